@@ -1,0 +1,21 @@
+import type { DType } from './dtype.js';
+import type { KernelName, KernelOptions } from './kernels.js';
+
+/** Scratch memory in bytes that each kernel takes for these shapes: pure, so that another device can plan with it. */
+export type WorkspaceBytes = { readonly [K in KernelName]?: (options: KernelOptions<K>) => number };
+
+/** Everything about a device that decides how much memory a program takes on it. */
+export interface DeviceProfile {
+  readonly name: string;
+  /** dtype of weights and activations. */
+  readonly computeDType: 'float32' | 'bfloat16';
+  /** dtype of calibration statistics and factorisations. */
+  readonly statisticsDType: 'float32' | 'float64';
+  /** Every allocation is rounded up to a multiple of this. */
+  readonly allocationBytes: number;
+  /** Emulator ranks are stored zero-padded to a multiple of this. */
+  readonly rankMultiple: number;
+  /** Held from the start for what the driver and libraries take. */
+  readonly reserveBytes: number;
+  readonly workspaceBytes: WorkspaceBytes;
+}
