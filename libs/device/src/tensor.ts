@@ -35,6 +35,11 @@ export class Tensor<Handle = unknown> {
     return this.base ? this.base.isDisposed : this.#references === 0;
   }
 
+  /** Whether more than one owner holds the memory, so that writing in place would be seen elsewhere. */
+  get isShared(): boolean {
+    return this.base ? this.base.isShared : this.#references > 1;
+  }
+
   /** The device's private handle of the memory that `elementOffset` counts into. @throws DeviceError after disposal. */
   get handle(): Handle {
     if (this.isDisposed) throw new DeviceError('DEVICE_USE_AFTER_DISPOSE', `tensor ${this.label} was disposed`);

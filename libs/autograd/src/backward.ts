@@ -1,0 +1,182 @@
+import type { MemoryCategory, Tensor } from '@emloc/device';
+import type { BlockBindings } from './bindings.js';
+import type { GradientPlan } from './gradient-plan.js';
+import { ruleOf } from './operations/index.js';
+import type { BackwardContext, ForwardContext } from './operations/operation.js';
+import type { BlockProgram, Value } from './program.js';
+
+/** The tensors that a forward kept for its backward; owned by whoever holds it. No weight is among them. */
+export class SavedBlock {
+  readonly values = new Map<number, Tensor>();
+  readonly aux = new Map<number, readonly Tensor[]>();
+
+  constructor(
+    readonly program: BlockProgram,
+    readonly plan: GradientPlan,
+  ) {}
+
+  /** Frees everything still held. */
+  dispose(): void {
+    for (const tensor of this.values.values()) tensor.dispose();
+    for (const tensors of this.aux.values()) for (const tensor of tensors) tensor.dispose();
+    this.values.clear();
+    this.aux.clear();
+  }
+}
+
+/**
+ * Pulls dOut (rows, width) back through a block: accumulates the adapters' gradients and gives dX, or null where the
+ * input needs none. Takes `saved` and `dOut` over: both are freed. `x` is the forward's input and stays the caller's;
+ * `bindings` are those of the forward, their weights read again or still there.
+ */
+export function backwardBlock(
+  saved: SavedBlock,
+  { bindings, x, dOut }: { bindings: BlockBindings; x: Tensor; dOut: Tensor },
+): Tensor | null {
+  return new BackwardRun(saved, bindings, x, dOut).run();
+}
+
+class BackwardRun implements BackwardContext {
+  readonly rows: number;
+  readonly #gradients = new Map<number, Tensor>();
+  readonly #alive: Map<number, Tensor>;
+  #index = 0;
+  #dOut: Tensor | null = null;
+
+  constructor(
+    private readonly saved: SavedBlock,
+    readonly bindings: BlockBindings,
+    private readonly x: Tensor,
+    dOut: Tensor,
+  ) {
+    this.rows = x.shape[0] ?? 0;
+    this.#alive = saved.values;
+    this.#gradients.set(saved.program.output.id, dOut);
+  }
+
+  run(): Tensor | null {
+    const { program, plan } = this.saved;
+    try {
+      for (let index = program.operations.length - 1; index >= 0; index -= 1) {
+        this.#index = index;
+        if (plan.visited[index]) this.#visit();
+        for (const id of plan.lastUses[index] ?? []) this.#drop(id);
+      }
+      const dX = this.#gradients.get(program.input.id) ?? null;
+      this.#gradients.delete(program.input.id);
+      return dX;
+    } finally {
+      for (const gradient of this.#gradients.values()) gradient.dispose();
+      this.saved.dispose();
+    }
+  }
+
+  get aux(): readonly Tensor[] {
+    return this.saved.aux.get(this.#index) ?? [];
+  }
+
+  get dOut(): Tensor {
+    if (!this.#dOut) throw new Error('autograd: no output gradient outside a visit');
+    return this.#dOut;
+  }
+
+  needsGradient(value: Value): boolean {
+    return this.saved.plan.needsGradient(value);
+  }
+
+  get(value: Value): Tensor {
+    if (value.id === this.saved.program.input.id) return this.x;
+    const tensor = this.#alive.get(value.id) ?? this.#recompute(value);
+    if (!tensor) throw new Error(`autograd: value ${value.id} was not kept for the backward`);
+    return tensor;
+  }
+
+  contribute(value: Value, write: (gradient: Tensor, accumulate: boolean) => void): void {
+    const existing = this.#gradients.get(value.id);
+    if (existing) {
+      write(this.#own(value, existing), true);
+      return;
+    }
+    const gradient = this.#allocate(value.width, 'activations', `gradient ${value.id}`);
+    this.#gradients.set(value.id, gradient);
+    write(gradient, false);
+  }
+
+  passThrough(value: Value): void {
+    const existing = this.#gradients.get(value.id);
+    if (existing) this.bindings.device.kernels.add({ x: this.dOut, out: this.#own(value, existing) });
+    else this.#gradients.set(value.id, this.dOut.retain());
+  }
+
+  scratch(width: number, label: string): Tensor {
+    return this.#allocate(width, 'activations', label);
+  }
+
+  #visit(): void {
+    const operation = this.saved.program.operations[this.#index];
+    const gradient = operation && this.#gradients.get(operation.out.id);
+    if (!operation || !gradient) return;
+    this.#gradients.delete(operation.out.id);
+    this.#dOut = gradient;
+    try {
+      ruleOf(operation).backward(this, operation);
+    } finally {
+      this.#dOut = null;
+      gradient.dispose();
+      for (const tensor of this.aux) tensor.dispose();
+      this.saved.aux.delete(this.#index);
+    }
+  }
+
+  /** A gradient that may be written in place: copied first where it is shared with another value's. */
+  #own(value: Value, gradient: Tensor): Tensor {
+    if (!gradient.isShared) return gradient;
+    const copy = this.#allocate(value.width, 'activations', `gradient ${value.id}`);
+    this.bindings.device.kernels.cast({ x: gradient, out: copy });
+    gradient.dispose();
+    this.#gradients.set(value.id, copy);
+    return copy;
+  }
+
+  #recompute(value: Value): Tensor | null {
+    const index = this.saved.plan.recomputed.get(value.id);
+    const operation = index === undefined ? undefined : this.saved.program.operations[index];
+    if (!operation) return null;
+    const auxiliary: Tensor[] = [];
+    const context: ForwardContext = {
+      bindings: this.bindings,
+      rows: this.rows,
+      get: (input) => this.get(input),
+      create: (output) => {
+        const tensor = this.#allocate(output.width, 'activations', `activation ${output.id}`);
+        this.#alive.set(output.id, tensor);
+        return tensor;
+      },
+      reuse: () => false,
+      scratch: (width, label) => this.scratch(width, label),
+      aux: (shape, dtype, label) => {
+        const { device } = this.bindings;
+        const kind = dtype === 'compute' ? device.profile.computeDType : 'float32';
+        const tensor = device.allocate(shape, kind, 'activations', label);
+        auxiliary.push(tensor);
+        return tensor;
+      },
+    };
+    try {
+      ruleOf(operation).forward(context, operation);
+    } finally {
+      for (const tensor of auxiliary) tensor.dispose();
+    }
+    return this.#alive.get(value.id) ?? null;
+  }
+
+  #drop(id: number): void {
+    this.#alive.get(id)?.dispose();
+    this.#alive.delete(id);
+  }
+
+  #allocate(width: number, category: MemoryCategory, label: string): Tensor {
+    const { device } = this.bindings;
+    return device.allocate([this.rows, width], device.profile.computeDType, category, label);
+  }
+}

@@ -1,0 +1,35 @@
+import type { Device, SequenceLayout, Tensor } from '@emloc/device';
+
+/** A linear layer's frozen weight: W (out, in), or W = U V with U (out, r), V (r, in); both in the compute dtype. */
+export type LinearWeights =
+  | { readonly kind: 'dense'; readonly weight: Tensor; readonly bias: Tensor | null }
+  | { readonly kind: 'lowRank'; readonly u: Tensor; readonly v: Tensor; readonly bias: Tensor | null };
+
+/** A LoRA adapter on a linear layer: y += scale · (x Aᵀ) Bᵀ. */
+export interface AdapterBinding {
+  readonly rank: number;
+  readonly scale: number;
+  /** (rank, in), compute dtype */
+  readonly a: Tensor;
+  /** (out, rank), compute dtype */
+  readonly b: Tensor;
+  /** Accumulated into by the backward: float32, shapes of a and b. Null where nothing is trained. */
+  readonly gradients: { readonly a: Tensor; readonly b: Tensor } | null;
+}
+
+/**
+ * What a program's names stand for during one run. A pullback keeps none of it: forward and backward are each handed
+ * bindings, so weights may leave the device in between.
+ */
+export interface BlockBindings {
+  readonly device: Device;
+  /** A parameter that is not a linear layer's, e.g. `input_layernorm.weight`. */
+  parameter(name: string): Tensor;
+  linear(name: string): LinearWeights;
+  adapter(name: string): AdapterBinding | null;
+  readonly sequences: SequenceLayout;
+  /** (positions, headDim / 2) float32 */
+  readonly rope: { readonly cos: Tensor; readonly sin: Tensor };
+  /** Sees every linear layer's input (N, in) and output without bias (N, out), without owning them. */
+  readonly onLinear?: (name: string, x: Tensor, y: Tensor) => void;
+}

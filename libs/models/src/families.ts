@@ -1,0 +1,22 @@
+import { ConfigReader } from './config.js';
+import { ModelError } from './errors.js';
+import type { ModelFamily, ModelLayout } from './layout.js';
+import { llama } from './llama/index.js';
+import { qwen2 } from './qwen2/index.js';
+
+export const modelFamilies: readonly ModelFamily[] = Object.freeze([llama, qwen2]);
+
+/** The layout that a config.json describes. @throws ModelError for an unknown architecture or an unsupported value. */
+export function layoutOf(config: Readonly<Record<string, unknown>>): ModelLayout {
+  const architectures = config['architectures'];
+  const architecture: unknown = Array.isArray(architectures) ? architectures[0] : undefined;
+  const family = modelFamilies.find(({ architectures: known }) => known.some((name) => name === architecture));
+  if (!family) {
+    const known = modelFamilies.flatMap(({ architectures: names }) => names).join(', ');
+    throw new ModelError(
+      'MODEL_UNKNOWN_ARCHITECTURE',
+      `config.json: architecture ${JSON.stringify(architecture ?? null)} is not supported (supported: ${known})`,
+    );
+  }
+  return family.layout(new ConfigReader(config));
+}

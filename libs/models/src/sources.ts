@@ -1,0 +1,62 @@
+import type { Checkpoint } from '@emloc/checkpoint';
+import { ModelError } from './errors.js';
+import type { HostDType } from '@emloc/device';
+import type { LayerSource, LayerSpec, TensorSpec } from '@emloc/weight-pager';
+import type { ModelLayout, UnitSpec } from './layout.js';
+
+/** The units of a layout, read from a checkpoint by ranges. */
+export function checkpointSource(layout: ModelLayout, checkpoint: Checkpoint): LayerSource {
+  const layers = layout.units.map((unit) => layerSpec(unit, checkpoint));
+  const names = layout.units.map(({ tensors }) => new Map(tensors.map((tensor) => [tensor.name, tensor.checkpointName])));
+  return {
+    layers,
+    read: (layer, tensor, destination) => checkpoint.read(required(names[layer]?.get(tensor), tensor), destination),
+  };
+}
+
+/** Names, within a unit, of the low-rank factors that stand in for a linear layer's weight. */
+export function factorNames(linear: string): { readonly u: string; readonly v: string } {
+  return { u: `${linear}.u`, v: `${linear}.v` };
+}
+
+/** Tensors of one unit that replace others of the base, e.g. factors for weights. */
+export interface TensorOverlay {
+  /** Names of the base's tensors that are left out. */
+  readonly removes: ReadonlySet<string>;
+  readonly adds: readonly TensorSpec[];
+  read(tensor: string, destination: Uint8Array): Promise<void>;
+}
+
+/** A source with some units changed: an emulator is its original with factors laid over. */
+export function overlaySource(base: LayerSource, overlays: ReadonlyMap<number, TensorOverlay>): LayerSource {
+  const layers = base.layers.map((layer, index): LayerSpec => {
+    const overlay = overlays.get(index);
+    if (!overlay) return layer;
+    const untouched = layer.tensors.filter(({ name }) => !overlay.removes.has(name));
+    return { name: layer.name, tensors: [...untouched, ...overlay.adds] };
+  });
+  const added = new Map([...overlays].map(([index, { adds }]) => [index, new Set(adds.map(({ name }) => name))]));
+  return {
+    layers,
+    read: (layer, tensor, destination) => {
+      const overlay = added.get(layer)?.has(tensor) ? overlays.get(layer) : undefined;
+      return overlay ? overlay.read(tensor, destination) : base.read(layer, tensor, destination);
+    },
+  };
+}
+
+function layerSpec({ name, tensors }: UnitSpec, checkpoint: Checkpoint): LayerSpec {
+  return {
+    name,
+    tensors: tensors.map((tensor) => ({
+      name: tensor.name,
+      shape: tensor.shape,
+      dtype: required(checkpoint.tensors.get(tensor.checkpointName), tensor.checkpointName).dtype as HostDType,
+    })),
+  };
+}
+
+function required<T>(value: T | undefined, tensor: string): T {
+  if (value === undefined) throw new ModelError('MODEL_TENSOR_MISSING', `no tensor ${tensor} in this unit`);
+  return value;
+}
