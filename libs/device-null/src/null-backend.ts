@@ -1,0 +1,139 @@
+import {
+  type Backend, type DeviceEvent, DeviceError, type DeviceProfile, factorizationNames, type HostArray, type HostBuffer, type HostValues,
+  type KernelName, type Kernels, launchedKernelNames, type StreamName, type Tensor,
+} from '@emloc/device';
+import { type KernelWork, type Work, workModel } from './work.js';
+
+/** Bytes that crossed between host and device, uploads by the stream that they were put on. */
+export interface TransferredBytes {
+  readonly uploaded: Readonly<Record<StreamName, number>>;
+  readonly downloaded: number;
+}
+
+/** A device without memory or arithmetic that counts what it is asked to do. */
+export interface NullBackend extends Backend {
+  /** Work so far, by kernel; a kernel that was never launched has no entry. A snapshot. */
+  readonly work: ReadonlyMap<KernelName, KernelWork>;
+  /** Transfers so far. A snapshot. */
+  readonly transferred: TransferredBytes;
+}
+
+/**
+ * A backend that plans for the device with this profile: dtypes, allocation granule, workspaces and reserve are the profile's.
+ * It allocates nothing; kernels check their operands' shapes and do nothing; downloads give zeros; cholesky finds every
+ * matrix positive definite; events are done at once.
+ */
+export function createNullBackend(profile: DeviceProfile): NullBackend {
+  return new CountingBackend(profile);
+}
+
+const finished: DeviceEvent = Object.freeze({ wait: () => Promise.resolve(), dispose: () => undefined });
+
+class CountingBackend implements NullBackend {
+  readonly kernels: Kernels;
+  readonly #work = new Map<KernelName, KernelWork>();
+  readonly #uploaded: Record<StreamName, number> = { compute: 0, copy: 0 };
+  readonly #live = new Set<symbol>();
+  #downloaded = 0;
+
+  constructor(readonly profile: DeviceProfile) {
+    this.kernels = this.#createKernels();
+  }
+
+  get work(): ReadonlyMap<KernelName, KernelWork> {
+    return new Map(this.#work);
+  }
+
+  get transferred(): TransferredBytes {
+    return { uploaded: { ...this.#uploaded }, downloaded: this.#downloaded };
+  }
+
+  allocate(): symbol {
+    const handle = Symbol('null memory');
+    this.#live.add(handle);
+    return handle;
+  }
+
+  free(handle: unknown): void {
+    if (this.#live.delete(handle as symbol)) return;
+    throw new DeviceError('DEVICE_USE_AFTER_DISPOSE', 'null device: memory freed that is not allocated');
+  }
+
+  upload(destination: Tensor, source: HostArray, stream: StreamName): void {
+    void destination.handle;
+    this.#uploaded[stream] += source.bytes.byteLength;
+  }
+
+  async download(source: Tensor): Promise<HostValues> {
+    this.#countDownload(source);
+    if (source.dtype === 'int32') return new Int32Array(source.size);
+    return source.dtype === 'float64' ? new Float64Array(source.size) : new Float32Array(source.size);
+  }
+
+  async downloadBytes(source: Tensor, destination: Uint8Array): Promise<void> {
+    if (destination.byteLength !== source.byteLength) {
+      throw new DeviceError(
+        'DEVICE_SHAPE_MISMATCH',
+        `download of ${source.label}: ${destination.byteLength} bytes of room for ${source.byteLength}`,
+      );
+    }
+    this.#countDownload(source);
+    destination.fill(0);
+  }
+
+  allocateHost(bytes: number): HostBuffer {
+    return new LazyHostBuffer(bytes);
+  }
+
+  record(): DeviceEvent {
+    return finished;
+  }
+
+  streamWait(): void {}
+
+  async synchronize(): Promise<void> {}
+
+  async close(): Promise<void> {}
+
+  #countDownload(source: Tensor): void {
+    void source.handle;
+    this.#downloaded += source.byteLength;
+  }
+
+  #count(kernel: KernelName, { flops, bytes }: Work): void {
+    const before = this.#work.get(kernel) ?? { calls: 0, flops: 0, bytes: 0 };
+    this.#work.set(kernel, { calls: before.calls + 1, flops: before.flops + flops, bytes: before.bytes + bytes });
+  }
+
+  #createKernels(): Kernels {
+    const counted = (name: KernelName) => {
+      const model = workModel[name] as (options: unknown) => Work;
+      return (options: unknown) => this.#count(name, model(options));
+    };
+    const launched = launchedKernelNames.map((name) => [name, counted(name)]);
+    const awaited = factorizationNames.map((name) => {
+      const count = counted(name);
+      return [name, async (options: unknown) => {
+        count(options);
+        return name === 'cholesky' ? true : undefined;
+      }];
+    });
+    return Object.fromEntries([...launched, ...awaited]) as Kernels;
+  }
+}
+
+/** Host memory that exists only once somebody looks at it. */
+class LazyHostBuffer implements HostBuffer {
+  #bytes: Uint8Array | undefined;
+
+  constructor(private readonly length: number) {}
+
+  get bytes(): Uint8Array {
+    this.#bytes ??= new Uint8Array(this.length);
+    return this.#bytes;
+  }
+
+  dispose(): void {
+    this.#bytes = undefined;
+  }
+}
