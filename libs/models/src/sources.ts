@@ -45,6 +45,25 @@ export function overlaySource(base: LayerSource, overlays: ReadonlyMap<number, T
   };
 }
 
+/** Some tensors of one unit, as a layer of their own. */
+export interface SourceSlice {
+  readonly name: string;
+  readonly unit: number;
+  readonly tensors: readonly string[];
+}
+
+/** A source whose layers are parts of another's: for work that needs one linear layer at a time. */
+export function sliceSource(base: LayerSource, slices: readonly SourceSlice[]): LayerSource {
+  const layers = slices.map(({ name, unit, tensors }): LayerSpec => {
+    const specs = base.layers[unit]?.tensors ?? [];
+    return { name, tensors: tensors.map((tensor) => required(specs.find((spec) => spec.name === tensor), tensor)) };
+  });
+  return {
+    layers,
+    read: (layer, tensor, destination) => base.read(required(slices[layer], tensor).unit, tensor, destination),
+  };
+}
+
 function layerSpec({ name, tensors }: UnitSpec, checkpoint: Checkpoint): LayerSpec {
   return {
     name,

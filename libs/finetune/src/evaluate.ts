@@ -1,0 +1,88 @@
+import type { PackedBatch } from '@emloc/dataset';
+import type { Device } from '@emloc/device';
+import { BreadthFirstPass, type BreadthFirstOptions } from './breadth-first.js';
+import { FinetuneError } from './errors.js';
+import type { HeadResult } from './head.js';
+import { inferenceOrder } from './paged-model.js';
+
+/** Scores of one variant over all batches. */
+export interface Evaluation {
+  /** Σ NLL / Σ trained-on tokens. */
+  readonly loss: number;
+  /** Share of the trained-on tokens that are the argmax. */
+  readonly tokenAccuracy: number;
+  /** Share of the rows in which every trained-on token is the argmax. */
+  readonly exactMatch: number;
+  readonly rows: number;
+  /** Trained-on tokens. */
+  readonly tokens: number;
+}
+
+/**
+ * Scores several adapters (null: none) in one pass over the paged model; one evaluation per variant.
+ * @throws FinetuneError FINETUNE_NO_TARGETS, FINETUNE_NON_FINITE
+ */
+export async function evaluate(options: BreadthFirstOptions & { readonly onProgress?: (done: number, total: number) => void }): Promise<readonly Evaluation[]> {
+  const { model, batches, variants } = options;
+  if (!batches.some(({ trainedTokens }) => trainedTokens > 0)) {
+    throw new FinetuneError('FINETUNE_NO_TARGETS', 'no row has a token to score');
+  }
+  const { layout } = model;
+  const units = layout.blockCount + 2;
+  model.pager.schedule(inferenceOrder(layout, true));
+  const pass = new BreadthFirstPass(options);
+  const scores = variants.map(() => new Score());
+  try {
+    await pass.embed();
+    options.onProgress?.(1, units);
+    for (let block = 0; block < layout.blockCount; block += 1) {
+      await pass.block(block);
+      options.onProgress?.(block + 2, units);
+    }
+    await pass.head(async (result, { batch, variant }) => scores[variant]?.add(model.device, result, batch));
+    options.onProgress?.(units, units);
+  } finally {
+    pass.close();
+  }
+  return scores.map((score) => score.finish());
+}
+
+/** Sums in float64 on the host, in the order of the batches. */
+class Score {
+  #nll = 0;
+  #tokens = 0;
+  #correct = 0;
+  #rows = 0;
+  #exact = 0;
+
+  async add(device: Device, { losses, predictions }: HeadResult, batch: PackedBatch): Promise<void> {
+    const nll = await device.download(losses);
+    const predicted = await device.download(predictions);
+    let target = 0;
+    for (let row = 0; row + 1 < batch.offsets.length; row += 1) {
+      const end = batch.offsets[row + 1] ?? 0;
+      let isExact = true;
+      for (; target < batch.targets.length && (batch.targetRows[target] ?? 0) < end; target += 1) {
+        const isCorrect = predicted[target] === batch.targets[target];
+        this.#nll += nll[target] ?? 0;
+        this.#correct += isCorrect ? 1 : 0;
+        isExact &&= isCorrect;
+      }
+      this.#rows += 1;
+      this.#exact += isExact ? 1 : 0;
+    }
+    this.#tokens += batch.targets.length;
+  }
+
+  finish(): Evaluation {
+    const loss = this.#nll / this.#tokens;
+    if (!Number.isFinite(loss)) throw new FinetuneError('FINETUNE_NON_FINITE', `evaluation: loss ${loss}`);
+    return {
+      loss,
+      tokenAccuracy: this.#correct / this.#tokens,
+      exactMatch: this.#exact / this.#rows,
+      rows: this.#rows,
+      tokens: this.#tokens,
+    };
+  }
+}

@@ -1,0 +1,56 @@
+import type { Device, MemoryCategory } from '@emloc/device';
+import { type LayerSource, minimumDeviceBytes, openPager, type Pager, type PagerObserver } from '@emloc/weight-pager';
+import type { FactorStore } from './factor-store.js';
+import type { JobObserver } from './observer.js';
+import type { StageClock } from './stage-clock.js';
+
+/** How a stage divides its budget: what weights may take, and for how many blocks the backward finds its tensors kept. */
+export interface StageMemory {
+  /** null: as little as the pager can work with. */
+  readonly pagerBytes: number | null;
+  readonly keptBlocks: number;
+}
+
+/** Stages that page a model's units; calibration and emulation take turns within one. */
+export type MemoryPhase = 'emulate' | 'train' | 'correct' | 'refine';
+
+export type MemoryPlan = { readonly [P in MemoryPhase]: StageMemory };
+
+/** As little for weights as possible, nothing kept: what planning starts from. */
+export const leanMemoryPlan: MemoryPlan = Object.freeze({
+  emulate: { pagerBytes: null, keptBlocks: 0 },
+  train: { pagerBytes: null, keptBlocks: 0 },
+  correct: { pagerBytes: null, keptBlocks: 0 },
+  refine: { pagerBytes: null, keptBlocks: 0 },
+});
+
+/** What stages run on. */
+export interface JobEnvironment {
+  readonly device: Device;
+  readonly clock: StageClock;
+  readonly memory: MemoryPlan;
+  readonly factors: FactorStore;
+  /** none: on a null device, where no weight is needed. */
+  readonly reads: 'real' | 'none';
+  readonly hostBytes: number;
+  readonly prefetch: boolean;
+  readonly observer: JobObserver;
+  readonly pagerObserver?: PagerObserver;
+  readonly signal?: AbortSignal;
+}
+
+/** A pager over a whole model, within what the plan gives this phase. */
+export function openModelPager(environment: JobEnvironment, source: LayerSource, phase: MemoryPhase): Pager {
+  const bytes = environment.memory[phase].pagerBytes ?? minimumDeviceBytes(source, environment.device);
+  return open(environment, source, { bytes, category: 'weights' });
+}
+
+/** A pager over single linear layers, with just the slots that it needs. */
+export function openLinearPager(environment: JobEnvironment, source: LayerSource): Pager {
+  return open(environment, source, { bytes: minimumDeviceBytes(source, environment.device), category: 'factors' });
+}
+
+function open(environment: JobEnvironment, source: LayerSource, { bytes, category }: { bytes: number; category: MemoryCategory }): Pager {
+  const { device, hostBytes, prefetch, reads, pagerObserver, signal } = environment;
+  return openPager({ device, source, deviceBytes: bytes, hostBytes, prefetch, category, reads, observer: pagerObserver, signal });
+}

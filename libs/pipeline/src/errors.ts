@@ -1,0 +1,14 @@
+export type PipelineErrorCode = 'PIPELINE_INVALID_OPTION' | 'PIPELINE_DOES_NOT_FIT' | 'PIPELINE_OUTPUT_EXISTS' | 'PIPELINE_DISK_FULL';
+
+/** What stops a job before or between its stages; the message names the option or stage, the value and the limit. */
+export class PipelineError extends Error {
+  override readonly name = 'PipelineError';
+
+  constructor(
+    readonly code: PipelineErrorCode,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}

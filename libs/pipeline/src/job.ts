@@ -1,0 +1,136 @@
+import { createHash } from 'node:crypto';
+import {
+  type DatasetReport, type EncodedRow, batchSchedule, loadDataset, loadTokenizer, packBatch, type PackedBatch, sampleCalibration, splitValidation,
+} from '@emloc/dataset';
+import type { DeviceProfile } from '@emloc/device';
+import { emulatorRank, parseRatioRules, ratioOf } from '@emloc/emulator';
+import { adaptedLinears, type LearningRateSchedule } from '@emloc/finetune';
+import { type LinearSpec, type Model, openModel } from '@emloc/models';
+import { PipelineError } from './errors.js';
+import type { TuneOptions } from './options.js';
+
+/** A linear layer that the emulator replaces by factors of this rank. */
+export interface EmulatedLinear {
+  readonly path: string;
+  readonly block: number;
+  readonly linear: LinearSpec;
+  readonly ratio: number;
+  readonly rank: number;
+}
+
+/** A training run: rows by index per micro-batch per step, and its schedule. */
+export interface TrainingPlan {
+  readonly batches: readonly (readonly (readonly number[])[])[];
+  readonly schedule: LearningRateSchedule;
+}
+
+/** Everything that the stages need to know, decided before a device is touched. */
+export interface Job {
+  readonly options: TuneOptions;
+  readonly model: Model;
+  readonly trainRows: readonly EncodedRow[];
+  readonly calibration: readonly PackedBatch[];
+  readonly validation: readonly PackedBatch[];
+  readonly training: TrainingPlan;
+  /** Null: no refinement. */
+  readonly refinement: TrainingPlan | null;
+  /** Empty at ratio 1: plain LoRA on the original. */
+  readonly emulated: readonly EmulatedLinear[];
+  readonly report: { readonly train: DatasetReport; readonly validation: DatasetReport; readonly datasetSha256: string };
+  /** Name of the job: a hash of everything that decides its result. */
+  readonly id: string;
+  close(): Promise<void>;
+}
+
+/** Reads and checks model, data and options against each other. @throws the typed errors of each */
+export async function prepareJob(options: TuneOptions): Promise<Job> {
+  const model = await openModel(options.model);
+  try {
+    return await jobOf(options, model);
+  } catch (error) {
+    await model.close();
+    throw error;
+  }
+}
+
+async function jobOf(options: TuneOptions, model: Model): Promise<Job> {
+  const { layout } = model;
+  if (options.maxLength > layout.maxPositions) {
+    throw new PipelineError('PIPELINE_INVALID_OPTION', `option maxLength: ${options.maxLength} given, the model has ${layout.maxPositions} positions`);
+  }
+  adaptedLinears(layout, options.targets);
+  const tokenizer = await loadTokenizer(options.model);
+  const dataset = await loadDataset({ path: options.data, tokenizer, maxLength: options.maxLength });
+  const heldOut = options.validation === null
+    ? null
+    : await loadDataset({ path: options.validation, tokenizer, maxLength: options.maxLength });
+  const split = heldOut
+    ? { train: dataset.rows, validation: heldOut.rows }
+    : splitValidation(dataset.rows, { seed: options.seed });
+  const emulated = emulatedLinears(model, options);
+  const training = trainingPlan(split.train.length, options);
+  return {
+    options,
+    model,
+    trainRows: split.train,
+    calibration: packAll(sampleCalibration(split.train, { count: options.calibrationRows, seed: options.seed }), options.batch),
+    validation: packAll(split.validation, options.batch),
+    training,
+    refinement: emulated.length > 0 ? refinementPlan(split.train.length, training.batches.length, options) : null,
+    emulated,
+    report: { train: dataset.report, validation: (heldOut ?? dataset).report, datasetSha256: dataset.sha256 },
+    id: await jobId(options, model, [dataset.sha256, heldOut?.sha256 ?? '']),
+    close: () => model.close(),
+  };
+}
+
+/** Rows in order, `batchRows` to a packed batch. */
+export function packAll(rows: readonly EncodedRow[], batchRows: number): PackedBatch[] {
+  const batches: PackedBatch[] = [];
+  for (let start = 0; start < rows.length; start += batchRows) batches.push(packBatch(rows.slice(start, start + batchRows)));
+  return batches;
+}
+
+/** Rank in which a device stores factors of this mathematical rank. */
+export function paddedRank(rank: number, { rankMultiple }: DeviceProfile): number {
+  return Math.ceil(rank / rankMultiple) * rankMultiple;
+}
+
+function emulatedLinears({ layout }: Model, options: TuneOptions): EmulatedLinear[] {
+  const rules = parseRatioRules(options.ratios);
+  const emulated: EmulatedLinear[] = [];
+  for (let block = 0; block < layout.blockCount; block += 1) {
+    for (const linear of layout.linears) {
+      const path = `${layout.blockPath(block)}.${linear.name}`;
+      const ratio = ratioOf(rules, path);
+      if (ratio < 1) emulated.push({ path, block, linear, ratio, rank: emulatorRank(ratio, linear.inFeatures, linear.outFeatures) });
+    }
+  }
+  return emulated;
+}
+
+function trainingPlan(rowCount: number, options: TuneOptions): TrainingPlan {
+  const { batch, gradientAccumulation, epochs, steps, seed } = options;
+  const batches = batchSchedule({ rowCount, batchSize: batch, gradientAccumulation, epochs, steps: steps ?? undefined, seed });
+  return {
+    batches,
+    schedule: { kind: options.schedule, learningRate: options.learningRate, steps: batches.length, warmupRatio: options.warmupRatio },
+  };
+}
+
+/** On top of the main steps: 10 % of them unless told otherwise, data order from seed + 1, cosine after 3 % warm-up. */
+function refinementPlan(rowCount: number, mainSteps: number, options: TuneOptions): TrainingPlan | null {
+  const steps = options.refineSteps ?? Math.ceil(mainSteps / 10);
+  if (steps === 0) return null;
+  const { batch, gradientAccumulation, seed } = options;
+  return {
+    batches: batchSchedule({ rowCount, batchSize: batch, gradientAccumulation, epochs: options.epochs, steps, seed: seed + 1 }),
+    schedule: { kind: 'cosine', learningRate: options.refineLearningRate ?? options.learningRate / 2, steps, warmupRatio: 0.03 },
+  };
+}
+
+async function jobId(options: TuneOptions, model: Model, datasets: readonly string[]): Promise<string> {
+  const { model: _model, data: _data, validation: _validation, out: _out, vramBytes: _vram, hostBytes: _host, prefetch: _prefetch, ...deciding } = options;
+  const fingerprint = await model.checkpoint.fingerprint();
+  return createHash('sha256').update(JSON.stringify([deciding, fingerprint, datasets])).digest('hex').slice(0, 16);
+}

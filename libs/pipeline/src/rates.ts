@@ -1,0 +1,1 @@
+import type { KernelName } from '@emloc/device';

@@ -1,0 +1,60 @@
+import type { MemoryBudget, MemoryCategory, PeakScope } from '@emloc/device';
+import { type JobObserver, type StageName, stageNames } from './observer.js';
+
+/** Seconds and peak device memory of a stage. */
+export interface StageReport {
+  readonly name: StageName;
+  readonly seconds: number;
+  readonly peakDeviceBytes: number;
+}
+
+interface Entry {
+  seconds: number;
+  peakBytes: number;
+}
+
+/** Books time and memory to stages, which may take turns (a block is calibrated, then emulated, then the next). */
+export class StageClock {
+  readonly #entries = new Map<StageName, Entry>();
+  #current: { stage: StageName; started: number; scope: PeakScope } | null = null;
+
+  /** @param exclude categories that peaks leave out */
+  constructor(
+    private readonly budget: MemoryBudget,
+    private readonly observer: JobObserver = () => undefined,
+    private readonly exclude: readonly MemoryCategory[] = [],
+  ) {}
+
+  enter(stage: StageName): void {
+    this.leave();
+    if (!this.#entries.has(stage)) {
+      this.#entries.set(stage, { seconds: 0, peakBytes: 0 });
+      this.observer({ type: 'stage', stage, state: 'started' });
+    }
+    this.#current = { stage, started: performance.now(), scope: this.budget.openPeakScope(this.exclude) };
+  }
+
+  leave(): void {
+    const current = this.#current;
+    if (!current) return;
+    this.#current = null;
+    const entry = this.#entries.get(current.stage);
+    const peakBytes = current.scope.close();
+    if (!entry) return;
+    entry.seconds += (performance.now() - current.started) / 1000;
+    entry.peakBytes = Math.max(entry.peakBytes, peakBytes);
+  }
+
+  /** Marks stages as over: they are not entered again. */
+  finish(...stages: readonly StageName[]): void {
+    this.leave();
+    for (const stage of stages) if (this.#entries.has(stage)) this.observer({ type: 'stage', stage, state: 'finished' });
+  }
+
+  reports(): readonly StageReport[] {
+    return stageNames.flatMap((name) => {
+      const entry = this.#entries.get(name);
+      return entry ? [{ name, seconds: entry.seconds, peakDeviceBytes: entry.peakBytes }] : [];
+    });
+  }
+}

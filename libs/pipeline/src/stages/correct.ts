@@ -1,0 +1,156 @@
+import { adapterScale, type LoraAdapter } from '@emloc/checkpoint';
+import type { Tensor } from '@emloc/device';
+import { applyCorrection, correctLoraLayer, type LayerCorrection } from '@emloc/emulator';
+import type { Evaluation } from '@emloc/finetune';
+import { sliceSource, type SourceSlice } from '@emloc/models';
+import type { LayerSource } from '@emloc/weight-pager';
+import { type JobEnvironment, openLinearPager, openModelPager } from '../environment.js';
+import { factorSpecs } from '../factor-store.js';
+import type { EmulatedLinear, Job } from '../job.js';
+import type { CorrectionChoice } from '../options.js';
+import { score } from './train.js';
+
+/** λ of the candidates that `auto` scores beside `none`; 3 is the paper's. */
+export const autoCandidates: readonly number[] = Object.freeze([1, 3, 10]);
+
+export interface CorrectionResult {
+  /** The candidate that goes on. */
+  readonly adapter: LoraAdapter;
+  /** Its key in `scores`. */
+  readonly chosen: string;
+  /** Validation loss on the original by candidate: `none` and each λ. */
+  readonly scores: Readonly<Record<string, number>>;
+  /** The original without an adapter. */
+  readonly base: Evaluation;
+}
+
+/** Corrects a trained adapter for the difference between emulator and original, and picks by validation loss. */
+export async function correct(environment: JobEnvironment, job: Job, inputs: { adapter: LoraAdapter; emulator: LayerSource }): Promise<CorrectionResult> {
+  environment.clock.enter('correct');
+  try {
+    const lambdas = lambdasOf(job.options.correction);
+    const corrections = lambdas.length > 0 ? await correctLayers(environment, job, inputs) : new Map<string, LayerCorrection>();
+    const candidates = new Map<string, LoraAdapter>([['none', inputs.adapter]]);
+    for (const lambda of lambdas) candidates.set(String(lambda), corrected(inputs.adapter, corrections, lambda));
+    const [base, ...evaluations] = await scoreOnOriginal(environment, job, [null, ...candidates.values()]);
+    if (!base) throw new Error('evaluation gave no result');
+    const scores = Object.fromEntries([...candidates.keys()].map((key, index) => [key, evaluations[index]?.loss ?? Number.NaN]));
+    const chosen = typeof job.options.correction === 'number' ? String(job.options.correction) : lowest(scores);
+    return { adapter: candidates.get(chosen) ?? inputs.adapter, chosen, scores, base };
+  } finally {
+    environment.clock.finish('correct');
+  }
+}
+
+/** Scores adapters on the original, with the base model among them, in one pass. */
+async function scoreOnOriginal(environment: JobEnvironment, job: Job, adapters: readonly (LoraAdapter | null)[]): Promise<readonly Evaluation[]> {
+  const { device } = environment;
+  const pager = openModelPager(environment, job.model.source, 'correct');
+  try {
+    const model = { device, layout: job.model.layout, pager };
+    return await score(environment, { model, stage: 'correct', adapters, batches: job.validation, task: 'scoring' });
+  } finally {
+    await pager.close();
+  }
+}
+
+function lambdasOf(choice: CorrectionChoice): readonly number[] {
+  if (choice === 'none') return [];
+  return choice === 'auto' ? autoCandidates : [choice];
+}
+
+/** The key of the lowest loss; the first wins a tie, and `none` is first. */
+function lowest(scores: Readonly<Record<string, number>>): string {
+  return Object.entries(scores).reduce((best, entry) => (entry[1] < best[1] ? entry : best), ['none', scores['none'] ?? Number.POSITIVE_INFINITY])[0];
+}
+
+function corrected(adapter: LoraAdapter, corrections: ReadonlyMap<string, LayerCorrection>, lambda: number): LoraAdapter {
+  const layers = new Map([...adapter.layers].map(([path, layer]) => {
+    const correction = corrections.get(path);
+    if (!correction) return [path, layer];
+    return [path, { ...layer, a: correction.aCorrected, b: applyCorrection({ ...correction, rank: adapter.rank, lambda }) }];
+  }));
+  return { ...adapter, layers };
+}
+
+async function correctLayers(
+  environment: JobEnvironment,
+  job: Job,
+  { adapter, emulator }: { adapter: LoraAdapter; emulator: LayerSource },
+): Promise<ReadonlyMap<string, LayerCorrection>> {
+  const emulated = job.emulated.filter(({ path }) => adapter.layers.has(path));
+  const originals = openLinearPager(environment, sliceSource(job.model.source, emulated.map((linear) => weightSlice(job, linear))));
+  const factors = openLinearPager(environment, sliceSource(emulator, emulated.map((linear) => factorSlice(job, environment, linear))));
+  const corrections = new Map<string, LayerCorrection>();
+  try {
+    const order = emulated.map((_, index) => index);
+    originals.schedule(order);
+    factors.schedule(order);
+    for (const [index, linear] of emulated.entries()) {
+      environment.signal?.throwIfAborted();
+      const original = await originals.acquire(index);
+      try {
+        const lowRank = await factors.acquire(index);
+        try {
+          corrections.set(linear.path, await correctOne(environment, adapter, { linear, original: original.tensors, factors: lowRank.tensors }));
+        } finally {
+          lowRank.release();
+        }
+      } finally {
+        original.release();
+      }
+      environment.observer({ type: 'progress', stage: 'correct', task: 'correcting', done: index + 1, total: emulated.length });
+    }
+    return corrections;
+  } finally {
+    await originals.close();
+    await factors.close();
+  }
+}
+
+async function correctOne(
+  { device }: JobEnvironment,
+  adapter: LoraAdapter,
+  inputs: { linear: EmulatedLinear; original: ReadonlyMap<string, Tensor>; factors: ReadonlyMap<string, Tensor> },
+): Promise<LayerCorrection> {
+  const { linear, original, factors } = inputs;
+  const layer = adapter.layers.get(linear.path);
+  if (!layer) throw new Error(`the adapter has no layer ${linear.path}`);
+  const [uSpec, vSpec] = factorSpecs(linear, device.profile);
+  const upload = (values: Float32Array, shape: readonly number[], label: string): Tensor =>
+    device.tensor({ bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength), dtype: 'float32' }, shape, 'float32', 'lora', label);
+  const a = upload(layer.a, [adapter.rank, layer.inFeatures], `${linear.path}.lora_A`);
+  try {
+    const b = upload(layer.b, [layer.outFeatures, adapter.rank], `${linear.path}.lora_B`);
+    try {
+      return await correctLoraLayer({
+        device,
+        original: named(original, `${linear.linear.name}.weight`),
+        emulator: { u: named(factors, uSpec.name), v: named(factors, vSpec.name) },
+        a,
+        b,
+        scale: adapterScale(adapter),
+      });
+    } finally {
+      b.dispose();
+    }
+  } finally {
+    a.dispose();
+  }
+}
+
+/** A linear layer's weight as a layer of its own. */
+export function weightSlice(job: Job, { path, block, linear }: EmulatedLinear): SourceSlice {
+  return { name: path, unit: job.model.layout.blockUnit(block), tensors: [`${linear.name}.weight`] };
+}
+
+function factorSlice(job: Job, { device }: JobEnvironment, linear: EmulatedLinear): SourceSlice {
+  const tensors = factorSpecs(linear, device.profile).map(({ name }) => name);
+  return { name: linear.path, unit: job.model.layout.blockUnit(linear.block), tensors };
+}
+
+function named(tensors: ReadonlyMap<string, Tensor>, name: string): Tensor {
+  const tensor = tensors.get(name);
+  if (!tensor) throw new Error(`no tensor ${name} in this layer`);
+  return tensor;
+}

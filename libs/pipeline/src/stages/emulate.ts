@@ -1,0 +1,118 @@
+import type { Tensor } from '@emloc/device';
+import { factorize, type LayerStatistics, planStatistics, StatisticsAccumulator, type StatisticPlan, statisticFor } from '@emloc/emulator';
+import { BreadthFirstPass, inferenceOrder } from '@emloc/finetune';
+import { sliceSource } from '@emloc/models';
+import { type JobEnvironment, openLinearPager, openModelPager } from '../environment.js';
+import type { StoredFactors } from '../factor-store.js';
+import type { EmulatedLinear, Job } from '../job.js';
+import { weightSlice } from './correct.js';
+
+/** One emulated linear layer, as reported. */
+export interface EmulatedLayerReport {
+  readonly name: string;
+  readonly ratio: number;
+  readonly rank: number;
+  /** sqrt(Σ_{k>r} λ_k / Σ λ_k) over the calibration set */
+  readonly relativeError: number;
+  /** Whether the Cholesky factorisation failed and eigenvectors took its place. */
+  readonly usedFallback: boolean;
+}
+
+/** The statistics of one block, as they leave calibration. */
+export interface BlockStatistics {
+  readonly block: number;
+  readonly statistics: LayerStatistics;
+}
+
+/** Calibrates and emulates block after block: statistics of one block live only until its factors are stored. */
+export async function buildEmulator(environment: JobEnvironment, job: Job): Promise<readonly EmulatedLayerReport[]> {
+  const { clock } = environment;
+  const reports: EmulatedLayerReport[] = [];
+  const weights = openLinearPager(environment, sliceSource(job.model.source, job.emulated.map((linear) => weightSlice(job, linear))));
+  weights.schedule(job.emulated.map((_, index) => index));
+  try {
+    clock.enter('calibrate');
+    for await (const { block, statistics } of calibrate(environment, job)) {
+      clock.enter('emulate');
+      const factors: StoredFactors[] = [];
+      for (const [index, linear] of job.emulated.entries()) {
+        if (linear.block !== block) continue;
+        environment.signal?.throwIfAborted();
+        const lease = await weights.acquire(index);
+        try {
+          const weight = lease.tensors.get(`${linear.linear.name}.weight`);
+          if (!weight) throw new Error(`no weight of ${linear.path}`);
+          const { stored, report } = await emulateLinear(environment, { linear, weight, statistics });
+          factors.push(stored);
+          reports.push(report);
+        } finally {
+          lease.release();
+        }
+        environment.observer({ type: 'progress', stage: 'emulate', task: 'factorising', done: reports.length, total: job.emulated.length });
+      }
+      await environment.factors.put(block, factors);
+      clock.enter('calibrate');
+    }
+    return reports;
+  } finally {
+    await weights.close();
+    clock.finish('calibrate', 'emulate');
+  }
+}
+
+/** Streams the calibration set through the original and yields each block's statistics, up to the last emulated block. */
+export async function* calibrate(environment: JobEnvironment, job: Job): AsyncGenerator<BlockStatistics> {
+  const { device } = environment;
+  const { layout } = job.model;
+  const lastBlock = Math.max(...job.emulated.map(({ block }) => block));
+  const pager = openModelPager(environment, job.model.source, 'emulate');
+  try {
+    pager.schedule(inferenceOrder(layout, false));
+    const pass = new BreadthFirstPass({ model: { device, layout, pager }, batches: job.calibration, variants: [null], signal: environment.signal });
+    try {
+      await pass.embed();
+      for (let block = 0; block <= lastBlock; block += 1) {
+        const plans = statisticPlans(job, block);
+        const accumulator = new StatisticsAccumulator(device, layout.blockPath(block), plans);
+        try {
+          await pass.block(block, (linear, x, y) => accumulator.observe(linear, x, y));
+          environment.observer({ type: 'progress', stage: 'calibrate', task: 'calibrating', done: block + 1, total: lastBlock + 1 });
+          if (plans.length > 0) yield { block, statistics: await accumulator.finish() };
+        } finally {
+          accumulator.dispose();
+        }
+      }
+    } finally {
+      pass.close();
+    }
+  } finally {
+    await pager.close();
+  }
+}
+
+function statisticPlans(job: Job, block: number): readonly StatisticPlan[] {
+  return planStatistics(job.emulated.filter((linear) => linear.block === block).map(({ linear, ratio }) => ({ ...linear, ratio })));
+}
+
+async function emulateLinear(
+  { device }: JobEnvironment,
+  { linear, weight, statistics }: { linear: EmulatedLinear; weight: Tensor; statistics: LayerStatistics },
+): Promise<{ stored: StoredFactors; report: EmulatedLayerReport }> {
+  const { path, ratio, rank } = linear;
+  const factors = await factorize({ device, weight, statistic: statisticFor(statistics, linear.linear.name), rank });
+  try {
+    return {
+      stored: { linear, u: await bytesOf(factors.u), v: await bytesOf(factors.v) },
+      report: { name: path, ratio, rank, relativeError: factors.relativeError, usedFallback: factors.usedFallback },
+    };
+  } finally {
+    factors.u.dispose();
+    factors.v.dispose();
+  }
+
+  async function bytesOf(tensor: Tensor): Promise<Uint8Array> {
+    const bytes = new Uint8Array(tensor.byteLength);
+    await device.downloadBytes(tensor, bytes);
+    return bytes;
+  }
+}

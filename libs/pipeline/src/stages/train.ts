@@ -1,0 +1,75 @@
+import type { LoraAdapter } from '@emloc/checkpoint';
+import type { PackedBatch } from '@emloc/dataset';
+import { defaultAdamw, DeviceAdapter, evaluate, type Evaluation, type PagedModel, train, type TrainResult } from '@emloc/finetune';
+import type { LayerSource } from '@emloc/weight-pager';
+import { type JobEnvironment, openModelPager } from '../environment.js';
+import type { Job, TrainingPlan } from '../job.js';
+import type { StageName } from '../observer.js';
+
+/** A training run between two evaluations. */
+export interface TrainStageResult {
+  readonly result: TrainResult;
+  /** null where it was not asked for */
+  readonly before: Evaluation | null;
+  readonly after: Evaluation;
+}
+
+export interface TrainStageInputs {
+  readonly stage: Extract<StageName, 'train' | 'refine'>;
+  readonly source: LayerSource;
+  readonly adapter: LoraAdapter;
+  readonly plan: TrainingPlan;
+  readonly evaluateBefore: boolean;
+}
+
+/** Trains on a model (emulator or original) within the phase's share of the budget and scores the result on the validation split. */
+export async function runTrainStage(environment: JobEnvironment, job: Job, inputs: TrainStageInputs): Promise<TrainStageResult> {
+  const { stage, source, plan } = inputs;
+  environment.clock.enter(stage);
+  const pager = openModelPager(environment, source, stage);
+  const model: PagedModel = { device: environment.device, layout: job.model.layout, pager };
+  try {
+    const before = inputs.evaluateBefore ? await score(environment, { model, stage, adapters: [null], batches: job.validation, task: 'validating' }) : null;
+    const { weightDecay, maxGradientNorm } = job.options;
+    const result = await train({
+      model,
+      adapter: inputs.adapter,
+      rows: job.trainRows,
+      batches: plan.batches,
+      schedule: plan.schedule,
+      optimizer: { ...defaultAdamw, weightDecay, maxGradientNorm },
+      keptBlocks: environment.memory[stage].keptBlocks,
+      onStep: (report) => environment.observer({ type: 'step', stage, ...report }),
+      signal: environment.signal,
+    });
+    const [after] = await score(environment, { model, stage, adapters: [result.adapter], batches: job.validation, task: 'validating' });
+    if (!after) throw new Error('evaluation gave no result');
+    return { result, before: before?.[0] ?? null, after };
+  } finally {
+    await pager.close();
+    environment.clock.finish(stage);
+  }
+}
+
+
+
+/** Scores adapters (null: none) in one pass over a paged model. */
+export async function score(
+  environment: JobEnvironment,
+  inputs: { model: PagedModel; stage: StageName; adapters: readonly (LoraAdapter | null)[]; batches: readonly PackedBatch[]; task: string },
+): Promise<readonly Evaluation[]> {
+  const { model, stage, task } = inputs;
+  const variants: (DeviceAdapter | null)[] = [];
+  try {
+    for (const adapter of inputs.adapters) {
+      variants.push(adapter && DeviceAdapter.load(model.device, model.layout, adapter, { trainable: false }));
+    }
+    return await evaluate({
+      model, batches: inputs.batches, variants, signal: environment.signal,
+      onProgress: (done, total) => environment.observer({ type: 'progress', stage, task, done, total }),
+    });
+  } finally {
+    for (const variant of variants) variant?.dispose();
+  }
+}
+

@@ -1,0 +1,63 @@
+import { byteLength, type Device, type HostDType } from '@emloc/device';
+
+export interface TensorSpec {
+  readonly name: string;
+  readonly shape: readonly number[];
+  /** Element type as stored. */
+  readonly dtype: HostDType;
+}
+
+export interface LayerSpec {
+  readonly name: string;
+  readonly tensors: readonly TensorSpec[];
+}
+
+/** Layers in a checkpoint. */
+export interface LayerSource {
+  readonly layers: readonly LayerSpec[];
+  /** Fills `destination`, which is exactly as long as the stored tensor. May be called several times at once. */
+  read(layer: number, tensor: string, destination: Uint8Array): Promise<void>;
+}
+
+/** Where each tensor of a layer lies in its host buffer. */
+export interface HostLayout {
+  readonly bytes: number;
+  readonly tensors: readonly { readonly spec: TensorSpec; readonly start: number; readonly end: number }[];
+}
+
+/** Any element type, and reads into page-cache lines, are aligned to this. */
+const hostAlignmentBytes = 64;
+
+/** Stored bytes of a layer, one tensor after another, each aligned. */
+export function hostLayout(layer: LayerSpec): HostLayout {
+  let bytes = 0;
+  const tensors = layer.tensors.map((spec) => {
+    const start = bytes;
+    const end = start + byteLength(spec.shape, spec.dtype);
+    bytes = Math.ceil(end / hostAlignmentBytes) * hostAlignmentBytes;
+    return { spec, start, end };
+  });
+  return { bytes, tensors };
+}
+
+/** Bytes that the tensors of a layer have as stored, without padding. */
+export function storedBytes(layer: LayerSpec): number {
+  return layer.tensors.reduce((sum, { shape, dtype }) => sum + byteLength(shape, dtype), 0);
+}
+
+/** Bytes that a layer takes from the device's budget, in the device's compute dtype. */
+export function deviceBytes(layer: LayerSpec, device: Device): number {
+  const dtype = device.profile.computeDType;
+  return layer.tensors.reduce((sum, { shape }) => sum + device.allocatedBytes(shape, dtype), 0);
+}
+
+/** Two slots: the largest layer beside the next largest one. */
+export function twoLargest(sizes: readonly number[]): number {
+  const [first = 0, second = 0] = [...sizes].sort((a, b) => b - a);
+  return first + second;
+}
+
+/** The smallest `deviceBytes` with which every layer fits beside any other, so that one arrives while another computes. */
+export function minimumDeviceBytes(source: LayerSource, device: Device): number {
+  return twoLargest(source.layers.map((layer) => deviceBytes(layer, device)));
+}

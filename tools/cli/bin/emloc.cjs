@@ -1,0 +1,34 @@
+#!/usr/bin/env node
+'use strict';
+/*
+ * Starts dist/emloc/emloc.mjs, bundling it first when it is missing or older than its sources.
+ * CommonJS, because libuv sizes its thread pool at the first asynchronous file read, which loading any ES module is.
+ * Layers are read by up to 16 parallel reads; beyond two for each core they only wait for each other.
+ */
+const { existsSync } = require('node:fs');
+const { availableParallelism } = require('node:os');
+const { join } = require('node:path');
+const { pathToFileURL } = require('node:url');
+
+process.env.UV_THREADPOOL_SIZE ??= String(Math.min(16, Math.max(4, 2 * availableParallelism())));
+process.setSourceMapsEnabled(true);
+
+async function start() {
+  const { ensureBundled, listPrograms } = await import(pathToFileURL(join(__dirname, '../../setup/bundle.mjs')).href);
+  const program = listPrograms().find(({ name }) => name === 'emloc');
+  try {
+    await ensureBundled(program);
+  } catch (error) {
+    console.error(`emloc: the program could not be built: ${error.message}`);
+    process.exitCode = 1;
+    return;
+  }
+  if (!existsSync(program.outFile)) {
+    console.error(`emloc: neither ${program.outFile} nor its source ${program.entry} exists`);
+    process.exitCode = 1;
+    return;
+  }
+  await import(pathToFileURL(program.outFile).href);
+}
+
+void start();

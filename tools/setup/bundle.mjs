@@ -1,0 +1,135 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join, relative } from 'node:path';
+import process from 'node:process';
+
+import { bundledAssets } from './bundled-assets.mjs';
+import { listWorkspaces, workspaceRoot } from './workspace.mjs';
+
+/**
+ * Something that is started: every `tools/NAME/src/main.ts` and `services/NAME/src/main.ts` is one, bundled into
+ * `dist/NAME/NAME.mjs`. Importing that file runs it.
+ * @typedef {{ name: string, entry: string, folder: string, outFile: string }} Program paths are absolute
+ */
+
+/**
+ * Not bundled, found in node_modules when running: they load native files from beside themselves.
+ * A pattern may end in a star, as in esbuild's `external`.
+ */
+const externalPackages = ['koffi', '@tensorflow/*'];
+
+/**
+ * All programs, whether or not their main.ts exists yet.
+ * @param {string} [root]
+ * @returns {Program[]}
+ */
+export function listPrograms(root = workspaceRoot) {
+  return listWorkspaces(root)
+    .filter((folder) => !folder.startsWith('libs/') && folder !== 'tools/setup')
+    .map((folder) => toProgram(root, folder));
+}
+
+/**
+ * @param {string} root
+ * @param {string} workspace relative to `root`
+ * @returns {Program}
+ */
+function toProgram(root, workspace) {
+  const name = workspace === 'tools/cli' ? 'emloc' : basename(workspace);
+  const folder = join(root, 'dist', name);
+  return { name, entry: join(root, workspace, 'src', 'main.ts'), folder, outFile: join(folder, `${name}.mjs`) };
+}
+
+/**
+ * Whether the bundle is missing or older than one of the files that went into it.
+ * @param {Program} program
+ * @param {string} [root]
+ */
+export function isStale({ folder, outFile }, root = workspaceRoot) {
+  const record = join(folder, 'inputs.json');
+  if (!existsSync(outFile) || !existsSync(record)) return true;
+  const builtMs = statSync(record).mtimeMs;
+  /** @type {string[]} */
+  const inputs = JSON.parse(readFileSync(record, 'utf8'));
+  return inputs.some((input) => (statSync(join(root, input), { throwIfNoEntry: false })?.mtimeMs ?? Infinity) > builtMs);
+}
+
+/**
+ * Bundles a program, its workers and the files that it reads.
+ * @param {Program} program
+ * @param {string} [root]
+ * @throws esbuild's BuildFailure, already printed
+ */
+export async function bundle({ name, entry, folder, outFile }, root = workspaceRoot) {
+  const { build } = await import('esbuild');
+  const assets = bundledAssets(root);
+  /** @type {Set<string>} */
+  const inputs = new Set();
+  /** @param {string} source @param {string} target */
+  const bundleOne = async (source, target) => {
+    const result = await build({
+      absWorkingDir: root,
+      entryPoints: [source],
+      outfile: target,
+      bundle: true,
+      platform: 'node',
+      target: 'node20',
+      format: 'esm',
+      sourcemap: 'linked',
+      external: externalPackages,
+      plugins: [assets.plugin(relative(folder, dirname(target)))],
+      // CommonJS packages inside an ES module call require for Node's own modules.
+      banner: { js: "import { createRequire as $createRequire } from 'node:module'; const require = $createRequire(import.meta.url);" },
+      metafile: true,
+      write: false,
+      logLevel: 'warning',
+    });
+    for (const input of Object.keys(result.metafile.inputs)) inputs.add(input);
+    // The source map first: whoever reads the program while it is replaced sees the old or the new one, whole.
+    for (const { path, contents } of result.outputFiles) replaceFile(path, contents);
+  };
+  await bundleOne(entry, outFile);
+  for (const worker of assets.workers()) await bundleOne(join(root, worker.source), join(folder, worker.target));
+  for (const asset of assets.copies()) copyInto(join(root, asset.source), join(folder, asset.target));
+  for (const { source } of assets.copies()) for (const file of filesUnder(join(root, source))) inputs.add(relative(root, file));
+  for (const file of ownFiles(root)) inputs.add(file);
+  replaceFile(join(folder, 'inputs.json'), `${JSON.stringify([...inputs].sort(), null, 1)}\n`);
+  return { name, inputCount: inputs.size };
+}
+
+/**
+ * Bundles a program when its bundle is stale. A copy without sources keeps the bundle that it has.
+ * @param {Program} program
+ * @returns {Promise<'no source' | 'up to date' | 'built'>}
+ */
+export async function ensureBundled(program) {
+  if (!existsSync(program.entry)) return 'no source';
+  if (!isStale(program)) return 'up to date';
+  await bundle(program);
+  return 'built';
+}
+
+/** What decides how bundles are made. @param {string} root */
+function ownFiles(root) {
+  return ['tools/setup/bundle.mjs', 'tools/setup/bundled-assets.mjs', 'package-lock.json'].filter((file) => existsSync(join(root, file)));
+}
+
+/** @param {string} path @returns {string[]} files, and the folders that hold them: their time changes with their list */
+function filesUnder(path) {
+  if (!statSync(path).isDirectory()) return [path];
+  return [path, ...readdirSync(path).flatMap((name) => filesUnder(join(path, name)))];
+}
+
+/** @param {string} source @param {string} target */
+function copyInto(source, target) {
+  for (const file of filesUnder(source)) {
+    if (!statSync(file).isDirectory()) replaceFile(join(target, relative(source, file)), readFileSync(file));
+  }
+}
+
+/** @param {string} path @param {string | Uint8Array} contents */
+function replaceFile(path, contents) {
+  mkdirSync(dirname(path), { recursive: true });
+  const beside = `${path}.${process.pid}`;
+  writeFileSync(beside, contents);
+  renameSync(beside, path);
+}

@@ -1,0 +1,23 @@
+/**
+ * The part of `jest --json` that the summary needs.
+ * @typedef {{ numPassedTests: number, numFailedTests: number, numRuntimeErrorTestSuites: number, numPendingTests: number,
+ *   numTodoTests: number, numTotalTests: number, success: boolean }} JestResult
+ */
+
+/**
+ * A suite that did not load counts as one failure: none of its tests ran.
+ * @param {JestResult | null} result null when jest wrote none
+ * @returns {{ passed: number, failed: number, skipped: number, line: string, ok: boolean }}
+ */
+export function summarize(result) {
+  const passed = result?.numPassedTests ?? 0;
+  const failed = result ? result.numFailedTests + result.numRuntimeErrorTestSuites : 0;
+  const skipped = result ? result.numPendingTests + result.numTodoTests : 0;
+  return {
+    passed,
+    failed,
+    skipped,
+    line: `tests: ${passed} passed, ${failed} failed`,
+    ok: result !== null && result.success && passed > 0 && failed === 0,
+  };
+}

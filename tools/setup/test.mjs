@@ -1,0 +1,56 @@
+/**
+ * `npm test`: build, lint, types, all tests. `npm test -- PATTERN ...` passes its arguments to jest and runs only that.
+ * The last line is `tests: N passed, N failed`; the exit status is 0 only when every step passed and a test ran.
+ */
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+
+import { runNode } from './command.mjs';
+import { ensureInstalled } from './ensure-install.mjs';
+import { summarize } from './jest-summary.mjs';
+import { ensureSystemPackage, openBlas } from './system-packages.mjs';
+
+const jestArguments = process.argv.slice(2);
+/** @type {[name: string, args: string[]][]} */
+const checks = [
+  ['build', ['tools/setup/build.mjs']],
+  ['lint', ['node_modules/eslint/bin/eslint.js', '.', '--max-warnings=0']],
+  ['typecheck', ['node_modules/typescript/bin/tsc', '--noEmit', '-p', 'tsconfig.json']],
+];
+
+ensureInstalled();
+ensureSystemPackage(openBlas);
+const failedChecks = jestArguments.length > 0 ? [] : checks.filter(([name, args]) => !runCheck(name, args)).map(([name]) => name);
+const tests = summarize(runJest(jestArguments));
+if (failedChecks.length > 0) console.log(`failed: ${failedChecks.join(', ')}`);
+if (tests.skipped > 0) console.log(`skipped: ${tests.skipped} tests`);
+console.log(tests.line);
+process.exitCode = failedChecks.length === 0 && tests.ok ? 0 : 1;
+
+/** @param {string} name @param {string[]} args */
+function runCheck(name, args) {
+  const startMs = performance.now();
+  const passed = runNode(args) === 0;
+  console.log(`${name}: ${passed ? 'passed' : 'failed'} (${((performance.now() - startMs) / 1000).toFixed(1)} s)`);
+  return passed;
+}
+
+/**
+ * @param {readonly string[]} args
+ * @returns {import('./jest-summary.mjs').JestResult | null}
+ */
+function runJest(args) {
+  const folder = mkdtempSync(join(tmpdir(), 'emloc-jest-'));
+  const outputFile = join(folder, 'result.json');
+  try {
+    runNode([
+      '--experimental-vm-modules', '--no-warnings=ExperimentalWarning', 'node_modules/jest/bin/jest.js',
+      '--maxWorkers=2', '--json', `--outputFile=${outputFile}`, ...args,
+    ]);
+    return existsSync(outputFile) ? JSON.parse(readFileSync(outputFile, 'utf8')) : null;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
