@@ -13,26 +13,33 @@ import { runCommand } from './command.mjs';
  * @property {string} why what is lost without it, as half a sentence
  */
 
-/** What decides whether and how something can be installed; replaced in tests. */
+/**
+ * What decides whether and how something can be installed; replaced in tests.
+ * @typedef {object} System
+ * @property {() => boolean} isRoot
+ * @property {() => boolean} hasApt
+ * @property {() => boolean} mayInstall EMLOC_SYSTEM_PACKAGES=skip leaves the machine as it is
+ * @property {(args: readonly string[]) => number} apt exit status of apt-get with these arguments
+ * @property {(message: string) => void} say
+ */
+
+/** @type {System} */
 export const system = {
   isRoot: () => process.getuid?.() === 0,
   hasApt: () => process.platform === 'linux' && findExecutable('apt-get') !== null,
-  /** EMLOC_SYSTEM_PACKAGES=skip leaves the machine as it is. */
   mayInstall: () => process.env['EMLOC_SYSTEM_PACKAGES'] !== 'skip',
-  /** @param {readonly string[]} args */
   apt: (args) => runCommand('apt-get', ['-o', 'Acquire::Retries=1', '-o', 'Acquire::http::Timeout=20', '-q', ...args], {
     env: { DEBIAN_FRONTEND: 'noninteractive' },
     timeoutMs: 5 * 60_000,
     quiet: true,
   }),
-  /** @param {string} message */
   say: (message) => console.error(`setup: ${message}`),
 };
 
 /**
  * Installs a missing package where this process may (root on a system with apt), else says what to install.
  * @param {SystemPackage} wanted
- * @param {typeof system} [host]
+ * @param {System} [host]
  * @returns {boolean} whether it is there now
  */
 export function ensureSystemPackage(wanted, host = system) {
@@ -42,7 +49,7 @@ export function ensureSystemPackage(wanted, host = system) {
 /**
  * The same for several, with one `apt-get update`.
  * @param {readonly SystemPackage[]} wanted
- * @param {typeof system} [host]
+ * @param {System} [host]
  * @returns {SystemPackage[]} those that are still missing
  */
 export function ensureSystemPackages(wanted, host = system) {
@@ -58,7 +65,7 @@ export function ensureSystemPackages(wanted, host = system) {
 
 /**
  * @param {readonly SystemPackage[]} missing
- * @param {typeof system} host
+ * @param {System} host
  */
 function installWithApt(missing, host) {
   const names = missing.map(({ name }) => name);
@@ -74,7 +81,8 @@ function installWithApt(missing, host) {
 export function hasSharedLibrary(soname) {
   const cached = spawnSync('/sbin/ldconfig', ['-p'], { encoding: 'utf8' });
   if (cached.status === 0) return cached.stdout.includes(`\t${soname} `);
-  const folders = ['/usr/lib', '/usr/lib64', '/usr/local/lib', `/usr/lib/${{ x64: 'x86_64', arm64: 'aarch64' }[process.arch] ?? process.arch}-linux-gnu`];
+  const machine = { x64: 'x86_64', arm64: 'aarch64' }[/** @type {string} */ (process.arch)] ?? process.arch;
+  const folders = ['/usr/lib', '/usr/lib64', '/usr/local/lib', `/usr/lib/${machine}-linux-gnu`];
   return folders.some((folder) => existsSync(join(folder, soname)));
 }
 

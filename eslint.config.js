@@ -1,0 +1,69 @@
+import js from '@eslint/js';
+import nx from '@nx/eslint-plugin';
+import tseslint from 'typescript-eslint';
+
+import { ensureProjectGraph } from './tools/setup/project-graph.mjs';
+import { boundaryRules, layers } from './tools/setup/lint-boundaries.mjs';
+import { packageOwnership } from './tools/setup/lint-packages.mjs';
+
+// The boundary rule reads nx's cached project graph, and checks nothing when there is none.
+await ensureProjectGraph();
+
+const nodeGlobals = Object.fromEntries(
+  ['AbortController', 'AbortSignal', 'Buffer', 'URL', 'clearTimeout', 'console', 'fetch', 'performance', 'process', 'setImmediate', 'setTimeout', 'structuredClone']
+    .map((name) => [name, 'readonly']),
+);
+
+const unusedVariables = ['error', { args: 'after-used', argsIgnorePattern: '^_', varsIgnorePattern: '^_', caughtErrors: 'all', ignoreRestSiblings: true }];
+
+/** `any` and untyped values are for the files that declare a native library. */
+const nativeFiles = ['libs/device-*/src/**/native*.ts', 'libs/device-*/src/**/native/**/*.ts'];
+
+export default tseslint.config(
+  { ignores: ['**/node_modules/**', '**/dist/**', '**/generated/**', '.nx/**', 'coverage/**', 'out/**'] },
+  { linterOptions: { reportUnusedDisableDirectives: 'error' } },
+  js.configs.recommended,
+  {
+    rules: {
+      eqeqeq: ['error', 'always'],
+      'no-console': 'error',
+      'object-shorthand': 'error',
+      'prefer-const': 'error',
+      'no-unused-vars': unusedVariables,
+    },
+  },
+  {
+    files: ['**/*.{js,mjs,cjs}'],
+    languageOptions: { globals: nodeGlobals },
+    rules: { 'no-console': 'off' },
+  },
+  {
+    files: ['**/*.cjs'],
+    languageOptions: { sourceType: 'commonjs', globals: { __dirname: 'readonly', module: 'writable', require: 'readonly' } },
+  },
+  {
+    files: ['**/*.ts'],
+    extends: [tseslint.configs.recommended],
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    rules: {
+      '@typescript-eslint/await-thenable': 'error',
+      '@typescript-eslint/consistent-type-imports': ['error', { fixStyle: 'inline-type-imports' }],
+      '@typescript-eslint/no-explicit-any': 'error',
+      '@typescript-eslint/no-floating-promises': 'error',
+      '@typescript-eslint/no-misused-promises': 'error',
+      '@typescript-eslint/no-non-null-assertion': 'error',
+      '@typescript-eslint/no-unused-vars': unusedVariables,
+      '@typescript-eslint/only-throw-error': 'error',
+      '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
+    },
+  },
+  { files: nativeFiles, rules: { '@typescript-eslint/no-explicit-any': 'off' } },
+  { files: ['{libs,services,tools}/**/*.ts'], plugins: { '@nx': nx }, rules: boundaryRules(layers) },
+  {
+    // Engines are tested on real devices.
+    files: ['libs/**/*.spec.ts', 'libs/*/test/**/*.ts', 'libs/*/src/testing/**/*.ts'],
+    plugins: { '@nx': nx },
+    rules: boundaryRules({ ...layers, engine: [...layers.engine, 'layer:device-impl'] }),
+  },
+  ...packageOwnership(nativeFiles),
+);

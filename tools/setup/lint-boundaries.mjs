@@ -1,0 +1,28 @@
+/**
+ * Who may import whom, by the tag `layer:NAME` in each project's package.json. Nothing imports a service.
+ * The planner in the engines runs programs on the null device, which is tagged `device:null` for that.
+ */
+export const layers = Object.freeze({
+  device: ['layer:device'],
+  'device-impl': ['layer:device', 'layer:device-impl'],
+  engine: ['layer:device', 'device:null', 'layer:engine'],
+  contracts: ['layer:contracts'],
+  kit: ['layer:device', 'layer:contracts', 'layer:kit'],
+  service: ['layer:device', 'layer:device-impl', 'layer:engine', 'layer:contracts', 'layer:kit'],
+  tool: ['layer:device', 'layer:device-impl', 'layer:engine', 'layer:contracts', 'layer:kit', 'layer:tool'],
+});
+
+/**
+ * @param {Readonly<Record<string, readonly string[]>>} allowed by layer, the tags that it may import
+ * @returns {Record<string, unknown>}
+ */
+export function boundaryRules(allowed) {
+  return {
+    '@nx/enforce-module-boundaries': ['error', {
+      allow: [],
+      // A package that is imported is in the importer's package.json (or the root's, for tools of development).
+      banTransitiveDependencies: true,
+      depConstraints: Object.entries(allowed).map(([layer, tags]) => ({ sourceTag: `layer:${layer}`, onlyDependOnLibsWithTags: [...tags] })),
+    }],
+  };
+}

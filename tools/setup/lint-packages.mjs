@@ -1,0 +1,56 @@
+/**
+ * Packages that only one place may know, so that what they stand for can be replaced there.
+ * @typedef {{ packages: string[], files: string[], reason: string }} Ownership `packages` are names or `@scope/*`
+ */
+
+/**
+ * @param {readonly string[]} nativeFiles globs of the files that declare native libraries
+ * @returns {Ownership[]}
+ */
+function ownerships(nativeFiles) {
+  return [
+    { packages: ['@grpc/*'], files: ['libs/rpc/**/*.ts'], reason: 'gRPC is behind @emloc/rpc' },
+    {
+      packages: ['@nats-io/*'],
+      files: ['libs/tensor-bus/**/*.ts', 'libs/service-kit/**/*.ts'],
+      reason: 'NATS is behind @emloc/tensor-bus and @emloc/service-kit',
+    },
+    { packages: ['prom-client'], files: ['libs/telemetry/**/*.ts'], reason: 'metrics are behind @emloc/telemetry' },
+    { packages: ['@huggingface/*'], files: ['libs/dataset/**/*.ts'], reason: 'tokenizers and templates are behind @emloc/dataset' },
+    { packages: ['@tensorflow/*'], files: ['libs/device-tfjs/**/*.ts'], reason: 'TensorFlow.js is behind @emloc/device-tfjs' },
+    { packages: ['koffi'], files: [...nativeFiles], reason: 'FFI is in the native files of the device implementations' },
+  ];
+}
+
+/**
+ * One block that bans all owned packages, and one for each owner that bans the others'.
+ * @param {readonly string[]} nativeFiles
+ */
+export function packageOwnership(nativeFiles) {
+  const all = ownerships(nativeFiles);
+  return [
+    { files: ['{libs,services,tools}/**/*.ts'], rules: restrictions(all) },
+    ...all.map((owner) => ({ files: owner.files, rules: restrictions(all.filter((other) => other !== owner)) })),
+  ];
+}
+
+/** @param {readonly Ownership[]} banned */
+function restrictions(banned) {
+  return {
+    'no-restricted-imports': ['error', {
+      patterns: banned.map(({ packages, reason }) => ({ regex: importPattern(packages), message: `${reason}.` })),
+    }],
+    'no-restricted-syntax': ['error', ...banned.flatMap(({ packages, reason }) => dynamicImports(importPattern(packages)).map((selector) => ({ selector, message: `${reason}.` })))],
+  };
+}
+
+/** @param {readonly string[]} packages */
+function importPattern(packages) {
+  return `^(${packages.map((name) => (name.endsWith('/*') ? name.slice(0, -1) : `${name}($|/)`)).join('|')})`;
+}
+
+/** @param {string} pattern */
+function dynamicImports(pattern) {
+  const escaped = pattern.replaceAll('/', '\\u002F');
+  return [`ImportExpression[source.value=/${escaped}/]`, `CallExpression[callee.name='require'][arguments.0.value=/${escaped}/]`];
+}
