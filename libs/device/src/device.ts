@@ -1,4 +1,4 @@
-import { MemoryBudget, type MemoryCategory } from './budget.js';
+import { type MemoryBudget, type MemoryCategory } from './budget.js';
 import { byteLength, type DType, type HostDType } from './dtype.js';
 import { DeviceError } from './errors.js';
 import {

@@ -1,4 +1,3 @@
-import type { DType } from './dtype.js';
 import type { KernelName, KernelOptions } from './kernels.js';
 
 /** Scratch memory in bytes that each kernel takes for these shapes: pure, so that another device can plan with it. */
