@@ -1,0 +1,41 @@
+import type { EncodedRow } from './encoded-row.js';
+
+/** Rows one after the other, without padding. T tokens in S rows, M of them targets. */
+export interface PackedBatch {
+  /** (T) */
+  readonly ids: Int32Array;
+  /** (T), counted from 0 in every row. */
+  readonly positions: Int32Array;
+  /** (S + 1): row s is `ids[offsets[s] .. offsets[s + 1])`. */
+  readonly offsets: readonly number[];
+  /** (M), ascending: the tokens whose next token is trained on. */
+  readonly targetRows: Int32Array;
+  /** (M): those next tokens. */
+  readonly targets: Int32Array;
+  /** T */
+  readonly tokens: number;
+  /** M */
+  readonly trainedTokens: number;
+}
+
+/** Packs rows into one batch, in their order. */
+export function packBatch(rows: readonly EncodedRow[]): PackedBatch {
+  const offsets = [0];
+  for (const { ids } of rows) offsets.push((offsets.at(-1) ?? 0) + ids.length);
+  const tokens = offsets.at(-1) ?? 0;
+  const ids = new Int32Array(tokens);
+  const positions = new Int32Array(tokens);
+  const targetRows: number[] = [];
+  rows.forEach((row, index) => {
+    const start = offsets[index] ?? 0;
+    ids.set(row.ids, start);
+    for (let i = 0; i < row.ids.length; i += 1) positions[start + i] = i;
+    for (let i = 1; i < row.ids.length; i += 1) if (row.trained[i] === 1) targetRows.push(start + i - 1);
+  });
+  return {
+    ids, positions, offsets, tokens,
+    targetRows: Int32Array.from(targetRows),
+    targets: Int32Array.from(targetRows, (row) => ids[row + 1] ?? 0),
+    trainedTokens: targetRows.length,
+  };
+}
