@@ -43,8 +43,8 @@ function drive(policy: PagingPolicy, layerBytes: readonly number[], capacityByte
   return traffic;
 }
 
-function run(layerBytes: readonly number[], capacityBytes: number, prefetch: boolean, order: readonly number[], repeat = 1): Traffic {
-  return drive(new PagingPolicy({ layerBytes, capacityBytes, prefetch }), layerBytes, capacityBytes, order, repeat);
+function run(layerBytes: readonly number[], capacityBytes: number, order: readonly number[], repeat = 1): Traffic {
+  return drive(new PagingPolicy({ layerBytes, capacityBytes }), layerBytes, capacityBytes, order, repeat);
 }
 
 describe('paging policy', () => {
@@ -53,10 +53,8 @@ describe('paging policy', () => {
   ])('loads as little as possible for %i layers in a cycle with room for %i', (layers, slots) => {
     const sizes = ascending(layers).map(() => 1);
     const accesses = Array.from({ length: 4 }, () => ascending(layers)).flat();
-    const onDemand = run(sizes, slots, false, ascending(layers), 4);
-    expect(onDemand.loadedBytes).toBe(fewestLoadedBytes(accesses, sizes, slots, false));
-    const prefetched = run(sizes, slots, true, ascending(layers), 4);
-    expect(prefetched.loadedBytes).toBe(fewestLoadedBytes(accesses, sizes, slots, true));
+    const prefetched = run(sizes, slots, ascending(layers), 4);
+    expect(prefetched.loadedBytes).toBe(fewestLoadedBytes(accesses, sizes, slots));
     expect(prefetched.demandLoads).toBe(0);
   });
 
@@ -66,10 +64,8 @@ describe('paging policy', () => {
     const sizes = ascending(layers).map(() => 1);
     const order = [...ascending(layers), ...ascending(layers).reverse()];
     const accesses = [...order, ...order];
-    const onDemand = run(sizes, slots, false, order, 2);
-    expect(onDemand.loadedBytes).toBe(fewestLoadedBytes(accesses, sizes, slots, false));
-    const prefetched = run(sizes, slots, true, order, 2);
-    expect(prefetched.loadedBytes).toBe(fewestLoadedBytes(accesses, sizes, slots, true));
+    const prefetched = run(sizes, slots, order, 2);
+    expect(prefetched.loadedBytes).toBe(fewestLoadedBytes(accesses, sizes, slots));
     expect(prefetched.demandLoads).toBe(0);
   });
 
@@ -80,10 +76,8 @@ describe('paging policy', () => {
       const slots = randomInteger(random, 2, layers);
       const sizes = ascending(layers).map(() => 1);
       const order = Array.from({ length: randomInteger(random, 1, 14) }, () => randomInteger(random, 0, layers - 1));
-      const onDemand = run(sizes, slots, false, order);
-      expect([seed, onDemand.loadedBytes]).toEqual([seed, fewestLoadedBytes(order, sizes, slots, false)]);
-      const prefetched = run(sizes, slots, true, order);
-      expect([seed, prefetched.loadedBytes]).toEqual([seed, fewestLoadedBytes(order, sizes, slots, true)]);
+      const prefetched = run(sizes, slots, order);
+      expect([seed, prefetched.loadedBytes]).toEqual([seed, fewestLoadedBytes(order, sizes, slots)]);
       expect([seed, prefetched.demandLoads]).toEqual([seed, 0]);
     }
   });
@@ -95,17 +89,17 @@ describe('paging policy', () => {
       const sizes = ascending(layers).map(() => randomInteger(random, 1, 20));
       const capacityBytes = Math.max(...sizes) + randomInteger(random, 0, 60);
       const order = Array.from({ length: randomInteger(random, 1, 12) }, () => randomInteger(random, 0, layers - 1));
-      for (const prefetch of [true, false]) run(sizes, capacityBytes, prefetch, order, randomInteger(random, 1, 3));
+      run(sizes, capacityBytes, order, randomInteger(random, 1, 3));
     }
   });
 
   test('what fits is loaded once, ahead of its use', () => {
-    const traffic = run([1, 2, 3], 6, true, [0, 1, 2, 2, 1, 0], 5);
+    const traffic = run([1, 2, 3], 6, [0, 1, 2, 2, 1, 0], 5);
     expect(traffic).toEqual({ loadedBytes: 6, demandLoads: 0 });
   });
 
   test('starts a load as soon as its victim is done with', () => {
-    const policy = new PagingPolicy({ layerBytes: [1, 1, 1, 1], capacityBytes: 2, prefetch: true });
+    const policy = new PagingPolicy({ layerBytes: [1, 1, 1, 1], capacityBytes: 2 });
     expect(policy.schedule([0, 1, 2, 3])).toEqual([{ layer: 0, evict: [] }, { layer: 1, evict: [] }]);
     expect(policy.access(0)).toEqual({ hit: true, evict: [], load: null, prefetch: [] });
     expect(policy.release(0)).toEqual([{ layer: 2, evict: [0] }]);
@@ -114,7 +108,7 @@ describe('paging policy', () => {
   });
 
   test('starts a load during the access before it when leases overlap', () => {
-    const policy = new PagingPolicy({ layerBytes: [1, 1, 1, 1], capacityBytes: 2, prefetch: true });
+    const policy = new PagingPolicy({ layerBytes: [1, 1, 1, 1], capacityBytes: 2 });
     policy.schedule([0, 1, 2, 3]);
     policy.access(0);
     policy.access(1);
@@ -123,7 +117,7 @@ describe('paging policy', () => {
   });
 
   test('without a schedule the least recently used layer leaves and nothing is prefetched', () => {
-    const policy = new PagingPolicy({ layerBytes: [1, 1, 1, 1], capacityBytes: 2, prefetch: true });
+    const policy = new PagingPolicy({ layerBytes: [1, 1, 1, 1], capacityBytes: 2 });
     const use = (layer: number) => {
       const step = policy.access(layer);
       expect([...step.prefetch, ...policy.release(layer)]).toEqual([]);
@@ -133,7 +127,7 @@ describe('paging policy', () => {
   });
 
   test('an access outside the schedule names both layers and changes nothing', () => {
-    const policy = new PagingPolicy({ layerBytes: [1, 1, 1], capacityBytes: 2, prefetch: true });
+    const policy = new PagingPolicy({ layerBytes: [1, 1, 1], capacityBytes: 2 });
     policy.schedule([0, 2]);
     const before = [...policy.resident];
     expect(() => policy.access(1)).toThrow('pager: layer 1 was acquired, but the schedule has layer 0 at position 0');
@@ -149,7 +143,7 @@ describe('paging policy', () => {
 
   test('a layer that cannot fit is refused with what is unpinned', () => {
     const MiB = 2 ** 20;
-    const policy = new PagingPolicy({ layerBytes: [500 * MiB, 64 * MiB], capacityBytes: 512 * MiB, prefetch: true });
+    const policy = new PagingPolicy({ layerBytes: [500 * MiB, 64 * MiB], capacityBytes: 512 * MiB });
     policy.access(0);
     const refusal = 'pager: layer 1 needs 64.00 MiB, 12.00 MiB of the 512.00 MiB budget is unpinned';
     expect(() => policy.access(1)).toThrow(refusal);
@@ -159,7 +153,7 @@ describe('paging policy', () => {
   });
 
   test('layers and repetitions are checked', () => {
-    const policy = new PagingPolicy({ layerBytes: [1, 1], capacityBytes: 2, prefetch: true });
+    const policy = new PagingPolicy({ layerBytes: [1, 1], capacityBytes: 2 });
     expect(() => policy.schedule([0, 2])).toThrow('pager: layer 2 of a source with 2 layers');
     expect(() => policy.access(-1)).toThrow(expect.objectContaining({ code: 'PAGER_UNKNOWN_LAYER' }));
     expect(() => policy.schedule([0], 0)).toThrow(expect.objectContaining({ code: 'PAGER_INVALID_OPTIONS' }));
@@ -170,8 +164,7 @@ describe('paging policy', () => {
       const random = seededRandom(seed);
       const layers = randomInteger(random, 2, 7);
       const layerBytes = ascending(layers).map(() => randomInteger(random, 5, 9));
-      const prefetch = random() < 0.7;
-      const policy = new PagingPolicy({ layerBytes, capacityBytes: randomInteger(random, 18, 40), prefetch });
+      const policy = new PagingPolicy({ layerBytes, capacityBytes: randomInteger(random, 18, 40) });
       const order = Array.from({ length: randomInteger(random, 1, 10) }, () => randomInteger(random, 0, layers - 1));
       const loads = policy.schedule(order).map(({ layer }) => layer);
       const forecast = [...loads, ...(policy.forecastLoads() ?? [])];

@@ -7,8 +7,6 @@ export interface PagingPolicyOptions {
   /** Bytes that each layer takes on the tier. */
   readonly layerBytes: readonly number[];
   readonly capacityBytes: number;
-  /** Load ahead of the accesses of the schedule. */
-  readonly prefetch: boolean;
 }
 
 /** What an access asks of the tier, to be done in this order: evict, load, prefetch. */
@@ -44,10 +42,6 @@ export class PagingPolicy {
 
   get resident(): ReadonlySet<number> {
     return this.#residency.layers;
-  }
-
-  get isScheduled(): boolean {
-    return this.#schedule !== null;
   }
 
   /**
@@ -97,11 +91,11 @@ export class PagingPolicy {
   /** The loads that the next two rounds of the schedule will ask for, in order; null without a schedule. */
   forecastLoads(): readonly number[] | null {
     if (!this.#schedule) return null;
-    return forecastLoads(this.#residency, this.#lookahead(this.#schedule, 2), this.options.prefetch);
+    return forecastLoads(this.#residency, this.#lookahead(this.#schedule, 2));
   }
 
   #prefetch(): readonly PlannedLoad[] {
-    if (!this.#schedule || !this.options.prefetch) return [];
+    if (!this.#schedule) return [];
     return planPrefetch(this.#residency, this.#lookahead(this.#schedule, 1), this.#isPinned);
   }
 

@@ -140,8 +140,8 @@ export function planPrefetch(residency: Residency, lookahead: Lookahead, isPinne
   return loads;
 }
 
-/** The loads that the accesses of a stretch of future will cause, in order, with or without prefetching. Changes nothing. */
-export function forecastLoads(residency: Residency, lookahead: Lookahead, prefetch: boolean): readonly number[] {
+/** The loads that the accesses of a stretch of future will cause, in order. Changes nothing. */
+export function forecastLoads(residency: Residency, lookahead: Lookahead): readonly number[] {
   const { future, from, until } = lookahead;
   const simulated = residency.clone();
   const loads: number[] = [];
@@ -152,7 +152,7 @@ export function forecastLoads(residency: Residency, lookahead: Lookahead, prefet
       simulated.touch(layer);
       continue;
     }
-    const inUse = prefetch ? future.layerAt(position - 1) : undefined;
+    const inUse = future.layerAt(position - 1);
     const evict = victimsBeside(simulated, lookahead, position, (candidate) => candidate === inUse)
       ?? victimsBeside(simulated, lookahead, position, () => false);
     if (evict === null) break;

@@ -1,12 +1,12 @@
 /**
- * The fewest bytes that any policy has to load for a sequence of accesses, by dynamic programming over all sets of resident layers.
- * @param isOverlapped each load has to be there while the access before it is in use, as double buffering needs it.
+ * The fewest bytes that any policy has to load for a sequence of accesses, when each load has to be there while the access before
+ * it is in use (double buffering): by dynamic programming over all sets of resident layers.
  */
-export function fewestLoadedBytes(order: readonly number[], layerBytes: readonly number[], capacityBytes: number, isOverlapped: boolean): number {
+export function fewestLoadedBytes(order: readonly number[], layerBytes: readonly number[], capacityBytes: number): number {
   const sets = feasibleSets(layerBytes, capacityBytes);
   let costs = new Map<number, number>([[0, 0]]);
   order.forEach((layer, position) => {
-    const next = isOverlapped ? order[position + 1] : undefined;
+    const next = order[position + 1];
     const required = (1 << layer) | (next === undefined ? 0 : 1 << next);
     const reachable = new Map<number, number>();
     for (const [before, cost] of costs) {

@@ -1,0 +1,283 @@
+import type { HostArray, Tensor } from '@emloc/device';
+import { DeviceLayer } from './device-layer.js';
+import { PagerError } from './errors.js';
+import { HostTier, type Outlook, type Staging } from './host-tier.js';
+import { NoReads } from './no-reads.js';
+import { assertOptions, LayerLimits, type PagerOptions } from './options.js';
+import { PagingPolicy } from './policy.js';
+import type { PlannedLoad } from './residency.js';
+import { hostLayout, type LayerSpec, storedBytes, twoLargest } from './source.js';
+import { PagerLog, type PagerStatistics } from './statistics.js';
+
+/** A layer on the device for as long as it is held. */
+export interface Lease {
+  /** By name, in the device's compute dtype; to be read only, by kernels launched before `release`. */
+  readonly tensors: ReadonlyMap<string, Tensor>;
+  /** Launched kernels need not be done. Releasing twice is a no-op. */
+  release(): void;
+}
+
+/** Layers of a source that take turns on a device. */
+export interface Pager {
+  readonly statistics: PagerStatistics;
+  /**
+   * States the exact order of the accesses to come, in place of what was stated before; an empty order takes it back. Starts to
+   * load ahead. Without a schedule the least recently used layer leaves and nothing is loaded ahead.
+   * @throws PagerError PAGER_UNKNOWN_LAYER, PAGER_INVALID_OPTIONS, PAGER_OUT_OF_BUDGET, PAGER_ABORTED, PAGER_CLOSED, PAGER_COPY_FAILED
+   */
+  schedule(order: readonly number[], repeat?: number): void;
+  /**
+   * Reserves memory during the call, not later: what is on the device depends on the order of calls only.
+   * @throws (rejects) PagerError of any code; OutOfBudgetError when the device's own budget has no room; DeviceError
+   */
+  acquire(layer: number): Promise<Lease>;
+  /** Gives everything back, leased layers included, when running reads and copies are over. */
+  close(): Promise<void>;
+}
+
+/** Opens a pager; it reads nothing yet. @throws PagerError PAGER_INVALID_OPTIONS */
+export function openPager(options: PagerOptions): Pager {
+  assertOptions(options);
+  return new WeightPager(options);
+}
+
+/** A layer with memory on the device. */
+interface Resident {
+  readonly layer: number;
+  readonly memory: DeviceLayer;
+  /** Settles when the copy is on its way; null: not started. */
+  ready: Promise<void> | null;
+  isReady: boolean;
+}
+
+class WeightPager implements Pager {
+  readonly #limits: LayerLimits;
+  readonly #policy: PagingPolicy;
+  readonly #staging: Staging;
+  readonly #log: PagerLog;
+  readonly #residents = new Map<number, Resident>();
+  /** Residents that have not been started, in the order of their use. */
+  readonly #waiting = new Set<Resident>();
+  readonly #copies = new Set<Promise<void>>();
+  /** Aborted with the PagerError that every later call gets. */
+  readonly #stop = new AbortController();
+  readonly #prefetch: boolean;
+  #deviceBytes = 0;
+  #closing: Promise<void> | null = null;
+
+  constructor(private readonly options: PagerOptions) {
+    const { source, signal } = options;
+    this.#prefetch = options.prefetch ?? true;
+    this.#limits = new LayerLimits(options);
+    this.#policy = new PagingPolicy({ layerBytes: this.#limits.deviceBytes, capacityBytes: options.deviceBytes });
+    const diskBytes = source.layers.reduce((sum, layer) => sum + storedBytes(layer), 0);
+    const budgets = { deviceBudgetBytes: options.deviceBytes, hostBudgetBytes: options.hostBytes, diskBytes };
+    this.#log = new PagerLog(() => ({ ...budgets, deviceBytes: this.#deviceBytes, hostBytes: this.#staging.heldBytes }), options.observer);
+    this.#staging = this.#openStaging();
+    if (signal?.aborted) this.#onAbort();
+    else signal?.addEventListener('abort', this.#onAbort, { once: true });
+  }
+
+  get statistics(): PagerStatistics {
+    return this.#log.statistics;
+  }
+
+  schedule(order: readonly number[], repeat = 1): void {
+    this.#stop.signal.throwIfAborted();
+    for (const layer of order) this.#limits.assertFits(layer);
+    this.#apply(this.#policy.schedule(order, repeat));
+  }
+
+  async acquire(layer: number): Promise<Lease> {
+    const resident = this.#pin(layer);
+    await this.#arrive(resident);
+    resident.memory.order();
+    let isHeld = true;
+    return {
+      tensors: resident.memory.tensors,
+      release: () => {
+        if (isHeld) this.#unpin(resident);
+        isHeld = false;
+      },
+    };
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  #openStaging(): Staging {
+    const { device, source, hostBytes, reads } = this.options;
+    if (reads === 'none') return new NoReads(source);
+    const buffers = twoLargest(source.layers.map((layer) => hostLayout(layer).bytes));
+    const capacityBytes = this.#holdsAll ? Math.min(hostBytes, buffers) : hostBytes;
+    return new HostTier({ device, source, capacityBytes, log: this.#log, signal: this.#stop.signal });
+  }
+
+  /** Nothing ever leaves the device, so that nothing has to stay in host memory. */
+  get #holdsAll(): boolean {
+    return this.#limits.deviceBytes.reduce((sum, bytes) => sum + bytes, 0) <= this.options.deviceBytes;
+  }
+
+  /** Everything about an access that touches a budget, at once. */
+  #pin(layer: number): Resident {
+    this.#stop.signal.throwIfAborted();
+    this.#limits.assertFits(layer);
+    const step = this.#policy.access(layer);
+    const known = this.#residents.get(layer);
+    this.#log.acquired(Boolean(known?.ready));
+    step.evict.forEach((victim) => this.#evict(victim));
+    try {
+      return this.#start(known ?? this.#place(layer));
+    } finally {
+      this.#apply(step.prefetch);
+    }
+  }
+
+  #unpin(resident: Resident): void {
+    if (this.#stop.signal.aborted || this.#residents.get(resident.layer) !== resident) return;
+    this.#apply(this.#policy.release(resident.layer));
+  }
+
+  /** Takes memory for planned loads. One that finds none is left to its access, which asks again and reports the error. */
+  #apply(loads: readonly PlannedLoad[]): void {
+    for (const { layer, evict } of loads) {
+      evict.forEach((victim) => this.#evict(victim));
+      try {
+        this.#place(layer);
+      } catch {
+        continue;
+      }
+    }
+    if (this.#prefetch) for (const resident of this.#waiting) this.#start(resident);
+  }
+
+  #place(layer: number): Resident {
+    const { device, source, category = 'weights' } = this.options;
+    try {
+      const memory = new DeviceLayer(device, source.layers[layer] as LayerSpec, category);
+      const resident: Resident = { layer, memory, ready: null, isReady: false };
+      this.#residents.set(layer, resident);
+      this.#waiting.add(resident);
+      this.#deviceBytes += this.#bytesOf(layer);
+      this.#log.add({ type: 'page-in', layer, bytes: this.#bytesOf(layer) });
+      return resident;
+    } catch (error) {
+      this.#policy.discard(layer);
+      throw error;
+    }
+  }
+
+  #evict(layer: number): void {
+    const resident = this.#residents.get(layer);
+    if (!resident) return;
+    this.#remove(resident);
+    this.#log.add({ type: 'page-out', layer, bytes: this.#bytesOf(layer) });
+  }
+
+  #remove(resident: Resident): void {
+    this.#residents.delete(resident.layer);
+    this.#waiting.delete(resident);
+    this.#deviceBytes -= this.#bytesOf(resident.layer);
+    resident.memory.dispose();
+  }
+
+  #bytesOf(layer: number): number {
+    return this.#limits.deviceBytes[layer] ?? 0;
+  }
+
+  #start(resident: Resident): Resident {
+    if (resident.ready) return resident;
+    this.#waiting.delete(resident);
+    resident.ready = this.#load(resident).then(() => {
+      resident.isReady = true;
+    });
+    resident.ready.catch(() => undefined);
+    return resident;
+  }
+
+  /** Resolves when the copy is on its way, not when it is done. */
+  async #load({ layer, memory }: Resident): Promise<void> {
+    const staged = this.#staging.stage(layer, this.#outlook());
+    try {
+      const arrays = await staged.arrays;
+      if (!memory.isDisposed) this.#upload(layer, memory, arrays);
+    } finally {
+      this.#follow(memory.copied().finally(() => staged.release()));
+    }
+  }
+
+  #upload(layer: number, memory: DeviceLayer, arrays: readonly HostArray[]): void {
+    const spec = this.options.source.layers[layer] as LayerSpec;
+    try {
+      memory.upload(arrays);
+    } catch (error) {
+      throw new PagerError('PAGER_COPY_FAILED', `pager: layer ${layer} (${spec.name}) could not be copied to the device`, { cause: error });
+    }
+    this.#log.add({ type: 'upload', layer, bytes: storedBytes(spec) });
+  }
+
+  /** Keeps track of a copy; one that fails fails the pager. */
+  #follow(copy: Promise<void>): void {
+    const followed = copy.catch((error: unknown) => this.#fail('PAGER_COPY_FAILED', 'a copy to the device failed', error)).then(() => {
+      this.#copies.delete(followed);
+      if (this.#residents.size === this.options.source.layers.length && this.#copies.size === 0) this.#staging.trim();
+    });
+    this.#copies.add(followed);
+  }
+
+  #outlook(): Outlook {
+    if (this.#staging.holdsAll) return { loads: null, prefetch: false };
+    const forecast = this.#policy.forecastLoads();
+    const loads = forecast && [...[...this.#waiting].map(({ layer }) => layer), ...forecast];
+    return { loads, prefetch: this.#prefetch };
+  }
+
+  async #arrive(resident: Resident): Promise<void> {
+    if (resident.isReady && !this.#stop.signal.aborted) return;
+    const started = performance.now();
+    try {
+      await unless(this.#stop.signal, resident.ready as Promise<void>);
+    } catch (error) {
+      if (this.#residents.get(resident.layer) === resident) {
+        this.#policy.discard(resident.layer);
+        this.#remove(resident);
+      }
+      throw error;
+    }
+    this.#log.add({ type: 'stall', layer: resident.layer, seconds: (performance.now() - started) / 1000 });
+  }
+
+  readonly #onAbort = (): void => this.#fail('PAGER_ABORTED', 'aborted', this.options.signal?.reason);
+
+  #fail(code: 'PAGER_ABORTED' | 'PAGER_COPY_FAILED' | 'PAGER_CLOSED', what: string, cause?: unknown): void {
+    this.#stop.abort(new PagerError(code, `pager: ${what}`, { cause }));
+  }
+
+  async #close(): Promise<void> {
+    this.#fail('PAGER_CLOSED', 'closed');
+    this.options.signal?.removeEventListener('abort', this.#onAbort);
+    const failures: unknown[] = [];
+    for (const resident of [...this.#residents.values()]) {
+      try {
+        this.#remove(resident);
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    await this.#staging.close(this.#stop.signal.reason);
+    await Promise.all(this.#copies);
+    if (failures.length > 0) throw new PagerError('PAGER_COPY_FAILED', 'pager: device memory could not be given back', { cause: failures[0] });
+  }
+}
+
+/** The promise, or a rejection with the signal's reason when that comes first. */
+function unless<T>(signal: AbortSignal, promise: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(signal.reason as Error);
+    if (signal.aborted) return onAbort();
+    signal.addEventListener('abort', onAbort);
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}
