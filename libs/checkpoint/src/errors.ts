@@ -1,0 +1,55 @@
+/** Codes of everything that reading and writing of checkpoints refuses; `docs/errors.md` explains each. */
+export type CheckpointErrorCode =
+  | 'CHECKPOINT_NOT_FOUND'
+  | 'CHECKPOINT_IO_FAILED'
+  | 'CHECKPOINT_INVALID_FILE'
+  | 'CHECKPOINT_INVALID_INDEX'
+  | 'CHECKPOINT_INVALID_CONFIG'
+  | 'CHECKPOINT_INVALID_OPTION'
+  | 'CHECKPOINT_UNSUPPORTED_FORMAT'
+  | 'CHECKPOINT_TENSOR_MISSING'
+  | 'CHECKPOINT_TENSOR_MISMATCH'
+  | 'CHECKPOINT_ADAPTER_INVALID'
+  | 'CHECKPOINT_ADAPTER_UNSUPPORTED'
+  | 'CHECKPOINT_ADAPTER_MISMATCH'
+  | 'CHECKPOINT_OUTPUT_EXISTS'
+  | 'CHECKPOINT_DISK_FULL'
+  | 'CHECKPOINT_VALUE_OUT_OF_RANGE'
+  | 'CHECKPOINT_VERIFICATION_FAILED';
+
+/** The one error type of this library. `message` names the file or tensor, the value and the limit. */
+export class CheckpointError extends Error {
+  override readonly name = 'CheckpointError';
+
+  constructor(
+    readonly code: CheckpointErrorCode,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+const maxQuotedCharacters = 200;
+
+/** A name out of a file that may be hostile, fit for a message: escaped and of bounded length. */
+export function quoted(name: unknown): string {
+  const text = typeof name === 'string' ? name : (JSON.stringify(name) ?? String(name));
+  const short = text.length > maxQuotedCharacters ? `${text.slice(0, maxQuotedCharacters)}…` : text;
+  return /^[\w.\-/]+$/.test(short) ? short : JSON.stringify(short);
+}
+
+/** Turns an error of the file system into a typed one; others pass. */
+export function fileError(error: unknown, path: string): unknown {
+  const code = errnoCode(error);
+  if (code === undefined || error instanceof CheckpointError) return error;
+  if (code === 'ENOENT') return new CheckpointError('CHECKPOINT_NOT_FOUND', `${path} does not exist`, { cause: error });
+  if (code === 'ENOSPC' || code === 'EDQUOT') return new CheckpointError('CHECKPOINT_DISK_FULL', `${path}: the disk is full (${code})`, { cause: error });
+  return new CheckpointError('CHECKPOINT_IO_FAILED', `${path}: ${code}`, { cause: error });
+}
+
+/** `ENOENT` and the like, where the error is one of the file system. */
+export function errnoCode(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('code' in error) || !('syscall' in error)) return undefined;
+  return typeof error.code === 'string' ? error.code : undefined;
+}
