@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { CheckpointError, quoted } from './errors.js';
-import { fingerprintOf } from './fingerprint.js';
+import { fingerprint } from './fingerprint.js';
 import { parseJsonObject, readJsonBytes } from './json-file.js';
 import { openReleasable, type ReleasableSafetensorsFile } from './safetensors-file.js';
 import { indexFileName, readShardIndex, type ShardIndex } from './shard-index.js';
@@ -26,7 +26,7 @@ export interface Checkpoint {
    * SHA-256 in hex over config.json and, for each file by name, its size, its header and 256 bytes from the middle of every
    * tensor. Cheap at any size; tells base models and their fine-tunes apart, but is no proof that every byte is equal.
    */
-  readonly fingerprint: string;
+  fingerprint(): Promise<string>;
   /** Fills `destination`, which has the tensor's size, with its raw little-endian data. */
   read(name: string, destination: Uint8Array): Promise<void>;
   /** Fills `destination` with rows `startRow` to `endRow` (exclusive) of a tensor: indices of its first dimension. */
@@ -55,15 +55,13 @@ export async function openShards(folder: string): Promise<ShardedCheckpoint> {
   const config = parseJsonObject(configBytes, configPath, 'CHECKPOINT_INVALID_CONFIG');
   const files = new Map<string, ReleasableSafetensorsFile>();
   try {
-    const fingerprint = fingerprintOf(configBytes);
     for (const name of index.files) {
       const file = await openReleasable(join(folder, name));
       files.set(name, file);
-      await fingerprint.add(name, file);
       await file.release();
     }
     const tensors = locateTensors(folder, index, files);
-    return new FolderCheckpoint({ folder, tensors, config, files, hasIndex: index.weightMap !== null, fingerprint: fingerprint.digest() });
+    return new FolderCheckpoint({ folder, tensors, config, files, hasIndex: index.weightMap !== null, configBytes });
   } catch (error) {
     await closeAll(files);
     throw error;
@@ -90,19 +88,27 @@ function locateTensors(folder: string, { weightMap }: ShardIndex, files: Readonl
   return tensors;
 }
 
-type Fields = Pick<ShardedCheckpoint, 'folder' | 'tensors' | 'config' | 'fingerprint' | 'files' | 'hasIndex'>;
+interface Fields extends Pick<ShardedCheckpoint, 'folder' | 'tensors' | 'config' | 'files' | 'hasIndex'> {
+  readonly configBytes: Uint8Array;
+}
 
 class FolderCheckpoint implements ShardedCheckpoint {
   readonly folder;
   readonly tensors;
   readonly config;
-  readonly fingerprint;
   readonly files;
   readonly hasIndex;
+  readonly #configBytes;
+  #fingerprint: Promise<string> | null = null;
 
   constructor(fields: Fields) {
     ({ folder: this.folder, tensors: this.tensors, config: this.config } = fields);
-    ({ fingerprint: this.fingerprint, files: this.files, hasIndex: this.hasIndex } = fields);
+    ({ files: this.files, hasIndex: this.hasIndex, configBytes: this.#configBytes } = fields);
+  }
+
+  fingerprint(): Promise<string> {
+    this.#fingerprint ??= fingerprint(this.#configBytes, this.files);
+    return this.#fingerprint;
   }
 
   async read(name: string, destination: Uint8Array): Promise<void> {

@@ -5,29 +5,19 @@ const sampleBytes = 256;
 /** Samples are read this many at a time: they are small and far apart. */
 const concurrentReads = 16;
 
-export interface Fingerprint {
-  add(name: string, file: SafetensorsFile): Promise<void>;
-  /** SHA-256 in hex. */
-  digest(): string;
-}
-
-/** Starts the hash that `Checkpoint.fingerprint` describes. Each part goes in with its length before it. */
-export function fingerprintOf(config: Uint8Array): Fingerprint {
+/** The hash, in hex, that `Checkpoint.fingerprint` describes. Each part goes in with its length before it. */
+export async function fingerprint(config: Uint8Array, files: ReadonlyMap<string, SafetensorsFile>): Promise<string> {
   const hash = createHash('sha256');
   const add = (part: string | Uint8Array) => {
     const bytes = typeof part === 'string' ? Buffer.from(part) : part;
     hash.update(`${bytes.byteLength}:`).update(bytes);
   };
   add(config);
-  return {
-    add: async (name, file) => {
-      add(name);
-      add(String(file.bytes));
-      add(file.headerBytes);
-      for (const sample of await samplesOf(file)) add(sample);
-    },
-    digest: () => hash.digest('hex'),
-  };
+  for (const [name, file] of files) {
+    for (const part of [name, String(file.bytes), file.headerBytes]) add(part);
+    for (const sample of await samplesOf(file)) add(sample);
+  }
+  return hash.digest('hex');
 }
 
 async function samplesOf(file: SafetensorsFile): Promise<Uint8Array[]> {

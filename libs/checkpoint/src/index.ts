@@ -6,3 +6,5 @@ export { type SafetensorsEntry, type TensorData, writeSafetensors, type WriteSaf
 export { type AtomicOptions, createFolderAtomic, type FileContent, writeFileAtomic } from './atomic.js';
 export { type Checkpoint, type CheckpointTensor, openCheckpoint } from './checkpoint.js';
 export { adapterScale, type LinearModules, type LoraAdapter, type LoraLayer } from './lora-adapter.js';
+export { readPeftAdapter, type ReadPeftOptions } from './read-peft.js';
+export { writePeftAdapter, type WritePeftOptions } from './write-peft.js';
