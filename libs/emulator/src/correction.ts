@@ -1,0 +1,153 @@
+import type { Device, Tensor } from '@emloc/device';
+import { EmulatorError } from './errors.js';
+import { forEachConverted } from './row-chunks.js';
+import { orthonormalRows } from './orthonormal-rows.js';
+import { TensorScope } from './tensor-scope.js';
+
+export interface CorrectLayerOptions {
+  readonly device: Device;
+  /** W (out, in) of the original in the compute dtype. */
+  readonly original: Tensor;
+  /** U (out, k) and V (k, in) in the compute dtype: the bytes that the adapter was trained on. */
+  readonly emulator: { readonly u: Tensor; readonly v: Tensor };
+  /** A (r, in) float32 */
+  readonly a: Tensor;
+  /** B (out, r) float32 */
+  readonly b: Tensor;
+  /** s = alpha / r, or alpha / √r with rsLoRA */
+  readonly scale: number;
+}
+
+/** What any λ needs, row-major on the host. */
+export interface LayerCorrection {
+  /** A_c = Pᵀ (r, in), orthonormal rows */
+  readonly aCorrected: Float32Array;
+  /** B' = B Q Σ (out, r), so that B' Pᵀ = B A */
+  readonly bRotated: Float32Array;
+  /** Δ = (W − W_E) P / s (out, r) */
+  readonly delta: Float32Array;
+}
+
+/**
+ * What the original answers on the adapter's input subspace beyond the emulator (ALGORITHM.md, section 4). W_E is never formed.
+ * Inputs stay the caller's; nothing is left on the device. What it allocates depends on shapes alone.
+ * @throws EmulatorError, OutOfBudgetError
+ */
+export async function correctLoraLayer(options: CorrectLayerOptions): Promise<LayerCorrection> {
+  assertOperands(options);
+  const { device, original, a, b, scale } = options;
+  const scope = new TensorScope(device, `correction of ${original.label}`);
+  try {
+    const rotation = await rotate(scope, a);
+    const { rows: aCorrected, norms } = orthonormalRows(await hostOf(scope, rotation.rotatedA), a.shape[0] ?? 0, a.shape[1] ?? 0);
+    const bRotated = await rotateB(scope, { b, rotation: rotation.q, norms });
+    const p = scope.upload(aCorrected, { shape: a.shape, dtype: 'float32', label: 'P' });
+    const delta = await hostOf(scope, difference(scope, options, { p, alpha: 1 / scale }));
+    return { aCorrected, bRotated: Float32Array.from(bRotated), delta: Float32Array.from(delta) };
+  } finally {
+    scope.close();
+  }
+}
+
+/**
+ * B_c = B' − Δ (out, r), each column of Δ first limited to λ times the mean magnitude of B's:
+ * Δ[:,i] *= min(1, λ · mean|B'[:,i]| / mean|Δ[:,i]|), 0 / 0 = 0.
+ */
+export function applyCorrection(
+  { bRotated, delta, rank, lambda }: Pick<LayerCorrection, 'bRotated' | 'delta'> & { readonly rank: number; readonly lambda: number },
+): Float32Array {
+  const [bMagnitudes, deltaMagnitudes] = [columnMagnitudes(bRotated, rank), columnMagnitudes(delta, rank)];
+  const limits = bMagnitudes.map((magnitude, i) => {
+    const limit = lambda * magnitude;
+    const deltaMagnitude = deltaMagnitudes[i] ?? 0;
+    return magnitude === 0 || deltaMagnitude === 0 ? 0 : Math.min(1, limit / deltaMagnitude);
+  });
+  return bRotated.map((value, index) => value - (limits[index % rank] ?? 0) * (delta[index] ?? 0));
+}
+
+/** Σ|x| of each column; the mean's divisor cancels in the ratio of two. */
+function columnMagnitudes(values: Float32Array, columns: number): Float64Array {
+  const sums = new Float64Array(columns);
+  for (const [index, value] of values.entries()) sums[index % columns] = (sums[index % columns] ?? 0) + Math.abs(value);
+  return sums;
+}
+
+/** Q from A Aᵀ = Q Σ² Qᵀ as rows of `q`, and Qᵀ A, whose rows are σ_i P[:,i]ᵀ. Both in the statistics dtype. */
+async function rotate(scope: TensorScope, a: Tensor): Promise<{ q: Tensor; rotatedA: Tensor }> {
+  const { kernels, profile } = scope.device;
+  const [rank = 0, inFeatures = 0] = a.shape;
+  const exact = scope.statistic([rank, inFeatures], 'A');
+  kernels.cast({ x: a, out: exact });
+  const q = scope.allocate({ shape: [rank, rank], dtype: profile.statisticsDType, label: 'A Aᵀ' });
+  kernels.gemm({ a: exact, b: exact, transposeB: true, out: q });
+  const values = scope.statistic([rank], 'squared singular values');
+  await kernels.eigh({ a: q, values });
+  const rotatedA = scope.statistic([rank, inFeatures], 'Qᵀ A');
+  kernels.gemm({ a: q, b: exact, out: rotatedA });
+  scope.free(values, exact);
+  return { q, rotatedA };
+}
+
+/** B Q Σ (out, r). */
+async function rotateB(scope: TensorScope, { b, rotation, norms }: { b: Tensor; rotation: Tensor; norms: Float64Array }): Promise<Float32Array | Float64Array> {
+  const { kernels } = scope.device;
+  const exact = scope.statistic(b.shape, 'B');
+  kernels.cast({ x: b, out: exact });
+  const scale = scope.uploadStatistic(norms, [norms.length], 'singular values');
+  kernels.scale({ x: rotation, scale, along: 'rows', out: rotation });
+  const rotated = scope.statistic(b.shape, 'B Q Σ');
+  kernels.gemm({ a: exact, b: rotation, transposeB: true, out: rotated });
+  scope.free(scale, exact, rotation);
+  return hostOf(scope, rotated);
+}
+
+/** alpha · (W P − U (V P)) (out, r) float32, with Pᵀ = p (r, in). */
+function difference(scope: TensorScope, { original, emulator }: CorrectLayerOptions, { p, alpha }: { p: Tensor; alpha: number }): Tensor {
+  const inner = productWithRows(scope, emulator.v, p);
+  const out = productWithRows(scope, original, p);
+  forEachConverted(scope, { x: emulator.u, dtype: 'float32' }, (piece, start, end) => {
+    scope.device.kernels.gemm({ a: piece, b: inner, out: out.rows(start, end), alpha: -1, accumulate: true });
+  });
+  scope.free(inner, p);
+  const scales = scope.upload(new Float64Array(p.shape[0] ?? 0).fill(alpha), { shape: [p.shape[0] ?? 0], dtype: 'float32', label: '1 / s' });
+  scope.device.kernels.scale({ x: out, scale: scales, along: 'columns', out });
+  scope.free(scales);
+  return out;
+}
+
+/** x pᵀ (rows, r) in float32 for x (rows, n) in the compute dtype and p (r, n) float32. */
+function productWithRows(scope: TensorScope, x: Tensor, p: Tensor): Tensor {
+  const out = scope.allocate({ shape: [x.shape[0] ?? 0, p.shape[0] ?? 0], dtype: 'float32', label: `${x.label} P` });
+  forEachConverted(scope, { x, dtype: 'float32' }, (piece, start, end) => {
+    scope.device.kernels.gemm({ a: piece, b: p, transposeB: true, out: out.rows(start, end) });
+  });
+  return out;
+}
+
+/** Values of a tensor, which is freed. */
+async function hostOf(scope: TensorScope, tensor: Tensor): Promise<Float32Array | Float64Array> {
+  const values = await scope.device.download(tensor);
+  scope.free(tensor);
+  return values as Float32Array | Float64Array;
+}
+
+function assertOperands({ original, emulator, a, b, scale }: CorrectLayerOptions): void {
+  const [out = 0, inFeatures = 0] = original.shape;
+  const [rank = 0] = a.shape;
+  const [inner = 0] = emulator.v.shape;
+  const expected: readonly (readonly [string, Tensor, readonly number[]])[] = [
+    ['A', a, [rank, inFeatures]], ['B', b, [out, rank]], ['U', emulator.u, [out, inner]], ['V', emulator.v, [inner, inFeatures]],
+  ];
+  for (const [name, tensor, shape] of expected) {
+    if (tensor.shape.join() === shape.join()) continue;
+    throw new EmulatorError(
+      'EMULATOR_SHAPE_MISMATCH',
+      `correction of ${original.label} [${original.shape.join()}]: ${name} has shape [${tensor.shape.join()}], [${shape.join()}] expected`,
+    );
+  }
+  if (rank > inFeatures) {
+    throw new EmulatorError('EMULATOR_INVALID_RANK', `correction of ${original.label}: adapter rank ${rank} given, at most its ${inFeatures} inputs expected`);
+  }
+  if (Number.isFinite(scale) && scale > 0) return;
+  throw new EmulatorError('EMULATOR_INVALID_RANK', `correction of ${original.label}: adapter scale ${scale} given, a positive number expected`);
+}

@@ -1,0 +1,249 @@
+import type { Tensor } from '@emloc/device';
+import { EmulatorError } from './errors.js';
+import { forEachConverted, rowChunks } from './row-chunks.js';
+import type { LayerStatistic, StatisticValues } from './statistics.js';
+import type { TensorScope } from './tensor-scope.js';
+
+/** Weight of the identity that makes a statistic definite: Ĝ = G + δ (t / in) I. */
+const damping = 1e-7;
+
+export interface Problem {
+  readonly scope: TensorScope;
+  /** W (out, in) in the compute dtype */
+  readonly weight: Tensor;
+  readonly statistic: LayerStatistic;
+  readonly rank: number;
+  /** Columns of U including the zero ones. */
+  readonly paddedRank: number;
+}
+
+/** The top left singular vectors of W Ĝ^½ and its squared singular values. */
+export interface Solution {
+  /** U_r (out, paddedRank) in the statistics dtype, orthonormal columns by falling λ, then zero columns; owned by the scope. */
+  readonly basis: Tensor;
+  /** λ, ascending: all of the eigenproblem that was solved. */
+  readonly eigenvalues: StatisticValues;
+  readonly usedFallback: boolean;
+}
+
+/** δ (t / in); 1 where nothing was ever observed, so that the plain singular value decomposition of W comes out. */
+export function dampingOf({ squaredNorm, inFeatures }: LayerStatistic): number {
+  return squaredNorm > 0 ? (damping * squaredNorm) / inFeatures : 1;
+}
+
+/** Solves the smaller symmetric eigenproblem (ALGORITHM.md, section 2). */
+export async function solveEigenproblem(problem: Problem): Promise<Solution> {
+  const [out = 0, inFeatures = 0] = problem.weight.shape;
+  return out <= inFeatures ? solveOutputProblem(problem) : solveInputProblem(problem);
+}
+
+/** out <= in: eigh(W Ĝ Wᵀ), (out, out); its eigenvectors are U. */
+async function solveOutputProblem(problem: Problem): Promise<Solution> {
+  const { scope, statistic } = problem;
+  const a = statistic.kind === 'output' ? dampedOutputStatistic(problem) : projectedInputStatistic(problem);
+  const { vectors, eigenvalues } = await decompose(scope, a);
+  const basis = selectTop(scope, { vectors, columns: problem, scales: topValues(eigenvalues, problem.rank).map(() => 1) });
+  scope.free(vectors);
+  return { basis, eigenvalues, usedFallback: false };
+}
+
+/** M + δ (t / in) W Wᵀ. The products of W are taken in its own dtype: δ makes their rounding harmless. */
+function dampedOutputStatistic({ scope, weight, statistic }: Problem): Tensor {
+  const { kernels, profile } = scope.device;
+  const out = statistic.features;
+  const a = scope.uploadStatistic(statistic.matrix, [out, out], 'eigenvectors');
+  const chunks = rowChunks(out, out, 8);
+  const height = chunks[0]?.[1] ?? 0;
+  const products = scope.allocate({ shape: [height, out], dtype: 'float32', label: 'rows of W Wᵀ' });
+  const converted = scope.allocate({ shape: [height, out], dtype: profile.statisticsDType, label: 'rows of W Wᵀ' });
+  for (const [start, end] of chunks) {
+    const [product, piece] = [products.rows(0, end - start), converted.rows(0, end - start)];
+    kernels.gemm({ a: weight.rows(start, end), b: weight, transposeB: true, out: product, alpha: dampingOf(statistic) });
+    kernels.cast({ x: product, out: piece });
+    kernels.add({ x: piece, out: a.rows(start, end) });
+  }
+  scope.free(products, converted);
+  return a;
+}
+
+/** W Ĝ Wᵀ from a shared G. */
+function projectedInputStatistic({ scope, weight, statistic }: Problem): Tensor {
+  const { kernels } = scope.device;
+  const [out = 0, inFeatures = 0] = weight.shape;
+  const g = scope.uploadStatistic(statistic.matrix, [inFeatures, inFeatures], 'input statistic');
+  shiftDiagonal(scope, g, dampingOf(statistic));
+  const w = scope.statistic([out, inFeatures], 'weight');
+  kernels.cast({ x: weight, out: w });
+  const a = scope.statistic([out, out], 'eigenvectors');
+  const chunks = rowChunks(out, inFeatures, 8);
+  const product = scope.statistic([chunks[0]?.[1] ?? 0, inFeatures], 'rows of W G');
+  for (const [start, end] of chunks) {
+    const piece = product.rows(0, end - start);
+    kernels.gemm({ a: w.rows(start, end), b: g, out: piece });
+    kernels.gemm({ a: piece, b: w, transposeB: true, out: a.rows(start, end) });
+  }
+  scope.free(product, w, g);
+  return a;
+}
+
+/** out > in: Ĝ = S Sᵀ, eigh(Sᵀ Wᵀ W S) = V Λ Vᵀ, (in, in); U_r = W S V_r Λ_r^-½. */
+async function solveInputProblem(problem: Problem): Promise<Solution> {
+  const { scope, rank, paddedRank, weight } = problem;
+  const { kernels } = scope.device;
+  const [, inFeatures = 0] = weight.shape;
+  const root = await squareRoot(problem);
+  const { vectors, eigenvalues } = await decompose(scope, gramOfProduct(problem, root));
+  const scales = inverseSingularValues(topValues(eigenvalues, rank), scope.device.profile.statisticsDType);
+  const selected = selectTop(scope, { vectors, columns: problem, scales });
+  scope.free(vectors);
+  const directions = scope.statistic([inFeatures, paddedRank], 'S V');
+  kernels.gemm({ a: root.s, transposeA: root.isTransposed, b: selected, out: directions });
+  scope.free(root.s, selected);
+  const basis = multiply(problem, directions);
+  scope.free(directions);
+  orthonormalize(scope, basis);
+  return { basis, eigenvalues, usedFallback: root.usedFallback };
+}
+
+/** S or, where `isTransposed`, Sᵀ with Ĝ = S Sᵀ. */
+interface SquareRoot {
+  readonly s: Tensor;
+  readonly isTransposed: boolean;
+  readonly usedFallback: boolean;
+}
+
+/**
+ * Cholesky; where rounding left Ĝ indefinite, eigenvectors scaled by the roots of its eigenvalues, which are no smaller than
+ * δ (t / in) in exact arithmetic and are clamped to that.
+ */
+async function squareRoot({ scope, statistic }: Problem): Promise<SquareRoot> {
+  const { kernels } = scope.device;
+  const { features, matrix } = statistic;
+  const shift = dampingOf(statistic);
+  const s = scope.uploadStatistic(matrix, [features, features], 'root of the input statistic');
+  shiftDiagonal(scope, s, shift);
+  if (await kernels.cholesky({ a: s })) return { s, isTransposed: false, usedFallback: false };
+  scope.uploadInto(s, matrix);
+  shiftDiagonal(scope, s, shift);
+  const { vectors, eigenvalues } = await decompose(scope, s);
+  scaleRows(scope, vectors, eigenvalues.map((value) => Math.sqrt(Math.max(value, shift))));
+  return { s: vectors, isTransposed: true, usedFallback: true };
+}
+
+/** (W S)ᵀ (W S), summed over pieces of W. */
+function gramOfProduct({ scope, weight }: Problem, { s, isTransposed }: SquareRoot): Tensor {
+  const { kernels, profile } = scope.device;
+  const [out = 0, inFeatures = 0] = weight.shape;
+  const a = scope.statistic([inFeatures, inFeatures], 'eigenvectors');
+  const height = rowChunks(out, inFeatures, profile.statisticsDType === 'float64' ? 8 : 4)[0]?.[1] ?? 0;
+  const product = scope.statistic([height, inFeatures], 'rows of W S');
+  forEachConverted(scope, { x: weight, dtype: profile.statisticsDType }, (piece, start, end) => {
+    const rows = product.rows(0, end - start);
+    kernels.gemm({ a: piece, b: s, transposeB: isTransposed, out: rows });
+    kernels.gemm({ a: rows, transposeA: true, b: rows, out: a, accumulate: start > 0 });
+  });
+  scope.free(product);
+  return a;
+}
+
+/** W x for x (in, columns) in the statistics dtype. */
+function multiply({ scope, weight }: Problem, x: Tensor): Tensor {
+  const [out = 0] = weight.shape;
+  const [, columns = 0] = x.shape;
+  const product = scope.statistic([out, columns], 'basis');
+  forEachConverted(scope, { x: weight, dtype: scope.device.profile.statisticsDType }, (piece, start, end) => {
+    scope.device.kernels.gemm({ a: piece, b: x, out: product.rows(start, end) });
+  });
+  return product;
+}
+
+/** eigh in place: row i of `vectors`, which is `a`, belongs to the i-th eigenvalue, ascending. */
+async function decompose(scope: TensorScope, a: Tensor): Promise<{ vectors: Tensor; eigenvalues: StatisticValues }> {
+  const values = scope.statistic([a.shape[0] ?? 0], 'eigenvalues');
+  await scope.device.kernels.eigh({ a, values });
+  const eigenvalues = (await scope.device.download(values)) as StatisticValues;
+  scope.free(values);
+  if (eigenvalues.every(Number.isFinite)) return { vectors: a, eigenvalues };
+  throw new EmulatorError('EMULATOR_NON_FINITE', `${scope.label}: its weight times its input statistic has eigenvalues that are not finite`);
+}
+
+/** The `rank` largest of ascending eigenvalues, largest first, none below 0. */
+export function topValues(ascending: StatisticValues, rank: number): readonly number[] {
+  return Array.from({ length: rank }, (_, index) => Math.max(0, ascending[ascending.length - 1 - index] ?? 0));
+}
+
+/**
+ * The last `rank` rows of `vectors` (n, n) as columns (n, paddedRank), last row first, each times its scale, then zero columns:
+ * a product with a (rank, paddedRank) matrix that turns, scales and pads at once.
+ */
+function selectTop(
+  scope: TensorScope,
+  { vectors, columns, scales }: { vectors: Tensor; columns: { rank: number; paddedRank: number }; scales: readonly number[] },
+): Tensor {
+  const { rank, paddedRank } = columns;
+  const [n = 0] = vectors.shape;
+  const selection = new Float64Array(rank * paddedRank);
+  for (const [index, scale] of scales.entries()) selection[(rank - 1 - index) * paddedRank + index] = scale;
+  const uploaded = scope.uploadStatistic(selection, [rank, paddedRank], 'selection');
+  const selected = scope.statistic([n, paddedRank], 'selected eigenvectors');
+  scope.device.kernels.gemm({ a: vectors.rows(n - rank, n), transposeA: true, b: uploaded, out: selected });
+  scope.free(uploaded);
+  return selected;
+}
+
+/** Λ^-½; 0 for a λ within rounding of zero, whose vector would be noise and whose share of the output is nothing. */
+function inverseSingularValues(values: readonly number[], dtype: 'float32' | 'float64'): readonly number[] {
+  const epsilon = dtype === 'float64' ? 2 ** -52 : 2 ** -23;
+  const smallest = 32 * epsilon * (values[0] ?? 0);
+  return values.map((value) => (value > smallest ? 1 / Math.sqrt(value) : 0));
+}
+
+/**
+ * Two Newton-Schulz steps X ← X (1.5 I − 0.5 Xᵀ X) (Higham, Functions of Matrices, 8.3): columns of small λ are orthonormal only to
+ * ε λ₁ / λ, and each step squares that defect. Zero columns stay zero.
+ */
+function orthonormalize(scope: TensorScope, x: Tensor): void {
+  const { kernels } = scope.device;
+  const [rows = 0, columns = 0] = x.shape;
+  const identity = new Float64Array(columns * columns);
+  for (let i = 0; i < columns; i += 1) identity[i * (columns + 1)] = 1.5;
+  const chunks = rowChunks(rows, columns, 8);
+  const polynomial = scope.statistic([columns, columns], 'orthonormalisation');
+  const product = scope.statistic([chunks[0]?.[1] ?? 0, columns], 'orthonormalised rows');
+  for (let step = 0; step < 2; step += 1) {
+    scope.uploadInto(polynomial, identity);
+    kernels.gemm({ a: x, transposeA: true, b: x, out: polynomial, alpha: -0.5, accumulate: true });
+    for (const [start, end] of chunks) {
+      const piece = product.rows(0, end - start);
+      kernels.gemm({ a: x.rows(start, end), b: polynomial, out: piece });
+      kernels.cast({ x: piece, out: x.rows(start, end) });
+    }
+  }
+  scope.free(product, polynomial);
+}
+
+/**
+ * a += shift · I. The diagonal of a row-major (n, n) matrix but its last element is the first column of the same memory read as
+ * (n − 1, n + 1), so two products with a row of one value add to it on the device.
+ */
+function shiftDiagonal(scope: TensorScope, a: Tensor, shift: number): void {
+  const { kernels } = scope.device;
+  const [n = 0] = a.shape;
+  const ones = scope.uploadStatistic(new Float64Array(n).fill(1), [n, 1], 'ones');
+  const first = new Float64Array(n + 1);
+  first[0] = shift;
+  const row = scope.uploadStatistic(first, [n + 1, 1], 'diagonal shift');
+  const flat = a.reshape([n * n, 1]);
+  if (n > 1) {
+    const skewed = flat.rows(0, n * n - 1).reshape([n - 1, n + 1]);
+    kernels.gemm({ a: ones.rows(0, n - 1), b: row, transposeB: true, out: skewed, accumulate: true });
+  }
+  kernels.gemm({ a: ones.rows(0, 1), b: row.rows(0, 1), out: flat.rows(n * n - 1, n * n), accumulate: true });
+  scope.free(ones, row);
+}
+
+function scaleRows(scope: TensorScope, x: Tensor, scales: StatisticValues): void {
+  const scale = scope.uploadStatistic(scales, [scales.length], 'row scales');
+  scope.device.kernels.scale({ x, scale, along: 'rows', out: x });
+  scope.free(scale);
+}

@@ -1,0 +1,34 @@
+import type { Tensor } from '@emloc/device';
+import type { TensorScope } from './tensor-scope.js';
+
+/** Bytes that a converted piece of a weight may take. */
+const chunkBytes = 32 * 2 ** 20;
+
+/** Row ranges [start, end) of a (rows, columns) tensor whose pieces take about 32 MiB at `bytesPerElement`. */
+export function rowChunks(rows: number, columns: number, bytesPerElement: number): readonly (readonly [start: number, end: number])[] {
+  const height = Math.max(1, Math.min(rows, Math.floor(chunkBytes / (columns * bytesPerElement))));
+  const chunks: [number, number][] = [];
+  for (let start = 0; start < rows; start += height) chunks.push([start, Math.min(start + height, rows)]);
+  return chunks;
+}
+
+/** A piece of consecutive rows in the wanted dtype; valid until the visit returns. */
+export type VisitRows = (piece: Tensor, start: number, end: number) => void;
+
+/** Visits x (rows, columns) piece by piece in another dtype, so that it never exists whole in it. */
+export function forEachConverted(scope: TensorScope, { x, dtype }: { x: Tensor; dtype: 'float32' | 'float64' }, visit: VisitRows): void {
+  const [rows = 0, columns = 0] = x.shape;
+  const chunks = rowChunks(rows, columns, dtype === 'float64' ? 8 : 4);
+  if (x.dtype === dtype) {
+    for (const [start, end] of chunks) visit(x.rows(start, end), start, end);
+    return;
+  }
+  const height = chunks[0]?.[1] ?? 0;
+  const buffer = scope.allocate({ shape: [height, columns], dtype, label: `rows of ${x.label}` });
+  for (const [start, end] of chunks) {
+    const piece = end - start === height ? buffer : buffer.rows(0, end - start);
+    scope.device.kernels.cast({ x: x.rows(start, end), out: piece });
+    visit(piece, start, end);
+  }
+  scope.free(buffer);
+}

@@ -1,0 +1,63 @@
+import type { Device, DType, MemoryCategory, Tensor } from '@emloc/device';
+
+export interface ScopedAllocation {
+  readonly shape: readonly number[];
+  readonly dtype: DType;
+  readonly label: string;
+  /** 'workspace' unless told otherwise. */
+  readonly category?: MemoryCategory;
+}
+
+/** Owns the tensors of one computation, so that a failure anywhere leaves none behind. */
+export class TensorScope {
+  readonly #tensors = new Set<Tensor>();
+
+  constructor(
+    readonly device: Device,
+    /** Prefix of the tensors' labels. */
+    readonly label: string,
+  ) {}
+
+  allocate({ shape, dtype, label, category = 'workspace' }: ScopedAllocation): Tensor {
+    const tensor = this.device.allocate(shape, dtype, category, `${this.label} ${label}`);
+    this.#tensors.add(tensor);
+    return tensor;
+  }
+
+  /** A tensor of the statistics dtype. */
+  statistic(shape: readonly number[], label: string): Tensor {
+    return this.allocate({ shape, dtype: this.device.profile.statisticsDType, label });
+  }
+
+  /** A tensor with these values, converted to `dtype`. */
+  upload(values: Float32Array | Float64Array, allocation: ScopedAllocation): Tensor {
+    const tensor = this.allocate(allocation);
+    this.uploadInto(tensor, values);
+    return tensor;
+  }
+
+  /** Overwrites a tensor with these values, converted to its dtype. */
+  uploadInto(tensor: Tensor, values: Float32Array | Float64Array): void {
+    const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+    this.device.upload(tensor, { bytes, dtype: values instanceof Float64Array ? 'float64' : 'float32' });
+  }
+
+  /** A tensor of the statistics dtype with these values. */
+  uploadStatistic(values: Float32Array | Float64Array, shape: readonly number[], label: string): Tensor {
+    return this.upload(values, { shape, dtype: this.device.profile.statisticsDType, label });
+  }
+
+  free(...tensors: readonly Tensor[]): void {
+    for (const tensor of tensors) if (this.#tensors.delete(tensor)) tensor.dispose();
+  }
+
+  /** Gives the tensor to the caller, who disposes it. */
+  release(tensor: Tensor): Tensor {
+    this.#tensors.delete(tensor);
+    return tensor;
+  }
+
+  close(): void {
+    this.free(...this.#tensors);
+  }
+}
