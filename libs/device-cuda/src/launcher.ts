@@ -1,0 +1,124 @@
+import { DeviceError, type StreamName } from '@emloc/device';
+import type { KernelCompiler } from './compiler.js';
+import {
+  CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, CU_LAUNCH_PARAM_BUFFER_POINTER, CU_LAUNCH_PARAM_BUFFER_SIZE, CU_MEMHOSTALLOC_PORTABLE,
+  type Driver, viewMemory,
+} from './native/driver.js';
+import { Cell } from './native/status.js';
+import type { Streams } from './streams.js';
+
+/** Bytes of kernel parameters that every CUDA device takes. */
+const maximumParameterBytes = 4096;
+/** Shared memory that a kernel may ask for without saying so first. */
+const defaultSharedBytes = 48 * 1024;
+
+export interface LaunchShape {
+  readonly grid: readonly [number, number?, number?];
+  readonly block: number;
+  readonly sharedBytes?: number;
+  readonly stream?: StreamName;
+}
+
+/**
+ * Launches kernels. Parameters go into one packed native buffer, laid out as the C compiler lays out the parameter list;
+ * the driver copies it during the launch, so that one buffer serves all launches.
+ */
+export class Launcher {
+  readonly #modules = new Map<string, number>();
+  readonly #functions = new Map<string, { readonly handle: number; sharedBytes: number }>();
+  readonly #memory: number;
+  readonly #parameters: DataView;
+  readonly #extra: BigUint64Array;
+  readonly #extraAddress: number;
+  #cursor = 0;
+
+  constructor(private readonly driver: Driver, private readonly compiler: KernelCompiler, private readonly streams: Streams) {
+    const address = new Cell();
+    driver.cuMemHostAlloc(address.raw, maximumParameterBytes + 64, CU_MEMHOSTALLOC_PORTABLE);
+    this.#memory = address.value;
+    this.#extraAddress = this.#memory + maximumParameterBytes;
+    this.#parameters = new DataView(viewMemory(this.#memory, maximumParameterBytes));
+    // The `extra` list (buffer, its size by address, end), then the size itself.
+    this.#extra = new BigUint64Array(viewMemory(this.#extraAddress, 48));
+    this.#extra.set([
+      BigInt(CU_LAUNCH_PARAM_BUFFER_POINTER), BigInt(this.#memory), BigInt(CU_LAUNCH_PARAM_BUFFER_SIZE), BigInt(this.#extraAddress + 40), 0n, 0n,
+    ]);
+  }
+
+  /** A device address or a 64-bit count. */
+  pointer(value: number): this {
+    const at = this.#align(8);
+    this.#parameters.setUint32(at, value >>> 0, true);
+    this.#parameters.setUint32(at + 4, Math.floor(value / 2 ** 32), true);
+    this.#cursor = at + 8;
+    return this;
+  }
+
+  int32(value: number): this {
+    const at = this.#align(4);
+    this.#parameters.setInt32(at, value, true);
+    this.#cursor = at + 4;
+    return this;
+  }
+
+  float32(value: number): this {
+    const at = this.#align(4);
+    this.#parameters.setFloat32(at, value, true);
+    this.#cursor = at + 4;
+    return this;
+  }
+
+  float64(value: number): this {
+    const at = this.#align(8);
+    this.#parameters.setFloat64(at, value, true);
+    this.#cursor = at + 8;
+    return this;
+  }
+
+  /** Launches `name` of kernel file `file` with the parameters given since the last launch. A grid with a zero launches nothing. */
+  launch(file: string, name: string, { grid: [x, y = 1, z = 1], block, sharedBytes = 0, stream = 'compute' }: LaunchShape): void {
+    const parameterBytes = this.#cursor;
+    this.#cursor = 0;
+    if (x === 0 || y === 0 || z === 0) return;
+    if (y > 65_535 || z > 65_535 || x >= 2 ** 31) {
+      throw new DeviceError('DEVICE_UNSUPPORTED', `cuda: ${name} over a grid of ${x} x ${y} x ${z}, limits 2147483647 x 65535 x 65535`);
+    }
+    this.#extra[5] = BigInt(parameterBytes);
+    const handle = this.#function(file, name, sharedBytes);
+    this.driver.cuLaunchKernel(handle, x, y, z, block, 1, 1, sharedBytes, this.streams.handleOf(stream), 0, this.#extraAddress);
+    this.streams.advance(stream);
+  }
+
+  close(): void {
+    for (const handle of this.#modules.values()) this.driver.cuModuleUnload(handle);
+    this.driver.cuMemFreeHost(this.#memory);
+  }
+
+  #align(bytes: number): number {
+    return Math.ceil(this.#cursor / bytes) * bytes;
+  }
+
+  #function(file: string, name: string, sharedBytes: number): number {
+    let known = this.#functions.get(name);
+    if (!known) {
+      const cell = new Cell();
+      this.driver.cuModuleGetFunction(cell.raw, this.#module(file), name);
+      known = { handle: cell.value, sharedBytes: defaultSharedBytes };
+      this.#functions.set(name, known);
+    }
+    if (sharedBytes > known.sharedBytes) {
+      this.driver.cuFuncSetAttribute(known.handle, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, sharedBytes);
+      known.sharedBytes = sharedBytes;
+    }
+    return known.handle;
+  }
+
+  #module(file: string): number {
+    const known = this.#modules.get(file);
+    if (known !== undefined) return known;
+    const cell = new Cell();
+    this.driver.cuModuleLoadData(cell.raw, this.compiler.compile(file));
+    this.#modules.set(file, cell.value);
+    return cell.value;
+  }
+}

@@ -1,0 +1,45 @@
+import { DeviceError } from '@emloc/device';
+
+/** CUDA_ERROR_OUT_OF_MEMORY of the driver, the only status with a code of its own. */
+const outOfMemory = 2;
+
+/** @throws DeviceError when `status` is not 0, naming the library, the function and what the library calls the status. */
+export function checkStatus(status: number, library: string, call: string, describe: (status: number) => string): void {
+  if (status === 0) return;
+  const isOutOfMemory = library === 'cuda' && status === outOfMemory;
+  throw new DeviceError(
+    isOutOfMemory ? 'DEVICE_OUT_OF_MEMORY' : 'DEVICE_NATIVE_FAILURE',
+    `${library}: ${call} failed with ${describe(status)}`,
+  );
+}
+
+/** A library's functions with their status turned into an exception. */
+export type Checked<Declarations extends Record<string, unknown>> = {
+  readonly [K in keyof Declarations]: (...args: readonly unknown[]) => void;
+};
+
+/** Wraps functions that return a status. */
+export function checkAll<K extends string>(
+  library: string,
+  functions: Readonly<Record<K, (...args: readonly unknown[]) => number>>,
+  describe: (status: number) => string,
+): Readonly<Record<K, (...args: readonly unknown[]) => void>> {
+  const wrapped = (Object.keys(functions) as K[]).map((name) => {
+    const call = functions[name];
+    return [name, (...args: readonly unknown[]) => checkStatus(call(...args), library, name, describe)];
+  });
+  return Object.fromEntries(wrapped) as Record<K, (...args: readonly unknown[]) => void>;
+}
+
+/** An eight-byte cell for output parameters; handles and addresses are read as numbers below 2^53. */
+export class Cell {
+  readonly raw = new BigUint64Array(1);
+
+  get value(): number {
+    return Number(this.raw[0]);
+  }
+
+  get int32(): number {
+    return Number(BigInt.asIntN(32, this.raw[0] ?? 0n));
+  }
+}
