@@ -15,6 +15,7 @@ export class DeviceLayer {
   #isCopyOver = false;
   #isOrdered = false;
   #isDisposed = false;
+  readonly #disposedEvents = new Set<DeviceEvent>();
 
   /** Reserves the whole layer or nothing. @throws OutOfBudgetError, DeviceError */
   constructor(
@@ -82,9 +83,15 @@ export class DeviceLayer {
     }
   }
 
-  /** Events go when neither stream nor host waits for them any more. */
+  /** Events go, once, when neither stream nor host waits for them any more. */
   #disposeEvents(): void {
-    if (this.#copied ? this.#isCopyOver : this.#isDisposed) this.#allocated.dispose();
-    if (this.#isCopyOver && this.#isOrdered) this.#copied?.dispose();
+    if (this.#copied ? this.#isCopyOver : this.#isDisposed) this.#disposeOnce(this.#allocated);
+    if (this.#copied && this.#isCopyOver && this.#isOrdered) this.#disposeOnce(this.#copied);
+  }
+
+  #disposeOnce(event: DeviceEvent): void {
+    if (this.#disposedEvents.has(event)) return;
+    this.#disposedEvents.add(event);
+    event.dispose();
   }
 }
