@@ -89,7 +89,7 @@ async function syncTree(folder: string): Promise<void> {
   for (const entry of await readdir(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name);
     if (entry.isDirectory()) await syncTree(path);
-    else if (entry.isFile()) await syncPath(path, constants.O_RDWR);
+    else if (entry.isFile()) await syncPath(path, process.platform === 'win32' ? constants.O_RDWR : constants.O_RDONLY);
   }
   await syncFolder(folder);
 }

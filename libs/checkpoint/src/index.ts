@@ -8,3 +8,5 @@ export { type Checkpoint, type CheckpointTensor, openCheckpoint } from './checkp
 export { adapterScale, type LinearModules, type LoraAdapter, type LoraLayer } from './lora-adapter.js';
 export { readPeftAdapter, type ReadPeftOptions } from './read-peft.js';
 export { writePeftAdapter, type WritePeftOptions } from './write-peft.js';
+export { type FloatDType, fromFloat32, toFloat32 } from './floats.js';
+export { mergeCheckpoint, type MergeOptions, type MergeProgress, type MergeReport } from './merge/merge.js';

@@ -1,0 +1,71 @@
+import { CheckpointError, quoted } from '../errors.js';
+import { type FloatDType, fromFloat32, toFloat32 } from '../floats.js';
+import type { SafetensorsFile } from '../safetensors-file.js';
+import { isFloat, type LowRankUpdate, type TensorMerge } from './plan.js';
+
+/** Source bytes that are worked on at a time. */
+const pieceBytes = 8 << 20;
+
+/** The smallest magnitudes that round to infinity. */
+const overflowAt: Readonly<Record<FloatDType, number>> = Object.freeze({
+  float32: Number.POSITIVE_INFINITY,
+  bfloat16: (2 - 2 ** -8) * 2 ** 127,
+  float16: 65520,
+});
+
+/** A tensor's merged bytes, piece by piece. */
+export async function* mergedPieces(source: SafetensorsFile, tensor: TensorMerge): AsyncGenerator<Uint8Array> {
+  const unitsPerPiece = Math.max(1, Math.floor(pieceBytes / tensor.unitBytes));
+  for (let start = 0; start < tensor.units; start += unitsPerPiece) {
+    yield await mergedUnits(source, tensor, { start, end: Math.min(tensor.units, start + unitsPerPiece) });
+  }
+}
+
+/**
+ * Units `start` to `end` (exclusive) as they are written: W + s · B A summed in float64, rounded to float32 and once to the dtype.
+ * @throws CheckpointError CHECKPOINT_VALUE_OUT_OF_RANGE when a finite value would become infinite.
+ */
+export async function mergedUnits(source: SafetensorsFile, tensor: TensorMerge, { start, end }: { start: number; end: number }): Promise<Uint8Array> {
+  const { name, from, to, unitBytes, update } = tensor;
+  const bytes = new Uint8Array((end - start) * unitBytes);
+  await source.readRange(name, start * unitBytes, bytes);
+  if (!isFloat(from) || !isFloat(to) || (from === to && !update)) return bytes;
+  const values = toFloat32(bytes, from);
+  if (update) addLowRank(values, update, { start, end, name });
+  assertInRange(values, to, name);
+  return fromFloat32(values, to);
+}
+
+function addLowRank(values: Float32Array, { a, b, rank, scale, inFeatures }: LowRankUpdate, { start, end, name }: { start: number; end: number; name: string }): void {
+  const delta = new Float64Array(inFeatures);
+  for (let row = start; row < end; row += 1) {
+    const factors = b.subarray(row * rank, (row + 1) * rank);
+    if (factors.every((factor) => factor === 0)) continue;
+    delta.fill(0);
+    for (let k = 0; k < rank; k += 1) addScaled(delta, scale * (factors[k] ?? 0), a.subarray(k * inFeatures, (k + 1) * inFeatures));
+    addRow(values.subarray((row - start) * inFeatures, (row - start + 1) * inFeatures), delta, name);
+  }
+}
+
+function addScaled(delta: Float64Array, factor: number, row: Float32Array): void {
+  for (let column = 0; column < delta.length; column += 1) delta[column] = (delta[column] ?? 0) + factor * (row[column] ?? 0);
+}
+
+function addRow(values: Float32Array, delta: Float64Array, name: string): void {
+  for (let column = 0; column < values.length; column += 1) {
+    const weight = values[column] ?? 0;
+    values[column] = weight + (delta[column] ?? 0);
+    if (!Number.isFinite(values[column]) && Number.isFinite(weight)) throw outOfRange(name, weight + (delta[column] ?? 0), 'float32');
+  }
+}
+
+function assertInRange(values: Float32Array, dtype: FloatDType, name: string): void {
+  const limit = overflowAt[dtype];
+  for (const value of values) {
+    if (Math.abs(value) >= limit && Number.isFinite(value)) throw outOfRange(name, value, dtype);
+  }
+}
+
+function outOfRange(name: string, value: number, dtype: FloatDType): CheckpointError {
+  return new CheckpointError('CHECKPOINT_VALUE_OUT_OF_RANGE', `${quoted(name)} would have the value ${value}, which ${dtype} cannot hold; choose another dtype`);
+}
