@@ -1,0 +1,29 @@
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** The repository's `examples` folder. */
+export const examplesFolder = fileURLToPath(new URL('../../../examples', import.meta.url));
+
+export function exampleModel(name: 'demo-5m' | 'tiny-qwen2'): string {
+  return join(examplesFolder, 'models', name);
+}
+
+/** Runs `body` in a new empty folder, which is removed afterwards. */
+export async function inTemporaryFolder<T>(body: (folder: string) => Promise<T>): Promise<T> {
+  const folder = await mkdtemp(join(tmpdir(), 'emloc-dataset-'));
+  try {
+    return await body(folder);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Writes demo-5m's tokenizer into a folder, together with these files (objects as JSON) and nothing else of the model. */
+export async function writeTokenizer(folder: string, files: Readonly<Record<string, string | object>>): Promise<void> {
+  await cp(join(exampleModel('demo-5m'), 'tokenizer.json'), join(folder, 'tokenizer.json'));
+  for (const [name, content] of Object.entries(files)) {
+    await writeFile(join(folder, name), typeof content === 'string' ? content : JSON.stringify(content));
+  }
+}
