@@ -1,5 +1,5 @@
 import type { PackedBatch } from '@emloc/dataset';
-import type { Device } from '@emloc/device';
+import { bytesPerElement, type Device } from '@emloc/device';
 import { BreadthFirstPass, type BreadthFirstOptions } from './breadth-first.js';
 import { FinetuneError } from './errors.js';
 import type { HeadResult } from './head.js';
@@ -18,8 +18,12 @@ export interface Evaluation {
   readonly tokens: number;
 }
 
+/** Hidden states that wait in host memory during a pass take about this much; more rows make more passes. */
+const hiddenStateBytes = 2 ** 30;
+
 /**
- * Scores several adapters (null: none) in one pass over the paged model; one evaluation per variant.
+ * Scores several adapters (null: none) in one pass over the paged model, or in several where the hidden states of all batches
+ * would fill the host; one evaluation per variant.
  * @throws FinetuneError FINETUNE_NO_TARGETS, FINETUNE_NON_FINITE
  */
 export async function evaluate(options: BreadthFirstOptions & { readonly onProgress?: (done: number, total: number) => void }): Promise<readonly Evaluation[]> {
@@ -27,24 +31,50 @@ export async function evaluate(options: BreadthFirstOptions & { readonly onProgr
   if (!batches.some(({ trainedTokens }) => trainedTokens > 0)) {
     throw new FinetuneError('FINETUNE_NO_TARGETS', 'no row has a token to score');
   }
-  const { layout } = model;
-  const units = layout.blockCount + 2;
-  model.pager.schedule(inferenceOrder(layout, true));
-  const pass = new BreadthFirstPass(options);
+  const passes = splitPasses(batches, hiddenStateBytes / (model.layout.hiddenSize * bytesPerElement[model.device.profile.computeDType] * variants.length));
   const scores = variants.map(() => new Score());
+  model.pager.schedule(inferenceOrder(model.layout, true), passes.length);
+  for (const [index, pass] of passes.entries()) {
+    const before = index * unitsOf(options);
+    await runPass({ ...options, batches: pass }, scores, (done) => options.onProgress?.(before + done, passes.length * unitsOf(options)));
+  }
+  return scores.map((score) => score.finish());
+}
+
+function unitsOf({ model }: BreadthFirstOptions): number {
+  return model.layout.blockCount + 2;
+}
+
+async function runPass(options: BreadthFirstOptions, scores: readonly Score[], onUnit: (done: number) => void): Promise<void> {
+  const { model } = options;
+  const pass = new BreadthFirstPass(options);
   try {
     await pass.embed();
-    options.onProgress?.(1, units);
-    for (let block = 0; block < layout.blockCount; block += 1) {
+    onUnit(1);
+    for (let block = 0; block < model.layout.blockCount; block += 1) {
       await pass.block(block);
-      options.onProgress?.(block + 2, units);
+      onUnit(block + 2);
     }
     await pass.head(async (result, { batch, variant }) => scores[variant]?.add(model.device, result, batch));
-    options.onProgress?.(units, units);
+    onUnit(unitsOf(options));
   } finally {
     pass.close();
   }
-  return scores.map((score) => score.finish());
+}
+
+/** Consecutive batches of up to so many tokens together, or of one batch that has more. */
+function splitPasses(batches: readonly PackedBatch[], tokens: number): PackedBatch[][] {
+  const passes: PackedBatch[][] = [];
+  let free = 0;
+  for (const batch of batches) {
+    if (passes.length === 0 || batch.tokens > free) {
+      passes.push([]);
+      free = tokens;
+    }
+    passes.at(-1)?.push(batch);
+    free -= batch.tokens;
+  }
+  return passes;
 }
 
 /** Sums in float64 on the host, in the order of the batches. */

@@ -1,6 +1,6 @@
 import type { LoraAdapter } from '@emloc/checkpoint';
 import { createRandom } from '@emloc/dataset';
-import type { LinearSpec, ModelLayout } from '@emloc/models';
+import { linearModules, type LinearSpec, type ModelLayout } from '@emloc/models';
 import { FinetuneError } from './errors.js';
 
 export interface LoraConfig {
@@ -14,13 +14,7 @@ export interface LoraConfig {
 /** The linear layers that a LoRA configuration adapts, by module path, in the model's order. @throws FinetuneError when it is none. */
 export function adaptedLinears(layout: ModelLayout, targets: string | null): ReadonlyMap<string, LinearSpec> {
   const pattern = targets === null ? null : new RegExp(`^(?:${targets})$`);
-  const adapted = new Map<string, LinearSpec>();
-  for (let block = 0; block < layout.blockCount; block += 1) {
-    for (const linear of layout.linears) {
-      const path = `${layout.blockPath(block)}.${linear.name}`;
-      if (!pattern || pattern.test(path)) adapted.set(path, linear);
-    }
-  }
+  const adapted = new Map([...linearModules(layout)].filter(([path]) => !pattern || pattern.test(path)));
   if (adapted.size === 0) {
     throw new FinetuneError('FINETUNE_INVALID_OPTION', `targets ${JSON.stringify(targets)} match no linear layer (an example: ${layout.blockPath(0)}.${layout.linears[0]?.name ?? ''})`);
   }
@@ -32,7 +26,7 @@ export function adaptedLinears(layout: ModelLayout, targets: string | null): Rea
  * stream of its own, so the values of one do not depend on which others are adapted.
  */
 export function initialAdapter(layout: ModelLayout, config: LoraConfig, seed: number): LoraAdapter {
-  const allPaths = [...adaptedLinears(layout, null).keys()];
+  const allPaths = [...linearModules(layout).keys()];
   const adapted = adaptedLinears(layout, config.targets);
   const layers = new Map(
     [...adapted].map(([path, { inFeatures, outFeatures }]) => {

@@ -48,6 +48,15 @@ export interface ModelLayout {
   blockPath(block: number): string;
 }
 
+/** Every linear layer of the blocks by its module path in the checkpoint, in the model's order. */
+export function linearModules(layout: ModelLayout): ReadonlyMap<string, LinearSpec> {
+  const modules = new Map<string, LinearSpec>();
+  for (let block = 0; block < layout.blockCount; block += 1) {
+    for (const linear of layout.linears) modules.set(`${layout.blockPath(block)}.${linear.name}`, linear);
+  }
+  return modules;
+}
+
 /** One family of architectures: reads a config and says what the model is made of. */
 export interface ModelFamily {
   readonly name: string;

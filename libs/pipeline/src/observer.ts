@@ -1,3 +1,5 @@
+import type { DatasetReport } from '@emloc/dataset';
+
 /** The stages of a job, in their order. */
 export const stageNames = ['calibrate', 'emulate', 'train', 'correct', 'refine'] as const;
 
@@ -5,6 +7,14 @@ export type StageName = (typeof stageNames)[number];
 
 /** What a job tells while it runs. Carries no contents of prompts or data. */
 export type JobEvent =
+  | {
+      readonly type: 'prepared';
+      readonly job: string;
+      readonly budgetBytes: number;
+      readonly trainRows: number;
+      readonly train: DatasetReport;
+      readonly validation: DatasetReport;
+    }
   | { readonly type: 'stage'; readonly stage: StageName; readonly state: 'started' | 'finished' }
   | { readonly type: 'progress'; readonly stage: StageName; readonly task: string; readonly done: number; readonly total: number }
   | {

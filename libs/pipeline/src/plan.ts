@@ -1,22 +1,22 @@
-import { Device, type DeviceProfile, formatBytes, MemoryBudget } from '@emloc/device';
-import { createNullBackend, type NullBackend } from '@emloc/device-null';
-import { initialAdapter } from '@emloc/finetune';
-import { deviceBytes, type LayerSource, minimumDeviceBytes } from '@emloc/weight-pager';
-import { type JobEnvironment, leanMemoryPlan, type MemoryPhase, type MemoryPlan } from './environment.js';
+import { type DeviceProfile, formatBytes } from '@emloc/device';
+import type { LayerSource } from '@emloc/weight-pager';
+import { deviceBytes, minimumDeviceBytes } from '@emloc/weight-pager';
+import { leanMemoryPlan, type MemoryPhase, type MemoryPlan, type StageMemory } from './environment.js';
 import { PipelineError } from './errors.js';
 import { emulatorSource, plannedFactorStore } from './factor-store.js';
 import { heaviestJob } from './heaviest-batches.js';
 import type { Job } from './job.js';
+import { createNullRun } from './null-run.js';
 import type { StageName } from './observer.js';
-import { type DeviceRates, estimateSeconds, StageWork } from './rates.js';
-import { runJob } from './run-job.js';
-import { StageClock, type StageReport } from './stage-clock.js';
+import { type DeviceRates, StageWork } from './rates.js';
+import { runJob, startingAdapter } from './run-job.js';
+import type { StageReport } from './stage-clock.js';
 import { runTrainStage } from './stages/train.js';
 
 /** How a job divides a budget, or by how much it passes it. */
 export type MemoryFit =
-  | { readonly fits: true; readonly memory: MemoryPlan }
-  | { readonly fits: false; readonly stage: StageName; readonly neededBytes: number };
+  | { readonly fits: true; readonly neededBytes: number; readonly memory: MemoryPlan }
+  | { readonly fits: false; readonly neededBytes: number; readonly phase: MemoryPhase };
 
 /** Peaks and times of a job that has not run. */
 export interface JobPlan {
@@ -27,31 +27,40 @@ export interface JobPlan {
   readonly stages: readonly StageReport[];
 }
 
-interface PlanInputs {
+export interface PlanInputs {
   readonly job: Job;
   readonly profile: DeviceProfile;
   readonly budgetBytes: number;
 }
 
-/** Decides what each stage gives to weights and to kept tensors, by running the job's heaviest batches on a null device. */
+const stagesOfPhase: Readonly<Record<MemoryPhase, readonly StageName[]>> = Object.freeze({
+  emulate: ['calibrate', 'emulate'],
+  train: ['train'],
+  correct: ['correct'],
+  refine: ['refine'],
+});
+
+/** What one phase takes: weights of its model in all and at least, and the peak of everything else. */
+interface PhaseNeeds {
+  readonly phase: MemoryPhase;
+  readonly allWeightBytes: number;
+  readonly leastWeightBytes: number;
+  readonly besideWeightBytes: number;
+}
+
+/**
+ * Decides what each phase gives to weights and to kept tensors, by running the job's heaviest batches on a null device:
+ * weights get what nothing else needs, and once all of them stay, blocks keep their tensors for the backward.
+ */
 export async function fitMemory({ job, profile, budgetBytes }: PlanInputs): Promise<MemoryFit> {
   const heaviest = heaviestJob(job);
-  const others = await peaksBesideWeights(heaviest, profile);
-  const need = needs(job, profile, others);
-  const short = need.find(({ bytes }) => bytes > budgetBytes);
-  if (short) return { fits: false, stage: short.stage, neededBytes: Math.max(...need.map(({ bytes }) => bytes)) };
-  const source = sourcesOf(job, profile);
-  const weightsFor = (phase: MemoryPhase): number =>
-    Math.min(totalBytes(source[phase], profile), budgetBytes - peakOf(others, phase));
-  return {
-    fits: true,
-    memory: {
-      emulate: { pagerBytes: weightsFor('emulate'), keptBlocks: 0 },
-      correct: { pagerBytes: weightsFor('correct'), keptBlocks: 0 },
-      train: await trainingMemory(heaviest, profile, { phase: 'train', pagerBytes: weightsFor('train'), budgetBytes }),
-      refine: await trainingMemory(heaviest, profile, { phase: 'refine', pagerBytes: weightsFor('refine'), budgetBytes }),
-    },
-  };
+  const needs = await phaseNeeds(heaviest, profile);
+  const tightest = needs.reduce((most, need) => (leastBytes(need) > leastBytes(most) ? need : most));
+  const neededBytes = leastBytes(tightest);
+  if (neededBytes > budgetBytes) return { fits: false, neededBytes, phase: tightest.phase };
+  const memory = { ...leanMemoryPlan };
+  for (const need of needs) memory[need.phase] = await divide(heaviest, { profile, need, budgetBytes });
+  return { fits: true, neededBytes, memory };
 }
 
 /** The memory plan of a job. @throws PipelineError PIPELINE_DOES_NOT_FIT naming the stage and the least budget */
@@ -60,8 +69,8 @@ export async function requireMemory(inputs: PlanInputs): Promise<MemoryPlan> {
   if (fit.fits) return fit.memory;
   throw new PipelineError(
     'PIPELINE_DOES_NOT_FIT',
-    `stage ${fit.stage} does not fit into ${formatBytes(inputs.budgetBytes)}; this job needs at least ${formatBytes(fit.neededBytes)} ` +
-      '(a smaller --batch, --max-length or --ratio needs less)',
+    `stage ${stagesOfPhase[fit.phase].at(-1)} does not fit into ${formatBytes(inputs.budgetBytes)}: this job needs at least ` +
+      `${formatBytes(fit.neededBytes)} (${fit.neededBytes} bytes); a smaller batch, max-length, rank or ratio needs less`,
   );
 }
 
@@ -69,13 +78,86 @@ export async function requireMemory(inputs: PlanInputs): Promise<MemoryPlan> {
 export async function planJob(inputs: PlanInputs & { readonly rates: DeviceRates }): Promise<JobPlan> {
   const { job, profile, budgetBytes, rates } = inputs;
   const fit = await fitMemory(inputs);
-  const memory = fit.fits ? fit.memory : leanMemoryPlan;
-  const run = createNullRun(profile, { memory, budgetBytes: fit.fits ? budgetBytes : Number.POSITIVE_INFINITY });
-  const work = new StageWork(run.backend);
-  await runJob({ ...run.environment, clock: run.clock, observer: () => undefined, prefetch: job.options.prefetch, onStage: work.enter }, job);
-  work.leave();
-  await run.device.close();
-  const stages = run.clock.reports().map((report) => ({ ...report, seconds: estimateSeconds(work.of(report.name), rates) }));
-  const neededBytes = fit.fits ? needed(job, profile, await peaksBesideWeights(heaviestJob(job), profile)) : fit.neededBytes;
-  return { fits: fit.fits, budgetBytes, neededBytes, stages };
+  const work = new StageWork();
+  const run = createNullRun({
+    profile,
+    memory: fit.fits ? fit.memory : leanMemoryPlan,
+    budgetBytes: fit.fits ? budgetBytes : undefined,
+    prefetch: job.options.prefetch,
+    onTurn: (backend) => work.record(backend),
+  });
+  try {
+    await runJob(run.environment, job);
+  } finally {
+    await run.close();
+  }
+  const stages = run.environment.clock.reports().map((report) => ({ ...report, seconds: work.seconds(report.name, rates) }));
+  return { fits: fit.fits, budgetBytes, neededBytes: fit.neededBytes, stages };
+}
+
+function leastBytes({ besideWeightBytes, leastWeightBytes }: PhaseNeeds): number {
+  return besideWeightBytes + leastWeightBytes;
+}
+
+async function phaseNeeds(job: Job, profile: DeviceProfile): Promise<readonly PhaseNeeds[]> {
+  const run = createNullRun({ profile, exclude: ['weights'] });
+  const { device } = run.environment;
+  try {
+    await runJob(run.environment, job);
+    const reports = run.environment.clock.reports();
+    return (Object.keys(stagesOfPhase) as MemoryPhase[]).flatMap((phase) => {
+      const peaks = reports.filter(({ name }) => stagesOfPhase[phase].includes(name)).map(({ peakDeviceBytes }) => peakDeviceBytes);
+      if (peaks.length === 0) return [];
+      const source = sourceOf(job, profile, phase);
+      return [{
+        phase,
+        allWeightBytes: source.layers.reduce((sum, layer) => sum + deviceBytes(layer, device), 0),
+        leastWeightBytes: minimumDeviceBytes(source, device),
+        besideWeightBytes: Math.max(...peaks),
+      }];
+    });
+  } finally {
+    await run.close();
+  }
+}
+
+/** The model that a phase pages: training's is the emulator, if there is one. */
+function sourceOf(job: Job, profile: DeviceProfile, phase: MemoryPhase): LayerSource {
+  return phase === 'train' ? emulatorSource(job.model, job.emulated, { store: plannedFactorStore, profile }) : job.model.source;
+}
+
+async function divide(job: Job, inputs: { profile: DeviceProfile; need: PhaseNeeds; budgetBytes: number }): Promise<StageMemory> {
+  const { profile, need: { phase, allWeightBytes, besideWeightBytes }, budgetBytes } = inputs;
+  const pagerBytes = Math.min(allWeightBytes, budgetBytes - besideWeightBytes);
+  if ((phase !== 'train' && phase !== 'refine') || pagerBytes < allWeightBytes) return { pagerBytes, keptBlocks: 0 };
+  const fits = async (keptBlocks: number): Promise<boolean> =>
+    (await trainingPeak(job, profile, { stage: phase, memory: { pagerBytes, keptBlocks } })) <= budgetBytes;
+  return { pagerBytes, keptBlocks: await largest(job.model.layout.blockCount, fits) };
+}
+
+/** The largest whole number up to `limit` for which a property holds that holds for 0 and is lost once. */
+async function largest(limit: number, holds: (value: number) => Promise<boolean>): Promise<number> {
+  if (await holds(limit)) return limit;
+  let low = 0;
+  let high = limit;
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if (await holds(middle)) low = middle;
+    else high = middle;
+  }
+  return low;
+}
+
+async function trainingPeak(job: Job, profile: DeviceProfile, { stage, memory }: { stage: 'train' | 'refine'; memory: StageMemory }): Promise<number> {
+  const plan = stage === 'train' ? job.training : job.refinement;
+  if (!plan) return 0;
+  const run = createNullRun({ profile, memory: { ...leanMemoryPlan, [stage]: memory } });
+  try {
+    await runTrainStage(run.environment, job, {
+      stage, source: sourceOf(job, profile, stage), adapter: startingAdapter(job), plan, evaluateBefore: false,
+    });
+    return run.budget.peakBytes;
+  } finally {
+    await run.close();
+  }
 }

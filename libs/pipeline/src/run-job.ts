@@ -111,7 +111,8 @@ async function refine(environment: JobEnvironment, job: Job, correction: Correct
   return { adapter: refined.result.adapter, evaluation: refined.after, steps: refined.result.steps, kept };
 }
 
-function startingAdapter(job: Job): LoraAdapter {
+/** The adapter that training starts from. */
+export function startingAdapter(job: Job): LoraAdapter {
   const { rank, alpha, useRslora, targets, seed } = job.options;
   return initialAdapter(job.model.layout, { rank, alpha, useRslora, targets }, seed);
 }

@@ -8,6 +8,14 @@ export interface StageReport {
   readonly peakDeviceBytes: number;
 }
 
+export interface StageClockOptions {
+  readonly observer?: JobObserver;
+  /** Categories that peaks leave out. */
+  readonly exclude?: readonly MemoryCategory[];
+  /** Told whenever a stage goes on (`enter`) and stops (`leave`). */
+  readonly onTurn?: (turn: 'enter' | 'leave', stage: StageName) => void;
+}
+
 interface Entry {
   seconds: number;
   peakBytes: number;
@@ -18,20 +26,19 @@ export class StageClock {
   readonly #entries = new Map<StageName, Entry>();
   #current: { stage: StageName; started: number; scope: PeakScope } | null = null;
 
-  /** @param exclude categories that peaks leave out */
   constructor(
     private readonly budget: MemoryBudget,
-    private readonly observer: JobObserver = () => undefined,
-    private readonly exclude: readonly MemoryCategory[] = [],
+    private readonly options: StageClockOptions = {},
   ) {}
 
   enter(stage: StageName): void {
     this.leave();
     if (!this.#entries.has(stage)) {
       this.#entries.set(stage, { seconds: 0, peakBytes: 0 });
-      this.observer({ type: 'stage', stage, state: 'started' });
+      this.options.observer?.({ type: 'stage', stage, state: 'started' });
     }
-    this.#current = { stage, started: performance.now(), scope: this.budget.openPeakScope(this.exclude) };
+    this.options.onTurn?.('enter', stage);
+    this.#current = { stage, started: performance.now(), scope: this.budget.openPeakScope(this.options.exclude) };
   }
 
   leave(): void {
@@ -43,12 +50,13 @@ export class StageClock {
     if (!entry) return;
     entry.seconds += (performance.now() - current.started) / 1000;
     entry.peakBytes = Math.max(entry.peakBytes, peakBytes);
+    this.options.onTurn?.('leave', current.stage);
   }
 
   /** Marks stages as over: they are not entered again. */
   finish(...stages: readonly StageName[]): void {
     this.leave();
-    for (const stage of stages) if (this.#entries.has(stage)) this.observer({ type: 'stage', stage, state: 'finished' });
+    for (const stage of stages) if (this.#entries.has(stage)) this.options.observer?.({ type: 'stage', stage, state: 'finished' });
   }
 
   reports(): readonly StageReport[] {

@@ -51,8 +51,6 @@ export async function runTrainStage(environment: JobEnvironment, job: Job, input
   }
 }
 
-
-
 /** Scores adapters (null: none) in one pass over a paged model. */
 export async function score(
   environment: JobEnvironment,

@@ -1,0 +1,54 @@
+import { readFileSync } from 'node:fs';
+import type { Command, Option } from 'commander';
+import { LineCounter, parseDocument } from 'yaml';
+import { UsageError } from './usage-error.js';
+
+/** Sets the options that `--config` names and the command line does not. @throws UsageError naming file and key */
+export function applyConfigFile(command: Command): void {
+  const file = command.getOptionValue('config') as string | undefined;
+  if (file === undefined) return;
+  for (const [key, value] of Object.entries(readConfig(file))) {
+    const option = command.options.find(({ long }) => long === `--${key}` || long === `--no-${key}`);
+    if (!option || key === 'config') throw new UsageError(`config file ${file}: unknown key "${key}"`);
+    if (command.getOptionValueSource(option.attributeName()) !== 'cli') setOption(command, option, { file, key, value });
+  }
+}
+
+function setOption(command: Command, option: Option, { file, key, value }: { file: string; key: string; value: unknown }): void {
+  const name = option.attributeName();
+  if (option.isBoolean() || option.negate) {
+    if (typeof value !== 'boolean') throw new UsageError(`config file ${file}: ${key} must be true or false`);
+    command.setOptionValueWithSource(name, value, 'config');
+    return;
+  }
+  const texts = (Array.isArray(value) ? value : [value]).map((item: unknown) => scalar(item, `config file ${file}: ${key}`));
+  let parsed: unknown;
+  try {
+    for (const text of texts) parsed = option.parseArg ? option.parseArg(text, parsed as never) : text;
+  } catch (cause) {
+    throw new UsageError(`config file ${file}: ${key}: ${(cause as Error).message}`, { cause });
+  }
+  if (texts.length !== 1 && !Array.isArray(parsed)) throw new UsageError(`config file ${file}: ${key} takes one value`);
+  command.setOptionValueWithSource(name, parsed, 'config');
+}
+
+function scalar(value: unknown, where: string): string {
+  if (typeof value === 'string' || typeof value === 'number') return String(value);
+  throw new UsageError(`${where} must be a text or a number`);
+}
+
+function readConfig(file: string): Record<string, unknown> {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (cause) {
+    throw new UsageError(`config file ${file} cannot be read: ${(cause as Error).message}`, { cause });
+  }
+  const document = parseDocument(text, { lineCounter: new LineCounter(), prettyErrors: true });
+  const [error] = document.errors;
+  if (error) throw new UsageError(`config file ${file}: ${error.message}`, { cause: error });
+  const config: unknown = document.toJS();
+  if (config === null) return {};
+  if (typeof config !== 'object' || Array.isArray(config)) throw new UsageError(`config file ${file}: a mapping of flags to values is expected`);
+  return config as Record<string, unknown>;
+}

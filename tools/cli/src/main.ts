@@ -1,0 +1,22 @@
+import process from 'node:process';
+import { Command } from 'commander';
+import { addEvalCommand } from './commands/eval.js';
+import { addInfoCommand } from './commands/info.js';
+import { addMergeCommand } from './commands/merge.js';
+import { addPlanCommand } from './commands/plan.js';
+import { addTuneCommand } from './commands/tune.js';
+import { programVersion } from './version.js';
+
+const program = new Command('emloc')
+  .description('Fine-tune a model on the device that just fits it for inference (EMLoC, arXiv 2506.12015)')
+  .version(programVersion)
+  .configureOutput({ writeErr: (text) => process.stderr.write(text) })
+  .showHelpAfterError('(add --help for what is expected)');
+
+addTuneCommand(program);
+addPlanCommand(program);
+addEvalCommand(program);
+addMergeCommand(program);
+addInfoCommand(program);
+
+await program.parseAsync(process.argv);

@@ -1,0 +1,135 @@
+import { SingleBar } from 'cli-progress';
+import { formatBytes } from '@emloc/device';
+import type { JobEvent, JobObserver, StageName } from '@emloc/pipeline';
+
+/** Shows a job as it runs; everything goes to stderr. */
+export interface Progress {
+  readonly observe: JobObserver;
+  /** Progress of work that is no job. */
+  update(task: string, done: number, total: number): void;
+  stop(): void;
+}
+
+export interface ProgressOptions {
+  readonly stream: NodeJS.WriteStream;
+  /** Device memory in use, for the display. */
+  readonly memoryBytes?: () => number | null;
+}
+
+/** Bars on a terminal, lines elsewhere. */
+export function createProgress(options: ProgressOptions): Progress {
+  return options.stream.isTTY ? new BarProgress(options) : new LineProgress(options);
+}
+
+/** What both displays say in so many words. */
+function announcement(event: JobEvent): string | null {
+  switch (event.type) {
+    case 'prepared': {
+      const { truncatedRows, droppedRows } = event.train;
+      const losses = [truncatedRows > 0 ? `${truncatedRows} truncated` : '', droppedRows > 0 ? `${droppedRows} dropped` : ''].filter(Boolean);
+      return `job ${event.job}: ${event.trainRows} training rows${losses.length > 0 ? ` (${losses.join(', ')})` : ''}, ` +
+        `device memory budget ${formatBytes(event.budgetBytes)}`;
+    }
+    case 'notice':
+      return event.message;
+    default:
+      return null;
+  }
+}
+
+function stepSummary({ loss, tokens, seconds }: Extract<JobEvent, { type: 'step' }>): string {
+  return `loss ${loss.toFixed(4)}  ${Math.round(tokens / seconds)} tokens/s`;
+}
+
+class BarProgress implements Progress {
+  #bar: SingleBar | null = null;
+  #task = '';
+
+  constructor(private readonly options: ProgressOptions) {}
+
+  readonly observe: JobObserver = (event) => {
+    const text = announcement(event);
+    if (text !== null) this.#print(text);
+    else if (event.type === 'progress') this.#show(`${event.stage}: ${event.task}`, { done: event.done, total: event.total, detail: '' });
+    else if (event.type === 'step') this.#show(event.stage, { done: event.step, total: event.steps, detail: stepSummary(event) });
+    else if (event.type === 'stage' && event.state === 'finished') this.stop();
+  };
+
+  update(task: string, done: number, total: number): void {
+    this.#show(task, { done, total, detail: '' });
+  }
+
+  stop(): void {
+    this.#bar?.stop();
+    this.#bar = null;
+    this.#task = '';
+  }
+
+  #show(task: string, { done, total, detail }: { done: number; total: number; detail: string }): void {
+    if (task !== this.#task) {
+      this.stop();
+      this.#task = task;
+      this.#bar = new SingleBar({
+        stream: this.options.stream, hideCursor: true, barsize: 24, fps: 8, etaBuffer: 20,
+        format: '{task} {bar} {value}/{total}  {detail}{memory}  {eta_formatted} left',
+      });
+      this.#bar.start(total, 0, { task: task.padEnd(24), detail: '', memory: '' });
+    }
+    const bytes = this.options.memoryBytes?.() ?? null;
+    this.#bar?.update(done, { detail, memory: bytes === null ? '' : `  ${formatBytes(bytes)}` });
+  }
+
+  #print(text: string): void {
+    this.stop();
+    this.options.stream.write(`${text}\n`);
+  }
+}
+
+/** Without a terminal: a line at every stage, and now and then while one takes long. */
+class LineProgress implements Progress {
+  #lastLineMs = 0;
+  #startedMs = new Map<StageName, number>();
+
+  constructor(private readonly options: ProgressOptions) {}
+
+  readonly observe: JobObserver = (event) => {
+    const text = announcement(event);
+    if (text !== null) return this.#print(text);
+    switch (event.type) {
+      case 'stage':
+        return this.#onStage(event.stage, event.state);
+      case 'progress':
+        return this.update(`${event.stage}: ${event.task}`, event.done, event.total);
+      case 'step':
+        return this.#nowAndThen(() => `${event.stage}: step ${event.step}/${event.steps}  ${stepSummary(event)}`, event.step === event.steps);
+    }
+  };
+
+  update(task: string, done: number, total: number): void {
+    this.#nowAndThen(() => `${task} ${done}/${total}`, false);
+  }
+
+  stop(): void {}
+
+  #onStage(stage: StageName, state: 'started' | 'finished'): void {
+    if (state === 'started') {
+      this.#startedMs.set(stage, performance.now());
+      this.#print(`${stage}: started`);
+    } else {
+      const seconds = (performance.now() - (this.#startedMs.get(stage) ?? 0)) / 1000;
+      this.#print(`${stage}: finished after ${seconds.toFixed(1)} s`);
+    }
+  }
+
+  #nowAndThen(text: () => string, always: boolean): void {
+    const now = performance.now();
+    if (!always && now - this.#lastLineMs < 5000) return;
+    this.#lastLineMs = now;
+    const bytes = this.options.memoryBytes?.() ?? null;
+    this.#print(bytes === null ? text() : `${text()}  ${formatBytes(bytes)}`);
+  }
+
+  #print(text: string): void {
+    this.options.stream.write(`${text}\n`);
+  }
+}

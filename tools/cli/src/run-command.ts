@@ -1,0 +1,63 @@
+import process from 'node:process';
+import type { Command } from 'commander';
+import { applyConfigFile } from './config-file.js';
+import type { FlagValues } from './flags.js';
+import { createProgress, type Progress } from './output/progress.js';
+import { UsageError } from './usage-error.js';
+
+/** What a command works with. */
+export interface CommandContext {
+  readonly values: FlagValues;
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+}
+
+/** What a command has to say: a document for machines, a text for people. */
+export interface CommandResult {
+  readonly document: unknown;
+  readonly text: string;
+  /** Work done, but with an answer that a script should stop at. Default 0. */
+  readonly exitCode?: number;
+}
+
+/** Runs a command: reads its config file, stops it at SIGINT or SIGTERM, prints the result or the error, sets the exit code. */
+export function runCommand(required: readonly string[], run: (context: CommandContext) => Promise<CommandResult>) {
+  return async (_flags: unknown, command: Command): Promise<void> => {
+    const abort = new AbortController();
+    const stop = (signal: NodeJS.Signals): void => abort.abort(new Error(`stopped by ${signal}`));
+    const progress = createProgress({ stream: process.stderr });
+    process.on('SIGINT', stop).on('SIGTERM', stop);
+    try {
+      applyConfigFile(command);
+      const values: FlagValues = command.opts();
+      assertRequired(values, required);
+      const result = await run({ values, progress, signal: abort.signal });
+      progress.stop();
+      process.stdout.write(values['json'] === true ? `${JSON.stringify(result.document)}\n` : `${result.text}\n`);
+      process.exitCode = result.exitCode ?? 0;
+    } catch (error) {
+      progress.stop();
+      process.stderr.write(`${describeError(error)}\n`);
+      process.exitCode = abort.signal.aborted ? 130 : error instanceof UsageError ? 2 : 1;
+    } finally {
+      process.off('SIGINT', stop).off('SIGTERM', stop);
+    }
+  };
+}
+
+function assertRequired(values: FlagValues, required: readonly string[]): void {
+  const missing = required.filter((name) => values[name] === undefined).map((name) => `--${name}`);
+  if (missing.length > 0) throw new UsageError(`missing: ${missing.join(', ')} (see --help)`);
+}
+
+/** `error: CODE: message`, with the messages of the causes that say more. */
+export function describeError(error: unknown): string {
+  if (!(error instanceof Error)) return `error: ${String(error)}`;
+  const code = (error as { code?: unknown }).code;
+  const causes: string[] = [];
+  for (let cause = error.cause; cause instanceof Error && causes.length < 4; cause = cause.cause) {
+    if (!error.message.includes(cause.message)) causes.push(`  because: ${cause.message}`);
+  }
+  const unexpected = typeof code === 'string' ? [] : [(error.stack ?? '').split('\n').slice(1, 6).join('\n')];
+  return [`error: ${typeof code === 'string' ? `${code}: ` : ''}${error.message}`, ...causes, ...unexpected].filter(Boolean).join('\n');
+}
