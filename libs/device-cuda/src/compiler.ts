@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { DeviceError } from '@emloc/device';
 import { type KernelCache, kernelKey } from './kernel-cache.js';
@@ -7,9 +7,18 @@ import { Cell } from './native/status.js';
 
 const folder = new URL('../kernels/', import.meta.url);
 
-/** A kernel file with the prelude that all of them start with: one self-contained source without includes. */
+/** Every kernel file of the package, without its ending. */
+export function kernelFiles(): readonly string[] {
+  return readdirSync(fileURLToPath(folder)).filter((file) => file.endsWith('.cu')).map((file) => file.slice(0, -3)).sort();
+}
+
+/** A kernel file with its includes put in their place: NVRTC looks for no files. */
 export function kernelSource(name: string): string {
-  return ['prelude.cuh', `${name}.cu`].map((file) => readFileSync(fileURLToPath(new URL(file, folder)), 'utf8')).join('\n');
+  return read(`${name}.cu`).replace(/^#include "([\w.-]+)"$/gm, (_line, file: string) => read(file));
+}
+
+function read(file: string): string {
+  return readFileSync(fileURLToPath(new URL(file, folder)), 'utf8');
 }
 
 /**

@@ -45,6 +45,12 @@ export class Launcher {
     ]);
   }
 
+  /** Starts a parameter list; what an earlier, failed launch left behind is forgotten. */
+  begin(): this {
+    this.#cursor = 0;
+    return this;
+  }
+
   /** A device address or a 64-bit count. */
   pointer(value: number): this {
     const at = this.#align(8);
@@ -75,7 +81,7 @@ export class Launcher {
     return this;
   }
 
-  /** Launches `name` of kernel file `file` with the parameters given since the last launch. A grid with a zero launches nothing. */
+  /** Launches `name` of kernel file `file` with the parameters given since `begin`. A grid with a zero launches nothing. */
   launch(file: string, name: string, { grid: [x, y = 1, z = 1], block, sharedBytes = 0, stream = 'compute' }: LaunchShape): void {
     const parameterBytes = this.#cursor;
     this.#cursor = 0;

@@ -1,0 +1,109 @@
+import {
+  type Backend, type DeviceEvent, type DeviceProfile, type HostArray, type HostBuffer, type HostValues, type Kernels, type StreamName, type Tensor,
+} from '@emloc/device';
+import type { CudaContext } from './context.js';
+import type { CudaMemory } from './memory.js';
+import { attention, attentionBackward } from './ops/attention.js';
+import { crossEntropy } from './ops/cross-entropy.js';
+import { add, addBias, cast, fill, scale } from './ops/elementwise.js';
+import { cholesky, eigh } from './ops/factorizations.js';
+import { gemm, gram } from './ops/gemm.js';
+import { adamw, squaredNorms } from './ops/optimizer.js';
+import { rmsNorm, rmsNormBackward } from './ops/rms-norm.js';
+import { rope } from './ops/rope.js';
+import { embedding, scatterRows } from './ops/rows.js';
+import { swiglu, swigluBackward } from './ops/swiglu.js';
+import type { CudaSession, CardMemory } from './session.js';
+import type { CudaEvent } from './streams.js';
+
+const operations = {
+  gemm, rmsNorm, rmsNormBackward, rope, attention, attentionBackward, swiglu, swigluBackward, embedding, scatterRows, crossEntropy,
+  add, addBias, fill, cast, scale, squaredNorms, adamw, gram, eigh, cholesky,
+};
+
+/** The CUDA device behind the Device interface. */
+export interface CudaBackend extends Backend<CudaMemory> {
+  readonly card: CudaSession['card'];
+  readonly session: CudaSession;
+  /** What is taken on the card now, as the driver sees it. */
+  measureMemory(): CardMemory;
+}
+
+export class CudaDeviceBackend implements CudaBackend {
+  readonly kernels: Kernels;
+
+  constructor(readonly profile: DeviceProfile, readonly session: CudaSession) {
+    this.kernels = bindKernels(session);
+  }
+
+  get card(): CudaSession['card'] {
+    return this.session.card;
+  }
+
+  measureMemory(): CardMemory {
+    return this.session.measureMemory();
+  }
+
+  allocate(bytes: number): CudaMemory {
+    this.session.activate();
+    return this.session.context.pool.allocate(bytes);
+  }
+
+  free(handle: CudaMemory): void {
+    if (this.session.isClosed) return; // The card's memory is given back already.
+    this.session.activate();
+    this.session.context.pool.free(handle);
+  }
+
+  upload(destination: Tensor, source: HostArray, stream: StreamName): void {
+    this.session.activate();
+    this.session.context.transfers.upload(destination, source, stream);
+  }
+
+  download(source: Tensor): Promise<HostValues> {
+    this.session.activate();
+    return this.session.context.transfers.download(source);
+  }
+
+  downloadBytes(source: Tensor, destination: Uint8Array): Promise<void> {
+    this.session.activate();
+    return this.session.context.transfers.downloadBytes(source, destination);
+  }
+
+  allocateHost(bytes: number): HostBuffer {
+    this.session.activate();
+    return this.session.context.transfers.allocateHost(bytes);
+  }
+
+  record(stream: StreamName): DeviceEvent {
+    this.session.activate();
+    return this.session.context.streams.record(stream);
+  }
+
+  streamWait(stream: StreamName, event: DeviceEvent): void {
+    this.session.activate();
+    this.session.context.streams.wait(stream, event as CudaEvent);
+  }
+
+  synchronize(): Promise<void> {
+    this.session.activate();
+    return this.session.context.streams.synchronize();
+  }
+
+  async close(): Promise<void> {
+    if (this.session.isClosed) return;
+    await this.synchronize();
+    this.session.close();
+  }
+}
+
+function bindKernels(session: CudaSession): Kernels {
+  const bound = Object.entries(operations).map(([name, operation]) => [
+    name,
+    (options: never) => {
+      session.activate();
+      return (operation as (context: CudaContext, options: never) => unknown)(session.context, options);
+    },
+  ]);
+  return Object.fromEntries(bound) as Kernels;
+}

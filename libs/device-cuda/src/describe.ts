@@ -1,0 +1,30 @@
+import { type CudaCard, listCards } from './card.js';
+import { kernelCacheFolder } from './kernel-cache.js';
+import { findToolkit, type LibraryReport, openDriver } from './libraries.js';
+
+/** What `emloc info --device cuda` prints. */
+export interface CudaDescription {
+  /** Whether a CUDA device can be had on this machine. */
+  readonly available: boolean;
+  /** Why not, naming the library or the card; null when available. */
+  readonly problem: string | null;
+  readonly libraries: readonly LibraryReport[];
+  readonly cards: readonly CudaCard[];
+  readonly kernelCacheFolder: string;
+}
+
+/** Looks for libraries and cards without taking memory on a card. Never throws. */
+export function describeCuda(): CudaDescription {
+  const { driver, report, version } = openDriver();
+  const libraries = [report, ...findToolkit(version).reports];
+  const broken = libraries.find(({ problem }) => problem);
+  const cards = driver ? listCards(driver) : [];
+  const problem = broken ? `${broken.name} ${broken.problem}` : cards.length === 0 ? 'libcuda.so.1 sees no card' : null;
+  return { available: problem === null, problem, libraries, cards, kernelCacheFolder: kernelCacheFolder() };
+}
+
+/** The card of a device name, `cuda` (the first) or `cuda:1`; null for other devices' names. */
+export function cudaOrdinal(deviceName: string): number | null {
+  const match = /^cuda(?::(\d+))?$/.exec(deviceName);
+  return match ? Number(match[1] ?? 0) : null;
+}

@@ -1,0 +1,38 @@
+import { CudaDeviceBackend, type CudaBackend } from './backend.js';
+import { cudaProfile, type CudaProfileOptions, reserveSlackBytes } from './profile.js';
+import { CudaSession } from './session.js';
+
+export type { CudaBackend } from './backend.js';
+export type { CudaCard } from './card.js';
+export { type CudaDescription, cudaOrdinal, describeCuda } from './describe.js';
+export type { LibraryReport } from './libraries.js';
+export { cudaProfile, type CudaProfileOptions, defaultReserveBytes } from './profile.js';
+export type { CardMemory } from './session.js';
+
+export interface CudaBackendOptions extends Pick<CudaProfileOptions, 'statisticsDType' | 'reserveBytes'> {
+  /** The card, counted as the driver counts. Default 0. */
+  readonly ordinal?: number;
+  /** All that this process may take on the card, in bytes; the total of the memory budget. Default: what is free. */
+  readonly capacityBytes?: number;
+  /** Where compiled kernels are kept. Default: `emloc/kernels` in the user's cache folder. */
+  readonly kernelCacheFolder?: string;
+}
+
+const pageBytes = 2 ** 21;
+
+/**
+ * Opens a card. It takes memory as tensors come and never more than `capacityBytes`, everything counted.
+ * @throws DeviceError DEVICE_UNAVAILABLE naming the library or card that is missing; DEVICE_UNSUPPORTED for a card before 8.0.
+ */
+export function createCudaBackend(options: CudaBackendOptions = {}): CudaBackend {
+  const { ordinal = 0, capacityBytes = Number.POSITIVE_INFINITY, statisticsDType, reserveBytes, kernelCacheFolder } = options;
+  const profile = cudaProfile({ statisticsDType, reserveBytes });
+  const session = CudaSession.open({
+    ordinal, kernelCacheFolder,
+    arenaBytes: (freeBytes) => {
+      const bytes = Math.min(capacityBytes - profile.reserveBytes, freeBytes - reserveSlackBytes);
+      return Math.max(1, Math.ceil(bytes / pageBytes)) * pageBytes;
+    },
+  });
+  return new CudaDeviceBackend(cudaProfile({ name: session.card.name, statisticsDType, reserveBytes }), session);
+}

@@ -1,0 +1,25 @@
+import type { SwigluBackwardOptions, SwigluOptions, Tensor } from '@emloc/device';
+import { addressOf, type CudaContext, expectDType, expectShape, isWide, wideCount } from '../context.js';
+
+const threads = 256;
+
+export function swiglu(context: CudaContext, { gate, up, out }: SwigluOptions): void {
+  launch(context, 'swiglu', [gate, up, out]);
+}
+
+export function swigluBackward(context: CudaContext, { dOut, gate, up, dGate, dUp }: SwigluBackwardOptions): void {
+  launch(context, 'swiglu_backward', [dOut, gate, up, dGate, dUp]);
+}
+
+function launch(context: CudaContext, name: string, [first, ...others]: readonly [Tensor, ...Tensor[]]): void {
+  for (const tensor of others) expectShape(name, tensor, first.shape);
+  const dtype = expectDType(name, ['float32', 'bfloat16'] as const, first, ...others);
+  const addresses = [first, ...others].map((tensor) => addressOf(context, tensor));
+  const width = isWide(first.size, wideCount(dtype), ...addresses) ? wideCount(dtype) : 1;
+  const { launcher } = context;
+  launcher.begin();
+  for (const address of addresses) launcher.pointer(address);
+  launcher.pointer(first.size).launch('swiglu', `${name}_${dtype}${width > 1 ? '_wide' : ''}`, {
+    grid: [Math.ceil(first.size / width / threads)], block: threads,
+  });
+}

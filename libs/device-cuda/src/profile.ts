@@ -1,0 +1,49 @@
+import type { DeviceProfile } from '@emloc/device';
+import { allocationBytes } from './context.js';
+import { attentionBackwardScratchBytes } from './ops/attention.js';
+import { choleskyScratchBytes, eighScratchBytes } from './ops/factorizations.js';
+import { gramScratchBytes } from './ops/gemm.js';
+import { adamwScratchBytes, squaredNormsScratchBytes } from './ops/optimizer.js';
+
+export interface CudaProfileOptions {
+  /** What the card is called in reports. Default 'cuda'. */
+  readonly name?: string;
+  /** Default float64: exact enough for every statistic; float32 halves their memory and is faster on cards with slow float64. */
+  readonly statisticsDType?: 'float32' | 'float64';
+  /** What context, libraries and this package's own buffers take on the card. Default: see `defaultReserveBytes`. */
+  readonly reserveBytes?: number;
+}
+
+/** cuBLAS's workspace: what NVIDIA advises for Hopper, enough for every card. */
+export const cublasWorkspaceBytes = 2 ** 25;
+/** Where uploads of another dtype land before conversion, for each stream. */
+export const conversionBytes = 2 ** 23;
+/** What is rounded up to whole pages, and what is left to chance. */
+export const reserveSlackBytes = 2 ** 25;
+
+/**
+ * Measured on an H100 (driver 580, CUDA 13.0): context, modules, cuBLAS and cuSOLVER with their lazily loaded kernels, the
+ * buffers above, rounded up.
+ */
+export const defaultReserveBytes = 2 ** 30;
+
+/** Memory behaviour of the CUDA device, for planning on any machine. */
+export function cudaProfile(options: CudaProfileOptions = {}): DeviceProfile {
+  const { name = 'cuda', statisticsDType = 'float64', reserveBytes = defaultReserveBytes } = options;
+  return Object.freeze({
+    name,
+    computeDType: 'bfloat16',
+    statisticsDType,
+    allocationBytes,
+    rankMultiple: 64,
+    reserveBytes,
+    workspaceBytes: Object.freeze({
+      attentionBackward: attentionBackwardScratchBytes,
+      squaredNorms: squaredNormsScratchBytes,
+      adamw: adamwScratchBytes,
+      gram: gramScratchBytes,
+      eigh: eighScratchBytes,
+      cholesky: choleskyScratchBytes,
+    }),
+  });
+}

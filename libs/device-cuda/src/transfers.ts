@@ -1,0 +1,204 @@
+import { bytesPerElement, DeviceError, type HostArray, type HostBuffer, type HostValues, type StreamName, type Tensor } from '@emloc/device';
+import type { Launcher } from './launcher.js';
+import { CU_MEMHOSTALLOC_PORTABLE, type Driver, viewMemory } from './native/driver.js';
+import { Cell } from './native/status.js';
+import { launchCast } from './ops/elementwise.js';
+import type { CudaMemory, CudaMemoryPool } from './memory.js';
+import type { CudaEvent, Streams } from './streams.js';
+
+/** Pageable sources go through page-locked slots of this size, a ring of them, so that the copy runs while the next slot is filled. */
+const slotBytes = 2 ** 22;
+const slotCount = 4;
+/** Page-locked buffers of downloads are kept for the next one up to this many bytes. */
+const keptBytes = 2 ** 28;
+
+interface Pinned {
+  readonly address: number;
+  readonly bytes: Uint8Array;
+}
+
+/** Device memory that sources of another dtype land in before they are converted, one for each stream. */
+export type ConversionArea = Readonly<Record<StreamName, { readonly address: number; readonly bytes: number }>>;
+
+/** Copies between host and device. Page-locked host memory goes straight, everything else through page-locked slots. */
+export class Transfers {
+  readonly #hostBuffers = new WeakMap<ArrayBufferLike, number>();
+  readonly #ring: { readonly pinned: Pinned; event: CudaEvent | null }[];
+  readonly #kept: Pinned[] = [];
+  #next = 0;
+
+  constructor(
+    private readonly driver: Driver,
+    private readonly streams: Streams,
+    private readonly pool: CudaMemoryPool,
+    private readonly launcher: Launcher,
+    private readonly conversion: ConversionArea,
+  ) {
+    this.#ring = Array.from({ length: slotCount }, () => ({ pinned: this.#allocatePinned(slotBytes), event: null }));
+  }
+
+  allocateHost(bytes: number): HostBuffer {
+    const pinned = this.#allocatePinned(bytes);
+    this.#hostBuffers.set(pinned.bytes.buffer, pinned.address);
+    let isDisposed = false;
+    return {
+      bytes: pinned.bytes,
+      dispose: () => {
+        if (!isDisposed) this.driver.cuMemFreeHost(pinned.address);
+        isDisposed = true;
+      },
+    };
+  }
+
+  /** See Backend.upload. */
+  upload(destination: Tensor, { bytes, dtype }: HostArray, stream: StreamName): void {
+    const memory = destination.handle as CudaMemory;
+    this.#order(memory, stream);
+    const target = this.pool.addressOf(memory) + destination.elementOffset * bytesPerElement[destination.dtype];
+    if (dtype === destination.dtype) this.#copyIn(target, bytes, stream);
+    else this.#convertIn(destination, target, { bytes, dtype }, stream);
+    if (stream === 'copy') memory.copiedAt = this.streams.positionOf('copy');
+  }
+
+  /** Copies a small table to the device on the compute stream; `bytes` may change as soon as this returns. */
+  uploadTable(target: number, bytes: Uint8Array): void {
+    this.#copyIn(target, bytes, 'compute');
+  }
+
+  async download(source: Tensor): Promise<HostValues> {
+    const bytes = new Uint8Array(source.byteLength);
+    await this.downloadBytes(source, bytes);
+    if (source.dtype === 'bfloat16') return widen(new Uint16Array(bytes.buffer));
+    if (source.dtype === 'int32') return new Int32Array(bytes.buffer);
+    return source.dtype === 'float64' ? new Float64Array(bytes.buffer) : new Float32Array(bytes.buffer);
+  }
+
+  /** The copy is put on the compute stream before this returns its promise. */
+  async downloadBytes(source: Tensor, destination: Uint8Array): Promise<void> {
+    if (destination.byteLength !== source.byteLength) {
+      throw new DeviceError(
+        'DEVICE_SHAPE_MISMATCH', `download of ${source.label}: ${destination.byteLength} bytes of room for ${source.byteLength}`,
+      );
+    }
+    if (destination.byteLength === 0) return;
+    const memory = source.handle as CudaMemory;
+    this.#order(memory, 'compute');
+    const address = this.pool.addressOf(memory) + source.elementOffset * bytesPerElement[source.dtype];
+    const straight = this.#pinnedAddress(destination);
+    if (straight !== null) return this.#copyOut(straight, address, destination.byteLength);
+    const pinned = this.#takePinned(destination.byteLength);
+    try {
+      await this.#copyOut(pinned.address, address, destination.byteLength);
+      destination.set(pinned.bytes.subarray(0, destination.byteLength));
+    } finally {
+      this.#keepPinned(pinned);
+    }
+  }
+
+  /** The first four bytes of memory that is no tensor. */
+  async readInt32(memory: CudaMemory): Promise<number> {
+    const pinned = this.#takePinned(4);
+    try {
+      await this.#copyOut(pinned.address, this.pool.addressOf(memory), 4);
+      return new Int32Array(pinned.bytes.buffer, 0, 1)[0] as number;
+    } finally {
+      this.#keepPinned(pinned);
+    }
+  }
+
+  close(): void {
+    for (const { pinned, event } of this.#ring) {
+      event?.dispose();
+      this.driver.cuMemFreeHost(pinned.address);
+    }
+    for (const { address } of this.#kept.splice(0)) this.driver.cuMemFreeHost(address);
+  }
+
+  /** Puts `stream` after what the other one may still do with this memory. */
+  #order(memory: CudaMemory, stream: StreamName): void {
+    if (stream === 'copy') this.streams.waitForCompute(memory.allocation.reusedAt);
+    else if (memory.copiedAt > 0) this.streams.waitForCopy(memory.copiedAt);
+  }
+
+  #copyIn(target: number, source: Uint8Array, stream: StreamName): void {
+    this.#eachPiece(source, slotBytes, (address, offset, bytes) => {
+      this.driver.cuMemcpyHtoDAsync(target + offset, address, bytes, this.streams.handleOf(stream));
+      this.streams.advance(stream);
+    }, stream);
+  }
+
+  #convertIn(destination: Tensor, target: number, { bytes, dtype }: HostArray, stream: StreamName): void {
+    const area = this.conversion[stream];
+    const [from, to] = [bytesPerElement[dtype], bytesPerElement[destination.dtype]];
+    this.#eachPiece(bytes, Math.min(area.bytes, slotBytes), (address, offset, pieceBytes) => {
+      this.driver.cuMemcpyHtoDAsync(area.address, address, pieceBytes, this.streams.handleOf(stream));
+      this.streams.advance(stream);
+      const [count, start] = [pieceBytes / from, offset / from];
+      launchCast(this.launcher, { from: dtype, to: destination.dtype, source: area.address, target: target + start * to, count, stream });
+    }, stream);
+  }
+
+  /** Calls `copy` with page-locked addresses of successive pieces: at once for page-locked sources, else by slots of the ring. */
+  #eachPiece(
+    source: Uint8Array, maximumBytes: number, copy: (address: number, offset: number, bytes: number) => void, stream: StreamName,
+  ): void {
+    const straight = this.#pinnedAddress(source);
+    for (let offset = 0; offset < source.byteLength; offset += maximumBytes) {
+      const bytes = Math.min(maximumBytes, source.byteLength - offset);
+      if (straight !== null) copy(straight + offset, offset, bytes);
+      else this.#throughSlot(source.subarray(offset, offset + bytes), (address) => copy(address, offset, bytes), stream);
+    }
+  }
+
+  #throughSlot(piece: Uint8Array, copy: (address: number) => void, stream: StreamName): void {
+    const slot = this.#ring[this.#next] as (typeof this.#ring)[number];
+    this.#next = (this.#next + 1) % slotCount;
+    if (slot.event) this.streams.block(slot.event);
+    slot.event?.dispose();
+    slot.event = null;
+    slot.pinned.bytes.set(piece);
+    copy(slot.pinned.address);
+    slot.event = this.streams.record(stream);
+  }
+
+  async #copyOut(target: number, address: number, bytes: number): Promise<void> {
+    this.driver.cuMemcpyDtoHAsync(target, address, bytes, this.streams.handleOf('compute'));
+    this.streams.advance('compute');
+    const event = this.streams.record('compute');
+    try {
+      await event.wait();
+    } finally {
+      event.dispose();
+    }
+  }
+
+  #pinnedAddress(bytes: Uint8Array): number | null {
+    const address = this.#hostBuffers.get(bytes.buffer);
+    return address === undefined ? null : address + bytes.byteOffset;
+  }
+
+  #allocatePinned(bytes: number): Pinned {
+    const address = new Cell();
+    this.driver.cuMemHostAlloc(address.raw, Math.max(bytes, 1), CU_MEMHOSTALLOC_PORTABLE);
+    return { address: address.value, bytes: new Uint8Array(viewMemory(address.value, bytes)) };
+  }
+
+  /** Page-locking is slow, so buffers come in powers of two and are used again. */
+  #takePinned(bytes: number): Pinned {
+    const size = 2 ** Math.max(16, Math.ceil(Math.log2(bytes)));
+    const index = this.#kept.findIndex((candidate) => candidate.bytes.byteLength === size);
+    return index < 0 ? this.#allocatePinned(size) : (this.#kept.splice(index, 1)[0] as Pinned);
+  }
+
+  #keepPinned(pinned: Pinned): void {
+    const kept = this.#kept.reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
+    if (kept + pinned.bytes.byteLength <= keptBytes) this.#kept.push(pinned);
+    else this.driver.cuMemFreeHost(pinned.address);
+  }
+}
+
+function widen(values: Uint16Array): Float32Array {
+  const bits = new Uint32Array(values.length);
+  for (let i = 0; i < values.length; i += 1) bits[i] = (values[i] as number) << 16;
+  return new Float32Array(bits.buffer);
+}
