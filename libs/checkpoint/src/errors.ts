@@ -48,8 +48,8 @@ export function fileError(error: unknown, path: string): unknown {
   return new CheckpointError('CHECKPOINT_IO_FAILED', `${path}: ${code}`, { cause: error });
 }
 
-/** `ENOENT` and the like, where the error is one of the file system. */
+/** `ENOENT` and the like, where the error is one of the file system. Not by class: it may come from another realm. */
 export function errnoCode(error: unknown): string | undefined {
-  if (!(error instanceof Error) || !('code' in error) || !('syscall' in error)) return undefined;
+  if (typeof error !== 'object' || error === null || !('code' in error) || !('syscall' in error)) return undefined;
   return typeof error.code === 'string' ? error.code : undefined;
 }
