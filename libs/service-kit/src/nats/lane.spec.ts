@@ -1,0 +1,77 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { openLane } from './lane.js';
+import { BufferPool } from './buffer-pool.js';
+import { LaneParser, type LaneMessage } from './lane-parser.js';
+import { startNatsServer, type NatsServer } from './server.js';
+
+describe('lane parser', () => {
+  const stream = Buffer.concat([
+    Buffer.from('INFO {"max_payload":1}\r\nPING\r\nMSG a.b 7 5\r\nhello\r\nMSG a 7 re.ply 0\r\n\r\nHMSG h 8 12 15\r\nNATS/1.0\r\n\r\nxyz\r\n'),
+    Buffer.from('MSG big 9 40000\r\n'), Buffer.alloc(40000, 7), Buffer.from('\r\nPONG\r\n'),
+  ]);
+
+  test.each([1, 2, 3, 7, 64, 1000, 65536])('reads the same messages from pieces of %i bytes', (pieceBytes) => {
+    const seen: string[] = [];
+    const parser = new LaneParser({
+      message: (id, { subject, reply, headers, payload, release }: LaneMessage) => {
+        seen.push(`${id} ${subject} ${reply ?? '-'} ${headers.length} ${payload.length} ${payload.length < 10 ? Buffer.from(payload).toString() : payload.every((byte) => byte === 7)}`);
+        release();
+      },
+      info: (json) => seen.push(json),
+      ping: () => seen.push('ping'),
+      pong: () => seen.push('pong'),
+      error: (text) => seen.push(text),
+    }, new BufferPool(1 << 20));
+    for (let at = 0; at < stream.length; at += pieceBytes) parser.push(stream.subarray(at, at + pieceBytes));
+    expect(seen).toEqual(['{"max_payload":1}', 'ping', '7 a.b - 0 5 hello', '7 a re.ply 0 0 ', '8 h - 12 3 xyz', '9 big - 0 40000 true', 'pong']);
+  });
+
+  test('refuses what is not the protocol', () => {
+    const parser = new LaneParser({ message: () => {}, info: () => {}, ping: () => {}, pong: () => {}, error: () => {} }, new BufferPool(0));
+    expect(() => parser.push(Buffer.from('HTTP/1.1 400\r\n'))).toThrow(/unknown protocol line/);
+  });
+});
+
+describe('lane', () => {
+  const storeDir = mkdtempSync(join(tmpdir(), 'emloc-lane-'));
+  let server: NatsServer;
+  beforeAll(async () => {
+    server = await startNatsServer({ storeDir, users: [{ kind: 'password', user: 'tester', password: 'right' }] });
+  });
+  afterAll(async () => {
+    await server.stop();
+    rmSync(storeDir, { recursive: true, force: true });
+  });
+  const access = (password: string) => ({ servers: [server.url], auth: { kind: 'password' as const, user: 'tester', password } });
+
+  test('carries large payloads unchanged and subscribes again after a server restart', async () => {
+    const lane = await openLane(access('right'));
+    const received: Buffer[] = [];
+    lane.subscribe('x.>', (message) => { received.push(Buffer.from(message.payload)); message.release(); });
+    const payload = Buffer.alloc(3_000_000, 'abcdefg');
+    lane.publish('x.1', [payload.subarray(0, 10), payload.subarray(10)]);
+    await until(() => received.length === 1);
+    expect(received[0]?.equals(payload)).toBe(true);
+    await server.kill();
+    const back = new Promise<void>((resolve) => { lane.onReconnect(resolve); });
+    await server.restart();
+    await back;
+    lane.publish('x.2', [Buffer.from('again')], { headers: { 'Nats-Msg-Id': '1' } });
+    await until(() => received.length === 2);
+    lane.close();
+    expect(received[1]?.toString()).toBe('again');
+  });
+
+  test('fails at once with wrong credentials, and does not print them', async () => {
+    await expect(openLane(access('wrong-secret'))).rejects.toMatchObject({ code: 'NATS_CONNECT_FAILED', message: expect.not.stringContaining('wrong-secret') });
+  });
+});
+
+async function until(condition: () => boolean): Promise<void> {
+  for (let i = 0; i < 500 && !condition(); i++) await sleep(10);
+  expect(condition()).toBe(true);
+}

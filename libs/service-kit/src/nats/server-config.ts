@@ -1,0 +1,71 @@
+/** What a nats-server of ours is started with; everything else is the server's default. */
+export interface NatsServerConfig {
+  readonly host: string;
+  readonly port: number;
+  /** Folder of JetStream's files. */
+  readonly storeDir: string;
+  readonly maxPayloadBytes: number;
+  /** Bytes that may wait for one slow subscriber before the server drops its connection. */
+  readonly maxPendingBytes: number;
+  /** Limit of JetStream's files; the server's own (three quarters of the free disk) when left out. */
+  readonly maxStoreBytes?: number;
+  readonly users?: readonly NatsServerUser[];
+  readonly tls?: NatsServerTls;
+  /** Port of the monitoring page, on the same host. */
+  readonly monitorPort?: number;
+}
+
+export type NatsServerUser =
+  | { readonly kind: 'password'; readonly user: string; readonly password: string; readonly permissions?: NatsPermissions }
+  | { readonly kind: 'nkey'; readonly publicKey: string; readonly permissions?: NatsPermissions };
+
+/** Subjects, wildcards allowed. What is not named is denied. */
+export interface NatsPermissions {
+  readonly publish: readonly string[];
+  readonly subscribe: readonly string[];
+}
+
+export interface NatsServerTls {
+  readonly certFile: string;
+  readonly keyFile: string;
+  /** Given, clients must show a certificate that this authority signed. */
+  readonly clientCaFile?: string;
+}
+
+/** The text of the server's configuration file. Strings are quoted as JSON, which the server's format reads. */
+export function natsServerConfig(config: NatsServerConfig): string {
+  const lines = [
+    `host: ${quote(config.host)}`,
+    `port: ${config.port}`,
+    `max_payload: ${config.maxPayloadBytes}`,
+    `max_pending: ${config.maxPendingBytes}`,
+    'max_control_line: 4096',
+    ...(config.monitorPort === undefined ? [] : [`http: ${quote(`${config.host}:${config.monitorPort}`)}`]),
+    `jetstream { store_dir: ${quote(config.storeDir)}${config.maxStoreBytes === undefined ? '' : `, max_file_store: ${config.maxStoreBytes}`} }`,
+    ...(config.users ? [`authorization { users: [\n${config.users.map(userLine).join('\n')}\n] }`] : []),
+    ...(config.tls ? [tlsBlock(config.tls)] : []),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function userLine(user: NatsServerUser): string {
+  const identity = user.kind === 'nkey' ? `nkey: ${quote(user.publicKey)}` : `user: ${quote(user.user)}, password: ${quote(user.password)}`;
+  return `  { ${identity}${user.permissions ? `, permissions: ${permissionsBlock(user.permissions)}` : ''} }`;
+}
+
+function permissionsBlock({ publish, subscribe }: NatsPermissions): string {
+  return `{ publish: { allow: ${list(publish)} }, subscribe: { allow: ${list(subscribe)} }, allow_responses: true }`;
+}
+
+function tlsBlock({ certFile, keyFile, clientCaFile }: NatsServerTls): string {
+  const client = clientCaFile === undefined ? '' : `, ca_file: ${quote(clientCaFile)}, verify: true`;
+  return `tls { cert_file: ${quote(certFile)}, key_file: ${quote(keyFile)}${client} }`;
+}
+
+function list(values: readonly string[]): string {
+  return `[${values.map(quote).join(', ')}]`;
+}
+
+function quote(text: string): string {
+  return JSON.stringify(text);
+}

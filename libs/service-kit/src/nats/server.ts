@@ -1,0 +1,188 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { accessSync, constants, mkdirSync, writeFileSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { delimiter, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { ServiceKitError } from '../errors.js';
+import { natsServerConfig, type NatsServerConfig } from './server-config.js';
+
+export interface StartNatsServerOptions extends Partial<Omit<NatsServerConfig, 'storeDir'>> {
+  /** Holds JetStream's files, the configuration (mode 600) and the log; made when it is missing. */
+  readonly storeDir: string;
+  /** Path of the program; looked up on PATH when left out. */
+  readonly binary?: string;
+  readonly readyTimeoutMs?: number;
+}
+
+/** A nats-server that this process started, and that it alone stops. */
+export interface NatsServer {
+  readonly host: string;
+  readonly port: number;
+  /** `nats://host:port` (`tls://` with TLS). */
+  readonly url: string;
+  readonly pid: number | undefined;
+  readonly running: boolean;
+  readonly logFile: string;
+  /** Resolves with how the server ended, each time that it ends. */
+  exited(): Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
+  /** SIGTERM, then SIGKILL after `graceMs`. */
+  stop(graceMs?: number): Promise<void>;
+  /** SIGKILL, as a crash would. */
+  kill(): Promise<void>;
+  /** Starts again with the same port and files. @throws ServiceKitError NATS_SERVER_FAILED */
+  restart(): Promise<void>;
+}
+
+/**
+ * The Go runtime collects garbage after every few large messages by default, which halves what a server moves: see
+ * `tools/bench bus`. It may keep eight times its live memory instead (tens of MiB), and returns pages lazily.
+ */
+const serverEnvironment = { GOGC: '800', GODEBUG: 'madvdontneed=0' };
+
+/**
+ * Starts nats-server with JetStream and waits until it answers.
+ * @throws ServiceKitError NATS_SERVER_NOT_FOUND with instructions, NATS_SERVER_FAILED with the end of its log
+ */
+export async function startNatsServer(options: StartNatsServerOptions): Promise<NatsServer> {
+  const binary = options.binary ?? findNatsServer();
+  const host = options.host ?? '127.0.0.1';
+  const port = options.port ?? (await freePort(host));
+  mkdirSync(options.storeDir, { recursive: true });
+  const configFile = join(options.storeDir, 'nats-server.conf');
+  const config = { maxPayloadBytes: 8 * 1024 * 1024, maxPendingBytes: 128 * 1024 * 1024, ...options, host, port, storeDir: join(options.storeDir, 'jetstream') };
+  writeFileSync(configFile, natsServerConfig(config), { mode: 0o600 });
+  const server = new ChildNatsServer({ binary, host, port, configFile, logFile: join(options.storeDir, 'nats-server.log'), secure: options.tls !== undefined, readyTimeoutMs: options.readyTimeoutMs ?? 15_000 });
+  await server.restart();
+  return server;
+}
+
+/**
+ * Path of nats-server on PATH (and in /usr/sbin, where Debian puts it).
+ * @throws ServiceKitError NATS_SERVER_NOT_FOUND
+ */
+export function findNatsServer(path = process.env['PATH'] ?? ''): string {
+  const name = process.platform === 'win32' ? 'nats-server.exe' : 'nats-server';
+  const candidates = [...path.split(delimiter), '/usr/local/sbin', '/usr/sbin'].filter((folder) => folder !== '').map((folder) => join(folder, name));
+  const found = candidates.find(isExecutable);
+  if (found) return found;
+  throw new ServiceKitError(
+    'NATS_SERVER_NOT_FOUND',
+    'nats-server is not on PATH. Debian and Ubuntu: apt-get install nats-server; macOS: brew install nats-server; ' +
+      'others: https://github.com/nats-io/nats-server/releases (2.9 or later). Or name a running server with --nats-url.',
+  );
+}
+
+/** A TCP port on which nobody listens now. */
+export async function freePort(host = '127.0.0.1'): Promise<number> {
+  const probe = createServer();
+  await new Promise<void>((resolve, reject) => { probe.once('error', reject).listen(0, host, resolve); });
+  const address = probe.address();
+  await new Promise((resolve) => { probe.close(resolve); });
+  if (address === null || typeof address === 'string') throw new ServiceKitError('NATS_SERVER_FAILED', `no free port on ${host}`);
+  return address.port;
+}
+
+interface ChildSettings {
+  readonly binary: string;
+  readonly host: string;
+  readonly port: number;
+  readonly configFile: string;
+  readonly logFile: string;
+  readonly secure: boolean;
+  readonly readyTimeoutMs: number;
+}
+
+class ChildNatsServer implements NatsServer {
+  readonly host: string;
+  readonly port: number;
+  readonly url: string;
+  readonly logFile: string;
+  #child: ChildProcess | undefined;
+  #exit: Promise<{ code: number | null; signal: NodeJS.Signals | null }> = Promise.resolve({ code: null, signal: null });
+  #output = '';
+
+  constructor(private readonly settings: ChildSettings) {
+    this.host = settings.host;
+    this.port = settings.port;
+    this.logFile = settings.logFile;
+    this.url = `${settings.secure ? 'tls' : 'nats'}://${settings.host}:${settings.port}`;
+  }
+
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  get running(): boolean {
+    return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  exited(): Promise<{ code: number | null; signal: NodeJS.Signals | null }> {
+    return this.#exit;
+  }
+
+  async stop(graceMs = 5000): Promise<void> {
+    if (!this.running) return;
+    this.#child?.kill('SIGTERM');
+    const timer = setTimeout(() => this.#child?.kill('SIGKILL'), graceMs);
+    await this.#exit;
+    clearTimeout(timer);
+  }
+
+  async kill(): Promise<void> {
+    this.#child?.kill('SIGKILL');
+    await this.#exit;
+  }
+
+  async restart(): Promise<void> {
+    if (this.running) return;
+    const { binary, configFile, logFile } = this.settings;
+    this.#output = '';
+    const child = spawn(binary, ['--config', configFile, '--log', logFile], { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, ...serverEnvironment } });
+    this.#child = child;
+    child.stderr?.on('data', (text: Buffer) => { this.#output = (this.#output + text.toString()).slice(-2000); });
+    this.#exit = new Promise((resolve) => {
+      child.once('exit', (code, signal) => resolve({ code, signal }));
+      child.once('error', (error) => { this.#output += error.message; resolve({ code: null, signal: null }); });
+    });
+    await this.#waitUntilReady();
+  }
+
+  async #waitUntilReady(): Promise<void> {
+    const { host, port, readyTimeoutMs, logFile } = this.settings;
+    const deadline = Date.now() + readyTimeoutMs;
+    while (Date.now() < deadline && this.running) {
+      if (await greets(host, port)) return;
+      await sleep(20);
+    }
+    await this.kill();
+    throw new ServiceKitError('NATS_SERVER_FAILED', `nats-server did not answer on ${host}:${port} within ${readyTimeoutMs} ms (log: ${logFile}) ${this.#output.trim()}`);
+  }
+}
+
+/** Whether something that speaks NATS answers there. */
+function greets(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port });
+    const end = (answer: boolean): void => { socket.destroy(); resolve(answer); };
+    socket.setTimeout(1000, () => end(false));
+    socket.once('error', () => end(false));
+    socket.once('close', () => end(false));
+    socket.once('data', (bytes: Buffer) => end(bytes.toString('latin1').startsWith('INFO ')));
+  });
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A random password for a server user. */
+export function randomSecret(): string {
+  return randomBytes(24).toString('base64url');
+}
