@@ -55,6 +55,9 @@ export class SimulatedBackend implements Backend<Memory> {
   liveEvents = 0;
   liveHostBytes = 0;
   peakHostBytes = 0;
+  hostAllocations = 0;
+  /** Thrown by the next allocation of host memory. */
+  hostRefusal: Error | null = null;
   /** Thrown by every event that is waited for from now on. */
   failure: Error | null = null;
   /** Uploads still to be let through before one is refused. */
@@ -125,6 +128,10 @@ export class SimulatedBackend implements Backend<Memory> {
 
   allocateHost(length: number): HostBuffer {
     this.check(length > 0, 'empty host buffer');
+    const refusal = this.hostRefusal;
+    this.hostRefusal = null;
+    if (refusal) throw refusal;
+    this.hostAllocations += 1;
     const bytes = new Uint8Array(length);
     this.liveHostBytes += length;
     this.peakHostBytes = Math.max(this.peakHostBytes, this.liveHostBytes);
