@@ -71,8 +71,10 @@ class VirtualPages implements Pages {
   }
 
   close(): void {
-    if (this.#handles.length > 0) this.driver.cuMemUnmap(this.baseAddress, this.physicalBytes);
-    for (const handle of this.#handles.splice(0)) this.driver.cuMemRelease(handle);
+    this.#handles.splice(0).forEach((handle, index) => {
+      this.driver.cuMemUnmap(this.baseAddress + index * this.#pageBytes, this.#pageBytes);
+      this.driver.cuMemRelease(handle);
+    });
     this.driver.cuMemAddressFree(this.baseAddress, this.#reservedBytes);
   }
 

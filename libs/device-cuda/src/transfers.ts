@@ -17,13 +17,19 @@ interface Pinned {
   readonly bytes: Uint8Array;
 }
 
+/** A page-locked buffer and the end of the copy that last read it. */
+interface Slot {
+  readonly pinned: Pinned;
+  event: CudaEvent | null;
+}
+
 /** Device memory that sources of another dtype land in before they are converted, one for each stream. */
 export type ConversionArea = Readonly<Record<StreamName, { readonly address: number; readonly bytes: number }>>;
 
 /** Copies between host and device. Page-locked host memory goes straight, everything else through page-locked slots. */
 export class Transfers {
   readonly #hostBuffers = new WeakMap<ArrayBufferLike, number>();
-  readonly #ring: { readonly pinned: Pinned; event: CudaEvent | null }[];
+  readonly #ring: readonly Slot[];
   readonly #kept: Pinned[] = [];
   #next = 0;
 
@@ -151,7 +157,7 @@ export class Transfers {
   }
 
   #throughSlot(piece: Uint8Array, copy: (address: number) => void, stream: StreamName): void {
-    const slot = this.#ring[this.#next] as (typeof this.#ring)[number];
+    const slot = this.#ring[this.#next] as Slot;
     this.#next = (this.#next + 1) % slotCount;
     if (slot.event) this.streams.block(slot.event);
     slot.event?.dispose();

@@ -1,3 +1,5 @@
+import { readdirSync, realpathSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import koffi from 'koffi';
 import { checkAll } from './status.js';
 
@@ -20,12 +22,21 @@ const declarations = {
 
 export type Nvrtc = Readonly<Record<keyof typeof declarations, (...args: readonly unknown[]) => void>>;
 
-/** @throws Error from koffi when the file cannot be loaded or lacks a function. */
+/**
+ * NVRTC opens `libnvrtc-builtins` by its bare name, which the loader finds outside its own folders only when it is loaded already.
+ * @throws Error from koffi when the file cannot be loaded or lacks a function.
+ */
 export function loadNvrtc(path: string): Nvrtc {
+  for (const file of [path, realpathSync(path)].flatMap(builtinsBeside)) koffi.load(file);
   const library = koffi.load(path);
   const getErrorString = library.func('const char *nvrtcGetErrorString(int status)');
   const functions = Object.fromEntries(
     Object.entries(declarations).map(([name, declaration]) => [name, library.func(declaration)]),
   ) as unknown as Record<keyof typeof declarations, (...args: readonly unknown[]) => number>;
   return checkAll('nvrtc', functions, (status) => `${getErrorString(status)} (${status})`);
+}
+
+function builtinsBeside(path: string): string[] {
+  const folder = dirname(path);
+  return readdirSync(folder).filter((name) => /^libnvrtc-builtins\.so\.\d+\.\d+$/.test(name)).map((name) => join(folder, name));
 }

@@ -4,7 +4,7 @@ import { DeviceError } from '@emloc/device';
 const outOfMemory = 2;
 
 /** @throws DeviceError when `status` is not 0, naming the library, the function and what the library calls the status. */
-export function checkStatus(status: number, library: string, call: string, describe: (status: number) => string): void {
+function checkStatus(status: number, library: string, call: string, describe: (status: number) => string): void {
   if (status === 0) return;
   const isOutOfMemory = library === 'cuda' && status === outOfMemory;
   throw new DeviceError(
@@ -12,11 +12,6 @@ export function checkStatus(status: number, library: string, call: string, descr
     `${library}: ${call} failed with ${describe(status)}`,
   );
 }
-
-/** A library's functions with their status turned into an exception. */
-export type Checked<Declarations extends Record<string, unknown>> = {
-  readonly [K in keyof Declarations]: (...args: readonly unknown[]) => void;
-};
 
 /** Wraps functions that return a status. */
 export function checkAll<K extends string>(
