@@ -36,10 +36,6 @@ export class PagingPolicy {
     this.#unscheduled = new UnknownFuture((layer) => this.#residency.lastUse(layer));
   }
 
-  get residentBytes(): number {
-    return this.#residency.bytes;
-  }
-
   get resident(): ReadonlySet<number> {
     return this.#residency.layers;
   }

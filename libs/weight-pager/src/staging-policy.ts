@@ -24,10 +24,6 @@ export class StagingPolicy {
     this.#unscheduled = new UnknownFuture((layer) => this.#residency.lastUse(layer));
   }
 
-  get residentBytes(): number {
-    return this.#residency.bytes;
-  }
-
   /** Every layer is in the host tier: no forecast is needed to decide. */
   get holdsAll(): boolean {
     return this.#residency.layers.size === this.#layerCount;

@@ -1,4 +1,4 @@
-import { Device, MemoryBudget } from '@emloc/device';
+import { Device, MemoryBudget, type Tensor } from '@emloc/device';
 import { createNullBackend } from '@emloc/device-null';
 import { type Lease, openPager, type Pager, type PagerEvent, type PagerOptions } from '../src/index.js';
 import { randomInteger, seededRandom } from './random.js';
@@ -10,7 +10,7 @@ export interface Program {
   readonly lengths: readonly (readonly number[])[];
   readonly deviceBytes: number;
   readonly hostBytes: number;
-  /** Schedules one after another; `used` accesses of each are made. An empty order is used as it is, without a schedule. */
+  /** Orders one after another, of which the first `used` accesses are made; `isScheduled` tells whether the pager knows them. */
   readonly parts: readonly { readonly order: readonly number[]; readonly repeat: number; readonly used: number; readonly isScheduled: boolean }[];
   /** How many leases are held at once. */
   readonly depth: number;
@@ -46,7 +46,7 @@ export function randomProgram(seed: number): Program {
   };
 }
 
-/** Makes a program's accesses. Every access copies its layer's tensors into fresh activations; `onOutput` gets those. */
+/** Makes a program's accesses, each of which copies its layer's tensors into fresh activations. Resolves to those, as downloaded. */
 async function runProgram(program: Program, device: Device, pager: Pager): Promise<Float32Array[]> {
   const outputs: Promise<Float32Array>[] = [];
   const held: Lease[] = [];
@@ -63,7 +63,7 @@ async function runProgram(program: Program, device: Device, pager: Pager): Promi
   return Promise.all(outputs);
 }
 
-function copyOf(device: Device, x: Lease['tensors'] extends ReadonlyMap<string, infer T> ? T : never): Promise<Float32Array> {
+function copyOf(device: Device, x: Tensor): Promise<Float32Array> {
   const out = device.allocate(x.shape, 'float32', 'activations', 'copy');
   device.kernels.fill({ out, value: 0 });
   device.kernels.add({ x, out });
