@@ -149,5 +149,5 @@ function assertOperands({ original, emulator, a, b, scale }: CorrectLayerOptions
     throw new EmulatorError('EMULATOR_INVALID_RANK', `correction of ${original.label}: adapter rank ${rank} given, at most its ${inFeatures} inputs expected`);
   }
   if (Number.isFinite(scale) && scale > 0) return;
-  throw new EmulatorError('EMULATOR_INVALID_RANK', `correction of ${original.label}: adapter scale ${scale} given, a positive number expected`);
+  throw new EmulatorError('EMULATOR_INVALID_SCALE', `correction of ${original.label}: adapter scale ${scale} given, a positive number expected`);
 }
