@@ -1,0 +1,81 @@
+import { randomUUID } from 'node:crypto';
+import type { ServerUnaryCall } from '@grpc/grpc-js';
+import type { Principal } from './authentication.js';
+import { RpcError } from './errors.js';
+
+/** Metadata that names a request in the logs of both ends. */
+export const requestIdKey = 'x-request-id';
+
+/** What every kind of call of grpc-js's server has. */
+export type ServerCall = Pick<ServerUnaryCall<Buffer, Buffer>, 'metadata' | 'getPeer' | 'getDeadline' | 'getAuthContext' | 'sendMetadata'> & {
+  once(event: 'cancelled', listener: () => void): unknown;
+};
+
+/** What a handler knows about its call. */
+export interface CallContext {
+  /** `/package.Service/Method`. */
+  readonly method: string;
+  readonly requestId: string;
+  readonly principal: Principal;
+  /** Address of the caller. */
+  readonly peer: string;
+  /** Aborted, with an RpcError as its reason, when the caller has gone, the deadline has passed or the server is forced to close. */
+  readonly signal: AbortSignal;
+  /** Aborted when the server starts to close: streams that would go on should end. */
+  readonly draining: AbortSignal;
+  /** When the caller stops to wait; null: never. */
+  readonly deadline: Date | null;
+}
+
+/** A call's life on the server: its signal, and the timer of its deadline. */
+export class CallLife {
+  readonly #controller = new AbortController();
+  readonly #timer: NodeJS.Timeout | null;
+  #ended = false;
+  readonly deadline: Date | null;
+  readonly requestId: string;
+  readonly startedMs = performance.now();
+
+  /** @param timeoutMs of calls that come without a deadline; Infinity: none */
+  constructor(call: ServerCall, timeoutMs: number) {
+    this.requestId = requestIdOf(call);
+    this.deadline = deadlineOf(call) ?? (Number.isFinite(timeoutMs) ? new Date(Date.now() + timeoutMs) : null);
+    this.#timer = this.deadline && startTimer(this.deadline, () => this.abort(new RpcError('DEADLINE_EXCEEDED', 'the deadline of the call has passed')));
+    call.once('cancelled', () => this.abort(new RpcError('CANCELLED', 'the caller has cancelled')));
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** Does nothing once the call has ended. */
+  abort(reason: RpcError): void {
+    if (!this.#ended) this.#controller.abort(reason);
+  }
+
+  /** Stops the timer. Returns how long the call took. */
+  end(): { seconds: number } {
+    this.#ended = true;
+    if (this.#timer) clearTimeout(this.#timer);
+    return { seconds: (performance.now() - this.startedMs) / 1000 };
+  }
+}
+
+/** Longest delay that Node's timers take, 24.8 days. */
+const maxTimerMs = 2 ** 31 - 1;
+
+function startTimer(deadline: Date, onPassed: () => void): NodeJS.Timeout {
+  const timer = setTimeout(onPassed, Math.min(maxTimerMs, Math.max(0, deadline.getTime() - Date.now())));
+  return timer.unref();
+}
+
+function deadlineOf(call: ServerCall): Date | null {
+  const deadline = call.getDeadline();
+  const ms = typeof deadline === 'number' ? deadline : deadline.getTime();
+  return Number.isFinite(ms) ? new Date(ms) : null;
+}
+
+function requestIdOf(call: ServerCall): string {
+  const [given] = call.metadata.get(requestIdKey);
+  return typeof given === 'string' && /^[\w.-]{1,64}$/.test(given) ? given : randomUUID();
+}

@@ -1,0 +1,102 @@
+import type { RpcCode } from './codes.js';
+import { RpcError } from './errors.js';
+
+/** What a service answers when an engine, pipeline or kit error with this code ends a call. Codes that are not here are INTERNAL. */
+const codesByEngineCode: Readonly<Record<string, RpcCode>> = Object.freeze({
+  CHECKPOINT_ADAPTER_INVALID: 'INVALID_ARGUMENT',
+  CHECKPOINT_ADAPTER_MISMATCH: 'INVALID_ARGUMENT',
+  CHECKPOINT_ADAPTER_UNSUPPORTED: 'INVALID_ARGUMENT',
+  CHECKPOINT_DISK_FULL: 'RESOURCE_EXHAUSTED',
+  CHECKPOINT_INVALID_CONFIG: 'INVALID_ARGUMENT',
+  CHECKPOINT_INVALID_FILE: 'INVALID_ARGUMENT',
+  CHECKPOINT_INVALID_INDEX: 'INVALID_ARGUMENT',
+  CHECKPOINT_INVALID_OPTION: 'INVALID_ARGUMENT',
+  CHECKPOINT_IO_FAILED: 'UNAVAILABLE',
+  CHECKPOINT_NOT_FOUND: 'NOT_FOUND',
+  CHECKPOINT_OUTPUT_EXISTS: 'ALREADY_EXISTS',
+  CHECKPOINT_TENSOR_MISMATCH: 'INVALID_ARGUMENT',
+  CHECKPOINT_TENSOR_MISSING: 'INVALID_ARGUMENT',
+  CHECKPOINT_UNSUPPORTED_FORMAT: 'INVALID_ARGUMENT',
+  CHECKPOINT_VALUE_OUT_OF_RANGE: 'INVALID_ARGUMENT',
+  CHECKPOINT_VERIFICATION_FAILED: 'DATA_LOSS',
+  DATASET_EMPTY: 'INVALID_ARGUMENT',
+  DATASET_INVALID_OPTION: 'INVALID_ARGUMENT',
+  DATASET_INVALID_ROW: 'INVALID_ARGUMENT',
+  DATASET_TEMPLATE_INVALID: 'INVALID_ARGUMENT',
+  DATASET_TOKENIZER_INVALID: 'INVALID_ARGUMENT',
+  DATASET_TOO_SMALL: 'INVALID_ARGUMENT',
+  DATASET_UNREADABLE: 'NOT_FOUND',
+  DEVICE_OUT_OF_BUDGET: 'RESOURCE_EXHAUSTED',
+  DEVICE_OUT_OF_MEMORY: 'RESOURCE_EXHAUSTED',
+  DEVICE_UNAVAILABLE: 'UNAVAILABLE',
+  DEVICE_UNSUPPORTED: 'FAILED_PRECONDITION',
+  EMULATOR_INVALID_RANK: 'INVALID_ARGUMENT',
+  EMULATOR_INVALID_RATIO: 'INVALID_ARGUMENT',
+  EMULATOR_NON_FINITE: 'FAILED_PRECONDITION',
+  EMULATOR_UNKNOWN_LAYER: 'INVALID_ARGUMENT',
+  FINETUNE_INVALID_OPTION: 'INVALID_ARGUMENT',
+  FINETUNE_NON_FINITE: 'FAILED_PRECONDITION',
+  FINETUNE_NO_TARGETS: 'INVALID_ARGUMENT',
+  LEASE_LOST: 'ABORTED',
+  MODEL_INVALID_CONFIG: 'INVALID_ARGUMENT',
+  MODEL_TENSOR_MISMATCH: 'INVALID_ARGUMENT',
+  MODEL_TENSOR_MISSING: 'INVALID_ARGUMENT',
+  MODEL_UNKNOWN_ARCHITECTURE: 'INVALID_ARGUMENT',
+  MODEL_UNSUPPORTED_CONFIG: 'INVALID_ARGUMENT',
+  NATS_CLOSED: 'UNAVAILABLE',
+  NATS_CONNECT_FAILED: 'UNAVAILABLE',
+  OBJECT_CORRUPT: 'DATA_LOSS',
+  OBJECT_NOT_FOUND: 'NOT_FOUND',
+  OBJECT_STALLED: 'UNAVAILABLE',
+  OBJECT_WRITE_FAILED: 'UNAVAILABLE',
+  OPTION_INVALID: 'INVALID_ARGUMENT',
+  PAGER_ABORTED: 'CANCELLED',
+  PAGER_INVALID_OPTIONS: 'INVALID_ARGUMENT',
+  PAGER_OUT_OF_BUDGET: 'RESOURCE_EXHAUSTED',
+  PAGER_READ_FAILED: 'UNAVAILABLE',
+  PIPELINE_DISK_FULL: 'RESOURCE_EXHAUSTED',
+  PIPELINE_DOES_NOT_FIT: 'FAILED_PRECONDITION',
+  PIPELINE_INVALID_OPTION: 'INVALID_ARGUMENT',
+  PIPELINE_OUTPUT_EXISTS: 'ALREADY_EXISTS',
+  RECORD_CONFLICT: 'ABORTED',
+  RECORD_EXISTS: 'ALREADY_EXISTS',
+  RECORD_NOT_FOUND: 'NOT_FOUND',
+  STAGE_STALE_FENCING_TOKEN: 'FAILED_PRECONDITION',
+  STAGE_SUPERSEDED: 'ABORTED',
+  WORKER_CLOSED: 'UNAVAILABLE',
+  WORKER_FAILED: 'UNAVAILABLE',
+  WORK_STALE: 'ABORTED',
+});
+
+/** UPPER_SNAKE_CASE of at least two words, as the codes of this product are; Node's own (`ENOENT`, `ERR_...`) are not. */
+const productCode = /^(?!ERR_)[A-Z][A-Z0-9]*(_[A-Z0-9]+)+$/;
+
+/**
+ * Whatever was thrown, as what a caller may see. Errors of this product keep their message, which names thing, value and limit, and
+ * their code as `reason`; of anything else the caller learns only that it was internal.
+ * @param metadata goes into the ErrorInfo: stage, layer, request id
+ */
+export function toRpcError(error: unknown, metadata: Readonly<Record<string, string>> = {}): RpcError {
+  if (error instanceof RpcError) return withMetadata(error, metadata);
+  const code = engineCodeOf(error);
+  if (code !== null) {
+    return new RpcError(codesByEngineCode[code] ?? 'INTERNAL', (error as Error).message, { reason: code, metadata, cause: error });
+  }
+  if (error instanceof Error && error.name === 'AbortError') {
+    return new RpcError('CANCELLED', 'the call was cancelled', { metadata, cause: error });
+  }
+  return new RpcError('INTERNAL', 'internal error; the log of the service has it under the request id', { metadata, cause: error });
+}
+
+function engineCodeOf(error: unknown): string | null {
+  if (!(error instanceof Error) || !('code' in error)) return null;
+  return typeof error.code === 'string' && productCode.test(error.code) ? error.code : null;
+}
+
+function withMetadata(error: RpcError, metadata: Readonly<Record<string, string>>): RpcError {
+  if (Object.keys(metadata).every((key) => key in error.metadata)) return error;
+  const { code, message, reason, domain, fieldViolations, retryDelayMs } = error;
+  return new RpcError(code, message, {
+    reason, domain, fieldViolations, retryDelayMs, metadata: { ...metadata, ...error.metadata }, cause: error.cause ?? error,
+  });
+}
