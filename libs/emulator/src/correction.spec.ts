@@ -24,12 +24,12 @@ function createLayer(changes: Partial<TestLayer> = {}): TestLayer {
   };
 }
 
-async function correct({ w, u, v, a, b, scale }: TestLayer, device: Device = openReferenceDevice()): Promise<LayerCorrection> {
+async function correct({ w, u, v, a, b, scale }: TestLayer, device: Device = openReferenceDevice(), pieceBytes?: number): Promise<LayerCorrection> {
   const tensors = new Map<string, Tensor>();
   for (const [name, values] of Object.entries({ w, u, v, a, b })) tensors.set(name, upload(device, values, name));
   const named = (name: string): Tensor => tensors.get(name) as Tensor;
   try {
-    return await correctLoraLayer({ device, original: named('w'), emulator: { u: named('u'), v: named('v') }, a: named('a'), b: named('b'), scale });
+    return await correctLoraLayer({ device, original: named('w'), emulator: { u: named('u'), v: named('v') }, a: named('a'), b: named('b'), scale, pieceBytes });
   } finally {
     for (const tensor of tensors.values()) tensor.dispose();
     expect([device.liveTensors, device.budget.inUseBytes]).toEqual([0, referenceProfile.reserveBytes]);
@@ -94,6 +94,11 @@ describe('correction', () => {
     expect(applyCorrection({ ...first, rank, lambda: 3 })).toEqual(applyCorrection({ ...first, rank, lambda: 3 }));
     expect(first.bRotated).toEqual(copy);
     expect(Object.values(layer).flatMap((part) => (typeof part === 'number' ? part : [...part.values]))).toEqual(before);
+  });
+
+  test('piece by piece is the same', async () => {
+    const whole = await correct(createLayer());
+    for (const pieceBytes of [1, 4 * 3 * inFeatures]) expect(await correct(createLayer(), openReferenceDevice(), pieceBytes)).toEqual(whole);
   });
 
   test('an emulator equal to the original needs no correction', async () => {

@@ -16,6 +16,8 @@ export interface CorrectLayerOptions {
   readonly b: Tensor;
   /** s = alpha / r, or alpha / √r with rsLoRA */
   readonly scale: number;
+  /** Bytes of the pieces in which weights are converted to float32; 32 MiB unless told otherwise. */
+  readonly pieceBytes?: number;
 }
 
 /** What any λ needs, row-major on the host. */
@@ -36,7 +38,7 @@ export interface LayerCorrection {
 export async function correctLoraLayer(options: CorrectLayerOptions): Promise<LayerCorrection> {
   assertOperands(options);
   const { device, original, a, b, scale } = options;
-  const scope = new TensorScope(device, `correction of ${original.label}`);
+  const scope = new TensorScope(device, `correction of ${original.label}`, options.pieceBytes);
   try {
     const rotation = await rotate(scope, a);
     const { rows: aCorrected, norms } = orthonormalRows(await hostOf(scope, rotation.rotatedA), a.shape[0] ?? 0, a.shape[1] ?? 0);

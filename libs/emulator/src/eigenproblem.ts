@@ -52,7 +52,7 @@ function dampedOutputStatistic({ scope, weight, statistic }: Problem): Tensor {
   const { kernels, profile } = scope.device;
   const out = statistic.features;
   const a = scope.uploadStatistic(statistic.matrix, [out, out], 'eigenvectors');
-  const chunks = rowChunks(out, out, 8);
+  const chunks = rowChunks(scope, { rows: out, columns: out, dtype: profile.statisticsDType });
   const height = chunks[0]?.[1] ?? 0;
   const products = scope.allocate({ shape: [height, out], dtype: 'float32', label: 'rows of W Wᵀ' });
   const converted = scope.allocate({ shape: [height, out], dtype: profile.statisticsDType, label: 'rows of W Wᵀ' });
@@ -68,14 +68,14 @@ function dampedOutputStatistic({ scope, weight, statistic }: Problem): Tensor {
 
 /** W Ĝ Wᵀ from a shared G. */
 function projectedInputStatistic({ scope, weight, statistic }: Problem): Tensor {
-  const { kernels } = scope.device;
+  const { kernels, profile } = scope.device;
   const [out = 0, inFeatures = 0] = weight.shape;
   const g = scope.uploadStatistic(statistic.matrix, [inFeatures, inFeatures], 'input statistic');
   shiftDiagonal(scope, g, dampingOf(statistic));
   const w = scope.statistic([out, inFeatures], 'weight');
   kernels.cast({ x: weight, out: w });
   const a = scope.statistic([out, out], 'eigenvectors');
-  const chunks = rowChunks(out, inFeatures, 8);
+  const chunks = rowChunks(scope, { rows: out, columns: inFeatures, dtype: profile.statisticsDType });
   const product = scope.statistic([chunks[0]?.[1] ?? 0, inFeatures], 'rows of W G');
   for (const [start, end] of chunks) {
     const piece = product.rows(0, end - start);
@@ -135,7 +135,7 @@ function gramOfProduct({ scope, weight }: Problem, { s, isTransposed }: SquareRo
   const { kernels, profile } = scope.device;
   const [out = 0, inFeatures = 0] = weight.shape;
   const a = scope.statistic([inFeatures, inFeatures], 'eigenvectors');
-  const height = rowChunks(out, inFeatures, profile.statisticsDType === 'float64' ? 8 : 4)[0]?.[1] ?? 0;
+  const height = rowChunks(scope, { rows: out, columns: inFeatures, dtype: profile.statisticsDType })[0]?.[1] ?? 0;
   const product = scope.statistic([height, inFeatures], 'rows of W S');
   forEachConverted(scope, { x: weight, dtype: profile.statisticsDType }, (piece, start, end) => {
     const rows = product.rows(0, end - start);
@@ -203,11 +203,11 @@ function inverseSingularValues(values: readonly number[], dtype: 'float32' | 'fl
  * ε λ₁ / λ, and each step squares that defect. Zero columns stay zero.
  */
 function orthonormalize(scope: TensorScope, x: Tensor): void {
-  const { kernels } = scope.device;
+  const { kernels, profile } = scope.device;
   const [rows = 0, columns = 0] = x.shape;
   const identity = new Float64Array(columns * columns);
   for (let i = 0; i < columns; i += 1) identity[i * (columns + 1)] = 1.5;
-  const chunks = rowChunks(rows, columns, 8);
+  const chunks = rowChunks(scope, { rows, columns, dtype: profile.statisticsDType });
   const polynomial = scope.statistic([columns, columns], 'orthonormalisation');
   const product = scope.statistic([chunks[0]?.[1] ?? 0, columns], 'orthonormalised rows');
   for (let step = 0; step < 2; step += 1) {

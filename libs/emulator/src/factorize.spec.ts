@@ -12,9 +12,9 @@ interface HostFactors {
   readonly usedFallback: boolean;
 }
 
-async function factorsOf(problem: TestProblem, statistic: LayerStatistic, rank: number, device: Device = openReferenceDevice()): Promise<HostFactors> {
+async function factorsOf(problem: TestProblem, statistic: LayerStatistic, rank: number, device: Device = openReferenceDevice(), pieceBytes?: number): Promise<HostFactors> {
   const weight = upload(device, problem.w, 'model.layers.0.linear.weight');
-  const factors = await factorize({ device, weight, statistic, rank });
+  const factors = await factorize({ device, weight, statistic, rank, pieceBytes });
   const { u, v, relativeError, usedFallback } = factors;
   const [, inner = 0] = u.shape;
   expect(inner).toBe(Math.ceil(rank / device.profile.rankMultiple) * device.profile.rankMultiple);
@@ -166,6 +166,22 @@ describe('factorize', () => {
       const { u, v } = await factorsOf(problem, { ...statistic, matrix: Float32Array.from(statistic.matrix) }, rank, device);
       const [tail, total] = [sumFrom(lambda, rank), sumFrom(lambda, 0)];
       expect(Math.abs(outputError(problem, multiply(u, v)) - tail)).toBeLessThan(1e-3 * tail + 1e-5 * total);
+    }
+  });
+
+  test.each(cases)('piece by piece is the same: $shape weight, $statistics statistic', async ({ out, inFeatures, tokens }) => {
+    const problem = createProblem({ out, inFeatures, tokens, seed: 14 });
+    for (const computeDType of ['float32', 'bfloat16'] as const) {
+      const open = (): Device => openReferenceDevice({ computeDType });
+      for (const statistic of [inputStatistic(problem), ...(out <= inFeatures ? [outputStatistic(problem)] : [])]) {
+        const whole = await factorsOf(problem, statistic, 5, open());
+        for (const pieceBytes of [1, 8 * 3 * Math.max(out, inFeatures)]) {
+          const pieces = await factorsOf(problem, statistic, 5, open(), pieceBytes);
+          const [a, b] = [whole, pieces].map(({ u, v }) => outputError(problem, multiply(u, v))) as [number, number];
+          expect(Math.abs(a - b)).toBeLessThan((computeDType === 'float32' ? 1e-6 : 1e-2) * a);
+          expect(pieces.relativeError).toBeCloseTo(whole.relativeError, 9);
+        }
+      }
     }
   });
 

@@ -12,6 +12,8 @@ export interface FactorizeOptions {
   readonly statistic: LayerStatistic;
   /** Mathematical rank, at most min(in, out). */
   readonly rank: number;
+  /** Bytes of the pieces in which the weight is converted to the statistics dtype; 32 MiB unless told otherwise. */
+  readonly pieceBytes?: number;
 }
 
 /** W_E = U V, the rank-r matrix with the least ‖X Wᵀ − X W_Eᵀ‖_F over the calibration rows X. */
@@ -33,11 +35,11 @@ export interface Factors {
  * alone, so that the null device finds the same peak; everything but u and v is freed, also when it fails.
  * @throws EmulatorError, OutOfBudgetError
  */
-export async function factorize({ device, weight, statistic, rank }: FactorizeOptions): Promise<Factors> {
+export async function factorize({ device, weight, statistic, rank, pieceBytes }: FactorizeOptions): Promise<Factors> {
   assertProblem(weight, statistic, rank);
   const { rankMultiple } = device.profile;
   const paddedRank = Math.ceil(rank / rankMultiple) * rankMultiple;
-  const scope = new TensorScope(device, `factorisation of ${weight.label}`);
+  const scope = new TensorScope(device, `factorisation of ${weight.label}`, pieceBytes);
   try {
     const solution = await solveEigenproblem({ scope, weight, statistic, rank, paddedRank });
     const { u, v } = balancedFactors(scope, { weight, solution, scales: componentScales(solution, statistic, { rank, paddedRank }) });

@@ -1,12 +1,12 @@
-import type { Tensor } from '@emloc/device';
+import { byteLength, type Tensor } from '@emloc/device';
 import type { TensorScope } from './tensor-scope.js';
 
-/** Bytes that a converted piece of a weight may take. */
-const chunkBytes = 32 * 2 ** 20;
-
-/** Row ranges [start, end) of a (rows, columns) tensor whose pieces take about 32 MiB at `bytesPerElement`. */
-export function rowChunks(rows: number, columns: number, bytesPerElement: number): readonly (readonly [start: number, end: number])[] {
-  const height = Math.max(1, Math.min(rows, Math.floor(chunkBytes / (columns * bytesPerElement))));
+/** Row ranges [start, end) of a (rows, columns) tensor whose pieces take at most `scope.pieceBytes` in `dtype`, or are one row. */
+export function rowChunks(
+  { pieceBytes }: TensorScope,
+  { rows, columns, dtype }: { rows: number; columns: number; dtype: 'float32' | 'float64' },
+): readonly (readonly [start: number, end: number])[] {
+  const height = Math.max(1, Math.min(rows, Math.floor(pieceBytes / byteLength([columns], dtype))));
   const chunks: [number, number][] = [];
   for (let start = 0; start < rows; start += height) chunks.push([start, Math.min(start + height, rows)]);
   return chunks;
@@ -18,7 +18,7 @@ export type VisitRows = (piece: Tensor, start: number, end: number) => void;
 /** Visits x (rows, columns) piece by piece in another dtype, so that it never exists whole in it. */
 export function forEachConverted(scope: TensorScope, { x, dtype }: { x: Tensor; dtype: 'float32' | 'float64' }, visit: VisitRows): void {
   const [rows = 0, columns = 0] = x.shape;
-  const chunks = rowChunks(rows, columns, dtype === 'float64' ? 8 : 4);
+  const chunks = rowChunks(scope, { rows, columns, dtype });
   if (x.dtype === dtype) {
     for (const [start, end] of chunks) visit(x.rows(start, end), start, end);
     return;

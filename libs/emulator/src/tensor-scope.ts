@@ -8,6 +8,9 @@ export interface ScopedAllocation {
   readonly category?: MemoryCategory;
 }
 
+/** Bytes of a converted piece of a weight, unless told otherwise: enough rows for fast products at any width that models have. */
+const defaultPieceBytes = 32 * 2 ** 20;
+
 /** Owns the tensors of one computation, so that a failure anywhere leaves none behind. */
 export class TensorScope {
   readonly #tensors = new Set<Tensor>();
@@ -16,6 +19,8 @@ export class TensorScope {
     readonly device: Device,
     /** Prefix of the tensors' labels. */
     readonly label: string,
+    /** What a piece of a matrix that is processed piece by piece may take. */
+    readonly pieceBytes: number = defaultPieceBytes,
   ) {}
 
   allocate({ shape, dtype, label, category = 'workspace' }: ScopedAllocation): Tensor {
