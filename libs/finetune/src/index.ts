@@ -9,3 +9,4 @@ export { learningRateAt, type LearningRateSchedule, scheduleKinds, type Schedule
 export { train, type StepReport, type TrainOptions, type TrainResult } from './train.js';
 export { type BlockVisit, type BreadthFirstOptions, BreadthFirstPass } from './breadth-first.js';
 export { evaluate, type Evaluation } from './evaluate.js';
+export { generate, type GenerateOptions, type GenerationPrompt } from './generate.js';

@@ -1,8 +1,8 @@
 import { type LoraAdapter, readPeftAdapter } from '@emloc/checkpoint';
-import { loadDataset, loadTokenizer, type PackedBatch } from '@emloc/dataset';
+import { type ChatTokenizer, type EncodedRow, loadDataset, loadTokenizer, type PackedBatch } from '@emloc/dataset';
 import { Device, type DeviceProfile, formatBytes, MemoryBudget } from '@emloc/device';
 import { createNullBackend } from '@emloc/device-null';
-import { DeviceAdapter, evaluate, type Evaluation } from '@emloc/finetune';
+import { DeviceAdapter, evaluate, type Evaluation, generate, type PagedModel } from '@emloc/finetune';
 import { linearModules, type Model, openModel } from '@emloc/models';
 import { deviceBytes, minimumDeviceBytes, openPager, type PagerObserver } from '@emloc/weight-pager';
 import { inferenceBytes } from './default-budget.js';
@@ -23,16 +23,21 @@ export interface EvaluateOptions {
   readonly batch: number;
   readonly maxLength: number;
   readonly prefetch: boolean;
+  /** Greedy answers to the first so many rows, beside the expected ones. */
+  readonly answers: number;
 }
 
 export const defaultEvaluateOptions = Object.freeze({
-  adapter: null, limit: null, vramBytes: null, hostBytes: Number.POSITIVE_INFINITY, batch: 8, maxLength: 1024, prefetch: true,
+  adapter: null, limit: null, vramBytes: null, hostBytes: Number.POSITIVE_INFINITY, batch: 8, maxLength: 1024, prefetch: true, answers: 0,
 } satisfies Omit<EvaluateOptions, 'model' | 'data'>);
 
 /** Fills in the defaults and checks the numbers. @throws PipelineError */
 export function resolveEvaluateOptions(options: Partial<EvaluateOptions> & Pick<EvaluateOptions, 'model' | 'data'>): EvaluateOptions {
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
   const resolved = { ...defaultEvaluateOptions, ...given } as EvaluateOptions;
+  if (!(Number.isSafeInteger(resolved.answers) && resolved.answers >= 0)) {
+    throw new PipelineError('PIPELINE_INVALID_OPTION', `option answers: ${resolved.answers} given, a whole number of at least 0 expected`);
+  }
   for (const name of ['limit', 'batch', 'maxLength', 'vramBytes'] as const) {
     const value = resolved[name];
     if (value !== null && !(Number.isSafeInteger(value) && value > 0)) {
@@ -48,6 +53,16 @@ export interface EvaluateReport extends Evaluation {
   readonly budgetBytes: number;
   readonly peakDeviceBytes: number;
   readonly seconds: number;
+  /** Absent unless asked for. */
+  readonly answers?: readonly AnsweredRow[];
+}
+
+/** What a model says where a row has its last trained-on part. */
+export interface AnsweredRow {
+  /** Line in the data file. */
+  readonly line: number;
+  readonly expected: string;
+  readonly answer: string;
 }
 
 export interface EvaluateHost {
@@ -61,7 +76,9 @@ interface Evaluated {
   readonly options: EvaluateOptions;
   readonly model: Model;
   readonly adapter: LoraAdapter | null;
+  readonly rows: readonly EncodedRow[];
   readonly batches: readonly PackedBatch[];
+  readonly tokenizer: ChatTokenizer;
 }
 
 /** Streams a model (with an adapter or without) over a data set within a budget. */
@@ -71,18 +88,19 @@ export async function evaluateModel(options: EvaluateOptions, host: EvaluateHost
   try {
     const adapter = options.adapter === null ? null : await readPeftAdapter(options.adapter, { linearModules: linearModules(model.layout) });
     const tokenizer = await loadTokenizer(options.model);
-    const dataset = await loadDataset({ path: options.data, tokenizer, maxLength: Math.min(options.maxLength, model.layout.maxPositions) });
-    const batches = packAll(dataset.rows.slice(0, options.limit ?? undefined), options.batch);
-    const evaluated = { options, model, adapter, batches };
+    const dataset = await loadDataset({ path: options.data, tokenizer, maxLength: Math.min(options.maxLength, model.layout.maxPositions), vocabularySize: model.layout.vocabularySize, signal: host.signal });
+    const rows = dataset.rows.slice(0, options.limit ?? undefined);
+    const batches = packAll(rows, options.batch);
+    const evaluated = { options, model, adapter, rows, batches, tokenizer };
     const { profile } = host.target;
     const budgetBytes = options.vramBytes ?? (await inferenceBytes(model, profile, longestRow(batches)));
     const pagerBytes = await weightBytes(evaluated, profile, budgetBytes);
     const budget = new MemoryBudget(budgetBytes);
     const device = new Device(await host.target.open(), budget);
     try {
-      const evaluation = await run(evaluated, { device, pagerBytes, reads: 'real', host });
+      const { evaluation, answers } = await run(evaluated, { device, pagerBytes, reads: 'real', host });
       return {
-        ...evaluation, perplexity: Math.exp(evaluation.loss), budgetBytes, peakDeviceBytes: budget.peakBytes,
+        ...evaluation, ...(options.answers > 0 ? { answers } : {}), perplexity: Math.exp(evaluation.loss), budgetBytes, peakDeviceBytes: budget.peakBytes,
         seconds: (performance.now() - started) / 1000,
       };
     } finally {
@@ -94,9 +112,10 @@ export async function evaluateModel(options: EvaluateOptions, host: EvaluateHost
 }
 
 async function run(
-  { options, model, adapter, batches }: Evaluated,
+  evaluated: Evaluated,
   { device, pagerBytes, reads, host }: { device: Device; pagerBytes: number; reads: 'real' | 'none'; host: Partial<EvaluateHost> },
-): Promise<Evaluation> {
+): Promise<{ evaluation: Evaluation; answers: readonly AnsweredRow[] }> {
+  const { options, model, adapter, batches } = evaluated;
   const { source, layout } = model;
   const { hostBytes, prefetch } = options;
   const pager = openPager({ device, source, deviceBytes: pagerBytes, hostBytes, prefetch, reads, observer: host.pagerObserver, signal: host.signal });
@@ -107,13 +126,38 @@ async function run(
         model: { device, layout, pager }, batches, variants: [variant], signal: host.signal, onProgress: host.onProgress,
       });
       if (!evaluation) throw new Error('evaluation gave no result');
-      return evaluation;
+      const answers = reads === 'real' ? await answerRows(evaluated, { device, layout, pager }, variant) : [];
+      return { evaluation, answers };
     } finally {
       variant?.dispose();
     }
   } finally {
     await pager.close();
   }
+}
+
+/** Answers as many tokens as the expected answer has, at most: so a batch of answers takes no more memory than the rows took. */
+async function answerRows({ options, rows, tokenizer }: Evaluated, model: PagedModel, variant: DeviceAdapter | null): Promise<AnsweredRow[]> {
+  const asked = rows.slice(0, options.answers);
+  const answered: AnsweredRow[] = [];
+  for (let start = 0; start < asked.length; start += options.batch) {
+    const batch = asked.slice(start, start + options.batch);
+    const prompts = batch.map((row) => ({ ids: row.ids.slice(0, answerStart(row)), maxTokens: row.ids.length - answerStart(row) }));
+    const answers = await generate({ model, variant, prompts, stopIds: new Set(tokenizer.eosTokenIds) });
+    batch.forEach((row, index) => answered.push({
+      line: row.line,
+      expected: tokenizer.decode(row.ids.slice(answerStart(row)), { skipSpecialTokens: true }).trim(),
+      answer: tokenizer.decode(answers[index] ?? new Int32Array(), { skipSpecialTokens: true }).trim(),
+    }));
+  }
+  return answered;
+}
+
+/** Index of the first token of a row's last trained-on part. */
+function answerStart({ ids, trained }: EncodedRow): number {
+  let start = trained.lastIndexOf(1);
+  while (start > 0 && trained[start - 1] === 1) start -= 1;
+  return start < 0 ? ids.length : start;
 }
 
 /** What the budget leaves for weights beside the heaviest batch. @throws PipelineError PIPELINE_DOES_NOT_FIT */

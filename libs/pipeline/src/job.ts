@@ -60,10 +60,9 @@ async function jobOf(options: TuneOptions, model: Model): Promise<Job> {
   }
   adaptedLinears(layout, options.targets);
   const tokenizer = await loadTokenizer(options.model);
-  const dataset = await loadDataset({ path: options.data, tokenizer, maxLength: options.maxLength });
-  const heldOut = options.validation === null
-    ? null
-    : await loadDataset({ path: options.validation, tokenizer, maxLength: options.maxLength });
+  const load = (path: string) => loadDataset({ path, tokenizer, maxLength: options.maxLength, vocabularySize: layout.vocabularySize });
+  const dataset = await load(options.data);
+  const heldOut = options.validation === null ? null : await load(options.validation);
   const split = heldOut
     ? { train: dataset.rows, validation: heldOut.rows }
     : splitValidation(dataset.rows, { seed: options.seed });

@@ -148,7 +148,7 @@ function scratchFolder(out: string): string {
 
 async function assertWritable(out: string, overwrite: boolean): Promise<void> {
   const entries = await readdir(out).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return [];
+    if (error.code === 'ENOENT') return [] as string[];
     throw new PipelineError('PIPELINE_OUTPUT_EXISTS', `output ${out}: ${error.code === 'ENOTDIR' ? 'is a file' : error.message}`, { cause: error });
   });
   if (entries.length > 0 && !(overwrite && entries.includes('adapter_config.json'))) {

@@ -81,6 +81,7 @@ export const evaluateFlags: readonly Option[] = [
   option('--adapter <dir>', 'PEFT adapter (default: none, the base model)'),
   option('--data <file>', 'rows to score, JSONL as for tune'),
   option('--limit <n>', 'only the first rows', number),
+  option('--answers <n>', 'also show greedy answers to the first rows', number),
   option('--batch <n>', withDefault('rows per batch', defaultEvaluateOptions.batch), number),
   option('--max-length <tokens>', withDefault('longer rows are truncated', defaultEvaluateOptions.maxLength), number),
 ];

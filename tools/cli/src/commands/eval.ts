@@ -18,6 +18,6 @@ export function addEvalCommand(program: Command): void {
 }
 
 function optionsOf(values: FlagValues): Parameters<typeof resolveEvaluateOptions>[0] {
-  const { model, adapter, data, limit, vram: vramBytes, hostMemory: hostBytes, batch, maxLength, prefetch } = values;
-  return { model, adapter, data, limit, vramBytes, hostBytes, batch, maxLength, prefetch } as Parameters<typeof resolveEvaluateOptions>[0];
+  const { model, adapter, data, limit, answers, vram: vramBytes, hostMemory: hostBytes, batch, maxLength, prefetch } = values;
+  return { model, adapter, data, limit, answers, vramBytes, hostBytes, batch, maxLength, prefetch } as Parameters<typeof resolveEvaluateOptions>[0];
 }

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { mergeCheckpoint, readPeftAdapter } from '@emloc/checkpoint';
+import { formatBytes } from '@emloc/device';
 import { addFlags, commonFlags } from '../flags.js';
 import { runCommand } from '../run-command.js';
 import { UsageError } from '../usage-error.js';
@@ -19,9 +20,9 @@ export function addMergeCommand(program: Command): void {
       const [model, folder, out] = [values['model'], values['adapter'], values['out']] as [string, string, string];
       const report = await mergeCheckpoint({
         model, out, dtype: dtypeOf(values['dtype']), signal, adapter: await readPeftAdapter(folder),
-        onProgress: (done: number, total: number) => progress.update('merging', done, total),
+        onProgress: ({ phase, doneBytes, totalBytes }) => progress.update(phase, doneBytes, totalBytes),
       });
-      return { document: { out: resolve(out), ...report }, text: `merged ${report.mergedTensors} of ${report.tensors} tensors into ${resolve(out)}` };
+      return { document: report, text: `merged ${report.mergedLayers} layers into ${resolve(out)} (${formatBytes(report.tensorBytes)}, verified)` };
     }));
 }
 

@@ -67,6 +67,11 @@ function stageTable(stages: readonly StageReport[]): string {
 
 /** The result of `eval` for people. */
 export function evaluateTable(report: EvaluateReport): string {
+  const answers = (report.answers ?? []).map(({ line, expected, answer }) => `  line ${line}\n    expected  ${expected}\n    answer    ${answer}`);
+  return [scoreTable(report), ...answers].join('\n\n');
+}
+
+function scoreTable(report: EvaluateReport): string {
   return render([
     ['loss', report.loss.toFixed(4)],
     ['perplexity', report.perplexity.toFixed(3)],
