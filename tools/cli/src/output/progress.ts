@@ -94,14 +94,11 @@ class LineProgress implements Progress {
 
   readonly observe: JobObserver = (event) => {
     const text = announcement(event);
-    if (text !== null) return this.#print(text);
-    switch (event.type) {
-      case 'stage':
-        return this.#onStage(event.stage, event.state);
-      case 'progress':
-        return this.update(`${event.stage}: ${event.task}`, event.done, event.total);
-      case 'step':
-        return this.#nowAndThen(() => `${event.stage}: step ${event.step}/${event.steps}  ${stepSummary(event)}`, event.step === event.steps);
+    if (text !== null) this.#print(text);
+    else if (event.type === 'stage') this.#onStage(event.stage, event.state);
+    else if (event.type === 'progress') this.update(`${event.stage}: ${event.task}`, event.done, event.total);
+    else if (event.type === 'step') {
+      this.#nowAndThen(() => `${event.stage}: step ${event.step}/${event.steps}  ${stepSummary(event)}`, event.step === event.steps);
     }
   };
 

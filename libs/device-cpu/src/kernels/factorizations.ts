@@ -1,0 +1,19 @@
+import type { CholeskyOptions, EighOptions } from '@emloc/device';
+import { assertShape } from '../checks.js';
+import type { CpuContext } from '../context.js';
+import { float64 } from '../memory.js';
+
+export async function eigh({ linearAlgebra }: CpuContext, { a, values }: EighOptions): Promise<void> {
+  assertShape('eigh', a, [values.size, values.size]);
+  if (values.size > 0) await linearAlgebra.eigh(float64(a), float64(values));
+}
+
+export async function cholesky({ linearAlgebra }: CpuContext, { a }: CholeskyOptions): Promise<boolean> {
+  const n = a.shape[0] ?? 0;
+  assertShape('cholesky', a, [n, n]);
+  if (n === 0) return true;
+  const factor = float64(a);
+  if (!(await linearAlgebra.cholesky(factor, n))) return false;
+  for (let i = 0; i < n - 1; i += 1) factor.fill(0, i * n + i + 1, (i + 1) * n);
+  return true;
+}

@@ -1,0 +1,42 @@
+import type { RmsNormBackwardOptions, RmsNormOptions } from '@emloc/device';
+import { assertShape, assertSize, rowsAndColumns } from '../checks.js';
+import { float32 } from '../memory.js';
+
+/** Sums in float64. */
+export function rmsNorm({ x, weight, epsilon, out, inverseRms }: RmsNormOptions): void {
+  const [rows, width] = rowsAndColumns(x);
+  assertSize('rmsNorm', out, x.size);
+  assertShape('rmsNorm', weight, [width]);
+  assertSize('rmsNorm', inverseRms, rows);
+  const [input, gain, output, inverses] = [float32(x), float32(weight), float32(out), float32(inverseRms)];
+  for (let row = 0; row < rows; row += 1) {
+    const start = row * width;
+    let sum = 0;
+    for (let i = start; i < start + width; i += 1) sum += (input[i] as number) * (input[i] as number);
+    const inverse = Math.fround(1 / Math.sqrt(sum / width + epsilon));
+    inverses[row] = inverse;
+    for (let i = 0; i < width; i += 1) output[start + i] = (input[start + i] as number) * inverse * (gain[i] as number);
+  }
+}
+
+/** dX = r (g − x r² mean(g x)) with g = dOut · weight and r = inverseRms; sums in float64. */
+export function rmsNormBackward({ dOut, x, weight, inverseRms, dX, accumulate }: RmsNormBackwardOptions): void {
+  const [rows, width] = rowsAndColumns(x);
+  assertSize('rmsNormBackward', dOut, x.size);
+  assertSize('rmsNormBackward', dX, x.size);
+  assertShape('rmsNormBackward', weight, [width]);
+  assertSize('rmsNormBackward', inverseRms, rows);
+  const [gradient, input, gain, inverses, output] = [float32(dOut), float32(x), float32(weight), float32(inverseRms), float32(dX)];
+  for (let row = 0; row < rows; row += 1) {
+    const start = row * width;
+    const inverse = inverses[row] as number;
+    let dot = 0;
+    for (let i = 0; i < width; i += 1) dot += (gradient[start + i] as number) * (gain[i] as number) * (input[start + i] as number);
+    const shift = (dot * inverse * inverse) / width;
+    const base = accumulate ? 1 : 0;
+    for (let i = 0; i < width; i += 1) {
+      const value = inverse * ((gradient[start + i] as number) * (gain[i] as number) - (input[start + i] as number) * shift);
+      output[start + i] = base === 0 ? value : (output[start + i] as number) + value;
+    }
+  }
+}

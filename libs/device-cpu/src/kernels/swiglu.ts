@@ -1,0 +1,57 @@
+import type { SwigluBackwardOptions, SwigluOptions } from '@emloc/device';
+import { assertSize } from '../checks.js';
+import type { CpuContext } from '../context.js';
+import { float32 } from '../memory.js';
+import { scratchBytes } from '../scratch.js';
+
+/** Elements that go through the WebAssembly memory at once: the buffers stay in the first-level cache. */
+const chunkElements = 2048;
+
+/** Scratch bytes for `buffers` chunks. */
+export function swigluScratchBytes(size: number, buffers: number): number {
+  return buffers * scratchBytes(chunkBytes(size));
+}
+
+function chunkBytes(size: number): number {
+  return Math.ceil(Math.min(size, chunkElements) / 4) * 16;
+}
+
+export function swiglu({ scratch, wasm }: CpuContext, { gate, up, out }: SwigluOptions): void {
+  const { size } = out;
+  assertSize('swiglu', gate, size);
+  assertSize('swiglu', up, size);
+  const [gates, ups, output] = [float32(gate), float32(up), float32(out)];
+  const bytes = chunkBytes(size);
+  const [first, second] = [scratch.take(bytes), scratch.take(bytes)];
+  const [gateChunk, upChunk] = [scratch.float32(first, bytes / 4), scratch.float32(second, bytes / 4)];
+  for (let start = 0; start < size; start += chunkElements) {
+    const end = Math.min(size, start + chunkElements);
+    gateChunk.set(gates.subarray(start, end));
+    upChunk.set(ups.subarray(start, end));
+    wasm.swigluForward(first, second, paddedCount(end - start));
+    output.set(gateChunk.subarray(0, end - start), start);
+  }
+}
+
+export function swigluBackward({ scratch, wasm }: CpuContext, { dOut, gate, up, dGate, dUp }: SwigluBackwardOptions): void {
+  const { size } = dOut;
+  for (const tensor of [gate, up, dGate, dUp]) assertSize('swigluBackward', tensor, size);
+  const [gradients, gates, ups, gateGradients, upGradients] = [float32(dOut), float32(gate), float32(up), float32(dGate), float32(dUp)];
+  const bytes = chunkBytes(size);
+  const [first, second, third] = [scratch.take(bytes), scratch.take(bytes), scratch.take(bytes)];
+  const [gradientChunk, gateChunk, upChunk] = [first, second, third].map((address) => scratch.float32(address, bytes / 4)) as [Float32Array, Float32Array, Float32Array];
+  for (let start = 0; start < size; start += chunkElements) {
+    const end = Math.min(size, start + chunkElements);
+    gradientChunk.set(gradients.subarray(start, end));
+    gateChunk.set(gates.subarray(start, end));
+    upChunk.set(ups.subarray(start, end));
+    wasm.swigluBackward(first, second, third, paddedCount(end - start));
+    gateGradients.set(gateChunk.subarray(0, end - start), start);
+    upGradients.set(upChunk.subarray(0, end - start), start);
+  }
+}
+
+/** Lanes past the end compute on what lies there; nobody reads them. */
+function paddedCount(count: number): number {
+  return Math.ceil(count / 4) * 4;
+}

@@ -1,0 +1,41 @@
+import type { DeviceProfile, KernelOptions, WorkspaceBytes } from '@emloc/device';
+import { attentionScratchBytes } from './kernels/attention-tiles.js';
+import { gramChunkRows } from './kernels/gram.js';
+import { swigluScratchBytes } from './kernels/swiglu.js';
+import { eighWorkElements } from './native-blas.js';
+import { productScratchBytes } from './portable/gemm.js';
+import { scratchBytes } from './scratch.js';
+
+/**
+ * One profile for every library: what the portable code and LAPACK differ in is declared as the larger of the two.
+ * What a BLAS keeps for itself inside the process (OpenBLAS: some 10 MiB a thread) is not device memory.
+ */
+const workspaceBytes: WorkspaceBytes = Object.freeze({
+  gemm: ({ a, out, transposeA }: KernelOptions<'gemm'>) => {
+    const [m = 0, n = 0] = out.shape;
+    const k = a.shape[transposeA ? 0 : 1] ?? 0;
+    return m * n * k === 0 ? 0 : productScratchBytes(m, n, k, out.dtype === 'float64' ? 8 : 4);
+  },
+  attention: (options: KernelOptions<'attention'>) => attentionScratchBytes(options, 1),
+  attentionBackward: (options: KernelOptions<'attentionBackward'>) => attentionScratchBytes(options, 2),
+  swiglu: ({ out }: KernelOptions<'swiglu'>) => swigluScratchBytes(out.size, 2),
+  swigluBackward: ({ dOut }: KernelOptions<'swigluBackward'>) => swigluScratchBytes(dOut.size, 3),
+  crossEntropy: ({ logits }: KernelOptions<'crossEntropy'>) => scratchBytes((logits.shape.at(-1) ?? 0) * 4),
+  gram: ({ x }: KernelOptions<'gram'>) => {
+    const [rows = 0, n = 0] = x.shape;
+    const chunk = Math.min(rows, gramChunkRows);
+    return chunk * n === 0 ? 0 : scratchBytes(chunk * n * 8) + productScratchBytes(n, n, chunk, 8);
+  },
+  eigh: ({ values }: KernelOptions<'eigh'>) => eighWorkElements(values.size) * 8 + (3 + 5 * values.size) * 4,
+});
+
+/** The CPU device as a planner sees it. */
+export const cpuProfile: DeviceProfile = Object.freeze({
+  name: 'cpu',
+  computeDType: 'float32',
+  statisticsDType: 'float64',
+  allocationBytes: 64,
+  rankMultiple: 1,
+  reserveBytes: 0,
+  workspaceBytes,
+});

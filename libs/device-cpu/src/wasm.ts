@@ -1,0 +1,29 @@
+import { readFileSync } from 'node:fs';
+import { DeviceError } from '@emloc/device';
+
+/** The kernels of `assembly/`, compiled. Addresses are byte offsets into `memory`. */
+export interface WasmKernels {
+  readonly memory: WebAssembly.Memory;
+  sgemmBlock(rows: number, columns: number, k: number, a: number, b: number, c: number): void;
+  dgemmBlock(rows: number, columns: number, k: number, a: number, b: number, c: number): void;
+  causalSoftmax(scores: number, rows: number, stride: number, firstLength: number, maxima: number, sums: number): void;
+  causalProbabilities(scores: number, rows: number, stride: number, firstLength: number, logSumExp: number): void;
+  scoreGradients(p: number, dp: number, rows: number, stride: number, delta: number, scale: number): void;
+  swigluForward(gate: number, up: number, count: number): void;
+  swigluBackward(dOut: number, gate: number, up: number, count: number): void;
+  expRow(x: number, count: number, shift: number): number;
+  scaleRow(x: number, count: number, factor: number): void;
+  maxRow(x: number, count: number): number;
+  indexOf(x: number, count: number, value: number): number;
+}
+
+/** @throws DeviceError DEVICE_UNAVAILABLE when this Node has no WebAssembly SIMD. */
+export function instantiateKernels(): WasmKernels {
+  const file = new URL('./kernels.wasm', import.meta.url);
+  try {
+    const module = new WebAssembly.Module(readFileSync(file));
+    return new WebAssembly.Instance(module).exports as unknown as WasmKernels;
+  } catch (cause) {
+    throw new DeviceError('DEVICE_UNAVAILABLE', 'cpu device: its WebAssembly kernels cannot be loaded (SIMD is required)', { cause });
+  }
+}
