@@ -1,5 +1,5 @@
-import { create, createFileRegistry, type DescFile, type FileRegistry, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
-import { FileDescriptorProtoSchema, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
+import { createRegistry, type DescFile, type MessageInitShape, type Registry, toBinary } from '@bufbuild/protobuf';
+import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
 import type { reflectionV1, reflectionV1Alpha } from '@emloc/contracts';
 import { codeNumber } from './codes.js';
 import type { CallContext } from './context.js';
@@ -13,7 +13,8 @@ type Answer = Response['messageResponse'];
 /** What reflection can tell: services, and the files that define them and all that they import. */
 interface Known {
   readonly services: readonly Service[];
-  readonly registry: FileRegistry;
+  readonly files: readonly DescFile[];
+  readonly registry: Registry;
 }
 
 /**
@@ -30,8 +31,8 @@ export function reflectionAlphaHandlers(services: () => readonly Service[]): Han
 }
 
 async function* answerAll(requests: AsyncIterable<Request>, services: readonly Service[]): AsyncGenerator<Response> {
-  const file = withDependencies(services.map((service) => service.file)).map(({ proto }) => proto);
-  const known = { services, registry: createFileRegistry(create(FileDescriptorSetSchema, { file })) };
+  const files = withDependencies(services.map(({ file }) => file));
+  const known = { services, files, registry: createRegistry(...files) };
   for await (const request of requests) {
     yield { validHost: request.host, originalRequest: request, messageResponse: answerOrError(request, known) };
   }
@@ -46,12 +47,12 @@ function answerOrError({ messageRequest }: Request, known: Known): Answer {
   }
 }
 
-function answer(request: Request['messageRequest'], { services, registry }: Known): Answer {
+function answer(request: Request['messageRequest'], { services, files, registry }: Known): Answer {
   switch (request.case) {
     case 'listServices':
       return { case: 'listServicesResponse', value: { service: services.map(({ typeName }) => ({ name: typeName })) } };
     case 'fileByFilename':
-      return filesResponse(registry.getFile(request.value.replace(/\.proto$/, '')), request.value);
+      return filesResponse(files.find(({ proto }) => proto.name === request.value), request.value);
     case 'fileContainingSymbol':
       return filesResponse(fileOfSymbol(registry, request.value), request.value);
     case 'fileContainingExtension': {
@@ -67,14 +68,14 @@ function answer(request: Request['messageRequest'], { services, registry }: Know
   }
 }
 
-function extensionNumbers(registry: FileRegistry, typeName: string): Answer {
+function extensionNumbers(registry: Registry, typeName: string): Answer {
   if (!registry.getMessage(typeName)) throw notFound(typeName);
   const numbers = [...registry].flatMap((desc) => (desc.kind === 'extension' && desc.extendee.typeName === typeName ? [desc.number] : []));
   return { case: 'allExtensionNumbersResponse', value: { baseTypeName: typeName, extensionNumber: numbers } };
 }
 
 /** The file of a message, enum, service or extension, or of the one that a field, enum value or method belongs to. */
-function fileOfSymbol(registry: FileRegistry, symbol: string): DescFile | undefined {
+function fileOfSymbol(registry: Registry, symbol: string): DescFile | undefined {
   const parent = symbol.slice(0, Math.max(0, symbol.lastIndexOf('.')));
   const found = registry.get(symbol);
   if (found) return found.file;
@@ -83,7 +84,7 @@ function fileOfSymbol(registry: FileRegistry, symbol: string): DescFile | undefi
   return memberNames?.includes(symbol.slice(parent.length + 1)) ? owner?.file : undefined;
 }
 
-function membersOf(desc: NonNullable<ReturnType<FileRegistry['get']>>): string[] {
+function membersOf(desc: NonNullable<ReturnType<Registry['get']>>): string[] {
   switch (desc.kind) {
     case 'message':
       return desc.members.map(({ name }) => name);

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type { DescMethod, Message } from '@bufbuild/protobuf';
 import {
   Metadata, type sendUnaryData, type ServerDuplexStream, type ServerReadableStream, type ServerUnaryCall, type ServerWritableStream,
@@ -39,7 +40,7 @@ export function toGrpcHandler(method: DescMethod, handler: unknown, setting: Cal
   const run = handler as Handler;
   const isStream = method.methodKind === 'server_streaming' || method.methodKind === 'bidi_streaming';
   return (call, respond) => void observe(call, method, setting, async (context, life) => {
-    const input = 'request' in call ? decode(method.input, call.request, 'INVALID_ARGUMENT') : messagesOf(call, method);
+    const input = 'request' in call ? decode(method.input, call.request, 'INVALID_ARGUMENT') : messagesOf(call, { method, life });
     if (isStream) return sendStream(call as ServerWritableStream<Buffer, Buffer>, method, { messages: run(input, context) as AsyncIterable<Plain>, life });
     const output = await untilAborted(run(input, context) as Promise<Plain>, life.signal);
     respond(null, encode(method.output, output));
@@ -89,11 +90,16 @@ function identityOf(call: ServerCall): PresentedIdentity {
   };
 }
 
-/** The messages of a request stream. Ending the iteration early leaves the stream to be drained by grpc-js. */
-async function* messagesOf(call: ServerReadableStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>, method: DescMethod): AsyncGenerator<Message> {
+/**
+ * The messages of a request stream. A call that the client cancels looks as if the client had sent everything, until the event of the
+ * cancellation comes right after: the end is an end only when it does not. Ending the iteration early leaves the rest to grpc-js.
+ */
+async function* messagesOf(call: ServerReadableStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>, { method, life }: { method: DescMethod; life: CallLife }): AsyncGenerator<Message> {
   for await (const bytes of call.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     yield decode(method.input, bytes, 'INVALID_ARGUMENT');
   }
+  await setImmediate();
+  life.signal.throwIfAborted();
 }
 
 async function sendStream(call: ServerWritableStream<Buffer, Buffer>, method: DescMethod, { messages, life }: { messages: AsyncIterable<Plain>; life: CallLife }): Promise<void> {

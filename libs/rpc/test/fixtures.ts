@@ -1,6 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { CalibratorService, JobService } from '@emloc/contracts';
-import { anyone, type Authenticator, type CallContext, type ChannelOptions, clientCredentials, type Handlers, RpcChannel, RpcError, RpcServer, type RpcServerOptions, serverCredentials, type TlsOptions } from '../src/index.js';
+import {
+  anyone, type Authenticator, type CallContext, type ChannelOptions, clientCredentials, type Handlers, RpcChannel, RpcError, RpcServer,
+  type RpcServerOptions, serverCredentials, type TlsOptions,
+} from '../src/index.js';
 
 type JobHandlers = Handlers<typeof JobService, CallContext>;
 
