@@ -1,0 +1,16 @@
+import process from 'node:process';
+import { formatHelp, type Measurement } from './measurement.js';
+
+/** Every subcommand, one file each; loaded when it is asked for. */
+const measurements: Readonly<Record<string, { readonly summary: string; load(): Promise<{ readonly measure: Measurement }> }>> = {
+  quality: { summary: "share of full LoRA's gain that EMLoC reaches on the example task", load: () => import('./quality.js') },
+};
+
+const [name = '', ...args] = process.argv.slice(2);
+const chosen = Object.hasOwn(measurements, name) ? measurements[name] : undefined;
+if (chosen) {
+  process.exitCode = await (await chosen.load()).measure(args);
+} else {
+  process.stderr.write(formatHelp(measurements));
+  process.exitCode = name === '--help' ? 0 : 2;
+}
