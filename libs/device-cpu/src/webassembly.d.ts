@@ -1,0 +1,15 @@
+/** The part of the WebAssembly JavaScript interface that is used here; TypeScript has it only among the browser's types. */
+declare namespace WebAssembly {
+  class Module {
+    constructor(bytes: Uint8Array);
+  }
+  class Memory {
+    readonly buffer: ArrayBuffer;
+    /** @returns the size before, in pages of 64 KiB */
+    grow(pages: number): number;
+  }
+  class Instance {
+    constructor(module: Module);
+    readonly exports: Readonly<Record<string, unknown>>;
+  }
+}
