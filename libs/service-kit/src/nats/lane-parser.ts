@@ -1,4 +1,4 @@
-import { BufferPool } from './buffer-pool.js';
+import type { BufferPool } from './buffer-pool.js';
 
 /** A message as the server delivers it. `payload` and `headers` may be kept until `release` is called, not longer. */
 export interface LaneMessage {
