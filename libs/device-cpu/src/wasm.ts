@@ -1,23 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { DeviceError } from '@emloc/device';
 
-declare global {
-  /** The part of the standard interface that is used here; TypeScript has it in its DOM library only. */
-  namespace WebAssembly {
-    interface Memory {
-      readonly buffer: ArrayBuffer;
-      grow(pages: number): number;
-    }
-    class Module {
-      constructor(bytes: Uint8Array);
-    }
-    class Instance {
-      constructor(module: Module);
-      readonly exports: object;
-    }
-  }
-}
-
 /** The kernels of `assembly/`, compiled. Addresses are byte offsets into `memory`. */
 export interface WasmKernels {
   readonly memory: WebAssembly.Memory;
