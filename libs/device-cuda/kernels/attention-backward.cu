@@ -1,6 +1,7 @@
 // Backward of attention.cu, without atomics, so that equal inputs give equal bits: one kernel sums dK and dV over the queries of
-// all heads that share a key head, in order; another sums dQ over the keys. Both recompute the scores from log_sum_exp.
-// delta (heads, N) = Σ dOut · out of each query.
+// the heads that share a key head, in order; another sums dQ over the keys. Both recompute the scores from log_sum_exp.
+// delta (heads, N) = Σ dOut · out of each query. Where there are few keys, every head sums on its own into float32 parts
+// (N, heads head_dim), which a third kernel adds up: that fills the card.
 #include "prelude.cuh"
 #include "tile.cuh"
 
@@ -28,8 +29,8 @@ struct Operands {
   float scale;
 };
 
-// A block does 64 keys of one key head; scores are transposed: rows are keys, columns queries, 32 of them at a time.
-template <int D> __device__ void attention_keys(const Operands& o, bf16* d_k, bf16* d_v) {
+// A block does 64 keys and `heads_each` heads of one key head: all of them, or one when there are parts. Scores are transposed: rows are keys, columns queries, 32 of them at a time.
+template <int D> __device__ void attention_keys(const Operands& o, bf16* d_k, bf16* d_v, float* part_k, float* part_v, int heads_each) {
   extern __shared__ __align__(128) unsigned char memory[];
   bf16* keys = reinterpret_cast<bf16*>(memory);
   bf16* values = keys + Tile<D>::elements;
@@ -40,17 +41,17 @@ template <int D> __device__ void attention_keys(const Operands& o, bf16* d_k, bf
   const int start = o.offsets[blockIdx.z], length = o.offsets[blockIdx.z + 1] - start;
   const int tile = blockIdx.x, first = tile * TILE_ROWS, tiles = (length + TILE_ROWS - 1) / TILE_ROWS;
   if (first >= length) return;
-  const int group = o.heads / o.kv_heads;
+  const int first_head = blockIdx.y * heads_each, kv_head = first_head / (o.heads / o.kv_heads);
   const i64 q_stride = (i64)o.heads * o.head_dim, k_stride = (i64)o.kv_heads * o.head_dim;
-  const i64 k_at = (start + first) * k_stride + (int)blockIdx.y * o.head_dim;
+  const i64 k_at = (start + first) * k_stride + kv_head * o.head_dim;
   const int warp_row = (threadIdx.x >> 5) * 16, lane = threadIdx.x & 31, g = lane >> 2, t = lane & 3;
   const float factor = o.scale * LOG2E;
   load_tile<D>(keys, o.k + k_at, k_stride, length - first, o.head_dim);
   load_tile<D>(values, o.v + k_at, k_stride, length - first, o.head_dim);
 
   float d_key[D / 8][4] = {}, d_value[D / 8][4] = {};
-  for (int step = 0; step < group * (tiles - tile); step += 1) {
-    const int head = blockIdx.y * group + step / (tiles - tile), j = tile + step % (tiles - tile), row = j * TILE_ROWS;
+  for (int step = 0; step < heads_each * (tiles - tile); step += 1) {
+    const int head = first_head + step / (tiles - tile), j = tile + step % (tiles - tile), row = j * TILE_ROWS;
     const i64 q_at = (start + row) * q_stride + head * o.head_dim;
     __syncthreads();
     load_tile<D>(queries, o.q + q_at, q_stride, length - row, o.head_dim);
@@ -106,8 +107,28 @@ template <int D> __device__ void attention_keys(const Operands& o, bf16* d_k, bf
       }
     }
   }
+  if (part_k) {
+    const i64 at = (start + first) * q_stride + first_head * o.head_dim;
+    write_rows<D>(part_k + at, q_stride, d_key, warp_row, length - first, o.head_dim, o.scale, o.scale);
+    write_rows<D>(part_v + at, q_stride, d_value, warp_row, length - first, o.head_dim, 1.0f, 1.0f);
+    return;
+  }
   write_rows<D>(d_k + k_at, k_stride, d_key, warp_row, length - first, o.head_dim, o.scale, o.scale);
   write_rows<D>(d_v + k_at, k_stride, d_value, warp_row, length - first, o.head_dim, 1.0f, 1.0f);
+}
+
+// Sums of `group` heads' parts: x (rows, group, head_dim) to out (rows, head_dim), rows being tokens and key heads; two columns a thread.
+extern "C" __global__ void attention_add_parts(const float* x, bf16* out, i64 pairs, int group, int head_dim) {
+  const i64 i = global_index() * 2;
+  if (i >= pairs * 2) return;
+  const float* from = x + i / head_dim * group * head_dim + i % head_dim;
+  float2 sum = make_float2(0, 0);
+  for (int j = 0; j < group; j += 1) {
+    const float2 y = *reinterpret_cast<const float2*>(from + j * head_dim);
+    sum.x += y.x;
+    sum.y += y.y;
+  }
+  *reinterpret_cast<u32*>(out + i) = pack_bf16(sum.x, sum.y);
 }
 
 // A block does 64 queries of one head, 32 keys at a time.
@@ -189,8 +210,9 @@ template <int D> __device__ void attention_queries(const Operands& o, bf16* d_q)
   const bf16 *q, const bf16 *k, const bf16 *v, const bf16 *d_out, const float *log_sum_exp, const float *delta, const int *offsets, int n, \
       int heads, int kv_heads, int head_dim, float scale
 #define EACH(D) \
-  extern "C" __global__ void __launch_bounds__(TILE_THREADS) attention_keys_##D(PARAMETERS, bf16* d_k, bf16* d_v) { \
-    attention_keys<D>({q, k, v, d_out, log_sum_exp, delta, offsets, n, heads, kv_heads, head_dim, scale}, d_k, d_v); \
+  extern "C" __global__ void __launch_bounds__(TILE_THREADS) attention_keys_##D( \
+      PARAMETERS, bf16* d_k, bf16* d_v, float* part_k, float* part_v, int heads_each) { \
+    attention_keys<D>({q, k, v, d_out, log_sum_exp, delta, offsets, n, heads, kv_heads, head_dim, scale}, d_k, d_v, part_k, part_v, heads_each); \
   } \
   extern "C" __global__ void __launch_bounds__(TILE_THREADS) attention_queries_##D(PARAMETERS, bf16* d_q) { \
     attention_queries<D>({q, k, v, d_out, log_sum_exp, delta, offsets, n, heads, kv_heads, head_dim, scale}, d_q); \

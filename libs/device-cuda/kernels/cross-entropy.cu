@@ -21,15 +21,18 @@ __device__ void cross_entropy(T* logits, const int* targets, float* loss, int* p
   Running mine = {__int_as_float(0xff800000), 0, 0x7fffffff};
   for (int i = threadIdx.x * W; i < v; i += blockDim.x * W) {
     const Vector<T, W> x = load_vector<T, W>(row + i);
+    // The maximum first, so that most elements cost one exponential and no branch.
+    float highest = mine.maximum;
+    int best = mine.index;
 #pragma unroll
     for (int j = 0; j < W; j += 1) {
       const float y = to_float(x.at[j]);
-      if (y > mine.maximum) {
-        mine = {y, mine.sum * expf(mine.maximum - y) + 1.0f, i + j};
-      } else if (y != __int_as_float(0xff800000)) {
-        mine.sum += expf(y - mine.maximum);
-      }
+      best = y > highest ? i + j : best;
+      highest = y > highest ? y : highest;
     }
+    if (highest > mine.maximum) mine = {highest, mine.sum * expf(mine.maximum - highest), best};
+#pragma unroll
+    for (int j = 0; j < W; j += 1) mine.sum += expf(to_float(x.at[j]) - fmaxf(mine.maximum, -3.0e38f));
   }
   for (int offset = 16; offset > 0; offset >>= 1) {
     const Running other = {__shfl_xor_sync(0xffffffffu, mine.maximum, offset), __shfl_xor_sync(0xffffffffu, mine.sum, offset),

@@ -83,16 +83,19 @@ __device__ __forceinline__ float exp2_fast(float x) {
   return y;
 }
 
+__device__ __forceinline__ void store_pair(bf16* target, float low, float high) { *reinterpret_cast<u32*>(target) = pack_bf16(low, high); }
+__device__ __forceinline__ void store_pair(float* target, float low, float high) { *reinterpret_cast<float2*>(target) = make_float2(low, high); }
+
 // Writes this warp's 16 rows (from `row`) of `columns` columns, times `factor0` for rows g and `factor1` for rows g + 8.
-template <int D>
+template <int D, typename T>
 __device__ __forceinline__ void write_rows(
-    bf16* target, i64 row_stride, const float (*sums)[4], int row, int rows, int columns, float factor0, float factor1) {
+    T* target, i64 row_stride, const float (*sums)[4], int row, int rows, int columns, float factor0, float factor1) {
   const int lane = threadIdx.x & 31, g = row + (lane >> 2), t = lane & 3;
 #pragma unroll
   for (int n = 0; n < D / 8; n += 1) {
     if (n * 8 >= columns) break;
-    bf16* at = target + g * row_stride + n * 8 + t * 2;
-    if (g < rows) *reinterpret_cast<u32*>(at) = pack_bf16(sums[n][0] * factor0, sums[n][1] * factor0);
-    if (g + 8 < rows) *reinterpret_cast<u32*>(at + 8 * row_stride) = pack_bf16(sums[n][2] * factor1, sums[n][3] * factor1);
+    T* at = target + g * row_stride + n * 8 + t * 2;
+    if (g < rows) store_pair(at, sums[n][0] * factor0, sums[n][1] * factor0);
+    if (g + 8 < rows) store_pair(at + 8 * row_stride, sums[n][2] * factor1, sums[n][3] * factor1);
   }
 }

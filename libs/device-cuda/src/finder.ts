@@ -100,7 +100,7 @@ export function parseLoaderCache(text: string): ReadonlyMap<string, string> {
   const entries = new Map<string, string>();
   for (const line of text.split('\n')) {
     const match = /^\s+(\S+) \(([^)]*)\) => (\S+)$/.exec(line);
-    if (match?.[1] && match[3] && !match[2]?.includes('i386') && !entries.has(match[1])) entries.set(match[1], match[3]);
+    if (match?.[1] && match[3] && !entries.has(match[1])) entries.set(match[1], match[3]);
   }
   return entries;
 }

@@ -15,10 +15,12 @@ export interface CardMemory {
   readonly totalBytes: number;
   /** By everybody. */
   readonly usedBytes: number;
-  /** By this process, other processes' use assumed constant since the session was opened; null without NVML. */
+  /** By this process, other processes' use assumed constant since it first opened the card; null without NVML. */
   readonly ownBytes: number | null;
   /** By tensors' and workspaces' pages. */
   readonly arenaBytes: number;
+  /** What opening the card took, part by part. */
+  readonly overhead: Readonly<Record<'context' | 'buffers' | 'cublas' | 'cusolver', number>>;
 }
 
 export interface SessionOptions {
@@ -27,13 +29,16 @@ export interface SessionOptions {
   readonly kernelCacheFolder?: string;
 }
 
+/** Use of a card by ordinal before this process first touched it: libraries keep memory after a session is closed. */
+const usedBeforeFirstSession = new Map<number, number | null>();
+
 /** The context that the calling thread has made current; a process with two cards changes it. */
 let current: CudaSession | null = null;
 
 /** An open card: context, libraries' handles, streams and memory, closed in reverse order. */
 export class CudaSession {
   readonly context: CudaContext;
-  readonly #usedBefore: number | null;
+  readonly #overhead: CardMemory['overhead'];
   readonly #contextHandle: number;
   readonly #device: number;
   readonly #fixed: number;
@@ -41,15 +46,24 @@ export class CudaSession {
 
   private constructor(readonly card: CudaCard, readonly libraries: CudaLibraries, { arenaBytes, kernelCacheFolder }: SessionOptions) {
     const { driver, nvml } = libraries;
-    this.#usedBefore = usedBytesByNvml(driver, nvml, card.ordinal);
+    if (!usedBeforeFirstSession.has(card.ordinal)) usedBeforeFirstSession.set(card.ordinal, usedBytesByNvml(driver, nvml, card.ordinal));
     this.#device = deviceOf(driver, card.ordinal);
     const cell = new Cell();
     driver.cuDevicePrimaryCtxRetain(cell.raw, this.#device);
     this.#contextHandle = cell.value;
     this.activate();
+    const used = [usedBeforeFirstSession.get(card.ordinal) ?? 0, this.#usedBytes()];
     driver.cuMemAlloc(cell.raw, cublasWorkspaceBytes + 2 * conversionBytes);
     this.#fixed = cell.value;
-    this.context = this.#createContext(arenaBytes, kernelCacheFolder);
+    used.push(this.#usedBytes());
+    const streams = new Streams(driver);
+    const cublas = this.#createCublas(streams.handleOf('compute'));
+    used.push(this.#usedBytes());
+    const cusolver = this.#createCusolver(streams.handleOf('compute'));
+    used.push(this.#usedBytes());
+    const [context = 0, buffers = 0, cublasBytes = 0, cusolverBytes = 0] = used.slice(1).map((bytes, index) => bytes - (used[index] as number));
+    this.#overhead = { context, buffers, cublas: cublasBytes, cusolver: cusolverBytes };
+    this.context = { streams, cublas, cusolver, ...this.#createMemory(streams, arenaBytes, kernelCacheFolder) };
   }
 
   static open(options: SessionOptions): CudaSession {
@@ -70,14 +84,15 @@ export class CudaSession {
 
   measureMemory(): CardMemory {
     this.activate();
-    const [free, total] = [new Cell(), new Cell()];
-    this.libraries.driver.cuMemGetInfo(free.raw, total.raw);
+    const { free, total } = this.#memoryInfo();
     const now = usedBytesByNvml(this.libraries.driver, this.libraries.nvml, this.card.ordinal);
+    const before = usedBeforeFirstSession.get(this.card.ordinal) ?? null;
     return {
-      totalBytes: total.value,
-      usedBytes: total.value - free.value,
-      ownBytes: now === null || this.#usedBefore === null ? null : now - this.#usedBefore,
+      totalBytes: total,
+      usedBytes: total - free,
+      ownBytes: now === null || before === null ? null : now - before,
       arenaBytes: this.context.pool.physicalBytes,
+      overhead: this.#overhead,
     };
   }
 
@@ -97,21 +112,30 @@ export class CudaSession {
     current = null;
   }
 
-  #createContext(capacityOf: (freeBytes: number) => number, kernelCacheFolder: string | undefined): CudaContext {
+  #createMemory(
+    streams: Streams, arenaBytes: SessionOptions['arenaBytes'], kernelCacheFolder: string | undefined,
+  ): Pick<CudaContext, 'launcher' | 'pool' | 'transfers'> {
     const { driver, nvrtc, nvrtcVersion } = this.libraries;
-    const streams = new Streams(driver);
-    const cublas = this.#createCublas(streams.handleOf('compute'));
-    const cusolver = this.#createCusolver(streams.handleOf('compute'));
     const conversion = {
       compute: { address: this.#fixed + cublasWorkspaceBytes, bytes: conversionBytes },
       copy: { address: this.#fixed + cublasWorkspaceBytes + conversionBytes, bytes: conversionBytes },
     };
-    const [free, total] = [new Cell(), new Cell()];
-    driver.cuMemGetInfo(free.raw, total.raw);
-    const pool = new CudaMemoryPool(driver, this.#device, capacityOf(free.value), streams, conversion.compute);
+    const { free } = this.#memoryInfo();
+    const pool = new CudaMemoryPool(driver, this.#device, arenaBytes(free), streams, conversion.compute);
     const compiler = new KernelCompiler(nvrtc, nvrtcVersion, this.card.computeCapability, createKernelCache(kernelCacheFolder));
     const launcher = new Launcher(driver, compiler, streams);
-    return { launcher, pool, streams, transfers: new Transfers(driver, streams, pool, launcher, conversion), cublas, cusolver };
+    return { launcher, pool, transfers: new Transfers(driver, streams, pool, launcher, conversion) };
+  }
+
+  #memoryInfo(): { readonly free: number; readonly total: number } {
+    const [free, total] = [new Cell(), new Cell()];
+    this.libraries.driver.cuMemGetInfo(free.raw, total.raw);
+    return { free: free.value, total: total.value };
+  }
+
+  #usedBytes(): number {
+    const { free, total } = this.#memoryInfo();
+    return total - free;
   }
 
   #createCublas(stream: number): CudaContext['cublas'] {

@@ -189,7 +189,8 @@ export async function benchmarkCopies(device: Device, report: (line: Measurement
     report({ name, ms, rate: moved / ms / 1e6, unit: 'GB/s' });
   };
   await once('upload, page-locked, copy stream', () => device.upload(tensor, source, 'copy'));
-  await once('upload, pageable', () => device.upload(tensor.rows(0, bytes / 16), { bytes: new Uint8Array(bytes / 4).fill(1), dtype: 'float32' }), bytes / 4);
+  const pageable = { bytes: new Uint8Array(bytes / 4).fill(1), dtype: 'float32' as const };
+  await once('upload, pageable', () => device.upload(tensor.rows(0, bytes / 16), pageable), bytes / 4);
   const half = operands.empty([bytes / 4], 'bfloat16');
   await once('upload, page-locked, float32 to bfloat16', () => device.upload(half, source, 'copy'));
   await once('download, page-locked', () => device.downloadBytes(tensor, pinned.bytes));

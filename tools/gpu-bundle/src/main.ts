@@ -77,9 +77,10 @@ async function bench(ordinal: number): Promise<void> {
 }
 
 function printMemory(when: string, backend: CudaBackend): void {
-  const { ownBytes, arenaBytes, usedBytes } = backend.measureMemory();
+  const { ownBytes, arenaBytes, usedBytes, overhead } = backend.measureMemory();
   const own = ownBytes ?? usedBytes;
   console.log(`${when}: ${formatBytes(own)} on the card, ${formatBytes(own - arenaBytes)} of it beside the arena (reserve ${formatBytes(backend.profile.reserveBytes)})`);
+  console.log(`  ${Object.entries(overhead).map(([part, bytes]) => `${part} ${formatBytes(bytes)}`).join(', ')}`);
 }
 
 process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,62 @@
+import { type DType, type SequenceLayout, Tensor } from '@emloc/device';
+import { cudaOrdinal, cudaProfile, describeCuda } from './index.js';
+
+const tensor = (shape: readonly number[], dtype: DType) => new Tensor(shape, dtype, 'planned', null, () => undefined);
+
+describe('cuda profile', () => {
+  const { workspaceBytes, ...profile } = cudaProfile();
+
+  test('plans for CUDA on a machine without one', () => {
+    expect(profile).toMatchObject({ computeDType: 'bfloat16', statisticsDType: 'float64', rankMultiple: 64, allocationBytes: 512 });
+    expect(cudaProfile({ statisticsDType: 'float32', reserveBytes: 5 })).toMatchObject({ statisticsDType: 'float32', reserveBytes: 5 });
+  });
+
+  test('counts the scratch memory of a statistic: one panel of float32 products for float64 sums', () => {
+    const x = tensor([64, 3584], 'bfloat16');
+    expect(workspaceBytes.gram?.({ x, out: tensor([3584, 3584], 'float64') })).toBe(1024 * 3584 * 4);
+    expect(workspaceBytes.gram?.({ x, out: tensor([3584, 3584], 'float32') })).toBe(0);
+  });
+
+  test('counts parts of dK and dV only where keys are few', () => {
+    const scratch = (rows: number) => {
+      const [q, k] = [tensor([rows, 28 * 128], 'bfloat16'), tensor([rows, 4 * 128], 'bfloat16')];
+      const logSumExp = tensor([28, rows], 'float32');
+      const sequences: SequenceLayout = {
+        offsets: [0, rows], deviceOffsets: tensor([2], 'int32'), positions: tensor([rows], 'int32'), maxLength: rows,
+      };
+      return workspaceBytes.attentionBackward?.({
+        q, k, v: k, out: q, dOut: q, dQ: q, dK: k, dV: k, logSumExp, sequences, heads: 28, kvHeads: 4, scale: 1,
+      });
+    };
+    expect(scratch(2048)).toBe(2048 * 28 * 4 + 2 * 2048 * 28 * 128 * 4);
+    expect(scratch(16_384)).toBe(16_384 * 28 * 4);
+  });
+
+  test('every workspace is a multiple of the allocation granule', () => {
+    const parameters = [tensor([7, 11], 'float32'), tensor([100_000], 'float32')];
+    const one = tensor([2], 'float32');
+    const options = {
+      parameters, gradients: parameters, firstMoments: parameters, secondMoments: parameters, squaredGradientNorms: one, maxGradientNorm: 1,
+      learningRate: 1, beta1: 0, beta2: 0, epsilon: 0, weightDecay: 0, step: 1,
+    };
+    const sizes = [
+      workspaceBytes.adamw?.(options), workspaceBytes.squaredNorms?.({ tensors: parameters, out: one }),
+      workspaceBytes.eigh?.({ a: tensor([301, 301], 'float64'), values: tensor([301], 'float64') }), workspaceBytes.cholesky?.({ a: tensor([3, 3], 'float32') }),
+    ];
+    for (const bytes of sizes) expect([(bytes ?? 0) > 0, (bytes ?? 1) % 512]).toEqual([true, 0]);
+  });
+});
+
+describe('cuda device selection', () => {
+  test('reads device names', () => {
+    expect([cudaOrdinal('cuda'), cudaOrdinal('cuda:3'), cudaOrdinal('cpu'), cudaOrdinal('cuda:')]).toEqual([0, 3, null, null]);
+  });
+
+  test('says what was found, and names what is missing', () => {
+    const { available, problem, libraries } = describeCuda();
+    expect(libraries.map(({ name }) => name)).toContain('libcuda.so.1');
+    expect(available).toBe(problem === null);
+    const missing = libraries.find((library) => library.problem);
+    if (missing) expect(problem).toContain(missing.name);
+  });
+});
