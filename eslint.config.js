@@ -19,6 +19,8 @@ const unusedVariables = ['error', { args: 'after-used', argsIgnorePattern: '^_',
 /** `any` and untyped values are for the files that declare a native library. */
 const nativeFiles = ['libs/device-*/src/**/native*.ts', 'libs/device-*/src/**/native/**/*.ts'];
 
+const testFiles = ['{libs,services,tools}/**/*.spec.ts', '{libs,services,tools}/*/test/**/*.ts', 'libs/*/src/testing/**/*.ts'];
+
 export default tseslint.config(
   // AssemblyScript is not TypeScript.
   // assembly/ holds AssemblyScript, which only looks like TypeScript.
@@ -36,6 +38,7 @@ export default tseslint.config(
   {
     // What libraries and services have to say goes through observers and logs.
     files: ['{libs,services}/**/*.ts'],
+    ignores: testFiles,
     rules: { 'no-console': 'error' },
   },
   {
@@ -49,7 +52,7 @@ export default tseslint.config(
   {
     files: ['**/*.ts'],
     extends: [tseslint.configs.recommended],
-    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    languageOptions: { parserOptions: { project: './tsconfig.json', tsconfigRootDir: import.meta.dirname } },
     rules: {
       '@typescript-eslint/await-thenable': 'error',
       '@typescript-eslint/consistent-type-imports': ['error', { fixStyle: 'inline-type-imports' }],
@@ -62,11 +65,16 @@ export default tseslint.config(
       '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
     },
   },
+  {
+    // The costliest part of the costliest rule; the functions that tests pass are awaited by jest.
+    files: testFiles,
+    rules: { '@typescript-eslint/no-misused-promises': ['error', { checksVoidReturn: { arguments: false } }] },
+  },
   { files: nativeFiles, rules: { '@typescript-eslint/no-explicit-any': 'off' } },
   { files: ['{libs,services,tools}/**/*.ts'], plugins: { '@nx': nx }, rules: boundaryRules(layers) },
   {
     // Engines are tested on real devices.
-    files: ['libs/**/*.spec.ts', 'libs/*/test/**/*.ts', 'libs/*/src/testing/**/*.ts'],
+    files: testFiles,
     plugins: { '@nx': nx },
     rules: boundaryRules({ ...layers, engine: [...layers.engine, 'layer:device-impl'] }),
   },

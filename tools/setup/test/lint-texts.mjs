@@ -9,7 +9,7 @@ import tseslint from 'typescript-eslint';
 const cases = JSON.parse(readFileSync(process.stdin.fd, 'utf8'));
 const { rules } = tseslint.configs.disableTypeChecked;
 const eslint = new ESLint({
-  overrideConfig: { files: ['**/*.ts'], languageOptions: { parserOptions: { projectService: false, program: null } }, rules: { ...rules, '@typescript-eslint/switch-exhaustiveness-check': 'off' } },
+  overrideConfig: { files: ['**/*.ts'], languageOptions: { parserOptions: { project: null, program: null } }, rules: { ...rules, '@typescript-eslint/switch-exhaustiveness-check': 'off' } },
 });
 /** @type {Record<string, (string | null)[]>} */
 const found = {};
