@@ -1,4 +1,4 @@
-/** Messages and services of `proto/`, generated; what they mean is said there. */
+// Messages and services of `proto/`, generated; what they mean is said there.
 export * from './generated/emloc/v1/calibrator_service_pb.js';
 export * from './generated/emloc/v1/corrector_service_pb.js';
 export * from './generated/emloc/v1/emulator_builder_service_pb.js';
@@ -14,3 +14,4 @@ export { type Status, StatusSchema } from './generated/google/rpc/status_pb.js';
 export * as healthV1 from './generated/grpc/health/v1/health_pb.js';
 export * as reflectionV1 from './generated/grpc/reflection/v1/reflection_pb.js';
 export * as reflectionV1Alpha from './generated/grpc/reflection/v1alpha/reflection_pb.js';
+export { fromTuneOptionsMessage, type PlainTuneOptions, toTuneOptionsMessage, type UploadedDataset } from './tune-options.js';
