@@ -33,7 +33,7 @@ export interface SessionOptions {
 const usedBeforeFirstSession = new Map<number, number | null>();
 
 /** The context that the calling thread has made current; a process with two cards changes it. */
-let current: CudaSession | null = null;
+let currentContext = 0;
 
 /** An open card: context, libraries' handles, streams and memory, closed in reverse order. */
 export class CudaSession {
@@ -77,9 +77,9 @@ export class CudaSession {
 
   /** Makes this card's context the calling thread's; every entry point calls it. */
   activate(): void {
-    if (current === this) return;
+    if (currentContext === this.#contextHandle) return;
     this.libraries.driver.cuCtxSetCurrent(this.#contextHandle);
-    current = this;
+    currentContext = this.#contextHandle;
   }
 
   measureMemory(): CardMemory {
@@ -109,7 +109,7 @@ export class CudaSession {
     this.context.streams.close();
     driver.cuCtxSetCurrent(0);
     driver.cuDevicePrimaryCtxRelease(this.#device);
-    current = null;
+    currentContext = 0;
   }
 
   #createMemory(

@@ -1,5 +1,7 @@
 import process from 'node:process';
+import { parseArgs } from 'node:util';
 import { Device, formatBytes, MemoryBudget } from '@emloc/device';
+import { conformanceCases, runConformanceCase } from '@emloc/device-conformance';
 import { createCudaBackend, type CudaBackend, cudaOrdinal, describeCuda } from '@emloc/device-cuda';
 import { attentionChecks } from './attention-checks.js';
 import { benchmarkCopies, benchmarkFactorizations, benchmarkKernels, type Measurement } from './bench.js';
@@ -7,19 +9,29 @@ import { kernelChecks } from './kernel-checks.js';
 import { type Check, Lab } from './lab.js';
 import { checkMemory } from './memory-checks.js';
 
-const usage = `usage: emloc-gpu info | check | bench | all [--device cuda:1]
+const usage = `usage: gpu-bundle info | check | bench | all [--device cuda:1] [--only PATTERN]
   info   what was found of CUDA, as JSON
-  check  every kernel against references in double precision, memory and streams
-  bench  rates of kernels, copies and factorisations`;
+  check  the conformance suite, every kernel against references in double precision, memory and streams
+  bench  rates of kernels, copies and factorisations
+  --only runs the checks whose names match the regular expression, without those of memory`;
 
-async function main([command = 'all', ...rest]: readonly string[]): Promise<number> {
-  const ordinal = cudaOrdinal(rest[rest.indexOf('--device') + 1] ?? 'cuda') ?? 0;
+interface Options {
+  readonly ordinal: number;
+  readonly only: RegExp | null;
+}
+
+async function main(argv: readonly string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args: [...argv], allowPositionals: true, options: { device: { type: 'string', default: 'cuda' }, only: { type: 'string' } },
+  });
+  const [command = 'all'] = positionals;
+  const ordinal = cudaOrdinal(values.device);
   if (command === 'info') return info();
-  if (!['check', 'bench', 'all'].includes(command)) {
+  if (!['check', 'bench', 'all'].includes(command) || ordinal === null) {
     console.error(usage);
     return 2;
   }
-  const failures = command === 'bench' ? 0 : await check(ordinal);
+  const failures = command === 'bench' ? 0 : await check({ ordinal, only: values.only ? new RegExp(values.only) : null });
   if (command !== 'check') await bench(ordinal);
   return failures === 0 ? 0 : 1;
 }
@@ -30,37 +42,52 @@ function info(): number {
   return description.available ? 0 : 1;
 }
 
-async function check(ordinal: number): Promise<number> {
+async function check({ ordinal, only }: Options): Promise<number> {
   const backend = createCudaBackend({ ordinal });
-  const device = new Device(backend, new MemoryBudget(Number.POSITIVE_INFINITY));
+  const checks = [...conformance(backend), ...own(backend)].filter(({ name }) => !only || only.test(name));
   printMemory('opened', backend);
   let failures = 0;
-  const checks = [...kernelChecks(), ...attentionChecks()];
-  for (const [index, one] of checks.entries()) failures += await runCheck(device, one, index + 1);
+  for (const { name, run } of checks) failures += await runCheck(name, run);
   printMemory('after all kernels', backend);
-  await device.close();
-  try {
-    for (const line of await checkMemory(ordinal)) console.log(`ok    ${line}`);
-  } catch (error) {
-    failures += 1;
-    console.log(`FAIL  memory: ${(error as Error).stack}`);
-  }
-  console.log(`${checks.length + 1} groups, ${failures} failed`);
+  await backend.close();
+  if (!only) failures += await runCheck('memory', async () => { for (const line of await checkMemory(ordinal)) console.log(`      ${line}`); });
+  console.log(`${checks.length + (only ? 0 : 1)} checks, ${failures} failed`);
   return failures;
 }
 
-async function runCheck(device: Device, check: Check, seed: number): Promise<number> {
-  const lab = new Lab(device, seed * 7919);
+interface NamedRun {
+  readonly name: string;
+  run(): Promise<void>;
+}
+
+function conformance(backend: CudaBackend): readonly NamedRun[] {
+  return conformanceCases().map((one) => ({ name: `conformance: ${one.group}: ${one.name}`, run: () => runConformanceCase(backend, one) }));
+}
+
+/** Each check with random numbers of its own. */
+function own(backend: CudaBackend): readonly NamedRun[] {
+  return [...kernelChecks(), ...attentionChecks()].map((one: Check, index) => ({
+    name: one.name,
+    run: async () => {
+      const lab = new Lab(new Device(backend, new MemoryBudget(Number.POSITIVE_INFINITY)), (index + 1) * 7919);
+      try {
+        await one.run(lab);
+      } finally {
+        lab.dispose();
+      }
+    },
+  }));
+}
+
+async function runCheck(name: string, run: () => Promise<void>): Promise<number> {
   const start = performance.now();
   try {
-    await check.run(lab);
-    console.log(`ok    ${check.name} (${(performance.now() - start).toFixed(0)} ms)`);
+    await run();
+    console.log(`ok    ${name} (${(performance.now() - start).toFixed(0)} ms)`);
     return 0;
   } catch (error) {
-    console.log(`FAIL  ${check.name}: ${(error as Error).message}`);
+    console.log(`FAIL  ${name}: ${(error as Error).message}`);
     return 1;
-  } finally {
-    lab.dispose();
   }
 }
 

@@ -1,5 +1,5 @@
 import { Device, DeviceError, MemoryBudget, OutOfBudgetError, type Tensor } from '@emloc/device';
-import { type CudaBackend, createCudaBackend } from '@emloc/device-cuda';
+import { createCudaBackend, type CudaBackend, defaultReserveBytes } from '@emloc/device-cuda';
 
 const mebibyte = 2 ** 20;
 
@@ -9,14 +9,9 @@ export async function checkMemory(ordinal: number): Promise<readonly string[]> {
 }
 
 function open(ordinal: number, arenaBytes: number): { readonly device: Device; readonly backend: CudaBackend; readonly budget: MemoryBudget } {
-  const reserveBytes = createReserve();
-  const budget = new MemoryBudget(reserveBytes + arenaBytes);
+  const budget = new MemoryBudget(defaultReserveBytes + arenaBytes);
   const backend = createCudaBackend({ ordinal, capacityBytes: budget.totalBytes });
   return { device: new Device(backend, budget), backend, budget };
-}
-
-function createReserve(): number {
-  return 2 ** 30;
 }
 
 /** Fills the budget to the last byte with small tensors, frees every other one and asks for all that is free at once. */
