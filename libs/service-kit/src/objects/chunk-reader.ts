@@ -1,0 +1,228 @@
+import { createHash, randomUUID } from 'node:crypto';
+
+import { nanos } from '@nats-io/transport-node';
+
+import { ServiceKitError } from '../errors.js';
+import type { Lane } from '../nats/lane.js';
+import type { LaneMessage } from '../nats/lane-parser.js';
+import { toDigest } from './chunk-writer.js';
+import type { ObjectSink } from './object-bucket.js';
+
+export interface ReadSettings {
+  readonly lane: Lane;
+  readonly stream: string;
+  readonly subject: string;
+  /** For messages. */
+  readonly name: string;
+  readonly byteLength: number;
+  /** How many there are; undefined when they may still be on their way in. */
+  readonly chunks: number | undefined;
+  readonly windowChunks: number;
+  readonly stallTimeoutMs: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+interface ConsumerAnswer {
+  readonly name?: string;
+  readonly num_pending?: number;
+  readonly error?: { readonly code: number; readonly err_code?: number };
+}
+
+/** JetStream's error code. */
+const streamNotFound = 10059;
+const tickMs = 100;
+/** Silence after which the consumer is made anew: the server forgets it when it restarts. */
+const renewMs = 2000;
+const requestExpiresMs = 30_000;
+const inactiveMs = 60_000;
+
+/**
+ * Reads chunks in order through a pull consumer; asks for more only as the sink takes them.
+ * @returns the digest of all bytes
+ * @throws ServiceKitError OBJECT_STALLED, OBJECT_CORRUPT; what the sink throws
+ */
+export async function readChunks(settings: ReadSettings, sink: ObjectSink): Promise<string> {
+  const reader = new ChunkReader(settings);
+  try {
+    return await reader.run(sink);
+  } finally {
+    reader.close();
+  }
+}
+
+class ChunkReader {
+  readonly #queue: LaneMessage[] = [];
+  readonly #inbox: string;
+  readonly #stop: (() => void)[];
+  #generation = 0;
+  #unsubscribe: () => void = () => {};
+  #consumer: string | undefined;
+  #attempt = 0;
+  #requested = 0;
+  #lastStreamSequence = 0;
+  #lastConsumerSequence = 0;
+  #receivedChunks = 0;
+  #heardMs = performance.now();
+  #progressMs = performance.now();
+  #wake: (() => void) | undefined;
+  #error: Error | undefined;
+
+  constructor(private readonly settings: ReadSettings) {
+    const { lane, signal, name } = settings;
+    this.#inbox = `${lane.inbox}.${randomUUID()}`;
+    const timer = setInterval(() => this.#tick(), tickMs);
+    const abort = (): void => this.#fail(new ServiceKitError('OBJECT_STALLED', `objects: reading ${name} was aborted`, { cause: signal?.reason }));
+    signal?.addEventListener('abort', abort, { once: true });
+    if (signal?.aborted) abort();
+    this.#stop = [
+      lane.subscribe(`${this.#inbox}.create.*`, (message) => this.#answered(message)),
+      () => this.#unsubscribe(),
+      lane.onReconnect(() => { this.#heardMs = -Infinity; }),
+      () => clearInterval(timer),
+      () => signal?.removeEventListener('abort', abort),
+    ];
+  }
+
+  async run(sink: ObjectSink): Promise<string> {
+    const hash = createHash('sha256');
+    let position = 0;
+    if (position < this.settings.byteLength) this.#open();
+    while (position < this.settings.byteLength) {
+      const message = await this.#next();
+      try {
+        if (position + message.payload.length > this.settings.byteLength) throw new ServiceKitError('OBJECT_CORRUPT', `objects: ${this.settings.name} has more than the ${this.settings.byteLength} bytes that it should have`);
+        const writing = sink.write(position, message.payload);
+        hash.update(message.payload);
+        await writing;
+        position += message.payload.length;
+      } finally {
+        message.release();
+      }
+      this.#progressMs = performance.now();
+      this.#request();
+    }
+    return toDigest(hash.digest());
+  }
+
+  close(): void {
+    for (const stop of this.#stop) stop();
+    for (const message of this.#queue.splice(0)) message.release();
+    if (this.#consumer) this.settings.lane.publish(`$JS.API.CONSUMER.DELETE.${this.settings.stream}.${this.#consumer}`, []);
+  }
+
+  async #next(): Promise<LaneMessage> {
+    for (;;) {
+      if (this.#error) throw this.#error;
+      const message = this.#queue.shift();
+      if (message) return message;
+      await new Promise<void>((resolve) => { this.#wake = resolve; });
+    }
+  }
+
+  /** Asks for a consumer that starts after the last chunk that has arrived. Without an answer the next tick asks again. */
+  #open(): void {
+    const { lane, stream, subject } = this.settings;
+    this.#heardMs = performance.now();
+    this.#attempt += 1;
+    const config = {
+      filter_subject: subject,
+      ack_policy: 'none',
+      replay_policy: 'instant',
+      inactive_threshold: nanos(inactiveMs),
+      mem_storage: true,
+      ...(this.#lastStreamSequence > 0 ? { deliver_policy: 'by_start_sequence', opt_start_seq: this.#lastStreamSequence + 1 } : { deliver_policy: 'all' }),
+    };
+    lane.publish(`$JS.API.CONSUMER.CREATE.${stream}`, [Buffer.from(JSON.stringify({ stream_name: stream, config }))], { reply: `${this.#inbox}.create.${this.#attempt}` });
+  }
+
+  #answered(message: LaneMessage): void {
+    const isLatest = message.subject === `${this.#inbox}.create.${this.#attempt}`;
+    const answer = message.payload.length > 0 ? (JSON.parse(Buffer.from(message.payload).toString('utf8')) as ConsumerAnswer) : {};
+    message.release();
+    if (answer.error?.err_code === streamNotFound) return this.#fail(new ServiceKitError('OBJECT_NOT_FOUND', `objects: ${this.settings.name}: there is no stream ${this.settings.stream}`));
+    if (isLatest && answer.name) this.#opened(answer.name, answer.num_pending ?? 0);
+  }
+
+  #opened(consumer: string, pendingChunks: number): void {
+    const { chunks, name } = this.settings;
+    if (chunks !== undefined && this.#receivedChunks + pendingChunks < chunks) {
+      return this.#fail(new ServiceKitError('OBJECT_CORRUPT', `objects: ${name} has ${this.#receivedChunks + pendingChunks} of its ${chunks} chunks`));
+    }
+    this.#consumer = consumer;
+    this.#lastConsumerSequence = 0;
+    this.#requested = 0;
+    this.#subscribe();
+    this.#request();
+  }
+
+  /** Chunks arrive under their own subject, so that only a subscription of its own tells a consumer's from its predecessor's. */
+  #subscribe(): void {
+    this.#unsubscribe();
+    this.#generation += 1;
+    this.#unsubscribe = this.settings.lane.subscribe(`${this.#inbox}.${this.#generation}`, (message) => this.#received(message));
+  }
+
+  /** Tops the window up when half of it is free. */
+  #request(): void {
+    const { lane, stream, windowChunks } = this.settings;
+    const batch = windowChunks - this.#requested - this.#queue.length;
+    if (!this.#consumer || batch < Math.max(1, windowChunks >> 1)) return;
+    this.#requested += batch;
+    lane.publish(`$JS.API.CONSUMER.MSG.NEXT.${stream}.${this.#consumer}`, [Buffer.from(JSON.stringify({ batch, expires: nanos(requestExpiresMs) }))], { reply: `${this.#inbox}.${this.#generation}` });
+  }
+
+  #received(message: LaneMessage): void {
+    const place = message.reply === undefined ? undefined : sequencesOf(message.reply);
+    if (!place) return this.#status(message);
+    if (place.consumer !== this.#lastConsumerSequence + 1) {
+      // One before this was lost with a connection.
+      this.#unsubscribe();
+      message.release();
+      return this.#open();
+    }
+    this.#heardMs = performance.now();
+    this.#progressMs = this.#heardMs;
+    this.#lastConsumerSequence = place.consumer;
+    this.#lastStreamSequence = place.stream;
+    this.#receivedChunks += 1;
+    this.#requested -= 1;
+    this.#queue.push(message);
+    this.#wakeUp();
+  }
+
+  /** The server ends a request: it expired, or the consumer is gone. What it still owed is asked for again. */
+  #status(message: LaneMessage): void {
+    message.release();
+    this.#requested = 0;
+    this.#heardMs = -Infinity;
+  }
+
+  #tick(): void {
+    const { stallTimeoutMs, name, byteLength } = this.settings;
+    const now = performance.now();
+    if (this.#queue.length > 0) this.#progressMs = now;
+    else if (now - this.#progressMs > stallTimeoutMs) {
+      return this.#fail(new ServiceKitError('OBJECT_STALLED', `objects: ${name}: no chunk for ${stallTimeoutMs} ms, ${this.#receivedChunks} chunks of ${byteLength} bytes came`));
+    }
+    if (this.#queue.length === 0 && now - this.#heardMs > renewMs) this.#open();
+  }
+
+  #fail(error: Error): void {
+    this.#error ??= error;
+    this.#wakeUp();
+  }
+
+  #wakeUp(): void {
+    const wake = this.#wake;
+    this.#wake = undefined;
+    wake?.();
+  }
+}
+
+/** `$JS.ACK.stream.consumer.delivered.streamSequence.consumerSequence.time.pending`, newer servers with domain and account first. */
+function sequencesOf(reply: string): { stream: number; consumer: number } | undefined {
+  const tokens = reply.split('.');
+  if (tokens[0] !== '$JS' || tokens[1] !== 'ACK' || tokens.length < 9) return undefined;
+  const shift = tokens.length >= 11 ? 2 : 0;
+  return { stream: Number(tokens[5 + shift]), consumer: Number(tokens[6 + shift]) };
+}

@@ -1,0 +1,140 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { jetstreamManager } from '@nats-io/jetstream';
+import { Objm } from '@nats-io/obj';
+import type { NatsConnection } from '@nats-io/transport-node';
+
+import { connectNats } from '../nats/access.js';
+import { openLane, type Lane } from '../nats/lane.js';
+import { startNatsServer, type NatsServer } from '../nats/server.js';
+import { openObjectBucket, rangeSource, streamSource, type ObjectBucket } from './object-bucket.js';
+
+const storeDir = mkdtempSync(join(tmpdir(), 'emloc-objects-'));
+let server: NatsServer;
+let nats: NatsConnection;
+let lane: Lane;
+let bucket: ObjectBucket;
+
+beforeAll(async () => {
+  server = await startNatsServer({ storeDir });
+  nats = await connectNats({ servers: [server.url] });
+  lane = await openLane({ servers: [server.url] });
+  bucket = await openObjectBucket({ nats, lane, bucket: 'artifacts', chunkBytes: 64 * 1024, stallTimeoutMs: 8000 });
+});
+afterAll(async () => {
+  lane.close();
+  await nats.close();
+  await server.stop();
+  rmSync(storeDir, { recursive: true, force: true });
+});
+
+function pattern(byteLength: number, seed: number): Buffer {
+  const bytes = Buffer.allocUnsafe(byteLength);
+  for (let index = 0; index < byteLength; index++) bytes[index] = (index * 31 + seed * 17 + (index >> 8)) & 255;
+  return bytes;
+}
+
+const sourceOf = (bytes: Buffer) => rangeSource(bytes.length, (offset, target) => target.set(bytes.subarray(offset, offset + target.length)));
+
+async function read(name: string, from = bucket): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  await from.get(name, { write: (_, bytes) => { parts.push(Buffer.from(bytes)); } });
+  return Buffer.concat(parts);
+}
+
+test.each([0, 1, 65_536, 300_001])('gives back the %i bytes that were put', async (byteLength) => {
+  const bytes = pattern(byteLength, 1);
+  const stored = await bucket.put('a b/ü', sourceOf(bytes), { metadata: { kind: 'adapter' } });
+  expect(stored).toMatchObject({ byteLength, metadata: { kind: 'adapter' } });
+  expect((await read('a b/ü')).equals(bytes)).toBe(true);
+});
+
+test('takes a stream of pieces of any size', async () => {
+  const bytes = pattern(200_000, 2);
+  await bucket.put('streamed', streamSource([bytes.subarray(0, 3), bytes.subarray(3, 150_000), bytes.subarray(150_000)]));
+  expect((await read('streamed')).equals(bytes)).toBe(true);
+});
+
+test('writes and reads what the client library reads and writes', async () => {
+  const bytes = pattern(150_000, 3);
+  const store = await new Objm(nats).open('artifacts');
+  await bucket.put('ours', sourceOf(bytes));
+  expect(Buffer.from(await store.getBlob('ours') ?? []).equals(bytes)).toBe(true);
+  await store.putBlob({ name: 'theirs' }, bytes);
+  expect((await read('theirs')).equals(bytes)).toBe(true);
+});
+
+test('leaves no chunk behind when an object is replaced or deleted', async () => {
+  const fresh = await openObjectBucket({ nats, lane, bucket: 'clean', chunkBytes: 64 * 1024 });
+  await fresh.put('x', sourceOf(pattern(200_000, 4)));
+  await fresh.put('x', sourceOf(pattern(100, 5)));
+  const messages = async (): Promise<number> => (await (await jetstreamManager(nats)).streams.info('OBJ_clean')).state.messages;
+  expect(await messages()).toBe(2);
+  expect(await fresh.delete('x')).toBe(true);
+  expect(await messages()).toBe(0);
+  expect(await fresh.delete('x')).toBe(false);
+  await expect(fresh.get('x', { write: () => undefined })).rejects.toMatchObject({ code: 'OBJECT_NOT_FOUND' });
+});
+
+test('sweeps the chunks of uploads that died, and no others', async () => {
+  const fresh = await openObjectBucket({ nats, lane, bucket: 'sweep', chunkBytes: 64 * 1024 });
+  await fresh.put('kept', sourceOf(pattern(200_000, 6)));
+  await nats.request('$O.sweep.C.dead', new Uint8Array(10));
+  expect(await fresh.sweepOrphans(60_000)).toBe(0);
+  await sleep(20);
+  expect(await fresh.sweepOrphans(10)).toBe(1);
+  expect((await read('kept', fresh)).equals(pattern(200_000, 6))).toBe(true);
+});
+
+test('fails on missing and on foreign bytes instead of hanging', async () => {
+  const stored = await bucket.put('damaged', sourceOf(pattern(200_000, 7)));
+  const manager = await jetstreamManager(nats);
+  await bucket.discard(stored.id);
+  await expect(read('damaged')).rejects.toMatchObject({ code: 'OBJECT_CORRUPT', message: expect.stringContaining('0 of its 4 chunks') });
+  for (let chunk = 0; chunk < 4; chunk++) await nats.request(`$O.artifacts.C.${stored.id}`, new Uint8Array(50_000));
+  await expect(read('damaged')).rejects.toMatchObject({ code: 'OBJECT_CORRUPT', message: expect.stringContaining('digest') });
+  expect((await manager.consumers.list('OBJ_artifacts').next()).length).toBeLessThan(5);
+});
+
+test('gives up on chunks that never come', async () => {
+  await expect(bucket.follow('never', 10, { write: () => undefined }, { stallTimeoutMs: 300 })).rejects.toMatchObject({ code: 'OBJECT_STALLED' });
+});
+
+test('follows a writer, and holds no more than its window for a slow sink', async () => {
+  const bytes = pattern(3_000_000, 8);
+  let taken = 0;
+  const reading = bucket.follow('followed', bytes.length, { write: async (offset, part) => { expect(Buffer.compare(part, bytes.subarray(offset, offset + part.length))).toBe(0); await sleep(2); taken += part.length; } });
+  const stored = await bucket.put('slow', sourceOf(bytes), { id: 'followed' });
+  expect(await reading).toBe(stored.digest);
+  expect(taken).toBe(bytes.length);
+});
+
+test.each([3, 20])('put and get survive kill -9 and restart of the server (at chunk %i)', async (killAt) => {
+  const bytes = pattern(4_000_000, 9);
+  let reads = 0;
+  let restarted: Promise<void> | undefined;
+  const source = rangeSource(bytes.length, async (offset, target) => {
+    if (reads++ === killAt) restarted = server.kill().then(() => server.restart());
+    await sleep(1);
+    target.set(bytes.subarray(offset, offset + target.length));
+  });
+  await putUntilStored('survivor', source, bytes);
+  await restarted;
+  let writes = 0;
+  const target = Buffer.alloc(bytes.length);
+  await bucket.get('survivor', { write: async (offset, part) => { if (writes++ === killAt) restarted = server.kill().then(() => server.restart()); await sleep(1); target.set(part, offset); } });
+  await restarted;
+  expect(target.equals(bytes)).toBe(true);
+});
+
+/** A restart may store chunks out of order, which put says; the caller reads its source again. */
+async function putUntilStored(name: string, source: Parameters<ObjectBucket['put']>[1], bytes: Buffer): Promise<void> {
+  try {
+    await bucket.put(name, source);
+  } catch {
+    await bucket.put(name, sourceOf(bytes));
+  }
+}

@@ -1,0 +1,245 @@
+import { jetstream, jetstreamManager, JsHeaders, StorageType, type JetStreamClient, type JetStreamManager } from '@nats-io/jetstream';
+import { Objm, type ObjectInfo } from '@nats-io/obj';
+import { headers, type NatsConnection } from '@nats-io/transport-node';
+
+import { ServiceKitError } from '../errors.js';
+import { messageOf } from '../nats/access.js';
+import type { Lane } from '../nats/lane.js';
+import { requestTimeoutMs, retryTransient } from '../nats/retry.js';
+import { readChunks } from './chunk-reader.js';
+import { writeChunks, type ChunkSource } from './chunk-writer.js';
+
+/** What is written: `next` fills `target` from its start and returns the bytes that it wrote; fewer than fit, at the end. */
+export type { ChunkSource } from './chunk-writer.js';
+
+/** Takes an object's bytes in order. */
+export interface ObjectSink {
+  /** `bytes` belong to the bucket again once this has returned or resolved. */
+  write(offsetBytes: number, bytes: Uint8Array): Promise<void> | void;
+}
+
+export interface StoredObject {
+  readonly name: string;
+  /** Names the chunks; another one after every `put`. */
+  readonly id: string;
+  readonly byteLength: number;
+  readonly chunks: number;
+  /** `SHA-256=` and the base64url digest. */
+  readonly digest: string;
+  readonly modified: string;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+export interface PutOptions {
+  readonly metadata?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal;
+  /** Chunks get this id instead of a random one, for a reader that follows the writer. */
+  readonly id?: string;
+}
+
+export interface ReadOptions {
+  readonly signal?: AbortSignal;
+  /** Reading ends with OBJECT_STALLED when no chunk comes for so long. */
+  readonly stallTimeoutMs?: number;
+}
+
+export interface ObjectBucketOptions {
+  readonly nats: NatsConnection;
+  readonly lane: Lane;
+  /** Letters, digits, `_` and `-`. */
+  readonly bucket: string;
+  readonly chunkBytes?: number;
+  /** Chunks in flight; `windowChunks` x `chunkBytes` is the memory that a put or a get takes. */
+  readonly windowChunks?: number;
+  readonly stallTimeoutMs?: number;
+  readonly maxBytes?: number;
+  readonly replicas?: number;
+}
+
+/**
+ * Large things that outlive processes, in the format of NATS object stores. Unlike the client library's, put keeps several
+ * chunks in flight and survives a restart of the server, get has back-pressure, counts its bytes and ends when the
+ * server does not answer.
+ */
+export interface ObjectBucket {
+  /** Replaces what has this name, when everything is stored and not before. @throws ServiceKitError OBJECT_WRITE_FAILED, OBJECT_STALLED */
+  put(name: string, source: ChunkSource, options?: PutOptions): Promise<StoredObject>;
+  /** @throws ServiceKitError OBJECT_NOT_FOUND, OBJECT_CORRUPT, OBJECT_STALLED; the sink may have got a part then */
+  get(name: string, sink: ObjectSink, options?: ReadOptions): Promise<StoredObject>;
+  /** Reads chunks that may still be on their way in. @returns the digest of what was read */
+  follow(id: string, byteLength: number, sink: ObjectSink, options?: ReadOptions): Promise<string>;
+  info(name: string): Promise<StoredObject | undefined>;
+  list(): Promise<StoredObject[]>;
+  /** @returns whether it was there */
+  delete(name: string): Promise<boolean>;
+  /** Deletes chunks of this id that no object will refer to. */
+  discard(id: string): Promise<void>;
+  /** Deletes chunks that no object refers to and that are older. @returns how many uploads they belonged to */
+  sweepOrphans(minAgeMs?: number): Promise<number>;
+}
+
+const defaults = { chunkBytes: 1024 * 1024, windowChunks: 8, stallTimeoutMs: 30_000 };
+
+/** Opens a bucket, making it when it is missing. @throws ServiceKitError OBJECT_WRITE_FAILED */
+export async function openObjectBucket(options: ObjectBucketOptions): Promise<ObjectBucket> {
+  try {
+    const manager = await jetstreamManager(options.nats, { timeout: requestTimeoutMs });
+    const store = await new Objm(options.nats).create(options.bucket, {
+      storage: StorageType.File,
+      ...(options.maxBytes === undefined ? {} : { max_bytes: options.maxBytes }),
+      ...(options.replicas === undefined ? {} : { replicas: options.replicas }),
+    });
+    const { streamInfo } = await store.status();
+    return new JetStreamBucket({ ...defaults, ...options }, streamInfo.config.name, manager, jetstream(options.nats));
+  } catch (cause) {
+    throw new ServiceKitError('OBJECT_WRITE_FAILED', `objects: bucket ${options.bucket} cannot be opened: ${messageOf(cause)}`, { cause });
+  }
+}
+
+class JetStreamBucket implements ObjectBucket {
+  constructor(
+    private readonly options: Required<Pick<ObjectBucketOptions, 'chunkBytes' | 'windowChunks' | 'stallTimeoutMs'>> & ObjectBucketOptions,
+    private readonly stream: string,
+    private readonly manager: JetStreamManager,
+    private readonly client: JetStreamClient,
+  ) {}
+
+  async put(name: string, source: ChunkSource, { metadata = {}, signal, id = randomId() }: PutOptions = {}): Promise<StoredObject> {
+    const { lane, chunkBytes, windowChunks, stallTimeoutMs } = this.options;
+    const previous = await this.info(name);
+    try {
+      const written = await writeChunks({ lane, name, subject: this.#chunkSubject(id), chunkBytes: Math.min(chunkBytes, lane.maxPayloadBytes - 512), windowChunks, stallTimeoutMs, signal }, source);
+      const stored = { name, id, ...written, modified: new Date().toISOString(), metadata };
+      await this.#publishMeta(stored);
+      if (previous && previous.id !== id) await this.discard(previous.id);
+      return stored;
+    } catch (error) {
+      // A server that is away keeps the chunks; sweepOrphans finds them.
+      await this.discard(id).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  async get(name: string, sink: ObjectSink, options: ReadOptions = {}): Promise<StoredObject> {
+    const stored = await this.info(name);
+    if (!stored) throw new ServiceKitError('OBJECT_NOT_FOUND', `objects: ${this.options.bucket} has no ${name}`);
+    const digest = await this.#read(stored.id, stored.byteLength, stored.chunks, name, sink, options);
+    if (digest !== stored.digest) throw new ServiceKitError('OBJECT_CORRUPT', `objects: ${name} has digest ${digest}, ${stored.digest} was stored`);
+    return stored;
+  }
+
+  follow(id: string, byteLength: number, sink: ObjectSink, options: ReadOptions = {}): Promise<string> {
+    return this.#read(id, byteLength, undefined, id, sink, options);
+  }
+
+  async info(name: string): Promise<StoredObject | undefined> {
+    const message = await retryTransient(() => this.manager.streams.getMessage(this.stream, { last_by_subj: this.#metaSubject(name) }));
+    const info = message?.json<ObjectInfo>();
+    return info && !info.deleted ? toStored(info) : undefined;
+  }
+
+  async list(): Promise<StoredObject[]> {
+    const store = await new Objm(this.options.nats).open(this.options.bucket);
+    return (await store.list()).filter(({ deleted }) => !deleted).map(toStored);
+  }
+
+  async delete(name: string): Promise<boolean> {
+    const stored = await this.info(name);
+    if (!stored) return false;
+    await this.#purge(this.#metaSubject(name));
+    await this.discard(stored.id);
+    return true;
+  }
+
+  async discard(id: string): Promise<void> {
+    await this.#purge(this.#chunkSubject(id));
+  }
+
+  async sweepOrphans(minAgeMs = 60 * 60_000): Promise<number> {
+    const referenced = new Set((await this.list()).map(({ id }) => id));
+    const { state } = await this.manager.streams.info(this.stream, { subjects_filter: this.#chunkSubject('*') });
+    const ids = Object.keys(state.subjects ?? {}).map((subject) => subject.slice(this.#chunkSubject('').length)).filter((id) => !referenced.has(id));
+    let swept = 0;
+    for (const id of ids) {
+      const last = await this.manager.streams.getMessage(this.stream, { last_by_subj: this.#chunkSubject(id) });
+      if (!last || Date.now() - last.time.getTime() < minAgeMs) continue;
+      await this.discard(id);
+      swept += 1;
+    }
+    return swept;
+  }
+
+  #read(id: string, byteLength: number, chunks: number | undefined, name: string, sink: ObjectSink, options: ReadOptions): Promise<string> {
+    const { lane, windowChunks, stallTimeoutMs } = this.options;
+    return readChunks({ lane, stream: this.stream, subject: this.#chunkSubject(id), name, byteLength, chunks, windowChunks, stallTimeoutMs: options.stallTimeoutMs ?? stallTimeoutMs, signal: options.signal }, sink);
+  }
+
+  async #purge(filter: string): Promise<void> {
+    await retryTransient(() => this.manager.streams.purge(this.stream, { filter }));
+  }
+
+  async #publishMeta({ name, id, byteLength, chunks, digest, modified, metadata }: StoredObject): Promise<void> {
+    const info = { name, description: '', metadata, bucket: this.options.bucket, nuid: id, size: byteLength, chunks, mtime: modified, digest, deleted: false, options: { max_chunk_size: this.options.chunkBytes } };
+    const rollup = headers();
+    rollup.set(JsHeaders.RollupHdr, JsHeaders.RollupValueSubject);
+    try {
+      await retryTransient(() => this.client.publish(this.#metaSubject(name), JSON.stringify(info), { headers: rollup, timeout: requestTimeoutMs }));
+    } catch (cause) {
+      throw new ServiceKitError('OBJECT_WRITE_FAILED', `objects: ${name} was uploaded but could not be named: ${messageOf(cause)}`, { cause });
+    }
+  }
+
+  #chunkSubject(id: string): string {
+    return `$O.${this.options.bucket}.C.${id}`;
+  }
+
+  #metaSubject(name: string): string {
+    const encoded = Buffer.from(name, 'utf8').toString('base64url');
+    return `$O.${this.options.bucket}.M.${encoded.padEnd(Math.ceil(encoded.length / 4) * 4, '=')}`;
+  }
+}
+
+/** Reads a source of known length by ranges. */
+export function rangeSource(byteLength: number, read: (offsetBytes: number, target: Uint8Array) => Promise<void> | void): ChunkSource {
+  let position = 0;
+  return {
+    async next(target) {
+      const part = target.subarray(0, Math.min(target.length, byteLength - position));
+      if (part.length > 0) await read(position, part);
+      position += part.length;
+      return part.length;
+    },
+  };
+}
+
+/** Reads pieces of any size. */
+export function streamSource(pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): ChunkSource {
+  const iterator = Symbol.asyncIterator in pieces ? pieces[Symbol.asyncIterator]() : pieces[Symbol.iterator]();
+  let rest: Uint8Array = new Uint8Array(0);
+  return {
+    async next(target) {
+      let filled = 0;
+      while (filled < target.length) {
+        if (rest.length === 0) {
+          const { value, done } = await iterator.next();
+          if (done) break;
+          rest = value;
+        }
+        const part = rest.subarray(0, target.length - filled);
+        target.set(part, filled);
+        filled += part.length;
+        rest = rest.subarray(part.length);
+      }
+      return filled;
+    },
+  };
+}
+
+function toStored({ name, nuid, size, chunks, digest, mtime, metadata }: ObjectInfo): StoredObject {
+  return { name, id: nuid, byteLength: size, chunks, digest, modified: mtime, metadata: metadata ?? {} };
+}
+
+function randomId(): string {
+  return crypto.randomUUID().replaceAll('-', '');
+}
+
