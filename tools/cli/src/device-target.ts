@@ -23,7 +23,7 @@ function cpuTarget(threads: number | undefined): NamedTarget {
   return {
     name: 'cpu',
     profile: cpuProfile,
-    description: `cpu, ${[library, version].filter(Boolean).join(' ')}, ${used} threads`,
+    description: `cpu, ${version ?? library}, ${used} threads`,
     open: async () => createCpuBackend({ threads }),
   };
 }
