@@ -217,7 +217,13 @@ template <int D> __device__ void attention_queries(const Operands& o, bf16* d_q)
   extern "C" __global__ void __launch_bounds__(TILE_THREADS) attention_queries_##D(PARAMETERS, bf16* d_q) { \
     attention_queries<D>({q, k, v, d_out, log_sum_exp, delta, offsets, n, heads, kv_heads, head_dim, scale}, d_q); \
   }
+// A model needs one head size, so only that is compiled when it is named.
+#ifdef HEAD_WIDTH
+#define NAMED(D) EACH(D)
+NAMED(HEAD_WIDTH)
+#else
 EACH(32)
 EACH(64)
 EACH(96)
 EACH(128)
+#endif

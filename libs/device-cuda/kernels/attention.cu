@@ -122,7 +122,13 @@ __device__ void attention(
       int head_dim, float scale) { \
     attention<D>(q, k, v, out, log_sum_exp, offsets, n, heads, kv_heads, head_dim, scale); \
   }
+// A model needs one head size, so only that is compiled when it is named.
+#ifdef HEAD_WIDTH
+#define NAMED(D) EACH(D)
+NAMED(HEAD_WIDTH)
+#else
 EACH(32)
 EACH(64)
 EACH(96)
 EACH(128)
+#endif

@@ -40,10 +40,14 @@ export class KernelCompiler {
     this.#target = targetOf(capability, supportedArchitectures(nvrtc));
   }
 
-  /** @throws DeviceError DEVICE_NATIVE_FAILURE with the compiler's log. */
-  compile(name: string): Uint8Array {
+  /**
+   * @param unit a kernel file, or one with a macro for the compiler: `attention:HEAD_WIDTH=128`
+   * @throws DeviceError DEVICE_NATIVE_FAILURE with the compiler's log.
+   */
+  compile(unit: string): Uint8Array {
+    const [name = unit, ...macros] = unit.split(':');
     const source = kernelSource(name);
-    const options = ['--std=c++17', `--gpu-architecture=${this.#target}`];
+    const options = ['--std=c++17', `--gpu-architecture=${this.#target}`, ...macros.map((macro) => `--define-macro=${macro}`)];
     const key = kernelKey([source, ...options, this.version]);
     const cached = this.cache.read(key);
     if (cached) return cached;

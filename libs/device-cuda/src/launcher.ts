@@ -81,7 +81,7 @@ export class Launcher {
     return this;
   }
 
-  /** Launches `name` of kernel file `file` with the parameters given since `begin`. A grid with a zero launches nothing. */
+  /** Launches `name` of compilation unit `file` (see KernelCompiler.compile) with the parameters given since `begin`. A grid with a zero launches nothing. */
   launch(file: string, name: string, { grid: [x, y = 1, z = 1], block, sharedBytes = 0, stream = 'compute' }: LaunchShape): void {
     const parameterBytes = this.#cursor;
     this.#cursor = 0;
@@ -105,12 +105,13 @@ export class Launcher {
   }
 
   #function(file: string, name: string, sharedBytes: number): number {
-    let known = this.#functions.get(name);
+    const key = `${file} ${name}`;
+    let known = this.#functions.get(key);
     if (!known) {
       const cell = new Cell();
       this.driver.cuModuleGetFunction(cell.raw, this.#module(file), name);
       known = { handle: cell.value, sharedBytes: defaultSharedBytes };
-      this.#functions.set(name, known);
+      this.#functions.set(key, known);
     }
     if (sharedBytes > known.sharedBytes) {
       this.driver.cuFuncSetAttribute(known.handle, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, sharedBytes);

@@ -4,6 +4,7 @@ import type { Launcher } from '../launcher.js';
 
 /** Head sizes that the tensor-core kernels are compiled for; a smaller multiple of 8 is padded with zeros in shared memory. */
 const tileWidths = [32, 64, 96, 128] as const;
+const narrowest = tileWidths[0];
 const tileRows = 64;
 const tileThreads = 128;
 /** Blocks of the keys' kernel, long and short ones mixed, that keep the largest cards busy. */
@@ -28,7 +29,7 @@ export function attention(context: CudaContext, options: AttentionOptions): void
   launcher.begin();
   for (const tensor of [q, k, v, out, logSumExp, sequences.deviceOffsets]) launcher.pointer(addressOf(context, tensor));
   launcher.int32(problem.rows).int32(heads).int32(kvHeads).int32(problem.headDim).float32(scale)
-    .launch(tiles ? 'attention' : 'attention-scalar', `attention_${problem.width ?? problem.dtype}`, {
+    .launch(unitOf('attention', problem.width), `attention_${problem.width ?? problem.dtype}`, {
       grid: gridFor(options, heads, tiles), block: tileThreads, sharedBytes: tiles ? tileBytes(problem.width as number) : 0,
     });
 }
@@ -50,7 +51,7 @@ export function attentionBackward(context: CudaContext, options: AttentionBackwa
   withScratch(context, attentionBackwardScratchBytes(options), (delta) => {
     context.launcher.begin().pointer(addressOf(context, out)).pointer(addressOf(context, dOut)).pointer(delta)
       .int32(problem.rows).int32(heads).int32(problem.headDim)
-      .launch('attention-backward', `attention_delta_${problem.dtype}`, { grid: [Math.ceil((problem.rows * heads) / 4)], block: 128 });
+      .launch(unitOf('attention-backward', problem.width ?? narrowest), `attention_delta_${problem.dtype}`, { grid: [Math.ceil((problem.rows * heads) / 4)], block: 128 });
     launchKeys(context, options, problem, { delta, parts: delta + deltaBytes(q, heads) });
     launchQueries(context, options, problem, delta);
   });
@@ -82,7 +83,7 @@ function launchKeys(
   if (!hasParts) return;
   for (const [source, target] of [[parts, dK], [parts + bytes, dV]] as const) {
     launcher.begin().pointer(source).pointer(addressOf(context, target)).pointer(target.size / 2).int32(heads / kvHeads).int32(problem.headDim)
-      .launch('attention-backward', 'attention_add_parts', { grid: [Math.ceil(target.size / 2 / 256)], block: 256 });
+      .launch(unitOf('attention-backward', problem.width), 'attention_add_parts', { grid: [Math.ceil(target.size / 2 / 256)], block: 256 });
   }
 }
 
@@ -103,13 +104,18 @@ function beginBackward(context: CudaContext, options: AttentionBackwardOptions, 
 
 function launchBackward(launcher: Launcher, options: AttentionOptions, { width, dtype }: Problem, name: string, heads: number): void {
   const tiles = width !== null;
-  launcher.launch(tiles ? 'attention-backward' : 'attention-scalar', `attention_${name}_${width ?? dtype}`, {
+  launcher.launch(unitOf('attention-backward', width), `attention_${name}_${width ?? dtype}`, {
     grid: gridFor(options, heads, tiles), block: tileThreads, sharedBytes: tiles ? tileBytes(width) + 2 * tileRows * 4 : 0,
   });
 }
 
 function gridFor({ sequences }: Pick<AttentionOptions, 'sequences'>, heads: number, tiles: boolean): readonly [number, number, number] {
   return [Math.ceil(sequences.maxLength / (tiles ? tileRows : scalarRows)), heads, sequences.offsets.length - 1];
+}
+
+/** Only the head size in use is compiled. */
+function unitOf(file: string, width: number | null): string {
+  return width === null ? 'attention-scalar' : `${file}:HEAD_WIDTH=${width}`;
 }
 
 /** Four tiles of rows that are 8 elements wider than the head, in bfloat16; see tile.cuh. */
