@@ -52,7 +52,7 @@ export class CudaSession {
     driver.cuDevicePrimaryCtxRetain(cell.raw, this.#device);
     this.#contextHandle = cell.value;
     this.activate();
-    const used = [usedBeforeFirstSession.get(card.ordinal) ?? 0, this.#usedBytes()];
+    const used = [this.#usedBytes()];
     driver.cuMemAlloc(cell.raw, cublasWorkspaceBytes + 2 * conversionBytes);
     this.#fixed = cell.value;
     used.push(this.#usedBytes());
@@ -61,14 +61,23 @@ export class CudaSession {
     used.push(this.#usedBytes());
     const cusolver = this.#createCusolver(streams.handleOf('compute'));
     used.push(this.#usedBytes());
-    const [context = 0, buffers = 0, cublasBytes = 0, cusolverBytes = 0] = used.slice(1).map((bytes, index) => bytes - (used[index] as number));
+    const [buffers = 0, cublasBytes = 0, cusolverBytes = 0] = used.slice(1).map((bytes, index) => bytes - (used[index] as number));
+    const context = (this.#ownBytes() ?? this.#usedBytes()) - buffers - cublasBytes - cusolverBytes;
     this.#overhead = { context, buffers, cublas: cublasBytes, cusolver: cusolverBytes };
     this.context = { streams, cublas, cusolver, ...this.#createMemory(streams, arenaBytes, kernelCacheFolder) };
   }
 
   static open(options: SessionOptions): CudaSession {
     const libraries = loadLibraries();
-    return new CudaSession(findCard(libraries.driver, options.ordinal), libraries, options);
+    const card = findCard(libraries.driver, options.ordinal);
+    try {
+      return new CudaSession(card, libraries, options);
+    } catch (error) {
+      // The context takes everything with it that was allocated in it.
+      currentContext = 0;
+      libraries.driver.cuDevicePrimaryCtxRelease(deviceOf(libraries.driver, options.ordinal));
+      throw error;
+    }
   }
 
   get isClosed(): boolean {
@@ -85,12 +94,10 @@ export class CudaSession {
   measureMemory(): CardMemory {
     this.activate();
     const { free, total } = this.#memoryInfo();
-    const now = usedBytesByNvml(this.libraries.driver, this.libraries.nvml, this.card.ordinal);
-    const before = usedBeforeFirstSession.get(this.card.ordinal) ?? null;
     return {
       totalBytes: total,
       usedBytes: total - free,
-      ownBytes: now === null || before === null ? null : now - before,
+      ownBytes: this.#ownBytes(),
       arenaBytes: this.context.pool.physicalBytes,
       overhead: this.#overhead,
     };
@@ -131,6 +138,12 @@ export class CudaSession {
     const [free, total] = [new Cell(), new Cell()];
     this.libraries.driver.cuMemGetInfo(free.raw, total.raw);
     return { free: free.value, total: total.value };
+  }
+
+  #ownBytes(): number | null {
+    const now = usedBytesByNvml(this.libraries.driver, this.libraries.nvml, this.card.ordinal);
+    const before = usedBeforeFirstSession.get(this.card.ordinal) ?? null;
+    return now === null || before === null ? null : now - before;
   }
 
   #usedBytes(): number {

@@ -92,6 +92,7 @@ export class Transfers {
     const address = this.pool.addressOf(memory) + source.elementOffset * bytesPerElement[source.dtype];
     const straight = this.#pinnedAddress(destination);
     if (straight !== null) return this.#copyOut(straight, address, destination.byteLength);
+    if (destination.byteLength > keptBytes) return this.#copyOutInPieces(destination, address);
     const pinned = this.#takePinned(destination.byteLength);
     try {
       await this.#copyOut(pinned.address, address, destination.byteLength);
@@ -157,14 +158,20 @@ export class Transfers {
   }
 
   #throughSlot(piece: Uint8Array, copy: (address: number) => void, stream: StreamName): void {
+    const slot = this.#takeSlot();
+    slot.pinned.bytes.set(piece);
+    copy(slot.pinned.address);
+    slot.event = this.streams.record(stream);
+  }
+
+  /** The next slot of the ring, once the copy that last used it is done. */
+  #takeSlot(): Slot {
     const slot = this.#ring[this.#next] as Slot;
     this.#next = (this.#next + 1) % slotCount;
     if (slot.event) this.streams.block(slot.event);
     slot.event?.dispose();
     slot.event = null;
-    slot.pinned.bytes.set(piece);
-    copy(slot.pinned.address);
-    slot.event = this.streams.record(stream);
+    return slot;
   }
 
   async #copyOut(target: number, address: number, bytes: number): Promise<void> {
@@ -175,6 +182,20 @@ export class Transfers {
       await event.wait();
     } finally {
       event.dispose();
+    }
+  }
+
+  /** Blocks: what is too large for one page-locked buffer is read before anything launched later can change it. */
+  #copyOutInPieces(destination: Uint8Array, address: number): void {
+    for (let offset = 0; offset < destination.byteLength; offset += slotBytes) {
+      const piece = destination.subarray(offset, offset + slotBytes);
+      const slot = this.#takeSlot();
+      this.driver.cuMemcpyDtoHAsync(slot.pinned.address, address + offset, piece.byteLength, this.streams.handleOf('compute'));
+      this.streams.advance('compute');
+      const event = this.streams.record('compute');
+      this.streams.block(event);
+      event.dispose();
+      piece.set(slot.pinned.bytes.subarray(0, piece.byteLength));
     }
   }
 

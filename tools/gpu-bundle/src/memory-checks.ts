@@ -5,7 +5,7 @@ const mebibyte = 2 ** 20;
 
 /** Opens devices of its own with small budgets; returns what it found as lines, throws when something is wrong. */
 export async function checkMemory(ordinal: number): Promise<readonly string[]> {
-  return [...(await checkFragmentation(ordinal)), ...(await checkReuse(ordinal)), ...(await checkRepetition(ordinal))];
+  return [...(await checkFragmentation(ordinal)), ...(await checkReuse(ordinal)), ...(await checkLargeDownload(ordinal)), ...(await checkRepetition(ordinal))];
 }
 
 function open(ordinal: number, arenaBytes: number): { readonly device: Device; readonly backend: CudaBackend; readonly budget: MemoryBudget } {
@@ -63,6 +63,22 @@ async function checkReuse(ordinal: number): Promise<readonly string[]> {
   pinned.dispose();
   await device.close();
   return ['memory reused by the copy stream only after the kernels that read it'];
+}
+
+/** More than one page-locked buffer holds, downloaded in pieces. */
+async function checkLargeDownload(ordinal: number): Promise<readonly string[]> {
+  const { device } = open(ordinal, 512 * mebibyte);
+  const tensor = device.allocate([300 * mebibyte / 4], 'float32', 'weights', 'large');
+  device.kernels.fill({ out: tensor, value: 1 });
+  device.kernels.fill({ out: tensor.rows(200 * mebibyte / 4, 300 * mebibyte / 4), value: 2 });
+  const pending = device.download(tensor);
+  device.kernels.fill({ out: tensor, value: 3 });
+  const values = await pending;
+  const wrong = values.findIndex((value, index) => value !== (index < 200 * mebibyte / 4 ? 1 : 2));
+  if (wrong >= 0) throw new Error(`value ${wrong} is ${values[wrong]}`);
+  tensor.dispose();
+  await device.close();
+  return ['300 MiB downloaded as they were when the download was asked for'];
 }
 
 /** Opening and closing leaves nothing on the card. */
