@@ -1,0 +1,55 @@
+import type { Backend } from '@emloc/device';
+import { type ConformanceCase, conformanceCases, type ConformanceOptions } from './conformance-cases.js';
+import { runConformanceCase } from './run-conformance-case.js';
+
+export interface DeviceConformanceOptions extends ConformanceOptions {
+  /** Cases that the device is known not to pass, as 'group' or 'group: name', with the reason. One that passes fails the suite. */
+  readonly gaps?: Readonly<Record<string, string>>;
+}
+
+/** Registers every case with jest. One backend serves all of them; each has a device and a budget of its own. */
+export function describeDeviceConformance(
+  name: string,
+  createBackend: () => Promise<Backend> | Backend,
+  { gaps = {}, ...options }: DeviceConformanceOptions = {},
+): void {
+  describe(`device conformance: ${name}`, () => {
+    let backend: Backend;
+    beforeAll(async () => {
+      backend = await createBackend();
+    });
+    afterAll(() => backend.close());
+    const cases = conformanceCases(options);
+    for (const group of new Set(cases.map((conformanceCase) => conformanceCase.group))) {
+      describe(group, () => {
+        for (const conformanceCase of cases.filter((candidate) => candidate.group === group)) register(conformanceCase, gaps, () => backend);
+      });
+    }
+    test('declares gaps of cases that exist', () => {
+      const keys = new Set(cases.flatMap((conformanceCase) => [conformanceCase.group, keyOf(conformanceCase)]));
+      expect(Object.keys(gaps).filter((gap) => !keys.has(gap))).toEqual([]);
+    });
+  });
+}
+
+function register(conformanceCase: ConformanceCase, gaps: Readonly<Record<string, string>>, backend: () => Backend): void {
+  const reason = gaps[keyOf(conformanceCase)] ?? gaps[conformanceCase.group];
+  if (reason === undefined) {
+    test(conformanceCase.name, () => runConformanceCase(backend(), conformanceCase));
+    return;
+  }
+  test(`${conformanceCase.name} (gap: ${reason})`, () => expectGap(conformanceCase, backend()));
+}
+
+async function expectGap(conformanceCase: ConformanceCase, backend: Backend): Promise<void> {
+  try {
+    await runConformanceCase(backend, conformanceCase);
+  } catch {
+    return;
+  }
+  throw new Error(`${keyOf(conformanceCase)} passes: take it out of the gaps`);
+}
+
+function keyOf({ group, name }: ConformanceCase): string {
+  return `${group}: ${name}`;
+}

@@ -1,0 +1,47 @@
+import type { HostArray, HostDType } from '@emloc/device';
+
+const word = new Float32Array(1);
+const wordBits = new Uint32Array(word.buffer);
+
+/** Bits of the nearest bfloat16, ties to even; NaN becomes a quiet NaN. */
+export function toBfloat16Bits(value: number): number {
+  word[0] = value;
+  const bits = wordBits[0] ?? 0;
+  if (Number.isNaN(value)) return 0x7fc0;
+  return (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16;
+}
+
+export function fromBfloat16Bits(bits: number): number {
+  wordBits[0] = bits << 16;
+  return word[0] ?? 0;
+}
+
+/** IEEE 754 binary16. */
+export function fromFloat16Bits(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const [exponent, mantissa] = [(bits >> 10) & 31, bits & 1023];
+  if (exponent === 31) return mantissa === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
+  return exponent === 0 ? sign * mantissa * 2 ** -24 : sign * (1024 + mantissa) * 2 ** (exponent - 25);
+}
+
+/** What is left of a value in this element type. */
+export function rounded(value: number, dtype: HostDType): number {
+  if (dtype === 'bfloat16') return fromBfloat16Bits(toBfloat16Bits(value));
+  return dtype === 'float32' ? Math.fround(value) : value;
+}
+
+/** Values as a host array; float16 is given as bits. */
+export function hostArray(values: ArrayLike<number>, dtype: HostDType): HostArray {
+  const elements = elementsFor(values, dtype);
+  return { bytes: new Uint8Array(elements.buffer, elements.byteOffset, elements.byteLength), dtype };
+}
+
+function elementsFor(values: ArrayLike<number>, dtype: HostDType) {
+  switch (dtype) {
+    case 'float32': return Float32Array.from(values);
+    case 'float64': return Float64Array.from(values);
+    case 'int32': return Int32Array.from(values);
+    case 'float16': return Uint16Array.from(values);
+    case 'bfloat16': return Uint16Array.from(values, toBfloat16Bits);
+  }
+}

@@ -1,0 +1,4 @@
+export { conformanceBudgetBytes, type ConformanceCase, conformanceCases, type ConformanceOptions } from './conformance-cases.js';
+export { describeDeviceConformance, type DeviceConformanceOptions } from './describe-device-conformance.js';
+export type { Tolerance } from './fixture.js';
+export { runConformanceCase } from './run-conformance-case.js';

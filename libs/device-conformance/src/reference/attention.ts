@@ -1,0 +1,91 @@
+export interface AttentionShape {
+  readonly lengths: readonly number[];
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headLength: number;
+  readonly scale: number;
+}
+
+export interface AttentionInputs {
+  readonly q: Float64Array;
+  readonly k: Float64Array;
+  readonly v: Float64Array;
+}
+
+export type AttentionGradients = Readonly<Record<'dQ' | 'dK' | 'dV', Float64Array>>;
+
+/** A query of one head: where its vector and those of its keys begin. */
+interface Query {
+  readonly row: number;
+  readonly head: number;
+  readonly start: number;
+  readonly keys: readonly number[];
+}
+
+function queries({ lengths, heads, kvHeads, headLength }: AttentionShape): Query[] {
+  const result: Query[] = [];
+  let first = 0;
+  for (const length of lengths) {
+    for (let row = first; row < first + length; row += 1) {
+      for (let head = 0; head < heads; head += 1) {
+        const keyHead = Math.floor(head / (heads / kvHeads));
+        const keys = Array.from({ length: row - first + 1 }, (_, i) => ((first + i) * kvHeads + keyHead) * headLength);
+        result.push({ row, head, start: (row * heads + head) * headLength, keys });
+      }
+    }
+    first += length;
+  }
+  return result;
+}
+
+function product(a: Float64Array, aStart: number, b: Float64Array, bStart: number, length: number): number {
+  let sum = 0;
+  for (let i = 0; i < length; i += 1) sum += (a[aStart + i] ?? Number.NaN) * (b[bStart + i] ?? Number.NaN);
+  return sum;
+}
+
+function probabilities({ q, k }: AttentionInputs, { start, keys }: Query, { headLength, scale }: AttentionShape) {
+  const scores = keys.map((key) => scale * product(q, start, k, key, headLength));
+  const largest = Math.max(...scores);
+  const logSumExp = largest + Math.log(scores.reduce((sum, score) => sum + Math.exp(score - largest), 0));
+  return { logSumExp, weights: scores.map((score) => Math.exp(score - logSumExp)) };
+}
+
+/** Causal softmax attention, query by query. logSumExp is (heads, rows). */
+export function attention(inputs: AttentionInputs, shape: AttentionShape): { out: Float64Array; logSumExp: Float64Array } {
+  const { heads, headLength, lengths } = shape;
+  const rows = lengths.reduce((sum, length) => sum + length, 0);
+  const out = new Float64Array(rows * heads * headLength);
+  const logSumExp = new Float64Array(heads * rows);
+  for (const query of queries(shape)) {
+    const result = probabilities(inputs, query, shape);
+    logSumExp[query.head * rows + query.row] = result.logSumExp;
+    query.keys.forEach((key, j) => axpy(result.weights[j] ?? Number.NaN, inputs.v, key, out, query.start, headLength));
+  }
+  return { out, logSumExp };
+}
+
+/** Its gradients: dS = P (dOut · v − Σ P dOut · v) · scale. */
+export function attentionBackward(inputs: AttentionInputs, dOut: Float64Array, shape: AttentionShape): AttentionGradients {
+  const { headLength, scale } = shape;
+  const dQ = new Float64Array(inputs.q.length);
+  const dK = new Float64Array(inputs.k.length);
+  const dV = new Float64Array(inputs.v.length);
+  for (const query of queries(shape)) {
+    const { weights } = probabilities(inputs, query, shape);
+    const dWeights = query.keys.map((key) => product(dOut, query.start, inputs.v, key, headLength));
+    const mean = weights.reduce((sum, weight, j) => sum + weight * (dWeights[j] ?? Number.NaN), 0);
+    query.keys.forEach((key, j) => {
+      const weight = weights[j] ?? Number.NaN;
+      const dScore = weight * ((dWeights[j] ?? Number.NaN) - mean) * scale;
+      axpy(dScore, inputs.k, key, dQ, query.start, headLength);
+      axpy(dScore, inputs.q, query.start, dK, key, headLength);
+      axpy(weight, dOut, query.start, dV, key, headLength);
+    });
+  }
+  return { dQ, dK, dV };
+}
+
+function axpy(factor: number, x: Float64Array, xStart: number, y: Float64Array, yStart: number, length: number): void {
+  for (let i = 0; i < length; i += 1) y[yStart + i] = (y[yStart + i] ?? Number.NaN) + factor * (x[xStart + i] ?? Number.NaN);
+}
