@@ -6,3 +6,7 @@ export { findNatsServer, freePort, randomSecret, startNatsServer, type NatsServe
 export { natsServerConfig, type NatsPermissions, type NatsServerConfig, type NatsServerTls, type NatsServerUser } from './nats/server-config.js';
 export type { NatsConnection } from '@nats-io/transport-node';
 export { openObjectBucket, rangeSource, streamSource, type ChunkSource, type ObjectBucket, type ObjectBucketOptions, type ObjectSink, type PutOptions, type ReadOptions, type StoredObject } from './objects/object-bucket.js';
+export { openRecordStore, type RecordChange, type RecordStore, type RecordStoreOptions, type Versioned } from './records/record-store.js';
+export { acquireLease, modifyFenced, tryAcquireLease, type AcquireLeaseOptions, type Fenced, type Lease, type LeaseRecord } from './leases/lease.js';
+export { openWorkQueue, type WorkItem, type WorkQueue, type WorkQueueOptions, type WorkState } from './queue/work-queue.js';
+export { openEventLog, type EventLog, type EventLogOptions, type LoggedEvent } from './events/event-log.js';

@@ -1,0 +1,144 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { isServiceKitError, ServiceKitError } from '../errors.js';
+import { messageOf } from '../nats/access.js';
+import type { RecordStore, Versioned } from '../records/record-store.js';
+
+/** What stands in the lease's record; the store's `ttlMs` ends it. */
+export interface LeaseRecord {
+  readonly owner: string;
+  /** Tells two processes of one name apart. */
+  readonly holder: string;
+}
+
+/** The right to do something alone, for as long as `lost` has not aborted. */
+export interface Lease {
+  readonly name: string;
+  readonly owner: string;
+  /** Larger than every earlier holder's: what the lease protects refuses smaller ones. */
+  readonly token: number;
+  /** Aborts before anybody else can get the lease, with a ServiceKitError LEASE_LOST as its reason. */
+  readonly lost: AbortSignal;
+  /** Ends the lease now. */
+  release(): Promise<void>;
+}
+
+export interface AcquireLeaseOptions {
+  /** Opened with this `ttlMs`; any number of leases may share it. */
+  readonly store: RecordStore<LeaseRecord>;
+  readonly name: string;
+  readonly owner: string;
+  readonly ttlMs: number;
+  /** Ends the waiting. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Waits for the lease, and renews it every third of its time until it is released or lost.
+ * @throws the signal's reason
+ */
+export async function acquireLease(options: AcquireLeaseOptions): Promise<Lease> {
+  for (;;) {
+    options.signal?.throwIfAborted();
+    const lease = await tryAcquireLease(options);
+    if (lease) return lease;
+    await sleep(options.ttlMs / 4, undefined, { signal: options.signal });
+  }
+}
+
+/** @returns undefined when another holds it */
+export async function tryAcquireLease({ store, name, owner, ttlMs }: AcquireLeaseOptions): Promise<Lease | undefined> {
+  const startedMs = performance.now();
+  try {
+    const record = await store.create(name, { owner, holder: randomUUID() });
+    return new HeldLease(store, record, ttlMs, startedMs);
+  } catch (error) {
+    if (isServiceKitError(error, 'RECORD_EXISTS')) return undefined;
+    throw error;
+  }
+}
+
+class HeldLease implements Lease {
+  readonly name: string;
+  readonly owner: string;
+  readonly token: number;
+  readonly #lost = new AbortController();
+  #revision: number;
+  #renewedMs: number;
+  #timer: NodeJS.Timeout;
+  #ended = false;
+  #renewing: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly store: RecordStore<LeaseRecord>,
+    private readonly record: Versioned<LeaseRecord>,
+    private readonly ttlMs: number,
+    startedMs: number,
+  ) {
+    this.name = record.key;
+    this.owner = record.value.owner;
+    this.token = record.revision;
+    this.#revision = record.revision;
+    this.#renewedMs = startedMs;
+    this.#timer = setTimeout(() => this.#beat(), ttlMs / 3);
+  }
+
+  get lost(): AbortSignal {
+    return this.#lost.signal;
+  }
+
+  async release(): Promise<void> {
+    if (this.#ended) return;
+    this.#end('it was released');
+    await this.#renewing;
+    await this.store.delete(this.name, this.#revision).catch((error: unknown) => {
+      // Somebody else has it by now, or it runs out by itself.
+      if (!isServiceKitError(error)) throw error;
+    });
+  }
+
+  #beat(): void {
+    // Counted from before the last renewal was sent, so that the holder knows before the server forgets.
+    const leftMs = this.#renewedMs + this.ttlMs * 0.9 - performance.now();
+    if (leftMs <= 0) return this.#end(`it could not be renewed for ${this.ttlMs} ms`);
+    const deadline = setTimeout(() => this.#end(`it could not be renewed for ${this.ttlMs} ms`), leftMs);
+    this.#renewing = this.#renew().finally(() => clearTimeout(deadline));
+  }
+
+  async #renew(): Promise<void> {
+    const startedMs = performance.now();
+    try {
+      const { revision } = await this.store.update(this.name, this.record.value, this.#revision);
+      this.#revision = revision;
+      this.#renewedMs = startedMs;
+      if (!this.#ended) this.#timer = setTimeout(() => this.#beat(), this.ttlMs / 3);
+    } catch (error) {
+      this.#end(messageOf(error));
+    }
+  }
+
+  #end(reason: string): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    clearTimeout(this.#timer);
+    this.#lost.abort(new ServiceKitError('LEASE_LOST', `lease: ${this.owner} does not hold ${this.name} any more: ${reason}`));
+  }
+}
+
+/** A record that leaders write: `fence` is the token of the last one. */
+export interface Fenced {
+  readonly fence: number;
+}
+
+/**
+ * Changes a record unless a later holder of the lease has written it.
+ * @throws ServiceKitError LEASE_LOST
+ */
+export function modifyFenced<T extends Fenced>(store: RecordStore<T>, key: string, token: number, change: (value: T) => T): Promise<Versioned<T>> {
+  return store.modify(key, (value) => {
+    if (value.fence > token) throw new ServiceKitError('LEASE_LOST', `lease: token ${token} is older than ${value.fence}, which wrote ${key}`);
+    const next = change(value);
+    return next === value && value.fence === token ? value : { ...next, fence: token };
+  });
+}

@@ -1,0 +1,65 @@
+import { startNatsHarness, type NatsHarness } from '../testing/nats-harness.js';
+import { openRecordStore, type RecordStore } from './record-store.js';
+
+interface Counter { readonly count: number }
+
+let harness: NatsHarness;
+let store: RecordStore<Counter>;
+beforeAll(async () => {
+  harness = await startNatsHarness();
+  store = await openRecordStore<Counter>({ nats: await harness.connect(), bucket: 'jobs' });
+});
+afterAll(() => harness.stop());
+
+test('refuses to create twice and to update an old revision', async () => {
+  const first = await store.create('a', { count: 1 });
+  await expect(store.create('a', { count: 2 })).rejects.toMatchObject({ code: 'RECORD_EXISTS' });
+  const second = await store.update('a', { count: 2 }, first.revision);
+  await expect(store.update('a', { count: 3 }, first.revision)).rejects.toMatchObject({ code: 'RECORD_CONFLICT' });
+  expect(await store.get('a')).toEqual({ key: 'a', value: { count: 2 }, revision: second.revision });
+});
+
+test('loses no change when many modify one record', async () => {
+  await store.create('counter', { count: 0 });
+  await Promise.all(Array.from({ length: 20 }, () => store.modify('counter', ({ count }) => ({ count: count + 1 }))));
+  expect((await store.get('counter'))?.value).toEqual({ count: 20 });
+});
+
+test('creates again after a deletion, with a larger revision, and refuses to delete an old one', async () => {
+  const first = await store.create('gone', { count: 1 });
+  await store.delete('gone', first.revision);
+  expect(await store.get('gone')).toBeUndefined();
+  const again = await store.create('gone', { count: 2 });
+  expect(again.revision).toBeGreaterThan(first.revision);
+  await expect(store.delete('gone', first.revision)).rejects.toMatchObject({ code: 'RECORD_CONFLICT' });
+});
+
+test('lists by pattern, without what is deleted', async () => {
+  for (const key of ['list.b', 'list.a', 'list.c', 'other.a']) await store.create(key, { count: 0 });
+  await store.delete('list.c');
+  expect((await store.list('list.*')).map(({ key }) => key)).toEqual(['list.a', 'list.b']);
+});
+
+test('watches what is there and what changes until it is stopped', async () => {
+  await store.create('watch.a', { count: 1 });
+  const stop = new AbortController();
+  const seen: string[] = [];
+  const watching = (async () => {
+    for await (const change of store.watch('watch.*', stop.signal)) {
+      seen.push(`${change.kind} ${change.key}`);
+      if (seen.length === 1) await store.create('watch.b', { count: 2 });
+      if (seen.length === 2) await store.delete('watch.a');
+      if (seen.length === 3) stop.abort();
+    }
+  })();
+  await watching;
+  expect(seen).toEqual(['put watch.a', 'put watch.b', 'delete watch.a']);
+});
+
+test('keeps its records when the server is killed, and waits for it', async () => {
+  await store.create('kept', { count: 7 });
+  await harness.server.kill();
+  const update = store.modify('kept', ({ count }) => ({ count: count + 1 }));
+  await harness.server.restart();
+  expect((await update).value).toEqual({ count: 8 });
+});

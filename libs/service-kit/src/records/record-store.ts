@@ -1,0 +1,160 @@
+import { JetStreamApiError, StorageType } from '@nats-io/jetstream';
+import { Kvm, type KV, type KvEntry, type KvWatchEntry } from '@nats-io/kv';
+import type { NatsConnection } from '@nats-io/transport-node';
+
+import { ServiceKitError } from '../errors.js';
+import { requestTimeoutMs, retryTransient } from '../nats/retry.js';
+
+/** A record and the revision that an update must name. Revisions of a bucket only grow, also across deletions. */
+export interface Versioned<T> {
+  readonly key: string;
+  readonly value: T;
+  readonly revision: number;
+}
+
+export type RecordChange<T> =
+  | ({ readonly kind: 'put' } & Versioned<T>)
+  | { readonly kind: 'delete'; readonly key: string; readonly revision: number };
+
+export interface RecordStoreOptions<T> {
+  readonly nats: NatsConnection;
+  /** Letters, digits, `_` and `-`. */
+  readonly bucket: string;
+  /** A record that nobody writes for so long is gone. */
+  readonly ttlMs?: number;
+  readonly replicas?: number;
+  /** Checks what was stored, by this or another version of the program; throws when it is not a T. */
+  readonly parse?: (json: unknown) => T;
+}
+
+/** Small JSON records under compare-and-set. Keys: tokens of letters, digits, `_`, `-`, `=`, joined by dots. */
+export interface RecordStore<T> {
+  get(key: string): Promise<Versioned<T> | undefined>;
+  /** @throws ServiceKitError RECORD_EXISTS */
+  create(key: string, value: T): Promise<Versioned<T>>;
+  /** @throws ServiceKitError RECORD_CONFLICT when the record has another revision by now */
+  update(key: string, value: T, revision: number): Promise<Versioned<T>>;
+  /**
+   * Reads, changes and updates until nobody came between.
+   * @param change returns the record unchanged to leave it; may be called again
+   * @throws ServiceKitError RECORD_NOT_FOUND; what `change` throws
+   */
+  modify(key: string, change: (value: T) => T): Promise<Versioned<T>>;
+  /** @throws ServiceKitError RECORD_CONFLICT when a revision is given and it is not the record's */
+  delete(key: string, revision?: number): Promise<void>;
+  /** @param filter a key whose tokens may be `*`, its last `>` */
+  list(filter?: string): Promise<Versioned<T>[]>;
+  /** What is there, then every change, until `signal` aborts. A slow reader gets the changes later, none less. */
+  watch(filter: string, signal: AbortSignal): AsyncIterableIterator<RecordChange<T>>;
+}
+
+/** JetStream's code for "wrong last sequence". */
+const wrongLastSequence = 10071;
+
+/** Opens a bucket of records, making it when it is missing. */
+export async function openRecordStore<T>({ nats, bucket, ttlMs, replicas, parse = (json) => json as T }: RecordStoreOptions<T>): Promise<RecordStore<T>> {
+  const manager = new Kvm(nats);
+  const kv = await retryTransient(() => manager.create(bucket, {
+    history: 1,
+    storage: StorageType.File,
+    timeout: requestTimeoutMs,
+    ...(ttlMs === undefined ? {} : { ttl: ttlMs }),
+    ...(replicas === undefined ? {} : { replicas }),
+  }));
+  return new KvRecordStore(kv, bucket, parse);
+}
+
+class KvRecordStore<T> implements RecordStore<T> {
+  constructor(
+    private readonly kv: KV,
+    private readonly bucket: string,
+    private readonly parse: (json: unknown) => T,
+  ) {}
+
+  async get(key: string): Promise<Versioned<T> | undefined> {
+    const entry = await retryTransient(() => this.kv.get(key));
+    return entry?.operation === 'PUT' ? this.#versioned(entry) : undefined;
+  }
+
+  async create(key: string, value: T): Promise<Versioned<T>> {
+    return this.#write(key, value, (data) => this.kv.create(key, data), 'RECORD_EXISTS', 'exists already');
+  }
+
+  async update(key: string, value: T, revision: number): Promise<Versioned<T>> {
+    return this.#write(key, value, (data) => this.kv.update(key, data, revision), 'RECORD_CONFLICT', `is not at revision ${revision} any more`);
+  }
+
+  async modify(key: string, change: (value: T) => T): Promise<Versioned<T>> {
+    for (;;) {
+      const current = await this.get(key);
+      if (!current) throw new ServiceKitError('RECORD_NOT_FOUND', `records: ${this.bucket} has no ${key}`);
+      const next = change(current.value);
+      if (next === current.value) return current;
+      try {
+        return await this.update(key, next, current.revision);
+      } catch (error) {
+        if (!(error instanceof ServiceKitError) || error.code !== 'RECORD_CONFLICT') throw error;
+      }
+    }
+  }
+
+  async delete(key: string, revision?: number): Promise<void> {
+    try {
+      await retryTransient(() => this.kv.delete(key, revision === undefined ? {} : { previousSeq: revision }));
+    } catch (cause) {
+      if (!isConflict(cause)) throw cause;
+      // Our own first attempt may have been the one that deleted it.
+      if (await this.get(key)) throw new ServiceKitError('RECORD_CONFLICT', `records: ${this.bucket}: ${key} is not at revision ${revision} any more`, { cause });
+    }
+  }
+
+  async list(filter = '>'): Promise<Versioned<T>[]> {
+    return retryTransient(async () => {
+      const keys: string[] = [];
+      for await (const key of await this.kv.keys(filter)) keys.push(key);
+      const records = await Promise.all(keys.map((key) => this.get(key)));
+      return records.filter((record) => record !== undefined).sort((a, b) => (a.key < b.key ? -1 : 1));
+    });
+  }
+
+  async *watch(filter: string, signal: AbortSignal): AsyncGenerator<RecordChange<T>, void, undefined> {
+    if (signal.aborted) return;
+    const changes = await retryTransient(() => this.kv.watch({ key: filter }));
+    const stop = (): void => changes.stop();
+    signal.addEventListener('abort', stop, { once: true });
+    try {
+      for await (const entry of changes) yield this.#change(entry);
+    } finally {
+      signal.removeEventListener('abort', stop);
+      changes.stop();
+    }
+  }
+
+  #change(entry: KvWatchEntry): RecordChange<T> {
+    if (entry.operation === 'PUT') return { kind: 'put', ...this.#versioned(entry) };
+    return { kind: 'delete', key: entry.key, revision: entry.revision };
+  }
+
+  async #write(key: string, value: T, write: (data: string) => Promise<number>, code: 'RECORD_EXISTS' | 'RECORD_CONFLICT', problem: string): Promise<Versioned<T>> {
+    const data = JSON.stringify(value);
+    let attempts = 0;
+    try {
+      const revision = await retryTransient(() => { attempts += 1; return write(data); });
+      return { key, value, revision };
+    } catch (cause) {
+      if (!isConflict(cause)) throw cause;
+      // An attempt whose answer was lost has written it: what stands there is ours.
+      const standing = attempts > 1 ? await retryTransient(() => this.kv.get(key)) : null;
+      if (standing?.operation === 'PUT' && standing.string() === data) return { key, value, revision: standing.revision };
+      throw new ServiceKitError(code, `records: ${this.bucket}: ${key} ${problem}`, { cause });
+    }
+  }
+
+  #versioned(entry: KvEntry): Versioned<T> {
+    return { key: entry.key, value: this.parse(entry.json()), revision: entry.revision };
+  }
+}
+
+function isConflict(error: unknown): boolean {
+  return error instanceof JetStreamApiError && error.code === wrongLastSequence;
+}
