@@ -88,12 +88,13 @@ export async function evaluateModel(options: EvaluateOptions, host: EvaluateHost
   try {
     const adapter = options.adapter === null ? null : await readPeftAdapter(options.adapter, { linearModules: linearModules(model.layout) });
     const tokenizer = await loadTokenizer(options.model);
-    const dataset = await loadDataset({ path: options.data, tokenizer, maxLength: Math.min(options.maxLength, model.layout.maxPositions), vocabularySize: model.layout.vocabularySize, signal: host.signal });
+    const maxLength = Math.min(options.maxLength, model.layout.maxPositions);
+    const dataset = await loadDataset({ path: options.data, tokenizer, maxLength, vocabularySize: model.layout.vocabularySize, signal: host.signal });
     const rows = dataset.rows.slice(0, options.limit ?? undefined);
     const batches = packAll(rows, options.batch);
     const evaluated = { options, model, adapter, rows, batches, tokenizer };
     const { profile } = host.target;
-    const budgetBytes = options.vramBytes ?? (await inferenceBytes(model, profile, longestRow(batches)));
+    const budgetBytes = options.vramBytes ?? (await inferenceBytes(model, profile, maxLength));
     const pagerBytes = await weightBytes(evaluated, profile, budgetBytes);
     const budget = new MemoryBudget(budgetBytes);
     const device = new Device(await host.target.open(), budget);
@@ -178,8 +179,4 @@ async function weightBytes(evaluated: Evaluated, profile: DeviceProfile, budgetB
   }
   const all = source.layers.reduce((sum, layer) => sum + deviceBytes(layer, device), 0);
   return Math.min(all, budgetBytes - besideBytes);
-}
-
-function longestRow(batches: readonly PackedBatch[]): number {
-  return Math.max(2, ...batches.flatMap(({ offsets }) => offsets.slice(1).map((end, index) => end - (offsets[index] ?? 0))));
 }
