@@ -100,6 +100,7 @@ async function tuneJob(job: Job, host: TuneHost): Promise<TuneReport> {
   const memory = await requireMemory({ job, profile, budgetBytes });
   const scratch = scratchFolder(options.out);
   await assertDiskSpace(job, profile);
+  host.signal?.throwIfAborted();
   const budget = new MemoryBudget(budgetBytes);
   const device = new Device(await host.target.open(), budget);
   const clock = new StageClock(budget, { observer });
