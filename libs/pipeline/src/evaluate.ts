@@ -97,7 +97,7 @@ export async function evaluateModel(options: EvaluateOptions, host: EvaluateHost
     const budgetBytes = options.vramBytes ?? (await inferenceBytes(model, profile, maxLength));
     const pagerBytes = await weightBytes(evaluated, profile, budgetBytes);
     const budget = new MemoryBudget(budgetBytes);
-    const device = new Device(await host.target.open(), budget);
+    const device = new Device(await host.target.open(budgetBytes), budget);
     try {
       const { evaluation, answers } = await run(evaluated, { device, pagerBytes, reads: 'real', host });
       return {

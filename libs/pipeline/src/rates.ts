@@ -18,6 +18,20 @@ export interface DeviceRates {
   readonly downloadSecondsPerByte: number;
 }
 
+/** Rates from a data sheet's figures; a kernel takes the sum of its arithmetic, its traffic and its launch. */
+export function roughRates(figures: {
+  readonly flopsPerSecond: number;
+  readonly factorizationFlopsPerSecond: number;
+  readonly bytesPerSecond: number;
+  readonly copyBytesPerSecond: number;
+  readonly secondsPerLaunch: number;
+}): DeviceRates {
+  const otherwise = { secondsPerFlop: 1 / figures.flopsPerSecond, secondsPerByte: 1 / figures.bytesPerSecond, secondsPerCall: figures.secondsPerLaunch };
+  const factorization = { ...otherwise, secondsPerFlop: 1 / figures.factorizationFlopsPerSecond };
+  const copy = 1 / figures.copyBytesPerSecond;
+  return { kernels: { eigh: factorization, cholesky: factorization }, otherwise, uploadSecondsPerByte: copy, downloadSecondsPerByte: copy };
+}
+
 interface Snapshot {
   readonly work: ReadonlyMap<KernelName, KernelWork>;
   readonly uploadedBytes: number;

@@ -1,6 +1,6 @@
 import { mkdir, readdir, rm, statfs } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { type Backend, Device, type DeviceProfile, formatBytes, MemoryBudget } from '@emloc/device';
+import { type Backend, Device, DeviceError, type DeviceProfile, formatBytes, MemoryBudget } from '@emloc/device';
 import type { PagerObserver } from '@emloc/weight-pager';
 import { inferenceBytes } from './default-budget.js';
 import type { JobEnvironment } from './environment.js';
@@ -19,7 +19,13 @@ import { StageClock, type StageReport } from './stage-clock.js';
 /** A device that can be had: its profile before it is taken, a backend when it is needed. */
 export interface DeviceTarget {
   readonly profile: DeviceProfile;
-  open(): Promise<Backend>;
+  /**
+   * @param budgetBytes what the process may take on the device
+   * @throws DeviceError DEVICE_UNAVAILABLE
+   */
+  open(budgetBytes: number): Promise<Backend>;
+  /** How fast the device is, roughly, for plans on a machine that does not have it. */
+  readonly ratesElsewhere?: DeviceRates;
 }
 
 /** What a job runs on and who watches it. */
@@ -68,17 +74,26 @@ export function budgetBytesOf(job: Job, profile: DeviceProfile): Promise<number>
 export async function planTune(options: TuneOptions, target: DeviceTarget): Promise<JobPlan> {
   const job = await prepareJob(options);
   try {
-    const device = new Device(await target.open(), new MemoryBudget(Number.POSITIVE_INFINITY));
-    let rates: DeviceRates;
-    try {
-      rates = await measureRates(device, benchmarkShape(job));
-    } finally {
-      await device.close();
-    }
+    const rates = await ratesOf(job, target);
     const budgetBytes = await budgetBytesOf(job, target.profile);
     return await planJob({ job, profile: target.profile, budgetBytes, rates });
   } finally {
     await job.close();
+  }
+}
+
+async function ratesOf(job: Job, target: DeviceTarget): Promise<DeviceRates> {
+  let device: Device;
+  try {
+    device = new Device(await target.open(Number.POSITIVE_INFINITY), new MemoryBudget(Number.POSITIVE_INFINITY));
+  } catch (error) {
+    if (target.ratesElsewhere && error instanceof DeviceError && error.code === 'DEVICE_UNAVAILABLE') return target.ratesElsewhere;
+    throw error;
+  }
+  try {
+    return await measureRates(device, benchmarkShape(job));
+  } finally {
+    await device.close();
   }
 }
 
@@ -102,7 +117,7 @@ async function tuneJob(job: Job, host: TuneHost): Promise<TuneReport> {
   await assertDiskSpace(job, profile);
   host.signal?.throwIfAborted();
   const budget = new MemoryBudget(budgetBytes);
-  const device = new Device(await host.target.open(), budget);
+  const device = new Device(await host.target.open(budgetBytes), budget);
   const clock = new StageClock(budget, { observer });
   const environment: JobEnvironment = {
     device, clock, memory, observer,

@@ -88,6 +88,12 @@ describe('the emloc command', () => {
     expect(existsSync(join(folder, 'unfit'))).toBe(false);
   });
 
+  it('plans for a CUDA card on any machine', async () => {
+    const plan = await json(['plan', '--model', model, '--data', data, '--device', 'cuda', '--vram', '2GiB', ...jobFlags]);
+    expect(plan).toMatchObject({ fits: true, budgetBytes: 2 ** 31 });
+    for (const { seconds } of plan['stages'] as { seconds: number }[]) expect(seconds).toBeGreaterThan(0);
+  });
+
   it('reads a config file, lets flags win over it and refuses unknown keys', async () => {
     const config = join(folder, 'job.yaml');
     await writeFile(config, `model: ${model}\ndata: ${data}\nsteps: 4\nbatch: 4\nmax-length: 96\ncalibration: 8\nratio: ['.*mlp.*=0.4', '0.5']\nvram: 1MiB\n`);

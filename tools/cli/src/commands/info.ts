@@ -2,6 +2,7 @@ import { availableParallelism, totalmem } from 'node:os';
 import process from 'node:process';
 import type { Command } from 'commander';
 import { formatBytes } from '@emloc/device';
+import { describeCuda } from '@emloc/device-cuda';
 import { deviceTarget } from '../device-target.js';
 import { addFlags, commonFlags } from '../flags.js';
 import { runCommand } from '../run-command.js';
@@ -16,12 +17,15 @@ export function addInfoCommand(program: Command): void {
       const target = deviceTarget(values['device'] as string | undefined);
       const document = {
         version: programVersion, node: process.version, cores: availableParallelism(), memoryBytes: totalmem(),
-        device: { name: target.name, description: target.description, computeDType: target.profile.computeDType },
+        device: { name: target.name, available: target.problem === null, problem: target.problem, description: target.description, computeDType: target.profile.computeDType },
+        cuda: target.name.startsWith('cuda') ? describeCuda() : null,
       };
       const text = [
         `emloc ${document.version}, Node ${document.node}, ${document.cores} cores, ${formatBytes(document.memoryBytes)} memory`,
-        `device ${target.name}: ${target.description}; weights and activations in ${target.profile.computeDType}`,
+        target.problem === null
+          ? `device ${target.name}: ${target.description}; weights and activations in ${target.profile.computeDType}`
+          : `device ${target.name} cannot be had: ${target.problem}`,
       ].join('\n');
-      return { document, text };
+      return { document, text, exitCode: target.problem === null ? 0 : 1 };
     }));
 }

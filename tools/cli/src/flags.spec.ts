@@ -1,0 +1,106 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { defaultTuneOptions, resolveTuneOptions } from '@emloc/pipeline';
+import { applyConfigFile } from './config-file.js';
+import { addFlags, commonFlags, deviceFlags, type FlagValues, jobFlags, jobOptions } from './flags.js';
+import { UsageError } from './usage-error.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'emloc-flags-'));
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function parse(...args: readonly string[]): Command {
+  const command = addFlags(new Command('tune'), jobFlags, deviceFlags, commonFlags).exitOverride().configureOutput({ writeErr: () => undefined });
+  return command.parse(args, { from: 'user' });
+}
+
+/** Values of the flags with a config file of this text. */
+function withConfig(text: string, ...args: readonly string[]): FlagValues {
+  const file = join(folder, 'config.yaml');
+  writeFileSync(file, text);
+  const command = parse('--config', file, ...args);
+  applyConfigFile(command);
+  return command.opts();
+}
+
+describe('jobOptions', () => {
+  it('maps every flag of a job to its option', () => {
+    const command = parse(
+      '--model', 'm', '--data', 'd', '--validation', 'v', '--vram', '2GiB', '--host-memory', '1GiB', '--ratio', 'a=0.4', '--ratio', '0.5',
+      '--rank', '4', '--alpha', '8', '--rslora', '--targets', '.*q_proj', '--lr', '1e-3', '--schedule', 'linear', '--warmup-ratio', '0.1',
+      '--weight-decay', '0.01', '--max-grad-norm', '2', '--steps', '7', '--batch', '3', '--grad-accum', '2', '--max-length', '99',
+      '--calibration', '5', '--correction', '2.5', '--refine-steps', '0', '--refine-lr', '1e-5', '--seed', '11', '--no-prefetch',
+    );
+    expect(resolveTuneOptions({ ...jobOptions(command.opts()), out: 'o' } as Parameters<typeof resolveTuneOptions>[0])).toEqual({
+      model: 'm', data: 'd', validation: 'v', out: 'o', vramBytes: 2 ** 31, hostBytes: 2 ** 30, ratios: ['a=0.4', '0.5'], rank: 4, alpha: 8,
+      useRslora: true, targets: '.*q_proj', learningRate: 1e-3, schedule: 'linear', warmupRatio: 0.1, weightDecay: 0.01, maxGradientNorm: 2,
+      steps: 7, epochs: 1, batch: 3, gradientAccumulation: 2, maxLength: 99, calibrationRows: 5, correction: 2.5, refineSteps: 0,
+      refineLearningRate: 1e-5, seed: 11, prefetch: false,
+    });
+  });
+
+  it('leaves every default to the pipeline', () => {
+    const given = jobOptions(parse('--model', 'm', '--data', 'd').opts());
+    expect(resolveTuneOptions({ ...given, out: 'o' } as Parameters<typeof resolveTuneOptions>[0])).toEqual({ ...defaultTuneOptions, model: 'm', data: 'd', out: 'o' });
+  });
+
+  it.each([['auto', 'auto'], ['none', 'none'], ['3', 3]])('takes the correction %s', (text, value) => {
+    expect(jobOptions(parse('--correction', text).opts()).correction).toBe(value);
+  });
+
+  it.each([
+    ['--rank', 'eight'], ['--vram', 'much'], ['--schedule', 'sawtooth'], ['--correction', 'maybe'], ['--lr', ''],
+  ])('refuses %s %s', (flag, value) => {
+    expect(() => parse(flag, value)).toThrow();
+  });
+
+  it('refuses steps and epochs together', () => {
+    expect(() => parse('--steps', '3', '--epochs', '2')).toThrow(/cannot be used with/);
+  });
+});
+
+describe('a config file', () => {
+  it('sets what the command line does not', () => {
+    const values = withConfig('lr: 1e-3\nvram: 2GiB\nratio: [a=0.4, 0.5]\nrslora: true\nprefetch: false\nmax-length: 77\n', '--lr', '5e-4');
+    expect(values).toMatchObject({ lr: 5e-4, vram: 2 ** 31, ratio: ['a=0.4', '0.5'], rslora: true, prefetch: false, maxLength: 77 });
+  });
+
+  it('gives way to a repeatable flag as a whole', () => {
+    expect(withConfig('ratio: [a=0.4, 0.5]\n', '--ratio', '0.25')['ratio']).toEqual(['0.25']);
+  });
+
+  it('may be empty', () => {
+    expect(withConfig('# nothing\n')).not.toHaveProperty('lr');
+  });
+
+  it.each([
+    ['an unknown key', 'learning-rate: 1\n', 'unknown key "learning-rate"'],
+    ['a key in camel case', 'maxLength: 8\n', 'unknown key "maxLength"'],
+    ['itself', 'config: other.yaml\n', 'unknown key "config"'],
+    ['a text for a number', 'rank: eight\n', 'rank: A number is expected'],
+    ['a mapping for a number', 'rank: {a: 1}\n', 'rank must be a text or a number'],
+    ['null', 'rank:\n', 'rank must be a text or a number'],
+    ['a text for a switch', 'rslora: "yes"\n', 'rslora must be true or false'],
+    ['a list for one value', 'rank: [1, 2]\n', 'rank takes one value'],
+    ['a choice that is none', 'schedule: sawtooth\n', 'schedule'],
+    ['a list', '- rank\n', 'a mapping'],
+    ['a key twice', 'rank: 1\nrank: 2\n', 'unique'],
+    ['no YAML', 'rank: [1\n', 'config file'],
+  ])('is refused with file and key: %s', (_name, text, part) => {
+    const run = (): unknown => withConfig(text);
+    expect(run).toThrow(UsageError);
+    expect(run).toThrow(part);
+    expect(run).toThrow(join(folder, 'config.yaml'));
+  });
+
+  it('is refused where it cannot be read', () => {
+    const command = parse('--config', join(folder, 'absent.yaml'));
+    expect(() => applyConfigFile(command)).toThrow(/absent\.yaml cannot be read/);
+  });
+
+  it('cannot set steps beside epochs of the command line', () => {
+    expect(() => withConfig('steps: 5\n', '--epochs', '2')).toThrow(/steps/);
+  });
+});

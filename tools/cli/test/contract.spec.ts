@@ -1,0 +1,126 @@
+import { spawn } from 'node:child_process';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('../../..', import.meta.url));
+const command = join(root, 'tools/cli/bin/emloc.cjs');
+const model = join(root, 'examples/models/tiny-qwen2');
+
+let folder: string;
+let outputs: string;
+let data: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'emloc-cli-'));
+  outputs = join(folder, 'outputs');
+  data = join(folder, 'data.jsonl');
+  await mkdir(outputs);
+  const lines = (await readFile(join(root, 'examples/data/train.jsonl'), 'utf8')).split('\n').slice(0, 48);
+  await writeFile(data, `${lines.join('\n')}\n`);
+});
+
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+interface Run {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs the command as a user does; `interruptAt` sends SIGINT once stderr matches it. */
+function emloc(args: readonly string[], interruptAt?: RegExp): Promise<Run> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [command, ...args], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
+    let [stdout, stderr, interrupted] = ['', '', false];
+    child.stdout.on('data', (text: Buffer) => (stdout += text.toString()));
+    child.stderr.on('data', (text: Buffer) => {
+      stderr += text.toString();
+      if (interrupted || !interruptAt?.test(stderr)) return;
+      interrupted = true;
+      child.kill('SIGINT');
+    });
+    child.on('error', reject);
+    child.on('close', (code) => resolve({ code, stdout, stderr }));
+  });
+}
+
+async function json(...args: readonly string[]): Promise<Record<string, unknown>> {
+  const { code, stdout, stderr } = await emloc([...args, '--json']);
+  expect({ code, stderr: code === 0 ? '' : stderr }).toEqual({ code: 0, stderr: '' });
+  expect(stdout.trimEnd().split('\n')).toHaveLength(1);
+  return JSON.parse(stdout) as Record<string, unknown>;
+}
+
+const job = (): string[] => ['--model', model, '--data', data, '--steps', '2', '--batch', '4', '--calibration', '4', '--max-length', '64'];
+const aNumber: unknown = expect.any(Number);
+
+describe('emloc', () => {
+  it('tunes, scores, and merges with one JSON document each', async () => {
+    const adapter = join(outputs, 'adapter');
+    const report = await json('tune', ...job(), '--out', adapter, '--vram', '1GiB');
+    expect(report).toEqual({
+      job: expect.any(String), adapter, budgetBytes: 2 ** 30, peakDeviceBytes: aNumber,
+      stages: ['calibrate', 'emulate', 'train', 'correct', 'refine'].map((name) => ({ name, seconds: aNumber, peakDeviceBytes: aNumber })),
+      validation: { base: aNumber, emulator: aNumber, emulatorTuned: aNumber, uncorrected: aNumber, corrected: aNumber, refined: aNumber },
+      correction: { chosen: expect.stringMatching(/^(none|1|3|10)$/), scores: { none: aNumber, 1: aNumber, 3: aNumber, 10: aNumber } },
+      emulator: { parameters: aNumber, originalParameters: aNumber, worstLayer: { name: expect.any(String), relativeError: aNumber } },
+      train: { steps: 2, tokens: aNumber, tokensPerSecond: aNumber, finalLoss: aNumber },
+    });
+    expect((await readdir(adapter)).sort()).toEqual(['adapter_config.json', 'adapter_model.safetensors', 'emloc.json', 'uncorrected']);
+
+    const keys = { loss: aNumber, perplexity: aNumber, tokenAccuracy: aNumber, exactMatch: aNumber, rows: 5, tokens: aNumber, peakDeviceBytes: aNumber, seconds: aNumber };
+    const base = await json('eval', '--model', model, '--data', data, '--limit', '5');
+    const tuned = await json('eval', '--model', model, '--adapter', adapter, '--data', data, '--limit', '5');
+    for (const evaluation of [base, tuned]) expect(evaluation).toMatchObject(keys);
+    expect(tuned['loss']).not.toBe(base['loss']);
+    expect(tuned['tokens']).toBe(base['tokens']);
+
+    const merged = join(outputs, 'merged');
+    await json('merge', '--model', model, '--adapter', adapter, '--out', merged, '--dtype', 'float32');
+    const mergedScore = await json('eval', '--model', merged, '--data', data, '--limit', '5');
+    expect(Math.abs(Number(mergedScore['loss']) - Number(tuned['loss']))).toBeLessThan(1e-4);
+  });
+
+  it('plans, and says with exit code 0 that a job does not fit', async () => {
+    const shape = { budgetBytes: aNumber, stages: expect.arrayContaining([{ name: 'train', peakDeviceBytes: aNumber, seconds: aNumber }]) };
+    expect(await json('plan', ...job(), '--vram', '1GiB')).toMatchObject({ fits: true, ...shape });
+    const config = join(folder, 'plan.yaml');
+    await writeFile(config, 'vram: 100KB\nratio: 0.25\n');
+    expect(await json('plan', ...job(), '--config', config)).toMatchObject({ fits: false, ...shape, budgetBytes: 100_000 });
+  });
+
+  it('tells what it finds', async () => {
+    expect(await json('info', '--device', 'cpu')).toMatchObject({ version: expect.any(String), node: process.version, device: { name: 'cpu', computeDType: 'float32' } });
+  });
+
+  it('stops at SIGINT with an exit code of its own and leaves no output', async () => {
+    const out = join(outputs, 'interrupted');
+    const { code, stdout } = await emloc(['tune', ...job(), '--steps', '5000', '--vram', '1GiB', '--out', out, '--json'], /job [0-9a-f]{16}/);
+    expect(code).toBe(130);
+    expect(stdout).toBe('');
+    expect((await readdir(outputs)).filter((name) => name.includes('interrupted'))).toEqual([]);
+  });
+
+  it.each([
+    ['no command', () => [], /Usage/],
+    ['an unknown command', () => ['tnue'], /unknown command/],
+    ['an unknown flag', () => ['tune', '--learning-rate', '1'], /unknown option/],
+    ['a missing flag', () => ['tune', '--model', model, '--json'], /--data, --out/],
+    ['a size that is none', () => ['plan', '--model', model, '--data', data, '--vram', 'lots', '--json'], /lots/],
+    ['an unknown device', () => ['info', '--device', 'abacus', '--json'], /abacus/],
+    ['a folder that is no model', () => ['eval', '--model', folder, '--data', data, '--json'], /CHECKPOINT_|config\.json/],
+    ['a budget that is too small', () => ['tune', ...job(), '--vram', '100KB', '--out', join(outputs, 'small'), '--json'], /PIPELINE_DOES_NOT_FIT/],
+  ])('refuses %s: exit code not 0, nothing on stdout', async (_name, args, message) => {
+    const { code, stdout, stderr } = await emloc(args());
+    expect({ code: code !== 0, stdout }).toEqual({ code: true, stdout: '' });
+    expect(stderr).toMatch(message);
+  });
+
+  it.each(['tune', 'plan', 'eval', 'merge', 'info'])('explains %s with an example', async (name) => {
+    const { code, stdout } = await emloc([name, '--help']);
+    expect(code).toBe(0);
+    expect(stdout).toContain(`Example:\n  emloc ${name}`);
+  });
+});
