@@ -16,6 +16,8 @@ export interface ChunkLayout {
   chunkByteLength(chunk: number): number;
   /** Where a chunk's bytes belong. */
   ranges(chunk: number): TensorRange[];
+  /** The same for any bytes of the whole. */
+  rangesBetween(fromByte: number, toByte: number): TensorRange[];
 }
 
 /** @param tensors in the order of the header */
@@ -31,6 +33,7 @@ export function chunkLayout(tensors: readonly TensorHeader[], chunkBytes: number
     totalBytes,
     chunkCount: Math.ceil(totalBytes / chunkBytes),
     chunkByteLength,
+    rangesBetween: (fromByte, toByte) => rangesBetween(tensors, starts, fromByte, toByte),
     ranges: (chunk) => rangesBetween(tensors, starts, chunk * chunkBytes, chunk * chunkBytes + chunkByteLength(chunk)),
   };
 }

@@ -1,0 +1,104 @@
+import { isServiceKitError, rangeSource, type ObjectBucket, type ObjectSink, type ReadOptions } from '@emloc/service-kit';
+
+import { TensorBusError } from '../errors.js';
+import { chunkLayout, type ChunkLayout } from '../layout.js';
+import { memorySink } from '../memory.js';
+import type { TensorHeader, TensorSink, TensorSource } from '../tensor-bus.js';
+
+/** Tensors under a key, and what is to be known of them. */
+export interface TensorSet<T extends TensorHeader> {
+  readonly tensors: readonly T[];
+  readonly attributes?: Readonly<Record<string, string>>;
+}
+
+/** What stands under a key; its bytes come when `read` is called. */
+export interface StoredTensors {
+  readonly key: string;
+  readonly attributes: Readonly<Record<string, string>>;
+  readonly tensors: readonly TensorHeader[];
+  /** @throws TensorBusError TENSOR_BUS_STALLED, TENSOR_BUS_CORRUPT; what a sink throws */
+  read(sinkOf: (tensor: TensorHeader, index: number) => TensorSink, options?: ReadOptions): Promise<void>;
+  toMemory(): Promise<Uint8Array[]>;
+}
+
+/**
+ * Layer tensors that outlive the processes that make and use them, by key: statistics until the factors are stored, factors
+ * until the job is done. Each write replaces the key's tensors at once, when all is stored.
+ */
+export interface TensorStore {
+  write(key: string, set: TensorSet<TensorSource>, options?: { signal?: AbortSignal }): Promise<void>;
+  open(key: string): Promise<StoredTensors | undefined>;
+  /** Keys that start so, sorted. */
+  list(prefix?: string): Promise<string[]>;
+  /** @returns whether it was there */
+  delete(key: string): Promise<boolean>;
+}
+
+/** A store in a bucket of its own; the bucket stays the caller's. */
+export function createTensorStore(bucket: ObjectBucket): TensorStore {
+  return {
+    write: (key, set, { signal } = {}) => writeTensors(bucket, key, set, { signal }),
+    open: (key) => openTensors(bucket, key),
+    list: async (prefix = '') => (await bucket.list()).map(({ name }) => name).filter((name) => name.startsWith(prefix)).sort(),
+    delete: (key) => bucket.delete(key),
+  };
+}
+
+/** @param options.id of the chunks, for a reader that follows the writer */
+export async function writeTensors(bucket: ObjectBucket, key: string, { tensors, attributes = {} }: TensorSet<TensorSource>, options: { signal?: AbortSignal; id?: string }): Promise<void> {
+  const layout = chunkLayout(tensors, Number.MAX_SAFE_INTEGER);
+  const source = rangeSource(layout.totalBytes, (offset, target) => readRanges(tensors, layout, offset, target));
+  const headers = tensors.map(({ name, dtype, shape, byteLength }) => ({ name, dtype, shape, byteLength }));
+  try {
+    await bucket.put(key, source, { ...options, metadata: { tensors: JSON.stringify(headers), attributes: JSON.stringify(attributes) } });
+  } catch (error) {
+    throw toBusError(key, error);
+  }
+}
+
+async function openTensors(bucket: ObjectBucket, key: string): Promise<StoredTensors | undefined> {
+  const info = await bucket.info(key);
+  if (!info) return undefined;
+  const tensors = JSON.parse(info.metadata['tensors'] ?? '[]') as TensorHeader[];
+  const attributes = JSON.parse(info.metadata['attributes'] ?? '{}') as Record<string, string>;
+  const read: StoredTensors['read'] = async (sinkOf, options) => {
+    const sinks = tensors.map(sinkOf);
+    try {
+      await bucket.get(key, tensorsSink(tensors, sinks), options);
+    } catch (error) {
+      throw toBusError(key, error);
+    }
+    for (const sink of sinks) await sink.close?.();
+  };
+  const toMemory = async (): Promise<Uint8Array[]> => {
+    const buffers = tensors.map(({ byteLength }) => new Uint8Array(byteLength));
+    await read((_, index) => memorySink(buffers[index] ?? new Uint8Array(0)));
+    return buffers;
+  };
+  return { key, attributes, tensors, read, toMemory };
+}
+
+/** Spreads the bytes of the whole over the sinks. */
+export function tensorsSink(tensors: readonly TensorHeader[], sinks: readonly TensorSink[]): ObjectSink {
+  const layout = chunkLayout(tensors, Number.MAX_SAFE_INTEGER);
+  return {
+    write: async (offset, bytes) => {
+      for (const { tensor, offsetBytes, at, byteLength } of layout.rangesBetween(offset, offset + bytes.length)) {
+        await sinks[tensor]?.write(offsetBytes, bytes.subarray(at, at + byteLength));
+      }
+    },
+  };
+}
+
+async function readRanges(tensors: readonly TensorSource[], layout: ChunkLayout, offset: number, target: Uint8Array): Promise<void> {
+  for (const { tensor, offsetBytes, at, byteLength } of layout.rangesBetween(offset, offset + target.length)) {
+    await tensors[tensor]?.read(offsetBytes, target.subarray(at, at + byteLength));
+  }
+}
+
+/** The bus's code for what the object bucket says; what a source or sink threw passes. */
+export function toBusError(name: string, error: unknown): unknown {
+  if (!isServiceKitError(error)) return error;
+  const code = error.code === 'OBJECT_CORRUPT' ? 'TENSOR_BUS_CORRUPT' : error.code === 'OBJECT_STALLED' ? 'TENSOR_BUS_STALLED' : 'TENSOR_BUS_ABORTED';
+  return new TensorBusError(code, `tensor bus: ${name}: ${error.message}`, { cause: error });
+}
