@@ -1,0 +1,215 @@
+import { BlockFixture, type BlockOptions, type BlockShape, decoderBlock, rows, twoLinears, values } from '../test/fixtures.js';
+import { backwardBlock } from './backward.js';
+import { forwardBlock, inferBlock } from './forward.js';
+import { planGradients } from './gradient-plan.js';
+
+const everything = ['q', 'k', 'v', 'o', 'gate', 'up', 'down'];
+
+/** Weights of the scalar Σ weight · output whose gradient is checked. */
+const outputWeights = (shape: BlockShape): Float32Array => values(99, rows * shape.width, 1);
+
+async function scalarOf(fixture: BlockFixture): Promise<number> {
+  const output = inferBlock(fixture.shape.program, fixture.bind(false), fixture.tensor('x'));
+  const result = (await fixture.device.download(output)) as Float32Array;
+  output.dispose();
+  fixture.release();
+  const weights = outputWeights(fixture.shape);
+  return result.reduce((sum, value, index) => sum + value * (weights[index] ?? 0), 0);
+}
+
+/** Gradients by the engine: of the adapters' matrices and, where asked for, of the input as `x`. */
+async function gradientsOf(fixture: BlockFixture, inputNeedsGradient: boolean): Promise<Map<string, Float32Array>> {
+  const { device, shape: { program, width } } = fixture;
+  const bindings = fixture.bind(true);
+  const x = fixture.tensor('x');
+  const { output, saved } = forwardBlock(program, bindings, x, planGradients(program, { adapted: new Set(fixture.options.adapted), inputNeedsGradient }));
+  output.dispose();
+  const weights = outputWeights(fixture.shape);
+  const dOut = device.tensor({ bytes: new Uint8Array(weights.buffer), dtype: 'float32' }, [rows, width], 'float32', 'activations', 'dOut');
+  const dX = backwardBlock(saved, { bindings, x, dOut });
+  const found = new Map<string, Float32Array>();
+  for (const [name, tensor] of bindings.gradients) found.set(name, (await device.download(tensor)) as Float32Array);
+  if (dX) found.set('x', (await device.download(dX)) as Float32Array);
+  dX?.dispose();
+  fixture.release();
+  expect(device.liveTensors).toBe(0);
+  return found;
+}
+
+/** Central differences of every element of one host array. */
+async function differencesOf(fixture: BlockFixture, name: string): Promise<Float32Array> {
+  const host = fixture.host.get(name) ?? new Float32Array();
+  const step = 5e-2;
+  const differences = new Float32Array(host.length);
+  for (const [index, value] of host.entries()) {
+    // Fourth order: the step can be large enough for float32 outputs.
+    const at = async (offset: number): Promise<number> => {
+      host[index] = value + offset;
+      return scalarOf(fixture);
+    };
+    differences[index] = (8 * ((await at(step)) - (await at(-step))) - ((await at(2 * step)) - (await at(-2 * step)))) / (12 * step);
+    host[index] = value;
+  }
+  return differences;
+}
+
+function largest(array: Float32Array): number {
+  return array.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+}
+
+async function expectGradients(shape: BlockShape, options: BlockOptions): Promise<void> {
+  const fixture = new BlockFixture(shape, options);
+  const found = await gradientsOf(fixture, true);
+  expect([...found.keys()].sort()).toEqual([...fixture.parameters, 'x'].sort());
+  for (const [name, gradient] of found) {
+    const expected = await differencesOf(fixture, name);
+    expect(largest(expected)).toBeGreaterThan(0);
+    const error = largest(gradient.map((value, index) => value - (expected[index] ?? 0))) / largest(expected);
+    expect([name, error < 2e-3 ? 'agrees' : error]).toEqual([name, 'agrees']);
+  }
+  await fixture.close();
+}
+
+describe('gradients agree with finite differences', () => {
+  it.each<[string, () => BlockShape, BlockOptions]>([
+    ['two linears', twoLinears, { adapted: ['first', 'second'] }],
+    ['two linears, the first adapted', twoLinears, { adapted: ['first'] }],
+    ['two low-rank linears', twoLinears, { adapted: ['first', 'second'], lowRank: ['first', 'second'] }],
+    ['a decoder block, all adapted', decoderBlock, { adapted: everything }],
+    ['a decoder block, some adapted', decoderBlock, { adapted: ['v', 'gate'] }],
+    ['a decoder block, none adapted', decoderBlock, { adapted: [] }],
+    ['a decoder block of low rank, all adapted', decoderBlock, { adapted: everything, lowRank: everything }],
+    ['a decoder block, partly of low rank', decoderBlock, { adapted: ['q', 'down'], lowRank: ['q', 'k', 'up'] }],
+  ])('%s', async (_name, shape, options) => {
+    await expectGradients(shape(), options);
+  });
+});
+
+describe('a block', () => {
+  it('has the same adapter gradients whether its input needs one or not', async () => {
+    const fixture = new BlockFixture(decoderBlock(), { adapted: everything });
+    const withInput = await gradientsOf(fixture, true);
+    const without = await gradientsOf(fixture, false);
+    expect(without.has('x')).toBe(false);
+    for (const name of fixture.parameters) expect(without.get(name)).toEqual(withInput.get(name));
+    await fixture.close();
+  });
+
+  it('gives the same output whether it keeps tensors for a backward or not', async () => {
+    const fixture = new BlockFixture(decoderBlock(), { adapted: everything });
+    const bindings = fixture.bind(true);
+    const x = fixture.tensor('x');
+    const inferred = inferBlock(fixture.shape.program, bindings, x);
+    const { output, saved } = forwardBlock(fixture.shape.program, bindings, x, planGradients(fixture.shape.program, { adapted: new Set(everything), inputNeedsGradient: true }));
+    expect(await fixture.device.download(output)).toEqual(await fixture.device.download(inferred));
+    for (const tensor of [inferred, output]) tensor.dispose();
+    saved.dispose();
+    await fixture.close();
+  });
+
+  it('goes back with weights that were read again in between', async () => {
+    const fixture = new BlockFixture(decoderBlock(), { adapted: everything });
+    const expected = await gradientsOf(fixture, true);
+    const { device, shape: { program, width } } = fixture;
+    const first = fixture.bind(true);
+    const x = device.tensor({ bytes: new Uint8Array((fixture.host.get('x') ?? new Float32Array()).slice().buffer), dtype: 'float32' }, [rows, width], 'float32', 'saved', 'x');
+    const { output, saved } = forwardBlock(program, first, x, planGradients(program, { adapted: new Set(everything), inputNeedsGradient: true }));
+    output.dispose();
+    fixture.release();
+    const again = fixture.bind(true);
+    const dOut = device.tensor({ bytes: new Uint8Array(outputWeights(fixture.shape).buffer), dtype: 'float32' }, [rows, width], 'float32', 'activations', 'dOut');
+    const dX = backwardBlock(saved, { bindings: again, x, dOut });
+    for (const [name, tensor] of again.gradients) expect([name, await device.download(tensor)]).toEqual([name, expected.get(name)]);
+    for (const tensor of [x, dX]) tensor?.dispose();
+    await fixture.close();
+  });
+
+  it('adds to gradients that are there already', async () => {
+    const fixture = new BlockFixture(twoLinears(), { adapted: ['first'] });
+    const once = (await gradientsOf(fixture, false)).get('first.B') ?? new Float32Array();
+    const { device, shape: { program, width } } = fixture;
+    const bindings = fixture.bind(true);
+    const x = fixture.tensor('x');
+    for (let turn = 0; turn < 2; turn += 1) {
+      const { output, saved } = forwardBlock(program, bindings, x, planGradients(program, { adapted: new Set(['first']), inputNeedsGradient: false }));
+      output.dispose();
+      const dOut = device.tensor({ bytes: new Uint8Array(outputWeights(fixture.shape).buffer), dtype: 'float32' }, [rows, width], 'float32', 'activations', 'dOut');
+      expect(backwardBlock(saved, { bindings, x, dOut })).toBeNull();
+    }
+    const gradient = bindings.gradients.get('first.B');
+    const twice = gradient ? ((await device.download(gradient)) as Float32Array) : new Float32Array();
+    expect(largest(twice.map((value, index) => value - 2 * (once[index] ?? 0)))).toBeLessThan(1e-5 * largest(twice));
+    await fixture.close();
+  });
+
+  it('shows every linear layer\'s input and its output without bias', () => {
+    const fixture = new BlockFixture(decoderBlock(), { adapted: [] });
+    const seen: string[] = [];
+    const bindings = { ...fixture.bind(false), onLinear: (name: string, x: { shape: readonly number[] }, y: { shape: readonly number[] }) => seen.push(`${name} ${x.shape.join('x')} ${y.shape.join('x')}`) };
+    inferBlock(fixture.shape.program, bindings, fixture.tensor('x')).dispose();
+    expect(seen).toEqual(['q 7x8 7x8', 'k 7x8 7x4', 'v 7x8 7x4', 'o 7x8 7x8', 'gate 7x8 7x12', 'up 7x8 7x12', 'down 7x12 7x8']);
+    return fixture.close();
+  });
+
+  it('leaves nothing on the device when a weight is missing, forward or backward', async () => {
+    const fixture = new BlockFixture(decoderBlock(), { adapted: everything });
+    const { device, shape: { program, width } } = fixture;
+    const plan = planGradients(program, { adapted: new Set(everything), inputNeedsGradient: true });
+    const whole = fixture.bind(true);
+    const x = fixture.tensor('x');
+    const broken = { ...whole, linear: (name: string) => {
+      if (name === 'gate') throw new Error('no gate');
+      return whole.linear(name);
+    } };
+    const before = device.liveTensors;
+    expect(() => inferBlock(program, broken, x)).toThrow('no gate');
+    expect(() => forwardBlock(program, broken, x, plan)).toThrow('no gate');
+    expect(device.liveTensors).toBe(before);
+    const { output, saved } = forwardBlock(program, whole, x, plan);
+    output.dispose();
+    const dOut = device.tensor({ bytes: new Uint8Array(outputWeights(fixture.shape).buffer), dtype: 'float32' }, [rows, width], 'float32', 'activations', 'dOut');
+    expect(() => backwardBlock(saved, { bindings: broken, x, dOut })).toThrow('no gate');
+    expect(device.liveTensors).toBe(before);
+    await fixture.close();
+  });
+});
+
+describe('what a forward keeps', () => {
+  const { program } = decoderBlock();
+  const linearInput = (name: string): number => {
+    const operation = program.operations.find((candidate) => candidate.kind === 'linear' && candidate.name === name);
+    return operation?.kind === 'linear' ? operation.x.id : -1;
+  };
+
+  it('holds activations alone: no weight, no block input, nothing twice', () => {
+    const fixture = new BlockFixture(decoderBlock(), { adapted: everything });
+    const bindings = fixture.bind(true);
+    const bound = fixture.device.liveTensors;
+    const { output, saved } = forwardBlock(program, bindings, fixture.tensor('x'), planGradients(program, { adapted: new Set(everything), inputNeedsGradient: true }));
+    output.dispose();
+    const kept = [...saved.values.values(), ...[...saved.aux.values()].flat()];
+    expect(kept.length).toBeGreaterThan(0);
+    expect(new Set(kept).size).toBe(kept.length);
+    expect(saved.values.has(program.input.id)).toBe(false);
+    for (const { shape } of kept) expect(shape).toContain(rows);
+    expect(fixture.device.liveTensors).toBe(bound + 1 + kept.length);
+    saved.dispose();
+    expect(fixture.device.liveTensors).toBe(bound + 1);
+    return fixture.close();
+  });
+
+  it('runs norms and activations again instead of keeping their outputs', () => {
+    const plan = planGradients(program, { adapted: new Set(everything), inputNeedsGradient: true });
+    for (const name of ['q', 'gate', 'down']) {
+      expect(plan.kept.has(linearInput(name))).toBe(false);
+      expect(plan.recomputed.has(linearInput(name))).toBe(true);
+    }
+  });
+
+  it('visits nothing below the only adapter where the input needs no gradient', () => {
+    const plan = planGradients(program, { adapted: new Set(['down']), inputNeedsGradient: false });
+    const visited = program.operations.filter((_, index) => plan.visited[index]).map(({ kind }) => kind);
+    expect(visited).toEqual(['linear', 'add']);
+    expect(plan.needsGradient(program.input)).toBe(false);
+  });
+});
