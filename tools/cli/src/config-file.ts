@@ -3,6 +3,9 @@ import type { Command, Option } from 'commander';
 import { LineCounter, parseDocument } from 'yaml';
 import { UsageError } from './usage-error.js';
 
+/** Pairs of flags that exclude each other: one on the command line wins over the other in the file. */
+const exclusive: Readonly<Record<string, string>> = Object.freeze({ steps: 'epochs', epochs: 'steps' });
+
 /** Sets the options that `--config` names and the command line does not. @throws UsageError naming file and key */
 export function applyConfigFile(command: Command): void {
   const file = command.getOptionValue('config') as string | undefined;
@@ -10,7 +13,11 @@ export function applyConfigFile(command: Command): void {
   for (const [key, value] of Object.entries(readConfig(file))) {
     const option = command.options.find(({ long }) => long === `--${key}` || long === `--no-${key}`);
     if (!option || key === 'config') throw new UsageError(`config file ${file}: unknown key "${key}"`);
-    if (command.getOptionValueSource(option.attributeName()) !== 'cli') setOption(command, option, { file, key, value });
+    const name = option.attributeName();
+    const rival = exclusive[name];
+    const rivalSource = rival === undefined ? undefined : command.getOptionValueSource(rival);
+    if (rivalSource === 'config') throw new UsageError(`config file ${file}: ${key} cannot be used with ${rival}`);
+    if (command.getOptionValueSource(name) !== 'cli' && rivalSource !== 'cli') setOption(command, option, { file, key, value });
   }
 }
 

@@ -100,7 +100,13 @@ describe('a config file', () => {
     expect(() => applyConfigFile(command)).toThrow(/absent\.yaml cannot be read/);
   });
 
-  it('cannot set steps beside epochs of the command line', () => {
-    expect(() => withConfig('steps: 5\n', '--epochs', '2')).toThrow(/steps/);
+  it('gives way to a flag that excludes one of its keys', () => {
+    const values = withConfig('steps: 5\n', '--epochs', '2');
+    expect(values).toMatchObject({ epochs: 2 });
+    expect(values).not.toHaveProperty('steps');
+  });
+
+  it('is refused with two keys that exclude each other', () => {
+    expect(() => withConfig('epochs: 2\nsteps: 5\n')).toThrow(/steps cannot be used with epochs/);
   });
 });
