@@ -40,10 +40,11 @@ extern "C" __global__ void squared_norm_totals(const int* first, const double* p
   if (threadIdx.x == 0) out[blockIdx.x] = (float)sum;
 }
 
-// Decoupled weight decay (arXiv 1711.05101); `correction` are 1 - beta^step.
+// Decoupled weight decay (arXiv 1711.05101); `rest` are 1 - beta and `correction` 1 - beta^step, rounded once.
 extern "C" __global__ void adamw(
     const i64* addresses, const i64* sizes, const Chunk* chunks, int tensors, const float* squared_norms, int norms, float max_norm,
-    float learning_rate, float beta1, float beta2, float epsilon, float weight_decay, float correction1, float correction2) {
+    float learning_rate, float beta1, float beta2, float rest1, float rest2, float epsilon, float weight_decay, float correction1,
+    float correction2) {
   __shared__ double shared[32];
   double total = 0;
   for (int i = threadIdx.x; i < norms; i += THREADS) total += (double)squared_norms[i];
@@ -59,8 +60,8 @@ extern "C" __global__ void adamw(
   const i64 end = min(start + CHUNK, sizes[chunk.tensor]);
   for (i64 i = start + threadIdx.x; i < end; i += THREADS) {
     const float gradient = g[i] * clip;
-    const float first = beta1 * m[i] + (1.0f - beta1) * gradient;
-    const float second = beta2 * v[i] + (1.0f - beta2) * gradient * gradient;
+    const float first = beta1 * m[i] + rest1 * gradient;
+    const float second = beta2 * v[i] + rest2 * gradient * gradient;
     m[i] = first;
     v[i] = second;
     const float update = first / correction1 / (sqrtf(second / correction2) + epsilon);

@@ -1,5 +1,5 @@
 import { DeviceError, type GemmOptions, type GramOptions, type Tensor } from '@emloc/device';
-import { addressOf, type CudaContext, expectDType, expectShape, roundUp, rowsAndColumns, withScratch } from '../context.js';
+import { addressOf, type CudaContext, expectDType, expectShape, roundUp, withScratch } from '../context.js';
 import {
   CUBLAS_COMPUTE_32F, CUBLAS_COMPUTE_64F, CUBLAS_GEMM_DEFAULT, CUBLAS_OP_N, CUBLAS_OP_T, CUDA_R_16BF, CUDA_R_32F, CUDA_R_64F,
 } from '../native/cublas.js';
@@ -124,5 +124,5 @@ function matrix(tensor: Tensor): readonly [number, number] {
   if (tensor.shape.length !== 2) {
     throw new DeviceError('DEVICE_SHAPE_MISMATCH', `cuda: ${tensor.label} has shape [${tensor.shape.join(', ')}], expected two dimensions`);
   }
-  return rowsAndColumns('gemm', tensor);
+  return [tensor.shape[0] as number, tensor.shape[1] as number];
 }

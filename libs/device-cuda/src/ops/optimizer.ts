@@ -61,7 +61,8 @@ export function adamw(context: CudaContext, options: AdamwOptions): void {
     context.transfers.uploadTable(table, tableOf(context, lists, layout));
     context.launcher.begin().pointer(table).pointer(table + layout.sizes).pointer(table + layout.chunks).int32(parameters.length)
       .pointer(addressOf(context, squaredGradientNorms)).int32(squaredGradientNorms.size).float32(options.maxGradientNorm)
-      .float32(options.learningRate).float32(beta1).float32(beta2).float32(options.epsilon).float32(options.weightDecay)
+      .float32(options.learningRate).float32(beta1).float32(beta2).float32(1 - beta1).float32(1 - beta2)
+      .float32(options.epsilon).float32(options.weightDecay)
       .float32(1 - beta1 ** step).float32(1 - beta2 ** step)
       .launch('optimizer', 'adamw', { grid: [layout.chunkCount], block: threads });
   });
