@@ -9,7 +9,7 @@
  */
 function ownerships(nativeFiles) {
   return [
-    { packages: ['@grpc/*'], files: ['libs/rpc/**/*.ts'], reason: 'gRPC is behind @emloc/rpc' },
+    { packages: ['@grpc/*'], files: ['libs/rpc/**/*.ts', 'tools/bench/src/bus-grpc.ts'], reason: 'gRPC is behind @emloc/rpc' },
     {
       packages: ['@nats-io/*'],
       files: ['libs/tensor-bus/**/*.ts', 'libs/service-kit/**/*.ts'],

@@ -3,6 +3,7 @@ import { formatHelp, type Measurement } from './measurement.js';
 
 /** Every subcommand, one file each; loaded when it is asked for. */
 const measurements: Readonly<Record<string, { readonly summary: string; load(): Promise<{ readonly measure: Measurement }> }>> = {
+  bus: { summary: 'the tensor bus against a raw TCP socket and gRPC', load: () => import('./bus.js') },
   quality: { summary: "share of full LoRA's gain that EMLoC reaches on the example task", load: () => import('./quality.js') },
 };
 

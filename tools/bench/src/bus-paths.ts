@@ -1,0 +1,118 @@
+import { createServer, connect as connectTcp, type AddressInfo, type Socket } from 'node:net';
+
+import { connectNats, openLane, openObjectBucket } from '@emloc/service-kit';
+import { createDurableTensorBus, createNatsTensorBus, type TensorBus } from '@emloc/tensor-bus';
+
+import { receiveGrpc, sendGrpc } from './bus-grpc.js';
+import type { BlockSink, BlockSource } from './bus-blocks.js';
+
+/** What is known to both processes. */
+export interface BusTask {
+  readonly path: BusPathName;
+  readonly totalBytes: number;
+  readonly natsUrl: string;
+}
+
+export type BusPathName = 'tcp' | 'grpc' | 'core' | 'durable';
+
+/** One way to move a tensor of `totalBytes` from one process to another. */
+export interface BusPath {
+  readonly title: string;
+  /** Gets ready; `finished` resolves when every byte is in the sink. */
+  receive(task: BusTask, sink: BlockSink): Promise<{ address: string; finished: Promise<void> }>;
+  /** Gets ready to send to a receiver's address; the returned function sends, and is what is timed. */
+  prepare(task: BusTask, address: string): Promise<{ send(source: BlockSource): Promise<void>; close(): Promise<void> }>;
+}
+
+const channel = 'bench';
+const chunkBytes = 1024 * 1024;
+
+export const busPaths: Readonly<Record<BusPathName, BusPath>> = {
+  tcp: { title: 'raw TCP socket, 1 MiB writes', receive: receiveTcp, prepare: prepareTcp },
+  grpc: { title: 'gRPC client stream, 1 MiB messages', receive: receiveGrpc, prepare: sendGrpc },
+  core: { title: 'tensor bus, core NATS', ...overBus(openCore) },
+  durable: { title: 'tensor bus, durable', ...overBus(openDurable) },
+};
+
+function receiveTcp({ totalBytes }: BusTask, sink: BlockSink): Promise<{ address: string; finished: Promise<void> }> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    const finished = new Promise<void>((done) => {
+      server.once('connection', (socket: Socket) => {
+        let received = 0;
+        socket.on('data', (bytes: Buffer) => {
+          sink.write(received, bytes);
+          received += bytes.length;
+          if (received < totalBytes) return;
+          socket.end('.');
+          server.close();
+          done();
+        });
+      });
+    });
+    server.once('error', reject).listen(0, '127.0.0.1', () => resolve({ address: String((server.address() as AddressInfo).port), finished }));
+  });
+}
+
+async function prepareTcp({ totalBytes }: BusTask, address: string): ReturnType<BusPath['prepare']> {
+  const socket = connectTcp({ port: Number(address), host: '127.0.0.1' });
+  await new Promise<void>((resolve, reject) => { socket.once('error', reject).once('connect', resolve); });
+  const send = async (source: BlockSource): Promise<void> => {
+    // As many buffers as the socket may hold back.
+    const buffers: Buffer[] = Array.from({ length: 4 }, () => Buffer.allocUnsafeSlow(chunkBytes));
+    const free: (() => void)[] = [];
+    const confirmed = new Promise<void>((resolve, reject) => { socket.once('data', () => resolve()).once('error', reject); });
+    for (let at = 0; at < totalBytes; at += chunkBytes) {
+      const buffer = buffers.pop() ?? await new Promise<Buffer>((resolve) => { free.push(() => resolve(buffers.pop() as Buffer)); });
+      const part = buffer.subarray(0, Math.min(chunkBytes, totalBytes - at));
+      source.read(at, part);
+      socket.write(part, () => { buffers.push(buffer); free.shift()?.(); });
+    }
+    await confirmed;
+  };
+  return { send, close: () => { socket.destroy(); return Promise.resolve(); } };
+}
+
+interface OpenBus {
+  readonly bus: TensorBus;
+  close(): Promise<void>;
+}
+
+async function openCore({ natsUrl }: BusTask): Promise<OpenBus> {
+  const lane = await openLane({ servers: [natsUrl] });
+  const bus = createNatsTensorBus({ lane });
+  return { bus, close: async () => { await bus.close(); lane.close(); } };
+}
+
+async function openDurable({ natsUrl }: BusTask): Promise<OpenBus> {
+  const access = { servers: [natsUrl] };
+  const [nats, lane] = [await connectNats(access), await openLane(access)];
+  const bucket = await openObjectBucket({ nats, lane, bucket: 'bench' });
+  const bus = await createDurableTensorBus({ nats, bucket, name: 'bench' });
+  return { bus, close: async () => { await bus.close(); lane.close(); await nats.close(); } };
+}
+
+function overBus(open: (task: BusTask) => Promise<OpenBus>): Pick<BusPath, 'receive' | 'prepare'> {
+  return {
+    receive: async (task, sink) => {
+      const { bus, close } = await open(task);
+      const layers = bus.receive(channel);
+      const next = layers.next();
+      const finished = next.then(async ({ value: layer }) => {
+        await layer?.read(() => sink);
+        await layers.return?.();
+        // The sender hears of it before the connection ends.
+        setTimeout(() => void close(), 200);
+      });
+      return { address: channel, finished };
+    },
+    prepare: async (task) => {
+      const { bus, close } = await open(task);
+      const { totalBytes } = task;
+      const send = (source: BlockSource): Promise<void> =>
+        bus.send({ channel, layer: 0, tensors: [{ name: 'bench', dtype: 'float32', shape: [totalBytes / 4], byteLength: totalBytes, read: source.read }] });
+      return { send, close };
+    },
+  };
+}
+

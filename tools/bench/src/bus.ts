@@ -1,0 +1,122 @@
+import { fork } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import { parseArgs } from 'node:util';
+
+import { findNatsServer, startNatsServer } from '@emloc/service-kit';
+
+import { createBlockSink, createBlockSource } from './bus-blocks.js';
+import { busPaths, type BusPathName, type BusTask } from './bus-paths.js';
+import { busTable, type BusResult } from './bus-table.js';
+
+const help = `usage: npm run bench -- bus [--size-mib 1024] [--paths tcp,grpc,core,durable] [--rounds 3] [--json]
+Moves a tensor from one Node process to another over a raw TCP socket, gRPC and the tensor bus, and compares. Every path copies
+the bytes out of the same source and into the same sink; rounds alternate the paths, and the median counts.
+Needs nats-server on PATH.
+`;
+
+type FromReceiver = { readonly type: 'ready'; readonly address: string } | { readonly type: 'finished'; readonly correct: boolean; readonly extraBytes: number };
+
+/** `bench bus`: also the receiving process, which it starts from the same file. */
+export async function measure(args: readonly string[]): Promise<number> {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      'size-mib': { type: 'string', default: '1024' }, paths: { type: 'string', default: 'tcp,grpc,core,durable' }, rounds: { type: 'string', default: '3' },
+      json: { type: 'boolean', default: false }, help: { type: 'boolean', default: false }, receive: { type: 'string' }, send: { type: 'string' },
+    },
+  });
+  if (values.help) {
+    process.stdout.write(help);
+    return 0;
+  }
+  if (values.receive !== undefined) return receive(JSON.parse(values.receive) as BusTask);
+  if (values.send !== undefined) return send(JSON.parse(values.send) as BusTask & { address: string });
+  const paths = values.paths.split(',').filter((name): name is BusPathName => Object.hasOwn(busPaths, name));
+  const results = await compare(paths, Number(values['size-mib']) * 1024 * 1024, Number(values.rounds));
+  process.stdout.write(values.json ? `${JSON.stringify(results)}\n` : `${cpus().length} cores, ${cpus()[0]?.model ?? 'unknown'}, ${process.version}\n${busTable(results)}`);
+  return results.every(({ correct }) => correct) ? 0 : 1;
+}
+
+async function compare(paths: readonly BusPathName[], totalBytes: number, rounds: number): Promise<BusResult[]> {
+  findNatsServer();
+  const results: BusResult[] = paths.map((name) => ({ name, title: busPaths[name].title, totalBytes, seconds: [], senderExtraBytes: 0, receiverExtraBytes: 0, correct: true }));
+  for (let round = 0; round < rounds; round++) {
+    for (const result of results) {
+      const run = await runOnce(result.name, totalBytes);
+      result.seconds.push(run.seconds);
+      result.senderExtraBytes = Math.max(result.senderExtraBytes, run.senderExtraBytes);
+      result.receiverExtraBytes = Math.max(result.receiverExtraBytes, run.receiverExtraBytes);
+      result.correct &&= run.correct;
+      process.stderr.write(`round ${round + 1}: ${result.name}: ${(totalBytes / 1e6 / run.seconds).toFixed(0)} MB/s\n`);
+    }
+  }
+  return results;
+}
+
+/** A server, a receiver and a sender of its own for each transfer, so that none warms the next. */
+async function runOnce(path: BusPathName, totalBytes: number): Promise<{ seconds: number; senderExtraBytes: number; receiverExtraBytes: number; correct: boolean }> {
+  const storeDir = await mkdtemp(join(tmpdir(), 'emloc-bench-bus-'));
+  const server = path === 'core' || path === 'durable' ? await startNatsServer({ storeDir }) : undefined;
+  try {
+    const task: BusTask = { path, totalBytes, natsUrl: server?.url ?? '' };
+    const receiver = start<FromReceiver>('--receive', task);
+    const ready = await receiver.next();
+    if (ready.type !== 'ready') throw new Error('the receiver did not say that it is ready');
+    const sender = start<{ seconds: number; extraBytes: number }>('--send', { ...task, address: ready.address });
+    const [sent, finished] = await Promise.all([sender.next(), receiver.next()]);
+    await Promise.all([sender.ended, receiver.ended]);
+    if (finished.type !== 'finished') throw new Error('the receiver did not finish');
+    return { seconds: sent.seconds, senderExtraBytes: sent.extraBytes, receiverExtraBytes: finished.extraBytes, correct: finished.correct };
+  } finally {
+    await server?.stop();
+    await rm(storeDir, { recursive: true, force: true });
+  }
+}
+
+function start<T>(role: string, task: object): { next(): Promise<T>; ended: Promise<void> } {
+  const child = fork(process.argv[1] ?? '', ['bus', role, JSON.stringify(task)], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+  const queue: T[] = [];
+  const waiting: ((message: T) => void)[] = [];
+  child.on('message', (message: T) => { const take = waiting.shift(); if (take) take(message); else queue.push(message); });
+  const ended = new Promise<void>((resolve) => { child.once('exit', () => resolve()); });
+  const died = ended.then(() => { throw new Error(`bench bus ${role} ended early`); });
+  died.catch(() => undefined);
+  const next = (): Promise<T> => {
+    const message = queue.shift();
+    return message === undefined ? Promise.race([new Promise<T>((resolve) => { waiting.push(resolve); }), died]) : Promise.resolve(message);
+  };
+  return { next, ended };
+}
+
+async function receive(task: BusTask): Promise<number> {
+  const sink = createBlockSink();
+  const { address, finished } = await busPaths[task.path].receive(task, sink);
+  const before = process.resourceUsage().maxRSS;
+  process.send?.({ type: 'ready', address } satisfies FromReceiver);
+  await finished;
+  const extraBytes = (process.resourceUsage().maxRSS - before) * 1024;
+  await report({ type: 'finished', correct: sink.isEndOf(task.totalBytes), extraBytes } satisfies FromReceiver);
+  return 0;
+}
+
+/** The clock runs from before the first byte until the receiver has confirmed the last. */
+async function send(task: BusTask & { address: string }): Promise<number> {
+  const source = createBlockSource();
+  const { send: transfer, close } = await busPaths[task.path].prepare(task, task.address);
+  const before = process.resourceUsage().maxRSS;
+  const startMs = performance.now();
+  await transfer(source);
+  const seconds = (performance.now() - startMs) / 1000;
+  await report({ seconds, extraBytes: (process.resourceUsage().maxRSS - before) * 1024 });
+  await close();
+  return 0;
+}
+
+/** Then the channel to the parent must not keep this process. */
+async function report(message: object): Promise<void> {
+  await new Promise<void>((resolve) => { process.send?.(message, undefined, {}, () => resolve()); });
+  process.disconnect();
+}
