@@ -41,6 +41,15 @@ describe('cpu backend', () => {
     expect(() => device.kernels.embedding({ table, rows, out })).toThrow('embedding: ids[0] is 2, outside 0..1');
   });
 
+  test('runs kernels on empty tensors first of all', async () => {
+    const device = new Device(createCpuBackend({ blas: 'portable' }), new MemoryBudget(2 ** 20));
+    const empty = device.allocate([0, 8], 'float32', 'activations', 'empty');
+    device.kernels.swiglu({ gate: empty, up: empty, out: empty });
+    device.kernels.swigluBackward({ dOut: empty, gate: empty, up: empty, dGate: empty, dUp: empty });
+    device.kernels.rmsNorm({ x: empty, weight: device.allocate([8], 'float32', 'weights', 'w'), epsilon: 1, out: empty, inverseRms: empty.reshape([0]) });
+    expect(await device.download(empty)).toEqual(new Float32Array(0));
+  });
+
   test('uploads from host bytes that are not aligned', async () => {
     const device = new Device(createCpuBackend({ blas: 'portable' }), new MemoryBudget(2 ** 20));
     const shifted = new Uint8Array(9);

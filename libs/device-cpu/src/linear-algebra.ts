@@ -1,3 +1,6 @@
+/** Elements of matrices. */
+export type Elements = Float32Array | Float64Array;
+
 /** A dense row-major matrix: element (i, j) is data[i · stride + j]. */
 export interface Matrix<T> {
   readonly data: T;

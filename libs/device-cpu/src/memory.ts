@@ -1,52 +1,62 @@
 import { DeviceError, type DType, type Tensor } from '@emloc/device';
 
-/** Cached bytes beyond which freed memory goes back to the garbage collector. */
-const cacheLimitBytes = 256 * 2 ** 20;
-
-/** Buffers come in sizes of at most an eighth more than was asked for, so that batches of nearly equal length share them. */
-function sizeClass(bytes: number): number {
-  const step = 2 ** Math.max(6, Math.floor(Math.log2(Math.max(1, bytes))) - 3);
-  return Math.ceil(bytes / step) * step;
-}
+/** Freed bytes that are kept; beyond them the sizes that were freed longest ago go back to the garbage collector. */
+const cacheLimitBytes = 512 * 2 ** 20;
+const pageBytes = 4096;
 
 /**
- * Allocates ArrayBuffers and keeps freed ones for the next allocation of about their size: a fresh one costs a page fault for every
- * 4 KiB, and lives until a garbage collection. A buffer may be longer than what was asked for.
+ * Allocates ArrayBuffers and keeps freed ones for the next allocations of their size class: a fresh one costs a page fault for every
+ * 4 KiB, and lives until a garbage collection. Classes are an eighth of a power of two apart, so batches of other lengths find memory too.
  */
 export class MemoryPool {
+  /** By size class, the one that was freed last at the end. */
   readonly #cache = new Map<number, ArrayBuffer[]>();
   #cachedBytes = 0;
 
-  /** @throws DeviceError DEVICE_OUT_OF_MEMORY */
-  allocate(requestedBytes: number): ArrayBuffer {
-    const bytes = sizeClass(requestedBytes);
-    const cached = this.#cache.get(bytes)?.pop();
+  /** At least `bytes` bytes. @throws DeviceError DEVICE_OUT_OF_MEMORY */
+  allocate(bytes: number): ArrayBuffer {
+    const capacity = sizeClass(bytes);
+    const cached = this.#cache.get(capacity)?.pop();
     if (cached) {
-      this.#cachedBytes -= bytes;
+      this.#cachedBytes -= capacity;
       return cached;
     }
     try {
-      return new ArrayBuffer(bytes);
+      return new ArrayBuffer(capacity);
     } catch (cause) {
       throw new DeviceError('DEVICE_OUT_OF_MEMORY', `cpu device: the system has no room for ${bytes} bytes`, { cause });
     }
   }
 
   free(buffer: ArrayBuffer): void {
-    const bytes = buffer.byteLength;
-    if (bytes === 0) return;
-    if (this.#cachedBytes + bytes > cacheLimitBytes) this.clear();
-    if (bytes > cacheLimitBytes) return;
-    const list = this.#cache.get(bytes);
-    if (list) list.push(buffer);
-    else this.#cache.set(bytes, [buffer]);
-    this.#cachedBytes += bytes;
+    const capacity = buffer.byteLength;
+    const list = this.#cache.get(capacity) ?? [];
+    list.push(buffer);
+    this.#cache.delete(capacity);
+    this.#cache.set(capacity, list);
+    this.#cachedBytes += capacity;
+    while (this.#cachedBytes > cacheLimitBytes) this.#evict();
   }
 
   clear(): void {
     this.#cache.clear();
     this.#cachedBytes = 0;
   }
+
+  #evict(): void {
+    for (const [capacity, list] of this.#cache) {
+      this.#cachedBytes -= capacity * list.length;
+      this.#cache.delete(capacity);
+      return;
+    }
+  }
+}
+
+/** The smallest class that holds `bytes`: below a page the size itself, above it at most an eighth more. */
+export function sizeClass(bytes: number): number {
+  if (bytes <= pageBytes) return bytes;
+  const step = 2 ** (Math.floor(Math.log2(bytes)) - 3);
+  return Math.ceil(bytes / step) * step;
 }
 
 function assertDType(tensor: Tensor, dtype: DType): void {

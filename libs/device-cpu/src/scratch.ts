@@ -19,7 +19,10 @@ export class Scratch {
   #top = firstAddress;
   #end = firstAddress;
 
-  constructor(private readonly kernels: WasmKernels) {}
+  constructor(private readonly kernels: WasmKernels) {
+    // Empty views need an address inside the memory too.
+    this.#ensure(pageBytes);
+  }
 
   /** Runs a kernel with `bytes` of scratch. Views into it are valid until `run` returns. */
   run<T>(bytes: number, kernel: () => T): T {

@@ -5,6 +5,7 @@ import type { Matrix } from '../linear-algebra.js';
 import { float32 } from '../memory.js';
 import { headOf } from './attention.js';
 import { checkAttention, largestTile, type QueryTile, queryTiles } from './attention-tiles.js';
+import { dotProduct } from './sums.js';
 
 interface TileScratch {
   readonly p: number;
@@ -83,9 +84,6 @@ function pullBackTile({ linearAlgebra, scratch, wasm }: CpuContext, addresses: T
 
 function writeDeltas(dOut: Matrix<Float32Array>, out: Matrix<Float32Array>, headLength: number, deltas: Float32Array): void {
   for (let row = 0; row < deltas.length; row += 1) {
-    const start = row * out.stride;
-    let sum = 0;
-    for (let i = start; i < start + headLength; i += 1) sum += (dOut.data[i] as number) * (out.data[i] as number);
-    deltas[row] = sum;
+    deltas[row] = dotProduct(dOut.data, row * dOut.stride, out.data, row * out.stride, headLength);
   }
 }

@@ -1,6 +1,7 @@
 import type { RmsNormBackwardOptions, RmsNormOptions } from '@emloc/device';
 import { assertShape, assertSize, rowsAndColumns } from '../checks.js';
 import { float32 } from '../memory.js';
+import { dotProduct, weightedDotProduct } from './sums.js';
 
 /** Sums in float64. */
 export function rmsNorm({ x, weight, epsilon, out, inverseRms }: RmsNormOptions): void {
@@ -11,9 +12,7 @@ export function rmsNorm({ x, weight, epsilon, out, inverseRms }: RmsNormOptions)
   const [input, gain, output, inverses] = [float32(x), float32(weight), float32(out), float32(inverseRms)];
   for (let row = 0; row < rows; row += 1) {
     const start = row * width;
-    let sum = 0;
-    for (let i = start; i < start + width; i += 1) sum += (input[i] as number) * (input[i] as number);
-    const inverse = Math.fround(1 / Math.sqrt(sum / width + epsilon));
+    const inverse = Math.fround(1 / Math.sqrt(dotProduct(input, start, input, start, width) / width + epsilon));
     inverses[row] = inverse;
     for (let i = 0; i < width; i += 1) output[start + i] = (input[start + i] as number) * inverse * (gain[i] as number);
   }
@@ -30,13 +29,10 @@ export function rmsNormBackward({ dOut, x, weight, inverseRms, dX, accumulate }:
   for (let row = 0; row < rows; row += 1) {
     const start = row * width;
     const inverse = inverses[row] as number;
-    let dot = 0;
-    for (let i = 0; i < width; i += 1) dot += (gradient[start + i] as number) * (gain[i] as number) * (input[start + i] as number);
-    const shift = (dot * inverse * inverse) / width;
-    const base = accumulate ? 1 : 0;
-    for (let i = 0; i < width; i += 1) {
-      const value = inverse * ((gradient[start + i] as number) * (gain[i] as number) - (input[start + i] as number) * shift);
-      output[start + i] = base === 0 ? value : (output[start + i] as number) + value;
+    const shift = (weightedDotProduct(gradient, input, start, gain) * inverse * inverse) / width;
+    for (let i = 0, j = start; i < width; i += 1, j += 1) {
+      const value = inverse * ((gradient[j] as number) * (gain[i] as number) - (input[j] as number) * shift);
+      output[j] = accumulate ? (output[j] as number) + value : value;
     }
   }
 }

@@ -1,5 +1,6 @@
-import type { Matrix, ProductOptions } from '../linear-algebra.js';
+import type { Elements, Matrix, ProductOptions } from '../linear-algebra.js';
 import { type Scratch, scratchBytes } from '../scratch.js';
+import { pack } from './pack.js';
 
 /** Rows of a packed block of a, columns of a packed block of b, and inner extent of both: together they stay in a 512 KiB cache. */
 const blockRows = 64;
@@ -7,13 +8,11 @@ const blockColumns = 256;
 const blockInner = 256;
 const stripRows = 4;
 
-type Elements = Float32Array | Float64Array;
-
 /** How one element type is multiplied. */
 export interface BlockKernel<T extends Elements> {
   readonly elementBytes: number;
   /** Columns of a strip of b. */
-  readonly stripColumns: number;
+  readonly stripColumns: 4 | 8;
   view(address: number, count: number): T;
   multiply(rows: number, columns: number, k: number, a: number, b: number, c: number): void;
 }
@@ -66,52 +65,6 @@ export function blockedProduct<T extends Elements>(kernel: BlockKernel<T>, scrat
     }
   }
   scratch.release(mark);
-}
-
-interface PackRange {
-  /** First and number of outer indices (rows of op(a), columns of op(b)). */
-  readonly start: number;
-  readonly count: number;
-  readonly inner: number;
-  readonly depth: number;
-  readonly strip: number;
-  /** Whether the outer index counts rows of the matrix as stored. */
-  readonly acrossRows: boolean;
-}
-
-/** Into strips of `strip` outer indices, inner index major, the last one padded with zeros. */
-function pack<T extends Elements>({ data, stride }: Matrix<T>, { start, count, inner, depth, strip, acrossRows }: PackRange, out: T): void {
-  const [outerStep, innerStep] = acrossRows ? [stride, 1] : [1, stride];
-  const origin = start * outerStep + inner * innerStep;
-  for (let outer = 0; outer < count; outer += strip) {
-    const base = outer * depth;
-    const width = Math.min(strip, count - outer);
-    if (width < strip) out.fill(0, base, base + strip * depth);
-    if (acrossRows) packRows(data, origin + outer * stride, stride, { width, depth, strip, base }, out);
-    else packColumns(data, origin + outer, stride, { width, depth, strip, base }, out);
-  }
-}
-
-interface Strip {
-  readonly width: number;
-  readonly depth: number;
-  readonly strip: number;
-  readonly base: number;
-}
-
-function packRows<T extends Elements>(data: T, origin: number, stride: number, { width, depth, strip, base }: Strip, out: T): void {
-  for (let lane = 0; lane < width; lane += 1) {
-    const from = origin + lane * stride;
-    for (let i = 0, to = base + lane; i < depth; i += 1, to += strip) out[to] = data[from + i] as number;
-  }
-}
-
-function packColumns<T extends Elements>(data: T, origin: number, stride: number, { width, depth, strip, base }: Strip, out: T): void {
-  for (let i = 0; i < depth; i += 1) {
-    const from = origin + i * stride;
-    const to = base + i * strip;
-    for (let lane = 0; lane < width; lane += 1) out[to + lane] = data[from + lane] as number;
-  }
 }
 
 interface StoreTarget {
