@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { inferBlock } from '@emloc/autograd';
 import type { PackedBatch } from '@emloc/dataset';
 import { byteLength, type HostBuffer, type Tensor } from '@emloc/device';
@@ -64,6 +65,8 @@ export class BreadthFirstPass {
   /** Takes every hidden state through one block. `visit` sees the linear layers. Blocks go in order. */
   async block(block: number, visit?: BlockVisit): Promise<void> {
     const { model, batches, variants, signal } = this.options;
+    // See train.ts: a synchronous device must let signals and timers have their turn.
+    await setImmediate();
     signal?.throwIfAborted();
     const lease = await model.pager.acquire(model.layout.blockUnit(block));
     try {

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { type EncodedRow, packBatch, type PackedBatch } from '@emloc/dataset';
 import { DeviceAdapter } from './device-adapter.js';
 import { longestSequence } from './device-batch.js';
@@ -68,6 +69,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     let tokens = 0;
     let finalLoss = Number.NaN;
     for (const [index, microBatches] of steps.entries()) {
+      // A synchronous device settles every promise in microtasks: without this turn no signal or timer would ever be seen.
+      await setImmediate();
       options.signal?.throwIfAborted();
       const report = await runStep({ ...options, pass, adapter, optimizer, microBatches, index, learningRate: learningRateAt(schedule, index) });
       tokens += report.tokens;

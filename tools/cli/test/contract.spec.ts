@@ -95,9 +95,9 @@ describe('emloc', () => {
     expect(await json('info', '--device', 'cpu')).toMatchObject({ version: expect.any(String), node: process.version, device: { name: 'cpu', computeDType: 'float32' } });
   });
 
-  it('stops at SIGINT with an exit code of its own and leaves no output', async () => {
+  it.each([['at the start', /job [0-9a-f]{16}/], ['in training', /\btrain\b.*\bloss\b/]])('stops at SIGINT %s with an exit code of its own and leaves no output', async (_name, moment) => {
     const out = join(outputs, 'interrupted');
-    const { code, stdout } = await emloc(['tune', ...job(), '--steps', '5000', '--vram', '1GiB', '--out', out, '--json'], /job [0-9a-f]{16}/);
+    const { code, stdout } = await emloc(['tune', ...job(), '--steps', '5000', '--vram', '1GiB', '--out', out, '--json'], moment);
     expect(code).toBe(130);
     expect(stdout).toBe('');
     expect((await readdir(outputs)).filter((name) => name.includes('interrupted'))).toEqual([]);
