@@ -1,4 +1,4 @@
-import { Device, type DType, elementCount, type KernelName, MemoryBudget, type Tensor } from '@emloc/device';
+import { Device, type DType, type KernelName, MemoryBudget, type Tensor } from '@emloc/device';
 import { createNullBackend } from '@emloc/device-null';
 import type { ModelLayout } from '@emloc/models';
 import type { DeviceRates, KernelRate } from './rates.js';
@@ -130,9 +130,9 @@ async function withOperands<T>(device: Device, run: (operands: Operands) => Prom
     return await run({
       device,
       tensor: (shape, dtype = device.profile.computeDType) => {
-        const values = Float32Array.from({ length: elementCount(shape) }, (_, index) => Math.sin(index));
-        const bytes = new Uint8Array(values.buffer);
-        return own(device.tensor({ bytes, dtype: 'float32' }, shape, dtype, 'workspace', 'benchmark'));
+        const tensor = own(device.allocate(shape, dtype, 'workspace', 'benchmark'));
+        device.kernels.fill({ out: tensor, value: 0.5 });
+        return tensor;
       },
       indices: (values) =>
         own(device.tensor({ bytes: new Uint8Array(values.buffer), dtype: 'int32' }, [values.length], 'int32', 'workspace', 'benchmark')),
@@ -154,7 +154,7 @@ function probesOf({ layout, sequences, sequenceLength, loraRank }: BenchmarkShap
   const { hiddenSize, rope: { headDim } } = layout;
   const wide = Math.max(...layout.linears.map(({ outFeatures }) => outFeatures));
   const heads = hiddenSize / headDim;
-  const order = Math.min(hiddenSize, 512);
+  const order = Math.min(hiddenSize, 2048);
   return {
     add: ({ device, tensor }) => {
       const [x, out] = [tensor([rows, hiddenSize]), tensor([rows, hiddenSize])];
