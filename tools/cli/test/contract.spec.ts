@@ -91,6 +91,12 @@ describe('emloc', () => {
     expect(await json('plan', ...job(), '--config', config)).toMatchObject({ fits: false, ...shape, budgetBytes: 100_000 });
   });
 
+  it('plans for a CUDA card on any machine', async () => {
+    const plan = await json('plan', ...job(), '--device', 'cuda', '--vram', '2GiB');
+    expect(plan).toMatchObject({ fits: true, budgetBytes: 2 ** 31 });
+    for (const { seconds } of plan['stages'] as { seconds: number }[]) expect(seconds).toBeGreaterThan(0);
+  });
+
   it('tells what it finds', async () => {
     expect(await json('info', '--device', 'cpu')).toMatchObject({ version: expect.any(String), node: process.version, device: { name: 'cpu', computeDType: 'float32' } });
   });
