@@ -10,3 +10,10 @@ export { openRecordStore, type RecordChange, type RecordStore, type RecordStoreO
 export { acquireLease, modifyFenced, tryAcquireLease, type AcquireLeaseOptions, type Fenced, type Lease, type LeaseRecord } from './leases/lease.js';
 export { openWorkQueue, type WorkItem, type WorkQueue, type WorkQueueOptions, type WorkState } from './queue/work-queue.js';
 export { openEventLog, type EventLog, type EventLogOptions, type LoggedEvent } from './events/event-log.js';
+export { compileOptions, describeOptions, printableOptions, secretValues, type OptionSet, type OptionSources, type OptionValues } from './options/compile-options.js';
+export { booleanOption, bytesOption, choiceOption, durationOption, integerOption, listOption, numberOption, stringOption, type Option } from './options/option-types.js';
+export { createLogger, type Logger, type LoggerOptions, type LogLevel } from './log/logger.js';
+export { createShutdown, type Shutdown, type ShutdownOptions } from './shutdown/shutdown.js';
+export { createWorkerHost, moved, type RunOptions, type WorkerHost, type WorkerHostOptions } from './worker/host.js';
+export type { Moved, WorkerContract } from './worker/messages.js';
+export { serveWorker, type WorkerContext } from './worker/serve.js';

@@ -36,13 +36,19 @@ function inBlock(offset: number, length: number, each: (at: number, from: number
   }
 }
 
-/** The same in every process: a multiplicative congruential sequence. */
+/** The same in every process: a MiB of a linear congruential sequence, again and again, each time with another first byte. */
 function randomBlock(): Uint8Array {
-  const words = new Uint32Array(blockBytes / 4);
+  const pieceBytes = 1024 * 1024;
+  const words = new Uint32Array(pieceBytes / 4);
   let state = 88_172_645;
   for (let index = 0; index < words.length; index++) {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
     words[index] = state;
   }
-  return new Uint8Array(words.buffer);
+  const block = new Uint8Array(blockBytes);
+  for (let at = 0; at < blockBytes; at += pieceBytes) {
+    block.set(new Uint8Array(words.buffer), at);
+    block[at] = at / pieceBytes;
+  }
+  return block;
 }

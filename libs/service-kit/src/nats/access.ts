@@ -75,5 +75,6 @@ function tlsOptions({ ca, cert, key }: NatsTls): TlsOptions {
 
 /** The text of something thrown. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  const hasMessage = typeof error === 'object' && error !== null && 'message' in error && typeof error.message === 'string';
+  return hasMessage ? (error.message as string) : String(error);
 }

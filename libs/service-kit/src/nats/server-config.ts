@@ -1,5 +1,7 @@
 /** What a nats-server of ours is started with; everything else is the server's default. */
 export interface NatsServerConfig {
+  /** Tells this server from others, in what it says of itself. */
+  readonly serverName: string;
   readonly host: string;
   readonly port: number;
   /** Folder of JetStream's files. */
@@ -35,6 +37,7 @@ export interface NatsServerTls {
 /** The text of the server's configuration file. Strings are quoted as JSON, which the server's format reads. */
 export function natsServerConfig(config: NatsServerConfig): string {
   const lines = [
+    `server_name: ${quote(config.serverName)}`,
     `host: ${quote(config.host)}`,
     `port: ${config.port}`,
     `max_payload: ${config.maxPayloadBytes}`,

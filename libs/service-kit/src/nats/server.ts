@@ -51,9 +51,10 @@ export async function startNatsServer(options: StartNatsServerOptions): Promise<
   const port = options.port ?? (await freePort(host));
   mkdirSync(options.storeDir, { recursive: true });
   const configFile = join(options.storeDir, 'nats-server.conf');
-  const config = { maxPayloadBytes: 8 * 1024 * 1024, maxPendingBytes: 128 * 1024 * 1024, ...options, host, port, storeDir: join(options.storeDir, 'jetstream') };
+  const serverName = options.serverName ?? `emloc-${randomBytes(6).toString('hex')}`;
+  const config = { maxPayloadBytes: 8 * 1024 * 1024, maxPendingBytes: 128 * 1024 * 1024, ...options, serverName, host, port, storeDir: join(options.storeDir, 'jetstream') };
   writeFileSync(configFile, natsServerConfig(config), { mode: 0o600 });
-  const server = new ChildNatsServer({ binary, host, port, configFile, logFile: join(options.storeDir, 'nats-server.log'), secure: options.tls !== undefined, readyTimeoutMs: options.readyTimeoutMs ?? 15_000 });
+  const server = new ChildNatsServer({ serverName, binary, host, port, configFile, logFile: join(options.storeDir, 'nats-server.log'), secure: options.tls !== undefined, readyTimeoutMs: options.readyTimeoutMs ?? 15_000 });
   await server.restart();
   return server;
 }
@@ -85,6 +86,7 @@ export async function freePort(host = '127.0.0.1'): Promise<number> {
 }
 
 interface ChildSettings {
+  readonly serverName: string;
   readonly binary: string;
   readonly host: string;
   readonly port: number;
@@ -150,10 +152,10 @@ class ChildNatsServer implements NatsServer {
   }
 
   async #waitUntilReady(): Promise<void> {
-    const { host, port, readyTimeoutMs, logFile } = this.settings;
+    const { serverName, host, port, readyTimeoutMs, logFile } = this.settings;
     const deadline = Date.now() + readyTimeoutMs;
     while (Date.now() < deadline && this.running) {
-      if (await greets(host, port)) return;
+      if (await greets(serverName, host, port)) return;
       await sleep(20);
     }
     await this.kill();
@@ -161,15 +163,15 @@ class ChildNatsServer implements NatsServer {
   }
 }
 
-/** Whether something that speaks NATS answers there. */
-function greets(host: string, port: number): Promise<boolean> {
+/** Whether this server answers there, and not another one that has the port already. */
+function greets(serverName: string, host: string, port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ host, port });
     const end = (answer: boolean): void => { socket.destroy(); resolve(answer); };
     socket.setTimeout(1000, () => end(false));
     socket.once('error', () => end(false));
     socket.once('close', () => end(false));
-    socket.once('data', (bytes: Buffer) => end(bytes.toString('latin1').startsWith('INFO ')));
+    socket.once('data', (bytes: Buffer) => end(bytes.toString('latin1').includes(`"server_name":"${serverName}"`)));
   });
 }
 

@@ -1,0 +1,57 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { connectNats } from './access.js';
+import { openLane } from './lane.js';
+import { natsServerConfig } from './server-config.js';
+import { findNatsServer, startNatsServer } from './server.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'emloc-server-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+test('says how to get nats-server when it is not there', () => {
+  const found = (() => { try { return findNatsServer('/nowhere'); } catch (error) { return error; } })();
+  if (typeof found === 'string') expect(found).toMatch(/^\/usr\/(local\/)?sbin\//);
+  else expect(found).toMatchObject({ code: 'NATS_SERVER_NOT_FOUND', message: expect.stringContaining('apt-get install nats-server') });
+});
+
+test('a server that finds its port taken by another fails', async () => {
+  const first = await startNatsServer({ storeDir: join(folder, 'first') });
+  await expect(startNatsServer({ storeDir: join(folder, 'second'), port: first.port, readyTimeoutMs: 3000 })).rejects.toMatchObject({ code: 'NATS_SERVER_FAILED', message: expect.stringContaining(String(first.port)) });
+  await first.stop();
+});
+
+test('the configuration is for its owner only, and quotes what it is given', async () => {
+  const text = natsServerConfig({ serverName: 's', host: '127.0.0.1', port: 1, storeDir: '/a "b"', maxPayloadBytes: 1, maxPendingBytes: 2, users: [{ kind: 'password', user: 'u', password: 'p"} x', permissions: { publish: ['a.>'], subscribe: ['_INBOX.>'] } }] });
+  expect(text).toContain('store_dir: "/a \\"b\\""');
+  expect(text).toContain('password: "p\\"} x"');
+  const server = await startNatsServer({ storeDir: join(folder, 'mode') });
+  expect(statSync(join(folder, 'mode', 'nats-server.conf')).mode & 0o777).toBe(0o600);
+  await server.stop();
+  expect(server.running).toBe(false);
+});
+
+test('client and lane speak TLS, with a client certificate, and refuse a foreign authority', async () => {
+  const files = makeCertificates(join(folder));
+  const server = await startNatsServer({ storeDir: join(folder, 'tls'), tls: { certFile: files.cert, keyFile: files.key, clientCaFile: files.cert } });
+  const [ca, key] = [readFileSync(files.cert, 'utf8'), readFileSync(files.key, 'utf8')];
+  const access = { servers: [server.url], tls: { ca, cert: ca, key } };
+  const nats = await connectNats(access);
+  const lane = await openLane(access);
+  const received = new Promise<number>((resolve) => { lane.subscribe('x', (message) => { resolve(message.payload.length); message.release(); }); });
+  lane.publish('x', [new Uint8Array(500_000)]);
+  expect(await received).toBe(500_000);
+  lane.close();
+  await nats.close();
+  await expect(openLane({ servers: [server.url], tls: {} }, { connectTimeoutMs: 700 })).rejects.toMatchObject({ code: 'NATS_CONNECT_FAILED' });
+  await server.stop();
+});
+
+function makeCertificates(target: string): { cert: string; key: string } {
+  const [cert, key] = [join(target, 'cert.pem'), join(target, 'key.pem')];
+  const made = spawnSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', key, '-out', cert, '-days', '2', '-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1,DNS:localhost']);
+  expect(made.status).toBe(0);
+  return { cert, key };
+}

@@ -1,0 +1,22 @@
+import { ServiceKitError } from '../errors.js';
+import { serveWorker } from '../worker/serve.js';
+import type { EchoContract } from './echo-contract.js';
+
+serveWorker<EchoContract>(async (task, { signal, isAborted, emit, request }) => {
+  switch (task.kind) {
+    case 'echo':
+      emit({ step: 1 });
+      emit({ step: 2 });
+      return `${task.text} ${await request({ question: task.text })}`;
+    case 'throw':
+      throw new ServiceKitError('WORK_STALE', 'too late', { cause: new RangeError('inner') });
+    case 'exit':
+      return process.exit(3);
+    case 'spin':
+      while (!isAborted()) continue;
+      return 'saw the flag';
+    case 'wait':
+      await new Promise((resolve) => { signal.addEventListener('abort', resolve); });
+      throw new Error('aborted');
+  }
+});
