@@ -101,3 +101,10 @@ export const openBlas = {
   probe: () => process.platform !== 'linux' || hasSharedLibrary('libopenblas.so.0'),
   why: 'the CPU device falls back to its portable routines, which are several times slower',
 };
+
+/** Carries tensors and keeps job state for the services; `emloc tune` needs none. @type {SystemPackage} */
+export const natsServer = {
+  name: 'nats-server',
+  probe: () => process.platform !== 'linux' || findExecutable('nats-server') !== null || existsSync('/usr/sbin/nats-server'),
+  why: '`emloc serve` and the tests of the services cannot start',
+};
