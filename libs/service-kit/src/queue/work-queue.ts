@@ -1,4 +1,4 @@
-import { AckPolicy, jetstream, jetstreamManager, RetentionPolicy, StorageType, type Consumer, type JetStreamClient, type JsMsg } from '@nats-io/jetstream';
+import { AckPolicy, jetstream, JetStreamApiError, jetstreamManager, RetentionPolicy, StorageType, type Consumer, type JetStreamClient, type JsMsg } from '@nats-io/jetstream';
 import { nanos, type NatsConnection } from '@nats-io/transport-node';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -65,6 +65,8 @@ export interface WorkQueue<T, R> {
   revive(key: string, payload: T): Promise<void>;
   /** Forgets items, queued or done, so that their workers become stale. @param filter as in `RecordStore.list` */
   remove(filter: string): Promise<void>;
+  /** Deletes the queue with all that it knows. Again is harmless. */
+  destroy(): Promise<void>;
 }
 
 interface Envelope<T> {
@@ -73,6 +75,8 @@ interface Envelope<T> {
 }
 
 const consumerName = 'workers';
+/** JetStream's error code. */
+const streamNotFound = 10059;
 const takeExpiresMs = 2000;
 
 /** Opens a queue, making its stream, consumer and records when they are missing. */
@@ -149,6 +153,19 @@ class JetStreamWorkQueue<T, R> implements WorkQueue<T, R> {
     const manager = await this.client.jetstreamManager();
     await retryTransient(() => manager.streams.purge(this.stream, { filter: `emloc.work.${this.options.name}.${filter}` }));
     for (const { key } of await this.records.list(filter)) await this.records.delete(key);
+  }
+
+  async destroy(): Promise<void> {
+    const manager = await this.client.jetstreamManager();
+    for (const stream of [this.stream, `KV_${this.#bucket}`]) {
+      await retryTransient(() => manager.streams.delete(stream)).catch((error: unknown) => {
+        if (!(error instanceof JetStreamApiError && error.code === streamNotFound)) throw error;
+      });
+    }
+  }
+
+  get #bucket(): string {
+    return `work-${this.options.name}`;
   }
 
   async #publish(key: string, payload: T, messageId: string): Promise<void> {

@@ -1,0 +1,150 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isServiceKitError, type RecordStore } from '@emloc/service-kit';
+import { JobStorageError } from './errors.js';
+
+/** Who holds how much of a device. All holders of one device are on its machine, so its clock is theirs. */
+export interface DeviceRecord {
+  /** The job that the device serves; null: none. */
+  readonly job: string | null;
+  readonly grants: Readonly<Record<string, { readonly bytes: number; readonly expiresAtMs: number }>>;
+}
+
+export interface DeviceRequest {
+  /** Names a device for all processes that can reach it: machine and device. */
+  readonly device: string;
+  readonly job: string;
+  /** Names the asking process; asking again replaces what it held, as after a crash. */
+  readonly holder: string;
+  readonly bytes: number;
+  /** What all stages of the job may hold together. */
+  readonly totalBytes: number;
+  readonly signal?: AbortSignal;
+}
+
+/** Device memory that a stage may use until it is released or lost. */
+export interface DeviceGrant {
+  readonly bytes: number;
+  /** Aborts when others may have the memory: the process was silent for too long. */
+  readonly lost: AbortSignal;
+  release(): Promise<void>;
+}
+
+/**
+ * The budget of a job on a device, shared by its stages in several processes. A device serves one job at a time; stages of that
+ * job hold memory together as long as it fits.
+ */
+export interface DeviceLedger {
+  /** Waits until the memory is free. @throws JobStorageError DEVICE_GRANT_TOO_LARGE; the signal's reason */
+  acquire(request: DeviceRequest): Promise<DeviceGrant>;
+}
+
+export interface DeviceLedgerOptions {
+  /** A holder that is silent for so long holds nothing any more. */
+  readonly ttlMs?: number;
+  readonly pollMs?: number;
+  readonly now?: () => number;
+}
+
+/** @param records holds nothing else */
+export function openDeviceLedger(records: RecordStore<DeviceRecord>, { ttlMs = 10_000, pollMs = 100, now = Date.now }: DeviceLedgerOptions = {}): DeviceLedger {
+  return {
+    acquire: async (request) => {
+      const { device, job, bytes, totalBytes, signal } = request;
+      if (bytes > totalBytes) throw new JobStorageError('DEVICE_GRANT_TOO_LARGE', `device ${device}: ${bytes} bytes asked for job ${job}, whose budget is ${totalBytes}`);
+      const key = Buffer.from(device, 'utf8').toString('hex');
+      await createIfMissing(records, key);
+      for (;;) {
+        signal?.throwIfAborted();
+        const { value } = await records.modify(key, (record) => grant(record, request, { nowMs: now(), ttlMs }));
+        if (value.grants[request.holder]?.bytes === bytes && value.job === job) return new HeldGrant(records, key, request, { ttlMs, now });
+        await sleep(pollMs, undefined, { signal });
+      }
+    },
+  };
+}
+
+/** The record with the request granted; unchanged while it has to wait. */
+export function grant(record: DeviceRecord, { job, holder, bytes, totalBytes }: DeviceRequest, { nowMs, ttlMs }: { nowMs: number; ttlMs: number }): DeviceRecord {
+  const others = Object.entries(record.grants).filter(([name, { expiresAtMs }]) => name !== holder && expiresAtMs > nowMs);
+  const usedBytes = others.reduce((sum, [, held]) => sum + held.bytes, 0);
+  const servesAnother = others.length > 0 && record.job !== job;
+  if (servesAnother || usedBytes + bytes > totalBytes) return record;
+  return { job, grants: { ...Object.fromEntries(others), [holder]: { bytes, expiresAtMs: nowMs + ttlMs } } };
+}
+
+class HeldGrant implements DeviceGrant {
+  readonly bytes: number;
+  readonly #lost = new AbortController();
+  #timer: NodeJS.Timeout;
+  #renewedMs: number;
+  #ended = false;
+  #renewing: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly records: RecordStore<DeviceRecord>,
+    private readonly key: string,
+    private readonly request: DeviceRequest,
+    private readonly settings: { readonly ttlMs: number; readonly now: () => number },
+  ) {
+    this.bytes = request.bytes;
+    this.#renewedMs = settings.now();
+    this.#timer = setInterval(() => this.#beat(), settings.ttlMs / 4);
+  }
+
+  get lost(): AbortSignal {
+    return this.#lost.signal;
+  }
+
+  async release(): Promise<void> {
+    if (this.#ended) return;
+    this.#end();
+    await this.#renewing;
+    const { holder } = this.request;
+    await this.records.modify(this.key, (record) => {
+      if (!record.grants[holder]) return record;
+      const { [holder]: _released, ...grants } = record.grants;
+      return { job: Object.keys(grants).length > 0 ? record.job : null, grants };
+    });
+  }
+
+  #beat(): void {
+    const { ttlMs, now } = this.settings;
+    if (now() - this.#renewedMs > ttlMs * 0.9) return this.#lose(`it could not be renewed for ${ttlMs} ms`);
+    this.#renewing = this.#renewing.then(() => this.#renew()).catch(() => undefined);
+  }
+
+  async #renew(): Promise<void> {
+    if (this.#ended) return;
+    const { ttlMs, now } = this.settings;
+    const startedMs = now();
+    const { holder, job } = this.request;
+    const { value } = await this.records.modify(this.key, (record) => {
+      const held = record.grants[holder];
+      if (!held || record.job !== job) return record;
+      return { ...record, grants: { ...record.grants, [holder]: { ...held, expiresAtMs: startedMs + ttlMs } } };
+    });
+    if (value.grants[holder]?.expiresAtMs === startedMs + ttlMs) this.#renewedMs = startedMs;
+    else this.#lose('another process has it');
+  }
+
+  #lose(reason: string): void {
+    if (this.#ended) return;
+    this.#end();
+    const { device, holder } = this.request;
+    this.#lost.abort(new JobStorageError('DEVICE_GRANT_LOST', `device ${device}: ${holder} does not hold its memory any more: ${reason}`));
+  }
+
+  #end(): void {
+    this.#ended = true;
+    clearInterval(this.#timer);
+  }
+}
+
+async function createIfMissing(records: RecordStore<DeviceRecord>, key: string): Promise<void> {
+  if (await records.get(key)) return;
+  try {
+    await records.create(key, { job: null, grants: {} });
+  } catch (error) {
+    if (!isServiceKitError(error, 'RECORD_EXISTS')) throw error;
+  }
+}

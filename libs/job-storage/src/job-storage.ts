@@ -1,0 +1,136 @@
+import { create, fromJson, toJson } from '@bufbuild/protobuf';
+import { type JobSpec, type JobSpecReference, JobSpecReferenceSchema, JobSpecSchema } from '@emloc/contracts';
+import { type Lane, type NatsConnection, type ObjectBucket, openObjectBucket, openRecordStore, openWorkQueue, type RecordStore, type WorkQueue } from '@emloc/service-kit';
+import { createTensorStore, type TensorStore } from '@emloc/tensor-bus';
+import { type DeviceLedger, type DeviceRecord, openDeviceLedger } from './device-ledger.js';
+import { JobStorageError } from './errors.js';
+import { jobIdOf, tensorKeys } from './keys.js';
+import { openStageRecords, type StageRecord, type StageRecords } from './stage-records.js';
+
+/** A block whose statistics wait for their factors. */
+export interface LayerWork {
+  readonly block: number;
+  /** Key of the statistics among the tensors. */
+  readonly statistics: string;
+}
+
+/** A block's factors. */
+export interface LayerResult {
+  readonly block: number;
+  /** Key of the factors among the tensors. */
+  readonly factors: string;
+}
+
+/** Everything that coordinator and stages share of jobs. Closing the connection closes it. */
+export interface JobStorage {
+  /** Written once per job. */
+  writeSpec(spec: JobSpec): Promise<JobSpecReference>;
+  /** @throws JobStorageError JOB_SPEC_MISSING when the reference names no spec, or another than it meant */
+  readSpec(reference: JobSpecReference): Promise<JobSpec>;
+  /** Statistics, factors, training states and adapters on their way from stage to stage. */
+  readonly tensors: TensorStore;
+  /** Where the bytes of `tensors` are. */
+  readonly tensorBucket: ObjectBucket;
+  /** Uploaded data sets. */
+  readonly datasets: ObjectBucket;
+  /** Files that jobs made. */
+  readonly artifacts: ObjectBucket;
+  readonly stages: StageRecords;
+  readonly devices: DeviceLedger;
+  /** The layers of a job that is being emulated, shared by the replicas of the builder. Keys are `block-N`. */
+  openLayers(job: string, owner: string): Promise<WorkQueue<LayerWork, LayerResult>>;
+  /** Bucket of the tensors etc., for a StoredObject. @throws JobStorageError JOB_SPEC_MISSING for a bucket that is none of these */
+  bucketOf(name: string): ObjectBucket;
+  /** Deletes what the stages of a job left to each other; its artifacts and its spec stay. Again is harmless. */
+  discardWork(job: string): Promise<void>;
+  deleteSpec(job: string): Promise<void>;
+}
+
+/** Names of the buckets. */
+export const bucketNames = Object.freeze({
+  specs: 'emloc-specs', stages: 'emloc-stages', devices: 'emloc-devices', tensors: 'emloc-tensors', datasets: 'emloc-datasets', artifacts: 'emloc-artifacts',
+});
+
+export interface JobStorageOptions {
+  readonly nats: NatsConnection;
+  readonly lane: Lane;
+  readonly replicas?: number;
+  /** Silence after which a builder's layer goes to another. */
+  readonly layerAckWaitMs?: number;
+  /** Silence after which a stage's device memory is free. */
+  readonly deviceTtlMs?: number;
+}
+
+/** Opens the buckets, making those that are missing. */
+export async function openJobStorage(options: JobStorageOptions): Promise<JobStorage> {
+  const { nats, lane, replicas } = options;
+  const bucket = (name: string): Promise<ObjectBucket> => openObjectBucket({ nats, lane, bucket: name, replicas });
+  const records = <T>(name: string): Promise<RecordStore<T>> => openRecordStore<T>({ nats, bucket: name, replicas });
+  const [specs, stages, devices] = [await records<unknown>(bucketNames.specs), await records<StageRecord>(bucketNames.stages), await records<DeviceRecord>(bucketNames.devices)];
+  const buckets = new Map<string, ObjectBucket>();
+  for (const name of [bucketNames.tensors, bucketNames.datasets, bucketNames.artifacts]) buckets.set(name, await bucket(name));
+  return new JetStreamJobStorage(options, { specs, buckets, stages: openStageRecords(stages), devices: openDeviceLedger(devices, { ttlMs: options.deviceTtlMs }) });
+}
+
+interface Parts {
+  readonly specs: RecordStore<unknown>;
+  readonly buckets: ReadonlyMap<string, ObjectBucket>;
+  readonly stages: StageRecords;
+  readonly devices: DeviceLedger;
+}
+
+class JetStreamJobStorage implements JobStorage {
+  readonly tensors: TensorStore;
+  readonly tensorBucket: ObjectBucket;
+  readonly datasets: ObjectBucket;
+  readonly artifacts: ObjectBucket;
+  readonly stages: StageRecords;
+  readonly devices: DeviceLedger;
+
+  constructor(
+    private readonly options: JobStorageOptions,
+    private readonly parts: Parts,
+  ) {
+    this.tensorBucket = this.bucketOf(bucketNames.tensors);
+    this.datasets = this.bucketOf(bucketNames.datasets);
+    this.artifacts = this.bucketOf(bucketNames.artifacts);
+    this.tensors = createTensorStore(this.tensorBucket);
+    this.stages = parts.stages;
+    this.devices = parts.devices;
+  }
+
+  async writeSpec(spec: JobSpec): Promise<JobSpecReference> {
+    const key = jobIdOf(spec.job);
+    const value = toJson(JobSpecSchema, spec);
+    const found = await this.parts.specs.get(key);
+    const { revision } = found ?? (await this.parts.specs.create(key, value));
+    return create(JobSpecReferenceSchema, { bucket: bucketNames.specs, key, revision: BigInt(revision) });
+  }
+
+  async readSpec({ bucket, key, revision }: JobSpecReference): Promise<JobSpec> {
+    const found = bucket === bucketNames.specs ? await this.parts.specs.get(key) : undefined;
+    if (!found || BigInt(found.revision) !== revision) throw new JobStorageError('JOB_SPEC_MISSING', `job spec ${bucket}/${key} has no revision ${revision}`);
+    return fromJson(JobSpecSchema, found.value as Parameters<typeof fromJson>[1]);
+  }
+
+  openLayers(job: string, owner: string): Promise<WorkQueue<LayerWork, LayerResult>> {
+    const { nats, replicas, layerAckWaitMs } = this.options;
+    return openWorkQueue<LayerWork, LayerResult>({ nats, name: `layers-${job}`, owner, replicas, ackWaitMs: layerAckWaitMs, maxAttempts: 20 });
+  }
+
+  bucketOf(name: string): ObjectBucket {
+    const bucket = this.parts.buckets.get(name);
+    if (!bucket) throw new JobStorageError('JOB_SPEC_MISSING', `there is no bucket ${name} of jobs`);
+    return bucket;
+  }
+
+  async discardWork(job: string): Promise<void> {
+    await (await this.openLayers(job, 'discard')).destroy();
+    for (const key of await this.tensors.list(tensorKeys.ofJob(job))) await this.tensors.delete(key);
+    await this.stages.discard(job);
+  }
+
+  async deleteSpec(job: string): Promise<void> {
+    await this.parts.specs.delete(job);
+  }
+}
