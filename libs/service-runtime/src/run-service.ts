@@ -1,0 +1,189 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { hostname, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { timingSafeEqual } from 'node:crypto';
+import { type JobStorage, openJobStorage } from '@emloc/job-storage';
+import { assertListenAllowed, RpcServer, serverCredentials } from '@emloc/rpc';
+import {
+  compileOptions, connectNats, createLogger, createShutdown, describeOptions, isServiceKitError, type Lane, type Logger, type NatsAccess, type NatsConnection, openLane, type OptionSet,
+  type OptionValues, secretValues, type Shutdown,
+} from '@emloc/service-kit';
+import { createTelemetry, type Metrics, observeCalls, type ProbeServer, startProbeServer, type Telemetry } from '@emloc/telemetry';
+import { type commonOptions, type CommonOptions } from './common-options.js';
+import { natsAccessOf } from './nats-access.js';
+import { type ServiceTls, tlsOf } from './tls-files.js';
+import { programVersion } from './version.js';
+
+/** What a service works with. */
+export interface ServiceContext {
+  readonly name: string;
+  /** Unique among the replicas of a service. */
+  readonly instance: string;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly nats: NatsConnection;
+  readonly lane: Lane;
+  readonly natsAccess: NatsAccess;
+  readonly storage: JobStorage;
+  /** Listens after `setup`. */
+  readonly server: RpcServer;
+  readonly shutdown: Shutdown;
+  readonly tls: ServiceTls;
+  /** A folder of this process's own, removed at its end. */
+  readonly scratch: string;
+}
+
+/** What `setup` says of the calls that it accepts. */
+export interface ServiceSetup {
+  /** Whether callers of every service must say who they are. */
+  readonly authenticated: boolean;
+  /** Whether connections without a client certificate are refused. */
+  readonly requireClientCertificate?: boolean;
+}
+
+export interface ServiceDefinition<S extends OptionSet> {
+  readonly name: string;
+  /** Holds `commonOptions`. */
+  readonly options: S;
+  /** Adds services to the server and starts what runs in the background. Steps that it adds to the shutdown run before the server closes. */
+  setup(context: ServiceContext, options: OptionValues<S>): Promise<ServiceSetup>;
+}
+
+const envPrefix = 'EMLOC';
+const natsPatienceMs = 60_000;
+const readinessPollMs = 250;
+
+/** Runs a service from its options to its end: the whole of a `main.ts`. Errors at the start are said and end the process with 1. */
+export async function runService<S extends OptionSet & typeof commonOptions>(definition: ServiceDefinition<S>): Promise<void> {
+  const args = process.argv.slice(2);
+  if (args.includes('--help')) {
+    process.stdout.write(`${definition.name}\n\n${describeOptions(definition.options, envPrefix)}\n`);
+    return;
+  }
+  const options = readOptions(definition, args);
+  if (!options) return;
+  const logger = createLogger({ service: definition.name, level: options.logLevel, secrets: secretValues(definition.options, options) });
+  let failed = false;
+  const shutdown = createShutdown({
+    graceMs: options.grace,
+    exit: (code) => process.exit(failed ? 1 : code),
+    onStep: (name, error) => (error ? logger.error({ step: name, error }, 'shutdown step failed') : logger.debug({ step: name }, 'shutdown step done')),
+  });
+  shutdown.listen();
+  try {
+    await start(definition, options, { logger, shutdown });
+  } catch (error) {
+    if (shutdown.signal.aborted) return;
+    logger.error({ error }, 'the service could not start');
+    failed = true;
+    await shutdown.request('it could not start');
+  }
+}
+
+function readOptions<S extends OptionSet & typeof commonOptions>(definition: ServiceDefinition<S>, args: readonly string[]): (OptionValues<S> & CommonOptions) | null {
+  try {
+    return compileOptions(definition.options, { args, env: process.env, envPrefix }) as OptionValues<S> & CommonOptions;
+  } catch (error) {
+    if (!isServiceKitError(error)) throw error;
+    process.stderr.write(`${definition.name}: ${error.message}\n`);
+    process.exitCode = 2;
+    return null;
+  }
+}
+
+async function start<S extends OptionSet>(
+  definition: ServiceDefinition<S>, options: OptionValues<S> & CommonOptions, { logger, shutdown }: { logger: Logger; shutdown: Shutdown },
+): Promise<void> {
+  const { name } = definition;
+  const instance = options.instance ?? `${hostname()}-${name}`;
+  const tls = tlsOf(options);
+  const scratch = await openScratch(options, name, shutdown);
+  const telemetry = createTelemetry({ service: name, version: programVersion });
+  const natsAccess = natsAccessOf(options, instance);
+  const connection: { lane: Lane | null } = { lane: null };
+  const probes = await openProbes(options, { telemetry, shutdown, tls, isConnected: () => connection.lane?.connected === true });
+  const nats = await connectPatiently(natsAccess, { logger, signal: shutdown.signal });
+  shutdown.add('nats', async () => {
+    connection.lane?.close();
+    await nats.close();
+  });
+  const lane = await openLane(natsAccess, { connectTimeoutMs: natsPatienceMs });
+  connection.lane = lane;
+  const storage = await openJobStorage({ nats, lane, replicas: options.natsReplicas === 1 ? undefined : options.natsReplicas });
+  const calls = observeCalls(telemetry.metrics);
+  const server = new RpcServer({
+    observer: {
+      callStarted: calls.callStarted,
+      callFinished: (call) => {
+        calls.callFinished(call);
+        if (call.code === 'INTERNAL' || call.code === 'UNKNOWN') logger.error({ method: call.method, requestId: call.requestId, error: call.error }, 'call failed');
+        else logger.debug({ method: call.method, requestId: call.requestId, code: call.code, seconds: call.seconds }, 'call');
+      },
+    },
+  });
+  shutdown.add('gRPC server', async () => { await server.close(options.grace * 0.5); });
+  const setup = await definition.setup({ name, instance, logger, metrics: telemetry.metrics, nats, lane, natsAccess, storage, server, shutdown, tls, scratch }, options);
+  assertListenAllowed(options.host, { authenticated: setup.authenticated, tls: tls.server !== null, allowPlaintext: options.allowPlaintext });
+  const credentials = serverCredentials(tls.server, { requireClientCertificate: setup.requireClientCertificate ?? false });
+  const { address } = await server.listen({ host: options.host, port: options.port, credentials });
+  shutdown.ready();
+  followReadiness(server, shutdown, lane);
+  logger.info({ address, metricsPort: probes.port, instance, version: programVersion }, 'listening');
+}
+
+async function openScratch({ scratchDir = tmpdir() }: CommonOptions, name: string, shutdown: Shutdown): Promise<string> {
+  await mkdir(scratchDir, { recursive: true });
+  const folder = await mkdtemp(join(scratchDir, `emloc-${name}-`));
+  shutdown.add('scratch folder', () => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+async function openProbes(
+  { host, metricsPort, metricsToken, allowPlaintext }: CommonOptions,
+  { telemetry, shutdown, tls, isConnected }: { telemetry: Telemetry; shutdown: Shutdown; tls: ServiceTls; isConnected: () => boolean },
+): Promise<ProbeServer> {
+  assertListenAllowed(host, { authenticated: metricsToken !== undefined, tls: tls.server !== null, allowPlaintext });
+  const probes = await startProbeServer({
+    telemetry,
+    host,
+    port: metricsPort,
+    tls: tls.server?.identity ?? null,
+    readiness: () => {
+      if (!shutdown.isReady) return { ready: false, reason: shutdown.signal.aborted ? 'shutting down' : 'starting' };
+      return isConnected() ? { ready: true } : { ready: false, reason: 'no connection to NATS' };
+    },
+    mayReadMetrics: (authorization) => metricsToken === undefined || isBearer(authorization, metricsToken),
+  });
+  shutdown.add('probes', async () => {
+    await probes.close();
+    telemetry.close();
+  });
+  return probes;
+}
+
+function isBearer(authorization: string | null, token: string): boolean {
+  const [presented, expected] = [Buffer.from(authorization ?? '', 'utf8'), Buffer.from(`Bearer ${token}`, 'utf8')];
+  return presented.length === expected.length && timingSafeEqual(presented, expected);
+}
+
+/** A server that starts at the same time may take a while to answer. */
+async function connectPatiently(access: NatsAccess, { logger, signal }: { logger: Logger; signal: AbortSignal }): Promise<NatsConnection> {
+  const endMs = performance.now() + natsPatienceMs;
+  for (;;) {
+    signal.throwIfAborted();
+    try {
+      return await connectNats(access);
+    } catch (error) {
+      if (performance.now() > endMs) throw error;
+      logger.warn({ error }, 'NATS does not answer yet');
+      await new Promise((resolve) => { setTimeout(resolve, 500); });
+    }
+  }
+}
+
+/** gRPC health says what `/readyz` says. */
+function followReadiness(server: RpcServer, shutdown: Shutdown, lane: Lane): void {
+  const update = (): void => server.health.setReady(shutdown.isReady && lane.connected);
+  update();
+  setInterval(update, readinessPollMs).unref();
+}
