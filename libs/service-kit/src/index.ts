@@ -10,6 +10,7 @@ export { openRecordStore, type RecordChange, type RecordStore, type RecordStoreO
 export { acquireLease, modifyFenced, tryAcquireLease, type AcquireLeaseOptions, type Fenced, type Lease, type LeaseRecord } from './leases/lease.js';
 export { openWorkQueue, type WorkItem, type WorkQueue, type WorkQueueOptions, type WorkState } from './queue/work-queue.js';
 export { openEventLog, type EventLog, type EventLogOptions, type LoggedEvent } from './events/event-log.js';
+export { openNumberedLog, type LogWriter, type NumberedEvent, type NumberedLog, type NumberedLogOptions } from './events/numbered-log.js';
 export { compileOptions, describeOptions, printableOptions, secretValues, type OptionSet, type OptionSources, type OptionValues } from './options/compile-options.js';
 export { booleanOption, bytesOption, choiceOption, durationOption, integerOption, listOption, numberOption, stringOption, type Option } from './options/option-types.js';
 export { createLogger, type Logger, type LoggerOptions, type LogLevel } from './log/logger.js';
