@@ -11,6 +11,7 @@ import {
 import { createTelemetry, type Metrics, observeCalls, type ProbeServer, startProbeServer, type Telemetry } from '@emloc/telemetry';
 import { type commonOptions, type CommonOptions } from './common-options.js';
 import { natsAccessOf } from './nats-access.js';
+import { watchParent } from './parent-watch.js';
 import { type ServiceTls, tlsOf } from './tls-files.js';
 import { programVersion } from './version.js';
 
@@ -70,6 +71,7 @@ export async function runService<S extends OptionSet & typeof commonOptions>(def
     onStep: (name, error) => (error ? logger.error({ step: name, error }, 'shutdown step failed') : logger.debug({ step: name }, 'shutdown step done')),
   });
   shutdown.listen();
+  watchParent({ env: process.env, end: (reason) => void shutdown.request(reason) });
   try {
     await start(definition, options, { logger, shutdown });
   } catch (error) {

@@ -1,0 +1,90 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { basename, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { natsServerConfig, type NatsServerUser } from '@emloc/service-kit';
+import { onLines } from './lines.js';
+import { exitOf, type ManagedProcess, type ProcessEndpoint } from './managed-process.js';
+
+export interface NatsProgram {
+  /** Path of nats-server. */
+  readonly binary: string;
+  /** Holds the configuration (mode 600), JetStream's files and the file of ports. */
+  readonly folder: string;
+  /** Null: one that is free. */
+  readonly port: number | null;
+  readonly user: NatsServerUser;
+}
+
+const host = '127.0.0.1';
+const maxPayloadBytes = 8 * 1024 * 1024;
+const maxPendingBytes = 128 * 1024 * 1024;
+const pollMs = 20;
+
+/** See `startNatsServer`: the default makes Go collect garbage after every few large messages. */
+const goEnvironment = { GOGC: '800', GODEBUG: 'madvdontneed=0' };
+
+/** Starts nats-server with JetStream on loopback. It does not outlive this process. */
+export function startNatsProcess({ binary, folder, port, user }: NatsProgram, onLine: (line: string) => void): ManagedProcess {
+  const configFile = writeConfig({ folder, port, user });
+  // The server itself takes the port: one that was found free before could be taken by then.
+  const child = spawn(binary, ['--config', configFile, '--ports_file_dir', folder], { detached: true, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...goEnvironment } });
+  child.once('error', (error) => onLine(error.message));
+  for (const stream of [child.stdout, child.stderr]) onLines(stream, onLine);
+  guard(child);
+  const portsFile = join(folder, `${basename(binary)}_${child.pid}.ports`);
+  return { pid: child.pid, ready: waitUntilReady(child, portsFile), exited: exitOf(child), signal: (signal) => void child.kill(signal) };
+}
+
+function writeConfig({ folder, port, user }: Omit<NatsProgram, 'binary'>): string {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  for (const left of readdirSync(folder)) if (left.endsWith('.ports')) rmSync(join(folder, left), { force: true });
+  const file = join(folder, 'nats-server.conf');
+  const config = { serverName: 'emloc-serve', host, port: port ?? -1, storeDir: join(folder, 'jetstream'), maxPayloadBytes, maxPendingBytes, users: [user] };
+  writeFileSync(file, natsServerConfig(config), { mode: 0o600 });
+  return file;
+}
+
+/**
+ * Ends the server when this process dies in whatever way: a shell reads from a pipe that ends then. The line that it is sent when the server
+ * ends first makes it end quietly, before anything else can have the server's pid for long.
+ */
+function guard(server: ChildProcess): void {
+  if (server.pid === undefined || process.platform === 'win32') return;
+  const shell = spawn('/bin/sh', ['-c', 'read -r _ || kill -TERM "$0"', String(server.pid)], { detached: true, stdio: ['pipe', 'ignore', 'ignore'] });
+  shell.on('error', () => undefined);
+  shell.stdin.on('error', () => undefined);
+  server.once('exit', () => shell.stdin.end('ended\n'));
+}
+
+/** For ever pending when the server ends. */
+async function waitUntilReady(child: ChildProcess, portsFile: string): Promise<ProcessEndpoint> {
+  while (child.exitCode === null && child.signalCode === null && child.pid !== undefined) {
+    const port = portIn(portsFile);
+    if (port !== null && (await greets(port))) return { address: `${host}:${port}`, metricsPort: null };
+    await sleep(pollMs);
+  }
+  return new Promise(() => undefined);
+}
+
+/** `{"nats":["nats://127.0.0.1:4222"]}`; null while it is not there or half written. */
+function portIn(file: string): number | null {
+  try {
+    const { nats } = JSON.parse(readFileSync(file, 'utf8')) as { nats?: readonly string[] };
+    const port = Number(new URL(nats?.[0] ?? '').port);
+    return port > 0 ? port : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Whether a NATS server answers there. */
+function greets(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port });
+    const end = (answer: boolean): void => { socket.destroy(); resolve(answer); };
+    socket.setTimeout(1000, () => end(false));
+    socket.once('error', () => end(false)).once('close', () => end(false)).once('data', (bytes) => end(bytes.toString('latin1').startsWith('INFO ')));
+  });
+}
