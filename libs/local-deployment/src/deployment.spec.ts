@@ -109,7 +109,7 @@ test('a service that was called wrongly ends the start, with what it said; nothi
 
 test('an abort while it starts stops what was started', async () => {
   const stop = new AbortController();
-  const starting = startLocalDeployment(options({ onLine: () => stop.abort(new Error('enough')) }), stop.signal);
+  const starting = startLocalDeployment(options({ onLine: () => stop.abort(new Error('enough')) }), { stop: stop.signal });
   await expect(starting).rejects.toThrow('enough');
   await (await startLocalDeployment(options())).kill();
   expect(notes().filter(({ pid }) => isAlive(pid))).toEqual([]);

@@ -55,7 +55,7 @@ export interface LocalDeployment {
   processes(): readonly DeployedProcess[];
   /** Stops the coordinator, then the stages, then NATS. @returns whether all ended by themselves */
   stop(): Promise<boolean>;
-  /** Ends all at once; also while `stop` waits. */
+  /** Ends all at once. */
   kill(): Promise<void>;
 }
 
@@ -64,18 +64,24 @@ const natsUser = 'emloc';
 const defaultPort = 7070;
 const keptLines = 5;
 
+export interface DeploymentSignals {
+  /** Ends the start: what was started is stopped. */
+  readonly stop?: AbortSignal;
+  /** Ends all processes at once, also while a stop waits for them. */
+  readonly kill?: AbortSignal;
+}
+
 /**
  * Starts everything and waits until all processes are ready.
- * @param signal ends the start: what was started is stopped
- * @throws LocalDeploymentError; ServiceKitError NATS_SERVER_NOT_FOUND; the signal's reason
+ * @throws LocalDeploymentError; ServiceKitError NATS_SERVER_NOT_FOUND; the reason of the signal that ended the start
  */
-export async function startLocalDeployment(options: LocalDeploymentOptions, signal?: AbortSignal): Promise<LocalDeployment> {
+export async function startLocalDeployment(options: LocalDeploymentOptions, signals: DeploymentSignals = {}): Promise<LocalDeployment> {
   const services = planServices(options.port ?? defaultPort, options.replicas);
   const natsBinary = options.natsUrl === undefined || options.natsUrl === null ? findNatsServer() : null;
   for (const { service } of services) assertProgram(options.program(service));
   const state = await takeStateFolder(options.stateDir);
   const deployment = new SupervisedDeployment(options, { services, natsBinary, state });
-  await deployment.start(signal);
+  await deployment.start(signals);
   return deployment;
 }
 
@@ -118,19 +124,21 @@ class SupervisedDeployment implements LocalDeployment {
     return this.parts.state.path;
   }
 
-  async start(signal: AbortSignal | undefined): Promise<void> {
-    const stop = (): void => void this.#supervisor.stop();
-    signal?.addEventListener('abort', stop, { once: true });
+  async start({ stop, kill }: DeploymentSignals): Promise<void> {
+    const onStop = (): void => void this.#supervisor.stop();
+    stop?.addEventListener('abort', onStop, { once: true });
+    kill?.addEventListener('abort', () => void this.#supervisor.kill(), { once: true });
     try {
       const started = this.#supervisor.start();
-      if (signal?.aborted) stop();
+      if (stop?.aborted) onStop();
       await started;
     } catch (error) {
       this.parts.state.release();
-      signal?.throwIfAborted();
+      stop?.throwIfAborted();
+      kill?.throwIfAborted();
       throw this.#startError(error);
     } finally {
-      signal?.removeEventListener('abort', stop);
+      stop?.removeEventListener('abort', onStop);
     }
   }
 

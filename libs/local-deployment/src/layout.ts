@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { LocalDeploymentError } from './errors.js';
 
 /** Stages in the order of their ports. */
@@ -43,6 +44,11 @@ function assertReplicas(stage: StageName, count: number): void {
   throw new LocalDeploymentError('DEPLOYMENT_INVALID_OPTION', most === 1
     ? `replicas: ${stage} runs once, not ${count} times; ${replicatedStages.join(' and ')} may run more often`
     : `replicas: ${stage} runs 1 to ${most} times, not ${count}`);
+}
+
+/** Finds the programs of the services where the build puts them. @param dist the folder of all programs */
+export function programsIn(dist: string): (service: ServiceName) => string {
+  return (service) => join(dist, service, `${service}.mjs`);
 }
 
 /** Flags that tell the coordinator where the stages listen. @param addressOf by name of the process */

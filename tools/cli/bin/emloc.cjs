@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 'use strict';
 /*
- * Starts dist/emloc/emloc.mjs, bundling it first when it is missing or older than its sources.
+ * Starts dist/emloc/emloc.mjs, bundling it first when it is missing or older than its sources; with `serve`, the services too.
  * CommonJS, because libuv sizes its thread pool at the first asynchronous file read, which loading any ES module is.
  * Layers are read by up to 16 parallel reads; beyond two for each core they only wait for each other.
  */
@@ -13,11 +13,15 @@ const { pathToFileURL } = require('node:url');
 process.env.UV_THREADPOOL_SIZE ??= String(Math.min(16, Math.max(4, 2 * availableParallelism())));
 process.setSourceMapsEnabled(true);
 
+const servicesFolder = join(__dirname, '../../../services/');
+
 async function start() {
   const { ensureBundled, listPrograms } = await import(pathToFileURL(join(__dirname, '../../setup/bundle.mjs')).href);
-  const program = listPrograms().find(({ name }) => name === 'emloc');
+  const programs = listPrograms();
+  const program = programs.find(({ name }) => name === 'emloc');
+  const services = process.argv[2] === 'serve' ? programs.filter(({ entry }) => entry.startsWith(servicesFolder)) : [];
   try {
-    await ensureBundled(program);
+    for (const needed of [program, ...services]) await ensureBundled(needed);
   } catch (error) {
     console.error(`emloc: the program could not be built: ${error.message}`);
     process.exitCode = 1;

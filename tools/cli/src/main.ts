@@ -4,6 +4,7 @@ import { addEvalCommand } from './commands/eval.js';
 import { addInfoCommand } from './commands/info.js';
 import { addMergeCommand } from './commands/merge.js';
 import { addPlanCommand } from './commands/plan.js';
+import { addServeCommand } from './commands/serve.js';
 import { addTuneCommand } from './commands/tune.js';
 import { programVersion } from './version.js';
 
@@ -18,5 +19,6 @@ addPlanCommand(program);
 addEvalCommand(program);
 addMergeCommand(program);
 addInfoCommand(program);
+addServeCommand(program);
 
 await program.parseAsync(process.argv);

@@ -4,10 +4,11 @@
  */
 import { appendFileSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { basename } from 'node:path';
 import process from 'node:process';
 
 const flags = Object.fromEntries(process.argv.slice(2).flatMap((arg, index, args) => (arg.startsWith('--') ? [[arg.slice(2), args[index + 1]]] : [])));
-const service = flags.service;
+const service = flags.service ?? basename(process.argv[1] ?? '', '.mjs');
 const note = (event) => appendFileSync(process.env.FAKE_NOTES, `${JSON.stringify({ event, service, pid: process.pid, flags, hasNatsPassword: Boolean(process.env.EMLOC_NATS_PASSWORD) })}\n`);
 const [failing, code] = (process.env.FAKE_FAILS ?? '').split(' ');
 note('start');

@@ -1,0 +1,29 @@
+import { createWriteStream, mkdirSync, type WriteStream } from 'node:fs';
+import { join } from 'node:path';
+import { formatLogLine } from '@emloc/local-deployment';
+
+/** Where the lines of processes go. */
+export interface ServiceLogs {
+  readonly write: (process: string, line: string) => void;
+  /** Something to be said of a process itself. */
+  readonly note: (process: string, text: string) => void;
+  close(): void;
+}
+
+/** A file of its own for each process, or all on one stream for people. Files are for their owner only. */
+export function openServiceLogs(folder: string | undefined, stream: NodeJS.WritableStream): ServiceLogs {
+  const note = (process: string, text: string): void => void stream.write(`${process}  ${text}\n`);
+  if (folder === undefined) return { write: (process, line) => void stream.write(`${formatLogLine(process, line)}\n`), note, close: () => undefined };
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const files = new Map<string, WriteStream>();
+  const fileOf = (process: string): WriteStream => {
+    const file = files.get(process) ?? createWriteStream(join(folder, `${process}.log`), { flags: 'a', mode: 0o600 });
+    files.set(process, file);
+    return file;
+  };
+  return {
+    write: (process, line) => void fileOf(process).write(`${line}\n`),
+    note,
+    close: () => { for (const file of files.values()) file.end(); },
+  };
+}
