@@ -10,7 +10,7 @@ import { exitOf, type ManagedProcess, type ProcessEndpoint } from './managed-pro
 export interface NatsProgram {
   /** Path of nats-server. */
   readonly binary: string;
-  /** Holds the configuration (mode 600), JetStream's files and the file of ports. */
+  /** Holds the configuration (mode 600), JetStream's files (`jetstream/`) and the file of ports. */
   readonly folder: string;
   /** Null: one that is free. */
   readonly port: number | null;
@@ -41,7 +41,7 @@ function writeConfig({ folder, port, user }: Omit<NatsProgram, 'binary'>): strin
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   for (const left of readdirSync(folder)) if (left.endsWith('.ports')) rmSync(join(folder, left), { force: true });
   const file = join(folder, 'nats-server.conf');
-  const config = { serverName: 'emloc-serve', host, port: port ?? -1, storeDir: join(folder, 'jetstream'), maxPayloadBytes, maxPendingBytes, users: [user] };
+  const config = { serverName: 'emloc-serve', host, port: port ?? -1, storeDir: folder, maxPayloadBytes, maxPendingBytes, users: [user] };
   writeFileSync(file, natsServerConfig(config), { mode: 0o600 });
   return file;
 }

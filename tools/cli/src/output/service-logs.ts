@@ -10,10 +10,13 @@ export interface ServiceLogs {
   close(): void;
 }
 
+/** What nats-server says at every start, and no operator has to know: the passwords of its configuration are for its owner only, and new at each start. */
+const routine = /^\[\d+\] \S+ \S+ \[(INF|WRN)\] (?!.*(slow|stall|error|fail))/i;
+
 /** A file of its own for each process, or all on one stream for people. Files are for their owner only. */
 export function openServiceLogs(folder: string | undefined, stream: NodeJS.WritableStream): ServiceLogs {
   const note = (process: string, text: string): void => void stream.write(`${process}  ${text}\n`);
-  if (folder === undefined) return { write: (process, line) => void stream.write(`${formatLogLine(process, line)}\n`), note, close: () => undefined };
+  if (folder === undefined) return { write: (process, line) => { if (!routine.test(line)) stream.write(`${formatLogLine(process, line)}\n`); }, note, close: () => undefined };
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const files = new Map<string, WriteStream>();
   const fileOf = (process: string): WriteStream => {
