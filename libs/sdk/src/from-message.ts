@@ -1,0 +1,142 @@
+import { type Timestamp, timestampDate } from '@bufbuild/protobuf/wkt';
+import {
+  type Artifact as ArtifactMessage, Artifact_Kind as Kind, type Dataset as DatasetMessage, fromTuneOptionsMessage, type Job as JobMessage, Job_State as State,
+  type JobEvent as JobEventMessage, MergeOptions_Dtype as Dtype, type PlainTuneOptions, type PlanJobResponse, StageStateChanged_State as StageState,
+  type StageReport as StageReportMessage, type Status, toTuneOptionsMessage, type TuneOptions, type TuneReport as TuneReportMessage,
+} from '@emloc/contracts';
+import { fromStatus } from '@emloc/rpc';
+import { EmlocError, type Failure, toFailure } from './errors.js';
+import { fromStage } from './stages.js';
+import type { Artifact, ArtifactKind, Dataset, Job, JobEvent, JobPlan, JobState, MergeDtype, StageReport, TuneReport } from './values.js';
+
+const states: Readonly<Partial<Record<State, JobState>>> = Object.freeze({
+  [State.QUEUED]: 'queued', [State.RUNNING]: 'running', [State.CANCELLING]: 'cancelling',
+  [State.SUCCEEDED]: 'succeeded', [State.FAILED]: 'failed', [State.CANCELLED]: 'cancelled',
+});
+
+const stageStates: Readonly<Partial<Record<StageState, 'started' | 'finished' | 'retrying'>>> = Object.freeze({
+  [StageState.STARTED]: 'started', [StageState.FINISHED]: 'finished', [StageState.RETRYING]: 'retrying',
+});
+
+const kinds: Readonly<Partial<Record<Kind, ArtifactKind>>> = Object.freeze({
+  [Kind.ADAPTER]: 'adapter', [Kind.UNCORRECTED_ADAPTER]: 'uncorrected', [Kind.MERGED_CHECKPOINT]: 'merged', [Kind.REPORT]: 'report',
+});
+
+const dtypes: Readonly<Partial<Record<Dtype, MergeDtype>>> = Object.freeze({
+  [Dtype.FLOAT32]: 'float32', [Dtype.BFLOAT16]: 'bfloat16', [Dtype.FLOAT16]: 'float16',
+});
+
+export function fromJob(job: JobMessage): Job {
+  return {
+    name: job.name,
+    displayName: job.displayName,
+    options: job.options ? fromTuneOptionsMessage(job.options) : { model: '', data: '' },
+    merge: job.merge ? { dtype: dtypes[job.merge.dtype] ?? null } : null,
+    state: states[job.state] ?? 'unknown',
+    stage: fromStage(job.stage),
+    error: fromError(job.error),
+    report: job.report ? fromReport(job.report) : null,
+    createTime: fromTime(job.createTime),
+    startTime: fromTime(job.startTime),
+    endTime: fromTime(job.endTime),
+    updateTime: fromTime(job.updateTime),
+    retries: job.retries,
+    lastEventSequence: Number(job.lastEventSequence),
+  };
+}
+
+export function fromArtifact({ name, kind, path, sizeBytes, sha256, createTime }: ArtifactMessage): Artifact {
+  return { name, kind: kinds[kind] ?? 'unknown', path, sizeBytes: Number(sizeBytes), sha256, createTime: fromTime(createTime) };
+}
+
+export function fromDataset({ name, displayName, sizeBytes, sha256, createTime }: DatasetMessage): Dataset {
+  return { name, displayName, sizeBytes: Number(sizeBytes), sha256, createTime: fromTime(createTime) };
+}
+
+export function fromPlan({ fits, budgetBytes, neededBytes, stages }: PlanJobResponse): JobPlan {
+  return { fits, budgetBytes: Number(budgetBytes), neededBytes: Number(neededBytes), stages: stages.map(fromStageReport) };
+}
+
+export function fromEvent({ sequence, time, event }: JobEventMessage): JobEvent {
+  const base = { sequence: Number(sequence), time: fromTime(time) };
+  switch (event.case) {
+    case 'stateChanged':
+      return { ...base, type: 'state', state: states[event.value.state] ?? 'unknown', error: fromError(event.value.error) };
+    case 'stageStateChanged': {
+      const { stage, state, attempt, error } = event.value;
+      return { ...base, type: 'stage', stage: fromStage(stage), state: stageStates[state] ?? 'unknown', attempt, error: fromError(error) };
+    }
+    case 'progress': {
+      const { stage, task, done, total } = event.value;
+      return { ...base, type: 'progress', stage: fromStage(stage), task, done: Number(done), total: Number(total) };
+    }
+    case 'step': {
+      const { stage, step, steps, loss, learningRate, gradientNorm, tokens, seconds } = event.value;
+      return { ...base, type: 'step', stage: fromStage(stage), step, steps, loss, learningRate, gradientNorm, tokens: Number(tokens), seconds };
+    }
+    case 'notice':
+      return { ...base, type: 'notice', message: event.value.message };
+    case 'artifactCreated':
+      return { ...base, type: 'artifact', artifact: event.value.artifact };
+    case undefined:
+      return { ...base, type: 'unknown' };
+  }
+}
+
+/** @throws EmlocError SDK_OPTION_INVALID for a size or seed that is no whole number */
+export function toOptionsMessage(options: PlainTuneOptions): TuneOptions {
+  try {
+    return toTuneOptionsMessage(options);
+  } catch (cause) {
+    throw new EmlocError('SDK_OPTION_INVALID', `options: ${(cause as Error).message}`, { cause });
+  }
+}
+
+/** The enum's value; that of the base model's checkpoint for none. */
+export function toDtype(dtype: MergeDtype | null): Dtype {
+  const values = Object.keys(dtypes).map(Number) as Dtype[];
+  return values.find((value) => dtypes[value] === dtype) ?? Dtype.UNSPECIFIED;
+}
+
+function fromReport(report: TuneReportMessage): TuneReport {
+  const { budgetBytes, peakDeviceBytes, stages, validation, correction, emulator, train, refinement } = report;
+  return {
+    budgetBytes: Number(budgetBytes),
+    peakDeviceBytes: Number(peakDeviceBytes),
+    stages: stages.map((stage) => ({ ...fromStageReport(stage), device: stage.device })),
+    validation: {
+      base: validation?.base ?? Number.NaN,
+      emulator: validation?.emulator ?? null,
+      emulatorTuned: validation?.emulatorTuned ?? null,
+      uncorrected: validation?.uncorrected ?? Number.NaN,
+      corrected: validation?.corrected ?? null,
+      refined: validation?.refined ?? null,
+    },
+    correction: correction ? { chosen: correction.chosen, scores: { ...correction.scores } } : null,
+    emulator: emulator ? fromEmulator(emulator) : null,
+    train: {
+      steps: train?.steps ?? 0, tokens: Number(train?.tokens ?? 0), tokensPerSecond: train?.tokensPerSecond ?? 0, finalLoss: train?.finalLoss ?? Number.NaN,
+    },
+    refinement: refinement ? { steps: refinement.steps, kept: refinement.kept } : null,
+  };
+}
+
+function fromEmulator({ parameters, originalParameters, worstLayer }: NonNullable<TuneReportMessage['emulator']>): TuneReport['emulator'] {
+  return {
+    parameters: Number(parameters),
+    originalParameters: Number(originalParameters),
+    worstLayer: { name: worstLayer?.name ?? '', relativeError: worstLayer?.relativeError ?? Number.NaN },
+  };
+}
+
+function fromStageReport({ stage, seconds, peakDeviceBytes }: StageReportMessage): StageReport {
+  return { name: fromStage(stage), seconds, peakDeviceBytes: Number(peakDeviceBytes) };
+}
+
+function fromError(status: Status | undefined): Failure | null {
+  return status ? toFailure(fromStatus(status)) : null;
+}
+
+function fromTime(time: Timestamp | undefined): Date | null {
+  return time ? timestampDate(time) : null;
+}

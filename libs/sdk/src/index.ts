@@ -1,0 +1,10 @@
+export type { PlainTuneOptions, UploadedDataset } from '@emloc/contracts';
+export {
+  type CallOptions, connect, type CreateJobOptions, type DownloadJobOptions, type DownloadOptions, EmlocClient, type ListJobsOptions, type StreamOptions, type UploadOptions,
+  type WaitOptions, type WatchOptions,
+} from './client.js';
+export type { OnTransfer } from './download.js';
+export { EmlocError, type Failure, isEmlocError, jobFailed, type SdkErrorCode } from './errors.js';
+export { type ClientTls, type ConnectOptions, defaultLimits } from './options.js';
+export { type StageName, stageNames } from './stages.js';
+export * from './values.js';

@@ -1,0 +1,42 @@
+import { JobService } from '@emloc/contracts';
+import { anyone, type Authenticator, RpcServer, serverCredentials, type TlsOptions } from '@emloc/rpc';
+import { startCuttingProxy } from './cutting-proxy.js';
+import { FakeJobService } from './fake-job-service.js';
+
+export interface FakeDeploymentOptions {
+  readonly authenticate?: Authenticator;
+  readonly tls?: TlsOptions | null;
+  readonly requireClientCertificate?: boolean;
+}
+
+/** A gRPC server with a fake job service, reached through connections that can be cut. */
+export interface FakeDeployment {
+  readonly service: FakeJobService;
+  /** `localhost:port` */
+  readonly address: string;
+  /** Connections that clients have made. */
+  connections(): number;
+  /** Cuts every connection. */
+  cut(): void;
+  close(): Promise<void>;
+}
+
+export async function startFakeDeployment({ authenticate = anyone, tls = null, requireClientCertificate = false }: FakeDeploymentOptions = {}): Promise<FakeDeployment> {
+  let cut = (): void => undefined;
+  const service = new FakeJobService(() => cut());
+  const server = new RpcServer();
+  server.addService(JobService, service, { authenticate });
+  const { port } = await server.listen({ host: '127.0.0.1', port: 0, credentials: serverCredentials(tls, { requireClientCertificate }) });
+  const proxy = await startCuttingProxy(port);
+  cut = proxy.cut;
+  return {
+    service,
+    address: `localhost:${proxy.port}`,
+    connections: proxy.connections,
+    cut,
+    close: async () => {
+      await proxy.close();
+      await server.close(0);
+    },
+  };
+}

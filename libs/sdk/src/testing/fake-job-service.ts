@@ -1,0 +1,236 @@
+import { createHash } from 'node:crypto';
+import { EventEmitter, once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { timestampFromDate } from '@bufbuild/protobuf/wkt';
+import {
+  type Artifact_Kind, type ArtifactSchema, type DatasetSchema, type DownloadArtifactResponseSchema, type JobEventSchema, Job_State as State, type JobSchema, type JobService, type PlanJobResponseSchema, type UploadDatasetRequest,
+} from '@emloc/contracts';
+import { type CallContext, type Handlers, RpcError, toStatus } from '@emloc/rpc';
+import { type Fault, Faults, type MethodName } from './faults.js';
+
+type JobInit = MessageInitShape<typeof JobSchema>;
+type EventInit = MessageInitShape<typeof JobEventSchema>;
+type Event = NonNullable<EventInit['event']>;
+
+interface FakeJob {
+  init: JobInit;
+  readonly requestId: string;
+  readonly events: EventInit[];
+  readonly artifacts: { readonly init: MessageInitShape<typeof ArtifactSchema>; readonly bytes: Uint8Array }[];
+}
+
+const finalStates: readonly State[] = [State.SUCCEEDED, State.FAILED, State.CANCELLED];
+
+/** Messages of a download have so many bytes. */
+const partBytes = 64 * 1024;
+
+/**
+ * A job service in memory that runs nothing: a test says what happens to a job. It counts the calls that reach it and does to them
+ * what `faults` has for them.
+ */
+export class FakeJobService implements Handlers<typeof JobService, CallContext> {
+  readonly faults = new Faults();
+  /** Calls of each method that have reached the service. */
+  readonly counts: Partial<Record<MethodName, number>> = {};
+  /** Offsets at which downloads started. */
+  readonly downloadOffsets: number[] = [];
+  /** Events that watchers were to begin after. */
+  readonly watchedAfter: number[] = [];
+  readonly datasets = new Map<string, { readonly init: MessageInitShape<typeof DatasetSchema>; readonly bytes: Uint8Array }>();
+  plan: MessageInitShape<typeof PlanJobResponseSchema> = {};
+  /** Told of every new job, so that a test can play its course. */
+  onCreated: (name: string) => void = () => undefined;
+  readonly #jobs = new Map<string, FakeJob>();
+  readonly #changes = new EventEmitter().setMaxListeners(0);
+
+  /** @param cut cuts all connections to the server */
+  constructor(private readonly cut: () => void) {}
+
+  /** A job that was there before. Returns its name. */
+  addJob(init: JobInit = {}): string {
+    return this.#create(init, '');
+  }
+
+  /** Something happens to a job. */
+  emit(name: string, ...events: readonly Event[]): void {
+    const job = this.#find(name);
+    for (const event of events) {
+      const sequence = BigInt(job.events.length + 1);
+      job.events.push({ sequence, time: timestampFromDate(new Date(1_700_000_000_000 + job.events.length)), event });
+      job.init = { ...job.init, lastEventSequence: sequence };
+      if (event.case === 'stateChanged') job.init = { ...job.init, state: event.value.state, error: event.value.error } as JobInit;
+    }
+    this.#changes.emit('change');
+  }
+
+  /** A job fails as services let it fail. */
+  fail(name: string, error: RpcError): void {
+    this.emit(name, { case: 'stateChanged', value: { state: State.FAILED, error: toStatus(error) } });
+  }
+
+  /** A job has made a file. `sha256` may be wrong, `path` evil. Returns its name. */
+  addArtifact(name: string, path: string, { bytes, kind, sha256 = sha256Of(bytes) }: { bytes: Uint8Array; kind: Artifact_Kind; sha256?: string }): string {
+    const { artifacts } = this.#find(name);
+    const artifact = `${name}/artifacts/a${artifacts.length + 1}`;
+    artifacts.push({ init: { name: artifact, path, kind, sha256, sizeBytes: BigInt(bytes.length), createTime: timestampFromDate(new Date(0)) }, bytes });
+    return artifact;
+  }
+
+  /** Jobs as they are, to look at. */
+  job(name: string): JobInit {
+    return this.#find(name).init;
+  }
+
+  createJob: Handlers<typeof JobService, CallContext>['createJob'] = async ({ job, requestId }, context) => {
+    await this.#enter('createJob', context);
+    const same = [...this.#jobs.values()].find((known) => known.requestId === requestId);
+    if (same) return same.init;
+    if (!job?.options) throw new RpcError('INVALID_ARGUMENT', 'job.options is required');
+    const name = this.#create({ displayName: job.displayName, options: job.options, merge: job.merge }, requestId);
+    this.onCreated(name);
+    return this.job(name);
+  };
+
+  getJob: Handlers<typeof JobService, CallContext>['getJob'] = async ({ name }, context) => {
+    await this.#enter('getJob', context);
+    return this.job(name);
+  };
+
+  listJobs: Handlers<typeof JobService, CallContext>['listJobs'] = async ({ pageSize, pageToken, filter }, context) => {
+    await this.#enter('listJobs', context);
+    const state = /^state = (\w+)$/.exec(filter)?.[1];
+    const all = [...this.#jobs.values()].map(({ init }) => init).reverse().filter(({ state: own = 0 }) => state === undefined || State[own] === state);
+    return pageOf(all, { key: 'jobs', pageSize: pageSize || 50, pageToken });
+  };
+
+  cancelJob: Handlers<typeof JobService, CallContext>['cancelJob'] = async ({ name }, context) => {
+    await this.#enter('cancelJob', context);
+    if (this.job(name).state === State.SUCCEEDED) throw new RpcError('FAILED_PRECONDITION', `${name} has succeeded`);
+    this.emit(name, { case: 'stateChanged', value: { state: State.CANCELLING } }, { case: 'stateChanged', value: { state: State.CANCELLED } });
+    return this.job(name);
+  };
+
+  watchJob: Handlers<typeof JobService, CallContext>['watchJob'] = ({ name, afterSequence }, context) => {
+    this.watchedAfter.push(Number(afterSequence));
+    return this.#faulty('watchJob', context, (fault) => this.#events(this.#find(name), Number(afterSequence), { context, fault }));
+  };
+
+  listArtifacts: Handlers<typeof JobService, CallContext>['listArtifacts'] = async ({ parent, pageSize, pageToken }, context) => {
+    await this.#enter('listArtifacts', context);
+    return pageOf(this.#find(parent).artifacts.map(({ init }) => init), { key: 'artifacts', pageSize: pageSize || 3, pageToken });
+  };
+
+  downloadArtifact: Handlers<typeof JobService, CallContext>['downloadArtifact'] = ({ name, offsetBytes }, context) => {
+    this.downloadOffsets.push(Number(offsetBytes));
+    const found = this.#find(name.split('/artifacts/')[0] ?? '').artifacts.find(({ init }) => init.name === name);
+    if (!found) throw new RpcError('NOT_FOUND', `no ${name}`);
+    return this.#faulty('downloadArtifact', context, (fault) => partsOf(found.bytes, Number(offsetBytes), fault));
+  };
+
+  uploadDataset: Handlers<typeof JobService, CallContext>['uploadDataset'] = async (requests, context) => {
+    const fault = await this.#enter('uploadDataset', context);
+    const { upload, bytes } = await this.#receive(requests, fault);
+    const sha256 = sha256Of(bytes);
+    if (sha256 !== upload.sha256 || BigInt(bytes.length) !== upload.sizeBytes) throw new RpcError('INVALID_ARGUMENT', 'size or hash are not as announced');
+    const init = { name: `datasets/${sha256.slice(0, 12)}`, displayName: upload.displayName, sizeBytes: upload.sizeBytes, sha256, createTime: timestampFromDate(new Date(0)) };
+    this.datasets.set(init.name, { init, bytes });
+    return init;
+  };
+
+  planJob: Handlers<typeof JobService, CallContext>['planJob'] = async ({ options }, context) => {
+    await this.#enter('planJob', context);
+    if (!options) throw new RpcError('INVALID_ARGUMENT', 'options is required');
+    return this.plan;
+  };
+
+  #create(init: JobInit, requestId: string): string {
+    const name = `jobs/j${this.#jobs.size + 1}`;
+    this.#jobs.set(name, {
+      init: { state: State.QUEUED, createTime: timestampFromDate(new Date(1_700_000_000_000 + this.#jobs.size)), ...init, name }, requestId, events: [], artifacts: [],
+    });
+    return name;
+  }
+
+  #find(name: string): FakeJob {
+    const job = this.#jobs.get(name);
+    if (!job) throw new RpcError('NOT_FOUND', `no ${name}`, { reason: 'RECORD_NOT_FOUND' });
+    return job;
+  }
+
+  async #enter(method: MethodName, { signal }: CallContext): Promise<Fault> {
+    this.counts[method] = (this.counts[method] ?? 0) + 1;
+    const fault = this.faults.take(method);
+    if (fault.kind === 'fail') throw fault.error;
+    if (fault.kind === 'hang') await delay(60_000, undefined, { signal });
+    return fault;
+  }
+
+  async *#faulty<T>(method: MethodName, context: CallContext, messages: (fault: Fault) => AsyncIterable<T>): AsyncGenerator<T> {
+    const fault = await this.#enter(method, context);
+    let sent = 0;
+    for await (const message of messages(fault)) {
+      if (await this.#isOver(fault, sent)) return;
+      sent += 1;
+      yield message;
+    }
+    await this.#isOver(fault, sent);
+  }
+
+  async #isOver(fault: Fault, sent: number): Promise<boolean> {
+    if (!('messages' in fault) || sent < fault.messages) return false;
+    if (fault.kind === 'failAfter') throw fault.error;
+    if (fault.kind === 'cutAfter') {
+      // What was sent is to arrive first.
+      await delay(30);
+      this.cut();
+    }
+    return true;
+  }
+
+  async *#events(job: FakeJob, after: number, { context, fault }: { context: CallContext; fault: Fault }): AsyncGenerator<EventInit> {
+    const skipped = fault.kind === 'skip' ? fault.sequence : null;
+    for (let index = fault.kind === 'repeat' ? Math.max(0, after - fault.events) : after; ;) {
+      for (const event = job.events[index]; event && event === job.events[index]; index += 1) {
+        if (Number(event.sequence) !== skipped) yield event;
+        if (event.event?.case === 'stateChanged' && finalStates.includes(event.event.value.state ?? 0)) return;
+      }
+      if (index < job.events.length) continue;
+      await once(this.#changes, 'change', { signal: AbortSignal.any([context.signal, context.draining]) }).catch(() => {
+        throw new RpcError('UNAVAILABLE', 'the server is closing', { reason: 'SERVER_CLOSING' });
+      });
+    }
+  }
+
+  async #receive(requests: AsyncIterable<UploadDatasetRequest>, fault: Fault): Promise<{ upload: { displayName: string; sizeBytes: bigint; sha256: string }; bytes: Buffer }> {
+    let upload: { displayName: string; sizeBytes: bigint; sha256: string } | null = null;
+    const parts: Uint8Array[] = [];
+    for await (const { content } of requests) {
+      if (content.case === 'upload') upload = content.value;
+      else if (content.case === 'data') parts.push(content.value);
+      if (await this.#isOver(fault, parts.length + 1)) throw new RpcError('CANCELLED', 'the connection is gone');
+    }
+    if (!upload) throw new RpcError('INVALID_ARGUMENT', 'nothing was announced');
+    return { upload, bytes: Buffer.concat(parts) };
+  }
+}
+
+/** Lower-case hexadecimal. */
+export function sha256Of(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+async function* partsOf(bytes: Uint8Array, offset: number, fault: Fault): AsyncGenerator<MessageInitShape<typeof DownloadArtifactResponseSchema>> {
+  if (offset > bytes.length) throw new RpcError('OUT_OF_RANGE', `it has ${bytes.length} bytes`);
+  for (let start = offset; start < bytes.length; start += partBytes) {
+    const data = Uint8Array.from(bytes.subarray(start, start + partBytes));
+    if (fault.kind === 'flipBit' && start === offset) data[0] = (data[0] ?? 0) ^ 1;
+    yield { offsetBytes: BigInt(fault.kind === 'misplace' ? start + 1 : start), data };
+  }
+}
+
+function pageOf<K extends string, T>(all: readonly T[], { key, pageSize, pageToken }: { key: K; pageSize: number; pageToken: string }): Record<K, T[]> & { nextPageToken: string } {
+  const start = Number(pageToken || 0);
+  const end = start + pageSize;
+  return { [key]: all.slice(start, end), nextPageToken: end < all.length ? `${end}` : '' } as Record<K, T[]> & { nextPageToken: string };
+}

@@ -1,0 +1,60 @@
+import type { JobService } from '@emloc/contracts';
+import { type Callers, type CallOptions, RpcError } from '@emloc/rpc';
+import { EmlocError } from './errors.js';
+import { fromEvent, fromJob } from './from-message.js';
+import { type Resumption, throwIfCancelled } from './resumption.js';
+import { isFinalState, type JobEvent } from './values.js';
+
+export type JobCalls = Callers<typeof JobService, CallOptions>;
+
+export interface WatchSource {
+  readonly calls: JobCalls;
+  /** `jobs/{job}` */
+  readonly name: string;
+  readonly signal: AbortSignal;
+  readonly resumption: Resumption;
+}
+
+/**
+ * Every event after `afterSequence` once and in order, over any number of connections; ends after the event of the final state.
+ * The server is asked for the job before every connection, so that an end without that event, and a server that is there but sends
+ * nothing, are told apart.
+ * @throws what no repetition can cure, and everything when the server was never reached
+ */
+export async function* watchEvents(source: WatchSource, afterSequence: number): AsyncGenerator<JobEvent> {
+  const { calls, name, signal, resumption } = source;
+  const cursor = { last: afterSequence };
+  let isKnown = false;
+  for (;;) {
+    try {
+      const job = fromJob(await calls.getJob({ name }, { signal }));
+      isKnown = true;
+      resumption.reached();
+      if (isFinalState(job.state) && job.lastEventSequence <= cursor.last) return;
+      if (yield* readEvents(source, cursor)) return;
+      throw new RpcError('UNAVAILABLE', `the events of ${name} ended after ${cursor.last} before the job did`);
+    } catch (error) {
+      if (!isKnown) throw error;
+      await resumption.after(error);
+    }
+  }
+}
+
+/** The events of one connection; true: the last one was that of the final state. */
+async function* readEvents({ calls, name, signal, resumption }: WatchSource, cursor: { last: number }): AsyncGenerator<JobEvent, boolean> {
+  for await (const message of calls.watchJob({ name, afterSequence: BigInt(cursor.last) }, { signal })) {
+    // What has arrived before an abort is not waited for.
+    throwIfCancelled(signal);
+    const event = fromEvent(message);
+    // The server may repeat what it sent just before the connection broke.
+    if (event.sequence <= cursor.last) continue;
+    if (event.sequence !== cursor.last + 1) {
+      throw new EmlocError('SDK_EVENTS_LOST', `${name}: event ${event.sequence} came after event ${cursor.last}`);
+    }
+    cursor.last = event.sequence;
+    resumption.progressed();
+    yield event;
+    if (event.type === 'state' && isFinalState(event.state)) return true;
+  }
+  return false;
+}
