@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import process from 'node:process';
-import { findNatsServer, randomSecret } from '@emloc/service-kit';
+import { findNatsServer, type NatsAccess, randomSecret } from '@emloc/service-kit';
 import { LocalDeploymentError } from './errors.js';
 import { instanceName, planServices, type ServiceName, type ServicePlan, serviceEnvironment, type StageName, stageAddressFlags } from './layout.js';
 import { startNatsProcess } from './processes/nats-process.js';
@@ -52,6 +52,8 @@ export interface LocalDeployment {
   readonly endpoint: string;
   readonly natsUrl: string;
   readonly stateDir: string;
+  /** For a further client of its NATS. Holds a secret. @param name of the client */
+  natsAccess(name: string): NatsAccess;
   processes(): readonly DeployedProcess[];
   /** Stops the coordinator, then the stages, then NATS. @returns whether all ended by themselves */
   stop(): Promise<boolean>;
@@ -118,6 +120,11 @@ class SupervisedDeployment implements LocalDeployment {
 
   get natsUrl(): string {
     return this.options.natsUrl ?? `nats://${this.#addressOf(natsName)}`;
+  }
+
+  natsAccess(name: string): NatsAccess {
+    const auth = this.parts.natsBinary === null ? undefined : { kind: 'password', user: natsUser, password: this.#natsPassword } as const;
+    return { servers: this.natsUrl.split(','), name, auth };
   }
 
   get stateDir(): string {

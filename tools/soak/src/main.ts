@@ -1,0 +1,66 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { type Fault, parseSeeds, planFaults, planTerminations } from './fault-plan.js';
+import { outcomeLine, summaryLine } from './report.js';
+import { runDisturbed, type RunOutcome } from './run.js';
+import { openTestBed, type TestBed } from './test-bed.js';
+
+const help = `usage: npm run test:soak -- [--seeds 0-29] [--terminations 0-1] [--builders 1]
+Runs a small job on a local deployment once for each seed, while one or two of its six processes are killed or NATS is cut off for 20 s, and
+compares its adapter with that of emloc tune, byte for byte. A termination asks each service to end once, by SIGTERM.
+Logs of runs that failed are in out/soak. Needs nats-server on PATH.
+`;
+
+const { values } = parseArgs({
+  options: {
+    seeds: { type: 'string', default: '0-29' }, terminations: { type: 'string', default: '0-1' }, builders: { type: 'string', default: '1' }, help: { type: 'boolean', default: false },
+  },
+});
+if (values.help) process.stdout.write(help);
+else process.exitCode = await soak();
+
+async function soak(): Promise<number> {
+  const dist = join(dirname(fileURLToPath(import.meta.url)), '..');
+  const work = mkdtempSync(join(tmpdir(), 'emloc-soak-'));
+  const bed = await openTestBed({ root: join(dist, '..'), dist, work }, { 'emulator-builder': Number(values.builders) });
+  try {
+    const outcomes = await runAll(bed);
+    process.stdout.write(`${summaryLine(outcomes)}\n`);
+    return outcomes.every(({ problems }) => problems.length === 0) ? 0 : 1;
+  } finally {
+    await bed.close();
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+async function runAll(bed: TestBed): Promise<RunOutcome[]> {
+  const undisturbed = await runOne(bed, 'undisturbed', { faults: [], undisturbedMs: 0 });
+  const undisturbedMs = undisturbed.seconds * 1000;
+  const plans: [string, readonly Fault[]][] = [
+    ...parseSeeds(values.seeds).map((seed): [string, readonly Fault[]] => [`seed ${seed}`, planFaults(seed)]),
+    ...parseSeeds(values.terminations).map((seed): [string, readonly Fault[]] => [`termination ${seed}`, planTerminations(seed)]),
+  ];
+  const outcomes = [undisturbed];
+  for (const [name, faults] of plans) outcomes.push(await runOne(bed, name, { faults, undisturbedMs }));
+  return outcomes;
+}
+
+async function runOne(bed: TestBed, name: string, plan: { faults: readonly Fault[]; undisturbedMs: number }): Promise<RunOutcome> {
+  bed.takeLines();
+  const outcome = await runDisturbed(bed, { name, ...plan });
+  process.stdout.write(`${outcomeLine(outcome)}\n`);
+  if (outcome.problems.length > 0) keepLogs(bed, name);
+  return outcome;
+}
+
+function keepLogs(bed: TestBed, name: string): void {
+  const folder = join(bed.paths.root, 'out', 'soak');
+  mkdirSync(folder, { recursive: true });
+  const file = join(folder, `${name.replaceAll(' ', '-')}.log`);
+  writeFileSync(file, `${bed.takeLines().join('\n')}\n`, { mode: 0o600 });
+  process.stdout.write(`  logs: ${file}\n`);
+}

@@ -1,0 +1,104 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Job, JobEvent } from '@emloc/sdk';
+import type { Fault } from './fault-plan.js';
+import { type AppliedFault, inject, untilReady } from './inject.js';
+import { type LayerResults, watchLayerResults } from './layer-results.js';
+import { blockCount, digestsOf } from './reference.js';
+import type { ObservedExit, TestBed } from './test-bed.js';
+
+/** What came of a job that was disturbed. */
+export interface RunOutcome {
+  readonly name: string;
+  readonly faults: readonly AppliedFault[];
+  readonly seconds: number;
+  /** Stage calls that were made again. */
+  readonly retries: number;
+  /** Empty: everything is as it has to be. */
+  readonly problems: readonly string[];
+}
+
+export interface RunOptions {
+  /** For people. */
+  readonly name: string;
+  readonly faults: readonly Fault[];
+  /** What the job takes when nothing happens. */
+  readonly undisturbedMs: number;
+}
+
+const deadlineMs = 300_000;
+
+/** Runs the job while the faults happen, and holds what comes out against the reference. Ends when all processes are ready again. */
+export async function runDisturbed(bed: TestBed, { name, faults, undisturbedMs }: RunOptions): Promise<RunOutcome> {
+  bed.takeExits();
+  const startMs = performance.now();
+  const deadline = AbortSignal.timeout(deadlineMs);
+  const { name: job } = await bed.client.createJob({ options: bed.options, displayName: name });
+  const layers = await watchLayerResults(bed.deployment.natsAccess('soak'), job.replace('jobs/', ''));
+  const ended = new AbortController();
+  const injecting = injectAll(bed, faults, { startMs, undisturbedMs, ended: ended.signal });
+  const events: JobEvent[] = [];
+  const problems: string[] = [];
+  let final: Job | null = null;
+  try {
+    final = await bed.client.waitForJob(job, { signal: deadline, onEvent: (event) => events.push(event) });
+    problems.push(...(await adapterProblems(bed, job)));
+  } catch (error) {
+    problems.push((error as Error).message);
+  }
+  const seconds = (performance.now() - startMs) / 1000;
+  ended.abort();
+  const applied = await injecting;
+  await layers.close();
+  await untilReady(bed.deployment);
+  problems.push(...eventProblems(events, final), ...layerProblems(layers, final), ...processProblems(bed.takeExits(), applied));
+  return { name, faults: applied, seconds, retries: final?.retries ?? 0, problems };
+}
+
+async function injectAll(
+  bed: TestBed, faults: readonly Fault[], { startMs, undisturbedMs, ended }: { startMs: number; undisturbedMs: number; ended: AbortSignal },
+): Promise<AppliedFault[]> {
+  const elapsedMs = (): number => performance.now() - startMs;
+  const applied = faults.map(async (fault) => {
+    const waited = await sleep(Math.max(0, fault.at * undisturbedMs - elapsedMs()), true, { signal: ended }).catch(() => false);
+    return waited ? [await inject(bed.deployment, fault, elapsedMs())] : [];
+  });
+  return (await Promise.all(applied)).flat();
+}
+
+async function adapterProblems({ client, paths, reference }: TestBed, job: string): Promise<string[]> {
+  const folder = join(paths.work, 'result');
+  await rm(folder, { recursive: true, force: true });
+  await client.downloadJob(job, folder);
+  const digests = await digestsOf(folder);
+  return [...reference].filter(([file, digest]) => digests.get(file) !== digest).map(([file]) => `${file} differs from that of emloc tune`);
+}
+
+/** Sequences from 1 without gaps, up to the last. */
+export function eventProblems(events: readonly JobEvent[], job: Pick<Job, 'lastEventSequence'> | null): string[] {
+  const wrong = events.findIndex(({ sequence }, index) => sequence !== index + 1);
+  if (wrong >= 0) return [`event ${wrong + 1} has the sequence ${events[wrong]?.sequence}`];
+  if (job && job.lastEventSequence !== events.length) return [`${events.length} events, the last of the job is ${job.lastEventSequence}`];
+  return [];
+}
+
+function layerProblems({ results }: LayerResults, job: Job | null): string[] {
+  const several = [...results].filter(([, different]) => different.size > 1).map(([layer, different]) => `${layer} has ${different.size} results`);
+  return job && results.size !== blockCount ? [...several, `${results.size} layers have results, not ${blockCount}`] : several;
+}
+
+/** Every end of a process has its reason among the faults; one that was asked to end does so with 0. */
+export function processProblems(exits: readonly ObservedExit[], applied: readonly AppliedFault[]): string[] {
+  const expected = applied.filter(({ fault }) => fault.kind !== 'cut').map(({ fault }) => ({ process: fault.process as string, code: fault.kind === 'terminate' ? 0 : null }));
+  const unexpected = exits.filter((exit) => {
+    const index = expected.findIndex(({ process, code }) => process === exit.process && code === exit.code);
+    if (index >= 0) expected.splice(index, 1);
+    return index < 0;
+  });
+  return [
+    ...applied.flatMap(({ problem }) => problem ?? []),
+    ...unexpected.map(({ process, code, signal }) => `${process} ended with ${signal ?? code}`),
+    ...expected.map(({ process, code }) => `${process} did not end${code === null ? '' : ` with ${code}`}`),
+  ];
+}
