@@ -5,6 +5,7 @@ import { formatHelp, type Measurement } from './measurement.js';
 const measurements: Readonly<Record<string, { readonly summary: string; load(): Promise<{ readonly measure: Measurement }> }>> = {
   bus: { summary: 'the tensor bus against a raw TCP socket and gRPC', load: () => import('./bus.js') },
   quality: { summary: "share of full LoRA's gain that EMLoC reaches on the example task", load: () => import('./quality.js') },
+  serve: { summary: 'the example job on a local deployment against emloc tune', load: () => import('./serve.js') },
 };
 
 const [name = '', ...args] = process.argv.slice(2);
