@@ -26,7 +26,7 @@ export interface FolderTarget {
  */
 export async function downloadToFolder(source: FolderSource, { folder: given, overwrite, onProgress }: FolderTarget): Promise<void> {
   const folder = resolve(given);
-  await assertFree(folder, overwrite);
+  await assertFolderFree(folder, { overwrite });
   const staging = `${folder}.part`;
   await prepareStaging(staging, source.files);
   const totalBytes = source.files.reduce((sum, { artifact }) => sum + artifact.sizeBytes, 0);
@@ -44,7 +44,11 @@ export async function downloadToFolder(source: FolderSource, { folder: given, ov
 /** Files of which a folder has one when it is an adapter's or a checkpoint's. */
 const replaceable = ['adapter_config.json', 'config.json'];
 
-async function assertFree(folder: string, overwrite: boolean): Promise<void> {
+/**
+ * That a result may be written to a folder: it is not there, empty, or holds an adapter or a checkpoint that may be replaced.
+ * @throws EmlocError SDK_OUTPUT_EXISTS
+ */
+export async function assertFolderFree(folder: string, { overwrite = false } = {}): Promise<void> {
   const entries = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return [] as string[];
     throw new EmlocError('SDK_OUTPUT_EXISTS', `${folder} cannot be the output folder: ${error.message}`, { cause: error });

@@ -4,6 +4,7 @@ export {
   type WaitOptions, type WatchOptions,
 } from './client.js';
 export type { OnTransfer } from './download.js';
+export { assertFolderFree } from './download-folder.js';
 export { EmlocError, type Failure, isEmlocError, jobFailed, type SdkErrorCode } from './errors.js';
 export { type ClientTls, type ConnectOptions, defaultLimits } from './options.js';
 export { type StageName, stageNames } from './stages.js';

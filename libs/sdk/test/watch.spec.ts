@@ -131,7 +131,7 @@ describe('waitForJob', () => {
   it('throws what let the job fail: stage, layer and cause', async () => {
     const { client, service } = await start();
     const name = service.addJob();
-    service.fail(name, new RpcError('FAILED_PRECONDITION', 'loss is NaN at step 4', { reason: 'FINETUNE_NON_FINITE', metadata: { stage: 'train', layer: '3' } }));
+    service.fail(name, { code: 'FAILED_PRECONDITION', message: 'loss is NaN at step 4', reason: 'FINETUNE_NON_FINITE', stage: 'train', layer: '3' });
     const error = await thrownBy(() => client.waitForJob(name));
     expect(error).toMatchObject({ code: 'SDK_JOB_FAILED', reason: 'FINETUNE_NON_FINITE', stage: 'train', layer: '3' });
     expect(error.message).toBe(`${name} failed: stage train, layer 3: loss is NaN at step 4 (FINETUNE_NON_FINITE)`);

@@ -2,6 +2,7 @@ import process from 'node:process';
 import { Command } from 'commander';
 import { addEvalCommand } from './commands/eval.js';
 import { addInfoCommand } from './commands/info.js';
+import { addJobsCommand } from './commands/jobs.js';
 import { addMergeCommand } from './commands/merge.js';
 import { addPlanCommand } from './commands/plan.js';
 import { addServeCommand } from './commands/serve.js';
@@ -20,5 +21,6 @@ addEvalCommand(program);
 addMergeCommand(program);
 addInfoCommand(program);
 addServeCommand(program);
+addJobsCommand(program);
 
 await program.parseAsync(process.argv);

@@ -7,9 +7,13 @@ import { UsageError } from './usage-error.js';
 
 /** What a command works with. */
 export interface CommandContext {
+  /** What was given without a flag. */
+  readonly args: readonly string[];
   readonly values: FlagValues;
   readonly progress: Progress;
   readonly signal: AbortSignal;
+  /** A line on stdout before the result, for commands whose `--json` is lines. */
+  printLine(document: unknown): void;
 }
 
 /** What a command has to say: a document for machines, a text for people. */
@@ -22,7 +26,8 @@ export interface CommandResult {
 
 /** Runs a command: reads its config file, stops it at SIGINT or SIGTERM, prints the result or the error, sets the exit code. */
 export function runCommand(required: readonly string[], run: (context: CommandContext) => Promise<CommandResult>) {
-  return async (_flags: unknown, command: Command): Promise<void> => {
+  return async (...given: readonly unknown[]): Promise<void> => {
+    const command = given.at(-1) as Command;
     const abort = new AbortController();
     const stop = (signal: NodeJS.Signals): void => abort.abort(new Error(`stopped by ${signal}`));
     const progress = createProgress({ stream: process.stderr });
@@ -31,9 +36,10 @@ export function runCommand(required: readonly string[], run: (context: CommandCo
       applyConfigFile(command);
       const values: FlagValues = command.opts();
       assertRequired(values, required);
-      const result = await run({ values, progress, signal: abort.signal });
+      const result = await run({ args: command.args, values, progress, signal: abort.signal, printLine });
       progress.stop();
-      process.stdout.write(values['json'] === true ? `${JSON.stringify(result.document)}\n` : `${result.text}\n`);
+      if (values['json'] === true) printLine(result.document);
+      else process.stdout.write(`${result.text}\n`);
       process.exitCode = result.exitCode ?? 0;
     } catch (error) {
       progress.stop();
@@ -43,6 +49,10 @@ export function runCommand(required: readonly string[], run: (context: CommandCo
       process.off('SIGINT', stop).off('SIGTERM', stop);
     }
   };
+}
+
+function printLine(document: unknown): void {
+  process.stdout.write(`${JSON.stringify(document)}\n`);
 }
 
 function assertRequired(values: FlagValues, required: readonly string[]): void {

@@ -1,10 +1,12 @@
 import { JobService } from '@emloc/contracts';
-import { anyone, type Authenticator, RpcServer, serverCredentials, type TlsOptions } from '@emloc/rpc';
+import { anyone, type Authenticator, bearerTokens, hashToken, RpcServer, serverCredentials, type TlsOptions } from '@emloc/rpc';
 import { startCuttingProxy } from './cutting-proxy.js';
 import { FakeJobService } from './fake-job-service.js';
 
 export interface FakeDeploymentOptions {
   readonly authenticate?: Authenticator;
+  /** The only token that is accepted, in place of `authenticate`. */
+  readonly token?: string;
   readonly tls?: TlsOptions | null;
   readonly requireClientCertificate?: boolean;
 }
@@ -21,7 +23,8 @@ export interface FakeDeployment {
   close(): Promise<void>;
 }
 
-export async function startFakeDeployment({ authenticate = anyone, tls = null, requireClientCertificate = false }: FakeDeploymentOptions = {}): Promise<FakeDeployment> {
+export async function startFakeDeployment({ token, tls = null, requireClientCertificate = false, ...options }: FakeDeploymentOptions = {}): Promise<FakeDeployment> {
+  const authenticate = token === undefined ? (options.authenticate ?? anyone) : bearerTokens([{ tenant: 'tester', sha256: hashToken(token), expiresAtMs: null }]);
   let cut = (): void => undefined;
   const service = new FakeJobService(() => cut());
   const server = new RpcServer();

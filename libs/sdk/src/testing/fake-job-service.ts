@@ -6,7 +6,7 @@ import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import {
   type Artifact_Kind, type ArtifactSchema, type DatasetSchema, type DownloadArtifactResponseSchema, type JobEventSchema, Job_State as State, type JobSchema, type JobService, type PlanJobResponseSchema, type UploadDatasetRequest,
 } from '@emloc/contracts';
-import { type CallContext, type Handlers, RpcError, toStatus } from '@emloc/rpc';
+import { type CallContext, type Handlers, type RpcCode, RpcError, toStatus } from '@emloc/rpc';
 import { type Fault, Faults, type MethodName } from './faults.js';
 
 type JobInit = MessageInitShape<typeof JobSchema>;
@@ -18,6 +18,15 @@ interface FakeJob {
   readonly requestId: string;
   readonly events: EventInit[];
   readonly artifacts: { readonly init: MessageInitShape<typeof ArtifactSchema>; readonly bytes: Uint8Array }[];
+}
+
+/** What a job fails with. */
+export interface JobFailure {
+  readonly code: RpcCode;
+  readonly message: string;
+  readonly reason: string;
+  readonly stage: string;
+  readonly layer: string;
 }
 
 const finalStates: readonly State[] = [State.SUCCEEDED, State.FAILED, State.CANCELLED];
@@ -65,7 +74,8 @@ export class FakeJobService implements Handlers<typeof JobService, CallContext> 
   }
 
   /** A job fails as services let it fail. */
-  fail(name: string, error: RpcError): void {
+  fail(name: string, { code, message, reason, stage, layer }: JobFailure): void {
+    const error = new RpcError(code, message, { reason, metadata: { stage, layer } });
     this.emit(name, { case: 'stateChanged', value: { state: State.FAILED, error: toStatus(error) } });
   }
 
@@ -80,6 +90,12 @@ export class FakeJobService implements Handlers<typeof JobService, CallContext> 
   /** Jobs as they are, to look at. */
   job(name: string): JobInit {
     return this.#find(name).init;
+  }
+
+  /** Sets what a job has besides its events. */
+  update(name: string, init: JobInit): void {
+    const job = this.#find(name);
+    job.init = { ...job.init, ...init } as JobInit;
   }
 
   createJob: Handlers<typeof JobService, CallContext>['createJob'] = async ({ job, requestId }, context) => {

@@ -10,7 +10,7 @@ const frameless = {
   style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
 };
 
-function render(rows: readonly (readonly string[])[], numericColumns: number): string {
+export function render(rows: readonly (readonly string[])[], numericColumns: number): string {
   const columns = rows[0]?.length ?? 0;
   const colAligns = Array.from({ length: columns }, (_, index) => (index >= columns - numericColumns ? 'right' as const : 'left' as const));
   const table = new Table({ ...frameless, colAligns });
@@ -18,8 +18,14 @@ function render(rows: readonly (readonly string[])[], numericColumns: number): s
   return table.toString().split('\n').map((line) => line.trimEnd()).join('\n');
 }
 
-/** The result of `tune` for people. */
-export function tuneTable(report: TuneReport): string {
+/** A stage under a name of this program or of a server. */
+type NamedStage = Omit<StageReport, 'name'> & { readonly name: string | null };
+
+/** What a table of a job's outcome needs; `adapter` says where it is. */
+export type TuneOutcome = Omit<TuneReport, 'job' | 'stages'> & { readonly stages: readonly NamedStage[] };
+
+/** The result of a job for people. */
+export function tuneTable(report: TuneOutcome): string {
   return [
     'stages', stageTable(report.stages), '',
     'validation loss', validationTable(report), '',
@@ -32,14 +38,14 @@ export function tuneTable(report: TuneReport): string {
   ].join('\n');
 }
 
-function emulatorRows({ emulator }: TuneReport): [string, string][] {
+function emulatorRows({ emulator }: TuneOutcome): [string, string][] {
   if (!emulator) return [];
   const share = (100 * emulator.parameters / emulator.originalParameters).toFixed(0);
   return [['emulator', `${emulator.parameters} of ${emulator.originalParameters} parameters (${share} %), ` +
     `largest output error ${(100 * emulator.worstLayer.relativeError).toFixed(1)} % in ${emulator.worstLayer.name}`]];
 }
 
-function validationTable({ validation, correction }: TuneReport): string {
+function validationTable({ validation, correction }: TuneOutcome): string {
   const { base, emulator, emulatorTuned, uncorrected, corrected, refined } = validation;
   const label = correction ? 'original, emulator\'s adapter' : 'tuned';
   const rows: [string, number | null, string][] = [
@@ -54,15 +60,15 @@ function validationTable({ validation, correction }: TuneReport): string {
 }
 
 /** The result of `plan` for people. */
-export function planTable(plan: JobPlan): string {
+export function planTable(plan: Omit<JobPlan, 'stages'> & { readonly stages: readonly NamedStage[] }): string {
   const verdict = plan.fits
     ? `fits into ${formatBytes(plan.budgetBytes)} (${formatBytes(plan.neededBytes)} would do)`
     : `does not fit into ${formatBytes(plan.budgetBytes)}: ${formatBytes(plan.neededBytes)} are needed`;
   return `${stageTable(plan.stages)}\n\n  ${verdict}`;
 }
 
-function stageTable(stages: readonly StageReport[]): string {
-  return render(stages.map(({ name, seconds, peakDeviceBytes }) => [name, `${seconds.toFixed(1)} s`, formatBytes(peakDeviceBytes)]), 2);
+function stageTable(stages: readonly NamedStage[]): string {
+  return render(stages.map(({ name, seconds, peakDeviceBytes }) => [name ?? 'unknown', `${seconds.toFixed(1)} s`, formatBytes(peakDeviceBytes)]), 2);
 }
 
 /** The result of `eval` for people. */

@@ -1,0 +1,44 @@
+import { formatBytes } from '@emloc/device';
+import type { Artifact, Job } from '@emloc/sdk';
+import { render, tuneTable } from './tables.js';
+
+/** A list of jobs for people. */
+export function jobsTable(jobs: readonly Job[]): string {
+  if (jobs.length === 0) return 'no jobs';
+  const rows = jobs.map(({ name, state, stage, createTime, displayName }) => [name, state, stage ?? '', timeText(createTime), displayName]);
+  return render([['name', 'state', 'stage', 'created', 'for'], ...rows], 0);
+}
+
+/** A job for people: where it stands, and what came of it. */
+export function jobTable(job: Job): string {
+  const { name, displayName, state, stage, options, createTime, startTime, endTime, retries, error, report } = job;
+  const rows: [string, string][] = [
+    ['job', displayName ? `${name} (${displayName})` : name],
+    ['state', state === 'running' && stage ? `${state}, ${stage}` : state],
+    ['model', options.model],
+    ['data', typeof options.data === 'string' ? options.data : options.data.dataset],
+    ['created', timeText(createTime)],
+    ['started', timeText(startTime)],
+    ['ended', timeText(endTime)],
+    ['repeated', retries > 0 ? `${retries} stage calls` : ''],
+    ['failed in', error ? [error.stage && `stage ${error.stage}`, error.layer && `layer ${error.layer}`].filter(Boolean).join(', ') : ''],
+    ['because', error ? `${error.message} (${error.reason})` : ''],
+  ];
+  const table = render(rows.filter(([, text]) => text !== ''), 0);
+  return report ? `${table}\n\n${tuneTable({ ...report, adapter: `emloc jobs download ${name} --out DIR` })}` : table;
+}
+
+/** The files of a job for people. */
+export function artifactsTable(artifacts: readonly Artifact[]): string {
+  if (artifacts.length === 0) return 'no files';
+  const rows = artifacts.map(({ name, kind, path, sizeBytes }) => [name, kind, path, formatBytes(sizeBytes)]);
+  return render([['name', 'kind', 'path', 'size'], ...rows], 1);
+}
+
+/** Local time to the second. */
+function timeText(time: Date | null): string {
+  if (!time) return '';
+  const two = (value: number): string => `${value}`.padStart(2, '0');
+  const date = [time.getFullYear(), two(time.getMonth() + 1), two(time.getDate())].join('-');
+  return `${date} ${[time.getHours(), time.getMinutes(), time.getSeconds()].map(two).join(':')}`;
+}
