@@ -3,7 +3,7 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { timingSafeEqual } from 'node:crypto';
 import { type JobStorage, openJobStorage } from '@emloc/job-storage';
-import { assertListenAllowed, RpcServer, serverCredentials } from '@emloc/rpc';
+import { assertListenAllowed, RpcError, RpcServer, serverCredentials } from '@emloc/rpc';
 import {
   compileOptions, connectNats, createLogger, createShutdown, describeOptions, isServiceKitError, type Lane, type Logger, type NatsAccess, type NatsConnection, openLane, type OptionSet,
   type OptionValues, secretValues, type Shutdown,
@@ -54,7 +54,10 @@ const envPrefix = 'EMLOC';
 const natsPatienceMs = 60_000;
 const readinessPollMs = 250;
 
-/** Runs a service from its options to its end: the whole of a `main.ts`. Errors at the start are said and end the process with 1. */
+/**
+ * Runs a service from its options to its end: the whole of a `main.ts`. Errors at the start are said and end the process with 1, or with 2
+ * where the options are to blame, so that trying again is of no use.
+ */
 export async function runService<S extends OptionSet & typeof commonOptions>(definition: ServiceDefinition<S>): Promise<void> {
   const args = process.argv.slice(2);
   if (args.includes('--help')) {
@@ -64,10 +67,10 @@ export async function runService<S extends OptionSet & typeof commonOptions>(def
   const options = readOptions(definition, args);
   if (!options) return;
   const logger = createLogger({ service: definition.name, level: options.logLevel, secrets: secretValues(definition.options, options) });
-  let failed = false;
+  let failureCode: number | null = null;
   const shutdown = createShutdown({
     graceMs: options.grace,
-    exit: (code) => process.exit(failed ? 1 : code),
+    exit: (code) => process.exit(failureCode ?? code),
     onStep: (name, error) => (error ? logger.error({ step: name, error }, 'shutdown step failed') : logger.debug({ step: name }, 'shutdown step done')),
   });
   shutdown.listen();
@@ -77,9 +80,13 @@ export async function runService<S extends OptionSet & typeof commonOptions>(def
   } catch (error) {
     if (shutdown.signal.aborted) return;
     logger.error({ error }, 'the service could not start');
-    failed = true;
+    failureCode = isUsageError(error) ? 2 : 1;
     await shutdown.request('it could not start');
   }
+}
+
+function isUsageError(error: unknown): boolean {
+  return isServiceKitError(error, 'OPTION_INVALID') || (error instanceof RpcError && error.reason === 'LISTEN_REFUSED');
 }
 
 function readOptions<S extends OptionSet & typeof commonOptions>(definition: ServiceDefinition<S>, args: readonly string[]): (OptionValues<S> & CommonOptions) | null {

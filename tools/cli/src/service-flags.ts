@@ -10,7 +10,7 @@ export function serviceFlags(service: ServiceName, values: FlagValues): string[]
 function coordinatorFlags(values: FlagValues): string[] {
   return [
     '--model-roots', roots(values['modelRoot']), '--data-roots', roots(values['dataRoot']),
-    ...given(values, { tokensFile: '--tokens-file', tlsCert: '--tls-cert', tlsKey: '--tls-key', tlsCa: '--tls-ca' }),
+    ...given(values, { device: '--plan-device', threads: '--plan-threads', tokensFile: '--tokens-file', tlsCert: '--tls-cert', tlsKey: '--tls-key', tlsCa: '--tls-ca' }),
     ...(values['allowPlaintext'] === true ? ['--allow-plaintext'] : []),
   ];
 }
