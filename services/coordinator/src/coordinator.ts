@@ -1,0 +1,72 @@
+import { JobService } from '@emloc/contracts';
+import { type Authenticator, clientCredentials } from '@emloc/rpc';
+import { openNumberedLog, openRecordStore } from '@emloc/service-kit';
+import type { ServiceContext, ServiceSetup } from '@emloc/service-runtime';
+import { programVersion } from '@emloc/service-runtime';
+import { connectStages } from './drive/stage-services.js';
+import { JobFeed } from './jobs/feed.js';
+import { JobIndex } from './jobs/job-index.js';
+import type { LogEntry } from './jobs/ledger.js';
+import { type JobRecord, jobStates } from './jobs/record.js';
+import { jobServiceHandlers } from './job-service/handlers.js';
+import { leadJobs } from './leader.js';
+import { openLeases, takePartInLeadership } from './leadership.js';
+import type { CoordinatorOptions } from './options.js';
+import { createDatasetFiles } from './outcome/dataset-files.js';
+import type { Engine } from './outcome/engine.js';
+import { createOutcomeMaker } from './outcome/outcome-maker.js';
+import { everyoneIsLocal, tenantTokens } from './tenant-tokens.js';
+
+export type CoordinatorContext = Omit<ServiceContext, 'natsAccess'>;
+
+const metricsMs = 1000;
+
+/** Serves the job service, and takes part in leading: of all coordinators one drives the jobs. */
+export async function startCoordinator(context: CoordinatorContext, options: CoordinatorOptions, engine: Engine): Promise<ServiceSetup> {
+  const { nats, lane, storage, server, shutdown, scratch, metrics, logger } = context;
+  const replicas = options.natsReplicas === 1 ? undefined : options.natsReplicas;
+  const store = await openRecordStore<JobRecord>({ nats, bucket: 'emloc-jobs', replicas });
+  const log = await openNumberedLog<LogEntry>({ nats, name: 'jobs', replicas });
+  const [index, feed] = [new JobIndex(store), new JobFeed(log)];
+  const background = new AbortController();
+  await index.start(lane, background.signal);
+  await feed.start(background.signal);
+  const datasetFiles = createDatasetFiles(storage, scratch);
+  const authenticate: Authenticator = options.tokensFile === undefined ? everyoneIsLocal : await tenantTokens(options.tokensFile, { logger, signal: background.signal });
+  server.addService(JobService, jobServiceHandlers({
+    store, storage, log, index, feed, engine, datasetFiles,
+    limits: { modelRoots: options.modelRoots, dataRoots: options.dataRoots, maxSteps: options.maxSteps },
+    maxQueuedJobs: options.maxQueuedJobs, maxDatasetBytes: options.maxDatasetBytes,
+  }), { authenticate });
+  const services = connectStages(
+    { calibrator: options.calibratorAddress, builders: options.emulatorBuilderAddress, trainer: options.trainerAddress, corrector: options.correctorAddress },
+    { credentials: clientCredentials(context.tls.client), token: options.stageToken ?? null },
+  );
+  const lead = (token: number, stop: AbortSignal): Promise<void> => leadJobs({
+    index, store, log, metrics, logger, services, token, stop, maxRunning: options.maxRunning,
+    settings: { stageSilenceMs: options.stageSilence, stageRetryForMs: options.stageRetryFor },
+    outcome: createOutcomeMaker({ storage, datasetFiles, engine, program: `emloc ${programVersion}` }),
+    discardWork: (job) => storage.discardWork(job),
+  });
+  const leading = new AbortController();
+  const leadership = takePartInLeadership({
+    leases: await openLeases(nats, { ttlMs: options.leaseTtl, replicas }), ttlMs: options.leaseTtl, owner: context.instance, logger, signal: leading.signal, lead,
+  });
+  const jobsGauge = setInterval(() => reportJobs(index, context), metricsMs).unref();
+  shutdown.add('background work', async () => {
+    clearInterval(jobsGauge);
+    background.abort();
+    services.close();
+    await engine.close();
+  });
+  shutdown.add('leadership', async () => {
+    leading.abort();
+    await leadership;
+  });
+  return { authenticated: options.tokensFile !== undefined };
+}
+
+function reportJobs(index: JobIndex, { metrics }: Pick<CoordinatorContext, 'metrics'>): void {
+  const counts = index.countByState();
+  for (const state of jobStates) metrics.jobs.set({ state: state.toLowerCase() }, counts[state]);
+}

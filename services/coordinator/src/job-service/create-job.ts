@@ -1,0 +1,132 @@
+import { createHash } from 'node:crypto';
+import { clone, create, equals, toBinary, toJson } from '@bufbuild/protobuf';
+import { timestampDate, timestampFromDate } from '@bufbuild/protobuf/wkt';
+import { type CreateJobRequest, type Job, JobSchema, type JobSpec, JobSpecSchema, type MergeOptions, MergeOptions_DtypeSchema, MergeOptionsSchema, TuneOptionsSchema } from '@emloc/contracts';
+import type { JobStorage } from '@emloc/job-storage';
+import { type FieldViolation, invalidRequest, RpcError, toRpcError } from '@emloc/rpc';
+import { isServiceKitError, type RecordStore, type Versioned } from '@emloc/service-kit';
+import { isDisplayName } from '../datasets.js';
+import type { Engine } from '../outcome/engine.js';
+import type { JobIndex } from '../jobs/job-index.js';
+import { type JobRecord, jobKey } from '../jobs/record.js';
+import { newJobRecord } from '../jobs/transitions.js';
+import { checkTuneOptions, type CheckedOptions, engineOptions, type OptionLimits } from './tune-options.js';
+
+export interface JobCreation {
+  readonly store: RecordStore<JobRecord>;
+  readonly storage: JobStorage;
+  readonly index: JobIndex;
+  readonly engine: Pick<Engine, 'inspect'>;
+  readonly limits: OptionLimits;
+  readonly maxQueuedJobs: number;
+}
+
+const maxDisplayName = 63;
+const requestIdPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/i;
+
+/** Queues a job once per tenant and request id, whatever part of it has been done before. @throws RpcError */
+export async function createJob({ job, requestId }: CreateJobRequest, tenant: string, creation: JobCreation): Promise<JobRecord> {
+  const problems = requestProblems(job, requestId);
+  if (problems.length > 0) throw invalidRequest(problems);
+  const id = jobIdOf(tenant, requestId);
+  const requestHash = hashOf(job);
+  const standing = await creation.store.get(jobKey(tenant, id));
+  if (standing) return sameRequest(standing, requestHash, requestId);
+  const checked = await checkTuneOptions(job?.options, 'job.options', creation.limits);
+  const { isEmulated } = await inspect(checked, creation.engine);
+  assertRoom(tenant, creation);
+  const spec = await writeSpec({ id, tenant, merge: job?.merge, checked }, creation.storage);
+  const { bucket, key, revision } = spec.reference;
+  const record = newJobRecord({
+    id, tenant, requestHash, displayName: job?.displayName ?? '', isEmulated, options: toJson(TuneOptionsSchema, checked.message),
+    merge: job?.merge ? toJson(MergeOptionsSchema, job.merge) : null, spec: { bucket, key, revision: Number(revision) },
+  }, spec.createTime);
+  return createOnce(record, requestId, creation);
+}
+
+/** The same for the same tenant and request id. */
+export function jobIdOf(tenant: string, requestId: string): string {
+  return createHash('sha256').update(JSON.stringify([tenant, requestId.toLowerCase()])).digest('hex').slice(0, 24);
+}
+
+/** What a client decides about a job; what only the server sets does not count. */
+function hashOf(job: Job | undefined): string {
+  const { displayName = '', options, merge } = job ?? create(JobSchema);
+  const decided = create(JobSchema, { displayName, ...(options ? { options: clone(TuneOptionsSchema, options) } : {}), ...(merge ? { merge } : {}) });
+  return createHash('sha256').update(toBinary(JobSchema, decided, { writeUnknownFields: false })).digest('hex');
+}
+
+function requestProblems(job: Job | undefined, requestId: string): readonly FieldViolation[] {
+  const isKnown = (dtype: MergeOptions['dtype']): boolean => MergeOptions_DtypeSchema.values.some(({ number }) => number === dtype);
+  return [
+    ...(job ? [] : [{ field: 'job', description: 'is required' }]),
+    ...(requestIdPattern.test(requestId) ? [] : [{ field: 'request_id', description: 'must be a UUID version 4' }]),
+    ...(isDisplayName(job?.displayName ?? '', maxDisplayName) ? [] : [{ field: 'job.display_name', description: `must have at most ${maxDisplayName} characters and no control characters` }]),
+    ...(!job?.merge || isKnown(job.merge.dtype) ? [] : [{ field: 'job.merge.dtype', description: `${job.merge.dtype} is no element type that this server knows` }]),
+    ...(job && !job.options ? [{ field: 'job.options', description: 'is required' }] : []),
+  ];
+}
+
+/** Asks the engine whether it knows the model. @throws RpcError INVALID_ARGUMENT for a model or options that do not go with it */
+async function inspect({ plain }: CheckedOptions, engine: Pick<Engine, 'inspect'>): Promise<{ readonly isEmulated: boolean }> {
+  try {
+    return await engine.inspect(engineOptions(plain, { data: '', validation: null, out: '' }));
+  } catch (error) {
+    const seen = toRpcError(error);
+    if (seen.code !== 'INVALID_ARGUMENT' && seen.code !== 'NOT_FOUND') throw error;
+    throw new RpcError('INVALID_ARGUMENT', `job.options: ${seen.message}`, { reason: seen.reason, fieldViolations: [{ field: 'job.options', description: seen.message }], cause: error });
+  }
+}
+
+function assertRoom(tenant: string, { index, maxQueuedJobs }: JobCreation): void {
+  const queued = [...index.all()].filter((job) => job.tenant === tenant && job.state === 'QUEUED').length;
+  if (queued < maxQueuedJobs) return;
+  throw new RpcError('RESOURCE_EXHAUSTED', `${queued} jobs are queued, ${maxQueuedJobs} are allowed`, { reason: 'TOO_MANY_QUEUED_JOBS' });
+}
+
+interface NewSpec {
+  readonly id: string;
+  readonly tenant: string;
+  readonly merge: MergeOptions | undefined;
+  readonly checked: CheckedOptions;
+}
+
+/** Writes the specification, or finds the one that an earlier call left. @throws RpcError ALREADY_EXISTS when that one asked for something else */
+async function writeSpec({ id, tenant, merge, checked }: NewSpec, storage: JobStorage) {
+  const { message: options, data, validation } = checked;
+  const wanted = create(JobSpecSchema, {
+    job: `jobs/${id}`, tenant, options, createTime: timestampFromDate(new Date()),
+    ...(merge ? { merge } : {}), ...(data ? { data } : {}), ...(validation ? { validation } : {}),
+  });
+  const reference = await storage.writeSpec(wanted);
+  const written = await storage.readSpec(reference);
+  if (!equals(JobSpecSchema, withoutTime(written), withoutTime(wanted))) throw otherContents();
+  return { reference, createTime: written.createTime ? timestampDate(written.createTime) : new Date() };
+}
+
+function withoutTime(spec: JobSpec): JobSpec {
+  return { ...clone(JobSpecSchema, spec), createTime: undefined };
+}
+
+async function createOnce(record: JobRecord, requestId: string, { store, index }: JobCreation): Promise<JobRecord> {
+  const key = jobKey(record.tenant, record.id);
+  try {
+    const written = await store.create(key, record);
+    index.apply(written);
+    return written.value;
+  } catch (error) {
+    if (!isServiceKitError(error, 'RECORD_EXISTS')) throw error;
+    const standing = await store.get(key);
+    if (!standing) throw error;
+    return sameRequest(standing, record.requestHash, requestId);
+  }
+}
+
+function sameRequest({ value }: Versioned<JobRecord>, requestHash: string, requestId: string): JobRecord {
+  if (value.requestHash === requestHash) return value;
+  throw otherContents(requestId);
+}
+
+function otherContents(requestId = ''): RpcError {
+  return new RpcError('ALREADY_EXISTS', `request_id ${requestId} has made a job with other contents`.replace('  ', ' '), { reason: 'REQUEST_ID_REUSED' });
+}

@@ -1,0 +1,25 @@
+import { type JobEvent, Job_State, type WatchJobRequest } from '@emloc/contracts';
+import { type CallContext, invalidRequest } from '@emloc/rpc';
+import type { Versioned } from '@emloc/service-kit';
+import { fromEventJson } from '../jobs/events.js';
+import type { JobFeed } from '../jobs/feed.js';
+import type { JobRecord } from '../jobs/record.js';
+
+/** A job's events until the one of its final state; ends with UNAVAILABLE when the server closes, so that clients come back. @throws RpcError */
+export async function* watchJob(
+  { name, afterSequence }: WatchJobRequest, { signal, draining }: Pick<CallContext, 'signal' | 'draining'>,
+  { read, feed }: { read: (name: string) => Promise<Versioned<JobRecord>>; feed: JobFeed },
+): AsyncGenerator<JobEvent> {
+  const { value: record } = await read(name);
+  if (afterSequence < 0n) throw invalidRequest([{ field: 'after_sequence', description: `${afterSequence} given, at least 0 is expected` }]);
+  if (record.settled && afterSequence >= BigInt(record.lastEventSequence)) return;
+  for await (const { event, number } of feed.follow(record.id, Number(afterSequence), AbortSignal.any([signal, draining]))) {
+    const message = fromEventJson(event.event, number);
+    yield message;
+    if (isEnd(message)) return;
+  }
+}
+
+function isEnd({ event }: JobEvent): boolean {
+  return event.case === 'stateChanged' && [Job_State.SUCCEEDED, Job_State.FAILED, Job_State.CANCELLED].includes(event.value.state);
+}

@@ -1,0 +1,173 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isServiceKitError, type Logger, type RecordStore, type Versioned } from '@emloc/service-kit';
+import type { Metrics } from '@emloc/telemetry';
+import { abandonJob, driveJob, type JobDrive } from './drive/drive-job.js';
+import type { JobIndex, JobSummary } from './jobs/job-index.js';
+import { type JobLedger, type LedgerOptions, openLedger } from './jobs/ledger.js';
+import { isFinal, type JobRecord, type JobState } from './jobs/record.js';
+import { chooseNext } from './schedule/fair.js';
+
+export interface LeaderOptions extends Pick<JobDrive, 'services' | 'settings' | 'outcome' | 'discardWork'> {
+  readonly index: JobIndex;
+  readonly store: RecordStore<JobRecord>;
+  readonly log: LedgerOptions['log'];
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+  readonly maxRunning: number;
+  readonly token: number;
+  /** The lease is lost, or the process ends. */
+  readonly stop: AbortSignal;
+}
+
+interface Driven {
+  readonly tenant: string;
+  /** Whether it takes one of the places for running jobs. */
+  readonly takesPlace: boolean;
+  readonly cancel: AbortController;
+}
+
+const crashLimit = 5;
+const crashPauseMs = 1000;
+const announcers = 4;
+const sweepDelayMs = 30_000;
+
+/** Schedules and drives all jobs until `stop` aborts; resolves when nothing is driven any more. @throws what made it give up leading */
+export async function leadJobs(options: LeaderOptions): Promise<void> {
+  const leader = new Leader(options);
+  await leader.run();
+}
+
+class Leader {
+  readonly #driven = new Map<string, Driven>();
+  readonly #ledgers = new Map<string, Promise<JobLedger>>();
+  readonly #announcing = new Set<string>();
+  readonly #tasks = new Set<Promise<void>>();
+  readonly #ended = new AbortController();
+  readonly #stop: AbortSignal;
+  #wake: () => void = () => undefined;
+
+  constructor(private readonly options: LeaderOptions) {
+    this.#stop = AbortSignal.any([options.stop, this.#ended.signal]);
+  }
+
+  async run(): Promise<void> {
+    const forget = this.options.index.onChange(() => this.#wake());
+    this.#stop.addEventListener('abort', () => this.#wake(), { once: true });
+    try {
+      while (!this.#stop.aborted) {
+        const changed = new Promise<void>((resolve) => { this.#wake = resolve; });
+        this.#tick();
+        await changed;
+      }
+    } finally {
+      forget();
+      this.#ended.abort();
+      await Promise.allSettled(this.#tasks);
+    }
+    if (!this.options.stop.aborted) this.#ended.signal.throwIfAborted();
+  }
+
+  #tick(): void {
+    const jobs = [...this.options.index.all()];
+    for (const job of jobs) if (!job.settled) this.#attend(job);
+    const queued = jobs.filter(({ id, state }) => state === 'QUEUED' && !this.#driven.has(id));
+    const lastStart = lastStarts(jobs);
+    for (;;) {
+      const next = chooseNext({ jobs: queued, running: [...this.#driven.values()].filter(({ takesPlace }) => takesPlace), lastStart, maxRunning: this.options.maxRunning });
+      const job = next && queued.find(({ id }) => id === next.id);
+      if (!job) return;
+      queued.splice(queued.indexOf(job), 1);
+      lastStart.set(job.tenant, new Date().toISOString());
+      this.#drive(job, true);
+    }
+  }
+
+  /** What a job needs besides a place: to be gone on with, cancelled, brought to its end, or told of. */
+  #attend(job: JobSummary): void {
+    const driven = this.#driven.get(job.id);
+    if (job.state === 'CANCELLING') driven?.cancel.abort(new Error('the job was cancelled'));
+    if (driven) return;
+    if (job.state === 'RUNNING') this.#drive(job, true);
+    else if (job.state !== 'QUEUED') this.#drive(job, false);
+    else if (job.lastEventSequence === 0 && !this.#ledgers.has(job.id)) this.#announce(job);
+  }
+
+  /** Puts the first event of a waiting job into the log. */
+  #announce(job: JobSummary): void {
+    if (this.#announcing.size >= announcers || this.#announcing.has(job.id)) return;
+    this.#announcing.add(job.id);
+    this.#track(this.#ledger(job).then(() => undefined).finally(() => {
+      this.#announcing.delete(job.id);
+      this.#wake();
+    }));
+  }
+
+  #drive(job: JobSummary, takesPlace: boolean): void {
+    const driven = { tenant: job.tenant, takesPlace, cancel: new AbortController() };
+    this.#driven.set(job.id, driven);
+    this.#track(this.#driveToEnd(job, driven.cancel).finally(() => {
+      this.#driven.delete(job.id);
+      this.#wake();
+    }));
+  }
+
+  async #driveToEnd(job: JobSummary, cancel: AbortController): Promise<void> {
+    const { logger } = this.options;
+    for (let crashes = 0; ; crashes += 1) {
+      try {
+        const ledger = await this.#ledger(job);
+        await driveJob({ ...this.options, ledger, stop: this.#stop, cancel: cancel.signal });
+        this.#ledgers.delete(job.id);
+        if (ledger.record.state !== 'SUCCEEDED' && ledger.record.token > 0) void this.#sweepLater(job.id);
+        return;
+      } catch (error) {
+        if (this.#stop.aborted || isServiceKitError(error, 'LEASE_LOST')) throw error;
+        logger.error({ job: job.id, error }, 'driving a job failed');
+        if (crashes >= crashLimit) await abandonJob(await this.#ledger(job), error);
+        else await sleep(crashPauseMs, undefined, { signal: this.#stop });
+      }
+    }
+  }
+
+  /** A stage that was told to stop may have stored something after its job's work was discarded. */
+  async #sweepLater(job: string): Promise<void> {
+    await sleep(sweepDelayMs, undefined, { signal: this.#stop, ref: false }).then(() => this.options.discardWork(job)).catch(() => undefined);
+  }
+
+  #ledger(job: JobSummary): Promise<JobLedger> {
+    const known = this.#ledgers.get(job.id);
+    if (known) return known;
+    const { store, log, token } = this.options;
+    const opened = openLedger(job, { store, log, token, onWritten: (record) => this.#written(record) });
+    this.#ledgers.set(job.id, opened);
+    opened.catch(() => this.#ledgers.delete(job.id));
+    return opened;
+  }
+
+  #written(record: Versioned<JobRecord>): void {
+    const before = this.options.index.get(record.value.id);
+    this.options.index.apply(record);
+    if (before && before.state !== record.value.state) this.#count(record.value, before.state);
+  }
+
+  #count({ state, startTime, endTime }: JobRecord, before: JobState): void {
+    const { jobTransitions, jobDuration } = this.options.metrics;
+    jobTransitions.add({ state: state.toLowerCase() });
+    if (!isFinal(state) || isFinal(before) || startTime === null || endTime === null) return;
+    jobDuration.observe({ outcome: state.toLowerCase() }, (Date.parse(endTime) - Date.parse(startTime)) / 1000);
+  }
+
+  /** A task that fails ends the leading. */
+  #track(task: Promise<void>): void {
+    const tracked = task.catch((error: unknown) => this.#ended.abort(error)).finally(() => this.#tasks.delete(tracked));
+    this.#tasks.add(tracked);
+  }
+}
+
+function lastStarts(jobs: Iterable<JobSummary>): Map<string, string> {
+  const last = new Map<string, string>();
+  for (const { tenant, startTime } of jobs) {
+    if (startTime !== null && startTime > (last.get(tenant) ?? '')) last.set(tenant, startTime);
+  }
+  return last;
+}
