@@ -17,7 +17,7 @@ export interface LocalDeploymentOptions {
   readonly stateDir: string;
   /** The URLs of a running NATS, to which the environment has the credentials; null: a server of the deployment's own. */
   readonly natsUrl?: string | null;
-  /** Where the coordinator listens. The stages listen on loopback. Default 127.0.0.1. */
+  /** Where the coordinator listens. The stages, and all metrics, are on loopback. Default 127.0.0.1. */
   readonly host?: string;
   /** The coordinator's, followed by the others' (see `planServices`); 0: free ones. Default 7070. */
   readonly port?: number;
@@ -40,7 +40,7 @@ export interface DeployedProcess {
   readonly pid: number | undefined;
   readonly isReady: boolean;
   readonly address: string;
-  /** Null: it has no page of metrics. */
+  /** On loopback; null: it has no page of metrics. */
   readonly metricsPort: number | null;
   /** Times that it was started again. */
   readonly restarts: number;
@@ -61,6 +61,7 @@ export interface LocalDeployment {
   kill(): Promise<void>;
 }
 
+const loopback = '127.0.0.1';
 const natsName = 'nats-server';
 const natsUser = 'emloc';
 const defaultPort = 7070;
@@ -188,8 +189,8 @@ class SupervisedDeployment implements LocalDeployment {
       start: (known) => startServiceProcess({
         file: this.options.program(service),
         args: [
-          '--host', service === 'coordinator' ? (this.options.host ?? '127.0.0.1') : '127.0.0.1',
-          '--port', String(known ? portOf(known.address) : plan.port), '--metrics-port', String(known?.metricsPort ?? plan.metricsPort),
+          '--host', service === 'coordinator' ? (this.options.host ?? loopback) : loopback,
+          '--metrics-host', loopback, '--port', String(known ? portOf(known.address) : plan.port), '--metrics-port', String(known?.metricsPort ?? plan.metricsPort),
           '--nats-url', this.natsUrl, '--instance', instanceName(hostname(), name), '--scratch-dir', this.parts.state.scratchOf(name),
           ...(service === 'coordinator' ? stageAddressFlags(this.parts.services, (stage) => this.#addressOf(stage)) : []),
           ...(this.options.flags?.(service) ?? []),

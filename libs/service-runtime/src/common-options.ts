@@ -8,6 +8,7 @@ export const commonOptions = {
   host: stringOption({ description: 'address to listen on; others than loopback need authentication and TLS', placeholder: 'HOST', default: '127.0.0.1' }),
   port: integerOption({ description: 'gRPC port; 0: one that is free', placeholder: 'PORT', default: 0, min: 0, max: 65_535 }),
   metricsPort: integerOption({ description: 'port of /metrics, /livez and /readyz; 0: one that is free', placeholder: 'PORT', default: 0, min: 0, max: 65_535 }),
+  metricsHost: stringOption<string | undefined>({ description: 'address of /metrics, /livez and /readyz (default: as for gRPC)', placeholder: 'HOST', default: undefined }),
   metricsToken: secret('bearer token for /metrics; without it, everyone on loopback may read them'),
   natsUrl: listOption({ description: 'NATS servers', placeholder: 'URL,URL', default: ['nats://127.0.0.1:4222'] }),
   natsUser: stringOption<string | undefined>({ description: 'user at NATS', placeholder: 'NAME', default: undefined }),

@@ -148,9 +148,11 @@ async function openScratch({ scratchDir = tmpdir() }: CommonOptions, name: strin
 }
 
 async function openProbes(
-  { host, metricsPort, metricsToken, allowPlaintext }: CommonOptions,
+  options: CommonOptions,
   { telemetry, shutdown, tls, isConnected }: { telemetry: Telemetry; shutdown: Shutdown; tls: ServiceTls; isConnected: () => boolean },
 ): Promise<ProbeServer> {
+  const { metricsPort, metricsToken, allowPlaintext } = options;
+  const host = options.metricsHost ?? options.host;
   assertListenAllowed(host, { authenticated: metricsToken !== undefined, tls: tls.server !== null, allowPlaintext });
   const probes = await startProbeServer({
     telemetry,

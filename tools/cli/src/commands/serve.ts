@@ -68,7 +68,8 @@ async function runServe(values: FlagValues): Promise<number> {
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal).on('SIGHUP', onSignal);
   try {
     const deployment = await start(values, logs, { stop: stop.signal, kill: kill.signal });
-    process.stdout.write(values['json'] === true ? `${JSON.stringify(serveDocument(deployment))}\n` : `${serveText(deployment)}\n`);
+    const isSecure = values['tlsCert'] !== undefined;
+    process.stdout.write(values['json'] === true ? `${JSON.stringify(serveDocument(deployment, isSecure))}\n` : `${serveText(deployment, isSecure)}\n`);
     await aborted(stop.signal);
     const isOrderly = await deployment.stop();
     return kill.signal.aborted ? 130 : isOrderly ? 0 : 1;
