@@ -5,6 +5,7 @@ import {
 import { type Cublas, loadCublas, preload } from './native/cublas.js';
 import { type Cusolver, loadCusolver } from './native/cusolver.js';
 import { type Driver, loadDriver } from './native/driver.js';
+import { type Libc, loadLibc } from './native/libc.js';
 import { loadNvml, type Nvml } from './native/nvml.js';
 import { loadNvrtc, type Nvrtc } from './native/nvrtc.js';
 import { Cell } from './native/status.js';
@@ -29,6 +30,7 @@ export interface CudaLibraries {
   readonly cublas: Cublas;
   readonly cusolver: Cusolver;
   readonly nvrtc: Nvrtc;
+  readonly libc: Libc;
   /** null where the management library is missing: nothing but a measurement is lost. */
   readonly nvml: Nvml | null;
   readonly driverVersion: string;
@@ -85,7 +87,7 @@ export function loadLibraries(): CudaLibraries {
   load('cusparse', preload);
   const nvrtc = load('nvrtc', loadNvrtc);
   return {
-    driver, cublas, nvrtc, cusolver: load('cusolver', loadCusolver), nvml: openNvml(folders),
+    driver, cublas, nvrtc, cusolver: load('cusolver', loadCusolver), nvml: openNvml(folders), libc: loadLibc(),
     driverVersion: formatVersion(version), nvrtcVersion: versionOf(nvrtc), major,
   };
 }

@@ -6,6 +6,7 @@ import { Launcher } from './launcher.js';
 import { type CudaLibraries, loadLibraries } from './libraries.js';
 import { CudaMemoryPool } from './memory.js';
 import { Cell } from './native/status.js';
+import { PinnedMemory } from './pinned-memory.js';
 import { conversionBytes, cublasWorkspaceBytes } from './profile.js';
 import { Streams } from './streams.js';
 import { Transfers } from './transfers.js';
@@ -131,7 +132,8 @@ export class CudaSession {
     const pool = new CudaMemoryPool(driver, this.#device, arenaBytes(free), streams, conversion.compute);
     const compiler = new KernelCompiler(nvrtc, nvrtcVersion, this.card.computeCapability, createKernelCache(kernelCacheFolder));
     const launcher = new Launcher(driver, compiler, streams);
-    return { launcher, pool, transfers: new Transfers(driver, streams, pool, launcher, conversion) };
+    const pinned = new PinnedMemory(driver, this.libraries.libc);
+    return { launcher, pool, transfers: new Transfers(driver, streams, pool, launcher, { conversion, pinned }) };
   }
 
   #memoryInfo(): { readonly free: number; readonly total: number } {

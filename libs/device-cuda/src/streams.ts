@@ -9,8 +9,8 @@ export interface CudaEvent extends DeviceEvent {
   readonly handle: number;
 }
 
-/** Polls this often without pause, then once a millisecond: most waits are short, and the event loop stays free in both. */
-const eagerPolls = 200;
+/** Polls without pause for so long, then once a millisecond: the event loop stays free in both, and a step's end is seen at once. */
+const eagerMs = 200;
 /** Fences kept; an older position is then covered by a later fence. */
 const maximumFences = 128;
 
@@ -115,8 +115,10 @@ export class Streams {
   }
 
   async #poll(handle: number): Promise<void> {
-    for (let polls = 0; !this.driver.isEventDone(handle); polls += 1) {
-      await new Promise<void>((resolve) => (polls < eagerPolls ? setImmediate(resolve) : setTimeout(resolve, 1)));
+    const started = performance.now();
+    while (!this.driver.isEventDone(handle)) {
+      const isEager = performance.now() - started < eagerMs;
+      await new Promise<void>((resolve) => (isEager ? setImmediate(resolve) : setTimeout(resolve, 1)));
     }
   }
 

@@ -1,9 +1,9 @@
 import { bytesPerElement, DeviceError, type HostArray, type HostBuffer, type HostValues, type StreamName, type Tensor } from '@emloc/device';
 import type { Launcher } from './launcher.js';
-import { CU_MEMHOSTALLOC_PORTABLE, type Driver, viewMemory } from './native/driver.js';
-import { Cell } from './native/status.js';
+import type { Driver } from './native/driver.js';
 import { launchCast } from './ops/elementwise.js';
 import type { CudaMemory, CudaMemoryPool } from './memory.js';
+import type { PinnedBlock, PinnedMemory } from './pinned-memory.js';
 import type { CudaEvent, Streams } from './streams.js';
 
 /** Pageable sources go through page-locked slots of this size, a ring of them, so that the copy runs while the next slot is filled. */
@@ -12,14 +12,9 @@ const slotCount = 4;
 /** Page-locked buffers of downloads are kept for the next one up to this many bytes. */
 const keptBytes = 2 ** 28;
 
-interface Pinned {
-  readonly address: number;
-  readonly bytes: Uint8Array;
-}
-
 /** A page-locked buffer and the end of the copy that last read it. */
 interface Slot {
-  readonly pinned: Pinned;
+  readonly pinned: PinnedBlock;
   event: CudaEvent | null;
 }
 
@@ -28,9 +23,9 @@ export type ConversionArea = Readonly<Record<StreamName, { readonly address: num
 
 /** Copies between host and device. Page-locked host memory goes straight, everything else through page-locked slots. */
 export class Transfers {
-  readonly #hostBuffers = new WeakMap<ArrayBufferLike, number>();
+  readonly #hostBuffers = new WeakMap<ArrayBufferLike, PinnedBlock>();
   readonly #ring: readonly Slot[];
-  readonly #kept: Pinned[] = [];
+  readonly #kept: PinnedBlock[] = [];
   #next = 0;
 
   constructor(
@@ -38,19 +33,19 @@ export class Transfers {
     private readonly streams: Streams,
     private readonly pool: CudaMemoryPool,
     private readonly launcher: Launcher,
-    private readonly conversion: ConversionArea,
+    private readonly areas: { readonly conversion: ConversionArea; readonly pinned: PinnedMemory },
   ) {
-    this.#ring = Array.from({ length: slotCount }, () => ({ pinned: this.#allocatePinned(slotBytes), event: null }));
+    this.#ring = Array.from({ length: slotCount }, () => ({ pinned: areas.pinned.allocate(slotBytes), event: null }));
   }
 
   allocateHost(bytes: number): HostBuffer {
-    const pinned = this.#allocatePinned(bytes);
-    this.#hostBuffers.set(pinned.bytes.buffer, pinned.address);
+    const pinned = this.areas.pinned.allocate(bytes);
+    this.#hostBuffers.set(pinned.bytes.buffer, pinned);
     let isDisposed = false;
     return {
       bytes: pinned.bytes,
       dispose: () => {
-        if (!isDisposed) this.driver.cuMemFreeHost(pinned.address);
+        if (!isDisposed) this.areas.pinned.free(pinned);
         isDisposed = true;
       },
     };
@@ -95,7 +90,7 @@ export class Transfers {
     if (destination.byteLength > keptBytes) return this.#copyOutInPieces(destination, address);
     const pinned = this.#takePinned(destination.byteLength);
     try {
-      await this.#copyOut(pinned.address, address, destination.byteLength);
+      await this.#copyOut(this.areas.pinned.lock(pinned), address, destination.byteLength);
       destination.set(pinned.bytes.subarray(0, destination.byteLength));
     } finally {
       this.#keepPinned(pinned);
@@ -106,7 +101,7 @@ export class Transfers {
   async readInt32(memory: CudaMemory): Promise<number> {
     const pinned = this.#takePinned(4);
     try {
-      await this.#copyOut(pinned.address, this.pool.addressOf(memory), 4);
+      await this.#copyOut(this.areas.pinned.lock(pinned), this.pool.addressOf(memory), 4);
       return new Int32Array(pinned.bytes.buffer, 0, 1)[0] as number;
     } finally {
       this.#keepPinned(pinned);
@@ -116,9 +111,9 @@ export class Transfers {
   close(): void {
     for (const { pinned, event } of this.#ring) {
       event?.dispose();
-      this.driver.cuMemFreeHost(pinned.address);
+      this.areas.pinned.free(pinned);
     }
-    for (const { address } of this.#kept.splice(0)) this.driver.cuMemFreeHost(address);
+    for (const pinned of this.#kept.splice(0)) this.areas.pinned.free(pinned);
   }
 
   /** Puts `stream` after what the other one may still do with this memory. */
@@ -128,16 +123,16 @@ export class Transfers {
   }
 
   #copyIn(target: number, source: Uint8Array, stream: StreamName): void {
-    this.#eachPiece(source, slotBytes, (address, offset, bytes) => {
+    this.#eachPiece(source, Number.POSITIVE_INFINITY, (address, offset, bytes) => {
       this.driver.cuMemcpyHtoDAsync(target + offset, address, bytes, this.streams.handleOf(stream));
       this.streams.advance(stream);
     }, stream);
   }
 
   #convertIn(destination: Tensor, target: number, { bytes, dtype }: HostArray, stream: StreamName): void {
-    const area = this.conversion[stream];
+    const area = this.areas.conversion[stream];
     const [from, to] = [bytesPerElement[dtype], bytesPerElement[destination.dtype]];
-    this.#eachPiece(bytes, Math.min(area.bytes, slotBytes), (address, offset, pieceBytes) => {
+    this.#eachPiece(bytes, area.bytes, (address, offset, pieceBytes) => {
       this.driver.cuMemcpyHtoDAsync(area.address, address, pieceBytes, this.streams.handleOf(stream));
       this.streams.advance(stream);
       const [count, start] = [pieceBytes / from, offset / from];
@@ -145,13 +140,14 @@ export class Transfers {
     }, stream);
   }
 
-  /** Calls `copy` with page-locked addresses of successive pieces: at once for page-locked sources, else by slots of the ring. */
+  /** Calls `copy` with page-locked addresses of successive pieces: of page-locked sources directly, else by slots of the ring. */
   #eachPiece(
     source: Uint8Array, maximumBytes: number, copy: (address: number, offset: number, bytes: number) => void, stream: StreamName,
   ): void {
     const straight = this.#pinnedAddress(source);
-    for (let offset = 0; offset < source.byteLength; offset += maximumBytes) {
-      const bytes = Math.min(maximumBytes, source.byteLength - offset);
+    const pieceBytes = straight === null ? Math.min(maximumBytes, slotBytes) : Math.min(maximumBytes, source.byteLength);
+    for (let offset = 0; offset < source.byteLength; offset += pieceBytes) {
+      const bytes = Math.min(pieceBytes, source.byteLength - offset);
       if (straight !== null) copy(straight + offset, offset, bytes);
       else this.#throughSlot(source.subarray(offset, offset + bytes), (address) => copy(address, offset, bytes), stream);
     }
@@ -160,7 +156,7 @@ export class Transfers {
   #throughSlot(piece: Uint8Array, copy: (address: number) => void, stream: StreamName): void {
     const slot = this.#takeSlot();
     slot.pinned.bytes.set(piece);
-    copy(slot.pinned.address);
+    copy(this.areas.pinned.lock(slot.pinned));
     slot.event = this.streams.record(stream);
   }
 
@@ -190,7 +186,7 @@ export class Transfers {
     for (let offset = 0; offset < destination.byteLength; offset += slotBytes) {
       const piece = destination.subarray(offset, offset + slotBytes);
       const slot = this.#takeSlot();
-      this.driver.cuMemcpyDtoHAsync(slot.pinned.address, address + offset, piece.byteLength, this.streams.handleOf('compute'));
+      this.driver.cuMemcpyDtoHAsync(this.areas.pinned.lock(slot.pinned), address + offset, piece.byteLength, this.streams.handleOf('compute'));
       this.streams.advance('compute');
       const event = this.streams.record('compute');
       this.streams.block(event);
@@ -200,27 +196,21 @@ export class Transfers {
   }
 
   #pinnedAddress(bytes: Uint8Array): number | null {
-    const address = this.#hostBuffers.get(bytes.buffer);
-    return address === undefined ? null : address + bytes.byteOffset;
-  }
-
-  #allocatePinned(bytes: number): Pinned {
-    const address = new Cell();
-    this.driver.cuMemHostAlloc(address.raw, Math.max(bytes, 1), CU_MEMHOSTALLOC_PORTABLE);
-    return { address: address.value, bytes: new Uint8Array(viewMemory(address.value, bytes)) };
+    const pinned = this.#hostBuffers.get(bytes.buffer);
+    return pinned ? this.areas.pinned.lock(pinned) + bytes.byteOffset : null;
   }
 
   /** Page-locking is slow, so buffers come in powers of two and are used again. */
-  #takePinned(bytes: number): Pinned {
+  #takePinned(bytes: number): PinnedBlock {
     const size = 2 ** Math.max(16, Math.ceil(Math.log2(bytes)));
     const index = this.#kept.findIndex((candidate) => candidate.bytes.byteLength === size);
-    return index < 0 ? this.#allocatePinned(size) : (this.#kept.splice(index, 1)[0] as Pinned);
+    return index < 0 ? this.areas.pinned.allocate(size) : (this.#kept.splice(index, 1)[0] as PinnedBlock);
   }
 
-  #keepPinned(pinned: Pinned): void {
+  #keepPinned(pinned: PinnedBlock): void {
     const kept = this.#kept.reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
     if (kept + pinned.bytes.byteLength <= keptBytes) this.#kept.push(pinned);
-    else this.driver.cuMemFreeHost(pinned.address);
+    else this.areas.pinned.free(pinned);
   }
 }
 

@@ -26,6 +26,8 @@ const declarations = {
   cuMemFree: 'int cuMemFree_v2(uint64_t address)',
   cuMemHostAlloc: 'int cuMemHostAlloc(void *pointer, uint64_t bytes, uint32_t flags)',
   cuMemFreeHost: 'int cuMemFreeHost(uint64_t pointer)',
+  cuMemHostRegister: 'int cuMemHostRegister_v2(uint64_t pointer, uint64_t bytes, uint32_t flags)',
+  cuMemHostUnregister: 'int cuMemHostUnregister(uint64_t pointer)',
   cuMemcpyHtoDAsync: 'int cuMemcpyHtoDAsync_v2(uint64_t destination, uint64_t source, uint64_t bytes, uint64_t stream)',
   cuMemcpyDtoHAsync: 'int cuMemcpyDtoHAsync_v2(uint64_t destination, uint64_t source, uint64_t bytes, uint64_t stream)',
   cuMemcpyDtoDAsync: 'int cuMemcpyDtoDAsync_v2(uint64_t destination, uint64_t source, uint64_t bytes, uint64_t stream)',
@@ -57,7 +59,7 @@ const declarations = {
     'uint32_t blockZ, uint32_t sharedBytes, uint64_t stream, uint64_t parameters, uint64_t extra)',
 } as const;
 
-/** cuMemHostAlloc: page-locked for every context. */
+/** cuMemHostAlloc and cuMemHostRegister: page-locked for every context. */
 export const CU_MEMHOSTALLOC_PORTABLE = 1;
 export const CU_STREAM_NON_BLOCKING = 1;
 export const CU_EVENT_DISABLE_TIMING = 2;
