@@ -167,7 +167,7 @@ describe('emloc jobs', () => {
     expect(wrong.stderr).not.toContain('wrong-secret');
   });
 
-  it.each([
+  const refusals: readonly (readonly [string, readonly string[], number, RegExp])[] = [
     ['a missing flag', ['create', '--model', '/m'], 2, /--data/],
     ['a missing job', ['watch'], 1, /missing required argument 'job'/],
     ['an output that is there before anything is sent', ['create', '--model', '/m', '--data', 'data.jsonl', '--download', '.'], 1, /SDK_OUTPUT_EXISTS/],
@@ -177,17 +177,20 @@ describe('emloc jobs', () => {
     ['a token in the clear', ['list', '--server', 'example.org:7070'], 1, /SDK_OPTION_INVALID.*TLS/],
     ['a certificate that is not there', ['list', '--tls-ca', 'none.pem'], 2, /--tls-ca none\.pem/],
     ['an unknown job', ['get', 'j9'], 1, /NOT_FOUND.*jobs\/j9/],
-  ])('refuses %s', async (_, args, code, message) => {
-    const run = await jobs(args);
-    expect([run.code, run.stdout]).toEqual([code, '']);
-    expect(run.stderr).toMatch(message);
-    expect(deployment.service.counts.createJob).toBeUndefined();
-    expect(deployment.service.counts.uploadDataset).toBeUndefined();
+  ];
+
+  it('refuses what cannot be, and sends nothing', async () => {
+    const runs = await Promise.all(refusals.map(async ([name, args, code, message]) => ({ name, code, message, run: await jobs(args) })));
+    for (const { name, code, message, run } of runs) {
+      expect({ name, code: run.code, stdout: run.stdout }).toEqual({ name, code, stdout: '' });
+      expect(run.stderr).toMatch(message);
+    }
+    expect(Object.keys(deployment.service.counts)).toEqual(['getJob']);
   });
 
-  it.each(['create', 'list', 'get', 'watch', 'cancel', 'artifacts', 'download', 'plan', 'upload'])('explains %s with an example', async (name) => {
-    const { code, stdout } = await jobs([name, '--help']);
-    expect(code).toBe(0);
-    expect(stdout).toContain(`Example:\n  emloc jobs ${name}`);
+  it('explains every command with an example', async () => {
+    const names = ['create', 'list', 'get', 'watch', 'cancel', 'artifacts', 'download', 'plan', 'upload'];
+    const runs = await Promise.all(names.map(async (name) => ({ name, ...await jobs([name, '--help']) })));
+    for (const { name, code, stdout } of runs) expect([code, stdout]).toEqual([0, expect.stringContaining(`Example:\n  emloc jobs ${name}`)]);
   });
 });
