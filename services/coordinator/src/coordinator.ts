@@ -40,7 +40,7 @@ export async function startCoordinator(context: CoordinatorContext, options: Coo
   }), { authenticate });
   const services = connectStages(
     { calibrator: options.calibratorAddress, builders: options.emulatorBuilderAddress, trainer: options.trainerAddress, corrector: options.correctorAddress },
-    { credentials: clientCredentials(context.tls.client), token: options.stageToken ?? null },
+    { credentials: clientCredentials(options.stageTls ? context.tls.client : null), token: options.stageToken ?? null },
   );
   const lead = (token: number, stop: AbortSignal): Promise<void> => leadJobs({
     index, store, log, metrics, logger, services, token, stop, maxRunning: options.maxRunning,

@@ -1,4 +1,4 @@
-import { bytesOption, durationOption, integerOption, listOption, type OptionSet, type OptionValues, stringOption } from '@emloc/service-kit';
+import { booleanOption, bytesOption, durationOption, integerOption, listOption, type OptionSet, type OptionValues, stringOption } from '@emloc/service-kit';
 import { commonOptions } from '@emloc/service-runtime';
 
 const address = (stage: string, port: number) => stringOption({ description: `address of the ${stage}`, placeholder: 'HOST:PORT', default: `127.0.0.1:${port}` });
@@ -13,6 +13,7 @@ export const coordinatorOptions = {
   trainerAddress: address('trainer', 7073),
   correctorAddress: address('corrector', 7074),
   stageToken: stringOption<string | undefined>({ description: 'token that stages ask for, where there are no client certificates', secret: true, default: undefined }),
+  stageTls: booleanOption({ description: 'speak TLS with the stages too, where TLS files are given', default: true }),
   tokensFile: stringOption<string | undefined>({ description: 'tokens of tenants, as JSON; without it everyone on loopback is the tenant "local"', placeholder: 'FILE', default: undefined }),
   modelRoots: listOption({ description: 'folders whose models may be used; none: no model path is accepted', placeholder: 'DIR,DIR', default: [] }),
   dataRoots: listOption({ description: 'folders whose files may be used as data; none: only uploaded data sets', placeholder: 'DIR,DIR', default: [] }),

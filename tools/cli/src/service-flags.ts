@@ -12,6 +12,8 @@ function coordinatorFlags(values: FlagValues): string[] {
     '--model-roots', roots(values['modelRoot']), '--data-roots', roots(values['dataRoot']),
     ...given(values, { device: '--plan-device', threads: '--plan-threads', tokensFile: '--tokens-file', tlsCert: '--tls-cert', tlsKey: '--tls-key', tlsCa: '--tls-ca' }),
     ...(values['allowPlaintext'] === true ? ['--allow-plaintext'] : []),
+    // The stages are on loopback and have a token of their own.
+    '--no-stage-tls',
   ];
 }
 
