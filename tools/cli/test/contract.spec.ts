@@ -124,7 +124,7 @@ describe('emloc', () => {
     expect(stderr).toMatch(message);
   });
 
-  it.each(['tune', 'plan', 'eval', 'merge', 'info'])('explains %s with an example', async (name) => {
+  it.each(['tune', 'plan', 'eval', 'merge', 'info', 'serve'])('explains %s with an example', async (name) => {
     const { code, stdout } = await emloc([name, '--help']);
     expect(code).toBe(0);
     expect(stdout).toContain(`Example:\n  emloc ${name}`);
