@@ -43,8 +43,6 @@ export function addServeCommand(program: Command): void {
     });
 }
 
-type Replicas = Readonly<Partial<Record<StageName, number>>>;
-
 function whole(text: string): number {
   if (!/^\d+$/.test(text)) throw new InvalidArgumentError('A whole number is expected.');
   return Number(text);
@@ -54,10 +52,10 @@ function list(text: string, previous: readonly string[] | undefined): readonly s
   return [...(previous ?? []), text];
 }
 
-function replica(text: string, previous: Replicas | undefined): Replicas {
+function replica(text: string, previous: readonly [StageName, number][] | undefined): readonly [StageName, number][] {
   const [stage, count = ''] = text.split('=');
   if (!stageNames.some((name) => name === stage) || !/^\d+$/.test(count)) throw new InvalidArgumentError(`STAGE=N is expected, with a stage of ${stageNames.join(', ')}.`);
-  return { ...previous, [stage as StageName]: Number(count) };
+  return [...(previous ?? []), [stage as StageName, Number(count)]];
 }
 
 /** Serves until a signal ends it. @returns 0 after an orderly end, 1 when a process had to be killed, 130 when it was not waited for or had not started */
@@ -89,7 +87,7 @@ function start(values: FlagValues, logs: ServiceLogs, signals: DeploymentSignals
     natsUrl: (values['natsUrl'] as string | undefined) ?? null,
     host: values['host'] as string | undefined,
     port: values['port'] as number | undefined,
-    replicas: values['replicas'] as Replicas | undefined,
+    replicas: Object.fromEntries((values['replicas'] as readonly [StageName, number][] | undefined) ?? []),
     flags: (service) => serviceFlags(service, values),
     onLine: logs.write,
     observer: {
