@@ -8,7 +8,7 @@ export type StageName = (typeof stageNames)[number];
 export type ServiceName = StageName | 'coordinator';
 
 /** Stages whose replicas share the work of one job. */
-export const replicatedStages: readonly StageName[] = Object.freeze(['emulator-builder', 'corrector']);
+export const replicatedStages: readonly StageName[] = Object.freeze(['emulator-builder']);
 
 /** A service process. Replicas after the first are numbered: `emulator-builder`, `emulator-builder-2`. */
 export interface ServicePlan {
@@ -42,7 +42,7 @@ function assertReplicas(stage: StageName, count: number): void {
   const most = replicatedStages.includes(stage) ? maxReplicas : 1;
   if (Number.isSafeInteger(count) && count >= 1 && count <= most) return;
   throw new LocalDeploymentError('DEPLOYMENT_INVALID_OPTION', most === 1
-    ? `replicas: ${stage} runs once, not ${count} times; ${replicatedStages.join(' and ')} may run more often`
+    ? `replicas: ${stage} runs once, not ${count} times; only ${replicatedStages.join(' and ')} may run more often`
     : `replicas: ${stage} runs 1 to ${most} times, not ${count}`);
 }
 
