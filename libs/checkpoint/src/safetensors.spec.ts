@@ -33,6 +33,20 @@ describe('reading', () => {
     await file.close();
   }));
 
+  it('reads a large tensor in pieces, every byte in its place, and refuses it when the file was cut meanwhile', () => inFolder(async (folder) => {
+    const path = join(folder, 'x.safetensors');
+    const bytes = new Uint8Array(40 * 2 ** 20 + 5);
+    for (let index = 0; index < bytes.length; index += 4099) bytes[index] = index;
+    await writeSafetensors(path, [{ name: 'a', dtype: 'uint8', shape: [bytes.length], data: () => bytes }], {});
+    const file = await openSafetensors(path);
+    const destination = new Uint8Array(bytes.length).fill(255);
+    await file.read('a', destination);
+    expect(Buffer.compare(destination, bytes)).toBe(0);
+    await truncate(path, 20 * 2 ** 20);
+    await expectRefusal(file.read('a', destination), 'CHECKPOINT_IO_FAILED', /was cut/);
+    await file.close();
+  }));
+
   it('refuses unknown tensors, wrong sizes, ranges outside and reads after close, by name', () => inFolder(async (folder) => {
     const path = join(folder, 'x.safetensors');
     await writeSafetensors(path, [entry('a', 'uint8', [3], [7, 8, 9])], {});

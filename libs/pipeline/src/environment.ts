@@ -1,5 +1,5 @@
 import type { Device, MemoryCategory } from '@emloc/device';
-import { type LayerSource, minimumDeviceBytes, openPager, type Pager, type PagerObserver } from '@emloc/weight-pager';
+import { type LayerSource, minimumDeviceBytes, openPager, type Pager, type PagerObserver, streamingHostBytes } from '@emloc/weight-pager';
 import type { FactorStore } from './factor-store.js';
 import type { JobObserver } from './observer.js';
 import type { StageClock } from './stage-clock.js';
@@ -39,18 +39,29 @@ export interface JobEnvironment {
   readonly signal?: AbortSignal;
 }
 
+/** Phases that ask for every layer once, or once for each of a few passes, while up to two pagers of linear layers may be open. */
+const streamingPhases: readonly MemoryPhase[] = ['emulate', 'correct'];
+
 /** A pager over a whole model, within what the plan gives this phase. */
 export function openModelPager(environment: JobEnvironment, source: LayerSource, phase: MemoryPhase): Pager {
   const bytes = environment.memory[phase].pagerBytes ?? minimumDeviceBytes(source, environment.device);
-  return open(environment, source, { bytes, category: 'weights' });
+  const hostBytes = streamingPhases.includes(phase) ? streamingHostBytes(source, environment.hostBytes, 1 / 2) : environment.hostBytes;
+  return open(environment, source, { bytes, hostBytes, category: 'weights' });
 }
 
 /** A pager over single linear layers, with just the slots that it needs. */
 export function openLinearPager(environment: JobEnvironment, source: LayerSource): Pager {
-  return open(environment, source, { bytes: minimumDeviceBytes(source, environment.device), category: 'factors' });
+  const hostBytes = streamingHostBytes(source, environment.hostBytes, 1 / 4);
+  return open(environment, source, { bytes: minimumDeviceBytes(source, environment.device), hostBytes, category: 'factors' });
 }
 
-function open(environment: JobEnvironment, source: LayerSource, { bytes, category }: { bytes: number; category: MemoryCategory }): Pager {
-  const { device, hostBytes, prefetch, reads, pagerObserver, signal } = environment;
+interface Shares {
+  readonly bytes: number;
+  readonly hostBytes: number;
+  readonly category: MemoryCategory;
+}
+
+function open(environment: JobEnvironment, source: LayerSource, { bytes, hostBytes, category }: Shares): Pager {
+  const { device, prefetch, reads, pagerObserver, signal } = environment;
   return openPager({ device, source, deviceBytes: bytes, hostBytes, prefetch, category, reads, observer: pagerObserver, signal });
 }

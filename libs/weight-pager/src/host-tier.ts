@@ -1,4 +1,4 @@
-import type { Device, HostArray, HostBuffer } from '@emloc/device';
+import { type Device, DeviceError, type HostArray, type HostBuffer } from '@emloc/device';
 import pLimit from 'p-limit';
 import { PagerError } from './errors.js';
 import { HostMemory } from './host-memory.js';
@@ -7,14 +7,14 @@ import { StagingPolicy } from './staging-policy.js';
 import type { PagerLog } from './statistics.js';
 
 /**
- * Tensor reads under way at once: a whole layer's, so that Node's thread pool, which bounds the real parallelism, goes on
+ * Tensor reads under way at once: about a layer's, so that Node's thread pool, which bounds the real parallelism, goes on
  * through them while this thread launches kernels.
  */
-const concurrentReads = 32;
+const concurrentReads = 16;
 
 /** Where the tensors of a layer come from on their way to the device. */
 export interface StagedLayer {
-  /** In the order of the layer's spec. Rejects with a PagerError. */
+  /** In the order of the layer's spec. Rejects with a PagerError, or a DeviceError where the host has no memory. */
   readonly arrays: Promise<readonly HostArray[]>;
   /** The arrays are not looked at any more. To be called exactly once, after `arrays` settled. */
   release(): void;
@@ -151,8 +151,8 @@ export class HostTier implements Staging {
     return arrays;
   }
 
-  #failure(layer: number, error: unknown): PagerError {
-    if (error instanceof PagerError) return error;
+  #failure(layer: number, error: unknown): PagerError | DeviceError {
+    if (error instanceof PagerError || error instanceof DeviceError) return error;
     const name = this.options.source.layers[layer]?.name ?? '';
     const message = error instanceof Error ? error.message : String(error);
     return new PagerError('PAGER_READ_FAILED', `pager: layer ${layer} (${name}) could not be read: ${message}`, { cause: error });

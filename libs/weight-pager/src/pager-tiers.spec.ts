@@ -4,7 +4,7 @@ import { seededRandom } from '../test/random.js';
 import { simulatedProfile } from '../test/simulated-backend.js';
 import { SimulatedSource } from '../test/simulated-source.js';
 import { layerBytes, nothingLeft, openSmallPager } from '../test/small-pager.js';
-import { minimumDeviceBytes, openPager, type PagerEvent } from './index.js';
+import { minimumDeviceBytes, openPager, type PagerEvent, streamingHostBytes } from './index.js';
 
 describe('pager tiers', () => {
   test('with room for all, each layer is read and copied once and host memory is given back', async () => {
@@ -40,6 +40,12 @@ describe('pager tiers', () => {
     expect(source.reads.reduce((sum, reads) => sum + reads, 0)).toBe(pager.statistics.pageIns);
     expect(backend.hostAllocations).toBe(1);
     expect(await leftovers()).toEqual(nothingLeft);
+  });
+
+  test('layers that are used once need four buffers of the largest, a share of the limit, and always room for one', () => {
+    const source = new SimulatedSource([[16], [64], [32]], seededRandom(0));
+    const sizes = [[Number.POSITIVE_INFINITY, 1], [2048, 1], [1000, 1], [1000, 1 / 2], [300, 1 / 4], [100, 1]] as const;
+    expect(sizes.map(([limit, share]) => streamingHostBytes(source, limit, share))).toEqual([1024, 1024, 1000, 500, 256, 100]);
   });
 
   test('a larger host tier reads less', async () => {

@@ -61,3 +61,15 @@ export function twoLargest(sizes: readonly number[]): number {
 export function minimumDeviceBytes(source: LayerSource, device: Device): number {
   return twoLargest(source.layers.map((layer) => deviceBytes(layer, device)));
 }
+
+/** Layers that are read ahead, uploaded and awaited at once where each is used only once. */
+const streamedLayers = 4;
+
+/**
+ * What host memory a pager needs so that layers that are used once stream at full speed: more would only be filled and given back.
+ * At most `share` of `limitBytes`, for pagers that are open at once, except that the largest layer must have room.
+ */
+export function streamingHostBytes(source: LayerSource, limitBytes: number, share = 1): number {
+  const largest = source.layers.reduce((most, layer) => Math.max(most, hostLayout(layer).bytes), 1);
+  return Math.min(limitBytes, Math.max(largest, Math.min(share * limitBytes, streamedLayers * largest)));
+}
