@@ -20,8 +20,8 @@ export interface NullBackend extends Backend {
 
 /**
  * A backend that plans for the device with this profile: dtypes, allocation granule, workspaces and reserve are the profile's.
- * It allocates nothing; kernels check their operands' shapes and do nothing; downloads give zeros; cholesky finds every
- * matrix positive definite; events are done at once.
+ * It allocates nothing; kernels check their operands' shapes and do nothing; cholesky finds every matrix positive definite; events are
+ * done at once. `download` gives zeros, large ones to be read only, since they share their memory; `downloadBytes` writes nothing.
  */
 export function createNullBackend(profile: DeviceProfile): NullBackend {
   return new CountingBackend(profile);
@@ -34,6 +34,7 @@ class CountingBackend implements NullBackend {
   readonly #work = new Map<KernelName, KernelWork>();
   readonly #uploaded: Record<StreamName, number> = { compute: 0, copy: 0 };
   readonly #live = new Set<symbol>();
+  readonly #zeros = new Zeros();
   #downloaded = 0;
 
   constructor(readonly profile: DeviceProfile) {
@@ -66,8 +67,10 @@ class CountingBackend implements NullBackend {
 
   async download(source: Tensor): Promise<HostValues> {
     this.#countDownload(source);
-    if (source.dtype === 'int32') return new Int32Array(source.size);
-    return source.dtype === 'float64' ? new Float64Array(source.size) : new Float32Array(source.size);
+    const elementBytes = source.dtype === 'float64' ? 8 : 4;
+    const memory = this.#zeros.of(source.size * elementBytes);
+    if (source.dtype === 'int32') return new Int32Array(memory, 0, source.size);
+    return source.dtype === 'float64' ? new Float64Array(memory, 0, source.size) : new Float32Array(memory, 0, source.size);
   }
 
   async downloadBytes(source: Tensor, destination: Uint8Array): Promise<void> {
@@ -78,7 +81,6 @@ class CountingBackend implements NullBackend {
       );
     }
     this.#countDownload(source);
-    destination.fill(0);
   }
 
   allocateHost(bytes: number): HostBuffer {
@@ -119,6 +121,20 @@ class CountingBackend implements NullBackend {
       }];
     });
     return Object.fromEntries([...launched, ...awaited]) as Kernels;
+  }
+}
+
+/** From this size on, zeros share their memory: a plan downloads statistics of gigabytes, and touching them would be most of its time. */
+const sharedBytes = 2 ** 20;
+
+class Zeros {
+  #shared = new ArrayBuffer(0);
+
+  /** At least so many bytes of zeros. */
+  of(bytes: number): ArrayBuffer {
+    if (bytes < sharedBytes) return new ArrayBuffer(bytes);
+    if (this.#shared.byteLength < bytes) this.#shared = new ArrayBuffer(bytes);
+    return this.#shared;
   }
 }
 
