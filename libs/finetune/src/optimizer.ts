@@ -1,4 +1,5 @@
 import type { Device, Tensor } from '@emloc/device';
+import { bytesOf } from './paged-model.js';
 
 export interface AdamwConfig {
   readonly beta1: number;
@@ -13,7 +14,13 @@ export const defaultAdamw: AdamwConfig = Object.freeze({
   beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, maxGradientNorm: 1,
 });
 
-/** Moments of AdamW on the device, float32, two per parameter. */
+/** Moments of AdamW in host memory, float32, in the parameters' order. */
+export interface AdamwMoments {
+  readonly firstMoments: readonly Float32Array[];
+  readonly secondMoments: readonly Float32Array[];
+}
+
+/** Moments of AdamW on the device, float32, two per parameter; zero until `upload` or `update`. */
 export class AdamwState {
   readonly firstMoments: readonly Tensor[];
   readonly secondMoments: readonly Tensor[];
@@ -65,6 +72,25 @@ export class AdamwState {
       step,
       ...this.config,
     });
+  }
+
+  /** Copies the moments to the host. */
+  async download(): Promise<AdamwMoments> {
+    const firstMoments: Float32Array[] = [];
+    const secondMoments: Float32Array[] = [];
+    for (const moment of this.firstMoments) firstMoments.push((await this.device.download(moment)) as Float32Array);
+    for (const moment of this.secondMoments) secondMoments.push((await this.device.download(moment)) as Float32Array);
+    return { firstMoments, secondMoments };
+  }
+
+  /** Replaces the moments. `moments` must stay untouched until the device is synchronised. @throws DeviceError when a size differs */
+  upload({ firstMoments, secondMoments }: AdamwMoments): void {
+    const pairs = [[this.firstMoments, firstMoments], [this.secondMoments, secondMoments]] as const;
+    for (const [tensors, values] of pairs) {
+      for (const [index, tensor] of tensors.entries()) {
+        this.device.upload(tensor, { bytes: bytesOf(values[index] ?? new Float32Array()), dtype: 'float32' });
+      }
+    }
   }
 
   dispose(): void {

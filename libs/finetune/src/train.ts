@@ -8,6 +8,7 @@ import { type AdamwConfig, AdamwState } from './optimizer.js';
 import { openPass, type PagedModel, trainingOrder } from './paged-model.js';
 import { learningRateAt, type LearningRateSchedule } from './schedule.js';
 import { runMicroBatch } from './step.js';
+import { assertStateFits, downloadState, type TrainingCheckpoint, type TrainingProgress, type TrainingState } from './training-state.js';
 import type { LoraAdapter } from '@emloc/checkpoint';
 
 /** What one optimizer step did. */
@@ -36,6 +37,10 @@ export interface TrainOptions {
   readonly optimizer: AdamwConfig;
   /** The last so many blocks keep their saved tensors; see `MicroBatch`. */
   readonly keptBlocks: number;
+  /** A state of this run to go on from; null: from `adapter`. */
+  readonly resume?: TrainingState | null;
+  /** Where states are kept; none: nowhere. */
+  readonly checkpoint?: TrainingCheckpoint;
   readonly onStep?: (report: StepReport) => void;
   readonly signal?: AbortSignal;
 }
@@ -51,33 +56,25 @@ export interface TrainResult {
 }
 
 /**
- * Trains a LoRA adapter on a paged model, original or emulator. Equal inputs give equal bits, whatever the budget.
- * @throws FinetuneError FINETUNE_NON_FINITE naming step and layer; OutOfBudgetError; the signal's reason when aborted
+ * Trains a LoRA adapter on a paged model, original or emulator. Equal inputs give equal bits, whatever the budget, in one run or in several
+ * that go on from each other's states. When the signal is aborted, the state after the last completed step is saved.
+ * @throws FinetuneError FINETUNE_NON_FINITE naming step and layer, FINETUNE_INVALID_STATE; OutOfBudgetError; the signal's reason when aborted
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
-  const { model, rows, batches, schedule } = options;
-  const started = performance.now();
+  const { model, rows, batches } = options;
+  const resume = options.resume ?? null;
   const steps = batches.map((microBatches) => microBatches.map((indices) => packBatch(selectRows(rows, indices))));
   if (steps.length === 0) return { adapter: options.adapter, steps: 0, tokens: 0, seconds: 0, finalLoss: Number.NaN };
+  if (resume) assertStateFits(resume, { adapter: options.adapter, steps: steps.length });
   const pass = openPass(model, longestOf(steps.flat()));
   let adapter: DeviceAdapter | null = null;
   let optimizer: AdamwState | null = null;
   try {
-    adapter = DeviceAdapter.load(model.device, model.layout, options.adapter, { trainable: true });
+    adapter = DeviceAdapter.load(model.device, model.layout, resume?.adapter ?? options.adapter, { trainable: true });
     optimizer = new AdamwState(model.device, adapter.parameters, options.optimizer);
-    model.pager.schedule(trainingOrder(model.layout, adapter.lowestBlock), steps.flat().length);
-    let tokens = 0;
-    let finalLoss = Number.NaN;
-    for (const [index, microBatches] of steps.entries()) {
-      // A synchronous device settles every promise in microtasks: without this turn no signal or timer would ever be seen.
-      await setImmediate();
-      options.signal?.throwIfAborted();
-      const report = await runStep({ ...options, pass, adapter, optimizer, microBatches, index, learningRate: learningRateAt(schedule, index) });
-      tokens += report.tokens;
-      finalLoss = report.loss;
-      options.onStep?.(report);
-    }
-    return { adapter: await adapter.download(), steps: steps.length, tokens, seconds: secondsSince(started), finalLoss };
+    if (resume) optimizer.upload(resume);
+    const { tokens, seconds, finalLoss } = await runSteps({ ...options, pass, adapter, optimizer }, steps);
+    return { adapter: await adapter.download(), steps: steps.length, tokens, seconds, finalLoss };
   } finally {
     optimizer?.dispose();
     adapter?.dispose();
@@ -85,10 +82,50 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   }
 }
 
-interface StepInputs extends Omit<TrainOptions, 'adapter' | 'optimizer'> {
+interface RunInputs extends Omit<TrainOptions, 'adapter' | 'optimizer'> {
   readonly pass: ReturnType<typeof openPass>;
   readonly adapter: DeviceAdapter;
   readonly optimizer: AdamwState;
+}
+
+async function runSteps(inputs: RunInputs, steps: readonly (readonly PackedBatch[])[]): Promise<TrainingProgress> {
+  const { model, adapter, schedule, resume, checkpoint, signal } = inputs;
+  const started = performance.now() - (resume?.seconds ?? 0) * 1000;
+  let progress: TrainingProgress = {
+    step: resume?.step ?? 0, tokens: resume?.tokens ?? 0, seconds: secondsSince(started), finalLoss: resume?.finalLoss ?? Number.NaN,
+  };
+  let savedStep = progress.step;
+  const save = async (): Promise<void> => {
+    if (!checkpoint || savedStep === progress.step) return;
+    await checkpoint.save(await downloadState(progress, inputs));
+    savedStep = progress.step;
+  };
+  const remaining = steps.slice(progress.step);
+  if (remaining.length > 0) model.pager.schedule(trainingOrder(model.layout, adapter.lowestBlock), remaining.flat().length);
+  try {
+    for (const microBatches of remaining) {
+      // A synchronous device settles every promise in microtasks: without this turn no signal or timer would ever be seen.
+      await setImmediate();
+      signal?.throwIfAborted();
+      const index = progress.step;
+      const report = await runStep({ ...inputs, microBatches, index, learningRate: learningRateAt(schedule, index) });
+      progress = { step: report.step, tokens: progress.tokens + report.tokens, seconds: secondsSince(started), finalLoss: report.loss };
+      inputs.onStep?.(report);
+      if (checkpoint && isSaved(progress.step, { steps: steps.length, everySteps: checkpoint.everySteps })) await save();
+    }
+  } catch (error) {
+    // The parameters change only once a step is sure: what is on the device is the state after the last completed one.
+    if (signal?.aborted) await save();
+    throw error;
+  }
+  return progress;
+}
+
+function isSaved(step: number, { steps, everySteps }: { steps: number; everySteps: number }): boolean {
+  return step % everySteps === 0 || (step === steps && Number.isFinite(everySteps));
+}
+
+interface StepInputs extends RunInputs {
   readonly microBatches: readonly PackedBatch[];
   readonly index: number;
   readonly learningRate: number;

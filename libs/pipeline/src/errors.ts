@@ -1,4 +1,13 @@
-export type PipelineErrorCode = 'PIPELINE_INVALID_OPTION' | 'PIPELINE_DOES_NOT_FIT' | 'PIPELINE_OUTPUT_EXISTS' | 'PIPELINE_DISK_FULL';
+export type PipelineErrorCode =
+  | 'PIPELINE_INVALID_OPTION'
+  | 'PIPELINE_DOES_NOT_FIT'
+  | 'PIPELINE_OUTPUT_EXISTS'
+  | 'PIPELINE_DISK_FULL'
+  | 'PIPELINE_RECORD_INVALID'
+  | 'PIPELINE_INTERRUPTED'
+  | 'PIPELINE_RESUME_NEEDED'
+  | 'PIPELINE_RESUME_MISMATCH'
+  | 'PIPELINE_OUTPUT_BUSY';
 
 /** What stops a job before or between its stages; the message names the option or stage, the value and the limit. */
 export class PipelineError extends Error {
