@@ -86,7 +86,13 @@ export function toFailure({ code, reason, message, metadata }: RpcError): Failur
 /** `stage train, layer 3: MESSAGE (REASON)` */
 export function describeFailure({ code, reason, message, stage, layer }: Failure): string {
   const place = [stage && `stage ${stage}`, layer && `layer ${layer}`].filter(Boolean).join(', ');
-  return `${place ? `${place}: ` : ''}${message}${reason === code ? '' : ` (${reason})`}`;
+  return `${place ? `${place}: ` : ''}${withoutPlace(message, { stage, layer })}${reason === code ? '' : ` (${reason})`}`;
+}
+
+/** Messages may begin with the place themselves: `train, layer 3: MESSAGE`. */
+function withoutPlace(message: string, { stage, layer }: Pick<Failure, 'stage' | 'layer'>): string {
+  const prefix = [`${stage}, layer ${layer}: `, `${stage}: `].find((candidate) => message.startsWith(candidate));
+  return prefix === undefined ? message : message.slice(prefix.length);
 }
 
 /** A job that did not succeed, as an error. */

@@ -3,7 +3,7 @@ import { type Callers, type CallOptions, RpcError } from '@emloc/rpc';
 import { EmlocError } from './errors.js';
 import { fromEvent, fromJob } from './from-message.js';
 import { type Resumption, throwIfCancelled } from './resumption.js';
-import { isFinalState, type JobEvent } from './values.js';
+import { isFinalState, type Job, type JobEvent } from './values.js';
 
 export type JobCalls = Callers<typeof JobService, CallOptions>;
 
@@ -16,28 +16,34 @@ export interface WatchSource {
 }
 
 /**
- * Every event after `afterSequence` once and in order, over any number of connections; ends after the event of the final state.
- * The server is asked for the job before every connection, so that an end without that event, and a server that is there but sends
- * nothing, are told apart.
+ * Every event after `afterSequence` once and in order, over any number of connections; ends after the event of the final state, or
+ * when there is none left. The server is asked for the job before every connection: so a server that is there but has nothing to say is
+ * told from one that is away.
  * @throws what no repetition can cure, and everything when the server was never reached
  */
 export async function* watchEvents(source: WatchSource, afterSequence: number): AsyncGenerator<JobEvent> {
-  const { calls, name, signal, resumption } = source;
   const cursor = { last: afterSequence };
   let isKnown = false;
   for (;;) {
     try {
-      const job = fromJob(await calls.getJob({ name }, { signal }));
+      await askForJob(source);
       isKnown = true;
-      resumption.reached();
-      if (isFinalState(job.state) && job.lastEventSequence <= cursor.last) return;
       if (yield* readEvents(source, cursor)) return;
-      throw new RpcError('UNAVAILABLE', `the events of ${name} ended after ${cursor.last} before the job did`);
+      // The state may be final before its event is there: only after the end of a stream does it say that nothing more comes.
+      const { state, lastEventSequence } = await askForJob(source);
+      if (isFinalState(state) && lastEventSequence <= cursor.last) return;
+      throw new RpcError('UNAVAILABLE', `the events of ${source.name} ended after ${cursor.last} before the job did`);
     } catch (error) {
       if (!isKnown) throw error;
-      await resumption.after(error);
+      await source.resumption.after(error);
     }
   }
+}
+
+async function askForJob({ calls, name, signal, resumption }: WatchSource): Promise<Job> {
+  const job = fromJob(await calls.getJob({ name }, { signal }));
+  resumption.reached();
+  return job;
 }
 
 /** The events of one connection; true: the last one was that of the final state. */

@@ -59,6 +59,12 @@ describe('errors', () => {
     expect(error.requestId).toMatch(/^[0-9a-f-]{36}$/);
   });
 
+  it('name stage and layer once', async () => {
+    const { client, service } = await start();
+    service.faults.next('getJob', { kind: 'fail', error: new RpcError('INTERNAL', 'train, layer 3: loss is NaN', { metadata: { stage: 'train', layer: '3' } }) });
+    expect((await thrownBy(() => client.getJob('jobs/j1'))).message).toBe('stage train, layer 3: loss is NaN');
+  });
+
   it.each(['INVALID_ARGUMENT', 'NOT_FOUND', 'PERMISSION_DENIED', 'UNAUTHENTICATED', 'FAILED_PRECONDITION', 'INTERNAL', 'DATA_LOSS', 'RESOURCE_EXHAUSTED'] as const)(
     'of code %s are not tried again', async (code) => {
       const { client, service } = await start();

@@ -73,7 +73,16 @@ describe('watchJob', () => {
   it('goes on where the caller was before', async () => {
     const { client, name } = await finishedJob(10);
     expect(sequences(await collect(client.watchJob(name, { afterSequence: 7 })))).toEqual([8, 9, 10]);
-    expect(await collect(client.watchJob(name, { afterSequence: 10 }))).toEqual([]);
+    const interruptions: Error[] = [];
+    expect(await collect(client.watchJob(name, { afterSequence: 10, onInterruption: (error) => interruptions.push(error) }))).toEqual([]);
+    expect(interruptions).toEqual([]);
+  });
+
+  it('waits for the event of a final state that the job has already', async () => {
+    const { client, service } = await start();
+    const name = service.addJob({ state: State.SUCCEEDED });
+    setTimeout(() => service.emit(name, { case: 'stateChanged', value: { state: State.SUCCEEDED } }), 100);
+    expect(sequences(await collect(client.watchJob(name)))).toEqual([1]);
   });
 
   it('goes on when the server ends the stream early', async () => {

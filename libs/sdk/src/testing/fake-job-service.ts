@@ -206,10 +206,11 @@ export class FakeJobService implements Handlers<typeof JobService, CallContext> 
 
   async *#events(job: FakeJob, after: number, { context, fault }: { context: CallContext; fault: Fault }): AsyncGenerator<EventInit> {
     const skipped = fault.kind === 'skip' ? fault.sequence : null;
+    if (after >= job.events.length && job.events.some(isFinal)) return;
     for (let index = fault.kind === 'repeat' ? Math.max(0, after - fault.events) : after; ;) {
       for (const event = job.events[index]; event && event === job.events[index]; index += 1) {
         if (Number(event.sequence) !== skipped) yield event;
-        if (event.event?.case === 'stateChanged' && finalStates.includes(event.event.value.state ?? 0)) return;
+        if (isFinal(event)) return;
       }
       if (index < job.events.length) continue;
       await once(this.#changes, 'change', { signal: AbortSignal.any([context.signal, context.draining]) }).catch(() => {
@@ -234,6 +235,10 @@ export class FakeJobService implements Handlers<typeof JobService, CallContext> 
 /** Lower-case hexadecimal. */
 export function sha256Of(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
+}
+
+function isFinal({ event }: EventInit): boolean {
+  return event?.case === 'stateChanged' && finalStates.includes(event.value.state ?? State.UNSPECIFIED);
 }
 
 async function* partsOf(bytes: Uint8Array, offset: number, fault: Fault): AsyncGenerator<MessageInitShape<typeof DownloadArtifactResponseSchema>> {
