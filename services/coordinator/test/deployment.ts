@@ -128,7 +128,7 @@ function optionsOf(flags: Readonly<Record<string, string>>): CoordinatorOptions 
 
 /** A request for a small job, each with a request id of its own. */
 export function jobRequest({ model, data }: Pick<Deployment, 'model' | 'data'>, options: MessageInitShape<typeof TuneOptionsSchema> = {}, requestId: string = crypto.randomUUID()) {
-  const all: MessageInitShape<typeof TuneOptionsSchema> = { model, data: { source: { case: 'path', value: data } }, ...options };
+  const all = { model, data: { source: { case: 'path', value: data } }, ...options } as MessageInitShape<typeof TuneOptionsSchema>;
   return { requestId, job: { displayName: 'a job', options: all } };
 }
 

@@ -98,7 +98,10 @@ async function writeSpec({ id, tenant, merge, checked }: NewSpec, storage: JobSt
     job: `jobs/${id}`, tenant, options, createTime: timestampFromDate(new Date()),
     ...(merge ? { merge } : {}), ...(data ? { data } : {}), ...(validation ? { validation } : {}),
   });
-  const reference = await storage.writeSpec(wanted);
+  const reference = await storage.writeSpec(wanted).catch((error: unknown) => {
+    if (!isServiceKitError(error, 'RECORD_EXISTS')) throw error;
+    return storage.writeSpec(wanted);
+  });
   const written = await storage.readSpec(reference);
   if (!equals(JobSpecSchema, withoutTime(written), withoutTime(wanted))) throw otherContents();
   return { reference, createTime: written.createTime ? timestampDate(written.createTime) : new Date() };

@@ -8,9 +8,7 @@ export interface Filterable {
   readonly createTime: string;
 }
 
-const operators = ['<=', '>=', '!=', '=', '<', '>'] as const;
-
-type Operator = (typeof operators)[number];
+type Operator = '<=' | '>=' | '!=' | '=' | '<' | '>';
 
 type Predicate = (job: Filterable) => boolean;
 

@@ -58,14 +58,14 @@ export function jobServiceHandlers(parts: JobServiceParts): Handlers<typeof JobS
       if (state === 'SUCCEEDED' || state === 'FAILED') throw new RpcError('FAILED_PRECONDITION', `jobs/${id} has ended: ${state}`, { reason: 'JOB_HAS_ENDED' });
       return toJobMessage(written.value, await newestSequence(written.value, log));
     },
-    watchJob: (request, context) => watchJob(request, context, { read: (name) => read(name, context), feed }),
+    watchJob: (request, context) => watchJob(request, context, { read: (name) => read(name, context), newestSequence: (record) => newestSequence(record, log), feed }),
     listArtifacts: async ({ parent, pageSize, pageToken }, context) => {
       const { value: { id, artifacts } } = await read(parent, context, 'parent');
       const sorted = [...artifacts].sort((a, b) => (a.path < b.path ? -1 : 1));
       const page = pageOf(sorted, ({ path }) => path, { pageSize, pageToken, standard: 100, most: 1000, query: id, order: 'ascending' });
       return { artifacts: page.items.map((artifact) => toArtifactMessage(id, artifact)), nextPageToken: page.nextPageToken };
     },
-    downloadArtifact: async function* ({ name, offsetBytes }, context) {
+    async *downloadArtifact({ name, offsetBytes }, context) {
       const { value: { id, artifacts } } = await read(`jobs/${parseArtifactName(name).job}`, context);
       const artifact = artifacts.find(({ path }) => artifactName(id, path) === name);
       if (!artifact) throw new RpcError('NOT_FOUND', `${name} was not found`, { reason: 'ARTIFACT_NOT_FOUND' });
@@ -94,9 +94,9 @@ async function readJob(store: RecordStore<JobRecord>, name: string, tenant: stri
   return record;
 }
 
-/** The record knows it when nothing is on its way any more. */
+/** The record of a job that has ended counts the events that are still on their way to the log. */
 async function newestSequence(record: JobRecord, log: NumberedLog<LogEntry>): Promise<number> {
-  if (record.settled || (isFinal(record.state) && record.outbox.length === 0)) return record.lastEventSequence;
+  if (isFinal(record.state)) return record.lastEventSequence;
   return (await log.last(record.id))?.number ?? 0;
 }
 

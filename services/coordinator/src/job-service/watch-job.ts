@@ -1,18 +1,26 @@
 import { type JobEvent, Job_State, type WatchJobRequest } from '@emloc/contracts';
-import { type CallContext, invalidRequest } from '@emloc/rpc';
+import { type CallContext, invalidRequest, RpcError } from '@emloc/rpc';
 import type { Versioned } from '@emloc/service-kit';
 import { fromEventJson } from '../jobs/events.js';
 import type { JobFeed } from '../jobs/feed.js';
-import type { JobRecord } from '../jobs/record.js';
+import { isFinal, type JobRecord } from '../jobs/record.js';
+
+export interface WatchParts {
+  readonly read: (name: string) => Promise<Versioned<JobRecord>>;
+  readonly newestSequence: (record: JobRecord) => Promise<number>;
+  readonly feed: JobFeed;
+}
 
 /** A job's events until the one of its final state; ends with UNAVAILABLE when the server closes, so that clients come back. @throws RpcError */
 export async function* watchJob(
   { name, afterSequence }: WatchJobRequest, { signal, draining }: Pick<CallContext, 'signal' | 'draining'>,
-  { read, feed }: { read: (name: string) => Promise<Versioned<JobRecord>>; feed: JobFeed },
+  { read, newestSequence, feed }: WatchParts,
 ): AsyncGenerator<JobEvent> {
   const { value: record } = await read(name);
   if (afterSequence < 0n) throw invalidRequest([{ field: 'after_sequence', description: `${afterSequence} given, at least 0 is expected` }]);
-  if (record.settled && afterSequence >= BigInt(record.lastEventSequence)) return;
+  const newest = BigInt(await newestSequence(record));
+  if (afterSequence > newest) throw new RpcError('OUT_OF_RANGE', `after_sequence: ${afterSequence} given, the newest event is ${newest}`, { reason: 'SEQUENCE_OUT_OF_RANGE' });
+  if (isFinal(record.state) && afterSequence === newest) return;
   for await (const { event, number } of feed.follow(record.id, Number(afterSequence), AbortSignal.any([signal, draining]))) {
     const message = fromEventJson(event.event, number);
     yield message;
