@@ -65,8 +65,11 @@ export function describeError(error: unknown): string {
   if (!(error instanceof Error)) return `error: ${String(error)}`;
   const code = (error as { code?: unknown }).code;
   const causes: string[] = [];
+  let above = error;
   for (let cause = error.cause; cause instanceof Error && causes.length < 4; cause = cause.cause) {
-    if (!error.message.includes(cause.message)) causes.push(`  because: ${cause.message}`);
+    // The same with more or less around it says nothing new.
+    if (!error.message.includes(cause.message) && !cause.message.endsWith(above.message)) causes.push(`  because: ${cause.message}`);
+    above = cause;
   }
   const unexpected = typeof code === 'string' ? [] : [(error.stack ?? '').split('\n').slice(1, 6).join('\n')];
   return [`error: ${typeof code === 'string' ? `${code}: ` : ''}${error.message}`, ...causes, ...unexpected].filter(Boolean).join('\n');

@@ -176,7 +176,7 @@ describe('emloc jobs', () => {
     ['flags of this machine', ['create', '--model', '/m', '--data', 'data.jsonl', '--device', 'cpu'], 1, /unknown option '--device'/],
     ['a token in the clear', ['list', '--server', 'example.org:7070'], 1, /SDK_OPTION_INVALID.*TLS/],
     ['a certificate that is not there', ['list', '--tls-ca', 'none.pem'], 2, /--tls-ca none\.pem/],
-    ['an unknown job', ['get', 'j9'], 1, /NOT_FOUND.*jobs\/j9/],
+    ['an unknown job', ['get', 'j9'], 1, /^error: NOT_FOUND: no jobs\/j9 \(RECORD_NOT_FOUND\)\n$/],
   ];
 
   it('refuses what cannot be, and sends nothing', async () => {
