@@ -1,5 +1,6 @@
 export { ServiceKitError, isServiceKitError, type ServiceKitErrorCode } from './errors.js';
 export { connectNats, type NatsAccess, type NatsAuth, type NatsTls } from './nats/access.js';
+export { isTransient } from './nats/retry.js';
 export { openLane, type Lane, type LaneOptions } from './nats/lane.js';
 export type { LaneMessage } from './nats/lane-parser.js';
 export { findNatsServer, freePort, randomSecret, startNatsServer, type NatsServer, type StartNatsServerOptions } from './nats/server.js';
