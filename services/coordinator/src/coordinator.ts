@@ -9,6 +9,7 @@ import { JobIndex } from './jobs/job-index.js';
 import type { LogEntry } from './jobs/ledger.js';
 import { type JobRecord, jobStates } from './jobs/record.js';
 import { jobServiceHandlers } from './job-service/handlers.js';
+import { whileStorageIsAway } from './job-service/storage-errors.js';
 import { leadJobs } from './leader.js';
 import { openLeases, takePartInLeadership } from './leadership.js';
 import type { CoordinatorOptions } from './options.js';
@@ -33,11 +34,12 @@ export async function startCoordinator(context: CoordinatorContext, options: Coo
   await feed.start(background.signal);
   const datasetFiles = createDatasetFiles(storage, scratch);
   const authenticate: Authenticator = options.tokensFile === undefined ? everyoneIsLocal : await tenantTokens(options.tokensFile, { logger, signal: background.signal });
-  server.addService(JobService, jobServiceHandlers({
+  server.addService(JobService, whileStorageIsAway(jobServiceHandlers({
     store, storage, log, index, feed, engine, datasetFiles,
     limits: { modelRoots: options.modelRoots, dataRoots: options.dataRoots, maxSteps: options.maxSteps },
     maxQueuedJobs: options.maxQueuedJobs, maxDatasetBytes: options.maxDatasetBytes,
-  }), { authenticate });
+    onTransition: (state) => metrics.jobTransitions.add({ state: state.toLowerCase() }),
+  })), { authenticate });
   const services = connectStages(
     { calibrator: options.calibratorAddress, builders: options.emulatorBuilderAddress, trainer: options.trainerAddress, corrector: options.correctorAddress },
     { credentials: clientCredentials(options.stageTls ? context.tls.client : null), token: options.stageToken ?? null },

@@ -19,6 +19,7 @@ export interface JobCreation {
   readonly engine: Pick<Engine, 'inspect'>;
   readonly limits: OptionLimits;
   readonly maxQueuedJobs: number;
+  readonly onCreated?: () => void;
 }
 
 const maxDisplayName = 63;
@@ -111,11 +112,12 @@ function withoutTime(spec: JobSpec): JobSpec {
   return { ...clone(JobSpecSchema, spec), createTime: undefined };
 }
 
-async function createOnce(record: JobRecord, requestId: string, { store, index }: JobCreation): Promise<JobRecord> {
+async function createOnce(record: JobRecord, requestId: string, { store, index, onCreated }: JobCreation): Promise<JobRecord> {
   const key = jobKey(record.tenant, record.id);
   try {
     const written = await store.create(key, record);
     index.apply(written);
+    onCreated?.();
     return written.value;
   } catch (error) {
     if (!isServiceKitError(error, 'RECORD_EXISTS')) throw error;

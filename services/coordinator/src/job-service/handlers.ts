@@ -13,7 +13,7 @@ import type { JobIndex, JobSummary } from '../jobs/job-index.js';
 import type { LogEntry } from '../jobs/ledger.js';
 import { stageEnum } from '../jobs/events.js';
 import { toArtifactMessage, toJobMessage } from '../jobs/message.js';
-import { isFinal, type JobRecord, jobKey } from '../jobs/record.js';
+import { isFinal, type JobRecord, jobKey, type JobState } from '../jobs/record.js';
 import { requestCancel } from '../jobs/transitions.js';
 import { artifactName, jobNotFound, parseArtifactName, parseJobName } from '../resource-names.js';
 import { createJob } from './create-job.js';
@@ -33,6 +33,8 @@ export interface JobServiceParts {
   readonly limits: Omit<OptionLimits, 'findDataset'>;
   readonly maxQueuedJobs: number;
   readonly maxDatasetBytes: number;
+  /** A job went into a state at a client's request. */
+  readonly onTransition?: (state: JobState) => void;
 }
 
 /** The job service. All state is in JetStream, so that any number of processes may serve it at once. */
@@ -43,7 +45,7 @@ export function jobServiceHandlers(parts: JobServiceParts): Handlers<typeof JobS
   return {
     createJob: async (request, context) => {
       const tenant = tenantOf(context);
-      return toJobMessage(await createJob(request, tenant, { ...parts, limits: limitsFor(tenant) }));
+      return toJobMessage(await createJob(request, tenant, { ...parts, limits: limitsFor(tenant), onCreated: () => parts.onTransition?.('QUEUED') }));
     },
     getJob: async ({ name }, context) => {
       const { value } = await read(name, context);
@@ -51,10 +53,11 @@ export function jobServiceHandlers(parts: JobServiceParts): Handlers<typeof JobS
     },
     listJobs: async (request, context) => listJobs(index, tenantOf(context), request),
     cancelJob: async ({ name }, context) => {
-      const { value: { id, tenant } } = await read(name, context);
+      const { value: { id, tenant, state: before } } = await read(name, context);
       const written = await store.modify(jobKey(tenant, id), (record) => requestCancel(record, new Date()));
       index.apply(written);
       const { state } = written.value;
+      if (state === 'CANCELLING' && before !== 'CANCELLING') parts.onTransition?.(state);
       if (state === 'SUCCEEDED' || state === 'FAILED') throw new RpcError('FAILED_PRECONDITION', `jobs/${id} has ended: ${state}`, { reason: 'JOB_HAS_ENDED' });
       return toJobMessage(written.value, await newestSequence(written.value, log));
     },
