@@ -3,6 +3,7 @@ import { type LayerSource, minimumDeviceBytes, openPager, type Pager, type Pager
 import type { FactorStore } from './factor-store.js';
 import type { JobObserver } from './observer.js';
 import type { StageClock } from './stage-clock.js';
+import type { TrainingStore } from './training-store.js';
 
 /** How a stage divides its budget: what weights may take, and for how many blocks the backward finds its tensors kept. */
 export interface StageMemory {
@@ -30,6 +31,7 @@ export interface JobEnvironment {
   readonly clock: StageClock;
   readonly memory: MemoryPlan;
   readonly factors: FactorStore;
+  readonly training: TrainingStore;
   /** none: on a null device, where no weight is needed. */
   readonly reads: 'real' | 'none';
   readonly hostBytes: number;

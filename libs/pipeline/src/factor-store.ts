@@ -1,10 +1,8 @@
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
-import { openSafetensors, type SafetensorsFile, writeSafetensors } from '@emloc/checkpoint';
 import { byteLength, type DeviceProfile, type HostDType } from '@emloc/device';
 import { factorNames, type Model, overlaySource, type TensorOverlay } from '@emloc/models';
 import type { LayerSource, TensorSpec } from '@emloc/weight-pager';
 import { type EmulatedLinear, paddedRank } from './job.js';
+import type { EmulatedLayerReport } from './stages/emulate.js';
 
 /** One linear layer's factors as they are trained on: raw bytes in the device's compute dtype. */
 export interface StoredFactors {
@@ -15,53 +13,25 @@ export interface StoredFactors {
   readonly v: Uint8Array;
 }
 
+/** The factors of one block, with what is reported of them; both in the order of the job's emulated layers. */
+export interface BlockFactors {
+  readonly block: number;
+  readonly factors: readonly StoredFactors[];
+  readonly reports: readonly EmulatedLayerReport[];
+}
+
 /** Where an emulator's factors live between the stages. A block is stored whole or not at all. */
 export interface FactorStore {
-  put(block: number, factors: readonly StoredFactors[]): Promise<void>;
+  /** Blocks that are stored, with their reports. */
+  finished(): Promise<ReadonlyMap<number, readonly EmulatedLayerReport[]>>;
+  put(block: number, factors: readonly StoredFactors[], reports: readonly EmulatedLayerReport[]): Promise<void>;
   read(block: number, tensor: string, destination: Uint8Array): Promise<void>;
   close(): Promise<void>;
 }
 
-/** One safetensors file per block in a folder. */
-export class DiskFactorStore implements FactorStore {
-  readonly #files = new Map<number, Promise<SafetensorsFile>>();
-
-  constructor(
-    private readonly folder: string,
-    private readonly profile: DeviceProfile,
-  ) {}
-
-  async put(block: number, factors: readonly StoredFactors[]): Promise<void> {
-    await mkdir(this.folder, { recursive: true });
-    const entries = factors.flatMap(({ linear, u, v }) => {
-      const [uSpec, vSpec] = factorSpecs(linear, this.profile);
-      return [{ ...uSpec, data: () => u }, { ...vSpec, data: () => v }];
-    });
-    await writeSafetensors(this.#path(block), entries, {});
-  }
-
-  async read(block: number, tensor: string, destination: Uint8Array): Promise<void> {
-    let file = this.#files.get(block);
-    if (!file) {
-      file = openSafetensors(this.#path(block));
-      this.#files.set(block, file);
-    }
-    await (await file).read(tensor, destination);
-  }
-
-  async close(): Promise<void> {
-    const files = [...this.#files.values()];
-    this.#files.clear();
-    await Promise.all(files.map(async (file) => (await file).close()));
-  }
-
-  #path(block: number): string {
-    return join(this.folder, `block-${String(block).padStart(5, '0')}.safetensors`);
-  }
-}
-
 /** Keeps nothing: for planning, where no weight is ever read. */
 export const plannedFactorStore: FactorStore = {
+  finished: () => Promise.resolve(new Map()),
   put: () => Promise.resolve(),
   read: () => Promise.resolve(),
   close: () => Promise.resolve(),

@@ -3,6 +3,7 @@ import { createNullBackend, type NullBackend } from '@emloc/device-null';
 import { type JobEnvironment, leanMemoryPlan, type MemoryPlan } from './environment.js';
 import { plannedFactorStore } from './factor-store.js';
 import { StageClock, type StageClockOptions } from './stage-clock.js';
+import { noTrainingStore } from './training-store.js';
 
 /** What a rehearsal on the null device runs in. */
 export interface NullRun {
@@ -33,6 +34,7 @@ export function createNullRun(options: NullRunOptions): NullRun {
     clock: new StageClock(budget, { exclude: options.exclude, onTurn: options.onTurn?.(backend) }),
     memory: options.memory ?? leanMemoryPlan,
     factors: plannedFactorStore,
+    training: noTrainingStore,
     reads: 'none',
     hostBytes: Number.POSITIVE_INFINITY,
     prefetch: options.prefetch ?? true,

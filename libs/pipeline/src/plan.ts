@@ -67,10 +67,15 @@ export async function fitMemory({ job, profile, budgetBytes }: PlanInputs): Prom
 export async function requireMemory(inputs: PlanInputs): Promise<MemoryPlan> {
   const fit = await fitMemory(inputs);
   if (fit.fits) return fit.memory;
-  throw new PipelineError(
+  throw doesNotFit(stagesOfPhase[fit.phase].at(-1) ?? fit.phase, { budgetBytes: inputs.budgetBytes, neededBytes: fit.neededBytes });
+}
+
+/** The error of a stage that a budget has no room for. */
+export function doesNotFit(stage: string, { budgetBytes, neededBytes }: { budgetBytes: number; neededBytes: number }): PipelineError {
+  return new PipelineError(
     'PIPELINE_DOES_NOT_FIT',
-    `stage ${stagesOfPhase[fit.phase].at(-1)} does not fit into ${formatBytes(inputs.budgetBytes)}: this job needs at least ` +
-      `${formatBytes(fit.neededBytes)} (${fit.neededBytes} bytes); a smaller batch, max-length, rank or ratio needs less`,
+    `stage ${stage} does not fit into ${formatBytes(budgetBytes)}: this job needs at least ` +
+      `${formatBytes(neededBytes)} (${neededBytes} bytes); a smaller batch, max-length, rank or ratio needs less`,
   );
 }
 

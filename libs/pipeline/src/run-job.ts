@@ -1,11 +1,14 @@
 import type { LoraAdapter } from '@emloc/checkpoint';
 import { elementCount } from '@emloc/device';
-import { type Evaluation, initialAdapter, type TrainResult } from '@emloc/finetune';
+import { initialAdapter, type TrainResult } from '@emloc/finetune';
+import type { LayerSource } from '@emloc/weight-pager';
 import type { JobEnvironment } from './environment.js';
 import { emulatorSource } from './factor-store.js';
-import type { Job } from './job.js';
+import type { Job, TrainingPlan } from './job.js';
+import { noOutcomeStore, type OutcomeStore } from './outcome-store.js';
+import type { CorrectionOutcome, RefinementOutcome, StageOutcome, TunedOutcome } from './stage-outcomes.js';
 import { buildEmulator, type EmulatedLayerReport } from './stages/emulate.js';
-import { correct, type CorrectionResult } from './stages/correct.js';
+import { correct, lambdasOf } from './stages/correct.js';
 import { runTrainStage } from './stages/train.js';
 
 /** Validation losses along the way; null where a stage did not run. */
@@ -31,84 +34,127 @@ export interface JobResult {
   /** As training on the emulator left it. */
   readonly uncorrected: LoraAdapter;
   readonly validation: ValidationLosses;
-  readonly correction: Pick<CorrectionResult, 'chosen' | 'scores'> | null;
+  readonly correction: Pick<CorrectionOutcome, 'chosen' | 'scores'> | null;
   /** `kept` tells whether the refined adapter is the result; it is not where refinement raised the validation loss. */
   readonly refinement: { readonly steps: number; readonly kept: boolean } | null;
   readonly emulator: EmulatorReport | null;
   readonly train: TrainResult;
 }
 
-/** Runs all stages of a job in this process. The same for a real device and for planning on a null one. */
-export function runJob(environment: JobEnvironment, job: Job): Promise<JobResult> {
-  return job.emulated.length === 0 ? runPlainLora(environment, job) : runEmloc(environment, job);
+/** Outcomes of a job's stages. */
+export interface JobOutcomes {
+  /** In any order; empty where the job has no emulator. */
+  readonly layers: readonly EmulatedLayerReport[];
+  readonly tuned: TunedOutcome;
+  /** null where the job has no emulator */
+  readonly correction: CorrectionOutcome | null;
+  /** null where the job is not refined */
+  readonly refinement: RefinementOutcome | null;
 }
 
-async function runEmloc(environment: JobEnvironment, job: Job): Promise<JobResult> {
+/** Runs all stages of a job in this process, but those that `outcomes` has. The same for a real device and for planning on a null one. */
+export function runJob(environment: JobEnvironment, job: Job, outcomes: OutcomeStore = noOutcomeStore): Promise<JobResult> {
+  return job.emulated.length === 0 ? runPlainLora(environment, job, outcomes) : runEmloc(environment, job, outcomes);
+}
+
+async function runEmloc(environment: JobEnvironment, job: Job, outcomes: OutcomeStore): Promise<JobResult> {
   const layers = await buildEmulator(environment, job);
   const emulator = emulatorSource(job.model, job.emulated, { store: environment.factors, profile: environment.device.profile });
-  const tuned = await runTrainStage(environment, job, {
-    stage: 'train', source: emulator, adapter: startingAdapter(job), plan: job.training, evaluateBefore: true,
+  const tuned = await outcomeOf(outcomes, 'train', () => tuneOn(environment, job, emulator));
+  const correction = await outcomeOf(outcomes, 'correct', async () => {
+    const { adapter, chosen, scores, base } = await correct(environment, job, { adapter: tuned.adapter, emulator });
+    return { adapter, chosen, scores, baseLoss: base.loss };
   });
-  const uncorrected = tuned.result.adapter;
-  const correction = await correct(environment, job, { adapter: uncorrected, emulator });
-  const refinement = await refine(environment, job, correction);
-  const numbers = Object.entries(correction.scores).filter(([key]) => key !== 'none').map(([, loss]) => loss);
-  return {
-    adapter: refinement?.kept ? refinement.adapter : correction.adapter,
-    uncorrected,
-    validation: {
-      base: correction.base.loss,
-      emulator: tuned.before?.loss ?? null,
-      emulatorTuned: tuned.after.loss,
-      uncorrected: correction.scores['none'] ?? Number.NaN,
-      corrected: numbers.length > 0 ? Math.min(...numbers) : null,
-      refined: refinement?.evaluation.loss ?? null,
-    },
-    correction: { chosen: correction.chosen, scores: correction.scores },
-    refinement: refinement && { steps: refinement.steps, kept: refinement.kept },
-    emulator: emulatorReport(job, layers),
-    train: tuned.result,
-  };
+  const plan = job.refinement;
+  const refinement = plan && await outcomeOf(outcomes, 'refine', () => refine(environment, job, { plan, correction }));
+  return jobResultOf(job, { layers, tuned, correction, refinement });
 }
 
 /** Ratio 1: LoRA on the paged original, the upper bound to compare with. */
-async function runPlainLora(environment: JobEnvironment, job: Job): Promise<JobResult> {
-  const tuned = await runTrainStage(environment, job, {
-    stage: 'train', source: job.model.source, adapter: startingAdapter(job), plan: job.training, evaluateBefore: true,
+async function runPlainLora(environment: JobEnvironment, job: Job, outcomes: OutcomeStore): Promise<JobResult> {
+  const tuned = await outcomeOf(outcomes, 'train', () => tuneOn(environment, job, job.model.source));
+  return jobResultOf(job, { layers: [], tuned, correction: null, refinement: null });
+}
+
+async function outcomeOf<S extends keyof StageOutcome>(outcomes: OutcomeStore, stage: S, run: () => Promise<StageOutcome[S]>): Promise<StageOutcome[S]> {
+  const finished = await outcomes.load(stage);
+  if (finished) return finished;
+  const outcome = await run();
+  await outcomes.save(stage, outcome);
+  return outcome;
+}
+
+async function tuneOn(environment: JobEnvironment, job: Job, source: LayerSource): Promise<TunedOutcome> {
+  const { result, before, after } = await runTrainStage(environment, job, {
+    stage: 'train', source, adapter: startingAdapter(job), plan: job.training, evaluateBefore: true,
   });
+  return { ...result, before, after };
+}
+
+async function refine(environment: JobEnvironment, job: Job, { plan, correction }: { plan: TrainingPlan; correction: CorrectionOutcome }): Promise<RefinementOutcome> {
+  const { result: { adapter, steps }, after: { loss } } = await runTrainStage(environment, job, {
+    stage: 'refine', source: job.model.source, adapter: correction.adapter, plan, evaluateBefore: false,
+  });
+  const before = lossBeforeRefinement(correction);
+  const kept = isRefinementKept(before, loss);
+  if (!kept) environment.observer({ type: 'notice', message: refinementNotice(before, loss) });
+  return { adapter, loss, steps, kept };
+}
+
+/** Validation loss of the adapter that refinement starts from. */
+export function lossBeforeRefinement({ scores, chosen }: Pick<CorrectionOutcome, 'scores' | 'chosen'>): number {
+  return scores[chosen] ?? Number.POSITIVE_INFINITY;
+}
+
+/** Whether the refined adapter is the result, by the validation losses before and after. */
+export function isRefinementKept(before: number, after: number): boolean {
+  return after <= before;
+}
+
+/** What is said where it is not. */
+export function refinementNotice(before: number, after: number): string {
+  return `refinement raised the validation loss from ${before.toFixed(4)} to ${after.toFixed(4)}: the adapter before it is kept`;
+}
+
+/** The result of a job from the outcomes of its stages, wherever these ran. Depends on no order within them. */
+export function jobResultOf(job: Job, outcomes: JobOutcomes): JobResult {
+  const { tuned: { before, after, ...train }, correction, refinement } = outcomes;
+  if (!correction) {
+    return {
+      adapter: train.adapter,
+      uncorrected: train.adapter,
+      validation: { base: before?.loss ?? Number.NaN, emulator: null, emulatorTuned: null, uncorrected: after.loss, corrected: null, refined: null },
+      correction: null, refinement: null, emulator: null, train,
+    };
+  }
+  const scores = orderedScores(job, correction.scores);
+  const numbers = Object.entries(scores).filter(([key]) => key !== 'none').map(([, loss]) => loss);
   return {
-    adapter: tuned.result.adapter,
-    uncorrected: tuned.result.adapter,
+    adapter: refinement?.kept ? refinement.adapter : correction.adapter,
+    uncorrected: train.adapter,
     validation: {
-      base: tuned.before?.loss ?? Number.NaN, emulator: null, emulatorTuned: null, uncorrected: tuned.after.loss, corrected: null, refined: null,
+      base: correction.baseLoss,
+      emulator: before?.loss ?? null,
+      emulatorTuned: after.loss,
+      uncorrected: scores['none'] ?? Number.NaN,
+      corrected: numbers.length > 0 ? Math.min(...numbers) : null,
+      refined: refinement?.loss ?? null,
     },
-    correction: null,
-    refinement: null,
-    emulator: null,
-    train: tuned.result,
+    correction: { chosen: correction.chosen, scores },
+    refinement: refinement && { steps: refinement.steps, kept: refinement.kept },
+    emulator: emulatorReport(job, orderedLayers(job, outcomes.layers)),
+    train,
   };
 }
 
-interface Refinement {
-  readonly adapter: LoraAdapter;
-  readonly evaluation: Evaluation;
-  readonly steps: number;
-  readonly kept: boolean;
+function orderedScores(job: Job, scores: Readonly<Record<string, number>>): Readonly<Record<string, number>> {
+  const keys = ['none', ...lambdasOf(job.options.correction).map(String)];
+  return Object.fromEntries(keys.flatMap((key) => (scores[key] === undefined ? [] : [[key, scores[key]]])));
 }
 
-async function refine(environment: JobEnvironment, job: Job, correction: CorrectionResult): Promise<Refinement | null> {
-  if (!job.refinement) return null;
-  const refined = await runTrainStage(environment, job, {
-    stage: 'refine', source: job.model.source, adapter: correction.adapter, plan: job.refinement, evaluateBefore: false,
-  });
-  const before = correction.scores[correction.chosen] ?? Number.POSITIVE_INFINITY;
-  const kept = refined.after.loss <= before;
-  if (!kept) {
-    environment.observer({
-      type: 'notice', message: `refinement raised the validation loss from ${before.toFixed(4)} to ${refined.after.loss.toFixed(4)}: the adapter before it is kept`,
-    });
-  }
-  return { adapter: refined.result.adapter, evaluation: refined.after, steps: refined.result.steps, kept };
+function orderedLayers(job: Job, layers: readonly EmulatedLayerReport[]): readonly EmulatedLayerReport[] {
+  const byName = new Map(layers.map(({ name, ratio, rank, relativeError, usedFallback }) => [name, { name, ratio, rank, relativeError, usedFallback }]));
+  return job.emulated.flatMap(({ path }) => byName.get(path) ?? []);
 }
 
 /** The adapter that training starts from. */

@@ -3,9 +3,10 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { type Backend, Device, DeviceError, type DeviceProfile, formatBytes, MemoryBudget } from '@emloc/device';
 import type { PagerObserver } from '@emloc/weight-pager';
 import { inferenceBytes } from './default-budget.js';
+import { DiskFactorStore } from './disk-factor-store.js';
 import type { JobEnvironment } from './environment.js';
 import { PipelineError } from './errors.js';
-import { DiskFactorStore, factorBytes } from './factor-store.js';
+import { factorBytes } from './factor-store.js';
 import { type Job, prepareJob } from './job.js';
 import type { JobObserver } from './observer.js';
 import type { TuneOptions } from './options.js';
@@ -15,6 +16,7 @@ import { type JobPlan, planJob, requireMemory } from './plan.js';
 import type { DeviceRates } from './rates.js';
 import { type EmulatorReport, type JobResult, runJob, type ValidationLosses } from './run-job.js';
 import { StageClock, type StageReport } from './stage-clock.js';
+import { noTrainingStore } from './training-store.js';
 
 /** A device that can be had: its profile before it is taken, a backend when it is needed. */
 export interface DeviceTarget {
@@ -121,7 +123,8 @@ async function tuneJob(job: Job, host: TuneHost): Promise<TuneReport> {
   const clock = new StageClock(budget, { observer });
   const environment: JobEnvironment = {
     device, clock, memory, observer,
-    factors: new DiskFactorStore(scratch, profile),
+    factors: new DiskFactorStore(scratch, { emulated: job.emulated, profile }),
+    training: noTrainingStore,
     reads: 'real',
     hostBytes: options.hostBytes,
     prefetch: options.prefetch,

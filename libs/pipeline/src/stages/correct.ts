@@ -54,7 +54,8 @@ async function scoreOnOriginal(environment: JobEnvironment, job: Job, adapters: 
   }
 }
 
-function lambdasOf(choice: CorrectionChoice): readonly number[] {
+/** The λ that are scored beside `none`. */
+export function lambdasOf(choice: CorrectionChoice): readonly number[] {
   if (choice === 'none') return [];
   return choice === 'auto' ? autoCandidates : [choice];
 }

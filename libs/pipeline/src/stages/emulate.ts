@@ -3,7 +3,7 @@ import { factorize, type LayerStatistics, planStatistics, StatisticsAccumulator,
 import { BreadthFirstPass, inferenceOrder } from '@emloc/finetune';
 import { sliceSource } from '@emloc/models';
 import { type JobEnvironment, openLinearPager, openModelPager } from '../environment.js';
-import type { StoredFactors } from '../factor-store.js';
+import type { BlockFactors, StoredFactors } from '../factor-store.js';
 import type { EmulatedLinear, Job } from '../job.js';
 import { weightSlice } from './correct.js';
 
@@ -24,47 +24,45 @@ export interface BlockStatistics {
   readonly statistics: LayerStatistics;
 }
 
-/** Calibrates and emulates block after block: statistics of one block live only until its factors are stored. */
+/**
+ * Calibrates and emulates block after block: statistics of one block live only until its factors are stored. Blocks that the store has
+ * are not made again.
+ */
 export async function buildEmulator(environment: JobEnvironment, job: Job): Promise<readonly EmulatedLayerReport[]> {
-  const { clock } = environment;
-  const reports: EmulatedLayerReport[] = [];
-  const weights = openLinearPager(environment, sliceSource(job.model.source, job.emulated.map((linear) => weightSlice(job, linear))));
-  weights.schedule(job.emulated.map((_, index) => index));
+  const { clock, factors: store } = environment;
+  const reports = new Map(await store.finished());
+  if (job.emulated.every(({ block }) => reports.has(block))) return reportsInOrder(job, reports);
   try {
     clock.enter('calibrate');
-    for await (const { block, statistics } of calibrate(environment, job)) {
+    for await (const calibrated of calibrate(environment, job, { skip: new Set(reports.keys()) })) {
       clock.enter('emulate');
-      const factors: StoredFactors[] = [];
-      for (const [index, linear] of job.emulated.entries()) {
-        if (linear.block !== block) continue;
-        environment.signal?.throwIfAborted();
-        const lease = await weights.acquire(index);
-        try {
-          const weight = lease.tensors.get(`${linear.linear.name}.weight`);
-          if (!weight) throw new Error(`no weight of ${linear.path}`);
-          const { stored, report } = await emulateLinear(environment, { linear, weight, statistics });
-          factors.push(stored);
-          reports.push(report);
-        } finally {
-          lease.release();
-        }
-        environment.observer({ type: 'progress', stage: 'emulate', task: 'factorising', done: reports.length, total: job.emulated.length });
-      }
-      await environment.factors.put(block, factors);
+      const emulated = await emulateBlock(environment, job, calibrated);
+      await store.put(calibrated.block, emulated.factors, emulated.reports);
+      reports.set(calibrated.block, emulated.reports);
       clock.enter('calibrate');
     }
-    return reports;
+    return reportsInOrder(job, reports);
   } finally {
-    await weights.close();
     clock.finish('calibrate', 'emulate');
   }
 }
 
-/** Streams the calibration set through the original and yields each block's statistics, up to the last emulated block. */
-export async function* calibrate(environment: JobEnvironment, job: Job): AsyncGenerator<BlockStatistics> {
+function reportsInOrder({ emulated }: Job, reports: ReadonlyMap<number, readonly EmulatedLayerReport[]>): readonly EmulatedLayerReport[] {
+  return [...new Set(emulated.map(({ block }) => block))].flatMap((block) => reports.get(block) ?? []);
+}
+
+export interface CalibrateOptions {
+  /** Blocks whose statistics are not needed. */
+  readonly skip?: ReadonlySet<number>;
+}
+
+/** Streams the calibration set through the original and yields each block's statistics, up to the last emulated block that is not skipped. */
+export async function* calibrate(environment: JobEnvironment, job: Job, { skip = new Set() }: CalibrateOptions = {}): AsyncGenerator<BlockStatistics> {
   const { device } = environment;
   const { layout } = job.model;
-  const lastBlock = Math.max(...job.emulated.map(({ block }) => block));
+  const needed = job.emulated.filter(({ block }) => !skip.has(block));
+  if (needed.length === 0) return;
+  const lastBlock = Math.max(...needed.map(({ block }) => block));
   const pager = openModelPager(environment, job.model.source, 'emulate');
   try {
     pager.schedule(inferenceOrder(layout, false));
@@ -72,7 +70,7 @@ export async function* calibrate(environment: JobEnvironment, job: Job): AsyncGe
     try {
       await pass.embed();
       for (let block = 0; block <= lastBlock; block += 1) {
-        const plans = statisticPlans(job, block);
+        const plans = statisticPlans(needed, block);
         const accumulator = new StatisticsAccumulator(device, layout.blockPath(block), plans);
         try {
           await pass.block(block, (linear, x, y) => accumulator.observe(linear, x, y));
@@ -90,8 +88,37 @@ export async function* calibrate(environment: JobEnvironment, job: Job): AsyncGe
   }
 }
 
-function statisticPlans(job: Job, block: number): readonly StatisticPlan[] {
-  return planStatistics(job.emulated.filter((linear) => linear.block === block).map(({ linear, ratio }) => ({ ...linear, ratio })));
+/** Factorises the emulated layers of one block, whose weights are paged in for it. */
+export async function emulateBlock(environment: JobEnvironment, job: Job, { block, statistics }: BlockStatistics): Promise<Omit<BlockFactors, 'block'>> {
+  const linears = job.emulated.filter((linear) => linear.block === block);
+  const before = job.emulated.findIndex((linear) => linear.block === block);
+  const weights = openLinearPager(environment, sliceSource(job.model.source, linears.map((linear) => weightSlice(job, linear))));
+  const factors: StoredFactors[] = [];
+  const reports: EmulatedLayerReport[] = [];
+  try {
+    weights.schedule(linears.map((_, index) => index));
+    for (const [index, linear] of linears.entries()) {
+      environment.signal?.throwIfAborted();
+      const lease = await weights.acquire(index);
+      try {
+        const weight = lease.tensors.get(`${linear.linear.name}.weight`);
+        if (!weight) throw new Error(`no weight of ${linear.path}`);
+        const { stored, report } = await emulateLinear(environment, { linear, weight, statistics });
+        factors.push(stored);
+        reports.push(report);
+      } finally {
+        lease.release();
+      }
+      environment.observer({ type: 'progress', stage: 'emulate', task: 'factorising', done: before + index + 1, total: job.emulated.length });
+    }
+    return { factors, reports };
+  } finally {
+    await weights.close();
+  }
+}
+
+function statisticPlans(emulated: readonly EmulatedLinear[], block: number): readonly StatisticPlan[] {
+  return planStatistics(emulated.filter((linear) => linear.block === block).map(({ linear, ratio }) => ({ ...linear, ratio })));
 }
 
 async function emulateLinear(

@@ -22,14 +22,24 @@ export interface TrainStageInputs {
   readonly evaluateBefore: boolean;
 }
 
-/** Trains on a model (emulator or original) within the phase's share of the budget and scores the result on the validation split. */
+/**
+ * Trains on a model (emulator or original) within the phase's share of the budget and scores the result on the validation split. Goes on
+ * from the state that the environment's training store has, and keeps its own there.
+ */
 export async function runTrainStage(environment: JobEnvironment, job: Job, inputs: TrainStageInputs): Promise<TrainStageResult> {
   const { stage, source, plan } = inputs;
+  const { training } = environment;
   environment.clock.enter(stage);
   const pager = openModelPager(environment, source, stage);
   const model: PagedModel = { device: environment.device, layout: job.model.layout, pager };
+  const validate = async (adapter: LoraAdapter | null): Promise<Evaluation> => {
+    const [evaluation] = await score(environment, { model, stage, adapters: [adapter], batches: job.validation, task: 'validating' });
+    if (!evaluation) throw new Error('evaluation gave no result');
+    return evaluation;
+  };
   try {
-    const before = inputs.evaluateBefore ? await score(environment, { model, stage, adapters: [null], batches: job.validation, task: 'validating' }) : null;
+    const progress = await training.load(stage);
+    const before = progress ? progress.before : inputs.evaluateBefore ? await validate(null) : null;
     const { weightDecay, maxGradientNorm } = job.options;
     const result = await train({
       model,
@@ -39,12 +49,12 @@ export async function runTrainStage(environment: JobEnvironment, job: Job, input
       schedule: plan.schedule,
       optimizer: { ...defaultAdamw, weightDecay, maxGradientNorm },
       keptBlocks: environment.memory[stage].keptBlocks,
+      resume: progress?.state ?? null,
+      checkpoint: { everySteps: training.everySteps, save: (state) => training.save(stage, { before, state }) },
       onStep: (report) => environment.observer({ type: 'step', stage, ...report }),
       signal: environment.signal,
     });
-    const [after] = await score(environment, { model, stage, adapters: [result.adapter], batches: job.validation, task: 'validating' });
-    if (!after) throw new Error('evaluation gave no result');
-    return { result, before: before?.[0] ?? null, after };
+    return { result, before, after: await validate(result.adapter) };
   } finally {
     await pager.close();
     environment.clock.finish(stage);
