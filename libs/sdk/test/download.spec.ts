@@ -108,6 +108,13 @@ describe('downloadArtifact', () => {
     expect(await isWhole(file)).toBe(true);
   });
 
+  it('goes on as long as something new arrives', async () => {
+    const { client, service, name, file } = await withArtifact();
+    service.faults.next('downloadArtifact', ...Array.from({ length: 9 }, () => ({ kind: 'endAfter', messages: 1 }) as const));
+    await client.downloadArtifact(name, file);
+    expect(service.downloadOffsets).toEqual(Array.from({ length: 10 }, (_, index) => index * part));
+  });
+
   it('fails when the server never has the rest', async () => {
     const { client, service, name, file } = await withArtifact();
     service.faults.next('downloadArtifact', { kind: 'endAfter', messages: 2 }, ...Array.from({ length: 9 }, () => ({ kind: 'endAfter', messages: 0 }) as const));

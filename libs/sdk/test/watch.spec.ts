@@ -57,6 +57,7 @@ describe('watchJob', () => {
     const { client, service, name } = await finishedJob(20);
     service.faults.next('watchJob', { kind: 'failAfter', messages: 9, error: away }, { kind: 'repeat', events: 5 });
     expect(sequences(await collect(client.watchJob(name)))).toEqual(upTo(20));
+    expect(service.counts.watchJob).toBe(2);
   });
 
   it('asks again for an event that is missing, and fails when it stays so', async () => {
@@ -111,14 +112,22 @@ describe('watchJob', () => {
     expect((await thrownBy(() => collect(clientOf(address, { patienceMs: 100 }).watchJob(name)))).code).toBe('UNAVAILABLE');
   });
 
+  it('fails as any call does when the server was never reached', async () => {
+    const { client, service } = await start();
+    service.faults.next('getJob', ...upTo(9).map(() => ({ kind: 'fail', error: away }) as const));
+    expect((await thrownBy(() => collect(client.watchJob('jobs/j1')))).code).toBe('UNAVAILABLE');
+    expect(service.counts).toEqual({ getJob: 4 });
+  });
+
   it('ends with an abort, and cancels the call when the caller stops', async () => {
     const { client, service } = await start();
     const name = service.addJob();
-    for (const message of ['a', 'b', 'c']) service.emit(name, { case: 'notice', value: { message } });
+    for (let index = 0; index < 100; index += 1) service.emit(name, { case: 'notice', value: { message: `${index}` } });
     const abort = new AbortController();
     const error = await thrownBy(async () => {
       for await (const event of client.watchJob(name, { signal: abort.signal })) {
         expect(event.sequence).toBe(1);
+        await new Promise((resolve) => setTimeout(resolve, 100));
         abort.abort();
       }
     });
