@@ -93,8 +93,8 @@ class MicroBatchRun {
 
   async #head(): Promise<Float32Array> {
     const { device, layout, pager } = this.inputs.model;
-    const x = required(this.#inputs.pop(), 'output of the last block');
     const lease = await pager.acquire(layout.headUnit);
+    const x = required(this.#inputs.pop(), 'output of the last block');
     try {
       const { gradientScale } = this.inputs;
       const head = runHead({ device, layout, tensors: lease.tensors, x, batch: this.#batch, gradientScale });
@@ -112,8 +112,8 @@ class MicroBatchRun {
 
   async #backward(block: number): Promise<void> {
     const { model } = this.inputs;
-    const x = required(this.#inputs.pop(), `input of block ${block}`);
     const lease = await model.pager.acquire(model.layout.blockUnit(block));
+    const x = required(this.#inputs.pop(), `input of block ${block}`);
     try {
       const bindings = this.#bind(block, lease.tensors);
       const saved = this.#saved.get(block) ?? this.#recompute(block, lease.tensors, x);
