@@ -1,8 +1,8 @@
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CheckpointError, openSafetensors, type SafetensorsFile } from '@emloc/checkpoint';
+import { openSafetensors, type SafetensorsFile } from '@emloc/checkpoint';
 import type { DeviceProfile } from '@emloc/device';
-import { PipelineError } from './errors.js';
+import { intactOrNull } from './disk-training-store.js';
 import type { FactorStore, StoredFactors } from './factor-store.js';
 import type { EmulatedLinear } from './job.js';
 import { factorsFromRecord, factorsToRecord } from './records/factors.js';
@@ -51,13 +51,8 @@ export class DiskFactorStore implements FactorStore {
   }
 
   async #reportsOf(block: number): Promise<readonly EmulatedLayerReport[] | null> {
-    try {
-      const stored = factorsFromRecord(await readTensorFile(this.#path(block)), this.inputs);
-      return stored.block === block ? stored.reports : null;
-    } catch (error) {
-      if (error instanceof CheckpointError || error instanceof PipelineError) return null;
-      throw error;
-    }
+    const stored = await intactOrNull(async () => factorsFromRecord(await readTensorFile(this.#path(block)), this.inputs));
+    return stored?.block === block ? stored.reports : null;
   }
 
   #path(block: number): string {

@@ -5,6 +5,7 @@ export * from './job.js';
 export * from './environment.js';
 export * from './factor-store.js';
 export * from './disk-factor-store.js';
+export type { StartMode } from './job-folder.js';
 export * from './training-store.js';
 export * from './tensor-record.js';
 export * from './records/adapter.js';

@@ -73,6 +73,9 @@ export const defaultTuneOptions = Object.freeze({
   seed: 0,
 } satisfies Omit<TuneOptions, 'model' | 'data' | 'out'>);
 
+/** A job that can be resumed keeps its state after so many optimizer steps. */
+export const defaultCheckpointSteps = 50;
+
 /** Fills in the defaults and checks every value against its range. The result is frozen. @throws PipelineError */
 export function resolveTuneOptions(options: Partial<TuneOptions> & Pick<TuneOptions, 'model' | 'data' | 'out'>): TuneOptions {
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
@@ -94,7 +97,8 @@ export function resolveTuneOptions(options: Partial<TuneOptions> & Pick<TuneOpti
   return Object.freeze({ ...resolved, ratios: Object.freeze([...resolved.ratios]) });
 }
 
-function assertInteger(name: string, value: unknown, least: number): void {
+/** @throws PipelineError PIPELINE_INVALID_OPTION naming the option */
+export function assertInteger(name: string, value: unknown, least: number): void {
   if (value === null || (typeof value === 'number' && Number.isSafeInteger(value) && value >= least)) return;
   throw invalid(name, value, `a whole number of at least ${least}`);
 }

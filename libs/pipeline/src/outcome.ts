@@ -3,6 +3,7 @@ import { basename, join } from 'node:path';
 import { createFolderAtomic, type LoraAdapter, writeFileAtomic, writePeftAdapter } from '@emloc/checkpoint';
 import { linearModules } from '@emloc/models';
 import type { Job } from './job.js';
+import { outputPaths } from './output-folder.js';
 import type { JobResult } from './run-job.js';
 
 /** What decides a job's bytes besides its inputs. */
@@ -17,7 +18,7 @@ export interface Provenance {
  * it, and `emloc.json` with everything that must be remembered. Equal inputs give equal bytes.
  */
 export async function writeOutcome(folder: string, job: Job, { result, provenance }: { result: JobResult; provenance: Provenance }): Promise<void> {
-  const aside = `${folder}.replaced`;
+  const aside = outputPaths(folder).replaced;
   await rename(folder, aside).catch(ignoreMissing);
   try {
     await createFolderAtomic(folder, async (temporary) => {

@@ -1,22 +1,25 @@
-import { mkdir, readdir, rm, statfs } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { rm, statfs } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { type Backend, Device, DeviceError, type DeviceProfile, formatBytes, MemoryBudget } from '@emloc/device';
+import { EmulatorError } from '@emloc/emulator';
+import { FinetuneError } from '@emloc/finetune';
 import type { PagerObserver } from '@emloc/weight-pager';
 import { inferenceBytes } from './default-budget.js';
-import { DiskFactorStore } from './disk-factor-store.js';
 import type { JobEnvironment } from './environment.js';
 import { PipelineError } from './errors.js';
 import { factorBytes } from './factor-store.js';
 import { type Job, prepareJob } from './job.js';
+import { assertSameJob, findProgress, hasProgress, openJobFolder, type StartMode } from './job-folder.js';
 import type { JobObserver } from './observer.js';
-import type { TuneOptions } from './options.js';
+import { assertInteger, defaultCheckpointSteps, type TuneOptions } from './options.js';
 import { type Provenance, writeOutcome } from './outcome.js';
+import { assertWritable, outputPaths, sweepOutput } from './output-folder.js';
+import { lockOutput } from './output-lock.js';
 import { type BenchmarkShape, measureRates } from './measure-rates.js';
 import { type JobPlan, planJob, requireMemory } from './plan.js';
 import type { DeviceRates } from './rates.js';
 import { type EmulatorReport, type JobResult, runJob, type ValidationLosses } from './run-job.js';
 import { StageClock, type StageReport } from './stage-clock.js';
-import { noTrainingStore } from './training-store.js';
 
 /** A device that can be had: its profile before it is taken, a backend when it is needed. */
 export interface DeviceTarget {
@@ -39,6 +42,10 @@ export interface TuneHost {
   readonly signal?: AbortSignal;
   /** Whether an output folder that is there already is replaced. */
   readonly overwrite?: boolean;
+  /** What happens to the progress of an interrupted job beside the output. Default: `start`, where it is an error. */
+  readonly mode?: StartMode;
+  /** Optimizer steps after which the state of training is kept. */
+  readonly checkpointSteps?: number;
 }
 
 /** The outcome of `tune` as it is printed. Losses are Σ NLL / Σ trained-on tokens of the validation split. */
@@ -55,14 +62,28 @@ export interface TuneReport {
   readonly train: { readonly steps: number; readonly tokens: number; readonly tokensPerSecond: number; readonly finalLoss: number };
 }
 
-/** The whole job in this process, from the checks to the adapter's folder. The device is taken after all checks. @throws the typed errors of every part */
+/**
+ * The whole job in this process, from the checks to the adapter's folder. The device is taken after all checks. Progress is kept beside the
+ * output while the job runs, and where it is interrupted; a run with `mode: 'resume'` goes on from there to the same bytes.
+ * @throws the typed errors of every part; PipelineError PIPELINE_INTERRUPTED with the signal's reason as cause when aborted
+ */
 export async function tune(options: TuneOptions, host: TuneHost): Promise<TuneReport> {
+  assertInteger('checkpointSteps', host.checkpointSteps ?? null, 1);
   await assertWritable(options.out, host.overwrite ?? false);
-  const job = await prepareJob(options);
+  const { lock, progress } = outputPaths(options.out);
+  const unlock = await lockOutput(lock);
   try {
-    return await tuneJob(job, host);
+    await sweepOutput(options.out);
+    const found = await findProgress(progress, host.mode ?? 'start');
+    const job = await prepareJob(options);
+    try {
+      if (found) assertSameJob(found, { job: job.id, ...host.provenance });
+      return await tuneJob(job, { ...host, isResumed: found !== null });
+    } finally {
+      await job.close();
+    }
   } finally {
-    await job.close();
+    await unlock();
   }
 }
 
@@ -108,40 +129,58 @@ function benchmarkShape(job: Job): BenchmarkShape {
   };
 }
 
-async function tuneJob(job: Job, host: TuneHost): Promise<TuneReport> {
+async function tuneJob(job: Job, host: TuneHost & { readonly isResumed: boolean }): Promise<TuneReport> {
   const { options } = job;
   const { profile } = host.target;
   const observer = host.observer ?? (() => undefined);
   const budgetBytes = await budgetBytesOf(job, profile);
   observer({ type: 'prepared', job: job.id, budgetBytes, trainRows: job.trainRows.length, train: job.report.train, validation: job.report.validation });
   const memory = await requireMemory({ job, profile, budgetBytes });
-  const scratch = scratchFolder(options.out);
   await assertDiskSpace(job, profile);
   host.signal?.throwIfAborted();
+  const { progress: path } = outputPaths(options.out);
   const budget = new MemoryBudget(budgetBytes);
   const device = new Device(await host.target.open(budgetBytes), budget);
   const clock = new StageClock(budget, { observer });
-  const environment: JobEnvironment = {
-    device, clock, memory, observer,
-    factors: new DiskFactorStore(scratch, { emulated: job.emulated, profile }),
-    training: noTrainingStore,
-    reads: 'real',
-    hostBytes: options.hostBytes,
-    prefetch: options.prefetch,
-    pagerObserver: host.pagerObserver,
-    signal: host.signal,
-  };
   try {
-    const result = await runJob(environment, job);
-    await environment.factors.close();
-    await writeOutcome(options.out, job, { result, provenance: host.provenance });
-    return reportOf(job, result, { budget, stages: clock.reports() });
+    const { provenance, checkpointSteps = defaultCheckpointSteps } = host;
+    const { factors, training, outcomes } = await openJobFolder({ path, job, profile, provenance, checkpointSteps }, host.isResumed);
+    try {
+      const environment: JobEnvironment = {
+        device, clock, memory, observer, factors, training,
+        reads: 'real',
+        hostBytes: options.hostBytes,
+        prefetch: options.prefetch,
+        pagerObserver: host.pagerObserver,
+        signal: host.signal,
+      };
+      const result = await runJob(environment, job, outcomes);
+      await factors.close();
+      await writeOutcome(options.out, job, { result, provenance });
+      await rm(path, { recursive: true, force: true });
+      return reportOf(job, result, { budget, stages: clock.reports() });
+    } finally {
+      clock.leave();
+      await factors.close();
+    }
+  } catch (error) {
+    throw await unfinished(error, { path, host });
   } finally {
-    clock.leave();
-    await environment.factors.close();
-    await rm(scratch, { recursive: true, force: true });
     await device.close();
   }
+}
+
+/** Keeps the progress of a job that can go on, and throws away that of one which cannot. Returns what to throw. */
+async function unfinished(error: unknown, { path, host: { signal, observer } }: { path: string; host: TuneHost }): Promise<unknown> {
+  const failsAgain = !signal?.aborted && (error instanceof FinetuneError || error instanceof EmulatorError);
+  const isKept = !failsAgain && (await hasProgress(path));
+  if (!isKept) await rm(path, { recursive: true, force: true });
+  if (signal?.aborted) {
+    const hint = isKept ? 'the same command with --resume goes on from there' : 'nothing was done yet that could be kept';
+    return new PipelineError('PIPELINE_INTERRUPTED', `interrupted; ${hint}`, { cause: error });
+  }
+  if (isKept) observer?.({ type: 'notice', message: 'what is done so far is kept; the same command with --resume goes on from there' });
+  return error;
 }
 
 function reportOf(job: Job, result: JobResult, { budget, stages }: { budget: MemoryBudget; stages: readonly StageReport[] }): TuneReport {
@@ -159,29 +198,14 @@ function reportOf(job: Job, result: JobResult, { budget, stages }: { budget: Mem
   };
 }
 
-/** Factors live beside the output while a job runs. */
-function scratchFolder(out: string): string {
-  const folder = resolve(out);
-  return join(dirname(folder), `.${basename(folder)}.factors`);
-}
-
-async function assertWritable(out: string, overwrite: boolean): Promise<void> {
-  const entries = await readdir(out).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return [] as string[];
-    throw new PipelineError('PIPELINE_OUTPUT_EXISTS', `output ${out}: ${error.code === 'ENOTDIR' ? 'is a file' : error.message}`, { cause: error });
-  });
-  if (entries.length > 0 && !(overwrite && entries.includes('adapter_config.json'))) {
-    const hint = overwrite ? 'and holds no adapter, so it is not replaced' : 'choose another, or allow it to be overwritten';
-    throw new PipelineError('PIPELINE_OUTPUT_EXISTS', `output ${out}: the folder is not empty; ${hint}`);
-  }
-  await mkdir(dirname(resolve(out)), { recursive: true });
-}
+/** Adapters on disk at a time: two in the output, an outcome of each of three stages, three matrices in each of three states of training. */
+const keptAdapters = 2 + 3 + 3 * 3;
 
 async function assertDiskSpace(job: Job, profile: DeviceProfile): Promise<void> {
   const adapterBytes = [...job.model.layout.linears].reduce((sum, { inFeatures, outFeatures }) => sum + inFeatures + outFeatures, 0) *
     job.model.layout.blockCount * job.options.rank * 4;
-  const neededBytes = factorBytes(job.emulated, profile) + 2 * adapterBytes;
-  const folder = dirname(resolve(job.options.out));
+  const neededBytes = factorBytes(job.emulated, profile) + keptAdapters * adapterBytes;
+  const folder = outputPaths(job.options.out).parent;
   const { bavail, bsize } = await statfs(folder);
   if (bavail * bsize >= neededBytes) return;
   throw new PipelineError('PIPELINE_DISK_FULL', `${folder} has ${formatBytes(bavail * bsize)} free, factors and adapters need ${formatBytes(neededBytes)}`);

@@ -39,6 +39,7 @@ export async function runTrainStage(environment: JobEnvironment, job: Job, input
   };
   try {
     const progress = await training.load(stage);
+    if (progress) environment.observer({ type: 'notice', message: `${stage} goes on after step ${progress.state.step}` });
     const before = progress ? progress.before : inputs.evaluateBefore ? await validate(null) : null;
     const { weightDecay, maxGradientNorm } = job.options;
     const result = await train({
