@@ -96,7 +96,10 @@ class Leader {
   #announce(job: JobSummary): void {
     if (this.#announcing.size >= announcers || this.#announcing.has(job.id)) return;
     this.#announcing.add(job.id);
-    this.#track(this.#ledger(job).then(() => undefined).finally(() => {
+    const announced = this.#ledger(job).then(() => undefined, (error: unknown) => {
+      if (!isServiceKitError(error, 'RECORD_NOT_FOUND')) throw error;
+    });
+    this.#track(announced.finally(() => {
       this.#announcing.delete(job.id);
       this.#wake();
     }));
@@ -122,6 +125,8 @@ class Leader {
         return;
       } catch (error) {
         if (this.#stop.aborted || isServiceKitError(error, 'LEASE_LOST')) throw error;
+        // Somebody has deleted the job.
+        if (isServiceKitError(error, 'RECORD_NOT_FOUND')) return;
         logger.error({ job: job.id, error }, 'driving a job failed');
         if (crashes >= crashLimit) await abandonJob(await this.#ledger(job), error);
         else await sleep(crashPauseMs, undefined, { signal: this.#stop });

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Lane, RecordStore, Versioned } from '@emloc/service-kit';
-import { type JobRecord, type JobState, jobStates, type StageName } from './record.js';
+import { idOfKey, type JobRecord, type JobState, jobStates, type StageName } from './record.js';
 
 /** A job without what only its own page shows: results of stages and the emulator's layers. */
 export type JobSummary = Omit<JobRecord, 'requestHash'>;
@@ -54,6 +54,7 @@ export class JobIndex {
       try {
         for await (const change of this.store.watch('>', AbortSignal.any([signal, restart.signal]))) {
           if (change.kind === 'put') this.apply(change);
+          else this.#jobs.delete(idOfKey(change.key));
         }
       } catch {
         // The server is away; the next watch begins with everything that is there.

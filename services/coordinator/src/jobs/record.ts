@@ -97,3 +97,8 @@ export function tenantToken(tenant: string): string {
 export function jobKey(tenant: string, id: string): string {
   return `${tenantToken(tenant)}.${id}`;
 }
+
+/** The job in the key of a record. */
+export function idOfKey(key: string): string {
+  return key.slice(key.lastIndexOf('.') + 1);
+}
