@@ -1,0 +1,59 @@
+/** One of our figures. */
+export interface GpuRow {
+  readonly name: 'train' | 'paged' | 'factors';
+  readonly tokensPerSecond?: number;
+  readonly seconds?: number;
+  readonly peakBytes: number;
+  readonly detail: string;
+}
+
+/** One of bench_torch.py's figures. `error` where it did not run (out of memory, say). */
+export interface TorchRow {
+  /** Which of our rows it is a rival of. */
+  readonly rival: GpuRow['name'];
+  readonly name: string;
+  readonly tokensPerSecond?: number;
+  readonly seconds?: number;
+  readonly peakBytes?: number;
+  readonly error?: string;
+}
+
+const titles: Readonly<Record<GpuRow['name'], string>> = {
+  train: 'LoRA on an emulator of ratio 0.4, 2 x 1024 tokens',
+  paged: 'LoRA on the full model, 14 GiB',
+  factors: 'from statistics to factors, a block',
+};
+
+/** A Markdown table: each of our rows, then its rivals with the ratio of ours to theirs (above 1: ours is faster). */
+export function gpuTable(rows: readonly GpuRow[], torch: readonly TorchRow[]): string {
+  const lines = rows.flatMap((row) => [
+    cells([`**${titles[row.name]}** (${row.detail})`, figureOf(row), gibibytes(row.peakBytes), '']),
+    ...torch.filter(({ rival }) => rival === row.name).map((other) =>
+      cells([`PyTorch: ${other.name}`, other.error ?? figureOf(other), gibibytes(other.peakBytes), ratioOf(row, other)])),
+  ]);
+  return `${[cells(['what', 'figure', 'peak GiB', 'ours is faster by']), '| --- | --- | --- | --- |', ...lines].join('\n')}\n`;
+}
+
+function ratioOf(ours: GpuRow, theirs: TorchRow): string {
+  if (ours.tokensPerSecond && theirs.tokensPerSecond) return (ours.tokensPerSecond / theirs.tokensPerSecond).toFixed(2);
+  return ours.seconds && theirs.seconds ? (theirs.seconds / ours.seconds).toFixed(2) : '';
+}
+
+function figureOf({ tokensPerSecond, seconds }: GpuRow | TorchRow): string {
+  if (tokensPerSecond !== undefined) return `${Math.round(tokensPerSecond).toLocaleString('en-US')} tokens/s`;
+  return seconds === undefined ? '' : `${seconds.toFixed(2)} s`;
+}
+
+function gibibytes(bytes: number | undefined): string {
+  return bytes === undefined ? '' : (bytes / 2 ** 30).toFixed(2);
+}
+
+function cells(values: readonly string[]): string {
+  return `| ${values.join(' | ')} |`;
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const [lower = Number.NaN, upper = Number.NaN] = [sorted[(sorted.length - 1) >> 1], sorted[sorted.length >> 1]];
+  return (lower + upper) / 2;
+}

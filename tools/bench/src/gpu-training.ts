@@ -1,0 +1,98 @@
+import { Device, MemoryBudget, type Backend, type DeviceProfile } from '@emloc/device';
+import { createNullBackend } from '@emloc/device-null';
+import type { EncodedRow } from '@emloc/dataset';
+import { defaultAdamw, initialAdapter, train } from '@emloc/finetune';
+import type { ModelLayout } from '@emloc/models';
+import { deviceBytes, type LayerSource, minimumDeviceBytes, openPager, type PagerStatistics } from '@emloc/weight-pager';
+
+/** A training run on random tokens. */
+export interface TrainingTask {
+  readonly layout: ModelLayout;
+  readonly source: LayerSource;
+  readonly loraRank: number;
+  readonly sequences: number;
+  readonly sequenceLength: number;
+  readonly steps: number;
+  readonly budgetBytes: number;
+}
+
+/** How the budget is divided: what weights may take, and for how many blocks tensors are kept. */
+export interface TrainingMemory {
+  readonly pagerBytes: number;
+  readonly keptBlocks: number;
+}
+
+export interface TrainingRun {
+  /** Of each step. */
+  readonly seconds: readonly number[];
+  readonly losses: readonly number[];
+  readonly budgetPeakBytes: number;
+  readonly pager: PagerStatistics;
+  readonly memory: TrainingMemory;
+}
+
+/** Divides the budget by rehearsals on the null device: weights first, then kept tensors. */
+export async function planTraining(task: TrainingTask, profile: DeviceProfile): Promise<TrainingMemory> {
+  const device = new Device(createNullBackend(profile), new MemoryBudget(Number.POSITIVE_INFINITY));
+  const allBytes = task.source.layers.reduce((sum, layer) => sum + deviceBytes(layer, device), 0);
+  const leastBytes = minimumDeviceBytes(task.source, device);
+  const peakOf = async (memory: TrainingMemory): Promise<number> => (await rehearse(task, profile, memory)).budgetPeakBytes;
+  const beside = (await peakOf({ pagerBytes: leastBytes, keptBlocks: 0 })) - leastBytes;
+  const pagerBytes = Math.min(allBytes, task.budgetBytes - beside);
+  if (pagerBytes < leastBytes) throw new Error(`a budget of ${task.budgetBytes} bytes is ${leastBytes - pagerBytes} too few`);
+  let keptBlocks = pagerBytes < allBytes ? 0 : task.layout.blockCount;
+  while (keptBlocks > 0 && (await peakOf({ pagerBytes, keptBlocks })) > task.budgetBytes) keptBlocks -= 1;
+  return { pagerBytes, keptBlocks };
+}
+
+function rehearse(task: TrainingTask, profile: DeviceProfile, memory: TrainingMemory): Promise<TrainingRun> {
+  return runTraining({ ...task, steps: 1, budgetBytes: Number.POSITIVE_INFINITY }, createNullBackend(profile), { memory, reads: 'none' });
+}
+
+interface RunOptions {
+  readonly memory: TrainingMemory;
+  readonly reads: 'real' | 'none';
+  readonly onStep?: (step: number) => void;
+}
+
+/** Trains; the backend stays open. */
+export async function runTraining(task: TrainingTask, backend: Backend, { memory, reads, onStep }: RunOptions): Promise<TrainingRun> {
+  const budget = new MemoryBudget(task.budgetBytes);
+  const device = new Device(backend, budget);
+  const pager = openPager({ device, source: task.source, deviceBytes: memory.pagerBytes, hostBytes: Number.POSITIVE_INFINITY, reads });
+  const [seconds, losses]: [number[], number[]] = [[], []];
+  try {
+    const indices = Array.from({ length: task.sequences }, (_, index) => index);
+    await train({
+      model: { device, layout: task.layout, pager },
+      adapter: initialAdapter(task.layout, { rank: task.loraRank, alpha: 2 * task.loraRank, useRslora: false, targets: null }, 0),
+      rows: randomRows(task),
+      batches: Array.from({ length: task.steps }, () => [indices]),
+      schedule: { kind: 'constant', learningRate: 1e-4, steps: task.steps, warmupRatio: 0 },
+      optimizer: defaultAdamw,
+      keptBlocks: memory.keptBlocks,
+      onStep: (report) => {
+        seconds.push(report.seconds);
+        losses.push(report.loss);
+        onStep?.(report.step);
+      },
+    });
+    return { seconds, losses, budgetPeakBytes: budget.peakBytes, pager: pager.statistics, memory };
+  } finally {
+    await pager.close();
+  }
+}
+
+/** Random tokens, all of them targets but the first of each row. */
+function randomRows({ layout, sequences, sequenceLength }: TrainingTask): readonly EncodedRow[] {
+  let state = 1;
+  const token = (): number => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor((state / 2 ** 32) * layout.vocabularySize);
+  };
+  return Array.from({ length: sequences }, () => ({
+    ids: Int32Array.from({ length: sequenceLength }, token),
+    trained: Uint8Array.from({ length: sequenceLength }, (_, index) => (index === 0 ? 0 : 1)),
+    line: 0,
+  }));
+}

@@ -1,0 +1,143 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import process from 'node:process';
+import { parseArgs } from 'node:util';
+import { type CudaBackend, createCudaBackend, cudaOrdinal } from '@emloc/device-cuda';
+import { measureFactors } from './gpu-factors.js';
+import { syntheticModel } from './gpu-model.js';
+import { ProfiledBackend, profileTable } from './gpu-profile.js';
+import { type GpuRow, gpuTable, median, type TorchRow } from './gpu-table.js';
+import { planTraining, runTraining, type TrainingTask } from './gpu-training.js';
+
+const help = `usage: bench gpu [--rows train,paged,factors] [--steps 12] [--paged-rows 2,4,8] [--device cuda:1] [--profile] [--json FILE]
+                 [--torch FILE] [--ratio 0.4] [--rank 8]
+Trains and factorises at the shape of a 7.6 B model (random weights, nothing on disk) on a card of 24 GB or more, and prints a table.
+  train    LoRA on an emulator, 2 x 1024 tokens a step, the peak below 14.45 GiB (without the driver's context)
+  paged    LoRA on the full model, its blocks streamed from page-locked memory within 14 GiB, at each number of rows of 1024 tokens
+  factors  from a block's statistics to its factors
+  --profile  also times every kind of launch of a step, and of a step of 16 tokens, which shows what launching costs
+  --torch    the file that bench_torch.py --json wrote on the same machine: its rows come beside ours
+`;
+
+const inferenceBytes = 14.45 * 2 ** 30;
+const pagedBytes = 14 * 2 ** 30;
+/** The driver's own memory on a card, which PyTorch's figures do not count either. */
+const contextBytes = 524 * 2 ** 20;
+
+interface Settings {
+  readonly ordinal: number;
+  readonly steps: number;
+  readonly ratio: number;
+  readonly rank: number;
+  readonly pagedRows: readonly number[];
+  readonly profile: boolean;
+}
+
+/** `bench gpu` */
+export async function measure(args: readonly string[]): Promise<number> {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      rows: { type: 'string', default: 'train,paged,factors' }, steps: { type: 'string', default: '12' }, 'paged-rows': { type: 'string', default: '2,4,8' },
+      device: { type: 'string', default: 'cuda' }, ratio: { type: 'string', default: '0.4' }, rank: { type: 'string', default: '8' },
+      profile: { type: 'boolean', default: false }, json: { type: 'string' }, torch: { type: 'string' }, help: { type: 'boolean', default: false },
+    },
+  });
+  const ordinal = cudaOrdinal(values.device);
+  if (values.help || ordinal === null) {
+    (values.help ? process.stdout : process.stderr).write(help);
+    return values.help ? 0 : 2;
+  }
+  const settings: Settings = {
+    ordinal, steps: Number(values.steps), ratio: Number(values.ratio), rank: Number(values.rank),
+    pagedRows: values['paged-rows'].split(',').map(Number), profile: values.profile,
+  };
+  const rows: GpuRow[] = [];
+  const wanted = values.rows.split(',');
+  if (wanted.includes('train')) rows.push(await trainRow(settings));
+  if (wanted.includes('paged')) rows.push(await pagedRow(settings));
+  if (wanted.includes('factors')) rows.push(await factorsRow(settings));
+  if (values.json) await writeFile(values.json, JSON.stringify(rows, null, 2));
+  const torch = values.torch ? (JSON.parse(await readFile(values.torch, 'utf8')) as TorchRow[]) : [];
+  process.stdout.write(gpuTable(rows, torch));
+  return 0;
+}
+
+function note(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+async function withCard<T>({ ordinal }: Settings, capacityBytes: number, run: (backend: CudaBackend) => Promise<T>): Promise<T> {
+  const backend = createCudaBackend({ ordinal, capacityBytes });
+  try {
+    return await run(backend);
+  } finally {
+    await backend.close();
+  }
+}
+
+/** What the process took on the card beside the driver's context. */
+function peakBytes(backend: CudaBackend): number {
+  const { ownBytes, usedBytes, overhead } = backend.measureMemory();
+  return (ownBytes ?? usedBytes) - overhead.context;
+}
+
+function trainRow(settings: Settings): Promise<GpuRow> {
+  return withCard(settings, inferenceBytes + contextBytes, async (backend) => {
+    const { layout, emulator } = syntheticModel({ ratio: settings.ratio, profile: backend.profile });
+    const task: TrainingTask = {
+      layout, source: emulator, loraRank: settings.rank, sequences: 2, sequenceLength: 1024, steps: settings.steps, budgetBytes: inferenceBytes + contextBytes,
+    };
+    const memory = await planTraining(task, backend.profile);
+    note(`train: ${memory.keptBlocks} of ${layout.blockCount} blocks keep their tensors`);
+    const run = await runTraining(task, backend, { memory, reads: 'real', onStep: (step) => note(`train: step ${step}`) });
+    note(`train: ms a step ${run.seconds.map((value) => (value * 1000).toFixed(1)).join(' ')}; loss ${run.losses[0]} to ${run.losses.at(-1)}`);
+    const peak = peakBytes(backend);
+    if (settings.profile) await profile(backend, { ...task, steps: 3 }, memory);
+    return { name: 'train', tokensPerSecond: 2048 / median(run.seconds.slice(2)), peakBytes: peak, detail: `${memory.keptBlocks} of ${layout.blockCount} blocks kept` };
+  });
+}
+
+async function profile(backend: CudaBackend, task: TrainingTask, memory: { pagerBytes: number; keptBlocks: number }): Promise<void> {
+  const profiled = new ProfiledBackend(backend);
+  await runTraining(task, profiled.backend, { memory, reads: 'real', onStep: (step) => { if (step === 2) profiled.record(); } });
+  process.stdout.write(`a step of ${task.sequences} x ${task.sequenceLength} tokens, by launches\n${profileTable(await profiled.finish())}`);
+  const tiny = { ...task, sequences: 1, sequenceLength: 16, steps: 8 };
+  const run = await runTraining(tiny, backend, { memory, reads: 'real' });
+  process.stdout.write(`a step of 16 tokens: ${(1000 * median(run.seconds.slice(2))).toFixed(1)} ms\n`);
+}
+
+/** The best of several batch sizes. */
+async function pagedRow(settings: Settings): Promise<GpuRow> {
+  let best: GpuRow | null = null;
+  for (const sequences of settings.pagedRows) {
+    const row = await withCard(settings, pagedBytes, async (backend): Promise<GpuRow> => {
+      const { layout, original } = syntheticModel({ ratio: 1, profile: backend.profile });
+      const task: TrainingTask = { layout, source: original, loraRank: settings.rank, sequences, sequenceLength: 1024, steps: 4, budgetBytes: pagedBytes };
+      const memory = await planTraining(task, backend.profile);
+      const run = await runTraining(task, backend, { memory, reads: 'real' });
+      const seconds = median(run.seconds.slice(1));
+      note(`paged, ${sequences} rows: ${(seconds * 1000).toFixed(0)} ms a step, ${((sequences * 1024) / seconds).toFixed(0)} tokens/s, waits ${run.pager.stallSeconds.toFixed(2)} s in all`);
+      return { name: 'paged', tokensPerSecond: (sequences * 1024) / seconds, peakBytes: peakBytes(backend), detail: `${sequences} x 1024 tokens` };
+    });
+    if (!best || (row.tokensPerSecond ?? 0) > (best.tokensPerSecond ?? 0)) best = row;
+  }
+  if (!best) throw new Error('--paged-rows names no batch size');
+  return best;
+}
+
+function factorsRow(settings: Settings): Promise<GpuRow> {
+  return withCard(settings, inferenceBytes + contextBytes, async (backend) => {
+    const model = syntheticModel({ ratio: settings.ratio, profile: backend.profile, blocks: 1 });
+    if (settings.profile) {
+      const profiled = new ProfiledBackend(backend);
+      await measureFactors(model, backend, 1);
+      profiled.record();
+      await measureFactors(model, profiled.backend, 1);
+      process.stdout.write(`factors of a block, by launches (its statistics included)\n${profileTable(await profiled.finish())}`);
+    }
+    const { seconds, perLinear, relativeErrors, budgetPeakBytes } = await measureFactors(model, backend, 4);
+    note(`factors: ${seconds.map((value) => value.toFixed(3)).join(' ')} s a block`);
+    for (const [name, value] of Object.entries(perLinear)) note(`  ${name.padEnd(20)} ${value.toFixed(3)} s, relative error ${relativeErrors[name]?.toFixed(4)}`);
+    return { name: 'factors', seconds: median(seconds.slice(1)), peakBytes: budgetPeakBytes, detail: '7 linear layers' };
+  });
+}
