@@ -4,9 +4,10 @@ import { CudaSession } from './session.js';
 
 export type { CudaBackend } from './backend.js';
 export type { CudaCard } from './card.js';
-export { type CudaDescription, cudaOrdinal, describeCuda } from './describe.js';
+export { cardUsage, type CudaDescription, cudaOrdinal, describeCuda } from './describe.js';
 export type { LibraryReport } from './libraries.js';
 export { cudaProfile, type CudaProfileOptions, defaultReserveBytes } from './profile.js';
+export type { CudaMark, Marks } from './marks.js';
 export type { CardMemory } from './session.js';
 
 export interface CudaBackendOptions extends Pick<CudaProfileOptions, 'statisticsDType' | 'reserveBytes'> {
@@ -16,6 +17,8 @@ export interface CudaBackendOptions extends Pick<CudaProfileOptions, 'statistics
   readonly capacityBytes?: number;
   /** Where compiled kernels are kept. Default: `emloc/kernels` in the user's cache folder. */
   readonly kernelCacheFolder?: string;
+  /** Told of every allocation of tensors and of scratch memory, in bytes, before it is made; one that throws prevents it. For tests. */
+  readonly onAllocate?: (bytes: number) => void;
 }
 
 const pageBytes = 2 ** 21;
@@ -25,10 +28,10 @@ const pageBytes = 2 ** 21;
  * @throws DeviceError DEVICE_UNAVAILABLE naming the library or card that is missing; DEVICE_UNSUPPORTED for a card before 8.0.
  */
 export function createCudaBackend(options: CudaBackendOptions = {}): CudaBackend {
-  const { ordinal = 0, capacityBytes = Number.POSITIVE_INFINITY, statisticsDType, reserveBytes, kernelCacheFolder } = options;
+  const { ordinal = 0, capacityBytes = Number.POSITIVE_INFINITY, statisticsDType, reserveBytes, kernelCacheFolder, onAllocate } = options;
   const profile = cudaProfile({ statisticsDType, reserveBytes });
   const session = CudaSession.open({
-    ordinal, kernelCacheFolder,
+    ordinal, kernelCacheFolder, onAllocate,
     arenaBytes: (freeBytes) => {
       const bytes = Math.min(capacityBytes - profile.reserveBytes, freeBytes - reserveSlackBytes);
       return Math.max(1, Math.ceil(bytes / pageBytes)) * pageBytes;

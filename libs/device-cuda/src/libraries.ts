@@ -101,7 +101,8 @@ function loadOne<T>(reports: readonly LibraryReport[], file: string, loader: (pa
   }
 }
 
-function openNvml(folders: readonly string[]): Nvml | null {
+/** NVML, or null where it cannot be had. */
+export function openNvml(folders = libraryFolders()): Nvml | null {
   const path = findLibrary(nvmlFile, folders);
   if (!path) return null;
   try {

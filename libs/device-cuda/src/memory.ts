@@ -14,6 +14,15 @@ export interface CudaMemory {
   copiedAt: number;
 }
 
+export interface MemoryPoolOptions {
+  readonly extentBytes: number;
+  readonly streams: Streams;
+  /** Device memory outside the arena, for moving overlapping stretches. */
+  readonly bounce: { readonly address: number; readonly bytes: number };
+  /** Told of every allocation before it is made; one that throws prevents it. */
+  readonly onAllocate?: (bytes: number) => void;
+}
+
 /**
  * Device memory in one arena that never takes more from the card than its extent. Reuse is ordered by the streams:
  * memory that compute work may still read is handed out at once, since later compute work comes after it, and the copy
@@ -22,17 +31,12 @@ export interface CudaMemory {
 export class CudaMemoryPool {
   readonly #arena: Arena;
   readonly #pages: Pages;
+  readonly #streams: Streams;
 
-  /** @param bounce device memory outside the arena, for moving overlapping stretches */
-  constructor(
-    private readonly driver: Driver,
-    device: number,
-    extentBytes: number,
-    private readonly streams: Streams,
-    private readonly bounce: { readonly address: number; readonly bytes: number },
-  ) {
-    this.#arena = new Arena(extentBytes);
-    this.#pages = createPages(driver, device, extentBytes);
+  constructor(private readonly driver: Driver, device: number, private readonly options: MemoryPoolOptions) {
+    this.#streams = options.streams;
+    this.#arena = new Arena(options.extentBytes);
+    this.#pages = createPages(driver, device, options.extentBytes);
   }
 
   get physicalBytes(): number {
@@ -41,6 +45,7 @@ export class CudaMemoryPool {
 
   /** @throws DeviceError DEVICE_OUT_OF_MEMORY when the arena or the card is full. */
   allocate(bytes: number): CudaMemory {
+    this.options.onAllocate?.(bytes);
     const allocation = this.#arena.allocate(Math.max(bytes, 512)) ?? this.#allocateCompacted(Math.max(bytes, 512));
     try {
       this.#pages.ensure(allocation.offset + allocation.bytes);
@@ -52,9 +57,9 @@ export class CudaMemoryPool {
   }
 
   free(memory: CudaMemory): void {
-    if (memory.copiedAt > 0) this.streams.waitForCopy(memory.copiedAt);
-    if (memory.allocation.bytes >= fencedBytes) this.streams.fenceCompute();
-    if (!this.#arena.free(memory.allocation, this.streams.positionOf('compute'))) {
+    if (memory.copiedAt > 0) this.#streams.waitForCopy(memory.copiedAt);
+    if (memory.allocation.bytes >= fencedBytes) this.#streams.fenceCompute();
+    if (!this.#arena.free(memory.allocation, this.#streams.positionOf('compute'))) {
       throw new DeviceError('DEVICE_USE_AFTER_DISPOSE', 'cuda: memory freed that is not allocated');
     }
   }
@@ -83,16 +88,17 @@ export class CudaMemoryPool {
   /** Work in flight knows the old addresses, so it ends first. */
   #compact(): void {
     this.driver.cuCtxSynchronize();
-    for (const { from, to, bytes } of this.#arena.compact(this.streams.positionOf('compute') + 1)) this.#move(from, to, bytes);
-    this.streams.advance('compute');
+    for (const { from, to, bytes } of this.#arena.compact(this.#streams.positionOf('compute') + 1)) this.#move(from, to, bytes);
+    this.#streams.advance('compute');
   }
 
   #move(from: number, to: number, bytes: number): void {
-    const [{ baseAddress }, stream] = [this.#pages, this.streams.handleOf('compute')];
-    for (let done = 0; done < bytes; done += this.bounce.bytes) {
-      const chunk = Math.min(this.bounce.bytes, bytes - done);
-      this.driver.cuMemcpyDtoDAsync(this.bounce.address, baseAddress + from + done, chunk, stream);
-      this.driver.cuMemcpyDtoDAsync(baseAddress + to + done, this.bounce.address, chunk, stream);
+    const [{ baseAddress }, stream] = [this.#pages, this.#streams.handleOf('compute')];
+    const { bounce } = this.options;
+    for (let done = 0; done < bytes; done += bounce.bytes) {
+      const chunk = Math.min(bounce.bytes, bytes - done);
+      this.driver.cuMemcpyDtoDAsync(bounce.address, baseAddress + from + done, chunk, stream);
+      this.driver.cuMemcpyDtoDAsync(baseAddress + to + done, bounce.address, chunk, stream);
     }
   }
 }

@@ -28,6 +28,7 @@ export interface SessionOptions {
   readonly ordinal: number;
   readonly arenaBytes: (freeBytes: number) => number;
   readonly kernelCacheFolder?: string;
+  readonly onAllocate?: (bytes: number) => void;
 }
 
 /** Use of a card by ordinal before this process first touched it: libraries keep memory after a session is closed. */
@@ -45,7 +46,7 @@ export class CudaSession {
   readonly #fixed: number;
   #isClosed = false;
 
-  private constructor(readonly card: CudaCard, readonly libraries: CudaLibraries, { arenaBytes, kernelCacheFolder }: SessionOptions) {
+  private constructor(readonly card: CudaCard, readonly libraries: CudaLibraries, options: SessionOptions) {
     const { driver, nvml } = libraries;
     if (!usedBeforeFirstSession.has(card.ordinal)) usedBeforeFirstSession.set(card.ordinal, usedBytesByNvml(driver, nvml, card.ordinal));
     this.#device = deviceOf(driver, card.ordinal);
@@ -65,7 +66,7 @@ export class CudaSession {
     const [buffers = 0, cublasBytes = 0, cusolverBytes = 0] = used.slice(1).map((bytes, index) => bytes - (used[index] as number));
     const context = (this.#ownBytes() ?? this.#usedBytes()) - buffers - cublasBytes - cusolverBytes;
     this.#overhead = { context, buffers, cublas: cublasBytes, cusolver: cusolverBytes };
-    this.context = { streams, cublas, cusolver, ...this.#createMemory(streams, arenaBytes, kernelCacheFolder) };
+    this.context = { streams, cublas, cusolver, ...this.#createMemory(streams, options) };
   }
 
   static open(options: SessionOptions): CudaSession {
@@ -121,7 +122,7 @@ export class CudaSession {
   }
 
   #createMemory(
-    streams: Streams, arenaBytes: SessionOptions['arenaBytes'], kernelCacheFolder: string | undefined,
+    streams: Streams, { arenaBytes, kernelCacheFolder, onAllocate }: SessionOptions,
   ): Pick<CudaContext, 'launcher' | 'pool' | 'transfers'> {
     const { driver, nvrtc, nvrtcVersion } = this.libraries;
     const conversion = {
@@ -129,7 +130,7 @@ export class CudaSession {
       copy: { address: this.#fixed + cublasWorkspaceBytes + conversionBytes, bytes: conversionBytes },
     };
     const { free } = this.#memoryInfo();
-    const pool = new CudaMemoryPool(driver, this.#device, arenaBytes(free), streams, conversion.compute);
+    const pool = new CudaMemoryPool(driver, this.#device, { extentBytes: arenaBytes(free), streams, bounce: conversion.compute, onAllocate });
     const compiler = new KernelCompiler(nvrtc, nvrtcVersion, this.card.computeCapability, createKernelCache(kernelCacheFolder));
     const launcher = new Launcher(driver, compiler, streams);
     const pinned = new PinnedMemory(driver, this.libraries.libc);
