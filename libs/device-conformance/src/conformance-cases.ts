@@ -3,6 +3,7 @@ import type { Device } from '@emloc/device';
 import type { CaseDefinition } from './case.js';
 import { adamwCases } from './cases/adamw.js';
 import { attentionCases } from './cases/attention.js';
+import { copyBlocksCases } from './cases/copy-blocks.js';
 import { crossEntropyCases } from './cases/cross-entropy.js';
 import { determinismCases } from './cases/determinism.js';
 import { elementwiseCases } from './cases/elementwise.js';
@@ -36,7 +37,7 @@ export interface ConformanceOptions {
 export const conformanceBudgetBytes = 256 * 2 ** 20;
 
 const definitions: readonly CaseDefinition[] = [
-  ...memoryCases, ...workspaceCases, ...gemmCases, ...rmsNormCases, ...ropeCases, ...attentionCases, ...swigluCases, ...rowsCases, ...crossEntropyCases,
+  ...memoryCases, ...workspaceCases, ...gemmCases, ...rmsNormCases, ...ropeCases, ...attentionCases, ...swigluCases, ...rowsCases, ...copyBlocksCases, ...crossEntropyCases,
   ...elementwiseCases, ...adamwCases, ...statisticsCases, ...determinismCases,
 ];
 

@@ -2,8 +2,10 @@ import {
   type Backend, type DeviceEvent, type DeviceProfile, type HostArray, type HostBuffer, type HostValues, type Kernels, type StreamName, type Tensor,
 } from '@emloc/device';
 import type { CudaContext } from './context.js';
+import { Marks } from './marks.js';
 import type { CudaMemory } from './memory.js';
 import { attention, attentionBackward } from './ops/attention.js';
+import { copyBlocks } from './ops/copy-blocks.js';
 import { crossEntropy } from './ops/cross-entropy.js';
 import { add, addBias, cast, fill, scale } from './ops/elementwise.js';
 import { cholesky, eigh } from './ops/factorizations.js';
@@ -17,7 +19,7 @@ import type { CudaSession, CardMemory } from './session.js';
 import type { CudaEvent } from './streams.js';
 
 const operations = {
-  gemm, rmsNorm, rmsNormBackward, rope, attention, attentionBackward, swiglu, swigluBackward, embedding, scatterRows, crossEntropy,
+  gemm, rmsNorm, rmsNormBackward, rope, attention, attentionBackward, swiglu, swigluBackward, embedding, scatterRows, copyBlocks, crossEntropy,
   add, addBias, fill, cast, scale, squaredNorms, adamw, gram, eigh, cholesky,
 };
 
@@ -27,13 +29,17 @@ export interface CudaBackend extends Backend<CudaMemory> {
   readonly session: CudaSession;
   /** What is taken on the card now, as the driver sees it. */
   measureMemory(): CardMemory;
+  /** Times on the compute stream. */
+  readonly marks: Marks;
 }
 
 export class CudaDeviceBackend implements CudaBackend {
   readonly kernels: Kernels;
+  readonly marks: Marks;
 
   constructor(readonly profile: DeviceProfile, readonly session: CudaSession) {
     this.kernels = bindKernels(session);
+    this.marks = new Marks(session.libraries.driver, session.context.streams);
   }
 
   get card(): CudaSession['card'] {
@@ -93,6 +99,7 @@ export class CudaDeviceBackend implements CudaBackend {
   async close(): Promise<void> {
     if (this.session.isClosed) return;
     await this.synchronize();
+    this.marks.close();
     this.session.close();
   }
 }

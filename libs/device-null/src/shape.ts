@@ -52,3 +52,9 @@ export function assertCount(kernel: KernelName, name: string, actual: number, ex
 export function assertLive(...tensors: readonly Tensor[]): void {
   for (const tensor of tensors) void tensor.handle;
 }
+
+/** @throws DeviceError DEVICE_SHAPE_MISMATCH when a matrix is smaller than needed in either direction. */
+export function assertAtLeast(kernel: KernelName, { label }: Tensor, [rows, columns]: readonly [number, number], needed: readonly [number, number]): void {
+  if (rows >= needed[0] && columns >= needed[1]) return;
+  throw new DeviceError('DEVICE_SHAPE_MISMATCH', `${kernel}: ${label} has shape ${format([rows, columns])}, at least ${format(needed)} expected`);
+}

@@ -1,5 +1,5 @@
 import type { KernelName, KernelOptions, SequenceLayout, Tensor } from '@emloc/device';
-import { assertCount, assertEqualSizes, assertLive, assertShape, lastExtent, matrix } from './shape.js';
+import { assertAtLeast, assertCount, assertEqualSizes, assertLive, assertShape, lastExtent, matrix } from './shape.js';
 
 /** What one launch costs: floating-point operations, and bytes of its operands read and written once each. */
 export interface Work {
@@ -132,6 +132,18 @@ export const workModel: WorkModel = Object.freeze({
     assertLive(out);
     assertShape('scatterRows', x, [rows.size, width]);
     return streaming(x, 0, [rows, x, x]);
+  },
+
+  copyBlocks({ copies }) {
+    let elements = 0;
+    for (const { x, xColumn = 0, columns, out, outRow = 0, outColumn = 0 } of copies) {
+      assertLive(x, out);
+      const [[rows, width], [outRows, outWidth]] = [matrix('copyBlocks', x), matrix('copyBlocks', out)];
+      assertAtLeast('copyBlocks', x, [rows, width], [rows, xColumn + columns]);
+      assertAtLeast('copyBlocks', out, [outRows, outWidth], [outRow + rows, outColumn + columns]);
+      elements += rows * columns;
+    }
+    return { flops: elements, bytes: 6 * elements };
   },
 
   crossEntropy({ logits, targets, loss, prediction, gradientScale }) {

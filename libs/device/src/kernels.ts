@@ -130,6 +130,27 @@ export interface ScatterRowsOptions {
   readonly out: Tensor;
 }
 
+/**
+ * out[outRow + i, outColumn + j] = scale · x[i, xColumn + j] for every row i of x and j < columns, with conversion between float32 and
+ * bfloat16. Scale 0 writes zeros, whatever x holds.
+ */
+export interface BlockCopy {
+  /** (n, C) */
+  readonly x: Tensor;
+  readonly xColumn?: number;
+  readonly columns: number;
+  /** (R, D) */
+  readonly out: Tensor;
+  readonly outRow?: number;
+  readonly outColumn?: number;
+  readonly scale?: number;
+}
+
+/** Copies of blocks of matrices; no element is written twice, and none that is written is read. */
+export interface CopyBlocksOptions {
+  readonly copies: readonly BlockCopy[];
+}
+
 /** Softmax cross-entropy of each row, and optionally its gradient. */
 export interface CrossEntropyOptions {
   /** (N, V). Overwritten by dLogits = (softmax − onehot) · gradientScale when `gradientScale` is given. */
@@ -241,6 +262,7 @@ export interface LaunchedKernels {
   swigluBackward(options: SwigluBackwardOptions): void;
   embedding(options: EmbeddingOptions): void;
   scatterRows(options: ScatterRowsOptions): void;
+  copyBlocks(options: CopyBlocksOptions): void;
   crossEntropy(options: CrossEntropyOptions): void;
   add(options: AddOptions): void;
   addBias(options: AddBiasOptions): void;
@@ -265,7 +287,7 @@ export type KernelOptions<K extends KernelName> = Parameters<Kernels[K]>[0];
 
 export const launchedKernelNames: readonly (keyof LaunchedKernels)[] = Object.freeze([
   'gemm', 'rmsNorm', 'rmsNormBackward', 'rope', 'attention', 'attentionBackward', 'swiglu', 'swigluBackward',
-  'embedding', 'scatterRows', 'crossEntropy', 'add', 'addBias', 'fill', 'cast', 'scale', 'squaredNorms', 'adamw', 'gram',
+  'embedding', 'scatterRows', 'copyBlocks', 'crossEntropy', 'add', 'addBias', 'fill', 'cast', 'scale', 'squaredNorms', 'adamw', 'gram',
 ] as const);
 
 export const factorizationNames: readonly (keyof Factorizations)[] = Object.freeze(['eigh', 'cholesky'] as const);

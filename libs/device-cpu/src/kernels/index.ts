@@ -4,6 +4,7 @@ import { cpuProfile } from '../profile.js';
 import { adamw } from './adamw.js';
 import { attention } from './attention.js';
 import { attentionBackward } from './attention-backward.js';
+import { copyBlocks } from './copy-blocks.js';
 import { crossEntropy } from './cross-entropy.js';
 import { add, addBias, cast, fill, scale, squaredNorms } from './elementwise.js';
 import { cholesky, eigh } from './factorizations.js';
@@ -26,7 +27,7 @@ export function createKernels(context: CpuContext): Kernels {
     swiglu: scratched('swiglu', swiglu),
     swigluBackward: scratched('swigluBackward', swigluBackward),
     crossEntropy: scratched('crossEntropy', crossEntropy),
-    rmsNorm, rmsNormBackward, rope, embedding, scatterRows, add, addBias, fill, cast, scale, squaredNorms, adamw,
+    rmsNorm, rmsNormBackward, rope, embedding, scatterRows, copyBlocks, add, addBias, fill, cast, scale, squaredNorms, adamw,
     eigh: (options) => eigh(context, options),
     cholesky: (options) => cholesky(context, options),
   };

@@ -62,6 +62,7 @@ const declarations = {
 /** cuMemHostAlloc and cuMemHostRegister: page-locked for every context. */
 export const CU_MEMHOSTALLOC_PORTABLE = 1;
 export const CU_STREAM_NON_BLOCKING = 1;
+export const CU_EVENT_DEFAULT = 0;
 export const CU_EVENT_DISABLE_TIMING = 2;
 export const CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES = 8;
 export const CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT = 16;

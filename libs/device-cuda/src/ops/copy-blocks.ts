@@ -1,0 +1,50 @@
+import { type BlockCopy, bytesPerElement, type CopyBlocksOptions, DeviceError } from '@emloc/device';
+import { addressOf, type CudaContext, expectDType, rowsAndColumns } from '../context.js';
+
+/** COPIES and THREADS of copy-blocks.cu. */
+const copiesPerLaunch = 16;
+const threads = 256;
+const elementsPerThread = 4;
+const dtypes = ['float32', 'bfloat16'] as const;
+
+export function copyBlocks(context: CudaContext, { copies }: CopyBlocksOptions): void {
+  const filled = copies.filter(({ x, columns }) => (x.shape[0] ?? 0) * columns > 0);
+  for (const copy of copies) check(copy);
+  for (let start = 0; start < filled.length; start += copiesPerLaunch) launch(context, filled.slice(start, start + copiesPerLaunch));
+}
+
+/** The table of copies is a parameter of the kernel, struct Copy in copy-blocks.cu. */
+function launch(context: CudaContext, copies: readonly BlockCopy[]): void {
+  const { launcher } = context;
+  let largest = 0;
+  launcher.begin();
+  for (let index = 0; index < copiesPerLaunch; index += 1) {
+    const copy = copies[index];
+    if (!copy) launcher.pointer(0).pointer(0).int32(0).int32(0).int32(0).int32(0).int32(0).float32(0);
+    else largest = Math.max(largest, pack(context, copy));
+  }
+  launcher.launch('copy-blocks', 'copy_blocks', { grid: [Math.ceil(largest / threads / elementsPerThread), copies.length], block: threads });
+}
+
+/** Returns the number of elements. */
+function pack(context: CudaContext, { x, xColumn = 0, columns, out, outRow = 0, outColumn = 0, scale = 1 }: BlockCopy): number {
+  const [rows, xWidth] = rowsAndColumns('copyBlocks', x);
+  const outWidth = out.shape[1] as number;
+  const from = addressOf(context, x) + xColumn * bytesPerElement[x.dtype];
+  const to = addressOf(context, out) + (outRow * outWidth + outColumn) * bytesPerElement[out.dtype];
+  const kinds = (x.dtype === 'float32' ? 1 : 0) + (out.dtype === 'float32' ? 2 : 0);
+  context.launcher.pointer(from).pointer(to).int32(rows * columns).int32(columns).int32(xWidth).int32(outWidth).int32(kinds).float32(scale);
+  return rows * columns;
+}
+
+function check({ x, xColumn = 0, columns, out, outRow = 0, outColumn = 0 }: BlockCopy): void {
+  expectDType('copyBlocks', dtypes, x);
+  expectDType('copyBlocks', dtypes, out);
+  const [rows = 0, width = 0] = x.shape;
+  const [outRows = 0, outWidth = 0] = out.shape;
+  if (x.shape.length === 2 && out.shape.length === 2 && xColumn + columns <= width && outRow + rows <= outRows && outColumn + columns <= outWidth) return;
+  throw new DeviceError(
+    'DEVICE_SHAPE_MISMATCH',
+    `cuda: copyBlocks: ${columns} columns from ${xColumn} of ${x.label} [${x.shape.join(', ')}] to ${outRow}, ${outColumn} of ${out.label} [${out.shape.join(', ')}]`,
+  );
+}
