@@ -153,6 +153,7 @@ class BackwardRun implements BackwardContext {
         return tensor;
       },
       reuse: () => false,
+      keepsAux: false,
       scratch: (width, label) => this.scratch(width, label),
       aux: (shape, dtype, label) => {
         const { device } = this.bindings;

@@ -1,9 +1,12 @@
 import type { Device, SequenceLayout, Tensor } from '@emloc/device';
 
-/** A linear layer's frozen weight: W (out, in), or W = U V with U (out, r), V (r, in); both in the compute dtype. */
+/**
+ * A linear layer's frozen weight: W (out, in), or W = U V with U (out, r), V (r, in); both in the compute dtype. Where `adapterAt` is given,
+ * the layer's adapter is part of the factors: scale · B are U's columns and A is V's rows from there on, so that the products include it.
+ */
 export type LinearWeights =
   | { readonly kind: 'dense'; readonly weight: Tensor; readonly bias: Tensor | null }
-  | { readonly kind: 'lowRank'; readonly u: Tensor; readonly v: Tensor; readonly bias: Tensor | null };
+  | { readonly kind: 'lowRank'; readonly u: Tensor; readonly v: Tensor; readonly bias: Tensor | null; readonly adapterAt?: number | null };
 
 /** A LoRA adapter on a linear layer: y += scale · (x Aᵀ) Bᵀ. */
 export interface AdapterBinding {
@@ -30,6 +33,6 @@ export interface BlockBindings {
   readonly sequences: SequenceLayout;
   /** (positions, headDim / 2) float32 */
   readonly rope: { readonly cos: Tensor; readonly sin: Tensor };
-  /** Sees every linear layer's input (N, in) and output without bias (N, out), without owning them. */
+  /** Sees every linear layer's input (N, in) and its frozen weight's output without bias (N, out), without owning them; not where adapters are part of factors. */
   readonly onLinear?: (name: string, x: Tensor, y: Tensor) => void;
 }

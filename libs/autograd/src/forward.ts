@@ -100,10 +100,14 @@ class ForwardRun implements ForwardContext {
     return tensor;
   }
 
+  get keepsAux(): boolean {
+    return this.saved?.plan.visited[this.#index] ?? false;
+  }
+
   #settleAuxiliary(): void {
     const tensors = this.#auxiliary;
     this.#auxiliary = [];
-    if (this.saved?.plan.visited[this.#index]) this.saved.aux.set(this.#index, tensors);
+    if (this.saved && this.keepsAux) this.saved.aux.set(this.#index, tensors);
     else for (const tensor of tensors) tensor.dispose();
   }
 

@@ -79,6 +79,7 @@ describe('gradients agree with finite differences', () => {
     ['a decoder block, some adapted', decoderBlock, { adapted: ['v', 'gate'] }],
     ['a decoder block, none adapted', decoderBlock, { adapted: [] }],
     ['a decoder block of low rank, all adapted', decoderBlock, { adapted: everything, lowRank: everything }],
+    ['a decoder block whose factors hold its adapters', decoderBlock, { adapted: everything, lowRank: everything, lent: true }],
     ['a decoder block, partly of low rank', decoderBlock, { adapted: ['q', 'down'], lowRank: ['q', 'k', 'up'] }],
   ])('%s', async (_name, shape, options) => {
     await expectGradients(shape(), options);
@@ -93,6 +94,19 @@ describe('a block', () => {
     expect(without.has('x')).toBe(false);
     for (const name of fixture.parameters) expect(without.get(name)).toEqual(withInput.get(name));
     await fixture.close();
+  });
+
+  it('gives the output that adapters beside the factors give when they are part of them', async () => {
+    const outputs: Float32Array[] = [];
+    for (const lent of [false, true]) {
+      const fixture = new BlockFixture(decoderBlock(), { adapted: everything, lowRank: everything, lent });
+      const output = inferBlock(fixture.shape.program, fixture.bind(false), fixture.tensor('x'));
+      outputs.push((await fixture.device.download(output)) as Float32Array);
+      output.dispose();
+      await fixture.close();
+    }
+    const [beside, part] = outputs as [Float32Array, Float32Array];
+    expect(largest(part.map((value, index) => value - (beside[index] ?? 0)))).toBeLessThan(1e-5 * largest(beside));
   });
 
   it('gives the same output whether it keeps tensors for a backward or not', async () => {

@@ -60,11 +60,15 @@ export function values(seed: number, size: number, scale = 0.5): Float32Array {
 export interface BlockOptions {
   readonly adapted: readonly string[];
   readonly lowRank?: readonly string[];
+  /** Whether the factors of low rank hold the adapters. */
+  readonly lent?: boolean;
 }
 
 export const offsets: readonly number[] = [0, 3, 4, 7];
 export const rows = 7;
 const rank = 2;
+const factorRank = 3;
+const adapterScale = 1.5;
 
 /** A block's weights and adapters on the CPU device; two adapters' worth of host values to perturb. */
 export class BlockFixture {
@@ -133,8 +137,8 @@ export class BlockFixture {
 
   #defineLinear({ name, inFeatures, outFeatures, bias }: LinearShape, seed: number): void {
     if (this.options.lowRank?.includes(name)) {
-      this.#define(`${name}.u`, [outFeatures, 3], seed);
-      this.#define(`${name}.v`, [3, inFeatures], seed + 1);
+      this.#define(`${name}.u`, [outFeatures, factorRank], seed);
+      this.#define(`${name}.v`, [factorRank, inFeatures], seed + 1);
     } else {
       this.#define(`${name}.weight`, [outFeatures, inFeatures], seed);
     }
@@ -143,19 +147,33 @@ export class BlockFixture {
     this.#define(`${name}.B`, [outFeatures, rank], seed + 4);
   }
 
-  #weights({ name, bias }: LinearShape): LinearWeights {
-    const biasTensor = bias ? this.tensor(`${name}.bias`) : null;
-    return this.options.lowRank?.includes(name)
-      ? { kind: 'lowRank', u: this.tensor(`${name}.u`), v: this.tensor(`${name}.v`), bias: biasTensor }
-      : { kind: 'dense', weight: this.tensor(`${name}.weight`), bias: biasTensor };
+  #weights(linear: LinearShape): LinearWeights {
+    const { name } = linear;
+    const bias = linear.bias ? this.tensor(`${name}.bias`) : null;
+    if (!this.options.lowRank?.includes(name)) return { kind: 'dense', weight: this.tensor(`${name}.weight`), bias };
+    if (this.options.lent) return { kind: 'lowRank', ...this.#lentFactors(linear), bias };
+    return { kind: 'lowRank', u: this.tensor(`${name}.u`), v: this.tensor(`${name}.v`), bias };
+  }
+
+  /** [U, scale · B, 0] and [V; A; 0]. */
+  #lentFactors({ name, inFeatures, outFeatures }: LinearShape): { u: Tensor; v: Tensor; adapterAt: number } {
+    const [u, v, a, b] = ['u', 'v', 'A', 'B'].map((part) => required(this.host.get(`${name}.${part}`), part)) as [Float32Array, Float32Array, Float32Array, Float32Array];
+    const width = factorRank + rank + 1;
+    const columns = Float32Array.from({ length: outFeatures * width }, (_, index) => {
+      const [row, column] = [Math.floor(index / width), index % width];
+      if (column < factorRank) return u[row * factorRank + column] as number;
+      return column < factorRank + rank ? adapterScale * (b[row * rank + column - factorRank] as number) : 0;
+    });
+    const rows = Float32Array.from([...v, ...a, ...new Float32Array(inFeatures)]);
+    return { u: this.upload(columns, [outFeatures, width]), v: this.upload(rows, [width, inFeatures]), adapterAt: factorRank };
   }
 
   #adapter(name: string, written: Map<string, Tensor> | null): AdapterBinding {
     const [a, b] = [this.tensor(`${name}.A`), this.tensor(`${name}.B`)];
-    if (!written) return { rank, scale: 1.5, a, b, gradients: null };
+    if (!written) return { rank, scale: adapterScale, a, b, gradients: null };
     const gradients = { a: this.upload(new Float32Array(a.size), a.shape), b: this.upload(new Float32Array(b.size), b.shape) };
     written.set(`${name}.A`, gradients.a).set(`${name}.B`, gradients.b);
-    return { rank, scale: 1.5, a, b, gradients };
+    return { rank, scale: adapterScale, a, b, gradients };
   }
 
   #sequences(): SequenceLayout {

@@ -11,22 +11,39 @@ interface AdapterLayer {
   readonly parameters: { readonly a: Tensor; readonly b: Tensor } | null;
 }
 
+type FlatName = 'compute' | 'parameters' | 'gradients';
+
+/** Where a layer's matrices lie in a flat tensor, in elements. */
+interface Place {
+  readonly a: number;
+  readonly b: number;
+  readonly end: number;
+}
+
+/** Each matrix starts at a multiple of this many elements: 32 bytes in bfloat16, so that the widest accesses are aligned. */
+const alignedElements = 16;
+
 /** A LoRA adapter on a device: in the compute dtype and, when it is trained, with float32 parameters and gradients. */
 export class DeviceAdapter {
   readonly #layers = new Map<string, AdapterLayer>();
-  readonly #tensors: Tensor[] = [];
+  /** One tensor for all parameters, one for all gradients: what is done to all of them is one launch. */
+  readonly #flat = new Map<FlatName, Tensor>();
+  readonly #places: ReadonlyMap<string, Place>;
 
   private constructor(
     private readonly device: Device,
     private readonly layout: ModelLayout,
     private readonly host: LoraAdapter,
-  ) {}
+  ) {
+    this.#places = placesOf(host);
+  }
 
   /** Uploads an adapter. `trainable` adds gradients. @throws FinetuneError when a layer does not fit the model. */
   static load(device: Device, layout: ModelLayout, host: LoraAdapter, options: { trainable: boolean }): DeviceAdapter {
     const adapter = new DeviceAdapter(device, layout, host);
     try {
-      for (const path of host.layers.keys()) adapter.#load(path, options.trainable);
+      adapter.#allocate(options.trainable);
+      for (const path of host.layers.keys()) adapter.#load(path);
       return adapter;
     } catch (error) {
       adapter.dispose();
@@ -63,16 +80,14 @@ export class DeviceAdapter {
   }
 
   zeroGradients(): void {
-    for (const out of this.gradients) this.device.kernels.fill({ out, value: 0 });
+    const out = this.#flat.get('gradients');
+    if (out) this.device.kernels.fill({ out, value: 0 });
   }
 
   /** Brings the compute-dtype copies up to date after the parameters changed. */
   refresh(): void {
-    for (const { parameters, binding } of this.#layers.values()) {
-      if (!parameters || parameters.a === binding.a) continue;
-      this.device.kernels.cast({ x: parameters.a, out: binding.a });
-      this.device.kernels.cast({ x: parameters.b, out: binding.b });
-    }
+    const [x, out] = [this.#flat.get('parameters'), this.#flat.get('compute')];
+    if (x && out && x !== out) this.device.kernels.cast({ x, out });
   }
 
   /** The adapter with its present parameters. */
@@ -88,46 +103,48 @@ export class DeviceAdapter {
   }
 
   dispose(): void {
-    for (const tensor of this.#tensors.splice(0)) tensor.dispose();
+    for (const tensor of new Set(this.#flat.values())) tensor.dispose();
+    this.#flat.clear();
     this.#layers.clear();
   }
 
-  #load(path: string, trainable: boolean): void {
+  #allocate(isTrainable: boolean): void {
+    const { computeDType } = this.device.profile;
+    const size = [...this.#places.values()].at(-1)?.end ?? 0;
+    const allocate = (name: FlatName, dtype: 'float32' | 'bfloat16'): void => {
+      this.#flat.set(name, this.device.allocate([size], dtype, 'lora', `adapter's ${name}`));
+    };
+    allocate('compute', computeDType);
+    if (!isTrainable) return;
+    allocate('gradients', 'float32');
+    if (computeDType !== 'float32') allocate('parameters', 'float32');
+    else this.#flat.set('parameters', this.#flat.get('compute') as Tensor);
+    // What lies between two layers is read with them.
+    for (const out of this.#flat.values()) this.device.kernels.fill({ out, value: 0 });
+  }
+
+  #load(path: string): void {
     const layer = this.host.layers.get(path);
     if (!layer) return;
     this.#assertFits(path, layer.inFeatures, layer.outFeatures);
-    const { rank } = this.host;
-    const shapes = { a: [rank, layer.inFeatures], b: [layer.outFeatures, rank] };
-    const { computeDType } = this.device.profile;
-    const a = this.#upload(layer.a, shapes.a, computeDType, `${path}.lora_A`);
-    const b = this.#upload(layer.b, shapes.b, computeDType, `${path}.lora_B`);
-    const binding = { rank, scale: adapterScale(this.host), a, b, gradients: null };
-    if (!trainable) {
-      this.#layers.set(path, { binding, parameters: null });
-      return;
+    for (const name of this.#flat.has('parameters') ? (['parameters', 'compute'] as const) : (['compute'] as const)) {
+      const tensors = this.#views(name, path);
+      if (!tensors) continue;
+      this.device.upload(tensors.a, { bytes: bytesOf(layer.a), dtype: 'float32' });
+      this.device.upload(tensors.b, { bytes: bytesOf(layer.b), dtype: 'float32' });
     }
-    const isFloat32 = computeDType === 'float32';
-    const parameters = {
-      a: isFloat32 ? a : this.#upload(layer.a, shapes.a, 'float32', `${path}.lora_A.float32`),
-      b: isFloat32 ? b : this.#upload(layer.b, shapes.b, 'float32', `${path}.lora_B.float32`),
-    };
-    const gradients = {
-      a: this.#allocate(shapes.a, 'float32', `${path}.lora_A.gradient`),
-      b: this.#allocate(shapes.b, 'float32', `${path}.lora_B.gradient`),
-    };
-    this.#layers.set(path, { binding: { ...binding, gradients }, parameters });
+    const compute = this.#views('compute', path);
+    if (!compute) return;
+    const binding = { rank: this.host.rank, scale: adapterScale(this.host), ...compute, gradients: this.#views('gradients', path) };
+    this.#layers.set(path, { binding, parameters: this.#views('parameters', path) });
   }
 
-  #upload(values: Float32Array, shape: readonly number[], dtype: 'float32' | 'bfloat16', label: string): Tensor {
-    const tensor = this.#allocate(shape, dtype, label);
-    this.device.upload(tensor, { bytes: bytesOf(values), dtype: 'float32' });
-    return tensor;
-  }
-
-  #allocate(shape: readonly number[], dtype: 'float32' | 'bfloat16', label: string): Tensor {
-    const tensor = this.device.allocate(shape, dtype, 'lora', label);
-    this.#tensors.push(tensor);
-    return tensor;
+  #views(name: FlatName, path: string): { readonly a: Tensor; readonly b: Tensor } | null {
+    const [flat, place, layer] = [this.#flat.get(name), this.#places.get(path), this.host.layers.get(path)];
+    if (!flat || !place || !layer) return null;
+    const { rank } = this.host;
+    const view = (start: number, shape: readonly [number, number]): Tensor => flat.rows(start, start + shape[0] * shape[1]).reshape(shape);
+    return { a: view(place.a, [rank, layer.inFeatures]), b: view(place.b, [layer.outFeatures, rank]) };
   }
 
   #assertFits(path: string, inFeatures: number, outFeatures: number): void {
@@ -155,4 +172,19 @@ async function downloadFloat32(device: Device, tensor: Tensor): Promise<Float32A
   const values = await device.download(tensor);
   if (!(values instanceof Float32Array)) throw new Error(`${tensor.label} is not float32`);
   return values;
+}
+
+function placesOf({ rank, layers }: LoraAdapter): ReadonlyMap<string, Place> {
+  const places = new Map<string, Place>();
+  let end = 0;
+  const take = (elements: number): number => {
+    const start = end;
+    end += Math.ceil(elements / alignedElements) * alignedElements;
+    return start;
+  };
+  for (const [path, { inFeatures, outFeatures }] of layers) {
+    const [a, b] = [take(rank * inFeatures), take(rank * outFeatures)];
+    places.set(path, { a, b, end });
+  }
+  return places;
 }

@@ -7,6 +7,8 @@ export interface PagedModel {
   readonly device: Device;
   readonly layout: ModelLayout;
   readonly pager: Pager;
+  /** Rank of a linear layer that is kept as factors: beyond it their tensors hold zeros. Null where it is not known; absent: nowhere known. */
+  rankOf?(block: number, linear: string): number | null;
 }
 
 /** What every block of a pass shares. */

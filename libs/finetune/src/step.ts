@@ -5,6 +5,7 @@ import { bindBlock } from '@emloc/models';
 import type { DeviceAdapter } from './device-adapter.js';
 import { DeviceBatch } from './device-batch.js';
 import { runHead } from './head.js';
+import { lendFactors } from './lent-factors.js';
 import type { PagedModel, PassContext } from './paged-model.js';
 
 /** One micro-batch of training: the adapter's gradients are accumulated, nothing is updated. */
@@ -34,10 +35,16 @@ class MicroBatchRun {
   /** Input of every block, kept for its backward. */
   readonly #inputs: Tensor[] = [];
   readonly #saved = new Map<number, SavedBlock>();
+  /** Of blocks that differ in nothing that a plan depends on. */
+  readonly #plans = new Map<string, GradientPlan>();
+  readonly #lowestBlock: number;
   #gradient: Tensor | null = null;
+  /** float32 (M), of the targets */
+  #losses: Tensor | null = null;
 
   constructor(private readonly inputs: MicroBatch) {
     this.#batch = new DeviceBatch(inputs.model.device, inputs.batch);
+    this.#lowestBlock = inputs.adapter.lowestBlock;
   }
 
   async run(): Promise<Float32Array> {
@@ -45,9 +52,10 @@ class MicroBatchRun {
     const { lowestBlock } = this.inputs.adapter;
     await this.#embed();
     for (let block = 0; block < layout.blockCount; block += 1) await this.#forward(block, lowestBlock);
-    const losses = await this.#head();
+    await this.#head();
     for (let block = layout.blockCount - 1; block >= lowestBlock; block -= 1) await this.#backward(block);
-    return losses;
+    // Only now, so that the device never waits for the host between forward and backward.
+    return (await this.inputs.model.device.download(required(this.#losses, 'losses'))) as Float32Array;
   }
 
   dispose(): void {
@@ -55,6 +63,7 @@ class MicroBatchRun {
     for (const saved of this.#saved.values()) saved.dispose();
     this.#saved.clear();
     this.#gradient?.dispose();
+    this.#losses?.dispose();
     this.#batch.dispose();
   }
 
@@ -75,9 +84,7 @@ class MicroBatchRun {
     const { model, keptBlocks } = this.inputs;
     const x = required(this.#inputs[block], `input of block ${block}`);
     const keep = block >= lowestBlock && block >= model.layout.blockCount - keptBlocks;
-    const lease = await model.pager.acquire(model.layout.blockUnit(block));
-    try {
-      const bindings = this.#bind(block, lease.tensors);
+    await this.#withBlock(block, (bindings) => {
       if (keep) {
         const { output, saved } = forwardBlock(model.layout.program, bindings, x, this.#plan(block));
         this.#saved.set(block, saved);
@@ -85,13 +92,11 @@ class MicroBatchRun {
       } else {
         this.#inputs.push(inferBlock(model.layout.program, bindings, x));
       }
-    } finally {
-      lease.release();
-    }
+    });
     if (block < lowestBlock) x.dispose();
   }
 
-  async #head(): Promise<Float32Array> {
+  async #head(): Promise<void> {
     const { device, layout, pager } = this.inputs.model;
     const lease = await pager.acquire(layout.headUnit);
     const x = required(this.#inputs.pop(), 'output of the last block');
@@ -99,11 +104,8 @@ class MicroBatchRun {
       const { gradientScale } = this.inputs;
       const head = runHead({ device, layout, tensors: lease.tensors, x, batch: this.#batch, gradientScale });
       this.#gradient = head.dX;
-      try {
-        return (await device.download(head.losses)) as Float32Array;
-      } finally {
-        head.dispose();
-      }
+      this.#losses = head.losses.retain();
+      head.dispose();
     } finally {
       lease.release();
       x.dispose();
@@ -111,42 +113,56 @@ class MicroBatchRun {
   }
 
   async #backward(block: number): Promise<void> {
-    const { model } = this.inputs;
-    const lease = await model.pager.acquire(model.layout.blockUnit(block));
-    const x = required(this.#inputs.pop(), `input of block ${block}`);
-    try {
-      const bindings = this.#bind(block, lease.tensors);
-      const saved = this.#saved.get(block) ?? this.#recompute(block, lease.tensors, x);
-      this.#saved.delete(block);
-      const dOut = required(this.#gradient, `gradient of block ${block}`);
-      this.#gradient = null;
-      this.#gradient = backwardBlock(saved, { bindings, x, dOut });
-    } finally {
-      lease.release();
-      x.dispose();
-    }
+    await this.#withBlock(block, (bindings) => {
+      const x = required(this.#inputs.pop(), `input of block ${block}`);
+      try {
+        const saved = this.#saved.get(block) ?? this.#recompute(block, bindings, x);
+        this.#saved.delete(block);
+        const dOut = required(this.#gradient, `gradient of block ${block}`);
+        this.#gradient = null;
+        this.#gradient = backwardBlock(saved, { bindings, x, dOut });
+      } finally {
+        x.dispose();
+      }
+    });
   }
 
-  #recompute(block: number, tensors: ReadonlyMap<string, Tensor>, x: Tensor): SavedBlock {
-    const { output, saved } = forwardBlock(this.inputs.model.layout.program, this.#bind(block, tensors), x, this.#plan(block));
+  #recompute(block: number, bindings: BlockBindings, x: Tensor): SavedBlock {
+    const { output, saved } = forwardBlock(this.inputs.model.layout.program, bindings, x, this.#plan(block));
     output.dispose();
     return saved;
   }
 
-  #bind(block: number, tensors: ReadonlyMap<string, Tensor>): BlockBindings {
+  /** Runs `use` with a block's weights on the device and its adapters bound. */
+  async #withBlock(block: number, use: (bindings: BlockBindings) => void): Promise<void> {
     const { model, pass, adapter } = this.inputs;
-    return bindBlock(tensors, {
-      device: model.device,
-      sequences: this.#batch.sequences,
-      rope: pass.rope,
-      adapter: (linear) => adapter.binding(block, linear),
-    });
+    const lease = await model.pager.acquire(model.layout.blockUnit(block));
+    try {
+      const factors = lendFactors({ model, adapter, block, tensors: lease.tensors });
+      try {
+        use(bindBlock(lease.tensors, {
+          device: model.device,
+          sequences: this.#batch.sequences,
+          rope: pass.rope,
+          adapter: (linear) => adapter.binding(block, linear),
+          adapterAt: (linear) => factors.at(linear),
+        }));
+      } finally {
+        factors.takeBack();
+      }
+    } finally {
+      lease.release();
+    }
   }
 
   #plan(block: number): GradientPlan {
     const { model, adapter } = this.inputs;
-    const inputNeedsGradient = block > adapter.lowestBlock;
-    return planGradients(model.layout.program, { adapted: adapter.adaptedIn(block), inputNeedsGradient });
+    const inputNeedsGradient = block > this.#lowestBlock;
+    const adapted = adapter.adaptedIn(block);
+    const key = `${[...adapted].join()} ${inputNeedsGradient}`;
+    const plan = this.#plans.get(key) ?? planGradients(model.layout.program, { adapted, inputNeedsGradient });
+    this.#plans.set(key, plan);
+    return plan;
   }
 }
 

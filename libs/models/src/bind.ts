@@ -10,6 +10,8 @@ export interface BlockRunInputs {
   readonly rope: { readonly cos: Tensor; readonly sin: Tensor };
   /** The adapter on a linear layer of this block, by its name within the block. */
   readonly adapter?: (linear: string) => AdapterBinding | null;
+  /** Where a linear layer's factors hold its adapter; null or absent: nowhere. See LinearWeights. */
+  readonly adapterAt?: (linear: string) => number | null;
   readonly onLinear?: (linear: string, x: Tensor, y: Tensor) => void;
 }
 
@@ -25,7 +27,7 @@ export function bindBlock(tensors: ReadonlyMap<string, Tensor>, inputs: BlockRun
     const weight = tensors.get(`${name}.weight`);
     if (weight) return { kind: 'dense', weight, bias };
     const factors = factorNames(name);
-    return { kind: 'lowRank', u: parameter(factors.u), v: parameter(factors.v), bias };
+    return { kind: 'lowRank', u: parameter(factors.u), v: parameter(factors.v), bias, adapterAt: inputs.adapterAt?.(name) ?? null };
   };
   return {
     device: inputs.device,

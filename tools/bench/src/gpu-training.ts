@@ -9,6 +9,8 @@ import { deviceBytes, type LayerSource, minimumDeviceBytes, openPager, type Page
 export interface TrainingTask {
   readonly layout: ModelLayout;
   readonly source: LayerSource;
+  /** See PagedModel; absent: no layer is kept as factors. */
+  readonly rankOf?: (block: number, linear: string) => number | null;
   readonly loraRank: number;
   readonly sequences: number;
   readonly sequenceLength: number;
@@ -64,7 +66,7 @@ export async function runTraining(task: TrainingTask, backend: Backend, { memory
   try {
     const indices = Array.from({ length: task.sequences }, (_, index) => index);
     await train({
-      model: { device, layout: task.layout, pager },
+      model: { device, layout: task.layout, pager, rankOf: task.rankOf },
       adapter: initialAdapter(task.layout, { rank: task.loraRank, alpha: 2 * task.loraRank, useRslora: false, targets: null }, 0),
       rows: randomRows(task),
       batches: Array.from({ length: task.steps }, () => [indices]),

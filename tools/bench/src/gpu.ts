@@ -83,9 +83,10 @@ function peakBytes(backend: CudaBackend): number {
 
 function trainRow(settings: Settings): Promise<GpuRow> {
   return withCard(settings, inferenceBytes + contextBytes, async (backend) => {
-    const { layout, emulator } = syntheticModel({ ratio: settings.ratio, profile: backend.profile });
+    const { layout, emulator, rankOf } = syntheticModel({ ratio: settings.ratio, profile: backend.profile });
+    const ranks = new Map(layout.linears.map((linear) => [linear.name, rankOf(linear).rank]));
     const task: TrainingTask = {
-      layout, source: emulator, loraRank: settings.rank, sequences: 2, sequenceLength: 1024, steps: settings.steps, budgetBytes: inferenceBytes + contextBytes,
+      layout, source: emulator, rankOf: (_block, linear) => ranks.get(linear) ?? null, loraRank: settings.rank, sequences: 2, sequenceLength: 1024, steps: settings.steps, budgetBytes: inferenceBytes + contextBytes,
     };
     const memory = await planTraining(task, backend.profile);
     note(`train: ${memory.keptBlocks} of ${layout.blockCount} blocks keep their tensors`);

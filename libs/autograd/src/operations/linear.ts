@@ -1,8 +1,11 @@
 import type { Device, Tensor } from '@emloc/device';
-import type { LinearWeights } from '../bindings.js';
+import type { AdapterBinding, LinearWeights } from '../bindings.js';
 import type { BackwardContext, ForwardContext, LinearOperation, OperationRule } from './operation.js';
 
-/** y = x Wᵀ + bias + s · (x Aᵀ) Bᵀ. The frozen weight has no gradient. */
+/**
+ * y = x Wᵀ + bias + s · (x Aᵀ) Bᵀ. The frozen weight has no gradient. The adapter's product comes first where it can, since the large
+ * product that follows adds to it at no cost.
+ */
 export const linear: OperationRule<LinearOperation> = {
   inputs: ({ x }) => [x],
   saves: ({ x }, adapted) => (adapted ? [x] : []),
@@ -11,53 +14,120 @@ export const linear: OperationRule<LinearOperation> = {
   forward(context, { x, out, name }) {
     const { bindings } = context;
     const weights = bindings.linear(name);
+    const adapter = bindings.adapter(name);
     const input = context.get(x);
     const output = context.create(out);
-    applyWeight(context, weights, input, output);
-    bindings.onLinear?.(name, input, output);
+    if (adapter && isPartOfFactors(weights)) {
+      applyFactors(context, weights, { input, output, adapter, name });
+    } else if (adapter && !bindings.onLinear) {
+      applyAdapter(context, { input, output, adapter, name, accumulate: false });
+      applyWeight(context, weights, { input, output, accumulate: true });
+    } else {
+      applyWeight(context, weights, { input, output, accumulate: false });
+      bindings.onLinear?.(name, input, output);
+      if (adapter) applyAdapter(context, { input, output, adapter, name, accumulate: true });
+    }
     if (weights.bias) bindings.device.kernels.addBias({ bias: weights.bias, out: output });
-    const adapter = bindings.adapter(name);
-    if (!adapter) return;
-    const hidden = context.aux([context.rows, adapter.rank], 'compute', `${name}.loraHidden`);
-    bindings.device.kernels.gemm({ a: input, b: adapter.a, transposeB: true, out: hidden });
-    bindings.device.kernels.gemm({
-      a: hidden, b: adapter.b, transposeB: true, out: output, alpha: adapter.scale, accumulate: true,
-    });
   },
 
   backward(context, { x, name }) {
     const { bindings } = context;
-    const { device } = bindings;
     const adapter = bindings.adapter(name);
-    if (context.needsGradient(x)) {
-      context.contribute(x, (dX, accumulate) => pullBackWeight(context, bindings.linear(name), dX, accumulate));
+    const weights = bindings.linear(name);
+    if (!adapter) {
+      if (context.needsGradient(x)) context.contribute(x, (dX, accumulate) => pullBackWeight(context, weights, dX, accumulate));
+      return;
     }
-    if (!adapter) return;
     const dHidden = context.scratch(adapter.rank, `${name}.dLoraHidden`);
     try {
-      device.kernels.gemm({ a: context.dOut, b: adapter.b, out: dHidden, alpha: adapter.scale });
+      if (isPartOfFactors(weights)) pullBackFactors(context, weights, { x, dHidden });
+      else pullBackSum(context, weights, { x, dHidden, adapter });
       if (adapter.gradients) accumulateGradients(context, { x: context.get(x), dHidden, scale: adapter.scale }, adapter.gradients);
-      if (!context.needsGradient(x)) return;
-      context.contribute(x, (dX, accumulate) => device.kernels.gemm({ a: dHidden, b: adapter.a, out: dX, accumulate }));
     } finally {
       dHidden.dispose();
     }
   },
 };
 
-function applyWeight(context: ForwardContext, weights: LinearWeights, input: Tensor, output: Tensor): void {
+type Factors = Extract<LinearWeights, { kind: 'lowRank' }> & { readonly adapterAt: number };
+
+function isPartOfFactors(weights: LinearWeights): weights is Factors {
+  return weights.kind === 'lowRank' && typeof weights.adapterAt === 'number';
+}
+
+interface Application {
+  readonly input: Tensor;
+  readonly output: Tensor;
+  readonly adapter: AdapterBinding;
+  readonly name: string;
+}
+
+/** y = (x Vᵀ) Uᵀ, the adapter's columns among them; x Aᵀ is kept for the backward. */
+function applyFactors(context: ForwardContext, weights: Factors, { input, output, adapter, name }: Application): void {
+  const { kernels } = context.bindings.device;
+  const projected = context.scratch(rankOf(weights.v), 'linear.projected');
+  try {
+    kernels.gemm({ a: input, b: weights.v, transposeB: true, out: projected });
+    kernels.gemm({ a: projected, b: weights.u, transposeB: true, out: output });
+    if (!context.keepsAux) return;
+    const hidden = context.aux([context.rows, adapter.rank], 'compute', `${name}.loraHidden`);
+    kernels.copyBlocks({ copies: [{ x: projected, xColumn: weights.adapterAt, columns: adapter.rank, out: hidden }] });
+  } finally {
+    projected.dispose();
+  }
+}
+
+/** y (+)= s · (x Aᵀ) Bᵀ; x Aᵀ is kept for the backward. */
+function applyAdapter(context: ForwardContext, { input, output, adapter, name, accumulate }: Application & { accumulate: boolean }): void {
+  const { kernels } = context.bindings.device;
+  const hidden = context.aux([context.rows, adapter.rank], 'compute', `${name}.loraHidden`);
+  kernels.gemm({ a: input, b: adapter.a, transposeB: true, out: hidden });
+  kernels.gemm({ a: hidden, b: adapter.b, transposeB: true, out: output, alpha: adapter.scale, accumulate });
+}
+
+function applyWeight(
+  context: ForwardContext, weights: LinearWeights, { input, output, accumulate }: { input: Tensor; output: Tensor; accumulate: boolean },
+): void {
   const { kernels }: Device = context.bindings.device;
   if (weights.kind === 'dense') {
-    kernels.gemm({ a: input, b: weights.weight, transposeB: true, out: output });
+    kernels.gemm({ a: input, b: weights.weight, transposeB: true, out: output, accumulate });
     return;
   }
   const projected = context.scratch(rankOf(weights.v), 'linear.projected');
   try {
     kernels.gemm({ a: input, b: weights.v, transposeB: true, out: projected });
-    kernels.gemm({ a: projected, b: weights.u, transposeB: true, out: output });
+    kernels.gemm({ a: projected, b: weights.u, transposeB: true, out: output, accumulate });
   } finally {
     projected.dispose();
   }
+}
+
+interface Pullback {
+  readonly x: LinearOperation['x'];
+  /** (rows, rank): written here; s · dOut B */
+  readonly dHidden: Tensor;
+}
+
+function pullBackFactors(context: BackwardContext, weights: Factors, { x, dHidden }: Pullback): void {
+  const { kernels } = context.bindings.device;
+  const dProjected = context.scratch(rankOf(weights.v), 'linear.dProjected');
+  try {
+    kernels.gemm({ a: context.dOut, b: weights.u, out: dProjected });
+    if (context.needsGradient(x)) context.contribute(x, (dX, accumulate) => kernels.gemm({ a: dProjected, b: weights.v, out: dX, accumulate }));
+    kernels.copyBlocks({ copies: [{ x: dProjected, xColumn: weights.adapterAt, columns: dHidden.shape[1] ?? 0, out: dHidden }] });
+  } finally {
+    dProjected.dispose();
+  }
+}
+
+function pullBackSum(context: BackwardContext, weights: LinearWeights, { x, dHidden, adapter }: Pullback & { adapter: AdapterBinding }): void {
+  const { kernels } = context.bindings.device;
+  kernels.gemm({ a: context.dOut, b: adapter.b, out: dHidden, alpha: adapter.scale });
+  if (!context.needsGradient(x)) return;
+  context.contribute(x, (dX, accumulate) => {
+    kernels.gemm({ a: dHidden, b: adapter.a, out: dX, accumulate });
+    pullBackWeight(context, weights, dX, true);
+  });
 }
 
 function pullBackWeight(context: BackwardContext, weights: LinearWeights, dX: Tensor, accumulate: boolean): void {

@@ -63,7 +63,9 @@ export interface ForwardContext {
   reuse(from: Value, to: Value): boolean;
   /** Allocates (rows, width) for the time of the call; the caller disposes. */
   scratch(width: number, label: string): Tensor;
-  /** Allocates a side result that the backward gets as `aux`; freed at once in a run without backward. */
+  /** Whether side results are kept for a backward. */
+  readonly keepsAux: boolean;
+  /** Allocates a side result that the backward gets as `aux`; freed at once where none are kept. */
   aux(shape: readonly number[], dtype: 'compute' | 'float32', label: string): Tensor;
   readonly rows: number;
 }

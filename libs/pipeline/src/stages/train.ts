@@ -31,7 +31,10 @@ export async function runTrainStage(environment: JobEnvironment, job: Job, input
   const { training } = environment;
   environment.clock.enter(stage);
   const pager = openModelPager(environment, source, stage);
-  const model: PagedModel = { device: environment.device, layout: job.model.layout, pager };
+  const { layout } = job.model;
+  const ranks = new Map(job.emulated.map(({ path, rank }) => [path, rank]));
+  const rankOf = (block: number, linear: string): number | null => ranks.get(`${layout.blockPath(block)}.${linear}`) ?? null;
+  const model: PagedModel = { device: environment.device, layout, pager, rankOf };
   const validate = async (adapter: LoraAdapter | null): Promise<Evaluation> => {
     const [evaluation] = await score(environment, { model, stage, adapters: [adapter], batches: job.validation, task: 'validating' });
     if (!evaluation) throw new Error('evaluation gave no result');
