@@ -1,15 +1,17 @@
 /**
- * Who may import whom, by the tag `layer:NAME` in each project's package.json. Nothing imports a service.
+ * Who may import whom, by the tag `layer:NAME` in each project's package.json. Nothing imports a service, and no engine what names the devices.
  * The planner in the engines runs programs on the null device, which is tagged `device:null` for that.
  */
 export const layers = Object.freeze({
   device: ['layer:device'],
   'device-impl': ['layer:device', 'layer:device-impl'],
   engine: ['layer:device', 'device:null', 'layer:engine'],
+  'device-registry': ['layer:device', 'layer:device-impl', 'layer:engine', 'layer:device-registry'],
   contracts: ['layer:contracts'],
   kit: ['layer:device', 'layer:contracts', 'layer:kit'],
-  service: ['layer:device', 'layer:device-impl', 'layer:engine', 'layer:contracts', 'layer:kit'],
-  tool: ['layer:device', 'layer:device-impl', 'layer:engine', 'layer:contracts', 'layer:kit', 'layer:tool'],
+  stage: ['layer:device', 'layer:device-impl', 'layer:device-registry', 'layer:engine', 'layer:contracts', 'layer:kit', 'layer:stage'],
+  service: ['layer:device', 'layer:device-impl', 'layer:device-registry', 'layer:engine', 'layer:contracts', 'layer:kit', 'layer:stage'],
+  tool: ['layer:device', 'layer:device-impl', 'layer:device-registry', 'layer:engine', 'layer:contracts', 'layer:kit', 'layer:stage', 'layer:tool'],
 });
 
 /**

@@ -1,0 +1,55 @@
+import { cpuProfile, createCpuBackend, describeCpu } from '@emloc/device-cpu';
+import { createCudaBackend, cudaOrdinal, cudaProfile, describeCuda } from '@emloc/device-cuda';
+import { type DeviceTarget, roughRates } from '@emloc/pipeline';
+import { DeviceRegistryError } from './errors.js';
+
+/** A device to run on, and what is remembered of it with an adapter. */
+export interface NamedTarget extends DeviceTarget {
+  readonly name: string;
+  /** Library and thread count: equal bytes are promised for equal descriptions. */
+  readonly description: string;
+  /** null: the device can be had. */
+  readonly problem: string | null;
+}
+
+/**
+ * The device of this name (`auto`, `cpu`, `cuda`, `cuda:N`); `auto` is CUDA where it can be had. A device that cannot be had can still be planned for.
+ * @param threads of the CPU device; all cores by default. @throws DeviceRegistryError
+ */
+export function deviceTarget(name: string = 'auto', threads?: number): NamedTarget {
+  if (threads !== undefined && !(Number.isSafeInteger(threads) && threads > 0)) {
+    throw new DeviceRegistryError('DEVICE_INVALID_OPTION', `${threads} threads: a whole number of at least 1 is expected`);
+  }
+  const ordinal = cudaOrdinal(name);
+  if (ordinal !== null) return cudaTarget(ordinal);
+  if (name === 'cpu') return cpuTarget(threads);
+  if (name === 'auto') return describeCuda().available ? cudaTarget(0) : cpuTarget(threads);
+  throw new DeviceRegistryError('DEVICE_UNKNOWN', `device "${name}": expected auto, cpu, cuda or cuda:N`);
+}
+
+function cpuTarget(threads: number | undefined): NamedTarget {
+  const { version, threads: used } = describeCpu({ threads });
+  return {
+    name: 'cpu',
+    profile: cpuProfile,
+    description: `cpu, ${version}, ${used} threads`,
+    problem: null,
+    open: async () => createCpuBackend({ threads }),
+  };
+}
+
+/** An H100's, roughly (docs/performance.md): for a plan on a machine that has no card. */
+const cardRates = roughRates({ flopsPerSecond: 4e14, factorizationFlopsPerSecond: 5e12, bytesPerSecond: 2e12, copyBytesPerSecond: 1.5e10, secondsPerLaunch: 8e-6 });
+
+function cudaTarget(ordinal: number): NamedTarget {
+  const { problem, cards, libraries } = describeCuda();
+  const versions = libraries.flatMap(({ name, version }) => (version ? [`${name} ${version}`] : [])).join(', ');
+  return {
+    name: `cuda:${ordinal}`,
+    profile: cudaProfile({ name: 'cuda' }),
+    description: `cuda, ${cards[ordinal]?.name ?? 'no card'}${versions ? `, ${versions}` : ''}`,
+    problem: problem ?? (cards[ordinal] ? null : `there is no card ${ordinal}`),
+    ratesElsewhere: cardRates,
+    open: async (capacityBytes) => createCudaBackend({ ordinal, capacityBytes }),
+  };
+}

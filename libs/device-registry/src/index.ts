@@ -1,0 +1,2 @@
+export { deviceTarget, type NamedTarget } from './device-target.js';
+export { DeviceRegistryError, type DeviceRegistryErrorCode } from './errors.js';
