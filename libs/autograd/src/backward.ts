@@ -36,12 +36,22 @@ export function backwardBlock(
   return new BackwardRun(saved, bindings, x, dOut).run();
 }
 
+/** Somebody who needs a value once, and the tensors that he holds until then. */
+interface Waiter {
+  readonly held: readonly Tensor[];
+  use(tensor: Tensor): void;
+}
+
 class BackwardRun implements BackwardContext {
   readonly rows: number;
   readonly #gradients = new Map<number, Tensor>();
+  /** What waits for a value to be restored, by value. */
+  readonly #waiting = new Map<number, Waiter[]>();
   readonly #alive: Map<number, Tensor>;
   #index = 0;
   #dOut: Tensor | null = null;
+  /** The present operation's output once more. */
+  #restored: Tensor | null = null;
 
   constructor(
     private readonly saved: SavedBlock,
@@ -67,6 +77,8 @@ class BackwardRun implements BackwardContext {
       return dX;
     } finally {
       for (const gradient of this.#gradients.values()) gradient.dispose();
+      for (const { held } of [...this.#waiting.values()].flat()) for (const tensor of held) tensor.dispose();
+      this.#restored?.dispose();
       this.saved.dispose();
     }
   }
@@ -108,8 +120,45 @@ class BackwardRun implements BackwardContext {
     else this.#gradients.set(value.id, this.dOut.retain());
   }
 
+  whenRestored(value: Value, held: readonly Tensor[], use: (tensor: Tensor) => void): void {
+    const waiter = { held: held.map((tensor) => tensor.retain()), use };
+    if (this.#willBeRestored(value)) {
+      this.#waiting.set(value.id, [...(this.#waiting.get(value.id) ?? []), waiter]);
+      return;
+    }
+    try {
+      use(this.get(value));
+    } finally {
+      for (const tensor of waiter.held) tensor.dispose();
+    }
+  }
+
+  restore(value: Value): Tensor | undefined {
+    if (!this.#waiting.has(value.id)) return undefined;
+    this.#restored = this.#allocate(value.width, 'activations', `activation ${value.id}`);
+    return this.#restored;
+  }
+
   scratch(width: number, label: string): Tensor {
     return this.#allocate(width, 'activations', label);
+  }
+
+  /** Its operation is visited later, and gives its output once more: cheap ones do. */
+  #willBeRestored(value: Value): boolean {
+    const producer = this.saved.plan.recomputed.get(value.id);
+    return producer !== undefined && !this.#alive.has(value.id) && (this.saved.plan.visited[producer] ?? false);
+  }
+
+  #serve(value: Value): void {
+    const [tensor, waiters] = [this.#restored, this.#waiting.get(value.id) ?? []];
+    this.#restored = null;
+    try {
+      if (tensor) for (const { use } of waiters) use(tensor);
+    } finally {
+      tensor?.dispose();
+      this.#waiting.delete(value.id);
+      for (const { held } of waiters) for (const one of held) one.dispose();
+    }
   }
 
   #visit(): void {
@@ -120,6 +169,7 @@ class BackwardRun implements BackwardContext {
     this.#dOut = gradient;
     try {
       ruleOf(operation).backward(this, operation);
+      this.#serve(operation.out);
     } finally {
       this.#dOut = null;
       gradient.dispose();

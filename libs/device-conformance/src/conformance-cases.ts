@@ -9,6 +9,7 @@ import { determinismCases } from './cases/determinism.js';
 import { elementwiseCases } from './cases/elementwise.js';
 import { gemmCases } from './cases/gemm.js';
 import { memoryCases } from './cases/memory.js';
+import { outerProductsCases } from './cases/outer-products.js';
 import { rmsNormCases } from './cases/rms-norm.js';
 import { ropeCases } from './cases/rope.js';
 import { rowsCases } from './cases/rows.js';
@@ -37,7 +38,7 @@ export interface ConformanceOptions {
 export const conformanceBudgetBytes = 256 * 2 ** 20;
 
 const definitions: readonly CaseDefinition[] = [
-  ...memoryCases, ...workspaceCases, ...gemmCases, ...rmsNormCases, ...ropeCases, ...attentionCases, ...swigluCases, ...rowsCases, ...copyBlocksCases, ...crossEntropyCases,
+  ...memoryCases, ...workspaceCases, ...gemmCases, ...rmsNormCases, ...ropeCases, ...attentionCases, ...swigluCases, ...rowsCases, ...copyBlocksCases, ...outerProductsCases, ...crossEntropyCases,
   ...elementwiseCases, ...adamwCases, ...statisticsCases, ...determinismCases,
 ];
 

@@ -1,21 +1,26 @@
 import type { DeviceProfile, KernelOptions, WorkspaceBytes } from '@emloc/device';
 import { attentionScratchBytes } from './kernels/attention-tiles.js';
 import { gramChunkRows } from './kernels/gram.js';
+import { wholeProduct } from './kernels/outer-products.js';
 import { swigluScratchBytes } from './kernels/swiglu.js';
 import { eighWorkElements } from './native-blas.js';
 import { productScratchBytes } from './portable/gemm.js';
 import { scratchBytes } from './scratch.js';
+
+function gemmScratchBytes({ a, out, transposeA }: KernelOptions<'gemm'>): number {
+  const [m = 0, n = 0] = out.shape;
+  const k = a.shape[transposeA ? 0 : 1] ?? 0;
+  return m * n * k === 0 ? 0 : productScratchBytes(m, n, k, out.dtype === 'float64' ? 8 : 4);
+}
 
 /**
  * One profile for every library: what the portable code and LAPACK differ in is declared as the larger of the two.
  * What a BLAS keeps for itself inside the process (OpenBLAS: some 10 MiB a thread) is not device memory.
  */
 const workspaceBytes: WorkspaceBytes = Object.freeze({
-  gemm: ({ a, out, transposeA }: KernelOptions<'gemm'>) => {
-    const [m = 0, n = 0] = out.shape;
-    const k = a.shape[transposeA ? 0 : 1] ?? 0;
-    return m * n * k === 0 ? 0 : productScratchBytes(m, n, k, out.dtype === 'float64' ? 8 : 4);
-  },
+  gemm: gemmScratchBytes,
+  outerProducts: ({ products }: KernelOptions<'outerProducts'>) =>
+    Math.max(0, ...products.map(wholeProduct).map((product) => (product ? gemmScratchBytes(product) : 0))),
   attention: (options: KernelOptions<'attention'>) => attentionScratchBytes(options, 1),
   attentionBackward: (options: KernelOptions<'attentionBackward'>) => attentionScratchBytes(options, 2),
   swiglu: ({ out }: KernelOptions<'swiglu'>) => swigluScratchBytes(out.size, 2),

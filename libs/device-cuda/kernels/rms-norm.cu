@@ -23,9 +23,9 @@ __device__ void rms_norm(const T* x, const T* weight, T* out, float* inverse_rms
   }
 }
 
-// dx = r (g - x r² mean(g x)), g = dOut w
+// dx = r (g - x r² mean(g x)), g = dOut w; out = x r w once more unless it is null
 template <typename T, int W>
-__device__ void rms_norm_backward(const T* d_out, const T* x, const T* weight, const float* inverse_rms, T* d_x, int d, int accumulate) {
+__device__ void rms_norm_backward(const T* d_out, const T* x, const T* weight, const float* inverse_rms, T* d_x, T* out, int d, int accumulate) {
   __shared__ float shared[32];
   const i64 base = (i64)blockIdx.x * d;
   const float r = inverse_rms[blockIdx.x];
@@ -46,6 +46,10 @@ __device__ void rms_norm_backward(const T* d_out, const T* x, const T* weight, c
       store(&y.at[j], accumulate ? to_float(y.at[j]) + gradient : gradient);
     }
     store_vector<T, W>(d_x + base + i, y);
+    if (!out) continue;
+#pragma unroll
+    for (int j = 0; j < W; j += 1) store(&y.at[j], to_float(v.at[j]) * r * to_float(w.at[j]));
+    store_vector<T, W>(out + base + i, y);
   }
 }
 
@@ -54,8 +58,8 @@ __device__ void rms_norm_backward(const T* d_out, const T* x, const T* weight, c
     rms_norm<T, W>(x, weight, out, inverse_rms, d, epsilon); \
   } \
   extern "C" __global__ void rms_norm_backward_##NAME( \
-      const T* d_out, const T* x, const T* weight, const float* inverse_rms, T* d_x, int d, int accumulate) { \
-    rms_norm_backward<T, W>(d_out, x, weight, inverse_rms, d_x, d, accumulate); \
+      const T* d_out, const T* x, const T* weight, const float* inverse_rms, T* d_x, T* out, int d, int accumulate) { \
+    rms_norm_backward<T, W>(d_out, x, weight, inverse_rms, d_x, out, d, accumulate); \
   }
 EACH(float32_wide, float, 4)
 EACH(float32, float, 1)

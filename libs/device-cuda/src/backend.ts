@@ -11,6 +11,7 @@ import { add, addBias, cast, fill, scale } from './ops/elementwise.js';
 import { cholesky, eigh } from './ops/factorizations.js';
 import { gemm, gram } from './ops/gemm.js';
 import { adamw, squaredNorms } from './ops/optimizer.js';
+import { outerProducts } from './ops/outer-products.js';
 import { rmsNorm, rmsNormBackward } from './ops/rms-norm.js';
 import { rope } from './ops/rope.js';
 import { embedding, scatterRows } from './ops/rows.js';
@@ -19,7 +20,7 @@ import type { CudaSession, CardMemory } from './session.js';
 import type { CudaEvent } from './streams.js';
 
 const operations = {
-  gemm, rmsNorm, rmsNormBackward, rope, attention, attentionBackward, swiglu, swigluBackward, embedding, scatterRows, copyBlocks, crossEntropy,
+  gemm, rmsNorm, rmsNormBackward, rope, attention, attentionBackward, swiglu, swigluBackward, embedding, scatterRows, copyBlocks, outerProducts, crossEntropy,
   add, addBias, fill, cast, scale, squaredNorms, adamw, gram, eigh, cholesky,
 };
 

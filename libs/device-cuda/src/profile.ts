@@ -3,6 +3,7 @@ import { allocationBytes } from './context.js';
 import { attentionBackwardScratchBytes } from './ops/attention.js';
 import { choleskyScratchBytes, eighScratchBytes } from './ops/factorizations.js';
 import { gramScratchBytes } from './ops/gemm.js';
+import { outerProductsScratchBytes } from './ops/outer-products.js';
 import { adamwScratchBytes, squaredNormsScratchBytes } from './ops/optimizer.js';
 
 export interface CudaProfileOptions {
@@ -39,6 +40,7 @@ export function cudaProfile(options: CudaProfileOptions = {}): DeviceProfile {
     reserveBytes,
     workspaceBytes: Object.freeze({
       attentionBackward: attentionBackwardScratchBytes,
+      outerProducts: outerProductsScratchBytes,
       squaredNorms: squaredNormsScratchBytes,
       adamw: adamwScratchBytes,
       gram: gramScratchBytes,

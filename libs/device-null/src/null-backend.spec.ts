@@ -96,6 +96,7 @@ describe('null backend', () => {
     kernels.embedding({ table: t([50, 8]), rows: ids, out: x });
     kernels.scatterRows({ x, rows: ids, out: t([20, 8]) });
     kernels.copyBlocks({ copies: [{ x, columns: 3, xColumn: 5, out: y, outColumn: 2 }] });
+    kernels.outerProducts({ products: [{ left: x, leftColumn: 4, leftColumns: 2, right: y, out: t([2, 8], 'float32') }] });
     kernels.crossEntropy({ logits: t([6, 50]), targets: ids, loss: row, prediction: ids, gradientScale: 1 });
     kernels.add({ x, out: y });
     kernels.addBias({ bias: w, out: y });
@@ -110,7 +111,7 @@ describe('null backend', () => {
     });
     kernels.gram({ x, out: t([8, 8], 'float64') });
     expect(await kernels.cholesky({ a: t([8, 8], 'float64') })).toBe(true);
-    expect(backend.work.size).toBe(18);
+    expect(backend.work.size).toBe(19);
     expect(() => kernels.copyBlocks({ copies: [{ x, columns: 3, xColumn: 6, out: y }] })).toThrow(/\[6, 8\], at least \[6, 9\] expected/);
     for (const { calls, bytes } of backend.work.values()) expect([calls, bytes > 0]).toEqual([1, true]);
     for (const tensorToFree of created) tensorToFree.dispose();

@@ -73,12 +73,13 @@ export const workModel: WorkModel = Object.freeze({
     return streaming(x, 4, [x, weight, out, inverseRms]);
   },
 
-  rmsNormBackward({ dOut, x, weight, inverseRms, dX, accumulate }) {
+  rmsNormBackward({ dOut, x, weight, inverseRms, dX, accumulate, out }) {
     assertShape('rmsNormBackward', weight, [lastExtent(x)]);
     assertShape('rmsNormBackward', dOut, x.shape);
     assertShape('rmsNormBackward', dX, x.shape);
     assertShape('rmsNormBackward', inverseRms, x.shape.slice(0, -1));
-    return streaming(x, 8, [dOut, x, weight, inverseRms, dX, ...(accumulate ? [dX] : [])]);
+    if (out) assertShape('rmsNormBackward', out, x.shape);
+    return streaming(x, 8, [dOut, x, weight, inverseRms, dX, ...(accumulate ? [dX] : []), ...(out ? [out] : [])]);
   },
 
   rope({ x, out, cos, sin, positions, heads }) {
@@ -115,9 +116,10 @@ export const workModel: WorkModel = Object.freeze({
     return streaming(out, 5, [gate, up, out]);
   },
 
-  swigluBackward({ dOut, gate, up, dGate, dUp }) {
-    assertEqualSizes('swigluBackward', gate, up, dOut, dGate, dUp);
-    return streaming(dOut, 10, [dOut, gate, up, dGate, dUp]);
+  swigluBackward({ dOut, gate, up, dGate, dUp, out }) {
+    const operands = [dOut, gate, up, dGate, dUp, ...(out ? [out] : [])];
+    assertEqualSizes('swigluBackward', gate, ...operands);
+    return streaming(dOut, 10, operands);
   },
 
   embedding({ table, rows, out }) {
@@ -144,6 +146,20 @@ export const workModel: WorkModel = Object.freeze({
       elements += rows * columns;
     }
     return { flops: elements, bytes: 6 * elements };
+  },
+
+  outerProducts({ products }) {
+    let [flops, bytes] = [0, 0];
+    for (const { left, leftColumn = 0, leftColumns, right, out, transposeOut } of products) {
+      assertLive(left, right, out);
+      const [[rows, width], [, columns]] = [matrix('outerProducts', left), matrix('outerProducts', right)];
+      assertAtLeast('outerProducts', left, [rows, width], [rows, leftColumn + leftColumns]);
+      assertShape('outerProducts', right, [rows, columns]);
+      assertShape('outerProducts', out, transposeOut ? [columns, leftColumns] : [leftColumns, columns]);
+      flops += 2 * rows * leftColumns * columns;
+      bytes += bytesOf(right, out, out) + (leftColumns / Math.max(1, width)) * left.byteLength;
+    }
+    return { flops, bytes };
   },
 
   crossEntropy({ logits, targets, loss, prediction, gradientScale }) {

@@ -51,6 +51,8 @@ export interface RmsNormBackwardOptions {
   /** (N, d); added to when `accumulate`. */
   readonly dX: Tensor;
   readonly accumulate?: boolean;
+  /** (N, d): the forward's output once more, where it is wanted. */
+  readonly out?: Tensor;
 }
 
 /**
@@ -111,6 +113,8 @@ export interface SwigluBackwardOptions {
   readonly up: Tensor;
   readonly dGate: Tensor;
   readonly dUp: Tensor;
+  /** The forward's output once more, where it is wanted. */
+  readonly out?: Tensor;
 }
 
 /** out[i] = table[rows[i]]: embedding lookup, and gathering of rows. */
@@ -149,6 +153,25 @@ export interface BlockCopy {
 /** Copies of blocks of matrices; no element is written twice, and none that is written is read. */
 export interface CopyBlocksOptions {
   readonly copies: readonly BlockCopy[];
+}
+
+/** out += alpha · leftᵀ right over columns [leftColumn, leftColumn + leftColumns) of left, few of them: gradients of low-rank matrices. */
+export interface OuterProduct {
+  /** (N, L) in the compute dtype */
+  readonly left: Tensor;
+  readonly leftColumn?: number;
+  readonly leftColumns: number;
+  /** (N, C) in the compute dtype */
+  readonly right: Tensor;
+  /** float32 (leftColumns, C), or (C, leftColumns) when `transposeOut` */
+  readonly out: Tensor;
+  readonly transposeOut?: boolean;
+  readonly alpha?: number;
+}
+
+/** Sums over N in float32 or better. The outputs are distinct. */
+export interface OuterProductsOptions {
+  readonly products: readonly OuterProduct[];
 }
 
 /** Softmax cross-entropy of each row, and optionally its gradient. */
@@ -263,6 +286,7 @@ export interface LaunchedKernels {
   embedding(options: EmbeddingOptions): void;
   scatterRows(options: ScatterRowsOptions): void;
   copyBlocks(options: CopyBlocksOptions): void;
+  outerProducts(options: OuterProductsOptions): void;
   crossEntropy(options: CrossEntropyOptions): void;
   add(options: AddOptions): void;
   addBias(options: AddBiasOptions): void;
@@ -287,7 +311,7 @@ export type KernelOptions<K extends KernelName> = Parameters<Kernels[K]>[0];
 
 export const launchedKernelNames: readonly (keyof LaunchedKernels)[] = Object.freeze([
   'gemm', 'rmsNorm', 'rmsNormBackward', 'rope', 'attention', 'attentionBackward', 'swiglu', 'swigluBackward',
-  'embedding', 'scatterRows', 'copyBlocks', 'crossEntropy', 'add', 'addBias', 'fill', 'cast', 'scale', 'squaredNorms', 'adamw', 'gram',
+  'embedding', 'scatterRows', 'copyBlocks', 'outerProducts', 'crossEntropy', 'add', 'addBias', 'fill', 'cast', 'scale', 'squaredNorms', 'adamw', 'gram',
 ] as const);
 
 export const factorizationNames: readonly (keyof Factorizations)[] = Object.freeze(['eigh', 'cholesky'] as const);

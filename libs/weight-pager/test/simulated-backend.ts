@@ -74,7 +74,7 @@ export class SimulatedBackend implements Backend<Memory> {
   ) {
     this.kernels = { add: this.#add, fill: this.#fill } as unknown as Kernels;
     for (const name of ['gemm', 'rmsNorm', 'rmsNormBackward', 'rope', 'attention', 'attentionBackward', 'swiglu', 'swigluBackward', 'embedding',
-      'scatterRows', 'copyBlocks', 'crossEntropy', 'addBias', 'cast', 'scale', 'squaredNorms', 'adamw', 'gram', 'eigh', 'cholesky'] as const) {
+      'scatterRows', 'copyBlocks', 'outerProducts', 'crossEntropy', 'addBias', 'cast', 'scale', 'squaredNorms', 'adamw', 'gram', 'eigh', 'cholesky'] as const) {
       (this.kernels as unknown as Record<string, () => void>)[name] = () => this.check(false, `${name} is not simulated`);
     }
   }

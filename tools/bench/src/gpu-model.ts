@@ -9,7 +9,7 @@ const shape7b = {
   vocab_size: 152_064, max_position_embeddings: 32_768, rope_parameters: { rope_type: 'default', rope_theta: 1e6 }, rms_norm_eps: 1e-6,
 };
 
-const patternElements = 2 ** 22;
+const patternElements = 2 ** 20;
 
 /** A model of random weights that are made where they are read: nothing on disk. */
 export interface SyntheticModel {

@@ -38,14 +38,8 @@ export const linear: OperationRule<LinearOperation> = {
       if (context.needsGradient(x)) context.contribute(x, (dX, accumulate) => pullBackWeight(context, weights, dX, accumulate));
       return;
     }
-    const dHidden = context.scratch(adapter.rank, `${name}.dLoraHidden`);
-    try {
-      if (isPartOfFactors(weights)) pullBackFactors(context, weights, { x, dHidden });
-      else pullBackSum(context, weights, { x, dHidden, adapter });
-      if (adapter.gradients) accumulateGradients(context, { x: context.get(x), dHidden, scale: adapter.scale }, adapter.gradients);
-    } finally {
-      dHidden.dispose();
-    }
+    if (isPartOfFactors(weights)) pullBackFactors(context, weights, { x, adapter, name });
+    else pullBackSum(context, weights, { x, adapter, name });
   },
 };
 
@@ -104,30 +98,37 @@ function applyWeight(
 
 interface Pullback {
   readonly x: LinearOperation['x'];
-  /** (rows, rank): written here; s · dOut B */
-  readonly dHidden: Tensor;
+  readonly adapter: AdapterBinding;
+  readonly name: string;
 }
 
-function pullBackFactors(context: BackwardContext, weights: Factors, { x, dHidden }: Pullback): void {
+function pullBackFactors(context: BackwardContext, weights: Factors, { x, adapter, name }: Pullback): void {
   const { kernels } = context.bindings.device;
   const dProjected = context.scratch(rankOf(weights.v), 'linear.dProjected');
   try {
     kernels.gemm({ a: context.dOut, b: weights.u, out: dProjected });
     if (context.needsGradient(x)) context.contribute(x, (dX, accumulate) => kernels.gemm({ a: dProjected, b: weights.v, out: dX, accumulate }));
-    kernels.copyBlocks({ copies: [{ x: dProjected, xColumn: weights.adapterAt, columns: dHidden.shape[1] ?? 0, out: dHidden }] });
+    accumulateGradients(context, { x, adapter, name, dHidden: dProjected, column: weights.adapterAt });
   } finally {
     dProjected.dispose();
   }
 }
 
-function pullBackSum(context: BackwardContext, weights: LinearWeights, { x, dHidden, adapter }: Pullback & { adapter: AdapterBinding }): void {
+function pullBackSum(context: BackwardContext, weights: LinearWeights, { x, adapter, name }: Pullback): void {
   const { kernels } = context.bindings.device;
-  kernels.gemm({ a: context.dOut, b: adapter.b, out: dHidden, alpha: adapter.scale });
-  if (!context.needsGradient(x)) return;
-  context.contribute(x, (dX, accumulate) => {
-    kernels.gemm({ a: dHidden, b: adapter.a, out: dX, accumulate });
-    pullBackWeight(context, weights, dX, true);
-  });
+  const dHidden = context.scratch(adapter.rank, `${name}.dLoraHidden`);
+  try {
+    kernels.gemm({ a: context.dOut, b: adapter.b, out: dHidden, alpha: adapter.scale });
+    if (context.needsGradient(x)) {
+      context.contribute(x, (dX, accumulate) => {
+        kernels.gemm({ a: dHidden, b: adapter.a, out: dX, accumulate });
+        pullBackWeight(context, weights, dX, true);
+      });
+    }
+    accumulateGradients(context, { x, adapter, name, dHidden, column: 0 });
+  } finally {
+    dHidden.dispose();
+  }
 }
 
 function pullBackWeight(context: BackwardContext, weights: LinearWeights, dX: Tensor, accumulate: boolean): void {
@@ -145,17 +146,21 @@ function pullBackWeight(context: BackwardContext, weights: LinearWeights, dX: Te
   }
 }
 
-/** dB += s · dOutᵀ (x Aᵀ), dA += dHiddenᵀ x with dHidden = s · dOut B. */
+/** dB += s · dOutᵀ (x Aᵀ), dA += dHiddenᵀ x with s · dOut B in the columns of dHidden from `column` on. */
 function accumulateGradients(
-  context: BackwardContext,
-  { x, dHidden, scale }: { x: Tensor; dHidden: Tensor; scale: number },
-  gradients: { a: Tensor; b: Tensor },
+  context: BackwardContext, { x, adapter, name, dHidden, column }: Pullback & { readonly dHidden: Tensor; readonly column: number },
 ): void {
   const { kernels }: Device = context.bindings.device;
   const [hidden] = context.aux;
-  if (!hidden) throw new Error('linear: the forward of an adapted layer saved no hidden state');
-  kernels.gemm({ a: context.dOut, transposeA: true, b: hidden, out: gradients.b, alpha: scale, accumulate: true });
-  kernels.gemm({ a: dHidden, transposeA: true, b: x, out: gradients.a, accumulate: true });
+  const { gradients, rank, scale } = adapter;
+  if (!gradients) return;
+  if (!hidden) throw new Error(`linear: the forward of the adapted layer ${name} saved no hidden state`);
+  kernels.outerProducts({
+    products: [{ left: hidden, leftColumns: rank, right: context.dOut, out: gradients.b, transposeOut: true, alpha: scale }],
+  });
+  context.whenRestored(x, [dHidden], (input) => {
+    kernels.outerProducts({ products: [{ left: dHidden, leftColumn: column, leftColumns: rank, right: input, out: gradients.a }] });
+  });
 }
 
 function rankOf(v: Tensor): number {

@@ -80,6 +80,13 @@ export interface BackwardContext {
   needsGradient(value: Value): boolean;
   /** Adds to a value's gradient: `write` overwrites the given tensor or, when told to, accumulates into it. */
   contribute(value: Value, write: (gradient: Tensor, accumulate: boolean) => void): void;
+  /**
+   * Hands a value's tensor to `use`, which may be now or, where the backward of the operation that made it gives its output once more,
+   * then. `held` are tensors that `use` reads and that are freed after it.
+   */
+  whenRestored(value: Value, held: readonly Tensor[], use: (tensor: Tensor) => void): void;
+  /** A tensor for the operation's output once more, for those who wait for it; undefined where nobody does. */
+  restore(value: Value): Tensor | undefined;
   /** Adds `dOut` itself to a value's gradient, without a copy where it is the first contribution. */
   passThrough(value: Value): void;
   scratch(width: number, label: string): Tensor;
@@ -91,7 +98,7 @@ export interface OperationRule<O extends Operation> {
   inputs(operation: O): readonly Value[];
   /** Values whose tensors the backward reads. `adapted` tells whether a linear layer carries a trained adapter. */
   saves(operation: O, adapted: boolean): readonly Value[];
-  /** Whether running it again from its inputs is cheaper than keeping its output. */
+  /** Whether running it again from its inputs is cheaper than keeping its output. Its backward then calls `restore`. */
   readonly isCheap: boolean;
   forward(context: ForwardContext, operation: O): void;
   backward(context: BackwardContext, operation: O): void;

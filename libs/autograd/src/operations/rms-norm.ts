@@ -13,13 +13,14 @@ export const rmsNorm: OperationRule<RmsNormOperation> = {
     });
   },
 
-  backward(context, { x, weight }) {
+  backward(context, { x, weight, out }) {
     const [inverseRms] = context.aux;
     if (!inverseRms || !context.needsGradient(x)) return;
     const { device } = context.bindings;
     context.contribute(x, (dX, accumulate) =>
       device.kernels.rmsNormBackward({
         dOut: context.dOut, x: context.get(x), weight: context.bindings.parameter(weight), inverseRms, dX, accumulate,
+        out: context.restore(out),
       }));
   },
 };

@@ -10,7 +10,7 @@ export const swiglu: OperationRule<SwigluOperation> = {
     context.bindings.device.kernels.swiglu({ gate: context.get(gate), up: context.get(up), out: context.create(out) });
   },
 
-  backward(context, { gate, up }) {
+  backward(context, { gate, up, out }) {
     if (!context.needsGradient(gate) && !context.needsGradient(up)) return;
     const gradients: Tensor[] = [];
     for (const value of [gate, up]) {
@@ -21,7 +21,7 @@ export const swiglu: OperationRule<SwigluOperation> = {
     }
     const [dGate, dUp] = gradients as [Tensor, Tensor];
     context.bindings.device.kernels.swigluBackward({
-      dOut: context.dOut, gate: context.get(gate), up: context.get(up), dGate, dUp,
+      dOut: context.dOut, gate: context.get(gate), up: context.get(up), dGate, dUp, out: context.restore(out),
     });
   },
 };

@@ -37,6 +37,16 @@ export const determinismCases: readonly CaseDefinition[] = group('determinism', 
       return [out, logSumExp, dQ, dK, dV];
     });
   },
+  'outerProducts': (fixture) => {
+    const [left, right] = [fixture.values([1100, 24]), fixture.values([1100, 264])];
+    return assertRepeatable(fixture, () => {
+      const out = fixture.tensor(new Float64Array(8 * 264), [8, 264], { dtype: 'float32' });
+      fixture.device.kernels.outerProducts({
+        products: [{ left: fixture.tensor(left, [1100, 24]), leftColumn: 8, leftColumns: 8, right: fixture.tensor(right, [1100, 264]), out }],
+      });
+      return [out];
+    });
+  },
   'crossEntropy, squaredNorms and gram': (fixture) => {
     const x = fixture.values([70, 333]);
     const targets = fixture.indices(70, 333);

@@ -32,6 +32,18 @@ async function checkBackward(
   await fixture.assertClose(dX, gradient.map((value, i) => value + (accumulate ? before[i] ?? 0 : 0)), 'dX');
 }
 
+async function checkOutputAgain(fixture: Fixture, width: number): Promise<void> {
+  const shape = [5, width];
+  const [values, gains] = [fixture.values(shape, { scale: 2 }), fixture.values([width])];
+  const [x, weight] = [fixture.tensor(values, shape), fixture.tensor(gains, [width])];
+  const [out, again, dX, inverseRms] = [fixture.output(shape), fixture.output(shape), fixture.output(shape), fixture.output([5], 'float32')];
+  fixture.device.kernels.rmsNorm({ x, weight, epsilon, out, inverseRms });
+  const expected = await fixture.read(out);
+  fixture.device.kernels.rmsNormBackward({ dOut: fixture.tensor(fixture.values(shape), shape), x, weight, inverseRms, dX, out: again });
+  await fixture.assertClose(again, rmsNorm(values, gains, epsilon).out, 'out');
+  await fixture.assertEqual(again, expected, 'out');
+}
+
 export const rmsNormCases: readonly CaseDefinition[] = [
   ...group('rmsNorm', {
     'normalises rows of odd length': (fixture) => checkForward(fixture, 13, 77, 'whole'),
@@ -41,6 +53,9 @@ export const rmsNormCases: readonly CaseDefinition[] = [
   }),
   ...group('rmsNormBackward', {
     'gives the gradient of finite differences': (fixture) => checkBackward(fixture, { rows: 5, width: 19 }),
+    'gives the forward\'s output once more, bit for bit': async (fixture) => {
+      for (const width of [19, 64]) await checkOutputAgain(fixture, width);
+    },
     'reads row views': (fixture) => checkBackward(fixture, { rows: 3, width: 17, layout: 'rows' }),
     'accumulates': (fixture) => checkBackward(fixture, { rows: 4, width: 33, accumulate: true }),
   }),

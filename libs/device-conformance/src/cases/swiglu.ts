@@ -22,6 +22,17 @@ async function checkBackward(fixture: Fixture, { layout = 'whole', inPlace = fal
   await fixture.assertClose(dUp, numericGradient(up, loss), 'dUp');
 }
 
+async function checkOutputAgain(fixture: Fixture): Promise<void> {
+  const [gate, up, dOut] = [fixture.values(shape, { scale: 6 }), fixture.values(shape), fixture.values(shape)];
+  const [gateTensor, upTensor] = [fixture.tensor(gate, shape), fixture.tensor(up, shape)];
+  const [out, again] = [fixture.output(shape), fixture.output(shape)];
+  fixture.device.kernels.swiglu({ gate: gateTensor, up: upTensor, out });
+  const expected = await fixture.read(out);
+  fixture.device.kernels.swigluBackward({ dOut: fixture.tensor(dOut, shape), gate: gateTensor, up: upTensor, dGate: gateTensor, dUp: upTensor, out: again });
+  await fixture.assertClose(again, swiglu(gate, up), 'out');
+  await fixture.assertEqual(again, expected, 'out');
+}
+
 export const swigluCases: readonly CaseDefinition[] = [
   ...group('swiglu', {
     'multiplies silu(gate) by up': (fixture) => checkForward(fixture, shape, 'whole'),
@@ -36,6 +47,7 @@ export const swigluCases: readonly CaseDefinition[] = [
   ...group('swigluBackward', {
     'gives the gradients of finite differences': (fixture) => checkBackward(fixture),
     'reads row views': (fixture) => checkBackward(fixture, { layout: 'rows' }),
+    'gives the forward\'s output once more, bit for bit': checkOutputAgain,
     'overwrites gate and up': (fixture) => checkBackward(fixture, { inPlace: true }),
   }),
 ];

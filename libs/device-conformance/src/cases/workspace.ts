@@ -20,6 +20,12 @@ const launches: Launch = {
     logits: fixture.tensor(fixture.values([3, 1001]), [3, 1001]), targets: fixture.tensor([0, 5, 1000], [3], { dtype: 'int32' }),
     loss: fixture.output([3], 'float32'), prediction: fixture.output([3], 'int32'), gradientScale: 1,
   }),
+  outerProducts: (fixture) => ({
+    products: [8, 5].map((leftColumns) => ({
+      left: fixture.tensor(fixture.values([70, 8]), [70, 8]), leftColumns, right: fixture.tensor(fixture.values([70, 40]), [70, 40]),
+      out: fixture.tensor(new Float64Array(40 * leftColumns), [leftColumns, 40], { dtype: 'float32' }),
+    })),
+  }),
   squaredNorms: (fixture) => ({ tensors: [fixture.tensor(fixture.values([70_001]), [70_001])], out: fixture.output([1], 'float32') }),
   gram: (fixture) => ({
     x: fixture.tensor(fixture.values([150, 33]), [150, 33]), out: fixture.tensor(new Float64Array(33 * 33), [33, 33], { dtype: fixture.statistics }),

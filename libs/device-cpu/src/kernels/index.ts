@@ -10,6 +10,7 @@ import { add, addBias, cast, fill, scale, squaredNorms } from './elementwise.js'
 import { cholesky, eigh } from './factorizations.js';
 import { gemm } from './gemm.js';
 import { gram } from './gram.js';
+import { outerProducts } from './outer-products.js';
 import { rmsNorm, rmsNormBackward } from './rms-norm.js';
 import { rope } from './rope.js';
 import { embedding, scatterRows } from './rows.js';
@@ -21,6 +22,7 @@ export function createKernels(context: CpuContext): Kernels {
     (options: KernelOptions<K>): void => context.scratch.run(cpuProfile.workspaceBytes[name]?.(options) ?? 0, () => kernel(context, options));
   return {
     gemm: scratched('gemm', gemm),
+    outerProducts: scratched('outerProducts', outerProducts),
     gram: scratched('gram', gram),
     attention: scratched('attention', attention),
     attentionBackward: scratched('attentionBackward', attentionBackward),

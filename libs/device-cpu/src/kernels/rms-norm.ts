@@ -19,12 +19,13 @@ export function rmsNorm({ x, weight, epsilon, out, inverseRms }: RmsNormOptions)
 }
 
 /** dX = r (g − x r² mean(g x)) with g = dOut · weight and r = inverseRms; sums in float64. */
-export function rmsNormBackward({ dOut, x, weight, inverseRms, dX, accumulate }: RmsNormBackwardOptions): void {
+export function rmsNormBackward({ dOut, x, weight, inverseRms, dX, accumulate, out }: RmsNormBackwardOptions): void {
   const [rows, width] = rowsAndColumns(x);
   assertSize('rmsNormBackward', dOut, x.size);
   assertSize('rmsNormBackward', dX, x.size);
   assertShape('rmsNormBackward', weight, [width]);
   assertSize('rmsNormBackward', inverseRms, rows);
+  if (out) assertSize('rmsNormBackward', out, x.size);
   const [gradient, input, gain, inverses, output] = [float32(dOut), float32(x), float32(weight), float32(inverseRms), float32(dX)];
   for (let row = 0; row < rows; row += 1) {
     const start = row * width;
@@ -34,5 +35,13 @@ export function rmsNormBackward({ dOut, x, weight, inverseRms, dX, accumulate }:
       const value = inverse * ((gradient[j] as number) * (gain[i] as number) - (input[j] as number) * shift);
       output[j] = accumulate ? (output[j] as number) + value : value;
     }
+  }
+  if (out) scaleRows({ input, gain, inverses, output: float32(out) });
+}
+
+function scaleRows({ input, gain, inverses, output }: Readonly<Record<'input' | 'gain' | 'inverses' | 'output', Float32Array>>): void {
+  const width = gain.length;
+  for (let row = 0, j = 0; row < inverses.length; row += 1) {
+    for (let i = 0; i < width; i += 1, j += 1) output[j] = (input[j] as number) * (inverses[row] as number) * (gain[i] as number);
   }
 }

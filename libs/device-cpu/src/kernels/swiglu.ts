@@ -23,18 +23,35 @@ export function swiglu({ scratch, wasm }: CpuContext, { gate, up, out }: SwigluO
   const [gates, ups, output] = [float32(gate), float32(up), float32(out)];
   const bytes = chunkBytes(size);
   const [first, second] = [scratch.take(bytes), scratch.take(bytes)];
-  const [gateChunk, upChunk] = [scratch.float32(first, bytes / 4), scratch.float32(second, bytes / 4)];
   for (let start = 0; start < size; start += chunkElements) {
     const end = Math.min(size, start + chunkElements);
-    gateChunk.set(gates.subarray(start, end));
-    upChunk.set(ups.subarray(start, end));
-    wasm.swigluForward(first, second, paddedCount(end - start));
-    output.set(gateChunk.subarray(0, end - start), start);
+    activate({ scratch, wasm, chunk: { first, second, start, end } }, { gates, ups, output });
   }
 }
 
-export function swigluBackward({ scratch, wasm }: CpuContext, { dOut, gate, up, dGate, dUp }: SwigluBackwardOptions): void {
+interface Chunk {
+  /** Addresses of scratch for gates and ups. */
+  readonly first: number;
+  readonly second: number;
+  readonly start: number;
+  readonly end: number;
+}
+
+function activate(
+  { scratch, wasm, chunk: { first, second, start, end } }: Pick<CpuContext, 'scratch' | 'wasm'> & { readonly chunk: Chunk },
+  { gates, ups, output }: Readonly<Record<'gates' | 'ups' | 'output', Float32Array>>,
+): void {
+  const count = end - start;
+  const gateChunk = scratch.float32(first, count);
+  gateChunk.set(gates.subarray(start, end));
+  scratch.float32(second, count).set(ups.subarray(start, end));
+  wasm.swigluForward(first, second, paddedCount(count));
+  output.set(gateChunk, start);
+}
+
+export function swigluBackward({ scratch, wasm }: CpuContext, { dOut, gate, up, dGate, dUp, out }: SwigluBackwardOptions): void {
   const { size } = dOut;
+  if (out) assertSize('swigluBackward', out, size);
   for (const tensor of [gate, up, dGate, dUp]) assertSize('swigluBackward', tensor, size);
   const [gradients, gates, ups, gateGradients, upGradients] = [float32(dOut), float32(gate), float32(up), float32(dGate), float32(dUp)];
   const bytes = chunkBytes(size);
@@ -42,6 +59,7 @@ export function swigluBackward({ scratch, wasm }: CpuContext, { dOut, gate, up, 
   const [gradientChunk, gateChunk, upChunk] = [first, second, third].map((address) => scratch.float32(address, bytes / 4)) as [Float32Array, Float32Array, Float32Array];
   for (let start = 0; start < size; start += chunkElements) {
     const end = Math.min(size, start + chunkElements);
+    if (out) activate({ scratch, wasm, chunk: { first, second, start, end } }, { gates, ups, output: float32(out) });
     gradientChunk.set(gradients.subarray(start, end));
     gateChunk.set(gates.subarray(start, end));
     upChunk.set(ups.subarray(start, end));

@@ -1,4 +1,4 @@
-import { DeviceError, type GemmOptions, type GramOptions, type Tensor } from '@emloc/device';
+import { bytesPerElement, DeviceError, type GemmOptions, type GramOptions, type OuterProduct, type Tensor } from '@emloc/device';
 import { addressOf, type CudaContext, expectDType, expectShape, roundUp, withScratch } from '../context.js';
 import {
   CUBLAS_COMPUTE_32F, CUBLAS_COMPUTE_64F, CUBLAS_GEMM_DEFAULT, CUBLAS_OP_N, CUBLAS_OP_T, CUDA_R_16BF, CUDA_R_32F, CUDA_R_64F,
@@ -68,6 +68,21 @@ function accumulatePanel(context: CudaContext, x: Tensor, out: Tensor, first: nu
   });
 }
 
+/** An outer product by the library, whatever its shape. */
+export function multiplyColumns(context: CudaContext, { left, leftColumn = 0, leftColumns, right, out, transposeOut, alpha = 1 }: OuterProduct): void {
+  const [[rows, width], [, columns]] = [matrix(left), matrix(right)];
+  if (rows === 0 || columns === 0 || leftColumns === 0) return;
+  const dtype = expectDType('outerProducts', floating, left, right);
+  const thin = { address: addressOf(context, left) + leftColumn * bytesPerElement[left.dtype], stride: width };
+  const wide = { address: addressOf(context, right), stride: columns };
+  const [first, second] = transposeOut ? [thin, wide] : [wide, thin];
+  const [m, n] = transposeOut ? [leftColumns, columns] : [columns, leftColumns];
+  multiply(context, {
+    m, n, k: rows, alpha, beta: 1, dtype, outDType: 'float32',
+    left: { ...first, transposed: false }, right: { ...second, transposed: true }, out: { address: addressOf(context, out), stride: m },
+  });
+}
+
 interface PanelTarget {
   readonly address: number;
   readonly stride: number;
@@ -88,6 +103,10 @@ function multiplyPanel(context: CudaContext, x: Tensor, first: number, end: numb
     out: target,
   });
 }
+
+/** cuBLAS reads them during the call. */
+const scalars32 = { alpha: new Float32Array(1), beta: new Float32Array(1) };
+const scalars64 = { alpha: new Float64Array(1), beta: new Float64Array(1) };
 
 interface Operand {
   readonly address: number;
@@ -111,10 +130,12 @@ interface Product {
 }
 
 function multiply({ cublas, streams }: CudaContext, { m, n, k, alpha, beta, dtype, outDType, left, right, out }: Product): void {
-  const Scalar = dtype === 'float64' ? Float64Array : Float32Array;
+  const scalars = dtype === 'float64' ? scalars64 : scalars32;
+  scalars.alpha[0] = alpha;
+  scalars.beta[0] = beta;
   cublas.calls.cublasGemmEx(
-    cublas.handle, left.transposed ? CUBLAS_OP_T : CUBLAS_OP_N, right.transposed ? CUBLAS_OP_T : CUBLAS_OP_N, m, n, k, Scalar.of(alpha),
-    left.address, cudaTypes[dtype], left.stride, right.address, cudaTypes[dtype], right.stride, Scalar.of(beta),
+    cublas.handle, left.transposed ? CUBLAS_OP_T : CUBLAS_OP_N, right.transposed ? CUBLAS_OP_T : CUBLAS_OP_N, m, n, k, scalars.alpha,
+    left.address, cudaTypes[dtype], left.stride, right.address, cudaTypes[dtype], right.stride, scalars.beta,
     out.address, cudaTypes[outDType], out.stride, dtype === 'float64' ? CUBLAS_COMPUTE_64F : CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT,
   );
   streams.advance('compute');

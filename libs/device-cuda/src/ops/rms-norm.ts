@@ -14,15 +14,16 @@ export function rmsNorm(context: CudaContext, { x, weight, epsilon, out, inverse
     .launch('rms-norm', `rms_norm_${dtype}${width > 1 ? '_wide' : ''}`, { grid: [rows], block: blockFor(columns, width) });
 }
 
-export function rmsNormBackward(context: CudaContext, { dOut, x, weight, inverseRms, dX, accumulate }: RmsNormBackwardOptions): void {
+export function rmsNormBackward(context: CudaContext, { dOut, x, weight, inverseRms, dX, accumulate, out }: RmsNormBackwardOptions): void {
   const [rows, columns] = checkRows('rmsNormBackward', x, weight, inverseRms);
   expectShape('rmsNormBackward', dOut, x.shape);
   expectShape('rmsNormBackward', dX, x.shape);
-  const dtype = expectDType('rmsNormBackward', computeDTypes, x, dOut, weight, dX);
-  const addresses = [dOut, x, weight, dX].map((tensor) => addressOf(context, tensor)) as [number, number, number, number];
+  if (out) expectShape('rmsNormBackward', out, x.shape);
+  const dtype = expectDType('rmsNormBackward', computeDTypes, x, dOut, weight, dX, ...(out ? [out] : []));
+  const addresses = [dOut, x, weight, dX, out].map((tensor) => (tensor ? addressOf(context, tensor) : 0)) as [number, number, number, number, number];
   const width = isWide(columns, wideCount(dtype), ...addresses) ? wideCount(dtype) : 1;
   context.launcher.begin().pointer(addresses[0]).pointer(addresses[1]).pointer(addresses[2]).pointer(addressOf(context, inverseRms))
-    .pointer(addresses[3]).int32(columns).int32(accumulate ? 1 : 0)
+    .pointer(addresses[3]).pointer(addresses[4]).int32(columns).int32(accumulate ? 1 : 0)
     .launch('rms-norm', `rms_norm_backward_${dtype}${width > 1 ? '_wide' : ''}`, { grid: [rows], block: blockFor(columns, width) });
 }
 

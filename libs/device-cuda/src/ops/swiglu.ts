@@ -7,14 +7,16 @@ export function swiglu(context: CudaContext, { gate, up, out }: SwigluOptions): 
   launch(context, 'swiglu', [gate, up, out]);
 }
 
-export function swigluBackward(context: CudaContext, { dOut, gate, up, dGate, dUp }: SwigluBackwardOptions): void {
-  launch(context, 'swiglu_backward', [dOut, gate, up, dGate, dUp]);
+export function swigluBackward(context: CudaContext, { dOut, gate, up, dGate, dUp, out }: SwigluBackwardOptions): void {
+  launch(context, 'swiglu_backward', [dOut, gate, up, dGate, dUp, out ?? null]);
 }
 
-function launch(context: CudaContext, name: string, [first, ...others]: readonly [Tensor, ...Tensor[]]): void {
-  for (const tensor of others) expectShape(name, tensor, first.shape);
-  const dtype = expectDType(name, ['float32', 'bfloat16'] as const, first, ...others);
-  const addresses = [first, ...others].map((tensor) => addressOf(context, tensor));
+/** Null tensors become null pointers. */
+function launch(context: CudaContext, name: string, [first, ...others]: readonly [Tensor, ...(Tensor | null)[]]): void {
+  const tensors = [first, ...others.filter((tensor) => tensor !== null)] as const;
+  for (const tensor of tensors) expectShape(name, tensor, first.shape);
+  const dtype = expectDType(name, ['float32', 'bfloat16'] as const, ...tensors);
+  const addresses = [first, ...others].map((tensor) => (tensor ? addressOf(context, tensor) : 0));
   const width = isWide(first.size, wideCount(dtype), ...addresses) ? wideCount(dtype) : 1;
   const { launcher } = context;
   launcher.begin();
