@@ -5,7 +5,7 @@ export {
 } from './client.js';
 export type { OnTransfer } from './download.js';
 export { assertFolderFree } from './download-folder.js';
-export { EmlocError, type Failure, isEmlocError, jobFailed, type SdkErrorCode } from './errors.js';
+export { describeFailure, EmlocError, type Failure, isEmlocError, jobFailed, type SdkErrorCode } from './errors.js';
 export { type ClientTls, type ConnectOptions, defaultLimits } from './options.js';
 export { type StageName, stageNames } from './stages.js';
 export * from './values.js';

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type FakeDeployment, fakeAdapter, finishJob, type JobFailure, startFakeDeployment } from '@emloc/sdk/testing';
 
-const command = fileURLToPath(new URL('../bin/emloc.cjs', import.meta.url));
+const root = fileURLToPath(new URL('../../..', import.meta.url));
+const command = join(root, 'tools/cli/bin/emloc.cjs');
 const token = 'a-secret-token';
 
 let folder: string;
@@ -125,7 +126,7 @@ describe('emloc jobs', () => {
       expect(stderr).toContain(`error: SDK_JOB_FAILED: ${name} failed: stage train, layer 3: loss is NaN at step 4 (FINETUNE_NON_FINITE)\n`);
       expect(stderr).not.toContain('    at ');
     }
-    expect((await jobs(['get', name])).stdout).toMatch(/failed in +stage train, layer 3\n.*because +loss is NaN/);
+    expect((await jobs(['get', name])).stdout).toMatch(/state +failed\n[\s\S]*error +stage train, layer 3: loss is NaN at step 4 \(FINETUNE_NON_FINITE\)\n/);
   });
 
   it('ends with 130 when it is interrupted, and the job goes on', async () => {
@@ -165,6 +166,16 @@ describe('emloc jobs', () => {
     const wrong = await jobs(['list'], { environment: { EMLOC_TOKEN: 'wrong-secret' } });
     expect(wrong).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('UNAUTHENTICATED') });
     expect(wrong.stderr).not.toContain('wrong-secret');
+  });
+
+  it('speaks TLS, and shows its certificate where the server asks for one', async () => {
+    const certificate = (file: string): string => join(root, 'libs/rpc/test/certificates', file);
+    const [ca, cert, key] = await Promise.all(['authority.pem', 'localhost.pem', 'localhost.key'].map((file) => readFile(certificate(file))));
+    await deployment.close();
+    deployment = await startFakeDeployment({ token, requireClientCertificate: true, tls: { ca: ca as Buffer, identity: { certificate: cert as Buffer, key: key as Buffer } } });
+    const flags = ['--tls-ca', certificate('authority.pem'), '--tls-cert', certificate('coordinator.pem'), '--tls-key', certificate('coordinator.key')];
+    expect(await json('list', ...flags)).toEqual([{ jobs: [] }]);
+    expect(await jobs(['list', ...flags.slice(0, 2)])).toMatchObject({ code: 1, stderr: expect.stringContaining('UNAVAILABLE') });
   });
 
   const refusals: readonly (readonly [string, readonly string[], number, RegExp])[] = [

@@ -1,6 +1,5 @@
-import type { Failure, JobEvent, StageName } from '@emloc/sdk';
 import { stageNames as localStages, type StageName as LocalStage } from '@emloc/pipeline';
-import { stageNames } from '@emloc/sdk';
+import { describeFailure, type JobEvent, type StageName, stageNames } from '@emloc/sdk';
 import type { Progress } from './progress.js';
 
 /** Shows the events of a remote job as those of a local one are shown. */
@@ -24,7 +23,7 @@ export function createJobDisplay(progress: Progress): JobDisplay {
     if (stage === null) return;
     if (state === 'started') startedMs.set(stage, startedMs.get(stage) ?? time?.getTime() ?? Number.NaN);
     else if (state === 'finished') print(`${stage}: finished${secondsText(time, startedMs.get(stage))}`);
-    else if (state === 'retrying') print(`${stage}: attempt ${attempt} failed and is repeated${error ? `: ${failureText(error)}` : ''}`);
+    else if (state === 'retrying') print(`attempt ${attempt} failed and is repeated: ${error ? describeFailure(error) : `stage ${stage}`}`);
   };
   return {
     onEvent: (event) => {
@@ -49,8 +48,4 @@ function isLocal(stage: StageName): stage is LocalStage {
 function secondsText(time: Date | null, startedMs: number | undefined): string {
   const seconds = ((time?.getTime() ?? Number.NaN) - (startedMs ?? Number.NaN)) / 1000;
   return Number.isFinite(seconds) ? ` after ${seconds.toFixed(1)} s` : '';
-}
-
-function failureText({ layer, message, reason }: Failure): string {
-  return `${layer === null ? '' : `layer ${layer}: `}${message} (${reason})`;
 }

@@ -1,5 +1,5 @@
 import { formatBytes } from '@emloc/device';
-import type { Artifact, Job } from '@emloc/sdk';
+import { type Artifact, describeFailure, type Job } from '@emloc/sdk';
 import { render, tuneTable } from './tables.js';
 
 /** A list of jobs for people. */
@@ -21,8 +21,7 @@ export function jobTable(job: Job): string {
     ['started', timeText(startTime)],
     ['ended', timeText(endTime)],
     ['repeated', retries > 0 ? `${retries} stage calls` : ''],
-    ['failed in', error ? [error.stage && `stage ${error.stage}`, error.layer && `layer ${error.layer}`].filter(Boolean).join(', ') : ''],
-    ['because', error ? `${error.message} (${error.reason})` : ''],
+    ['error', error ? describeFailure(error) : ''],
   ];
   const table = render(rows.filter(([, text]) => text !== ''), 0);
   return report ? `${table}\n\n${tuneTable({ ...report, adapter: `emloc jobs download ${name} --out DIR` })}` : table;
