@@ -19,6 +19,17 @@ export interface LayerResult {
   readonly block: number;
   /** Key of the factors among the tensors. */
   readonly factors: string;
+  /** What is reported of the block's linear layers. */
+  readonly reports: readonly LayerReport[];
+}
+
+/** A linear layer that was replaced by factors. */
+export interface LayerReport {
+  readonly name: string;
+  readonly ratio: number;
+  readonly rank: number;
+  readonly relativeError: number;
+  readonly usedFallback: boolean;
 }
 
 /** Everything that coordinator and stages share of jobs. Closing the connection closes it. */

@@ -37,7 +37,8 @@ export interface JobEnvironment {
   readonly hostBytes: number;
   readonly prefetch: boolean;
   readonly observer: JobObserver;
-  readonly pagerObserver?: PagerObserver;
+  /** Makes the observer of a pager that is opened. */
+  readonly openPagerObserver?: () => PagerObserver;
   readonly signal?: AbortSignal;
 }
 
@@ -64,6 +65,6 @@ interface Shares {
 }
 
 function open(environment: JobEnvironment, source: LayerSource, { bytes, hostBytes, category }: Shares): Pager {
-  const { device, prefetch, reads, pagerObserver, signal } = environment;
-  return openPager({ device, source, deviceBytes: bytes, hostBytes, prefetch, category, reads, observer: pagerObserver, signal });
+  const { device, prefetch, reads, openPagerObserver, signal } = environment;
+  return openPager({ device, source, deviceBytes: bytes, hostBytes, prefetch, category, reads, observer: openPagerObserver?.(), signal });
 }

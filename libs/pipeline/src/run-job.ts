@@ -163,7 +163,8 @@ export function startingAdapter(job: Job): LoraAdapter {
   return initialAdapter(job.model.layout, { rank, alpha, useRslora, targets }, seed);
 }
 
-function emulatorReport(job: Job, layers: readonly EmulatedLayerReport[]): EmulatorReport {
+/** Size and quality of an emulator whose layers have these reports. */
+export function emulatorReport(job: Job, layers: readonly EmulatedLayerReport[]): EmulatorReport {
   const originalParameters = job.model.layout.units.flatMap(({ tensors }) => tensors).reduce((sum, { shape }) => sum + elementCount(shape), 0);
   const saved = job.emulated.reduce((sum, { linear: { inFeatures, outFeatures }, rank }) => sum + inFeatures * outFeatures - rank * (inFeatures + outFeatures), 0);
   const worst = layers.reduce((most, layer) => (layer.relativeError > most.relativeError ? layer : most));

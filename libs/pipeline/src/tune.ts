@@ -38,7 +38,8 @@ export interface TuneHost {
   readonly target: DeviceTarget;
   readonly provenance: Provenance;
   readonly observer?: JobObserver;
-  readonly pagerObserver?: PagerObserver;
+  /** Makes the observer of a pager that is opened. */
+  readonly openPagerObserver?: () => PagerObserver;
   readonly signal?: AbortSignal;
   /** Whether an output folder that is there already is replaced. */
   readonly overwrite?: boolean;
@@ -151,7 +152,7 @@ async function tuneJob(job: Job, host: TuneHost & { readonly isResumed: boolean 
         reads: 'real',
         hostBytes: options.hostBytes,
         prefetch: options.prefetch,
-        pagerObserver: host.pagerObserver,
+        openPagerObserver: host.openPagerObserver,
         signal: host.signal,
       };
       const result = await runJob(environment, job, outcomes);

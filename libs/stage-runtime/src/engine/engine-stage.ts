@@ -1,0 +1,127 @@
+import { join } from 'node:path';
+import { Device, memoryCategories, MemoryBudget } from '@emloc/device';
+import { deviceTarget } from '@emloc/device-registry';
+import {
+  budgetBytesOf, DiskFactorStore, type Job, type JobEnvironment, noTrainingStore, type PlanInputs, prepareJob, type ProcessMemory, StageClock, type TrainingStore,
+} from '@emloc/pipeline';
+import type { PagerObserver } from '@emloc/weight-pager';
+import type { DeviceMemoryRequest, EngineEvent, EngineReport, EngineTask } from '../contract.js';
+
+/** What a stage's engine is given. */
+export interface EngineInputs {
+  readonly environment: JobEnvironment;
+  readonly job: Job;
+}
+
+/** A stage as its engine runs it. */
+export interface EngineStage<R> {
+  /** What of the job's budget this process takes, and how it divides it. */
+  divide(inputs: PlanInputs): Promise<ProcessMemory>;
+  /** Where the states of training live; default: nowhere. */
+  readonly training?: TrainingStore;
+  run(inputs: EngineInputs): Promise<R>;
+}
+
+interface Context {
+  readonly signal: AbortSignal;
+  emit(event: EngineEvent): void;
+  request(request: DeviceMemoryRequest): Promise<unknown>;
+}
+
+const sampleMs = 200;
+
+/** Checks the job, waits for device memory, opens the device, runs the stage, and closes everything. @throws the typed errors of every part */
+export async function runEngineStage<R>(task: EngineTask, context: Context, stage: EngineStage<R>): Promise<R & { readonly report: EngineReport }> {
+  const job = await prepareJob(task.options);
+  try {
+    const target = deviceTarget(task.device, task.threads);
+    const { profile } = target;
+    const totalBytes = await budgetBytesOf(job, profile);
+    const { budgetBytes, memory } = await stage.divide({ job, profile, budgetBytes: totalBytes });
+    context.signal.throwIfAborted();
+    await context.request({ type: 'device', device: target.name, bytes: budgetBytes, totalBytes });
+    const budget = new MemoryBudget(budgetBytes);
+    const device = new Device(await target.open(budgetBytes), budget);
+    const clock = new StageClock(budget);
+    const factors = new DiskFactorStore(join(task.scratch, 'factors'), { emulated: job.emulated, profile });
+    const observers = openObservers(context, budget);
+    try {
+      const environment: JobEnvironment = {
+        device, clock, memory, factors,
+        training: stage.training ?? noTrainingStore,
+        reads: 'real',
+        hostBytes: task.options.hostBytes,
+        prefetch: task.options.prefetch,
+        observer: observers.event,
+        openPagerObserver: observers.openPager,
+        signal: context.signal,
+      };
+      const result = await stage.run({ environment, job });
+      clock.leave();
+      return { ...result, report: { ...totals(clock), device: target.description } };
+    } finally {
+      clock.leave();
+      observers.flush();
+      await factors.close();
+      await device.close();
+    }
+  } finally {
+    await job.close();
+  }
+}
+
+/** Names the layer in whatever goes wrong there. */
+export async function inLayer<T>(layer: string, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    if (error instanceof Error && !('layer' in error)) Object.assign(error, { layer });
+    throw error;
+  }
+}
+
+function totals(clock: StageClock): Pick<EngineReport, 'seconds' | 'peakDeviceBytes'> {
+  const reports = clock.reports();
+  return {
+    seconds: reports.reduce((sum, { seconds }) => sum + seconds, 0),
+    peakDeviceBytes: reports.reduce((peak, { peakDeviceBytes }) => Math.max(peak, peakDeviceBytes), 0),
+  };
+}
+
+interface Observers {
+  readonly event: (event: EngineEvent) => void;
+  readonly openPager: () => PagerObserver;
+  /** Tells what was held back. */
+  flush(): void;
+}
+
+/** Passes on what the engine tells, with samples of memory and pagers at a bounded rate. */
+function openObservers(context: Context, budget: MemoryBudget): Observers {
+  const pending = new Map<number, EngineEvent>();
+  let sampledMs = Number.NEGATIVE_INFINITY;
+  let pagers = 0;
+  const flush = (): void => {
+    sampledMs = performance.now();
+    const inUseBytes = Object.fromEntries(memoryCategories.map((category) => [category, budget.inUseBytesOf(category)]));
+    context.emit({ type: 'memory', sample: { budgetBytes: budget.totalBytes, peakBytes: budget.peakBytes, inUseBytes } });
+    for (const event of pending.values()) context.emit(event);
+    pending.clear();
+  };
+  const sample = (): void => {
+    if (performance.now() - sampledMs >= sampleMs) flush();
+  };
+  return {
+    event: (event) => {
+      context.emit(event);
+      sample();
+    },
+    openPager: () => {
+      const pager = (pagers += 1);
+      return (_event, { hits, pageIns, pageOuts, stallSeconds, bytesMoved, deviceBytes, hostBytes }) => {
+        pending.set(pager, { type: 'pager', pager, totals: { hits, pageIns, pageOuts, stallSeconds, bytesMoved, deviceBytes, hostBytes } });
+        sample();
+      };
+    },
+    flush,
+  };
+}

@@ -1,0 +1,18 @@
+import { factorsFromRecord, type TensorRecord } from '@emloc/pipeline';
+import type { EngineInputs } from './engine-stage.js';
+
+/** Asks for the factors of a block. */
+export interface FactorsRequest {
+  readonly type: 'factors';
+  readonly block: number;
+}
+
+/** Brings the factors of all emulated blocks into the environment's store, block by block. */
+export async function fetchFactors({ environment, job }: EngineInputs, request: (request: FactorsRequest) => Promise<TensorRecord>): Promise<void> {
+  const { factors: store, device: { profile }, signal } = environment;
+  for (const block of new Set(job.emulated.map((linear) => linear.block))) {
+    signal?.throwIfAborted();
+    const { factors, reports } = factorsFromRecord(await request({ type: 'factors', block }), { emulated: job.emulated, profile });
+    await store.put(block, factors, reports);
+  }
+}

@@ -1,0 +1,83 @@
+import { hostname } from 'node:os';
+import type { DeviceGrant, DeviceLedger } from '@emloc/job-storage';
+import { createWorkerHost, type Moved, type WorkerHost } from '@emloc/service-kit';
+import type { AnyEngineContract, DeviceMemoryRequest, EngineEvent } from '../contract.js';
+
+/** A task of the engine's thread, and who answers what it asks. */
+export interface EngineRun<C extends AnyEngineContract> {
+  readonly job: string;
+  readonly task: C['task'];
+  readonly signal: AbortSignal;
+  readonly onEvent: (event: EngineEvent) => void;
+  readonly onRequest: (request: Exclude<C['request'], DeviceMemoryRequest>, signal: AbortSignal) => Promise<C['response'] | Moved<C['response']>>;
+}
+
+export interface EngineThreadOptions {
+  /** Program of the thread, which calls `serveEngine`. */
+  readonly program: URL;
+  readonly devices: DeviceLedger;
+  /** Name of this process among the holders of device memory. */
+  readonly holder: string;
+  /** Name of the device for all processes that share it; undefined: this machine's device. */
+  readonly deviceName: string | undefined;
+  /** How long a task may go on after it was asked to stop, before its thread is ended. */
+  readonly stopMs: number;
+}
+
+/** The thread on which a stage's engine runs, with the device memory that it was granted. */
+export class EngineThread {
+  #host: WorkerHost<AnyEngineContract> | null = null;
+
+  constructor(private readonly options: EngineThreadOptions) {}
+
+  /** @throws what the engine threw, or the reason of the signal or of a lost grant */
+  async run<C extends AnyEngineContract>({ job, task, signal, onEvent, onRequest }: EngineRun<C>): Promise<C['result']> {
+    const lost = new AbortController();
+    const stop = AbortSignal.any([signal, lost.signal]);
+    let grant: DeviceGrant | null = null;
+    const answer = async (request: C['request'], ended: AbortSignal): Promise<C['response'] | Moved<C['response']>> => {
+      const asked = request as DeviceMemoryRequest | Exclude<C['request'], DeviceMemoryRequest>;
+      if (!isDeviceRequest(asked)) return onRequest(asked, AbortSignal.any([ended, stop]));
+      grant = await this.#grant(job, asked, AbortSignal.any([ended, stop]));
+      grant.lost.addEventListener('abort', () => lost.abort(grant?.lost.reason), { once: true });
+      return null;
+    };
+    try {
+      const host = (this.#host ??= createWorkerHost<AnyEngineContract>(this.options.program));
+      return await this.#orEnded(host.run(task, { signal: stop, onEvent, onRequest: answer as never }), stop);
+    } catch (error) {
+      stop.throwIfAborted();
+      throw error;
+    } finally {
+      await (grant as DeviceGrant | null)?.release();
+    }
+  }
+
+  async close(): Promise<void> {
+    const host = this.#host;
+    this.#host = null;
+    await host?.close();
+  }
+
+  #grant(job: string, { device, bytes, totalBytes }: DeviceMemoryRequest, signal: AbortSignal): Promise<DeviceGrant> {
+    const { devices, holder, deviceName = `${hostname()}/${device}` } = this.options;
+    return devices.acquire({ device: deviceName, job, holder, bytes, totalBytes, signal });
+  }
+
+  /** A task that does not stop when it is asked to takes its thread with it. */
+  async #orEnded<T>(running: Promise<T>, stop: AbortSignal): Promise<T> {
+    let timer: NodeJS.Timeout | undefined;
+    const onAbort = (): void => { timer = setTimeout(() => void this.close(), this.options.stopMs); };
+    stop.addEventListener('abort', onAbort, { once: true });
+    try {
+      return await running;
+    } finally {
+      clearTimeout(timer);
+      stop.removeEventListener('abort', onAbort);
+    }
+  }
+}
+
+function isDeviceRequest(request: { readonly type: string }): request is DeviceMemoryRequest {
+  return request.type === 'device';
+}

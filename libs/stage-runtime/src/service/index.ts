@@ -1,0 +1,6 @@
+export type { DeviceMemoryRequest, EngineContract, EngineEvent, EngineReport, EngineTask } from '../contract.js';
+export { blockFactors } from './block-factors.js';
+export { runStageService, type StageServiceDefinition } from './run-stage-service.js';
+export { reportMessage, type StageAttempt, type StageHandler } from './stage-calls.js';
+export { stageOptions } from './stage-options.js';
+export { movedRecord, storeAdapter, type TensorRecords } from './tensor-records.js';

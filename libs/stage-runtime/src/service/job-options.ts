@@ -1,0 +1,57 @@
+import { createHash } from 'node:crypto';
+import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fromTuneOptionsMessage, type JobSpec, type StoredObject, type UploadedDataset } from '@emloc/contracts';
+import { type JobStorage, JobStorageError } from '@emloc/job-storage';
+import { resolveTuneOptions, type TuneOptions } from '@emloc/pipeline';
+
+/** The engine's options of a job; uploaded rows are fetched into `folder` first. @throws the typed errors of storage and options */
+export async function jobOptionsOf(spec: JobSpec, storage: JobStorage, folder: string): Promise<TuneOptions> {
+  if (!spec.options) throw new JobStorageError('JOB_SPEC_MISSING', `job spec of ${spec.job} has no options`);
+  const { data, validation, ...options } = fromTuneOptionsMessage(spec.options);
+  return resolveTuneOptions({
+    ...options,
+    data: await pathOf(data, { object: spec.data, storage, folder }),
+    validation: validation === undefined || validation === null ? null : await pathOf(validation, { object: spec.validation, storage, folder }),
+    out: '',
+  });
+}
+
+interface Fetching {
+  readonly object: StoredObject | undefined;
+  readonly storage: JobStorage;
+  readonly folder: string;
+}
+
+async function pathOf(source: string | UploadedDataset, fetching: Fetching): Promise<string> {
+  if (typeof source === 'string') return source;
+  if (!fetching.object) throw new JobStorageError('JOB_SPEC_MISSING', `the job spec does not say where ${source.dataset} is`);
+  return fetchDataset(fetching.object, fetching);
+}
+
+/** Fetches a data set once for all stages of this process; its name is its hash, which is checked. */
+async function fetchDataset({ bucket, name, sha256 }: StoredObject, { storage, folder }: Fetching): Promise<string> {
+  await mkdir(folder, { recursive: true });
+  const path = join(folder, `${sha256}.jsonl`);
+  if (await stat(path).catch(() => null)) return path;
+  const partial = `${path}.${crypto.randomUUID()}`;
+  const file = await open(partial, 'wx', 0o600);
+  try {
+    const hash = createHash('sha256');
+    await storage.bucketOf(bucket).get(name, {
+      write: async (offset, bytes) => {
+        hash.update(bytes);
+        await file.write(bytes, 0, bytes.length, offset);
+      },
+    });
+    const found = hash.digest('hex');
+    if (found !== sha256) throw new JobStorageError('JOB_SPEC_MISSING', `data set ${name} has the hash ${found}, the job names ${sha256}`);
+    await file.close();
+    await rename(partial, path);
+    return path;
+  } catch (error) {
+    await file.close().catch(() => undefined);
+    await rm(partial, { force: true });
+    throw error;
+  }
+}

@@ -1,0 +1,218 @@
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { create, type DescMessage, fromJson, type JsonValue, type MessageInitShape, type MessageShape, toJson } from '@bufbuild/protobuf';
+import type { JobSpec, StageCall, StageReportSchema } from '@emloc/contracts';
+import { jobIdOf, type JobStorage, type StageRecord } from '@emloc/job-storage';
+import type { TuneOptions } from '@emloc/pipeline';
+import { type CallContext, RpcError, toRpcError } from '@emloc/rpc';
+import type { Moved } from '@emloc/service-kit';
+import type { Metrics, StageLabel } from '@emloc/telemetry';
+import type { AnyEngineContract, DeviceMemoryRequest, EngineReport, OwnTask } from '../contract.js';
+import type { EngineThread } from './engine-thread.js';
+import { EventQueue } from './event-queue.js';
+import { jobOptionsOf } from './job-options.js';
+import { Slot } from './slot.js';
+import { now, type StageEventInit, stageEventOf, stageNumbers } from './stage-events.js';
+import { openStageMetrics, type StageMetrics } from './stage-metrics.js';
+import { countedRecords, type TensorRecords } from './tensor-records.js';
+
+/** One attempt at a stage of a job, as the code of that stage sees it. */
+export interface StageAttempt {
+  /** Identifier of the job, without `jobs/`. */
+  readonly job: string;
+  readonly token: number;
+  readonly instance: string;
+  readonly spec: JobSpec;
+  readonly options: TuneOptions;
+  /** What earlier attempts left. */
+  readonly record: StageRecord;
+  readonly storage: JobStorage;
+  readonly records: TensorRecords;
+  /** A folder of this attempt's own, removed at its end. */
+  readonly scratch: string;
+  /** Aborts when the attempt is to end, with why as its reason. */
+  readonly signal: AbortSignal;
+  emit(event: NonNullable<StageEventInit['event']>): void;
+  /** Changes the stage's record. @throws JobStorageError STAGE_STALE_FENCING_TOKEN when a newer attempt has begun */
+  write(change: Partial<Omit<StageRecord, 'fence'>>): Promise<void>;
+  /** Runs the stage's engine; what it tells goes to the caller and into metrics. */
+  runEngine<C extends AnyEngineContract>(
+    task: OwnTask<C['task']>,
+    onRequest: (request: Exclude<C['request'], DeviceMemoryRequest>, signal: AbortSignal) => Promise<C['response'] | Moved<C['response']>>,
+  ): Promise<C['result']>;
+}
+
+/** How a stage is run. */
+export interface StageHandler<Request, Result extends DescMessage> {
+  readonly stage: StageLabel;
+  readonly result: Result;
+  run(attempt: StageAttempt, request: Request): Promise<MessageInitShape<Result>>;
+}
+
+export interface StageCallsOptions {
+  readonly instance: string;
+  readonly storage: JobStorage;
+  readonly metrics: Metrics;
+  readonly engine: EngineThread;
+  readonly device: string;
+  readonly threads: number | undefined;
+  readonly scratch: string;
+  readonly heartbeatMs?: number;
+  /** Told of every attempt that failed. */
+  readonly onError?: (error: unknown, attempt: { readonly job: string; readonly stage: StageLabel; readonly token: number }) => void;
+}
+
+interface Response<Result extends DescMessage> {
+  readonly content: { readonly case: 'event'; readonly value: StageEventInit } | { readonly case: 'result'; readonly value: MessageShape<Result> };
+}
+
+interface Running {
+  readonly token: number;
+  readonly stop: AbortController;
+}
+
+/** Serves stage calls as proto/emloc/v1/stage.proto says. One attempt has the engine at a time; others wait, with heartbeats. */
+export class StageCalls {
+  readonly #running = new Map<string, Running>();
+  readonly #slot = new Slot();
+  readonly #records: TensorRecords;
+
+  constructor(private readonly options: StageCallsOptions) {
+    this.#records = countedRecords(options.storage.tensors, options.metrics);
+  }
+
+  async *serve<Request extends { readonly call?: StageCall }, Result extends DescMessage>(
+    handler: StageHandler<Request, Result>, request: Request, context: Pick<CallContext, 'signal' | 'draining'>,
+  ): AsyncGenerator<Response<Result>> {
+    const call = assertCall(request.call);
+    const events = new EventQueue<StageEventInit>();
+    const stop = new AbortController();
+    const signal = AbortSignal.any([context.signal, context.draining, stop.signal]);
+    const running = this.#attempt(handler, request, { call, signal, emit: (event) => events.push(event) }).finally(() => events.close());
+    running.catch(() => undefined);
+    try {
+      yield event(now({ case: 'accepted', value: { instance: this.options.instance } }));
+      for (;;) {
+        const next = await events.next(this.options.heartbeatMs ?? 3000);
+        if (next === 'closed') break;
+        yield event(next === 'silence' ? now({ case: 'heartbeat', value: { stage: stageNumbers[handler.stage] } }) : next.event);
+      }
+      yield { content: { case: 'result', value: await running } };
+    } finally {
+      stop.abort(new RpcError('CANCELLED', 'the call has ended'));
+    }
+  }
+
+  /** Supersedes an older attempt at the same stage of the same job, waits for the engine, and runs. */
+  async #attempt<Request, Result extends DescMessage>(handler: StageHandler<Request, Result>, request: Request, call: AttemptCall): Promise<MessageShape<Result>> {
+    const { job, token } = call.call;
+    const { stage } = handler;
+    const key = `${job}/${stage}`;
+    const older = this.#running.get(key);
+    if (older && older.token > token) throw new RpcError('FAILED_PRECONDITION', `fencing token ${token} is older than ${older.token}`, { reason: 'STAGE_STALE_FENCING_TOKEN' });
+    older?.stop.abort(new RpcError('ABORTED', `a newer attempt at ${stage} has begun`, { reason: 'STAGE_SUPERSEDED' }));
+    const own: Running = { token, stop: new AbortController() };
+    this.#running.set(key, own);
+    const signal = AbortSignal.any([call.signal, own.stop.signal]);
+    try {
+      const leave = await this.#slot.enter(signal);
+      try {
+        return await this.#run(handler, request, { ...call, signal });
+      } finally {
+        leave();
+      }
+    } catch (error) {
+      const reason: unknown = signal.aborted ? signal.reason : error;
+      this.options.onError?.(reason, { job, stage, token });
+      throw toRpcError(reason, { stage, ...layerOf(error) });
+    } finally {
+      if (this.#running.get(key) === own) this.#running.delete(key);
+    }
+  }
+
+  async #run<Request, Result extends DescMessage>(handler: StageHandler<Request, Result>, request: Request, call: AttemptCall): Promise<MessageShape<Result>> {
+    const { storage } = this.options;
+    const { job, token, spec: reference } = call.call;
+    const record = await storage.stages.claim(job, handler.stage, token);
+    if (record.result) return fromJson(handler.result, record.result as JsonValue);
+    const spec = await storage.readSpec(reference);
+    const scratch = join(this.options.scratch, crypto.randomUUID());
+    await mkdir(scratch, { recursive: true });
+    const metrics = openStageMetrics(this.options.metrics, handler.stage);
+    try {
+      const options = await jobOptionsOf(spec, storage, join(this.options.scratch, 'datasets'));
+      const result = create(handler.result, await handler.run(this.#view(handler.stage, { call, spec, options, record, scratch, metrics }), request));
+      await storage.stages.write(job, handler.stage, token, { result: toJson(handler.result, result) });
+      metrics.finish('succeeded');
+      return result;
+    } catch (error) {
+      metrics.finish(call.signal.aborted ? 'cancelled' : 'failed');
+      throw error;
+    } finally {
+      await rm(scratch, { recursive: true, force: true });
+    }
+  }
+
+  #view(stage: StageLabel, { call, metrics, ...known }: AttemptParts): StageAttempt {
+    const { storage, instance, engine, device, threads } = this.options;
+    const { job, token } = call.call;
+    const { signal } = call;
+    return {
+      ...known, job, token, instance, storage, signal,
+      records: this.#records,
+      emit: (content) => call.emit(now(content)),
+      write: (change) => storage.stages.write(job, stage, token, change),
+      runEngine: (task, onRequest) => engine.run({
+        job, signal, onRequest,
+        task: { ...task, options: known.options, device, threads, scratch: known.scratch },
+        onEvent: (told) => {
+          metrics.observe(told);
+          const message = stageEventOf(told);
+          if (message) call.emit(message);
+        },
+      }),
+    };
+  }
+}
+
+interface AttemptCall {
+  readonly call: CheckedCall;
+  readonly signal: AbortSignal;
+  emit(event: StageEventInit): void;
+}
+
+interface AttemptParts extends Pick<StageAttempt, 'spec' | 'options' | 'record' | 'scratch'> {
+  readonly call: AttemptCall;
+  readonly metrics: StageMetrics;
+}
+
+interface CheckedCall {
+  readonly job: string;
+  readonly token: number;
+  readonly spec: NonNullable<StageCall['spec']>;
+}
+
+/** @throws RpcError INVALID_ARGUMENT */
+function assertCall(call: StageCall | undefined): CheckedCall {
+  const job = call ? jobIdOf(call.job) : '';
+  const token = Number(call?.fencingToken ?? 0);
+  if (!call?.spec || !/^[\w-]{1,64}$/.test(job) || !Number.isSafeInteger(token) || token < 1) {
+    throw new RpcError('INVALID_ARGUMENT', 'call: job, fencing_token and spec are required', { reason: 'INVALID_REQUEST' });
+  }
+  return { job, token, spec: call.spec };
+}
+
+function event(value: StageEventInit): { readonly content: { readonly case: 'event'; readonly value: StageEventInit } } {
+  return { content: { case: 'event', value } };
+}
+
+/** Where in the model something went wrong, where the engine knows it. */
+function layerOf(error: unknown): { layer?: string } {
+  const layer = (error as { layer?: unknown } | null)?.layer;
+  return typeof layer === 'string' ? { layer } : {};
+}
+
+/** The report of a stage's thread as its result has it. */
+export function reportMessage(stage: StageLabel, { seconds, peakDeviceBytes, device }: EngineReport): MessageInitShape<typeof StageReportSchema> {
+  return { stage: stageNumbers[stage], seconds, peakDeviceBytes: BigInt(peakDeviceBytes), device };
+}

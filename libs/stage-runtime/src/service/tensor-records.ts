@@ -1,0 +1,67 @@
+import type { StoredObject } from '@emloc/contracts';
+import { bucketNames, type JobStorage, storedObjectMessage } from '@emloc/job-storage';
+import type { TensorRecord } from '@emloc/pipeline';
+import { type Moved, moved } from '@emloc/service-kit';
+import type { Metrics } from '@emloc/telemetry';
+import { memorySource, TensorBusError, type TensorStore } from '@emloc/tensor-bus';
+
+/** What tensors are, as a label of metrics. */
+export type TensorKind = 'statistics' | 'factors' | 'lora';
+
+/** Layer tensors as the engine has them, in and out of the store that stages share. */
+export interface TensorRecords {
+  write(kind: TensorKind, key: string, record: TensorRecord, signal?: AbortSignal): Promise<void>;
+  /** @throws TensorBusError TENSOR_BUS_CORRUPT when there is nothing under the key */
+  read(kind: TensorKind, key: string): Promise<TensorRecord>;
+  delete(key: string): Promise<void>;
+}
+
+/** Records in a store, counted in the metrics of the tensor bus. */
+export function countedRecords(store: TensorStore, metrics: Metrics): TensorRecords {
+  const count = (direction: 'sent' | 'received', kind: TensorKind, { record, startedMs }: { record: TensorRecord; startedMs: number }): void => {
+    const labels = { direction, kind, path: 'durable' };
+    metrics.tensorBusBytes.add(labels, record.tensors.reduce((sum, { bytes }) => sum + bytes.byteLength, 0));
+    metrics.tensorBusMessages.add(labels, record.tensors.length);
+    metrics.tensorBusLatency.observe(labels, (performance.now() - startedMs) / 1000);
+  };
+  return {
+    write: async (kind, key, record, signal) => {
+      const startedMs = performance.now();
+      await store.write(key, { tensors: record.tensors.map(({ bytes, ...header }) => memorySource(header, bytes)), attributes: record.attributes }, { signal });
+      count('sent', kind, { record, startedMs });
+    },
+    read: async (kind, key) => {
+      const startedMs = performance.now();
+      const record = await readRecord(store, key);
+      count('received', kind, { record, startedMs });
+      return record;
+    },
+    delete: async (key) => {
+      await store.delete(key);
+    },
+  };
+}
+
+/** What stands under a key. @throws TensorBusError TENSOR_BUS_CORRUPT when nothing does */
+export async function readRecord(store: TensorStore, key: string): Promise<TensorRecord> {
+  const stored = await store.open(key);
+  if (!stored) throw new TensorBusError('TENSOR_BUS_CORRUPT', `tensor bus: there is nothing under ${key}`);
+  const buffers = await stored.toMemory();
+  const tensors = stored.tensors.map(({ name, dtype, shape }, index) => ({
+    name, dtype: dtype as TensorRecord['tensors'][number]['dtype'], shape, bytes: buffers[index] ?? new Uint8Array(),
+  }));
+  return { tensors, attributes: stored.attributes };
+}
+
+/** Stores an adapter and names it for the next stage. */
+export async function storeAdapter(records: TensorRecords, storage: JobStorage, { key, record }: { key: string; record: TensorRecord }): Promise<StoredObject> {
+  await records.write('lora', key, record);
+  const stored = await storage.tensorBucket.info(key);
+  if (!stored) throw new TensorBusError('TENSOR_BUS_CORRUPT', `tensor bus: there is nothing under ${key}`);
+  return storedObjectMessage(bucketNames.tensors, stored);
+}
+
+/** A record that moves to the engine's thread. */
+export function movedRecord(record: TensorRecord): Moved<TensorRecord> {
+  return moved(record, [...new Set(record.tensors.map(({ bytes }) => bytes.buffer as ArrayBuffer))]);
+}

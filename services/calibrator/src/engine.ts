@@ -1,0 +1,34 @@
+import { calibrate, divideEmulation, type PlanInputs, type ProcessMemory, requireMemory, statisticsToRecord } from '@emloc/pipeline';
+import { serveWorker } from '@emloc/service-kit';
+import { inLayer, ownedBuffers, runEngineStage } from '@emloc/stage-runtime/engine';
+import type { CalibrateContract } from './contract.js';
+
+serveWorker<CalibrateContract>((task, context) =>
+  runEngineStage(task, context, {
+    divide,
+    run: async ({ environment, job }) => {
+      environment.clock.enter('calibrate');
+      const blocks = calibrate(environment, job, { skip: new Set(task.skip) });
+      let sending: Promise<unknown> = Promise.resolve();
+      for (let block = 0; ; block += 1) {
+        const next = await inLayer(job.model.layout.blockPath(block), () => blocks.next());
+        if (next.done) break;
+        // One block's statistics are on their way while the next block is calibrated.
+        await sending;
+        const record = statisticsToRecord(next.value);
+        sending = context.request({ type: 'statistics', block: next.value.block, record }, ownedBuffers(record));
+        sending.catch(() => undefined);
+        block = next.value.block;
+      }
+      await sending;
+      environment.clock.finish('calibrate');
+      const tokens = job.calibration.reduce((sum, batch) => sum + batch.tokens, 0);
+      return { layers: new Set(job.emulated.map(({ block }) => block)).size, tokens };
+    },
+  }));
+
+/** A job whose later stages do not fit fails before anything is computed. */
+async function divide(inputs: PlanInputs): Promise<ProcessMemory> {
+  await requireMemory(inputs);
+  return (await divideEmulation(inputs)).calibrate;
+}

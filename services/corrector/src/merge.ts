@@ -1,0 +1,53 @@
+import { createReadStream } from 'node:fs';
+import { mkdir, open, readdir } from 'node:fs/promises';
+import { basename, dirname, join, relative, sep } from 'node:path';
+import { MergeOptions_Dtype as Dtype, type MergeRequest, MergeResultSchema, type StoredObject } from '@emloc/contracts';
+import { bucketNames, storedObjectMessage } from '@emloc/job-storage';
+import { streamSource, type ObjectBucket } from '@emloc/service-kit';
+import { reportMessage, type StageAttempt, type StageHandler } from '@emloc/stage-runtime';
+import type { CorrectorContract, MergeOutcome } from './contract.js';
+
+const dtypes = Object.freeze({ [Dtype.UNSPECIFIED]: undefined, [Dtype.FLOAT32]: 'float32', [Dtype.BFLOAT16]: 'bfloat16', [Dtype.FLOAT16]: 'float16' } as const);
+
+/** Writes a checkpoint with the adapter merged into the weights, and stores its files among the job's artifacts. */
+export const mergeStage: StageHandler<MergeRequest, typeof MergeResultSchema> = {
+  stage: 'merge',
+  result: MergeResultSchema,
+  run: async (attempt, { adapter, merge }) => {
+    const folder = join(attempt.scratch, 'adapter');
+    const out = join(attempt.scratch, 'merged');
+    if (adapter) await fetchAdapter(attempt, adapter, folder);
+    const { report } = (await attempt.runEngine<CorrectorContract>({ kind: 'merge', adapter: folder, out, dtype: dtypes[merge?.dtype ?? Dtype.UNSPECIFIED] }, refuse)) as MergeOutcome;
+    return { report: reportMessage('merge', report), files: await storeFiles(attempt, out) };
+  },
+};
+
+/** The weights are named; their configuration lies beside them. */
+async function fetchAdapter({ storage }: StageAttempt, { bucket, name }: StoredObject, folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  for (const object of [name, `${dirname(name)}/adapter_config.json`]) await fetchFile(storage.bucketOf(bucket), object, join(folder, basename(object)));
+}
+
+async function fetchFile(bucket: ObjectBucket, name: string, path: string): Promise<void> {
+  const file = await open(path, 'wx', 0o600);
+  try {
+    await bucket.get(name, { write: async (offset, bytes) => void (await file.write(bytes, 0, bytes.length, offset)) });
+  } finally {
+    await file.close();
+  }
+}
+
+async function storeFiles({ job, storage, signal }: StageAttempt, folder: string) {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const paths = entries.filter((entry) => entry.isFile()).map((entry) => relative(folder, join(entry.parentPath, entry.name)).split(sep).join('/')).sort();
+  const files = [];
+  for (const path of paths) {
+    const stored = await storage.artifacts.put(`${job}/merged/${path}`, streamSource(createReadStream(join(folder, path), { highWaterMark: 2 ** 20 })), { signal });
+    files.push({ path, object: storedObjectMessage(bucketNames.artifacts, stored) });
+  }
+  return files;
+}
+
+function refuse(): Promise<never> {
+  return Promise.reject(new Error('merging asks for nothing'));
+}

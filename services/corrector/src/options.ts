@@ -1,0 +1,8 @@
+import { stageOptions } from '@emloc/stage-runtime';
+
+/** Options of the corrector. */
+export const correctorOptions = {
+  ...stageOptions,
+  port: { ...stageOptions.port, default: 7074 },
+  metricsPort: { ...stageOptions.metricsPort, default: 7174 },
+};

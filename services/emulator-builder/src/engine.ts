@@ -1,0 +1,35 @@
+import type { LayerReport } from '@emloc/job-storage';
+import { divideEmulation, emulateBlock, emulatorReport, factorsToRecord, statisticsFromRecord } from '@emloc/pipeline';
+import { serveWorker } from '@emloc/service-kit';
+import { type EngineInputs, inLayer, ownedBuffers, runEngineStage } from '@emloc/stage-runtime/engine';
+import type { BuildContract, CalibratedBlock } from './contract.js';
+
+serveWorker<BuildContract>((task, context) =>
+  runEngineStage(task, context, {
+    divide: async (inputs) => (await divideEmulation(inputs)).emulate,
+    run: async (inputs) => {
+      const { environment, job } = inputs;
+      await context.request({ type: 'blocks', blocks: [...new Set(job.emulated.map(({ block }) => block))] });
+      let storing: Promise<unknown> = Promise.resolve();
+      for (;;) {
+        const next = (await context.request({ type: 'next' })) as CalibratedBlock | null;
+        if (!next) break;
+        environment.clock.enter('emulate');
+        const { record, reports } = await inLayer(job.model.layout.blockPath(next.block), () => factorsOf(inputs, next));
+        environment.clock.leave();
+        // One block's factors are on their way while the next block is factorised.
+        await storing;
+        storing = context.request({ type: 'factors', block: next.block, record, reports }, ownedBuffers(record));
+        storing.catch(() => undefined);
+      }
+      await storing;
+      const layers = (await context.request({ type: 'reports' })) as readonly LayerReport[];
+      return { emulator: emulatorReport(job, layers) };
+    },
+  }));
+
+async function factorsOf({ environment, job }: EngineInputs, { record }: CalibratedBlock) {
+  const statistics = statisticsFromRecord(record);
+  const { factors, reports } = await emulateBlock(environment, job, statistics);
+  return { record: factorsToRecord({ block: statistics.block, factors, reports }, environment.device.profile), reports };
+}

@@ -1,0 +1,25 @@
+import type { TensorRecord } from '@emloc/pipeline';
+import type { EngineContract, EngineReport } from '@emloc/stage-runtime';
+import type { FactorsRequest, TrainingRequest } from '@emloc/stage-runtime/engine';
+
+export interface TrainingTask {
+  readonly stage: 'train' | 'refine';
+  /** Where refinement starts; training starts afresh. */
+  readonly adapter: TensorRecord | null;
+  readonly checkpointSteps: number;
+}
+
+export interface TrainingOutcome {
+  readonly report: EngineReport;
+  readonly adapter: TensorRecord;
+  readonly steps: number;
+  readonly tokens: number;
+  readonly seconds: number;
+  readonly finalLoss: number;
+  /** Validation loss before; null in refinement. */
+  readonly lossBefore: number | null;
+  readonly lossAfter: number;
+}
+
+/** The trainer's engine. */
+export type TrainContract = EngineContract<TrainingTask, TrainingRequest | FactorsRequest, TensorRecord, TrainingOutcome>;

@@ -1,0 +1,70 @@
+import { type StoredObject, type TrainRequest, TrainResultSchema, type RefineRequest, RefineResultSchema } from '@emloc/contracts';
+import { tensorKeys } from '@emloc/job-storage';
+import { isRefinementKept, refinementNotice, type TensorRecord } from '@emloc/pipeline';
+import { blockFactors, movedRecord, reportMessage, type StageAttempt, type StageHandler, storeAdapter } from '@emloc/stage-runtime';
+import type { TrainContract, TrainingOutcome, TrainingTask } from './contract.js';
+import { TrainingStates } from './training-states.js';
+
+export interface TrainerSettings {
+  readonly checkpointSteps: number;
+}
+
+/** Trains on the emulator; at ratio 1, on the original. */
+export function trainStage(settings: TrainerSettings): StageHandler<TrainRequest, typeof TrainResultSchema> {
+  return {
+    stage: 'train',
+    result: TrainResultSchema,
+    run: async (attempt) => {
+      const outcome = await runTraining(attempt, { stage: 'train', adapter: null, ...settings });
+      const { report, steps, tokens, seconds, finalLoss, lossBefore, lossAfter } = outcome;
+      return {
+        report: reportMessage('train', report),
+        train: { steps, tokens: BigInt(tokens), tokensPerSecond: seconds > 0 ? tokens / seconds : 0, finalLoss },
+        lossBefore: lossBefore ?? Number.NaN,
+        lossAfter,
+        adapter: await store(attempt, 'train', outcome.adapter),
+      };
+    },
+  };
+}
+
+/** Trains the corrected adapter on, on the original, and answers with the better one. */
+export function refineStage(settings: TrainerSettings): StageHandler<RefineRequest, typeof RefineResultSchema> {
+  return {
+    stage: 'refine',
+    result: RefineResultSchema,
+    run: async (attempt, { adapter: given, loss: before }) => {
+      const adapter = await attempt.records.read('lora', given?.name ?? '');
+      const outcome = await runTraining(attempt, { stage: 'refine', adapter, ...settings });
+      const { report, steps, lossAfter } = outcome;
+      const kept = isRefinementKept(before, lossAfter);
+      if (!kept) attempt.emit({ case: 'notice', value: { message: refinementNotice(before, lossAfter) } });
+      return {
+        report: reportMessage('refine', report), refinement: { steps, kept }, loss: lossAfter,
+        adapter: kept ? await store(attempt, 'refine', outcome.adapter) : given,
+      };
+    },
+  };
+}
+
+async function runTraining(attempt: StageAttempt, task: TrainingTask): Promise<TrainingOutcome> {
+  const states = new TrainingStates(attempt, task.stage);
+  const factorsOf = blockFactors(attempt);
+  return attempt.runEngine<TrainContract>(task, async (request) => {
+    switch (request.type) {
+      case 'load-training': {
+        const record = await states.load();
+        return record && movedRecord(record);
+      }
+      case 'save-training':
+        await states.save(request.step, request.record);
+        return null;
+      case 'factors':
+        return movedRecord(await factorsOf(request.block));
+    }
+  });
+}
+
+function store(attempt: StageAttempt, stage: 'train' | 'refine', record: TensorRecord): Promise<StoredObject> {
+  return storeAdapter(attempt.records, attempt.storage, { key: tensorKeys.adapter(attempt.job, stage, attempt.token), record });
+}
