@@ -7,7 +7,7 @@
 #define PRODUCTS 8
 #define TILES 1024
 #define COLUMNS 128
-#define THREADS 128
+#define THREADS COLUMNS
 #define RANK 8
 #define STAGE_ROWS 32
 #define STAGES 4
@@ -59,7 +59,7 @@ __device__ __forceinline__ Fragment load_transposed(const bf16* tile, int row, i
 extern "C" __global__ void __launch_bounds__(THREADS) outer_products(const __grid_constant__ Products products) {
   __shared__ __align__(128) Stage stages[STAGES];
   __shared__ bool is_last;
-  const Product& p = products.at[blockIdx.z];
+  const Product p = products.at[blockIdx.z];
   const int first = blockIdx.x * COLUMNS;
   if (first >= p.columns || (int)blockIdx.y >= p.stretches) return;
   const int begin = blockIdx.y * p.stretch_rows, end = min(begin + p.stretch_rows, p.rows);
@@ -114,11 +114,17 @@ extern "C" __global__ void __launch_bounds__(THREADS) outer_products(const __gri
   if (!is_last) return;
   __threadfence();
   if (threadIdx.x == 0) *counter = 0;
-  for (int i = threadIdx.x; i < COLUMNS * RANK; i += THREADS) {
-    const int column = first + i / RANK, rank = i % RANK;
-    if (column >= p.columns) continue;
-    float sum = 0;
-    for (int stretch = 0; stretch < p.stretches; stretch += 1) sum += __ldcg(p.partial + ((i64)stretch * p.columns + column) * RANK + rank);
-    p.out[(i64)rank * p.out_row_stride + (i64)column * p.out_column_stride] += p.alpha * sum;
+  const int column = first + threadIdx.x;  // a column a thread
+  if (column >= p.columns) return;
+  float totals[RANK] = {};
+  const float4* from = reinterpret_cast<const float4*>(p.partial + (i64)column * RANK);
+  const i64 step = (i64)p.columns * (RANK / 4);
+#pragma unroll 4
+  for (int stretch = 0; stretch < p.stretches; stretch += 1) {
+    const float4 low = __ldcg(from + stretch * step), high = __ldcg(from + stretch * step + 1);
+    totals[0] += low.x, totals[1] += low.y, totals[2] += low.z, totals[3] += low.w;
+    totals[4] += high.x, totals[5] += high.y, totals[6] += high.z, totals[7] += high.w;
   }
+#pragma unroll
+  for (int rank = 0; rank < RANK; rank += 1) p.out[(i64)rank * p.out_row_stride + (i64)column * p.out_column_stride] += p.alpha * totals[rank];
 }

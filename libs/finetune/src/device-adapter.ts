@@ -29,6 +29,8 @@ export class DeviceAdapter {
   /** One tensor for all parameters, one for all gradients: what is done to all of them is one launch. */
   readonly #flat = new Map<FlatName, Tensor>();
   readonly #places: ReadonlyMap<string, Place>;
+  #parameters: readonly Tensor[] | null = null;
+  #gradients: readonly Tensor[] | null = null;
 
   private constructor(
     private readonly device: Device,
@@ -71,12 +73,16 @@ export class DeviceAdapter {
     return [...this.#layers.keys()];
   }
 
+  /** The same array for the adapter's life: a device may keep what it knows of it. */
   get parameters(): readonly Tensor[] {
-    return [...this.#layers.values()].flatMap(({ parameters }) => (parameters ? [parameters.a, parameters.b] : []));
+    this.#parameters ??= [...this.#layers.values()].flatMap(({ parameters }) => (parameters ? [parameters.a, parameters.b] : []));
+    return this.#parameters;
   }
 
+  /** Likewise. */
   get gradients(): readonly Tensor[] {
-    return [...this.#layers.values()].flatMap(({ binding }) => (binding.gradients ? [binding.gradients.a, binding.gradients.b] : []));
+    this.#gradients ??= [...this.#layers.values()].flatMap(({ binding }) => (binding.gradients ? [binding.gradients.a, binding.gradients.b] : []));
+    return this.#gradients;
   }
 
   zeroGradients(): void {

@@ -86,7 +86,8 @@ describe.each(['demo-5m', 'tiny-qwen2'] as const)('%s against transformers', (na
     adapter.zeroGradients();
     const pass = openPass(paged, ids.length);
     fixture.pager.schedule(trainingOrder(model.layout, adapter.lowestBlock));
-    const losses = await runMicroBatch({ model: paged, pass, adapter, batch, gradientScale: 1 / batch.trainedTokens, keptBlocks });
+    const launched = await runMicroBatch({ model: paged, pass, adapter, batch, gradientScale: 1 / batch.trainedTokens, keptBlocks });
+    const losses = await launched.losses;
     const loss = losses.reduce((sum, value) => sum + value, 0) / batch.trainedTokens;
     expect(Math.abs(loss - lora.loss)).toBeLessThan(1e-4 * lora.loss);
 

@@ -20,8 +20,17 @@ export interface MicroBatch {
   readonly keptBlocks: number;
 }
 
-/** Runs forward and backward, block by block in the pager's `trainingOrder`. Resolves to the losses of the targets, float32 (M). */
-export async function runMicroBatch(inputs: MicroBatch): Promise<Float32Array> {
+/** A micro-batch whose work is launched. */
+export interface LaunchedMicroBatch {
+  /** Losses of the targets, float32 (M), once the device is done. */
+  readonly losses: Promise<Float32Array>;
+}
+
+/**
+ * Launches forward and backward, block by block in the pager's `trainingOrder`. It waits for weights, never for results: so the device
+ * has work while the host prepares what comes next.
+ */
+export async function runMicroBatch(inputs: MicroBatch): Promise<LaunchedMicroBatch> {
   const run = new MicroBatchRun(inputs);
   try {
     return await run.run();
@@ -47,15 +56,14 @@ class MicroBatchRun {
     this.#lowestBlock = inputs.adapter.lowestBlock;
   }
 
-  async run(): Promise<Float32Array> {
+  async run(): Promise<LaunchedMicroBatch> {
     const { layout } = this.inputs.model;
     const { lowestBlock } = this.inputs.adapter;
     await this.#embed();
     for (let block = 0; block < layout.blockCount; block += 1) await this.#forward(block, lowestBlock);
     await this.#head();
     for (let block = layout.blockCount - 1; block >= lowestBlock; block -= 1) await this.#backward(block);
-    // Only now, so that the device never waits for the host between forward and backward.
-    return (await this.inputs.model.device.download(required(this.#losses, 'losses'))) as Float32Array;
+    return { losses: this.inputs.model.device.download(required(this.#losses, 'losses')) as Promise<Float32Array> };
   }
 
   dispose(): void {

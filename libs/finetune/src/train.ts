@@ -136,12 +136,14 @@ async function runStep(inputs: StepInputs): Promise<StepReport> {
   const started = performance.now();
   const targets = sumOf(microBatches, (batch) => batch.trainedTokens);
   adapter.zeroGradients();
-  let nll = 0;
+  const launched: Promise<Float32Array>[] = [];
   for (const batch of microBatches) {
-    const losses = await runMicroBatch({ model, pass, adapter, batch, gradientScale: 1 / targets, keptBlocks });
-    nll += losses.reduce((sum, loss) => sum + loss, 0);
+    const { losses } = await runMicroBatch({ model, pass, adapter, batch, gradientScale: 1 / targets, keptBlocks });
+    losses.catch(() => undefined); // Awaited below; a later micro-batch may fail before.
+    launched.push(losses);
   }
-  const squaredNorms = await optimizer.measure(adapter.gradients);
+  const [squaredNorms, ...losses] = await Promise.all([optimizer.measure(adapter.gradients), ...launched]);
+  const nll = losses.reduce((total, values) => total + values.reduce((sum, value) => sum + value, 0), 0);
   const gradientNorm = Math.sqrt(squaredNorms.reduce((sum, value) => sum + value, 0));
   const loss = nll / targets;
   if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) {

@@ -29,6 +29,8 @@ export interface TrainingRun {
   readonly seconds: readonly number[];
   readonly losses: readonly number[];
   readonly budgetPeakBytes: number;
+  /** The peak of everything but weights. */
+  readonly besideWeightsBytes: number;
   readonly pager: PagerStatistics;
   readonly memory: TrainingMemory;
 }
@@ -38,9 +40,9 @@ export async function planTraining(task: TrainingTask, profile: DeviceProfile): 
   const device = new Device(createNullBackend(profile), new MemoryBudget(Number.POSITIVE_INFINITY));
   const allBytes = task.source.layers.reduce((sum, layer) => sum + deviceBytes(layer, device), 0);
   const leastBytes = minimumDeviceBytes(task.source, device);
+  const { besideWeightsBytes } = await rehearse(task, profile, { pagerBytes: leastBytes, keptBlocks: 0 });
   const peakOf = async (memory: TrainingMemory): Promise<number> => (await rehearse(task, profile, memory)).budgetPeakBytes;
-  const beside = (await peakOf({ pagerBytes: leastBytes, keptBlocks: 0 })) - leastBytes;
-  const pagerBytes = Math.min(allBytes, task.budgetBytes - beside);
+  const pagerBytes = Math.min(allBytes, task.budgetBytes - besideWeightsBytes);
   if (pagerBytes < leastBytes) throw new Error(`a budget of ${task.budgetBytes} bytes is ${leastBytes - pagerBytes} too few`);
   let keptBlocks = pagerBytes < allBytes ? 0 : task.layout.blockCount;
   while (keptBlocks > 0 && (await peakOf({ pagerBytes, keptBlocks })) > task.budgetBytes) keptBlocks -= 1;
@@ -63,6 +65,7 @@ export async function runTraining(task: TrainingTask, backend: Backend, { memory
   const device = new Device(backend, budget);
   const pager = openPager({ device, source: task.source, deviceBytes: memory.pagerBytes, hostBytes: Number.POSITIVE_INFINITY, reads });
   const [seconds, losses]: [number[], number[]] = [[], []];
+  const beside = budget.openPeakScope(['weights']);
   try {
     const indices = Array.from({ length: task.sequences }, (_, index) => index);
     await train({
@@ -79,7 +82,7 @@ export async function runTraining(task: TrainingTask, backend: Backend, { memory
         onStep?.(report.step);
       },
     });
-    return { seconds, losses, budgetPeakBytes: budget.peakBytes, pager: pager.statistics, memory };
+    return { seconds, losses, budgetPeakBytes: budget.peakBytes, besideWeightsBytes: beside.close(), pager: pager.statistics, memory };
   } finally {
     await pager.close();
   }

@@ -4,7 +4,10 @@ import { addressOf, type CudaContext, expectDType, rowsAndColumns } from '../con
 /** COPIES and THREADS of copy-blocks.cu. */
 const copiesPerLaunch = 16;
 const threads = 256;
-const elementsPerThread = 4;
+const unitsPerThread = 4;
+/** Elements that a thread copies at once where everything is a multiple of them: eight floats take two accesses of 16 bytes. */
+const wideElements = 8;
+const wideAlignment = 32;
 const dtypes = ['float32', 'bfloat16'] as const;
 
 export function copyBlocks(context: CudaContext, { copies }: CopyBlocksOptions): void {
@@ -23,18 +26,20 @@ function launch(context: CudaContext, copies: readonly BlockCopy[]): void {
     if (!copy) launcher.pointer(0).pointer(0).int32(0).int32(0).int32(0).int32(0).int32(0).float32(0);
     else largest = Math.max(largest, pack(context, copy));
   }
-  launcher.launch('copy-blocks', 'copy_blocks', { grid: [Math.ceil(largest / threads / elementsPerThread), copies.length], block: threads });
+  launcher.launch('copy-blocks', 'copy_blocks', { grid: [Math.ceil(largest / threads / unitsPerThread), copies.length], block: threads });
 }
 
-/** Returns the number of elements. */
+/** Returns how much there is to copy, in units of what a thread copies at once. */
 function pack(context: CudaContext, { x, xColumn = 0, columns, out, outRow = 0, outColumn = 0, scale = 1 }: BlockCopy): number {
   const [rows, xWidth] = rowsAndColumns('copyBlocks', x);
   const outWidth = out.shape[1] as number;
   const from = addressOf(context, x) + xColumn * bytesPerElement[x.dtype];
   const to = addressOf(context, out) + (outRow * outWidth + outColumn) * bytesPerElement[out.dtype];
-  const kinds = (x.dtype === 'float32' ? 1 : 0) + (out.dtype === 'float32' ? 2 : 0);
-  context.launcher.pointer(from).pointer(to).int32(rows * columns).int32(columns).int32(xWidth).int32(outWidth).int32(kinds).float32(scale);
-  return rows * columns;
+  const isEven = [columns, xWidth, outWidth].every((extent) => extent % wideElements === 0) && from % wideAlignment === 0 && to % wideAlignment === 0;
+  const kinds = (x.dtype === 'float32' ? 1 : 0) + (out.dtype === 'float32' ? 2 : 0) + (isEven ? 4 : 0);
+  const units = isEven ? columns / wideElements : columns;
+  context.launcher.pointer(from).pointer(to).int32(rows * units).int32(units).int32(xWidth).int32(outWidth).int32(kinds).float32(scale);
+  return rows * units;
 }
 
 function check({ x, xColumn = 0, columns, out, outRow = 0, outColumn = 0 }: BlockCopy): void {

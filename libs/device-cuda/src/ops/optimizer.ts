@@ -16,6 +16,25 @@ interface TableLayout {
   readonly totalBytes: number;
 }
 
+/** A list's table with everything but the addresses, which change when memory is moved. */
+interface Table {
+  readonly count: number;
+  readonly layout: TableLayout;
+  readonly words: Uint32Array;
+}
+
+/** By the first list and the number of lists: the same lists come step after step. */
+const tables = new WeakMap<readonly Tensor[], Map<number, Table>>();
+
+function tableFor(tensors: readonly Tensor[], operands: number): Table {
+  const known = tables.get(tensors) ?? new Map<number, Table>();
+  tables.set(tensors, known);
+  const kept = known.get(operands);
+  const table = kept?.count === tensors.length ? kept : createTable(tensors, operands);
+  known.set(operands, table);
+  return table;
+}
+
 function layoutOf(tensors: readonly Tensor[], operands: number): TableLayout {
   const chunkCount = tensors.reduce((sum, { size }) => sum + Math.ceil(size / chunkElements), 0);
   const sizes = tensors.length * operands * 8;
@@ -26,11 +45,11 @@ function layoutOf(tensors: readonly Tensor[], operands: number): TableLayout {
 }
 
 export function squaredNormsScratchBytes({ tensors }: SquaredNormsOptions): number {
-  return roundUp(layoutOf(tensors, 1).totalBytes);
+  return roundUp(tableFor(tensors, 1).layout.totalBytes);
 }
 
 export function adamwScratchBytes({ parameters }: AdamwOptions): number {
-  return roundUp(layoutOf(parameters, 4).totalBytes);
+  return roundUp(tableFor(parameters, 4).layout.totalBytes);
 }
 
 export function squaredNorms(context: CudaContext, { tensors, out }: SquaredNormsOptions): void {
@@ -39,9 +58,10 @@ export function squaredNorms(context: CudaContext, { tensors, out }: SquaredNorm
   const [head, ...others] = tensors;
   if (!head) return;
   const dtype = expectDType('squaredNorms', ['float32', 'bfloat16', 'float64'] as const, head, ...others);
-  const layout = layoutOf(tensors, 1);
+  const known = tableFor(tensors, 1);
+  const { layout } = known;
   withScratch(context, layout.totalBytes, (table) => {
-    context.transfers.uploadTable(table, tableOf(context, [tensors], layout));
+    context.transfers.uploadTable(table, withAddresses(context, [tensors], known));
     context.launcher.begin().pointer(table).pointer(table + layout.sizes).pointer(table + layout.chunks).pointer(table + layout.partial)
       .launch('optimizer', `squared_norm_chunks_${dtype}`, { grid: [layout.chunkCount], block: threads });
     context.launcher.begin().pointer(table + layout.first).pointer(table + layout.partial).pointer(addressOf(context, out))
@@ -52,13 +72,13 @@ export function squaredNorms(context: CudaContext, { tensors, out }: SquaredNorm
 export function adamw(context: CudaContext, options: AdamwOptions): void {
   const { parameters, gradients, firstMoments, secondMoments, squaredGradientNorms, step, beta1, beta2 } = options;
   const lists = [parameters, gradients, firstMoments, secondMoments];
+  if (parameters.length === 0) return;
   checkLists(lists);
-  const [head, ...others] = lists.flat();
-  if (!head) return;
-  expectDType('adamw', ['float32'], head, ...others, squaredGradientNorms);
-  const layout = layoutOf(parameters, 4);
+  expectDType('adamw', ['float32'], squaredGradientNorms);
+  const known = tableFor(parameters, 4);
+  const { layout } = known;
   withScratch(context, layout.totalBytes, (table) => {
-    context.transfers.uploadTable(table, tableOf(context, lists, layout));
+    context.transfers.uploadTable(table, withAddresses(context, lists, known));
     context.launcher.begin().pointer(table).pointer(table + layout.sizes).pointer(table + layout.chunks).int32(parameters.length)
       .pointer(addressOf(context, squaredGradientNorms)).int32(squaredGradientNorms.size).float32(options.maxGradientNorm)
       .float32(options.learningRate).float32(beta1).float32(beta2).float32(1 - beta1).float32(1 - beta2)
@@ -68,29 +88,43 @@ export function adamw(context: CudaContext, options: AdamwOptions): void {
   });
 }
 
+/** Lists that were found to belong to the first one. */
+const checked = new WeakMap<readonly Tensor[], WeakSet<readonly Tensor[]>>();
+
 function checkLists([parameters = [], ...others]: readonly (readonly Tensor[])[]): void {
-  for (const list of others) {
+  const known = checked.get(parameters) ?? new WeakSet();
+  checked.set(parameters, known);
+  for (const list of [parameters, ...others].filter((candidate) => !known.has(candidate))) {
     if (list.length !== parameters.length) {
       throw new DeviceError('DEVICE_SHAPE_MISMATCH', `cuda: adamw: ${list.length} tensors for ${parameters.length} parameters`);
     }
-    list.forEach((tensor, index) => expectShape('adamw', tensor, parameters[index]?.shape ?? []));
+    list.forEach((tensor, index) => {
+      expectShape('adamw', tensor, parameters[index]?.shape ?? []);
+      expectDType('adamw', ['float32'], tensor);
+    });
+    known.add(list);
   }
 }
 
-function tableOf(context: CudaContext, lists: readonly (readonly Tensor[])[], layout: TableLayout): Uint8Array {
+function createTable(tensors: readonly Tensor[], operands: number): Table {
+  const layout = layoutOf(tensors, operands);
   const words = new Uint32Array(layout.tableBytes / 4);
-  lists.flat().forEach((tensor, index) => write64(words, index, addressOf(context, tensor)));
-  const sizes = layout.sizes / 8;
   let chunk = 0;
-  (lists[0] ?? []).forEach(({ size }, tensor) => {
-    write64(words, sizes + tensor, size);
+  tensors.forEach(({ size }, tensor) => {
+    write64(words, layout.sizes / 8 + tensor, size);
     words[layout.first / 4 + tensor] = chunk;
     for (let index = 0; index < Math.ceil(size / chunkElements); index += 1, chunk += 1) {
       words[layout.chunks / 4 + 2 * chunk] = tensor;
       words[layout.chunks / 4 + 2 * chunk + 1] = index;
     }
   });
-  words[layout.first / 4 + (lists[0]?.length ?? 0)] = chunk;
+  words[layout.first / 4 + tensors.length] = chunk;
+  return { count: tensors.length, layout, words };
+}
+
+function withAddresses(context: CudaContext, lists: readonly (readonly Tensor[])[], { words }: Table): Uint8Array {
+  let index = 0;
+  for (const list of lists) for (const tensor of list) write64(words, index++, addressOf(context, tensor));
   return new Uint8Array(words.buffer);
 }
 
