@@ -30,10 +30,14 @@ export function lendFactors({ model, adapter, block, tensors }: BlockInputs): Le
     const [binding, rank] = [adapter.binding(block, name), model.rankOf?.(block, name) ?? null];
     const names = factorNames(name);
     const [u, v] = [tensors.get(names.u), tensors.get(names.v)];
-    if (!binding || rank === null || !u || !v || rank + binding.rank > (v.shape[0] ?? 0)) continue;
-    places.set(name, rank);
-    copies.push({ x: binding.a, columns: v.shape[1] ?? 0, out: v, outRow: rank });
-    copies.push({ x: binding.b, columns: binding.rank, out: u, outColumn: rank, scale: binding.scale });
+    if (!binding || rank === null || !u || !v) continue;
+    const [storedRank = 0, inFeatures = 0] = v.shape;
+    // The last ones: stored ranks are round numbers, so that accesses to the adapter's columns are aligned.
+    const place = storedRank - binding.rank;
+    if (place < rank) continue;
+    places.set(name, place);
+    copies.push({ x: binding.a, columns: inFeatures, out: v, outRow: place });
+    copies.push({ x: binding.b, columns: binding.rank, out: u, outColumn: place, scale: binding.scale });
   }
   const { kernels } = model.device;
   if (copies.length > 0) kernels.copyBlocks({ copies });
