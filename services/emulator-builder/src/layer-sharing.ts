@@ -1,6 +1,6 @@
 import { Stage } from '@emloc/contracts';
 import { type LayerReport, type LayerResult, type LayerWork, tensorKeys } from '@emloc/job-storage';
-import { isServiceKitError, type Moved, type WorkItem, type WorkQueue, type WorkState } from '@emloc/service-kit';
+import { isServiceKitError, type Moved, moved, type WorkItem, type WorkQueue, type WorkState } from '@emloc/service-kit';
 import { movedRecord, type StageAttempt } from '@emloc/stage-runtime';
 import type { BuildContract, BuildRequest } from './contract.js';
 import { EmulatorBuilderError } from './errors.js';
@@ -91,7 +91,7 @@ export class LayerSharing {
         const record = await this.attempt.records.read('statistics', statistics);
         this.#held.set(block, item);
         const { value, transfer } = movedRecord(record);
-        return { value: { block, record: value }, transfer } as Answer;
+        return moved({ block, record: value }, transfer);
       } catch (error) {
         await item.fail(error as Error);
       }
