@@ -80,8 +80,7 @@ class ForwardRun implements ForwardContext {
 
   reuse(from: Value, to: Value): boolean {
     const tensor = this.#alive.get(from.id);
-    const isFree = from.id !== this.program.input.id && !this.#isKept(from) && !this.#isKept(to) &&
-      this.#lastUse.get(from.id) === this.#index;
+    const isFree = from.id !== this.program.input.id && !this.#isKept(from) && this.#lastUse.get(from.id) === this.#index;
     if (!tensor || !isFree) return false;
     this.#alive.delete(from.id);
     this.#alive.set(to.id, tensor);

@@ -1,4 +1,5 @@
-import { Device, MemoryBudget, type Backend, type DeviceProfile } from '@emloc/device';
+import type { LoraAdapter } from '@emloc/checkpoint';
+import { type Backend, Device, type DeviceProfile, MemoryBudget } from '@emloc/device';
 import { createNullBackend } from '@emloc/device-null';
 import type { EncodedRow } from '@emloc/dataset';
 import { defaultAdamw, initialAdapter, train } from '@emloc/finetune';
@@ -33,6 +34,7 @@ export interface TrainingRun {
   readonly besideWeightsBytes: number;
   readonly pager: PagerStatistics;
   readonly memory: TrainingMemory;
+  readonly adapter: LoraAdapter;
 }
 
 /** Divides the budget by rehearsals on the null device: weights first, then kept tensors. */
@@ -68,7 +70,7 @@ export async function runTraining(task: TrainingTask, backend: Backend, { memory
   const beside = budget.openPeakScope(['weights']);
   try {
     const indices = Array.from({ length: task.sequences }, (_, index) => index);
-    await train({
+    const { adapter } = await train({
       model: { device, layout: task.layout, pager, rankOf: task.rankOf },
       adapter: initialAdapter(task.layout, { rank: task.loraRank, alpha: 2 * task.loraRank, useRslora: false, targets: null }, 0),
       rows: randomRows(task),
@@ -82,7 +84,7 @@ export async function runTraining(task: TrainingTask, backend: Backend, { memory
         onStep?.(report.step);
       },
     });
-    return { seconds, losses, budgetPeakBytes: budget.peakBytes, besideWeightsBytes: beside.close(), pager: pager.statistics, memory };
+    return { seconds, losses, budgetPeakBytes: budget.peakBytes, besideWeightsBytes: beside.close(), pager: pager.statistics, memory, adapter };
   } finally {
     await pager.close();
   }
@@ -100,4 +102,11 @@ function randomRows({ layout, sequences, sequenceLength }: TrainingTask): readon
     trained: Uint8Array.from({ length: sequenceLength }, (_, index) => (index === 0 ? 0 : 1)),
     line: 0,
   }));
+}
+
+/** Whether two runs gave the same losses and the same adapter, bit for bit. */
+export function isIdentical(one: TrainingRun, other: TrainingRun): boolean {
+  const isEqual = (a: Float32Array, b: Float32Array | undefined): boolean => a.length === b?.length && a.every((value, index) => Object.is(value, b[index]));
+  return one.losses.length === other.losses.length && one.losses.every((loss, index) => Object.is(loss, other.losses[index])) &&
+    [...one.adapter.layers].every(([path, { a, b }]) => isEqual(a, other.adapter.layers.get(path)?.a) && isEqual(b, other.adapter.layers.get(path)?.b));
 }

@@ -6,14 +6,15 @@ import { measureFactors } from './gpu-factors.js';
 import { syntheticModel } from './gpu-model.js';
 import { ProfiledBackend, profileTable } from './gpu-profile.js';
 import { type GpuRow, gpuTable, median, type TorchRow } from './gpu-table.js';
-import { planTraining, runTraining, type TrainingTask } from './gpu-training.js';
+import { isIdentical, planTraining, runTraining, type TrainingMemory, type TrainingRun, type TrainingTask } from './gpu-training.js';
 
-const help = `usage: bench gpu [--rows train,paged,factors] [--steps 12] [--paged-rows 2,4,8] [--device cuda:1] [--profile] [--json FILE]
+const help = `usage: bench gpu [--rows train,paged,factors,identity] [--steps 12] [--paged-rows 2,4,8] [--device cuda:1] [--profile] [--json FILE]
                  [--torch FILE] [--ratio 0.4] [--rank 8]
 Trains and factorises at the shape of a 7.6 B model (random weights, nothing on disk) on a card of 24 GB or more, and prints a table.
   train    LoRA on an emulator, 2 x 1024 tokens a step, the peak below 14.45 GiB (without the driver's context)
   paged    LoRA on the full model, its blocks streamed from page-locked memory within 14 GiB, at each number of rows of 1024 tokens
   factors  from a block's statistics to its factors
+  identity whether a smaller model trains to the same bits twice, and with its blocks paged within a third of the memory
   --profile  also times every kind of launch of a step, and of a step of 16 tokens, which shows what launching costs
   --torch    the file that bench_torch.py --json wrote on the same machine: its rows come beside ours
 `;
@@ -56,10 +57,11 @@ export async function measure(args: readonly string[]): Promise<number> {
   if (wanted.includes('train')) rows.push(await trainRow(settings));
   if (wanted.includes('paged')) rows.push(await pagedRow(settings));
   if (wanted.includes('factors')) rows.push(await factorsRow(settings));
+  const isSame = wanted.includes('identity') ? await checkIdentity(settings) : true;
   if (values.json) await writeFile(values.json, JSON.stringify(rows, null, 2));
   const torch = values.torch ? (JSON.parse(await readFile(values.torch, 'utf8')) as TorchRow[]) : [];
-  process.stdout.write(gpuTable(rows, torch));
-  return 0;
+  if (rows.length > 0) process.stdout.write(gpuTable(rows, torch));
+  return isSame ? 0 : 1;
 }
 
 function note(text: string): void {
@@ -98,10 +100,14 @@ function trainRow(settings: Settings): Promise<GpuRow> {
   });
 }
 
-async function profile(backend: CudaBackend, task: TrainingTask, memory: { pagerBytes: number; keptBlocks: number }): Promise<void> {
+async function profileStep(backend: CudaBackend, task: TrainingTask, memory: TrainingMemory): Promise<void> {
   const profiled = new ProfiledBackend(backend);
   await runTraining(task, profiled.backend, { memory, reads: 'real', onStep: (step) => { if (step === 2) profiled.record(); } });
   process.stdout.write(`a step of ${task.sequences} x ${task.sequenceLength} tokens, by launches\n${profileTable(await profiled.finish())}`);
+}
+
+async function profile(backend: CudaBackend, task: TrainingTask, memory: TrainingMemory): Promise<void> {
+  await profileStep(backend, task, memory);
   const tiny = { ...task, sequences: 1, sequenceLength: 16, steps: 8 };
   const run = await runTraining(tiny, backend, { memory, reads: 'real' });
   process.stdout.write(`a step of 16 tokens: ${(1000 * median(run.seconds.slice(2))).toFixed(1)} ms\n`);
@@ -117,6 +123,7 @@ async function pagedRow(settings: Settings): Promise<GpuRow> {
       const memory = await planTraining(task, backend.profile);
       const run = await runTraining(task, backend, { memory, reads: 'real' });
       const seconds = median(run.seconds.slice(1));
+      if (settings.profile) await profileStep(backend, { ...task, steps: 3 }, memory);
       note(`paged, ${sequences} rows: ${(seconds * 1000).toFixed(0)} ms a step, ${((sequences * 1024) / seconds).toFixed(0)} tokens/s, waits ${run.pager.stallSeconds.toFixed(2)} s in all`);
       return { name: 'paged', tokensPerSecond: (sequences * 1024) / seconds, peakBytes: peakBytes(backend), detail: `${sequences} x 1024 tokens` };
     });
@@ -124,6 +131,29 @@ async function pagedRow(settings: Settings): Promise<GpuRow> {
   }
   if (!best) throw new Error('--paged-rows names no batch size');
   return best;
+}
+
+/** Losses and adapters of the same job: all kept twice, then paged and recomputed. */
+async function checkIdentity(settings: Settings): Promise<boolean> {
+  const blocks = 6;
+  const runs: TrainingRun[] = [];
+  for (const budgetBytes of [10, 10, 3.75].map((gibibytes) => gibibytes * 2 ** 30)) {
+    runs.push(await withCard(settings, budgetBytes, async (backend) => {
+      const { layout, emulator, rankOf } = syntheticModel({ ratio: settings.ratio, profile: backend.profile, blocks });
+      const ranks = new Map(layout.linears.map((linear) => [linear.name, rankOf(linear).rank]));
+      const task: TrainingTask = {
+        layout, source: emulator, rankOf: (_block, linear) => ranks.get(linear) ?? null, loraRank: settings.rank, sequences: 2, sequenceLength: 1000, steps: 5, budgetBytes,
+      };
+      const memory = await planTraining(task, backend.profile);
+      const run = await runTraining(task, backend, { memory, reads: 'real' });
+      note(`identity: ${memory.keptBlocks} of ${blocks} blocks kept, ${run.pager.pageOuts} page-outs, losses ${run.losses.join(' ')}`);
+      return run;
+    }));
+  }
+  const [first, again, paged] = runs as [TrainingRun, TrainingRun, TrainingRun];
+  const [isRepeatable, isSamePaged] = [isIdentical(first, again), isIdentical(first, paged)];
+  process.stdout.write(`equal bits twice: ${isRepeatable ? 'yes' : 'NO'}; paged and recomputed: ${isSamePaged ? 'yes' : 'NO'}\n`);
+  return isRepeatable && isSamePaged;
 }
 
 function factorsRow(settings: Settings): Promise<GpuRow> {
