@@ -6,7 +6,7 @@ import { JobStorageError } from './errors.js';
 export interface DeviceRecord {
   /** The job that the device serves; null: none. */
   readonly job: string | null;
-  readonly grants: Readonly<Record<string, { readonly bytes: number; readonly expiresAtMs: number }>>;
+  readonly grants: Readonly<Record<string, { readonly stage: string; readonly bytes: number; readonly expiresAtMs: number }>>;
 }
 
 export interface DeviceRequest {
@@ -18,6 +18,9 @@ export interface DeviceRequest {
   readonly bytes: number;
   /** What all stages of the job may hold together. */
   readonly totalBytes: number;
+  readonly stage: string;
+  /** What all processes of the same stage may hold together, asked whenever the memory may be free; default: `totalBytes`. */
+  readonly stageBytes?: () => Promise<number>;
   readonly signal?: AbortSignal;
 }
 
@@ -49,13 +52,14 @@ export interface DeviceLedgerOptions {
 export function openDeviceLedger(records: RecordStore<DeviceRecord>, { ttlMs = 10_000, pollMs = 100, now = Date.now }: DeviceLedgerOptions = {}): DeviceLedger {
   return {
     acquire: async (request) => {
-      const { device, job, bytes, totalBytes, signal } = request;
+      const { device, job, bytes, totalBytes, signal, stageBytes = () => Promise.resolve(totalBytes) } = request;
       if (bytes > totalBytes) throw new JobStorageError('DEVICE_GRANT_TOO_LARGE', `device ${device}: ${bytes} bytes asked for job ${job}, whose budget is ${totalBytes}`);
       const key = Buffer.from(device, 'utf8').toString('hex');
       await createIfMissing(records, key);
       for (;;) {
         signal?.throwIfAborted();
-        const { value } = await records.modify(key, (record) => grant(record, request, { nowMs: now(), ttlMs }));
+        const limitBytes = await stageBytes();
+        const { value } = await records.modify(key, (record) => grant(record, request, { nowMs: now(), ttlMs, stageBytes: limitBytes }));
         if (value.grants[request.holder]?.bytes === bytes && value.job === job) return new HeldGrant(records, key, request, { ttlMs, now });
         await sleep(pollMs, undefined, { signal });
       }
@@ -64,12 +68,15 @@ export function openDeviceLedger(records: RecordStore<DeviceRecord>, { ttlMs = 1
 }
 
 /** The record with the request granted; unchanged while it has to wait. */
-export function grant(record: DeviceRecord, { job, holder, bytes, totalBytes }: DeviceRequest, { nowMs, ttlMs }: { nowMs: number; ttlMs: number }): DeviceRecord {
+export function grant(
+  record: DeviceRecord, { job, holder, stage, bytes, totalBytes }: Omit<DeviceRequest, 'stageBytes'>, { nowMs, ttlMs, stageBytes }: { nowMs: number; ttlMs: number; stageBytes: number },
+): DeviceRecord {
   const others = Object.entries(record.grants).filter(([name, { expiresAtMs }]) => name !== holder && expiresAtMs > nowMs);
-  const usedBytes = others.reduce((sum, [, held]) => sum + held.bytes, 0);
+  const bytesOf = (held: typeof others): number => held.reduce((sum, [, { bytes: heldBytes }]) => sum + heldBytes, 0);
   const servesAnother = others.length > 0 && record.job !== job;
-  if (servesAnother || usedBytes + bytes > totalBytes) return record;
-  return { job, grants: { ...Object.fromEntries(others), [holder]: { bytes, expiresAtMs: nowMs + ttlMs } } };
+  const sameStage = others.filter(([, held]) => held.stage === stage);
+  if (servesAnother || bytesOf(others) + bytes > totalBytes || bytesOf(sameStage) + bytes > stageBytes) return record;
+  return { job, grants: { ...Object.fromEntries(others), [holder]: { stage, bytes, expiresAtMs: nowMs + ttlMs } } };
 }
 
 class HeldGrant implements DeviceGrant {

@@ -27,6 +27,13 @@ export interface DeviceMemoryRequest {
   readonly device: string;
   readonly bytes: number;
   readonly totalBytes: number;
+  readonly leave: LeftMemory | undefined;
+}
+
+/** Device memory that must stay free for another stage of the job until that is finished, whether or not it is running now. */
+export interface LeftMemory {
+  readonly stage: 'calibrate';
+  readonly bytes: number;
 }
 
 /** What the contracts of all engine threads have in common. */

@@ -6,7 +6,10 @@ import type { BuildContract, CalibratedBlock } from './contract.js';
 
 serveWorker<BuildContract>((task, context) =>
   runEngineStage(task, context, {
-    divide: async (inputs) => (await divideEmulation(inputs)).emulate,
+    divide: async (inputs) => {
+      const { calibrate, emulate } = await divideEmulation(inputs);
+      return { ...emulate, leave: { stage: 'calibrate', bytes: calibrate.budgetBytes } };
+    },
     run: async (inputs) => {
       const { environment, job } = inputs;
       await context.request({ type: 'blocks', blocks: [...new Set(job.emulated.map(({ block }) => block))] });

@@ -5,7 +5,7 @@ import {
   budgetBytesOf, DiskFactorStore, type Job, type JobEnvironment, noTrainingStore, type PlanInputs, prepareJob, type ProcessMemory, StageClock, type TrainingStore,
 } from '@emloc/pipeline';
 import type { PagerObserver } from '@emloc/weight-pager';
-import type { DeviceMemoryRequest, EngineEvent, EngineReport, EngineTask } from '../contract.js';
+import type { DeviceMemoryRequest, EngineEvent, EngineReport, EngineTask, LeftMemory } from '../contract.js';
 
 /** What a stage's engine is given. */
 export interface EngineInputs {
@@ -16,7 +16,7 @@ export interface EngineInputs {
 /** A stage as its engine runs it. */
 export interface EngineStage<R> {
   /** What of the job's budget this process takes, and how it divides it. */
-  divide(inputs: PlanInputs): Promise<ProcessMemory>;
+  divide(inputs: PlanInputs): Promise<ProcessMemory & { readonly leave?: LeftMemory }>;
   /** Where the states of training live; default: nowhere. */
   readonly training?: TrainingStore;
   run(inputs: EngineInputs): Promise<R>;
@@ -37,9 +37,9 @@ export async function runEngineStage<R>(task: EngineTask, context: Context, stag
     const target = deviceTarget(task.device, task.threads);
     const { profile } = target;
     const totalBytes = await budgetBytesOf(job, profile);
-    const { budgetBytes, memory } = await stage.divide({ job, profile, budgetBytes: totalBytes });
+    const { budgetBytes, memory, leave } = await stage.divide({ job, profile, budgetBytes: totalBytes });
     context.signal.throwIfAborted();
-    await context.request({ type: 'device', device: target.name, bytes: budgetBytes, totalBytes });
+    await context.request({ type: 'device', device: target.name, bytes: budgetBytes, totalBytes, leave });
     const budget = new MemoryBudget(budgetBytes);
     const device = new Device(await target.open(budgetBytes), budget);
     const clock = new StageClock(budget);

@@ -1,11 +1,12 @@
 import { hostname } from 'node:os';
-import type { DeviceGrant, DeviceLedger } from '@emloc/job-storage';
+import type { DeviceGrant, JobStorage } from '@emloc/job-storage';
 import { createWorkerHost, type Moved, type WorkerHost } from '@emloc/service-kit';
 import type { AnyEngineContract, DeviceMemoryRequest, EngineEvent } from '../contract.js';
 
 /** A task of the engine's thread, and who answers what it asks. */
 export interface EngineRun<C extends AnyEngineContract> {
   readonly job: string;
+  readonly stage: string;
   readonly task: C['task'];
   readonly signal: AbortSignal;
   readonly onEvent: (event: EngineEvent) => void;
@@ -15,7 +16,7 @@ export interface EngineRun<C extends AnyEngineContract> {
 export interface EngineThreadOptions {
   /** Program of the thread, which calls `serveEngine`. */
   readonly program: URL;
-  readonly devices: DeviceLedger;
+  readonly storage: Pick<JobStorage, 'devices' | 'stages'>;
   /** Name of this process among the holders of device memory. */
   readonly holder: string;
   /** Name of the device for all processes that share it; undefined: this machine's device. */
@@ -31,14 +32,14 @@ export class EngineThread {
   constructor(private readonly options: EngineThreadOptions) {}
 
   /** @throws what the engine threw, or the reason of the signal or of a lost grant */
-  async run<C extends AnyEngineContract>({ job, task, signal, onEvent, onRequest }: EngineRun<C>): Promise<C['result']> {
+  async run<C extends AnyEngineContract>({ job, stage, task, signal, onEvent, onRequest }: EngineRun<C>): Promise<C['result']> {
     const lost = new AbortController();
     const stop = AbortSignal.any([signal, lost.signal]);
     let grant: DeviceGrant | null = null;
     const answer = async (request: C['request'], ended: AbortSignal): Promise<C['response'] | Moved<C['response']>> => {
       const asked = request as DeviceMemoryRequest | Exclude<C['request'], DeviceMemoryRequest>;
       if (!isDeviceRequest(asked)) return onRequest(asked, AbortSignal.any([ended, stop]));
-      grant = await this.#grant(job, asked, AbortSignal.any([ended, stop]));
+      grant = await this.#grant(asked, { job, stage, signal: AbortSignal.any([ended, stop]) });
       grant.lost.addEventListener('abort', () => lost.abort(grant?.lost.reason), { once: true });
       return null;
     };
@@ -59,9 +60,13 @@ export class EngineThread {
     await host?.close();
   }
 
-  #grant(job: string, { device, bytes, totalBytes }: DeviceMemoryRequest, signal: AbortSignal): Promise<DeviceGrant> {
-    const { devices, holder, deviceName = `${hostname()}/${device}` } = this.options;
-    return devices.acquire({ device: deviceName, job, holder, bytes, totalBytes, signal });
+  #grant({ device, bytes, totalBytes, leave }: DeviceMemoryRequest, { job, stage, signal }: { job: string; stage: string; signal: AbortSignal }): Promise<DeviceGrant> {
+    const { storage: { devices, stages }, holder, deviceName = `${hostname()}/${device}` } = this.options;
+    const stageBytes = async (): Promise<number> => {
+      const isOver = !leave || Boolean((await stages.read(job, leave.stage))?.result);
+      return isOver ? totalBytes : totalBytes - leave.bytes;
+    };
+    return devices.acquire({ device: deviceName, job, stage, holder, bytes, totalBytes, stageBytes, signal });
   }
 
   /** A task that does not stop when it is asked to takes its thread with it. */

@@ -24,7 +24,7 @@ export async function runStageService<S extends Service, O extends OptionSet & t
     options: set,
     setup: async ({ instance, logger, metrics, storage, server, shutdown, tls, scratch }, given) => {
       const options: StageOptions = given;
-      const engine = new EngineThread({ program, devices: storage.devices, holder: instance, deviceName: options.deviceName, stopMs: options.grace * 0.4 });
+      const engine = new EngineThread({ program, storage, holder: instance, deviceName: options.deviceName, stopMs: options.grace * 0.4 });
       shutdown.add('engine thread', () => engine.close());
       // Runs before the thread is ended: the calls see the draining server, save what they have and end.
       shutdown.add('stage calls', async () => { await server.close(options.grace * 0.5); });

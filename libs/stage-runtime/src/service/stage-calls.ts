@@ -163,7 +163,7 @@ export class StageCalls {
       emit: (content) => call.emit(now(content)),
       write: (change) => storage.stages.write(job, stage, token, change),
       runEngine: (task, onRequest) => engine.run({
-        job, signal, onRequest,
+        job, stage, signal, onRequest,
         task: { ...task, options: known.options, device, threads, scratch: known.scratch },
         onEvent: (told) => {
           metrics.observe(told);
