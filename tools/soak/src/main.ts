@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { type Fault, parseSeeds, planFaults, planTerminations } from './fault-plan.js';
 import { outcomeLine, summaryLine } from './report.js';
-import { runDisturbed, type RunOutcome } from './run.js';
+import { measureUndisturbed, type RunOutcome, runUntilDisturbed } from './run.js';
 import { openTestBed, type TestBed } from './test-bed.js';
 
 const help = `usage: npm run test:soak -- [--seeds 0-29] [--terminations 0-1] [--builders 1]
@@ -38,23 +38,25 @@ async function soak(): Promise<number> {
 }
 
 async function runAll(bed: TestBed): Promise<RunOutcome[]> {
-  const undisturbed = await runOne(bed, 'undisturbed', { faults: [], undisturbedMs: 0 });
-  const undisturbedMs = undisturbed.seconds * 1000;
+  const { undisturbedMs, outcomes } = await measureUndisturbed(bed);
+  for (const outcome of outcomes) report(bed, outcome);
   const plans: [string, readonly Fault[]][] = [
     ...parseSeeds(values.seeds).map((seed): [string, readonly Fault[]] => [`seed ${seed}`, planFaults(seed)]),
     ...parseSeeds(values.terminations).map((seed): [string, readonly Fault[]] => [`termination ${seed}`, planTerminations(seed)]),
   ];
-  const outcomes = [undisturbed];
-  for (const [name, faults] of plans) outcomes.push(await runOne(bed, name, { faults, undisturbedMs }));
-  return outcomes;
+  const disturbed: RunOutcome[] = [];
+  for (const [name, faults] of plans) {
+    bed.takeLines();
+    const outcome = await runUntilDisturbed(bed, { name, faults, undisturbedMs });
+    report(bed, outcome);
+    disturbed.push(outcome);
+  }
+  return [...outcomes, ...disturbed];
 }
 
-async function runOne(bed: TestBed, name: string, plan: { faults: readonly Fault[]; undisturbedMs: number }): Promise<RunOutcome> {
-  bed.takeLines();
-  const outcome = await runDisturbed(bed, { name, ...plan });
+function report(bed: TestBed, outcome: RunOutcome): void {
   process.stdout.write(`${outcomeLine(outcome)}\n`);
-  if (outcome.problems.length > 0) keepLogs(bed, name);
-  return outcome;
+  if (outcome.problems.length > 0) keepLogs(bed, outcome.name);
 }
 
 function keepLogs(bed: TestBed, name: string): void {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { planFaults, planTerminations } from '../src/fault-plan.js';
-import { runDisturbed } from '../src/run.js';
+import { measureUndisturbed, runUntilDisturbed } from '../src/run.js';
 import { openTestBed, type TestBed } from '../src/test-bed.js';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
@@ -24,19 +24,19 @@ afterAll(async () => {
 }, 60_000);
 
 test('a deployment gives the adapter of emloc tune, byte for byte', async () => {
-  const { problems, seconds } = await runDisturbed(bed, { name: 'undisturbed', faults: [], undisturbedMs: 0 });
-  expect(problems).toEqual([]);
-  undisturbedMs = seconds * 1000;
+  const measured = await measureUndisturbed(bed);
+  expect(measured.outcomes.map(({ problems }) => problems)).toEqual([[], []]);
+  undisturbedMs = measured.undisturbedMs;
 }, 120_000);
 
 // The soak (npm run test:soak) runs thirty seeds, and cuts NATS off as well.
 test.each([0, 1, 2])('the same with processes killed: seed %d', async (seed) => {
-  const { problems } = await runDisturbed(bed, { name: `seed ${seed}`, faults: planFaults(seed), undisturbedMs });
+  const { problems } = await runUntilDisturbed(bed, { name: `seed ${seed}`, faults: planFaults(seed), undisturbedMs });
   expect(problems).toEqual([]);
 }, 300_000);
 
 test('the same when every service is asked to end: readiness drops, exit with 0', async () => {
-  const { problems, faults } = await runDisturbed(bed, { name: 'terminations', faults: planTerminations(0), undisturbedMs });
+  const { problems, faults } = await runUntilDisturbed(bed, { name: 'terminations', faults: planTerminations(0), undisturbedMs });
   expect(problems).toEqual([]);
   expect(faults.length).toBeGreaterThan(0);
 }, 300_000);
