@@ -32,7 +32,10 @@ export class Launcher {
   readonly #extraAddress: number;
   #cursor = 0;
 
-  constructor(private readonly driver: Driver, private readonly compiler: KernelCompiler, private readonly streams: Streams) {
+  /** @param maximumSharedBytes shared memory that a block of this card can have */
+  constructor(
+    private readonly driver: Driver, private readonly compiler: KernelCompiler, private readonly streams: Streams, readonly maximumSharedBytes: number,
+  ) {
     const address = new Cell();
     driver.cuMemHostAlloc(address.raw, maximumParameterBytes + 64, CU_MEMHOSTALLOC_PORTABLE);
     this.#memory = address.value;

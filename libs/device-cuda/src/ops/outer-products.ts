@@ -11,6 +11,7 @@ const kernelRank = 8;
 const stageRows = 32;
 /** Blocks of one product that keep the largest cards' memory busy; a constant, so that the order of sums depends on shapes alone. */
 const wantedBlocks = 384;
+const maximumStretches = 16;
 /** Above this the library's product is faster. */
 const maximumRank = 32;
 
@@ -51,7 +52,7 @@ function partsOf({ products }: OuterProductsOptions): readonly Part[] {
     const fits = left.dtype === 'bfloat16' && leftColumns % kernelRank === 0 && leftColumns <= maximumRank && rows > 0 && columns > 0 &&
       columns % 8 === 0 && leftColumn % 8 === 0 && (left.shape[1] ?? 0) % 8 === 0 && columns <= maximumTiles * tileColumns;
     if (!fits) return [];
-    const wanted = Math.ceil(wantedBlocks / Math.ceil(columns / tileColumns));
+    const wanted = Math.min(maximumStretches, Math.ceil(wantedBlocks / Math.ceil(columns / tileColumns)));
     const stretchRows = Math.ceil(rows / wanted / stageRows) * stageRows;
     const stretches = Math.ceil(rows / stretchRows);
     return Array.from({ length: leftColumns / kernelRank }, (_, index) => ({ product, column: index * kernelRank, stretches, stretchRows }));
