@@ -1,4 +1,4 @@
-import type { MemoryCategory, Tensor } from '@emloc/device';
+import type { MemoryCategory, OuterProduct, Tensor } from '@emloc/device';
 import type { BlockBindings } from './bindings.js';
 import type { GradientPlan } from './gradient-plan.js';
 import { ruleOf } from './operations/index.js';
@@ -36,10 +36,10 @@ export function backwardBlock(
   return new BackwardRun(saved, bindings, x, dOut).run();
 }
 
-/** Somebody who needs a value once, and the tensors that he holds until then. */
+/** Products that need a value once, and the tensors that are held for them until then. */
 interface Waiter {
   readonly held: readonly Tensor[];
-  use(tensor: Tensor): void;
+  productsOf(tensor: Tensor): readonly OuterProduct[];
 }
 
 class BackwardRun implements BackwardContext {
@@ -120,22 +120,22 @@ class BackwardRun implements BackwardContext {
     else this.#gradients.set(value.id, this.dOut.retain());
   }
 
-  whenRestored(value: Value, held: readonly Tensor[], use: (tensor: Tensor) => void): void {
-    const waiter = { held: held.map((tensor) => tensor.retain()), use };
+  multiplyOnceRestored(value: Value, held: readonly Tensor[], productsOf: Waiter['productsOf']): void {
+    const waiter = { held: held.map((tensor) => tensor.retain()), productsOf };
     if (this.#willBeRestored(value)) {
       this.#waiting.set(value.id, [...(this.#waiting.get(value.id) ?? []), waiter]);
       return;
     }
     try {
-      use(this.get(value));
+      this.#multiply([waiter], this.get(value));
     } finally {
       for (const tensor of waiter.held) tensor.dispose();
     }
   }
 
-  restore(value: Value): Tensor | undefined {
+  restore(value: Value, { overGradient = false } = {}): Tensor | undefined {
     if (!this.#waiting.has(value.id)) return undefined;
-    this.#restored = this.#allocate(value.width, 'activations', `activation ${value.id}`);
+    this.#restored = overGradient && !this.dOut.isShared ? this.dOut.retain() : this.#allocate(value.width, 'activations', `activation ${value.id}`);
     return this.#restored;
   }
 
@@ -153,12 +153,16 @@ class BackwardRun implements BackwardContext {
     const [tensor, waiters] = [this.#restored, this.#waiting.get(value.id) ?? []];
     this.#restored = null;
     try {
-      if (tensor) for (const { use } of waiters) use(tensor);
+      if (tensor) this.#multiply(waiters, tensor);
     } finally {
       tensor?.dispose();
       this.#waiting.delete(value.id);
       for (const { held } of waiters) for (const one of held) one.dispose();
     }
+  }
+
+  #multiply(waiters: readonly Waiter[], tensor: Tensor): void {
+    this.bindings.device.kernels.outerProducts({ products: waiters.flatMap(({ productsOf }) => productsOf(tensor)) });
   }
 
   #visit(): void {

@@ -24,7 +24,7 @@ const workspaceBytes: WorkspaceBytes = Object.freeze({
   attention: (options: KernelOptions<'attention'>) => attentionScratchBytes(options, 1),
   attentionBackward: (options: KernelOptions<'attentionBackward'>) => attentionScratchBytes(options, 2),
   swiglu: ({ out }: KernelOptions<'swiglu'>) => swigluScratchBytes(out.size, 2),
-  swigluBackward: ({ dOut }: KernelOptions<'swigluBackward'>) => swigluScratchBytes(dOut.size, 3),
+  swigluBackward: ({ dOut }: KernelOptions<'swigluBackward'>) => swigluScratchBytes(dOut.size, 4),
   crossEntropy: ({ logits }: KernelOptions<'crossEntropy'>) => scratchBytes((logits.shape.at(-1) ?? 0) * 4),
   gram: ({ x }: KernelOptions<'gram'>) => {
     const [rows = 0, n = 0] = x.shape;

@@ -111,9 +111,11 @@ export interface SwigluBackwardOptions {
   readonly dOut: Tensor;
   readonly gate: Tensor;
   readonly up: Tensor;
+  /** May be `gate`. */
   readonly dGate: Tensor;
+  /** May be `up`. */
   readonly dUp: Tensor;
-  /** The forward's output once more, where it is wanted. */
+  /** The forward's output once more, where it is wanted. May be `dOut`. */
   readonly out?: Tensor;
 }
 

@@ -1,4 +1,4 @@
-import type { Device, Tensor } from '@emloc/device';
+import type { Device, OuterProduct, Tensor } from '@emloc/device';
 import type { AdapterBinding, LinearWeights } from '../bindings.js';
 import type { BackwardContext, ForwardContext, LinearOperation, OperationRule } from './operation.js';
 
@@ -155,12 +155,13 @@ function accumulateGradients(
   const { gradients, rank, scale } = adapter;
   if (!gradients) return;
   if (!hidden) throw new Error(`linear: the forward of the adapted layer ${name} saved no hidden state`);
-  kernels.outerProducts({
-    products: [{ left: hidden, leftColumns: rank, right: context.dOut, out: gradients.b, transposeOut: true, alpha: scale }],
-  });
-  context.whenRestored(x, [dHidden], (input) => {
-    kernels.outerProducts({ products: [{ left: dHidden, leftColumn: column, leftColumns: rank, right: input, out: gradients.a }] });
-  });
+  const { dOut } = context;
+  const ofB: OuterProduct = { left: hidden, leftColumns: rank, right: dOut, out: gradients.b, transposeOut: true, alpha: scale };
+  const ofA = (input: Tensor): OuterProduct => ({ left: dHidden, leftColumn: column, leftColumns: rank, right: input, out: gradients.a });
+  // A gradient that is wider than the input is not worth its memory until the input is there.
+  const isWide = (dOut.shape[1] ?? 0) > x.width;
+  if (isWide) kernels.outerProducts({ products: [ofB] });
+  context.multiplyOnceRestored(x, isWide ? [dHidden] : [dHidden, hidden, dOut], (input) => (isWide ? [ofA(input)] : [ofA(input), ofB]));
 }
 
 function rankOf(v: Tensor): number {

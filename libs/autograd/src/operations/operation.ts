@@ -1,4 +1,4 @@
-import type { Tensor } from '@emloc/device';
+import type { OuterProduct, Tensor } from '@emloc/device';
 import type { BlockBindings } from '../bindings.js';
 import type { Value } from '../program.js';
 
@@ -81,12 +81,15 @@ export interface BackwardContext {
   /** Adds to a value's gradient: `write` overwrites the given tensor or, when told to, accumulates into it. */
   contribute(value: Value, write: (gradient: Tensor, accumulate: boolean) => void): void;
   /**
-   * Hands a value's tensor to `use`, which may be now or, where the backward of the operation that made it gives its output once more,
-   * then. `held` are tensors that `use` reads and that are freed after it.
+   * Launches outer products that read a value's tensor: now or, where the backward of the operation that made it gives its output once more,
+   * then, together with those of others who wait for it. `held` are tensors that the products read; they are kept until then.
    */
-  whenRestored(value: Value, held: readonly Tensor[], use: (tensor: Tensor) => void): void;
-  /** A tensor for the operation's output once more, for those who wait for it; undefined where nobody does. */
-  restore(value: Value): Tensor | undefined;
+  multiplyOnceRestored(value: Value, held: readonly Tensor[], productsOf: (tensor: Tensor) => readonly OuterProduct[]): void;
+  /**
+   * A tensor for the operation's output once more, for those who wait for it; undefined where nobody does. With `overGradient` it may be
+   * that of `dOut`, for a kernel that reads each element of `dOut` before it writes there.
+   */
+  restore(value: Value, options?: { readonly overGradient?: boolean }): Tensor | undefined;
   /** Adds `dOut` itself to a value's gradient, without a copy where it is the first contribution. */
   passThrough(value: Value): void;
   scratch(width: number, label: string): Tensor;

@@ -21,7 +21,7 @@ export const swiglu: OperationRule<SwigluOperation> = {
     }
     const [dGate, dUp] = gradients as [Tensor, Tensor];
     context.bindings.device.kernels.swigluBackward({
-      dOut: context.dOut, gate: context.get(gate), up: context.get(up), dGate, dUp, out: context.restore(out),
+      dOut: context.dOut, gate: context.get(gate), up: context.get(up), dGate, dUp, out: context.restore(out, { overGradient: true }),
     });
   },
 };

@@ -22,14 +22,17 @@ async function checkBackward(fixture: Fixture, { layout = 'whole', inPlace = fal
   await fixture.assertClose(dUp, numericGradient(up, loss), 'dUp');
 }
 
-async function checkOutputAgain(fixture: Fixture): Promise<void> {
+async function checkOutputAgain(fixture: Fixture, { overGradient = false } = {}): Promise<void> {
   const [gate, up, dOut] = [fixture.values(shape, { scale: 6 }), fixture.values(shape), fixture.values(shape)];
   const [gateTensor, upTensor] = [fixture.tensor(gate, shape), fixture.tensor(up, shape)];
-  const [out, again] = [fixture.output(shape), fixture.output(shape)];
+  const gradient = fixture.tensor(dOut, shape);
+  const [out, again] = [fixture.output(shape), overGradient ? gradient : fixture.output(shape)];
+  const [dGate, dUp] = [fixture.output(shape), fixture.output(shape)];
   fixture.device.kernels.swiglu({ gate: gateTensor, up: upTensor, out });
   const expected = await fixture.read(out);
-  fixture.device.kernels.swigluBackward({ dOut: fixture.tensor(dOut, shape), gate: gateTensor, up: upTensor, dGate: gateTensor, dUp: upTensor, out: again });
+  fixture.device.kernels.swigluBackward({ dOut: gradient, gate: gateTensor, up: upTensor, dGate, dUp, out: again });
   await fixture.assertClose(again, swiglu(gate, up), 'out');
+  await fixture.assertClose(dGate, numericGradient(gate, () => dot(swiglu(gate, up), dOut)), 'dGate');
   await fixture.assertEqual(again, expected, 'out');
 }
 
@@ -47,7 +50,8 @@ export const swigluCases: readonly CaseDefinition[] = [
   ...group('swigluBackward', {
     'gives the gradients of finite differences': (fixture) => checkBackward(fixture),
     'reads row views': (fixture) => checkBackward(fixture, { layout: 'rows' }),
-    'gives the forward\'s output once more, bit for bit': checkOutputAgain,
+    'gives the forward\'s output once more, bit for bit': (fixture) => checkOutputAgain(fixture),
+    'may write it over the gradient': (fixture) => checkOutputAgain(fixture, { overGradient: true }),
     'overwrites gate and up': (fixture) => checkBackward(fixture, { inPlace: true }),
   }),
 ];

@@ -55,12 +55,15 @@ export function swigluBackward({ scratch, wasm }: CpuContext, { dOut, gate, up, 
   for (const tensor of [gate, up, dGate, dUp]) assertSize('swigluBackward', tensor, size);
   const [gradients, gates, ups, gateGradients, upGradients] = [float32(dOut), float32(gate), float32(up), float32(dGate), float32(dUp)];
   const bytes = chunkBytes(size);
-  const [first, second, third] = [scratch.take(bytes), scratch.take(bytes), scratch.take(bytes)];
+  const [first, second, third, fourth] = [scratch.take(bytes), scratch.take(bytes), scratch.take(bytes), scratch.take(bytes)];
   const [gradientChunk, gateChunk, upChunk] = [first, second, third].map((address) => scratch.float32(address, bytes / 4)) as [Float32Array, Float32Array, Float32Array];
   for (let start = 0; start < size; start += chunkElements) {
     const end = Math.min(size, start + chunkElements);
+    // Read before the output is written, which may take its place.
+    const read = scratch.float32(fourth, end - start);
+    read.set(gradients.subarray(start, end));
     if (out) activate({ scratch, wasm, chunk: { first, second, start, end } }, { gates, ups, output: float32(out) });
-    gradientChunk.set(gradients.subarray(start, end));
+    gradientChunk.set(read);
     gateChunk.set(gates.subarray(start, end));
     upChunk.set(ups.subarray(start, end));
     wasm.swigluBackward(first, second, third, paddedCount(end - start));
