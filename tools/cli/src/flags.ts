@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { defaultEvaluateOptions, defaultTuneOptions, type TuneOptions } from '@emloc/pipeline';
+import { defaultCheckpointSteps, defaultEvaluateOptions, defaultTuneOptions, type StartMode, type TuneOptions } from '@emloc/pipeline';
 import { parseSize } from './sizes.js';
+import { UsageError } from './usage-error.js';
 
 /** Values of the flags as commander names them. */
 export type FlagValues = Readonly<Record<string, unknown>>;
@@ -74,6 +75,20 @@ export const jobFlags: readonly Option[] = [
   option('--refine-lr <x>', 'their peak learning rate (default: half of --lr)', number),
   option('--seed <n>', withDefault('decides everything random', d.seed), number),
 ];
+
+/** Flags about jobs that were interrupted; they change no bytes of a result. */
+export const progressFlags: readonly Option[] = [
+  option('--resume', 'go on with the job that was interrupted; with none, begin'),
+  option('--restart', 'throw away what an interrupted job has left, and begin anew'),
+  option('--checkpoint-steps <n>', withDefault('training is kept on disk after so many steps', defaultCheckpointSteps), number),
+];
+
+/** What happens to an interrupted job's progress. @throws UsageError */
+export function startMode(values: FlagValues): StartMode {
+  const [resume, restart] = [values['resume'] === true, values['restart'] === true];
+  if (resume && restart) throw new UsageError('--resume and --restart exclude each other');
+  return resume ? 'resume' : restart ? 'restart' : 'start';
+}
 
 /** Flags of `eval`. */
 export const evaluateFlags: readonly Option[] = [

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -29,20 +30,31 @@ interface Run {
   readonly stderr: string;
 }
 
-/** Runs the command as a user does; `interruptAt` sends SIGINT once stderr matches it. */
-function emloc(args: readonly string[], interruptAt?: RegExp): Promise<Run> {
+/** A signal, sent once stderr matches a pattern or a file is there. */
+interface Interruption {
+  readonly signal: NodeJS.Signals;
+  readonly moment: RegExp | string;
+}
+
+/** Runs the command as a user does. */
+function emloc(args: readonly string[], interruption?: Interruption): Promise<Run> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [command, ...args], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
-    let [stdout, stderr, interrupted] = ['', '', false];
+    let [stdout, stderr] = ['', ''];
     child.stdout.on('data', (text: Buffer) => (stdout += text.toString()));
-    child.stderr.on('data', (text: Buffer) => {
-      stderr += text.toString();
-      if (interrupted || !interruptAt?.test(stderr)) return;
-      interrupted = true;
-      child.kill('SIGINT');
-    });
+    child.stderr.on('data', (text: Buffer) => (stderr += text.toString()));
+    const poll = setInterval(() => {
+      if (!interruption) return clearInterval(poll);
+      const { moment, signal } = interruption;
+      if (!(typeof moment === 'string' ? existsSync(moment) : moment.test(stderr))) return;
+      clearInterval(poll);
+      child.kill(signal);
+    }, 10);
     child.on('error', reject);
-    child.on('close', (code) => resolve({ code, stdout, stderr }));
+    child.on('close', (code) => {
+      clearInterval(poll);
+      resolve({ code, stdout, stderr });
+    });
   });
 }
 
@@ -101,12 +113,30 @@ describe('emloc', () => {
     expect(await json('info', '--device', 'cpu')).toMatchObject({ version: expect.any(String), node: process.version, device: { name: 'cpu', computeDType: 'float32' } });
   });
 
-  it.each([['at the start', /job [0-9a-f]{16}/], ['in training', /\btrain\b.*\bloss\b/]])('stops at SIGINT %s with an exit code of its own and leaves no output', async (_name, moment) => {
+  it('stops at SIGINT at the start with an exit code of its own and leaves nothing', async () => {
     const out = join(outputs, 'interrupted');
-    const { code, stdout } = await emloc(['tune', ...job(), '--steps', '5000', '--vram', '1GiB', '--out', out, '--json'], moment);
-    expect(code).toBe(130);
-    expect(stdout).toBe('');
+    const { code, stdout } = await emloc(['tune', ...job(), '--vram', '1GiB', '--out', out, '--json'], { signal: 'SIGINT', moment: /job [0-9a-f]{16}/ });
+    expect({ code, stdout }).toEqual({ code: 130, stdout: '' });
     expect((await readdir(outputs)).filter((name) => name.includes('interrupted'))).toEqual([]);
+  });
+
+  it.each(['SIGINT', 'SIGTERM', 'SIGKILL'] as const)('goes on after %s in training with --resume, to the bytes of one run', async (signal) => {
+    const [whole, out] = [join(outputs, 'whole'), join(outputs, signal)];
+    const args = [...job(), '--steps', '40', '--refine-steps', '1', '--vram', '1GiB', '--checkpoint-steps', '5', '--json'];
+    if (!existsSync(whole)) expect(await emloc(['tune', ...args, '--out', whole])).toMatchObject({ code: 0 });
+    const progress = join(outputs, `.${signal}.job`);
+    const interrupted = await emloc(['tune', ...args, '--out', out], { signal, moment: join(progress, 'train-000000005.safetensors') });
+    expect(interrupted).toMatchObject({ code: signal === 'SIGKILL' ? null : 130, stdout: '' });
+    if (signal !== 'SIGKILL') expect(interrupted.stderr).toMatch(/PIPELINE_INTERRUPTED: .*--resume/);
+    expect(existsSync(out)).toBe(false);
+    expect((await emloc(['tune', ...args, '--out', out])).stderr).toMatch(/PIPELINE_RESUME_NEEDED/);
+    expect((await emloc(['tune', ...args, '--seed', '7', '--resume', '--out', out])).stderr).toMatch(/PIPELINE_RESUME_MISMATCH/);
+    const resumed = await emloc(['tune', ...args, '--resume', '--out', out]);
+    expect(resumed).toMatchObject({ code: 0, stderr: expect.stringMatching(/train goes on after step [1-9]/) });
+    for (const name of ['adapter_model.safetensors', 'adapter_config.json', 'emloc.json']) {
+      expect((await readFile(join(out, name))).equals(await readFile(join(whole, name)))).toBe(true);
+    }
+    expect((await readdir(outputs)).filter((name) => name.includes(signal))).toEqual([signal]);
   });
 
   it.each([

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { resolveTuneOptions, tune } from '@emloc/pipeline';
 import { deviceTarget } from '../device-target.js';
-import { addFlags, commonFlags, deviceFlags, type FlagValues, jobFlags, jobOptions } from '../flags.js';
+import { addFlags, commonFlags, deviceFlags, type FlagValues, jobFlags, jobOptions, progressFlags, startMode } from '../flags.js';
 import { tuneTable } from '../output/tables.js';
 import { runCommand } from '../run-command.js';
 import { programVersion } from '../version.js';
@@ -11,13 +11,15 @@ export function addTuneCommand(program: Command): void {
   addFlags(command, jobFlags)
     .option('--out <dir>', 'folder of the adapter')
     .option('--overwrite', 'replace an adapter that is there already');
-  addFlags(command, deviceFlags, commonFlags)
-    .addHelpText('after', '\nExample:\n  emloc tune --model ./base --data train.jsonl --out ./my-adapter --vram 16GiB')
+  addFlags(command, progressFlags, deviceFlags, commonFlags)
+    .addHelpText('after', '\nExample:\n  emloc tune --model ./base --data train.jsonl --out ./my-adapter --vram 16GiB' +
+        '\n  emloc tune --resume --model ./base --data train.jsonl --out ./my-adapter --vram 16GiB')
     .action(runCommand(['model', 'data', 'out'], async ({ values, progress, signal }) => {
       const options = resolveTuneOptions(jobOptions(values) as RequiredPaths);
       const target = targetOf(values);
       const report = await tune(options, {
         target, signal, observer: progress.observe, overwrite: values['overwrite'] === true,
+        mode: startMode(values), checkpointSteps: values['checkpointSteps'] as number | undefined,
         provenance: { program: `emloc ${programVersion}`, device: target.description },
       });
       return { document: report, text: tuneTable(report) };
