@@ -1,0 +1,54 @@
+import { deviceTarget } from '@emloc/device-registry';
+import { parseRatioRules, ratioOf } from '@emloc/emulator';
+import { adaptedLinears } from '@emloc/finetune';
+import { openModel } from '@emloc/models';
+import { adapterFromRecord, budgetBytesOf, jobResultOf, PipelineError, planTune, prepareJob, type TuneOptions, writeOutcome } from '@emloc/pipeline';
+import type { WorkerContext } from '@emloc/service-kit';
+import { jobOutcomes } from './job-outcomes.js';
+import type { OutcomeTask } from './engine.js';
+import type { EngineWorkerContract } from './worker-contract.js';
+
+type TaskContext = Pick<WorkerContext<EngineWorkerContract>, 'request' | 'signal'>;
+
+/** What the engine's thread does. @throws the typed errors of the engine */
+export async function runEngineTask(task: EngineWorkerContract['task'], context: TaskContext): Promise<EngineWorkerContract['result']> {
+  switch (task.kind) {
+    case 'inspect':
+      return { kind: 'inspect', isEmulated: await isEmulated(task.options) };
+    case 'plan':
+      return { kind: 'plan', plan: await planTune(task.options, deviceTarget(task.device, task.threads)) };
+    case 'outcome':
+      return { kind: 'outcome', budgetBytes: await makeOutcome(task, context) };
+  }
+}
+
+/** Checks the model, and options against it. Any layer whose ratio is below 1 makes an emulator. */
+async function isEmulated(options: TuneOptions): Promise<boolean> {
+  const model = await openModel(options.model);
+  try {
+    const { layout } = model;
+    if (options.maxLength > layout.maxPositions) {
+      throw new PipelineError('PIPELINE_INVALID_OPTION', `option maxLength: ${options.maxLength} given, the model has ${layout.maxPositions} positions`);
+    }
+    adaptedLinears(layout, options.targets);
+    const rules = parseRatioRules(options.ratios);
+    const blocks = Array.from({ length: layout.blockCount }, (_, block) => layout.blockPath(block));
+    return blocks.some((block) => layout.linears.some(({ name }) => ratioOf(rules, `${block}.${name}`) < 1));
+  } finally {
+    await model.close();
+  }
+}
+
+/** Writes the adapter's folder as `emloc tune` does. @returns the budget that the job ran in */
+async function makeOutcome({ options, results, program }: OutcomeTask, context: TaskContext): Promise<number> {
+  const [adapter, uncorrected] = [adapterFromRecord(await context.request('adapter')), adapterFromRecord(await context.request('uncorrected'))];
+  const { device, ...outcomes } = jobOutcomes(results, { adapter, uncorrected });
+  const job = await prepareJob(options);
+  try {
+    context.signal.throwIfAborted();
+    await writeOutcome(options.out, job, { result: jobResultOf(job, outcomes), provenance: { program, device } });
+    return await budgetBytesOf(job, deviceTarget(device.split(',')[0]).profile);
+  } finally {
+    await job.close();
+  }
+}
