@@ -101,7 +101,8 @@ def batch():
     return torch.randint(0, 152064, (SEQUENCES, LENGTH), device=DEVICE)
 
 
-def emulator_run(compiled, checkpointing, steps):
+def emulator_run(compiled, checkpointed, steps):
+    """The first `checkpointed` of 28 layers run their forward twice."""
     model = build(emulator=True)
     ids = batch()
     inner = model.model
@@ -122,8 +123,8 @@ def emulator_run(compiled, checkpointing, steps):
             out = layer(x, attention_mask=None, position_ids=positions, position_embeddings=rotary)
             return out[0] if isinstance(out, tuple) else out
 
-        for layer in layers:
-            hidden = checkpoint(run, layer, hidden, use_reentrant=False) if checkpointing else run(layer, hidden)
+        for index, layer in enumerate(layers):
+            hidden = checkpoint(run, layer, hidden, use_reentrant=False) if index < checkpointed else run(layer, hidden)
         return loss_of(hidden, ids[:, 1:])
 
     return train(step, [p for p in model.parameters() if p.requires_grad], steps)
@@ -178,10 +179,10 @@ def main():
     wanted = args.rows.split(",")
     runs = []
     if "emulator" in wanted:
-        for compiled in (False, True):
-            for checkpointing in (False, True):
-                name = f"hand-written LoRA, ranks in 64s, {'torch.compile' if compiled else 'eager'}, {'checkpointing' if checkpointing else 'all kept'}"
-                runs.append(("train", name, lambda c=compiled, k=checkpointing: emulator_run(c, k, args.steps)))
+        # With ten layers checkpointed the compiled model stays below 14.45 GiB.
+        for compiled, checkpointed in ((False, 0), (False, 28), (True, 0), (True, 10), (True, 28)):
+            name = f"hand-written LoRA, ranks in 64s, {'torch.compile' if compiled else 'eager'}, {checkpointed} of 28 layers checkpointed"
+            runs.append(("train", name, lambda c=compiled, k=checkpointed: emulator_run(c, k, args.steps)))
     if "peft" in wanted:
         for checkpointing in (False, True):
             name = f"PEFT, 2 x 1024 tokens, {'checkpointing' if checkpointing else 'all kept'}"

@@ -1,7 +1,7 @@
 // Backward of attention.cu, without atomics, so that equal inputs give equal bits: one kernel sums dK and dV over the queries of
 // the heads that share a key head, in order; another sums dQ over the keys. Both recompute the scores from log_sum_exp.
 // delta (heads, N) = Σ dOut · out of each query. Where there are few keys, every head sums on its own into float32 parts
-// (N, heads head_dim), which a third kernel adds up: that fills the card. Tiles of the loop are double-buffered where STAGES is 2.
+// (N, heads head_dim), which a third kernel adds up: that fills the card.
 #include "prelude.cuh"
 #include "tile.cuh"
 
@@ -29,27 +29,15 @@ struct Operands {
   float scale;
 };
 
-// Floats into shared memory, zero where there is no row.
-__device__ __forceinline__ void copy_float(float* target, const float* source, bool valid) {
-  asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(shared_address(target)), "l"(source), "r"(valid ? 4 : 0) : "memory");
-}
-
-// The tiles of one step: of queries and their gradients, or of keys and values.
-template <int D> struct Pair {
-  bf16 first[Tile<D>::elements];
-  bf16 second[Tile<D>::elements];
-};
-// Per query log_sum_exp and delta; zeros are right where there is no row, since its query and gradient are zeros.
-struct Statistics { float log[TILE_ROWS]; float delta[TILE_ROWS]; };
-
 // A block does 64 keys and `heads_each` heads of one key head: all of them, or one when there are parts. Scores are transposed: rows are keys, columns queries, 32 of them at a time.
-template <int D, int STAGES>
-__device__ void attention_keys(const Operands& o, bf16* d_k, bf16* d_v, float* part_k, float* part_v, int heads_each) {
+template <int D> __device__ void attention_keys(const Operands& o, bf16* d_k, bf16* d_v, float* part_k, float* part_v, int heads_each) {
   extern __shared__ __align__(128) unsigned char memory[];
-  Pair<D>* own = reinterpret_cast<Pair<D>*>(memory);
-  Pair<D>* stages = own + 1;
-  Statistics* statistics = reinterpret_cast<Statistics*>(stages + STAGES);
-  const bf16 *keys = own->first, *values = own->second;
+  bf16* keys = reinterpret_cast<bf16*>(memory);
+  bf16* values = keys + Tile<D>::elements;
+  bf16* queries = values + Tile<D>::elements;
+  bf16* gradients = queries + Tile<D>::elements;
+  float* row_log = reinterpret_cast<float*>(gradients + Tile<D>::elements);
+  float* row_delta = row_log + TILE_ROWS;
   const int start = o.offsets[blockIdx.z], length = o.offsets[blockIdx.z + 1] - start;
   const int tile = blockIdx.x, first = tile * TILE_ROWS, tiles = (length + TILE_ROWS - 1) / TILE_ROWS;
   if (first >= length) return;
@@ -58,36 +46,25 @@ __device__ void attention_keys(const Operands& o, bf16* d_k, bf16* d_v, float* p
   const i64 k_at = (start + first) * k_stride + kv_head * o.head_dim;
   const int warp_row = (threadIdx.x >> 5) * 16, lane = threadIdx.x & 31, g = lane >> 2, t = lane & 3;
   const float factor = o.scale * LOG2E;
-  const int steps = heads_each * (tiles - tile);
-  const auto load = [&](int step) {
-    const int head = first_head + step / (tiles - tile), row = (tile + step % (tiles - tile)) * TILE_ROWS;
-    const i64 q_at = (start + row) * q_stride + head * o.head_dim;
-    Pair<D>& stage = stages[step % STAGES];
-    load_tile<D>(stage.first, o.q + q_at, q_stride, length - row, o.head_dim);
-    load_tile<D>(stage.second, o.d_out + q_at, q_stride, length - row, o.head_dim);
-    const int own_row = threadIdx.x % TILE_ROWS;
-    const bool valid = row + own_row < length;
-    const i64 at = valid ? (i64)head * o.n + start + row + own_row : 0;
-    if (threadIdx.x < TILE_ROWS) copy_float(statistics[step % STAGES].log + own_row, o.log_sum_exp + at, valid);
-    else copy_float(statistics[step % STAGES].delta + own_row, o.delta + at, valid);
-    commit_copies();
-  };
-  load_tile<D>(own->first, o.k + k_at, k_stride, length - first, o.head_dim);
-  load_tile<D>(own->second, o.v + k_at, k_stride, length - first, o.head_dim);
-  if (STAGES > 1) load(0);
+  load_tile<D>(keys, o.k + k_at, k_stride, length - first, o.head_dim);
+  load_tile<D>(values, o.v + k_at, k_stride, length - first, o.head_dim);
 
   float d_key[D / 8][4] = {}, d_value[D / 8][4] = {};
-  for (int step = 0; step < steps; step += 1) {
-    if (STAGES == 1) {
-      __syncthreads();
-      load(step);
+  for (int step = 0; step < heads_each * (tiles - tile); step += 1) {
+    const int head = first_head + step / (tiles - tile), j = tile + step % (tiles - tile), row = j * TILE_ROWS;
+    const i64 q_at = (start + row) * q_stride + head * o.head_dim;
+    __syncthreads();
+    load_tile<D>(queries, o.q + q_at, q_stride, length - row, o.head_dim);
+    load_tile<D>(gradients, o.d_out + q_at, q_stride, length - row, o.head_dim);
+    commit_copies();
+    if (threadIdx.x < TILE_ROWS) {
+      const bool valid = row + (int)threadIdx.x < length;
+      const i64 at = (i64)head * o.n + start + row + threadIdx.x;
+      row_log[threadIdx.x] = valid ? o.log_sum_exp[at] * LOG2E : __int_as_float(0x7f800000);
+      row_delta[threadIdx.x] = valid ? o.delta[at] : 0;
     }
     wait_for_copies();
     __syncthreads();
-    if (STAGES > 1 && step + 1 < steps) load(step + 1);
-    const int j = tile + step % (tiles - tile);
-    const bf16 *queries = stages[step % STAGES].first, *gradients = stages[step % STAGES].second;
-    const float *row_log = statistics[step % STAGES].log, *row_delta = statistics[step % STAGES].delta;
 #pragma unroll 1  // both halves unrolled need more registers than there are
     for (int chunk = 0; chunk < TILE_ROWS; chunk += 32) {
       float scores[4][4] = {}, d_scores[4][4] = {};
@@ -110,7 +87,7 @@ __device__ void attention_keys(const Operands& o, bf16* d_k, bf16* d_v, float* p
         for (int e = 0; e < 4; e += 1) {
           const int column = chunk + c * 8 + t * 2 + (e & 1);
           const bool masked = j == tile && warp_row + g + (e >> 1) * 8 > column;
-          const float p = masked ? 0.0f : exp2_fast(scores[c][e] * factor - row_log[column] * LOG2E);
+          const float p = masked ? 0.0f : exp2_fast(scores[c][e] * factor - row_log[column]);
           scores[c][e] = p;
           d_scores[c][e] = p * (d_scores[c][e] - row_delta[column]);
         }
@@ -155,11 +132,12 @@ extern "C" __global__ void attention_add_parts(const float* x, bf16* out, i64 pa
 }
 
 // A block does 64 queries of one head, 32 keys at a time.
-template <int D, int STAGES> __device__ void attention_queries(const Operands& o, bf16* d_q) {
+template <int D> __device__ void attention_queries(const Operands& o, bf16* d_q) {
   extern __shared__ __align__(128) unsigned char memory[];
-  Pair<D>* own = reinterpret_cast<Pair<D>*>(memory);
-  Pair<D>* stages = own + 1;
-  const bf16 *queries = own->first, *gradients = own->second;
+  bf16* keys = reinterpret_cast<bf16*>(memory);
+  bf16* values = keys + Tile<D>::elements;
+  bf16* queries = values + Tile<D>::elements;
+  bf16* gradients = queries + Tile<D>::elements;
   const int start = o.offsets[blockIdx.z], length = o.offsets[blockIdx.z + 1] - start;
   const int tile = gridDim.x - 1 - blockIdx.x, first = tile * TILE_ROWS;
   if (first >= length) return;
@@ -168,15 +146,8 @@ template <int D, int STAGES> __device__ void attention_queries(const Operands& o
   const i64 q_at = (start + first) * q_stride + head * o.head_dim;
   const int warp_row = (threadIdx.x >> 5) * 16, lane = threadIdx.x & 31, g = lane >> 2, t = lane & 3;
   const float factor = o.scale * LOG2E;
-  const auto load = [&](int j) {
-    const i64 k_at = (start + j * TILE_ROWS) * k_stride + kv_head * o.head_dim;
-    load_tile<D>(stages[j % STAGES].first, o.k + k_at, k_stride, length - j * TILE_ROWS, o.head_dim);
-    load_tile<D>(stages[j % STAGES].second, o.v + k_at, k_stride, length - j * TILE_ROWS, o.head_dim);
-    commit_copies();
-  };
-  load_tile<D>(own->first, o.q + q_at, q_stride, length - first, o.head_dim);
-  load_tile<D>(own->second, o.d_out + q_at, q_stride, length - first, o.head_dim);
-  if (STAGES > 1) load(0);
+  load_tile<D>(queries, o.q + q_at, q_stride, length - first, o.head_dim);
+  load_tile<D>(gradients, o.d_out + q_at, q_stride, length - first, o.head_dim);
   float row_log[2], row_delta[2];
 #pragma unroll
   for (int half = 0; half < 2; half += 1) {
@@ -188,14 +159,13 @@ template <int D, int STAGES> __device__ void attention_queries(const Operands& o
 
   float d_query[D / 8][4] = {};
   for (int j = 0; j <= tile; j += 1) {
-    if (STAGES == 1) {
-      __syncthreads();
-      load(j);
-    }
+    const i64 k_at = (start + j * TILE_ROWS) * k_stride + kv_head * o.head_dim;
+    __syncthreads();
+    load_tile<D>(keys, o.k + k_at, k_stride, length - j * TILE_ROWS, o.head_dim);
+    load_tile<D>(values, o.v + k_at, k_stride, length - j * TILE_ROWS, o.head_dim);
+    commit_copies();
     wait_for_copies();
     __syncthreads();
-    if (STAGES > 1 && j < tile) load(j + 1);
-    const bf16 *keys = stages[j % STAGES].first, *values = stages[j % STAGES].second;
 #pragma unroll
     for (int chunk = 0; chunk < TILE_ROWS; chunk += 32) {
       float scores[4][4] = {}, d_scores[4][4] = {};
@@ -239,24 +209,21 @@ template <int D, int STAGES> __device__ void attention_queries(const Operands& o
 #define PARAMETERS \
   const bf16 *q, const bf16 *k, const bf16 *v, const bf16 *d_out, const float *log_sum_exp, const float *delta, const int *offsets, int n, \
       int heads, int kv_heads, int head_dim, float scale
-#define EACH(D, STAGES) \
-  extern "C" __global__ void __launch_bounds__(TILE_THREADS) attention_keys_##D##_##STAGES( \
+#define EACH(D) \
+  extern "C" __global__ void __launch_bounds__(TILE_THREADS) attention_keys_##D( \
       PARAMETERS, bf16* d_k, bf16* d_v, float* part_k, float* part_v, int heads_each) { \
-    attention_keys<D, STAGES>({q, k, v, d_out, log_sum_exp, delta, offsets, n, heads, kv_heads, head_dim, scale}, d_k, d_v, part_k, part_v, heads_each); \
+    attention_keys<D>({q, k, v, d_out, log_sum_exp, delta, offsets, n, heads, kv_heads, head_dim, scale}, d_k, d_v, part_k, part_v, heads_each); \
   } \
-  extern "C" __global__ void __launch_bounds__(TILE_THREADS) attention_queries_##D##_##STAGES(PARAMETERS, bf16* d_q) { \
-    attention_queries<D, STAGES>({q, k, v, d_out, log_sum_exp, delta, offsets, n, heads, kv_heads, head_dim, scale}, d_q); \
+  extern "C" __global__ void __launch_bounds__(TILE_THREADS) attention_queries_##D(PARAMETERS, bf16* d_q) { \
+    attention_queries<D>({q, k, v, d_out, log_sum_exp, delta, offsets, n, heads, kv_heads, head_dim, scale}, d_q); \
   }
-// A model needs one head size and a card one number of stages, so only those are compiled when they are named.
+// A model needs one head size, so only that is compiled when it is named.
 #ifdef HEAD_WIDTH
-#define NAMED(D, STAGES) EACH(D, STAGES)
-NAMED(HEAD_WIDTH, HEAD_STAGES)
+#define NAMED(D) EACH(D)
+NAMED(HEAD_WIDTH)
 #else
-EACH(32, 1)
-EACH(64, 1)
-EACH(96, 1)
-EACH(128, 1)
-EACH(64, 2)
-EACH(96, 2)
-EACH(128, 2)
+EACH(32)
+EACH(64)
+EACH(96)
+EACH(128)
 #endif

@@ -1,7 +1,6 @@
 import { DeviceError } from '@emloc/device';
 import {
-  CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN,
-  CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT,
+  CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT,
   type Driver,
 } from './native/driver.js';
 import type { Nvml } from './native/nvml.js';
@@ -17,8 +16,6 @@ export interface CudaCard {
   /** 90 for compute capability 9.0. */
   readonly computeCapability: number;
   readonly multiprocessors: number;
-  /** Shared memory that a block can have. */
-  readonly maximumSharedBytes: number;
   readonly totalBytes: number;
 }
 
@@ -80,7 +77,6 @@ function describeCard(driver: Driver, ordinal: number): CudaCard {
     name: name.toString('utf8').replace(/\0.*$/s, ''),
     computeCapability: attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR) * 10 + attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR),
     multiprocessors: attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT),
-    maximumSharedBytes: attribute(CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN),
     totalBytes: total.value,
   };
 }

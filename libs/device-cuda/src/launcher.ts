@@ -32,10 +32,7 @@ export class Launcher {
   readonly #extraAddress: number;
   #cursor = 0;
 
-  /** @param maximumSharedBytes shared memory that a block of this card can have */
-  constructor(
-    private readonly driver: Driver, private readonly compiler: KernelCompiler, private readonly streams: Streams, readonly maximumSharedBytes: number,
-  ) {
+  constructor(private readonly driver: Driver, private readonly compiler: KernelCompiler, private readonly streams: Streams) {
     const address = new Cell();
     driver.cuMemHostAlloc(address.raw, maximumParameterBytes + 64, CU_MEMHOSTALLOC_PORTABLE);
     this.#memory = address.value;

@@ -132,7 +132,7 @@ export class CudaSession {
     const { free } = this.#memoryInfo();
     const pool = new CudaMemoryPool(driver, this.#device, { extentBytes: arenaBytes(free), streams, bounce: conversion.compute, onAllocate });
     const compiler = new KernelCompiler(nvrtc, nvrtcVersion, this.card.computeCapability, createKernelCache(kernelCacheFolder));
-    const launcher = new Launcher(driver, compiler, streams, this.card.maximumSharedBytes);
+    const launcher = new Launcher(driver, compiler, streams);
     const pinned = new PinnedMemory(driver, this.libraries.libc);
     return { launcher, pool, transfers: new Transfers(driver, streams, pool, launcher, { conversion, pinned }) };
   }

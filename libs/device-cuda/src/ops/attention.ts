@@ -51,7 +51,7 @@ export function attentionBackward(context: CudaContext, options: AttentionBackwa
   withScratch(context, attentionBackwardScratchBytes(options), (delta) => {
     context.launcher.begin().pointer(addressOf(context, out)).pointer(addressOf(context, dOut)).pointer(delta)
       .int32(problem.rows).int32(heads).int32(problem.headDim)
-      .launch(backwardUnit(context.launcher, problem.width ?? narrowest), `attention_delta_${problem.dtype}`, { grid: [Math.ceil((problem.rows * heads) / 4)], block: 128 });
+      .launch(unitOf('attention-backward', problem.width ?? narrowest), `attention_delta_${problem.dtype}`, { grid: [Math.ceil((problem.rows * heads) / 4)], block: 128 });
     launchKeys(context, options, problem, { delta, parts: delta + deltaBytes(q, heads) });
     launchQueries(context, options, problem, delta);
   });
@@ -83,7 +83,7 @@ function launchKeys(
   if (!hasParts) return;
   for (const [source, target] of [[parts, dK], [parts + bytes, dV]] as const) {
     launcher.begin().pointer(source).pointer(addressOf(context, target)).pointer(target.size / 2).int32(heads / kvHeads).int32(problem.headDim)
-      .launch(backwardUnit(launcher, problem.width), 'attention_add_parts', { grid: [Math.ceil(target.size / 2 / 256)], block: 256 });
+      .launch(unitOf('attention-backward', problem.width), 'attention_add_parts', { grid: [Math.ceil(target.size / 2 / 256)], block: 256 });
   }
 }
 
@@ -104,9 +104,8 @@ function beginBackward(context: CudaContext, options: AttentionBackwardOptions, 
 
 function launchBackward(launcher: Launcher, options: AttentionOptions, { width, dtype }: Problem, name: string, heads: number): void {
   const tiles = width !== null;
-  const stages = stagesOf(launcher, width ?? narrowest);
-  launcher.launch(backwardUnit(launcher, width), `attention_${name}_${tiles ? `${width}_${stages}` : dtype}`, {
-    grid: gridFor(options, heads, tiles), block: tileThreads, sharedBytes: tiles ? backwardBytes(width, stages) : 0,
+  launcher.launch(unitOf('attention-backward', width), `attention_${name}_${width ?? dtype}`, {
+    grid: gridFor(options, heads, tiles), block: tileThreads, sharedBytes: tiles ? tileBytes(width) + 2 * tileRows * 4 : 0,
   });
 }
 
@@ -117,20 +116,6 @@ function gridFor({ sequences }: Pick<AttentionOptions, 'sequences'>, heads: numb
 /** Only the head size in use is compiled. */
 function unitOf(file: string, width: number | null): string {
   return width === null ? 'attention-scalar' : `${file}:HEAD_WIDTH=${width}`;
-}
-
-function backwardUnit(launcher: Launcher, width: number | null): string {
-  return width === null ? unitOf('attention-backward', null) : `${unitOf('attention-backward', width)}:HEAD_STAGES=${stagesOf(launcher, width)}`;
-}
-
-/** Two where a block can have the shared memory and heads are large enough to matter: the next tiles are then loaded while these are worked on. Sums are the same. */
-function stagesOf({ maximumSharedBytes }: Launcher, width: number): 1 | 2 {
-  return width > narrowest && backwardBytes(width, 2) <= maximumSharedBytes ? 2 : 1;
-}
-
-/** Two tiles that stay and two a stage, and two floats a row and stage. */
-function backwardBytes(width: number, stages: number): number {
-  return (1 + stages) * 2 * tileRows * (width + 8) * 2 + stages * 2 * tileRows * 4;
 }
 
 /** Four tiles of rows that are 8 elements wider than the head, in bfloat16; see tile.cuh. */
