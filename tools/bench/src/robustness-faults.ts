@@ -1,9 +1,7 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { type Backend, Device, DeviceError, MemoryBudget } from '@emloc/device';
 import { AllocationFaults, faultyBackend } from '@emloc/device-conformance';
-import { DiskFactorStore, type Job, type JobEnvironment, type MemoryPlan, noTrainingStore, runJob, StageClock } from '@emloc/pipeline';
+import { factorNames } from '@emloc/models';
+import { type FactorStore, type Job, type JobEnvironment, type MemoryPlan, noTrainingStore, runJob, StageClock } from '@emloc/pipeline';
 
 /** What refusing one allocation did. */
 export interface FaultOutcome {
@@ -46,13 +44,12 @@ export function isAcceptable({ ending, leftovers }: FaultOutcome): boolean {
 
 async function runWith({ job, backend, budgetBytes, memory, reporting }: FaultInputs, faults: AllocationFaults, refused: number): Promise<FaultOutcome> {
   const { profile } = backend;
-  const scratch = await mkdtemp(join(tmpdir(), 'emloc-faults-'));
   const faulty = faultyBackend(backend, faults, { checksDevice: reporting === null });
   const budget = new MemoryBudget(budgetBytes);
   const device = new Device(faulty, budget);
   if (reporting) reporting.faults = faults;
   try {
-    const failure = await runOnce(job, device, { memory, scratch });
+    const failure = await runOnce(job, device, memory);
     if (reporting) reporting.faults = null;
     await device.synchronize();
     const leftovers = [
@@ -63,14 +60,12 @@ async function runWith({ job, backend, budgetBytes, memory, reporting }: FaultIn
   } finally {
     if (reporting) reporting.faults = null;
     await device.close().catch(() => undefined);
-    await rm(scratch, { recursive: true, force: true });
   }
 }
 
-async function runOnce(job: Job, device: Device, { memory, scratch }: { memory: MemoryPlan; scratch: string }): Promise<Error | null> {
-  const factors = new DiskFactorStore(scratch, { emulated: job.emulated, profile: device.profile });
+async function runOnce(job: Job, device: Device, memory: MemoryPlan): Promise<Error | null> {
   const environment: JobEnvironment = {
-    device, memory, factors, training: noTrainingStore, clock: new StageClock(device.budget), reads: 'real', hostBytes: Number.POSITIVE_INFINITY, prefetch: true,
+    device, memory, factors: new HostFactors(), training: noTrainingStore, clock: new StageClock(device.budget), reads: 'real', hostBytes: Number.POSITIVE_INFINITY, prefetch: true,
     observer: () => undefined,
   };
   try {
@@ -78,8 +73,32 @@ async function runOnce(job: Job, device: Device, { memory, scratch }: { memory: 
     return null;
   } catch (error) {
     return error as Error;
-  } finally {
-    await factors.close();
+  }
+}
+
+/** Factors in host memory: a job for each allocation would wait for the disk more than for anything else. */
+class HostFactors implements FactorStore {
+  readonly #tensors = new Map<string, Uint8Array>();
+
+  finished(): Promise<ReadonlyMap<number, never>> {
+    return Promise.resolve(new Map());
+  }
+
+  put: FactorStore['put'] = (block, factors) => {
+    for (const { linear, u, v } of factors) {
+      const names = factorNames(linear.linear.name);
+      this.#tensors.set(`${block} ${names.u}`, u).set(`${block} ${names.v}`, v);
+    }
+    return Promise.resolve();
+  };
+
+  read(block: number, tensor: string, destination: Uint8Array): Promise<void> {
+    destination.set(this.#tensors.get(`${block} ${tensor}`) ?? []);
+    return Promise.resolve();
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
   }
 }
 
