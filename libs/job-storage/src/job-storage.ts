@@ -23,6 +23,18 @@ export interface LayerResult {
   readonly reports: readonly LayerReport[];
 }
 
+/** A part of a job's correction: a block, or the choice among the candidates when all blocks are corrected. */
+export interface CorrectionWork {
+  /** null: the choice. */
+  readonly block: number | null;
+}
+
+/** What came of it. */
+export type CorrectionDone =
+  | { readonly kind: 'block'; readonly block: number; /** Key among the tensors. */ readonly corrections: string }
+  /** The stage's result message, as JSON. */
+  | { readonly kind: 'choice'; readonly result: unknown };
+
 /** A linear layer that was replaced by factors. */
 export interface LayerReport {
   readonly name: string;
@@ -50,6 +62,8 @@ export interface JobStorage {
   readonly devices: DeviceLedger;
   /** The layers of a job that is being emulated, shared by the replicas of the builder. Keys are `block-N`. */
   openLayers(job: string, owner: string): Promise<WorkQueue<LayerWork, LayerResult>>;
+  /** The parts of a job's correction, shared by the replicas of the corrector. Keys are `block-N` and `choice`. */
+  openCorrections(job: string, owner: string): Promise<WorkQueue<CorrectionWork, CorrectionDone>>;
   /** Bucket of the tensors etc., for a StoredObject. @throws JobStorageError JOB_SPEC_MISSING for a bucket that is none of these */
   bucketOf(name: string): ObjectBucket;
   /** Deletes what the stages of a job left to each other; its artifacts and its spec stay. Again is harmless. */
@@ -125,8 +139,11 @@ class JetStreamJobStorage implements JobStorage {
   }
 
   openLayers(job: string, owner: string): Promise<WorkQueue<LayerWork, LayerResult>> {
-    const { nats, replicas, layerAckWaitMs } = this.options;
-    return openWorkQueue<LayerWork, LayerResult>({ nats, name: `layers-${job}`, owner, replicas, ackWaitMs: layerAckWaitMs, maxAttempts: 20 });
+    return this.#queue(`layers-${job}`, owner);
+  }
+
+  openCorrections(job: string, owner: string): Promise<WorkQueue<CorrectionWork, CorrectionDone>> {
+    return this.#queue(`corrections-${job}`, owner);
   }
 
   bucketOf(name: string): ObjectBucket {
@@ -137,11 +154,17 @@ class JetStreamJobStorage implements JobStorage {
 
   async discardWork(job: string): Promise<void> {
     await (await this.openLayers(job, 'discard')).destroy();
+    await (await this.openCorrections(job, 'discard')).destroy();
     for (const key of await this.tensors.list(tensorKeys.ofJob(job))) await this.tensors.delete(key);
     await this.stages.discard(job);
   }
 
   async deleteSpec(job: string): Promise<void> {
     await this.parts.specs.delete(job);
+  }
+
+  #queue<W, R>(name: string, owner: string): Promise<WorkQueue<W, R>> {
+    const { nats, replicas, layerAckWaitMs } = this.options;
+    return openWorkQueue<W, R>({ nats, name, owner, replicas, ackWaitMs: layerAckWaitMs, maxAttempts: 20 });
   }
 }

@@ -18,6 +18,7 @@ export const tensorKeys = Object.freeze({
   ofJob: (job: string) => `${job}/`,
   statistics: (job: string, block: number, token: number) => `${job}/statistics/${block}/${token}`,
   factors: (job: string, block: number, token: number) => `${job}/factors/${block}/${token}`,
+  corrections: (job: string, block: number, token: number) => `${job}/corrections/${block}/${token}`,
   training: (job: string, stage: 'train' | 'refine', { token, step }: { token: number; step: number }) => `${job}/training/${stage}/${token}-${step}`,
   adapter: (job: string, stage: 'train' | 'correct' | 'refine', token: number) => `${job}/adapter/${stage}/${token}`,
 });

@@ -20,6 +20,8 @@ export interface Workspace {
   options(overrides?: Partial<TuneOptions>): TuneOptions;
   /** Names of everything in `outputs`, hidden entries included. */
   leftovers(): Promise<readonly string[]>;
+  /** Removes an entry of `outputs`. */
+  remove(name: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -40,6 +42,7 @@ export async function openWorkspace(rows = 48): Promise<Workspace> {
       learningRate: 2e-3, refineSteps: 1, vramBytes: 2 ** 30, ...overrides,
     }),
     leftovers: () => readdir(outputs),
+    remove: (name) => rm(join(outputs, name), { recursive: true }),
     close: () => rm(folder, { recursive: true, force: true }),
   };
 }

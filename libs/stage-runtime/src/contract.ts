@@ -4,6 +4,8 @@ import type { MemorySample, PagerTotals } from '@emloc/telemetry';
 
 /** What every task of an engine thread is told. Paths are those of this machine. */
 export interface EngineTask {
+  /** Identifier of the job; two tasks of one job have the same options. */
+  readonly job: string;
   readonly options: TuneOptions;
   /** As `--device` and `--threads` of `emloc tune`. */
   readonly device: string;

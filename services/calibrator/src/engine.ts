@@ -1,6 +1,6 @@
-import { calibrate, divideEmulation, type PlanInputs, type ProcessMemory, requireMemory, statisticsToRecord } from '@emloc/pipeline';
+import { calibrate, divideEmulation, type PlanInputs, type ProcessMemory, statisticsToRecord } from '@emloc/pipeline';
 import { serveWorker } from '@emloc/service-kit';
-import { inLayer, ownedBuffers, runEngineStage } from '@emloc/stage-runtime/engine';
+import { inLayer, ownedBuffers, preparedMemory, runEngineStage } from '@emloc/stage-runtime/engine';
 import type { CalibrateContract } from './contract.js';
 
 serveWorker<CalibrateContract>((task, context) =>
@@ -29,6 +29,6 @@ serveWorker<CalibrateContract>((task, context) =>
 
 /** A job whose later stages do not fit fails before anything is computed. */
 async function divide(inputs: PlanInputs): Promise<ProcessMemory> {
-  await requireMemory(inputs);
+  await preparedMemory(inputs);
   return (await divideEmulation(inputs)).calibrate;
 }

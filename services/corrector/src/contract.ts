@@ -1,26 +1,36 @@
 import type { TensorRecord } from '@emloc/pipeline';
 import type { EngineContract, EngineReport } from '@emloc/stage-runtime';
-import type { FactorsRequest } from '@emloc/stage-runtime/engine';
 
 export type CorrectorTask =
-  /** Corrects an adapter and scores the candidates. */
-  | { readonly kind: 'correct'; readonly adapter: TensorRecord }
+  /** Computes the corrections of blocks for as long as there are any. */
+  | { readonly kind: 'correct-blocks'; readonly adapter: TensorRecord }
+  /** Scores the candidates and picks one. */
+  | { readonly kind: 'choose'; readonly adapter: TensorRecord; readonly corrections: readonly TensorRecord[] }
   /** Merges a PEFT adapter's folder into the model's checkpoint. */
   | { readonly kind: 'merge'; readonly adapter: string; readonly out: string; readonly dtype: 'float32' | 'bfloat16' | 'float16' | undefined };
 
-export interface CorrectOutcome {
-  readonly kind: 'correct';
-  readonly report: EngineReport;
-  readonly adapter: TensorRecord;
-  readonly chosen: string;
-  readonly scores: Readonly<Record<string, number>>;
-  readonly baseLoss: number;
+export type CorrectorRequest =
+  /** Blocks that are corrected; asked first. */
+  | { readonly type: 'blocks'; readonly blocks: readonly number[] }
+  /** The next block with its factors; null: all are done, whoever did them. */
+  | { readonly type: 'next' }
+  | { readonly type: 'corrections'; readonly block: number; readonly record: TensorRecord };
+
+export interface BlockToCorrect {
+  readonly block: number;
+  readonly factors: TensorRecord;
 }
 
-export interface MergeOutcome {
-  readonly kind: 'merge';
-  readonly report: EngineReport;
-}
+export type CorrectorOutcome =
+  | { readonly kind: 'correct-blocks' | 'merge'; readonly report: EngineReport }
+  | {
+      readonly kind: 'choose';
+      readonly report: EngineReport;
+      readonly adapter: TensorRecord;
+      readonly chosen: string;
+      readonly scores: Readonly<Record<string, number>>;
+      readonly baseLoss: number;
+    };
 
 /** The corrector's engine. */
-export type CorrectorContract = EngineContract<CorrectorTask, FactorsRequest, TensorRecord, CorrectOutcome | MergeOutcome>;
+export type CorrectorContract = EngineContract<CorrectorTask, CorrectorRequest, BlockToCorrect, CorrectorOutcome>;

@@ -1,23 +1,131 @@
-import { type CorrectRequest, CorrectResultSchema } from '@emloc/contracts';
-import { tensorKeys } from '@emloc/job-storage';
-import { blockFactors, movedRecord, reportMessage, type StageHandler, storeAdapter } from '@emloc/stage-runtime';
-import type { CorrectorContract, CorrectOutcome } from './contract.js';
+import { create, fromJson, type JsonValue, type MessageInitShape, toJson } from '@bufbuild/protobuf';
+import { type CorrectRequest, CorrectResultSchema, Stage } from '@emloc/contracts';
+import { type CorrectionDone, type CorrectionWork, tensorKeys } from '@emloc/job-storage';
+import type { TensorRecord } from '@emloc/pipeline';
+import { moved, type Moved, type WorkQueue } from '@emloc/service-kit';
+import { blockFactors, blockKey, type EngineReport, LayerSharing, movedRecord, reportMessage, type StageAttempt, type StageHandler, storeAdapter } from '@emloc/stage-runtime';
+import type { CorrectorContract, CorrectorOutcome, CorrectorRequest } from './contract.js';
 
-/** Corrects an adapter for the difference between emulator and original, and stores the candidate that scores best. */
+type Queue = WorkQueue<CorrectionWork, CorrectionDone>;
+type Sharing = LayerSharing<CorrectionWork, CorrectionDone>;
+type Answer = CorrectorContract['response'] | Moved<CorrectorContract['response']>;
+
+const choiceKey = 'choice';
+
+/**
+ * Corrects an adapter for the difference between emulator and original, block by block together with the other replicas; when all blocks are
+ * corrected, one of them scores the candidates and stores the best, whose result is every replica's.
+ */
 export const correctStage: StageHandler<CorrectRequest, typeof CorrectResultSchema> = {
   stage: 'correct',
   result: CorrectResultSchema,
   run: async (attempt, { adapter: given }) => {
-    const { job, token, records, storage } = attempt;
-    const factorsOf = blockFactors(attempt);
-    const adapter = await records.read('lora', given?.name ?? '');
-    const outcome = await attempt.runEngine<CorrectorContract>({ kind: 'correct', adapter }, async ({ block }) => movedRecord(await factorsOf(block)));
-    const { report, chosen, scores, baseLoss, adapter: record } = outcome as CorrectOutcome;
-    return {
-      report: reportMessage('correct', report),
-      correction: { chosen, scores: { ...scores } },
-      baseLoss,
-      adapter: await storeAdapter(records, storage, { key: tensorKeys.adapter(job, 'correct', token), record }),
-    };
+    const queue = await attempt.storage.openCorrections(attempt.job, attempt.instance);
+    const adapter = await attempt.records.read('lora', given?.name ?? '');
+    const { report, corrections } = await correctBlocks(attempt, queue, adapter);
+    return choose(attempt, queue, { adapter, corrections, report });
   },
 };
+
+interface CorrectedBlocks {
+  readonly report: EngineReport;
+  /** Keys of the blocks' corrections among the tensors. */
+  readonly corrections: readonly string[];
+}
+
+async function correctBlocks(attempt: StageAttempt, queue: Queue, adapter: TensorRecord): Promise<CorrectedBlocks> {
+  const factorsOf = blockFactors(attempt);
+  return sharing(attempt, queue, async (shared) => {
+    const { report } = await attempt.runEngine<CorrectorContract>({ kind: 'correct-blocks', adapter }, async (request): Promise<Answer> => {
+      switch (request.type) {
+        case 'blocks':
+          for (const block of request.blocks) await queue.add(blockKey(block), { block });
+          shared.begin(request.blocks.map(blockKey));
+          return null;
+        case 'next':
+          return nextBlock(shared, factorsOf);
+        case 'corrections':
+          await storeCorrections(attempt, shared, request);
+          return null;
+      }
+    });
+    return { report, corrections: (await shared.results()).flatMap((done) => (done.kind === 'block' ? [done.corrections] : [])) };
+  });
+}
+
+async function nextBlock(shared: Sharing, factorsOf: (block: number) => Promise<TensorRecord>): Promise<Answer> {
+  for (;;) {
+    const item = await shared.next();
+    const block = item?.payload.block;
+    if (!item || block === undefined || block === null) return null;
+    try {
+      const { value: factors, transfer } = movedRecord(await factorsOf(block));
+      return moved({ block, factors }, transfer);
+    } catch (error) {
+      await shared.fail(item, error);
+    }
+  }
+}
+
+async function storeCorrections({ job, records, signal }: StageAttempt, shared: Sharing, { block, record }: Extract<CorrectorRequest, { type: 'corrections' }>): Promise<void> {
+  const item = shared.held(blockKey(block));
+  if (!item) return;
+  const corrections = tensorKeys.corrections(job, block, item.token);
+  await records.write('lora', corrections, record, signal);
+  if (!(await shared.complete(item, { kind: 'block', block, corrections }))) await records.delete(corrections);
+}
+
+interface ChoiceInputs extends CorrectedBlocks {
+  readonly adapter: TensorRecord;
+}
+
+async function choose(attempt: StageAttempt, queue: Queue, inputs: ChoiceInputs): Promise<MessageInitShape<typeof CorrectResultSchema>> {
+  await queue.add(choiceKey, { block: null });
+  return sharing(attempt, queue, async (shared) => {
+    shared.begin([choiceKey]);
+    for (let item = await shared.next(); item; item = await shared.next()) {
+      const result = await scoreCandidates(attempt, inputs);
+      const json = toJson(CorrectResultSchema, create(CorrectResultSchema, result));
+      if (await shared.complete(item, { kind: 'choice', result: json })) return result;
+    }
+    const [done] = await shared.results();
+    if (done?.kind !== 'choice') throw new Error('the choice among the corrections is missing');
+    return fromJson(CorrectResultSchema, done.result as JsonValue);
+  });
+}
+
+async function scoreCandidates(attempt: StageAttempt, { adapter, corrections: keys, report: before }: ChoiceInputs): Promise<MessageInitShape<typeof CorrectResultSchema>> {
+  const { job, token, records, storage } = attempt;
+  const corrections: TensorRecord[] = [];
+  for (const key of keys) corrections.push(await records.read('lora', key));
+  const outcome = (await attempt.runEngine<CorrectorContract>({ kind: 'choose', adapter, corrections }, refuse)) as Extract<CorrectorOutcome, { kind: 'choose' }>;
+  const { report, chosen, scores, baseLoss, adapter: record } = outcome;
+  const seconds = before.seconds + report.seconds;
+  const peakDeviceBytes = Math.max(before.peakDeviceBytes, report.peakDeviceBytes);
+  return {
+    report: reportMessage('correct', { ...report, seconds, peakDeviceBytes }),
+    correction: { chosen, scores: { ...scores } },
+    baseLoss,
+    adapter: await storeAdapter(records, storage, { key: tensorKeys.adapter(job, 'correct', token), record }),
+  };
+}
+
+/** Takes part in shared work, and gives back what is not finished. */
+async function sharing<T>(attempt: StageAttempt, queue: Queue, run: (shared: Sharing) => Promise<T>): Promise<T> {
+  const onProgress = (done: number, total: number): void =>
+    attempt.emit({ case: 'progress', value: { stage: Stage.CORRECT, task: 'layers', done: BigInt(done), total: BigInt(total) } });
+  const shared: Sharing = new LayerSharing({ attempt, queue, onProgress });
+  let failure: unknown = new Error('the attempt has ended');
+  try {
+    return await run(shared);
+  } catch (error) {
+    failure = error;
+    throw error;
+  } finally {
+    await shared.close(failure);
+  }
+}
+
+function refuse(): Promise<never> {
+  return Promise.reject(new Error('choosing asks for nothing'));
+}

@@ -1,28 +1,63 @@
 import { mergeCheckpoint, readPeftAdapter } from '@emloc/checkpoint';
-import { adapterFromRecord, adapterToRecord, correct, emulatorSource, requireMemory, type TensorRecord } from '@emloc/pipeline';
+import {
+  adapterFromRecord, adapterToRecord, chooseCorrection, correctBlocks, correctedBlocks, correctionMemory, correctionsFromRecord, correctionsToRecord, emulatorSource, factorsFromRecord,
+} from '@emloc/pipeline';
 import { serveWorker, type WorkerContext } from '@emloc/service-kit';
-import { fetchFactors, runEngineStage } from '@emloc/stage-runtime/engine';
-import type { CorrectOutcome, CorrectorContract, CorrectorTask, MergeOutcome } from './contract.js';
+import { inLayer, preparedMemory, runEngineStage } from '@emloc/stage-runtime/engine';
+import type { CorrectorContract, CorrectorOutcome, CorrectorTask } from './contract.js';
 
 type Task<K extends CorrectorTask['kind']> = CorrectorContract['task'] & Extract<CorrectorTask, { kind: K }>;
+type Context = WorkerContext<CorrectorContract>;
 
-serveWorker<CorrectorContract>((task, context) => (task.kind === 'correct' ? correctAdapter(task as Task<'correct'>, context) : merge(task as Task<'merge'>, context)));
+serveWorker<CorrectorContract>((task, context): Promise<CorrectorOutcome> => {
+  switch (task.kind) {
+    case 'correct-blocks':
+      return correct(task as Task<'correct-blocks'>, context);
+    case 'choose':
+      return choose(task as Task<'choose'>, context);
+    case 'merge':
+      return merge(task as Task<'merge'>, context);
+  }
+});
 
-function correctAdapter(task: Task<'correct'>, context: WorkerContext<CorrectorContract>): Promise<CorrectOutcome> {
+function correct(task: Task<'correct-blocks'>, context: Context): Promise<CorrectorOutcome> {
+  const adapter = adapterFromRecord(task.adapter);
   return runEngineStage(task, context, {
-    divide: async (inputs) => ({ budgetBytes: inputs.budgetBytes, memory: await requireMemory(inputs) }),
-    run: async (inputs) => {
-      const { environment, job } = inputs;
-      await fetchFactors(inputs, async (request) => (await context.request(request)) as TensorRecord);
-      const emulator = emulatorSource(job.model, job.emulated, { store: environment.factors, profile: environment.device.profile });
-      const { adapter, chosen, scores, base } = await correct(environment, job, { adapter: adapterFromRecord(task.adapter), emulator });
-      return { kind: 'correct' as const, adapter: adapterToRecord(adapter), chosen, scores, baseLoss: base.loss };
+    divide: correctionMemory,
+    run: async ({ environment, job }) => {
+      const { factors: store, device: { profile }, clock } = environment;
+      const emulator = emulatorSource(job.model, job.emulated, { store, profile });
+      await context.request({ type: 'blocks', blocks: correctedBlocks(job, adapter) });
+      for (let next = await context.request({ type: 'next' }); next; next = await context.request({ type: 'next' })) {
+        const { block, factors: record } = next;
+        clock.enter('correct');
+        const { factors, reports } = factorsFromRecord(record, { emulated: job.emulated, profile });
+        await store.put(block, factors, reports);
+        const corrections = await inLayer(job.model.layout.blockPath(block), () => correctBlocks(environment, job, { adapter, emulator, blocks: [block] }));
+        clock.leave();
+        await context.request({ type: 'corrections', block, record: correctionsToRecord(corrections, adapter) });
+      }
+      return { kind: 'correct-blocks' as const };
+    },
+  });
+}
+
+function choose(task: Task<'choose'>, context: Context): Promise<CorrectorOutcome> {
+  const adapter = adapterFromRecord(task.adapter);
+  return runEngineStage(task, context, {
+    divide: async (inputs) => ({ budgetBytes: inputs.budgetBytes, memory: await preparedMemory(inputs) }),
+    run: async ({ environment, job }) => {
+      environment.clock.enter('correct');
+      const corrections = new Map(task.corrections.flatMap((record) => [...correctionsFromRecord(record, adapter)]));
+      const result = await chooseCorrection(environment, job, { adapter, corrections });
+      environment.clock.finish('correct');
+      return { kind: 'choose' as const, adapter: adapterToRecord(result.adapter), chosen: result.chosen, scores: result.scores, baseLoss: result.base.loss };
     },
   });
 }
 
 /** Needs no device: shard by shard through host memory. */
-async function merge({ options, adapter, out, dtype }: Task<'merge'>, { emit, signal }: WorkerContext<CorrectorContract>): Promise<MergeOutcome> {
+async function merge({ options, adapter, out, dtype }: Task<'merge'>, { emit, signal }: Context): Promise<CorrectorOutcome> {
   const started = performance.now();
   await mergeCheckpoint({
     model: options.model, out, dtype, signal, adapter: await readPeftAdapter(adapter),

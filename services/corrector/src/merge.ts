@@ -5,7 +5,7 @@ import { MergeOptions_Dtype as Dtype, type MergeRequest, MergeResultSchema, type
 import { bucketNames, storedObjectMessage } from '@emloc/job-storage';
 import { streamSource, type ObjectBucket } from '@emloc/service-kit';
 import { reportMessage, type StageAttempt, type StageHandler } from '@emloc/stage-runtime';
-import type { CorrectorContract, MergeOutcome } from './contract.js';
+import type { CorrectorContract } from './contract.js';
 
 const dtypes = Object.freeze({ [Dtype.UNSPECIFIED]: undefined, [Dtype.FLOAT32]: 'float32', [Dtype.BFLOAT16]: 'bfloat16', [Dtype.FLOAT16]: 'float16' } as const);
 
@@ -17,7 +17,7 @@ export const mergeStage: StageHandler<MergeRequest, typeof MergeResultSchema> = 
     const folder = join(attempt.scratch, 'adapter');
     const out = join(attempt.scratch, 'merged');
     if (adapter) await fetchAdapter(attempt, adapter, folder);
-    const { report } = (await attempt.runEngine<CorrectorContract>({ kind: 'merge', adapter: folder, out, dtype: dtypes[merge?.dtype ?? Dtype.UNSPECIFIED] }, refuse)) as MergeOutcome;
+    const { report } = await attempt.runEngine<CorrectorContract>({ kind: 'merge', adapter: folder, out, dtype: dtypes[merge?.dtype ?? Dtype.UNSPECIFIED] }, refuse);
     return { report: reportMessage('merge', report), files: await storeFiles(attempt, out) };
   },
 };

@@ -1,7 +1,11 @@
-import { type BuildEmulatorRequest, BuildEmulatorResultSchema } from '@emloc/contracts';
-import { reportMessage, type StageHandler } from '@emloc/stage-runtime';
-import type { BuildContract } from './contract.js';
-import { LayerSharing } from './layer-sharing.js';
+import { type BuildEmulatorRequest, BuildEmulatorResultSchema, Stage } from '@emloc/contracts';
+import { type LayerResult, type LayerWork, tensorKeys } from '@emloc/job-storage';
+import { moved, type Moved } from '@emloc/service-kit';
+import { blockKey, LayerSharing, movedRecord, reportMessage, type StageAttempt, type StageHandler } from '@emloc/stage-runtime';
+import type { BuildContract, BuildRequest } from './contract.js';
+
+type Sharing = LayerSharing<LayerWork, LayerResult>;
+type Answer = BuildContract['response'] | Moved<BuildContract['response']>;
 
 /** Turns queued statistics into stored factors, together with the other replicas, until every block is done. */
 export const buildEmulatorStage: StageHandler<BuildEmulatorRequest, typeof BuildEmulatorResultSchema> = {
@@ -9,10 +13,12 @@ export const buildEmulatorStage: StageHandler<BuildEmulatorRequest, typeof Build
   result: BuildEmulatorResultSchema,
   run: async (attempt) => {
     const queue = await attempt.storage.openLayers(attempt.job, attempt.instance);
-    const sharing = new LayerSharing(attempt, queue);
+    const onProgress = (done: number, total: number): void =>
+      attempt.emit({ case: 'progress', value: { stage: Stage.EMULATE, task: 'layers', done: BigInt(done), total: BigInt(total) } });
+    const sharing: Sharing = new LayerSharing({ attempt, queue, onProgress });
     let failure: unknown = new Error('the attempt has ended');
     try {
-      const { report, emulator } = await attempt.runEngine<BuildContract>({}, (request) => sharing.answer(request));
+      const { report, emulator } = await attempt.runEngine<BuildContract>({}, (request) => answer(attempt, sharing, request));
       const { parameters, originalParameters, worstLayer, layers } = emulator;
       return {
         report: reportMessage('emulate', report),
@@ -26,3 +32,41 @@ export const buildEmulatorStage: StageHandler<BuildEmulatorRequest, typeof Build
     }
   },
 };
+
+async function answer(attempt: StageAttempt, sharing: Sharing, request: BuildRequest): Promise<Answer> {
+  switch (request.type) {
+    case 'blocks':
+      sharing.begin(request.blocks.map(blockKey));
+      return null;
+    case 'next':
+      return nextBlock(attempt, sharing);
+    case 'factors':
+      await storeFactors(attempt, sharing, request);
+      return null;
+    case 'reports':
+      return (await sharing.results()).flatMap(({ reports }) => reports);
+  }
+}
+
+async function nextBlock({ records }: StageAttempt, sharing: Sharing): Promise<Answer> {
+  for (;;) {
+    const item = await sharing.next();
+    if (!item) return null;
+    const { block, statistics } = item.payload;
+    try {
+      const { value: record, transfer } = movedRecord(await records.read('statistics', statistics));
+      return moved({ block, record }, transfer);
+    } catch (error) {
+      await sharing.fail(item, error);
+    }
+  }
+}
+
+async function storeFactors({ job, records, signal }: StageAttempt, sharing: Sharing, { block, record, reports }: Extract<BuildRequest, { type: 'factors' }>): Promise<void> {
+  const item = sharing.held(blockKey(block));
+  if (!item) return;
+  const factors = tensorKeys.factors(job, block, item.token);
+  await records.write('factors', factors, record, signal);
+  const counts = await sharing.complete(item, { block, factors, reports });
+  await records.delete(counts ? item.payload.statistics : factors);
+}

@@ -1,11 +1,11 @@
-import { adapterFromRecord, adapterToRecord, emulatorSource, PipelineError, requireMemory, runTrainStage, startingAdapter, type TensorRecord, type TrainStageInputs } from '@emloc/pipeline';
+import { adapterFromRecord, adapterToRecord, emulatorSource, PipelineError, runTrainStage, startingAdapter, type TensorRecord, type TrainStageInputs } from '@emloc/pipeline';
 import { serveWorker, type WorkerContext } from '@emloc/service-kit';
-import { type EngineInputs, fetchFactors, requestedTraining, runEngineStage } from '@emloc/stage-runtime/engine';
+import { type EngineInputs, fetchFactors, preparedMemory, requestedTraining, runEngineStage } from '@emloc/stage-runtime/engine';
 import type { TrainContract, TrainingTask } from './contract.js';
 
 serveWorker<TrainContract>((task, context) =>
   runEngineStage(task, context, {
-    divide: async (inputs) => ({ budgetBytes: inputs.budgetBytes, memory: await requireMemory(inputs) }),
+    divide: async (inputs) => ({ budgetBytes: inputs.budgetBytes, memory: await preparedMemory(inputs) }),
     training: requestedTraining((request) => context.request(request), task.checkpointSteps),
     run: async (inputs) => {
       const { environment, job } = inputs;

@@ -25,21 +25,33 @@ export interface CorrectionResult {
 }
 
 /** Corrects a trained adapter for the difference between emulator and original, and picks by validation loss. */
-export async function correct(environment: JobEnvironment, job: Job, inputs: { adapter: LoraAdapter; emulator: LayerSource }): Promise<CorrectionResult> {
+export async function correct(environment: JobEnvironment, job: Job, { adapter, emulator }: { adapter: LoraAdapter; emulator: LayerSource }): Promise<CorrectionResult> {
   environment.clock.enter('correct');
   try {
-    const lambdas = lambdasOf(job.options.correction);
-    const corrections = lambdas.length > 0 ? await correctLayers(environment, job, inputs) : new Map<string, LayerCorrection>();
-    const candidates = new Map<string, LoraAdapter>([['none', inputs.adapter]]);
-    for (const lambda of lambdas) candidates.set(String(lambda), corrected(inputs.adapter, corrections, lambda));
-    const [base, ...evaluations] = await scoreOnOriginal(environment, job, [null, ...candidates.values()]);
-    if (!base) throw new Error('evaluation gave no result');
-    const scores = Object.fromEntries([...candidates.keys()].map((key, index) => [key, evaluations[index]?.loss ?? Number.NaN]));
-    const chosen = typeof job.options.correction === 'number' ? String(job.options.correction) : lowest(scores);
-    return { adapter: candidates.get(chosen) ?? inputs.adapter, chosen, scores, base };
+    const corrections = await correctBlocks(environment, job, { adapter, emulator, blocks: correctedBlocks(job, adapter) });
+    return await chooseCorrection(environment, job, { adapter, corrections });
   } finally {
     environment.clock.finish('correct');
   }
+}
+
+/** Blocks that have layers to correct; none where no correction is wanted. */
+export function correctedBlocks({ options, emulated }: Job, adapter: LoraAdapter): readonly number[] {
+  if (lambdasOf(options.correction).length === 0) return [];
+  return [...new Set(emulated.filter(({ path }) => adapter.layers.has(path)).map(({ block }) => block))];
+}
+
+/** Scores the candidates of the correction on the original, in one pass, and picks by validation loss. @param inputs.corrections by module path */
+export async function chooseCorrection(
+  environment: JobEnvironment, job: Job, { adapter, corrections }: { adapter: LoraAdapter; corrections: ReadonlyMap<string, LayerCorrection> },
+): Promise<CorrectionResult> {
+  const candidates = new Map<string, LoraAdapter>([['none', adapter]]);
+  for (const lambda of lambdasOf(job.options.correction)) candidates.set(String(lambda), corrected(adapter, corrections, lambda));
+  const [base, ...evaluations] = await scoreOnOriginal(environment, job, [null, ...candidates.values()]);
+  if (!base) throw new Error('evaluation gave no result');
+  const scores = Object.fromEntries([...candidates.keys()].map((key, index) => [key, evaluations[index]?.loss ?? Number.NaN]));
+  const chosen = typeof job.options.correction === 'number' ? String(job.options.correction) : lowest(scores);
+  return { adapter: candidates.get(chosen) ?? adapter, chosen, scores, base };
 }
 
 /** Scores adapters on the original, with the base model among them, in one pass. */
@@ -74,12 +86,16 @@ function corrected(adapter: LoraAdapter, corrections: ReadonlyMap<string, LayerC
   return { ...adapter, layers };
 }
 
-async function correctLayers(
-  environment: JobEnvironment,
-  job: Job,
-  { adapter, emulator }: { adapter: LoraAdapter; emulator: LayerSource },
-): Promise<ReadonlyMap<string, LayerCorrection>> {
-  const emulated = job.emulated.filter(({ path }) => adapter.layers.has(path));
+export interface CorrectBlocksInputs {
+  readonly adapter: LoraAdapter;
+  readonly emulator: LayerSource;
+  readonly blocks: readonly number[];
+}
+
+/** What corrects the adapted layers of some blocks, by module path. */
+export async function correctBlocks(environment: JobEnvironment, job: Job, { adapter, emulator, blocks }: CorrectBlocksInputs): Promise<ReadonlyMap<string, LayerCorrection>> {
+  if (blocks.length === 0) return new Map();
+  const emulated = job.emulated.filter(({ path, block }) => blocks.includes(block) && adapter.layers.has(path));
   const originals = openLinearPager(environment, sliceSource(job.model.source, emulated.map((linear) => weightSlice(job, linear))));
   const factors = openLinearPager(environment, sliceSource(emulator, emulated.map((linear) => factorSlice(job, environment, linear))));
   const corrections = new Map<string, LayerCorrection>();

@@ -2,9 +2,10 @@ import { join } from 'node:path';
 import { Device, memoryCategories, MemoryBudget } from '@emloc/device';
 import { deviceTarget } from '@emloc/device-registry';
 import {
-  budgetBytesOf, DiskFactorStore, type Job, type JobEnvironment, noTrainingStore, type PlanInputs, prepareJob, type ProcessMemory, StageClock, type TrainingStore,
+  budgetBytesOf, DiskFactorStore, type Job, type JobEnvironment, noTrainingStore, type PlanInputs, type ProcessMemory, StageClock, type TrainingStore,
 } from '@emloc/pipeline';
 import type { PagerObserver } from '@emloc/weight-pager';
+import { preparedJob } from './prepared-job.js';
 import type { DeviceMemoryRequest, EngineEvent, EngineReport, EngineTask, LeftMemory } from '../contract.js';
 
 /** What a stage's engine is given. */
@@ -32,41 +33,37 @@ const sampleMs = 200;
 
 /** Checks the job, waits for device memory, opens the device, runs the stage, and closes everything. @throws the typed errors of every part */
 export async function runEngineStage<R>(task: EngineTask, context: Context, stage: EngineStage<R>): Promise<R & { readonly report: EngineReport }> {
-  const job = await prepareJob(task.options);
+  const job = await preparedJob(task.job, task.options);
+  const target = deviceTarget(task.device, task.threads);
+  const { profile } = target;
+  const totalBytes = await budgetBytesOf(job, profile);
+  const { budgetBytes, memory, leave } = await stage.divide({ job, profile, budgetBytes: totalBytes });
+  context.signal.throwIfAborted();
+  await context.request({ type: 'device', device: target.name, bytes: budgetBytes, totalBytes, leave });
+  const budget = new MemoryBudget(budgetBytes);
+  const device = new Device(await target.open(budgetBytes), budget);
+  const clock = new StageClock(budget);
+  const factors = new DiskFactorStore(join(task.scratch, 'factors'), { emulated: job.emulated, profile });
+  const observers = openObservers(context, budget);
   try {
-    const target = deviceTarget(task.device, task.threads);
-    const { profile } = target;
-    const totalBytes = await budgetBytesOf(job, profile);
-    const { budgetBytes, memory, leave } = await stage.divide({ job, profile, budgetBytes: totalBytes });
-    context.signal.throwIfAborted();
-    await context.request({ type: 'device', device: target.name, bytes: budgetBytes, totalBytes, leave });
-    const budget = new MemoryBudget(budgetBytes);
-    const device = new Device(await target.open(budgetBytes), budget);
-    const clock = new StageClock(budget);
-    const factors = new DiskFactorStore(join(task.scratch, 'factors'), { emulated: job.emulated, profile });
-    const observers = openObservers(context, budget);
-    try {
-      const environment: JobEnvironment = {
-        device, clock, memory, factors,
-        training: stage.training ?? noTrainingStore,
-        reads: 'real',
-        hostBytes: task.options.hostBytes,
-        prefetch: task.options.prefetch,
-        observer: observers.event,
-        openPagerObserver: observers.openPager,
-        signal: context.signal,
-      };
-      const result = await stage.run({ environment, job });
-      clock.leave();
-      return { ...result, report: { ...totals(clock), device: target.description } };
-    } finally {
-      clock.leave();
-      observers.flush();
-      await factors.close();
-      await device.close();
-    }
+    const environment: JobEnvironment = {
+      device, clock, memory, factors,
+      training: stage.training ?? noTrainingStore,
+      reads: 'real',
+      hostBytes: task.options.hostBytes,
+      prefetch: task.options.prefetch,
+      observer: observers.event,
+      openPagerObserver: observers.openPager,
+      signal: context.signal,
+    };
+    const result = await stage.run({ environment, job });
+    clock.leave();
+    return { ...result, report: { ...totals(clock), device: target.description } };
   } finally {
-    await job.close();
+    clock.leave();
+    observers.flush();
+    await factors.close();
+    await device.close();
   }
 }
 

@@ -164,7 +164,7 @@ export class StageCalls {
       write: (change) => storage.stages.write(job, stage, token, change),
       runEngine: (task, onRequest) => engine.run({
         job, stage, signal, onRequest,
-        task: { ...task, options: known.options, device, threads, scratch: known.scratch },
+        task: { ...task, job, options: known.options, device, threads, scratch: known.scratch },
         onEvent: (told) => {
           metrics.observe(told);
           const message = stageEventOf(told);

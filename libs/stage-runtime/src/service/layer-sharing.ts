@@ -1,0 +1,123 @@
+import { isServiceKitError, type WorkItem, type WorkQueue, type WorkState } from '@emloc/service-kit';
+import { StageError } from './errors.js';
+import type { StageAttempt } from './stage-calls.js';
+
+export interface LayerSharingOptions<W, R> {
+  readonly attempt: Pick<StageAttempt, 'signal'>;
+  readonly queue: WorkQueue<W, R>;
+  /** Told when more of the work is done, whoever did it. */
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+/** A replica's part in work that all replicas of a stage share: takes it item by item and hands in what comes of it. */
+export class LayerSharing<W, R> {
+  readonly #stop = new AbortController();
+  readonly #held = new Map<string, WorkItem<W, R>>();
+  readonly #states = new Map<string, WorkState<R>>();
+  readonly #items: AsyncIterator<WorkItem<W, R>>;
+  /** Settles when all is done, or something is given up. */
+  readonly #over: Promise<void>;
+  #settle: { readonly resolve: () => void; readonly reject: (error: Error) => void } = { resolve: () => undefined, reject: () => undefined };
+  #keys: readonly string[] | null = null;
+  #next: Promise<IteratorResult<WorkItem<W, R>>> | null = null;
+
+  constructor(private readonly options: LayerSharingOptions<W, R>) {
+    this.#over = new Promise((resolve, reject) => { this.#settle = { resolve, reject }; });
+    this.#over.catch(() => undefined);
+    this.#items = options.queue.take(this.#signal());
+  }
+
+  /** Says what the work consists of; called first, and once. */
+  begin(keys: readonly string[]): void {
+    this.#keys = keys;
+    if (keys.length === 0) this.#settle.resolve();
+    void this.#watch();
+  }
+
+  /** The next item, which this replica has until it completes or fails it; null when all is done. @throws StageError LAYER_GIVEN_UP */
+  async next(): Promise<WorkItem<W, R> | null> {
+    this.#next ??= this.#items.next();
+    const next = await Promise.race([this.#next, this.#over]);
+    if (!next || next.done) {
+      // The queue's last request may still bring an item: it is given back.
+      this.#stop.abort();
+      return null;
+    }
+    this.#next = null;
+    this.#held.set(next.value.key, next.value);
+    return next.value;
+  }
+
+  /** The item of this key, while this replica has it. */
+  held(key: string): WorkItem<W, R> | undefined {
+    return this.#held.get(key);
+  }
+
+  /** Hands in what came of an item. @returns false when another worker has it by now, so that it does not count */
+  async complete(item: WorkItem<W, R>, result: R): Promise<boolean> {
+    this.#held.delete(item.key);
+    try {
+      await item.complete(result);
+      return true;
+    } catch (error) {
+      if (!isServiceKitError(error, 'WORK_STALE')) throw error;
+      return false;
+    }
+  }
+
+  /** Gives an item back for another try. */
+  async fail(item: WorkItem<W, R>, error: unknown): Promise<void> {
+    this.#held.delete(item.key);
+    await item.fail(error instanceof Error ? error : new Error(String(error)));
+  }
+
+  /** What came of everything, in the order of the keys, when all is done. @throws StageError LAYER_GIVEN_UP */
+  async results(): Promise<readonly R[]> {
+    await this.#over;
+    return (this.#keys ?? []).flatMap((key) => {
+      const state = this.#states.get(key);
+      return state?.state === 'done' ? [state.result] : [];
+    });
+  }
+
+  /** Gives back what is not finished: untried where the attempt was stopped, else as failed for this reason. */
+  async close(error: unknown): Promise<void> {
+    this.#stop.abort();
+    for (const item of [...this.#held.values()]) {
+      const isStopped = this.options.attempt.signal.aborted;
+      await (isStopped ? item.release() : this.fail(item, error)).catch(() => undefined);
+    }
+    this.#held.clear();
+  }
+
+  #signal(): AbortSignal {
+    return AbortSignal.any([this.options.attempt.signal, this.#stop.signal]);
+  }
+
+  async #watch(): Promise<void> {
+    try {
+      for await (const { key, state } of this.options.queue.watch('>', this.#signal())) {
+        this.#states.set(key, state);
+        this.#changed();
+      }
+    } catch (error) {
+      this.#settle.reject(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  #changed(): void {
+    const keys = this.#keys ?? [];
+    const done = keys.filter((key) => this.#states.get(key)?.state === 'done').length;
+    this.options.onProgress?.(done, keys.length);
+    for (const key of keys) {
+      const state = this.#states.get(key);
+      if (state?.state === 'dead') this.#settle.reject(new StageError('LAYER_GIVEN_UP', `${key} was tried too often: ${state.error}`));
+    }
+    if (done === keys.length) this.#settle.resolve();
+  }
+}
+
+/** Key of a block among the items of a job. */
+export function blockKey(block: number): string {
+  return `block-${block}`;
+}
