@@ -10,9 +10,9 @@ test('gives every process a port that further replicas do not move', () => {
 });
 
 test.each([
-  [7070, { trainer: 2 }, /trainer runs once, not 2 times; only emulator-builder may/],
+  [7070, { trainer: 2 }, /trainer runs once, not 2 times; only emulator-builder and corrector may/],
   [7070, { 'emulator-builder': 0 }, /emulator-builder runs 1 to 64 times, not 0/],
-  [7070, { corrector: 0 }, /corrector runs once, not 0 times/],
+  [7070, { corrector: 0 }, /corrector runs 1 to 64 times, not 0/],
   [7070, { 'emulator-builder': 1.5 }, /not 1.5/],
   [65_500, {}, /port 65500/],
   [-1, {}, /port -1/],

@@ -8,7 +8,7 @@ export type StageName = (typeof stageNames)[number];
 export type ServiceName = StageName | 'coordinator';
 
 /** Stages whose replicas share the work of one job. */
-export const replicatedStages: readonly StageName[] = Object.freeze(['emulator-builder']);
+export const replicatedStages: readonly StageName[] = Object.freeze(['emulator-builder', 'corrector']);
 
 /** A service process. Replicas after the first are numbered: `emulator-builder`, `emulator-builder-2`. */
 export interface ServicePlan {

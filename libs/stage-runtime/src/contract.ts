@@ -19,7 +19,7 @@ export type EngineEvent =
   | JobEvent
   | { readonly type: 'progress'; readonly stage: 'merge'; readonly task: string; readonly done: number; readonly total: number }
   | { readonly type: 'memory'; readonly sample: MemorySample }
-  /** `pager` numbers the pagers of a task. */
+  /** `pager` numbers the pagers of the thread. */
   | { readonly type: 'pager'; readonly pager: number; readonly totals: PagerTotals };
 
 /** Asks for device memory; answered with null when it is granted, until the task ends. */

@@ -41,7 +41,7 @@ export async function startCoordinator(context: CoordinatorContext, options: Coo
     onTransition: (state) => metrics.jobTransitions.add({ state: state.toLowerCase() }),
   })), { authenticate });
   const services = connectStages(
-    { calibrator: options.calibratorAddress, builders: options.emulatorBuilderAddress, trainer: options.trainerAddress, corrector: options.correctorAddress },
+    { calibrator: options.calibratorAddress, builders: options.emulatorBuilderAddress, trainer: options.trainerAddress, correctors: options.correctorAddress },
     { credentials: clientCredentials(options.stageTls ? context.tls.client : null), token: options.stageToken ?? null },
   );
   const lead = (token: number, stop: AbortSignal): Promise<void> => leadJobs({

@@ -11,7 +11,7 @@ export const coordinatorOptions = {
   calibratorAddress: address('calibrator', 7071),
   emulatorBuilderAddress: listOption({ description: 'addresses of the emulator-builder\'s replicas', placeholder: 'HOST:PORT,...', default: ['127.0.0.1:7072'] }),
   trainerAddress: address('trainer', 7073),
-  correctorAddress: address('corrector', 7074),
+  correctorAddress: listOption({ description: 'addresses of the corrector\'s replicas', placeholder: 'HOST:PORT,...', default: ['127.0.0.1:7074'] }),
   stageToken: stringOption<string | undefined>({ description: 'token that stages ask for, where there are no client certificates', secret: true, default: undefined }),
   stageTls: booleanOption({ description: 'speak TLS with the stages too, where TLS files are given', default: true }),
   tokensFile: stringOption<string | undefined>({ description: 'tokens of tenants, as JSON; without it everyone on loopback is the tenant "local"', placeholder: 'FILE', default: undefined }),

@@ -31,6 +31,9 @@ interface Context {
 
 const sampleMs = 200;
 
+/** Pagers that this thread has opened: their numbers are its own, whatever the task. */
+let pagers = 0;
+
 /** Checks the job, waits for device memory, opens the device, runs the stage, and closes everything. @throws the typed errors of every part */
 export async function runEngineStage<R>(task: EngineTask, context: Context, stage: EngineStage<R>): Promise<R & { readonly report: EngineReport }> {
   const job = await preparedJob(task.job, task.options);
@@ -96,7 +99,6 @@ interface Observers {
 function openObservers(context: Context, budget: MemoryBudget): Observers {
   const pending = new Map<number, EngineEvent>();
   let sampledMs = Number.NEGATIVE_INFINITY;
-  let pagers = 0;
   const flush = (): void => {
     sampledMs = performance.now();
     const inUseBytes = Object.fromEntries(memoryCategories.map((category) => [category, budget.inUseBytesOf(category)]));

@@ -35,12 +35,14 @@ export class EngineThread {
   async run<C extends AnyEngineContract>({ job, stage, task, signal, onEvent, onRequest }: EngineRun<C>): Promise<C['result']> {
     const lost = new AbortController();
     const stop = AbortSignal.any([signal, lost.signal]);
-    let grant: DeviceGrant | null = null;
+    const granted: Promise<DeviceGrant>[] = [];
     const answer = async (request: C['request'], ended: AbortSignal): Promise<C['response'] | Moved<C['response']>> => {
       const asked = request as DeviceMemoryRequest | Exclude<C['request'], DeviceMemoryRequest>;
       if (!isDeviceRequest(asked)) return onRequest(asked, AbortSignal.any([ended, stop]));
-      grant = await this.#grant(asked, { job, stage, signal: AbortSignal.any([ended, stop]) });
-      grant.lost.addEventListener('abort', () => lost.abort(grant?.lost.reason), { once: true });
+      const asking = this.#grant(asked, { job, stage, signal: AbortSignal.any([ended, stop]) });
+      granted.push(asking);
+      const grant = await asking;
+      grant.lost.addEventListener('abort', () => lost.abort(grant.lost.reason), { once: true });
       return null;
     };
     try {
@@ -50,7 +52,8 @@ export class EngineThread {
       stop.throwIfAborted();
       throw error;
     } finally {
-      await (grant as DeviceGrant | null)?.release();
+      // One that is granted when the task has ended already is given back too; one that cannot be given back expires.
+      for (const asking of granted) await asking.then((grant) => grant.release()).catch(() => undefined);
     }
   }
 

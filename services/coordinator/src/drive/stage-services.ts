@@ -30,23 +30,23 @@ export interface StageServices {
   close(): void;
 }
 
-/** Addresses by service; the builder may have several. */
+/** Addresses by service; those whose replicas share the layers of a job may have several. */
 export interface StageAddresses {
   readonly calibrator: string;
   readonly builders: readonly string[];
   readonly trainer: string;
-  readonly corrector: string;
+  readonly correctors: readonly string[];
 }
 
 const reachTimeoutMs = 1000;
 /** Reports of emulators grow with the model. */
 const maxResultBytes = 32 * 1024 * 1024;
 
-export function connectStages({ calibrator, builders, trainer, corrector }: StageAddresses, options: Pick<ChannelOptions, 'credentials' | 'token'>): StageServices {
+export function connectStages({ calibrator, builders, trainer, correctors }: StageAddresses, options: Pick<ChannelOptions, 'credentials' | 'token'>): StageServices {
   const open = (address: string): RpcChannel => new RpcChannel({ address, maxReceiveBytes: maxResultBytes, ...options });
-  const channels = { calibrator: [open(calibrator)], builder: builders.map(open), trainer: [open(trainer)], corrector: [open(corrector)] };
+  const channels = { calibrator: [open(calibrator)], builder: builders.map(open), trainer: [open(trainer)], corrector: correctors.map(open) };
   const ofStage: Readonly<Record<StageName, readonly RpcChannel[]>> = {
-    calibrate: channels.calibrator, emulate: channels.builder, train: channels.trainer, refine: channels.trainer, correct: channels.corrector, merge: channels.corrector,
+    calibrate: channels.calibrator, emulate: channels.builder, train: channels.trainer, refine: channels.trainer, correct: channels.corrector, merge: channels.corrector.slice(0, 1),
   };
   const channelOf = (stage: StageName, replica: number): RpcChannel => {
     const channel = ofStage[stage][replica];

@@ -16,7 +16,7 @@ export function addServeCommand(program: Command): void {
   const command = program.command('serve').description('coordinator, stages and NATS on this machine, until Ctrl-C')
     .option('--host <host>', 'address of the coordinator; others than loopback need --tokens-file and TLS (default: 127.0.0.1)')
     .option('--port <n>', 'port of the coordinator; the stages have the next ones, metrics 100 above; 0: free ones (default: 7070)', whole)
-    .option('--replicas <stage=n>', 'processes of a stage: emulator-builder=3, whose replicas share the layers', replica)
+    .option('--replicas <stage=n>', 'processes of a stage whose replicas share the layers: emulator-builder=3 or corrector=2', replica)
     .option('--state-dir <dir>', 'jobs, data sets and results (default: emloc/serve in the user\'s state folder)')
     .option('--model-root <dir>', 'models of jobs are in it (repeatable; default: the current folder)', list)
     .option('--data-root <dir>', 'data files of jobs are in it (repeatable; default: the current folder)', list)
