@@ -2,3 +2,7 @@ export { createCpuBackend } from './backend.js';
 export { type CpuOptions, describeCpu } from './create-linear-algebra.js';
 export type { CpuDescription } from './linear-algebra.js';
 export { cpuProfile } from './profile.js';
+export { assertIndices, assertShape, assertSize, matrix, rowsAndColumns } from './checks.js';
+export { convert, elementsOf } from './convert.js';
+export { type HostFactorizations, hostFactorizations } from './host-factorizations.js';
+export { checkAttention } from './kernels/attention-tiles.js';

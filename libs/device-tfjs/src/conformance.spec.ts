@@ -1,0 +1,20 @@
+import { describeDeviceConformance } from '@emloc/device-conformance';
+import { createTfjsBackend, describeTfjs } from './index.js';
+
+const noDType = 'TensorFlow.js has no bfloat16 and no float64; float32 and int32 are all that a job on this device allocates';
+
+const gaps = {
+  'upload: converts float16 to every float dtype': noDType,
+  'upload: converts bfloat16 to every float dtype': noDType,
+  'upload: converts float32 to every float dtype, rounding to even': noDType,
+  'upload: converts float64 to float64': noDType,
+  'download: gives values, bfloat16 widened, and raw bytes': noDType,
+  'cast: converts between all float dtypes, special values included': noDType,
+  'cast: reads row views': noDType,
+};
+
+describeDeviceConformance('tfjs, plain JavaScript', () => createTfjsBackend('cpu'), { gaps });
+
+const { description, problem } = describeTfjs('native');
+if (problem === null) describeDeviceConformance(`tfjs, ${description}`, () => createTfjsBackend('native'), { gaps });
+else test.skip(`device conformance of tfjs, native: ${problem}`, () => undefined);

@@ -1,0 +1,44 @@
+import { type AdamwOptions, DeviceError, type Tensor } from '@emloc/device';
+import { assertShape, assertSize } from '@emloc/device-cpu';
+import type { Tensor as TfTensor } from '@tensorflow/tfjs-core';
+import type { TfjsContext } from '../context.js';
+
+/** In float32; the bias corrections in float64 on the host. */
+export function adamw(context: TfjsContext, options: AdamwOptions): void {
+  const { tf, memory } = context;
+  const { parameters, squaredGradientNorms, maxGradientNorm } = options;
+  assertShape('adamw', squaredGradientNorms, [parameters.length]);
+  const norm = tf.sqrt(tf.sum(memory.float32(squaredGradientNorms)));
+  const clip = maxGradientNorm === Number.POSITIVE_INFINITY ? null : tf.minimum(1, tf.div(maxGradientNorm, tf.add(norm, 1e-6)));
+  parameters.forEach((parameter, i) => {
+    const [gradient, first, second] = [options.gradients, options.firstMoments, options.secondMoments].map((list) => partner(list, i, parameter));
+    tf.tidy(() => update(context, options, clip, { parameter, gradient, first, second } as ParameterState));
+  });
+}
+
+interface ParameterState {
+  readonly parameter: Tensor;
+  readonly gradient: Tensor;
+  readonly first: Tensor;
+  readonly second: Tensor;
+}
+
+function partner(list: readonly Tensor[], index: number, parameter: Tensor): Tensor {
+  const tensor = list[index];
+  if (!tensor) throw new DeviceError('DEVICE_SHAPE_MISMATCH', `adamw: a list has no entry ${index} for ${parameter.label}`);
+  assertSize('adamw', tensor, parameter.size);
+  return tensor.reshape([parameter.size]);
+}
+
+function update({ tf, memory }: TfjsContext, options: AdamwOptions, clip: TfTensor | null, { parameter, gradient, first, second }: ParameterState): void {
+  const { beta1, beta2, epsilon, learningRate, weightDecay, step } = options;
+  const raw = memory.float32(gradient);
+  const g = clip ? tf.mul(raw, clip) : raw;
+  const m = tf.add(tf.mul(memory.float32(first), beta1), tf.mul(g, 1 - beta1));
+  const v = tf.add(tf.mul(memory.float32(second), beta2), tf.mul(tf.square(g), 1 - beta2));
+  const divisor = tf.add(tf.sqrt(tf.mul(v, 1 / (1 - beta2 ** step))), epsilon);
+  const change = tf.div(tf.mul(m, learningRate / (1 - beta1 ** step)), divisor);
+  memory.write(first, m);
+  memory.write(second, v);
+  memory.write(parameter, tf.sub(tf.mul(memory.float32(parameter.reshape([parameter.size])), 1 - learningRate * weightDecay), change));
+}
