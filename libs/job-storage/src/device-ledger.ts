@@ -59,8 +59,14 @@ export function openDeviceLedger(records: RecordStore<DeviceRecord>, { ttlMs = 1
       for (;;) {
         signal?.throwIfAborted();
         const limitBytes = await stageBytes();
-        const { value } = await records.modify(key, (record) => grant(record, request, { nowMs: now(), ttlMs, stageBytes: limitBytes }));
-        if (value.grants[request.holder]?.bytes === bytes && value.job === job) return new HeldGrant(records, key, request, { ttlMs, now });
+        let isGranted = false;
+        await records.modify(key, (record) => {
+          const next = grant(record, request, { nowMs: now(), ttlMs, stageBytes: limitBytes });
+          // What this process held before it was started again is no grant of this request.
+          isGranted = next !== record;
+          return next;
+        });
+        if (isGranted) return new HeldGrant(records, key, request, { ttlMs, now });
         await sleep(pollMs, undefined, { signal });
       }
     },

@@ -1,0 +1,162 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { openRecordStore, type RecordStore } from '@emloc/service-kit';
+import { startStorage, type StorageHarness } from '../test/storage-harness.js';
+import { type DeviceLedger, type DeviceRecord, type DeviceRequest, grant, openDeviceLedger } from './device-ledger.js';
+
+const base = { device: 'machine/cpu', job: 'a', holder: 'trainer', stage: 'train', bytes: 60, totalBytes: 100 };
+const held = (holders: Record<string, [string, number, number?]>, job: string | null = 'a'): DeviceRecord => ({
+  job, grants: Object.fromEntries(Object.entries(holders).map(([name, [stage, bytes, expiresAtMs = 1000]]) => [name, { stage, bytes, expiresAtMs }])),
+});
+
+describe('grant', () => {
+  const at = (nowMs: number, stageBytes = 100) => ({ nowMs, ttlMs: 1000, stageBytes });
+
+  it.each([
+    ['an empty device', held({}, null), true],
+    ['a device with room beside other stages of the job', held({ builder: ['emulate', 40] }), true],
+    ['a device without enough room', held({ builder: ['emulate', 41] }), false],
+    ['a device that serves another job', held({ builder: ['emulate', 1] }, 'b'), false],
+    ['a device whose other job is silent', held({ builder: ['emulate', 90, 499] }, 'b'), true],
+    ['what the same process held before it died', held({ trainer: ['train', 100] }), true],
+    ['what the same process held for another job', held({ trainer: ['train', 100] }, 'b'), true],
+  ])('on %s', (_name, record, isGranted) => {
+    const next = grant(record, base, at(500));
+    expect(next !== record).toBe(isGranted);
+    if (isGranted) expect(next).toMatchObject({ job: 'a', grants: { trainer: { stage: 'train', bytes: 60, expiresAtMs: 1500 } } });
+  });
+
+  it('forgets those who are silent', () => {
+    expect(grant(held({ builder: ['emulate', 90, 499] }), base, at(500)).grants).not.toHaveProperty('builder');
+  });
+
+  it('limits what the processes of one stage hold together, and no other stage', () => {
+    const builder = { ...base, holder: 'builder-2', stage: 'emulate', bytes: 30 };
+    const record = held({ 'builder-1': ['emulate', 30] });
+    expect(grant(record, builder, at(0, 50))).toBe(record);
+    expect(grant(record, builder, at(0, 60))).not.toBe(record);
+    const other = held({ calibrator: ['calibrate', 30] });
+    expect(grant(other, builder, at(0, 50))).not.toBe(other);
+  });
+});
+
+describe('the ledger of devices', () => {
+  let harness: StorageHarness;
+  let records: RecordStore<DeviceRecord>;
+  let ledger: DeviceLedger;
+  let devices = 0;
+  beforeAll(async () => {
+    harness = await startStorage();
+    records = await openRecordStore<DeviceRecord>({ nats: harness.nats, bucket: 'devices' });
+    ledger = openDeviceLedger(records, { pollMs: 10 });
+  });
+  afterAll(() => harness.stop());
+
+  /** Requests for a device that no other test uses. */
+  const requests = (): ((change?: Partial<DeviceRequest>) => DeviceRequest) => {
+    const device = `machine/${(devices += 1)}`;
+    return (change = {}) => ({ ...base, device, ...change });
+  };
+  /** Whether something is still awaited a while later. */
+  const isWaiting = (promise: Promise<unknown>): Promise<boolean> => Promise.race([promise.then(() => false), sleep(150, true)]);
+
+  it('shares a budget among the stages of a job; who does not fit waits for a release', async () => {
+    const request = requests();
+    const [train, emulate] = [await ledger.acquire(request()), await ledger.acquire(request({ holder: 'builder', stage: 'emulate', bytes: 40 }))];
+    const third = ledger.acquire(request({ holder: 'calibrator', stage: 'calibrate', bytes: 1 }));
+    expect(await isWaiting(third)).toBe(true);
+    await emulate.release();
+    await (await third).release();
+    expect(train.lost.aborted).toBe(false);
+    await train.release();
+  });
+
+  it('serves one job at a time, in any order of its stages', async () => {
+    const request = requests();
+    const first = await ledger.acquire(request({ bytes: 1 }));
+    const other = ledger.acquire(request({ job: 'b', holder: 'builder', bytes: 1 }));
+    expect(await isWaiting(other)).toBe(true);
+    await first.release();
+    await (await other).release();
+  });
+
+  it('asks again what a stage may hold for as long as it waits', async () => {
+    const request = requests();
+    const limits = [0, 0, 0];
+    const asked = ledger.acquire(request({ stageBytes: async () => limits.shift() ?? 100 }));
+    await (await asked).release();
+    expect(limits).toEqual([]);
+  });
+
+  it('ends the waiting with the signal, and refuses what can never fit', async () => {
+    const request = requests();
+    const first = await ledger.acquire(request());
+    const stop = new AbortController();
+    const waiting = ledger.acquire(request({ holder: 'builder', signal: stop.signal }));
+    setTimeout(() => stop.abort(new Error('enough')), 50);
+    await expect(waiting).rejects.toThrow();
+    await expect(ledger.acquire(request({ bytes: 101 }))).rejects.toMatchObject({ code: 'DEVICE_GRANT_TOO_LARGE', message: expect.stringContaining('101') });
+    await first.release();
+  });
+
+  it('keeps a grant by renewing it, and gives away that of a process which falls silent', async () => {
+    const request = requests();
+    const quick = openDeviceLedger(records, { ttlMs: 800, pollMs: 10 });
+    const alive = await quick.acquire(request());
+    const waiting = quick.acquire(request({ holder: 'builder' }));
+    await sleep(1200);
+    expect(await isWaiting(waiting)).toBe(true);
+    await alive.release();
+    await (await waiting).release();
+
+    // A process that died: its record is there and nobody renews it.
+    const key = Buffer.from(request().device, 'utf8').toString('hex');
+    await records.modify(key, () => held({ dead: ['train', 100, Date.now() + 300] }, 'b'));
+    await (await quick.acquire(request())).release();
+  });
+
+  it('tells a holder whose memory others may have', async () => {
+    const request = requests();
+    const quick = openDeviceLedger(records, { ttlMs: 400, pollMs: 10 });
+    const taken = await quick.acquire(request());
+    const key = Buffer.from(request().device, 'utf8').toString('hex');
+    await records.modify(key, () => held({ builder: ['emulate', 100, Date.now() + 60_000] }));
+    while (!taken.lost.aborted) await sleep(10);
+    expect(taken.lost.reason).toMatchObject({ code: 'DEVICE_GRANT_LOST', message: expect.stringContaining('trainer') });
+    await taken.release();
+    expect(Object.keys((await records.get(key))?.value.grants ?? {})).toEqual(['builder']);
+  });
+
+  it('tells a holder who cannot renew before others get the memory', async () => {
+    const request = requests();
+    let isAway = false;
+    const away = <T>(call: () => Promise<T>): Promise<T> => (isAway ? new Promise<T>(() => undefined) : call());
+    const cut = openDeviceLedger({ ...records, get: (key) => records.get(key), create: (key, value) => records.create(key, value), modify: (key, change) => away(() => records.modify(key, change)) } as RecordStore<DeviceRecord>, { ttlMs: 600, pollMs: 10 });
+    const silent = await cut.acquire(request());
+    isAway = true;
+    const next = openDeviceLedger(records, { ttlMs: 600, pollMs: 10 }).acquire(request({ job: 'b', holder: 'builder' }));
+    await Promise.race([next, new Promise((resolve) => { silent.lost.addEventListener('abort', resolve); })]);
+    expect(silent.lost.reason).toMatchObject({ code: 'DEVICE_GRANT_LOST' });
+    await (await next).release();
+  });
+
+  it('gives a process that was started again its memory at once, also with another demand', async () => {
+    const request = requests();
+    const crashed = await ledger.acquire(request());
+    const again = await ledger.acquire(request({ bytes: 100 }));
+    await again.release();
+    await crashed.release();
+    const key = Buffer.from(request().device, 'utf8').toString('hex');
+    expect((await records.get(key))?.value).toEqual({ job: null, grants: {} });
+  });
+
+  it('does not take what it held before it died for a grant', async () => {
+    const request = requests();
+    const crashed = await ledger.acquire(request({ bytes: 30, stage: 'emulate' }));
+    const replica = await ledger.acquire(request({ holder: 'builder-2', bytes: 30, stage: 'emulate' }));
+    const again = ledger.acquire(request({ bytes: 30, stage: 'emulate', stageBytes: async () => 50 }));
+    expect(await isWaiting(again)).toBe(true);
+    await replica.release();
+    await (await again).release();
+    await crashed.release();
+  });
+});

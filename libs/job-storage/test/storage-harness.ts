@@ -1,0 +1,30 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { connectNats, type Lane, type NatsConnection, openLane, startNatsServer } from '@emloc/service-kit';
+import { type JobStorage, openJobStorage } from '../src/index.js';
+
+/** A NATS server in a folder of its own, and the storage of jobs in it. */
+export interface StorageHarness {
+  readonly nats: NatsConnection;
+  readonly lane: Lane;
+  readonly storage: JobStorage;
+  stop(): Promise<void>;
+}
+
+export async function startStorage(): Promise<StorageHarness> {
+  const storeDir = mkdtempSync(join(tmpdir(), 'emloc-storage-'));
+  const server = await startNatsServer({ storeDir });
+  const access = { servers: [server.url] };
+  const [nats, lane] = [await connectNats(access), await openLane(access)];
+  return {
+    nats, lane,
+    storage: await openJobStorage({ nats, lane }),
+    stop: async () => {
+      lane.close();
+      await nats.close();
+      await server.stop();
+      rmSync(storeDir, { recursive: true, force: true });
+    },
+  };
+}
