@@ -3,21 +3,21 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
-import { cpuProfile, createCpuBackend, describeCpu } from '@emloc/device-cpu';
+import { deviceTarget } from '@emloc/device-registry';
 import { type DeviceTarget, evaluateModel, resolveEvaluateOptions, resolveTuneOptions, tune } from '@emloc/pipeline';
 import { type QualityRun, type QualityScore, qualityTable, summarise } from './quality-summary.js';
 import { type QualityVariant, qualityVariants } from './quality-variants.js';
 
-const help = `usage: npm run bench -- quality [--steps 200] [--seeds 0,1,2] [--lr 3e-3] [--limit 300] [--json]
+const help = `usage: npm run bench -- quality [--steps 200] [--seeds 0,1,2] [--lr 3e-3] [--limit 300] [--device cpu] [--json]
 Fine-tunes examples/models/demo-5m on examples/data/train.jsonl in four ways for each seed and scores them on the test rows.
 Run it from the repository root.
 `;
 
 /** What all runs have in common. The budget holds everything: it does not change a result, and paging would only take time. */
 const shared = Object.freeze({
-  model: 'examples/models/demo-5m', data: 'examples/data/train.jsonl', batch: 8, rank: 8, alpha: 16, maxLength: 128, vramBytes: 2 ** 30,
+  model: 'examples/models/demo-5m', data: 'examples/data/train.jsonl', batch: 8, rank: 8, alpha: 16, maxLength: 128, vramBytes: 2 ** 31,
 });
-const test = Object.freeze({ model: shared.model, data: 'examples/data/test.jsonl', batch: 8, maxLength: 128, vramBytes: 2 ** 30 });
+const test = Object.freeze({ model: shared.model, data: 'examples/data/test.jsonl', batch: 8, maxLength: 128, vramBytes: 2 ** 31 });
 
 interface QualityFlags {
   readonly steps: number;
@@ -39,7 +39,7 @@ export async function measure(args: readonly string[]): Promise<number> {
     args: [...args],
     options: {
       steps: { type: 'string', default: '200' }, seeds: { type: 'string', default: '0,1,2' }, lr: { type: 'string', default: '3e-3' },
-      limit: { type: 'string', default: '300' }, json: { type: 'boolean', default: false }, help: { type: 'boolean', default: false },
+      limit: { type: 'string', default: '300' }, device: { type: 'string', default: 'cpu' }, json: { type: 'boolean', default: false }, help: { type: 'boolean', default: false },
     },
   });
   if (values.help) {
@@ -49,19 +49,12 @@ export async function measure(args: readonly string[]): Promise<number> {
   const flags = { steps: Number(values.steps), seeds: values.seeds.split(',').map(Number), learningRate: Number(values.lr), limit: Number(values.limit) };
   const folder = await mkdtemp(join(tmpdir(), 'emloc-quality-'));
   try {
-    await compare({ ...flags, ...cpu(), folder }, values.json);
+    const target = deviceTarget(values.device);
+    await compare({ ...flags, target, device: target.description, folder }, values.json);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
   return 0;
-}
-
-function cpu(): Pick<QualityBench, 'target' | 'device'> {
-  const { library, version, threads } = describeCpu({});
-  return {
-    target: { profile: cpuProfile, open: async () => createCpuBackend({}) },
-    device: `cpu, ${[library, version].filter(Boolean).join(' ')}, ${threads} threads`,
-  };
 }
 
 async function compare(bench: QualityBench, isJson: boolean): Promise<void> {
