@@ -1,3 +1,5 @@
+import { freemem } from 'node:os';
+import process from 'node:process';
 import type { Device, MemoryCategory } from '@emloc/device';
 import { type LayerSource, minimumDeviceBytes, openPager, type Pager, type PagerObserver, streamingHostBytes } from '@emloc/weight-pager';
 import type { FactorStore } from './factor-store.js';
@@ -64,7 +66,15 @@ interface Shares {
   readonly category: MemoryCategory;
 }
 
-function open(environment: JobEnvironment, source: LayerSource, { bytes, hostBytes, category }: Shares): Pager {
+function open(environment: JobEnvironment, source: LayerSource, { bytes, hostBytes: limitBytes, category }: Shares): Pager {
+  const hostBytes = Number.isFinite(limitBytes) ? limitBytes : affordableHostBytes(source);
   const { device, prefetch, reads, openPagerObserver, signal } = environment;
   return openPager({ device, source, deviceBytes: bytes, hostBytes, prefetch, category, reads, observer: openPagerObserver?.(), signal });
+}
+
+/** Where no limit is given: half of the memory that is free, since page-locked memory cannot be swapped out; at least what streaming needs. */
+function affordableHostBytes(source: LayerSource): number {
+  const constrainedBytes = process.constrainedMemory();
+  const availableBytes = constrainedBytes > 0 ? Math.min(freemem(), constrainedBytes) : freemem();
+  return Math.max(availableBytes / 2, streamingHostBytes(source, Number.POSITIVE_INFINITY));
 }

@@ -52,13 +52,16 @@ export async function findProgress(path: string, mode: StartMode): Promise<JobId
   return identity;
 }
 
-/** @throws PipelineError PIPELINE_RESUME_MISMATCH where progress is another job's, or one's that may compute other bytes */
-export function assertSameJob(found: JobIdentity, { job, device }: JobIdentity): void {
+/** @throws PipelineError PIPELINE_RESUME_MISMATCH where progress is another job's, or of a device or program that may compute other bytes */
+export function assertSameJob(found: JobIdentity, { job, device, program }: JobIdentity): void {
   if (found.job !== job) {
     throw new PipelineError('PIPELINE_RESUME_MISMATCH', `the progress beside the output is that of job ${found.job}, this one is ${job}: model, data or options differ`);
   }
   if (found.device !== device) {
     throw new PipelineError('PIPELINE_RESUME_MISMATCH', `the progress beside the output was made on "${found.device}", this device is "${device}"`);
+  }
+  if (found.program !== program) {
+    throw new PipelineError('PIPELINE_RESUME_MISMATCH', `the progress beside the output was made by ${found.program}, this program is ${program}`);
   }
 }
 

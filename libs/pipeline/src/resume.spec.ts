@@ -1,158 +1,291 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
+import { mkdirSync } from 'node:fs';
+import { mkdir, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createRandom } from '@emloc/dataset';
-import { cpuProfile } from '@emloc/device-cpu';
+import { MemoryBudget } from '@emloc/device';
+import { leaveCrash, takeSnapshot } from '../test/crash.js';
 import { cpuTarget, openWorkspace, tuneHost, type Workspace } from '../test/fixtures.js';
 import { prepareJob } from './job.js';
-import type { JobEvent, StageName } from './observer.js';
+import { type JobEvent, type StageName, stageNames } from './observer.js';
 import type { TuneOptions } from './options.js';
+import { outputPaths } from './output-folder.js';
+import { lockOutput } from './output-lock.js';
 import { fitMemory } from './plan.js';
 import { tune, type TuneHost } from './tune.js';
 
-const steps = { train: 6, refine: 3 } as const;
-const adapterFiles = ['adapter_config.json', 'adapter_model.safetensors', 'emloc.json', 'uncorrected/adapter_model.safetensors'];
+const files = ['adapter_model.safetensors', 'adapter_config.json', 'emloc.json', 'uncorrected/adapter_model.safetensors'];
+const shape: Partial<TuneOptions> = { steps: 4, refineSteps: 3, batch: 2, maxLength: 32, calibrationRows: 2 };
+const { reserve } = MemoryBudget.prototype;
 
 let workspace: Workspace;
-let whole: readonly string[];
+/** Of one run without an interruption. */
+let whole: Readonly<Record<string, string>>;
+/** Its events, each with the progress on disk at that moment. */
+let moments: readonly { readonly event: JobEvent; readonly snapshot: string }[];
 let leastBytes: number;
+const budgets = new Set<MemoryBudget>();
 
 beforeAll(async () => {
+  MemoryBudget.prototype.reserve = function reserveOf(this: MemoryBudget, ...args: Parameters<typeof reserve>) {
+    budgets.add(this);
+    return reserve.apply(this, args);
+  };
   workspace = await openWorkspace();
-  await run({}, 'whole');
-  whole = await hashes('whole');
-  const job = await prepareJob(options());
-  leastBytes = (await fitMemory({ job, profile: cpuProfile, budgetBytes: 2 ** 40 })).neededBytes;
-  await job.close();
+  ({ whole, moments } = await runWhole());
+  expect(budgets.size).toBeGreaterThan(0);
+  leastBytes = await leastBudget();
 });
 
-afterAll(() => workspace.close());
+afterEach(() => {
+  for (const budget of budgets) expect(budget.inUseBytes).toBe(0);
+  budgets.clear();
+});
 
-/** Ends every run before its output, so that each test has it to itself. */
-const out = 'out';
-const progress = (): string => join(workspace.outputs, `.${out}.job`);
+afterAll(async () => {
+  MemoryBudget.prototype.reserve = reserve;
+  await workspace.close();
+});
 
-function options(overrides: Partial<TuneOptions> = {}, name: string = out): TuneOptions {
-  return workspace.options({ steps: steps.train, refineSteps: steps.refine, out: join(workspace.outputs, name), ...overrides });
+async function runWhole(): Promise<{ whole: typeof whole; moments: typeof moments }> {
+  const seen: { event: JobEvent; snapshot: string }[] = [];
+  const out = join(workspace.outputs, 'whole');
+  const observer = (event: JobEvent): void => {
+    const snapshot = join(workspace.outputs, '..', 'snapshots', String(seen.length));
+    takeSnapshot(out, snapshot);
+    seen.push({ event, snapshot });
+  };
+  await run('whole', {}, { observer, checkpointSteps: 1 });
+  return { whole: await digests('whole'), moments: seen };
 }
 
-/** Runs, and sees that nothing is left on the device. */
-async function run(host: Partial<TuneHost>, name: string = out, overrides: Partial<TuneOptions> = {}): Promise<void> {
-  const target = cpuTarget();
-  await tune(options(overrides, name), tuneHost({ target, checkpointSteps: 2, ...host }));
+async function leastBudget(): Promise<number> {
+  const job = await prepareJob(workspace.options(shape));
+  try {
+    return (await fitMemory({ job, profile: cpuTarget().profile, budgetBytes: 2 ** 40 })).neededBytes;
+  } finally {
+    await job.close();
+  }
 }
 
-async function hashes(name: string): Promise<readonly string[]> {
-  return Promise.all(adapterFiles.map(async (file) => createHash('sha256').update(await readFile(join(workspace.outputs, name, file))).digest('hex')));
-}
-
-/** Goes on, and compares the outcome with that of one run. */
-async function expectResumed(host: Partial<TuneHost> = {}, overrides: Partial<TuneOptions> = {}): Promise<readonly JobEvent[]> {
+/** Runs the job to an output of this name; returns what it told. */
+async function run(name: string, overrides: Partial<TuneOptions> = {}, host: Partial<TuneHost> = {}): Promise<readonly JobEvent[]> {
   const events: JobEvent[] = [];
-  await run({ mode: 'resume', observer: (event) => events.push(event), ...host }, out, { ...overrides });
-  expect(await hashes(out)).toEqual(whole);
-  expect((await workspace.leftovers()).filter((name) => name !== 'whole')).toEqual([out]);
-  await workspace.remove(out);
+  const observer = (event: JobEvent): void => {
+    events.push(event);
+    host.observer?.(event);
+  };
+  await tune(workspace.options({ ...shape, out: join(workspace.outputs, name), ...overrides }), tuneHost({ ...host, observer }));
   return events;
 }
 
-type Moment = (event: JobEvent) => boolean;
+async function digests(name: string): Promise<Readonly<Record<string, string>>> {
+  const digest = async (file: string): Promise<string> => createHash('sha256').update(await readFile(join(workspace.outputs, name, file))).digest('hex');
+  return Object.fromEntries(await Promise.all(files.map(async (file) => [file, await digest(file)] as const)));
+}
 
-/** Aborts a run at the first event that matches; `kill` throws instead, as a process that dies writes nothing more. */
-async function interrupt(moment: Moment, { kill = false, ...host }: Partial<TuneHost> & { readonly kill?: boolean } = {}, overrides: Partial<TuneOptions> = {}): Promise<void> {
-  const abort = new AbortController();
-  const observer = (event: JobEvent): void => {
-    if (!moment(event)) return;
-    if (kill) throw new Error('killed');
-    abort.abort(new Error('stopped'));
+/** Names beside the outputs that belong to this one. */
+async function entriesOf(name: string): Promise<readonly string[]> {
+  return (await readdir(workspace.outputs)).filter((entry) => entry === name || entry.startsWith(`.${name}.`)).sort();
+}
+
+async function expectWhole(name: string): Promise<void> {
+  expect(await digests(name)).toEqual(whole);
+  expect(await entriesOf(name)).toEqual([name]);
+}
+
+/** What a run did: blocks factorised and steps taken, by stage. */
+function workOf(events: readonly JobEvent[]): { readonly factorised: number; readonly steps: Readonly<Record<'train' | 'refine', readonly number[]>> } {
+  const stepsOf = (stage: StageName): number[] => events.flatMap((event) => (event.type === 'step' && event.stage === stage ? [event.step] : []));
+  return {
+    factorised: events.filter((event) => event.type === 'progress' && event.task === 'factorising').length,
+    steps: { train: stepsOf('train'), refine: stepsOf('refine') },
   };
-  const failure = await run({ observer, signal: abort.signal, ...host }, out, overrides).then(() => null, (error: unknown) => error as Error);
-  expect(failure).toMatchObject(kill ? { message: 'killed' } : { code: 'PIPELINE_INTERRUPTED', message: expect.stringContaining('--resume') });
-  expect((await workspace.leftovers()).filter((name) => name !== 'whole')).toEqual([`.${out}.job`]);
 }
 
-/** The n-th event of a stage, counted from 1. */
-function nth(stage: StageName, type: 'progress' | 'step', count: number): Moment {
-  let seen = 0;
-  return (event) => event.type === type && event.stage === stage && (seen += 1) === count;
+function errorOf(running: Promise<unknown>): Promise<unknown> {
+  return running.then(() => null, (error: unknown) => error);
 }
 
-const stepsOf = (events: readonly JobEvent[], stage: StageName): readonly number[] =>
-  events.flatMap((event) => (event.type === 'step' && event.stage === stage ? [event.step] : []));
+function causesOf(error: unknown): readonly unknown[] {
+  return error instanceof Error && error.cause !== undefined ? [error.cause, ...causesOf(error.cause)] : [];
+}
 
-describe('a job that is interrupted and resumed gives the bytes of one run', () => {
-  const random = createRandom(11, 'interruptions');
-  const within = (least: number, most: number): number => least + Math.floor(random.nextFloat() * (most - least + 1));
-  const moments: readonly (readonly [StageName, 'progress' | 'step', number])[] = [
-    ['calibrate', 'progress', 2], ['emulate', 'progress', within(8, 13)], ['train', 'progress', within(1, 3)], ['train', 'step', within(1, steps.train - 1)],
-    ['correct', 'progress', within(1, 20)], ['refine', 'step', within(1, steps.refine)],
-  ];
+/** mulberry32: numbers in [0, 1) from a seed. */
+function randomOf(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
 
-  it.each(moments)('in %s, at %s %i', async (stage, type, count) => {
-    await interrupt(nth(stage, type, count));
-    await expectResumed();
+/** A moment within a stage, neither its first nor after its last: an index into `moments`. */
+function momentIn(stage: StageName, seed: number): number {
+  const within = moments.flatMap(({ event }, index) => ((event.type === 'progress' || event.type === 'step') && event.stage === stage ? [index] : []));
+  expect(within.length).toBeGreaterThan(2);
+  return within[1 + Math.floor(randomOf(seed)() * (within.length - 2))] ?? Number.NaN;
+}
+
+/** The moment at which a stage has taken so many steps. */
+function momentAfter(stage: StageName, step: number): string {
+  const next = moments.find(({ event }) => event.type === 'step' && event.stage === stage && event.step === step + 1);
+  expect(next).toBeDefined();
+  return next?.snapshot ?? '';
+}
+
+const whereSeeded = stageNames.map((stage, index) => [stage, index + 1] as const);
+
+describe('a job that is aborted', () => {
+  it.each(whereSeeded)('within %s (seed %i) goes on at another budget to the bytes of one run', async (stage, seed) => {
+    const name = `aborted-${stage}`;
+    const abort = new AbortController();
+    const stop = momentIn(stage, seed);
+    let told = 0;
+    const observer = (): void => {
+      if (told === stop) abort.abort(new Error('stopped'));
+      told += 1;
+    };
+    const [before, after] = seed % 2 === 0 ? [leastBytes, 2 ** 30] : [2 ** 30, leastBytes];
+    const error = await errorOf(run(name, { vramBytes: before }, { observer, signal: abort.signal, checkpointSteps: 1000 }));
+    expect(error).toMatchObject({ code: 'PIPELINE_INTERRUPTED', message: expect.stringContaining('--resume') });
+    expect(causesOf(error)).toContain(abort.signal.reason);
+    expect(told).toBeGreaterThan(stop);
+    expect(await entriesOf(name)).toEqual([`.${name}.job`]);
+    await run(name, { vramBytes: after, prefetch: false }, { mode: 'resume' });
+    await expectWhole(name);
   });
 
-  it('at other budgets, one interruption after the other', async () => {
-    await interrupt(nth('emulate', 'progress', 9), {}, { vramBytes: leastBytes });
-    await interrupt(nth('train', 'step', 3), { mode: 'resume' }, { vramBytes: 2 ** 30 });
-    await interrupt(nth('train', 'step', 1), { mode: 'resume' }, { vramBytes: leastBytes });
-    await interrupt(nth('correct', 'progress', 5), { mode: 'resume' }, { vramBytes: Math.ceil(leastBytes * 1.3), prefetch: false });
-    const events = await expectResumed({}, { vramBytes: leastBytes });
-    expect([stepsOf(events, 'train'), stepsOf(events, 'refine')]).toEqual([[], [1, 2, 3]]);
-  });
-
-  it('without doing again what was done', async () => {
-    await interrupt(nth('train', 'step', 5));
-    const events = await expectResumed();
-    expect([stepsOf(events, 'train'), stepsOf(events, 'refine')]).toEqual([[6], [1, 2, 3]]);
-    expect(events.filter((event) => event.type === 'stage').map(({ stage }) => stage)).not.toContain('calibrate');
-  });
-
-  it('after a process that died, from the last checkpoint', async () => {
-    await interrupt(nth('train', 'step', 5), { kill: true });
-    await writeFile(join(progress(), '.train-000000006.safetensors.0123456789ab.tmp'), 'half');
-    await mkdir(join(workspace.outputs, `.${out}.0123456789ab.tmp`));
-    await writeFile(join(workspace.outputs, `.${out}.lock`), JSON.stringify({ host: 'gone', pid: 1 }));
-    await expect(run({ mode: 'resume' })).rejects.toMatchObject({ code: 'PIPELINE_OUTPUT_BUSY' });
-    await workspace.remove(`.${out}.lock`);
-    expect(stepsOf(await expectResumed(), 'train')).toEqual([5, 6]);
+  it('several times in a row goes on each time, repeating no step', async () => {
+    const taken: number[] = [];
+    for (let stop = 1; stop <= 3; stop += 1) {
+      const abort = new AbortController();
+      const observer = (event: JobEvent): void => {
+        if (event.type !== 'step' || event.stage !== 'train') return;
+        taken.push(event.step);
+        abort.abort(new Error('stopped'));
+      };
+      const aborted = run('often', {}, { observer, signal: abort.signal, mode: stop === 1 ? 'start' : 'resume' });
+      await expect(aborted).rejects.toMatchObject({ code: 'PIPELINE_INTERRUPTED' });
+    }
+    const { steps, factorised } = workOf(await run('often', {}, { mode: 'resume' }));
+    expect([...taken, ...steps.train]).toEqual([1, 2, 3, 4]);
+    expect(factorised).toBe(0);
+    await expectWhole('often');
   });
 });
 
-describe('what a job has left', () => {
-  /** Changes one byte in the middle of the data. */
-  async function corrupt(name: string): Promise<void> {
-    const bytes = await readFile(join(progress(), name));
-    bytes.writeUInt8(bytes.readUInt8(bytes.length - 100) ^ 1, bytes.length - 100);
-    await writeFile(join(progress(), name), bytes);
+describe('a job that is killed', () => {
+  it.each(whereSeeded.filter(([stage]) => ['emulate', 'train', 'correct'].includes(stage)))('within %s (seed %i) leaves a lock and half-written files, and goes on to the bytes of one run', async (stage, seed) => {
+    const name = `killed-${stage}`;
+    await leaveCrash(join(workspace.outputs, name), moments[momentIn(stage, seed + 100)]?.snapshot ?? '');
+    expect(await entriesOf(name)).toHaveLength(4);
+    await run(name, { vramBytes: leastBytes }, { mode: 'resume' });
+    await expectWhole(name);
+  });
+
+  it('while its output takes the place of another leaves the other one', async () => {
+    const { folder, replaced } = outputPaths(join(workspace.outputs, 'replacing'));
+    await leaveCrash(folder, momentAfter('refine', 2));
+    await mkdir(replaced);
+    await writeFile(join(replaced, 'adapter_config.json'), 'the other');
+    await expect(run('replacing', {}, { mode: 'resume' })).rejects.toMatchObject({ code: 'PIPELINE_OUTPUT_EXISTS' });
+    expect(await readFile(join(folder, 'adapter_config.json'), 'utf8')).toBe('the other');
+    await run('replacing', {}, { mode: 'resume', overwrite: true });
+    await expectWhole('replacing');
+  });
+
+  it('by a state that cannot be written keeps the state before', async () => {
+    const { progress } = outputPaths(join(workspace.outputs, 'unwritable'));
+    const obstacle = join(progress, 'train-000000002.safetensors');
+    const observer = (event: JobEvent): void => {
+      if (event.type === 'step' && event.step === 2) mkdirSync(join(obstacle, 'in the way'), { recursive: true });
+    };
+    await expect(run('unwritable', {}, { observer, checkpointSteps: 1 })).rejects.toThrow('train-000000002.safetensors');
+    await rm(obstacle, { recursive: true });
+    expect((await readdir(progress)).filter((entry) => !entry.startsWith('block'))).toEqual(['job.json', 'train-000000001.safetensors']);
+    expect(workOf(await run('unwritable', {}, { mode: 'resume' })).steps.train).toEqual([2, 3, 4]);
+    await expectWhole('unwritable');
+  });
+});
+
+describe('damaged progress', () => {
+  /** Lays the progress of a moment out for an output, with damage done to one of its files. */
+  async function damaged(name: string, snapshot: string, file: string, damage: (path: string) => Promise<void>): Promise<void> {
+    await leaveCrash(join(workspace.outputs, name), snapshot);
+    await damage(join(outputPaths(join(workspace.outputs, name)).progress, file));
   }
 
-  it('is ignored where it is damaged: the state before, or the beginning of a stage, takes its place', async () => {
-    await interrupt(nth('train', 'step', 4), { kill: true });
-    expect((await readdir(progress())).filter((name) => name.startsWith('train-'))).toEqual(['train-000000002.safetensors']);
-    await interrupt(nth('train', 'step', 3), { mode: 'resume' });
-    expect((await readdir(progress())).filter((name) => name.startsWith('train-'))).toEqual(['train-000000004.safetensors', 'train-000000005.safetensors']);
-    await corrupt('train-000000005.safetensors');
-    await truncate(join(progress(), 'block-00001.safetensors'), 5000);
-    const events = await expectResumed();
-    expect(stepsOf(events, 'train')).toEqual([5, 6]);
-    expect(events.filter((event) => event.type === 'progress' && event.stage === 'emulate')).toHaveLength(7);
+  async function flipByte(path: string): Promise<void> {
+    const bytes = await readFile(path);
+    bytes[bytes.length - 3] = (bytes[bytes.length - 3] ?? 0) ^ 1;
+    await writeFile(path, bytes);
+  }
+
+  const cutOff = (path: string): Promise<void> => truncate(path, 100);
+
+  it.each([['a bit of it is wrong', flipByte], ['it is cut off', cutOff]])('of training gives way to the state before when %s', async (how, damage) => {
+    const name = `state ${how}`;
+    await damaged(name, momentAfter('train', 3), 'train-000000003.safetensors', damage);
+    expect(workOf(await run(name, {}, { mode: 'resume' }))).toEqual({ factorised: 0, steps: { train: [3, 4], refine: [1, 2, 3] } });
+    await expectWhole(name);
   });
 
-  it('is in the way of a job that says nothing of it, is refused to another job or device, and can be thrown away', async () => {
-    await interrupt(nth('train', 'step', 1));
-    await expect(run({})).rejects.toMatchObject({ code: 'PIPELINE_RESUME_NEEDED' });
-    await expect(run({ mode: 'resume' }, out, { seed: 5 })).rejects.toMatchObject({ code: 'PIPELINE_RESUME_MISMATCH', message: expect.stringContaining('job') });
-    await expect(run({ mode: 'resume', provenance: { program: 'emloc test', device: 'another' } })).rejects.toMatchObject({
-      code: 'PIPELINE_RESUME_MISMATCH', message: expect.stringContaining('"another"'),
-    });
-    expect(stepsOf(await expectResumed({ mode: 'restart' }), 'train')).toEqual([1, 2, 3, 4, 5, 6]);
+  it('of the emulator is made again block by block: one damaged, one missing, one that is another block', async () => {
+    await damaged('factors', momentAfter('train', 3), 'block-00001.safetensors', flipByte);
+    const { progress } = outputPaths(join(workspace.outputs, 'factors'));
+    await rename(join(progress, 'block-00002.safetensors'), join(progress, 'block-00003.safetensors'));
+    expect(workOf(await run('factors', {}, { mode: 'resume' }))).toEqual({ factorised: 3 * 7, steps: { train: [4], refine: [1, 2, 3] } });
+    await expectWhole('factors');
   });
 
-  it('is nothing where it has no more than a name: any job begins there', async () => {
-    await mkdir(progress());
-    await writeFile(join(progress(), 'job.json'), JSON.stringify({ job: 'x', program: 'y', device: 'z' }));
-    await expectResumed();
+  it('of a finished stage lets the stage go on from its last state', async () => {
+    await damaged('outcome', momentAfter('refine', 1), 'train.safetensors', cutOff);
+    expect(workOf(await run('outcome', {}, { mode: 'resume' }))).toEqual({ factorised: 0, steps: { train: [], refine: [2, 3] } });
+    await expectWhole('outcome');
+  });
+
+  it('whose owner cannot be told is begun anew', async () => {
+    await damaged('unnamed', momentAfter('train', 3), 'job.json', cutOff);
+    expect(workOf(await run('unnamed', {}, { mode: 'resume' })).steps.train).toEqual([1, 2, 3, 4]);
+    await expectWhole('unnamed');
+  });
+});
+
+describe('progress of an interrupted job', () => {
+  it.each([
+    ['needs to be told what to do with it', 'PIPELINE_RESUME_NEEDED', {}, {}],
+    ['is not gone on with by a job with other options', 'PIPELINE_RESUME_MISMATCH', { seed: 7 }, { mode: 'resume' }],
+    ['is not gone on with on another device', 'PIPELINE_RESUME_MISMATCH', {}, { mode: 'resume', provenance: { program: 'emloc test', device: 'abacus' } }],
+    ['is not gone on with by another program version', 'PIPELINE_RESUME_MISMATCH', {}, { mode: 'resume', provenance: { program: 'emloc 0', device: 'cpu' } }],
+  ] as const)('%s (%s), and stays as it is', async (name, code, overrides, host) => {
+    const { folder, progress } = outputPaths(join(workspace.outputs, name));
+    const snapshot = momentAfter('train', 2);
+    await leaveCrash(folder, snapshot);
+    const target = cpuTarget();
+    await expect(run(name, overrides, { ...host, target })).rejects.toMatchObject({ code });
+    expect(target.opened).toEqual([]);
+    for (const file of await readdir(snapshot)) expect((await readFile(join(progress, file))).equals(await readFile(join(snapshot, file)))).toBe(true);
+    expect(await entriesOf(name)).toEqual([`.${name}.job`]);
+  });
+
+  it('is thrown away by a restart, of whichever job it is', async () => {
+    await leaveCrash(join(workspace.outputs, 'restarted'), momentAfter('train', 2));
+    const events = await run('restarted', {}, { mode: 'restart', provenance: { program: 'emloc test', device: 'cpu' } });
+    expect(workOf(events)).toEqual({ factorised: 28, steps: { train: [1, 2, 3, 4], refine: [1, 2, 3] } });
+    await expectWhole('restarted');
+  });
+
+  it('is no one else\'s to touch while a process holds the output', async () => {
+    const { folder, lock } = outputPaths(join(workspace.outputs, 'busy'));
+    await leaveCrash(folder, momentAfter('train', 2));
+    const unlock = await lockOutput(lock);
+    const entries = await entriesOf('busy');
+    for (const mode of ['start', 'resume', 'restart'] as const) {
+      await expect(run('busy', {}, { mode })).rejects.toMatchObject({ code: 'PIPELINE_OUTPUT_BUSY' });
+    }
+    expect(await entriesOf('busy')).toEqual(entries);
+    await unlock();
   });
 });

@@ -66,7 +66,7 @@ export interface TuneReport {
 /**
  * The whole job in this process, from the checks to the adapter's folder. The device is taken after all checks. Progress is kept beside the
  * output while the job runs, and where it is interrupted; a run with `mode: 'resume'` goes on from there to the same bytes.
- * @throws the typed errors of every part; PipelineError PIPELINE_INTERRUPTED with the signal's reason as cause when aborted
+ * @throws the typed errors of every part; PipelineError PIPELINE_INTERRUPTED when aborted, whose causes end in the signal's reason
  */
 export async function tune(options: TuneOptions, host: TuneHost): Promise<TuneReport> {
   assertInteger('checkpointSteps', host.checkpointSteps ?? null, 1);
@@ -75,6 +75,8 @@ export async function tune(options: TuneOptions, host: TuneHost): Promise<TuneRe
   const unlock = await lockOutput(lock);
   try {
     await sweepOutput(options.out);
+    // What another process was writing, or was replacing when it was killed, is there by now.
+    await assertWritable(options.out, host.overwrite ?? false);
     const found = await findProgress(progress, host.mode ?? 'start');
     const job = await prepareJob(options);
     try {
