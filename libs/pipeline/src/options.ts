@@ -14,7 +14,7 @@ export interface TuneOptions {
   readonly out: string;
   /** Device memory budget; null: what inference would take. */
   readonly vramBytes: number | null;
-  /** Host memory for weights that are not on the device. */
+  /** Host memory for weights that are not on the device; Infinity: half of what is free when a stage begins. */
   readonly hostBytes: number;
   /** `PATTERN=ratio` in order, or a bare ratio. */
   readonly ratios: readonly string[];

@@ -44,7 +44,7 @@ const d = defaultTuneOptions;
 export const deviceFlags: readonly Option[] = [
   option('--device <name>', 'auto, cpu, cuda or cuda:N (default: auto, CUDA where it can be had)'),
   option('--vram <size>', 'device memory budget, as in 16GiB (default: what inference takes)', size),
-  option('--host-memory <size>', 'host memory for weights that are not on the device (default: no limit)', size),
+  option('--host-memory <size>', 'host memory for weights that are not on the device (default: half of what is free)', size),
   option('--threads <n>', 'CPU threads (default: all cores)', number),
   option('--no-prefetch', 'load a layer only when it is asked for'),
 ];
