@@ -80,8 +80,8 @@ async function runOnce(job: Job, device: Device, memory: MemoryPlan): Promise<Er
 class HostFactors implements FactorStore {
   readonly #tensors = new Map<string, Uint8Array>();
 
-  finished(): Promise<ReadonlyMap<number, never>> {
-    return Promise.resolve(new Map());
+  finished(): Promise<ReadonlyMap<number, never[]>> {
+    return Promise.resolve(new Map<number, never[]>());
   }
 
   put: FactorStore['put'] = (block, factors) => {
