@@ -7,6 +7,10 @@ import type { CalibrateContract, StatisticsReady } from './contract.js';
 export const calibrateStage: StageHandler<CalibrateRequest, typeof CalibrateResultSchema> = {
   stage: 'calibrate',
   result: CalibrateResultSchema,
+  resumedFrom: async ({ job, instance, storage }) => {
+    const states = await (await storage.openLayers(job, instance)).states();
+    return [...states.values()].filter(({ state }) => state === 'running' || state === 'done').length;
+  },
   run: async (attempt) => {
     const queue = await attempt.storage.openLayers(attempt.job, attempt.instance);
     const states = await queue.states();

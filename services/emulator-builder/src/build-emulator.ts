@@ -11,6 +11,10 @@ type Answer = BuildContract['response'] | Moved<BuildContract['response']>;
 export const buildEmulatorStage: StageHandler<BuildEmulatorRequest, typeof BuildEmulatorResultSchema> = {
   stage: 'emulate',
   result: BuildEmulatorResultSchema,
+  resumedFrom: async ({ job, instance, storage }) => {
+    const states = await (await storage.openLayers(job, instance)).states();
+    return [...states.values()].filter(({ state }) => state === 'done').length;
+  },
   run: async (attempt) => {
     const queue = await attempt.storage.openLayers(attempt.job, attempt.instance);
     const onProgress = (done: number, total: number): void =>

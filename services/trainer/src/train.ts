@@ -3,7 +3,7 @@ import { tensorKeys } from '@emloc/job-storage';
 import { isRefinementKept, refinementNotice, type TensorRecord } from '@emloc/pipeline';
 import { blockFactors, movedRecord, reportMessage, type StageAttempt, type StageHandler, storeAdapter } from '@emloc/stage-runtime';
 import type { TrainContract, TrainingOutcome, TrainingTask } from './contract.js';
-import { TrainingStates } from './training-states.js';
+import { stepOf, TrainingStates } from './training-states.js';
 
 export interface TrainerSettings {
   readonly checkpointSteps: number;
@@ -14,6 +14,7 @@ export function trainStage(settings: TrainerSettings): StageHandler<TrainRequest
   return {
     stage: 'train',
     result: TrainResultSchema,
+    resumedFrom: async ({ record }) => stepOf(record.checkpoint),
     run: async (attempt) => {
       const outcome = await runTraining(attempt, { stage: 'train', adapter: null, ...settings });
       const { report, steps, tokens, seconds, finalLoss, lossBefore, lossAfter } = outcome;
@@ -33,6 +34,7 @@ export function refineStage(settings: TrainerSettings): StageHandler<RefineReque
   return {
     stage: 'refine',
     result: RefineResultSchema,
+    resumedFrom: async ({ record }) => stepOf(record.checkpoint),
     run: async (attempt, { adapter: given, loss: before }) => {
       const adapter = await attempt.records.read('lora', given?.name ?? '');
       const outcome = await runTraining(attempt, { stage: 'refine', adapter, ...settings });

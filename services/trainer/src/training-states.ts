@@ -28,3 +28,8 @@ export class TrainingStates {
     if (before !== null && before !== key) await records.delete(before);
   }
 }
+
+/** The optimizer step after which a state was saved, as its key says. */
+export function stepOf(checkpoint: string | null): number {
+  return Number(/-(\d+)$/.exec(checkpoint ?? '')?.[1] ?? 0);
+}

@@ -6,7 +6,7 @@ import { jobIdOf, type JobStorage, type StageRecord } from '@emloc/job-storage';
 import type { TuneOptions } from '@emloc/pipeline';
 import { type CallContext, RpcError, toRpcError } from '@emloc/rpc';
 import type { Moved } from '@emloc/service-kit';
-import type { Metrics, StageLabel } from '@emloc/telemetry';
+import type { MemorySample, Metrics, StageLabel } from '@emloc/telemetry';
 import type { AnyEngineContract, DeviceMemoryRequest, EngineReport, OwnTask } from '../contract.js';
 import type { EngineThread } from './engine-thread.js';
 import { EventQueue } from './event-queue.js';
@@ -46,6 +46,8 @@ export interface StageAttempt {
 export interface StageHandler<Request, Result extends DescMessage> {
   readonly stage: StageLabel;
   readonly result: Result;
+  /** Work found stored from earlier attempts, in the unit of the stage's first progress. */
+  resumedFrom?(known: Pick<StageAttempt, 'job' | 'instance' | 'storage' | 'record'>): Promise<number>;
   run(attempt: StageAttempt, request: Request): Promise<MessageInitShape<Result>>;
 }
 
@@ -85,21 +87,39 @@ export class StageCalls {
     handler: StageHandler<Request, Result>, request: Request, context: Pick<CallContext, 'signal' | 'draining'>,
   ): AsyncGenerator<Response<Result>> {
     const call = assertCall(request.call);
+    const known = await this.#known(handler, call);
+    yield event(now({ case: 'accepted', value: { instance: this.options.instance, resumedFrom: BigInt(known.resumedFrom) } }));
+    if (known.result) return yield { content: { case: 'result', value: known.result } };
     const events = new EventQueue<StageEventInit>();
     const stop = new AbortController();
     const signal = AbortSignal.any([context.signal, context.draining, stop.signal]);
-    const running = this.#attempt(handler, request, { call, signal, emit: (event) => events.push(event) }).finally(() => events.close());
+    let memory: MemoryUse = { deviceBytesInUse: 0n, peakDeviceBytes: 0n };
+    const attempt: AttemptCall = { call, signal, emit: (told) => events.push(told), sampled: (sample) => { memory = memoryUse(sample); } };
+    const running = this.#attempt(handler, request, attempt).finally(() => events.close());
     running.catch(() => undefined);
     try {
-      yield event(now({ case: 'accepted', value: { instance: this.options.instance } }));
       for (;;) {
         const next = await events.next(this.options.heartbeatMs ?? 3000);
         if (next === 'closed') break;
-        yield event(next === 'silence' ? now({ case: 'heartbeat', value: { stage: stageNumbers[handler.stage] } }) : next.event);
+        yield event(next === 'silence' ? now({ case: 'heartbeat', value: { stage: stageNumbers[handler.stage], ...memory } }) : next.event);
       }
       yield { content: { case: 'result', value: await running } };
     } finally {
       stop.abort(new RpcError('CANCELLED', 'the call has ended'));
+    }
+  }
+
+  /** What earlier attempts left. @throws RpcError STAGE_STALE_FENCING_TOKEN without waiting for the engine */
+  async #known<Request, Result extends DescMessage>(handler: StageHandler<Request, Result>, { job, token }: CheckedCall): Promise<{ readonly result: MessageShape<Result> | null; readonly resumedFrom: number }> {
+    const { stage } = handler;
+    const { storage, instance } = this.options;
+    try {
+      const record = await storage.stages.read(job, stage);
+      if (record && record.fence > token) throw staleToken(token, record.fence);
+      if (record?.result) return { result: fromJson(handler.result, record.result as JsonValue), resumedFrom: 0 };
+      return { result: null, resumedFrom: record ? ((await handler.resumedFrom?.({ job, instance, storage, record })) ?? 0) : 0 };
+    } catch (error) {
+      throw toRpcError(error, { stage });
     }
   }
 
@@ -109,7 +129,7 @@ export class StageCalls {
     const { stage } = handler;
     const key = `${job}/${stage}`;
     const older = this.#running.get(key);
-    if (older && older.token > token) throw new RpcError('FAILED_PRECONDITION', `fencing token ${token} is older than ${older.token}`, { reason: 'STAGE_STALE_FENCING_TOKEN' });
+    if (older && older.token > token) throw staleToken(token, older.token);
     older?.stop.abort(new RpcError('ABORTED', `a newer attempt at ${stage} has begun`, { reason: 'STAGE_SUPERSEDED' }));
     const own: Running = { token, stop: new AbortController() };
     this.#running.set(key, own);
@@ -167,6 +187,7 @@ export class StageCalls {
         task: { ...task, job, options: known.options, device, threads, scratch: known.scratch },
         onEvent: (told) => {
           metrics.observe(told);
+          if (told.type === 'memory') call.sampled(told.sample);
           const message = stageEventOf(told);
           if (message) call.emit(message);
         },
@@ -179,6 +200,12 @@ interface AttemptCall {
   readonly call: CheckedCall;
   readonly signal: AbortSignal;
   emit(event: StageEventInit): void;
+  sampled(sample: MemorySample): void;
+}
+
+interface MemoryUse {
+  readonly deviceBytesInUse: bigint;
+  readonly peakDeviceBytes: bigint;
 }
 
 interface AttemptParts extends Pick<StageAttempt, 'spec' | 'options' | 'record' | 'scratch'> {
@@ -200,6 +227,14 @@ function assertCall(call: StageCall | undefined): CheckedCall {
     throw new RpcError('INVALID_ARGUMENT', 'call: job, fencing_token and spec are required', { reason: 'INVALID_REQUEST' });
   }
   return { job, token, spec: call.spec };
+}
+
+function staleToken(token: number, newest: number): RpcError {
+  return new RpcError('FAILED_PRECONDITION', `fencing token ${token} is older than ${newest}`, { reason: 'STAGE_STALE_FENCING_TOKEN' });
+}
+
+function memoryUse({ inUseBytes, peakBytes }: MemorySample): MemoryUse {
+  return { deviceBytesInUse: BigInt(Object.values(inUseBytes).reduce((sum, bytes) => sum + bytes, 0)), peakDeviceBytes: BigInt(peakBytes) };
 }
 
 function event(value: StageEventInit): { readonly content: { readonly case: 'event'; readonly value: StageEventInit } } {

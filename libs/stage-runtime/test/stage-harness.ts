@@ -1,0 +1,105 @@
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { create } from '@bufbuild/protobuf';
+import { CalibrateRequestSchema, type CalibrateRequest, CalibrateResultSchema, type JobSpecReference, JobSpecSchema, toTuneOptionsMessage } from '@emloc/contracts';
+import { type JobStorage, jobNameOf, openJobStorage } from '@emloc/job-storage';
+import { defaultTuneOptions } from '@emloc/pipeline';
+import { connectNats, openLane, startNatsServer } from '@emloc/service-kit';
+import { createTelemetry, type Telemetry } from '@emloc/telemetry';
+import type { EngineThread } from '../src/service/engine-thread.js';
+import { type StageAttempt, StageCalls, type StageHandler } from '../src/service/stage-calls.js';
+
+export type Handler = StageHandler<CalibrateRequest, typeof CalibrateResultSchema>;
+
+/** What a call gave, as it came. */
+export interface Told {
+  readonly events: string[];
+  readonly result: Promise<number>;
+  stop(): void;
+}
+
+/** Stage calls over a real storage, with a handler that a test writes. */
+export interface StageHarness {
+  readonly storage: JobStorage;
+  readonly folder: string;
+  /** As another process of the service would serve them. */
+  open(options?: { readonly engine?: EngineThread; readonly heartbeatMs?: number }): Stage;
+  stop(): Promise<void>;
+}
+
+export interface Stage {
+  call(run: (attempt: StageAttempt) => Promise<number>, options: { readonly job: string; readonly token: number; readonly resumedFrom?: Handler['resumedFrom'] }): Told;
+  readonly draining: AbortController;
+  metrics(): Promise<string>;
+  /** Folders of attempts that are left. */
+  scratch(): string[];
+}
+
+export async function startStageHarness(): Promise<StageHarness> {
+  const folder = mkdtempSync(join(tmpdir(), 'emloc-stage-'));
+  const server = await startNatsServer({ storeDir: join(folder, 'nats') });
+  const access = { servers: [server.url] };
+  const [nats, lane] = [await connectNats(access), await openLane(access)];
+  const storage = await openJobStorage({ nats, lane });
+  const specs = new Map<string, Promise<JobSpecReference>>();
+  const specOf = (job: string): Promise<JobSpecReference> => {
+    const written = specs.get(job) ?? storage.writeSpec(create(JobSpecSchema, { job: jobNameOf(job), options: optionsMessage() }));
+    specs.set(job, written);
+    return written;
+  };
+  const telemetries: Telemetry[] = [];
+  let stages = 0;
+  return {
+    storage, folder,
+    open: ({ engine = noEngine, heartbeatMs = 60_000 } = {}) => {
+      const scratch = join(folder, `scratch-${(stages += 1)}`);
+      const telemetry = createTelemetry({ service: 'calibrator', version: 'test' });
+      telemetries.push(telemetry);
+      const calls = new StageCalls({ instance: `calibrator-${stages}`, storage, metrics: telemetry.metrics, engine, device: 'cpu', threads: 1, scratch, heartbeatMs });
+      const draining = new AbortController();
+      return {
+        draining,
+        call: (run, { job, token, resumedFrom }) => {
+          const handler: Handler = { stage: 'calibrate', result: CalibrateResultSchema, resumedFrom, run: async (attempt) => ({ layers: await run(attempt) }) };
+          return callOf(calls, handler, { request: specOf(job).then((spec) => requestOf({ job, token, spec })), draining: draining.signal });
+        },
+        metrics: () => telemetry.expose(),
+        scratch: () => (existsSync(scratch) ? readdirSync(scratch) : []),
+      };
+    },
+    stop: async () => {
+      for (const telemetry of telemetries) telemetry.close();
+      lane.close();
+      await nats.close();
+      await server.stop();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+const noEngine = { run: () => Promise.reject(new Error('no engine in this test')) } as unknown as EngineThread;
+
+function optionsMessage() {
+  return toTuneOptionsMessage({ ...defaultTuneOptions, model: '/model', data: '/data.jsonl' });
+}
+
+function requestOf({ job, token, spec }: { job: string; token: number; spec: JobSpecReference }): CalibrateRequest {
+  return create(CalibrateRequestSchema, { call: { job: jobNameOf(job), attempt: 1, fencingToken: BigInt(token), spec } });
+}
+
+function callOf(calls: StageCalls, handler: Handler, { request, draining }: { request: Promise<CalibrateRequest>; draining: AbortSignal }): Told {
+  const events: string[] = [];
+  const gone = new AbortController();
+  const read = async (): Promise<number> => {
+    for await (const { content } of calls.serve(handler, await request, { signal: gone.signal, draining })) {
+      if (content.case === 'result') return content.value.layers;
+      const { event } = content.value;
+      events.push(event?.case === 'accepted' ? `accepted ${event.value.resumedFrom}` : String(event?.case));
+    }
+    throw new Error('the stream ended without a result');
+  };
+  const result = read();
+  result.catch(() => undefined);
+  return { events, result, stop: () => gone.abort(new Error('the caller has gone')) };
+}
