@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fromTuneOptionsMessage, type JobSpec, type StoredObject, type UploadedDataset } from '@emloc/contracts';
 import { type JobStorage, JobStorageError } from '@emloc/job-storage';
@@ -29,13 +29,10 @@ async function pathOf(source: string | UploadedDataset, fetching: Fetching): Pro
   return fetchDataset(fetching.object, fetching);
 }
 
-/** Fetches a data set once for all stages of this process; its name is its hash, which is checked. */
+/** Fetches a data set; its name is its hash, which is checked. */
 async function fetchDataset({ bucket, name, sha256 }: StoredObject, { storage, folder }: Fetching): Promise<string> {
-  await mkdir(folder, { recursive: true });
   const path = join(folder, `${sha256}.jsonl`);
-  if (await stat(path).catch(() => null)) return path;
-  const partial = `${path}.${crypto.randomUUID()}`;
-  const file = await open(partial, 'wx', 0o600);
+  const file = await open(path, 'w', 0o600);
   try {
     const hash = createHash('sha256');
     await storage.bucketOf(bucket).get(name, {
@@ -46,12 +43,8 @@ async function fetchDataset({ bucket, name, sha256 }: StoredObject, { storage, f
     });
     const found = hash.digest('hex');
     if (found !== sha256) throw new JobStorageError('JOB_SPEC_MISSING', `data set ${name} has the hash ${found}, the job names ${sha256}`);
-    await file.close();
-    await rename(partial, path);
     return path;
-  } catch (error) {
-    await file.close().catch(() => undefined);
-    await rm(partial, { force: true });
-    throw error;
+  } finally {
+    await file.close();
   }
 }

@@ -160,7 +160,7 @@ export class StageCalls {
     await mkdir(scratch, { recursive: true });
     const metrics = openStageMetrics(this.options.metrics, handler.stage);
     try {
-      const options = await jobOptionsOf(spec, storage, join(this.options.scratch, 'datasets'));
+      const options = await jobOptionsOf(spec, storage, scratch);
       const result = create(handler.result, await handler.run(this.#view(handler.stage, { call, spec, options, record, scratch, metrics }), request));
       await storage.stages.write(job, handler.stage, token, { result: toJson(handler.result, result) });
       metrics.finish('succeeded');
