@@ -32,6 +32,16 @@ describe('cuda profile', () => {
     expect(scratch(16_384)).toBe(16_384 * 28 * 4);
   });
 
+  test('counts sums of stretches of rows for outer products of few columns, none where one block does all rows or the library does them', () => {
+    const scratch = (rows: number, columns: number, leftColumns: number) => workspaceBytes.outerProducts?.({
+      products: [{ left: tensor([rows, 64], 'bfloat16'), leftColumns, right: tensor([rows, columns], 'bfloat16'), out: tensor([leftColumns, columns], 'float32') }],
+    });
+    expect(scratch(2048, 18_944, 8)).toBe(3 * 18_944 * 8 * 4);
+    expect(scratch(2048, 18_944, 16)).toBe(2 * 3 * 18_944 * 8 * 4);
+    expect(scratch(2048, 512, 8)).toBe(16 * 512 * 8 * 4);
+    expect([scratch(32, 18_944, 8), scratch(2048, 18_944, 64), scratch(2048, 18_944, 5), scratch(2048, 77, 8)]).toEqual([0, 0, 0, 0]);
+  });
+
   test('every workspace is a multiple of the allocation granule', () => {
     const parameters = [tensor([7, 11], 'float32'), tensor([100_000], 'float32')];
     const one = tensor([2], 'float32');
