@@ -15,6 +15,15 @@ describe('devices by name', () => {
     expect(() => deviceTarget('cuda:x')).toThrow(expect.objectContaining({ code: 'DEVICE_UNKNOWN', message: expect.stringContaining('"cuda:x"') }));
   });
 
+  it('opens plain TensorFlow.js, for tests, and never in place of a TensorFlow that is not installed', async () => {
+    const target = deviceTarget('tfjs:cpu');
+    expect(target).toMatchObject({ name: 'tfjs:cpu', problem: null, description: expect.stringContaining('plain JavaScript') });
+    const device = new Device(await target.open(Infinity), new MemoryBudget(Infinity));
+    expect(device.profile).toBe(target.profile);
+    await device.close();
+    expect(deviceTarget('tfjs').description).not.toContain('plain JavaScript');
+  });
+
   it.each([0, 1.5, Number.NaN])('refuses %p threads', (threads) => {
     expect(() => deviceTarget('cpu', threads)).toThrow(DeviceRegistryError);
   });

@@ -1,5 +1,6 @@
 import { cpuProfile, createCpuBackend, describeCpu } from '@emloc/device-cpu';
 import { createCudaBackend, cudaOrdinal, cudaProfile, describeCuda } from '@emloc/device-cuda';
+import { createTfjsBackend, describeTfjs, tfjsProfile, tfjsRuntime, type TfjsRuntime } from '@emloc/device-tfjs';
 import { type DeviceTarget, roughRates } from '@emloc/pipeline';
 import { DeviceRegistryError } from './errors.js';
 
@@ -13,7 +14,8 @@ export interface NamedTarget extends DeviceTarget {
 }
 
 /**
- * The device of this name (`auto`, `cpu`, `cuda`, `cuda:N`); `auto` is CUDA where it can be had. A device that cannot be had can still be planned for.
+ * The device of this name (`auto`, `cpu`, `cuda`, `cuda:N`, `tfjs`, `tfjs:cpu`); `auto` is CUDA where it can be had, else the CPU. A device
+ * that cannot be had can still be planned for.
  * @param threads of the CPU device; all cores by default. @throws DeviceRegistryError
  */
 export function deviceTarget(name: string = 'auto', threads?: number): NamedTarget {
@@ -23,8 +25,10 @@ export function deviceTarget(name: string = 'auto', threads?: number): NamedTarg
   const ordinal = cudaOrdinal(name);
   if (ordinal !== null) return cudaTarget(ordinal);
   if (name === 'cpu') return cpuTarget(threads);
+  const runtime = tfjsRuntime(name);
+  if (runtime !== null) return tfjsTarget(name, runtime);
   if (name === 'auto') return describeCuda().available ? cudaTarget(0) : cpuTarget(threads);
-  throw new DeviceRegistryError('DEVICE_UNKNOWN', `device "${name}": expected auto, cpu, cuda or cuda:N`);
+  throw new DeviceRegistryError('DEVICE_UNKNOWN', `device "${name}": expected auto, cpu, cuda, cuda:N or tfjs`);
 }
 
 function cpuTarget(threads: number | undefined): NamedTarget {
@@ -35,6 +39,18 @@ function cpuTarget(threads: number | undefined): NamedTarget {
     description: `cpu, ${version}, ${used} threads`,
     problem: null,
     open: async () => createCpuBackend({ threads }),
+  };
+}
+
+function tfjsTarget(name: string, runtime: TfjsRuntime): NamedTarget {
+  const { description, problem } = describeTfjs(runtime);
+  return {
+    name,
+    profile: tfjsProfile,
+    description: `tfjs, ${description ?? 'not installed'}`,
+    problem,
+    ratesElsewhere: cardRates,
+    open: async () => createTfjsBackend(runtime),
   };
 }
 

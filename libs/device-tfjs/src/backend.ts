@@ -2,7 +2,7 @@ import { type Backend, type DeviceEvent, DeviceError, type DType, type HostArray
 import { hostFactorizations } from '@emloc/device-cpu';
 import { deviceErrorOf } from './device-error.js';
 import { createKernels } from './kernels/index.js';
-import { loadTfjs, type TfjsRuntime } from './load.js';
+import { holdBackend, type LoadedTfjs, loadTfjs, type TfjsRuntime } from './load.js';
 import { TensorMemory, type Tf } from './memory.js';
 import { tfjsProfile } from './profile.js';
 
@@ -12,7 +12,7 @@ import { tfjsProfile } from './profile.js';
  * @throws DeviceError DEVICE_UNAVAILABLE where TensorFlow.js is not installed or does not start
  */
 export function createTfjsBackend(runtime: TfjsRuntime = 'native'): Backend {
-  return new TfjsBackend(loadTfjs(runtime).tf);
+  return new TfjsBackend(loadTfjs(runtime));
 }
 
 const finished: DeviceEvent = Object.freeze({ wait: () => Promise.resolve(), dispose: () => undefined });
@@ -20,9 +20,14 @@ const finished: DeviceEvent = Object.freeze({ wait: () => Promise.resolve(), dis
 class TfjsBackend implements Backend {
   readonly profile = tfjsProfile;
   readonly kernels;
+  private readonly tf: Tf;
   readonly #memory;
+  readonly #release;
+  #closed = false;
 
-  constructor(private readonly tf: Tf) {
+  constructor({ tf, backend }: LoadedTfjs) {
+    this.tf = tf;
+    this.#release = holdBackend(backend);
     this.#memory = new TensorMemory(tf);
     this.kernels = createKernels({ tf, memory: this.#memory, factorizations: hostFactorizations() });
   }
@@ -77,6 +82,9 @@ class TfjsBackend implements Backend {
   async synchronize(): Promise<void> {}
 
   async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
     this.#memory.clear();
+    this.#release();
   }
 }

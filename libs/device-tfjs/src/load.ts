@@ -94,7 +94,22 @@ function requirePackage({ require: load }: TfjsHost, name: string): unknown {
   }
 }
 
+/** TensorFlow.js has one backend a process, whatever packages it was loaded from. */
+let held: { readonly backend: string; count: number } | null = null;
+
+/** Keeps the backend until the function that is returned is called, once. */
+export function holdBackend(backend: string): () => void {
+  held ??= { backend, count: 0 };
+  const holding = held;
+  holding.count += 1;
+  return () => {
+    holding.count -= 1;
+    if (holding.count === 0) held = null;
+  };
+}
+
 function setBackend(tf: Tf, name: string): void {
+  if (held && held.backend !== name) throw unavailable(`TensorFlow.js runs one backend a process, and "${held.backend}" is in use`);
   void tf.setBackend(name);
   if (tf.getBackend() !== name) throw unavailable(`the backend "${name}" of TensorFlow.js does not start`);
 }

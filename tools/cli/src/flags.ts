@@ -42,7 +42,7 @@ const d = defaultTuneOptions;
 
 /** Flags of every command that runs a model. */
 export const deviceFlags: readonly Option[] = [
-  option('--device <name>', 'auto, cpu, cuda or cuda:N (default: auto, CUDA where it can be had)'),
+  option('--device <name>', 'auto, cpu, cuda, cuda:N or tfjs (default: auto, CUDA where it can be had)'),
   option('--vram <size>', 'device memory budget, as in 16GiB (default: what inference takes)', size),
   option('--host-memory <size>', 'host memory for weights that are not on the device (default: half of what is free)', size),
   option('--threads <n>', 'CPU threads (default: all cores)', number),
