@@ -1,0 +1,8 @@
+import { readFileSync } from 'node:fs';
+import { describeOptions } from '@emloc/service-kit';
+import { correctorOptions } from './options.js';
+
+test('README.md has the table of options', () => {
+  const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
+  expect(readme).toContain(`\`\`\`\n${describeOptions(correctorOptions, 'EMLOC')}\n\`\`\`\n`);
+});
