@@ -1,0 +1,88 @@
+import { connectNats, openWorkQueue, startNatsServer, type NatsConnection, type NatsServer, type WorkQueue } from '@emloc/service-kit';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { blockKey, LayerSharing } from '../src/service/layer-sharing.js';
+
+interface Work { readonly block: number }
+interface Done { readonly block: number; readonly by: string }
+type Queue = WorkQueue<Work, Done>;
+
+let folder: string;
+let server: NatsServer;
+let nats: NatsConnection;
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'emloc-sharing-'));
+  server = await startNatsServer({ storeDir: folder });
+  nats = await connectNats({ servers: [server.url] });
+});
+afterAll(async () => {
+  await nats.close();
+  await server.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const keys = [0, 1, 2, 3, 4, 5].map(blockKey);
+let queues = 0;
+const queueOf = (owner: string, maxAttempts = 20): Promise<Queue> => openWorkQueue<Work, Done>({ nats, name: `sharing-${queues}`, owner, ackWaitMs: 1000, maxAttempts });
+beforeEach(() => { queues += 1; });
+
+async function fill(): Promise<void> {
+  const queue = await queueOf('calibrator');
+  for (let block = 0; block < keys.length; block += 1) await queue.add(blockKey(block), { block });
+}
+
+async function replica(by: string, { signal = new AbortController().signal, maxAttempts = 20 } = {}) {
+  const sharing = new LayerSharing<Work, Done>({ attempt: { signal }, queue: await queueOf(by, maxAttempts) });
+  sharing.begin(keys);
+  return sharing;
+}
+
+/** Works until all is done. @returns what this replica did */
+async function work(sharing: LayerSharing<Work, Done>, by: string): Promise<string[]> {
+  const own: string[] = [];
+  for (let item = await sharing.next(); item; item = await sharing.next()) {
+    await sleep(20);
+    if (await sharing.complete(item, { block: item.payload.block, by })) own.push(item.key);
+  }
+  return own;
+}
+
+test('replicas share the work: every item is done once, and all see all results in order', async () => {
+  const replicas = [await replica('one'), await replica('two')];
+  const working = replicas.map((sharing, index) => work(sharing, String(index)));
+  await fill();
+  expect((await Promise.all(working)).flat().sort()).toEqual(keys);
+  for (const sharing of replicas) {
+    expect((await sharing.results()).map(({ block }) => block)).toEqual([0, 1, 2, 3, 4, 5]);
+    await sharing.close(new Error('over'));
+  }
+});
+
+test('what a stopped replica holds goes to another one untried; what it still hands in does not count', async () => {
+  await fill();
+  const stop = new AbortController();
+  const stopped = await replica('stopped', { signal: stop.signal });
+  const item = await stopped.next();
+  if (!item) throw new Error('there is work');
+  stop.abort();
+  await stopped.close(new Error('stopped'));
+  const other = await replica('other');
+  expect((await work(other, 'other')).sort()).toEqual(keys);
+  expect(await stopped.complete(item, { block: 99, by: 'stopped' })).toBe(false);
+  expect((await other.results()).map(({ by }) => by)).toEqual(keys.map(() => 'other'));
+  await other.close(new Error('over'));
+});
+
+test('an item that fails too often ends the stage of all replicas, with its name and cause', async () => {
+  await fill();
+  const [one, two] = [await replica('one', { maxAttempts: 1 }), await replica('two')];
+  const item = await one.next();
+  if (!item) throw new Error('there is work');
+  await one.fail(item, new Error('no convergence'));
+  for (const sharing of [one, two]) {
+    await expect(sharing.results()).rejects.toMatchObject({ code: 'LAYER_GIVEN_UP', message: `${item.key} was tried too often: no convergence` });
+    await sharing.close(new Error('over'));
+  }
+});
