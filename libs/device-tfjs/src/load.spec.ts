@@ -26,7 +26,7 @@ function fakeTf({ isUsingGpuDevice = false, starts = true } = {}) {
       return starts;
     },
     getBackend: () => current,
-    backend: () => ({ isUsingGpuDevice }),
+    backend: () => ({ isUsingGpuDevice, binding: { TF_Version: '2.9.1' } }),
   };
 }
 
@@ -47,8 +47,8 @@ describe('TensorFlow.js on a machine', () => {
 
   it('takes the GPU package before the other', () => {
     const both = { [gpu]: fakeTf({ isUsingGpuDevice: true }), [node]: fakeTf() };
-    expect(describeOn('native', host(both)).description).toBe(`TensorFlow through ${gpu} 4.22.0 on the GPU`);
-    expect(describeOn('native', host({ [node]: fakeTf() })).description).toBe(`TensorFlow through ${node} 4.22.0 on the CPU`);
+    expect(describeOn('native', host(both)).description).toBe(`TensorFlow 2.9.1 through ${gpu} 4.22.0 on the GPU`);
+    expect(describeOn('native', host({ [node]: fakeTf() })).description).toBe(`TensorFlow 2.9.1 through ${node} 4.22.0 on the CPU`);
   });
 
   it('refuses a GPU package that finds no GPU, instead of running on the CPU', () => {

@@ -61,17 +61,23 @@ interface NativeTf extends Tf {
   readonly version: Readonly<Record<string, string>>;
 }
 
+/** What tfjs-node's backend says of itself. */
+interface NodeBackend {
+  readonly isUsingGpuDevice?: boolean;
+  readonly binding?: { readonly TF_Version: string };
+}
+
 function loadNative(host: TfjsHost): LoadedTfjs {
   const name = nativePackages.find((candidate) => isInstalled(host, candidate));
   if (!name) throw unavailable(`TensorFlow.js for Node is not installed: ${howToInstall}`);
   if (host.nodeMajor >= brokenSinceNode) throw unavailable(`${name} does not work with Node ${host.nodeMajor}: it needs a Node below ${brokenSinceNode}`);
   const tf = requirePackage(host, name) as NativeTf;
   setBackend(tf, 'tensorflow');
-  const { isUsingGpuDevice = false } = tf.backend() as { isUsingGpuDevice?: boolean };
+  const { isUsingGpuDevice = false, binding } = tf.backend() as NodeBackend;
   if (name === '@tensorflow/tfjs-node-gpu' && !isUsingGpuDevice) {
     throw unavailable(`${name} is installed and finds no GPU that it can use (CUDA 11 and cuDNN 8 are needed); for TensorFlow on the CPU install @tensorflow/tfjs-node in its place`);
   }
-  return { tf, backend: 'tensorflow', description: `TensorFlow through ${name} ${tf.version['tfjs-node'] ?? ''} on the ${isUsingGpuDevice ? 'GPU' : 'CPU'}` };
+  return { tf, backend: 'tensorflow', description: `TensorFlow ${binding?.TF_Version ?? ''} through ${name} ${tf.version['tfjs-node'] ?? ''} on the ${isUsingGpuDevice ? 'GPU' : 'CPU'}` };
 }
 
 function isInstalled({ require: load }: TfjsHost, name: string): boolean {
