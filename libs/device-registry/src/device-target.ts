@@ -1,5 +1,5 @@
 import { cpuProfile, createCpuBackend, describeCpu } from '@emloc/device-cpu';
-import { createCudaBackend, cudaOrdinal, cudaProfile, describeCuda } from '@emloc/device-cuda';
+import { cardUsage, createCudaBackend, cudaOrdinal, cudaProfile, describeCuda } from '@emloc/device-cuda';
 import { createTfjsBackend, describeTfjs, tfjsProfile, tfjsRuntime, type TfjsRuntime } from '@emloc/device-tfjs';
 import { type DeviceTarget, roughRates } from '@emloc/pipeline';
 import { DeviceRegistryError } from './errors.js';
@@ -11,6 +11,16 @@ export interface NamedTarget extends DeviceTarget {
   readonly description: string;
   /** null: the device can be had. */
   readonly problem: string | null;
+  /** The card behind it, as its driver sees it; not there for devices that are none. */
+  readonly card?: CardUsage;
+}
+
+/** Memory of a card, by everybody who uses it. */
+export interface CardUsage {
+  readonly ordinal: number;
+  readonly totalBytes: number;
+  /** null: the driver does not say. */
+  usedBytes(): number | null;
 }
 
 /**
@@ -65,7 +75,13 @@ function cudaTarget(ordinal: number): NamedTarget {
     profile: cudaProfile({ name: 'cuda' }),
     description: `cuda, ${cards[ordinal]?.name ?? 'no card'}${versions ? `, ${versions}` : ''}`,
     problem: problem ?? (cards[ordinal] ? null : `there is no card ${ordinal}`),
+    card: cards[ordinal] && cardOf(cards[ordinal]),
     ratesElsewhere: cardRates,
     open: async (capacityBytes) => createCudaBackend({ ordinal, capacityBytes }),
   };
+}
+
+function cardOf({ ordinal, totalBytes }: { readonly ordinal: number; readonly totalBytes: number }): CardUsage {
+  const usedBytes = cardUsage(ordinal);
+  return { ordinal, totalBytes, usedBytes: () => usedBytes?.() ?? null };
 }

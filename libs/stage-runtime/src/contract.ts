@@ -19,6 +19,8 @@ export type EngineEvent =
   | JobEvent
   | { readonly type: 'progress'; readonly stage: 'merge'; readonly task: string; readonly done: number; readonly total: number }
   | { readonly type: 'memory'; readonly sample: MemorySample }
+  /** The card that the task is on, by everybody who uses it. */
+  | { readonly type: 'card'; readonly ordinal: number; readonly usedBytes: number; readonly totalBytes: number }
   /** `pager` numbers the pagers of the thread. */
   | { readonly type: 'pager'; readonly pager: number; readonly totals: PagerTotals };
 

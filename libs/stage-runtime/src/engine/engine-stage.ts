@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { Device, memoryCategories, MemoryBudget } from '@emloc/device';
-import { deviceTarget } from '@emloc/device-registry';
+import { type CardUsage, deviceTarget } from '@emloc/device-registry';
 import {
   budgetBytesOf, DiskFactorStore, type Job, type JobEnvironment, noTrainingStore, type PlanInputs, type ProcessMemory, StageClock, type TrainingStore,
 } from '@emloc/pipeline';
@@ -47,7 +47,7 @@ export async function runEngineStage<R>(task: EngineTask, context: Context, stag
   const device = new Device(await target.open(budgetBytes), budget);
   const clock = new StageClock(budget);
   const factors = new DiskFactorStore(join(task.scratch, 'factors'), { emulated: job.emulated, profile });
-  const observers = openObservers(context, budget);
+  const observers = openObservers(context, budget, target.card);
   try {
     const environment: JobEnvironment = {
       device, clock, memory, factors,
@@ -96,13 +96,15 @@ interface Observers {
 }
 
 /** Passes on what the engine tells, with samples of memory and pagers at a bounded rate. */
-function openObservers(context: Context, budget: MemoryBudget): Observers {
+function openObservers(context: Context, budget: MemoryBudget, card: CardUsage | undefined): Observers {
   const pending = new Map<number, EngineEvent>();
   let sampledMs = Number.NEGATIVE_INFINITY;
   const flush = (): void => {
     sampledMs = performance.now();
     const inUseBytes = Object.fromEntries(memoryCategories.map((category) => [category, budget.inUseBytesOf(category)]));
     context.emit({ type: 'memory', sample: { budgetBytes: budget.totalBytes, peakBytes: budget.peakBytes, inUseBytes } });
+    const usedBytes = card?.usedBytes() ?? null;
+    if (card && usedBytes !== null) context.emit({ type: 'card', ordinal: card.ordinal, usedBytes, totalBytes: card.totalBytes });
     for (const event of pending.values()) context.emit(event);
     pending.clear();
   };

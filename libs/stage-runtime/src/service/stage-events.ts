@@ -25,6 +25,7 @@ export function stageEventOf(event: EngineEvent): StageEventInit | null {
     case 'prepared':
     case 'stage':
     case 'memory':
+    case 'card':
     case 'pager':
       return null;
   }

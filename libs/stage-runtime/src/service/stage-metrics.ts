@@ -15,6 +15,7 @@ export function openStageMetrics(metrics: Metrics, stage: StageLabel): StageMetr
   return {
     observe: (event) => {
       if (event.type === 'memory') recordMemory(metrics, stage, event.sample);
+      if (event.type === 'card') recordCard(metrics, event);
       if (event.type === 'step') recordStep(metrics, { ...event, stage });
       if (event.type !== 'pager') return;
       const pager = pagers.get(event.pager) ?? observePager(metrics, stage);
@@ -26,4 +27,9 @@ export function openStageMetrics(metrics: Metrics, stage: StageLabel): StageMetr
       forgetStage(metrics, stage, memoryCategories);
     },
   };
+}
+
+function recordCard(metrics: Metrics, { ordinal, usedBytes, totalBytes }: Extract<EngineEvent, { type: 'card' }>): void {
+  metrics.gpuMemoryUsed.set({ gpu: String(ordinal) }, usedBytes);
+  metrics.gpuMemoryTotal.set({ gpu: String(ordinal) }, totalBytes);
 }
