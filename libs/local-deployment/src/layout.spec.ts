@@ -1,10 +1,10 @@
 import { instanceName, planServices, serviceEnvironment, stageAddressFlags } from './layout.js';
 
 test('gives every process a port that further replicas do not move', () => {
-  const ports = Object.fromEntries(planServices(7070, { 'emulator-builder': 3 }).map(({ name, port, metricsPort }) => [name, [port, metricsPort]]));
+  const ports = Object.fromEntries(planServices(7070, { 'emulator-builder': 3, corrector: 2 }).map(({ name, port, metricsPort }) => [name, [port, metricsPort]]));
   expect(ports).toEqual({
     coordinator: [7070, 7170], calibrator: [7071, 7171], 'emulator-builder': [7072, 7172], trainer: [7073, 7173], corrector: [7074, 7174],
-    'emulator-builder-2': [7075, 7175], 'emulator-builder-3': [7076, 7176],
+    'emulator-builder-2': [7075, 7175], 'emulator-builder-3': [7076, 7176], 'corrector-2': [7077, 7177],
   });
   expect(planServices(0).every(({ port, metricsPort }) => port === 0 && metricsPort === 0)).toBe(true);
 });

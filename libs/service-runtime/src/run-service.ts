@@ -53,6 +53,8 @@ export interface ServiceDefinition<S extends OptionSet> {
 const envPrefix = 'EMLOC';
 const natsPatienceMs = 60_000;
 const readinessPollMs = 250;
+/** The thread that says that a layer is at work computes nothing, so that silence soon means that the process is gone. */
+const layerAckWaitMs = 10_000;
 
 /**
  * Runs a service from its options to its end: the whole of a `main.ts`. Errors at the start are said and end the process with 1, or with 2
@@ -118,7 +120,7 @@ async function start<S extends OptionSet>(
   });
   const lane = await openLane(natsAccess, { connectTimeoutMs: natsPatienceMs });
   connection.lane = lane;
-  const storage = await openJobStorage({ nats, lane, replicas: options.natsReplicas === 1 ? undefined : options.natsReplicas });
+  const storage = await openJobStorage({ nats, lane, layerAckWaitMs, replicas: options.natsReplicas === 1 ? undefined : options.natsReplicas });
   const calls = observeCalls(telemetry.metrics);
   const server = new RpcServer({
     observer: {
