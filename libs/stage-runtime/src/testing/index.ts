@@ -1,0 +1,1 @@
+export { type FakeEngine, startStageStorage, type StageStorage } from './stage-storage.js';
