@@ -10,7 +10,6 @@ export { openObjectBucket, rangeSource, streamSource, type ChunkSource, type Obj
 export { openRecordStore, type RecordChange, type RecordStore, type RecordStoreOptions, type Versioned } from './records/record-store.js';
 export { acquireLease, modifyFenced, tryAcquireLease, type AcquireLeaseOptions, type Fenced, type Lease, type LeaseRecord } from './leases/lease.js';
 export { openWorkQueue, type WorkItem, type WorkQueue, type WorkQueueOptions, type WorkState } from './queue/work-queue.js';
-export { openEventLog, type EventLog, type EventLogOptions, type LoggedEvent } from './events/event-log.js';
 export { openNumberedLog, type LogWriter, type NumberedEvent, type NumberedLog, type NumberedLogOptions } from './events/numbered-log.js';
 export { compileOptions, describeOptions, printableOptions, secretValues, type OptionSet, type OptionSources, type OptionValues } from './options/compile-options.js';
 export { booleanOption, bytesOption, choiceOption, durationOption, integerOption, listOption, numberOption, stringOption, type Option } from './options/option-types.js';
