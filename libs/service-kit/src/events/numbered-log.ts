@@ -3,7 +3,7 @@ import { errors, nanos, type NatsConnection } from '@nats-io/transport-node';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { ServiceKitError } from '../errors.js';
-import { requestTimeoutMs, retryTransient } from '../nats/retry.js';
+import { orUnanswered, requestTimeoutMs, retryTransient } from '../nats/retry.js';
 
 /** An event and its number within its topic: 1, 2, 3 and so on. */
 export interface NumberedEvent<E> {
@@ -124,11 +124,11 @@ class JetStreamNumberedLog<E> implements NumberedLog<E> {
 
   async *#fetchAll(afterPosition: number, signal: AbortSignal): AsyncGenerator<NumberedEvent<E>, void, undefined> {
     const { manager, client, stream, prefix } = this.at;
-    const { name } = await manager.consumers.add(stream, consumerConfig(`${prefix}*`, afterPosition));
-    const consumer = await client.consumers.get(stream, name);
+    const { name } = await orUnanswered(manager.consumers.add(stream, consumerConfig(`${prefix}*`, afterPosition)));
+    const consumer = await orUnanswered(client.consumers.get(stream, name));
     try {
       while (!signal.aborted) {
-        const batch = await consumer.fetch({ max_messages: tailMessages, expires: tailExpiresMs });
+        const batch = await orUnanswered(consumer.fetch({ max_messages: tailMessages, expires: tailExpiresMs }));
         const stop = (): void => batch.stop();
         signal.addEventListener('abort', stop, { once: true });
         try {

@@ -8,6 +8,27 @@ export const requestTimeoutMs = 2000;
 
 const retryDelayMs = 100;
 
+/** An attempt that has no answer, not even a failure, after so long never gets one. */
+const silenceMs = 15_000;
+
+/** Around a lost connection some of the client library's promises settle never: this one says so in their place. */
+class UnansweredError extends Error {
+  override readonly name = 'UnansweredError';
+}
+
+/** Settles as `promise` does, or rejects with a transient error when it has not for so long. */
+export async function orUnanswered<T>(promise: Promise<T>, limitMs = silenceMs): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const silence = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new UnansweredError(`nats: no answer within ${limitMs} ms`)), limitMs);
+  });
+  try {
+    return await Promise.race([promise, silence]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /**
  * Repeats an idempotent request while the server is away or starting.
  * @param deadlineMs the last attempt starts before so many milliseconds have passed
@@ -16,7 +37,7 @@ export async function retryTransient<T>(operation: () => Promise<T>, deadlineMs 
   const endMs = performance.now() + deadlineMs;
   for (;;) {
     try {
-      return await operation();
+      return await orUnanswered(operation());
     } catch (error) {
       if (!isTransient(error) || performance.now() > endMs) throw error;
       await sleep(retryDelayMs);
@@ -26,6 +47,7 @@ export async function retryTransient<T>(operation: () => Promise<T>, deadlineMs 
 
 /** Whether the same request may succeed later: no answer, nobody listens, JetStream is not ready. */
 export function isTransient(error: unknown): boolean {
+  if (error instanceof UnansweredError) return true;
   if (error instanceof JetStreamApiError) return error.status === 503;
   return [errors.TimeoutError, errors.NoRespondersError, errors.RequestError, errors.ConnectionError].some((kind) => error instanceof kind)
     || (error instanceof JetStreamError && (error.cause === undefined ? /no responders|timeout|jetstream is not enabled/i.test(error.message) : isTransient(error.cause)));

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { isServiceKitError, ServiceKitError } from '../errors.js';
 import { messageOf } from '../nats/access.js';
-import { requestTimeoutMs, retryTransient } from '../nats/retry.js';
+import { orUnanswered, requestTimeoutMs, retryTransient } from '../nats/retry.js';
 import { openRecordStore, type RecordStore, type Versioned } from '../records/record-store.js';
 
 /** What is known of an item. `result` is there once, whoever computed it. */
@@ -116,8 +116,8 @@ class JetStreamWorkQueue<T, R> implements WorkQueue<T, R> {
     let consumer: Consumer | undefined;
     while (!signal.aborted) {
       try {
-        consumer ??= await this.client.consumers.get(this.stream, consumerName);
-        const message = await consumer.next({ expires: takeExpiresMs });
+        consumer ??= await orUnanswered(this.client.consumers.get(this.stream, consumerName));
+        const message = await orUnanswered(consumer.next({ expires: takeExpiresMs }));
         if (message && signal.aborted) message.nak();
         const item = message && !signal.aborted ? await this.#claim(message) : undefined;
         if (item) yield item;
