@@ -9,7 +9,7 @@ import { outcomeLine, summaryLine } from './report.js';
 import { measureUndisturbed, type RunOutcome, runUntilDisturbed } from './run.js';
 import { openTestBed, type TestBed } from './test-bed.js';
 
-const help = `usage: npm run test:soak -- [--seeds 0-29] [--terminations 0-1] [--builders 1]
+const help = `usage: npm run test:soak -- [--seeds 0-29] [--terminations 0-1] [--builders 1] [--log-level info]
 Runs a small job on a local deployment once for each seed, while one or two of its six processes are killed or NATS is cut off for 20 s, and
 compares its adapter with that of emloc tune, byte for byte. A termination asks each service to end once, by SIGTERM.
 Logs of runs that failed are in out/soak. Needs nats-server on PATH.
@@ -17,7 +17,7 @@ Logs of runs that failed are in out/soak. Needs nats-server on PATH.
 
 const { values } = parseArgs({
   options: {
-    seeds: { type: 'string', default: '0-29' }, terminations: { type: 'string', default: '0-1' }, builders: { type: 'string', default: '1' }, help: { type: 'boolean', default: false },
+    seeds: { type: 'string', default: '0-29' }, terminations: { type: 'string', default: '0-1' }, builders: { type: 'string', default: '1' }, 'log-level': { type: 'string', default: 'info' }, help: { type: 'boolean', default: false },
   },
 });
 if (values.help) process.stdout.write(help);
@@ -26,7 +26,7 @@ else process.exitCode = await soak();
 async function soak(): Promise<number> {
   const dist = join(dirname(fileURLToPath(import.meta.url)), '..');
   const work = mkdtempSync(join(tmpdir(), 'emloc-soak-'));
-  const bed = await openTestBed({ root: join(dist, '..'), dist, work }, { 'emulator-builder': Number(values.builders) });
+  const bed = await openTestBed({ root: join(dist, '..'), dist, work }, { replicas: { 'emulator-builder': Number(values.builders) }, logLevel: values['log-level'] });
   try {
     const outcomes = await runAll(bed);
     process.stdout.write(`${summaryLine(outcomes)}\n`);
@@ -56,13 +56,14 @@ async function runAll(bed: TestBed): Promise<RunOutcome[]> {
 
 function report(bed: TestBed, outcome: RunOutcome): void {
   process.stdout.write(`${outcomeLine(outcome)}\n`);
-  if (outcome.problems.length > 0) keepLogs(bed, outcome.name);
+  if (outcome.problems.length > 0) keepLogs(bed, outcome);
 }
 
-function keepLogs(bed: TestBed, name: string): void {
+function keepLogs(bed: TestBed, { name, events }: RunOutcome): void {
   const folder = join(bed.paths.root, 'out', 'soak');
   mkdirSync(folder, { recursive: true });
   const file = join(folder, `${name.replaceAll(' ', '-')}.log`);
-  writeFileSync(file, `${bed.takeLines().join('\n')}\n`, { mode: 0o600 });
+  const seen = events.map((event) => `event ${JSON.stringify(event)}`);
+  writeFileSync(file, `${[...seen, ...bed.takeLines()].join('\n')}\n`, { mode: 0o600 });
   process.stdout.write(`  logs: ${file}\n`);
 }

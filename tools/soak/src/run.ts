@@ -17,6 +17,8 @@ export interface RunOutcome {
   readonly retries: number;
   /** Empty: everything is as it has to be. */
   readonly problems: readonly string[];
+  /** What a watcher of the job saw. */
+  readonly events: readonly JobEvent[];
 }
 
 export interface RunOptions {
@@ -53,7 +55,7 @@ export async function runDisturbed(bed: TestBed, { name, faults, undisturbedMs }
   await layers.close();
   await untilReady(bed.deployment);
   problems.push(...eventProblems(events, final), ...layerProblems(layers, final), ...processProblems(bed.takeExits(), applied));
-  return { name, faults: applied, seconds, retries: final?.retries ?? 0, problems };
+  return { name, faults: applied, seconds, retries: final?.retries ?? 0, problems, events };
 }
 
 /**

@@ -22,18 +22,23 @@ export interface TestBed {
   close(): Promise<void>;
 }
 
+export interface TestBedOptions {
+  readonly replicas?: Readonly<Partial<Record<StageName, number>>>;
+  readonly logLevel?: string;
+}
+
 /** Quick restarts, so that a run has many moments at which a process is there to be killed. */
 const policy = Object.freeze({ ...defaultPolicy, backoffMaxMs: 2000, stableAfterMs: 5000 });
 const maxLines = 50_000;
 
 /** Runs the reference, then starts a deployment. */
-export async function openTestBed(paths: SoakPaths, replicas: Readonly<Partial<Record<StageName, number>>> = {}): Promise<TestBed> {
+export async function openTestBed(paths: SoakPaths, { replicas, logLevel = 'info' }: TestBedOptions = {}): Promise<TestBed> {
   const options = await prepareJob(paths);
   const reference = await tuneReference(paths, options);
   let [exits, lines]: [ObservedExit[], string[]] = [[], []];
   const deployment = await startLocalDeployment({
     program: programsIn(paths.dist), stateDir: join(paths.work, 'state'), port: 0, replicas, policy,
-    flags: (service) => (service === 'coordinator' ? ['--model-roots', paths.root, '--data-roots', paths.work] : []),
+    flags: (service) => ['--log-level', logLevel, ...(service === 'coordinator' ? ['--model-roots', paths.root, '--data-roots', paths.work] : [])],
     observer: { exited: (process, { code, signal }) => exits.push({ process, code, signal }) },
     onLine: (process, line) => {
       lines.push(`${process} ${line}`);
