@@ -86,3 +86,13 @@ test('an item that fails too often ends the stage of all replicas, with its name
     await sharing.close(new Error('over'));
   }
 });
+
+test('an attempt that is to end waits for nothing: neither for items nor for results of others', async () => {
+  const [idle, waiting] = [new AbortController(), new AbortController()];
+  const sharings = [await replica('idle', { signal: idle.signal }), await replica('waiting', { signal: waiting.signal })] as const;
+  const outcomes = [sharings[0].next(), sharings[1].results()].map((outcome) => outcome.then(() => 'done', (error: unknown) => (error as Error).message));
+  idle.abort(new Error('the call has ended'));
+  waiting.abort(new Error('superseded'));
+  expect(await Promise.all(outcomes)).toEqual(['the call has ended', 'superseded']);
+  for (const sharing of sharings) await sharing.close(new Error('over'));
+});

@@ -15,7 +15,7 @@ export class LayerSharing<W, R> {
   readonly #held = new Map<string, WorkItem<W, R>>();
   readonly #states = new Map<string, WorkState<R>>();
   readonly #items: AsyncIterator<WorkItem<W, R>>;
-  /** Settles when all is done, or something is given up. */
+  /** Settles when all is done, something is given up, or the attempt is to end. */
   readonly #over: Promise<void>;
   #settle: { readonly resolve: () => void; readonly reject: (error: Error) => void } = { resolve: () => undefined, reject: () => undefined };
   #keys: readonly string[] | null = null;
@@ -24,6 +24,10 @@ export class LayerSharing<W, R> {
   constructor(private readonly options: LayerSharingOptions<W, R>) {
     this.#over = new Promise((resolve, reject) => { this.#settle = { resolve, reject }; });
     this.#over.catch(() => undefined);
+    const { signal } = options.attempt;
+    const abort = (): void => this.#settle.reject(signal.reason as Error);
+    if (signal.aborted) abort();
+    else signal.addEventListener('abort', abort, { once: true, signal: this.#stop.signal });
     this.#items = options.queue.take(this.#signal());
   }
 
@@ -34,10 +38,11 @@ export class LayerSharing<W, R> {
     void this.#watch();
   }
 
-  /** The next item, which this replica has until it completes or fails it; null when all is done. @throws StageError LAYER_GIVEN_UP */
+  /** The next item, which this replica has until it completes or fails it; null when all is done. @throws StageError LAYER_GIVEN_UP; the reason of the attempt's end */
   async next(): Promise<WorkItem<W, R> | null> {
     this.#next ??= this.#items.next();
     const next = await Promise.race([this.#next, this.#over]);
+    this.options.attempt.signal.throwIfAborted();
     if (!next || next.done) {
       // The queue's last request may still bring an item: it is given back.
       this.#stop.abort();
@@ -71,7 +76,7 @@ export class LayerSharing<W, R> {
     await item.fail(error instanceof Error ? error : new Error(String(error)));
   }
 
-  /** What came of everything, in the order of the keys, when all is done. @throws StageError LAYER_GIVEN_UP */
+  /** What came of everything, in the order of the keys, when all is done. @throws StageError LAYER_GIVEN_UP; the reason of the attempt's end */
   async results(): Promise<readonly R[]> {
     await this.#over;
     return (this.#keys ?? []).flatMap((key) => {
