@@ -130,10 +130,10 @@ describe('the ledger of devices', () => {
     const request = requests();
     let isAway = false;
     const away = <T>(call: () => Promise<T>): Promise<T> => (isAway ? new Promise<T>(() => undefined) : call());
-    const cut = openDeviceLedger({ ...records, get: (key) => records.get(key), create: (key, value) => records.create(key, value), modify: (key, change) => away(() => records.modify(key, change)) } as RecordStore<DeviceRecord>, { ttlMs: 600, pollMs: 10 });
+    const cut = openDeviceLedger({ ...records, get: (key) => records.get(key), create: (key, value) => records.create(key, value), modify: (key, change) => away(() => records.modify(key, change)) } as RecordStore<DeviceRecord>, { ttlMs: 3000, pollMs: 10 });
     const silent = await cut.acquire(request());
     isAway = true;
-    const next = openDeviceLedger(records, { ttlMs: 600, pollMs: 10 }).acquire(request({ job: 'b', holder: 'builder' }));
+    const next = openDeviceLedger(records, { ttlMs: 3000, pollMs: 10 }).acquire(request({ job: 'b', holder: 'builder' }));
     await Promise.race([next, new Promise((resolve) => { silent.lost.addEventListener('abort', resolve); })]);
     expect(silent.lost.reason).toMatchObject({ code: 'DEVICE_GRANT_LOST' });
     await (await next).release();

@@ -89,6 +89,8 @@ class HeldGrant implements DeviceGrant {
   readonly bytes: number;
   readonly #lost = new AbortController();
   #timer: NodeJS.Timeout;
+  /** Ends the grant before others may have the memory, unless it is renewed. */
+  #deadline: NodeJS.Timeout;
   #renewedMs: number;
   #ended = false;
   #renewing: Promise<void> = Promise.resolve();
@@ -102,6 +104,7 @@ class HeldGrant implements DeviceGrant {
     this.bytes = request.bytes;
     this.#renewedMs = settings.now();
     this.#timer = setInterval(() => this.#beat(), settings.ttlMs / 4);
+    this.#deadline = this.#armed();
   }
 
   get lost(): AbortSignal {
@@ -120,9 +123,12 @@ class HeldGrant implements DeviceGrant {
     });
   }
 
-  #beat(): void {
+  #armed(): NodeJS.Timeout {
     const { ttlMs, now } = this.settings;
-    if (now() - this.#renewedMs > ttlMs * 0.9) return this.#lose(`it could not be renewed for ${ttlMs} ms`);
+    return setTimeout(() => this.#lose(`it could not be renewed for ${ttlMs} ms`), this.#renewedMs + ttlMs * 0.8 - now());
+  }
+
+  #beat(): void {
     this.#renewing = this.#renewing.then(() => this.#renew()).catch(() => undefined);
   }
 
@@ -136,8 +142,10 @@ class HeldGrant implements DeviceGrant {
       if (!held || record.job !== job) return record;
       return { ...record, grants: { ...record.grants, [holder]: { ...held, expiresAtMs: startedMs + ttlMs } } };
     });
-    if (value.grants[holder]?.expiresAtMs === startedMs + ttlMs) this.#renewedMs = startedMs;
-    else this.#lose('another process has it');
+    if (value.grants[holder]?.expiresAtMs !== startedMs + ttlMs) return this.#lose('another process has it');
+    this.#renewedMs = startedMs;
+    clearTimeout(this.#deadline);
+    if (!this.#ended) this.#deadline = this.#armed();
   }
 
   #lose(reason: string): void {
@@ -150,6 +158,7 @@ class HeldGrant implements DeviceGrant {
   #end(): void {
     this.#ended = true;
     clearInterval(this.#timer);
+    clearTimeout(this.#deadline);
   }
 }
 
