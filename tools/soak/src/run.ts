@@ -35,7 +35,8 @@ const deadlineMs = 300_000;
 export async function runDisturbed(bed: TestBed, { name, faults, undisturbedMs }: RunOptions): Promise<RunOutcome> {
   bed.takeExits();
   const startMs = performance.now();
-  const deadline = AbortSignal.timeout(deadlineMs);
+  const deadline = new AbortController();
+  const timer = setTimeout(() => deadline.abort(new Error(`the job was not over after ${deadlineMs / 1000} s`)), deadlineMs);
   const { name: job } = await bed.client.createJob({ options: bed.options, displayName: name });
   const layers = await watchLayerResults(bed.deployment.natsAccess('soak'), job.replace('jobs/', ''));
   const ended = new AbortController();
@@ -44,12 +45,13 @@ export async function runDisturbed(bed: TestBed, { name, faults, undisturbedMs }
   const problems: string[] = [];
   let final: Job | null = null;
   try {
-    final = await bed.client.waitForJob(job, { signal: deadline, onEvent: (event) => events.push(event) });
+    final = await bed.client.waitForJob(job, { signal: deadline.signal, onEvent: (event) => events.push(event) });
     problems.push(...(await adapterProblems(bed, job)));
   } catch (error) {
-    problems.push((error as Error).message);
+    problems.push(describe(error));
   }
   const seconds = (performance.now() - startMs) / 1000;
+  clearTimeout(timer);
   ended.abort();
   const applied = await injecting;
   await layers.close();
@@ -85,6 +87,11 @@ async function injectAll(
     return waited ? [await inject(bed.deployment, fault, elapsedMs())] : [];
   });
   return (await Promise.all(applied)).flat();
+}
+
+function describe(error: unknown): string {
+  const { message, cause } = error as Error;
+  return cause instanceof Error ? `${message}: ${cause.message}` : message;
 }
 
 async function adapterProblems({ client, paths, reference }: TestBed, job: string): Promise<string[]> {
