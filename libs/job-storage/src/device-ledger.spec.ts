@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openRecordStore, type RecordStore } from '@emloc/service-kit';
-import { startStorage, type StorageHarness } from '../test/storage-harness.js';
+import { startStorage, type StorageHarness } from './testing/index.js';
 import { type DeviceLedger, type DeviceRecord, type DeviceRequest, grant, openDeviceLedger } from './device-ledger.js';
 
 const base = { device: 'machine/cpu', job: 'a', holder: 'trainer', stage: 'train', bytes: 60, totalBytes: 100 };

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isServiceKitError, type RecordStore } from '@emloc/service-kit';
+import type { RecordStore } from '@emloc/service-kit';
+import { createIfMissing } from './create-if-missing.js';
 import { JobStorageError } from './errors.js';
 
 /** Who holds how much of a device. All holders of one device are on its machine, so its clock is theirs. */
@@ -55,7 +56,7 @@ export function openDeviceLedger(records: RecordStore<DeviceRecord>, { ttlMs = 1
       const { device, job, bytes, totalBytes, signal, stageBytes = () => Promise.resolve(totalBytes) } = request;
       if (bytes > totalBytes) throw new JobStorageError('DEVICE_GRANT_TOO_LARGE', `device ${device}: ${bytes} bytes asked for job ${job}, whose budget is ${totalBytes}`);
       const key = Buffer.from(device, 'utf8').toString('hex');
-      await createIfMissing(records, key);
+      await createIfMissing(records, key, { job: null, grants: {} });
       for (;;) {
         signal?.throwIfAborted();
         const limitBytes = await stageBytes();
@@ -159,14 +160,5 @@ class HeldGrant implements DeviceGrant {
     this.#ended = true;
     clearInterval(this.#timer);
     clearTimeout(this.#deadline);
-  }
-}
-
-async function createIfMissing(records: RecordStore<DeviceRecord>, key: string): Promise<void> {
-  if (await records.get(key)) return;
-  try {
-    await records.create(key, { job: null, grants: {} });
-  } catch (error) {
-    if (!isServiceKitError(error, 'RECORD_EXISTS')) throw error;
   }
 }

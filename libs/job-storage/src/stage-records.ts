@@ -1,4 +1,5 @@
-import { isServiceKitError, type RecordStore } from '@emloc/service-kit';
+import type { RecordStore } from '@emloc/service-kit';
+import { createIfMissing } from './create-if-missing.js';
 import { JobStorageError } from './errors.js';
 
 /** What is remembered of a stage of a job between attempts. */
@@ -32,7 +33,7 @@ export function openStageRecords(records: RecordStore<StageRecord>): StageRecord
   };
   return {
     claim: async (job, stage, token) => {
-      await createIfMissing(records, keyOf(job, stage));
+      await createIfMissing(records, keyOf(job, stage), { fence: 0, checkpoint: null, result: null });
       return modify(job, stage, { token, change: (record) => (record.fence === token ? record : { ...record, fence: token }) });
     },
     write: async (job, stage, token, change) => {
@@ -43,15 +44,6 @@ export function openStageRecords(records: RecordStore<StageRecord>): StageRecord
       for (const { key } of await records.list(`${job}.*`)) await records.delete(key);
     },
   };
-}
-
-async function createIfMissing(records: RecordStore<StageRecord>, key: string): Promise<void> {
-  if (await records.get(key)) return;
-  try {
-    await records.create(key, { fence: 0, checkpoint: null, result: null });
-  } catch (error) {
-    if (!isServiceKitError(error, 'RECORD_EXISTS')) throw error;
-  }
 }
 
 function staleToken(job: string, stage: string, { token, newest }: { token: number; newest: number }): JobStorageError {

@@ -4,7 +4,7 @@ import { JobSpecSchema } from '@emloc/contracts';
 import { streamSource } from '@emloc/service-kit';
 import { memorySource } from '@emloc/tensor-bus';
 import { bucketNames, type JobStorage, jobIdOf, jobNameOf, storedObjectMessage, tensorKeys } from '../src/index.js';
-import { startStorage, type StorageHarness } from './storage-harness.js';
+import { startStorage, type StorageHarness } from '../src/testing/index.js';
 
 let harness: StorageHarness;
 let storage: JobStorage;

@@ -7,12 +7,13 @@ export { findNatsServer, freePort, randomSecret, startNatsServer, type NatsServe
 export { natsServerConfig, type NatsPermissions, type NatsServerConfig, type NatsServerTls, type NatsServerUser } from './nats/server-config.js';
 export type { NatsConnection } from '@nats-io/transport-node';
 export { openObjectBucket, rangeSource, streamSource, type ChunkSource, type ObjectBucket, type ObjectBucketOptions, type ObjectSink, type PutOptions, type ReadOptions, type StoredObject } from './objects/object-bucket.js';
+export { getObjectFile } from './objects/object-file.js';
 export { openRecordStore, type RecordChange, type RecordStore, type RecordStoreOptions, type Versioned } from './records/record-store.js';
 export { acquireLease, modifyFenced, tryAcquireLease, type AcquireLeaseOptions, type Fenced, type Lease, type LeaseRecord } from './leases/lease.js';
 export { openWorkQueue, type WorkItem, type WorkQueue, type WorkQueueOptions, type WorkState } from './queue/work-queue.js';
 export { openNumberedLog, type LogWriter, type NumberedEvent, type NumberedLog, type NumberedLogOptions } from './events/numbered-log.js';
 export { compileOptions, describeOptions, printableOptions, secretValues, type OptionSet, type OptionSources, type OptionValues } from './options/compile-options.js';
-export { booleanOption, bytesOption, choiceOption, durationOption, integerOption, listOption, numberOption, stringOption, type Option } from './options/option-types.js';
+export { booleanOption, bytesOption, choiceOption, durationOption, integerOption, listOption, stringOption, type Option } from './options/option-types.js';
 export { createLogger, type Logger, type LoggerOptions, type LogLevel } from './log/logger.js';
 export { createShutdown, type Shutdown, type ShutdownOptions } from './shutdown/shutdown.js';
 export { createWorkerHost, moved, type RunOptions, type WorkerHost, type WorkerHostOptions } from './worker/host.js';

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { create } from '@bufbuild/protobuf';
 import { CalibrateRequestSchema, type CalibrateRequest, CalibrateResultSchema, type JobSpecReference, JobSpecSchema, toTuneOptionsMessage } from '@emloc/contracts';
-import { type JobStorage, jobNameOf, openJobStorage } from '@emloc/job-storage';
+import { type JobStorage, jobNameOf } from '@emloc/job-storage';
+import { startStorage } from '@emloc/job-storage/testing';
 import { defaultTuneOptions } from '@emloc/pipeline';
-import { connectNats, openLane, startNatsServer } from '@emloc/service-kit';
 import { createTelemetry, type Telemetry } from '@emloc/telemetry';
 import type { EngineThread } from '../src/service/engine-thread.js';
 import { type StageAttempt, StageCalls, type StageHandler } from '../src/service/stage-calls.js';
@@ -38,10 +38,8 @@ export interface Stage {
 
 export async function startStageHarness(): Promise<StageHarness> {
   const folder = mkdtempSync(join(tmpdir(), 'emloc-stage-'));
-  const server = await startNatsServer({ storeDir: join(folder, 'nats') });
-  const access = { servers: [server.url] };
-  const [nats, lane] = [await connectNats(access), await openLane(access)];
-  const storage = await openJobStorage({ nats, lane });
+  const harness = await startStorage();
+  const { storage } = harness;
   const specs = new Map<string, Promise<JobSpecReference>>();
   const specOf = (job: string): Promise<JobSpecReference> => {
     const written = specs.get(job) ?? storage.writeSpec(create(JobSpecSchema, { job: jobNameOf(job), options: optionsMessage() }));
@@ -70,9 +68,7 @@ export async function startStageHarness(): Promise<StageHarness> {
     },
     stop: async () => {
       for (const telemetry of telemetries) telemetry.close();
-      lane.close();
-      await nats.close();
-      await server.stop();
+      await harness.stop();
       rmSync(folder, { recursive: true, force: true });
     },
   };

@@ -1,9 +1,9 @@
 import { create, fromJson, type JsonValue, type MessageInitShape, toJson } from '@bufbuild/protobuf';
-import { type CorrectRequest, CorrectResultSchema, Stage } from '@emloc/contracts';
+import { type CorrectRequest, CorrectResultSchema } from '@emloc/contracts';
 import { type CorrectionDone, type CorrectionWork, tensorKeys } from '@emloc/job-storage';
 import type { TensorRecord } from '@emloc/pipeline';
 import { moved, type Moved, type WorkQueue } from '@emloc/service-kit';
-import { blockFactors, blockKey, type EngineReport, LayerSharing, movedRecord, reportMessage, type StageAttempt, type StageHandler, storeAdapter } from '@emloc/stage-runtime';
+import { blockFactors, blockKey, type EngineReport, type LayerSharing, movedRecord, reportMessage, shareLayers, type StageAttempt, type StageHandler, storeAdapter } from '@emloc/stage-runtime';
 import type { CorrectorContract, CorrectorOutcome, CorrectorRequest } from './contract.js';
 
 type Queue = WorkQueue<CorrectionWork, CorrectionDone>;
@@ -35,7 +35,7 @@ interface CorrectedBlocks {
 
 async function correctBlocks(attempt: StageAttempt, queue: Queue, adapter: TensorRecord): Promise<CorrectedBlocks> {
   const factorsOf = blockFactors(attempt);
-  return sharing(attempt, queue, async (shared) => {
+  return shareLayers(attempt, { stage: 'correct', queue }, async (shared) => {
     const { report } = await attempt.runEngine<CorrectorContract>({ kind: 'correct-blocks', adapter }, async (request): Promise<Answer> => {
       switch (request.type) {
         case 'blocks':
@@ -81,7 +81,7 @@ interface ChoiceInputs extends CorrectedBlocks {
 
 async function choose(attempt: StageAttempt, queue: Queue, inputs: ChoiceInputs): Promise<MessageInitShape<typeof CorrectResultSchema>> {
   await queue.add(choiceKey, { block: null });
-  return sharing(attempt, queue, async (shared) => {
+  return shareLayers(attempt, { stage: 'correct', queue }, async (shared) => {
     shared.begin([choiceKey]);
     for (let item = await shared.next(); item; item = await shared.next()) {
       const result = await scoreCandidates(attempt, inputs);
@@ -108,22 +108,6 @@ async function scoreCandidates(attempt: StageAttempt, { adapter, corrections: ke
     baseLoss,
     adapter: await storeAdapter(records, storage, { key: tensorKeys.adapter(job, 'correct', token), record }),
   };
-}
-
-/** Takes part in shared work, and gives back what is not finished. */
-async function sharing<T>(attempt: StageAttempt, queue: Queue, run: (shared: Sharing) => Promise<T>): Promise<T> {
-  const onProgress = (done: number, total: number): void =>
-    attempt.emit({ case: 'progress', value: { stage: Stage.CORRECT, task: 'layers', done: BigInt(done), total: BigInt(total) } });
-  const shared: Sharing = new LayerSharing({ attempt, queue, onProgress });
-  let failure: unknown = new Error('the attempt has ended');
-  try {
-    return await run(shared);
-  } catch (error) {
-    failure = error;
-    throw error;
-  } finally {
-    await shared.close(failure);
-  }
 }
 
 function refuse(): Promise<never> {

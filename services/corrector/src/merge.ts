@@ -1,9 +1,9 @@
 import { createReadStream } from 'node:fs';
-import { mkdir, open, readdir } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
 import { basename, dirname, join, relative, sep } from 'node:path';
 import { MergeOptions_Dtype as Dtype, type MergeRequest, MergeResultSchema, type StoredObject } from '@emloc/contracts';
 import { bucketNames, storedObjectMessage } from '@emloc/job-storage';
-import { streamSource, type ObjectBucket } from '@emloc/service-kit';
+import { getObjectFile, streamSource } from '@emloc/service-kit';
 import { reportMessage, type StageAttempt, type StageHandler } from '@emloc/stage-runtime';
 import type { CorrectorContract } from './contract.js';
 
@@ -23,18 +23,9 @@ export const mergeStage: StageHandler<MergeRequest, typeof MergeResultSchema> = 
 };
 
 /** The weights are named; their configuration lies beside them. */
-async function fetchAdapter({ storage }: StageAttempt, { bucket, name }: StoredObject, folder: string): Promise<void> {
+async function fetchAdapter({ storage, signal }: StageAttempt, { bucket, name }: StoredObject, folder: string): Promise<void> {
   await mkdir(folder, { recursive: true });
-  for (const object of [name, `${dirname(name)}/adapter_config.json`]) await fetchFile(storage.bucketOf(bucket), object, join(folder, basename(object)));
-}
-
-async function fetchFile(bucket: ObjectBucket, name: string, path: string): Promise<void> {
-  const file = await open(path, 'wx', 0o600);
-  try {
-    await bucket.get(name, { write: async (offset, bytes) => void (await file.write(bytes, 0, bytes.length, offset)) });
-  } finally {
-    await file.close();
-  }
+  for (const object of [name, `${dirname(name)}/adapter_config.json`]) await getObjectFile(storage.bucketOf(bucket), object, join(folder, basename(object)), { signal });
 }
 
 async function storeFiles({ job, storage, signal }: StageAttempt, folder: string) {

@@ -1,7 +1,7 @@
-import { type BuildEmulatorRequest, BuildEmulatorResultSchema, Stage } from '@emloc/contracts';
+import { type BuildEmulatorRequest, BuildEmulatorResultSchema } from '@emloc/contracts';
 import { type LayerResult, type LayerWork, tensorKeys } from '@emloc/job-storage';
 import { moved, type Moved } from '@emloc/service-kit';
-import { blockKey, LayerSharing, movedRecord, reportMessage, type StageAttempt, type StageHandler } from '@emloc/stage-runtime';
+import { blockKey, type LayerSharing, movedRecord, reportMessage, shareLayers, type StageAttempt, type StageHandler } from '@emloc/stage-runtime';
 import type { BuildContract, BuildRequest } from './contract.js';
 
 type Sharing = LayerSharing<LayerWork, LayerResult>;
@@ -17,23 +17,14 @@ export const buildEmulatorStage: StageHandler<BuildEmulatorRequest, typeof Build
   },
   run: async (attempt) => {
     const queue = await attempt.storage.openLayers(attempt.job, attempt.instance);
-    const onProgress = (done: number, total: number): void =>
-      attempt.emit({ case: 'progress', value: { stage: Stage.EMULATE, task: 'layers', done: BigInt(done), total: BigInt(total) } });
-    const sharing: Sharing = new LayerSharing({ attempt, queue, onProgress });
-    let failure: unknown = new Error('the attempt has ended');
-    try {
+    return shareLayers(attempt, { stage: 'emulate', queue }, async (sharing) => {
       const { report, emulator } = await attempt.runEngine<BuildContract>({}, (request) => answer(attempt, sharing, request));
       const { parameters, originalParameters, worstLayer, layers } = emulator;
       return {
         report: reportMessage('emulate', report),
         emulator: { parameters: BigInt(parameters), originalParameters: BigInt(originalParameters), worstLayer, layers: layers.map((layer) => ({ ...layer })) },
       };
-    } catch (error) {
-      failure = error;
-      throw error;
-    } finally {
-      await sharing.close(failure);
-    }
+    });
   },
 };
 

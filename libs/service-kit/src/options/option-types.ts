@@ -32,11 +32,6 @@ export function integerOption(common: Common<number> & { min?: number; max?: num
   return { placeholder: 'N', ...common, parse: (text) => within(Number(text), /^-?\d+$/.test(text), min, max, 'a whole number') };
 }
 
-export function numberOption(common: Common<number> & { min?: number; max?: number; placeholder?: string }): Option<number> {
-  const { min = -Number.MAX_VALUE, max = Number.MAX_VALUE } = common;
-  return { placeholder: 'X', ...common, parse: (text) => within(Number(text), text.trim() !== '' && Number.isFinite(Number(text)), min, max, 'a number') };
-}
-
 export function booleanOption(common: Common<boolean>): Option<boolean> {
   return {
     placeholder: 'true|false',

@@ -1,9 +1,8 @@
-import { createHash } from 'node:crypto';
-import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fromTuneOptionsMessage, type JobSpec, type StoredObject, type UploadedDataset } from '@emloc/contracts';
-import { type JobStorage, JobStorageError } from '@emloc/job-storage';
+import { type JobStorage, JobStorageError, storedObjectMessage } from '@emloc/job-storage';
 import { resolveTuneOptions, type TuneOptions } from '@emloc/pipeline';
+import { getObjectFile } from '@emloc/service-kit';
 
 /** The engine's options of a job; uploaded rows are fetched into `folder` first. @throws the typed errors of storage and options */
 export async function jobOptionsOf(spec: JobSpec, storage: JobStorage, folder: string): Promise<TuneOptions> {
@@ -11,8 +10,8 @@ export async function jobOptionsOf(spec: JobSpec, storage: JobStorage, folder: s
   const { data, validation, ...options } = fromTuneOptionsMessage(spec.options);
   return resolveTuneOptions({
     ...options,
-    data: await pathOf(data, { object: spec.data, storage, folder }),
-    validation: validation === undefined || validation === null ? null : await pathOf(validation, { object: spec.validation, storage, folder }),
+    data: await pathOf(data, { object: spec.data, storage, folder, file: 'data.jsonl' }),
+    validation: validation === undefined || validation === null ? null : await pathOf(validation, { object: spec.validation, storage, folder, file: 'validation.jsonl' }),
     out: '',
   });
 }
@@ -21,6 +20,7 @@ interface Fetching {
   readonly object: StoredObject | undefined;
   readonly storage: JobStorage;
   readonly folder: string;
+  readonly file: string;
 }
 
 async function pathOf(source: string | UploadedDataset, fetching: Fetching): Promise<string> {
@@ -30,21 +30,9 @@ async function pathOf(source: string | UploadedDataset, fetching: Fetching): Pro
 }
 
 /** Fetches a data set; its name is its hash, which is checked. */
-async function fetchDataset({ bucket, name, sha256 }: StoredObject, { storage, folder }: Fetching): Promise<string> {
-  const path = join(folder, `${sha256}.jsonl`);
-  const file = await open(path, 'w', 0o600);
-  try {
-    const hash = createHash('sha256');
-    await storage.bucketOf(bucket).get(name, {
-      write: async (offset, bytes) => {
-        hash.update(bytes);
-        await file.write(bytes, 0, bytes.length, offset);
-      },
-    });
-    const found = hash.digest('hex');
-    if (found !== sha256) throw new JobStorageError('JOB_SPEC_MISSING', `data set ${name} has the hash ${found}, the job names ${sha256}`);
-    return path;
-  } finally {
-    await file.close();
-  }
+async function fetchDataset({ bucket, name, sha256 }: StoredObject, { storage, folder, file }: Fetching): Promise<string> {
+  const path = join(folder, file);
+  const found = storedObjectMessage(bucket, await getObjectFile(storage.bucketOf(bucket), name, path)).sha256;
+  if (found !== sha256) throw new JobStorageError('JOB_SPEC_MISSING', `data set ${name} has the hash ${found}, the job names ${sha256}`);
+  return path;
 }

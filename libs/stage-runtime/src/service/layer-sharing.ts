@@ -1,6 +1,8 @@
 import { isServiceKitError, type WorkItem, type WorkQueue, type WorkState } from '@emloc/service-kit';
+import type { StageLabel } from '@emloc/telemetry';
 import { StageError } from './errors.js';
 import type { StageAttempt } from './stage-calls.js';
+import { stageNumbers } from './stage-events.js';
 
 export interface LayerSharingOptions<W, R> {
   readonly attempt: Pick<StageAttempt, 'signal'>;
@@ -125,4 +127,22 @@ export class LayerSharing<W, R> {
 /** Key of a block among the items of a job. */
 export function blockKey(block: number): string {
   return `block-${block}`;
+}
+
+/** Takes part in work that the replicas of a stage share, tells how far it is, and gives back what `run` leaves unfinished. */
+export async function shareLayers<W, R, T>(
+  attempt: StageAttempt, { stage, queue }: { readonly stage: StageLabel; readonly queue: WorkQueue<W, R> }, run: (sharing: LayerSharing<W, R>) => Promise<T>,
+): Promise<T> {
+  const onProgress = (done: number, total: number): void =>
+    attempt.emit({ case: 'progress', value: { stage: stageNumbers[stage], task: 'layers', done: BigInt(done), total: BigInt(total) } });
+  const sharing = new LayerSharing({ attempt, queue, onProgress });
+  let failure: unknown = new Error('the attempt has ended');
+  try {
+    return await run(sharing);
+  } catch (error) {
+    failure = error;
+    throw error;
+  } finally {
+    await sharing.close(failure);
+  }
 }

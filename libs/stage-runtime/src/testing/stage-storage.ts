@@ -1,11 +1,10 @@
-import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { create } from '@bufbuild/protobuf';
 import { JobSpecSchema } from '@emloc/contracts';
-import { type JobStorage, openJobStorage } from '@emloc/job-storage';
+import type { JobStorage } from '@emloc/job-storage';
+import { startStorage } from '@emloc/job-storage/testing';
 import { defaultTuneOptions } from '@emloc/pipeline';
-import { connectNats, type Moved, openLane, startNatsServer } from '@emloc/service-kit';
+import type { Moved } from '@emloc/service-kit';
 import { createTelemetry } from '@emloc/telemetry';
 import type { AnyEngineContract } from '../contract.js';
 import type { StageAttempt } from '../service/stage-calls.js';
@@ -22,16 +21,13 @@ export interface StageStorage {
 }
 
 export async function startStageStorage(): Promise<StageStorage> {
-  const folder = mkdtempSync(join(tmpdir(), 'emloc-stage-storage-'));
-  const server = await startNatsServer({ storeDir: join(folder, 'nats') });
-  const access = { servers: [server.url] };
-  const [nats, lane] = [await connectNats(access), await openLane(access)];
-  const storage = await openJobStorage({ nats, lane });
+  const harness = await startStorage();
+  const { storage } = harness;
   const telemetry = createTelemetry({ service: 'test', version: 'test' });
   return {
     storage,
     attempt: (job, instance, engine) => ({
-      job, instance, storage, token: 1, scratch: folder,
+      job, instance, storage, token: 1, scratch: tmpdir(),
       spec: create(JobSpecSchema),
       options: { ...defaultTuneOptions, model: '', data: '', out: '' },
       record: { fence: 1, checkpoint: null, result: null },
@@ -46,10 +42,7 @@ export async function startStageStorage(): Promise<StageStorage> {
     }),
     stop: async () => {
       telemetry.close();
-      lane.close();
-      await nats.close();
-      await server.stop();
-      rmSync(folder, { recursive: true, force: true });
+      await harness.stop();
     },
   };
 }

@@ -1,8 +1,9 @@
-import { mkdtemp, open, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { PlainTuneOptions, StoredObject } from '@emloc/contracts';
 import type { JobStorage } from '@emloc/job-storage';
 import type { TuneOptions } from '@emloc/pipeline';
+import { getObjectFile } from '@emloc/service-kit';
 import { engineOptions } from '../job-service/tune-options.js';
 
 /** Options for the engine, whose files are there until `close`. */
@@ -28,14 +29,7 @@ export interface DatasetFiles {
 
 export function createDatasetFiles(storage: JobStorage, scratch: string): DatasetFiles {
   const fetched = async (object: StoredObject, path: string, signal: AbortSignal | undefined): Promise<string> => {
-    const file = await open(path, 'wx', 0o600);
-    try {
-      await storage.bucketOf(object.bucket).get(object.name, {
-        write: async (offset, bytes) => void (await file.write(bytes, 0, bytes.length, offset)),
-      }, { signal });
-    } finally {
-      await file.close();
-    }
+    await getObjectFile(storage.bucketOf(object.bucket), object.name, path, { signal });
     return path;
   };
   return {

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connectNats, type Lane, type NatsConnection, openLane, startNatsServer } from '@emloc/service-kit';
-import { type JobStorage, openJobStorage } from '../src/index.js';
+import { type JobStorage, openJobStorage } from '../index.js';
 
 /** A NATS server in a folder of its own, and the storage of jobs in it. */
 export interface StorageHarness {
