@@ -1,4 +1,4 @@
-import { connectNats, openWorkQueue, startNatsServer, type NatsConnection, type NatsServer, type WorkQueue } from '@emloc/service-kit';
+import { connectNats, openWorkQueue, startNatsServer, type NatsConnection, type NatsServer, type WorkItem, type WorkQueue } from '@emloc/service-kit';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -96,3 +96,85 @@ test('an attempt that is to end waits for nothing: neither for items nor for res
   expect(await Promise.all(outcomes)).toEqual(['the call has ended', 'superseded']);
   for (const sharing of sharings) await sharing.close(new Error('over'));
 });
+
+test('results of others are found although the watch has fallen silent', async () => {
+  await fill();
+  const deaf: Queue = { ...(await methodsOf(queueOf('deaf'))), watch: silence };
+  const other = await replica('other');
+  await work(other, 'other');
+  const sharing = new LayerSharing<Work, Done>({ attempt: { signal: new AbortController().signal }, queue: deaf, pollMs: 20 });
+  sharing.begin(keys);
+  expect((await sharing.results()).map(({ block }) => block)).toEqual([0, 1, 2, 3, 4, 5]);
+  expect(await sharing.next()).toBeNull();
+  for (const one of [sharing, other]) await one.close(new Error('over'));
+});
+
+test('an item that comes when the attempt has ended is given back', async () => {
+  await fill();
+  const queue = await queueOf('late');
+  const came = gate<WorkItem<Work, Done>>();
+  const goOn = gate<void>();
+  const late: Queue = { ...(await methodsOf(Promise.resolve(queue))), take: (signal) => heldBack(queue.take(signal), { came, goOn }) };
+  const stop = new AbortController();
+  const sharing = new LayerSharing<Work, Done>({ attempt: { signal: stop.signal }, queue: late });
+  sharing.begin(keys);
+  const next = sharing.next();
+  const { key } = await came.promise;
+  stop.abort(new Error('the call has ended'));
+  await expect(next).rejects.toThrow('the call has ended');
+  await sharing.close(new Error('over'));
+  expect(await queue.state(key)).toMatchObject({ state: 'running' });
+  goOn.open();
+  while ((await queue.state(key))?.state !== 'queued') await sleep(10);
+});
+
+test('a replica that loses an item and gets it again has the new one, whatever becomes of the old', async () => {
+  await (await queueOf('calibrator')).add(blockKey(0), { block: 0 });
+  // It never says that it is at work.
+  const silent = await openWorkQueue<Work, Done>({ nats, name: `sharing-${queues}`, owner: 'paused', ackWaitMs: 300, heartbeatMs: 600_000, maxAttempts: 20 });
+  const sharing = new LayerSharing<Work, Done>({ attempt: { signal: new AbortController().signal }, queue: silent });
+  sharing.begin([blockKey(0)]);
+  const [old, again] = [await sharing.next(), await sharing.next()];
+  if (!old || !again) throw new Error('there is work');
+  expect(again.token).toBeGreaterThan(old.token);
+  expect(await sharing.complete(old, { block: 0, by: 'old' })).toBe(false);
+  expect(sharing.held(blockKey(0))).toBe(again);
+  expect(await sharing.complete(again, { block: 0, by: 'new' })).toBe(true);
+  expect(await sharing.results()).toEqual([{ block: 0, by: 'new' }]);
+  await sharing.close(new Error('over'));
+});
+
+interface Gate<T> {
+  readonly promise: Promise<T>;
+  open(value: T): void;
+}
+
+function gate<T>(): Gate<T> {
+  let open!: (value: T) => void;
+  const promise = new Promise<T>((resolve) => { open = resolve; });
+  return { promise, open };
+}
+
+/** A queue's methods, to be replaced one by one. */
+async function methodsOf(opened: Promise<Queue>): Promise<Queue> {
+  const queue = await opened;
+  return {
+    add: (key, payload) => queue.add(key, payload), take: (signal) => queue.take(signal), state: (key) => queue.state(key), states: (filter) => queue.states(filter),
+    watch: (filter, signal) => queue.watch(filter, signal), revive: (key, payload) => queue.revive(key, payload), remove: (filter) => queue.remove(filter), destroy: () => queue.destroy(),
+  };
+}
+
+function silence(_filter: string, signal: AbortSignal): ReturnType<Queue['watch']> {
+  const ended = new Promise<IteratorReturnResult<undefined>>((resolve) => { signal.addEventListener('abort', () => resolve({ done: true, value: undefined })); });
+  const changes: ReturnType<Queue['watch']> = { next: () => ended, [Symbol.asyncIterator]: () => changes };
+  return changes;
+}
+
+/** Tells that an item has come, and hands it on when it may. */
+async function* heldBack(items: AsyncIterable<WorkItem<Work, Done>>, { came, goOn }: { came: Gate<WorkItem<Work, Done>>; goOn: Gate<void> }): ReturnType<Queue['take']> {
+  for await (const item of items) {
+    came.open(item);
+    await goOn.promise;
+    yield item;
+  }
+}

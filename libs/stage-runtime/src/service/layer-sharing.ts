@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isServiceKitError, type WorkItem, type WorkQueue, type WorkState } from '@emloc/service-kit';
 import type { StageLabel } from '@emloc/telemetry';
 import { StageError } from './errors.js';
@@ -9,7 +10,11 @@ export interface LayerSharingOptions<W, R> {
   readonly queue: WorkQueue<W, R>;
   /** Told when more of the work is done, whoever did it. */
   readonly onProgress?: (done: number, total: number) => void;
+  /** How often what is done is read again, in case the watch has fallen silent around a lost connection. */
+  readonly pollMs?: number;
 }
+
+const defaultPollMs = 15_000;
 
 /** A replica's part in work that all replicas of a stage share: takes it item by item and hands in what comes of it. */
 export class LayerSharing<W, R> {
@@ -38,6 +43,7 @@ export class LayerSharing<W, R> {
     this.#keys = keys;
     if (keys.length === 0) this.#settle.resolve();
     void this.#watch();
+    void this.#poll();
   }
 
   /** The next item, which this replica has until it completes or fails it; null when all is done. @throws StageError LAYER_GIVEN_UP; the reason of the attempt's end */
@@ -46,7 +52,6 @@ export class LayerSharing<W, R> {
     const next = await Promise.race([this.#next, this.#over]);
     this.options.attempt.signal.throwIfAborted();
     if (!next || next.done) {
-      // The queue's last request may still bring an item: it is given back.
       this.#stop.abort();
       return null;
     }
@@ -62,7 +67,7 @@ export class LayerSharing<W, R> {
 
   /** Hands in what came of an item. @returns false when another worker has it by now, so that it does not count */
   async complete(item: WorkItem<W, R>, result: R): Promise<boolean> {
-    this.#held.delete(item.key);
+    this.#letGo(item);
     try {
       await item.complete(result);
       return true;
@@ -74,7 +79,7 @@ export class LayerSharing<W, R> {
 
   /** Gives an item back for another try. */
   async fail(item: WorkItem<W, R>, error: unknown): Promise<void> {
-    this.#held.delete(item.key);
+    this.#letGo(item);
     await item.fail(error instanceof Error ? error : new Error(String(error)));
   }
 
@@ -90,11 +95,18 @@ export class LayerSharing<W, R> {
   /** Gives back what is not finished: untried where the attempt was stopped, else as failed for this reason. */
   async close(error: unknown): Promise<void> {
     this.#stop.abort();
+    // The queue's last request may still bring an item, which nobody waits for.
+    void this.#next?.then(({ value }) => (value as WorkItem<W, R> | undefined)?.release()).catch(() => undefined);
     for (const item of [...this.#held.values()]) {
       const isStopped = this.options.attempt.signal.aborted;
       await (isStopped ? item.release() : this.fail(item, error)).catch(() => undefined);
     }
     this.#held.clear();
+  }
+
+  /** This replica may have lost an item and got it again: the new one stays in its hands. */
+  #letGo(item: WorkItem<W, R>): void {
+    if (this.#held.get(item.key) === item) this.#held.delete(item.key);
   }
 
   #signal(): AbortSignal {
@@ -109,6 +121,19 @@ export class LayerSharing<W, R> {
       }
     } catch (error) {
       this.#settle.reject(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  async #poll(): Promise<void> {
+    const signal = this.#signal();
+    const isOver = (state: WorkState<R> | undefined): boolean => state?.state === 'done' || state?.state === 'dead';
+    for (;;) {
+      await sleep(this.options.pollMs ?? defaultPollMs, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted) return;
+      const states = await this.options.queue.states().catch(() => new Map<string, WorkState<R>>());
+      const missed = [...states].filter(([key, state]) => isOver(state) && !isOver(this.#states.get(key)));
+      for (const [key, state] of missed) this.#states.set(key, state);
+      if (missed.length > 0) this.#changed();
     }
   }
 
