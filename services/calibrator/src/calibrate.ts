@@ -1,6 +1,6 @@
 import { type CalibrateRequest, CalibrateResultSchema } from '@emloc/contracts';
 import { tensorKeys } from '@emloc/job-storage';
-import { reportMessage, type StageAttempt, type StageHandler } from '@emloc/stage-runtime';
+import { nameOrDiscard, reportMessage, type StageAttempt, type StageHandler } from '@emloc/stage-runtime';
 import type { CalibrateContract, StatisticsReady } from './contract.js';
 
 /** Calibrates and queues every block's statistics for the emulator builders as they are ready. */
@@ -29,7 +29,7 @@ async function storeStatistics({ job, token, records, write, signal }: StageAtte
   const key = tensorKeys.statistics(job, block, token);
   await records.write('statistics', key, record, signal);
   // A superseded attempt queues nothing.
-  await write({});
+  await nameOrDiscard(records, key, () => write({}));
   return key;
 }
 

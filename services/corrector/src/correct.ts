@@ -84,9 +84,11 @@ async function choose(attempt: StageAttempt, queue: Queue, inputs: ChoiceInputs)
   return shareLayers(attempt, { stage: 'correct', queue }, async (shared) => {
     shared.begin([choiceKey]);
     for (let item = await shared.next(); item; item = await shared.next()) {
-      const result = await scoreCandidates(attempt, inputs);
+      const adapter = tensorKeys.adapter(attempt.job, 'correct', item.token);
+      const result = await scoreCandidates(attempt, adapter, inputs);
       const json = toJson(CorrectResultSchema, create(CorrectResultSchema, result));
       if (await shared.complete(item, { kind: 'choice', result: json })) return result;
+      await attempt.records.delete(adapter);
     }
     const [done] = await shared.results();
     if (done?.kind !== 'choice') throw new Error('the choice among the corrections is missing');
@@ -94,10 +96,10 @@ async function choose(attempt: StageAttempt, queue: Queue, inputs: ChoiceInputs)
   });
 }
 
-async function scoreCandidates(attempt: StageAttempt, { adapter, corrections: keys, report: before }: ChoiceInputs): Promise<MessageInitShape<typeof CorrectResultSchema>> {
-  const { job, token, records, storage } = attempt;
+async function scoreCandidates(attempt: StageAttempt, key: string, { adapter, corrections: keys, report: before }: ChoiceInputs): Promise<MessageInitShape<typeof CorrectResultSchema>> {
+  const { records, storage } = attempt;
   const corrections: TensorRecord[] = [];
-  for (const key of keys) corrections.push(await records.read('lora', key));
+  for (const name of keys) corrections.push(await records.read('lora', name));
   const outcome = (await attempt.runEngine<CorrectorContract>({ kind: 'choose', adapter, corrections }, refuse)) as Extract<CorrectorOutcome, { kind: 'choose' }>;
   const { report, chosen, scores, baseLoss, adapter: record } = outcome;
   const seconds = before.seconds + report.seconds;
@@ -106,7 +108,7 @@ async function scoreCandidates(attempt: StageAttempt, { adapter, corrections: ke
     report: reportMessage('correct', { ...report, seconds, peakDeviceBytes }),
     correction: { chosen, scores: { ...scores } },
     baseLoss,
-    adapter: await storeAdapter(records, storage, { key: tensorKeys.adapter(job, 'correct', token), record }),
+    adapter: await storeAdapter(records, storage, { key, record }),
   };
 }
 

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { create } from '@bufbuild/protobuf';
 import { CorrectRequestSchema } from '@emloc/contracts';
 import { tensorKeys } from '@emloc/job-storage';
@@ -7,7 +8,7 @@ import type { BlockToCorrect, CorrectorTask } from '../src/contract.js';
 import { correctStage } from '../src/correct.js';
 
 let stage: StageStorage;
-beforeAll(async () => { stage = await startStageStorage(); });
+beforeAll(async () => { stage = await startStageStorage({ layerAckWaitMs: 600 }); });
 afterAll(() => stage.stop());
 
 const blocks = [0, 1, 2];
@@ -78,4 +79,36 @@ test('a later attempt goes on with the blocks that are corrected', async () => {
   expect(log.filter((line) => line.startsWith('correct ')).length).toBe(blocks.length + 1);
   expect(first).toBeGreaterThan(0);
   expect(log.at(-1)).toBe('choose of 10 11 12');
+});
+
+test.each(['correct-blocks', 'choose'])('a replica that stood still at %s: its result is refused, and what it stored is deleted', async (kind) => {
+  const job = `paused-${kind}`;
+  const request = await train(job);
+  let goOn!: () => void;
+  const paused = new Promise<void>((resolve) => { goOn = resolve; });
+  let isHeld = false;
+  const pausing: FakeEngine = async (given, ask) => {
+    const task = given as CorrectorTask;
+    const hold = async (): Promise<void> => { isHeld = true; await paused; };
+    if (task.kind === 'choose' && kind === 'choose') await hold();
+    return engine([])(task, async (asked) => {
+      if ((asked as { type: string }).type === 'corrections' && kind === 'correct-blocks') await hold();
+      return ask(asked);
+    });
+  };
+  const attempt = stage.silentAttempt(job, 'a', pausing);
+  const deleted: string[] = [];
+  const noted: typeof attempt.records = { ...attempt.records, delete: async (key) => { deleted.push(key); await attempt.records.delete(key); } };
+  const late = correctStage.run({ ...attempt, records: noted }, request);
+  while (!isHeld) await sleep(10);
+  const result = await correctStage.run(stage.attempt(job, 'b', engine([])), request);
+  const stored = await stage.storage.tensors.list(`${job}/`);
+  const states = await (await stage.storage.openCorrections(job, 'test')).states();
+
+  goOn();
+  expect((await late).adapter?.name).toBe(result.adapter?.name);
+  expect(deleted).toEqual([expect.stringMatching(kind === 'choose' ? `^${job}/adapter/correct/` : `^${job}/corrections/`)]);
+  expect(stored).not.toContain(deleted[0]);
+  expect(await stage.storage.tensors.list(`${job}/`)).toEqual(stored);
+  expect(await (await stage.storage.openCorrections(job, 'test')).states()).toEqual(states);
 });

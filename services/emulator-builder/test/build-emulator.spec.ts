@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { create } from '@bufbuild/protobuf';
 import { BuildEmulatorRequestSchema } from '@emloc/contracts';
 import { tensorKeys } from '@emloc/job-storage';
@@ -7,7 +8,7 @@ import { buildEmulatorStage } from '../src/build-emulator.js';
 import type { CalibratedBlock } from '../src/contract.js';
 
 let stage: StageStorage;
-beforeAll(async () => { stage = await startStageStorage(); });
+beforeAll(async () => { stage = await startStageStorage({ layerAckWaitMs: 600 }); });
 afterAll(() => stage.stop());
 
 const request = create(BuildEmulatorRequestSchema);
@@ -56,4 +57,35 @@ test('a replica whose engine fails gives its block back for another', async () =
   await expect(failing).rejects.toThrow('engine');
   const { emulator } = await buildEmulatorStage.run(stage.attempt('failing', 'b', engine('b')), request);
   expect(emulator?.layers?.map(({ name }) => name)).toEqual(blocks.map((block) => `layer ${block} by b`));
+});
+
+test('a replica that stood still while its block went to another: its result is refused, and the factors that it stored are deleted', async () => {
+  await calibrate('paused');
+  const queue = await stage.storage.openLayers('paused', 'test');
+  let goOn!: () => void;
+  const paused = new Promise<void>((resolve) => { goOn = resolve; });
+  let held = -1;
+  const attempt = stage.silentAttempt('paused', 'a', engine('a', (block) => { held = block; return paused; }));
+  const log: string[] = [];
+  const noted: typeof attempt.records = {
+    ...attempt.records,
+    write: async (kind, key, ...rest) => { log.push(`write ${key}`); await attempt.records.write(kind, key, ...rest); },
+    delete: async (key) => { log.push(`delete ${key}`); await attempt.records.delete(key); },
+  };
+  const late = buildEmulatorStage.run({ ...attempt, records: noted }, request);
+  while (held < 0) await sleep(10);
+  const stale = (await queue.states()).get(`block-${held}`);
+
+  const { emulator } = await buildEmulatorStage.run(stage.attempt('paused', 'b', engine('b')), request);
+  expect(stale).toMatchObject({ state: 'running', owner: 'a', attempt: 1 });
+  const standing = await queue.states();
+  expect(standing.get(`block-${held}`)).toMatchObject({ state: 'done', owner: 'b', attempt: 2 });
+
+  goOn();
+  expect((await late).emulator).toEqual(emulator);
+  const stored = [...standing.values()].map((state) => (state.state === 'done' ? state.result.factors : ''));
+  expect(log).toEqual([expect.stringMatching(`^write paused/factors/${held}/`), log[0]?.replace('write', 'delete')]);
+  expect(stored).not.toContain(log[0]?.replace('write ', ''));
+  expect(await queue.states()).toEqual(standing);
+  expect(await stage.storage.tensors.list('paused/')).toEqual(stored.sort());
 });

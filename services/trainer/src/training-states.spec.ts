@@ -36,7 +36,7 @@ test('the newest state is kept and named by the record; the next attempt loads i
 });
 
 test('the state of a stale attempt replaces nothing', async () => {
-  const { record, statesOf } = storage();
+  const { tensors, record, statesOf } = storage();
   const stale = statesOf(1);
   await stale.save(50, state(50));
   const newer = statesOf(2);
@@ -44,4 +44,5 @@ test('the state of a stale attempt replaces nothing', async () => {
   await expect(stale.save(100, state(100))).rejects.toMatchObject({ code: 'STAGE_STALE_FENCING_TOKEN' });
   expect(stepOf(record.checkpoint)).toBe(60);
   expect(await newer.load()).toEqual(state(60));
+  expect([...tensors.keys()]).toEqual([record.checkpoint]);
 });

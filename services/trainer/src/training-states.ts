@@ -1,6 +1,6 @@
 import { tensorKeys } from '@emloc/job-storage';
 import type { TensorRecord } from '@emloc/pipeline';
-import type { StageAttempt } from '@emloc/stage-runtime';
+import { nameOrDiscard, type StageAttempt } from '@emloc/stage-runtime';
 
 /** The states of a training stage in the shared storage: the newest is named by the stage's record, older ones are deleted. */
 export class TrainingStates {
@@ -23,7 +23,7 @@ export class TrainingStates {
     const key = tensorKeys.training(job, this.stage, { token, step });
     await records.write('lora', key, record);
     const before = this.#newest;
-    await write({ checkpoint: key });
+    await nameOrDiscard(records, key, () => write({ checkpoint: key }));
     this.#newest = key;
     if (before !== null && before !== key) await records.delete(before);
   }

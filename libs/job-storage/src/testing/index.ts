@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connectNats, type Lane, type NatsConnection, openLane, startNatsServer } from '@emloc/service-kit';
-import { type JobStorage, openJobStorage } from '../index.js';
+import { type JobStorage, type JobStorageOptions, openJobStorage } from '../index.js';
 
 /** A NATS server in a folder of its own, and the storage of jobs in it. */
 export interface StorageHarness {
@@ -12,14 +12,14 @@ export interface StorageHarness {
   stop(): Promise<void>;
 }
 
-export async function startStorage(): Promise<StorageHarness> {
+export async function startStorage(options: Omit<JobStorageOptions, 'nats' | 'lane'> = {}): Promise<StorageHarness> {
   const storeDir = mkdtempSync(join(tmpdir(), 'emloc-storage-'));
   const server = await startNatsServer({ storeDir });
   const access = { servers: [server.url] };
   const [nats, lane] = [await connectNats(access), await openLane(access)];
   return {
     nats, lane,
-    storage: await openJobStorage({ nats, lane }),
+    storage: await openJobStorage({ ...options, nats, lane }),
     stop: async () => {
       lane.close();
       await nats.close();

@@ -5,4 +5,4 @@ export { blockKey, type LayerSharing, shareLayers } from './layer-sharing.js';
 export { runStageService, type StageServiceDefinition } from './run-stage-service.js';
 export { reportMessage, type StageAttempt, type StageHandler } from './stage-calls.js';
 export { stageOptions } from './stage-options.js';
-export { movedRecord, storeAdapter, type TensorRecords } from './tensor-records.js';
+export { movedRecord, nameOrDiscard, storeAdapter, type TensorRecords } from './tensor-records.js';

@@ -1,7 +1,7 @@
 import type { StoredObject } from '@emloc/contracts';
-import { bucketNames, type JobStorage, storedObjectMessage } from '@emloc/job-storage';
+import { bucketNames, type JobStorage, JobStorageError, storedObjectMessage } from '@emloc/job-storage';
 import type { TensorRecord } from '@emloc/pipeline';
-import { type Moved, moved } from '@emloc/service-kit';
+import { isServiceKitError, type Moved, moved } from '@emloc/service-kit';
 import type { Metrics } from '@emloc/telemetry';
 import { memorySource, TensorBusError, type TensorStore } from '@emloc/tensor-bus';
 
@@ -51,6 +51,20 @@ export async function readRecord(store: TensorStore, key: string): Promise<Tenso
     name, dtype: dtype as TensorRecord['tensors'][number]['dtype'], shape, bytes: buffers[index] ?? new Uint8Array(),
   }));
   return { tensors, attributes: stored.attributes };
+}
+
+/**
+ * Has a record name what is stored under a key. When that is refused, because a newer attempt has begun or the job's work is discarded, what is
+ * stored is deleted: nothing will ever name it.
+ */
+export async function nameOrDiscard(records: TensorRecords, key: string, name: () => Promise<void>): Promise<void> {
+  try {
+    await name();
+  } catch (error) {
+    const isRefused = isServiceKitError(error, 'RECORD_NOT_FOUND') || (error instanceof JobStorageError && error.code === 'STAGE_STALE_FENCING_TOKEN');
+    if (isRefused) await records.delete(key);
+    throw error;
+  }
 }
 
 /** Stores an adapter and names it for the next stage. */
