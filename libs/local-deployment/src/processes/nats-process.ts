@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { connect } from 'node:net';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { natsServerConfig, type NatsServerUser } from '@emloc/service-kit';
+import { natsServerConfig, natsServerEnvironment, type NatsServerUser } from '@emloc/service-kit';
 import { onLines } from './lines.js';
 import { exitOf, type ManagedProcess, type ProcessEndpoint } from './managed-process.js';
 
@@ -22,14 +22,11 @@ const maxPayloadBytes = 8 * 1024 * 1024;
 const maxPendingBytes = 128 * 1024 * 1024;
 const pollMs = 20;
 
-/** See `startNatsServer`: the default makes Go collect garbage after every few large messages. */
-const goEnvironment = { GOGC: '800', GODEBUG: 'madvdontneed=0' };
-
 /** Starts nats-server with JetStream on loopback. It does not outlive this process. */
 export function startNatsProcess({ binary, folder, port, user }: NatsProgram, onLine: (line: string) => void): ManagedProcess {
   const configFile = writeConfig({ folder, port, user });
   // The server itself takes the port: one that was found free before could be taken by then.
-  const child = spawn(binary, ['--config', configFile, '--ports_file_dir', folder], { detached: true, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...goEnvironment } });
+  const child = spawn(binary, ['--config', configFile, '--ports_file_dir', folder], { detached: true, stdio: ['ignore', 'pipe', 'pipe'], env: { ...natsServerEnvironment, ...process.env } });
   child.once('error', (error) => onLine(error.message));
   for (const stream of [child.stdout, child.stderr]) onLines(stream, onLine);
   guard(child);

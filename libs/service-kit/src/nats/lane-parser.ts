@@ -31,23 +31,36 @@ interface PendingMessage {
 }
 
 const pooledFromBytes = 32 * 1024;
+/** A read of what begins with a protocol line takes no more of a large payload than this, since these bytes are copied. */
+const lineReadBytes = 16 * 1024;
+/** Payloads from here on are read into place. */
+const largeBytes = 128 * 1024;
 const maxLineBytes = 1024 * 1024;
 const newline = 10;
 
 /**
  * Parser of the NATS client protocol (https://docs.nats.io/reference/reference-protocols/nats-protocol), server to client.
- * It copies each payload once, into a pooled buffer, whatever pieces it arrives in.
+ * Payloads end up in pooled buffers, whatever pieces they arrive in; `target` lets a socket read most of a large one into place,
+ * the rest is copied once.
  */
 export class LaneParser {
   #line = Buffer.alloc(0);
   #pending: PendingMessage | undefined;
   /** Bytes of the CR LF after a payload that are still to come. */
   #trailing = 0;
+  #previousBytes = 0;
 
   constructor(
     private readonly events: LaneEvents,
     private readonly pool: BufferPool,
   ) {}
+
+  /** Where the next bytes are best read: the rest of a payload, or else a part of `scratch`. They are pushed before this is asked again. */
+  target(scratch: Buffer): Buffer {
+    const pending = this.#pending;
+    if (pending && pending.totalBytes - pending.filled >= lineReadBytes) return pending.buffer.subarray(pending.filled, pending.totalBytes);
+    return this.#previousBytes >= largeBytes ? scratch.subarray(0, lineReadBytes) : scratch;
+  }
 
   /**
    * @param bytes may be overwritten after the call
@@ -63,6 +76,7 @@ export class LaneParser {
     if (this.#pending) this.#giveBack(this.#pending.buffer);
     this.#pending = undefined;
     this.#trailing = 0;
+    this.#previousBytes = 0;
     this.#line = Buffer.alloc(0);
   }
 
@@ -78,7 +92,8 @@ export class LaneParser {
 
   #fill(pending: PendingMessage, bytes: Uint8Array, position: number): number {
     const count = Math.min(pending.totalBytes - pending.filled, bytes.length - position);
-    pending.buffer.set(bytes.subarray(position, position + count), pending.filled);
+    const isInPlace = bytes.buffer === pending.buffer.buffer && bytes.byteOffset + position === pending.buffer.byteOffset + pending.filled;
+    if (!isInPlace) pending.buffer.set(bytes.subarray(position, position + count), pending.filled);
     pending.filled += count;
     if (pending.filled === pending.totalBytes) this.#deliver(pending);
     return position + count;
@@ -87,6 +102,7 @@ export class LaneParser {
   #deliver(pending: PendingMessage): void {
     this.#pending = undefined;
     this.#trailing = 2;
+    this.#previousBytes = pending.totalBytes;
     const { subject, reply, subscriptionId, headerBytes, totalBytes, buffer } = pending;
     this.events.message(subscriptionId, {
       subject,

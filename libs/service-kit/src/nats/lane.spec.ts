@@ -14,9 +14,10 @@ describe('lane parser', () => {
     Buffer.from('MSG big 9 40000\r\n'), Buffer.alloc(40000, 7), Buffer.from('\r\nPONG\r\n'),
   ]);
 
-  test.each([1, 2, 3, 7, 64, 1000, 65536])('reads the same messages from pieces of %i bytes', (pieceBytes) => {
-    const seen: string[] = [];
-    const parser = new LaneParser({
+  const contents = ['{"max_payload":1}', 'ping', '7 a.b - 0 5 hello', '7 a re.ply 0 0 ', '8 h - 12 3 xyz', '9 big - 0 40000 true', 'pong'];
+
+  function parserInto(seen: string[]): LaneParser {
+    return new LaneParser({
       message: (id, { subject, reply, headers, payload, release }: LaneMessage) => {
         seen.push(`${id} ${subject} ${reply ?? '-'} ${headers.length} ${payload.length} ${payload.length < 10 ? Buffer.from(payload).toString() : payload.every((byte) => byte === 7)}`);
         release();
@@ -26,8 +27,30 @@ describe('lane parser', () => {
       pong: () => seen.push('pong'),
       error: (text) => seen.push(text),
     }, new BufferPool(1 << 20));
+  }
+
+  test.each([1, 2, 3, 7, 64, 1000, 65536])('reads the same messages from pieces of %i bytes', (pieceBytes) => {
+    const seen: string[] = [];
+    const parser = parserInto(seen);
     for (let at = 0; at < stream.length; at += pieceBytes) parser.push(stream.subarray(at, at + pieceBytes));
-    expect(seen).toEqual(['{"max_payload":1}', 'ping', '7 a.b - 0 5 hello', '7 a re.ply 0 0 ', '8 h - 12 3 xyz', '9 big - 0 40000 true', 'pong']);
+    expect(seen).toEqual(contents);
+  });
+
+  test.each([1, 1000, 20_000, 1 << 20])('reads large payloads into place, at most %i bytes at once', (pieceBytes) => {
+    const seen: string[] = [];
+    const parser = parserInto(seen);
+    const twice = Buffer.concat([stream, Buffer.from('MSG bigger 9 300000\r\n'), Buffer.alloc(300_000, 7), Buffer.from('\r\n'), stream]);
+    const scratch = Buffer.alloc(64 * 1024);
+    let intoPlace = 0;
+    for (let at = 0; at < twice.length;) {
+      const target = parser.target(scratch);
+      const count = twice.copy(target, 0, at, Math.min(twice.length, at + pieceBytes, at + target.length));
+      if (target.buffer !== scratch.buffer) intoPlace += count;
+      parser.push(target.subarray(0, count));
+      at += count;
+    }
+    expect(seen).toEqual([...contents, '9 bigger - 0 300000 true', ...contents]);
+    expect(intoPlace).toBeGreaterThan(200_000);
   });
 
   test('refuses what is not the protocol', () => {

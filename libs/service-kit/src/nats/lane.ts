@@ -188,7 +188,8 @@ class SocketLane implements Lane, LaneEvents {
     const { host, port } = serverAddress(this.access.servers[this.#attempts % this.access.servers.length] ?? '');
     this.#attempts += 1;
     this.#parser.reset();
-    const onread = { buffer: Buffer.allocUnsafeSlow(readBufferBytes), callback: (count: number, buffer: Uint8Array) => this.#received(buffer.subarray(0, count)) };
+    const scratch = Buffer.allocUnsafeSlow(readBufferBytes);
+    const onread = { buffer: () => this.#parser.target(scratch), callback: (count: number, buffer: Uint8Array) => this.#received(buffer.subarray(0, count)) };
     // A socket that will be upgraded to TLS must not read by itself.
     const socket = connectTcp({ host, port, ...(this.access.tls ? {} : { onread }) });
     this.#adopt(socket);

@@ -139,8 +139,8 @@ class JetStreamBucket implements ObjectBucket {
   }
 
   async list(): Promise<StoredObject[]> {
-    const store = await new Objm(this.options.nats).open(this.options.bucket);
-    return (await store.list()).filter(({ deleted }) => !deleted).map(toStored);
+    const objects = await retryTransient(async () => (await new Objm(this.options.nats).open(this.options.bucket)).list());
+    return objects.filter(({ deleted }) => !deleted).map(toStored);
   }
 
   async delete(name: string): Promise<boolean> {

@@ -82,7 +82,7 @@ const takeExpiresMs = 2000;
 /** Opens a queue, making its stream, consumer and records when they are missing. */
 export async function openWorkQueue<T, R>(options: WorkQueueOptions): Promise<WorkQueue<T, R>> {
   const { nats, name, ackWaitMs = 30_000, replicas = 1 } = options;
-  const manager = await jetstreamManager(nats, { timeout: requestTimeoutMs });
+  const manager = await retryTransient(() => jetstreamManager(nats, { timeout: requestTimeoutMs }));
   const stream = `WORK_${name}`;
   const config = { subjects: [`emloc.work.${name}.>`], retention: RetentionPolicy.Workqueue, storage: StorageType.File, num_replicas: replicas };
   await retryTransient(() => manager.streams.add({ name: stream, ...config }));
@@ -150,13 +150,13 @@ class JetStreamWorkQueue<T, R> implements WorkQueue<T, R> {
   }
 
   async remove(filter: string): Promise<void> {
-    const manager = await this.client.jetstreamManager();
+    const manager = await retryTransient(() => this.client.jetstreamManager());
     await retryTransient(() => manager.streams.purge(this.stream, { filter: `emloc.work.${this.options.name}.${filter}` }));
     for (const { key } of await this.records.list(filter)) await this.records.delete(key);
   }
 
   async destroy(): Promise<void> {
-    const manager = await this.client.jetstreamManager();
+    const manager = await retryTransient(() => this.client.jetstreamManager());
     for (const stream of [this.stream, `KV_${this.#bucket}`]) {
       await retryTransient(() => manager.streams.delete(stream)).catch((error: unknown) => {
         if (!(error instanceof JetStreamApiError && error.code === streamNotFound)) throw error;
