@@ -130,13 +130,35 @@ describe('the ledger of devices', () => {
     const request = requests();
     let isAway = false;
     const away = <T>(call: () => Promise<T>): Promise<T> => (isAway ? new Promise<T>(() => undefined) : call());
-    const cut = openDeviceLedger({ ...records, get: (key) => records.get(key), create: (key, value) => records.create(key, value), modify: (key, change) => away(() => records.modify(key, change)) } as RecordStore<DeviceRecord>, { ttlMs: 3000, pollMs: 10 });
+    const cut = openDeviceLedger(changed(records, { modify: (key, change) => away(() => records.modify(key, change)) }), { ttlMs: 3000, pollMs: 10 });
     const silent = await cut.acquire(request());
     isAway = true;
     const next = openDeviceLedger(records, { ttlMs: 3000, pollMs: 10 }).acquire(request({ job: 'b', holder: 'builder' }));
     await Promise.race([next, new Promise((resolve) => { silent.lost.addEventListener('abort', resolve); })]);
     expect(silent.lost.reason).toMatchObject({ code: 'DEVICE_GRANT_LOST' });
     await (await next).release();
+  });
+
+  it('counts from when a grant was written, however late the answer comes', async () => {
+    const request = requests();
+    const late = openDeviceLedger(changed(records, { modify: async (key, change) => { const done = await records.modify(key, change); await sleep(400); return done; } }), { ttlMs: 300, pollMs: 10 });
+    const taken = await late.acquire(request());
+    // Others may have it before this process could have renewed it.
+    await (await openDeviceLedger(records, { ttlMs: 300, pollMs: 10 }).acquire(request({ job: 'b', holder: 'builder' }))).release();
+    await sleep(20);
+    expect(taken.lost.reason).toMatchObject({ code: 'DEVICE_GRANT_LOST' });
+  });
+
+  it('gives back its own memory only: a later grant of the same process stays', async () => {
+    const request = requests();
+    const first = await ledger.acquire(request());
+    await sleep(5);
+    const second = await ledger.acquire(request({ job: 'b' }));
+    await first.release();
+    const key = Buffer.from(request().device, 'utf8').toString('hex');
+    expect((await records.get(key))?.value).toMatchObject({ job: 'b', grants: { trainer: { bytes: 60 } } });
+    await second.release();
+    expect((await records.get(key))?.value).toEqual({ job: null, grants: {} });
   });
 
   it('gives a process that was started again its memory at once, also with another demand', async () => {
@@ -160,3 +182,8 @@ describe('the ledger of devices', () => {
     await crashed.release();
   });
 });
+
+/** Records some of whose methods are others. */
+function changed(records: RecordStore<DeviceRecord>, change: Partial<RecordStore<DeviceRecord>>): RecordStore<DeviceRecord> {
+  return { get: (key) => records.get(key), create: (key, value) => records.create(key, value), ...change } as RecordStore<DeviceRecord>;
+}

@@ -60,14 +60,15 @@ export function openDeviceLedger(records: RecordStore<DeviceRecord>, { ttlMs = 1
       for (;;) {
         signal?.throwIfAborted();
         const limitBytes = await stageBytes();
-        let isGranted = false;
+        let grantedMs: number | null = null;
         await records.modify(key, (record) => {
-          const next = grant(record, request, { nowMs: now(), ttlMs, stageBytes: limitBytes });
+          const nowMs = now();
+          const next = grant(record, request, { nowMs, ttlMs, stageBytes: limitBytes });
           // What this process held before it was started again is no grant of this request.
-          isGranted = next !== record;
+          grantedMs = next === record ? null : nowMs;
           return next;
         });
-        if (isGranted) return new HeldGrant(records, key, request, { ttlMs, now });
+        if (grantedMs !== null) return new HeldGrant(records, key, request, { ttlMs, now, grantedMs });
         await sleep(pollMs, undefined, { signal });
       }
     },
@@ -92,6 +93,7 @@ class HeldGrant implements DeviceGrant {
   #timer: NodeJS.Timeout;
   /** Ends the grant before others may have the memory, unless it is renewed. */
   #deadline: NodeJS.Timeout;
+  /** What the record was last written from: it expires `ttlMs` later. */
   #renewedMs: number;
   #ended = false;
   #renewing: Promise<void> = Promise.resolve();
@@ -100,10 +102,10 @@ class HeldGrant implements DeviceGrant {
     private readonly records: RecordStore<DeviceRecord>,
     private readonly key: string,
     private readonly request: DeviceRequest,
-    private readonly settings: { readonly ttlMs: number; readonly now: () => number },
+    private readonly settings: { readonly ttlMs: number; readonly now: () => number; readonly grantedMs: number },
   ) {
     this.bytes = request.bytes;
-    this.#renewedMs = settings.now();
+    this.#renewedMs = settings.grantedMs;
     this.#timer = setInterval(() => this.#beat(), settings.ttlMs / 4);
     this.#deadline = this.#armed();
   }
@@ -118,7 +120,8 @@ class HeldGrant implements DeviceGrant {
     await this.#renewing;
     const { holder } = this.request;
     await this.records.modify(this.key, (record) => {
-      if (!record.grants[holder]) return record;
+      // A later grant of this process stays.
+      if (record.grants[holder]?.expiresAtMs !== this.#renewedMs + this.settings.ttlMs) return record;
       const { [holder]: _released, ...grants } = record.grants;
       return { job: Object.keys(grants).length > 0 ? record.job : null, grants };
     });

@@ -2,6 +2,7 @@ import { create, fromJson, toJson } from '@bufbuild/protobuf';
 import { type JobSpec, type JobSpecReference, JobSpecReferenceSchema, JobSpecSchema } from '@emloc/contracts';
 import { type Lane, type NatsConnection, type ObjectBucket, openObjectBucket, openRecordStore, openWorkQueue, type RecordStore, type WorkQueue } from '@emloc/service-kit';
 import { createTensorStore, type TensorStore } from '@emloc/tensor-bus';
+import { createIfMissing } from './create-if-missing.js';
 import { type DeviceLedger, type DeviceRecord, openDeviceLedger } from './device-ledger.js';
 import { JobStorageError } from './errors.js';
 import { jobIdOf, tensorKeys } from './keys.js';
@@ -127,9 +128,10 @@ class JetStreamJobStorage implements JobStorage {
   async writeSpec(spec: JobSpec): Promise<JobSpecReference> {
     const key = jobIdOf(spec.job);
     const value = toJson(JobSpecSchema, spec);
+    await createIfMissing(this.parts.specs, key, value);
     const found = await this.parts.specs.get(key);
-    const { revision } = found ?? (await this.parts.specs.create(key, value));
-    return create(JobSpecReferenceSchema, { bucket: bucketNames.specs, key, revision: BigInt(revision) });
+    if (!found) throw new JobStorageError('JOB_SPEC_MISSING', `job spec ${bucketNames.specs}/${key} was deleted while it was written`);
+    return create(JobSpecReferenceSchema, { bucket: bucketNames.specs, key, revision: BigInt(found.revision) });
   }
 
   async readSpec({ bucket, key, revision }: JobSpecReference): Promise<JobSpec> {

@@ -30,6 +30,11 @@ describe('specs', () => {
     expect((await storage.readSpec(reference)).tenant).toBe('team');
   });
 
+  it('are one, whoever writes first, when several do at the same time', async () => {
+    const references = await Promise.all(Array.from({ length: 8 }, () => storage.writeSpec(spec('together'))));
+    expect(new Set(references.map(({ revision }) => revision)).size).toBe(1);
+  });
+
   it('are missing when they are deleted, of another revision or elsewhere', async () => {
     const reference = await storage.writeSpec(spec('gone'));
     for (const other of [{ ...reference, revision: reference.revision + 1n }, { ...reference, key: 'none' }, { ...reference, bucket: bucketNames.stages }]) {

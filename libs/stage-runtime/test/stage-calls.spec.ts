@@ -167,3 +167,37 @@ test('metrics tell how attempts ended', async () => {
   const text = await stage.metrics();
   for (const outcome of ['succeeded', 'failed']) expect(text).toMatch(new RegExp(`emloc_stage_duration_seconds_count\\{[^}]*outcome="${outcome}"[^}]*\\} 1`));
 });
+
+test('an attempt that hangs has the engine no longer than its end allows; the next has its turn', async () => {
+  const impatient = harness.open({ abandonMs: 50 });
+  const { run, promise } = begun();
+  const hanging = impatient.call(run(() => new Promise<never>(() => undefined)), { job, token: 1 });
+  await promise;
+  const next = impatient.call(async () => 2, { job, token: 2 });
+  await expect(hanging.result).rejects.toMatchObject({ code: 'ABORTED', reason: 'STAGE_SUPERSEDED' });
+  expect(await next.result).toBe(2);
+});
+
+test('an attempt that waits for a server which stands still ends with its call; the next has its turn when the server answers', async () => {
+  const impatient = harness.open({ abandonMs: 50 });
+  const pid = harness.server.pid ?? 0;
+  const { run, promise } = begun();
+  const waiting = impatient.call(run(async ({ write }) => {
+    process.kill(pid, 'SIGSTOP');
+    // It may answer a few times more before it stands still.
+    for (let times = 0; ; times += 1) await write({ checkpoint: `late-${times}` });
+  }), { job, token: 1 });
+  await promise;
+  waiting.stop();
+  try {
+    await expect(waiting.result).rejects.toMatchObject({ code: 'CANCELLED', metadata: { stage: 'calibrate' } });
+  } finally {
+    process.kill(pid, 'SIGCONT');
+  }
+  expect(await impatient.call(async () => 2, { job, token: 2 }).result).toBe(2);
+});
+
+test('what NATS does not answer is told as such, so that it is tried again', async () => {
+  const unanswered = stage.call(async () => { await harness.nats.request('nobody.listens'); return 1; }, { job, token: 1 });
+  await expect(unanswered.result).rejects.toMatchObject({ code: 'UNAVAILABLE', reason: 'STORAGE_UNAVAILABLE', metadata: { stage: 'calibrate' } });
+});

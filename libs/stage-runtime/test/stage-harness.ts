@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { create } from '@bufbuild/protobuf';
 import { CalibrateRequestSchema, type CalibrateRequest, CalibrateResultSchema, type JobSpecReference, JobSpecSchema, toTuneOptionsMessage } from '@emloc/contracts';
 import { type JobStorage, jobNameOf } from '@emloc/job-storage';
-import { startStorage } from '@emloc/job-storage/testing';
+import { startStorage, type StorageHarness } from '@emloc/job-storage/testing';
 import { defaultTuneOptions } from '@emloc/pipeline';
+import { RpcError } from '@emloc/rpc';
 import { createTelemetry, type Telemetry } from '@emloc/telemetry';
 import type { EngineThread } from '../src/service/engine-thread.js';
 import { type StageAttempt, StageCalls, type StageHandler } from '../src/service/stage-calls.js';
@@ -22,9 +23,11 @@ export interface Told {
 /** Stage calls over a real storage, with a handler that a test writes. */
 export interface StageHarness {
   readonly storage: JobStorage;
+  readonly nats: StorageHarness['nats'];
+  readonly server: StorageHarness['server'];
   readonly folder: string;
   /** As another process of the service would serve them. */
-  open(options?: { readonly engine?: EngineThread; readonly heartbeatMs?: number }): Stage;
+  open(options?: { readonly engine?: EngineThread; readonly heartbeatMs?: number; readonly abandonMs?: number }): Stage;
   stop(): Promise<void>;
 }
 
@@ -39,7 +42,7 @@ export interface Stage {
 export async function startStageHarness(): Promise<StageHarness> {
   const folder = mkdtempSync(join(tmpdir(), 'emloc-stage-'));
   const harness = await startStorage();
-  const { storage } = harness;
+  const { storage, nats, server } = harness;
   const specs = new Map<string, Promise<JobSpecReference>>();
   const specOf = (job: string): Promise<JobSpecReference> => {
     const written = specs.get(job) ?? storage.writeSpec(create(JobSpecSchema, { job: jobNameOf(job), options: optionsMessage() }));
@@ -49,12 +52,12 @@ export async function startStageHarness(): Promise<StageHarness> {
   const telemetries: Telemetry[] = [];
   let stages = 0;
   return {
-    storage, folder,
-    open: ({ engine = noEngine, heartbeatMs = 60_000 } = {}) => {
+    storage, nats, server, folder,
+    open: ({ engine = noEngine, heartbeatMs = 60_000, abandonMs } = {}) => {
       const scratch = join(folder, `scratch-${(stages += 1)}`);
       const telemetry = createTelemetry({ service: 'calibrator', version: 'test' });
       telemetries.push(telemetry);
-      const calls = new StageCalls({ instance: `calibrator-${stages}`, storage, metrics: telemetry.metrics, engine, device: 'cpu', threads: 1, scratch, heartbeatMs });
+      const calls = new StageCalls({ instance: `calibrator-${stages}`, storage, metrics: telemetry.metrics, engine, device: 'cpu', threads: 1, scratch, heartbeatMs, abandonMs });
       const draining = new AbortController();
       return {
         draining,
@@ -97,5 +100,5 @@ function callOf(calls: StageCalls, handler: Handler, { request, draining }: { re
   };
   const result = read();
   result.catch(() => undefined);
-  return { events, result, stop: () => gone.abort(new Error('the caller has gone')) };
+  return { events, result, stop: () => gone.abort(new RpcError('CANCELLED', 'the caller has gone')) };
 }

@@ -1,11 +1,12 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { connectNats, type Lane, type NatsConnection, openLane, startNatsServer } from '@emloc/service-kit';
+import { connectNats, type Lane, type NatsConnection, type NatsServer, openLane, startNatsServer } from '@emloc/service-kit';
 import { type JobStorage, type JobStorageOptions, openJobStorage } from '../index.js';
 
 /** A NATS server in a folder of its own, and the storage of jobs in it. */
 export interface StorageHarness {
+  readonly server: NatsServer;
   readonly nats: NatsConnection;
   readonly lane: Lane;
   readonly storage: JobStorage;
@@ -18,7 +19,7 @@ export async function startStorage(options: Omit<JobStorageOptions, 'nats' | 'la
   const access = { servers: [server.url] };
   const [nats, lane] = [await connectNats(access), await openLane(access)];
   return {
-    nats, lane,
+    server, nats, lane,
     storage: await openJobStorage({ ...options, nats, lane }),
     stop: async () => {
       lane.close();

@@ -1,4 +1,6 @@
-export type StageErrorCode = 'LAYER_GIVEN_UP';
+import { isTransient } from '@emloc/service-kit';
+
+export type StageErrorCode = 'LAYER_GIVEN_UP' | 'STORAGE_UNAVAILABLE';
 
 /** What ends a stage beside the errors of its engine and of its storage. */
 export class StageError extends Error {
@@ -11,4 +13,10 @@ export class StageError extends Error {
   ) {
     super(message, options);
   }
+}
+
+/** Says that NATS did not answer, where that is what the kit gave up on; anything else as it is. */
+export function orUnavailable(error: unknown): unknown {
+  if (!isTransient(error)) return error;
+  return new StageError('STORAGE_UNAVAILABLE', 'NATS did not answer what the stage asked of the shared storage', { cause: error });
 }

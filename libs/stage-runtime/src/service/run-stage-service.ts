@@ -30,6 +30,7 @@ export async function runStageService<S extends Service, O extends OptionSet & t
       shutdown.add('stage calls', async () => { await server.close(options.grace * 0.5); });
       const calls = new StageCalls({
         instance, storage, metrics, engine, scratch,
+        abandonMs: options.grace,
         device: options.device,
         threads: options.threads === 0 ? undefined : options.threads,
         onError: (error, attempt) => logger.warn({ error, ...attempt }, 'stage attempt ended without a result'),

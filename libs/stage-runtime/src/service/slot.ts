@@ -19,3 +19,20 @@ export class Slot {
     }
   }
 }
+
+/** Settles as `running` does, but ends with the signal's reason when it has not so long after the signal: what it waits for may never come. */
+export async function untilAbandoned<T>(running: Promise<T>, signal: AbortSignal, abandonMs: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const over = new AbortController();
+  const abandoned = new Promise<never>((_, reject) => {
+    const start = (): void => { timer = setTimeout(() => reject(signal.reason as Error), abandonMs); };
+    if (signal.aborted) start();
+    else signal.addEventListener('abort', start, { once: true, signal: over.signal });
+  });
+  try {
+    return await Promise.race([running, abandoned]);
+  } finally {
+    over.abort();
+    clearTimeout(timer);
+  }
+}

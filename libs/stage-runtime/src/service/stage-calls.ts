@@ -9,9 +9,10 @@ import type { Moved } from '@emloc/service-kit';
 import type { MemorySample, Metrics, StageLabel } from '@emloc/telemetry';
 import type { AnyEngineContract, DeviceMemoryRequest, EngineReport, OwnTask } from '../contract.js';
 import type { EngineThread } from './engine-thread.js';
+import { orUnavailable } from './errors.js';
 import { EventQueue } from './event-queue.js';
 import { jobOptionsOf } from './job-options.js';
-import { Slot } from './slot.js';
+import { Slot, untilAbandoned } from './slot.js';
 import { now, type StageEventInit, stageEventOf, stageNumbers } from './stage-events.js';
 import { openStageMetrics, type StageMetrics } from './stage-metrics.js';
 import { countedRecords, type TensorRecords } from './tensor-records.js';
@@ -60,6 +61,8 @@ export interface StageCallsOptions {
   readonly threads: number | undefined;
   readonly scratch: string;
   readonly heartbeatMs?: number;
+  /** How long an attempt that is to end keeps the engine from others while it does not end: longer than its thread is given to stop. */
+  readonly abandonMs?: number;
   /** Told of every attempt that failed. */
   readonly onError?: (error: unknown, attempt: { readonly job: string; readonly stage: StageLabel; readonly token: number }) => void;
 }
@@ -72,6 +75,8 @@ interface Running {
   readonly token: number;
   readonly stop: AbortController;
 }
+
+const defaultAbandonMs = 60_000;
 
 /** Serves stage calls as proto/emloc/v1/stage.proto says. One attempt has the engine at a time; others wait, with heartbeats. */
 export class StageCalls {
@@ -119,7 +124,7 @@ export class StageCalls {
       if (record?.result) return { result: fromJson(handler.result, record.result as JsonValue), resumedFrom: 0 };
       return { result: null, resumedFrom: record ? ((await handler.resumedFrom?.({ job, instance, storage, record })) ?? 0) : 0 };
     } catch (error) {
-      throw toRpcError(error, { stage });
+      throw toRpcError(orUnavailable(error), { stage });
     }
   }
 
@@ -137,12 +142,12 @@ export class StageCalls {
     try {
       const leave = await this.#slot.enter(signal);
       try {
-        return await this.#run(handler, request, { ...call, signal });
+        return await untilAbandoned(this.#run(handler, request, { ...call, signal }), signal, this.options.abandonMs ?? defaultAbandonMs);
       } finally {
         leave();
       }
     } catch (error) {
-      const reason: unknown = signal.aborted ? signal.reason : error;
+      const reason: unknown = signal.aborted ? signal.reason : orUnavailable(error);
       this.options.onError?.(reason, { job, stage, token });
       throw toRpcError(reason, { stage, ...layerOf(error) });
     } finally {
@@ -160,7 +165,7 @@ export class StageCalls {
     await mkdir(scratch, { recursive: true });
     const metrics = openStageMetrics(this.options.metrics, handler.stage);
     try {
-      const options = await jobOptionsOf(spec, storage, scratch);
+      const options = await jobOptionsOf(spec, storage, { folder: scratch, signal: call.signal });
       const result = create(handler.result, await handler.run(this.#view(handler.stage, { call, spec, options, record, scratch, metrics }), request));
       await storage.stages.write(job, handler.stage, token, { result: toJson(handler.result, result) });
       metrics.finish('succeeded');
