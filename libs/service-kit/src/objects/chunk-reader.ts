@@ -15,8 +15,8 @@ export interface ReadSettings {
   /** For messages. */
   readonly name: string;
   readonly byteLength: number;
-  /** How many there are; undefined when they may still be on their way in. */
-  readonly chunks: number | undefined;
+  /** How many there are, or of how many bytes each but the last is while they are still on their way in. */
+  readonly chunks: { readonly count: number } | { readonly eachBytes: number };
   readonly windowChunks: number;
   readonly stallTimeoutMs: number;
   readonly signal: AbortSignal | undefined;
@@ -34,6 +34,14 @@ const tickMs = 100;
 /** Silence after which the consumer is made anew: the server forgets it when it restarts. */
 const renewMs = 2000;
 const requestExpiresMs = 30_000;
+/**
+ * How far behind a writer a reader stays: a server block of 8 MiB and a chunk. A block that is read while it is written costs the
+ * server several copies of it.
+ */
+const trailingBytes = 9 * 1024 * 1024;
+/** A writer that stores nothing for so long is slow, and what it has stored is read. */
+const slowWriterMs = 250;
+const pollMs = 25;
 const inactiveMs = 60_000;
 
 /**
@@ -62,6 +70,10 @@ class ChunkReader {
   #lastStreamSequence = 0;
   #lastConsumerSequence = 0;
   #receivedChunks = 0;
+  #receivedBytes = 0;
+  /** Chunks that are known to be stored. */
+  #storedChunks = 0;
+  #storedMs = performance.now();
   #heardMs = performance.now();
   #progressMs = performance.now();
   #wake: (() => void) | undefined;
@@ -70,12 +82,13 @@ class ChunkReader {
   constructor(private readonly settings: ReadSettings) {
     const { lane, signal, name } = settings;
     this.#inbox = `${lane.inbox}.${randomUUID()}`;
-    const timer = setInterval(() => this.#tick(), tickMs);
+    const timer = setInterval(() => this.#tick(), 'count' in settings.chunks ? tickMs : pollMs);
     const abort = (): void => this.#fail(new ServiceKitError('OBJECT_STALLED', `objects: reading ${name} was aborted`, { cause: signal?.reason }));
     signal?.addEventListener('abort', abort, { once: true });
     if (signal?.aborted) abort();
     this.#stop = [
       lane.subscribe(`${this.#inbox}.create.*`, (message) => this.#answered(message)),
+      lane.subscribe(`${this.#inbox}.info.*`, (message) => this.#informed(message)),
       () => this.#unsubscribe(),
       lane.onReconnect(() => { this.#heardMs = -Infinity; }),
       () => clearInterval(timer),
@@ -145,9 +158,10 @@ class ChunkReader {
 
   #opened(consumer: string, pendingChunks: number): void {
     const { chunks, name } = this.settings;
-    if (chunks !== undefined && this.#receivedChunks + pendingChunks < chunks) {
-      return this.#fail(new ServiceKitError('OBJECT_CORRUPT', `objects: ${name} has ${this.#receivedChunks + pendingChunks} of its ${chunks} chunks`));
+    if ('count' in chunks && this.#receivedChunks + pendingChunks < chunks.count) {
+      return this.#fail(new ServiceKitError('OBJECT_CORRUPT', `objects: ${name} has ${this.#receivedChunks + pendingChunks} of its ${chunks.count} chunks`));
     }
+    this.#pending(pendingChunks);
     this.#consumer = consumer;
     this.#lastConsumerSequence = 0;
     this.#requested = 0;
@@ -162,13 +176,49 @@ class ChunkReader {
     this.#unsubscribe = this.settings.lane.subscribe(`${this.#inbox}.${this.#generation}`, (message) => this.#received(message));
   }
 
-  /** Tops the window up when half of it is free. */
+  /** Tops the window up when half of it is free, or with all that may be read. */
   #request(): void {
     const { lane, stream, windowChunks } = this.settings;
-    const batch = windowChunks - this.#requested - this.#queue.length;
-    if (!this.#consumer || batch < Math.max(1, windowChunks >> 1)) return;
+    const readable = this.#readableChunks();
+    const batch = Math.min(readable, windowChunks - this.#requested - this.#queue.length);
+    if (!this.#consumer || batch < Math.max(1, Math.min(readable, windowChunks >> 1))) return;
     this.#requested += batch;
     lane.publish(`$JS.API.CONSUMER.MSG.NEXT.${stream}.${this.#consumer}`, [Buffer.from(JSON.stringify({ batch, expires: nanos(requestExpiresMs) }))], { reply: `${this.#inbox}.${this.#generation}` });
+  }
+
+  /** Chunks that are not asked for and may be. */
+  #readableChunks(): number {
+    const { chunks, byteLength } = this.settings;
+    if ('count' in chunks) return Infinity;
+    const pending = this.#storedChunks - this.#receivedChunks;
+    const isComplete = this.#receivedBytes + pending * chunks.eachBytes >= byteLength;
+    const isSlow = performance.now() - this.#storedMs > slowWriterMs;
+    return pending - this.#requested - (isComplete || isSlow ? 0 : Math.ceil(trailingBytes / chunks.eachBytes));
+  }
+
+  /** @param chunks that are stored and have not arrived */
+  #pending(chunks: number): void {
+    const stored = this.#receivedChunks + chunks;
+    if (stored <= this.#storedChunks) return;
+    this.#storedChunks = stored;
+    this.#storedMs = performance.now();
+    this.#progressMs = this.#storedMs;
+  }
+
+  #askForPending(): void {
+    const { lane, stream } = this.settings;
+    lane.publish(`$JS.API.CONSUMER.INFO.${stream}.${this.#consumer}`, [], { reply: `${this.#inbox}.info.${this.#generation}` });
+  }
+
+  #informed(message: LaneMessage): void {
+    const isLatest = message.subject === `${this.#inbox}.info.${this.#generation}`;
+    const answer = message.payload.length > 0 ? (JSON.parse(Buffer.from(message.payload).toString('utf8')) as ConsumerAnswer) : {};
+    message.release();
+    // What was asked for and is on its way would be counted as neither.
+    if (!isLatest || answer.num_pending === undefined || this.#requested > 0) return;
+    this.#heardMs = performance.now();
+    this.#pending(answer.num_pending);
+    this.#request();
   }
 
   #received(message: LaneMessage): void {
@@ -185,7 +235,9 @@ class ChunkReader {
     this.#lastConsumerSequence = place.consumer;
     this.#lastStreamSequence = place.stream;
     this.#receivedChunks += 1;
+    this.#receivedBytes += message.payload.length;
     this.#requested -= 1;
+    this.#pending(place.pending);
     this.#queue.push(message);
     this.#wakeUp();
   }
@@ -205,6 +257,7 @@ class ChunkReader {
       return this.#fail(new ServiceKitError('OBJECT_STALLED', `objects: ${name}: no chunk for ${stallTimeoutMs} ms, ${this.#receivedChunks} chunks of ${byteLength} bytes came`));
     }
     if (this.#queue.length === 0 && now - this.#heardMs > renewMs) this.#open();
+    else if ('eachBytes' in this.settings.chunks && this.#consumer && this.#requested === 0) this.#askForPending();
   }
 
   #fail(error: Error): void {
@@ -220,9 +273,9 @@ class ChunkReader {
 }
 
 /** `$JS.ACK.stream.consumer.delivered.streamSequence.consumerSequence.time.pending`, newer servers with domain and account first. */
-function sequencesOf(reply: string): { stream: number; consumer: number } | undefined {
+function sequencesOf(reply: string): { stream: number; consumer: number; pending: number } | undefined {
   const tokens = reply.split('.');
   if (tokens[0] !== '$JS' || tokens[1] !== 'ACK' || tokens.length < 9) return undefined;
   const shift = tokens.length >= 11 ? 2 : 0;
-  return { stream: Number(tokens[5 + shift]), consumer: Number(tokens[6 + shift]) };
+  return { stream: Number(tokens[5 + shift]), consumer: Number(tokens[6 + shift]), pending: Number(tokens[8 + shift]) };
 }

@@ -6,7 +6,7 @@ import { ServiceKitError } from '../errors.js';
 import { messageOf } from '../nats/access.js';
 import type { Lane } from '../nats/lane.js';
 import { requestTimeoutMs, retryTransient } from '../nats/retry.js';
-import { readChunks } from './chunk-reader.js';
+import { readChunks, type ReadSettings } from './chunk-reader.js';
 import { writeChunks, type ChunkSource } from './chunk-writer.js';
 
 /** What is written: `next` fills `target` from its start and returns the bytes that it wrote; fewer than fit, at the end. */
@@ -66,7 +66,10 @@ export interface ObjectBucket {
   put(name: string, source: ChunkSource, options?: PutOptions): Promise<StoredObject>;
   /** @throws ServiceKitError OBJECT_NOT_FOUND, OBJECT_CORRUPT, OBJECT_STALLED; the sink may have got a part then */
   get(name: string, sink: ObjectSink, options?: ReadOptions): Promise<StoredObject>;
-  /** Reads chunks that may still be on their way in. @returns the digest of what was read */
+  /**
+   * Reads chunks that may still be on their way in from a bucket of the same `chunkBytes`. Stays 9 MiB behind a writer that is not
+   * slow. @returns the digest of what was read
+   */
   follow(id: string, byteLength: number, sink: ObjectSink, options?: ReadOptions): Promise<string>;
   info(name: string): Promise<StoredObject | undefined>;
   list(): Promise<StoredObject[]>;
@@ -123,13 +126,13 @@ class JetStreamBucket implements ObjectBucket {
   async get(name: string, sink: ObjectSink, options: ReadOptions = {}): Promise<StoredObject> {
     const stored = await this.info(name);
     if (!stored) throw new ServiceKitError('OBJECT_NOT_FOUND', `objects: ${this.options.bucket} has no ${name}`);
-    const digest = await this.#read(stored.id, stored.byteLength, stored.chunks, name, sink, options);
+    const digest = await this.#read(stored.id, stored.byteLength, { count: stored.chunks }, name, sink, options);
     if (digest !== stored.digest) throw new ServiceKitError('OBJECT_CORRUPT', `objects: ${name} has digest ${digest}, ${stored.digest} was stored`);
     return stored;
   }
 
   follow(id: string, byteLength: number, sink: ObjectSink, options: ReadOptions = {}): Promise<string> {
-    return this.#read(id, byteLength, undefined, id, sink, options);
+    return this.#read(id, byteLength, { eachBytes: this.options.chunkBytes }, id, sink, options);
   }
 
   async info(name: string): Promise<StoredObject | undefined> {
@@ -169,7 +172,7 @@ class JetStreamBucket implements ObjectBucket {
     return swept;
   }
 
-  #read(id: string, byteLength: number, chunks: number | undefined, name: string, sink: ObjectSink, options: ReadOptions): Promise<string> {
+  #read(id: string, byteLength: number, chunks: ReadSettings['chunks'], name: string, sink: ObjectSink, options: ReadOptions): Promise<string> {
     const { lane, windowChunks, stallTimeoutMs } = this.options;
     return readChunks({ lane, stream: this.stream, subject: this.#chunkSubject(id), name, byteLength, chunks, windowChunks, stallTimeoutMs: options.stallTimeoutMs ?? stallTimeoutMs, signal: options.signal }, sink);
   }
