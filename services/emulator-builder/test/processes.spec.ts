@@ -1,8 +1,10 @@
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { CalibratorService, EmulatorBuilderService } from '@emloc/contracts';
+import { CalibratorService, EmulatorBuilderService, healthV1 } from '@emloc/contracts';
 import type { LayerResult } from '@emloc/job-storage';
 import { resultOf, type StageProcess, type StageProcesses, startStageProcesses, stopHolding, watchResults } from '@emloc/stage-runtime/testing';
+import { writeRandomModel } from './random-model.js';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 const blocks = ['block-0', 'block-1', 'block-2', 'block-3'];
@@ -15,17 +17,18 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => stages.stop());
 
-const callOf = (job: string) => stages.stageCall(job, 1, {
-  model: join(root, 'examples/models/tiny-qwen2'), data: join(root, 'examples/data/train.jsonl'), vramBytes: 64 * 2 ** 20, calibrationRows: 16, maxLength: 64, steps: 4, batch: 4,
+const tinyModel = join(root, 'examples/models/tiny-qwen2');
+const callOf = (job: string, model = tinyModel) => stages.stageCall(job, 1, {
+  model, data: join(root, 'examples/data/train.jsonl'), vramBytes: 512 * 2 ** 20, calibrationRows: 16, maxLength: 64, steps: 4, batch: 4,
 });
 const queueOf = (job: string) => stages.storage.openLayers(job, 'test');
 
-async function calibrate(job: string): Promise<void> {
-  await resultOf(stages.channelTo(calibrator.address).client(CalibratorService).calibrate(await callOf(job)));
+async function calibrate(job: string, model?: string): Promise<void> {
+  await resultOf(stages.channelTo(calibrator.address).client(CalibratorService).calibrate(await callOf(job, model)));
 }
 
-async function build({ address }: StageProcess, job: string) {
-  const { emulator } = await resultOf(stages.channelTo(address).client(EmulatorBuilderService).buildEmulator(await callOf(job)));
+async function build({ address }: StageProcess, job: string, model?: string) {
+  const { emulator } = await resultOf(stages.channelTo(address).client(EmulatorBuilderService).buildEmulator(await callOf(job, model)));
   return emulator;
 }
 
@@ -58,4 +61,28 @@ test('a layer whose builder is killed goes to another: one result a layer, and t
   expect(digests).not.toContain(undefined);
   expect((await stages.storage.tensors.list('shared/statistics/'))).toEqual([]);
   await Promise.all([whole.stop(), shared.stop()]);
+}, 120_000);
+
+test('the service answers whatever the engine does: health checks while a heavy block is factorised', async () => {
+  const model = join(stages.folder, 'heavy');
+  await writeRandomModel(model, { base: tinyModel, layers: 1, hidden: 640 });
+  const builder = await stages.start('emulator-builder', { instance: 'builder-c' });
+  await calibrate('heavy', model);
+  const health = stages.channelTo(builder.address, null).client(healthV1.Health);
+  await health.check({ service: '' });
+  const timesMs: number[] = [];
+  let isOver = false;
+  const building = build(builder, 'heavy', model).finally(() => { isOver = true; });
+  while (!isOver) {
+    const startedMs = performance.now();
+    await health.check({ service: '' });
+    timesMs.push(performance.now() - startedMs);
+    await sleep(10);
+  }
+  await building;
+  timesMs.sort((a, b) => a - b);
+  expect(timesMs.length).toBeGreaterThan(20);
+  expect(timesMs[timesMs.length >> 1]).toBeLessThan(100);
+  // A machine at full load may make any process wait; a blocked thread would wait for the whole block.
+  expect(timesMs.at(-1)).toBeLessThan(1000);
 }, 120_000);
