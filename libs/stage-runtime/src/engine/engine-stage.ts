@@ -64,10 +64,21 @@ export async function runEngineStage<R>(task: EngineTask, context: Context, stag
     return { ...result, report: { ...totals(clock), device: target.description } };
   } finally {
     clock.leave();
-    observers.flush();
-    await factors.close();
-    await device.close();
+    await closeAll([() => observers.flush(), () => factors.close(), () => device.close()]);
   }
+}
+
+/** Closes one after the other, whatever fails on the way. @throws the first failure */
+async function closeAll(closes: readonly (() => Promise<void> | void)[]): Promise<void> {
+  const failures: unknown[] = [];
+  for (const close of closes) {
+    try {
+      await close();
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  if (failures.length > 0) throw failures[0];
 }
 
 /** Names the layer in whatever goes wrong there. */
