@@ -89,7 +89,8 @@ test('500 queued jobs of one tenant do not delay another\'s first by more than o
   let open: () => void = () => undefined;
   const gate = new Promise<void>((resolve) => { open = resolve; });
   deployment.stages.scripts.train = async function* ({ call }) {
-    order.push(call.job);
+    // A call that is made again, as after a change of the leader, is not another job.
+    if (!order.includes(call.job)) order.push(call.job);
     yield stepEvent(1);
     await gate;
   };
