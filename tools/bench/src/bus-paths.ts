@@ -1,7 +1,8 @@
 import { createServer, connect as connectTcp, type AddressInfo, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import { connectNats, openLane, openObjectBucket } from '@emloc/service-kit';
-import { createDurableTensorBus, createNatsTensorBus, type TensorBus } from '@emloc/tensor-bus';
+import { createDurableTensorBus, createNatsTensorBus, createTensorStore, type TensorBus, type TensorSource, type TensorStore } from '@emloc/tensor-bus';
 
 import { receiveGrpc, sendGrpc } from './bus-grpc.js';
 import type { BlockSink, BlockSource } from './bus-blocks.js';
@@ -13,13 +14,13 @@ export interface BusTask {
   readonly natsUrl: string;
 }
 
-export type BusPathName = 'tcp' | 'grpc' | 'core' | 'durable';
+export type BusPathName = 'tcp' | 'grpc' | 'core' | 'durable' | 'store';
 
 /** One way to move a tensor of `totalBytes` from one process to another. */
 export interface BusPath {
   readonly title: string;
-  /** Gets ready; `finished` resolves when every byte is in the sink. */
-  receive(task: BusTask, sink: BlockSink): Promise<{ address: string; finished: Promise<void> }>;
+  /** Gets ready; `finished` resolves when every byte is in the sink, with the seconds of a reading that is counted apart. */
+  receive(task: BusTask, sink: BlockSink): Promise<{ address: string; finished: Promise<number | void> }>;
   /** Gets ready to send to a receiver's address; the returned function sends, and is what is timed. */
   prepare(task: BusTask, address: string): Promise<{ send(source: BlockSource): Promise<void>; close(): Promise<void> }>;
 }
@@ -32,6 +33,7 @@ export const busPaths: Readonly<Record<BusPathName, BusPath>> = {
   grpc: { title: 'gRPC client stream, 1 MiB messages', receive: receiveGrpc, prepare: sendGrpc },
   core: { title: 'tensor bus, core NATS', ...overBus(openCore) },
   durable: { title: 'tensor bus, durable', ...overBus(openDurable) },
+  store: { title: 'tensor store', receive: receiveStored, prepare: prepareStored },
 };
 
 function receiveTcp({ totalBytes }: BusTask, sink: BlockSink): Promise<{ address: string; finished: Promise<void> }> {
@@ -92,6 +94,36 @@ async function openDurable({ natsUrl }: BusTask): Promise<OpenBus> {
   return { bus, close: async () => { await bus.close(); lane.close(); await nats.close(); } };
 }
 
+async function openStore({ natsUrl }: BusTask): Promise<{ store: TensorStore; close(): Promise<void> }> {
+  const access = { servers: [natsUrl] };
+  const [nats, lane] = [await connectNats(access), await openLane(access)];
+  const store = createTensorStore(await openObjectBucket({ nats, lane, bucket: 'bench' }));
+  return { store, close: async () => { lane.close(); await nats.close(); } };
+}
+
+async function receiveStored(task: BusTask, sink: BlockSink): Promise<{ address: string; finished: Promise<number> }> {
+  const { store, close } = await openStore(task);
+  const read = async (): Promise<number> => {
+    let stored = await store.open(channel);
+    for (; !stored; stored = await store.open(channel)) await sleep(20);
+    const startMs = performance.now();
+    await stored.read(() => sink);
+    const seconds = (performance.now() - startMs) / 1000;
+    await close();
+    return seconds;
+  };
+  return { address: channel, finished: read() };
+}
+
+async function prepareStored(task: BusTask): ReturnType<BusPath['prepare']> {
+  const { store, close } = await openStore(task);
+  return { send: (source) => store.write(channel, { tensors: [tensorOf(task, source)] }), close };
+}
+
+function tensorOf({ totalBytes }: BusTask, source: BlockSource): TensorSource {
+  return { name: 'bench', dtype: 'float32', shape: [totalBytes / 4], byteLength: totalBytes, read: source.read };
+}
+
 function overBus(open: (task: BusTask) => Promise<OpenBus>): Pick<BusPath, 'receive' | 'prepare'> {
   return {
     receive: async (task, sink) => {
@@ -108,10 +140,7 @@ function overBus(open: (task: BusTask) => Promise<OpenBus>): Pick<BusPath, 'rece
     },
     prepare: async (task) => {
       const { bus, close } = await open(task);
-      const { totalBytes } = task;
-      const send = (source: BlockSource): Promise<void> =>
-        bus.send({ channel, layer: 0, tensors: [{ name: 'bench', dtype: 'float32', shape: [totalBytes / 4], byteLength: totalBytes, read: source.read }] });
-      return { send, close };
+      return { send: (source) => bus.send({ channel, layer: 0, tensors: [tensorOf(task, source)] }), close };
     },
   };
 }

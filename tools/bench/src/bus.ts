@@ -11,20 +11,21 @@ import { createBlockSink, createBlockSource } from './bus-blocks.js';
 import { busPaths, type BusPathName, type BusTask } from './bus-paths.js';
 import { busTable, type BusResult } from './bus-table.js';
 
-const help = `usage: npm run bench -- bus [--size-mib 1024] [--paths tcp,grpc,core,durable] [--rounds 3] [--json]
+const help = `usage: npm run bench -- bus [--size-mib 1024] [--paths tcp,grpc,core,durable,store] [--rounds 3] [--json]
 Moves a tensor from one Node process to another over a raw TCP socket, gRPC and the tensor bus, and compares. Every path copies
-the bytes out of the same source and into the same sink; rounds alternate the paths, and the median counts.
+the bytes out of the same source and into the same sink; rounds alternate the paths, and the median counts. The clock runs from
+before the first byte until the receiver has the last; the store is written and then read, each on its own clock.
 Needs nats-server on PATH.
 `;
 
-type FromReceiver = { readonly type: 'ready'; readonly address: string } | { readonly type: 'finished'; readonly correct: boolean; readonly extraBytes: number };
+type FromReceiver = { readonly type: 'ready'; readonly address: string } | { readonly type: 'finished'; readonly correct: boolean; readonly extraBytes: number; readonly endMs: number; readonly readSeconds: number };
 
 /** `bench bus`: also the receiving process, which it starts from the same file. */
 export async function measure(args: readonly string[]): Promise<number> {
   const { values } = parseArgs({
     args: [...args],
     options: {
-      'size-mib': { type: 'string', default: '1024' }, paths: { type: 'string', default: 'tcp,grpc,core,durable' }, rounds: { type: 'string', default: '3' },
+      'size-mib': { type: 'string', default: '1024' }, paths: { type: 'string', default: 'tcp,grpc,core,durable,store' }, rounds: { type: 'string', default: '3' },
       json: { type: 'boolean', default: false }, help: { type: 'boolean', default: false }, receive: { type: 'string' }, send: { type: 'string' },
     },
   });
@@ -42,34 +43,49 @@ export async function measure(args: readonly string[]): Promise<number> {
 
 async function compare(paths: readonly BusPathName[], totalBytes: number, rounds: number): Promise<BusResult[]> {
   findNatsServer();
-  const results: BusResult[] = paths.map((name) => ({ name, title: busPaths[name].title, totalBytes, seconds: [], senderExtraBytes: 0, receiverExtraBytes: 0, correct: true }));
+  const row = (name: BusResult['name'], title: string): BusResult => ({ name, title, totalBytes, seconds: [], senderExtraBytes: 0, receiverExtraBytes: 0, correct: true });
+  const rowsOf = new Map(paths.map((path) => [path, path === 'store' ? [row('write', 'tensor store, write'), row('read', 'tensor store, read')] : [row(path, busPaths[path].title)]]));
   for (let round = 0; round < rounds; round++) {
-    for (const result of results) {
-      const run = await runOnce(result.name, totalBytes);
-      result.seconds.push(run.seconds);
-      result.senderExtraBytes = Math.max(result.senderExtraBytes, run.senderExtraBytes);
-      result.receiverExtraBytes = Math.max(result.receiverExtraBytes, run.receiverExtraBytes);
-      result.correct &&= run.correct;
-      process.stderr.write(`round ${round + 1}: ${result.name}: ${(totalBytes / 1e6 / run.seconds).toFixed(0)} MB/s\n`);
+    for (const [path, rows] of rowsOf) {
+      const run = await runOnce(path, totalBytes);
+      for (const result of rows) {
+        const seconds = result.name === 'write' ? run.sendSeconds : result.name === 'read' ? run.readSeconds : run.seconds;
+        result.seconds.push(seconds);
+        result.senderExtraBytes = Math.max(result.senderExtraBytes, run.senderExtraBytes);
+        result.receiverExtraBytes = Math.max(result.receiverExtraBytes, run.receiverExtraBytes);
+        result.correct &&= run.correct;
+        process.stderr.write(`round ${round + 1}: ${result.name}: ${(totalBytes / 1e6 / seconds).toFixed(0)} MB/s\n`);
+      }
     }
   }
-  return results;
+  return [...rowsOf.values()].flat();
+}
+
+interface BusRun {
+  /** From before the first byte was sent until the last was received. */
+  readonly seconds: number;
+  readonly sendSeconds: number;
+  readonly readSeconds: number;
+  readonly senderExtraBytes: number;
+  readonly receiverExtraBytes: number;
+  readonly correct: boolean;
 }
 
 /** A server, a receiver and a sender of its own for each transfer, so that none warms the next. */
-async function runOnce(path: BusPathName, totalBytes: number): Promise<{ seconds: number; senderExtraBytes: number; receiverExtraBytes: number; correct: boolean }> {
+async function runOnce(path: BusPathName, totalBytes: number): Promise<BusRun> {
   const storeDir = await mkdtemp(join(tmpdir(), 'emloc-bench-bus-'));
-  const server = path === 'core' || path === 'durable' ? await startNatsServer({ storeDir }) : undefined;
+  const server = path === 'core' || path === 'durable' || path === 'store' ? await startNatsServer({ storeDir }) : undefined;
   try {
     const task: BusTask = { path, totalBytes, natsUrl: server?.url ?? '' };
     const receiver = start<FromReceiver>('--receive', task);
     const ready = await receiver.next();
     if (ready.type !== 'ready') throw new Error('the receiver did not say that it is ready');
-    const sender = start<{ seconds: number; extraBytes: number }>('--send', { ...task, address: ready.address });
+    const sender = start<{ startMs: number; seconds: number; extraBytes: number }>('--send', { ...task, address: ready.address });
     const [sent, finished] = await Promise.all([sender.next(), receiver.next()]);
     await Promise.all([sender.ended, receiver.ended]);
     if (finished.type !== 'finished') throw new Error('the receiver did not finish');
-    return { seconds: sent.seconds, senderExtraBytes: sent.extraBytes, receiverExtraBytes: finished.extraBytes, correct: finished.correct };
+    const { correct, readSeconds } = finished;
+    return { seconds: (finished.endMs - sent.startMs) / 1000, sendSeconds: sent.seconds, readSeconds, senderExtraBytes: sent.extraBytes, receiverExtraBytes: finished.extraBytes, correct };
   } finally {
     await server?.stop();
     await rm(storeDir, { recursive: true, force: true });
@@ -96,23 +112,28 @@ async function receive(task: BusTask): Promise<number> {
   const { address, finished } = await busPaths[task.path].receive(task, sink);
   const before = process.resourceUsage().maxRSS;
   process.send?.({ type: 'ready', address } satisfies FromReceiver);
-  await finished;
+  const readSeconds = await finished ?? 0;
+  const endMs = epochMs();
   const extraBytes = (process.resourceUsage().maxRSS - before) * 1024;
-  await report({ type: 'finished', correct: sink.isEndOf(task.totalBytes), extraBytes } satisfies FromReceiver);
+  await report({ type: 'finished', correct: sink.isEndOf(task.totalBytes), extraBytes, endMs, readSeconds } satisfies FromReceiver);
   return 0;
 }
 
-/** The clock runs from before the first byte until the receiver has confirmed the last. */
 async function send(task: BusTask & { address: string }): Promise<number> {
   const source = createBlockSource();
   const { send: transfer, close } = await busPaths[task.path].prepare(task, task.address);
   const before = process.resourceUsage().maxRSS;
-  const startMs = performance.now();
+  const startMs = epochMs();
   await transfer(source);
-  const seconds = (performance.now() - startMs) / 1000;
-  await report({ seconds, extraBytes: (process.resourceUsage().maxRSS - before) * 1024 });
+  const seconds = (epochMs() - startMs) / 1000;
+  await report({ startMs, seconds, extraBytes: (process.resourceUsage().maxRSS - before) * 1024 });
   await close();
   return 0;
+}
+
+/** The same clock in every process of this machine. */
+function epochMs(): number {
+  return performance.timeOrigin + performance.now();
 }
 
 /** Then the channel to the parent must not keep this process. */
