@@ -22,6 +22,7 @@ describe('emloc.v1', () => {
       ['GetJob', 'unary'],
       ['ListJobs', 'unary'],
       ['CancelJob', 'unary'],
+      ['DeleteJob', 'unary'],
       ['WatchJob', 'server_streaming'],
       ['ListArtifacts', 'unary'],
       ['DownloadArtifact', 'server_streaming'],

@@ -44,6 +44,11 @@ export interface ListJobsOptions extends CallOptions {
   readonly pageSize?: number;
 }
 
+export interface DeleteJobOptions extends CallOptions {
+  /** A job that is not there is no error, also where it is the answer to a deletion that was lost; default: false. */
+  readonly allowMissing?: boolean;
+}
+
 export interface WatchOptions extends StreamOptions {
   /** Sequence of the last event that is known; default 0: from the start. */
   readonly afterSequence?: number;
@@ -127,6 +132,11 @@ export class EmlocClient implements AsyncDisposable {
   /** Asks a job to stop, and returns it as it is then: perhaps still `cancelling`. */
   cancelJob(name: string, call: CallOptions = {}): Promise<Job> {
     return this.#run(async () => fromJob(await this.#calls.cancelJob({ name }, this.#options(call))));
+  }
+
+  /** Deletes a job that is over, with its events and artifacts. */
+  deleteJob(name: string, { allowMissing = false, ...call }: DeleteJobOptions = {}): Promise<void> {
+    return this.#run(async () => void (await this.#calls.deleteJob({ name, allowMissing }, this.#options(call))));
   }
 
   /**

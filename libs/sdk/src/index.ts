@@ -1,6 +1,6 @@
 export type { PlainTuneOptions, UploadedDataset } from '@emloc/contracts';
 export {
-  type CallOptions, connect, type CreateJobOptions, type DownloadJobOptions, type DownloadOptions, EmlocClient, type ListJobsOptions, type StreamOptions, type UploadOptions,
+  type CallOptions, connect, type CreateJobOptions, type DeleteJobOptions, type DownloadJobOptions, type DownloadOptions, EmlocClient, type ListJobsOptions, type StreamOptions, type UploadOptions,
   type WaitOptions, type WatchOptions,
 } from './client.js';
 export type { OnTransfer } from './download.js';

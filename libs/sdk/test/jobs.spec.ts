@@ -46,6 +46,22 @@ describe('createJob', () => {
   });
 });
 
+describe('deleteJob', () => {
+  it('deletes a job that is over, and says so of one that is not', async () => {
+    const { client, service } = await start();
+    const [over, running] = [service.addJob({ state: State.FAILED }), service.addJob({ state: State.RUNNING })];
+    await client.deleteJob(over);
+    expect((await thrownBy(() => client.getJob(over))).code).toBe('NOT_FOUND');
+    expect(await thrownBy(() => client.deleteJob(running))).toMatchObject({ code: 'FAILED_PRECONDITION', reason: 'JOB_NOT_OVER' });
+  });
+
+  it('takes a job that is not there for an error unless that is allowed', async () => {
+    const { client } = await start();
+    expect((await thrownBy(() => client.deleteJob('jobs/none'))).code).toBe('NOT_FOUND');
+    await client.deleteJob('jobs/none', { allowMissing: true });
+  });
+});
+
 describe('errors', () => {
   it('name stage, layer, reason and the fields that break the rules', async () => {
     const { client, service } = await start();

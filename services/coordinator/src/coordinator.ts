@@ -11,6 +11,7 @@ import { type JobRecord, jobStates } from './jobs/record.js';
 import { jobServiceHandlers } from './job-service/handlers.js';
 import { whileStorageIsAway } from './job-service/storage-errors.js';
 import { leadJobs } from './leader.js';
+import { removeJob } from './removal.js';
 import { openLeases, takePartInLeadership } from './leadership.js';
 import type { CoordinatorOptions } from './options.js';
 import { createDatasetFiles } from './outcome/dataset-files.js';
@@ -48,7 +49,7 @@ export async function startCoordinator(context: CoordinatorContext, options: Coo
     index, store, log, metrics, logger, services, token, stop, maxRunning: options.maxRunning,
     settings: { stageSilenceMs: options.stageSilence, stageRetryForMs: options.stageRetryFor },
     outcome: createOutcomeMaker({ storage, datasetFiles, engine, program: `emloc ${programVersion}` }),
-    discardWork: (job) => storage.discardWork(job),
+    discardWork: (job) => storage.discardWork(job), removeJob: (job) => removeJob(job, { store, storage, log }), jobRetentionMs: options.jobRetention,
   });
   const leading = new AbortController();
   const leadership = takePartInLeadership({

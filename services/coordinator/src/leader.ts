@@ -5,6 +5,7 @@ import { abandonJob, driveJob, type JobDrive } from './drive/drive-job.js';
 import type { JobIndex, JobSummary } from './jobs/job-index.js';
 import { type JobLedger, type LedgerOptions, openLedger } from './jobs/ledger.js';
 import { isFinal, type JobRecord, type JobState } from './jobs/record.js';
+import { isToBeRemoved } from './removal.js';
 import { chooseNext } from './schedule/fair.js';
 
 export interface LeaderOptions extends Pick<JobDrive, 'services' | 'settings' | 'outcome' | 'discardWork'> {
@@ -14,6 +15,10 @@ export interface LeaderOptions extends Pick<JobDrive, 'services' | 'settings' | 
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly maxRunning: number;
+  /** Removes what is stored of a job. @throws ServiceKitError RECORD_NOT_FOUND */
+  readonly removeJob: (job: JobSummary) => Promise<void>;
+  /** How long jobs that are over are kept; 0: for ever. */
+  readonly jobRetentionMs: number;
   readonly token: number;
   /** The lease is lost, or the process ends. */
   readonly stop: AbortSignal;
@@ -30,6 +35,8 @@ const crashLimit = 5;
 const crashPauseMs = 1000;
 const announcers = 4;
 const sweepDelayMs = 30_000;
+const removers = 4;
+const removalCheckMs = { most: 60_000, least: 100 };
 
 /** Schedules and drives all jobs until `stop` aborts; resolves when nothing is driven any more. @throws what made it give up leading */
 export async function leadJobs(options: LeaderOptions): Promise<void> {
@@ -41,6 +48,8 @@ class Leader {
   readonly #driven = new Map<string, Driven>();
   readonly #ledgers = new Map<string, Promise<JobLedger>>();
   readonly #announcing = new Set<string>();
+  /** Jobs that are being removed, and those that are but are still in the index. */
+  readonly #removed = new Map<string, 'working' | 'done'>();
   readonly #tasks = new Set<Promise<void>>();
   readonly #ended = new AbortController();
   readonly #stop: AbortSignal;
@@ -52,6 +61,8 @@ class Leader {
 
   async run(): Promise<void> {
     const forget = this.options.index.onChange(() => this.#wake());
+    const { jobRetentionMs } = this.options;
+    const checks = setInterval(() => this.#wake(), Math.max(removalCheckMs.least, Math.min(removalCheckMs.most, jobRetentionMs || removalCheckMs.most))).unref();
     this.#stop.addEventListener('abort', () => this.#wake(), { once: true });
     try {
       while (!this.#stop.aborted) {
@@ -60,6 +71,7 @@ class Leader {
         await changed;
       }
     } finally {
+      clearInterval(checks);
       forget();
       this.#ended.abort();
       await Promise.allSettled(this.#tasks);
@@ -70,6 +82,7 @@ class Leader {
   #tick(): void {
     const jobs = [...this.options.index.all()];
     for (const job of jobs) if (!job.settled) this.#attend(job);
+    this.#removeOld(jobs);
     const queued = jobs.filter(({ id, state }) => state === 'QUEUED' && !this.#driven.has(id));
     const lastStart = lastStarts(jobs);
     for (;;) {
@@ -90,6 +103,28 @@ class Leader {
     if (job.state === 'RUNNING') this.#drive(job, true);
     else if (job.state !== 'QUEUED') this.#drive(job, false);
     else if (job.lastEventSequence === 0 && !this.#ledgers.has(job.id)) this.#announce(job);
+  }
+
+  #removeOld(jobs: readonly JobSummary[]): void {
+    const rule = { nowMs: Date.now(), retentionMs: this.options.jobRetentionMs };
+    const old = jobs.filter((job) => !this.#driven.has(job.id) && isToBeRemoved(job, rule));
+    const ids = new Set(old.map(({ id }) => id));
+    for (const [id, state] of this.#removed) if (state === 'done' && !ids.has(id)) this.#removed.delete(id);
+    for (const job of old) this.#remove(job);
+  }
+
+  #remove(job: JobSummary): void {
+    const working = [...this.#removed.values()].filter((state) => state === 'working').length;
+    if (working >= removers || this.#removed.has(job.id)) return;
+    this.#removed.set(job.id, 'working');
+    const removed = this.options.removeJob(job).then(() => void this.#removed.set(job.id, 'done'), (error: unknown) => {
+      // What is left goes at the next check.
+      this.#removed.delete(job.id);
+      if (!isServiceKitError(error, 'RECORD_NOT_FOUND')) this.options.logger.warn({ job: job.id, error }, 'removing a job failed');
+    });
+    this.#track(removed.then(() => {
+      if (this.#removed.has(job.id)) this.#wake();
+    }));
   }
 
   /** Puts the first event of a waiting job into the log. */
@@ -136,7 +171,11 @@ class Leader {
 
   /** A stage that was told to stop may have stored something after its job's work was discarded. */
   async #sweepLater(job: string): Promise<void> {
-    await sleep(sweepDelayMs, undefined, { signal: this.#stop, ref: false }).then(() => this.options.discardWork(job)).catch(() => undefined);
+    await sleep(sweepDelayMs, undefined, { signal: this.#stop, ref: false }).then(async () => {
+      // The request of a job that was deleted may have made it anew.
+      const { state = 'CANCELLED' } = this.options.index.get(job) ?? {};
+      if (isFinal(state)) await this.options.discardWork(job);
+    }).catch(() => undefined);
   }
 
   #ledger(job: JobSummary): Promise<JobLedger> {

@@ -55,7 +55,7 @@ function randomFrom(seed: number): (below: number) => number {
 const random = randomFrom(20261124);
 const bytes = (length: number): Buffer => Buffer.from(Array.from({ length }, () => random(256)));
 const valid = (): Uint8Array => toBinary(CreateJobRequestSchema, create(CreateJobRequestSchema, jobRequest(deployment, {}, 'no-uuid')));
-const methods = ['CreateJob', 'GetJob', 'ListJobs', 'CancelJob', 'WatchJob', 'ListArtifacts', 'DownloadArtifact', 'UploadDataset', 'PlanJob'];
+const methods = ['CreateJob', 'GetJob', 'ListJobs', 'CancelJob', 'DeleteJob', 'WatchJob', 'ListArtifacts', 'DownloadArtifact', 'UploadDataset', 'PlanJob'];
 /** Bytes of a message whose field 1 is a text. */
 const text = (value: string): Buffer => Buffer.concat([Buffer.from([0x0a, value.length]), Buffer.from(value)]);
 
@@ -81,8 +81,8 @@ test('300 hostile requests get the codes that they should, and leave nothing', a
       const model = ['/etc', '/proc/self', `${deployment.model}/../../..`, '../../etc', '/', `${deployment.model}/..%2f..`, '\0', `${deployment.folder}/nats`][at % 8] ?? '';
       return send('CreateJob', framed(toBinary(CreateJobRequestSchema, create(CreateJobRequestSchema, jobRequest(deployment, { model })))));
     }, refused],
-    ['a job of another tenant', 20, (at) => send(['GetJob', 'CancelJob', 'WatchJob', 'ListArtifacts'][at % 4] ?? '', framed(text(foreign))), ['NOT_FOUND']],
-    ['a name of no known form', 20, (at) => send(['GetJob', 'CancelJob', 'DownloadArtifact', 'ListArtifacts'][at % 4] ?? '', framed(text(['jobs/*', 'jobs/>', 'jobs/a.b', '', 'jobs/../x', `${foreign}/`][at % 6] ?? ''))), refused],
+    ['a job of another tenant', 20, (at) => send(['GetJob', 'CancelJob', 'DeleteJob', 'WatchJob', 'ListArtifacts'][at % 5] ?? '', framed(text(foreign))), ['NOT_FOUND']],
+    ['a name of no known form', 20, (at) => send(['GetJob', 'CancelJob', 'DeleteJob', 'DownloadArtifact', 'ListArtifacts'][at % 5] ?? '', framed(text(['jobs/*', 'jobs/>', 'jobs/a.b', '', 'jobs/../x', `${foreign}/`][at % 6] ?? ''))), refused],
     ['a token that has expired', 10, () => send('ListJobs', framed(Buffer.alloc(0)), 'token-old'), ['UNAUTHENTICATED']],
     ['a token that is made up', 10, () => send('ListJobs', framed(Buffer.alloc(0)), bytes(20).toString('hex')), ['UNAUTHENTICATED']],
     ['a method that is not there', 5, () => send('DropJobs', framed(Buffer.alloc(0))), ['UNIMPLEMENTED']],

@@ -127,6 +127,14 @@ export class FakeJobService implements Handlers<typeof JobService, CallContext> 
     return this.job(name);
   };
 
+  deleteJob: Handlers<typeof JobService, CallContext>['deleteJob'] = async ({ name, allowMissing }, context) => {
+    await this.#enter('deleteJob', context);
+    if (allowMissing && !this.#jobs.has(name)) return {};
+    if (!finalStates.includes(this.job(name).state ?? State.QUEUED)) throw new RpcError('FAILED_PRECONDITION', `${name} is not over`, { reason: 'JOB_NOT_OVER' });
+    this.#jobs.delete(name);
+    return {};
+  };
+
   watchJob: Handlers<typeof JobService, CallContext>['watchJob'] = ({ name, afterSequence }, context) => {
     this.watchedAfter.push(Number(afterSequence));
     return this.#faulty('watchJob', context, (fault) => this.#events(this.#find(name), Number(afterSequence), { context, fault }));

@@ -128,6 +128,7 @@ async function createOnce(record: JobRecord, requestId: string, { store, index, 
 }
 
 function sameRequest({ value }: Versioned<JobRecord>, requestHash: string, requestId: string): JobRecord {
+  if (value.deleteTime !== undefined) throw new RpcError('ABORTED', `the job of request ${requestId} is being deleted`, { reason: 'JOB_BEING_DELETED', retryDelayMs: 500 });
   if (value.requestHash === requestHash) return value;
   throw otherContents(requestId);
 }

@@ -1,9 +1,10 @@
 import type { JobService, PlanJobResponse } from '@emloc/contracts';
 import { PlanJobResponseSchema } from '@emloc/contracts';
 import { create } from '@bufbuild/protobuf';
+import { EmptySchema } from '@bufbuild/protobuf/wkt';
 import type { JobStorage } from '@emloc/job-storage';
-import { type CallContext, type Handlers, invalidRequest, RpcError } from '@emloc/rpc';
-import type { NumberedLog, RecordStore, Versioned } from '@emloc/service-kit';
+import { type CallContext, type Handlers, invalidRequest, isRpcError, RpcError } from '@emloc/rpc';
+import { isServiceKitError, type NumberedLog, type RecordStore, type Versioned } from '@emloc/service-kit';
 import { downloadArtifact } from '../artifacts.js';
 import { findDataset, uploadDataset } from '../datasets.js';
 import type { Engine } from '../outcome/engine.js';
@@ -14,7 +15,7 @@ import type { LogEntry } from '../jobs/ledger.js';
 import { stageEnum } from '../jobs/events.js';
 import { toArtifactMessage, toJobMessage } from '../jobs/message.js';
 import { isFinal, type JobRecord, jobKey, type JobState } from '../jobs/record.js';
-import { requestCancel } from '../jobs/transitions.js';
+import { requestCancel, requestDelete } from '../jobs/transitions.js';
 import { artifactName, jobNotFound, parseArtifactName, parseJobName } from '../resource-names.js';
 import { createJob } from './create-job.js';
 import { parseFilter } from './filter.js';
@@ -61,6 +62,10 @@ export function jobServiceHandlers(parts: JobServiceParts): Handlers<typeof JobS
       if (state === 'SUCCEEDED' || state === 'FAILED') throw new RpcError('FAILED_PRECONDITION', `jobs/${id} has ended: ${state}`, { reason: 'JOB_HAS_ENDED' });
       return toJobMessage(written.value, await newestSequence(written.value, log));
     },
+    deleteJob: async ({ name, allowMissing }, context) => {
+      await deleteJob(parseJobName(name), tenantOf(context), { store, index, allowMissing });
+      return create(EmptySchema);
+    },
     watchJob: (request, context) => watchJob(request, context, { read: (name) => read(name, context), newestSequence: (record) => newestSequence(record, log), feed }),
     listArtifacts: async ({ parent, pageSize, pageToken }, context) => {
       const { value: { id, artifacts } } = await read(parent, context, 'parent');
@@ -93,8 +98,23 @@ export function tenantOf({ principal }: Pick<CallContext, 'principal'>): string 
 async function readJob(store: RecordStore<JobRecord>, name: string, tenant: string, field: string): Promise<Versioned<JobRecord>> {
   const id = parseJobName(name, field);
   const record = await store.get(jobKey(tenant, id));
-  if (!record || record.value.tenant !== tenant) throw jobNotFound(id);
+  if (!record || record.value.tenant !== tenant || record.value.deleteTime !== undefined) throw jobNotFound(id);
   return record;
+}
+
+/** Hides a job that is over; the leader does the rest. @throws RpcError NOT_FOUND, FAILED_PRECONDITION */
+async function deleteJob(id: string, tenant: string, { store, index, allowMissing }: { store: RecordStore<JobRecord>; index: JobIndex; allowMissing: boolean }): Promise<void> {
+  try {
+    await readJob(store, `jobs/${id}`, tenant, 'name');
+    const written = await store.modify(jobKey(tenant, id), (record) => requestDelete(record, new Date()));
+    index.apply(written);
+    const { state, deleteTime } = written.value;
+    if (deleteTime === undefined) throw new RpcError('FAILED_PRECONDITION', `jobs/${id} is ${state}: only jobs that are over can be deleted`, { reason: 'JOB_NOT_OVER' });
+  } catch (error) {
+    const isMissing = isServiceKitError(error, 'RECORD_NOT_FOUND') || (isRpcError(error) && error.code === 'NOT_FOUND');
+    if (!isMissing) throw error;
+    if (!allowMissing) throw jobNotFound(id);
+  }
 }
 
 /** The record of a job that has ended counts the events that are still on their way to the log. */
@@ -106,7 +126,7 @@ async function newestSequence(record: JobRecord, log: NumberedLog<LogEntry>): Pr
 function listJobs(index: JobIndex, tenant: string, { filter, pageSize, pageToken }: { filter: string; pageSize: number; pageToken: string }) {
   const matches = parseFilter(filter);
   const keyOf = ({ createTime, id }: JobSummary): string => `${createTime} ${id}`;
-  const found = [...index.all()].filter((job) => job.tenant === tenant && matches(job)).sort((a, b) => (keyOf(a) < keyOf(b) ? 1 : -1));
+  const found = [...index.all()].filter((job) => job.tenant === tenant && job.deleteTime === undefined && matches(job)).sort((a, b) => (keyOf(a) < keyOf(b) ? 1 : -1));
   const page = pageOf(found, keyOf, { pageSize, pageToken, standard: 50, most: 1000, query: filter, order: 'descending' });
   return { jobs: page.items.map((job) => toJobMessage({ ...job, requestHash: '' })), nextPageToken: page.nextPageToken };
 }

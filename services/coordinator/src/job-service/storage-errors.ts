@@ -15,7 +15,7 @@ export function whileStorageIsAway(handlers: JobHandlers): JobHandlers {
     }
   };
   return {
-    createJob: unary(handlers.createJob), getJob: unary(handlers.getJob), listJobs: unary(handlers.listJobs), cancelJob: unary(handlers.cancelJob), watchJob: stream(handlers.watchJob),
+    createJob: unary(handlers.createJob), getJob: unary(handlers.getJob), listJobs: unary(handlers.listJobs), cancelJob: unary(handlers.cancelJob), deleteJob: unary(handlers.deleteJob), watchJob: stream(handlers.watchJob),
     listArtifacts: unary(handlers.listArtifacts), downloadArtifact: stream(handlers.downloadArtifact), uploadDataset: unary(handlers.uploadDataset), planJob: unary(handlers.planJob),
   };
 }

@@ -18,6 +18,7 @@ export class JobIndex {
     void this.#follow(lane, signal);
   }
 
+  /** Also one that was deleted, while anything is stored of it. */
   get(id: string): JobSummary | undefined {
     return this.#jobs.get(id)?.summary;
   }
@@ -42,8 +43,13 @@ export class JobIndex {
 
   countByState(): Readonly<Record<JobState, number>> {
     const counts = Object.fromEntries(jobStates.map((state) => [state, 0])) as Record<JobState, number>;
-    for (const { state } of this.all()) counts[state] += 1;
+    for (const { state, deleteTime } of this.all()) if (deleteTime === undefined) counts[state] += 1;
     return counts;
+  }
+
+  #remove(id: string): void {
+    if (!this.#jobs.delete(id)) return;
+    for (const listener of this.#listeners) listener();
   }
 
   /** A watch of the bucket may take long to notice that the server was away, so each reconnection begins another. */
@@ -54,7 +60,7 @@ export class JobIndex {
       try {
         for await (const change of this.store.watch('>', AbortSignal.any([signal, restart.signal]))) {
           if (change.kind === 'put') this.apply(change);
-          else this.#jobs.delete(idOfKey(change.key));
+          else this.#remove(idOfKey(change.key));
         }
       } catch {
         // The server is away; the next watch begins with everything that is there.

@@ -77,6 +77,8 @@ export interface JobRecord extends Fenced {
   readonly lastEventSequence: number;
   /** Whether the job is over, with all its events in the log and its work discarded. */
   readonly settled: boolean;
+  /** When it was deleted: nobody sees it any more, and the leader removes what is stored of it. Absent: it was not. */
+  readonly deleteTime?: string;
 }
 
 export function isFinal(state: JobState): boolean {

@@ -79,6 +79,9 @@ export function finishJob(end: { state: 'SUCCEEDED'; report: JsonValue } | { sta
 /** Everything about a job that is over has been done. */
 export const settleJob: Transition = (record) => (record.settled || !isFinal(record.state) ? record : { ...record, settled: true });
 
+/** Deletes a job that is over. What is stored of it is the leader's to remove, whoever asked. */
+export const requestDelete: Transition = (record, now) => (isFinal(record.state) && record.deleteTime === undefined ? { ...record, deleteTime: now.toISOString() } : record);
+
 /** Forgets events that the log has, and remembers where the log will be once it has the others. */
 export function trimOutbox(record: JobRecord, log: { readonly transition: number; readonly sequence: number }): JobRecord {
   const outbox = record.outbox.filter(({ transition }) => transition > log.transition);

@@ -60,6 +60,18 @@ export function addCancelJobCommand(jobs: Command): void {
     })));
 }
 
+export function addDeleteJobCommand(jobs: Command): void {
+  const command = jobs.command('delete').description('delete a job that is over, with its events and artifacts').argument('<job>', 'jobs/ID or ID')
+    .option('--allow-missing', 'a job that is not there is no error');
+  addFlags(command, connectionFlags, commonFlags)
+    .addHelpText('after', '\nExample:\n  emloc jobs delete jobs/4f1c')
+    .action(runCommand([], ({ args, values, signal }) => withClient(values, async (client) => {
+      const name = jobNameOf(args[0]);
+      await client.deleteJob(name, { allowMissing: values['allowMissing'] === true, signal });
+      return { document: { deleted: name }, text: `${name} deleted` };
+    })));
+}
+
 export function addArtifactsCommand(jobs: Command): void {
   const command = jobs.command('artifacts').description('files that a job has made').argument('<job>', 'jobs/ID or ID');
   addFlags(command, connectionFlags, commonFlags)

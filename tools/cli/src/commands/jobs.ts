@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { addCreateJobCommand, addPlanJobCommand, addUploadCommand } from './jobs-create.js';
-import { addArtifactsCommand, addCancelJobCommand, addGetJobCommand, addListJobsCommand } from './jobs-list.js';
+import { addArtifactsCommand, addCancelJobCommand, addDeleteJobCommand, addGetJobCommand, addListJobsCommand } from './jobs-list.js';
 import { addDownloadCommand, addWatchJobCommand } from './jobs-watch.js';
 
 export function addJobsCommand(program: Command): void {
@@ -11,6 +11,7 @@ export function addJobsCommand(program: Command): void {
   addGetJobCommand(jobs);
   addWatchJobCommand(jobs);
   addCancelJobCommand(jobs);
+  addDeleteJobCommand(jobs);
   addArtifactsCommand(jobs);
   addDownloadCommand(jobs);
   addPlanJobCommand(jobs);

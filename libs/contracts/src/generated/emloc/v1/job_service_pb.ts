@@ -11,15 +11,15 @@ import { file_emloc_v1_report } from "./report_pb.js";
 import type { TuneOptions } from "./tune_options_pb.js";
 import { file_emloc_v1_tune_options } from "./tune_options_pb.js";
 import { file_google_api_field_behavior } from "../../google/api/field_behavior_pb.js";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { EmptySchema, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_empty, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file emloc/v1/job_service.proto.
  */
 export const file_emloc_v1_job_service: GenFile = /*@__PURE__*/
-  fileDesc("ChplbWxvYy92MS9qb2Jfc2VydmljZS5wcm90bxIIZW1sb2MudjEiTAoQQ3JlYXRlSm9iUmVxdWVzdBIfCgNqb2IYASABKAsyDS5lbWxvYy52MS5Kb2JCA+BBAhIXCgpyZXF1ZXN0X2lkGAIgASgJQgPgQQIiIgoNR2V0Sm9iUmVxdWVzdBIRCgRuYW1lGAEgASgJQgPgQQIiSAoPTGlzdEpvYnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEg4KBmZpbHRlchgDIAEoCSJIChBMaXN0Sm9ic1Jlc3BvbnNlEhsKBGpvYnMYASADKAsyDS5lbWxvYy52MS5Kb2ISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIiUKEENhbmNlbEpvYlJlcXVlc3QSEQoEbmFtZRgBIAEoCUID4EECIjwKD1dhdGNoSm9iUmVxdWVzdBIRCgRuYW1lGAEgASgJQgPgQQISFgoOYWZ0ZXJfc2VxdWVuY2UYAiABKAMiuwIKCEFydGlmYWN0EhEKBG5hbWUYASABKAlCA+BBCBIqCgRraW5kGAIgASgOMhcuZW1sb2MudjEuQXJ0aWZhY3QuS2luZEID4EEDEhEKBHBhdGgYAyABKAlCA+BBAxIXCgpzaXplX2J5dGVzGAQgASgDQgPgQQMSEwoGc2hhMjU2GAUgASgJQgPgQQMSNAoLY3JlYXRlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgPgQQMieQoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASEAoMS0lORF9BREFQVEVSEAESHAoYS0lORF9VTkNPUlJFQ1RFRF9BREFQVEVSEAISGgoWS0lORF9NRVJHRURfQ0hFQ0tQT0lOVBADEg8KC0tJTkRfUkVQT1JUEAQiUgoUTGlzdEFydGlmYWN0c1JlcXVlc3QSEwoGcGFyZW50GAEgASgJQgPgQQISEQoJcGFnZV9zaXplGAIgASgFEhIKCnBhZ2VfdG9rZW4YAyABKAkiVwoVTGlzdEFydGlmYWN0c1Jlc3BvbnNlEiUKCWFydGlmYWN0cxgBIAMoCzISLmVtbG9jLnYxLkFydGlmYWN0EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJCChdEb3dubG9hZEFydGlmYWN0UmVxdWVzdBIRCgRuYW1lGAEgASgJQgPgQQISFAoMb2Zmc2V0X2J5dGVzGAIgASgDIj4KGERvd25sb2FkQXJ0aWZhY3RSZXNwb25zZRIUCgxvZmZzZXRfYnl0ZXMYASABKAMSDAoEZGF0YRgCIAEoDCJcChRVcGxvYWREYXRhc2V0UmVxdWVzdBIpCgZ1cGxvYWQYASABKAsyFy5lbWxvYy52MS5EYXRhc2V0VXBsb2FkSAASDgoEZGF0YRgCIAEoDEgAQgkKB2NvbnRlbnQiUwoNRGF0YXNldFVwbG9hZBIUCgxkaXNwbGF5X25hbWUYASABKAkSFwoKc2l6ZV9ieXRlcxgCIAEoA0ID4EECEhMKBnNoYTI1NhgDIAEoCUID4EECIpYBCgdEYXRhc2V0EhEKBG5hbWUYASABKAlCA+BBCBIUCgxkaXNwbGF5X25hbWUYAiABKAkSFwoKc2l6ZV9ieXRlcxgDIAEoA0ID4EEDEhMKBnNoYTI1NhgEIAEoCUID4EEDEjQKC2NyZWF0ZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEID4EEDIj0KDlBsYW5Kb2JSZXF1ZXN0EisKB29wdGlvbnMYASABKAsyFS5lbWxvYy52MS5UdW5lT3B0aW9uc0ID4EECInIKD1BsYW5Kb2JSZXNwb25zZRIMCgRmaXRzGAEgASgIEhQKDGJ1ZGdldF9ieXRlcxgCIAEoAxIUCgxuZWVkZWRfYnl0ZXMYAyABKAMSJQoGc3RhZ2VzGAQgAygLMhUuZW1sb2MudjEuU3RhZ2VSZXBvcnQyiwUKCkpvYlNlcnZpY2USOwoJQ3JlYXRlSm9iEhouZW1sb2MudjEuQ3JlYXRlSm9iUmVxdWVzdBoNLmVtbG9jLnYxLkpvYiIDkAICEjUKBkdldEpvYhIXLmVtbG9jLnYxLkdldEpvYlJlcXVlc3QaDS5lbWxvYy52MS5Kb2IiA5ACARJGCghMaXN0Sm9icxIZLmVtbG9jLnYxLkxpc3RKb2JzUmVxdWVzdBoaLmVtbG9jLnYxLkxpc3RKb2JzUmVzcG9uc2UiA5ACARI7CglDYW5jZWxKb2ISGi5lbWxvYy52MS5DYW5jZWxKb2JSZXF1ZXN0Gg0uZW1sb2MudjEuSm9iIgOQAgISQAoIV2F0Y2hKb2ISGS5lbWxvYy52MS5XYXRjaEpvYlJlcXVlc3QaEi5lbWxvYy52MS5Kb2JFdmVudCIDkAIBMAESVQoNTGlzdEFydGlmYWN0cxIeLmVtbG9jLnYxLkxpc3RBcnRpZmFjdHNSZXF1ZXN0Gh8uZW1sb2MudjEuTGlzdEFydGlmYWN0c1Jlc3BvbnNlIgOQAgESYAoQRG93bmxvYWRBcnRpZmFjdBIhLmVtbG9jLnYxLkRvd25sb2FkQXJ0aWZhY3RSZXF1ZXN0GiIuZW1sb2MudjEuRG93bmxvYWRBcnRpZmFjdFJlc3BvbnNlIgOQAgEwARJECg1VcGxvYWREYXRhc2V0Eh4uZW1sb2MudjEuVXBsb2FkRGF0YXNldFJlcXVlc3QaES5lbWxvYy52MS5EYXRhc2V0KAESQwoHUGxhbkpvYhIYLmVtbG9jLnYxLlBsYW5Kb2JSZXF1ZXN0GhkuZW1sb2MudjEuUGxhbkpvYlJlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_emloc_v1_job, file_emloc_v1_report, file_emloc_v1_tune_options, file_google_api_field_behavior, file_google_protobuf_timestamp]);
+  fileDesc("ChplbWxvYy92MS9qb2Jfc2VydmljZS5wcm90bxIIZW1sb2MudjEiTAoQQ3JlYXRlSm9iUmVxdWVzdBIfCgNqb2IYASABKAsyDS5lbWxvYy52MS5Kb2JCA+BBAhIXCgpyZXF1ZXN0X2lkGAIgASgJQgPgQQIiIgoNR2V0Sm9iUmVxdWVzdBIRCgRuYW1lGAEgASgJQgPgQQIiSAoPTGlzdEpvYnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEg4KBmZpbHRlchgDIAEoCSJIChBMaXN0Sm9ic1Jlc3BvbnNlEhsKBGpvYnMYASADKAsyDS5lbWxvYy52MS5Kb2ISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIiUKEENhbmNlbEpvYlJlcXVlc3QSEQoEbmFtZRgBIAEoCUID4EECIjwKEERlbGV0ZUpvYlJlcXVlc3QSEQoEbmFtZRgBIAEoCUID4EECEhUKDWFsbG93X21pc3NpbmcYAiABKAgiPAoPV2F0Y2hKb2JSZXF1ZXN0EhEKBG5hbWUYASABKAlCA+BBAhIWCg5hZnRlcl9zZXF1ZW5jZRgCIAEoAyK7AgoIQXJ0aWZhY3QSEQoEbmFtZRgBIAEoCUID4EEIEioKBGtpbmQYAiABKA4yFy5lbWxvYy52MS5BcnRpZmFjdC5LaW5kQgPgQQMSEQoEcGF0aBgDIAEoCUID4EEDEhcKCnNpemVfYnl0ZXMYBCABKANCA+BBAxITCgZzaGEyNTYYBSABKAlCA+BBAxI0CgtjcmVhdGVfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCA+BBAyJ5CgRLaW5kEhQKEEtJTkRfVU5TUEVDSUZJRUQQABIQCgxLSU5EX0FEQVBURVIQARIcChhLSU5EX1VOQ09SUkVDVEVEX0FEQVBURVIQAhIaChZLSU5EX01FUkdFRF9DSEVDS1BPSU5UEAMSDwoLS0lORF9SRVBPUlQQBCJSChRMaXN0QXJ0aWZhY3RzUmVxdWVzdBITCgZwYXJlbnQYASABKAlCA+BBAhIRCglwYWdlX3NpemUYAiABKAUSEgoKcGFnZV90b2tlbhgDIAEoCSJXChVMaXN0QXJ0aWZhY3RzUmVzcG9uc2USJQoJYXJ0aWZhY3RzGAEgAygLMhIuZW1sb2MudjEuQXJ0aWZhY3QSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIkIKF0Rvd25sb2FkQXJ0aWZhY3RSZXF1ZXN0EhEKBG5hbWUYASABKAlCA+BBAhIUCgxvZmZzZXRfYnl0ZXMYAiABKAMiPgoYRG93bmxvYWRBcnRpZmFjdFJlc3BvbnNlEhQKDG9mZnNldF9ieXRlcxgBIAEoAxIMCgRkYXRhGAIgASgMIlwKFFVwbG9hZERhdGFzZXRSZXF1ZXN0EikKBnVwbG9hZBgBIAEoCzIXLmVtbG9jLnYxLkRhdGFzZXRVcGxvYWRIABIOCgRkYXRhGAIgASgMSABCCQoHY29udGVudCJTCg1EYXRhc2V0VXBsb2FkEhQKDGRpc3BsYXlfbmFtZRgBIAEoCRIXCgpzaXplX2J5dGVzGAIgASgDQgPgQQISEwoGc2hhMjU2GAMgASgJQgPgQQIilgEKB0RhdGFzZXQSEQoEbmFtZRgBIAEoCUID4EEIEhQKDGRpc3BsYXlfbmFtZRgCIAEoCRIXCgpzaXplX2J5dGVzGAMgASgDQgPgQQMSEwoGc2hhMjU2GAQgASgJQgPgQQMSNAoLY3JlYXRlX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgPgQQMiPQoOUGxhbkpvYlJlcXVlc3QSKwoHb3B0aW9ucxgBIAEoCzIVLmVtbG9jLnYxLlR1bmVPcHRpb25zQgPgQQIicgoPUGxhbkpvYlJlc3BvbnNlEgwKBGZpdHMYASABKAgSFAoMYnVkZ2V0X2J5dGVzGAIgASgDEhQKDG5lZWRlZF9ieXRlcxgDIAEoAxIlCgZzdGFnZXMYBCADKAsyFS5lbWxvYy52MS5TdGFnZVJlcG9ydDLRBQoKSm9iU2VydmljZRI7CglDcmVhdGVKb2ISGi5lbWxvYy52MS5DcmVhdGVKb2JSZXF1ZXN0Gg0uZW1sb2MudjEuSm9iIgOQAgISNQoGR2V0Sm9iEhcuZW1sb2MudjEuR2V0Sm9iUmVxdWVzdBoNLmVtbG9jLnYxLkpvYiIDkAIBEkYKCExpc3RKb2JzEhkuZW1sb2MudjEuTGlzdEpvYnNSZXF1ZXN0GhouZW1sb2MudjEuTGlzdEpvYnNSZXNwb25zZSIDkAIBEjsKCUNhbmNlbEpvYhIaLmVtbG9jLnYxLkNhbmNlbEpvYlJlcXVlc3QaDS5lbWxvYy52MS5Kb2IiA5ACAhJECglEZWxldGVKb2ISGi5lbWxvYy52MS5EZWxldGVKb2JSZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5IgOQAgISQAoIV2F0Y2hKb2ISGS5lbWxvYy52MS5XYXRjaEpvYlJlcXVlc3QaEi5lbWxvYy52MS5Kb2JFdmVudCIDkAIBMAESVQoNTGlzdEFydGlmYWN0cxIeLmVtbG9jLnYxLkxpc3RBcnRpZmFjdHNSZXF1ZXN0Gh8uZW1sb2MudjEuTGlzdEFydGlmYWN0c1Jlc3BvbnNlIgOQAgESYAoQRG93bmxvYWRBcnRpZmFjdBIhLmVtbG9jLnYxLkRvd25sb2FkQXJ0aWZhY3RSZXF1ZXN0GiIuZW1sb2MudjEuRG93bmxvYWRBcnRpZmFjdFJlc3BvbnNlIgOQAgEwARJECg1VcGxvYWREYXRhc2V0Eh4uZW1sb2MudjEuVXBsb2FkRGF0YXNldFJlcXVlc3QaES5lbWxvYy52MS5EYXRhc2V0KAESQwoHUGxhbkpvYhIYLmVtbG9jLnYxLlBsYW5Kb2JSZXF1ZXN0GhkuZW1sb2MudjEuUGxhbkpvYlJlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_emloc_v1_job, file_emloc_v1_report, file_emloc_v1_tune_options, file_google_api_field_behavior, file_google_protobuf_empty, file_google_protobuf_timestamp]);
 
 /**
  * Asks for a new job.
@@ -152,6 +152,34 @@ export const CancelJobRequestSchema: GenMessage<CancelJobRequest> = /*@__PURE__*
   messageDesc(file_emloc_v1_job_service, 4);
 
 /**
+ * Asks for a job to be deleted.
+ *
+ * @generated from message emloc.v1.DeleteJobRequest
+ */
+export type DeleteJobRequest = Message<"emloc.v1.DeleteJobRequest"> & {
+  /**
+   * `jobs/{job}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * A job that is not there is no error, so that repeating the request is none either.
+   *
+   * @generated from field: bool allow_missing = 2;
+   */
+  allowMissing: boolean;
+};
+
+/**
+ * Describes the message emloc.v1.DeleteJobRequest.
+ * Use `create(DeleteJobRequestSchema)` to create a new message.
+ */
+export const DeleteJobRequestSchema: GenMessage<DeleteJobRequest> = /*@__PURE__*/
+  messageDesc(file_emloc_v1_job_service, 5);
+
+/**
  * Asks for the events of a job.
  *
  * @generated from message emloc.v1.WatchJobRequest
@@ -177,7 +205,7 @@ export type WatchJobRequest = Message<"emloc.v1.WatchJobRequest"> & {
  * Use `create(WatchJobRequestSchema)` to create a new message.
  */
 export const WatchJobRequestSchema: GenMessage<WatchJobRequest> = /*@__PURE__*/
-  messageDesc(file_emloc_v1_job_service, 5);
+  messageDesc(file_emloc_v1_job_service, 6);
 
 /**
  * A file that a job made.
@@ -227,7 +255,7 @@ export type Artifact = Message<"emloc.v1.Artifact"> & {
  * Use `create(ArtifactSchema)` to create a new message.
  */
 export const ArtifactSchema: GenMessage<Artifact> = /*@__PURE__*/
-  messageDesc(file_emloc_v1_job_service, 6);
+  messageDesc(file_emloc_v1_job_service, 7);
 
 /**
  * What a file belongs to.
@@ -269,7 +297,7 @@ export enum Artifact_Kind {
  * Describes the enum emloc.v1.Artifact.Kind.
  */
 export const Artifact_KindSchema: GenEnum<Artifact_Kind> = /*@__PURE__*/
-  enumDesc(file_emloc_v1_job_service, 6, 0);
+  enumDesc(file_emloc_v1_job_service, 7, 0);
 
 /**
  * Asks for a page of a job's files.
@@ -304,7 +332,7 @@ export type ListArtifactsRequest = Message<"emloc.v1.ListArtifactsRequest"> & {
  * Use `create(ListArtifactsRequestSchema)` to create a new message.
  */
 export const ListArtifactsRequestSchema: GenMessage<ListArtifactsRequest> = /*@__PURE__*/
-  messageDesc(file_emloc_v1_job_service, 7);
+  messageDesc(file_emloc_v1_job_service, 8);
 
 /**
  * A page of a job's files.
@@ -330,7 +358,7 @@ export type ListArtifactsResponse = Message<"emloc.v1.ListArtifactsResponse"> & 
  * Use `create(ListArtifactsResponseSchema)` to create a new message.
  */
 export const ListArtifactsResponseSchema: GenMessage<ListArtifactsResponse> = /*@__PURE__*/
-  messageDesc(file_emloc_v1_job_service, 8);
+  messageDesc(file_emloc_v1_job_service, 9);
 
 /**
  * Asks for the contents of a file.
@@ -358,7 +386,7 @@ export type DownloadArtifactRequest = Message<"emloc.v1.DownloadArtifactRequest"
  * Use `create(DownloadArtifactRequestSchema)` to create a new message.
  */
 export const DownloadArtifactRequestSchema: GenMessage<DownloadArtifactRequest> = /*@__PURE__*/
-  messageDesc(file_emloc_v1_job_service, 9);
+  messageDesc(file_emloc_v1_job_service, 10);
 
 /**
  * Part of a file.
@@ -384,7 +412,7 @@ export type DownloadArtifactResponse = Message<"emloc.v1.DownloadArtifactRespons
  * Use `create(DownloadArtifactResponseSchema)` to create a new message.
  */
 export const DownloadArtifactResponseSchema: GenMessage<DownloadArtifactResponse> = /*@__PURE__*/
-  messageDesc(file_emloc_v1_job_service, 10);
+  messageDesc(file_emloc_v1_job_service, 11);
 
 /**
  * Part of a data set that is being uploaded.
@@ -419,7 +447,7 @@ export type UploadDatasetRequest = Message<"emloc.v1.UploadDatasetRequest"> & {
  * Use `create(UploadDatasetRequestSchema)` to create a new message.
  */
 export const UploadDatasetRequestSchema: GenMessage<UploadDatasetRequest> = /*@__PURE__*/
-  messageDesc(file_emloc_v1_job_service, 11);
+  messageDesc(file_emloc_v1_job_service, 12);
 
 /**
  * What is about to be uploaded.
@@ -450,7 +478,7 @@ export type DatasetUpload = Message<"emloc.v1.DatasetUpload"> & {
  * Use `create(DatasetUploadSchema)` to create a new message.
  */
 export const DatasetUploadSchema: GenMessage<DatasetUpload> = /*@__PURE__*/
-  messageDesc(file_emloc_v1_job_service, 12);
+  messageDesc(file_emloc_v1_job_service, 13);
 
 /**
  * An uploaded JSONL file. The same bytes of the same tenant are the same data set.
@@ -493,7 +521,7 @@ export type Dataset = Message<"emloc.v1.Dataset"> & {
  * Use `create(DatasetSchema)` to create a new message.
  */
 export const DatasetSchema: GenMessage<Dataset> = /*@__PURE__*/
-  messageDesc(file_emloc_v1_job_service, 13);
+  messageDesc(file_emloc_v1_job_service, 14);
 
 /**
  * Asks what a job would take.
@@ -512,7 +540,7 @@ export type PlanJobRequest = Message<"emloc.v1.PlanJobRequest"> & {
  * Use `create(PlanJobRequestSchema)` to create a new message.
  */
 export const PlanJobRequestSchema: GenMessage<PlanJobRequest> = /*@__PURE__*/
-  messageDesc(file_emloc_v1_job_service, 14);
+  messageDesc(file_emloc_v1_job_service, 15);
 
 /**
  * What a job would take: what `emloc plan --json` prints.
@@ -548,7 +576,7 @@ export type PlanJobResponse = Message<"emloc.v1.PlanJobResponse"> & {
  * Use `create(PlanJobResponseSchema)` to create a new message.
  */
 export const PlanJobResponseSchema: GenMessage<PlanJobResponse> = /*@__PURE__*/
-  messageDesc(file_emloc_v1_job_service, 15);
+  messageDesc(file_emloc_v1_job_service, 16);
 
 /**
  * Fine-tuning jobs of a tenant. The bearer token says whose; another tenant's resources are NOT_FOUND.
@@ -596,6 +624,17 @@ export const JobService: GenService<{
     methodKind: "unary";
     input: typeof CancelJobRequestSchema;
     output: typeof JobSchema;
+  },
+  /**
+   * Deletes a job that is over, with its events and artifacts (AIP-135); FAILED_PRECONDITION for one that is not. It is not found from
+   * then on, and what is stored of it goes soon after.
+   *
+   * @generated from rpc emloc.v1.JobService.DeleteJob
+   */
+  deleteJob: {
+    methodKind: "unary";
+    input: typeof DeleteJobRequestSchema;
+    output: typeof EmptySchema;
   },
   /**
    * Events after `after_sequence`, past ones first, then as they happen; ends after the event of the final state.
