@@ -19,6 +19,8 @@ export interface JobCreation {
   readonly engine: Pick<Engine, 'inspect'>;
   readonly limits: OptionLimits;
   readonly maxQueuedJobs: number;
+  /** Jobs that calls of this process are making now, by id, with their tenants: they take room already. */
+  readonly inCreation: Map<string, string>;
   readonly onCreated?: () => void;
 }
 
@@ -35,7 +37,18 @@ export async function createJob({ job, requestId }: CreateJobRequest, tenant: st
   if (standing) return sameRequest(standing, requestHash, requestId);
   const checked = await checkTuneOptions(job?.options, 'job.options', creation.limits);
   const { isEmulated } = await inspect(checked, creation.engine);
-  assertRoom(tenant, creation);
+  return withRoom(id, tenant, creation, () => createChecked({ job, requestId, requestHash, checked, isEmulated }, { id, tenant }, creation));
+}
+
+interface CheckedRequest {
+  readonly job: Job | undefined;
+  readonly requestId: string;
+  readonly requestHash: string;
+  readonly checked: CheckedOptions;
+  readonly isEmulated: boolean;
+}
+
+async function createChecked({ job, requestId, requestHash, checked, isEmulated }: CheckedRequest, { id, tenant }: Pick<JobRecord, 'id' | 'tenant'>, creation: JobCreation): Promise<JobRecord> {
   const spec = await writeSpec({ id, tenant, merge: job?.merge, checked }, creation.storage);
   const { bucket, key, revision } = spec.reference;
   const record = newJobRecord({
@@ -79,9 +92,25 @@ async function inspect({ plain }: CheckedOptions, engine: Pick<Engine, 'inspect'
   }
 }
 
-function assertRoom(tenant: string, { index, maxQueuedJobs }: JobCreation): void {
-  const queued = [...index.all()].filter((job) => job.tenant === tenant && job.state === 'QUEUED').length;
-  if (queued < maxQueuedJobs) return;
+/** Makes a job while it takes room, so that calls of this process at the same time cannot exceed the limit together. @throws RpcError RESOURCE_EXHAUSTED */
+async function withRoom<T>(id: string, tenant: string, creation: JobCreation, make: () => Promise<T>): Promise<T> {
+  const { inCreation } = creation;
+  // Repetitions of one request make one job: the first of them holds its room.
+  if (inCreation.has(id)) return make();
+  assertRoom(id, tenant, creation);
+  inCreation.set(id, tenant);
+  try {
+    return await make();
+  } finally {
+    inCreation.delete(id);
+  }
+}
+
+function assertRoom(id: string, tenant: string, { index, maxQueuedJobs, inCreation }: JobCreation): void {
+  const waiting = new Set([...inCreation].filter(([, owner]) => owner === tenant).map(([key]) => key));
+  for (const job of index.all()) if (job.tenant === tenant && job.state === 'QUEUED') waiting.add(job.id);
+  const queued = waiting.size;
+  if (queued < maxQueuedJobs || waiting.has(id)) return;
   throw new RpcError('RESOURCE_EXHAUSTED', `${queued} jobs are queued, ${maxQueuedJobs} are allowed`, { reason: 'TOO_MANY_QUEUED_JOBS' });
 }
 

@@ -41,12 +41,13 @@ export interface JobServiceParts {
 /** The job service. All state is in JetStream, so that any number of processes may serve it at once. */
 export function jobServiceHandlers(parts: JobServiceParts): Handlers<typeof JobService, CallContext> {
   const { store, storage, log, index, feed } = parts;
+  const inCreation = new Map<string, string>();
   const limitsFor = (tenant: string): OptionLimits => ({ ...parts.limits, findDataset: (sha256) => findDataset(storage.datasets, tenant, sha256) });
   const read = (name: string, context: CallContext, field = 'name'): Promise<Versioned<JobRecord>> => readJob(store, name, tenantOf(context), field);
   return {
     createJob: async (request, context) => {
       const tenant = tenantOf(context);
-      return toJobMessage(await createJob(request, tenant, { ...parts, limits: limitsFor(tenant), onCreated: () => parts.onTransition?.('QUEUED') }));
+      return toJobMessage(await createJob(request, tenant, { ...parts, inCreation, limits: limitsFor(tenant), onCreated: () => parts.onTransition?.('QUEUED') }));
     },
     getJob: async ({ name }, context) => {
       const { value } = await read(name, context);
