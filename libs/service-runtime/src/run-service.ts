@@ -3,7 +3,7 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { timingSafeEqual } from 'node:crypto';
 import { type JobStorage, openJobStorage } from '@emloc/job-storage';
-import { assertListenAllowed, RpcError, RpcServer, serverCredentials } from '@emloc/rpc';
+import { assertListenAllowed, RpcError, RpcServer, type RpcServerOptions, serverCredentials } from '@emloc/rpc';
 import {
   compileOptions, connectNats, createLogger, createShutdown, describeOptions, isServiceKitError, type Lane, type Logger, type NatsAccess, type NatsConnection, openLane, type OptionSet,
   type OptionValues, secretValues, type Shutdown,
@@ -46,6 +46,8 @@ export interface ServiceDefinition<S extends OptionSet> {
   readonly name: string;
   /** Holds `commonOptions`. */
   readonly options: S;
+  /** Limits of the gRPC server; without, its defaults. */
+  readonly serverLimits?: (options: OptionValues<S>) => Pick<RpcServerOptions, 'maxReceiveBytes'>;
   /** Adds services to the server and starts what runs in the background. Steps that it adds to the shutdown run before the server closes. */
   setup(context: ServiceContext, options: OptionValues<S>): Promise<ServiceSetup>;
 }
@@ -123,6 +125,7 @@ async function start<S extends OptionSet>(
   const storage = await openJobStorage({ nats, lane, layerAckWaitMs, replicas: options.natsReplicas === 1 ? undefined : options.natsReplicas });
   const calls = observeCalls(telemetry.metrics);
   const server = new RpcServer({
+    ...definition.serverLimits?.(options),
     observer: {
       callStarted: calls.callStarted,
       callFinished: (call) => {

@@ -19,6 +19,7 @@ export const coordinatorOptions = {
   dataRoots: listOption({ description: 'folders whose files may be used as data; none: only uploaded data sets', placeholder: 'DIR,DIR', default: [] }),
   maxRunning: integerOption({ description: 'jobs that run at the same time', default: 1, min: 1, max: 1000 }),
   maxQueuedJobs: integerOption({ description: 'jobs that may wait, of each tenant', default: 1000, min: 1 }),
+  maxMessageBytes: bytesOption({ description: 'largest request message that is accepted; pieces of uploads have 1 MiB', default: 4 * 2 ** 20, min: 2 * 2 ** 20, max: 2 ** 30 }),
   maxDatasetBytes: bytesOption({ description: 'largest data set that may be uploaded', default: 2 ** 30, min: 1 }),
   jobRetention: durationOption({ description: 'how long a job that is over is kept, with its events and artifacts; 0: for ever', default: 30 * 24 * 3_600_000 }),
   maxSteps: integerOption({ description: 'most optimizer steps (and epochs) of a job', default: 1_000_000, min: 1 }),
@@ -30,3 +31,8 @@ export const coordinatorOptions = {
 } satisfies OptionSet;
 
 export type CoordinatorOptions = OptionValues<typeof coordinatorOptions>;
+
+/** Limits of the coordinator's gRPC server. */
+export function serverLimits({ maxMessageBytes }: Pick<CoordinatorOptions, 'maxMessageBytes'>): { readonly maxReceiveBytes: number } {
+  return { maxReceiveBytes: maxMessageBytes };
+}

@@ -9,7 +9,7 @@ import { type Callers, type CallOptions, clientCredentials, RpcChannel, RpcServe
 import { compileOptions, connectNats, createLogger, createShutdown, type Lane, type NatsConnection, type NatsServer, openLane, type Shutdown, startNatsServer } from '@emloc/service-kit';
 import { createTelemetry, type Telemetry } from '@emloc/telemetry';
 import { startCoordinator } from '../src/coordinator.js';
-import { type CoordinatorOptions, coordinatorOptions } from '../src/options.js';
+import { type CoordinatorOptions, coordinatorOptions, serverLimits } from '../src/options.js';
 import { type FakeEngine, fakeEngine } from './fake-engine.js';
 import { type FakeStages, startFakeStages } from './fake-stages.js';
 
@@ -85,7 +85,7 @@ async function startOne({ nats: natsServer, stages, folder, instance, options: g
   const storage = await openJobStorage({ nats, lane });
   const telemetry = createTelemetry({ service: 'coordinator', version: 'test' });
   const shutdown = createShutdown({ graceMs: 10_000, exit: () => undefined });
-  const server = new RpcServer();
+  const server = new RpcServer(serverLimits(options));
   const scratch = mkdtempSync(join(folder, 'scratch-'));
   const engine = fakeEngine();
   shutdown.add('server', async () => void (await server.close(1000)));

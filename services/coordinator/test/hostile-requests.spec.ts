@@ -61,6 +61,13 @@ const text = (value: string): Buffer => Buffer.concat([Buffer.from([0x0a, value.
 
 const refused: readonly (RpcCode | 'OK')[] = ['INVALID_ARGUMENT'];
 
+test('a message may be as large as the option says, and no larger', async () => {
+  const small = await deployment.start({ 'max-message-bytes': '2MiB' });
+  const createWith = (length: number) => small.jobs.createJob({ requestId: 'x'.repeat(length) });
+  await expect(createWith(2 * 2 ** 20 - 100)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  await expect(createWith(2 * 2 ** 20 + 1)).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED' });
+});
+
 test('300 hostile requests get the codes that they should, and leave nothing', async () => {
   const filesBefore = readdirSync(deployment.folder).sort();
   const foreign = (await coordinator.as('token-two').createJob(jobRequest(deployment))).name;
