@@ -189,15 +189,24 @@ class JetStreamWorkQueue<T, R> implements WorkQueue<T, R> {
       const claimed = await this.records.update(key, { state: 'running', owner: this.options.owner, attempt, message: message.seq }, record.revision);
       return new ClaimedItem(key, payload, attempt, claimed.revision, message, this.records, this.options);
     } catch (error) {
-      if (!isServiceKitError(error, 'RECORD_CONFLICT')) throw error;
-      message.nak(1000);
-      return undefined;
+      return this.#leave(message, error);
     }
   }
 
-  async #bury(record: Versioned<WorkState<R>>, message: JsMsg, error: string): Promise<undefined> {
-    await this.records.update(record.key, { state: 'dead', attempt: this.options.maxAttempts, error }, record.revision);
+  async #bury(record: Versioned<WorkState<R>>, message: JsMsg, reason: string): Promise<undefined> {
+    try {
+      await this.records.update(record.key, { state: 'dead', attempt: this.options.maxAttempts, error: reason }, record.revision);
+    } catch (error) {
+      return this.#leave(message, error);
+    }
     message.term();
+    return undefined;
+  }
+
+  /** Somebody else has changed the record: the next delivery sees what became of it. */
+  #leave(message: JsMsg, error: unknown): undefined {
+    if (!isServiceKitError(error, 'RECORD_CONFLICT')) throw error;
+    message.nak(1000);
     return undefined;
   }
 }

@@ -40,6 +40,22 @@ test('lists by pattern, without what is deleted', async () => {
   expect((await store.list('list.*')).map(({ key }) => key)).toEqual(['list.a', 'list.b']);
 });
 
+test('lists while keys change', async () => {
+  const keys = Array.from({ length: 40 }, (_, index) => `busy.${index}`);
+  await Promise.all(keys.map((key) => store.create(key, { count: 0 })));
+  const stop = new AbortController();
+  const changing = Promise.all(keys.slice(-5).map(async (key) => {
+    while (!stop.signal.aborted) await store.modify(key, ({ count }) => ({ count: count + 1 }));
+  }));
+  const startMs = performance.now();
+  for (let round = 0; round < 20; round++) expect((await store.list('busy.*')).length).toBe(40);
+  const tookMs = performance.now() - startMs;
+  stop.abort();
+  await changing;
+  // A list that waited for an end that never came took 15 s.
+  expect(tookMs).toBeLessThan(14_000);
+});
+
 test('watches what is there and what changes until it is stopped', async () => {
   await store.create('watch.a', { count: 1 });
   const stop = new AbortController();

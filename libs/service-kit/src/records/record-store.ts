@@ -1,4 +1,4 @@
-import { JetStreamApiError, StorageType } from '@nats-io/jetstream';
+import { JetStreamApiError, jetstreamManager, StorageType, type JetStreamManager } from '@nats-io/jetstream';
 import { Kvm, type KV, type KvEntry, type KvWatchEntry } from '@nats-io/kv';
 import type { NatsConnection } from '@nats-io/transport-node';
 
@@ -61,12 +61,13 @@ export async function openRecordStore<T>({ nats, bucket, ttlMs, replicas, parse 
     ...(ttlMs === undefined ? {} : { ttl: ttlMs }),
     ...(replicas === undefined ? {} : { replicas }),
   }));
-  return new KvRecordStore(kv, bucket, parse);
+  return new KvRecordStore(kv, await retryTransient(() => jetstreamManager(nats, { timeout: requestTimeoutMs })), bucket, parse);
 }
 
 class KvRecordStore<T> implements RecordStore<T> {
   constructor(
     private readonly kv: KV,
+    private readonly manager: JetStreamManager,
     private readonly bucket: string,
     private readonly parse: (json: unknown) => T,
   ) {}
@@ -109,12 +110,12 @@ class KvRecordStore<T> implements RecordStore<T> {
   }
 
   async list(filter = '>'): Promise<Versioned<T>[]> {
-    return retryTransient(async () => {
-      const keys: string[] = [];
-      for await (const key of await this.kv.keys(filter)) keys.push(key);
-      const records = await Promise.all(keys.map((key) => this.get(key)));
-      return records.filter((record) => record !== undefined).sort((a, b) => (a.key < b.key ? -1 : 1));
-    });
+    // The client library's `keys` waits for an end that it misses when a key changes meanwhile.
+    const prefix = `$KV.${this.bucket}.`;
+    const { state } = await retryTransient(() => this.manager.streams.info(`KV_${this.bucket}`, { subjects_filter: prefix + filter }));
+    const keys = Object.keys(state.subjects ?? {}).map((subject) => subject.slice(prefix.length));
+    const records = await Promise.all(keys.map((key) => this.get(key)));
+    return records.filter((record) => record !== undefined).sort((a, b) => (a.key < b.key ? -1 : 1));
   }
 
   async *watch(filter: string, signal: AbortSignal): AsyncGenerator<RecordChange<T>, void, undefined> {
