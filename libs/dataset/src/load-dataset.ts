@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { createLineDecoder } from './decode-line.js';
 import { encodeRow, type TokenMask } from './encode-row.js';
 import type { EncodedRow } from './encoded-row.js';
 import { DatasetError, RowError, type RowProblem } from './errors.js';
@@ -6,7 +7,8 @@ import { readLines } from './read-lines.js';
 import { parseRow } from './row-schema.js';
 import type { ChatTokenizer } from './tokenizer.js';
 
-const MAX_PROBLEMS = 10;
+/** Problems after which a file is read no further. */
+export const MAX_PROBLEMS = 10;
 
 export interface LoadDatasetOptions {
   /** A JSONL file in UTF-8. */
@@ -72,7 +74,7 @@ class RowCollector {
   readonly problems: RowProblem[] = [];
   readonly #rows: EncodedRow[] = [];
   readonly #counts = { truncatedRows: 0, droppedRows: 0, tokens: 0, trainedTokens: 0, lostTokens: 0, longestTokens: 0 };
-  readonly #decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+  readonly #decode = createLineDecoder();
 
   constructor(private readonly options: LoadDatasetOptions) {}
 
@@ -98,16 +100,6 @@ class RowCollector {
       throw new DatasetError('DATASET_EMPTY', `${path}: ${reason}`);
     }
     return { rows: this.#rows, report: { rows: this.#rows.length, ...this.#counts } };
-  }
-
-  #decode(bytes: Uint8Array, line: number): string {
-    let text: string;
-    try {
-      text = this.#decoder.decode(bytes);
-    } catch {
-      throw new RowError(null, 'is not valid UTF-8');
-    }
-    return line === 1 && text.startsWith('\uFEFF') ? text.slice(1) : text;
   }
 
   #assertInVocabulary(ids: Int32Array): void {

@@ -16,8 +16,7 @@ export interface ValidationSplit {
  * @throws DatasetError DATASET_TOO_SMALL when fewer rows would be left to train on than are held out
  */
 export function splitValidation(rows: readonly EncodedRow[], { seed }: { readonly seed: number }): ValidationSplit {
-  const wanted = Math.round(rows.length * VALIDATION_SHARE);
-  const count = Math.min(MOST_VALIDATION_ROWS, Math.max(LEAST_VALIDATION_ROWS, wanted));
+  const count = heldOutCount(rows.length);
   if (rows.length < 2 * count) {
     throw new DatasetError(
       'DATASET_TOO_SMALL',
@@ -26,6 +25,11 @@ export function splitValidation(rows: readonly EncodedRow[], { seed }: { readonl
   }
   const heldOut = choose(rows.length, count, seed, 'validation split');
   return { train: rows.filter((_, row) => !heldOut.has(row)), validation: rows.filter((_, row) => heldOut.has(row)) };
+}
+
+/** Rows that `splitValidation` holds out of so many. */
+export function heldOutCount(rowCount: number): number {
+  return Math.min(MOST_VALIDATION_ROWS, Math.max(LEAST_VALIDATION_ROWS, Math.round(rowCount * VALIDATION_SHARE)));
 }
 
 /** `count` rows chosen by the seed, or all where there are no more than that, in the order of the file. */
