@@ -14,7 +14,7 @@ const unimplemented = (): never => {
 /** A job service of which only what a test needs is there. */
 export function jobHandlers(handlers: Partial<JobHandlers>): JobHandlers {
   return {
-    createJob: unimplemented, getJob: unimplemented, listJobs: unimplemented, cancelJob: unimplemented, watchJob: unimplemented,
+    createJob: unimplemented, getJob: unimplemented, listJobs: unimplemented, cancelJob: unimplemented, deleteJob: unimplemented, watchJob: unimplemented,
     listArtifacts: unimplemented, downloadArtifact: unimplemented, uploadDataset: unimplemented, planJob: unimplemented, ...handlers,
   };
 }
