@@ -45,7 +45,7 @@ export async function startDeployment(): Promise<Deployment> {
   const [model, data] = [join(folder, 'models', 'tiny'), join(folder, 'data', 'train.jsonl')];
   mkdirSync(model, { recursive: true });
   mkdirSync(join(folder, 'data'));
-  writeFileSync(data, '{"prompt": "a", "completion": "b"}\n');
+  writeFileSync(data, '{"prompt": "a", "completion": "b"}\n'.repeat(32));
   const nats = await startNatsServer({ storeDir: join(folder, 'nats') });
   const stages = await startFakeStages();
   const running = new Set<RunningCoordinator>();

@@ -60,12 +60,13 @@ test.each([['with an emulator', {}], ['of plain LoRA', { ratios: ['1'] }]])('the
   expect(assembled).toEqual(tuned);
 });
 
-test('a model is checked, and any ratio below 1 makes an emulator', async () => {
+test('model and rows are looked at, and any ratio below 1 makes an emulator', async () => {
   const inspect = (changes: Parameters<typeof optionsInto>[1]) => runEngineTask({ kind: 'inspect', options: optionsInto('x', changes) }, context());
-  expect(await inspect({})).toEqual({ kind: 'inspect', isEmulated: true });
-  expect(await inspect({ ratios: ['1'] })).toEqual({ kind: 'inspect', isEmulated: false });
-  expect(await inspect({ ratios: ['.*nothing_like_it=0.5'] })).toEqual({ kind: 'inspect', isEmulated: false });
-  expect(await inspect({ ratios: ['.*q_proj=0.5', '1'] })).toEqual({ kind: 'inspect', isEmulated: true });
+  expect(await inspect({})).toEqual({ kind: 'inspect', isEmulated: true, data: { rows: 8, isWhole: true, problems: [] }, validation: { rows: 2, isWhole: true, problems: [] } });
+  expect(await inspect({ validation: null })).toMatchObject({ isEmulated: true, validation: null });
+  expect(await inspect({ ratios: ['1'] })).toMatchObject({ kind: 'inspect', isEmulated: false });
+  expect(await inspect({ ratios: ['.*nothing_like_it=0.5'] })).toMatchObject({ kind: 'inspect', isEmulated: false });
+  expect(await inspect({ ratios: ['.*q_proj=0.5', '1'] })).toMatchObject({ kind: 'inspect', isEmulated: true });
   await expect(inspect({ maxLength: 10_000_000 })).rejects.toMatchObject({ code: 'PIPELINE_INVALID_OPTION' });
   await expect(inspect({ targets: 'none' })).rejects.toMatchObject({ code: 'FINETUNE_INVALID_OPTION' });
   await expect(inspect({ model: folder })).rejects.toMatchObject({ code: expect.stringMatching(/^(CHECKPOINT|MODEL)_/) });

@@ -1,8 +1,9 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Engine } from '../src/outcome/engine.js';
+import { scanRows } from '@emloc/dataset';
+import { type Engine, maxInspectedBytes } from '../src/outcome/engine.js';
 
-/** An engine that computes nothing: files of known contents, and what a test tells it to throw. */
+/** An engine that looks at rows but computes nothing: files of known contents, and what a test tells it to throw. */
 export interface FakeEngine extends Engine {
   failure: Error | null;
   readonly outcomes: number;
@@ -15,9 +16,10 @@ export function fakeEngine(): FakeEngine {
     get outcomes() {
       return outcomes;
     },
-    async inspect({ ratios }) {
+    async inspect({ ratios, data, validation }) {
       if (this.failure) throw this.failure;
-      return { isEmulated: ratios.some((ratio) => ratio !== '1') };
+      const scan = (path: string) => scanRows({ path, maxBytes: maxInspectedBytes, maxMs: 60_000 });
+      return { isEmulated: ratios.some((ratio) => ratio !== '1'), data: await scan(data), validation: validation === null ? null : await scan(validation) };
     },
     plan: async () => ({ fits: true, budgetBytes: 2 ** 20, neededBytes: 2 ** 19, stages: [{ name: 'train', seconds: 1.5, peakDeviceBytes: 1000 }] }),
     async writeOutcome({ options }) {

@@ -1,10 +1,14 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Artifact_Kind, Job_State, Schedule, type UploadDatasetRequestSchema } from '@emloc/contracts';
 import type { MessageInitShape } from '@bufbuild/protobuf';
+import { scanRows } from '@emloc/dataset';
+import { defaultTuneOptions } from '@emloc/pipeline';
 import { hashToken, type RpcError } from '@emloc/rpc';
+import { findDataset } from '../src/datasets.js';
+import { createDatasetFiles } from '../src/outcome/dataset-files.js';
 import { adapterBytes } from './fake-engine.js';
 import { describeEvent, type Deployment, eventsOf, jobRequest, type RunningCoordinator, startDeployment, until } from './deployment.js';
 import { stepEvent, untilEnded } from './fake-stages.js';
@@ -87,6 +91,32 @@ describe('creating a job', () => {
     const error = await refusal(as('alice').createJob(jobRequest(deployment)));
     coordinator.engine.failure = null;
     expect(error).toMatchObject({ code: 'INVALID_ARGUMENT', reason: 'MODEL_UNKNOWN_ARCHITECTURE' });
+  });
+
+  test('rows that no job could use are refused by line, without their text', async () => {
+    const jobs = as('alice');
+    const { sha256 } = await jobs.uploadDataset(uploadOf(Buffer.from('{"prompt": "x", "completion": "y"}\n{"prompt": "secret"}\n')));
+    const error = await refusal(jobs.createJob(jobRequest(deployment, { data: { source: { case: 'dataset', value: `datasets/${sha256}` } } })));
+    expect(error).toMatchObject({ code: 'INVALID_ARGUMENT', fieldViolations: [{ field: 'job.options.data', description: 'line 2: completion is missing' }] });
+    expect(error.message).not.toContain('secret');
+    const empty = join(deployment.folder, 'data', 'empty.jsonl');
+    writeFileSync(empty, '\n');
+    const { fieldViolations } = await refusal(jobs.createJob(jobRequest(deployment, { validation: { source: { case: 'path', value: empty } } })));
+    expect(fieldViolations).toEqual([{ field: 'job.options.validation', description: 'has no rows' }]);
+    // 16 rows to train on, with a step each.
+    expect((await refusal(jobs.createJob(jobRequest(deployment, { epochs: 63, batchRows: 1 })))).fieldViolations).toMatchObject([{ field: 'job.options.epochs' }]);
+  });
+
+  test('of large uploads the first part is looked at', async () => {
+    const large = Buffer.alloc(3 * 2 ** 20, '{"prompt": "x", "completion": "y"}\n');
+    const { name } = await as('frank').uploadDataset(uploadOf(large));
+    const files = createDatasetFiles(coordinator.storage, deployment.folder);
+    const data = await findDataset(coordinator.storage.datasets, 'frank', name.slice('datasets/'.length));
+    const held = await files.open({ plain: { ...defaultTuneOptions, ratios: ['1'], model: '', data: { dataset: name } }, ...(data ? { data } : {}) }, { maxBytes: 1000 });
+    expect(readFileSync(held.options.data)).toEqual(large.subarray(0, statSync(held.options.data).size));
+    expect(statSync(held.options.data).size).toBeLessThan(large.length);
+    expect(await scanRows({ path: held.options.data, maxBytes: 1000, maxMs: 60_000 })).toEqual({ rows: 28, isWhole: false, problems: [] });
+    await held.close();
   });
 });
 
@@ -197,7 +227,7 @@ describe('files', () => {
 
   test('a data set is stored once, and a job can name it', async () => {
     const jobs = as('alice');
-    const rows = Buffer.alloc(2_500_000, '{"prompt": "q", "completion": "a"}\n');
+    const rows = Buffer.alloc(70_000 * 35, '{"prompt": "q", "completion": "a"}\n');
     const stored = await jobs.uploadDataset(uploadOf(rows));
     expect(stored).toMatchObject({ displayName: 'rows', sizeBytes: BigInt(rows.length), name: `datasets/${stored.sha256}` });
     expect((await jobs.uploadDataset(uploadOf(rows))).name).toBe(stored.name);

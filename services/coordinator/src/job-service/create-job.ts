@@ -6,17 +6,23 @@ import type { JobStorage } from '@emloc/job-storage';
 import { type FieldViolation, invalidRequest, RpcError, toRpcError } from '@emloc/rpc';
 import { isServiceKitError, type RecordStore, type Versioned } from '@emloc/service-kit';
 import { isDisplayName } from '../datasets.js';
-import type { Engine } from '../outcome/engine.js';
+import type { DatasetFiles } from '../outcome/dataset-files.js';
+import { type Engine, type Inspection, maxInspectedBytes } from '../outcome/engine.js';
 import type { JobIndex } from '../jobs/job-index.js';
 import { type JobRecord, jobKey } from '../jobs/record.js';
 import { newJobRecord } from '../jobs/transitions.js';
-import { checkTuneOptions, type CheckedOptions, engineOptions, type OptionLimits } from './tune-options.js';
+import type { Places } from './places.js';
+import { rowViolations } from './row-problems.js';
+import { checkTuneOptions, type CheckedOptions, type OptionLimits } from './tune-options.js';
 
 export interface JobCreation {
   readonly store: RecordStore<JobRecord>;
   readonly storage: JobStorage;
   readonly index: JobIndex;
   readonly engine: Pick<Engine, 'inspect'>;
+  readonly datasetFiles: DatasetFiles;
+  /** Of inspections, each of which has files. */
+  readonly inspecting: Places;
   readonly limits: OptionLimits;
   readonly maxQueuedJobs: number;
   /** Jobs that calls of this process are making now, by id, with their tenants: they take room already. */
@@ -36,7 +42,9 @@ export async function createJob({ job, requestId }: CreateJobRequest, tenant: st
   const standing = await creation.store.get(jobKey(tenant, id));
   if (standing) return sameRequest(standing, requestHash, requestId);
   const checked = await checkTuneOptions(job?.options, 'job.options', creation.limits);
-  const { isEmulated } = await inspect(checked, creation.engine);
+  const { isEmulated, ...rows } = await creation.inspecting(() => inspect(checked, creation));
+  const violations = rowViolations(checked.plain, rows, { prefix: 'job.options', maxSteps: creation.limits.maxSteps });
+  if (violations.length > 0) throw invalidRequest(violations);
   return withRoom(id, tenant, creation, () => createChecked({ job, requestId, requestHash, checked, isEmulated }, { id, tenant }, creation));
 }
 
@@ -81,14 +89,18 @@ function requestProblems(job: Job | undefined, requestId: string): readonly Fiel
   ];
 }
 
-/** Asks the engine whether it knows the model. @throws RpcError INVALID_ARGUMENT for a model or options that do not go with it */
-async function inspect({ plain }: CheckedOptions, engine: Pick<Engine, 'inspect'>): Promise<{ readonly isEmulated: boolean }> {
+/** Asks the engine about model and rows. @throws RpcError INVALID_ARGUMENT for a model or options that do not go with it, and for unreadable rows */
+async function inspect(checked: CheckedOptions, { engine, datasetFiles }: Pick<JobCreation, 'engine' | 'datasetFiles'>): Promise<Inspection> {
+  const held = await datasetFiles.open(checked, { maxBytes: maxInspectedBytes });
   try {
-    return await engine.inspect(engineOptions(plain, { data: '', validation: null, out: '' }));
+    return await engine.inspect(held.options);
   } catch (error) {
     const seen = toRpcError(error);
     if (seen.code !== 'INVALID_ARGUMENT' && seen.code !== 'NOT_FOUND') throw error;
-    throw new RpcError('INVALID_ARGUMENT', `job.options: ${seen.message}`, { reason: seen.reason, fieldViolations: [{ field: 'job.options', description: seen.message }], cause: error });
+    const description = seen.message.replaceAll(`${held.folder}/`, '');
+    throw new RpcError('INVALID_ARGUMENT', `job.options: ${description}`, { reason: seen.reason, fieldViolations: [{ field: 'job.options', description }], cause: error });
+  } finally {
+    await held.close();
   }
 }
 

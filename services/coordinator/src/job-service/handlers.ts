@@ -20,6 +20,7 @@ import { artifactName, jobNotFound, parseArtifactName, parseJobName } from '../r
 import { createJob } from './create-job.js';
 import { parseFilter } from './filter.js';
 import { pageOf } from './pages.js';
+import { createPlaces } from './places.js';
 import { checkTuneOptions, type OptionLimits } from './tune-options.js';
 import { watchJob } from './watch-job.js';
 
@@ -38,16 +39,20 @@ export interface JobServiceParts {
   readonly onTransition?: (state: JobState) => void;
 }
 
+/** Inspections at a time, each of which takes up to two files of what it looks at. */
+const maxInspections = 4;
+
 /** The job service. All state is in JetStream, so that any number of processes may serve it at once. */
 export function jobServiceHandlers(parts: JobServiceParts): Handlers<typeof JobService, CallContext> {
   const { store, storage, log, index, feed } = parts;
   const inCreation = new Map<string, string>();
+  const inspecting = createPlaces(maxInspections);
   const limitsFor = (tenant: string): OptionLimits => ({ ...parts.limits, findDataset: (sha256) => findDataset(storage.datasets, tenant, sha256) });
   const read = (name: string, context: CallContext, field = 'name'): Promise<Versioned<JobRecord>> => readJob(store, name, tenantOf(context), field);
   return {
     createJob: async (request, context) => {
       const tenant = tenantOf(context);
-      return toJobMessage(await createJob(request, tenant, { ...parts, inCreation, limits: limitsFor(tenant), onCreated: () => parts.onTransition?.('QUEUED') }));
+      return toJobMessage(await createJob(request, tenant, { ...parts, inCreation, inspecting, limits: limitsFor(tenant), onCreated: () => parts.onTransition?.('QUEUED') }));
     },
     getJob: async ({ name }, context) => {
       const { value } = await read(name, context);
@@ -133,7 +138,7 @@ function listJobs(index: JobIndex, tenant: string, { filter, pageSize, pageToken
 }
 
 async function planJob(checked: Awaited<ReturnType<typeof checkTuneOptions>>, { engine, datasetFiles }: JobServiceParts, signal: AbortSignal): Promise<PlanJobResponse> {
-  const held = await datasetFiles.open(checked, signal);
+  const held = await datasetFiles.open(checked, { signal });
   try {
     const { fits, budgetBytes, neededBytes, stages } = await engine.plan(held.options, signal);
     return create(PlanJobResponseSchema, {

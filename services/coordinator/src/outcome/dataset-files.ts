@@ -1,9 +1,9 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { PlainTuneOptions, StoredObject } from '@emloc/contracts';
 import type { JobStorage } from '@emloc/job-storage';
 import type { TuneOptions } from '@emloc/pipeline';
-import { getObjectFile } from '@emloc/service-kit';
+import { getObjectFile, type ObjectBucket } from '@emloc/service-kit';
 import { engineOptions } from '../job-service/tune-options.js';
 
 /** Options for the engine, whose files are there until `close`. */
@@ -23,23 +23,29 @@ export interface OptionSources {
 
 /** Brings uploaded data sets to where the engine can read them. */
 export interface DatasetFiles {
-  /** @throws ServiceKitError; the typed errors of the options */
-  open(sources: OptionSources, signal?: AbortSignal): Promise<HeldOptions>;
+  /**
+   * With `maxBytes`, no more than the first part of larger uploads is fetched, a little more than so many bytes.
+   * @throws ServiceKitError; the typed errors of the options
+   */
+  open(sources: OptionSources, options?: { readonly signal?: AbortSignal; readonly maxBytes?: number }): Promise<HeldOptions>;
 }
 
+type FetchOptions = NonNullable<Parameters<DatasetFiles['open']>[1]>;
+
 export function createDatasetFiles(storage: JobStorage, scratch: string): DatasetFiles {
-  const fetched = async (object: StoredObject, path: string, signal: AbortSignal | undefined): Promise<string> => {
-    await getObjectFile(storage.bucketOf(object.bucket), object.name, path, { signal });
+  const fetched = async (object: StoredObject, path: string, { signal, maxBytes }: FetchOptions): Promise<string> => {
+    const bucket = storage.bucketOf(object.bucket);
+    await (maxBytes === undefined ? getObjectFile(bucket, object.name, path, { signal }) : fetchFirst(bucket, object.name, { path, maxBytes, signal }));
     return path;
   };
   return {
-    open: async ({ plain, data, validation }, signal) => {
+    open: async ({ plain, data, validation }, fetching = {}) => {
       const folder = await mkdtemp(join(scratch, 'job-'));
       const close = (): Promise<void> => rm(folder, { recursive: true, force: true });
       try {
         const paths = {
-          data: data ? await fetched(data, join(folder, 'data.jsonl'), signal) : pathOf(plain.data),
-          validation: validation ? await fetched(validation, join(folder, 'validation.jsonl'), signal) : plain.validation ? pathOf(plain.validation) : null,
+          data: data ? await fetched(data, join(folder, 'data.jsonl'), fetching) : pathOf(plain.data),
+          validation: validation ? await fetched(validation, join(folder, 'validation.jsonl'), fetching) : plain.validation ? pathOf(plain.validation) : null,
         };
         return { options: engineOptions(plain, { ...paths, out: join(folder, 'adapter') }), folder, close };
       } catch (error) {
@@ -48,6 +54,24 @@ export function createDatasetFiles(storage: JobStorage, scratch: string): Datase
       }
     },
   };
+}
+
+/** Ends reading an object of which enough is there. */
+class EnoughRead extends Error {}
+
+async function fetchFirst(bucket: ObjectBucket, name: string, { path, maxBytes, signal }: { path: string; maxBytes: number; signal?: AbortSignal | undefined }): Promise<void> {
+  const file = await open(path, 'wx', 0o600);
+  const write = async (offset: number, bytes: Uint8Array): Promise<void> => {
+    await file.write(bytes, 0, bytes.length, offset);
+    if (offset + bytes.length > maxBytes) throw new EnoughRead();
+  };
+  try {
+    await bucket.get(name, { write }, { signal });
+  } catch (error) {
+    if (!(error instanceof EnoughRead)) throw error;
+  } finally {
+    await file.close();
+  }
 }
 
 function pathOf(source: PlainTuneOptions['data']): string {

@@ -1,3 +1,4 @@
+import { scanRows } from '@emloc/dataset';
 import { deviceTarget } from '@emloc/device-registry';
 import { parseRatioRules, ratioOf } from '@emloc/emulator';
 import { adaptedLinears } from '@emloc/finetune';
@@ -5,8 +6,10 @@ import { openModel } from '@emloc/models';
 import { adapterFromRecord, budgetBytesOf, jobResultOf, PipelineError, planTune, prepareJob, type TuneOptions, writeOutcome } from '@emloc/pipeline';
 import type { WorkerContext } from '@emloc/service-kit';
 import { jobOutcomes } from './job-outcomes.js';
-import type { OutcomeTask } from './engine.js';
+import { type Inspection, maxInspectedBytes, type OutcomeTask } from './engine.js';
 import type { EngineWorkerContract } from './worker-contract.js';
+
+const maxScanMs = 5000;
 
 type TaskContext = Pick<WorkerContext<EngineWorkerContract>, 'request' | 'signal'>;
 
@@ -14,12 +17,18 @@ type TaskContext = Pick<WorkerContext<EngineWorkerContract>, 'request' | 'signal
 export async function runEngineTask(task: EngineWorkerContract['task'], context: TaskContext): Promise<EngineWorkerContract['result']> {
   switch (task.kind) {
     case 'inspect':
-      return { kind: 'inspect', isEmulated: await isEmulated(task.options) };
+      return { kind: 'inspect', ...(await inspect(task.options)) };
     case 'plan':
       return { kind: 'plan', plan: await planTune(task.options, deviceTarget(task.device, task.threads)) };
     case 'outcome':
       return { kind: 'outcome', budgetBytes: await makeOutcome(task, context) };
   }
+}
+
+async function inspect(options: TuneOptions): Promise<Inspection> {
+  const emulated = await isEmulated(options);
+  const scan = (path: string) => scanRows({ path, maxBytes: maxInspectedBytes, maxMs: maxScanMs });
+  return { isEmulated: emulated, data: await scan(options.data), validation: options.validation === null ? null : await scan(options.validation) };
 }
 
 /** Checks the model, and options against it. Any layer whose ratio is below 1 makes an emulator. */

@@ -1,3 +1,4 @@
+import type { RowScan } from '@emloc/dataset';
 import type { JobPlan, TensorRecord, TuneOptions } from '@emloc/pipeline';
 import type { JsonValue } from '@bufbuild/protobuf';
 
@@ -13,10 +14,22 @@ export interface OutcomeTask {
 /** Adapters of a job, on their way from stage to stage. */
 export type AdapterName = 'adapter' | 'uncorrected';
 
+/** What an inspection has found. */
+export interface Inspection {
+  /** Whether any layer is replaced by factors. */
+  readonly isEmulated: boolean;
+  readonly data: RowScan;
+  /** Null: the rows for validation are taken from the data. */
+  readonly validation: RowScan | null;
+}
+
+/** Most of a data set that an inspection looks at; what lies beyond is checked by the first stage. */
+export const maxInspectedBytes = 64 * 1024 * 1024;
+
 /** Work of the engine that needs no device; runs beside the thread that serves. */
 export interface Engine {
-  /** Reads and checks the model. @throws the typed errors of model, checkpoint and options */
-  inspect(options: TuneOptions): Promise<{ readonly isEmulated: boolean }>;
+  /** Reads and checks the model, and looks at the form of rows. @throws the typed errors of model, checkpoint, options and data sets */
+  inspect(options: TuneOptions): Promise<Inspection>;
   /** @throws the typed errors of the engine */
   plan(options: TuneOptions, signal: AbortSignal): Promise<JobPlan>;
   /** Writes the adapter's folder. @throws the typed errors of the engine */

@@ -22,7 +22,7 @@ export interface OutcomeMakerParts {
 export function createOutcomeMaker({ storage, datasetFiles, engine, program }: OutcomeMakerParts): OutcomeMaker {
   return {
     make: async (record, signal) => {
-      const held = await datasetFiles.open(await sourcesOf(record, storage), signal);
+      const held = await datasetFiles.open(await sourcesOf(record, storage), { signal });
       try {
         const results = Object.fromEntries(Object.entries(record.stages).map(([stage, state]) => [stage, state.result]));
         const adapters = adaptersOf(record);

@@ -1,6 +1,6 @@
 import type { JobPlan, TensorRecord, TuneOptions } from '@emloc/pipeline';
 import type { WorkerContract } from '@emloc/service-kit';
-import type { AdapterName, OutcomeTask } from './engine.js';
+import type { AdapterName, Inspection, OutcomeTask } from './engine.js';
 
 /** What the engine's thread is asked, and asks back. */
 export interface EngineWorkerContract extends WorkerContract {
@@ -13,7 +13,7 @@ export interface EngineWorkerContract extends WorkerContract {
   readonly request: AdapterName;
   readonly response: TensorRecord;
   readonly result:
-    | { readonly kind: 'inspect'; readonly isEmulated: boolean }
+    | ({ readonly kind: 'inspect' } & Inspection)
     | { readonly kind: 'plan'; readonly plan: JobPlan }
     | { readonly kind: 'outcome'; readonly budgetBytes: number };
 }
