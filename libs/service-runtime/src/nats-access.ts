@@ -1,17 +1,19 @@
-import { readFileSync } from 'node:fs';
-import { type NatsAccess, type NatsAuth, ServiceKitError } from '@emloc/service-kit';
+import { type NatsAccess, type NatsAuth, type NatsTls, ServiceKitError } from '@emloc/service-kit';
 import type { CommonOptions } from './common-options.js';
+import { readCertificates, readIdentity, readOptionFile } from './option-files.js';
 
-/** How the options say that NATS is reached. @throws ServiceKitError OPTION_INVALID for credentials that exclude each other, or a file that cannot be read */
+/** How the options say that NATS is reached. @throws ServiceKitError OPTION_INVALID for credentials that exclude each other, or a file that cannot be used */
 export function natsAccessOf(options: CommonOptions, name: string): NatsAccess {
-  const { natsUrl, natsCa, natsCert, natsKey } = options;
-  const tls = natsCa ?? natsCert ?? natsKey;
-  return {
-    servers: natsUrl,
-    name,
-    auth: authOf(options),
-    ...(tls === undefined ? {} : { tls: { ca: textOf(natsCa), cert: textOf(natsCert), key: textOf(natsKey) } }),
-  };
+  const tls = tlsOf(options);
+  return { servers: options.natsUrl, name, auth: authOf(options), ...(tls ? { tls } : {}) };
+}
+
+function tlsOf({ natsCa, natsCert, natsKey }: CommonOptions): NatsTls | null {
+  if ((natsCert === undefined) !== (natsKey === undefined)) throw new ServiceKitError('OPTION_INVALID', 'options: nats-cert and nats-key belong together');
+  const ca = natsCa === undefined ? undefined : readCertificates(natsCa).toString('utf8');
+  const identity = natsCert === undefined || natsKey === undefined ? null : readIdentity(natsCert, natsKey);
+  if (ca === undefined && !identity) return null;
+  return { ca, cert: identity?.certificate.toString('utf8'), key: identity?.key.toString('utf8') };
 }
 
 function authOf({ natsUser, natsPassword, natsToken, natsCreds }: CommonOptions): NatsAuth | undefined {
@@ -20,19 +22,6 @@ function authOf({ natsUser, natsPassword, natsToken, natsCreds }: CommonOptions)
   if (natsUser !== undefined && natsPassword === undefined) throw new ServiceKitError('OPTION_INVALID', 'options: nats-user needs EMLOC_NATS_PASSWORD or EMLOC_NATS_PASSWORD_FILE');
   if (natsUser !== undefined && natsPassword !== undefined) return { kind: 'password', user: natsUser, password: natsPassword };
   if (natsToken !== undefined) return { kind: 'token', token: natsToken };
-  if (natsCreds !== undefined) return { kind: 'creds', creds: textOf(natsCreds) ?? '' };
+  if (natsCreds !== undefined) return { kind: 'creds', creds: readOptionFile(natsCreds).toString('utf8') };
   return undefined;
-}
-
-function textOf(path: string | undefined): string | undefined {
-  return path === undefined ? undefined : readOptionFile(path).toString('utf8');
-}
-
-/** The contents of a file that an option names. @throws ServiceKitError OPTION_INVALID */
-export function readOptionFile(path: string): Buffer {
-  try {
-    return readFileSync(path);
-  } catch (cause) {
-    throw new ServiceKitError('OPTION_INVALID', `options: ${(cause as Error).message}`, { cause });
-  }
 }

@@ -5,12 +5,13 @@ import { timingSafeEqual } from 'node:crypto';
 import { type JobStorage, openJobStorage } from '@emloc/job-storage';
 import { assertListenAllowed, RpcError, RpcServer, type RpcServerOptions, serverCredentials } from '@emloc/rpc';
 import {
-  compileOptions, connectNats, createLogger, createShutdown, describeOptions, isServiceKitError, type Lane, type Logger, type NatsAccess, type NatsConnection, openLane, type OptionSet,
+  compileOptions, createLogger, createShutdown, describeOptions, isServiceKitError, type Lane, type Logger, type NatsAccess, type NatsConnection, type OptionSet,
   type OptionValues, secretValues, type Shutdown,
 } from '@emloc/service-kit';
 import { createTelemetry, type Metrics, observeCalls, type ProbeServer, startProbeServer, type Telemetry } from '@emloc/telemetry';
 import { type commonOptions, type CommonOptions } from './common-options.js';
 import { natsAccessOf } from './nats-access.js';
+import { connectPatiently, isRefusal } from './nats-connections.js';
 import { watchParent } from './parent-watch.js';
 import { type ServiceTls, tlsOf } from './tls-files.js';
 import { programVersion } from './version.js';
@@ -90,7 +91,7 @@ export async function runService<S extends OptionSet & typeof commonOptions>(def
 }
 
 function isUsageError(error: unknown): boolean {
-  return isServiceKitError(error, 'OPTION_INVALID') || (error instanceof RpcError && error.reason === 'LISTEN_REFUSED');
+  return isServiceKitError(error, 'OPTION_INVALID') || isRefusal(error) || (error instanceof RpcError && error.reason === 'LISTEN_REFUSED');
 }
 
 function readOptions<S extends OptionSet & typeof commonOptions>(definition: ServiceDefinition<S>, args: readonly string[]): (OptionValues<S> & CommonOptions) | null {
@@ -115,12 +116,11 @@ async function start<S extends OptionSet>(
   const natsAccess = natsAccessOf(options, instance);
   const connection: { lane: Lane | null } = { lane: null };
   const probes = await openProbes(options, { telemetry, shutdown, tls, isConnected: () => connection.lane?.connected === true });
-  const nats = await connectPatiently(natsAccess, { logger, signal: shutdown.signal });
+  const { nats, lane } = await connectPatiently(natsAccess, { logger, signal: shutdown.signal, patienceMs: natsPatienceMs });
   shutdown.add('nats', async () => {
-    connection.lane?.close();
+    lane.close();
     await nats.close();
   });
-  const lane = await openLane(natsAccess, { connectTimeoutMs: natsPatienceMs });
   connection.lane = lane;
   const storage = await openJobStorage({ nats, lane, layerAckWaitMs, replicas: options.natsReplicas === 1 ? undefined : options.natsReplicas });
   const calls = observeCalls(telemetry.metrics);
@@ -180,21 +180,6 @@ async function openProbes(
 function isBearer(authorization: string | null, token: string): boolean {
   const [presented, expected] = [Buffer.from(authorization ?? '', 'utf8'), Buffer.from(`Bearer ${token}`, 'utf8')];
   return presented.length === expected.length && timingSafeEqual(presented, expected);
-}
-
-/** A server that starts at the same time may take a while to answer. */
-async function connectPatiently(access: NatsAccess, { logger, signal }: { logger: Logger; signal: AbortSignal }): Promise<NatsConnection> {
-  const endMs = performance.now() + natsPatienceMs;
-  for (;;) {
-    signal.throwIfAborted();
-    try {
-      return await connectNats(access);
-    } catch (error) {
-      if (performance.now() > endMs) throw error;
-      logger.warn({ error }, 'NATS does not answer yet');
-      await new Promise((resolve) => { setTimeout(resolve, 500); });
-    }
-  }
 }
 
 /** gRPC health says what `/readyz` says. */

@@ -1,7 +1,7 @@
 import type { TlsOptions } from '@emloc/rpc';
 import { ServiceKitError } from '@emloc/service-kit';
 import type { CommonOptions } from './common-options.js';
-import { readOptionFile } from './nats-access.js';
+import { readCertificates, readIdentity } from './option-files.js';
 
 /** This process's end of its connections, as server and as client of other services. Null: plain text. */
 export interface ServiceTls {
@@ -12,7 +12,7 @@ export interface ServiceTls {
 /** Reads the PEM files that the options name. @throws ServiceKitError OPTION_INVALID */
 export function tlsOf({ tlsCert, tlsKey, tlsCa }: Pick<CommonOptions, 'tlsCert' | 'tlsKey' | 'tlsCa'>): ServiceTls {
   if ((tlsCert === undefined) !== (tlsKey === undefined)) throw new ServiceKitError('OPTION_INVALID', 'options: tls-cert and tls-key belong together');
-  const identity = tlsCert === undefined || tlsKey === undefined ? null : { certificate: readOptionFile(tlsCert), key: readOptionFile(tlsKey) };
-  const ca = tlsCa === undefined ? null : readOptionFile(tlsCa);
+  const identity = tlsCert === undefined || tlsKey === undefined ? null : readIdentity(tlsCert, tlsKey);
+  const ca = tlsCa === undefined ? null : readCertificates(tlsCa);
   return { server: identity && { ca, identity }, client: ca || identity ? { ca, identity } : null };
 }

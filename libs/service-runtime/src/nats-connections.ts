@@ -1,0 +1,59 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { connectNats, isServiceKitError, type Lane, type Logger, type NatsAccess, type NatsConnection, openLane } from '@emloc/service-kit';
+
+/** A service's two connections to NATS: for messages, and for bulk data. */
+export interface NatsConnections {
+  readonly nats: NatsConnection;
+  readonly lane: Lane;
+}
+
+export interface ConnectOptions {
+  readonly logger: Pick<Logger, 'warn'>;
+  /** Ends the waiting. */
+  readonly signal: AbortSignal;
+  /** How long a server that does not answer is waited for. */
+  readonly patienceMs: number;
+}
+
+const attemptMs = 3000;
+const pauseMs = 500;
+
+/**
+ * Connects, waiting for a server that starts at the same time.
+ * @throws ServiceKitError NATS_CONNECT_FAILED when the server has not answered in time, or at once when it refuses the service or is not trusted
+ */
+export async function connectPatiently(access: NatsAccess, { logger, signal, patienceMs }: ConnectOptions): Promise<NatsConnections> {
+  const endMs = performance.now() + patienceMs;
+  for (;;) {
+    signal.throwIfAborted();
+    try {
+      return await connectBoth(access);
+    } catch (error) {
+      if (isRefusal(error) || performance.now() > endMs) throw error;
+      logger.warn({ error }, 'NATS does not answer yet');
+      await sleep(pauseMs);
+    }
+  }
+}
+
+/** The lane goes first: it knows why a server has hung up. */
+async function connectBoth(access: NatsAccess): Promise<NatsConnections> {
+  const lane = await openLane(access, { connectTimeoutMs: attemptMs });
+  try {
+    return { lane, nats: await connectNats(access) };
+  } catch (error) {
+    lane.close();
+    throw error;
+  }
+}
+
+/** OpenSSL's and Node's codes of certificates that one end does not accept. */
+const certificateCode = /^(ERR_SSL|ERR_OSSL|ERR_TLS|UNABLE_TO|SELF_SIGNED|DEPTH_ZERO|CERT|HOSTNAME_MISMATCH)_/;
+const refusal = /refused the credentials|requires TLS|authorization violation/i;
+
+/** Whether credentials or certificates are to blame, which waiting does not change. */
+export function isRefusal(error: unknown): boolean {
+  if (!isServiceKitError(error, 'NATS_CONNECT_FAILED')) return false;
+  const { code } = (error.cause ?? {}) as { code?: unknown };
+  return refusal.test(error.message) || (typeof code === 'string' && certificateCode.test(code));
+}
