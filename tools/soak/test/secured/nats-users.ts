@@ -1,0 +1,39 @@
+import { type ServiceName, stageNames } from '@emloc/local-deployment';
+import type { NatsServerUser } from '@emloc/service-kit';
+import { marker } from './marker.js';
+
+export type PasswordUser = Extract<NatsServerUser, { kind: 'password' }>;
+
+const common = ['emloc-specs', 'emloc-stages', 'emloc-devices'];
+const objects = ['emloc-tensors', 'emloc-datasets', 'emloc-artifacts'];
+
+/** Every service makes what is missing. The streams of queues have the job in their name, for which no wildcard but `*` stands. */
+const toOpen = ['$JS.API.INFO', '$JS.API.STREAM.CREATE.*', '$JS.API.STREAM.INFO.*', ...common.map((bucket) => `$JS.API.DIRECT.GET.KV_${bucket}.>`), '$JS.API.CONSUMER.CREATE.*.workers'];
+const toReadObjects = objects.flatMap((bucket) => [
+  `$JS.API.STREAM.MSG.GET.OBJ_${bucket}`, `$JS.API.CONSUMER.CREATE.OBJ_${bucket}`, `$JS.API.CONSUMER.MSG.NEXT.OBJ_${bucket}.*`, `$JS.API.CONSUMER.DELETE.OBJ_${bucket}.*`,
+]);
+const toWriteObjects = (bucket: string): string[] => [`$O.${bucket}.>`, `$JS.API.STREAM.PURGE.OBJ_${bucket}`];
+/** Records of queues, and of devices, have keys of one token; those of jobs have two. */
+const toShareWork = ['$JS.API.DIRECT.GET.*.$KV.*.*', '$KV.*.*', 'emloc.work.*.*'];
+const toTakeWork = [...toShareWork, '$JS.API.CONSUMER.INFO.*.workers', '$JS.API.CONSUMER.MSG.NEXT.*.workers', '$JS.ACK.*.workers.>', '$JS.API.CONSUMER.CREATE.*.*.$KV.*.>', '$JS.API.STREAM.PURGE.*'];
+const toRunStages = [...toOpen, ...toReadObjects, ...toWriteObjects('emloc-tensors'), '$KV.emloc-stages.>', '$KV.emloc-devices.>'];
+
+/** Subjects that a service publishes to. */
+const publishOf: Readonly<Record<ServiceName, readonly string[]>> = {
+  calibrator: [...toRunStages, ...toShareWork],
+  'emulator-builder': [...toRunStages, ...toTakeWork],
+  trainer: [...toRunStages, '$JS.API.DIRECT.GET.*.$KV.*.*'],
+  corrector: [...toRunStages, ...toTakeWork, ...toWriteObjects('emloc-artifacts')],
+  coordinator: [
+    ...toOpen, ...toReadObjects, ...objects.flatMap(toWriteObjects), '$KV.emloc-specs.>', '$KV.emloc-stages.>', '$KV.emloc-jobs.>', '$KV.emloc-coordinator-lease.>', 'emloc.numbered.jobs.*',
+    '$JS.API.DIRECT.GET.KV_emloc-jobs.>', '$JS.API.DIRECT.GET.KV_emloc-coordinator-lease.>', '$JS.API.STREAM.MSG.GET.NUMBERED_jobs', '$JS.API.STREAM.PURGE.NUMBERED_jobs', '$JS.API.STREAM.DELETE.*',
+    '$JS.API.CONSUMER.CREATE.KV_emloc-jobs.>', '$JS.API.CONSUMER.DELETE.KV_emloc-jobs.*', '$JS.API.CONSUMER.CREATE.OBJ_emloc-tensors.>',
+    '$JS.API.CONSUMER.CREATE.NUMBERED_jobs', '$JS.API.CONSUMER.INFO.NUMBERED_jobs.*', '$JS.API.CONSUMER.MSG.NEXT.NUMBERED_jobs.*', '$JS.API.CONSUMER.DELETE.NUMBERED_jobs.*',
+  ],
+};
+
+/** A user for each service, with a password of its own, that may do what the service does. */
+export function natsUsers(): ReadonlyMap<ServiceName, PasswordUser> {
+  const names: readonly ServiceName[] = ['coordinator', ...stageNames];
+  return new Map(names.map((user) => [user, { kind: 'password', user, password: marker(`nats-password-of-${user}`), permissions: { publish: publishOf[user], subscribe: ['_INBOX.>'] } }]));
+}
