@@ -138,3 +138,28 @@ async function putUntilStored(name: string, source: Parameters<ObjectBucket['put
     await bucket.put(name, sourceOf(bytes));
   }
 }
+
+test('an object that was touched is not deleted by who saw it before', async () => {
+  const bytes = pattern(100_000, 9);
+  const stored = await bucket.put('touched', sourceOf(bytes));
+  await sleep(5);
+  const touched = await bucket.touch('touched');
+  expect(touched).toEqual({ ...stored, modified: expect.any(String) });
+  expect(touched?.modified).not.toBe(stored.modified);
+  expect(await bucket.delete('touched', { modified: stored.modified })).toBe(false);
+  expect((await read('touched')).equals(bytes)).toBe(true);
+  await Promise.all(Array.from({ length: 5 }, () => bucket.touch('touched')));
+  expect((await read('touched')).equals(bytes)).toBe(true);
+  expect(await bucket.delete('touched', { modified: (await bucket.info('touched'))?.modified ?? '' })).toBe(true);
+  expect(await bucket.touch('touched')).toBeUndefined();
+  expect(await bucket.info('touched')).toBeUndefined();
+});
+
+test('touching and deleting at the same time leaves the whole object or nothing', async () => {
+  const bytes = pattern(100_000, 10);
+  for (let round = 0; round < 10; round += 1) {
+    const { modified } = await bucket.put('raced', sourceOf(bytes));
+    await Promise.all([bucket.touch('raced'), bucket.delete('raced', { modified }), bucket.touch('raced')]);
+    if (await bucket.info('raced')) expect((await read('raced')).equals(bytes)).toBe(true);
+  }
+});

@@ -1,4 +1,4 @@
-import { jetstream, jetstreamManager, JsHeaders, StorageType, type JetStreamClient, type JetStreamManager } from '@nats-io/jetstream';
+import { jetstream, JetStreamApiError, jetstreamManager, JsHeaders, StorageType, type JetStreamClient, type JetStreamManager } from '@nats-io/jetstream';
 import { Objm, type ObjectInfo } from '@nats-io/obj';
 import { headers, type NatsConnection } from '@nats-io/transport-node';
 
@@ -73,13 +73,17 @@ export interface ObjectBucket {
   follow(id: string, byteLength: number, sink: ObjectSink, options?: ReadOptions): Promise<string>;
   info(name: string): Promise<StoredObject | undefined>;
   list(): Promise<StoredObject[]>;
-  /** @returns whether it was there */
-  delete(name: string): Promise<boolean>;
+  /** Sets the time of its last change to now. @returns undefined: it is not there */
+  touch(name: string): Promise<StoredObject | undefined>;
+  /** With `modified`, only an object that was last changed then. @returns whether it was there */
+  delete(name: string, condition?: { readonly modified?: string }): Promise<boolean>;
   /** Deletes chunks of this id that no object will refer to. */
   discard(id: string): Promise<void>;
   /** Deletes chunks that no object refers to and that are older. @returns how many uploads they belonged to */
   sweepOrphans(minAgeMs?: number): Promise<number>;
 }
+
+const wrongLastSequence = 10071;
 
 const defaults = { chunkBytes: 1024 * 1024, windowChunks: 8, stallTimeoutMs: 30_000 };
 
@@ -136,9 +140,17 @@ class JetStreamBucket implements ObjectBucket {
   }
 
   async info(name: string): Promise<StoredObject | undefined> {
-    const message = await retryTransient(() => this.manager.streams.getMessage(this.stream, { last_by_subj: this.#metaSubject(name) }));
-    const info = message?.json<ObjectInfo>();
-    return info && !info.deleted ? toStored(info) : undefined;
+    return (await this.#meta(name))?.stored;
+  }
+
+  async touch(name: string): Promise<StoredObject | undefined> {
+    for (;;) {
+      const found = await this.#meta(name);
+      if (!found) return undefined;
+      const touched = { ...found.stored, modified: new Date().toISOString() };
+      // What was replaced or deleted since stays so.
+      if (await this.#publishMeta(touched, found.sequence).then(() => true, ifReplaced)) return touched;
+    }
   }
 
   async list(): Promise<StoredObject[]> {
@@ -146,11 +158,13 @@ class JetStreamBucket implements ObjectBucket {
     return objects.filter(({ deleted }) => !deleted).map(toStored);
   }
 
-  async delete(name: string): Promise<boolean> {
-    const stored = await this.info(name);
-    if (!stored) return false;
-    await this.#purge(this.#metaSubject(name));
-    await this.discard(stored.id);
+  async delete(name: string, { modified }: { readonly modified?: string } = {}): Promise<boolean> {
+    const found = await this.#meta(name);
+    if (!found || (modified !== undefined && found.stored.modified !== modified)) return false;
+    await this.#purge(this.#metaSubject(name), modified === undefined ? undefined : found.sequence + 1);
+    // Somebody has touched it in between.
+    if (modified !== undefined && (await this.info(name))?.id === found.stored.id) return false;
+    await this.discard(found.stored.id);
     return true;
   }
 
@@ -177,16 +191,24 @@ class JetStreamBucket implements ObjectBucket {
     return readChunks({ lane, stream: this.stream, subject: this.#chunkSubject(id), name, byteLength, chunks, windowChunks, stallTimeoutMs: options.stallTimeoutMs ?? stallTimeoutMs, signal: options.signal }, sink);
   }
 
-  async #purge(filter: string): Promise<void> {
-    await retryTransient(() => this.manager.streams.purge(this.stream, { filter }));
+  /** @param before only messages of lower sequence */
+  async #purge(filter: string, before?: number): Promise<void> {
+    await retryTransient(() => this.manager.streams.purge(this.stream, { filter, ...(before === undefined ? {} : { seq: before }) }));
   }
 
-  async #publishMeta({ name, id, byteLength, chunks, digest, modified, metadata }: StoredObject): Promise<void> {
+  async #meta(name: string): Promise<{ readonly stored: StoredObject; readonly sequence: number } | undefined> {
+    const message = await retryTransient(() => this.manager.streams.getMessage(this.stream, { last_by_subj: this.#metaSubject(name) }));
+    const info = message?.json<ObjectInfo>();
+    return message && info && !info.deleted ? { stored: toStored(info), sequence: message.seq } : undefined;
+  }
+
+  /** @param replaces sequence of the message that must be the newest of this name */
+  async #publishMeta({ name, id, byteLength, chunks, digest, modified, metadata }: StoredObject, replaces?: number): Promise<void> {
     const info = { name, description: '', metadata, bucket: this.options.bucket, nuid: id, size: byteLength, chunks, mtime: modified, digest, deleted: false, options: { max_chunk_size: this.options.chunkBytes } };
     const rollup = headers();
     rollup.set(JsHeaders.RollupHdr, JsHeaders.RollupValueSubject);
     try {
-      await retryTransient(() => this.client.publish(this.#metaSubject(name), JSON.stringify(info), { headers: rollup, timeout: requestTimeoutMs }));
+      await retryTransient(() => this.client.publish(this.#metaSubject(name), JSON.stringify(info), { headers: rollup, timeout: requestTimeoutMs, ...(replaces === undefined ? {} : { expect: { lastSubjectSequence: replaces } }) }));
     } catch (cause) {
       throw new ServiceKitError('OBJECT_WRITE_FAILED', `objects: ${name} was uploaded but could not be named: ${messageOf(cause)}`, { cause });
     }
@@ -200,6 +222,12 @@ class JetStreamBucket implements ObjectBucket {
     const encoded = Buffer.from(name, 'utf8').toString('base64url');
     return `$O.${this.options.bucket}.M.${encoded.padEnd(Math.ceil(encoded.length / 4) * 4, '=')}`;
   }
+}
+
+/** @throws anything but that another message was the newest */
+function ifReplaced(error: unknown): false {
+  if (error instanceof ServiceKitError && error.cause instanceof JetStreamApiError && error.cause.code === wrongLastSequence) return false;
+  throw error;
 }
 
 /** Reads a source of known length by ranges. */
