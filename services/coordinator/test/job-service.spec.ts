@@ -231,7 +231,7 @@ describe('files', () => {
     const stored = await jobs.uploadDataset(uploadOf(rows));
     expect(stored).toMatchObject({ displayName: 'rows', sizeBytes: BigInt(rows.length), name: `datasets/${stored.sha256}` });
     expect((await jobs.uploadDataset(uploadOf(rows))).name).toBe(stored.name);
-    const { name } = await jobs.createJob(jobRequest(deployment, { data: { source: { case: 'dataset', value: stored.name } } }));
+    const { name } = await jobs.createJob(jobRequest(deployment, { steps: 10, data: { source: { case: 'dataset', value: stored.name } } }));
     expect((await eventsOf(jobs, name)).map(describeEvent).at(-1)).toBe('SUCCEEDED');
   });
 
