@@ -3,6 +3,7 @@ import { type Authenticator, clientCredentials } from '@emloc/rpc';
 import { openNumberedLog, openRecordStore } from '@emloc/service-kit';
 import type { ServiceContext, ServiceSetup } from '@emloc/service-runtime';
 import { programVersion } from '@emloc/service-runtime';
+import { removeOldDatasets } from './dataset-removal.js';
 import { connectStages } from './drive/stage-services.js';
 import { JobFeed } from './jobs/feed.js';
 import { JobIndex } from './jobs/job-index.js';
@@ -50,6 +51,7 @@ export async function startCoordinator(context: CoordinatorContext, options: Coo
     settings: { stageSilenceMs: options.stageSilence, stageRetryForMs: options.stageRetryFor },
     outcome: createOutcomeMaker({ storage, datasetFiles, engine, program: `emloc ${programVersion}` }),
     discardWork: (job) => storage.discardWork(job), removeJob: (job) => removeJob(job, { store, storage, log }), jobRetentionMs: options.jobRetention,
+    removeOldDatasets: async () => void (await removeOldDatasets({ datasets: storage.datasets, retentionMs: options.jobRetention, jobs: () => index.all() })),
   });
   const leading = new AbortController();
   const leadership = takePartInLeadership({

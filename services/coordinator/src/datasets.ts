@@ -21,23 +21,23 @@ export function datasetKey(tenant: string, sha256: string): string {
   return `${tenantToken(tenant)}/${sha256}`;
 }
 
-/** Stores what a tenant uploads, if its size and hash are as announced. @throws RpcError */
+/** Stores what a tenant uploads, if its size and hash are as announced; one that is there is only kept for longer. @throws RpcError */
 export async function uploadDataset(bucket: ObjectBucket, tenant: string, requests: AsyncIterable<UploadDatasetRequest>, limits: UploadLimits): Promise<Dataset> {
   const iterator = requests[Symbol.asyncIterator]();
   const upload = await announced(iterator, limits);
   const key = datasetKey(tenant, upload.sha256);
-  const standing = await bucket.info(key);
+  const standing = await bucket.touch(key);
   if (standing) return toDataset(standing, upload.sha256);
-  const stored = await bucket.put(key, streamSource(checked(iterator, upload)), { metadata: { displayName: upload.displayName }, signal: limits.signal }).catch((error: unknown) => {
+  const stored = await bucket.put(key, streamSource(checked(iterator, upload)), { metadata: { displayName: upload.displayName, createTime: new Date().toISOString() }, signal: limits.signal }).catch((error: unknown) => {
     limits.signal.throwIfAborted();
     throw error;
   });
   return toDataset(stored, upload.sha256);
 }
 
-/** Where a tenant's data set is stored; undefined: there is none. */
-export async function findDataset(bucket: ObjectBucket, tenant: string, sha256: string): Promise<StoredObjectMessage | undefined> {
-  const stored = await bucket.info(datasetKey(tenant, sha256));
+/** Where a tenant's data set is stored, which is kept for longer then; undefined: there is none. */
+export async function findDataset(bucket: Pick<ObjectBucket, 'touch'>, tenant: string, sha256: string): Promise<StoredObjectMessage | undefined> {
+  const stored = await bucket.touch(datasetKey(tenant, sha256));
   return stored && storedObjectMessage(bucketNames.datasets, stored);
 }
 
@@ -88,6 +88,6 @@ function assertAsAnnounced({ received, hash }: { received: bigint; hash: Hash },
 
 function toDataset({ byteLength, metadata, modified }: StoredObject, sha256: string): Dataset {
   return create(DatasetSchema, {
-    name: datasetName(sha256), displayName: metadata['displayName'] ?? '', sizeBytes: BigInt(byteLength), sha256, createTime: timestampFromDate(new Date(modified)),
+    name: datasetName(sha256), displayName: metadata['displayName'] ?? '', sizeBytes: BigInt(byteLength), sha256, createTime: timestampFromDate(new Date(metadata['createTime'] ?? modified)),
   });
 }

@@ -17,6 +17,8 @@ export interface LeaderOptions extends Pick<JobDrive, 'services' | 'settings' | 
   readonly maxRunning: number;
   /** Removes what is stored of a job. @throws ServiceKitError RECORD_NOT_FOUND */
   readonly removeJob: (job: JobSummary) => Promise<void>;
+  /** Removes data sets that are old and that no job refers to. */
+  readonly removeOldDatasets: () => Promise<void>;
   /** How long jobs that are over are kept; 0: for ever. */
   readonly jobRetentionMs: number;
   readonly token: number;
@@ -51,6 +53,7 @@ class Leader {
   /** Jobs that are being removed, and those that are but are still in the index. */
   readonly #removed = new Map<string, 'working' | 'done'>();
   readonly #tasks = new Set<Promise<void>>();
+  #removingDatasets = false;
   readonly #ended = new AbortController();
   readonly #stop: AbortSignal;
   #wake: () => void = () => undefined;
@@ -62,7 +65,10 @@ class Leader {
   async run(): Promise<void> {
     const forget = this.options.index.onChange(() => this.#wake());
     const { jobRetentionMs } = this.options;
-    const checks = setInterval(() => this.#wake(), Math.max(removalCheckMs.least, Math.min(removalCheckMs.most, jobRetentionMs || removalCheckMs.most))).unref();
+    const checks = setInterval(() => {
+      this.#wake();
+      this.#removeOldDatasets();
+    }, Math.max(removalCheckMs.least, Math.min(removalCheckMs.most, jobRetentionMs || removalCheckMs.most))).unref();
     this.#stop.addEventListener('abort', () => this.#wake(), { once: true });
     try {
       while (!this.#stop.aborted) {
@@ -125,6 +131,13 @@ class Leader {
     this.#track(removed.then(() => {
       if (this.#removed.has(job.id)) this.#wake();
     }));
+  }
+
+  #removeOldDatasets(): void {
+    if (this.#removingDatasets || this.#stop.aborted) return;
+    this.#removingDatasets = true;
+    const removed = this.options.removeOldDatasets().catch((error: unknown) => this.options.logger.warn({ error }, 'removing data sets failed'));
+    this.#track(removed.finally(() => { this.#removingDatasets = false; }));
   }
 
   /** Puts the first event of a waiting job into the log. */

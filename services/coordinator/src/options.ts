@@ -21,7 +21,7 @@ export const coordinatorOptions = {
   maxQueuedJobs: integerOption({ description: 'jobs that may wait, of each tenant', default: 1000, min: 1 }),
   maxMessageBytes: bytesOption({ description: 'largest request message that is accepted; pieces of uploads have 1 MiB', default: 4 * 2 ** 20, min: 2 * 2 ** 20, max: 2 ** 30 }),
   maxDatasetBytes: bytesOption({ description: 'largest data set that may be uploaded', default: 2 ** 30, min: 1 }),
-  jobRetention: durationOption({ description: 'how long a job that is over is kept, with its events and artifacts; 0: for ever', default: 30 * 24 * 3_600_000 }),
+  jobRetention: durationOption({ description: 'how long a job that is over is kept, with its events and artifacts, and a data set that no job refers to; 0: for ever', default: 30 * 24 * 3_600_000 }),
   maxSteps: integerOption({ description: 'most optimizer steps (and epochs) of a job', default: 1_000_000, min: 1 }),
   stageSilence: durationOption({ description: 'silence of a stage after which its call is made again', default: 30_000, min: 100 }),
   stageRetryFor: durationOption({ description: 'how long a stage that is away or fails is tried without getting further', default: 3_600_000 }),

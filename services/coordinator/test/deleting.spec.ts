@@ -1,5 +1,6 @@
 import { hashToken } from '@emloc/rpc';
 import { openRecordStore, connectNats, openNumberedLog } from '@emloc/service-kit';
+import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { LogEntry } from '../src/jobs/ledger.js';
@@ -83,6 +84,40 @@ test('jobs go when they have been over for the retention', async () => {
   await runJob(coordinator);
   await untilNothingIsLeft(coordinator);
 });
+
+test('data sets go when nobody has asked for them for the retention, not those of jobs', async () => {
+  // Kept for ever at first: what is uploaded must be there when a job asks for it.
+  const first = await deployment.start();
+  const upload = async (value: string): Promise<string> => {
+    const data = Buffer.from(`{"prompt": "${value}", "completion": "b"}\n`.repeat(32));
+    async function* pieces() {
+      yield { content: { case: 'upload' as const, value: { displayName: value, sizeBytes: BigInt(data.length), sha256: createHash('sha256').update(data).digest('hex') } } };
+      yield { content: { case: 'data' as const, value: data } };
+    }
+    return (await first.jobs.uploadDataset(pieces())).name;
+  };
+  const [used, unused] = [await upload('used'), await upload('unused')];
+  const before = (await first.storage.datasets.list()).find(({ name }) => name.endsWith(sha256Of(unused)));
+  await upload('unused');
+  expect(Date.parse((await first.storage.datasets.info(before?.name ?? ''))?.modified ?? '')).toBeGreaterThan(Date.parse(before?.modified ?? ''));
+  let end = (): void => undefined;
+  const ended = new Promise<void>((resolve) => { end = resolve; });
+  deployment.stages.scripts.calibrate = async function* ({ signal }) {
+    yield stepEvent(1);
+    await Promise.race([ended, untilEnded(signal)]);
+  };
+  const { name } = await first.jobs.createJob(jobRequest(deployment, { data: { source: { case: 'dataset', value: used } } }));
+  await first.stop();
+  const { storage, jobs } = await deployment.start({ 'job-retention': '300ms' });
+  const left = async (): Promise<string[]> => (await storage.datasets.list()).map((stored) => stored.name.slice(stored.name.indexOf('/') + 1));
+  await until(async () => (await left()).length < 2, 'the removal of one');
+  expect(await left()).toEqual([sha256Of(used)]);
+  end();
+  await eventsOf(jobs, name);
+  await until(async () => (await left()).length === 0, 'the removal of the other, after its job');
+});
+
+const sha256Of = (dataset: string): string => dataset.slice('datasets/'.length);
 
 test('a removal that was interrupted is taken up by the next leader, wherever it stopped', async () => {
   const first = await deployment.start();
