@@ -6,7 +6,7 @@ export type { LaneMessage } from './nats/lane-parser.js';
 export { findNatsServer, freePort, natsServerEnvironment, randomSecret, startNatsServer, type NatsServer, type StartNatsServerOptions } from './nats/server.js';
 export { natsServerConfig, type NatsPermissions, type NatsServerConfig, type NatsServerTls, type NatsServerUser } from './nats/server-config.js';
 export type { NatsConnection } from '@nats-io/transport-node';
-export { openObjectBucket, rangeSource, streamSource, type ChunkSource, type ObjectBucket, type ObjectBucketOptions, type ObjectSink, type PutOptions, type ReadOptions, type StoredObject } from './objects/object-bucket.js';
+export { openObjectBucket, rangeSource, streamSource, type ChunkSource, type GetOptions, type ObjectBucket, type ObjectBucketOptions, type ObjectSink, type PutOptions, type ReadOptions, type StoredObject } from './objects/object-bucket.js';
 export { getObjectFile } from './objects/object-file.js';
 export { openRecordStore, type RecordChange, type RecordStore, type RecordStoreOptions, type Versioned } from './records/record-store.js';
 export { acquireLease, modifyFenced, tryAcquireLease, type AcquireLeaseOptions, type Fenced, type Lease, type LeaseRecord } from './leases/lease.js';

@@ -43,7 +43,7 @@ interface Part {
 }
 
 /**
- * An artifact's bytes from `offset` on, read from the bucket as fast as they are taken.
+ * An artifact's bytes from `offset` on, read from the bucket as fast as they are taken. Only those from the start are checked as a whole.
  * @throws RpcError OUT_OF_RANGE, NOT_FOUND; the signal's reason
  */
 export async function* downloadArtifact(bucket: ObjectBucket, job: string, { artifact, offset, signal }: { artifact: ArtifactRecord; offset: number; signal: AbortSignal }): AsyncGenerator<Part> {
@@ -52,14 +52,11 @@ export async function* downloadArtifact(bucket: ObjectBucket, job: string, { art
   const ended = new AbortController();
   const parts = new Handover<{ position: number; bytes: Uint8Array }>();
   const reading = bucket.get(artifactKey(job, artifact.path), {
-    write: (position, bytes) => (position + bytes.length > offset ? parts.put({ position, bytes }) : undefined),
-  }, { signal: AbortSignal.any([signal, ended.signal]) });
+    write: (position, bytes) => parts.put({ position, bytes }),
+  }, { offsetBytes: offset, signal: AbortSignal.any([signal, ended.signal]) });
   reading.then(() => parts.end(null), (error: unknown) => parts.end(error instanceof Error ? error : new Error(String(error))));
   try {
-    for await (const { position, bytes } of parts) {
-      const skipped = Math.max(0, offset - position);
-      yield { offsetBytes: BigInt(position + skipped), data: bytes.subarray(skipped) };
-    }
+    for await (const { position, bytes } of parts) yield { offsetBytes: BigInt(position), data: bytes };
   } catch (error) {
     signal.throwIfAborted();
     if (isServiceKitError(error, 'OBJECT_NOT_FOUND')) throw new RpcError('NOT_FOUND', `${artifact.path} was not found`, { reason: 'ARTIFACT_NOT_FOUND', cause: error });

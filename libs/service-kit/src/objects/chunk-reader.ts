@@ -17,9 +17,21 @@ export interface ReadSettings {
   readonly byteLength: number;
   /** How many there are, or of how many bytes each but the last is while they are still on their way in. */
   readonly chunks: { readonly count: number } | { readonly eachBytes: number };
+  /** Where to begin; default: with the first chunk. */
+  readonly from?: StartPosition | undefined;
   readonly windowChunks: number;
   readonly stallTimeoutMs: number;
   readonly signal: AbortSignal | undefined;
+}
+
+export interface StartPosition {
+  /** The sink gets the bytes from here on; it lies in the first chunk that is read. */
+  readonly offsetBytes: number;
+  readonly skippedChunks: number;
+  /** Of every chunk but the last. */
+  readonly chunkBytes: number;
+  /** Stream sequence: above the skipped chunks, not above the next. */
+  readonly sequence: number;
 }
 
 interface ConsumerAnswer {
@@ -46,7 +58,7 @@ const inactiveMs = 60_000;
 
 /**
  * Reads chunks in order through a pull consumer; asks for more only as the sink takes them.
- * @returns the digest of all bytes
+ * @returns the digest of all bytes that were read
  * @throws ServiceKitError OBJECT_STALLED, OBJECT_CORRUPT; what the sink throws
  */
 export async function readChunks(settings: ReadSettings, sink: ObjectSink): Promise<string> {
@@ -80,7 +92,10 @@ class ChunkReader {
   #error: Error | undefined;
 
   constructor(private readonly settings: ReadSettings) {
-    const { lane, signal, name } = settings;
+    const { lane, signal, name, from } = settings;
+    this.#lastStreamSequence = (from?.sequence ?? 1) - 1;
+    this.#receivedChunks = from?.skippedChunks ?? 0;
+    this.#receivedBytes = this.#receivedChunks * (from?.chunkBytes ?? 0);
     this.#inbox = `${lane.inbox}.${randomUUID()}`;
     const timer = setInterval(() => this.#tick(), 'count' in settings.chunks ? tickMs : pollMs);
     const abort = (): void => this.#fail(new ServiceKitError('OBJECT_STALLED', `objects: reading ${name} was aborted`, { cause: signal?.reason }));
@@ -98,13 +113,14 @@ class ChunkReader {
 
   async run(sink: ObjectSink): Promise<string> {
     const hash = createHash('sha256');
-    let position = 0;
+    let position = this.#receivedBytes;
     if (position < this.settings.byteLength) this.#open();
     while (position < this.settings.byteLength) {
       const message = await this.#next();
       try {
         if (position + message.payload.length > this.settings.byteLength) throw new ServiceKitError('OBJECT_CORRUPT', `objects: ${this.settings.name} has more than the ${this.settings.byteLength} bytes that it should have`);
-        const writing = sink.write(position, message.payload);
+        const skipped = this.#skippedBytes(position, message.payload.length);
+        const writing = sink.write(position + skipped, message.payload.subarray(skipped));
         hash.update(message.payload);
         await writing;
         position += message.payload.length;
@@ -115,6 +131,15 @@ class ChunkReader {
       this.#request();
     }
     return toDigest(hash.digest());
+  }
+
+  /** Bytes of a chunk that lie before the start. @throws ServiceKitError OBJECT_CORRUPT when it is no chunk that can lie at this position */
+  #skippedBytes(position: number, chunkLength: number): number {
+    const { from, byteLength, name } = this.settings;
+    if (!from || position !== from.skippedChunks * from.chunkBytes) return 0;
+    const expected = Math.min(from.chunkBytes, byteLength - position);
+    if (chunkLength !== expected) throw new ServiceKitError('OBJECT_CORRUPT', `objects: ${name} has a chunk of ${chunkLength} bytes at ${position}, ${expected} were stored`);
+    return from.offsetBytes - position;
   }
 
   close(): void {

@@ -52,6 +52,70 @@ test.each([0, 1, 65_536, 300_001])('gives back the %i bytes that were put', asyn
   expect((await read('a b/ü')).equals(bytes)).toBe(true);
 });
 
+async function readFrom(name: string, offsetBytes: number, from = bucket): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  let position = offsetBytes;
+  await from.get(name, { write: (offset, bytes) => { expect(offset).toBe(position); position += bytes.length; parts.push(Buffer.from(bytes)); } }, { offsetBytes });
+  return Buffer.concat(parts);
+}
+
+/** Two objects whose chunks alternate in the stream. */
+async function putTogether(names: readonly [string, string], bytes: Buffer): Promise<void> {
+  await Promise.all(names.map((name) => bucket.put(name, rangeSource(bytes.length, async (offset, target) => { await sleep(1); target.set(bytes.subarray(offset, offset + target.length)); }))));
+}
+
+test('gives the bytes from any offset on, also when the chunks lie between those of others', async () => {
+  const chunk = 64 * 1024;
+  const bytes = pattern(chunk * 9 + 5, 11);
+  await putTogether(['one', 'other'], bytes);
+  for (const name of ['one', 'other']) {
+    for (const offset of [0, 1, chunk - 1, chunk, chunk + 1, chunk * 5 + 7, chunk * 9 - 1, chunk * 9, bytes.length - 1, bytes.length]) {
+      expect((await readFrom(name, offset)).equals(bytes.subarray(offset))).toBe(true);
+    }
+    await expect(readFrom(name, bytes.length + 1)).rejects.toMatchObject({ code: 'OBJECT_OFFSET_OUT_OF_RANGE' });
+    await expect(readFrom(name, -1)).rejects.toMatchObject({ code: 'OBJECT_OFFSET_OUT_OF_RANGE' });
+  }
+  // Its description lies far behind its chunks now.
+  await bucket.touch('one');
+  expect((await readFrom('one', chunk * 5 + 7)).equals(bytes.subarray(chunk * 5 + 7))).toBe(true);
+});
+
+test('moves only the chunks from the offset on', async () => {
+  const chunk = 64 * 1024;
+  const bytes = pattern(chunk * 20 + 100, 12);
+  await bucket.put('long', sourceOf(bytes));
+  const before = nats.stats().inBytes;
+  let moved = 0;
+  const counting: Lane = { ...laneMethods(lane), subscribe: (subject, handler) => lane.subscribe(subject, (message) => { moved += message.payload.length; handler(message); }) };
+  const counted = await openObjectBucket({ nats, lane: counting, bucket: 'artifacts', chunkBytes: chunk });
+  await readFrom('long', bytes.length - 200, counted);
+  expect(moved).toBeGreaterThan(200);
+  expect(moved + nats.stats().inBytes - before).toBeLessThan(2 * chunk);
+  await readFrom('long', 0, counted);
+  expect(moved).toBeGreaterThan(bytes.length);
+});
+
+function laneMethods(of: Lane): Lane {
+  return {
+    maxPayloadBytes: of.maxPayloadBytes, connected: of.connected, inbox: of.inbox,
+    publish: (...given) => of.publish(...given), subscribe: (...given) => of.subscribe(...given), onReconnect: (listener) => of.onReconnect(listener), close: () => undefined,
+  };
+}
+
+test('says from an offset on too that chunks are missing, or are not those that were stored', async () => {
+  const stored = await bucket.put('holed', sourceOf(pattern(200_000, 13)));
+  await bucket.discard(stored.id);
+  await expect(readFrom('holed', 100_000)).rejects.toMatchObject({ code: 'OBJECT_CORRUPT', message: expect.stringContaining('3 of its 4 chunks') });
+  for (let chunk = 0; chunk < 4; chunk++) await nats.request(`$O.artifacts.C.${stored.id}`, new Uint8Array(50_000));
+  await expect(readFrom('holed', 100_000)).rejects.toMatchObject({ code: 'OBJECT_CORRUPT' });
+});
+
+test('reads what the client library wrote from an offset on', async () => {
+  const bytes = pattern(300_000, 14);
+  await (await new Objm(nats).open('artifacts')).putBlob({ name: 'foreign' }, bytes);
+  expect((await readFrom('foreign', 290_000)).equals(bytes.subarray(290_000))).toBe(true);
+});
+
 test('takes a stream of pieces of any size', async () => {
   const bytes = pattern(200_000, 2);
   await bucket.put('streamed', streamSource([bytes.subarray(0, 3), bytes.subarray(3, 150_000), bytes.subarray(150_000)]));

@@ -6,6 +6,7 @@ import { ServiceKitError } from '../errors.js';
 import { messageOf } from '../nats/access.js';
 import type { Lane } from '../nats/lane.js';
 import { requestTimeoutMs, retryTransient } from '../nats/retry.js';
+import { countFrom, startOfLast } from './chunk-position.js';
 import { readChunks, type ReadSettings } from './chunk-reader.js';
 import { writeChunks, type ChunkSource } from './chunk-writer.js';
 
@@ -24,6 +25,8 @@ export interface StoredObject {
   readonly id: string;
   readonly byteLength: number;
   readonly chunks: number;
+  /** Bytes of every chunk but the last. */
+  readonly chunkBytes: number;
   /** `SHA-256=` and the base64url digest. */
   readonly digest: string;
   readonly modified: string;
@@ -41,6 +44,11 @@ export interface ReadOptions {
   readonly signal?: AbortSignal;
   /** Reading ends with OBJECT_STALLED when no chunk comes for so long. */
   readonly stallTimeoutMs?: number;
+}
+
+export interface GetOptions extends ReadOptions {
+  /** The sink gets the bytes from here on, default: all. Chunks before are not moved, so that the digest is not checked. */
+  readonly offsetBytes?: number;
 }
 
 export interface ObjectBucketOptions {
@@ -64,8 +72,8 @@ export interface ObjectBucketOptions {
 export interface ObjectBucket {
   /** Replaces what has this name, when everything is stored and not before. @throws ServiceKitError OBJECT_WRITE_FAILED, OBJECT_STALLED */
   put(name: string, source: ChunkSource, options?: PutOptions): Promise<StoredObject>;
-  /** @throws ServiceKitError OBJECT_NOT_FOUND, OBJECT_CORRUPT, OBJECT_STALLED; the sink may have got a part then */
-  get(name: string, sink: ObjectSink, options?: ReadOptions): Promise<StoredObject>;
+  /** @throws ServiceKitError OBJECT_NOT_FOUND, OBJECT_OFFSET_OUT_OF_RANGE, OBJECT_CORRUPT, OBJECT_STALLED; the sink may have got a part then */
+  get(name: string, sink: ObjectSink, options?: GetOptions): Promise<StoredObject>;
   /**
    * Reads chunks that may still be on their way in from a bucket of the same `chunkBytes`. Stays 9 MiB behind a writer that is not
    * slow. @returns the digest of what was read
@@ -85,6 +93,9 @@ export interface ObjectBucket {
 
 const wrongLastSequence = 10071;
 
+/** Of objects whose description does not say it: what client libraries take. */
+const defaultChunkBytes = 128 * 1024;
+
 const defaults = { chunkBytes: 1024 * 1024, windowChunks: 8, stallTimeoutMs: 30_000 };
 
 /** Opens a bucket, making it when it is missing. @throws ServiceKitError OBJECT_WRITE_FAILED */
@@ -103,6 +114,12 @@ export async function openObjectBucket(options: ObjectBucketOptions): Promise<Ob
   }
 }
 
+interface FoundObject {
+  readonly stored: StoredObject;
+  /** Of its description in the stream, which is stored after its chunks. */
+  readonly sequence: number;
+}
+
 class JetStreamBucket implements ObjectBucket {
   constructor(
     private readonly options: Required<Pick<ObjectBucketOptions, 'chunkBytes' | 'windowChunks' | 'stallTimeoutMs'>> & ObjectBucketOptions,
@@ -112,11 +129,12 @@ class JetStreamBucket implements ObjectBucket {
   ) {}
 
   async put(name: string, source: ChunkSource, { metadata = {}, signal, id = randomId() }: PutOptions = {}): Promise<StoredObject> {
-    const { lane, chunkBytes, windowChunks, stallTimeoutMs } = this.options;
+    const { lane, windowChunks, stallTimeoutMs } = this.options;
+    const chunkBytes = Math.min(this.options.chunkBytes, lane.maxPayloadBytes - 512);
     const previous = await this.info(name);
     try {
-      const written = await writeChunks({ lane, name, subject: this.#chunkSubject(id), chunkBytes: Math.min(chunkBytes, lane.maxPayloadBytes - 512), windowChunks, stallTimeoutMs, signal }, source);
-      const stored = { name, id, ...written, modified: new Date().toISOString(), metadata };
+      const written = await writeChunks({ lane, name, subject: this.#chunkSubject(id), chunkBytes, windowChunks, stallTimeoutMs, signal }, source);
+      const stored = { name, id, ...written, chunkBytes, modified: new Date().toISOString(), metadata };
       await this.#publishMeta(stored);
       if (previous && previous.id !== id) await this.discard(previous.id);
       return stored;
@@ -127,11 +145,17 @@ class JetStreamBucket implements ObjectBucket {
     }
   }
 
-  async get(name: string, sink: ObjectSink, options: ReadOptions = {}): Promise<StoredObject> {
-    const stored = await this.info(name);
-    if (!stored) throw new ServiceKitError('OBJECT_NOT_FOUND', `objects: ${this.options.bucket} has no ${name}`);
-    const digest = await this.#read(stored.id, stored.byteLength, { count: stored.chunks }, name, sink, options);
-    if (digest !== stored.digest) throw new ServiceKitError('OBJECT_CORRUPT', `objects: ${name} has digest ${digest}, ${stored.digest} was stored`);
+  async get(name: string, sink: ObjectSink, { offsetBytes = 0, ...options }: GetOptions = {}): Promise<StoredObject> {
+    const found = await this.#meta(name);
+    if (!found) throw new ServiceKitError('OBJECT_NOT_FOUND', `objects: ${this.options.bucket} has no ${name}`);
+    const { stored } = found;
+    if (!Number.isSafeInteger(offsetBytes) || offsetBytes < 0 || offsetBytes > stored.byteLength) {
+      throw new ServiceKitError('OBJECT_OFFSET_OUT_OF_RANGE', `objects: ${name} has ${stored.byteLength} bytes, those from ${offsetBytes} on were asked for`);
+    }
+    if (offsetBytes > 0 && offsetBytes === stored.byteLength) return stored;
+    const from = await this.#startOf(found, offsetBytes);
+    const digest = await this.#read(stored.id, stored.byteLength, { count: stored.chunks }, name, sink, { ...options, from });
+    if (offsetBytes === 0 && digest !== stored.digest) throw new ServiceKitError('OBJECT_CORRUPT', `objects: ${name} has digest ${digest}, ${stored.digest} was stored`);
     return stored;
   }
 
@@ -186,9 +210,21 @@ class JetStreamBucket implements ObjectBucket {
     return swept;
   }
 
-  #read(id: string, byteLength: number, chunks: ReadSettings['chunks'], name: string, sink: ObjectSink, options: ReadOptions): Promise<string> {
+  /** Where in the stream the chunk begins that holds an offset; undefined: with the first. @throws ServiceKitError OBJECT_CORRUPT */
+  async #startOf({ stored, sequence: end }: FoundObject, offsetBytes: number): Promise<ReadSettings['from']> {
+    const { id, name, chunks, chunkBytes } = stored;
+    const skippedChunks = Math.floor(offsetBytes / chunkBytes);
+    if (offsetBytes === 0) return undefined;
+    if (skippedChunks === 0) return { offsetBytes, skippedChunks, chunkBytes, sequence: 1 };
+    const at = { stream: this.stream, subject: this.#chunkSubject(id) };
+    const sequence = await startOfLast(chunks - skippedChunks, end, (start) => countFrom(this.manager, at, start));
+    if (sequence === null) throw new ServiceKitError('OBJECT_CORRUPT', `objects: ${name} has fewer than the last ${chunks - skippedChunks} of its ${chunks} chunks`);
+    return { offsetBytes, skippedChunks, chunkBytes, sequence };
+  }
+
+  #read(id: string, byteLength: number, chunks: ReadSettings['chunks'], name: string, sink: ObjectSink, options: ReadOptions & Pick<ReadSettings, 'from'>): Promise<string> {
     const { lane, windowChunks, stallTimeoutMs } = this.options;
-    return readChunks({ lane, stream: this.stream, subject: this.#chunkSubject(id), name, byteLength, chunks, windowChunks, stallTimeoutMs: options.stallTimeoutMs ?? stallTimeoutMs, signal: options.signal }, sink);
+    return readChunks({ lane, stream: this.stream, subject: this.#chunkSubject(id), name, byteLength, chunks, windowChunks, stallTimeoutMs: options.stallTimeoutMs ?? stallTimeoutMs, signal: options.signal, from: options.from }, sink);
   }
 
   /** @param before only messages of lower sequence */
@@ -196,15 +232,15 @@ class JetStreamBucket implements ObjectBucket {
     await retryTransient(() => this.manager.streams.purge(this.stream, { filter, ...(before === undefined ? {} : { seq: before }) }));
   }
 
-  async #meta(name: string): Promise<{ readonly stored: StoredObject; readonly sequence: number } | undefined> {
+  async #meta(name: string): Promise<FoundObject | undefined> {
     const message = await retryTransient(() => this.manager.streams.getMessage(this.stream, { last_by_subj: this.#metaSubject(name) }));
     const info = message?.json<ObjectInfo>();
     return message && info && !info.deleted ? { stored: toStored(info), sequence: message.seq } : undefined;
   }
 
   /** @param replaces sequence of the message that must be the newest of this name */
-  async #publishMeta({ name, id, byteLength, chunks, digest, modified, metadata }: StoredObject, replaces?: number): Promise<void> {
-    const info = { name, description: '', metadata, bucket: this.options.bucket, nuid: id, size: byteLength, chunks, mtime: modified, digest, deleted: false, options: { max_chunk_size: this.options.chunkBytes } };
+  async #publishMeta({ name, id, byteLength, chunks, chunkBytes, digest, modified, metadata }: StoredObject, replaces?: number): Promise<void> {
+    const info = { name, description: '', metadata, bucket: this.options.bucket, nuid: id, size: byteLength, chunks, mtime: modified, digest, deleted: false, options: { max_chunk_size: chunkBytes } };
     const rollup = headers();
     rollup.set(JsHeaders.RollupHdr, JsHeaders.RollupValueSubject);
     try {
@@ -266,8 +302,8 @@ export function streamSource(pieces: AsyncIterable<Uint8Array> | Iterable<Uint8A
   };
 }
 
-function toStored({ name, nuid, size, chunks, digest, mtime, metadata }: ObjectInfo): StoredObject {
-  return { name, id: nuid, byteLength: size, chunks, digest, modified: mtime, metadata: metadata ?? {} };
+function toStored({ name, nuid, size, chunks, digest, mtime, metadata, options }: ObjectInfo): StoredObject {
+  return { name, id: nuid, byteLength: size, chunks, chunkBytes: options?.max_chunk_size ?? defaultChunkBytes, digest, modified: mtime, metadata: metadata ?? {} };
 }
 
 function randomId(): string {
