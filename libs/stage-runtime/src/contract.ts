@@ -40,6 +40,12 @@ export interface LeftMemory {
   readonly bytes: number;
 }
 
+/** A block with its path in the model, by which errors name it. */
+export interface NamedBlock {
+  readonly block: number;
+  readonly layer: string;
+}
+
 /** What the contracts of all engine threads have in common. */
 export interface AnyEngineContract extends WorkerContract {
   readonly task: EngineTask;

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { blockKey, LayerSharing } from '../src/service/layer-sharing.js';
+import { blockItems, blockKey, LayerSharing } from '../src/service/layer-sharing.js';
 
 interface Work { readonly block: number }
 interface Done { readonly block: number; readonly by: string }
@@ -23,7 +23,8 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-const keys = [0, 1, 2, 3, 4, 5].map(blockKey);
+const items = blockItems([0, 1, 2, 3, 4, 5].map((block) => ({ block, layer: `model.layers.${block}` })));
+const keys = items.map(({ key }) => key);
 let queues = 0;
 const queueOf = (owner: string, maxAttempts = 20): Promise<Queue> => openWorkQueue<Work, Done>({ nats, name: `sharing-${queues}`, owner, ackWaitMs: 1000, maxAttempts });
 beforeEach(() => { queues += 1; });
@@ -35,7 +36,7 @@ async function fill(): Promise<void> {
 
 async function replica(by: string, { signal = new AbortController().signal, maxAttempts = 20 } = {}) {
   const sharing = new LayerSharing<Work, Done>({ attempt: { signal }, queue: await queueOf(by, maxAttempts) });
-  sharing.begin(keys);
+  sharing.begin(items);
   return sharing;
 }
 
@@ -75,14 +76,14 @@ test('what a stopped replica holds goes to another one untried; what it still ha
   await other.close(new Error('over'));
 });
 
-test('an item that fails too often ends the stage of all replicas, with its name and cause', async () => {
+test('an item that fails too often ends the stage of all replicas, with its name, layer and cause', async () => {
   await fill();
   const [one, two] = [await replica('one', { maxAttempts: 1 }), await replica('two')];
   const item = await one.next();
   if (!item) throw new Error('there is work');
   await one.fail(item, new Error('no convergence'));
   for (const sharing of [one, two]) {
-    await expect(sharing.results()).rejects.toMatchObject({ code: 'LAYER_GIVEN_UP', message: `${item.key} was tried too often: no convergence` });
+    await expect(sharing.results()).rejects.toMatchObject({ code: 'LAYER_GIVEN_UP', message: `${item.key} was tried too often: no convergence`, layer: `model.layers.${item.payload.block}` });
     await sharing.close(new Error('over'));
   }
 });
@@ -103,7 +104,7 @@ test('results of others are found although the watch has fallen silent', async (
   const other = await replica('other');
   await work(other, 'other');
   const sharing = new LayerSharing<Work, Done>({ attempt: { signal: new AbortController().signal }, queue: deaf, pollMs: 20 });
-  sharing.begin(keys);
+  sharing.begin(items);
   expect((await sharing.results()).map(({ block }) => block)).toEqual([0, 1, 2, 3, 4, 5]);
   expect(await sharing.next()).toBeNull();
   for (const one of [sharing, other]) await one.close(new Error('over'));
@@ -117,7 +118,7 @@ test('an item that comes when the attempt has ended is given back', async () => 
   const late: Queue = { ...(await methodsOf(Promise.resolve(queue))), take: (signal) => heldBack(queue.take(signal), { came, goOn }) };
   const stop = new AbortController();
   const sharing = new LayerSharing<Work, Done>({ attempt: { signal: stop.signal }, queue: late });
-  sharing.begin(keys);
+  sharing.begin(items);
   const next = sharing.next();
   const { key } = await came.promise;
   stop.abort(new Error('the call has ended'));
@@ -133,7 +134,7 @@ test('a replica that loses an item and gets it again has the new one, whatever b
   // It never says that it is at work.
   const silent = await openWorkQueue<Work, Done>({ nats, name: `sharing-${queues}`, owner: 'paused', ackWaitMs: 300, heartbeatMs: 600_000, maxAttempts: 20 });
   const sharing = new LayerSharing<Work, Done>({ attempt: { signal: new AbortController().signal }, queue: silent });
-  sharing.begin([blockKey(0)]);
+  sharing.begin([{ key: blockKey(0) }]);
   const [old, again] = [await sharing.next(), await sharing.next()];
   if (!old || !again) throw new Error('there is work');
   expect(again.token).toBeGreaterThan(old.token);

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { JobStorageError } from '@emloc/job-storage';
 import { RpcError } from '@emloc/rpc';
+import { StageError } from '../src/service/errors.js';
 import type { StageAttempt } from '../src/service/stage-calls.js';
 import { startStageHarness, type Stage, type StageHarness } from './stage-harness.js';
 
@@ -129,8 +130,11 @@ test('errors keep code and text, and name stage and layer; a foreign error says 
   await expect(failing(known, 1)).rejects.toMatchObject({
     code: 'FAILED_PRECONDITION', reason: 'LAYER_MISSING', message: 'no factors of block 3', metadata: { stage: 'calibrate', layer: 'model.layers.3' },
   });
-  await expect(failing(new Error('secret of a row'), 2)).rejects.toMatchObject({ code: 'INTERNAL', message: expect.not.stringContaining('secret') });
-  expect(await stage.call(async () => 1, { job, token: 3 }).result).toBe(1);
+  await expect(failing(new StageError('LAYER_GIVEN_UP', 'block-3 was tried too often: no convergence', { layer: 'model.layers.3' }), 2)).rejects.toMatchObject({
+    code: 'INTERNAL', reason: 'LAYER_GIVEN_UP', metadata: { stage: 'calibrate', layer: 'model.layers.3' },
+  });
+  await expect(failing(new Error('secret of a row'), 3)).rejects.toMatchObject({ code: 'INTERNAL', message: expect.not.stringContaining('secret') });
+  expect(await stage.call(async () => 1, { job, token: 4 }).result).toBe(1);
 });
 
 test('says what earlier attempts left', async () => {

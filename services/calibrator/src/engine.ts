@@ -16,9 +16,9 @@ serveWorker<CalibrateContract>((task, context) =>
         // One block's statistics are on their way while the next block is calibrated.
         await sending;
         const record = statisticsToRecord(next.value);
-        sending = context.request({ type: 'statistics', block: next.value.block, record }, ownedBuffers(record));
-        sending.catch(() => undefined);
         block = next.value.block;
+        sending = inLayer(job.model.layout.blockPath(block), () => context.request({ type: 'statistics', block: next.value.block, record }, ownedBuffers(record)));
+        sending.catch(() => undefined);
       }
       await sending;
       environment.clock.finish('calibrate');

@@ -1,5 +1,5 @@
 import type { TensorRecord } from '@emloc/pipeline';
-import type { EngineContract, EngineReport } from '@emloc/stage-runtime';
+import type { EngineContract, EngineReport, NamedBlock } from '@emloc/stage-runtime';
 
 export type CorrectorTask =
   /** Computes the corrections of blocks for as long as there are any. */
@@ -11,7 +11,7 @@ export type CorrectorTask =
 
 export type CorrectorRequest =
   /** Blocks that are corrected; asked first. */
-  | { readonly type: 'blocks'; readonly blocks: readonly number[] }
+  | { readonly type: 'blocks'; readonly blocks: readonly NamedBlock[] }
   /** The next block with its factors; null: all are done, whoever did them. */
   | { readonly type: 'next' }
   | { readonly type: 'corrections'; readonly block: number; readonly record: TensorRecord };

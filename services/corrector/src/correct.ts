@@ -3,7 +3,7 @@ import { type CorrectRequest, CorrectResultSchema } from '@emloc/contracts';
 import { type CorrectionDone, type CorrectionWork, tensorKeys } from '@emloc/job-storage';
 import type { TensorRecord } from '@emloc/pipeline';
 import { moved, type Moved, type WorkQueue } from '@emloc/service-kit';
-import { blockFactors, blockKey, type EngineReport, type LayerSharing, movedRecord, reportMessage, shareLayers, type StageAttempt, type StageHandler, storeAdapter } from '@emloc/stage-runtime';
+import { blockFactors, blockItems, blockKey, type EngineReport, type LayerSharing, movedRecord, reportMessage, shareLayers, type StageAttempt, type StageHandler, storeAdapter } from '@emloc/stage-runtime';
 import type { CorrectorContract, CorrectorOutcome, CorrectorRequest } from './contract.js';
 
 type Queue = WorkQueue<CorrectionWork, CorrectionDone>;
@@ -39,8 +39,8 @@ async function correctBlocks(attempt: StageAttempt, queue: Queue, adapter: Tenso
     const { report } = await attempt.runEngine<CorrectorContract>({ kind: 'correct-blocks', adapter }, async (request): Promise<Answer> => {
       switch (request.type) {
         case 'blocks':
-          for (const block of request.blocks) await queue.add(blockKey(block), { block });
-          shared.begin(request.blocks.map(blockKey));
+          for (const { block } of request.blocks) await queue.add(blockKey(block), { block });
+          shared.begin(blockItems(request.blocks));
           return null;
         case 'next':
           return nextBlock(shared, factorsOf);
@@ -82,7 +82,7 @@ interface ChoiceInputs extends CorrectedBlocks {
 async function choose(attempt: StageAttempt, queue: Queue, inputs: ChoiceInputs): Promise<MessageInitShape<typeof CorrectResultSchema>> {
   await queue.add(choiceKey, { block: null });
   return shareLayers(attempt, { stage: 'correct', queue }, async (shared) => {
-    shared.begin([choiceKey]);
+    shared.begin([{ key: choiceKey }]);
     for (let item = await shared.next(); item; item = await shared.next()) {
       const adapter = tensorKeys.adapter(attempt.job, 'correct', item.token);
       const result = await scoreCandidates(attempt, adapter, inputs);

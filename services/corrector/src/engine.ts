@@ -3,7 +3,7 @@ import {
   adapterFromRecord, adapterToRecord, chooseCorrection, correctBlocks, correctedBlocks, correctionMemory, correctionsFromRecord, correctionsToRecord, emulatorSource, factorsFromRecord,
 } from '@emloc/pipeline';
 import { serveWorker, type WorkerContext } from '@emloc/service-kit';
-import { inLayer, preparedMemory, runEngineStage } from '@emloc/stage-runtime/engine';
+import { inLayer, namedBlocks, preparedMemory, runEngineStage } from '@emloc/stage-runtime/engine';
 import type { CorrectorContract, CorrectorOutcome, CorrectorTask } from './contract.js';
 
 type Task<K extends CorrectorTask['kind']> = CorrectorContract['task'] & Extract<CorrectorTask, { kind: K }>;
@@ -27,15 +27,16 @@ function correct(task: Task<'correct-blocks'>, context: Context): Promise<Correc
     run: async ({ environment, job }) => {
       const { factors: store, device: { profile }, clock } = environment;
       const emulator = emulatorSource(job.model, job.emulated, { store, profile });
-      await context.request({ type: 'blocks', blocks: correctedBlocks(job, adapter) });
+      await context.request({ type: 'blocks', blocks: namedBlocks(job.model.layout, correctedBlocks(job, adapter)) });
       for (let next = await context.request({ type: 'next' }); next; next = await context.request({ type: 'next' })) {
         const { block, factors: record } = next;
         clock.enter('correct');
+        const layer = job.model.layout.blockPath(block);
         const { factors, reports } = factorsFromRecord(record, { emulated: job.emulated, profile });
         await store.put(block, factors, reports);
-        const corrections = await inLayer(job.model.layout.blockPath(block), () => correctBlocks(environment, job, { adapter, emulator, blocks: [block] }));
+        const corrections = await inLayer(layer, () => correctBlocks(environment, job, { adapter, emulator, blocks: [block] }));
         clock.leave();
-        await context.request({ type: 'corrections', block, record: correctionsToRecord(corrections, adapter) });
+        await inLayer(layer, () => context.request({ type: 'corrections', block, record: correctionsToRecord(corrections, adapter) }));
       }
       return { kind: 'correct-blocks' as const };
     },

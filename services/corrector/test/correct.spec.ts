@@ -44,7 +44,7 @@ function engine(log: string[]): FakeEngine {
       log.push(`choose of ${task.corrections.map(({ tensors }) => tensors[0]?.bytes[0]).join(' ')}`);
       return { kind: 'choose', report, adapter: record(7), chosen: '1', scores: { none: 2, 1: 1 }, baseLoss: 3 };
     }
-    await ask({ type: 'blocks', blocks });
+    await ask({ type: 'blocks', blocks: blocks.map((block) => ({ block, layer: `model.layers.${block}` })) });
     for (let next = await ask({ type: 'next' }); next; next = await ask({ type: 'next' })) {
       const { block, factors } = next as BlockToCorrect;
       expect(factors.tensors[0]?.bytes[0]).toBe(block);

@@ -1,7 +1,7 @@
 import { type BuildEmulatorRequest, BuildEmulatorResultSchema } from '@emloc/contracts';
 import { type LayerResult, type LayerWork, tensorKeys } from '@emloc/job-storage';
 import { moved, type Moved } from '@emloc/service-kit';
-import { blockKey, type LayerSharing, movedRecord, reportMessage, shareLayers, type StageAttempt, type StageHandler } from '@emloc/stage-runtime';
+import { blockItems, blockKey, type LayerSharing, movedRecord, reportMessage, shareLayers, type StageAttempt, type StageHandler } from '@emloc/stage-runtime';
 import type { BuildContract, BuildRequest } from './contract.js';
 
 type Sharing = LayerSharing<LayerWork, LayerResult>;
@@ -31,7 +31,7 @@ export const buildEmulatorStage: StageHandler<BuildEmulatorRequest, typeof Build
 async function answer(attempt: StageAttempt, sharing: Sharing, request: BuildRequest): Promise<Answer> {
   switch (request.type) {
     case 'blocks':
-      sharing.begin(request.blocks.map(blockKey));
+      sharing.begin(blockItems(request.blocks));
       return null;
     case 'next':
       return nextBlock(attempt, sharing);

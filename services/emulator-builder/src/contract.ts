@@ -1,6 +1,6 @@
 import type { LayerReport } from '@emloc/job-storage';
 import type { EmulatorReport, TensorRecord } from '@emloc/pipeline';
-import type { EngineContract, EngineReport } from '@emloc/stage-runtime';
+import type { EngineContract, EngineReport, NamedBlock } from '@emloc/stage-runtime';
 
 /** A block whose statistics wait for their factors. */
 export interface CalibratedBlock {
@@ -10,7 +10,7 @@ export interface CalibratedBlock {
 
 export type BuildRequest =
   /** Blocks that the emulator is made of; asked first. */
-  | { readonly type: 'blocks'; readonly blocks: readonly number[] }
+  | { readonly type: 'blocks'; readonly blocks: readonly NamedBlock[] }
   /** The next block; null: all are done, whoever did them. */
   | { readonly type: 'next' }
   | { readonly type: 'factors'; readonly block: number; readonly record: TensorRecord; readonly reports: readonly LayerReport[] }

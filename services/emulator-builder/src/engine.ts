@@ -1,7 +1,7 @@
 import type { LayerReport } from '@emloc/job-storage';
 import { divideEmulation, emulateBlock, emulatorReport, factorsToRecord, statisticsFromRecord } from '@emloc/pipeline';
 import { serveWorker } from '@emloc/service-kit';
-import { type EngineInputs, inLayer, ownedBuffers, runEngineStage } from '@emloc/stage-runtime/engine';
+import { type EngineInputs, inLayer, namedBlocks, ownedBuffers, runEngineStage } from '@emloc/stage-runtime/engine';
 import type { BuildContract, CalibratedBlock } from './contract.js';
 
 serveWorker<BuildContract>((task, context) =>
@@ -12,17 +12,18 @@ serveWorker<BuildContract>((task, context) =>
     },
     run: async (inputs) => {
       const { environment, job } = inputs;
-      await context.request({ type: 'blocks', blocks: [...new Set(job.emulated.map(({ block }) => block))] });
+      await context.request({ type: 'blocks', blocks: namedBlocks(job.model.layout, new Set(job.emulated.map(({ block }) => block))) });
       let storing: Promise<unknown> = Promise.resolve();
       for (;;) {
         const next = (await context.request({ type: 'next' })) as CalibratedBlock | null;
         if (!next) break;
         environment.clock.enter('emulate');
-        const { record, reports } = await inLayer(job.model.layout.blockPath(next.block), () => factorsOf(inputs, next));
+        const layer = job.model.layout.blockPath(next.block);
+        const { record, reports } = await inLayer(layer, () => factorsOf(inputs, next));
         environment.clock.leave();
         // One block's factors are on their way while the next block is factorised.
         await storing;
-        storing = context.request({ type: 'factors', block: next.block, record, reports }, ownedBuffers(record));
+        storing = inLayer(layer, () => context.request({ type: 'factors', block: next.block, record, reports }, ownedBuffers(record)));
         storing.catch(() => undefined);
       }
       await storing;

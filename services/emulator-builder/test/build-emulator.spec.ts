@@ -29,7 +29,7 @@ async function calibrate(job: string): Promise<void> {
 /** @param onBlock called while a block is in the engine's hands */
 function engine(by: string, onBlock: (block: number) => Promise<void> = () => Promise.resolve()): FakeEngine {
   return async (_task, ask) => {
-    await ask({ type: 'blocks', blocks });
+    await ask({ type: 'blocks', blocks: blocks.map((block) => ({ block, layer: `model.layers.${block}` })) });
     for (let next = await ask({ type: 'next' }); next; next = await ask({ type: 'next' })) {
       const { block, record: statistics } = next as CalibratedBlock;
       expect(statistics.tensors[0]?.bytes).toEqual(new Uint8Array(4).fill(block + 1));
@@ -88,4 +88,16 @@ test('a replica that stood still while its block went to another: its result is 
   expect(stored).not.toContain(log[0]?.replace('write ', ''));
   expect(await queue.states()).toEqual(standing);
   expect(await stage.storage.tensors.list('paused/')).toEqual(stored.sort());
+});
+
+test('a block that is given up is named by its path in the model, in the answer of every replica', async () => {
+  await calibrate('given-up');
+  const [broken] = blocks;
+  const failing = (by: string) => engine(by, (block) => (block === broken ? Promise.reject(new Error('no convergence')) : Promise.resolve()));
+  const attemptOf = (by: string) => buildEmulatorStage.run(stage.attempt('given-up', by, failing(by)), request).then(() => null, (error: unknown) => error as Error & { layer?: string });
+  let error = await attemptOf('a');
+  for (let attempts = 1; error?.message === 'no convergence' && attempts < 30; attempts += 1) error = await attemptOf('a');
+  for (const seen of [error, await attemptOf('b')]) {
+    expect(seen).toMatchObject({ code: 'LAYER_GIVEN_UP', layer: 'model.layers.0', message: 'block-0 was tried too often: no convergence' });
+  }
 });

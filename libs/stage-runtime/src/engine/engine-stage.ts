@@ -6,7 +6,7 @@ import {
 } from '@emloc/pipeline';
 import type { PagerObserver } from '@emloc/weight-pager';
 import { preparedJob } from './prepared-job.js';
-import type { DeviceMemoryRequest, EngineEvent, EngineReport, EngineTask, LeftMemory } from '../contract.js';
+import type { DeviceMemoryRequest, EngineEvent, EngineReport, EngineTask, LeftMemory, NamedBlock } from '../contract.js';
 
 /** What a stage's engine is given. */
 export interface EngineInputs {
@@ -79,6 +79,11 @@ async function closeAll(closes: readonly (() => Promise<void> | void)[]): Promis
     }
   }
   if (failures.length > 0) throw failures[0];
+}
+
+/** Blocks with their paths in the model. */
+export function namedBlocks({ blockPath }: { readonly blockPath: (block: number) => string }, blocks: Iterable<number>): readonly NamedBlock[] {
+  return [...blocks].map((block) => ({ block, layer: blockPath(block) }));
 }
 
 /** Names the layer in whatever goes wrong there. */

@@ -1,5 +1,5 @@
 import { factorsFromRecord, type TensorRecord } from '@emloc/pipeline';
-import type { EngineInputs } from './engine-stage.js';
+import { type EngineInputs, inLayer } from './engine-stage.js';
 
 /** Asks for the factors of a block. */
 export interface FactorsRequest {
@@ -12,7 +12,7 @@ export async function fetchFactors({ environment, job }: EngineInputs, request: 
   const { factors: store, device: { profile }, signal } = environment;
   for (const block of new Set(job.emulated.map((linear) => linear.block))) {
     signal?.throwIfAborted();
-    const { factors, reports } = factorsFromRecord(await request({ type: 'factors', block }), { emulated: job.emulated, profile });
+    const { factors, reports } = factorsFromRecord(await inLayer(job.model.layout.blockPath(block), () => request({ type: 'factors', block })), { emulated: job.emulated, profile });
     await store.put(block, factors, reports);
   }
 }

@@ -5,13 +5,16 @@ export type StageErrorCode = 'LAYER_GIVEN_UP' | 'STORAGE_UNAVAILABLE';
 /** What ends a stage beside the errors of its engine and of its storage. */
 export class StageError extends Error {
   override readonly name = 'StageError';
+  /** Path in the model of what it is about; absent where that is no layer. */
+  declare readonly layer?: string;
 
   constructor(
     readonly code: StageErrorCode,
     message: string,
-    options?: ErrorOptions,
+    { layer, ...options }: ErrorOptions & { readonly layer?: string | undefined } = {},
   ) {
     super(message, options);
+    if (layer !== undefined) this.layer = layer;
   }
 }
 

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isServiceKitError, type WorkItem, type WorkQueue, type WorkState } from '@emloc/service-kit';
 import type { StageLabel } from '@emloc/telemetry';
+import type { NamedBlock } from '../contract.js';
 import { StageError } from './errors.js';
 import type { StageAttempt } from './stage-calls.js';
 import { stageNumbers } from './stage-events.js';
@@ -14,6 +15,13 @@ export interface LayerSharingOptions<W, R> {
   readonly pollMs?: number;
 }
 
+/** An item of the work. */
+export interface SharedItem {
+  readonly key: string;
+  /** Path in the model, for errors. */
+  readonly layer?: string;
+}
+
 const defaultPollMs = 15_000;
 
 /** A replica's part in work that all replicas of a stage share: takes it item by item and hands in what comes of it. */
@@ -25,7 +33,7 @@ export class LayerSharing<W, R> {
   /** Settles when all is done, something is given up, or the attempt is to end. */
   readonly #over: Promise<void>;
   #settle: { readonly resolve: () => void; readonly reject: (error: Error) => void } = { resolve: () => undefined, reject: () => undefined };
-  #keys: readonly string[] | null = null;
+  #shared: readonly SharedItem[] | null = null;
   #next: Promise<IteratorResult<WorkItem<W, R>>> | null = null;
 
   constructor(private readonly options: LayerSharingOptions<W, R>) {
@@ -39,9 +47,9 @@ export class LayerSharing<W, R> {
   }
 
   /** Says what the work consists of; called first, and once. */
-  begin(keys: readonly string[]): void {
-    this.#keys = keys;
-    if (keys.length === 0) this.#settle.resolve();
+  begin(items: readonly SharedItem[]): void {
+    this.#shared = items;
+    if (items.length === 0) this.#settle.resolve();
     void this.#watch();
     void this.#poll();
   }
@@ -83,10 +91,10 @@ export class LayerSharing<W, R> {
     await item.fail(error instanceof Error ? error : new Error(String(error)));
   }
 
-  /** What came of everything, in the order of the keys, when all is done. @throws StageError LAYER_GIVEN_UP; the reason of the attempt's end */
+  /** What came of everything, in the order of the items, when all is done. @throws StageError LAYER_GIVEN_UP; the reason of the attempt's end */
   async results(): Promise<readonly R[]> {
     await this.#over;
-    return (this.#keys ?? []).flatMap((key) => {
+    return (this.#shared ?? []).flatMap(({ key }) => {
       const state = this.#states.get(key);
       return state?.state === 'done' ? [state.result] : [];
     });
@@ -138,15 +146,20 @@ export class LayerSharing<W, R> {
   }
 
   #changed(): void {
-    const keys = this.#keys ?? [];
-    const done = keys.filter((key) => this.#states.get(key)?.state === 'done').length;
-    this.options.onProgress?.(done, keys.length);
-    for (const key of keys) {
+    const items = this.#shared ?? [];
+    const done = items.filter(({ key }) => this.#states.get(key)?.state === 'done').length;
+    this.options.onProgress?.(done, items.length);
+    for (const { key, layer } of items) {
       const state = this.#states.get(key);
-      if (state?.state === 'dead') this.#settle.reject(new StageError('LAYER_GIVEN_UP', `${key} was tried too often: ${state.error}`));
+      if (state?.state === 'dead') this.#settle.reject(new StageError('LAYER_GIVEN_UP', `${key} was tried too often: ${state.error}`, { layer }));
     }
-    if (done === keys.length) this.#settle.resolve();
+    if (done === items.length) this.#settle.resolve();
   }
+}
+
+/** Blocks as items of a job's work. */
+export function blockItems(blocks: readonly NamedBlock[]): readonly SharedItem[] {
+  return blocks.map(({ block, layer }) => ({ key: blockKey(block), layer }));
 }
 
 /** Key of a block among the items of a job. */
