@@ -42,8 +42,8 @@ export async function digestsOf(folder: string): Promise<ReadonlyMap<string, str
   return new Map(await Promise.all(digests));
 }
 
-function tuneFlags({ model, data, vramBytes, steps, batch, calibrationRows, maxLength, refineSteps, seed }: CreateJobOptions['options']): string[] {
-  const flags = { model, data, vram: vramBytes, steps, batch, calibration: calibrationRows, 'max-length': maxLength, 'refine-steps': refineSteps, seed };
+function tuneFlags({ model, data, validation, vramBytes, steps, batch, calibrationRows, maxLength, refineSteps, seed }: CreateJobOptions['options']): string[] {
+  const flags = { model, data, vram: vramBytes, steps, batch, calibration: calibrationRows, 'max-length': maxLength, 'refine-steps': refineSteps, seed, ...(typeof validation === 'string' ? { validation } : {}) };
   return Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)]);
 }
 

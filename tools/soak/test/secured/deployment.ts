@@ -41,7 +41,7 @@ export async function startSecuredNats(): Promise<SecuredNats> {
       return [
         '--port', port, '--metrics-port', '0', '--instance', service, '--scratch-dir', folder, '--log-level', 'debug',
         '--nats-url', server.url, '--nats-user', service, '--nats-ca', authority.file, '--nats-cert', own.cert, '--nats-key', own.key,
-        '--tls-cert', own.cert, '--tls-key', own.key, '--tls-ca', authority.file, ...(service === 'coordinator' ? [] : ['--device-name', 'shared', '--threads', '1']),
+        '--tls-cert', own.cert, '--tls-key', own.key, '--tls-ca', authority.file, ...(service === 'coordinator' ? [] : ['--device-name', 'shared']),
       ];
     },
     env: (service) => ({ EMLOC_NATS_PASSWORD: users.get(service)?.password ?? '', EMLOC_METRICS_TOKEN: metricsToken }),
