@@ -76,14 +76,17 @@ test('what a stopped replica holds goes to another one untried; what it still ha
   await other.close(new Error('over'));
 });
 
-test('an item that fails too often ends the stage of all replicas, with its name, layer and cause', async () => {
+test.each([
+  ['its cause', Object.assign(new Error('no convergence'), { code: 'LINALG_FAILED' }), 'no convergence'],
+  ['no word of a cause that is not ours', new Error('/srv/secret/rows.jsonl: boom'), 'internal error; the log of the service has it under the request id'],
+])('an item that fails too often ends the stage of all replicas, with its name, layer and %s', async (_what, cause, told) => {
   await fill();
   const [one, two] = [await replica('one', { maxAttempts: 1 }), await replica('two')];
   const item = await one.next();
   if (!item) throw new Error('there is work');
-  await one.fail(item, new Error('no convergence'));
+  await one.fail(item, cause);
   for (const sharing of [one, two]) {
-    await expect(sharing.results()).rejects.toMatchObject({ code: 'LAYER_GIVEN_UP', message: `${item.key} was tried too often: no convergence`, layer: `model.layers.${item.payload.block}` });
+    await expect(sharing.results()).rejects.toMatchObject({ code: 'LAYER_GIVEN_UP', message: `${item.key} was tried too often: ${told}`, layer: `model.layers.${item.payload.block}` });
     await sharing.close(new Error('over'));
   }
 });

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { toRpcError } from '@emloc/rpc';
 import { isServiceKitError, type WorkItem, type WorkQueue, type WorkState } from '@emloc/service-kit';
 import type { StageLabel } from '@emloc/telemetry';
 import type { NamedBlock } from '../contract.js';
@@ -88,7 +89,8 @@ export class LayerSharing<W, R> {
   /** Gives an item back for another try. */
   async fail(item: WorkItem<W, R>, error: unknown): Promise<void> {
     this.#letGo(item);
-    await item.fail(error instanceof Error ? error : new Error(String(error)));
+    // The queue's record of it reaches the job's owner.
+    await item.fail(toRpcError(error));
   }
 
   /** What came of everything, in the order of the items, when all is done. @throws StageError LAYER_GIVEN_UP; the reason of the attempt's end */
