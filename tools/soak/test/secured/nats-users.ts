@@ -15,7 +15,7 @@ const toReadObjects = objects.flatMap((bucket) => [
 const toWriteObjects = (bucket: string): string[] => [`$O.${bucket}.>`, `$JS.API.STREAM.PURGE.OBJ_${bucket}`];
 /** Records of queues, and of devices, have keys of one token; those of jobs have two. */
 const toShareWork = ['$JS.API.DIRECT.GET.*.$KV.*.*', '$KV.*.*', 'emloc.work.*.*'];
-const toTakeWork = [...toShareWork, '$JS.API.CONSUMER.INFO.*.workers', '$JS.API.CONSUMER.MSG.NEXT.*.workers', '$JS.ACK.*.workers.>', '$JS.API.CONSUMER.CREATE.*.*.$KV.*.>', '$JS.API.STREAM.PURGE.*'];
+const toTakeWork = [...toShareWork, '$JS.API.CONSUMER.INFO.*.workers', '$JS.API.CONSUMER.MSG.NEXT.*.workers', '$JS.ACK.*.workers.>', '$JS.API.CONSUMER.CREATE.*.*.$KV.*.>'];
 const toRunStages = [...toOpen, ...toReadObjects, ...toWriteObjects('emloc-tensors'), '$KV.emloc-stages.>', '$KV.emloc-devices.>'];
 
 /** Subjects that a service publishes to. */
