@@ -106,9 +106,11 @@ describe('server streams', () => {
     });
     const stream = channel().client(JobService).downloadArtifact({})[Symbol.asyncIterator]();
     await stream.next();
-    await delay(200);
-    const held = produced;
-    await delay(200);
+    let held = -1;
+    for (let round = 0; round < 100 && held !== produced; round += 1) {
+      held = produced;
+      await delay(500);
+    }
     expect(produced).toBe(held);
     expect(held * data.length).toBeLessThan(20 * 1024 * 1024);
     await stream.return?.();

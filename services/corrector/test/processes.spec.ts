@@ -9,7 +9,7 @@ const job = 'job';
 const keys = ['block-0', 'block-1', 'block-2', 'block-3', 'choice'];
 
 let stages: StageProcesses;
-beforeAll(async () => { stages = await startStageProcesses(['calibrator', 'emulator-builder', 'trainer', 'corrector']); }, 120_000);
+beforeAll(async () => { stages = await startStageProcesses(['calibrator', 'emulator-builder', 'trainer', 'corrector']); }, 240_000);
 afterAll(() => stages.stop());
 
 const callOf = (token: number) => stages.stageCall(job, token, {
@@ -68,4 +68,4 @@ test('a block whose corrector is killed goes to another: one result a block, and
   expect(digests).toEqual(keys.slice(0, -1).map(() => expect.any(String)));
   expect([result.adapter?.sha256, result.correction, result.baseLoss]).toEqual([undisturbed.adapter?.sha256, undisturbed.correction, undisturbed.baseLoss]);
   await shared.stop();
-}, 120_000);
+}, 240_000);

@@ -14,7 +14,7 @@ let calibrator: StageProcess;
 beforeAll(async () => {
   stages = await startStageProcesses(['calibrator', 'emulator-builder']);
   calibrator = await stages.start('calibrator');
-}, 120_000);
+}, 240_000);
 afterAll(() => stages.stop());
 
 const tinyModel = join(root, 'examples/models/tiny-qwen2');
@@ -61,7 +61,7 @@ test('a layer whose builder is killed goes to another: one result a layer, and t
   expect(digests).not.toContain(undefined);
   expect((await stages.storage.tensors.list('shared/statistics/'))).toEqual([]);
   await Promise.all([whole.stop(), shared.stop()]);
-}, 120_000);
+}, 240_000);
 
 test('the service answers whatever the engine does: health checks while a heavy block is factorised', async () => {
   const model = join(stages.folder, 'heavy');
@@ -85,4 +85,4 @@ test('the service answers whatever the engine does: health checks while a heavy 
   expect(timesMs[timesMs.length >> 1]).toBeLessThan(100);
   // A machine at full load may make any process wait; a blocked thread would wait for the whole block.
   expect(timesMs.at(-1)).toBeLessThan(1000);
-}, 120_000);
+}, 240_000);

@@ -10,7 +10,7 @@ const names = ['calibrator', 'emulator-builder', 'trainer', 'corrector'] as cons
 const steps = 20;
 
 let stages: StageProcesses;
-beforeAll(async () => { stages = await startStageProcesses(names); }, 120_000);
+beforeAll(async () => { stages = await startStageProcesses(names); }, 240_000);
 afterAll(() => stages.stop());
 
 /** Training on the original: a stage that needs nothing of another one. */
@@ -92,4 +92,4 @@ test('a trainer that is told to stop saves its state; the next one goes on from 
   expect(resumed.reported[0]).toBe(savedStep + 1);
   second.child.kill('SIGTERM');
   expect(await second.ended).toBe(0);
-}, 120_000);
+}, 240_000);

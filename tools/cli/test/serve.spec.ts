@@ -73,7 +73,7 @@ test('serves until it is interrupted, and leaves nothing running', async () => {
   expect({ code, stderr: code === 0 ? '' : stderr }).toEqual({ code: 0, stderr: '' });
   expect(stdout.trimEnd().split('\n')).toHaveLength(1);
   expect(processes.filter(({ pid }) => isAlive(pid))).toEqual([]);
-}, 120_000);
+}, 240_000);
 
 test('a second interruption does not wait for a process that does not end', async () => {
   const { child, closed, document } = serve();
@@ -84,7 +84,7 @@ test('a second interruption does not wait for a process that does not end', asyn
   child.kill('SIGINT');
   expect((await closed).code).toBe(130);
   expect(processes.filter(({ pid }) => isAlive(pid))).toEqual([]);
-}, 120_000);
+}, 240_000);
 
 test.each([
   ['other addresses than loopback without tokens', ['--host', '0.0.0.0'], 1, /coordinator ended with 2[^]*will not listen on 0\.0\.0\.0 without authentication/],
@@ -94,4 +94,4 @@ test.each([
   const { code, stdout, stderr } = await serve(...args).closed;
   expect({ code, stdout }).toEqual({ code: status, stdout: '' });
   expect(stderr).toMatch(message);
-}, 120_000);
+}, 240_000);

@@ -16,18 +16,18 @@ beforeAll(async () => {
   const built = spawnSync(process.execPath, [join(root, 'tools/setup/build.mjs')], { cwd: root, encoding: 'utf8' });
   expect({ status: built.status, stderr: built.status === 0 ? '' : built.stderr }).toEqual({ status: 0, stderr: '' });
   bed = await openTestBed({ root, dist: join(root, 'dist'), work });
-}, 120_000);
+}, 240_000);
 
 afterAll(async () => {
   await bed?.close();
   rmSync(work, { recursive: true, force: true });
-}, 60_000);
+}, 240_000);
 
 test('a deployment gives the adapter of emloc tune, byte for byte', async () => {
   const measured = await measureUndisturbed(bed);
   expect(measured.outcomes.map(({ problems }) => problems)).toEqual([[], []]);
   undisturbedMs = measured.undisturbedMs;
-}, 120_000);
+}, 240_000);
 
 // The soak (npm run test:soak) runs thirty seeds, and cuts NATS off as well.
 test.each([0, 1, 2])('the same with processes killed: seed %d', async (seed) => {

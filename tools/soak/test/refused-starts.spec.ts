@@ -6,7 +6,7 @@ import { marker } from './secured/marker.js';
 import { startService } from './secured/service-processes.js';
 
 let nats: SecuredNats;
-beforeAll(async () => { nats = await startSecuredNats(); }, 120_000);
+beforeAll(async () => { nats = await startSecuredNats(); }, 240_000);
 afterAll(() => nats?.stop());
 
 const wrongPassword = marker('wrong-password');
@@ -53,7 +53,7 @@ test('a service that NATS refuses, or that cannot trust it, says which and ends'
     refused('calibrator', args('calibrator', [...ca, ...identity])),
   ]);
   expect(found).toEqual(saying(/refused the credentials/, /refused the credentials/, /unable to verify/, /bad certificate|certificate required/, /requires TLS/));
-}, 60_000);
+}, 240_000);
 
 test('files that cannot be used are named, and nothing of them is shown', async () => {
   const [broken, text] = [join(nats.folder, 'broken.pem'), marker('broken')];
@@ -68,13 +68,13 @@ test('files that cannot be used are named, and nothing of them is shown', async 
   ]);
   expect(found).toEqual(saying(/EMLOC_NATS_PASSWORD/, /\/nowhere\/ca\.pem/, /broken\.pem is no certificate/, /broken\.pem is no private key/, /another\.key is not the key of/));
   expect(found.filter(({ output }) => output.includes(text))).toEqual([]);
-}, 60_000);
+}, 240_000);
 
 test('no service listens where others reach it without authentication', async () => {
   const open = ['--host', '0.0.0.0', '--metrics-host', '127.0.0.1'];
   const found = await Promise.all(serviceNames.map((service) => refused(service, args(service, ['--tls-ca'], open))));
   expect(found).toEqual(saying(...serviceNames.map(() => /will not listen on 0\.0\.0\.0 without authentication/)));
-}, 60_000);
+}, 240_000);
 
 test('pages of metrics and probes follow the same rule, and authentication alone is not enough', async () => {
   const { EMLOC_METRICS_TOKEN: _, ...withoutToken } = nats.env('trainer');
@@ -83,4 +83,4 @@ test('pages of metrics and probes follow the same rule, and authentication alone
     refused('trainer', args('trainer', ['--tls-cert', '--tls-key', '--tls-ca'], ['--host', '0.0.0.0']), { ...nats.env('trainer'), EMLOC_STAGE_TOKEN: marker('stage-token') }),
   ]);
   expect(found).toEqual(saying(/without authentication/, /without TLS/));
-}, 60_000);
+}, 240_000);

@@ -35,9 +35,9 @@ beforeAll(async () => {
   const client = deployment.client(deployment.tokens.first);
   const [data, validation] = [await client.uploadDataset(files.data), await client.uploadDataset(files.validation)];
   uploaded = { ...options, data: { dataset: data.name }, validation: { dataset: validation.name } };
-}, 120_000);
+}, 240_000);
 
-afterAll(() => deployment?.stop(), 60_000);
+afterAll(() => deployment?.stop(), 240_000);
 
 /** Runs a job to its end, and compares its files with those of `emloc tune`. */
 async function runJob(onEvent: (event: JobEvent) => void = () => undefined): Promise<Job> {
@@ -73,7 +73,7 @@ let succeeded: Job;
 test('a job over TLS with a token gives the files of emloc tune', async () => {
   succeeded = await runJob();
   expect(succeeded.report?.refinement?.steps).toBe(4);
-}, 120_000);
+}, 240_000);
 
 describe('stage services', () => {
   const calls: Readonly<Record<StageName, (channel: RpcChannel) => AsyncIterable<unknown>>> = {
@@ -217,4 +217,4 @@ test('nothing of rows, tokens, passwords and keys is in output, metrics, events 
   const secrets = [...rows.markers, ...Object.values(deployment.tokens), ...[...deployment.nats.users.values()].map(({ password }) => password), metricsToken, ...keys];
   expect(secrets.every((secret) => secret.length > 20)).toBe(true);
   expect(texts.flatMap(({ name, text }) => secrets.filter((secret) => text.includes(secret)).map((secret) => `${secret} in ${name}`))).toEqual([]);
-}, 60_000);
+}, 240_000);
