@@ -1,9 +1,9 @@
-import { AckPolicy, DeliverPolicy, jetstream, JetStreamApiError, jetstreamManager, StorageType, type JetStreamClient, type JetStreamManager, type StoredMsg } from '@nats-io/jetstream';
+import { AckPolicy, DeliverPolicy, jetstream, jetstreamManager, StorageType, type JetStreamClient, type JetStreamManager, type StoredMsg } from '@nats-io/jetstream';
 import { errors, nanos, type NatsConnection } from '@nats-io/transport-node';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { ServiceKitError } from '../errors.js';
-import { orUnanswered, requestTimeoutMs, retryTransient } from '../nats/retry.js';
+import { isConflict, orUnanswered, requestTimeoutMs, retryTransient } from '../nats/retry.js';
 
 /** An event and its number within its topic: 1, 2, 3 and so on. */
 export interface NumberedEvent<E> {
@@ -46,8 +46,6 @@ interface Envelope<E> {
   readonly event: E;
 }
 
-/** JetStream's code for "wrong last sequence". */
-const wrongLastSequence = 10071;
 const tailMessages = 256;
 const tailExpiresMs = 2000;
 const idleConsumerMs = 30_000;
@@ -166,7 +164,7 @@ class TopicWriter<E> implements LogWriter<E> {
       const { seq } = await retryTransient(() => client.publish(`${prefix}${this.topic}`, JSON.stringify(envelope), { expect, timeout: requestTimeoutMs }));
       return seq;
     } catch (cause) {
-      if (!(cause instanceof JetStreamApiError && cause.code === wrongLastSequence)) throw cause;
+      if (!isConflict(cause)) throw cause;
       // An attempt whose answer was lost has written it.
       const standing = await lastOf<E>(this.at, this.topic);
       if (standing?.event.number === envelope.number && standing.writer === this.#id) return standing.event.position;

@@ -45,6 +45,14 @@ export async function retryTransient<T>(operation: () => Promise<T>, deadlineMs 
   }
 }
 
+/** JetStream's code for "wrong last sequence". */
+const wrongLastSequence = 10071;
+
+/** Whether JetStream has refused to store something because a newer message was there than the one that was named. */
+export function isConflict(error: unknown): boolean {
+  return error instanceof JetStreamApiError && error.code === wrongLastSequence;
+}
+
 /** Whether the same request may succeed later: no answer, nobody listens, JetStream is not ready. */
 export function isTransient(error: unknown): boolean {
   if (error instanceof UnansweredError) return true;

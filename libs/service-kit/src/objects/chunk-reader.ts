@@ -6,7 +6,12 @@ import { ServiceKitError } from '../errors.js';
 import type { Lane } from '../nats/lane.js';
 import type { LaneMessage } from '../nats/lane-parser.js';
 import { toDigest } from './chunk-writer.js';
-import type { ObjectSink } from './object-bucket.js';
+
+/** Takes an object's bytes in order. */
+export interface ObjectSink {
+  /** `bytes` belong to the bucket again once this has returned or resolved. */
+  write(offsetBytes: number, bytes: Uint8Array): Promise<void> | void;
+}
 
 export interface ReadSettings {
   readonly lane: Lane;

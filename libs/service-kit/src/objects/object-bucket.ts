@@ -1,23 +1,19 @@
-import { jetstream, JetStreamApiError, jetstreamManager, JsHeaders, StorageType, type JetStreamClient, type JetStreamManager } from '@nats-io/jetstream';
+import { jetstream, jetstreamManager, JsHeaders, StorageType, type JetStreamClient, type JetStreamManager } from '@nats-io/jetstream';
 import { Objm, type ObjectInfo } from '@nats-io/obj';
 import { headers, type NatsConnection } from '@nats-io/transport-node';
 
 import { ServiceKitError } from '../errors.js';
 import { messageOf } from '../nats/access.js';
 import type { Lane } from '../nats/lane.js';
-import { requestTimeoutMs, retryTransient } from '../nats/retry.js';
+import { isConflict, requestTimeoutMs, retryTransient } from '../nats/retry.js';
 import { countFrom, startOfLast } from './chunk-position.js';
-import { readChunks, type ReadSettings } from './chunk-reader.js';
+import { type ObjectSink, readChunks, type ReadSettings } from './chunk-reader.js';
 import { writeChunks, type ChunkSource } from './chunk-writer.js';
 
 /** What is written: `next` fills `target` from its start and returns the bytes that it wrote; fewer than fit, at the end. */
 export type { ChunkSource } from './chunk-writer.js';
 
-/** Takes an object's bytes in order. */
-export interface ObjectSink {
-  /** `bytes` belong to the bucket again once this has returned or resolved. */
-  write(offsetBytes: number, bytes: Uint8Array): Promise<void> | void;
-}
+export type { ObjectSink } from './chunk-reader.js';
 
 export interface StoredObject {
   readonly name: string;
@@ -90,8 +86,6 @@ export interface ObjectBucket {
   /** Deletes chunks that no object refers to and that are older. @returns how many uploads they belonged to */
   sweepOrphans(minAgeMs?: number): Promise<number>;
 }
-
-const wrongLastSequence = 10071;
 
 /** Of objects whose description does not say it: what client libraries take. */
 const defaultChunkBytes = 128 * 1024;
@@ -262,7 +256,7 @@ class JetStreamBucket implements ObjectBucket {
 
 /** @throws anything but that another message was the newest */
 function ifReplaced(error: unknown): false {
-  if (error instanceof ServiceKitError && error.cause instanceof JetStreamApiError && error.cause.code === wrongLastSequence) return false;
+  if (error instanceof ServiceKitError && isConflict(error.cause)) return false;
   throw error;
 }
 

@@ -1,9 +1,9 @@
-import { JetStreamApiError, jetstreamManager, StorageType, type JetStreamManager } from '@nats-io/jetstream';
+import { jetstreamManager, StorageType, type JetStreamManager } from '@nats-io/jetstream';
 import { Kvm, type KV, type KvEntry, type KvWatchEntry } from '@nats-io/kv';
 import type { NatsConnection } from '@nats-io/transport-node';
 
 import { ServiceKitError } from '../errors.js';
-import { requestTimeoutMs, retryTransient } from '../nats/retry.js';
+import { isConflict, requestTimeoutMs, retryTransient } from '../nats/retry.js';
 
 /** A record and the revision that an update must name. Revisions of a bucket only grow, also across deletions. */
 export interface Versioned<T> {
@@ -47,9 +47,6 @@ export interface RecordStore<T> {
   /** What is there, then every change, until `signal` aborts. A slow reader gets the changes later, none less. */
   watch(filter: string, signal: AbortSignal): AsyncIterableIterator<RecordChange<T>>;
 }
-
-/** JetStream's code for "wrong last sequence". */
-const wrongLastSequence = 10071;
 
 /** Opens a bucket of records, making it when it is missing. */
 export async function openRecordStore<T>({ nats, bucket, ttlMs, replicas, parse = (json) => json as T }: RecordStoreOptions<T>): Promise<RecordStore<T>> {
@@ -154,8 +151,4 @@ class KvRecordStore<T> implements RecordStore<T> {
   #versioned(entry: KvEntry): Versioned<T> {
     return { key: entry.key, value: this.parse(entry.json()), revision: entry.revision };
   }
-}
-
-function isConflict(error: unknown): boolean {
-  return error instanceof JetStreamApiError && error.code === wrongLastSequence;
 }
