@@ -48,8 +48,8 @@ test.each(names)('%s listens, answers probes and health, and ends in order', asy
 });
 
 test('refuses to listen where others can reach it without authentication', async () => {
-  const { ended, lines } = stages.spawn('trainer', { args: ['--host', '0.0.0.0'], env: {} });
-  expect([await ended, lines()]).toEqual([2, expect.stringContaining('authentication')]);
+  const { ended, output } = stages.spawn('trainer', { args: ['--host', '0.0.0.0'], env: {} });
+  expect([await ended, output()]).toEqual([2, expect.stringContaining('authentication')]);
 });
 
 test('a stage is called with its token only', async () => {

@@ -1,2 +1,4 @@
 export { type FakeEngine, startStageStorage, type StageStorage } from './stage-storage.js';
-export { resultOf, type StageProcess, type StageProcesses, startStageProcesses, stopHolding, type WatchedResults, watchResults } from './stage-processes.js';
+export {
+  type Listening, listening, resultOf, type Spawned, spawnProgram, type StageProcess, type StageProcesses, startStageProcesses, stopHolding, type WatchedResults, watchResults,
+} from './stage-processes.js';

@@ -14,13 +14,20 @@ import { connectNats, openLane, startNatsServer, type WorkQueue, type WorkState 
 /** A process, and what it says. */
 export interface Spawned {
   readonly child: ChildProcess;
+  /** Exit code; null: a signal ended it. */
   readonly ended: Promise<number | null>;
-  lines(): string;
+  /** Everything that it has written so far. */
+  output(): string;
+}
+
+/** A service that listens. */
+export interface Listening extends Spawned {
+  readonly address: string;
+  readonly metricsPort: number;
 }
 
 /** A stage service that listens. */
-export interface StageProcess extends Spawned {
-  readonly address: string;
+export interface StageProcess extends Listening {
   /** Of probes and metrics. */
   readonly http: string;
 }
@@ -68,7 +75,10 @@ export async function startStageProcesses(programs: readonly string[]): Promise<
   return {
     folder, storage,
     spawn: spawnOne,
-    start: async (name, options) => listening(name, spawnOne(name, options)),
+    start: async (name, options) => {
+      const service = await listening(spawnOne(name, options));
+      return { ...service, http: `http://127.0.0.1:${service.metricsPort}` };
+    },
     channelTo: (address, token = stageToken) => {
       const channel = new RpcChannel({ address, credentials: clientCredentials(null), token });
       channels.push(channel);
@@ -93,22 +103,24 @@ async function bundle(programs: readonly string[]): Promise<void> {
   for (const program of listPrograms().filter(({ name }) => programs.includes(name))) await ensureBundled(program);
 }
 
-function spawnProgram(program: string, flags: readonly string[], env: Readonly<Record<string, string>>): Spawned {
-  const child = spawn(process.execPath, [program, ...flags], { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+/** @param env besides this process's environment, of which nothing that configures a service is passed on */
+export function spawnProgram(program: string, flags: readonly string[], env: Readonly<Record<string, string>> = {}): Spawned {
+  const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^EMLOC_(NATS|STAGE|TLS|TOKENS|METRICS)_?/.test(name)));
+  const child = spawn(process.execPath, ['--enable-source-maps', program, ...flags], { env: { ...inherited, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (text: Buffer) => { output += text.toString(); });
-  return { child, ended: new Promise((resolve) => { child.once('exit', resolve); }), lines: () => output };
+  // `close` comes when the last output has been read.
+  return { child, ended: new Promise((resolve) => { child.once('close', resolve); }), output: () => output };
 }
 
-async function listening(name: string, spawned: Spawned): Promise<StageProcess> {
-  const { child, lines } = spawned;
-  while (!lines().includes('"listening"')) {
-    if (child.exitCode !== null) throw new Error(`${name} ended with ${child.exitCode}: ${lines()}`);
+/** Waits until a service says where it listens. @throws with its output when it ends before */
+export async function listening(spawned: Spawned): Promise<Listening> {
+  for (;;) {
+    const line = spawned.output().split('\n').slice(0, -1).find((one) => one.includes('"msg":"listening"'));
+    if (line) return { ...spawned, ...(JSON.parse(line) as { address: string; metricsPort: number }) };
+    if (spawned.child.exitCode !== null || spawned.child.signalCode !== null) throw new Error(`the service ended with ${await spawned.ended}: ${spawned.output()}`);
     await sleep(20);
   }
-  const line = lines().split('\n').find((one) => one.includes('"listening"')) ?? '';
-  const { address, metricsPort } = JSON.parse(line) as { address: string; metricsPort: number };
-  return { ...spawned, address, http: `http://127.0.0.1:${metricsPort}` };
 }
 
 async function callOf(storage: JobStorage, { job, token, options }: { job: string; token: number; options: Partial<TuneOptions> & Pick<TuneOptions, 'model' | 'data'> }) {

@@ -6,10 +6,11 @@ import { type ServiceName, stageNames } from '@emloc/local-deployment';
 import { clientCredentials, RpcChannel, type TlsOptions } from '@emloc/rpc';
 import { connect, type EmlocClient } from '@emloc/sdk';
 import { type NatsServer, startNatsServer } from '@emloc/service-kit';
+import { type Listening, listening, type Spawned } from '@emloc/stage-runtime/testing';
 import { type Authority, makeAuthority } from './certificates.js';
 import { marker } from './marker.js';
 import { natsUsers, type PasswordUser } from './nats-users.js';
-import { buildPrograms, getPage, type HttpAnswer, type Listening, listening, root, type Started, startService } from './service-processes.js';
+import { buildPrograms, getPage, type HttpAnswer, root, startService } from './service-processes.js';
 
 export const serviceNames: readonly ServiceName[] = ['coordinator', ...stageNames];
 
@@ -74,7 +75,7 @@ export async function startSecuredDeployment(): Promise<SecuredDeployment> {
   const nats = await startSecuredNats();
   const tokens = { first: marker('token-first'), second: marker('token-second'), expired: marker('token-expired') };
   const services = new Map<ServiceName, Listening>();
-  const all: { name: string; started: Started }[] = [];
+  const all: { name: string; started: Spawned }[] = [];
   const start = async (name: ServiceName, { port, more = [] }: { port?: string; more?: readonly string[] } = {}): Promise<void> => {
     const started = startService(name, { args: [...nats.args(name, port), ...more], env: nats.env(name) });
     all.push({ name, started });
