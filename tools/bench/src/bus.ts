@@ -10,11 +10,14 @@ import { findNatsServer, startNatsServer } from '@emloc/service-kit';
 import { createBlockSink, createBlockSource } from './bus-blocks.js';
 import { busPaths, type BusPathName, type BusTask } from './bus-paths.js';
 import { busTable, type BusResult } from './bus-table.js';
+import { warmServer } from './bus-warm.js';
 
-const help = `usage: npm run bench -- bus [--size-mib 1024] [--paths tcp,grpc,core,durable,store] [--rounds 3] [--json]
+const help = `usage: npm run bench -- bus [--size-mib 1024] [--paths tcp,grpc,core,durable,store] [--rounds 3] [--cold-server] [--json]
 Moves a tensor from one Node process to another over a raw TCP socket, gRPC and the tensor bus, and compares. Every path copies
 the bytes out of the same source and into the same sink; rounds alternate the paths, and the median counts. The clock runs from
-before the first byte until the receiver has the last; the store is written and then read, each on its own clock.
+before the first byte until the receiver has the last; the store is written and then read, each on its own clock. Sender, receiver
+and nats-server are new for each transfer; the server's heap has been touched once, as in a server that runs for long, unless
+--cold-server is given.
 Needs nats-server on PATH.
 `;
 
@@ -26,7 +29,7 @@ export async function measure(args: readonly string[]): Promise<number> {
     args: [...args],
     options: {
       'size-mib': { type: 'string', default: '1024' }, paths: { type: 'string', default: 'tcp,grpc,core,durable,store' }, rounds: { type: 'string', default: '3' },
-      json: { type: 'boolean', default: false }, help: { type: 'boolean', default: false }, receive: { type: 'string' }, send: { type: 'string' },
+      'cold-server': { type: 'boolean', default: false }, json: { type: 'boolean', default: false }, help: { type: 'boolean', default: false }, receive: { type: 'string' }, send: { type: 'string' },
     },
   });
   if (values.help) {
@@ -36,18 +39,24 @@ export async function measure(args: readonly string[]): Promise<number> {
   if (values.receive !== undefined) return receive(JSON.parse(values.receive) as BusTask);
   if (values.send !== undefined) return send(JSON.parse(values.send) as BusTask & { address: string });
   const paths = values.paths.split(',').filter((name): name is BusPathName => Object.hasOwn(busPaths, name));
-  const results = await compare(paths, Number(values['size-mib']) * 1024 * 1024, Number(values.rounds));
+  const results = await compare(paths, { totalBytes: Number(values['size-mib']) * 1024 * 1024, rounds: Number(values.rounds), coldServer: values['cold-server'] });
   process.stdout.write(values.json ? `${JSON.stringify(results)}\n` : `${cpus().length} cores, ${cpus()[0]?.model ?? 'unknown'}, ${process.version}\n${busTable(results)}`);
   return results.every(({ correct }) => correct) ? 0 : 1;
 }
 
-async function compare(paths: readonly BusPathName[], totalBytes: number, rounds: number): Promise<BusResult[]> {
+interface Comparison {
+  readonly totalBytes: number;
+  readonly rounds: number;
+  readonly coldServer: boolean;
+}
+
+async function compare(paths: readonly BusPathName[], { totalBytes, rounds, coldServer }: Comparison): Promise<BusResult[]> {
   findNatsServer();
   const row = (name: BusResult['name'], title: string): BusResult => ({ name, title, totalBytes, seconds: [], senderExtraBytes: 0, receiverExtraBytes: 0, correct: true });
   const rowsOf = new Map(paths.map((path) => [path, path === 'store' ? [row('write', 'tensor store, write'), row('read', 'tensor store, read')] : [row(path, busPaths[path].title)]]));
   for (let round = 0; round < rounds; round++) {
     for (const [path, rows] of rowsOf) {
-      const run = await runOnce(path, totalBytes);
+      const run = await runOnce(path, totalBytes, coldServer);
       for (const result of rows) {
         const seconds = result.name === 'write' ? run.sendSeconds : result.name === 'read' ? run.readSeconds : run.seconds;
         result.seconds.push(seconds);
@@ -72,10 +81,11 @@ interface BusRun {
 }
 
 /** A server, a receiver and a sender of its own for each transfer, so that none warms the next. */
-async function runOnce(path: BusPathName, totalBytes: number): Promise<BusRun> {
+async function runOnce(path: BusPathName, totalBytes: number, coldServer: boolean): Promise<BusRun> {
   const storeDir = await mkdtemp(join(tmpdir(), 'emloc-bench-bus-'));
   const server = path === 'core' || path === 'durable' || path === 'store' ? await startNatsServer({ storeDir }) : undefined;
   try {
+    if (server && !coldServer) await warmServer(server.url);
     const task: BusTask = { path, totalBytes, natsUrl: server?.url ?? '' };
     const receiver = start<FromReceiver>('--receive', task);
     const ready = await receiver.next();

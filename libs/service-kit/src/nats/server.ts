@@ -36,11 +36,11 @@ export interface NatsServer {
 }
 
 /**
- * The Go runtime collects garbage after every few large messages by default, which halves what a server moves; a heap that is let
- * grow costs as much in fresh pages. This lets it grow to 128 MiB before it collects, and what lives to more than that if it must:
- * see `tools/bench bus`. Values in our own environment have precedence.
+ * Go's default collects garbage after every few large messages, which halves what a server moves, and a heap that may grow leaves
+ * the processor's caches. With these it collects when the process comes near 112 MiB, and not before; what lives may take
+ * more. See `tools/bench bus`. Values in our own environment have precedence.
  */
-export const natsServerEnvironment: Readonly<Record<string, string>> = { GOGC: '800', GOMEMLIMIT: '128MiB', GODEBUG: 'madvdontneed=0' };
+export const natsServerEnvironment: Readonly<Record<string, string>> = { GOGC: 'off', GOMEMLIMIT: '112MiB', GODEBUG: 'madvdontneed=0' };
 
 /**
  * Starts nats-server with JetStream and waits until it answers.

@@ -19,7 +19,7 @@ export interface BusSettings {
 
 export const defaultBusSettings: BusSettings = {
   chunkBytes: 1024 * 1024,
-  windowChunks: 16,
+  windowChunks: 8,
   retryMs: 200,
   maxRetryMs: 2000,
   silenceTimeoutMs: 60_000,
