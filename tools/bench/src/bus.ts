@@ -103,7 +103,8 @@ async function runOnce(path: BusPathName, totalBytes: number, coldServer: boolea
 }
 
 function start<T>(role: string, task: object): { next(): Promise<T>; ended: Promise<void> } {
-  const child = fork(process.argv[1] ?? '', ['bus', role, JSON.stringify(task)], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+  // Without our own execArgv: the source map that the first error loads would count as memory of the path.
+  const child = fork(process.argv[1] ?? '', ['bus', role, JSON.stringify(task)], { execArgv: [], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
   const queue: T[] = [];
   const waiting: ((message: T) => void)[] = [];
   child.on('message', (message: T) => { const take = waiting.shift(); if (take) take(message); else queue.push(message); });
