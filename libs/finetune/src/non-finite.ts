@@ -15,20 +15,28 @@ interface Suspects {
   readonly squaredNorms: Float32Array;
 }
 
+interface Place {
+  /** For people. */
+  readonly name: string;
+  /** Path in the model of the block or linear, if it is one. */
+  readonly layer?: string;
+}
+
 /** Names the first layer whose output, or else whose gradient, is NaN or infinite: runs the step's forward once more, block by block. */
-export async function locateNonFinite(suspects: Suspects): Promise<string> {
+export async function locateNonFinite(suspects: Suspects): Promise<Place> {
   for (const batch of suspects.batches) {
-    const block = await firstNonFiniteBlock(suspects, batch);
-    if (block !== null) return block;
+    const place = await firstNonFiniteBlock(suspects, batch);
+    if (place !== null) return place;
   }
   const { adapter, squaredNorms } = suspects;
   for (let index = squaredNorms.length - 1; index >= 0; index -= 1) {
-    if (!Number.isFinite(squaredNorms[index])) return `the gradient of ${adapter.paths[index >> 1] ?? 'an adapter'}`;
+    const layer = adapter.paths[index >> 1];
+    if (layer !== undefined && !Number.isFinite(squaredNorms[index])) return { name: `the gradient of ${layer}`, layer };
   }
-  return 'the LM head';
+  return { name: 'the LM head' };
 }
 
-async function firstNonFiniteBlock({ model, pass, adapter }: Suspects, host: PackedBatch): Promise<string | null> {
+async function firstNonFiniteBlock({ model, pass, adapter }: Suspects, host: PackedBatch): Promise<Place | null> {
   const { device, layout, pager } = model;
   const batch = new DeviceBatch(device, host);
   let x: Tensor | null = null;
@@ -43,7 +51,7 @@ async function firstNonFiniteBlock({ model, pass, adapter }: Suspects, host: Pac
     } finally {
       lease.release();
     }
-    if (!(await isFinite(model, x))) return 'the embedding';
+    if (!(await isFinite(model, x))) return { name: 'the embedding' };
     for (let block = 0; block < layout.blockCount; block += 1) {
       const blockLease = await pager.acquire(layout.blockUnit(block));
       try {
@@ -56,7 +64,7 @@ async function firstNonFiniteBlock({ model, pass, adapter }: Suspects, host: Pac
       } finally {
         blockLease.release();
       }
-      if (!(await isFinite(model, x))) return layout.blockPath(block);
+      if (!(await isFinite(model, x))) return { name: layout.blockPath(block), layer: layout.blockPath(block) };
     }
     return null;
   } finally {

@@ -67,7 +67,7 @@ describe('training through the pager', () => {
       model: fixture.paged, adapter: { ...fresh, layers }, rows, batches, optimizer: defaultAdamw, keptBlocks: 0,
       schedule: { kind: 'constant', learningRate: 1e-3, steps: 3, warmupRatio: 0 },
     });
-    await expect(run).rejects.toMatchObject({ code: 'FINETUNE_NON_FINITE', message: expect.stringMatching(/step 1: .*model\.layers\.1/) });
+    await expect(run).rejects.toMatchObject({ code: 'FINETUNE_NON_FINITE', layer: 'model.layers.1', message: expect.stringMatching(/step 1: .*model\.layers\.1/) });
     await fixture.close();
   });
 

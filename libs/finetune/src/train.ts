@@ -147,8 +147,8 @@ async function runStep(inputs: StepInputs): Promise<StepReport> {
   const gradientNorm = Math.sqrt(squaredNorms.reduce((sum, value) => sum + value, 0));
   const loss = nll / targets;
   if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) {
-    const where = await locateNonFinite({ model, pass, adapter, batches: microBatches, squaredNorms });
-    throw new FinetuneError('FINETUNE_NON_FINITE', `step ${index + 1}: loss ${loss}, gradient norm ${gradientNorm}: first seen in ${where}`);
+    const { name, layer } = await locateNonFinite({ model, pass, adapter, batches: microBatches, squaredNorms });
+    throw new FinetuneError('FINETUNE_NON_FINITE', `step ${index + 1}: loss ${loss}, gradient norm ${gradientNorm}: first seen in ${name}`, { layer });
   }
   optimizer.update(adapter.gradients, { learningRate, step: index + 1 });
   adapter.refresh();

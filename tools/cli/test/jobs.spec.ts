@@ -97,6 +97,16 @@ describe('emloc jobs', () => {
     expect(stdout).toMatch(/jobs\/j3 +queued.*job 2\n.*jobs\/j2 +cancelled/);
   });
 
+  it('deletes a job that is over, and no other', async () => {
+    const name = deployment.service.addJob();
+    expect(await jobs(['delete', name])).toMatchObject({ code: 1, stderr: expect.stringContaining(`${name} is not over`) });
+    finishJob(deployment.service, name);
+    expect(await json('delete', name)).toEqual([{ deleted: name }]);
+    expect((await json('list'))[0]).toEqual({ jobs: [] });
+    expect((await jobs(['delete', name])).code).toBe(1);
+    expect((await jobs(['delete', name, '--allow-missing'])).stdout).toBe(`${name} deleted\n`);
+  });
+
   it('watches with a line for each event and one for the job', async () => {
     const name = deployment.service.addJob();
     finishJob(deployment.service, name);
