@@ -10,14 +10,14 @@ import { findNatsServer, startNatsServer } from '@emloc/service-kit';
 import { createBlockSink, createBlockSource } from './bus-blocks.js';
 import { busPaths, type BusPathName, type BusTask } from './bus-paths.js';
 import { busTable, type BusResult } from './bus-table.js';
-import { warmServer } from './bus-warm.js';
+import { warmPageCache, warmServer } from './bus-warm.js';
 
 const help = `usage: npm run bench -- bus [--size-mib 1024] [--paths tcp,grpc,core,durable,store] [--rounds 3] [--cold-server] [--json]
 Moves a tensor from one Node process to another over a raw TCP socket, gRPC and the tensor bus, and compares. Every path copies
 the bytes out of the same source and into the same sink; rounds alternate the paths, and the median counts. The clock runs from
 before the first byte until the receiver has the last; the store is written and then read, each on its own clock. Sender, receiver
-and nats-server are new for each transfer; the server's heap has been touched once, as in a server that runs for long, unless
---cold-server is given.
+and nats-server are new for each transfer; the server's heap and the memory for its files have been touched once, as where a server
+runs for long, unless --cold-server is given.
 Needs nats-server on PATH.
 `;
 
@@ -86,6 +86,7 @@ async function runOnce(path: BusPathName, totalBytes: number, coldServer: boolea
   const server = path === 'core' || path === 'durable' || path === 'store' ? await startNatsServer({ storeDir }) : undefined;
   try {
     if (server && !coldServer) await warmServer(server.url);
+    if (server && !coldServer && path !== 'core') await warmPageCache(storeDir, totalBytes);
     const task: BusTask = { path, totalBytes, natsUrl: server?.url ?? '' };
     const receiver = start<FromReceiver>('--receive', task);
     const ready = await receiver.next();

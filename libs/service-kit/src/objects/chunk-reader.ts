@@ -1,11 +1,13 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 
 import { nanos } from '@nats-io/transport-node';
 
 import { ServiceKitError } from '../errors.js';
 import type { Lane } from '../nats/lane.js';
 import type { LaneMessage } from '../nats/lane-parser.js';
-import { toDigest } from './chunk-writer.js';
+import { chunkIndexOf } from './chunk-id.js';
+import { createDigest, type DigestAlgorithm, digestText } from './digest.js';
+import { LiveChunks } from './live-chunks.js';
 
 /** Takes an object's bytes in order. */
 export interface ObjectSink {
@@ -20,13 +22,14 @@ export interface ReadSettings {
   /** For messages. */
   readonly name: string;
   readonly byteLength: number;
-  /** How many there are, or of how many bytes each but the last is while they are still on their way in. */
+  /** How many there are, or of how many bytes each but the last is while a writer of ours still stores them. */
   readonly chunks: { readonly count: number } | { readonly eachBytes: number };
   /** Where to begin; default: with the first chunk. */
   readonly from?: StartPosition | undefined;
   readonly windowChunks: number;
   readonly stallTimeoutMs: number;
   readonly signal: AbortSignal | undefined;
+  readonly algorithm: DigestAlgorithm;
 }
 
 export interface StartPosition {
@@ -51,8 +54,10 @@ const tickMs = 100;
 /** Silence after which the consumer is made anew: the server forgets it when it restarts. */
 const renewMs = 2000;
 const requestExpiresMs = 30_000;
+/** Chunks that may wait for the sink as they came past on their way into the store. */
+const liveChunks = 16;
 /**
- * How far behind a writer a reader stays: a server block of 8 MiB and a chunk. A block that is read while it is written costs the
+ * How far behind a writer a reader of the store stays: a server block of 8 MiB and a chunk. A block that is read while it is written costs the
  * server several copies of it.
  */
 const trailingBytes = 9 * 1024 * 1024;
@@ -62,7 +67,8 @@ const pollMs = 25;
 const inactiveMs = 60_000;
 
 /**
- * Reads chunks in order through a pull consumer; asks for more only as the sink takes them.
+ * Reads chunks in order through a pull consumer; asks for more only as the sink takes them. What is still on its way into the store
+ * is taken as it passes, and only what was missed is read from there.
  * @returns the digest of all bytes that were read
  * @throws ServiceKitError OBJECT_STALLED, OBJECT_CORRUPT; what the sink throws
  */
@@ -84,8 +90,12 @@ class ChunkReader {
   #consumer: string | undefined;
   #attempt = 0;
   #requested = 0;
-  #lastStreamSequence = 0;
+  /** The last chunk that came from the store. */
+  #anchor: { readonly index: number; readonly sequence: number } | undefined;
+  #live: LiveChunks | undefined;
   #lastConsumerSequence = 0;
+  /** Of the chunk that the consumer delivers next, as far as is known. */
+  #consumerIndex = 0;
   #receivedChunks = 0;
   #receivedBytes = 0;
   /** Chunks that are known to be stored. */
@@ -98,7 +108,7 @@ class ChunkReader {
 
   constructor(private readonly settings: ReadSettings) {
     const { lane, signal, name, from } = settings;
-    this.#lastStreamSequence = (from?.sequence ?? 1) - 1;
+    if (from) this.#anchor = { index: from.skippedChunks - 1, sequence: from.sequence - 1 };
     this.#receivedChunks = from?.skippedChunks ?? 0;
     this.#receivedBytes = this.#receivedChunks * (from?.chunkBytes ?? 0);
     this.#inbox = `${lane.inbox}.${randomUUID()}`;
@@ -109,7 +119,6 @@ class ChunkReader {
     this.#stop = [
       lane.subscribe(`${this.#inbox}.create.*`, (message) => this.#answered(message)),
       lane.subscribe(`${this.#inbox}.info.*`, (message) => this.#informed(message)),
-      () => this.#unsubscribe(),
       lane.onReconnect(() => { this.#heardMs = -Infinity; }),
       () => clearInterval(timer),
       () => signal?.removeEventListener('abort', abort),
@@ -117,9 +126,10 @@ class ChunkReader {
   }
 
   async run(sink: ObjectSink): Promise<string> {
-    const hash = createHash('sha256');
+    const { algorithm } = this.settings;
+    const hash = createDigest(algorithm);
     let position = this.#receivedBytes;
-    if (position < this.settings.byteLength) this.#open();
+    if (position < this.settings.byteLength) this.#start();
     while (position < this.settings.byteLength) {
       const message = await this.#next();
       try {
@@ -135,7 +145,7 @@ class ChunkReader {
       this.#progressMs = performance.now();
       this.#request();
     }
-    return toDigest(hash.digest());
+    return digestText(algorithm, hash.digest());
   }
 
   /** Bytes of a chunk that lie before the start. @throws ServiceKitError OBJECT_CORRUPT when it is no chunk that can lie at this position */
@@ -148,34 +158,67 @@ class ChunkReader {
   }
 
   close(): void {
+    this.#live?.end();
+    this.#dropConsumer();
     for (const stop of this.#stop) stop();
     for (const message of this.#queue.splice(0)) message.release();
-    if (this.#consumer) this.settings.lane.publish(`$JS.API.CONSUMER.DELETE.${this.settings.stream}.${this.#consumer}`, []);
   }
 
   async #next(): Promise<LaneMessage> {
     for (;;) {
       if (this.#error) throw this.#error;
-      const message = this.#queue.shift();
+      const message = this.#queue.shift() ?? this.#takeLive();
       if (message) return message;
       await new Promise<void>((resolve) => { this.#wake = resolve; });
     }
   }
 
+  #start(): void {
+    const { lane, subject, chunks } = this.settings;
+    if ('eachBytes' in chunks) this.#live = new LiveChunks(lane, subject, liveChunks, () => this.#passed());
+    this.#open();
+  }
+
+  #takeLive(): LaneMessage | undefined {
+    const message = this.#live?.take(this.#receivedChunks);
+    if (message) this.#count(message);
+    return message;
+  }
+
+  /** A chunk came past, or none will any more. */
+  #passed(): void {
+    this.#progressMs = performance.now();
+    if (this.#live?.first === undefined) this.#open();
+    else this.#heardMs = this.#progressMs;
+    this.#request();
+    this.#wakeUp();
+  }
+
   /** Asks for a consumer that starts after the last chunk that has arrived. Without an answer the next tick asks again. */
   #open(): void {
     const { lane, stream, subject } = this.settings;
+    this.#dropConsumer();
     this.#heardMs = performance.now();
     this.#attempt += 1;
+    this.#consumerIndex = this.#receivedChunks;
+    // Chunks lie one after another, with those of other objects between them.
+    const start = this.#anchor ? this.#anchor.sequence + this.#receivedChunks - this.#anchor.index : 1;
     const config = {
       filter_subject: subject,
       ack_policy: 'none',
       replay_policy: 'instant',
       inactive_threshold: nanos(inactiveMs),
       mem_storage: true,
-      ...(this.#lastStreamSequence > 0 ? { deliver_policy: 'by_start_sequence', opt_start_seq: this.#lastStreamSequence + 1 } : { deliver_policy: 'all' }),
+      ...(start > 1 ? { deliver_policy: 'by_start_sequence', opt_start_seq: start } : { deliver_policy: 'all' }),
     };
     lane.publish(`$JS.API.CONSUMER.CREATE.${stream}`, [Buffer.from(JSON.stringify({ stream_name: stream, config }))], { reply: `${this.#inbox}.create.${this.#attempt}` });
+  }
+
+  #dropConsumer(): void {
+    this.#unsubscribe();
+    if (this.#consumer) this.settings.lane.publish(`$JS.API.CONSUMER.DELETE.${this.settings.stream}.${this.#consumer}`, []);
+    this.#consumer = undefined;
+    this.#requested = 0;
   }
 
   #answered(message: LaneMessage): void {
@@ -188,20 +231,18 @@ class ChunkReader {
 
   #opened(consumer: string, pendingChunks: number): void {
     const { chunks, name } = this.settings;
-    if ('count' in chunks && this.#receivedChunks + pendingChunks < chunks.count) {
-      return this.#fail(new ServiceKitError('OBJECT_CORRUPT', `objects: ${name} has ${this.#receivedChunks + pendingChunks} of its ${chunks.count} chunks`));
+    if ('count' in chunks && this.#consumerIndex + pendingChunks < chunks.count) {
+      return this.#fail(new ServiceKitError('OBJECT_CORRUPT', `objects: ${name} has ${this.#consumerIndex + pendingChunks} of its ${chunks.count} chunks`));
     }
     this.#pending(pendingChunks);
     this.#consumer = consumer;
     this.#lastConsumerSequence = 0;
-    this.#requested = 0;
     this.#subscribe();
     this.#request();
   }
 
   /** Chunks arrive under their own subject, so that only a subscription of its own tells a consumer's from its predecessor's. */
   #subscribe(): void {
-    this.#unsubscribe();
     this.#generation += 1;
     this.#unsubscribe = this.settings.lane.subscribe(`${this.#inbox}.${this.#generation}`, (message) => this.#received(message));
   }
@@ -220,15 +261,17 @@ class ChunkReader {
   #readableChunks(): number {
     const { chunks, byteLength } = this.settings;
     if ('count' in chunks) return Infinity;
+    // Only what lies before those that come past.
+    if (this.#live?.first !== undefined) return this.#live.first - this.#receivedChunks - this.#requested;
     const pending = this.#storedChunks - this.#receivedChunks;
     const isComplete = this.#receivedBytes + pending * chunks.eachBytes >= byteLength;
     const isSlow = performance.now() - this.#storedMs > slowWriterMs;
     return pending - this.#requested - (isComplete || isSlow ? 0 : Math.ceil(trailingBytes / chunks.eachBytes));
   }
 
-  /** @param chunks that are stored and have not arrived */
+  /** @param chunks that are stored and that the consumer has not delivered */
   #pending(chunks: number): void {
-    const stored = this.#receivedChunks + chunks;
+    const stored = this.#consumerIndex + chunks;
     if (stored <= this.#storedChunks) return;
     this.#storedChunks = stored;
     this.#storedMs = performance.now();
@@ -256,20 +299,37 @@ class ChunkReader {
     if (!place) return this.#status(message);
     if (place.consumer !== this.#lastConsumerSequence + 1) {
       // One before this was lost with a connection.
-      this.#unsubscribe();
       message.release();
       return this.#open();
     }
     this.#heardMs = performance.now();
     this.#progressMs = this.#heardMs;
     this.#lastConsumerSequence = place.consumer;
-    this.#lastStreamSequence = place.stream;
-    this.#receivedChunks += 1;
-    this.#receivedBytes += message.payload.length;
     this.#requested -= 1;
+    const index = this.#indexOf(message);
+    this.#anchor = { index, sequence: place.stream };
+    this.#consumerIndex = index + 1;
+    if (index < this.#receivedChunks) return this.#passedBefore(message, index);
+    this.#count(message);
     this.#pending(place.pending);
     this.#queue.push(message);
     this.#wakeUp();
+  }
+
+  #indexOf({ headers }: LaneMessage): number {
+    return ('eachBytes' in this.settings.chunks ? chunkIndexOf(headers) : undefined) ?? this.#receivedChunks;
+  }
+
+  /** The consumer began, or still is, before what came past. */
+  #passedBefore(message: LaneMessage, index: number): void {
+    message.release();
+    if (this.#receivedChunks - index > this.settings.windowChunks) this.#open();
+    else this.#request();
+  }
+
+  #count(message: LaneMessage): void {
+    this.#receivedChunks += 1;
+    this.#receivedBytes += message.payload.length;
   }
 
   /** The server ends a request: it expired, or the consumer is gone. What it still owed is asked for again. */
@@ -282,12 +342,13 @@ class ChunkReader {
   #tick(): void {
     const { stallTimeoutMs, name, byteLength } = this.settings;
     const now = performance.now();
-    if (this.#queue.length > 0) this.#progressMs = now;
+    const isWaiting = this.#wake !== undefined;
+    if (!isWaiting) this.#progressMs = now;
     else if (now - this.#progressMs > stallTimeoutMs) {
       return this.#fail(new ServiceKitError('OBJECT_STALLED', `objects: ${name}: no chunk for ${stallTimeoutMs} ms, ${this.#receivedChunks} chunks of ${byteLength} bytes came`));
     }
-    if (this.#queue.length === 0 && now - this.#heardMs > renewMs) this.#open();
-    else if ('eachBytes' in this.settings.chunks && this.#consumer && this.#requested === 0) this.#askForPending();
+    if (isWaiting && now - this.#heardMs > renewMs) this.#open();
+    else if ('eachBytes' in this.settings.chunks && this.#consumer && this.#requested === 0 && this.#live?.first === undefined) this.#askForPending();
   }
 
   #fail(error: Error): void {

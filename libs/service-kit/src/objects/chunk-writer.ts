@@ -1,8 +1,10 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 
 import { ServiceKitError } from '../errors.js';
 import type { Lane } from '../nats/lane.js';
 import type { LaneMessage } from '../nats/lane-parser.js';
+import { chunkIdOf, messageIdHeader } from './chunk-id.js';
+import { createDigest, type DigestAlgorithm, digestText } from './digest.js';
 
 export interface ChunkSource {
   /** Fills `target` from its start; returns how many bytes, fewer than fit only at the end. */
@@ -19,6 +21,7 @@ export interface WriteSettings {
   readonly windowChunks: number;
   readonly stallTimeoutMs: number;
   readonly signal: AbortSignal | undefined;
+  readonly algorithm: DigestAlgorithm;
 }
 
 export interface WrittenChunks {
@@ -80,7 +83,8 @@ class ChunkWriter {
   }
 
   async run(source: ChunkSource): Promise<WrittenChunks> {
-    const hash = createHash('sha256');
+    const { algorithm } = this.settings;
+    const hash = createDigest(algorithm);
     let chunks = 0;
     let byteLength = 0;
     for (;;) {
@@ -95,7 +99,7 @@ class ChunkWriter {
       byteLength += filled;
     }
     while (this.#pending.size > 0) await this.#changed();
-    return { byteLength, chunks, digest: toDigest(hash.digest()) };
+    return { byteLength, chunks, digest: digestText(algorithm, hash.digest()) };
   }
 
   close(): void {
@@ -118,7 +122,7 @@ class ChunkWriter {
   #send(chunk: number, pending: PendingChunk): void {
     if (this.#pending.size === 0) this.#progressMs = performance.now();
     this.#pending.set(chunk, pending);
-    this.settings.lane.publish(this.settings.subject, [pending.data], { reply: `${this.#inbox}.${chunk}`, headers: { 'Nats-Msg-Id': `${this.#uploadId}.${chunk}` } });
+    this.settings.lane.publish(this.settings.subject, [pending.data], { reply: `${this.#inbox}.${chunk}`, headers: { [messageIdHeader]: chunkIdOf(this.#uploadId, chunk) } });
   }
 
   #acknowledged(message: LaneMessage): void {
@@ -182,9 +186,4 @@ function parseAnswer(message: LaneMessage): Answer | undefined {
   const answer = JSON.parse(Buffer.from(message.payload).toString('utf8')) as { seq?: number; error?: { code: number; description: string } };
   if (answer.error) return answer.error.code === 503 ? undefined : { kind: 'refused', reason: answer.error.description };
   return { kind: 'stored', sequence: answer.seq ?? 0 };
-}
-
-/** A SHA-256 as object stores write it. */
-export function toDigest(sha256: Buffer): string {
-  return `SHA-256=${sha256.toString('base64url')}=`;
 }

@@ -85,15 +85,23 @@ test('moves only the chunks from the offset on', async () => {
   const bytes = pattern(chunk * 20 + 100, 12);
   await bucket.put('long', sourceOf(bytes));
   const before = nats.stats().inBytes;
-  let moved = 0;
-  const counting: Lane = { ...laneMethods(lane), subscribe: (subject, handler) => lane.subscribe(subject, (message) => { moved += message.payload.length; handler(message); }) };
-  const counted = await openObjectBucket({ nats, lane: counting, bucket: 'artifacts', chunkBytes: chunk });
+  const { counted, moved } = await countingBucket();
   await readFrom('long', bytes.length - 200, counted);
-  expect(moved).toBeGreaterThan(200);
-  expect(moved + nats.stats().inBytes - before).toBeLessThan(2 * chunk);
+  expect(moved.stored).toBeGreaterThan(200);
+  expect(moved.stored + nats.stats().inBytes - before).toBeLessThan(2 * chunk);
   await readFrom('long', 0, counted);
-  expect(moved).toBeGreaterThan(bytes.length);
+  expect(moved.stored).toBeGreaterThan(bytes.length);
 });
+
+/** The bucket, counting bytes that arrive as they pass the server and those that it reads from its store. */
+async function countingBucket(): Promise<{ counted: ObjectBucket; moved: { passing: number; stored: number } }> {
+  const moved = { passing: 0, stored: 0 };
+  const counting: Lane = {
+    ...laneMethods(lane),
+    subscribe: (subject, handler) => lane.subscribe(subject, (message) => { moved[subject.startsWith('$O.') ? 'passing' : 'stored'] += message.payload.length; handler(message); }),
+  };
+  return { counted: await openObjectBucket({ nats, lane: counting, bucket: 'artifacts', chunkBytes: 64 * 1024, stallTimeoutMs: 8000 }), moved };
+}
 
 function laneMethods(of: Lane): Lane {
   return {
@@ -129,6 +137,20 @@ test('writes and reads what the client library reads and writes', async () => {
   expect(Buffer.from(await store.getBlob('ours') ?? []).equals(bytes)).toBe(true);
   await store.putBlob({ name: 'theirs' }, bytes);
   expect((await read('theirs')).equals(bytes)).toBe(true);
+});
+
+test('checks what has a GMAC in place of SHA-256, and refuses a digest that it does not know', async () => {
+  const bytes = pattern(200_000, 15);
+  const { digest, id } = await bucket.put('quick', sourceOf(bytes), { algorithm: 'GMAC' });
+  expect(digest).toMatch(/^GMAC=[\w-]{22}==$/);
+  expect((await read('quick')).equals(bytes)).toBe(true);
+  await bucket.discard(id);
+  bytes[123_456] = (bytes[123_456] ?? 0) ^ 1;
+  for (let at = 0; at < bytes.length; at += 64 * 1024) await nats.request(`$O.artifacts.C.${id}`, bytes.subarray(at, at + 64 * 1024));
+  await expect(read('quick')).rejects.toMatchObject({ code: 'OBJECT_CORRUPT', message: expect.stringContaining('digest') });
+  const meta = `$O.artifacts.M.${Buffer.from('odd').toString('base64url')}`;
+  await nats.request(meta, JSON.stringify({ name: 'odd', nuid: id, size: 1, chunks: 1, digest: 'MD5=abc' }));
+  await expect(read('odd')).rejects.toMatchObject({ code: 'OBJECT_CORRUPT', message: expect.stringContaining('MD5') });
 });
 
 test('leaves no chunk behind when an object is replaced or deleted', async () => {
@@ -174,6 +196,54 @@ test('follows a writer, and holds no more than its window for a slow sink', asyn
   const stored = await bucket.put('slow', sourceOf(bytes), { id: 'followed' });
   expect(await reading).toBe(stored.digest);
   expect(taken).toBe(bytes.length);
+});
+
+const slowSourceOf = (bytes: Buffer, ms: number, each?: () => void) => rangeSource(bytes.length, async (offset, target) => { each?.(); await sleep(ms); target.set(bytes.subarray(offset, offset + target.length)); });
+
+test('takes what passes on its way into the store, and reads only what passed before it came', async () => {
+  const bytes = pattern(3_000_000, 20);
+  const { counted, moved } = await countingBucket();
+  const target = Buffer.alloc(bytes.length);
+  let chunks = 0;
+  let reading: Promise<string> | undefined;
+  const stored = await bucket.put('joined', slowSourceOf(bytes, 2, () => { if (chunks++ === 20) reading = counted.follow('joined-late', bytes.length, { write: (offset, part) => { target.set(part, offset); } }); }), { id: 'joined-late' });
+  expect(await reading).toBe(stored.digest);
+  expect(target.equals(bytes)).toBe(true);
+  expect(moved.passing).toBeGreaterThan(20 * 64 * 1024);
+  expect(moved.stored).toBeGreaterThan(19 * 64 * 1024);
+  expect(moved.stored).toBeLessThan(30 * 64 * 1024);
+});
+
+test('a sink that stops for a while gets from the store what passed meanwhile, also among the chunks of others', async () => {
+  const contents = [21, 22, 23].map((seed) => pattern(5_000_000, seed));
+  const { counted, moved } = await countingBucket();
+  const targets = contents.map((bytes) => Buffer.alloc(bytes.length));
+  const reading = targets.map((target, index) => {
+    let taken = 0;
+    return counted.follow(`among-${index}`, target.length, { write: async (offset, part) => { if (taken++ === 5 + index) await sleep(150); target.set(part, offset); } });
+  });
+  const stored = await Promise.all(contents.map((bytes, index) => bucket.put(`among ${index}`, slowSourceOf(bytes, 1), { id: `among-${index}` })));
+  expect(await Promise.all(reading)).toEqual(stored.map(({ digest }) => digest));
+  for (const [index, bytes] of contents.entries()) expect(targets[index]?.equals(bytes)).toBe(true);
+  expect(moved.stored).toBeLessThan(2 * 3 * 5_000_000);
+});
+
+test('a follower survives kill -9 and restart of the server, whatever it had taken as it passed', async () => {
+  const bytes = pattern(3_000_000, 24);
+  const target = Buffer.alloc(bytes.length);
+  let chunks = 0;
+  let restarted: Promise<void> | undefined;
+  const follow = (id: string): Promise<string> => bucket.follow(id, bytes.length, { write: (offset, part) => { target.set(part, offset); } });
+  let reading = follow('first');
+  reading.catch(() => undefined);
+  const interrupted = slowSourceOf(bytes, 2, () => { if (chunks++ === 12) restarted = server.kill().then(() => server.restart()); });
+  const stored = await bucket.put('interrupted', interrupted, { id: 'first' }).catch(() => {
+    reading = follow('second');
+    return bucket.put('interrupted', slowSourceOf(bytes, 1), { id: 'second' });
+  });
+  await restarted;
+  expect(await reading).toBe(stored.digest);
+  expect(target.equals(bytes)).toBe(true);
 });
 
 test.each([3, 20])('put and get survive kill -9 and restart of the server (at chunk %i)', async (killAt) => {

@@ -6,6 +6,7 @@ import { ServiceKitError } from '../errors.js';
 import { messageOf } from '../nats/access.js';
 import type { Lane } from '../nats/lane.js';
 import { isConflict, requestTimeoutMs, retryTransient } from '../nats/retry.js';
+import { algorithmOf, type DigestAlgorithm } from './digest.js';
 import { countFrom, startOfLast } from './chunk-position.js';
 import { type ObjectSink, readChunks, type ReadSettings } from './chunk-reader.js';
 import { writeChunks, type ChunkSource } from './chunk-writer.js';
@@ -23,7 +24,7 @@ export interface StoredObject {
   readonly chunks: number;
   /** Bytes of every chunk but the last. */
   readonly chunkBytes: number;
-  /** `SHA-256=` and the base64url digest. */
+  /** `SHA-256=` or `GMAC=` and the base64url digest. */
   readonly digest: string;
   readonly modified: string;
   readonly metadata: Readonly<Record<string, string>>;
@@ -34,6 +35,8 @@ export interface PutOptions {
   readonly signal?: AbortSignal;
   /** Chunks get this id instead of a random one, for a reader that follows the writer. */
   readonly id?: string;
+  /** Default: SHA-256. Other clients refuse to read what has a GMAC. */
+  readonly algorithm?: DigestAlgorithm;
 }
 
 export interface ReadOptions {
@@ -45,6 +48,11 @@ export interface ReadOptions {
 export interface GetOptions extends ReadOptions {
   /** The sink gets the bytes from here on, default: all. Chunks before are not moved, so that the digest is not checked. */
   readonly offsetBytes?: number;
+}
+
+export interface FollowOptions extends ReadOptions {
+  /** What the writer was given. */
+  readonly algorithm?: DigestAlgorithm;
 }
 
 export interface ObjectBucketOptions {
@@ -71,10 +79,11 @@ export interface ObjectBucket {
   /** @throws ServiceKitError OBJECT_NOT_FOUND, OBJECT_OFFSET_OUT_OF_RANGE, OBJECT_CORRUPT, OBJECT_STALLED; the sink may have got a part then */
   get(name: string, sink: ObjectSink, options?: GetOptions): Promise<StoredObject>;
   /**
-   * Reads chunks that may still be on their way in from a bucket of the same `chunkBytes`. Stays 9 MiB behind a writer that is not
-   * slow. @returns the digest of what was read
+   * Reads chunks that may still be on their way in from a bucket of the same `chunkBytes`: as they pass the server, for which the
+   * client must be allowed to subscribe to `$O.<bucket>.C.*`, and from the store those that it came too late or was too slow for.
+   * Of these it stays 9 MiB behind a writer that is not slow. @returns the digest of what was read
    */
-  follow(id: string, byteLength: number, sink: ObjectSink, options?: ReadOptions): Promise<string>;
+  follow(id: string, byteLength: number, sink: ObjectSink, options?: FollowOptions): Promise<string>;
   info(name: string): Promise<StoredObject | undefined>;
   list(): Promise<StoredObject[]>;
   /** Sets the time of its last change to now. @returns undefined: it is not there */
@@ -122,12 +131,12 @@ class JetStreamBucket implements ObjectBucket {
     private readonly client: JetStreamClient,
   ) {}
 
-  async put(name: string, source: ChunkSource, { metadata = {}, signal, id = randomId() }: PutOptions = {}): Promise<StoredObject> {
+  async put(name: string, source: ChunkSource, { metadata = {}, signal, id = randomId(), algorithm = 'SHA-256' }: PutOptions = {}): Promise<StoredObject> {
     const { lane, windowChunks, stallTimeoutMs } = this.options;
     const chunkBytes = Math.min(this.options.chunkBytes, lane.maxPayloadBytes - 512);
     const previous = await this.info(name);
     try {
-      const written = await writeChunks({ lane, name, subject: this.#chunkSubject(id), chunkBytes, windowChunks, stallTimeoutMs, signal }, source);
+      const written = await writeChunks({ lane, name, subject: this.#chunkSubject(id), chunkBytes, windowChunks, stallTimeoutMs, signal, algorithm }, source);
       const stored = { name, id, ...written, chunkBytes, modified: new Date().toISOString(), metadata };
       await this.#publishMeta(stored);
       if (previous && previous.id !== id) await this.discard(previous.id);
@@ -147,14 +156,16 @@ class JetStreamBucket implements ObjectBucket {
       throw new ServiceKitError('OBJECT_OFFSET_OUT_OF_RANGE', `objects: ${name} has ${stored.byteLength} bytes, those from ${offsetBytes} on were asked for`);
     }
     if (offsetBytes > 0 && offsetBytes === stored.byteLength) return stored;
+    const algorithm = algorithmOf(stored.digest);
+    if (!algorithm) throw new ServiceKitError('OBJECT_CORRUPT', `objects: ${name} has a digest of an unknown kind: ${stored.digest}`);
     const from = await this.#startOf(found, offsetBytes);
-    const digest = await this.#read(stored.id, stored.byteLength, { count: stored.chunks }, name, sink, { ...options, from });
+    const digest = await this.#read(stored.id, stored.byteLength, { count: stored.chunks }, name, sink, { ...options, from, algorithm });
     if (offsetBytes === 0 && digest !== stored.digest) throw new ServiceKitError('OBJECT_CORRUPT', `objects: ${name} has digest ${digest}, ${stored.digest} was stored`);
     return stored;
   }
 
-  follow(id: string, byteLength: number, sink: ObjectSink, options: ReadOptions = {}): Promise<string> {
-    return this.#read(id, byteLength, { eachBytes: this.options.chunkBytes }, id, sink, options);
+  follow(id: string, byteLength: number, sink: ObjectSink, { algorithm = 'SHA-256', ...options }: FollowOptions = {}): Promise<string> {
+    return this.#read(id, byteLength, { eachBytes: this.options.chunkBytes }, id, sink, { ...options, algorithm });
   }
 
   async info(name: string): Promise<StoredObject | undefined> {
@@ -216,9 +227,9 @@ class JetStreamBucket implements ObjectBucket {
     return { offsetBytes, skippedChunks, chunkBytes, sequence };
   }
 
-  #read(id: string, byteLength: number, chunks: ReadSettings['chunks'], name: string, sink: ObjectSink, options: ReadOptions & Pick<ReadSettings, 'from'>): Promise<string> {
+  #read(id: string, byteLength: number, chunks: ReadSettings['chunks'], name: string, sink: ObjectSink, options: ReadOptions & Pick<ReadSettings, 'from' | 'algorithm'>): Promise<string> {
     const { lane, windowChunks, stallTimeoutMs } = this.options;
-    return readChunks({ lane, stream: this.stream, subject: this.#chunkSubject(id), name, byteLength, chunks, windowChunks, stallTimeoutMs: options.stallTimeoutMs ?? stallTimeoutMs, signal: options.signal, from: options.from }, sink);
+    return readChunks({ lane, stream: this.stream, subject: this.#chunkSubject(id), name, byteLength, chunks, windowChunks, stallTimeoutMs: options.stallTimeoutMs ?? stallTimeoutMs, signal: options.signal, from: options.from, algorithm: options.algorithm }, sink);
   }
 
   /** @param before only messages of lower sequence */

@@ -22,6 +22,8 @@ export interface DurableBusOptions {
   readonly observer?: TensorBusObserver;
 }
 
+/** Of layers, which nobody else reads. */
+const algorithm = 'GMAC';
 /** Readings of one announcement before it is dropped: its sender died, or its bytes are damaged. */
 const maxReadings = 5;
 const busyMs = 10_000;
@@ -29,7 +31,7 @@ const pollMs = 50;
 
 /**
  * The bus over JetStream: `send` resolves when every byte is stored, whether anybody receives or not, and a receiver reads
- * while the sender still writes. A layer is deleted when it was read. A receiver that dies or whose sink throws gets it again,
+ * while the sender still writes. A layer that was read is deleted, at the latest when the receiver's bus has closed. A receiver that dies or whose sink throws gets it again,
  * so `send` never fails for its receiver's sake.
  */
 export async function createDurableTensorBus(options: DurableBusOptions): Promise<TensorBus> {
@@ -39,6 +41,7 @@ export async function createDurableTensorBus(options: DurableBusOptions): Promis
 class DurableTensorBus implements TensorBus {
   readonly #closing = new AbortController();
   readonly #inboxes = new Set<LayerInbox>();
+  readonly #deletions = new Set<Promise<unknown>>();
   readonly #observer: TensorBusObserver;
 
   constructor(
@@ -60,7 +63,7 @@ class DurableTensorBus implements TensorBus {
     const headers = tensors.map(({ name, dtype, shape, byteLength }) => ({ name, dtype, shape, byteLength }));
     const withdraw = await this.announcements.publish({ id, key, channel, layer: layer.layer, attributes, tensors: headers });
     try {
-      await writeTensors(this.options.bucket, key, layer, { signal: stop, id });
+      await writeTensors(this.options.bucket, key, layer, { signal: stop, id, algorithm });
     } catch (error) {
       await withdraw();
       throw this.#closing.signal.aborted ? new TensorBusError('TENSOR_BUS_CLOSED', `tensor bus: ${channel}: the bus is closed`, { cause: error }) : error;
@@ -80,10 +83,10 @@ class DurableTensorBus implements TensorBus {
     return inbox;
   }
 
-  close(): Promise<void> {
+  async close(): Promise<void> {
     this.#closing.abort();
     for (const inbox of this.#inboxes) inbox.close();
-    return Promise.resolve();
+    await Promise.all(this.#deletions);
   }
 
   /** One layer ahead of the receiver, so that others of the channel get theirs. */
@@ -94,10 +97,16 @@ class DurableTensorBus implements TensorBus {
         await this.#drop(message, announcement);
         continue;
       }
-      const delivery = new DurableDelivery(this.options, this.#observer, message, announcement, this.#closing.signal);
+      const delivery = new DurableDelivery(this.options, this.#observer, message, announcement, this.#closing.signal, () => this.#delete(announcement.key));
       inbox.push(new DeliveredLayer(announcement, delivery));
       await delivery.taken;
     }
+  }
+
+  /** Not waited for: the server goes through the chunks, which takes it a third of a second a GiB. What it cannot delete stays. */
+  #delete(key: string): void {
+    const deletion: Promise<unknown> = this.options.bucket.delete(key).catch(() => undefined).finally(() => this.#deletions.delete(deletion));
+    this.#deletions.add(deletion);
   }
 
   async #drop(message: JsMsg, { key, id }: Announcement): Promise<void> {
@@ -119,6 +128,7 @@ class DurableDelivery implements LayerDelivery {
     private readonly message: JsMsg,
     private readonly announcement: Announcement,
     private readonly closing: AbortSignal,
+    private readonly deleteLayer: () => void,
   ) {
     this.taken = new Promise((resolve) => { this.#settleTaken = resolve; });
     this.#timer = setInterval(() => message.working(), busyMs);
@@ -129,7 +139,7 @@ class DurableDelivery implements LayerDelivery {
     try {
       const bytes = await this.#read(sinks);
       for (const sink of sinks) await sink.close?.();
-      await this.#finish();
+      this.#finish();
       this.observer.layer?.('received', bytes, performance.now() - startedMs);
     } catch (error) {
       this.message.nak(1000);
@@ -141,7 +151,7 @@ class DurableDelivery implements LayerDelivery {
 
   refuse(_reason: string): void {
     this.#settle();
-    void this.#finish().catch(() => undefined);
+    this.#finish();
   }
 
   giveBack(): void {
@@ -159,7 +169,7 @@ class DurableDelivery implements LayerDelivery {
     const bytes = tensors.reduce((sum, { byteLength }) => sum + byteLength, 0);
     const sink = tensorsSink(tensors, sinks);
     const counting = { write: (offset: number, part: Uint8Array) => { this.observer.chunk?.('received', part.length); return sink.write(offset, part); } };
-    const digest = await bucket.follow(id, bytes, counting, { stallTimeoutMs, signal: this.closing });
+    const digest = await bucket.follow(id, bytes, counting, { stallTimeoutMs, signal: this.closing, algorithm });
     const stored = await this.#digestOf(key, stallTimeoutMs);
     if (digest !== stored) throw new TensorBusError('TENSOR_BUS_CORRUPT', `tensor bus: ${key} has digest ${digest}, ${stored} was stored`);
     return bytes;
@@ -176,9 +186,9 @@ class DurableDelivery implements LayerDelivery {
     }
   }
 
-  async #finish(): Promise<void> {
+  #finish(): void {
     this.message.ack();
-    await this.options.bucket.delete(this.announcement.key);
+    this.deleteLayer();
   }
 
   #settle(): void {

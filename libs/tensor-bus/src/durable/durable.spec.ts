@@ -45,14 +45,14 @@ async function first(layers: AsyncIterableIterator<IncomingLayer>): Promise<Inco
   return value;
 }
 
-test('send needs no receiver, and nothing is left when a receiver has read', async () => {
+test('send needs no receiver, and nothing is left when a receiver has read and closed', async () => {
   const parts = [bytesOf(200_001, 1), bytesOf(0, 2), bytesOf(70_000, 3)];
   await bus.send({ channel: 'a.b', layer: 4, tensors: parts.map((bytes, index) => tensor(`t${index}`, bytes)), attributes: { rows: '12' } });
-  const layers = bus.receive('a.b');
-  const layer = await first(layers);
+  const receiver = await createDurableTensorBus({ nats, bucket, name: 'test' });
+  const layer = await first(receiver.receive('a.b'));
   expect([layer.layer, layer.attributes]).toEqual([4, { rows: '12' }]);
   for (const [index, bytes] of (await layer.toMemory()).entries()) expect(Buffer.compare(bytes, parts[index] ?? bytes)).toBe(0);
-  await layers.return?.();
+  await receiver.close();
   expect(await bucket.list()).toEqual([]);
 });
 

@@ -1,4 +1,4 @@
-import { isServiceKitError, rangeSource, type ObjectBucket, type ObjectSink, type ReadOptions } from '@emloc/service-kit';
+import { isServiceKitError, rangeSource, type DigestAlgorithm, type ObjectBucket, type ObjectSink, type ReadOptions } from '@emloc/service-kit';
 
 import { TensorBusError } from '../errors.js';
 import { chunkLayout, type ChunkLayout } from '../layout.js';
@@ -45,7 +45,7 @@ export function createTensorStore(bucket: ObjectBucket): TensorStore {
 }
 
 /** @param options.id of the chunks, for a reader that follows the writer */
-export async function writeTensors(bucket: ObjectBucket, key: string, { tensors, attributes = {} }: TensorSet<TensorSource>, options: { signal?: AbortSignal; id?: string }): Promise<void> {
+export async function writeTensors(bucket: ObjectBucket, key: string, { tensors, attributes = {} }: TensorSet<TensorSource>, options: { signal?: AbortSignal; id?: string; algorithm?: DigestAlgorithm }): Promise<void> {
   const layout = chunkLayout(tensors, Number.MAX_SAFE_INTEGER);
   const source = rangeSource(layout.totalBytes, (offset, target) => readRanges(tensors, layout, offset, target));
   const headers = tensors.map(({ name, dtype, shape, byteLength }) => ({ name, dtype, shape, byteLength }));
