@@ -15,6 +15,7 @@ export const commonOptions = {
   natsPassword: secret('its password'),
   natsToken: secret('token at NATS, in place of user and password'),
   natsCreds: file('credentials file (JWT and seed), in place of user and password'),
+  natsInboxPrefix: stringOption<string | undefined>({ description: 'begins the subjects of answers at NATS (default: _INBOX)', placeholder: 'SUBJECT', default: undefined, pattern: /^\w+(\.\w+){0,9}$/ }),
   natsCa: file('authorities of the NATS servers, PEM; the connection is encrypted'),
   natsCert: file('client certificate for NATS, PEM'),
   natsKey: file('its key, PEM'),

@@ -5,7 +5,7 @@ import { readCertificates, readIdentity, readOptionFile } from './option-files.j
 /** How the options say that NATS is reached. @throws ServiceKitError OPTION_INVALID for credentials that exclude each other, or a file that cannot be used */
 export function natsAccessOf(options: CommonOptions, name: string): NatsAccess {
   const tls = tlsOf(options);
-  return { servers: options.natsUrl, name, auth: authOf(options), ...(tls ? { tls } : {}) };
+  return { servers: options.natsUrl, name, auth: authOf(options), inboxPrefix: options.natsInboxPrefix, ...(tls ? { tls } : {}) };
 }
 
 function tlsOf({ natsCa, natsCert, natsKey }: CommonOptions): NatsTls | null {

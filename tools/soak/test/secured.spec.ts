@@ -8,6 +8,7 @@ import { connectNats } from '@emloc/service-kit';
 import { digestsOf, modelPath, tuneReference } from '../src/reference.js';
 import { metricsToken, type SecuredDeployment, serviceNames, startSecuredDeployment } from './secured/deployment.js';
 import { marker } from './secured/marker.js';
+import { inboxPrefixOf } from './secured/nats-users.js';
 import { markedRows } from './secured/rows.js';
 import { dist, root } from './secured/service-processes.js';
 
@@ -125,20 +126,26 @@ describe('the job service', () => {
   });
 });
 
-test.each(stageNames)("the user of %s at NATS can neither write nor delete jobs and their events", async (name) => {
+test.each(stageNames)("the user of %s at NATS can neither write, delete nor read jobs and their events, nor hear what others are answered", async (name) => {
   const { nats: { server, users, authority } } = deployment;
   const { identity, ca } = authority.client(name);
   const { user = '', password = '' } = users.get(name) ?? {};
   const nats = await connectNats({
-    servers: [server.url], auth: { kind: 'password', user, password },
+    servers: [server.url], auth: { kind: 'password', user, password }, inboxPrefix: inboxPrefixOf(name),
     tls: { ca: ca?.toString('utf8'), cert: identity?.certificate.toString('utf8'), key: identity?.key.toString('utf8') },
   });
   const job = basename(succeeded.name);
   const streams = ['KV_emloc-jobs', 'NUMBERED_jobs'];
-  const forbidden = [`$KV.emloc-jobs.first.${job}`, `emloc.numbered.jobs.${job}`, ...['DELETE', 'PURGE', 'UPDATE', 'MSG.DELETE'].flatMap((call) => streams.map((stream) => `$JS.API.STREAM.${call}.${stream}`))];
+  const forbidden = [`$KV.emloc-jobs.first.${job}`, `emloc.numbered.jobs.${job}`, ...['DELETE', 'PURGE', 'UPDATE', 'MSG.DELETE', 'MSG.GET'].flatMap((call) => streams.map((stream) => `$JS.API.STREAM.${call}.${stream}`)),
+    ...streams.flatMap((stream) => ['', '.workers', '.workers.$KV.emloc-jobs.>'].map((consumer) => `$JS.API.CONSUMER.CREATE.${stream}${consumer}`)), `$JS.API.DIRECT.GET.KV_emloc-jobs.$KV.emloc-jobs.first.${job}`,
+    '$KV.emloc-specs.spec', '$KV.emloc-coordinator-lease.lease'];
   const answers: string[] = [];
   for (const subject of ['$JS.API.INFO', ...forbidden]) answers.push(await nats.request(subject, '', { timeout: 2000 }).then(() => 'answered', (error: Error) => error.message));
+  const overheard = await Promise.all(['_INBOX.>', ...serviceNames.filter((other) => other !== name).map((other) => `${inboxPrefixOf(other)}.>`)].map((subject) => new Promise((resolve) => {
+    nats.subscribe(subject, { callback: (error, message) => resolve(error?.message ?? message.subject) });
+  })));
   await nats.close();
+  expect(overheard).toEqual(overheard.map(() => expect.stringMatching(/permissions violation/i) as unknown));
   expect(answers).toEqual(['answered', ...forbidden.map(() => expect.stringMatching(/permissions violation/i) as unknown)]);
 });
 

@@ -9,6 +9,8 @@ export interface NatsAccess {
   /** Shown by the server's monitoring. */
   readonly name?: string;
   readonly auth?: NatsAuth;
+  /** Begins the subjects of answers; one of its own keeps users of NATS from listening to each other's. Default: `_INBOX`. */
+  readonly inboxPrefix?: string;
   /** PEM texts. Given at all, the connection is encrypted or fails. */
   readonly tls?: NatsTls;
 }
@@ -31,6 +33,7 @@ export function toConnectionOptions(access: NatsAccess): ConnectionOptions {
   return {
     servers: [...access.servers],
     name: access.name,
+    inboxPrefix: inboxPrefixOf(access),
     ...authOptions(access.auth),
     ...(access.tls ? { tls: tlsOptions(access.tls) } : {}),
     maxReconnectAttempts: -1,
@@ -40,6 +43,11 @@ export function toConnectionOptions(access: NatsAccess): ConnectionOptions {
     maxPingOut: 2,
     ignoreAuthErrorAbort: true,
   } as ConnectionOptions;
+}
+
+/** @returns what the client library takes for its default too */
+export function inboxPrefixOf({ inboxPrefix = '_INBOX' }: NatsAccess): string {
+  return inboxPrefix;
 }
 
 /**

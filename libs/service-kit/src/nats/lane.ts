@@ -5,7 +5,7 @@ import { connect as connectTls } from 'node:tls';
 import { buildAuthenticator } from '@nats-io/transport-node';
 
 import { ServiceKitError } from '../errors.js';
-import { messageOf, toConnectionOptions, type NatsAccess } from './access.js';
+import { inboxPrefixOf, messageOf, toConnectionOptions, type NatsAccess } from './access.js';
 import { BufferPool } from './buffer-pool.js';
 import { LaneParser, type LaneEvents, type LaneMessage } from './lane-parser.js';
 
@@ -69,7 +69,7 @@ export async function openLane(access: NatsAccess, { connectTimeoutMs = 10_000, 
 }
 
 class SocketLane implements Lane, LaneEvents {
-  readonly inbox = `_INBOX.${randomBytes(12).toString('base64url').replaceAll('_', '0').replaceAll('-', '1')}`;
+  readonly inbox: string;
   maxPayloadBytes = 1024 * 1024;
   connected = false;
 
@@ -90,6 +90,7 @@ class SocketLane implements Lane, LaneEvents {
     private readonly access: NatsAccess,
     pool: BufferPool,
   ) {
+    this.inbox = `${inboxPrefixOf(access)}.${randomBytes(12).toString('base64url').replaceAll('_', '0').replaceAll('-', '1')}`;
     this.#parser = new LaneParser(this, pool);
   }
 

@@ -24,6 +24,8 @@ export type NatsServerUser =
 /** Subjects, wildcards allowed. What is not named is denied. */
 export interface NatsPermissions {
   readonly publish: readonly string[];
+  /** Exceptions of `publish`. */
+  readonly denyPublish?: readonly string[];
   readonly subscribe: readonly string[];
 }
 
@@ -56,8 +58,8 @@ function userLine(user: NatsServerUser): string {
   return `  { ${identity}${user.permissions ? `, permissions: ${permissionsBlock(user.permissions)}` : ''} }`;
 }
 
-function permissionsBlock({ publish, subscribe }: NatsPermissions): string {
-  return `{ publish: { allow: ${list(publish)} }, subscribe: { allow: ${list(subscribe)} }, allow_responses: true }`;
+function permissionsBlock({ publish, denyPublish = [], subscribe }: NatsPermissions): string {
+  return `{ publish: { allow: ${list(publish)}${denyPublish.length === 0 ? '' : `, deny: ${list(denyPublish)}`} }, subscribe: { allow: ${list(subscribe)} }, allow_responses: true }`;
 }
 
 function tlsBlock({ certFile, keyFile, clientCaFile }: NatsServerTls): string {

@@ -24,9 +24,10 @@ test('a server that finds its port taken by another fails', async () => {
 });
 
 test('the configuration is for its owner only, and quotes what it is given', async () => {
-  const text = natsServerConfig({ serverName: 's', host: '127.0.0.1', port: 1, storeDir: '/a "b"', maxPayloadBytes: 1, maxPendingBytes: 2, users: [{ kind: 'password', user: 'u', password: 'p"} x', permissions: { publish: ['a.>'], subscribe: ['_INBOX.>'] } }] });
+  const text = natsServerConfig({ serverName: 's', host: '127.0.0.1', port: 1, storeDir: '/a "b"', maxPayloadBytes: 1, maxPendingBytes: 2, users: [{ kind: 'password', user: 'u', password: 'p"} x', permissions: { publish: ['a.>'], denyPublish: ['a.b', 'a."'], subscribe: ['_INBOX.>'] } }] });
   expect(text).toContain('store_dir: "/a \\"b\\""');
   expect(text).toContain('password: "p\\"} x"');
+  expect(text).toContain('publish: { allow: ["a.>"], deny: ["a.b", "a.\\""] }');
   const server = await startNatsServer({ storeDir: join(folder, 'mode') });
   expect(statSync(join(folder, 'mode', 'nats-server.conf')).mode & 0o777).toBe(0o600);
   await server.stop();

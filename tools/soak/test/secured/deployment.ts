@@ -9,7 +9,7 @@ import { type NatsServer, startNatsServer } from '@emloc/service-kit';
 import { type Listening, listening, type Spawned } from '@emloc/stage-runtime/testing';
 import { type Authority, makeAuthority } from './certificates.js';
 import { marker } from './marker.js';
-import { natsUsers, type PasswordUser } from './nats-users.js';
+import { inboxPrefixOf, natsUsers, type PasswordUser } from './nats-users.js';
 import { buildPrograms, getPage, type HttpAnswer, root, startService } from './service-processes.js';
 
 export const serviceNames: readonly ServiceName[] = ['coordinator', ...stageNames];
@@ -41,7 +41,7 @@ export async function startSecuredNats(): Promise<SecuredNats> {
       const own = authority.issue(service);
       return [
         '--port', port, '--metrics-port', '0', '--instance', service, '--scratch-dir', folder, '--log-level', 'debug',
-        '--nats-url', server.url, '--nats-user', service, '--nats-ca', authority.file, '--nats-cert', own.cert, '--nats-key', own.key,
+        '--nats-url', server.url, '--nats-user', service, '--nats-inbox-prefix', inboxPrefixOf(service), '--nats-ca', authority.file, '--nats-cert', own.cert, '--nats-key', own.key,
         '--tls-cert', own.cert, '--tls-key', own.key, '--tls-ca', authority.file, ...(service === 'coordinator' ? [] : ['--device-name', 'shared']),
       ];
     },

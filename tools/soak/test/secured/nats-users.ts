@@ -32,8 +32,16 @@ const publishOf: Readonly<Record<ServiceName, readonly string[]>> = {
   ],
 };
 
+/** What the wildcards of a stage allow and no stage does: it neither writes specifications, leases and other users' answers nor reads jobs and their events. */
+const deniedToStages = ['$KV.emloc-specs.>', '$KV.emloc-coordinator-lease.>', ...['KV_emloc-jobs', 'KV_emloc-coordinator-lease', 'NUMBERED_jobs'].flatMap((stream) => [`$JS.API.CONSUMER.CREATE.${stream}.>`, `$JS.API.CONSUMER.MSG.NEXT.${stream}.>`])];
+
+/** Subject of a service's answers, where nobody else listens. */
+export function inboxPrefixOf(service: ServiceName): string {
+  return `_INBOX_${service.replaceAll('-', '_')}`;
+}
+
 /** A user for each service, with a password of its own, that may do what the service does. */
 export function natsUsers(): ReadonlyMap<ServiceName, PasswordUser> {
   const names: readonly ServiceName[] = ['coordinator', ...stageNames];
-  return new Map(names.map((user) => [user, { kind: 'password', user, password: marker(`nats-password-of-${user}`), permissions: { publish: publishOf[user], subscribe: ['_INBOX.>'] } }]));
+  return new Map(names.map((user) => [user, { kind: 'password', user, password: marker(`nats-password-of-${user}`), permissions: { publish: publishOf[user], ...(user === 'coordinator' ? {} : { denyPublish: deniedToStages }), subscribe: [`${inboxPrefixOf(user)}.>`] } }]));
 }
