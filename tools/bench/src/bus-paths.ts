@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { connectNats, openLane, openObjectBucket } from '@emloc/service-kit';
 import { createDurableTensorBus, createNatsTensorBus, createTensorStore, type TensorBus, type TensorSource, type TensorStore } from '@emloc/tensor-bus';
 
-import { receiveGrpc, sendGrpc } from './bus-grpc.js';
+import { largeWindowBytes, receiveGrpc, sendGrpc } from './bus-grpc.js';
 import type { BlockSink, BlockSource } from './bus-blocks.js';
 
 /** What is known to both processes. */
@@ -14,7 +14,7 @@ export interface BusTask {
   readonly natsUrl: string;
 }
 
-export type BusPathName = 'tcp' | 'grpc' | 'core' | 'durable' | 'store';
+export type BusPathName = 'tcp' | 'grpc' | 'grpc-window' | 'core' | 'durable' | 'store';
 
 /** One way to move a tensor of `totalBytes` from one process to another. */
 export interface BusPath {
@@ -30,7 +30,8 @@ const chunkBytes = 1024 * 1024;
 
 export const busPaths: Readonly<Record<BusPathName, BusPath>> = {
   tcp: { title: 'raw TCP socket, 1 MiB writes', receive: receiveTcp, prepare: prepareTcp },
-  grpc: { title: 'gRPC client stream, 1 MiB messages', receive: receiveGrpc, prepare: sendGrpc },
+  grpc: { title: 'gRPC server stream, 1 MiB messages', receive: (task, sink) => receiveGrpc(task, sink), prepare: sendGrpc },
+  'grpc-window': { title: 'the same with a window of 1 MiB', receive: (task, sink) => receiveGrpc(task, sink, largeWindowBytes), prepare: sendGrpc },
   core: { title: 'tensor bus, core NATS', ...overBus(openCore) },
   durable: { title: 'tensor bus, durable', ...overBus(openDurable) },
   store: { title: 'tensor store', receive: receiveStored, prepare: prepareStored },

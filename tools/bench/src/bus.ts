@@ -12,7 +12,7 @@ import { busPaths, type BusPathName, type BusTask } from './bus-paths.js';
 import { busTable, type BusResult } from './bus-table.js';
 import { warmPageCache, warmServer } from './bus-warm.js';
 
-const help = `usage: npm run bench -- bus [--size-mib 1024] [--paths tcp,grpc,core,durable,store] [--rounds 3] [--cold-server] [--json]
+const help = `usage: npm run bench -- bus [--size-mib 1024] [--paths tcp,grpc,grpc-window,core,durable,store] [--rounds 3] [--cold-server] [--json]
 Moves a tensor from one Node process to another over a raw TCP socket, gRPC and the tensor bus, and compares. Every path copies
 the bytes out of the same source and into the same sink; rounds alternate the paths, and the median counts. The clock runs from
 before the first byte until the receiver has the last; the store is written and then read, each on its own clock. Sender, receiver
@@ -28,7 +28,7 @@ export async function measure(args: readonly string[]): Promise<number> {
   const { values } = parseArgs({
     args: [...args],
     options: {
-      'size-mib': { type: 'string', default: '1024' }, paths: { type: 'string', default: 'tcp,grpc,core,durable,store' }, rounds: { type: 'string', default: '3' },
+      'size-mib': { type: 'string', default: '1024' }, paths: { type: 'string', default: 'tcp,grpc,grpc-window,core,durable,store' }, rounds: { type: 'string', default: '3' },
       'cold-server': { type: 'boolean', default: false }, json: { type: 'boolean', default: false }, help: { type: 'boolean', default: false }, receive: { type: 'string' }, send: { type: 'string' },
     },
   });
