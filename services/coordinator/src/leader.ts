@@ -4,7 +4,7 @@ import type { Metrics } from '@emloc/telemetry';
 import { abandonJob, driveJob, type JobDrive } from './drive/drive-job.js';
 import type { JobIndex, JobSummary } from './jobs/job-index.js';
 import { type JobLedger, type LedgerOptions, openLedger } from './jobs/ledger.js';
-import { isFinal, type JobRecord, type JobState } from './jobs/record.js';
+import { isFinal, type JobRecord, type JobState, jobStates, stageNames } from './jobs/record.js';
 import { isToBeRemoved } from './removal.js';
 import { chooseNext } from './schedule/fair.js';
 
@@ -63,6 +63,7 @@ class Leader {
   }
 
   async run(): Promise<void> {
+    this.#countFromZero();
     const forget = this.options.index.onChange(() => this.#wake());
     const { jobRetentionMs } = this.options;
     const checks = setInterval(() => {
@@ -195,16 +196,22 @@ class Leader {
     const known = this.#ledgers.get(job.id);
     if (known) return known;
     const { store, log, token } = this.options;
-    const opened = openLedger(job, { store, log, token, onWritten: (record) => this.#written(record) });
+    const opened = openLedger(job, { store, log, token, onWritten: (record, before) => this.#written(record, before) });
     this.#ledgers.set(job.id, opened);
     opened.catch(() => this.#ledgers.delete(job.id));
     return opened;
   }
 
-  #written(record: Versioned<JobRecord>): void {
-    const before = this.options.index.get(record.value.id);
+  #written(record: Versioned<JobRecord>, before: JobState): void {
     this.options.index.apply(record);
-    if (before && before.state !== record.value.state) this.#count(record.value, before.state);
+    if (before !== record.value.state) this.#count(record.value, before);
+  }
+
+  /** Counters that are not there before they count hide their first increment. */
+  #countFromZero(): void {
+    const { jobTransitions, stageRetries } = this.options.metrics;
+    for (const state of jobStates) jobTransitions.add({ state: state.toLowerCase() }, 0);
+    for (const stage of stageNames) stageRetries.add({ stage }, 0);
   }
 
   #count({ state, startTime, endTime }: JobRecord, before: JobState): void {

@@ -49,6 +49,28 @@ test('a job goes through its stages, and everything is told in order', async () 
   await until(async () => (await coordinator.storage.stages.read(name.slice(5), 'train')) === undefined, 'discarding');
 });
 
+/** Values of a metric's series by one label, without those that are 0. */
+async function seriesOf(name: string, label: string): Promise<Record<string, number>> {
+  const lines = (await coordinator.telemetry.expose()).split('\n').filter((line) => line.startsWith(`${name}{`));
+  const values = lines.map((line) => [new RegExp(`${label}="([^"]*)"`).exec(line)?.[1] ?? '', Number(line.slice(line.lastIndexOf(' ')))] as const);
+  return Object.fromEntries(values.filter(([, value]) => value !== 0));
+}
+
+test('every change of state and every end of a job is counted, from 0', async () => {
+  const names = [['emloc_job_transitions_total', 'state'], ['emloc_job_duration_seconds_count', 'outcome'], ['emloc_stage_retries_total', 'stage']] as const;
+  const count = async (): Promise<Record<string, number>> => Object.assign({}, ...await Promise.all(names.map(([name, label]) => seriesOf(name, label))));
+  expect(await coordinator.telemetry.expose()).toMatch(/emloc_job_transitions_total\{.*state="failed".*\} 0/);
+  const before = await count();
+  await run();
+  deployment.stages.scripts.train = failing(new RpcError('UNAVAILABLE', 'away'));
+  await run();
+  const after = await count();
+  const added = Object.fromEntries(Object.entries(after).map(([key, value]) => [key, value - (before[key] ?? 0)]).filter(([, value]) => value !== 0));
+  // Succeeded twice as a state, and twice as an outcome, which has the same name and comes last.
+  expect(added).toEqual({ queued: 2, running: 2, succeeded: 2, train: 1 });
+  expect(await seriesOf('emloc_job_duration_seconds_count', 'outcome')).toEqual({ succeeded: after['succeeded'] });
+});
+
 test('the report is what tune reports', async () => {
   const { job: { report } } = await run();
   expect(report).toMatchObject({

@@ -22,6 +22,7 @@ export interface WriteSettings {
   readonly stallTimeoutMs: number;
   readonly signal: AbortSignal | undefined;
   readonly algorithm: DigestAlgorithm;
+  readonly onResend?: ((chunks: number) => void) | undefined;
 }
 
 export interface WrittenChunks {
@@ -160,6 +161,7 @@ class ChunkWriter {
 
   #resend(): void {
     const now = performance.now();
+    if (this.#pending.size > 0) this.settings.onResend?.(this.#pending.size);
     for (const [chunk, pending] of [...this.#pending].sort(([a], [b]) => a - b)) {
       pending.sentMs = now;
       this.#send(chunk, pending);

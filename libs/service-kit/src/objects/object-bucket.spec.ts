@@ -255,19 +255,21 @@ test.each([3, 20])('put and get survive kill -9 and restart of the server (at ch
     await sleep(1);
     target.set(bytes.subarray(offset, offset + target.length));
   });
-  await putUntilStored('survivor', source, bytes);
+  let resent = 0;
+  await putUntilStored('survivor', source, { bytes, onResend: (chunks) => { resent += chunks; } });
   await restarted;
   let writes = 0;
   const target = Buffer.alloc(bytes.length);
+  expect(resent).toBeGreaterThan(0);
   await bucket.get('survivor', { write: async (offset, part) => { if (writes++ === killAt) restarted = server.kill().then(() => server.restart()); await sleep(1); target.set(part, offset); } });
   await restarted;
   expect(target.equals(bytes)).toBe(true);
 });
 
 /** A restart may store chunks out of order, which put says; the caller reads its source again. */
-async function putUntilStored(name: string, source: Parameters<ObjectBucket['put']>[1], bytes: Buffer): Promise<void> {
+async function putUntilStored(name: string, source: Parameters<ObjectBucket['put']>[1], { bytes, onResend }: { bytes: Buffer; onResend: (chunks: number) => void }): Promise<void> {
   try {
-    await bucket.put(name, source);
+    await bucket.put(name, source, { onResend });
   } catch {
     await bucket.put(name, sourceOf(bytes));
   }

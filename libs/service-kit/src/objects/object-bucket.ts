@@ -37,6 +37,8 @@ export interface PutOptions {
   readonly id?: string;
   /** Default: SHA-256. Other clients refuse to read what has a GMAC. */
   readonly algorithm?: DigestAlgorithm;
+  /** Called with how many chunks are sent again, because the server did not answer or was away. */
+  readonly onResend?: (chunks: number) => void;
 }
 
 export interface ReadOptions {
@@ -131,12 +133,12 @@ class JetStreamBucket implements ObjectBucket {
     private readonly client: JetStreamClient,
   ) {}
 
-  async put(name: string, source: ChunkSource, { metadata = {}, signal, id = randomId(), algorithm = 'SHA-256' }: PutOptions = {}): Promise<StoredObject> {
+  async put(name: string, source: ChunkSource, { metadata = {}, signal, id = randomId(), algorithm = 'SHA-256', onResend }: PutOptions = {}): Promise<StoredObject> {
     const { lane, windowChunks, stallTimeoutMs } = this.options;
     const chunkBytes = Math.min(this.options.chunkBytes, lane.maxPayloadBytes - 512);
     const previous = await this.info(name);
     try {
-      const written = await writeChunks({ lane, name, subject: this.#chunkSubject(id), chunkBytes, windowChunks, stallTimeoutMs, signal, algorithm }, source);
+      const written = await writeChunks({ lane, name, subject: this.#chunkSubject(id), chunkBytes, windowChunks, stallTimeoutMs, signal, algorithm, onResend }, source);
       const stored = { name, id, ...written, chunkBytes, modified: new Date().toISOString(), metadata };
       await this.#publishMeta(stored);
       if (previous && previous.id !== id) await this.discard(previous.id);

@@ -27,7 +27,10 @@ export function countedRecords(store: TensorStore, metrics: Metrics): TensorReco
   return {
     write: async (kind, key, record, signal) => {
       const startedMs = performance.now();
-      await store.write(key, { tensors: record.tensors.map(({ bytes, ...header }) => memorySource(header, bytes)), attributes: record.attributes }, { signal });
+      const resent = (chunks: number): void => metrics.tensorBusRetransmissions.add({ kind, path: 'durable' }, chunks);
+      // A counter that is not there before it counts hides its first increment.
+      resent(0);
+      await store.write(key, { tensors: record.tensors.map(({ bytes, ...header }) => memorySource(header, bytes)), attributes: record.attributes }, { signal, onResend: resent });
       count('sent', kind, { record, startedMs });
     },
     read: async (kind, key) => {

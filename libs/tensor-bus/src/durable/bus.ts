@@ -63,7 +63,7 @@ class DurableTensorBus implements TensorBus {
     const headers = tensors.map(({ name, dtype, shape, byteLength }) => ({ name, dtype, shape, byteLength }));
     const withdraw = await this.announcements.publish({ id, key, channel, layer: layer.layer, attributes, tensors: headers });
     try {
-      await writeTensors(this.options.bucket, key, layer, { signal: stop, id, algorithm });
+      await writeTensors(this.options.bucket, key, layer, { signal: stop, id, algorithm, onResend: (chunks) => this.#observer.retransmitted?.(chunks) });
     } catch (error) {
       await withdraw();
       throw this.#closing.signal.aborted ? new TensorBusError('TENSOR_BUS_CLOSED', `tensor bus: ${channel}: the bus is closed`, { cause: error }) : error;

@@ -1,4 +1,4 @@
-import { isServiceKitError, rangeSource, type DigestAlgorithm, type ObjectBucket, type ObjectSink, type ReadOptions } from '@emloc/service-kit';
+import { isServiceKitError, rangeSource, type ObjectBucket, type ObjectSink, type PutOptions, type ReadOptions } from '@emloc/service-kit';
 
 import { TensorBusError } from '../errors.js';
 import { chunkLayout, type ChunkLayout } from '../layout.js';
@@ -26,7 +26,7 @@ export interface StoredTensors {
  * until the job is done. Each write replaces the key's tensors at once, when all is stored.
  */
 export interface TensorStore {
-  write(key: string, set: TensorSet<TensorSource>, options?: { signal?: AbortSignal }): Promise<void>;
+  write(key: string, set: TensorSet<TensorSource>, options?: Pick<PutOptions, 'signal' | 'onResend'>): Promise<void>;
   open(key: string): Promise<StoredTensors | undefined>;
   /** Keys that start so, sorted. */
   list(prefix?: string): Promise<string[]>;
@@ -37,7 +37,7 @@ export interface TensorStore {
 /** A store in a bucket of its own; the bucket stays the caller's. */
 export function createTensorStore(bucket: ObjectBucket): TensorStore {
   return {
-    write: (key, set, { signal } = {}) => writeTensors(bucket, key, set, { signal }),
+    write: (key, set, options = {}) => writeTensors(bucket, key, set, options),
     open: (key) => openTensors(bucket, key),
     list: async (prefix = '') => (await bucket.list()).map(({ name }) => name).filter((name) => name.startsWith(prefix)).sort(),
     delete: (key) => bucket.delete(key),
@@ -45,7 +45,7 @@ export function createTensorStore(bucket: ObjectBucket): TensorStore {
 }
 
 /** @param options.id of the chunks, for a reader that follows the writer */
-export async function writeTensors(bucket: ObjectBucket, key: string, { tensors, attributes = {} }: TensorSet<TensorSource>, options: { signal?: AbortSignal; id?: string; algorithm?: DigestAlgorithm }): Promise<void> {
+export async function writeTensors(bucket: ObjectBucket, key: string, { tensors, attributes = {} }: TensorSet<TensorSource>, options: Omit<PutOptions, 'metadata'>): Promise<void> {
   const layout = chunkLayout(tensors, Number.MAX_SAFE_INTEGER);
   const source = rangeSource(layout.totalBytes, (offset, target) => readRanges(tensors, layout, offset, target));
   const headers = tensors.map(({ name, dtype, shape, byteLength }) => ({ name, dtype, shape, byteLength }));

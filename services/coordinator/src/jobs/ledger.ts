@@ -1,7 +1,7 @@
 import type { JsonValue } from '@bufbuild/protobuf';
 import { isServiceKitError, type LogWriter, modifyFenced, type NumberedLog, type RecordStore, type Versioned } from '@emloc/service-kit';
 import { type EventContent, toEventJson } from './events.js';
-import { type JobRecord, jobKey } from './record.js';
+import { type JobRecord, jobKey, type JobState } from './record.js';
 import { type Transition, trimOutbox } from './transitions.js';
 
 /** What stands in a job's log. */
@@ -27,7 +27,8 @@ export interface LedgerOptions {
   readonly log: NumberedLog<LogEntry>;
   /** The leader's. */
   readonly token: number;
-  readonly onWritten?: (record: Versioned<JobRecord>) => void;
+  /** Told of every write, with the state that the job was in before it: an index that watches the store may know of the write already. */
+  readonly onWritten?: (record: Versioned<JobRecord>, before: JobState) => void;
   readonly now?: () => Date;
 }
 
@@ -54,12 +55,14 @@ class LogBackedLedger implements JobLedger {
   change(transition: Transition): Promise<JobRecord> {
     return this.#inTurn(async () => {
       const { store, token, now = () => new Date(), onWritten } = this.options;
+      let before = this.record.state;
       const written = await modifyFenced(store, this.#key, token, (record) => {
+        before = record.state;
         const next = transition(record, now());
         return next === record ? record : trimOutbox(next, { transition: this.#logged, sequence: this.writer.last?.number ?? 0 });
       });
       this.record = written.value;
-      onWritten?.(written);
+      onWritten?.(written, before);
       for (const { transition: number, event } of written.value.outbox) {
         if (number > this.#logged) await this.#append({ transition: number, event }, true);
       }
