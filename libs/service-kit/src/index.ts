@@ -4,7 +4,7 @@ export { isTransient } from './nats/retry.js';
 export { openLane, type Lane, type LaneOptions } from './nats/lane.js';
 export type { LaneMessage } from './nats/lane-parser.js';
 export { findNatsServer, freePort, natsServerEnvironment, randomSecret, startNatsServer, type NatsServer, type StartNatsServerOptions } from './nats/server.js';
-export { natsServerConfig, type NatsPermissions, type NatsServerConfig, type NatsServerTls, type NatsServerUser } from './nats/server-config.js';
+export { natsServerConfig, natsServerLimits, type NatsPermissions, type NatsServerConfig, type NatsServerTls, type NatsServerUser, type NatsVariable } from './nats/server-config.js';
 export type { NatsConnection } from '@nats-io/transport-node';
 export { createGmac, gmacBytes, type Digest, type DigestAlgorithm } from './objects/digest.js';
 export { openObjectBucket, rangeSource, streamSource, type ChunkSource, type FollowOptions, type GetOptions, type ObjectBucket, type ObjectBucketOptions, type ObjectSink, type PutOptions, type ReadOptions, type StoredObject } from './objects/object-bucket.js';

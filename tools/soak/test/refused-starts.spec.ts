@@ -1,7 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { serviceNames } from '@emloc/deployment';
 import type { ServiceName } from '@emloc/local-deployment';
-import { metricsToken, type SecuredNats, serviceNames, startSecuredNats } from './secured/deployment.js';
+import { metricsToken, type SecuredNats, startSecuredNats } from './secured/deployment.js';
 import { marker } from './secured/marker.js';
 import { startService } from './secured/service-processes.js';
 

@@ -1,16 +1,16 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { CalibratorService, CorrectorService, EmulatorBuilderService, healthV1, JobService, reflectionV1, reflectionV1Alpha, TrainerService } from '@emloc/contracts';
+import { inboxPrefixOf, serviceNames } from '@emloc/deployment';
+import { dist, root } from '@emloc/deployment/testing';
 import { stageNames, type StageName } from '@emloc/local-deployment';
 import { livenessService, RpcError, type RpcChannel, type TlsOptions } from '@emloc/rpc';
 import { type CreateJobOptions, EmlocError, type Job, type JobEvent } from '@emloc/sdk';
 import { connectNats } from '@emloc/service-kit';
 import { digestsOf, modelPath, tuneReference } from '../src/reference.js';
-import { metricsToken, type SecuredDeployment, serviceNames, startSecuredDeployment } from './secured/deployment.js';
+import { metricsToken, type SecuredDeployment, startSecuredDeployment } from './secured/deployment.js';
 import { marker } from './secured/marker.js';
-import { inboxPrefixOf } from './secured/nats-users.js';
 import { markedRows } from './secured/rows.js';
-import { dist, root } from './secured/service-processes.js';
 
 type JobOptions = CreateJobOptions['options'];
 

@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { connect } from 'node:net';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { natsServerConfig, natsServerEnvironment, type NatsServerUser } from '@emloc/service-kit';
+import { natsServerConfig, natsServerEnvironment, natsServerLimits, type NatsServerUser } from '@emloc/service-kit';
 import { onLines } from './lines.js';
 import { exitOf, type ManagedProcess, type ProcessEndpoint } from './managed-process.js';
 
@@ -18,8 +18,6 @@ export interface NatsProgram {
 }
 
 const host = '127.0.0.1';
-const maxPayloadBytes = 8 * 1024 * 1024;
-const maxPendingBytes = 128 * 1024 * 1024;
 const pollMs = 20;
 
 /** Starts nats-server with JetStream on loopback. It does not outlive this process. */
@@ -38,7 +36,7 @@ function writeConfig({ folder, port, user }: Omit<NatsProgram, 'binary'>): strin
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   for (const left of readdirSync(folder)) if (left.endsWith('.ports')) rmSync(join(folder, left), { force: true });
   const file = join(folder, 'nats-server.conf');
-  const config = { serverName: 'emloc-serve', host, port: port ?? -1, storeDir: folder, maxPayloadBytes, maxPendingBytes, users: [user] };
+  const config = { serverName: 'emloc-serve', host, port: port ?? -1, storeDir: folder, ...natsServerLimits, users: [user] };
   writeFileSync(file, natsServerConfig(config), { mode: 0o600 });
   return file;
 }

@@ -1,12 +1,13 @@
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { get } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { connectNats } from './access.js';
 import { openLane } from './lane.js';
 import { natsServerConfig } from './server-config.js';
-import { findNatsServer, startNatsServer } from './server.js';
+import { findNatsServer, freePort, startNatsServer } from './server.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'emloc-server-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -32,6 +33,30 @@ test('the configuration is for its owner only, and quotes what it is given', asy
   expect(statSync(join(folder, 'mode', 'nats-server.conf')).mode & 0o777).toBe(0o600);
   await server.stop();
   expect(server.running).toBe(false);
+});
+
+test('the configuration can leave values to the environment of the server, and encrypts the monitoring page with the rest', async () => {
+  const [files, storeDir] = [makeCertificates(folder), join(folder, 'variables')];
+  const port = await freePort();
+  const user = { kind: 'password', user: 'u', password: { variable: 'PASSWORD_OF_U' }, permissions: { publish: Array.from({ length: 20 }, (_, index) => `subject.${index}`), subscribe: ['_INBOX.>'] } } as const;
+  process.env['PASSWORD_OF_U'] = 'from-the-environment';
+  process.env['STORE_BYTES'] = '1MB';
+  const monitorPort = await freePort();
+  const server = await startNatsServer({ storeDir, port, monitorPort, users: [user], maxStoreBytes: { variable: 'STORE_BYTES' }, tls: { certFile: files.cert, keyFile: files.key, clientCaFile: files.cert } });
+  const text = readFileSync(join(storeDir, 'nats-server.conf'), 'utf8');
+  expect(text).toContain('password: $PASSWORD_OF_U,');
+  expect(text).toMatch(/allow: \[\n +"subject\.0"\n/);
+  const ca = readFileSync(files.cert, 'utf8');
+  const tls = { ca, cert: ca, key: readFileSync(files.key, 'utf8') };
+  const nats = await connectNats({ servers: [server.url], tls, auth: { kind: 'password', user: 'u', password: 'from-the-environment' } });
+  nats.publish('subject.19');
+  await nats.flush();
+  await nats.close();
+  const page = await new Promise<string>((resolve, reject) => {
+    get({ host: '127.0.0.1', port: monitorPort, path: '/jsz', ca }, (response) => { let body = ''; response.on('data', (data: Buffer) => { body += data.toString(); }).on('end', () => resolve(body)); }).once('error', reject);
+  });
+  expect(JSON.parse(page)).toMatchObject({ config: { max_storage: 2 ** 20 } });
+  await server.stop();
 });
 
 test('client and lane speak TLS, with a client certificate, and refuse a foreign authority', async () => {

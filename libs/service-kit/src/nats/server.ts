@@ -6,7 +6,7 @@ import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { ServiceKitError } from '../errors.js';
-import { natsServerConfig, type NatsServerConfig } from './server-config.js';
+import { natsServerConfig, type NatsServerConfig, natsServerLimits } from './server-config.js';
 
 export interface StartNatsServerOptions extends Partial<Omit<NatsServerConfig, 'storeDir'>> {
   /** Holds JetStream's files, the configuration (mode 600) and the log; made when it is missing. */
@@ -53,7 +53,7 @@ export async function startNatsServer(options: StartNatsServerOptions): Promise<
   mkdirSync(options.storeDir, { recursive: true });
   const configFile = join(options.storeDir, 'nats-server.conf');
   const serverName = options.serverName ?? `emloc-${randomBytes(6).toString('hex')}`;
-  const config = { maxPayloadBytes: 8 * 1024 * 1024, maxPendingBytes: 128 * 1024 * 1024, ...options, serverName, host, port, storeDir: join(options.storeDir, 'jetstream') };
+  const config = { ...natsServerLimits, ...options, serverName, host, port, storeDir: join(options.storeDir, 'jetstream') };
   writeFileSync(configFile, natsServerConfig(config), { mode: 0o600 });
   const server = new ChildNatsServer({ serverName, binary, host, port, configFile, logFile: join(options.storeDir, 'nats-server.log'), secure: options.tls !== undefined, readyTimeoutMs: options.readyTimeoutMs ?? 15_000 });
   await server.restart();

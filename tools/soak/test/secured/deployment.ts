@@ -2,24 +2,23 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { inboxPrefixOf, type NatsServiceUser, natsUsers } from '@emloc/deployment';
+import { buildPrograms, getPage, type HttpAnswer, root } from '@emloc/deployment/testing';
 import { type ServiceName, stageNames } from '@emloc/local-deployment';
 import { clientCredentials, RpcChannel, type TlsOptions } from '@emloc/rpc';
 import { connect, type EmlocClient } from '@emloc/sdk';
 import { type NatsServer, startNatsServer } from '@emloc/service-kit';
 import { type Listening, listening, type Spawned } from '@emloc/stage-runtime/testing';
-import { type Authority, makeAuthority } from './certificates.js';
+import { type LoopbackAuthority, makeLoopbackAuthority } from './certificates.js';
 import { marker } from './marker.js';
-import { inboxPrefixOf, natsUsers, type PasswordUser } from './nats-users.js';
-import { buildPrograms, getPage, type HttpAnswer, root, startService } from './service-processes.js';
-
-export const serviceNames: readonly ServiceName[] = ['coordinator', ...stageNames];
+import { startService } from './service-processes.js';
 
 /** NATS with TLS, client certificates and a user for each service, on its own: what services need to start. */
 export interface SecuredNats {
   readonly folder: string;
   readonly server: NatsServer;
-  readonly authority: Authority;
-  readonly users: ReadonlyMap<ServiceName, PasswordUser>;
+  readonly authority: LoopbackAuthority;
+  readonly users: ReadonlyMap<ServiceName, NatsServiceUser<string>>;
   /** Flags of a service with everything that it needs. */
   args(service: ServiceName, port?: string): string[];
   env(service: ServiceName): Record<string, string>;
@@ -31,8 +30,8 @@ export const metricsToken = marker('metrics-token');
 export async function startSecuredNats(): Promise<SecuredNats> {
   buildPrograms();
   const folder = mkdtempSync(join(tmpdir(), 'emloc-secured-'));
-  const authority = makeAuthority(join(folder, 'authority'));
-  const users = natsUsers();
+  const authority = makeLoopbackAuthority(join(folder, 'authority'));
+  const users = natsUsers((service) => marker(`nats-password-of-${service}`));
   const { cert, key } = authority.issue('nats-server');
   const server = await startNatsServer({ storeDir: join(folder, 'nats'), users: [...users.values()], tls: { certFile: cert, keyFile: key, clientCaFile: authority.file } });
   return {
@@ -57,7 +56,7 @@ export async function startSecuredNats(): Promise<SecuredNats> {
 export interface SecuredDeployment {
   readonly nats: SecuredNats;
   /** Signs certificates that nobody trusts. */
-  readonly strangers: Authority;
+  readonly strangers: LoopbackAuthority;
   readonly tokens: Readonly<Record<'first' | 'second' | 'expired', string>>;
   service(name: ServiceName): Listening;
   /** Starts a service that has ended, on its earlier port. */
@@ -100,7 +99,7 @@ export async function startSecuredDeployment(): Promise<SecuredDeployment> {
   const ca = nats.authority.client(null).ca as Buffer;
   return {
     nats, tokens, service, stop,
-    strangers: makeAuthority(join(nats.folder, 'strangers')),
+    strangers: makeLoopbackAuthority(join(nats.folder, 'strangers')),
     startAgain: (name) => start(name, { port: service(name).address.split(':')[1] }),
     client: (token) => {
       const client = connect({ address: service('coordinator').address, token, tls: { ca } });

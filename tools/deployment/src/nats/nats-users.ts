@@ -1,8 +1,16 @@
 import { type ServiceName, stageNames } from '@emloc/local-deployment';
-import type { NatsServerUser } from '@emloc/service-kit';
-import { marker } from './marker.js';
+import type { NatsPermissions, NatsVariable } from '@emloc/service-kit';
 
-export type PasswordUser = Extract<NatsServerUser, { kind: 'password' }>;
+/** A service's user at NATS, whose password is a text, or a variable of the server's environment. */
+export interface NatsServiceUser<P extends string | NatsVariable> {
+  readonly kind: 'password';
+  readonly user: ServiceName;
+  readonly password: P;
+  readonly permissions: NatsPermissions;
+}
+
+/** All processes of a deployment besides NATS. */
+export const serviceNames: readonly ServiceName[] = Object.freeze(['coordinator', ...stageNames]);
 
 const common = ['emloc-specs', 'emloc-stages', 'emloc-devices'];
 const objects = ['emloc-tensors', 'emloc-datasets', 'emloc-artifacts'];
@@ -41,7 +49,10 @@ export function inboxPrefixOf(service: ServiceName): string {
 }
 
 /** A user for each service, with a password of its own, that may do what the service does. */
-export function natsUsers(): ReadonlyMap<ServiceName, PasswordUser> {
-  const names: readonly ServiceName[] = ['coordinator', ...stageNames];
-  return new Map(names.map((user) => [user, { kind: 'password', user, password: marker(`nats-password-of-${user}`), permissions: { publish: publishOf[user], ...(user === 'coordinator' ? {} : { denyPublish: deniedToStages }), subscribe: [`${inboxPrefixOf(user)}.>`] } }]));
+export function natsUsers<P extends string | NatsVariable>(passwordOf: (service: ServiceName) => P): ReadonlyMap<ServiceName, NatsServiceUser<P>> {
+  return new Map(serviceNames.map((user) => [user, { kind: 'password', user, password: passwordOf(user), permissions: permissionsOf(user) }]));
+}
+
+function permissionsOf(user: ServiceName): NatsPermissions {
+  return { publish: publishOf[user], ...(user === 'coordinator' ? {} : { denyPublish: deniedToStages }), subscribe: [`${inboxPrefixOf(user)}.>`] };
 }

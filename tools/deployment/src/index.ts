@@ -1,0 +1,2 @@
+export { type Authority, type CertificateFiles, type CertificateRequest, openAuthority } from './certificates/authority.js';
+export { inboxPrefixOf, type NatsServiceUser, natsUsers, serviceNames } from './nats/nats-users.js';

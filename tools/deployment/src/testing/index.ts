@@ -1,0 +1,2 @@
+export { buildPrograms, dist, root } from './programs.js';
+export { getPage, type HttpAnswer } from './http-pages.js';
