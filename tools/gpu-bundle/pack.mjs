@@ -63,7 +63,7 @@ function copy(source, target, filter = () => true) {
 }
 
 async function packPrograms() {
-  for (const program of listPrograms().filter(({ name, entry }) => programs.includes(name) && existsSync(entry))) {
+  for (const program of listPrograms().filter(({ name }) => programs.includes(name))) {
     await bundle(program);
     copy(program.folder, join(folder, 'programs', program.name), (path) => !path.endsWith('.map') && !path.endsWith('inputs.json'));
   }

@@ -1,5 +1,4 @@
 /** `npm run build`: bundles every program whose bundle is stale. `--force` bundles all. */
-import { existsSync } from 'node:fs';
 import { relative } from 'node:path';
 import process from 'node:process';
 
@@ -12,9 +11,7 @@ ensureInstalled();
 const force = process.argv.includes('--force');
 for (const program of listPrograms()) {
   const label = relative(workspaceRoot, program.outFile);
-  if (!existsSync(program.entry)) {
-    console.error(`build: ${label}: nothing to build, ${relative(workspaceRoot, program.entry)} does not exist`);
-  } else if (force || isStale(program)) {
+  if (force || isStale(program)) {
     try {
       const startMs = performance.now();
       const { inputCount } = await bundle(program);

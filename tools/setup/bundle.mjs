@@ -18,14 +18,14 @@ import { listWorkspaces, workspaceRoot } from './workspace.mjs';
 const externalPackages = ['koffi', '@tensorflow/*'];
 
 /**
- * All programs, whether or not their main.ts exists yet.
+ * All programs: workspaces with a main.ts, or with a bundle in a copy without sources.
  * @param {string} [root]
  * @returns {Program[]}
  */
 export function listPrograms(root = workspaceRoot) {
   return listWorkspaces(root)
-    .filter((folder) => !folder.startsWith('libs/') && folder !== 'tools/setup')
-    .map((folder) => toProgram(root, folder));
+    .map((folder) => toProgram(root, folder))
+    .filter(({ entry, outFile }) => existsSync(entry) || existsSync(outFile));
 }
 
 /**

@@ -11,6 +11,7 @@ import { runCommand } from './command.mjs';
  * @property {string} name its Debian name
  * @property {() => boolean} probe whether what it brings is there already
  * @property {string} why what is lost without it, as half a sentence
+ * @property {string} [unit] systemd unit that its installation starts, which nobody asked for
  */
 
 /**
@@ -20,6 +21,7 @@ import { runCommand } from './command.mjs';
  * @property {() => boolean} hasApt
  * @property {() => boolean} mayInstall EMLOC_SYSTEM_PACKAGES=skip leaves the machine as it is
  * @property {(args: readonly string[]) => number} apt exit status of apt-get with these arguments
+ * @property {(unit: string) => void} stop stops a unit, now and after a restart of the machine
  * @property {(message: string) => void} say
  */
 
@@ -33,6 +35,9 @@ export const system = {
     timeoutMs: 5 * 60_000,
     quiet: true,
   }),
+  stop: (unit) => {
+    if (existsSync('/run/systemd/system')) spawnSync('systemctl', ['disable', '--now', unit], { stdio: 'ignore' });
+  },
   say: (message) => console.error(`setup: ${message}`),
 };
 
@@ -72,6 +77,7 @@ function installWithApt(missing, host) {
   host.say(`installing ${names.join(', ')} (apt-get; EMLOC_SYSTEM_PACKAGES=skip to leave the system alone)`);
   host.apt(['update']);
   host.apt(['install', '-y', '--no-install-recommends', ...names]);
+  for (const { unit } of missing) if (unit !== undefined) host.stop(unit);
 }
 
 /**
@@ -107,4 +113,13 @@ export const natsServer = {
   name: 'nats-server',
   probe: () => process.platform !== 'linux' || findExecutable('nats-server') !== null || existsSync('/usr/sbin/nats-server'),
   why: '`emloc serve` and the tests of the services cannot start',
+  unit: 'nats-server.service',
+};
+
+/** Checks the alerts in deploy/prometheus and scrapes the services in tests. @type {SystemPackage} */
+export const prometheus = {
+  name: 'prometheus',
+  probe: () => process.platform !== 'linux' || ['prometheus', 'promtool'].every((program) => findExecutable(program) !== null),
+  why: 'the tests of alerts and dashboards cannot start',
+  unit: 'prometheus.service',
 };

@@ -10,7 +10,7 @@ import process from 'node:process';
 import { runNode } from './command.mjs';
 import { ensureInstalled } from './ensure-install.mjs';
 import { summarize } from './jest-summary.mjs';
-import { ensureSystemPackages, natsServer, openBlas } from './system-packages.mjs';
+import { ensureSystemPackages, natsServer, openBlas, prometheus } from './system-packages.mjs';
 
 const jestArguments = process.argv.slice(2);
 /** @type {[name: string, args: string[]][]} */
@@ -21,7 +21,7 @@ const checks = [
 ];
 
 ensureInstalled();
-ensureSystemPackages([openBlas, natsServer]);
+ensureSystemPackages([openBlas, natsServer, prometheus]);
 const failedChecks = jestArguments.length > 0 ? [] : checks.filter(([name, args]) => !runCheck(name, args)).map(([name]) => name);
 const tests = summarize(runJest(jestArguments));
 if (failedChecks.length > 0) console.log(`failed: ${failedChecks.join(', ')}`);

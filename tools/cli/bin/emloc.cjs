@@ -5,7 +5,6 @@
  * CommonJS, because libuv sizes its thread pool at the first asynchronous file read, which loading any ES module is.
  * Layers are read by up to 16 parallel reads; beyond two for each core they only wait for each other.
  */
-const { existsSync } = require('node:fs');
 const { availableParallelism } = require('node:os');
 const { join } = require('node:path');
 const { pathToFileURL } = require('node:url');
@@ -24,11 +23,6 @@ async function start() {
     for (const needed of [program, ...services]) await ensureBundled(needed);
   } catch (error) {
     console.error(`emloc: the program could not be built: ${error.message}`);
-    process.exitCode = 1;
-    return;
-  }
-  if (!existsSync(program.outFile)) {
-    console.error(`emloc: neither ${program.outFile} nor its source ${program.entry} exists`);
     process.exitCode = 1;
     return;
   }

@@ -4,11 +4,13 @@ interface Recorded {
   readonly host: System;
   readonly apt: (readonly string[])[];
   readonly said: string[];
+  readonly stopped: string[];
 }
 
 function fakeSystem(overrides: Partial<System> = {}): Recorded {
   const apt: (readonly string[])[] = [];
   const said: string[] = [];
+  const stopped: string[] = [];
   const host: System = {
     isRoot: () => true,
     hasApt: () => true,
@@ -17,10 +19,11 @@ function fakeSystem(overrides: Partial<System> = {}): Recorded {
       apt.push(args);
       return 0;
     },
+    stop: (unit) => void stopped.push(unit),
     say: (message) => void said.push(message),
     ...overrides,
   };
-  return { host, apt, said };
+  return { host, apt, said, stopped };
 }
 
 function packageThatIs(state: 'there' | 'installable' | 'missing', apt: readonly (readonly string[])[] = []): SystemPackage {
@@ -40,6 +43,12 @@ describe('ensureSystemPackages', () => {
     expect(ensureSystemPackages([packageThatIs('installable', apt), packageThatIs('there')], host)).toEqual([]);
     expect(apt.map(([command]) => command)).toEqual(['update', 'install']);
     expect(apt[1]).toContain('installable');
+  });
+
+  it('stops the services that it has installed, and no others', () => {
+    const { host, apt, stopped } = fakeSystem();
+    ensureSystemPackages([{ ...packageThatIs('installable', apt), unit: 'new.service' }, { ...packageThatIs('there'), unit: 'old.service' }], host);
+    expect(stopped).toEqual(['new.service']);
   });
 
   it.each<[string, Partial<System>]>([
