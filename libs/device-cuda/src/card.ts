@@ -13,6 +13,8 @@ const minimumCapability = 80;
 export interface CudaCard {
   readonly ordinal: number;
   readonly name: string;
+  /** The same for all processes and containers, such as `GPU-8f0f3ecd-...`; of a MIG instance, its own. */
+  readonly uuid: string;
   /** 90 for compute capability 9.0. */
   readonly computeCapability: number;
   readonly multiprocessors: number;
@@ -75,8 +77,15 @@ function describeCard(driver: Driver, ordinal: number): CudaCard {
   return {
     ordinal,
     name: name.toString('utf8').replace(/\0.*$/s, ''),
+    uuid: uuidOf(driver, device),
     computeCapability: attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR) * 10 + attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR),
     multiprocessors: attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT),
     totalBytes: total.value,
   };
+}
+
+function uuidOf(driver: Driver, device: number): string {
+  const uuid = Buffer.alloc(16);
+  driver.cuDeviceGetUuid(uuid, device);
+  return `GPU-${uuid.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-')}`;
 }

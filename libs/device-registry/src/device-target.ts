@@ -18,6 +18,7 @@ export interface NamedTarget extends DeviceTarget {
 /** Memory of a card, by everybody who uses it. */
 export interface CardUsage {
   readonly ordinal: number;
+  readonly uuid: string;
   readonly totalBytes: number;
   /** null: the driver does not say. */
   usedBytes(): number | null;
@@ -81,7 +82,7 @@ function cudaTarget(ordinal: number): NamedTarget {
   };
 }
 
-function cardOf({ ordinal, totalBytes }: { readonly ordinal: number; readonly totalBytes: number }): CardUsage {
+function cardOf({ ordinal, uuid, totalBytes }: Omit<CardUsage, 'usedBytes'>): CardUsage {
   const usedBytes = cardUsage(ordinal);
-  return { ordinal, totalBytes, usedBytes: () => usedBytes?.() ?? null };
+  return { ordinal, uuid, totalBytes, usedBytes: () => usedBytes?.() ?? null };
 }

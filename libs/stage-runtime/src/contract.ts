@@ -27,7 +27,7 @@ export type EngineEvent =
 /** Asks for device memory; answered with null when it is granted, until the task ends. */
 export interface DeviceMemoryRequest {
   readonly type: 'device';
-  /** Name of the device on this machine. */
+  /** Name of the device among those of all machines. */
   readonly device: string;
   readonly bytes: number;
   readonly totalBytes: number;

@@ -50,7 +50,7 @@ const isService = ({ container }: Pod): boolean => container.name === 'service';
 describe.each([['base'], ['overlays/gpu'], ['overlays/minimal'], [everything]])('%s', (path) => {
   let rendered: Rendered;
   let pods: Pod[];
-  const environment = (pod: Pod): Record<string, string> => environmentOf(pod, { rendered, secrets, nodeName: 'node' });
+  const environment = (pod: Pod): Record<string, string> => environmentOf(pod, { rendered, secrets });
 
   beforeAll(() => {
     rendered = render(path);
@@ -195,8 +195,7 @@ describe.each([['base'], ['overlays/gpu'], ['overlays/minimal'], [everything]])(
     expect(new Set(stages.map(({ own }) => own['EMLOC_THREADS'])).size).toBe(1);
     const onGpus = path.endsWith('gpu') || path === everything;
     for (const { pod, own } of stages) {
-      expect([pod.name, pod.container.resources?.limits?.['nvidia.com/gpu'], own['EMLOC_DEVICE'], own['EMLOC_DEVICE_NAME']])
-        .toEqual([pod.name, ...(onGpus ? ['1', 'cuda', 'node'] : [undefined, 'cpu', pod.name])]);
+      expect([pod.name, pod.container.resources?.limits?.['nvidia.com/gpu'], own['EMLOC_DEVICE']]).toEqual([pod.name, ...(onGpus ? ['1', 'cuda'] : [undefined, 'cpu'])]);
       expect(pod.container.image?.endsWith('-cuda')).toBe(onGpus);
     }
     const [coordinator] = pods.filter((pod) => nameOf(pod) === 'coordinator');

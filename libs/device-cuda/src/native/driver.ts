@@ -13,6 +13,7 @@ const declarations = {
   cuDeviceGetCount: 'int cuDeviceGetCount(void *count)',
   cuDeviceGet: 'int cuDeviceGet(void *device, int ordinal)',
   cuDeviceGetName: 'int cuDeviceGetName(void *name, int length, int device)',
+  cuDeviceGetUuid: 'int cuDeviceGetUuid_v2(void *uuid, int device)',
   cuDeviceGetAttribute: 'int cuDeviceGetAttribute(void *value, int attribute, int device)',
   cuDeviceGetPCIBusId: 'int cuDeviceGetPCIBusId(void *busId, int length, int device)',
   cuDeviceTotalMem: 'int cuDeviceTotalMem_v2(void *bytes, int device)',

@@ -16,12 +16,12 @@ if (failing === service) {
   process.stderr.write(`${service}: options: unknown flag --colour\n`);
   process.exit(Number(code));
 }
-const [grpc, metrics] = [await listen(flags.port), await listen(flags['metrics-port'])];
-process.stderr.write(`${JSON.stringify({ level: 'info', service, address: `127.0.0.1:${grpc}`, metricsPort: metrics, msg: 'listening' })}\n`);
 process.on('SIGTERM', () => {
   note('end');
   process.exit(0);
 });
+const [grpc, metrics] = [await listen(flags.port), await listen(flags['metrics-port'])];
+process.stderr.write(`${JSON.stringify({ level: 'info', service, address: `127.0.0.1:${grpc}`, metricsPort: metrics, msg: 'listening' })}\n`);
 if (process.env.EMLOC_PARENT_WATCH === 'stdin') process.stdin.on('end', () => process.exit(1)).resume();
 
 function listen(port) {

@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { Device, memoryCategories, MemoryBudget } from '@emloc/device';
 import { type CardUsage, deviceTarget } from '@emloc/device-registry';
@@ -42,7 +43,9 @@ export async function runEngineStage<R>(task: EngineTask, context: Context, stag
   const totalBytes = await budgetBytesOf(job, profile);
   const { budgetBytes, memory, leave } = await stage.divide({ job, profile, budgetBytes: totalBytes });
   context.signal.throwIfAborted();
-  await context.request({ type: 'device', device: target.name, bytes: budgetBytes, totalBytes, leave });
+  // A card has one name in all containers; another device is as much its container's as its machine's.
+  const name = target.card?.uuid ?? `${hostname()}/${target.name}`;
+  await context.request({ type: 'device', device: name, bytes: budgetBytes, totalBytes, leave });
   const budget = new MemoryBudget(budgetBytes);
   const device = new Device(await target.open(budgetBytes), budget);
   const clock = new StageClock(budget);

@@ -1,4 +1,3 @@
-import { hostname } from 'node:os';
 import type { DeviceGrant, JobStorage } from '@emloc/job-storage';
 import { createWorkerHost, type Moved, type WorkerHost } from '@emloc/service-kit';
 import type { AnyEngineContract, DeviceMemoryRequest, EngineEvent } from '../contract.js';
@@ -19,7 +18,7 @@ export interface EngineThreadOptions {
   readonly storage: Pick<JobStorage, 'devices' | 'stages'>;
   /** Name of this process among the holders of device memory. */
   readonly holder: string;
-  /** Name of the device for all processes that share it; undefined: this machine's device. */
+  /** Name of the device for all processes that share it; undefined: as the engine names it. */
   readonly deviceName: string | undefined;
   /** How long a task may go on after it was asked to stop, before its thread is ended. */
   readonly stopMs: number;
@@ -64,7 +63,7 @@ export class EngineThread {
   }
 
   #grant({ device, bytes, totalBytes, leave }: DeviceMemoryRequest, { job, stage, signal }: { job: string; stage: string; signal: AbortSignal }): Promise<DeviceGrant> {
-    const { storage: { devices, stages }, holder, deviceName = `${hostname()}/${device}` } = this.options;
+    const { storage: { devices, stages }, holder, deviceName = device } = this.options;
     const stageBytes = async (): Promise<number> => {
       const isOver = !leave || Boolean((await stages.read(job, leave.stage))?.result);
       return isOver ? totalBytes : totalBytes - leave.bytes;

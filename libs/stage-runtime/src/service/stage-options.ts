@@ -7,7 +7,7 @@ export const stageOptions = {
   device: stringOption({ description: 'auto, cpu, cuda or cuda:N', placeholder: 'NAME', default: 'auto' }),
   threads: integerOption({ description: 'CPU threads; 0: all cores', default: 0, min: 0, max: 1024 }),
   deviceName: stringOption<string | undefined>({
-    description: 'name of the device for all processes that share it (default: host name and device)', placeholder: 'NAME', default: undefined,
+    description: 'name of the device for all processes that share it (default: UUID of the card, or host name and device)', placeholder: 'NAME', default: undefined,
   }),
   coordinatorNames: listOption({ description: 'names of client certificates that may call, with TLS', placeholder: 'NAME,NAME', default: ['coordinator'] }),
   stageToken: stringOption<string | undefined>({ description: 'token that callers present, where there are no client certificates', secret: true, default: undefined }),

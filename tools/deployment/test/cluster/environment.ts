@@ -8,7 +8,6 @@ export type SecretData = ReadonlyMap<string, Readonly<Record<string, string>>>;
 export interface EnvironmentSources {
   readonly rendered: Rendered;
   readonly secrets: SecretData;
-  readonly nodeName: string;
 }
 
 /** The environment that a kubelet gives to a pod's container, the image's apart. @throws for what refers to nothing */
@@ -26,12 +25,11 @@ export function dataOf({ configMaps }: Rendered, name: string): Readonly<Record<
   return found.data ?? {};
 }
 
-function valueOf({ name, value, valueFrom }: IEnvVar, pod: Pod, { secrets, nodeName }: EnvironmentSources): string {
+function valueOf({ name, value, valueFrom }: IEnvVar, pod: Pod, { secrets }: EnvironmentSources): string {
   if (value?.includes('$(')) throw new Error(`${pod.name}: ${name} refers to another variable, which is not known here`);
   if (!valueFrom) return value ?? '';
   const { fieldRef, resourceFieldRef, secretKeyRef } = valueFrom;
   if (fieldRef?.fieldPath === 'metadata.name') return pod.name;
-  if (fieldRef?.fieldPath === 'spec.nodeName') return nodeName;
   if (resourceFieldRef?.resource === 'limits.cpu') return String(Math.ceil(cores(String(pod.container.resources?.limits?.['cpu'] ?? ''))));
   const secret = secretKeyRef && secrets.get(secretKeyRef.name ?? '')?.[secretKeyRef.key];
   if (secret === undefined) throw new Error(`${pod.name}: ${name} is from something that is not known: ${JSON.stringify(valueFrom)}`);

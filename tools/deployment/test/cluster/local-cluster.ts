@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { chmodSync, copyFileSync, mkdtempSync, rmSync } from 'node:fs';
-import { hostname, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -77,7 +77,7 @@ export function startCluster({ rendered, secrets, folder, claims }: ClusterOptio
   const launches = pods.map((pod) => {
     const ip = ips.get(pod.name) ?? '';
     const mounts = makeVolumes(pod, { rendered, secrets, folder, user, claims });
-    const own = environmentOf(pod, { rendered, secrets, nodeName: hostname() });
+    const own = environmentOf(pod, { rendered, secrets });
     const onMachine = (text: string): string => toMachine(text, mounts).replaceAll('0.0.0.0', ip);
     const environment = Object.fromEntries(Object.entries(own).map(([name, value]) => [name, onMachine(value)]));
     const program = programOf(pod, { image, imageRoot, hosts, preload: join(folder, 'pod-hosts.mjs') });
