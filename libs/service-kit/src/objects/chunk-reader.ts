@@ -1,10 +1,7 @@
-import { randomUUID } from 'node:crypto';
-
-import { nanos } from '@nats-io/transport-node';
-
 import { ServiceKitError } from '../errors.js';
 import type { Lane } from '../nats/lane.js';
 import type { LaneMessage } from '../nats/lane-parser.js';
+import { ChunkConsumer, type StreamPlace } from './chunk-consumer.js';
 import { chunkIndexOf } from './chunk-id.js';
 import { createDigest, type DigestAlgorithm, digestText } from './digest.js';
 import { LiveChunks } from './live-chunks.js';
@@ -42,18 +39,9 @@ export interface StartPosition {
   readonly sequence: number;
 }
 
-interface ConsumerAnswer {
-  readonly name?: string;
-  readonly num_pending?: number;
-  readonly error?: { readonly code: number; readonly err_code?: number };
-}
-
-/** JetStream's error code. */
-const streamNotFound = 10059;
 const tickMs = 100;
 /** Silence after which the consumer is made anew: the server forgets it when it restarts. */
 const renewMs = 2000;
-const requestExpiresMs = 30_000;
 /** Chunks that may wait for the sink as they came past on their way into the store. */
 const liveChunks = 16;
 /**
@@ -64,7 +52,6 @@ const trailingBytes = 9 * 1024 * 1024;
 /** A writer that stores nothing for so long is slow, and what it has stored is read. */
 const slowWriterMs = 250;
 const pollMs = 25;
-const inactiveMs = 60_000;
 
 /**
  * Reads chunks in order through a pull consumer; asks for more only as the sink takes them. What is still on its way into the store
@@ -83,53 +70,47 @@ export async function readChunks(settings: ReadSettings, sink: ObjectSink): Prom
 
 class ChunkReader {
   readonly #queue: LaneMessage[] = [];
-  readonly #inbox: string;
-  readonly #stop: (() => void)[];
-  #generation = 0;
-  #unsubscribe: () => void = () => {};
-  #consumer: string | undefined;
-  #attempt = 0;
-  #requested = 0;
+  readonly #consumer: ChunkConsumer;
+  readonly #live: LiveChunks | undefined;
+  readonly #timer: NodeJS.Timeout;
+  readonly #abort: () => void;
   /** The last chunk that came from the store. */
-  #anchor: { readonly index: number; readonly sequence: number } | undefined;
-  #live: LiveChunks | undefined;
-  #lastConsumerSequence = 0;
+  #anchor: { readonly index: number; readonly sequence: number };
   /** Of the chunk that the consumer delivers next, as far as is known. */
   #consumerIndex = 0;
-  #receivedChunks = 0;
-  #receivedBytes = 0;
+  #receivedChunks: number;
+  #receivedBytes: number;
   /** Chunks that are known to be stored. */
   #storedChunks = 0;
   #storedMs = performance.now();
-  #heardMs = performance.now();
   #progressMs = performance.now();
   #wake: (() => void) | undefined;
   #error: Error | undefined;
 
   constructor(private readonly settings: ReadSettings) {
-    const { lane, signal, name, from } = settings;
-    if (from) this.#anchor = { index: from.skippedChunks - 1, sequence: from.sequence - 1 };
+    const { lane, subject, signal, name, chunks, from } = settings;
+    this.#anchor = from ? { index: from.skippedChunks - 1, sequence: from.sequence - 1 } : { index: -1, sequence: 0 };
     this.#receivedChunks = from?.skippedChunks ?? 0;
     this.#receivedBytes = this.#receivedChunks * (from?.chunkBytes ?? 0);
-    this.#inbox = `${lane.inbox}.${randomUUID()}`;
-    const timer = setInterval(() => this.#tick(), 'count' in settings.chunks ? tickMs : pollMs);
-    const abort = (): void => this.#fail(new ServiceKitError('OBJECT_STALLED', `objects: reading ${name} was aborted`, { cause: signal?.reason }));
-    signal?.addEventListener('abort', abort, { once: true });
-    if (signal?.aborted) abort();
-    this.#stop = [
-      lane.subscribe(`${this.#inbox}.create.*`, (message) => this.#answered(message)),
-      lane.subscribe(`${this.#inbox}.info.*`, (message) => this.#informed(message)),
-      lane.onReconnect(() => { this.#heardMs = -Infinity; }),
-      () => clearInterval(timer),
-      () => signal?.removeEventListener('abort', abort),
-    ];
+    this.#abort = () => this.#fail(new ServiceKitError('OBJECT_STALLED', `objects: reading ${name} was aborted`, { cause: signal?.reason }));
+    signal?.addEventListener('abort', this.#abort, { once: true });
+    if (signal?.aborted) this.#abort();
+    this.#consumer = new ChunkConsumer(settings, {
+      opened: (pending) => this.#opened(pending),
+      chunk: (message, place) => this.#received(message, place),
+      informed: (pending) => { this.#pending(pending); this.#request(); },
+      gap: () => this.#open(),
+      streamMissing: () => this.#fail(new ServiceKitError('OBJECT_NOT_FOUND', `objects: ${name}: there is no stream ${settings.stream}`)),
+    });
+    if ('eachBytes' in chunks) this.#live = new LiveChunks(lane, subject, liveChunks, () => this.#passed());
+    this.#timer = setInterval(() => this.#tick(), this.#live ? pollMs : tickMs);
   }
 
   async run(sink: ObjectSink): Promise<string> {
     const { algorithm } = this.settings;
     const hash = createDigest(algorithm);
     let position = this.#receivedBytes;
-    if (position < this.settings.byteLength) this.#start();
+    if (position < this.settings.byteLength) this.#open();
     while (position < this.settings.byteLength) {
       const message = await this.#next();
       try {
@@ -148,6 +129,14 @@ class ChunkReader {
     return digestText(algorithm, hash.digest());
   }
 
+  close(): void {
+    clearInterval(this.#timer);
+    this.settings.signal?.removeEventListener('abort', this.#abort);
+    this.#live?.end();
+    this.#consumer.close();
+    for (const message of this.#queue.splice(0)) message.release();
+  }
+
   /** Bytes of a chunk that lie before the start. @throws ServiceKitError OBJECT_CORRUPT when it is no chunk that can lie at this position */
   #skippedBytes(position: number, chunkLength: number): number {
     const { from, byteLength, name } = this.settings;
@@ -157,13 +146,6 @@ class ChunkReader {
     return from.offsetBytes - position;
   }
 
-  close(): void {
-    this.#live?.end();
-    this.#dropConsumer();
-    for (const stop of this.#stop) stop();
-    for (const message of this.#queue.splice(0)) message.release();
-  }
-
   async #next(): Promise<LaneMessage> {
     for (;;) {
       if (this.#error) throw this.#error;
@@ -171,12 +153,6 @@ class ChunkReader {
       if (message) return message;
       await new Promise<void>((resolve) => { this.#wake = resolve; });
     }
-  }
-
-  #start(): void {
-    const { lane, subject, chunks } = this.settings;
-    if ('eachBytes' in chunks) this.#live = new LiveChunks(lane, subject, liveChunks, () => this.#passed());
-    this.#open();
   }
 
   #takeLive(): LaneMessage | undefined {
@@ -189,72 +165,31 @@ class ChunkReader {
   #passed(): void {
     this.#progressMs = performance.now();
     if (this.#live?.first === undefined) this.#open();
-    else this.#heardMs = this.#progressMs;
     this.#request();
     this.#wakeUp();
   }
 
   /** Asks for a consumer that starts after the last chunk that has arrived. Without an answer the next tick asks again. */
   #open(): void {
-    const { lane, stream, subject } = this.settings;
-    this.#dropConsumer();
-    this.#heardMs = performance.now();
-    this.#attempt += 1;
     this.#consumerIndex = this.#receivedChunks;
-    // Chunks lie one after another, with those of other objects between them.
-    const start = this.#anchor ? this.#anchor.sequence + this.#receivedChunks - this.#anchor.index : 1;
-    const config = {
-      filter_subject: subject,
-      ack_policy: 'none',
-      replay_policy: 'instant',
-      inactive_threshold: nanos(inactiveMs),
-      mem_storage: true,
-      ...(start > 1 ? { deliver_policy: 'by_start_sequence', opt_start_seq: start } : { deliver_policy: 'all' }),
-    };
-    lane.publish(`$JS.API.CONSUMER.CREATE.${stream}`, [Buffer.from(JSON.stringify({ stream_name: stream, config }))], { reply: `${this.#inbox}.create.${this.#attempt}` });
+    // Chunks lie one after another, with those of other objects between them: the next is not before this.
+    this.#consumer.open(this.#anchor.sequence + this.#receivedChunks - this.#anchor.index);
   }
 
-  #dropConsumer(): void {
-    this.#unsubscribe();
-    if (this.#consumer) this.settings.lane.publish(`$JS.API.CONSUMER.DELETE.${this.settings.stream}.${this.#consumer}`, []);
-    this.#consumer = undefined;
-    this.#requested = 0;
-  }
-
-  #answered(message: LaneMessage): void {
-    const isLatest = message.subject === `${this.#inbox}.create.${this.#attempt}`;
-    const answer = message.payload.length > 0 ? (JSON.parse(Buffer.from(message.payload).toString('utf8')) as ConsumerAnswer) : {};
-    message.release();
-    if (answer.error?.err_code === streamNotFound) return this.#fail(new ServiceKitError('OBJECT_NOT_FOUND', `objects: ${this.settings.name}: there is no stream ${this.settings.stream}`));
-    if (isLatest && answer.name) this.#opened(answer.name, answer.num_pending ?? 0);
-  }
-
-  #opened(consumer: string, pendingChunks: number): void {
+  #opened(pending: number): void {
     const { chunks, name } = this.settings;
-    if ('count' in chunks && this.#consumerIndex + pendingChunks < chunks.count) {
-      return this.#fail(new ServiceKitError('OBJECT_CORRUPT', `objects: ${name} has ${this.#consumerIndex + pendingChunks} of its ${chunks.count} chunks`));
-    }
-    this.#pending(pendingChunks);
-    this.#consumer = consumer;
-    this.#lastConsumerSequence = 0;
-    this.#subscribe();
+    const found = this.#consumerIndex + pending;
+    if ('count' in chunks && found < chunks.count) return this.#fail(new ServiceKitError('OBJECT_CORRUPT', `objects: ${name} has ${found} of its ${chunks.count} chunks`));
+    this.#pending(pending);
     this.#request();
-  }
-
-  /** Chunks arrive under their own subject, so that only a subscription of its own tells a consumer's from its predecessor's. */
-  #subscribe(): void {
-    this.#generation += 1;
-    this.#unsubscribe = this.settings.lane.subscribe(`${this.#inbox}.${this.#generation}`, (message) => this.#received(message));
   }
 
   /** Tops the window up when half of it is free, or with all that may be read. */
   #request(): void {
-    const { lane, stream, windowChunks } = this.settings;
+    const { windowChunks } = this.settings;
     const readable = this.#readableChunks();
-    const batch = Math.min(readable, windowChunks - this.#requested - this.#queue.length);
-    if (!this.#consumer || batch < Math.max(1, Math.min(readable, windowChunks >> 1))) return;
-    this.#requested += batch;
-    lane.publish(`$JS.API.CONSUMER.MSG.NEXT.${stream}.${this.#consumer}`, [Buffer.from(JSON.stringify({ batch, expires: nanos(requestExpiresMs) }))], { reply: `${this.#inbox}.${this.#generation}` });
+    const batch = Math.min(readable, windowChunks - this.#consumer.requested - this.#queue.length);
+    if (this.#consumer.isOpen && batch >= Math.max(1, Math.min(readable, windowChunks >> 1))) this.#consumer.request(batch);
   }
 
   /** Chunks that are not asked for and may be. */
@@ -262,11 +197,11 @@ class ChunkReader {
     const { chunks, byteLength } = this.settings;
     if ('count' in chunks) return Infinity;
     // Only what lies before those that come past.
-    if (this.#live?.first !== undefined) return this.#live.first - this.#receivedChunks - this.#requested;
+    if (this.#live?.first !== undefined) return this.#live.first - this.#receivedChunks - this.#consumer.requested;
     const pending = this.#storedChunks - this.#receivedChunks;
     const isComplete = this.#receivedBytes + pending * chunks.eachBytes >= byteLength;
     const isSlow = performance.now() - this.#storedMs > slowWriterMs;
-    return pending - this.#requested - (isComplete || isSlow ? 0 : Math.ceil(trailingBytes / chunks.eachBytes));
+    return pending - this.#consumer.requested - (isComplete || isSlow ? 0 : Math.ceil(trailingBytes / chunks.eachBytes));
   }
 
   /** @param chunks that are stored and that the consumer has not delivered */
@@ -278,46 +213,16 @@ class ChunkReader {
     this.#progressMs = this.#storedMs;
   }
 
-  #askForPending(): void {
-    const { lane, stream } = this.settings;
-    lane.publish(`$JS.API.CONSUMER.INFO.${stream}.${this.#consumer}`, [], { reply: `${this.#inbox}.info.${this.#generation}` });
-  }
-
-  #informed(message: LaneMessage): void {
-    const isLatest = message.subject === `${this.#inbox}.info.${this.#generation}`;
-    const answer = message.payload.length > 0 ? (JSON.parse(Buffer.from(message.payload).toString('utf8')) as ConsumerAnswer) : {};
-    message.release();
-    // What was asked for and is on its way would be counted as neither.
-    if (!isLatest || answer.num_pending === undefined || this.#requested > 0) return;
-    this.#heardMs = performance.now();
-    this.#pending(answer.num_pending);
-    this.#request();
-  }
-
-  #received(message: LaneMessage): void {
-    const place = message.reply === undefined ? undefined : sequencesOf(message.reply);
-    if (!place) return this.#status(message);
-    if (place.consumer !== this.#lastConsumerSequence + 1) {
-      // One before this was lost with a connection.
-      message.release();
-      return this.#open();
-    }
-    this.#heardMs = performance.now();
-    this.#progressMs = this.#heardMs;
-    this.#lastConsumerSequence = place.consumer;
-    this.#requested -= 1;
-    const index = this.#indexOf(message);
-    this.#anchor = { index, sequence: place.stream };
+  #received(message: LaneMessage, { sequence, pending }: StreamPlace): void {
+    this.#progressMs = performance.now();
+    const index = (this.#live && chunkIndexOf(message.headers)) ?? this.#receivedChunks;
+    this.#anchor = { index, sequence };
     this.#consumerIndex = index + 1;
     if (index < this.#receivedChunks) return this.#passedBefore(message, index);
     this.#count(message);
-    this.#pending(place.pending);
+    this.#pending(pending);
     this.#queue.push(message);
     this.#wakeUp();
-  }
-
-  #indexOf({ headers }: LaneMessage): number {
-    return ('eachBytes' in this.settings.chunks ? chunkIndexOf(headers) : undefined) ?? this.#receivedChunks;
   }
 
   /** The consumer began, or still is, before what came past. */
@@ -332,13 +237,6 @@ class ChunkReader {
     this.#receivedBytes += message.payload.length;
   }
 
-  /** The server ends a request: it expired, or the consumer is gone. What it still owed is asked for again. */
-  #status(message: LaneMessage): void {
-    message.release();
-    this.#requested = 0;
-    this.#heardMs = -Infinity;
-  }
-
   #tick(): void {
     const { stallTimeoutMs, name, byteLength } = this.settings;
     const now = performance.now();
@@ -347,8 +245,10 @@ class ChunkReader {
     else if (now - this.#progressMs > stallTimeoutMs) {
       return this.#fail(new ServiceKitError('OBJECT_STALLED', `objects: ${name}: no chunk for ${stallTimeoutMs} ms, ${this.#receivedChunks} chunks of ${byteLength} bytes came`));
     }
-    if (isWaiting && now - this.#heardMs > renewMs) this.#open();
-    else if ('eachBytes' in this.settings.chunks && this.#consumer && this.#requested === 0 && this.#live?.first === undefined) this.#askForPending();
+    // The next chunk is on its way past: the store is not needed.
+    if (this.#live?.first === this.#receivedChunks) return;
+    if (isWaiting && this.#consumer.silentMs > renewMs) this.#open();
+    else if (this.#live && this.#consumer.isOpen && this.#consumer.requested === 0) this.#consumer.askForPending();
   }
 
   #fail(error: Error): void {
@@ -361,12 +261,4 @@ class ChunkReader {
     this.#wake = undefined;
     wake?.();
   }
-}
-
-/** `$JS.ACK.stream.consumer.delivered.streamSequence.consumerSequence.time.pending`, newer servers with domain and account first. */
-function sequencesOf(reply: string): { stream: number; consumer: number; pending: number } | undefined {
-  const tokens = reply.split('.');
-  if (tokens[0] !== '$JS' || tokens[1] !== 'ACK' || tokens.length < 9) return undefined;
-  const shift = tokens.length >= 11 ? 2 : 0;
-  return { stream: Number(tokens[5 + shift]), consumer: Number(tokens[6 + shift]), pending: Number(tokens[8 + shift]) };
 }

@@ -228,6 +228,20 @@ test('a sink that stops for a while gets from the store what passed meanwhile, a
   expect(moved.stored).toBeLessThan(2 * 3 * 5_000_000);
 });
 
+test('a follower whose first request is lost asks again, while chunks wait that passed', async () => {
+  const bytes = pattern(1_500_000, 25);
+  let requests = 0;
+  const forgetful: Lane = { ...laneMethods(lane), publish: (subject, parts, options) => (subject.startsWith('$JS.API.CONSUMER.CREATE.') && requests++ === 0 ? true : lane.publish(subject, parts, options)) };
+  const forgetfulBucket = await openObjectBucket({ nats, lane: forgetful, bucket: 'artifacts', chunkBytes: 64 * 1024, stallTimeoutMs: 8000 });
+  const target = Buffer.alloc(bytes.length);
+  let chunks = 0;
+  let reading: Promise<string> | undefined;
+  const stored = await bucket.put('forgotten', slowSourceOf(bytes, 5, () => { if (chunks++ === 12) reading = forgetfulBucket.follow('lost-request', bytes.length, { write: (offset, part) => { target.set(part, offset); } }); }), { id: 'lost-request' });
+  expect(await reading).toBe(stored.digest);
+  expect(target.equals(bytes)).toBe(true);
+  expect(requests).toBeGreaterThan(1);
+});
+
 test('a follower survives kill -9 and restart of the server, whatever it had taken as it passed', async () => {
   const bytes = pattern(3_000_000, 24);
   const target = Buffer.alloc(bytes.length);
