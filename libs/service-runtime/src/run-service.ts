@@ -141,7 +141,7 @@ async function start<S extends OptionSet>(
   const credentials = serverCredentials(tls.server, { requireClientCertificate: setup.requireClientCertificate ?? false });
   const { address } = await server.listen({ host: options.host, port: options.port, credentials });
   shutdown.ready();
-  followReadiness(server, shutdown, lane);
+  followReadiness({ server, shutdown, lane, metrics: telemetry.metrics });
   logger.info({ address, metricsPort: probes.port, instance, version: programVersion }, 'listening');
 }
 
@@ -182,9 +182,13 @@ function isBearer(authorization: string | null, token: string): boolean {
   return presented.length === expected.length && timingSafeEqual(presented, expected);
 }
 
-/** gRPC health says what `/readyz` says. */
-function followReadiness(server: RpcServer, shutdown: Shutdown, lane: Lane): void {
-  const update = (): void => server.health.setReady(shutdown.isReady && lane.connected);
+/** gRPC health and metrics say what `/readyz` says. */
+function followReadiness({ server, shutdown, lane, metrics }: Pick<ServiceContext, 'server' | 'shutdown' | 'lane' | 'metrics'>): void {
+  const update = (): void => {
+    const isReady = shutdown.isReady && lane.connected;
+    server.health.setReady(isReady);
+    metrics.ready.set({}, isReady ? 1 : 0);
+  };
   update();
   setInterval(update, readinessPollMs).unref();
 }

@@ -37,6 +37,9 @@ const longSeconds = [1, 5, 15, 60, 300, 900, 3_600, 4 * 3_600, 12 * 3_600, 48 * 
 export const catalogue = {
   buildInfo: { name: 'emloc_build_info', type: 'gauge', unit: 'none', help: 'Always 1; says which version runs.', labels: ['version'] },
 
+  ready: { name: 'emloc_ready', type: 'gauge', unit: 'none', help: 'Whether the process takes work, as /readyz says: 1 or 0.', labels: [] },
+  leading: { name: 'emloc_coordinator_leading', type: 'gauge', unit: 'none', help: 'Whether this coordinator leads, and drives the jobs: 1 or 0.', labels: [] },
+
   deviceMemoryInUse: {
     name: 'emloc_device_memory_in_use_bytes', type: 'gauge', unit: 'bytes',
     help: 'Device memory that the running stage has reserved in its budget, by what it is for.', labels: ['stage', 'category'],

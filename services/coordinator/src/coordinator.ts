@@ -46,13 +46,14 @@ export async function startCoordinator(context: CoordinatorContext, options: Coo
     { calibrator: options.calibratorAddress, builders: options.emulatorBuilderAddress, trainer: options.trainerAddress, correctors: options.correctorAddress },
     { credentials: clientCredentials(options.stageTls ? context.tls.client : null), token: options.stageToken ?? null },
   );
-  const lead = (token: number, stop: AbortSignal): Promise<void> => leadJobs({
+  const lead = (token: number, stop: AbortSignal): Promise<void> => counted(metrics.leading, () => leadJobs({
     index, store, log, metrics, logger, services, token, stop, maxRunning: options.maxRunning,
     settings: { stageSilenceMs: options.stageSilence, stageRetryForMs: options.stageRetryFor },
     outcome: createOutcomeMaker({ storage, datasetFiles, engine, program: `emloc ${programVersion}` }),
     discardWork: (job) => storage.discardWork(job), removeJob: (job) => removeJob(job, { store, storage, log }), jobRetentionMs: options.jobRetention,
     removeOldDatasets: async () => void (await removeOldDatasets({ datasets: storage.datasets, retentionMs: options.jobRetention, jobs: () => index.all() })),
-  });
+  }));
+  metrics.leading.set({}, 0);
   const leading = new AbortController();
   const leadership = takePartInLeadership({
     leases: await openLeases(nats, { ttlMs: options.leaseTtl, replicas }), ttlMs: options.leaseTtl, owner: context.instance, logger, signal: leading.signal, lead,
@@ -74,4 +75,14 @@ export async function startCoordinator(context: CoordinatorContext, options: Coo
 function reportJobs(index: JobIndex, { metrics }: Pick<CoordinatorContext, 'metrics'>): void {
   const counts = index.countByState();
   for (const state of jobStates) metrics.jobs.set({ state: state.toLowerCase() }, counts[state]);
+}
+
+/** The gauge is 1 while the work goes on. */
+async function counted(gauge: CoordinatorContext['metrics']['leading'], work: () => Promise<void>): Promise<void> {
+  gauge.set({}, 1);
+  try {
+    await work();
+  } finally {
+    gauge.set({}, 0);
+  }
 }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describeEvent, type Deployment, eventsOf, isGapless, jobRequest, startDeployment, until } from './deployment.js';
+import { describeEvent, type Deployment, eventsOf, isGapless, jobRequest, type RunningCoordinator, startDeployment, until } from './deployment.js';
 import { stepEvent, untilEnded } from './fake-stages.js';
 
 let deployment: Deployment;
@@ -37,16 +37,20 @@ test('when the leader is killed another goes on from the finished stages, and no
   expect(after?.token).toBeGreaterThan(before?.token ?? Number.POSITIVE_INFINITY);
 });
 
-test('a leader that stops hands over at once', async () => {
+const isLeading = async ({ telemetry }: RunningCoordinator): Promise<boolean> => /^emloc_coordinator_leading\{[^}]*\} 1$/m.test(await telemetry.expose());
+
+test('a leader that stops hands over at once, and its metrics say who leads', async () => {
   holdFirstTraining();
   const first = await deployment.start({ 'lease-ttl': '10s' });
   const second = await deployment.start({ 'lease-ttl': '10s' });
   const { name } = await second.jobs.createJob(jobRequest(deployment));
   await until(trainingStarted, 'training');
+  expect([await isLeading(first), await isLeading(second)]).toEqual([true, false]);
   const stoppedMs = performance.now();
   await first.stop();
   expect((await eventsOf(second.jobs, name)).map(describeEvent).at(-1)).toBe('SUCCEEDED');
   expect(performance.now() - stoppedMs).toBeLessThan(9_000);
+  expect(await isLeading(second)).toBe(true);
 });
 
 test('a job that is cancelled at another coordinator than the leader is cancelled', async () => {

@@ -170,7 +170,9 @@ describe('operations', () => {
     }
     for (const path of ['/livez', '/readyz', '/healthz']) expect([path, (await deployment.page(name, path)).status]).toEqual([path, 200]);
     expect((await deployment.page(name, '/metrics')).status).toBe(401);
-    expect((await deployment.page(name, '/metrics', metricsToken)).body).toContain('emloc_build_info');
+    const metrics = (await deployment.page(name, '/metrics', metricsToken)).body;
+    expect(metrics).toContain('emloc_build_info');
+    expect(metrics).toMatch(/^emloc_ready\{[^}]*\} 1$/m);
   });
 
   test('a trainer that is told to stop while it trains drops its readiness, ends with 0, and its job goes on after it', async () => {

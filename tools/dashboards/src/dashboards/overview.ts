@@ -17,27 +17,35 @@ const now: Row = {
   title: 'Now',
   panels: [
     values({
-      title: 'Services up', description: 'Processes whose metrics can be read.', unit: Short, width: 4,
+      title: 'Services up', description: 'Processes whose metrics can be read.', unit: Short, width: 3,
       queries: [{ expr: `count(up{${targets}} == 1) or vector(0)`, legend: 'up' }],
     }),
     values({
-      title: 'Services down', description: 'Targets whose metrics cannot be read. Pods that are gone are no targets any more.', unit: Short, width: 4, limit: 1,
+      title: 'Services down', description: 'Targets whose metrics cannot be read. Pods that are gone are no targets any more.', unit: Short, width: 3, limit: 1,
       queries: [{ expr: `count(up{${targets}} == 0) or vector(0)`, legend: 'down' }],
     }),
     values({
-      title: 'Alerts', description: 'Alerts that fire. docs/operations.md has a section for each.', unit: Short, width: 4, limit: 1,
+      title: 'Services not ready', description: 'Processes that run and take no work: they start, end, or have no connection to NATS.', unit: Short, width: 3, limit: 1,
+      queries: [{ expr: `count(emloc_ready{${processes}} == 0) or vector(0)`, legend: 'not ready' }],
+    }),
+    values({
+      title: 'Leading coordinators', description: 'One leads and drives the jobs; the others answer clients.', unit: Short, width: 3,
+      queries: [{ expr: `sum(emloc_coordinator_leading{${deployment}, service="coordinator"})`, legend: 'leading' }],
+    }),
+    values({
+      title: 'Alerts', description: 'Alerts that fire. docs/operations.md has a section for each.', unit: Short, width: 3, limit: 1,
       queries: [{ expr: 'count(ALERTS{alertname=~"Emloc.+", alertstate="firing"}) or vector(0)', legend: 'firing' }],
     }),
     values({
-      title: 'Jobs running', description: 'Jobs in the state running.', unit: Short, width: 4,
+      title: 'Jobs running', description: 'Jobs in the state running.', unit: Short, width: 3,
       queries: [{ expr: `max(emloc_jobs{${deployment}, state="running"})`, legend: 'running' }],
     }),
     values({
-      title: 'Jobs waiting', description: 'Jobs in the state queued. --max-running of the coordinator says how many run at a time.', unit: Short, width: 4,
+      title: 'Jobs waiting', description: 'Jobs in the state queued. --max-running of the coordinator says how many run at a time.', unit: Short, width: 3,
       queries: [{ expr: `max(emloc_jobs{${deployment}, state="queued"})`, legend: 'queued' }],
     }),
     values({
-      title: 'Versions', description: 'Processes by the version that they run. More than one version is a rollout that is not over.', unit: Short, width: 4,
+      title: 'Versions', description: 'Processes by the version that they run. More than one version is a rollout that is not over.', unit: Short, width: 3,
       queries: [{ expr: `count by (version) (emloc_build_info{${processes}})`, legend: '{{version}}' }],
     }),
   ],
