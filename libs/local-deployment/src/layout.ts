@@ -7,6 +7,9 @@ export const stageNames = Object.freeze(['calibrator', 'emulator-builder', 'trai
 export type StageName = (typeof stageNames)[number];
 export type ServiceName = StageName | 'coordinator';
 
+/** All processes of a deployment besides NATS, in the order of their ports. */
+export const serviceNames: readonly ServiceName[] = Object.freeze(['coordinator', ...stageNames]);
+
 /** Stages whose replicas share the work of one job. */
 export const replicatedStages: readonly StageName[] = Object.freeze(['emulator-builder', 'corrector']);
 
@@ -30,7 +33,7 @@ const metricsOffset = 100;
 export function planServices(port: number, replicas: Readonly<Partial<Record<StageName, number>>> = {}): ServicePlan[] {
   for (const stage of stageNames) assertReplicas(stage, replicas[stage] ?? 1);
   const more = stageNames.flatMap((service) => Array.from({ length: (replicas[service] ?? 1) - 1 }, (_, index) => ({ name: `${service}-${index + 2}`, service })));
-  const all: Pick<ServicePlan, 'name' | 'service'>[] = [{ name: 'coordinator', service: 'coordinator' }, ...stageNames.map((service) => ({ name: service, service })), ...more];
+  const all: Pick<ServicePlan, 'name' | 'service'>[] = [...serviceNames.map((service) => ({ name: service, service })), ...more];
   const lastPort = port + metricsOffset + all.length - 1;
   const isValid = Number.isSafeInteger(port) && port >= 0 && lastPort <= 65_535 && all.length <= metricsOffset;
   if (!isValid) throw new LocalDeploymentError('DEPLOYMENT_INVALID_OPTION', `port ${port}: a port is expected whose ${metricsOffset + all.length - 1} followers are ports too, or 0`);

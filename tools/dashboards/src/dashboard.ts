@@ -3,6 +3,7 @@ import {
   CustomVariableBuilder, type Dashboard, DashboardBuilder, DashboardCursorSync, DashboardLinkBuilder, DashboardLinkType, DatasourceVariableBuilder, type Panel, QueryVariableBuilder, RowBuilder,
   type VariableModel, VariableRefresh, VariableSort,
 } from '@grafana/grafana-foundation-sdk/dashboard';
+import { serviceNames } from '@emloc/local-deployment';
 import { labelValues } from '@emloc/telemetry';
 import { dataSource } from './panels.js';
 
@@ -21,7 +22,6 @@ export interface DashboardOptions {
   readonly rows: readonly Row[];
 }
 
-const services = ['coordinator', 'calibrator', 'emulator-builder', 'trainer', 'corrector'];
 const tag = 'emloc';
 
 /** A dashboard with the variables and links that all of them have. */
@@ -47,7 +47,7 @@ function commonVariables(): Builder<VariableModel>[] {
     new DatasourceVariableBuilder('datasource').label('Data source').type('prometheus'),
     // Only targets on Kubernetes have one.
     fromData('namespace', 'Namespace', 'label_values(emloc_build_info, namespace)'),
-    choice('service', 'Service', services.join(', ')),
+    choice('service', 'Service', serviceNames.join(', ')),
     fromData('instance', 'Instance', 'label_values(emloc_build_info{namespace=~"$namespace", service=~"$service"}, instance)'),
   ];
 }

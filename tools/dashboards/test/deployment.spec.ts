@@ -1,8 +1,8 @@
-import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { buildPrograms } from '@emloc/deployment/testing';
 import { type LocalDeployment, programsIn, startLocalDeployment } from '@emloc/local-deployment';
 import { connect } from '@emloc/sdk';
 import { freePort, randomSecret } from '@emloc/service-kit';
@@ -46,8 +46,7 @@ let prometheus: PrometheusServer | undefined;
 let [startSeconds, endSeconds] = [0, 0];
 
 beforeAll(async () => {
-  const built = spawnSync(process.execPath, [join(root, 'tools/setup/build.mjs')], { cwd: root, encoding: 'utf8' });
-  expect({ status: built.status, stderr: built.status === 0 ? '' : built.stderr }).toEqual({ status: 0, stderr: '' });
+  buildPrograms();
   deployment = await startLocalDeployment({
     program: programsIn(join(root, 'dist')), stateDir: join(work, 'state'), port: 0, env: { ...process.env, EMLOC_METRICS_TOKEN: token },
     flags: (service) => (service === 'coordinator' ? ['--model-roots', root, '--data-roots', work] : []),

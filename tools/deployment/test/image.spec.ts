@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { serviceNames } from '../src/index.js';
+import { serviceNames } from '@emloc/local-deployment';
 import { buildPrograms, dist, root } from '../src/testing/index.js';
 import { type Image, isInContext, readImage, sourceOf, stagesOf, unpackImage } from './cluster/image.js';
 import { imageCommand, imageEnvironment, makeClusterFolder, userOf } from './cluster/local-cluster.js';

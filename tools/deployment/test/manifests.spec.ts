@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { IPodMonitor } from '@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1';
 import { parse } from 'yaml';
 import { natsServerEnvironment } from '@emloc/service-kit';
-import { serviceNames } from '../src/index.js';
+import { serviceNames } from '@emloc/local-deployment';
 import { buildPrograms, root } from '../src/testing/index.js';
 import { type ManifestCertificate, manifestCertificates } from '../src/certificates/manifest-certificates.js';
 import { makeSecrets } from '../src/secrets/make-secrets.js';

@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { serviceNames } from '@emloc/deployment';
+import { serviceNames } from '@emloc/local-deployment';
 import type { ServiceName } from '@emloc/local-deployment';
 import { metricsToken, type SecuredNats, startSecuredNats } from './secured/deployment.js';
 import { marker } from './secured/marker.js';

@@ -1,9 +1,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { CalibratorService, CorrectorService, EmulatorBuilderService, healthV1, JobService, reflectionV1, reflectionV1Alpha, TrainerService } from '@emloc/contracts';
-import { inboxPrefixOf, serviceNames } from '@emloc/deployment';
+import { inboxPrefixOf } from '@emloc/deployment';
 import { dist, root } from '@emloc/deployment/testing';
-import { stageNames, type StageName } from '@emloc/local-deployment';
+import { serviceNames, stageNames, type StageName } from '@emloc/local-deployment';
 import { livenessService, RpcError, type RpcChannel, type TlsOptions } from '@emloc/rpc';
 import { type CreateJobOptions, EmlocError, type Job, type JobEvent } from '@emloc/sdk';
 import { connectNats } from '@emloc/service-kit';

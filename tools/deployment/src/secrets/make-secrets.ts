@@ -1,11 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { serviceNames } from '@emloc/local-deployment';
 import { randomSecret } from '@emloc/service-kit';
 import { stringify } from 'yaml';
 import { openAuthority } from '../certificates/authority.js';
 import { manifestCertificates } from '../certificates/manifest-certificates.js';
-import { serviceNames } from '../nats/nats-users.js';
 import { openSecretFolder, type SecretFolder } from './secret-folder.js';
 
 export interface MakeSecretsOptions {
