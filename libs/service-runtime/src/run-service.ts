@@ -113,6 +113,7 @@ async function start<S extends OptionSet>(
   const tls = tlsOf(options);
   const scratch = await openScratch(options, name, shutdown);
   const telemetry = createTelemetry({ service: name, version: programVersion });
+  telemetry.metrics.ready.set({}, 0);
   const natsAccess = natsAccessOf(options, instance);
   const connection: { lane: Lane | null } = { lane: null };
   const probes = await openProbes(options, { telemetry, shutdown, tls, isConnected: () => connection.lane?.connected === true });

@@ -32,6 +32,12 @@ describe('telemetry', () => {
     other.close();
   });
 
+  it('has a gauge without labels only once it is set', async () => {
+    expect(await valueOf('emloc_coordinator_leading', {})).toBeNull();
+    telemetry.metrics.leading.set({}, 0);
+    expect(await valueOf('emloc_coordinator_leading', {})).toBe(0);
+  });
+
   it('counts, sets, observes and removes', async () => {
     const { metrics } = telemetry;
     metrics.jobTransitions.add({ state: 'failed' });

@@ -72,6 +72,8 @@ function toCounter(counter: Counter): CounterMetric<AnyLabels> {
 }
 
 function toGauge(gauge: Gauge): GaugeMetric<AnyLabels> {
+  // Without labels it is there as 0 from the start, also in services that never set it.
+  gauge.remove({});
   return {
     set: (labels, value) => gauge.set(labels, value),
     add: (labels, amount) => gauge.inc(labels, amount),

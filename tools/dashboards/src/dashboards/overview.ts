@@ -30,7 +30,7 @@ const now: Row = {
     }),
     values({
       title: 'Leading coordinators', description: 'One leads and drives the jobs; the others answer clients.', unit: Short, width: 3,
-      queries: [{ expr: `sum(emloc_coordinator_leading{${deployment}, service="coordinator"})`, legend: 'leading' }],
+      queries: [{ expr: `sum(emloc_coordinator_leading{${deployment}})`, legend: 'leading' }],
     }),
     values({
       title: 'Alerts', description: 'Alerts that fire. docs/operations.md has a section for each.', unit: Short, width: 3, limit: 1,
