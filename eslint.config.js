@@ -2,29 +2,65 @@ import js from '@eslint/js';
 import nx from '@nx/eslint-plugin';
 import tseslint from 'typescript-eslint';
 
-import { ensureProjectGraph } from './tools/setup/project-graph.mjs';
 import { boundaryRules, layers } from './tools/setup/lint-boundaries.mjs';
 import { packageOwnership } from './tools/setup/lint-packages.mjs';
+import { ensureProjectGraph } from './tools/setup/project-graph.mjs';
 
 // The boundary rule reads nx's cached project graph, and checks nothing when there is none.
 await ensureProjectGraph();
 
 const nodeGlobals = Object.fromEntries(
-  ['AbortController', 'AbortSignal', 'Buffer', 'URL', 'clearTimeout', 'console', 'fetch', 'performance', 'process', 'setImmediate', 'setTimeout', 'structuredClone']
-    .map((name) => [name, 'readonly']),
+  [
+    'AbortController',
+    'AbortSignal',
+    'Buffer',
+    'URL',
+    'clearTimeout',
+    'console',
+    'fetch',
+    'performance',
+    'process',
+    'setImmediate',
+    'setTimeout',
+    'structuredClone',
+  ].map((name) => [name, 'readonly']),
 );
 
-const unusedVariables = ['error', { args: 'after-used', argsIgnorePattern: '^_', varsIgnorePattern: '^_', caughtErrors: 'all', ignoreRestSiblings: true }];
+const unusedVariables = [
+  'error',
+  {
+    args: 'after-used',
+    argsIgnorePattern: '^_',
+    varsIgnorePattern: '^_',
+    caughtErrors: 'all',
+    ignoreRestSiblings: true,
+  },
+];
 
 /** `any` and untyped values are for the files that declare a native library. */
 const nativeFiles = ['libs/device-*/src/**/native*.ts', 'libs/device-*/src/**/native/**/*.ts'];
 
-const testFiles = ['{libs,services,tools}/**/*.spec.ts', '{libs,services,tools}/*/test/**/*.ts', 'libs/*/src/testing/**/*.ts'];
+const testFiles = [
+  '{libs,services,tools}/**/*.spec.ts',
+  '{libs,services,tools}/*/test/**/*.ts',
+  'libs/*/src/testing/**/*.ts',
+];
 
 export default tseslint.config(
   // AssemblyScript is not TypeScript.
   // assembly/ holds AssemblyScript, which only looks like TypeScript.
-  { ignores: ['**/node_modules/**', '**/dist/**', '**/generated/**', '**/assembly/*.ts', '.nx/**', 'coverage/**', 'out/**', 'libs/*/assembly/**'] },
+  {
+    ignores: [
+      '**/node_modules/**',
+      '**/dist/**',
+      '**/generated/**',
+      '**/assembly/*.ts',
+      '.nx/**',
+      'coverage/**',
+      'out/**',
+      'libs/*/assembly/**',
+    ],
+  },
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
   js.configs.recommended,
   {
@@ -32,6 +68,8 @@ export default tseslint.config(
       eqeqeq: ['error', 'always'],
       'object-shorthand': 'error',
       'prefer-const': 'error',
+      // Code is prettier's; comments are wrapped by hand.
+      'max-len': ['error', { code: 1000, comments: 100, ignoreUrls: true }],
       'no-unused-vars': unusedVariables,
     },
   },
@@ -47,12 +85,17 @@ export default tseslint.config(
   },
   {
     files: ['**/*.cjs'],
-    languageOptions: { sourceType: 'commonjs', globals: { __dirname: 'readonly', module: 'writable', require: 'readonly' } },
+    languageOptions: {
+      sourceType: 'commonjs',
+      globals: { __dirname: 'readonly', module: 'writable', require: 'readonly' },
+    },
   },
   {
     files: ['**/*.ts'],
     extends: [tseslint.configs.recommended],
-    languageOptions: { parserOptions: { project: './tsconfig.json', tsconfigRootDir: import.meta.dirname } },
+    languageOptions: {
+      parserOptions: { project: './tsconfig.json', tsconfigRootDir: import.meta.dirname },
+    },
     rules: {
       '@typescript-eslint/await-thenable': 'error',
       '@typescript-eslint/consistent-type-imports': ['error', { fixStyle: 'inline-type-imports' }],
@@ -62,16 +105,28 @@ export default tseslint.config(
       '@typescript-eslint/no-non-null-assertion': 'error',
       '@typescript-eslint/no-unused-vars': unusedVariables,
       '@typescript-eslint/only-throw-error': 'error',
-      '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
+      '@typescript-eslint/switch-exhaustiveness-check': [
+        'error',
+        { considerDefaultExhaustiveForUnions: true },
+      ],
     },
   },
   {
     // The costliest part of the costliest rule; the functions that tests pass are awaited by jest.
     files: testFiles,
-    rules: { '@typescript-eslint/no-misused-promises': ['error', { checksVoidReturn: { arguments: false } }] },
+    rules: {
+      '@typescript-eslint/no-misused-promises': [
+        'error',
+        { checksVoidReturn: { arguments: false } },
+      ],
+    },
   },
   { files: nativeFiles, rules: { '@typescript-eslint/no-explicit-any': 'off' } },
-  { files: ['{libs,services,tools}/**/*.ts'], plugins: { '@nx': nx }, rules: boundaryRules(layers) },
+  {
+    files: ['{libs,services,tools}/**/*.ts'],
+    plugins: { '@nx': nx },
+    rules: boundaryRules(layers),
+  },
   {
     // Engines are tested on real devices.
     files: testFiles,

@@ -1,6 +1,6 @@
 /**
- * Writes the example data set: `node examples/make-data.mjs [FOLDER]` (default: `data` beside this file). The same bytes every time.
- * The task is described in README.md.
+ * Writes the example data set: `node examples/make-data.mjs [FOLDER]` (default: `data` beside this
+ * file). The same bytes every time. The task is described in README.md.
  */
 import { createHash } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -12,21 +12,99 @@ const ROWS = { 'train.jsonl': 2000, 'test.jsonl': 300 };
 
 // Words that the example model's tokenizer splits into few tokens. Every item has a regular plural.
 const NAMES = [
-  'Mary', 'David', 'Michael', 'James', 'Tom', 'Sam', 'Ben', 'Max', 'Mike', 'Peter', 'Jack', 'Jane',
-  'Kate', 'Alice', 'Bob', 'Eve', 'Nick', 'Nora', 'Rose', 'Amy', 'Adam', 'Anne', 'Eric', 'Grace',
+  'Mary',
+  'David',
+  'Michael',
+  'James',
+  'Tom',
+  'Sam',
+  'Ben',
+  'Max',
+  'Mike',
+  'Peter',
+  'Jack',
+  'Jane',
+  'Kate',
+  'Alice',
+  'Bob',
+  'Eve',
+  'Nick',
+  'Nora',
+  'Rose',
+  'Amy',
+  'Adam',
+  'Anne',
+  'Eric',
+  'Grace',
 ];
 const ITEMS = [
-  'book', 'table', 'key', 'map', 'film', 'card', 'car', 'cup', 'cake', 'clock',
-  'coat', 'bag', 'toy', 'door', 'phone', 'lamp', 'pen', 'hat', 'ring', 'picture',
+  'book',
+  'table',
+  'key',
+  'map',
+  'film',
+  'card',
+  'car',
+  'cup',
+  'cake',
+  'clock',
+  'coat',
+  'bag',
+  'toy',
+  'door',
+  'phone',
+  'lamp',
+  'pen',
+  'hat',
+  'ring',
+  'picture',
 ];
-const NUMBERS = ['one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine', 'ten', 'eleven', 'twelve'];
+const NUMBERS = [
+  'one',
+  'two',
+  'three',
+  'four',
+  'five',
+  'six',
+  'seven',
+  'eight',
+  'nine',
+  'ten',
+  'eleven',
+  'twelve',
+];
 const PLACES = [
-  'Paris', 'London', 'Rome', 'Berlin', 'Oslo', 'York', 'Boston', 'Dallas',
-  'Dublin', 'Athens', 'Lima', 'Milan', 'Miami', 'Seattle', 'Austin', 'Bern',
+  'Paris',
+  'London',
+  'Rome',
+  'Berlin',
+  'Oslo',
+  'York',
+  'Boston',
+  'Dallas',
+  'Dublin',
+  'Athens',
+  'Lima',
+  'Milan',
+  'Miami',
+  'Seattle',
+  'Austin',
+  'Bern',
 ];
 const MONTHS = ['January', 'March', 'April', 'May', 'June', 'July', 'August', 'September'];
 /** In a third of the sentences; no part of the answer. */
-const ADJECTIVES = ['new', 'old', 'red', 'blue', 'black', 'white', 'green', 'small', 'large', 'big'];
+const ADJECTIVES = [
+  'new',
+  'old',
+  'red',
+  'blue',
+  'black',
+  'white',
+  'green',
+  'small',
+  'large',
+  'big',
+];
 
 const SENTENCES = [
   ({ name, goods, place, month }) => `In ${month} ${name} sent ${goods} to ${place}.`,
@@ -68,11 +146,16 @@ function drawRow() {
 
 /** JSON with a space after each colon and comma. */
 function answer(order) {
-  const fields = Object.entries(order).map(([key, value]) => `${JSON.stringify(key)}: ${JSON.stringify(value)}`);
+  const fields = Object.entries(order).map(
+    ([key, value]) => `${JSON.stringify(key)}: ${JSON.stringify(value)}`,
+  );
   return `{${fields.join(', ')}}`;
 }
 
-/** No two rows of all files have the same answer, so no test row can be answered by repeating a training row. */
+/**
+ * No two rows of all files have the same answer, so no test row can be answered by repeating a
+ * training row.
+ */
 function drawDistinctRows(count) {
   const rows = new Map();
   while (rows.size < count) {

@@ -1,5 +1,17 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, existsSync, mkdirSync, openSync, closeSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
 
@@ -11,7 +23,10 @@ const maximumBytes = 40_000_000;
 const folder = join(workspaceRoot, 'dist', 'emloc-gpu');
 const programs = ['gpu-bundle', 'emloc', 'bench'];
 
-/** What starts a program there: `./emloc-gpu/run gpu-bundle check`, `./emloc-gpu/run emloc tune ...`. */
+/**
+ * What starts a program there: `./emloc-gpu/run gpu-bundle check`, `./emloc-gpu/run emloc tune
+ * ...`.
+ */
 const runScript = `#!/bin/sh
 # Unpacks Node at the first start, then runs programs/NAME/NAME.mjs with the arguments that follow NAME.
 set -eu
@@ -37,7 +52,9 @@ function packNode() {
   const packed = join(workspaceRoot, 'dist', `node-${process.version}-${process.arch}.xz`);
   if (!existsSync(packed)) {
     const output = openSync(`${packed}.part`, 'w');
-    const { status, error } = spawnSync('xz', ['-6', '-T0', '-k', '-c', process.execPath], { stdio: ['ignore', output, 'inherit'] });
+    const { status, error } = spawnSync('xz', ['-6', '-T0', '-k', '-c', process.execPath], {
+      stdio: ['ignore', output, 'inherit'],
+    });
     closeSync(output);
     if (status !== 0) throw new Error('gpu-bundle: xz could not compress Node', { cause: error });
     renameSync(`${packed}.part`, packed);
@@ -49,10 +66,23 @@ function packNode() {
 function packKoffi() {
   const modules = join(workspaceRoot, 'node_modules');
   const native = `@koromix/koffi-linux-${process.arch}`;
-  for (const file of ['package.json', 'index.js', 'index.cjs', 'indirect.js', 'indirect.cjs', 'src/koffi', 'LICENSE.txt']) {
-    copy(join(modules, 'koffi', file), join(folder, 'node_modules/koffi', file), (path) => !/\.(cc|hh|S|asm|ts)$/.test(path));
+  for (const file of [
+    'package.json',
+    'index.js',
+    'index.cjs',
+    'indirect.js',
+    'indirect.cjs',
+    'src/koffi',
+    'LICENSE.txt',
+  ]) {
+    copy(
+      join(modules, 'koffi', file),
+      join(folder, 'node_modules/koffi', file),
+      (path) => !/\.(cc|hh|S|asm|ts)$/.test(path),
+    );
   }
-  for (const file of ['package.json', 'index.js', `linux_${process.arch}`]) copy(join(modules, native, file), join(folder, 'node_modules', native, file));
+  for (const file of ['package.json', 'index.js', `linux_${process.arch}`])
+    copy(join(modules, native, file), join(folder, 'node_modules', native, file));
 }
 
 /** @param {string} source @param {string} target @param {(path: string) => boolean} [filter] */
@@ -65,14 +95,20 @@ function copy(source, target, filter = () => true) {
 async function packPrograms() {
   for (const program of listPrograms().filter(({ name }) => programs.includes(name))) {
     await bundle(program);
-    copy(program.folder, join(folder, 'programs', program.name), (path) => !path.endsWith('.map') && !path.endsWith('inputs.json'));
+    copy(
+      program.folder,
+      join(folder, 'programs', program.name),
+      (path) => !path.endsWith('.map') && !path.endsWith('inputs.json'),
+    );
   }
 }
 
 /** @param {string} path @returns {number} */
 function bytesIn(path) {
   const status = statSync(path);
-  return status.isDirectory() ? readdirSync(path).reduce((sum, name) => sum + bytesIn(join(path, name)), 0) : status.size;
+  return status.isDirectory()
+    ? readdirSync(path).reduce((sum, name) => sum + bytesIn(join(path, name)), 0)
+    : status.size;
 }
 
 rmSync(folder, { recursive: true, force: true });
@@ -80,9 +116,12 @@ mkdirSync(folder, { recursive: true });
 await packPrograms();
 packKoffi();
 packNode();
-for (const script of ['bench_torch.py', 'check_peft.py']) copy(join(workspaceRoot, 'tools/gpu-bundle', script), join(folder, script));
+for (const script of ['bench_torch.py', 'check_peft.py'])
+  copy(join(workspaceRoot, 'tools/gpu-bundle', script), join(folder, script));
 writeFileSync(join(folder, 'run'), runScript);
 chmodSync(join(folder, 'run'), 0o755);
 const bytes = bytesIn(folder);
-console.log(`${folder}: ${(bytes / 1e6).toFixed(1)} MB, programs ${readdirSync(join(folder, 'programs')).join(', ')}`);
+console.log(
+  `${folder}: ${(bytes / 1e6).toFixed(1)} MB, programs ${readdirSync(join(folder, 'programs')).join(', ')}`,
+);
 if (bytes > maximumBytes) throw new Error(`gpu-bundle: ${bytes} bytes, at most ${maximumBytes}`);

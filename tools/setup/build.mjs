@@ -15,7 +15,9 @@ for (const program of listPrograms()) {
     try {
       const startMs = performance.now();
       const { inputCount } = await bundle(program);
-      console.error(`build: ${label}: ${inputCount} files, ${Math.round(performance.now() - startMs)} ms`);
+      console.error(
+        `build: ${label}: ${inputCount} files, ${Math.round(performance.now() - startMs)} ms`,
+      );
     } catch {
       // esbuild has printed every error with its place.
       console.error(`build: ${label} failed`);

@@ -1,4 +1,12 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
 import process from 'node:process';
 
@@ -6,9 +14,10 @@ import { bundledAssets } from './bundled-assets.mjs';
 import { listWorkspaces, workspaceRoot } from './workspace.mjs';
 
 /**
- * Something that is started: every `tools/NAME/src/main.ts` and `services/NAME/src/main.ts` is one, bundled into
- * `dist/NAME/NAME.mjs`. Importing that file runs it.
- * @typedef {{ name: string, entry: string, folder: string, outFile: string }} Program paths are absolute
+ * Something that is started: every `tools/NAME/src/main.ts` and `services/NAME/src/main.ts` is one,
+ * bundled into `dist/NAME/NAME.mjs`. Importing that file runs it.
+ * @typedef {{ name: string, entry: string, folder: string, outFile: string }} Program paths are
+ * absolute
  */
 
 /**
@@ -36,7 +45,12 @@ export function listPrograms(root = workspaceRoot) {
 function toProgram(root, workspace) {
   const name = workspace === 'tools/cli' ? 'emloc' : basename(workspace);
   const folder = join(root, 'dist', name);
-  return { name, entry: join(root, workspace, 'src', 'main.ts'), folder, outFile: join(folder, `${name}.mjs`) };
+  return {
+    name,
+    entry: join(root, workspace, 'src', 'main.ts'),
+    folder,
+    outFile: join(folder, `${name}.mjs`),
+  };
 }
 
 /**
@@ -50,7 +64,10 @@ export function isStale({ folder, outFile }, root = workspaceRoot) {
   const builtMs = statSync(record).mtimeMs;
   /** @type {string[]} */
   const inputs = JSON.parse(readFileSync(record, 'utf8'));
-  return inputs.some((input) => (statSync(join(root, input), { throwIfNoEntry: false })?.mtimeMs ?? Infinity) > builtMs);
+  return inputs.some(
+    (input) =>
+      (statSync(join(root, input), { throwIfNoEntry: false })?.mtimeMs ?? Infinity) > builtMs,
+  );
 }
 
 /**
@@ -78,19 +95,25 @@ export async function bundle({ name, entry, folder, outFile }, root = workspaceR
       external: externalPackages,
       plugins: [assets.plugin(relative(folder, dirname(target)))],
       // CommonJS packages inside an ES module call require for Node's own modules.
-      banner: { js: "import { createRequire as $createRequire } from 'node:module'; const require = $createRequire(import.meta.url);" },
+      banner: {
+        js: "import { createRequire as $createRequire } from 'node:module'; const require = $createRequire(import.meta.url);",
+      },
       metafile: true,
       write: false,
       logLevel: 'warning',
     });
     for (const input of Object.keys(result.metafile.inputs)) inputs.add(input);
-    // The source map first: whoever reads the program while it is replaced sees the old or the new one, whole.
+    // The source map first: whoever reads the program while it is replaced sees the old or the new
+    // one, whole.
     for (const { path, contents } of result.outputFiles) replaceFile(path, contents);
   };
   await bundleOne(entry, outFile);
-  for (const worker of assets.workers()) await bundleOne(join(root, worker.source), join(folder, worker.target));
-  for (const asset of assets.copies()) copyInto(join(root, asset.source), join(folder, asset.target));
-  for (const { source } of assets.copies()) for (const file of filesUnder(join(root, source))) inputs.add(relative(root, file));
+  for (const worker of assets.workers())
+    await bundleOne(join(root, worker.source), join(folder, worker.target));
+  for (const asset of assets.copies())
+    copyInto(join(root, asset.source), join(folder, asset.target));
+  for (const { source } of assets.copies())
+    for (const file of filesUnder(join(root, source))) inputs.add(relative(root, file));
   for (const file of ownFiles(root)) inputs.add(file);
   replaceFile(join(folder, 'inputs.json'), `${JSON.stringify([...inputs].sort(), null, 1)}\n`);
   return { name, inputCount: inputs.size };
@@ -110,10 +133,15 @@ export async function ensureBundled(program) {
 
 /** What decides how bundles are made. @param {string} root */
 function ownFiles(root) {
-  return ['tools/setup/bundle.mjs', 'tools/setup/bundled-assets.mjs', 'package-lock.json'].filter((file) => existsSync(join(root, file)));
+  return ['tools/setup/bundle.mjs', 'tools/setup/bundled-assets.mjs', 'package-lock.json'].filter(
+    (file) => existsSync(join(root, file)),
+  );
 }
 
-/** @param {string} path @returns {string[]} files, and the folders that hold them: their time changes with their list */
+/**
+ * @param {string} path
+ * @returns {string[]} files, and the folders that hold them: their time changes with their list
+ */
 function filesUnder(path) {
   if (!statSync(path).isDirectory()) return [path];
   return [path, ...readdirSync(path).flatMap((name) => filesUnder(join(path, name)))];
@@ -122,7 +150,8 @@ function filesUnder(path) {
 /** @param {string} source @param {string} target */
 function copyInto(source, target) {
   for (const file of filesUnder(source)) {
-    if (!statSync(file).isDirectory()) replaceFile(join(target, relative(source, file)), readFileSync(file));
+    if (!statSync(file).isDirectory())
+      replaceFile(join(target, relative(source, file)), readFileSync(file));
   }
 }
 

@@ -7,8 +7,10 @@ import { workspaceRoot } from './workspace.mjs';
  * Runs a command in the repository's root with this process's output.
  * @param {string} command
  * @param {readonly string[]} args
- * @param {{ env?: Record<string, string>, timeoutMs?: number, quiet?: boolean }} [options] `quiet` shows output only on failure
- * @returns {number} the exit status; 1 when it could not be started, was killed or ran past `timeoutMs`
+ * @param {{ env?: Record<string, string>, timeoutMs?: number, quiet?: boolean }} [options] `quiet`
+ * shows output only on failure
+ * @returns {number} the exit status; 1 when it could not be started, was killed or ran past
+ * `timeoutMs`
  */
 export function runCommand(command, args, { env = {}, timeoutMs, quiet = false } = {}) {
   const result = spawnSync(command, args, {

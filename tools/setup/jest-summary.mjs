@@ -1,6 +1,7 @@
 /**
  * The part of `jest --json` that the summary needs.
- * @typedef {{ numPassedTests: number, numFailedTests: number, numRuntimeErrorTestSuites: number, numPendingTests: number,
+ * @typedef {{ numPassedTests: number, numFailedTests: number, numRuntimeErrorTestSuites: number,
+ * numPendingTests: number,
  *   numTodoTests: number, numTotalTests: number, success: boolean }} JestResult
  */
 

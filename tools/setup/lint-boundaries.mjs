@@ -1,6 +1,7 @@
 /**
- * Who may import whom, by the tag `layer:NAME` in each project's package.json. Nothing imports a service, and no engine what names the devices.
- * The planner in the engines runs programs on the null device, which is tagged `device:null` for that.
+ * Who may import whom, by the tag `layer:NAME` in each project's package.json. Nothing imports a
+ * service, and no engine what names the devices. The planner in the engines runs programs on the
+ * null device, which is tagged `device:null` for that.
  */
 export const layers = Object.freeze({
   device: ['layer:device'],
@@ -9,22 +10,55 @@ export const layers = Object.freeze({
   'device-registry': ['layer:device', 'layer:device-impl', 'layer:engine', 'layer:device-registry'],
   contracts: ['layer:contracts'],
   kit: ['layer:device', 'layer:contracts', 'layer:kit'],
-  stage: ['layer:device', 'layer:device-impl', 'layer:device-registry', 'layer:engine', 'layer:contracts', 'layer:kit', 'layer:stage'],
-  service: ['layer:device', 'layer:device-impl', 'layer:device-registry', 'layer:engine', 'layer:contracts', 'layer:kit', 'layer:stage'],
-  tool: ['layer:device', 'layer:device-impl', 'layer:device-registry', 'layer:engine', 'layer:contracts', 'layer:kit', 'layer:stage', 'layer:tool'],
+  stage: [
+    'layer:device',
+    'layer:device-impl',
+    'layer:device-registry',
+    'layer:engine',
+    'layer:contracts',
+    'layer:kit',
+    'layer:stage',
+  ],
+  service: [
+    'layer:device',
+    'layer:device-impl',
+    'layer:device-registry',
+    'layer:engine',
+    'layer:contracts',
+    'layer:kit',
+    'layer:stage',
+  ],
+  tool: [
+    'layer:device',
+    'layer:device-impl',
+    'layer:device-registry',
+    'layer:engine',
+    'layer:contracts',
+    'layer:kit',
+    'layer:stage',
+    'layer:tool',
+  ],
 });
 
 /**
- * @param {Readonly<Record<string, readonly string[]>>} allowed by layer, the tags that it may import
+ * @param {Readonly<Record<string, readonly string[]>>} allowed by layer, the tags that it may
+ * import
  * @returns {Record<string, unknown>}
  */
 export function boundaryRules(allowed) {
   return {
-    '@nx/enforce-module-boundaries': ['error', {
-      allow: [],
-      // A package that is imported is in the importer's package.json (or the root's, for tools of development).
-      banTransitiveDependencies: true,
-      depConstraints: Object.entries(allowed).map(([layer, tags]) => ({ sourceTag: `layer:${layer}`, onlyDependOnLibsWithTags: [...tags] })),
-    }],
+    '@nx/enforce-module-boundaries': [
+      'error',
+      {
+        allow: [],
+        // A package that is imported is in the importer's package.json (or the root's, for tools of
+        // development).
+        banTransitiveDependencies: true,
+        depConstraints: Object.entries(allowed).map(([layer, tags]) => ({
+          sourceTag: `layer:${layer}`,
+          onlyDependOnLibsWithTags: [...tags],
+        })),
+      },
+    ],
   };
 }

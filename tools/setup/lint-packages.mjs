@@ -1,6 +1,7 @@
 /**
  * Packages that only one place may know, so that what they stand for can be replaced there.
- * @typedef {{ packages: string[], files: string[], reason: string }} Ownership `packages` are names or `@scope/*`
+ * @typedef {{ packages: string[], files: string[], reason: string }} Ownership `packages` are names
+ * or `@scope/*`
  */
 
 /**
@@ -9,16 +10,36 @@
  */
 function ownerships(nativeFiles) {
   return [
-    { packages: ['@grpc/*'], files: ['libs/rpc/**/*.ts', 'tools/bench/src/bus-grpc.ts'], reason: 'gRPC is behind @emloc/rpc' },
+    {
+      packages: ['@grpc/*'],
+      files: ['libs/rpc/**/*.ts', 'tools/bench/src/bus-grpc.ts'],
+      reason: 'gRPC is behind @emloc/rpc',
+    },
     {
       packages: ['@nats-io/*'],
       files: ['libs/tensor-bus/**/*.ts', 'libs/service-kit/**/*.ts'],
       reason: 'NATS is behind @emloc/tensor-bus and @emloc/service-kit',
     },
-    { packages: ['prom-client'], files: ['libs/telemetry/**/*.ts'], reason: 'metrics are behind @emloc/telemetry' },
-    { packages: ['@huggingface/*'], files: ['libs/dataset/**/*.ts'], reason: 'tokenizers and templates are behind @emloc/dataset' },
-    { packages: ['@tensorflow/*'], files: ['libs/device-tfjs/**/*.ts'], reason: 'TensorFlow.js is behind @emloc/device-tfjs' },
-    { packages: ['koffi'], files: [...nativeFiles], reason: 'FFI is in the native files of the device implementations' },
+    {
+      packages: ['prom-client'],
+      files: ['libs/telemetry/**/*.ts'],
+      reason: 'metrics are behind @emloc/telemetry',
+    },
+    {
+      packages: ['@huggingface/*'],
+      files: ['libs/dataset/**/*.ts'],
+      reason: 'tokenizers and templates are behind @emloc/dataset',
+    },
+    {
+      packages: ['@tensorflow/*'],
+      files: ['libs/device-tfjs/**/*.ts'],
+      reason: 'TensorFlow.js is behind @emloc/device-tfjs',
+    },
+    {
+      packages: ['koffi'],
+      files: [...nativeFiles],
+      reason: 'FFI is in the native files of the device implementations',
+    },
   ];
 }
 
@@ -30,17 +51,34 @@ export function packageOwnership(nativeFiles) {
   const all = ownerships(nativeFiles);
   return [
     { files: ['{libs,services,tools}/**/*.ts'], rules: restrictions(all) },
-    ...all.map((owner) => ({ files: owner.files, rules: restrictions(all.filter((other) => other !== owner)) })),
+    ...all.map((owner) => ({
+      files: owner.files,
+      rules: restrictions(all.filter((other) => other !== owner)),
+    })),
   ];
 }
 
 /** @param {readonly Ownership[]} banned */
 function restrictions(banned) {
   return {
-    'no-restricted-imports': ['error', {
-      patterns: banned.map(({ packages, reason }) => ({ regex: importPattern(packages), message: `${reason}.` })),
-    }],
-    'no-restricted-syntax': ['error', ...banned.flatMap(({ packages, reason }) => dynamicImports(importPattern(packages)).map((selector) => ({ selector, message: `${reason}.` })))],
+    'no-restricted-imports': [
+      'error',
+      {
+        patterns: banned.map(({ packages, reason }) => ({
+          regex: importPattern(packages),
+          message: `${reason}.`,
+        })),
+      },
+    ],
+    'no-restricted-syntax': [
+      'error',
+      ...banned.flatMap(({ packages, reason }) =>
+        dynamicImports(importPattern(packages)).map((selector) => ({
+          selector,
+          message: `${reason}.`,
+        })),
+      ),
+    ],
   };
 }
 
@@ -52,5 +90,8 @@ function importPattern(packages) {
 /** @param {string} pattern */
 function dynamicImports(pattern) {
   const escaped = pattern.replaceAll('/', '\\u002F');
-  return [`ImportExpression[source.value=/${escaped}/]`, `CallExpression[callee.name='require'][arguments.0.value=/${escaped}/]`];
+  return [
+    `ImportExpression[source.value=/${escaped}/]`,
+    `CallExpression[callee.name='require'][arguments.0.value=/${escaped}/]`,
+  ];
 }

@@ -1,15 +1,19 @@
 import { dirname } from 'node:path';
 
-/** Gives every workspace the targets `lint`, `typecheck` and `test`, so that no project has to repeat them. */
+/**
+ * Gives every workspace the targets `lint`, `typecheck` and `test`, so that no project has to
+ * repeat them.
+ */
 export const name = 'emloc-targets';
 
 /** @type {import('@nx/devkit').CreateNodesV2} */
 export const createNodesV2 = [
   '{libs,services,tools}/*/package.json',
-  (packageFiles) => packageFiles.map((packageFile) => {
-    const root = dirname(packageFile);
-    return [packageFile, { projects: { [root]: { root, targets: targetsOf(root) } } }];
-  }),
+  (packageFiles) =>
+    packageFiles.map((packageFile) => {
+      const root = dirname(packageFile);
+      return [packageFile, { projects: { [root]: { root, targets: targetsOf(root) } } }];
+    }),
 ];
 
 /**

@@ -1,6 +1,9 @@
 import process from 'node:process';
 
-/** Brings nx's cached graph of projects and their imports up to date; without the daemon, which would outlive the command. */
+/**
+ * Brings nx's cached graph of projects and their imports up to date; without the daemon, which
+ * would outlive the command.
+ */
 export async function ensureProjectGraph() {
   process.env['NX_DAEMON'] ??= 'false';
   const { createProjectGraphAsync } = await import('@nx/devkit');

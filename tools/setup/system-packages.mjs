@@ -6,7 +6,8 @@ import process from 'node:process';
 import { runCommand } from './command.mjs';
 
 /**
- * A package of the operating system that makes something faster or possible, but that nothing fails without.
+ * A package of the operating system that makes something faster or possible, but that nothing fails
+ * without.
  * @typedef {object} SystemPackage
  * @property {string} name its Debian name
  * @property {() => boolean} probe whether what it brings is there already
@@ -30,19 +31,26 @@ export const system = {
   isRoot: () => process.getuid?.() === 0,
   hasApt: () => process.platform === 'linux' && findExecutable('apt-get') !== null,
   mayInstall: () => process.env['EMLOC_SYSTEM_PACKAGES'] !== 'skip',
-  apt: (args) => runCommand('apt-get', ['-o', 'Acquire::Retries=1', '-o', 'Acquire::http::Timeout=20', '-q', ...args], {
-    env: { DEBIAN_FRONTEND: 'noninteractive' },
-    timeoutMs: 5 * 60_000,
-    quiet: true,
-  }),
+  apt: (args) =>
+    runCommand(
+      'apt-get',
+      ['-o', 'Acquire::Retries=1', '-o', 'Acquire::http::Timeout=20', '-q', ...args],
+      {
+        env: { DEBIAN_FRONTEND: 'noninteractive' },
+        timeoutMs: 5 * 60_000,
+        quiet: true,
+      },
+    ),
   stop: (unit) => {
-    if (existsSync('/run/systemd/system')) spawnSync('systemctl', ['disable', '--now', unit], { stdio: 'ignore' });
+    if (existsSync('/run/systemd/system'))
+      spawnSync('systemctl', ['disable', '--now', unit], { stdio: 'ignore' });
   },
   say: (message) => console.error(`setup: ${message}`),
 };
 
 /**
- * Installs a missing package where this process may (root on a system with apt), else says what to install.
+ * Installs a missing package where this process may (root on a system with apt), else says what to
+ * install.
  * @param {SystemPackage} wanted
  * @param {System} [host]
  * @returns {boolean} whether it is there now
@@ -74,20 +82,24 @@ export function ensureSystemPackages(wanted, host = system) {
  */
 function installWithApt(missing, host) {
   const names = missing.map(({ name }) => name);
-  host.say(`installing ${names.join(', ')} (apt-get; EMLOC_SYSTEM_PACKAGES=skip to leave the system alone)`);
+  host.say(
+    `installing ${names.join(', ')} (apt-get; EMLOC_SYSTEM_PACKAGES=skip to leave the system alone)`,
+  );
   host.apt(['update']);
   host.apt(['install', '-y', '--no-install-recommends', ...names]);
   for (const { unit } of missing) if (unit !== undefined) host.stop(unit);
 }
 
 /**
- * Whether the dynamic linker finds a shared library by its soname, such as `libopenblas.so.0`. Linux only.
+ * Whether the dynamic linker finds a shared library by its soname, such as `libopenblas.so.0`.
+ * Linux only.
  * @param {string} soname
  */
 export function hasSharedLibrary(soname) {
   const cached = spawnSync('/sbin/ldconfig', ['-p'], { encoding: 'utf8' });
   if (cached.status === 0) return cached.stdout.includes(`\t${soname} `);
-  const machine = { x64: 'x86_64', arm64: 'aarch64' }[/** @type {string} */ (process.arch)] ?? process.arch;
+  const machine =
+    { x64: 'x86_64', arm64: 'aarch64' }[/** @type {string} */ (process.arch)] ?? process.arch;
   const folders = ['/usr/lib', '/usr/lib64', '/usr/local/lib', `/usr/lib/${machine}-linux-gnu`];
   return folders.some((folder) => existsSync(join(folder, soname)));
 }
@@ -108,18 +120,28 @@ export const openBlas = {
   why: 'the CPU device falls back to its portable routines, which are several times slower',
 };
 
-/** Carries tensors and keeps job state for the services; `emloc tune` needs none. @type {SystemPackage} */
+/**
+ * Carries tensors and keeps job state for the services; `emloc tune` needs none. @type
+ * {SystemPackage}
+ */
 export const natsServer = {
   name: 'nats-server',
-  probe: () => process.platform !== 'linux' || findExecutable('nats-server') !== null || existsSync('/usr/sbin/nats-server'),
+  probe: () =>
+    process.platform !== 'linux' ||
+    findExecutable('nats-server') !== null ||
+    existsSync('/usr/sbin/nats-server'),
   why: '`emloc serve` and the tests of the services cannot start',
   unit: 'nats-server.service',
 };
 
-/** Checks the alerts in deploy/prometheus and scrapes the services in tests. @type {SystemPackage} */
+/**
+ * Checks the alerts in deploy/prometheus and scrapes the services in tests. @type {SystemPackage}
+ */
 export const prometheus = {
   name: 'prometheus',
-  probe: () => process.platform !== 'linux' || ['prometheus', 'promtool'].every((program) => findExecutable(program) !== null),
+  probe: () =>
+    process.platform !== 'linux' ||
+    ['prometheus', 'promtool'].every((program) => findExecutable(program) !== null),
   why: 'the tests of alerts and dashboards cannot start',
   unit: 'prometheus.service',
 };

@@ -1,6 +1,7 @@
 /**
- * `npm test`: build, lint, types, all tests. `npm test -- PATTERN ...` passes its arguments to jest and runs only that.
- * The last line is `tests: N passed, N failed`; the exit status is 0 only when every step passed and a test ran.
+ * `npm test`: build, lint, types, all tests. `npm test -- PATTERN ...` passes its arguments to jest
+ * and runs only that. The last line is `tests: N passed, N failed`; the exit status is 0 only when
+ * every step passed and a test ran.
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,13 +17,17 @@ const jestArguments = process.argv.slice(2);
 /** @type {[name: string, args: string[]][]} */
 const checks = [
   ['build', ['tools/setup/build.mjs']],
+  ['format', ['node_modules/prettier/bin/prettier.cjs', '--check', '.', '--log-level=warn']],
   ['lint', ['node_modules/eslint/bin/eslint.js', '.', '--max-warnings=0']],
   ['typecheck', ['node_modules/typescript/bin/tsc', '--noEmit', '-p', 'tsconfig.json']],
 ];
 
 ensureInstalled();
 ensureSystemPackages([openBlas, natsServer, prometheus]);
-const failedChecks = jestArguments.length > 0 ? [] : checks.filter(([name, args]) => !runCheck(name, args)).map(([name]) => name);
+const failedChecks =
+  jestArguments.length > 0
+    ? []
+    : checks.filter(([name, args]) => !runCheck(name, args)).map(([name]) => name);
 const tests = summarize(runJest(jestArguments));
 if (failedChecks.length > 0) console.log(`failed: ${failedChecks.join(', ')}`);
 if (tests.skipped > 0) console.log(`skipped: ${tests.skipped} tests`);
@@ -33,7 +38,9 @@ process.exitCode = failedChecks.length === 0 && tests.ok ? 0 : 1;
 function runCheck(name, args) {
   const startMs = performance.now();
   const passed = runNode(args) === 0;
-  console.log(`${name}: ${passed ? 'passed' : 'failed'} (${((performance.now() - startMs) / 1000).toFixed(1)} s)`);
+  console.log(
+    `${name}: ${passed ? 'passed' : 'failed'} (${((performance.now() - startMs) / 1000).toFixed(1)} s)`,
+  );
   return passed;
 }
 
@@ -46,8 +53,13 @@ function runJest(args) {
   const outputFile = join(folder, 'result.json');
   try {
     runNode([
-      '--experimental-vm-modules', '--no-warnings=ExperimentalWarning', 'node_modules/jest/bin/jest.js',
-      '--maxWorkers=2', '--json', `--outputFile=${outputFile}`, ...args,
+      '--experimental-vm-modules',
+      '--no-warnings=ExperimentalWarning',
+      'node_modules/jest/bin/jest.js',
+      '--maxWorkers=2',
+      '--json',
+      `--outputFile=${outputFile}`,
+      ...args,
     ]);
     return existsSync(outputFile) ? JSON.parse(readFileSync(outputFile, 'utf8')) : null;
   } finally {

@@ -3,7 +3,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** Absolute path of the repository's root folder. */
-export const workspaceRoot = fileURLToPath(new URL('../../', import.meta.url)).replace(/[\\/]$/, '');
+export const workspaceRoot = fileURLToPath(new URL('../../', import.meta.url)).replace(
+  /[\\/]$/,
+  '',
+);
 
 /** Folders that hold workspaces; the same list as `workspaces` in the root package.json. */
 export const workspaceGroups = ['libs', 'services', 'tools'];

@@ -1,11 +1,15 @@
 import type { MemoryCategory, OuterProduct, Tensor } from '@emloc/device';
+
 import type { BlockBindings } from './bindings.js';
 import type { GradientPlan } from './gradient-plan.js';
 import { ruleOf } from './operations/index.js';
 import type { BackwardContext, ForwardContext } from './operations/operation.js';
 import type { BlockProgram, Value } from './program.js';
 
-/** The tensors that a forward kept for its backward; owned by whoever holds it. No weight is among them. */
+/**
+ * The tensors that a forward kept for its backward; owned by whoever holds it. No weight is among
+ * them.
+ */
 export class SavedBlock {
   readonly values = new Map<number, Tensor>();
   readonly aux = new Map<number, readonly Tensor[]>();
@@ -25,9 +29,10 @@ export class SavedBlock {
 }
 
 /**
- * Pulls dOut (rows, width) back through a block: accumulates the adapters' gradients and gives dX, or null where the
- * input needs none. Takes `saved` and `dOut` over: both are freed. `x` is the forward's input and stays the caller's;
- * `bindings` are those of the forward, their weights read again or still there.
+ * Pulls dOut (rows, width) back through a block: accumulates the adapters' gradients and gives dX,
+ * or null where the input needs none. Takes `saved` and `dOut` over: both are freed. `x` is the
+ * forward's input and stays the caller's; `bindings` are those of the forward, their weights read
+ * again or still there.
  */
 export function backwardBlock(
   saved: SavedBlock,
@@ -77,7 +82,8 @@ class BackwardRun implements BackwardContext {
       return dX;
     } finally {
       for (const gradient of this.#gradients.values()) gradient.dispose();
-      for (const { held } of [...this.#waiting.values()].flat()) for (const tensor of held) tensor.dispose();
+      for (const { held } of [...this.#waiting.values()].flat())
+        for (const tensor of held) tensor.dispose();
       this.#restored?.dispose();
       this.saved.dispose();
     }
@@ -116,11 +122,16 @@ class BackwardRun implements BackwardContext {
 
   passThrough(value: Value): void {
     const existing = this.#gradients.get(value.id);
-    if (existing) this.bindings.device.kernels.add({ x: this.dOut, out: this.#own(value, existing) });
+    if (existing)
+      this.bindings.device.kernels.add({ x: this.dOut, out: this.#own(value, existing) });
     else this.#gradients.set(value.id, this.dOut.retain());
   }
 
-  multiplyOnceRestored(value: Value, held: readonly Tensor[], productsOf: Waiter['productsOf']): void {
+  multiplyOnceRestored(
+    value: Value,
+    held: readonly Tensor[],
+    productsOf: Waiter['productsOf'],
+  ): void {
     const waiter = { held: held.map((tensor) => tensor.retain()), productsOf };
     if (this.#willBeRestored(value)) {
       this.#waiting.set(value.id, [...(this.#waiting.get(value.id) ?? []), waiter]);
@@ -135,7 +146,10 @@ class BackwardRun implements BackwardContext {
 
   restore(value: Value, { overGradient = false } = {}): Tensor | undefined {
     if (!this.#waiting.has(value.id)) return undefined;
-    this.#restored = overGradient && !this.dOut.isShared ? this.dOut.retain() : this.#allocate(value.width, 'activations', `activation ${value.id}`);
+    this.#restored =
+      overGradient && !this.dOut.isShared
+        ? this.dOut.retain()
+        : this.#allocate(value.width, 'activations', `activation ${value.id}`);
     return this.#restored;
   }
 
@@ -146,7 +160,11 @@ class BackwardRun implements BackwardContext {
   /** Its operation is visited later, and gives its output once more: cheap ones do. */
   #willBeRestored(value: Value): boolean {
     const producer = this.saved.plan.recomputed.get(value.id);
-    return producer !== undefined && !this.#alive.has(value.id) && (this.saved.plan.visited[producer] ?? false);
+    return (
+      producer !== undefined &&
+      !this.#alive.has(value.id) &&
+      (this.saved.plan.visited[producer] ?? false)
+    );
   }
 
   #serve(value: Value): void {
@@ -162,7 +180,9 @@ class BackwardRun implements BackwardContext {
   }
 
   #multiply(waiters: readonly Waiter[], tensor: Tensor): void {
-    this.bindings.device.kernels.outerProducts({ products: waiters.flatMap(({ productsOf }) => productsOf(tensor)) });
+    this.bindings.device.kernels.outerProducts({
+      products: waiters.flatMap(({ productsOf }) => productsOf(tensor)),
+    });
   }
 
   #visit(): void {
@@ -182,7 +202,9 @@ class BackwardRun implements BackwardContext {
     }
   }
 
-  /** A gradient that may be written in place: copied first where it is shared with another value's. */
+  /**
+   * A gradient that may be written in place: copied first where it is shared with another value's.
+   */
   #own(value: Value, gradient: Tensor): Tensor {
     if (!gradient.isShared) return gradient;
     const copy = this.#allocate(value.width, 'activations', `gradient ${value.id}`);

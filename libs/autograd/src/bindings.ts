@@ -1,12 +1,19 @@
 import type { Device, SequenceLayout, Tensor } from '@emloc/device';
 
 /**
- * A linear layer's frozen weight: W (out, in), or W = U V with U (out, r), V (r, in); both in the compute dtype. Where `adapterAt` is given,
- * the layer's adapter is part of the factors: scale · B are U's columns and A is V's rows from there on, so that the products include it.
+ * A linear layer's frozen weight: W (out, in), or W = U V with U (out, r), V (r, in); both in the
+ * compute dtype. Where `adapterAt` is given, the layer's adapter is part of the factors: scale · B
+ * are U's columns and A is V's rows from there on, so that the products include it.
  */
 export type LinearWeights =
   | { readonly kind: 'dense'; readonly weight: Tensor; readonly bias: Tensor | null }
-  | { readonly kind: 'lowRank'; readonly u: Tensor; readonly v: Tensor; readonly bias: Tensor | null; readonly adapterAt?: number | null };
+  | {
+      readonly kind: 'lowRank';
+      readonly u: Tensor;
+      readonly v: Tensor;
+      readonly bias: Tensor | null;
+      readonly adapterAt?: number | null;
+    };
 
 /** A LoRA adapter on a linear layer: y += scale · (x Aᵀ) Bᵀ. */
 export interface AdapterBinding {
@@ -16,13 +23,15 @@ export interface AdapterBinding {
   readonly a: Tensor;
   /** (out, rank), compute dtype */
   readonly b: Tensor;
-  /** Accumulated into by the backward: float32, shapes of a and b. Null where nothing is trained. */
+  /**
+   * Accumulated into by the backward: float32, shapes of a and b. Null where nothing is trained.
+   */
   readonly gradients: { readonly a: Tensor; readonly b: Tensor } | null;
 }
 
 /**
- * What a program's names stand for during one run. A pullback keeps none of it: forward and backward are each handed
- * bindings, so weights may leave the device in between.
+ * What a program's names stand for during one run. A pullback keeps none of it: forward and
+ * backward are each handed bindings, so weights may leave the device in between.
  */
 export interface BlockBindings {
   readonly device: Device;
@@ -33,6 +42,9 @@ export interface BlockBindings {
   readonly sequences: SequenceLayout;
   /** (positions, headDim / 2) float32 */
   readonly rope: { readonly cos: Tensor; readonly sin: Tensor };
-  /** Sees every linear layer's input (N, in) and its frozen weight's output without bias (N, out), without owning them; not where adapters are part of factors. */
+  /**
+   * Sees every linear layer's input (N, in) and its frozen weight's output without bias (N, out),
+   * without owning them; not where adapters are part of factors.
+   */
   readonly onLinear?: (name: string, x: Tensor, y: Tensor) => void;
 }

@@ -1,4 +1,5 @@
 import type { Tensor } from '@emloc/device';
+
 import { SavedBlock } from './backward.js';
 import type { BlockBindings } from './bindings.js';
 import type { GradientPlan } from './gradient-plan.js';
@@ -18,8 +19,16 @@ export function inferBlock(program: BlockProgram, bindings: BlockBindings, x: Te
   return new ForwardRun(program, bindings, x, null).run();
 }
 
-/** Runs a block on x (rows, width) and keeps what `plan` says. x stays the caller's, who hands it to the backward again. */
-export function forwardBlock(program: BlockProgram, bindings: BlockBindings, x: Tensor, plan: GradientPlan): BlockForward {
+/**
+ * Runs a block on x (rows, width) and keeps what `plan` says. x stays the caller's, who hands it to
+ * the backward again.
+ */
+export function forwardBlock(
+  program: BlockProgram,
+  bindings: BlockBindings,
+  x: Tensor,
+  plan: GradientPlan,
+): BlockForward {
   const saved = new SavedBlock(program, plan);
   try {
     return { output: new ForwardRun(program, bindings, x, saved).run(), saved };
@@ -66,21 +75,32 @@ class ForwardRun implements ForwardContext {
 
   get(value: Value): Tensor {
     const tensor = this.#alive.get(value.id);
-    if (!tensor) throw new Error(`autograd: value ${value.id} is used before it is made or after its last use`);
+    if (!tensor)
+      throw new Error(
+        `autograd: value ${value.id} is used before it is made or after its last use`,
+      );
     return tensor;
   }
 
   create(value: Value): Tensor {
     const category = this.#isKept(value) ? 'saved' : 'activations';
     const { device } = this.bindings;
-    const tensor = device.allocate([this.rows, value.width], device.profile.computeDType, category, `activation ${value.id}`);
+    const tensor = device.allocate(
+      [this.rows, value.width],
+      device.profile.computeDType,
+      category,
+      `activation ${value.id}`,
+    );
     this.#alive.set(value.id, tensor);
     return tensor;
   }
 
   reuse(from: Value, to: Value): boolean {
     const tensor = this.#alive.get(from.id);
-    const isFree = from.id !== this.program.input.id && !this.#isKept(from) && this.#lastUse.get(from.id) === this.#index;
+    const isFree =
+      from.id !== this.program.input.id &&
+      !this.#isKept(from) &&
+      this.#lastUse.get(from.id) === this.#index;
     if (!tensor || !isFree) return false;
     this.#alive.delete(from.id);
     this.#alive.set(to.id, tensor);
@@ -94,7 +114,12 @@ class ForwardRun implements ForwardContext {
 
   aux(shape: readonly number[], dtype: 'compute' | 'float32', label: string): Tensor {
     const { device } = this.bindings;
-    const tensor = device.allocate(shape, dtype === 'compute' ? device.profile.computeDType : 'float32', 'saved', label);
+    const tensor = device.allocate(
+      shape,
+      dtype === 'compute' ? device.profile.computeDType : 'float32',
+      'saved',
+      label,
+    );
     this.#auxiliary.push(tensor);
     return tensor;
   }
@@ -112,7 +137,12 @@ class ForwardRun implements ForwardContext {
 
   #dropIfDead(value: Value): void {
     const tensor = this.#alive.get(value.id);
-    if (!tensor || value.id === this.program.input.id || this.#lastUse.get(value.id) !== this.#index) return;
+    if (
+      !tensor ||
+      value.id === this.program.input.id ||
+      this.#lastUse.get(value.id) !== this.#index
+    )
+      return;
     this.#alive.delete(value.id);
     if (this.saved && this.#isKept(value)) this.saved.values.set(value.id, tensor);
     else tensor.dispose();

@@ -1,4 +1,12 @@
-import { BlockFixture, type BlockOptions, type BlockShape, decoderBlock, rows, twoLinears, values } from '../test/fixtures.js';
+import {
+  BlockFixture,
+  decoderBlock,
+  rows,
+  twoLinears,
+  values,
+  type BlockOptions,
+  type BlockShape,
+} from '../test/fixtures.js';
 import { backwardBlock } from './backward.js';
 import { forwardBlock, inferBlock } from './forward.js';
 import { planGradients } from './gradient-plan.js';
@@ -18,17 +26,35 @@ async function scalarOf(fixture: BlockFixture): Promise<number> {
 }
 
 /** Gradients by the engine: of the adapters' matrices and, where asked for, of the input as `x`. */
-async function gradientsOf(fixture: BlockFixture, inputNeedsGradient: boolean): Promise<Map<string, Float32Array>> {
-  const { device, shape: { program, width } } = fixture;
+async function gradientsOf(
+  fixture: BlockFixture,
+  inputNeedsGradient: boolean,
+): Promise<Map<string, Float32Array>> {
+  const {
+    device,
+    shape: { program, width },
+  } = fixture;
   const bindings = fixture.bind(true);
   const x = fixture.tensor('x');
-  const { output, saved } = forwardBlock(program, bindings, x, planGradients(program, { adapted: new Set(fixture.options.adapted), inputNeedsGradient }));
+  const { output, saved } = forwardBlock(
+    program,
+    bindings,
+    x,
+    planGradients(program, { adapted: new Set(fixture.options.adapted), inputNeedsGradient }),
+  );
   output.dispose();
   const weights = outputWeights(fixture.shape);
-  const dOut = device.tensor({ bytes: new Uint8Array(weights.buffer), dtype: 'float32' }, [rows, width], 'float32', 'activations', 'dOut');
+  const dOut = device.tensor(
+    { bytes: new Uint8Array(weights.buffer), dtype: 'float32' },
+    [rows, width],
+    'float32',
+    'activations',
+    'dOut',
+  );
   const dX = backwardBlock(saved, { bindings, x, dOut });
   const found = new Map<string, Float32Array>();
-  for (const [name, tensor] of bindings.gradients) found.set(name, (await device.download(tensor)) as Float32Array);
+  for (const [name, tensor] of bindings.gradients)
+    found.set(name, (await device.download(tensor)) as Float32Array);
   if (dX) found.set('x', (await device.download(dX)) as Float32Array);
   dX?.dispose();
   fixture.release();
@@ -47,7 +73,10 @@ async function differencesOf(fixture: BlockFixture, name: string): Promise<Float
       host[index] = value + offset;
       return scalarOf(fixture);
     };
-    differences[index] = (8 * ((await at(step)) - (await at(-step))) - ((await at(2 * step)) - (await at(-2 * step)))) / (12 * step);
+    differences[index] =
+      (8 * ((await at(step)) - (await at(-step))) -
+        ((await at(2 * step)) - (await at(-2 * step)))) /
+      (12 * step);
     host[index] = value;
   }
   return differences;
@@ -64,7 +93,8 @@ async function expectGradients(shape: BlockShape, options: BlockOptions): Promis
   for (const [name, gradient] of found) {
     const expected = await differencesOf(fixture, name);
     expect(largest(expected)).toBeGreaterThan(0);
-    const error = largest(gradient.map((value, index) => value - (expected[index] ?? 0))) / largest(expected);
+    const error =
+      largest(gradient.map((value, index) => value - (expected[index] ?? 0))) / largest(expected);
     expect([name, error < 2e-3 ? 'agrees' : error]).toEqual([name, 'agrees']);
   }
   await fixture.close();
@@ -74,13 +104,29 @@ describe('gradients agree with finite differences', () => {
   it.each<[string, () => BlockShape, BlockOptions]>([
     ['two linears', twoLinears, { adapted: ['first', 'second'] }],
     ['two linears, the first adapted', twoLinears, { adapted: ['first'] }],
-    ['two low-rank linears', twoLinears, { adapted: ['first', 'second'], lowRank: ['first', 'second'] }],
+    [
+      'two low-rank linears',
+      twoLinears,
+      { adapted: ['first', 'second'], lowRank: ['first', 'second'] },
+    ],
     ['a decoder block, all adapted', decoderBlock, { adapted: everything }],
     ['a decoder block, some adapted', decoderBlock, { adapted: ['v', 'gate'] }],
     ['a decoder block, none adapted', decoderBlock, { adapted: [] }],
-    ['a decoder block of low rank, all adapted', decoderBlock, { adapted: everything, lowRank: everything }],
-    ['a decoder block whose factors hold its adapters', decoderBlock, { adapted: everything, lowRank: everything, lent: true }],
-    ['a decoder block, partly of low rank', decoderBlock, { adapted: ['q', 'down'], lowRank: ['q', 'k', 'up'] }],
+    [
+      'a decoder block of low rank, all adapted',
+      decoderBlock,
+      { adapted: everything, lowRank: everything },
+    ],
+    [
+      'a decoder block whose factors hold its adapters',
+      decoderBlock,
+      { adapted: everything, lowRank: everything, lent: true },
+    ],
+    [
+      'a decoder block, partly of low rank',
+      decoderBlock,
+      { adapted: ['q', 'down'], lowRank: ['q', 'k', 'up'] },
+    ],
   ])('%s', async (_name, shape, options) => {
     await expectGradients(shape(), options);
   });
@@ -99,14 +145,20 @@ describe('a block', () => {
   it('gives the output that adapters beside the factors give when they are part of them', async () => {
     const outputs: Float32Array[] = [];
     for (const lent of [false, true]) {
-      const fixture = new BlockFixture(decoderBlock(), { adapted: everything, lowRank: everything, lent });
+      const fixture = new BlockFixture(decoderBlock(), {
+        adapted: everything,
+        lowRank: everything,
+        lent,
+      });
       const output = inferBlock(fixture.shape.program, fixture.bind(false), fixture.tensor('x'));
       outputs.push((await fixture.device.download(output)) as Float32Array);
       output.dispose();
       await fixture.close();
     }
     const [beside, part] = outputs as [Float32Array, Float32Array];
-    expect(largest(part.map((value, index) => value - (beside[index] ?? 0)))).toBeLessThan(1e-5 * largest(beside));
+    expect(largest(part.map((value, index) => value - (beside[index] ?? 0)))).toBeLessThan(
+      1e-5 * largest(beside),
+    );
   });
 
   it('gives the same output whether it keeps tensors for a backward or not', async () => {
@@ -114,7 +166,15 @@ describe('a block', () => {
     const bindings = fixture.bind(true);
     const x = fixture.tensor('x');
     const inferred = inferBlock(fixture.shape.program, bindings, x);
-    const { output, saved } = forwardBlock(fixture.shape.program, bindings, x, planGradients(fixture.shape.program, { adapted: new Set(everything), inputNeedsGradient: true }));
+    const { output, saved } = forwardBlock(
+      fixture.shape.program,
+      bindings,
+      x,
+      planGradients(fixture.shape.program, {
+        adapted: new Set(everything),
+        inputNeedsGradient: true,
+      }),
+    );
     expect(await fixture.device.download(output)).toEqual(await fixture.device.download(inferred));
     for (const tensor of [inferred, output]) tensor.dispose();
     saved.dispose();
@@ -124,16 +184,40 @@ describe('a block', () => {
   it('goes back with weights that were read again in between', async () => {
     const fixture = new BlockFixture(decoderBlock(), { adapted: everything });
     const expected = await gradientsOf(fixture, true);
-    const { device, shape: { program, width } } = fixture;
+    const {
+      device,
+      shape: { program, width },
+    } = fixture;
     const first = fixture.bind(true);
-    const x = device.tensor({ bytes: new Uint8Array((fixture.host.get('x') ?? new Float32Array()).slice().buffer), dtype: 'float32' }, [rows, width], 'float32', 'saved', 'x');
-    const { output, saved } = forwardBlock(program, first, x, planGradients(program, { adapted: new Set(everything), inputNeedsGradient: true }));
+    const x = device.tensor(
+      {
+        bytes: new Uint8Array((fixture.host.get('x') ?? new Float32Array()).slice().buffer),
+        dtype: 'float32',
+      },
+      [rows, width],
+      'float32',
+      'saved',
+      'x',
+    );
+    const { output, saved } = forwardBlock(
+      program,
+      first,
+      x,
+      planGradients(program, { adapted: new Set(everything), inputNeedsGradient: true }),
+    );
     output.dispose();
     fixture.release();
     const again = fixture.bind(true);
-    const dOut = device.tensor({ bytes: new Uint8Array(outputWeights(fixture.shape).buffer), dtype: 'float32' }, [rows, width], 'float32', 'activations', 'dOut');
+    const dOut = device.tensor(
+      { bytes: new Uint8Array(outputWeights(fixture.shape).buffer), dtype: 'float32' },
+      [rows, width],
+      'float32',
+      'activations',
+      'dOut',
+    );
     const dX = backwardBlock(saved, { bindings: again, x, dOut });
-    for (const [name, tensor] of again.gradients) expect([name, await device.download(tensor)]).toEqual([name, expected.get(name)]);
+    for (const [name, tensor] of again.gradients)
+      expect([name, await device.download(tensor)]).toEqual([name, expected.get(name)]);
     for (const tensor of [x, dX]) tensor?.dispose();
     await fixture.close();
   });
@@ -141,47 +225,89 @@ describe('a block', () => {
   it('adds to gradients that are there already', async () => {
     const fixture = new BlockFixture(twoLinears(), { adapted: ['first'] });
     const once = (await gradientsOf(fixture, false)).get('first.B') ?? new Float32Array();
-    const { device, shape: { program, width } } = fixture;
+    const {
+      device,
+      shape: { program, width },
+    } = fixture;
     const bindings = fixture.bind(true);
     const x = fixture.tensor('x');
     for (let turn = 0; turn < 2; turn += 1) {
-      const { output, saved } = forwardBlock(program, bindings, x, planGradients(program, { adapted: new Set(['first']), inputNeedsGradient: false }));
+      const { output, saved } = forwardBlock(
+        program,
+        bindings,
+        x,
+        planGradients(program, { adapted: new Set(['first']), inputNeedsGradient: false }),
+      );
       output.dispose();
-      const dOut = device.tensor({ bytes: new Uint8Array(outputWeights(fixture.shape).buffer), dtype: 'float32' }, [rows, width], 'float32', 'activations', 'dOut');
+      const dOut = device.tensor(
+        { bytes: new Uint8Array(outputWeights(fixture.shape).buffer), dtype: 'float32' },
+        [rows, width],
+        'float32',
+        'activations',
+        'dOut',
+      );
       expect(backwardBlock(saved, { bindings, x, dOut })).toBeNull();
     }
     const gradient = bindings.gradients.get('first.B');
-    const twice = gradient ? ((await device.download(gradient)) as Float32Array) : new Float32Array();
-    expect(largest(twice.map((value, index) => value - 2 * (once[index] ?? 0)))).toBeLessThan(1e-5 * largest(twice));
+    const twice = gradient
+      ? ((await device.download(gradient)) as Float32Array)
+      : new Float32Array();
+    expect(largest(twice.map((value, index) => value - 2 * (once[index] ?? 0)))).toBeLessThan(
+      1e-5 * largest(twice),
+    );
     await fixture.close();
   });
 
-  it('shows every linear layer\'s input and its output without bias', () => {
+  it("shows every linear layer's input and its output without bias", () => {
     const fixture = new BlockFixture(decoderBlock(), { adapted: [] });
     const seen: string[] = [];
-    const bindings = { ...fixture.bind(false), onLinear: (name: string, x: { shape: readonly number[] }, y: { shape: readonly number[] }) => seen.push(`${name} ${x.shape.join('x')} ${y.shape.join('x')}`) };
+    const bindings = {
+      ...fixture.bind(false),
+      onLinear: (name: string, x: { shape: readonly number[] }, y: { shape: readonly number[] }) =>
+        seen.push(`${name} ${x.shape.join('x')} ${y.shape.join('x')}`),
+    };
     inferBlock(fixture.shape.program, bindings, fixture.tensor('x')).dispose();
-    expect(seen).toEqual(['q 7x8 7x8', 'k 7x8 7x4', 'v 7x8 7x4', 'o 7x8 7x8', 'gate 7x8 7x12', 'up 7x8 7x12', 'down 7x12 7x8']);
+    expect(seen).toEqual([
+      'q 7x8 7x8',
+      'k 7x8 7x4',
+      'v 7x8 7x4',
+      'o 7x8 7x8',
+      'gate 7x8 7x12',
+      'up 7x8 7x12',
+      'down 7x12 7x8',
+    ]);
     return fixture.close();
   });
 
   it('leaves nothing on the device when a weight is missing, forward or backward', async () => {
     const fixture = new BlockFixture(decoderBlock(), { adapted: everything });
-    const { device, shape: { program, width } } = fixture;
+    const {
+      device,
+      shape: { program, width },
+    } = fixture;
     const plan = planGradients(program, { adapted: new Set(everything), inputNeedsGradient: true });
     const whole = fixture.bind(true);
     const x = fixture.tensor('x');
-    const broken = { ...whole, linear: (name: string) => {
-      if (name === 'gate') throw new Error('no gate');
-      return whole.linear(name);
-    } };
+    const broken = {
+      ...whole,
+      linear: (name: string) => {
+        if (name === 'gate') throw new Error('no gate');
+        return whole.linear(name);
+      },
+    };
     const before = device.liveTensors;
     expect(() => inferBlock(program, broken, x)).toThrow('no gate');
     expect(() => forwardBlock(program, broken, x, plan)).toThrow('no gate');
     expect(device.liveTensors).toBe(before);
     const { output, saved } = forwardBlock(program, whole, x, plan);
     output.dispose();
-    const dOut = device.tensor({ bytes: new Uint8Array(outputWeights(fixture.shape).buffer), dtype: 'float32' }, [rows, width], 'float32', 'activations', 'dOut');
+    const dOut = device.tensor(
+      { bytes: new Uint8Array(outputWeights(fixture.shape).buffer), dtype: 'float32' },
+      [rows, width],
+      'float32',
+      'activations',
+      'dOut',
+    );
     expect(() => backwardBlock(saved, { bindings: broken, x, dOut })).toThrow('no gate');
     expect(device.liveTensors).toBe(before);
     await fixture.close();
@@ -191,7 +317,9 @@ describe('a block', () => {
 describe('what a forward keeps', () => {
   const { program } = decoderBlock();
   const linearInput = (name: string): number => {
-    const operation = program.operations.find((candidate) => candidate.kind === 'linear' && candidate.name === name);
+    const operation = program.operations.find(
+      (candidate) => candidate.kind === 'linear' && candidate.name === name,
+    );
     return operation?.kind === 'linear' ? operation.x.id : -1;
   };
 
@@ -199,7 +327,12 @@ describe('what a forward keeps', () => {
     const fixture = new BlockFixture(decoderBlock(), { adapted: everything });
     const bindings = fixture.bind(true);
     const bound = fixture.device.liveTensors;
-    const { output, saved } = forwardBlock(program, bindings, fixture.tensor('x'), planGradients(program, { adapted: new Set(everything), inputNeedsGradient: true }));
+    const { output, saved } = forwardBlock(
+      program,
+      bindings,
+      fixture.tensor('x'),
+      planGradients(program, { adapted: new Set(everything), inputNeedsGradient: true }),
+    );
     output.dispose();
     const kept = [...saved.values.values(), ...[...saved.aux.values()].flat()];
     expect(kept.length).toBeGreaterThan(0);
@@ -222,7 +355,9 @@ describe('what a forward keeps', () => {
 
   it('visits nothing below the only adapter where the input needs no gradient', () => {
     const plan = planGradients(program, { adapted: new Set(['down']), inputNeedsGradient: false });
-    const visited = program.operations.filter((_, index) => plan.visited[index]).map(({ kind }) => kind);
+    const visited = program.operations
+      .filter((_, index) => plan.visited[index])
+      .map(({ kind }) => kind);
     expect(visited).toEqual(['linear', 'add']);
     expect(plan.needsGradient(program.input)).toBe(false);
   });

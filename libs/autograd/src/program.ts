@@ -6,7 +6,9 @@ export interface Value {
   readonly width: number;
 }
 
-/** A block of a model, written forward only: straight-line operations over values, weights by name. */
+/**
+ * A block of a model, written forward only: straight-line operations over values, weights by name.
+ */
 export interface BlockProgram {
   readonly input: Value;
   readonly output: Value;
@@ -43,7 +45,12 @@ export class ProgramBuilder {
     return out;
   }
 
-  attention(q: Value, k: Value, v: Value, shape: { heads: number; kvHeads: number; scale: number }): Value {
+  attention(
+    q: Value,
+    k: Value,
+    v: Value,
+    shape: { heads: number; kvHeads: number; scale: number },
+  ): Value {
     const out = this.#value(q.width);
     this.#operations.push({ kind: 'attention', q, k, v, out, ...shape });
     return out;

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, realpath, rename, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, realpath, rename, rm, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+
 import { CheckpointError, errnoCode, fileError } from './errors.js';
 
 export interface AtomicOptions {
@@ -13,10 +14,14 @@ export interface AtomicOptions {
 export type FileContent = string | Uint8Array | ((file: FileHandle) => Promise<void>);
 
 /**
- * Writes a file beside its place, syncs it to disk and renames it, so that `path` is either as before or complete.
- * The folder must exist.
+ * Writes a file beside its place, syncs it to disk and renames it, so that `path` is either as
+ * before or complete. The folder must exist.
  */
-export async function writeFileAtomic(path: string, content: FileContent, { signal }: AtomicOptions = {}): Promise<void> {
+export async function writeFileAtomic(
+  path: string,
+  content: FileContent,
+  { signal }: AtomicOptions = {},
+): Promise<void> {
   signal?.throwIfAborted();
   const temporary = siblingOf(path);
   try {
@@ -38,11 +43,16 @@ export async function writeFileAtomic(path: string, content: FileContent, { sign
 }
 
 /**
- * Fills a temporary folder beside `folder`, syncs all that is in it and renames it, so that `folder` either does not exist
- * or is complete. Parents are created. On failure or abort the temporary folder is removed.
+ * Fills a temporary folder beside `folder`, syncs all that is in it and renames it, so that
+ * `folder` either does not exist or is complete. Parents are created. On failure or abort the
+ * temporary folder is removed.
  * @throws CheckpointError CHECKPOINT_OUTPUT_EXISTS when `folder` exists and is not an empty folder.
  */
-export async function createFolderAtomic<T>(folder: string, fill: (temporary: string) => Promise<T>, { signal }: AtomicOptions = {}): Promise<T> {
+export async function createFolderAtomic<T>(
+  folder: string,
+  fill: (temporary: string) => Promise<T>,
+  { signal }: AtomicOptions = {},
+): Promise<T> {
   signal?.throwIfAborted();
   const target = await vacantFolder(folder);
   const temporary = siblingOf(target);
@@ -57,13 +67,16 @@ export async function createFolderAtomic<T>(folder: string, fill: (temporary: st
     return result;
   } catch (error) {
     await rm(temporary, { recursive: true, force: true });
-    throw ['ENOTEMPTY', 'EEXIST', 'ENOTDIR'].includes(errnoCode(error) ?? '') ? outputExists(folder, { cause: error }) : fileError(error, folder);
+    throw ['ENOTEMPTY', 'EEXIST', 'ENOTDIR'].includes(errnoCode(error) ?? '')
+      ? outputExists(folder, { cause: error })
+      : fileError(error, folder);
   }
 }
 
 /**
  * The path, symbolic links resolved, where a folder can be created.
- * @throws CheckpointError CHECKPOINT_OUTPUT_EXISTS when something other than an empty folder is there.
+ * @throws CheckpointError CHECKPOINT_OUTPUT_EXISTS when something other than an empty folder is
+ * there.
  */
 export async function vacantFolder(folder: string): Promise<string> {
   try {
@@ -78,7 +91,11 @@ export async function vacantFolder(folder: string): Promise<string> {
 }
 
 function outputExists(folder: string, options?: ErrorOptions): CheckpointError {
-  return new CheckpointError('CHECKPOINT_OUTPUT_EXISTS', `${folder} exists and is not an empty folder`, options);
+  return new CheckpointError(
+    'CHECKPOINT_OUTPUT_EXISTS',
+    `${folder} exists and is not an empty folder`,
+    options,
+  );
 }
 
 function siblingOf(path: string): string {
@@ -89,7 +106,8 @@ async function syncTree(folder: string): Promise<void> {
   for (const entry of await readdir(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name);
     if (entry.isDirectory()) await syncTree(path);
-    else if (entry.isFile()) await syncPath(path, process.platform === 'win32' ? constants.O_RDWR : constants.O_RDONLY);
+    else if (entry.isFile())
+      await syncPath(path, process.platform === 'win32' ? constants.O_RDWR : constants.O_RDONLY);
   }
   await syncFolder(folder);
 }

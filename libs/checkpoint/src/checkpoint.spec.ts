@@ -1,6 +1,14 @@
 import { copyFile, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { demoModel, expectRefusal, inFolder, tinyModel, tinyTensors, writeTinyModel } from '../test/fixtures.js';
+
+import {
+  demoModel,
+  expectRefusal,
+  inFolder,
+  tinyModel,
+  tinyTensors,
+  writeTinyModel,
+} from '../test/fixtures.js';
 import { openCheckpoint } from './checkpoint.js';
 import { fromFloat32 } from './floats.js';
 import { writeSafetensors } from './write-safetensors.js';
@@ -8,7 +16,10 @@ import { writeSafetensors } from './write-safetensors.js';
 const indexName = 'model.safetensors.index.json';
 
 /** A sharded model whose index was changed. */
-async function withIndex(folder: string, change: (weightMap: Record<string, unknown>) => void): Promise<string> {
+async function withIndex(
+  folder: string,
+  change: (weightMap: Record<string, unknown>) => void,
+): Promise<string> {
   await writeTinyModel(folder, { dtype: 'float32', shards: 3 });
   const path = join(folder, indexName);
   const index = JSON.parse(await readFile(path, 'utf8')) as { weight_map: Record<string, unknown> };
@@ -18,104 +29,191 @@ async function withIndex(folder: string, change: (weightMap: Record<string, unkn
 }
 
 describe.each([1, 3])('a checkpoint of %i files', (shards) => {
-  it('knows every tensor and reads them, whole and by rows, concurrently', () => inFolder(async (folder) => {
-    await writeTinyModel(folder, { dtype: 'bfloat16', shards });
-    const checkpoint = await openCheckpoint(folder);
-    const expected = tinyTensors();
-    expect(new Set(checkpoint.tensors.keys())).toEqual(new Set(expected.keys()));
-    expect(new Set([...checkpoint.tensors.values()].map(({ file }) => file)).size).toBe(shards);
-    await Promise.all([...expected].map(async ([name, { shape, values }]) => {
-      const bytes = fromFloat32(values, 'bfloat16');
-      const whole = new Uint8Array(bytes.byteLength);
-      await checkpoint.read(name, whole);
-      expect(whole).toEqual(bytes);
-      const rowBytes = bytes.byteLength / (shape[0] ?? 1);
-      const rows = new Uint8Array(2 * rowBytes);
-      await checkpoint.readRows(name, 3, 5, rows);
-      expect(rows).toEqual(bytes.slice(3 * rowBytes, 5 * rowBytes));
+  it('knows every tensor and reads them, whole and by rows, concurrently', () =>
+    inFolder(async (folder) => {
+      await writeTinyModel(folder, { dtype: 'bfloat16', shards });
+      const checkpoint = await openCheckpoint(folder);
+      const expected = tinyTensors();
+      expect(new Set(checkpoint.tensors.keys())).toEqual(new Set(expected.keys()));
+      expect(new Set([...checkpoint.tensors.values()].map(({ file }) => file)).size).toBe(shards);
+      await Promise.all(
+        [...expected].map(async ([name, { shape, values }]) => {
+          const bytes = fromFloat32(values, 'bfloat16');
+          const whole = new Uint8Array(bytes.byteLength);
+          await checkpoint.read(name, whole);
+          expect(whole).toEqual(bytes);
+          const rowBytes = bytes.byteLength / (shape[0] ?? 1);
+          const rows = new Uint8Array(2 * rowBytes);
+          await checkpoint.readRows(name, 3, 5, rows);
+          expect(rows).toEqual(bytes.slice(3 * rowBytes, 5 * rowBytes));
+        }),
+      );
+      expect(checkpoint.config['rope_theta']).toBe(10000);
+      await checkpoint.close();
+      await expectRefusal(
+        checkpoint.read('model.norm.weight', new Uint8Array(12)),
+        'CHECKPOINT_IO_FAILED',
+        /closed/,
+      );
     }));
-    expect(checkpoint.config['rope_theta']).toBe(10000);
-    await checkpoint.close();
-    await expectRefusal(checkpoint.read('model.norm.weight', new Uint8Array(12)), 'CHECKPOINT_IO_FAILED', /closed/);
-  }));
 });
 
-it('refuses rows outside and destinations of the wrong size', () => inFolder(async (folder) => {
-  await writeTinyModel(folder, { dtype: 'float32', shards: 1 });
-  const checkpoint = await openCheckpoint(folder);
-  await expectRefusal(checkpoint.readRows('model.norm.weight', 4, 7, new Uint8Array(12)), 'CHECKPOINT_TENSOR_MISMATCH', /rows 4 to 7 of model.norm.weight, which has shape \[6\]/);
-  await expectRefusal(checkpoint.readRows('model.norm.weight', 0, 1, new Uint8Array(8)), 'CHECKPOINT_TENSOR_MISMATCH', /1 rows .* take 4 bytes/);
-  await expectRefusal(checkpoint.readRows('x', 0, 1, new Uint8Array(8)), 'CHECKPOINT_TENSOR_MISSING', /no tensor x/);
-  await checkpoint.close();
-}));
+it('refuses rows outside and destinations of the wrong size', () =>
+  inFolder(async (folder) => {
+    await writeTinyModel(folder, { dtype: 'float32', shards: 1 });
+    const checkpoint = await openCheckpoint(folder);
+    await expectRefusal(
+      checkpoint.readRows('model.norm.weight', 4, 7, new Uint8Array(12)),
+      'CHECKPOINT_TENSOR_MISMATCH',
+      /rows 4 to 7 of model.norm.weight, which has shape \[6\]/,
+    );
+    await expectRefusal(
+      checkpoint.readRows('model.norm.weight', 0, 1, new Uint8Array(8)),
+      'CHECKPOINT_TENSOR_MISMATCH',
+      /1 rows .* take 4 bytes/,
+    );
+    await expectRefusal(
+      checkpoint.readRows('x', 0, 1, new Uint8Array(8)),
+      'CHECKPOINT_TENSOR_MISSING',
+      /no tensor x/,
+    );
+    await checkpoint.close();
+  }));
 
-it('opens a folder of links, as the Hugging Face cache makes them', () => inFolder(async (folder) => {
-  await writeTinyModel(join(folder, 'blobs'), { dtype: 'float16', shards: 1 });
-  await mkdir(join(folder, 'snapshot'));
-  for (const name of ['model.safetensors', 'config.json']) await symlink(join('..', 'blobs', name), join(folder, 'snapshot', name));
-  const checkpoint = await openCheckpoint(join(folder, 'snapshot'));
-  expect(checkpoint.tensors.size).toBe(tinyTensors().size);
-  await checkpoint.close();
-}));
+it('opens a folder of links, as the Hugging Face cache makes them', () =>
+  inFolder(async (folder) => {
+    await writeTinyModel(join(folder, 'blobs'), { dtype: 'float16', shards: 1 });
+    await mkdir(join(folder, 'snapshot'));
+    for (const name of ['model.safetensors', 'config.json'])
+      await symlink(join('..', 'blobs', name), join(folder, 'snapshot', name));
+    const checkpoint = await openCheckpoint(join(folder, 'snapshot'));
+    expect(checkpoint.tensors.size).toBe(tinyTensors().size);
+    await checkpoint.close();
+  }));
 
 describe('an index that disagrees with its shards', () => {
-  it.each(['../x.safetensors', '/etc/x.safetensors', 'a/b.safetensors', 'a\\b.safetensors', '..', 'model.bin', '', 5, null, 'x\0.safetensors', '.hidden.safetensors'])(
-    'is refused when it names %j',
-    (name) => inFolder(async (folder) => {
-      await withIndex(folder, (weightMap) => { weightMap['model.norm.weight'] = name; });
-      await expectRefusal(openCheckpoint(folder), 'CHECKPOINT_INVALID_INDEX', /model.norm.weight is mapped to .* no safetensors file of this folder/);
+  it.each([
+    '../x.safetensors',
+    '/etc/x.safetensors',
+    'a/b.safetensors',
+    'a\\b.safetensors',
+    '..',
+    'model.bin',
+    '',
+    5,
+    null,
+    'x\0.safetensors',
+    '.hidden.safetensors',
+  ])('is refused when it names %j', (name) =>
+    inFolder(async (folder) => {
+      await withIndex(folder, (weightMap) => {
+        weightMap['model.norm.weight'] = name;
+      });
+      await expectRefusal(
+        openCheckpoint(folder),
+        'CHECKPOINT_INVALID_INDEX',
+        /model.norm.weight is mapped to .* no safetensors file of this folder/,
+      );
     }),
   );
 
-  it('is refused when a shard is missing, by its name', () => inFolder(async (folder) => {
-    await writeTinyModel(folder, { dtype: 'float32', shards: 3 });
-    await rm(join(folder, 'model-00002-of-00003.safetensors'));
-    await expectRefusal(openCheckpoint(folder), 'CHECKPOINT_NOT_FOUND', /shard model-00002-of-00003.safetensors .* is missing/);
-  }));
+  it('is refused when a shard is missing, by its name', () =>
+    inFolder(async (folder) => {
+      await writeTinyModel(folder, { dtype: 'float32', shards: 3 });
+      await rm(join(folder, 'model-00002-of-00003.safetensors'));
+      await expectRefusal(
+        openCheckpoint(folder),
+        'CHECKPOINT_NOT_FOUND',
+        /shard model-00002-of-00003.safetensors .* is missing/,
+      );
+    }));
 
-  it('is refused when it maps a tensor that no shard holds', () => inFolder(async (folder) => {
-    await withIndex(folder, (weightMap) => { weightMap['extra.weight'] = 'model-00001-of-00003.safetensors'; });
-    await expectRefusal(openCheckpoint(folder), 'CHECKPOINT_INVALID_INDEX', /maps extra.weight to model-00001-of-00003.safetensors, which does not hold it/);
-  }));
+  it('is refused when it maps a tensor that no shard holds', () =>
+    inFolder(async (folder) => {
+      await withIndex(folder, (weightMap) => {
+        weightMap['extra.weight'] = 'model-00001-of-00003.safetensors';
+      });
+      await expectRefusal(
+        openCheckpoint(folder),
+        'CHECKPOINT_INVALID_INDEX',
+        /maps extra.weight to model-00001-of-00003.safetensors, which does not hold it/,
+      );
+    }));
 
-  it('is refused when a shard holds a tensor that it leaves out or maps elsewhere', () => inFolder(async (folder) => {
-    await withIndex(folder, (weightMap) => { delete weightMap['model.norm.weight']; });
-    await expectRefusal(openCheckpoint(folder), 'CHECKPOINT_INVALID_INDEX', /holds model.norm.weight, but .* does not name it/);
-    await withIndex(folder, (weightMap) => { weightMap['model.norm.weight'] = 'model-00001-of-00003.safetensors'; });
-    await expectRefusal(openCheckpoint(folder), 'CHECKPOINT_INVALID_INDEX', /maps it to model-00001/);
-  }));
+  it('is refused when a shard holds a tensor that it leaves out or maps elsewhere', () =>
+    inFolder(async (folder) => {
+      await withIndex(folder, (weightMap) => {
+        delete weightMap['model.norm.weight'];
+      });
+      await expectRefusal(
+        openCheckpoint(folder),
+        'CHECKPOINT_INVALID_INDEX',
+        /holds model.norm.weight, but .* does not name it/,
+      );
+      await withIndex(folder, (weightMap) => {
+        weightMap['model.norm.weight'] = 'model-00001-of-00003.safetensors';
+      });
+      await expectRefusal(
+        openCheckpoint(folder),
+        'CHECKPOINT_INVALID_INDEX',
+        /maps it to model-00001/,
+      );
+    }));
 
-  it('is refused when it is no index, or a whole model lies beside it', () => inFolder(async (folder) => {
-    await writeTinyModel(folder, { dtype: 'float32', shards: 2 });
-    await copyFile(join(folder, 'model-00001-of-00002.safetensors'), join(folder, 'model.safetensors'));
-    await expectRefusal(openCheckpoint(folder), 'CHECKPOINT_INVALID_INDEX', /both model.safetensors and an index/);
-    for (const text of ['{', '[]', '{}', '{"weight_map":{}}', '{"weight_map":[]}']) {
-      await writeFile(join(folder, indexName), text);
-      await expectRefusal(openCheckpoint(folder), 'CHECKPOINT_INVALID_INDEX', /index\.json/);
-    }
-  }));
+  it('is refused when it is no index, or a whole model lies beside it', () =>
+    inFolder(async (folder) => {
+      await writeTinyModel(folder, { dtype: 'float32', shards: 2 });
+      await copyFile(
+        join(folder, 'model-00001-of-00002.safetensors'),
+        join(folder, 'model.safetensors'),
+      );
+      await expectRefusal(
+        openCheckpoint(folder),
+        'CHECKPOINT_INVALID_INDEX',
+        /both model.safetensors and an index/,
+      );
+      for (const text of ['{', '[]', '{}', '{"weight_map":{}}', '{"weight_map":[]}']) {
+        await writeFile(join(folder, indexName), text);
+        await expectRefusal(openCheckpoint(folder), 'CHECKPOINT_INVALID_INDEX', /index\.json/);
+      }
+    }));
 });
 
 describe('a folder that is no checkpoint', () => {
   it.each([
-    ['pytorch_model.bin', 'CHECKPOINT_UNSUPPORTED_FORMAT', /pytorch_model.bin but no model.safetensors: pickled/],
+    [
+      'pytorch_model.bin',
+      'CHECKPOINT_UNSUPPORTED_FORMAT',
+      /pytorch_model.bin but no model.safetensors: pickled/,
+    ],
     ['model-q4.gguf', 'CHECKPOINT_UNSUPPORTED_FORMAT', /GGUF/],
     ['adapter_model.safetensors', 'CHECKPOINT_UNSUPPORTED_FORMAT', /it is an adapter/],
-    ['model-00001-of-00002.safetensors', 'CHECKPOINT_UNSUPPORTED_FORMAT', /index.json, which is missing/],
+    [
+      'model-00001-of-00002.safetensors',
+      'CHECKPOINT_UNSUPPORTED_FORMAT',
+      /index.json, which is missing/,
+    ],
     ['README.md', 'CHECKPOINT_NOT_FOUND', /neither model.safetensors nor/],
-  ] as const)('with only %s is refused', (name, code, message) => inFolder(async (folder) => {
-    await writeFile(join(folder, name), '');
-    await expectRefusal(openCheckpoint(folder), code, message);
-  }));
+  ] as const)('with only %s is refused', (name, code, message) =>
+    inFolder(async (folder) => {
+      await writeFile(join(folder, name), '');
+      await expectRefusal(openCheckpoint(folder), code, message);
+    }),
+  );
 
-  it('is refused without a readable config.json, and when it does not exist', () => inFolder(async (folder) => {
-    await writeTinyModel(folder, { dtype: 'float32', shards: 1 });
-    await writeFile(join(folder, 'config.json'), '[1]');
-    await expectRefusal(openCheckpoint(folder), 'CHECKPOINT_INVALID_CONFIG', /config.json does not hold a JSON object/);
-    await rm(join(folder, 'config.json'));
-    await expectRefusal(openCheckpoint(folder), 'CHECKPOINT_NOT_FOUND', /config.json/);
-    await expectRefusal(openCheckpoint(join(folder, 'none')), 'CHECKPOINT_NOT_FOUND', /none/);
-  }));
+  it('is refused without a readable config.json, and when it does not exist', () =>
+    inFolder(async (folder) => {
+      await writeTinyModel(folder, { dtype: 'float32', shards: 1 });
+      await writeFile(join(folder, 'config.json'), '[1]');
+      await expectRefusal(
+        openCheckpoint(folder),
+        'CHECKPOINT_INVALID_CONFIG',
+        /config.json does not hold a JSON object/,
+      );
+      await rm(join(folder, 'config.json'));
+      await expectRefusal(openCheckpoint(folder), 'CHECKPOINT_NOT_FOUND', /config.json/);
+      await expectRefusal(openCheckpoint(join(folder, 'none')), 'CHECKPOINT_NOT_FOUND', /none/);
+    }));
 });
 
 describe('the fingerprint', () => {
@@ -128,19 +226,33 @@ describe('the fingerprint', () => {
     }
   };
 
-  it('is the same for equal folders, and another for another config, value, or model', () => inFolder(async (folder) => {
-    const [a, b] = [join(folder, 'a'), join(folder, 'b')];
-    await writeTinyModel(a, { dtype: 'float32', shards: 2 });
-    await writeTinyModel(b, { dtype: 'float32', shards: 2 });
-    expect(await of(a)).toBe(await of(b));
-    await writeTinyModel(b, { dtype: 'float32', shards: 2, config: { vocab_size: 12 } });
-    expect(await of(a)).not.toBe(await of(b));
-    await writeTinyModel(b, { dtype: 'float32', shards: 2 });
-    const entries = [...tinyTensors()].map(([name, { shape, values }]) => ({ name, shape, dtype: 'float32' as const, data: () => fromFloat32(values.map((value) => 2 * value), 'float32') }));
-    const first = 'model-00001-of-00002.safetensors';
-    await writeSafetensors(join(b, first), entries.filter((_, index) => index % 2 === 0), { format: 'pt' });
-    expect(await of(a)).not.toBe(await of(b));
-    expect(await of(tinyModel)).toMatch(/^[0-9a-f]{64}$/);
-    expect(await of(tinyModel)).not.toBe(await of(demoModel));
-  }));
+  it('is the same for equal folders, and another for another config, value, or model', () =>
+    inFolder(async (folder) => {
+      const [a, b] = [join(folder, 'a'), join(folder, 'b')];
+      await writeTinyModel(a, { dtype: 'float32', shards: 2 });
+      await writeTinyModel(b, { dtype: 'float32', shards: 2 });
+      expect(await of(a)).toBe(await of(b));
+      await writeTinyModel(b, { dtype: 'float32', shards: 2, config: { vocab_size: 12 } });
+      expect(await of(a)).not.toBe(await of(b));
+      await writeTinyModel(b, { dtype: 'float32', shards: 2 });
+      const entries = [...tinyTensors()].map(([name, { shape, values }]) => ({
+        name,
+        shape,
+        dtype: 'float32' as const,
+        data: () =>
+          fromFloat32(
+            values.map((value) => 2 * value),
+            'float32',
+          ),
+      }));
+      const first = 'model-00001-of-00002.safetensors';
+      await writeSafetensors(
+        join(b, first),
+        entries.filter((_, index) => index % 2 === 0),
+        { format: 'pt' },
+      );
+      expect(await of(a)).not.toBe(await of(b));
+      expect(await of(tinyModel)).toMatch(/^[0-9a-f]{64}$/);
+      expect(await of(tinyModel)).not.toBe(await of(demoModel));
+    }));
 });

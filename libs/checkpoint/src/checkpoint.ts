@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+
 import { CheckpointError, quoted } from './errors.js';
 import { fingerprint } from './fingerprint.js';
 import { parseJsonObject, readJsonBytes } from './json-file.js';
@@ -15,7 +16,10 @@ export interface CheckpointTensor {
   readonly file: string;
 }
 
-/** An open Hugging Face folder: every header checked, no weight in memory. Reads may run concurrently. */
+/**
+ * An open Hugging Face folder: every header checked, no weight in memory. Reads may run
+ * concurrently.
+ */
 export interface Checkpoint {
   readonly folder: string;
   /** By file name, then in the order of their data. */
@@ -23,20 +27,25 @@ export interface Checkpoint {
   /** config.json as it is. */
   readonly config: Readonly<Record<string, unknown>>;
   /**
-   * SHA-256 in hex over config.json and, for each file by name, its size, its header and 256 bytes from the middle of every
-   * tensor. Cheap at any size; tells base models and their fine-tunes apart, but is no proof that every byte is equal.
+   * SHA-256 in hex over config.json and, for each file by name, its size, its header and 256 bytes
+   * from the middle of every tensor. Cheap at any size; tells base models and their fine-tunes
+   * apart, but is no proof that every byte is equal.
    */
   fingerprint(): Promise<string>;
   /** Fills `destination`, which has the tensor's size, with its raw little-endian data. */
   read(name: string, destination: Uint8Array): Promise<void>;
-  /** Fills `destination` with rows `startRow` to `endRow` (exclusive) of a tensor: indices of its first dimension. */
+  /**
+   * Fills `destination` with rows `startRow` to `endRow` (exclusive) of a tensor: indices of its
+   * first dimension.
+   */
   readRows(name: string, startRow: number, endRow: number, destination: Uint8Array): Promise<void>;
   close(): Promise<void>;
 }
 
 /**
  * Opens a folder with one model.safetensors, or with shards and their index.
- * @throws CheckpointError before any weight is read: missing or malformed files, an index that disagrees with its shards.
+ * @throws CheckpointError before any weight is read: missing or malformed files, an index that
+ * disagrees with its shards.
  */
 export async function openCheckpoint(folder: string): Promise<Checkpoint> {
   return openShards(folder);
@@ -61,34 +70,54 @@ export async function openShards(folder: string): Promise<ShardedCheckpoint> {
       await file.release();
     }
     const tensors = locateTensors(folder, index, files);
-    return new FolderCheckpoint({ folder, tensors, config, files, hasIndex: index.weightMap !== null, configBytes });
+    return new FolderCheckpoint({
+      folder,
+      tensors,
+      config,
+      files,
+      hasIndex: index.weightMap !== null,
+      configBytes,
+    });
   } catch (error) {
     await closeAll(files);
     throw error;
   }
 }
 
-function locateTensors(folder: string, { weightMap }: ShardIndex, files: ReadonlyMap<string, ReleasableSafetensorsFile>): Map<string, CheckpointTensor> {
+function locateTensors(
+  folder: string,
+  { weightMap }: ShardIndex,
+  files: ReadonlyMap<string, ReleasableSafetensorsFile>,
+): Map<string, CheckpointTensor> {
   const tensors = new Map<string, CheckpointTensor>();
   for (const [file, { tensors: inFile }] of files) {
     for (const [name, { dtype, shape }] of inFile) {
       const mapped = weightMap ? weightMap.get(name) : file;
       if (mapped !== file) {
         const where = mapped === undefined ? 'does not name it' : `maps it to ${mapped}`;
-        throw new CheckpointError('CHECKPOINT_INVALID_INDEX', `${folder}: ${file} holds ${quoted(name)}, but ${indexFileName} ${where}`);
+        throw new CheckpointError(
+          'CHECKPOINT_INVALID_INDEX',
+          `${folder}: ${file} holds ${quoted(name)}, but ${indexFileName} ${where}`,
+        );
       }
       tensors.set(name, { dtype, shape, file });
     }
   }
   for (const [name, file] of weightMap ?? []) {
     if (!tensors.has(name)) {
-      throw new CheckpointError('CHECKPOINT_INVALID_INDEX', `${folder}: ${indexFileName} maps ${quoted(name)} to ${file}, which does not hold it`);
+      throw new CheckpointError(
+        'CHECKPOINT_INVALID_INDEX',
+        `${folder}: ${indexFileName} maps ${quoted(name)} to ${file}, which does not hold it`,
+      );
     }
   }
   return tensors;
 }
 
-interface Fields extends Pick<ShardedCheckpoint, 'folder' | 'tensors' | 'config' | 'files' | 'hasIndex'> {
+interface Fields extends Pick<
+  ShardedCheckpoint,
+  'folder' | 'tensors' | 'config' | 'files' | 'hasIndex'
+> {
   readonly configBytes: Uint8Array;
 }
 
@@ -115,17 +144,37 @@ class FolderCheckpoint implements ShardedCheckpoint {
     await this.#fileOf(name).read(name, destination);
   }
 
-  async readRows(name: string, startRow: number, endRow: number, destination: Uint8Array): Promise<void> {
+  async readRows(
+    name: string,
+    startRow: number,
+    endRow: number,
+    destination: Uint8Array,
+  ): Promise<void> {
     const file = this.#fileOf(name);
     const { start = 0, end = 0, shape = [] } = file.tensors.get(name) ?? {};
     const [rows] = shape;
-    if (rows === undefined || !(Number.isSafeInteger(startRow) && Number.isSafeInteger(endRow) && startRow >= 0 && startRow <= endRow && endRow <= rows)) {
-      throw new CheckpointError('CHECKPOINT_TENSOR_MISMATCH', `${this.folder}: rows ${startRow} to ${endRow} of ${quoted(name)}, which has shape [${shape.join(', ')}]`);
+    if (
+      rows === undefined ||
+      !(
+        Number.isSafeInteger(startRow) &&
+        Number.isSafeInteger(endRow) &&
+        startRow >= 0 &&
+        startRow <= endRow &&
+        endRow <= rows
+      )
+    ) {
+      throw new CheckpointError(
+        'CHECKPOINT_TENSOR_MISMATCH',
+        `${this.folder}: rows ${startRow} to ${endRow} of ${quoted(name)}, which has shape [${shape.join(', ')}]`,
+      );
     }
     const rowBytes = rows === 0 ? 0 : (end - start) / rows;
     const expected = (endRow - startRow) * rowBytes;
     if (destination.byteLength !== expected) {
-      throw new CheckpointError('CHECKPOINT_TENSOR_MISMATCH', `${this.folder}: ${endRow - startRow} rows of ${quoted(name)} take ${expected} bytes, the destination has ${destination.byteLength}`);
+      throw new CheckpointError(
+        'CHECKPOINT_TENSOR_MISMATCH',
+        `${this.folder}: ${endRow - startRow} rows of ${quoted(name)} take ${expected} bytes, the destination has ${destination.byteLength}`,
+      );
     }
     await file.readRange(name, startRow * rowBytes, destination);
   }
@@ -137,7 +186,11 @@ class FolderCheckpoint implements ShardedCheckpoint {
   #fileOf(name: string): ReleasableSafetensorsFile {
     const tensor = this.tensors.get(name);
     const file = tensor && this.files.get(tensor.file);
-    if (!file) throw new CheckpointError('CHECKPOINT_TENSOR_MISSING', `${this.folder} has no tensor ${quoted(name)}`);
+    if (!file)
+      throw new CheckpointError(
+        'CHECKPOINT_TENSOR_MISSING',
+        `${this.folder} has no tensor ${quoted(name)}`,
+      );
     return file;
   }
 }

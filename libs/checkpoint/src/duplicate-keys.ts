@@ -1,6 +1,7 @@
 /**
- * The first key that stands twice in one object of a JSON text, or null. `JSON.parse` keeps the last of them silently,
- * and two readers of a file with duplicates may see different tensors. The text must be valid JSON.
+ * The first key that stands twice in one object of a JSON text, or null. `JSON.parse` keeps the
+ * last of them silently, and two readers of a file with duplicates may see different tensors. The
+ * text must be valid JSON.
  */
 export function duplicateKey(json: string): string | null {
   const objects: (Set<string> | null)[] = [];

@@ -1,4 +1,7 @@
-/** Codes of everything that reading and writing of checkpoints refuses; `docs/errors.md` explains each. */
+/**
+ * Codes of everything that reading and writing of checkpoints refuses; `docs/errors.md` explains
+ * each.
+ */
 export type CheckpointErrorCode =
   | 'CHECKPOINT_NOT_FOUND'
   | 'CHECKPOINT_IO_FAILED'
@@ -17,7 +20,9 @@ export type CheckpointErrorCode =
   | 'CHECKPOINT_VALUE_OUT_OF_RANGE'
   | 'CHECKPOINT_VERIFICATION_FAILED';
 
-/** The one error type of this library. `message` names the file or tensor, the value and the limit. */
+/**
+ * The one error type of this library. `message` names the file or tensor, the value and the limit.
+ */
 export class CheckpointError extends Error {
   override readonly name = 'CheckpointError';
 
@@ -43,13 +48,21 @@ export function quoted(name: unknown): string {
 export function fileError(error: unknown, path: string): unknown {
   const code = errnoCode(error);
   if (code === undefined || error instanceof CheckpointError) return error;
-  if (code === 'ENOENT') return new CheckpointError('CHECKPOINT_NOT_FOUND', `${path} does not exist`, { cause: error });
-  if (code === 'ENOSPC' || code === 'EDQUOT') return new CheckpointError('CHECKPOINT_DISK_FULL', `${path}: the disk is full (${code})`, { cause: error });
+  if (code === 'ENOENT')
+    return new CheckpointError('CHECKPOINT_NOT_FOUND', `${path} does not exist`, { cause: error });
+  if (code === 'ENOSPC' || code === 'EDQUOT')
+    return new CheckpointError('CHECKPOINT_DISK_FULL', `${path}: the disk is full (${code})`, {
+      cause: error,
+    });
   return new CheckpointError('CHECKPOINT_IO_FAILED', `${path}: ${code}`, { cause: error });
 }
 
-/** `ENOENT` and the like, where the error is one of the file system. Not by class: it may come from another realm. */
+/**
+ * `ENOENT` and the like, where the error is one of the file system. Not by class: it may come from
+ * another realm.
+ */
 export function errnoCode(error: unknown): string | undefined {
-  if (typeof error !== 'object' || error === null || !('code' in error) || !('syscall' in error)) return undefined;
+  if (typeof error !== 'object' || error === null || !('code' in error) || !('syscall' in error))
+    return undefined;
   return typeof error.code === 'string' ? error.code : undefined;
 }

@@ -14,7 +14,10 @@ export function toFloat32(bytes: Uint8Array, dtype: FloatDType): Float32Array {
   return new Float32Array(bits.buffer);
 }
 
-/** Rounds to the nearest value of `dtype`, ties to even; NaN stays NaN, what is too large becomes infinite. A copy, also for float32. */
+/**
+ * Rounds to the nearest value of `dtype`, ties to even; NaN stays NaN, what is too large becomes
+ * infinite. A copy, also for float32.
+ */
 export function fromFloat32(values: Float32Array, dtype: FloatDType): Uint8Array {
   const bits = new Uint32Array(values.slice().buffer);
   if (dtype === 'float32') return new Uint8Array(bits.buffer);
@@ -33,23 +36,30 @@ function widenBfloat16(halves: Uint16Array, bits: Uint32Array): void {
 function widenFloat16(halves: Uint16Array, bits: Uint32Array): void {
   float16Table ??= Uint32Array.from({ length: 1 << 16 }, (_, half) => bitsOfFloat16(half));
   const table = float16Table;
-  for (let index = 0; index < halves.length; index += 1) bits[index] = table[halves[index] ?? 0] ?? 0;
+  for (let index = 0; index < halves.length; index += 1)
+    bits[index] = table[halves[index] ?? 0] ?? 0;
 }
 
 function narrowToBfloat16(bits: Uint32Array, halves: Uint16Array): void {
-  for (let index = 0; index < bits.length; index += 1) halves[index] = bfloat16OfBits(bits[index] ?? 0);
+  for (let index = 0; index < bits.length; index += 1)
+    halves[index] = bfloat16OfBits(bits[index] ?? 0);
 }
 
 function narrowToFloat16(bits: Uint32Array, halves: Uint16Array): void {
-  for (let index = 0; index < bits.length; index += 1) halves[index] = float16OfBits(bits[index] ?? 0);
+  for (let index = 0; index < bits.length; index += 1)
+    halves[index] = float16OfBits(bits[index] ?? 0);
 }
 
 /** float32 bits of every float16; filled at first use. */
 let float16Table: Uint32Array | undefined;
 
-/** @throws RangeError where the processor is big-endian: typed arrays would be read the wrong way round. */
+/**
+ * @throws RangeError where the processor is big-endian: typed arrays would be read the wrong way
+ * round.
+ */
 function alignedCopy(bytes: Uint8Array): ArrayBuffer {
-  if (new Uint8Array(Uint16Array.of(1).buffer)[0] !== 1) throw new RangeError('checkpoints need a little-endian processor');
+  if (new Uint8Array(Uint16Array.of(1).buffer)[0] !== 1)
+    throw new RangeError('checkpoints need a little-endian processor');
   return new Uint8Array(bytes).buffer;
 }
 
@@ -81,7 +91,10 @@ function float16OfBits(bits: number): number {
   return sign | roundShift((magnitude & 0x7fffff) | 0x800000, 126 - exponent);
 }
 
-/** value / 2^shift, ties to even. A carry into the exponent is what rounding up to the next power of two means. */
+/**
+ * value / 2^shift, ties to even. A carry into the exponent is what rounding up to the next power of
+ * two means.
+ */
 function roundShift(value: number, shift: number): number {
   const half = 1 << (shift - 1);
   const quotient = value >>> shift;

@@ -22,27 +22,45 @@ export interface LoraAdapter {
 }
 
 /** The linear layers that a model has, by module path. */
-export type LinearModules = ReadonlyMap<string, { readonly inFeatures: number; readonly outFeatures: number }>;
+export type LinearModules = ReadonlyMap<
+  string,
+  { readonly inFeatures: number; readonly outFeatures: number }
+>;
 
 /** s = alpha / rank, or alpha / √rank with rsLoRA (arXiv 2312.03732). */
-export function adapterScale({ alpha, rank, useRslora }: Pick<LoraAdapter, 'alpha' | 'rank' | 'useRslora'>): number {
+export function adapterScale({
+  alpha,
+  rank,
+  useRslora,
+}: Pick<LoraAdapter, 'alpha' | 'rank' | 'useRslora'>): number {
   return alpha / (useRslora ? Math.sqrt(rank) : rank);
 }
 
-/** @throws CheckpointError CHECKPOINT_ADAPTER_INVALID when numbers, sizes or values of an adapter make no sense. */
+/**
+ * @throws CheckpointError CHECKPOINT_ADAPTER_INVALID when numbers, sizes or values of an adapter
+ * make no sense.
+ */
 export function assertAdapter(adapter: LoraAdapter): void {
   const { rank, alpha, layers } = adapter;
-  if (!Number.isSafeInteger(rank) || rank <= 0) throw invalid(`rank ${rank} is not a positive integer`);
+  if (!Number.isSafeInteger(rank) || rank <= 0)
+    throw invalid(`rank ${rank} is not a positive integer`);
   if (!Number.isFinite(alpha)) throw invalid(`alpha ${alpha} is not a number`);
   if (layers.size === 0) throw invalid('no layer is adapted');
   for (const [path, layer] of layers) assertLayer(path, layer, rank);
 }
 
-/** @throws CheckpointError CHECKPOINT_ADAPTER_MISMATCH when a layer is absent from the model or of another size. */
+/**
+ * @throws CheckpointError CHECKPOINT_ADAPTER_MISMATCH when a layer is absent from the model or of
+ * another size.
+ */
 export function assertFitsModel(adapter: LoraAdapter, linearModules: LinearModules): void {
   for (const [path, { inFeatures, outFeatures }] of adapter.layers) {
     const linear = linearModules.get(path);
-    if (!linear) throw new CheckpointError('CHECKPOINT_ADAPTER_MISMATCH', `the adapter's layer ${quoted(path)} is no linear layer of this model`);
+    if (!linear)
+      throw new CheckpointError(
+        'CHECKPOINT_ADAPTER_MISMATCH',
+        `the adapter's layer ${quoted(path)} is no linear layer of this model`,
+      );
     if (linear.inFeatures !== inFeatures || linear.outFeatures !== outFeatures) {
       throw new CheckpointError(
         'CHECKPOINT_ADAPTER_MISMATCH',
@@ -52,10 +70,21 @@ export function assertFitsModel(adapter: LoraAdapter, linearModules: LinearModul
   }
 }
 
-function assertLayer(path: string, { a, b, inFeatures, outFeatures }: LoraLayer, rank: number): void {
-  if (a.length !== rank * inFeatures) throw invalid(`layer ${quoted(path)}: A has ${a.length} values, rank ${rank} x ${inFeatures} inputs needs ${rank * inFeatures}`);
-  if (b.length !== outFeatures * rank) throw invalid(`layer ${quoted(path)}: B has ${b.length} values, ${outFeatures} outputs x rank ${rank} needs ${outFeatures * rank}`);
-  if (!a.every(Number.isFinite) || !b.every(Number.isFinite)) throw invalid(`layer ${quoted(path)} has values that are not finite`);
+function assertLayer(
+  path: string,
+  { a, b, inFeatures, outFeatures }: LoraLayer,
+  rank: number,
+): void {
+  if (a.length !== rank * inFeatures)
+    throw invalid(
+      `layer ${quoted(path)}: A has ${a.length} values, rank ${rank} x ${inFeatures} inputs needs ${rank * inFeatures}`,
+    );
+  if (b.length !== outFeatures * rank)
+    throw invalid(
+      `layer ${quoted(path)}: B has ${b.length} values, ${outFeatures} outputs x rank ${rank} needs ${outFeatures * rank}`,
+    );
+  if (!a.every(Number.isFinite) || !b.every(Number.isFinite))
+    throw invalid(`layer ${quoted(path)} has values that are not finite`);
 }
 
 function invalid(reason: string): CheckpointError {

@@ -15,8 +15,14 @@ export interface PeftConfig {
   readonly baseModel: string | undefined;
 }
 
-/** adapter_config.json as PEFT writes it for plain LoRA, keys sorted. Unset options are written too, as PEFT does. */
-export function peftConfigText(adapter: LoraAdapter, { targetModules, baseModel }: { targetModules: readonly string[]; baseModel: string | null }): string {
+/**
+ * adapter_config.json as PEFT writes it for plain LoRA, keys sorted. Unset options are written too,
+ * as PEFT does.
+ */
+export function peftConfigText(
+  adapter: LoraAdapter,
+  { targetModules, baseModel }: { targetModules: readonly string[]; baseModel: string | null },
+): string {
   const config = {
     alpha_pattern: {},
     auto_mapping: null,
@@ -55,61 +61,131 @@ export function peftConfigText(adapter: LoraAdapter, { targetModules, baseModel 
 }
 
 /**
- * What PEFT is to select, so that it adapts exactly these layers: the last name of a path where every linear layer of the model
- * with that name is adapted, whole paths otherwise. Sorted.
+ * What PEFT is to select, so that it adapts exactly these layers: the last name of a path where
+ * every linear layer of the model with that name is adapted, whole paths otherwise. Sorted.
  */
-export function targetModulesOf(paths: Iterable<string>, linearModules: LinearModules | undefined): string[] {
+export function targetModulesOf(
+  paths: Iterable<string>,
+  linearModules: LinearModules | undefined,
+): string[] {
   const adapted = new Set(paths);
-  const isWhole = (suffix: string) => linearModules !== undefined && [...linearModules.keys()].every((path) => lastName(path) !== suffix || adapted.has(path));
-  const whole = new Map([...new Set([...adapted].map(lastName))].map((suffix) => [suffix, isWhole(suffix)]));
-  return [...new Set([...adapted].map((path) => (whole.get(lastName(path)) ? lastName(path) : path)))].sort();
+  const isWhole = (suffix: string) =>
+    linearModules !== undefined &&
+    [...linearModules.keys()].every((path) => lastName(path) !== suffix || adapted.has(path));
+  const whole = new Map(
+    [...new Set([...adapted].map(lastName))].map((suffix) => [suffix, isWhole(suffix)]),
+  );
+  return [
+    ...new Set([...adapted].map((path) => (whole.get(lastName(path)) ? lastName(path) : path))),
+  ].sort();
 }
 
 /** Keys that change nothing in what a finished adapter computes. */
 const ignoredKeys = new Set([
-  'auto_mapping', 'corda_config', 'ensure_weight_tying', 'eva_config', 'exclude_modules', 'inference_mode', 'layers_pattern',
-  'layers_to_transform', 'loftq_config', 'lora_dropout', 'lora_ga_config', 'megatron_core', 'peft_version', 'qalora_group_size',
-  'revision', 'runtime_config', 'velora_config',
+  'auto_mapping',
+  'corda_config',
+  'ensure_weight_tying',
+  'eva_config',
+  'exclude_modules',
+  'inference_mode',
+  'layers_pattern',
+  'layers_to_transform',
+  'loftq_config',
+  'lora_dropout',
+  'lora_ga_config',
+  'megatron_core',
+  'peft_version',
+  'qalora_group_size',
+  'revision',
+  'runtime_config',
+  'velora_config',
 ]);
 /** Keys with rules of their own below. */
 const readKeys = new Set([
-  'base_model_name_or_path', 'bias', 'init_lora_weights', 'lora_alpha', 'peft_type', 'r', 'target_modules', 'task_type', 'use_rslora',
+  'base_model_name_or_path',
+  'bias',
+  'init_lora_weights',
+  'lora_alpha',
+  'peft_type',
+  'r',
+  'target_modules',
+  'task_type',
+  'use_rslora',
 ]);
 /** Initialisations that leave the base weights as they are; the others belong to changed ones. */
-const keptBaseInitializations = new Set<unknown>([undefined, null, true, false, 'gaussian', 'eva', 'orthogonal', 'mica']);
+const keptBaseInitializations = new Set<unknown>([
+  undefined,
+  null,
+  true,
+  false,
+  'gaussian',
+  'eva',
+  'orthogonal',
+  'mica',
+]);
 
 /**
  * Reads the options of a plain LoRA adapter.
- * @throws CheckpointError CHECKPOINT_ADAPTER_UNSUPPORTED naming the key of anything that would change the result (DoRA, biases,
- * saved modules, patterns of ranks ...), CHECKPOINT_ADAPTER_INVALID for malformed values.
+ * @throws CheckpointError CHECKPOINT_ADAPTER_UNSUPPORTED naming the key of anything that would
+ * change the result (DoRA, biases, saved modules, patterns of ranks ...),
+ * CHECKPOINT_ADAPTER_INVALID for malformed values.
  */
-export function parsePeftConfig(config: Readonly<Record<string, unknown>>, path: string): PeftConfig {
+export function parsePeftConfig(
+  config: Readonly<Record<string, unknown>>,
+  path: string,
+): PeftConfig {
   assertPlainLora(config, path);
-  const { r: rank, lora_alpha: alpha, use_rslora: useRslora = false, base_model_name_or_path: baseModel } = config;
-  if (typeof rank !== 'number' || !Number.isSafeInteger(rank) || rank <= 0) throw invalid(path, `r is ${quoted(rank)}, not a positive integer`);
-  if (typeof alpha !== 'number' || !Number.isFinite(alpha)) throw invalid(path, `lora_alpha is ${quoted(alpha)}, not a number`);
-  if (typeof useRslora !== 'boolean') throw invalid(path, `use_rslora is ${quoted(useRslora)}, not true or false`);
+  const {
+    r: rank,
+    lora_alpha: alpha,
+    use_rslora: useRslora = false,
+    base_model_name_or_path: baseModel,
+  } = config;
+  if (typeof rank !== 'number' || !Number.isSafeInteger(rank) || rank <= 0)
+    throw invalid(path, `r is ${quoted(rank)}, not a positive integer`);
+  if (typeof alpha !== 'number' || !Number.isFinite(alpha))
+    throw invalid(path, `lora_alpha is ${quoted(alpha)}, not a number`);
+  if (typeof useRslora !== 'boolean')
+    throw invalid(path, `use_rslora is ${quoted(useRslora)}, not true or false`);
   const targets = parseTargets(config['target_modules'], path);
-  return { rank, alpha, useRslora, ...targets, baseModel: typeof baseModel === 'string' && baseModel !== '' ? baseModel : undefined };
+  return {
+    rank,
+    alpha,
+    useRslora,
+    ...targets,
+    baseModel: typeof baseModel === 'string' && baseModel !== '' ? baseModel : undefined,
+  };
 }
 
 function assertPlainLora(config: Readonly<Record<string, unknown>>, path: string): void {
   const refuse = (key: string, supported: string): never => {
-    throw new CheckpointError('CHECKPOINT_ADAPTER_UNSUPPORTED', `${path}: ${quoted(key)} is ${quoted(config[key])}, supported is ${supported}`);
+    throw new CheckpointError(
+      'CHECKPOINT_ADAPTER_UNSUPPORTED',
+      `${path}: ${quoted(key)} is ${quoted(config[key])}, supported is ${supported}`,
+    );
   };
   if (config['peft_type'] !== 'LORA') refuse('peft_type', 'LORA');
-  if (config['task_type'] !== 'CAUSAL_LM' && !isNeutral(config['task_type'])) refuse('task_type', 'CAUSAL_LM');
+  if (config['task_type'] !== 'CAUSAL_LM' && !isNeutral(config['task_type']))
+    refuse('task_type', 'CAUSAL_LM');
   if (config['bias'] !== 'none' && !isNeutral(config['bias'])) refuse('bias', 'none');
-  if (!keptBaseInitializations.has(config['init_lora_weights'])) refuse('init_lora_weights', 'what leaves the base weights as they are');
+  if (!keptBaseInitializations.has(config['init_lora_weights']))
+    refuse('init_lora_weights', 'what leaves the base weights as they are');
   for (const [key, value] of Object.entries(config)) {
-    if (!ignoredKeys.has(key) && !readKeys.has(key) && !isNeutral(value)) refuse(key, 'leaving it unset');
+    if (!ignoredKeys.has(key) && !readKeys.has(key) && !isNeutral(value))
+      refuse(key, 'leaving it unset');
   }
 }
 
-function parseTargets(value: unknown, path: string): Pick<PeftConfig, 'suffixes' | 'targetModules'> {
+function parseTargets(
+  value: unknown,
+  path: string,
+): Pick<PeftConfig, 'suffixes' | 'targetModules'> {
   if (typeof value === 'string') return { suffixes: null, targetModules: [value] };
   if (!Array.isArray(value) || !value.every((name): name is string => typeof name === 'string')) {
-    throw invalid(path, `target_modules is ${quoted(value)}, neither a list of names nor an expression`);
+    throw invalid(
+      path,
+      `target_modules is ${quoted(value)}, neither a list of names nor an expression`,
+    );
   }
   return { suffixes: value, targetModules: value };
 }

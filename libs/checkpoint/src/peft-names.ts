@@ -9,7 +9,9 @@ export function loraTensorName(path: string, matrix: LoraMatrix): string {
 }
 
 /** The layer and matrix that a PEFT tensor name stands for, or null. */
-export function parseLoraTensorName(name: string): { readonly path: string; readonly matrix: LoraMatrix } | null {
+export function parseLoraTensorName(
+  name: string,
+): { readonly path: string; readonly matrix: LoraMatrix } | null {
   for (const matrix of ['a', 'b'] as const) {
     const path = name.slice(prefix.length, -suffixes[matrix].length);
     if (path.length > 0 && name === loraTensorName(path, matrix)) return { path, matrix };

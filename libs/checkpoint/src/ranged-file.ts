@@ -1,12 +1,17 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import { open, type FileHandle } from 'node:fs/promises';
+
 import { CheckpointError, fileError } from './errors.js';
 
-/** Larger reads are split: one thread copies from the page cache at a fraction of what memory gives. */
+/**
+ * Larger reads are split: one thread copies from the page cache at a fraction of what memory gives.
+ */
 const pieceBytes = 1 << 24;
 /** Pieces of one read under way at once; several such reads fill Node's thread pool. */
 const concurrentPieces = 8;
 
-/** A file that is read by ranges. Its handle opens at the first read; concurrent reads are allowed. */
+/**
+ * A file that is read by ranges. Its handle opens at the first read; concurrent reads are allowed.
+ */
 export class RangedFile {
   #handle: Promise<FileHandle> | null = null;
   #closed = false;
@@ -22,7 +27,8 @@ export class RangedFile {
       const handle = await open(path, 'r');
       try {
         const stat = await handle.stat();
-        if (!stat.isFile()) throw new CheckpointError('CHECKPOINT_INVALID_FILE', `${path} is not a regular file`);
+        if (!stat.isFile())
+          throw new CheckpointError('CHECKPOINT_INVALID_FILE', `${path} is not a regular file`);
         const file = new RangedFile(path, stat.size);
         file.#handle = Promise.resolve(handle);
         return file;
@@ -35,7 +41,10 @@ export class RangedFile {
     }
   }
 
-  /** Fills `destination` from `position`, in several reads at once. Settles when none is under way. @throws CheckpointError when the file ends before. */
+  /**
+   * Fills `destination` from `position`, in several reads at once. Settles when none is under way.
+   * @throws CheckpointError when the file ends before.
+   */
   async read(destination: Uint8Array, position: number): Promise<void> {
     try {
       const handle = await this.#open();
@@ -43,11 +52,17 @@ export class RangedFile {
       const readPieces = async (): Promise<void> => {
         for (let start = next; start < destination.byteLength; start = next) {
           next += pieceBytes;
-          await this.#readPiece(handle, destination.subarray(start, start + pieceBytes), position + start);
+          await this.#readPiece(
+            handle,
+            destination.subarray(start, start + pieceBytes),
+            position + start,
+          );
         }
       };
       const pieces = Math.ceil(destination.byteLength / pieceBytes);
-      const workers = await Promise.allSettled(Array.from({ length: Math.min(pieces, concurrentPieces) }, readPieces));
+      const workers = await Promise.allSettled(
+        Array.from({ length: Math.min(pieces, concurrentPieces) }, readPieces),
+      );
       const failed = workers.find((worker) => worker.status === 'rejected');
       if (failed) throw failed.reason as Error;
     } catch (error) {
@@ -71,14 +86,24 @@ export class RangedFile {
   async #readPiece(handle: FileHandle, destination: Uint8Array, position: number): Promise<void> {
     let done = 0;
     while (done < destination.byteLength) {
-      const { bytesRead } = await handle.read(destination, done, destination.byteLength - done, position + done);
-      if (bytesRead === 0) throw new CheckpointError('CHECKPOINT_IO_FAILED', `${this.path} ends at byte ${position + done}: it was cut since it was opened`);
+      const { bytesRead } = await handle.read(
+        destination,
+        done,
+        destination.byteLength - done,
+        position + done,
+      );
+      if (bytesRead === 0)
+        throw new CheckpointError(
+          'CHECKPOINT_IO_FAILED',
+          `${this.path} ends at byte ${position + done}: it was cut since it was opened`,
+        );
       done += bytesRead;
     }
   }
 
   #open(): Promise<FileHandle> {
-    if (this.#closed) return Promise.reject(new CheckpointError('CHECKPOINT_IO_FAILED', `${this.path} is closed`));
+    if (this.#closed)
+      return Promise.reject(new CheckpointError('CHECKPOINT_IO_FAILED', `${this.path} is closed`));
     if (!this.#handle) {
       const handle = this.#reopen();
       this.#handle = handle;
@@ -94,6 +119,9 @@ export class RangedFile {
     const { size } = await handle.stat();
     if (size === this.bytes) return handle;
     await handle.close();
-    throw new CheckpointError('CHECKPOINT_IO_FAILED', `${this.path} has ${size} bytes, ${this.bytes} when it was opened`);
+    throw new CheckpointError(
+      'CHECKPOINT_IO_FAILED',
+      `${this.path} has ${size} bytes, ${this.bytes} when it was opened`,
+    );
   }
 }

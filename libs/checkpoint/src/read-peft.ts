@@ -1,15 +1,29 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
+
 import { CheckpointError, quoted } from './errors.js';
-import { type FloatDType, toFloat32 } from './floats.js';
+import { toFloat32, type FloatDType } from './floats.js';
 import { readJsonObject } from './json-file.js';
-import { assertAdapter, assertFitsModel, type LinearModules, type LoraAdapter, type LoraLayer } from './lora-adapter.js';
-import { adapterConfigName, adapterWeightsName, parsePeftConfig, type PeftConfig } from './peft-config.js';
+import {
+  assertAdapter,
+  assertFitsModel,
+  type LinearModules,
+  type LoraAdapter,
+  type LoraLayer,
+} from './lora-adapter.js';
+import {
+  adapterConfigName,
+  adapterWeightsName,
+  parsePeftConfig,
+  type PeftConfig,
+} from './peft-config.js';
 import { loraTensorName, parseLoraTensorName } from './peft-names.js';
 import { openSafetensors, type SafetensorsFile } from './safetensors-file.js';
 
 export interface ReadPeftOptions {
-  /** The linear layers of the model that it is for; without it only the adapter itself is checked. */
+  /**
+   * The linear layers of the model that it is for; without it only the adapter itself is checked.
+   */
   readonly linearModules?: LinearModules;
 }
 
@@ -17,15 +31,28 @@ export interface ReadPeftOptions {
  * Reads a PEFT LoRA adapter; float16 and bfloat16 are widened to float32.
  * @throws CheckpointError naming what is not there, not plain LoRA, or does not fit the model.
  */
-export async function readPeftAdapter(folder: string, { linearModules }: ReadPeftOptions = {}): Promise<LoraAdapter> {
+export async function readPeftAdapter(
+  folder: string,
+  { linearModules }: ReadPeftOptions = {},
+): Promise<LoraAdapter> {
   const configPath = join(folder, adapterConfigName);
-  const config = parsePeftConfig(await readJsonObject(configPath, 'CHECKPOINT_ADAPTER_INVALID'), configPath);
+  const config = parsePeftConfig(
+    await readJsonObject(configPath, 'CHECKPOINT_ADAPTER_INVALID'),
+    configPath,
+  );
   await assertSafetensors(folder);
   const file = await openSafetensors(join(folder, adapterWeightsName));
   try {
     const { rank, alpha, useRslora, targetModules, baseModel } = config;
     const layers = await readLayers(file, config);
-    const adapter: LoraAdapter = { rank, alpha, useRslora, targetModules, layers, ...(baseModel !== undefined && { baseModel }) };
+    const adapter: LoraAdapter = {
+      rank,
+      alpha,
+      useRslora,
+      targetModules,
+      layers,
+      ...(baseModel !== undefined && { baseModel }),
+    };
     assertAdapter(adapter);
     if (linearModules) assertFitsModel(adapter, linearModules);
     return adapter;
@@ -35,15 +62,26 @@ export async function readPeftAdapter(folder: string, { linearModules }: ReadPef
 }
 
 async function assertSafetensors(folder: string): Promise<void> {
-  const exists = (name: string) => access(join(folder, name)).then(() => true, () => false);
+  const exists = (name: string) =>
+    access(join(folder, name)).then(
+      () => true,
+      () => false,
+    );
   if (!(await exists(adapterWeightsName)) && (await exists('adapter_model.bin'))) {
-    throw new CheckpointError('CHECKPOINT_UNSUPPORTED_FORMAT', `${folder} has adapter_model.bin but no ${adapterWeightsName}: pickled weights can run code and are not read`);
+    throw new CheckpointError(
+      'CHECKPOINT_UNSUPPORTED_FORMAT',
+      `${folder} has adapter_model.bin but no ${adapterWeightsName}: pickled weights can run code and are not read`,
+    );
   }
 }
 
-async function readLayers(file: SafetensorsFile, config: PeftConfig): Promise<Map<string, LoraLayer>> {
+async function readLayers(
+  file: SafetensorsFile,
+  config: PeftConfig,
+): Promise<Map<string, LoraLayer>> {
   const layers = new Map<string, LoraLayer>();
-  for (const path of layerPaths(file, config)) layers.set(path, await readLayer(file, path, config.rank));
+  for (const path of layerPaths(file, config))
+    layers.set(path, await readLayer(file, path, config.rank));
   return layers;
 }
 
@@ -51,9 +89,19 @@ function layerPaths(file: SafetensorsFile, { suffixes }: PeftConfig): Set<string
   const paths = new Set<string>();
   for (const name of file.tensors.keys()) {
     const parsed = parseLoraTensorName(name);
-    if (!parsed) throw new CheckpointError('CHECKPOINT_ADAPTER_UNSUPPORTED', `${file.path}: ${quoted(name)} is no lora_A or lora_B of a linear layer`);
-    const isTarget = suffixes === null || suffixes.some((suffix) => parsed.path === suffix || parsed.path.endsWith(`.${suffix}`));
-    if (!isTarget) throw invalid(file, `has weights of ${quoted(parsed.path)}, which target_modules does not select`);
+    if (!parsed)
+      throw new CheckpointError(
+        'CHECKPOINT_ADAPTER_UNSUPPORTED',
+        `${file.path}: ${quoted(name)} is no lora_A or lora_B of a linear layer`,
+      );
+    const isTarget =
+      suffixes === null ||
+      suffixes.some((suffix) => parsed.path === suffix || parsed.path.endsWith(`.${suffix}`));
+    if (!isTarget)
+      throw invalid(
+        file,
+        `has weights of ${quoted(parsed.path)}, which target_modules does not select`,
+      );
     paths.add(parsed.path);
   }
   return paths;
@@ -62,7 +110,11 @@ function layerPaths(file: SafetensorsFile, { suffixes }: PeftConfig): Set<string
 async function readLayer(file: SafetensorsFile, path: string, rank: number): Promise<LoraLayer> {
   const [aRank, inFeatures] = matrixShape(file, loraTensorName(path, 'a'));
   const [outFeatures, bRank] = matrixShape(file, loraTensorName(path, 'b'));
-  if (aRank !== rank || bRank !== rank) throw invalid(file, `layer ${quoted(path)} has rank ${aRank} in A and ${bRank} in B, ${adapterConfigName} says ${rank}`);
+  if (aRank !== rank || bRank !== rank)
+    throw invalid(
+      file,
+      `layer ${quoted(path)} has rank ${aRank} in A and ${bRank} in B, ${adapterConfigName} says ${rank}`,
+    );
   const a = await readFloats(file, loraTensorName(path, 'a'));
   return { a, b: await readFloats(file, loraTensorName(path, 'b')), inFeatures, outFeatures };
 }
@@ -71,14 +123,21 @@ function matrixShape(file: SafetensorsFile, name: string): readonly [number, num
   const tensor = file.tensors.get(name);
   if (!tensor) throw invalid(file, `lacks ${quoted(name)}`);
   const [rows, columns, ...rest] = tensor.shape;
-  if (rows === undefined || columns === undefined || rest.length > 0) throw invalid(file, `${quoted(name)} has shape [${tensor.shape.join(', ')}], not two dimensions`);
+  if (rows === undefined || columns === undefined || rest.length > 0)
+    throw invalid(
+      file,
+      `${quoted(name)} has shape [${tensor.shape.join(', ')}], not two dimensions`,
+    );
   return [rows, columns];
 }
 
 async function readFloats(file: SafetensorsFile, name: string): Promise<Float32Array> {
   const { dtype, start = 0, end = 0 } = file.tensors.get(name) ?? {};
   if (!isFloat(dtype)) {
-    throw new CheckpointError('CHECKPOINT_ADAPTER_UNSUPPORTED', `${file.path}: ${quoted(name)} has dtype ${String(dtype)}; supported are float32, bfloat16, float16`);
+    throw new CheckpointError(
+      'CHECKPOINT_ADAPTER_UNSUPPORTED',
+      `${file.path}: ${quoted(name)} has dtype ${String(dtype)}; supported are float32, bfloat16, float16`,
+    );
   }
   const bytes = new Uint8Array(end - start);
   await file.read(name, bytes);

@@ -1,8 +1,16 @@
 import { CheckpointError, quoted } from './errors.js';
 import { RangedFile } from './ranged-file.js';
-import { headerLength, headerPrefixBytes, parseHeader, type SafetensorsHeader, type SafetensorsTensor } from './safetensors-header.js';
+import {
+  headerLength,
+  headerPrefixBytes,
+  parseHeader,
+  type SafetensorsHeader,
+  type SafetensorsTensor,
+} from './safetensors-header.js';
 
-/** An open safetensors file. Nothing but its header is kept in memory; reads may run concurrently. */
+/**
+ * An open safetensors file. Nothing but its header is kept in memory; reads may run concurrently.
+ */
 export interface SafetensorsFile {
   readonly path: string;
   /** Size of the whole file. */
@@ -40,7 +48,11 @@ export async function openReleasable(path: string): Promise<ReleasableSafetensor
     const headerBytes = new Uint8Array(headerLength(prefix, file.bytes, path));
     await file.read(headerBytes, headerPrefixBytes);
     const dataStart = headerPrefixBytes + headerBytes.byteLength;
-    return new RangedSafetensorsFile(file, headerBytes, parseHeader(headerBytes, file.bytes - dataStart, path));
+    return new RangedSafetensorsFile(
+      file,
+      headerBytes,
+      parseHeader(headerBytes, file.bytes - dataStart, path),
+    );
   } catch (error) {
     await file.close();
     throw error;
@@ -73,20 +85,30 @@ class RangedSafetensorsFile implements ReleasableSafetensorsFile {
   async read(name: string, destination: Uint8Array): Promise<void> {
     const { start, end } = this.#tensor(name);
     if (destination.byteLength !== end - start) {
-      throw new CheckpointError('CHECKPOINT_TENSOR_MISMATCH', `${this.path}: tensor ${quoted(name)} has ${end - start} bytes, its destination ${destination.byteLength}`);
+      throw new CheckpointError(
+        'CHECKPOINT_TENSOR_MISMATCH',
+        `${this.path}: tensor ${quoted(name)} has ${end - start} bytes, its destination ${destination.byteLength}`,
+      );
     }
     await this.readRange(name, 0, destination);
   }
 
   async readRange(name: string, offset: number, destination: Uint8Array): Promise<void> {
     const { start, end } = this.#tensor(name);
-    if (!Number.isSafeInteger(offset) || offset < 0 || offset + destination.byteLength > end - start) {
+    if (
+      !Number.isSafeInteger(offset) ||
+      offset < 0 ||
+      offset + destination.byteLength > end - start
+    ) {
       throw new CheckpointError(
         'CHECKPOINT_TENSOR_MISMATCH',
         `${this.path}: bytes ${offset} to ${offset + destination.byteLength} of tensor ${quoted(name)}, which has ${end - start}`,
       );
     }
-    await this.file.read(destination, headerPrefixBytes + this.headerBytes.byteLength + start + offset);
+    await this.file.read(
+      destination,
+      headerPrefixBytes + this.headerBytes.byteLength + start + offset,
+    );
   }
 
   release(): Promise<void> {
@@ -99,7 +121,11 @@ class RangedSafetensorsFile implements ReleasableSafetensorsFile {
 
   #tensor(name: string): SafetensorsTensor {
     const tensor = this.header.tensors.get(name);
-    if (!tensor) throw new CheckpointError('CHECKPOINT_TENSOR_MISSING', `${this.path} has no tensor ${quoted(name)}`);
+    if (!tensor)
+      throw new CheckpointError(
+        'CHECKPOINT_TENSOR_MISSING',
+        `${this.path} has no tensor ${quoted(name)}`,
+      );
     return tensor;
   }
 }

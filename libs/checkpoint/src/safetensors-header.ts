@@ -28,20 +28,30 @@ export interface SafetensorsHeader {
  */
 export function headerLength(prefix: Uint8Array, fileBytes: number, path: string): number {
   if (fileBytes < headerPrefixBytes || prefix.byteLength < headerPrefixBytes) {
-    throw invalid(path, `${fileBytes} bytes are no safetensors file (it starts with ${headerPrefixBytes} bytes of header length)`);
+    throw invalid(
+      path,
+      `${fileBytes} bytes are no safetensors file (it starts with ${headerPrefixBytes} bytes of header length)`,
+    );
   }
-  const length = new DataView(prefix.buffer, prefix.byteOffset, headerPrefixBytes).getBigUint64(0, true);
-  if (length > BigInt(maxHeaderBytes)) throw invalid(path, `header of ${length} bytes is above the limit of ${maxHeaderBytes}`);
+  const length = new DataView(prefix.buffer, prefix.byteOffset, headerPrefixBytes).getBigUint64(
+    0,
+    true,
+  );
+  if (length > BigInt(maxHeaderBytes))
+    throw invalid(path, `header of ${length} bytes is above the limit of ${maxHeaderBytes}`);
   const bytes = Number(length);
   if (bytes > fileBytes - headerPrefixBytes) {
-    throw invalid(path, `header of ${bytes} bytes does not fit into the file of ${fileBytes} bytes`);
+    throw invalid(
+      path,
+      `header of ${bytes} bytes does not fit into the file of ${fileBytes} bytes`,
+    );
   }
   return bytes;
 }
 
 /**
- * Checks everything that a header says: JSON without duplicate keys, known dtypes, sizes that match shape times dtype,
- * data that fills its `dataBytes` without overlap or hole.
+ * Checks everything that a header says: JSON without duplicate keys, known dtypes, sizes that match
+ * shape times dtype, data that fills its `dataBytes` without overlap or hole.
  * @throws CheckpointError CHECKPOINT_INVALID_FILE
  */
 export function parseHeader(bytes: Uint8Array, dataBytes: number, path: string): SafetensorsHeader {
@@ -64,7 +74,8 @@ function parseObject(bytes: Uint8Array, path: string): object {
   } catch (error) {
     throw invalid(path, 'the header is not UTF-8 JSON', { cause: error });
   }
-  if (!isObject(value) || !text.startsWith('{')) throw invalid(path, 'the header is not a JSON object');
+  if (!isObject(value) || !text.startsWith('{'))
+    throw invalid(path, 'the header is not a JSON object');
   const duplicate = duplicateKey(text);
   if (duplicate !== null) throw invalid(path, `the header has the key ${quoted(duplicate)} twice`);
   return value;
@@ -78,25 +89,46 @@ function parseTensor(name: string, value: unknown, path: string): SafetensorsTen
   const { dtype: dtypeName, shape, data_offsets: offsets } = value as Record<string, unknown>;
   const dtype = typeof dtypeName === 'string' ? dtypeOfName(dtypeName) : undefined;
   if (!dtype) return fail(`unknown dtype ${quoted(dtypeName)}`);
-  if (!isExtents(shape)) return fail(`shape ${quoted(shape)} is not a list of non-negative integers`);
-  if (!isExtents(offsets) || offsets.length !== 2) return fail(`data_offsets ${quoted(offsets)} are not two non-negative integers`);
+  if (!isExtents(shape))
+    return fail(`shape ${quoted(shape)} is not a list of non-negative integers`);
+  if (!isExtents(offsets) || offsets.length !== 2)
+    return fail(`data_offsets ${quoted(offsets)} are not two non-negative integers`);
   const [start = 0, end = 0] = offsets;
   if (end < start) return fail(`data ends at ${end}, before its start ${start}`);
   const expected = tensorBytes(shape, dtype);
-  if (expected === null) return fail(`shape [${quoted(shape.join(', '))}] of ${String(dtypeName)} has no size in bytes`);
-  if (end - start !== expected) return fail(`${end - start} bytes of data, ${expected} for its shape and dtype`);
+  if (expected === null)
+    return fail(`shape [${quoted(shape.join(', '))}] of ${String(dtypeName)} has no size in bytes`);
+  if (end - start !== expected)
+    return fail(`${end - start} bytes of data, ${expected} for its shape and dtype`);
   return { dtype, shape, start, end };
 }
 
-function assertFilled(tensors: readonly (readonly [string, SafetensorsTensor])[], dataBytes: number, path: string): void {
+function assertFilled(
+  tensors: readonly (readonly [string, SafetensorsTensor])[],
+  dataBytes: number,
+  path: string,
+): void {
   let filled = 0;
   for (const [name, { start, end }] of tensors) {
-    if (end > dataBytes) throw invalid(path, `tensor ${quoted(name)} ends at byte ${end} of ${dataBytes} bytes of data`);
-    if (start < filled) throw invalid(path, `tensor ${quoted(name)} at byte ${start} overlaps the one before it, which ends at ${filled}`);
-    if (start > filled) throw invalid(path, `no tensor has the bytes ${filled} to ${start} before ${quoted(name)}`);
+    if (end > dataBytes)
+      throw invalid(
+        path,
+        `tensor ${quoted(name)} ends at byte ${end} of ${dataBytes} bytes of data`,
+      );
+    if (start < filled)
+      throw invalid(
+        path,
+        `tensor ${quoted(name)} at byte ${start} overlaps the one before it, which ends at ${filled}`,
+      );
+    if (start > filled)
+      throw invalid(path, `no tensor has the bytes ${filled} to ${start} before ${quoted(name)}`);
     filled = end;
   }
-  if (filled !== dataBytes) throw invalid(path, `the tensors take ${filled} bytes, the file has ${dataBytes} bytes of data`);
+  if (filled !== dataBytes)
+    throw invalid(
+      path,
+      `the tensors take ${filled} bytes, the file has ${dataBytes} bytes of data`,
+    );
 }
 
 function parseMetadata(value: unknown, path: string): Record<string, string> {
@@ -113,7 +145,10 @@ function isObject(value: unknown): value is object {
 }
 
 function isExtents(value: unknown): value is number[] {
-  return Array.isArray(value) && value.every((extent) => Number.isSafeInteger(extent) && extent >= 0 && !Object.is(extent, -0));
+  return (
+    Array.isArray(value) &&
+    value.every((extent) => Number.isSafeInteger(extent) && extent >= 0 && !Object.is(extent, -0))
+  );
 }
 
 function invalid(path: string, reason: string, options?: ErrorOptions): CheckpointError {

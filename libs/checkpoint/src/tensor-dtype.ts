@@ -1,6 +1,9 @@
 import type { HostDType } from '@emloc/device';
 
-/** Element types of tensors in a safetensors file. The product computes with `HostDType`; the others can be read and kept as bytes. */
+/**
+ * Element types of tensors in a safetensors file. The product computes with `HostDType`; the others
+ * can be read and kept as bytes.
+ */
 export type TensorDType =
   | HostDType
   | 'bool'
@@ -28,7 +31,10 @@ interface DTypeFormat {
   readonly bits: number;
 }
 
-/** In the order of the reference writer's dtype enumeration: data of later ones comes first in a file. */
+/**
+ * In the order of the reference writer's dtype enumeration: data of later ones comes first in a
+ * file.
+ */
 const formats: readonly DTypeFormat[] = Object.freeze([
   { name: 'BOOL', dtype: 'bool', bits: 8 },
   { name: 'F4', dtype: 'float4', bits: 4 },
@@ -54,7 +60,9 @@ const formats: readonly DTypeFormat[] = Object.freeze([
   { name: 'U64', dtype: 'uint64', bits: 64 },
 ]);
 
-const byName: ReadonlyMap<string, DTypeFormat> = new Map(formats.map((format) => [format.name, format]));
+const byName: ReadonlyMap<string, DTypeFormat> = new Map(
+  formats.map((format) => [format.name, format]),
+);
 const byDType: ReadonlyMap<TensorDType, DTypeFormat & { rank: number }> = new Map(
   formats.map((format, rank) => [format.dtype, { ...format, rank }]),
 );
@@ -69,7 +77,10 @@ export function nameOfDType(dtype: TensorDType): string {
   return formatOf(dtype).name;
 }
 
-/** Where a dtype's data stands in a file: higher ranks come first, so that every tensor is aligned to its elements. */
+/**
+ * Where a dtype's data stands in a file: higher ranks come first, so that every tensor is aligned
+ * to its elements.
+ */
 export function alignmentRank(dtype: TensorDType): number {
   return formatOf(dtype).rank;
 }

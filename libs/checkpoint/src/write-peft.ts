@@ -1,41 +1,79 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type AtomicOptions, writeFileAtomic } from './atomic.js';
+
+import { writeFileAtomic, type AtomicOptions } from './atomic.js';
 import { fileError } from './errors.js';
 import { fromFloat32 } from './floats.js';
-import { assertAdapter, assertFitsModel, type LinearModules, type LoraAdapter } from './lora-adapter.js';
-import { adapterConfigName, adapterWeightsName, peftConfigText, targetModulesOf } from './peft-config.js';
+import {
+  assertAdapter,
+  assertFitsModel,
+  type LinearModules,
+  type LoraAdapter,
+} from './lora-adapter.js';
+import {
+  adapterConfigName,
+  adapterWeightsName,
+  peftConfigText,
+  targetModulesOf,
+} from './peft-config.js';
 import { loraTensorName } from './peft-names.js';
 import { writeSafetensors, type SafetensorsEntry } from './write-safetensors.js';
 
 export interface WritePeftOptions extends AtomicOptions {
-  /** Every linear layer of the model that PEFT would see; without it target_modules holds whole paths. */
+  /**
+   * Every linear layer of the model that PEFT would see; without it target_modules holds whole
+   * paths.
+   */
   readonly linearModules?: LinearModules;
 }
 
 /**
- * Writes an adapter that PEFT loads: float32 tensors and adapter_config.json, each atomic; put both into `createFolderAtomic`
- * where the folder must be complete or absent. No timestamps, no local paths: equal adapters give equal bytes.
- * @throws CheckpointError CHECKPOINT_ADAPTER_INVALID, CHECKPOINT_ADAPTER_MISMATCH before anything is written.
+ * Writes an adapter that PEFT loads: float32 tensors and adapter_config.json, each atomic; put both
+ * into `createFolderAtomic` where the folder must be complete or absent. No timestamps, no local
+ * paths: equal adapters give equal bytes.
+ * @throws CheckpointError CHECKPOINT_ADAPTER_INVALID, CHECKPOINT_ADAPTER_MISMATCH before anything
+ * is written.
  */
-export async function writePeftAdapter(folder: string, adapter: LoraAdapter, options: WritePeftOptions = {}): Promise<void> {
+export async function writePeftAdapter(
+  folder: string,
+  adapter: LoraAdapter,
+  options: WritePeftOptions = {},
+): Promise<void> {
   assertAdapter(adapter);
   if (options.linearModules) assertFitsModel(adapter, options.linearModules);
   const targetModules = targetModulesOf(adapter.layers.keys(), options.linearModules);
-  const config = peftConfigText(adapter, { targetModules, baseModel: publicName(adapter.baseModel) });
+  const config = peftConfigText(adapter, {
+    targetModules,
+    baseModel: publicName(adapter.baseModel),
+  });
   try {
     await mkdir(folder, { recursive: true });
   } catch (error) {
     throw fileError(error, folder);
   }
-  await writeSafetensors(join(folder, adapterWeightsName), entriesOf(adapter), { format: 'pt' }, { signal: options.signal });
+  await writeSafetensors(
+    join(folder, adapterWeightsName),
+    entriesOf(adapter),
+    { format: 'pt' },
+    { signal: options.signal },
+  );
   await writeFileAtomic(join(folder, adapterConfigName), config, { signal: options.signal });
 }
 
 function entriesOf({ rank, layers }: LoraAdapter): SafetensorsEntry[] {
   return [...layers].flatMap(([path, { a, b, inFeatures, outFeatures }]): SafetensorsEntry[] => [
-    { name: loraTensorName(path, 'a'), shape: [rank, inFeatures], dtype: 'float32', data: () => fromFloat32(a, 'float32') },
-    { name: loraTensorName(path, 'b'), shape: [outFeatures, rank], dtype: 'float32', data: () => fromFloat32(b, 'float32') },
+    {
+      name: loraTensorName(path, 'a'),
+      shape: [rank, inFeatures],
+      dtype: 'float32',
+      data: () => fromFloat32(a, 'float32'),
+    },
+    {
+      name: loraTensorName(path, 'b'),
+      shape: [outFeatures, rank],
+      dtype: 'float32',
+      data: () => fromFloat32(b, 'float32'),
+    },
   ]);
 }
 

@@ -14,4 +14,9 @@ export { type Status, StatusSchema } from './generated/google/rpc/status_pb.js';
 export * as healthV1 from './generated/grpc/health/v1/health_pb.js';
 export * as reflectionV1 from './generated/grpc/reflection/v1/reflection_pb.js';
 export * as reflectionV1Alpha from './generated/grpc/reflection/v1alpha/reflection_pb.js';
-export { fromTuneOptionsMessage, type PlainTuneOptions, toTuneOptionsMessage, type UploadedDataset } from './tune-options.js';
+export {
+  fromTuneOptionsMessage,
+  type PlainTuneOptions,
+  toTuneOptionsMessage,
+  type UploadedDataset,
+} from './tune-options.js';

@@ -10,13 +10,23 @@ const buf = createRequire(import.meta.url).resolve('@bufbuild/buf/bin/buf');
 const baseline = join(root, 'libs/contracts/baseline.binpb');
 
 function runBuf(args: readonly string[], cwd = root): { status: number | null; output: string } {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [buf, ...args], { cwd, encoding: 'utf8' });
+  const { status, stdout, stderr } = spawnSync(process.execPath, [buf, ...args], {
+    cwd,
+    encoding: 'utf8',
+  });
   return { status, output: stdout + stderr };
 }
 
 function filesUnder(folder: string): Map<string, string> {
-  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
-  return new Map(files.map(({ parentPath, name }) => [relative(folder, join(parentPath, name)), readFileSync(join(parentPath, name), 'utf8')]));
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) =>
+    entry.isFile(),
+  );
+  return new Map(
+    files.map(({ parentPath, name }) => [
+      relative(folder, join(parentPath, name)),
+      readFileSync(join(parentPath, name), 'utf8'),
+    ]),
+  );
 }
 
 describe('proto/', () => {

@@ -1,14 +1,44 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import { fromTuneOptionsMessage, type PlainTuneOptions, toTuneOptionsMessage, TuneOptionsSchema } from './index.js';
+
+import {
+  fromTuneOptionsMessage,
+  toTuneOptionsMessage,
+  TuneOptionsSchema,
+  type PlainTuneOptions,
+} from './index.js';
 
 const overTheWire = (options: PlainTuneOptions): PlainTuneOptions =>
-  fromTuneOptionsMessage(fromBinary(TuneOptionsSchema, toBinary(TuneOptionsSchema, toTuneOptionsMessage(options))));
+  fromTuneOptionsMessage(
+    fromBinary(TuneOptionsSchema, toBinary(TuneOptionsSchema, toTuneOptionsMessage(options))),
+  );
 
 const every: Required<PlainTuneOptions> = {
-  model: '/models/a', data: { dataset: 'datasets/1' }, validation: '/data/v.jsonl', vramBytes: 17_179_869_184, hostBytes: 2 ** 40, ratios: ['.*q_proj=0.25', '0.5'],
-  rank: 8, alpha: 16.5, useRslora: true, targets: '.*v_proj', learningRate: 2e-4, schedule: 'linear', warmupRatio: 0, weightDecay: 0,
-  maxGradientNorm: Number.POSITIVE_INFINITY, steps: 100, epochs: 1.5, batch: 4, gradientAccumulation: 2, maxLength: 512, calibrationRows: 32, correction: 3,
-  refineSteps: 0, refineLearningRate: 1e-4, prefetch: false, seed: 0,
+  model: '/models/a',
+  data: { dataset: 'datasets/1' },
+  validation: '/data/v.jsonl',
+  vramBytes: 17_179_869_184,
+  hostBytes: 2 ** 40,
+  ratios: ['.*q_proj=0.25', '0.5'],
+  rank: 8,
+  alpha: 16.5,
+  useRslora: true,
+  targets: '.*v_proj',
+  learningRate: 2e-4,
+  schedule: 'linear',
+  warmupRatio: 0,
+  weightDecay: 0,
+  maxGradientNorm: Number.POSITIVE_INFINITY,
+  steps: 100,
+  epochs: 1.5,
+  batch: 4,
+  gradientAccumulation: 2,
+  maxLength: 512,
+  calibrationRows: 32,
+  correction: 3,
+  refineSteps: 0,
+  refineLearningRate: 1e-4,
+  prefetch: false,
+  seed: 0,
 };
 
 describe('tune options as a message', () => {
@@ -22,7 +52,16 @@ describe('tune options as a message', () => {
   });
 
   it('takes null and no limit for not set', () => {
-    const options = { model: 'm', data: 'd', validation: null, vramBytes: null, hostBytes: Number.POSITIVE_INFINITY, targets: null, steps: null, refineSteps: null };
+    const options = {
+      model: 'm',
+      data: 'd',
+      validation: null,
+      vramBytes: null,
+      hostBytes: Number.POSITIVE_INFINITY,
+      targets: null,
+      steps: null,
+      refineSteps: null,
+    };
     expect(overTheWire(options)).toEqual({ model: 'm', data: 'd' });
   });
 
@@ -32,13 +71,23 @@ describe('tune options as a message', () => {
 
   it('refuses a size or seed that is no whole number', () => {
     expect(() => toTuneOptionsMessage({ model: 'm', data: 'd', seed: 1.5 })).toThrow(RangeError);
-    expect(() => toTuneOptionsMessage({ model: 'm', data: 'd', vramBytes: Number.NaN })).toThrow(RangeError);
+    expect(() => toTuneOptionsMessage({ model: 'm', data: 'd', vramBytes: Number.NaN })).toThrow(
+      RangeError,
+    );
   });
 
   it('does not make valid options of values that it does not know', () => {
     const message = create(TuneOptionsSchema, {
-      schedule: 9 as never, seed: 2n ** 60n + 1n, correction: { choice: { case: 'policy', value: 9 as never } },
+      schedule: 9 as never,
+      seed: 2n ** 60n + 1n,
+      correction: { choice: { case: 'policy', value: 9 as never } },
     });
-    expect(fromTuneOptionsMessage(message)).toEqual({ model: '', data: '', schedule: 9, seed: Number.NaN, correction: Number.NaN });
+    expect(fromTuneOptionsMessage(message)).toEqual({
+      model: '',
+      data: '',
+      schedule: 9,
+      seed: Number.NaN,
+      correction: Number.NaN,
+    });
   });
 });

@@ -1,7 +1,14 @@
 import { create } from '@bufbuild/protobuf';
+
 import {
-  CorrectionChoice_Policy as Policy, type CorrectionChoice, CorrectionChoiceSchema, type DataSource, DataSourceSchema, Schedule, type TuneOptions,
+  CorrectionChoiceSchema,
+  DataSourceSchema,
+  CorrectionChoice_Policy as Policy,
+  Schedule,
   TuneOptionsSchema,
+  type CorrectionChoice,
+  type DataSource,
+  type TuneOptions,
 } from './generated/emloc/v1/tune_options_pb.js';
 
 /** A data set that was uploaded, in place of a path. */
@@ -11,8 +18,9 @@ export interface UploadedDataset {
 }
 
 /**
- * The message TuneOptions as plain values: names and meaning are those of the engine's options, except that a data set may be an uploaded
- * one. Undefined: not set, the server's default holds. Null: what null means to the engine, which is the same as not set here.
+ * The message TuneOptions as plain values: names and meaning are those of the engine's options,
+ * except that a data set may be an uploaded one. Undefined: not set, the server's default holds.
+ * Null: what null means to the engine, which is the same as not set here.
  */
 export interface PlainTuneOptions {
   readonly model: string;
@@ -44,18 +52,41 @@ export interface PlainTuneOptions {
   readonly seed?: number;
 }
 
-const schedules = Object.freeze({ cosine: Schedule.COSINE, linear: Schedule.LINEAR, constant: Schedule.CONSTANT });
+const schedules = Object.freeze({
+  cosine: Schedule.COSINE,
+  linear: Schedule.LINEAR,
+  constant: Schedule.CONSTANT,
+});
 
 const policies = Object.freeze({ auto: Policy.AUTO, none: Policy.NONE });
 
-/** Options as a message. Ranges are not checked: the server does that. @throws RangeError for a size or seed that is no whole number */
+/**
+ * Options as a message. Ranges are not checked: the server does that.
+ * @throws RangeError for a size or seed that is no whole number
+ */
 export function toTuneOptionsMessage(options: PlainTuneOptions): TuneOptions {
-  const { data, validation, vramBytes, hostBytes, ratios, schedule, batch, maxLength, correction, seed, ...same } = options;
-  const given = Object.fromEntries(Object.entries(same).filter(([, value]) => value !== null && value !== undefined)) as Pick<PlainTuneOptions, 'model'>;
+  const {
+    data,
+    validation,
+    vramBytes,
+    hostBytes,
+    ratios,
+    schedule,
+    batch,
+    maxLength,
+    correction,
+    seed,
+    ...same
+  } = options;
+  const given = Object.fromEntries(
+    Object.entries(same).filter(([, value]) => value !== null && value !== undefined),
+  ) as Pick<PlainTuneOptions, 'model'>;
   return create(TuneOptionsSchema, {
     ...given,
     data: toDataSource(data),
-    ...(validation === null || validation === undefined ? {} : { validation: toDataSource(validation) }),
+    ...(validation === null || validation === undefined
+      ? {}
+      : { validation: toDataSource(validation) }),
     vramBytes: toInt64(vramBytes),
     hostBytes: hostBytes === Number.POSITIVE_INFINITY ? undefined : toInt64(hostBytes),
     ratios: [...(ratios ?? [])],
@@ -68,11 +99,26 @@ export function toTuneOptionsMessage(options: PlainTuneOptions): TuneOptions {
 }
 
 /**
- * A message as options; what is not set is left out. Numbers that a float64 cannot hold exactly, and enum values that this program does
- * not know, come out as NaN and as the number, which the engine's check of its options refuses by name.
+ * A message as options; what is not set is left out. Numbers that a float64 cannot hold exactly,
+ * and enum values that this program does not know, come out as NaN and as the number, which the
+ * engine's check of its options refuses by name.
  */
 export function fromTuneOptionsMessage(message: TuneOptions): PlainTuneOptions {
-  const { $typeName: _type, $unknown: _unknown, data, validation, vramBytes, hostBytes, ratios, schedule, batchRows, maxLengthTokens, correction, seed, ...same } = message;
+  const {
+    $typeName: _type,
+    $unknown: _unknown,
+    data,
+    validation,
+    vramBytes,
+    hostBytes,
+    ratios,
+    schedule,
+    batchRows,
+    maxLengthTokens,
+    correction,
+    seed,
+    ...same
+  } = message;
   const plain = {
     ...same,
     data: fromDataSource(data),
@@ -86,12 +132,17 @@ export function fromTuneOptionsMessage(message: TuneOptions): PlainTuneOptions {
     correction: correction && fromCorrection(correction),
     seed: fromInt64(seed),
   };
-  return Object.fromEntries(Object.entries(plain).filter(([, value]) => value !== undefined)) as unknown as PlainTuneOptions;
+  return Object.fromEntries(
+    Object.entries(plain).filter(([, value]) => value !== undefined),
+  ) as unknown as PlainTuneOptions;
 }
 
 function toDataSource(source: string | UploadedDataset): DataSource {
   return create(DataSourceSchema, {
-    source: typeof source === 'string' ? { case: 'path', value: source } : { case: 'dataset', value: source.dataset },
+    source:
+      typeof source === 'string'
+        ? { case: 'path', value: source }
+        : { case: 'dataset', value: source.dataset },
   });
 }
 
@@ -102,7 +153,10 @@ function fromDataSource(message: DataSource | undefined): string | UploadedDatas
 
 function toCorrection(choice: 'auto' | 'none' | number): CorrectionChoice {
   return create(CorrectionChoiceSchema, {
-    choice: typeof choice === 'number' ? { case: 'lambda', value: choice } : { case: 'policy', value: policies[choice] },
+    choice:
+      typeof choice === 'number'
+        ? { case: 'lambda', value: choice }
+        : { case: 'policy', value: policies[choice] },
   });
 }
 

@@ -7,7 +7,9 @@ export interface BatchScheduleOptions {
   readonly batchSize: number;
   /** Micro-batches per step. */
   readonly gradientAccumulation: number;
-  /** How often every row is seen; a fraction ends inside an epoch. Not used where `steps` is given. */
+  /**
+   * How often every row is seen; a fraction ends inside an epoch. Not used where `steps` is given.
+   */
   readonly epochs: number;
   /** Overrides `epochs`. */
   readonly steps?: number;
@@ -15,8 +17,9 @@ export interface BatchScheduleOptions {
 }
 
 /**
- * Row indices per micro-batch per optimizer step. Each epoch visits every row once, in an order of its own that the seed decides; a batch
- * never crosses from one epoch into the next, so an epoch's last step may be smaller.
+ * Row indices per micro-batch per optimizer step. Each epoch visits every row once, in an order of
+ * its own that the seed decides; a batch never crosses from one epoch into the next, so an epoch's
+ * last step may be smaller.
  * @throws DatasetError DATASET_INVALID_OPTION
  */
 export function batchSchedule(options: BatchScheduleOptions): number[][][] {
@@ -26,7 +29,9 @@ export function batchSchedule(options: BatchScheduleOptions): number[][][] {
   const steps = options.steps ?? Math.ceil(epochs * stepsPerEpoch);
   const schedule: number[][][] = [];
   for (let epoch = 0; schedule.length < steps; epoch += 1) {
-    const order = createRandom(seed, `order of epoch ${epoch}`).shuffle(Array.from({ length: rowCount }, (_, row) => row));
+    const order = createRandom(seed, `order of epoch ${epoch}`).shuffle(
+      Array.from({ length: rowCount }, (_, row) => row),
+    );
     const ofEpoch = chunksOf(chunksOf(order, batchSize), gradientAccumulation);
     for (const step of ofEpoch.slice(0, steps - schedule.length)) schedule.push(step);
   }
@@ -37,13 +42,22 @@ function assertPositive(options: BatchScheduleOptions): void {
   const integers = ['rowCount', 'batchSize', 'gradientAccumulation', 'steps'] as const;
   for (const name of integers) {
     const value = options[name] ?? 1;
-    if (!Number.isInteger(value) || value < 1) throw new DatasetError('DATASET_INVALID_OPTION', `batch schedule: ${name} is ${value}, at least 1 is needed`);
+    if (!Number.isInteger(value) || value < 1)
+      throw new DatasetError(
+        'DATASET_INVALID_OPTION',
+        `batch schedule: ${name} is ${value}, at least 1 is needed`,
+      );
   }
   if (!(options.epochs > 0 && Number.isFinite(options.epochs))) {
-    throw new DatasetError('DATASET_INVALID_OPTION', `batch schedule: epochs is ${options.epochs}, more than 0 is needed`);
+    throw new DatasetError(
+      'DATASET_INVALID_OPTION',
+      `batch schedule: epochs is ${options.epochs}, more than 0 is needed`,
+    );
   }
 }
 
 function chunksOf<T>(values: readonly T[], size: number): T[][] {
-  return Array.from({ length: Math.ceil(values.length / size) }, (_, chunk) => values.slice(chunk * size, (chunk + 1) * size));
+  return Array.from({ length: Math.ceil(values.length / size) }, (_, chunk) =>
+    values.slice(chunk * size, (chunk + 1) * size),
+  );
 }

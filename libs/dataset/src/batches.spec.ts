@@ -39,27 +39,39 @@ describe('packBatch', () => {
 });
 
 describe('splitValidation', () => {
-  it.each([[32, 16], [320, 16], [1000, 50], [2000, 100], [6000, 256]])('of %d rows holds out %d', (total, heldOut) => {
+  it.each([
+    [32, 16],
+    [320, 16],
+    [1000, 50],
+    [2000, 100],
+    [6000, 256],
+  ])('of %d rows holds out %d', (total, heldOut) => {
     const { train, validation } = splitValidation(rowsOf(total), { seed: 0 });
     expect(validation).toHaveLength(heldOut);
-    expect([...linesOf(train), ...linesOf(validation)].sort((a, b) => a - b)).toEqual(Array.from({ length: total }, (_, i) => i + 1));
+    expect([...linesOf(train), ...linesOf(validation)].sort((a, b) => a - b)).toEqual(
+      Array.from({ length: total }, (_, i) => i + 1),
+    );
     expect(linesOf(validation)).toEqual([...linesOf(validation)].sort((a, b) => a - b));
   });
 
   it('chooses by the seed', () => {
-    const choose = (seed: number): number[] => linesOf(splitValidation(rowsOf(200), { seed }).validation);
+    const choose = (seed: number): number[] =>
+      linesOf(splitValidation(rowsOf(200), { seed }).validation);
     expect(choose(1)).toEqual(choose(1));
     expect(choose(1)).not.toEqual(choose(2));
   });
 
   it('refuses when too few rows would be left to train on', () => {
-    expect(() => splitValidation(rowsOf(31), { seed: 0 })).toThrow(expect.objectContaining({ code: 'DATASET_TOO_SMALL' }));
+    expect(() => splitValidation(rowsOf(31), { seed: 0 })).toThrow(
+      expect.objectContaining({ code: 'DATASET_TOO_SMALL' }),
+    );
   });
 });
 
 describe('sampleCalibration', () => {
   it('draws distinct rows by the seed, in the order of the file', () => {
-    const draw = (seed: number): number[] => linesOf(sampleCalibration(rowsOf(100), { count: 10, seed }));
+    const draw = (seed: number): number[] =>
+      linesOf(sampleCalibration(rowsOf(100), { count: 10, seed }));
     expect(new Set(draw(1)).size).toBe(10);
     expect(draw(1)).toEqual([...draw(1)].sort((a, b) => a - b));
     expect(draw(1)).toEqual(draw(1));
@@ -76,15 +88,25 @@ describe('batchSchedule', () => {
 
   it('visits every row once an epoch, in another order each time', () => {
     const schedule = batchSchedule({ ...base, epochs: 2 });
-    expect(schedule.map((step) => step.map((batch) => batch.length))).toEqual([[2, 2], [2, 2], [2], [2, 2], [2, 2], [2]]);
+    expect(schedule.map((step) => step.map((batch) => batch.length))).toEqual([
+      [2, 2],
+      [2, 2],
+      [2],
+      [2, 2],
+      [2, 2],
+      [2],
+    ]);
     const [first, second] = [schedule.slice(0, 3).flat(2), schedule.slice(3).flat(2)];
-    for (const epoch of [first, second]) expect([...epoch].sort((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    for (const epoch of [first, second])
+      expect([...epoch].sort((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
     expect(first).not.toEqual(second);
   });
 
   it('makes as many steps as asked for, whatever the epochs say', () => {
     expect(batchSchedule({ ...base, steps: 1 })).toEqual(batchSchedule(base).slice(0, 1));
-    expect(batchSchedule({ ...base, steps: 7 })).toEqual(batchSchedule({ ...base, epochs: 3 }).slice(0, 7));
+    expect(batchSchedule({ ...base, steps: 7 })).toEqual(
+      batchSchedule({ ...base, epochs: 3 }).slice(0, 7),
+    );
   });
 
   it('ends inside an epoch when the epochs are a fraction', () => {
@@ -92,7 +114,11 @@ describe('batchSchedule', () => {
   });
 
   it('keeps a batch that is larger than the data set as small as that', () => {
-    expect(batchSchedule({ ...base, rowCount: 3, batchSize: 8, steps: 2 }).map((step) => step.flat().length)).toEqual([3, 3]);
+    expect(
+      batchSchedule({ ...base, rowCount: 3, batchSize: 8, steps: 2 }).map(
+        (step) => step.flat().length,
+      ),
+    ).toEqual([3, 3]);
   });
 
   it('depends on the seed and nothing else', () => {
@@ -100,7 +126,16 @@ describe('batchSchedule', () => {
     expect(batchSchedule(base)).not.toEqual(batchSchedule({ ...base, seed: 1 }));
   });
 
-  it.each([{ rowCount: 0 }, { batchSize: 0 }, { gradientAccumulation: 1.5 }, { steps: 0 }, { epochs: 0 }, { epochs: Number.NaN }])('refuses %j', (wrong) => {
-    expect(() => batchSchedule({ ...base, ...wrong })).toThrow(expect.objectContaining({ code: 'DATASET_INVALID_OPTION' }));
+  it.each([
+    { rowCount: 0 },
+    { batchSize: 0 },
+    { gradientAccumulation: 1.5 },
+    { steps: 0 },
+    { epochs: 0 },
+    { epochs: Number.NaN },
+  ])('refuses %j', (wrong) => {
+    expect(() => batchSchedule({ ...base, ...wrong })).toThrow(
+      expect.objectContaining({ code: 'DATASET_INVALID_OPTION' }),
+    );
   });
 });

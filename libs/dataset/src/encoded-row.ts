@@ -1,7 +1,10 @@
 /** One row of a data set as the model sees it. */
 export interface EncodedRow {
   readonly ids: Int32Array;
-  /** As long as `ids`: 1 where the token is a training target. Never 1 for the first token, which nothing predicts. */
+  /**
+   * As long as `ids`: 1 where the token is a training target. Never 1 for the first token, which
+   * nothing predicts.
+   */
   readonly trained: Uint8Array;
   /** 1-based line of the file; 0 for a row that comes from none. */
   readonly line: number;

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+
 import { exampleModel, inTemporaryFolder } from '../test/model-folder.js';
-import { type Dataset, loadDataset, type LoadDatasetOptions } from './load-dataset.js';
-import { type ChatTokenizer, loadTokenizer } from './tokenizer.js';
+import { loadDataset, type Dataset, type LoadDatasetOptions } from './load-dataset.js';
+import { loadTokenizer, type ChatTokenizer } from './tokenizer.js';
 
 let tokenizer: ChatTokenizer;
 beforeAll(async () => {
@@ -13,7 +14,10 @@ beforeAll(async () => {
 const SHORT = '{"prompt": "Hi", "completion": "Hello"}';
 const LONG = JSON.stringify({ prompt: 'Hi', completion: 'a b c d e f g h i j k l m n o p' });
 
-async function load(content: string | Uint8Array, options: Partial<LoadDatasetOptions> = {}): Promise<Dataset> {
+async function load(
+  content: string | Uint8Array,
+  options: Partial<LoadDatasetOptions> = {},
+): Promise<Dataset> {
   return inTemporaryFolder(async (folder) => {
     const path = join(folder, 'data.jsonl');
     await writeFile(path, content);
@@ -28,9 +32,19 @@ describe('loadDataset', () => {
     expect(rows.map(({ line }) => line)).toEqual([1, 4]);
     expect(rows[0]?.ids).toEqual(rows[1]?.ids);
     expect(sha256).toBe(createHash('sha256').update(content).digest('hex'));
-    const tokens = tokenizer.encode('<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nHello<|im_end|>\n').length;
+    const tokens = tokenizer.encode(
+      '<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nHello<|im_end|>\n',
+    ).length;
     const trained = tokenizer.encode('Hello<|im_end|>\n').length;
-    expect(report).toEqual({ rows: 2, truncatedRows: 0, droppedRows: 0, tokens: 2 * tokens, trainedTokens: 2 * trained, lostTokens: 0, longestTokens: tokens });
+    expect(report).toEqual({
+      rows: 2,
+      truncatedRows: 0,
+      droppedRows: 0,
+      tokens: 2 * tokens,
+      trainedTokens: 2 * trained,
+      lostTokens: 0,
+      longestTokens: tokens,
+    });
   });
 
   it.each([
@@ -52,17 +66,29 @@ describe('loadDataset', () => {
     const whole = (await load(`${SHORT}\n${LONG}\n`)).report;
     const shortTokens = (await load(SHORT)).report.tokens;
     const cut = await load(`${SHORT}\n${LONG}\n`, { maxLength: shortTokens });
-    expect(cut.report).toMatchObject({ rows: 2, truncatedRows: 1, droppedRows: 0, tokens: 2 * shortTokens, longestTokens: whole.longestTokens });
+    expect(cut.report).toMatchObject({
+      rows: 2,
+      truncatedRows: 1,
+      droppedRows: 0,
+      tokens: 2 * shortTokens,
+      longestTokens: whole.longestTokens,
+    });
     expect(cut.report.tokens + cut.report.lostTokens).toBe(whole.tokens);
 
     const hidden = JSON.stringify({ prompt: 'a b c d e f g h i j k l', completion: 'm' });
     const dropped = await load(`${hidden}\n${SHORT}\n`, { maxLength: shortTokens });
     expect(dropped.rows.map(({ line }) => line)).toEqual([2]);
-    expect(dropped.report).toMatchObject({ rows: 1, truncatedRows: 0, droppedRows: 1, tokens: shortTokens });
+    expect(dropped.report).toMatchObject({
+      rows: 1,
+      truncatedRows: 0,
+      droppedRows: 1,
+      tokens: shortTokens,
+    });
     expect(dropped.report.lostTokens).toBeGreaterThan(shortTokens);
   });
 
-  const turn = (message: object): string => JSON.stringify({ messages: [{ role: 'user', content: 'SECRET' }, message] });
+  const turn = (message: object): string =>
+    JSON.stringify({ messages: [{ role: 'user', content: 'SECRET' }, message] });
   it.each([
     ['no JSON', '{"prompt": "SECRET" "completion"}', null, /^is not valid JSON/],
     ['cut JSON', '{"prompt": "SECRET', null, /^is not valid JSON/],
@@ -70,33 +96,78 @@ describe('loadDataset', () => {
     ['other fields only', '{"text": "SECRET"}', null, /^has neither/],
     ['both formats', '{"messages": [], "prompt": "SECRET"}', null, /^has both/],
     ['no completion', '{"prompt": "SECRET"}', 'completion', /^is missing$/],
-    ['a prompt that is a number', '{"prompt": 5, "completion": "SECRET"}', 'prompt', /^must be text, is a number$/],
+    [
+      'a prompt that is a number',
+      '{"prompt": 5, "completion": "SECRET"}',
+      'prompt',
+      /^must be text, is a number$/,
+    ],
     ['messages that are text', '{"messages": "SECRET"}', 'messages', /^must be a list, is text$/],
     ['no messages', '{"messages": []}', 'messages', /^is empty$/],
-    ['no assistant turn', turn({ role: 'user', content: 'SECRET' }), 'messages', /^has no assistant turn/],
-    ['a turn that is no object', '{"messages": ["SECRET"]}', 'messages[0]', /^must be an object, is text$/],
+    [
+      'no assistant turn',
+      turn({ role: 'user', content: 'SECRET' }),
+      'messages',
+      /^has no assistant turn/,
+    ],
+    [
+      'a turn that is no object',
+      '{"messages": ["SECRET"]}',
+      'messages[0]',
+      /^must be an object, is text$/,
+    ],
     ['no role', turn({ content: 'SECRET' }), 'messages[1].role', /^is missing$/],
-    ['an unknown role', turn({ role: 'SECRET', content: 'x' }), 'messages[1].role', /^must be one of system,/],
+    [
+      'an unknown role',
+      turn({ role: 'SECRET', content: 'x' }),
+      'messages[1].role',
+      /^must be one of system,/,
+    ],
     ['no content', turn({ role: 'assistant' }), 'messages[1].content', /^is missing$/],
-    ['content in parts', turn({ role: 'assistant', content: [{ text: 'SECRET' }] }), 'messages[1].content', /^must be text, is a list$/],
-    ['tools that are no list', '{"messages": [{"role": "assistant", "content": "x"}], "tools": "SECRET"}', 'tools', /^must be a list/],
-  ])('refuses %s with line and field, without a word of the row', async (_, line, field, reason) => {
-    const error: unknown = await load(`${SHORT}\n${line}\n`).catch((caught: unknown) => caught);
-    expect(error).toMatchObject({
-      name: 'DatasetError', code: 'DATASET_INVALID_ROW', message: expect.stringContaining('data.jsonl:2: ') as string,
-      problems: [{ line: 2, field, reason: expect.stringMatching(reason) as string }],
-    });
-    expect(`${String(error)}${JSON.stringify(error)}${String((error as Error).cause)}`).not.toContain('SECRET');
-  });
+    [
+      'content in parts',
+      turn({ role: 'assistant', content: [{ text: 'SECRET' }] }),
+      'messages[1].content',
+      /^must be text, is a list$/,
+    ],
+    [
+      'tools that are no list',
+      '{"messages": [{"role": "assistant", "content": "x"}], "tools": "SECRET"}',
+      'tools',
+      /^must be a list/,
+    ],
+  ])(
+    'refuses %s with line and field, without a word of the row',
+    async (_, line, field, reason) => {
+      const error: unknown = await load(`${SHORT}\n${line}\n`).catch((caught: unknown) => caught);
+      expect(error).toMatchObject({
+        name: 'DatasetError',
+        code: 'DATASET_INVALID_ROW',
+        message: expect.stringContaining('data.jsonl:2: ') as string,
+        problems: [{ line: 2, field, reason: expect.stringMatching(reason) as string }],
+      });
+      expect(
+        `${String(error)}${JSON.stringify(error)}${String((error as Error).cause)}`,
+      ).not.toContain('SECRET');
+    },
+  );
 
   it('refuses bytes that are not UTF-8', async () => {
-    const content = Buffer.concat([Buffer.from(`${SHORT}\n{"prompt": "`), Buffer.of(0xff, 0xfe), Buffer.from('", "completion": "x"}\n')]);
-    await expect(load(content)).rejects.toMatchObject({ problems: [{ line: 2, field: null, reason: 'is not valid UTF-8' }] });
+    const content = Buffer.concat([
+      Buffer.from(`${SHORT}\n{"prompt": "`),
+      Buffer.of(0xff, 0xfe),
+      Buffer.from('", "completion": "x"}\n'),
+    ]);
+    await expect(load(content)).rejects.toMatchObject({
+      problems: [{ line: 2, field: null, reason: 'is not valid UTF-8' }],
+    });
   });
 
   it('collects the problems of all rows, up to ten', async () => {
     const three = await load(`{}\n${SHORT}\n{}\n[]\n`).catch((caught: unknown) => caught);
-    expect((three as { problems: { line: number }[] }).problems.map(({ line }) => line)).toEqual([1, 3, 4]);
+    expect((three as { problems: { line: number }[] }).problems.map(({ line }) => line)).toEqual([
+      1, 3, 4,
+    ]);
     const many = await load('{}\n'.repeat(50)).catch((caught: unknown) => caught);
     expect((many as { problems: unknown[] }).problems).toHaveLength(10);
     expect(String(many)).toContain('stopped after the first 10 problems');
@@ -104,23 +175,39 @@ describe('loadDataset', () => {
 
   it.each([
     ['a file without rows', '\n \n', 'has no rows'],
-    ['a file whose rows are all dropped', JSON.stringify({ prompt: 'a b c d e f g h i j', completion: 'k' }), 'none of its 1 rows'],
+    [
+      'a file whose rows are all dropped',
+      JSON.stringify({ prompt: 'a b c d e f g h i j', completion: 'k' }),
+      'none of its 1 rows',
+    ],
   ])('refuses %s', async (_, content, reason) => {
-    await expect(load(content, { maxLength: 8 })).rejects.toMatchObject({ code: 'DATASET_EMPTY', message: expect.stringContaining(reason) as string });
+    await expect(load(content, { maxLength: 8 })).rejects.toMatchObject({
+      code: 'DATASET_EMPTY',
+      message: expect.stringContaining(reason) as string,
+    });
   });
 
   it('refuses tokens outside the model’s vocabulary', async () => {
-    await expect(load(SHORT, { vocabularySize: 100 })).rejects.toMatchObject({ code: 'DATASET_INVALID_ROW', message: expect.stringContaining('vocabulary ends at 99') as string });
+    await expect(load(SHORT, { vocabularySize: 100 })).rejects.toMatchObject({
+      code: 'DATASET_INVALID_ROW',
+      message: expect.stringContaining('vocabulary ends at 99') as string,
+    });
     await expect(load(SHORT, { vocabularySize: 4096 })).resolves.toBeDefined();
   });
 
   it.each([1, 0, 2.5])('refuses a maximum length of %d', async (maxLength) => {
-    await expect(load(SHORT, { maxLength })).rejects.toMatchObject({ code: 'DATASET_INVALID_OPTION' });
+    await expect(load(SHORT, { maxLength })).rejects.toMatchObject({
+      code: 'DATASET_INVALID_OPTION',
+    });
   });
 
   it('names a file that cannot be read', async () => {
-    await expect(loadDataset({ path: '/nowhere/data.jsonl', tokenizer, maxLength: 8 })).rejects.toMatchObject({
-      code: 'DATASET_UNREADABLE', message: '/nowhere/data.jsonl: cannot be read (ENOENT)', cause: expect.anything() as unknown,
+    await expect(
+      loadDataset({ path: '/nowhere/data.jsonl', tokenizer, maxLength: 8 }),
+    ).rejects.toMatchObject({
+      code: 'DATASET_UNREADABLE',
+      message: '/nowhere/data.jsonl: cannot be read (ENOENT)',
+      cause: expect.anything() as unknown,
     });
   });
 

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+
 import { createLineDecoder } from './decode-line.js';
 import { encodeRow, type TokenMask } from './encode-row.js';
 import type { EncodedRow } from './encoded-row.js';
@@ -48,14 +49,18 @@ export interface Dataset {
 }
 
 /**
- * Reads, checks and tokenises a whole data set. Errors name file, line and field, never the content of a row.
- * @throws DatasetError DATASET_INVALID_ROW with the first ten problems, DATASET_UNREADABLE, DATASET_EMPTY, DATASET_INVALID_OPTION; the
- * signal's reason when aborted
+ * Reads, checks and tokenises a whole data set. Errors name file, line and field, never the content
+ * of a row.
+ * @throws DatasetError DATASET_INVALID_ROW with the first ten problems, DATASET_UNREADABLE,
+ * DATASET_EMPTY, DATASET_INVALID_OPTION; the signal's reason when aborted
  */
 export async function loadDataset(options: LoadDatasetOptions): Promise<Dataset> {
   const { path, maxLength, signal } = options;
   if (!Number.isInteger(maxLength) || maxLength < 2) {
-    throw new DatasetError('DATASET_INVALID_OPTION', `data set: maxLength is ${maxLength}, an integer of at least 2 is needed`);
+    throw new DatasetError(
+      'DATASET_INVALID_OPTION',
+      `data set: maxLength is ${maxLength}, an integer of at least 2 is needed`,
+    );
   }
   const hash = createHash('sha256');
   const rows = new RowCollector(options);
@@ -73,7 +78,14 @@ export async function loadDataset(options: LoadDatasetOptions): Promise<Dataset>
 class RowCollector {
   readonly problems: RowProblem[] = [];
   readonly #rows: EncodedRow[] = [];
-  readonly #counts = { truncatedRows: 0, droppedRows: 0, tokens: 0, trainedTokens: 0, lostTokens: 0, longestTokens: 0 };
+  readonly #counts = {
+    truncatedRows: 0,
+    droppedRows: 0,
+    tokens: 0,
+    trainedTokens: 0,
+    lostTokens: 0,
+    longestTokens: 0,
+  };
   readonly #decode = createLineDecoder();
 
   constructor(private readonly options: LoadDatasetOptions) {}
@@ -96,7 +108,10 @@ class RowCollector {
     if (this.problems.length > 0) throw invalidRows(path, this.problems);
     if (this.#rows.length === 0) {
       const { droppedRows } = this.#counts;
-      const reason = droppedRows === 0 ? 'has no rows' : `none of its ${droppedRows} rows has a trained-on token within ${maxLength} tokens`;
+      const reason =
+        droppedRows === 0
+          ? 'has no rows'
+          : `none of its ${droppedRows} rows has a trained-on token within ${maxLength} tokens`;
       throw new DatasetError('DATASET_EMPTY', `${path}: ${reason}`);
     }
     return { rows: this.#rows, report: { rows: this.#rows.length, ...this.#counts } };
@@ -106,7 +121,11 @@ class RowCollector {
     const { vocabularySize } = this.options;
     if (vocabularySize === undefined) return;
     const outside = ids.find((id) => id >= vocabularySize);
-    if (outside !== undefined) throw new RowError(null, `has token ${outside}, the model's vocabulary ends at ${vocabularySize - 1}: tokenizer and model do not belong together`);
+    if (outside !== undefined)
+      throw new RowError(
+        null,
+        `has token ${outside}, the model's vocabulary ends at ${vocabularySize - 1}: tokenizer and model do not belong together`,
+      );
   }
 
   #keep({ ids, trained }: TokenMask, line: number): void {
@@ -129,7 +148,10 @@ class RowCollector {
 }
 
 function invalidRows(path: string, problems: readonly RowProblem[]): DatasetError {
-  const lines = problems.map(({ line, field, reason }) => `${path}:${line}: ${field === null ? '' : `${field} `}${reason}`);
-  const more = problems.length >= MAX_PROBLEMS ? [`stopped after the first ${MAX_PROBLEMS} problems`] : [];
+  const lines = problems.map(
+    ({ line, field, reason }) => `${path}:${line}: ${field === null ? '' : `${field} `}${reason}`,
+  );
+  const more =
+    problems.length >= MAX_PROBLEMS ? [`stopped after the first ${MAX_PROBLEMS} problems`] : [];
   return new DatasetError('DATASET_INVALID_ROW', [...lines, ...more].join('\n'), { problems });
 }

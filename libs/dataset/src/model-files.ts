@@ -1,10 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+
 import { DatasetError } from './errors.js';
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
-/** A JSON object of the folder, null where the file does not exist. @throws DatasetError DATASET_TOKENIZER_INVALID */
+/**
+ * A JSON object of the folder, null where the file does not exist.
+ * @throws DatasetError DATASET_TOKENIZER_INVALID
+ */
 export async function readJsonObject(folder: string, name: string): Promise<JsonObject | null> {
   const text = await readText(folder, name);
   if (text === null) return null;
@@ -12,19 +16,27 @@ export async function readJsonObject(folder: string, name: string): Promise<Json
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw new DatasetError('DATASET_TOKENIZER_INVALID', `${join(folder, name)}: not valid JSON`, { cause });
+    throw new DatasetError('DATASET_TOKENIZER_INVALID', `${join(folder, name)}: not valid JSON`, {
+      cause,
+    });
   }
-  if (!isJsonObject(value)) throw new DatasetError('DATASET_TOKENIZER_INVALID', `${join(folder, name)}: not a JSON object`);
+  if (!isJsonObject(value))
+    throw new DatasetError('DATASET_TOKENIZER_INVALID', `${join(folder, name)}: not a JSON object`);
   return value;
 }
 
-/** Text of a file of the folder, null where it does not exist. @throws DatasetError DATASET_TOKENIZER_INVALID */
+/**
+ * Text of a file of the folder, null where it does not exist.
+ * @throws DatasetError DATASET_TOKENIZER_INVALID
+ */
 export async function readText(folder: string, name: string): Promise<string | null> {
   try {
     return await readFile(join(folder, name), 'utf8');
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw new DatasetError('DATASET_TOKENIZER_INVALID', `${join(folder, name)}: cannot be read`, { cause });
+    throw new DatasetError('DATASET_TOKENIZER_INVALID', `${join(folder, name)}: cannot be read`, {
+      cause,
+    });
   }
 }
 

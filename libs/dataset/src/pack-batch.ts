@@ -30,10 +30,14 @@ export function packBatch(rows: readonly EncodedRow[]): PackedBatch {
     const start = offsets[index] ?? 0;
     ids.set(row.ids, start);
     for (let i = 0; i < row.ids.length; i += 1) positions[start + i] = i;
-    for (let i = 1; i < row.ids.length; i += 1) if (row.trained[i] === 1) targetRows.push(start + i - 1);
+    for (let i = 1; i < row.ids.length; i += 1)
+      if (row.trained[i] === 1) targetRows.push(start + i - 1);
   });
   return {
-    ids, positions, offsets, tokens,
+    ids,
+    positions,
+    offsets,
+    tokens,
     targetRows: Int32Array.from(targetRows),
     targets: Int32Array.from(targetRows, (row) => ids[row + 1] ?? 0),
     trainedTokens: targetRows.length,

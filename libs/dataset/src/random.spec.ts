@@ -23,14 +23,19 @@ describe('createRandom', () => {
 
   it('keeps the same numbers from one version to the next', () => {
     const random = createRandom(0, 'frozen');
-    expect([random.nextInt(1000), random.nextInt(1000), random.nextInt(1000)]).toEqual([50, 888, 263]);
+    expect([random.nextInt(1000), random.nextInt(1000), random.nextInt(1000)]).toEqual([
+      50, 888, 263,
+    ]);
   });
 
   it('draws floats evenly from [0, 1)', () => {
     const random = createRandom(3, 'floats');
     const values = Array.from({ length: 20_000 }, () => random.nextFloat());
     expect(values.every((value) => value >= 0 && value < 1)).toBe(true);
-    const bins = Array.from({ length: 10 }, (_, bin) => values.filter((value) => Math.floor(value * 10) === bin).length);
+    const bins = Array.from(
+      { length: 10 },
+      (_, bin) => values.filter((value) => Math.floor(value * 10) === bin).length,
+    );
     // Chi-square with 9 degrees of freedom is below 27.9 with probability 0.999.
     expect(bins.reduce((sum, count) => sum + (count - 2000) ** 2 / 2000, 0)).toBeLessThan(27.9);
   });
@@ -41,7 +46,8 @@ describe('createRandom', () => {
     expect([...seen].sort()).toEqual([0, 1, 2, 3, 4, 5, 6]);
     expect(random.nextInt(1)).toBe(0);
     expect(random.nextInt(2 ** 32)).toBeLessThan(2 ** 32);
-    for (const limit of [0, -1, 1.5, 2 ** 32 + 1, Number.NaN]) expect(() => random.nextInt(limit)).toThrow(RangeError);
+    for (const limit of [0, -1, 1.5, 2 ** 32 + 1, Number.NaN])
+      expect(() => random.nextInt(limit)).toThrow(RangeError);
   });
 
   it('shuffles into every order equally often', () => {
@@ -53,6 +59,8 @@ describe('createRandom', () => {
     }
     expect(counts.size).toBe(6);
     // Chi-square with 5 degrees of freedom is below 20.5 with probability 0.999.
-    expect([...counts.values()].reduce((sum, count) => sum + (count - 1000) ** 2 / 1000, 0)).toBeLessThan(20.5);
+    expect(
+      [...counts.values()].reduce((sum, count) => sum + (count - 1000) ** 2 / 1000, 0),
+    ).toBeLessThan(20.5);
   });
 });

@@ -11,15 +11,19 @@ export interface Random {
 }
 
 /**
- * The stream that a seed and a name stand for: xoshiro128** whose state is the first 128 bits of SHA-256("seed\0name").
- * Streams of different names are independent, so that what one part of a program draws never moves another's numbers.
+ * The stream that a seed and a name stand for: xoshiro128** whose state is the first 128 bits of
+ * SHA-256("seed\0name"). Streams of different names are independent, so that what one part of a
+ * program draws never moves another's numbers.
  */
 export function createRandom(seed: number, streamName: string): Random {
   const digest = createHash('sha256').update(`${seed}\0${streamName}`).digest();
   return new Xoshiro128([0, 4, 8, 12].map((offset) => digest.readUInt32LE(offset)));
 }
 
-/** xoshiro128** 1.1 (Blackman and Vigna, "Scrambled linear pseudorandom number generators"), period 2^128 - 1. */
+/**
+ * xoshiro128** 1.1 (Blackman and Vigna, "Scrambled linear pseudorandom number generators"), period
+ * 2^128 - 1.
+ */
 export class Xoshiro128 implements Random {
   readonly #state: Uint32Array;
 
@@ -48,7 +52,8 @@ export class Xoshiro128 implements Random {
   }
 
   nextInt(limit: number): number {
-    if (!Number.isInteger(limit) || limit < 1 || limit > 2 ** 32) throw new RangeError(`random: limit ${limit} is not an integer from 1 to 2^32`);
+    if (!Number.isInteger(limit) || limit < 1 || limit > 2 ** 32)
+      throw new RangeError(`random: limit ${limit} is not an integer from 1 to 2^32`);
     const fair = 2 ** 32 - (2 ** 32 % limit);
     let value = this.nextUint32();
     while (value >= fair) value = this.nextUint32();

@@ -1,4 +1,5 @@
 import { createReadStream } from 'node:fs';
+
 import { DatasetError } from './errors.js';
 
 /** Longest line that is read, so that a file without line ends cannot fill the memory. */
@@ -16,7 +17,10 @@ export interface ReadLinesOptions {
  * The lines of a file as bytes, without line feed, in one pass with bounded memory.
  * @throws DatasetError DATASET_UNREADABLE; the signal's reason when aborted
  */
-export async function* readLines(path: string, { signal, onBytes }: ReadLinesOptions): AsyncGenerator<Uint8Array> {
+export async function* readLines(
+  path: string,
+  { signal, onBytes }: ReadLinesOptions,
+): AsyncGenerator<Uint8Array> {
   let pending: Uint8Array[] = [];
   let pendingBytes = 0;
   for await (const chunk of readChunks(path)) {
@@ -31,7 +35,11 @@ export async function* readLines(path: string, { signal, onBytes }: ReadLinesOpt
     }
     pending.push(chunk.subarray(start));
     pendingBytes += chunk.length - start;
-    if (pendingBytes > MAX_LINE_BYTES) throw new DatasetError('DATASET_UNREADABLE', `${path}: a line is longer than ${MAX_LINE_BYTES} bytes`);
+    if (pendingBytes > MAX_LINE_BYTES)
+      throw new DatasetError(
+        'DATASET_UNREADABLE',
+        `${path}: a line is longer than ${MAX_LINE_BYTES} bytes`,
+      );
   }
   if (pendingBytes > 0) yield Buffer.concat(pending);
 }
@@ -41,7 +49,11 @@ async function* readChunks(path: string): AsyncGenerator<Uint8Array> {
   try {
     for await (const chunk of stream) yield chunk as Uint8Array;
   } catch (cause) {
-    throw new DatasetError('DATASET_UNREADABLE', `${path}: cannot be read (${(cause as NodeJS.ErrnoException).code ?? 'unknown error'})`, { cause });
+    throw new DatasetError(
+      'DATASET_UNREADABLE',
+      `${path}: cannot be read (${(cause as NodeJS.ErrnoException).code ?? 'unknown error'})`,
+      { cause },
+    );
   } finally {
     stream.destroy();
   }

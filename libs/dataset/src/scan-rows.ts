@@ -24,7 +24,8 @@ export interface RowScan {
 }
 
 /**
- * Checks the form of rows as `loadDataset` does, without a tokenizer, in one pass with bounded memory and time.
+ * Checks the form of rows as `loadDataset` does, without a tokenizer, in one pass with bounded
+ * memory and time.
  * @throws DatasetError DATASET_UNREADABLE
  */
 export async function scanRows({ path, maxBytes, maxMs }: ScanRowsOptions): Promise<RowScan> {
@@ -35,7 +36,8 @@ export async function scanRows({ path, maxBytes, maxMs }: ScanRowsOptions): Prom
   for await (const bytes of readLines(path, { onBytes: () => undefined })) {
     line += 1;
     bytesRead += bytes.length + 1;
-    if (bytesRead > maxBytes || performance.now() > endMs || problems.length >= MAX_PROBLEMS) return { rows, isWhole: false, problems };
+    if (bytesRead > maxBytes || performance.now() > endMs || problems.length >= MAX_PROBLEMS)
+      return { rows, isWhole: false, problems };
     const found = lookAt(() => decode(bytes, line));
     if (found === 'row') rows += 1;
     else if (found !== 'blank') problems.push({ line, field: found.field, reason: found.reason });

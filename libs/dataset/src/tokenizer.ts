@@ -1,15 +1,27 @@
 import { join } from 'node:path';
 import { Tokenizer } from '@huggingface/tokenizers';
-import { type ChatMessage, type ChatTemplate, compileChatTemplate, type RenderOptions } from './chat-template.js';
+
+import {
+  compileChatTemplate,
+  type ChatMessage,
+  type ChatTemplate,
+  type RenderOptions,
+} from './chat-template.js';
 import { DatasetError, RowError } from './errors.js';
-import { isJsonObject, type JsonObject, readJsonObject, readText } from './model-files.js';
+import { isJsonObject, readJsonObject, readText, type JsonObject } from './model-files.js';
 
 /** Text to tokens and back, and conversations to text, as the model was trained on them. */
 export interface ChatTokenizer {
   readonly hasChatTemplate: boolean;
-  /** Tokens that end the model's answer, the tokenizer's own first. Empty where the folder names none. */
+  /**
+   * Tokens that end the model's answer, the tokenizer's own first. Empty where the folder names
+   * none.
+   */
   readonly eosTokenIds: readonly number[];
-  /** Tokens of a text, special tokens in it recognised, none added. @throws RowError when a part of it has no token */
+  /**
+   * Tokens of a text, special tokens in it recognised, none added.
+   * @throws RowError when a part of it has no token
+   */
   encode(text: string): Int32Array;
   /** The exact text of tokens, special tokens included unless told otherwise. */
   decode(ids: ArrayLike<number>, options?: { readonly skipSpecialTokens?: boolean }): string;
@@ -18,19 +30,30 @@ export interface ChatTokenizer {
 }
 
 /**
- * The tokenizer of a model folder: `tokenizer.json`, special tokens from `tokenizer_config.json`, `special_tokens_map.json`,
- * `generation_config.json` or `config.json` (the first that names one), and the chat template from `chat_template.jinja` or
- * `tokenizer_config.json`.
+ * The tokenizer of a model folder: `tokenizer.json`, special tokens from `tokenizer_config.json`,
+ * `special_tokens_map.json`, `generation_config.json` or `config.json` (the first that names one),
+ * and the chat template from `chat_template.jinja` or `tokenizer_config.json`.
  * @throws DatasetError DATASET_TOKENIZER_INVALID, DATASET_TEMPLATE_INVALID
  */
 export async function loadTokenizer(modelFolder: string): Promise<ChatTokenizer> {
   const definition = await readJsonObject(modelFolder, 'tokenizer.json');
-  if (!definition) throw new DatasetError('DATASET_TOKENIZER_INVALID', `${join(modelFolder, 'tokenizer.json')}: file not found`);
+  if (!definition)
+    throw new DatasetError(
+      'DATASET_TOKENIZER_INVALID',
+      `${join(modelFolder, 'tokenizer.json')}: file not found`,
+    );
   const config = (await readJsonObject(modelFolder, 'tokenizer_config.json')) ?? {};
   const tokenizer = createTokenizer(definition, config, modelFolder);
-  const nameSources = [config, (await readJsonObject(modelFolder, 'special_tokens_map.json')) ?? {}];
-  const idSources = [(await readJsonObject(modelFolder, 'generation_config.json')) ?? {}, (await readJsonObject(modelFolder, 'config.json')) ?? {}];
-  const idsOf = (token: string): number[] => specialTokenIds(token, tokenizer, nameSources, idSources);
+  const nameSources = [
+    config,
+    (await readJsonObject(modelFolder, 'special_tokens_map.json')) ?? {},
+  ];
+  const idSources = [
+    (await readJsonObject(modelFolder, 'generation_config.json')) ?? {},
+    (await readJsonObject(modelFolder, 'config.json')) ?? {},
+  ];
+  const idsOf = (token: string): number[] =>
+    specialTokenIds(token, tokenizer, nameSources, idSources);
   const eosTokenIds = idsOf('eos_token');
   const specialTokens: Record<string, string> = {};
   for (const token of ['bos_token', 'eos_token', 'unk_token', 'pad_token']) {
@@ -38,7 +61,11 @@ export async function loadTokenizer(modelFolder: string): Promise<ChatTokenizer>
     if (text !== undefined) specialTokens[token] = text;
   }
   const template = await findChatTemplate(modelFolder, config);
-  return new HuggingFaceTokenizer(tokenizer, eosTokenIds, template && compileChatTemplate(template.source, specialTokens, template.origin));
+  return new HuggingFaceTokenizer(
+    tokenizer,
+    eosTokenIds,
+    template && compileChatTemplate(template.source, specialTokens, template.origin),
+  );
 }
 
 class HuggingFaceTokenizer implements ChatTokenizer {
@@ -61,13 +88,17 @@ class HuggingFaceTokenizer implements ChatTokenizer {
   encode(text: string): Int32Array {
     if (text === '') return new Int32Array(0);
     const { ids } = this.#tokenizer.encode(text, { add_special_tokens: false });
-    if (!ids.every((id) => Number.isInteger(id) && id >= 0)) throw new RowError(null, 'the tokenizer has no token for a part of the text');
+    if (!ids.every((id) => Number.isInteger(id) && id >= 0))
+      throw new RowError(null, 'the tokenizer has no token for a part of the text');
     return Int32Array.from(ids);
   }
 
   decode(ids: ArrayLike<number>, { skipSpecialTokens = false } = {}): string {
     if (ids.length === 0) return '';
-    return this.#tokenizer.decode(Array.from(ids), { skip_special_tokens: skipSpecialTokens, clean_up_tokenization_spaces: false });
+    return this.#tokenizer.decode(Array.from(ids), {
+      skip_special_tokens: skipSpecialTokens,
+      clean_up_tokenization_spaces: false,
+    });
   }
 
   renderChat(messages: readonly ChatMessage[], options: RenderOptions): string {
@@ -80,15 +111,29 @@ function createTokenizer(definition: JsonObject, config: JsonObject, folder: str
   try {
     return new Tokenizer(definition, config);
   } catch (cause) {
-    throw new DatasetError('DATASET_TOKENIZER_INVALID', `${join(folder, 'tokenizer.json')}: not a tokenizer that can be used`, { cause });
+    throw new DatasetError(
+      'DATASET_TOKENIZER_INVALID',
+      `${join(folder, 'tokenizer.json')}: not a tokenizer that can be used`,
+      { cause },
+    );
   }
 }
 
-/** Ids of a special token: the one that is named first, then those that the id sources list, without repetition. */
-function specialTokenIds(token: string, tokenizer: Tokenizer, nameSources: readonly JsonObject[], idSources: readonly JsonObject[]): number[] {
+/**
+ * Ids of a special token: the one that is named first, then those that the id sources list, without
+ * repetition.
+ */
+function specialTokenIds(
+  token: string,
+  tokenizer: Tokenizer,
+  nameSources: readonly JsonObject[],
+  idSources: readonly JsonObject[],
+): number[] {
   const named = nameSources.map((source) => tokenText(source[token])).find((text) => text !== null);
   const namedId = named === undefined || named === null ? undefined : tokenizer.token_to_id(named);
-  const listed = idSources.map((source) => [source[`${token}_id`]].flat().filter((id) => typeof id === 'number')).find((ids) => ids.length > 0);
+  const listed = idSources
+    .map((source) => [source[`${token}_id`]].flat().filter((id) => typeof id === 'number'))
+    .find((ids) => ids.length > 0);
   return [...new Set([...(namedId === undefined ? [] : [namedId]), ...(listed ?? [])])];
 }
 
@@ -98,14 +143,23 @@ function tokenText(value: unknown): string | null {
   return typeof text === 'string' ? text : null;
 }
 
-async function findChatTemplate(folder: string, config: JsonObject): Promise<{ readonly source: string; readonly origin: string } | null> {
+async function findChatTemplate(
+  folder: string,
+  config: JsonObject,
+): Promise<{ readonly source: string; readonly origin: string } | null> {
   const source = await readText(folder, 'chat_template.jinja');
   if (source !== null) return { source, origin: join(folder, 'chat_template.jinja') };
   const origin = join(folder, 'tokenizer_config.json');
   const template = config.chat_template;
   if (template === undefined || template === null) return null;
   if (typeof template === 'string') return { source: template, origin };
-  const named = Array.isArray(template) ? template.find((entry) => isJsonObject(entry) && entry.name === 'default') : undefined;
-  if (isJsonObject(named) && typeof named.template === 'string') return { source: named.template, origin };
-  throw new DatasetError('DATASET_TEMPLATE_INVALID', `${origin}: chat_template is neither text nor a list with one named "default"`);
+  const named = Array.isArray(template)
+    ? template.find((entry) => isJsonObject(entry) && entry.name === 'default')
+    : undefined;
+  if (isJsonObject(named) && typeof named.template === 'string')
+    return { source: named.template, origin };
+  throw new DatasetError(
+    'DATASET_TEMPLATE_INVALID',
+    `${origin}: chat_template is neither text nor a list with one named "default"`,
+  );
 }

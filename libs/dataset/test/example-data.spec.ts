@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+
 import { loadDataset, loadTokenizer } from '../src/index.js';
 import { exampleModel, examplesFolder, inTemporaryFolder } from './model-folder.js';
 
@@ -17,14 +18,18 @@ async function committed(file: string): Promise<string> {
 }
 
 async function rowsOf(file: string): Promise<Row[]> {
-  return (await committed(file)).trimEnd().split('\n').map((line) => JSON.parse(line) as Row);
+  return (await committed(file))
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Row);
 }
 
 describe('the example data set', () => {
   it('is what its script writes, byte for byte', async () => {
     await inTemporaryFolder(async (folder) => {
       await promisify(execFile)(process.execPath, [join(examplesFolder, 'make-data.mjs'), folder]);
-      for (const file of Object.keys(FILES)) expect(await readFile(join(folder, file), 'utf8')).toBe(await committed(file));
+      for (const file of Object.keys(FILES))
+        expect(await readFile(join(folder, file), 'utf8')).toBe(await committed(file));
     });
   });
 
@@ -37,14 +42,22 @@ describe('the example data set', () => {
 
   it('has answers that can be read off the sentence', async () => {
     for (const { prompt, completion } of await rowsOf('test.jsonl')) {
-      const { name, item, place, month } = JSON.parse(completion) as Record<'name' | 'item' | 'place' | 'month', string>;
+      const { name, item, place, month } = JSON.parse(completion) as Record<
+        'name' | 'item' | 'place' | 'month',
+        string
+      >;
       for (const word of [name, item, place, month]) expect(prompt).toContain(word);
     }
   });
 
   it.each(Object.entries(FILES))('%s has %d rows of 40 to 80 tokens', async (file, count) => {
     const tokenizer = await loadTokenizer(exampleModel('demo-5m'));
-    const { rows, report } = await loadDataset({ path: join(examplesFolder, 'data', file), tokenizer, maxLength: 1024, vocabularySize: 4096 });
+    const { rows, report } = await loadDataset({
+      path: join(examplesFolder, 'data', file),
+      tokenizer,
+      maxLength: 1024,
+      vocabularySize: 4096,
+    });
     expect(report).toMatchObject({ rows: count, truncatedRows: 0, droppedRows: 0 });
     expect(Math.min(...rows.map(({ ids }) => ids.length))).toBeGreaterThanOrEqual(40);
     expect(report.longestTokens).toBeLessThanOrEqual(80);

@@ -20,10 +20,19 @@ export async function inTemporaryFolder<T>(body: (folder: string) => Promise<T>)
   }
 }
 
-/** Writes demo-5m's tokenizer into a folder, together with these files (objects as JSON) and nothing else of the model. */
-export async function writeTokenizer(folder: string, files: Readonly<Record<string, string | object>>): Promise<void> {
+/**
+ * Writes demo-5m's tokenizer into a folder, together with these files (objects as JSON) and nothing
+ * else of the model.
+ */
+export async function writeTokenizer(
+  folder: string,
+  files: Readonly<Record<string, string | object>>,
+): Promise<void> {
   await cp(join(exampleModel('demo-5m'), 'tokenizer.json'), join(folder, 'tokenizer.json'));
   for (const [name, content] of Object.entries(files)) {
-    await writeFile(join(folder, name), typeof content === 'string' ? content : JSON.stringify(content));
+    await writeFile(
+      join(folder, name),
+      typeof content === 'string' ? content : JSON.stringify(content),
+    );
   }
 }

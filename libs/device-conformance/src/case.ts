@@ -8,6 +8,13 @@ export interface CaseDefinition {
 }
 
 /** Cases of one group from names and checks. */
-export function group(name: string, checks: Readonly<Record<string, CaseDefinition['check']>>): CaseDefinition[] {
-  return Object.entries(checks).map(([caseName, check]) => ({ group: name, name: caseName, check }));
+export function group(
+  name: string,
+  checks: Readonly<Record<string, CaseDefinition['check']>>,
+): CaseDefinition[] {
+  return Object.entries(checks).map(([caseName, check]) => ({
+    group: name,
+    name: caseName,
+    check,
+  }));
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Device } from '@emloc/device';
+
 import type { CaseDefinition } from './case.js';
 import { adamwCases } from './cases/adamw.js';
 import { attentionCases } from './cases/attention.js';
@@ -23,12 +24,17 @@ import { createRandom } from './random.js';
 export interface ConformanceCase {
   readonly group: string;
   readonly name: string;
-  /** @throws AssertionError where the device behaves otherwise, or leaves a tensor or a reservation behind */
+  /**
+   * @throws AssertionError where the device behaves otherwise, or leaves a tensor or a reservation
+   * behind
+   */
   run(device: Device): Promise<void>;
 }
 
 export interface ConformanceOptions {
-  /** Largest difference as a share of the largest reference value; by default 1e-5, 1e-2 and 1e-10. */
+  /**
+   * Largest difference as a share of the largest reference value; by default 1e-5, 1e-2 and 1e-10.
+   */
   readonly tolerance?: Partial<Tolerance>;
   /** Of the random inputs. */
   readonly seed?: number;
@@ -38,12 +44,31 @@ export interface ConformanceOptions {
 export const conformanceBudgetBytes = 256 * 2 ** 20;
 
 const definitions: readonly CaseDefinition[] = [
-  ...memoryCases, ...workspaceCases, ...gemmCases, ...rmsNormCases, ...ropeCases, ...attentionCases, ...swigluCases, ...rowsCases, ...copyBlocksCases, ...outerProductsCases, ...crossEntropyCases,
-  ...elementwiseCases, ...adamwCases, ...statisticsCases, ...determinismCases,
+  ...memoryCases,
+  ...workspaceCases,
+  ...gemmCases,
+  ...rmsNormCases,
+  ...ropeCases,
+  ...attentionCases,
+  ...swigluCases,
+  ...rowsCases,
+  ...copyBlocksCases,
+  ...outerProductsCases,
+  ...crossEntropyCases,
+  ...elementwiseCases,
+  ...adamwCases,
+  ...statisticsCases,
+  ...determinismCases,
 ];
 
-/** All cases, as data: they need nothing but Node, and a device with a finite budget of `conformanceBudgetBytes` or more. */
-export function conformanceCases({ tolerance, seed = 0 }: ConformanceOptions = {}): readonly ConformanceCase[] {
+/**
+ * All cases, as data: they need nothing but Node, and a device with a finite budget of
+ * `conformanceBudgetBytes` or more.
+ */
+export function conformanceCases({
+  tolerance,
+  seed = 0,
+}: ConformanceOptions = {}): readonly ConformanceCase[] {
   const limits = { ...defaultTolerance, ...tolerance };
   return definitions.map(({ group, name, check }) => ({
     group,
@@ -56,7 +81,11 @@ export function conformanceCases({ tolerance, seed = 0 }: ConformanceOptions = {
       } finally {
         await device.synchronize().finally(() => fixture.dispose());
       }
-      assert.deepEqual([device.liveTensors, device.budget.inUseBytes], [tensors, bytes], 'tensors and bytes left behind');
+      assert.deepEqual(
+        [device.liveTensors, device.budget.inUseBytes],
+        [tensors, bytes],
+        'tensors and bytes left behind',
+      );
     },
   }));
 }

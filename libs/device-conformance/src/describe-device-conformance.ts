@@ -1,13 +1,24 @@
 import type { Backend } from '@emloc/device';
-import { type ConformanceCase, conformanceCases, type ConformanceOptions } from './conformance-cases.js';
+
+import {
+  conformanceCases,
+  type ConformanceCase,
+  type ConformanceOptions,
+} from './conformance-cases.js';
 import { runConformanceCase } from './run-conformance-case.js';
 
 export interface DeviceConformanceOptions extends ConformanceOptions {
-  /** Cases that the device is known not to pass, as 'group' or 'group: name', with the reason. One that passes fails the suite. */
+  /**
+   * Cases that the device is known not to pass, as 'group' or 'group: name', with the reason. One
+   * that passes fails the suite.
+   */
   readonly gaps?: Readonly<Record<string, string>>;
 }
 
-/** Registers every case with jest. One backend serves all of them; each has a device and a budget of its own. */
+/**
+ * Registers every case with jest. One backend serves all of them; each has a device and a budget of
+ * its own.
+ */
 export function describeDeviceConformance(
   name: string,
   createBackend: () => Promise<Backend> | Backend,
@@ -22,17 +33,24 @@ export function describeDeviceConformance(
     const cases = conformanceCases(options);
     for (const group of new Set(cases.map((conformanceCase) => conformanceCase.group))) {
       describe(group, () => {
-        for (const conformanceCase of cases.filter((candidate) => candidate.group === group)) register(conformanceCase, gaps, () => backend);
+        for (const conformanceCase of cases.filter((candidate) => candidate.group === group))
+          register(conformanceCase, gaps, () => backend);
       });
     }
     test('declares gaps of cases that exist', () => {
-      const keys = new Set(cases.flatMap((conformanceCase) => [conformanceCase.group, keyOf(conformanceCase)]));
+      const keys = new Set(
+        cases.flatMap((conformanceCase) => [conformanceCase.group, keyOf(conformanceCase)]),
+      );
       expect(Object.keys(gaps).filter((gap) => !keys.has(gap))).toEqual([]);
     });
   });
 }
 
-function register(conformanceCase: ConformanceCase, gaps: Readonly<Record<string, string>>, backend: () => Backend): void {
+function register(
+  conformanceCase: ConformanceCase,
+  gaps: Readonly<Record<string, string>>,
+  backend: () => Backend,
+): void {
   const reason = gaps[keyOf(conformanceCase)] ?? gaps[conformanceCase.group];
   if (reason === undefined) {
     test(conformanceCase.name, () => runConformanceCase(backend(), conformanceCase));

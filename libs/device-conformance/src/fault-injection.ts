@@ -1,6 +1,15 @@
-import { type Backend, DeviceError, type DType, formatBytes, type HostBuffer, type Tensor } from '@emloc/device';
+import {
+  DeviceError,
+  formatBytes,
+  type Backend,
+  type DType,
+  type HostBuffer,
+  type Tensor,
+} from '@emloc/device';
 
-/** Counts allocations, of device and of host memory, and refuses one of them as a full device would. */
+/**
+ * Counts allocations, of device and of host memory, and refuses one of them as a full device would.
+ */
 export class AllocationFaults {
   #count = 0;
 
@@ -21,7 +30,11 @@ export class AllocationFaults {
   readonly check = (bytes: number): void => {
     const index = this.#count;
     this.#count += 1;
-    if (index === this.refused) throw new DeviceError('DEVICE_OUT_OF_MEMORY', `injected fault: allocation ${index}, ${formatBytes(bytes)}, refused`);
+    if (index === this.refused)
+      throw new DeviceError(
+        'DEVICE_OUT_OF_MEMORY',
+        `injected fault: allocation ${index}, ${formatBytes(bytes)}, refused`,
+      );
   };
 }
 
@@ -32,12 +45,19 @@ export interface FaultyBackend extends Backend {
 }
 
 export interface FaultyBackendOptions {
-  /** Whether `faults` sees device memory here; false where the backend itself reports every allocation, its scratch memory too. Default true. */
+  /**
+   * Whether `faults` sees device memory here; false where the backend itself reports every
+   * allocation, its scratch memory too. Default true.
+   */
   readonly checksDevice?: boolean;
 }
 
 /** Injects faults into `backend`, which `close` leaves open, so that many runs can share it. */
-export function faultyBackend(backend: Backend, faults: AllocationFaults, { checksDevice = true }: FaultyBackendOptions = {}): FaultyBackend {
+export function faultyBackend(
+  backend: Backend,
+  faults: AllocationFaults,
+  { checksDevice = true }: FaultyBackendOptions = {},
+): FaultyBackend {
   const live = new Set<unknown>();
   let hostBuffers = 0;
   return {

@@ -1,5 +1,12 @@
 import assert from 'node:assert/strict';
-import { type Device, type DType, elementCount, type SequenceLayout, type Tensor } from '@emloc/device';
+import {
+  elementCount,
+  type Device,
+  type DType,
+  type SequenceLayout,
+  type Tensor,
+} from '@emloc/device';
+
 import { hostArray, rounded } from './host-values.js';
 
 /** Largest difference allowed, as a share of the largest reference value of the tensor. */
@@ -9,7 +16,11 @@ export interface Tolerance {
   readonly float64: number;
 }
 
-export const defaultTolerance: Tolerance = Object.freeze({ float32: 1e-5, bfloat16: 1e-2, float64: 1e-10 });
+export const defaultTolerance: Tolerance = Object.freeze({
+  float32: 1e-5,
+  bfloat16: 1e-2,
+  float64: 1e-10,
+});
 
 /** Where an input lies: in memory of its own, or as a range of rows inside a larger tensor. */
 export type Layout = 'whole' | 'rows';
@@ -32,19 +43,34 @@ export class Fixture {
   }
 
   /** Values in [-scale, scale) as the compute dtype can hold them. */
-  values(shape: readonly number[], { scale = 1, dtype = this.compute }: { scale?: number; dtype?: DType } = {}): Float64Array {
-    return Float64Array.from({ length: elementCount(shape) }, () => rounded(scale * (2 * this.random() - 1), dtype));
+  values(
+    shape: readonly number[],
+    { scale = 1, dtype = this.compute }: { scale?: number; dtype?: DType } = {},
+  ): Float64Array {
+    return Float64Array.from({ length: elementCount(shape) }, () =>
+      rounded(scale * (2 * this.random() - 1), dtype),
+    );
   }
 
   /** Distinct random integers, or with repetition, in [0, limit). */
   indices(count: number, limit: number, distinct = false): number[] {
     if (!distinct) return Array.from({ length: count }, () => Math.floor(this.random() * limit));
     const all = Array.from({ length: limit }, (_, i) => ({ i, key: this.random() }));
-    return all.sort((a, b) => a.key - b.key).slice(0, count).map(({ i }) => i);
+    return all
+      .sort((a, b) => a.key - b.key)
+      .slice(0, count)
+      .map(({ i }) => i);
   }
 
-  /** A tensor with these values. In the layout 'rows' it is a view with other rows, NaN where the dtype has it, before and after. */
-  tensor(values: ArrayLike<number>, shape: readonly number[], { dtype = this.compute, layout = 'whole' }: { dtype?: DType; layout?: Layout } = {}): Tensor {
+  /**
+   * A tensor with these values. In the layout 'rows' it is a view with other rows, NaN where the
+   * dtype has it, before and after.
+   */
+  tensor(
+    values: ArrayLike<number>,
+    shape: readonly number[],
+    { dtype = this.compute, layout = 'whole' }: { dtype?: DType; layout?: Layout } = {},
+  ): Tensor {
     if (layout === 'whole') return this.#upload(values, shape, dtype);
     const [rows = 1, ...rest] = shape;
     const [before, after] = [3, 2];
@@ -52,12 +78,19 @@ export class Fixture {
     const padding = dtype === 'int32' ? -1 : Number.NaN;
     const padded = new Float64Array((before + rows + after) * width).fill(padding);
     padded.set(Array.from(values), before * width);
-    return this.#upload(padded, [before + rows + after, ...rest], dtype).rows(before, before + rows);
+    return this.#upload(padded, [before + rows + after, ...rest], dtype).rows(
+      before,
+      before + rows,
+    );
   }
 
   /** A tensor full of NaN (of -1 for int32), so that what a kernel leaves out shows. */
   output(shape: readonly number[], dtype: DType = this.compute): Tensor {
-    return this.#upload(new Float64Array(elementCount(shape)).fill(dtype === 'int32' ? -1 : Number.NaN), shape, dtype);
+    return this.#upload(
+      new Float64Array(elementCount(shape)).fill(dtype === 'int32' ? -1 : Number.NaN),
+      shape,
+      dtype,
+    );
   }
 
   /** A layout of packed sequences of these lengths. */
@@ -83,14 +116,26 @@ export class Fixture {
   }
 
   /** @param asDType whose tolerance counts, by default the tensor's own */
-  async assertClose(tensor: Tensor, expected: ArrayLike<number>, name: string, asDType: DType = tensor.dtype): Promise<void> {
+  async assertClose(
+    tensor: Tensor,
+    expected: ArrayLike<number>,
+    name: string,
+    asDType: DType = tensor.dtype,
+  ): Promise<void> {
     const actual = await this.read(tensor);
     assert.equal(actual.length, expected.length, `${name}: elements`);
-    const largest = Array.from(expected).reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-    const limit = this.tolerance[asDType === 'int32' ? 'float32' : asDType] * Math.max(largest, 1e-30);
+    const largest = Array.from(expected).reduce(
+      (most, value) => Math.max(most, Math.abs(value)),
+      0,
+    );
+    const limit =
+      this.tolerance[asDType === 'int32' ? 'float32' : asDType] * Math.max(largest, 1e-30);
     actual.forEach((value, i) => {
       const difference = Math.abs(value - (expected[i] ?? Number.NaN));
-      assert.ok(difference <= limit, `${name}[${i}] is ${value}, expected ${expected[i]} within ${limit}`);
+      assert.ok(
+        difference <= limit,
+        `${name}[${i}] is ${value}, expected ${expected[i]} within ${limit}`,
+      );
     });
   }
 
@@ -105,7 +150,13 @@ export class Fixture {
   #upload(values: ArrayLike<number>, shape: readonly number[], dtype: DType): Tensor {
     const source = hostArray(values, dtype);
     this.#sources.push(source.bytes);
-    const tensor = this.device.tensor(source, shape, dtype, 'activations', `conformance ${shape.join('x')}`);
+    const tensor = this.device.tensor(
+      source,
+      shape,
+      dtype,
+      'activations',
+      `conformance ${shape.join('x')}`,
+    );
     this.#owned.push(tensor);
     return tensor;
   }

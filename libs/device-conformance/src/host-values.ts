@@ -21,7 +21,9 @@ export function fromFloat16Bits(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1;
   const [exponent, mantissa] = [(bits >> 10) & 31, bits & 1023];
   if (exponent === 31) return mantissa === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
-  return exponent === 0 ? sign * mantissa * 2 ** -24 : sign * (1024 + mantissa) * 2 ** (exponent - 25);
+  return exponent === 0
+    ? sign * mantissa * 2 ** -24
+    : sign * (1024 + mantissa) * 2 ** (exponent - 25);
 }
 
 /** What is left of a value in this element type. */
@@ -33,15 +35,23 @@ export function rounded(value: number, dtype: HostDType): number {
 /** Values as a host array; float16 is given as bits. */
 export function hostArray(values: ArrayLike<number>, dtype: HostDType): HostArray {
   const elements = elementsFor(values, dtype);
-  return { bytes: new Uint8Array(elements.buffer, elements.byteOffset, elements.byteLength), dtype };
+  return {
+    bytes: new Uint8Array(elements.buffer, elements.byteOffset, elements.byteLength),
+    dtype,
+  };
 }
 
 function elementsFor(values: ArrayLike<number>, dtype: HostDType) {
   switch (dtype) {
-    case 'float32': return Float32Array.from(values);
-    case 'float64': return Float64Array.from(values);
-    case 'int32': return Int32Array.from(values);
-    case 'float16': return Uint16Array.from(values);
-    case 'bfloat16': return Uint16Array.from(values, toBfloat16Bits);
+    case 'float32':
+      return Float32Array.from(values);
+    case 'float64':
+      return Float64Array.from(values);
+    case 'int32':
+      return Int32Array.from(values);
+    case 'float16':
+      return Uint16Array.from(values);
+    case 'bfloat16':
+      return Uint16Array.from(values, toBfloat16Bits);
   }
 }

@@ -1,18 +1,28 @@
 import {
-  type Backend, bytesPerElement, type DeviceEvent, DeviceError, type HostArray, type HostBuffer, type HostValues, type Kernels, type Tensor,
+  bytesPerElement,
+  DeviceError,
+  type Backend,
+  type DeviceEvent,
+  type HostArray,
+  type HostBuffer,
+  type HostValues,
+  type Kernels,
+  type Tensor,
 } from '@emloc/device';
+
 import { convert, elementsOf } from './convert.js';
+import { createLinearAlgebra, type CpuOptions } from './create-linear-algebra.js';
 import { createKernels } from './kernels/index.js';
 import type { LinearAlgebra } from './linear-algebra.js';
-import { createLinearAlgebra, type CpuOptions } from './create-linear-algebra.js';
 import { MemoryPool } from './memory.js';
 import { cpuProfile } from './profile.js';
 import { Scratch } from './scratch.js';
 import { instantiateKernels } from './wasm.js';
 
 /**
- * The CPU as a device: float32, kernels run in the calling thread (and the threads of its BLAS) before a launch returns, so both streams are
- * that thread. Device memory is ordinary memory, counted.
+ * The CPU as a device: float32, kernels run in the calling thread (and the threads of its BLAS)
+ * before a launch returns, so both streams are that thread. Device memory is ordinary memory,
+ * counted.
  * @throws DeviceError DEVICE_UNAVAILABLE when the BLAS that was asked for cannot be had
  */
 export function createCpuBackend(options: CpuOptions = {}): Backend {
@@ -22,7 +32,10 @@ export function createCpuBackend(options: CpuOptions = {}): Backend {
   return new CpuBackend(createKernels({ linearAlgebra, scratch, wasm }));
 }
 
-const finished: DeviceEvent = Object.freeze({ wait: () => Promise.resolve(), dispose: () => undefined });
+const finished: DeviceEvent = Object.freeze({
+  wait: () => Promise.resolve(),
+  dispose: () => undefined,
+});
 
 class CpuBackend implements Backend {
   readonly profile = cpuProfile;
@@ -39,7 +52,12 @@ class CpuBackend implements Backend {
   }
 
   upload(destination: Tensor, { bytes, dtype }: HostArray): void {
-    convert(elementsOf(bytes, dtype), dtype, elementsOf(bytesOf(destination), destination.dtype), destination.dtype);
+    convert(
+      elementsOf(bytes, dtype),
+      dtype,
+      elementsOf(bytesOf(destination), destination.dtype),
+      destination.dtype,
+    );
   }
 
   async download(source: Tensor): Promise<HostValues> {
@@ -76,5 +94,9 @@ class CpuBackend implements Backend {
 }
 
 function bytesOf(tensor: Tensor): Uint8Array {
-  return new Uint8Array(tensor.handle as ArrayBuffer, tensor.elementOffset * bytesPerElement[tensor.dtype], tensor.byteLength);
+  return new Uint8Array(
+    tensor.handle as ArrayBuffer,
+    tensor.elementOffset * bytesPerElement[tensor.dtype],
+    tensor.byteLength,
+  );
 }

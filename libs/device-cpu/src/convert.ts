@@ -1,15 +1,22 @@
-import { type DType, DeviceError, type HostDType } from '@emloc/device';
+import { DeviceError, type DType, type HostDType } from '@emloc/device';
 
 type Elements = Float32Array | Float64Array | Int32Array | Uint16Array;
 
 const word = new Float32Array(1);
 const wordBits = new Uint32Array(word.buffer);
 
-/** Elements of an array in memory; copied first when its bytes are not aligned. float16 and bfloat16 come as their bits. */
+/**
+ * Elements of an array in memory; copied first when its bytes are not aligned. float16 and bfloat16
+ * come as their bits.
+ */
 export function elementsOf(bytes: Uint8Array, dtype: HostDType): Elements {
   const View = viewOf(dtype);
   const aligned = bytes.byteOffset % View.BYTES_PER_ELEMENT === 0 ? bytes : bytes.slice();
-  return new View(aligned.buffer as ArrayBuffer, aligned.byteOffset, aligned.byteLength / View.BYTES_PER_ELEMENT);
+  return new View(
+    aligned.buffer as ArrayBuffer,
+    aligned.byteOffset,
+    aligned.byteLength / View.BYTES_PER_ELEMENT,
+  );
 }
 
 function viewOf(dtype: HostDType) {
@@ -18,13 +25,19 @@ function viewOf(dtype: HostDType) {
   return dtype === 'int32' ? Int32Array : Uint16Array;
 }
 
-/** out = source, converted. bfloat16 is rounded to nearest even. @throws DeviceError DEVICE_UNSUPPORTED for conversions to or from int32 */
+/**
+ * out = source, converted. bfloat16 is rounded to nearest even.
+ * @throws DeviceError DEVICE_UNSUPPORTED for conversions to or from int32
+ */
 export function convert(source: Elements, from: HostDType, out: Elements, to: DType): void {
   if (from === to) return out.set(source);
-  if (from === 'int32' || to === 'int32') throw new DeviceError('DEVICE_UNSUPPORTED', `cpu device: no conversion from ${from} to ${to}`);
+  if (from === 'int32' || to === 'int32')
+    throw new DeviceError('DEVICE_UNSUPPORTED', `cpu device: no conversion from ${from} to ${to}`);
   const isWide = to !== 'bfloat16';
-  if (from === 'float16') return isWide ? widenFloat16(source, out) : roundEach(source, out, float16Value);
-  if (from === 'bfloat16') return widenBfloat16(source as Uint16Array, out as Float32Array | Float64Array);
+  if (from === 'float16')
+    return isWide ? widenFloat16(source, out) : roundEach(source, out, float16Value);
+  if (from === 'bfloat16')
+    return widenBfloat16(source as Uint16Array, out as Float32Array | Float64Array);
   if (isWide) return out.set(source);
   roundEach(source, out, (value) => value);
 }

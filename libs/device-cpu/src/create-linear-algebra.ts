@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { DeviceError } from '@emloc/device';
+
 import { blasCandidates, explicitCandidate } from './find-blas.js';
 import type { CpuDescription, LinearAlgebra } from './linear-algebra.js';
 import { NativeLinearAlgebra } from './native-blas.js';
@@ -9,16 +10,27 @@ import type { WasmKernels } from './wasm.js';
 
 export interface CpuOptions {
   /**
-   * 'auto' (the default): `EMLOC_BLAS_PATH`, else the first library found, else the portable code. 'portable': no library. Anything else is
-   * the path of a library, or of BLAS and LAPACK separated as in PATH.
+   * 'auto' (the default): `EMLOC_BLAS_PATH`, else the first library found, else the portable code.
+   * 'portable': no library. Anything else is the path of a library, or of BLAS and LAPACK separated
+   * as in PATH.
    */
   readonly blas?: 'auto' | 'portable' | (string & {});
-  /** Threads of the library, by default as many as the process may use. The portable code runs on one. */
+  /**
+   * Threads of the library, by default as many as the process may use. The portable code runs on
+   * one.
+   */
   readonly threads?: number;
 }
 
-/** @throws DeviceError DEVICE_UNAVAILABLE when a library was named, by option or environment, and cannot be used */
-export function createLinearAlgebra(options: CpuOptions, wasm: WasmKernels, scratch: Scratch): LinearAlgebra {
+/**
+ * @throws DeviceError DEVICE_UNAVAILABLE when a library was named, by option or environment, and
+ * cannot be used
+ */
+export function createLinearAlgebra(
+  options: CpuOptions,
+  wasm: WasmKernels,
+  scratch: Scratch,
+): LinearAlgebra {
   return openNative(options) ?? new PortableLinearAlgebra(wasm, scratch);
 }
 
@@ -27,7 +39,10 @@ export function describeCpu(options: CpuOptions = {}): CpuDescription {
   return openNative(options)?.description ?? portableDescription;
 }
 
-function openNative({ blas = 'auto', threads = availableParallelism() }: CpuOptions): NativeLinearAlgebra | null {
+function openNative({
+  blas = 'auto',
+  threads = availableParallelism(),
+}: CpuOptions): NativeLinearAlgebra | null {
   if (blas === 'portable') return null;
   if (blas !== 'auto') return new NativeLinearAlgebra(explicitCandidate(blas), threads);
   const isChosen = Boolean(process.env.EMLOC_BLAS_PATH);

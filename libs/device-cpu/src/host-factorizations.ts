@@ -6,7 +6,10 @@ import { instantiateKernels } from './wasm.js';
 /** Factorisations of float64 matrices in host memory, for devices that have none of their own. */
 export type HostFactorizations = Pick<LinearAlgebra, 'eigh' | 'cholesky'>;
 
-/** LAPACK where it is found, else the portable code. @throws DeviceError DEVICE_UNAVAILABLE when the library that was asked for cannot be had */
+/**
+ * LAPACK where it is found, else the portable code.
+ * @throws DeviceError DEVICE_UNAVAILABLE when the library that was asked for cannot be had
+ */
 export function hostFactorizations(options: CpuOptions = {}): HostFactorizations {
   const wasm = instantiateKernels();
   return createLinearAlgebra(options, wasm, new Scratch(wasm));

@@ -7,7 +7,10 @@ export interface Matrix<T> {
   readonly stride: number;
 }
 
-/** out (m, n) = alpha · op(a) · op(b), added to out when `accumulate`; k is the inner extent, and positive. */
+/**
+ * out (m, n) = alpha · op(a) · op(b), added to out when `accumulate`; k is the inner extent, and
+ * positive.
+ */
 export interface ProductOptions<T> {
   readonly m: number;
   readonly n: number;
@@ -35,16 +38,25 @@ export interface LinearAlgebra {
   sgemm(options: ProductOptions<Float32Array>): void;
   dgemm(options: ProductOptions<Float64Array>): void;
   dsyrk(options: GramProductOptions): void;
-  /** Symmetric `a` (n, n) becomes its eigenvectors as rows, `values` (n) their eigenvalues, ascending. */
+  /**
+   * Symmetric `a` (n, n) becomes its eigenvectors as rows, `values` (n) their eigenvalues,
+   * ascending.
+   */
   eigh(a: Float64Array, values: Float64Array): Promise<void>;
-  /** On and below the diagonal `a` becomes L, a = L Lᵀ. Resolves to false when `a` is not positive definite. */
+  /**
+   * On and below the diagonal `a` becomes L, a = L Lᵀ. Resolves to false when `a` is not positive
+   * definite.
+   */
   cholesky(a: Float64Array, n: number): Promise<boolean>;
 }
 
 /** Who does the linear algebra: results are equal for equal descriptions, `path` apart. */
 export interface CpuDescription {
   readonly library: 'openblas' | 'mkl' | 'blis' | 'accelerate' | 'blas' | 'portable';
-  /** As the library tells it, processor kernels included; this package's version for the portable code. */
+  /**
+   * As the library tells it, processor kernels included; this package's version for the portable
+   * code.
+   */
   readonly version: string;
   readonly threads: number;
   /** File of the library; null for the portable code. */

@@ -12,9 +12,13 @@ describe('memory pool', () => {
 
   test('never hands out memory that is in use, or too little', () => {
     const pool = new MemoryPool();
-    const buffers = [70_000, 64, 70_000, 130_000, 5000].map((bytes) => ({ bytes, buffer: pool.allocate(bytes) }));
+    const buffers = [70_000, 64, 70_000, 130_000, 5000].map((bytes) => ({
+      bytes,
+      buffer: pool.allocate(bytes),
+    }));
     expect(new Set(buffers.map(({ buffer }) => buffer)).size).toBe(5);
-    for (const { bytes, buffer } of buffers) expect(buffer.byteLength).toBeGreaterThanOrEqual(bytes);
+    for (const { bytes, buffer } of buffers)
+      expect(buffer.byteLength).toBeGreaterThanOrEqual(bytes);
   });
 
   test('wastes at most an eighth', () => {
@@ -25,6 +29,8 @@ describe('memory pool', () => {
   });
 
   test('says what the system has no room for', () => {
-    expect(() => new MemoryPool().allocate(2 ** 52)).toThrow(expect.objectContaining({ code: 'DEVICE_OUT_OF_MEMORY' }));
+    expect(() => new MemoryPool().allocate(2 ** 52)).toThrow(
+      expect.objectContaining({ code: 'DEVICE_OUT_OF_MEMORY' }),
+    );
   });
 });

@@ -1,12 +1,16 @@
 import { DeviceError, type DType, type Tensor } from '@emloc/device';
 
-/** Freed bytes that are kept; beyond them the sizes that were freed longest ago go back to the garbage collector. */
+/**
+ * Freed bytes that are kept; beyond them the sizes that were freed longest ago go back to the
+ * garbage collector.
+ */
 const cacheLimitBytes = 512 * 2 ** 20;
 const pageBytes = 4096;
 
 /**
- * Allocates ArrayBuffers and keeps freed ones for the next allocations of their size class: a fresh one costs a page fault for every
- * 4 KiB, and lives until a garbage collection. Classes are an eighth of a power of two apart, so batches of other lengths find memory too.
+ * Allocates ArrayBuffers and keeps freed ones for the next allocations of their size class: a fresh
+ * one costs a page fault for every 4 KiB, and lives until a garbage collection. Classes are an
+ * eighth of a power of two apart, so batches of other lengths find memory too.
  */
 export class MemoryPool {
   /** By size class, the one that was freed last at the end. */
@@ -24,7 +28,11 @@ export class MemoryPool {
     try {
       return new ArrayBuffer(capacity);
     } catch (cause) {
-      throw new DeviceError('DEVICE_OUT_OF_MEMORY', `cpu device: the system has no room for ${bytes} bytes`, { cause });
+      throw new DeviceError(
+        'DEVICE_OUT_OF_MEMORY',
+        `cpu device: the system has no room for ${bytes} bytes`,
+        { cause },
+      );
     }
   }
 
@@ -52,7 +60,10 @@ export class MemoryPool {
   }
 }
 
-/** The smallest class that holds `bytes`: below a page the size itself, above it at most an eighth more. */
+/**
+ * The smallest class that holds `bytes`: below a page the size itself, above it at most an eighth
+ * more.
+ */
 export function sizeClass(bytes: number): number {
   if (bytes <= pageBytes) return bytes;
   const step = 2 ** (Math.floor(Math.log2(bytes)) - 3);
@@ -61,28 +72,43 @@ export function sizeClass(bytes: number): number {
 
 function assertDType(tensor: Tensor, dtype: DType): void {
   if (tensor.dtype === dtype) return;
-  throw new DeviceError('DEVICE_UNSUPPORTED', `cpu device: ${tensor.label} is ${tensor.dtype}, the kernel takes ${dtype}`);
+  throw new DeviceError(
+    'DEVICE_UNSUPPORTED',
+    `cpu device: ${tensor.label} is ${tensor.dtype}, the kernel takes ${dtype}`,
+  );
 }
 
-/** The tensor's elements, without a copy. @throws DeviceError DEVICE_UNSUPPORTED for another dtype */
+/**
+ * The tensor's elements, without a copy.
+ * @throws DeviceError DEVICE_UNSUPPORTED for another dtype
+ */
 export function float32(tensor: Tensor): Float32Array {
   assertDType(tensor, 'float32');
   return new Float32Array(tensor.handle as ArrayBuffer, tensor.elementOffset * 4, tensor.size);
 }
 
-/** The tensor's elements, without a copy. @throws DeviceError DEVICE_UNSUPPORTED for another dtype */
+/**
+ * The tensor's elements, without a copy.
+ * @throws DeviceError DEVICE_UNSUPPORTED for another dtype
+ */
 export function float64(tensor: Tensor): Float64Array {
   assertDType(tensor, 'float64');
   return new Float64Array(tensor.handle as ArrayBuffer, tensor.elementOffset * 8, tensor.size);
 }
 
-/** The tensor's elements, without a copy. @throws DeviceError DEVICE_UNSUPPORTED for another dtype */
+/**
+ * The tensor's elements, without a copy.
+ * @throws DeviceError DEVICE_UNSUPPORTED for another dtype
+ */
 export function int32(tensor: Tensor): Int32Array {
   assertDType(tensor, 'int32');
   return new Int32Array(tensor.handle as ArrayBuffer, tensor.elementOffset * 4, tensor.size);
 }
 
-/** The tensor's float32 or float64 elements, without a copy. @throws DeviceError DEVICE_UNSUPPORTED for other dtypes */
+/**
+ * The tensor's float32 or float64 elements, without a copy.
+ * @throws DeviceError DEVICE_UNSUPPORTED for other dtypes
+ */
 export function floats(tensor: Tensor): Float32Array | Float64Array {
   return tensor.dtype === 'float64' ? float64(tensor) : float32(tensor);
 }

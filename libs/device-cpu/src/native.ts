@@ -1,29 +1,65 @@
-import koffi from 'koffi';
 import { DeviceError } from '@emloc/device';
+import koffi from 'koffi';
 
 /** CBLAS enumerations (cblas.h). */
 export const cblas = Object.freeze({ rowMajor: 101, noTranspose: 111, transpose: 112, upper: 121 });
 
 type CblasGemm = (
-  order: number, transA: number, transB: number, m: number, n: number, k: number, alpha: number, a: Float32Array | Float64Array, lda: number,
-  b: Float32Array | Float64Array, ldb: number, beta: number, c: Float32Array | Float64Array, ldc: number,
+  order: number,
+  transA: number,
+  transB: number,
+  m: number,
+  n: number,
+  k: number,
+  alpha: number,
+  a: Float32Array | Float64Array,
+  lda: number,
+  b: Float32Array | Float64Array,
+  ldb: number,
+  beta: number,
+  c: Float32Array | Float64Array,
+  ldc: number,
 ) => void;
 type CblasSyrk = (
-  order: number, uplo: number, trans: number, n: number, k: number, alpha: number, a: Float64Array, lda: number, beta: number, c: Float64Array, ldc: number,
+  order: number,
+  uplo: number,
+  trans: number,
+  n: number,
+  k: number,
+  alpha: number,
+  a: Float64Array,
+  lda: number,
+  beta: number,
+  c: Float64Array,
+  ldc: number,
 ) => void;
 
-/** BLAS and LAPACK of one loaded library, 32-bit integers. The promises run on a worker thread of libuv; their arrays must stay alive. */
+/**
+ * BLAS and LAPACK of one loaded library, 32-bit integers. The promises run on a worker thread of
+ * libuv; their arrays must stay alive.
+ */
 export interface BlasFunctions {
   readonly sgemm: CblasGemm;
   readonly dgemm: CblasGemm;
   readonly dsyrk: CblasSyrk;
-  /** All eigenvalues and vectors, upper triangle in Fortran's column order. Resolves to LAPACK's info. */
-  dsyevd(n: number, a: Float64Array, w: Float64Array, work: Float64Array, iwork: Int32Array): Promise<number>;
+  /**
+   * All eigenvalues and vectors, upper triangle in Fortran's column order. Resolves to LAPACK's
+   * info.
+   */
+  dsyevd(
+    n: number,
+    a: Float64Array,
+    w: Float64Array,
+    work: Float64Array,
+    iwork: Int32Array,
+  ): Promise<number>;
   /** Upper triangle in Fortran's column order. Resolves to LAPACK's info. */
   dpotrf(n: number, a: Float64Array): Promise<number>;
 }
 
-/** The library's own way to say what it is and to set its thread count. Absent functions are null. */
+/**
+ * The library's own way to say what it is and to set its thread count. Absent functions are null.
+ */
 export interface BlasControls {
   readonly getConfig: (() => string) | null;
   readonly setThreads: ((threads: number) => void) | null;
@@ -38,10 +74,54 @@ export interface NativeBlas {
 type NativeFunction = ReturnType<ReturnType<typeof koffi.load>['func']>;
 type Find = (name: string, result: string, parameters: readonly string[]) => NativeFunction | null;
 
-const gemmParameters = (real: string) => ['int', 'int', 'int', 'int', 'int', 'int', real, 'void *', 'int', 'void *', 'int', real, 'void *', 'int'];
-const syrkParameters = ['int', 'int', 'int', 'int', 'int', 'double', 'void *', 'int', 'double', 'void *', 'int'];
-/** Fortran passes by address; the trailing lengths of its character arguments are part of the calling convention. */
-const syevdParameters = ['const char *', 'const char *', 'int *', 'void *', 'int *', 'void *', 'void *', 'int *', 'void *', 'int *', 'void *', 'size_t', 'size_t'];
+const gemmParameters = (real: string) => [
+  'int',
+  'int',
+  'int',
+  'int',
+  'int',
+  'int',
+  real,
+  'void *',
+  'int',
+  'void *',
+  'int',
+  real,
+  'void *',
+  'int',
+];
+const syrkParameters = [
+  'int',
+  'int',
+  'int',
+  'int',
+  'int',
+  'double',
+  'void *',
+  'int',
+  'double',
+  'void *',
+  'int',
+];
+/**
+ * Fortran passes by address; the trailing lengths of its character arguments are part of the
+ * calling convention.
+ */
+const syevdParameters = [
+  'const char *',
+  'const char *',
+  'int *',
+  'void *',
+  'int *',
+  'void *',
+  'void *',
+  'int *',
+  'void *',
+  'int *',
+  'void *',
+  'size_t',
+  'size_t',
+];
 const potrfParameters = ['const char *', 'int *', 'void *', 'int *', 'void *', 'size_t'];
 
 /**
@@ -78,7 +158,10 @@ function bindFunctions(find: Find, paths: readonly string[]): BlasFunctions {
   const need: (...declaration: Parameters<Find>) => NativeFunction = (name, result, parameters) => {
     const found = find(name, result, parameters);
     if (found) return found;
-    throw new DeviceError('DEVICE_UNAVAILABLE', `cpu device: ${paths.join(', ')} has no ${name} with 32-bit integers`);
+    throw new DeviceError(
+      'DEVICE_UNAVAILABLE',
+      `cpu device: ${paths.join(', ')} has no ${name} with 32-bit integers`,
+    );
   };
   const syevd = need('dsyevd_', 'void', syevdParameters);
   const potrf = need('dpotrf_', 'void', potrfParameters);
@@ -88,7 +171,21 @@ function bindFunctions(find: Find, paths: readonly string[]): BlasFunctions {
     dsyrk: need('cblas_dsyrk', 'void', syrkParameters),
     dsyevd: async (n, a, w, work, iwork) => {
       const info = new Int32Array(1);
-      await onWorker(syevd, ['V', 'U', [n], a, [n], w, work, [work.length], iwork, [iwork.length], info, 1, 1]);
+      await onWorker(syevd, [
+        'V',
+        'U',
+        [n],
+        a,
+        [n],
+        w,
+        work,
+        [work.length],
+        iwork,
+        [iwork.length],
+        info,
+        1,
+        1,
+      ]);
       return info[0] as number;
     },
     dpotrf: async (n, a) => {
@@ -102,10 +199,14 @@ function bindFunctions(find: Find, paths: readonly string[]): BlasFunctions {
 function bindControls(find: Find): BlasControls {
   return {
     getConfig: find('openblas_get_config', 'const char *', []) ?? bliVersion(find),
-    setThreads: find('openblas_set_num_threads', 'void', ['int']) ?? find('MKL_Set_Num_Threads', 'void', ['int'])
-      ?? find('bli_thread_set_num_threads', 'void', ['int64_t']),
-    getThreads: find('openblas_get_num_threads', 'int', []) ?? find('MKL_Get_Max_Threads', 'int', [])
-      ?? find('bli_thread_get_num_threads', 'int64_t', []),
+    setThreads:
+      find('openblas_set_num_threads', 'void', ['int']) ??
+      find('MKL_Set_Num_Threads', 'void', ['int']) ??
+      find('bli_thread_set_num_threads', 'void', ['int64_t']),
+    getThreads:
+      find('openblas_get_num_threads', 'int', []) ??
+      find('MKL_Get_Max_Threads', 'int', []) ??
+      find('bli_thread_get_num_threads', 'int64_t', []),
   };
 }
 

@@ -1,4 +1,5 @@
 import type { DeviceProfile, KernelOptions, WorkspaceBytes } from '@emloc/device';
+
 import { attentionScratchBytes } from './kernels/attention-tiles.js';
 import { gramChunkRows } from './kernels/gram.js';
 import { wholeProduct } from './kernels/outer-products.js';
@@ -14,24 +15,31 @@ function gemmScratchBytes({ a, out, transposeA }: KernelOptions<'gemm'>): number
 }
 
 /**
- * One profile for every library: what the portable code and LAPACK differ in is declared as the larger of the two.
- * What a BLAS keeps for itself inside the process (OpenBLAS: some 10 MiB a thread) is not device memory.
+ * One profile for every library: what the portable code and LAPACK differ in is declared as the
+ * larger of the two. What a BLAS keeps for itself inside the process (OpenBLAS: some 10 MiB a
+ * thread) is not device memory.
  */
 const workspaceBytes: WorkspaceBytes = Object.freeze({
   gemm: gemmScratchBytes,
   outerProducts: ({ products }: KernelOptions<'outerProducts'>) =>
-    Math.max(0, ...products.map(wholeProduct).map((product) => (product ? gemmScratchBytes(product) : 0))),
+    Math.max(
+      0,
+      ...products.map(wholeProduct).map((product) => (product ? gemmScratchBytes(product) : 0)),
+    ),
   attention: (options: KernelOptions<'attention'>) => attentionScratchBytes(options, 1),
-  attentionBackward: (options: KernelOptions<'attentionBackward'>) => attentionScratchBytes(options, 2),
+  attentionBackward: (options: KernelOptions<'attentionBackward'>) =>
+    attentionScratchBytes(options, 2),
   swiglu: ({ out }: KernelOptions<'swiglu'>) => swigluScratchBytes(out.size, 2),
   swigluBackward: ({ dOut }: KernelOptions<'swigluBackward'>) => swigluScratchBytes(dOut.size, 4),
-  crossEntropy: ({ logits }: KernelOptions<'crossEntropy'>) => scratchBytes((logits.shape.at(-1) ?? 0) * 4),
+  crossEntropy: ({ logits }: KernelOptions<'crossEntropy'>) =>
+    scratchBytes((logits.shape.at(-1) ?? 0) * 4),
   gram: ({ x }: KernelOptions<'gram'>) => {
     const [rows = 0, n = 0] = x.shape;
     const chunk = Math.min(rows, gramChunkRows);
     return chunk * n === 0 ? 0 : scratchBytes(chunk * n * 8) + productScratchBytes(n, n, chunk, 8);
   },
-  eigh: ({ values }: KernelOptions<'eigh'>) => eighWorkElements(values.size) * 8 + (3 + 5 * values.size) * 4,
+  eigh: ({ values }: KernelOptions<'eigh'>) =>
+    eighWorkElements(values.size) * 8 + (3 + 5 * values.size) * 4,
 });
 
 /** The CPU device as a planner sees it. */

@@ -1,4 +1,5 @@
 import { DeviceError } from '@emloc/device';
+
 import type { WasmKernels } from './wasm.js';
 
 const pageBytes = 65536;
@@ -12,8 +13,9 @@ export function scratchBytes(bytes: number): number {
 }
 
 /**
- * Scratch memory of one kernel call, inside the WebAssembly memory, where WebAssembly kernels and BLAS both reach it. A call opens it with
- * the bytes that the profile declares; taking more than that fails, so the declared workspaces are what kernels really use.
+ * Scratch memory of one kernel call, inside the WebAssembly memory, where WebAssembly kernels and
+ * BLAS both reach it. A call opens it with the bytes that the profile declares; taking more than
+ * that fails, so the declared workspaces are what kernels really use.
  */
 export class Scratch {
   #top = firstAddress;
@@ -41,7 +43,10 @@ export class Scratch {
     const address = this.#top;
     const top = address + scratchBytes(bytes);
     if (top > this.#end) {
-      throw new DeviceError('DEVICE_NATIVE_FAILURE', `cpu device: kernel takes ${top - firstAddress} bytes of scratch, its profile declares ${this.#end - firstAddress}`);
+      throw new DeviceError(
+        'DEVICE_NATIVE_FAILURE',
+        `cpu device: kernel takes ${top - firstAddress} bytes of scratch, its profile declares ${this.#end - firstAddress}`,
+      );
     }
     this.#top = top;
     return address;
@@ -71,7 +76,11 @@ export class Scratch {
     try {
       memory.grow(Math.ceil(missing / pageBytes));
     } catch (cause) {
-      throw new DeviceError('DEVICE_OUT_OF_MEMORY', `cpu device: no room for ${bytes} bytes of scratch`, { cause });
+      throw new DeviceError(
+        'DEVICE_OUT_OF_MEMORY',
+        `cpu device: no room for ${bytes} bytes of scratch`,
+        { cause },
+      );
     }
   }
 }

@@ -6,9 +6,29 @@ export interface WasmKernels {
   readonly memory: WebAssembly.Memory;
   sgemmBlock(rows: number, columns: number, k: number, a: number, b: number, c: number): void;
   dgemmBlock(rows: number, columns: number, k: number, a: number, b: number, c: number): void;
-  causalSoftmax(scores: number, rows: number, stride: number, firstLength: number, maxima: number, sums: number): void;
-  causalProbabilities(scores: number, rows: number, stride: number, firstLength: number, logSumExp: number): void;
-  scoreGradients(p: number, dp: number, rows: number, stride: number, delta: number, scale: number): void;
+  causalSoftmax(
+    scores: number,
+    rows: number,
+    stride: number,
+    firstLength: number,
+    maxima: number,
+    sums: number,
+  ): void;
+  causalProbabilities(
+    scores: number,
+    rows: number,
+    stride: number,
+    firstLength: number,
+    logSumExp: number,
+  ): void;
+  scoreGradients(
+    p: number,
+    dp: number,
+    rows: number,
+    stride: number,
+    delta: number,
+    scale: number,
+  ): void;
   swigluForward(gate: number, up: number, count: number): void;
   swigluBackward(dOut: number, gate: number, up: number, count: number): void;
   expRow(x: number, count: number, shift: number): number;
@@ -24,6 +44,10 @@ export function instantiateKernels(): WasmKernels {
     const module = new WebAssembly.Module(readFileSync(file));
     return new WebAssembly.Instance(module).exports as unknown as WasmKernels;
   } catch (cause) {
-    throw new DeviceError('DEVICE_UNAVAILABLE', 'cpu device: its WebAssembly kernels cannot be loaded (SIMD is required)', { cause });
+    throw new DeviceError(
+      'DEVICE_UNAVAILABLE',
+      'cpu device: its WebAssembly kernels cannot be loaded (SIMD is required)',
+      { cause },
+    );
   }
 }

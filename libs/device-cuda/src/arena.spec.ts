@@ -1,4 +1,4 @@
-import { type Allocation, Arena } from './arena.js';
+import { Arena, type Allocation } from './arena.js';
 
 function allocate(arena: Arena, bytes: number): Allocation {
   const allocation = arena.allocate(bytes);
@@ -15,7 +15,12 @@ function createRandom(): () => number {
 describe('arena', () => {
   test('takes the smallest hole that fits, and of equals the lowest', () => {
     const arena = new Arena(1000);
-    const [a, b, c, d] = [allocate(arena, 300), allocate(arena, 10), allocate(arena, 100), allocate(arena, 10)];
+    const [a, b, c, d] = [
+      allocate(arena, 300),
+      allocate(arena, 10),
+      allocate(arena, 100),
+      allocate(arena, 10),
+    ];
     arena.free(a, 1);
     arena.free(c, 2);
     expect(allocate(arena, 90)).toMatchObject({ offset: 310, reusedAt: 2 });
@@ -61,7 +66,8 @@ describe('arena', () => {
     }
     for (const { from, to, bytes } of arena.compact(0)) memory.copyWithin(to, from, from + bytes);
     expect(live.size).toBeGreaterThan(50);
-    for (const [{ offset, bytes }, value] of live) expect(memory.subarray(offset, offset + bytes).every((word) => word === value)).toBe(true);
+    for (const [{ offset, bytes }, value] of live)
+      expect(memory.subarray(offset, offset + bytes).every((word) => word === value)).toBe(true);
     const rest = allocate(arena, arena.freeBytes);
     expect(rest.offset + rest.bytes).toBe(arena.extentBytes);
   });

@@ -1,4 +1,7 @@
-/** A stretch of the arena that belongs to one tensor or workspace. `offset` changes when the arena is compacted. */
+/**
+ * A stretch of the arena that belongs to one tensor or workspace. `offset` changes when the arena
+ * is compacted.
+ */
 export interface Allocation {
   offset: number;
   readonly bytes: number;
@@ -13,7 +16,9 @@ interface Hole {
   freedAt: number;
 }
 
-/** A move of bytes within the arena; in the order given, no move overwrites what a later one reads. */
+/**
+ * A move of bytes within the arena; in the order given, no move overwrites what a later one reads.
+ */
 export interface Move {
   readonly from: number;
   readonly to: number;
@@ -21,8 +26,9 @@ export interface Move {
 }
 
 /**
- * Best-fit suballocation of one address range: pure bookkeeping in bytes, without memory. Neighbouring holes are merged at once.
- * Sizes are multiples of the allocation granule, which the caller sees to.
+ * Best-fit suballocation of one address range: pure bookkeeping in bytes, without memory.
+ * Neighbouring holes are merged at once. Sizes are multiples of the allocation granule, which the
+ * caller sees to.
  */
 export class Arena {
   /** Sorted by offset, never touching one another. */
@@ -45,7 +51,8 @@ export class Arena {
   /** The smallest hole that holds `bytes`, the lowest of equals; null when there is none. */
   allocate(bytes: number): Allocation | null {
     let best: Hole | null = null;
-    for (const hole of this.#holes) if (hole.bytes >= bytes && (!best || hole.bytes < best.bytes)) best = hole;
+    for (const hole of this.#holes)
+      if (hole.bytes >= bytes && (!best || hole.bytes < best.bytes)) best = hole;
     if (!best) return null;
     const allocation = { offset: best.offset, bytes, reusedAt: best.freedAt };
     best.offset += bytes;
@@ -56,7 +63,10 @@ export class Arena {
     return allocation;
   }
 
-  /** Gives the memory back; `freedAt` is the compute stream's position. False when it was not allocated here. */
+  /**
+   * Gives the memory back; `freedAt` is the compute stream's position. False when it was not
+   * allocated here.
+   */
   free(allocation: Allocation, freedAt: number): boolean {
     if (!this.#live.delete(allocation)) return false;
     this.#usedBytes -= allocation.bytes;
@@ -68,19 +78,22 @@ export class Arena {
   }
 
   /**
-   * Slides every allocation down, so that all free bytes are one hole at the end. The caller carries out the moves
-   * in order before anything else happens in the arena; a move's source and target may overlap.
+   * Slides every allocation down, so that all free bytes are one hole at the end. The caller
+   * carries out the moves in order before anything else happens in the arena; a move's source and
+   * target may overlap.
    */
   compact(freedAt: number): readonly Move[] {
     const moves: Move[] = [];
     let cursor = 0;
     for (const allocation of [...this.#live].sort((one, other) => one.offset - other.offset)) {
-      if (allocation.offset !== cursor) moves.push({ from: allocation.offset, to: cursor, bytes: allocation.bytes });
+      if (allocation.offset !== cursor)
+        moves.push({ from: allocation.offset, to: cursor, bytes: allocation.bytes });
       allocation.offset = cursor;
       cursor += allocation.bytes;
     }
     this.#holes.length = 0;
-    if (cursor < this.extentBytes) this.#holes.push({ offset: cursor, bytes: this.extentBytes - cursor, freedAt });
+    if (cursor < this.extentBytes)
+      this.#holes.push({ offset: cursor, bytes: this.extentBytes - cursor, freedAt });
     return moves;
   }
 

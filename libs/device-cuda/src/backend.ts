@@ -1,6 +1,15 @@
 import {
-  type Backend, type DeviceEvent, type DeviceProfile, type HostArray, type HostBuffer, type HostValues, type Kernels, type StreamName, type Tensor,
+  type Backend,
+  type DeviceEvent,
+  type DeviceProfile,
+  type HostArray,
+  type HostBuffer,
+  type HostValues,
+  type Kernels,
+  type StreamName,
+  type Tensor,
 } from '@emloc/device';
+
 import type { CudaContext } from './context.js';
 import { Marks } from './marks.js';
 import type { CudaMemory } from './memory.js';
@@ -16,12 +25,33 @@ import { rmsNorm, rmsNormBackward } from './ops/rms-norm.js';
 import { rope } from './ops/rope.js';
 import { embedding, scatterRows } from './ops/rows.js';
 import { swiglu, swigluBackward } from './ops/swiglu.js';
-import type { CudaSession, CardMemory } from './session.js';
+import type { CardMemory, CudaSession } from './session.js';
 import type { CudaEvent } from './streams.js';
 
 const operations = {
-  gemm, rmsNorm, rmsNormBackward, rope, attention, attentionBackward, swiglu, swigluBackward, embedding, scatterRows, copyBlocks, outerProducts, crossEntropy,
-  add, addBias, fill, cast, scale, squaredNorms, adamw, gram, eigh, cholesky,
+  gemm,
+  rmsNorm,
+  rmsNormBackward,
+  rope,
+  attention,
+  attentionBackward,
+  swiglu,
+  swigluBackward,
+  embedding,
+  scatterRows,
+  copyBlocks,
+  outerProducts,
+  crossEntropy,
+  add,
+  addBias,
+  fill,
+  cast,
+  scale,
+  squaredNorms,
+  adamw,
+  gram,
+  eigh,
+  cholesky,
 };
 
 /** The CUDA device behind the Device interface. */
@@ -38,7 +68,10 @@ export class CudaDeviceBackend implements CudaBackend {
   readonly kernels: Kernels;
   readonly marks: Marks;
 
-  constructor(readonly profile: DeviceProfile, readonly session: CudaSession) {
+  constructor(
+    readonly profile: DeviceProfile,
+    readonly session: CudaSession,
+  ) {
     this.kernels = bindKernels(session);
     this.marks = new Marks(session.libraries.driver, session.context.streams);
   }
@@ -110,7 +143,10 @@ function bindKernels(session: CudaSession): Kernels {
     name,
     (options: never) => {
       session.activate();
-      return (operation as (context: CudaContext, options: never) => unknown)(session.context, options);
+      return (operation as (context: CudaContext, options: never) => unknown)(
+        session.context,
+        options,
+      );
     },
   ]);
   return Object.fromEntries(bound) as Kernels;

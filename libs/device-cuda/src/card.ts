@@ -1,6 +1,9 @@
 import { DeviceError } from '@emloc/device';
+
 import {
-  CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT,
+  CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR,
+  CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR,
+  CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT,
   type Driver,
 } from './native/driver.js';
 import type { Nvml } from './native/nvml.js';
@@ -13,7 +16,10 @@ const minimumCapability = 80;
 export interface CudaCard {
   readonly ordinal: number;
   readonly name: string;
-  /** The same for all processes and containers, such as `GPU-8f0f3ecd-...`; of a MIG instance, its own. */
+  /**
+   * The same for all processes and containers, such as `GPU-8f0f3ecd-...`; of a MIG instance, its
+   * own.
+   */
   readonly uuid: string;
   /** 90 for compute capability 9.0. */
   readonly computeCapability: number;
@@ -28,13 +34,23 @@ export function listCards(driver: Driver): readonly CudaCard[] {
   return Array.from({ length: count.int32 }, (_, ordinal) => describeCard(driver, ordinal));
 }
 
-/** @throws DeviceError DEVICE_UNAVAILABLE when there is no such card, DEVICE_UNSUPPORTED when it is too old. */
+/**
+ * @throws DeviceError DEVICE_UNAVAILABLE when there is no such card, DEVICE_UNSUPPORTED when it is
+ * too old.
+ */
 export function findCard(driver: Driver, ordinal: number): CudaCard {
   const cards = listCards(driver);
   const card = cards[ordinal];
-  if (!card) throw new DeviceError('DEVICE_UNAVAILABLE', `cuda: no card ${ordinal}, libcuda.so.1 sees ${cards.length}`);
+  if (!card)
+    throw new DeviceError(
+      'DEVICE_UNAVAILABLE',
+      `cuda: no card ${ordinal}, libcuda.so.1 sees ${cards.length}`,
+    );
   if (card.computeCapability < minimumCapability) {
-    throw new DeviceError('DEVICE_UNSUPPORTED', `cuda: ${card.name} has compute capability ${card.computeCapability / 10}, need 8.0`);
+    throw new DeviceError(
+      'DEVICE_UNSUPPORTED',
+      `cuda: ${card.name} has compute capability ${card.computeCapability / 10}, need 8.0`,
+    );
   }
   return card;
 }
@@ -78,7 +94,9 @@ function describeCard(driver: Driver, ordinal: number): CudaCard {
     ordinal,
     name: name.toString('utf8').replace(/\0.*$/s, ''),
     uuid: uuidOf(driver, device),
-    computeCapability: attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR) * 10 + attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR),
+    computeCapability:
+      attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR) * 10 +
+      attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR),
     multiprocessors: attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT),
     totalBytes: total.value,
   };

@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { DeviceError } from '@emloc/device';
-import { type KernelCache, kernelKey } from './kernel-cache.js';
+
+import { kernelKey, type KernelCache } from './kernel-cache.js';
 import type { Nvrtc } from './native/nvrtc.js';
 import { Cell } from './native/status.js';
 
@@ -9,12 +10,17 @@ const folder = new URL('../kernels/', import.meta.url);
 
 /** Every kernel file of the package, without its ending. */
 export function kernelFiles(): readonly string[] {
-  return readdirSync(fileURLToPath(folder)).filter((file) => file.endsWith('.cu')).map((file) => file.slice(0, -3)).sort();
+  return readdirSync(fileURLToPath(folder))
+    .filter((file) => file.endsWith('.cu'))
+    .map((file) => file.slice(0, -3))
+    .sort();
 }
 
 /** A kernel file with its includes put in their place: NVRTC looks for no files. */
 export function kernelSource(name: string): string {
-  return read(`${name}.cu`).replace(/^#include "([\w.-]+)"$/gm, (_line, file: string) => read(file));
+  return read(`${name}.cu`).replace(/^#include "([\w.-]+)"$/gm, (_line, file: string) =>
+    read(file),
+  );
 }
 
 function read(file: string): string {
@@ -22,13 +28,18 @@ function read(file: string): string {
 }
 
 /**
- * What to compile for: machine code where NVRTC knows the card, else PTX for the newest it knows, which the driver translates.
+ * What to compile for: machine code where NVRTC knows the card, else PTX for the newest it knows,
+ * which the driver translates.
  * @param capability 90 for compute capability 9.0
  */
 export function targetOf(capability: number, supported: readonly number[]): string {
   if (supported.includes(capability)) return `sm_${capability}`;
   const older = supported.filter((architecture) => architecture < capability);
-  if (older.length === 0) throw new DeviceError('DEVICE_UNSUPPORTED', `cuda: NVRTC cannot compile for compute capability ${capability / 10}`);
+  if (older.length === 0)
+    throw new DeviceError(
+      'DEVICE_UNSUPPORTED',
+      `cuda: NVRTC cannot compile for compute capability ${capability / 10}`,
+    );
   return `compute_${Math.max(...older)}`;
 }
 
@@ -36,7 +47,12 @@ export function targetOf(capability: number, supported: readonly number[]): stri
 export class KernelCompiler {
   readonly #target: string;
 
-  constructor(private readonly nvrtc: Nvrtc, private readonly version: string, capability: number, private readonly cache: KernelCache) {
+  constructor(
+    private readonly nvrtc: Nvrtc,
+    private readonly version: string,
+    capability: number,
+    private readonly cache: KernelCache,
+  ) {
     this.#target = targetOf(capability, supportedArchitectures(nvrtc));
   }
 
@@ -47,7 +63,11 @@ export class KernelCompiler {
   compile(unit: string): Uint8Array {
     const [name = unit, ...macros] = unit.split(':');
     const source = kernelSource(name);
-    const options = ['--std=c++17', `--gpu-architecture=${this.#target}`, ...macros.map((macro) => `--define-macro=${macro}`)];
+    const options = [
+      '--std=c++17',
+      `--gpu-architecture=${this.#target}`,
+      ...macros.map((macro) => `--define-macro=${macro}`),
+    ];
     const key = kernelKey([source, ...options, this.version]);
     const cached = this.cache.read(key);
     if (cached) return cached;
@@ -68,7 +88,11 @@ export class KernelCompiler {
       this.nvrtc[`nvrtcGet${kind}`](program.value, image);
       return image;
     } catch (error) {
-      throw new DeviceError('DEVICE_NATIVE_FAILURE', `cuda: kernel file ${name}.cu: ${this.#log(program.value)}`, { cause: error });
+      throw new DeviceError(
+        'DEVICE_NATIVE_FAILURE',
+        `cuda: kernel file ${name}.cu: ${this.#log(program.value)}`,
+        { cause: error },
+      );
     } finally {
       this.nvrtc.nvrtcDestroyProgram(program.raw);
     }

@@ -1,6 +1,6 @@
-import { type CudaCard, listCards, usedBytesByNvml } from './card.js';
+import { listCards, usedBytesByNvml, type CudaCard } from './card.js';
 import { kernelCacheFolder } from './kernel-cache.js';
-import { findToolkit, type LibraryReport, openDriver, openNvml } from './libraries.js';
+import { findToolkit, openDriver, openNvml, type LibraryReport } from './libraries.js';
 
 /** What `emloc info --device cuda` prints. */
 export interface CudaDescription {
@@ -19,11 +19,24 @@ export function describeCuda(): CudaDescription {
   const libraries = [report, ...findToolkit(version).reports];
   const broken = libraries.find(({ problem }) => problem);
   const cards = driver ? listCards(driver) : [];
-  const problem = broken ? `${broken.name} ${broken.problem}` : cards.length === 0 ? 'libcuda.so.1 sees no card' : null;
-  return { available: problem === null, problem, libraries, cards, kernelCacheFolder: kernelCacheFolder() };
+  const problem = broken
+    ? `${broken.name} ${broken.problem}`
+    : cards.length === 0
+      ? 'libcuda.so.1 sees no card'
+      : null;
+  return {
+    available: problem === null,
+    problem,
+    libraries,
+    cards,
+    kernelCacheFolder: kernelCacheFolder(),
+  };
 }
 
-/** A function that tells what everybody together takes on a card now, in bytes, without taking anything itself; null without driver and NVML. */
+/**
+ * A function that tells what everybody together takes on a card now, in bytes, without taking
+ * anything itself; null without driver and NVML.
+ */
 export function cardUsage(ordinal: number): (() => number | null) | null {
   const { driver } = openDriver();
   const nvml = driver && openNvml();

@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+
 import { findLibrary, libraryFileName, libraryFolders, parseLoaderCache } from './finder.js';
 import { findToolkit } from './libraries.js';
 
@@ -24,19 +25,40 @@ describe('library finder', () => {
 
   test.each([
     ['a toolkit named by EMLOC_CUDA_PATH', 'cuda/lib64/libcublas.so.13', 'EMLOC_CUDA_PATH', 'cuda'],
-    ['a folder of libraries named by EMLOC_CUDA_PATH', 'libs/libcublas.so.13', 'EMLOC_CUDA_PATH', 'libs'],
+    [
+      'a folder of libraries named by EMLOC_CUDA_PATH',
+      'libs/libcublas.so.13',
+      'EMLOC_CUDA_PATH',
+      'libs',
+    ],
     ['CUDA_HOME', 'home/targets/x86_64-linux/lib/libcublas.so.13', 'CUDA_HOME', 'home'],
     ['LD_LIBRARY_PATH', 'ld/libcublas.so.13', 'LD_LIBRARY_PATH', 'ld'],
-    ['CUDA 13 packages of a Python environment', 'venv/lib/python3.12/site-packages/nvidia/cu13/lib/libcublas.so.13', 'VIRTUAL_ENV', 'venv'],
-    ['CUDA 12 packages of a Conda environment', 'conda/lib/python3.11/site-packages/nvidia/cublas/lib/libcublas.so.13', 'CONDA_PREFIX', 'conda'],
+    [
+      'CUDA 13 packages of a Python environment',
+      'venv/lib/python3.12/site-packages/nvidia/cu13/lib/libcublas.so.13',
+      'VIRTUAL_ENV',
+      'venv',
+    ],
+    [
+      'CUDA 12 packages of a Conda environment',
+      'conda/lib/python3.11/site-packages/nvidia/cublas/lib/libcublas.so.13',
+      'CONDA_PREFIX',
+      'conda',
+    ],
   ])('finds %s', (_what, path, variable, folder) => {
     const file = place(path);
-    expect(findLibrary('libcublas.so.13', libraryFolders({ [variable]: join(root, folder) }))).toBe(file);
+    expect(findLibrary('libcublas.so.13', libraryFolders({ [variable]: join(root, folder) }))).toBe(
+      file,
+    );
   });
 
   test('looks into EMLOC_CUDA_PATH before everything else', () => {
     const [mine] = [place('mine/lib64/libnvrtc.so.12'), place('other/lib64/libnvrtc.so.12')];
-    const folders = libraryFolders({ EMLOC_CUDA_PATH: join(root, 'mine'), CUDA_HOME: join(root, 'other'), LD_LIBRARY_PATH: join(root, 'other/lib64') });
+    const folders = libraryFolders({
+      EMLOC_CUDA_PATH: join(root, 'mine'),
+      CUDA_HOME: join(root, 'other'),
+      LD_LIBRARY_PATH: join(root, 'other/lib64'),
+    });
     expect(findLibrary('libnvrtc.so.12', folders)).toBe(mine);
   });
 
@@ -52,13 +74,20 @@ describe('library finder', () => {
   });
 
   test('says which library is missing', () => {
-    for (const name of ['nvJitLink', 'cublasLt', 'cublas', 'cusparse', 'nvrtc'] as const) place(`lib/${libraryFileName(name, 13)}`);
-    const missing = findToolkit(13_000, [join(root, 'lib')]).reports.filter(({ problem }) => problem);
+    for (const name of ['nvJitLink', 'cublasLt', 'cublas', 'cusparse', 'nvrtc'] as const)
+      place(`lib/${libraryFileName(name, 13)}`);
+    const missing = findToolkit(13_000, [join(root, 'lib')]).reports.filter(
+      ({ problem }) => problem,
+    );
     expect(missing.map(({ name }) => name)).toEqual(['libcusolver.so.12']);
   });
 
   test("reads the loader's cache", () => {
-    const text = '2 libs found in cache\n\tlibcuda.so.1 (libc6) => /usr/lib/libcuda.so.1\n\tlibnvrtc.so.13 (libc6,x86-64) => /opt/libnvrtc.so.13\n';
-    expect([...parseLoaderCache(text)]).toEqual([['libcuda.so.1', '/usr/lib/libcuda.so.1'], ['libnvrtc.so.13', '/opt/libnvrtc.so.13']]);
+    const text =
+      '2 libs found in cache\n\tlibcuda.so.1 (libc6) => /usr/lib/libcuda.so.1\n\tlibnvrtc.so.13 (libc6,x86-64) => /opt/libnvrtc.so.13\n';
+    expect([...parseLoaderCache(text)]).toEqual([
+      ['libcuda.so.1', '/usr/lib/libcuda.so.1'],
+      ['libnvrtc.so.13', '/opt/libnvrtc.so.13'],
+    ]);
   });
 });

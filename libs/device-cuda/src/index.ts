@@ -1,5 +1,5 @@
 import { CudaDeviceBackend, type CudaBackend } from './backend.js';
-import { cudaProfile, type CudaProfileOptions, reserveSlackBytes } from './profile.js';
+import { cudaProfile, reserveSlackBytes, type CudaProfileOptions } from './profile.js';
 import { CudaSession } from './session.js';
 
 export type { CudaBackend } from './backend.js';
@@ -10,32 +10,55 @@ export { cudaProfile, type CudaProfileOptions, defaultReserveBytes } from './pro
 export type { CudaMark, Marks } from './marks.js';
 export type { CardMemory } from './session.js';
 
-export interface CudaBackendOptions extends Pick<CudaProfileOptions, 'statisticsDType' | 'reserveBytes'> {
+export interface CudaBackendOptions extends Pick<
+  CudaProfileOptions,
+  'statisticsDType' | 'reserveBytes'
+> {
   /** The card, counted as the driver counts. Default 0. */
   readonly ordinal?: number;
-  /** All that this process may take on the card, in bytes; the total of the memory budget. Default: what is free. */
+  /**
+   * All that this process may take on the card, in bytes; the total of the memory budget. Default:
+   * what is free.
+   */
   readonly capacityBytes?: number;
   /** Where compiled kernels are kept. Default: `emloc/kernels` in the user's cache folder. */
   readonly kernelCacheFolder?: string;
-  /** Told of every allocation of tensors and of scratch memory, in bytes, before it is made; one that throws prevents it. For tests. */
+  /**
+   * Told of every allocation of tensors and of scratch memory, in bytes, before it is made; one
+   * that throws prevents it. For tests.
+   */
   readonly onAllocate?: (bytes: number) => void;
 }
 
 const pageBytes = 2 ** 21;
 
 /**
- * Opens a card. It takes memory as tensors come and never more than `capacityBytes`, everything counted.
- * @throws DeviceError DEVICE_UNAVAILABLE naming the library or card that is missing; DEVICE_UNSUPPORTED for a card before 8.0.
+ * Opens a card. It takes memory as tensors come and never more than `capacityBytes`, everything
+ * counted.
+ * @throws DeviceError DEVICE_UNAVAILABLE naming the library or card that is missing;
+ * DEVICE_UNSUPPORTED for a card before 8.0.
  */
 export function createCudaBackend(options: CudaBackendOptions = {}): CudaBackend {
-  const { ordinal = 0, capacityBytes = Number.POSITIVE_INFINITY, statisticsDType, reserveBytes, kernelCacheFolder, onAllocate } = options;
+  const {
+    ordinal = 0,
+    capacityBytes = Number.POSITIVE_INFINITY,
+    statisticsDType,
+    reserveBytes,
+    kernelCacheFolder,
+    onAllocate,
+  } = options;
   const profile = cudaProfile({ statisticsDType, reserveBytes });
   const session = CudaSession.open({
-    ordinal, kernelCacheFolder, onAllocate,
+    ordinal,
+    kernelCacheFolder,
+    onAllocate,
     arenaBytes: (freeBytes) => {
       const bytes = Math.min(capacityBytes - profile.reserveBytes, freeBytes - reserveSlackBytes);
       return Math.max(1, Math.ceil(bytes / pageBytes)) * pageBytes;
     },
   });
-  return new CudaDeviceBackend(cudaProfile({ name: session.card.name, statisticsDType, reserveBytes }), session);
+  return new CudaDeviceBackend(
+    cudaProfile({ name: session.card.name, statisticsDType, reserveBytes }),
+    session,
+  );
 }

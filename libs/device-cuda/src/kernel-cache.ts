@@ -4,14 +4,19 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 
-/** Compiled kernels on disk. A folder that cannot be written to costs a compilation per process, nothing else. */
+/**
+ * Compiled kernels on disk. A folder that cannot be written to costs a compilation per process,
+ * nothing else.
+ */
 export interface KernelCache {
   read(key: string): Uint8Array | null;
   write(key: string, image: Uint8Array): void;
 }
 
 /** `$XDG_CACHE_HOME/emloc/kernels`, or the same under `~/.cache`. */
-export function kernelCacheFolder(environment: Readonly<Record<string, string | undefined>> = process.env): string {
+export function kernelCacheFolder(
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): string {
   return join(environment.XDG_CACHE_HOME || join(homedir(), '.cache'), 'emloc', 'kernels');
 }
 

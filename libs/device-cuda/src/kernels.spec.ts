@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+
 import { kernelFiles, kernelSource, targetOf } from './compiler.js';
 import { createKernelCache, kernelCacheFolder, kernelKey } from './kernel-cache.js';
 
@@ -11,7 +12,15 @@ const architectures = [80, 89, 90, 120];
 
 describe('kernel files', () => {
   test('are found, and their includes are put in place', () => {
-    expect(kernelFiles()).toEqual(expect.arrayContaining(['attention', 'attention-backward', 'elementwise', 'rms-norm', 'optimizer']));
+    expect(kernelFiles()).toEqual(
+      expect.arrayContaining([
+        'attention',
+        'attention-backward',
+        'elementwise',
+        'rms-norm',
+        'optimizer',
+      ]),
+    );
     for (const name of kernelFiles()) {
       expect(kernelSource(name)).toContain('struct alignas(2) bf16');
       expect(kernelSource(name)).not.toContain('#include');
@@ -19,26 +28,45 @@ describe('kernel files', () => {
   });
 
   const whenNvcc = hasNvcc ? test : test.skip;
-  // Every architecture in one call of the compiler; spilled registers are warnings, and warnings are errors.
-  whenNvcc.each(kernelFiles())('%s.cu compiles without a warning for every card', (name) => {
-    const folder = mkdtempSync(join(tmpdir(), 'emloc-nvcc-'));
-    try {
-      const source = join(fileURLToPath(new URL('../kernels/', import.meta.url)), `${name}.cu`);
-      const targets = architectures.map((architecture) => `-gencode=arch=compute_${architecture},code=sm_${architecture}`);
-      const options = ['-std=c++17', '-Werror', 'all-warnings', '-Xptxas', '-warn-spills', '-fatbin', '-t', '2', ...targets];
-      execFileSync('nvcc', [...options, '-o', join(folder, 'image'), source], { stdio: 'pipe' });
-      expect(readdirSync(folder)).toContain('image');
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
-  }, 120_000);
+  // Every architecture in one call of the compiler; spilled registers are warnings, and warnings
+  // are errors.
+  whenNvcc.each(kernelFiles())(
+    '%s.cu compiles without a warning for every card',
+    (name) => {
+      const folder = mkdtempSync(join(tmpdir(), 'emloc-nvcc-'));
+      try {
+        const source = join(fileURLToPath(new URL('../kernels/', import.meta.url)), `${name}.cu`);
+        const targets = architectures.map(
+          (architecture) => `-gencode=arch=compute_${architecture},code=sm_${architecture}`,
+        );
+        const options = [
+          '-std=c++17',
+          '-Werror',
+          'all-warnings',
+          '-Xptxas',
+          '-warn-spills',
+          '-fatbin',
+          '-t',
+          '2',
+          ...targets,
+        ];
+        execFileSync('nvcc', [...options, '-o', join(folder, 'image'), source], { stdio: 'pipe' });
+        expect(readdirSync(folder)).toContain('image');
+      } finally {
+        rmSync(folder, { recursive: true });
+      }
+    },
+    120_000,
+  );
 });
 
 describe('kernel compiler', () => {
   test('compiles machine code where it can, else for the newest older card', () => {
     expect(targetOf(90, [80, 89, 90])).toBe('sm_90');
     expect(targetOf(131, [80, 100, 120])).toBe('compute_120');
-    expect(() => targetOf(70, [80, 90])).toThrow(expect.objectContaining({ code: 'DEVICE_UNSUPPORTED' }));
+    expect(() => targetOf(70, [80, 90])).toThrow(
+      expect.objectContaining({ code: 'DEVICE_UNSUPPORTED' }),
+    );
   });
 
   test('keeps images under a key of everything that decides them, and drops damaged ones', () => {
@@ -59,9 +87,13 @@ describe('kernel compiler', () => {
   });
 
   test('works without a cache folder that can be written to', () => {
-    const cache = createKernelCache(fileURLToPath(new URL('./kernels.spec.ts/below-a-file', import.meta.url)));
+    const cache = createKernelCache(
+      fileURLToPath(new URL('./kernels.spec.ts/below-a-file', import.meta.url)),
+    );
     cache.write('key', Uint8Array.of(1));
     expect(cache.read('key')).toBeNull();
-    expect(kernelCacheFolder({ XDG_CACHE_HOME: '/var/cache/me' })).toBe('/var/cache/me/emloc/kernels');
+    expect(kernelCacheFolder({ XDG_CACHE_HOME: '/var/cache/me' })).toBe(
+      '/var/cache/me/emloc/kernels',
+    );
   });
 });

@@ -1,8 +1,13 @@
 import { DeviceError, type StreamName } from '@emloc/device';
+
 import type { KernelCompiler } from './compiler.js';
 import {
-  CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, CU_LAUNCH_PARAM_BUFFER_POINTER, CU_LAUNCH_PARAM_BUFFER_SIZE, CU_MEMHOSTALLOC_PORTABLE,
-  type Driver, viewMemory,
+  CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
+  CU_LAUNCH_PARAM_BUFFER_POINTER,
+  CU_LAUNCH_PARAM_BUFFER_SIZE,
+  CU_MEMHOSTALLOC_PORTABLE,
+  viewMemory,
+  type Driver,
 } from './native/driver.js';
 import { Cell } from './native/status.js';
 import type { Streams } from './streams.js';
@@ -20,8 +25,9 @@ export interface LaunchShape {
 }
 
 /**
- * Launches kernels. Parameters go into one packed native buffer, laid out as the C compiler lays out the parameter list;
- * the driver copies it during the launch, so that one buffer serves all launches.
+ * Launches kernels. Parameters go into one packed native buffer, laid out as the C compiler lays
+ * out the parameter list; the driver copies it during the launch, so that one buffer serves all
+ * launches.
  */
 export class Launcher {
   readonly #modules = new Map<string, number>();
@@ -32,7 +38,11 @@ export class Launcher {
   readonly #extraAddress: number;
   #cursor = 0;
 
-  constructor(private readonly driver: Driver, private readonly compiler: KernelCompiler, private readonly streams: Streams) {
+  constructor(
+    private readonly driver: Driver,
+    private readonly compiler: KernelCompiler,
+    private readonly streams: Streams,
+  ) {
     const address = new Cell();
     driver.cuMemHostAlloc(address.raw, maximumParameterBytes + 64, CU_MEMHOSTALLOC_PORTABLE);
     this.#memory = address.value;
@@ -41,7 +51,12 @@ export class Launcher {
     // The `extra` list (buffer, its size by address, end), then the size itself.
     this.#extra = new BigUint64Array(viewMemory(this.#extraAddress, 48));
     this.#extra.set([
-      BigInt(CU_LAUNCH_PARAM_BUFFER_POINTER), BigInt(this.#memory), BigInt(CU_LAUNCH_PARAM_BUFFER_SIZE), BigInt(this.#extraAddress + 40), 0n, 0n,
+      BigInt(CU_LAUNCH_PARAM_BUFFER_POINTER),
+      BigInt(this.#memory),
+      BigInt(CU_LAUNCH_PARAM_BUFFER_SIZE),
+      BigInt(this.#extraAddress + 40),
+      0n,
+      0n,
     ]);
   }
 
@@ -81,17 +96,39 @@ export class Launcher {
     return this;
   }
 
-  /** Launches `name` of compilation unit `file` (see KernelCompiler.compile) with the parameters given since `begin`. A grid with a zero launches nothing. */
-  launch(file: string, name: string, { grid: [x, y = 1, z = 1], block, sharedBytes = 0, stream = 'compute' }: LaunchShape): void {
+  /**
+   * Launches `name` of compilation unit `file` (see KernelCompiler.compile) with the parameters
+   * given since `begin`. A grid with a zero launches nothing.
+   */
+  launch(
+    file: string,
+    name: string,
+    { grid: [x, y = 1, z = 1], block, sharedBytes = 0, stream = 'compute' }: LaunchShape,
+  ): void {
     const parameterBytes = this.#cursor;
     this.#cursor = 0;
     if (x === 0 || y === 0 || z === 0) return;
     if (y > 65_535 || z > 65_535 || x >= 2 ** 31) {
-      throw new DeviceError('DEVICE_UNSUPPORTED', `cuda: ${name} over a grid of ${x} x ${y} x ${z}, limits 2147483647 x 65535 x 65535`);
+      throw new DeviceError(
+        'DEVICE_UNSUPPORTED',
+        `cuda: ${name} over a grid of ${x} x ${y} x ${z}, limits 2147483647 x 65535 x 65535`,
+      );
     }
     this.#extra[5] = BigInt(parameterBytes);
     const handle = this.#function(file, name, sharedBytes);
-    this.driver.cuLaunchKernel(handle, x, y, z, block, 1, 1, sharedBytes, this.streams.handleOf(stream), 0, this.#extraAddress);
+    this.driver.cuLaunchKernel(
+      handle,
+      x,
+      y,
+      z,
+      block,
+      1,
+      1,
+      sharedBytes,
+      this.streams.handleOf(stream),
+      0,
+      this.#extraAddress,
+    );
     this.streams.advance(stream);
   }
 
@@ -114,7 +151,11 @@ export class Launcher {
       this.#functions.set(key, known);
     }
     if (sharedBytes > known.sharedBytes) {
-      this.driver.cuFuncSetAttribute(known.handle, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, sharedBytes);
+      this.driver.cuFuncSetAttribute(
+        known.handle,
+        CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
+        sharedBytes,
+      );
       known.sharedBytes = sharedBytes;
     }
     return known.handle;

@@ -1,11 +1,17 @@
 import { DeviceError } from '@emloc/device';
+
 import {
-  type CudaMajor, findLibrary, libraryFileName, libraryFolders, type ToolkitLibraryName, toolkitLibraryNames,
+  findLibrary,
+  libraryFileName,
+  libraryFolders,
+  toolkitLibraryNames,
+  type CudaMajor,
+  type ToolkitLibraryName,
 } from './finder.js';
-import { type Cublas, loadCublas, preload } from './native/cublas.js';
-import { type Cusolver, loadCusolver } from './native/cusolver.js';
-import { type Driver, loadDriver } from './native/driver.js';
-import { type Libc, loadLibc } from './native/libc.js';
+import { loadCublas, preload, type Cublas } from './native/cublas.js';
+import { loadCusolver, type Cusolver } from './native/cusolver.js';
+import { loadDriver, type Driver } from './native/driver.js';
+import { loadLibc, type Libc } from './native/libc.js';
 import { loadNvml, type Nvml } from './native/nvml.js';
 import { loadNvrtc, type Nvrtc } from './native/nvrtc.js';
 import { Cell } from './native/status.js';
@@ -39,39 +45,80 @@ export interface CudaLibraries {
 }
 
 /** The driver, or why it cannot be had. */
-export function openDriver(folders = libraryFolders()): { readonly report: LibraryReport; readonly driver: Driver | null; readonly version: number } {
+export function openDriver(folders = libraryFolders()): {
+  readonly report: LibraryReport;
+  readonly driver: Driver | null;
+  readonly version: number;
+} {
   const path = findLibrary(driverFile, folders);
-  const failed = (problem: string) => ({ report: { name: driverFile, path, version: null, problem }, driver: null, version: 0 });
-  if (!path) return failed('not found: the NVIDIA driver is not installed, or not passed into this container');
+  const failed = (problem: string) => ({
+    report: { name: driverFile, path, version: null, problem },
+    driver: null,
+    version: 0,
+  });
+  if (!path)
+    return failed(
+      'not found: the NVIDIA driver is not installed, or not passed into this container',
+    );
   try {
     const driver = loadDriver(path);
     const cell = new Cell();
     driver.cuInit(0);
     driver.cuDriverGetVersion(cell.raw);
-    const problem = cell.int32 < minimumDriverVersion ? `too old: CUDA ${formatVersion(cell.int32)}, need 12.0` : null;
-    return { report: { name: driverFile, path, version: formatVersion(cell.int32), problem }, driver: problem ? null : driver, version: cell.int32 };
+    const problem =
+      cell.int32 < minimumDriverVersion
+        ? `too old: CUDA ${formatVersion(cell.int32)}, need 12.0`
+        : null;
+    return {
+      report: { name: driverFile, path, version: formatVersion(cell.int32), problem },
+      driver: problem ? null : driver,
+      version: cell.int32,
+    };
   } catch (error) {
     return failed((error as Error).message);
   }
 }
 
-/** Where each toolkit library is, for the newest CUDA that the driver runs and that is complete, else the most complete one. */
-export function findToolkit(driverVersion: number, folders = libraryFolders()): { readonly major: CudaMajor; readonly reports: readonly LibraryReport[] } {
-  const majors = ([13, 12] as const).filter((major) => driverVersion === 0 || major * 1000 <= driverVersion);
-  const found = majors.map((major) => ({ major, reports: toolkitLibraryNames.map((name) => reportOf(name, major, folders)) }));
-  const missing = (reports: readonly LibraryReport[]) => reports.filter(({ problem }) => problem).length;
-  const best = found.reduce((one, other) => (missing(other.reports) < missing(one.reports) ? other : one));
+/**
+ * Where each toolkit library is, for the newest CUDA that the driver runs and that is complete,
+ * else the most complete one.
+ */
+export function findToolkit(
+  driverVersion: number,
+  folders = libraryFolders(),
+): { readonly major: CudaMajor; readonly reports: readonly LibraryReport[] } {
+  const majors = ([13, 12] as const).filter(
+    (major) => driverVersion === 0 || major * 1000 <= driverVersion,
+  );
+  const found = majors.map((major) => ({
+    major,
+    reports: toolkitLibraryNames.map((name) => reportOf(name, major, folders)),
+  }));
+  const missing = (reports: readonly LibraryReport[]) =>
+    reports.filter(({ problem }) => problem).length;
+  const best = found.reduce((one, other) =>
+    missing(other.reports) < missing(one.reports) ? other : one,
+  );
   return best;
 }
 
-function reportOf(name: ToolkitLibraryName, major: CudaMajor, folders: readonly string[]): LibraryReport {
+function reportOf(
+  name: ToolkitLibraryName,
+  major: CudaMajor,
+  folders: readonly string[],
+): LibraryReport {
   const file = libraryFileName(name, major);
   const path = findLibrary(file, folders);
-  const problem = path ? null : `not found: part of the CUDA ${major} toolkit (EMLOC_CUDA_PATH names the folder that holds it)`;
+  const problem = path
+    ? null
+    : `not found: part of the CUDA ${major} toolkit (EMLOC_CUDA_PATH names the folder that holds it)`;
   return { name: file, path, version: path ? `CUDA ${major}` : null, problem };
 }
 
-/** @throws DeviceError DEVICE_UNAVAILABLE naming the library that is missing, too old or not loadable. */
+/**
+ * @throws DeviceError DEVICE_UNAVAILABLE naming the library that is missing, too old or not
+ * loadable.
+ */
 export function loadLibraries(): CudaLibraries {
   const folders = libraryFolders();
   const { driver, report, version } = openDriver(folders);
@@ -79,25 +126,41 @@ export function loadLibraries(): CudaLibraries {
   const { major, reports } = findToolkit(version, folders);
   const broken = reports.find(({ problem }) => problem);
   if (broken) throw unavailable(broken);
-  const load = <T>(name: ToolkitLibraryName, loader: (path: string) => T): T => loadOne(reports, libraryFileName(name, major), loader);
-  // Dependencies first: a library finds what it needs among those already loaded, in whatever folders they are.
+  const load = <T>(name: ToolkitLibraryName, loader: (path: string) => T): T =>
+    loadOne(reports, libraryFileName(name, major), loader);
+  // Dependencies first: a library finds what it needs among those already loaded, in whatever
+  // folders they are.
   load('nvJitLink', preload);
   load('cublasLt', preload);
   const cublas = load('cublas', loadCublas);
   load('cusparse', preload);
   const nvrtc = load('nvrtc', loadNvrtc);
   return {
-    driver, cublas, nvrtc, cusolver: load('cusolver', loadCusolver), nvml: openNvml(folders), libc: loadLibc(),
-    driverVersion: formatVersion(version), nvrtcVersion: versionOf(nvrtc), major,
+    driver,
+    cublas,
+    nvrtc,
+    cusolver: load('cusolver', loadCusolver),
+    nvml: openNvml(folders),
+    libc: loadLibc(),
+    driverVersion: formatVersion(version),
+    nvrtcVersion: versionOf(nvrtc),
+    major,
   };
 }
 
-function loadOne<T>(reports: readonly LibraryReport[], file: string, loader: (path: string) => T): T {
+function loadOne<T>(
+  reports: readonly LibraryReport[],
+  file: string,
+  loader: (path: string) => T,
+): T {
   const report = reports.find(({ name }) => name === file);
   try {
     return loader(report?.path ?? file);
   } catch (error) {
-    throw unavailable({ name: file, path: report?.path ?? null, version: null, problem: (error as Error).message }, error);
+    throw unavailable(
+      { name: file, path: report?.path ?? null, version: null, problem: (error as Error).message },
+      error,
+    );
   }
 }
 
@@ -126,5 +189,9 @@ export function formatVersion(version: number): string {
 }
 
 function unavailable({ name, path, problem }: LibraryReport, cause?: unknown): DeviceError {
-  return new DeviceError('DEVICE_UNAVAILABLE', `cuda: ${name}${path ? ` (${path})` : ''} ${problem}`, { cause });
+  return new DeviceError(
+    'DEVICE_UNAVAILABLE',
+    `cuda: ${name}${path ? ` (${path})` : ''} ${problem}`,
+    { cause },
+  );
 }

@@ -11,7 +11,10 @@ export interface CudaMark {
 export class Marks {
   readonly #free: number[] = [];
 
-  constructor(private readonly driver: Driver, private readonly streams: Streams) {}
+  constructor(
+    private readonly driver: Driver,
+    private readonly streams: Streams,
+  ) {}
 
   set(): CudaMark {
     const handle = this.#free.pop() ?? this.#create();

@@ -1,10 +1,14 @@
 import { DeviceError, formatBytes } from '@emloc/device';
-import { type Allocation, Arena } from './arena.js';
+
+import { Arena, type Allocation } from './arena.js';
 import type { Driver } from './native/driver.js';
 import { createPages, type Pages } from './pages.js';
 import type { Streams } from './streams.js';
 
-/** Releases of at least this size get a fence of their own, so that a later copy into the memory waits for no more than it must. */
+/**
+ * Releases of at least this size get a fence of their own, so that a later copy into the memory
+ * waits for no more than it must.
+ */
 const fencedBytes = 2 ** 18;
 
 /** What `Tensor.handle` is on this device. */
@@ -24,16 +28,21 @@ export interface MemoryPoolOptions {
 }
 
 /**
- * Device memory in one arena that never takes more from the card than its extent. Reuse is ordered by the streams:
- * memory that compute work may still read is handed out at once, since later compute work comes after it, and the copy
- * stream waits for exactly that work before it writes there.
+ * Device memory in one arena that never takes more from the card than its extent. Reuse is ordered
+ * by the streams: memory that compute work may still read is handed out at once, since later
+ * compute work comes after it, and the copy stream waits for exactly that work before it writes
+ * there.
  */
 export class CudaMemoryPool {
   readonly #arena: Arena;
   readonly #pages: Pages;
   readonly #streams: Streams;
 
-  constructor(private readonly driver: Driver, device: number, private readonly options: MemoryPoolOptions) {
+  constructor(
+    private readonly driver: Driver,
+    device: number,
+    private readonly options: MemoryPoolOptions,
+  ) {
     this.#streams = options.streams;
     this.#arena = new Arena(options.extentBytes);
     this.#pages = createPages(driver, device, options.extentBytes);
@@ -46,7 +55,8 @@ export class CudaMemoryPool {
   /** @throws DeviceError DEVICE_OUT_OF_MEMORY when the arena or the card is full. */
   allocate(bytes: number): CudaMemory {
     this.options.onAllocate?.(bytes);
-    const allocation = this.#arena.allocate(Math.max(bytes, 512)) ?? this.#allocateCompacted(Math.max(bytes, 512));
+    const allocation =
+      this.#arena.allocate(Math.max(bytes, 512)) ?? this.#allocateCompacted(Math.max(bytes, 512));
     try {
       this.#pages.ensure(allocation.offset + allocation.bytes);
     } catch (error) {
@@ -88,7 +98,8 @@ export class CudaMemoryPool {
   /** Work in flight knows the old addresses, so it ends first. */
   #compact(): void {
     this.driver.cuCtxSynchronize();
-    for (const { from, to, bytes } of this.#arena.compact(this.#streams.positionOf('compute') + 1)) this.#move(from, to, bytes);
+    for (const { from, to, bytes } of this.#arena.compact(this.#streams.positionOf('compute') + 1))
+      this.#move(from, to, bytes);
     this.#streams.advance('compute');
   }
 

@@ -31,7 +31,8 @@ function openMemory() {
       libc.unmap(address, own.get(address) ?? 0);
       own.delete(address);
     },
-    cuMemHostRegister: (address: number, bytes: number) => void calls.push(['lock', address, bytes]),
+    cuMemHostRegister: (address: number, bytes: number) =>
+      void calls.push(['lock', address, bytes]),
     cuMemHostUnregister: (address: number) => void calls.push(['unlock', address]),
   };
   return { memory: new PinnedMemory(driver as unknown as Driver, watched), calls, mapped, own };
@@ -59,7 +60,7 @@ describe('page-locked memory', () => {
     expect([calls, mapped.size]).toEqual([[], 0]);
   });
 
-  test('a small block is the driver\'s own and locked from the start', () => {
+  test("a small block is the driver's own and locked from the start", () => {
     const { memory, calls, own } = openMemory();
     const block = memory.allocate(4096);
     block.bytes.fill(1);
@@ -71,6 +72,8 @@ describe('page-locked memory', () => {
 
   test('more than the system can map is a typed error', () => {
     const { memory } = openMemory();
-    expect(() => memory.allocate(2 ** 50)).toThrow(expect.objectContaining({ code: 'DEVICE_OUT_OF_MEMORY' }));
+    expect(() => memory.allocate(2 ** 50)).toThrow(
+      expect.objectContaining({ code: 'DEVICE_OUT_OF_MEMORY' }),
+    );
   });
 });

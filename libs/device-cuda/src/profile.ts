@@ -1,17 +1,24 @@
 import type { DeviceProfile } from '@emloc/device';
+
 import { allocationBytes } from './context.js';
 import { attentionBackwardScratchBytes } from './ops/attention.js';
 import { choleskyScratchBytes, eighScratchBytes } from './ops/factorizations.js';
 import { gramScratchBytes } from './ops/gemm.js';
-import { outerProductsScratchBytes } from './ops/outer-products.js';
 import { adamwScratchBytes, squaredNormsScratchBytes } from './ops/optimizer.js';
+import { outerProductsScratchBytes } from './ops/outer-products.js';
 
 export interface CudaProfileOptions {
   /** What the card is called in reports. Default 'cuda'. */
   readonly name?: string;
-  /** Default float64: exact enough for every statistic; float32 halves their memory and is faster on cards with slow float64. */
+  /**
+   * Default float64: exact enough for every statistic; float32 halves their memory and is faster on
+   * cards with slow float64.
+   */
   readonly statisticsDType?: 'float32' | 'float64';
-  /** What context, libraries and this package's own buffers take on the card. Default: see `defaultReserveBytes`. */
+  /**
+   * What context, libraries and this package's own buffers take on the card. Default: see
+   * `defaultReserveBytes`.
+   */
   readonly reserveBytes?: number;
 }
 
@@ -23,14 +30,18 @@ export const conversionBytes = 2 ** 23;
 export const reserveSlackBytes = 2 ** 25;
 
 /**
- * Measured on an H200 (driver 580, CUDA 13.0): context 524 MiB, buffers above 48, cuBLAS 70, cuSOLVER 96, kernels loaded later 8;
- * 746 MiB together, and room for what differs on other cards.
+ * Measured on an H200 (driver 580, CUDA 13.0): context 524 MiB, buffers above 48, cuBLAS 70,
+ * cuSOLVER 96, kernels loaded later 8; 746 MiB together, and room for what differs on other cards.
  */
 export const defaultReserveBytes = 7 * 2 ** 27;
 
 /** Memory behaviour of the CUDA device, for planning on any machine. */
 export function cudaProfile(options: CudaProfileOptions = {}): DeviceProfile {
-  const { name = 'cuda', statisticsDType = 'float64', reserveBytes = defaultReserveBytes } = options;
+  const {
+    name = 'cuda',
+    statisticsDType = 'float64',
+    reserveBytes = defaultReserveBytes,
+  } = options;
   return Object.freeze({
     name,
     computeDType: 'bfloat16',

@@ -1,9 +1,9 @@
-import { type CudaCard, deviceOf, findCard, usedBytesByNvml } from './card.js';
+import { deviceOf, findCard, usedBytesByNvml, type CudaCard } from './card.js';
 import { KernelCompiler } from './compiler.js';
 import type { CudaContext } from './context.js';
 import { createKernelCache } from './kernel-cache.js';
 import { Launcher } from './launcher.js';
-import { type CudaLibraries, loadLibraries } from './libraries.js';
+import { loadLibraries, type CudaLibraries } from './libraries.js';
 import { CudaMemoryPool } from './memory.js';
 import { Cell } from './native/status.js';
 import { PinnedMemory } from './pinned-memory.js';
@@ -16,7 +16,10 @@ export interface CardMemory {
   readonly totalBytes: number;
   /** By everybody. */
   readonly usedBytes: number;
-  /** By this process, other processes' use assumed constant since it first opened the card; null without NVML. */
+  /**
+   * By this process, other processes' use assumed constant since it first opened the card; null
+   * without NVML.
+   */
   readonly ownBytes: number | null;
   /** By tensors' and workspaces' pages. */
   readonly arenaBytes: number;
@@ -31,7 +34,10 @@ export interface SessionOptions {
   readonly onAllocate?: (bytes: number) => void;
 }
 
-/** Use of a card by ordinal before this process first touched it: libraries keep memory after a session is closed. */
+/**
+ * Use of a card by ordinal before this process first touched it: libraries keep memory after a
+ * session is closed.
+ */
 const usedBeforeFirstSession = new Map<number, number | null>();
 
 /** The context that the calling thread has made current; a process with two cards changes it. */
@@ -46,9 +52,14 @@ export class CudaSession {
   readonly #fixed: number;
   #isClosed = false;
 
-  private constructor(readonly card: CudaCard, readonly libraries: CudaLibraries, options: SessionOptions) {
+  private constructor(
+    readonly card: CudaCard,
+    readonly libraries: CudaLibraries,
+    options: SessionOptions,
+  ) {
     const { driver, nvml } = libraries;
-    if (!usedBeforeFirstSession.has(card.ordinal)) usedBeforeFirstSession.set(card.ordinal, usedBytesByNvml(driver, nvml, card.ordinal));
+    if (!usedBeforeFirstSession.has(card.ordinal))
+      usedBeforeFirstSession.set(card.ordinal, usedBytesByNvml(driver, nvml, card.ordinal));
     this.#device = deviceOf(driver, card.ordinal);
     const cell = new Cell();
     driver.cuDevicePrimaryCtxRetain(cell.raw, this.#device);
@@ -63,7 +74,9 @@ export class CudaSession {
     used.push(this.#usedBytes());
     const cusolver = this.#createCusolver(streams.handleOf('compute'));
     used.push(this.#usedBytes());
-    const [buffers = 0, cublasBytes = 0, cusolverBytes = 0] = used.slice(1).map((bytes, index) => bytes - (used[index] as number));
+    const [buffers = 0, cublasBytes = 0, cusolverBytes = 0] = used
+      .slice(1)
+      .map((bytes, index) => bytes - (used[index] as number));
     const context = (this.#ownBytes() ?? this.#usedBytes()) - buffers - cublasBytes - cusolverBytes;
     this.#overhead = { context, buffers, cublas: cublasBytes, cusolver: cusolverBytes };
     this.context = { streams, cublas, cusolver, ...this.#createMemory(streams, options) };
@@ -122,19 +135,37 @@ export class CudaSession {
   }
 
   #createMemory(
-    streams: Streams, { arenaBytes, kernelCacheFolder, onAllocate }: SessionOptions,
+    streams: Streams,
+    { arenaBytes, kernelCacheFolder, onAllocate }: SessionOptions,
   ): Pick<CudaContext, 'launcher' | 'pool' | 'transfers'> {
     const { driver, nvrtc, nvrtcVersion } = this.libraries;
     const conversion = {
       compute: { address: this.#fixed + cublasWorkspaceBytes, bytes: conversionBytes },
-      copy: { address: this.#fixed + cublasWorkspaceBytes + conversionBytes, bytes: conversionBytes },
+      copy: {
+        address: this.#fixed + cublasWorkspaceBytes + conversionBytes,
+        bytes: conversionBytes,
+      },
     };
     const { free } = this.#memoryInfo();
-    const pool = new CudaMemoryPool(driver, this.#device, { extentBytes: arenaBytes(free), streams, bounce: conversion.compute, onAllocate });
-    const compiler = new KernelCompiler(nvrtc, nvrtcVersion, this.card.computeCapability, createKernelCache(kernelCacheFolder));
+    const pool = new CudaMemoryPool(driver, this.#device, {
+      extentBytes: arenaBytes(free),
+      streams,
+      bounce: conversion.compute,
+      onAllocate,
+    });
+    const compiler = new KernelCompiler(
+      nvrtc,
+      nvrtcVersion,
+      this.card.computeCapability,
+      createKernelCache(kernelCacheFolder),
+    );
     const launcher = new Launcher(driver, compiler, streams);
     const pinned = new PinnedMemory(driver, this.libraries.libc);
-    return { launcher, pool, transfers: new Transfers(driver, streams, pool, launcher, { conversion, pinned }) };
+    return {
+      launcher,
+      pool,
+      transfers: new Transfers(driver, streams, pool, launcher, { conversion, pinned }),
+    };
   }
 
   #memoryInfo(): { readonly free: number; readonly total: number } {

@@ -1,4 +1,5 @@
 import type { DeviceEvent, StreamName } from '@emloc/device';
+
 import { CU_EVENT_DISABLE_TIMING, CU_STREAM_NON_BLOCKING, type Driver } from './native/driver.js';
 import { Cell } from './native/status.js';
 
@@ -9,7 +10,10 @@ export interface CudaEvent extends DeviceEvent {
   readonly handle: number;
 }
 
-/** Polls without pause for so long, then once a millisecond: the event loop stays free in both, and a step's end is seen at once. */
+/**
+ * Polls without pause for so long, then once a millisecond: the event loop stays free in both, and
+ * a step's end is seen at once.
+ */
 const eagerMs = 200;
 /** Fences kept; an older position is then covered by a later fence. */
 const maximumFences = 128;
@@ -50,7 +54,9 @@ export class Streams {
     this.driver.cuEventRecord(handle, stream);
     let isDisposed = false;
     return {
-      stream: name, position, handle,
+      stream: name,
+      position,
+      handle,
       wait: () => this.#poll(handle),
       dispose: () => {
         if (!isDisposed) this.#pool.push(handle);
@@ -65,7 +71,10 @@ export class Streams {
     if (event.stream !== name) stream.seenOther = Math.max(stream.seenOther, event.position);
   }
 
-  /** Marks the compute stream's present position, so that `waitForCompute` need not wait for more than it has to. */
+  /**
+   * Marks the compute stream's present position, so that `waitForCompute` need not wait for more
+   * than it has to.
+   */
   fenceCompute(): void {
     const position = this.positionOf('compute');
     if (this.#fences.at(-1)?.position === position) return;
@@ -118,7 +127,9 @@ export class Streams {
     const started = performance.now();
     while (!this.driver.isEventDone(handle)) {
       const isEager = performance.now() - started < eagerMs;
-      await new Promise<void>((resolve) => (isEager ? setImmediate(resolve) : setTimeout(resolve, 1)));
+      await new Promise<void>((resolve) =>
+        isEager ? setImmediate(resolve) : setTimeout(resolve, 1),
+      );
     }
   }
 

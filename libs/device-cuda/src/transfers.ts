@@ -1,12 +1,24 @@
-import { bytesPerElement, DeviceError, type HostArray, type HostBuffer, type HostValues, type StreamName, type Tensor } from '@emloc/device';
+import {
+  bytesPerElement,
+  DeviceError,
+  type HostArray,
+  type HostBuffer,
+  type HostValues,
+  type StreamName,
+  type Tensor,
+} from '@emloc/device';
+
 import type { Launcher } from './launcher.js';
+import type { CudaMemory, CudaMemoryPool } from './memory.js';
 import type { Driver } from './native/driver.js';
 import { launchCast } from './ops/elementwise.js';
-import type { CudaMemory, CudaMemoryPool } from './memory.js';
 import type { PinnedBlock, PinnedMemory } from './pinned-memory.js';
 import type { CudaEvent, Streams } from './streams.js';
 
-/** Pageable sources go through page-locked slots of this size, a ring of them, so that the copy runs while the next slot is filled. */
+/**
+ * Pageable sources go through page-locked slots of this size, a ring of them, so that the copy runs
+ * while the next slot is filled.
+ */
 const slotBytes = 2 ** 22;
 const slotCount = 4;
 /** Page-locked buffers of downloads are kept for the next one up to this many bytes. */
@@ -18,10 +30,18 @@ interface Slot {
   event: CudaEvent | null;
 }
 
-/** Device memory that sources of another dtype land in before they are converted, one for each stream. */
-export type ConversionArea = Readonly<Record<StreamName, { readonly address: number; readonly bytes: number }>>;
+/**
+ * Device memory that sources of another dtype land in before they are converted, one for each
+ * stream.
+ */
+export type ConversionArea = Readonly<
+  Record<StreamName, { readonly address: number; readonly bytes: number }>
+>;
 
-/** Copies between host and device. Page-locked host memory goes straight, everything else through page-locked slots. */
+/**
+ * Copies between host and device. Page-locked host memory goes straight, everything else through
+ * page-locked slots.
+ */
 export class Transfers {
   readonly #hostBuffers = new WeakMap<ArrayBufferLike, PinnedBlock>();
   readonly #ring: readonly Slot[];
@@ -35,7 +55,10 @@ export class Transfers {
     private readonly launcher: Launcher,
     private readonly areas: { readonly conversion: ConversionArea; readonly pinned: PinnedMemory },
   ) {
-    this.#ring = Array.from({ length: slotCount }, () => ({ pinned: areas.pinned.allocate(slotBytes), event: null }));
+    this.#ring = Array.from({ length: slotCount }, () => ({
+      pinned: areas.pinned.allocate(slotBytes),
+      event: null,
+    }));
   }
 
   allocateHost(bytes: number): HostBuffer {
@@ -55,13 +78,17 @@ export class Transfers {
   upload(destination: Tensor, { bytes, dtype }: HostArray, stream: StreamName): void {
     const memory = destination.handle as CudaMemory;
     this.#order(memory, stream);
-    const target = this.pool.addressOf(memory) + destination.elementOffset * bytesPerElement[destination.dtype];
+    const target =
+      this.pool.addressOf(memory) + destination.elementOffset * bytesPerElement[destination.dtype];
     if (dtype === destination.dtype) this.#copyIn(target, bytes, stream);
     else this.#convertIn(destination, target, { bytes, dtype }, stream);
     if (stream === 'copy') memory.copiedAt = this.streams.positionOf('copy');
   }
 
-  /** Copies a small table to the device on the compute stream; `bytes` may change as soon as this returns. */
+  /**
+   * Copies a small table to the device on the compute stream; `bytes` may change as soon as this
+   * returns.
+   */
   uploadTable(target: number, bytes: Uint8Array): void {
     this.#copyIn(target, bytes, 'compute');
   }
@@ -71,20 +98,24 @@ export class Transfers {
     await this.downloadBytes(source, bytes);
     if (source.dtype === 'bfloat16') return widen(new Uint16Array(bytes.buffer));
     if (source.dtype === 'int32') return new Int32Array(bytes.buffer);
-    return source.dtype === 'float64' ? new Float64Array(bytes.buffer) : new Float32Array(bytes.buffer);
+    return source.dtype === 'float64'
+      ? new Float64Array(bytes.buffer)
+      : new Float32Array(bytes.buffer);
   }
 
   /** The copy is put on the compute stream before this returns its promise. */
   async downloadBytes(source: Tensor, destination: Uint8Array): Promise<void> {
     if (destination.byteLength !== source.byteLength) {
       throw new DeviceError(
-        'DEVICE_SHAPE_MISMATCH', `download of ${source.label}: ${destination.byteLength} bytes of room for ${source.byteLength}`,
+        'DEVICE_SHAPE_MISMATCH',
+        `download of ${source.label}: ${destination.byteLength} bytes of room for ${source.byteLength}`,
       );
     }
     if (destination.byteLength === 0) return;
     const memory = source.handle as CudaMemory;
     this.#order(memory, 'compute');
-    const address = this.pool.addressOf(memory) + source.elementOffset * bytesPerElement[source.dtype];
+    const address =
+      this.pool.addressOf(memory) + source.elementOffset * bytesPerElement[source.dtype];
     const straight = this.#pinnedAddress(destination);
     if (straight !== null) return this.#copyOut(straight, address, destination.byteLength);
     if (destination.byteLength > keptBytes) return this.#copyOutInPieces(destination, address);
@@ -123,33 +154,79 @@ export class Transfers {
   }
 
   #copyIn(target: number, source: Uint8Array, stream: StreamName): void {
-    this.#eachPiece(source, Number.POSITIVE_INFINITY, (address, offset, bytes) => {
-      this.driver.cuMemcpyHtoDAsync(target + offset, address, bytes, this.streams.handleOf(stream));
-      this.streams.advance(stream);
-    }, stream);
+    this.#eachPiece(
+      source,
+      Number.POSITIVE_INFINITY,
+      (address, offset, bytes) => {
+        this.driver.cuMemcpyHtoDAsync(
+          target + offset,
+          address,
+          bytes,
+          this.streams.handleOf(stream),
+        );
+        this.streams.advance(stream);
+      },
+      stream,
+    );
   }
 
-  #convertIn(destination: Tensor, target: number, { bytes, dtype }: HostArray, stream: StreamName): void {
+  #convertIn(
+    destination: Tensor,
+    target: number,
+    { bytes, dtype }: HostArray,
+    stream: StreamName,
+  ): void {
     const area = this.areas.conversion[stream];
     const [from, to] = [bytesPerElement[dtype], bytesPerElement[destination.dtype]];
-    this.#eachPiece(bytes, area.bytes, (address, offset, pieceBytes) => {
-      this.driver.cuMemcpyHtoDAsync(area.address, address, pieceBytes, this.streams.handleOf(stream));
-      this.streams.advance(stream);
-      const [count, start] = [pieceBytes / from, offset / from];
-      launchCast(this.launcher, { from: dtype, to: destination.dtype, source: area.address, target: target + start * to, count, stream });
-    }, stream);
+    this.#eachPiece(
+      bytes,
+      area.bytes,
+      (address, offset, pieceBytes) => {
+        this.driver.cuMemcpyHtoDAsync(
+          area.address,
+          address,
+          pieceBytes,
+          this.streams.handleOf(stream),
+        );
+        this.streams.advance(stream);
+        const [count, start] = [pieceBytes / from, offset / from];
+        launchCast(this.launcher, {
+          from: dtype,
+          to: destination.dtype,
+          source: area.address,
+          target: target + start * to,
+          count,
+          stream,
+        });
+      },
+      stream,
+    );
   }
 
-  /** Calls `copy` with page-locked addresses of successive pieces: of page-locked sources directly, else by slots of the ring. */
+  /**
+   * Calls `copy` with page-locked addresses of successive pieces: of page-locked sources directly,
+   * else by slots of the ring.
+   */
   #eachPiece(
-    source: Uint8Array, maximumBytes: number, copy: (address: number, offset: number, bytes: number) => void, stream: StreamName,
+    source: Uint8Array,
+    maximumBytes: number,
+    copy: (address: number, offset: number, bytes: number) => void,
+    stream: StreamName,
   ): void {
     const straight = this.#pinnedAddress(source);
-    const pieceBytes = straight === null ? Math.min(maximumBytes, slotBytes) : Math.min(maximumBytes, source.byteLength);
+    const pieceBytes =
+      straight === null
+        ? Math.min(maximumBytes, slotBytes)
+        : Math.min(maximumBytes, source.byteLength);
     for (let offset = 0; offset < source.byteLength; offset += pieceBytes) {
       const bytes = Math.min(pieceBytes, source.byteLength - offset);
       if (straight !== null) copy(straight + offset, offset, bytes);
-      else this.#throughSlot(source.subarray(offset, offset + bytes), (address) => copy(address, offset, bytes), stream);
+      else
+        this.#throughSlot(
+          source.subarray(offset, offset + bytes),
+          (address) => copy(address, offset, bytes),
+          stream,
+        );
     }
   }
 
@@ -181,12 +258,20 @@ export class Transfers {
     }
   }
 
-  /** Blocks: what is too large for one page-locked buffer is read before anything launched later can change it. */
+  /**
+   * Blocks: what is too large for one page-locked buffer is read before anything launched later can
+   * change it.
+   */
   #copyOutInPieces(destination: Uint8Array, address: number): void {
     for (let offset = 0; offset < destination.byteLength; offset += slotBytes) {
       const piece = destination.subarray(offset, offset + slotBytes);
       const slot = this.#takeSlot();
-      this.driver.cuMemcpyDtoHAsync(this.areas.pinned.lock(slot.pinned), address + offset, piece.byteLength, this.streams.handleOf('compute'));
+      this.driver.cuMemcpyDtoHAsync(
+        this.areas.pinned.lock(slot.pinned),
+        address + offset,
+        piece.byteLength,
+        this.streams.handleOf('compute'),
+      );
       this.streams.advance('compute');
       const event = this.streams.record('compute');
       this.streams.block(event);
@@ -204,7 +289,9 @@ export class Transfers {
   #takePinned(bytes: number): PinnedBlock {
     const size = 2 ** Math.max(16, Math.ceil(Math.log2(bytes)));
     const index = this.#kept.findIndex((candidate) => candidate.bytes.byteLength === size);
-    return index < 0 ? this.areas.pinned.allocate(size) : (this.#kept.splice(index, 1)[0] as PinnedBlock);
+    return index < 0
+      ? this.areas.pinned.allocate(size)
+      : (this.#kept.splice(index, 1)[0] as PinnedBlock);
   }
 
   #keepPinned(pinned: PinnedBlock): void {

@@ -1,9 +1,24 @@
-import { Device, DeviceError, type DeviceProfile, type DType, factorizationNames, launchedKernelNames, MemoryBudget, OutOfBudgetError } from '@emloc/device';
+import {
+  Device,
+  DeviceError,
+  factorizationNames,
+  launchedKernelNames,
+  MemoryBudget,
+  OutOfBudgetError,
+  type DeviceProfile,
+  type DType,
+} from '@emloc/device';
+
 import { createNullBackend } from './index.js';
 import { workModel } from './work.js';
 
 const profile: DeviceProfile = {
-  name: 'planned', computeDType: 'bfloat16', statisticsDType: 'float64', allocationBytes: 256, rankMultiple: 8, reserveBytes: 1000,
+  name: 'planned',
+  computeDType: 'bfloat16',
+  statisticsDType: 'float64',
+  allocationBytes: 256,
+  rankMultiple: 8,
+  reserveBytes: 1000,
   workspaceBytes: { gemm: ({ out }) => 4 * out.size, eigh: ({ a }) => 8 * a.size },
 };
 
@@ -11,7 +26,8 @@ function openDevice(totalBytes = Number.POSITIVE_INFINITY) {
   const backend = createNullBackend(profile);
   const budget = new MemoryBudget(totalBytes);
   const device = new Device(backend, budget);
-  const tensor = (shape: number[], dtype: DType = 'bfloat16') => device.allocate(shape, dtype, 'activations', `t${shape.join('x')}`);
+  const tensor = (shape: number[], dtype: DType = 'bfloat16') =>
+    device.allocate(shape, dtype, 'activations', `t${shape.join('x')}`);
   return { backend, budget, device, tensor };
 }
 
@@ -46,16 +62,27 @@ describe('null backend', () => {
     device.kernels.gemm({ a, b, out, transposeB: true });
     device.kernels.gemm({ a, b, out, transposeB: true, accumulate: true });
     const bytes = 2 * 4 * 8 + 2 * 16 * 8 + 4 * 4 * 16;
-    expect(backend.work.get('gemm')).toEqual({ calls: 2, flops: 2 * 2 * 4 * 8 * 16, bytes: 2 * bytes + 4 * 4 * 16 });
+    expect(backend.work.get('gemm')).toEqual({
+      calls: 2,
+      flops: 2 * 2 * 4 * 8 * 16,
+      bytes: 2 * bytes + 4 * 4 * 16,
+    });
     expect(backend.work.get('add')).toBeUndefined();
     await device.kernels.eigh({ a: tensor([6, 6], 'float64'), values: tensor([6], 'float64') });
-    expect(backend.work.get('eigh')).toEqual({ calls: 1, flops: 9 * 216, bytes: 8 * (36 + 36 + 6) });
+    expect(backend.work.get('eigh')).toEqual({
+      calls: 1,
+      flops: 9 * 216,
+      bytes: 8 * (36 + 36 + 6),
+    });
   });
 
   test('counts causal attention by the pairs within each sequence', () => {
     const { backend, device, tensor } = openDevice();
     const sequences = {
-      offsets: [0, 3, 5], deviceOffsets: tensor([3], 'int32'), positions: tensor([5], 'int32'), maxLength: 3,
+      offsets: [0, 3, 5],
+      deviceOffsets: tensor([3], 'int32'),
+      positions: tensor([5], 'int32'),
+      maxLength: 3,
     };
     const [q, k, v, out] = [tensor([5, 8]), tensor([5, 4]), tensor([5, 4]), tensor([5, 8])];
     const logSumExp = tensor([2, 5], 'float32');
@@ -64,17 +91,25 @@ describe('null backend', () => {
     expect(backend.work.get('attention')?.flops).toBe(2 * 2 * 4 * 2 * (6 + 3));
     device.kernels.attentionBackward({ ...options, dOut: out, dQ: q, dK: k, dV: v });
     expect(backend.work.get('attentionBackward')?.flops).toBe(5 * 2 * 4 * 2 * (6 + 3));
-    expect(() => device.kernels.attention({ ...options, k: q })).toThrow(/attention: t5x8 has shape \[5, 8\], expected \[5, 4\]/);
+    expect(() => device.kernels.attention({ ...options, k: q })).toThrow(
+      /attention: t5x8 has shape \[5, 8\], expected \[5, 4\]/,
+    );
   });
 
   test('refuses operands whose shapes do not belong together, and disposed ones', async () => {
     const { device, tensor } = openDevice();
     const [a, b, out] = [tensor([4, 8]), tensor([4, 8]), tensor([4, 4])];
-    expect(() => device.kernels.gemm({ a, b, out })).toThrow(/gemm: t4x8 has shape \[4, 8\], expected \[8, 4\]/);
+    expect(() => device.kernels.gemm({ a, b, out })).toThrow(
+      /gemm: t4x8 has shape \[4, 8\], expected \[8, 4\]/,
+    );
     expect(() => device.kernels.add({ x: out, out: a })).toThrow(DeviceError);
-    await expect(device.kernels.cholesky({ a })).rejects.toMatchObject({ code: 'DEVICE_SHAPE_MISMATCH' });
+    await expect(device.kernels.cholesky({ a })).rejects.toMatchObject({
+      code: 'DEVICE_SHAPE_MISMATCH',
+    });
     out.dispose();
-    expect(() => device.kernels.fill({ out, value: 0 })).toThrow(expect.objectContaining({ code: 'DEVICE_USE_AFTER_DISPOSE' }));
+    expect(() => device.kernels.fill({ out, value: 0 })).toThrow(
+      expect.objectContaining({ code: 'DEVICE_USE_AFTER_DISPOSE' }),
+    );
   });
 
   test('accepts every kernel with well-formed operands and leaves nothing reserved', async () => {
@@ -90,14 +125,29 @@ describe('null backend', () => {
     const ids = t([6], 'int32');
     kernels.rmsNorm({ x, weight: w, epsilon: 1e-6, out: y, inverseRms: row });
     kernels.rmsNormBackward({ dOut: y, x, weight: w, inverseRms: row, dX: y, accumulate: true });
-    kernels.rope({ x, out: x, cos: t([9, 2], 'float32'), sin: t([9, 2], 'float32'), positions: ids, heads: 2 });
+    kernels.rope({
+      x,
+      out: x,
+      cos: t([9, 2], 'float32'),
+      sin: t([9, 2], 'float32'),
+      positions: ids,
+      heads: 2,
+    });
     kernels.swiglu({ gate: x, up: y, out: x });
     kernels.swigluBackward({ dOut: x, gate: x, up: y, dGate: x, dUp: y });
     kernels.embedding({ table: t([50, 8]), rows: ids, out: x });
     kernels.scatterRows({ x, rows: ids, out: t([20, 8]) });
     kernels.copyBlocks({ copies: [{ x, columns: 3, xColumn: 5, out: y, outColumn: 2 }] });
-    kernels.outerProducts({ products: [{ left: x, leftColumn: 4, leftColumns: 2, right: y, out: t([2, 8], 'float32') }] });
-    kernels.crossEntropy({ logits: t([6, 50]), targets: ids, loss: row, prediction: ids, gradientScale: 1 });
+    kernels.outerProducts({
+      products: [{ left: x, leftColumn: 4, leftColumns: 2, right: y, out: t([2, 8], 'float32') }],
+    });
+    kernels.crossEntropy({
+      logits: t([6, 50]),
+      targets: ids,
+      loss: row,
+      prediction: ids,
+      gradientScale: 1,
+    });
     kernels.add({ x, out: y });
     kernels.addBias({ bias: w, out: y });
     kernels.fill({ out: y, value: 1 });
@@ -106,14 +156,27 @@ describe('null backend', () => {
     kernels.squaredNorms({ tensors: [x, y], out: t([2], 'float32') });
     const p = t([3, 3], 'float32');
     kernels.adamw({
-      parameters: [p], gradients: [p], firstMoments: [p], secondMoments: [p], squaredGradientNorms: t([1], 'float32'),
-      maxGradientNorm: 1, learningRate: 1, beta1: 0, beta2: 0, epsilon: 0, weightDecay: 0, step: 1,
+      parameters: [p],
+      gradients: [p],
+      firstMoments: [p],
+      secondMoments: [p],
+      squaredGradientNorms: t([1], 'float32'),
+      maxGradientNorm: 1,
+      learningRate: 1,
+      beta1: 0,
+      beta2: 0,
+      epsilon: 0,
+      weightDecay: 0,
+      step: 1,
     });
     kernels.gram({ x, out: t([8, 8], 'float64') });
     expect(await kernels.cholesky({ a: t([8, 8], 'float64') })).toBe(true);
     expect(backend.work.size).toBe(19);
-    expect(() => kernels.copyBlocks({ copies: [{ x, columns: 3, xColumn: 6, out: y }] })).toThrow(/\[6, 8\], at least \[6, 9\] expected/);
-    for (const { calls, bytes } of backend.work.values()) expect([calls, bytes > 0]).toEqual([1, true]);
+    expect(() => kernels.copyBlocks({ copies: [{ x, columns: 3, xColumn: 6, out: y }] })).toThrow(
+      /\[6, 8\], at least \[6, 9\] expected/,
+    );
+    for (const { calls, bytes } of backend.work.values())
+      expect([calls, bytes > 0]).toEqual([1, true]);
     for (const tensorToFree of created) tensorToFree.dispose();
     expect([budget.inUseBytes, device.liveTensors]).toEqual([before, 0]);
   });
@@ -129,14 +192,29 @@ describe('null backend', () => {
     expect(await device.download(tensor([4], 'float64'))).toEqual(new Float64Array(4));
     expect(await device.download(tensor([], 'int32'))).toEqual(new Int32Array(1));
     await device.downloadBytes(half, new Uint8Array(12));
-    await expect(device.downloadBytes(half, new Uint8Array(11))).rejects.toThrow(/11 bytes of room for 12/);
-    expect(backend.transferred).toEqual({ uploaded: { compute: 48, copy: 24 }, downloaded: 12 + 32 + 4 + 12 });
+    await expect(device.downloadBytes(half, new Uint8Array(11))).rejects.toThrow(
+      /11 bytes of room for 12/,
+    );
+    expect(backend.transferred).toEqual({
+      uploaded: { compute: 48, copy: 24 },
+      downloaded: 12 + 32 + 4 + 12,
+    });
   });
 
   test('large downloads share their zeros', async () => {
     const { device, tensor } = openDevice();
-    const [small, large, larger] = [tensor([8]), tensor([2 ** 18], 'float32'), tensor([2 ** 18], 'float64')];
-    const values = [await device.download(large), await device.download(larger), await device.download(larger), await device.download(small), await device.download(small)];
+    const [small, large, larger] = [
+      tensor([8]),
+      tensor([2 ** 18], 'float32'),
+      tensor([2 ** 18], 'float64'),
+    ];
+    const values = [
+      await device.download(large),
+      await device.download(larger),
+      await device.download(larger),
+      await device.download(small),
+      await device.download(small),
+    ];
     expect(values.map(({ length }) => length)).toEqual([2 ** 18, 2 ** 18, 2 ** 18, 8, 8]);
     expect(values.every((zeros) => zeros.every((zero) => zero === 0))).toBe(true);
     expect(values[1]?.buffer).toBe(values[2]?.buffer);

@@ -1,8 +1,20 @@
 import {
-  type Backend, type DeviceEvent, DeviceError, type DeviceProfile, factorizationNames, type HostArray, type HostBuffer, type HostValues,
-  type KernelName, type Kernels, launchedKernelNames, type StreamName, type Tensor,
+  DeviceError,
+  factorizationNames,
+  launchedKernelNames,
+  type Backend,
+  type DeviceEvent,
+  type DeviceProfile,
+  type HostArray,
+  type HostBuffer,
+  type HostValues,
+  type KernelName,
+  type Kernels,
+  type StreamName,
+  type Tensor,
 } from '@emloc/device';
-import { type KernelWork, type Work, workModel } from './work.js';
+
+import { workModel, type KernelWork, type Work } from './work.js';
 
 /** Bytes that crossed between host and device, uploads by the stream that they were put on. */
 export interface TransferredBytes {
@@ -19,15 +31,19 @@ export interface NullBackend extends Backend {
 }
 
 /**
- * A backend that plans for the device with this profile: dtypes, allocation granule, workspaces and reserve are the profile's.
- * It allocates nothing; kernels check their operands' shapes and do nothing; cholesky finds every matrix positive definite; events are
- * done at once. `download` gives zeros, large ones to be read only, since they share their memory; `downloadBytes` writes nothing.
+ * A backend that plans for the device with this profile: dtypes, allocation granule, workspaces and
+ * reserve are the profile's. It allocates nothing; kernels check their operands' shapes and do
+ * nothing; cholesky finds every matrix positive definite; events are done at once. `download` gives
+ * zeros, large ones to be read only, since they share their memory; `downloadBytes` writes nothing.
  */
 export function createNullBackend(profile: DeviceProfile): NullBackend {
   return new CountingBackend(profile);
 }
 
-const finished: DeviceEvent = Object.freeze({ wait: () => Promise.resolve(), dispose: () => undefined });
+const finished: DeviceEvent = Object.freeze({
+  wait: () => Promise.resolve(),
+  dispose: () => undefined,
+});
 
 class CountingBackend implements NullBackend {
   readonly kernels: Kernels;
@@ -57,7 +73,10 @@ class CountingBackend implements NullBackend {
 
   free(handle: unknown): void {
     if (this.#live.delete(handle as symbol)) return;
-    throw new DeviceError('DEVICE_USE_AFTER_DISPOSE', 'null device: memory freed that is not allocated');
+    throw new DeviceError(
+      'DEVICE_USE_AFTER_DISPOSE',
+      'null device: memory freed that is not allocated',
+    );
   }
 
   upload(destination: Tensor, source: HostArray, stream: StreamName): void {
@@ -70,7 +89,9 @@ class CountingBackend implements NullBackend {
     const elementBytes = source.dtype === 'float64' ? 8 : 4;
     const memory = this.#zeros.of(source.size * elementBytes);
     if (source.dtype === 'int32') return new Int32Array(memory, 0, source.size);
-    return source.dtype === 'float64' ? new Float64Array(memory, 0, source.size) : new Float32Array(memory, 0, source.size);
+    return source.dtype === 'float64'
+      ? new Float64Array(memory, 0, source.size)
+      : new Float32Array(memory, 0, source.size);
   }
 
   async downloadBytes(source: Tensor, destination: Uint8Array): Promise<void> {
@@ -104,7 +125,11 @@ class CountingBackend implements NullBackend {
 
   #count(kernel: KernelName, { flops, bytes }: Work): void {
     const before = this.#work.get(kernel) ?? { calls: 0, flops: 0, bytes: 0 };
-    this.#work.set(kernel, { calls: before.calls + 1, flops: before.flops + flops, bytes: before.bytes + bytes });
+    this.#work.set(kernel, {
+      calls: before.calls + 1,
+      flops: before.flops + flops,
+      bytes: before.bytes + bytes,
+    });
   }
 
   #createKernels(): Kernels {
@@ -115,16 +140,22 @@ class CountingBackend implements NullBackend {
     const launched = launchedKernelNames.map((name) => [name, counted(name)]);
     const awaited = factorizationNames.map((name) => {
       const count = counted(name);
-      return [name, async (options: unknown) => {
-        count(options);
-        return name === 'cholesky' ? true : undefined;
-      }];
+      return [
+        name,
+        async (options: unknown) => {
+          count(options);
+          return name === 'cholesky' ? true : undefined;
+        },
+      ];
     });
     return Object.fromEntries([...launched, ...awaited]) as Kernels;
   }
 }
 
-/** From this size on, zeros share their memory: a plan downloads statistics of gigabytes, and touching them would be most of its time. */
+/**
+ * From this size on, zeros share their memory: a plan downloads statistics of gigabytes, and
+ * touching them would be most of its time.
+ */
 const sharedBytes = 2 ** 20;
 
 class Zeros {

@@ -9,10 +9,16 @@ function isEqual(a: readonly number[], b: readonly number[]): boolean {
 }
 
 /** Rows and columns of a 2-D tensor. @throws DeviceError DEVICE_SHAPE_MISMATCH for another rank. */
-export function matrix(kernel: KernelName, tensor: Tensor): readonly [rows: number, columns: number] {
+export function matrix(
+  kernel: KernelName,
+  tensor: Tensor,
+): readonly [rows: number, columns: number] {
   const [rows, columns] = tensor.shape;
   if (tensor.shape.length !== 2 || rows === undefined || columns === undefined) {
-    throw new DeviceError('DEVICE_SHAPE_MISMATCH', `${kernel}: ${tensor.label} has shape ${format(tensor.shape)}, not two dimensions`);
+    throw new DeviceError(
+      'DEVICE_SHAPE_MISMATCH',
+      `${kernel}: ${tensor.label} has shape ${format(tensor.shape)}, not two dimensions`,
+    );
   }
   return [rows, columns];
 }
@@ -31,8 +37,14 @@ export function assertShape(kernel: KernelName, tensor: Tensor, shape: readonly 
   );
 }
 
-/** @throws DeviceError DEVICE_SHAPE_MISMATCH unless all tensors have as many elements as the first. */
-export function assertEqualSizes(kernel: KernelName, first: Tensor, ...others: readonly Tensor[]): void {
+/**
+ * @throws DeviceError DEVICE_SHAPE_MISMATCH unless all tensors have as many elements as the first.
+ */
+export function assertEqualSizes(
+  kernel: KernelName,
+  first: Tensor,
+  ...others: readonly Tensor[]
+): void {
   for (const other of others) {
     if (other.size === first.size) continue;
     throw new DeviceError(
@@ -43,9 +55,17 @@ export function assertEqualSizes(kernel: KernelName, first: Tensor, ...others: r
 }
 
 /** @throws DeviceError DEVICE_SHAPE_MISMATCH when a list argument has another length. */
-export function assertCount(kernel: KernelName, name: string, actual: number, expected: number): void {
+export function assertCount(
+  kernel: KernelName,
+  name: string,
+  actual: number,
+  expected: number,
+): void {
   if (actual === expected) return;
-  throw new DeviceError('DEVICE_SHAPE_MISMATCH', `${kernel}: ${name} has ${actual} entries, expected ${expected}`);
+  throw new DeviceError(
+    'DEVICE_SHAPE_MISMATCH',
+    `${kernel}: ${name} has ${actual} entries, expected ${expected}`,
+  );
 }
 
 /** @throws DeviceError DEVICE_USE_AFTER_DISPOSE when one of the tensors is gone. */
@@ -53,8 +73,19 @@ export function assertLive(...tensors: readonly Tensor[]): void {
   for (const tensor of tensors) void tensor.handle;
 }
 
-/** @throws DeviceError DEVICE_SHAPE_MISMATCH when a matrix is smaller than needed in either direction. */
-export function assertAtLeast(kernel: KernelName, { label }: Tensor, [rows, columns]: readonly [number, number], needed: readonly [number, number]): void {
+/**
+ * @throws DeviceError DEVICE_SHAPE_MISMATCH when a matrix is smaller than needed in either
+ * direction.
+ */
+export function assertAtLeast(
+  kernel: KernelName,
+  { label }: Tensor,
+  [rows, columns]: readonly [number, number],
+  needed: readonly [number, number],
+): void {
   if (rows >= needed[0] && columns >= needed[1]) return;
-  throw new DeviceError('DEVICE_SHAPE_MISMATCH', `${kernel}: ${label} has shape ${format([rows, columns])}, at least ${format(needed)} expected`);
+  throw new DeviceError(
+    'DEVICE_SHAPE_MISMATCH',
+    `${kernel}: ${label} has shape ${format([rows, columns])}, at least ${format(needed)} expected`,
+  );
 }

@@ -1,7 +1,19 @@
 import type { KernelName, KernelOptions, SequenceLayout, Tensor } from '@emloc/device';
-import { assertAtLeast, assertCount, assertEqualSizes, assertLive, assertShape, lastExtent, matrix } from './shape.js';
 
-/** What one launch costs: floating-point operations, and bytes of its operands read and written once each. */
+import {
+  assertAtLeast,
+  assertCount,
+  assertEqualSizes,
+  assertLive,
+  assertShape,
+  lastExtent,
+  matrix,
+} from './shape.js';
+
+/**
+ * What one launch costs: floating-point operations, and bytes of its operands read and written once
+ * each.
+ */
 export interface Work {
   readonly flops: number;
   readonly bytes: number;
@@ -19,7 +31,10 @@ function bytesOf(...tensors: readonly Tensor[]): number {
   return tensors.reduce((sum, tensor) => sum + tensor.byteLength, 0);
 }
 
-/** Work of a kernel that touches each operand once and does `flopsPerElement` for each element of `tensor`. */
+/**
+ * Work of a kernel that touches each operand once and does `flopsPerElement` for each element of
+ * `tensor`.
+ */
 function streaming(tensor: Tensor, flopsPerElement: number, operands: readonly Tensor[]): Work {
   assertLive(...operands);
   return { flops: flopsPerElement * tensor.size, bytes: bytesOf(...operands) };
@@ -36,7 +51,10 @@ function causalPairs({ offsets }: SequenceLayout): number {
 }
 
 /** Operands that attention and its backward share. Returns the length of a head. */
-function checkAttention(kernel: 'attention' | 'attentionBackward', options: KernelOptions<'attention'>): number {
+function checkAttention(
+  kernel: 'attention' | 'attentionBackward',
+  options: KernelOptions<'attention'>,
+): number {
   const { q, k, v, out, logSumExp, sequences, heads, kvHeads } = options;
   const [rows, width] = matrix(kernel, q);
   const headLength = width / heads;
@@ -51,9 +69,10 @@ function checkAttention(kernel: 'attention' | 'attentionBackward', options: Kern
 }
 
 /**
- * Matrix products are counted as 2 m n k; causal attention by its query-key pairs, two products forward and five backward
- * (scores again, dP, dV, dQ, dK); eigh as 9 n³ and cholesky as n³ / 3 (Golub and Van Loan, Matrix Computations, 4.2 and 8.3).
- * The elementwise kernels are bound by memory: their flops are nominal.
+ * Matrix products are counted as 2 m n k; causal attention by its query-key pairs, two products
+ * forward and five backward (scores again, dP, dV, dQ, dK); eigh as 9 n³ and cholesky as n³ / 3
+ * (Golub and Van Loan, Matrix Computations, 4.2 and 8.3). The elementwise kernels are bound by
+ * memory: their flops are nominal.
  */
 export const workModel: WorkModel = Object.freeze({
   gemm({ a, b, out, transposeA, transposeB, accumulate }) {
@@ -79,7 +98,15 @@ export const workModel: WorkModel = Object.freeze({
     assertShape('rmsNormBackward', dX, x.shape);
     assertShape('rmsNormBackward', inverseRms, x.shape.slice(0, -1));
     if (out) assertShape('rmsNormBackward', out, x.shape);
-    return streaming(x, 8, [dOut, x, weight, inverseRms, dX, ...(accumulate ? [dX] : []), ...(out ? [out] : [])]);
+    return streaming(x, 8, [
+      dOut,
+      x,
+      weight,
+      inverseRms,
+      dX,
+      ...(accumulate ? [dX] : []),
+      ...(out ? [out] : []),
+    ]);
   },
 
   rope({ x, out, cos, sin, positions, heads }) {
@@ -96,7 +123,10 @@ export const workModel: WorkModel = Object.freeze({
   attention(options) {
     const headLength = checkAttention('attention', options);
     const { q, k, v, out, logSumExp, sequences, heads } = options;
-    return { flops: 4 * headLength * heads * causalPairs(sequences), bytes: bytesOf(q, k, v, out, logSumExp) };
+    return {
+      flops: 4 * headLength * heads * causalPairs(sequences),
+      bytes: bytesOf(q, k, v, out, logSumExp),
+    };
   },
 
   attentionBackward(options) {
@@ -140,7 +170,10 @@ export const workModel: WorkModel = Object.freeze({
     let elements = 0;
     for (const { x, xColumn = 0, columns, out, outRow = 0, outColumn = 0 } of copies) {
       assertLive(x, out);
-      const [[rows, width], [outRows, outWidth]] = [matrix('copyBlocks', x), matrix('copyBlocks', out)];
+      const [[rows, width], [outRows, outWidth]] = [
+        matrix('copyBlocks', x),
+        matrix('copyBlocks', out),
+      ];
       assertAtLeast('copyBlocks', x, [rows, width], [rows, xColumn + columns]);
       assertAtLeast('copyBlocks', out, [outRows, outWidth], [outRow + rows, outColumn + columns]);
       elements += rows * columns;
@@ -152,10 +185,17 @@ export const workModel: WorkModel = Object.freeze({
     let [flops, bytes] = [0, 0];
     for (const { left, leftColumn = 0, leftColumns, right, out, transposeOut } of products) {
       assertLive(left, right, out);
-      const [[rows, width], [, columns]] = [matrix('outerProducts', left), matrix('outerProducts', right)];
+      const [[rows, width], [, columns]] = [
+        matrix('outerProducts', left),
+        matrix('outerProducts', right),
+      ];
       assertAtLeast('outerProducts', left, [rows, width], [rows, leftColumn + leftColumns]);
       assertShape('outerProducts', right, [rows, columns]);
-      assertShape('outerProducts', out, transposeOut ? [columns, leftColumns] : [leftColumns, columns]);
+      assertShape(
+        'outerProducts',
+        out,
+        transposeOut ? [columns, leftColumns] : [leftColumns, columns],
+      );
       flops += 2 * rows * leftColumns * columns;
       bytes += bytesOf(right, out, out) + (leftColumns / Math.max(1, width)) * left.byteLength;
     }
@@ -217,7 +257,8 @@ export const workModel: WorkModel = Object.freeze({
       elements += parameter.size;
     });
     assertLive(squaredGradientNorms);
-    // Reads parameter, gradient and two moments; writes parameter and moments: seven float32 an element.
+    // Reads parameter, gradient and two moments; writes parameter and moments: seven float32 an
+    // element.
     return { flops: 12 * elements, bytes: 28 * elements };
   },
 

@@ -1,7 +1,20 @@
 import { cpuProfile, createCpuBackend, describeCpu } from '@emloc/device-cpu';
-import { cardUsage, createCudaBackend, cudaOrdinal, cudaProfile, describeCuda } from '@emloc/device-cuda';
-import { createTfjsBackend, describeTfjs, tfjsProfile, tfjsRuntime, type TfjsRuntime } from '@emloc/device-tfjs';
-import { type DeviceTarget, roughRates } from '@emloc/pipeline';
+import {
+  cardUsage,
+  createCudaBackend,
+  cudaOrdinal,
+  cudaProfile,
+  describeCuda,
+} from '@emloc/device-cuda';
+import {
+  createTfjsBackend,
+  describeTfjs,
+  tfjsProfile,
+  tfjsRuntime,
+  type TfjsRuntime,
+} from '@emloc/device-tfjs';
+import { roughRates, type DeviceTarget } from '@emloc/pipeline';
+
 import { DeviceRegistryError } from './errors.js';
 
 /** A device to run on, and what is remembered of it with an adapter. */
@@ -25,13 +38,16 @@ export interface CardUsage {
 }
 
 /**
- * The device of this name (`auto`, `cpu`, `cuda`, `cuda:N`, `tfjs`, `tfjs:cpu`); `auto` is CUDA where it can be had, else the CPU. A device
- * that cannot be had can still be planned for.
+ * The device of this name (`auto`, `cpu`, `cuda`, `cuda:N`, `tfjs`, `tfjs:cpu`); `auto` is CUDA
+ * where it can be had, else the CPU. A device that cannot be had can still be planned for.
  * @param threads of the CPU device; all cores by default. @throws DeviceRegistryError
  */
 export function deviceTarget(name: string = 'auto', threads?: number): NamedTarget {
   if (threads !== undefined && !(Number.isSafeInteger(threads) && threads > 0)) {
-    throw new DeviceRegistryError('DEVICE_INVALID_OPTION', `${threads} threads: a whole number of at least 1 is expected`);
+    throw new DeviceRegistryError(
+      'DEVICE_INVALID_OPTION',
+      `${threads} threads: a whole number of at least 1 is expected`,
+    );
   }
   const ordinal = cudaOrdinal(name);
   if (ordinal !== null) return cudaTarget(ordinal);
@@ -39,7 +55,10 @@ export function deviceTarget(name: string = 'auto', threads?: number): NamedTarg
   const runtime = tfjsRuntime(name);
   if (runtime !== null) return tfjsTarget(name, runtime);
   if (name === 'auto') return describeCuda().available ? cudaTarget(0) : cpuTarget(threads);
-  throw new DeviceRegistryError('DEVICE_UNKNOWN', `device "${name}": expected auto, cpu, cuda, cuda:N or tfjs`);
+  throw new DeviceRegistryError(
+    'DEVICE_UNKNOWN',
+    `device "${name}": expected auto, cpu, cuda, cuda:N or tfjs`,
+  );
 }
 
 function cpuTarget(threads: number | undefined): NamedTarget {
@@ -66,11 +85,19 @@ function tfjsTarget(name: string, runtime: TfjsRuntime): NamedTarget {
 }
 
 /** An H100's, roughly (docs/performance.md): for a plan on a machine that has no card. */
-const cardRates = roughRates({ flopsPerSecond: 4e14, factorizationFlopsPerSecond: 5e12, bytesPerSecond: 2e12, copyBytesPerSecond: 1.5e10, secondsPerLaunch: 8e-6 });
+const cardRates = roughRates({
+  flopsPerSecond: 4e14,
+  factorizationFlopsPerSecond: 5e12,
+  bytesPerSecond: 2e12,
+  copyBytesPerSecond: 1.5e10,
+  secondsPerLaunch: 8e-6,
+});
 
 function cudaTarget(ordinal: number): NamedTarget {
   const { problem, cards, libraries } = describeCuda();
-  const versions = libraries.flatMap(({ name, version }) => (version ? [`${name} ${version}`] : [])).join(', ');
+  const versions = libraries
+    .flatMap(({ name, version }) => (version ? [`${name} ${version}`] : []))
+    .join(', ');
   return {
     name: `cuda:${ordinal}`,
     profile: cudaProfile({ name: 'cuda' }),

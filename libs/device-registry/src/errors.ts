@@ -1,7 +1,12 @@
-/** Codes of devices that are asked for in a way nobody understands; `docs/errors.md` explains each. */
+/**
+ * Codes of devices that are asked for in a way nobody understands; `docs/errors.md` explains each.
+ */
 export type DeviceRegistryErrorCode = 'DEVICE_UNKNOWN' | 'DEVICE_INVALID_OPTION';
 
-/** A name or thread count that stands for no device; a device that is known and cannot be had is no such error. */
+/**
+ * A name or thread count that stands for no device; a device that is known and cannot be had is no
+ * such error.
+ */
 export class DeviceRegistryError extends Error {
   override readonly name = 'DeviceRegistryError';
 

@@ -1,5 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { type Backend, Device, type HostArray, type KernelName, MemoryBudget, type Tensor } from '@emloc/device';
+import {
+  Device,
+  MemoryBudget,
+  type Backend,
+  type HostArray,
+  type KernelName,
+  type Tensor,
+} from '@emloc/device';
+
 import { createTfjsBackend } from './index.js';
 import { loadTfjs } from './load.js';
 
@@ -17,7 +25,10 @@ interface ArrayBackend {
   disposeData(dataId: object, force?: boolean): boolean;
 }
 
-/** The most bytes of arrays that are alive at once while `run` runs, beyond those that were there before. */
+/**
+ * The most bytes of arrays that are alive at once while `run` runs, beyond those that were there
+ * before.
+ */
 function peakOf(run: () => void): number {
   const arrays = tf.backend() as unknown as ArrayBackend;
   const { write, disposeData } = arrays;
@@ -53,12 +64,20 @@ describe('the device over TensorFlow.js', () => {
   let tensorsBefore: number;
   const owned: Tensor[] = [];
 
-  const tensor = (values: readonly number[], shape: readonly number[], dtype: 'float32' | 'int32' = 'float32'): Tensor => {
+  const tensor = (
+    values: readonly number[],
+    shape: readonly number[],
+    dtype: 'float32' | 'int32' = 'float32',
+  ): Tensor => {
     const made = device.tensor(hostArray(values, dtype), shape, dtype, 'activations', 'test');
     owned.push(made);
     return made;
   };
-  const wave = (shape: readonly number[], seed = 1) => tensor(Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => Math.sin(seed + i)), shape);
+  const wave = (shape: readonly number[], seed = 1) =>
+    tensor(
+      Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => Math.sin(seed + i)),
+      shape,
+    );
   const valuesOf = async (source: Tensor) => Array.from(await device.download(source));
 
   beforeEach(() => {
@@ -77,36 +96,140 @@ describe('the device over TensorFlow.js', () => {
   /** Options of every kernel that is launched, with whole operands. */
   const launches = (): readonly (readonly [KernelName, object])[] => {
     const ints = (values: readonly number[]) => tensor(values, [values.length], 'int32');
-    const sequences = { offsets: [0, 150, 151, 160], deviceOffsets: ints([0, 150, 151, 160]), positions: ints(Array.from({ length: 160 }, (_, i) => i)), maxLength: 150 };
-    const attention = { q: wave([160, 32]), k: wave([160, 16], 2), v: wave([160, 16], 3), sequences, heads: 4, kvHeads: 2, scale: 0.3, out: wave([160, 32]), logSumExp: wave([4, 160]) };
-    const [x, out, weight, inverseRms] = [wave([9, 31]), wave([9, 31], 2), wave([31]), wave([9], 0.5)];
+    const sequences = {
+      offsets: [0, 150, 151, 160],
+      deviceOffsets: ints([0, 150, 151, 160]),
+      positions: ints(Array.from({ length: 160 }, (_, i) => i)),
+      maxLength: 150,
+    };
+    const attention = {
+      q: wave([160, 32]),
+      k: wave([160, 16], 2),
+      v: wave([160, 16], 3),
+      sequences,
+      heads: 4,
+      kvHeads: 2,
+      scale: 0.3,
+      out: wave([160, 32]),
+      logSumExp: wave([4, 160]),
+    };
+    const [x, out, weight, inverseRms] = [
+      wave([9, 31]),
+      wave([9, 31], 2),
+      wave([31]),
+      wave([9], 0.5),
+    ];
     const moments = [wave([31]), wave([31])].map((one, i) => ({ one, two: wave([31], i) }));
     return [
       ['gemm', { a: wave([9, 20]), b: wave([20, 31]), out, alpha: 0.5, accumulate: true }],
       ['gemm', { a: wave([20, 9]), b: wave([31, 20]), out, transposeA: true, transposeB: true }],
       ['gram', { x, out: wave([31, 31]) }],
-      ['outerProducts', { products: [{ left: wave([20, 12]), leftColumn: 3, leftColumns: 9, right: wave([20, 31]), out, alpha: 2 }] }],
+      [
+        'outerProducts',
+        {
+          products: [
+            {
+              left: wave([20, 12]),
+              leftColumn: 3,
+              leftColumns: 9,
+              right: wave([20, 31]),
+              out,
+              alpha: 2,
+            },
+          ],
+        },
+      ],
       ['rmsNorm', { x, weight, epsilon: 1e-5, out, inverseRms: wave([9]) }],
-      ['rmsNormBackward', { dOut: out, x, weight, inverseRms, dX: wave([9, 31]), accumulate: true, out: wave([9, 31]) }],
-      ['rope', { x: wave([9, 32]), out: wave([9, 32]), cos: wave([12, 4]), sin: wave([12, 4]), positions: ints([0, 1, 2, 3, 4, 5, 6, 7, 11]), heads: 4, inverse: true }],
+      [
+        'rmsNormBackward',
+        {
+          dOut: out,
+          x,
+          weight,
+          inverseRms,
+          dX: wave([9, 31]),
+          accumulate: true,
+          out: wave([9, 31]),
+        },
+      ],
+      [
+        'rope',
+        {
+          x: wave([9, 32]),
+          out: wave([9, 32]),
+          cos: wave([12, 4]),
+          sin: wave([12, 4]),
+          positions: ints([0, 1, 2, 3, 4, 5, 6, 7, 11]),
+          heads: 4,
+          inverse: true,
+        },
+      ],
       ['attention', attention],
-      ['attentionBackward', { ...attention, dOut: wave([160, 32]), dQ: wave([160, 32]), dK: wave([160, 16]), dV: wave([160, 16]) }],
+      [
+        'attentionBackward',
+        {
+          ...attention,
+          dOut: wave([160, 32]),
+          dQ: wave([160, 32]),
+          dK: wave([160, 16]),
+          dV: wave([160, 16]),
+        },
+      ],
       ['swiglu', { gate: x, up: out, out: wave([9, 31]) }],
-      ['swigluBackward', { dOut: x, gate: out, up: wave([9, 31]), dGate: wave([9, 31]), dUp: wave([9, 31]), out: wave([9, 31]) }],
+      [
+        'swigluBackward',
+        {
+          dOut: x,
+          gate: out,
+          up: wave([9, 31]),
+          dGate: wave([9, 31]),
+          dUp: wave([9, 31]),
+          out: wave([9, 31]),
+        },
+      ],
       ['embedding', { table: x, rows: ints([0, 8, 8]), out: wave([3, 31]) }],
       ['scatterRows', { x: wave([2, 31]), rows: ints([7, 1]), out }],
-      ['copyBlocks', { copies: [{ x, xColumn: 2, columns: 5, out: wave([20, 31]), outRow: 3, outColumn: 4, scale: 2 }] }],
-      ['crossEntropy', { logits: wave([5, 301]), targets: ints([0, 1, 2, 3, 300]), loss: wave([5]), prediction: ints([0, 0, 0, 0, 0]), gradientScale: 0.5 }],
+      [
+        'copyBlocks',
+        {
+          copies: [
+            { x, xColumn: 2, columns: 5, out: wave([20, 31]), outRow: 3, outColumn: 4, scale: 2 },
+          ],
+        },
+      ],
+      [
+        'crossEntropy',
+        {
+          logits: wave([5, 301]),
+          targets: ints([0, 1, 2, 3, 300]),
+          loss: wave([5]),
+          prediction: ints([0, 0, 0, 0, 0]),
+          gradientScale: 0.5,
+        },
+      ],
       ['add', { x, out, alpha: 2 }],
       ['addBias', { bias: weight, out }],
       ['fill', { out: wave([9, 31]), value: 3 }],
       ['cast', { x, out: wave([9, 31]) }],
       ['scale', { x, scale: weight, along: 'columns', out }],
       ['squaredNorms', { tensors: [x, weight], out: wave([2]) }],
-      ['adamw', {
-        parameters: moments.map(({ one }) => one), gradients: moments.map(({ two }) => two), firstMoments: [wave([31]), wave([31])], secondMoments: [wave([31]), wave([31])],
-        squaredGradientNorms: wave([2], 2), maxGradientNorm: 1, learningRate: 0.1, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, weightDecay: 0.1, step: 1,
-      }],
+      [
+        'adamw',
+        {
+          parameters: moments.map(({ one }) => one),
+          gradients: moments.map(({ two }) => two),
+          firstMoments: [wave([31]), wave([31])],
+          secondMoments: [wave([31]), wave([31])],
+          squaredGradientNorms: wave([2], 2),
+          maxGradientNorm: 1,
+          learningRate: 0.1,
+          beta1: 0.9,
+          beta2: 0.99,
+          epsilon: 1e-8,
+          weightDecay: 0.1,
+          step: 1,
+        },
+      ],
     ];
   };
 
@@ -125,8 +248,16 @@ describe('the device over TensorFlow.js', () => {
   it('takes no more bytes on the way than its profile declares, and not much less', () => {
     for (const [name, options] of launches()) {
       const peak = peakOf(() => (device.kernels[name] as (given: object) => void)(options));
-      const declared = (device.profile.workspaceBytes[name] as ((given: object) => number) | undefined)?.(options) ?? 0;
-      expect({ name, peak, declared, isWithin: peak <= declared && declared <= 2 * peak + 128 }).toMatchObject({ isWithin: true });
+      const declared =
+        (device.profile.workspaceBytes[name] as ((given: object) => number) | undefined)?.(
+          options,
+        ) ?? 0;
+      expect({
+        name,
+        peak,
+        declared,
+        isWithin: peak <= declared && declared <= 2 * peak + 128,
+      }).toMatchObject({ isWithin: true });
     }
   });
 
@@ -135,11 +266,19 @@ describe('the device over TensorFlow.js', () => {
     const out = tensor([0, 0, 0, 0, 0, 0], [3, 2]);
     const copied = () => device.kernels.cast({ x, out });
     const writes: readonly (() => void)[] = [
-      () => device.kernels.scatterRows({ x: tensor([9, 9], [1, 2]), rows: tensor([1], [1], 'int32'), out }),
+      () =>
+        device.kernels.scatterRows({
+          x: tensor([9, 9], [1, 2]),
+          rows: tensor([1], [1], 'int32'),
+          out,
+        }),
       () => device.kernels.add({ x: tensor([1, 1, 1, 1, 1, 1], [3, 2]), out }),
       () => device.kernels.fill({ out: out.rows(1, 2), value: 7 }),
       () => device.upload(out.rows(0, 1), hostArray([8, 8])),
-      () => device.kernels.copyBlocks({ copies: [{ x: tensor([0], [1, 1]), columns: 1, out, outRow: 2 }] }),
+      () =>
+        device.kernels.copyBlocks({
+          copies: [{ x: tensor([0], [1, 1]), columns: 1, out, outRow: 2 }],
+        }),
     ];
     for (const write of writes) {
       copied();
@@ -149,7 +288,7 @@ describe('the device over TensorFlow.js', () => {
     }
   });
 
-  it('copies on upload and on download: neither array is TensorFlow\'s afterwards', async () => {
+  it("copies on upload and on download: neither array is TensorFlow's afterwards", async () => {
     const source = hostArray([1, 2, 3, 4]);
     const x = tensor([0, 0, 0, 0], [4]);
     device.upload(x, source);
@@ -162,31 +301,64 @@ describe('the device over TensorFlow.js', () => {
 
   it('widens float16, bfloat16 and float64 on the way to float32', async () => {
     const x = tensor([0, 0], [2]);
-    const upload = async (elements: Uint16Array | Float64Array, dtype: 'float16' | 'bfloat16' | 'float64') => {
+    const upload = async (
+      elements: Uint16Array | Float64Array,
+      dtype: 'float16' | 'bfloat16' | 'float64',
+    ) => {
       device.upload(x, { bytes: new Uint8Array(elements.buffer), dtype });
       return valuesOf(x);
     };
     expect(await upload(Uint16Array.of(0x3c00, 0xc248), 'float16')).toEqual([1, -3.140625]);
     expect(await upload(Uint16Array.of(0x3f80, 0xc049), 'bfloat16')).toEqual([1, -3.140625]);
-    expect(await upload(Float64Array.of(1 / 3, -1e-300), 'float64')).toEqual([Math.fround(1 / 3), -0]);
+    expect(await upload(Float64Array.of(1 / 3, -1e-300), 'float64')).toEqual([
+      Math.fround(1 / 3),
+      -0,
+    ]);
   });
 
   it('refuses the dtypes that TensorFlow.js does not have, and conversions between the others', () => {
     for (const dtype of ['bfloat16', 'float64'] as const) {
-      expect(() => device.allocate([2], dtype, 'activations', 'x')).toThrow(expect.objectContaining({ code: 'DEVICE_UNSUPPORTED' }));
+      expect(() => device.allocate([2], dtype, 'activations', 'x')).toThrow(
+        expect.objectContaining({ code: 'DEVICE_UNSUPPORTED' }),
+      );
     }
     const [x, indices] = [tensor([1], [1]), tensor([1], [1], 'int32')];
-    expect(() => device.kernels.cast({ x, out: indices })).toThrow(expect.objectContaining({ code: 'DEVICE_UNSUPPORTED' }));
-    expect(() => device.kernels.add({ x: indices, out: x })).toThrow(expect.objectContaining({ code: 'DEVICE_UNSUPPORTED' }));
+    expect(() => device.kernels.cast({ x, out: indices })).toThrow(
+      expect.objectContaining({ code: 'DEVICE_UNSUPPORTED' }),
+    );
+    expect(() => device.kernels.add({ x: indices, out: x })).toThrow(
+      expect.objectContaining({ code: 'DEVICE_UNSUPPORTED' }),
+    );
   });
 
   it('refuses rows, positions and targets outside their table, where a GPU would read zeros', () => {
     const [table, out, outside] = [wave([3, 2]), wave([1, 2]), tensor([3], [1], 'int32')];
-    const refusal = expect.objectContaining({ code: 'DEVICE_SHAPE_MISMATCH', message: expect.stringContaining('is 3, outside 0..2') });
+    const refusal = expect.objectContaining({
+      code: 'DEVICE_SHAPE_MISMATCH',
+      message: expect.stringContaining('is 3, outside 0..2'),
+    });
     expect(() => device.kernels.embedding({ table, rows: outside, out })).toThrow(refusal);
-    expect(() => device.kernels.scatterRows({ x: out, rows: outside, out: table })).toThrow(refusal);
-    expect(() => device.kernels.rope({ x: out, out, cos: wave([3, 1]), sin: wave([3, 1]), positions: outside, heads: 1 })).toThrow(refusal);
-    expect(() => device.kernels.crossEntropy({ logits: wave([1, 3]), targets: outside, loss: wave([1]), prediction: tensor([0], [1], 'int32') })).toThrow(refusal);
+    expect(() => device.kernels.scatterRows({ x: out, rows: outside, out: table })).toThrow(
+      refusal,
+    );
+    expect(() =>
+      device.kernels.rope({
+        x: out,
+        out,
+        cos: wave([3, 1]),
+        sin: wave([3, 1]),
+        positions: outside,
+        heads: 1,
+      }),
+    ).toThrow(refusal);
+    expect(() =>
+      device.kernels.crossEntropy({
+        logits: wave([1, 3]),
+        targets: outside,
+        loss: wave([1]),
+        prediction: tensor([0], [1], 'int32'),
+      }),
+    ).toThrow(refusal);
   });
 
   it('looks integers that a kernel wrote up on the device', async () => {
@@ -199,14 +371,22 @@ describe('the device over TensorFlow.js', () => {
   it('leaves nothing behind when an operation fails', () => {
     const held = tf.memory().numTensors + 2;
     const [x, out] = [wave([4, 3]), wave([4, 4])];
-    expect(() => device.kernels.gemm({ a: x, b: x, out })).toThrow(expect.objectContaining({ code: 'DEVICE_SHAPE_MISMATCH' }));
+    expect(() => device.kernels.gemm({ a: x, b: x, out })).toThrow(
+      expect.objectContaining({ code: 'DEVICE_SHAPE_MISMATCH' }),
+    );
     expect(tf.memory().numTensors).toBe(held);
   });
 
   it('frees what is left when it is closed', async () => {
     const other = createTfjsBackend('cpu');
     const before = tf.memory().numTensors;
-    const leak = new Device(other, new MemoryBudget(1024)).tensor(hostArray([1]), [1], 'float32', 'activations', 'leak');
+    const leak = new Device(other, new MemoryBudget(1024)).tensor(
+      hostArray([1]),
+      [1],
+      'float32',
+      'activations',
+      'leak',
+    );
     expect(tf.memory().numTensors).toBe(before + 1);
     await other.close();
     await other.close();
@@ -219,10 +399,17 @@ describe('the operations that some backend of TensorFlow.js answers wrongly', ()
   const folder = new URL('kernels/', import.meta.url);
   const files = readdirSync(folder).filter((name) => name.endsWith('.ts'));
 
-  it.each(['oneHot', 'fused', 'batchDims', 'tensorScatterUpdate', 'scatterND', 'argMax', "'bool'"])('%s: no kernel calls it', (name) => {
-    expect(files.length).toBeGreaterThan(10);
-    const calls = new RegExp(`\\btf\\.${name}\\b|\\b${name}:|${name.startsWith("'") ? name : '(?!)'}`);
-    const callers = files.filter((file) => calls.test(readFileSync(new URL(file, folder), 'utf8')));
-    expect(callers).toEqual([]);
-  });
+  it.each(['oneHot', 'fused', 'batchDims', 'tensorScatterUpdate', 'scatterND', 'argMax', "'bool'"])(
+    '%s: no kernel calls it',
+    (name) => {
+      expect(files.length).toBeGreaterThan(10);
+      const calls = new RegExp(
+        `\\btf\\.${name}\\b|\\b${name}:|${name.startsWith("'") ? name : '(?!)'}`,
+      );
+      const callers = files.filter((file) =>
+        calls.test(readFileSync(new URL(file, folder), 'utf8')),
+      );
+      expect(callers).toEqual([]);
+    },
+  );
 });

@@ -1,21 +1,35 @@
-import { type Backend, type DeviceEvent, DeviceError, type DType, type HostArray, type HostBuffer, type HostValues, type Tensor } from '@emloc/device';
+import {
+  DeviceError,
+  type Backend,
+  type DeviceEvent,
+  type DType,
+  type HostArray,
+  type HostBuffer,
+  type HostValues,
+  type Tensor,
+} from '@emloc/device';
 import { hostFactorizations } from '@emloc/device-cpu';
+
 import { deviceErrorOf } from './device-error.js';
 import { createKernels } from './kernels/index.js';
-import { holdBackend, type LoadedTfjs, loadTfjs, type TfjsRuntime } from './load.js';
+import { holdBackend, loadTfjs, type LoadedTfjs, type TfjsRuntime } from './load.js';
 import { TensorMemory, type Tf } from './memory.js';
 import { tfjsProfile } from './profile.js';
 
 /**
- * TensorFlow.js as a device: float32. A launch hands its operations over before it returns, in order, and copies are done at once, so both
- * streams are the calling thread. Memory is counted at this interface: TensorFlow's own pool cannot be capped.
+ * TensorFlow.js as a device: float32. A launch hands its operations over before it returns, in
+ * order, and copies are done at once, so both streams are the calling thread. Memory is counted at
+ * this interface: TensorFlow's own pool cannot be capped.
  * @throws DeviceError DEVICE_UNAVAILABLE where TensorFlow.js is not installed or does not start
  */
 export function createTfjsBackend(runtime: TfjsRuntime = 'native'): Backend {
   return new TfjsBackend(loadTfjs(runtime));
 }
 
-const finished: DeviceEvent = Object.freeze({ wait: () => Promise.resolve(), dispose: () => undefined });
+const finished: DeviceEvent = Object.freeze({
+  wait: () => Promise.resolve(),
+  dispose: () => undefined,
+});
 
 class TfjsBackend implements Backend {
   readonly profile = tfjsProfile;
@@ -29,7 +43,11 @@ class TfjsBackend implements Backend {
     this.tf = tf;
     this.#release = holdBackend(backend);
     this.#memory = new TensorMemory(tf);
-    this.kernels = createKernels({ tf, memory: this.#memory, factorizations: hostFactorizations() });
+    this.kernels = createKernels({
+      tf,
+      memory: this.#memory,
+      factorizations: hostFactorizations(),
+    });
   }
 
   allocate(bytes: number, dtype: DType): unknown {

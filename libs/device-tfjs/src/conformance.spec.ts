@@ -1,7 +1,9 @@
 import { describeDeviceConformance } from '@emloc/device-conformance';
+
 import { createTfjsBackend, describeTfjs } from './index.js';
 
-const noDType = 'TensorFlow.js has no bfloat16 and no float64; float32 and int32 are all that a job on this device allocates';
+const noDType =
+  'TensorFlow.js has no bfloat16 and no float64; float32 and int32 are all that a job on this device allocates';
 
 const gaps = {
   'upload: converts float16 to every float dtype': noDType,
@@ -16,5 +18,6 @@ const gaps = {
 describeDeviceConformance('tfjs, plain JavaScript', () => createTfjsBackend('cpu'), { gaps });
 
 const { description, problem } = describeTfjs('native');
-if (problem === null) describeDeviceConformance(`tfjs, ${description}`, () => createTfjsBackend('native'), { gaps });
+if (problem === null)
+  describeDeviceConformance(`tfjs, ${description}`, () => createTfjsBackend('native'), { gaps });
 else test.skip(`device conformance of tfjs, native: ${problem}`, () => undefined);

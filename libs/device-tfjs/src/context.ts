@@ -1,4 +1,5 @@
 import type { HostFactorizations } from '@emloc/device-cpu';
+
 import type { TensorMemory, Tf } from './memory.js';
 
 /** What kernels work with. Launched kernels run inside `tf.tidy`. */

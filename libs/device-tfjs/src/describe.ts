@@ -1,4 +1,5 @@
 import { DeviceError } from '@emloc/device';
+
 import { loadTfjs, processHost, type TfjsHost, type TfjsRuntime } from './load.js';
 
 /** What `emloc info --device tfjs` prints. */
@@ -11,10 +12,14 @@ export interface TfjsDescription {
   readonly memory: string;
 }
 
-const memory = 'counted at the device interface; the memory pool of TensorFlow itself cannot be capped from outside and may be larger';
+const memory =
+  'counted at the device interface; the memory pool of TensorFlow itself cannot be capped from outside and may be larger';
 
 /** Loads TensorFlow.js to see whether it works. */
-export function describeTfjs(runtime: TfjsRuntime = 'native', host: TfjsHost = processHost()): TfjsDescription {
+export function describeTfjs(
+  runtime: TfjsRuntime = 'native',
+  host: TfjsHost = processHost(),
+): TfjsDescription {
   try {
     return { runtime, description: loadTfjs(runtime, host).description, problem: null, memory };
   } catch (error) {

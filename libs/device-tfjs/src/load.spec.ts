@@ -1,5 +1,5 @@
-import { describeTfjs, tfjsRuntime } from './index.js';
 import { describeTfjs as describeOn } from './describe.js';
+import { describeTfjs, tfjsRuntime } from './index.js';
 import { holdBackend, type TfjsHost } from './load.js';
 
 /** A machine with these packages: what a package gives, or the error that loading it throws. */
@@ -8,7 +8,10 @@ function host(packages: Readonly<Record<string, unknown>>, nodeMajor = 20): Tfjs
     nodeMajor,
     require: (name) => {
       const base = name.replace('/package.json', '');
-      if (!(base in packages)) throw Object.assign(new Error(`Cannot find module '${name}'`), { code: 'MODULE_NOT_FOUND' });
+      if (!(base in packages))
+        throw Object.assign(new Error(`Cannot find module '${name}'`), {
+          code: 'MODULE_NOT_FOUND',
+        });
       const found = packages[base];
       if (found instanceof Error && base === name) throw found;
       return found;
@@ -36,36 +39,61 @@ describe('TensorFlow.js on a machine', () => {
   it('says what to install, and its limits, where nothing is installed', () => {
     const { problem, description } = describeOn('native', host({}));
     expect(description).toBeNull();
-    for (const part of [`${gpu}@4.22.0`, `${node}@4.22.0`, 'CUDA 11', 'Node below 23']) expect(problem).toContain(part);
+    for (const part of [`${gpu}@4.22.0`, `${node}@4.22.0`, 'CUDA 11', 'Node below 23'])
+      expect(problem).toContain(part);
   });
 
   it('never falls back to plain JavaScript', () => {
-    const plain = { '@tensorflow/tfjs-core': fakeTf(), '@tensorflow/tfjs-backend-cpu': { version_cpu: '4.22.0' } };
+    const plain = {
+      '@tensorflow/tfjs-core': fakeTf(),
+      '@tensorflow/tfjs-backend-cpu': { version_cpu: '4.22.0' },
+    };
     expect(describeOn('native', host(plain)).problem).toContain('not installed');
-    expect(describeOn('cpu', host(plain))).toMatchObject({ problem: null, description: expect.stringContaining('plain JavaScript') });
+    expect(describeOn('cpu', host(plain))).toMatchObject({
+      problem: null,
+      description: expect.stringContaining('plain JavaScript'),
+    });
   });
 
   it('takes the GPU package before the other', () => {
     const both = { [gpu]: fakeTf({ isUsingGpuDevice: true }), [node]: fakeTf() };
-    expect(describeOn('native', host(both)).description).toBe(`TensorFlow 2.9.1 through ${gpu} 4.22.0 on the GPU`);
-    expect(describeOn('native', host({ [node]: fakeTf() })).description).toBe(`TensorFlow 2.9.1 through ${node} 4.22.0 on the CPU`);
+    expect(describeOn('native', host(both)).description).toBe(
+      `TensorFlow 2.9.1 through ${gpu} 4.22.0 on the GPU`,
+    );
+    expect(describeOn('native', host({ [node]: fakeTf() })).description).toBe(
+      `TensorFlow 2.9.1 through ${node} 4.22.0 on the CPU`,
+    );
   });
 
   it('refuses a GPU package that finds no GPU, instead of running on the CPU', () => {
-    expect(describeOn('native', host({ [gpu]: fakeTf(), [node]: fakeTf() })).problem).toMatch(/finds no GPU.*CUDA 11/);
+    expect(describeOn('native', host({ [gpu]: fakeTf(), [node]: fakeTf() })).problem).toMatch(
+      /finds no GPU.*CUDA 11/,
+    );
   });
 
   it('refuses releases of Node that the packages are broken on', () => {
-    expect(describeOn('native', host({ [node]: fakeTf() }, 23)).problem).toContain('does not work with Node 23');
+    expect(describeOn('native', host({ [node]: fakeTf() }, 23)).problem).toContain(
+      'does not work with Node 23',
+    );
     expect(describeOn('native', host({ [node]: fakeTf() }, 22)).problem).toBeNull();
   });
 
   it('tells a package that does not load from one that is not there', () => {
-    const broken = Object.assign(new Error('libtensorflow.so.2: cannot open shared object file'), { code: 'ERR_DLOPEN_FAILED' });
-    expect(describeOn('native', host({ [node]: broken })).problem).toMatch(/tfjs-node does not load: libtensorflow/);
-    const incomplete = Object.assign(new Error("Cannot find module 'long'"), { code: 'MODULE_NOT_FOUND' });
-    expect(describeOn('native', host({ [node]: incomplete })).problem).toContain("does not load: Cannot find module 'long'");
-    expect(describeOn('native', host({ [node]: fakeTf({ starts: false }) })).problem).toContain('does not start');
+    const broken = Object.assign(new Error('libtensorflow.so.2: cannot open shared object file'), {
+      code: 'ERR_DLOPEN_FAILED',
+    });
+    expect(describeOn('native', host({ [node]: broken })).problem).toMatch(
+      /tfjs-node does not load: libtensorflow/,
+    );
+    const incomplete = Object.assign(new Error("Cannot find module 'long'"), {
+      code: 'MODULE_NOT_FOUND',
+    });
+    expect(describeOn('native', host({ [node]: incomplete })).problem).toContain(
+      "does not load: Cannot find module 'long'",
+    );
+    expect(describeOn('native', host({ [node]: fakeTf({ starts: false }) })).problem).toContain(
+      'does not start',
+    );
   });
 
   it('runs one backend a process', () => {
@@ -81,6 +109,11 @@ describe('TensorFlow.js on a machine', () => {
   });
 
   it('knows its names', () => {
-    expect(['tfjs', 'tfjs:cpu', 'tfjs:gpu', 'cpu'].map(tfjsRuntime)).toEqual(['native', 'cpu', null, null]);
+    expect(['tfjs', 'tfjs:cpu', 'tfjs:gpu', 'cpu'].map(tfjsRuntime)).toEqual([
+      'native',
+      'cpu',
+      null,
+      null,
+    ]);
   });
 });

@@ -1,35 +1,69 @@
-import type { AttentionOptions, DeviceProfile, KernelOptions, SequenceLayout, Tensor, WorkspaceBytes } from '@emloc/device';
+import type {
+  AttentionOptions,
+  DeviceProfile,
+  KernelOptions,
+  SequenceLayout,
+  Tensor,
+  WorkspaceBytes,
+} from '@emloc/device';
+
 import { tileRows } from './kernels/attention.js';
 
 /** Constants that kernels hand to TensorFlow. */
 const scalarBytes = 64;
 
 /**
- * What a kernel makes on the way, its results included: tensors are immutable, so the old contents of an output live until the new ones are
- * complete. Counted in tensors of TensorFlow.js; what its operations take inside them is TensorFlow's own.
+ * What a kernel makes on the way, its results included: tensors are immutable, so the old contents
+ * of an output live until the new ones are complete. Counted in tensors of TensorFlow.js; what its
+ * operations take inside them is TensorFlow's own.
  */
 const workspaceBytes: WorkspaceBytes = Object.freeze({
-  gemm: ({ out, alpha = 1, accumulate = false }: KernelOptions<'gemm'>) => bytes(out.size * (1 + Number(alpha !== 1) + Number(accumulate))),
-  outerProducts: ({ products }: KernelOptions<'outerProducts'>) => bytes(sum(products.map(({ left, leftColumns, out }) => (left.shape[0] ?? 0) * leftColumns + 3 * out.size))),
+  gemm: ({ out, alpha = 1, accumulate = false }: KernelOptions<'gemm'>) =>
+    bytes(out.size * (1 + Number(alpha !== 1) + Number(accumulate))),
+  outerProducts: ({ products }: KernelOptions<'outerProducts'>) =>
+    bytes(
+      sum(
+        products.map(
+          ({ left, leftColumns, out }) => (left.shape[0] ?? 0) * leftColumns + 3 * out.size,
+        ),
+      ),
+    ),
   gram: ({ out }: KernelOptions<'gram'>) => bytes(5 * out.size),
   rmsNorm: ({ x, inverseRms }: KernelOptions<'rmsNorm'>) => bytes(3 * x.size + 4 * inverseRms.size),
   rmsNormBackward: ({ x, inverseRms, accumulate, out }: KernelOptions<'rmsNormBackward'>) =>
     bytes((5 + Number(accumulate ?? false) + (out ? 2 : 0)) * x.size + 3 * inverseRms.size),
-  rope: ({ x, positions, cos }: KernelOptions<'rope'>) => bytes(5 * x.size + 3 * positions.size * (cos.shape[1] ?? 0)),
-  attention: (options: KernelOptions<'attention'>) => bytes(attentionElements(options, { tiles: 6, rows: 6, sequenceRows: 2 })),
-  attentionBackward: (options: KernelOptions<'attentionBackward'>) => bytes(attentionElements(options, { tiles: 9, rows: 16, sequenceRows: 10 })),
+  rope: ({ x, positions, cos }: KernelOptions<'rope'>) =>
+    bytes(5 * x.size + 3 * positions.size * (cos.shape[1] ?? 0)),
+  attention: (options: KernelOptions<'attention'>) =>
+    bytes(attentionElements(options, { tiles: 6, rows: 6, sequenceRows: 2 })),
+  attentionBackward: (options: KernelOptions<'attentionBackward'>) =>
+    bytes(attentionElements(options, { tiles: 9, rows: 16, sequenceRows: 10 })),
   swiglu: ({ out }: KernelOptions<'swiglu'>) => bytes(3 * out.size),
-  swigluBackward: ({ dOut, out }: KernelOptions<'swigluBackward'>) => bytes((9 + (out ? 1 : 0)) * dOut.size),
+  swigluBackward: ({ dOut, out }: KernelOptions<'swigluBackward'>) =>
+    bytes((9 + (out ? 1 : 0)) * dOut.size),
   embedding: ({ out }: KernelOptions<'embedding'>) => bytes(out.size),
-  scatterRows: ({ x, out }: KernelOptions<'scatterRows'>) => bytes(2 * out.size + x.size + (out.shape[0] ?? 0)),
-  copyBlocks: ({ copies }: KernelOptions<'copyBlocks'>) => bytes(Math.max(0, ...copies.map(({ x, columns, out }) => 2 * (x.shape[0] ?? 0) * columns + 5 * out.size))),
-  crossEntropy: ({ logits, gradientScale }: KernelOptions<'crossEntropy'>) => crossEntropyBytes(logits, gradientScale !== undefined),
+  scatterRows: ({ x, out }: KernelOptions<'scatterRows'>) =>
+    bytes(2 * out.size + x.size + (out.shape[0] ?? 0)),
+  copyBlocks: ({ copies }: KernelOptions<'copyBlocks'>) =>
+    bytes(
+      Math.max(
+        0,
+        ...copies.map(({ x, columns, out }) => 2 * (x.shape[0] ?? 0) * columns + 5 * out.size),
+      ),
+    ),
+  crossEntropy: ({ logits, gradientScale }: KernelOptions<'crossEntropy'>) =>
+    crossEntropyBytes(logits, gradientScale !== undefined),
   add: ({ out, alpha = 1 }: KernelOptions<'add'>) => bytes(out.size * (1 + Number(alpha !== 1))),
   addBias: ({ out }: KernelOptions<'addBias'>) => bytes(out.size),
   fill: ({ out }: KernelOptions<'fill'>) => bytes(out.size),
   scale: ({ out }: KernelOptions<'scale'>) => bytes(out.size),
-  squaredNorms: ({ tensors }: KernelOptions<'squaredNorms'>) => bytes(Math.max(0, ...tensors.map(({ size }) => size)) + 2 * tensors.length),
-  adamw: ({ parameters }: KernelOptions<'adamw'>) => bytes(14 * Math.max(0, ...parameters.map(({ size }) => size)) + 2 * sum(parameters.map(() => scalarBytes))),
+  squaredNorms: ({ tensors }: KernelOptions<'squaredNorms'>) =>
+    bytes(Math.max(0, ...tensors.map(({ size }) => size)) + 2 * tensors.length),
+  adamw: ({ parameters }: KernelOptions<'adamw'>) =>
+    bytes(
+      14 * Math.max(0, ...parameters.map(({ size }) => size)) +
+        2 * sum(parameters.map(() => scalarBytes)),
+    ),
   eigh: ({ a, values }: KernelOptions<'eigh'>) => bytes(a.size + values.size),
   cholesky: ({ a }: KernelOptions<'cholesky'>) => bytes(a.size),
 });
@@ -57,18 +91,25 @@ interface AttentionCounts {
   readonly sequenceRows: number;
 }
 
-function attentionElements({ q, k, v, sequences, heads }: AttentionOptions, { tiles, rows, sequenceRows }: AttentionCounts): number {
+function attentionElements(
+  { q, k, v, sequences, heads }: AttentionOptions,
+  { tiles, rows, sequenceRows }: AttentionCounts,
+): number {
   const longest = longestSequence(sequences);
   const width = q.shape[1] ?? 0;
   const keyWidth = k.shape[1] ?? 0;
   const tile = Math.min(tileRows, longest);
-  const perTile = tiles * heads * tile * longest + rows * (tile * width + longest * keyWidth) + 8 * heads * tile;
+  const perTile =
+    tiles * heads * tile * longest + rows * (tile * width + longest * keyWidth) + 8 * heads * tile;
   const tileCount = Math.ceil(longest / tileRows);
   return perTile + sequenceRows * (q.size + k.size + v.size) + 2 * tileCount * longest * keyWidth;
 }
 
 function longestSequence({ offsets }: SequenceLayout): number {
-  return offsets.reduce((longest, offset, i) => Math.max(longest, i === 0 ? 0 : offset - (offsets[i - 1] ?? 0)), 0);
+  return offsets.reduce(
+    (longest, offset, i) => Math.max(longest, i === 0 ? 0 : offset - (offsets[i - 1] ?? 0)),
+    0,
+  );
 }
 
 /** A device over TensorFlow.js as a planner sees it, whatever runs below. */

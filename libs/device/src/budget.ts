@@ -29,12 +29,18 @@ export interface Reservation {
 export class MemoryBudget {
   #inUse = 0;
   #peak = 0;
-  readonly #byCategory = new Map<MemoryCategory, number>(memoryCategories.map((category) => [category, 0]));
+  readonly #byCategory = new Map<MemoryCategory, number>(
+    memoryCategories.map((category) => [category, 0]),
+  );
   readonly #scopes = new Set<PeakScope>();
 
   /** @param totalBytes the cap in bytes; `Infinity` counts without a cap. */
   constructor(readonly totalBytes: number) {
-    if (!(totalBytes > 0)) throw new DeviceError('DEVICE_UNSUPPORTED', `memory budget must be positive, got ${totalBytes}`);
+    if (!(totalBytes > 0))
+      throw new DeviceError(
+        'DEVICE_UNSUPPORTED',
+        `memory budget must be positive, got ${totalBytes}`,
+      );
   }
 
   get inUseBytes(): number {
@@ -56,7 +62,8 @@ export class MemoryBudget {
 
   /** @throws OutOfBudgetError when the cap would be passed; nothing is reserved then. */
   reserve(bytes: number, category: MemoryCategory, label: string): Reservation {
-    if (bytes > this.freeBytes) throw new OutOfBudgetError(label, bytes, this.freeBytes, this.totalBytes);
+    if (bytes > this.freeBytes)
+      throw new OutOfBudgetError(label, bytes, this.freeBytes, this.totalBytes);
     this.#add(bytes, category);
     let held = true;
     return {
@@ -103,7 +110,10 @@ export class PeakScope {
   }
 
   sample(): void {
-    const excluded = this.exclude.reduce((sum, category) => sum + this.budget.inUseBytesOf(category), 0);
+    const excluded = this.exclude.reduce(
+      (sum, category) => sum + this.budget.inUseBytesOf(category),
+      0,
+    );
     this.#peak = Math.max(this.#peak, this.budget.inUseBytes - excluded);
   }
 

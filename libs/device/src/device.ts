@@ -2,12 +2,19 @@ import { type MemoryBudget, type MemoryCategory } from './budget.js';
 import { byteLength, type DType, type HostDType } from './dtype.js';
 import { DeviceError } from './errors.js';
 import {
-  factorizationNames, type KernelName, type KernelOptions, type Kernels, launchedKernelNames,
+  factorizationNames,
+  launchedKernelNames,
+  type KernelName,
+  type KernelOptions,
+  type Kernels,
 } from './kernels.js';
 import type { DeviceProfile } from './profile.js';
 import { Tensor } from './tensor.js';
 
-/** An array in host memory with its element type; `bytes` is row-major and aligned to the element size. */
+/**
+ * An array in host memory with its element type; `bytes` is row-major and aligned to the element
+ * size.
+ */
 export interface HostArray {
   readonly bytes: Uint8Array;
   readonly dtype: HostDType;
@@ -19,7 +26,10 @@ export interface HostBuffer {
   dispose(): void;
 }
 
-/** 'compute' orders kernels, 'copy' runs beside it. On a synchronous device both are the calling thread. */
+/**
+ * 'compute' orders kernels, 'copy' runs beside it. On a synchronous device both are the calling
+ * thread.
+ */
 export type StreamName = 'compute' | 'copy';
 
 /** A point in a stream. */
@@ -32,16 +42,22 @@ export interface DeviceEvent {
 export type HostValues = Float32Array | Float64Array | Int32Array;
 
 /**
- * What a device package implements. It does no accounting: `Device` reserves memory and workspaces around it.
- * A handle is whatever the backend wants to find again in `Tensor.handle`; views share it and add `elementOffset`.
+ * What a device package implements. It does no accounting: `Device` reserves memory and workspaces
+ * around it. A handle is whatever the backend wants to find again in `Tensor.handle`; views share
+ * it and add `elementOffset`.
  */
 export interface Backend<Handle = unknown> {
   readonly profile: DeviceProfile;
   readonly kernels: Kernels;
-  /** @throws DeviceError DEVICE_OUT_OF_MEMORY when the hardware has no room. Contents are undefined. */
+  /**
+   * @throws DeviceError DEVICE_OUT_OF_MEMORY when the hardware has no room. Contents are undefined.
+   */
   allocate(bytes: number, dtype: DType): Handle;
   free(handle: Handle): void;
-  /** Copies with conversion to the tensor's dtype. `source.bytes` stays untouched until an event recorded after it is done. */
+  /**
+   * Copies with conversion to the tensor's dtype. `source.bytes` stays untouched until an event
+   * recorded after it is done.
+   */
   upload(destination: Tensor, source: HostArray, stream: StreamName): void;
   /** Values after everything launched so far; bfloat16 is widened to float32. */
   download(source: Tensor): Promise<HostValues>;
@@ -85,7 +101,12 @@ export class Device {
   }
 
   /** An uninitialised tensor. @throws OutOfBudgetError */
-  allocate(shape: readonly number[], dtype: DType, category: MemoryCategory, label: string): Tensor {
+  allocate(
+    shape: readonly number[],
+    dtype: DType,
+    category: MemoryCategory,
+    label: string,
+  ): Tensor {
     const bytes = this.allocatedBytes(shape, dtype);
     const reservation = this.budget.reserve(bytes, category, label);
     let handle: unknown;
@@ -104,7 +125,13 @@ export class Device {
   }
 
   /** A tensor with the given contents, copied on the compute stream. */
-  tensor(source: HostArray, shape: readonly number[], dtype: DType, category: MemoryCategory, label: string): Tensor {
+  tensor(
+    source: HostArray,
+    shape: readonly number[],
+    dtype: DType,
+    category: MemoryCategory,
+    label: string,
+  ): Tensor {
     const tensor = this.allocate(shape, dtype, category, label);
     try {
       this.upload(tensor, source);
@@ -115,7 +142,10 @@ export class Device {
     return tensor;
   }
 
-  /** Copies with conversion. `source` must stay untouched until an event recorded on `stream` afterwards is done. */
+  /**
+   * Copies with conversion. `source` must stay untouched until an event recorded on `stream`
+   * afterwards is done.
+   */
   upload(destination: Tensor, source: HostArray, stream: StreamName = 'compute'): void {
     const expected = byteLength(destination.shape, source.dtype);
     if (source.bytes.byteLength !== expected) {
@@ -158,7 +188,10 @@ export class Device {
     await this.backend.close();
     this.#reserve.release();
     if (this.#liveTensors > 0) {
-      throw new DeviceError('DEVICE_NATIVE_FAILURE', `device closed with ${this.#liveTensors} tensors alive`);
+      throw new DeviceError(
+        'DEVICE_NATIVE_FAILURE',
+        `device closed with ${this.#liveTensors} tensors alive`,
+      );
     }
   }
 }
@@ -171,25 +204,31 @@ function accountWorkspaces(backend: Backend, budget: MemoryBudget): Kernels {
   };
   const launched = launchedKernelNames.map((name) => {
     const kernel = kernels[name].bind(kernels) as (options: unknown) => void;
-    return [name, (options: never) => {
-      const workspace = reserve(name, options);
-      try {
-        kernel(options);
-      } finally {
-        workspace?.release();
-      }
-    }];
+    return [
+      name,
+      (options: never) => {
+        const workspace = reserve(name, options);
+        try {
+          kernel(options);
+        } finally {
+          workspace?.release();
+        }
+      },
+    ];
   });
   const awaited = factorizationNames.map((name) => {
     const kernel = kernels[name].bind(kernels) as (options: unknown) => Promise<unknown>;
-    return [name, async (options: never) => {
-      const workspace = reserve(name, options);
-      try {
-        return await kernel(options);
-      } finally {
-        workspace?.release();
-      }
-    }];
+    return [
+      name,
+      async (options: never) => {
+        const workspace = reserve(name, options);
+        try {
+          return await kernel(options);
+        } finally {
+          workspace?.release();
+        }
+      },
+    ];
   });
   return Object.fromEntries([...launched, ...awaited]) as Kernels;
 }

@@ -21,7 +21,9 @@ export class DeviceError extends Error {
   }
 }
 
-/** A reservation that the memory budget cannot hold. The budget is unchanged when this is thrown. */
+/**
+ * A reservation that the memory budget cannot hold. The budget is unchanged when this is thrown.
+ */
 export class OutOfBudgetError extends DeviceError {
   override readonly name = 'OutOfBudgetError';
 

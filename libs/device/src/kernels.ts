@@ -1,8 +1,8 @@
 import type { Tensor } from './tensor.js';
 
 /**
- * Sequences packed one after another without padding: rows `offsets[i]` to `offsets[i + 1]` of every activation
- * belong to sequence i, so padding tokens never exist on a device.
+ * Sequences packed one after another without padding: rows `offsets[i]` to `offsets[i + 1]` of
+ * every activation belong to sequence i, so padding tokens never exist on a device.
  */
 export interface SequenceLayout {
   /** Cumulative lengths on the host, first 0, last the number of rows N; length S + 1. */
@@ -21,7 +21,10 @@ export interface GemmOptions {
   readonly a: Tensor;
   /** (k, n), or (n, k) when `transposeB`; dtype of `a`. */
   readonly b: Tensor;
-  /** (m, n); dtype of `a`, or float32 when `a` is bfloat16. Products are summed in float32 (float64 for float64). */
+  /**
+   * (m, n); dtype of `a`, or float32 when `a` is bfloat16. Products are summed in float32 (float64
+   * for float64).
+   */
   readonly out: Tensor;
   readonly transposeA?: boolean;
   readonly transposeB?: boolean;
@@ -56,8 +59,8 @@ export interface RmsNormBackwardOptions {
 }
 
 /**
- * Rotary position embedding of the halves of each head (the "rotate half" layout of Hugging Face checkpoints).
- * With `inverse` it rotates back, which is its backward. `out` may be `x`.
+ * Rotary position embedding of the halves of each head (the "rotate half" layout of Hugging Face
+ * checkpoints). With `inverse` it rotates back, which is its backward. `out` may be `x`.
  */
 export interface RopeOptions {
   /** (N, heads · headDim) */
@@ -72,7 +75,10 @@ export interface RopeOptions {
   readonly inverse?: boolean;
 }
 
-/** Causal softmax attention within each sequence; grouped-query when kvHeads < heads. Never stores all scores at once. */
+/**
+ * Causal softmax attention within each sequence; grouped-query when kvHeads < heads. Never stores
+ * all scores at once.
+ */
 export interface AttentionOptions {
   /** (N, heads · headDim) */
   readonly q: Tensor;
@@ -137,8 +143,8 @@ export interface ScatterRowsOptions {
 }
 
 /**
- * out[outRow + i, outColumn + j] = scale · x[i, xColumn + j] for every row i of x and j < columns, with conversion between float32 and
- * bfloat16. Scale 0 writes zeros, whatever x holds.
+ * out[outRow + i, outColumn + j] = scale · x[i, xColumn + j] for every row i of x and j < columns,
+ * with conversion between float32 and bfloat16. Scale 0 writes zeros, whatever x holds.
  */
 export interface BlockCopy {
   /** (n, C) */
@@ -157,7 +163,10 @@ export interface CopyBlocksOptions {
   readonly copies: readonly BlockCopy[];
 }
 
-/** out += alpha · leftᵀ right over columns [leftColumn, leftColumn + leftColumns) of left, few of them: gradients of low-rank matrices. */
+/**
+ * out += alpha · leftᵀ right over columns [leftColumn, leftColumn + leftColumns) of left, few of
+ * them: gradients of low-rank matrices.
+ */
 export interface OuterProduct {
   /** (N, L) in the compute dtype */
   readonly left: Tensor;
@@ -178,7 +187,10 @@ export interface OuterProductsOptions {
 
 /** Softmax cross-entropy of each row, and optionally its gradient. */
 export interface CrossEntropyOptions {
-  /** (N, V). Overwritten by dLogits = (softmax − onehot) · gradientScale when `gradientScale` is given. */
+  /**
+   * (N, V). Overwritten by dLogits = (softmax − onehot) · gradientScale when `gradientScale` is
+   * given.
+   */
   readonly logits: Tensor;
   /** int32 (N) */
   readonly targets: Tensor;
@@ -209,13 +221,19 @@ export interface FillOptions {
   readonly value: number;
 }
 
-/** out = x with conversion between float32, bfloat16 (round to nearest even) and float64. Equal dtypes copy. */
+/**
+ * out = x with conversion between float32, bfloat16 (round to nearest even) and float64. Equal
+ * dtypes copy.
+ */
 export interface CastOptions {
   readonly x: Tensor;
   readonly out: Tensor;
 }
 
-/** out[i] (float32) = Σ x² of each tensor, summed in float64 or in float32 with a fixed order; NaN and Inf pass through. */
+/**
+ * out[i] (float32) = Σ x² of each tensor, summed in float64 or in float32 with a fixed order; NaN
+ * and Inf pass through.
+ */
 export interface SquaredNormsOptions {
   readonly tensors: readonly Tensor[];
   /** float32 (tensors.length) */
@@ -223,8 +241,9 @@ export interface SquaredNormsOptions {
 }
 
 /**
- * AdamW (Loshchilov and Hutter, arXiv 1711.05101), decoupled weight decay, with global-norm clipping: gradients are scaled by
- * min(1, maxGradientNorm / (norm + 1e-6)), norm = sqrt(Σ squaredGradientNorms). All tensors float32, one list entry per parameter.
+ * AdamW (Loshchilov and Hutter, arXiv 1711.05101), decoupled weight decay, with global-norm
+ * clipping: gradients are scaled by min(1, maxGradientNorm / (norm + 1e-6)), norm = sqrt(Σ
+ * squaredGradientNorms). All tensors float32, one list entry per parameter.
  */
 export interface AdamwOptions {
   readonly parameters: readonly Tensor[];
@@ -244,7 +263,10 @@ export interface AdamwOptions {
   readonly step: number;
 }
 
-/** out += xᵀ x, products in float32 (or better), sums in out's dtype. The whole symmetric matrix is valid afterwards. */
+/**
+ * out += xᵀ x, products in float32 (or better), sums in out's dtype. The whole symmetric matrix is
+ * valid afterwards.
+ */
 export interface GramOptions {
   /** (N, n) in the compute dtype */
   readonly x: Tensor;
@@ -254,7 +276,10 @@ export interface GramOptions {
 
 /** Symmetric eigenproblem, in place. */
 export interface EighOptions {
-  /** (n, n) in the profile's statistics dtype, symmetric; overwritten: ROW i is the eigenvector of values[i]. */
+  /**
+   * (n, n) in the profile's statistics dtype, symmetric; overwritten: ROW i is the eigenvector of
+   * values[i].
+   */
   readonly a: Tensor;
   /** (n), same dtype: eigenvalues, ascending. */
   readonly values: Tensor;
@@ -262,7 +287,10 @@ export interface EighOptions {
 
 /** Cholesky factor, in place. */
 export interface CholeskyOptions {
-  /** (n, n) in the profile's statistics dtype, symmetric; overwritten by L with a = L Lᵀ, zeros above the diagonal. */
+  /**
+   * (n, n) in the profile's statistics dtype, symmetric; overwritten by L with a = L Lᵀ, zeros
+   * above the diagonal.
+   */
   readonly a: Tensor;
 }
 
@@ -275,7 +303,10 @@ export interface ScaleOptions {
   readonly out: Tensor;
 }
 
-/** Operations that are launched: they return at once on an asynchronous device, in the order of the compute stream. */
+/**
+ * Operations that are launched: they return at once on an asynchronous device, in the order of the
+ * compute stream.
+ */
 export interface LaunchedKernels {
   gemm(options: GemmOptions): void;
   rmsNorm(options: RmsNormOptions): void;
@@ -312,8 +343,30 @@ export type KernelName = keyof Kernels;
 export type KernelOptions<K extends KernelName> = Parameters<Kernels[K]>[0];
 
 export const launchedKernelNames: readonly (keyof LaunchedKernels)[] = Object.freeze([
-  'gemm', 'rmsNorm', 'rmsNormBackward', 'rope', 'attention', 'attentionBackward', 'swiglu', 'swigluBackward',
-  'embedding', 'scatterRows', 'copyBlocks', 'outerProducts', 'crossEntropy', 'add', 'addBias', 'fill', 'cast', 'scale', 'squaredNorms', 'adamw', 'gram',
+  'gemm',
+  'rmsNorm',
+  'rmsNormBackward',
+  'rope',
+  'attention',
+  'attentionBackward',
+  'swiglu',
+  'swigluBackward',
+  'embedding',
+  'scatterRows',
+  'copyBlocks',
+  'outerProducts',
+  'crossEntropy',
+  'add',
+  'addBias',
+  'fill',
+  'cast',
+  'scale',
+  'squaredNorms',
+  'adamw',
+  'gram',
 ] as const);
 
-export const factorizationNames: readonly (keyof Factorizations)[] = Object.freeze(['eigh', 'cholesky'] as const);
+export const factorizationNames: readonly (keyof Factorizations)[] = Object.freeze([
+  'eigh',
+  'cholesky',
+] as const);

@@ -1,6 +1,9 @@
 import type { KernelName, KernelOptions } from './kernels.js';
 
-/** Scratch memory in bytes that each kernel takes for these shapes: pure, so that another device can plan with it. */
+/**
+ * Scratch memory in bytes that each kernel takes for these shapes: pure, so that another device can
+ * plan with it.
+ */
 export type WorkspaceBytes = { readonly [K in KernelName]?: (options: KernelOptions<K>) => number };
 
 /** Everything about a device that decides how much memory a program takes on it. */

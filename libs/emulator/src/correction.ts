@@ -1,7 +1,8 @@
 import type { Device, Tensor } from '@emloc/device';
+
 import { EmulatorError } from './errors.js';
-import { forEachConverted } from './row-chunks.js';
 import { orthonormalRows } from './orthonormal-rows.js';
+import { forEachConverted } from './row-chunks.js';
 import { TensorScope } from './tensor-scope.js';
 
 export interface CorrectLayerOptions {
@@ -16,7 +17,9 @@ export interface CorrectLayerOptions {
   readonly b: Tensor;
   /** s = alpha / r, or alpha / √r with rsLoRA */
   readonly scale: number;
-  /** Bytes of the pieces in which weights are converted to float32; 32 MiB unless told otherwise. */
+  /**
+   * Bytes of the pieces in which weights are converted to float32; 32 MiB unless told otherwise.
+   */
   readonly pieceBytes?: number;
 }
 
@@ -31,8 +34,9 @@ export interface LayerCorrection {
 }
 
 /**
- * What the original answers on the adapter's input subspace beyond the emulator (ALGORITHM.md, section 4). W_E is never formed.
- * Inputs stay the caller's; nothing is left on the device. What it allocates depends on shapes alone.
+ * What the original answers on the adapter's input subspace beyond the emulator (ALGORITHM.md,
+ * section 4). W_E is never formed. Inputs stay the caller's; nothing is left on the device. What it
+ * allocates depends on shapes alone.
  * @throws EmulatorError, OutOfBudgetError
  */
 export async function correctLoraLayer(options: CorrectLayerOptions): Promise<LayerCorrection> {
@@ -41,7 +45,11 @@ export async function correctLoraLayer(options: CorrectLayerOptions): Promise<La
   const scope = new TensorScope(device, `correction of ${original.label}`, options.pieceBytes);
   try {
     const rotation = await rotate(scope, a);
-    const { rows: aCorrected, norms } = orthonormalRows(await hostOf(scope, rotation.rotatedA), a.shape[0] ?? 0, a.shape[1] ?? 0);
+    const { rows: aCorrected, norms } = orthonormalRows(
+      await hostOf(scope, rotation.rotatedA),
+      a.shape[0] ?? 0,
+      a.shape[1] ?? 0,
+    );
     const bRotated = await rotateB(scope, { b, rotation: rotation.q, norms });
     const p = scope.upload(aCorrected, { shape: a.shape, dtype: 'float32', label: 'P' });
     const delta = await hostOf(scope, difference(scope, options, { p, alpha: 1 / scale }));
@@ -55,10 +63,19 @@ export async function correctLoraLayer(options: CorrectLayerOptions): Promise<La
  * B_c = B' − Δ (out, r), each column of Δ first limited to λ times the mean magnitude of B's:
  * Δ[:,i] *= min(1, λ · mean|B'[:,i]| / mean|Δ[:,i]|), 0 / 0 = 0.
  */
-export function applyCorrection(
-  { bRotated, delta, rank, lambda }: Pick<LayerCorrection, 'bRotated' | 'delta'> & { readonly rank: number; readonly lambda: number },
-): Float32Array {
-  const [bMagnitudes, deltaMagnitudes] = [columnMagnitudes(bRotated, rank), columnMagnitudes(delta, rank)];
+export function applyCorrection({
+  bRotated,
+  delta,
+  rank,
+  lambda,
+}: Pick<LayerCorrection, 'bRotated' | 'delta'> & {
+  readonly rank: number;
+  readonly lambda: number;
+}): Float32Array {
+  const [bMagnitudes, deltaMagnitudes] = [
+    columnMagnitudes(bRotated, rank),
+    columnMagnitudes(delta, rank),
+  ];
   const limits = bMagnitudes.map((magnitude, i) => {
     const limit = lambda * magnitude;
     const deltaMagnitude = deltaMagnitudes[i] ?? 0;
@@ -70,11 +87,15 @@ export function applyCorrection(
 /** Σ|x| of each column; the mean's divisor cancels in the ratio of two. */
 function columnMagnitudes(values: Float32Array, columns: number): Float64Array {
   const sums = new Float64Array(columns);
-  for (const [index, value] of values.entries()) sums[index % columns] = (sums[index % columns] ?? 0) + Math.abs(value);
+  for (const [index, value] of values.entries())
+    sums[index % columns] = (sums[index % columns] ?? 0) + Math.abs(value);
   return sums;
 }
 
-/** Q from A Aᵀ = Q Σ² Qᵀ as rows of `q`, and Qᵀ A, whose rows are σ_i P[:,i]ᵀ. Both in the statistics dtype. */
+/**
+ * Q from A Aᵀ = Q Σ² Qᵀ as rows of `q`, and Qᵀ A, whose rows are σ_i P[:,i]ᵀ. Both in the
+ * statistics dtype.
+ */
 async function rotate(scope: TensorScope, a: Tensor): Promise<{ q: Tensor; rotatedA: Tensor }> {
   const { kernels, profile } = scope.device;
   const [rank = 0, inFeatures = 0] = a.shape;
@@ -91,7 +112,10 @@ async function rotate(scope: TensorScope, a: Tensor): Promise<{ q: Tensor; rotat
 }
 
 /** B Q Σ (out, r). */
-async function rotateB(scope: TensorScope, { b, rotation, norms }: { b: Tensor; rotation: Tensor; norms: Float64Array }): Promise<Float32Array | Float64Array> {
+async function rotateB(
+  scope: TensorScope,
+  { b, rotation, norms }: { b: Tensor; rotation: Tensor; norms: Float64Array },
+): Promise<Float32Array | Float64Array> {
   const { kernels } = scope.device;
   const exact = scope.statistic(b.shape, 'B');
   kernels.cast({ x: b, out: exact });
@@ -104,14 +128,28 @@ async function rotateB(scope: TensorScope, { b, rotation, norms }: { b: Tensor; 
 }
 
 /** alpha · (W P − U (V P)) (out, r) float32, with Pᵀ = p (r, in). */
-function difference(scope: TensorScope, { original, emulator }: CorrectLayerOptions, { p, alpha }: { p: Tensor; alpha: number }): Tensor {
+function difference(
+  scope: TensorScope,
+  { original, emulator }: CorrectLayerOptions,
+  { p, alpha }: { p: Tensor; alpha: number },
+): Tensor {
   const inner = productWithRows(scope, emulator.v, p);
   const out = productWithRows(scope, original, p);
   forEachConverted(scope, { x: emulator.u, dtype: 'float32' }, (piece, start, end) => {
-    scope.device.kernels.gemm({ a: piece, b: inner, out: out.rows(start, end), alpha: -1, accumulate: true });
+    scope.device.kernels.gemm({
+      a: piece,
+      b: inner,
+      out: out.rows(start, end),
+      alpha: -1,
+      accumulate: true,
+    });
   });
   scope.free(inner, p);
-  const scales = scope.upload(new Float64Array(p.shape[0] ?? 0).fill(alpha), { shape: [p.shape[0] ?? 0], dtype: 'float32', label: '1 / s' });
+  const scales = scope.upload(new Float64Array(p.shape[0] ?? 0).fill(alpha), {
+    shape: [p.shape[0] ?? 0],
+    dtype: 'float32',
+    label: '1 / s',
+  });
   scope.device.kernels.scale({ x: out, scale: scales, along: 'columns', out });
   scope.free(scales);
   return out;
@@ -119,7 +157,11 @@ function difference(scope: TensorScope, { original, emulator }: CorrectLayerOpti
 
 /** x pᵀ (rows, r) in float32 for x (rows, n) in the compute dtype and p (r, n) float32. */
 function productWithRows(scope: TensorScope, x: Tensor, p: Tensor): Tensor {
-  const out = scope.allocate({ shape: [x.shape[0] ?? 0, p.shape[0] ?? 0], dtype: 'float32', label: `${x.label} P` });
+  const out = scope.allocate({
+    shape: [x.shape[0] ?? 0, p.shape[0] ?? 0],
+    dtype: 'float32',
+    label: `${x.label} P`,
+  });
   forEachConverted(scope, { x, dtype: 'float32' }, (piece, start, end) => {
     scope.device.kernels.gemm({ a: piece, b: p, transposeB: true, out: out.rows(start, end) });
   });
@@ -138,7 +180,10 @@ function assertOperands({ original, emulator, a, b, scale }: CorrectLayerOptions
   const [rank = 0] = a.shape;
   const [inner = 0] = emulator.v.shape;
   const expected: readonly (readonly [string, Tensor, readonly number[]])[] = [
-    ['A', a, [rank, inFeatures]], ['B', b, [out, rank]], ['U', emulator.u, [out, inner]], ['V', emulator.v, [inner, inFeatures]],
+    ['A', a, [rank, inFeatures]],
+    ['B', b, [out, rank]],
+    ['U', emulator.u, [out, inner]],
+    ['V', emulator.v, [inner, inFeatures]],
   ];
   for (const [name, tensor, shape] of expected) {
     if (tensor.shape.join() === shape.join()) continue;
@@ -148,8 +193,14 @@ function assertOperands({ original, emulator, a, b, scale }: CorrectLayerOptions
     );
   }
   if (rank > inFeatures) {
-    throw new EmulatorError('EMULATOR_INVALID_RANK', `correction of ${original.label}: adapter rank ${rank} given, at most its ${inFeatures} inputs expected`);
+    throw new EmulatorError(
+      'EMULATOR_INVALID_RANK',
+      `correction of ${original.label}: adapter rank ${rank} given, at most its ${inFeatures} inputs expected`,
+    );
   }
   if (Number.isFinite(scale) && scale > 0) return;
-  throw new EmulatorError('EMULATOR_INVALID_SCALE', `correction of ${original.label}: adapter scale ${scale} given, a positive number expected`);
+  throw new EmulatorError(
+    'EMULATOR_INVALID_SCALE',
+    `correction of ${original.label}: adapter scale ${scale} given, a positive number expected`,
+  );
 }

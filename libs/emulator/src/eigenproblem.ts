@@ -1,4 +1,5 @@
 import type { Tensor } from '@emloc/device';
+
 import { EmulatorError } from './errors.js';
 import { forEachConverted, rowChunks } from './row-chunks.js';
 import type { LayerStatistic, StatisticValues } from './statistics.js';
@@ -19,14 +20,20 @@ export interface Problem {
 
 /** The top left singular vectors of W Ĝ^½ and its squared singular values. */
 export interface Solution {
-  /** U_r (out, paddedRank) in the statistics dtype, orthonormal columns by falling λ, then zero columns; owned by the scope. */
+  /**
+   * U_r (out, paddedRank) in the statistics dtype, orthonormal columns by falling λ, then zero
+   * columns; owned by the scope.
+   */
   readonly basis: Tensor;
   /** λ, ascending: all of the eigenproblem that was solved. */
   readonly eigenvalues: StatisticValues;
   readonly usedFallback: boolean;
 }
 
-/** δ (t / in); 1 where nothing was ever observed, so that the plain singular value decomposition of W comes out. */
+/**
+ * δ (t / in); 1 where nothing was ever observed, so that the plain singular value decomposition of
+ * W comes out.
+ */
 export function dampingOf({ squaredNorm, inFeatures }: LayerStatistic): number {
   return squaredNorm > 0 ? (damping * squaredNorm) / inFeatures : 1;
 }
@@ -40,25 +47,47 @@ export async function solveEigenproblem(problem: Problem): Promise<Solution> {
 /** out <= in: eigh(W Ĝ Wᵀ), (out, out); its eigenvectors are U. */
 async function solveOutputProblem(problem: Problem): Promise<Solution> {
   const { scope, statistic } = problem;
-  const a = statistic.kind === 'output' ? dampedOutputStatistic(problem) : projectedInputStatistic(problem);
+  const a =
+    statistic.kind === 'output' ? dampedOutputStatistic(problem) : projectedInputStatistic(problem);
   const { vectors, eigenvalues } = await decompose(scope, a);
-  const basis = selectTop(scope, { vectors, columns: problem, scales: topValues(eigenvalues, problem.rank).map(() => 1) });
+  const basis = selectTop(scope, {
+    vectors,
+    columns: problem,
+    scales: topValues(eigenvalues, problem.rank).map(() => 1),
+  });
   scope.free(vectors);
   return { basis, eigenvalues, usedFallback: false };
 }
 
-/** M + δ (t / in) W Wᵀ. The products of W are taken in its own dtype: δ makes their rounding harmless. */
+/**
+ * M + δ (t / in) W Wᵀ. The products of W are taken in its own dtype: δ makes their rounding
+ * harmless.
+ */
 function dampedOutputStatistic({ scope, weight, statistic }: Problem): Tensor {
   const { kernels, profile } = scope.device;
   const out = statistic.features;
   const a = scope.uploadStatistic(statistic.matrix, [out, out], 'eigenvectors');
   const chunks = rowChunks(scope, { rows: out, columns: out, dtype: profile.statisticsDType });
   const height = chunks[0]?.[1] ?? 0;
-  const products = scope.allocate({ shape: [height, out], dtype: 'float32', label: 'rows of W Wᵀ' });
-  const converted = scope.allocate({ shape: [height, out], dtype: profile.statisticsDType, label: 'rows of W Wᵀ' });
+  const products = scope.allocate({
+    shape: [height, out],
+    dtype: 'float32',
+    label: 'rows of W Wᵀ',
+  });
+  const converted = scope.allocate({
+    shape: [height, out],
+    dtype: profile.statisticsDType,
+    label: 'rows of W Wᵀ',
+  });
   for (const [start, end] of chunks) {
     const [product, piece] = [products.rows(0, end - start), converted.rows(0, end - start)];
-    kernels.gemm({ a: weight.rows(start, end), b: weight, transposeB: true, out: product, alpha: dampingOf(statistic) });
+    kernels.gemm({
+      a: weight.rows(start, end),
+      b: weight,
+      transposeB: true,
+      out: product,
+      alpha: dampingOf(statistic),
+    });
     kernels.cast({ x: product, out: piece });
     kernels.add({ x: piece, out: a.rows(start, end) });
   }
@@ -75,7 +104,11 @@ function projectedInputStatistic({ scope, weight, statistic }: Problem): Tensor 
   const w = scope.statistic([out, inFeatures], 'weight');
   kernels.cast({ x: weight, out: w });
   const a = scope.statistic([out, out], 'eigenvectors');
-  const chunks = rowChunks(scope, { rows: out, columns: inFeatures, dtype: profile.statisticsDType });
+  const chunks = rowChunks(scope, {
+    rows: out,
+    columns: inFeatures,
+    dtype: profile.statisticsDType,
+  });
   const product = scope.statistic([chunks[0]?.[1] ?? 0, inFeatures], 'rows of W G');
   for (const [start, end] of chunks) {
     const piece = product.rows(0, end - start);
@@ -93,7 +126,10 @@ async function solveInputProblem(problem: Problem): Promise<Solution> {
   const [, inFeatures = 0] = weight.shape;
   const root = await squareRoot(problem);
   const { vectors, eigenvalues } = await decompose(scope, gramOfProduct(problem, root));
-  const scales = inverseSingularValues(topValues(eigenvalues, rank), scope.device.profile.statisticsDType);
+  const scales = inverseSingularValues(
+    topValues(eigenvalues, rank),
+    scope.device.profile.statisticsDType,
+  );
   const selected = selectTop(scope, { vectors, columns: problem, scales });
   scope.free(vectors);
   const directions = scope.statistic([inFeatures, paddedRank], 'S V');
@@ -113,8 +149,8 @@ interface SquareRoot {
 }
 
 /**
- * Cholesky; where rounding left Ĝ indefinite, eigenvectors scaled by the roots of its eigenvalues, which are no smaller than
- * δ (t / in) in exact arithmetic and are clamped to that.
+ * Cholesky; where rounding left Ĝ indefinite, eigenvectors scaled by the roots of its eigenvalues,
+ * which are no smaller than δ (t / in) in exact arithmetic and are clamped to that.
  */
 async function squareRoot({ scope, statistic }: Problem): Promise<SquareRoot> {
   const { kernels } = scope.device;
@@ -126,7 +162,11 @@ async function squareRoot({ scope, statistic }: Problem): Promise<SquareRoot> {
   scope.uploadInto(s, matrix);
   shiftDiagonal(scope, s, shift);
   const { vectors, eigenvalues } = await decompose(scope, s);
-  scaleRows(scope, vectors, eigenvalues.map((value) => Math.sqrt(Math.max(value, shift))));
+  scaleRows(
+    scope,
+    vectors,
+    eigenvalues.map((value) => Math.sqrt(Math.max(value, shift))),
+  );
   return { s: vectors, isTransposed: true, usedFallback: true };
 }
 
@@ -135,7 +175,9 @@ function gramOfProduct({ scope, weight }: Problem, { s, isTransposed }: SquareRo
   const { kernels, profile } = scope.device;
   const [out = 0, inFeatures = 0] = weight.shape;
   const a = scope.statistic([inFeatures, inFeatures], 'eigenvectors');
-  const height = rowChunks(scope, { rows: out, columns: inFeatures, dtype: profile.statisticsDType })[0]?.[1] ?? 0;
+  const height =
+    rowChunks(scope, { rows: out, columns: inFeatures, dtype: profile.statisticsDType })[0]?.[1] ??
+    0;
   const product = scope.statistic([height, inFeatures], 'rows of W S');
   forEachConverted(scope, { x: weight, dtype: profile.statisticsDType }, (piece, start, end) => {
     const rows = product.rows(0, end - start);
@@ -151,56 +193,86 @@ function multiply({ scope, weight }: Problem, x: Tensor): Tensor {
   const [out = 0] = weight.shape;
   const [, columns = 0] = x.shape;
   const product = scope.statistic([out, columns], 'basis');
-  forEachConverted(scope, { x: weight, dtype: scope.device.profile.statisticsDType }, (piece, start, end) => {
-    scope.device.kernels.gemm({ a: piece, b: x, out: product.rows(start, end) });
-  });
+  forEachConverted(
+    scope,
+    { x: weight, dtype: scope.device.profile.statisticsDType },
+    (piece, start, end) => {
+      scope.device.kernels.gemm({ a: piece, b: x, out: product.rows(start, end) });
+    },
+  );
   return product;
 }
 
 /** eigh in place: row i of `vectors`, which is `a`, belongs to the i-th eigenvalue, ascending. */
-async function decompose(scope: TensorScope, a: Tensor): Promise<{ vectors: Tensor; eigenvalues: StatisticValues }> {
+async function decompose(
+  scope: TensorScope,
+  a: Tensor,
+): Promise<{ vectors: Tensor; eigenvalues: StatisticValues }> {
   const values = scope.statistic([a.shape[0] ?? 0], 'eigenvalues');
   await scope.device.kernels.eigh({ a, values });
   const eigenvalues = (await scope.device.download(values)) as StatisticValues;
   scope.free(values);
   if (eigenvalues.every(Number.isFinite)) return { vectors: a, eigenvalues };
-  throw new EmulatorError('EMULATOR_NON_FINITE', `${scope.label}: its weight times its input statistic has eigenvalues that are not finite`);
+  throw new EmulatorError(
+    'EMULATOR_NON_FINITE',
+    `${scope.label}: its weight times its input statistic has eigenvalues that are not finite`,
+  );
 }
 
 /** The `rank` largest of ascending eigenvalues, largest first, none below 0. */
 export function topValues(ascending: StatisticValues, rank: number): readonly number[] {
-  return Array.from({ length: rank }, (_, index) => Math.max(0, ascending[ascending.length - 1 - index] ?? 0));
+  return Array.from({ length: rank }, (_, index) =>
+    Math.max(0, ascending[ascending.length - 1 - index] ?? 0),
+  );
 }
 
 /**
- * The last `rank` rows of `vectors` (n, n) as columns (n, paddedRank), last row first, each times its scale, then zero columns:
- * a product with a (rank, paddedRank) matrix that turns, scales and pads at once.
+ * The last `rank` rows of `vectors` (n, n) as columns (n, paddedRank), last row first, each times
+ * its scale, then zero columns: a product with a (rank, paddedRank) matrix that turns, scales and
+ * pads at once.
  */
 function selectTop(
   scope: TensorScope,
-  { vectors, columns, scales }: { vectors: Tensor; columns: { rank: number; paddedRank: number }; scales: readonly number[] },
+  {
+    vectors,
+    columns,
+    scales,
+  }: { vectors: Tensor; columns: { rank: number; paddedRank: number }; scales: readonly number[] },
 ): Tensor {
   const { rank, paddedRank } = columns;
   const [n = 0] = vectors.shape;
   const selection = new Float64Array(rank * paddedRank);
-  for (const [index, scale] of scales.entries()) selection[(rank - 1 - index) * paddedRank + index] = scale;
+  for (const [index, scale] of scales.entries())
+    selection[(rank - 1 - index) * paddedRank + index] = scale;
   const uploaded = scope.uploadStatistic(selection, [rank, paddedRank], 'selection');
   const selected = scope.statistic([n, paddedRank], 'selected eigenvectors');
-  scope.device.kernels.gemm({ a: vectors.rows(n - rank, n), transposeA: true, b: uploaded, out: selected });
+  scope.device.kernels.gemm({
+    a: vectors.rows(n - rank, n),
+    transposeA: true,
+    b: uploaded,
+    out: selected,
+  });
   scope.free(uploaded);
   return selected;
 }
 
-/** Λ^-½; 0 for a λ within rounding of zero, whose vector would be noise and whose share of the output is nothing. */
-function inverseSingularValues(values: readonly number[], dtype: 'float32' | 'float64'): readonly number[] {
+/**
+ * Λ^-½; 0 for a λ within rounding of zero, whose vector would be noise and whose share of the
+ * output is nothing.
+ */
+function inverseSingularValues(
+  values: readonly number[],
+  dtype: 'float32' | 'float64',
+): readonly number[] {
   const epsilon = dtype === 'float64' ? 2 ** -52 : 2 ** -23;
   const smallest = 32 * epsilon * (values[0] ?? 0);
   return values.map((value) => (value > smallest ? 1 / Math.sqrt(value) : 0));
 }
 
 /**
- * Two Newton-Schulz steps X ← X (1.5 I − 0.5 Xᵀ X) (Higham, Functions of Matrices, 8.3): columns of small λ are orthonormal only to
- * ε λ₁ / λ, and each step squares that defect. Zero columns stay zero.
+ * Two Newton-Schulz steps X ← X (1.5 I − 0.5 Xᵀ X) (Higham, Functions of Matrices, 8.3): columns of
+ * small λ are orthonormal only to ε λ₁ / λ, and each step squares that defect. Zero columns stay
+ * zero.
  */
 function orthonormalize(scope: TensorScope, x: Tensor): void {
   const { kernels, profile } = scope.device;
@@ -223,8 +295,9 @@ function orthonormalize(scope: TensorScope, x: Tensor): void {
 }
 
 /**
- * a += shift · I. The diagonal of a row-major (n, n) matrix but its last element is the first column of the same memory read as
- * (n − 1, n + 1), so two products with a row of one value add to it on the device.
+ * a += shift · I. The diagonal of a row-major (n, n) matrix but its last element is the first
+ * column of the same memory read as (n − 1, n + 1), so two products with a row of one value add to
+ * it on the device.
  */
 function shiftDiagonal(scope: TensorScope, a: Tensor, shift: number): void {
   const { kernels } = scope.device;
@@ -236,9 +309,20 @@ function shiftDiagonal(scope: TensorScope, a: Tensor, shift: number): void {
   const flat = a.reshape([n * n, 1]);
   if (n > 1) {
     const skewed = flat.rows(0, n * n - 1).reshape([n - 1, n + 1]);
-    kernels.gemm({ a: ones.rows(0, n - 1), b: row, transposeB: true, out: skewed, accumulate: true });
+    kernels.gemm({
+      a: ones.rows(0, n - 1),
+      b: row,
+      transposeB: true,
+      out: skewed,
+      accumulate: true,
+    });
   }
-  kernels.gemm({ a: ones.rows(0, 1), b: row.rows(0, 1), out: flat.rows(n * n - 1, n * n), accumulate: true });
+  kernels.gemm({
+    a: ones.rows(0, 1),
+    b: row.rows(0, 1),
+    out: flat.rows(n * n - 1, n * n),
+    accumulate: true,
+  });
   scope.free(ones, row);
 }
 

@@ -7,7 +7,10 @@ export type EmulatorErrorCode =
   | 'EMULATOR_SHAPE_MISMATCH'
   | 'EMULATOR_NON_FINITE';
 
-/** The one error type of calibration, factorisation and correction. `message` names the thing, the value and the limit. */
+/**
+ * The one error type of calibration, factorisation and correction. `message` names the thing, the
+ * value and the limit.
+ */
 export class EmulatorError extends Error {
   override readonly name = 'EmulatorError';
 

@@ -4,8 +4,9 @@ import { EmulatorError } from './errors.js';
 const negligible = 1e-7;
 
 /**
- * Unit rows with the directions of `matrix` (rows, columns), whose rows are orthogonal up to rounding, and the rows' norms.
- * A negligible row has norm 0 and is replaced by a unit row orthogonal to all others. Needs rows <= columns.
+ * Unit rows with the directions of `matrix` (rows, columns), whose rows are orthogonal up to
+ * rounding, and the rows' norms. A negligible row has norm 0 and is replaced by a unit row
+ * orthogonal to all others. Needs rows <= columns.
  * @throws EmulatorError EMULATOR_NON_FINITE
  */
 export function orthonormalRows(
@@ -16,7 +17,11 @@ export function orthonormalRows(
   const unit = Float64Array.from(matrix);
   const norms = Float64Array.from({ length: rows }, (_, row) => norm(rowOf(unit, row, columns)));
   const longest = Math.max(0, ...norms);
-  if (!Number.isFinite(longest)) throw new EmulatorError('EMULATOR_NON_FINITE', `correction: the adapter's A (${rows}, ${columns}) has values that are not finite`);
+  if (!Number.isFinite(longest))
+    throw new EmulatorError(
+      'EMULATOR_NON_FINITE',
+      `correction: the adapter's A (${rows}, ${columns}) has values that are not finite`,
+    );
   const missing: number[] = [];
   for (const [row, length] of norms.entries()) {
     if (length > negligible * longest) {
@@ -31,17 +36,29 @@ export function orthonormalRows(
   return { rows: Float32Array.from(unit), norms };
 }
 
-/** Fills each missing row with the unit vector that the present ones cover least, orthogonalised twice (Kahan's rule). */
-function complete(unit: Float64Array, { missing, rows, columns }: { missing: readonly number[]; rows: number; columns: number }): void {
+/**
+ * Fills each missing row with the unit vector that the present ones cover least, orthogonalised
+ * twice (Kahan's rule).
+ */
+function complete(
+  unit: Float64Array,
+  { missing, rows, columns }: { missing: readonly number[]; rows: number; columns: number },
+): void {
   const coverage = new Float64Array(columns);
-  const cover = (row: Float64Array): void => row.forEach((value, column) => { coverage[column] = (coverage[column] ?? 0) + value * value; });
+  const cover = (row: Float64Array): void =>
+    row.forEach((value, column) => {
+      coverage[column] = (coverage[column] ?? 0) + value * value;
+    });
   for (let row = 0; row < rows; row += 1) cover(rowOf(unit, row, columns));
   for (const row of missing) {
     const vector = rowOf(unit, row, columns);
     const candidate = new Float64Array(columns);
-    candidate[coverage.indexOf(coverage.reduce((least, value) => Math.min(least, value), Infinity))] = 1;
+    candidate[
+      coverage.indexOf(coverage.reduce((least, value) => Math.min(least, value), Infinity))
+    ] = 1;
     for (let pass = 0; pass < 2; pass += 1) {
-      for (let other = 0; other < rows; other += 1) if (other !== row) removeComponent(candidate, rowOf(unit, other, columns));
+      for (let other = 0; other < rows; other += 1)
+        if (other !== row) removeComponent(candidate, rowOf(unit, other, columns));
     }
     scaleInPlace(candidate, 1 / norm(candidate));
     vector.set(candidate);
@@ -51,9 +68,11 @@ function complete(unit: Float64Array, { missing, rows, columns }: { missing: rea
 
 function removeComponent(vector: Float64Array, direction: Float64Array): void {
   let overlap = 0;
-  for (let i = 0; i < vector.length; i += 1) overlap += (vector[i] as number) * (direction[i] as number);
+  for (let i = 0; i < vector.length; i += 1)
+    overlap += (vector[i] as number) * (direction[i] as number);
   if (overlap === 0) return;
-  for (let i = 0; i < vector.length; i += 1) vector[i] = (vector[i] as number) - overlap * (direction[i] as number);
+  for (let i = 0; i < vector.length; i += 1)
+    vector[i] = (vector[i] as number) - overlap * (direction[i] as number);
 }
 
 function scaleInPlace(vector: Float64Array, factor: number): void {

@@ -3,7 +3,11 @@ import { emulatorRank, parseRatioRules, ratioOf } from './ratio-rules.js';
 
 describe('ratio rules', () => {
   test('the first rule that matches the whole path decides', () => {
-    const rules = parseRatioRules(['.*mlp\\.down_proj=0.25', 'model\\.layers\\.[0-3]\\..*=1', '0.5']);
+    const rules = parseRatioRules([
+      '.*mlp\\.down_proj=0.25',
+      'model\\.layers\\.[0-3]\\..*=1',
+      '0.5',
+    ]);
     expect(ratioOf(rules, 'model.layers.2.mlp.down_proj')).toBe(0.25);
     expect(ratioOf(rules, 'model.layers.2.mlp.up_proj')).toBe(1);
     expect(ratioOf(rules, 'model.layers.4.mlp.up_proj')).toBe(0.5);
@@ -24,14 +28,29 @@ describe('ratio rules', () => {
     expect(ratioOf(parseRatioRules(['(?=.*mlp).*=0.4']), 'a.mlp.b')).toBe(0.4);
   });
 
-  test.each([['0'], ['1.01'], ['-0.5'], ['x'], [''], ['.*=0x1'], ['.*=Infinity'], ['.*='], ['=0.5'], ['(=0.5'], ['a)|(b=0.5'], ['.*']])(
-    'refuses %j by name',
-    (spec) => {
-      const parse = (): unknown => parseRatioRules(['0.5', spec]);
-      expect(parse).toThrow(EmulatorError);
-      expect(parse).toThrow(expect.objectContaining({ code: 'EMULATOR_INVALID_RATIO', message: expect.stringContaining(JSON.stringify(spec)) }));
-    },
-  );
+  test.each([
+    ['0'],
+    ['1.01'],
+    ['-0.5'],
+    ['x'],
+    [''],
+    ['.*=0x1'],
+    ['.*=Infinity'],
+    ['.*='],
+    ['=0.5'],
+    ['(=0.5'],
+    ['a)|(b=0.5'],
+    ['.*'],
+  ])('refuses %j by name', (spec) => {
+    const parse = (): unknown => parseRatioRules(['0.5', spec]);
+    expect(parse).toThrow(EmulatorError);
+    expect(parse).toThrow(
+      expect.objectContaining({
+        code: 'EMULATOR_INVALID_RATIO',
+        message: expect.stringContaining(JSON.stringify(spec)),
+      }),
+    );
+  });
 
   test('rank gives the factors the ratio of the parameters, rounded down, and at least 1', () => {
     expect(emulatorRank(0.5, 18944, 3584)).toBe(1506);

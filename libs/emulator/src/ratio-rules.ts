@@ -9,7 +9,8 @@ export interface RatioRule {
 const decimal = /^(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 
 /**
- * Compiles ordered `PATTERN=ratio` rules; a bare ratio stands for `.*=ratio`. The pattern may contain '=': the last one divides.
+ * Compiles ordered `PATTERN=ratio` rules; a bare ratio stands for `.*=ratio`. The pattern may
+ * contain '=': the last one divides.
  * @throws EmulatorError EMULATOR_INVALID_RATIO naming the rule
  */
 export function parseRatioRules(specs: readonly string[]): readonly RatioRule[] {
@@ -17,16 +18,25 @@ export function parseRatioRules(specs: readonly string[]): readonly RatioRule[] 
     const divider = spec.lastIndexOf('=');
     const pattern = divider < 0 ? '.*' : spec.slice(0, divider).trim();
     if (pattern === '') throw invalid(spec, 'has no pattern before the last "="');
-    return { pattern: compilePattern(pattern, spec), ratio: parseRatio(spec.slice(divider + 1).trim(), spec) };
+    return {
+      pattern: compilePattern(pattern, spec),
+      ratio: parseRatio(spec.slice(divider + 1).trim(), spec),
+    };
   });
 }
 
-/** Ratio of the first rule that matches the whole module path; 1, which keeps a layer whole, where none does. */
+/**
+ * Ratio of the first rule that matches the whole module path; 1, which keeps a layer whole, where
+ * none does.
+ */
 export function ratioOf(rules: readonly RatioRule[], modulePath: string): number {
   return rules.find(({ pattern }) => pattern.test(modulePath))?.ratio ?? 1;
 }
 
-/** Rank at which the factors have `ratio` times the parameters of the (out, in) weight: max(1, ⌊ratio · in · out / (in + out)⌋). */
+/**
+ * Rank at which the factors have `ratio` times the parameters of the (out, in) weight: max(1,
+ * ⌊ratio · in · out / (in + out)⌋).
+ */
 export function emulatorRank(ratio: number, inFeatures: number, outFeatures: number): number {
   return Math.max(1, Math.floor((ratio * inFeatures * outFeatures) / (inFeatures + outFeatures)));
 }
@@ -34,7 +44,10 @@ export function emulatorRank(ratio: number, inFeatures: number, outFeatures: num
 function parseRatio(text: string, spec: string): number {
   const ratio = decimal.test(text) ? Number(text) : Number.NaN;
   if (ratio > 0 && ratio <= 1) return ratio;
-  throw invalid(spec, `gives the ratio ${JSON.stringify(text)}, a number above 0 and at most 1 expected`);
+  throw invalid(
+    spec,
+    `gives the ratio ${JSON.stringify(text)}, a number above 0 and at most 1 expected`,
+  );
 }
 
 function compilePattern(pattern: string, spec: string): RegExp {
@@ -42,10 +55,18 @@ function compilePattern(pattern: string, spec: string): RegExp {
     new RegExp(pattern);
     return new RegExp(`^(?:${pattern})$`);
   } catch (cause) {
-    throw invalid(spec, `has the pattern ${JSON.stringify(pattern)}, which is no regular expression`, cause);
+    throw invalid(
+      spec,
+      `has the pattern ${JSON.stringify(pattern)}, which is no regular expression`,
+      cause,
+    );
   }
 }
 
 function invalid(spec: string, reason: string, cause?: unknown): EmulatorError {
-  return new EmulatorError('EMULATOR_INVALID_RATIO', `ratio rule ${JSON.stringify(spec)} ${reason}`, { cause });
+  return new EmulatorError(
+    'EMULATOR_INVALID_RATIO',
+    `ratio rule ${JSON.stringify(spec)} ${reason}`,
+    { cause },
+  );
 }

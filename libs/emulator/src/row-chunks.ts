@@ -1,22 +1,33 @@
 import { byteLength, type Tensor } from '@emloc/device';
+
 import type { TensorScope } from './tensor-scope.js';
 
-/** Row ranges [start, end) of a (rows, columns) tensor whose pieces take at most `scope.pieceBytes` in `dtype`, or are one row. */
+/**
+ * Row ranges [start, end) of a (rows, columns) tensor whose pieces take at most `scope.pieceBytes`
+ * in `dtype`, or are one row.
+ */
 export function rowChunks(
   { pieceBytes }: TensorScope,
   { rows, columns, dtype }: { rows: number; columns: number; dtype: 'float32' | 'float64' },
 ): readonly (readonly [start: number, end: number])[] {
   const height = Math.max(1, Math.min(rows, Math.floor(pieceBytes / byteLength([columns], dtype))));
   const chunks: [number, number][] = [];
-  for (let start = 0; start < rows; start += height) chunks.push([start, Math.min(start + height, rows)]);
+  for (let start = 0; start < rows; start += height)
+    chunks.push([start, Math.min(start + height, rows)]);
   return chunks;
 }
 
 /** A piece of consecutive rows in the wanted dtype; valid until the visit returns. */
 export type VisitRows = (piece: Tensor, start: number, end: number) => void;
 
-/** Visits x (rows, columns) piece by piece in another dtype, so that it never exists whole in it. */
-export function forEachConverted(scope: TensorScope, { x, dtype }: { x: Tensor; dtype: 'float32' | 'float64' }, visit: VisitRows): void {
+/**
+ * Visits x (rows, columns) piece by piece in another dtype, so that it never exists whole in it.
+ */
+export function forEachConverted(
+  scope: TensorScope,
+  { x, dtype }: { x: Tensor; dtype: 'float32' | 'float64' },
+  visit: VisitRows,
+): void {
   const [rows = 0, columns = 0] = x.shape;
   const chunks = rowChunks(scope, { rows, columns, dtype });
   if (x.dtype === dtype) {

@@ -1,7 +1,8 @@
 import type { Device, Tensor } from '@emloc/device';
+
 import { EmulatorError } from './errors.js';
-import type { LayerStatistic, LayerStatistics, StatisticValues } from './statistics.js';
 import type { StatisticPlan } from './statistics-plan.js';
+import type { LayerStatistic, LayerStatistics, StatisticValues } from './statistics.js';
 import { TensorScope } from './tensor-scope.js';
 
 interface Accumulation {
@@ -17,10 +18,15 @@ interface SquaredNorm {
   readonly total: Tensor;
 }
 
-/** Accumulates the planned statistics of one block on the device; holds them, in category 'statistics', until `finish` or `dispose`. */
+/**
+ * Accumulates the planned statistics of one block on the device; holds them, in category
+ * 'statistics', until `finish` or `dispose`.
+ */
 export class StatisticsAccumulator {
   readonly #scope: TensorScope;
-  /** By the layer whose observation feeds it: a group's shared input is taken from its first layer. */
+  /**
+   * By the layer whose observation feeds it: a group's shared input is taken from its first layer.
+   */
   readonly #accumulations = new Map<string, Accumulation>();
   readonly #squaredNorms = new Map<string, SquaredNorm>();
   readonly #normFeeders = new Map<string, SquaredNorm>();
@@ -42,31 +48,43 @@ export class StatisticsAccumulator {
   }
 
   /**
-   * Adds the rows of one batch. x (N, in) and y (N, out) without bias are real tokens in the compute dtype and stay the caller's.
-   * Layers without a plan are ignored.
+   * Adds the rows of one batch. x (N, in) and y (N, out) without bias are real tokens in the
+   * compute dtype and stay the caller's. Layers without a plan are ignored.
    */
   observe(linear: string, x: Tensor, y: Tensor): void {
     const { kernels } = this.device;
     const accumulation = this.#accumulations.get(linear);
-    if (accumulation) kernels.gram({ x: accumulation.plan.kind === 'input' ? x : y, out: accumulation.sum });
+    if (accumulation)
+      kernels.gram({ x: accumulation.plan.kind === 'input' ? x : y, out: accumulation.sum });
     const norm = this.#normFeeders.get(linear);
     if (!norm) return;
     kernels.squaredNorms({ tensors: [x], out: norm.latest });
     kernels.add({ x: norm.latest, out: norm.total });
   }
 
-  /** Brings the statistics to the host and frees the device's. @throws EmulatorError EMULATOR_NON_FINITE naming the layer */
+  /**
+   * Brings the statistics to the host and frees the device's.
+   * @throws EmulatorError EMULATOR_NON_FINITE naming the layer
+   */
   async finish(): Promise<LayerStatistics> {
     try {
       const squaredNorms = new Map<string, number>();
-      for (const [group, { total }] of this.#squaredNorms) squaredNorms.set(group, Number((await this.device.download(total))[0]));
+      for (const [group, { total }] of this.#squaredNorms)
+        squaredNorms.set(group, Number((await this.device.download(total))[0]));
       const statistics: LayerStatistic[] = [];
       for (const { plan, sum } of this.#accumulations.values()) {
         const matrix = (await this.device.download(sum)) as StatisticValues;
         this.#scope.free(sum);
         const trace = this.#checkedTrace(plan, matrix);
         const { kind, linears, features, inFeatures } = plan;
-        statistics.push({ kind, linears, features, inFeatures, matrix, squaredNorm: squaredNorms.get(plan.group) ?? trace });
+        statistics.push({
+          kind,
+          linears,
+          features,
+          inFeatures,
+          matrix,
+          squaredNorm: squaredNorms.get(plan.group) ?? trace,
+        });
       }
       return { label: this.label, statistics };
     } finally {
@@ -86,9 +104,15 @@ export class StatisticsAccumulator {
     const [feeder] = plan.linears;
     if (feeder === undefined) return;
     const { features } = plan;
-    this.#accumulations.set(feeder, { plan, sum: this.#zeros([features, features], this.device.profile.statisticsDType, feeder) });
+    this.#accumulations.set(feeder, {
+      plan,
+      sum: this.#zeros([features, features], this.device.profile.statisticsDType, feeder),
+    });
     if (plan.kind === 'input' || this.#squaredNorms.has(plan.group)) return;
-    const norm = { latest: this.#zeros([1], 'float32', `${plan.group} norm`), total: this.#zeros([1], 'float32', `${plan.group} norms`) };
+    const norm = {
+      latest: this.#zeros([1], 'float32', `${plan.group} norm`),
+      total: this.#zeros([1], 'float32', `${plan.group} norms`),
+    };
     this.#squaredNorms.set(plan.group, norm);
     this.#normFeeders.set(feeder, norm);
   }
@@ -104,6 +128,9 @@ export class StatisticsAccumulator {
     let trace = 0;
     for (let i = 0; i < features; i += 1) trace += matrix[i * features + i] as number;
     if (Number.isFinite(trace)) return trace;
-    throw new EmulatorError('EMULATOR_NON_FINITE', `calibration of ${this.label}: the statistics of ${linears.join(', ')} are not finite (sum of squares ${trace})`);
+    throw new EmulatorError(
+      'EMULATOR_NON_FINITE',
+      `calibration of ${this.label}: the statistics of ${linears.join(', ')} are not finite (sum of squares ${trace})`,
+    );
   }
 }

@@ -9,8 +9,8 @@ export interface CalibratedLinear {
 }
 
 /**
- * One statistic to accumulate.
- * input: G = Σ xᵀ x (in, in), shared by `linears`. output: M = Σ yᵀ y (out, out) of the one layer in `linears`, y without bias.
+ * One statistic to accumulate. input: G = Σ xᵀ x (in, in), shared by `linears`. output: M = Σ yᵀ y
+ * (out, out) of the one layer in `linears`, y without bias.
  */
 export interface StatisticPlan {
   readonly kind: 'input' | 'output';
@@ -22,20 +22,23 @@ export interface StatisticPlan {
 }
 
 /**
- * M takes a gram of its own per layer but saves factorize the product W G Wᵀ and is exact for the outputs; G is one for the whole group.
- * So a group whose layers all have out <= in gets an M each as long as together they take no more than this many times G.
+ * M takes a gram of its own per layer but saves factorize the product W G Wᵀ and is exact for the
+ * outputs; G is one for the whole group. So a group whose layers all have out <= in gets an M each
+ * as long as together they take no more than this many times G.
  */
 const outputStatisticsLimit = 2;
 
 /**
- * Chooses the statistics that these layers need: G where a member has out > in, and then for the whole group; else M per layer,
- * unless many equal outputs (q, k and v without grouped queries) make one G less than half as large. No statistic has a side
- * above the smaller side of a weight that needs it, except where G is shared.
+ * Chooses the statistics that these layers need: G where a member has out > in, and then for the
+ * whole group; else M per layer, unless many equal outputs (q, k and v without grouped queries)
+ * make one G less than half as large. No statistic has a side above the smaller side of a weight
+ * that needs it, except where G is shared.
  * @throws EmulatorError EMULATOR_SHAPE_MISMATCH when layers of a group differ in inFeatures
  */
 export function planStatistics(linears: readonly CalibratedLinear[]): readonly StatisticPlan[] {
   const groups = new Map<string, CalibratedLinear[]>();
-  for (const linear of linears) groups.set(linear.group, [...(groups.get(linear.group) ?? []), linear]);
+  for (const linear of linears)
+    groups.set(linear.group, [...(groups.get(linear.group) ?? []), linear]);
   return [...groups.values()].flatMap(planGroup);
 }
 
@@ -53,7 +56,21 @@ function planGroup(linears: readonly CalibratedLinear[]): readonly StatisticPlan
   const outputElements = linears.reduce((sum, { outFeatures }) => sum + outFeatures ** 2, 0);
   const needsInput = linears.some(({ outFeatures }) => outFeatures > inFeatures);
   if (needsInput || outputElements > outputStatisticsLimit * inFeatures ** 2) {
-    return [{ kind: 'input', group, linears: linears.map(({ name }) => name), features: inFeatures, inFeatures }];
+    return [
+      {
+        kind: 'input',
+        group,
+        linears: linears.map(({ name }) => name),
+        features: inFeatures,
+        inFeatures,
+      },
+    ];
   }
-  return linears.map(({ name, outFeatures }) => ({ kind: 'output', group, linears: [name], features: outFeatures, inFeatures }));
+  return linears.map(({ name, outFeatures }) => ({
+    kind: 'output',
+    group,
+    linears: [name],
+    features: outFeatures,
+    inFeatures,
+  }));
 }

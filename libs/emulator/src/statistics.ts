@@ -2,7 +2,10 @@ import { EmulatorError } from './errors.js';
 
 export type StatisticValues = Float32Array | Float64Array;
 
-/** A finished statistic in host memory: G = Σ xᵀ x of a shared input, or M = Σ yᵀ y of one layer's outputs without bias. */
+/**
+ * A finished statistic in host memory: G = Σ xᵀ x of a shared input, or M = Σ yᵀ y of one layer's
+ * outputs without bias.
+ */
 export interface LayerStatistic {
   readonly kind: 'input' | 'output';
   /** Names of the linear layers that it serves. */
@@ -11,7 +14,9 @@ export interface LayerStatistic {
   readonly inFeatures: number;
   /** t = Σ ‖x‖² over all rows of the input */
   readonly squaredNorm: number;
-  /** (features, features) row-major, both triangles valid, in the dtype in which it was accumulated */
+  /**
+   * (features, features) row-major, both triangles valid, in the dtype in which it was accumulated
+   */
   readonly matrix: StatisticValues;
 }
 
@@ -22,13 +27,22 @@ export interface LayerStatistics {
 }
 
 /** The statistic that serves this linear layer. @throws EmulatorError EMULATOR_UNKNOWN_LAYER */
-export function statisticFor({ label, statistics }: LayerStatistics, linear: string): LayerStatistic {
+export function statisticFor(
+  { label, statistics }: LayerStatistics,
+  linear: string,
+): LayerStatistic {
   const found = statistics.find(({ linears }) => linears.includes(linear));
   if (found) return found;
-  throw new EmulatorError('EMULATOR_UNKNOWN_LAYER', `statistics of ${label} have none for ${linear}`);
+  throw new EmulatorError(
+    'EMULATOR_UNKNOWN_LAYER',
+    `statistics of ${label} have none for ${linear}`,
+  );
 }
 
-/** The upper triangle of a symmetric (n, n) matrix, row after row: n (n + 1) / 2 elements. What is stored and sent. */
+/**
+ * The upper triangle of a symmetric (n, n) matrix, row after row: n (n + 1) / 2 elements. What is
+ * stored and sent.
+ */
 export function packTriangle<T extends StatisticValues>(matrix: T, features: number): T {
   const packed = createLike(matrix, (features * (features + 1)) / 2);
   let start = 0;
@@ -42,7 +56,10 @@ export function packTriangle<T extends StatisticValues>(matrix: T, features: num
 /** The whole matrix of a packed upper triangle. @throws EmulatorError EMULATOR_SHAPE_MISMATCH */
 export function unpackTriangle<T extends StatisticValues>(packed: T, features: number): T {
   if (packed.length !== (features * (features + 1)) / 2) {
-    throw new EmulatorError('EMULATOR_SHAPE_MISMATCH', `triangle of ${features} features has ${packed.length} elements, ${(features * (features + 1)) / 2} expected`);
+    throw new EmulatorError(
+      'EMULATOR_SHAPE_MISMATCH',
+      `triangle of ${features} features has ${packed.length} elements, ${(features * (features + 1)) / 2} expected`,
+    );
   }
   const matrix = createLike(packed, features * features);
   let start = 0;
@@ -72,5 +89,7 @@ function mirrorUpper(matrix: StatisticValues, features: number): void {
 }
 
 function createLike<T extends StatisticValues>(values: T, length: number): T {
-  return (values instanceof Float64Array ? new Float64Array(length) : new Float32Array(length)) as T;
+  return (
+    values instanceof Float64Array ? new Float64Array(length) : new Float32Array(length)
+  ) as T;
 }

@@ -8,7 +8,10 @@ export interface ScopedAllocation {
   readonly category?: MemoryCategory;
 }
 
-/** Bytes of a converted piece of a weight, unless told otherwise: enough rows for fast products at any width that models have. */
+/**
+ * Bytes of a converted piece of a weight, unless told otherwise: enough rows for fast products at
+ * any width that models have.
+ */
 const defaultPieceBytes = 32 * 2 ** 20;
 
 /** Owns the tensors of one computation, so that a failure anywhere leaves none behind. */
@@ -44,11 +47,18 @@ export class TensorScope {
   /** Overwrites a tensor with these values, converted to its dtype. */
   uploadInto(tensor: Tensor, values: Float32Array | Float64Array): void {
     const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-    this.device.upload(tensor, { bytes, dtype: values instanceof Float64Array ? 'float64' : 'float32' });
+    this.device.upload(tensor, {
+      bytes,
+      dtype: values instanceof Float64Array ? 'float64' : 'float32',
+    });
   }
 
   /** A tensor of the statistics dtype with these values. */
-  uploadStatistic(values: Float32Array | Float64Array, shape: readonly number[], label: string): Tensor {
+  uploadStatistic(
+    values: Float32Array | Float64Array,
+    shape: readonly number[],
+    label: string,
+  ): Tensor {
     return this.upload(values, { shape, dtype: this.device.profile.statisticsDType, label });
   }
 

@@ -5,8 +5,14 @@ export interface Matrix {
   readonly values: Float64Array;
 }
 
-export function matrix(rows: number, columns: number, valueAt: (row: number, column: number) => number): Matrix {
-  const values = Float64Array.from({ length: rows * columns }, (_, i) => valueAt(Math.floor(i / columns), i % columns));
+export function matrix(
+  rows: number,
+  columns: number,
+  valueAt: (row: number, column: number) => number,
+): Matrix {
+  const values = Float64Array.from({ length: rows * columns }, (_, i) =>
+    valueAt(Math.floor(i / columns), i % columns),
+  );
   return { rows, columns, values };
 }
 
@@ -34,7 +40,11 @@ export function multiply(first: Matrix, second: Matrix, ...others: readonly Matr
 
 /** a + factor · b */
 export function combine(a: Matrix, b: Matrix, factor: number): Matrix {
-  return matrix(a.rows, a.columns, (row, column) => at(a, row, column) + factor * at(b, row, column));
+  return matrix(
+    a.rows,
+    a.columns,
+    (row, column) => at(a, row, column) + factor * at(b, row, column),
+  );
 }
 
 export function identity(n: number): Matrix {
@@ -42,7 +52,9 @@ export function identity(n: number): Matrix {
 }
 
 export function diagonal(values: ArrayLike<number>): Matrix {
-  return matrix(values.length, values.length, (row, column) => (row === column ? (values[row] as number) : 0));
+  return matrix(values.length, values.length, (row, column) =>
+    row === column ? (values[row] as number) : 0,
+  );
 }
 
 export function trace(a: Matrix): number {
@@ -76,16 +88,22 @@ export function randomMatrix(rows: number, columns: number, seed: number): Matri
   return matrix(rows, columns, () => normal());
 }
 
-/** Eigenvalues, ascending, and eigenvectors as rows of a symmetric matrix, by cyclic Jacobi rotations. */
+/**
+ * Eigenvalues, ascending, and eigenvectors as rows of a symmetric matrix, by cyclic Jacobi
+ * rotations.
+ */
 export function symmetricEigen(a: Matrix): { values: Float64Array; vectors: Matrix } {
   const n = a.rows;
   const work = Float64Array.from(a.values);
   const vectors = identity(n).values;
   const total = work.reduce((sum, value) => sum + value * value, 0);
   for (let sweep = 0; sweep < 60 && offDiagonal(work, n) > 1e-32 * total; sweep += 1) {
-    for (let p = 0; p < n; p += 1) for (let q = p + 1; q < n; q += 1) rotate(work, vectors, { n, p, q });
+    for (let p = 0; p < n; p += 1)
+      for (let q = p + 1; q < n; q += 1) rotate(work, vectors, { n, p, q });
   }
-  const order = Array.from({ length: n }, (_, i) => i).sort((i, j) => (work[i * n + i] as number) - (work[j * n + j] as number));
+  const order = Array.from({ length: n }, (_, i) => i).sort(
+    (i, j) => (work[i * n + i] as number) - (work[j * n + j] as number),
+  );
   return {
     values: Float64Array.from(order, (i) => work[i * n + i] as number),
     vectors: matrix(n, n, (row, column) => vectors[(order[row] as number) * n + column] as number),
@@ -96,7 +114,11 @@ function offDiagonal(work: Float64Array, n: number): number {
   return work.reduce((sum, value, i) => (i % (n + 1) === 0 ? sum : sum + value * value), 0);
 }
 
-function rotate(work: Float64Array, vectors: Float64Array, { n, p, q }: { n: number; p: number; q: number }): void {
+function rotate(
+  work: Float64Array,
+  vectors: Float64Array,
+  { n, p, q }: { n: number; p: number; q: number },
+): void {
   const off = work[p * n + q] as number;
   if (off === 0) return;
   const theta = ((work[q * n + q] as number) - (work[p * n + p] as number)) / (2 * off);

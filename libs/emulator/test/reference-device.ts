@@ -1,17 +1,46 @@
 import {
-  type Backend, Device, type DeviceProfile, type DType, factorizationNames, type HostArray, type HostValues, type Kernels, launchedKernelNames, MemoryBudget, type Tensor,
+  Device,
+  factorizationNames,
+  launchedKernelNames,
+  MemoryBudget,
+  type Backend,
+  type DeviceProfile,
+  type DType,
+  type HostArray,
+  type HostValues,
+  type Kernels,
+  type Tensor,
 } from '@emloc/device';
+
 import { symmetricEigen } from './matrix.js';
 
 /** A profile with workspaces and paddings that show in memory figures. */
 export const referenceProfile: DeviceProfile = Object.freeze({
-  name: 'reference', computeDType: 'float32', statisticsDType: 'float64', allocationBytes: 64, rankMultiple: 4, reserveBytes: 128,
-  workspaceBytes: { eigh: ({ a }) => 3 * a.byteLength, cholesky: ({ a }) => a.byteLength, gemm: ({ out }) => out.byteLength },
+  name: 'reference',
+  computeDType: 'float32',
+  statisticsDType: 'float64',
+  allocationBytes: 64,
+  rankMultiple: 4,
+  reserveBytes: 128,
+  workspaceBytes: {
+    eigh: ({ a }) => 3 * a.byteLength,
+    cholesky: ({ a }) => a.byteLength,
+    gemm: ({ out }) => out.byteLength,
+  },
 } satisfies DeviceProfile);
 
-/** A device that computes in float64 and rounds every result to its tensor's dtype: the kernels of this library, naively. */
-export function openReferenceDevice(profile: Partial<DeviceProfile> = {}, totalBytes = Number.POSITIVE_INFINITY): Device {
-  return new Device(createReferenceBackend({ ...referenceProfile, ...profile }), new MemoryBudget(totalBytes));
+/**
+ * A device that computes in float64 and rounds every result to its tensor's dtype: the kernels of
+ * this library, naively.
+ */
+export function openReferenceDevice(
+  profile: Partial<DeviceProfile> = {},
+  totalBytes = Number.POSITIVE_INFINITY,
+): Device {
+  return new Device(
+    createReferenceBackend({ ...referenceProfile, ...profile }),
+    new MemoryBudget(totalBytes),
+  );
 }
 
 function createReferenceBackend(profile: DeviceProfile): Backend<Float64Array> {
@@ -33,14 +62,20 @@ function createReferenceBackend(profile: DeviceProfile): Backend<Float64Array> {
 
 /** The kernels below, and for all others one that refuses. */
 function completeKernels(): Kernels {
-  const refusals = [...launchedKernelNames, ...factorizationNames].map((name) => [name, () => {
-    throw new Error(`reference device: no kernel ${name}`);
-  }]);
+  const refusals = [...launchedKernelNames, ...factorizationNames].map((name) => [
+    name,
+    () => {
+      throw new Error(`reference device: no kernel ${name}`);
+    },
+  ]);
   return { ...Object.fromEntries(refusals), ...kernels } as Kernels;
 }
 
 function elements(tensor: Tensor): Float64Array {
-  return (tensor.handle as Float64Array).subarray(tensor.elementOffset, tensor.elementOffset + tensor.size);
+  return (tensor.handle as Float64Array).subarray(
+    tensor.elementOffset,
+    tensor.elementOffset + tensor.size,
+  );
 }
 
 function write(tensor: Tensor, values: ArrayLike<number>): void {
@@ -62,11 +97,15 @@ export function roundTo(dtype: DType, value: number): number {
 
 function hostNumbers({ bytes, dtype }: HostArray): ArrayLike<number> {
   const { buffer, byteOffset, byteLength } = bytes;
-  return dtype === 'float64' ? new Float64Array(buffer, byteOffset, byteLength / 8) : new Float32Array(buffer, byteOffset, byteLength / 4);
+  return dtype === 'float64'
+    ? new Float64Array(buffer, byteOffset, byteLength / 8)
+    : new Float32Array(buffer, byteOffset, byteLength / 4);
 }
 
 function hostValues(source: Tensor): HostValues {
-  return source.dtype === 'float64' ? Float64Array.from(elements(source)) : Float32Array.from(elements(source));
+  return source.dtype === 'float64'
+    ? Float64Array.from(elements(source))
+    : Float32Array.from(elements(source));
 }
 
 const kernels: Partial<Kernels> = {
@@ -74,25 +113,35 @@ const kernels: Partial<Kernels> = {
     const [m = 0, n = 0] = out.shape;
     const [x, y, before] = [elements(a), elements(b), elements(out)];
     const k = a.size / m;
-    if (a.dtype !== b.dtype || b.size !== k * n) throw new Error(`gemm: ${a.label} and ${b.label} do not fit ${out.label}`);
-    write(out, Float64Array.from(before, (old, index) => {
-      const [row, column] = [Math.floor(index / n), index % n];
-      let sum = 0;
-      for (let i = 0; i < k; i += 1) {
-        sum += (x[transposeA ? i * m + row : row * k + i] as number) * (y[transposeB ? column * k + i : i * n + column] as number);
-      }
-      return alpha * sum + (accumulate ? old : 0);
-    }));
+    if (a.dtype !== b.dtype || b.size !== k * n)
+      throw new Error(`gemm: ${a.label} and ${b.label} do not fit ${out.label}`);
+    write(
+      out,
+      Float64Array.from(before, (old, index) => {
+        const [row, column] = [Math.floor(index / n), index % n];
+        let sum = 0;
+        for (let i = 0; i < k; i += 1) {
+          sum +=
+            (x[transposeA ? i * m + row : row * k + i] as number) *
+            (y[transposeB ? column * k + i : i * n + column] as number);
+        }
+        return alpha * sum + (accumulate ? old : 0);
+      }),
+    );
   },
   gram({ x, out }) {
     const [n = 0] = out.shape;
     const values = elements(x);
-    write(out, Float64Array.from(elements(out), (old, index) => {
-      const [row, column] = [Math.floor(index / n), index % n];
-      let sum = old;
-      for (let i = 0; i < values.length; i += n) sum += (values[i + row] as number) * (values[i + column] as number);
-      return sum;
-    }));
+    write(
+      out,
+      Float64Array.from(elements(out), (old, index) => {
+        const [row, column] = [Math.floor(index / n), index % n];
+        let sum = old;
+        for (let i = 0; i < values.length; i += n)
+          sum += (values[i + row] as number) * (values[i + column] as number);
+        return sum;
+      }),
+    );
   },
   cast({ x, out }) {
     write(out, elements(x));
@@ -102,17 +151,31 @@ const kernels: Partial<Kernels> = {
   },
   add({ x, out, alpha = 1 }) {
     const values = elements(x);
-    if (x.dtype !== out.dtype) throw new Error(`add: ${x.label} is ${x.dtype}, ${out.label} ${out.dtype}`);
-    write(out, elements(out).map((old, i) => old + alpha * (values[i] as number)));
+    if (x.dtype !== out.dtype)
+      throw new Error(`add: ${x.label} is ${x.dtype}, ${out.label} ${out.dtype}`);
+    write(
+      out,
+      elements(out).map((old, i) => old + alpha * (values[i] as number)),
+    );
   },
   scale({ x, scale, along, out }) {
     const [, columns = 1] = x.shape;
     const factors = elements(scale);
-    if (x.dtype !== scale.dtype) throw new Error(`scale: ${x.label} is ${x.dtype}, its scale ${scale.dtype}`);
-    write(out, elements(x).map((value, i) => value * (factors[along === 'rows' ? Math.floor(i / columns) : i % columns] as number)));
+    if (x.dtype !== scale.dtype)
+      throw new Error(`scale: ${x.label} is ${x.dtype}, its scale ${scale.dtype}`);
+    write(
+      out,
+      elements(x).map(
+        (value, i) =>
+          value * (factors[along === 'rows' ? Math.floor(i / columns) : i % columns] as number),
+      ),
+    );
   },
   squaredNorms({ tensors, out }) {
-    write(out, tensors.map((tensor) => elements(tensor).reduce((sum, value) => sum + value * value, 0)));
+    write(
+      out,
+      tensors.map((tensor) => elements(tensor).reduce((sum, value) => sum + value * value, 0)),
+    );
   },
   async eigh({ a, values }) {
     const [n = 0] = a.shape;
@@ -125,9 +188,13 @@ const kernels: Partial<Kernels> = {
     const work = Float64Array.from(elements(a));
     for (let j = 0; j < n; j += 1) {
       for (let i = 0; i < n; i += 1) {
-        if (i < j) { work[i * n + j] = 0; continue; }
+        if (i < j) {
+          work[i * n + j] = 0;
+          continue;
+        }
         let sum = work[i * n + j] as number;
-        for (let k = 0; k < j; k += 1) sum -= (work[i * n + k] as number) * (work[j * n + k] as number);
+        for (let k = 0; k < j; k += 1)
+          sum -= (work[i * n + k] as number) * (work[j * n + k] as number);
         if (i === j && !(sum > 0)) {
           elements(a).fill(Number.NaN);
           return false;

@@ -3,9 +3,10 @@ import { inferBlock } from '@emloc/autograd';
 import type { PackedBatch } from '@emloc/dataset';
 import { byteLength, type HostBuffer, type Tensor } from '@emloc/device';
 import { bindBlock } from '@emloc/models';
+
 import type { DeviceAdapter } from './device-adapter.js';
 import { DeviceBatch, longestSequence } from './device-batch.js';
-import { type HeadResult, runHead } from './head.js';
+import { runHead, type HeadResult } from './head.js';
 import { openPass, type PagedModel, type PassContext } from './paged-model.js';
 
 /** Sees the inputs (N, in) and outputs without bias (N, out) of a block's linear layers. */
@@ -20,8 +21,9 @@ export interface BreadthFirstOptions {
 }
 
 /**
- * A forward pass that takes all batches through one unit before it asks for the next, so that every unit is paged in once.
- * Hidden states wait in host memory. The pager must have been given `inferenceOrder` as its schedule.
+ * A forward pass that takes all batches through one unit before it asks for the next, so that every
+ * unit is paged in once. Hidden states wait in host memory. The pager must have been given
+ * `inferenceOrder` as its schedule.
  */
 export class BreadthFirstPass {
   readonly #pass: PassContext;
@@ -29,7 +31,10 @@ export class BreadthFirstPass {
   readonly #hidden: HostBuffer[] = [];
 
   constructor(private readonly options: BreadthFirstOptions) {
-    const longest = options.batches.reduce((most, { offsets }) => Math.max(most, longestSequence(offsets)), 1);
+    const longest = options.batches.reduce(
+      (most, { offsets }) => Math.max(most, longestSequence(offsets)),
+      1,
+    );
     this.#pass = openPass(options.model, longest);
   }
 
@@ -62,7 +67,9 @@ export class BreadthFirstPass {
     }
   }
 
-  /** Takes every hidden state through one block. `visit` sees the linear layers. Blocks go in order. */
+  /**
+   * Takes every hidden state through one block. `visit` sees the linear layers. Blocks go in order.
+   */
   async block(block: number, visit?: BlockVisit): Promise<void> {
     const { model, batches, variants, signal } = this.options;
     // See train.ts: a synchronous device must let signals and timers have their turn.
@@ -77,7 +84,10 @@ export class BreadthFirstPass {
             const x = this.#upload(batch.rows, buffer);
             try {
               const bindings = bindBlock(lease.tensors, {
-                device: model.device, sequences: batch.sequences, rope: this.#pass.rope, onLinear: visit,
+                device: model.device,
+                sequences: batch.sequences,
+                rope: this.#pass.rope,
+                onLinear: visit,
                 adapter: (linear) => adapter?.binding(block, linear) ?? null,
               });
               const output = inferBlock(model.layout.program, bindings, x);
@@ -97,8 +107,13 @@ export class BreadthFirstPass {
     }
   }
 
-  /** Runs the head and hands each batch's and variant's result to `onResult`, which does not own it. Must come last. */
-  async head(onResult: (result: HeadResult, where: { batch: PackedBatch; variant: number }) => Promise<void>): Promise<void> {
+  /**
+   * Runs the head and hands each batch's and variant's result to `onResult`, which does not own it.
+   * Must come last.
+   */
+  async head(
+    onResult: (result: HeadResult, where: { batch: PackedBatch; variant: number }) => Promise<void>,
+  ): Promise<void> {
     const { device, layout, pager } = this.options.model;
     const lease = await pager.acquire(layout.headUnit);
     try {
@@ -107,7 +122,14 @@ export class BreadthFirstPass {
           for (let variant = 0; variant < this.options.variants.length; variant += 1) {
             const x = this.#upload(batch.rows, this.#hiddenOf(index, variant));
             try {
-              const result = runHead({ device, layout, tensors: lease.tensors, x, batch, gradientScale: null });
+              const result = runHead({
+                device,
+                layout,
+                tensors: lease.tensors,
+                x,
+                batch,
+                gradientScale: null,
+              });
               try {
                 await onResult(result, { batch: host, variant });
               } finally {
@@ -139,12 +161,20 @@ export class BreadthFirstPass {
   }
 
   #hiddenOf(batch: number, variant: number): HostBuffer {
-    return required(this.#hidden[batch * this.options.variants.length + variant], `hidden state of batch ${batch}`);
+    return required(
+      this.#hidden[batch * this.options.variants.length + variant],
+      `hidden state of batch ${batch}`,
+    );
   }
 
   #allocate(rows: number, label: string): Tensor {
     const { device, layout } = this.options.model;
-    return device.allocate([rows, layout.hiddenSize], device.profile.computeDType, 'activations', label);
+    return device.allocate(
+      [rows, layout.hiddenSize],
+      device.profile.computeDType,
+      'activations',
+      label,
+    );
   }
 
   #upload(rows: number, { bytes }: HostBuffer): Tensor {

@@ -2,12 +2,16 @@ import type { AdapterBinding } from '@emloc/autograd';
 import { adapterScale, type LoraAdapter } from '@emloc/checkpoint';
 import type { Device, Tensor } from '@emloc/device';
 import type { ModelLayout } from '@emloc/models';
+
 import { FinetuneError } from './errors.js';
 import { bytesOf } from './paged-model.js';
 
 interface AdapterLayer {
   readonly binding: AdapterBinding;
-  /** float32 parameters of an adapter that is trained; the tensors of `binding` itself where the device computes in float32. */
+  /**
+   * float32 parameters of an adapter that is trained; the tensors of `binding` itself where the
+   * device computes in float32.
+   */
   readonly parameters: { readonly a: Tensor; readonly b: Tensor } | null;
 }
 
@@ -20,13 +24,22 @@ interface Place {
   readonly end: number;
 }
 
-/** Each matrix starts at a multiple of this many elements: 32 bytes in bfloat16, so that the widest accesses are aligned. */
+/**
+ * Each matrix starts at a multiple of this many elements: 32 bytes in bfloat16, so that the widest
+ * accesses are aligned.
+ */
 const alignedElements = 16;
 
-/** A LoRA adapter on a device: in the compute dtype and, when it is trained, with float32 parameters and gradients. */
+/**
+ * A LoRA adapter on a device: in the compute dtype and, when it is trained, with float32 parameters
+ * and gradients.
+ */
 export class DeviceAdapter {
   readonly #layers = new Map<string, AdapterLayer>();
-  /** One tensor for all parameters, one for all gradients: what is done to all of them is one launch. */
+  /**
+   * One tensor for all parameters, one for all gradients: what is done to all of them is one
+   * launch.
+   */
   readonly #flat = new Map<FlatName, Tensor>();
   readonly #places: ReadonlyMap<string, Place>;
   #parameters: readonly Tensor[] | null = null;
@@ -40,8 +53,16 @@ export class DeviceAdapter {
     this.#places = placesOf(host);
   }
 
-  /** Uploads an adapter. `trainable` adds gradients. @throws FinetuneError when a layer does not fit the model. */
-  static load(device: Device, layout: ModelLayout, host: LoraAdapter, options: { trainable: boolean }): DeviceAdapter {
+  /**
+   * Uploads an adapter. `trainable` adds gradients.
+   * @throws FinetuneError when a layer does not fit the model.
+   */
+  static load(
+    device: Device,
+    layout: ModelLayout,
+    host: LoraAdapter,
+    options: { trainable: boolean },
+  ): DeviceAdapter {
     const adapter = new DeviceAdapter(device, layout, host);
     try {
       adapter.#allocate(options.trainable);
@@ -55,13 +76,18 @@ export class DeviceAdapter {
 
   /** The lowest block with an adapter: the backward goes no further down. */
   get lowestBlock(): number {
-    for (let block = 0; block < this.layout.blockCount; block += 1) if (this.adaptedIn(block).size > 0) return block;
+    for (let block = 0; block < this.layout.blockCount; block += 1)
+      if (this.adaptedIn(block).size > 0) return block;
     return this.layout.blockCount;
   }
 
   /** Names, within a block, of its adapted linear layers. */
   adaptedIn(block: number): ReadonlySet<string> {
-    return new Set(this.layout.linears.map(({ name }) => name).filter((name) => this.#layers.has(this.#path(block, name))));
+    return new Set(
+      this.layout.linears
+        .map(({ name }) => name)
+        .filter((name) => this.#layers.has(this.#path(block, name))),
+    );
   }
 
   binding(block: number, linear: string): AdapterBinding | null {
@@ -75,13 +101,17 @@ export class DeviceAdapter {
 
   /** The same array for the adapter's life: a device may keep what it knows of it. */
   get parameters(): readonly Tensor[] {
-    this.#parameters ??= [...this.#layers.values()].flatMap(({ parameters }) => (parameters ? [parameters.a, parameters.b] : []));
+    this.#parameters ??= [...this.#layers.values()].flatMap(({ parameters }) =>
+      parameters ? [parameters.a, parameters.b] : [],
+    );
     return this.#parameters;
   }
 
   /** Likewise. */
   get gradients(): readonly Tensor[] {
-    this.#gradients ??= [...this.#layers.values()].flatMap(({ binding }) => (binding.gradients ? [binding.gradients.a, binding.gradients.b] : []));
+    this.#gradients ??= [...this.#layers.values()].flatMap(({ binding }) =>
+      binding.gradients ? [binding.gradients.a, binding.gradients.b] : [],
+    );
     return this.#gradients;
   }
 
@@ -133,7 +163,9 @@ export class DeviceAdapter {
     const layer = this.host.layers.get(path);
     if (!layer) return;
     this.#assertFits(path, layer.inFeatures, layer.outFeatures);
-    for (const name of this.#flat.has('parameters') ? (['parameters', 'compute'] as const) : (['compute'] as const)) {
+    for (const name of this.#flat.has('parameters')
+      ? (['parameters', 'compute'] as const)
+      : (['compute'] as const)) {
       const tensors = this.#views(name, path);
       if (!tensors) continue;
       this.device.upload(tensors.a, { bytes: bytesOf(layer.a), dtype: 'float32' });
@@ -141,21 +173,38 @@ export class DeviceAdapter {
     }
     const compute = this.#views('compute', path);
     if (!compute) return;
-    const binding = { rank: this.host.rank, scale: adapterScale(this.host), ...compute, gradients: this.#views('gradients', path) };
+    const binding = {
+      rank: this.host.rank,
+      scale: adapterScale(this.host),
+      ...compute,
+      gradients: this.#views('gradients', path),
+    };
     this.#layers.set(path, { binding, parameters: this.#views('parameters', path) });
   }
 
   #views(name: FlatName, path: string): { readonly a: Tensor; readonly b: Tensor } | null {
-    const [flat, place, layer] = [this.#flat.get(name), this.#places.get(path), this.host.layers.get(path)];
+    const [flat, place, layer] = [
+      this.#flat.get(name),
+      this.#places.get(path),
+      this.host.layers.get(path),
+    ];
     if (!flat || !place || !layer) return null;
     const { rank } = this.host;
-    const view = (start: number, shape: readonly [number, number]): Tensor => flat.rows(start, start + shape[0] * shape[1]).reshape(shape);
-    return { a: view(place.a, [rank, layer.inFeatures]), b: view(place.b, [layer.outFeatures, rank]) };
+    const view = (start: number, shape: readonly [number, number]): Tensor =>
+      flat.rows(start, start + shape[0] * shape[1]).reshape(shape);
+    return {
+      a: view(place.a, [rank, layer.inFeatures]),
+      b: view(place.b, [layer.outFeatures, rank]),
+    };
   }
 
   #assertFits(path: string, inFeatures: number, outFeatures: number): void {
     const linear = this.layout.linears.find(({ name }) => path.endsWith(`.${name}`));
-    if (!linear || !this.#isPath(path)) throw new FinetuneError('FINETUNE_INVALID_OPTION', `the adapter's layer ${path} is no linear layer of this model`);
+    if (!linear || !this.#isPath(path))
+      throw new FinetuneError(
+        'FINETUNE_INVALID_OPTION',
+        `the adapter's layer ${path} is no linear layer of this model`,
+      );
     if (linear.inFeatures !== inFeatures || linear.outFeatures !== outFeatures) {
       throw new FinetuneError(
         'FINETUNE_INVALID_OPTION',
@@ -165,7 +214,8 @@ export class DeviceAdapter {
   }
 
   #isPath(path: string): boolean {
-    for (let block = 0; block < this.layout.blockCount; block += 1) if (path.startsWith(`${this.layout.blockPath(block)}.`)) return true;
+    for (let block = 0; block < this.layout.blockCount; block += 1)
+      if (path.startsWith(`${this.layout.blockPath(block)}.`)) return true;
     return false;
   }
 

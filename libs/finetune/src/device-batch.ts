@@ -1,5 +1,6 @@
 import type { PackedBatch } from '@emloc/dataset';
 import type { Device, SequenceLayout, Tensor } from '@emloc/device';
+
 import { bytesOf } from './paged-model.js';
 
 /** A packed batch with its integers on the device. */
@@ -16,7 +17,13 @@ export class DeviceBatch {
     readonly host: PackedBatch,
   ) {
     const upload = (values: Int32Array, label: string): Tensor => {
-      const tensor = device.tensor({ bytes: bytesOf(values), dtype: 'int32' }, [values.length], 'int32', 'activations', label);
+      const tensor = device.tensor(
+        { bytes: bytesOf(values), dtype: 'int32' },
+        [values.length],
+        'int32',
+        'activations',
+        label,
+      );
       this.#tensors.push(tensor);
       return tensor;
     };
@@ -52,6 +59,7 @@ export class DeviceBatch {
 /** The longest of the sequences between cumulative offsets. */
 export function longestSequence(offsets: readonly number[]): number {
   let longest = 0;
-  for (let i = 1; i < offsets.length; i += 1) longest = Math.max(longest, (offsets[i] ?? 0) - (offsets[i - 1] ?? 0));
+  for (let i = 1; i < offsets.length; i += 1)
+    longest = Math.max(longest, (offsets[i] ?? 0) - (offsets[i - 1] ?? 0));
   return longest;
 }

@@ -1,5 +1,6 @@
 import type { PackedBatch } from '@emloc/dataset';
 import { bytesPerElement, type Device } from '@emloc/device';
+
 import { BreadthFirstPass, type BreadthFirstOptions } from './breadth-first.js';
 import { FinetuneError } from './errors.js';
 import type { HeadResult } from './head.js';
@@ -18,25 +19,38 @@ export interface Evaluation {
   readonly tokens: number;
 }
 
-/** Hidden states that wait in host memory during a pass take about this much; more rows make more passes. */
+/**
+ * Hidden states that wait in host memory during a pass take about this much; more rows make more
+ * passes.
+ */
 const hiddenStateBytes = 2 ** 30;
 
 /**
- * Scores several adapters (null: none) in one pass over the paged model, or in several where the hidden states of all batches
- * would fill the host; one evaluation per variant.
+ * Scores several adapters (null: none) in one pass over the paged model, or in several where the
+ * hidden states of all batches would fill the host; one evaluation per variant.
  * @throws FinetuneError FINETUNE_NO_TARGETS, FINETUNE_NON_FINITE
  */
-export async function evaluate(options: BreadthFirstOptions & { readonly onProgress?: (done: number, total: number) => void }): Promise<readonly Evaluation[]> {
+export async function evaluate(
+  options: BreadthFirstOptions & { readonly onProgress?: (done: number, total: number) => void },
+): Promise<readonly Evaluation[]> {
   const { model, batches, variants } = options;
   if (!batches.some(({ trainedTokens }) => trainedTokens > 0)) {
     throw new FinetuneError('FINETUNE_NO_TARGETS', 'no row has a token to score');
   }
-  const passes = splitPasses(batches, hiddenStateBytes / (model.layout.hiddenSize * bytesPerElement[model.device.profile.computeDType] * variants.length));
+  const passes = splitPasses(
+    batches,
+    hiddenStateBytes /
+      (model.layout.hiddenSize *
+        bytesPerElement[model.device.profile.computeDType] *
+        variants.length),
+  );
   const scores = variants.map(() => new Score());
   model.pager.schedule(inferenceOrder(model.layout, true), passes.length);
   for (const [index, pass] of passes.entries()) {
     const before = index * unitsOf(options);
-    await runPass({ ...options, batches: pass }, scores, (done) => options.onProgress?.(before + done, passes.length * unitsOf(options)));
+    await runPass({ ...options, batches: pass }, scores, (done) =>
+      options.onProgress?.(before + done, passes.length * unitsOf(options)),
+    );
   }
   return scores.map((score) => score.finish());
 }
@@ -45,7 +59,11 @@ function unitsOf({ model }: BreadthFirstOptions): number {
   return model.layout.blockCount + 2;
 }
 
-async function runPass(options: BreadthFirstOptions, scores: readonly Score[], onUnit: (done: number) => void): Promise<void> {
+async function runPass(
+  options: BreadthFirstOptions,
+  scores: readonly Score[],
+  onUnit: (done: number) => void,
+): Promise<void> {
   const { model } = options;
   const pass = new BreadthFirstPass(options);
   try {
@@ -55,7 +73,9 @@ async function runPass(options: BreadthFirstOptions, scores: readonly Score[], o
       await pass.block(block);
       onUnit(block + 2);
     }
-    await pass.head(async (result, { batch, variant }) => scores[variant]?.add(model.device, result, batch));
+    await pass.head(async (result, { batch, variant }) =>
+      scores[variant]?.add(model.device, result, batch),
+    );
     onUnit(unitsOf(options));
   } finally {
     pass.close();
@@ -85,7 +105,11 @@ class Score {
   #rows = 0;
   #exact = 0;
 
-  async add(device: Device, { losses, predictions }: HeadResult, batch: PackedBatch): Promise<void> {
+  async add(
+    device: Device,
+    { losses, predictions }: HeadResult,
+    batch: PackedBatch,
+  ): Promise<void> {
     const nll = await device.download(losses);
     const predicted = await device.download(predictions);
     let target = 0;
@@ -106,7 +130,8 @@ class Score {
 
   finish(): Evaluation {
     const loss = this.#nll / this.#tokens;
-    if (!Number.isFinite(loss)) throw new FinetuneError('FINETUNE_NON_FINITE', `evaluation: loss ${loss}`);
+    if (!Number.isFinite(loss))
+      throw new FinetuneError('FINETUNE_NON_FINITE', `evaluation: loss ${loss}`);
     return {
       loss,
       tokenAccuracy: this.#correct / this.#tokens,

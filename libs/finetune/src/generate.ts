@@ -1,4 +1,5 @@
 import { packBatch } from '@emloc/dataset';
+
 import { BreadthFirstPass, type BreadthFirstOptions } from './breadth-first.js';
 import { inferenceOrder } from './paged-model.js';
 
@@ -23,16 +24,23 @@ interface Answer {
 }
 
 /**
- * Greedy answers to several prompts at once, by a whole forward pass for every token: meant for a look at a few answers, through the
- * same paged model that everything else uses. Takes the memory of a batch of the finished rows.
+ * Greedy answers to several prompts at once, by a whole forward pass for every token: meant for a
+ * look at a few answers, through the same paged model that everything else uses. Takes the memory
+ * of a batch of the finished rows.
  */
 export async function generate(options: GenerateOptions): Promise<readonly Int32Array[]> {
   const answers = options.prompts.map(({ ids, maxTokens }): Answer => ({
-    ids: [...ids], promptLength: ids.length, end: ids.length + maxTokens, isDone: maxTokens === 0,
+    ids: [...ids],
+    promptLength: ids.length,
+    end: ids.length + maxTokens,
+    isDone: maxTokens === 0,
   }));
   for (let open = answers.filter(isOpen); open.length > 0; open = open.filter(isOpen)) {
     options.signal?.throwIfAborted();
-    const next = await nextTokens(options, open.map(({ ids }) => ids));
+    const next = await nextTokens(
+      options,
+      open.map(({ ids }) => ids),
+    );
     open.forEach((answer, index) => extend(answer, next[index] ?? 0, options.stopIds));
   }
   return answers.map(({ ids, promptLength }) => Int32Array.from(ids.slice(promptLength)));
@@ -51,13 +59,21 @@ function extend(answer: Answer, token: number, stopIds: ReadonlySet<number>): vo
   answer.isDone = answer.ids.length >= answer.end;
 }
 
-/** The most likely next token of every sequence: each is followed by a target of any value, whose prediction is what is wanted. */
-async function nextTokens({ model, variant, signal }: GenerateOptions, sequences: readonly (readonly number[])[]): Promise<ArrayLike<number>> {
-  const batch = packBatch(sequences.map((ids) => {
-    const trained = new Uint8Array(ids.length + 1);
-    trained[ids.length] = 1;
-    return { ids: Int32Array.from([...ids, 0]), trained, line: 0 };
-  }));
+/**
+ * The most likely next token of every sequence: each is followed by a target of any value, whose
+ * prediction is what is wanted.
+ */
+async function nextTokens(
+  { model, variant, signal }: GenerateOptions,
+  sequences: readonly (readonly number[])[],
+): Promise<ArrayLike<number>> {
+  const batch = packBatch(
+    sequences.map((ids) => {
+      const trained = new Uint8Array(ids.length + 1);
+      trained[ids.length] = 1;
+      return { ids: Int32Array.from([...ids, 0]), trained, line: 0 };
+    }),
+  );
   model.pager.schedule(inferenceOrder(model.layout, true));
   const pass = new BreadthFirstPass({ model, batches: [batch], variants: [variant], signal });
   try {

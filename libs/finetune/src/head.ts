@@ -1,5 +1,6 @@
 import type { Device, Tensor } from '@emloc/device';
 import type { ModelLayout } from '@emloc/models';
+
 import type { DeviceBatch } from './device-batch.js';
 
 /** Per-target results of the head; the caller's to dispose. */
@@ -24,14 +25,18 @@ interface HeadInputs {
   readonly gradientScale: number | null;
 }
 
-/** Rows of logits that exist at once: a function of the vocabulary alone, so that a budget never changes a reduction. */
+/**
+ * Rows of logits that exist at once: a function of the vocabulary alone, so that a budget never
+ * changes a reduction.
+ */
 export function headChunkRows(vocabularySize: number): number {
   const rows = Math.floor(2 ** 25 / vocabularySize / 8) * 8;
   return Math.max(16, Math.min(256, rows));
 }
 
 /**
- * Final norm, LM head and cross-entropy on the rows that predict a target. Logits exist only for `headChunkRows` rows at a time.
+ * Final norm, LM head and cross-entropy on the rows that predict a target. Logits exist only for
+ * `headChunkRows` rows at a time.
  */
 export function runHead(inputs: HeadInputs): HeadResult {
   const { device, x, batch, gradientScale } = inputs;
@@ -47,12 +52,17 @@ export function runHead(inputs: HeadInputs): HeadResult {
   try {
     const losses = own(device.allocate([count], 'float32', 'activations', 'head.losses'));
     const predictions = own(device.allocate([count], 'int32', 'activations', 'head.predictions'));
-    const dX = gradientScale === null ? null : device.allocate(x.shape, x.dtype, 'activations', 'head.dX');
+    const dX =
+      gradientScale === null ? null : device.allocate(x.shape, x.dtype, 'activations', 'head.dX');
     try {
       if (dX) device.kernels.fill({ out: dX, value: 0 });
       const chunk = headChunkRows(inputs.layout.vocabularySize);
       for (let start = 0; start < count; start += chunk) {
-        runChunk(inputs, { start, end: Math.min(count, start + chunk) }, { losses, predictions, dX });
+        runChunk(
+          inputs,
+          { start, end: Math.min(count, start + chunk) },
+          { losses, predictions, dX },
+        );
       }
     } catch (error) {
       dX?.dispose();
@@ -73,11 +83,17 @@ function runChunk(
   const { kernels, profile } = device;
   const weight = tensors.get(layout.finalNorm.tensor);
   const table = tensors.get(layout.headTensor);
-  if (!weight || !table) throw new Error(`head unit lacks ${layout.finalNorm.tensor} or ${layout.headTensor}`);
+  if (!weight || !table)
+    throw new Error(`head unit lacks ${layout.finalNorm.tensor} or ${layout.headTensor}`);
   const rows = batch.targetRows.rows(start, end);
   const owned: Tensor[] = [];
   const allocate = (width: number, label: string): Tensor => {
-    const tensor = device.allocate([end - start, width], profile.computeDType, 'activations', `head.${label}`);
+    const tensor = device.allocate(
+      [end - start, width],
+      profile.computeDType,
+      'activations',
+      `head.${label}`,
+    );
     owned.push(tensor);
     return tensor;
   };
@@ -87,12 +103,21 @@ function runChunk(
     const gathered = allocate(layout.hiddenSize, 'x');
     kernels.embedding({ table: x, rows, out: gathered });
     const normed = allocate(layout.hiddenSize, 'normed');
-    kernels.rmsNorm({ x: gathered, weight, epsilon: layout.finalNorm.epsilon, out: normed, inverseRms });
+    kernels.rmsNorm({
+      x: gathered,
+      weight,
+      epsilon: layout.finalNorm.epsilon,
+      out: normed,
+      inverseRms,
+    });
     const logits = allocate(layout.vocabularySize, 'logits');
     kernels.gemm({ a: normed, b: table, transposeB: true, out: logits });
     kernels.crossEntropy({
-      logits, targets: batch.targets.rows(start, end), loss: out.losses.rows(start, end),
-      prediction: out.predictions.rows(start, end), gradientScale: gradientScale ?? undefined,
+      logits,
+      targets: batch.targets.rows(start, end),
+      loss: out.losses.rows(start, end),
+      prediction: out.predictions.rows(start, end),
+      gradientScale: gradientScale ?? undefined,
     });
     if (!out.dX) return;
     kernels.gemm({ a: logits, b: table, out: normed });

@@ -1,5 +1,6 @@
 import { Device, MemoryBudget, type Tensor } from '@emloc/device';
 import { createCpuBackend } from '@emloc/device-cpu';
+
 import type { DeviceAdapter } from './device-adapter.js';
 import { lendFactors } from './lent-factors.js';
 import type { PagedModel } from './paged-model.js';
@@ -8,26 +9,64 @@ const [rank, stored, inFeatures, outFeatures] = [2, 6, 5, 4];
 const place = stored - 3;
 
 function upload(device: Device, values: readonly number[], shape: readonly number[]): Tensor {
-  return device.tensor({ bytes: new Uint8Array(Float32Array.from(values).buffer), dtype: 'float32' }, shape, 'float32', 'factors', shape.join('x'));
+  return device.tensor(
+    { bytes: new Uint8Array(Float32Array.from(values).buffer), dtype: 'float32' },
+    shape,
+    'float32',
+    'factors',
+    shape.join('x'),
+  );
 }
 
-/** A block of two low-rank layers of one size: adapters of these ranks, factors of rank 2 stored as 6. */
+/**
+ * A block of two low-rank layers of one size: adapters of these ranks, factors of rank 2 stored as
+ * 6.
+ */
 function open(adapterRanks: Readonly<Record<string, number>>) {
   const device = new Device(createCpuBackend(), new MemoryBudget(2 ** 20));
-  const filled = (rows: number, columns: number, isSpare: (row: number, column: number) => boolean): Tensor =>
-    upload(device, Array.from({ length: rows * columns }, (_, index) => (isSpare(Math.floor(index / columns), index % columns) ? 0 : 1 + index)), [rows, columns]);
+  const filled = (
+    rows: number,
+    columns: number,
+    isSpare: (row: number, column: number) => boolean,
+  ): Tensor =>
+    upload(
+      device,
+      Array.from({ length: rows * columns }, (_, index) =>
+        isSpare(Math.floor(index / columns), index % columns) ? 0 : 1 + index,
+      ),
+      [rows, columns],
+    );
   const tensors = new Map<string, Tensor>();
-  const bindings = new Map<string, { rank: number; scale: number; a: Tensor; b: Tensor; gradients: null }>();
+  const bindings = new Map<
+    string,
+    { rank: number; scale: number; a: Tensor; b: Tensor; gradients: null }
+  >();
   for (const [name, adapterRank] of Object.entries(adapterRanks)) {
-    tensors.set(`${name}.u`, filled(outFeatures, stored, (_, column) => column >= rank));
-    tensors.set(`${name}.v`, filled(stored, inFeatures, (row) => row >= rank));
+    tensors.set(
+      `${name}.u`,
+      filled(outFeatures, stored, (_, column) => column >= rank),
+    );
+    tensors.set(
+      `${name}.v`,
+      filled(stored, inFeatures, (row) => row >= rank),
+    );
     const never = (): boolean => false;
-    bindings.set(name, { rank: adapterRank, scale: 2, a: filled(adapterRank, inFeatures, never), b: filled(outFeatures, adapterRank, never), gradients: null });
+    bindings.set(name, {
+      rank: adapterRank,
+      scale: 2,
+      a: filled(adapterRank, inFeatures, never),
+      b: filled(outFeatures, adapterRank, never),
+      gradients: null,
+    });
   }
   const layout = { linears: Object.keys(adapterRanks).map((name) => ({ name })) };
   const model = { device, layout, rankOf: () => rank } as unknown as PagedModel;
-  const adapter = { binding: (_block: number, name: string) => bindings.get(name) ?? null } as unknown as DeviceAdapter;
-  const read = async (name: string): Promise<number[]> => [...(await device.download(tensors.get(name) as Tensor))];
+  const adapter = {
+    binding: (_block: number, name: string) => bindings.get(name) ?? null,
+  } as unknown as DeviceAdapter;
+  const read = async (name: string): Promise<number[]> => [
+    ...(await device.download(tensors.get(name) as Tensor)),
+  ];
   return { model, adapter, tensors, bindings, device, read };
 }
 
@@ -41,7 +80,9 @@ test('writes scale · B behind U and A below V, and takes both back', async () =
   const [aValues, bValues] = [[...(await device.download(a))], [...(await device.download(b))]];
   expect(v.slice(place * inFeatures)).toEqual(aValues);
   for (let row = 0; row < outFeatures; row += 1) {
-    expect(u.slice(row * stored + place, (row + 1) * stored)).toEqual(bValues.slice(row * 3, row * 3 + 3).map((value) => 2 * value));
+    expect(u.slice(row * stored + place, (row + 1) * stored)).toEqual(
+      bValues.slice(row * 3, row * 3 + 3).map((value) => 2 * value),
+    );
   }
   lent.takeBack();
   expect([await read('small.u'), await read('small.v')]).toEqual(before);
@@ -54,6 +95,8 @@ test('leaves alone what has no room, no adapter, no factors or no known rank', a
   expect([lent.at('exact'), lent.at('large'), lent.at('absent')]).toEqual([rank, null, null]);
   expect([await read('large.u'), await read('large.v')]).toEqual(large);
   lent.takeBack();
-  expect(lendFactors({ model: { ...model, rankOf: undefined }, adapter, block: 0, tensors }).at('exact')).toBeNull();
+  expect(
+    lendFactors({ model: { ...model, rankOf: undefined }, adapter, block: 0, tensors }).at('exact'),
+  ).toBeNull();
   expect(lendFactors({ model, adapter, block: 0, tensors: new Map() }).at('exact')).toBeNull();
 });

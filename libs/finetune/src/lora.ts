@@ -1,29 +1,45 @@
 import type { LoraAdapter } from '@emloc/checkpoint';
 import { createRandom } from '@emloc/dataset';
 import { linearModules, type LinearSpec, type ModelLayout } from '@emloc/models';
+
 import { FinetuneError } from './errors.js';
 
 export interface LoraConfig {
   readonly rank: number;
   readonly alpha: number;
   readonly useRslora: boolean;
-  /** Regular expression that must match the whole module path; null: every linear layer of the blocks. */
+  /**
+   * Regular expression that must match the whole module path; null: every linear layer of the
+   * blocks.
+   */
   readonly targets: string | null;
 }
 
-/** The linear layers that a LoRA configuration adapts, by module path, in the model's order. @throws FinetuneError when it is none. */
-export function adaptedLinears(layout: ModelLayout, targets: string | null): ReadonlyMap<string, LinearSpec> {
+/**
+ * The linear layers that a LoRA configuration adapts, by module path, in the model's order.
+ * @throws FinetuneError when it is none.
+ */
+export function adaptedLinears(
+  layout: ModelLayout,
+  targets: string | null,
+): ReadonlyMap<string, LinearSpec> {
   const pattern = targets === null ? null : new RegExp(`^(?:${targets})$`);
-  const adapted = new Map([...linearModules(layout)].filter(([path]) => !pattern || pattern.test(path)));
+  const adapted = new Map(
+    [...linearModules(layout)].filter(([path]) => !pattern || pattern.test(path)),
+  );
   if (adapted.size === 0) {
-    throw new FinetuneError('FINETUNE_INVALID_OPTION', `targets ${JSON.stringify(targets)} match no linear layer (an example: ${layout.blockPath(0)}.${layout.linears[0]?.name ?? ''})`);
+    throw new FinetuneError(
+      'FINETUNE_INVALID_OPTION',
+      `targets ${JSON.stringify(targets)} match no linear layer (an example: ${layout.blockPath(0)}.${layout.linears[0]?.name ?? ''})`,
+    );
   }
   return adapted;
 }
 
 /**
- * A fresh adapter: A uniform in ±1/√in (PEFT's Kaiming initialisation with a = √5), B zero. Each layer draws from a random
- * stream of its own, so the values of one do not depend on which others are adapted.
+ * A fresh adapter: A uniform in ±1/√in (PEFT's Kaiming initialisation with a = √5), B zero. Each
+ * layer draws from a random stream of its own, so the values of one do not depend on which others
+ * are adapted.
  */
 export function initialAdapter(layout: ModelLayout, config: LoraConfig, seed: number): LoraAdapter {
   const allPaths = [...linearModules(layout).keys()];
@@ -32,10 +48,21 @@ export function initialAdapter(layout: ModelLayout, config: LoraConfig, seed: nu
     [...adapted].map(([path, { inFeatures, outFeatures }]) => {
       const random = createRandom(seed, `lora ${allPaths.indexOf(path)}`);
       const bound = 1 / Math.sqrt(inFeatures);
-      const a = Float32Array.from({ length: config.rank * inFeatures }, () => (2 * random.nextFloat() - 1) * bound);
+      const a = Float32Array.from(
+        { length: config.rank * inFeatures },
+        () => (2 * random.nextFloat() - 1) * bound,
+      );
       return [path, { a, b: new Float32Array(outFeatures * config.rank), inFeatures, outFeatures }];
     }),
   );
-  const targetModules = [...new Set([...adapted.values()].map(({ name }) => name.split('.').at(-1) ?? name))].sort();
-  return { rank: config.rank, alpha: config.alpha, useRslora: config.useRslora, targetModules, layers };
+  const targetModules = [
+    ...new Set([...adapted.values()].map(({ name }) => name.split('.').at(-1) ?? name)),
+  ].sort();
+  return {
+    rank: config.rank,
+    alpha: config.alpha,
+    useRslora: config.useRslora,
+    targetModules,
+    layers,
+  };
 }

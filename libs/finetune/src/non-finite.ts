@@ -2,6 +2,7 @@ import { inferBlock } from '@emloc/autograd';
 import type { PackedBatch } from '@emloc/dataset';
 import type { Tensor } from '@emloc/device';
 import { bindBlock } from '@emloc/models';
+
 import type { DeviceAdapter } from './device-adapter.js';
 import { DeviceBatch } from './device-batch.js';
 import { inferenceOrder, type PagedModel, type PassContext } from './paged-model.js';
@@ -22,7 +23,10 @@ interface Place {
   readonly layer?: string;
 }
 
-/** Names the first layer whose output, or else whose gradient, is NaN or infinite: runs the step's forward once more, block by block. */
+/**
+ * Names the first layer whose output, or else whose gradient, is NaN or infinite: runs the step's
+ * forward once more, block by block.
+ */
 export async function locateNonFinite(suspects: Suspects): Promise<Place> {
   for (const batch of suspects.batches) {
     const place = await firstNonFiniteBlock(suspects, batch);
@@ -31,12 +35,16 @@ export async function locateNonFinite(suspects: Suspects): Promise<Place> {
   const { adapter, squaredNorms } = suspects;
   for (let index = squaredNorms.length - 1; index >= 0; index -= 1) {
     const layer = adapter.paths[index >> 1];
-    if (layer !== undefined && !Number.isFinite(squaredNorms[index])) return { name: `the gradient of ${layer}`, layer };
+    if (layer !== undefined && !Number.isFinite(squaredNorms[index]))
+      return { name: `the gradient of ${layer}`, layer };
   }
   return { name: 'the LM head' };
 }
 
-async function firstNonFiniteBlock({ model, pass, adapter }: Suspects, host: PackedBatch): Promise<Place | null> {
+async function firstNonFiniteBlock(
+  { model, pass, adapter }: Suspects,
+  host: PackedBatch,
+): Promise<Place | null> {
   const { device, layout, pager } = model;
   const batch = new DeviceBatch(device, host);
   let x: Tensor | null = null;
@@ -46,7 +54,12 @@ async function firstNonFiniteBlock({ model, pass, adapter }: Suspects, host: Pac
     try {
       const table = lease.tensors.get(layout.embedTensor);
       if (!table) return null;
-      x = device.allocate([batch.rows, layout.hiddenSize], device.profile.computeDType, 'activations', 'block input');
+      x = device.allocate(
+        [batch.rows, layout.hiddenSize],
+        device.profile.computeDType,
+        'activations',
+        'block input',
+      );
       device.kernels.embedding({ table, rows: batch.ids, out: x });
     } finally {
       lease.release();
@@ -56,7 +69,10 @@ async function firstNonFiniteBlock({ model, pass, adapter }: Suspects, host: Pac
       const blockLease = await pager.acquire(layout.blockUnit(block));
       try {
         const bindings = bindBlock(blockLease.tensors, {
-          device, sequences: batch.sequences, rope: pass.rope, adapter: (linear) => adapter.binding(block, linear),
+          device,
+          sequences: batch.sequences,
+          rope: pass.rope,
+          adapter: (linear) => adapter.binding(block, linear),
         });
         const output = inferBlock(layout.program, bindings, x);
         x.dispose();
@@ -64,7 +80,8 @@ async function firstNonFiniteBlock({ model, pass, adapter }: Suspects, host: Pac
       } finally {
         blockLease.release();
       }
-      if (!(await isFinite(model, x))) return { name: layout.blockPath(block), layer: layout.blockPath(block) };
+      if (!(await isFinite(model, x)))
+        return { name: layout.blockPath(block), layer: layout.blockPath(block) };
     }
     return null;
   } finally {

@@ -1,4 +1,5 @@
 import type { Device, Tensor } from '@emloc/device';
+
 import { bytesOf } from './paged-model.js';
 
 export interface AdamwConfig {
@@ -11,7 +12,11 @@ export interface AdamwConfig {
 }
 
 export const defaultAdamw: AdamwConfig = Object.freeze({
-  beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, maxGradientNorm: 1,
+  beta1: 0.9,
+  beta2: 0.999,
+  epsilon: 1e-8,
+  weightDecay: 0,
+  maxGradientNorm: 1,
 });
 
 /** Moments of AdamW in host memory, float32, in the parameters' order. */
@@ -61,7 +66,10 @@ export class AdamwState {
   }
 
   /** One AdamW step with the norms of the last `measure`. @param step 1 for the first update. */
-  update(gradients: readonly Tensor[], { learningRate, step }: { learningRate: number; step: number }): void {
+  update(
+    gradients: readonly Tensor[],
+    { learningRate, step }: { learningRate: number; step: number },
+  ): void {
     this.device.kernels.adamw({
       parameters: this.parameters,
       gradients,
@@ -78,17 +86,28 @@ export class AdamwState {
   async download(): Promise<AdamwMoments> {
     const firstMoments: Float32Array[] = [];
     const secondMoments: Float32Array[] = [];
-    for (const moment of this.firstMoments) firstMoments.push((await this.device.download(moment)) as Float32Array);
-    for (const moment of this.secondMoments) secondMoments.push((await this.device.download(moment)) as Float32Array);
+    for (const moment of this.firstMoments)
+      firstMoments.push((await this.device.download(moment)) as Float32Array);
+    for (const moment of this.secondMoments)
+      secondMoments.push((await this.device.download(moment)) as Float32Array);
     return { firstMoments, secondMoments };
   }
 
-  /** Replaces the moments. `moments` must stay untouched until the device is synchronised. @throws DeviceError when a size differs */
+  /**
+   * Replaces the moments. `moments` must stay untouched until the device is synchronised.
+   * @throws DeviceError when a size differs
+   */
   upload({ firstMoments, secondMoments }: AdamwMoments): void {
-    const pairs = [[this.firstMoments, firstMoments], [this.secondMoments, secondMoments]] as const;
+    const pairs = [
+      [this.firstMoments, firstMoments],
+      [this.secondMoments, secondMoments],
+    ] as const;
     for (const [tensors, values] of pairs) {
       for (const [index, tensor] of tensors.entries()) {
-        this.device.upload(tensor, { bytes: bytesOf(values[index] ?? new Float32Array()), dtype: 'float32' });
+        this.device.upload(tensor, {
+          bytes: bytesOf(values[index] ?? new Float32Array()),
+          dtype: 'float32',
+        });
       }
     }
   }

@@ -1,5 +1,5 @@
 import type { Device, Tensor } from '@emloc/device';
-import { type ModelLayout, ropeTables } from '@emloc/models';
+import { ropeTables, type ModelLayout } from '@emloc/models';
 import type { Pager } from '@emloc/weight-pager';
 
 /** A model whose units come and go through a pager: the original, or an emulator of it. */
@@ -7,7 +7,10 @@ export interface PagedModel {
   readonly device: Device;
   readonly layout: ModelLayout;
   readonly pager: Pager;
-  /** Rank of a linear layer that is kept as factors: beyond it their tensors hold zeros. Null where it is not known; absent: nowhere known. */
+  /**
+   * Rank of a linear layer that is kept as factors: beyond it their tensors hold zeros. Null where
+   * it is not known; absent: nowhere known.
+   */
   rankOf?(block: number, linear: string): number | null;
 }
 
@@ -22,7 +25,13 @@ export function openPass({ device, layout }: PagedModel, maxLength: number): Pas
   const tables = ropeTables(layout.rope, maxLength);
   const shape = [maxLength, layout.rope.headDim / 2];
   const upload = (values: Float32Array, label: string): Tensor =>
-    device.tensor({ bytes: bytesOf(values), dtype: 'float32' }, shape, 'float32', 'activations', label);
+    device.tensor(
+      { bytes: bytesOf(values), dtype: 'float32' },
+      shape,
+      'float32',
+      'activations',
+      label,
+    );
   const cos = upload(tables.cos, 'rope.cos');
   try {
     const sin = upload(tables.sin, 'rope.sin');
@@ -39,7 +48,10 @@ export function openPass({ device, layout }: PagedModel, maxLength: number): Pas
   }
 }
 
-/** Units in the order that one micro-batch of training asks for them, down to the lowest block that is trained. */
+/**
+ * Units in the order that one micro-batch of training asks for them, down to the lowest block that
+ * is trained.
+ */
 export function trainingOrder(layout: ModelLayout, lowestBlock: number): readonly number[] {
   const blocks = Array.from({ length: layout.blockCount }, (_, block) => layout.blockUnit(block));
   return [layout.embedUnit, ...blocks, layout.headUnit, ...blocks.slice(lowestBlock).reverse()];

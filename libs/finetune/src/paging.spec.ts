@@ -1,20 +1,43 @@
-import { openFixture, type FixtureOptions, syntheticBatch, fullRow } from '../test/fixtures.js';
-import type { EncodedRow } from '@emloc/dataset';
 import type { LoraAdapter } from '@emloc/checkpoint';
+import type { EncodedRow } from '@emloc/dataset';
+
+import { fullRow, openFixture, syntheticBatch, type FixtureOptions } from '../test/fixtures.js';
 import { evaluate } from './evaluate.js';
 import { initialAdapter } from './lora.js';
 import { defaultAdamw } from './optimizer.js';
 import { train, type TrainResult } from './train.js';
 
 const rows: readonly EncodedRow[] = Array.from({ length: 8 }, (_, row) =>
-  fullRow(Array.from({ length: 5 + 3 * row }, (_, index) => (row * 31 + index * 17 + 3) % 2048)));
-const batches = [[[0, 1, 2], [3, 4]], [[5, 6], [7, 1]], [[2, 3, 4], [0]]];
+  fullRow(Array.from({ length: 5 + 3 * row }, (_, index) => (row * 31 + index * 17 + 3) % 2048)),
+);
+const batches = [
+  [
+    [0, 1, 2],
+    [3, 4],
+  ],
+  [
+    [5, 6],
+    [7, 1],
+  ],
+  [[2, 3, 4], [0]],
+];
 
-async function trainTiny(options: FixtureOptions & { keptBlocks: number; targets?: string | null }): Promise<TrainResult> {
+async function trainTiny(
+  options: FixtureOptions & { keptBlocks: number; targets?: string | null },
+): Promise<TrainResult> {
   const fixture = await openFixture('tiny-qwen2', options);
-  const adapter = initialAdapter(fixture.model.layout, { rank: 4, alpha: 8, useRslora: false, targets: options.targets ?? null }, 3);
+  const adapter = initialAdapter(
+    fixture.model.layout,
+    { rank: 4, alpha: 8, useRslora: false, targets: options.targets ?? null },
+    3,
+  );
   const result = await train({
-    model: fixture.paged, adapter, rows, batches, optimizer: defaultAdamw, keptBlocks: options.keptBlocks,
+    model: fixture.paged,
+    adapter,
+    rows,
+    batches,
+    optimizer: defaultAdamw,
+    keptBlocks: options.keptBlocks,
     schedule: { kind: 'cosine', learningRate: 1e-2, steps: batches.length, warmupRatio: 0 },
   });
   await fixture.close();
@@ -22,8 +45,12 @@ async function trainTiny(options: FixtureOptions & { keptBlocks: number; targets
 }
 
 function bitsOf({ layers }: LoraAdapter): string {
-  return [...layers].map(([path, { a, b }]) =>
-    `${path} ${Buffer.from(a.buffer, a.byteOffset, a.byteLength).toString('base64')} ${Buffer.from(b.buffer, b.byteOffset, b.byteLength).toString('base64')}`).join('\n');
+  return [...layers]
+    .map(
+      ([path, { a, b }]) =>
+        `${path} ${Buffer.from(a.buffer, a.byteOffset, a.byteLength).toString('base64')} ${Buffer.from(b.buffer, b.byteOffset, b.byteLength).toString('base64')}`,
+    )
+    .join('\n');
 }
 
 describe('training through the pager', () => {
@@ -32,20 +59,29 @@ describe('training through the pager', () => {
     ['least weights, no prefetch', { weights: 'least', prefetch: false, keptBlocks: 0 }],
     ['all weights, all blocks kept', { weights: 'all', prefetch: true, keptBlocks: 99 }],
     ['all weights, one block kept', { weights: 'all', prefetch: true, keptBlocks: 1 }],
-  ] as const)('gives the same bits with %s as with everything resident and recomputed', async (_name, options) => {
-    const resident = await trainTiny({ weights: 'all', keptBlocks: 0 });
-    const paged = await trainTiny(options);
-    expect(paged.finalLoss).toBe(resident.finalLoss);
-    expect(bitsOf(paged.adapter)).toBe(bitsOf(resident.adapter));
-  });
+  ] as const)(
+    'gives the same bits with %s as with everything resident and recomputed',
+    async (_name, options) => {
+      const resident = await trainTiny({ weights: 'all', keptBlocks: 0 });
+      const paged = await trainTiny(options);
+      expect(paged.finalLoss).toBe(resident.finalLoss);
+      expect(bitsOf(paged.adapter)).toBe(bitsOf(resident.adapter));
+    },
+  );
 
   it('changes every adapted layer and lowers the loss', async () => {
     const fixture = await openFixture('tiny-qwen2');
-    const start = initialAdapter(fixture.model.layout, { rank: 4, alpha: 8, useRslora: false, targets: null }, 3);
+    const start = initialAdapter(
+      fixture.model.layout,
+      { rank: 4, alpha: 8, useRslora: false, targets: null },
+      3,
+    );
     await fixture.close();
     const { adapter, steps, tokens } = await trainTiny({ keptBlocks: 0 });
     expect(steps).toBe(3);
-    expect(tokens).toBe(batches.flat(2).reduce((sum, row) => sum + (rows[row]?.ids.length ?? 0), 0));
+    expect(tokens).toBe(
+      batches.flat(2).reduce((sum, row) => sum + (rows[row]?.ids.length ?? 0), 0),
+    );
     for (const [path, { a, b }] of adapter.layers) {
       expect(b.some((value) => value !== 0)).toBe(true);
       expect(a).not.toEqual(start.layers.get(path)?.a);
@@ -53,21 +89,43 @@ describe('training through the pager', () => {
   });
 
   it('adapts only the layers that the pattern names, and goes no further down than it must', async () => {
-    const { adapter } = await trainTiny({ keptBlocks: 0, targets: String.raw`model\.layers\.1\.self_attn\.[qv]_proj` });
-    expect([...adapter.layers.keys()]).toEqual(['model.layers.1.self_attn.q_proj', 'model.layers.1.self_attn.v_proj']);
+    const { adapter } = await trainTiny({
+      keptBlocks: 0,
+      targets: String.raw`model\.layers\.1\.self_attn\.[qv]_proj`,
+    });
+    expect([...adapter.layers.keys()]).toEqual([
+      'model.layers.1.self_attn.q_proj',
+      'model.layers.1.self_attn.v_proj',
+    ]);
   });
 
   it('stops at a NaN with the step and the layer', async () => {
     const fixture = await openFixture('tiny-qwen2');
-    const fresh = initialAdapter(fixture.model.layout, { rank: 4, alpha: 8, useRslora: false, targets: null }, 3);
+    const fresh = initialAdapter(
+      fixture.model.layout,
+      { rank: 4, alpha: 8, useRslora: false, targets: null },
+      3,
+    );
     const layer = fresh.layers.get('model.layers.1.mlp.up_proj');
     if (!layer) throw new Error('no such layer');
-    const layers = new Map(fresh.layers).set('model.layers.1.mlp.up_proj', { ...layer, b: layer.b.map(() => Number.NaN) });
+    const layers = new Map(fresh.layers).set('model.layers.1.mlp.up_proj', {
+      ...layer,
+      b: layer.b.map(() => Number.NaN),
+    });
     const run = train({
-      model: fixture.paged, adapter: { ...fresh, layers }, rows, batches, optimizer: defaultAdamw, keptBlocks: 0,
+      model: fixture.paged,
+      adapter: { ...fresh, layers },
+      rows,
+      batches,
+      optimizer: defaultAdamw,
+      keptBlocks: 0,
       schedule: { kind: 'constant', learningRate: 1e-3, steps: 3, warmupRatio: 0 },
     });
-    await expect(run).rejects.toMatchObject({ code: 'FINETUNE_NON_FINITE', layer: 'model.layers.1', message: expect.stringMatching(/step 1: .*model\.layers\.1/) });
+    await expect(run).rejects.toMatchObject({
+      code: 'FINETUNE_NON_FINITE',
+      layer: 'model.layers.1',
+      message: expect.stringMatching(/step 1: .*model\.layers\.1/),
+    });
     await fixture.close();
   });
 
@@ -75,8 +133,17 @@ describe('training through the pager', () => {
     const fixture = await openFixture('tiny-qwen2');
     const abort = new AbortController();
     const run = train({
-      model: fixture.paged, rows, batches, optimizer: defaultAdamw, keptBlocks: 0, signal: abort.signal,
-      adapter: initialAdapter(fixture.model.layout, { rank: 4, alpha: 8, useRslora: false, targets: null }, 3),
+      model: fixture.paged,
+      rows,
+      batches,
+      optimizer: defaultAdamw,
+      keptBlocks: 0,
+      signal: abort.signal,
+      adapter: initialAdapter(
+        fixture.model.layout,
+        { rank: 4, alpha: 8, useRslora: false, targets: null },
+        3,
+      ),
       schedule: { kind: 'constant', learningRate: 1e-3, steps: 3, warmupRatio: 0 },
       onStep: () => abort.abort(new Error('enough')),
     });
@@ -90,8 +157,13 @@ describe('evaluation', () => {
     const fixture = await openFixture('tiny-qwen2', { weights: 'least' });
     const { DeviceAdapter } = await import('./device-adapter.js');
     const { adapter } = await trainTiny({ keptBlocks: 0 });
-    const variant = DeviceAdapter.load(fixture.device, fixture.model.layout, adapter, { trainable: false });
-    const inputs = { model: fixture.paged, batches: [syntheticBatch([9, 30, 1, 4], 2048), syntheticBatch([12], 2048)] };
+    const variant = DeviceAdapter.load(fixture.device, fixture.model.layout, adapter, {
+      trainable: false,
+    });
+    const inputs = {
+      model: fixture.paged,
+      batches: [syntheticBatch([9, 30, 1, 4], 2048), syntheticBatch([12], 2048)],
+    };
     const [base, tuned] = await evaluate({ ...inputs, variants: [null, variant] });
     expect(await evaluate({ ...inputs, variants: [null] })).toEqual([base]);
     expect(await evaluate({ ...inputs, variants: [variant] })).toEqual([tuned]);

@@ -7,12 +7,20 @@ export interface LearningRateSchedule {
   /** The peak learning rate. */
   readonly learningRate: number;
   readonly steps: number;
-  /** Share of the steps in which the rate rises linearly from 0; rounded up to whole steps, as transformers does. */
+  /**
+   * Share of the steps in which the rate rises linearly from 0; rounded up to whole steps, as
+   * transformers does.
+   */
   readonly warmupRatio: number;
 }
 
-/** Learning rate of step `step` (0 for the first), as in transformers' get_*_schedule_with_warmup. */
-export function learningRateAt({ kind, learningRate, steps, warmupRatio }: LearningRateSchedule, step: number): number {
+/**
+ * Learning rate of step `step` (0 for the first), as in transformers' get_*_schedule_with_warmup.
+ */
+export function learningRateAt(
+  { kind, learningRate, steps, warmupRatio }: LearningRateSchedule,
+  step: number,
+): number {
   const warmup = Math.ceil(steps * warmupRatio);
   if (step < warmup) return learningRate * ((step + 1) / (warmup + 1));
   const progress = Math.min(1, (step - warmup) / Math.max(1, steps - warmup));

@@ -1,7 +1,16 @@
-import { backwardBlock, type BlockBindings, forwardBlock, type GradientPlan, inferBlock, planGradients, type SavedBlock } from '@emloc/autograd';
+import {
+  backwardBlock,
+  forwardBlock,
+  inferBlock,
+  planGradients,
+  type BlockBindings,
+  type GradientPlan,
+  type SavedBlock,
+} from '@emloc/autograd';
 import type { PackedBatch } from '@emloc/dataset';
 import type { Tensor } from '@emloc/device';
 import { bindBlock } from '@emloc/models';
+
 import type { DeviceAdapter } from './device-adapter.js';
 import { DeviceBatch } from './device-batch.js';
 import { runHead } from './head.js';
@@ -27,8 +36,8 @@ export interface LaunchedMicroBatch {
 }
 
 /**
- * Launches forward and backward, block by block in the pager's `trainingOrder`. It waits for weights, never for results: so the device
- * has work while the host prepares what comes next.
+ * Launches forward and backward, block by block in the pager's `trainingOrder`. It waits for
+ * weights, never for results: so the device has work while the host prepares what comes next.
  */
 export async function runMicroBatch(inputs: MicroBatch): Promise<LaunchedMicroBatch> {
   const run = new MicroBatchRun(inputs);
@@ -60,10 +69,16 @@ class MicroBatchRun {
     const { layout } = this.inputs.model;
     const { lowestBlock } = this.inputs.adapter;
     await this.#embed();
-    for (let block = 0; block < layout.blockCount; block += 1) await this.#forward(block, lowestBlock);
+    for (let block = 0; block < layout.blockCount; block += 1)
+      await this.#forward(block, lowestBlock);
     await this.#head();
-    for (let block = layout.blockCount - 1; block >= lowestBlock; block -= 1) await this.#backward(block);
-    return { losses: this.inputs.model.device.download(required(this.#losses, 'losses')) as Promise<Float32Array> };
+    for (let block = layout.blockCount - 1; block >= lowestBlock; block -= 1)
+      await this.#backward(block);
+    return {
+      losses: this.inputs.model.device.download(
+        required(this.#losses, 'losses'),
+      ) as Promise<Float32Array>,
+    };
   }
 
   dispose(): void {
@@ -80,7 +95,12 @@ class MicroBatchRun {
     const lease = await pager.acquire(layout.embedUnit);
     try {
       const table = required(lease.tensors.get(layout.embedTensor), layout.embedTensor);
-      const x = device.allocate([this.#batch.rows, layout.hiddenSize], device.profile.computeDType, 'saved', 'input of block 0');
+      const x = device.allocate(
+        [this.#batch.rows, layout.hiddenSize],
+        device.profile.computeDType,
+        'saved',
+        'input of block 0',
+      );
       this.#inputs.push(x);
       device.kernels.embedding({ table, rows: this.#batch.ids, out: x });
     } finally {
@@ -94,7 +114,12 @@ class MicroBatchRun {
     const keep = block >= lowestBlock && block >= model.layout.blockCount - keptBlocks;
     await this.#withBlock(block, (bindings) => {
       if (keep) {
-        const { output, saved } = forwardBlock(model.layout.program, bindings, x, this.#plan(block));
+        const { output, saved } = forwardBlock(
+          model.layout.program,
+          bindings,
+          x,
+          this.#plan(block),
+        );
         this.#saved.set(block, saved);
         this.#inputs.push(output);
       } else {
@@ -110,7 +135,14 @@ class MicroBatchRun {
     const x = required(this.#inputs.pop(), 'output of the last block');
     try {
       const { gradientScale } = this.inputs;
-      const head = runHead({ device, layout, tensors: lease.tensors, x, batch: this.#batch, gradientScale });
+      const head = runHead({
+        device,
+        layout,
+        tensors: lease.tensors,
+        x,
+        batch: this.#batch,
+        gradientScale,
+      });
       this.#gradient = head.dX;
       this.#losses = head.losses.retain();
       head.dispose();
@@ -136,7 +168,12 @@ class MicroBatchRun {
   }
 
   #recompute(block: number, bindings: BlockBindings, x: Tensor): SavedBlock {
-    const { output, saved } = forwardBlock(this.inputs.model.layout.program, bindings, x, this.#plan(block));
+    const { output, saved } = forwardBlock(
+      this.inputs.model.layout.program,
+      bindings,
+      x,
+      this.#plan(block),
+    );
     output.dispose();
     return saved;
   }
@@ -148,13 +185,15 @@ class MicroBatchRun {
     try {
       const factors = lendFactors({ model, adapter, block, tensors: lease.tensors });
       try {
-        use(bindBlock(lease.tensors, {
-          device: model.device,
-          sequences: this.#batch.sequences,
-          rope: pass.rope,
-          adapter: (linear) => adapter.binding(block, linear),
-          adapterAt: (linear) => factors.at(linear),
-        }));
+        use(
+          bindBlock(lease.tensors, {
+            device: model.device,
+            sequences: this.#batch.sequences,
+            rope: pass.rope,
+            adapter: (linear) => adapter.binding(block, linear),
+            adapterAt: (linear) => factors.at(linear),
+          }),
+        );
       } finally {
         factors.takeBack();
       }
@@ -168,7 +207,8 @@ class MicroBatchRun {
     const inputNeedsGradient = block > this.#lowestBlock;
     const adapted = adapter.adaptedIn(block);
     const key = `${[...adapted].join()} ${inputNeedsGradient}`;
-    const plan = this.#plans.get(key) ?? planGradients(model.layout.program, { adapted, inputNeedsGradient });
+    const plan =
+      this.#plans.get(key) ?? planGradients(model.layout.program, { adapted, inputNeedsGradient });
     this.#plans.set(key, plan);
     return plan;
   }

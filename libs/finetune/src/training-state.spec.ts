@@ -1,20 +1,36 @@
 import type { LoraAdapter } from '@emloc/checkpoint';
-import { openFixture, type FixtureOptions, fullRow } from '../test/fixtures.js';
+
+import { fullRow, openFixture, type FixtureOptions } from '../test/fixtures.js';
 import { initialAdapter } from './lora.js';
 import { defaultAdamw } from './optimizer.js';
 import { train, type TrainOptions, type TrainResult } from './train.js';
 import type { TrainingState } from './training-state.js';
 
-const rows = Array.from({ length: 6 }, (_, row) => fullRow(Array.from({ length: 5 + 3 * row }, (_, index) => (row * 31 + index * 17 + 3) % 2048)));
+const rows = Array.from({ length: 6 }, (_, row) =>
+  fullRow(Array.from({ length: 5 + 3 * row }, (_, index) => (row * 31 + index * 17 + 3) % 2048)),
+);
 const batches = [[[0, 1], [2]], [[3, 4]], [[5, 0]], [[1, 2], [3]], [[4]]];
 
-/** Trains with rank 4 unless told otherwise; the fixture checks that nothing is left on the device. */
-async function run(overrides: Partial<TrainOptions> = {}, { rank = 4, ...fixtureOptions }: FixtureOptions & { rank?: number } = {}): Promise<TrainResult> {
+/**
+ * Trains with rank 4 unless told otherwise; the fixture checks that nothing is left on the device.
+ */
+async function run(
+  overrides: Partial<TrainOptions> = {},
+  { rank = 4, ...fixtureOptions }: FixtureOptions & { rank?: number } = {},
+): Promise<TrainResult> {
   const fixture = await openFixture('tiny-qwen2', fixtureOptions);
   try {
     return await train({
-      model: fixture.paged, rows, batches, optimizer: defaultAdamw, keptBlocks: 0,
-      adapter: initialAdapter(fixture.model.layout, { rank, alpha: 8, useRslora: false, targets: null }, 3),
+      model: fixture.paged,
+      rows,
+      batches,
+      optimizer: defaultAdamw,
+      keptBlocks: 0,
+      adapter: initialAdapter(
+        fixture.model.layout,
+        { rank, alpha: 8, useRslora: false, targets: null },
+        3,
+      ),
       schedule: { kind: 'cosine', learningRate: 1e-2, steps: batches.length, warmupRatio: 0 },
       ...overrides,
     });
@@ -24,7 +40,10 @@ async function run(overrides: Partial<TrainOptions> = {}, { rank = 4, ...fixture
 }
 
 /** The states that a run saves; aborted after so many steps, where told. */
-async function statesOf(everySteps: number, abortAfter?: number): Promise<readonly TrainingState[]> {
+async function statesOf(
+  everySteps: number,
+  abortAfter?: number,
+): Promise<readonly TrainingState[]> {
   const states: TrainingState[] = [];
   const abort = new AbortController();
   const save = (state: TrainingState): Promise<void> => Promise.resolve(void states.push(state));
@@ -37,7 +56,8 @@ async function statesOf(everySteps: number, abortAfter?: number): Promise<readon
 }
 
 function bitsOf({ layers }: LoraAdapter): readonly string[] {
-  const text = (values: Float32Array): string => Buffer.from(values.buffer, values.byteOffset, values.byteLength).toString('base64');
+  const text = (values: Float32Array): string =>
+    Buffer.from(values.buffer, values.byteOffset, values.byteLength).toString('base64');
   return [...layers].map(([path, { a, b }]) => `${path} ${text(a)} ${text(b)}`);
 }
 
@@ -61,9 +81,16 @@ describe('states of training', () => {
     expect(states).toHaveLength(batches.length);
     for (const state of states) {
       const reports: number[] = [];
-      const resumed = await run({ resume: state, onStep: ({ step }) => reports.push(step) }, { weights: 'least' });
+      const resumed = await run(
+        { resume: state, onStep: ({ step }) => reports.push(step) },
+        { weights: 'least' },
+      );
       expect(bitsOf(resumed.adapter)).toEqual(bitsOf(whole.adapter));
-      expect([resumed.steps, resumed.tokens, resumed.finalLoss]).toEqual([whole.steps, whole.tokens, whole.finalLoss]);
+      expect([resumed.steps, resumed.tokens, resumed.finalLoss]).toEqual([
+        whole.steps,
+        whole.tokens,
+        whole.finalLoss,
+      ]);
       expect(reports).toEqual([1, 2, 3, 4, 5].slice(state.step));
     }
   });
@@ -71,8 +98,13 @@ describe('states of training', () => {
   it('need their moments: without them the bits are others', async () => {
     const [state] = await statesOf(2);
     if (!state) throw new Error('no state');
-    const forgetful = { ...state, secondMoments: state.secondMoments.map((values) => values.map((value) => 2 * value)) };
-    expect(bitsOf((await run({ resume: forgetful })).adapter)).not.toEqual(bitsOf((await run({ resume: state })).adapter));
+    const forgetful = {
+      ...state,
+      secondMoments: state.secondMoments.map((values) => values.map((value) => 2 * value)),
+    };
+    expect(bitsOf((await run({ resume: forgetful })).adapter)).not.toEqual(
+      bitsOf((await run({ resume: state })).adapter),
+    );
   });
 
   it('of another run are refused', async () => {
@@ -87,7 +119,10 @@ describe('states of training', () => {
       [{ ...state, firstMoments: state.firstMoments.slice(1) }, /moments/],
     ];
     for (const [resume, message, rank] of others) {
-      await expect(run({ resume }, { rank })).rejects.toMatchObject({ code: 'FINETUNE_INVALID_STATE', message: expect.stringMatching(message) });
+      await expect(run({ resume }, { rank })).rejects.toMatchObject({
+        code: 'FINETUNE_INVALID_STATE',
+        message: expect.stringMatching(message),
+      });
     }
   });
 });

@@ -1,9 +1,13 @@
 import type { LoraAdapter } from '@emloc/checkpoint';
+
 import type { DeviceAdapter } from './device-adapter.js';
 import { FinetuneError } from './errors.js';
 import type { AdamwState } from './optimizer.js';
 
-/** A training run between two optimizer steps: with it, the run goes on to the same bits as without the interruption. */
+/**
+ * A training run between two optimizer steps: with it, the run goes on to the same bits as without
+ * the interruption.
+ */
 export interface TrainingState {
   /** Completed optimizer steps. */
   readonly step: number;
@@ -21,7 +25,10 @@ export interface TrainingState {
 
 /** Where a run's states are kept. */
 export interface TrainingCheckpoint {
-  /** A state is saved after each so many steps and after the last one; Infinity: only where the run is interrupted. */
+  /**
+   * A state is saved after each so many steps and after the last one; Infinity: only where the run
+   * is interrupted.
+   */
   readonly everySteps: number;
   save(state: TrainingState): Promise<void>;
 }
@@ -30,21 +37,37 @@ export interface TrainingCheckpoint {
 export type TrainingProgress = Pick<TrainingState, 'step' | 'tokens' | 'seconds' | 'finalLoss'>;
 
 /** Brings the state of a run to the host. */
-export async function downloadState(progress: TrainingProgress, { adapter, optimizer }: { adapter: DeviceAdapter; optimizer: AdamwState }): Promise<TrainingState> {
+export async function downloadState(
+  progress: TrainingProgress,
+  { adapter, optimizer }: { adapter: DeviceAdapter; optimizer: AdamwState },
+): Promise<TrainingState> {
   return { ...progress, adapter: await adapter.download(), ...(await optimizer.download()) };
 }
 
-/** @throws FinetuneError FINETUNE_INVALID_STATE when a state is not one of a run of `adapter` over `steps` steps */
-export function assertStateFits(state: TrainingState, { adapter, steps }: { adapter: LoraAdapter; steps: number }): void {
+/**
+ * @throws FinetuneError FINETUNE_INVALID_STATE when a state is not one of a run of `adapter` over
+ * `steps` steps
+ */
+export function assertStateFits(
+  state: TrainingState,
+  { adapter, steps }: { adapter: LoraAdapter; steps: number },
+): void {
   const { step, firstMoments, secondMoments } = state;
-  if (!Number.isSafeInteger(step) || step < 1 || step > steps) throw invalid(`it has ${step} steps, the run has ${steps}`);
-  if (state.adapter.rank !== adapter.rank) throw invalid(`its adapter has rank ${state.adapter.rank}, the run's ${adapter.rank}`);
+  if (!Number.isSafeInteger(step) || step < 1 || step > steps)
+    throw invalid(`it has ${step} steps, the run has ${steps}`);
+  if (state.adapter.rank !== adapter.rank)
+    throw invalid(`its adapter has rank ${state.adapter.rank}, the run's ${adapter.rank}`);
   const paths = [...adapter.layers.keys()];
   const statePaths = [...state.adapter.layers.keys()];
-  if (paths.length !== statePaths.length || paths.some((path, index) => path !== statePaths[index])) throw invalid('it adapts other layers than the run');
+  if (paths.length !== statePaths.length || paths.some((path, index) => path !== statePaths[index]))
+    throw invalid('it adapts other layers than the run');
   const sizes = [...state.adapter.layers.values()].flatMap(({ a, b }) => [a.length, b.length]);
   for (const moments of [firstMoments, secondMoments]) {
-    if (moments.length !== sizes.length || moments.some(({ length }, index) => length !== sizes[index])) throw invalid('its moments do not fit its adapter');
+    if (
+      moments.length !== sizes.length ||
+      moments.some(({ length }, index) => length !== sizes[index])
+    )
+      throw invalid('its moments do not fit its adapter');
   }
 }
 

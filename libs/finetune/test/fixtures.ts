@@ -1,9 +1,10 @@
-import { type EncodedRow, packBatch, type PackedBatch } from '@emloc/dataset';
-import { type Backend, Device, MemoryBudget } from '@emloc/device';
-import { cpuProfile, createCpuBackend } from '@emloc/device-cpu';
 import { fileURLToPath } from 'node:url';
-import { type Model, openModel } from '@emloc/models';
+import { packBatch, type EncodedRow, type PackedBatch } from '@emloc/dataset';
+import { Device, MemoryBudget, type Backend } from '@emloc/device';
+import { cpuProfile, createCpuBackend } from '@emloc/device-cpu';
+import { openModel, type Model } from '@emloc/models';
 import { deviceBytes, minimumDeviceBytes, openPager, type Pager } from '@emloc/weight-pager';
+
 import type { PagedModel } from '../src/paged-model.js';
 
 export interface Fixture {
@@ -23,16 +24,30 @@ export interface FixtureOptions {
 }
 
 /** Opens one of the example models on the CPU device. */
-export async function openFixture(name: 'demo-5m' | 'tiny-qwen2', options: FixtureOptions = {}): Promise<Fixture> {
-  const model = await openModel(fileURLToPath(new URL(`../../../examples/models/${name}`, import.meta.url)));
+export async function openFixture(
+  name: 'demo-5m' | 'tiny-qwen2',
+  options: FixtureOptions = {},
+): Promise<Fixture> {
+  const model = await openModel(
+    fileURLToPath(new URL(`../../../examples/models/${name}`, import.meta.url)),
+  );
   const device = new Device(options.backend ?? createCpuBackend(), new MemoryBudget(2 ** 32));
   const { source } = model;
-  const bytes = options.weights === 'least'
-    ? minimumDeviceBytes(source, device)
-    : source.layers.reduce((sum, layer) => sum + deviceBytes(layer, device), 0);
-  const pager = openPager({ device, source, deviceBytes: bytes, hostBytes: 2 ** 32, prefetch: options.prefetch });
+  const bytes =
+    options.weights === 'least'
+      ? minimumDeviceBytes(source, device)
+      : source.layers.reduce((sum, layer) => sum + deviceBytes(layer, device), 0);
+  const pager = openPager({
+    device,
+    source,
+    deviceBytes: bytes,
+    hostBytes: 2 ** 32,
+    prefetch: options.prefetch,
+  });
   return {
-    model, device, pager,
+    model,
+    device,
+    pager,
     paged: { device, layout: model.layout, pager },
     close: async () => {
       await pager.close();
@@ -46,10 +61,20 @@ export async function openFixture(name: 'demo-5m' | 'tiny-qwen2', options: Fixtu
 
 /** A row whose every token but the first is a target. */
 export function fullRow(ids: readonly number[]): EncodedRow {
-  return { ids: Int32Array.from(ids), trained: Uint8Array.from(ids, (_, index) => (index > 0 ? 1 : 0)), line: 1 };
+  return {
+    ids: Int32Array.from(ids),
+    trained: Uint8Array.from(ids, (_, index) => (index > 0 ? 1 : 0)),
+    line: 1,
+  };
 }
 
 /** Seeded rows of these lengths, packed into one batch. */
 export function syntheticBatch(lengths: readonly number[], vocabulary = 4096): PackedBatch {
-  return packBatch(lengths.map((length, row) => fullRow(Array.from({ length }, (_, index) => (row * 7919 + index * 104_729 + 17) % vocabulary))));
+  return packBatch(
+    lengths.map((length, row) =>
+      fullRow(
+        Array.from({ length }, (_, index) => (row * 7919 + index * 104_729 + 17) % vocabulary),
+      ),
+    ),
+  );
 }

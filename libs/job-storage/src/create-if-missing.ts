@@ -1,7 +1,11 @@
 import { isServiceKitError, type RecordStore } from '@emloc/service-kit';
 
 /** Sees to it that a record is there; one that is stays as it is. */
-export async function createIfMissing<T>(records: RecordStore<T>, key: string, value: T): Promise<void> {
+export async function createIfMissing<T>(
+  records: RecordStore<T>,
+  key: string,
+  value: T,
+): Promise<void> {
   if (await records.get(key)) return;
   try {
     await records.create(key, value);

@@ -1,11 +1,34 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openRecordStore, type RecordStore } from '@emloc/service-kit';
-import { startStorage, type StorageHarness } from './testing/index.js';
-import { type DeviceLedger, type DeviceRecord, type DeviceRequest, grant, openDeviceLedger } from './device-ledger.js';
 
-const base = { device: 'machine/cpu', job: 'a', holder: 'trainer', stage: 'train', bytes: 60, totalBytes: 100 };
-const held = (holders: Record<string, [string, number, number?]>, job: string | null = 'a'): DeviceRecord => ({
-  job, grants: Object.fromEntries(Object.entries(holders).map(([name, [stage, bytes, expiresAtMs = 1000]]) => [name, { stage, bytes, expiresAtMs }])),
+import {
+  grant,
+  openDeviceLedger,
+  type DeviceLedger,
+  type DeviceRecord,
+  type DeviceRequest,
+} from './device-ledger.js';
+import { startStorage, type StorageHarness } from './testing/index.js';
+
+const base = {
+  device: 'machine/cpu',
+  job: 'a',
+  holder: 'trainer',
+  stage: 'train',
+  bytes: 60,
+  totalBytes: 100,
+};
+const held = (
+  holders: Record<string, [string, number, number?]>,
+  job: string | null = 'a',
+): DeviceRecord => ({
+  job,
+  grants: Object.fromEntries(
+    Object.entries(holders).map(([name, [stage, bytes, expiresAtMs = 1000]]) => [
+      name,
+      { stage, bytes, expiresAtMs },
+    ]),
+  ),
 });
 
 describe('grant', () => {
@@ -22,11 +45,17 @@ describe('grant', () => {
   ])('on %s', (_name, record, isGranted) => {
     const next = grant(record, base, at(500));
     expect(next !== record).toBe(isGranted);
-    if (isGranted) expect(next).toMatchObject({ job: 'a', grants: { trainer: { stage: 'train', bytes: 60, expiresAtMs: 1500 } } });
+    if (isGranted)
+      expect(next).toMatchObject({
+        job: 'a',
+        grants: { trainer: { stage: 'train', bytes: 60, expiresAtMs: 1500 } },
+      });
   });
 
   it('forgets those who are silent', () => {
-    expect(grant(held({ builder: ['emulate', 90, 499] }), base, at(500)).grants).not.toHaveProperty('builder');
+    expect(grant(held({ builder: ['emulate', 90, 499] }), base, at(500)).grants).not.toHaveProperty(
+      'builder',
+    );
   });
 
   it('limits what the processes of one stage hold together, and no other stage', () => {
@@ -57,11 +86,15 @@ describe('the ledger of devices', () => {
     return (change = {}) => ({ ...base, device, ...change });
   };
   /** Whether something is still awaited a while later. */
-  const isWaiting = (promise: Promise<unknown>): Promise<boolean> => Promise.race([promise.then(() => false), sleep(150, true)]);
+  const isWaiting = (promise: Promise<unknown>): Promise<boolean> =>
+    Promise.race([promise.then(() => false), sleep(150, true)]);
 
   it('shares a budget among the stages of a job; who does not fit waits for a release', async () => {
     const request = requests();
-    const [train, emulate] = [await ledger.acquire(request()), await ledger.acquire(request({ holder: 'builder', stage: 'emulate', bytes: 40 }))];
+    const [train, emulate] = [
+      await ledger.acquire(request()),
+      await ledger.acquire(request({ holder: 'builder', stage: 'emulate', bytes: 40 })),
+    ];
     const third = ledger.acquire(request({ holder: 'calibrator', stage: 'calibrate', bytes: 1 }));
     expect(await isWaiting(third)).toBe(true);
     await emulate.release();
@@ -94,7 +127,10 @@ describe('the ledger of devices', () => {
     const waiting = ledger.acquire(request({ holder: 'builder', signal: stop.signal }));
     setTimeout(() => stop.abort(new Error('enough')), 50);
     await expect(waiting).rejects.toThrow();
-    await expect(ledger.acquire(request({ bytes: 101 }))).rejects.toMatchObject({ code: 'DEVICE_GRANT_TOO_LARGE', message: expect.stringContaining('101') });
+    await expect(ledger.acquire(request({ bytes: 101 }))).rejects.toMatchObject({
+      code: 'DEVICE_GRANT_TOO_LARGE',
+      message: expect.stringContaining('101'),
+    });
     await first.release();
   });
 
@@ -121,7 +157,10 @@ describe('the ledger of devices', () => {
     const key = Buffer.from(request().device, 'utf8').toString('hex');
     await records.modify(key, () => held({ builder: ['emulate', 100, Date.now() + 60_000] }));
     while (!taken.lost.aborted) await sleep(10);
-    expect(taken.lost.reason).toMatchObject({ code: 'DEVICE_GRANT_LOST', message: expect.stringContaining('trainer') });
+    expect(taken.lost.reason).toMatchObject({
+      code: 'DEVICE_GRANT_LOST',
+      message: expect.stringContaining('trainer'),
+    });
     await taken.release();
     expect(Object.keys((await records.get(key))?.value.grants ?? {})).toEqual(['builder']);
   });
@@ -129,22 +168,46 @@ describe('the ledger of devices', () => {
   it('tells a holder who cannot renew before others get the memory', async () => {
     const request = requests();
     let isAway = false;
-    const away = <T>(call: () => Promise<T>): Promise<T> => (isAway ? new Promise<T>(() => undefined) : call());
-    const cut = openDeviceLedger(changed(records, { modify: (key, change) => away(() => records.modify(key, change)) }), { ttlMs: 3000, pollMs: 10 });
+    const away = <T>(call: () => Promise<T>): Promise<T> =>
+      isAway ? new Promise<T>(() => undefined) : call();
+    const cut = openDeviceLedger(
+      changed(records, { modify: (key, change) => away(() => records.modify(key, change)) }),
+      { ttlMs: 3000, pollMs: 10 },
+    );
     const silent = await cut.acquire(request());
     isAway = true;
-    const next = openDeviceLedger(records, { ttlMs: 3000, pollMs: 10 }).acquire(request({ job: 'b', holder: 'builder' }));
-    await Promise.race([next, new Promise((resolve) => { silent.lost.addEventListener('abort', resolve); })]);
+    const next = openDeviceLedger(records, { ttlMs: 3000, pollMs: 10 }).acquire(
+      request({ job: 'b', holder: 'builder' }),
+    );
+    await Promise.race([
+      next,
+      new Promise((resolve) => {
+        silent.lost.addEventListener('abort', resolve);
+      }),
+    ]);
     expect(silent.lost.reason).toMatchObject({ code: 'DEVICE_GRANT_LOST' });
     await (await next).release();
   });
 
   it('counts from when a grant was written, however late the answer comes', async () => {
     const request = requests();
-    const late = openDeviceLedger(changed(records, { modify: async (key, change) => { const done = await records.modify(key, change); await sleep(400); return done; } }), { ttlMs: 300, pollMs: 10 });
+    const late = openDeviceLedger(
+      changed(records, {
+        modify: async (key, change) => {
+          const done = await records.modify(key, change);
+          await sleep(400);
+          return done;
+        },
+      }),
+      { ttlMs: 300, pollMs: 10 },
+    );
     const taken = await late.acquire(request());
     // Others may have it before this process could have renewed it.
-    await (await openDeviceLedger(records, { ttlMs: 300, pollMs: 10 }).acquire(request({ job: 'b', holder: 'builder' }))).release();
+    await (
+      await openDeviceLedger(records, { ttlMs: 300, pollMs: 10 }).acquire(
+        request({ job: 'b', holder: 'builder' }),
+      )
+    ).release();
     await sleep(20);
     expect(taken.lost.reason).toMatchObject({ code: 'DEVICE_GRANT_LOST' });
   });
@@ -156,7 +219,10 @@ describe('the ledger of devices', () => {
     const second = await ledger.acquire(request({ job: 'b' }));
     await first.release();
     const key = Buffer.from(request().device, 'utf8').toString('hex');
-    expect((await records.get(key))?.value).toMatchObject({ job: 'b', grants: { trainer: { bytes: 60 } } });
+    expect((await records.get(key))?.value).toMatchObject({
+      job: 'b',
+      grants: { trainer: { bytes: 60 } },
+    });
     await second.release();
     expect((await records.get(key))?.value).toEqual({ job: null, grants: {} });
   });
@@ -174,8 +240,12 @@ describe('the ledger of devices', () => {
   it('does not take what it held before it died for a grant', async () => {
     const request = requests();
     const crashed = await ledger.acquire(request({ bytes: 30, stage: 'emulate' }));
-    const replica = await ledger.acquire(request({ holder: 'builder-2', bytes: 30, stage: 'emulate' }));
-    const again = ledger.acquire(request({ bytes: 30, stage: 'emulate', stageBytes: async () => 50 }));
+    const replica = await ledger.acquire(
+      request({ holder: 'builder-2', bytes: 30, stage: 'emulate' }),
+    );
+    const again = ledger.acquire(
+      request({ bytes: 30, stage: 'emulate', stageBytes: async () => 50 }),
+    );
     expect(await isWaiting(again)).toBe(true);
     await replica.release();
     await (await again).release();
@@ -184,6 +254,13 @@ describe('the ledger of devices', () => {
 });
 
 /** Records some of whose methods are others. */
-function changed(records: RecordStore<DeviceRecord>, change: Partial<RecordStore<DeviceRecord>>): RecordStore<DeviceRecord> {
-  return { get: (key) => records.get(key), create: (key, value) => records.create(key, value), ...change } as RecordStore<DeviceRecord>;
+function changed(
+  records: RecordStore<DeviceRecord>,
+  change: Partial<RecordStore<DeviceRecord>>,
+): RecordStore<DeviceRecord> {
+  return {
+    get: (key) => records.get(key),
+    create: (key, value) => records.create(key, value),
+    ...change,
+  } as RecordStore<DeviceRecord>;
 }

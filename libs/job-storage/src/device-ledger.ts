@@ -1,13 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RecordStore } from '@emloc/service-kit';
+
 import { createIfMissing } from './create-if-missing.js';
 import { JobStorageError } from './errors.js';
 
-/** Who holds how much of a device. All holders of one device are on its machine, so its clock is theirs. */
+/**
+ * Who holds how much of a device. All holders of one device are on its machine, so its clock is
+ * theirs.
+ */
 export interface DeviceRecord {
   /** The job that the device serves; null: none. */
   readonly job: string | null;
-  readonly grants: Readonly<Record<string, { readonly stage: string; readonly bytes: number; readonly expiresAtMs: number }>>;
+  readonly grants: Readonly<
+    Record<string, { readonly stage: string; readonly bytes: number; readonly expiresAtMs: number }>
+  >;
 }
 
 export interface DeviceRequest {
@@ -20,7 +26,10 @@ export interface DeviceRequest {
   /** What all stages of the job may hold together. */
   readonly totalBytes: number;
   readonly stage: string;
-  /** What all processes of the same stage may hold together, asked whenever the memory may be free; default: `totalBytes`. */
+  /**
+   * What all processes of the same stage may hold together, asked whenever the memory may be free;
+   * default: `totalBytes`.
+   */
   readonly stageBytes?: () => Promise<number>;
   readonly signal?: AbortSignal;
 }
@@ -34,11 +43,14 @@ export interface DeviceGrant {
 }
 
 /**
- * The budget of a job on a device, shared by its stages in several processes. A device serves one job at a time; stages of that
- * job hold memory together as long as it fits.
+ * The budget of a job on a device, shared by its stages in several processes. A device serves one
+ * job at a time; stages of that job hold memory together as long as it fits.
  */
 export interface DeviceLedger {
-  /** Waits until the memory is free. @throws JobStorageError DEVICE_GRANT_TOO_LARGE; the signal's reason */
+  /**
+   * Waits until the memory is free.
+   * @throws JobStorageError DEVICE_GRANT_TOO_LARGE; the signal's reason
+   */
   acquire(request: DeviceRequest): Promise<DeviceGrant>;
 }
 
@@ -50,11 +62,25 @@ export interface DeviceLedgerOptions {
 }
 
 /** @param records holds nothing else */
-export function openDeviceLedger(records: RecordStore<DeviceRecord>, { ttlMs = 10_000, pollMs = 100, now = Date.now }: DeviceLedgerOptions = {}): DeviceLedger {
+export function openDeviceLedger(
+  records: RecordStore<DeviceRecord>,
+  { ttlMs = 10_000, pollMs = 100, now = Date.now }: DeviceLedgerOptions = {},
+): DeviceLedger {
   return {
     acquire: async (request) => {
-      const { device, job, bytes, totalBytes, signal, stageBytes = () => Promise.resolve(totalBytes) } = request;
-      if (bytes > totalBytes) throw new JobStorageError('DEVICE_GRANT_TOO_LARGE', `device ${device}: ${bytes} bytes asked for job ${job}, whose budget is ${totalBytes}`);
+      const {
+        device,
+        job,
+        bytes,
+        totalBytes,
+        signal,
+        stageBytes = () => Promise.resolve(totalBytes),
+      } = request;
+      if (bytes > totalBytes)
+        throw new JobStorageError(
+          'DEVICE_GRANT_TOO_LARGE',
+          `device ${device}: ${bytes} bytes asked for job ${job}, whose budget is ${totalBytes}`,
+        );
       const key = Buffer.from(device, 'utf8').toString('hex');
       await createIfMissing(records, key, { job: null, grants: {} });
       for (;;) {
@@ -68,7 +94,8 @@ export function openDeviceLedger(records: RecordStore<DeviceRecord>, { ttlMs = 1
           grantedMs = next === record ? null : nowMs;
           return next;
         });
-        if (grantedMs !== null) return new HeldGrant(records, key, request, { ttlMs, now, grantedMs });
+        if (grantedMs !== null)
+          return new HeldGrant(records, key, request, { ttlMs, now, grantedMs });
         await sleep(pollMs, undefined, { signal });
       }
     },
@@ -77,14 +104,30 @@ export function openDeviceLedger(records: RecordStore<DeviceRecord>, { ttlMs = 1
 
 /** The record with the request granted; unchanged while it has to wait. */
 export function grant(
-  record: DeviceRecord, { job, holder, stage, bytes, totalBytes }: Omit<DeviceRequest, 'stageBytes'>, { nowMs, ttlMs, stageBytes }: { nowMs: number; ttlMs: number; stageBytes: number },
+  record: DeviceRecord,
+  { job, holder, stage, bytes, totalBytes }: Omit<DeviceRequest, 'stageBytes'>,
+  { nowMs, ttlMs, stageBytes }: { nowMs: number; ttlMs: number; stageBytes: number },
 ): DeviceRecord {
-  const others = Object.entries(record.grants).filter(([name, { expiresAtMs }]) => name !== holder && expiresAtMs > nowMs);
-  const bytesOf = (held: typeof others): number => held.reduce((sum, [, { bytes: heldBytes }]) => sum + heldBytes, 0);
+  const others = Object.entries(record.grants).filter(
+    ([name, { expiresAtMs }]) => name !== holder && expiresAtMs > nowMs,
+  );
+  const bytesOf = (held: typeof others): number =>
+    held.reduce((sum, [, { bytes: heldBytes }]) => sum + heldBytes, 0);
   const servesAnother = others.length > 0 && record.job !== job;
   const sameStage = others.filter(([, held]) => held.stage === stage);
-  if (servesAnother || bytesOf(others) + bytes > totalBytes || bytesOf(sameStage) + bytes > stageBytes) return record;
-  return { job, grants: { ...Object.fromEntries(others), [holder]: { stage, bytes, expiresAtMs: nowMs + ttlMs } } };
+  if (
+    servesAnother ||
+    bytesOf(others) + bytes > totalBytes ||
+    bytesOf(sameStage) + bytes > stageBytes
+  )
+    return record;
+  return {
+    job,
+    grants: {
+      ...Object.fromEntries(others),
+      [holder]: { stage, bytes, expiresAtMs: nowMs + ttlMs },
+    },
+  };
 }
 
 class HeldGrant implements DeviceGrant {
@@ -102,7 +145,11 @@ class HeldGrant implements DeviceGrant {
     private readonly records: RecordStore<DeviceRecord>,
     private readonly key: string,
     private readonly request: DeviceRequest,
-    private readonly settings: { readonly ttlMs: number; readonly now: () => number; readonly grantedMs: number },
+    private readonly settings: {
+      readonly ttlMs: number;
+      readonly now: () => number;
+      readonly grantedMs: number;
+    },
   ) {
     this.bytes = request.bytes;
     this.#renewedMs = settings.grantedMs;
@@ -121,7 +168,8 @@ class HeldGrant implements DeviceGrant {
     const { holder } = this.request;
     await this.records.modify(this.key, (record) => {
       // A later grant of this process stays.
-      if (record.grants[holder]?.expiresAtMs !== this.#renewedMs + this.settings.ttlMs) return record;
+      if (record.grants[holder]?.expiresAtMs !== this.#renewedMs + this.settings.ttlMs)
+        return record;
       const { [holder]: _released, ...grants } = record.grants;
       return { job: Object.keys(grants).length > 0 ? record.job : null, grants };
     });
@@ -129,7 +177,10 @@ class HeldGrant implements DeviceGrant {
 
   #armed(): NodeJS.Timeout {
     const { ttlMs, now } = this.settings;
-    return setTimeout(() => this.#lose(`it could not be renewed for ${ttlMs} ms`), this.#renewedMs + ttlMs * 0.8 - now());
+    return setTimeout(
+      () => this.#lose(`it could not be renewed for ${ttlMs} ms`),
+      this.#renewedMs + ttlMs * 0.8 - now(),
+    );
   }
 
   #beat(): void {
@@ -144,9 +195,13 @@ class HeldGrant implements DeviceGrant {
     const { value } = await this.records.modify(this.key, (record) => {
       const held = record.grants[holder];
       if (!held || record.job !== job) return record;
-      return { ...record, grants: { ...record.grants, [holder]: { ...held, expiresAtMs: startedMs + ttlMs } } };
+      return {
+        ...record,
+        grants: { ...record.grants, [holder]: { ...held, expiresAtMs: startedMs + ttlMs } },
+      };
     });
-    if (value.grants[holder]?.expiresAtMs !== startedMs + ttlMs) return this.#lose('another process has it');
+    if (value.grants[holder]?.expiresAtMs !== startedMs + ttlMs)
+      return this.#lose('another process has it');
     this.#renewedMs = startedMs;
     clearTimeout(this.#deadline);
     if (!this.#ended) this.#deadline = this.#armed();
@@ -156,7 +211,12 @@ class HeldGrant implements DeviceGrant {
     if (this.#ended) return;
     this.#end();
     const { device, holder } = this.request;
-    this.#lost.abort(new JobStorageError('DEVICE_GRANT_LOST', `device ${device}: ${holder} does not hold its memory any more: ${reason}`));
+    this.#lost.abort(
+      new JobStorageError(
+        'DEVICE_GRANT_LOST',
+        `device ${device}: ${holder} does not hold its memory any more: ${reason}`,
+      ),
+    );
   }
 
   #end(): void {

@@ -1,4 +1,9 @@
-export type JobStorageErrorCode = 'STAGE_STALE_FENCING_TOKEN' | 'JOB_SPEC_MISSING' | 'LAYER_MISSING' | 'DEVICE_GRANT_LOST' | 'DEVICE_GRANT_TOO_LARGE';
+export type JobStorageErrorCode =
+  | 'STAGE_STALE_FENCING_TOKEN'
+  | 'JOB_SPEC_MISSING'
+  | 'LAYER_MISSING'
+  | 'DEVICE_GRANT_LOST'
+  | 'DEVICE_GRANT_TOO_LARGE';
 
 /** What the shared storage of jobs refuses; the message names job, stage, value and limit. */
 export class JobStorageError extends Error {

@@ -1,9 +1,24 @@
 import { create, fromJson, toJson } from '@bufbuild/protobuf';
-import { type JobSpec, type JobSpecReference, JobSpecReferenceSchema, JobSpecSchema } from '@emloc/contracts';
-import { type Lane, type NatsConnection, type ObjectBucket, openObjectBucket, openRecordStore, openWorkQueue, type RecordStore, type WorkQueue } from '@emloc/service-kit';
+import {
+  JobSpecReferenceSchema,
+  JobSpecSchema,
+  type JobSpec,
+  type JobSpecReference,
+} from '@emloc/contracts';
+import {
+  openObjectBucket,
+  openRecordStore,
+  openWorkQueue,
+  type Lane,
+  type NatsConnection,
+  type ObjectBucket,
+  type RecordStore,
+  type WorkQueue,
+} from '@emloc/service-kit';
 import { createTensorStore, type TensorStore } from '@emloc/tensor-bus';
+
 import { createIfMissing } from './create-if-missing.js';
-import { type DeviceLedger, type DeviceRecord, openDeviceLedger } from './device-ledger.js';
+import { openDeviceLedger, type DeviceLedger, type DeviceRecord } from './device-ledger.js';
 import { JobStorageError } from './errors.js';
 import { jobIdOf, tensorKeys } from './keys.js';
 import { openStageRecords, type StageRecord, type StageRecords } from './stage-records.js';
@@ -24,7 +39,10 @@ export interface LayerResult {
   readonly reports: readonly LayerReport[];
 }
 
-/** A part of a job's correction: a block, or the choice among the candidates when all blocks are corrected. */
+/**
+ * A part of a job's correction: a block, or the choice among the candidates when all blocks are
+ * corrected.
+ */
 export interface CorrectionWork {
   /** null: the choice. */
   readonly block: number | null;
@@ -32,7 +50,11 @@ export interface CorrectionWork {
 
 /** What came of it. */
 export type CorrectionDone =
-  | { readonly kind: 'block'; readonly block: number; /** Key among the tensors. */ readonly corrections: string }
+  | {
+      readonly kind: 'block';
+      readonly block: number;
+      /** Key among the tensors. */ readonly corrections: string;
+    }
   /** The stage's result message, as JSON. */
   | { readonly kind: 'choice'; readonly result: unknown };
 
@@ -49,7 +71,10 @@ export interface LayerReport {
 export interface JobStorage {
   /** Written once per job. */
   writeSpec(spec: JobSpec): Promise<JobSpecReference>;
-  /** @throws JobStorageError JOB_SPEC_MISSING when the reference names no spec, or another than it meant */
+  /**
+   * @throws JobStorageError JOB_SPEC_MISSING when the reference names no spec, or another than it
+   * meant
+   */
   readSpec(reference: JobSpecReference): Promise<JobSpec>;
   /** Statistics, factors, training states and adapters on their way from stage to stage. */
   readonly tensors: TensorStore;
@@ -61,20 +86,37 @@ export interface JobStorage {
   readonly artifacts: ObjectBucket;
   readonly stages: StageRecords;
   readonly devices: DeviceLedger;
-  /** The layers of a job that is being emulated, shared by the replicas of the builder. Keys are `block-N`. */
+  /**
+   * The layers of a job that is being emulated, shared by the replicas of the builder. Keys are
+   * `block-N`.
+   */
   openLayers(job: string, owner: string): Promise<WorkQueue<LayerWork, LayerResult>>;
-  /** The parts of a job's correction, shared by the replicas of the corrector. Keys are `block-N` and `choice`. */
+  /**
+   * The parts of a job's correction, shared by the replicas of the corrector. Keys are `block-N`
+   * and `choice`.
+   */
   openCorrections(job: string, owner: string): Promise<WorkQueue<CorrectionWork, CorrectionDone>>;
-  /** Bucket of the tensors etc., for a StoredObject. @throws JobStorageError JOB_SPEC_MISSING for a bucket that is none of these */
+  /**
+   * Bucket of the tensors etc., for a StoredObject.
+   * @throws JobStorageError JOB_SPEC_MISSING for a bucket that is none of these
+   */
   bucketOf(name: string): ObjectBucket;
-  /** Deletes what the stages of a job left to each other; its artifacts and its spec stay. Again is harmless. */
+  /**
+   * Deletes what the stages of a job left to each other; its artifacts and its spec stay. Again is
+   * harmless.
+   */
   discardWork(job: string): Promise<void>;
   deleteSpec(job: string): Promise<void>;
 }
 
 /** Names of the buckets. */
 export const bucketNames = Object.freeze({
-  specs: 'emloc-specs', stages: 'emloc-stages', devices: 'emloc-devices', tensors: 'emloc-tensors', datasets: 'emloc-datasets', artifacts: 'emloc-artifacts',
+  specs: 'emloc-specs',
+  stages: 'emloc-stages',
+  devices: 'emloc-devices',
+  tensors: 'emloc-tensors',
+  datasets: 'emloc-datasets',
+  artifacts: 'emloc-artifacts',
 });
 
 export interface JobStorageOptions {
@@ -90,12 +132,24 @@ export interface JobStorageOptions {
 /** Opens the buckets, making those that are missing. */
 export async function openJobStorage(options: JobStorageOptions): Promise<JobStorage> {
   const { nats, lane, replicas } = options;
-  const bucket = (name: string): Promise<ObjectBucket> => openObjectBucket({ nats, lane, bucket: name, replicas });
-  const records = <T>(name: string): Promise<RecordStore<T>> => openRecordStore<T>({ nats, bucket: name, replicas });
-  const [specs, stages, devices] = [await records<unknown>(bucketNames.specs), await records<StageRecord>(bucketNames.stages), await records<DeviceRecord>(bucketNames.devices)];
+  const bucket = (name: string): Promise<ObjectBucket> =>
+    openObjectBucket({ nats, lane, bucket: name, replicas });
+  const records = <T>(name: string): Promise<RecordStore<T>> =>
+    openRecordStore<T>({ nats, bucket: name, replicas });
+  const [specs, stages, devices] = [
+    await records<unknown>(bucketNames.specs),
+    await records<StageRecord>(bucketNames.stages),
+    await records<DeviceRecord>(bucketNames.devices),
+  ];
   const buckets = new Map<string, ObjectBucket>();
-  for (const name of [bucketNames.tensors, bucketNames.datasets, bucketNames.artifacts]) buckets.set(name, await bucket(name));
-  return new JetStreamJobStorage(options, { specs, buckets, stages: openStageRecords(stages), devices: openDeviceLedger(devices, { ttlMs: options.deviceTtlMs }) });
+  for (const name of [bucketNames.tensors, bucketNames.datasets, bucketNames.artifacts])
+    buckets.set(name, await bucket(name));
+  return new JetStreamJobStorage(options, {
+    specs,
+    buckets,
+    stages: openStageRecords(stages),
+    devices: openDeviceLedger(devices, { ttlMs: options.deviceTtlMs }),
+  });
 }
 
 interface Parts {
@@ -130,13 +184,25 @@ class JetStreamJobStorage implements JobStorage {
     const value = toJson(JobSpecSchema, spec);
     await createIfMissing(this.parts.specs, key, value);
     const found = await this.parts.specs.get(key);
-    if (!found) throw new JobStorageError('JOB_SPEC_MISSING', `job spec ${bucketNames.specs}/${key} was deleted while it was written`);
-    return create(JobSpecReferenceSchema, { bucket: bucketNames.specs, key, revision: BigInt(found.revision) });
+    if (!found)
+      throw new JobStorageError(
+        'JOB_SPEC_MISSING',
+        `job spec ${bucketNames.specs}/${key} was deleted while it was written`,
+      );
+    return create(JobSpecReferenceSchema, {
+      bucket: bucketNames.specs,
+      key,
+      revision: BigInt(found.revision),
+    });
   }
 
   async readSpec({ bucket, key, revision }: JobSpecReference): Promise<JobSpec> {
     const found = bucket === bucketNames.specs ? await this.parts.specs.get(key) : undefined;
-    if (!found || BigInt(found.revision) !== revision) throw new JobStorageError('JOB_SPEC_MISSING', `job spec ${bucket}/${key} has no revision ${revision}`);
+    if (!found || BigInt(found.revision) !== revision)
+      throw new JobStorageError(
+        'JOB_SPEC_MISSING',
+        `job spec ${bucket}/${key} has no revision ${revision}`,
+      );
     return fromJson(JobSpecSchema, found.value as Parameters<typeof fromJson>[1]);
   }
 
@@ -150,14 +216,16 @@ class JetStreamJobStorage implements JobStorage {
 
   bucketOf(name: string): ObjectBucket {
     const bucket = this.parts.buckets.get(name);
-    if (!bucket) throw new JobStorageError('JOB_SPEC_MISSING', `there is no bucket ${name} of jobs`);
+    if (!bucket)
+      throw new JobStorageError('JOB_SPEC_MISSING', `there is no bucket ${name} of jobs`);
     return bucket;
   }
 
   async discardWork(job: string): Promise<void> {
     await (await this.openLayers(job, 'discard')).destroy();
     await (await this.openCorrections(job, 'discard')).destroy();
-    for (const key of await this.tensors.list(tensorKeys.ofJob(job))) await this.tensors.delete(key);
+    for (const key of await this.tensors.list(tensorKeys.ofJob(job)))
+      await this.tensors.delete(key);
     await this.stages.discard(job);
   }
 
@@ -167,6 +235,13 @@ class JetStreamJobStorage implements JobStorage {
 
   #queue<W, R>(name: string, owner: string): Promise<WorkQueue<W, R>> {
     const { nats, replicas, layerAckWaitMs } = this.options;
-    return openWorkQueue<W, R>({ nats, name, owner, replicas, ackWaitMs: layerAckWaitMs, maxAttempts: 20 });
+    return openWorkQueue<W, R>({
+      nats,
+      name,
+      owner,
+      replicas,
+      ackWaitMs: layerAckWaitMs,
+      maxAttempts: 20,
+    });
   }
 }

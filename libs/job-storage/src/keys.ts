@@ -11,14 +11,20 @@ export function jobNameOf(id: string): string {
 }
 
 /**
- * Keys in the bucket of tensors. What a stage may write more than once has its fencing token in the key, so that a superseded attempt
- * overwrites nothing; which one counts is said by a record.
+ * Keys in the bucket of tensors. What a stage may write more than once has its fencing token in the
+ * key, so that a superseded attempt overwrites nothing; which one counts is said by a record.
  */
 export const tensorKeys = Object.freeze({
   ofJob: (job: string) => `${job}/`,
   statistics: (job: string, block: number, token: number) => `${job}/statistics/${block}/${token}`,
   factors: (job: string, block: number, token: number) => `${job}/factors/${block}/${token}`,
-  corrections: (job: string, block: number, token: number) => `${job}/corrections/${block}/${token}`,
-  training: (job: string, stage: 'train' | 'refine', { token, step }: { token: number; step: number }) => `${job}/training/${stage}/${token}-${step}`,
-  adapter: (job: string, stage: 'train' | 'correct' | 'refine', token: number) => `${job}/adapter/${stage}/${token}`,
+  corrections: (job: string, block: number, token: number) =>
+    `${job}/corrections/${block}/${token}`,
+  training: (
+    job: string,
+    stage: 'train' | 'refine',
+    { token, step }: { token: number; step: number },
+  ) => `${job}/training/${stage}/${token}-${step}`,
+  adapter: (job: string, stage: 'train' | 'correct' | 'refine', token: number) =>
+    `${job}/adapter/${stage}/${token}`,
 });

@@ -1,10 +1,18 @@
 import { create } from '@bufbuild/protobuf';
-import { type StoredObject, StoredObjectSchema } from '@emloc/contracts';
+import { StoredObjectSchema, type StoredObject } from '@emloc/contracts';
 import type { StoredObject as BucketObject } from '@emloc/service-kit';
 
 /** A bucket's object as the message that names it to another service. */
-export function storedObjectMessage(bucket: string, { name, byteLength, digest }: Pick<BucketObject, 'name' | 'byteLength' | 'digest'>): StoredObject {
-  return create(StoredObjectSchema, { bucket, name, sizeBytes: BigInt(byteLength), sha256: hexOf(digest) });
+export function storedObjectMessage(
+  bucket: string,
+  { name, byteLength, digest }: Pick<BucketObject, 'name' | 'byteLength' | 'digest'>,
+): StoredObject {
+  return create(StoredObjectSchema, {
+    bucket,
+    name,
+    sizeBytes: BigInt(byteLength),
+    sha256: hexOf(digest),
+  });
 }
 
 /** Lower-case hexadecimal of a digest as buckets write it, `SHA-256=` and base64url. */

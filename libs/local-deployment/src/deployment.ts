@@ -1,25 +1,47 @@
 import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import process from 'node:process';
-import { findNatsServer, type NatsAccess, randomSecret } from '@emloc/service-kit';
+import { findNatsServer, randomSecret, type NatsAccess } from '@emloc/service-kit';
+
 import { LocalDeploymentError } from './errors.js';
-import { instanceName, planServices, type ServiceName, type ServicePlan, serviceEnvironment, type StageName, stageAddressFlags } from './layout.js';
+import {
+  instanceName,
+  planServices,
+  serviceEnvironment,
+  stageAddressFlags,
+  type ServiceName,
+  type ServicePlan,
+  type StageName,
+} from './layout.js';
 import { startNatsProcess } from './processes/nats-process.js';
 import { startServiceProcess } from './processes/service-process.js';
-import { type StateFolder, takeStateFolder } from './state-folder.js';
+import { takeStateFolder, type StateFolder } from './state-folder.js';
 import type { SupervisionPolicy } from './supervision/machine.js';
-import { type Component, createSupervisor, StartFailure, type Supervisor, type SupervisorObserver } from './supervision/supervisor.js';
+import {
+  createSupervisor,
+  StartFailure,
+  type Component,
+  type Supervisor,
+  type SupervisorObserver,
+} from './supervision/supervisor.js';
 
 export interface LocalDeploymentOptions {
   /** JavaScript file of a service. */
   readonly program: (service: ServiceName) => string;
   /** Taken by this deployment alone; jobs of earlier ones are in it. */
   readonly stateDir: string;
-  /** The URLs of a running NATS, to which the environment has the credentials; null: a server of the deployment's own. */
+  /**
+   * The URLs of a running NATS, to which the environment has the credentials; null: a server of the
+   * deployment's own.
+   */
   readonly natsUrl?: string | null;
-  /** Where the coordinator listens. The stages, and all metrics, are on loopback. Default 127.0.0.1. */
+  /**
+   * Where the coordinator listens. The stages, and all metrics, are on loopback. Default 127.0.0.1.
+   */
   readonly host?: string;
-  /** The coordinator's, followed by the others' (see `planServices`); 0: free ones. Default 7070. */
+  /**
+   * The coordinator's, followed by the others' (see `planServices`); 0: free ones. Default 7070.
+   */
   readonly port?: number;
   readonly replicas?: Readonly<Partial<Record<StageName, number>>>;
   /** Further flags of a service. */
@@ -46,7 +68,10 @@ export interface DeployedProcess {
   readonly restarts: number;
 }
 
-/** NATS, the stages and the coordinator on this machine. A process that dies is started again with its ports. */
+/**
+ * NATS, the stages and the coordinator on this machine. A process that dies is started again with
+ * its ports.
+ */
 export interface LocalDeployment {
   /** `host:port` of the coordinator. */
   readonly endpoint: string;
@@ -76,11 +101,16 @@ export interface DeploymentSignals {
 
 /**
  * Starts everything and waits until all processes are ready.
- * @throws LocalDeploymentError; ServiceKitError NATS_SERVER_NOT_FOUND; the reason of the signal that ended the start
+ * @throws LocalDeploymentError; ServiceKitError NATS_SERVER_NOT_FOUND; the reason of the signal
+ * that ended the start
  */
-export async function startLocalDeployment(options: LocalDeploymentOptions, signals: DeploymentSignals = {}): Promise<LocalDeployment> {
+export async function startLocalDeployment(
+  options: LocalDeploymentOptions,
+  signals: DeploymentSignals = {},
+): Promise<LocalDeployment> {
   const services = planServices(options.port ?? defaultPort, options.replicas);
-  const natsBinary = options.natsUrl === undefined || options.natsUrl === null ? findNatsServer() : null;
+  const natsBinary =
+    options.natsUrl === undefined || options.natsUrl === null ? findNatsServer() : null;
   for (const { service } of services) assertProgram(options.program(service));
   const state = await takeStateFolder(options.stateDir);
   const deployment = new SupervisedDeployment(options, { services, natsBinary, state });
@@ -89,7 +119,11 @@ export async function startLocalDeployment(options: LocalDeploymentOptions, sign
 }
 
 function assertProgram(file: string): void {
-  if (!existsSync(file)) throw new LocalDeploymentError('DEPLOYMENT_PROGRAM_MISSING', `${file} is missing: npm run build makes it`);
+  if (!existsSync(file))
+    throw new LocalDeploymentError(
+      'DEPLOYMENT_PROGRAM_MISSING',
+      `${file} is missing: npm run build makes it`,
+    );
 }
 
 interface Parts {
@@ -109,10 +143,20 @@ class SupervisedDeployment implements LocalDeployment {
     private readonly options: LocalDeploymentOptions,
     private readonly parts: Parts,
   ) {
-    const nats = parts.natsBinary === null ? null : { user: natsUser, password: this.#natsPassword };
-    this.#env = serviceEnvironment(options.env ?? process.env, { stageToken: randomSecret(), nats });
-    const components = [...(parts.natsBinary === null ? [] : [this.#natsComponent(parts.natsBinary)]), ...parts.services.map((plan) => this.#serviceComponent(plan))];
-    this.#supervisor = createSupervisor(components, { policy: options.policy, observer: options.observer });
+    const nats =
+      parts.natsBinary === null ? null : { user: natsUser, password: this.#natsPassword };
+    this.#env = serviceEnvironment(options.env ?? process.env, {
+      stageToken: randomSecret(),
+      nats,
+    });
+    const components = [
+      ...(parts.natsBinary === null ? [] : [this.#natsComponent(parts.natsBinary)]),
+      ...parts.services.map((plan) => this.#serviceComponent(plan)),
+    ];
+    this.#supervisor = createSupervisor(components, {
+      policy: options.policy,
+      observer: options.observer,
+    });
   }
 
   get endpoint(): string {
@@ -124,7 +168,10 @@ class SupervisedDeployment implements LocalDeployment {
   }
 
   natsAccess(name: string): NatsAccess {
-    const auth = this.parts.natsBinary === null ? undefined : { kind: 'password', user: natsUser, password: this.#natsPassword } as const;
+    const auth =
+      this.parts.natsBinary === null
+        ? undefined
+        : ({ kind: 'password', user: natsUser, password: this.#natsPassword } as const);
     return { servers: this.natsUrl.split(','), name, auth };
   }
 
@@ -152,7 +199,12 @@ class SupervisedDeployment implements LocalDeployment {
 
   processes(): readonly DeployedProcess[] {
     return this.#supervisor.status().map(({ name, pid, isReady, endpoint, starts }) => ({
-      name, pid, isReady, address: endpoint?.address ?? '', metricsPort: endpoint?.metricsPort ?? null, restarts: Math.max(0, starts - 1),
+      name,
+      pid,
+      isReady,
+      address: endpoint?.address ?? '',
+      metricsPort: endpoint?.metricsPort ?? null,
+      restarts: Math.max(0, starts - 1),
     }));
   }
 
@@ -174,7 +226,10 @@ class SupervisedDeployment implements LocalDeployment {
       tier: 0,
       start: (known) => {
         const user = { kind: 'password', user: natsUser, password: this.#natsPassword } as const;
-        const started = startNatsProcess({ binary, folder: state.nats, port: known ? portOf(known.address) : null, user }, this.#collect(natsName));
+        const started = startNatsProcess(
+          { binary, folder: state.nats, port: known ? portOf(known.address) : null, user },
+          this.#collect(natsName),
+        );
         state.noteNats(started.pid);
         return started;
       },
@@ -186,22 +241,41 @@ class SupervisedDeployment implements LocalDeployment {
     return {
       name,
       tier: service === 'coordinator' ? 2 : 1,
-      start: (known) => startServiceProcess({
-        file: this.options.program(service),
-        args: [
-          '--host', service === 'coordinator' ? (this.options.host ?? loopback) : loopback,
-          '--metrics-host', loopback, '--port', String(known ? portOf(known.address) : plan.port), '--metrics-port', String(known?.metricsPort ?? plan.metricsPort),
-          '--nats-url', this.natsUrl, '--instance', instanceName(hostname(), name), '--scratch-dir', this.parts.state.scratchOf(name),
-          ...(service === 'coordinator' ? stageAddressFlags(this.parts.services, (stage) => this.#addressOf(stage)) : []),
-          ...(this.options.flags?.(service) ?? []),
-        ],
-        env: this.#env,
-      }, this.#collect(name)),
+      start: (known) =>
+        startServiceProcess(
+          {
+            file: this.options.program(service),
+            args: [
+              '--host',
+              service === 'coordinator' ? (this.options.host ?? loopback) : loopback,
+              '--metrics-host',
+              loopback,
+              '--port',
+              String(known ? portOf(known.address) : plan.port),
+              '--metrics-port',
+              String(known?.metricsPort ?? plan.metricsPort),
+              '--nats-url',
+              this.natsUrl,
+              '--instance',
+              instanceName(hostname(), name),
+              '--scratch-dir',
+              this.parts.state.scratchOf(name),
+              ...(service === 'coordinator'
+                ? stageAddressFlags(this.parts.services, (stage) => this.#addressOf(stage))
+                : []),
+              ...(this.options.flags?.(service) ?? []),
+            ],
+            env: this.#env,
+          },
+          this.#collect(name),
+        ),
     };
   }
 
   #addressOf(name: string): string {
-    return this.#supervisor.status().find((status) => status.name === name)?.endpoint?.address ?? '';
+    return (
+      this.#supervisor.status().find((status) => status.name === name)?.endpoint?.address ?? ''
+    );
   }
 
   #collect(name: string): (line: string) => void {
@@ -214,7 +288,11 @@ class SupervisedDeployment implements LocalDeployment {
   #startError(cause: unknown): Error {
     const failure = cause instanceof StartFailure ? cause.failure : null;
     const lines = failure ? (this.#lines.get(failure.name) ?? []) : [];
-    return new LocalDeploymentError('DEPLOYMENT_START_FAILED', [(cause as Error).message, ...lines].join('\n  '), { cause });
+    return new LocalDeploymentError(
+      'DEPLOYMENT_START_FAILED',
+      [(cause as Error).message, ...lines].join('\n  '),
+      { cause },
+    );
   }
 }
 

@@ -1,8 +1,14 @@
 import { join } from 'node:path';
+
 import { LocalDeploymentError } from './errors.js';
 
 /** Stages in the order of their ports. */
-export const stageNames = Object.freeze(['calibrator', 'emulator-builder', 'trainer', 'corrector'] as const);
+export const stageNames = Object.freeze([
+  'calibrator',
+  'emulator-builder',
+  'trainer',
+  'corrector',
+] as const);
 
 export type StageName = (typeof stageNames)[number];
 export type ServiceName = StageName | 'coordinator';
@@ -11,9 +17,15 @@ export type ServiceName = StageName | 'coordinator';
 export const serviceNames: readonly ServiceName[] = Object.freeze(['coordinator', ...stageNames]);
 
 /** Stages whose replicas share the work of one job. */
-export const replicatedStages: readonly StageName[] = Object.freeze(['emulator-builder', 'corrector']);
+export const replicatedStages: readonly StageName[] = Object.freeze([
+  'emulator-builder',
+  'corrector',
+]);
 
-/** A service process. Replicas after the first are numbered: `emulator-builder`, `emulator-builder-2`. */
+/**
+ * A service process. Replicas after the first are numbered: `emulator-builder`,
+ * `emulator-builder-2`.
+ */
 export interface ServicePlan {
   readonly name: string;
   readonly service: ServiceName;
@@ -26,37 +38,76 @@ const maxReplicas = 64;
 const metricsOffset = 100;
 
 /**
- * All service processes and their ports: the coordinator's, then one each for the stages, then for further replicas; pages of metrics 100 above.
+ * All service processes and their ports: the coordinator's, then one each for the stages, then for
+ * further replicas; pages of metrics 100 above.
  * @param port the coordinator's; 0: free ones for all
  * @throws LocalDeploymentError DEPLOYMENT_INVALID_OPTION
  */
-export function planServices(port: number, replicas: Readonly<Partial<Record<StageName, number>>> = {}): ServicePlan[] {
+export function planServices(
+  port: number,
+  replicas: Readonly<Partial<Record<StageName, number>>> = {},
+): ServicePlan[] {
   for (const stage of stageNames) assertReplicas(stage, replicas[stage] ?? 1);
-  const more = stageNames.flatMap((service) => Array.from({ length: (replicas[service] ?? 1) - 1 }, (_, index) => ({ name: `${service}-${index + 2}`, service })));
-  const all: Pick<ServicePlan, 'name' | 'service'>[] = [...serviceNames.map((service) => ({ name: service, service })), ...more];
+  const more = stageNames.flatMap((service) =>
+    Array.from({ length: (replicas[service] ?? 1) - 1 }, (_, index) => ({
+      name: `${service}-${index + 2}`,
+      service,
+    })),
+  );
+  const all: Pick<ServicePlan, 'name' | 'service'>[] = [
+    ...serviceNames.map((service) => ({ name: service, service })),
+    ...more,
+  ];
   const lastPort = port + metricsOffset + all.length - 1;
-  const isValid = Number.isSafeInteger(port) && port >= 0 && lastPort <= 65_535 && all.length <= metricsOffset;
-  if (!isValid) throw new LocalDeploymentError('DEPLOYMENT_INVALID_OPTION', `port ${port}: a port is expected whose ${metricsOffset + all.length - 1} followers are ports too, or 0`);
+  const isValid =
+    Number.isSafeInteger(port) && port >= 0 && lastPort <= 65_535 && all.length <= metricsOffset;
+  if (!isValid)
+    throw new LocalDeploymentError(
+      'DEPLOYMENT_INVALID_OPTION',
+      `port ${port}: a port is expected whose ${metricsOffset + all.length - 1} followers are ports too, or 0`,
+    );
   const place = (offset: number): number => (port === 0 ? 0 : port + offset);
-  return all.map((plan, index) => ({ ...plan, port: place(index), metricsPort: place(index + metricsOffset) }));
+  return all.map((plan, index) => ({
+    ...plan,
+    port: place(index),
+    metricsPort: place(index + metricsOffset),
+  }));
 }
 
 function assertReplicas(stage: StageName, count: number): void {
   const most = replicatedStages.includes(stage) ? maxReplicas : 1;
   if (Number.isSafeInteger(count) && count >= 1 && count <= most) return;
-  throw new LocalDeploymentError('DEPLOYMENT_INVALID_OPTION', most === 1
-    ? `replicas: ${stage} runs once, not ${count} times; only ${replicatedStages.join(' and ')} may run more often`
-    : `replicas: ${stage} runs 1 to ${most} times, not ${count}`);
+  throw new LocalDeploymentError(
+    'DEPLOYMENT_INVALID_OPTION',
+    most === 1
+      ? `replicas: ${stage} runs once, not ${count} times; only ${replicatedStages.join(' and ')} may run more often`
+      : `replicas: ${stage} runs 1 to ${most} times, not ${count}`,
+  );
 }
 
-/** Finds the programs of the services where the build puts them. @param dist the folder of all programs */
+/**
+ * Finds the programs of the services where the build puts them.
+ * @param dist the folder of all programs
+ */
 export function programsIn(dist: string): (service: ServiceName) => string {
   return (service) => join(dist, service, `${service}.mjs`);
 }
 
-/** Flags that tell the coordinator where the stages listen. @param addressOf by name of the process */
-export function stageAddressFlags(plans: readonly ServicePlan[], addressOf: (name: string) => string): string[] {
-  return stageNames.flatMap((stage) => [`--${stage}-address`, plans.filter(({ service }) => service === stage).map(({ name }) => addressOf(name)).join(',')]);
+/**
+ * Flags that tell the coordinator where the stages listen.
+ * @param addressOf by name of the process
+ */
+export function stageAddressFlags(
+  plans: readonly ServicePlan[],
+  addressOf: (name: string) => string,
+): string[] {
+  return stageNames.flatMap((stage) => [
+    `--${stage}-address`,
+    plans
+      .filter(({ service }) => service === stage)
+      .map(({ name }) => addressOf(name))
+      .join(','),
+  ]);
 }
 
 /** Name of a process among all that use the same NATS. */
@@ -64,11 +115,25 @@ export function instanceName(hostname: string, name: string): string {
   return `${hostname.replace(/[^\w.-]/g, '-').slice(0, 60)}-${name}`;
 }
 
-/** The environment of the services: the caller's, with the way to NATS and the token of the stages in place of its own. */
+/**
+ * The environment of the services: the caller's, with the way to NATS and the token of the stages
+ * in place of its own.
+ */
 export function serviceEnvironment(
-  inherited: Readonly<Record<string, string | undefined>>, secrets: { readonly stageToken: string; readonly nats: { readonly user: string; readonly password: string } | null },
+  inherited: Readonly<Record<string, string | undefined>>,
+  secrets: {
+    readonly stageToken: string;
+    readonly nats: { readonly user: string; readonly password: string } | null;
+  },
 ): Record<string, string | undefined> {
-  const kept = Object.fromEntries(Object.entries(inherited).filter(([name]) => !(secrets.nats && name.startsWith('EMLOC_NATS_')) && !name.startsWith('EMLOC_STAGE_TOKEN')));
-  const nats = secrets.nats ? { EMLOC_NATS_USER: secrets.nats.user, EMLOC_NATS_PASSWORD: secrets.nats.password } : {};
+  const kept = Object.fromEntries(
+    Object.entries(inherited).filter(
+      ([name]) =>
+        !(secrets.nats && name.startsWith('EMLOC_NATS_')) && !name.startsWith('EMLOC_STAGE_TOKEN'),
+    ),
+  );
+  const nats = secrets.nats
+    ? { EMLOC_NATS_USER: secrets.nats.user, EMLOC_NATS_PASSWORD: secrets.nats.password }
+    : {};
   return { ...kept, ...nats, EMLOC_STAGE_TOKEN: secrets.stageToken };
 }

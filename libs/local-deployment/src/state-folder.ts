@@ -1,7 +1,16 @@
-import { mkdirSync, openSync, closeSync, readFileSync, rmSync, unlinkSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
+
 import { LocalDeploymentError } from './errors.js';
 
 /** The folder that a deployment alone works in. */
@@ -31,7 +40,11 @@ const natsGoneWithinMs = 10_000;
  */
 export async function takeStateFolder(path: string): Promise<StateFolder> {
   mkdirSync(path, { recursive: true, mode: 0o700 });
-  const [lock, natsPid, scratch] = [join(path, 'serve.pid'), join(path, 'nats.pid'), join(path, 'scratch')];
+  const [lock, natsPid, scratch] = [
+    join(path, 'serve.pid'),
+    join(path, 'nats.pid'),
+    join(path, 'scratch'),
+  ];
   takeLock(lock, path);
   try {
     await waitUntilGone(natsPid, path);
@@ -67,7 +80,11 @@ function takeLock(lock: string, path: string): void {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     }
     const holder = readHolder(lock);
-    if (holder && isAlive(holder)) throw new LocalDeploymentError('DEPLOYMENT_STATE_IN_USE', `${path} is in use by process ${holder.pid}; --state-dir names another folder`);
+    if (holder && isAlive(holder))
+      throw new LocalDeploymentError(
+        'DEPLOYMENT_STATE_IN_USE',
+        `${path} is in use by process ${holder.pid}; --state-dir names another folder`,
+      );
     try {
       unlinkSync(lock);
     } catch (error) {
@@ -81,7 +98,11 @@ async function waitUntilGone(natsPid: string, path: string): Promise<void> {
   const holder = readHolder(natsPid);
   const endMs = performance.now() + natsGoneWithinMs;
   while (holder && isAlive(holder)) {
-    if (performance.now() > endMs) throw new LocalDeploymentError('DEPLOYMENT_STATE_IN_USE', `${path} is in use by a nats-server, process ${holder.pid}`);
+    if (performance.now() > endMs)
+      throw new LocalDeploymentError(
+        'DEPLOYMENT_STATE_IN_USE',
+        `${path} is in use by a nats-server, process ${holder.pid}`,
+      );
     await sleep(50);
   }
 }
@@ -111,7 +132,10 @@ function isAlive({ pid, startTicks }: Holder): boolean {
   return startTicksOf(pid) === startTicks;
 }
 
-/** Field 22 of /proc/PID/stat: the 20th after the name, which may hold anything. Null for a process that has ended. */
+/**
+ * Field 22 of /proc/PID/stat: the 20th after the name, which may hold anything. Null for a process
+ * that has ended.
+ */
 function startTicksOf(pid: number): string | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');

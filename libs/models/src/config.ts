@@ -14,7 +14,8 @@ export class ConfigReader {
 
   positiveInteger(key: string, fallback?: number): number {
     const value = this.has(key) ? this.values[key] : fallback;
-    if (typeof value !== 'number' || !Number.isInteger(value) || value <= 0) throw this.#invalid(key, 'a positive integer');
+    if (typeof value !== 'number' || !Number.isInteger(value) || value <= 0)
+      throw this.#invalid(key, 'a positive integer');
     return value;
   }
 
@@ -42,25 +43,40 @@ export class ConfigReader {
   /** Refuses a key that is present at all. */
   absent(key: string): void {
     if (!this.has(key)) return;
-    throw new ModelError('MODEL_UNSUPPORTED_CONFIG', `config.json: ${key} is not supported: ${JSON.stringify(this.values[key])}`);
+    throw new ModelError(
+      'MODEL_UNSUPPORTED_CONFIG',
+      `config.json: ${key} is not supported: ${JSON.stringify(this.values[key])}`,
+    );
   }
 
   /**
-   * The base of the rotary embedding, from `rope_parameters` (transformers 5) or `rope_theta` (before).
+   * The base of the rotary embedding, from `rope_parameters` (transformers 5) or `rope_theta`
+   * (before).
    * @throws ModelError for any scaling.
    */
   ropeTheta(fallback: number): number {
     this.absent('rope_scaling');
     const parameters = this.values['rope_parameters'];
-    if (typeof parameters !== 'object' || parameters === null) return this.positiveNumber('rope_theta', fallback);
+    if (typeof parameters !== 'object' || parameters === null)
+      return this.positiveNumber('rope_theta', fallback);
     const nested = new ConfigReader(parameters as Record<string, unknown>);
     nested.only('rope_type', ['default']);
     nested.only('partial_rotary_factor', [1]);
-    for (const key of ['factor', 'short_factor', 'long_factor', 'low_freq_factor', 'high_freq_factor']) nested.absent(key);
+    for (const key of [
+      'factor',
+      'short_factor',
+      'long_factor',
+      'low_freq_factor',
+      'high_freq_factor',
+    ])
+      nested.absent(key);
     return nested.positiveNumber('rope_theta', fallback);
   }
 
   #invalid(key: string, expected: string): ModelError {
-    return new ModelError('MODEL_INVALID_CONFIG', `config.json: ${key} must be ${expected}, got ${JSON.stringify(this.values[key])}`);
+    return new ModelError(
+      'MODEL_INVALID_CONFIG',
+      `config.json: ${key} must be ${expected}, got ${JSON.stringify(this.values[key])}`,
+    );
   }
 }

@@ -1,4 +1,5 @@
-import { type BlockProgram, ProgramBuilder } from '@emloc/autograd';
+import { ProgramBuilder, type BlockProgram } from '@emloc/autograd';
+
 import { ModelError } from './errors.js';
 import type { LinearSpec, ModelLayout, UnitSpec, UnitTensorSpec } from './layout.js';
 
@@ -47,46 +48,125 @@ export function decoderLayout(shape: DecoderShape): ModelLayout {
 
 function assertShape({ heads, kvHeads, headDim }: DecoderShape): void {
   if (heads % kvHeads !== 0) {
-    throw new ModelError('MODEL_INVALID_CONFIG', `config.json: num_attention_heads ${heads} is no multiple of num_key_value_heads ${kvHeads}`);
+    throw new ModelError(
+      'MODEL_INVALID_CONFIG',
+      `config.json: num_attention_heads ${heads} is no multiple of num_key_value_heads ${kvHeads}`,
+    );
   }
-  if (headDim % 2 !== 0) throw new ModelError('MODEL_INVALID_CONFIG', `config.json: head_dim ${headDim} is odd`);
+  if (headDim % 2 !== 0)
+    throw new ModelError('MODEL_INVALID_CONFIG', `config.json: head_dim ${headDim} is odd`);
 }
 
-function decoderLinears({ hiddenSize, intermediateSize, heads, kvHeads, headDim, bias }: DecoderShape): readonly LinearSpec[] {
+function decoderLinears({
+  hiddenSize,
+  intermediateSize,
+  heads,
+  kvHeads,
+  headDim,
+  bias,
+}: DecoderShape): readonly LinearSpec[] {
   const attention = heads * headDim;
   const keyValue = kvHeads * headDim;
   return Object.freeze([
-    { name: 'self_attn.q_proj', group: 'attention', inFeatures: hiddenSize, outFeatures: attention, bias: bias.qkv },
-    { name: 'self_attn.k_proj', group: 'attention', inFeatures: hiddenSize, outFeatures: keyValue, bias: bias.qkv },
-    { name: 'self_attn.v_proj', group: 'attention', inFeatures: hiddenSize, outFeatures: keyValue, bias: bias.qkv },
-    { name: 'self_attn.o_proj', group: 'output', inFeatures: attention, outFeatures: hiddenSize, bias: bias.output },
-    { name: 'mlp.gate_proj', group: 'mlp', inFeatures: hiddenSize, outFeatures: intermediateSize, bias: bias.mlp },
-    { name: 'mlp.up_proj', group: 'mlp', inFeatures: hiddenSize, outFeatures: intermediateSize, bias: bias.mlp },
-    { name: 'mlp.down_proj', group: 'down', inFeatures: intermediateSize, outFeatures: hiddenSize, bias: bias.mlp },
+    {
+      name: 'self_attn.q_proj',
+      group: 'attention',
+      inFeatures: hiddenSize,
+      outFeatures: attention,
+      bias: bias.qkv,
+    },
+    {
+      name: 'self_attn.k_proj',
+      group: 'attention',
+      inFeatures: hiddenSize,
+      outFeatures: keyValue,
+      bias: bias.qkv,
+    },
+    {
+      name: 'self_attn.v_proj',
+      group: 'attention',
+      inFeatures: hiddenSize,
+      outFeatures: keyValue,
+      bias: bias.qkv,
+    },
+    {
+      name: 'self_attn.o_proj',
+      group: 'output',
+      inFeatures: attention,
+      outFeatures: hiddenSize,
+      bias: bias.output,
+    },
+    {
+      name: 'mlp.gate_proj',
+      group: 'mlp',
+      inFeatures: hiddenSize,
+      outFeatures: intermediateSize,
+      bias: bias.mlp,
+    },
+    {
+      name: 'mlp.up_proj',
+      group: 'mlp',
+      inFeatures: hiddenSize,
+      outFeatures: intermediateSize,
+      bias: bias.mlp,
+    },
+    {
+      name: 'mlp.down_proj',
+      group: 'down',
+      inFeatures: intermediateSize,
+      outFeatures: hiddenSize,
+      bias: bias.mlp,
+    },
   ]);
 }
 
 function decoderUnits(shape: DecoderShape, linears: readonly LinearSpec[]): readonly UnitSpec[] {
   const { hiddenSize, vocabularySize, tiedHead } = shape;
   const table = [vocabularySize, hiddenSize];
-  const embedding: UnitTensorSpec = { name: 'embed_tokens.weight', checkpointName: 'model.embed_tokens.weight', shape: table };
-  const norm: UnitTensorSpec = { name: 'norm.weight', checkpointName: 'model.norm.weight', shape: [hiddenSize] };
-  const head: UnitTensorSpec = { name: 'lm_head.weight', checkpointName: 'lm_head.weight', shape: table };
+  const embedding: UnitTensorSpec = {
+    name: 'embed_tokens.weight',
+    checkpointName: 'model.embed_tokens.weight',
+    shape: table,
+  };
+  const norm: UnitTensorSpec = {
+    name: 'norm.weight',
+    checkpointName: 'model.norm.weight',
+    shape: [hiddenSize],
+  };
+  const head: UnitTensorSpec = {
+    name: 'lm_head.weight',
+    checkpointName: 'lm_head.weight',
+    shape: table,
+  };
   const blocks = Array.from({ length: shape.blockCount }, (_, block) => ({
     name: `block ${block}`,
     tensors: blockTensors(`model.layers.${block}`, hiddenSize, linears),
   }));
   if (tiedHead) return [{ name: 'embedding and head', tensors: [embedding, norm] }, ...blocks];
-  return [{ name: 'embedding', tensors: [embedding] }, ...blocks, { name: 'head', tensors: [norm, head] }];
+  return [
+    { name: 'embedding', tensors: [embedding] },
+    ...blocks,
+    { name: 'head', tensors: [norm, head] },
+  ];
 }
 
-function blockTensors(path: string, hiddenSize: number, linears: readonly LinearSpec[]): readonly UnitTensorSpec[] {
-  const norms = ['input_layernorm.weight', 'post_attention_layernorm.weight'].map((name) => ({ name, shape: [hiddenSize] }));
+function blockTensors(
+  path: string,
+  hiddenSize: number,
+  linears: readonly LinearSpec[],
+): readonly UnitTensorSpec[] {
+  const norms = ['input_layernorm.weight', 'post_attention_layernorm.weight'].map((name) => ({
+    name,
+    shape: [hiddenSize],
+  }));
   const weights = linears.flatMap(({ name, inFeatures, outFeatures, bias }) => [
     { name: `${name}.weight`, shape: [outFeatures, inFeatures] },
     ...(bias ? [{ name: `${name}.bias`, shape: [outFeatures] }] : []),
   ]);
-  return [...norms, ...weights].map((tensor) => ({ ...tensor, checkpointName: `${path}.${tensor.name}` }));
+  return [...norms, ...weights].map((tensor) => ({
+    ...tensor,
+    checkpointName: `${path}.${tensor.name}`,
+  }));
 }
 
 function decoderProgram(shape: DecoderShape): BlockProgram {

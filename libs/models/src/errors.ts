@@ -5,7 +5,10 @@ export type ModelErrorCode =
   | 'MODEL_TENSOR_MISSING'
   | 'MODEL_TENSOR_MISMATCH';
 
-/** A model folder that cannot be run as it is; the message names the key or tensor, its value and what is supported. */
+/**
+ * A model folder that cannot be run as it is; the message names the key or tensor, its value and
+ * what is supported.
+ */
 export class ModelError extends Error {
   override readonly name = 'ModelError';
 

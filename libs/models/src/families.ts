@@ -6,11 +6,16 @@ import { qwen2 } from './qwen2/index.js';
 
 export const modelFamilies: readonly ModelFamily[] = Object.freeze([llama, qwen2]);
 
-/** The layout that a config.json describes. @throws ModelError for an unknown architecture or an unsupported value. */
+/**
+ * The layout that a config.json describes.
+ * @throws ModelError for an unknown architecture or an unsupported value.
+ */
 export function layoutOf(config: Readonly<Record<string, unknown>>): ModelLayout {
   const architectures = config['architectures'];
   const architecture: unknown = Array.isArray(architectures) ? architectures[0] : undefined;
-  const family = modelFamilies.find(({ architectures: known }) => known.some((name) => name === architecture));
+  const family = modelFamilies.find(({ architectures: known }) =>
+    known.some((name) => name === architecture),
+  );
   if (!family) {
     const known = modelFamilies.flatMap(({ architectures: names }) => names).join(', ');
     throw new ModelError(

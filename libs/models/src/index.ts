@@ -3,6 +3,12 @@ export { linearModules } from './layout.js';
 export type { LinearSpec, ModelFamily, ModelLayout, UnitSpec, UnitTensorSpec } from './layout.js';
 export { modelFamilies, layoutOf } from './families.js';
 export { type Model, openModel } from './open-model.js';
-export { factorNames, overlaySource, sliceSource, type SourceSlice, type TensorOverlay } from './sources.js';
+export {
+  factorNames,
+  overlaySource,
+  sliceSource,
+  type SourceSlice,
+  type TensorOverlay,
+} from './sources.js';
 export { bindBlock, type BlockRunInputs } from './bind.js';
 export { ropeTables } from './rope.js';

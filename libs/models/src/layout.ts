@@ -1,4 +1,5 @@
 import type { BlockProgram } from '@emloc/autograd';
+
 import type { ConfigReader } from './config.js';
 
 /** A linear layer of a block. Those of equal `group` read the same input. */
@@ -25,7 +26,9 @@ export interface UnitSpec {
   readonly tensors: readonly UnitTensorSpec[];
 }
 
-/** Everything the engines know of a model. Blocks are alike: one program, one list of linear layers. */
+/**
+ * Everything the engines know of a model. Blocks are alike: one program, one list of linear layers.
+ */
 export interface ModelLayout {
   readonly family: string;
   readonly hiddenSize: number;
@@ -39,7 +42,9 @@ export interface ModelLayout {
   readonly linears: readonly LinearSpec[];
   readonly units: readonly UnitSpec[];
   readonly embedUnit: number;
-  /** The unit with the final norm and the LM head; the embedding's own where they share the weight. */
+  /**
+   * The unit with the final norm and the LM head; the embedding's own where they share the weight.
+   */
   readonly headUnit: number;
   readonly embedTensor: string;
   readonly headTensor: string;
@@ -52,7 +57,8 @@ export interface ModelLayout {
 export function linearModules(layout: ModelLayout): ReadonlyMap<string, LinearSpec> {
   const modules = new Map<string, LinearSpec>();
   for (let block = 0; block < layout.blockCount; block += 1) {
-    for (const linear of layout.linears) modules.set(`${layout.blockPath(block)}.${linear.name}`, linear);
+    for (const linear of layout.linears)
+      modules.set(`${layout.blockPath(block)}.${linear.name}`, linear);
   }
   return modules;
 }

@@ -1,5 +1,6 @@
-import { type Checkpoint, openCheckpoint } from '@emloc/checkpoint';
+import { openCheckpoint, type Checkpoint } from '@emloc/checkpoint';
 import type { LayerSource } from '@emloc/weight-pager';
+
 import { ModelError } from './errors.js';
 import { layoutOf } from './families.js';
 import type { ModelLayout } from './layout.js';
@@ -20,7 +21,12 @@ export async function openModel(folder: string): Promise<Model> {
   try {
     const layout = layoutOf(checkpoint.config);
     assertTensors(layout, checkpoint);
-    return { layout, checkpoint, source: checkpointSource(layout, checkpoint), close: () => checkpoint.close() };
+    return {
+      layout,
+      checkpoint,
+      source: checkpointSource(layout, checkpoint),
+      close: () => checkpoint.close(),
+    };
   } catch (error) {
     await checkpoint.close();
     throw error;
@@ -30,7 +36,8 @@ export async function openModel(folder: string): Promise<Model> {
 function assertTensors(layout: ModelLayout, checkpoint: Checkpoint): void {
   for (const { checkpointName, shape } of layout.units.flatMap(({ tensors }) => tensors)) {
     const tensor = checkpoint.tensors.get(checkpointName);
-    if (!tensor) throw new ModelError('MODEL_TENSOR_MISSING', `checkpoint lacks the tensor ${checkpointName}`);
+    if (!tensor)
+      throw new ModelError('MODEL_TENSOR_MISSING', `checkpoint lacks the tensor ${checkpointName}`);
     if (tensor.shape.join() !== shape.join()) {
       throw new ModelError(
         'MODEL_TENSOR_MISMATCH',
@@ -38,7 +45,10 @@ function assertTensors(layout: ModelLayout, checkpoint: Checkpoint): void {
       );
     }
     if (!['bfloat16', 'float16', 'float32'].includes(tensor.dtype)) {
-      throw new ModelError('MODEL_TENSOR_MISMATCH', `${checkpointName} has dtype ${tensor.dtype}; supported are bfloat16, float16, float32`);
+      throw new ModelError(
+        'MODEL_TENSOR_MISMATCH',
+        `${checkpointName} has dtype ${tensor.dtype}; supported are bfloat16, float16, float32`,
+      );
     }
   }
 }

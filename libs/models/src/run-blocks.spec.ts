@@ -1,9 +1,16 @@
 import { forwardBlock, inferBlock, planGradients } from '@emloc/autograd';
 import { Device, MemoryBudget, type Tensor } from '@emloc/device';
 import { cpuProfile, createCpuBackend } from '@emloc/device-cpu';
-import { type CheckpointChanges, type Config, llamaConfig, qwen2Config, writeCheckpoint } from '../test/checkpoints.js';
+
+import {
+  llamaConfig,
+  qwen2Config,
+  writeCheckpoint,
+  type CheckpointChanges,
+  type Config,
+} from '../test/checkpoints.js';
 import { bindBlock } from './bind.js';
-import { type Model, openModel } from './open-model.js';
+import { openModel, type Model } from './open-model.js';
 import { ropeTables } from './rope.js';
 
 const offsets = [0, 5, 6, 9];
@@ -43,15 +50,36 @@ class ModelRun {
   ) {}
 
   async losses(): Promise<Losses> {
-    const { device, model: { layout } } = this;
+    const {
+      device,
+      model: { layout },
+    } = this;
     const tables = ropeTables(layout.rope, 8);
-    const rope = { cos: this.#floats(tables.cos, [8, layout.rope.headDim / 2]), sin: this.#floats(tables.sin, [8, layout.rope.headDim / 2]) };
-    const sequences = { offsets, deviceOffsets: this.#integers(Int32Array.from(offsets)), positions: this.#integers(positions), maxLength: 5 };
+    const rope = {
+      cos: this.#floats(tables.cos, [8, layout.rope.headDim / 2]),
+      sin: this.#floats(tables.sin, [8, layout.rope.headDim / 2]),
+    };
+    const sequences = {
+      offsets,
+      deviceOffsets: this.#integers(Int32Array.from(offsets)),
+      positions: this.#integers(positions),
+      maxLength: 5,
+    };
     const embed = await this.#unit(layout.embedUnit);
-    let x = this.#own(device.allocate([ids.length, layout.hiddenSize], 'float32', 'activations', 'x'));
-    device.kernels.embedding({ table: named(embed, layout.embedTensor), rows: this.#integers(ids), out: x });
+    let x = this.#own(
+      device.allocate([ids.length, layout.hiddenSize], 'float32', 'activations', 'x'),
+    );
+    device.kernels.embedding({
+      table: named(embed, layout.embedTensor),
+      rows: this.#integers(ids),
+      out: x,
+    });
     for (let block = 0; block < layout.blockCount; block += 1) {
-      const bindings = bindBlock(await this.#unit(layout.blockUnit(block)), { device, sequences, rope });
+      const bindings = bindBlock(await this.#unit(layout.blockUnit(block)), {
+        device,
+        sequences,
+        rope,
+      });
       const out = this.#own(inferBlock(layout.program, bindings, x));
       const plan = planGradients(layout.program, { adapted: new Set(), inputNeedsGradient: true });
       const forward = forwardBlock(layout.program, bindings, x, plan);
@@ -68,13 +96,36 @@ class ModelRun {
   }
 
   async #head(x: Tensor): Promise<Float32Array> {
-    const { device, model: { layout } } = this;
+    const {
+      device,
+      model: { layout },
+    } = this;
     const unit = await this.#unit(layout.headUnit);
-    const allocate = (shape: readonly number[], dtype: 'float32' | 'int32' = 'float32'): Tensor => this.#own(device.allocate(shape, dtype, 'activations', 'head'));
-    const [normed, inverseRms, logits] = [allocate(x.shape), allocate([ids.length]), allocate([ids.length, layout.vocabularySize])];
-    device.kernels.rmsNorm({ x, weight: named(unit, layout.finalNorm.tensor), epsilon: layout.finalNorm.epsilon, out: normed, inverseRms });
-    device.kernels.gemm({ a: normed, b: named(unit, layout.headTensor), transposeB: true, out: logits });
-    const [loss, prediction, targets] = [allocate([ids.length]), allocate([ids.length], 'int32'), this.#integers(Int32Array.from(ids, (id) => (id + 1) % 56))];
+    const allocate = (shape: readonly number[], dtype: 'float32' | 'int32' = 'float32'): Tensor =>
+      this.#own(device.allocate(shape, dtype, 'activations', 'head'));
+    const [normed, inverseRms, logits] = [
+      allocate(x.shape),
+      allocate([ids.length]),
+      allocate([ids.length, layout.vocabularySize]),
+    ];
+    device.kernels.rmsNorm({
+      x,
+      weight: named(unit, layout.finalNorm.tensor),
+      epsilon: layout.finalNorm.epsilon,
+      out: normed,
+      inverseRms,
+    });
+    device.kernels.gemm({
+      a: normed,
+      b: named(unit, layout.headTensor),
+      transposeB: true,
+      out: logits,
+    });
+    const [loss, prediction, targets] = [
+      allocate([ids.length]),
+      allocate([ids.length], 'int32'),
+      this.#integers(Int32Array.from(ids, (id) => (id + 1) % 56)),
+    ];
     device.kernels.crossEntropy({ logits, targets, loss, prediction });
     return (await device.download(loss)) as Float32Array;
   }
@@ -90,11 +141,27 @@ class ModelRun {
   }
 
   #floats(values: Float32Array, shape: readonly number[]): Tensor {
-    return this.#own(this.device.tensor({ bytes: new Uint8Array(values.buffer), dtype: 'float32' }, shape, 'float32', 'weights', 'floats'));
+    return this.#own(
+      this.device.tensor(
+        { bytes: new Uint8Array(values.buffer), dtype: 'float32' },
+        shape,
+        'float32',
+        'weights',
+        'floats',
+      ),
+    );
   }
 
   #integers(values: Int32Array): Tensor {
-    return this.#own(this.device.tensor({ bytes: new Uint8Array(values.buffer), dtype: 'int32' }, [values.length], 'int32', 'activations', 'integers'));
+    return this.#own(
+      this.device.tensor(
+        { bytes: new Uint8Array(values.buffer), dtype: 'int32' },
+        [values.length],
+        'int32',
+        'activations',
+        'integers',
+      ),
+    );
   }
 
   #own(tensor: Tensor): Tensor {
@@ -109,10 +176,16 @@ function named(unit: ReadonlyMap<string, Tensor>, name: string): Tensor {
   return tensor;
 }
 
-describe.each([['Llama', llamaConfig], ['Qwen2', qwen2Config]])('%s', (_name, config) => {
+describe.each([
+  ['Llama', llamaConfig],
+  ['Qwen2', qwen2Config],
+])('%s', (_name, config) => {
   it('gives equal losses with a tied head and with an untied copy of the embedding', async () => {
     const tied = await lossesOf({ ...config, tie_word_embeddings: true });
-    const copied = await lossesOf({ ...config, tie_word_embeddings: false }, { valuesOf: { 'lm_head.weight': 'model.embed_tokens.weight' } });
+    const copied = await lossesOf(
+      { ...config, tie_word_embeddings: false },
+      { valuesOf: { 'lm_head.weight': 'model.embed_tokens.weight' } },
+    );
     const untied = await lossesOf({ ...config, tie_word_embeddings: false });
     expect(copied).toEqual(tied);
     expect(untied.hidden).toEqual(tied.hidden);
@@ -130,12 +203,16 @@ describe.each([['Llama', llamaConfig], ['Qwen2', qwen2Config]])('%s', (_name, co
 
 it('adds biases where the checkpoint has them', async () => {
   const llama = await lossesOf(llamaConfig);
-  expect((await lossesOf({ ...llamaConfig, attention_bias: true })).hidden).not.toEqual(llama.hidden);
+  expect((await lossesOf({ ...llamaConfig, attention_bias: true })).hidden).not.toEqual(
+    llama.hidden,
+  );
   expect((await lossesOf({ ...llamaConfig, mlp_bias: true })).hidden).not.toEqual(llama.hidden);
 });
 
 it('reads the old and the new form of the rotary base as the same model', async () => {
   const old = await lossesOf({ ...llamaConfig, rope_theta: 500 });
-  expect(await lossesOf({ ...llamaConfig, rope_parameters: { rope_theta: 500, rope_type: 'default' } })).toEqual(old);
+  expect(
+    await lossesOf({ ...llamaConfig, rope_parameters: { rope_theta: 500, rope_type: 'default' } }),
+  ).toEqual(old);
   expect(await lossesOf(llamaConfig)).not.toEqual(old);
 });

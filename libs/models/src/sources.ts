@@ -1,16 +1,20 @@
 import type { Checkpoint } from '@emloc/checkpoint';
-import { ModelError } from './errors.js';
 import type { HostDType } from '@emloc/device';
 import type { LayerSource, LayerSpec, TensorSpec } from '@emloc/weight-pager';
+
+import { ModelError } from './errors.js';
 import type { ModelLayout, UnitSpec } from './layout.js';
 
 /** The units of a layout, read from a checkpoint by ranges. */
 export function checkpointSource(layout: ModelLayout, checkpoint: Checkpoint): LayerSource {
   const layers = layout.units.map((unit) => layerSpec(unit, checkpoint));
-  const names = layout.units.map(({ tensors }) => new Map(tensors.map((tensor) => [tensor.name, tensor.checkpointName])));
+  const names = layout.units.map(
+    ({ tensors }) => new Map(tensors.map((tensor) => [tensor.name, tensor.checkpointName])),
+  );
   return {
     layers,
-    read: (layer, tensor, destination) => checkpoint.read(required(names[layer]?.get(tensor), tensor), destination),
+    read: (layer, tensor, destination) =>
+      checkpoint.read(required(names[layer]?.get(tensor), tensor), destination),
   };
 }
 
@@ -28,14 +32,19 @@ export interface TensorOverlay {
 }
 
 /** A source with some units changed: an emulator is its original with factors laid over. */
-export function overlaySource(base: LayerSource, overlays: ReadonlyMap<number, TensorOverlay>): LayerSource {
+export function overlaySource(
+  base: LayerSource,
+  overlays: ReadonlyMap<number, TensorOverlay>,
+): LayerSource {
   const layers = base.layers.map((layer, index): LayerSpec => {
     const overlay = overlays.get(index);
     if (!overlay) return layer;
     const untouched = layer.tensors.filter(({ name }) => !overlay.removes.has(name));
     return { name: layer.name, tensors: [...untouched, ...overlay.adds] };
   });
-  const added = new Map([...overlays].map(([index, { adds }]) => [index, new Set(adds.map(({ name }) => name))]));
+  const added = new Map(
+    [...overlays].map(([index, { adds }]) => [index, new Set(adds.map(({ name }) => name))]),
+  );
   return {
     layers,
     read: (layer, tensor, destination) => {
@@ -56,11 +65,20 @@ export interface SourceSlice {
 export function sliceSource(base: LayerSource, slices: readonly SourceSlice[]): LayerSource {
   const layers = slices.map(({ name, unit, tensors }): LayerSpec => {
     const specs = base.layers[unit]?.tensors ?? [];
-    return { name, tensors: tensors.map((tensor) => required(specs.find((spec) => spec.name === tensor), tensor)) };
+    return {
+      name,
+      tensors: tensors.map((tensor) =>
+        required(
+          specs.find((spec) => spec.name === tensor),
+          tensor,
+        ),
+      ),
+    };
   });
   return {
     layers,
-    read: (layer, tensor, destination) => base.read(required(slices[layer], tensor).unit, tensor, destination),
+    read: (layer, tensor, destination) =>
+      base.read(required(slices[layer], tensor).unit, tensor, destination),
   };
 }
 
@@ -70,12 +88,14 @@ function layerSpec({ name, tensors }: UnitSpec, checkpoint: Checkpoint): LayerSp
     tensors: tensors.map((tensor) => ({
       name: tensor.name,
       shape: tensor.shape,
-      dtype: required(checkpoint.tensors.get(tensor.checkpointName), tensor.checkpointName).dtype as HostDType,
+      dtype: required(checkpoint.tensors.get(tensor.checkpointName), tensor.checkpointName)
+        .dtype as HostDType,
     })),
   };
 }
 
 function required<T>(value: T | undefined, tensor: string): T {
-  if (value === undefined) throw new ModelError('MODEL_TENSOR_MISSING', `no tensor ${tensor} in this unit`);
+  if (value === undefined)
+    throw new ModelError('MODEL_TENSOR_MISSING', `no tensor ${tensor} in this unit`);
   return value;
 }

@@ -1,26 +1,45 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fromFloat32, type SafetensorsEntry, writeSafetensors } from '@emloc/checkpoint';
+import { fromFloat32, writeSafetensors, type SafetensorsEntry } from '@emloc/checkpoint';
+
 import { layoutOf } from '../src/families.js';
 
 export type Config = Readonly<Record<string, unknown>>;
 
 /** Two blocks, grouped-query attention, nothing that divides anything else by chance. */
 const shape = {
-  hidden_size: 24, intermediate_size: 40, vocab_size: 56, num_hidden_layers: 2, num_attention_heads: 4, num_key_value_heads: 2,
-  max_position_embeddings: 32, rms_norm_eps: 1e-6, hidden_act: 'silu',
+  hidden_size: 24,
+  intermediate_size: 40,
+  vocab_size: 56,
+  num_hidden_layers: 2,
+  num_attention_heads: 4,
+  num_key_value_heads: 2,
+  max_position_embeddings: 32,
+  rms_norm_eps: 1e-6,
+  hidden_act: 'silu',
 };
 
-export const llamaConfig: Config = Object.freeze({ architectures: ['LlamaForCausalLM'], ...shape, tie_word_embeddings: false });
+export const llamaConfig: Config = Object.freeze({
+  architectures: ['LlamaForCausalLM'],
+  ...shape,
+  tie_word_embeddings: false,
+});
 
-export const qwen2Config: Config = Object.freeze({ architectures: ['Qwen2ForCausalLM'], ...shape, tie_word_embeddings: true });
+export const qwen2Config: Config = Object.freeze({
+  architectures: ['Qwen2ForCausalLM'],
+  ...shape,
+  tie_word_embeddings: true,
+});
 
 /** Values of a tensor by its name alone, so that two checkpoints agree where their names do. */
 export function seededValues(name: string, size: number): Float32Array {
   const seed = [...name].reduce((hash, letter) => (hash * 31 + letter.charCodeAt(0)) % 9973, 7);
   const isNorm = name.endsWith('norm.weight');
-  return Float32Array.from({ length: size }, (_, index) => (isNorm ? 1 : 0) + 0.25 * Math.sin((index + 1) * (seed + 0.37)));
+  return Float32Array.from(
+    { length: size },
+    (_, index) => (isNorm ? 1 : 0) + 0.25 * Math.sin((index + 1) * (seed + 0.37)),
+  );
 }
 
 export interface TestCheckpoint {
@@ -37,16 +56,32 @@ export interface CheckpointChanges {
   readonly dtypes?: Readonly<Record<string, 'int32' | 'float16' | 'float32'>>;
 }
 
-/** Writes a checkpoint of seeded float32 values that has what its config says, but for the changes. */
-export async function writeCheckpoint(config: Config, changes: CheckpointChanges = {}): Promise<TestCheckpoint> {
+/**
+ * Writes a checkpoint of seeded float32 values that has what its config says, but for the changes.
+ */
+export async function writeCheckpoint(
+  config: Config,
+  changes: CheckpointChanges = {},
+): Promise<TestCheckpoint> {
   const folder = await mkdtemp(join(tmpdir(), 'emloc-model-'));
   await writeFile(join(folder, 'config.json'), JSON.stringify(config));
-  const tensors = layoutOf(config).units.flatMap((unit) => unit.tensors).filter(({ checkpointName }) => !changes.without?.includes(checkpointName));
+  const tensors = layoutOf(config)
+    .units.flatMap((unit) => unit.tensors)
+    .filter(({ checkpointName }) => !changes.without?.includes(checkpointName));
   const entries = tensors.map(({ checkpointName: name, shape: expected }): SafetensorsEntry => {
     const extents = changes.shapes?.[name] ?? expected;
     const dtype = changes.dtypes?.[name] ?? 'float32';
-    const values = seededValues(changes.valuesOf?.[name] ?? name, extents.reduce((product, extent) => product * extent, 1));
-    return { name, shape: extents, dtype, data: () => (dtype === 'int32' ? new Uint8Array(4 * values.length) : fromFloat32(values, dtype)) };
+    const values = seededValues(
+      changes.valuesOf?.[name] ?? name,
+      extents.reduce((product, extent) => product * extent, 1),
+    );
+    return {
+      name,
+      shape: extents,
+      dtype,
+      data: () =>
+        dtype === 'int32' ? new Uint8Array(4 * values.length) : fromFloat32(values, dtype),
+    };
   });
   await writeSafetensors(join(folder, 'model.safetensors'), entries, {});
   return { folder, close: () => rm(folder, { recursive: true, force: true }) };

@@ -1,5 +1,5 @@
-import { leanMemoryPlan } from './environment.js';
 import type { ProcessMemory } from './divide-emulation.js';
+import { leanMemoryPlan } from './environment.js';
 import { emulatorSource, plannedFactorStore } from './factor-store.js';
 import { createNullRun } from './null-run.js';
 import { doesNotFit, type PlanInputs } from './plan.js';
@@ -7,15 +7,27 @@ import { startingAdapter } from './run-job.js';
 import { correctBlocks, correctedBlocks } from './stages/correct.js';
 
 /**
- * What a process takes that computes corrections and scores nothing: so little that several find room on one device.
+ * What a process takes that computes corrections and scores nothing: so little that several find
+ * room on one device.
  * @throws PipelineError PIPELINE_DOES_NOT_FIT
  */
-export async function correctionMemory({ job, profile, budgetBytes }: PlanInputs): Promise<ProcessMemory> {
+export async function correctionMemory({
+  job,
+  profile,
+  budgetBytes,
+}: PlanInputs): Promise<ProcessMemory> {
   const run = createNullRun({ profile });
   try {
     const adapter = startingAdapter(job);
-    const emulator = emulatorSource(job.model, job.emulated, { store: plannedFactorStore, profile });
-    await correctBlocks(run.environment, job, { adapter, emulator, blocks: correctedBlocks(job, adapter) });
+    const emulator = emulatorSource(job.model, job.emulated, {
+      store: plannedFactorStore,
+      profile,
+    });
+    await correctBlocks(run.environment, job, {
+      adapter,
+      emulator,
+      blocks: correctedBlocks(job, adapter),
+    });
     const neededBytes = run.budget.peakBytes;
     if (neededBytes > budgetBytes) throw doesNotFit('correct', { budgetBytes, neededBytes });
     return { budgetBytes: neededBytes, memory: leanMemoryPlan };

@@ -2,6 +2,7 @@ import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openSafetensors, type SafetensorsFile } from '@emloc/checkpoint';
 import type { DeviceProfile } from '@emloc/device';
+
 import { intactOrNull } from './disk-training-store.js';
 import type { FactorStore, StoredFactors } from './factor-store.js';
 import type { EmulatedLinear } from './job.js';
@@ -9,13 +10,19 @@ import { factorsFromRecord, factorsToRecord } from './records/factors.js';
 import type { EmulatedLayerReport } from './stages/emulate.js';
 import { readTensorFile, writeTensorFile } from './tensor-file.js';
 
-/** One safetensors file per block in a folder, which may have blocks of an earlier run of the same job on the same device. */
+/**
+ * One safetensors file per block in a folder, which may have blocks of an earlier run of the same
+ * job on the same device.
+ */
 export class DiskFactorStore implements FactorStore {
   readonly #files = new Map<number, Promise<SafetensorsFile>>();
 
   constructor(
     private readonly folder: string,
-    private readonly inputs: { readonly emulated: readonly EmulatedLinear[]; readonly profile: DeviceProfile },
+    private readonly inputs: {
+      readonly emulated: readonly EmulatedLinear[];
+      readonly profile: DeviceProfile;
+    },
   ) {}
 
   /** Reads every block; files that are damaged or are no block of the job count as absent. */
@@ -30,9 +37,16 @@ export class DiskFactorStore implements FactorStore {
     return finished;
   }
 
-  async put(block: number, factors: readonly StoredFactors[], reports: readonly EmulatedLayerReport[]): Promise<void> {
+  async put(
+    block: number,
+    factors: readonly StoredFactors[],
+    reports: readonly EmulatedLayerReport[],
+  ): Promise<void> {
     await mkdir(this.folder, { recursive: true });
-    await writeTensorFile(this.#path(block), factorsToRecord({ block, factors, reports }, this.inputs.profile));
+    await writeTensorFile(
+      this.#path(block),
+      factorsToRecord({ block, factors, reports }, this.inputs.profile),
+    );
   }
 
   async read(block: number, tensor: string, destination: Uint8Array): Promise<void> {
@@ -51,7 +65,9 @@ export class DiskFactorStore implements FactorStore {
   }
 
   async #reportsOf(block: number): Promise<readonly EmulatedLayerReport[] | null> {
-    const stored = await intactOrNull(async () => factorsFromRecord(await readTensorFile(this.#path(block)), this.inputs));
+    const stored = await intactOrNull(async () =>
+      factorsFromRecord(await readTensorFile(this.#path(block)), this.inputs),
+    );
     return stored?.block === block ? stored.reports : null;
   }
 

@@ -1,10 +1,11 @@
 import { Device, MemoryBudget } from '@emloc/device';
 import { cpuProfile, createCpuBackend } from '@emloc/device-cpu';
+
 import { openWorkspace, type Workspace } from '../test/fixtures.js';
 import { divideEmulation, type EmulationDivision } from './divide-emulation.js';
 import type { JobEnvironment, MemoryPlan } from './environment.js';
 import { plannedFactorStore } from './factor-store.js';
-import { type Job, prepareJob } from './job.js';
+import { prepareJob, type Job } from './job.js';
 import { StageClock } from './stage-clock.js';
 import { calibrate, emulateBlock } from './stages/emulate.js';
 import { noTrainingStore } from './training-store.js';
@@ -22,23 +23,43 @@ afterAll(async () => {
   await workspace.close();
 });
 
-const divide = (budgetBytes: number): Promise<EmulationDivision> => divideEmulation({ job, profile: cpuProfile, budgetBytes });
+const divide = (budgetBytes: number): Promise<EmulationDivision> =>
+  divideEmulation({ job, profile: cpuProfile, budgetBytes });
 
-function process({ budgetBytes, memory }: { budgetBytes: number; memory: MemoryPlan }): JobEnvironment {
+function process({
+  budgetBytes,
+  memory,
+}: {
+  budgetBytes: number;
+  memory: MemoryPlan;
+}): JobEnvironment {
   const budget = new MemoryBudget(budgetBytes);
   return {
-    device: new Device(createCpuBackend(), budget), clock: new StageClock(budget), memory, factors: plannedFactorStore, training: noTrainingStore,
-    reads: 'real', hostBytes: Number.POSITIVE_INFINITY, prefetch: true, observer: () => undefined,
+    device: new Device(createCpuBackend(), budget),
+    clock: new StageClock(budget),
+    memory,
+    factors: plannedFactorStore,
+    training: noTrainingStore,
+    reads: 'real',
+    hostBytes: Number.POSITIVE_INFINITY,
+    prefetch: true,
+    observer: () => undefined,
   };
 }
 
 /** Runs both on devices of these budgets. */
-async function run(division: EmulationDivision): Promise<{ calibrateBytes: number; emulateBytes: number }> {
+async function run(
+  division: EmulationDivision,
+): Promise<{ calibrateBytes: number; emulateBytes: number }> {
   const [calibrator, builder] = [process(division.calibrate), process(division.emulate)];
-  for await (const statistics of calibrate(calibrator, job)) await emulateBlock(builder, job, statistics);
+  for await (const statistics of calibrate(calibrator, job))
+    await emulateBlock(builder, job, statistics);
   await calibrator.device.close();
   await builder.device.close();
-  return { calibrateBytes: calibrator.device.budget.peakBytes, emulateBytes: builder.device.budget.peakBytes };
+  return {
+    calibrateBytes: calibrator.device.budget.peakBytes,
+    emulateBytes: builder.device.budget.peakBytes,
+  };
 }
 
 /** The smallest budget that has a property which larger ones have too. */
@@ -63,17 +84,29 @@ describe('divideEmulation', () => {
   });
 
   it('lets them take turns where both do not fit, and run where they just do', async () => {
-    const overlapping = await least(async (bytes) => divide(bytes).then(({ overlaps }) => overlaps, () => false));
+    const overlapping = await least(async (bytes) =>
+      divide(bytes).then(
+        ({ overlaps }) => overlaps,
+        () => false,
+      ),
+    );
     const division = await divide(overlapping);
     const { calibrateBytes, emulateBytes } = await run(division);
     expect(calibrateBytes + emulateBytes).toBeLessThanOrEqual(overlapping);
     const turns = await divide(overlapping - 1);
-    expect(turns).toMatchObject({ overlaps: false, calibrate: { budgetBytes: overlapping - 1 }, emulate: { budgetBytes: overlapping - 1 } });
+    expect(turns).toMatchObject({
+      overlaps: false,
+      calibrate: { budgetBytes: overlapping - 1 },
+      emulate: { budgetBytes: overlapping - 1 },
+    });
     await run(turns);
   });
 
   it('refuses a budget in which one of them does not fit, with the bytes that it needs', async () => {
-    const refusal = await divide(100_000).then(() => null, (error: unknown) => error as Error);
+    const refusal = await divide(100_000).then(
+      () => null,
+      (error: unknown) => error as Error,
+    );
     expect(refusal).toMatchObject({ code: 'PIPELINE_DOES_NOT_FIT' });
     const needed = Number(/\((\d+) bytes\)/.exec(refusal?.message ?? '')?.[1]);
     expect(needed).toBeGreaterThan(100_000);

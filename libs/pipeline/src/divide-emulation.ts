@@ -1,4 +1,5 @@
 import { deviceBytes, minimumDeviceBytes } from '@emloc/weight-pager';
+
 import { leanMemoryPlan, type MemoryPlan } from './environment.js';
 import { heaviestJob } from './heaviest-batches.js';
 import type { Job } from './job.js';
@@ -20,7 +21,10 @@ export interface EmulationDivision {
   readonly overlaps: boolean;
 }
 
-/** What the two take, each alone: calibration's weights in all and at least, the peak beside them; the peak of emulation's heaviest block. */
+/**
+ * What the two take, each alone: calibration's weights in all and at least, the peak beside them;
+ * the peak of emulation's heaviest block.
+ */
 interface EmulationNeeds {
   readonly allWeightBytes: number;
   readonly leastWeightBytes: number;
@@ -29,20 +33,30 @@ interface EmulationNeeds {
 }
 
 /**
- * Divides a device's budget between a process that calibrates and one that emulates, by running both on null devices: emulation gets its
- * peak and calibration the rest, whose pager takes what nothing else needs.
+ * Divides a device's budget between a process that calibrates and one that emulates, by running
+ * both on null devices: emulation gets its peak and calibration the rest, whose pager takes what
+ * nothing else needs.
  * @throws PipelineError PIPELINE_DOES_NOT_FIT where one of the two alone passes the budget
  */
-export async function divideEmulation({ job, profile, budgetBytes }: PlanInputs): Promise<EmulationDivision> {
+export async function divideEmulation({
+  job,
+  profile,
+  budgetBytes,
+}: PlanInputs): Promise<EmulationDivision> {
   const needs = await emulationNeeds(heaviestJob(job), profile);
   const leastCalibrateBytes = needs.besideWeightBytes + needs.leastWeightBytes;
-  if (leastCalibrateBytes > budgetBytes) throw doesNotFit('calibrate', { budgetBytes, neededBytes: leastCalibrateBytes });
-  if (needs.emulateBytes > budgetBytes) throw doesNotFit('emulate', { budgetBytes, neededBytes: needs.emulateBytes });
+  if (leastCalibrateBytes > budgetBytes)
+    throw doesNotFit('calibrate', { budgetBytes, neededBytes: leastCalibrateBytes });
+  if (needs.emulateBytes > budgetBytes)
+    throw doesNotFit('emulate', { budgetBytes, neededBytes: needs.emulateBytes });
   const overlaps = leastCalibrateBytes + needs.emulateBytes <= budgetBytes;
   const calibrateBytes = overlaps ? budgetBytes - needs.emulateBytes : budgetBytes;
   const pagerBytes = Math.min(needs.allWeightBytes, calibrateBytes - needs.besideWeightBytes);
   return {
-    calibrate: { budgetBytes: calibrateBytes, memory: { ...leanMemoryPlan, emulate: { pagerBytes, keptBlocks: 0 } } },
+    calibrate: {
+      budgetBytes: calibrateBytes,
+      memory: { ...leanMemoryPlan, emulate: { pagerBytes, keptBlocks: 0 } },
+    },
     emulate: { budgetBytes: overlaps ? needs.emulateBytes : budgetBytes, memory: leanMemoryPlan },
     overlaps,
   };
@@ -76,5 +90,7 @@ async function emulationNeeds(job: Job, profile: PlanInputs['profile']): Promise
 
 /** Equal for blocks whose emulation takes the same memory. */
 function shapeOf({ emulated }: Job, block: number): string {
-  return JSON.stringify(emulated.filter((linear) => linear.block === block).map(({ linear, rank }) => [linear, rank]));
+  return JSON.stringify(
+    emulated.filter((linear) => linear.block === block).map(({ linear, rank }) => [linear, rank]),
+  );
 }

@@ -9,7 +9,10 @@ export type PipelineErrorCode =
   | 'PIPELINE_RESUME_MISMATCH'
   | 'PIPELINE_OUTPUT_BUSY';
 
-/** What stops a job before or between its stages; the message names the option or stage, the value and the limit. */
+/**
+ * What stops a job before or between its stages; the message names the option or stage, the value
+ * and the limit.
+ */
 export class PipelineError extends Error {
   override readonly name = 'PipelineError';
 

@@ -1,10 +1,28 @@
-import { type LoraAdapter, readPeftAdapter } from '@emloc/checkpoint';
-import { type ChatTokenizer, type EncodedRow, loadDataset, loadTokenizer, type PackedBatch } from '@emloc/dataset';
-import { Device, type DeviceProfile, formatBytes, MemoryBudget } from '@emloc/device';
+import { readPeftAdapter, type LoraAdapter } from '@emloc/checkpoint';
+import {
+  loadDataset,
+  loadTokenizer,
+  type ChatTokenizer,
+  type EncodedRow,
+  type PackedBatch,
+} from '@emloc/dataset';
+import { Device, formatBytes, MemoryBudget, type DeviceProfile } from '@emloc/device';
 import { createNullBackend } from '@emloc/device-null';
-import { DeviceAdapter, evaluate, type Evaluation, generate, type PagedModel } from '@emloc/finetune';
-import { linearModules, type Model, openModel } from '@emloc/models';
-import { deviceBytes, minimumDeviceBytes, openPager, type PagerObserver } from '@emloc/weight-pager';
+import {
+  DeviceAdapter,
+  evaluate,
+  generate,
+  type Evaluation,
+  type PagedModel,
+} from '@emloc/finetune';
+import { linearModules, openModel, type Model } from '@emloc/models';
+import {
+  deviceBytes,
+  minimumDeviceBytes,
+  openPager,
+  type PagerObserver,
+} from '@emloc/weight-pager';
+
 import { inferenceBytes } from './default-budget.js';
 import { PipelineError } from './errors.js';
 import { heaviestBatches } from './heaviest-batches.js';
@@ -28,20 +46,37 @@ export interface EvaluateOptions {
 }
 
 export const defaultEvaluateOptions = Object.freeze({
-  adapter: null, limit: null, vramBytes: null, hostBytes: Number.POSITIVE_INFINITY, batch: 8, maxLength: 1024, prefetch: true, answers: 0,
+  adapter: null,
+  limit: null,
+  vramBytes: null,
+  hostBytes: Number.POSITIVE_INFINITY,
+  batch: 8,
+  maxLength: 1024,
+  prefetch: true,
+  answers: 0,
 } satisfies Omit<EvaluateOptions, 'model' | 'data'>);
 
 /** Fills in the defaults and checks the numbers. @throws PipelineError */
-export function resolveEvaluateOptions(options: Partial<EvaluateOptions> & Pick<EvaluateOptions, 'model' | 'data'>): EvaluateOptions {
-  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+export function resolveEvaluateOptions(
+  options: Partial<EvaluateOptions> & Pick<EvaluateOptions, 'model' | 'data'>,
+): EvaluateOptions {
+  const given = Object.fromEntries(
+    Object.entries(options).filter(([, value]) => value !== undefined),
+  );
   const resolved = { ...defaultEvaluateOptions, ...given } as EvaluateOptions;
   if (!(Number.isSafeInteger(resolved.answers) && resolved.answers >= 0)) {
-    throw new PipelineError('PIPELINE_INVALID_OPTION', `option answers: ${resolved.answers} given, a whole number of at least 0 expected`);
+    throw new PipelineError(
+      'PIPELINE_INVALID_OPTION',
+      `option answers: ${resolved.answers} given, a whole number of at least 0 expected`,
+    );
   }
   for (const name of ['limit', 'batch', 'maxLength', 'vramBytes'] as const) {
     const value = resolved[name];
     if (value !== null && !(Number.isSafeInteger(value) && value > 0)) {
-      throw new PipelineError('PIPELINE_INVALID_OPTION', `option ${name}: ${value} given, a positive whole number expected`);
+      throw new PipelineError(
+        'PIPELINE_INVALID_OPTION',
+        `option ${name}: ${value} given, a positive whole number expected`,
+      );
     }
   }
   return Object.freeze(resolved);
@@ -82,14 +117,26 @@ interface Evaluated {
 }
 
 /** Streams a model (with an adapter or without) over a data set within a budget. */
-export async function evaluateModel(options: EvaluateOptions, host: EvaluateHost): Promise<EvaluateReport> {
+export async function evaluateModel(
+  options: EvaluateOptions,
+  host: EvaluateHost,
+): Promise<EvaluateReport> {
   const started = performance.now();
   const model = await openModel(options.model);
   try {
-    const adapter = options.adapter === null ? null : await readPeftAdapter(options.adapter, { linearModules: linearModules(model.layout) });
+    const adapter =
+      options.adapter === null
+        ? null
+        : await readPeftAdapter(options.adapter, { linearModules: linearModules(model.layout) });
     const tokenizer = await loadTokenizer(options.model);
     const maxLength = Math.min(options.maxLength, model.layout.maxPositions);
-    const dataset = await loadDataset({ path: options.data, tokenizer, maxLength, vocabularySize: model.layout.vocabularySize, signal: host.signal });
+    const dataset = await loadDataset({
+      path: options.data,
+      tokenizer,
+      maxLength,
+      vocabularySize: model.layout.vocabularySize,
+      signal: host.signal,
+    });
     const rows = dataset.rows.slice(0, options.limit ?? undefined);
     const batches = packAll(rows, options.batch);
     const evaluated = { options, model, adapter, rows, batches, tokenizer };
@@ -99,9 +146,18 @@ export async function evaluateModel(options: EvaluateOptions, host: EvaluateHost
     const budget = new MemoryBudget(budgetBytes);
     const device = new Device(await host.target.open(budgetBytes), budget);
     try {
-      const { evaluation, answers } = await run(evaluated, { device, pagerBytes, reads: 'real', host });
+      const { evaluation, answers } = await run(evaluated, {
+        device,
+        pagerBytes,
+        reads: 'real',
+        host,
+      });
       return {
-        ...evaluation, ...(options.answers > 0 ? { answers } : {}), perplexity: Math.exp(evaluation.loss), budgetBytes, peakDeviceBytes: budget.peakBytes,
+        ...evaluation,
+        ...(options.answers > 0 ? { answers } : {}),
+        perplexity: Math.exp(evaluation.loss),
+        budgetBytes,
+        peakDeviceBytes: budget.peakBytes,
         seconds: (performance.now() - started) / 1000,
       };
     } finally {
@@ -114,20 +170,39 @@ export async function evaluateModel(options: EvaluateOptions, host: EvaluateHost
 
 async function run(
   evaluated: Evaluated,
-  { device, pagerBytes, reads, host }: { device: Device; pagerBytes: number; reads: 'real' | 'none'; host: Partial<EvaluateHost> },
+  {
+    device,
+    pagerBytes,
+    reads,
+    host,
+  }: { device: Device; pagerBytes: number; reads: 'real' | 'none'; host: Partial<EvaluateHost> },
 ): Promise<{ evaluation: Evaluation; answers: readonly AnsweredRow[] }> {
   const { options, model, adapter, batches } = evaluated;
   const { source, layout } = model;
   const { hostBytes, prefetch } = options;
-  const pager = openPager({ device, source, deviceBytes: pagerBytes, hostBytes, prefetch, reads, observer: host.pagerObserver, signal: host.signal });
+  const pager = openPager({
+    device,
+    source,
+    deviceBytes: pagerBytes,
+    hostBytes,
+    prefetch,
+    reads,
+    observer: host.pagerObserver,
+    signal: host.signal,
+  });
   try {
     const variant = adapter && DeviceAdapter.load(device, layout, adapter, { trainable: false });
     try {
       const [evaluation] = await evaluate({
-        model: { device, layout, pager }, batches, variants: [variant], signal: host.signal, onProgress: host.onProgress,
+        model: { device, layout, pager },
+        batches,
+        variants: [variant],
+        signal: host.signal,
+        onProgress: host.onProgress,
       });
       if (!evaluation) throw new Error('evaluation gave no result');
-      const answers = reads === 'real' ? await answerRows(evaluated, { device, layout, pager }, variant) : [];
+      const answers =
+        reads === 'real' ? await answerRows(evaluated, { device, layout, pager }, variant) : [];
       return { evaluation, answers };
     } finally {
       variant?.dispose();
@@ -137,19 +212,40 @@ async function run(
   }
 }
 
-/** Answers as many tokens as the expected answer has, at most: so a batch of answers takes no more memory than the rows took. */
-async function answerRows({ options, rows, tokenizer }: Evaluated, model: PagedModel, variant: DeviceAdapter | null): Promise<AnsweredRow[]> {
+/**
+ * Answers as many tokens as the expected answer has, at most: so a batch of answers takes no more
+ * memory than the rows took.
+ */
+async function answerRows(
+  { options, rows, tokenizer }: Evaluated,
+  model: PagedModel,
+  variant: DeviceAdapter | null,
+): Promise<AnsweredRow[]> {
   const asked = rows.slice(0, options.answers);
   const answered: AnsweredRow[] = [];
   for (let start = 0; start < asked.length; start += options.batch) {
     const batch = asked.slice(start, start + options.batch);
-    const prompts = batch.map((row) => ({ ids: row.ids.slice(0, answerStart(row)), maxTokens: row.ids.length - answerStart(row) }));
-    const answers = await generate({ model, variant, prompts, stopIds: new Set(tokenizer.eosTokenIds) });
-    batch.forEach((row, index) => answered.push({
-      line: row.line,
-      expected: tokenizer.decode(row.ids.slice(answerStart(row)), { skipSpecialTokens: true }).trim(),
-      answer: tokenizer.decode(answers[index] ?? new Int32Array(), { skipSpecialTokens: true }).trim(),
+    const prompts = batch.map((row) => ({
+      ids: row.ids.slice(0, answerStart(row)),
+      maxTokens: row.ids.length - answerStart(row),
     }));
+    const answers = await generate({
+      model,
+      variant,
+      prompts,
+      stopIds: new Set(tokenizer.eosTokenIds),
+    });
+    batch.forEach((row, index) =>
+      answered.push({
+        line: row.line,
+        expected: tokenizer
+          .decode(row.ids.slice(answerStart(row)), { skipSpecialTokens: true })
+          .trim(),
+        answer: tokenizer
+          .decode(answers[index] ?? new Int32Array(), { skipSpecialTokens: true })
+          .trim(),
+      }),
+    );
   }
   return answered;
 }
@@ -161,14 +257,24 @@ function answerStart({ ids, trained }: EncodedRow): number {
   return start < 0 ? ids.length : start;
 }
 
-/** What the budget leaves for weights beside the heaviest batch. @throws PipelineError PIPELINE_DOES_NOT_FIT */
-async function weightBytes(evaluated: Evaluated, profile: DeviceProfile, budgetBytes: number): Promise<number> {
+/**
+ * What the budget leaves for weights beside the heaviest batch.
+ * @throws PipelineError PIPELINE_DOES_NOT_FIT
+ */
+async function weightBytes(
+  evaluated: Evaluated,
+  profile: DeviceProfile,
+  budgetBytes: number,
+): Promise<number> {
   const { source } = evaluated.model;
   const budget = new MemoryBudget(Number.POSITIVE_INFINITY);
   const device = new Device(createNullBackend(profile), budget);
   const scope = budget.openPeakScope(['weights']);
   const least = minimumDeviceBytes(source, device);
-  await run({ ...evaluated, batches: heaviestBatches(evaluated.batches) }, { device, pagerBytes: least, reads: 'none', host: {} });
+  await run(
+    { ...evaluated, batches: heaviestBatches(evaluated.batches) },
+    { device, pagerBytes: least, reads: 'none', host: {} },
+  );
   await device.close();
   const besideBytes = scope.close();
   if (besideBytes + least > budgetBytes) {

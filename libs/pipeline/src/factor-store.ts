@@ -1,7 +1,8 @@
 import { byteLength, type DeviceProfile, type HostDType } from '@emloc/device';
-import { factorNames, type Model, overlaySource, type TensorOverlay } from '@emloc/models';
+import { factorNames, overlaySource, type Model, type TensorOverlay } from '@emloc/models';
 import type { LayerSource, TensorSpec } from '@emloc/weight-pager';
-import { type EmulatedLinear, paddedRank } from './job.js';
+
+import { paddedRank, type EmulatedLinear } from './job.js';
 import type { EmulatedLayerReport } from './stages/emulate.js';
 
 /** One linear layer's factors as they are trained on: raw bytes in the device's compute dtype. */
@@ -13,7 +14,10 @@ export interface StoredFactors {
   readonly v: Uint8Array;
 }
 
-/** The factors of one block, with what is reported of them; both in the order of the job's emulated layers. */
+/**
+ * The factors of one block, with what is reported of them; both in the order of the job's emulated
+ * layers.
+ */
 export interface BlockFactors {
   readonly block: number;
   readonly factors: readonly StoredFactors[];
@@ -24,7 +28,11 @@ export interface BlockFactors {
 export interface FactorStore {
   /** Blocks that are stored, with their reports. */
   finished(): Promise<ReadonlyMap<number, readonly EmulatedLayerReport[]>>;
-  put(block: number, factors: readonly StoredFactors[], reports: readonly EmulatedLayerReport[]): Promise<void>;
+  put(
+    block: number,
+    factors: readonly StoredFactors[],
+    reports: readonly EmulatedLayerReport[],
+  ): Promise<void>;
   read(block: number, tensor: string, destination: Uint8Array): Promise<void>;
   close(): Promise<void>;
 }
@@ -38,7 +46,10 @@ export const plannedFactorStore: FactorStore = {
 };
 
 /** The tensors U and V of a linear layer, named within its unit. */
-export function factorSpecs({ linear, rank }: EmulatedLinear, profile: DeviceProfile): readonly [TensorSpec, TensorSpec] {
+export function factorSpecs(
+  { linear, rank }: EmulatedLinear,
+  profile: DeviceProfile,
+): readonly [TensorSpec, TensorSpec] {
   const names = factorNames(linear.name);
   const padded = paddedRank(rank, profile);
   const dtype: HostDType = profile.computeDType;
@@ -48,8 +59,15 @@ export function factorSpecs({ linear, rank }: EmulatedLinear, profile: DevicePro
   ];
 }
 
-/** The emulator as a source of units: the original with factors in place of the weights that have them. */
-export function emulatorSource(model: Model, emulated: readonly EmulatedLinear[], { store, profile }: { store: FactorStore; profile: DeviceProfile }): LayerSource {
+/**
+ * The emulator as a source of units: the original with factors in place of the weights that have
+ * them.
+ */
+export function emulatorSource(
+  model: Model,
+  emulated: readonly EmulatedLinear[],
+  { store, profile }: { store: FactorStore; profile: DeviceProfile },
+): LayerSource {
   const overlays = new Map<number, TensorOverlay>();
   for (let block = 0; block < model.layout.blockCount; block += 1) {
     const inBlock = emulated.filter((linear) => linear.block === block);
@@ -65,5 +83,7 @@ export function emulatorSource(model: Model, emulated: readonly EmulatedLinear[]
 
 /** Bytes of all factors on disk. */
 export function factorBytes(emulated: readonly EmulatedLinear[], profile: DeviceProfile): number {
-  return emulated.flatMap((linear) => factorSpecs(linear, profile)).reduce((sum, { shape, dtype }) => sum + byteLength(shape, dtype), 0);
+  return emulated
+    .flatMap((linear) => factorSpecs(linear, profile))
+    .reduce((sum, { shape, dtype }) => sum + byteLength(shape, dtype), 0);
 }

@@ -1,9 +1,11 @@
-import { type EncodedRow, packBatch, type PackedBatch } from '@emloc/dataset';
+import { packBatch, type EncodedRow, type PackedBatch } from '@emloc/dataset';
+
 import type { Job, TrainingPlan } from './job.js';
 
 /**
- * A job whose batches are only those that can set a memory peak: the ones that no other batch outdoes in rows, sequences, targets and
- * longest sequence at once. Memory grows with each of these, so the peaks are those of the whole job.
+ * A job whose batches are only those that can set a memory peak: the ones that no other batch
+ * outdoes in rows, sequences, targets and longest sequence at once. Memory grows with each of
+ * these, so the peaks are those of the whole job.
  */
 export function heaviestJob(job: Job): Job {
   return {
@@ -17,9 +19,16 @@ export function heaviestJob(job: Job): Job {
 
 function heaviestPlan(plan: TrainingPlan, rows: readonly EncodedRow[]): TrainingPlan {
   const microBatches = plan.batches.flat();
-  const packed = microBatches.map((indices) => packBatch(indices.flatMap((index) => rows[index] ?? [])));
+  const packed = microBatches.map((indices) =>
+    packBatch(indices.flatMap((index) => rows[index] ?? [])),
+  );
   const heaviest = new Set(heaviestBatches(packed));
-  return { ...plan, batches: microBatches.filter((_, index) => heaviest.has(packed[index] as PackedBatch)).map((batch) => [batch]) };
+  return {
+    ...plan,
+    batches: microBatches
+      .filter((_, index) => heaviest.has(packed[index] as PackedBatch))
+      .map((batch) => [batch]),
+  };
 }
 
 /** The Pareto front of batches by what memory depends on; one of several equals. */
@@ -38,7 +47,8 @@ export function heaviestBatches(batches: readonly PackedBatch[]): PackedBatch[] 
 
 function weightOf({ offsets, tokens, targets }: PackedBatch): readonly number[] {
   let longest = 0;
-  for (let i = 1; i < offsets.length; i += 1) longest = Math.max(longest, (offsets[i] ?? 0) - (offsets[i - 1] ?? 0));
+  for (let i = 1; i < offsets.length; i += 1)
+    longest = Math.max(longest, (offsets[i] ?? 0) - (offsets[i - 1] ?? 0));
   return [tokens, offsets.length, targets.length, longest];
 }
 

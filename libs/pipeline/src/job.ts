@@ -1,11 +1,20 @@
 import { createHash } from 'node:crypto';
 import {
-  type DatasetReport, type EncodedRow, batchSchedule, loadDataset, loadTokenizer, packBatch, type PackedBatch, sampleCalibration, splitValidation,
+  batchSchedule,
+  loadDataset,
+  loadTokenizer,
+  packBatch,
+  sampleCalibration,
+  splitValidation,
+  type DatasetReport,
+  type EncodedRow,
+  type PackedBatch,
 } from '@emloc/dataset';
 import type { DeviceProfile } from '@emloc/device';
 import { emulatorRank, parseRatioRules, ratioOf } from '@emloc/emulator';
 import { adaptedLinears, type LearningRateSchedule } from '@emloc/finetune';
-import { type LinearSpec, type Model, openModel } from '@emloc/models';
+import { openModel, type LinearSpec, type Model } from '@emloc/models';
+
 import { PipelineError } from './errors.js';
 import type { TuneOptions } from './options.js';
 
@@ -36,7 +45,11 @@ export interface Job {
   readonly refinement: TrainingPlan | null;
   /** Empty at ratio 1: plain LoRA on the original. */
   readonly emulated: readonly EmulatedLinear[];
-  readonly report: { readonly train: DatasetReport; readonly validation: DatasetReport; readonly datasetSha256: string };
+  readonly report: {
+    readonly train: DatasetReport;
+    readonly validation: DatasetReport;
+    readonly datasetSha256: string;
+  };
   /** Name of the job: a hash of everything that decides its result. */
   readonly id: string;
   close(): Promise<void>;
@@ -56,11 +69,20 @@ export async function prepareJob(options: TuneOptions): Promise<Job> {
 async function jobOf(options: TuneOptions, model: Model): Promise<Job> {
   const { layout } = model;
   if (options.maxLength > layout.maxPositions) {
-    throw new PipelineError('PIPELINE_INVALID_OPTION', `option maxLength: ${options.maxLength} given, the model has ${layout.maxPositions} positions`);
+    throw new PipelineError(
+      'PIPELINE_INVALID_OPTION',
+      `option maxLength: ${options.maxLength} given, the model has ${layout.maxPositions} positions`,
+    );
   }
   adaptedLinears(layout, options.targets);
   const tokenizer = await loadTokenizer(options.model);
-  const load = (path: string) => loadDataset({ path, tokenizer, maxLength: options.maxLength, vocabularySize: layout.vocabularySize });
+  const load = (path: string) =>
+    loadDataset({
+      path,
+      tokenizer,
+      maxLength: options.maxLength,
+      vocabularySize: layout.vocabularySize,
+    });
   const dataset = await load(options.data);
   const heldOut = options.validation === null ? null : await load(options.validation);
   const split = heldOut
@@ -72,12 +94,22 @@ async function jobOf(options: TuneOptions, model: Model): Promise<Job> {
     options,
     model,
     trainRows: split.train,
-    calibration: packAll(sampleCalibration(split.train, { count: options.calibrationRows, seed: options.seed }), options.batch),
+    calibration: packAll(
+      sampleCalibration(split.train, { count: options.calibrationRows, seed: options.seed }),
+      options.batch,
+    ),
     validation: packAll(split.validation, options.batch),
     training,
-    refinement: emulated.length > 0 ? refinementPlan(split.train.length, training.batches.length, options) : null,
+    refinement:
+      emulated.length > 0
+        ? refinementPlan(split.train.length, training.batches.length, options)
+        : null,
     emulated,
-    report: { train: dataset.report, validation: (heldOut ?? dataset).report, datasetSha256: dataset.sha256 },
+    report: {
+      train: dataset.report,
+      validation: (heldOut ?? dataset).report,
+      datasetSha256: dataset.sha256,
+    },
     id: await jobId(options, model, [dataset.sha256, heldOut?.sha256 ?? '']),
     close: () => model.close(),
   };
@@ -86,7 +118,8 @@ async function jobOf(options: TuneOptions, model: Model): Promise<Job> {
 /** Rows in order, `batchRows` to a packed batch. */
 export function packAll(rows: readonly EncodedRow[], batchRows: number): PackedBatch[] {
   const batches: PackedBatch[] = [];
-  for (let start = 0; start < rows.length; start += batchRows) batches.push(packBatch(rows.slice(start, start + batchRows)));
+  for (let start = 0; start < rows.length; start += batchRows)
+    batches.push(packBatch(rows.slice(start, start + batchRows)));
   return batches;
 }
 
@@ -102,7 +135,14 @@ function emulatedLinears({ layout }: Model, options: TuneOptions): EmulatedLinea
     for (const linear of layout.linears) {
       const path = `${layout.blockPath(block)}.${linear.name}`;
       const ratio = ratioOf(rules, path);
-      if (ratio < 1) emulated.push({ path, block, linear, ratio, rank: emulatorRank(ratio, linear.inFeatures, linear.outFeatures) });
+      if (ratio < 1)
+        emulated.push({
+          path,
+          block,
+          linear,
+          ratio,
+          rank: emulatorRank(ratio, linear.inFeatures, linear.outFeatures),
+        });
     }
   }
   return emulated;
@@ -110,26 +150,73 @@ function emulatedLinears({ layout }: Model, options: TuneOptions): EmulatedLinea
 
 function trainingPlan(rowCount: number, options: TuneOptions): TrainingPlan {
   const { batch, gradientAccumulation, epochs, steps, seed } = options;
-  const batches = batchSchedule({ rowCount, batchSize: batch, gradientAccumulation, epochs, steps: steps ?? undefined, seed });
+  const batches = batchSchedule({
+    rowCount,
+    batchSize: batch,
+    gradientAccumulation,
+    epochs,
+    steps: steps ?? undefined,
+    seed,
+  });
   return {
     batches,
-    schedule: { kind: options.schedule, learningRate: options.learningRate, steps: batches.length, warmupRatio: options.warmupRatio },
+    schedule: {
+      kind: options.schedule,
+      learningRate: options.learningRate,
+      steps: batches.length,
+      warmupRatio: options.warmupRatio,
+    },
   };
 }
 
-/** On top of the main steps: 10 % of them unless told otherwise, data order from seed + 1, cosine after 3 % warm-up. */
-function refinementPlan(rowCount: number, mainSteps: number, options: TuneOptions): TrainingPlan | null {
+/**
+ * On top of the main steps: 10 % of them unless told otherwise, data order from seed + 1, cosine
+ * after 3 % warm-up.
+ */
+function refinementPlan(
+  rowCount: number,
+  mainSteps: number,
+  options: TuneOptions,
+): TrainingPlan | null {
   const steps = options.refineSteps ?? Math.ceil(mainSteps / 10);
   if (steps === 0) return null;
   const { batch, gradientAccumulation, seed } = options;
   return {
-    batches: batchSchedule({ rowCount, batchSize: batch, gradientAccumulation, epochs: options.epochs, steps, seed: seed + 1 }),
-    schedule: { kind: 'cosine', learningRate: options.refineLearningRate ?? options.learningRate / 2, steps, warmupRatio: 0.03 },
+    batches: batchSchedule({
+      rowCount,
+      batchSize: batch,
+      gradientAccumulation,
+      epochs: options.epochs,
+      steps,
+      seed: seed + 1,
+    }),
+    schedule: {
+      kind: 'cosine',
+      learningRate: options.refineLearningRate ?? options.learningRate / 2,
+      steps,
+      warmupRatio: 0.03,
+    },
   };
 }
 
-async function jobId(options: TuneOptions, model: Model, datasets: readonly string[]): Promise<string> {
-  const { model: _model, data: _data, validation: _validation, out: _out, vramBytes: _vram, hostBytes: _host, prefetch: _prefetch, ...deciding } = options;
+async function jobId(
+  options: TuneOptions,
+  model: Model,
+  datasets: readonly string[],
+): Promise<string> {
+  const {
+    model: _model,
+    data: _data,
+    validation: _validation,
+    out: _out,
+    vramBytes: _vram,
+    hostBytes: _host,
+    prefetch: _prefetch,
+    ...deciding
+  } = options;
   const fingerprint = await model.checkpoint.fingerprint();
-  return createHash('sha256').update(JSON.stringify([deciding, fingerprint, datasets])).digest('hex').slice(0, 16);
+  return createHash('sha256')
+    .update(JSON.stringify([deciding, fingerprint, datasets]))
+    .digest('hex')
+    .slice(0, 16);
 }

@@ -1,13 +1,14 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type SafetensorsEntry, writeSafetensors } from '@emloc/checkpoint';
-import { type EncodedRow, packBatch } from '@emloc/dataset';
+import { writeSafetensors, type SafetensorsEntry } from '@emloc/checkpoint';
+import { packBatch, type EncodedRow } from '@emloc/dataset';
 import { cpuProfile } from '@emloc/device-cpu';
-import { defaultTuneOptions } from './options.js';
-import { layoutOf, type LinearSpec, type Model, openModel } from '@emloc/models';
+import { layoutOf, openModel, type LinearSpec, type Model } from '@emloc/models';
+
 import type { Job } from './job.js';
 import { createNullRun } from './null-run.js';
+import { defaultTuneOptions } from './options.js';
 import { startingAdapter } from './run-job.js';
 import { runTrainStage } from './stages/train.js';
 
@@ -27,15 +28,27 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 /** A Qwen2 checkpoint of zeros: the null device reads none of it. */
 async function openSynthetic(blocks: number): Promise<Model> {
   const config = {
-    architectures: ['Qwen2ForCausalLM'], hidden_size: hiddenSize, intermediate_size: 132, vocab_size: 256, num_hidden_layers: blocks,
-    num_attention_heads: 4, num_key_value_heads: 2, max_position_embeddings: 64, tie_word_embeddings: true,
+    architectures: ['Qwen2ForCausalLM'],
+    hidden_size: hiddenSize,
+    intermediate_size: 132,
+    vocab_size: 256,
+    num_hidden_layers: blocks,
+    num_attention_heads: 4,
+    num_key_value_heads: 2,
+    max_position_embeddings: 64,
+    tie_word_embeddings: true,
   };
   const model = join(folder, String(blocks));
   await mkdir(model);
   await writeFile(join(model, 'config.json'), JSON.stringify(config));
-  const entries = layoutOf(config).units.flatMap(({ tensors }) => tensors).map(({ checkpointName, shape }): SafetensorsEntry => ({
-    name: checkpointName, shape, dtype: 'bfloat16', data: () => new Uint8Array(2 * shape.reduce((product, extent) => product * extent, 1)),
-  }));
+  const entries = layoutOf(config)
+    .units.flatMap(({ tensors }) => tensors)
+    .map(({ checkpointName, shape }): SafetensorsEntry => ({
+      name: checkpointName,
+      shape,
+      dtype: 'bfloat16',
+      data: () => new Uint8Array(2 * shape.reduce((product, extent) => product * extent, 1)),
+    }));
   await writeSafetensors(join(model, 'model.safetensors'), entries, {});
   return openModel(model);
 }
@@ -49,23 +62,44 @@ function jobOn(model: Model): Job {
   const batches = [[trainRows.map((_, index) => index)]];
   return {
     options: { ...defaultTuneOptions, model: '', data: '', out: '', rank, alpha: 8 },
-    model, trainRows, calibration: [], validation: [packBatch(trainRows.slice(0, 1))],
-    training: { batches, schedule: { kind: 'constant', learningRate: 1e-3, steps: 1, warmupRatio: 0 } },
-    refinement: null, emulated: [], id: 'synthetic',
+    model,
+    trainRows,
+    calibration: [],
+    validation: [packBatch(trainRows.slice(0, 1))],
+    training: {
+      batches,
+      schedule: { kind: 'constant', learningRate: 1e-3, steps: 1, warmupRatio: 0 },
+    },
+    refinement: null,
+    emulated: [],
+    id: 'synthetic',
     report: {} as Job['report'],
     close: () => model.close(),
   };
 }
 
-/** Peak of the train stage without weights, and how many blocks' forwards the backward found kept. */
-async function trainingPeak(blocks: number, keptBlocks: number): Promise<{ peakBytes: number; linears: readonly LinearSpec[] }> {
+/**
+ * Peak of the train stage without weights, and how many blocks' forwards the backward found kept.
+ */
+async function trainingPeak(
+  blocks: number,
+  keptBlocks: number,
+): Promise<{ peakBytes: number; linears: readonly LinearSpec[] }> {
   const model = await openSynthetic(blocks);
   const job = jobOn(model);
   const stage = { pagerBytes: null, keptBlocks };
-  const run = createNullRun({ profile: cpuProfile, exclude: ['weights'], memory: { emulate: stage, train: stage, correct: stage, refine: stage } });
+  const run = createNullRun({
+    profile: cpuProfile,
+    exclude: ['weights'],
+    memory: { emulate: stage, train: stage, correct: stage, refine: stage },
+  });
   try {
     await runTrainStage(run.environment, job, {
-      stage: 'train', source: model.source, adapter: startingAdapter(job), plan: job.training, evaluateBefore: false,
+      stage: 'train',
+      source: model.source,
+      adapter: startingAdapter(job),
+      plan: job.training,
+      evaluateBefore: false,
     });
     const [report] = run.environment.clock.reports();
     expect(run.environment.device.liveTensors).toBe(0);
@@ -83,16 +117,21 @@ function allocated(elements: number): number {
 
 /** A, B, their gradients and two moments each, float32. */
 function loraStateBytes(linears: readonly LinearSpec[]): number {
-  return linears.reduce((sum, { inFeatures, outFeatures }) => sum + 4 * (allocated(rank * inFeatures) + allocated(outFeatures * rank)), 0);
+  return linears.reduce(
+    (sum, { inFeatures, outFeatures }) =>
+      sum + 4 * (allocated(rank * inFeatures) + allocated(outFeatures * rank)),
+    0,
+  );
 }
 
 describe('with recomputation, memory beyond weights', () => {
-  it('grows per block by that block\'s LoRA state and its kept input, and by nothing else', async () => {
+  it("grows per block by that block's LoRA state and its kept input, and by nothing else", async () => {
     const four = await trainingPeak(4, 0);
     const eight = await trainingPeak(8, 0);
     const sixteen = await trainingPeak(16, 0);
     const perBlock = loraStateBytes(four.linears) + allocated(rows * hiddenSize);
-    // One gradient norm for each of a block's matrices: float32 in one tensor for the whole adapter.
+    // One gradient norm for each of a block's matrices: float32 in one tensor for the whole
+    // adapter.
     const norms = (blocks: number): number => allocated(blocks * four.linears.length * 2);
     expect(eight.peakBytes - four.peakBytes).toBe(4 * perBlock + norms(8) - norms(4));
     expect(sixteen.peakBytes - eight.peakBytes).toBe(8 * perBlock + norms(16) - norms(8));

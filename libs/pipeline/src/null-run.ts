@@ -1,6 +1,7 @@
-import { Device, type DeviceProfile, MemoryBudget, type MemoryCategory } from '@emloc/device';
+import { Device, MemoryBudget, type DeviceProfile, type MemoryCategory } from '@emloc/device';
 import { createNullBackend, type NullBackend } from '@emloc/device-null';
-import { type JobEnvironment, leanMemoryPlan, type MemoryPlan } from './environment.js';
+
+import { leanMemoryPlan, type JobEnvironment, type MemoryPlan } from './environment.js';
 import { plannedFactorStore } from './factor-store.js';
 import { StageClock, type StageClockOptions } from './stage-clock.js';
 import { noTrainingStore } from './training-store.js';
@@ -24,7 +25,10 @@ export interface NullRunOptions {
   readonly onTurn?: (backend: NullBackend) => NonNullable<StageClockOptions['onTurn']>;
 }
 
-/** Opens a null device with another device's profile. Host memory has no limit there, and no weight is read. */
+/**
+ * Opens a null device with another device's profile. Host memory has no limit there, and no weight
+ * is read.
+ */
 export function createNullRun(options: NullRunOptions): NullRun {
   const backend = createNullBackend(options.profile);
   const budget = new MemoryBudget(options.budgetBytes ?? Number.POSITIVE_INFINITY);

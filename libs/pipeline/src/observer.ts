@@ -16,7 +16,13 @@ export type JobEvent =
       readonly validation: DatasetReport;
     }
   | { readonly type: 'stage'; readonly stage: StageName; readonly state: 'started' | 'finished' }
-  | { readonly type: 'progress'; readonly stage: StageName; readonly task: string; readonly done: number; readonly total: number }
+  | {
+      readonly type: 'progress';
+      readonly stage: StageName;
+      readonly task: string;
+      readonly done: number;
+      readonly total: number;
+    }
   | {
       readonly type: 'step';
       readonly stage: StageName;

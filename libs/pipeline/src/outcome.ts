@@ -1,7 +1,13 @@
 import { rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { createFolderAtomic, type LoraAdapter, writeFileAtomic, writePeftAdapter } from '@emloc/checkpoint';
+import {
+  createFolderAtomic,
+  writeFileAtomic,
+  writePeftAdapter,
+  type LoraAdapter,
+} from '@emloc/checkpoint';
 import { linearModules } from '@emloc/models';
+
 import type { Job } from './job.js';
 import { outputPaths } from './output-folder.js';
 import type { JobResult } from './run-job.js';
@@ -14,17 +20,24 @@ export interface Provenance {
 }
 
 /**
- * Writes a job's adapter folder, whole or not at all: the PEFT adapter, in `uncorrected/` the adapter as training on the emulator left
- * it, and `emloc.json` with everything that must be remembered. Equal inputs give equal bytes.
+ * Writes a job's adapter folder, whole or not at all: the PEFT adapter, in `uncorrected/` the
+ * adapter as training on the emulator left it, and `emloc.json` with everything that must be
+ * remembered. Equal inputs give equal bytes.
  */
-export async function writeOutcome(folder: string, job: Job, { result, provenance }: { result: JobResult; provenance: Provenance }): Promise<void> {
+export async function writeOutcome(
+  folder: string,
+  job: Job,
+  { result, provenance }: { result: JobResult; provenance: Provenance },
+): Promise<void> {
   const aside = outputPaths(folder).replaced;
   await rename(folder, aside).catch(ignoreMissing);
   try {
     await createFolderAtomic(folder, async (temporary) => {
       await writeAdapter(temporary, job, result.adapter);
       await writeAdapter(join(temporary, 'uncorrected'), job, result.uncorrected);
-      const record = Buffer.from(`${JSON.stringify(await recordOf(job, result, provenance), null, 2)}\n`);
+      const record = Buffer.from(
+        `${JSON.stringify(await recordOf(job, result, provenance), null, 2)}\n`,
+      );
       await writeFileAtomic(join(temporary, 'emloc.json'), record);
     });
   } catch (error) {
@@ -38,24 +51,51 @@ function writeAdapter(folder: string, job: Job, adapter: LoraAdapter): Promise<v
   return writePeftAdapter(folder, adapter, { linearModules: linearModules(job.model.layout) });
 }
 
-async function recordOf(job: Job, result: JobResult, provenance: Provenance): Promise<Record<string, unknown>> {
+async function recordOf(
+  job: Job,
+  result: JobResult,
+  provenance: Provenance,
+): Promise<Record<string, unknown>> {
   const { options, report } = job;
   return {
     program: provenance.program,
     device: provenance.device,
     job: job.id,
-    baseModel: { name: basename(options.model), sha256: await job.model.checkpoint.fingerprint(), architecture: job.model.layout.family },
-    data: { sha256: report.datasetSha256, train: report.train, validation: report.validation, trainRows: job.trainRows.length },
-    lora: { rank: options.rank, alpha: options.alpha, useRslora: options.useRslora, targets: options.targets },
-    training: {
-      seed: options.seed, batch: options.batch, gradientAccumulation: options.gradientAccumulation,
-      maxLength: options.maxLength, weightDecay: options.weightDecay, maxGradientNorm: options.maxGradientNorm, ...job.training.schedule,
+    baseModel: {
+      name: basename(options.model),
+      sha256: await job.model.checkpoint.fingerprint(),
+      architecture: job.model.layout.family,
     },
-    calibration: job.emulated.length > 0 ? { seed: options.seed, rows: options.calibrationRows } : null,
+    data: {
+      sha256: report.datasetSha256,
+      train: report.train,
+      validation: report.validation,
+      trainRows: job.trainRows.length,
+    },
+    lora: {
+      rank: options.rank,
+      alpha: options.alpha,
+      useRslora: options.useRslora,
+      targets: options.targets,
+    },
+    training: {
+      seed: options.seed,
+      batch: options.batch,
+      gradientAccumulation: options.gradientAccumulation,
+      maxLength: options.maxLength,
+      weightDecay: options.weightDecay,
+      maxGradientNorm: options.maxGradientNorm,
+      ...job.training.schedule,
+    },
+    calibration:
+      job.emulated.length > 0 ? { seed: options.seed, rows: options.calibrationRows } : null,
     ratios: options.ratios,
     emulator: result.emulator,
     correction: result.correction,
-    refinement: result.refinement && { ...result.refinement, learningRate: job.refinement?.schedule.learningRate },
+    refinement: result.refinement && {
+      ...result.refinement,
+      learningRate: job.refinement?.schedule.learningRate,
+    },
     validation: result.validation,
   };
 }

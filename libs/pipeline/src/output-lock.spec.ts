@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
+
 import { lockOutput } from './output-lock.js';
 
 let folder: string;
@@ -25,18 +26,34 @@ async function deadProcess(): Promise<number> {
 describe('lockOutput', () => {
   it('admits one holder at a time, of many that come at once', async () => {
     const outcomes = await Promise.allSettled(Array.from({ length: 8 }, () => lockOutput(path)));
-    const held = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
-    const refused = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason as unknown] : []));
+    const held = outcomes.flatMap((outcome) =>
+      outcome.status === 'fulfilled' ? [outcome.value] : [],
+    );
+    const refused = outcomes.flatMap((outcome) =>
+      outcome.status === 'rejected' ? [outcome.reason as unknown] : [],
+    );
     expect(held).toHaveLength(1);
-    for (const reason of refused) expect(reason).toMatchObject({ code: 'PIPELINE_OUTPUT_BUSY', message: expect.stringContaining(`process ${process.pid}`) });
+    for (const reason of refused)
+      expect(reason).toMatchObject({
+        code: 'PIPELINE_OUTPUT_BUSY',
+        message: expect.stringContaining(`process ${process.pid}`),
+      });
     await held[0]?.();
     expect(await readdir(folder)).toEqual([]);
-    await (await lockOutput(path))();
+    await (
+      await lockOutput(path)
+    )();
   });
 
   it.each([
-    ['a process that is gone', async () => ({ host: hostname(), pid: await deadProcess(), started: '1', token: 'a' })],
-    ['a process whose number another has now', async () => ({ host: hostname(), pid: process.pid, started: '1', token: 'a' })],
+    [
+      'a process that is gone',
+      async () => ({ host: hostname(), pid: await deadProcess(), started: '1', token: 'a' }),
+    ],
+    [
+      'a process whose number another has now',
+      async () => ({ host: hostname(), pid: process.pid, started: '1', token: 'a' }),
+    ],
   ])('takes over the lock of %s', async (_name, holder) => {
     await writeFile(path, JSON.stringify(await holder()));
     const unlock = await lockOutput(path);
@@ -46,14 +63,19 @@ describe('lockOutput', () => {
   });
 
   it.each([
-    ['of another host', JSON.stringify({ host: `${hostname()}-not`, pid: 1, started: null, token: 'a' })],
+    [
+      'of another host',
+      JSON.stringify({ host: `${hostname()}-not`, pid: 1, started: null, token: 'a' }),
+    ],
     ['that is still being written', ''],
   ])('takes over a lock %s only when it has not been renewed for long', async (_name, content) => {
     await writeFile(path, content);
     await expect(lockOutput(path)).rejects.toMatchObject({ code: 'PIPELINE_OUTPUT_BUSY' });
     expect(await readFile(path, 'utf8')).toBe(content);
     await utimes(path, new Date(0), new Date(0));
-    await (await lockOutput(path))();
+    await (
+      await lockOutput(path)
+    )();
   });
 
   it('gives back only its own lock', async () => {

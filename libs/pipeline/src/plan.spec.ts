@@ -1,17 +1,21 @@
 import { join } from 'node:path';
 import { Device, MemoryBudget } from '@emloc/device';
 import { cpuProfile, createCpuBackend } from '@emloc/device-cpu';
-import { openWorkspace, tinyModel, tuneHost, type Workspace } from '../test/fixtures.js';
 import { openModel } from '@emloc/models';
+
+import { openWorkspace, tinyModel, tuneHost, type Workspace } from '../test/fixtures.js';
 import { prepareJob } from './job.js';
 import { measureRates } from './measure-rates.js';
 import type { TuneOptions } from './options.js';
-import { type JobPlan, planJob } from './plan.js';
+import { planJob, type JobPlan } from './plan.js';
 import type { DeviceRates } from './rates.js';
 import { tune } from './tune.js';
 
 const rates: DeviceRates = {
-  kernels: {}, otherwise: { secondsPerFlop: 1e-11, secondsPerByte: 1e-10, secondsPerCall: 1e-6 }, uploadSecondsPerByte: 1e-10, downloadSecondsPerByte: 1e-10,
+  kernels: {},
+  otherwise: { secondsPerFlop: 1e-11, secondsPerByte: 1e-10, secondsPerCall: 1e-6 },
+  uploadSecondsPerByte: 1e-10,
+  downloadSecondsPerByte: 1e-10,
 };
 
 let workspace: Workspace;
@@ -34,26 +38,46 @@ async function plan(budgetBytes: number, overrides: Partial<TuneOptions>): Promi
 describe.each([
   ['ratio 0.5', { ratios: ['0.5'] }],
   ['ratio 1', { ratios: ['1'] }],
-  ['two blocks, accumulated gradients, no prefetch', { ratios: [String.raw`.*\.[01]\..*=0.4`], batch: 3, gradientAccumulation: 2, prefetch: false }],
+  [
+    'two blocks, accumulated gradients, no prefetch',
+    { ratios: [String.raw`.*\.[01]\..*=0.4`], batch: 3, gradientAccumulation: 2, prefetch: false },
+  ],
 ] as const)('a plan at %s', (name, overrides) => {
-  it.each(['generous', 'middling', 'least'] as const)('is met by the run within 5 %% and never below at the %s budget', async (size) => {
-    const { neededBytes } = await plan(2 ** 30, overrides);
-    const budgetBytes = { generous: 2 ** 30, middling: Math.ceil(neededBytes * 1.5), least: neededBytes }[size];
-    const planned = await plan(budgetBytes, overrides);
-    const options = workspace.options({ ...overrides, vramBytes: budgetBytes, out: join(workspace.outputs, `${name} ${size}`) });
-    const report = await tune(options, tuneHost());
-    expect(planned.fits).toBe(true);
-    expect(planned.budgetBytes).toBe(budgetBytes);
-    expect(planned.stages.map((stage) => stage.name)).toEqual(report.stages.map((stage) => stage.name));
-    for (const [index, { name: stage, peakDeviceBytes }] of report.stages.entries()) {
-      const ratio = (planned.stages[index]?.peakDeviceBytes ?? 0) / peakDeviceBytes;
-      expect({ stage, ratio, isWithin: ratio >= 1 && ratio <= 1.05 }).toEqual({ stage, ratio, isWithin: true });
-    }
-    for (const stage of planned.stages) {
-      expect(stage.seconds).toBeGreaterThan(0);
-      expect(stage.peakDeviceBytes).toBeLessThanOrEqual(budgetBytes);
-    }
-  });
+  it.each(['generous', 'middling', 'least'] as const)(
+    'is met by the run within 5 %% and never below at the %s budget',
+    async (size) => {
+      const { neededBytes } = await plan(2 ** 30, overrides);
+      const budgetBytes = {
+        generous: 2 ** 30,
+        middling: Math.ceil(neededBytes * 1.5),
+        least: neededBytes,
+      }[size];
+      const planned = await plan(budgetBytes, overrides);
+      const options = workspace.options({
+        ...overrides,
+        vramBytes: budgetBytes,
+        out: join(workspace.outputs, `${name} ${size}`),
+      });
+      const report = await tune(options, tuneHost());
+      expect(planned.fits).toBe(true);
+      expect(planned.budgetBytes).toBe(budgetBytes);
+      expect(planned.stages.map((stage) => stage.name)).toEqual(
+        report.stages.map((stage) => stage.name),
+      );
+      for (const [index, { name: stage, peakDeviceBytes }] of report.stages.entries()) {
+        const ratio = (planned.stages[index]?.peakDeviceBytes ?? 0) / peakDeviceBytes;
+        expect({ stage, ratio, isWithin: ratio >= 1 && ratio <= 1.05 }).toEqual({
+          stage,
+          ratio,
+          isWithin: true,
+        });
+      }
+      for (const stage of planned.stages) {
+        expect(stage.seconds).toBeGreaterThan(0);
+        expect(stage.peakDeviceBytes).toBeLessThanOrEqual(budgetBytes);
+      }
+    },
+  );
 });
 
 describe('planJob', () => {
@@ -62,7 +86,9 @@ describe('planJob', () => {
     expect(planned.fits).toBe(false);
     expect(planned.budgetBytes).toBe(50_000);
     expect(planned.neededBytes).toBeGreaterThan(50_000);
-    expect(Math.max(...planned.stages.map((stage) => stage.peakDeviceBytes))).toBeLessThanOrEqual(planned.neededBytes);
+    expect(Math.max(...planned.stages.map((stage) => stage.peakDeviceBytes))).toBeLessThanOrEqual(
+      planned.neededBytes,
+    );
     expect((await plan(planned.neededBytes, {})).fits).toBe(true);
     expect((await plan(planned.neededBytes - 1, {})).fits).toBe(false);
   });
@@ -76,7 +102,8 @@ describe('planJob', () => {
 
   it('takes longer for more steps', async () => {
     const seconds = async (steps: number): Promise<number> =>
-      (await plan(2 ** 30, { steps })).stages.find(({ name }) => name === 'train')?.seconds ?? Number.NaN;
+      (await plan(2 ** 30, { steps })).stages.find(({ name }) => name === 'train')?.seconds ??
+      Number.NaN;
     expect(await seconds(6)).toBeGreaterThan(await seconds(2));
   });
 });
@@ -85,12 +112,22 @@ describe('measureRates', () => {
   it('finds finite positive costs for every kernel, and leaves nothing on the device', async () => {
     const model = await openModel(tinyModel);
     const device = new Device(createCpuBackend(), new MemoryBudget(2 ** 30));
-    const measured = await measureRates(device, { layout: model.layout, sequences: 2, sequenceLength: 16, loraRank: 4 });
+    const measured = await measureRates(device, {
+      layout: model.layout,
+      sequences: 2,
+      sequenceLength: 16,
+      loraRank: 4,
+    });
     const costs = Object.entries(measured.kernels);
     expect(costs.length).toBeGreaterThan(10);
     for (const [kernel, { secondsPerFlop, secondsPerByte, secondsPerCall }] of costs) {
       const sum = secondsPerFlop + secondsPerByte + secondsPerCall;
-      expect([kernel, Number.isFinite(sum) && sum > 0 && Math.min(secondsPerFlop, secondsPerByte, secondsPerCall) >= 0]).toEqual([kernel, true]);
+      expect([
+        kernel,
+        Number.isFinite(sum) &&
+          sum > 0 &&
+          Math.min(secondsPerFlop, secondsPerByte, secondsPerCall) >= 0,
+      ]).toEqual([kernel, true]);
     }
     expect(measured.uploadSecondsPerByte).toBeGreaterThan(0);
     expect(measured.downloadSecondsPerByte).toBeGreaterThan(0);

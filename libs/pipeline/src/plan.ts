@@ -1,14 +1,19 @@
-import { type DeviceProfile, formatBytes } from '@emloc/device';
-import type { LayerSource } from '@emloc/weight-pager';
-import { deviceBytes, minimumDeviceBytes } from '@emloc/weight-pager';
-import { leanMemoryPlan, type MemoryPhase, type MemoryPlan, type StageMemory } from './environment.js';
+import { formatBytes, type DeviceProfile } from '@emloc/device';
+import { deviceBytes, minimumDeviceBytes, type LayerSource } from '@emloc/weight-pager';
+
+import {
+  leanMemoryPlan,
+  type MemoryPhase,
+  type MemoryPlan,
+  type StageMemory,
+} from './environment.js';
 import { PipelineError } from './errors.js';
 import { emulatorSource, plannedFactorStore } from './factor-store.js';
 import { heaviestJob } from './heaviest-batches.js';
 import type { Job } from './job.js';
 import { createNullRun } from './null-run.js';
 import type { StageName } from './observer.js';
-import { type DeviceRates, StageWork } from './rates.js';
+import { StageWork, type DeviceRates } from './rates.js';
 import { runJob, startingAdapter } from './run-job.js';
 import type { StageReport } from './stage-clock.js';
 import { runTrainStage } from './stages/train.js';
@@ -40,7 +45,9 @@ const stagesOfPhase: Readonly<Record<MemoryPhase, readonly StageName[]>> = Objec
   refine: ['refine'],
 });
 
-/** What one phase takes: weights of its model in all and at least, and the peak of everything else. */
+/**
+ * What one phase takes: weights of its model in all and at least, and the peak of everything else.
+ */
 interface PhaseNeeds {
   readonly phase: MemoryPhase;
   readonly allWeightBytes: number;
@@ -49,29 +56,42 @@ interface PhaseNeeds {
 }
 
 /**
- * Decides what each phase gives to weights and to kept tensors, by running the job's heaviest batches on a null device:
- * weights get what nothing else needs, and once all of them stay, blocks keep their tensors for the backward.
+ * Decides what each phase gives to weights and to kept tensors, by running the job's heaviest
+ * batches on a null device: weights get what nothing else needs, and once all of them stay, blocks
+ * keep their tensors for the backward.
  */
 export async function fitMemory({ job, profile, budgetBytes }: PlanInputs): Promise<MemoryFit> {
   const heaviest = heaviestJob(job);
   const needs = await phaseNeeds(heaviest, profile);
-  const tightest = needs.reduce((most, need) => (leastBytes(need) > leastBytes(most) ? need : most));
+  const tightest = needs.reduce((most, need) =>
+    leastBytes(need) > leastBytes(most) ? need : most,
+  );
   const neededBytes = leastBytes(tightest);
   if (neededBytes > budgetBytes) return { fits: false, neededBytes, phase: tightest.phase };
   const memory = { ...leanMemoryPlan };
-  for (const need of needs) memory[need.phase] = await divide(heaviest, { profile, need, budgetBytes });
+  for (const need of needs)
+    memory[need.phase] = await divide(heaviest, { profile, need, budgetBytes });
   return { fits: true, neededBytes, memory };
 }
 
-/** The memory plan of a job. @throws PipelineError PIPELINE_DOES_NOT_FIT naming the stage and the least budget */
+/**
+ * The memory plan of a job.
+ * @throws PipelineError PIPELINE_DOES_NOT_FIT naming the stage and the least budget
+ */
 export async function requireMemory(inputs: PlanInputs): Promise<MemoryPlan> {
   const fit = await fitMemory(inputs);
   if (fit.fits) return fit.memory;
-  throw doesNotFit(stagesOfPhase[fit.phase].at(-1) ?? fit.phase, { budgetBytes: inputs.budgetBytes, neededBytes: fit.neededBytes });
+  throw doesNotFit(stagesOfPhase[fit.phase].at(-1) ?? fit.phase, {
+    budgetBytes: inputs.budgetBytes,
+    neededBytes: fit.neededBytes,
+  });
 }
 
 /** The error of a stage that a budget has no room for. */
-export function doesNotFit(stage: string, { budgetBytes, neededBytes }: { budgetBytes: number; neededBytes: number }): PipelineError {
+export function doesNotFit(
+  stage: string,
+  { budgetBytes, neededBytes }: { budgetBytes: number; neededBytes: number },
+): PipelineError {
   return new PipelineError(
     'PIPELINE_DOES_NOT_FIT',
     `stage ${stage} does not fit into ${formatBytes(budgetBytes)}: this job needs at least ` +
@@ -79,8 +99,13 @@ export function doesNotFit(stage: string, { budgetBytes, neededBytes }: { budget
   );
 }
 
-/** Runs the whole job on a null device with the target's profile. `rates` turn its work into seconds. */
-export async function planJob(inputs: PlanInputs & { readonly rates: DeviceRates }): Promise<JobPlan> {
+/**
+ * Runs the whole job on a null device with the target's profile. `rates` turn its work into
+ * seconds.
+ */
+export async function planJob(
+  inputs: PlanInputs & { readonly rates: DeviceRates },
+): Promise<JobPlan> {
   const { job, profile, budgetBytes, rates } = inputs;
   const fit = await fitMemory(inputs);
   const work = new StageWork();
@@ -96,7 +121,9 @@ export async function planJob(inputs: PlanInputs & { readonly rates: DeviceRates
   } finally {
     await run.close();
   }
-  const stages = run.environment.clock.reports().map((report) => ({ ...report, seconds: work.seconds(report.name, rates) }));
+  const stages = run.environment.clock
+    .reports()
+    .map((report) => ({ ...report, seconds: work.seconds(report.name, rates) }));
   return { fits: fit.fits, budgetBytes, neededBytes: fit.neededBytes, stages };
 }
 
@@ -111,15 +138,19 @@ async function phaseNeeds(job: Job, profile: DeviceProfile): Promise<readonly Ph
     await runJob(run.environment, job);
     const reports = run.environment.clock.reports();
     return (Object.keys(stagesOfPhase) as MemoryPhase[]).flatMap((phase) => {
-      const peaks = reports.filter(({ name }) => stagesOfPhase[phase].includes(name)).map(({ peakDeviceBytes }) => peakDeviceBytes);
+      const peaks = reports
+        .filter(({ name }) => stagesOfPhase[phase].includes(name))
+        .map(({ peakDeviceBytes }) => peakDeviceBytes);
       if (peaks.length === 0) return [];
       const source = sourceOf(job, profile, phase);
-      return [{
-        phase,
-        allWeightBytes: source.layers.reduce((sum, layer) => sum + deviceBytes(layer, device), 0),
-        leastWeightBytes: minimumDeviceBytes(source, device),
-        besideWeightBytes: Math.max(...peaks),
-      }];
+      return [
+        {
+          phase,
+          allWeightBytes: source.layers.reduce((sum, layer) => sum + deviceBytes(layer, device), 0),
+          leastWeightBytes: minimumDeviceBytes(source, device),
+          besideWeightBytes: Math.max(...peaks),
+        },
+      ];
     });
   } finally {
     await run.close();
@@ -128,19 +159,33 @@ async function phaseNeeds(job: Job, profile: DeviceProfile): Promise<readonly Ph
 
 /** The model that a phase pages: training's is the emulator, if there is one. */
 function sourceOf(job: Job, profile: DeviceProfile, phase: MemoryPhase): LayerSource {
-  return phase === 'train' ? emulatorSource(job.model, job.emulated, { store: plannedFactorStore, profile }) : job.model.source;
+  return phase === 'train'
+    ? emulatorSource(job.model, job.emulated, { store: plannedFactorStore, profile })
+    : job.model.source;
 }
 
-async function divide(job: Job, inputs: { profile: DeviceProfile; need: PhaseNeeds; budgetBytes: number }): Promise<StageMemory> {
-  const { profile, need: { phase, allWeightBytes, besideWeightBytes }, budgetBytes } = inputs;
+async function divide(
+  job: Job,
+  inputs: { profile: DeviceProfile; need: PhaseNeeds; budgetBytes: number },
+): Promise<StageMemory> {
+  const {
+    profile,
+    need: { phase, allWeightBytes, besideWeightBytes },
+    budgetBytes,
+  } = inputs;
   const pagerBytes = Math.min(allWeightBytes, budgetBytes - besideWeightBytes);
-  if ((phase !== 'train' && phase !== 'refine') || pagerBytes < allWeightBytes) return { pagerBytes, keptBlocks: 0 };
+  if ((phase !== 'train' && phase !== 'refine') || pagerBytes < allWeightBytes)
+    return { pagerBytes, keptBlocks: 0 };
   const fits = async (keptBlocks: number): Promise<boolean> =>
-    (await trainingPeak(job, profile, { stage: phase, memory: { pagerBytes, keptBlocks } })) <= budgetBytes;
+    (await trainingPeak(job, profile, { stage: phase, memory: { pagerBytes, keptBlocks } })) <=
+    budgetBytes;
   return { pagerBytes, keptBlocks: await largest(job.model.layout.blockCount, fits) };
 }
 
-/** The largest whole number up to `limit` for which a property holds that holds for 0 and is lost once. */
+/**
+ * The largest whole number up to `limit` for which a property holds that holds for 0 and is lost
+ * once.
+ */
 async function largest(limit: number, holds: (value: number) => Promise<boolean>): Promise<number> {
   if (await holds(limit)) return limit;
   let low = 0;
@@ -153,13 +198,21 @@ async function largest(limit: number, holds: (value: number) => Promise<boolean>
   return low;
 }
 
-async function trainingPeak(job: Job, profile: DeviceProfile, { stage, memory }: { stage: 'train' | 'refine'; memory: StageMemory }): Promise<number> {
+async function trainingPeak(
+  job: Job,
+  profile: DeviceProfile,
+  { stage, memory }: { stage: 'train' | 'refine'; memory: StageMemory },
+): Promise<number> {
   const plan = stage === 'train' ? job.training : job.refinement;
   if (!plan) return 0;
   const run = createNullRun({ profile, memory: { ...leanMemoryPlan, [stage]: memory } });
   try {
     await runTrainStage(run.environment, job, {
-      stage, source: sourceOf(job, profile, stage), adapter: startingAdapter(job), plan, evaluateBefore: false,
+      stage,
+      source: sourceOf(job, profile, stage),
+      adapter: startingAdapter(job),
+      plan,
+      evaluateBefore: false,
     });
     return run.budget.peakBytes;
   } finally {

@@ -3,18 +3,30 @@ import { mkdirSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MemoryBudget } from '@emloc/device';
+
 import { leaveCrash, takeSnapshot } from '../test/crash.js';
 import { cpuTarget, openWorkspace, tuneHost, type Workspace } from '../test/fixtures.js';
 import { prepareJob } from './job.js';
-import { type JobEvent, type StageName, stageNames } from './observer.js';
+import { stageNames, type JobEvent, type StageName } from './observer.js';
 import type { TuneOptions } from './options.js';
 import { outputPaths } from './output-folder.js';
 import { lockOutput } from './output-lock.js';
 import { fitMemory } from './plan.js';
 import { tune, type TuneHost } from './tune.js';
 
-const files = ['adapter_model.safetensors', 'adapter_config.json', 'emloc.json', 'uncorrected/adapter_model.safetensors'];
-const shape: Partial<TuneOptions> = { steps: 4, refineSteps: 3, batch: 2, maxLength: 32, calibrationRows: 2 };
+const files = [
+  'adapter_model.safetensors',
+  'adapter_config.json',
+  'emloc.json',
+  'uncorrected/adapter_model.safetensors',
+];
+const shape: Partial<TuneOptions> = {
+  steps: 4,
+  refineSteps: 3,
+  batch: 2,
+  maxLength: 32,
+  calibrationRows: 2,
+};
 const { reserve } = MemoryBudget.prototype;
 
 let workspace: Workspace;
@@ -26,7 +38,10 @@ let leastBytes: number;
 const budgets = new Set<MemoryBudget>();
 
 beforeAll(async () => {
-  MemoryBudget.prototype.reserve = function reserveOf(this: MemoryBudget, ...args: Parameters<typeof reserve>) {
+  MemoryBudget.prototype.reserve = function reserveOf(
+    this: MemoryBudget,
+    ...args: Parameters<typeof reserve>
+  ) {
     budgets.add(this);
     return reserve.apply(this, args);
   };
@@ -61,31 +76,46 @@ async function runWhole(): Promise<{ whole: typeof whole; moments: typeof moment
 async function leastBudget(): Promise<number> {
   const job = await prepareJob(workspace.options(shape));
   try {
-    return (await fitMemory({ job, profile: cpuTarget().profile, budgetBytes: 2 ** 40 })).neededBytes;
+    return (await fitMemory({ job, profile: cpuTarget().profile, budgetBytes: 2 ** 40 }))
+      .neededBytes;
   } finally {
     await job.close();
   }
 }
 
 /** Runs the job to an output of this name; returns what it told. */
-async function run(name: string, overrides: Partial<TuneOptions> = {}, host: Partial<TuneHost> = {}): Promise<readonly JobEvent[]> {
+async function run(
+  name: string,
+  overrides: Partial<TuneOptions> = {},
+  host: Partial<TuneHost> = {},
+): Promise<readonly JobEvent[]> {
   const events: JobEvent[] = [];
   const observer = (event: JobEvent): void => {
     events.push(event);
     host.observer?.(event);
   };
-  await tune(workspace.options({ ...shape, out: join(workspace.outputs, name), ...overrides }), tuneHost({ ...host, observer }));
+  await tune(
+    workspace.options({ ...shape, out: join(workspace.outputs, name), ...overrides }),
+    tuneHost({ ...host, observer }),
+  );
   return events;
 }
 
 async function digests(name: string): Promise<Readonly<Record<string, string>>> {
-  const digest = async (file: string): Promise<string> => createHash('sha256').update(await readFile(join(workspace.outputs, name, file))).digest('hex');
-  return Object.fromEntries(await Promise.all(files.map(async (file) => [file, await digest(file)] as const)));
+  const digest = async (file: string): Promise<string> =>
+    createHash('sha256')
+      .update(await readFile(join(workspace.outputs, name, file)))
+      .digest('hex');
+  return Object.fromEntries(
+    await Promise.all(files.map(async (file) => [file, await digest(file)] as const)),
+  );
 }
 
 /** Names beside the outputs that belong to this one. */
 async function entriesOf(name: string): Promise<readonly string[]> {
-  return (await readdir(workspace.outputs)).filter((entry) => entry === name || entry.startsWith(`.${name}.`)).sort();
+  return (await readdir(workspace.outputs))
+    .filter((entry) => entry === name || entry.startsWith(`.${name}.`))
+    .sort();
 }
 
 async function expectWhole(name: string): Promise<void> {
@@ -94,20 +124,30 @@ async function expectWhole(name: string): Promise<void> {
 }
 
 /** What a run did: blocks factorised and steps taken, by stage. */
-function workOf(events: readonly JobEvent[]): { readonly factorised: number; readonly steps: Readonly<Record<'train' | 'refine', readonly number[]>> } {
-  const stepsOf = (stage: StageName): number[] => events.flatMap((event) => (event.type === 'step' && event.stage === stage ? [event.step] : []));
+function workOf(events: readonly JobEvent[]): {
+  readonly factorised: number;
+  readonly steps: Readonly<Record<'train' | 'refine', readonly number[]>>;
+} {
+  const stepsOf = (stage: StageName): number[] =>
+    events.flatMap((event) => (event.type === 'step' && event.stage === stage ? [event.step] : []));
   return {
-    factorised: events.filter((event) => event.type === 'progress' && event.task === 'factorising').length,
+    factorised: events.filter((event) => event.type === 'progress' && event.task === 'factorising')
+      .length,
     steps: { train: stepsOf('train'), refine: stepsOf('refine') },
   };
 }
 
 function errorOf(running: Promise<unknown>): Promise<unknown> {
-  return running.then(() => null, (error: unknown) => error);
+  return running.then(
+    () => null,
+    (error: unknown) => error,
+  );
 }
 
 function causesOf(error: unknown): readonly unknown[] {
-  return error instanceof Error && error.cause !== undefined ? [error.cause, ...causesOf(error.cause)] : [];
+  return error instanceof Error && error.cause !== undefined
+    ? [error.cause, ...causesOf(error.cause)]
+    : [];
 }
 
 /** mulberry32: numbers in [0, 1) from a seed. */
@@ -123,14 +163,18 @@ function randomOf(seed: number): () => number {
 
 /** A moment within a stage, neither its first nor after its last: an index into `moments`. */
 function momentIn(stage: StageName, seed: number): number {
-  const within = moments.flatMap(({ event }, index) => ((event.type === 'progress' || event.type === 'step') && event.stage === stage ? [index] : []));
+  const within = moments.flatMap(({ event }, index) =>
+    (event.type === 'progress' || event.type === 'step') && event.stage === stage ? [index] : [],
+  );
   expect(within.length).toBeGreaterThan(2);
   return within[1 + Math.floor(randomOf(seed)() * (within.length - 2))] ?? Number.NaN;
 }
 
 /** The moment at which a stage has taken so many steps. */
 function momentAfter(stage: StageName, step: number): string {
-  const next = moments.find(({ event }) => event.type === 'step' && event.stage === stage && event.step === step + 1);
+  const next = moments.find(
+    ({ event }) => event.type === 'step' && event.stage === stage && event.step === step + 1,
+  );
   expect(next).toBeDefined();
   return next?.snapshot ?? '';
 }
@@ -138,24 +182,32 @@ function momentAfter(stage: StageName, step: number): string {
 const whereSeeded = stageNames.map((stage, index) => [stage, index + 1] as const);
 
 describe('a job that is aborted', () => {
-  it.each(whereSeeded)('within %s (seed %i) goes on at another budget to the bytes of one run', async (stage, seed) => {
-    const name = `aborted-${stage}`;
-    const abort = new AbortController();
-    const stop = momentIn(stage, seed);
-    let told = 0;
-    const observer = (): void => {
-      if (told === stop) abort.abort(new Error('stopped'));
-      told += 1;
-    };
-    const [before, after] = seed % 2 === 0 ? [leastBytes, 2 ** 30] : [2 ** 30, leastBytes];
-    const error = await errorOf(run(name, { vramBytes: before }, { observer, signal: abort.signal, checkpointSteps: 1000 }));
-    expect(error).toMatchObject({ code: 'PIPELINE_INTERRUPTED', message: expect.stringContaining('--resume') });
-    expect(causesOf(error)).toContain(abort.signal.reason);
-    expect(told).toBeGreaterThan(stop);
-    expect(await entriesOf(name)).toEqual([`.${name}.job`]);
-    await run(name, { vramBytes: after, prefetch: false }, { mode: 'resume' });
-    await expectWhole(name);
-  });
+  it.each(whereSeeded)(
+    'within %s (seed %i) goes on at another budget to the bytes of one run',
+    async (stage, seed) => {
+      const name = `aborted-${stage}`;
+      const abort = new AbortController();
+      const stop = momentIn(stage, seed);
+      let told = 0;
+      const observer = (): void => {
+        if (told === stop) abort.abort(new Error('stopped'));
+        told += 1;
+      };
+      const [before, after] = seed % 2 === 0 ? [leastBytes, 2 ** 30] : [2 ** 30, leastBytes];
+      const error = await errorOf(
+        run(name, { vramBytes: before }, { observer, signal: abort.signal, checkpointSteps: 1000 }),
+      );
+      expect(error).toMatchObject({
+        code: 'PIPELINE_INTERRUPTED',
+        message: expect.stringContaining('--resume'),
+      });
+      expect(causesOf(error)).toContain(abort.signal.reason);
+      expect(told).toBeGreaterThan(stop);
+      expect(await entriesOf(name)).toEqual([`.${name}.job`]);
+      await run(name, { vramBytes: after, prefetch: false }, { mode: 'resume' });
+      await expectWhole(name);
+    },
+  );
 
   it('several times in a row goes on each time, repeating no step', async () => {
     const taken: number[] = [];
@@ -166,7 +218,11 @@ describe('a job that is aborted', () => {
         taken.push(event.step);
         abort.abort(new Error('stopped'));
       };
-      const aborted = run('often', {}, { observer, signal: abort.signal, mode: stop === 1 ? 'start' : 'resume' });
+      const aborted = run(
+        'often',
+        {},
+        { observer, signal: abort.signal, mode: stop === 1 ? 'start' : 'resume' },
+      );
       await expect(aborted).rejects.toMatchObject({ code: 'PIPELINE_INTERRUPTED' });
     }
     const { steps, factorised } = workOf(await run('often', {}, { mode: 'resume' }));
@@ -177,20 +233,28 @@ describe('a job that is aborted', () => {
 });
 
 describe('a job that is killed', () => {
-  it.each(whereSeeded.filter(([stage]) => ['emulate', 'train', 'correct'].includes(stage)))('within %s (seed %i) leaves a lock and half-written files, and goes on to the bytes of one run', async (stage, seed) => {
-    const name = `killed-${stage}`;
-    await leaveCrash(join(workspace.outputs, name), moments[momentIn(stage, seed + 100)]?.snapshot ?? '');
-    expect(await entriesOf(name)).toHaveLength(4);
-    await run(name, { vramBytes: leastBytes }, { mode: 'resume' });
-    await expectWhole(name);
-  });
+  it.each(whereSeeded.filter(([stage]) => ['emulate', 'train', 'correct'].includes(stage)))(
+    'within %s (seed %i) leaves a lock and half-written files, and goes on to the bytes of one run',
+    async (stage, seed) => {
+      const name = `killed-${stage}`;
+      await leaveCrash(
+        join(workspace.outputs, name),
+        moments[momentIn(stage, seed + 100)]?.snapshot ?? '',
+      );
+      expect(await entriesOf(name)).toHaveLength(4);
+      await run(name, { vramBytes: leastBytes }, { mode: 'resume' });
+      await expectWhole(name);
+    },
+  );
 
   it('while its output takes the place of another leaves the other one', async () => {
     const { folder, replaced } = outputPaths(join(workspace.outputs, 'replacing'));
     await leaveCrash(folder, momentAfter('refine', 2));
     await mkdir(replaced);
     await writeFile(join(replaced, 'adapter_config.json'), 'the other');
-    await expect(run('replacing', {}, { mode: 'resume' })).rejects.toMatchObject({ code: 'PIPELINE_OUTPUT_EXISTS' });
+    await expect(run('replacing', {}, { mode: 'resume' })).rejects.toMatchObject({
+      code: 'PIPELINE_OUTPUT_EXISTS',
+    });
     expect(await readFile(join(folder, 'adapter_config.json'), 'utf8')).toBe('the other');
     await run('replacing', {}, { mode: 'resume', overwrite: true });
     await expectWhole('replacing');
@@ -200,11 +264,17 @@ describe('a job that is killed', () => {
     const { progress } = outputPaths(join(workspace.outputs, 'unwritable'));
     const obstacle = join(progress, 'train-000000002.safetensors');
     const observer = (event: JobEvent): void => {
-      if (event.type === 'step' && event.step === 2) mkdirSync(join(obstacle, 'in the way'), { recursive: true });
+      if (event.type === 'step' && event.step === 2)
+        mkdirSync(join(obstacle, 'in the way'), { recursive: true });
     };
-    await expect(run('unwritable', {}, { observer, checkpointSteps: 1 })).rejects.toThrow('train-000000002.safetensors');
+    await expect(run('unwritable', {}, { observer, checkpointSteps: 1 })).rejects.toThrow(
+      'train-000000002.safetensors',
+    );
     await rm(obstacle, { recursive: true });
-    expect((await readdir(progress)).filter((entry) => !entry.startsWith('block'))).toEqual(['job.json', 'train-000000001.safetensors']);
+    expect((await readdir(progress)).filter((entry) => !entry.startsWith('block'))).toEqual([
+      'job.json',
+      'train-000000001.safetensors',
+    ]);
     expect(workOf(await run('unwritable', {}, { mode: 'resume' })).steps.train).toEqual([2, 3, 4]);
     await expectWhole('unwritable');
   });
@@ -212,7 +282,12 @@ describe('a job that is killed', () => {
 
 describe('damaged progress', () => {
   /** Lays the progress of a moment out for an output, with damage done to one of its files. */
-  async function damaged(name: string, snapshot: string, file: string, damage: (path: string) => Promise<void>): Promise<void> {
+  async function damaged(
+    name: string,
+    snapshot: string,
+    file: string,
+    damage: (path: string) => Promise<void>,
+  ): Promise<void> {
     await leaveCrash(join(workspace.outputs, name), snapshot);
     await damage(join(outputPaths(join(workspace.outputs, name)).progress, file));
   }
@@ -225,24 +300,39 @@ describe('damaged progress', () => {
 
   const cutOff = (path: string): Promise<void> => truncate(path, 100);
 
-  it.each([['a bit of it is wrong', flipByte], ['it is cut off', cutOff]])('of training gives way to the state before when %s', async (how, damage) => {
+  it.each([
+    ['a bit of it is wrong', flipByte],
+    ['it is cut off', cutOff],
+  ])('of training gives way to the state before when %s', async (how, damage) => {
     const name = `state ${how}`;
     await damaged(name, momentAfter('train', 3), 'train-000000003.safetensors', damage);
-    expect(workOf(await run(name, {}, { mode: 'resume' }))).toEqual({ factorised: 0, steps: { train: [3, 4], refine: [1, 2, 3] } });
+    expect(workOf(await run(name, {}, { mode: 'resume' }))).toEqual({
+      factorised: 0,
+      steps: { train: [3, 4], refine: [1, 2, 3] },
+    });
     await expectWhole(name);
   });
 
   it('of the emulator is made again block by block: one damaged, one missing, one that is another block', async () => {
     await damaged('factors', momentAfter('train', 3), 'block-00001.safetensors', flipByte);
     const { progress } = outputPaths(join(workspace.outputs, 'factors'));
-    await rename(join(progress, 'block-00002.safetensors'), join(progress, 'block-00003.safetensors'));
-    expect(workOf(await run('factors', {}, { mode: 'resume' }))).toEqual({ factorised: 3 * 7, steps: { train: [4], refine: [1, 2, 3] } });
+    await rename(
+      join(progress, 'block-00002.safetensors'),
+      join(progress, 'block-00003.safetensors'),
+    );
+    expect(workOf(await run('factors', {}, { mode: 'resume' }))).toEqual({
+      factorised: 3 * 7,
+      steps: { train: [4], refine: [1, 2, 3] },
+    });
     await expectWhole('factors');
   });
 
   it('of a finished stage lets the stage go on from its last state', async () => {
     await damaged('outcome', momentAfter('refine', 1), 'train.safetensors', cutOff);
-    expect(workOf(await run('outcome', {}, { mode: 'resume' }))).toEqual({ factorised: 0, steps: { train: [], refine: [2, 3] } });
+    expect(workOf(await run('outcome', {}, { mode: 'resume' }))).toEqual({
+      factorised: 0,
+      steps: { train: [], refine: [2, 3] },
+    });
     await expectWhole('outcome');
   });
 
@@ -256,9 +346,24 @@ describe('damaged progress', () => {
 describe('progress of an interrupted job', () => {
   it.each([
     ['needs to be told what to do with it', 'PIPELINE_RESUME_NEEDED', {}, {}],
-    ['is not gone on with by a job with other options', 'PIPELINE_RESUME_MISMATCH', { seed: 7 }, { mode: 'resume' }],
-    ['is not gone on with on another device', 'PIPELINE_RESUME_MISMATCH', {}, { mode: 'resume', provenance: { program: 'emloc test', device: 'abacus' } }],
-    ['is not gone on with by another program version', 'PIPELINE_RESUME_MISMATCH', {}, { mode: 'resume', provenance: { program: 'emloc 0', device: 'cpu' } }],
+    [
+      'is not gone on with by a job with other options',
+      'PIPELINE_RESUME_MISMATCH',
+      { seed: 7 },
+      { mode: 'resume' },
+    ],
+    [
+      'is not gone on with on another device',
+      'PIPELINE_RESUME_MISMATCH',
+      {},
+      { mode: 'resume', provenance: { program: 'emloc test', device: 'abacus' } },
+    ],
+    [
+      'is not gone on with by another program version',
+      'PIPELINE_RESUME_MISMATCH',
+      {},
+      { mode: 'resume', provenance: { program: 'emloc 0', device: 'cpu' } },
+    ],
   ] as const)('%s (%s), and stays as it is', async (name, code, overrides, host) => {
     const { folder, progress } = outputPaths(join(workspace.outputs, name));
     const snapshot = momentAfter('train', 2);
@@ -266,24 +371,36 @@ describe('progress of an interrupted job', () => {
     const target = cpuTarget();
     await expect(run(name, overrides, { ...host, target })).rejects.toMatchObject({ code });
     expect(target.opened).toEqual([]);
-    for (const file of await readdir(snapshot)) expect((await readFile(join(progress, file))).equals(await readFile(join(snapshot, file)))).toBe(true);
+    for (const file of await readdir(snapshot))
+      expect(
+        (await readFile(join(progress, file))).equals(await readFile(join(snapshot, file))),
+      ).toBe(true);
     expect(await entriesOf(name)).toEqual([`.${name}.job`]);
   });
 
   it('is thrown away by a restart, of whichever job it is', async () => {
     await leaveCrash(join(workspace.outputs, 'restarted'), momentAfter('train', 2));
-    const events = await run('restarted', {}, { mode: 'restart', provenance: { program: 'emloc test', device: 'cpu' } });
-    expect(workOf(events)).toEqual({ factorised: 28, steps: { train: [1, 2, 3, 4], refine: [1, 2, 3] } });
+    const events = await run(
+      'restarted',
+      {},
+      { mode: 'restart', provenance: { program: 'emloc test', device: 'cpu' } },
+    );
+    expect(workOf(events)).toEqual({
+      factorised: 28,
+      steps: { train: [1, 2, 3, 4], refine: [1, 2, 3] },
+    });
     await expectWhole('restarted');
   });
 
-  it('is no one else\'s to touch while a process holds the output', async () => {
+  it("is no one else's to touch while a process holds the output", async () => {
     const { folder, lock } = outputPaths(join(workspace.outputs, 'busy'));
     await leaveCrash(folder, momentAfter('train', 2));
     const unlock = await lockOutput(lock);
     const entries = await entriesOf('busy');
     for (const mode of ['start', 'resume', 'restart'] as const) {
-      await expect(run('busy', {}, { mode })).rejects.toMatchObject({ code: 'PIPELINE_OUTPUT_BUSY' });
+      await expect(run('busy', {}, { mode })).rejects.toMatchObject({
+        code: 'PIPELINE_OUTPUT_BUSY',
+      });
     }
     expect(await entriesOf('busy')).toEqual(entries);
     await unlock();

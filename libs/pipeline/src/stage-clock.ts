@@ -1,5 +1,6 @@
 import type { MemoryBudget, MemoryCategory, PeakScope } from '@emloc/device';
-import { type JobObserver, type StageName, stageNames } from './observer.js';
+
+import { stageNames, type JobObserver, type StageName } from './observer.js';
 
 /** Seconds and peak device memory of a stage. */
 export interface StageReport {
@@ -21,7 +22,10 @@ interface Entry {
   peakBytes: number;
 }
 
-/** Books time and memory to stages, which may take turns (a block is calibrated, then emulated, then the next). */
+/**
+ * Books time and memory to stages, which may take turns (a block is calibrated, then emulated, then
+ * the next).
+ */
 export class StageClock {
   readonly #entries = new Map<StageName, Entry>();
   #current: { stage: StageName; started: number; scope: PeakScope } | null = null;
@@ -38,7 +42,11 @@ export class StageClock {
       this.options.observer?.({ type: 'stage', stage, state: 'started' });
     }
     this.options.onTurn?.('enter', stage);
-    this.#current = { stage, started: performance.now(), scope: this.budget.openPeakScope(this.options.exclude) };
+    this.#current = {
+      stage,
+      started: performance.now(),
+      scope: this.budget.openPeakScope(this.options.exclude),
+    };
   }
 
   leave(): void {
@@ -56,7 +64,9 @@ export class StageClock {
   /** Marks stages as over: they are not entered again. */
   finish(...stages: readonly StageName[]): void {
     this.leave();
-    for (const stage of stages) if (this.#entries.has(stage)) this.options.observer?.({ type: 'stage', stage, state: 'finished' });
+    for (const stage of stages)
+      if (this.#entries.has(stage))
+        this.options.observer?.({ type: 'stage', stage, state: 'finished' });
   }
 
   reports(): readonly StageReport[] {

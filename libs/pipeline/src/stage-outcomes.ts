@@ -1,5 +1,6 @@
 import type { LoraAdapter } from '@emloc/checkpoint';
 import type { Evaluation } from '@emloc/finetune';
+
 import { adapterFromRecord, adapterToRecord } from './records/adapter.js';
 import { isEvaluation, isEvaluationOrNull } from './records/training-state.js';
 import { hasFields, RecordReader, type TensorRecord } from './tensor-record.js';
@@ -7,7 +8,10 @@ import { hasFields, RecordReader, type TensorRecord } from './tensor-record.js';
 /** What training has come to. */
 export interface TunedOutcome {
   readonly adapter: LoraAdapter;
-  /** On the validation split, of the model that was trained on: without an adapter and with the trained one. */
+  /**
+   * On the validation split, of the model that was trained on: without an adapter and with the
+   * trained one.
+   */
   readonly before: Evaluation | null;
   readonly after: Evaluation;
   readonly steps: number;
@@ -46,21 +50,41 @@ export interface StageOutcome {
 }
 
 /** An adapter's record with the numbers of an outcome in attribute `outcome`. */
-export function outcomeToRecord({ adapter, ...numbers }: StageOutcome[keyof StageOutcome]): TensorRecord {
+export function outcomeToRecord({
+  adapter,
+  ...numbers
+}: StageOutcome[keyof StageOutcome]): TensorRecord {
   const { tensors, attributes } = adapterToRecord(adapter);
   return { tensors, attributes: { ...attributes, outcome: JSON.stringify(numbers) } };
 }
 
 /** @throws PipelineError PIPELINE_RECORD_INVALID */
-export function outcomeFromRecord<S extends keyof StageOutcome>(stage: S, record: TensorRecord): StageOutcome[S] {
-  const numbers = new RecordReader(record, `outcome of ${stage}`).json('outcome', (value): value is Omit<StageOutcome[S], 'adapter'> => isNumbersOf[stage](value));
+export function outcomeFromRecord<S extends keyof StageOutcome>(
+  stage: S,
+  record: TensorRecord,
+): StageOutcome[S] {
+  const numbers = new RecordReader(record, `outcome of ${stage}`).json(
+    'outcome',
+    (value): value is Omit<StageOutcome[S], 'adapter'> => isNumbersOf[stage](value),
+  );
   return { ...numbers, adapter: adapterFromRecord(record) } as StageOutcome[S];
 }
 
-const isNumbersOf: Readonly<Record<keyof StageOutcome, (value: unknown) => boolean>> = Object.freeze({
-  train: (value: unknown) => hasFields(value, { steps: 'number', tokens: 'number', seconds: 'number', finalLoss: 'number' }) &&
-    isEvaluationOrNull(value['before']) && isEvaluation(value['after']),
-  correct: (value: unknown) => hasFields(value, { chosen: 'string', baseLoss: 'number' }) && typeof value['scores'] === 'object' &&
-    Object.values(value['scores'] ?? {}).every((score) => typeof score === 'number'),
-  refine: (value: unknown) => hasFields(value, { loss: 'number', steps: 'number', kept: 'boolean' }),
-});
+const isNumbersOf: Readonly<Record<keyof StageOutcome, (value: unknown) => boolean>> =
+  Object.freeze({
+    train: (value: unknown) =>
+      hasFields(value, {
+        steps: 'number',
+        tokens: 'number',
+        seconds: 'number',
+        finalLoss: 'number',
+      }) &&
+      isEvaluationOrNull(value['before']) &&
+      isEvaluation(value['after']),
+    correct: (value: unknown) =>
+      hasFields(value, { chosen: 'string', baseLoss: 'number' }) &&
+      typeof value['scores'] === 'object' &&
+      Object.values(value['scores'] ?? {}).every((score) => typeof score === 'number'),
+    refine: (value: unknown) =>
+      hasFields(value, { loss: 'number', steps: 'number', kept: 'boolean' }),
+  });

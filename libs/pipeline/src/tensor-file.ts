@@ -1,16 +1,34 @@
 import { createHash } from 'node:crypto';
-import { openSafetensors, type SafetensorsFile, writeSafetensors } from '@emloc/checkpoint';
+import { openSafetensors, writeSafetensors, type SafetensorsFile } from '@emloc/checkpoint';
+
 import { RecordReader, type RecordTensor, type TensorRecord } from './tensor-record.js';
 
 const checksumAttribute = 'sha256';
 
-/** Writes a record as a safetensors file, whole or not at all, with a checksum of its data and attributes. */
-export async function writeTensorFile(path: string, { tensors, attributes }: TensorRecord): Promise<void> {
-  const entries = tensors.map(({ name, shape, dtype, bytes }) => ({ name, shape, dtype, data: () => bytes }));
-  await writeSafetensors(path, entries, { ...attributes, [checksumAttribute]: checksum({ tensors, attributes }) });
+/**
+ * Writes a record as a safetensors file, whole or not at all, with a checksum of its data and
+ * attributes.
+ */
+export async function writeTensorFile(
+  path: string,
+  { tensors, attributes }: TensorRecord,
+): Promise<void> {
+  const entries = tensors.map(({ name, shape, dtype, bytes }) => ({
+    name,
+    shape,
+    dtype,
+    data: () => bytes,
+  }));
+  await writeSafetensors(path, entries, {
+    ...attributes,
+    [checksumAttribute]: checksum({ tensors, attributes }),
+  });
 }
 
-/** Reads a record back. @throws CheckpointError; PipelineError PIPELINE_RECORD_INVALID when the file is damaged */
+/**
+ * Reads a record back.
+ * @throws CheckpointError; PipelineError PIPELINE_RECORD_INVALID when the file is damaged
+ */
 export async function readTensorFile(path: string): Promise<TensorRecord> {
   const file = await openSafetensors(path);
   try {
@@ -18,7 +36,8 @@ export async function readTensorFile(path: string): Promise<TensorRecord> {
     const tensors: RecordTensor[] = [];
     for (const name of file.tensors.keys()) tensors.push(await readTensor(file, name));
     const record = { tensors, attributes };
-    if (checksum(record) !== expected) throw new RecordReader(record, path).invalid('its checksum does not match');
+    if (checksum(record) !== expected)
+      throw new RecordReader(record, path).invalid('its checksum does not match');
     return record;
   } finally {
     await file.close();
@@ -36,9 +55,13 @@ async function readTensor(file: SafetensorsFile, name: string): Promise<RecordTe
 /** Independent of the order of tensors and attributes. */
 function checksum({ tensors, attributes }: TensorRecord): string {
   const hash = createHash('sha256');
-  const names = (a: readonly [string, unknown], b: readonly [string, unknown]): number => (a[0] < b[0] ? -1 : 1);
-  for (const [name, value] of Object.entries(attributes).sort(names)) hash.update(JSON.stringify([name, value]));
-  for (const [name, { dtype, shape, bytes }] of tensors.map((tensor) => [tensor.name, tensor] as const).sort(names)) {
+  const names = (a: readonly [string, unknown], b: readonly [string, unknown]): number =>
+    a[0] < b[0] ? -1 : 1;
+  for (const [name, value] of Object.entries(attributes).sort(names))
+    hash.update(JSON.stringify([name, value]));
+  for (const [name, { dtype, shape, bytes }] of tensors
+    .map((tensor) => [tensor.name, tensor] as const)
+    .sort(names)) {
     hash.update(JSON.stringify([name, dtype, shape])).update(bytes);
   }
   return hash.digest('hex');

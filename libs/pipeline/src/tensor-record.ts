@@ -1,4 +1,5 @@
 import { byteLength } from '@emloc/device';
+
 import { PipelineError } from './errors.js';
 
 /** Raw little-endian data of one tensor, row-major. */
@@ -16,11 +17,23 @@ export interface TensorRecord {
 }
 
 /** A float32 tensor of a record; its bytes are those of `values`. */
-export function float32Tensor(name: string, shape: readonly number[], values: Float32Array): RecordTensor {
-  return { name, dtype: 'float32', shape, bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength) };
+export function float32Tensor(
+  name: string,
+  shape: readonly number[],
+  values: Float32Array,
+): RecordTensor {
+  return {
+    name,
+    dtype: 'float32',
+    shape,
+    bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
+  };
 }
 
-/** Reads a record with checks. Each method throws PipelineError PIPELINE_RECORD_INVALID, which names the record and what is wrong. */
+/**
+ * Reads a record with checks. Each method throws PipelineError PIPELINE_RECORD_INVALID, which names
+ * the record and what is wrong.
+ */
 export class RecordReader {
   readonly #tensors: ReadonlyMap<string, RecordTensor>;
 
@@ -36,21 +49,38 @@ export class RecordReader {
   bytes(name: string, dtype: RecordTensor['dtype'], shape: readonly number[]): Uint8Array {
     const tensor = this.#tensors.get(name);
     if (!tensor) throw this.invalid(`tensor ${name} is missing`);
-    const isExpected = tensor.dtype === dtype && tensor.shape.length === shape.length && shape.every((extent, axis) => extent === tensor.shape[axis]);
-    if (!isExpected) throw this.invalid(`tensor ${name} is ${tensor.dtype} [${tensor.shape.join(', ')}], ${dtype} [${shape.join(', ')}] expected`);
+    const isExpected =
+      tensor.dtype === dtype &&
+      tensor.shape.length === shape.length &&
+      shape.every((extent, axis) => extent === tensor.shape[axis]);
+    if (!isExpected)
+      throw this.invalid(
+        `tensor ${name} is ${tensor.dtype} [${tensor.shape.join(', ')}], ${dtype} [${shape.join(', ')}] expected`,
+      );
     const expected = byteLength(shape, dtype);
-    if (tensor.bytes.byteLength !== expected) throw this.invalid(`tensor ${name} has ${tensor.bytes.byteLength} bytes, ${expected} expected`);
+    if (tensor.bytes.byteLength !== expected)
+      throw this.invalid(
+        `tensor ${name} has ${tensor.bytes.byteLength} bytes, ${expected} expected`,
+      );
     return tensor.bytes;
   }
 
   float32(name: string, shape: readonly number[]): Float32Array {
     const bytes = aligned(this.bytes(name, 'float32', shape), Float32Array.BYTES_PER_ELEMENT);
-    return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / Float32Array.BYTES_PER_ELEMENT);
+    return new Float32Array(
+      bytes.buffer,
+      bytes.byteOffset,
+      bytes.byteLength / Float32Array.BYTES_PER_ELEMENT,
+    );
   }
 
   float64(name: string, shape: readonly number[]): Float64Array {
     const bytes = aligned(this.bytes(name, 'float64', shape), Float64Array.BYTES_PER_ELEMENT);
-    return new Float64Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / Float64Array.BYTES_PER_ELEMENT);
+    return new Float64Array(
+      bytes.buffer,
+      bytes.byteOffset,
+      bytes.byteLength / Float64Array.BYTES_PER_ELEMENT,
+    );
   }
 
   /** The value of an attribute that holds JSON. */
@@ -75,9 +105,14 @@ export class RecordReader {
 type FieldType = 'number' | 'string' | 'boolean';
 
 /** Whether a value is an object with these fields, others beside them. */
-export function hasFields(value: unknown, fields: Readonly<Record<string, FieldType>>): value is Readonly<Record<string, unknown>> {
+export function hasFields(
+  value: unknown,
+  fields: Readonly<Record<string, FieldType>>,
+): value is Readonly<Record<string, unknown>> {
   if (typeof value !== 'object' || value === null) return false;
-  return Object.entries(fields).every(([name, type]) => typeof (value as Record<string, unknown>)[name] === type);
+  return Object.entries(fields).every(
+    ([name, type]) => typeof (value as Record<string, unknown>)[name] === type,
+  );
 }
 
 function aligned(bytes: Uint8Array, elementBytes: number): Uint8Array {

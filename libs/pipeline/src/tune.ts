@@ -1,24 +1,38 @@
 import { rm, statfs } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { type Backend, Device, DeviceError, type DeviceProfile, formatBytes, MemoryBudget } from '@emloc/device';
+import {
+  Device,
+  DeviceError,
+  formatBytes,
+  MemoryBudget,
+  type Backend,
+  type DeviceProfile,
+} from '@emloc/device';
 import { EmulatorError } from '@emloc/emulator';
 import { FinetuneError } from '@emloc/finetune';
 import type { PagerObserver } from '@emloc/weight-pager';
+
 import { inferenceBytes } from './default-budget.js';
 import type { JobEnvironment } from './environment.js';
 import { PipelineError } from './errors.js';
 import { factorBytes } from './factor-store.js';
-import { type Job, prepareJob } from './job.js';
-import { assertSameJob, findProgress, hasProgress, openJobFolder, type StartMode } from './job-folder.js';
+import {
+  assertSameJob,
+  findProgress,
+  hasProgress,
+  openJobFolder,
+  type StartMode,
+} from './job-folder.js';
+import { prepareJob, type Job } from './job.js';
+import { measureRates, type BenchmarkShape } from './measure-rates.js';
 import type { JobObserver } from './observer.js';
 import { assertInteger, defaultCheckpointSteps, type TuneOptions } from './options.js';
-import { type Provenance, writeOutcome } from './outcome.js';
+import { writeOutcome, type Provenance } from './outcome.js';
 import { assertWritable, outputPaths, sweepOutput } from './output-folder.js';
 import { lockOutput } from './output-lock.js';
-import { type BenchmarkShape, measureRates } from './measure-rates.js';
-import { type JobPlan, planJob, requireMemory } from './plan.js';
+import { planJob, requireMemory, type JobPlan } from './plan.js';
 import type { DeviceRates } from './rates.js';
-import { type EmulatorReport, type JobResult, runJob, type ValidationLosses } from './run-job.js';
+import { runJob, type EmulatorReport, type JobResult, type ValidationLosses } from './run-job.js';
 import { StageClock, type StageReport } from './stage-clock.js';
 
 /** A device that can be had: its profile before it is taken, a backend when it is needed. */
@@ -43,13 +57,19 @@ export interface TuneHost {
   readonly signal?: AbortSignal;
   /** Whether an output folder that is there already is replaced. */
   readonly overwrite?: boolean;
-  /** What happens to the progress of an interrupted job beside the output. Default: `start`, where it is an error. */
+  /**
+   * What happens to the progress of an interrupted job beside the output. Default: `start`, where
+   * it is an error.
+   */
   readonly mode?: StartMode;
   /** Optimizer steps after which the state of training is kept. */
   readonly checkpointSteps?: number;
 }
 
-/** The outcome of `tune` as it is printed. Losses are Σ NLL / Σ trained-on tokens of the validation split. */
+/**
+ * The outcome of `tune` as it is printed. Losses are Σ NLL / Σ trained-on tokens of the validation
+ * split.
+ */
 export interface TuneReport {
   readonly job: string;
   /** The adapter's folder. */
@@ -58,15 +78,28 @@ export interface TuneReport {
   readonly peakDeviceBytes: number;
   readonly stages: readonly StageReport[];
   readonly validation: ValidationLosses;
-  readonly correction: { readonly chosen: string; readonly scores: Readonly<Record<string, number>> } | null;
-  readonly emulator: Pick<EmulatorReport, 'parameters' | 'originalParameters' | 'worstLayer'> | null;
-  readonly train: { readonly steps: number; readonly tokens: number; readonly tokensPerSecond: number; readonly finalLoss: number };
+  readonly correction: {
+    readonly chosen: string;
+    readonly scores: Readonly<Record<string, number>>;
+  } | null;
+  readonly emulator: Pick<
+    EmulatorReport,
+    'parameters' | 'originalParameters' | 'worstLayer'
+  > | null;
+  readonly train: {
+    readonly steps: number;
+    readonly tokens: number;
+    readonly tokensPerSecond: number;
+    readonly finalLoss: number;
+  };
 }
 
 /**
- * The whole job in this process, from the checks to the adapter's folder. The device is taken after all checks. Progress is kept beside the
- * output while the job runs, and where it is interrupted; a run with `mode: 'resume'` goes on from there to the same bytes.
- * @throws the typed errors of every part; PipelineError PIPELINE_INTERRUPTED when aborted, whose causes end in the signal's reason
+ * The whole job in this process, from the checks to the adapter's folder. The device is taken after
+ * all checks. Progress is kept beside the output while the job runs, and where it is interrupted; a
+ * run with `mode: 'resume'` goes on from there to the same bytes.
+ * @throws the typed errors of every part; PipelineError PIPELINE_INTERRUPTED when aborted, whose
+ * causes end in the signal's reason
  */
 export async function tune(options: TuneOptions, host: TuneHost): Promise<TuneReport> {
   assertInteger('checkpointSteps', host.checkpointSteps ?? null, 1);
@@ -93,10 +126,15 @@ export async function tune(options: TuneOptions, host: TuneHost): Promise<TuneRe
 /** The budget that a job runs in: the given one, or what inference would take. */
 export function budgetBytesOf(job: Job, profile: DeviceProfile): Promise<number> {
   const { vramBytes, maxLength } = job.options;
-  return vramBytes === null ? inferenceBytes(job.model, profile, maxLength) : Promise.resolve(vramBytes);
+  return vramBytes === null
+    ? inferenceBytes(job.model, profile, maxLength)
+    : Promise.resolve(vramBytes);
 }
 
-/** Peaks and times of a job on a device with the target's profile. The device is opened only to see how fast it is. */
+/**
+ * Peaks and times of a job on a device with the target's profile. The device is opened only to see
+ * how fast it is.
+ */
 export async function planTune(options: TuneOptions, target: DeviceTarget): Promise<JobPlan> {
   const job = await prepareJob(options);
   try {
@@ -111,9 +149,17 @@ export async function planTune(options: TuneOptions, target: DeviceTarget): Prom
 async function ratesOf(job: Job, target: DeviceTarget): Promise<DeviceRates> {
   let device: Device;
   try {
-    device = new Device(await target.open(Number.POSITIVE_INFINITY), new MemoryBudget(Number.POSITIVE_INFINITY));
+    device = new Device(
+      await target.open(Number.POSITIVE_INFINITY),
+      new MemoryBudget(Number.POSITIVE_INFINITY),
+    );
   } catch (error) {
-    if (target.ratesElsewhere && error instanceof DeviceError && error.code === 'DEVICE_UNAVAILABLE') return target.ratesElsewhere;
+    if (
+      target.ratesElsewhere &&
+      error instanceof DeviceError &&
+      error.code === 'DEVICE_UNAVAILABLE'
+    )
+      return target.ratesElsewhere;
     throw error;
   }
   try {
@@ -127,17 +173,29 @@ async function ratesOf(job: Job, target: DeviceTarget): Promise<DeviceRates> {
 function benchmarkShape(job: Job): BenchmarkShape {
   const tokens = job.trainRows.reduce((sum, { ids }) => sum + ids.length, 0);
   return {
-    layout: job.model.layout, sequences: Math.min(job.options.batch, 16), loraRank: job.options.rank,
+    layout: job.model.layout,
+    sequences: Math.min(job.options.batch, 16),
+    loraRank: job.options.rank,
     sequenceLength: Math.max(2, Math.round(tokens / job.trainRows.length)),
   };
 }
 
-async function tuneJob(job: Job, host: TuneHost & { readonly isResumed: boolean }): Promise<TuneReport> {
+async function tuneJob(
+  job: Job,
+  host: TuneHost & { readonly isResumed: boolean },
+): Promise<TuneReport> {
   const { options } = job;
   const { profile } = host.target;
   const observer = host.observer ?? (() => undefined);
   const budgetBytes = await budgetBytesOf(job, profile);
-  observer({ type: 'prepared', job: job.id, budgetBytes, trainRows: job.trainRows.length, train: job.report.train, validation: job.report.validation });
+  observer({
+    type: 'prepared',
+    job: job.id,
+    budgetBytes,
+    trainRows: job.trainRows.length,
+    train: job.report.train,
+    validation: job.report.validation,
+  });
   const memory = await requireMemory({ job, profile, budgetBytes });
   await assertDiskSpace(job, profile);
   host.signal?.throwIfAborted();
@@ -147,10 +205,18 @@ async function tuneJob(job: Job, host: TuneHost & { readonly isResumed: boolean 
   const clock = new StageClock(budget, { observer });
   try {
     const { provenance, checkpointSteps = defaultCheckpointSteps } = host;
-    const { factors, training, outcomes } = await openJobFolder({ path, job, profile, provenance, checkpointSteps }, host.isResumed);
+    const { factors, training, outcomes } = await openJobFolder(
+      { path, job, profile, provenance, checkpointSteps },
+      host.isResumed,
+    );
     try {
       const environment: JobEnvironment = {
-        device, clock, memory, observer, factors, training,
+        device,
+        clock,
+        memory,
+        observer,
+        factors,
+        training,
         reads: 'real',
         hostBytes: options.hostBytes,
         prefetch: options.prefetch,
@@ -173,20 +239,37 @@ async function tuneJob(job: Job, host: TuneHost & { readonly isResumed: boolean 
   }
 }
 
-/** Keeps the progress of a job that can go on, and throws away that of one which cannot. Returns what to throw. */
-async function unfinished(error: unknown, { path, host: { signal, observer } }: { path: string; host: TuneHost }): Promise<unknown> {
-  const failsAgain = !signal?.aborted && (error instanceof FinetuneError || error instanceof EmulatorError);
+/**
+ * Keeps the progress of a job that can go on, and throws away that of one which cannot. Returns
+ * what to throw.
+ */
+async function unfinished(
+  error: unknown,
+  { path, host: { signal, observer } }: { path: string; host: TuneHost },
+): Promise<unknown> {
+  const failsAgain =
+    !signal?.aborted && (error instanceof FinetuneError || error instanceof EmulatorError);
   const isKept = !failsAgain && (await hasProgress(path));
   if (!isKept) await rm(path, { recursive: true, force: true });
   if (signal?.aborted) {
-    const hint = isKept ? 'the same command with --resume goes on from there' : 'nothing was done yet that could be kept';
+    const hint = isKept
+      ? 'the same command with --resume goes on from there'
+      : 'nothing was done yet that could be kept';
     return new PipelineError('PIPELINE_INTERRUPTED', `interrupted; ${hint}`, { cause: error });
   }
-  if (isKept) observer?.({ type: 'notice', message: 'what is done so far is kept; the same command with --resume goes on from there' });
+  if (isKept)
+    observer?.({
+      type: 'notice',
+      message: 'what is done so far is kept; the same command with --resume goes on from there',
+    });
   return error;
 }
 
-function reportOf(job: Job, result: JobResult, { budget, stages }: { budget: MemoryBudget; stages: readonly StageReport[] }): TuneReport {
+function reportOf(
+  job: Job,
+  result: JobResult,
+  { budget, stages }: { budget: MemoryBudget; stages: readonly StageReport[] },
+): TuneReport {
   const { train, emulator } = result;
   return {
     job: job.id,
@@ -196,20 +279,41 @@ function reportOf(job: Job, result: JobResult, { budget, stages }: { budget: Mem
     stages,
     validation: result.validation,
     correction: result.correction,
-    emulator: emulator && { parameters: emulator.parameters, originalParameters: emulator.originalParameters, worstLayer: emulator.worstLayer },
-    train: { steps: train.steps, tokens: train.tokens, tokensPerSecond: train.tokens / train.seconds, finalLoss: train.finalLoss },
+    emulator: emulator && {
+      parameters: emulator.parameters,
+      originalParameters: emulator.originalParameters,
+      worstLayer: emulator.worstLayer,
+    },
+    train: {
+      steps: train.steps,
+      tokens: train.tokens,
+      tokensPerSecond: train.tokens / train.seconds,
+      finalLoss: train.finalLoss,
+    },
   };
 }
 
-/** Adapters on disk at a time: two in the output, an outcome of each of three stages, three matrices in each of three states of training. */
+/**
+ * Adapters on disk at a time: two in the output, an outcome of each of three stages, three matrices
+ * in each of three states of training.
+ */
 const keptAdapters = 2 + 3 + 3 * 3;
 
 async function assertDiskSpace(job: Job, profile: DeviceProfile): Promise<void> {
-  const adapterBytes = [...job.model.layout.linears].reduce((sum, { inFeatures, outFeatures }) => sum + inFeatures + outFeatures, 0) *
-    job.model.layout.blockCount * job.options.rank * 4;
+  const adapterBytes =
+    [...job.model.layout.linears].reduce(
+      (sum, { inFeatures, outFeatures }) => sum + inFeatures + outFeatures,
+      0,
+    ) *
+    job.model.layout.blockCount *
+    job.options.rank *
+    4;
   const neededBytes = factorBytes(job.emulated, profile) + keptAdapters * adapterBytes;
   const folder = outputPaths(job.options.out).parent;
   const { bavail, bsize } = await statfs(folder);
   if (bavail * bsize >= neededBytes) return;
-  throw new PipelineError('PIPELINE_DISK_FULL', `${folder} has ${formatBytes(bavail * bsize)} free, factors and adapters need ${formatBytes(neededBytes)}`);
+  throw new PipelineError(
+    'PIPELINE_DISK_FULL',
+    `${folder} has ${formatBytes(bavail * bsize)} free, factors and adapters need ${formatBytes(neededBytes)}`,
+  );
 }

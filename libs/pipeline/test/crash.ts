@@ -4,22 +4,32 @@ import { cp, mkdir, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, join } from 'node:path';
 import process from 'node:process';
+
 import { outputPaths } from '../src/output-folder.js';
 
 /** The number of a process that is gone. */
 const deadProcess = spawnSync(process.execPath, ['--version'], { stdio: 'ignore' }).pid;
 
-/** Copies a job's progress in one synchronous turn: what a process that is killed at that moment leaves on the disk. */
+/**
+ * Copies a job's progress in one synchronous turn: what a process that is killed at that moment
+ * leaves on the disk.
+ */
 export function takeSnapshot(out: string, snapshot: string): void {
   const { progress } = outputPaths(out);
   if (existsSync(progress)) cpSync(progress, snapshot, { recursive: true });
 }
 
-/** Lays out what a killed process leaves at an output: progress, its lock, and every file that was half written. */
+/**
+ * Lays out what a killed process leaves at an output: progress, its lock, and every file that was
+ * half written.
+ */
 export async function leaveCrash(out: string, snapshot: string): Promise<void> {
   const { parent, folder, progress, lock } = outputPaths(out);
   await cp(snapshot, progress, { recursive: true });
-  await writeFile(lock, JSON.stringify({ host: hostname(), pid: deadProcess, started: '1', token: 'dead' }));
+  await writeFile(
+    lock,
+    JSON.stringify({ host: hostname(), pid: deadProcess, started: '1', token: 'dead' }),
+  );
   await writeFile(`${lock}.0123456789ab`, '');
   const half = join(parent, `.${basename(folder)}.0123456789ab.tmp`);
   await mkdir(half);

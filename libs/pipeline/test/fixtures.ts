@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Backend } from '@emloc/device';
 import { cpuProfile, createCpuBackend } from '@emloc/device-cpu';
+
 import { resolveTuneOptions, type TuneOptions } from '../src/options.js';
 import type { DeviceTarget, TuneHost } from '../src/tune.js';
 
@@ -16,7 +17,9 @@ export interface Workspace {
   readonly data: string;
   /** Where an adapter may be written: `out` in a folder that holds nothing else. */
   readonly outputs: string;
-  /** A small job on the 1M model: 2 steps of 4 rows, 1 step of refinement, 5 rows to validate on. */
+  /**
+   * A small job on the 1M model: 2 steps of 4 rows, 1 step of refinement, 5 rows to validate on.
+   */
   options(overrides?: Partial<TuneOptions>): TuneOptions;
   /** Names of everything in `outputs`, hidden entries included. */
   leftovers(): Promise<readonly string[]>;
@@ -37,10 +40,23 @@ export async function openWorkspace(rows = 48): Promise<Workspace> {
   return {
     data,
     outputs,
-    options: (overrides = {}) => resolveTuneOptions({
-      model: tinyModel, data, validation, out: join(outputs, 'out'), steps: 2, batch: 4, maxLength: 64, calibrationRows: 4, rank: 4, alpha: 8,
-      learningRate: 2e-3, refineSteps: 1, vramBytes: 2 ** 30, ...overrides,
-    }),
+    options: (overrides = {}) =>
+      resolveTuneOptions({
+        model: tinyModel,
+        data,
+        validation,
+        out: join(outputs, 'out'),
+        steps: 2,
+        batch: 4,
+        maxLength: 64,
+        calibrationRows: 4,
+        rank: 4,
+        alpha: 8,
+        learningRate: 2e-3,
+        refineSteps: 1,
+        vramBytes: 2 ** 30,
+        ...overrides,
+      }),
     leftovers: () => readdir(outputs),
     remove: (name) => rm(join(outputs, name), { recursive: true }),
     close: () => rm(folder, { recursive: true, force: true }),
@@ -66,5 +82,9 @@ export function cpuTarget(): CpuTarget {
 }
 
 export function tuneHost(overrides: Partial<TuneHost> = {}): TuneHost {
-  return { target: cpuTarget(), provenance: { program: 'emloc test', device: 'cpu' }, ...overrides };
+  return {
+    target: cpuTarget(),
+    provenance: { program: 'emloc test', device: 'cpu' },
+    ...overrides,
+  };
 }

@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { PeerCertificate } from 'node:tls';
+
 import { RpcError } from './errors.js';
 
 /** Who calls. */
@@ -19,7 +20,9 @@ export interface PresentedIdentity {
 /** Decides who calls. @throws RpcError UNAUTHENTICATED or PERMISSION_DENIED */
 export type Authenticator = (identity: PresentedIdentity) => Principal | Promise<Principal>;
 
-/** Everyone may call: for health and reflection, and for servers that only this machine can reach. */
+/**
+ * Everyone may call: for health and reflection, and for servers that only this machine can reach.
+ */
 export const anyone: Authenticator = () => ({ kind: 'anonymous' });
 
 /** A token of a tenant; only its hash is kept. */
@@ -36,20 +39,32 @@ export function hashToken(token: string): string {
   return createHash('sha256').update(token, 'utf8').digest('hex');
 }
 
-/** Accepts `authorization: Bearer TOKEN`. Takes the same time whichever token matches, and when none does. */
-export function bearerTokens(tokens: readonly TenantToken[], now: () => number = Date.now): Authenticator {
+/**
+ * Accepts `authorization: Bearer TOKEN`. Takes the same time whichever token matches, and when none
+ * does.
+ */
+export function bearerTokens(
+  tokens: readonly TenantToken[],
+  now: () => number = Date.now,
+): Authenticator {
   const known = tokens.map((token) => ({ ...token, hash: Buffer.from(token.sha256, 'hex') }));
   for (const { tenant, hash } of known) {
-    if (hash.length !== 32) throw new RpcError('INVALID_ARGUMENT', `token of tenant ${tenant}: its sha256 is not 64 hexadecimal digits`);
+    if (hash.length !== 32)
+      throw new RpcError(
+        'INVALID_ARGUMENT',
+        `token of tenant ${tenant}: its sha256 is not 64 hexadecimal digits`,
+      );
   }
   return ({ authorization }) => {
     const token = /^Bearer ([\x21-\x7e]+)$/i.exec(authorization ?? '')?.[1];
     if (token === undefined) throw unauthenticated('TOKEN_MISSING', 'a bearer token is needed');
     const presented = createHash('sha256').update(token, 'utf8').digest();
     let match: (typeof known)[number] | null = null;
-    for (const candidate of known) if (timingSafeEqual(candidate.hash, presented)) match = candidate;
+    for (const candidate of known)
+      if (timingSafeEqual(candidate.hash, presented)) match = candidate;
     if (!match) throw unauthenticated('TOKEN_INVALID', 'the bearer token is not known');
-    if (match.expiresAtMs !== null && match.expiresAtMs <= now()) throw unauthenticated('TOKEN_EXPIRED', 'the bearer token has expired');
+    if (match.expiresAtMs !== null && match.expiresAtMs <= now())
+      throw unauthenticated('TOKEN_EXPIRED', 'the bearer token has expired');
     return { kind: 'tenant', tenant: match.tenant };
   };
 }
@@ -57,10 +72,15 @@ export function bearerTokens(tokens: readonly TenantToken[], now: () => number =
 /** Accepts clients whose verified certificate has one of these names (common name or DNS name). */
 export function certificateNames(allowed: readonly string[]): Authenticator {
   return ({ certificateNames: presented }) => {
-    if (presented.length === 0) throw unauthenticated('CERTIFICATE_MISSING', 'a client certificate is needed');
+    if (presented.length === 0)
+      throw unauthenticated('CERTIFICATE_MISSING', 'a client certificate is needed');
     const name = presented.find((candidate) => allowed.includes(candidate));
     if (name === undefined) {
-      throw new RpcError('PERMISSION_DENIED', `the client certificate of ${presented[0]} may not call this service`, { reason: 'CERTIFICATE_NOT_ALLOWED' });
+      throw new RpcError(
+        'PERMISSION_DENIED',
+        `the client certificate of ${presented[0]} may not call this service`,
+        { reason: 'CERTIFICATE_NOT_ALLOWED' },
+      );
     }
     return { kind: 'certificate', name };
   };
@@ -70,7 +90,10 @@ export function certificateNames(allowed: readonly string[]): Authenticator {
 export function namesOf(certificate: PeerCertificate | undefined): readonly string[] {
   if (!certificate) return [];
   const { subject, subjectaltname = '' } = certificate as Partial<PeerCertificate>;
-  const alternatives = subjectaltname.split(', ').filter((name) => name.startsWith('DNS:')).map((name) => name.slice('DNS:'.length));
+  const alternatives = subjectaltname
+    .split(', ')
+    .filter((name) => name.startsWith('DNS:'))
+    .map((name) => name.slice('DNS:'.length));
   const common = subject?.CN as string | string[] | undefined;
   return [...(common === undefined ? [] : [common].flat()), ...alternatives];
 }

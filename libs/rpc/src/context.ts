@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { ServerUnaryCall } from '@grpc/grpc-js';
+
 import type { Principal } from './authentication.js';
 import { RpcError } from './errors.js';
 
@@ -7,7 +8,10 @@ import { RpcError } from './errors.js';
 export const requestIdKey = 'x-request-id';
 
 /** What every kind of call of grpc-js's server has. */
-export type ServerCall = Pick<ServerUnaryCall<Buffer, Buffer>, 'metadata' | 'getPeer' | 'getDeadline' | 'getAuthContext' | 'sendMetadata'> & {
+export type ServerCall = Pick<
+  ServerUnaryCall<Buffer, Buffer>,
+  'metadata' | 'getPeer' | 'getDeadline' | 'getAuthContext' | 'sendMetadata'
+> & {
   once(event: 'cancelled', listener: () => void): unknown;
 };
 
@@ -19,7 +23,10 @@ export interface CallContext {
   readonly principal: Principal;
   /** Address of the caller. */
   readonly peer: string;
-  /** Aborted, with an RpcError as its reason, when the caller has gone, the deadline has passed or the server is forced to close. */
+  /**
+   * Aborted, with an RpcError as its reason, when the caller has gone, the deadline has passed or
+   * the server is forced to close.
+   */
   readonly signal: AbortSignal;
   /** Aborted when the server starts to close: streams that would go on should end. */
   readonly draining: AbortSignal;
@@ -39,8 +46,13 @@ export class CallLife {
   /** @param timeoutMs of calls that come without a deadline; Infinity: none */
   constructor(call: ServerCall, timeoutMs: number) {
     this.requestId = requestIdOf(call);
-    this.deadline = deadlineOf(call) ?? (Number.isFinite(timeoutMs) ? new Date(Date.now() + timeoutMs) : null);
-    this.#timer = this.deadline && startTimer(this.deadline, () => this.abort(new RpcError('DEADLINE_EXCEEDED', 'the deadline of the call has passed')));
+    this.deadline =
+      deadlineOf(call) ?? (Number.isFinite(timeoutMs) ? new Date(Date.now() + timeoutMs) : null);
+    this.#timer =
+      this.deadline &&
+      startTimer(this.deadline, () =>
+        this.abort(new RpcError('DEADLINE_EXCEEDED', 'the deadline of the call has passed')),
+      );
     call.once('cancelled', () => this.abort(new RpcError('CANCELLED', 'the caller has cancelled')));
   }
 
@@ -65,7 +77,10 @@ export class CallLife {
 const maxTimerMs = 2 ** 31 - 1;
 
 function startTimer(deadline: Date, onPassed: () => void): NodeJS.Timeout {
-  const timer = setTimeout(onPassed, Math.min(maxTimerMs, Math.max(0, deadline.getTime() - Date.now())));
+  const timer = setTimeout(
+    onPassed,
+    Math.min(maxTimerMs, Math.max(0, deadline.getTime() - Date.now())),
+  );
   return timer.unref();
 }
 

@@ -1,5 +1,13 @@
-import { create, type DescMessage, type DescMethod, fromBinary, type Message, toBinary } from '@bufbuild/protobuf';
+import {
+  create,
+  fromBinary,
+  toBinary,
+  type DescMessage,
+  type DescMethod,
+  type Message,
+} from '@bufbuild/protobuf';
 import type { MethodDefinition } from '@grpc/grpc-js';
+
 import { RpcError } from './errors.js';
 
 /** `/package.Service/Method`, as it is on the wire. */
@@ -8,15 +16,17 @@ export function methodPath(method: DescMethod): string {
 }
 
 /**
- * A method for grpc-js. Messages cross it as bytes, so that what cannot be parsed ends in this library's errors, and in
- * INVALID_ARGUMENT on a server.
+ * A method for grpc-js. Messages cross it as bytes, so that what cannot be parsed ends in this
+ * library's errors, and in INVALID_ARGUMENT on a server.
  */
 export function toMethodDefinition(method: DescMethod): MethodDefinition<Buffer, Buffer> {
   const same = (bytes: Buffer): Buffer => bytes;
   return {
     path: methodPath(method),
-    requestStream: method.methodKind === 'client_streaming' || method.methodKind === 'bidi_streaming',
-    responseStream: method.methodKind === 'server_streaming' || method.methodKind === 'bidi_streaming',
+    requestStream:
+      method.methodKind === 'client_streaming' || method.methodKind === 'bidi_streaming',
+    responseStream:
+      method.methodKind === 'server_streaming' || method.methodKind === 'bidi_streaming',
     requestSerialize: same,
     requestDeserialize: same,
     responseSerialize: same,
@@ -31,10 +41,17 @@ export function encode(schema: DescMessage, message: Record<string, unknown>): B
 }
 
 /** @throws RpcError with the code that the reading side uses for bytes that are no such message */
-export function decode(schema: DescMessage, bytes: Buffer, code: 'INVALID_ARGUMENT' | 'INTERNAL'): Message {
+export function decode(
+  schema: DescMessage,
+  bytes: Buffer,
+  code: 'INVALID_ARGUMENT' | 'INTERNAL',
+): Message {
   try {
     return fromBinary(schema, bytes);
   } catch (cause) {
-    throw new RpcError(code, `${schema.typeName}: ${bytes.length} bytes that are no such message`, { reason: 'MALFORMED_MESSAGE', cause });
+    throw new RpcError(code, `${schema.typeName}: ${bytes.length} bytes that are no such message`, {
+      reason: 'MALFORMED_MESSAGE',
+      cause,
+    });
   }
 }

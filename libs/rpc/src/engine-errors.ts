@@ -1,7 +1,10 @@
 import type { RpcCode } from './codes.js';
 import { RpcError } from './errors.js';
 
-/** What a service answers when an engine, pipeline or kit error with this code ends a call: every code that a stage can throw, defects included. */
+/**
+ * What a service answers when an engine, pipeline or kit error with this code ends a call: every
+ * code that a stage can throw, defects included.
+ */
 export const codesByEngineCode: Readonly<Record<string, RpcCode>> = Object.freeze({
   CHECKPOINT_ADAPTER_INVALID: 'INVALID_ARGUMENT',
   CHECKPOINT_ADAPTER_MISMATCH: 'INVALID_ARGUMENT',
@@ -99,24 +102,39 @@ export const codesByEngineCode: Readonly<Record<string, RpcCode>> = Object.freez
   WORK_STALE: 'ABORTED',
 });
 
-/** UPPER_SNAKE_CASE of at least two words, as the codes of this product are; Node's own (`ENOENT`, `ERR_...`) are not. */
+/**
+ * UPPER_SNAKE_CASE of at least two words, as the codes of this product are; Node's own (`ENOENT`,
+ * `ERR_...`) are not.
+ */
 const productCode = /^(?!ERR_)[A-Z][A-Z0-9]*(_[A-Z0-9]+)+$/;
 
 /**
- * Whatever was thrown, as what a caller may see. Errors of this product keep their message, which names thing, value and limit, and
- * their code as `reason`; of anything else the caller learns only that it was internal.
+ * Whatever was thrown, as what a caller may see. Errors of this product keep their message, which
+ * names thing, value and limit, and their code as `reason`; of anything else the caller learns only
+ * that it was internal.
  * @param metadata goes into the ErrorInfo: stage, layer, request id
  */
-export function toRpcError(error: unknown, metadata: Readonly<Record<string, string>> = {}): RpcError {
+export function toRpcError(
+  error: unknown,
+  metadata: Readonly<Record<string, string>> = {},
+): RpcError {
   if (error instanceof RpcError) return withMetadata(error, metadata);
   const code = engineCodeOf(error);
   if (code !== null) {
-    return new RpcError(codesByEngineCode[code] ?? 'INTERNAL', (error as Error).message, { reason: code, metadata, cause: error });
+    return new RpcError(codesByEngineCode[code] ?? 'INTERNAL', (error as Error).message, {
+      reason: code,
+      metadata,
+      cause: error,
+    });
   }
   if (error instanceof Error && error.name === 'AbortError') {
     return new RpcError('CANCELLED', 'the call was cancelled', { metadata, cause: error });
   }
-  return new RpcError('INTERNAL', 'internal error; the log of the service has it under the request id', { metadata, cause: error });
+  return new RpcError(
+    'INTERNAL',
+    'internal error; the log of the service has it under the request id',
+    { metadata, cause: error },
+  );
 }
 
 function engineCodeOf(error: unknown): string | null {
@@ -128,6 +146,11 @@ function withMetadata(error: RpcError, metadata: Readonly<Record<string, string>
   if (Object.keys(metadata).every((key) => key in error.metadata)) return error;
   const { code, message, reason, domain, fieldViolations, retryDelayMs } = error;
   return new RpcError(code, message, {
-    reason, domain, fieldViolations, retryDelayMs, metadata: { ...metadata, ...error.metadata }, cause: error.cause ?? error,
+    reason,
+    domain,
+    fieldViolations,
+    retryDelayMs,
+    metadata: { ...metadata, ...error.metadata },
+    cause: error.cause ?? error,
   });
 }

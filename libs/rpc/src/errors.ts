@@ -35,7 +35,14 @@ export class RpcError extends Error implements RpcErrorDetails {
   constructor(
     readonly code: RpcCode,
     message: string,
-    { reason = code, domain = errorDomain, metadata = {}, fieldViolations = [], retryDelayMs = null, ...options }: Partial<RpcErrorDetails> & ErrorOptions = {},
+    {
+      reason = code,
+      domain = errorDomain,
+      metadata = {},
+      fieldViolations = [],
+      retryDelayMs = null,
+      ...options
+    }: Partial<RpcErrorDetails> & ErrorOptions = {},
   ) {
     super(message, options);
     this.reason = reason;
@@ -53,6 +60,8 @@ export function isRpcError(error: unknown, code?: RpcCode): error is RpcError {
 
 /** A request that breaks its rules, with every field that does. */
 export function invalidRequest(fieldViolations: readonly FieldViolation[]): RpcError {
-  const message = fieldViolations.map(({ field, description }) => `${field}: ${description}`).join('; ');
+  const message = fieldViolations
+    .map(({ field, description }) => `${field}: ${description}`)
+    .join('; ');
   return new RpcError('INVALID_ARGUMENT', message, { reason: 'INVALID_REQUEST', fieldViolations });
 }

@@ -1,4 +1,5 @@
 import { healthV1 } from '@emloc/contracts';
+
 import type { CallContext } from './context.js';
 import { RpcError } from './errors.js';
 import type { Handlers } from './methods.js';
@@ -6,12 +7,14 @@ import { untilAborted } from './streams.js';
 
 const { HealthCheckResponse_ServingStatus: ServingStatus } = healthV1;
 
-/** The name under which a health check asks whether the process lives, whether or not it is ready. */
+/**
+ * The name under which a health check asks whether the process lives, whether or not it is ready.
+ */
 export const livenessService = 'liveness';
 
 /**
- * What `grpc.health.v1.Health` answers. The empty name and the name of every service stand for readiness; `liveness` is SERVING for
- * as long as the process answers at all.
+ * What `grpc.health.v1.Health` answers. The empty name and the name of every service stand for
+ * readiness; `liveness` is SERVING for as long as the process answers at all.
  */
 export class Health {
   readonly #services = new Set<string>();
@@ -39,14 +42,22 @@ export class Health {
     return {
       check: ({ service }) => {
         const status = this.#statusOf(service);
-        if (status === null) return Promise.reject(new RpcError('NOT_FOUND', `health: no service ${JSON.stringify(service)}`, { reason: 'SERVICE_UNKNOWN' }));
+        if (status === null)
+          return Promise.reject(
+            new RpcError('NOT_FOUND', `health: no service ${JSON.stringify(service)}`, {
+              reason: 'SERVICE_UNKNOWN',
+            }),
+          );
         return Promise.resolve({ status });
       },
       watch: ({ service }, context) => this.#watch(service, context),
     };
   }
 
-  async *#watch(service: string, { signal, draining }: CallContext): AsyncGenerator<{ status: number }> {
+  async *#watch(
+    service: string,
+    { signal, draining }: CallContext,
+  ): AsyncGenerator<{ status: number }> {
     const stopped = AbortSignal.any([signal, draining]);
     let last: number | null = null;
     for (;;) {
@@ -54,7 +65,8 @@ export class Health {
       const status = this.#statusOf(service) ?? ServingStatus.SERVICE_UNKNOWN;
       if (status !== last) yield { status };
       last = status;
-      if (stopped.aborted) throw new RpcError('UNAVAILABLE', 'the server is closing', { reason: 'SERVER_CLOSING' });
+      if (stopped.aborted)
+        throw new RpcError('UNAVAILABLE', 'the server is closing', { reason: 'SERVER_CLOSING' });
       await untilAborted(happened, stopped).catch(() => undefined);
     }
   }

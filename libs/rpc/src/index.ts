@@ -8,7 +8,12 @@ export { Health, livenessService } from './health.js';
 export * from './listen-rule.js';
 export type { Callers, Handlers, Service } from './methods.js';
 export { backoffMs, defaultRetryPolicy, isRetryable, type RetryPolicy } from './retry.js';
-export { defaultServerOptions, type ListenOptions, RpcServer, type RpcServerOptions } from './server.js';
+export {
+  defaultServerOptions,
+  type ListenOptions,
+  RpcServer,
+  type RpcServerOptions,
+} from './server.js';
 export type { RpcObserver } from './server-call.js';
 export { untilAborted } from './streams.js';
 export { clientCredentials, serverCredentials, type TlsOptions } from './tls.js';

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+
 import { isRpcError, RpcError } from './errors.js';
 
 /** When and how often a failed call is repeated. */
@@ -11,30 +12,48 @@ export interface RetryPolicy {
   readonly factor: number;
 }
 
-export const defaultRetryPolicy: RetryPolicy = Object.freeze({ attempts: 5, initialDelayMs: 100, maxDelayMs: 5_000, factor: 2 });
+export const defaultRetryPolicy: RetryPolicy = Object.freeze({
+  attempts: 5,
+  initialDelayMs: 100,
+  maxDelayMs: 5_000,
+  factor: 2,
+});
 
-/** Whether a repetition may succeed: the server could not be reached or lost a race, or said when to come back. */
+/**
+ * Whether a repetition may succeed: the server could not be reached or lost a race, or said when to
+ * come back.
+ */
 export function isRetryable(error: unknown): error is RpcError {
   if (!isRpcError(error)) return false;
-  return error.code === 'UNAVAILABLE' || (error.code === 'ABORTED' && error.reason === 'RECORD_CONFLICT') || error.retryDelayMs !== null;
+  return (
+    error.code === 'UNAVAILABLE' ||
+    (error.code === 'ABORTED' && error.reason === 'RECORD_CONFLICT') ||
+    error.retryDelayMs !== null
+  );
 }
 
 /**
- * Delay before attempt `attempt` + 1, of which `attempt` have failed: between half of and the whole exponential delay, at random, so that
- * clients do not come back together. Not before the server's own `retryDelayMs`.
+ * Delay before attempt `attempt` + 1, of which `attempt` have failed: between half of and the whole
+ * exponential delay, at random, so that clients do not come back together. Not before the server's
+ * own `retryDelayMs`.
  * @param random in [0, 1)
  */
-export function backoffMs(policy: RetryPolicy, attempt: number, { random = Math.random, retryDelayMs = null as number | null } = {}): number {
+export function backoffMs(
+  policy: RetryPolicy,
+  attempt: number,
+  { random = Math.random, retryDelayMs = null as number | null } = {},
+): number {
   const whole = Math.min(policy.maxDelayMs, policy.initialDelayMs * policy.factor ** (attempt - 1));
   return Math.max(retryDelayMs ?? 0, whole * (0.5 + random() / 2));
 }
 
 /**
- * Runs `call` until it succeeds, fails for good, has used its attempts, or the next delay would end after `deadlineMs`
- * (of `performance.now`). The last error is thrown.
+ * Runs `call` until it succeeds, fails for good, has used its attempts, or the next delay would end
+ * after `deadlineMs` (of `performance.now`). The last error is thrown.
  */
 export async function withRetries<T>(
-  call: () => Promise<T>, { policy, signal, deadlineMs }: { policy: RetryPolicy; signal?: AbortSignal; deadlineMs: number },
+  call: () => Promise<T>,
+  { policy, signal, deadlineMs }: { policy: RetryPolicy; signal?: AbortSignal; deadlineMs: number },
 ): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     try {

@@ -1,5 +1,6 @@
 import { healthV1, reflectionV1, reflectionV1Alpha } from '@emloc/contracts';
 import { Server, type ServerCredentials, type UntypedServiceImplementation } from '@grpc/grpc-js';
+
 import { anyone, type Authenticator } from './authentication.js';
 import type { CallContext, CallLife } from './context.js';
 import { toMethodDefinition } from './definition.js';
@@ -7,7 +8,7 @@ import { RpcError } from './errors.js';
 import { Health } from './health.js';
 import type { Handlers, Service } from './methods.js';
 import { reflectionAlphaHandlers, reflectionHandlers } from './reflection.js';
-import { type CallSetting, type RpcObserver, toGrpcHandler } from './server-call.js';
+import { toGrpcHandler, type CallSetting, type RpcObserver } from './server-call.js';
 
 /** Limits of a server; `defaultServerOptions` has the values that hold when nothing is given. */
 export interface RpcServerOptions {
@@ -65,12 +66,20 @@ export class RpcServer {
     });
     this.addService(healthV1.Health, this.health.handlers(), { authenticate: anyone });
     const listed = () => this.#services;
-    this.addService(reflectionV1.ServerReflection, reflectionHandlers(listed), { authenticate: anyone });
-    this.addService(reflectionV1Alpha.ServerReflection, reflectionAlphaHandlers(listed), { authenticate: anyone });
+    this.addService(reflectionV1.ServerReflection, reflectionHandlers(listed), {
+      authenticate: anyone,
+    });
+    this.addService(reflectionV1Alpha.ServerReflection, reflectionAlphaHandlers(listed), {
+      authenticate: anyone,
+    });
   }
 
   /** Before `listen`. Every call is authenticated first. */
-  addService<S extends Service>(service: S, handlers: Handlers<S, CallContext>, { authenticate }: { readonly authenticate: Authenticator }): void {
+  addService<S extends Service>(
+    service: S,
+    handlers: Handlers<S, CallContext>,
+    { authenticate }: { readonly authenticate: Authenticator },
+  ): void {
     const setting: CallSetting = {
       authenticate,
       timeoutMs: { unary: this.#options.unaryTimeoutMs, stream: this.#options.streamTimeoutMs },
@@ -79,29 +88,44 @@ export class RpcServer {
       lives: this.#lives,
     };
     const implementations = handlers as Readonly<Record<string, (...args: never) => unknown>>;
-    const definition = Object.fromEntries(service.methods.map((method) => [method.localName, toMethodDefinition(method)]));
+    const definition = Object.fromEntries(
+      service.methods.map((method) => [method.localName, toMethodDefinition(method)]),
+    );
     const implementation = Object.fromEntries(
-      service.methods.map((method) => [method.localName, toGrpcHandler(method, implementations[method.localName]?.bind(handlers), setting)]),
+      service.methods.map((method) => [
+        method.localName,
+        toGrpcHandler(method, implementations[method.localName]?.bind(handlers), setting),
+      ]),
     );
     this.#server.addService(definition, implementation as UntypedServiceImplementation);
     this.#services.push(service);
     this.health.register(service.typeName);
   }
 
-  /** Starts to accept calls; readiness is `health.setReady`. @throws RpcError UNAVAILABLE when the address cannot be had */
+  /**
+   * Starts to accept calls; readiness is `health.setReady`.
+   * @throws RpcError UNAVAILABLE when the address cannot be had
+   */
   listen({ host, port, credentials }: ListenOptions): Promise<{ port: number; address: string }> {
     const name = host.includes(':') ? `[${host}]` : host;
     return new Promise((resolve, reject) => {
       this.#server.bindAsync(`${name}:${port}`, credentials, (cause, bound) => {
-        if (cause) reject(new RpcError('UNAVAILABLE', `cannot listen on ${name}:${port}: ${cause.message}`, { reason: 'LISTEN_FAILED', cause }));
+        if (cause)
+          reject(
+            new RpcError('UNAVAILABLE', `cannot listen on ${name}:${port}: ${cause.message}`, {
+              reason: 'LISTEN_FAILED',
+              cause,
+            }),
+          );
         else resolve({ port: bound, address: `${name}:${bound}` });
       });
     });
   }
 
   /**
-   * Stops to be ready and to accept calls, tells streams to end, waits for the calls in progress for up to `graceMs`, then ends them
-   * with UNAVAILABLE. A second call waits for the first. @returns whether calls had to be ended
+   * Stops to be ready and to accept calls, tells streams to end, waits for the calls in progress
+   * for up to `graceMs`, then ends them with UNAVAILABLE. A second call waits for the first.
+   * @returns whether calls had to be ended
    */
   close(graceMs: number): Promise<{ forced: boolean }> {
     this.#closing ??= this.#close(graceMs);
@@ -110,13 +134,22 @@ export class RpcServer {
 
   async #close(graceMs: number): Promise<{ forced: boolean }> {
     this.health.setReady(false);
-    this.#draining.abort(new RpcError('UNAVAILABLE', 'the server is closing', { reason: 'SERVER_CLOSING' }));
-    const drained = new Promise<boolean>((resolve) => this.#server.tryShutdown(() => resolve(true)));
+    this.#draining.abort(
+      new RpcError('UNAVAILABLE', 'the server is closing', { reason: 'SERVER_CLOSING' }),
+    );
+    const drained = new Promise<boolean>((resolve) =>
+      this.#server.tryShutdown(() => resolve(true)),
+    );
     const idle = await settledWithin(drained, graceMs);
     if (idle) return { forced: false };
     // A connection whose peer is gone keeps tryShutdown waiting although no call is left.
     const forced = this.#lives.size > 0;
-    for (const life of this.#lives) life.abort(new RpcError('UNAVAILABLE', `the server closed after a grace of ${graceMs} ms`, { reason: 'SERVER_CLOSING' }));
+    for (const life of this.#lives)
+      life.abort(
+        new RpcError('UNAVAILABLE', `the server closed after a grace of ${graceMs} ms`, {
+          reason: 'SERVER_CLOSING',
+        }),
+      );
     // The aborted calls write their status first.
     await settledWithin(drained, forced ? 100 : 0);
     this.#server.forceShutdown();

@@ -17,21 +17,28 @@ export async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal):
 }
 
 /**
- * Writes every message to an object stream at the speed of its reader: the next one is asked for when the stream's buffer has
- * room. An abort ends it even while the source or the reader hangs; the source is told by `return`.
+ * Writes every message to an object stream at the speed of its reader: the next one is asked for
+ * when the stream's buffer has room. An abort ends it even while the source or the reader hangs;
+ * the source is told by `return`.
  */
-export async function writeAll<T>(messages: AsyncIterable<T>, stream: Writable, { encode, signal }: { encode: (message: T) => Buffer; signal: AbortSignal }): Promise<void> {
+export async function writeAll<T>(
+  messages: AsyncIterable<T>,
+  stream: Writable,
+  { encode, signal }: { encode: (message: T) => Buffer; signal: AbortSignal },
+): Promise<void> {
   const iterator = messages[Symbol.asyncIterator]();
   let finished = false;
   try {
     for (;;) {
       const next = await untilAborted(iterator.next(), signal);
       if (next.done) break;
-      if (!stream.write(encode(next.value))) await untilAborted(once(stream, 'drain', { signal }), signal);
+      if (!stream.write(encode(next.value)))
+        await untilAborted(once(stream, 'drain', { signal }), signal);
     }
     finished = true;
   } finally {
-    // A source that hangs would answer `return` only after its pending `next`: nobody waits for that.
+    // A source that hangs would answer `return` only after its pending `next`: nobody waits for
+    // that.
     if (!finished) void Promise.resolve(iterator.return?.()).catch(() => undefined);
   }
 }

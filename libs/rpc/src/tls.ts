@@ -1,4 +1,9 @@
-import { ChannelCredentials, credentials as channelCredentials, ServerCredentials } from '@grpc/grpc-js';
+import {
+  ChannelCredentials,
+  credentials as channelCredentials,
+  ServerCredentials,
+} from '@grpc/grpc-js';
+
 import { RpcError } from './errors.js';
 
 /** PEM texts of one end of a connection. Null: plain text. */
@@ -10,24 +15,41 @@ export interface TlsOptions {
 }
 
 /**
- * Credentials of a server. With `requireClientCertificate` a connection without a certificate from `ca` is refused (mutual TLS).
+ * Credentials of a server. With `requireClientCertificate` a connection without a certificate from
+ * `ca` is refused (mutual TLS).
  * @throws RpcError INVALID_ARGUMENT when something that this needs is missing or is no PEM
  */
-export function serverCredentials(tls: TlsOptions | null, { requireClientCertificate = false } = {}): ServerCredentials {
+export function serverCredentials(
+  tls: TlsOptions | null,
+  { requireClientCertificate = false } = {},
+): ServerCredentials {
   if (!tls) {
     if (requireClientCertificate) throw invalid('client certificates need TLS');
     return ServerCredentials.createInsecure();
   }
   if (!tls.identity) throw invalid('a server needs a certificate and a key');
-  if (requireClientCertificate && !tls.ca) throw invalid('client certificates need an authority to be checked against');
+  if (requireClientCertificate && !tls.ca)
+    throw invalid('client certificates need an authority to be checked against');
   const { certificate, key } = tls.identity;
-  return checked(() => ServerCredentials.createSsl(tls.ca, [{ cert_chain: certificate, private_key: key }], requireClientCertificate));
+  return checked(() =>
+    ServerCredentials.createSsl(
+      tls.ca,
+      [{ cert_chain: certificate, private_key: key }],
+      requireClientCertificate,
+    ),
+  );
 }
 
 /** Credentials of a client. @throws RpcError INVALID_ARGUMENT when a text is no PEM */
 export function clientCredentials(tls: TlsOptions | null): ChannelCredentials {
   if (!tls) return channelCredentials.createInsecure();
-  return checked(() => ChannelCredentials.createSsl(tls.ca, tls.identity?.key ?? null, tls.identity?.certificate ?? null));
+  return checked(() =>
+    ChannelCredentials.createSsl(
+      tls.ca,
+      tls.identity?.key ?? null,
+      tls.identity?.certificate ?? null,
+    ),
+  );
 }
 
 function checked<T>(make: () => T): T {

@@ -1,15 +1,23 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { JobService } from '@emloc/contracts';
-import { type CallContext, RpcError, type RpcObserver } from '../src/index.js';
+
+import { RpcError, type CallContext, type RpcObserver } from '../src/index.js';
 import { closeAll, collect, startServer, thrownBy } from './fixtures.js';
 
 afterEach(closeAll);
 
 describe('unary calls', () => {
   it('carry messages both ways', async () => {
-    const { channel } = await startServer({ getJob: ({ name }) => Promise.resolve({ name, retries: 2, lastEventSequence: 7n }) });
+    const { channel } = await startServer({
+      getJob: ({ name }) => Promise.resolve({ name, retries: 2, lastEventSequence: 7n }),
+    });
     const job = await channel().client(JobService).getJob({ name: 'jobs/1' });
-    expect(job).toMatchObject({ $typeName: 'emloc.v1.Job', name: 'jobs/1', retries: 2, lastEventSequence: 7n });
+    expect(job).toMatchObject({
+      $typeName: 'emloc.v1.Job',
+      name: 'jobs/1',
+      retries: 2,
+      lastEventSequence: 7n,
+    });
   });
 
   it('end with DEADLINE_EXCEEDED on both sides when the handler takes too long', async () => {
@@ -20,26 +28,41 @@ describe('unary calls', () => {
         return new Promise(() => undefined);
       },
     });
-    const error = await thrownBy(() => channel().client(JobService).getJob({ name: 'jobs/1' }, { timeoutMs: 100 }));
+    const error = await thrownBy(() =>
+      channel().client(JobService).getJob({ name: 'jobs/1' }, { timeoutMs: 100 }),
+    );
     expect(error.code).toBe('DEADLINE_EXCEEDED');
     await delay(50);
     expect(seen).toMatchObject({ signal: { aborted: true, reason: { name: 'RpcError' } } });
   });
 
   it('get a deadline from the server when they come without one', async () => {
-    const { channel } = await startServer({ getJob: () => new Promise(() => undefined) }, { unaryTimeoutMs: 50 });
-    const error = await thrownBy(() => channel().client(JobService).getJob({}, { timeoutMs: Number.POSITIVE_INFINITY }));
-    expect(error).toMatchObject({ code: 'DEADLINE_EXCEEDED', metadata: { request_id: expect.any(String) } });
+    const { channel } = await startServer(
+      { getJob: () => new Promise(() => undefined) },
+      { unaryTimeoutMs: 50 },
+    );
+    const error = await thrownBy(() =>
+      channel().client(JobService).getJob({}, { timeoutMs: Number.POSITIVE_INFINITY }),
+    );
+    expect(error).toMatchObject({
+      code: 'DEADLINE_EXCEEDED',
+      metadata: { request_id: expect.any(String) },
+    });
   });
 
   it('are cancelled by the signal, and the handler learns of it', async () => {
     const reasons: unknown[] = [];
     const { channel } = await startServer({
-      getJob: (_, { signal }) => new Promise(() => signal.addEventListener('abort', () => reasons.push((signal.reason as RpcError).code))),
+      getJob: (_, { signal }) =>
+        new Promise(() =>
+          signal.addEventListener('abort', () => reasons.push((signal.reason as RpcError).code)),
+        ),
     });
     const controller = new AbortController();
     setTimeout(() => controller.abort(), 50);
-    const error = await thrownBy(() => channel().client(JobService).getJob({}, { signal: controller.signal }));
+    const error = await thrownBy(() =>
+      channel().client(JobService).getJob({}, { signal: controller.signal }),
+    );
     expect(error.code).toBe('CANCELLED');
     await delay(50);
     expect(reasons).toEqual(['CANCELLED']);
@@ -47,7 +70,9 @@ describe('unary calls', () => {
 
   it('do not start when the signal is aborted already', async () => {
     const { channel } = await startServer({ getJob: () => Promise.reject(new Error('called')) });
-    const error = await thrownBy(() => channel().client(JobService).getJob({}, { signal: AbortSignal.abort() }));
+    const error = await thrownBy(() =>
+      channel().client(JobService).getJob({}, { signal: AbortSignal.abort() }),
+    );
     expect(error.code).toBe('CANCELLED');
   });
 
@@ -73,7 +98,12 @@ describe('unary calls', () => {
     const thrown = new Error('secret detail');
     const { channel } = await startServer(
       { getJob: () => Promise.resolve({}), cancelJob: () => Promise.reject(thrown) },
-      { observer: { callStarted: ({ method }) => started.push(method), callFinished: (call) => finished.push(call) } },
+      {
+        observer: {
+          callStarted: ({ method }) => started.push(method),
+          callFinished: (call) => finished.push(call),
+        },
+      },
     );
     const client = channel().client(JobService);
     await client.getJob({});
@@ -93,7 +123,9 @@ describe('server streams', () => {
       },
     });
     const events = await collect(channel().client(JobService).watchJob({ afterSequence: 5n }));
-    expect(events.map(({ sequence }) => sequence)).toEqual(Array.from({ length: 1000 }, (_, i) => BigInt(i + 6)));
+    expect(events.map(({ sequence }) => sequence)).toEqual(
+      Array.from({ length: 1000 }, (_, i) => BigInt(i + 6)),
+    );
   });
 
   it('hold the producer back while the reader is slow', async () => {
@@ -130,7 +162,8 @@ describe('server streams', () => {
         }
       },
     });
-    for await (const { sequence } of channel().client(JobService).watchJob({})) if (sequence === 3n) break;
+    for await (const { sequence } of channel().client(JobService).watchJob({}))
+      if (sequence === 3n) break;
     await delay(100);
     expect(ended).toBe(true);
   });
@@ -144,7 +177,8 @@ describe('server streams', () => {
     });
     const seen: bigint[] = [];
     const error = await thrownBy(async () => {
-      for await (const { sequence } of channel().client(JobService).watchJob({})) seen.push(sequence);
+      for await (const { sequence } of channel().client(JobService).watchJob({}))
+        seen.push(sequence);
     });
     expect(seen).toEqual([1n]);
     expect(error).toMatchObject({ code: 'DATA_LOSS', reason: 'EVENT_GONE' });
@@ -159,7 +193,9 @@ describe('server streams', () => {
     });
     const controller = new AbortController();
     setTimeout(() => controller.abort(), 100);
-    const error = await thrownBy(() => collect(channel().client(JobService).watchJob({}, { signal: controller.signal })));
+    const error = await thrownBy(() =>
+      collect(channel().client(JobService).watchJob({}, { signal: controller.signal })),
+    );
     expect(error.code).toBe('CANCELLED');
   });
 
@@ -191,7 +227,9 @@ describe('client streams', () => {
         return { name, sizeBytes: BigInt(bytes) };
       },
     });
-    const dataset = await channel().client(JobService).uploadDataset(upload(64, 1024 * 1024));
+    const dataset = await channel()
+      .client(JobService)
+      .uploadDataset(upload(64, 1024 * 1024));
     expect(dataset).toMatchObject({ name: 'rows', sizeBytes: BigInt(64 * 1024 * 1024) });
   });
 
@@ -199,7 +237,8 @@ describe('client streams', () => {
     let told = false;
     const { channel, server } = await startServer({
       async uploadDataset(requests) {
-        for await (const _ of requests) throw new RpcError('RESOURCE_EXHAUSTED', 'too large', { reason: 'UPLOAD_TOO_LARGE' });
+        for await (const _ of requests)
+          throw new RpcError('RESOURCE_EXHAUSTED', 'too large', { reason: 'UPLOAD_TOO_LARGE' });
         return {};
       },
     });
@@ -245,6 +284,12 @@ describe('client streams', () => {
 });
 
 async function* upload(chunks: number, chunkBytes: number) {
-  yield { content: { case: 'upload' as const, value: { displayName: 'rows', sizeBytes: BigInt(chunks * chunkBytes) } } };
-  for (let i = 0; i < chunks; i += 1) yield { content: { case: 'data' as const, value: new Uint8Array(chunkBytes) } };
+  yield {
+    content: {
+      case: 'upload' as const,
+      value: { displayName: 'rows', sizeBytes: BigInt(chunks * chunkBytes) },
+    },
+  };
+  for (let i = 0; i < chunks; i += 1)
+    yield { content: { case: 'data' as const, value: new Uint8Array(chunkBytes) } };
 }

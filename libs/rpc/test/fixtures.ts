@@ -1,8 +1,19 @@
 import { readFileSync } from 'node:fs';
 import { CalibratorService, JobService } from '@emloc/contracts';
+
 import {
-  anyone, type Authenticator, type CallContext, type ChannelOptions, clientCredentials, type Handlers, RpcChannel, RpcError, RpcServer,
-  type RpcServerOptions, serverCredentials, type TlsOptions,
+  anyone,
+  clientCredentials,
+  RpcChannel,
+  RpcError,
+  RpcServer,
+  serverCredentials,
+  type Authenticator,
+  type CallContext,
+  type ChannelOptions,
+  type Handlers,
+  type RpcServerOptions,
+  type TlsOptions,
 } from '../src/index.js';
 
 type JobHandlers = Handlers<typeof JobService, CallContext>;
@@ -14,12 +25,24 @@ const unimplemented = (): never => {
 /** A job service of which only what a test needs is there. */
 export function jobHandlers(handlers: Partial<JobHandlers>): JobHandlers {
   return {
-    createJob: unimplemented, getJob: unimplemented, listJobs: unimplemented, cancelJob: unimplemented, deleteJob: unimplemented, watchJob: unimplemented,
-    listArtifacts: unimplemented, downloadArtifact: unimplemented, uploadDataset: unimplemented, planJob: unimplemented, ...handlers,
+    createJob: unimplemented,
+    getJob: unimplemented,
+    listJobs: unimplemented,
+    cancelJob: unimplemented,
+    deleteJob: unimplemented,
+    watchJob: unimplemented,
+    listArtifacts: unimplemented,
+    downloadArtifact: unimplemented,
+    uploadDataset: unimplemented,
+    planJob: unimplemented,
+    ...handlers,
   };
 }
 
-/** A server on a free port with a job service and a calibrator, and what makes channels to it. Everything is closed by `closeAll`. */
+/**
+ * A server on a free port with a job service and a calibrator, and what makes channels to it.
+ * Everything is closed by `closeAll`.
+ */
 export interface Running {
   readonly server: RpcServer;
   readonly port: number;
@@ -30,14 +53,32 @@ const open: { servers: RpcServer[]; channels: RpcChannel[] } = { servers: [], ch
 
 export async function startServer(
   handlers: Partial<JobHandlers>,
-  { authenticate = anyone, tls = null, mutual = false, ...options }: Partial<RpcServerOptions> & { authenticate?: Authenticator; tls?: TlsOptions | null; mutual?: boolean } = {},
+  {
+    authenticate = anyone,
+    tls = null,
+    mutual = false,
+    ...options
+  }: Partial<RpcServerOptions> & {
+    authenticate?: Authenticator;
+    tls?: TlsOptions | null;
+    mutual?: boolean;
+  } = {},
 ): Promise<Running> {
   const server = new RpcServer(options);
   server.addService(JobService, jobHandlers(handlers), { authenticate });
   server.addService(CalibratorService, { calibrate: unimplemented }, { authenticate });
-  const { port } = await server.listen({ host: '127.0.0.1', port: 0, credentials: serverCredentials(tls, { requireClientCertificate: mutual }) });
+  const { port } = await server.listen({
+    host: '127.0.0.1',
+    port: 0,
+    credentials: serverCredentials(tls, { requireClientCertificate: mutual }),
+  });
   open.servers.push(server);
-  return { server, port, channel: (channelOptions = {}) => openChannel({ address: `localhost:${port}`, ...channelOptions }) };
+  return {
+    server,
+    port,
+    channel: (channelOptions = {}) =>
+      openChannel({ address: `localhost:${port}`, ...channelOptions }),
+  };
 }
 
 export function openChannel(options: Partial<ChannelOptions> & { address: string }): RpcChannel {
@@ -53,8 +94,12 @@ export async function closeAll(): Promise<void> {
 
 /** A certificate of `certificates/` and the authority that it believes in. */
 export function tlsOf(name: 'localhost' | 'coordinator' | 'trainer' | 'stranger'): TlsOptions {
-  const read = (file: string): Buffer => readFileSync(new URL(`./certificates/${file}`, import.meta.url));
-  return { ca: read('authority.pem'), identity: { certificate: read(`${name}.pem`), key: read(`${name}.key`) } };
+  const read = (file: string): Buffer =>
+    readFileSync(new URL(`./certificates/${file}`, import.meta.url));
+  return {
+    ca: read('authority.pem'),
+    identity: { certificate: read(`${name}.pem`), key: read(`${name}.key`) },
+  };
 }
 
 /** What a call threw. */

@@ -1,5 +1,14 @@
 import { JobService } from '@emloc/contracts';
-import { anyone, backoffMs, isRetryable, type RetryPolicy, RpcError, RpcServer, serverCredentials } from '../src/index.js';
+
+import {
+  anyone,
+  backoffMs,
+  isRetryable,
+  RpcError,
+  RpcServer,
+  serverCredentials,
+  type RetryPolicy,
+} from '../src/index.js';
 import { closeAll, jobHandlers, openChannel, startServer, thrownBy } from './fixtures.js';
 
 afterEach(closeAll);
@@ -27,7 +36,9 @@ describe('retries', () => {
   it('stop after the last attempt with its error', async () => {
     const { ids, answer } = failing(10, new RpcError('UNAVAILABLE', 'not now', { reason: 'BUSY' }));
     const { channel } = await startServer({ createJob: answer });
-    expect((await thrownBy(() => channel({ retry: policy }).client(JobService).createJob({}))).reason).toBe('BUSY');
+    expect(
+      (await thrownBy(() => channel({ retry: policy }).client(JobService).createJob({}))).reason,
+    ).toBe('BUSY');
     expect(ids).toHaveLength(4);
   });
 
@@ -43,12 +54,17 @@ describe('retries', () => {
     const { channel } = await startServer({ getJob: answer });
     const startMs = performance.now();
     const slow = { attempts: 1000, initialDelayMs: 30, maxDelayMs: 30, factor: 1 };
-    await thrownBy(() => channel({ retry: slow }).client(JobService).getJob({}, { timeoutMs: 200 }));
+    await thrownBy(() =>
+      channel({ retry: slow }).client(JobService).getJob({}, { timeoutMs: 200 }),
+    );
     expect(performance.now() - startMs).toBeLessThan(400);
   });
 
   it('wait as long as the server says', async () => {
-    const { ids, answer } = failing(1, new RpcError('RESOURCE_EXHAUSTED', 'later', { retryDelayMs: 150 }));
+    const { ids, answer } = failing(
+      1,
+      new RpcError('RESOURCE_EXHAUSTED', 'later', { retryDelayMs: 150 }),
+    );
     const { channel } = await startServer({ getJob: answer });
     const startMs = performance.now();
     await channel({ retry: policy }).client(JobService).getJob({});
@@ -59,11 +75,22 @@ describe('retries', () => {
   it('reach a server that comes back', async () => {
     const first = await startServer({});
     await first.server.close(0);
-    const channel = openChannel({ address: `localhost:${first.port}`, retry: { attempts: 50, initialDelayMs: 50, maxDelayMs: 100, factor: 1 } });
+    const channel = openChannel({
+      address: `localhost:${first.port}`,
+      retry: { attempts: 50, initialDelayMs: 50, maxDelayMs: 100, factor: 1 },
+    });
     const call = channel.client(JobService).getJob({ name: 'jobs/1' });
     const second = new RpcServer();
-    second.addService(JobService, jobHandlers({ getJob: ({ name }) => Promise.resolve({ name }) }), { authenticate: anyone });
-    await second.listen({ host: '127.0.0.1', port: first.port, credentials: serverCredentials(null) });
+    second.addService(
+      JobService,
+      jobHandlers({ getJob: ({ name }) => Promise.resolve({ name }) }),
+      { authenticate: anyone },
+    );
+    await second.listen({
+      host: '127.0.0.1',
+      port: first.port,
+      credentials: serverCredentials(null),
+    });
     expect((await call).name).toBe('jobs/1');
     channel.close();
     await second.close(100);
@@ -75,14 +102,17 @@ describe('retries', () => {
     const controller = new AbortController();
     setTimeout(() => controller.abort(), 50);
     const slow = { attempts: 10, initialDelayMs: 5000, maxDelayMs: 5000, factor: 1 };
-    const error = await thrownBy(() => channel({ retry: slow }).client(JobService).getJob({}, { signal: controller.signal }));
+    const error = await thrownBy(() =>
+      channel({ retry: slow }).client(JobService).getJob({}, { signal: controller.signal }),
+    );
     expect(error.code).toBe('CANCELLED');
   });
 });
 
 describe('backoffMs', () => {
   it('grows, stays below its maximum, and is spread over its upper half', () => {
-    const at = (attempt: number, random: number) => backoffMs(policy, attempt, { random: () => random });
+    const at = (attempt: number, random: number) =>
+      backoffMs(policy, attempt, { random: () => random });
     expect([1, 2, 3, 4].map((attempt) => at(attempt, 1))).toEqual([10, 30, 50, 50]);
     expect([1, 2, 3, 4].map((attempt) => at(attempt, 0))).toEqual([5, 15, 25, 25]);
     expect(backoffMs(policy, 1, { random: () => 0, retryDelayMs: 1000 })).toBe(1000);

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { JobService } from '@emloc/contracts';
+
 import { RpcServer, serverCredentials } from '../src/index.js';
 import { closeAll, collect, startServer, thrownBy } from './fixtures.js';
 
@@ -9,14 +10,18 @@ const oneAttempt = { attempts: 1, initialDelayMs: 1, maxDelayMs: 1, factor: 1 };
 
 describe('closing a server', () => {
   it('lets calls in progress finish and refuses new ones', async () => {
-    const { server, channel } = await startServer({ getJob: () => delay(200).then(() => ({ name: 'done' })) });
+    const { server, channel } = await startServer({
+      getJob: () => delay(200).then(() => ({ name: 'done' })),
+    });
     server.health.setReady(true);
     const client = channel({ retry: oneAttempt }).client(JobService);
     const running = client.getJob({});
     await delay(50);
     const closed = server.close(5000);
     expect(server.health.isReady).toBe(false);
-    expect((await thrownBy(() => channel({ retry: oneAttempt }).client(JobService).getJob({}))).code).toBe('UNAVAILABLE');
+    expect(
+      (await thrownBy(() => channel({ retry: oneAttempt }).client(JobService).getJob({}))).code,
+    ).toBe('UNAVAILABLE');
     expect((await running).name).toBe('done');
     expect(await closed).toEqual({ forced: false });
   });
@@ -38,7 +43,8 @@ describe('closing a server', () => {
   it('ends what is still running after the grace with UNAVAILABLE, once', async () => {
     const aborted: unknown[] = [];
     const { server, channel } = await startServer({
-      getJob: (_, { signal }) => new Promise(() => signal.addEventListener('abort', () => aborted.push(signal.reason))),
+      getJob: (_, { signal }) =>
+        new Promise(() => signal.addEventListener('abort', () => aborted.push(signal.reason))),
     });
     const error = thrownBy(() => channel({ retry: oneAttempt }).client(JobService).getJob({}));
     await delay(50);
@@ -59,7 +65,9 @@ describe('closing a server', () => {
   it('says when a port is taken', async () => {
     const { port } = await startServer({});
     const second = new RpcServer();
-    const error = await thrownBy(() => second.listen({ host: '127.0.0.1', port, credentials: serverCredentials(null) }));
+    const error = await thrownBy(() =>
+      second.listen({ host: '127.0.0.1', port, credentials: serverCredentials(null) }),
+    );
     expect(error).toMatchObject({ code: 'UNAVAILABLE', reason: 'LISTEN_FAILED' });
   });
 });

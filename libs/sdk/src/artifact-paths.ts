@@ -6,13 +6,19 @@ const uncorrectedFolder = 'uncorrected';
 const mergedFolder = 'merged';
 
 /**
- * A relative path of a server as segments that stay inside the folder that they are joined to, on every system.
+ * A relative path of a server as segments that stay inside the folder that they are joined to, on
+ * every system.
  * @throws EmlocError SDK_PATH_UNSAFE
  */
 export function safeSegments(path: string): readonly string[] {
   const segments = path.split('/');
-  const problem = problemOf(path) ?? segments.map(problemOfSegment).find((found) => found !== null) ?? null;
-  if (problem !== null) throw new EmlocError('SDK_PATH_UNSAFE', `artifact path ${JSON.stringify(path.slice(0, 200))}: ${problem}`);
+  const problem =
+    problemOf(path) ?? segments.map(problemOfSegment).find((found) => found !== null) ?? null;
+  if (problem !== null)
+    throw new EmlocError(
+      'SDK_PATH_UNSAFE',
+      `artifact path ${JSON.stringify(path.slice(0, 200))}: ${problem}`,
+    );
   return segments;
 }
 
@@ -25,9 +31,12 @@ function problemOf(path: string): string | null {
 }
 
 function problemOfSegment(segment: string): string | null {
-  if (segment === '' || segment === '.' || segment === '..') return `it has the segment ${JSON.stringify(segment)}`;
+  if (segment === '' || segment === '.' || segment === '..')
+    return `it has the segment ${JSON.stringify(segment)}`;
   if (Buffer.byteLength(segment) > 240) return 'a segment is too long';
-  return segment.endsWith('.part') || segment.endsWith('.') || segment.endsWith(' ') ? `it has the segment ${JSON.stringify(segment)}` : null;
+  return segment.endsWith('.part') || segment.endsWith('.') || segment.endsWith(' ')
+    ? `it has the segment ${JSON.stringify(segment)}`
+    : null;
 }
 
 /** A file to download and where it belongs, as segments below the folder. */
@@ -36,7 +45,10 @@ export interface PlacedArtifact {
   readonly segments: readonly string[];
 }
 
-/** What of a job is downloaded: the adapter's folder as `emloc tune` writes it, or the merged checkpoint. */
+/**
+ * What of a job is downloaded: the adapter's folder as `emloc tune` writes it, or the merged
+ * checkpoint.
+ */
 export type Part = 'adapter' | 'merged';
 
 /** The file without which a part is not there. */
@@ -47,9 +59,13 @@ const essentialFiles: Readonly<Record<Part, readonly string[]>> = Object.freeze(
 
 /**
  * The files of a part and their places.
- * @throws EmlocError SDK_PATH_UNSAFE for a path that leaves the folder or is there twice, SDK_ARTIFACT_MISSING when the part is not whole
+ * @throws EmlocError SDK_PATH_UNSAFE for a path that leaves the folder or is there twice,
+ * SDK_ARTIFACT_MISSING when the part is not whole
  */
-export function placeArtifacts(artifacts: readonly Artifact[], { job, part }: { readonly job: string; readonly part: Part }): readonly PlacedArtifact[] {
+export function placeArtifacts(
+  artifacts: readonly Artifact[],
+  { job, part }: { readonly job: string; readonly part: Part },
+): readonly PlacedArtifact[] {
   const placed = artifacts.flatMap((artifact) => {
     const segments = placeOf(artifact, part);
     return segments ? [{ artifact, segments }] : [];
@@ -58,19 +74,27 @@ export function placeArtifacts(artifacts: readonly Artifact[], { job, part }: { 
   const seen = new Set<string>();
   for (const path of paths) {
     // File systems that ignore case would write one file over the other.
-    if (seen.has(path.toLowerCase())) throw new EmlocError('SDK_PATH_UNSAFE', `artifact path ${JSON.stringify(path)} is there twice`);
+    if (seen.has(path.toLowerCase()))
+      throw new EmlocError(
+        'SDK_PATH_UNSAFE',
+        `artifact path ${JSON.stringify(path)} is there twice`,
+      );
     seen.add(path.toLowerCase());
   }
   const missing = essentialFiles[part].filter((file) => !paths.includes(file));
-  if (missing.length > 0) throw new EmlocError('SDK_ARTIFACT_MISSING', `${job} has no ${missing.join(' and no ')}`);
+  if (missing.length > 0)
+    throw new EmlocError('SDK_ARTIFACT_MISSING', `${job} has no ${missing.join(' and no ')}`);
   return placed;
 }
 
 function placeOf({ kind, path }: Artifact, part: Part): readonly string[] | null {
-  if (part === 'merged') return kind === 'merged' ? without(mergedFolder, safeSegments(path)) : null;
+  if (part === 'merged')
+    return kind === 'merged' ? without(mergedFolder, safeSegments(path)) : null;
   if (kind === 'merged' || kind === 'unknown') return null;
   const segments = safeSegments(path);
-  return kind === 'uncorrected' ? [uncorrectedFolder, ...without(uncorrectedFolder, segments)] : segments;
+  return kind === 'uncorrected'
+    ? [uncorrectedFolder, ...without(uncorrectedFolder, segments)]
+    : segments;
 }
 
 /** Paths may or may not begin with the folder of their kind. */

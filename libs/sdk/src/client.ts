@@ -1,16 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { JobService, type PlainTuneOptions } from '@emloc/contracts';
 import type { CallOptions as RpcCallOptions, RpcChannel } from '@emloc/rpc';
-import { type Part, placeArtifacts } from './artifact-paths.js';
-import { downloadToFile, type OnTransfer, readChecked } from './download.js';
+
+import { placeArtifacts, type Part } from './artifact-paths.js';
 import { downloadToFolder } from './download-folder.js';
+import { downloadToFile, readChecked, type OnTransfer } from './download.js';
 import { EmlocError, isEmlocError, jobFailed, toEmlocError } from './errors.js';
 import { fromArtifact, fromJob, fromPlan, toDtype, toOptionsMessage } from './from-message.js';
-import { type ConnectOptions, type Limits, limitsOf, openChannel } from './options.js';
+import { limitsOf, openChannel, type ConnectOptions, type Limits } from './options.js';
 import { Resumption } from './resumption.js';
 import { contentOf, upload } from './upload.js';
 import type { Artifact, Dataset, Job, JobEvent, JobPlan, JobsPage, MergeDtype } from './values.js';
-import { type JobCalls, watchEvents } from './watch.js';
+import { watchEvents, type JobCalls } from './watch.js';
 
 /** What every call takes. */
 export interface CallOptions {
@@ -33,19 +34,26 @@ export interface CreateJobOptions {
   readonly displayName?: string;
   /** Also make a merged checkpoint; `dtype` null or not given: that of the base model. */
   readonly merge?: { readonly dtype?: MergeDtype | null } | null;
-  /** A UUID version 4 under which repeating the call gives the same job; made here when not given. */
+  /**
+   * A UUID version 4 under which repeating the call gives the same job; made here when not given.
+   */
   readonly requestId?: string;
 }
 
 export interface ListJobsOptions extends CallOptions {
-  /** Comparisons joined by AND, such as `state = RUNNING AND create_time > "2026-01-01T00:00:00Z"`. */
+  /**
+   * Comparisons joined by AND, such as `state = RUNNING AND create_time > "2026-01-01T00:00:00Z"`.
+   */
   readonly filter?: string;
   /** Jobs in one answer of the server; 0: the server's choice. */
   readonly pageSize?: number;
 }
 
 export interface DeleteJobOptions extends CallOptions {
-  /** A job that is not there is no error, also where it is the answer to a deletion that was lost; default: false. */
+  /**
+   * A job that is not there is no error, also where it is the answer to a deletion that was lost;
+   * default: false.
+   */
   readonly allowMissing?: boolean;
 }
 
@@ -75,15 +83,18 @@ export interface UploadOptions extends StreamOptions {
   readonly onProgress?: OnTransfer;
 }
 
-/** Opens a client of a deployment. The connection is made with the first call. @throws EmlocError SDK_OPTION_INVALID */
+/**
+ * Opens a client of a deployment. The connection is made with the first call.
+ * @throws EmlocError SDK_OPTION_INVALID
+ */
 export function connect(options: ConnectOptions): EmlocClient {
   const limits = limitsOf(options);
   return new EmlocClient(openChannel(options, limits), limits);
 }
 
 /**
- * A deployment's jobs, as plain values and EmlocErrors. Calls are repeated, with growing pauses, after errors that may go away:
- * creating and cancelling too, since repeating them changes nothing.
+ * A deployment's jobs, as plain values and EmlocErrors. Calls are repeated, with growing pauses,
+ * after errors that may go away: creating and cancelling too, since repeating them changes nothing.
  */
 export class EmlocClient implements AsyncDisposable {
   readonly #channel: RpcChannel;
@@ -99,9 +110,16 @@ export class EmlocClient implements AsyncDisposable {
   }
 
   /** Queues a job. */
-  createJob({ options, displayName = '', merge = null, requestId = randomUUID() }: CreateJobOptions, call: CallOptions = {}): Promise<Job> {
+  createJob(
+    { options, displayName = '', merge = null, requestId = randomUUID() }: CreateJobOptions,
+    call: CallOptions = {},
+  ): Promise<Job> {
     return this.#run(async () => {
-      const job = { displayName, options: toOptionsMessage(options), ...(merge ? { merge: { dtype: toDtype(merge.dtype ?? null) } } : {}) };
+      const job = {
+        displayName,
+        options: toOptionsMessage(options),
+        ...(merge ? { merge: { dtype: toDtype(merge.dtype ?? null) } } : {}),
+      };
       return fromJob(await this.#calls.createJob({ job, requestId }, this.#options(call)));
     });
   }
@@ -111,7 +129,9 @@ export class EmlocClient implements AsyncDisposable {
     return this.#run(async () => fromJob(await this.#calls.getJob({ name }, this.#options(call))));
   }
 
-  /** All jobs that a filter lets through, the newest first; pages are fetched as they are needed. */
+  /**
+   * All jobs that a filter lets through, the newest first; pages are fetched as they are needed.
+   */
   async *listJobs(options: ListJobsOptions = {}): AsyncGenerator<Job, void, undefined> {
     let pageToken: string | null = '';
     while (pageToken !== null) {
@@ -122,93 +142,160 @@ export class EmlocClient implements AsyncDisposable {
   }
 
   /** One page. @param options.pageToken of the page before; every other option as it was then */
-  listJobsPage({ filter = '', pageSize = 0, pageToken = '', ...call }: ListJobsOptions & { readonly pageToken?: string } = {}): Promise<JobsPage> {
+  listJobsPage({
+    filter = '',
+    pageSize = 0,
+    pageToken = '',
+    ...call
+  }: ListJobsOptions & { readonly pageToken?: string } = {}): Promise<JobsPage> {
     return this.#run(async () => {
-      const { jobs, nextPageToken } = await this.#calls.listJobs({ filter, pageSize, pageToken }, this.#options(call));
-      return { jobs: jobs.map(fromJob), nextPageToken: nextPageToken === '' ? null : nextPageToken };
+      const { jobs, nextPageToken } = await this.#calls.listJobs(
+        { filter, pageSize, pageToken },
+        this.#options(call),
+      );
+      return {
+        jobs: jobs.map(fromJob),
+        nextPageToken: nextPageToken === '' ? null : nextPageToken,
+      };
     });
   }
 
   /** Asks a job to stop, and returns it as it is then: perhaps still `cancelling`. */
   cancelJob(name: string, call: CallOptions = {}): Promise<Job> {
-    return this.#run(async () => fromJob(await this.#calls.cancelJob({ name }, this.#options(call))));
+    return this.#run(async () =>
+      fromJob(await this.#calls.cancelJob({ name }, this.#options(call))),
+    );
   }
 
   /** Deletes a job that is over, with its events and artifacts. */
   deleteJob(name: string, { allowMissing = false, ...call }: DeleteJobOptions = {}): Promise<void> {
-    return this.#run(async () => void (await this.#calls.deleteJob({ name, allowMissing }, this.#options(call))));
+    return this.#run(
+      async () => void (await this.#calls.deleteJob({ name, allowMissing }, this.#options(call))),
+    );
   }
 
   /**
-   * Every event of a job after `afterSequence`, once and in order, past ones first, then as they happen; ends after that of the final
-   * state. Broken connections are made again.
+   * Every event of a job after `afterSequence`, once and in order, past ones first, then as they
+   * happen; ends after that of the final state. Broken connections are made again.
    */
-  watchJob(name: string, { afterSequence = 0, ...options }: WatchOptions = {}): AsyncGenerator<JobEvent, void, undefined> {
-    return this.#stream(watchEvents({ calls: this.#calls, name, ...this.#resumable(options) }, afterSequence));
+  watchJob(
+    name: string,
+    { afterSequence = 0, ...options }: WatchOptions = {},
+  ): AsyncGenerator<JobEvent, void, undefined> {
+    return this.#stream(
+      watchEvents({ calls: this.#calls, name, ...this.#resumable(options) }, afterSequence),
+    );
   }
 
   /**
-   * A job once it has succeeded. @throws EmlocError SDK_JOB_FAILED with stage, layer and reason of the failure, SDK_JOB_CANCELLED
+   * A job once it has succeeded. @throws EmlocError SDK_JOB_FAILED with stage, layer and reason of
+   * the failure, SDK_JOB_CANCELLED
    */
   async waitForJob(name: string, { onEvent, ...options }: WaitOptions = {}): Promise<Job> {
     for await (const event of this.watchJob(name, options)) onEvent?.(event);
     const job = await this.getJob(name, { signal: options.signal });
     if (job.state === 'succeeded') return job;
-    if (job.state === 'cancelled') throw new EmlocError('SDK_JOB_CANCELLED', `${name} was cancelled`);
+    if (job.state === 'cancelled')
+      throw new EmlocError('SDK_JOB_CANCELLED', `${name} was cancelled`);
     if (job.state === 'failed') throw jobFailed(name, job.error);
     throw new EmlocError('SDK_JOB_UNFINISHED', `${name} is ${job.state} after its last event`);
   }
 
   /** All files that a job has made. */
-  async *listArtifacts(name: string, call: CallOptions = {}): AsyncGenerator<Artifact, void, undefined> {
+  async *listArtifacts(
+    name: string,
+    call: CallOptions = {},
+  ): AsyncGenerator<Artifact, void, undefined> {
     let pageToken: string | null = '';
     while (pageToken !== null) {
       const token: string = pageToken;
-      const page = await this.#run(() => this.#calls.listArtifacts({ parent: name, pageToken: token }, this.#options(call)));
+      const page = await this.#run(() =>
+        this.#calls.listArtifacts({ parent: name, pageToken: token }, this.#options(call)),
+      );
       yield* page.artifacts.map(fromArtifact);
       pageToken = page.nextPageToken === '' ? null : page.nextPageToken;
     }
   }
 
   /**
-   * The bytes of an artifact from `offset` on, for any sink. Read from the start, they end in SDK_DOWNLOAD_CORRUPT when their hash is
-   * not the announced one: what was read is worth something only once the iteration has ended.
+   * The bytes of an artifact from `offset` on, for any sink. Read from the start, they end in
+   * SDK_DOWNLOAD_CORRUPT when their hash is not the announced one: what was read is worth something
+   * only once the iteration has ended.
    */
-  readArtifact(artifact: Artifact, { offset = 0, ...options }: StreamOptions & { readonly offset?: number } = {}): AsyncGenerator<Uint8Array, void, undefined> {
-    return this.#stream(readChecked({ calls: this.#calls, artifact, ...this.#resumable(options) }, offset));
+  readArtifact(
+    artifact: Artifact,
+    { offset = 0, ...options }: StreamOptions & { readonly offset?: number } = {},
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    return this.#stream(
+      readChecked({ calls: this.#calls, artifact, ...this.#resumable(options) }, offset),
+    );
   }
 
   /**
-   * Writes an artifact to a file, whole or not at all, with its hash checked. What has arrived is kept in `FILE.part`, where the next call
-   * goes on, also after a restart. @param artifact one of `listArtifacts`, or its name
+   * Writes an artifact to a file, whole or not at all, with its hash checked. What has arrived is
+   * kept in `FILE.part`, where the next call goes on, also after a restart. @param artifact one of
+   * `listArtifacts`, or its name
    */
-  downloadArtifact(artifact: Artifact | string, file: string, { overwrite = false, onProgress, ...options }: DownloadOptions = {}): Promise<void> {
+  downloadArtifact(
+    artifact: Artifact | string,
+    file: string,
+    { overwrite = false, onProgress, ...options }: DownloadOptions = {},
+  ): Promise<void> {
     return this.#run(async () => {
-      const found = typeof artifact === 'string' ? await this.#findArtifact(artifact, options) : artifact;
-      await downloadToFile({ calls: this.#calls, artifact: found, ...this.#resumable(options) }, { file, overwrite, onProgress });
+      const found =
+        typeof artifact === 'string' ? await this.#findArtifact(artifact, options) : artifact;
+      await downloadToFile(
+        { calls: this.#calls, artifact: found, ...this.#resumable(options) },
+        { file, overwrite, onProgress },
+      );
     });
   }
 
   /**
-   * Writes the adapter of a job that has succeeded, as `emloc tune` does (PEFT's layout, `emloc.json`, `uncorrected/`), or its merged
-   * checkpoint, into a folder, whole or not at all. What has arrived is kept in `FOLDER.part`, where the next call goes on.
+   * Writes the adapter of a job that has succeeded, as `emloc tune` does (PEFT's layout,
+   * `emloc.json`, `uncorrected/`), or its merged checkpoint, into a folder, whole or not at all.
+   * What has arrived is kept in `FOLDER.part`, where the next call goes on.
    */
-  downloadJob(name: string, folder: string, { part = 'adapter', overwrite = false, onProgress, ...options }: DownloadJobOptions = {}): Promise<void> {
+  downloadJob(
+    name: string,
+    folder: string,
+    { part = 'adapter', overwrite = false, onProgress, ...options }: DownloadJobOptions = {},
+  ): Promise<void> {
     return this.#run(async () => {
       const { state } = await this.getJob(name, { signal: options.signal });
-      if (state !== 'succeeded') throw new EmlocError('SDK_JOB_UNFINISHED', `${name} is ${state}: there is no result to download`);
+      if (state !== 'succeeded')
+        throw new EmlocError(
+          'SDK_JOB_UNFINISHED',
+          `${name} is ${state}: there is no result to download`,
+        );
       const artifacts: Artifact[] = [];
-      for await (const artifact of this.listArtifacts(name, { signal: options.signal })) artifacts.push(artifact);
+      for await (const artifact of this.listArtifacts(name, { signal: options.signal }))
+        artifacts.push(artifact);
       const files = placeArtifacts(artifacts, { job: name, part });
-      await downloadToFolder({ calls: this.#calls, files, ...this.#resumable(options) }, { folder, overwrite, onProgress });
+      await downloadToFolder(
+        { calls: this.#calls, files, ...this.#resumable(options) },
+        { folder, overwrite, onProgress },
+      );
     });
   }
 
-  /** Stores rows for jobs to come: `{ dataset: NAME }` is what their options take. The same bytes give the same data set. */
-  uploadDataset(source: string | Uint8Array, { displayName, onProgress, ...options }: UploadOptions = {}): Promise<Dataset> {
+  /**
+   * Stores rows for jobs to come: `{ dataset: NAME }` is what their options take. The same bytes
+   * give the same data set.
+   */
+  uploadDataset(
+    source: string | Uint8Array,
+    { displayName, onProgress, ...options }: UploadOptions = {},
+  ): Promise<Dataset> {
     return this.#run(() => {
       const content = contentOf(source);
-      return upload({ calls: this.#calls, content, displayName: displayName ?? content.name, onProgress, ...this.#resumable(options) });
+      return upload({
+        calls: this.#calls,
+        content,
+        displayName: displayName ?? content.name,
+        onProgress,
+        ...this.#resumable(options),
+      });
     });
   }
 
@@ -216,7 +303,12 @@ export class EmlocClient implements AsyncDisposable {
   planJob(options: PlainTuneOptions, call: CallOptions = {}): Promise<JobPlan> {
     return this.#run(async () => {
       const timeoutMs = call.timeoutMs ?? this.#limits.planTimeoutMs;
-      return fromPlan(await this.#calls.planJob({ options: toOptionsMessage(options) }, this.#options({ ...call, timeoutMs })));
+      return fromPlan(
+        await this.#calls.planJob(
+          { options: toOptionsMessage(options) },
+          this.#options({ ...call, timeoutMs }),
+        ),
+      );
     });
   }
 
@@ -234,7 +326,8 @@ export class EmlocClient implements AsyncDisposable {
 
   async #findArtifact(name: string, { signal }: CallOptions): Promise<Artifact> {
     const [parent = ''] = name.split('/artifacts/');
-    for await (const artifact of this.listArtifacts(parent, { signal })) if (artifact.name === name) return artifact;
+    for await (const artifact of this.listArtifacts(parent, { signal }))
+      if (artifact.name === name) return artifact;
     throw new EmlocError('SDK_ARTIFACT_MISSING', `${parent} has no artifact ${name}`);
   }
 
@@ -246,11 +339,18 @@ export class EmlocClient implements AsyncDisposable {
     return signal ? AbortSignal.any([this.#closing.signal, signal]) : this.#closing.signal;
   }
 
-  #resumable({ signal: given, onInterruption }: StreamOptions): { signal: AbortSignal; resumption: Resumption } {
+  #resumable({ signal: given, onInterruption }: StreamOptions): {
+    signal: AbortSignal;
+    resumption: Resumption;
+  } {
     const signal = this.#signalOf(given);
     const { retry, patienceMs } = this.#limits;
-    const onBroken = onInterruption && ((error: Error) => onInterruption(toEmlocError(error) as Error));
-    return { signal, resumption: new Resumption({ retry, patienceMs, signal, onInterruption: onBroken }) };
+    const onBroken =
+      onInterruption && ((error: Error) => onInterruption(toEmlocError(error) as Error));
+    return {
+      signal,
+      resumption: new Resumption({ retry, patienceMs, signal, onInterruption: onBroken }),
+    };
   }
 
   async #run<T>(work: () => Promise<T>): Promise<T> {

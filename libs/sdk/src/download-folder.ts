@@ -1,5 +1,6 @@
 import { lstat, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
+
 import type { PlacedArtifact } from './artifact-paths.js';
 import { downloadToFile, type OnTransfer } from './download.js';
 import { EmlocError, fileFailed } from './errors.js';
@@ -21,10 +22,13 @@ export interface FolderTarget {
 }
 
 /**
- * Writes files into a folder that is there afterwards whole or not at all. `FOLDER.part` holds what has arrived and is taken up by the
- * next call, also of another process.
+ * Writes files into a folder that is there afterwards whole or not at all. `FOLDER.part` holds what
+ * has arrived and is taken up by the next call, also of another process.
  */
-export async function downloadToFolder(source: FolderSource, { folder: given, overwrite, onProgress }: FolderTarget): Promise<void> {
+export async function downloadToFolder(
+  source: FolderSource,
+  { folder: given, overwrite, onProgress }: FolderTarget,
+): Promise<void> {
   const folder = resolve(given);
   await assertFolderFree(folder, { overwrite });
   const staging = `${folder}.part`;
@@ -33,9 +37,14 @@ export async function downloadToFolder(source: FolderSource, { folder: given, ov
   let before = 0;
   for (const { artifact, segments } of source.files) {
     const start = before;
-    await downloadToFile({ ...source, artifact }, {
-      file: join(staging, ...segments), overwrite: true, onProgress: (done) => onProgress?.(start + done, totalBytes),
-    });
+    await downloadToFile(
+      { ...source, artifact },
+      {
+        file: join(staging, ...segments),
+        overwrite: true,
+        onProgress: (done) => onProgress?.(start + done, totalBytes),
+      },
+    );
     before += artifact.sizeBytes;
   }
   await moveInto(folder, staging);
@@ -45,26 +54,42 @@ export async function downloadToFolder(source: FolderSource, { folder: given, ov
 const replaceable = ['adapter_config.json', 'config.json'];
 
 /**
- * That a result may be written to a folder: it is not there, empty, or holds an adapter or a checkpoint that may be replaced.
+ * That a result may be written to a folder: it is not there, empty, or holds an adapter or a
+ * checkpoint that may be replaced.
  * @throws EmlocError SDK_OUTPUT_EXISTS
  */
 export async function assertFolderFree(folder: string, { overwrite = false } = {}): Promise<void> {
   const entries = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return [] as string[];
-    throw new EmlocError('SDK_OUTPUT_EXISTS', `${folder} cannot be the output folder: ${error.message}`, { cause: error });
+    throw new EmlocError(
+      'SDK_OUTPUT_EXISTS',
+      `${folder} cannot be the output folder: ${error.message}`,
+      { cause: error },
+    );
   });
-  if (entries.length === 0 || (overwrite && entries.some((name) => replaceable.includes(name)))) return;
-  const hint = overwrite ? 'holds neither an adapter nor a checkpoint, so it is not replaced' : 'choose another, or allow it to be overwritten';
+  if (entries.length === 0 || (overwrite && entries.some((name) => replaceable.includes(name))))
+    return;
+  const hint = overwrite
+    ? 'holds neither an adapter nor a checkpoint, so it is not replaced'
+    : 'choose another, or allow it to be overwritten';
   throw new EmlocError('SDK_OUTPUT_EXISTS', `${folder} is not empty: ${hint}`);
 }
 
-/** Leaves nothing in the staging folder but files that belong to it, whole or in part: no others and no symbolic links. */
+/**
+ * Leaves nothing in the staging folder but files that belong to it, whole or in part: no others and
+ * no symbolic links.
+ */
 async function prepareStaging(staging: string, files: readonly PlacedArtifact[]): Promise<void> {
   const paths = files.map(({ segments }) => segments.join('/'));
   const expectedFiles = new Set(paths.flatMap((path) => [path, `${path}.part`]));
-  const expectedFolders = new Set(files.flatMap(({ segments }) => segments.slice(0, -1).map((_, index) => segments.slice(0, index + 1).join('/'))));
+  const expectedFolders = new Set(
+    files.flatMap(({ segments }) =>
+      segments.slice(0, -1).map((_, index) => segments.slice(0, index + 1).join('/')),
+    ),
+  );
   try {
-    if (!(await lstat(staging).catch(() => null))?.isDirectory()) await rm(staging, { force: true });
+    if (!(await lstat(staging).catch(() => null))?.isDirectory())
+      await rm(staging, { force: true });
     await mkdir(staging, { recursive: true });
     await clean(staging, '', { expectedFiles, expectedFolders });
   } catch (cause) {
@@ -72,11 +97,17 @@ async function prepareStaging(staging: string, files: readonly PlacedArtifact[])
   }
 }
 
-async function clean(staging: string, below: string, expected: { expectedFiles: ReadonlySet<string>; expectedFolders: ReadonlySet<string> }): Promise<void> {
+async function clean(
+  staging: string,
+  below: string,
+  expected: { expectedFiles: ReadonlySet<string>; expectedFolders: ReadonlySet<string> },
+): Promise<void> {
   for (const entry of await readdir(join(staging, below), { withFileTypes: true })) {
     const path = below === '' ? entry.name : `${below}/${entry.name}`;
-    if (entry.isDirectory() && expected.expectedFolders.has(path)) await clean(staging, path, expected);
-    else if (!(entry.isFile() && expected.expectedFiles.has(path))) await rm(join(staging, path), { recursive: true, force: true });
+    if (entry.isDirectory() && expected.expectedFolders.has(path))
+      await clean(staging, path, expected);
+    else if (!(entry.isFile() && expected.expectedFiles.has(path)))
+      await rm(join(staging, path), { recursive: true, force: true });
   }
 }
 

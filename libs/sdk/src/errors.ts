@@ -1,4 +1,5 @@
-import { type FieldViolation, isRpcError, type RpcCode, type RpcError } from '@emloc/rpc';
+import { isRpcError, type FieldViolation, type RpcCode, type RpcError } from '@emloc/rpc';
+
 import { stageNameOf, type StageName } from './stages.js';
 
 /** Codes of what the client itself refuses or gives up on; `docs/errors.md` explains each. */
@@ -37,7 +38,10 @@ interface Details {
   readonly fieldViolations: readonly FieldViolation[];
 }
 
-/** The one error type of this library. The message names stage and layer where they are known, and the cause. */
+/**
+ * The one error type of this library. The message names stage and layer where they are known, and
+ * the cause.
+ */
 export class EmlocError extends Error implements Details {
   override readonly name = 'EmlocError';
   readonly reason: string;
@@ -48,11 +52,21 @@ export class EmlocError extends Error implements Details {
   /** Every field of the request that breaks its rules. */
   readonly fieldViolations: readonly FieldViolation[];
 
-  /** @param code gRPC's status code for what the server or the connection says, `SDK_...` for what the client says */
+  /**
+   * @param code gRPC's status code for what the server or the connection says, `SDK_...` for what
+   * the client says
+   */
   constructor(
     readonly code: SdkErrorCode | RpcCode,
     message: string,
-    { reason = code, stage = null, layer = null, requestId = null, fieldViolations = [], ...options }: Partial<Details> & ErrorOptions = {},
+    {
+      reason = code,
+      stage = null,
+      layer = null,
+      requestId = null,
+      fieldViolations = [],
+      ...options
+    }: Partial<Details> & ErrorOptions = {},
   ) {
     super(message, options);
     this.reason = reason;
@@ -68,19 +82,33 @@ export function isEmlocError(error: unknown, code?: EmlocError['code']): error i
   return error instanceof EmlocError && (code === undefined || error.code === code);
 }
 
-/** What a call threw, as a caller of this library sees it. Errors of other kinds are defects and stay as they are. */
+/**
+ * What a call threw, as a caller of this library sees it. Errors of other kinds are defects and
+ * stay as they are.
+ */
 export function toEmlocError(error: unknown): unknown {
   if (!isRpcError(error)) return error;
   const { code, reason, fieldViolations, metadata } = error;
   const { stage, layer } = toFailure(error);
   return new EmlocError(code, describeFailure(toFailure(error)), {
-    reason, stage, layer, requestId: metadata['request_id'] ?? null, fieldViolations, cause: error,
+    reason,
+    stage,
+    layer,
+    requestId: metadata['request_id'] ?? null,
+    fieldViolations,
+    cause: error,
   });
 }
 
 /** The failure that an error of a call or a job's status stands for. */
 export function toFailure({ code, reason, message, metadata }: RpcError): Failure {
-  return { code, reason, message, stage: stageNameOf(metadata['stage']), layer: metadata['layer'] ?? null };
+  return {
+    code,
+    reason,
+    message,
+    stage: stageNameOf(metadata['stage']),
+    layer: metadata['layer'] ?? null,
+  };
 }
 
 /** `stage train, layer 3: MESSAGE (REASON)` */
@@ -91,7 +119,9 @@ export function describeFailure({ code, reason, message, stage, layer }: Failure
 
 /** Messages may begin with the place themselves: `train, layer 3: MESSAGE`. */
 function withoutPlace(message: string, { stage, layer }: Pick<Failure, 'stage' | 'layer'>): string {
-  const prefix = [`${stage}, layer ${layer}: `, `${stage}: `].find((candidate) => message.startsWith(candidate));
+  const prefix = [`${stage}, layer ${layer}: `, `${stage}: `].find((candidate) =>
+    message.startsWith(candidate),
+  );
   return prefix === undefined ? message : message.slice(prefix.length);
 }
 
@@ -99,7 +129,11 @@ function withoutPlace(message: string, { stage, layer }: Pick<Failure, 'stage' |
 export function jobFailed(name: string, failure: Failure | null): EmlocError {
   if (!failure) return new EmlocError('SDK_JOB_FAILED', `${name} failed and does not say why`);
   const { reason, stage, layer } = failure;
-  return new EmlocError('SDK_JOB_FAILED', `${name} failed: ${describeFailure(failure)}`, { reason, stage, layer });
+  return new EmlocError('SDK_JOB_FAILED', `${name} failed: ${describeFailure(failure)}`, {
+    reason,
+    stage,
+    layer,
+  });
 }
 
 /** An error of the file system, with what was being done. */

@@ -1,29 +1,66 @@
-import { type Timestamp, timestampDate } from '@bufbuild/protobuf/wkt';
+import { timestampDate, type Timestamp } from '@bufbuild/protobuf/wkt';
 import {
-  type Artifact as ArtifactMessage, Artifact_Kind as Kind, type Dataset as DatasetMessage, fromTuneOptionsMessage, type Job as JobMessage, Job_State as State,
-  type JobEvent as JobEventMessage, MergeOptions_Dtype as Dtype, type PlainTuneOptions, type PlanJobResponse, StageStateChanged_State as StageState,
-  type StageReport as StageReportMessage, type Status, toTuneOptionsMessage, type TuneOptions, type TuneReport as TuneReportMessage,
+  MergeOptions_Dtype as Dtype,
+  fromTuneOptionsMessage,
+  Artifact_Kind as Kind,
+  StageStateChanged_State as StageState,
+  Job_State as State,
+  toTuneOptionsMessage,
+  type Artifact as ArtifactMessage,
+  type Dataset as DatasetMessage,
+  type JobEvent as JobEventMessage,
+  type Job as JobMessage,
+  type PlainTuneOptions,
+  type PlanJobResponse,
+  type StageReport as StageReportMessage,
+  type Status,
+  type TuneOptions,
+  type TuneReport as TuneReportMessage,
 } from '@emloc/contracts';
 import { fromStatus } from '@emloc/rpc';
-import { EmlocError, type Failure, toFailure } from './errors.js';
+
+import { EmlocError, toFailure, type Failure } from './errors.js';
 import { fromStage } from './stages.js';
-import type { Artifact, ArtifactKind, Dataset, Job, JobEvent, JobPlan, JobState, MergeDtype, StageReport, TuneReport } from './values.js';
+import type {
+  Artifact,
+  ArtifactKind,
+  Dataset,
+  Job,
+  JobEvent,
+  JobPlan,
+  JobState,
+  MergeDtype,
+  StageReport,
+  TuneReport,
+} from './values.js';
 
 const states: Readonly<Partial<Record<State, JobState>>> = Object.freeze({
-  [State.QUEUED]: 'queued', [State.RUNNING]: 'running', [State.CANCELLING]: 'cancelling',
-  [State.SUCCEEDED]: 'succeeded', [State.FAILED]: 'failed', [State.CANCELLED]: 'cancelled',
+  [State.QUEUED]: 'queued',
+  [State.RUNNING]: 'running',
+  [State.CANCELLING]: 'cancelling',
+  [State.SUCCEEDED]: 'succeeded',
+  [State.FAILED]: 'failed',
+  [State.CANCELLED]: 'cancelled',
 });
 
-const stageStates: Readonly<Partial<Record<StageState, 'started' | 'finished' | 'retrying'>>> = Object.freeze({
-  [StageState.STARTED]: 'started', [StageState.FINISHED]: 'finished', [StageState.RETRYING]: 'retrying',
-});
+const stageStates: Readonly<Partial<Record<StageState, 'started' | 'finished' | 'retrying'>>> =
+  Object.freeze({
+    [StageState.STARTED]: 'started',
+    [StageState.FINISHED]: 'finished',
+    [StageState.RETRYING]: 'retrying',
+  });
 
 const kinds: Readonly<Partial<Record<Kind, ArtifactKind>>> = Object.freeze({
-  [Kind.ADAPTER]: 'adapter', [Kind.UNCORRECTED_ADAPTER]: 'uncorrected', [Kind.MERGED_CHECKPOINT]: 'merged', [Kind.REPORT]: 'report',
+  [Kind.ADAPTER]: 'adapter',
+  [Kind.UNCORRECTED_ADAPTER]: 'uncorrected',
+  [Kind.MERGED_CHECKPOINT]: 'merged',
+  [Kind.REPORT]: 'report',
 });
 
 const dtypes: Readonly<Partial<Record<Dtype, MergeDtype>>> = Object.freeze({
-  [Dtype.FLOAT32]: 'float32', [Dtype.BFLOAT16]: 'bfloat16', [Dtype.FLOAT16]: 'float16',
+  [Dtype.FLOAT32]: 'float32',
+  [Dtype.BFLOAT16]: 'bfloat16',
+  [Dtype.FLOAT16]: 'float16',
 });
 
 export function fromJob(job: JobMessage): Job {
@@ -45,34 +82,95 @@ export function fromJob(job: JobMessage): Job {
   };
 }
 
-export function fromArtifact({ name, kind, path, sizeBytes, sha256, createTime }: ArtifactMessage): Artifact {
-  return { name, kind: kinds[kind] ?? 'unknown', path, sizeBytes: Number(sizeBytes), sha256, createTime: fromTime(createTime) };
+export function fromArtifact({
+  name,
+  kind,
+  path,
+  sizeBytes,
+  sha256,
+  createTime,
+}: ArtifactMessage): Artifact {
+  return {
+    name,
+    kind: kinds[kind] ?? 'unknown',
+    path,
+    sizeBytes: Number(sizeBytes),
+    sha256,
+    createTime: fromTime(createTime),
+  };
 }
 
-export function fromDataset({ name, displayName, sizeBytes, sha256, createTime }: DatasetMessage): Dataset {
-  return { name, displayName, sizeBytes: Number(sizeBytes), sha256, createTime: fromTime(createTime) };
+export function fromDataset({
+  name,
+  displayName,
+  sizeBytes,
+  sha256,
+  createTime,
+}: DatasetMessage): Dataset {
+  return {
+    name,
+    displayName,
+    sizeBytes: Number(sizeBytes),
+    sha256,
+    createTime: fromTime(createTime),
+  };
 }
 
 export function fromPlan({ fits, budgetBytes, neededBytes, stages }: PlanJobResponse): JobPlan {
-  return { fits, budgetBytes: Number(budgetBytes), neededBytes: Number(neededBytes), stages: stages.map(fromStageReport) };
+  return {
+    fits,
+    budgetBytes: Number(budgetBytes),
+    neededBytes: Number(neededBytes),
+    stages: stages.map(fromStageReport),
+  };
 }
 
 export function fromEvent({ sequence, time, event }: JobEventMessage): JobEvent {
   const base = { sequence: Number(sequence), time: fromTime(time) };
   switch (event.case) {
     case 'stateChanged':
-      return { ...base, type: 'state', state: states[event.value.state] ?? 'unknown', error: fromError(event.value.error) };
+      return {
+        ...base,
+        type: 'state',
+        state: states[event.value.state] ?? 'unknown',
+        error: fromError(event.value.error),
+      };
     case 'stageStateChanged': {
       const { stage, state, attempt, error } = event.value;
-      return { ...base, type: 'stage', stage: fromStage(stage), state: stageStates[state] ?? 'unknown', attempt, error: fromError(error) };
+      return {
+        ...base,
+        type: 'stage',
+        stage: fromStage(stage),
+        state: stageStates[state] ?? 'unknown',
+        attempt,
+        error: fromError(error),
+      };
     }
     case 'progress': {
       const { stage, task, done, total } = event.value;
-      return { ...base, type: 'progress', stage: fromStage(stage), task, done: Number(done), total: Number(total) };
+      return {
+        ...base,
+        type: 'progress',
+        stage: fromStage(stage),
+        task,
+        done: Number(done),
+        total: Number(total),
+      };
     }
     case 'step': {
       const { stage, step, steps, loss, learningRate, gradientNorm, tokens, seconds } = event.value;
-      return { ...base, type: 'step', stage: fromStage(stage), step, steps, loss, learningRate, gradientNorm, tokens: Number(tokens), seconds };
+      return {
+        ...base,
+        type: 'step',
+        stage: fromStage(stage),
+        step,
+        steps,
+        loss,
+        learningRate,
+        gradientNorm,
+        tokens: Number(tokens),
+        seconds,
+      };
     }
     case 'notice':
       return { ...base, type: 'notice', message: event.value.message };
@@ -99,7 +197,16 @@ export function toDtype(dtype: MergeDtype | null): Dtype {
 }
 
 function fromReport(report: TuneReportMessage): TuneReport {
-  const { budgetBytes, peakDeviceBytes, stages, validation, correction, emulator, train, refinement } = report;
+  const {
+    budgetBytes,
+    peakDeviceBytes,
+    stages,
+    validation,
+    correction,
+    emulator,
+    train,
+    refinement,
+  } = report;
   return {
     budgetBytes: Number(budgetBytes),
     peakDeviceBytes: Number(peakDeviceBytes),
@@ -115,17 +222,27 @@ function fromReport(report: TuneReportMessage): TuneReport {
     correction: correction ? { chosen: correction.chosen, scores: { ...correction.scores } } : null,
     emulator: emulator ? fromEmulator(emulator) : null,
     train: {
-      steps: train?.steps ?? 0, tokens: Number(train?.tokens ?? 0), tokensPerSecond: train?.tokensPerSecond ?? 0, finalLoss: train?.finalLoss ?? Number.NaN,
+      steps: train?.steps ?? 0,
+      tokens: Number(train?.tokens ?? 0),
+      tokensPerSecond: train?.tokensPerSecond ?? 0,
+      finalLoss: train?.finalLoss ?? Number.NaN,
     },
     refinement: refinement ? { steps: refinement.steps, kept: refinement.kept } : null,
   };
 }
 
-function fromEmulator({ parameters, originalParameters, worstLayer }: NonNullable<TuneReportMessage['emulator']>): TuneReport['emulator'] {
+function fromEmulator({
+  parameters,
+  originalParameters,
+  worstLayer,
+}: NonNullable<TuneReportMessage['emulator']>): TuneReport['emulator'] {
   return {
     parameters: Number(parameters),
     originalParameters: Number(originalParameters),
-    worstLayer: { name: worstLayer?.name ?? '', relativeError: worstLayer?.relativeError ?? Number.NaN },
+    worstLayer: {
+      name: worstLayer?.name ?? '',
+      relativeError: worstLayer?.relativeError ?? Number.NaN,
+    },
   };
 }
 

@@ -1,11 +1,28 @@
 export type { PlainTuneOptions, UploadedDataset } from '@emloc/contracts';
 export {
-  type CallOptions, connect, type CreateJobOptions, type DeleteJobOptions, type DownloadJobOptions, type DownloadOptions, EmlocClient, type ListJobsOptions, type StreamOptions, type UploadOptions,
-  type WaitOptions, type WatchOptions,
+  type CallOptions,
+  connect,
+  type CreateJobOptions,
+  type DeleteJobOptions,
+  type DownloadJobOptions,
+  type DownloadOptions,
+  EmlocClient,
+  type ListJobsOptions,
+  type StreamOptions,
+  type UploadOptions,
+  type WaitOptions,
+  type WatchOptions,
 } from './client.js';
 export type { OnTransfer } from './download.js';
 export { assertFolderFree } from './download-folder.js';
-export { describeFailure, EmlocError, type Failure, isEmlocError, jobFailed, type SdkErrorCode } from './errors.js';
+export {
+  describeFailure,
+  EmlocError,
+  type Failure,
+  isEmlocError,
+  jobFailed,
+  type SdkErrorCode,
+} from './errors.js';
 export { type ClientTls, type ConnectOptions, defaultLimits } from './options.js';
 export { type StageName, stageNames } from './stages.js';
 export * from './values.js';

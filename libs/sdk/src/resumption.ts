@@ -1,18 +1,24 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { backoffMs, isRetryable, isRpcError, type RetryPolicy, RpcError } from '@emloc/rpc';
+import { backoffMs, isRetryable, isRpcError, RpcError, type RetryPolicy } from '@emloc/rpc';
+
 import { isEmlocError } from './errors.js';
 
 /**
- * What may be done about an error in the middle of a stream that can be taken up again. `wait`: the server is away, and may be for long.
- * `retry`: the connection or its contents broke in a way that a few repetitions may cure.
+ * What may be done about an error in the middle of a stream that can be taken up again. `wait`: the
+ * server is away, and may be for long. `retry`: the connection or its contents broke in a way that
+ * a few repetitions may cure.
  */
 export function remedyOf(error: unknown): 'wait' | 'retry' | 'none' {
   if (isRetryable(error)) return 'wait';
-  if (isEmlocError(error, 'SDK_EVENTS_LOST') || isEmlocError(error, 'SDK_DOWNLOAD_CORRUPT')) return 'retry';
+  if (isEmlocError(error, 'SDK_EVENTS_LOST') || isEmlocError(error, 'SDK_DOWNLOAD_CORRUPT'))
+    return 'retry';
   if (!isRpcError(error)) return 'none';
   if (error.code === 'DEADLINE_EXCEEDED') return 'retry';
-  // A reset stream, as the transport and proxies report it; the server's own errors have its domain.
-  return error.domain === 'grpc' && ['INTERNAL', 'UNKNOWN', 'CANCELLED'].includes(error.code) ? 'retry' : 'none';
+  // A reset stream, as the transport and proxies report it; the server's own errors have its
+  // domain.
+  return error.domain === 'grpc' && ['INTERNAL', 'UNKNOWN', 'CANCELLED'].includes(error.code)
+    ? 'retry'
+    : 'none';
 }
 
 export interface ResumptionOptions {
@@ -41,14 +47,18 @@ export class Resumption {
     this.#failures = 0;
   }
 
-  /** Returns when the next attempt is due. @throws the error when there is to be none, RpcError CANCELLED when the signal is aborted */
+  /**
+   * Returns when the next attempt is due.
+   * @throws the error when there is to be none, RpcError CANCELLED when the signal is aborted
+   */
   async after(error: unknown): Promise<void> {
     const { retry, patienceMs, signal, onInterruption } = this.options;
     const now = performance.now();
     this.#awaySinceMs ??= now;
     this.#failures += 1;
     const remedy = signal.aborted ? 'none' : remedyOf(error);
-    const isLast = remedy === 'wait' ? now - this.#awaySinceMs >= patienceMs : this.#failures >= retry.attempts;
+    const isLast =
+      remedy === 'wait' ? now - this.#awaySinceMs >= patienceMs : this.#failures >= retry.attempts;
     if (remedy === 'none' || isLast) throw error;
     onInterruption?.(error as Error);
     const retryDelayMs = isRpcError(error) ? error.retryDelayMs : null;
@@ -66,5 +76,6 @@ async function pause(ms: number, signal: AbortSignal): Promise<void> {
 
 /** @throws RpcError CANCELLED when the signal is aborted */
 export function throwIfCancelled(signal: AbortSignal): void {
-  if (signal.aborted) throw new RpcError('CANCELLED', 'the call was cancelled', { cause: signal.reason });
+  if (signal.aborted)
+    throw new RpcError('CANCELLED', 'the call was cancelled', { cause: signal.reason });
 }

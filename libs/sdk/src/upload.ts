@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
-import { type FileHandle, open } from 'node:fs/promises';
+import { open, type FileHandle } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { UploadDatasetRequestSchema } from '@emloc/contracts';
+
 import type { OnTransfer } from './download.js';
 import { EmlocError, fileFailed } from './errors.js';
 import { fromDataset } from './from-message.js';
-import { type Resumption, throwIfCancelled } from './resumption.js';
+import { throwIfCancelled, type Resumption } from './resumption.js';
 import type { Dataset } from './values.js';
 import type { JobCalls } from './watch.js';
 
@@ -20,7 +21,9 @@ const chunkBytes = 256 * 1024;
 
 /** A file by its path, or bytes. */
 export function contentOf(source: string | Uint8Array): Content {
-  return typeof source === 'string' ? { name: basename(source), chunks: () => fileChunks(source) } : { name: '', chunks: () => sliced(source) };
+  return typeof source === 'string'
+    ? { name: basename(source), chunks: () => fileChunks(source) }
+    : { name: '', chunks: () => sliced(source) };
 }
 
 async function* fileChunks(file: string): AsyncGenerator<Uint8Array> {
@@ -28,7 +31,12 @@ async function* fileChunks(file: string): AsyncGenerator<Uint8Array> {
   try {
     handle = await open(file, 'r');
     for (;;) {
-      const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafe(chunkBytes), 0, chunkBytes, null);
+      const { bytesRead, buffer } = await handle.read(
+        Buffer.allocUnsafe(chunkBytes),
+        0,
+        chunkBytes,
+        null,
+      );
       if (bytesRead === 0) return;
       yield buffer.subarray(0, bytesRead);
     }
@@ -40,7 +48,8 @@ async function* fileChunks(file: string): AsyncGenerator<Uint8Array> {
 }
 
 async function* sliced(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  for (let start = 0; start < bytes.length; start += chunkBytes) yield bytes.subarray(start, start + chunkBytes);
+  for (let start = 0; start < bytes.length; start += chunkBytes)
+    yield bytes.subarray(start, start + chunkBytes);
 }
 
 export interface UploadSource {
@@ -57,7 +66,9 @@ interface Announcement {
   readonly sha256: string;
 }
 
-/** Sends everything, at the speed of the server, and again from the start when the connection broke. */
+/**
+ * Sends everything, at the speed of the server, and again from the start when the connection broke.
+ */
 export async function upload(source: UploadSource): Promise<Dataset> {
   const { calls, content, signal, resumption } = source;
   const announced = await measure(content, signal);
@@ -81,7 +92,10 @@ async function measure(content: Content, signal: AbortSignal): Promise<Announcem
   return { sizeBytes, sha256: hash.digest('hex') };
 }
 
-async function* requests(source: UploadSource, announced: Announcement): AsyncGenerator<MessageInitShape<typeof UploadDatasetRequestSchema>> {
+async function* requests(
+  source: UploadSource,
+  announced: Announcement,
+): AsyncGenerator<MessageInitShape<typeof UploadDatasetRequestSchema>> {
   const { content, displayName, onProgress } = source;
   const upload = { displayName, sizeBytes: BigInt(announced.sizeBytes), sha256: announced.sha256 };
   yield { content: { case: 'upload', value: upload } };
@@ -95,6 +109,9 @@ async function* requests(source: UploadSource, announced: Announcement): AsyncGe
     onProgress?.(sentBytes, announced.sizeBytes);
   }
   if (sentBytes !== announced.sizeBytes || hash.digest('hex') !== announced.sha256) {
-    throw new EmlocError('SDK_FILE_CHANGED', `${content.name || 'the data'} changed while it was uploaded`);
+    throw new EmlocError(
+      'SDK_FILE_CHANGED',
+      `${content.name || 'the data'} changed while it was uploaded`,
+    );
   }
 }

@@ -1,9 +1,14 @@
 import type { PlainTuneOptions } from '@emloc/contracts';
+
 import type { Failure } from './errors.js';
 import type { StageName } from './stages.js';
 
-/** Where a job stands; `succeeded`, `failed` and `cancelled` are final. `unknown`: a state that this version does not know. */
-export type JobState = 'queued' | 'running' | 'cancelling' | 'succeeded' | 'failed' | 'cancelled' | 'unknown';
+/**
+ * Where a job stands; `succeeded`, `failed` and `cancelled` are final. `unknown`: a state that this
+ * version does not know.
+ */
+export type JobState =
+  'queued' | 'running' | 'cancelling' | 'succeeded' | 'failed' | 'cancelled' | 'unknown';
 
 /** Element type of merged weights. */
 export type MergeDtype = 'float32' | 'bfloat16' | 'float16';
@@ -40,7 +45,10 @@ export interface StageReport {
   readonly peakDeviceBytes: number;
 }
 
-/** The outcome of a job. Losses are means over the trained-on tokens of the validation rows; null where a stage did not run. */
+/**
+ * The outcome of a job. Losses are means over the trained-on tokens of the validation rows; null
+ * where a stage did not run.
+ */
 export interface TuneReport {
   readonly budgetBytes: number;
   readonly peakDeviceBytes: number;
@@ -55,14 +63,22 @@ export interface TuneReport {
     readonly refined: number | null;
   };
   /** Losses by candidate; null at ratio 1. */
-  readonly correction: { readonly chosen: string; readonly scores: Readonly<Record<string, number>> } | null;
+  readonly correction: {
+    readonly chosen: string;
+    readonly scores: Readonly<Record<string, number>>;
+  } | null;
   /** null at ratio 1. */
   readonly emulator: {
     readonly parameters: number;
     readonly originalParameters: number;
     readonly worstLayer: { readonly name: string; readonly relativeError: number };
   } | null;
-  readonly train: { readonly steps: number; readonly tokens: number; readonly tokensPerSecond: number; readonly finalLoss: number };
+  readonly train: {
+    readonly steps: number;
+    readonly tokens: number;
+    readonly tokensPerSecond: number;
+    readonly finalLoss: number;
+  };
   /** null without refinement. `kept`: whether the refined adapter is the result. */
   readonly refinement: { readonly steps: number; readonly kept: boolean } | null;
 }
@@ -86,7 +102,13 @@ export type JobEvent = { readonly sequence: number; readonly time: Date | null }
       readonly attempt: number;
       readonly error: Failure | null;
     }
-  | { readonly type: 'progress'; readonly stage: StageName | null; readonly task: string; readonly done: number; readonly total: number }
+  | {
+      readonly type: 'progress';
+      readonly stage: StageName | null;
+      readonly task: string;
+      readonly done: number;
+      readonly total: number;
+    }
   | {
       readonly type: 'step';
       readonly stage: StageName | null;
@@ -106,7 +128,10 @@ export type JobEvent = { readonly sequence: number; readonly time: Date | null }
   | { readonly type: 'unknown' }
 );
 
-/** What a file belongs to. `adapter` is the result, `uncorrected` the adapter as training on the emulator left it. */
+/**
+ * What a file belongs to. `adapter` is the result, `uncorrected` the adapter as training on the
+ * emulator left it.
+ */
 export type ArtifactKind = 'adapter' | 'uncorrected' | 'merged' | 'report' | 'unknown';
 
 /** A file that a job made. */

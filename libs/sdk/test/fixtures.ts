@@ -3,15 +3,22 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TlsOptions } from '@emloc/rpc';
-import { connect, type ConnectOptions, EmlocError, type EmlocClient } from '../src/index.js';
-import { type FakeDeployment, type FakeDeploymentOptions, startFakeDeployment } from '../src/testing/index.js';
+
+import { connect, EmlocError, type ConnectOptions, type EmlocClient } from '../src/index.js';
+import {
+  startFakeDeployment,
+  type FakeDeployment,
+  type FakeDeploymentOptions,
+} from '../src/testing/index.js';
 
 export const fastRetry = { attempts: 4, initialDelayMs: 5, maxDelayMs: 20, factor: 2 };
 
 const open: (() => void | Promise<void>)[] = [];
 
 /** A deployment and a client of it, both closed by `closeAll`. */
-export async function start(options: FakeDeploymentOptions = {}): Promise<FakeDeployment & { client: EmlocClient }> {
+export async function start(
+  options: FakeDeploymentOptions = {},
+): Promise<FakeDeployment & { client: EmlocClient }> {
   const deployment = await startFakeDeployment(options);
   open.push(() => deployment.close());
   return Object.assign(deployment, { client: clientOf(deployment.address) });
@@ -51,9 +58,15 @@ export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
 }
 
 /** A certificate and the authority that made it. */
-export function tlsOf(name: 'localhost' | 'coordinator' | 'stranger'): TlsOptions & { ca: Buffer; identity: { certificate: Buffer; key: Buffer } } {
-  const read = (file: string): Buffer => readFileSync(new URL(`../../rpc/test/certificates/${file}`, import.meta.url));
-  return { ca: read('authority.pem'), identity: { certificate: read(`${name}.pem`), key: read(`${name}.key`) } };
+export function tlsOf(
+  name: 'localhost' | 'coordinator' | 'stranger',
+): TlsOptions & { ca: Buffer; identity: { certificate: Buffer; key: Buffer } } {
+  const read = (file: string): Buffer =>
+    readFileSync(new URL(`../../rpc/test/certificates/${file}`, import.meta.url));
+  return {
+    ca: read('authority.pem'),
+    identity: { certificate: read(`${name}.pem`), key: read(`${name}.key`) },
+  };
 }
 
 /** Bytes without a pattern that a shift would hide. */

@@ -2,6 +2,7 @@ import { appendFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RpcError } from '@emloc/rpc';
+
 import { sha256Of } from '../src/testing/index.js';
 import { bytesOf, closeAll, start, temporaryFolder, thrownBy } from './fixtures.js';
 
@@ -20,21 +21,45 @@ describe('uploadDataset', () => {
   it('stores a file, and tells how far it is', async () => {
     const { client, service } = await start();
     const progress: number[] = [];
-    const dataset = await client.uploadDataset(await fileWith(bytes), { onProgress: (done, total) => progress.push(done / total) });
-    expect(dataset).toEqual({ name: expect.stringMatching(/^datasets\//), displayName: 'rows.jsonl', sizeBytes: bytes.length, sha256: sha256Of(bytes), createTime: new Date(0) });
-    expect(sha256Of(service.datasets.get(dataset.name)?.bytes ?? bytes.subarray(1))).toBe(sha256Of(bytes));
-    expect([progress[0], progress.at(-1), progress.length]).toEqual([0, 1, Math.ceil(bytes.length / (256 * 1024)) + 1]);
+    const dataset = await client.uploadDataset(await fileWith(bytes), {
+      onProgress: (done, total) => progress.push(done / total),
+    });
+    expect(dataset).toEqual({
+      name: expect.stringMatching(/^datasets\//),
+      displayName: 'rows.jsonl',
+      sizeBytes: bytes.length,
+      sha256: sha256Of(bytes),
+      createTime: new Date(0),
+    });
+    expect(sha256Of(service.datasets.get(dataset.name)?.bytes ?? bytes.subarray(1))).toBe(
+      sha256Of(bytes),
+    );
+    expect([progress[0], progress.at(-1), progress.length]).toEqual([
+      0,
+      1,
+      Math.ceil(bytes.length / (256 * 1024)) + 1,
+    ]);
   });
 
   it('stores bytes under a name, and nothing at all', async () => {
     const { client } = await start();
-    expect(await client.uploadDataset(bytes.subarray(0, 10), { displayName: 'ten' })).toMatchObject({ displayName: 'ten', sizeBytes: 10 });
-    expect(await client.uploadDataset(new Uint8Array(0))).toMatchObject({ displayName: '', sizeBytes: 0 });
+    expect(await client.uploadDataset(bytes.subarray(0, 10), { displayName: 'ten' })).toMatchObject(
+      { displayName: 'ten', sizeBytes: 10 },
+    );
+    expect(await client.uploadDataset(new Uint8Array(0))).toMatchObject({
+      displayName: '',
+      sizeBytes: 0,
+    });
   });
 
   it('sends everything again when the server was away or the connection was cut', async () => {
     const { client, service } = await start();
-    service.faults.next('uploadDataset', { kind: 'failAfter', messages: 5, error: away }, { kind: 'fail', error: away }, { kind: 'cutAfter', messages: 7 });
+    service.faults.next(
+      'uploadDataset',
+      { kind: 'failAfter', messages: 5, error: away },
+      { kind: 'fail', error: away },
+      { kind: 'cutAfter', messages: 7 },
+    );
     const { name } = await client.uploadDataset(await fileWith(bytes));
     expect(service.counts.uploadDataset).toBe(4);
     expect(sha256Of(service.datasets.get(name)?.bytes ?? bytes.subarray(1))).toBe(sha256Of(bytes));
@@ -42,15 +67,26 @@ describe('uploadDataset', () => {
 
   it('does not when the server refuses it', async () => {
     const { client, service } = await start();
-    service.faults.next('uploadDataset', { kind: 'failAfter', messages: 3, error: new RpcError('RESOURCE_EXHAUSTED', 'at most 1 MiB') });
-    expect(await thrownBy(() => client.uploadDataset(bytes))).toMatchObject({ code: 'RESOURCE_EXHAUSTED', message: 'at most 1 MiB' });
+    service.faults.next('uploadDataset', {
+      kind: 'failAfter',
+      messages: 3,
+      error: new RpcError('RESOURCE_EXHAUSTED', 'at most 1 MiB'),
+    });
+    expect(await thrownBy(() => client.uploadDataset(bytes))).toMatchObject({
+      code: 'RESOURCE_EXHAUSTED',
+      message: 'at most 1 MiB',
+    });
     expect(service.counts.uploadDataset).toBe(1);
   });
 
   it('refuses a file that changes meanwhile, and stores nothing', async () => {
     const { client, service } = await start();
     const file = await fileWith(bytes);
-    const error = await thrownBy(() => client.uploadDataset(file, { onProgress: (done) => done === 0 && appendFileSync(file, 'more') }));
+    const error = await thrownBy(() =>
+      client.uploadDataset(file, {
+        onProgress: (done) => done === 0 && appendFileSync(file, 'more'),
+      }),
+    );
     expect(error.code).toBe('SDK_FILE_CHANGED');
     expect(service.datasets.size).toBe(0);
   });
@@ -67,7 +103,10 @@ describe('uploadDataset', () => {
     service.faults.next('uploadDataset', { kind: 'hang' });
     const abort = new AbortController();
     let sent = 0;
-    const uploading = client.uploadDataset(new Uint8Array(64 * 1024 * 1024), { signal: abort.signal, onProgress: (done) => (sent = done) });
+    const uploading = client.uploadDataset(new Uint8Array(64 * 1024 * 1024), {
+      signal: abort.signal,
+      onProgress: (done) => (sent = done),
+    });
     const settled = thrownBy(() => uploading);
     for (let before = -1; before !== sent || sent === 0;) {
       before = sent;

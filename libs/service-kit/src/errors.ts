@@ -18,7 +18,10 @@ export type ServiceKitErrorCode =
   | 'WORKER_FAILED'
   | 'WORKER_CLOSED';
 
-/** The one error type of the service kit. `message` names the thing, the value and the limit, never a secret. */
+/**
+ * The one error type of the service kit. `message` names the thing, the value and the limit, never
+ * a secret.
+ */
 export class ServiceKitError extends Error {
   override readonly name = 'ServiceKitError';
 
@@ -32,6 +35,9 @@ export class ServiceKitError extends Error {
 }
 
 /** Whether something thrown is a ServiceKitError, of this code when one is given. */
-export function isServiceKitError(error: unknown, code?: ServiceKitErrorCode): error is ServiceKitError {
+export function isServiceKitError(
+  error: unknown,
+  code?: ServiceKitErrorCode,
+): error is ServiceKitError {
   return error instanceof ServiceKitError && (code === undefined || error.code === code);
 }

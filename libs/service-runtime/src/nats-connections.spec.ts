@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort, ServiceKitError, startNatsServer } from '@emloc/service-kit';
+
 import { connectPatiently, isRefusal } from './nats-connections.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'emloc-connections-'));
@@ -11,8 +12,14 @@ test('waits for a server that starts later, saying that it does', async () => {
   const port = await freePort();
   const warnings: string[] = [];
   const { signal } = new AbortController();
-  const connecting = connectPatiently({ servers: [`127.0.0.1:${port}`] }, { logger: { warn: (_, message) => warnings.push(message) }, signal, patienceMs: 60_000 });
-  while (warnings.length === 0) await new Promise((resolve) => { setTimeout(resolve, 20); });
+  const connecting = connectPatiently(
+    { servers: [`127.0.0.1:${port}`] },
+    { logger: { warn: (_, message) => warnings.push(message) }, signal, patienceMs: 60_000 },
+  );
+  while (warnings.length === 0)
+    await new Promise((resolve) => {
+      setTimeout(resolve, 20);
+    });
   const server = await startNatsServer({ storeDir: folder, port });
   const { nats, lane } = await connecting;
   expect([lane.connected, nats.isClosed()]).toEqual([true, false]);
@@ -24,19 +31,37 @@ test('waits for a server that starts later, saying that it does', async () => {
 test('gives up when its patience ends, or when it is told to', async () => {
   const access = { servers: [`127.0.0.1:${await freePort()}`] };
   const logger = { warn: () => undefined };
-  await expect(connectPatiently(access, { logger, signal: new AbortController().signal, patienceMs: 0 })).rejects.toMatchObject({ code: 'NATS_CONNECT_FAILED' });
-  await expect(connectPatiently(access, { logger, signal: AbortSignal.abort(new Error('stop')), patienceMs: 60_000 })).rejects.toThrow('stop');
+  await expect(
+    connectPatiently(access, { logger, signal: new AbortController().signal, patienceMs: 0 }),
+  ).rejects.toMatchObject({ code: 'NATS_CONNECT_FAILED' });
+  await expect(
+    connectPatiently(access, {
+      logger,
+      signal: AbortSignal.abort(new Error('stop')),
+      patienceMs: 60_000,
+    }),
+  ).rejects.toThrow('stop');
 });
 
 test.each<[boolean, string, string | undefined]>([
   [true, 'the server refused the credentials', undefined],
   [true, 'Authorization Violation', undefined],
-  [true, 'no answer within 3000 ms (the server requires TLS and no TLS options were given)', undefined],
+  [
+    true,
+    'no answer within 3000 ms (the server requires TLS and no TLS options were given)',
+    undefined,
+  ],
   [true, 'no answer within 3000 ms', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'],
   [true, 'no answer within 3000 ms', 'ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE'],
   [false, 'no answer within 3000 ms', 'ECONNREFUSED'],
   [false, 'no answer within 3000 ms', 'ECONNRESET'],
 ])('refusal: %s for "%s", %s', (expected, message, code) => {
-  expect(isRefusal(new ServiceKitError('NATS_CONNECT_FAILED', message, { cause: Object.assign(new Error(), { code }) }))).toBe(expected);
+  expect(
+    isRefusal(
+      new ServiceKitError('NATS_CONNECT_FAILED', message, {
+        cause: Object.assign(new Error(), { code }),
+      }),
+    ),
+  ).toBe(expected);
   expect(isRefusal(Object.assign(new Error(message), { code }))).toBe(false);
 });

@@ -1,5 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { connectNats, isServiceKitError, type Lane, type Logger, type NatsAccess, type NatsConnection, openLane } from '@emloc/service-kit';
+import {
+  connectNats,
+  isServiceKitError,
+  openLane,
+  type Lane,
+  type Logger,
+  type NatsAccess,
+  type NatsConnection,
+} from '@emloc/service-kit';
 
 /** A service's two connections to NATS: for messages, and for bulk data. */
 export interface NatsConnections {
@@ -20,9 +28,13 @@ const pauseMs = 500;
 
 /**
  * Connects, waiting for a server that starts at the same time.
- * @throws ServiceKitError NATS_CONNECT_FAILED when the server has not answered in time, or at once when it refuses the service or is not trusted
+ * @throws ServiceKitError NATS_CONNECT_FAILED when the server has not answered in time, or at once
+ * when it refuses the service or is not trusted
  */
-export async function connectPatiently(access: NatsAccess, { logger, signal, patienceMs }: ConnectOptions): Promise<NatsConnections> {
+export async function connectPatiently(
+  access: NatsAccess,
+  { logger, signal, patienceMs }: ConnectOptions,
+): Promise<NatsConnections> {
   const endMs = performance.now() + patienceMs;
   for (;;) {
     signal.throwIfAborted();
@@ -48,7 +60,8 @@ async function connectBoth(access: NatsAccess): Promise<NatsConnections> {
 }
 
 /** OpenSSL's and Node's codes of certificates that one end does not accept. */
-const certificateCode = /^(ERR_SSL|ERR_OSSL|ERR_TLS|UNABLE_TO|SELF_SIGNED|DEPTH_ZERO|CERT|HOSTNAME_MISMATCH)_/;
+const certificateCode =
+  /^(ERR_SSL|ERR_OSSL|ERR_TLS|UNABLE_TO|SELF_SIGNED|DEPTH_ZERO|CERT|HOSTNAME_MISMATCH)_/;
 const refusal = /refused the credentials|requires TLS|authorization violation/i;
 
 /** Whether credentials or certificates are to blame, which waiting does not change. */

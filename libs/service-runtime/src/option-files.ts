@@ -1,4 +1,4 @@
-import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { ServiceKitError } from '@emloc/service-kit';
 
@@ -17,19 +17,28 @@ export function readOptionFile(path: string): Buffer {
   }
 }
 
-/** Certificates in PEM; the first of them is looked at. @throws ServiceKitError OPTION_INVALID, which names the file and shows nothing of it */
+/**
+ * Certificates in PEM; the first of them is looked at.
+ * @throws ServiceKitError OPTION_INVALID, which names the file and shows nothing of it
+ */
 export function readCertificates(path: string): Buffer {
   const pem = readOptionFile(path);
   parsed(path, 'certificate', () => new X509Certificate(pem));
   return pem;
 }
 
-/** A certificate chain and the key of its first certificate. @throws ServiceKitError OPTION_INVALID, which names the file and shows nothing of it */
+/**
+ * A certificate chain and the key of its first certificate.
+ * @throws ServiceKitError OPTION_INVALID, which names the file and shows nothing of it
+ */
 export function readIdentity(certificatePath: string, keyPath: string): Identity {
   const [certificate, key] = [readCertificates(certificatePath), readOptionFile(keyPath)];
   const privateKey: KeyObject = parsed(keyPath, 'private key', () => createPrivateKey(key));
   if (new X509Certificate(certificate).checkPrivateKey(privateKey)) return { certificate, key };
-  throw new ServiceKitError('OPTION_INVALID', `options: ${keyPath} is not the key of ${certificatePath}`);
+  throw new ServiceKitError(
+    'OPTION_INVALID',
+    `options: ${keyPath} is not the key of ${certificatePath}`,
+  );
 }
 
 /** OpenSSL's message says nothing of use, and the parsers' causes could hold a part of the text. */

@@ -1,10 +1,17 @@
 import { PassThrough } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
+
 import { watchParent } from './parent-watch.js';
 
 function watched(env: Record<string, string>): { stdin: PassThrough; ends: string[] } {
   const [stdin, ends] = [new PassThrough(), [] as string[]];
-  watchParent({ env, stdin, end: (reason) => ends.push(reason), exit: (code) => ends.push(`exit ${code}`), withinMs: 50 });
+  watchParent({
+    env,
+    stdin,
+    end: (reason) => ends.push(reason),
+    exit: (code) => ends.push(`exit ${code}`),
+    withinMs: 50,
+  });
   return { stdin, ends };
 }
 

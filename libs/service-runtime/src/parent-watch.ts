@@ -1,6 +1,9 @@
 import process from 'node:process';
 
-/** Names, in `EMLOC_PARENT_WATCH`, what ends with the process that started this one. Without it a service runs on by itself. */
+/**
+ * Names, in `EMLOC_PARENT_WATCH`, what ends with the process that started this one. Without it a
+ * service runs on by itself.
+ */
 const stdinWatch = 'stdin';
 /** The parent's NATS ends with it, so there is little left to save. */
 const defaultWithinMs = 3000;
@@ -15,8 +18,16 @@ export interface ParentWatchOptions {
   readonly withinMs?: number;
 }
 
-/** Ends a process whose parent died without stopping it: orderly within `withinMs`, else at once. */
-export function watchParent({ env, end, exit = (code) => process.exit(code), stdin = process.stdin, withinMs = defaultWithinMs }: ParentWatchOptions): void {
+/**
+ * Ends a process whose parent died without stopping it: orderly within `withinMs`, else at once.
+ */
+export function watchParent({
+  env,
+  end,
+  exit = (code) => process.exit(code),
+  stdin = process.stdin,
+  withinMs = defaultWithinMs,
+}: ParentWatchOptions): void {
   if (env['EMLOC_PARENT_WATCH'] !== stdinWatch) return;
   let isGone = false;
   const onGone = (): void => {

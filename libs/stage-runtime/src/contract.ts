@@ -17,10 +17,21 @@ export interface EngineTask {
 /** What an engine thread tells while it works. */
 export type EngineEvent =
   | JobEvent
-  | { readonly type: 'progress'; readonly stage: 'merge'; readonly task: string; readonly done: number; readonly total: number }
+  | {
+      readonly type: 'progress';
+      readonly stage: 'merge';
+      readonly task: string;
+      readonly done: number;
+      readonly total: number;
+    }
   | { readonly type: 'memory'; readonly sample: MemorySample }
   /** The card that the task is on, by everybody who uses it. */
-  | { readonly type: 'card'; readonly ordinal: number; readonly usedBytes: number; readonly totalBytes: number }
+  | {
+      readonly type: 'card';
+      readonly ordinal: number;
+      readonly usedBytes: number;
+      readonly totalBytes: number;
+    }
   /** `pager` numbers the pagers of the thread. */
   | { readonly type: 'pager'; readonly pager: number; readonly totals: PagerTotals };
 
@@ -34,7 +45,10 @@ export interface DeviceMemoryRequest {
   readonly leave: LeftMemory | undefined;
 }
 
-/** Device memory that must stay free for another stage of the job until that is finished, whether or not it is running now. */
+/**
+ * Device memory that must stay free for another stage of the job until that is finished, whether or
+ * not it is running now.
+ */
 export interface LeftMemory {
   readonly stage: 'calibrate';
   readonly bytes: number;
@@ -54,7 +68,12 @@ export interface AnyEngineContract extends WorkerContract {
 }
 
 /** The contract of a stage's engine thread. */
-export interface EngineContract<Task, Request extends { readonly type: string }, Response, Result> extends AnyEngineContract {
+export interface EngineContract<
+  Task,
+  Request extends { readonly type: string },
+  Response,
+  Result,
+> extends AnyEngineContract {
   readonly task: EngineTask & Task;
   readonly event: EngineEvent;
   readonly request: DeviceMemoryRequest | Request;

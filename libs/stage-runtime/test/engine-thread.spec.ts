@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
+
 import { EngineThread } from '../src/service/engine-thread.js';
 import { startStageHarness, type StageHarness } from './stage-harness.js';
 import type { StubbornContract } from './stubborn-engine.js';
@@ -12,8 +13,15 @@ beforeAll(async () => {
   harness = await startStageHarness();
   program = join(harness.folder, 'engine.mjs');
   await build({
-    entryPoints: [join(process.cwd(), 'libs/stage-runtime/test/stubborn-engine.ts')], outfile: program, bundle: true, platform: 'node', format: 'esm', logLevel: 'error',
-    banner: { js: "import { createRequire as $createRequire } from 'node:module'; const require = $createRequire(import.meta.url);" },
+    entryPoints: [join(process.cwd(), 'libs/stage-runtime/test/stubborn-engine.ts')],
+    outfile: program,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    logLevel: 'error',
+    banner: {
+      js: "import { createRequire as $createRequire } from 'node:module'; const require = $createRequire(import.meta.url);",
+    },
   });
 });
 afterAll(async () => {
@@ -22,7 +30,13 @@ afterAll(async () => {
 });
 
 function open(holder: string): EngineThread {
-  const thread = new EngineThread({ program: pathToFileURL(program), storage: harness.storage, holder, deviceName: 'device', stopMs: 100 });
+  const thread = new EngineThread({
+    program: pathToFileURL(program),
+    storage: harness.storage,
+    holder,
+    deviceName: 'device',
+    stopMs: 100,
+  });
   threads.push(thread);
   return thread;
 }
@@ -35,9 +49,27 @@ interface Run {
 
 type Kind = StubbornContract['task']['kind'];
 
-async function run(thread: EngineThread, kind: Kind, { job = 'a', signal = new AbortController().signal, onGranted = () => undefined }: Run = {}): Promise<string> {
-  const task = { job, kind, device: 'cpu', threads: 1, scratch: '', options: {} } as unknown as StubbornContract['task'];
-  const { answer } = await thread.run<StubbornContract>({ job, stage: 'train', task, signal, onEvent: onGranted, onRequest: async () => 'an answer' });
+async function run(
+  thread: EngineThread,
+  kind: Kind,
+  { job = 'a', signal = new AbortController().signal, onGranted = () => undefined }: Run = {},
+): Promise<string> {
+  const task = {
+    job,
+    kind,
+    device: 'cpu',
+    threads: 1,
+    scratch: '',
+    options: {},
+  } as unknown as StubbornContract['task'];
+  const { answer } = await thread.run<StubbornContract>({
+    job,
+    stage: 'train',
+    task,
+    signal,
+    onEvent: onGranted,
+    onRequest: async () => 'an answer',
+  });
   return answer;
 }
 
@@ -50,13 +82,25 @@ test('runs a task with device memory, answers its requests, and gives the memory
 test('a task that does not stop takes its thread with it, and its memory is free; the next has a new thread', async () => {
   const thread = open('stubborn');
   const stop = new AbortController();
-  await expect(run(thread, 'stubborn', { signal: stop.signal, onGranted: () => stop.abort(new Error('stop now')) })).rejects.toThrow('stop now');
+  await expect(
+    run(thread, 'stubborn', {
+      signal: stop.signal,
+      onGranted: () => stop.abort(new Error('stop now')),
+    }),
+  ).rejects.toThrow('stop now');
   expect(await run(open('other'), 'quick', { job: 'b' })).toBe('done');
   expect(await run(thread, 'quick')).toBe('done');
 });
 
 test('a task that waits for memory ends with its signal, and holds nothing afterwards', async () => {
-  const held = await harness.storage.devices.acquire({ device: 'device', job: 'x', holder: 'x', stage: 'train', bytes: 100, totalBytes: 100 });
+  const held = await harness.storage.devices.acquire({
+    device: 'device',
+    job: 'x',
+    holder: 'x',
+    stage: 'train',
+    bytes: 100,
+    totalBytes: 100,
+  });
   const stop = new AbortController();
   const waiting = run(open('waiting'), 'quick', { signal: stop.signal });
   setTimeout(() => stop.abort(new Error('stop waiting')), 100);

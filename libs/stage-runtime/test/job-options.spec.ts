@@ -2,17 +2,25 @@ import { mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { create } from '@bufbuild/protobuf';
-import { type JobSpec, JobSpecSchema, type StoredObject, toTuneOptionsMessage } from '@emloc/contracts';
+import {
+  JobSpecSchema,
+  toTuneOptionsMessage,
+  type JobSpec,
+  type StoredObject,
+} from '@emloc/contracts';
 import { bucketNames, jobNameOf, storedObjectMessage } from '@emloc/job-storage';
 import { defaultTuneOptions } from '@emloc/pipeline';
 import { streamSource } from '@emloc/service-kit';
+
 import { jobOptionsOf } from '../src/service/job-options.js';
 import { startStageHarness, type StageHarness } from './stage-harness.js';
 
 let harness: StageHarness;
 let outside: string;
 let folder: string;
-beforeAll(async () => { harness = await startStageHarness(); });
+beforeAll(async () => {
+  harness = await startStageHarness();
+});
 afterAll(() => harness.stop());
 beforeEach(async () => {
   outside = await mkdtemp(join(tmpdir(), 'emloc-options-'));
@@ -24,44 +32,83 @@ const rows = '{"prompt":"a","completion":"b"}\n';
 const hostile = '../../../escape.jsonl';
 
 async function upload(name: string, text = rows): Promise<StoredObject> {
-  return storedObjectMessage(bucketNames.datasets, await harness.storage.datasets.put(name, streamSource([Buffer.from(text)])));
+  return storedObjectMessage(
+    bucketNames.datasets,
+    await harness.storage.datasets.put(name, streamSource([Buffer.from(text)])),
+  );
 }
 
 function specOf(objects: { data?: StoredObject; validation?: StoredObject }, job = 'job'): JobSpec {
   const dataset = `datasets/${hostile}`;
-  const options = toTuneOptionsMessage({ ...defaultTuneOptions, model: '/model', data: { dataset }, validation: objects.validation ? { dataset } : null });
+  const options = toTuneOptionsMessage({
+    ...defaultTuneOptions,
+    model: '/model',
+    data: { dataset },
+    validation: objects.validation ? { dataset } : null,
+  });
   return create(JobSpecSchema, { job: jobNameOf(job), options, ...objects });
 }
 
-const fetchInto = (spec: JobSpec, signal = new AbortController().signal) => jobOptionsOf(spec, harness.storage, { folder, signal });
+const fetchInto = (spec: JobSpec, signal = new AbortController().signal) =>
+  jobOptionsOf(spec, harness.storage, { folder, signal });
 
 test('uploaded rows lie in the folder under names of its own, whatever they were called, for their owner alone', async () => {
-  const { data, validation } = await fetchInto(specOf({ data: await upload(hostile), validation: await upload('/etc/passwd', 'other') }));
-  expect([data, validation]).toEqual([join(folder, 'data.jsonl'), join(folder, 'validation.jsonl')]);
-  expect([await readFile(data, 'utf8'), await readFile(validation ?? '', 'utf8')]).toEqual([rows, 'other']);
+  const { data, validation } = await fetchInto(
+    specOf({ data: await upload(hostile), validation: await upload('/etc/passwd', 'other') }),
+  );
+  expect([data, validation]).toEqual([
+    join(folder, 'data.jsonl'),
+    join(folder, 'validation.jsonl'),
+  ]);
+  expect([await readFile(data, 'utf8'), await readFile(validation ?? '', 'utf8')]).toEqual([
+    rows,
+    'other',
+  ]);
   expect((await stat(data)).mode & 0o777).toBe(0o600);
-  expect([(await readdir(outside)).length, (await readdir(folder)).sort()]).toEqual([1, ['data.jsonl', 'validation.jsonl']]);
+  expect([(await readdir(outside)).length, (await readdir(folder)).sort()]).toEqual([
+    1,
+    ['data.jsonl', 'validation.jsonl'],
+  ]);
 });
 
 test('a link that stands in the place of the rows is not followed', async () => {
   const victim = join(outside, 'victim');
   await writeFile(victim, 'untouched');
   await symlink(victim, join(folder, 'data.jsonl'));
-  await expect(fetchInto(specOf({ data: await upload('rows') }))).rejects.toMatchObject({ code: 'EEXIST' });
+  await expect(fetchInto(specOf({ data: await upload('rows') }))).rejects.toMatchObject({
+    code: 'EEXIST',
+  });
   expect(await readFile(victim, 'utf8')).toBe('untouched');
 });
 
 test.each([
-  ['another hash than the job names', async () => ({ ...(await upload('rows')), sha256: '0'.repeat(64) }), 'JOB_SPEC_MISSING'],
-  ['nothing in the store', async () => ({ ...(await upload('rows')), name: 'gone' }), 'OBJECT_NOT_FOUND'],
-  ['a bucket that is none of the jobs\'', async () => ({ ...(await upload('rows')), bucket: bucketNames.specs }), 'JOB_SPEC_MISSING'],
+  [
+    'another hash than the job names',
+    async () => ({ ...(await upload('rows')), sha256: '0'.repeat(64) }),
+    'JOB_SPEC_MISSING',
+  ],
+  [
+    'nothing in the store',
+    async () => ({ ...(await upload('rows')), name: 'gone' }),
+    'OBJECT_NOT_FOUND',
+  ],
+  [
+    "a bucket that is none of the jobs'",
+    async () => ({ ...(await upload('rows')), bucket: bucketNames.specs }),
+    'JOB_SPEC_MISSING',
+  ],
   ['no place in the spec', async () => undefined, 'JOB_SPEC_MISSING'],
 ])('rows with %s are refused', async (_what, object, code) => {
   await expect(fetchInto(specOf({ data: await object() }))).rejects.toMatchObject({ code });
 });
 
 test('an attempt that has ended fetches nothing', async () => {
-  await expect(fetchInto(specOf({ data: await upload('rows') }), AbortSignal.abort(new Error('the call has ended')))).rejects.toMatchObject({ code: 'OBJECT_STALLED' });
+  await expect(
+    fetchInto(
+      specOf({ data: await upload('rows') }),
+      AbortSignal.abort(new Error('the call has ended')),
+    ),
+  ).rejects.toMatchObject({ code: 'OBJECT_STALLED' });
 });
 
 test('the rows go with the attempt, whether it is done or fails', async () => {
@@ -69,8 +116,14 @@ test('the rows go with the attempt, whether it is done or fails', async () => {
   const good = await upload('rows');
   await harness.storage.writeSpec(specOf({ data: good }, 'good'));
   await harness.storage.writeSpec(specOf({ data: { ...good, sha256: '0'.repeat(64) } }, 'bad'));
-  const read = await stage.call(async ({ options }) => (await readFile(options.data, 'utf8')).length, { job: 'good', token: 1 }).result;
+  const read = await stage.call(
+    async ({ options }) => (await readFile(options.data, 'utf8')).length,
+    { job: 'good', token: 1 },
+  ).result;
   expect(read).toBe(rows.length);
-  await expect(stage.call(async () => 1, { job: 'bad', token: 1 }).result).rejects.toMatchObject({ code: 'NOT_FOUND', reason: 'JOB_SPEC_MISSING' });
+  await expect(stage.call(async () => 1, { job: 'bad', token: 1 }).result).rejects.toMatchObject({
+    code: 'NOT_FOUND',
+    reason: 'JOB_SPEC_MISSING',
+  });
   expect(stage.scratch()).toEqual([]);
 });

@@ -1,12 +1,26 @@
-import { connectNats, openWorkQueue, startNatsServer, type NatsConnection, type NatsServer, type WorkItem, type WorkQueue } from '@emloc/service-kit';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  connectNats,
+  openWorkQueue,
+  startNatsServer,
+  type NatsConnection,
+  type NatsServer,
+  type WorkItem,
+  type WorkQueue,
+} from '@emloc/service-kit';
+
 import { blockItems, blockKey, LayerSharing } from '../src/service/layer-sharing.js';
 
-interface Work { readonly block: number }
-interface Done { readonly block: number; readonly by: string }
+interface Work {
+  readonly block: number;
+}
+interface Done {
+  readonly block: number;
+  readonly by: string;
+}
 type Queue = WorkQueue<Work, Done>;
 
 let folder: string;
@@ -23,19 +37,36 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-const items = blockItems([0, 1, 2, 3, 4, 5].map((block) => ({ block, layer: `model.layers.${block}` })));
+const items = blockItems(
+  [0, 1, 2, 3, 4, 5].map((block) => ({ block, layer: `model.layers.${block}` })),
+);
 const keys = items.map(({ key }) => key);
 let queues = 0;
-const queueOf = (owner: string, maxAttempts = 20): Promise<Queue> => openWorkQueue<Work, Done>({ nats, name: `sharing-${queues}`, owner, ackWaitMs: 1000, maxAttempts });
-beforeEach(() => { queues += 1; });
+const queueOf = (owner: string, maxAttempts = 20): Promise<Queue> =>
+  openWorkQueue<Work, Done>({
+    nats,
+    name: `sharing-${queues}`,
+    owner,
+    ackWaitMs: 1000,
+    maxAttempts,
+  });
+beforeEach(() => {
+  queues += 1;
+});
 
 async function fill(): Promise<void> {
   const queue = await queueOf('calibrator');
   for (let block = 0; block < keys.length; block += 1) await queue.add(blockKey(block), { block });
 }
 
-async function replica(by: string, { signal = new AbortController().signal, maxAttempts = 20 } = {}) {
-  const sharing = new LayerSharing<Work, Done>({ attempt: { signal }, queue: await queueOf(by, maxAttempts) });
+async function replica(
+  by: string,
+  { signal = new AbortController().signal, maxAttempts = 20 } = {},
+) {
+  const sharing = new LayerSharing<Work, Done>({
+    attempt: { signal },
+    queue: await queueOf(by, maxAttempts),
+  });
   sharing.begin(items);
   return sharing;
 }
@@ -77,24 +108,47 @@ test('what a stopped replica holds goes to another one untried; what it still ha
 });
 
 test.each([
-  ['its cause', Object.assign(new Error('no convergence'), { code: 'LINALG_FAILED' }), 'no convergence'],
-  ['no word of a cause that is not ours', new Error('/srv/secret/rows.jsonl: boom'), 'internal error; the log of the service has it under the request id'],
-])('an item that fails too often ends the stage of all replicas, with its name, layer and %s', async (_what, cause, told) => {
-  await fill();
-  const [one, two] = [await replica('one', { maxAttempts: 1 }), await replica('two')];
-  const item = await one.next();
-  if (!item) throw new Error('there is work');
-  await one.fail(item, cause);
-  for (const sharing of [one, two]) {
-    await expect(sharing.results()).rejects.toMatchObject({ code: 'LAYER_GIVEN_UP', message: `${item.key} was tried too often: ${told}`, layer: `model.layers.${item.payload.block}` });
-    await sharing.close(new Error('over'));
-  }
-});
+  [
+    'its cause',
+    Object.assign(new Error('no convergence'), { code: 'LINALG_FAILED' }),
+    'no convergence',
+  ],
+  [
+    'no word of a cause that is not ours',
+    new Error('/srv/secret/rows.jsonl: boom'),
+    'internal error; the log of the service has it under the request id',
+  ],
+])(
+  'an item that fails too often ends the stage of all replicas, with its name, layer and %s',
+  async (_what, cause, told) => {
+    await fill();
+    const [one, two] = [await replica('one', { maxAttempts: 1 }), await replica('two')];
+    const item = await one.next();
+    if (!item) throw new Error('there is work');
+    await one.fail(item, cause);
+    for (const sharing of [one, two]) {
+      await expect(sharing.results()).rejects.toMatchObject({
+        code: 'LAYER_GIVEN_UP',
+        message: `${item.key} was tried too often: ${told}`,
+        layer: `model.layers.${item.payload.block}`,
+      });
+      await sharing.close(new Error('over'));
+    }
+  },
+);
 
 test('an attempt that is to end waits for nothing: neither for items nor for results of others', async () => {
   const [idle, waiting] = [new AbortController(), new AbortController()];
-  const sharings = [await replica('idle', { signal: idle.signal }), await replica('waiting', { signal: waiting.signal })] as const;
-  const outcomes = [sharings[0].next(), sharings[1].results()].map((outcome) => outcome.then(() => 'done', (error: unknown) => (error as Error).message));
+  const sharings = [
+    await replica('idle', { signal: idle.signal }),
+    await replica('waiting', { signal: waiting.signal }),
+  ] as const;
+  const outcomes = [sharings[0].next(), sharings[1].results()].map((outcome) =>
+    outcome.then(
+      () => 'done',
+      (error: unknown) => (error as Error).message,
+    ),
+  );
   idle.abort(new Error('the call has ended'));
   waiting.abort(new Error('superseded'));
   expect(await Promise.all(outcomes)).toEqual(['the call has ended', 'superseded']);
@@ -106,7 +160,11 @@ test('results of others are found although the watch has fallen silent', async (
   const deaf: Queue = { ...(await methodsOf(queueOf('deaf'))), watch: silence };
   const other = await replica('other');
   await work(other, 'other');
-  const sharing = new LayerSharing<Work, Done>({ attempt: { signal: new AbortController().signal }, queue: deaf, pollMs: 20 });
+  const sharing = new LayerSharing<Work, Done>({
+    attempt: { signal: new AbortController().signal },
+    queue: deaf,
+    pollMs: 20,
+  });
   sharing.begin(items);
   expect((await sharing.results()).map(({ block }) => block)).toEqual([0, 1, 2, 3, 4, 5]);
   expect(await sharing.next()).toBeNull();
@@ -118,7 +176,10 @@ test('an item that comes when the attempt has ended is given back', async () => 
   const queue = await queueOf('late');
   const came = gate<WorkItem<Work, Done>>();
   const goOn = gate<void>();
-  const late: Queue = { ...(await methodsOf(Promise.resolve(queue))), take: (signal) => heldBack(queue.take(signal), { came, goOn }) };
+  const late: Queue = {
+    ...(await methodsOf(Promise.resolve(queue))),
+    take: (signal) => heldBack(queue.take(signal), { came, goOn }),
+  };
   const stop = new AbortController();
   const sharing = new LayerSharing<Work, Done>({ attempt: { signal: stop.signal }, queue: late });
   sharing.begin(items);
@@ -135,8 +196,18 @@ test('an item that comes when the attempt has ended is given back', async () => 
 test('a replica that loses an item and gets it again has the new one, whatever becomes of the old', async () => {
   await (await queueOf('calibrator')).add(blockKey(0), { block: 0 });
   // It never says that it is at work.
-  const silent = await openWorkQueue<Work, Done>({ nats, name: `sharing-${queues}`, owner: 'paused', ackWaitMs: 300, heartbeatMs: 600_000, maxAttempts: 20 });
-  const sharing = new LayerSharing<Work, Done>({ attempt: { signal: new AbortController().signal }, queue: silent });
+  const silent = await openWorkQueue<Work, Done>({
+    nats,
+    name: `sharing-${queues}`,
+    owner: 'paused',
+    ackWaitMs: 300,
+    heartbeatMs: 600_000,
+    maxAttempts: 20,
+  });
+  const sharing = new LayerSharing<Work, Done>({
+    attempt: { signal: new AbortController().signal },
+    queue: silent,
+  });
   sharing.begin([{ key: blockKey(0) }]);
   const [old, again] = [await sharing.next(), await sharing.next()];
   if (!old || !again) throw new Error('there is work');
@@ -155,7 +226,9 @@ interface Gate<T> {
 
 function gate<T>(): Gate<T> {
   let open!: (value: T) => void;
-  const promise = new Promise<T>((resolve) => { open = resolve; });
+  const promise = new Promise<T>((resolve) => {
+    open = resolve;
+  });
   return { promise, open };
 }
 
@@ -163,19 +236,33 @@ function gate<T>(): Gate<T> {
 async function methodsOf(opened: Promise<Queue>): Promise<Queue> {
   const queue = await opened;
   return {
-    add: (key, payload) => queue.add(key, payload), take: (signal) => queue.take(signal), state: (key) => queue.state(key), states: (filter) => queue.states(filter),
-    watch: (filter, signal) => queue.watch(filter, signal), revive: (key, payload) => queue.revive(key, payload), remove: (filter) => queue.remove(filter), destroy: () => queue.destroy(),
+    add: (key, payload) => queue.add(key, payload),
+    take: (signal) => queue.take(signal),
+    state: (key) => queue.state(key),
+    states: (filter) => queue.states(filter),
+    watch: (filter, signal) => queue.watch(filter, signal),
+    revive: (key, payload) => queue.revive(key, payload),
+    remove: (filter) => queue.remove(filter),
+    destroy: () => queue.destroy(),
   };
 }
 
 function silence(_filter: string, signal: AbortSignal): ReturnType<Queue['watch']> {
-  const ended = new Promise<IteratorReturnResult<undefined>>((resolve) => { signal.addEventListener('abort', () => resolve({ done: true, value: undefined })); });
-  const changes: ReturnType<Queue['watch']> = { next: () => ended, [Symbol.asyncIterator]: () => changes };
+  const ended = new Promise<IteratorReturnResult<undefined>>((resolve) => {
+    signal.addEventListener('abort', () => resolve({ done: true, value: undefined }));
+  });
+  const changes: ReturnType<Queue['watch']> = {
+    next: () => ended,
+    [Symbol.asyncIterator]: () => changes,
+  };
   return changes;
 }
 
 /** Tells that an item has come, and hands it on when it may. */
-async function* heldBack(items: AsyncIterable<WorkItem<Work, Done>>, { came, goOn }: { came: Gate<WorkItem<Work, Done>>; goOn: Gate<void> }): ReturnType<Queue['take']> {
+async function* heldBack(
+  items: AsyncIterable<WorkItem<Work, Done>>,
+  { came, goOn }: { came: Gate<WorkItem<Work, Done>>; goOn: Gate<void> },
+): ReturnType<Queue['take']> {
   for await (const item of items) {
     came.open(item);
     await goOn.promise;

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
-import type { ServiceTls } from '@emloc/service-runtime';
 import { compileOptions } from '@emloc/service-kit';
+import type { ServiceTls } from '@emloc/service-runtime';
+
 import { stageAuthentication } from '../src/service/stage-authentication.js';
 import { stageOptions } from '../src/service/stage-options.js';
 
@@ -10,12 +11,20 @@ const plain: ServiceTls = { server: null, client: null };
 const mutual: ServiceTls = { server: { ca, identity }, client: null };
 const oneSided: ServiceTls = { server: { ca: null, identity }, client: null };
 
-const setupOf = (tls: ServiceTls, env: Record<string, string> = {}) => stageAuthentication(compileOptions(stageOptions, { args: [], env, envPrefix: 'EMLOC' }), tls);
+const setupOf = (tls: ServiceTls, env: Record<string, string> = {}) =>
+  stageAuthentication(compileOptions(stageOptions, { args: [], env, envPrefix: 'EMLOC' }), tls);
 const withToken = { EMLOC_STAGE_TOKEN: 'a-token-of-stages' };
 
-function answer(tls: ServiceTls, env: Record<string, string>, caller: { authorization?: string; names?: string[] }): string {
+function answer(
+  tls: ServiceTls,
+  env: Record<string, string>,
+  caller: { authorization?: string; names?: string[] },
+): string {
   try {
-    void setupOf(tls, env).authenticate({ authorization: caller.authorization ?? null, certificateNames: caller.names ?? [] });
+    void setupOf(tls, env).authenticate({
+      authorization: caller.authorization ?? null,
+      certificateNames: caller.names ?? [],
+    });
     return 'accepted';
   } catch (error) {
     return (error as { code: string }).code;
@@ -23,14 +32,44 @@ function answer(tls: ServiceTls, env: Record<string, string>, caller: { authoriz
 }
 
 test.each([
-  ['the coordinator\'s certificate', mutual, {}, { names: ['coordinator'] }, 'accepted'],
-  ['a certificate of another name', mutual, {}, { names: ['trainer', 'localhost'] }, 'PERMISSION_DENIED'],
+  ["the coordinator's certificate", mutual, {}, { names: ['coordinator'] }, 'accepted'],
+  [
+    'a certificate of another name',
+    mutual,
+    {},
+    { names: ['trainer', 'localhost'] },
+    'PERMISSION_DENIED',
+  ],
   ['no certificate', mutual, {}, {}, 'UNAUTHENTICATED'],
-  ['a token in place of the certificate', mutual, withToken, { authorization: 'Bearer a-token-of-stages' }, 'UNAUTHENTICATED'],
-  ['a name that the options give', mutual, { EMLOC_COORDINATOR_NAMES: 'a,b' }, { names: ['b'] }, 'accepted'],
-  ['the default name, where the options give others', mutual, { EMLOC_COORDINATOR_NAMES: 'a,b' }, { names: ['coordinator'] }, 'PERMISSION_DENIED'],
+  [
+    'a token in place of the certificate',
+    mutual,
+    withToken,
+    { authorization: 'Bearer a-token-of-stages' },
+    'UNAUTHENTICATED',
+  ],
+  [
+    'a name that the options give',
+    mutual,
+    { EMLOC_COORDINATOR_NAMES: 'a,b' },
+    { names: ['b'] },
+    'accepted',
+  ],
+  [
+    'the default name, where the options give others',
+    mutual,
+    { EMLOC_COORDINATOR_NAMES: 'a,b' },
+    { names: ['coordinator'] },
+    'PERMISSION_DENIED',
+  ],
   ['the token', plain, withToken, { authorization: 'Bearer a-token-of-stages' }, 'accepted'],
-  ['the token, over TLS without client certificates', oneSided, withToken, { authorization: 'Bearer a-token-of-stages' }, 'accepted'],
+  [
+    'the token, over TLS without client certificates',
+    oneSided,
+    withToken,
+    { authorization: 'Bearer a-token-of-stages' },
+    'accepted',
+  ],
   ['another token', plain, withToken, { authorization: 'Bearer another-token' }, 'UNAUTHENTICATED'],
   ['no token', plain, withToken, {}, 'UNAUTHENTICATED'],
   ['nothing, where nothing is asked for', plain, {}, {}, 'accepted'],

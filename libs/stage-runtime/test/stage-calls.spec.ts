@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { JobStorageError } from '@emloc/job-storage';
 import { RpcError } from '@emloc/rpc';
+
 import { StageError } from '../src/service/errors.js';
 import type { StageAttempt } from '../src/service/stage-calls.js';
 import { startStageHarness, type Stage, type StageHarness } from './stage-harness.js';
@@ -11,7 +12,9 @@ let harness: StageHarness;
 let stage: Stage;
 let jobs = 0;
 let job: string;
-beforeAll(async () => { harness = await startStageHarness(); });
+beforeAll(async () => {
+  harness = await startStageHarness();
+});
 afterAll(() => harness.stop());
 beforeEach(() => {
   stage = harness.open();
@@ -19,26 +22,47 @@ beforeEach(() => {
 });
 
 /** Works until it is stopped, then does what is left to do. */
-const untilStopped = (atEnd: (attempt: StageAttempt) => Promise<void> = async () => undefined) => async (attempt: StageAttempt): Promise<number> => {
-  if (!attempt.signal.aborted) await new Promise((resolve) => { attempt.signal.addEventListener('abort', resolve); });
-  await atEnd(attempt);
-  throw attempt.signal.reason;
-};
+const untilStopped =
+  (atEnd: (attempt: StageAttempt) => Promise<void> = async () => undefined) =>
+  async (attempt: StageAttempt): Promise<number> => {
+    if (!attempt.signal.aborted)
+      await new Promise((resolve) => {
+        attempt.signal.addEventListener('abort', resolve);
+      });
+    await atEnd(attempt);
+    throw attempt.signal.reason;
+  };
 
 /** Waits until a call's attempt runs. */
-function begun(): { readonly run: <T>(next: (attempt: StageAttempt) => Promise<T>) => (attempt: StageAttempt) => Promise<T>; readonly promise: Promise<void> } {
+function begun(): {
+  readonly run: <T>(
+    next: (attempt: StageAttempt) => Promise<T>,
+  ) => (attempt: StageAttempt) => Promise<T>;
+  readonly promise: Promise<void>;
+} {
   let tell!: () => void;
-  const promise = new Promise<void>((resolve) => { tell = resolve; });
-  return { promise, run: (next) => (attempt) => { tell(); return next(attempt); } };
+  const promise = new Promise<void>((resolve) => {
+    tell = resolve;
+  });
+  return {
+    promise,
+    run: (next) => (attempt) => {
+      tell();
+      return next(attempt);
+    },
+  };
 }
 
 test('accepts first, tells events in order, says in silence that it lives, and ends with one result', async () => {
   const quick = harness.open({ heartbeatMs: 40 });
-  const { events, result } = quick.call(async ({ emit }) => {
-    emit({ case: 'notice', value: { message: 'a' } });
-    await sleep(200);
-    return 7;
-  }, { job, token: 1 });
+  const { events, result } = quick.call(
+    async ({ emit }) => {
+      emit({ case: 'notice', value: { message: 'a' } });
+      await sleep(200);
+      return 7;
+    },
+    { job, token: 1 },
+  );
   expect(await result).toBe(7);
   expect(events[0]).toBe('accepted 0');
   expect([...new Set(events)].sort()).toEqual(['accepted 0', 'heartbeat', 'notice']);
@@ -59,10 +83,20 @@ test('a finished stage answers again with what is stored, also in another proces
 
 test('a higher token ends the running attempt, after it has saved, and goes on from there', async () => {
   const { run, promise } = begun();
-  const old = stage.call(run(untilStopped(({ write }) => write({ checkpoint: 'saved-5' }))), { job, token: 1 });
+  const old = stage.call(run(untilStopped(({ write }) => write({ checkpoint: 'saved-5' }))), {
+    job,
+    token: 1,
+  });
   await promise;
-  const next = stage.call(async ({ record }) => (record.checkpoint === 'saved-5' ? 5 : 0), { job, token: 2 });
-  await expect(old.result).rejects.toMatchObject({ code: 'ABORTED', reason: 'STAGE_SUPERSEDED', metadata: { stage: 'calibrate' } });
+  const next = stage.call(async ({ record }) => (record.checkpoint === 'saved-5' ? 5 : 0), {
+    job,
+    token: 2,
+  });
+  await expect(old.result).rejects.toMatchObject({
+    code: 'ABORTED',
+    reason: 'STAGE_SUPERSEDED',
+    metadata: { stage: 'calibrate' },
+  });
   expect(await next.result).toBe(5);
 });
 
@@ -74,26 +108,48 @@ test('a lower token is refused at once: of a running attempt, of an ended one, a
   await expect(stage.call(async () => 1, { job, token: 4 }).result).rejects.toMatchObject(stale);
   running.stop();
   await expect(running.result).rejects.toThrow();
-  for (const one of [stage, harness.open()]) await expect(one.call(async () => 1, { job, token: 4 }).result).rejects.toMatchObject(stale);
+  for (const one of [stage, harness.open()])
+    await expect(one.call(async () => 1, { job, token: 4 }).result).rejects.toMatchObject(stale);
   expect(await harness.open().call(async () => 6, { job, token: 6 }).result).toBe(6);
 });
 
 test('an attempt that was superseded elsewhere stores nothing', async () => {
   const { run, promise } = begun();
   let goOn!: () => void;
-  const gate = new Promise<void>((resolve) => { goOn = resolve; });
-  const old = stage.call(run(async () => { await gate; return 1; }), { job, token: 1 });
+  const gate = new Promise<void>((resolve) => {
+    goOn = resolve;
+  });
+  const old = stage.call(
+    run(async () => {
+      await gate;
+      return 1;
+    }),
+    { job, token: 1 },
+  );
   await promise;
   expect(await harness.open().call(async () => 2, { job, token: 2 }).result).toBe(2);
   goOn();
-  await expect(old.result).rejects.toMatchObject({ code: 'FAILED_PRECONDITION', reason: 'STAGE_STALE_FENCING_TOKEN' });
-  expect(await harness.storage.stages.read(job, 'calibrate')).toMatchObject({ fence: 2, result: { layers: 2 } });
+  await expect(old.result).rejects.toMatchObject({
+    code: 'FAILED_PRECONDITION',
+    reason: 'STAGE_STALE_FENCING_TOKEN',
+  });
+  expect(await harness.storage.stages.read(job, 'calibrate')).toMatchObject({
+    fence: 2,
+    result: { layers: 2 },
+  });
 });
 
 test('the end of the call ends the attempt, and the next one has the engine', async () => {
   const { run, promise } = begun();
   let stopped = false;
-  const left = stage.call(run(untilStopped(async () => { stopped = true; })), { job, token: 1 });
+  const left = stage.call(
+    run(
+      untilStopped(async () => {
+        stopped = true;
+      }),
+    ),
+    { job, token: 1 },
+  );
   await promise;
   left.stop();
   await expect(left.result).rejects.toThrow();
@@ -106,7 +162,13 @@ test('an attempt that waits for the engine leaves the queue when its call ends; 
   const first = stage.call(run(untilStopped()), { job, token: 1 });
   await promise;
   let waitedRan = false;
-  const waiting = stage.call(async () => { waitedRan = true; return 0; }, { job: `${job}-b`, token: 1 });
+  const waiting = stage.call(
+    async () => {
+      waitedRan = true;
+      return 0;
+    },
+    { job: `${job}-b`, token: 1 },
+  );
   const last = stage.call(async () => 3, { job: `${job}-c`, token: 1 });
   while (waiting.events.length === 0 || last.events.length === 0) await sleep(5);
   waiting.stop();
@@ -117,29 +179,67 @@ test('an attempt that waits for the engine leaves the queue when its call ends; 
 
 test('a draining server ends attempts with UNAVAILABLE when they have saved', async () => {
   const { run, promise } = begun();
-  const ended = stage.call(run(untilStopped(async ({ write }) => { await sleep(50); await write({ checkpoint: 'kept' }); })), { job, token: 1 });
+  const ended = stage.call(
+    run(
+      untilStopped(async ({ write }) => {
+        await sleep(50);
+        await write({ checkpoint: 'kept' });
+      }),
+    ),
+    { job, token: 1 },
+  );
   await promise;
-  stage.draining.abort(new RpcError('UNAVAILABLE', 'the server is closing', { reason: 'SERVER_CLOSING' }));
-  await expect(ended.result).rejects.toMatchObject({ code: 'UNAVAILABLE', reason: 'SERVER_CLOSING' });
-  expect(await harness.storage.stages.read(job, 'calibrate')).toMatchObject({ checkpoint: 'kept', result: null });
+  stage.draining.abort(
+    new RpcError('UNAVAILABLE', 'the server is closing', { reason: 'SERVER_CLOSING' }),
+  );
+  await expect(ended.result).rejects.toMatchObject({
+    code: 'UNAVAILABLE',
+    reason: 'SERVER_CLOSING',
+  });
+  expect(await harness.storage.stages.read(job, 'calibrate')).toMatchObject({
+    checkpoint: 'kept',
+    result: null,
+  });
 });
 
 test('errors keep code and text, and name stage and layer; a foreign error says nothing', async () => {
-  const failing = (error: Error, token: number): Promise<number> => stage.call(() => Promise.reject(error), { job, token }).result;
-  const known = Object.assign(new JobStorageError('LAYER_MISSING', 'no factors of block 3'), { layer: 'model.layers.3' });
+  const failing = (error: Error, token: number): Promise<number> =>
+    stage.call(() => Promise.reject(error), { job, token }).result;
+  const known = Object.assign(new JobStorageError('LAYER_MISSING', 'no factors of block 3'), {
+    layer: 'model.layers.3',
+  });
   await expect(failing(known, 1)).rejects.toMatchObject({
-    code: 'FAILED_PRECONDITION', reason: 'LAYER_MISSING', message: 'no factors of block 3', metadata: { stage: 'calibrate', layer: 'model.layers.3' },
+    code: 'FAILED_PRECONDITION',
+    reason: 'LAYER_MISSING',
+    message: 'no factors of block 3',
+    metadata: { stage: 'calibrate', layer: 'model.layers.3' },
   });
-  await expect(failing(new StageError('LAYER_GIVEN_UP', 'block-3 was tried too often: no convergence', { layer: 'model.layers.3' }), 2)).rejects.toMatchObject({
-    code: 'INTERNAL', reason: 'LAYER_GIVEN_UP', metadata: { stage: 'calibrate', layer: 'model.layers.3' },
+  await expect(
+    failing(
+      new StageError('LAYER_GIVEN_UP', 'block-3 was tried too often: no convergence', {
+        layer: 'model.layers.3',
+      }),
+      2,
+    ),
+  ).rejects.toMatchObject({
+    code: 'INTERNAL',
+    reason: 'LAYER_GIVEN_UP',
+    metadata: { stage: 'calibrate', layer: 'model.layers.3' },
   });
-  await expect(failing(new Error('secret of a row'), 3)).rejects.toMatchObject({ code: 'INTERNAL', message: expect.not.stringContaining('secret') });
+  await expect(failing(new Error('secret of a row'), 3)).rejects.toMatchObject({
+    code: 'INTERNAL',
+    message: expect.not.stringContaining('secret'),
+  });
   expect(await stage.call(async () => 1, { job, token: 4 }).result).toBe(1);
 });
 
 test('says what earlier attempts left', async () => {
   await harness.storage.stages.claim(job, 'calibrate', 1);
-  const { events, result } = stage.call(async () => 1, { job, token: 2, resumedFrom: async () => 4 });
+  const { events, result } = stage.call(async () => 1, {
+    job,
+    token: 2,
+    resumedFrom: async () => 4,
+  });
   await result;
   expect(events).toEqual(['accepted 4']);
 });
@@ -154,7 +254,15 @@ test('an attempt has a folder of its own, which goes with it', async () => {
   };
   await stage.call(keep, { job, token: 1 }).result;
   expect(own).toContain(harness.folder);
-  await expect(stage.call(async (attempt) => { await keep(attempt); throw new Error('no'); }, { job: `${job}-b`, token: 1 }).result).rejects.toThrow();
+  await expect(
+    stage.call(
+      async (attempt) => {
+        await keep(attempt);
+        throw new Error('no');
+      },
+      { job: `${job}-b`, token: 1 },
+    ).result,
+  ).rejects.toThrow();
   expect(stage.scratch()).toEqual([]);
 });
 
@@ -162,23 +270,37 @@ test.each([
   ['no token', { token: 0 }],
   ['a job that is no name', { job: 'a/b', token: 1 }],
 ])('refuses a call with %s', async (_what, change) => {
-  await expect(stage.call(async () => 1, { job, ...change }).result).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', reason: 'INVALID_REQUEST' });
+  await expect(stage.call(async () => 1, { job, ...change }).result).rejects.toMatchObject({
+    code: 'INVALID_ARGUMENT',
+    reason: 'INVALID_REQUEST',
+  });
 });
 
 test('metrics tell how attempts ended', async () => {
   await stage.call(async () => 1, { job, token: 1 }).result;
-  await expect(stage.call(() => Promise.reject(new Error('no')), { job: `${job}-b`, token: 1 }).result).rejects.toThrow();
+  await expect(
+    stage.call(() => Promise.reject(new Error('no')), { job: `${job}-b`, token: 1 }).result,
+  ).rejects.toThrow();
   const text = await stage.metrics();
-  for (const outcome of ['succeeded', 'failed']) expect(text).toMatch(new RegExp(`emloc_stage_duration_seconds_count\\{[^}]*outcome="${outcome}"[^}]*\\} 1`));
+  for (const outcome of ['succeeded', 'failed'])
+    expect(text).toMatch(
+      new RegExp(`emloc_stage_duration_seconds_count\\{[^}]*outcome="${outcome}"[^}]*\\} 1`),
+    );
 });
 
 test('an attempt that hangs has the engine no longer than its end allows; the next has its turn', async () => {
   const impatient = harness.open({ abandonMs: 50 });
   const { run, promise } = begun();
-  const hanging = impatient.call(run(() => new Promise<never>(() => undefined)), { job, token: 1 });
+  const hanging = impatient.call(
+    run(() => new Promise<never>(() => undefined)),
+    { job, token: 1 },
+  );
   await promise;
   const next = impatient.call(async () => 2, { job, token: 2 });
-  await expect(hanging.result).rejects.toMatchObject({ code: 'ABORTED', reason: 'STAGE_SUPERSEDED' });
+  await expect(hanging.result).rejects.toMatchObject({
+    code: 'ABORTED',
+    reason: 'STAGE_SUPERSEDED',
+  });
   expect(await next.result).toBe(2);
 });
 
@@ -186,15 +308,21 @@ test('an attempt that waits for a server which stands still ends with its call; 
   const impatient = harness.open({ abandonMs: 50 });
   const pid = harness.server.pid ?? 0;
   const { run, promise } = begun();
-  const waiting = impatient.call(run(async ({ write }) => {
-    process.kill(pid, 'SIGSTOP');
-    // It may answer a few times more before it stands still.
-    for (let times = 0; ; times += 1) await write({ checkpoint: `late-${times}` });
-  }), { job, token: 1 });
+  const waiting = impatient.call(
+    run(async ({ write }) => {
+      process.kill(pid, 'SIGSTOP');
+      // It may answer a few times more before it stands still.
+      for (let times = 0; ; times += 1) await write({ checkpoint: `late-${times}` });
+    }),
+    { job, token: 1 },
+  );
   await promise;
   waiting.stop();
   try {
-    await expect(waiting.result).rejects.toMatchObject({ code: 'CANCELLED', metadata: { stage: 'calibrate' } });
+    await expect(waiting.result).rejects.toMatchObject({
+      code: 'CANCELLED',
+      metadata: { stage: 'calibrate' },
+    });
   } finally {
     process.kill(pid, 'SIGCONT');
   }
@@ -202,6 +330,16 @@ test('an attempt that waits for a server which stands still ends with its call; 
 });
 
 test('what NATS does not answer is told as such, so that it is tried again', async () => {
-  const unanswered = stage.call(async () => { await harness.nats.request('nobody.listens'); return 1; }, { job, token: 1 });
-  await expect(unanswered.result).rejects.toMatchObject({ code: 'UNAVAILABLE', reason: 'STORAGE_UNAVAILABLE', metadata: { stage: 'calibrate' } });
+  const unanswered = stage.call(
+    async () => {
+      await harness.nats.request('nobody.listens');
+      return 1;
+    },
+    { job, token: 1 },
+  );
+  await expect(unanswered.result).rejects.toMatchObject({
+    code: 'UNAVAILABLE',
+    reason: 'STORAGE_UNAVAILABLE',
+    metadata: { stage: 'calibrate' },
+  });
 });

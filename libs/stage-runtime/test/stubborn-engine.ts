@@ -1,7 +1,13 @@
 import { serveWorker } from '@emloc/service-kit';
+
 import type { EngineContract } from '../src/contract.js';
 
-export type StubbornContract = EngineContract<{ readonly kind: 'quick' | 'stubborn' | 'asks' }, { readonly type: 'question' }, string, { readonly answer: string }>;
+export type StubbornContract = EngineContract<
+  { readonly kind: 'quick' | 'stubborn' | 'asks' },
+  { readonly type: 'question' },
+  string,
+  { readonly answer: string }
+>;
 
 /** Asks for device memory, then does as its task says; `stubborn` listens to nobody. */
 serveWorker<StubbornContract>(async (task, { request, emit }) => {

@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+
 import { catalogue, labelValues, type MetricSpec } from './catalogue.js';
 import { metricsDocument } from './documentation.js';
 
@@ -11,15 +12,19 @@ describe('the metric catalogue', () => {
     expect(new Set(specs.map(({ name }) => name)).size).toBe(specs.length);
   });
 
-  it.each(specs)('names $name by Prometheus’ rules', ({ name, type, unit, labels, help, buckets }) => {
-    expect(name).toMatch(/^(emloc|grpc_server)_[a-z_]+$/);
-    expect(name.endsWith('_total')).toBe(type === 'counter');
-    if (unit === 'bytes' || unit === 'seconds') expect(name).toMatch(new RegExp(`_${unit}(_total)?$`));
-    expect(help).toMatch(/^[A-Z].*\.$/);
-    expect(type === 'histogram').toBe(buckets !== undefined);
-    expect(buckets ?? []).toEqual([...(buckets ?? [])].sort((a, b) => a - b));
-    expect(labels.length).toBeLessThanOrEqual(3);
-  });
+  it.each(specs)(
+    'names $name by Prometheus’ rules',
+    ({ name, type, unit, labels, help, buckets }) => {
+      expect(name).toMatch(/^(emloc|grpc_server)_[a-z_]+$/);
+      expect(name.endsWith('_total')).toBe(type === 'counter');
+      if (unit === 'bytes' || unit === 'seconds')
+        expect(name).toMatch(new RegExp(`_${unit}(_total)?$`));
+      expect(help).toMatch(/^[A-Z].*\.$/);
+      expect(type === 'histogram').toBe(buckets !== undefined);
+      expect(buckets ?? []).toEqual([...(buckets ?? [])].sort((a, b) => a - b));
+      expect(labels.length).toBeLessThanOrEqual(3);
+    },
+  );
 
   it('has no label without a bound, and none that nothing uses', () => {
     const used = new Set(specs.flatMap(({ labels }) => labels));

@@ -6,7 +6,7 @@ export function metricsDocument(): string {
   return [
     '# Metrics',
     '',
-    'Every service serves these at `/metrics`. All of them carry the label `service`; `prometheus` adds `instance`. Node\'s own process metrics',
+    "Every service serves these at `/metrics`. All of them carry the label `service`; `prometheus` adds `instance`. Node's own process metrics",
     '(`process_*`, `nodejs_*`) come on top. Jobs, tenants and requests are not labels: their number has no bound. Made from',
     '`libs/telemetry/src/catalogue.ts` by `UPDATE_DOCS=1 npm run jest -- libs/telemetry`.',
     '',
@@ -14,13 +14,22 @@ export function metricsDocument(): string {
     '',
     '## Labels',
     '',
-    ...table(['label', 'values'], Object.entries(labelValues).map(([name, values]) => [`\`${name}\``, values])),
+    ...table(
+      ['label', 'values'],
+      Object.entries(labelValues).map(([name, values]) => [`\`${name}\``, values]),
+    ),
     '',
   ].join('\n');
 }
 
 function toRow({ name, type, unit, labels, help }: MetricSpec): string[] {
-  return [`\`${name}\``, type, unit === 'none' ? '' : unit, labels.map((label) => `\`${label}\``).join(' '), help];
+  return [
+    `\`${name}\``,
+    type,
+    unit === 'none' ? '' : unit,
+    labels.map((label) => `\`${label}\``).join(' '),
+    help,
+  ];
 }
 
 function table(header: readonly string[], rows: readonly (readonly string[])[]): string[] {

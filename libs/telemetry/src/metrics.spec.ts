@@ -1,4 +1,12 @@
-import { createTelemetry, forgetStage, observeCalls, observePager, recordMemory, recordStep, type Telemetry } from './index.js';
+import {
+  createTelemetry,
+  forgetStage,
+  observeCalls,
+  observePager,
+  recordMemory,
+  recordStep,
+  type Telemetry,
+} from './index.js';
 
 let telemetry: Telemetry;
 
@@ -9,9 +17,16 @@ beforeEach(() => {
 afterEach(() => telemetry.close());
 
 /** The value of a series, by its name and labels as exposed; null where there is none. */
-async function valueOf(name: string, labels: Readonly<Record<string, string>>): Promise<number | null> {
-  const lines = (await telemetry.expose()).split('\n').filter((line) => line.startsWith(`${name}{`));
-  const line = lines.find((candidate) => Object.entries(labels).every(([key, value]) => candidate.includes(`${key}="${value}"`)));
+async function valueOf(
+  name: string,
+  labels: Readonly<Record<string, string>>,
+): Promise<number | null> {
+  const lines = (await telemetry.expose())
+    .split('\n')
+    .filter((line) => line.startsWith(`${name}{`));
+  const line = lines.find((candidate) =>
+    Object.entries(labels).every(([key, value]) => candidate.includes(`${key}="${value}"`)),
+  );
   return line === undefined ? null : Number(line.split(' ').at(-1));
 }
 
@@ -47,8 +62,12 @@ describe('telemetry', () => {
     metrics.stageDuration.observe({ stage: 'train', outcome: 'succeeded' }, 20);
     expect(await valueOf('emloc_job_transitions_total', { state: 'failed' })).toBe(3);
     expect(await valueOf('emloc_jobs', { state: 'queued' })).toBe(4);
-    expect(await valueOf('emloc_stage_duration_seconds_bucket', { le: '15', stage: 'train' })).toBe(0);
-    expect(await valueOf('emloc_stage_duration_seconds_bucket', { le: '60', stage: 'train' })).toBe(1);
+    expect(await valueOf('emloc_stage_duration_seconds_bucket', { le: '15', stage: 'train' })).toBe(
+      0,
+    );
+    expect(await valueOf('emloc_stage_duration_seconds_bucket', { le: '60', stage: 'train' })).toBe(
+      1,
+    );
     metrics.jobs.remove({ state: 'queued' });
     expect(await valueOf('emloc_jobs', { state: 'queued' })).toBeNull();
   });
@@ -64,13 +83,21 @@ describe('observers', () => {
     callFinished({ method, code: 'NOT_FOUND', seconds: 0.02 });
     expect(await valueOf('grpc_server_started_total', labels)).toBe(2);
     expect(await valueOf('grpc_server_in_flight', labels)).toBe(1);
-    expect(await valueOf('grpc_server_handled_total', { ...labels, grpc_code: 'NOT_FOUND' })).toBe(1);
+    expect(await valueOf('grpc_server_handled_total', { ...labels, grpc_code: 'NOT_FOUND' })).toBe(
+      1,
+    );
     expect(await valueOf('grpc_server_handling_seconds_sum', labels)).toBeCloseTo(0.02);
   });
 
   it('add up the totals of several pagers', async () => {
     const totals = (hits: number, bytes: number) => ({
-      hits, pageIns: 2 * hits, pageOuts: hits, stallSeconds: hits / 10, bytesMoved: { diskToHost: bytes, hostToDevice: 2 * bytes }, deviceBytes: bytes, hostBytes: 0,
+      hits,
+      pageIns: 2 * hits,
+      pageOuts: hits,
+      stallSeconds: hits / 10,
+      bytesMoved: { diskToHost: bytes, hostToDevice: 2 * bytes },
+      deviceBytes: bytes,
+      hostBytes: 0,
     });
     const first = observePager(telemetry.metrics, 'train');
     first(totals(1, 100));
@@ -78,18 +105,33 @@ describe('observers', () => {
     observePager(telemetry.metrics, 'train')(totals(2, 50));
     expect(await valueOf('emloc_pager_hits_total', { stage: 'train' })).toBe(5);
     expect(await valueOf('emloc_pager_page_ins_total', { stage: 'train' })).toBe(10);
-    expect(await valueOf('emloc_pager_moved_bytes_total', { source: 'host', destination: 'device' })).toBe(700);
+    expect(
+      await valueOf('emloc_pager_moved_bytes_total', { source: 'host', destination: 'device' }),
+    ).toBe(700);
     expect(await valueOf('emloc_pager_stall_seconds_total', { stage: 'train' })).toBeCloseTo(0.5);
     expect(await valueOf('emloc_pager_resident_bytes', { tier: 'device' })).toBe(50);
   });
 
   it('show a stage while it runs and forget it afterwards', async () => {
     const { metrics } = telemetry;
-    recordStep(metrics, { stage: 'train', loss: 1.5, learningRate: 1e-4, gradientNorm: 0.5, tokens: 100, seconds: 0.5 });
-    recordMemory(metrics, 'train', { budgetBytes: 1000, peakBytes: 900, inUseBytes: { weights: 500, lora: 10 } });
+    recordStep(metrics, {
+      stage: 'train',
+      loss: 1.5,
+      learningRate: 1e-4,
+      gradientNorm: 0.5,
+      tokens: 100,
+      seconds: 0.5,
+    });
+    recordMemory(metrics, 'train', {
+      budgetBytes: 1000,
+      peakBytes: 900,
+      inUseBytes: { weights: 500, lora: 10 },
+    });
     expect(await valueOf('emloc_training_tokens_per_second', { stage: 'train' })).toBe(200);
     expect(await valueOf('emloc_training_loss', { stage: 'train' })).toBe(1.5);
-    expect(await valueOf('emloc_device_memory_in_use_bytes', { stage: 'train', category: 'weights' })).toBe(500);
+    expect(
+      await valueOf('emloc_device_memory_in_use_bytes', { stage: 'train', category: 'weights' }),
+    ).toBe(500);
     forgetStage(metrics, 'train', ['weights', 'lora']);
     expect(await valueOf('emloc_training_loss', { stage: 'train' })).toBeNull();
     expect(await valueOf('emloc_device_memory_in_use_bytes', { stage: 'train' })).toBeNull();

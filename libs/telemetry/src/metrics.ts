@@ -1,4 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+
 import { catalogue, type Catalogue, type MetricSpec } from './catalogue.js';
 
 type Labels<S extends MetricSpec> = { readonly [L in S['labels'][number]]: string };
@@ -23,10 +24,11 @@ export interface HistogramMetric<L> {
   observe(labels: L, value: number): void;
 }
 
-type MetricOf<S extends MetricSpec> =
-  S['type'] extends 'counter' ? CounterMetric<Labels<S>> :
-  S['type'] extends 'gauge' ? GaugeMetric<Labels<S>> :
-  HistogramMetric<Labels<S>>;
+type MetricOf<S extends MetricSpec> = S['type'] extends 'counter'
+  ? CounterMetric<Labels<S>>
+  : S['type'] extends 'gauge'
+    ? GaugeMetric<Labels<S>>
+    : HistogramMetric<Labels<S>>;
 
 /** Every metric of the catalogue, by its key there. */
 export type Metrics = { readonly [K in keyof Catalogue]: MetricOf<Catalogue[K]> };
@@ -41,20 +43,42 @@ export interface Telemetry {
 }
 
 /** @param service is on every series, as the label `service` */
-export function createTelemetry({ service, version }: { readonly service: string; readonly version: string }): Telemetry {
+export function createTelemetry({
+  service,
+  version,
+}: {
+  readonly service: string;
+  readonly version: string;
+}): Telemetry {
   const registry = new Registry();
   registry.setDefaultLabels({ service });
   collectDefaultMetrics({ register: registry });
-  const entries = Object.entries<MetricSpec>(catalogue).map(([key, spec]) => [key, toMetric(spec, registry)]);
+  const entries = Object.entries<MetricSpec>(catalogue).map(([key, spec]) => [
+    key,
+    toMetric(spec, registry),
+  ]);
   const metrics = Object.fromEntries(entries) as unknown as Metrics;
   metrics.buildInfo.set({ version }, 1);
-  return { metrics, contentType: registry.contentType, expose: () => registry.metrics(), close: () => registry.clear() };
+  return {
+    metrics,
+    contentType: registry.contentType,
+    expose: () => registry.metrics(),
+    close: () => registry.clear(),
+  };
 }
 
 type AnyLabels = Record<string, string>;
 
-function toMetric(spec: MetricSpec, registry: Registry): CounterMetric<AnyLabels> | GaugeMetric<AnyLabels> | HistogramMetric<AnyLabels> {
-  const configuration = { name: spec.name, help: spec.help, labelNames: [...spec.labels], registers: [registry] };
+function toMetric(
+  spec: MetricSpec,
+  registry: Registry,
+): CounterMetric<AnyLabels> | GaugeMetric<AnyLabels> | HistogramMetric<AnyLabels> {
+  const configuration = {
+    name: spec.name,
+    help: spec.help,
+    labelNames: [...spec.labels],
+    registers: [registry],
+  };
   switch (spec.type) {
     case 'counter':
       return toCounter(new Counter(configuration));

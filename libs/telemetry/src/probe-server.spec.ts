@@ -1,5 +1,12 @@
 import { connect } from 'node:net';
-import { createTelemetry, type ProbeServer, type ProbeServerOptions, type Readiness, startProbeServer } from './index.js';
+
+import {
+  createTelemetry,
+  startProbeServer,
+  type ProbeServer,
+  type ProbeServerOptions,
+  type Readiness,
+} from './index.js';
 
 const telemetry = createTelemetry({ service: 'trainer', version: '1' });
 const open: ProbeServer[] = [];
@@ -10,8 +17,16 @@ afterEach(async () => {
 
 afterAll(() => telemetry.close());
 
-async function start(options: Partial<ProbeServerOptions> = {}): Promise<(path: string, init?: RequestInit) => Promise<Response>> {
-  const server = await startProbeServer({ telemetry, readiness: () => ({ ready: true }), host: '127.0.0.1', port: 0, ...options });
+async function start(
+  options: Partial<ProbeServerOptions> = {},
+): Promise<(path: string, init?: RequestInit) => Promise<Response>> {
+  const server = await startProbeServer({
+    telemetry,
+    readiness: () => ({ ready: true }),
+    host: '127.0.0.1',
+    port: 0,
+    ...options,
+  });
   open.push(server);
   return (path, init) => fetch(`http://127.0.0.1:${server.port}${path}`, init);
 }
@@ -51,7 +66,12 @@ describe('the probe server', () => {
   });
 
   it('closes although a connection is open', async () => {
-    const server = await startProbeServer({ telemetry, readiness: () => ({ ready: true }), host: '127.0.0.1', port: 0 });
+    const server = await startProbeServer({
+      telemetry,
+      readiness: () => ({ ready: true }),
+      host: '127.0.0.1',
+      port: 0,
+    });
     const socket = connect(server.port, '127.0.0.1');
     await new Promise((resolve) => socket.once('connect', resolve));
     socket.on('error', () => undefined);
@@ -60,8 +80,16 @@ describe('the probe server', () => {
   });
 
   it('says when a port is taken', async () => {
-    const first = await startProbeServer({ telemetry, readiness: () => ({ ready: true }), host: '127.0.0.1', port: 0 });
+    const first = await startProbeServer({
+      telemetry,
+      readiness: () => ({ ready: true }),
+      host: '127.0.0.1',
+      port: 0,
+    });
     open.push(first);
-    await expect(start({ port: first.port })).rejects.toMatchObject({ code: 'TELEMETRY_LISTEN_FAILED', message: expect.stringContaining(`:${first.port}`) });
+    await expect(start({ port: first.port })).rejects.toMatchObject({
+      code: 'TELEMETRY_LISTEN_FAILED',
+      message: expect.stringContaining(`:${first.port}`),
+    });
   });
 });

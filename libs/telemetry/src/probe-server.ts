@@ -1,17 +1,27 @@
-import { createServer as createHttpServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import {
+  createServer as createHttpServer,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+
 import { TelemetryError } from './errors.js';
 import type { Telemetry } from './metrics.js';
 
 /** What a probe found; `reason` says what is missing, without secrets. */
-export type Readiness = { readonly ready: true } | { readonly ready: false; readonly reason: string };
+export type Readiness =
+  { readonly ready: true } | { readonly ready: false; readonly reason: string };
 
 export interface ProbeServerOptions {
   readonly telemetry: Pick<Telemetry, 'expose' | 'contentType'>;
   /** Asked at every `/readyz`; has to answer at once, or within the second that a probe waits. */
   readonly readiness: () => Readiness | Promise<Readiness>;
-  /** Whether a request for `/metrics` with this `authorization` may have them; probes need none. Default: every request. */
+  /**
+   * Whether a request for `/metrics` with this `authorization` may have them; probes need none.
+   * Default: every request.
+   */
   readonly mayReadMetrics?: (authorization: string | null) => boolean;
   readonly host: string;
   /** 0: one that is free. */
@@ -35,28 +45,36 @@ interface Answer {
 const plainText = 'text/plain; charset=utf-8';
 
 /**
- * Serves `/metrics` for Prometheus, `/livez` (also `/healthz`: the process answers) and `/readyz` (200, or 503 with the reason).
+ * Serves `/metrics` for Prometheus, `/livez` (also `/healthz`: the process answers) and `/readyz`
+ * (200, or 503 with the reason).
  * @throws TelemetryError TELEMETRY_LISTEN_FAILED
  */
 export async function startProbeServer(options: ProbeServerOptions): Promise<ProbeServer> {
   const listener: RequestListener = (request, response) => {
     const path = (request.url ?? '').split('?')[0] ?? '';
     request.resume();
-    if (request.method !== 'GET' && request.method !== 'HEAD') return send(response, { status: 405, body: 'GET or HEAD\n' });
+    if (request.method !== 'GET' && request.method !== 'HEAD')
+      return send(response, { status: 405, body: 'GET or HEAD\n' });
     answer(path, request.headers.authorization ?? null, options).then(
       (found) => send(response, found),
       () => send(response, { status: 500, body: 'internal error\n' }),
     );
   };
   const { tls, host, port } = options;
-  const server: Server = tls ? createHttpsServer({ cert: tls.certificate, key: tls.key }, listener) : createHttpServer(listener);
+  const server: Server = tls
+    ? createHttpsServer({ cert: tls.certificate, key: tls.key }, listener)
+    : createHttpServer(listener);
   server.headersTimeout = 5_000;
   server.requestTimeout = 10_000;
   server.maxHeadersCount = 100;
   return { port: await listen(server, host, port), close: () => close(server) };
 }
 
-async function answer(path: string, authorization: string | null, { telemetry, readiness, mayReadMetrics = () => true }: ProbeServerOptions): Promise<Answer> {
+async function answer(
+  path: string,
+  authorization: string | null,
+  { telemetry, readiness, mayReadMetrics = () => true }: ProbeServerOptions,
+): Promise<Answer> {
   switch (path) {
     case '/metrics':
       if (!mayReadMetrics(authorization)) return { status: 401, body: 'not allowed\n' };
@@ -66,7 +84,9 @@ async function answer(path: string, authorization: string | null, { telemetry, r
       return { status: 200, body: 'ok\n' };
     case '/readyz': {
       const found = await readiness();
-      return found.ready ? { status: 200, body: 'ok\n' } : { status: 503, body: `${found.reason}\n` };
+      return found.ready
+        ? { status: 200, body: 'ok\n' }
+        : { status: 503, body: `${found.reason}\n` };
     }
     default:
       return { status: 404, body: 'not found\n' };
@@ -74,13 +94,25 @@ async function answer(path: string, authorization: string | null, { telemetry, r
 }
 
 function send(response: ServerResponse, { status, type = plainText, body }: Answer): void {
-  response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body), 'cache-control': 'no-store' });
+  response.writeHead(status, {
+    'content-type': type,
+    'content-length': Buffer.byteLength(body),
+    'cache-control': 'no-store',
+  });
   response.end(response.req.method === 'HEAD' ? undefined : body);
 }
 
 function listen(server: Server, host: string, port: number): Promise<number> {
   return new Promise((resolve, reject) => {
-    server.once('error', (cause) => reject(new TelemetryError('TELEMETRY_LISTEN_FAILED', `metrics: cannot listen on ${host}:${port}: ${cause.message}`, { cause })));
+    server.once('error', (cause) =>
+      reject(
+        new TelemetryError(
+          'TELEMETRY_LISTEN_FAILED',
+          `metrics: cannot listen on ${host}:${port}: ${cause.message}`,
+          { cause },
+        ),
+      ),
+    );
     server.listen(port, host, () => resolve((server.address() as AddressInfo).port));
   });
 }

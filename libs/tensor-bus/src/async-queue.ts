@@ -1,7 +1,13 @@
-/** A queue that is awaited. Closing it ends the iteration after what is queued, failing it ends it with the error. */
+/**
+ * A queue that is awaited. Closing it ends the iteration after what is queued, failing it ends it
+ * with the error.
+ */
 export class AsyncQueue<T> {
   readonly #items: T[] = [];
-  readonly #waiting: { resolve(result: IteratorResult<T, undefined>): void; reject(error: Error): void }[] = [];
+  readonly #waiting: {
+    resolve(result: IteratorResult<T, undefined>): void;
+    reject(error: Error): void;
+  }[] = [];
   #end: { error: Error | undefined } | undefined;
 
   get size(): number {
@@ -30,6 +36,8 @@ export class AsyncQueue<T> {
     if (item !== undefined) return Promise.resolve({ value: item, done: false });
     if (this.#end?.error) return Promise.reject(this.#end.error);
     if (this.#end) return Promise.resolve({ value: undefined, done: true });
-    return new Promise((resolve, reject) => { this.#waiting.push({ resolve, reject }); });
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ resolve, reject });
+    });
   }
 }

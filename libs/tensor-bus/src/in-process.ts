@@ -1,7 +1,14 @@
 import { TensorBusError } from './errors.js';
 import { DeliveredLayer, LayerInbox, type LayerDelivery } from './incoming.js';
 import { assertChannel, assertLayer } from './layout.js';
-import type { IncomingLayer, OutgoingLayer, ReceiveOptions, TensorBus, TensorBusObserver, TensorSink } from './tensor-bus.js';
+import type {
+  IncomingLayer,
+  OutgoingLayer,
+  ReceiveOptions,
+  TensorBus,
+  TensorBusObserver,
+  TensorSink,
+} from './tensor-bus.js';
 
 const chunkBytes = 1024 * 1024;
 
@@ -14,7 +21,9 @@ interface WaitingLayer {
 }
 
 /** The bus of one process: tensors go from source to sink through one buffer of 1 MiB a layer. */
-export function createInProcessTensorBus({ observer = {} }: { observer?: TensorBusObserver } = {}): TensorBus {
+export function createInProcessTensorBus({
+  observer = {},
+}: { observer?: TensorBusObserver } = {}): TensorBus {
   return new InProcessTensorBus(observer);
 }
 
@@ -30,7 +39,13 @@ class InProcessTensorBus implements TensorBus {
     return new Promise<void>((resolve, reject) => {
       assertLayer(layer);
       if (this.#closed) throw closed(layer);
-      const waiting: WaitingLayer = { layer, signal, startedMs: performance.now(), resolve, reject };
+      const waiting: WaitingLayer = {
+        layer,
+        signal,
+        startedMs: performance.now(),
+        resolve,
+        reject,
+      };
       const abort = (): void => this.#settle(waiting, aborted(layer, signal));
       if (signal?.aborted) throw aborted(layer, signal);
       signal?.addEventListener('abort', abort, { once: true });
@@ -79,7 +94,10 @@ class InProcessTensorBus implements TensorBus {
       await this.#copy(entry, sinks);
       this.#settle(entry);
     } catch (cause) {
-      this.#settle(entry, rejected(entry.layer, cause instanceof Error ? cause.message : String(cause), cause));
+      this.#settle(
+        entry,
+        rejected(entry.layer, cause instanceof Error ? cause.message : String(cause), cause),
+      );
       throw cause;
     }
   }
@@ -126,9 +144,15 @@ function closed(layer: OutgoingLayer): TensorBusError {
 }
 
 function aborted(layer: OutgoingLayer, signal: AbortSignal | undefined): TensorBusError {
-  return new TensorBusError('TENSOR_BUS_ABORTED', `${describe(layer)}: sending was aborted`, { cause: signal?.reason });
+  return new TensorBusError('TENSOR_BUS_ABORTED', `${describe(layer)}: sending was aborted`, {
+    cause: signal?.reason,
+  });
 }
 
 function rejected(layer: OutgoingLayer, reason: string, cause?: unknown): TensorBusError {
-  return new TensorBusError('TENSOR_BUS_REJECTED', `${describe(layer)}: refused by the receiver: ${reason}`, { cause });
+  return new TensorBusError(
+    'TENSOR_BUS_REJECTED',
+    `${describe(layer)}: refused by the receiver: ${reason}`,
+    { cause },
+  );
 }

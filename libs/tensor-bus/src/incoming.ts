@@ -1,7 +1,13 @@
 import { AsyncQueue } from './async-queue.js';
 import { TensorBusError } from './errors.js';
 import { memorySink } from './memory.js';
-import type { IncomingLayer, OutgoingLayer, ReceiveOptions, TensorHeader, TensorSink } from './tensor-bus.js';
+import type {
+  IncomingLayer,
+  OutgoingLayer,
+  ReceiveOptions,
+  TensorHeader,
+  TensorSink,
+} from './tensor-bus.js';
 
 /** How an implementation of the bus moves and refuses a layer that it has announced. */
 export interface LayerDelivery {
@@ -15,7 +21,9 @@ export interface LayerDelivery {
   isWithdrawn(): boolean;
 }
 
-type LayerHeader = Pick<OutgoingLayer, 'channel' | 'layer' | 'attributes'> & { readonly tensors: readonly TensorHeader[] };
+type LayerHeader = Pick<OutgoingLayer, 'channel' | 'layer' | 'attributes'> & {
+  readonly tensors: readonly TensorHeader[];
+};
 
 /** The receiver's view of a layer: reads at most once. */
 export class DeliveredLayer implements IncomingLayer {
@@ -36,7 +44,11 @@ export class DeliveredLayer implements IncomingLayer {
   }
 
   async read(sinkOf: (tensor: TensorHeader, index: number) => TensorSink): Promise<void> {
-    if (this.#used) throw new TensorBusError('TENSOR_BUS_INVALID', `tensor bus: ${this.channel}: layer ${this.layer} was read or refused already`);
+    if (this.#used)
+      throw new TensorBusError(
+        'TENSOR_BUS_INVALID',
+        `tensor bus: ${this.channel}: layer ${this.layer} was read or refused already`,
+      );
     this.#used = true;
     await this.delivery.transfer(this.tensors.map(sinkOf));
   }

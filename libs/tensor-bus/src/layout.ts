@@ -28,24 +28,42 @@ export function chunkLayout(tensors: readonly TensorHeader[], chunkBytes: number
     starts.push(totalBytes);
     totalBytes += byteLength;
   }
-  const chunkByteLength = (chunk: number): number => Math.min(chunkBytes, totalBytes - chunk * chunkBytes);
+  const chunkByteLength = (chunk: number): number =>
+    Math.min(chunkBytes, totalBytes - chunk * chunkBytes);
   return {
     totalBytes,
     chunkCount: Math.ceil(totalBytes / chunkBytes),
     chunkByteLength,
     rangesBetween: (fromByte, toByte) => rangesBetween(tensors, starts, fromByte, toByte),
-    ranges: (chunk) => rangesBetween(tensors, starts, chunk * chunkBytes, chunk * chunkBytes + chunkByteLength(chunk)),
+    ranges: (chunk) =>
+      rangesBetween(
+        tensors,
+        starts,
+        chunk * chunkBytes,
+        chunk * chunkBytes + chunkByteLength(chunk),
+      ),
   };
 }
 
-function rangesBetween(tensors: readonly TensorHeader[], starts: readonly number[], from: number, to: number): TensorRange[] {
+function rangesBetween(
+  tensors: readonly TensorHeader[],
+  starts: readonly number[],
+  from: number,
+  to: number,
+): TensorRange[] {
   const ranges: TensorRange[] = [];
   for (let tensor = firstTensorAt(starts, from); tensor < tensors.length; tensor++) {
     const start = starts[tensor] ?? 0;
     if (start >= to) break;
     const begin = Math.max(start, from);
     const end = Math.min(start + (tensors[tensor]?.byteLength ?? 0), to);
-    if (end > begin) ranges.push({ tensor, offsetBytes: begin - start, at: begin - from, byteLength: end - begin });
+    if (end > begin)
+      ranges.push({
+        tensor,
+        offsetBytes: begin - start,
+        at: begin - from,
+        byteLength: end - begin,
+      });
   }
   return ranges;
 }
@@ -69,15 +87,35 @@ const maxTensors = 4096;
 
 /** @throws TensorBusError TENSOR_BUS_INVALID */
 export function assertChannel(channel: string): void {
-  if (!channelPattern.test(channel)) throw new TensorBusError('TENSOR_BUS_INVALID', `tensor bus: '${channel.slice(0, 80)}' is not a channel: tokens of A-Z a-z 0-9 _ - joined by dots`);
+  if (!channelPattern.test(channel))
+    throw new TensorBusError(
+      'TENSOR_BUS_INVALID',
+      `tensor bus: '${channel.slice(0, 80)}' is not a channel: tokens of A-Z a-z 0-9 _ - joined by dots`,
+    );
 }
 
 /** @throws TensorBusError TENSOR_BUS_INVALID */
-export function assertLayer({ channel, layer, tensors }: Pick<OutgoingLayer, 'channel' | 'layer'> & { tensors: readonly TensorHeader[] }): void {
+export function assertLayer({
+  channel,
+  layer,
+  tensors,
+}: Pick<OutgoingLayer, 'channel' | 'layer'> & { tensors: readonly TensorHeader[] }): void {
   assertChannel(channel);
-  if (!Number.isInteger(layer) || layer < 0) throw new TensorBusError('TENSOR_BUS_INVALID', `tensor bus: ${channel}: layer ${layer} is not a whole number from 0 on`);
-  if (tensors.length > maxTensors) throw new TensorBusError('TENSOR_BUS_INVALID', `tensor bus: ${channel}: layer ${layer} has ${tensors.length} tensors, the limit is ${maxTensors}`);
+  if (!Number.isInteger(layer) || layer < 0)
+    throw new TensorBusError(
+      'TENSOR_BUS_INVALID',
+      `tensor bus: ${channel}: layer ${layer} is not a whole number from 0 on`,
+    );
+  if (tensors.length > maxTensors)
+    throw new TensorBusError(
+      'TENSOR_BUS_INVALID',
+      `tensor bus: ${channel}: layer ${layer} has ${tensors.length} tensors, the limit is ${maxTensors}`,
+    );
   for (const { name, byteLength } of tensors) {
-    if (!Number.isSafeInteger(byteLength) || byteLength < 0) throw new TensorBusError('TENSOR_BUS_INVALID', `tensor bus: ${channel}: layer ${layer}: ${name} has ${byteLength} bytes`);
+    if (!Number.isSafeInteger(byteLength) || byteLength < 0)
+      throw new TensorBusError(
+        'TENSOR_BUS_INVALID',
+        `tensor bus: ${channel}: layer ${layer}: ${name} has ${byteLength} bytes`,
+      );
   }
 }

@@ -1,11 +1,15 @@
 import type { TensorHeader, TensorSink, TensorSource } from './tensor-bus.js';
 
 /** A tensor that lies in memory. `bytes` must not change until it is sent. */
-export function memorySource(header: Omit<TensorHeader, 'byteLength'>, bytes: Uint8Array): TensorSource {
+export function memorySource(
+  header: Omit<TensorHeader, 'byteLength'>,
+  bytes: Uint8Array,
+): TensorSource {
   return {
     ...header,
     byteLength: bytes.byteLength,
-    read: (offsetBytes, target) => target.set(bytes.subarray(offsetBytes, offsetBytes + target.length)),
+    read: (offsetBytes, target) =>
+      target.set(bytes.subarray(offsetBytes, offsetBytes + target.length)),
   };
 }
 

@@ -1,4 +1,7 @@
-/** What a receiver knows of a tensor before its bytes come. The bus does not interpret dtype and shape. */
+/**
+ * What a receiver knows of a tensor before its bytes come. The bus does not interpret dtype and
+ * shape.
+ */
 export interface TensorHeader {
   readonly name: string;
   /** As in `@emloc/device`: float32, bfloat16, int32. */
@@ -39,7 +42,8 @@ export interface IncomingLayer {
   readonly tensors: readonly TensorHeader[];
   /**
    * Moves all bytes into the sinks, then lets the sender's `send` resolve. Once.
-   * @throws TensorBusError; what a sink throws becomes the sender's TENSOR_BUS_REJECTED and is thrown here too
+   * @throws TensorBusError; what a sink throws becomes the sender's TENSOR_BUS_REJECTED and is
+   * thrown here too
    */
   read(sinkOf: (tensor: TensorHeader, index: number) => TensorSink): Promise<void>;
   /** `read` into fresh buffers, one a tensor. */
@@ -50,19 +54,28 @@ export interface IncomingLayer {
 
 export interface ReceiveOptions {
   readonly signal?: AbortSignal;
-  /** Receivers of one group share a channel: each layer goes to one of them. Without it every channel has one receiver. */
+  /**
+   * Receivers of one group share a channel: each layer goes to one of them. Without it every
+   * channel has one receiver.
+   */
   readonly group?: string;
 }
 
-/** Layer tensors between stages. The stages know this interface only; see `createInProcessTensorBus`, `createNatsTensorBus`. */
+/**
+ * Layer tensors between stages. The stages know this interface only; see
+ * `createInProcessTensorBus`, `createNatsTensorBus`.
+ */
 export interface TensorBus {
   /**
-   * Resolves when a receiver has every byte (durable bus: when every byte is stored).
-   * Waits for a receiver, and while the receiver is slow, with a bounded number of chunks in memory.
+   * Resolves when a receiver has every byte (durable bus: when every byte is stored). Waits for a
+   * receiver, and while the receiver is slow, with a bounded number of chunks in memory.
    * @throws TensorBusError
    */
   send(layer: OutgoingLayer, options?: { signal?: AbortSignal }): Promise<void>;
-  /** Layers in order of arrival; ends when `signal` aborts, on `break`, or when the bus closes. A layer that is not read before the next is asked for is rejected. */
+  /**
+   * Layers in order of arrival; ends when `signal` aborts, on `break`, or when the bus closes. A
+   * layer that is not read before the next is asked for is rejected.
+   */
   receive(channel: string, options?: ReceiveOptions): AsyncIterableIterator<IncomingLayer>;
   /** Fails what is in flight with TENSOR_BUS_CLOSED. */
   close(): Promise<void>;

@@ -1,10 +1,12 @@
 import type { Device, DeviceEvent, HostArray, MemoryCategory, Tensor } from '@emloc/device';
+
 import type { LayerSpec } from './source.js';
 
 /**
- * One layer's memory on the device, and the order of streams around it. Memory is taken and given back in the order of the
- * compute stream: so the copy stream waits for the compute stream as it was when the memory was taken, the compute stream waits for
- * the copy before it reads, and also before the memory goes back when it never read.
+ * One layer's memory on the device, and the order of streams around it. Memory is taken and given
+ * back in the order of the compute stream: so the copy stream waits for the compute stream as it
+ * was when the memory was taken, the compute stream waits for the copy before it reads, and also
+ * before the memory goes back when it never read.
  */
 export class DeviceLayer {
   /** By name, in the compute dtype. Owned by this layer. */
@@ -26,7 +28,10 @@ export class DeviceLayer {
     const tensors = new Map<string, Tensor>();
     try {
       for (const { name, shape } of spec.tensors) {
-        tensors.set(name, device.allocate(shape, device.profile.computeDType, category, `${spec.name}.${name}`));
+        tensors.set(
+          name,
+          device.allocate(shape, device.profile.computeDType, category, `${spec.name}.${name}`),
+        );
       }
       this.#allocated = device.record('compute');
     } catch (error) {
@@ -41,13 +46,16 @@ export class DeviceLayer {
   }
 
   /**
-   * Starts the copy; once. `arrays` are the tensors in the order of the spec and stay untouched until `copied`.
+   * Starts the copy; once. `arrays` are the tensors in the order of the spec and stay untouched
+   * until `copied`.
    * @throws DeviceError; what was started until then goes on.
    */
   upload(arrays: readonly HostArray[]): void {
     this.device.streamWait('copy', this.#allocated);
     try {
-      [...this.tensors.values()].forEach((tensor, index) => this.device.upload(tensor, arrays[index] as HostArray, 'copy'));
+      [...this.tensors.values()].forEach((tensor, index) =>
+        this.device.upload(tensor, arrays[index] as HostArray, 'copy'),
+      );
     } finally {
       this.#copied = this.device.record('copy');
     }

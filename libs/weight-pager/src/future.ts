@@ -1,4 +1,7 @@
-/** What is known of the accesses to come. Positions count accesses; position 0 is the first one described. */
+/**
+ * What is known of the accesses to come. Positions count accesses; position 0 is the first one
+ * described.
+ */
 export interface Future {
   /** Layer accessed at `position`; undefined outside of what is known. */
   layerAt(position: number): number | undefined;
@@ -28,7 +31,9 @@ export class CyclicFuture implements Future {
   }
 
   layerAt(position: number): number | undefined {
-    return position < 0 || position >= this.length ? undefined : this.order[position % this.order.length];
+    return position < 0 || position >= this.length
+      ? undefined
+      : this.order[position % this.order.length];
   }
 
   nextUse(layer: number, from: number): number {
@@ -37,7 +42,8 @@ export class CyclicFuture implements Future {
     const period = this.order.length;
     const cycleStart = from - (from % period);
     const inCycle = positions[lowerBound(positions, from - cycleStart)];
-    const position = inCycle === undefined ? cycleStart + period + (positions[0] ?? 0) : cycleStart + inCycle;
+    const position =
+      inCycle === undefined ? cycleStart + period + (positions[0] ?? 0) : cycleStart + inCycle;
     return position < this.length ? position : Number.POSITIVE_INFINITY;
   }
 }

@@ -7,8 +7,9 @@ interface Request {
 }
 
 /**
- * Host buffers under a byte budget. Requests are served in their order, each when enough has been given back; buffers that come back
- * are kept for requests of their size while nothing else needs the room.
+ * Host buffers under a byte budget. Requests are served in their order, each when enough has been
+ * given back; buffers that come back are kept for requests of their size while nothing else needs
+ * the room.
  */
 export class HostMemory {
   #heldBytes = 0;
@@ -25,7 +26,10 @@ export class HostMemory {
     return this.#heldBytes;
   }
 
-  /** @param bytes positive and at most the capacity. Rejects with what the device throws, or with the reason of `close`. */
+  /**
+   * @param bytes positive and at most the capacity. Rejects with what the device throws, or with
+   * the reason of `close`.
+   */
   allocate(bytes: number): Promise<HostBuffer> {
     return new Promise((resolve, reject) => {
       this.#queue.push({ bytes, resolve, reject });
@@ -44,7 +48,10 @@ export class HostMemory {
     while (this.#spare.length > 0) this.#dropSpare();
   }
 
-  /** Refuses what waits and gives spare buffers back. Buffers in use come back through `free` and another `trim`. */
+  /**
+   * Refuses what waits and gives spare buffers back. Buffers in use come back through `free` and
+   * another `trim`.
+   */
   close(reason: unknown): void {
     for (const { reject } of this.#queue.splice(0)) reject(reason);
     this.trim();
@@ -63,7 +70,8 @@ export class HostMemory {
   #take({ bytes }: Request): Promise<HostBuffer> | null {
     const index = this.#spare.findIndex((buffer) => buffer.bytes.byteLength === bytes);
     if (index >= 0) return Promise.resolve(this.#spare.splice(index, 1)[0] as HostBuffer);
-    while (this.#heldBytes + bytes > this.capacityBytes && this.#spare.length > 0) this.#dropSpare();
+    while (this.#heldBytes + bytes > this.capacityBytes && this.#spare.length > 0)
+      this.#dropSpare();
     if (this.#heldBytes + bytes > this.capacityBytes) return null;
     return this.#create(bytes);
   }

@@ -1,20 +1,24 @@
-import { type Device, DeviceError, type HostArray, type HostBuffer } from '@emloc/device';
+import { DeviceError, type Device, type HostArray, type HostBuffer } from '@emloc/device';
 import pLimit from 'p-limit';
+
 import { PagerError } from './errors.js';
 import { HostMemory } from './host-memory.js';
-import { type HostLayout, hostLayout, type LayerSource } from './source.js';
+import { hostLayout, type HostLayout, type LayerSource } from './source.js';
 import { StagingPolicy } from './staging-policy.js';
 import type { PagerLog } from './statistics.js';
 
 /**
- * Tensor reads under way at once: about a layer's, so that Node's thread pool, which bounds the real parallelism, goes on
- * through them while this thread launches kernels.
+ * Tensor reads under way at once: about a layer's, so that Node's thread pool, which bounds the
+ * real parallelism, goes on through them while this thread launches kernels.
  */
 const concurrentReads = 16;
 
 /** Where the tensors of a layer come from on their way to the device. */
 export interface StagedLayer {
-  /** In the order of the layer's spec. Rejects with a PagerError, or a DeviceError where the host has no memory. */
+  /**
+   * In the order of the layer's spec. Rejects with a PagerError, or a DeviceError where the host
+   * has no memory.
+   */
   readonly arrays: Promise<readonly HostArray[]>;
   /** The arrays are not looked at any more. To be called exactly once, after `arrays` settled. */
   release(): void;
@@ -59,7 +63,10 @@ interface Entry {
   isSettled: boolean;
 }
 
-/** Layers as stored, in page-locked memory under a budget; what does not stay is read again from the source. */
+/**
+ * Layers as stored, in page-locked memory under a budget; what does not stay is read again from the
+ * source.
+ */
 export class HostTier implements Staging {
   readonly #layouts: readonly HostLayout[];
   readonly #policy: StagingPolicy;
@@ -72,7 +79,10 @@ export class HostTier implements Staging {
 
   constructor(private readonly options: HostTierOptions) {
     this.#layouts = options.source.layers.map(hostLayout);
-    this.#policy = new StagingPolicy(this.#layouts.map(({ bytes }) => bytes), options.capacityBytes);
+    this.#policy = new StagingPolicy(
+      this.#layouts.map(({ bytes }) => bytes),
+      options.capacityBytes,
+    );
     this.#memory = new HostMemory(options.device, options.capacityBytes);
   }
 
@@ -104,7 +114,8 @@ export class HostTier implements Staging {
   }
 
   trim(): void {
-    for (const { layer, users } of [...this.#entries.values()]) if (users === 0) this.#discard(layer);
+    for (const { layer, users } of [...this.#entries.values()])
+      if (users === 0) this.#discard(layer);
     this.#memory.trim();
   }
 
@@ -117,16 +128,25 @@ export class HostTier implements Staging {
 
   #fill(layer: number): void {
     const { promise, resolve, reject } = deferred<readonly HostArray[]>();
-    const entry: Entry = { layer, buffer: null, filled: promise, users: 0, isEvicted: false, isSettled: false };
+    const entry: Entry = {
+      layer,
+      buffer: null,
+      filled: promise,
+      users: 0,
+      isEvicted: false,
+      isSettled: false,
+    };
     this.#entries.set(layer, entry);
     this.#live.add(entry);
-    void this.#read(entry).then(resolve, (error: unknown) => {
-      if (this.#entries.get(layer) === entry) this.#discard(layer);
-      reject(this.#failure(layer, error));
-    }).finally(() => {
-      entry.isSettled = true;
-      this.#reclaim(entry);
-    });
+    void this.#read(entry)
+      .then(resolve, (error: unknown) => {
+        if (this.#entries.get(layer) === entry) this.#discard(layer);
+        reject(this.#failure(layer, error));
+      })
+      .finally(() => {
+        entry.isSettled = true;
+        this.#reclaim(entry);
+      });
     promise.catch(() => undefined);
   }
 
@@ -137,16 +157,27 @@ export class HostTier implements Staging {
     if (length > 0) entry.buffer = await this.#memory.allocate(length);
     const bytes = entry.buffer?.bytes ?? new Uint8Array(0);
     const started = performance.now();
-    const arrays = tensors.map(({ spec, start, end }) => ({ bytes: bytes.subarray(start, end), dtype: spec.dtype }));
-    let readBytes = 0;
-    const reads = tensors.map(({ spec, start, end }, index) => this.#limit(async () => {
-      signal.throwIfAborted();
-      if (entry.isEvicted && entry.users === 0) return;
-      await source.read(layer, spec.name, (arrays[index] as HostArray).bytes);
-      readBytes += end - start;
+    const arrays = tensors.map(({ spec, start, end }) => ({
+      bytes: bytes.subarray(start, end),
+      dtype: spec.dtype,
     }));
+    let readBytes = 0;
+    const reads = tensors.map(({ spec, start, end }, index) =>
+      this.#limit(async () => {
+        signal.throwIfAborted();
+        if (entry.isEvicted && entry.users === 0) return;
+        await source.read(layer, spec.name, (arrays[index] as HostArray).bytes);
+        readBytes += end - start;
+      }),
+    );
     const failed = (await Promise.allSettled(reads)).find((read) => read.status === 'rejected');
-    if (readBytes > 0) log.add({ type: 'read', layer, bytes: readBytes, seconds: (performance.now() - started) / 1000 });
+    if (readBytes > 0)
+      log.add({
+        type: 'read',
+        layer,
+        bytes: readBytes,
+        seconds: (performance.now() - started) / 1000,
+      });
     if (failed) throw failed.reason;
     return arrays;
   }
@@ -155,7 +186,11 @@ export class HostTier implements Staging {
     if (error instanceof PagerError || error instanceof DeviceError) return error;
     const name = this.options.source.layers[layer]?.name ?? '';
     const message = error instanceof Error ? error.message : String(error);
-    return new PagerError('PAGER_READ_FAILED', `pager: layer ${layer} (${name}) could not be read: ${message}`, { cause: error });
+    return new PagerError(
+      'PAGER_READ_FAILED',
+      `pager: layer ${layer} (${name}) could not be read: ${message}`,
+      { cause: error },
+    );
   }
 
   #discard(layer: number): void {
@@ -172,7 +207,8 @@ export class HostTier implements Staging {
   }
 
   #reclaim(entry: Entry): void {
-    if (!entry.isEvicted || !entry.isSettled || entry.users > 0 || !this.#live.delete(entry)) return;
+    if (!entry.isEvicted || !entry.isSettled || entry.users > 0 || !this.#live.delete(entry))
+      return;
     if (entry.buffer) this.#memory.free(entry.buffer);
     if (this.#live.size === 0) this.#onEmpty?.();
   }

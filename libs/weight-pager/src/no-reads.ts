@@ -1,8 +1,12 @@
 import { byteLength, type HostArray } from '@emloc/device';
+
 import type { StagedLayer, Staging } from './host-tier.js';
 import type { LayerSource } from './source.js';
 
-/** Hands out zeros in place of weights, for a program that is run only to be counted. Holds no page-locked memory. */
+/**
+ * Hands out zeros in place of weights, for a program that is run only to be counted. Holds no
+ * page-locked memory.
+ */
 export class NoReads implements Staging {
   readonly heldBytes = 0;
   readonly holdsAll = true;
@@ -10,13 +14,18 @@ export class NoReads implements Staging {
   readonly #zeros: Uint8Array;
 
   constructor(private readonly source: LayerSource) {
-    const lengths = source.layers.flatMap(({ tensors }) => tensors.map(({ shape, dtype }) => byteLength(shape, dtype)));
+    const lengths = source.layers.flatMap(({ tensors }) =>
+      tensors.map(({ shape, dtype }) => byteLength(shape, dtype)),
+    );
     this.#zeros = new Uint8Array(lengths.reduce((longest, length) => Math.max(longest, length), 0));
   }
 
   stage(layer: number): StagedLayer {
     const tensors = this.source.layers[layer]?.tensors ?? [];
-    const arrays = tensors.map(({ shape, dtype }): HostArray => ({ bytes: this.#zeros.subarray(0, byteLength(shape, dtype)), dtype }));
+    const arrays = tensors.map(({ shape, dtype }): HostArray => ({
+      bytes: this.#zeros.subarray(0, byteLength(shape, dtype)),
+      dtype,
+    }));
     return { arrays: Promise.resolve(arrays), release: () => undefined };
   }
 

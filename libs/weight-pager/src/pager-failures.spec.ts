@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { DeviceError } from '@emloc/device';
+
 import { layerBytes, nothingLeft, openSmallPager } from '../test/small-pager.js';
 import { PagerError } from './errors.js';
 
@@ -15,20 +16,27 @@ async function turns(count: number): Promise<void> {
 }
 
 describe('pager whose reads fail', () => {
-  test.each([true, false])('reports at the acquisition of that layer and of no other (prefetch %s)', async (prefetch) => {
-    const { pager, source, use, leftovers } = openSmallPager(4, { slots: 2, prefetch });
-    const cause = new Error('bad sector');
-    source.onRead = failing(2, cause);
-    pager.schedule([0, 1, 2, 3]);
-    await use(0);
-    await turns(50);
-    await use(1);
-    const refused = pager.acquire(2);
-    await expect(refused).rejects.toThrow(PagerError);
-    await expect(refused).rejects.toMatchObject({ code: 'PAGER_READ_FAILED', cause, message: 'pager: layer 2 (layers.2) could not be read: bad sector' });
-    await use(3);
-    expect(await leftovers()).toEqual(nothingLeft);
-  });
+  test.each([true, false])(
+    'reports at the acquisition of that layer and of no other (prefetch %s)',
+    async (prefetch) => {
+      const { pager, source, use, leftovers } = openSmallPager(4, { slots: 2, prefetch });
+      const cause = new Error('bad sector');
+      source.onRead = failing(2, cause);
+      pager.schedule([0, 1, 2, 3]);
+      await use(0);
+      await turns(50);
+      await use(1);
+      const refused = pager.acquire(2);
+      await expect(refused).rejects.toThrow(PagerError);
+      await expect(refused).rejects.toMatchObject({
+        code: 'PAGER_READ_FAILED',
+        cause,
+        message: 'pager: layer 2 (layers.2) could not be read: bad sector',
+      });
+      await use(3);
+      expect(await leftovers()).toEqual(nothingLeft);
+    },
+  );
 
   test('a background failure that nobody asks for is of no consequence', async () => {
     const { pager, source, use, leftovers } = openSmallPager(3, { slots: 3 });
@@ -54,7 +62,12 @@ describe('pager whose reads fail', () => {
 
   test('random failures leave nothing behind and nothing hanging', async () => {
     for (let seed = 0; seed < 60; seed += 1) {
-      const { pager, source, use, leftovers } = openSmallPager(5, { slots: 1 + (seed % 4), hostSlots: 1 + (seed % 3), seed, prefetch: seed % 2 === 0 });
+      const { pager, source, use, leftovers } = openSmallPager(5, {
+        slots: 1 + (seed % 4),
+        hostSlots: 1 + (seed % 3),
+        seed,
+        prefetch: seed % 2 === 0,
+      });
       let reads = 0;
       source.onRead = () => {
         reads += 1;
@@ -63,7 +76,9 @@ describe('pager whose reads fail', () => {
       const order = [0, 1, 2, 3, 4, 3, 2, 1];
       pager.schedule(order, 2);
       for (const layer of [...order, ...order]) {
-        await use(layer).catch((error: unknown) => expect(error).toMatchObject({ code: 'PAGER_READ_FAILED' }));
+        await use(layer).catch((error: unknown) =>
+          expect(error).toMatchObject({ code: 'PAGER_READ_FAILED' }),
+        );
       }
       expect([seed, await leftovers()]).toEqual([seed, nothingLeft]);
     }
@@ -73,7 +88,11 @@ describe('pager whose reads fail', () => {
 describe('pager that is stopped', () => {
   test('an abort ends a pending acquisition at once and starts no further read', async () => {
     const controller = new AbortController();
-    const { pager, source, leftovers } = openSmallPager(4, { slots: 2, hostSlots: 1, signal: controller.signal });
+    const { pager, source, leftovers } = openSmallPager(4, {
+      slots: 2,
+      hostSlots: 1,
+      signal: controller.signal,
+    });
     let finishRead = (): void => undefined;
     source.onRead = () => new Promise((resolve) => (finishRead = resolve));
     pager.schedule([0, 1, 2, 3]);
@@ -95,7 +114,10 @@ describe('pager that is stopped', () => {
   });
 
   test('a signal that was aborted before refuses everything', async () => {
-    const { pager, source, leftovers } = openSmallPager(2, { slots: 2, signal: AbortSignal.abort() });
+    const { pager, source, leftovers } = openSmallPager(2, {
+      slots: 2,
+      signal: AbortSignal.abort(),
+    });
     expect(() => pager.schedule([0, 1])).toThrow('pager: aborted');
     await expect(pager.acquire(0)).rejects.toMatchObject({ code: 'PAGER_ABORTED' });
     expect(source.reads).toEqual([0, 0]);
@@ -104,7 +126,11 @@ describe('pager that is stopped', () => {
 
   test('closing at any moment takes leases, running reads and copies with it', async () => {
     for (let seed = 0; seed < 40; seed += 1) {
-      const { pager, use, leftovers } = openSmallPager(5, { slots: 1 + (seed % 5), hostSlots: 1 + (seed % 3), seed });
+      const { pager, use, leftovers } = openSmallPager(5, {
+        slots: 1 + (seed % 5),
+        hostSlots: 1 + (seed % 3),
+        seed,
+      });
       pager.schedule([0, 1, 2, 3, 4], 2);
       await use(0);
       const lease = await pager.acquire(1);
@@ -116,7 +142,13 @@ describe('pager that is stopped', () => {
       lease.release();
       await pager.close();
       await expect(pager.acquire(2)).rejects.toMatchObject({ code: 'PAGER_CLOSED' });
-      await pending?.then((late) => late.release(), (error: unknown) => expect(error).toMatchObject({ code: expect.stringMatching('PAGER_(CLOSED|OUT_OF_BUDGET)') }));
+      await pending?.then(
+        (late) => late.release(),
+        (error: unknown) =>
+          expect(error).toMatchObject({
+            code: expect.stringMatching('PAGER_(CLOSED|OUT_OF_BUDGET)'),
+          }),
+      );
     }
   });
 });
@@ -128,7 +160,9 @@ describe('pager on a failing device', () => {
     pager.schedule([0, 1]);
     await use(0);
     await expect(pager.acquire(1)).rejects.toMatchObject({
-      code: 'PAGER_COPY_FAILED', message: 'pager: layer 1 (layers.1) could not be copied to the device', cause: expect.objectContaining({ message: 'copy refused' }),
+      code: 'PAGER_COPY_FAILED',
+      message: 'pager: layer 1 (layers.1) could not be copied to the device',
+      cause: expect.objectContaining({ message: 'copy refused' }),
     });
     expect(await leftovers()).toEqual(nothingLeft);
   });
@@ -139,9 +173,14 @@ describe('pager on a failing device', () => {
     backend.failure = new Error('device lost');
     await turns(100);
     const refused = pager.acquire(1);
-    await expect(refused).rejects.toMatchObject({ code: 'PAGER_COPY_FAILED', cause: backend.failure });
+    await expect(refused).rejects.toMatchObject({
+      code: 'PAGER_COPY_FAILED',
+      cause: backend.failure,
+    });
     await pager.close();
-    expect([device.liveTensors, device.budget.inUseBytes, backend.liveHostBytes]).toEqual([0, 0, 0]);
+    expect([device.liveTensors, device.budget.inUseBytes, backend.liveHostBytes]).toEqual([
+      0, 0, 0,
+    ]);
   });
 
   test('host memory that the system refuses is reported at the acquisition', async () => {
@@ -154,7 +193,10 @@ describe('pager on a failing device', () => {
   });
 
   test('a prefetch that the device has no room for is left to its access', async () => {
-    const { pager, device, use, leftovers } = openSmallPager(3, { slots: 3, budgetBytes: 3 * layerBytes });
+    const { pager, device, use, leftovers } = openSmallPager(3, {
+      slots: 3,
+      budgetBytes: 3 * layerBytes,
+    });
     const activation = device.allocate([16], 'float32', 'activations', 'activation');
     pager.schedule([0, 1, 2]);
     await use(0);

@@ -1,10 +1,11 @@
 import { Device, formatBytes, MemoryBudget } from '@emloc/device';
 import { createNullBackend } from '@emloc/device-null';
+
 import { seededRandom } from '../test/random.js';
 import { simulatedProfile } from '../test/simulated-backend.js';
 import { SimulatedSource } from '../test/simulated-source.js';
 import { layerBytes, nothingLeft, openSmallPager } from '../test/small-pager.js';
-import { minimumDeviceBytes, openPager, type PagerEvent, streamingHostBytes } from './index.js';
+import { minimumDeviceBytes, openPager, streamingHostBytes, type PagerEvent } from './index.js';
 
 describe('pager tiers', () => {
   test('with room for all, each layer is read and copied once and host memory is given back', async () => {
@@ -17,8 +18,15 @@ describe('pager tiers', () => {
     expect(backend.liveHostBytes).toBe(0);
     expect(backend.peakHostBytes).toBeLessThanOrEqual(2 * layerBytes);
     expect(pager.statistics).toMatchObject({
-      pageIns: 4, pageOuts: 0, acquisitions: 20, hits: 20, deviceBytes: 4 * layerBytes, deviceBudgetBytes: 4 * layerBytes,
-      hostBytes: 0, diskBytes: 4 * layerBytes, bytesMoved: { diskToHost: 4 * layerBytes, hostToDevice: 4 * layerBytes },
+      pageIns: 4,
+      pageOuts: 0,
+      acquisitions: 20,
+      hits: 20,
+      deviceBytes: 4 * layerBytes,
+      deviceBudgetBytes: 4 * layerBytes,
+      hostBytes: 0,
+      diskBytes: 4 * layerBytes,
+      bytesMoved: { diskToHost: 4 * layerBytes, hostToDevice: 4 * layerBytes },
     });
     expect(await leftovers()).toEqual(nothingLeft);
     expect(pager.statistics.deviceBytes).toBe(0);
@@ -34,7 +42,10 @@ describe('pager tiers', () => {
   });
 
   test('a host tier of one buffer streams from disk, reusing the buffer', async () => {
-    const { pager, backend, source, use, leftovers } = openSmallPager(5, { slots: 2, hostSlots: 1 });
+    const { pager, backend, source, use, leftovers } = openSmallPager(5, {
+      slots: 2,
+      hostSlots: 1,
+    });
     pager.schedule([0, 1, 2, 3, 4], 3);
     for (let pass = 0; pass < 3; pass += 1) for (const layer of [0, 1, 2, 3, 4]) await use(layer);
     expect(source.reads.reduce((sum, reads) => sum + reads, 0)).toBe(pager.statistics.pageIns);
@@ -44,8 +55,17 @@ describe('pager tiers', () => {
 
   test('layers that are used once need four buffers of the largest, a share of the limit, and always room for one', () => {
     const source = new SimulatedSource([[16], [64], [32]], seededRandom(0));
-    const sizes = [[Number.POSITIVE_INFINITY, 1], [2048, 1], [1000, 1], [1000, 1 / 2], [300, 1 / 4], [100, 1]] as const;
-    expect(sizes.map(([limit, share]) => streamingHostBytes(source, limit, share))).toEqual([1024, 1024, 1000, 500, 256, 100]);
+    const sizes = [
+      [Number.POSITIVE_INFINITY, 1],
+      [2048, 1],
+      [1000, 1],
+      [1000, 1 / 2],
+      [300, 1 / 4],
+      [100, 1],
+    ] as const;
+    expect(sizes.map(([limit, share]) => streamingHostBytes(source, limit, share))).toEqual([
+      1024, 1024, 1000, 500, 256, 100,
+    ]);
   });
 
   test('a larger host tier reads less', async () => {
@@ -90,17 +110,31 @@ describe('pager tiers', () => {
   });
 
   test('a layer that can never fit is refused with its name, need and limit', async () => {
-    const device = new Device(createNullBackend(simulatedProfile), new MemoryBudget(Number.POSITIVE_INFINITY));
+    const device = new Device(
+      createNullBackend(simulatedProfile),
+      new MemoryBudget(Number.POSITIVE_INFINITY),
+    );
     const source = new SimulatedSource([[16], [64]], seededRandom(0));
-    const open = (deviceBytes: number, hostBytes: number) => openPager({ device, source, deviceBytes, hostBytes });
+    const open = (deviceBytes: number, hostBytes: number) =>
+      openPager({ device, source, deviceBytes, hostBytes });
     const small = open(128, 1024);
-    expect(() => small.schedule([0, 1])).toThrow('pager: layer 1 (layers.1) needs 256 B on the device, the limit is 128 B');
+    expect(() => small.schedule([0, 1])).toThrow(
+      'pager: layer 1 (layers.1) needs 256 B on the device, the limit is 128 B',
+    );
     await expect(small.acquire(1)).rejects.toMatchObject({ code: 'PAGER_OUT_OF_BUDGET' });
     const unstaged = open(1024, 128);
-    await expect(unstaged.acquire(1)).rejects.toThrow(`pager: layer 1 (layers.1) needs ${formatBytes(256)} in host memory, the limit is 128 B`);
+    await expect(unstaged.acquire(1)).rejects.toThrow(
+      `pager: layer 1 (layers.1) needs ${formatBytes(256)} in host memory, the limit is 128 B`,
+    );
     (await small.acquire(0)).release();
-    for (const [deviceBytes, hostBytes] of [[0, 1], [1, -1], [Number.NaN, 1]] as const) {
-      expect(() => open(deviceBytes, hostBytes)).toThrow(expect.objectContaining({ code: 'PAGER_INVALID_OPTIONS' }));
+    for (const [deviceBytes, hostBytes] of [
+      [0, 1],
+      [1, -1],
+      [Number.NaN, 1],
+    ] as const) {
+      expect(() => open(deviceBytes, hostBytes)).toThrow(
+        expect.objectContaining({ code: 'PAGER_INVALID_OPTIONS' }),
+      );
     }
     await Promise.all([small.close(), unstaged.close()]);
     expect([device.liveTensors, device.budget.inUseBytes]).toEqual([0, 0]);
@@ -109,7 +143,10 @@ describe('pager tiers', () => {
   test('reservations are booked under the category and released at once when the pager closes', async () => {
     const { pager, device, leftovers } = openSmallPager(2, { slots: 2, category: 'factors' });
     pager.schedule([0, 1]);
-    expect([device.budget.inUseBytesOf('factors'), device.budget.inUseBytesOf('weights')]).toEqual([2 * layerBytes, 0]);
+    expect([device.budget.inUseBytesOf('factors'), device.budget.inUseBytesOf('weights')]).toEqual([
+      2 * layerBytes,
+      0,
+    ]);
     const closing = leftovers();
     expect(device.budget.inUseBytes).toBe(0);
     expect(await closing).toEqual(nothingLeft);
@@ -121,7 +158,12 @@ describe('pager tiers', () => {
     const source = new SimulatedSource([[16], [10, 6], [16]], seededRandom(0));
     const events: PagerEvent[] = [];
     const pager = openPager({
-      device, source, deviceBytes: minimumDeviceBytes(source, device), hostBytes: 1, reads: 'none', observer: (event) => void events.push(event),
+      device,
+      source,
+      deviceBytes: minimumDeviceBytes(source, device),
+      hostBytes: 1,
+      reads: 'none',
+      observer: (event) => void events.push(event),
     });
     pager.schedule([0, 1, 2], 2);
     for (const layer of [0, 1, 2, 0, 1, 2]) (await pager.acquire(layer)).release();

@@ -1,4 +1,5 @@
 import type { HostArray, Tensor } from '@emloc/device';
+
 import { DeviceLayer } from './device-layer.js';
 import { PagerError } from './errors.js';
 import { HostTier, type Outlook, type Staging } from './host-tier.js';
@@ -6,12 +7,14 @@ import { NoReads } from './no-reads.js';
 import { assertOptions, LayerLimits, type PagerOptions } from './options.js';
 import { PagingPolicy } from './policy.js';
 import type { PlannedLoad } from './residency.js';
-import { hostLayout, type LayerSpec, storedBytes, twoLargest } from './source.js';
+import { hostLayout, storedBytes, twoLargest, type LayerSpec } from './source.js';
 import { PagerLog, type PagerStatistics } from './statistics.js';
 
 /** A layer on the device for as long as it is held. */
 export interface Lease {
-  /** By name, in the device's compute dtype; to be read only, by kernels launched before `release`. */
+  /**
+   * By name, in the device's compute dtype; to be read only, by kernels launched before `release`.
+   */
   readonly tensors: ReadonlyMap<string, Tensor>;
   /** Launched kernels need not be done. Releasing twice is a no-op. */
   release(): void;
@@ -21,14 +24,18 @@ export interface Lease {
 export interface Pager {
   readonly statistics: PagerStatistics;
   /**
-   * States the exact order of the accesses to come, in place of what was stated before; an empty order takes it back. Starts to
-   * load ahead. Without a schedule the least recently used layer leaves and nothing is loaded ahead.
-   * @throws PagerError PAGER_UNKNOWN_LAYER, PAGER_INVALID_OPTIONS, PAGER_OUT_OF_BUDGET, PAGER_ABORTED, PAGER_CLOSED, PAGER_COPY_FAILED
+   * States the exact order of the accesses to come, in place of what was stated before; an empty
+   * order takes it back. Starts to load ahead. Without a schedule the least recently used layer
+   * leaves and nothing is loaded ahead.
+   * @throws PagerError PAGER_UNKNOWN_LAYER, PAGER_INVALID_OPTIONS, PAGER_OUT_OF_BUDGET,
+   * PAGER_ABORTED, PAGER_CLOSED, PAGER_COPY_FAILED
    */
   schedule(order: readonly number[], repeat?: number): void;
   /**
-   * Reserves memory during the call, not later: what is on the device depends on the order of calls only.
-   * @throws (rejects) PagerError of any code; OutOfBudgetError when the device's own budget has no room; DeviceError
+   * Reserves memory during the call, not later: what is on the device depends on the order of calls
+   * only.
+   * @throws (rejects) PagerError of any code; OutOfBudgetError when the device's own budget has no
+   * room; DeviceError
    */
   acquire(layer: number): Promise<Lease>;
   /** Gives everything back, leased layers included, when running reads and copies are over. */
@@ -69,10 +76,20 @@ class WeightPager implements Pager {
     const { source, signal } = options;
     this.#prefetch = options.prefetch ?? true;
     this.#limits = new LayerLimits(options);
-    this.#policy = new PagingPolicy({ layerBytes: this.#limits.deviceBytes, capacityBytes: options.deviceBytes });
+    this.#policy = new PagingPolicy({
+      layerBytes: this.#limits.deviceBytes,
+      capacityBytes: options.deviceBytes,
+    });
     const diskBytes = source.layers.reduce((sum, layer) => sum + storedBytes(layer), 0);
-    const budgets = { deviceBudgetBytes: options.deviceBytes, hostBudgetBytes: options.hostBytes, diskBytes };
-    this.#log = new PagerLog(() => ({ ...budgets, deviceBytes: this.#deviceBytes, hostBytes: this.#staging.heldBytes }), options.observer);
+    const budgets = {
+      deviceBudgetBytes: options.deviceBytes,
+      hostBudgetBytes: options.hostBytes,
+      diskBytes,
+    };
+    this.#log = new PagerLog(
+      () => ({ ...budgets, deviceBytes: this.#deviceBytes, hostBytes: this.#staging.heldBytes }),
+      options.observer,
+    );
     this.#staging = this.#openStaging();
     if (signal?.aborted) this.#onAbort();
     else signal?.addEventListener('abort', this.#onAbort, { once: true });
@@ -112,12 +129,20 @@ class WeightPager implements Pager {
     if (reads === 'none') return new NoReads(source);
     const buffers = twoLargest(source.layers.map((layer) => hostLayout(layer).bytes));
     const capacityBytes = this.#holdsAll ? Math.min(hostBytes, buffers) : hostBytes;
-    return new HostTier({ device, source, capacityBytes, log: this.#log, signal: this.#stop.signal });
+    return new HostTier({
+      device,
+      source,
+      capacityBytes,
+      log: this.#log,
+      signal: this.#stop.signal,
+    });
   }
 
   /** Nothing ever leaves the device, so that nothing has to stay in host memory. */
   get #holdsAll(): boolean {
-    return this.#limits.deviceBytes.reduce((sum, bytes) => sum + bytes, 0) <= this.options.deviceBytes;
+    return (
+      this.#limits.deviceBytes.reduce((sum, bytes) => sum + bytes, 0) <= this.options.deviceBytes
+    );
   }
 
   /** Everything about an access that touches a budget, at once. */
@@ -140,7 +165,10 @@ class WeightPager implements Pager {
     this.#apply(this.#policy.release(resident.layer));
   }
 
-  /** Takes memory for planned loads. One that finds none is left to its access, which asks again and reports the error. */
+  /**
+   * Takes memory for planned loads. One that finds none is left to its access, which asks again and
+   * reports the error.
+   */
   #apply(loads: readonly PlannedLoad[]): void {
     for (const { layer, evict } of loads) {
       evict.forEach((victim) => this.#evict(victim));
@@ -213,17 +241,26 @@ class WeightPager implements Pager {
     try {
       memory.upload(arrays);
     } catch (error) {
-      throw new PagerError('PAGER_COPY_FAILED', `pager: layer ${layer} (${spec.name}) could not be copied to the device`, { cause: error });
+      throw new PagerError(
+        'PAGER_COPY_FAILED',
+        `pager: layer ${layer} (${spec.name}) could not be copied to the device`,
+        { cause: error },
+      );
     }
     this.#log.add({ type: 'upload', layer, bytes: storedBytes(spec) });
   }
 
   /** Keeps track of a copy; one that fails fails the pager. */
   #follow(copy: Promise<void>): void {
-    const followed = copy.catch((error: unknown) => this.#fail('PAGER_COPY_FAILED', 'a copy to the device failed', error)).then(() => {
-      this.#copies.delete(followed);
-      if (this.#residents.size === this.options.source.layers.length && this.#copies.size === 0) this.#staging.trim();
-    });
+    const followed = copy
+      .catch((error: unknown) =>
+        this.#fail('PAGER_COPY_FAILED', 'a copy to the device failed', error),
+      )
+      .then(() => {
+        this.#copies.delete(followed);
+        if (this.#residents.size === this.options.source.layers.length && this.#copies.size === 0)
+          this.#staging.trim();
+      });
     this.#copies.add(followed);
   }
 
@@ -246,12 +283,21 @@ class WeightPager implements Pager {
       }
       throw error;
     }
-    this.#log.add({ type: 'stall', layer: resident.layer, seconds: (performance.now() - started) / 1000 });
+    this.#log.add({
+      type: 'stall',
+      layer: resident.layer,
+      seconds: (performance.now() - started) / 1000,
+    });
   }
 
-  readonly #onAbort = (): void => this.#fail('PAGER_ABORTED', 'aborted', this.options.signal?.reason);
+  readonly #onAbort = (): void =>
+    this.#fail('PAGER_ABORTED', 'aborted', this.options.signal?.reason);
 
-  #fail(code: 'PAGER_ABORTED' | 'PAGER_COPY_FAILED' | 'PAGER_CLOSED', what: string, cause?: unknown): void {
+  #fail(
+    code: 'PAGER_ABORTED' | 'PAGER_COPY_FAILED' | 'PAGER_CLOSED',
+    what: string,
+    cause?: unknown,
+  ): void {
     this.#stop.abort(new PagerError(code, `pager: ${what}`, { cause }));
   }
 
@@ -268,7 +314,10 @@ class WeightPager implements Pager {
     }
     await this.#staging.close(this.#stop.signal.reason);
     await Promise.all(this.#copies);
-    if (failures.length > 0) throw new PagerError('PAGER_COPY_FAILED', 'pager: device memory could not be given back', { cause: failures[0] });
+    if (failures.length > 0)
+      throw new PagerError('PAGER_COPY_FAILED', 'pager: device memory could not be given back', {
+        cause: failures[0],
+      });
   }
 }
 

@@ -12,8 +12,16 @@ interface Traffic {
   demandLoads: number;
 }
 
-/** Goes through a schedule one lease at a time and checks each decision against a model of the tier. */
-function drive(policy: PagingPolicy, layerBytes: readonly number[], capacityBytes: number, order: readonly number[], repeat = 1): Traffic {
+/**
+ * Goes through a schedule one lease at a time and checks each decision against a model of the tier.
+ */
+function drive(
+  policy: PagingPolicy,
+  layerBytes: readonly number[],
+  capacityBytes: number,
+  order: readonly number[],
+  repeat = 1,
+): Traffic {
   const resident = new Set(policy.resident);
   const traffic: Traffic = { loadedBytes: 0, demandLoads: 0 };
   let pinned: number | null = null;
@@ -43,13 +51,32 @@ function drive(policy: PagingPolicy, layerBytes: readonly number[], capacityByte
   return traffic;
 }
 
-function run(layerBytes: readonly number[], capacityBytes: number, order: readonly number[], repeat = 1): Traffic {
-  return drive(new PagingPolicy({ layerBytes, capacityBytes }), layerBytes, capacityBytes, order, repeat);
+function run(
+  layerBytes: readonly number[],
+  capacityBytes: number,
+  order: readonly number[],
+  repeat = 1,
+): Traffic {
+  return drive(
+    new PagingPolicy({ layerBytes, capacityBytes }),
+    layerBytes,
+    capacityBytes,
+    order,
+    repeat,
+  );
 }
 
 describe('paging policy', () => {
   test.each([
-    [3, 2], [4, 2], [4, 3], [5, 2], [5, 3], [5, 4], [6, 3], [6, 4], [6, 5],
+    [3, 2],
+    [4, 2],
+    [4, 3],
+    [5, 2],
+    [5, 3],
+    [5, 4],
+    [6, 3],
+    [6, 4],
+    [6, 5],
   ])('loads as little as possible for %i layers in a cycle with room for %i', (layers, slots) => {
     const sizes = ascending(layers).map(() => 1);
     const accesses = Array.from({ length: 4 }, () => ascending(layers)).flat();
@@ -59,15 +86,20 @@ describe('paging policy', () => {
   });
 
   test.each([
-    [4, 2], [5, 3], [6, 4],
-  ])('loads as little as possible for %i layers forward and backward with room for %i', (layers, slots) => {
-    const sizes = ascending(layers).map(() => 1);
-    const order = [...ascending(layers), ...ascending(layers).reverse()];
-    const accesses = [...order, ...order];
-    const prefetched = run(sizes, slots, order, 2);
-    expect(prefetched.loadedBytes).toBe(fewestLoadedBytes(accesses, sizes, slots));
-    expect(prefetched.demandLoads).toBe(0);
-  });
+    [4, 2],
+    [5, 3],
+    [6, 4],
+  ])(
+    'loads as little as possible for %i layers forward and backward with room for %i',
+    (layers, slots) => {
+      const sizes = ascending(layers).map(() => 1);
+      const order = [...ascending(layers), ...ascending(layers).reverse()];
+      const accesses = [...order, ...order];
+      const prefetched = run(sizes, slots, order, 2);
+      expect(prefetched.loadedBytes).toBe(fewestLoadedBytes(accesses, sizes, slots));
+      expect(prefetched.demandLoads).toBe(0);
+    },
+  );
 
   test('loads as little as possible for random orders of equal layers', () => {
     for (let seed = 0; seed < 300; seed += 1) {
@@ -75,9 +107,14 @@ describe('paging policy', () => {
       const layers = randomInteger(random, 2, 6);
       const slots = randomInteger(random, 2, layers);
       const sizes = ascending(layers).map(() => 1);
-      const order = Array.from({ length: randomInteger(random, 1, 14) }, () => randomInteger(random, 0, layers - 1));
+      const order = Array.from({ length: randomInteger(random, 1, 14) }, () =>
+        randomInteger(random, 0, layers - 1),
+      );
       const prefetched = run(sizes, slots, order);
-      expect([seed, prefetched.loadedBytes]).toEqual([seed, fewestLoadedBytes(order, sizes, slots)]);
+      expect([seed, prefetched.loadedBytes]).toEqual([
+        seed,
+        fewestLoadedBytes(order, sizes, slots),
+      ]);
       expect([seed, prefetched.demandLoads]).toEqual([seed, 0]);
     }
   });
@@ -88,7 +125,9 @@ describe('paging policy', () => {
       const layers = randomInteger(random, 1, 9);
       const sizes = ascending(layers).map(() => randomInteger(random, 1, 20));
       const capacityBytes = Math.max(...sizes) + randomInteger(random, 0, 60);
-      const order = Array.from({ length: randomInteger(random, 1, 12) }, () => randomInteger(random, 0, layers - 1));
+      const order = Array.from({ length: randomInteger(random, 1, 12) }, () =>
+        randomInteger(random, 0, layers - 1),
+      );
       run(sizes, capacityBytes, order, randomInteger(random, 1, 3));
     }
   });
@@ -100,7 +139,10 @@ describe('paging policy', () => {
 
   test('starts a load as soon as its victim is done with', () => {
     const policy = new PagingPolicy({ layerBytes: [1, 1, 1, 1], capacityBytes: 2 });
-    expect(policy.schedule([0, 1, 2, 3])).toEqual([{ layer: 0, evict: [] }, { layer: 1, evict: [] }]);
+    expect(policy.schedule([0, 1, 2, 3])).toEqual([
+      { layer: 0, evict: [] },
+      { layer: 1, evict: [] },
+    ]);
     expect(policy.access(0)).toEqual({ hit: true, evict: [], load: null, prefetch: [] });
     expect(policy.release(0)).toEqual([{ layer: 2, evict: [0] }]);
     expect(policy.access(1).prefetch).toEqual([]);
@@ -130,22 +172,30 @@ describe('paging policy', () => {
     const policy = new PagingPolicy({ layerBytes: [1, 1, 1], capacityBytes: 2 });
     policy.schedule([0, 2]);
     const before = [...policy.resident];
-    expect(() => policy.access(1)).toThrow('pager: layer 1 was acquired, but the schedule has layer 0 at position 0');
+    expect(() => policy.access(1)).toThrow(
+      'pager: layer 1 was acquired, but the schedule has layer 0 at position 0',
+    );
     expect([...policy.resident]).toEqual(before);
     for (const layer of [0, 2]) {
       policy.access(layer);
       policy.release(layer);
     }
-    expect(() => policy.access(0)).toThrow('pager: layer 0 was acquired, but the schedule ended after 2 accesses');
+    expect(() => policy.access(0)).toThrow(
+      'pager: layer 0 was acquired, but the schedule ended after 2 accesses',
+    );
     policy.schedule([]);
     expect(policy.access(1).load).toBe(1);
   });
 
   test('a layer that cannot fit is refused with what is unpinned', () => {
     const MiB = 2 ** 20;
-    const policy = new PagingPolicy({ layerBytes: [500 * MiB, 64 * MiB], capacityBytes: 512 * MiB });
+    const policy = new PagingPolicy({
+      layerBytes: [500 * MiB, 64 * MiB],
+      capacityBytes: 512 * MiB,
+    });
     policy.access(0);
-    const refusal = 'pager: layer 1 needs 64.00 MiB, 12.00 MiB of the 512.00 MiB budget is unpinned';
+    const refusal =
+      'pager: layer 1 needs 64.00 MiB, 12.00 MiB of the 512.00 MiB budget is unpinned';
     expect(() => policy.access(1)).toThrow(refusal);
     expect(() => policy.access(1)).toThrow(PagerError);
     policy.release(0);
@@ -155,8 +205,12 @@ describe('paging policy', () => {
   test('layers and repetitions are checked', () => {
     const policy = new PagingPolicy({ layerBytes: [1, 1], capacityBytes: 2 });
     expect(() => policy.schedule([0, 2])).toThrow('pager: layer 2 of a source with 2 layers');
-    expect(() => policy.access(-1)).toThrow(expect.objectContaining({ code: 'PAGER_UNKNOWN_LAYER' }));
-    expect(() => policy.schedule([0], 0)).toThrow(expect.objectContaining({ code: 'PAGER_INVALID_OPTIONS' }));
+    expect(() => policy.access(-1)).toThrow(
+      expect.objectContaining({ code: 'PAGER_UNKNOWN_LAYER' }),
+    );
+    expect(() => policy.schedule([0], 0)).toThrow(
+      expect.objectContaining({ code: 'PAGER_INVALID_OPTIONS' }),
+    );
   });
 
   test('forecasts exactly the loads that follow', () => {
@@ -165,13 +219,18 @@ describe('paging policy', () => {
       const layers = randomInteger(random, 2, 7);
       const layerBytes = ascending(layers).map(() => randomInteger(random, 5, 9));
       const policy = new PagingPolicy({ layerBytes, capacityBytes: randomInteger(random, 18, 40) });
-      const order = Array.from({ length: randomInteger(random, 1, 10) }, () => randomInteger(random, 0, layers - 1));
+      const order = Array.from({ length: randomInteger(random, 1, 10) }, () =>
+        randomInteger(random, 0, layers - 1),
+      );
       const loads = policy.schedule(order).map(({ layer }) => layer);
       const forecast = [...loads, ...(policy.forecastLoads() ?? [])];
       for (const layer of order) {
         const step = policy.access(layer);
         if (step.load !== null) loads.push(step.load);
-        loads.push(...step.prefetch.map((planned) => planned.layer), ...policy.release(layer).map((planned) => planned.layer));
+        loads.push(
+          ...step.prefetch.map((planned) => planned.layer),
+          ...policy.release(layer).map((planned) => planned.layer),
+        );
       }
       expect([seed, loads]).toEqual([seed, forecast]);
     }

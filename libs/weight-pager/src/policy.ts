@@ -1,7 +1,14 @@
 import { formatBytes } from '@emloc/device';
+
 import { PagerError } from './errors.js';
-import { CyclicFuture, type Future, UnknownFuture } from './future.js';
-import { forecastLoads, type Lookahead, type PlannedLoad, planPrefetch, Residency } from './residency.js';
+import { CyclicFuture, UnknownFuture, type Future } from './future.js';
+import {
+  forecastLoads,
+  planPrefetch,
+  Residency,
+  type Lookahead,
+  type PlannedLoad,
+} from './residency.js';
 
 export interface PagingPolicyOptions {
   /** Bytes that each layer takes on the tier. */
@@ -20,9 +27,10 @@ export interface PagingStep {
 }
 
 /**
- * Decides what is on the device, from nothing but sizes and the order of accesses, so that the same calls
- * give the same decisions everywhere. With a schedule: farthest next use and prefetching; without one: least recently
- * used and no prefetching. A layer is pinned from `access` to as many `release`s.
+ * Decides what is on the device, from nothing but sizes and the order of accesses, so that the same
+ * calls give the same decisions everywhere. With a schedule: farthest next use and prefetching;
+ * without one: least recently used and no prefetching. A layer is pinned from `access` to as many
+ * `release`s.
  */
 export class PagingPolicy {
   readonly #residency: Residency;
@@ -41,13 +49,17 @@ export class PagingPolicy {
   }
 
   /**
-   * States all accesses to come; an empty order takes the schedule back. Returns the prefetches to start.
+   * States all accesses to come; an empty order takes the schedule back. Returns the prefetches to
+   * start.
    * @throws PagerError PAGER_UNKNOWN_LAYER, PAGER_INVALID_OPTIONS
    */
   schedule(order: readonly number[], repeat = 1): readonly PlannedLoad[] {
     for (const layer of order) this.#assertKnown(layer);
     if (!(repeat === Number.POSITIVE_INFINITY || (Number.isInteger(repeat) && repeat > 0))) {
-      throw new PagerError('PAGER_INVALID_OPTIONS', `pager: a schedule is repeated a positive whole number of times, not ${repeat}`);
+      throw new PagerError(
+        'PAGER_INVALID_OPTIONS',
+        `pager: a schedule is repeated a positive whole number of times, not ${repeat}`,
+      );
     }
     this.#schedule = order.length === 0 ? null : new CyclicFuture([...order], repeat);
     this.#position = 0;
@@ -84,7 +96,10 @@ export class PagingPolicy {
     this.#residency.remove(layer);
   }
 
-  /** The loads that the next two rounds of the schedule will ask for, in order; null without a schedule. */
+  /**
+   * The loads that the next two rounds of the schedule will ask for, in order; null without a
+   * schedule.
+   */
   forecastLoads(): readonly number[] | null {
     if (!this.#schedule) return null;
     return forecastLoads(this.#residency, this.#lookahead(this.#schedule, 2));
@@ -96,16 +111,28 @@ export class PagingPolicy {
   }
 
   #lookahead(schedule: CyclicFuture, rounds: number): Lookahead {
-    return { future: schedule, from: this.#position, until: this.#position + rounds * schedule.order.length };
+    return {
+      future: schedule,
+      from: this.#position,
+      until: this.#position + rounds * schedule.order.length,
+    };
   }
 
   readonly #isPinned = (layer: number): boolean => this.#pins.has(layer);
 
   #makeRoom(layer: number): readonly number[] {
-    const victims = this.#residency.chooseVictims(layer, this.#isPinned, this.#schedule ?? this.#unscheduled, this.#position + 1);
+    const victims = this.#residency.chooseVictims(
+      layer,
+      this.#isPinned,
+      this.#schedule ?? this.#unscheduled,
+      this.#position + 1,
+    );
     if (victims) return victims;
     const { capacityBytes } = this.options;
-    const pinnedBytes = [...this.#pins.keys()].reduce((sum, pinned) => sum + this.#residency.bytesOf(pinned), 0);
+    const pinnedBytes = [...this.#pins.keys()].reduce(
+      (sum, pinned) => sum + this.#residency.bytesOf(pinned),
+      0,
+    );
     throw new PagerError(
       'PAGER_OUT_OF_BUDGET',
       `pager: layer ${layer} needs ${formatBytes(this.#residency.bytesOf(layer))}, ` +
@@ -116,16 +143,23 @@ export class PagingPolicy {
   #assertKnown(layer: number): void {
     const { length } = this.options.layerBytes;
     if (Number.isInteger(layer) && layer >= 0 && layer < length) return;
-    throw new PagerError('PAGER_UNKNOWN_LAYER', `pager: layer ${layer} of a source with ${length} layers`);
+    throw new PagerError(
+      'PAGER_UNKNOWN_LAYER',
+      `pager: layer ${layer} of a source with ${length} layers`,
+    );
   }
 
   #assertScheduled(layer: number): void {
     if (!this.#schedule) return;
     const expected = this.#schedule.layerAt(this.#position);
     if (expected === layer) return;
-    const plan = expected === undefined
-      ? `the schedule ended after ${this.#schedule.length} accesses`
-      : `the schedule has layer ${expected} at position ${this.#position}`;
-    throw new PagerError('PAGER_OUT_OF_SCHEDULE', `pager: layer ${layer} was acquired, but ${plan}`);
+    const plan =
+      expected === undefined
+        ? `the schedule ended after ${this.#schedule.length} accesses`
+        : `the schedule has layer ${expected} at position ${this.#position}`;
+    throw new PagerError(
+      'PAGER_OUT_OF_SCHEDULE',
+      `pager: layer ${layer} was acquired, but ${plan}`,
+    );
   }
 }

@@ -39,9 +39,23 @@ describe('cyclic future', () => {
   test('finds the next use over rounds and at the end', () => {
     const future = new CyclicFuture([4, 2, 4, 1], 3);
     expect(future.length).toBe(12);
-    expect([future.layerAt(0), future.layerAt(5), future.layerAt(12), future.layerAt(-1)]).toEqual([4, 2, undefined, undefined]);
-    expect([future.nextUse(4, 0), future.nextUse(4, 1), future.nextUse(4, 3), future.nextUse(2, 2)]).toEqual([0, 2, 4, 5]);
-    expect([future.nextUse(1, 11), future.nextUse(2, 10), future.nextUse(9, 0)]).toEqual([11, Infinity, Infinity]);
+    expect([future.layerAt(0), future.layerAt(5), future.layerAt(12), future.layerAt(-1)]).toEqual([
+      4,
+      2,
+      undefined,
+      undefined,
+    ]);
+    expect([
+      future.nextUse(4, 0),
+      future.nextUse(4, 1),
+      future.nextUse(4, 3),
+      future.nextUse(2, 2),
+    ]).toEqual([0, 2, 4, 5]);
+    expect([future.nextUse(1, 11), future.nextUse(2, 10), future.nextUse(9, 0)]).toEqual([
+      11,
+      Infinity,
+      Infinity,
+    ]);
     expect(new CyclicFuture([], Infinity).length).toBe(0);
     expect(new CyclicFuture([1, 0], Infinity).nextUse(1, 1_000_001)).toBe(1_000_002);
   });

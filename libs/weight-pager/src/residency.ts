@@ -7,9 +7,10 @@ export interface PlannedLoad {
 }
 
 /**
- * Which layers one tier holds, against its capacity. Decides by farthest next use (Belady, "A study of replacement algorithms for a
- * virtual-storage computer", 1966); among layers that are never used again the most recently used one leaves first, so that
- * what stays is the beginning of the order and serves another pass.
+ * Which layers one tier holds, against its capacity. Decides by farthest next use (Belady, "A study
+ * of replacement algorithms for a virtual-storage computer", 1966); among layers that are never
+ * used again the most recently used one leaves first, so that what stays is the beginning of the
+ * order and serves another pass.
  */
 export class Residency {
   readonly #lastUse = new Map<number, number>();
@@ -71,15 +72,24 @@ export class Residency {
   }
 
   /**
-   * Layers to evict so that `layer` fits: those with the farthest use at or after `from`, none of the kept ones, none
-   * that need not go. Null when even evicting all others would not make room.
+   * Layers to evict so that `layer` fits: those with the farthest use at or after `from`, none of
+   * the kept ones, none that need not go. Null when even evicting all others would not make room.
    */
-  chooseVictims(layer: number, isKept: (candidate: number) => boolean, future: Future, from: number): readonly number[] | null {
+  chooseVictims(
+    layer: number,
+    isKept: (candidate: number) => boolean,
+    future: Future,
+    from: number,
+  ): readonly number[] | null {
     let missingBytes = this.#bytes + this.bytesOf(layer) - this.capacityBytes;
     if (missingBytes <= 0) return [];
     const ranked = [...this.#resident]
       .filter((candidate) => !isKept(candidate))
-      .map((candidate) => ({ candidate, next: future.nextUse(candidate, from), last: this.lastUse(candidate) }))
+      .map((candidate) => ({
+        candidate,
+        next: future.nextUse(candidate, from),
+        last: this.lastUse(candidate),
+      }))
       .sort((a, b) => (a.next === b.next ? b.last - a.last : b.next - a.next));
     const victims: number[] = [];
     for (const { candidate } of ranked) {
@@ -90,7 +100,9 @@ export class Residency {
     return missingBytes > 0 ? null : this.#spare(victims, -missingBytes);
   }
 
-  /** Leaves out victims that the larger ones after them make unnecessary, the soonest used first. */
+  /**
+   * Leaves out victims that the larger ones after them make unnecessary, the soonest used first.
+   */
   #spare(victims: readonly number[], surplusBytes: number): readonly number[] {
     let surplus = surplusBytes;
     return [...victims].reverse().filter((victim) => {
@@ -111,19 +123,29 @@ export interface Lookahead {
 }
 
 /**
- * Victims for an access that is loaded while the access before it is still in use (double buffering), if both fit;
- * otherwise null.
+ * Victims for an access that is loaded while the access before it is still in use (double
+ * buffering), if both fit; otherwise null.
  */
-function victimsBeside(residency: Residency, { future }: Lookahead, position: number, isKept: (layer: number) => boolean) {
+function victimsBeside(
+  residency: Residency,
+  { future }: Lookahead,
+  position: number,
+  isKept: (layer: number) => boolean,
+) {
   return residency.chooseVictims(future.layerAt(position) as number, isKept, future, position + 1);
 }
 
 /**
- * Starts loads ahead of their accesses and updates `residency`. The loads and victims are those of Belady's
- * policy under the rule that a load runs while the access before it is in use; each one starts as early as nothing it evicts is
- * pinned or needed before it, and they start in order. So prefetching never costs a load more than that rule does.
+ * Starts loads ahead of their accesses and updates `residency`. The loads and victims are those of
+ * Belady's policy under the rule that a load runs while the access before it is in use; each one
+ * starts as early as nothing it evicts is pinned or needed before it, and they start in order. So
+ * prefetching never costs a load more than that rule does.
  */
-export function planPrefetch(residency: Residency, lookahead: Lookahead, isPinned: (layer: number) => boolean): readonly PlannedLoad[] {
+export function planPrefetch(
+  residency: Residency,
+  lookahead: Lookahead,
+  isPinned: (layer: number) => boolean,
+): readonly PlannedLoad[] {
   const { future, from, until } = lookahead;
   const loads: PlannedLoad[] = [];
   for (let position = from; position < until; position += 1) {
@@ -133,7 +155,11 @@ export function planPrefetch(residency: Residency, lookahead: Lookahead, isPinne
     const inUse = future.layerAt(position - 1);
     const isKept = position === from ? isPinned : (candidate: number) => candidate === inUse;
     const evict = victimsBeside(residency, lookahead, position, isKept);
-    if (evict === null || evict.some((victim) => isPinned(victim) || future.nextUse(victim, from) < position)) break;
+    if (
+      evict === null ||
+      evict.some((victim) => isPinned(victim) || future.nextUse(victim, from) < position)
+    )
+      break;
     residency.replace({ layer, evict });
     loads.push({ layer, evict });
   }
@@ -153,8 +179,9 @@ export function forecastLoads(residency: Residency, lookahead: Lookahead): reado
       continue;
     }
     const inUse = future.layerAt(position - 1);
-    const evict = victimsBeside(simulated, lookahead, position, (candidate) => candidate === inUse)
-      ?? victimsBeside(simulated, lookahead, position, () => false);
+    const evict =
+      victimsBeside(simulated, lookahead, position, (candidate) => candidate === inUse) ??
+      victimsBeside(simulated, lookahead, position, () => false);
     if (evict === null) break;
     simulated.replace({ layer, evict });
     loads.push(layer);

@@ -15,14 +15,21 @@ export interface LayerSpec {
 /** Layers in a checkpoint. */
 export interface LayerSource {
   readonly layers: readonly LayerSpec[];
-  /** Fills `destination`, which is exactly as long as the stored tensor. May be called several times at once. */
+  /**
+   * Fills `destination`, which is exactly as long as the stored tensor. May be called several times
+   * at once.
+   */
   read(layer: number, tensor: string, destination: Uint8Array): Promise<void>;
 }
 
 /** Where each tensor of a layer lies in its host buffer. */
 export interface HostLayout {
   readonly bytes: number;
-  readonly tensors: readonly { readonly spec: TensorSpec; readonly start: number; readonly end: number }[];
+  readonly tensors: readonly {
+    readonly spec: TensorSpec;
+    readonly start: number;
+    readonly end: number;
+  }[];
 }
 
 /** Any element type, and reads into page-cache lines, are aligned to this. */
@@ -57,7 +64,10 @@ export function twoLargest(sizes: readonly number[]): number {
   return first + second;
 }
 
-/** The smallest `deviceBytes` with which every layer fits beside any other, so that one arrives while another computes. */
+/**
+ * The smallest `deviceBytes` with which every layer fits beside any other, so that one arrives
+ * while another computes.
+ */
 export function minimumDeviceBytes(source: LayerSource, device: Device): number {
   return twoLargest(source.layers.map((layer) => deviceBytes(layer, device)));
 }
@@ -66,10 +76,14 @@ export function minimumDeviceBytes(source: LayerSource, device: Device): number 
 const streamedLayers = 4;
 
 /**
- * What host memory a pager needs so that layers that are used once stream at full speed: more would only be filled and given back.
- * At most `share` of `limitBytes`, for pagers that are open at once, except that the largest layer must have room.
+ * What host memory a pager needs so that layers that are used once stream at full speed: more would
+ * only be filled and given back. At most `share` of `limitBytes`, for pagers that are open at once,
+ * except that the largest layer must have room.
  */
 export function streamingHostBytes(source: LayerSource, limitBytes: number, share = 1): number {
   const largest = source.layers.reduce((most, layer) => Math.max(most, hostLayout(layer).bytes), 1);
-  return Math.min(limitBytes, Math.max(largest, Math.min(share * limitBytes, streamedLayers * largest)));
+  return Math.min(
+    limitBytes,
+    Math.max(largest, Math.min(share * limitBytes, streamedLayers * largest)),
+  );
 }

@@ -1,5 +1,5 @@
-import { CyclicFuture, type Future, UnknownFuture } from './future.js';
-import { type PlannedLoad, planPrefetch, Residency } from './residency.js';
+import { CyclicFuture, UnknownFuture, type Future } from './future.js';
+import { planPrefetch, Residency, type PlannedLoad } from './residency.js';
 
 /** What a load onto the device asks of the host tier, in this order: evict, load, prefetch. */
 export interface StagingStep {
@@ -9,15 +9,17 @@ export interface StagingStep {
 }
 
 /**
- * Decides what is in the host tier. Its accesses are the loads onto the device, whose order the paging policy forecasts;
- * the rules are the same (farthest next load leaves).
+ * Decides what is in the host tier. Its accesses are the loads onto the device, whose order the
+ * paging policy forecasts; the rules are the same (farthest next load leaves).
  */
 export class StagingPolicy {
   readonly #residency: Residency;
   readonly #unscheduled: Future;
   readonly #layerCount: number;
 
-  /** @param capacityBytes at least the two largest layers: one is read while the other is uploaded. */
+  /**
+   * @param capacityBytes at least the two largest layers: one is read while the other is uploaded.
+   */
   constructor(layerBytes: readonly number[], capacityBytes: number) {
     this.#residency = new Residency(layerBytes, capacityBytes);
     this.#layerCount = layerBytes.length;
@@ -33,11 +35,15 @@ export class StagingPolicy {
   access(layer: number, forecast: readonly number[] | null, prefetch: boolean): StagingStep {
     const future = forecast ? new CyclicFuture(forecast) : this.#unscheduled;
     const load = !this.#residency.has(layer);
-    const evict = load ? this.#residency.chooseVictims(layer, () => false, future, 0) ?? [] : [];
+    const evict = load ? (this.#residency.chooseVictims(layer, () => false, future, 0) ?? []) : [];
     if (load) this.#residency.replace({ layer, evict });
     else this.#residency.touch(layer);
     const lookahead = { future, from: 0, until: prefetch && forecast ? forecast.length : 0 };
-    return { evict, load, prefetch: planPrefetch(this.#residency, lookahead, (candidate) => candidate === layer) };
+    return {
+      evict,
+      load,
+      prefetch: planPrefetch(this.#residency, lookahead, (candidate) => candidate === layer),
+    };
   }
 
   discard(layer: number): void {

@@ -21,25 +21,41 @@ export interface PagerStatistics {
   readonly stallSeconds: number;
 }
 
-/** `layer` is the index in the source. `bytes` are device bytes for page-in and page-out, stored bytes otherwise. */
+/**
+ * `layer` is the index in the source. `bytes` are device bytes for page-in and page-out, stored
+ * bytes otherwise.
+ */
 export type PagerEvent =
   | { readonly type: 'page-in'; readonly layer: number; readonly bytes: number }
   | { readonly type: 'page-out'; readonly layer: number; readonly bytes: number }
-  | { readonly type: 'read'; readonly layer: number; readonly bytes: number; readonly seconds: number }
+  | {
+      readonly type: 'read';
+      readonly layer: number;
+      readonly bytes: number;
+      readonly seconds: number;
+    }
   | { readonly type: 'upload'; readonly layer: number; readonly bytes: number }
   | { readonly type: 'stall'; readonly layer: number; readonly seconds: number };
 
 /** Told of everything a pager does, with the statistics after it. Must not throw. */
 export type PagerObserver = (event: PagerEvent, statistics: PagerStatistics) => void;
 
-type Counters = Pick<PagerStatistics, 'acquisitions' | 'hits' | 'pageIns' | 'pageOuts' | 'stallSeconds'> & {
+type Counters = Pick<
+  PagerStatistics,
+  'acquisitions' | 'hits' | 'pageIns' | 'pageOuts' | 'stallSeconds'
+> & {
   readonly bytesMoved: { diskToHost: number; hostToDevice: number };
 };
 
 /** Counts events and passes them on. */
 export class PagerLog {
   readonly #counters: { -readonly [K in keyof Counters]: Counters[K] } = {
-    acquisitions: 0, hits: 0, pageIns: 0, pageOuts: 0, stallSeconds: 0, bytesMoved: { diskToHost: 0, hostToDevice: 0 },
+    acquisitions: 0,
+    hits: 0,
+    pageIns: 0,
+    pageOuts: 0,
+    stallSeconds: 0,
+    bytesMoved: { diskToHost: 0, hostToDevice: 0 },
   };
 
   /** @param levels what the tiers hold now, and their budgets. */

@@ -1,8 +1,13 @@
 /**
- * The fewest bytes that any policy has to load for a sequence of accesses, when each load has to be there while the access before
- * it is in use (double buffering): by dynamic programming over all sets of resident layers.
+ * The fewest bytes that any policy has to load for a sequence of accesses, when each load has to be
+ * there while the access before it is in use (double buffering): by dynamic programming over all
+ * sets of resident layers.
  */
-export function fewestLoadedBytes(order: readonly number[], layerBytes: readonly number[], capacityBytes: number): number {
+export function fewestLoadedBytes(
+  order: readonly number[],
+  layerBytes: readonly number[],
+  capacityBytes: number,
+): number {
   const sets = feasibleSets(layerBytes, capacityBytes);
   let costs = new Map<number, number>([[0, 0]]);
   order.forEach((layer, position) => {
@@ -22,7 +27,10 @@ export function fewestLoadedBytes(order: readonly number[], layerBytes: readonly
 }
 
 function feasibleSets(layerBytes: readonly number[], capacityBytes: number) {
-  const all = Array.from({ length: 1 << layerBytes.length }, (_, set) => ({ set, bytes: bytesOfSet(set, layerBytes) }));
+  const all = Array.from({ length: 1 << layerBytes.length }, (_, set) => ({
+    set,
+    bytes: bytesOfSet(set, layerBytes),
+  }));
   return all.filter(({ bytes }) => bytes <= capacityBytes);
 }
 

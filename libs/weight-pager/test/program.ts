@@ -1,6 +1,13 @@
 import { Device, MemoryBudget, type Tensor } from '@emloc/device';
 import { createNullBackend } from '@emloc/device-null';
-import { type Lease, openPager, type Pager, type PagerEvent, type PagerOptions } from '../src/index.js';
+
+import {
+  openPager,
+  type Lease,
+  type Pager,
+  type PagerEvent,
+  type PagerOptions,
+} from '../src/index.js';
 import { randomInteger, seededRandom } from './random.js';
 import { SimulatedBackend, simulatedProfile } from './simulated-backend.js';
 import { SimulatedSource, weightValue } from './simulated-source.js';
@@ -10,8 +17,16 @@ export interface Program {
   readonly lengths: readonly (readonly number[])[];
   readonly deviceBytes: number;
   readonly hostBytes: number;
-  /** Orders one after another, of which the first `used` accesses are made; `isScheduled` tells whether the pager knows them. */
-  readonly parts: readonly { readonly order: readonly number[]; readonly repeat: number; readonly used: number; readonly isScheduled: boolean }[];
+  /**
+   * Orders one after another, of which the first `used` accesses are made; `isScheduled` tells
+   * whether the pager knows them.
+   */
+  readonly parts: readonly {
+    readonly order: readonly number[];
+    readonly repeat: number;
+    readonly used: number;
+    readonly isScheduled: boolean;
+  }[];
   /** How many leases are held at once. */
   readonly depth: number;
 }
@@ -29,24 +44,40 @@ export function randomProgram(seed: number): Program {
   const block = [randomInteger(random, 1, 12), randomInteger(random, 1, 12)];
   const count = randomInteger(random, 1, 7);
   const lengths = Array.from({ length: count }, () =>
-    isUniform ? block : Array.from({ length: randomInteger(random, 0, 3) }, () => randomInteger(random, 1, 24)));
+    isUniform
+      ? block
+      : Array.from({ length: randomInteger(random, 0, 3) }, () => randomInteger(random, 1, 24)),
+  );
   const sizes = lengths.map((tensors) => sum(tensors.map(paddedBytes)));
   const staged = Math.max(64, ...lengths.map((tensors) => sum(tensors.map(stagedBytes))));
   const depth = random() < 0.3 ? 2 : 1;
   const leastBytes = Math.max(16, ...sizes) * depth;
   const parts = Array.from({ length: randomInteger(random, 1, 3) }, () => {
-    const order = Array.from({ length: randomInteger(random, 1, 10) }, () => randomInteger(random, 0, count - 1));
+    const order = Array.from({ length: randomInteger(random, 1, 10) }, () =>
+      randomInteger(random, 0, count - 1),
+    );
     const repeat = randomInteger(random, 1, 3);
-    return { order, repeat, used: randomInteger(random, 1, order.length * repeat), isScheduled: random() < 0.85 };
+    return {
+      order,
+      repeat,
+      used: randomInteger(random, 1, order.length * repeat),
+      isScheduled: random() < 0.85,
+    };
   });
   return {
-    lengths, parts, depth,
+    lengths,
+    parts,
+    depth,
     deviceBytes: leastBytes + Math.floor(random() * random() * (sum(sizes) + 16)),
-    hostBytes: random() < 0.2 ? Number.POSITIVE_INFINITY : staged + Math.floor(random() * staged * count),
+    hostBytes:
+      random() < 0.2 ? Number.POSITIVE_INFINITY : staged + Math.floor(random() * staged * count),
   };
 }
 
-/** Makes a program's accesses, each of which copies its layer's tensors into fresh activations. Resolves to those, as downloaded. */
+/**
+ * Makes a program's accesses, each of which copies its layer's tensors into fresh activations.
+ * Resolves to those, as downloaded.
+ */
 async function runProgram(program: Program, device: Device, pager: Pager): Promise<Float32Array[]> {
   const outputs: Promise<Float32Array>[] = [];
   const held: Lease[] = [];
@@ -74,9 +105,15 @@ function copyOf(device: Device, x: Tensor): Promise<Float32Array> {
 
 /** What the accesses must see: each layer as stored. */
 export function expectedOutputs({ parts, lengths }: Program): Float32Array[] {
-  return parts.flatMap(({ order, used }) => Array.from({ length: used }, (_, position) => order[position % order.length] as number))
-    .flatMap((layer) => (lengths[layer] ?? []).map((length, tensor) =>
-      Float32Array.from({ length }, (_, index) => weightValue(layer, tensor, index))));
+  return parts
+    .flatMap(({ order, used }) =>
+      Array.from({ length: used }, (_, position) => order[position % order.length] as number),
+    )
+    .flatMap((layer) =>
+      (lengths[layer] ?? []).map((length, tensor) =>
+        Float32Array.from({ length }, (_, index) => weightValue(layer, tensor, index)),
+      ),
+    );
 }
 
 export interface Outcome {
@@ -88,14 +125,25 @@ export interface Outcome {
 
 type Overrides = Pick<PagerOptions, 'prefetch'>;
 
-async function measure(program: Program, device: Device, options: Omit<PagerOptions, 'device' | 'deviceBytes' | 'hostBytes'>): Promise<Outcome> {
+async function measure(
+  program: Program,
+  device: Device,
+  options: Omit<PagerOptions, 'device' | 'deviceBytes' | 'hostBytes'>,
+): Promise<Outcome> {
   const events: PagerEvent[] = [];
   let peakWeightBytes = 0;
   const pager = openPager({
-    ...options, device, deviceBytes: program.deviceBytes, hostBytes: program.hostBytes,
+    ...options,
+    device,
+    deviceBytes: program.deviceBytes,
+    hostBytes: program.hostBytes,
     observer: (event, { deviceBytes }) => {
       events.push(event);
-      peakWeightBytes = Math.max(peakWeightBytes, deviceBytes, device.budget.inUseBytesOf('weights'));
+      peakWeightBytes = Math.max(
+        peakWeightBytes,
+        deviceBytes,
+        device.budget.inUseBytesOf('weights'),
+      );
     },
   });
   const outputs = await runProgram(program, device, pager);
@@ -103,8 +151,15 @@ async function measure(program: Program, device: Device, options: Omit<PagerOpti
   return { outputs, events, peakWeightBytes, peakBytes: device.budget.peakBytes };
 }
 
-/** Runs a program on the simulated device; `timingSeed` decides when reads and streams get their turns. */
-export async function runSimulated(program: Program, timingSeed: number, overrides: Overrides = {}) {
+/**
+ * Runs a program on the simulated device; `timingSeed` decides when reads and streams get their
+ * turns.
+ */
+export async function runSimulated(
+  program: Program,
+  timingSeed: number,
+  overrides: Overrides = {},
+) {
   const random = seededRandom(timingSeed);
   const backend = new SimulatedBackend(random, [0.03, 0.5, 0.97][timingSeed % 3]);
   const device = new Device(backend, new MemoryBudget(Number.POSITIVE_INFINITY));
@@ -116,6 +171,13 @@ export async function runSimulated(program: Program, timingSeed: number, overrid
 
 /** Runs a program on the null device, where nothing is read. */
 export async function runPlanned(program: Program, overrides: Overrides = {}): Promise<Outcome> {
-  const device = new Device(createNullBackend(simulatedProfile), new MemoryBudget(Number.POSITIVE_INFINITY));
-  return measure(program, device, { ...overrides, source: new SimulatedSource(program.lengths, seededRandom(0)), reads: 'none' });
+  const device = new Device(
+    createNullBackend(simulatedProfile),
+    new MemoryBudget(Number.POSITIVE_INFINITY),
+  );
+  return measure(program, device, {
+    ...overrides,
+    source: new SimulatedSource(program.lengths, seededRandom(0)),
+    reads: 'none',
+  });
 }

@@ -1,9 +1,23 @@
 import {
-  type Backend, type DeviceEvent, type DeviceProfile, type HostArray, type HostBuffer, type HostValues, type Kernels, type StreamName, type Tensor,
+  type Backend,
+  type DeviceEvent,
+  type DeviceProfile,
+  type HostArray,
+  type HostBuffer,
+  type HostValues,
+  type Kernels,
+  type StreamName,
+  type Tensor,
 } from '@emloc/device';
 
 export const simulatedProfile: DeviceProfile = {
-  name: 'simulated', computeDType: 'float32', statisticsDType: 'float32', allocationBytes: 16, rankMultiple: 1, reserveBytes: 0, workspaceBytes: {},
+  name: 'simulated',
+  computeDType: 'float32',
+  statisticsDType: 'float32',
+  allocationBytes: 16,
+  rankMultiple: 1,
+  reserveBytes: 0,
+  workspaceBytes: {},
 };
 
 /** Memory as the compute stream sees it: there from the allocation's turn to the free's turn. */
@@ -43,9 +57,10 @@ class SimulatedEvent implements DeviceEvent {
 }
 
 /**
- * An asynchronous device that runs its two streams later, in an order that `random` picks among those that streams and events allow.
- * Freed memory is handed out again at once, host memory is overwritten when it is disposed, and copies run in two parts: what is
- * read too early or overwritten too late is seen in the values.
+ * An asynchronous device that runs its two streams later, in an order that `random` picks among
+ * those that streams and events allow. Freed memory is handed out again at once, host memory is
+ * overwritten when it is disposed, and copies run in two parts: what is read too early or
+ * overwritten too late is seen in the values.
  */
 export class SimulatedBackend implements Backend<Memory> {
   readonly profile = simulatedProfile;
@@ -73,9 +88,31 @@ export class SimulatedBackend implements Backend<Memory> {
     private readonly computeShare = 0.5,
   ) {
     this.kernels = { add: this.#add, fill: this.#fill } as unknown as Kernels;
-    for (const name of ['gemm', 'rmsNorm', 'rmsNormBackward', 'rope', 'attention', 'attentionBackward', 'swiglu', 'swigluBackward', 'embedding',
-      'scatterRows', 'copyBlocks', 'outerProducts', 'crossEntropy', 'addBias', 'cast', 'scale', 'squaredNorms', 'adamw', 'gram', 'eigh', 'cholesky'] as const) {
-      (this.kernels as unknown as Record<string, () => void>)[name] = () => this.check(false, `${name} is not simulated`);
+    for (const name of [
+      'gemm',
+      'rmsNorm',
+      'rmsNormBackward',
+      'rope',
+      'attention',
+      'attentionBackward',
+      'swiglu',
+      'swigluBackward',
+      'embedding',
+      'scatterRows',
+      'copyBlocks',
+      'outerProducts',
+      'crossEntropy',
+      'addBias',
+      'cast',
+      'scale',
+      'squaredNorms',
+      'adamw',
+      'gram',
+      'eigh',
+      'cholesky',
+    ] as const) {
+      (this.kernels as unknown as Record<string, () => void>)[name] = () =>
+        this.check(false, `${name} is not simulated`);
     }
   }
 
@@ -87,7 +124,10 @@ export class SimulatedBackend implements Backend<Memory> {
     const memory: Memory = { bytes, block: null };
     this.#launch('compute', () => {
       const index = this.#freeBlocks.findLastIndex((block) => block.byteLength === bytes);
-      memory.block = index < 0 ? new Float32Array(bytes / 4) : this.#freeBlocks.splice(index, 1)[0] as Float32Array;
+      memory.block =
+        index < 0
+          ? new Float32Array(bytes / 4)
+          : (this.#freeBlocks.splice(index, 1)[0] as Float32Array);
       memory.block.fill(Number.NaN);
     });
     return memory;
@@ -106,9 +146,18 @@ export class SimulatedBackend implements Backend<Memory> {
     const memory = destination.handle as Memory;
     const { buffer, byteOffset, byteLength } = source.bytes;
     const part = (start: number, end: number) => () => {
-      this.check(!this.#disposedHost.has(buffer), `upload of ${destination.label} from disposed host memory`);
-      this.check(memory.block !== null, `upload of ${destination.label} into memory that is not allocated`);
-      memory.block?.set(new Float32Array(buffer, byteOffset, byteLength / 4).subarray(start, end), start);
+      this.check(
+        !this.#disposedHost.has(buffer),
+        `upload of ${destination.label} from disposed host memory`,
+      );
+      this.check(
+        memory.block !== null,
+        `upload of ${destination.label} into memory that is not allocated`,
+      );
+      memory.block?.set(
+        new Float32Array(buffer, byteOffset, byteLength / 4).subarray(start, end),
+        start,
+      );
     };
     const middle = destination.size >> 1;
     this.#launch(stream, part(0, middle));
@@ -159,10 +208,12 @@ export class SimulatedBackend implements Backend<Memory> {
   }
 
   async synchronize(): Promise<void> {
-    await Promise.all([this.record('compute'), this.record('copy')].map(async (event) => {
-      await event.wait();
-      event.dispose();
-    }));
+    await Promise.all(
+      [this.record('compute'), this.record('copy')].map(async (event) => {
+        await event.wait();
+        event.dispose();
+      }),
+    );
   }
 
   close(): Promise<void> {
@@ -173,7 +224,9 @@ export class SimulatedBackend implements Backend<Memory> {
     const [source, target] = [x.handle as Memory, out.handle as Memory];
     this.#launch('compute', () => {
       const values = this.#values(source, x);
-      this.#values(target, out).forEach((value, index, all) => (all[index] = value + alpha * (values[index] ?? Number.NaN)));
+      this.#values(target, out).forEach(
+        (value, index, all) => (all[index] = value + alpha * (values[index] ?? Number.NaN)),
+      );
     });
   };
 
@@ -184,7 +237,10 @@ export class SimulatedBackend implements Backend<Memory> {
 
   #values(memory: Memory, tensor: Tensor): Float32Array {
     this.check(memory.block !== null, `${tensor.label} used while it is not allocated`);
-    return (memory.block ?? new Float32Array(tensor.size).fill(Number.NaN)).subarray(0, tensor.size);
+    return (memory.block ?? new Float32Array(tensor.size).fill(Number.NaN)).subarray(
+      0,
+      tensor.size,
+    );
   }
 
   #launch(stream: StreamName, run: () => void): void {

@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+
 import type { LayerSource } from '../src/index.js';
 
 /** Value of element `index`: tells apart every element of every tensor of every layer. */
@@ -6,7 +7,10 @@ export function weightValue(layer: number, tensor: number, index: number): numbe
   return layer * 1000 + tensor * 100 + index;
 }
 
-/** A source of float32 vectors whose reads take a random number of turns and fill their destination piece by piece. */
+/**
+ * A source of float32 vectors whose reads take a random number of turns and fill their destination
+ * piece by piece.
+ */
 export class SimulatedSource implements LayerSource {
   readonly layers;
   /** Read calls by layer. */
@@ -22,7 +26,11 @@ export class SimulatedSource implements LayerSource {
   ) {
     this.layers = lengths.map((tensors, layer) => ({
       name: `layers.${layer}`,
-      tensors: tensors.map((length, index) => ({ name: `w${index}`, shape: [length], dtype: 'float32' as const })),
+      tensors: tensors.map((length, index) => ({
+        name: `w${index}`,
+        shape: [length],
+        dtype: 'float32' as const,
+      })),
     }));
     this.reads = lengths.map(() => 0);
   }
@@ -32,9 +40,14 @@ export class SimulatedSource implements LayerSource {
     this.reads[layer] = (this.reads[layer] ?? 0) + 1;
     try {
       await this.onRead(layer);
-      const values = new Float32Array(destination.buffer, destination.byteOffset, destination.byteLength / 4);
+      const values = new Float32Array(
+        destination.buffer,
+        destination.byteOffset,
+        destination.byteLength / 4,
+      );
       const index = Number(tensor.slice(1));
-      if (values.length !== this.lengths[layer]?.[index]) throw new Error(`${tensor}: room for ${values.length} values`);
+      if (values.length !== this.lengths[layer]?.[index])
+        throw new Error(`${tensor}: room for ${values.length} values`);
       for (let element = 0; element < values.length; element += 1) {
         if (this.random() < 0.2) await nextTurn();
         values[element] = weightValue(layer, index, element);

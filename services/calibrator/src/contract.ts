@@ -15,5 +15,13 @@ export interface CalibrateOutcome {
   readonly tokens: number;
 }
 
-/** The calibrator's engine: told which blocks need no statistics, it hands over those of the others as they are ready. */
-export type CalibrateContract = EngineContract<{ readonly skip: readonly number[] }, StatisticsReady, null, CalibrateOutcome>;
+/**
+ * The calibrator's engine: told which blocks need no statistics, it hands over those of the others
+ * as they are ready.
+ */
+export type CalibrateContract = EngineContract<
+  { readonly skip: readonly number[] },
+  StatisticsReady,
+  null,
+  CalibrateOutcome
+>;

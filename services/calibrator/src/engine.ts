@@ -1,6 +1,13 @@
-import { calibrate, divideEmulation, type PlanInputs, type ProcessMemory, statisticsToRecord } from '@emloc/pipeline';
+import {
+  calibrate,
+  divideEmulation,
+  statisticsToRecord,
+  type PlanInputs,
+  type ProcessMemory,
+} from '@emloc/pipeline';
 import { serveWorker } from '@emloc/service-kit';
 import { inLayer, ownedBuffers, preparedMemory, runEngineStage } from '@emloc/stage-runtime/engine';
+
 import type { CalibrateContract } from './contract.js';
 
 serveWorker<CalibrateContract>((task, context) =>
@@ -17,7 +24,12 @@ serveWorker<CalibrateContract>((task, context) =>
         await sending;
         const record = statisticsToRecord(next.value);
         block = next.value.block;
-        sending = inLayer(job.model.layout.blockPath(block), () => context.request({ type: 'statistics', block: next.value.block, record }, ownedBuffers(record)));
+        sending = inLayer(job.model.layout.blockPath(block), () =>
+          context.request(
+            { type: 'statistics', block: next.value.block, record },
+            ownedBuffers(record),
+          ),
+        );
         sending.catch(() => undefined);
       }
       await sending;
@@ -25,7 +37,8 @@ serveWorker<CalibrateContract>((task, context) =>
       const tokens = job.calibration.reduce((sum, batch) => sum + batch.tokens, 0);
       return { layers: new Set(job.emulated.map(({ block }) => block)).size, tokens };
     },
-  }));
+  }),
+);
 
 /** A job whose later stages do not fit fails before anything is computed. */
 async function divide(inputs: PlanInputs): Promise<ProcessMemory> {

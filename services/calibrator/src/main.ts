@@ -1,5 +1,6 @@
 import { CalibratorService } from '@emloc/contracts';
 import { runStageService } from '@emloc/stage-runtime';
+
 import { calibrateStage } from './calibrate.js';
 import { calibratorOptions } from './options.js';
 
@@ -9,5 +10,7 @@ await runStageService({
   options: calibratorOptions,
   engine: new URL('./engine.js', import.meta.url),
   service: CalibratorService,
-  handlers: (calls) => ({ calibrate: (request, context) => calls.serve(calibrateStage, request, context) }),
+  handlers: (calls) => ({
+    calibrate: (request, context) => calls.serve(calibrateStage, request, context),
+  }),
 });

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import { open, readdir } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import { RpcError } from '@emloc/rpc';
-import { isServiceKitError, type ObjectBucket, rangeSource } from '@emloc/service-kit';
+import { isServiceKitError, rangeSource, type ObjectBucket } from '@emloc/service-kit';
+
 import type { ArtifactRecord } from './jobs/record.js';
 
 /** Name of a job's file in the bucket of artifacts. */
@@ -11,22 +12,45 @@ export function artifactKey(job: string, path: string): string {
 }
 
 /** Stores every file of a folder as an artifact of a job; again replaces them. */
-export async function uploadFolder(bucket: ObjectBucket, job: string, folder: string, signal: AbortSignal): Promise<readonly ArtifactRecord[]> {
+export async function uploadFolder(
+  bucket: ObjectBucket,
+  job: string,
+  folder: string,
+  signal: AbortSignal,
+): Promise<readonly ArtifactRecord[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-  const paths = entries.filter((entry) => entry.isFile()).map(({ parentPath, name }) => join(parentPath, name)).sort();
+  const paths = entries
+    .filter((entry) => entry.isFile())
+    .map(({ parentPath, name }) => join(parentPath, name))
+    .sort();
   const artifacts: ArtifactRecord[] = [];
-  for (const path of paths) artifacts.push(await uploadFile(bucket, job, { path, name: relative(folder, path).split(sep).join('/'), signal }));
+  for (const path of paths)
+    artifacts.push(
+      await uploadFile(bucket, job, {
+        path,
+        name: relative(folder, path).split(sep).join('/'),
+        signal,
+      }),
+    );
   return artifacts;
 }
 
-async function uploadFile(bucket: ObjectBucket, job: string, { path, name, signal }: { path: string; name: string; signal: AbortSignal }): Promise<ArtifactRecord> {
+async function uploadFile(
+  bucket: ObjectBucket,
+  job: string,
+  { path, name, signal }: { path: string; name: string; signal: AbortSignal },
+): Promise<ArtifactRecord> {
   const file = await open(path, 'r');
   try {
     const { size } = await file.stat();
     const hash = createHash('sha256');
     const source = rangeSource(size, async (offset, target) => {
       const { bytesRead } = await file.read(target, 0, target.length, offset);
-      if (bytesRead !== target.length) throw new RpcError('DATA_LOSS', `${name}: ${bytesRead} of ${target.length} bytes could be read at ${offset}`);
+      if (bytesRead !== target.length)
+        throw new RpcError(
+          'DATA_LOSS',
+          `${name}: ${bytesRead} of ${target.length} bytes could be read at ${offset}`,
+        );
       hash.update(target);
     });
     const stored = await bucket.put(artifactKey(job, name), source, { signal });
@@ -43,23 +67,45 @@ interface Part {
 }
 
 /**
- * An artifact's bytes from `offset` on, read from the bucket as fast as they are taken. Only those from the start are checked as a whole.
+ * An artifact's bytes from `offset` on, read from the bucket as fast as they are taken. Only those
+ * from the start are checked as a whole.
  * @throws RpcError OUT_OF_RANGE, NOT_FOUND; the signal's reason
  */
-export async function* downloadArtifact(bucket: ObjectBucket, job: string, { artifact, offset, signal }: { artifact: ArtifactRecord; offset: number; signal: AbortSignal }): AsyncGenerator<Part> {
-  if (offset > artifact.sizeBytes) throw new RpcError('OUT_OF_RANGE', `offset_bytes: ${offset} given, ${artifact.path} has ${artifact.sizeBytes} bytes`, { reason: 'OFFSET_OUT_OF_RANGE' });
+export async function* downloadArtifact(
+  bucket: ObjectBucket,
+  job: string,
+  { artifact, offset, signal }: { artifact: ArtifactRecord; offset: number; signal: AbortSignal },
+): AsyncGenerator<Part> {
+  if (offset > artifact.sizeBytes)
+    throw new RpcError(
+      'OUT_OF_RANGE',
+      `offset_bytes: ${offset} given, ${artifact.path} has ${artifact.sizeBytes} bytes`,
+      { reason: 'OFFSET_OUT_OF_RANGE' },
+    );
   if (offset === artifact.sizeBytes) return;
   const ended = new AbortController();
   const parts = new Handover<{ position: number; bytes: Uint8Array }>();
-  const reading = bucket.get(artifactKey(job, artifact.path), {
-    write: (position, bytes) => parts.put({ position, bytes }),
-  }, { offsetBytes: offset, signal: AbortSignal.any([signal, ended.signal]) });
-  reading.then(() => parts.end(null), (error: unknown) => parts.end(error instanceof Error ? error : new Error(String(error))));
+  const reading = bucket.get(
+    artifactKey(job, artifact.path),
+    {
+      write: (position, bytes) => parts.put({ position, bytes }),
+    },
+    { offsetBytes: offset, signal: AbortSignal.any([signal, ended.signal]) },
+  );
+  reading.then(
+    () => parts.end(null),
+    (error: unknown) => parts.end(error instanceof Error ? error : new Error(String(error))),
+  );
   try {
-    for await (const { position, bytes } of parts) yield { offsetBytes: BigInt(position), data: bytes };
+    for await (const { position, bytes } of parts)
+      yield { offsetBytes: BigInt(position), data: bytes };
   } catch (error) {
     signal.throwIfAborted();
-    if (isServiceKitError(error, 'OBJECT_NOT_FOUND')) throw new RpcError('NOT_FOUND', `${artifact.path} was not found`, { reason: 'ARTIFACT_NOT_FOUND', cause: error });
+    if (isServiceKitError(error, 'OBJECT_NOT_FOUND'))
+      throw new RpcError('NOT_FOUND', `${artifact.path} was not found`, {
+        reason: 'ARTIFACT_NOT_FOUND',
+        cause: error,
+      });
     throw error;
   } finally {
     ended.abort();
@@ -67,7 +113,9 @@ export async function* downloadArtifact(bucket: ObjectBucket, job: string, { art
   }
 }
 
-/** Passes values from one who pushes to one who pulls; a push lasts until its value has been used. */
+/**
+ * Passes values from one who pushes to one who pulls; a push lasts until its value has been used.
+ */
 class Handover<T> implements AsyncIterable<T> {
   #value: { readonly value: T; readonly used: () => void } | null = null;
   #ended: { readonly error: Error | null } | null = null;
@@ -101,7 +149,9 @@ class Handover<T> implements AsyncIterable<T> {
           if (this.#ended.error) throw this.#ended.error;
           return;
         } else {
-          await new Promise<void>((resolve) => { this.#wake = resolve; });
+          await new Promise<void>((resolve) => {
+            this.#wake = resolve;
+          });
         }
       }
     } finally {

@@ -1,23 +1,23 @@
 import { JobService } from '@emloc/contracts';
-import { type Authenticator, clientCredentials } from '@emloc/rpc';
+import { clientCredentials, type Authenticator } from '@emloc/rpc';
 import { openNumberedLog, openRecordStore } from '@emloc/service-kit';
-import type { ServiceContext, ServiceSetup } from '@emloc/service-runtime';
-import { programVersion } from '@emloc/service-runtime';
+import { programVersion, type ServiceContext, type ServiceSetup } from '@emloc/service-runtime';
+
 import { removeOldDatasets } from './dataset-removal.js';
 import { connectStages } from './drive/stage-services.js';
+import { jobServiceHandlers } from './job-service/handlers.js';
+import { whileStorageIsAway } from './job-service/storage-errors.js';
 import { JobFeed } from './jobs/feed.js';
 import { JobIndex } from './jobs/job-index.js';
 import type { LogEntry } from './jobs/ledger.js';
-import { type JobRecord, jobStates } from './jobs/record.js';
-import { jobServiceHandlers } from './job-service/handlers.js';
-import { whileStorageIsAway } from './job-service/storage-errors.js';
+import { jobStates, type JobRecord } from './jobs/record.js';
 import { leadJobs } from './leader.js';
-import { removeJob } from './removal.js';
 import { openLeases, takePartInLeadership } from './leadership.js';
 import type { CoordinatorOptions } from './options.js';
 import { createDatasetFiles } from './outcome/dataset-files.js';
 import type { Engine } from './outcome/engine.js';
 import { createOutcomeMaker } from './outcome/outcome-maker.js';
+import { removeJob } from './removal.js';
 import { everyoneIsLocal, tenantTokens } from './tenant-tokens.js';
 
 export type CoordinatorContext = Omit<ServiceContext, 'natsAccess'>;
@@ -25,7 +25,11 @@ export type CoordinatorContext = Omit<ServiceContext, 'natsAccess'>;
 const metricsMs = 1000;
 
 /** Serves the job service, and takes part in leading: of all coordinators one drives the jobs. */
-export async function startCoordinator(context: CoordinatorContext, options: CoordinatorOptions, engine: Engine): Promise<ServiceSetup> {
+export async function startCoordinator(
+  context: CoordinatorContext,
+  options: CoordinatorOptions,
+  engine: Engine,
+): Promise<ServiceSetup> {
   const { nats, lane, storage, server, shutdown, scratch, metrics, logger } = context;
   const replicas = options.natsReplicas === 1 ? undefined : options.natsReplicas;
   const store = await openRecordStore<JobRecord>({ nats, bucket: 'emloc-jobs', replicas });
@@ -35,28 +39,84 @@ export async function startCoordinator(context: CoordinatorContext, options: Coo
   await index.start(lane, background.signal);
   await feed.start(background.signal);
   const datasetFiles = createDatasetFiles(storage, scratch);
-  const authenticate: Authenticator = options.tokensFile === undefined ? everyoneIsLocal : await tenantTokens(options.tokensFile, { logger, signal: background.signal });
-  server.addService(JobService, whileStorageIsAway(jobServiceHandlers({
-    store, storage, log, index, feed, engine, datasetFiles,
-    limits: { modelRoots: options.modelRoots, dataRoots: options.dataRoots, maxSteps: options.maxSteps },
-    maxQueuedJobs: options.maxQueuedJobs, maxDatasetBytes: options.maxDatasetBytes,
-    onTransition: (state) => metrics.jobTransitions.add({ state: state.toLowerCase() }),
-  })), { authenticate });
-  const services = connectStages(
-    { calibrator: options.calibratorAddress, builders: options.emulatorBuilderAddress, trainer: options.trainerAddress, correctors: options.correctorAddress },
-    { credentials: clientCredentials(options.stageTls ? context.tls.client : null), token: options.stageToken ?? null },
+  const authenticate: Authenticator =
+    options.tokensFile === undefined
+      ? everyoneIsLocal
+      : await tenantTokens(options.tokensFile, { logger, signal: background.signal });
+  server.addService(
+    JobService,
+    whileStorageIsAway(
+      jobServiceHandlers({
+        store,
+        storage,
+        log,
+        index,
+        feed,
+        engine,
+        datasetFiles,
+        limits: {
+          modelRoots: options.modelRoots,
+          dataRoots: options.dataRoots,
+          maxSteps: options.maxSteps,
+        },
+        maxQueuedJobs: options.maxQueuedJobs,
+        maxDatasetBytes: options.maxDatasetBytes,
+        onTransition: (state) => metrics.jobTransitions.add({ state: state.toLowerCase() }),
+      }),
+    ),
+    { authenticate },
   );
-  const lead = (token: number, stop: AbortSignal): Promise<void> => counted(metrics.leading, () => leadJobs({
-    index, store, log, metrics, logger, services, token, stop, maxRunning: options.maxRunning,
-    settings: { stageSilenceMs: options.stageSilence, stageRetryForMs: options.stageRetryFor },
-    outcome: createOutcomeMaker({ storage, datasetFiles, engine, program: `emloc ${programVersion}` }),
-    discardWork: (job) => storage.discardWork(job), removeJob: (job) => removeJob(job, { store, storage, log }), jobRetentionMs: options.jobRetention,
-    removeOldDatasets: async () => void (await removeOldDatasets({ datasets: storage.datasets, retentionMs: options.jobRetention, jobs: () => index.all() })),
-  }));
+  const services = connectStages(
+    {
+      calibrator: options.calibratorAddress,
+      builders: options.emulatorBuilderAddress,
+      trainer: options.trainerAddress,
+      correctors: options.correctorAddress,
+    },
+    {
+      credentials: clientCredentials(options.stageTls ? context.tls.client : null),
+      token: options.stageToken ?? null,
+    },
+  );
+  const lead = (token: number, stop: AbortSignal): Promise<void> =>
+    counted(metrics.leading, () =>
+      leadJobs({
+        index,
+        store,
+        log,
+        metrics,
+        logger,
+        services,
+        token,
+        stop,
+        maxRunning: options.maxRunning,
+        settings: { stageSilenceMs: options.stageSilence, stageRetryForMs: options.stageRetryFor },
+        outcome: createOutcomeMaker({
+          storage,
+          datasetFiles,
+          engine,
+          program: `emloc ${programVersion}`,
+        }),
+        discardWork: (job) => storage.discardWork(job),
+        removeJob: (job) => removeJob(job, { store, storage, log }),
+        jobRetentionMs: options.jobRetention,
+        removeOldDatasets: async () =>
+          void (await removeOldDatasets({
+            datasets: storage.datasets,
+            retentionMs: options.jobRetention,
+            jobs: () => index.all(),
+          })),
+      }),
+    );
   metrics.leading.set({}, 0);
   const leading = new AbortController();
   const leadership = takePartInLeadership({
-    leases: await openLeases(nats, { ttlMs: options.leaseTtl, replicas }), ttlMs: options.leaseTtl, owner: context.instance, logger, signal: leading.signal, lead,
+    leases: await openLeases(nats, { ttlMs: options.leaseTtl, replicas }),
+    ttlMs: options.leaseTtl,
+    owner: context.instance,
+    logger,
+    signal: leading.signal,
+    lead,
   });
   const jobsGauge = setInterval(() => reportJobs(index, context), metricsMs).unref();
   shutdown.add('background work', async () => {
@@ -78,7 +138,10 @@ function reportJobs(index: JobIndex, { metrics }: Pick<CoordinatorContext, 'metr
 }
 
 /** The gauge is 1 while the work goes on. */
-async function counted(gauge: CoordinatorContext['metrics']['leading'], work: () => Promise<void>): Promise<void> {
+async function counted(
+  gauge: CoordinatorContext['metrics']['leading'],
+  work: () => Promise<void>,
+): Promise<void> {
   gauge.set({}, 1);
   try {
     await work();

@@ -1,14 +1,23 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isServiceKitError, type Logger, type RecordStore, type Versioned } from '@emloc/service-kit';
+import {
+  isServiceKitError,
+  type Logger,
+  type RecordStore,
+  type Versioned,
+} from '@emloc/service-kit';
 import type { Metrics } from '@emloc/telemetry';
+
 import { abandonJob, driveJob, type JobDrive } from './drive/drive-job.js';
 import type { JobIndex, JobSummary } from './jobs/job-index.js';
-import { type JobLedger, type LedgerOptions, openLedger } from './jobs/ledger.js';
-import { isFinal, type JobRecord, type JobState, jobStates, stageNames } from './jobs/record.js';
+import { openLedger, type JobLedger, type LedgerOptions } from './jobs/ledger.js';
+import { isFinal, jobStates, stageNames, type JobRecord, type JobState } from './jobs/record.js';
 import { isToBeRemoved } from './removal.js';
 import { chooseNext } from './schedule/fair.js';
 
-export interface LeaderOptions extends Pick<JobDrive, 'services' | 'settings' | 'outcome' | 'discardWork'> {
+export interface LeaderOptions extends Pick<
+  JobDrive,
+  'services' | 'settings' | 'outcome' | 'discardWork'
+> {
   readonly index: JobIndex;
   readonly store: RecordStore<JobRecord>;
   readonly log: LedgerOptions['log'];
@@ -40,7 +49,10 @@ const sweepDelayMs = 30_000;
 const removers = 4;
 const removalCheckMs = { most: 60_000, least: 100 };
 
-/** Schedules and drives all jobs until `stop` aborts; resolves when nothing is driven any more. @throws what made it give up leading */
+/**
+ * Schedules and drives all jobs until `stop` aborts; resolves when nothing is driven any more.
+ * @throws what made it give up leading
+ */
 export async function leadJobs(options: LeaderOptions): Promise<void> {
   const leader = new Leader(options);
   await leader.run();
@@ -66,14 +78,22 @@ class Leader {
     this.#countFromZero();
     const forget = this.options.index.onChange(() => this.#wake());
     const { jobRetentionMs } = this.options;
-    const checks = setInterval(() => {
-      this.#wake();
-      this.#removeOldDatasets();
-    }, Math.max(removalCheckMs.least, Math.min(removalCheckMs.most, jobRetentionMs || removalCheckMs.most))).unref();
+    const checks = setInterval(
+      () => {
+        this.#wake();
+        this.#removeOldDatasets();
+      },
+      Math.max(
+        removalCheckMs.least,
+        Math.min(removalCheckMs.most, jobRetentionMs || removalCheckMs.most),
+      ),
+    ).unref();
     this.#stop.addEventListener('abort', () => this.#wake(), { once: true });
     try {
       while (!this.#stop.aborted) {
-        const changed = new Promise<void>((resolve) => { this.#wake = resolve; });
+        const changed = new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
         this.#tick();
         await changed;
       }
@@ -93,7 +113,12 @@ class Leader {
     const queued = jobs.filter(({ id, state }) => state === 'QUEUED' && !this.#driven.has(id));
     const lastStart = lastStarts(jobs);
     for (;;) {
-      const next = chooseNext({ jobs: queued, running: [...this.#driven.values()].filter(({ takesPlace }) => takesPlace), lastStart, maxRunning: this.options.maxRunning });
+      const next = chooseNext({
+        jobs: queued,
+        running: [...this.#driven.values()].filter(({ takesPlace }) => takesPlace),
+        lastStart,
+        maxRunning: this.options.maxRunning,
+      });
       const job = next && queued.find(({ id }) => id === next.id);
       if (!job) return;
       queued.splice(queued.indexOf(job), 1);
@@ -102,7 +127,10 @@ class Leader {
     }
   }
 
-  /** What a job needs besides a place: to be gone on with, cancelled, brought to its end, or told of. */
+  /**
+   * What a job needs besides a place: to be gone on with, cancelled, brought to its end, or told
+   * of.
+   */
   #attend(job: JobSummary): void {
     const driven = this.#driven.get(job.id);
     if (job.state === 'CANCELLING') driven?.cancel.abort(new Error('the job was cancelled'));
@@ -116,7 +144,8 @@ class Leader {
     const rule = { nowMs: Date.now(), retentionMs: this.options.jobRetentionMs };
     const old = jobs.filter((job) => !this.#driven.has(job.id) && isToBeRemoved(job, rule));
     const ids = new Set(old.map(({ id }) => id));
-    for (const [id, state] of this.#removed) if (state === 'done' && !ids.has(id)) this.#removed.delete(id);
+    for (const [id, state] of this.#removed)
+      if (state === 'done' && !ids.has(id)) this.#removed.delete(id);
     for (const job of old) this.#remove(job);
   }
 
@@ -124,43 +153,62 @@ class Leader {
     const working = [...this.#removed.values()].filter((state) => state === 'working').length;
     if (working >= removers || this.#removed.has(job.id)) return;
     this.#removed.set(job.id, 'working');
-    const removed = this.options.removeJob(job).then(() => void this.#removed.set(job.id, 'done'), (error: unknown) => {
-      // What is left goes at the next check.
-      this.#removed.delete(job.id);
-      if (!isServiceKitError(error, 'RECORD_NOT_FOUND')) this.options.logger.warn({ job: job.id, error }, 'removing a job failed');
-    });
-    this.#track(removed.then(() => {
-      if (this.#removed.has(job.id)) this.#wake();
-    }));
+    const removed = this.options.removeJob(job).then(
+      () => void this.#removed.set(job.id, 'done'),
+      (error: unknown) => {
+        // What is left goes at the next check.
+        this.#removed.delete(job.id);
+        if (!isServiceKitError(error, 'RECORD_NOT_FOUND'))
+          this.options.logger.warn({ job: job.id, error }, 'removing a job failed');
+      },
+    );
+    this.#track(
+      removed.then(() => {
+        if (this.#removed.has(job.id)) this.#wake();
+      }),
+    );
   }
 
   #removeOldDatasets(): void {
     if (this.#removingDatasets || this.#stop.aborted) return;
     this.#removingDatasets = true;
-    const removed = this.options.removeOldDatasets().catch((error: unknown) => this.options.logger.warn({ error }, 'removing data sets failed'));
-    this.#track(removed.finally(() => { this.#removingDatasets = false; }));
+    const removed = this.options
+      .removeOldDatasets()
+      .catch((error: unknown) => this.options.logger.warn({ error }, 'removing data sets failed'));
+    this.#track(
+      removed.finally(() => {
+        this.#removingDatasets = false;
+      }),
+    );
   }
 
   /** Puts the first event of a waiting job into the log. */
   #announce(job: JobSummary): void {
     if (this.#announcing.size >= announcers || this.#announcing.has(job.id)) return;
     this.#announcing.add(job.id);
-    const announced = this.#ledger(job).then(() => undefined, (error: unknown) => {
-      if (!isServiceKitError(error, 'RECORD_NOT_FOUND')) throw error;
-    });
-    this.#track(announced.finally(() => {
-      this.#announcing.delete(job.id);
-      this.#wake();
-    }));
+    const announced = this.#ledger(job).then(
+      () => undefined,
+      (error: unknown) => {
+        if (!isServiceKitError(error, 'RECORD_NOT_FOUND')) throw error;
+      },
+    );
+    this.#track(
+      announced.finally(() => {
+        this.#announcing.delete(job.id);
+        this.#wake();
+      }),
+    );
   }
 
   #drive(job: JobSummary, takesPlace: boolean): void {
     const driven = { tenant: job.tenant, takesPlace, cancel: new AbortController() };
     this.#driven.set(job.id, driven);
-    this.#track(this.#driveToEnd(job, driven.cancel).finally(() => {
-      this.#driven.delete(job.id);
-      this.#wake();
-    }));
+    this.#track(
+      this.#driveToEnd(job, driven.cancel).finally(() => {
+        this.#driven.delete(job.id);
+        this.#wake();
+      }),
+    );
   }
 
   async #driveToEnd(job: JobSummary, cancel: AbortController): Promise<void> {
@@ -170,7 +218,8 @@ class Leader {
         const ledger = await this.#ledger(job);
         await driveJob({ ...this.options, ledger, stop: this.#stop, cancel: cancel.signal });
         this.#ledgers.delete(job.id);
-        if (ledger.record.state !== 'SUCCEEDED' && ledger.record.token > 0) void this.#sweepLater(job.id);
+        if (ledger.record.state !== 'SUCCEEDED' && ledger.record.token > 0)
+          void this.#sweepLater(job.id);
         return;
       } catch (error) {
         if (this.#stop.aborted || isServiceKitError(error, 'LEASE_LOST')) throw error;
@@ -185,18 +234,25 @@ class Leader {
 
   /** A stage that was told to stop may have stored something after its job's work was discarded. */
   async #sweepLater(job: string): Promise<void> {
-    await sleep(sweepDelayMs, undefined, { signal: this.#stop, ref: false }).then(async () => {
-      // The request of a job that was deleted may have made it anew.
-      const { state = 'CANCELLED' } = this.options.index.get(job) ?? {};
-      if (isFinal(state)) await this.options.discardWork(job);
-    }).catch(() => undefined);
+    await sleep(sweepDelayMs, undefined, { signal: this.#stop, ref: false })
+      .then(async () => {
+        // The request of a job that was deleted may have made it anew.
+        const { state = 'CANCELLED' } = this.options.index.get(job) ?? {};
+        if (isFinal(state)) await this.options.discardWork(job);
+      })
+      .catch(() => undefined);
   }
 
   #ledger(job: JobSummary): Promise<JobLedger> {
     const known = this.#ledgers.get(job.id);
     if (known) return known;
     const { store, log, token } = this.options;
-    const opened = openLedger(job, { store, log, token, onWritten: (record, before) => this.#written(record, before) });
+    const opened = openLedger(job, {
+      store,
+      log,
+      token,
+      onWritten: (record, before) => this.#written(record, before),
+    });
     this.#ledgers.set(job.id, opened);
     opened.catch(() => this.#ledgers.delete(job.id));
     return opened;
@@ -218,12 +274,17 @@ class Leader {
     const { jobTransitions, jobDuration } = this.options.metrics;
     jobTransitions.add({ state: state.toLowerCase() });
     if (!isFinal(state) || isFinal(before) || startTime === null || endTime === null) return;
-    jobDuration.observe({ outcome: state.toLowerCase() }, (Date.parse(endTime) - Date.parse(startTime)) / 1000);
+    jobDuration.observe(
+      { outcome: state.toLowerCase() },
+      (Date.parse(endTime) - Date.parse(startTime)) / 1000,
+    );
   }
 
   /** A task that fails ends the leading. */
   #track(task: Promise<void>): void {
-    const tracked = task.catch((error: unknown) => this.#ended.abort(error)).finally(() => this.#tasks.delete(tracked));
+    const tracked = task
+      .catch((error: unknown) => this.#ended.abort(error))
+      .finally(() => this.#tasks.delete(tracked));
     this.#tasks.add(tracked);
   }
 }

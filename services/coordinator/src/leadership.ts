@@ -1,5 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { acquireLease, type Lease, type LeaseRecord, type Logger, openRecordStore, type NatsConnection, type RecordStore } from '@emloc/service-kit';
+import {
+  acquireLease,
+  openRecordStore,
+  type Lease,
+  type LeaseRecord,
+  type Logger,
+  type NatsConnection,
+  type RecordStore,
+} from '@emloc/service-kit';
 
 export interface LeadershipOptions {
   readonly leases: RecordStore<LeaseRecord>;
@@ -16,11 +24,17 @@ export interface LeadershipOptions {
 const leaseName = 'coordinator';
 const pauseMs = 500;
 
-export function openLeases(nats: NatsConnection, { ttlMs, replicas }: { ttlMs: number; replicas: number | undefined }): Promise<RecordStore<LeaseRecord>> {
+export function openLeases(
+  nats: NatsConnection,
+  { ttlMs, replicas }: { ttlMs: number; replicas: number | undefined },
+): Promise<RecordStore<LeaseRecord>> {
   return openRecordStore<LeaseRecord>({ nats, bucket: 'emloc-coordinator-lease', ttlMs, replicas });
 }
 
-/** Waits for the lease, leads while it holds, and begins again when it is lost. Resolves when `signal` has aborted and nothing is led any more. */
+/**
+ * Waits for the lease, leads while it holds, and begins again when it is lost. Resolves when
+ * `signal` has aborted and nothing is led any more.
+ */
 export async function takePartInLeadership(options: LeadershipOptions): Promise<void> {
   const { logger, signal } = options;
   while (!signal.aborted) {
@@ -34,7 +48,14 @@ export async function takePartInLeadership(options: LeadershipOptions): Promise<
   }
 }
 
-async function leadOnce({ leases, ttlMs, owner, logger, signal, lead }: LeadershipOptions): Promise<void> {
+async function leadOnce({
+  leases,
+  ttlMs,
+  owner,
+  logger,
+  signal,
+  lead,
+}: LeadershipOptions): Promise<void> {
   const lease: Lease = await acquireLease({ store: leases, name: leaseName, owner, ttlMs, signal });
   logger.info({ token: lease.token }, 'leading');
   try {

@@ -1,4 +1,5 @@
 import { runService } from '@emloc/service-runtime';
+
 import { startCoordinator } from './coordinator.js';
 import { coordinatorOptions, serverLimits } from './options.js';
 import { startEngine } from './outcome/worker-engine.js';

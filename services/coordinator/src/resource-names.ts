@@ -38,5 +38,8 @@ export function jobNotFound(id: string): RpcError {
 
 function malformed(field: string, form: string): RpcError {
   const description = `must have the form ${form}`;
-  return new RpcError('INVALID_ARGUMENT', `${field}: ${description}`, { reason: 'INVALID_REQUEST', fieldViolations: [{ field, description }] });
+  return new RpcError('INVALID_ARGUMENT', `${field}: ${description}`, {
+    reason: 'INVALID_REQUEST',
+    fieldViolations: [{ field, description }],
+  });
 }

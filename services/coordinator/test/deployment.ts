@@ -1,17 +1,36 @@
-import { mkdtempSync, rmSync, writeFileSync, mkdirSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type JobEvent, JobService, Job_State, type TuneOptionsSchema } from '@emloc/contracts';
 import type { MessageInitShape } from '@bufbuild/protobuf';
+import { Job_State, JobService, type JobEvent, type TuneOptionsSchema } from '@emloc/contracts';
 import { openJobStorage, type JobStorage } from '@emloc/job-storage';
-import { type Callers, type CallOptions, clientCredentials, RpcChannel, RpcServer, serverCredentials } from '@emloc/rpc';
-import { compileOptions, connectNats, createLogger, createShutdown, type Lane, type NatsConnection, type NatsServer, openLane, type Shutdown, startNatsServer } from '@emloc/service-kit';
+import {
+  clientCredentials,
+  RpcChannel,
+  RpcServer,
+  serverCredentials,
+  type Callers,
+  type CallOptions,
+} from '@emloc/rpc';
+import {
+  compileOptions,
+  connectNats,
+  createLogger,
+  createShutdown,
+  openLane,
+  startNatsServer,
+  type Lane,
+  type NatsConnection,
+  type NatsServer,
+  type Shutdown,
+} from '@emloc/service-kit';
 import { createTelemetry, type Telemetry } from '@emloc/telemetry';
+
 import { startCoordinator } from '../src/coordinator.js';
-import { type CoordinatorOptions, coordinatorOptions, serverLimits } from '../src/options.js';
-import { type FakeEngine, fakeEngine } from './fake-engine.js';
-import { type FakeStages, startFakeStages } from './fake-stages.js';
+import { coordinatorOptions, serverLimits, type CoordinatorOptions } from '../src/options.js';
+import { fakeEngine, type FakeEngine } from './fake-engine.js';
+import { startFakeStages, type FakeStages } from './fake-stages.js';
 
 type Jobs = Callers<typeof JobService, CallOptions>;
 
@@ -51,10 +70,20 @@ export async function startDeployment(): Promise<Deployment> {
   const running = new Set<RunningCoordinator>();
   let started = 0;
   return {
-    nats, stages, folder, model, data,
+    nats,
+    stages,
+    folder,
+    model,
+    data,
     start: async (options = {}) => {
       started += 1;
-      const coordinator = await startOne({ nats, stages, folder, instance: `coordinator-${started}`, options });
+      const coordinator = await startOne({
+        nats,
+        stages,
+        folder,
+        instance: `coordinator-${started}`,
+        options,
+      });
       running.add(coordinator);
       return coordinator;
     },
@@ -75,10 +104,22 @@ interface Setting {
   readonly options: Readonly<Record<string, string>>;
 }
 
-async function startOne({ nats: natsServer, stages, folder, instance, options: given }: Setting): Promise<RunningCoordinator> {
+async function startOne({
+  nats: natsServer,
+  stages,
+  folder,
+  instance,
+  options: given,
+}: Setting): Promise<RunningCoordinator> {
   const options = optionsOf({
-    'calibrator-address': stages.address, 'emulator-builder-address': stages.address, 'trainer-address': stages.address, 'corrector-address': stages.address,
-    'model-roots': join(folder, 'models'), 'data-roots': join(folder, 'data'), 'lease-ttl': '1500ms', ...given,
+    'calibrator-address': stages.address,
+    'emulator-builder-address': stages.address,
+    'trainer-address': stages.address,
+    'corrector-address': stages.address,
+    'model-roots': join(folder, 'models'),
+    'data-roots': join(folder, 'data'),
+    'lease-ttl': '1500ms',
+    ...given,
   });
   const access = { servers: [natsServer.url] };
   const [nats, lane] = [await connectNats(access), await openLane(access)];
@@ -89,9 +130,32 @@ async function startOne({ nats: natsServer, stages, folder, instance, options: g
   const scratch = mkdtempSync(join(folder, 'scratch-'));
   const engine = fakeEngine();
   shutdown.add('server', async () => void (await server.close(1000)));
-  const logger = createLogger({ service: 'coordinator', level: (process.env['TEST_LOG'] as 'silent' | undefined) ?? 'silent' });
-  await startCoordinator({ name: 'coordinator', instance, logger, metrics: telemetry.metrics, nats, lane, storage, server, shutdown, scratch, tls: { server: null, client: null } }, options, engine);
-  const { address } = await server.listen({ host: '127.0.0.1', port: 0, credentials: serverCredentials(null) });
+  const logger = createLogger({
+    service: 'coordinator',
+    level: (process.env['TEST_LOG'] as 'silent' | undefined) ?? 'silent',
+  });
+  await startCoordinator(
+    {
+      name: 'coordinator',
+      instance,
+      logger,
+      metrics: telemetry.metrics,
+      nats,
+      lane,
+      storage,
+      server,
+      shutdown,
+      scratch,
+      tls: { server: null, client: null },
+    },
+    options,
+    engine,
+  );
+  const { address } = await server.listen({
+    host: '127.0.0.1',
+    port: 0,
+    credentials: serverCredentials(null),
+  });
   const channels: RpcChannel[] = [];
   const as = (token: string | null): Jobs => {
     const channel = new RpcChannel({ address, credentials: clientCredentials(null), token });
@@ -99,7 +163,12 @@ async function startOne({ nats: natsServer, stages, folder, instance, options: g
     return channel.client(JobService);
   };
   return {
-    address, jobs: as(null), engine, telemetry, storage, as,
+    address,
+    jobs: as(null),
+    engine,
+    telemetry,
+    storage,
+    as,
     stop: once(() => end({ shutdown, channels, nats, lane, telemetry })),
     kill: once(async () => {
       await nats.close();
@@ -109,7 +178,19 @@ async function startOne({ nats: natsServer, stages, folder, instance, options: g
   };
 }
 
-async function end({ shutdown, channels, nats, lane, telemetry }: { shutdown: Shutdown; channels: RpcChannel[]; nats: NatsConnection; lane: Lane; telemetry: Telemetry }): Promise<void> {
+async function end({
+  shutdown,
+  channels,
+  nats,
+  lane,
+  telemetry,
+}: {
+  shutdown: Shutdown;
+  channels: RpcChannel[];
+  nats: NatsConnection;
+  lane: Lane;
+  telemetry: Telemetry;
+}): Promise<void> {
   await shutdown.request('the test is over');
   for (const channel of channels) channel.close();
   lane.close();
@@ -123,17 +204,33 @@ function once(work: () => Promise<void>): () => Promise<void> {
 }
 
 function optionsOf(flags: Readonly<Record<string, string>>): CoordinatorOptions {
-  return compileOptions(coordinatorOptions, { args: Object.entries(flags).map(([name, value]) => `--${name}=${value}`), env: {}, envPrefix: 'EMLOC' });
+  return compileOptions(coordinatorOptions, {
+    args: Object.entries(flags).map(([name, value]) => `--${name}=${value}`),
+    env: {},
+    envPrefix: 'EMLOC',
+  });
 }
 
 /** A request for a small job, each with a request id of its own. */
-export function jobRequest({ model, data }: Pick<Deployment, 'model' | 'data'>, options: MessageInitShape<typeof TuneOptionsSchema> = {}, requestId: string = crypto.randomUUID()) {
-  const all = { model, data: { source: { case: 'path', value: data } }, ...options } as MessageInitShape<typeof TuneOptionsSchema>;
+export function jobRequest(
+  { model, data }: Pick<Deployment, 'model' | 'data'>,
+  options: MessageInitShape<typeof TuneOptionsSchema> = {},
+  requestId: string = crypto.randomUUID(),
+) {
+  const all = {
+    model,
+    data: { source: { case: 'path', value: data } },
+    ...options,
+  } as MessageInitShape<typeof TuneOptionsSchema>;
   return { requestId, job: { displayName: 'a job', options: all } };
 }
 
 /** Events of a job until its end, or until enough are there. */
-export async function eventsOf(jobs: Jobs, name: string, { after = 0, count = Number.POSITIVE_INFINITY }: { after?: number; count?: number } = {}): Promise<JobEvent[]> {
+export async function eventsOf(
+  jobs: Jobs,
+  name: string,
+  { after = 0, count = Number.POSITIVE_INFINITY }: { after?: number; count?: number } = {},
+): Promise<JobEvent[]> {
   const events: JobEvent[] = [];
   for await (const event of jobs.watchJob({ name, afterSequence: BigInt(after) })) {
     events.push(event);
@@ -162,7 +259,11 @@ export function describeEvent({ event }: JobEvent): string {
 }
 
 /** Waits until something holds. */
-export async function until(holds: () => boolean | Promise<boolean>, what: string, timeoutMs = 20_000): Promise<void> {
+export async function until(
+  holds: () => boolean | Promise<boolean>,
+  what: string,
+  timeoutMs = 20_000,
+): Promise<void> {
   const endMs = performance.now() + timeoutMs;
   while (!(await holds())) {
     if (performance.now() > endMs) throw new Error(`${what} did not come about`);

@@ -4,21 +4,46 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { create, toJson } from '@bufbuild/protobuf';
 import { readPeftAdapter } from '@emloc/checkpoint';
-import { BuildEmulatorResultSchema, CorrectResultSchema, RefineResultSchema, TrainResultSchema } from '@emloc/contracts';
+import {
+  BuildEmulatorResultSchema,
+  CorrectResultSchema,
+  RefineResultSchema,
+  TrainResultSchema,
+} from '@emloc/contracts';
 import { deviceTarget } from '@emloc/device-registry';
 import { adapterToRecord, resolveTuneOptions, tune, type TuneReport } from '@emloc/pipeline';
+
 import { runEngineTask } from '../src/outcome/engine-tasks.js';
 
 const examples = fileURLToPath(new URL('../../../examples/', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'emloc-outcome-'));
 const rows = readFileSync(join(examples, 'data/train.jsonl'), 'utf8').split('\n');
-for (const [name, lines] of [['train.jsonl', rows.slice(0, 8)], ['validation.jsonl', rows.slice(8, 10)]] as const) writeFileSync(join(folder, name), `${lines.join('\n')}\n`);
+for (const [name, lines] of [
+  ['train.jsonl', rows.slice(0, 8)],
+  ['validation.jsonl', rows.slice(8, 10)],
+] as const)
+  writeFileSync(join(folder, name), `${lines.join('\n')}\n`);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const optionsInto = (name: string, changes: Partial<Parameters<typeof resolveTuneOptions>[0]> = {}) => resolveTuneOptions({
-  model: join(examples, 'models/tiny-qwen2'), data: join(folder, 'train.jsonl'), validation: join(folder, 'validation.jsonl'), out: join(folder, name), steps: 2, batch: 2, maxLength: 64, calibrationRows: 2, vramBytes: 2 ** 25, ...changes,
-});
-const context = (request: (name: string) => Promise<unknown> = () => Promise.reject(new Error('not asked'))) => ({ request: request as never, signal: new AbortController().signal });
+const optionsInto = (
+  name: string,
+  changes: Partial<Parameters<typeof resolveTuneOptions>[0]> = {},
+) =>
+  resolveTuneOptions({
+    model: join(examples, 'models/tiny-qwen2'),
+    data: join(folder, 'train.jsonl'),
+    validation: join(folder, 'validation.jsonl'),
+    out: join(folder, name),
+    steps: 2,
+    batch: 2,
+    maxLength: 64,
+    calibrationRows: 2,
+    vramBytes: 2 ** 25,
+    ...changes,
+  });
+const context = (
+  request: (name: string) => Promise<unknown> = () => Promise.reject(new Error('not asked')),
+) => ({ request: request as never, signal: new AbortController().signal });
 const target = deviceTarget('cpu', 1);
 const provenance = { program: 'emloc test', device: 'cpu, a library, 1 threads' };
 
@@ -31,29 +56,79 @@ interface OutcomeRecord {
 }
 
 /** What stages would have answered for a job that `tune` ran, from what it wrote and reported. */
-function resultsOf({ emulator, correction, refinement, validation }: OutcomeRecord, report: TuneReport) {
+function resultsOf(
+  { emulator, correction, refinement, validation }: OutcomeRecord,
+  report: TuneReport,
+) {
   const train = create(TrainResultSchema, {
-    report: { device: provenance.device }, train: { ...report.train, tokens: BigInt(report.train.tokens) },
-    lossBefore: validation['emulator'] ?? validation['base'], lossAfter: validation['emulatorTuned'] ?? validation['uncorrected'],
+    report: { device: provenance.device },
+    train: { ...report.train, tokens: BigInt(report.train.tokens) },
+    lossBefore: validation['emulator'] ?? validation['base'],
+    lossAfter: validation['emulatorTuned'] ?? validation['uncorrected'],
   });
   return {
     train: toJson(TrainResultSchema, train),
-    ...(emulator ? { emulate: toJson(BuildEmulatorResultSchema, create(BuildEmulatorResultSchema, { emulator: { layers: [...emulator.layers].reverse() } })) } : {}),
-    ...(correction ? { correct: toJson(CorrectResultSchema, create(CorrectResultSchema, { correction, baseLoss: validation['base'] })) } : {}),
-    ...(refinement ? { refine: toJson(RefineResultSchema, create(RefineResultSchema, { refinement: { steps: refinement.steps, kept: refinement.kept }, loss: validation['refined'] })) } : {}),
+    ...(emulator
+      ? {
+          emulate: toJson(
+            BuildEmulatorResultSchema,
+            create(BuildEmulatorResultSchema, {
+              emulator: { layers: [...emulator.layers].reverse() },
+            }),
+          ),
+        }
+      : {}),
+    ...(correction
+      ? {
+          correct: toJson(
+            CorrectResultSchema,
+            create(CorrectResultSchema, { correction, baseLoss: validation['base'] }),
+          ),
+        }
+      : {}),
+    ...(refinement
+      ? {
+          refine: toJson(
+            RefineResultSchema,
+            create(RefineResultSchema, {
+              refinement: { steps: refinement.steps, kept: refinement.kept },
+              loss: validation['refined'],
+            }),
+          ),
+        }
+      : {}),
   };
 }
 
 const filesIn = (path: string): Map<string, Buffer> =>
-  new Map(readdirSync(path, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).map(({ parentPath, name }) => [join(parentPath, name).slice(path.length), readFileSync(join(parentPath, name))]));
+  new Map(
+    readdirSync(path, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map(({ parentPath, name }) => [
+        join(parentPath, name).slice(path.length),
+        readFileSync(join(parentPath, name)),
+      ]),
+  );
 
-test.each([['with an emulator', {}], ['of plain LoRA', { ratios: ['1'] }]])('the outcome %s has the bytes that tune writes', async (_, changes) => {
+test.each([
+  ['with an emulator', {}],
+  ['of plain LoRA', { ratios: ['1'] }],
+])('the outcome %s has the bytes that tune writes', async (_, changes) => {
   const report = await tune(optionsInto('tuned', changes), { target, provenance, overwrite: true });
-  const record = JSON.parse(readFileSync(join(folder, 'tuned/emloc.json'), 'utf8')) as OutcomeRecord;
-  const adapters: Record<string, string> = { adapter: join(folder, 'tuned'), uncorrected: join(folder, 'tuned/uncorrected') };
-  const answer = async (name: string) => adapterToRecord(await readPeftAdapter(adapters[name] ?? ''));
+  const record = JSON.parse(
+    readFileSync(join(folder, 'tuned/emloc.json'), 'utf8'),
+  ) as OutcomeRecord;
+  const adapters: Record<string, string> = {
+    adapter: join(folder, 'tuned'),
+    uncorrected: join(folder, 'tuned/uncorrected'),
+  };
+  const answer = async (name: string) =>
+    adapterToRecord(await readPeftAdapter(adapters[name] ?? ''));
   const options = optionsInto('assembled', changes);
-  const result = await runEngineTask({ kind: 'outcome', options, results: resultsOf(record, report), program: provenance.program }, context(answer));
+  const result = await runEngineTask(
+    { kind: 'outcome', options, results: resultsOf(record, report), program: provenance.program },
+    context(answer),
+  );
   expect(result).toEqual({ kind: 'outcome', budgetBytes: report.budgetBytes });
   const [tuned, assembled] = [filesIn(join(folder, 'tuned')), filesIn(options.out)];
   expect([...tuned.keys()].sort()).toHaveLength(5);
@@ -61,18 +136,39 @@ test.each([['with an emulator', {}], ['of plain LoRA', { ratios: ['1'] }]])('the
 });
 
 test('model and rows are looked at, and any ratio below 1 makes an emulator', async () => {
-  const inspect = (changes: Parameters<typeof optionsInto>[1]) => runEngineTask({ kind: 'inspect', options: optionsInto('x', changes) }, context());
-  expect(await inspect({})).toEqual({ kind: 'inspect', isEmulated: true, data: { rows: 8, isWhole: true, problems: [] }, validation: { rows: 2, isWhole: true, problems: [] } });
+  const inspect = (changes: Parameters<typeof optionsInto>[1]) =>
+    runEngineTask({ kind: 'inspect', options: optionsInto('x', changes) }, context());
+  expect(await inspect({})).toEqual({
+    kind: 'inspect',
+    isEmulated: true,
+    data: { rows: 8, isWhole: true, problems: [] },
+    validation: { rows: 2, isWhole: true, problems: [] },
+  });
   expect(await inspect({ validation: null })).toMatchObject({ isEmulated: true, validation: null });
   expect(await inspect({ ratios: ['1'] })).toMatchObject({ kind: 'inspect', isEmulated: false });
-  expect(await inspect({ ratios: ['.*nothing_like_it=0.5'] })).toMatchObject({ kind: 'inspect', isEmulated: false });
-  expect(await inspect({ ratios: ['.*q_proj=0.5', '1'] })).toMatchObject({ kind: 'inspect', isEmulated: true });
-  await expect(inspect({ maxLength: 10_000_000 })).rejects.toMatchObject({ code: 'PIPELINE_INVALID_OPTION' });
-  await expect(inspect({ targets: 'none' })).rejects.toMatchObject({ code: 'FINETUNE_INVALID_OPTION' });
-  await expect(inspect({ model: folder })).rejects.toMatchObject({ code: expect.stringMatching(/^(CHECKPOINT|MODEL)_/) });
+  expect(await inspect({ ratios: ['.*nothing_like_it=0.5'] })).toMatchObject({
+    kind: 'inspect',
+    isEmulated: false,
+  });
+  expect(await inspect({ ratios: ['.*q_proj=0.5', '1'] })).toMatchObject({
+    kind: 'inspect',
+    isEmulated: true,
+  });
+  await expect(inspect({ maxLength: 10_000_000 })).rejects.toMatchObject({
+    code: 'PIPELINE_INVALID_OPTION',
+  });
+  await expect(inspect({ targets: 'none' })).rejects.toMatchObject({
+    code: 'FINETUNE_INVALID_OPTION',
+  });
+  await expect(inspect({ model: folder })).rejects.toMatchObject({
+    code: expect.stringMatching(/^(CHECKPOINT|MODEL)_/),
+  });
 });
 
 test('a plan is made for the device that is asked for', async () => {
-  const result = await runEngineTask({ kind: 'plan', options: optionsInto('y', { vramBytes: 2 ** 30 }), device: 'cpu', threads: 1 }, context());
+  const result = await runEngineTask(
+    { kind: 'plan', options: optionsInto('y', { vramBytes: 2 ** 30 }), device: 'cpu', threads: 1 },
+    context(),
+  );
   expect(result).toMatchObject({ kind: 'plan', plan: { fits: true, budgetBytes: 2 ** 30 } });
 });

@@ -1,9 +1,13 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { scanRows } from '@emloc/dataset';
-import { type Engine, maxInspectedBytes } from '../src/outcome/engine.js';
 
-/** An engine that looks at rows but computes nothing: files of known contents, and what a test tells it to throw. */
+import { maxInspectedBytes, type Engine } from '../src/outcome/engine.js';
+
+/**
+ * An engine that looks at rows but computes nothing: files of known contents, and what a test tells
+ * it to throw.
+ */
 export interface FakeEngine extends Engine {
   failure: Error | null;
   readonly outcomes: number;
@@ -19,13 +23,27 @@ export function fakeEngine(): FakeEngine {
     async inspect({ ratios, data, validation }) {
       if (this.failure) throw this.failure;
       const scan = (path: string) => scanRows({ path, maxBytes: maxInspectedBytes, maxMs: 60_000 });
-      return { isEmulated: ratios.some((ratio) => ratio !== '1'), data: await scan(data), validation: validation === null ? null : await scan(validation) };
+      return {
+        isEmulated: ratios.some((ratio) => ratio !== '1'),
+        data: await scan(data),
+        validation: validation === null ? null : await scan(validation),
+      };
     },
-    plan: async () => ({ fits: true, budgetBytes: 2 ** 20, neededBytes: 2 ** 19, stages: [{ name: 'train', seconds: 1.5, peakDeviceBytes: 1000 }] }),
+    plan: async () => ({
+      fits: true,
+      budgetBytes: 2 ** 20,
+      neededBytes: 2 ** 19,
+      stages: [{ name: 'train', seconds: 1.5, peakDeviceBytes: 1000 }],
+    }),
     async writeOutcome({ options }) {
       outcomes += 1;
       await mkdir(join(options.out, 'uncorrected'), { recursive: true });
-      for (const name of ['adapter_config.json', 'emloc.json', 'uncorrected/adapter_model.safetensors']) await writeFile(join(options.out, name), `${name}\n`);
+      for (const name of [
+        'adapter_config.json',
+        'emloc.json',
+        'uncorrected/adapter_model.safetensors',
+      ])
+        await writeFile(join(options.out, name), `${name}\n`);
       await writeFile(join(options.out, 'adapter_model.safetensors'), adapterBytes);
       return { budgetBytes: 4096 };
     },

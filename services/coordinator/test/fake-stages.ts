@@ -1,8 +1,15 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import {
-  CalibratorService, CorrectorService, EmulatorBuilderService, type StageCall, type StageEventSchema, Stage, TrainerService,
+  CalibratorService,
+  CorrectorService,
+  EmulatorBuilderService,
+  Stage,
+  TrainerService,
+  type StageCall,
+  type StageEventSchema,
 } from '@emloc/contracts';
 import { anyone, RpcError, RpcServer, serverCredentials } from '@emloc/rpc';
+
 import type { StageName } from '../src/jobs/record.js';
 
 type Event = MessageInitShape<typeof StageEventSchema>;
@@ -39,11 +46,39 @@ export interface FakeStages {
 const adapter = (name: string) => ({ bucket: 'emloc-tensors', name, sizeBytes: 1n, sha256: 'ab' });
 
 const results = {
-  calibrate: { report: { stage: Stage.CALIBRATE, seconds: 1, peakDeviceBytes: 10n, device: 'fake' }, layers: 2, tokens: 100n },
-  emulate: { report: { stage: Stage.EMULATE, seconds: 2, peakDeviceBytes: 20n, device: 'fake' }, emulator: { parameters: 5n, originalParameters: 10n, worstLayer: { name: 'l', relativeError: 0.25 }, layers: [{ name: 'l', rank: 2, relativeError: 0.25 }] } },
-  train: { report: { stage: Stage.TRAIN, seconds: 3, peakDeviceBytes: 30n, device: 'fake' }, train: { steps: 4, tokens: 50n, tokensPerSecond: 2, finalLoss: 0.125 }, lossBefore: 3, lossAfter: 2, adapter: adapter('trained') },
-  correct: { report: { stage: Stage.CORRECT, seconds: 4, peakDeviceBytes: 25n, device: 'fake' }, correction: { chosen: '3', scores: { none: 1.5, 1: 1.25, 3: 1 } }, baseLoss: 4, adapter: adapter('corrected') },
-  refine: { report: { stage: Stage.REFINE, seconds: 5, peakDeviceBytes: 35n, device: 'fake' }, refinement: { steps: 1, kept: true }, loss: 0.5, adapter: adapter('refined') },
+  calibrate: {
+    report: { stage: Stage.CALIBRATE, seconds: 1, peakDeviceBytes: 10n, device: 'fake' },
+    layers: 2,
+    tokens: 100n,
+  },
+  emulate: {
+    report: { stage: Stage.EMULATE, seconds: 2, peakDeviceBytes: 20n, device: 'fake' },
+    emulator: {
+      parameters: 5n,
+      originalParameters: 10n,
+      worstLayer: { name: 'l', relativeError: 0.25 },
+      layers: [{ name: 'l', rank: 2, relativeError: 0.25 }],
+    },
+  },
+  train: {
+    report: { stage: Stage.TRAIN, seconds: 3, peakDeviceBytes: 30n, device: 'fake' },
+    train: { steps: 4, tokens: 50n, tokensPerSecond: 2, finalLoss: 0.125 },
+    lossBefore: 3,
+    lossAfter: 2,
+    adapter: adapter('trained'),
+  },
+  correct: {
+    report: { stage: Stage.CORRECT, seconds: 4, peakDeviceBytes: 25n, device: 'fake' },
+    correction: { chosen: '3', scores: { none: 1.5, 1: 1.25, 3: 1 } },
+    baseLoss: 4,
+    adapter: adapter('corrected'),
+  },
+  refine: {
+    report: { stage: Stage.REFINE, seconds: 5, peakDeviceBytes: 35n, device: 'fake' },
+    refinement: { steps: 1, kept: true },
+    loss: 0.5,
+    adapter: adapter('refined'),
+  },
 };
 
 export async function startFakeStages(): Promise<FakeStages> {
@@ -54,38 +89,95 @@ export async function startFakeStages(): Promise<FakeStages> {
   async function listen(at: number): Promise<RpcServer> {
     const started = new RpcServer();
     addStages(started, calls, scripts);
-    ({ port } = await started.listen({ host: '127.0.0.1', port: at, credentials: serverCredentials(null) }));
+    ({ port } = await started.listen({
+      host: '127.0.0.1',
+      port: at,
+      credentials: serverCredentials(null),
+    }));
     return started;
   }
   return {
-    address: `127.0.0.1:${port}`, calls, scripts,
+    address: `127.0.0.1:${port}`,
+    calls,
+    scripts,
     kill: async () => void (await server.close(0)),
-    restart: async () => { server = await listen(port); },
+    restart: async () => {
+      server = await listen(port);
+    },
     close: async () => void (await server.close(0)),
   };
 }
 
-function addStages(server: RpcServer, calls: SeenCall[], scripts: Partial<Record<StageName, Script>>): void {
-  async function* run<R>(stage: StageName, call: StageCall | undefined, { signal, result }: { signal: AbortSignal; result: R }) {
+function addStages(
+  server: RpcServer,
+  calls: SeenCall[],
+  scripts: Partial<Record<StageName, Script>>,
+): void {
+  async function* run<R>(
+    stage: StageName,
+    call: StageCall | undefined,
+    { signal, result }: { signal: AbortSignal; result: R },
+  ) {
     if (!call) throw new RpcError('INVALID_ARGUMENT', 'call is required');
     calls.push({ stage, job: call.job, attempt: call.attempt, token: Number(call.fencingToken) });
-    yield { content: { case: 'event' as const, value: { event: { case: 'accepted' as const, value: { instance: 'fake' } } } } };
-    for await (const event of scripts[stage]?.({ signal, call }) ?? []) yield { content: { case: 'event' as const, value: event } };
+    yield {
+      content: {
+        case: 'event' as const,
+        value: { event: { case: 'accepted' as const, value: { instance: 'fake' } } },
+      },
+    };
+    for await (const event of scripts[stage]?.({ signal, call }) ?? [])
+      yield { content: { case: 'event' as const, value: event } };
     yield { content: { case: 'result' as const, value: result } };
   }
   const options = { authenticate: anyone };
-  server.addService(CalibratorService, { calibrate: ({ call }, { signal }) => run('calibrate', call, { signal, result: results.calibrate }) }, options);
-  server.addService(EmulatorBuilderService, { buildEmulator: ({ call }, { signal }) => run('emulate', call, { signal, result: results.emulate }) }, options);
-  server.addService(TrainerService, {
-    train: ({ call }, { signal }) => run('train', call, { signal, result: results.train }),
-    refine: ({ call }, { signal }) => run('refine', call, { signal, result: results.refine }),
-  }, options);
-  server.addService(CorrectorService, {
-    correct: ({ call }, { signal }) => run('correct', call, { signal, result: results.correct }),
-    merge: ({ call }, { signal }) => run('merge', call, {
-      signal, result: { report: { stage: Stage.MERGE, seconds: 6, peakDeviceBytes: 5n }, files: [{ path: 'config.json', object: { ...adapter(`${call?.job.slice(5)}/merged/config.json`), bucket: 'emloc-artifacts' } }] },
-    }),
-  }, options);
+  server.addService(
+    CalibratorService,
+    {
+      calibrate: ({ call }, { signal }) =>
+        run('calibrate', call, { signal, result: results.calibrate }),
+    },
+    options,
+  );
+  server.addService(
+    EmulatorBuilderService,
+    {
+      buildEmulator: ({ call }, { signal }) =>
+        run('emulate', call, { signal, result: results.emulate }),
+    },
+    options,
+  );
+  server.addService(
+    TrainerService,
+    {
+      train: ({ call }, { signal }) => run('train', call, { signal, result: results.train }),
+      refine: ({ call }, { signal }) => run('refine', call, { signal, result: results.refine }),
+    },
+    options,
+  );
+  server.addService(
+    CorrectorService,
+    {
+      correct: ({ call }, { signal }) => run('correct', call, { signal, result: results.correct }),
+      merge: ({ call }, { signal }) =>
+        run('merge', call, {
+          signal,
+          result: {
+            report: { stage: Stage.MERGE, seconds: 6, peakDeviceBytes: 5n },
+            files: [
+              {
+                path: 'config.json',
+                object: {
+                  ...adapter(`${call?.job.slice(5)}/merged/config.json`),
+                  bucket: 'emloc-artifacts',
+                },
+              },
+            ],
+          },
+        }),
+    },
+    options,
+  );
 }
 
 /** Waits until the coordinator ends the call. */
@@ -98,5 +190,19 @@ export function untilEnded(signal: AbortSignal): Promise<void> {
 
 /** Events of so many optimizer steps. */
 export function stepEvent(step: number, steps = 10): Event {
-  return { event: { case: 'step', value: { stage: Stage.TRAIN, step, steps, loss: 1 / step, learningRate: 0.1, gradientNorm: 1, tokens: 8n, seconds: 0.01 } } };
+  return {
+    event: {
+      case: 'step',
+      value: {
+        stage: Stage.TRAIN,
+        step,
+        steps,
+        loss: 1 / step,
+        learningRate: 0.1,
+        gradientNorm: 1,
+        tokens: 8n,
+        seconds: 0.01,
+      },
+    },
+  };
 }

@@ -1,9 +1,21 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describeEvent, type Deployment, eventsOf, isGapless, jobRequest, type RunningCoordinator, startDeployment, until } from './deployment.js';
+
+import {
+  describeEvent,
+  eventsOf,
+  isGapless,
+  jobRequest,
+  startDeployment,
+  until,
+  type Deployment,
+  type RunningCoordinator,
+} from './deployment.js';
 import { stepEvent, untilEnded } from './fake-stages.js';
 
 let deployment: Deployment;
-beforeEach(async () => { deployment = await startDeployment(); });
+beforeEach(async () => {
+  deployment = await startDeployment();
+});
 afterEach(() => deployment.close());
 
 /** Training that waits in its first call and goes through in the next. */
@@ -16,7 +28,8 @@ function holdFirstTraining(): void {
   };
 }
 
-const trainingStarted = (): boolean => deployment.stages.calls.some(({ stage }) => stage === 'train');
+const trainingStarted = (): boolean =>
+  deployment.stages.calls.some(({ stage }) => stage === 'train');
 
 test('when the leader is killed another goes on from the finished stages, and no event is lost or doubled', async () => {
   holdFirstTraining();
@@ -32,12 +45,15 @@ test('when the leader is killed another goes on from the finished stages, and no
   expect(told.filter((text) => text === 'calibrate started')).toHaveLength(1);
   expect(told.filter((text) => text === 'train started')).toHaveLength(2);
   expect(told.at(-1)).toBe('SUCCEEDED');
-  expect(new Set(told.filter((text) => text.startsWith('artifact'))).size).toBe(told.filter((text) => text.startsWith('artifact')).length);
+  expect(new Set(told.filter((text) => text.startsWith('artifact'))).size).toBe(
+    told.filter((text) => text.startsWith('artifact')).length,
+  );
   const [before, after] = deployment.stages.calls.filter(({ stage }) => stage === 'train');
   expect(after?.token).toBeGreaterThan(before?.token ?? Number.POSITIVE_INFINITY);
 });
 
-const isLeading = async ({ telemetry }: RunningCoordinator): Promise<boolean> => /^emloc_coordinator_leading\{[^}]*\} 1$/m.test(await telemetry.expose());
+const isLeading = async ({ telemetry }: RunningCoordinator): Promise<boolean> =>
+  /^emloc_coordinator_leading\{[^}]*\} 1$/m.test(await telemetry.expose());
 
 test('a leader that stops hands over at once, and its metrics say who leads', async () => {
   holdFirstTraining();
@@ -60,7 +76,10 @@ test('a job that is cancelled at another coordinator than the leader is cancelle
   const { name } = await second.jobs.createJob(jobRequest(deployment));
   await until(trainingStarted, 'training');
   await second.jobs.cancelJob({ name });
-  expect((await eventsOf(second.jobs, name)).map(describeEvent).slice(-2)).toEqual(['CANCELLING', 'CANCELLED']);
+  expect((await eventsOf(second.jobs, name)).map(describeEvent).slice(-2)).toEqual([
+    'CANCELLING',
+    'CANCELLED',
+  ]);
 });
 
 test('a restart of the NATS server in mid-job costs no job and no event', async () => {

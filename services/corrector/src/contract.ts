@@ -5,9 +5,18 @@ export type CorrectorTask =
   /** Computes the corrections of blocks for as long as there are any. */
   | { readonly kind: 'correct-blocks'; readonly adapter: TensorRecord }
   /** Scores the candidates and picks one. */
-  | { readonly kind: 'choose'; readonly adapter: TensorRecord; readonly corrections: readonly TensorRecord[] }
+  | {
+      readonly kind: 'choose';
+      readonly adapter: TensorRecord;
+      readonly corrections: readonly TensorRecord[];
+    }
   /** Merges a PEFT adapter's folder into the model's checkpoint. */
-  | { readonly kind: 'merge'; readonly adapter: string; readonly out: string; readonly dtype: 'float32' | 'bfloat16' | 'float16' | undefined };
+  | {
+      readonly kind: 'merge';
+      readonly adapter: string;
+      readonly out: string;
+      readonly dtype: 'float32' | 'bfloat16' | 'float16' | undefined;
+    };
 
 export type CorrectorRequest =
   /** Blocks that are corrected; asked first. */
@@ -33,4 +42,9 @@ export type CorrectorOutcome =
     };
 
 /** The corrector's engine. */
-export type CorrectorContract = EngineContract<CorrectorTask, CorrectorRequest, BlockToCorrect, CorrectorOutcome>;
+export type CorrectorContract = EngineContract<
+  CorrectorTask,
+  CorrectorRequest,
+  BlockToCorrect,
+  CorrectorOutcome
+>;

@@ -1,9 +1,28 @@
-import { create, fromJson, type JsonValue, type MessageInitShape, toJson } from '@bufbuild/protobuf';
-import { type CorrectRequest, CorrectResultSchema } from '@emloc/contracts';
-import { type CorrectionDone, type CorrectionWork, tensorKeys } from '@emloc/job-storage';
+import {
+  create,
+  fromJson,
+  toJson,
+  type JsonValue,
+  type MessageInitShape,
+} from '@bufbuild/protobuf';
+import { CorrectResultSchema, type CorrectRequest } from '@emloc/contracts';
+import { tensorKeys, type CorrectionDone, type CorrectionWork } from '@emloc/job-storage';
 import type { TensorRecord } from '@emloc/pipeline';
 import { moved, type Moved, type WorkQueue } from '@emloc/service-kit';
-import { blockFactors, blockItems, blockKey, type EngineReport, type LayerSharing, movedRecord, reportMessage, shareLayers, type StageAttempt, type StageHandler, storeAdapter } from '@emloc/stage-runtime';
+import {
+  blockFactors,
+  blockItems,
+  blockKey,
+  movedRecord,
+  reportMessage,
+  shareLayers,
+  storeAdapter,
+  type EngineReport,
+  type LayerSharing,
+  type StageAttempt,
+  type StageHandler,
+} from '@emloc/stage-runtime';
+
 import type { CorrectorContract, CorrectorOutcome, CorrectorRequest } from './contract.js';
 
 type Queue = WorkQueue<CorrectionWork, CorrectionDone>;
@@ -13,8 +32,9 @@ type Answer = CorrectorContract['response'] | Moved<CorrectorContract['response'
 const choiceKey = 'choice';
 
 /**
- * Corrects an adapter for the difference between emulator and original, block by block together with the other replicas; when all blocks are
- * corrected, one of them scores the candidates and stores the best, whose result is every replica's.
+ * Corrects an adapter for the difference between emulator and original, block by block together
+ * with the other replicas; when all blocks are corrected, one of them scores the candidates and
+ * stores the best, whose result is every replica's.
  */
 export const correctStage: StageHandler<CorrectRequest, typeof CorrectResultSchema> = {
   stage: 'correct',
@@ -33,27 +53,42 @@ interface CorrectedBlocks {
   readonly corrections: readonly string[];
 }
 
-async function correctBlocks(attempt: StageAttempt, queue: Queue, adapter: TensorRecord): Promise<CorrectedBlocks> {
+async function correctBlocks(
+  attempt: StageAttempt,
+  queue: Queue,
+  adapter: TensorRecord,
+): Promise<CorrectedBlocks> {
   const factorsOf = blockFactors(attempt);
   return shareLayers(attempt, { stage: 'correct', queue }, async (shared) => {
-    const { report } = await attempt.runEngine<CorrectorContract>({ kind: 'correct-blocks', adapter }, async (request): Promise<Answer> => {
-      switch (request.type) {
-        case 'blocks':
-          for (const { block } of request.blocks) await queue.add(blockKey(block), { block });
-          shared.begin(blockItems(request.blocks));
-          return null;
-        case 'next':
-          return nextBlock(shared, factorsOf);
-        case 'corrections':
-          await storeCorrections(attempt, shared, request);
-          return null;
-      }
-    });
-    return { report, corrections: (await shared.results()).flatMap((done) => (done.kind === 'block' ? [done.corrections] : [])) };
+    const { report } = await attempt.runEngine<CorrectorContract>(
+      { kind: 'correct-blocks', adapter },
+      async (request): Promise<Answer> => {
+        switch (request.type) {
+          case 'blocks':
+            for (const { block } of request.blocks) await queue.add(blockKey(block), { block });
+            shared.begin(blockItems(request.blocks));
+            return null;
+          case 'next':
+            return nextBlock(shared, factorsOf);
+          case 'corrections':
+            await storeCorrections(attempt, shared, request);
+            return null;
+        }
+      },
+    );
+    return {
+      report,
+      corrections: (await shared.results()).flatMap((done) =>
+        done.kind === 'block' ? [done.corrections] : [],
+      ),
+    };
   });
 }
 
-async function nextBlock(shared: Sharing, factorsOf: (block: number) => Promise<TensorRecord>): Promise<Answer> {
+async function nextBlock(
+  shared: Sharing,
+  factorsOf: (block: number) => Promise<TensorRecord>,
+): Promise<Answer> {
   for (;;) {
     const item = await shared.next();
     const block = item?.payload.block;
@@ -67,19 +102,28 @@ async function nextBlock(shared: Sharing, factorsOf: (block: number) => Promise<
   }
 }
 
-async function storeCorrections({ job, records, signal }: StageAttempt, shared: Sharing, { block, record }: Extract<CorrectorRequest, { type: 'corrections' }>): Promise<void> {
+async function storeCorrections(
+  { job, records, signal }: StageAttempt,
+  shared: Sharing,
+  { block, record }: Extract<CorrectorRequest, { type: 'corrections' }>,
+): Promise<void> {
   const item = shared.held(blockKey(block));
   if (!item) return;
   const corrections = tensorKeys.corrections(job, block, item.token);
   await records.write('lora', corrections, record, signal);
-  if (!(await shared.complete(item, { kind: 'block', block, corrections }))) await records.delete(corrections);
+  if (!(await shared.complete(item, { kind: 'block', block, corrections })))
+    await records.delete(corrections);
 }
 
 interface ChoiceInputs extends CorrectedBlocks {
   readonly adapter: TensorRecord;
 }
 
-async function choose(attempt: StageAttempt, queue: Queue, inputs: ChoiceInputs): Promise<MessageInitShape<typeof CorrectResultSchema>> {
+async function choose(
+  attempt: StageAttempt,
+  queue: Queue,
+  inputs: ChoiceInputs,
+): Promise<MessageInitShape<typeof CorrectResultSchema>> {
   await queue.add(choiceKey, { block: null });
   return shareLayers(attempt, { stage: 'correct', queue }, async (shared) => {
     shared.begin([{ key: choiceKey }]);
@@ -96,11 +140,18 @@ async function choose(attempt: StageAttempt, queue: Queue, inputs: ChoiceInputs)
   });
 }
 
-async function scoreCandidates(attempt: StageAttempt, key: string, { adapter, corrections: keys, report: before }: ChoiceInputs): Promise<MessageInitShape<typeof CorrectResultSchema>> {
+async function scoreCandidates(
+  attempt: StageAttempt,
+  key: string,
+  { adapter, corrections: keys, report: before }: ChoiceInputs,
+): Promise<MessageInitShape<typeof CorrectResultSchema>> {
   const { records, storage } = attempt;
   const corrections: TensorRecord[] = [];
   for (const name of keys) corrections.push(await records.read('lora', name));
-  const outcome = (await attempt.runEngine<CorrectorContract>({ kind: 'choose', adapter, corrections }, refuse)) as Extract<CorrectorOutcome, { kind: 'choose' }>;
+  const outcome = (await attempt.runEngine<CorrectorContract>(
+    { kind: 'choose', adapter, corrections },
+    refuse,
+  )) as Extract<CorrectorOutcome, { kind: 'choose' }>;
   const { report, chosen, scores, baseLoss, adapter: record } = outcome;
   const seconds = before.seconds + report.seconds;
   const peakDeviceBytes = Math.max(before.peakDeviceBytes, report.peakDeviceBytes);

@@ -1,12 +1,23 @@
 import { mergeCheckpoint, readPeftAdapter } from '@emloc/checkpoint';
 import {
-  adapterFromRecord, adapterToRecord, chooseCorrection, correctBlocks, correctedBlocks, correctionMemory, correctionsFromRecord, correctionsToRecord, emulatorSource, factorsFromRecord,
+  adapterFromRecord,
+  adapterToRecord,
+  chooseCorrection,
+  correctBlocks,
+  correctedBlocks,
+  correctionMemory,
+  correctionsFromRecord,
+  correctionsToRecord,
+  emulatorSource,
+  factorsFromRecord,
 } from '@emloc/pipeline';
 import { serveWorker, type WorkerContext } from '@emloc/service-kit';
 import { inLayer, namedBlocks, preparedMemory, runEngineStage } from '@emloc/stage-runtime/engine';
+
 import type { CorrectorContract, CorrectorOutcome, CorrectorTask } from './contract.js';
 
-type Task<K extends CorrectorTask['kind']> = CorrectorContract['task'] & Extract<CorrectorTask, { kind: K }>;
+type Task<K extends CorrectorTask['kind']> = CorrectorContract['task'] &
+  Extract<CorrectorTask, { kind: K }>;
 type Context = WorkerContext<CorrectorContract>;
 
 serveWorker<CorrectorContract>((task, context): Promise<CorrectorOutcome> => {
@@ -25,18 +36,37 @@ function correct(task: Task<'correct-blocks'>, context: Context): Promise<Correc
   return runEngineStage(task, context, {
     divide: correctionMemory,
     run: async ({ environment, job }) => {
-      const { factors: store, device: { profile }, clock } = environment;
+      const {
+        factors: store,
+        device: { profile },
+        clock,
+      } = environment;
       const emulator = emulatorSource(job.model, job.emulated, { store, profile });
-      await context.request({ type: 'blocks', blocks: namedBlocks(job.model.layout, correctedBlocks(job, adapter)) });
-      for (let next = await context.request({ type: 'next' }); next; next = await context.request({ type: 'next' })) {
+      await context.request({
+        type: 'blocks',
+        blocks: namedBlocks(job.model.layout, correctedBlocks(job, adapter)),
+      });
+      for (
+        let next = await context.request({ type: 'next' });
+        next;
+        next = await context.request({ type: 'next' })
+      ) {
         const { block, factors: record } = next;
         clock.enter('correct');
         const layer = job.model.layout.blockPath(block);
         const { factors, reports } = factorsFromRecord(record, { emulated: job.emulated, profile });
         await store.put(block, factors, reports);
-        const corrections = await inLayer(layer, () => correctBlocks(environment, job, { adapter, emulator, blocks: [block] }));
+        const corrections = await inLayer(layer, () =>
+          correctBlocks(environment, job, { adapter, emulator, blocks: [block] }),
+        );
         clock.leave();
-        await inLayer(layer, () => context.request({ type: 'corrections', block, record: correctionsToRecord(corrections, adapter) }));
+        await inLayer(layer, () =>
+          context.request({
+            type: 'corrections',
+            block,
+            record: correctionsToRecord(corrections, adapter),
+          }),
+        );
       }
       return { kind: 'correct-blocks' as const };
     },
@@ -46,23 +76,45 @@ function correct(task: Task<'correct-blocks'>, context: Context): Promise<Correc
 function choose(task: Task<'choose'>, context: Context): Promise<CorrectorOutcome> {
   const adapter = adapterFromRecord(task.adapter);
   return runEngineStage(task, context, {
-    divide: async (inputs) => ({ budgetBytes: inputs.budgetBytes, memory: await preparedMemory(inputs) }),
+    divide: async (inputs) => ({
+      budgetBytes: inputs.budgetBytes,
+      memory: await preparedMemory(inputs),
+    }),
     run: async ({ environment, job }) => {
       environment.clock.enter('correct');
-      const corrections = new Map(task.corrections.flatMap((record) => [...correctionsFromRecord(record, adapter)]));
+      const corrections = new Map(
+        task.corrections.flatMap((record) => [...correctionsFromRecord(record, adapter)]),
+      );
       const result = await chooseCorrection(environment, job, { adapter, corrections });
       environment.clock.finish('correct');
-      return { kind: 'choose' as const, adapter: adapterToRecord(result.adapter), chosen: result.chosen, scores: result.scores, baseLoss: result.base.loss };
+      return {
+        kind: 'choose' as const,
+        adapter: adapterToRecord(result.adapter),
+        chosen: result.chosen,
+        scores: result.scores,
+        baseLoss: result.base.loss,
+      };
     },
   });
 }
 
 /** Needs no device: shard by shard through host memory. */
-async function merge({ options, adapter, out, dtype }: Task<'merge'>, { emit, signal }: Context): Promise<CorrectorOutcome> {
+async function merge(
+  { options, adapter, out, dtype }: Task<'merge'>,
+  { emit, signal }: Context,
+): Promise<CorrectorOutcome> {
   const started = performance.now();
   await mergeCheckpoint({
-    model: options.model, out, dtype, signal, adapter: await readPeftAdapter(adapter),
-    onProgress: ({ phase, doneBytes, totalBytes }) => emit({ type: 'progress', stage: 'merge', task: phase, done: doneBytes, total: totalBytes }),
+    model: options.model,
+    out,
+    dtype,
+    signal,
+    adapter: await readPeftAdapter(adapter),
+    onProgress: ({ phase, doneBytes, totalBytes }) =>
+      emit({ type: 'progress', stage: 'merge', task: phase, done: doneBytes, total: totalBytes }),
   });
-  return { kind: 'merge', report: { seconds: (performance.now() - started) / 1000, peakDeviceBytes: 0, device: '' } };
+  return {
+    kind: 'merge',
+    report: { seconds: (performance.now() - started) / 1000, peakDeviceBytes: 0, device: '' },
+  };
 }

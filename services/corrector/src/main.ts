@@ -1,5 +1,6 @@
 import { CorrectorService } from '@emloc/contracts';
 import { runStageService } from '@emloc/stage-runtime';
+
 import { correctStage } from './correct.js';
 import { mergeStage } from './merge.js';
 import { correctorOptions } from './options.js';

@@ -1,34 +1,67 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { CalibratorService, CorrectorService, EmulatorBuilderService, type StoredObject, TrainerService } from '@emloc/contracts';
+import {
+  CalibratorService,
+  CorrectorService,
+  EmulatorBuilderService,
+  TrainerService,
+  type StoredObject,
+} from '@emloc/contracts';
 import type { CorrectionDone } from '@emloc/job-storage';
-import { resultOf, type StageProcess, type StageProcesses, startStageProcesses, stopHolding, watchResults } from '@emloc/stage-runtime/testing';
+import {
+  resultOf,
+  startStageProcesses,
+  stopHolding,
+  watchResults,
+  type StageProcess,
+  type StageProcesses,
+} from '@emloc/stage-runtime/testing';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 const job = 'job';
 const keys = ['block-0', 'block-1', 'block-2', 'block-3', 'choice'];
 
 let stages: StageProcesses;
-beforeAll(async () => { stages = await startStageProcesses(['calibrator', 'emulator-builder', 'trainer', 'corrector']); }, 240_000);
+beforeAll(async () => {
+  stages = await startStageProcesses(['calibrator', 'emulator-builder', 'trainer', 'corrector']);
+}, 240_000);
 afterAll(() => stages.stop());
 
-const callOf = (token: number) => stages.stageCall(job, token, {
-  model: join(root, 'examples/models/tiny-qwen2'), data: join(root, 'examples/data/train.jsonl'), vramBytes: 64 * 2 ** 20, calibrationRows: 16, maxLength: 64, steps: 4, batch: 4,
-});
+const callOf = (token: number) =>
+  stages.stageCall(job, token, {
+    model: join(root, 'examples/models/tiny-qwen2'),
+    data: join(root, 'examples/data/train.jsonl'),
+    vramBytes: 64 * 2 ** 20,
+    calibrationRows: 16,
+    maxLength: 64,
+    steps: 4,
+    batch: 4,
+  });
 const queueOf = () => stages.storage.openCorrections(job, 'test');
 
 /** What the stages before leave. @returns the adapter */
 async function trainedAdapter(): Promise<StoredObject> {
   const client = async (name: string) => stages.channelTo((await stages.start(name)).address);
   await resultOf((await client('calibrator')).client(CalibratorService).calibrate(await callOf(1)));
-  await resultOf((await client('emulator-builder')).client(EmulatorBuilderService).buildEmulator(await callOf(2)));
-  const { adapter } = await resultOf((await client('trainer')).client(TrainerService).train(await callOf(3)));
+  await resultOf(
+    (await client('emulator-builder'))
+      .client(EmulatorBuilderService)
+      .buildEmulator(await callOf(2)),
+  );
+  const { adapter } = await resultOf(
+    (await client('trainer')).client(TrainerService).train(await callOf(3)),
+  );
   if (!adapter) throw new Error('training gives an adapter');
   return adapter;
 }
 
 async function correct({ address }: StageProcess, token: number, adapter: StoredObject) {
-  return resultOf(stages.channelTo(address).client(CorrectorService).correct({ ...(await callOf(token)), adapter }));
+  return resultOf(
+    stages
+      .channelTo(address)
+      .client(CorrectorService)
+      .correct({ ...(await callOf(token)), adapter }),
+  );
 }
 
 /** Forgets what the correctors have done, so that they do it again. */
@@ -38,15 +71,24 @@ async function forget(): Promise<void> {
 }
 
 /** Digests of the blocks' corrections. */
-async function digestsOf(results: ReadonlyMap<string, readonly CorrectionDone[]>): Promise<(string | undefined)[]> {
-  const names = keys.flatMap((key) => { const done = results.get(key)?.[0]; return done?.kind === 'block' ? [done.corrections] : []; });
-  return Promise.all(names.map(async (name) => (await stages.storage.tensorBucket.info(name))?.digest));
+async function digestsOf(
+  results: ReadonlyMap<string, readonly CorrectionDone[]>,
+): Promise<(string | undefined)[]> {
+  const names = keys.flatMap((key) => {
+    const done = results.get(key)?.[0];
+    return done?.kind === 'block' ? [done.corrections] : [];
+  });
+  return Promise.all(
+    names.map(async (name) => (await stages.storage.tensorBucket.info(name))?.digest),
+  );
 }
 
 // The other waits for the ten seconds of silence after which a block is given away.
 test('a block whose corrector is killed goes to another: one result a block, and the adapter of an undisturbed run', async () => {
   const adapter = await trainedAdapter();
-  const [a, b] = await Promise.all(['corrector-a', 'corrector-b'].map((instance) => stages.start('corrector', { instance })));
+  const [a, b] = await Promise.all(
+    ['corrector-a', 'corrector-b'].map((instance) => stages.start('corrector', { instance })),
+  );
   if (!a || !b) throw new Error('there are two');
   const whole = watchResults(await queueOf());
   const undisturbed = await correct(b, 4, adapter);
@@ -56,16 +98,29 @@ test('a block whose corrector is killed goes to another: one result a block, and
   await forget();
   const queue = await queueOf();
   const shared = watchResults(queue);
-  const killed = correct(a, 5, adapter).then(() => 'a result', (error: unknown) => (error as { code: string }).code);
+  const killed = correct(a, 5, adapter).then(
+    () => 'a result',
+    (error: unknown) => (error as { code: string }).code,
+  );
   const held = await stopHolding(queue, { owner: 'corrector-a', child: a.child });
   a.child.kill('SIGKILL');
   expect(await killed).toBe('UNAVAILABLE');
   const result = await correct(b, 5, adapter);
 
-  expect(await queue.state(held)).toMatchObject({ state: 'done', owner: 'corrector-b', attempt: 2 });
-  expect([...shared.results].map(([key, results]) => [key, results.length]).sort()).toEqual(keys.map((key) => [key, 1]));
+  expect(await queue.state(held)).toMatchObject({
+    state: 'done',
+    owner: 'corrector-b',
+    attempt: 2,
+  });
+  expect([...shared.results].map(([key, results]) => [key, results.length]).sort()).toEqual(
+    keys.map((key) => [key, 1]),
+  );
   expect(await digestsOf(shared.results)).toEqual(digests);
   expect(digests).toEqual(keys.slice(0, -1).map(() => expect.any(String)));
-  expect([result.adapter?.sha256, result.correction, result.baseLoss]).toEqual([undisturbed.adapter?.sha256, undisturbed.correction, undisturbed.baseLoss]);
+  expect([result.adapter?.sha256, result.correction, result.baseLoss]).toEqual([
+    undisturbed.adapter?.sha256,
+    undisturbed.correction,
+    undisturbed.baseLoss,
+  ]);
   await shared.stop();
 }, 240_000);

@@ -1,14 +1,30 @@
-import { type BuildEmulatorRequest, BuildEmulatorResultSchema } from '@emloc/contracts';
-import { type LayerResult, type LayerWork, tensorKeys } from '@emloc/job-storage';
+import { BuildEmulatorResultSchema, type BuildEmulatorRequest } from '@emloc/contracts';
+import { tensorKeys, type LayerResult, type LayerWork } from '@emloc/job-storage';
 import { moved, type Moved } from '@emloc/service-kit';
-import { blockItems, blockKey, type LayerSharing, movedRecord, reportMessage, shareLayers, type StageAttempt, type StageHandler } from '@emloc/stage-runtime';
+import {
+  blockItems,
+  blockKey,
+  movedRecord,
+  reportMessage,
+  shareLayers,
+  type LayerSharing,
+  type StageAttempt,
+  type StageHandler,
+} from '@emloc/stage-runtime';
+
 import type { BuildContract, BuildRequest } from './contract.js';
 
 type Sharing = LayerSharing<LayerWork, LayerResult>;
 type Answer = BuildContract['response'] | Moved<BuildContract['response']>;
 
-/** Turns queued statistics into stored factors, together with the other replicas, until every block is done. */
-export const buildEmulatorStage: StageHandler<BuildEmulatorRequest, typeof BuildEmulatorResultSchema> = {
+/**
+ * Turns queued statistics into stored factors, together with the other replicas, until every block
+ * is done.
+ */
+export const buildEmulatorStage: StageHandler<
+  BuildEmulatorRequest,
+  typeof BuildEmulatorResultSchema
+> = {
   stage: 'emulate',
   result: BuildEmulatorResultSchema,
   resumedFrom: async ({ job, instance, storage }) => {
@@ -18,17 +34,28 @@ export const buildEmulatorStage: StageHandler<BuildEmulatorRequest, typeof Build
   run: async (attempt) => {
     const queue = await attempt.storage.openLayers(attempt.job, attempt.instance);
     return shareLayers(attempt, { stage: 'emulate', queue }, async (sharing) => {
-      const { report, emulator } = await attempt.runEngine<BuildContract>({}, (request) => answer(attempt, sharing, request));
+      const { report, emulator } = await attempt.runEngine<BuildContract>({}, (request) =>
+        answer(attempt, sharing, request),
+      );
       const { parameters, originalParameters, worstLayer, layers } = emulator;
       return {
         report: reportMessage('emulate', report),
-        emulator: { parameters: BigInt(parameters), originalParameters: BigInt(originalParameters), worstLayer, layers: layers.map((layer) => ({ ...layer })) },
+        emulator: {
+          parameters: BigInt(parameters),
+          originalParameters: BigInt(originalParameters),
+          worstLayer,
+          layers: layers.map((layer) => ({ ...layer })),
+        },
       };
     });
   },
 };
 
-async function answer(attempt: StageAttempt, sharing: Sharing, request: BuildRequest): Promise<Answer> {
+async function answer(
+  attempt: StageAttempt,
+  sharing: Sharing,
+  request: BuildRequest,
+): Promise<Answer> {
   switch (request.type) {
     case 'blocks':
       sharing.begin(blockItems(request.blocks));
@@ -57,7 +84,11 @@ async function nextBlock({ records }: StageAttempt, sharing: Sharing): Promise<A
   }
 }
 
-async function storeFactors({ job, records, signal }: StageAttempt, sharing: Sharing, { block, record, reports }: Extract<BuildRequest, { type: 'factors' }>): Promise<void> {
+async function storeFactors(
+  { job, records, signal }: StageAttempt,
+  sharing: Sharing,
+  { block, record, reports }: Extract<BuildRequest, { type: 'factors' }>,
+): Promise<void> {
   const item = sharing.held(blockKey(block));
   if (!item) return;
   const factors = tensorKeys.factors(job, block, item.token);

@@ -13,7 +13,12 @@ export type BuildRequest =
   | { readonly type: 'blocks'; readonly blocks: readonly NamedBlock[] }
   /** The next block; null: all are done, whoever did them. */
   | { readonly type: 'next' }
-  | { readonly type: 'factors'; readonly block: number; readonly record: TensorRecord; readonly reports: readonly LayerReport[] }
+  | {
+      readonly type: 'factors';
+      readonly block: number;
+      readonly record: TensorRecord;
+      readonly reports: readonly LayerReport[];
+    }
   /** What is reported of all layers, when all are done. */
   | { readonly type: 'reports' };
 
@@ -23,4 +28,9 @@ export interface BuildOutcome {
 }
 
 /** The builder's engine: factorises blocks for as long as there are any. */
-export type BuildContract = EngineContract<unknown, BuildRequest, CalibratedBlock | readonly LayerReport[], BuildOutcome>;
+export type BuildContract = EngineContract<
+  unknown,
+  BuildRequest,
+  CalibratedBlock | readonly LayerReport[],
+  BuildOutcome
+>;

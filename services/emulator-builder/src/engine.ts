@@ -1,7 +1,20 @@
 import type { LayerReport } from '@emloc/job-storage';
-import { divideEmulation, emulateBlock, emulatorReport, factorsToRecord, statisticsFromRecord } from '@emloc/pipeline';
+import {
+  divideEmulation,
+  emulateBlock,
+  emulatorReport,
+  factorsToRecord,
+  statisticsFromRecord,
+} from '@emloc/pipeline';
 import { serveWorker } from '@emloc/service-kit';
-import { type EngineInputs, inLayer, namedBlocks, ownedBuffers, runEngineStage } from '@emloc/stage-runtime/engine';
+import {
+  inLayer,
+  namedBlocks,
+  ownedBuffers,
+  runEngineStage,
+  type EngineInputs,
+} from '@emloc/stage-runtime/engine';
+
 import type { BuildContract, CalibratedBlock } from './contract.js';
 
 serveWorker<BuildContract>((task, context) =>
@@ -12,7 +25,10 @@ serveWorker<BuildContract>((task, context) =>
     },
     run: async (inputs) => {
       const { environment, job } = inputs;
-      await context.request({ type: 'blocks', blocks: namedBlocks(job.model.layout, new Set(job.emulated.map(({ block }) => block))) });
+      await context.request({
+        type: 'blocks',
+        blocks: namedBlocks(job.model.layout, new Set(job.emulated.map(({ block }) => block))),
+      });
       let storing: Promise<unknown> = Promise.resolve();
       for (;;) {
         const next = (await context.request({ type: 'next' })) as CalibratedBlock | null;
@@ -23,17 +39,29 @@ serveWorker<BuildContract>((task, context) =>
         environment.clock.leave();
         // One block's factors are on their way while the next block is factorised.
         await storing;
-        storing = inLayer(layer, () => context.request({ type: 'factors', block: next.block, record, reports }, ownedBuffers(record)));
+        storing = inLayer(layer, () =>
+          context.request(
+            { type: 'factors', block: next.block, record, reports },
+            ownedBuffers(record),
+          ),
+        );
         storing.catch(() => undefined);
       }
       await storing;
       const layers = (await context.request({ type: 'reports' })) as readonly LayerReport[];
       return { emulator: emulatorReport(job, layers) };
     },
-  }));
+  }),
+);
 
 async function factorsOf({ environment, job }: EngineInputs, { record }: CalibratedBlock) {
   const statistics = statisticsFromRecord(record);
   const { factors, reports } = await emulateBlock(environment, job, statistics);
-  return { record: factorsToRecord({ block: statistics.block, factors, reports }, environment.device.profile), reports };
+  return {
+    record: factorsToRecord(
+      { block: statistics.block, factors, reports },
+      environment.device.profile,
+    ),
+    reports,
+  };
 }

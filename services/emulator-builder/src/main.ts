@@ -1,5 +1,6 @@
 import { EmulatorBuilderService } from '@emloc/contracts';
 import { runStageService } from '@emloc/stage-runtime';
+
 import { buildEmulatorStage } from './build-emulator.js';
 import { builderOptions } from './options.js';
 
@@ -9,5 +10,7 @@ await runStageService({
   options: builderOptions,
   engine: new URL('./engine.js', import.meta.url),
   service: EmulatorBuilderService,
-  handlers: (calls) => ({ buildEmulator: (request, context) => calls.serve(buildEmulatorStage, request, context) }),
+  handlers: (calls) => ({
+    buildEmulator: (request, context) => calls.serve(buildEmulatorStage, request, context),
+  }),
 });

@@ -3,7 +3,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { CalibratorService, EmulatorBuilderService, healthV1 } from '@emloc/contracts';
 import type { LayerResult } from '@emloc/job-storage';
-import { resultOf, type StageProcess, type StageProcesses, startStageProcesses, stopHolding, watchResults } from '@emloc/stage-runtime/testing';
+import {
+  resultOf,
+  startStageProcesses,
+  stopHolding,
+  watchResults,
+  type StageProcess,
+  type StageProcesses,
+} from '@emloc/stage-runtime/testing';
+
 import { writeRandomModel } from './random-model.js';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
@@ -18,28 +26,54 @@ beforeAll(async () => {
 afterAll(() => stages.stop());
 
 const tinyModel = join(root, 'examples/models/tiny-qwen2');
-const callOf = (job: string, model = tinyModel) => stages.stageCall(job, 1, {
-  model, data: join(root, 'examples/data/train.jsonl'), vramBytes: 512 * 2 ** 20, calibrationRows: 16, maxLength: 64, steps: 4, batch: 4,
-});
+const callOf = (job: string, model = tinyModel) =>
+  stages.stageCall(job, 1, {
+    model,
+    data: join(root, 'examples/data/train.jsonl'),
+    vramBytes: 512 * 2 ** 20,
+    calibrationRows: 16,
+    maxLength: 64,
+    steps: 4,
+    batch: 4,
+  });
 const queueOf = (job: string) => stages.storage.openLayers(job, 'test');
 
 async function calibrate(job: string, model?: string): Promise<void> {
-  await resultOf(stages.channelTo(calibrator.address).client(CalibratorService).calibrate(await callOf(job, model)));
+  await resultOf(
+    stages
+      .channelTo(calibrator.address)
+      .client(CalibratorService)
+      .calibrate(await callOf(job, model)),
+  );
 }
 
 async function build({ address }: StageProcess, job: string, model?: string) {
-  const { emulator } = await resultOf(stages.channelTo(address).client(EmulatorBuilderService).buildEmulator(await callOf(job, model)));
+  const { emulator } = await resultOf(
+    stages
+      .channelTo(address)
+      .client(EmulatorBuilderService)
+      .buildEmulator(await callOf(job, model)),
+  );
   return emulator;
 }
 
 /** Digests of a job's stored factors, by block. */
-async function digestsOf(results: ReadonlyMap<string, readonly LayerResult[]>): Promise<(string | undefined)[]> {
-  return Promise.all(blocks.map(async (block) => (await stages.storage.tensorBucket.info(results.get(block)?.[0]?.factors ?? ''))?.digest));
+async function digestsOf(
+  results: ReadonlyMap<string, readonly LayerResult[]>,
+): Promise<(string | undefined)[]> {
+  return Promise.all(
+    blocks.map(
+      async (block) =>
+        (await stages.storage.tensorBucket.info(results.get(block)?.[0]?.factors ?? ''))?.digest,
+    ),
+  );
 }
 
 // The other waits for the ten seconds of silence after which a layer is given away.
 test('a layer whose builder is killed goes to another: one result a layer, and the factors of an undisturbed run', async () => {
-  const [a, b] = await Promise.all(['builder-a', 'builder-b'].map((instance) => stages.start('emulator-builder', { instance })));
+  const [a, b] = await Promise.all(
+    ['builder-a', 'builder-b'].map((instance) => stages.start('emulator-builder', { instance })),
+  );
   if (!a || !b) throw new Error('there are two');
   await calibrate('whole');
   const whole = watchResults(await queueOf('whole'));
@@ -48,18 +82,23 @@ test('a layer whose builder is killed goes to another: one result a layer, and t
   await calibrate('shared');
   const queue = await queueOf('shared');
   const shared = watchResults(queue);
-  const killed = build(a, 'shared').then(() => 'a result', (error: unknown) => (error as { code: string }).code);
+  const killed = build(a, 'shared').then(
+    () => 'a result',
+    (error: unknown) => (error as { code: string }).code,
+  );
   const held = await stopHolding(queue, { owner: 'builder-a', child: a.child });
   a.child.kill('SIGKILL');
   expect(await killed).toBe('UNAVAILABLE');
   expect(await build(b, 'shared')).toEqual(undisturbed);
 
   expect(await queue.state(held)).toMatchObject({ state: 'done', owner: 'builder-b', attempt: 2 });
-  expect([...shared.results].map(([key, results]) => [key, results.length]).sort()).toEqual(blocks.map((block) => [block, 1]));
+  expect([...shared.results].map(([key, results]) => [key, results.length]).sort()).toEqual(
+    blocks.map((block) => [block, 1]),
+  );
   const digests = await digestsOf(shared.results);
   expect(digests).toEqual(await digestsOf(whole.results));
   expect(digests).not.toContain(undefined);
-  expect((await stages.storage.tensors.list('shared/statistics/'))).toEqual([]);
+  expect(await stages.storage.tensors.list('shared/statistics/')).toEqual([]);
   await Promise.all([whole.stop(), shared.stop()]);
 }, 240_000);
 
@@ -72,7 +111,9 @@ test('the service answers whatever the engine does: health checks while a heavy 
   await health.check({ service: '' });
   const timesMs: number[] = [];
   let isOver = false;
-  const building = build(builder, 'heavy', model).finally(() => { isOver = true; });
+  const building = build(builder, 'heavy', model).finally(() => {
+    isOver = true;
+  });
   while (!isOver) {
     const startedMs = performance.now();
     await health.check({ service: '' });
@@ -83,6 +124,7 @@ test('the service answers whatever the engine does: health checks while a heavy 
   timesMs.sort((a, b) => a - b);
   expect(timesMs.length).toBeGreaterThan(20);
   expect(timesMs[timesMs.length >> 1]).toBeLessThan(100);
-  // A machine at full load may make any process wait; a blocked thread would wait for the whole block.
+  // A machine at full load may make any process wait; a blocked thread would wait for the whole
+  // block.
   expect(timesMs.at(-1)).toBeLessThan(1000);
 }, 240_000);

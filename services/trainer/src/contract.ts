@@ -22,4 +22,9 @@ export interface TrainingOutcome {
 }
 
 /** The trainer's engine. */
-export type TrainContract = EngineContract<TrainingTask, TrainingRequest | FactorsRequest, TensorRecord, TrainingOutcome>;
+export type TrainContract = EngineContract<
+  TrainingTask,
+  TrainingRequest | FactorsRequest,
+  TensorRecord,
+  TrainingOutcome
+>;

@@ -1,5 +1,6 @@
 import { TrainerService } from '@emloc/contracts';
 import { runStageService } from '@emloc/stage-runtime';
+
 import { trainerOptions } from './options.js';
 import { refineStage, trainStage } from './train.js';
 

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describeOptions } from '@emloc/service-kit';
+
 import { trainerOptions } from './options.js';
 
 test('README.md has the table of options', () => {

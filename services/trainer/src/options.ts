@@ -7,5 +7,9 @@ export const trainerOptions = {
   ...stageOptions,
   port: { ...stageOptions.port, default: 7073 },
   metricsPort: { ...stageOptions.metricsPort, default: 7173 },
-  checkpointSteps: integerOption({ description: 'optimizer steps between two saved states', default: defaultCheckpointSteps, min: 1 }),
+  checkpointSteps: integerOption({
+    description: 'optimizer steps between two saved states',
+    default: defaultCheckpointSteps,
+    min: 1,
+  }),
 };

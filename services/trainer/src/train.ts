@@ -1,7 +1,21 @@
-import { type StoredObject, type TrainRequest, TrainResultSchema, type RefineRequest, RefineResultSchema } from '@emloc/contracts';
+import {
+  RefineResultSchema,
+  TrainResultSchema,
+  type RefineRequest,
+  type StoredObject,
+  type TrainRequest,
+} from '@emloc/contracts';
 import { tensorKeys } from '@emloc/job-storage';
 import { isRefinementKept, refinementNotice, type TensorRecord } from '@emloc/pipeline';
-import { blockFactors, movedRecord, reportMessage, type StageAttempt, type StageHandler, storeAdapter } from '@emloc/stage-runtime';
+import {
+  blockFactors,
+  movedRecord,
+  reportMessage,
+  storeAdapter,
+  type StageAttempt,
+  type StageHandler,
+} from '@emloc/stage-runtime';
+
 import type { TrainContract, TrainingOutcome, TrainingTask } from './contract.js';
 import { stepOf, TrainingStates } from './training-states.js';
 
@@ -10,7 +24,9 @@ export interface TrainerSettings {
 }
 
 /** Trains on the emulator; at ratio 1, on the original. */
-export function trainStage(settings: TrainerSettings): StageHandler<TrainRequest, typeof TrainResultSchema> {
+export function trainStage(
+  settings: TrainerSettings,
+): StageHandler<TrainRequest, typeof TrainResultSchema> {
   return {
     stage: 'train',
     result: TrainResultSchema,
@@ -20,7 +36,12 @@ export function trainStage(settings: TrainerSettings): StageHandler<TrainRequest
       const { report, steps, tokens, seconds, finalLoss, lossBefore, lossAfter } = outcome;
       return {
         report: reportMessage('train', report),
-        train: { steps, tokens: BigInt(tokens), tokensPerSecond: seconds > 0 ? tokens / seconds : 0, finalLoss },
+        train: {
+          steps,
+          tokens: BigInt(tokens),
+          tokensPerSecond: seconds > 0 ? tokens / seconds : 0,
+          finalLoss,
+        },
         lossBefore: lossBefore ?? Number.NaN,
         lossAfter,
         adapter: await store(attempt, 'train', outcome.adapter),
@@ -30,7 +51,9 @@ export function trainStage(settings: TrainerSettings): StageHandler<TrainRequest
 }
 
 /** Trains the corrected adapter on, on the original, and answers with the better one. */
-export function refineStage(settings: TrainerSettings): StageHandler<RefineRequest, typeof RefineResultSchema> {
+export function refineStage(
+  settings: TrainerSettings,
+): StageHandler<RefineRequest, typeof RefineResultSchema> {
   return {
     stage: 'refine',
     result: RefineResultSchema,
@@ -40,9 +63,12 @@ export function refineStage(settings: TrainerSettings): StageHandler<RefineReque
       const outcome = await runTraining(attempt, { stage: 'refine', adapter, ...settings });
       const { report, steps, lossAfter } = outcome;
       const kept = isRefinementKept(before, lossAfter);
-      if (!kept) attempt.emit({ case: 'notice', value: { message: refinementNotice(before, lossAfter) } });
+      if (!kept)
+        attempt.emit({ case: 'notice', value: { message: refinementNotice(before, lossAfter) } });
       return {
-        report: reportMessage('refine', report), refinement: { steps, kept }, loss: lossAfter,
+        report: reportMessage('refine', report),
+        refinement: { steps, kept },
+        loss: lossAfter,
         adapter: kept ? await store(attempt, 'refine', outcome.adapter) : given,
       };
     },
@@ -67,6 +93,13 @@ async function runTraining(attempt: StageAttempt, task: TrainingTask): Promise<T
   });
 }
 
-function store(attempt: StageAttempt, stage: 'train' | 'refine', record: TensorRecord): Promise<StoredObject> {
-  return storeAdapter(attempt.records, attempt.storage, { key: tensorKeys.adapter(attempt.job, stage, attempt.token), record });
+function store(
+  attempt: StageAttempt,
+  stage: 'train' | 'refine',
+  record: TensorRecord,
+): Promise<StoredObject> {
+  return storeAdapter(attempt.records, attempt.storage, {
+    key: tensorKeys.adapter(attempt.job, stage, attempt.token),
+    record,
+  });
 }

@@ -1,9 +1,11 @@
 import { JobStorageError } from '@emloc/job-storage';
 import type { TensorRecord } from '@emloc/pipeline';
 import type { StageAttempt } from '@emloc/stage-runtime';
+
 import { stepOf, TrainingStates } from './training-states.js';
 
-const state = (step: number): TensorRecord => ({ tensors: [], attributes: { step: String(step) } }) as unknown as TensorRecord;
+const state = (step: number): TensorRecord =>
+  ({ tensors: [], attributes: { step: String(step) } }) as unknown as TensorRecord;
 
 /** A job's storage, in memory, that attempts with growing tokens share. */
 function storage() {
@@ -16,11 +18,21 @@ function storage() {
       record.checkpoint = checkpoint ?? null;
     };
     const records = {
-      write: async (_kind: string, key: string, value: TensorRecord) => void tensors.set(key, value),
+      write: async (_kind: string, key: string, value: TensorRecord) =>
+        void tensors.set(key, value),
       read: async (_kind: string, key: string) => tensors.get(key),
       delete: async (key: string) => void tensors.delete(key),
     };
-    return new TrainingStates({ job: 'j', token, record: { ...record, result: null }, records, write } as unknown as StageAttempt, 'train');
+    return new TrainingStates(
+      {
+        job: 'j',
+        token,
+        record: { ...record, result: null },
+        records,
+        write,
+      } as unknown as StageAttempt,
+      'train',
+    );
   };
   return { tensors, record, statesOf };
 }
@@ -41,7 +53,9 @@ test('the state of a stale attempt replaces nothing', async () => {
   await stale.save(50, state(50));
   const newer = statesOf(2);
   await newer.save(60, state(60));
-  await expect(stale.save(100, state(100))).rejects.toMatchObject({ code: 'STAGE_STALE_FENCING_TOKEN' });
+  await expect(stale.save(100, state(100))).rejects.toMatchObject({
+    code: 'STAGE_STALE_FENCING_TOKEN',
+  });
   expect(stepOf(record.checkpoint)).toBe(60);
   expect(await newer.load()).toEqual(state(60));
   expect([...tensors.keys()]).toEqual([record.checkpoint]);

@@ -2,7 +2,10 @@ import { tensorKeys } from '@emloc/job-storage';
 import type { TensorRecord } from '@emloc/pipeline';
 import { nameOrDiscard, type StageAttempt } from '@emloc/stage-runtime';
 
-/** The states of a training stage in the shared storage: the newest is named by the stage's record, older ones are deleted. */
+/**
+ * The states of a training stage in the shared storage: the newest is named by the stage's record,
+ * older ones are deleted.
+ */
 export class TrainingStates {
   #newest: string | null;
 
@@ -17,7 +20,10 @@ export class TrainingStates {
     return this.#newest === null ? null : this.attempt.records.read('lora', this.#newest);
   }
 
-  /** Counts once the record names it: a superseded attempt's state never does. @throws JobStorageError STAGE_STALE_FENCING_TOKEN */
+  /**
+   * Counts once the record names it: a superseded attempt's state never does.
+   * @throws JobStorageError STAGE_STALE_FENCING_TOKEN
+   */
   async save(step: number, record: TensorRecord): Promise<void> {
     const { job, token, records, write } = this.attempt;
     const key = tensorKeys.training(job, this.stage, { token, step });

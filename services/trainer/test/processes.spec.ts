@@ -3,19 +3,29 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { healthV1, TrainerService } from '@emloc/contracts';
 import { livenessService } from '@emloc/rpc';
-import { resultOf, type StageProcesses, startStageProcesses } from '@emloc/stage-runtime/testing';
+import { resultOf, startStageProcesses, type StageProcesses } from '@emloc/stage-runtime/testing';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 const names = ['calibrator', 'emulator-builder', 'trainer', 'corrector'] as const;
 const steps = 20;
 
 let stages: StageProcesses;
-beforeAll(async () => { stages = await startStageProcesses(names); }, 240_000);
+beforeAll(async () => {
+  stages = await startStageProcesses(names);
+}, 240_000);
 afterAll(() => stages.stop());
 
 /** Training on the original: a stage that needs nothing of another one. */
 function trainRequest(job: string, token: number) {
-  const options = { model: join(root, 'examples/models/tiny-qwen2'), data: join(root, 'examples/data/train.jsonl'), vramBytes: 16 * 2 ** 20, ratios: ['1'], steps, batch: 4, maxLength: 96 };
+  const options = {
+    model: join(root, 'examples/models/tiny-qwen2'),
+    data: join(root, 'examples/data/train.jsonl'),
+    vramBytes: 16 * 2 ** 20,
+    ratios: ['1'],
+    steps,
+    batch: 4,
+    maxLength: 96,
+  };
   return stages.stageCall(job, token, options);
 }
 
@@ -26,23 +36,34 @@ interface Training {
 }
 
 /** Trains to the end, or to the error of the call. */
-async function train(address: string, request: Awaited<ReturnType<typeof trainRequest>>, onStep: (step: number) => void = () => undefined): Promise<Training> {
+async function train(
+  address: string,
+  request: Awaited<ReturnType<typeof trainRequest>>,
+  onStep: (step: number) => void = () => undefined,
+): Promise<Training> {
   let resumedFrom = 0;
   const reported: number[] = [];
-  const { adapter } = await resultOf(stages.channelTo(address).client(TrainerService).train(request), (event) => {
-    if (event.case === 'accepted') resumedFrom = Number(event.value.resumedFrom);
-    if (event.case !== 'step') return;
-    reported.push(event.value.step);
-    onStep(event.value.step);
-  });
+  const { adapter } = await resultOf(
+    stages.channelTo(address).client(TrainerService).train(request),
+    (event) => {
+      if (event.case === 'accepted') resumedFrom = Number(event.value.resumedFrom);
+      if (event.case !== 'step') return;
+      reported.push(event.value.step);
+      onStep(event.value.step);
+    },
+  );
   return { resumedFrom, reported, sha256: adapter?.sha256 ?? '' };
 }
 
 test.each(names)('%s listens, answers probes and health, and ends in order', async (name) => {
   const { child, ended, address, http } = await stages.start(name);
   const health = stages.channelTo(address, null).client(healthV1.Health);
-  for (const path of ['livez', 'readyz', 'healthz', 'metrics']) expect([path, (await fetch(`${http}/${path}`)).status]).toEqual([path, 200]);
-  for (const service of ['', livenessService]) expect(await health.check({ service })).toMatchObject({ status: healthV1.HealthCheckResponse_ServingStatus.SERVING });
+  for (const path of ['livez', 'readyz', 'healthz', 'metrics'])
+    expect([path, (await fetch(`${http}/${path}`)).status]).toEqual([path, 200]);
+  for (const service of ['', livenessService])
+    expect(await health.check({ service })).toMatchObject({
+      status: healthV1.HealthCheckResponse_ServingStatus.SERVING,
+    });
   child.kill('SIGTERM');
   expect(await ended).toBe(0);
 });
@@ -56,7 +77,9 @@ test('a stage is called with its token only', async () => {
   const { child, ended, address } = await stages.start('trainer');
   const request = await trainRequest('refused', 1);
   for (const token of [null, 'another-token']) {
-    await expect(resultOf(stages.channelTo(address, token).client(TrainerService).train(request))).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
+    await expect(
+      resultOf(stages.channelTo(address, token).client(TrainerService).train(request)),
+    ).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
   }
   expect(await stages.storage.stages.read('refused', 'train')).toBeUndefined();
   child.kill('SIGTERM');
@@ -67,7 +90,9 @@ test('a trainer that is told to stop saves its state; the next one goes on from 
   const first = await stages.start('trainer');
   const times: number[] = [];
   let done = false;
-  const whole = train(first.address, await trainRequest('whole', 1)).finally(() => { done = true; });
+  const whole = train(first.address, await trainRequest('whole', 1)).finally(() => {
+    done = true;
+  });
   while (!done) {
     const startedMs = performance.now();
     await fetch(`${first.http}/livez`);
@@ -79,7 +104,9 @@ test('a trainer that is told to stop saves its state; the next one goes on from 
   // The main thread answers while the engine is at full load.
   expect(times.sort((a, b) => a - b)[Math.floor(times.length / 2)]).toBeLessThan(100);
 
-  const stopped = train(first.address, await trainRequest('stopped', 1), (step) => { if (step === 3) first.child.kill('SIGTERM'); });
+  const stopped = train(first.address, await trainRequest('stopped', 1), (step) => {
+    if (step === 3) first.child.kill('SIGTERM');
+  });
   await expect(stopped).rejects.toMatchObject({ code: 'UNAVAILABLE' });
   expect(await first.ended).toBe(0);
   const { checkpoint = null } = (await stages.storage.stages.read('stopped', 'train')) ?? {};

@@ -1,6 +1,12 @@
 import type { Backend, DeviceProfile } from '@emloc/device';
 import { cpuProfile, createCpuBackend } from '@emloc/device-cpu';
-import { createCudaBackend, type CudaBackend, type CudaBackendOptions, cudaOrdinal, cudaProfile } from '@emloc/device-cuda';
+import {
+  createCudaBackend,
+  cudaOrdinal,
+  cudaProfile,
+  type CudaBackend,
+  type CudaBackendOptions,
+} from '@emloc/device-cuda';
 
 /** A device that a measurement was asked for by name. */
 export interface BenchDevice {
@@ -13,7 +19,12 @@ export interface BenchDevice {
 /** `cpu`, `cuda` or `cuda:N`. @throws Error for another name */
 export function benchDevice(name: string): BenchDevice {
   const ordinal = cudaOrdinal(name);
-  if (ordinal !== null) return { name, profile: cudaProfile(), open: (capacityBytes, options) => createCudaBackend({ ordinal, capacityBytes, ...options }) };
+  if (ordinal !== null)
+    return {
+      name,
+      profile: cudaProfile(),
+      open: (capacityBytes, options) => createCudaBackend({ ordinal, capacityBytes, ...options }),
+    };
   if (name === 'cpu') return { name, profile: cpuProfile, open: () => createCpuBackend() };
   throw new Error(`--device ${name}: expected cpu, cuda or cuda:N`);
 }

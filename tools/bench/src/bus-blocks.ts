@@ -1,4 +1,7 @@
-/** Bytes of the memory that stands for a tensor at either end: it is gone through again and again, as 1 GiB would take too much. */
+/**
+ * Bytes of the memory that stands for a tensor at either end: it is gone through again and again,
+ * as 1 GiB would take too much.
+ */
 export const blockBytes = 32 * 1024 * 1024;
 
 /** The tensor that is sent: a block of random bytes over and over. */
@@ -15,19 +18,31 @@ export interface BlockSink {
 
 export function createBlockSource(): BlockSource {
   const block = randomBlock();
-  return { read: (offset, target) => inBlock(offset, target.length, (at, from, length) => target.set(block.subarray(at, at + length), from)) };
+  return {
+    read: (offset, target) =>
+      inBlock(offset, target.length, (at, from, length) =>
+        target.set(block.subarray(at, at + length), from),
+      ),
+  };
 }
 
 export function createBlockSink(): BlockSink {
   const block = new Uint8Array(blockBytes).fill(1);
   return {
-    write: (offset, bytes) => inBlock(offset, bytes.length, (at, from, length) => block.set(bytes.subarray(from, from + length), at)),
+    write: (offset, bytes) =>
+      inBlock(offset, bytes.length, (at, from, length) =>
+        block.set(bytes.subarray(from, from + length), at),
+      ),
     isEndOf: (totalBytes) => totalBytes < blockBytes || Buffer.compare(block, randomBlock()) === 0,
   };
 }
 
 /** Cuts a range where the block begins again. */
-function inBlock(offset: number, length: number, each: (at: number, from: number, length: number) => void): void {
+function inBlock(
+  offset: number,
+  length: number,
+  each: (at: number, from: number, length: number) => void,
+): void {
   for (let done = 0; done < length;) {
     const at = (offset + done) % blockBytes;
     const part = Math.min(length - done, blockBytes - at);
@@ -36,7 +51,10 @@ function inBlock(offset: number, length: number, each: (at: number, from: number
   }
 }
 
-/** The same in every process: a MiB of a linear congruential sequence, again and again, each time with another first byte. */
+/**
+ * The same in every process: a MiB of a linear congruential sequence, again and again, each time
+ * with another first byte.
+ */
 function randomBlock(): Uint8Array {
   const pieceBytes = 1024 * 1024;
   const words = new Uint32Array(pieceBytes / 4);

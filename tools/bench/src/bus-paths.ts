@@ -1,11 +1,17 @@
-import { createServer, connect as connectTcp, type AddressInfo, type Socket } from 'node:net';
+import { connect as connectTcp, createServer, type AddressInfo, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-
 import { connectNats, openLane, openObjectBucket } from '@emloc/service-kit';
-import { createDurableTensorBus, createNatsTensorBus, createTensorStore, type TensorBus, type TensorSource, type TensorStore } from '@emloc/tensor-bus';
+import {
+  createDurableTensorBus,
+  createNatsTensorBus,
+  createTensorStore,
+  type TensorBus,
+  type TensorSource,
+  type TensorStore,
+} from '@emloc/tensor-bus';
 
-import { largeWindowBytes, receiveGrpc, sendGrpc } from './bus-grpc.js';
 import type { BlockSink, BlockSource } from './bus-blocks.js';
+import { largeWindowBytes, receiveGrpc, sendGrpc } from './bus-grpc.js';
 
 /** What is known to both processes. */
 export interface BusTask {
@@ -19,10 +25,21 @@ export type BusPathName = 'tcp' | 'grpc' | 'grpc-window' | 'core' | 'durable' | 
 /** One way to move a tensor of `totalBytes` from one process to another. */
 export interface BusPath {
   readonly title: string;
-  /** Gets ready; `finished` resolves when every byte is in the sink, with the seconds of a reading that is counted apart. */
-  receive(task: BusTask, sink: BlockSink): Promise<{ address: string; finished: Promise<number | void> }>;
-  /** Gets ready to send to a receiver's address; the returned function sends, and is what is timed. */
-  prepare(task: BusTask, address: string): Promise<{ send(source: BlockSource): Promise<void>; close(): Promise<void> }>;
+  /**
+   * Gets ready; `finished` resolves when every byte is in the sink, with the seconds of a reading
+   * that is counted apart.
+   */
+  receive(
+    task: BusTask,
+    sink: BlockSink,
+  ): Promise<{ address: string; finished: Promise<number | void> }>;
+  /**
+   * Gets ready to send to a receiver's address; the returned function sends, and is what is timed.
+   */
+  prepare(
+    task: BusTask,
+    address: string,
+  ): Promise<{ send(source: BlockSource): Promise<void>; close(): Promise<void> }>;
 }
 
 const channel = 'bench';
@@ -30,14 +47,25 @@ const chunkBytes = 1024 * 1024;
 
 export const busPaths: Readonly<Record<BusPathName, BusPath>> = {
   tcp: { title: 'raw TCP socket, 1 MiB writes', receive: receiveTcp, prepare: prepareTcp },
-  grpc: { title: 'gRPC server stream, 1 MiB messages', receive: (task, sink) => receiveGrpc(task, sink), prepare: sendGrpc },
-  'grpc-window': { title: 'the same with a window of 1 MiB', receive: (task, sink) => receiveGrpc(task, sink, largeWindowBytes), prepare: sendGrpc },
+  grpc: {
+    title: 'gRPC server stream, 1 MiB messages',
+    receive: (task, sink) => receiveGrpc(task, sink),
+    prepare: sendGrpc,
+  },
+  'grpc-window': {
+    title: 'the same with a window of 1 MiB',
+    receive: (task, sink) => receiveGrpc(task, sink, largeWindowBytes),
+    prepare: sendGrpc,
+  },
   core: { title: 'tensor bus, core NATS', ...overBus(openCore) },
   durable: { title: 'tensor bus, durable', ...overBus(openDurable) },
   store: { title: 'tensor store', receive: receiveStored, prepare: prepareStored },
 };
 
-function receiveTcp({ totalBytes }: BusTask, sink: BlockSink): Promise<{ address: string; finished: Promise<void> }> {
+function receiveTcp(
+  { totalBytes }: BusTask,
+  sink: BlockSink,
+): Promise<{ address: string; finished: Promise<void> }> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     const finished = new Promise<void>((done) => {
@@ -53,27 +81,51 @@ function receiveTcp({ totalBytes }: BusTask, sink: BlockSink): Promise<{ address
         });
       });
     });
-    server.once('error', reject).listen(0, '127.0.0.1', () => resolve({ address: String((server.address() as AddressInfo).port), finished }));
+    server
+      .once('error', reject)
+      .listen(0, '127.0.0.1', () =>
+        resolve({ address: String((server.address() as AddressInfo).port), finished }),
+      );
   });
 }
 
-async function prepareTcp({ totalBytes }: BusTask, address: string): ReturnType<BusPath['prepare']> {
+async function prepareTcp(
+  { totalBytes }: BusTask,
+  address: string,
+): ReturnType<BusPath['prepare']> {
   const socket = connectTcp({ port: Number(address), host: '127.0.0.1' });
-  await new Promise<void>((resolve, reject) => { socket.once('error', reject).once('connect', resolve); });
+  await new Promise<void>((resolve, reject) => {
+    socket.once('error', reject).once('connect', resolve);
+  });
   const send = async (source: BlockSource): Promise<void> => {
     // As many buffers as the socket may hold back.
     const buffers: Buffer[] = Array.from({ length: 4 }, () => Buffer.allocUnsafeSlow(chunkBytes));
     const free: (() => void)[] = [];
-    const confirmed = new Promise<void>((resolve, reject) => { socket.once('data', () => resolve()).once('error', reject); });
+    const confirmed = new Promise<void>((resolve, reject) => {
+      socket.once('data', () => resolve()).once('error', reject);
+    });
     for (let at = 0; at < totalBytes; at += chunkBytes) {
-      const buffer = buffers.pop() ?? await new Promise<Buffer>((resolve) => { free.push(() => resolve(buffers.pop() as Buffer)); });
+      const buffer =
+        buffers.pop() ??
+        (await new Promise<Buffer>((resolve) => {
+          free.push(() => resolve(buffers.pop() as Buffer));
+        }));
       const part = buffer.subarray(0, Math.min(chunkBytes, totalBytes - at));
       source.read(at, part);
-      socket.write(part, () => { buffers.push(buffer); free.shift()?.(); });
+      socket.write(part, () => {
+        buffers.push(buffer);
+        free.shift()?.();
+      });
     }
     await confirmed;
   };
-  return { send, close: () => { socket.destroy(); return Promise.resolve(); } };
+  return {
+    send,
+    close: () => {
+      socket.destroy();
+      return Promise.resolve();
+    },
+  };
 }
 
 interface OpenBus {
@@ -84,7 +136,13 @@ interface OpenBus {
 async function openCore({ natsUrl }: BusTask): Promise<OpenBus> {
   const lane = await openLane({ servers: [natsUrl] });
   const bus = createNatsTensorBus({ lane });
-  return { bus, close: async () => { await bus.close(); lane.close(); } };
+  return {
+    bus,
+    close: async () => {
+      await bus.close();
+      lane.close();
+    },
+  };
 }
 
 async function openDurable({ natsUrl }: BusTask): Promise<OpenBus> {
@@ -92,17 +150,35 @@ async function openDurable({ natsUrl }: BusTask): Promise<OpenBus> {
   const [nats, lane] = [await connectNats(access), await openLane(access)];
   const bucket = await openObjectBucket({ nats, lane, bucket: 'bench' });
   const bus = await createDurableTensorBus({ nats, bucket, name: 'bench' });
-  return { bus, close: async () => { await bus.close(); lane.close(); await nats.close(); } };
+  return {
+    bus,
+    close: async () => {
+      await bus.close();
+      lane.close();
+      await nats.close();
+    },
+  };
 }
 
-async function openStore({ natsUrl }: BusTask): Promise<{ store: TensorStore; close(): Promise<void> }> {
+async function openStore({
+  natsUrl,
+}: BusTask): Promise<{ store: TensorStore; close(): Promise<void> }> {
   const access = { servers: [natsUrl] };
   const [nats, lane] = [await connectNats(access), await openLane(access)];
   const store = createTensorStore(await openObjectBucket({ nats, lane, bucket: 'bench' }));
-  return { store, close: async () => { lane.close(); await nats.close(); } };
+  return {
+    store,
+    close: async () => {
+      lane.close();
+      await nats.close();
+    },
+  };
 }
 
-async function receiveStored(task: BusTask, sink: BlockSink): Promise<{ address: string; finished: Promise<number> }> {
+async function receiveStored(
+  task: BusTask,
+  sink: BlockSink,
+): Promise<{ address: string; finished: Promise<number> }> {
   const { store, close } = await openStore(task);
   const read = async (): Promise<number> => {
     let stored = await store.open(channel);
@@ -122,7 +198,13 @@ async function prepareStored(task: BusTask): ReturnType<BusPath['prepare']> {
 }
 
 function tensorOf({ totalBytes }: BusTask, source: BlockSource): TensorSource {
-  return { name: 'bench', dtype: 'float32', shape: [totalBytes / 4], byteLength: totalBytes, read: source.read };
+  return {
+    name: 'bench',
+    dtype: 'float32',
+    shape: [totalBytes / 4],
+    byteLength: totalBytes,
+    read: source.read,
+  };
 }
 
 function overBus(open: (task: BusTask) => Promise<OpenBus>): Pick<BusPath, 'receive' | 'prepare'> {
@@ -141,8 +223,10 @@ function overBus(open: (task: BusTask) => Promise<OpenBus>): Pick<BusPath, 'rece
     },
     prepare: async (task) => {
       const { bus, close } = await open(task);
-      return { send: (source) => bus.send({ channel, layer: 0, tensors: [tensorOf(task, source)] }), close };
+      return {
+        send: (source) => bus.send({ channel, layer: 0, tensors: [tensorOf(task, source)] }),
+        close,
+      };
     },
   };
 }
-

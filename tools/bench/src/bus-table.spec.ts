@@ -1,11 +1,21 @@
 import { createBlockSink, createBlockSource } from './bus-blocks.js';
 import { busTable, megabytesPerSecond, type BusResult } from './bus-table.js';
 
-const result = (name: BusResult['name'], seconds: number[]): BusResult => ({ name, title: name, totalBytes: 1e9, seconds, senderExtraBytes: 0, receiverExtraBytes: 3 * 1024 * 1024, correct: true });
+const result = (name: BusResult['name'], seconds: number[]): BusResult => ({
+  name,
+  title: name,
+  totalBytes: 1e9,
+  seconds,
+  senderExtraBytes: 0,
+  receiverExtraBytes: 3 * 1024 * 1024,
+  correct: true,
+});
 
 test('counts the median round, as a share of raw TCP', () => {
   expect(megabytesPerSecond(result('tcp', [1, 5, 0.5]))).toBe(1000);
-  expect(busTable([result('tcp', [1]), result('core', [2])])).toMatch(/core +500 +0\.50 +0\.35 \/ 0\.5 +0 +3 +yes/);
+  expect(busTable([result('tcp', [1]), result('core', [2])])).toMatch(
+    /core +500 +0\.50 +0\.35 \/ 0\.5 +0 +3 +yes/,
+  );
 });
 
 test('a sink tells what its source sends from anything else', () => {

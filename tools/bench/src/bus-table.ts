@@ -17,17 +17,31 @@ export interface BusResult {
 }
 
 /** Shares of raw TCP that are asked for, and hoped for. */
-const targets: Partial<Record<BusRowName, readonly [least: number, goal: number]>> = { core: [0.35, 0.5], durable: [0.25, 0.35], write: [0.25, 0.35], read: [0.25, 0.35] };
+const targets: Partial<Record<BusRowName, readonly [least: number, goal: number]>> = {
+  core: [0.35, 0.5],
+  durable: [0.25, 0.35],
+  write: [0.25, 0.35],
+  read: [0.25, 0.35],
+};
 
 /** The median of each path, its share of raw TCP, and its memory, a line each. */
 export function busTable(results: readonly BusResult[]): string {
   const raw = results.find(({ name }) => name === 'tcp');
   const rows = results.map((result) => [
-    result.title, megabytesPerSecond(result).toFixed(0), raw ? ratio(result, raw).toFixed(2) : '-', target(result.name),
-    mebibytes(result.senderExtraBytes), mebibytes(result.receiverExtraBytes), result.correct ? 'yes' : 'NO',
+    result.title,
+    megabytesPerSecond(result).toFixed(0),
+    raw ? ratio(result, raw).toFixed(2) : '-',
+    target(result.name),
+    mebibytes(result.senderExtraBytes),
+    mebibytes(result.receiverExtraBytes),
+    result.correct ? 'yes' : 'NO',
   ]);
-  const all = [['path', 'MB/s', 'of TCP', 'least / goal', 'sender +MiB', 'receiver +MiB', 'bytes right'], ...rows];
-  const widths = all[0]?.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0))) ?? [];
+  const all = [
+    ['path', 'MB/s', 'of TCP', 'least / goal', 'sender +MiB', 'receiver +MiB', 'bytes right'],
+    ...rows,
+  ];
+  const widths =
+    all[0]?.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0))) ?? [];
   return `${all.map((row) => row.map((cell, column) => (column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0))).join('  ')).join('\n')}\n`;
 }
 

@@ -4,7 +4,6 @@ import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
-
 import { findNatsServer, startNatsServer } from '@emloc/service-kit';
 
 import { createBlockSink, createBlockSource } from './bus-blocks.js';
@@ -21,15 +20,29 @@ runs for long, unless --cold-server is given.
 Needs nats-server on PATH.
 `;
 
-type FromReceiver = { readonly type: 'ready'; readonly address: string } | { readonly type: 'finished'; readonly correct: boolean; readonly extraBytes: number; readonly endMs: number; readonly readSeconds: number };
+type FromReceiver =
+  | { readonly type: 'ready'; readonly address: string }
+  | {
+      readonly type: 'finished';
+      readonly correct: boolean;
+      readonly extraBytes: number;
+      readonly endMs: number;
+      readonly readSeconds: number;
+    };
 
 /** `bench bus`: also the receiving process, which it starts from the same file. */
 export async function measure(args: readonly string[]): Promise<number> {
   const { values } = parseArgs({
     args: [...args],
     options: {
-      'size-mib': { type: 'string', default: '1024' }, paths: { type: 'string', default: 'tcp,grpc,grpc-window,core,durable,store' }, rounds: { type: 'string', default: '3' },
-      'cold-server': { type: 'boolean', default: false }, json: { type: 'boolean', default: false }, help: { type: 'boolean', default: false }, receive: { type: 'string' }, send: { type: 'string' },
+      'size-mib': { type: 'string', default: '1024' },
+      paths: { type: 'string', default: 'tcp,grpc,grpc-window,core,durable,store' },
+      rounds: { type: 'string', default: '3' },
+      'cold-server': { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+      receive: { type: 'string' },
+      send: { type: 'string' },
     },
   });
   if (values.help) {
@@ -37,10 +50,21 @@ export async function measure(args: readonly string[]): Promise<number> {
     return 0;
   }
   if (values.receive !== undefined) return receive(JSON.parse(values.receive) as BusTask);
-  if (values.send !== undefined) return send(JSON.parse(values.send) as BusTask & { address: string });
-  const paths = values.paths.split(',').filter((name): name is BusPathName => Object.hasOwn(busPaths, name));
-  const results = await compare(paths, { totalBytes: Number(values['size-mib']) * 1024 * 1024, rounds: Number(values.rounds), coldServer: values['cold-server'] });
-  process.stdout.write(values.json ? `${JSON.stringify(results)}\n` : `${cpus().length} cores, ${cpus()[0]?.model ?? 'unknown'}, ${process.version}\n${busTable(results)}`);
+  if (values.send !== undefined)
+    return send(JSON.parse(values.send) as BusTask & { address: string });
+  const paths = values.paths
+    .split(',')
+    .filter((name): name is BusPathName => Object.hasOwn(busPaths, name));
+  const results = await compare(paths, {
+    totalBytes: Number(values['size-mib']) * 1024 * 1024,
+    rounds: Number(values.rounds),
+    coldServer: values['cold-server'],
+  });
+  process.stdout.write(
+    values.json
+      ? `${JSON.stringify(results)}\n`
+      : `${cpus().length} cores, ${cpus()[0]?.model ?? 'unknown'}, ${process.version}\n${busTable(results)}`,
+  );
   return results.every(({ correct }) => correct) ? 0 : 1;
 }
 
@@ -50,20 +74,45 @@ interface Comparison {
   readonly coldServer: boolean;
 }
 
-async function compare(paths: readonly BusPathName[], { totalBytes, rounds, coldServer }: Comparison): Promise<BusResult[]> {
+async function compare(
+  paths: readonly BusPathName[],
+  { totalBytes, rounds, coldServer }: Comparison,
+): Promise<BusResult[]> {
   findNatsServer();
-  const row = (name: BusResult['name'], title: string): BusResult => ({ name, title, totalBytes, seconds: [], senderExtraBytes: 0, receiverExtraBytes: 0, correct: true });
-  const rowsOf = new Map(paths.map((path) => [path, path === 'store' ? [row('write', 'tensor store, write'), row('read', 'tensor store, read')] : [row(path, busPaths[path].title)]]));
+  const row = (name: BusResult['name'], title: string): BusResult => ({
+    name,
+    title,
+    totalBytes,
+    seconds: [],
+    senderExtraBytes: 0,
+    receiverExtraBytes: 0,
+    correct: true,
+  });
+  const rowsOf = new Map(
+    paths.map((path) => [
+      path,
+      path === 'store'
+        ? [row('write', 'tensor store, write'), row('read', 'tensor store, read')]
+        : [row(path, busPaths[path].title)],
+    ]),
+  );
   for (let round = 0; round < rounds; round++) {
     for (const [path, rows] of rowsOf) {
       const run = await runOnce(path, totalBytes, coldServer);
       for (const result of rows) {
-        const seconds = result.name === 'write' ? run.sendSeconds : result.name === 'read' ? run.readSeconds : run.seconds;
+        const seconds =
+          result.name === 'write'
+            ? run.sendSeconds
+            : result.name === 'read'
+              ? run.readSeconds
+              : run.seconds;
         result.seconds.push(seconds);
         result.senderExtraBytes = Math.max(result.senderExtraBytes, run.senderExtraBytes);
         result.receiverExtraBytes = Math.max(result.receiverExtraBytes, run.receiverExtraBytes);
         result.correct &&= run.correct;
-        process.stderr.write(`round ${round + 1}: ${result.name}: ${(totalBytes / 1e6 / seconds).toFixed(0)} MB/s\n`);
+        process.stderr.write(
+          `round ${round + 1}: ${result.name}: ${(totalBytes / 1e6 / seconds).toFixed(0)} MB/s\n`,
+        );
       }
     }
   }
@@ -81,9 +130,16 @@ interface BusRun {
 }
 
 /** A server, a receiver and a sender of its own for each transfer, so that none warms the next. */
-async function runOnce(path: BusPathName, totalBytes: number, coldServer: boolean): Promise<BusRun> {
+async function runOnce(
+  path: BusPathName,
+  totalBytes: number,
+  coldServer: boolean,
+): Promise<BusRun> {
   const storeDir = await mkdtemp(join(tmpdir(), 'emloc-bench-bus-'));
-  const server = path === 'core' || path === 'durable' || path === 'store' ? await startNatsServer({ storeDir }) : undefined;
+  const server =
+    path === 'core' || path === 'durable' || path === 'store'
+      ? await startNatsServer({ storeDir })
+      : undefined;
   try {
     if (server && !coldServer) await warmServer(server.url);
     if (server && !coldServer && path !== 'core') await warmPageCache(storeDir, totalBytes);
@@ -91,12 +147,22 @@ async function runOnce(path: BusPathName, totalBytes: number, coldServer: boolea
     const receiver = start<FromReceiver>('--receive', task);
     const ready = await receiver.next();
     if (ready.type !== 'ready') throw new Error('the receiver did not say that it is ready');
-    const sender = start<{ startMs: number; seconds: number; extraBytes: number }>('--send', { ...task, address: ready.address });
+    const sender = start<{ startMs: number; seconds: number; extraBytes: number }>('--send', {
+      ...task,
+      address: ready.address,
+    });
     const [sent, finished] = await Promise.all([sender.next(), receiver.next()]);
     await Promise.all([sender.ended, receiver.ended]);
     if (finished.type !== 'finished') throw new Error('the receiver did not finish');
     const { correct, readSeconds } = finished;
-    return { seconds: (finished.endMs - sent.startMs) / 1000, sendSeconds: sent.seconds, readSeconds, senderExtraBytes: sent.extraBytes, receiverExtraBytes: finished.extraBytes, correct };
+    return {
+      seconds: (finished.endMs - sent.startMs) / 1000,
+      sendSeconds: sent.seconds,
+      readSeconds,
+      senderExtraBytes: sent.extraBytes,
+      receiverExtraBytes: finished.extraBytes,
+      correct,
+    };
   } finally {
     await server?.stop();
     await rm(storeDir, { recursive: true, force: true });
@@ -104,17 +170,36 @@ async function runOnce(path: BusPathName, totalBytes: number, coldServer: boolea
 }
 
 function start<T>(role: string, task: object): { next(): Promise<T>; ended: Promise<void> } {
-  // Without our own execArgv: the source map that the first error loads would count as memory of the path.
-  const child = fork(process.argv[1] ?? '', ['bus', role, JSON.stringify(task)], { execArgv: [], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+  // Without our own execArgv: the source map that the first error loads would count as memory of
+  // the path.
+  const child = fork(process.argv[1] ?? '', ['bus', role, JSON.stringify(task)], {
+    execArgv: [],
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  });
   const queue: T[] = [];
   const waiting: ((message: T) => void)[] = [];
-  child.on('message', (message: T) => { const take = waiting.shift(); if (take) take(message); else queue.push(message); });
-  const ended = new Promise<void>((resolve) => { child.once('exit', () => resolve()); });
-  const died = ended.then(() => { throw new Error(`bench bus ${role} ended early`); });
+  child.on('message', (message: T) => {
+    const take = waiting.shift();
+    if (take) take(message);
+    else queue.push(message);
+  });
+  const ended = new Promise<void>((resolve) => {
+    child.once('exit', () => resolve());
+  });
+  const died = ended.then(() => {
+    throw new Error(`bench bus ${role} ended early`);
+  });
   died.catch(() => undefined);
   const next = (): Promise<T> => {
     const message = queue.shift();
-    return message === undefined ? Promise.race([new Promise<T>((resolve) => { waiting.push(resolve); }), died]) : Promise.resolve(message);
+    return message === undefined
+      ? Promise.race([
+          new Promise<T>((resolve) => {
+            waiting.push(resolve);
+          }),
+          died,
+        ])
+      : Promise.resolve(message);
   };
   return { next, ended };
 }
@@ -124,10 +209,16 @@ async function receive(task: BusTask): Promise<number> {
   const { address, finished } = await busPaths[task.path].receive(task, sink);
   const before = process.resourceUsage().maxRSS;
   process.send?.({ type: 'ready', address } satisfies FromReceiver);
-  const readSeconds = await finished ?? 0;
+  const readSeconds = (await finished) ?? 0;
   const endMs = epochMs();
   const extraBytes = (process.resourceUsage().maxRSS - before) * 1024;
-  await report({ type: 'finished', correct: sink.isEndOf(task.totalBytes), extraBytes, endMs, readSeconds } satisfies FromReceiver);
+  await report({
+    type: 'finished',
+    correct: sink.isEndOf(task.totalBytes),
+    extraBytes,
+    endMs,
+    readSeconds,
+  } satisfies FromReceiver);
   return 0;
 }
 
@@ -150,6 +241,8 @@ function epochMs(): number {
 
 /** Then the channel to the parent must not keep this process. */
 async function report(message: object): Promise<void> {
-  await new Promise<void>((resolve) => { process.send?.(message, undefined, {}, () => resolve()); });
+  await new Promise<void>((resolve) => {
+    process.send?.(message, undefined, {}, () => resolve());
+  });
   process.disconnect();
 }

@@ -1,10 +1,20 @@
-import { type Backend, Device, MemoryBudget, type Tensor } from '@emloc/device';
-import { type CalibratedLinear, factorize, type LayerStatistic, planStatistics, StatisticsAccumulator, statisticFor } from '@emloc/emulator';
+import { Device, MemoryBudget, type Backend, type Tensor } from '@emloc/device';
+import {
+  factorize,
+  planStatistics,
+  statisticFor,
+  StatisticsAccumulator,
+  type CalibratedLinear,
+  type LayerStatistic,
+} from '@emloc/emulator';
 import type { LinearSpec } from '@emloc/models';
+
 import type { SyntheticModel } from './gpu-model.js';
 
 export interface FactorTimes {
-  /** Of each block, all its linear layers: from statistics in host memory to factors in host memory. */
+  /**
+   * Of each block, all its linear layers: from statistics in host memory to factors in host memory.
+   */
   readonly seconds: readonly number[];
   /** Of the last block, by linear layer. */
   readonly perLinear: Readonly<Record<string, number>>;
@@ -14,8 +24,15 @@ export interface FactorTimes {
 
 const calibrationRows = 8192;
 
-/** Statistics of random rows, then factors, of so many blocks of the model's shape; the first of them pays for what is loaded at first use. */
-export async function measureFactors(model: SyntheticModel, backend: Backend, blocks: number): Promise<FactorTimes> {
+/**
+ * Statistics of random rows, then factors, of so many blocks of the model's shape; the first of
+ * them pays for what is loaded at first use.
+ */
+export async function measureFactors(
+  model: SyntheticModel,
+  backend: Backend,
+  blocks: number,
+): Promise<FactorTimes> {
   const budget = new MemoryBudget(Number.POSITIVE_INFINITY);
   const device = new Device(backend, budget);
   const statistics = await observe(device, model);
@@ -30,7 +47,12 @@ export async function measureFactors(model: SyntheticModel, backend: Backend, bl
       try {
         await device.synchronize();
         const started = performance.now();
-        relativeErrors[linear.name] = await factorsOf(device, { model, linear, weight, statistic: statisticFor(statistics, linear.name) });
+        relativeErrors[linear.name] = await factorsOf(device, {
+          model,
+          linear,
+          weight,
+          statistic: statisticFor(statistics, linear.name),
+        });
         perLinear[linear.name] = (performance.now() - started) / 1000;
         total += perLinear[linear.name] as number;
       } finally {
@@ -43,11 +65,18 @@ export async function measureFactors(model: SyntheticModel, backend: Backend, bl
 }
 
 async function factorsOf(
-  device: Device, { model, linear, weight, statistic }: { model: SyntheticModel; linear: LinearSpec; weight: Tensor; statistic: LayerStatistic },
+  device: Device,
+  {
+    model,
+    linear,
+    weight,
+    statistic,
+  }: { model: SyntheticModel; linear: LinearSpec; weight: Tensor; statistic: LayerStatistic },
 ): Promise<number> {
   const factors = await factorize({ device, weight, statistic, rank: model.rankOf(linear).rank });
   try {
-    for (const tensor of [factors.u, factors.v]) await device.downloadBytes(tensor, new Uint8Array(tensor.byteLength));
+    for (const tensor of [factors.u, factors.v])
+      await device.downloadBytes(tensor, new Uint8Array(tensor.byteLength));
     return factors.relativeError;
   } finally {
     factors.u.dispose();
@@ -62,10 +91,17 @@ async function observe(device: Device, model: SyntheticModel) {
   const seen = new Map<string, Tensor>();
   try {
     for (const linear of model.layout.linears) {
-      const x = seen.get(linear.group) ?? noise(device, [calibrationRows, linear.inFeatures], seen.size + 1);
+      const x =
+        seen.get(linear.group) ??
+        noise(device, [calibrationRows, linear.inFeatures], seen.size + 1);
       seen.set(linear.group, x);
       const weight = await upload(device, model, linear);
-      const y = device.allocate([calibrationRows, linear.outFeatures], device.profile.computeDType, 'activations', 'outputs');
+      const y = device.allocate(
+        [calibrationRows, linear.outFeatures],
+        device.profile.computeDType,
+        'activations',
+        'outputs',
+      );
       device.kernels.gemm({ a: x, b: weight, transposeB: true, out: y });
       accumulator.observe(linear.name, x, y);
       y.dispose();
@@ -78,11 +114,21 @@ async function observe(device: Device, model: SyntheticModel) {
   }
 }
 
-async function upload(device: Device, { layout, original }: SyntheticModel, linear: LinearSpec): Promise<Tensor> {
+async function upload(
+  device: Device,
+  { layout, original }: SyntheticModel,
+  linear: LinearSpec,
+): Promise<Tensor> {
   const shape = [linear.outFeatures, linear.inFeatures];
   const bytes = new Uint8Array(2 * linear.outFeatures * linear.inFeatures);
   await original.read(layout.blockUnit(0), `${linear.name}.weight`, bytes);
-  return device.tensor({ bytes, dtype: 'bfloat16' }, shape, device.profile.computeDType, 'weights', linear.name);
+  return device.tensor(
+    { bytes, dtype: 'bfloat16' },
+    shape,
+    device.profile.computeDType,
+    'weights',
+    linear.name,
+  );
 }
 
 function noise(device: Device, [rows, columns]: readonly [number, number], seed: number): Tensor {
@@ -91,5 +137,11 @@ function noise(device: Device, [rows, columns]: readonly [number, number], seed:
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
     return (state / 2 ** 32 - 0.5) * (1 + 9 * Math.exp((-8 * (index % columns)) / columns));
   });
-  return device.tensor({ bytes: new Uint8Array(values.buffer), dtype: 'float32' }, [rows, columns], device.profile.computeDType, 'activations', 'inputs');
+  return device.tensor(
+    { bytes: new Uint8Array(values.buffer), dtype: 'float32' },
+    [rows, columns],
+    device.profile.computeDType,
+    'activations',
+    'inputs',
+  );
 }

@@ -1,4 +1,11 @@
-import { type Backend, type KernelName, type Kernels, launchedKernelNames, factorizationNames, type Tensor } from '@emloc/device';
+import {
+  factorizationNames,
+  launchedKernelNames,
+  type Backend,
+  type KernelName,
+  type Kernels,
+  type Tensor,
+} from '@emloc/device';
 import type { CudaBackend, CudaMark } from '@emloc/device-cuda';
 
 /** Times of one kind of launch. */
@@ -21,7 +28,9 @@ export class ProfiledBackend {
   #isRecording = false;
 
   constructor(private readonly cuda: CudaBackend) {
-    const kernels = Object.fromEntries([...launchedKernelNames, ...factorizationNames].map((name) => [name, this.#timed(name)])) as unknown as Kernels;
+    const kernels = Object.fromEntries(
+      [...launchedKernelNames, ...factorizationNames].map((name) => [name, this.#timed(name)]),
+    ) as unknown as Kernels;
     this.backend = new Proxy(cuda, {
       get: (target, property) => {
         if (property === 'kernels') return kernels;
@@ -35,7 +44,10 @@ export class ProfiledBackend {
     this.#isRecording = true;
   }
 
-  /** Ends the recording. Times by kind of launch, the longest first; `idle` is what lay between launches. */
+  /**
+   * Ends the recording. Times by kind of launch, the longest first; `idle` is what lay between
+   * launches.
+   */
   async finish(): Promise<readonly KernelTime[]> {
     this.#isRecording = false;
     await this.cuda.synchronize();
@@ -43,7 +55,10 @@ export class ProfiledBackend {
     const times = new Map<string, { calls: number; milliseconds: number }>();
     const add = (name: string, milliseconds: number): void => {
       const before = times.get(name) ?? { calls: 0, milliseconds: 0 };
-      times.set(name, { calls: before.calls + 1, milliseconds: before.milliseconds + milliseconds });
+      times.set(name, {
+        calls: before.calls + 1,
+        milliseconds: before.milliseconds + milliseconds,
+      });
     };
     this.#launches.forEach(({ name, from, to }, index) => {
       add(name, marks.millisecondsBetween(from, to));
@@ -51,7 +66,9 @@ export class ProfiledBackend {
       if (previous) add('idle', marks.millisecondsBetween(previous.to, from));
     });
     for (const { from, to } of this.#launches.splice(0)) marks.free(from, to);
-    return [...times].map(([name, time]) => ({ name, ...time })).sort((a, b) => b.milliseconds - a.milliseconds);
+    return [...times]
+      .map(([name, time]) => ({ name, ...time }))
+      .sort((a, b) => b.milliseconds - a.milliseconds);
   }
 
   #timed(name: KernelName): (options: never) => unknown {
@@ -69,9 +86,14 @@ export class ProfiledBackend {
 
 /** Launches of different shapes are told apart. */
 function labelOf(name: KernelName, options: object): string {
-  const tensors = Object.entries(options).filter(([, value]) => isTensor(value)) as [string, Tensor][];
+  const tensors = Object.entries(options).filter(([, value]) => isTensor(value)) as [
+    string,
+    Tensor,
+  ][];
   const shapes = tensors.slice(0, 3).map(([, { shape }]) => shape.join('x'));
-  const flags = Object.entries(options).filter(([, value]) => value === true).map(([flag]) => flag);
+  const flags = Object.entries(options)
+    .filter(([, value]) => value === true)
+    .map(([flag]) => flag);
   return [name, ...shapes, ...flags].join(' ');
 }
 
@@ -91,7 +113,9 @@ export function profileTable(times: readonly KernelTime[]): string {
     `${milliseconds.toFixed(3).padStart(9)} ms ${((100 * milliseconds) / total).toFixed(1).padStart(5)} % ${calls.padStart(6)}  ${name}`;
   return [
     line(total, '', 'all'),
-    ...[...groups].sort((a, b) => b[1] - a[1]).map(([name, milliseconds]) => line(milliseconds, '', name)),
+    ...[...groups]
+      .sort((a, b) => b[1] - a[1])
+      .map(([name, milliseconds]) => line(milliseconds, '', name)),
     ...times.map(({ name, calls, milliseconds }) => line(milliseconds, String(calls), name)),
     '',
   ].join('\n');

@@ -24,23 +24,36 @@ const titles: Readonly<Record<GpuRow['name'], string>> = {
   factors: 'from statistics to factors, a block',
 };
 
-/** A Markdown table: each of our rows, then its rivals with the ratio of ours to theirs (above 1: ours is faster). */
+/**
+ * A Markdown table: each of our rows, then its rivals with the ratio of ours to theirs (above 1:
+ * ours is faster).
+ */
 export function gpuTable(rows: readonly GpuRow[], torch: readonly TorchRow[]): string {
   const lines = rows.flatMap((row) => [
     cells([`**${titles[row.name]}** (${row.detail})`, figureOf(row), gibibytes(row.peakBytes), '']),
-    ...torch.filter(({ rival }) => rival === row.name).map((other) =>
-      cells([`PyTorch: ${other.name}`, other.error ?? figureOf(other), gibibytes(other.peakBytes), ratioOf(row, other)])),
+    ...torch
+      .filter(({ rival }) => rival === row.name)
+      .map((other) =>
+        cells([
+          `PyTorch: ${other.name}`,
+          other.error ?? figureOf(other),
+          gibibytes(other.peakBytes),
+          ratioOf(row, other),
+        ]),
+      ),
   ]);
   return `${[cells(['what', 'figure', 'peak GiB', 'ours is faster by']), '| --- | --- | --- | --- |', ...lines].join('\n')}\n`;
 }
 
 function ratioOf(ours: GpuRow, theirs: TorchRow): string {
-  if (ours.tokensPerSecond && theirs.tokensPerSecond) return (ours.tokensPerSecond / theirs.tokensPerSecond).toFixed(2);
+  if (ours.tokensPerSecond && theirs.tokensPerSecond)
+    return (ours.tokensPerSecond / theirs.tokensPerSecond).toFixed(2);
   return ours.seconds && theirs.seconds ? (theirs.seconds / ours.seconds).toFixed(2) : '';
 }
 
 function figureOf({ tokensPerSecond, seconds }: GpuRow | TorchRow): string {
-  if (tokensPerSecond !== undefined) return `${Math.round(tokensPerSecond).toLocaleString('en-US')} tokens/s`;
+  if (tokensPerSecond !== undefined)
+    return `${Math.round(tokensPerSecond).toLocaleString('en-US')} tokens/s`;
   return seconds === undefined ? '' : `${seconds.toFixed(2)} s`;
 }
 
@@ -54,6 +67,9 @@ function cells(values: readonly string[]): string {
 
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
-  const [lower = Number.NaN, upper = Number.NaN] = [sorted[(sorted.length - 1) >> 1], sorted[sorted.length >> 1]];
+  const [lower = Number.NaN, upper = Number.NaN] = [
+    sorted[(sorted.length - 1) >> 1],
+    sorted[sorted.length >> 1],
+  ];
   return (lower + upper) / 2;
 }

@@ -1,10 +1,16 @@
 import type { LoraAdapter } from '@emloc/checkpoint';
-import { type Backend, Device, type DeviceProfile, MemoryBudget } from '@emloc/device';
-import { createNullBackend } from '@emloc/device-null';
 import type { EncodedRow } from '@emloc/dataset';
+import { Device, MemoryBudget, type Backend, type DeviceProfile } from '@emloc/device';
+import { createNullBackend } from '@emloc/device-null';
 import { defaultAdamw, initialAdapter, train } from '@emloc/finetune';
 import type { ModelLayout } from '@emloc/models';
-import { deviceBytes, type LayerSource, minimumDeviceBytes, openPager, type PagerStatistics } from '@emloc/weight-pager';
+import {
+  deviceBytes,
+  minimumDeviceBytes,
+  openPager,
+  type LayerSource,
+  type PagerStatistics,
+} from '@emloc/weight-pager';
 
 /** A training run on random tokens. */
 export interface TrainingTask {
@@ -38,21 +44,38 @@ export interface TrainingRun {
 }
 
 /** Divides the budget by rehearsals on the null device: weights first, then kept tensors. */
-export async function planTraining(task: TrainingTask, profile: DeviceProfile): Promise<TrainingMemory> {
+export async function planTraining(
+  task: TrainingTask,
+  profile: DeviceProfile,
+): Promise<TrainingMemory> {
   const device = new Device(createNullBackend(profile), new MemoryBudget(Number.POSITIVE_INFINITY));
   const allBytes = task.source.layers.reduce((sum, layer) => sum + deviceBytes(layer, device), 0);
   const leastBytes = minimumDeviceBytes(task.source, device);
-  const { besideWeightsBytes } = await rehearse(task, profile, { pagerBytes: leastBytes, keptBlocks: 0 });
-  const peakOf = async (memory: TrainingMemory): Promise<number> => (await rehearse(task, profile, memory)).budgetPeakBytes;
+  const { besideWeightsBytes } = await rehearse(task, profile, {
+    pagerBytes: leastBytes,
+    keptBlocks: 0,
+  });
+  const peakOf = async (memory: TrainingMemory): Promise<number> =>
+    (await rehearse(task, profile, memory)).budgetPeakBytes;
   const pagerBytes = Math.min(allBytes, task.budgetBytes - besideWeightsBytes);
-  if (pagerBytes < leastBytes) throw new Error(`a budget of ${task.budgetBytes} bytes is ${leastBytes - pagerBytes} too few`);
+  if (pagerBytes < leastBytes)
+    throw new Error(`a budget of ${task.budgetBytes} bytes is ${leastBytes - pagerBytes} too few`);
   let keptBlocks = pagerBytes < allBytes ? 0 : task.layout.blockCount;
-  while (keptBlocks > 0 && (await peakOf({ pagerBytes, keptBlocks })) > task.budgetBytes) keptBlocks -= 1;
+  while (keptBlocks > 0 && (await peakOf({ pagerBytes, keptBlocks })) > task.budgetBytes)
+    keptBlocks -= 1;
   return { pagerBytes, keptBlocks };
 }
 
-function rehearse(task: TrainingTask, profile: DeviceProfile, memory: TrainingMemory): Promise<TrainingRun> {
-  return runTraining({ ...task, steps: 1, budgetBytes: Number.POSITIVE_INFINITY }, createNullBackend(profile), { memory, reads: 'none' });
+function rehearse(
+  task: TrainingTask,
+  profile: DeviceProfile,
+  memory: TrainingMemory,
+): Promise<TrainingRun> {
+  return runTraining(
+    { ...task, steps: 1, budgetBytes: Number.POSITIVE_INFINITY },
+    createNullBackend(profile),
+    { memory, reads: 'none' },
+  );
 }
 
 interface RunOptions {
@@ -62,17 +85,31 @@ interface RunOptions {
 }
 
 /** Trains; the backend stays open. */
-export async function runTraining(task: TrainingTask, backend: Backend, { memory, reads, onStep }: RunOptions): Promise<TrainingRun> {
+export async function runTraining(
+  task: TrainingTask,
+  backend: Backend,
+  { memory, reads, onStep }: RunOptions,
+): Promise<TrainingRun> {
   const budget = new MemoryBudget(task.budgetBytes);
   const device = new Device(backend, budget);
-  const pager = openPager({ device, source: task.source, deviceBytes: memory.pagerBytes, hostBytes: Number.POSITIVE_INFINITY, reads });
+  const pager = openPager({
+    device,
+    source: task.source,
+    deviceBytes: memory.pagerBytes,
+    hostBytes: Number.POSITIVE_INFINITY,
+    reads,
+  });
   const [seconds, losses]: [number[], number[]] = [[], []];
   const beside = budget.openPeakScope(['weights']);
   try {
     const indices = Array.from({ length: task.sequences }, (_, index) => index);
     const { adapter } = await train({
       model: { device, layout: task.layout, pager, rankOf: task.rankOf },
-      adapter: initialAdapter(task.layout, { rank: task.loraRank, alpha: 2 * task.loraRank, useRslora: false, targets: null }, 0),
+      adapter: initialAdapter(
+        task.layout,
+        { rank: task.loraRank, alpha: 2 * task.loraRank, useRslora: false, targets: null },
+        0,
+      ),
       rows: randomRows(task),
       batches: Array.from({ length: task.steps }, () => [indices]),
       schedule: { kind: 'constant', learningRate: 1e-4, steps: task.steps, warmupRatio: 0 },
@@ -84,7 +121,15 @@ export async function runTraining(task: TrainingTask, backend: Backend, { memory
         onStep?.(report.step);
       },
     });
-    return { seconds, losses, budgetPeakBytes: budget.peakBytes, besideWeightsBytes: beside.close(), pager: pager.statistics, memory, adapter };
+    return {
+      seconds,
+      losses,
+      budgetPeakBytes: budget.peakBytes,
+      besideWeightsBytes: beside.close(),
+      pager: pager.statistics,
+      memory,
+      adapter,
+    };
   } finally {
     await pager.close();
   }
@@ -106,7 +151,15 @@ function randomRows({ layout, sequences, sequenceLength }: TrainingTask): readon
 
 /** Whether two runs gave the same losses and the same adapter, bit for bit. */
 export function isIdentical(one: TrainingRun, other: TrainingRun): boolean {
-  const isEqual = (a: Float32Array, b: Float32Array | undefined): boolean => a.length === b?.length && a.every((value, index) => Object.is(value, b[index]));
-  return one.losses.length === other.losses.length && one.losses.every((loss, index) => Object.is(loss, other.losses[index])) &&
-    [...one.adapter.layers].every(([path, { a, b }]) => isEqual(a, other.adapter.layers.get(path)?.a) && isEqual(b, other.adapter.layers.get(path)?.b));
+  const isEqual = (a: Float32Array, b: Float32Array | undefined): boolean =>
+    a.length === b?.length && a.every((value, index) => Object.is(value, b[index]));
+  return (
+    one.losses.length === other.losses.length &&
+    one.losses.every((loss, index) => Object.is(loss, other.losses[index])) &&
+    [...one.adapter.layers].every(
+      ([path, { a, b }]) =>
+        isEqual(a, other.adapter.layers.get(path)?.a) &&
+        isEqual(b, other.adapter.layers.get(path)?.b),
+    )
+  );
 }

@@ -1,12 +1,20 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
-import { type CudaBackend, createCudaBackend, cudaOrdinal } from '@emloc/device-cuda';
+import { createCudaBackend, cudaOrdinal, type CudaBackend } from '@emloc/device-cuda';
+
 import { measureFactors } from './gpu-factors.js';
 import { syntheticModel } from './gpu-model.js';
 import { ProfiledBackend, profileTable } from './gpu-profile.js';
-import { type GpuRow, gpuTable, median, type TorchRow } from './gpu-table.js';
-import { isIdentical, planTraining, runTraining, type TrainingMemory, type TrainingRun, type TrainingTask } from './gpu-training.js';
+import { gpuTable, median, type GpuRow, type TorchRow } from './gpu-table.js';
+import {
+  isIdentical,
+  planTraining,
+  runTraining,
+  type TrainingMemory,
+  type TrainingRun,
+  type TrainingTask,
+} from './gpu-training.js';
 
 const help = `usage: bench gpu [--rows train,paged,factors,identity] [--steps 12] [--paged-rows 2,4,8] [--device cuda:1] [--profile] [--json FILE]
                  [--torch FILE] [--ratio 0.4] [--rank 8]
@@ -38,9 +46,16 @@ export async function measure(args: readonly string[]): Promise<number> {
   const { values } = parseArgs({
     args: [...args],
     options: {
-      rows: { type: 'string', default: 'train,paged,factors' }, steps: { type: 'string', default: '12' }, 'paged-rows': { type: 'string', default: '2,4,8' },
-      device: { type: 'string', default: 'cuda' }, ratio: { type: 'string', default: '0.4' }, rank: { type: 'string', default: '8' },
-      profile: { type: 'boolean', default: false }, json: { type: 'string' }, torch: { type: 'string' }, help: { type: 'boolean', default: false },
+      rows: { type: 'string', default: 'train,paged,factors' },
+      steps: { type: 'string', default: '12' },
+      'paged-rows': { type: 'string', default: '2,4,8' },
+      device: { type: 'string', default: 'cuda' },
+      ratio: { type: 'string', default: '0.4' },
+      rank: { type: 'string', default: '8' },
+      profile: { type: 'boolean', default: false },
+      json: { type: 'string' },
+      torch: { type: 'string' },
+      help: { type: 'boolean', default: false },
     },
   });
   const ordinal = cudaOrdinal(values.device);
@@ -49,8 +64,12 @@ export async function measure(args: readonly string[]): Promise<number> {
     return values.help ? 0 : 2;
   }
   const settings: Settings = {
-    ordinal, steps: Number(values.steps), ratio: Number(values.ratio), rank: Number(values.rank),
-    pagedRows: values['paged-rows'].split(',').map(Number), profile: values.profile,
+    ordinal,
+    steps: Number(values.steps),
+    ratio: Number(values.ratio),
+    rank: Number(values.rank),
+    pagedRows: values['paged-rows'].split(',').map(Number),
+    profile: values.profile,
   };
   const rows: GpuRow[] = [];
   const wanted = values.rows.split(',');
@@ -59,7 +78,9 @@ export async function measure(args: readonly string[]): Promise<number> {
   if (wanted.includes('factors')) rows.push(await factorsRow(settings));
   const isSame = wanted.includes('identity') ? await checkIdentity(settings) : true;
   if (values.json) await writeFile(values.json, JSON.stringify(rows, null, 2));
-  const torch = values.torch ? (JSON.parse(await readFile(values.torch, 'utf8')) as TorchRow[]) : [];
+  const torch = values.torch
+    ? (JSON.parse(await readFile(values.torch, 'utf8')) as TorchRow[])
+    : [];
   if (rows.length > 0) process.stdout.write(gpuTable(rows, torch));
   return isSame ? 0 : 1;
 }
@@ -68,7 +89,11 @@ function note(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
-async function withCard<T>({ ordinal }: Settings, capacityBytes: number, run: (backend: CudaBackend) => Promise<T>): Promise<T> {
+async function withCard<T>(
+  { ordinal }: Settings,
+  capacityBytes: number,
+  run: (backend: CudaBackend) => Promise<T>,
+): Promise<T> {
   const backend = createCudaBackend({ ordinal, capacityBytes });
   try {
     return await run(backend);
@@ -85,32 +110,71 @@ function peakBytes(backend: CudaBackend): number {
 
 function trainRow(settings: Settings): Promise<GpuRow> {
   return withCard(settings, inferenceBytes + contextBytes, async (backend) => {
-    const { layout, emulator, rankOf } = syntheticModel({ ratio: settings.ratio, profile: backend.profile });
+    const { layout, emulator, rankOf } = syntheticModel({
+      ratio: settings.ratio,
+      profile: backend.profile,
+    });
     const ranks = new Map(layout.linears.map((linear) => [linear.name, rankOf(linear).rank]));
     const task: TrainingTask = {
-      layout, source: emulator, rankOf: (_block, linear) => ranks.get(linear) ?? null, loraRank: settings.rank, sequences: 2, sequenceLength: 1024, steps: settings.steps, budgetBytes: inferenceBytes + contextBytes,
+      layout,
+      source: emulator,
+      rankOf: (_block, linear) => ranks.get(linear) ?? null,
+      loraRank: settings.rank,
+      sequences: 2,
+      sequenceLength: 1024,
+      steps: settings.steps,
+      budgetBytes: inferenceBytes + contextBytes,
     };
     const memory = await planTraining(task, backend.profile);
     note(`train: ${memory.keptBlocks} of ${layout.blockCount} blocks keep their tensors`);
-    const run = await runTraining(task, backend, { memory, reads: 'real', onStep: (step) => note(`train: step ${step}`) });
-    note(`train: ms a step ${run.seconds.map((value) => (value * 1000).toFixed(1)).join(' ')}; loss ${run.losses[0]} to ${run.losses.at(-1)}`);
+    const run = await runTraining(task, backend, {
+      memory,
+      reads: 'real',
+      onStep: (step) => note(`train: step ${step}`),
+    });
+    note(
+      `train: ms a step ${run.seconds.map((value) => (value * 1000).toFixed(1)).join(' ')}; loss ${run.losses[0]} to ${run.losses.at(-1)}`,
+    );
     const peak = peakBytes(backend);
     if (settings.profile) await profile(backend, { ...task, steps: 3 }, memory);
-    return { name: 'train', tokensPerSecond: 2048 / median(run.seconds.slice(2)), peakBytes: peak, detail: `${memory.keptBlocks} of ${layout.blockCount} blocks kept` };
+    return {
+      name: 'train',
+      tokensPerSecond: 2048 / median(run.seconds.slice(2)),
+      peakBytes: peak,
+      detail: `${memory.keptBlocks} of ${layout.blockCount} blocks kept`,
+    };
   });
 }
 
-async function profileStep(backend: CudaBackend, task: TrainingTask, memory: TrainingMemory): Promise<void> {
+async function profileStep(
+  backend: CudaBackend,
+  task: TrainingTask,
+  memory: TrainingMemory,
+): Promise<void> {
   const profiled = new ProfiledBackend(backend);
-  await runTraining(task, profiled.backend, { memory, reads: 'real', onStep: (step) => { if (step === 2) profiled.record(); } });
-  process.stdout.write(`a step of ${task.sequences} x ${task.sequenceLength} tokens, by launches\n${profileTable(await profiled.finish())}`);
+  await runTraining(task, profiled.backend, {
+    memory,
+    reads: 'real',
+    onStep: (step) => {
+      if (step === 2) profiled.record();
+    },
+  });
+  process.stdout.write(
+    `a step of ${task.sequences} x ${task.sequenceLength} tokens, by launches\n${profileTable(await profiled.finish())}`,
+  );
 }
 
-async function profile(backend: CudaBackend, task: TrainingTask, memory: TrainingMemory): Promise<void> {
+async function profile(
+  backend: CudaBackend,
+  task: TrainingTask,
+  memory: TrainingMemory,
+): Promise<void> {
   await profileStep(backend, task, memory);
   const tiny = { ...task, sequences: 1, sequenceLength: 16, steps: 8 };
   const run = await runTraining(tiny, backend, { memory, reads: 'real' });
-  process.stdout.write(`a step of 16 tokens: ${(1000 * median(run.seconds.slice(2))).toFixed(1)} ms\n`);
+  process.stdout.write(
+    `a step of 16 tokens: ${(1000 * median(run.seconds.slice(2))).toFixed(1)} ms\n`,
+  );
 }
 
 /** The best of several batch sizes. */
@@ -119,13 +183,28 @@ async function pagedRow(settings: Settings): Promise<GpuRow> {
   for (const sequences of settings.pagedRows) {
     const row = await withCard(settings, pagedBytes, async (backend): Promise<GpuRow> => {
       const { layout, original } = syntheticModel({ ratio: 1, profile: backend.profile });
-      const task: TrainingTask = { layout, source: original, loraRank: settings.rank, sequences, sequenceLength: 1024, steps: 4, budgetBytes: pagedBytes };
+      const task: TrainingTask = {
+        layout,
+        source: original,
+        loraRank: settings.rank,
+        sequences,
+        sequenceLength: 1024,
+        steps: 4,
+        budgetBytes: pagedBytes,
+      };
       const memory = await planTraining(task, backend.profile);
       const run = await runTraining(task, backend, { memory, reads: 'real' });
       const seconds = median(run.seconds.slice(1));
       if (settings.profile) await profileStep(backend, { ...task, steps: 3 }, memory);
-      note(`paged, ${sequences} rows: ${(seconds * 1000).toFixed(0)} ms a step, ${((sequences * 1024) / seconds).toFixed(0)} tokens/s, waits ${run.pager.stallSeconds.toFixed(2)} s in all`);
-      return { name: 'paged', tokensPerSecond: (sequences * 1024) / seconds, peakBytes: peakBytes(backend), detail: `${sequences} x 1024 tokens` };
+      note(
+        `paged, ${sequences} rows: ${(seconds * 1000).toFixed(0)} ms a step, ${((sequences * 1024) / seconds).toFixed(0)} tokens/s, waits ${run.pager.stallSeconds.toFixed(2)} s in all`,
+      );
+      return {
+        name: 'paged',
+        tokensPerSecond: (sequences * 1024) / seconds,
+        peakBytes: peakBytes(backend),
+        detail: `${sequences} x 1024 tokens`,
+      };
     });
     if (!best || (row.tokensPerSecond ?? 0) > (best.tokensPerSecond ?? 0)) best = row;
   }
@@ -138,21 +217,38 @@ async function checkIdentity(settings: Settings): Promise<boolean> {
   const blocks = 6;
   const runs: TrainingRun[] = [];
   for (const budgetBytes of [10, 10, 3.75].map((gibibytes) => gibibytes * 2 ** 30)) {
-    runs.push(await withCard(settings, budgetBytes, async (backend) => {
-      const { layout, emulator, rankOf } = syntheticModel({ ratio: settings.ratio, profile: backend.profile, blocks });
-      const ranks = new Map(layout.linears.map((linear) => [linear.name, rankOf(linear).rank]));
-      const task: TrainingTask = {
-        layout, source: emulator, rankOf: (_block, linear) => ranks.get(linear) ?? null, loraRank: settings.rank, sequences: 2, sequenceLength: 1000, steps: 5, budgetBytes,
-      };
-      const memory = await planTraining(task, backend.profile);
-      const run = await runTraining(task, backend, { memory, reads: 'real' });
-      note(`identity: ${memory.keptBlocks} of ${blocks} blocks kept, ${run.pager.pageOuts} page-outs, losses ${run.losses.join(' ')}`);
-      return run;
-    }));
+    runs.push(
+      await withCard(settings, budgetBytes, async (backend) => {
+        const { layout, emulator, rankOf } = syntheticModel({
+          ratio: settings.ratio,
+          profile: backend.profile,
+          blocks,
+        });
+        const ranks = new Map(layout.linears.map((linear) => [linear.name, rankOf(linear).rank]));
+        const task: TrainingTask = {
+          layout,
+          source: emulator,
+          rankOf: (_block, linear) => ranks.get(linear) ?? null,
+          loraRank: settings.rank,
+          sequences: 2,
+          sequenceLength: 1000,
+          steps: 5,
+          budgetBytes,
+        };
+        const memory = await planTraining(task, backend.profile);
+        const run = await runTraining(task, backend, { memory, reads: 'real' });
+        note(
+          `identity: ${memory.keptBlocks} of ${blocks} blocks kept, ${run.pager.pageOuts} page-outs, losses ${run.losses.join(' ')}`,
+        );
+        return run;
+      }),
+    );
   }
   const [first, again, paged] = runs as [TrainingRun, TrainingRun, TrainingRun];
   const [isRepeatable, isSamePaged] = [isIdentical(first, again), isIdentical(first, paged)];
-  process.stdout.write(`equal bits twice: ${isRepeatable ? 'yes' : 'NO'}; paged and recomputed: ${isSamePaged ? 'yes' : 'NO'}\n`);
+  process.stdout.write(
+    `equal bits twice: ${isRepeatable ? 'yes' : 'NO'}; paged and recomputed: ${isSamePaged ? 'yes' : 'NO'}\n`,
+  );
   return isRepeatable && isSamePaged;
 }
 
@@ -164,11 +260,25 @@ function factorsRow(settings: Settings): Promise<GpuRow> {
       await measureFactors(model, backend, 1);
       profiled.record();
       await measureFactors(model, profiled.backend, 1);
-      process.stdout.write(`factors of a block, by launches (its statistics included)\n${profileTable(await profiled.finish())}`);
+      process.stdout.write(
+        `factors of a block, by launches (its statistics included)\n${profileTable(await profiled.finish())}`,
+      );
     }
-    const { seconds, perLinear, relativeErrors, budgetPeakBytes } = await measureFactors(model, backend, 4);
+    const { seconds, perLinear, relativeErrors, budgetPeakBytes } = await measureFactors(
+      model,
+      backend,
+      4,
+    );
     note(`factors: ${seconds.map((value) => value.toFixed(3)).join(' ')} s a block`);
-    for (const [name, value] of Object.entries(perLinear)) note(`  ${name.padEnd(20)} ${value.toFixed(3)} s, relative error ${relativeErrors[name]?.toFixed(4)}`);
-    return { name: 'factors', seconds: median(seconds.slice(1)), peakBytes: budgetPeakBytes, detail: '7 linear layers' };
+    for (const [name, value] of Object.entries(perLinear))
+      note(
+        `  ${name.padEnd(20)} ${value.toFixed(3)} s, relative error ${relativeErrors[name]?.toFixed(4)}`,
+      );
+    return {
+      name: 'factors',
+      seconds: median(seconds.slice(1)),
+      peakBytes: budgetPeakBytes,
+      detail: '7 linear layers',
+    };
   });
 }

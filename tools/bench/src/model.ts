@@ -1,5 +1,6 @@
 import process from 'node:process';
 import { parseArgs } from 'node:util';
+
 import { makeLongRows, makeShapeModel, modelShapes } from './shape-model.js';
 
 const help = `usage: npm run bench -- model SHAPE --out DIR [--rows 96]
@@ -10,8 +11,13 @@ Shapes: ${Object.keys(modelShapes).join(', ')}. Run it from the repository root;
 /** `bench model`: what the other measurements run on. */
 export async function measure(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
-    args: [...args], allowPositionals: true,
-    options: { out: { type: 'string' }, rows: { type: 'string', default: '96' }, help: { type: 'boolean', default: false } },
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      out: { type: 'string' },
+      rows: { type: 'string', default: '96' },
+      help: { type: 'boolean', default: false },
+    },
   });
   const shape = modelShapes[positionals[0] ?? ''];
   if (values.help || !shape || !values.out) {
@@ -22,6 +28,8 @@ export async function measure(args: readonly string[]): Promise<number> {
   const bytes = await makeShapeModel(values.out, shape);
   await makeLongRows(`${values.out}.jsonl`, Number(values.rows));
   const seconds = (performance.now() - started) / 1000;
-  process.stdout.write(`${values.out}: ${(bytes / 1e9).toFixed(2)} GB in ${seconds.toFixed(1)} s\n`);
+  process.stdout.write(
+    `${values.out}: ${(bytes / 1e9).toFixed(2)} GB in ${seconds.toFixed(1)} s\n`,
+  );
   return 0;
 }

@@ -1,4 +1,4 @@
-import { type QualityRun, qualityTable, summarise } from './quality-summary.js';
+import { qualityTable, summarise, type QualityRun } from './quality-summary.js';
 import { qualityVariants } from './quality-variants.js';
 
 const base = { loss: 2, exactMatch: 0 };
@@ -13,11 +13,21 @@ function runsOf(losses: readonly (readonly number[])[]): QualityRun[][] {
 }
 
 describe('summary of the quality runs', () => {
-  const runs = runsOf([[1, 0], [1.2, 0.4], [1.05, 0.1], [1.25, 0.4]]);
+  const runs = runsOf([
+    [1, 0],
+    [1.2, 0.4],
+    [1.05, 0.1],
+    [1.25, 0.4],
+  ]);
   const rows = summarise(base, qualityVariants, runs);
 
   it("gives the mean of the seeds' shares of full LoRA's gain", () => {
-    expect(rows.map(({ share }) => share?.toFixed(4))).toEqual(['1.0000', '0.8000', '0.9500', '0.7750']);
+    expect(rows.map(({ share }) => share?.toFixed(4))).toEqual([
+      '1.0000',
+      '0.8000',
+      '0.9500',
+      '0.7750',
+    ]);
     expect(rows[3]?.range?.map((share) => share.toFixed(4))).toEqual(['0.7500', '0.8000']);
   });
 

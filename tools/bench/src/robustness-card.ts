@@ -12,8 +12,15 @@ export interface CardPeak {
 }
 
 /** Runs `run` while another process samples the card, thousands of times a second. */
-export async function watchCard<T>(ordinal: number, run: () => Promise<T>): Promise<{ readonly result: T; readonly peak: CardPeak }> {
-  const watcher = spawn(process.execPath, [process.argv[1] ?? '', 'robustness', '--sample', String(ordinal)], { stdio: ['pipe', 'pipe', 'inherit'] });
+export async function watchCard<T>(
+  ordinal: number,
+  run: () => Promise<T>,
+): Promise<{ readonly result: T; readonly peak: CardPeak }> {
+  const watcher = spawn(
+    process.execPath,
+    [process.argv[1] ?? '', 'robustness', '--sample', String(ordinal)],
+    { stdio: ['pipe', 'pipe', 'inherit'] },
+  );
   let output = '';
   watcher.stdout.on('data', (text) => (output += String(text)));
   const exited = once(watcher, 'exit');
@@ -44,6 +51,8 @@ export async function sampleCard(ordinal: number): Promise<number> {
     peakBytes = Math.max(peakBytes, usage() ?? 0);
     await new Promise(setImmediate);
   }
-  process.stdout.write(`${JSON.stringify({ beforeBytes, peakBytes, samples } satisfies CardPeak)}\n`);
+  process.stdout.write(
+    `${JSON.stringify({ beforeBytes, peakBytes, samples } satisfies CardPeak)}\n`,
+  );
   return 0;
 }

@@ -1,7 +1,15 @@
-import { type Backend, Device, DeviceError, MemoryBudget } from '@emloc/device';
+import { Device, DeviceError, MemoryBudget, type Backend } from '@emloc/device';
 import { AllocationFaults, faultyBackend } from '@emloc/device-conformance';
 import { factorNames } from '@emloc/models';
-import { type FactorStore, type Job, type JobEnvironment, type MemoryPlan, noTrainingStore, runJob, StageClock } from '@emloc/pipeline';
+import {
+  noTrainingStore,
+  runJob,
+  StageClock,
+  type FactorStore,
+  type Job,
+  type JobEnvironment,
+  type MemoryPlan,
+} from '@emloc/pipeline';
 
 /** What refusing one allocation did. */
 export interface FaultOutcome {
@@ -20,7 +28,10 @@ export interface FaultInputs {
   readonly backend: Backend;
   readonly budgetBytes: number;
   readonly memory: MemoryPlan;
-  /** The faults of the present run, for a backend that reports its allocations itself; null: the wrapper sees them. */
+  /**
+   * The faults of the present run, for a backend that reports its allocations itself; null: the
+   * wrapper sees them.
+   */
   readonly reporting: { faults: AllocationFaults | null } | null;
 }
 
@@ -28,21 +39,36 @@ export interface FaultInputs {
 export async function countAllocations(inputs: FaultInputs): Promise<number> {
   const faults = new AllocationFaults(null);
   const { ending, message, leftovers } = await runWith(inputs, faults, -1);
-  if (ending !== 'completed' || leftovers.length > 0) throw new Error(`the job without faults: ${ending}, ${message ?? ''}, left ${leftovers.join(', ')}`);
+  if (ending !== 'completed' || leftovers.length > 0)
+    throw new Error(
+      `the job without faults: ${ending}, ${message ?? ''}, left ${leftovers.join(', ')}`,
+    );
   return faults.count;
 }
 
 /** Runs the job once for each index, with that allocation refused. */
-export async function injectFaults(inputs: FaultInputs, indices: readonly number[], onOutcome: (outcome: FaultOutcome) => void): Promise<void> {
-  for (const refused of indices) onOutcome(await runWith(inputs, new AllocationFaults(refused), refused));
+export async function injectFaults(
+  inputs: FaultInputs,
+  indices: readonly number[],
+  onOutcome: (outcome: FaultOutcome) => void,
+): Promise<void> {
+  for (const refused of indices)
+    onOutcome(await runWith(inputs, new AllocationFaults(refused), refused));
 }
 
-/** Whether an outcome is what a user may see: a typed error or a finished job, and nothing left behind. */
+/**
+ * Whether an outcome is what a user may see: a typed error or a finished job, and nothing left
+ * behind.
+ */
 export function isAcceptable({ ending, leftovers }: FaultOutcome): boolean {
   return ending !== 'other error' && leftovers.length === 0;
 }
 
-async function runWith({ job, backend, budgetBytes, memory, reporting }: FaultInputs, faults: AllocationFaults, refused: number): Promise<FaultOutcome> {
+async function runWith(
+  { job, backend, budgetBytes, memory, reporting }: FaultInputs,
+  faults: AllocationFaults,
+  refused: number,
+): Promise<FaultOutcome> {
   const { profile } = backend;
   const faulty = faultyBackend(backend, faults, { checksDevice: reporting === null });
   const budget = new MemoryBudget(budgetBytes);
@@ -53,10 +79,17 @@ async function runWith({ job, backend, budgetBytes, memory, reporting }: FaultIn
     if (reporting) reporting.faults = null;
     await device.synchronize();
     const leftovers = [
-      ...named('tensors', device.liveTensors), ...named('allocations', faulty.liveAllocations), ...named('host buffers', faulty.liveHostBuffers),
+      ...named('tensors', device.liveTensors),
+      ...named('allocations', faulty.liveAllocations),
+      ...named('host buffers', faulty.liveHostBuffers),
       ...named('reserved bytes', budget.inUseBytes - profile.reserveBytes),
     ];
-    return { refused, ending: endingOf(failure), leftovers, message: failure && `${failure.name}: ${failure.message}` };
+    return {
+      refused,
+      ending: endingOf(failure),
+      leftovers,
+      message: failure && `${failure.name}: ${failure.message}`,
+    };
   } finally {
     if (reporting) reporting.faults = null;
     await device.close().catch(() => undefined);
@@ -65,7 +98,14 @@ async function runWith({ job, backend, budgetBytes, memory, reporting }: FaultIn
 
 async function runOnce(job: Job, device: Device, memory: MemoryPlan): Promise<Error | null> {
   const environment: JobEnvironment = {
-    device, memory, factors: new HostFactors(), training: noTrainingStore, clock: new StageClock(device.budget), reads: 'real', hostBytes: Number.POSITIVE_INFINITY, prefetch: true,
+    device,
+    memory,
+    factors: new HostFactors(),
+    training: noTrainingStore,
+    clock: new StageClock(device.budget),
+    reads: 'real',
+    hostBytes: Number.POSITIVE_INFINITY,
+    prefetch: true,
     observer: () => undefined,
   };
   try {
@@ -76,7 +116,10 @@ async function runOnce(job: Job, device: Device, memory: MemoryPlan): Promise<Er
   }
 }
 
-/** Factors in host memory: a job for each allocation would wait for the disk more than for anything else. */
+/**
+ * Factors in host memory: a job for each allocation would wait for the disk more than for anything
+ * else.
+ */
 class HostFactors implements FactorStore {
   readonly #tensors = new Map<string, Uint8Array>();
 
@@ -106,7 +149,8 @@ class HostFactors implements FactorStore {
 function endingOf(failure: Error | null): FaultOutcome['ending'] {
   if (!failure) return 'completed';
   for (let error: unknown = failure; error instanceof Error; error = error.cause) {
-    if (error instanceof DeviceError && error.code === 'DEVICE_OUT_OF_MEMORY') return 'code' in failure ? 'typed error' : 'other error';
+    if (error instanceof DeviceError && error.code === 'DEVICE_OUT_OF_MEMORY')
+      return 'code' in failure ? 'typed error' : 'other error';
   }
   return 'other error';
 }

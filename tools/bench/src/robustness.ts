@@ -7,10 +7,22 @@ import { formatBytes } from '@emloc/device';
 import type { AllocationFaults } from '@emloc/device-conformance';
 import { cudaOrdinal } from '@emloc/device-cuda';
 import { openModel } from '@emloc/models';
-import { prepareJob, requireMemory, resolveTuneOptions, tune, type TuneOptions } from '@emloc/pipeline';
-import { type BenchDevice, benchDevice } from './bench-device.js';
+import {
+  prepareJob,
+  requireMemory,
+  resolveTuneOptions,
+  tune,
+  type TuneOptions,
+} from '@emloc/pipeline';
+
+import { benchDevice, type BenchDevice } from './bench-device.js';
 import { sampleCard, watchCard } from './robustness-card.js';
-import { countAllocations, type FaultOutcome, injectFaults, isAcceptable } from './robustness-faults.js';
+import {
+  countAllocations,
+  injectFaults,
+  isAcceptable,
+  type FaultOutcome,
+} from './robustness-faults.js';
 import { growthOf, isFlat, sampleTraining } from './robustness-leaks.js';
 import { makeShapeModel, modelShapes } from './shape-model.js';
 
@@ -38,8 +50,13 @@ export async function measure(args: readonly string[]): Promise<number> {
   const { values } = parseArgs({
     args: [...args],
     options: {
-      device: { type: 'string', default: 'cpu' }, parts: { type: 'string', default: 'leaks,faults,cap' }, steps: { type: 'string', default: '1000' },
-      stride: { type: 'string', default: '1' }, vram: { type: 'string', default: '1200' }, sample: { type: 'string' }, help: { type: 'boolean', default: false },
+      device: { type: 'string', default: 'cpu' },
+      parts: { type: 'string', default: 'leaks,faults,cap' },
+      steps: { type: 'string', default: '1000' },
+      stride: { type: 'string', default: '1' },
+      vram: { type: 'string', default: '1200' },
+      sample: { type: 'string' },
+      help: { type: 'boolean', default: false },
     },
   });
   if (values.sample !== undefined) return sampleCard(Number(values.sample));
@@ -48,7 +65,12 @@ export async function measure(args: readonly string[]): Promise<number> {
     return 0;
   }
   const vramBytes = Number.parseFloat(values.vram) * 2 ** 20;
-  const flags: Flags = { device: benchDevice(values.device), steps: Number(values.steps), stride: Number(values.stride), vramBytes };
+  const flags: Flags = {
+    device: benchDevice(values.device),
+    steps: Number(values.steps),
+    stride: Number(values.stride),
+    vramBytes,
+  };
   const parts: Readonly<Record<string, (flags: Flags) => Promise<Part>>> = { leaks, faults, cap };
   let failures = 0;
   for (const name of values.parts.split(',')) {
@@ -68,8 +90,12 @@ async function leaks({ device, steps }: Flags): Promise<Part> {
     const samples = await sampleTraining(model, backend, steps);
     const growth = growthOf(samples);
     const last = samples.at(-1);
-    const card = growth.cardBytes === null ? '' : `, on the card ${formatBytes(last?.cardBytes ?? 0)} (growth ${growth.cardBytes} B)`;
-    const text = `${steps} steps, device ${formatBytes(last?.deviceBytes ?? 0)} (growth ${growth.deviceBytes} B)${card}, ` +
+    const card =
+      growth.cardBytes === null
+        ? ''
+        : `, on the card ${formatBytes(last?.cardBytes ?? 0)} (growth ${growth.cardBytes} B)`;
+    const text =
+      `${steps} steps, device ${formatBytes(last?.deviceBytes ?? 0)} (growth ${growth.deviceBytes} B)${card}, ` +
       `resident ${formatBytes(last?.residentBytes ?? 0)} (growth ${(growth.residentBytes / 2 ** 20).toFixed(1)} MiB)`;
     return { text, isRight: isFlat(growth) };
   } finally {
@@ -81,19 +107,34 @@ async function leaks({ device, steps }: Flags): Promise<Part> {
 async function faults({ device, stride }: Flags): Promise<Part> {
   const folder = await mkdtemp(join(tmpdir(), 'emloc-robustness-'));
   const reporting: { faults: AllocationFaults | null } = { faults: null };
-  const backend = device.open(Number.POSITIVE_INFINITY, { onAllocate: (bytes) => reporting.faults?.check(bytes) });
+  const backend = device.open(Number.POSITIVE_INFINITY, {
+    onAllocate: (bytes) => reporting.faults?.check(bytes),
+  });
   const job = await prepareJob(await smallJob(folder));
   try {
     const budgetBytes = device.profile.reserveBytes + 2 ** 26;
     const memory = await requireMemory({ job, profile: device.profile, budgetBytes });
-    const inputs = { job, backend, budgetBytes, memory, reporting: cudaOrdinal(device.name) === null ? null : reporting };
+    const inputs = {
+      job,
+      backend,
+      budgetBytes,
+      memory,
+      reporting: cudaOrdinal(device.name) === null ? null : reporting,
+    };
     const count = await countAllocations(inputs);
     const outcomes: FaultOutcome[] = [];
-    await injectFaults(inputs, Array.from({ length: Math.ceil(count / stride) }, (_, index) => index * stride), (outcome) => outcomes.push(outcome));
+    await injectFaults(
+      inputs,
+      Array.from({ length: Math.ceil(count / stride) }, (_, index) => index * stride),
+      (outcome) => outcomes.push(outcome),
+    );
     const wrong = outcomes.filter((outcome) => !isAcceptable(outcome));
     const completed = outcomes.filter(({ ending }) => ending === 'completed').length;
     const first = wrong[0] ? `; first: ${JSON.stringify(wrong[0])}` : '';
-    return { text: `${outcomes.length} of ${count} allocations refused, ${completed} tried again, ${wrong.length} ended wrongly${first}`, isRight: wrong.length === 0 };
+    return {
+      text: `${outcomes.length} of ${count} allocations refused, ${completed} tried again, ${wrong.length} ended wrongly${first}`,
+      isRight: wrong.length === 0,
+    };
   } finally {
     await job.close();
     await backend.close();
@@ -101,7 +142,10 @@ async function faults({ device, stride }: Flags): Promise<Part> {
   }
 }
 
-/** Every stage on the smallest model there can be: layers emulated and not, adapted and not, both and neither. */
+/**
+ * Every stage on the smallest model there can be: layers emulated and not, adapted and not, both
+ * and neither.
+ */
 export async function smallJob(folder: string): Promise<TuneOptions> {
   const model = join(folder, 'model');
   await makeShapeModel(model, modelShapes['micro'] as (typeof modelShapes)[string]);
@@ -110,8 +154,20 @@ export async function smallJob(folder: string): Promise<TuneOptions> {
   await writeFile(data, `${lines.slice(0, 2).join('\n')}\n`);
   await writeFile(validation, `${lines.slice(2, 3).join('\n')}\n`);
   return resolveTuneOptions({
-    model, data, validation, out: join(folder, 'out'), steps: 1, batch: 1, maxLength: 96, calibrationRows: 1, rank: 2, alpha: 4,
-    ratios: [String.raw`.*\.(q|v|down)_proj=0.5`, '1'], targets: String.raw`.*\.(v|o|down)_proj`, correction: 1, refineSteps: 1,
+    model,
+    data,
+    validation,
+    out: join(folder, 'out'),
+    steps: 1,
+    batch: 1,
+    maxLength: 96,
+    calibrationRows: 1,
+    rank: 2,
+    alpha: 4,
+    ratios: [String.raw`.*\.(q|v|down)_proj=0.5`, '1'],
+    targets: String.raw`.*\.(v|o|down)_proj`,
+    correction: 1,
+    refineSteps: 1,
   });
 }
 
@@ -120,10 +176,21 @@ async function cap({ device, vramBytes }: Flags): Promise<Part> {
   try {
     await copyFile('examples/data/train.jsonl', join(folder, 'train.jsonl'));
     const options = resolveTuneOptions({
-      model: 'examples/models/demo-5m', data: join(folder, 'train.jsonl'), out: join(folder, 'out'), steps: 40, batch: 8, maxLength: 128, vramBytes,
+      model: 'examples/models/demo-5m',
+      data: join(folder, 'train.jsonl'),
+      out: join(folder, 'out'),
+      steps: 40,
+      batch: 8,
+      maxLength: 128,
+      vramBytes,
     });
-    const target = { profile: device.profile, open: (bytes: number) => Promise.resolve(device.open(bytes)) };
-    const { result, peak } = await watchCard(cudaOrdinal(device.name) ?? 0, () => tune(options, { target, provenance: { program: 'emloc bench', device: device.name } }));
+    const target = {
+      profile: device.profile,
+      open: (bytes: number) => Promise.resolve(device.open(bytes)),
+    };
+    const { result, peak } = await watchCard(cudaOrdinal(device.name) ?? 0, () =>
+      tune(options, { target, provenance: { program: 'emloc bench', device: device.name } }),
+    );
     const ownBytes = peak.peakBytes - peak.beforeBytes;
     const text = `${formatBytes(ownBytes)} on the card at most in ${peak.samples} samples, budget ${formatBytes(vramBytes)}, its peak ${formatBytes(result.peakDeviceBytes)}`;
     return { text, isRight: ownBytes <= vramBytes && peak.samples > 0 };

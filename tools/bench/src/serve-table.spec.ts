@@ -1,7 +1,12 @@
 import { ratioOf, serveTable } from './serve-table.js';
 
 test('compares each pair, whatever the machine did between pairs', () => {
-  const result = { replicas: 1, tuneSeconds: [10, 20, 40], serveSeconds: [11, 24, 40], identical: true };
+  const result = {
+    replicas: 1,
+    tuneSeconds: [10, 20, 40],
+    serveSeconds: [11, 24, 40],
+    identical: true,
+  };
   expect(ratioOf(result)).toBeCloseTo(1.1);
   expect(ratioOf({ ...result, tuneSeconds: [10, 20], serveSeconds: [11, 24] })).toBeCloseTo(1.15);
 });

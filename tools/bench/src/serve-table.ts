@@ -14,8 +14,12 @@ export const targetRatio = 1.2;
 export function serveTable(results: readonly ServeResult[]): string {
   const header = ['builders', 'tune s', 'serve s', 'ratio', `at most ${targetRatio}`, 'identical'];
   const rows = results.map((result) => [
-    String(result.replicas), median(result.tuneSeconds).toFixed(1), median(result.serveSeconds).toFixed(1), ratioOf(result).toFixed(2),
-    ratioOf(result) <= targetRatio ? 'yes' : 'NO', result.identical ? 'yes' : 'NO',
+    String(result.replicas),
+    median(result.tuneSeconds).toFixed(1),
+    median(result.serveSeconds).toFixed(1),
+    ratioOf(result).toFixed(2),
+    ratioOf(result) <= targetRatio ? 'yes' : 'NO',
+    result.identical ? 'yes' : 'NO',
   ]);
   const all = [header, ...rows];
   const widths = header.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
@@ -28,6 +32,9 @@ export function ratioOf({ tuneSeconds, serveSeconds }: ServeResult): number {
 
 function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
-  const [lower = Number.NaN, upper = Number.NaN] = [sorted[(sorted.length - 1) >> 1], sorted[sorted.length >> 1]];
+  const [lower = Number.NaN, upper = Number.NaN] = [
+    sorted[(sorted.length - 1) >> 1],
+    sorted[sorted.length >> 1],
+  ];
   return (lower + upper) / 2;
 }

@@ -5,9 +5,10 @@ import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { type LocalDeployment, programsIn, startLocalDeployment } from '@emloc/local-deployment';
+import { programsIn, startLocalDeployment, type LocalDeployment } from '@emloc/local-deployment';
 import { connect, type CreateJobOptions } from '@emloc/sdk';
-import { type ServeResult, serveTable } from './serve-table.js';
+
+import { serveTable, type ServeResult } from './serve-table.js';
 
 const help = `usage: npm run bench -- serve [--rounds 3] [--builders 1,3] [--steps 160] [--vram-mib 24] [--json]
 Fine-tunes examples/models/demo-5m by emloc tune (the whole command) and on a local deployment (from the submission of the job to its
@@ -30,8 +31,12 @@ export async function measure(args: readonly string[]): Promise<number> {
   const { values } = parseArgs({
     args: [...args],
     options: {
-      rounds: { type: 'string', default: '3' }, builders: { type: 'string', default: '1,3' }, steps: { type: 'string', default: '160' }, 'vram-mib': { type: 'string', default: '24' },
-      json: { type: 'boolean', default: false }, help: { type: 'boolean', default: false },
+      rounds: { type: 'string', default: '3' },
+      builders: { type: 'string', default: '1,3' },
+      steps: { type: 'string', default: '160' },
+      'vram-mib': { type: 'string', default: '24' },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
     },
   });
   if (values.help) {
@@ -42,13 +47,24 @@ export async function measure(args: readonly string[]): Promise<number> {
   const root = join(dist, '..');
   const folder = await mkdtemp(join(tmpdir(), 'emloc-bench-serve-'));
   const options: JobOptions = {
-    model: join(root, 'examples/models/demo-5m'), data: join(root, 'examples/data/train.jsonl'), vramBytes: Number(values['vram-mib']) * 2 ** 20, steps: Number(values.steps),
-    learningRate: 3e-3, maxLength: 128,
+    model: join(root, 'examples/models/demo-5m'),
+    data: join(root, 'examples/data/train.jsonl'),
+    vramBytes: Number(values['vram-mib']) * 2 ** 20,
+    steps: Number(values.steps),
+    learningRate: 3e-3,
+    maxLength: 128,
   };
   try {
     const results: ServeResult[] = [];
-    for (const replicas of values.builders.split(',').map(Number)) results.push(await compare({ options, rounds: Number(values.rounds), dist, root, folder }, replicas));
-    process.stdout.write(values.json ? `${JSON.stringify(results)}\n` : `${cpus().length} cores, ${cpus()[0]?.model ?? 'unknown'}, ${process.version}\n${serveTable(results)}`);
+    for (const replicas of values.builders.split(',').map(Number))
+      results.push(
+        await compare({ options, rounds: Number(values.rounds), dist, root, folder }, replicas),
+      );
+    process.stdout.write(
+      values.json
+        ? `${JSON.stringify(results)}\n`
+        : `${cpus().length} cores, ${cpus()[0]?.model ?? 'unknown'}, ${process.version}\n${serveTable(results)}`,
+    );
     return results.every(({ identical }) => identical) ? 0 : 1;
   } finally {
     await rm(folder, { recursive: true, force: true });
@@ -59,8 +75,12 @@ async function compare(bench: ServeBench, replicas: number): Promise<ServeResult
   const { dist, root, folder } = bench;
   const result: ServeResult = { replicas, tuneSeconds: [], serveSeconds: [], identical: true };
   const deployment = await startLocalDeployment({
-    program: programsIn(dist), stateDir: join(folder, `state-${replicas}`), port: 0, replicas: { 'emulator-builder': replicas },
-    flags: (service) => (service === 'coordinator' ? ['--model-roots', root, '--data-roots', root] : []),
+    program: programsIn(dist),
+    stateDir: join(folder, `state-${replicas}`),
+    port: 0,
+    replicas: { 'emulator-builder': replicas },
+    flags: (service) =>
+      service === 'coordinator' ? ['--model-roots', root, '--data-roots', root] : [],
   });
   try {
     for (let round = 0; round < bench.rounds; round++) await measurePair(bench, deployment, result);
@@ -70,16 +90,24 @@ async function compare(bench: ServeBench, replicas: number): Promise<ServeResult
   return result;
 }
 
-async function measurePair(bench: ServeBench, deployment: LocalDeployment, result: ServeResult): Promise<void> {
+async function measurePair(
+  bench: ServeBench,
+  deployment: LocalDeployment,
+  result: ServeResult,
+): Promise<void> {
   const [tuned, served] = [join(bench.folder, 'tuned'), join(bench.folder, 'served')];
   const tuneSeconds = await timed(() => tune(bench, tuned));
   const serveSeconds = await timed(() => serve(bench, deployment, served));
   result.tuneSeconds.push(tuneSeconds);
   result.serveSeconds.push(serveSeconds);
   for (const name of ['adapter_model.safetensors', 'adapter_config.json']) {
-    result.identical &&= (await readFile(join(tuned, name))).equals(await readFile(join(served, name)));
+    result.identical &&= (await readFile(join(tuned, name))).equals(
+      await readFile(join(served, name)),
+    );
   }
-  process.stderr.write(`${result.replicas} builders: tune ${tuneSeconds.toFixed(1)} s, serve ${serveSeconds.toFixed(1)} s\n`);
+  process.stderr.write(
+    `${result.replicas} builders: tune ${tuneSeconds.toFixed(1)} s, serve ${serveSeconds.toFixed(1)} s\n`,
+  );
   for (const folder of [tuned, served]) await rm(folder, { recursive: true, force: true });
 }
 
@@ -90,15 +118,35 @@ async function timed(run: () => Promise<void>): Promise<number> {
 }
 
 function tune({ options, dist }: ServeBench, out: string): Promise<void> {
-  const flags = { model: options.model, data: options.data, vram: options.vramBytes, steps: options.steps, lr: options.learningRate, 'max-length': options.maxLength, out };
+  const flags = {
+    model: options.model,
+    data: options.data,
+    vram: options.vramBytes,
+    steps: options.steps,
+    lr: options.learningRate,
+    'max-length': options.maxLength,
+    out,
+  };
   const args = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)]);
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [join(dist, 'emloc', 'emloc.mjs'), 'tune', ...args, '--json'], { stdio: 'ignore' });
-    child.once('error', reject).once('close', (code) => (code === 0 ? resolve() : reject(new Error(`emloc tune ended with ${code}`))));
+    const child = spawn(
+      process.execPath,
+      [join(dist, 'emloc', 'emloc.mjs'), 'tune', ...args, '--json'],
+      { stdio: 'ignore' },
+    );
+    child
+      .once('error', reject)
+      .once('close', (code) =>
+        code === 0 ? resolve() : reject(new Error(`emloc tune ended with ${code}`)),
+      );
   });
 }
 
-async function serve({ options }: ServeBench, deployment: LocalDeployment, out: string): Promise<void> {
+async function serve(
+  { options }: ServeBench,
+  deployment: LocalDeployment,
+  out: string,
+): Promise<void> {
   const client = connect({ address: deployment.endpoint });
   try {
     const { name } = await client.createJob({ options });

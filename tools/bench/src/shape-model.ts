@@ -15,8 +15,22 @@ export interface ModelShape {
 }
 
 export const modelShapes: Readonly<Record<string, ModelShape>> = Object.freeze({
-  'qwen2.5-7b': { layers: 28, hidden: 3584, intermediate: 18944, heads: 28, kvHeads: 4, vocabulary: 152_064 },
-  'qwen2.5-32b': { layers: 64, hidden: 5120, intermediate: 27648, heads: 40, kvHeads: 8, vocabulary: 152_064 },
+  'qwen2.5-7b': {
+    layers: 28,
+    hidden: 3584,
+    intermediate: 18944,
+    heads: 28,
+    kvHeads: 4,
+    vocabulary: 152_064,
+  },
+  'qwen2.5-32b': {
+    layers: 64,
+    hidden: 5120,
+    intermediate: 27648,
+    heads: 40,
+    kvHeads: 8,
+    vocabulary: 152_064,
+  },
   micro: { layers: 1, hidden: 16, intermediate: 24, heads: 2, kvHeads: 1, vocabulary: 4096 },
 });
 
@@ -27,35 +41,68 @@ const tokenizerFiles = ['tokenizer.json', 'tokenizer_config.json', 'chat_templat
 const maximumShards = 16;
 const patternBytes = 2 ** 26;
 
-/** Writes a checkpoint of random bfloat16 weights and returns its bytes. Weights repeat a pattern that no row is a period of. */
+/**
+ * Writes a checkpoint of random bfloat16 weights and returns its bytes. Weights repeat a pattern
+ * that no row is a period of.
+ */
 export async function makeShapeModel(folder: string, shape: ModelShape): Promise<number> {
   await mkdir(folder, { recursive: true });
   const config = configOf(shape);
   await writeFile(join(folder, 'config.json'), JSON.stringify(config, null, 2));
-  for (const file of tokenizerFiles) await copyFile(join(tokenizerFolder, file), join(folder, file));
-  const tensors = layoutOf(config).units.flatMap((unit) => unit.tensors).map(({ checkpointName, shape: dimensions }) => ({ name: checkpointName, dimensions }));
+  for (const file of tokenizerFiles)
+    await copyFile(join(tokenizerFolder, file), join(folder, file));
+  const tensors = layoutOf(config)
+    .units.flatMap((unit) => unit.tensors)
+    .map(({ checkpointName, shape: dimensions }) => ({ name: checkpointName, dimensions }));
   const shardCount = Math.min(maximumShards, shape.layers);
   const boundary = (index: number): number => Math.floor((index * tensors.length) / shardCount);
   const shards = Array.from({ length: shardCount }, (_, index) => ({
-    file: `model-${String(index + 1).padStart(5, '0')}.safetensors`, tensors: tensors.slice(boundary(index), boundary(index + 1)),
+    file: `model-${String(index + 1).padStart(5, '0')}.safetensors`,
+    tensors: tensors.slice(boundary(index), boundary(index + 1)),
   }));
   const pattern = randomPattern();
   const ones = new Uint8Array(new Uint16Array(2 ** 16).fill(0x3f80).buffer);
   let at = 0;
-  await Promise.all(shards.map(({ file, tensors: own }) => writeSafetensors(join(folder, file), own.map(({ name, dimensions }) => ({
-    name, shape: dimensions, dtype: 'bfloat16' as const,
-    data: () => (name.endsWith('norm.weight') ? ones.subarray(0, byteLength(dimensions, 'bfloat16')) : repeated(pattern, byteLength(dimensions, 'bfloat16'), (at += 1))),
-  })), { format: 'pt' })));
-  const weightMap = Object.fromEntries(shards.flatMap(({ file, tensors: own }) => own.map(({ name }) => [name, file])));
-  await writeFile(join(folder, 'model.safetensors.index.json'), JSON.stringify({ metadata: {}, weight_map: weightMap }));
+  await Promise.all(
+    shards.map(({ file, tensors: own }) =>
+      writeSafetensors(
+        join(folder, file),
+        own.map(({ name, dimensions }) => ({
+          name,
+          shape: dimensions,
+          dtype: 'bfloat16' as const,
+          data: () =>
+            name.endsWith('norm.weight')
+              ? ones.subarray(0, byteLength(dimensions, 'bfloat16'))
+              : repeated(pattern, byteLength(dimensions, 'bfloat16'), (at += 1)),
+        })),
+        { format: 'pt' },
+      ),
+    ),
+  );
+  const weightMap = Object.fromEntries(
+    shards.flatMap(({ file, tensors: own }) => own.map(({ name }) => [name, file])),
+  );
+  await writeFile(
+    join(folder, 'model.safetensors.index.json'),
+    JSON.stringify({ metadata: {}, weight_map: weightMap }),
+  );
   return tensors.reduce((sum, { dimensions }) => sum + byteLength(dimensions, 'bfloat16'), 0);
 }
 
-/** Writes rows that are longer than 1,024 tokens, so that a job's maximum length cuts them all to the same. */
+/**
+ * Writes rows that are longer than 1,024 tokens, so that a job's maximum length cuts them all to
+ * the same.
+ */
 export async function makeLongRows(path: string, count: number): Promise<void> {
-  const lines = (await readFile('examples/data/train.jsonl', 'utf8')).split('\n').filter((line) => line !== '');
+  const lines = (await readFile('examples/data/train.jsonl', 'utf8'))
+    .split('\n')
+    .filter((line) => line !== '');
   const rows = Array.from({ length: count }, (_, row) => {
-    const completion = Array.from({ length: 40 }, (_each, index) => lines[(row * 37 + index * 11) % lines.length]).join('\n');
+    const completion = Array.from(
+      { length: 40 },
+      (_each, index) => lines[(row * 37 + index * 11) % lines.length],
+    ).join('\n');
     return JSON.stringify({ prompt: `Orders of day ${row}:`, completion });
   });
   await writeFile(path, `${rows.join('\n')}\n`);
@@ -63,9 +110,21 @@ export async function makeLongRows(path: string, count: number): Promise<void> {
 
 function configOf(shape: ModelShape): Record<string, unknown> {
   return {
-    architectures: ['Qwen2ForCausalLM'], model_type: 'qwen2', hidden_act: 'silu', dtype: 'bfloat16', tie_word_embeddings: false, use_sliding_window: false,
-    num_hidden_layers: shape.layers, hidden_size: shape.hidden, intermediate_size: shape.intermediate, num_attention_heads: shape.heads,
-    num_key_value_heads: shape.kvHeads, vocab_size: shape.vocabulary, max_position_embeddings: 32_768, rms_norm_eps: 1e-6, rope_theta: 1e6,
+    architectures: ['Qwen2ForCausalLM'],
+    model_type: 'qwen2',
+    hidden_act: 'silu',
+    dtype: 'bfloat16',
+    tie_word_embeddings: false,
+    use_sliding_window: false,
+    num_hidden_layers: shape.layers,
+    hidden_size: shape.hidden,
+    intermediate_size: shape.intermediate,
+    num_attention_heads: shape.heads,
+    num_key_value_heads: shape.kvHeads,
+    vocab_size: shape.vocabulary,
+    max_position_embeddings: 32_768,
+    rms_norm_eps: 1e-6,
+    rope_theta: 1e6,
   };
 }
 
@@ -83,7 +142,11 @@ function randomPattern(): Uint8Array {
   return new Uint8Array(values.buffer);
 }
 
-async function* repeated(pattern: Uint8Array, bytes: number, seed: number): AsyncGenerator<Uint8Array> {
+async function* repeated(
+  pattern: Uint8Array,
+  bytes: number,
+  seed: number,
+): AsyncGenerator<Uint8Array> {
   let position = (seed * 2_000_006) % pattern.length;
   for (let left = bytes; left > 0; position = 0) {
     const piece = pattern.subarray(position, Math.min(pattern.length, position + left));

@@ -1,8 +1,14 @@
-import { type EncodedRow, packBatch } from '@emloc/dataset';
+import { packBatch, type EncodedRow } from '@emloc/dataset';
 import type { Device } from '@emloc/device';
-import { defaultAdamw, evaluate, initialAdapter, type PagedModel, train } from '@emloc/finetune';
+import { defaultAdamw, evaluate, initialAdapter, train, type PagedModel } from '@emloc/finetune';
 import type { Model } from '@emloc/models';
-import { deviceBytes, minimumDeviceBytes, openPager, type Pager, streamingHostBytes } from '@emloc/weight-pager';
+import {
+  deviceBytes,
+  minimumDeviceBytes,
+  openPager,
+  streamingHostBytes,
+  type Pager,
+} from '@emloc/weight-pager';
 
 /** One streamed forward pass over a model. */
 export interface StreamedPass {
@@ -22,17 +28,42 @@ export interface StreamInputs {
 export type HostTier = 'pinned' | 'files';
 
 /**
- * Forward passes over a model of which two layers fit on the device. `pinned`: the host tier holds every layer after the first pass;
- * `files`: it holds what streaming needs, so that every pass reads the checkpoint.
+ * Forward passes over a model of which two layers fit on the device. `pinned`: the host tier holds
+ * every layer after the first pass; `files`: it holds what streaming needs, so that every pass
+ * reads the checkpoint.
  */
-export async function streamForward(inputs: StreamInputs, tier: HostTier, passes: number): Promise<readonly StreamedPass[]> {
-  const { model: { source, layout }, device, rows } = inputs;
-  const hostBytes = tier === 'pinned' ? Number.POSITIVE_INFINITY : streamingHostBytes(source, Number.POSITIVE_INFINITY);
-  const pager = openPager({ device, source, deviceBytes: minimumDeviceBytes(source, device), hostBytes });
+export async function streamForward(
+  inputs: StreamInputs,
+  tier: HostTier,
+  passes: number,
+): Promise<readonly StreamedPass[]> {
+  const {
+    model: { source, layout },
+    device,
+    rows,
+  } = inputs;
+  const hostBytes =
+    tier === 'pinned'
+      ? Number.POSITIVE_INFINITY
+      : streamingHostBytes(source, Number.POSITIVE_INFINITY);
+  const pager = openPager({
+    device,
+    source,
+    deviceBytes: minimumDeviceBytes(source, device),
+    hostBytes,
+  });
   try {
     const results: StreamedPass[] = [];
     for (let pass = 0; pass < passes; pass += 1) {
-      results.push(await timePass(pager, () => evaluate({ model: { device, layout, pager }, batches: [packBatch(rows)], variants: [null] })));
+      results.push(
+        await timePass(pager, () =>
+          evaluate({
+            model: { device, layout, pager },
+            batches: [packBatch(rows)],
+            variants: [null],
+          }),
+        ),
+      );
     }
     return results;
   } finally {
@@ -46,7 +77,11 @@ async function timePass(pager: Pager, run: () => Promise<unknown>): Promise<Stre
   await run();
   const seconds = (performance.now() - started) / 1000;
   const { hostToDevice, diskToHost } = pager.statistics.bytesMoved;
-  return { seconds, bytes: hostToDevice - before.hostToDevice, readBytes: diskToHost - before.diskToHost };
+  return {
+    seconds,
+    bytes: hostToDevice - before.hostToDevice,
+    readBytes: diskToHost - before.diskToHost,
+  };
 }
 
 /** Training steps of LoRA on a model, every block run forward twice. */
@@ -60,17 +95,36 @@ export interface TrainingRun {
   readonly losses: readonly number[];
 }
 
-/** Steps with `pagerBytes` for weights (null: all of them), so that what paging costs is the difference of two runs. */
-export async function trainingSteps(inputs: StreamInputs, pagerBytes: number | null, steps: number): Promise<TrainingRun> {
-  const { model: { source, layout }, device, rows } = inputs;
+/**
+ * Steps with `pagerBytes` for weights (null: all of them), so that what paging costs is the
+ * difference of two runs.
+ */
+export async function trainingSteps(
+  inputs: StreamInputs,
+  pagerBytes: number | null,
+  steps: number,
+): Promise<TrainingRun> {
+  const {
+    model: { source, layout },
+    device,
+    rows,
+  } = inputs;
   const all = source.layers.reduce((sum, layer) => sum + deviceBytes(layer, device), 0);
-  const pager = openPager({ device, source, deviceBytes: pagerBytes ?? all, hostBytes: Number.POSITIVE_INFINITY });
+  const pager = openPager({
+    device,
+    source,
+    deviceBytes: pagerBytes ?? all,
+    hostBytes: Number.POSITIVE_INFINITY,
+  });
   const model: PagedModel = { device, layout, pager };
   const stepSeconds: number[] = [];
   const losses: number[] = [];
   try {
     await train({
-      model, rows, keptBlocks: 0, optimizer: defaultAdamw,
+      model,
+      rows,
+      keptBlocks: 0,
+      optimizer: defaultAdamw,
       adapter: initialAdapter(layout, { rank: 8, alpha: 16, useRslora: false, targets: null }, 0),
       batches: Array.from({ length: steps }, () => [rows.map((_, index) => index)]),
       schedule: { kind: 'constant', learningRate: 1e-5, steps, warmupRatio: 0 },
@@ -81,14 +135,24 @@ export async function trainingSteps(inputs: StreamInputs, pagerBytes: number | n
     });
     const { bytesMoved, stallSeconds } = pager.statistics;
     const tokensPerStep = rows.reduce((sum, { ids }) => sum + ids.length, 0);
-    return { stepSeconds, tokensPerStep, copiedBytes: bytesMoved.hostToDevice, stallSeconds, losses };
+    return {
+      stepSeconds,
+      tokensPerStep,
+      copiedBytes: bytesMoved.hostToDevice,
+      stallSeconds,
+      losses,
+    };
   } finally {
     await pager.close();
   }
 }
 
 /** Rows of random tokens, all of them targets but the first. */
-export function randomRows(count: number, tokens: number, vocabulary: number): readonly EncodedRow[] {
+export function randomRows(
+  count: number,
+  tokens: number,
+  vocabulary: number,
+): readonly EncodedRow[] {
   let state = 12_345;
   return Array.from({ length: count }, () => ({
     ids: Int32Array.from({ length: tokens }, () => {

@@ -1,9 +1,10 @@
 #!/usr/bin/env node
 'use strict';
 /*
- * Starts dist/emloc/emloc.mjs, bundling it first when it is missing or older than its sources; with `serve`, the services too.
- * CommonJS, because libuv sizes its thread pool at the first asynchronous file read, which loading any ES module is.
- * Layers are read by up to 16 parallel reads; beyond two for each core they only wait for each other.
+ * Starts dist/emloc/emloc.mjs, bundling it first when it is missing or older than its sources; with
+ * `serve`, the services too. CommonJS, because libuv sizes its thread pool at the first
+ * asynchronous file read, which loading any ES module is. Layers are read by up to 16 parallel
+ * reads; beyond two for each core they only wait for each other.
  */
 const { availableParallelism } = require('node:os');
 const { join } = require('node:path');
@@ -15,10 +16,15 @@ process.setSourceMapsEnabled(true);
 const servicesFolder = join(__dirname, '../../../services/');
 
 async function start() {
-  const { ensureBundled, listPrograms } = await import(pathToFileURL(join(__dirname, '../../setup/bundle.mjs')).href);
+  const { ensureBundled, listPrograms } = await import(
+    pathToFileURL(join(__dirname, '../../setup/bundle.mjs')).href
+  );
   const programs = listPrograms();
   const program = programs.find(({ name }) => name === 'emloc');
-  const services = process.argv[2] === 'serve' ? programs.filter(({ entry }) => entry.startsWith(servicesFolder)) : [];
+  const services =
+    process.argv[2] === 'serve'
+      ? programs.filter(({ entry }) => entry.startsWith(servicesFolder))
+      : [];
   try {
     for (const needed of [program, ...services]) await ensureBundled(needed);
   } catch (error) {

@@ -1,41 +1,64 @@
 import { readFileSync } from 'node:fs';
 import type { Command, Option } from 'commander';
 import { LineCounter, parseDocument } from 'yaml';
+
 import { UsageError } from './usage-error.js';
 
-/** Pairs of flags that exclude each other: one on the command line wins over the other in the file. */
-const exclusive: Readonly<Record<string, string>> = Object.freeze({ steps: 'epochs', epochs: 'steps' });
+/**
+ * Pairs of flags that exclude each other: one on the command line wins over the other in the file.
+ */
+const exclusive: Readonly<Record<string, string>> = Object.freeze({
+  steps: 'epochs',
+  epochs: 'steps',
+});
 
-/** Sets the options that `--config` names and the command line does not. @throws UsageError naming file and key */
+/**
+ * Sets the options that `--config` names and the command line does not.
+ * @throws UsageError naming file and key
+ */
 export function applyConfigFile(command: Command): void {
   const file = command.getOptionValue('config') as string | undefined;
   if (file === undefined) return;
   for (const [key, value] of Object.entries(readConfig(file))) {
-    const option = command.options.find(({ long }) => long === `--${key}` || long === `--no-${key}`);
-    if (!option || key === 'config') throw new UsageError(`config file ${file}: unknown key "${key}"`);
+    const option = command.options.find(
+      ({ long }) => long === `--${key}` || long === `--no-${key}`,
+    );
+    if (!option || key === 'config')
+      throw new UsageError(`config file ${file}: unknown key "${key}"`);
     const name = option.attributeName();
     const rival = exclusive[name];
     const rivalSource = rival === undefined ? undefined : command.getOptionValueSource(rival);
-    if (rivalSource === 'config') throw new UsageError(`config file ${file}: ${key} cannot be used with ${rival}`);
-    if (command.getOptionValueSource(name) !== 'cli' && rivalSource !== 'cli') setOption(command, option, { file, key, value });
+    if (rivalSource === 'config')
+      throw new UsageError(`config file ${file}: ${key} cannot be used with ${rival}`);
+    if (command.getOptionValueSource(name) !== 'cli' && rivalSource !== 'cli')
+      setOption(command, option, { file, key, value });
   }
 }
 
-function setOption(command: Command, option: Option, { file, key, value }: { file: string; key: string; value: unknown }): void {
+function setOption(
+  command: Command,
+  option: Option,
+  { file, key, value }: { file: string; key: string; value: unknown },
+): void {
   const name = option.attributeName();
   if (option.isBoolean() || option.negate) {
-    if (typeof value !== 'boolean') throw new UsageError(`config file ${file}: ${key} must be true or false`);
+    if (typeof value !== 'boolean')
+      throw new UsageError(`config file ${file}: ${key} must be true or false`);
     command.setOptionValueWithSource(name, value, 'config');
     return;
   }
-  const texts = (Array.isArray(value) ? value : [value]).map((item: unknown) => scalar(item, `config file ${file}: ${key}`));
+  const texts = (Array.isArray(value) ? value : [value]).map((item: unknown) =>
+    scalar(item, `config file ${file}: ${key}`),
+  );
   let parsed: unknown;
   try {
-    for (const text of texts) parsed = option.parseArg ? option.parseArg(text, parsed as never) : text;
+    for (const text of texts)
+      parsed = option.parseArg ? option.parseArg(text, parsed as never) : text;
   } catch (cause) {
     throw new UsageError(`config file ${file}: ${key}: ${(cause as Error).message}`, { cause });
   }
-  if (texts.length !== 1 && !Array.isArray(parsed)) throw new UsageError(`config file ${file}: ${key} takes one value`);
+  if (texts.length !== 1 && !Array.isArray(parsed))
+    throw new UsageError(`config file ${file}: ${key} takes one value`);
   command.setOptionValueWithSource(name, parsed, 'config');
 }
 
@@ -49,13 +72,16 @@ function readConfig(file: string): Record<string, unknown> {
   try {
     text = readFileSync(file, 'utf8');
   } catch (cause) {
-    throw new UsageError(`config file ${file} cannot be read: ${(cause as Error).message}`, { cause });
+    throw new UsageError(`config file ${file} cannot be read: ${(cause as Error).message}`, {
+      cause,
+    });
   }
   const document = parseDocument(text, { lineCounter: new LineCounter(), prettyErrors: true });
   const [error] = document.errors;
   if (error) throw new UsageError(`config file ${file}: ${error.message}`, { cause: error });
   const config: unknown = document.toJS();
   if (config === null) return {};
-  if (typeof config !== 'object' || Array.isArray(config)) throw new UsageError(`config file ${file}: a mapping of flags to values is expected`);
+  if (typeof config !== 'object' || Array.isArray(config))
+    throw new UsageError(`config file ${file}: a mapping of flags to values is expected`);
   return config as Record<string, unknown>;
 }

@@ -1,26 +1,39 @@
 import { readFileSync } from 'node:fs';
 import process from 'node:process';
+import { connect, type ClientTls, type EmlocClient } from '@emloc/sdk';
 import { Option } from 'commander';
-import { type ClientTls, connect, type EmlocClient } from '@emloc/sdk';
+
 import type { FlagValues } from './flags.js';
 import { UsageError } from './usage-error.js';
 
 const defaultServer = '127.0.0.1:7070';
 
-/** Flags of every command that works with a remote deployment. A token is never a flag: other users see those. */
+/**
+ * Flags of every command that works with a remote deployment. A token is never a flag: other users
+ * see those.
+ */
 export const connectionFlags: readonly Option[] = [
   new Option('--server <host:port>', `coordinator (default: EMLOC_SERVER, else ${defaultServer})`),
-  new Option('--token-file <file>', 'file that holds the bearer token (default: the token is EMLOC_TOKEN, if that is set)'),
+  new Option(
+    '--token-file <file>',
+    'file that holds the bearer token (default: the token is EMLOC_TOKEN, if that is set)',
+  ),
   new Option('--tls', 'encrypt, and trust the authorities of this system'),
   new Option('--tls-ca <file>', 'encrypt, and trust these authorities, PEM'),
   new Option('--tls-cert <file>', 'encrypt, and show this certificate chain, PEM'),
   new Option('--tls-key <file>', 'its key, PEM'),
-  new Option('--tls-server-name <name>', 'name in the server\'s certificate, where it is not that of --server'),
+  new Option(
+    '--tls-server-name <name>',
+    "name in the server's certificate, where it is not that of --server",
+  ),
   new Option('--allow-plaintext', 'send the token without TLS to another machine'),
 ];
 
 /** Runs with a client of the deployment that the flags and the environment name, and closes it. */
-export async function withClient<T>(values: FlagValues, work: (client: EmlocClient) => Promise<T>): Promise<T> {
+export async function withClient<T>(
+  values: FlagValues,
+  work: (client: EmlocClient) => Promise<T>,
+): Promise<T> {
   const client = connect({
     address: textOf(values, 'server') ?? (process.env['EMLOC_SERVER'] || defaultServer),
     token: tokenOf(values),

@@ -1,4 +1,9 @@
-import { deviceTarget as targetOfName, DeviceRegistryError, type NamedTarget } from '@emloc/device-registry';
+import {
+  DeviceRegistryError,
+  deviceTarget as targetOfName,
+  type NamedTarget,
+} from '@emloc/device-registry';
+
 import { UsageError } from './usage-error.js';
 
 /** The device of `--device` and `--threads`. @throws UsageError */

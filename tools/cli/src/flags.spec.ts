@@ -1,10 +1,18 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Command } from 'commander';
 import { defaultTuneOptions, resolveTuneOptions } from '@emloc/pipeline';
+import { Command } from 'commander';
+
 import { applyConfigFile } from './config-file.js';
-import { addFlags, commonFlags, deviceFlags, type FlagValues, jobFlags, jobOptions } from './flags.js';
+import {
+  addFlags,
+  commonFlags,
+  deviceFlags,
+  jobFlags,
+  jobOptions,
+  type FlagValues,
+} from './flags.js';
 import { UsageError } from './usage-error.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'emloc-flags-'));
@@ -12,7 +20,9 @@ const folder = mkdtempSync(join(tmpdir(), 'emloc-flags-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 function parse(...args: readonly string[]): Command {
-  const command = addFlags(new Command('tune'), jobFlags, deviceFlags, commonFlags).exitOverride().configureOutput({ writeErr: () => undefined });
+  const command = addFlags(new Command('tune'), jobFlags, deviceFlags, commonFlags)
+    .exitOverride()
+    .configureOutput({ writeErr: () => undefined });
   return command.parse(args, { from: 'user' });
 }
 
@@ -28,30 +38,113 @@ function withConfig(text: string, ...args: readonly string[]): FlagValues {
 describe('jobOptions', () => {
   it('maps every flag of a job to its option', () => {
     const command = parse(
-      '--model', 'm', '--data', 'd', '--validation', 'v', '--vram', '2GiB', '--host-memory', '1GiB', '--ratio', 'a=0.4', '--ratio', '0.5',
-      '--rank', '4', '--alpha', '8', '--rslora', '--targets', '.*q_proj', '--lr', '1e-3', '--schedule', 'linear', '--warmup-ratio', '0.1',
-      '--weight-decay', '0.01', '--max-grad-norm', '2', '--steps', '7', '--batch', '3', '--grad-accum', '2', '--max-length', '99',
-      '--calibration', '5', '--correction', '2.5', '--refine-steps', '0', '--refine-lr', '1e-5', '--seed', '11', '--no-prefetch',
+      '--model',
+      'm',
+      '--data',
+      'd',
+      '--validation',
+      'v',
+      '--vram',
+      '2GiB',
+      '--host-memory',
+      '1GiB',
+      '--ratio',
+      'a=0.4',
+      '--ratio',
+      '0.5',
+      '--rank',
+      '4',
+      '--alpha',
+      '8',
+      '--rslora',
+      '--targets',
+      '.*q_proj',
+      '--lr',
+      '1e-3',
+      '--schedule',
+      'linear',
+      '--warmup-ratio',
+      '0.1',
+      '--weight-decay',
+      '0.01',
+      '--max-grad-norm',
+      '2',
+      '--steps',
+      '7',
+      '--batch',
+      '3',
+      '--grad-accum',
+      '2',
+      '--max-length',
+      '99',
+      '--calibration',
+      '5',
+      '--correction',
+      '2.5',
+      '--refine-steps',
+      '0',
+      '--refine-lr',
+      '1e-5',
+      '--seed',
+      '11',
+      '--no-prefetch',
     );
-    expect(resolveTuneOptions({ ...jobOptions(command.opts()), out: 'o' } as Parameters<typeof resolveTuneOptions>[0])).toEqual({
-      model: 'm', data: 'd', validation: 'v', out: 'o', vramBytes: 2 ** 31, hostBytes: 2 ** 30, ratios: ['a=0.4', '0.5'], rank: 4, alpha: 8,
-      useRslora: true, targets: '.*q_proj', learningRate: 1e-3, schedule: 'linear', warmupRatio: 0.1, weightDecay: 0.01, maxGradientNorm: 2,
-      steps: 7, epochs: 1, batch: 3, gradientAccumulation: 2, maxLength: 99, calibrationRows: 5, correction: 2.5, refineSteps: 0,
-      refineLearningRate: 1e-5, seed: 11, prefetch: false,
+    expect(
+      resolveTuneOptions({ ...jobOptions(command.opts()), out: 'o' } as Parameters<
+        typeof resolveTuneOptions
+      >[0]),
+    ).toEqual({
+      model: 'm',
+      data: 'd',
+      validation: 'v',
+      out: 'o',
+      vramBytes: 2 ** 31,
+      hostBytes: 2 ** 30,
+      ratios: ['a=0.4', '0.5'],
+      rank: 4,
+      alpha: 8,
+      useRslora: true,
+      targets: '.*q_proj',
+      learningRate: 1e-3,
+      schedule: 'linear',
+      warmupRatio: 0.1,
+      weightDecay: 0.01,
+      maxGradientNorm: 2,
+      steps: 7,
+      epochs: 1,
+      batch: 3,
+      gradientAccumulation: 2,
+      maxLength: 99,
+      calibrationRows: 5,
+      correction: 2.5,
+      refineSteps: 0,
+      refineLearningRate: 1e-5,
+      seed: 11,
+      prefetch: false,
     });
   });
 
   it('leaves every default to the pipeline', () => {
     const given = jobOptions(parse('--model', 'm', '--data', 'd').opts());
-    expect(resolveTuneOptions({ ...given, out: 'o' } as Parameters<typeof resolveTuneOptions>[0])).toEqual({ ...defaultTuneOptions, model: 'm', data: 'd', out: 'o' });
+    expect(
+      resolveTuneOptions({ ...given, out: 'o' } as Parameters<typeof resolveTuneOptions>[0]),
+    ).toEqual({ ...defaultTuneOptions, model: 'm', data: 'd', out: 'o' });
   });
 
-  it.each([['auto', 'auto'], ['none', 'none'], ['3', 3]])('takes the correction %s', (text, value) => {
+  it.each([
+    ['auto', 'auto'],
+    ['none', 'none'],
+    ['3', 3],
+  ])('takes the correction %s', (text, value) => {
     expect(jobOptions(parse('--correction', text).opts()).correction).toBe(value);
   });
 
   it.each([
-    ['--rank', 'eight'], ['--vram', 'much'], ['--schedule', 'sawtooth'], ['--correction', 'maybe'], ['--lr', ''],
+    ['--rank', 'eight'],
+    ['--vram', 'much'],
+    ['--schedule', 'sawtooth'],
+    ['--correction', 'maybe'],
+    ['--lr', ''],
   ])('refuses %s %s', (flag, value) => {
     expect(() => parse(flag, value)).toThrow();
   });
@@ -63,8 +156,19 @@ describe('jobOptions', () => {
 
 describe('a config file', () => {
   it('sets what the command line does not', () => {
-    const values = withConfig('lr: 1e-3\nvram: 2GiB\nratio: [a=0.4, 0.5]\nrslora: true\nprefetch: false\nmax-length: 77\n', '--lr', '5e-4');
-    expect(values).toMatchObject({ lr: 5e-4, vram: 2 ** 31, ratio: ['a=0.4', '0.5'], rslora: true, prefetch: false, maxLength: 77 });
+    const values = withConfig(
+      'lr: 1e-3\nvram: 2GiB\nratio: [a=0.4, 0.5]\nrslora: true\nprefetch: false\nmax-length: 77\n',
+      '--lr',
+      '5e-4',
+    );
+    expect(values).toMatchObject({
+      lr: 5e-4,
+      vram: 2 ** 31,
+      ratio: ['a=0.4', '0.5'],
+      rslora: true,
+      prefetch: false,
+      maxLength: 77,
+    });
   });
 
   it('gives way to a repeatable flag as a whole', () => {

@@ -1,5 +1,6 @@
 import process from 'node:process';
 import { Command } from 'commander';
+
 import { addEvalCommand } from './commands/eval.js';
 import { addInfoCommand } from './commands/info.js';
 import { addJobsCommand } from './commands/jobs.js';
@@ -10,7 +11,9 @@ import { addTuneCommand } from './commands/tune.js';
 import { programVersion } from './version.js';
 
 const program = new Command('emloc')
-  .description('Fine-tune a model on the device that just fits it for inference (EMLoC, arXiv 2506.12015)')
+  .description(
+    'Fine-tune a model on the device that just fits it for inference (EMLoC, arXiv 2506.12015)',
+  )
   .version(programVersion)
   .configureOutput({ writeErr: (text) => process.stderr.write(text) })
   .showHelpAfterError('(add --help for what is expected)');

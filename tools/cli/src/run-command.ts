@@ -1,5 +1,6 @@
 import process from 'node:process';
 import type { Command } from 'commander';
+
 import { applyConfigFile } from './config-file.js';
 import type { FlagValues } from './flags.js';
 import { createProgress, type Progress } from './output/progress.js';
@@ -24,8 +25,14 @@ export interface CommandResult {
   readonly exitCode?: number;
 }
 
-/** Runs a command: reads its config file, stops it at SIGINT or SIGTERM, prints the result or the error, sets the exit code. */
-export function runCommand(required: readonly string[], run: (context: CommandContext) => Promise<CommandResult>) {
+/**
+ * Runs a command: reads its config file, stops it at SIGINT or SIGTERM, prints the result or the
+ * error, sets the exit code.
+ */
+export function runCommand(
+  required: readonly string[],
+  run: (context: CommandContext) => Promise<CommandResult>,
+) {
   return async (...given: readonly unknown[]): Promise<void> => {
     const command = given.at(-1) as Command;
     const abort = new AbortController();
@@ -36,7 +43,13 @@ export function runCommand(required: readonly string[], run: (context: CommandCo
       applyConfigFile(command);
       const values: FlagValues = command.opts();
       assertRequired(values, required);
-      const result = await run({ args: command.args, values, progress, signal: abort.signal, printLine });
+      const result = await run({
+        args: command.args,
+        values,
+        progress,
+        signal: abort.signal,
+        printLine,
+      });
       progress.stop();
       if (values['json'] === true) printLine(result.document);
       else process.stdout.write(`${result.text}\n`);
@@ -68,9 +81,17 @@ export function describeError(error: unknown): string {
   let above = error;
   for (let cause = error.cause; cause instanceof Error && causes.length < 4; cause = cause.cause) {
     // The same with more or less around it says nothing new.
-    if (!error.message.includes(cause.message) && !cause.message.endsWith(above.message)) causes.push(`  because: ${cause.message}`);
+    if (!error.message.includes(cause.message) && !cause.message.endsWith(above.message))
+      causes.push(`  because: ${cause.message}`);
     above = cause;
   }
-  const unexpected = typeof code === 'string' ? [] : [(error.stack ?? '').split('\n').slice(1, 6).join('\n')];
-  return [`error: ${typeof code === 'string' ? `${code}: ` : ''}${error.message}`, ...causes, ...unexpected].filter(Boolean).join('\n');
+  const unexpected =
+    typeof code === 'string' ? [] : [(error.stack ?? '').split('\n').slice(1, 6).join('\n')];
+  return [
+    `error: ${typeof code === 'string' ? `${code}: ` : ''}${error.message}`,
+    ...causes,
+    ...unexpected,
+  ]
+    .filter(Boolean)
+    .join('\n');
 }

@@ -18,7 +18,9 @@ beforeAll(async () => {
   outputs = join(folder, 'outputs');
   data = join(folder, 'data.jsonl');
   await mkdir(outputs);
-  const lines = (await readFile(join(root, 'examples/data/train.jsonl'), 'utf8')).split('\n').slice(0, 48);
+  const lines = (await readFile(join(root, 'examples/data/train.jsonl'), 'utf8'))
+    .split('\n')
+    .slice(0, 48);
   await writeFile(data, `${lines.join('\n')}\n`);
 });
 
@@ -39,7 +41,10 @@ interface Interruption {
 /** Runs the command as a user does. */
 function emloc(args: readonly string[], interruption?: Interruption): Promise<Run> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [command, ...args], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, [command, ...args], {
+      cwd: folder,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     let [stdout, stderr] = ['', ''];
     child.stdout.on('data', (text: Buffer) => (stdout += text.toString()));
     child.stderr.on('data', (text: Buffer) => (stderr += text.toString()));
@@ -65,7 +70,20 @@ async function json(...args: readonly string[]): Promise<Record<string, unknown>
   return JSON.parse(stdout) as Record<string, unknown>;
 }
 
-const job = (): string[] => ['--model', model, '--data', data, '--steps', '2', '--batch', '4', '--calibration', '4', '--max-length', '64'];
+const job = (): string[] => [
+  '--model',
+  model,
+  '--data',
+  data,
+  '--steps',
+  '2',
+  '--batch',
+  '4',
+  '--calibration',
+  '4',
+  '--max-length',
+  '64',
+];
 const aNumber: unknown = expect.any(Number);
 
 describe('emloc', () => {
@@ -73,90 +91,205 @@ describe('emloc', () => {
     const adapter = join(outputs, 'adapter');
     const report = await json('tune', ...job(), '--out', adapter, '--vram', '1GiB');
     expect(report).toEqual({
-      job: expect.any(String), adapter, budgetBytes: 2 ** 30, peakDeviceBytes: aNumber,
-      stages: ['calibrate', 'emulate', 'train', 'correct', 'refine'].map((name) => ({ name, seconds: aNumber, peakDeviceBytes: aNumber })),
-      validation: { base: aNumber, emulator: aNumber, emulatorTuned: aNumber, uncorrected: aNumber, corrected: aNumber, refined: aNumber },
-      correction: { chosen: expect.stringMatching(/^(none|1|3|10)$/), scores: { none: aNumber, 1: aNumber, 3: aNumber, 10: aNumber } },
-      emulator: { parameters: aNumber, originalParameters: aNumber, worstLayer: { name: expect.any(String), relativeError: aNumber } },
+      job: expect.any(String),
+      adapter,
+      budgetBytes: 2 ** 30,
+      peakDeviceBytes: aNumber,
+      stages: ['calibrate', 'emulate', 'train', 'correct', 'refine'].map((name) => ({
+        name,
+        seconds: aNumber,
+        peakDeviceBytes: aNumber,
+      })),
+      validation: {
+        base: aNumber,
+        emulator: aNumber,
+        emulatorTuned: aNumber,
+        uncorrected: aNumber,
+        corrected: aNumber,
+        refined: aNumber,
+      },
+      correction: {
+        chosen: expect.stringMatching(/^(none|1|3|10)$/),
+        scores: { none: aNumber, 1: aNumber, 3: aNumber, 10: aNumber },
+      },
+      emulator: {
+        parameters: aNumber,
+        originalParameters: aNumber,
+        worstLayer: { name: expect.any(String), relativeError: aNumber },
+      },
       train: { steps: 2, tokens: aNumber, tokensPerSecond: aNumber, finalLoss: aNumber },
     });
-    expect((await readdir(adapter)).sort()).toEqual(['adapter_config.json', 'adapter_model.safetensors', 'emloc.json', 'uncorrected']);
+    expect((await readdir(adapter)).sort()).toEqual([
+      'adapter_config.json',
+      'adapter_model.safetensors',
+      'emloc.json',
+      'uncorrected',
+    ]);
 
-    const keys = { loss: aNumber, perplexity: aNumber, tokenAccuracy: aNumber, exactMatch: aNumber, rows: 5, tokens: aNumber, peakDeviceBytes: aNumber, seconds: aNumber };
+    const keys = {
+      loss: aNumber,
+      perplexity: aNumber,
+      tokenAccuracy: aNumber,
+      exactMatch: aNumber,
+      rows: 5,
+      tokens: aNumber,
+      peakDeviceBytes: aNumber,
+      seconds: aNumber,
+    };
     const base = await json('eval', '--model', model, '--data', data, '--limit', '5');
-    const tuned = await json('eval', '--model', model, '--adapter', adapter, '--data', data, '--limit', '5');
+    const tuned = await json(
+      'eval',
+      '--model',
+      model,
+      '--adapter',
+      adapter,
+      '--data',
+      data,
+      '--limit',
+      '5',
+    );
     for (const evaluation of [base, tuned]) expect(evaluation).toMatchObject(keys);
     expect(tuned['loss']).not.toBe(base['loss']);
     expect(tuned['tokens']).toBe(base['tokens']);
 
     const merged = join(outputs, 'merged');
-    await json('merge', '--model', model, '--adapter', adapter, '--out', merged, '--dtype', 'float32');
+    await json(
+      'merge',
+      '--model',
+      model,
+      '--adapter',
+      adapter,
+      '--out',
+      merged,
+      '--dtype',
+      'float32',
+    );
     const mergedScore = await json('eval', '--model', merged, '--data', data, '--limit', '5');
     expect(Math.abs(Number(mergedScore['loss']) - Number(tuned['loss']))).toBeLessThan(1e-4);
   });
 
   it('plans, and says with exit code 0 that a job does not fit', async () => {
-    const shape = { budgetBytes: aNumber, stages: expect.arrayContaining([{ name: 'train', peakDeviceBytes: aNumber, seconds: aNumber }]) };
+    const shape = {
+      budgetBytes: aNumber,
+      stages: expect.arrayContaining([
+        { name: 'train', peakDeviceBytes: aNumber, seconds: aNumber },
+      ]),
+    };
     expect(await json('plan', ...job(), '--vram', '1GiB')).toMatchObject({ fits: true, ...shape });
     const config = join(folder, 'plan.yaml');
     await writeFile(config, 'vram: 100KB\nratio: 0.25\n');
-    expect(await json('plan', ...job(), '--config', config)).toMatchObject({ fits: false, ...shape, budgetBytes: 100_000 });
+    expect(await json('plan', ...job(), '--config', config)).toMatchObject({
+      fits: false,
+      ...shape,
+      budgetBytes: 100_000,
+    });
   });
 
   it('plans for a CUDA card on any machine', async () => {
     const plan = await json('plan', ...job(), '--device', 'cuda', '--vram', '2GiB');
     expect(plan).toMatchObject({ fits: true, budgetBytes: 2 ** 31 });
-    for (const { seconds } of plan['stages'] as { seconds: number }[]) expect(seconds).toBeGreaterThan(0);
+    for (const { seconds } of plan['stages'] as { seconds: number }[])
+      expect(seconds).toBeGreaterThan(0);
   });
 
   it('tells what it finds', async () => {
-    expect(await json('info', '--device', 'cpu')).toMatchObject({ version: expect.any(String), node: process.version, device: { name: 'cpu', computeDType: 'float32' } });
+    expect(await json('info', '--device', 'cpu')).toMatchObject({
+      version: expect.any(String),
+      node: process.version,
+      device: { name: 'cpu', computeDType: 'float32' },
+    });
   });
 
   it('stops at SIGINT at the start with an exit code of its own and leaves nothing', async () => {
     const out = join(outputs, 'interrupted');
-    const { code, stdout } = await emloc(['tune', ...job(), '--vram', '1GiB', '--out', out, '--json'], { signal: 'SIGINT', moment: /job [0-9a-f]{16}/ });
+    const { code, stdout } = await emloc(
+      ['tune', ...job(), '--vram', '1GiB', '--out', out, '--json'],
+      { signal: 'SIGINT', moment: /job [0-9a-f]{16}/ },
+    );
     expect({ code, stdout }).toEqual({ code: 130, stdout: '' });
     expect((await readdir(outputs)).filter((name) => name.includes('interrupted'))).toEqual([]);
   });
 
-  it.each(['SIGINT', 'SIGTERM', 'SIGKILL'] as const)('goes on after %s in training with --resume, to the bytes of one run', async (signal) => {
-    const [whole, out] = [join(outputs, 'whole'), join(outputs, signal)];
-    const args = [...job(), '--steps', '40', '--refine-steps', '1', '--vram', '1GiB', '--checkpoint-steps', '5', '--json'];
-    if (!existsSync(whole)) expect(await emloc(['tune', ...args, '--out', whole])).toMatchObject({ code: 0 });
-    const progress = join(outputs, `.${signal}.job`);
-    const interrupted = await emloc(['tune', ...args, '--out', out], { signal, moment: join(progress, 'train-000000005.safetensors') });
-    expect(interrupted).toMatchObject({ code: signal === 'SIGKILL' ? null : 130, stdout: '' });
-    if (signal !== 'SIGKILL') expect(interrupted.stderr).toMatch(/PIPELINE_INTERRUPTED: .*--resume/);
-    expect(existsSync(out)).toBe(false);
-    expect((await emloc(['tune', ...args, '--out', out])).stderr).toMatch(/PIPELINE_RESUME_NEEDED/);
-    expect((await emloc(['tune', ...args, '--seed', '7', '--resume', '--out', out])).stderr).toMatch(/PIPELINE_RESUME_MISMATCH/);
-    const resumed = await emloc(['tune', ...args, '--resume', '--out', out]);
-    expect(resumed).toMatchObject({ code: 0, stderr: expect.stringMatching(/train goes on after step [1-9]/) });
-    for (const name of ['adapter_model.safetensors', 'adapter_config.json', 'emloc.json']) {
-      expect((await readFile(join(out, name))).equals(await readFile(join(whole, name)))).toBe(true);
-    }
-    expect((await readdir(outputs)).filter((name) => name.includes(signal))).toEqual([signal]);
-  });
+  it.each(['SIGINT', 'SIGTERM', 'SIGKILL'] as const)(
+    'goes on after %s in training with --resume, to the bytes of one run',
+    async (signal) => {
+      const [whole, out] = [join(outputs, 'whole'), join(outputs, signal)];
+      const args = [
+        ...job(),
+        '--steps',
+        '40',
+        '--refine-steps',
+        '1',
+        '--vram',
+        '1GiB',
+        '--checkpoint-steps',
+        '5',
+        '--json',
+      ];
+      if (!existsSync(whole))
+        expect(await emloc(['tune', ...args, '--out', whole])).toMatchObject({ code: 0 });
+      const progress = join(outputs, `.${signal}.job`);
+      const interrupted = await emloc(['tune', ...args, '--out', out], {
+        signal,
+        moment: join(progress, 'train-000000005.safetensors'),
+      });
+      expect(interrupted).toMatchObject({ code: signal === 'SIGKILL' ? null : 130, stdout: '' });
+      if (signal !== 'SIGKILL')
+        expect(interrupted.stderr).toMatch(/PIPELINE_INTERRUPTED: .*--resume/);
+      expect(existsSync(out)).toBe(false);
+      expect((await emloc(['tune', ...args, '--out', out])).stderr).toMatch(
+        /PIPELINE_RESUME_NEEDED/,
+      );
+      expect(
+        (await emloc(['tune', ...args, '--seed', '7', '--resume', '--out', out])).stderr,
+      ).toMatch(/PIPELINE_RESUME_MISMATCH/);
+      const resumed = await emloc(['tune', ...args, '--resume', '--out', out]);
+      expect(resumed).toMatchObject({
+        code: 0,
+        stderr: expect.stringMatching(/train goes on after step [1-9]/),
+      });
+      for (const name of ['adapter_model.safetensors', 'adapter_config.json', 'emloc.json']) {
+        expect((await readFile(join(out, name))).equals(await readFile(join(whole, name)))).toBe(
+          true,
+        );
+      }
+      expect((await readdir(outputs)).filter((name) => name.includes(signal))).toEqual([signal]);
+    },
+  );
 
   it.each([
     ['no command', () => [], /Usage/],
     ['an unknown command', () => ['tnue'], /unknown command/],
     ['an unknown flag', () => ['tune', '--learning-rate', '1'], /unknown option/],
     ['a missing flag', () => ['tune', '--model', model, '--json'], /--data, --out/],
-    ['a size that is none', () => ['plan', '--model', model, '--data', data, '--vram', 'lots', '--json'], /lots/],
+    [
+      'a size that is none',
+      () => ['plan', '--model', model, '--data', data, '--vram', 'lots', '--json'],
+      /lots/,
+    ],
     ['an unknown device', () => ['info', '--device', 'abacus', '--json'], /abacus/],
-    ['a folder that is no model', () => ['eval', '--model', folder, '--data', data, '--json'], /CHECKPOINT_|config\.json/],
-    ['a budget that is too small', () => ['tune', ...job(), '--vram', '100KB', '--out', join(outputs, 'small'), '--json'], /PIPELINE_DOES_NOT_FIT/],
+    [
+      'a folder that is no model',
+      () => ['eval', '--model', folder, '--data', data, '--json'],
+      /CHECKPOINT_|config\.json/,
+    ],
+    [
+      'a budget that is too small',
+      () => ['tune', ...job(), '--vram', '100KB', '--out', join(outputs, 'small'), '--json'],
+      /PIPELINE_DOES_NOT_FIT/,
+    ],
   ])('refuses %s: exit code not 0, nothing on stdout', async (_name, args, message) => {
     const { code, stdout, stderr } = await emloc(args());
     expect({ code: code !== 0, stdout }).toEqual({ code: true, stdout: '' });
     expect(stderr).toMatch(message);
   });
 
-  it.each(['tune', 'plan', 'eval', 'merge', 'info', 'serve'])('explains %s with an example', async (name) => {
-    const { code, stdout } = await emloc([name, '--help']);
-    expect(code).toBe(0);
-    expect(stdout).toContain(`Example:\n  emloc ${name}`);
-  });
+  it.each(['tune', 'plan', 'eval', 'merge', 'info', 'serve'])(
+    'explains %s with an example',
+    async (name) => {
+      const { code, stdout } = await emloc([name, '--help']);
+      expect(code).toBe(0);
+      expect(stdout).toContain(`Example:\n  emloc ${name}`);
+    },
+  );
 });

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,7 +10,12 @@ const command = join(root, 'tools/cli/bin/emloc.cjs');
 
 interface ServeDocument {
   readonly endpoint: string;
-  readonly processes: readonly { readonly name: string; readonly pid: number; readonly address: string; readonly metrics: string | null }[];
+  readonly processes: readonly {
+    readonly name: string;
+    readonly pid: number;
+    readonly address: string;
+    readonly metrics: string | null;
+  }[];
 }
 
 interface Serving {
@@ -22,7 +27,9 @@ interface Serving {
 
 let folder: string;
 let servings: Serving[] = [];
-beforeEach(() => { folder = mkdtempSync(join(tmpdir(), 'emloc-serve-')); });
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'emloc-serve-'));
+});
 afterEach(async () => {
   for (const { child, closed } of servings) {
     child.kill('SIGKILL');
@@ -33,7 +40,11 @@ afterEach(async () => {
 });
 
 function serve(...args: readonly string[]): Serving {
-  const child = spawn(process.execPath, [command, 'serve', '--state-dir', join(folder, 'state'), '--port', '0', '--json', ...args], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(
+    process.execPath,
+    [command, 'serve', '--state-dir', join(folder, 'state'), '--port', '0', '--json', ...args],
+    { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] },
+  );
   let [stdout, stderr] = ['', ''];
   const document = new Promise<ServeDocument>((resolve) => {
     child.stdout.on('data', (text: Buffer) => {
@@ -42,7 +53,9 @@ function serve(...args: readonly string[]): Serving {
     });
   });
   child.stderr.on('data', (text: Buffer) => (stderr += text.toString()));
-  const closed = new Promise<{ code: number | null; stdout: string; stderr: string }>((resolve) => { child.once('close', (code) => resolve({ code, stdout, stderr })); });
+  const closed = new Promise<{ code: number | null; stdout: string; stderr: string }>((resolve) => {
+    child.once('close', (code) => resolve({ code, stdout, stderr }));
+  });
   const serving = { child, closed, document };
   servings.push(serving);
   return serving;
@@ -64,9 +77,22 @@ async function statusOf(url: string): Promise<number> {
 test('serves until it is interrupted, and leaves nothing running', async () => {
   const { child, closed, document } = serve('--replicas', 'emulator-builder=2');
   const { endpoint, processes } = await document;
-  expect(processes.map(({ name }) => name)).toEqual(['nats-server', 'coordinator', 'calibrator', 'emulator-builder', 'trainer', 'corrector', 'emulator-builder-2']);
+  expect(processes.map(({ name }) => name)).toEqual([
+    'nats-server',
+    'coordinator',
+    'calibrator',
+    'emulator-builder',
+    'trainer',
+    'corrector',
+    'emulator-builder-2',
+  ]);
   expect(endpoint).toBe(processes.find(({ name }) => name === 'coordinator')?.address);
-  for (const metrics of processes.flatMap((one) => one.metrics ?? [])) expect([metrics, await statusOf(metrics), await statusOf(metrics.replace('/metrics', '/readyz'))]).toEqual([metrics, 200, 200]);
+  for (const metrics of processes.flatMap((one) => one.metrics ?? []))
+    expect([
+      metrics,
+      await statusOf(metrics),
+      await statusOf(metrics.replace('/metrics', '/readyz')),
+    ]).toEqual([metrics, 200, 200]);
 
   child.kill('SIGINT');
   const { code, stdout, stderr } = await closed;
@@ -87,11 +113,25 @@ test('a second interruption does not wait for a process that does not end', asyn
 }, 240_000);
 
 test.each([
-  ['other addresses than loopback without tokens', ['--host', '0.0.0.0'], 1, /coordinator ended with 2[^]*will not listen on 0\.0\.0\.0 without authentication/],
-  ['replicas of a stage that runs once', ['--replicas', 'trainer=2'], 1, /DEPLOYMENT_INVALID_OPTION: .*trainer runs once/],
+  [
+    'other addresses than loopback without tokens',
+    ['--host', '0.0.0.0'],
+    1,
+    /coordinator ended with 2[^]*will not listen on 0\.0\.0\.0 without authentication/,
+  ],
+  [
+    'replicas of a stage that runs once',
+    ['--replicas', 'trainer=2'],
+    1,
+    /DEPLOYMENT_INVALID_OPTION: .*trainer runs once/,
+  ],
   ['a stage that does not exist', ['--replicas', 'welder=2'], 1, /STAGE=N is expected/],
-])('refuses %s', async (_name, args, status, message) => {
-  const { code, stdout, stderr } = await serve(...args).closed;
-  expect({ code, stdout }).toEqual({ code: status, stdout: '' });
-  expect(stderr).toMatch(message);
-}, 240_000);
+])(
+  'refuses %s',
+  async (_name, args, status, message) => {
+    const { code, stdout, stderr } = await serve(...args).closed;
+    expect({ code, stdout }).toEqual({ code: status, stdout: '' });
+    expect(stderr).toMatch(message);
+  },
+  240_000,
+);

@@ -1,10 +1,22 @@
-import type { Builder } from '@grafana/grafana-foundation-sdk/cog';
-import {
-  CustomVariableBuilder, type Dashboard, DashboardBuilder, DashboardCursorSync, DashboardLinkBuilder, DashboardLinkType, DatasourceVariableBuilder, type Panel, QueryVariableBuilder, RowBuilder,
-  type VariableModel, VariableRefresh, VariableSort,
-} from '@grafana/grafana-foundation-sdk/dashboard';
 import { serviceNames } from '@emloc/local-deployment';
 import { labelValues } from '@emloc/telemetry';
+import type { Builder } from '@grafana/grafana-foundation-sdk/cog';
+import {
+  CustomVariableBuilder,
+  DashboardBuilder,
+  DashboardCursorSync,
+  DashboardLinkBuilder,
+  DashboardLinkType,
+  DatasourceVariableBuilder,
+  QueryVariableBuilder,
+  RowBuilder,
+  VariableRefresh,
+  VariableSort,
+  type Dashboard,
+  type Panel,
+  type VariableModel,
+} from '@grafana/grafana-foundation-sdk/dashboard';
+
 import { dataSource } from './panels.js';
 
 export interface Row {
@@ -25,20 +37,44 @@ export interface DashboardOptions {
 const tag = 'emloc';
 
 /** A dashboard with the variables and links that all of them have. */
-export function createDashboard({ name, title, description, hasStages = false, rows }: DashboardOptions): Dashboard {
+export function createDashboard({
+  name,
+  title,
+  description,
+  hasStages = false,
+  rows,
+}: DashboardOptions): Dashboard {
   const builder = new DashboardBuilder(`EMLoC / ${title}`)
-    .uid(`emloc-${name}`).description(description).tags([tag]).tooltip(DashboardCursorSync.Crosshair).time({ from: 'now-1h', to: 'now' }).refresh('30s')
-    .variables([...commonVariables(), ...(hasStages ? [choice('stage', 'Stage', labelValues.stage)] : [])])
+    .uid(`emloc-${name}`)
+    .description(description)
+    .tags([tag])
+    .tooltip(DashboardCursorSync.Crosshair)
+    .time({ from: 'now-1h', to: 'now' })
+    .refresh('30s')
+    .variables([
+      ...commonVariables(),
+      ...(hasStages ? [choice('stage', 'Stage', labelValues.stage)] : []),
+    ])
     .annotations([])
-    .link(new DashboardLinkBuilder('EMLoC').type(DashboardLinkType.Dashboards).tags([tag]).includeVars(true).keepTime(true));
+    .link(
+      new DashboardLinkBuilder('EMLoC')
+        .type(DashboardLinkType.Dashboards)
+        .tags([tag])
+        .includeVars(true)
+        .keepTime(true),
+    );
   for (const row of rows) {
     builder.withRow(new RowBuilder(row.title));
     for (const panel of row.panels) builder.withPanel(panel);
   }
   const dashboard = builder.build();
-  dashboard.panels?.forEach((panel, index) => { panel.id = index + 1; });
+  dashboard.panels?.forEach((panel, index) => {
+    panel.id = index + 1;
+  });
   // The builder's default is a menu; without it the links are in sight.
-  dashboard.links?.forEach((link) => { delete link.placement; });
+  dashboard.links?.forEach((link) => {
+    delete link.placement;
+  });
   return dashboard;
 }
 
@@ -48,19 +84,40 @@ function commonVariables(): Builder<VariableModel>[] {
     // Only targets on Kubernetes have one.
     fromData('namespace', 'Namespace', 'label_values(emloc_build_info, namespace)'),
     choice('service', 'Service', serviceNames.join(', ')),
-    fromData('instance', 'Instance', 'label_values(emloc_build_info{namespace=~"$namespace", service=~"$service"}, instance)'),
+    fromData(
+      'instance',
+      'Instance',
+      'label_values(emloc_build_info{namespace=~"$namespace", service=~"$service"}, instance)',
+    ),
   ];
 }
 
 /** All, whatever the data source knows, or some of it. */
 function fromData(name: string, label: string, query: string): Builder<VariableModel> {
-  return new QueryVariableBuilder(name).label(label).datasource(dataSource).query(query).definition(query).refresh(VariableRefresh.OnTimeRangeChanged).sort(VariableSort.AlphabeticalAsc)
-    .multi(true).includeAll(true).allValue('.*').current(all());
+  return new QueryVariableBuilder(name)
+    .label(label)
+    .datasource(dataSource)
+    .query(query)
+    .definition(query)
+    .refresh(VariableRefresh.OnTimeRangeChanged)
+    .sort(VariableSort.AlphabeticalAsc)
+    .multi(true)
+    .includeAll(true)
+    .allValue('.*')
+    .current(all());
 }
 
-/** All, or some, of a fixed list: all of them are named in the query, so that other programs' series of the same name are left out. */
+/**
+ * All, or some, of a fixed list: all of them are named in the query, so that other programs' series
+ * of the same name are left out.
+ */
 function choice(name: string, label: string, options: string): Builder<VariableModel> {
-  return new CustomVariableBuilder(name).label(label).values(options).multi(true).includeAll(true).current(all());
+  return new CustomVariableBuilder(name)
+    .label(label)
+    .values(options)
+    .multi(true)
+    .includeAll(true)
+    .current(all());
 }
 
 function all(): { selected: boolean; text: string[]; value: string[] } {

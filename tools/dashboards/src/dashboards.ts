@@ -1,4 +1,5 @@
 import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard';
+
 import { memory } from './dashboards/memory.js';
 import { overview } from './dashboards/overview.js';
 import { busAndProcesses } from './dashboards/processes.js';

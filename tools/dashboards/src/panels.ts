@@ -1,11 +1,33 @@
 import { PanelBuilder as BarGaugePanelBuilder } from '@grafana/grafana-foundation-sdk/bargauge';
 import type { Builder } from '@grafana/grafana-foundation-sdk/cog';
 import {
-  BarGaugeDisplayMode, BigValueColorMode, BigValueGraphMode, GraphDrawStyle, GraphThresholdsStyleConfigBuilder, GraphThresholdsStyleMode, LegendDisplayMode, LegendPlacement,
-  ReduceDataOptionsBuilder, ScaleDistribution, ScaleDistributionConfigBuilder, SortOrder, StackingConfigBuilder, StackingMode, TooltipDisplayMode, VisibilityMode, VizLegendOptionsBuilder,
-  VizOrientation, VizTooltipOptionsBuilder,
+  BarGaugeDisplayMode,
+  BigValueColorMode,
+  BigValueGraphMode,
+  GraphDrawStyle,
+  GraphThresholdsStyleConfigBuilder,
+  GraphThresholdsStyleMode,
+  LegendDisplayMode,
+  LegendPlacement,
+  ReduceDataOptionsBuilder,
+  ScaleDistribution,
+  ScaleDistributionConfigBuilder,
+  SortOrder,
+  StackingConfigBuilder,
+  StackingMode,
+  TooltipDisplayMode,
+  VisibilityMode,
+  VizLegendOptionsBuilder,
+  VizOrientation,
+  VizTooltipOptionsBuilder,
 } from '@grafana/grafana-foundation-sdk/common';
-import { FieldColorBuilder, FieldColorModeId, type Panel, ThresholdsConfigBuilder, ThresholdsMode } from '@grafana/grafana-foundation-sdk/dashboard';
+import {
+  FieldColorBuilder,
+  FieldColorModeId,
+  ThresholdsConfigBuilder,
+  ThresholdsMode,
+  type Panel,
+} from '@grafana/grafana-foundation-sdk/dashboard';
 import { DataqueryBuilder, PromQueryFormat } from '@grafana/grafana-foundation-sdk/prometheus';
 import { PanelBuilder as StatPanelBuilder } from '@grafana/grafana-foundation-sdk/stat';
 import { PanelBuilder as TimeSeriesPanelBuilder } from '@grafana/grafana-foundation-sdk/timeseries';
@@ -51,49 +73,129 @@ const barsHeight = seriesHeight;
 
 /** Values over time. */
 export function timeSeries(options: TimeSeriesOptions): Builder<Panel> {
-  const { title, description, unit, queries, width, limit, decimals, stacked = false, lines = [], bars = false, logarithmic = false, max } = options;
+  const {
+    title,
+    description,
+    unit,
+    queries,
+    width,
+    limit,
+    decimals,
+    stacked = false,
+    lines = [],
+    bars = false,
+    logarithmic = false,
+    max,
+  } = options;
   const panel = new TimeSeriesPanelBuilder()
-    .title(title).description(description).datasource(dataSource).unit(unit).span(width).height(seriesHeight)
+    .title(title)
+    .description(description)
+    .datasource(dataSource)
+    .unit(unit)
+    .span(width)
+    .height(seriesHeight)
     .targets(queries.map((query, index) => target(query, index).range()))
-    .drawStyle(bars ? GraphDrawStyle.Bars : GraphDrawStyle.Line).lineWidth(1).fillOpacity(stacked || bars ? 40 : 8).showPoints(VisibilityMode.Never)
-    .stacking(new StackingConfigBuilder().mode(stacked ? StackingMode.Normal : StackingMode.None).group('A'))
-    .legend(new VizLegendOptionsBuilder().displayMode(LegendDisplayMode.Table).placement(LegendPlacement.Bottom).showLegend(true).calcs(['lastNotNull', 'max']))
-    .tooltip(new VizTooltipOptionsBuilder().mode(TooltipDisplayMode.Multi).sort(SortOrder.Descending));
-  if (logarithmic) panel.scaleDistribution(new ScaleDistributionConfigBuilder().type(ScaleDistribution.Log).log(10));
+    .drawStyle(bars ? GraphDrawStyle.Bars : GraphDrawStyle.Line)
+    .lineWidth(1)
+    .fillOpacity(stacked || bars ? 40 : 8)
+    .showPoints(VisibilityMode.Never)
+    .stacking(
+      new StackingConfigBuilder()
+        .mode(stacked ? StackingMode.Normal : StackingMode.None)
+        .group('A'),
+    )
+    .legend(
+      new VizLegendOptionsBuilder()
+        .displayMode(LegendDisplayMode.Table)
+        .placement(LegendPlacement.Bottom)
+        .showLegend(true)
+        .calcs(['lastNotNull', 'max']),
+    )
+    .tooltip(
+      new VizTooltipOptionsBuilder().mode(TooltipDisplayMode.Multi).sort(SortOrder.Descending),
+    );
+  if (logarithmic)
+    panel.scaleDistribution(
+      new ScaleDistributionConfigBuilder().type(ScaleDistribution.Log).log(10),
+    );
   else panel.min(0);
   if (max !== undefined) panel.max(max);
   if (decimals !== undefined) panel.decimals(decimals);
-  if (limit !== undefined) panel.thresholds(redFrom(limit)).thresholdsStyle(new GraphThresholdsStyleConfigBuilder().mode(GraphThresholdsStyleMode.Dashed));
+  if (limit !== undefined)
+    panel
+      .thresholds(redFrom(limit))
+      .thresholdsStyle(
+        new GraphThresholdsStyleConfigBuilder().mode(GraphThresholdsStyleMode.Dashed),
+      );
   for (const name of lines) {
     panel.overrideByName(name, [
-      { id: 'custom.stacking', value: { mode: StackingMode.None, group: 'A' } }, { id: 'custom.fillOpacity', value: 0 }, { id: 'custom.lineWidth', value: 2 },
+      { id: 'custom.stacking', value: { mode: StackingMode.None, group: 'A' } },
+      { id: 'custom.fillOpacity', value: 0 },
+      { id: 'custom.lineWidth', value: 2 },
     ]);
   }
   return panel;
 }
 
 /** One value each, as it is now or over the whole time that is shown. */
-export function values({ title, description, unit, queries, width, limit, decimals }: PanelOptions): Builder<Panel> {
+export function values({
+  title,
+  description,
+  unit,
+  queries,
+  width,
+  limit,
+  decimals,
+}: PanelOptions): Builder<Panel> {
   const panel = new StatPanelBuilder()
-    .title(title).description(description).datasource(dataSource).unit(unit).span(width).height(valueHeight)
+    .title(title)
+    .description(description)
+    .datasource(dataSource)
+    .unit(unit)
+    .span(width)
+    .height(valueHeight)
     .targets(queries.map((query, index) => target(query, index).instant()))
-    .reduceOptions(lastValue()).graphMode(BigValueGraphMode.None).colorMode(BigValueColorMode.Value);
+    .reduceOptions(lastValue())
+    .graphMode(BigValueGraphMode.None)
+    .colorMode(BigValueColorMode.Value);
   if (decimals !== undefined) panel.decimals(decimals);
-  return limit === undefined ? panel.colorScheme(new FieldColorBuilder().mode(FieldColorModeId.Fixed).fixedColor('text')) : panel.thresholds(redFrom(limit));
+  return limit === undefined
+    ? panel.colorScheme(new FieldColorBuilder().mode(FieldColorModeId.Fixed).fixedColor('text'))
+    : panel.thresholds(redFrom(limit));
 }
 
 /** One value for each of several series, side by side. */
-export function barGauge({ title, description, unit, queries, width, decimals }: Omit<PanelOptions, 'limit'>): Builder<Panel> {
+export function barGauge({
+  title,
+  description,
+  unit,
+  queries,
+  width,
+  decimals,
+}: Omit<PanelOptions, 'limit'>): Builder<Panel> {
   const panel = new BarGaugePanelBuilder()
-    .title(title).description(description).datasource(dataSource).unit(unit).span(width).height(barsHeight).min(0)
+    .title(title)
+    .description(description)
+    .datasource(dataSource)
+    .unit(unit)
+    .span(width)
+    .height(barsHeight)
+    .min(0)
     .targets(queries.map((query, index) => target(query, index).instant()))
-    .reduceOptions(lastValue()).orientation(VizOrientation.Horizontal).displayMode(BarGaugeDisplayMode.Basic)
+    .reduceOptions(lastValue())
+    .orientation(VizOrientation.Horizontal)
+    .displayMode(BarGaugeDisplayMode.Basic)
     .colorScheme(new FieldColorBuilder().mode(FieldColorModeId.PaletteClassicByName));
   return decimals === undefined ? panel : panel.decimals(decimals);
 }
 
 function target({ expr, legend }: Query, index: number): DataqueryBuilder {
-  return new DataqueryBuilder().datasource(dataSource).refId(String.fromCharCode('A'.charCodeAt(0) + index)).expr(expr).legendFormat(legend).format(PromQueryFormat.TimeSeries);
+  return new DataqueryBuilder()
+    .datasource(dataSource)
+    .refId(String.fromCharCode('A'.charCodeAt(0) + index))
+    .expr(expr)
+    .legendFormat(legend)
+    .format(PromQueryFormat.TimeSeries);
 }
 
 function lastValue(): ReduceDataOptionsBuilder {
@@ -101,5 +203,8 @@ function lastValue(): ReduceDataOptionsBuilder {
 }
 
 function redFrom(limit: number): ThresholdsConfigBuilder {
-  return new ThresholdsConfigBuilder().mode(ThresholdsMode.Absolute).steps([{ value: null, color: 'green' }, { value: limit, color: 'red' }]);
+  return new ThresholdsConfigBuilder().mode(ThresholdsMode.Absolute).steps([
+    { value: null, color: 'green' },
+    { value: limit, color: 'red' },
+  ]);
 }

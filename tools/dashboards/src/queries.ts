@@ -13,14 +13,28 @@ export function queriesOf({ targets = [] }: Panel): Dataquery[] {
   return targets as Dataquery[];
 }
 
-/** What Grafana puts in the place of each variable while all its values are chosen, and of the lengths of time that it knows itself. */
-export function substitutions({ templating: { list = [] } }: Dashboard, { rateInterval, range }: { readonly rateInterval: string; readonly range: string }): ReadonlyMap<string, string> {
-  const chosen = list.filter(({ type }) => type !== 'datasource').map((variable): [string, string] => [variable.name, allOf(variable)]);
+/**
+ * What Grafana puts in the place of each variable while all its values are chosen, and of the
+ * lengths of time that it knows itself.
+ */
+export function substitutions(
+  { templating: { list = [] } }: Dashboard,
+  { rateInterval, range }: { readonly rateInterval: string; readonly range: string },
+): ReadonlyMap<string, string> {
+  const chosen = list
+    .filter(({ type }) => type !== 'datasource')
+    .map((variable): [string, string] => [variable.name, allOf(variable)]);
   return new Map([...chosen, ['__rate_interval', rateInterval], ['__range', range]]);
 }
 
 function allOf({ allValue, query }: VariableModel): string {
-  return allValue ?? `(${String(query).split(',').map((value) => value.trim()).join('|')})`;
+  return (
+    allValue ??
+    `(${String(query)
+      .split(',')
+      .map((value) => value.trim())
+      .join('|')})`
+  );
 }
 
 /** A query as Prometheus gets it. @throws the variable that nothing stands for */

@@ -20,33 +20,59 @@ const readyWithinMs = 30_000;
 
 /** Path of a program of Debian's package `prometheus`. @throws what to install */
 export function findProgram(name: 'prometheus' | 'promtool'): string {
-  const found = (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, name)).find((file) => existsSync(file));
+  const found = (process.env['PATH'] ?? '')
+    .split(delimiter)
+    .map((folder) => join(folder, name))
+    .find((file) => existsSync(file));
   if (found) return found;
-  throw new Error(`${name} is not on PATH. Debian and Ubuntu: apt-get install prometheus; others: https://prometheus.io/download/ (2.42 or later)`);
+  throw new Error(
+    `${name} is not on PATH. Debian and Ubuntu: apt-get install prometheus; others: https://prometheus.io/download/ (2.42 or later)`,
+  );
 }
 
 /** Runs promtool. @returns everything that it says @throws where it does not end with 0 */
 export function promtool(...args: readonly string[]): string {
   const { status, stdout, stderr } = spawnSync(findProgram('promtool'), args, { encoding: 'utf8' });
-  if (status !== 0) throw new Error(`promtool ${args.join(' ')} ended with ${status}:\n${stdout}${stderr}`);
+  if (status !== 0)
+    throw new Error(`promtool ${args.join(' ')} ended with ${status}:\n${stdout}${stderr}`);
   return stdout + stderr;
 }
 
 /** Starts a server on loopback and waits until it answers. */
-export async function startPrometheus({ configFile, dataDir, port }: PrometheusOptions): Promise<PrometheusServer> {
+export async function startPrometheus({
+  configFile,
+  dataDir,
+  port,
+}: PrometheusOptions): Promise<PrometheusServer> {
   const url = `http://127.0.0.1:${port}`;
-  const child = spawn(findProgram('prometheus'), [
-    `--config.file=${configFile}`, `--storage.tsdb.path=${dataDir}`, `--web.listen-address=127.0.0.1:${port}`, '--log.level=warn',
-  ], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const child = spawn(
+    findProgram('prometheus'),
+    [
+      `--config.file=${configFile}`,
+      `--storage.tsdb.path=${dataDir}`,
+      `--web.listen-address=127.0.0.1:${port}`,
+      '--log.level=warn',
+    ],
+    { stdio: ['ignore', 'ignore', 'pipe'] },
+  );
   let log = '';
-  child.stderr.on('data', (text: Buffer) => { log = (log + text.toString()).slice(-4000); });
-  const exited = new Promise<void>((resolve) => { child.once('close', () => resolve()).once('error', () => resolve()); });
+  child.stderr.on('data', (text: Buffer) => {
+    log = (log + text.toString()).slice(-4000);
+  });
+  const exited = new Promise<void>((resolve) => {
+    child.once('close', () => resolve()).once('error', () => resolve());
+  });
   const stop = async (): Promise<void> => {
     child.kill('SIGTERM');
     await exited;
   };
   const endMs = performance.now() + readyWithinMs;
-  while (!(await fetch(`${url}/-/ready`).then(({ ok }) => ok, () => false))) {
+  while (
+    !(await fetch(`${url}/-/ready`).then(
+      ({ ok }) => ok,
+      () => false,
+    ))
+  ) {
     if (child.exitCode !== null || performance.now() > endMs) {
       await stop();
       throw new Error(`Prometheus is not ready: ${log}`);
@@ -56,9 +82,17 @@ export async function startPrometheus({ configFile, dataDir, port }: PrometheusO
   return { stop, get: (path, parameters) => query(`${url}/api/v1/${path}`, parameters) };
 }
 
-async function query<T>(url: string, parameters: Readonly<Record<string, string>> = {}): Promise<T> {
+async function query<T>(
+  url: string,
+  parameters: Readonly<Record<string, string>> = {},
+): Promise<T> {
   const response = await fetch(`${url}?${new URLSearchParams(parameters)}`);
-  const answer = await response.json() as { readonly status: 'success' | 'error'; readonly data: T; readonly error?: string };
-  if (answer.status !== 'success') throw new Error(`${answer.error}: ${JSON.stringify(parameters)}`);
+  const answer = (await response.json()) as {
+    readonly status: 'success' | 'error';
+    readonly data: T;
+    readonly error?: string;
+  };
+  if (answer.status !== 'success')
+    throw new Error(`${answer.error}: ${JSON.stringify(parameters)}`);
   return answer.data;
 }

@@ -17,12 +17,18 @@ export interface AlertRule {
 
 /** YAML files of a folder, with their whole paths. */
 export function yamlFiles(folder: string): string[] {
-  return readdirSync(folder).filter((name) => name.endsWith('.yml')).map((name) => join(folder, name));
+  return readdirSync(folder)
+    .filter((name) => name.endsWith('.yml'))
+    .map((name) => join(folder, name));
 }
 
 export const ruleFiles = yamlFiles(join(prometheusFolder, 'rules'));
 
 /** All rules that deploy/prometheus has; they are alerts. */
 export function readAlerts(): AlertRule[] {
-  return ruleFiles.flatMap((file) => (parse(readFileSync(file, 'utf8')) as { groups: { rules: AlertRule[] }[] }).groups.flatMap(({ rules }) => rules));
+  return ruleFiles.flatMap((file) =>
+    (parse(readFileSync(file, 'utf8')) as { groups: { rules: AlertRule[] }[] }).groups.flatMap(
+      ({ rules }) => rules,
+    ),
+  );
 }

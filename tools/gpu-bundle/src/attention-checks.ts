@@ -1,5 +1,6 @@
 import type { Tensor } from '@emloc/device';
-import { type Check, type Lab, relativeError, tolerances } from './lab.js';
+
+import { relativeError, tolerances, type Check, type Lab } from './lab.js';
 
 interface Shape {
   readonly heads: number;
@@ -9,16 +10,29 @@ interface Shape {
   readonly dtype: 'float32' | 'bfloat16';
 }
 
-/** Small problems against double precision; a large one on tensor cores against the scalar kernels. */
+/**
+ * Small problems against double precision; a large one on tensor cores against the scalar kernels.
+ */
 export function attentionChecks(): readonly Check[] {
   const sizes = [16, 32, 40, 64, 80, 96, 128, 12, 200];
-  const small = (['bfloat16', 'float32'] as const).flatMap((dtype) => sizes.map((headDim) => (
-    { heads: 4, kvHeads: 2, headDim, lengths: [1, 70, 130, 64], dtype })));
+  const small = (['bfloat16', 'float32'] as const).flatMap((dtype) =>
+    sizes.map((headDim) => ({ heads: 4, kvHeads: 2, headDim, lengths: [1, 70, 130, 64], dtype })),
+  );
   return [
-    ...small.map((shape) => ({ name: `attention ${shape.dtype} heads of ${shape.headDim}`, run: (lab: Lab) => againstReference(lab, shape) })),
+    ...small.map((shape) => ({
+      name: `attention ${shape.dtype} heads of ${shape.headDim}`,
+      run: (lab: Lab) => againstReference(lab, shape),
+    })),
     ...[64, 96, 128].map((headDim) => ({
       name: `attention at 1024 + 777 rows, heads of ${headDim}, against the scalar kernels; equal bits twice`,
-      run: (lab: Lab) => againstScalar(lab, { heads: 28, kvHeads: 4, headDim, lengths: [1024, 777], dtype: 'bfloat16' }),
+      run: (lab: Lab) =>
+        againstScalar(lab, {
+          heads: 28,
+          kvHeads: 4,
+          headDim,
+          lengths: [1024, 777],
+          dtype: 'bfloat16',
+        }),
     })),
   ];
 }
@@ -26,14 +40,26 @@ export function attentionChecks(): readonly Check[] {
 function operandsOf(lab: Lab, { heads, kvHeads, headDim, lengths, dtype }: Shape) {
   const sequences = lab.sequences(lengths);
   const rows = sequences.offsets.at(-1) as number;
-  const [q, dOut] = [lab.normal([rows, heads * headDim], dtype), lab.normal([rows, heads * headDim], dtype)];
-  const [k, v] = [lab.normal([rows, kvHeads * headDim], dtype), lab.normal([rows, kvHeads * headDim], dtype)];
+  const [q, dOut] = [
+    lab.normal([rows, heads * headDim], dtype),
+    lab.normal([rows, heads * headDim], dtype),
+  ];
+  const [k, v] = [
+    lab.normal([rows, kvHeads * headDim], dtype),
+    lab.normal([rows, kvHeads * headDim], dtype),
+  ];
   return { q, k, v, dOut, sequences, rows };
 }
 
 function outputsOf(lab: Lab, q: Tensor, k: Tensor, heads: number) {
   const like = (tensor: Tensor) => lab.empty(tensor.shape, tensor.dtype);
-  return { out: like(q), dQ: like(q), dK: like(k), dV: like(k), logSumExp: lab.empty([heads, q.shape[0] as number], 'float32') };
+  return {
+    out: like(q),
+    dQ: like(q),
+    dK: like(k),
+    dV: like(k),
+    logSumExp: lab.empty([heads, q.shape[0] as number], 'float32'),
+  };
 }
 
 async function againstReference(lab: Lab, shape: Shape): Promise<void> {
@@ -41,12 +67,27 @@ async function againstReference(lab: Lab, shape: Shape): Promise<void> {
   const { q, k, v, dOut, sequences } = operandsOf(lab, shape);
   const outputs = outputsOf(lab, q.tensor, k.tensor, heads);
   const scale = headDim ** -0.5;
-  const options = { q: q.tensor, k: k.tensor, v: v.tensor, sequences, heads, kvHeads, scale, ...outputs };
+  const options = {
+    q: q.tensor,
+    k: k.tensor,
+    v: v.tensor,
+    sequences,
+    heads,
+    kvHeads,
+    scale,
+    ...outputs,
+  };
   lab.device.kernels.attention(options);
   lab.device.kernels.attentionBackward({ ...options, dOut: dOut.tensor });
-  const expected = reference({ q: q.values, k: k.values, v: v.values, dOut: dOut.values }, sequences.offsets, shape, scale);
+  const expected = reference(
+    { q: q.values, k: k.values, v: v.values, dOut: dOut.values },
+    sequences.offsets,
+    shape,
+    scale,
+  );
   const tolerance = shape.dtype === 'float32' ? tolerances.float32 : tolerances.bfloat16;
-  for (const name of ['out', 'logSumExp', 'dQ', 'dK', 'dV'] as const) await lab.expectClose(name, outputs[name], expected[name], tolerance);
+  for (const name of ['out', 'logSumExp', 'dQ', 'dK', 'dV'] as const)
+    await lab.expectClose(name, outputs[name], expected[name], tolerance);
 }
 
 interface Values {
@@ -57,18 +98,36 @@ interface Values {
 }
 
 /** Row by row, in double precision. */
-function reference(values: Values, offsets: readonly number[], { heads, kvHeads, headDim }: Shape, scale: number) {
+function reference(
+  values: Values,
+  offsets: readonly number[],
+  { heads, kvHeads, headDim }: Shape,
+  scale: number,
+) {
   const rows = offsets.at(-1) as number;
-  const [out, dQ] = [new Float64Array(rows * heads * headDim), new Float64Array(rows * heads * headDim)];
-  const [dK, dV] = [new Float64Array(rows * kvHeads * headDim), new Float64Array(rows * kvHeads * headDim)];
+  const [out, dQ] = [
+    new Float64Array(rows * heads * headDim),
+    new Float64Array(rows * heads * headDim),
+  ];
+  const [dK, dV] = [
+    new Float64Array(rows * kvHeads * headDim),
+    new Float64Array(rows * kvHeads * headDim),
+  ];
   const logSumExp = new Float64Array(heads * rows);
   const dot = (x: Float32Array, i: number, y: Float32Array, j: number) => {
     let sum = 0;
     for (let e = 0; e < headDim; e += 1) sum += (x[i + e] as number) * (y[j + e] as number);
     return sum;
   };
-  const add = (target: Float64Array, at: number, factor: number, source: Float32Array, from: number) => {
-    for (let e = 0; e < headDim; e += 1) target[at + e] = (target[at + e] as number) + factor * (source[from + e] as number);
+  const add = (
+    target: Float64Array,
+    at: number,
+    factor: number,
+    source: Float32Array,
+    from: number,
+  ) => {
+    for (let e = 0; e < headDim; e += 1)
+      target[at + e] = (target[at + e] as number) + factor * (source[from + e] as number);
   };
   for (let sequence = 0; sequence + 1 < offsets.length; sequence += 1) {
     const start = offsets[sequence] as number;
@@ -76,9 +135,13 @@ function reference(values: Values, offsets: readonly number[], { heads, kvHeads,
       for (let head = 0; head < heads; head += 1) {
         const at = (row * heads + head) * headDim;
         const keyAt = (j: number) => (j * kvHeads + Math.floor(head / (heads / kvHeads))) * headDim;
-        const scores = Array.from({ length: row - start + 1 }, (_, j) => scale * dot(values.q, at, values.k, keyAt(start + j)));
+        const scores = Array.from(
+          { length: row - start + 1 },
+          (_, j) => scale * dot(values.q, at, values.k, keyAt(start + j)),
+        );
         const maximum = Math.max(...scores);
-        const log = maximum + Math.log(scores.reduce((sum, score) => sum + Math.exp(score - maximum), 0));
+        const log =
+          maximum + Math.log(scores.reduce((sum, score) => sum + Math.exp(score - maximum), 0));
         logSumExp[head * rows + row] = log;
         const p = scores.map((score) => Math.exp(score - log));
         p.forEach((weight, j) => add(out, at, weight, values.v, keyAt(start + j)));
@@ -113,11 +176,21 @@ async function againstScalar(lab: Lab, shape: Shape): Promise<void> {
     lab.device.kernels.cast({ x: tensor, out });
     return out;
   };
-  const exact = run({ q: widen(inputs.q), k: widen(inputs.k), v: widen(inputs.v), dOut: widen(inputs.dOut) });
+  const exact = run({
+    q: widen(inputs.q),
+    k: widen(inputs.k),
+    v: widen(inputs.v),
+    dOut: widen(inputs.dOut),
+  });
   for (const name of ['out', 'logSumExp', 'dQ', 'dK', 'dV'] as const) {
-    const [one, two] = [await lab.device.download(fast[name]), await lab.device.download(again[name])];
-    if (one.some((value, index) => value !== two[index])) throw new Error(`${name}: two runs differ`);
+    const [one, two] = [
+      await lab.device.download(fast[name]),
+      await lab.device.download(again[name]),
+    ];
+    if (one.some((value, index) => value !== two[index]))
+      throw new Error(`${name}: two runs differ`);
     const error = relativeError(one, await lab.device.download(exact[name]));
-    if (!(error < tolerances.bfloat16)) throw new Error(`${name}: relative error ${error.toExponential(2)}`);
+    if (!(error < tolerances.bfloat16))
+      throw new Error(`${name}: relative error ${error.toExponential(2)}`);
   }
 }

@@ -1,4 +1,5 @@
 import type { Device, DType, HostArray, SequenceLayout, Tensor } from '@emloc/device';
+
 import { createRandom, normals } from './random.js';
 
 /** One measured line. */
@@ -30,7 +31,10 @@ export class Operands {
 
   integers(values: readonly number[]): Tensor {
     const tensor = this.empty([values.length], 'int32');
-    this.device.upload(tensor, { bytes: new Uint8Array(Int32Array.from(values).buffer), dtype: 'int32' });
+    this.device.upload(tensor, {
+      bytes: new Uint8Array(Int32Array.from(values).buffer),
+      dtype: 'int32',
+    });
     return tensor;
   }
 
@@ -41,9 +45,17 @@ export class Operands {
   }
 
   sequences(lengths: readonly number[]): SequenceLayout {
-    const offsets = lengths.reduce<number[]>((sums, length) => [...sums, (sums.at(-1) as number) + length], [0]);
+    const offsets = lengths.reduce<number[]>(
+      (sums, length) => [...sums, (sums.at(-1) as number) + length],
+      [0],
+    );
     const positions = lengths.flatMap((length) => Array.from({ length }, (_, index) => index));
-    return { offsets, deviceOffsets: this.integers(offsets), positions: this.integers(positions), maxLength: Math.max(...lengths) };
+    return {
+      offsets,
+      deviceOffsets: this.integers(offsets),
+      positions: this.integers(positions),
+      maxLength: Math.max(...lengths),
+    };
   }
 
   dispose(): void {
@@ -52,7 +64,10 @@ export class Operands {
 }
 
 export function bytesOf(values: Float32Array): HostArray {
-  return { bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength), dtype: 'float32' };
+  return {
+    bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
+    dtype: 'float32',
+  };
 }
 
 interface Work {
@@ -61,7 +76,12 @@ interface Work {
 }
 
 /** Median of five batches, each long enough that the host's clock measures the device. */
-async function measure(device: Device, name: string, { flops, bytes }: Work, launch: () => void): Promise<Measurement> {
+async function measure(
+  device: Device,
+  name: string,
+  { flops, bytes }: Work,
+  launch: () => void,
+): Promise<Measurement> {
   const batch = async (count: number): Promise<number> => {
     const start = performance.now();
     for (let i = 0; i < count; i += 1) launch();
@@ -74,11 +94,19 @@ async function measure(device: Device, name: string, { flops, bytes }: Work, lau
   for (let i = 0; i < 5; i += 1) times.push(await batch(count));
   const ms = times.sort((one, other) => one - other)[2] as number;
   if (flops) return { name, ms, rate: flops / ms / 1e9, unit: 'TFLOP/s' };
-  return bytes ? { name, ms, rate: bytes / ms / 1e6, unit: 'GB/s' } : { name, ms, rate: 1000 / ms, unit: 'launches/s' };
+  return bytes
+    ? { name, ms, rate: bytes / ms / 1e6, unit: 'GB/s' }
+    : { name, ms, rate: 1000 / ms, unit: 'launches/s' };
 }
 
-/** Kernels at the shapes of a 7.6B model (3584 wide, 28 and 4 heads of 128, 18944 inside) on 2 x 1024 tokens. */
-export async function benchmarkKernels(device: Device, report: (line: Measurement) => void): Promise<void> {
+/**
+ * Kernels at the shapes of a 7.6B model (3584 wide, 28 and 4 heads of 128, 18944 inside) on 2 x
+ * 1024 tokens.
+ */
+export async function benchmarkKernels(
+  device: Device,
+  report: (line: Measurement) => void,
+): Promise<void> {
   for (const group of [benchGemm, benchAttention, benchElementwise, benchOptimizer]) {
     const operands = new Operands(device);
     try {
@@ -90,88 +118,228 @@ export async function benchmarkKernels(device: Device, report: (line: Measuremen
   }
 }
 
-type Group = (device: Device, operands: Operands, report: (line: Measurement) => void) => Promise<void>;
+type Group = (
+  device: Device,
+  operands: Operands,
+  report: (line: Measurement) => void,
+) => Promise<void>;
 
 const benchGemm: Group = async (device, operands, report) => {
-  for (const [m, n, k] of [[4096, 4096, 4096], [8192, 8192, 8192], [2048, 3584, 3584], [2048, 18944, 3584], [2048, 1216, 3584]] as const) {
-    const [a, b, out] = [operands.random([m, k]), operands.random([n, k]), operands.empty([m, n], 'bfloat16')];
+  for (const [m, n, k] of [
+    [4096, 4096, 4096],
+    [8192, 8192, 8192],
+    [2048, 3584, 3584],
+    [2048, 18944, 3584],
+    [2048, 1216, 3584],
+  ] as const) {
+    const [a, b, out] = [
+      operands.random([m, k]),
+      operands.random([n, k]),
+      operands.empty([m, n], 'bfloat16'),
+    ];
     const work = { flops: 2 * m * n * k };
-    report(await measure(device, `gemm ${m}x${n}x${k} a bT`, work, () => device.kernels.gemm({ a, b, out, transposeB: true })));
+    report(
+      await measure(device, `gemm ${m}x${n}x${k} a bT`, work, () =>
+        device.kernels.gemm({ a, b, out, transposeB: true }),
+      ),
+    );
   }
   const x = operands.random([8192, 3584]);
   for (const dtype of ['float32', 'float64'] as const) {
     const out = operands.random([3584, 3584], dtype);
-    report(await measure(device, `gram 8192x3584 into ${dtype}`, { flops: 2 * 8192 * 3584 ** 2 }, () => device.kernels.gram({ x, out })));
+    report(
+      await measure(device, `gram 8192x3584 into ${dtype}`, { flops: 2 * 8192 * 3584 ** 2 }, () =>
+        device.kernels.gram({ x, out }),
+      ),
+    );
   }
-  const [a, b, out] = [operands.random([3584, 3584], 'float64'), operands.random([3584, 3584], 'float64'), operands.empty([3584, 3584], 'float64')];
-  report(await measure(device, 'gemm 3584^3 float64', { flops: 2 * 3584 ** 3 }, () => device.kernels.gemm({ a, b, out })));
+  const [a, b, out] = [
+    operands.random([3584, 3584], 'float64'),
+    operands.random([3584, 3584], 'float64'),
+    operands.empty([3584, 3584], 'float64'),
+  ];
+  report(
+    await measure(device, 'gemm 3584^3 float64', { flops: 2 * 3584 ** 3 }, () =>
+      device.kernels.gemm({ a, b, out }),
+    ),
+  );
 };
 
 const benchAttention: Group = async (device, operands, report) => {
   for (const [heads, kvHeads, headDim, lengths] of [
-    [28, 4, 128, [1024, 1024]], [32, 8, 64, [1024, 1024]], [28, 4, 128, [8192]], [28, 4, 128, Array.from({ length: 16 }, () => 128)],
+    [28, 4, 128, [1024, 1024]],
+    [32, 8, 64, [1024, 1024]],
+    [28, 4, 128, [8192]],
+    [28, 4, 128, Array.from({ length: 16 }, () => 128)],
   ] as const) {
     const sequences = operands.sequences(lengths);
     const rows = sequences.offsets.at(-1) as number;
-    const [q, out, dOut, dQ] = Array.from({ length: 4 }, () => operands.random([rows, heads * headDim])) as [Tensor, Tensor, Tensor, Tensor];
-    const [k, v, dK, dV] = Array.from({ length: 4 }, () => operands.random([rows, kvHeads * headDim])) as [Tensor, Tensor, Tensor, Tensor];
+    const [q, out, dOut, dQ] = Array.from({ length: 4 }, () =>
+      operands.random([rows, heads * headDim]),
+    ) as [Tensor, Tensor, Tensor, Tensor];
+    const [k, v, dK, dV] = Array.from({ length: 4 }, () =>
+      operands.random([rows, kvHeads * headDim]),
+    ) as [Tensor, Tensor, Tensor, Tensor];
     const logSumExp = operands.empty([heads, rows], 'float32');
     const options = { q, k, v, out, logSumExp, sequences, heads, kvHeads, scale: headDim ** -0.5 };
     const pairs = lengths.reduce((sum, length) => sum + (length * (length + 1)) / 2, 0);
     const label = `${lengths.length} x ${lengths[0]}, ${heads}/${kvHeads} heads of ${headDim}`;
-    report(await measure(device, `attention ${label}`, { flops: 4 * pairs * heads * headDim }, () => device.kernels.attention(options)));
+    report(
+      await measure(device, `attention ${label}`, { flops: 4 * pairs * heads * headDim }, () =>
+        device.kernels.attention(options),
+      ),
+    );
     const backward = { ...options, dOut, dQ, dK, dV };
-    report(await measure(device, `attentionBackward ${label}`, { flops: 10 * pairs * heads * headDim }, () => device.kernels.attentionBackward(backward)));
+    report(
+      await measure(
+        device,
+        `attentionBackward ${label}`,
+        { flops: 10 * pairs * heads * headDim },
+        () => device.kernels.attentionBackward(backward),
+      ),
+    );
   }
 };
 
 const benchElementwise: Group = async (device, operands, report) => {
   const { kernels } = device;
   const [rows, width, inner, vocabulary] = [8192, 3584, 18944, 152_064];
-  const [x, y, z] = [operands.random([rows, width]), operands.random([rows, width]), operands.random([rows, width])];
+  const [x, y, z] = [
+    operands.random([rows, width]),
+    operands.random([rows, width]),
+    operands.random([rows, width]),
+  ];
   const [weight, inverseRms] = [operands.random([width]), operands.empty([rows], 'float32')];
   const bytes = 2 * rows * width;
-  report(await measure(device, 'rmsNorm', { bytes: 2 * bytes }, () => kernels.rmsNorm({ x, weight, epsilon: 1e-6, out: y, inverseRms })));
-  report(await measure(device, 'rmsNormBackward', { bytes: 3 * bytes }, () => kernels.rmsNormBackward({ dOut: y, x, weight, inverseRms, dX: z })));
-  const [cos, sin] = [operands.random([1024, 64], 'float32'), operands.random([1024, 64], 'float32')];
+  report(
+    await measure(device, 'rmsNorm', { bytes: 2 * bytes }, () =>
+      kernels.rmsNorm({ x, weight, epsilon: 1e-6, out: y, inverseRms }),
+    ),
+  );
+  report(
+    await measure(device, 'rmsNormBackward', { bytes: 3 * bytes }, () =>
+      kernels.rmsNormBackward({ dOut: y, x, weight, inverseRms, dX: z }),
+    ),
+  );
+  const [cos, sin] = [
+    operands.random([1024, 64], 'float32'),
+    operands.random([1024, 64], 'float32'),
+  ];
   const positions = operands.integers(Array.from({ length: rows }, (_, row) => row % 1024));
-  report(await measure(device, 'rope', { bytes: 2 * bytes }, () => kernels.rope({ x, out: y, cos, sin, positions, heads: 28 })));
+  report(
+    await measure(device, 'rope', { bytes: 2 * bytes }, () =>
+      kernels.rope({ x, out: y, cos, sin, positions, heads: 28 }),
+    ),
+  );
   report(await measure(device, 'add', { bytes: 3 * bytes }, () => kernels.add({ x, out: y })));
-  report(await measure(device, 'addBias', { bytes: 2 * bytes }, () => kernels.addBias({ bias: weight, out: y })));
-  report(await measure(device, 'scale', { bytes: 2 * bytes }, () => kernels.scale({ x, scale: weight, along: 'columns', out: y })));
+  report(
+    await measure(device, 'addBias', { bytes: 2 * bytes }, () =>
+      kernels.addBias({ bias: weight, out: y }),
+    ),
+  );
+  report(
+    await measure(device, 'scale', { bytes: 2 * bytes }, () =>
+      kernels.scale({ x, scale: weight, along: 'columns', out: y }),
+    ),
+  );
   report(await measure(device, 'fill', { bytes }, () => kernels.fill({ out: y, value: 1 })));
   const wide = operands.empty([rows, width], 'float32');
-  report(await measure(device, 'cast bfloat16 to float32', { bytes: 3 * bytes }, () => kernels.cast({ x, out: wide })));
-  report(await measure(device, 'embedding', { bytes: 2 * bytes }, () => kernels.embedding({ table: x, rows: positions, out: y })));
-  const [gate, up, out] = [operands.random([2048, inner]), operands.random([2048, inner]), operands.random([2048, inner])];
+  report(
+    await measure(device, 'cast bfloat16 to float32', { bytes: 3 * bytes }, () =>
+      kernels.cast({ x, out: wide }),
+    ),
+  );
+  report(
+    await measure(device, 'embedding', { bytes: 2 * bytes }, () =>
+      kernels.embedding({ table: x, rows: positions, out: y }),
+    ),
+  );
+  const [gate, up, out] = [
+    operands.random([2048, inner]),
+    operands.random([2048, inner]),
+    operands.random([2048, inner]),
+  ];
   const innerBytes = 2 * 2048 * inner;
-  report(await measure(device, 'swiglu', { bytes: 3 * innerBytes }, () => kernels.swiglu({ gate, up, out })));
-  report(await measure(device, 'swigluBackward', { bytes: 5 * innerBytes }, () => kernels.swigluBackward({ dOut: out, gate, up, dGate: gate, dUp: up })));
+  report(
+    await measure(device, 'swiglu', { bytes: 3 * innerBytes }, () =>
+      kernels.swiglu({ gate, up, out }),
+    ),
+  );
+  report(
+    await measure(device, 'swigluBackward', { bytes: 5 * innerBytes }, () =>
+      kernels.swigluBackward({ dOut: out, gate, up, dGate: gate, dUp: up }),
+    ),
+  );
   const logits = operands.random([1024, vocabulary]);
   const targets = operands.integers(Array.from({ length: 1024 }, (_, row) => row * 7));
   const [loss, prediction] = [operands.empty([1024], 'float32'), operands.empty([1024], 'int32')];
   const entropy = { logits, targets, loss, prediction };
-  report(await measure(device, 'crossEntropy', { bytes: 2 * 1024 * vocabulary }, () => kernels.crossEntropy(entropy)));
-  report(await measure(device, 'crossEntropy with gradient', { bytes: 6 * 1024 * vocabulary }, () => kernels.crossEntropy({ ...entropy, gradientScale: 1 })));
+  report(
+    await measure(device, 'crossEntropy', { bytes: 2 * 1024 * vocabulary }, () =>
+      kernels.crossEntropy(entropy),
+    ),
+  );
+  report(
+    await measure(device, 'crossEntropy with gradient', { bytes: 6 * 1024 * vocabulary }, () =>
+      kernels.crossEntropy({ ...entropy, gradientScale: 1 }),
+    ),
+  );
 };
 
 const benchOptimizer: Group = async (device, operands, report) => {
-  const shapes = Array.from({ length: 28 }, () => [3584, 512, 512, 3584, 18944, 18944, 3584].flatMap((width) => [[8, 3584], [width, 8]])).flat();
-  const lists = Array.from({ length: 4 }, () => shapes.map((shape) => operands.random(shape, 'float32')));
-  const [parameters, gradients, firstMoments, secondMoments] = lists as [Tensor[], Tensor[], Tensor[], Tensor[]];
+  const shapes = Array.from({ length: 28 }, () =>
+    [3584, 512, 512, 3584, 18944, 18944, 3584].flatMap((width) => [
+      [8, 3584],
+      [width, 8],
+    ]),
+  ).flat();
+  const lists = Array.from({ length: 4 }, () =>
+    shapes.map((shape) => operands.random(shape, 'float32')),
+  );
+  const [parameters, gradients, firstMoments, secondMoments] = lists as [
+    Tensor[],
+    Tensor[],
+    Tensor[],
+    Tensor[],
+  ];
   const count = parameters.reduce((sum, { size }) => sum + size, 0);
   const squaredGradientNorms = operands.empty([gradients.length], 'float32');
-  report(await measure(device, `squaredNorms of ${shapes.length} tensors`, { bytes: 4 * count }, () => device.kernels.squaredNorms({ tensors: gradients, out: squaredGradientNorms })));
-  report(await measure(device, `adamw of ${shapes.length} tensors`, { bytes: 28 * count }, () => device.kernels.adamw({
-    parameters, gradients, firstMoments, secondMoments, squaredGradientNorms, maxGradientNorm: 1, learningRate: 1e-4, beta1: 0.9, beta2: 0.999,
-    epsilon: 1e-8, weightDecay: 0, step: 1,
-  })));
+  report(
+    await measure(device, `squaredNorms of ${shapes.length} tensors`, { bytes: 4 * count }, () =>
+      device.kernels.squaredNorms({ tensors: gradients, out: squaredGradientNorms }),
+    ),
+  );
+  report(
+    await measure(device, `adamw of ${shapes.length} tensors`, { bytes: 28 * count }, () =>
+      device.kernels.adamw({
+        parameters,
+        gradients,
+        firstMoments,
+        secondMoments,
+        squaredGradientNorms,
+        maxGradientNorm: 1,
+        learningRate: 1e-4,
+        beta1: 0.9,
+        beta2: 0.999,
+        epsilon: 1e-8,
+        weightDecay: 0,
+        step: 1,
+      }),
+    ),
+  );
   const tiny = operands.random([8], 'float32');
-  report(await measure(device, 'launch of a tiny kernel', {}, () => device.kernels.fill({ out: tiny, value: 1 })));
+  report(
+    await measure(device, 'launch of a tiny kernel', {}, () =>
+      device.kernels.fill({ out: tiny, value: 1 }),
+    ),
+  );
 };
 
 /** Copies of 1 GiB from page-locked and pageable memory, with and without conversion, and back. */
-export async function benchmarkCopies(device: Device, report: (line: Measurement) => void): Promise<void> {
+export async function benchmarkCopies(
+  device: Device,
+  report: (line: Measurement) => void,
+): Promise<void> {
   const bytes = 2 ** 30;
   const operands = new Operands(device);
   const [pinned, tensor] = [device.allocateHost(bytes), operands.empty([bytes / 4], 'float32')];
@@ -190,7 +358,11 @@ export async function benchmarkCopies(device: Device, report: (line: Measurement
   };
   await once('upload, page-locked, copy stream', () => device.upload(tensor, source, 'copy'));
   const pageable = { bytes: new Uint8Array(bytes / 4).fill(1), dtype: 'float32' as const };
-  await once('upload, pageable', () => device.upload(tensor.rows(0, bytes / 16), pageable), bytes / 4);
+  await once(
+    'upload, pageable',
+    () => device.upload(tensor.rows(0, bytes / 16), pageable),
+    bytes / 4,
+  );
   const half = operands.empty([bytes / 4], 'bfloat16');
   await once('upload, page-locked, float32 to bfloat16', () => device.upload(half, source, 'copy'));
   await once('download, page-locked', () => device.downloadBytes(tensor, pinned.bytes));
@@ -199,18 +371,27 @@ export async function benchmarkCopies(device: Device, report: (line: Measurement
 }
 
 /** eigh and cholesky of a well-conditioned random statistic, first and later calls. */
-export async function benchmarkFactorizations(device: Device, report: (line: Measurement) => void): Promise<void> {
+export async function benchmarkFactorizations(
+  device: Device,
+  report: (line: Measurement) => void,
+): Promise<void> {
   for (const dtype of ['float32', 'float64'] as const) {
     for (const n of [512, 3584, 5120]) await factorize(device, n, dtype, report);
   }
 }
 
-async function factorize(device: Device, n: number, dtype: 'float32' | 'float64', report: (line: Measurement) => void): Promise<void> {
+async function factorize(
+  device: Device,
+  n: number,
+  dtype: 'float32' | 'float64',
+  report: (line: Measurement) => void,
+): Promise<void> {
   const operands = new Operands(device);
   const x = operands.random([n + 64, n]);
   const [a, values] = [operands.empty([n, n], dtype), operands.empty([n], dtype)];
   for (const [name, flops, run] of [
-    ['eigh', 9 * n ** 3, () => device.kernels.eigh({ a, values })], ['cholesky', n ** 3 / 3, () => device.kernels.cholesky({ a })],
+    ['eigh', 9 * n ** 3, () => device.kernels.eigh({ a, values })],
+    ['cholesky', n ** 3 / 3, () => device.kernels.cholesky({ a })],
   ] as const) {
     const times = [];
     for (let i = 0; i < 3; i += 1) {
@@ -222,7 +403,12 @@ async function factorize(device: Device, n: number, dtype: 'float32' | 'float64'
       times.push(performance.now() - start);
     }
     const ms = Math.min(...times);
-    report({ name: `${name} ${n} ${dtype} (first call ${times[0]?.toFixed(0)} ms)`, ms, rate: flops / ms / 1e9, unit: 'TFLOP/s' });
+    report({
+      name: `${name} ${n} ${dtype} (first call ${times[0]?.toFixed(0)} ms)`,
+      ms,
+      rate: flops / ms / 1e9,
+      unit: 'TFLOP/s',
+    });
   }
   operands.dispose();
 }

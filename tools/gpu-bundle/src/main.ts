@@ -2,11 +2,17 @@ import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { Device, formatBytes, MemoryBudget } from '@emloc/device';
 import { conformanceCases, runConformanceCase } from '@emloc/device-conformance';
-import { createCudaBackend, type CudaBackend, cudaOrdinal, describeCuda } from '@emloc/device-cuda';
+import { createCudaBackend, cudaOrdinal, describeCuda, type CudaBackend } from '@emloc/device-cuda';
+
 import { attentionChecks } from './attention-checks.js';
-import { benchmarkCopies, benchmarkFactorizations, benchmarkKernels, type Measurement } from './bench.js';
+import {
+  benchmarkCopies,
+  benchmarkFactorizations,
+  benchmarkKernels,
+  type Measurement,
+} from './bench.js';
 import { kernelChecks } from './kernel-checks.js';
-import { type Check, Lab } from './lab.js';
+import { Lab, type Check } from './lab.js';
 import { checkMemory } from './memory-checks.js';
 
 const usage = `usage: gpu-bundle info | check | bench | all [--device cuda:1] [--only PATTERN]
@@ -22,7 +28,9 @@ interface Options {
 
 async function main(argv: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
-    args: [...argv], allowPositionals: true, options: { device: { type: 'string', default: 'cuda' }, only: { type: 'string' } },
+    args: [...argv],
+    allowPositionals: true,
+    options: { device: { type: 'string', default: 'cuda' }, only: { type: 'string' } },
   });
   const [command = 'all'] = positionals;
   const ordinal = cudaOrdinal(values.device);
@@ -31,7 +39,10 @@ async function main(argv: readonly string[]): Promise<number> {
     console.error(usage);
     return 2;
   }
-  const failures = command === 'bench' ? 0 : await check({ ordinal, only: values.only ? new RegExp(values.only) : null });
+  const failures =
+    command === 'bench'
+      ? 0
+      : await check({ ordinal, only: values.only ? new RegExp(values.only) : null });
   if (command !== 'check') await bench(ordinal);
   return failures === 0 ? 0 : 1;
 }
@@ -44,13 +55,18 @@ function info(): number {
 
 async function check({ ordinal, only }: Options): Promise<number> {
   const backend = createCudaBackend({ ordinal });
-  const checks = [...conformance(backend), ...own(backend)].filter(({ name }) => !only || only.test(name));
+  const checks = [...conformance(backend), ...own(backend)].filter(
+    ({ name }) => !only || only.test(name),
+  );
   printMemory('opened', backend);
   let failures = 0;
   for (const { name, run } of checks) failures += await runCheck(name, run);
   printMemory('after all kernels', backend);
   await backend.close();
-  if (!only) failures += await runCheck('memory', async () => { for (const line of await checkMemory(ordinal)) console.log(`      ${line}`); });
+  if (!only)
+    failures += await runCheck('memory', async () => {
+      for (const line of await checkMemory(ordinal)) console.log(`      ${line}`);
+    });
   console.log(`${checks.length + (only ? 0 : 1)} checks, ${failures} failed`);
   return failures;
 }
@@ -61,7 +77,10 @@ interface NamedRun {
 }
 
 function conformance(backend: CudaBackend): readonly NamedRun[] {
-  return conformanceCases().map((one) => ({ name: `conformance: ${one.group}: ${one.name}`, run: () => runConformanceCase(backend, one) }));
+  return conformanceCases().map((one) => ({
+    name: `conformance: ${one.group}: ${one.name}`,
+    run: () => runConformanceCase(backend, one),
+  }));
 }
 
 /** Each check with random numbers of its own. */
@@ -69,7 +88,10 @@ function own(backend: CudaBackend): readonly NamedRun[] {
   return [...kernelChecks(), ...attentionChecks()].map((one: Check, index) => ({
     name: one.name,
     run: async () => {
-      const lab = new Lab(new Device(backend, new MemoryBudget(Number.POSITIVE_INFINITY)), (index + 1) * 7919);
+      const lab = new Lab(
+        new Device(backend, new MemoryBudget(Number.POSITIVE_INFINITY)),
+        (index + 1) * 7919,
+      );
       try {
         await one.run(lab);
       } finally {
@@ -95,7 +117,10 @@ async function bench(ordinal: number): Promise<void> {
   const backend = createCudaBackend({ ordinal });
   const device = new Device(backend, new MemoryBudget(Number.POSITIVE_INFINITY));
   console.log(`${backend.card.name}, ${backend.card.multiprocessors} multiprocessors`);
-  const report = ({ name, ms, rate, unit }: Measurement) => console.log(`${name.padEnd(58)} ${ms.toFixed(3).padStart(9)} ms ${rate.toFixed(1).padStart(9)} ${unit}`);
+  const report = ({ name, ms, rate, unit }: Measurement) =>
+    console.log(
+      `${name.padEnd(58)} ${ms.toFixed(3).padStart(9)} ms ${rate.toFixed(1).padStart(9)} ${unit}`,
+    );
   await benchmarkKernels(device, report);
   await benchmarkCopies(device, report);
   await benchmarkFactorizations(device, report);
@@ -106,8 +131,14 @@ async function bench(ordinal: number): Promise<void> {
 function printMemory(when: string, backend: CudaBackend): void {
   const { ownBytes, arenaBytes, usedBytes, overhead } = backend.measureMemory();
   const own = ownBytes ?? usedBytes;
-  console.log(`${when}: ${formatBytes(own)} on the card, ${formatBytes(own - arenaBytes)} of it beside the arena (reserve ${formatBytes(backend.profile.reserveBytes)})`);
-  console.log(`  ${Object.entries(overhead).map(([part, bytes]) => `${part} ${formatBytes(bytes)}`).join(', ')}`);
+  console.log(
+    `${when}: ${formatBytes(own)} on the card, ${formatBytes(own - arenaBytes)} of it beside the arena (reserve ${formatBytes(backend.profile.reserveBytes)})`,
+  );
+  console.log(
+    `  ${Object.entries(overhead)
+      .map(([part, bytes]) => `${part} ${formatBytes(bytes)}`)
+      .join(', ')}`,
+  );
 }
 
 process.exitCode = await main(process.argv.slice(2));

@@ -12,7 +12,8 @@ export function createRandom(seed: number): () => number {
 /** Standard normal numbers (Box and Muller), times `scale`. */
 export function normals(count: number, random: () => number, scale = 1): Float32Array {
   const values = new Float32Array(count);
-  for (let i = 0; i < count; i += 1) values[i] = scale * Math.sqrt(-2 * Math.log(random())) * Math.cos(2 * Math.PI * random());
+  for (let i = 0; i < count; i += 1)
+    values[i] = scale * Math.sqrt(-2 * Math.log(random())) * Math.cos(2 * Math.PI * random());
   return values;
 }
 

@@ -20,7 +20,10 @@ describe('outdatedPackages', () => {
   });
 
   it('lets an optional package be absent, not different', () => {
-    const optional = { 'node_modules/a': { version: '2.0.0', optional: true }, 'node_modules/darwin-only': { version: '1.0.0', optional: true } };
+    const optional = {
+      'node_modules/a': { version: '2.0.0', optional: true },
+      'node_modules/darwin-only': { version: '1.0.0', optional: true },
+    };
     expect(outdatedPackages(optional, installed)).toEqual(['node_modules/a']);
   });
 });

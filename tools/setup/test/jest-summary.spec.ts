@@ -1,7 +1,13 @@
-import { type JestResult, summarize } from '../jest-summary.mjs';
+import { summarize, type JestResult } from '../jest-summary.mjs';
 
 const passing: JestResult = {
-  numPassedTests: 7, numFailedTests: 0, numRuntimeErrorTestSuites: 0, numPendingTests: 0, numTodoTests: 0, numTotalTests: 7, success: true,
+  numPassedTests: 7,
+  numFailedTests: 0,
+  numRuntimeErrorTestSuites: 0,
+  numPendingTests: 0,
+  numTodoTests: 0,
+  numTotalTests: 7,
+  success: true,
 };
 
 describe('summarize', () => {
@@ -10,7 +16,10 @@ describe('summarize', () => {
   });
 
   it('counts a suite that did not load as a failure', () => {
-    expect(summarize({ ...passing, numRuntimeErrorTestSuites: 1, success: false })).toMatchObject({ line: 'tests: 7 passed, 1 failed', ok: false });
+    expect(summarize({ ...passing, numRuntimeErrorTestSuites: 1, success: false })).toMatchObject({
+      line: 'tests: 7 passed, 1 failed',
+      ok: false,
+    });
   });
 
   it('is not ok when jest wrote no result or ran no test', () => {

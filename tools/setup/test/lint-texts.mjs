@@ -1,7 +1,9 @@
-/** Reads `{name: [file, code]}` from stdin and prints `{name: [rule, ...]}`, without the rules that need types. */
+/**
+ * Reads `{name: [file, code]}` from stdin and prints `{name: [rule, ...]}`, without the rules that
+ * need types.
+ */
 import { readFileSync } from 'node:fs';
 import process from 'node:process';
-
 import { ESLint } from 'eslint';
 import tseslint from 'typescript-eslint';
 
@@ -9,7 +11,11 @@ import tseslint from 'typescript-eslint';
 const cases = JSON.parse(readFileSync(process.stdin.fd, 'utf8'));
 const { rules } = tseslint.configs.disableTypeChecked;
 const eslint = new ESLint({
-  overrideConfig: { files: ['**/*.ts'], languageOptions: { parserOptions: { project: null, program: null } }, rules: { ...rules, '@typescript-eslint/switch-exhaustiveness-check': 'off' } },
+  overrideConfig: {
+    files: ['**/*.ts'],
+    languageOptions: { parserOptions: { project: null, program: null } },
+    rules: { ...rules, '@typescript-eslint/switch-exhaustiveness-check': 'off' },
+  },
 });
 /** @type {Record<string, (string | null)[]>} */
 const found = {};

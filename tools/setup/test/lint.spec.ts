@@ -1,10 +1,18 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
-/** Runs the repository's own lint configuration, in a process of its own, over code that is not there. */
-function lint(cases: Readonly<Record<string, readonly [file: string, code: string]>>): Record<string, string[]> {
+/**
+ * Runs the repository's own lint configuration, in a process of its own, over code that is not
+ * there.
+ */
+function lint(
+  cases: Readonly<Record<string, readonly [file: string, code: string]>>,
+): Record<string, string[]> {
   const script = fileURLToPath(new URL('./lint-texts.mjs', import.meta.url));
-  const { status, stdout, stderr } = spawnSync(process.execPath, [script], { input: JSON.stringify(cases), encoding: 'utf8' });
+  const { status, stdout, stderr } = spawnSync(process.execPath, [script], {
+    input: JSON.stringify(cases),
+    encoding: 'utf8',
+  });
   if (status !== 0) throw new Error(stderr);
   return JSON.parse(stdout) as Record<string, string[]>;
 }
@@ -13,23 +21,56 @@ const boundary = '@nx/enforce-module-boundaries';
 
 describe('the lint configuration', () => {
   const found = lint({
-    'engine imports engine': ['libs/finetune/src/x.ts', "export { Pager } from '@emloc/weight-pager';"],
-    'engine imports a device implementation': ['libs/finetune/src/x.ts', "export * from '@emloc/device-cpu';"],
-    'engine imports the devices by name': ['libs/pipeline/src/x.ts', "export * from '@emloc/device-registry';"],
-    'devices by name import a device implementation': ['libs/device-registry/src/x.ts', "export * from '@emloc/device-cpu';"],
-    'devices by name import the kit': ['libs/device-registry/src/x.ts', "export * from '@emloc/rpc';"],
-    'stage imports the devices by name': ['libs/stage-runtime/src/x.ts', "export * from '@emloc/device-registry';"],
+    'engine imports engine': [
+      'libs/finetune/src/x.ts',
+      "export { Pager } from '@emloc/weight-pager';",
+    ],
+    'engine imports a device implementation': [
+      'libs/finetune/src/x.ts',
+      "export * from '@emloc/device-cpu';",
+    ],
+    'engine imports the devices by name': [
+      'libs/pipeline/src/x.ts',
+      "export * from '@emloc/device-registry';",
+    ],
+    'devices by name import a device implementation': [
+      'libs/device-registry/src/x.ts',
+      "export * from '@emloc/device-cpu';",
+    ],
+    'devices by name import the kit': [
+      'libs/device-registry/src/x.ts',
+      "export * from '@emloc/rpc';",
+    ],
+    'stage imports the devices by name': [
+      'libs/stage-runtime/src/x.ts',
+      "export * from '@emloc/device-registry';",
+    ],
     'engine imports the kit': ['libs/finetune/src/x.ts', "export * from '@emloc/rpc';"],
-    'planner imports the null device': ['libs/pipeline/src/x.ts', "export * from '@emloc/device-null';"],
+    'planner imports the null device': [
+      'libs/pipeline/src/x.ts',
+      "export * from '@emloc/device-null';",
+    ],
     'device imports an engine': ['libs/device/src/x.ts', "export * from '@emloc/autograd';"],
-    'another project by path': ['libs/finetune/src/x.ts', "export * from '../../device/src/index.js';"],
-    'an undeclared package': ['libs/device/src/x.ts', "import semver from 'semver';\nsemver.valid('1');"],
+    'another project by path': [
+      'libs/finetune/src/x.ts',
+      "export * from '../../device/src/index.js';",
+    ],
+    'an undeclared package': [
+      'libs/device/src/x.ts',
+      "import semver from 'semver';\nsemver.valid('1');",
+    ],
     'engine imports NATS': ['libs/pipeline/src/x.ts', "export * from '@nats-io/nats-core';"],
-    'engine loads gRPC': ['libs/pipeline/src/x.ts', "export const grpc = await import('@grpc/grpc-js');"],
+    'engine loads gRPC': [
+      'libs/pipeline/src/x.ts',
+      "export const grpc = await import('@grpc/grpc-js');",
+    ],
     'rpc imports prom-client': ['libs/rpc/src/x.ts', "export * from 'prom-client';"],
-    'FFI outside the native files': ['libs/device-cpu/src/gemm.ts', "export { default } from 'koffi';"],
+    'FFI outside the native files': [
+      'libs/device-cpu/src/gemm.ts',
+      "export { default } from 'koffi';",
+    ],
     'FFI in a native file': ['libs/device-cpu/src/native.ts', "export { default } from 'koffi';"],
-    'any': ['libs/finetune/src/x.ts', 'export const x: any = 1;'],
+    any: ['libs/finetune/src/x.ts', 'export const x: any = 1;'],
     'any in a native file': ['libs/device-cpu/src/native.ts', 'export const x: any = 1;'],
   });
 

@@ -26,8 +26,15 @@ function fakeSystem(overrides: Partial<System> = {}): Recorded {
   return { host, apt, said, stopped };
 }
 
-function packageThatIs(state: 'there' | 'installable' | 'missing', apt: readonly (readonly string[])[] = []): SystemPackage {
-  const probe = { there: () => true, installable: () => apt.some((args) => args.includes('installable')), missing: () => false }[state];
+function packageThatIs(
+  state: 'there' | 'installable' | 'missing',
+  apt: readonly (readonly string[])[] = [],
+): SystemPackage {
+  const probe = {
+    there: () => true,
+    installable: () => apt.some((args) => args.includes('installable')),
+    missing: () => false,
+  }[state];
   return { name: state, probe, why: 'it is slow' };
 }
 
@@ -40,14 +47,22 @@ describe('ensureSystemPackages', () => {
 
   it('installs all missing packages with one update where it may', () => {
     const { host, apt } = fakeSystem();
-    expect(ensureSystemPackages([packageThatIs('installable', apt), packageThatIs('there')], host)).toEqual([]);
+    expect(
+      ensureSystemPackages([packageThatIs('installable', apt), packageThatIs('there')], host),
+    ).toEqual([]);
     expect(apt.map(([command]) => command)).toEqual(['update', 'install']);
     expect(apt[1]).toContain('installable');
   });
 
   it('stops the services that it has installed, and no others', () => {
     const { host, apt, stopped } = fakeSystem();
-    ensureSystemPackages([{ ...packageThatIs('installable', apt), unit: 'new.service' }, { ...packageThatIs('there'), unit: 'old.service' }], host);
+    ensureSystemPackages(
+      [
+        { ...packageThatIs('installable', apt), unit: 'new.service' },
+        { ...packageThatIs('there'), unit: 'old.service' },
+      ],
+      host,
+    );
     expect(stopped).toEqual(['new.service']);
   });
 
@@ -57,7 +72,9 @@ describe('ensureSystemPackages', () => {
     ['EMLOC_SYSTEM_PACKAGES=skip', { mayInstall: () => false }],
   ])('only says what to install when %s', (_, overrides) => {
     const { host, apt, said } = fakeSystem(overrides);
-    expect(ensureSystemPackages([packageThatIs('missing')], host).map(({ name }) => name)).toEqual(['missing']);
+    expect(ensureSystemPackages([packageThatIs('missing')], host).map(({ name }) => name)).toEqual([
+      'missing',
+    ]);
     expect(apt).toEqual([]);
     expect(said.join('\n')).toContain('apt-get install missing');
   });

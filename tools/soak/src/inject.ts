@@ -1,6 +1,7 @@
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DeployedProcess, LocalDeployment } from '@emloc/local-deployment';
+
 import type { Fault, ProcessName } from './fault-plan.js';
 
 /** A fault that happened. */
@@ -14,8 +15,15 @@ export interface AppliedFault {
 const pollMs = 20;
 const readinessDropsWithinMs = 2000;
 
-/** Does to a deployment what a fault says, and waits until a cut is over. @param afterMs since the job was created */
-export async function inject(deployment: LocalDeployment, fault: Fault, afterMs: number): Promise<AppliedFault> {
+/**
+ * Does to a deployment what a fault says, and waits until a cut is over.
+ * @param afterMs since the job was created
+ */
+export async function inject(
+  deployment: LocalDeployment,
+  fault: Fault,
+  afterMs: number,
+): Promise<AppliedFault> {
   const { pid, metricsPort } = await runningProcess(deployment, fault.process);
   const done = (problem: string | null = null): AppliedFault => ({ fault, afterMs, problem });
   switch (fault.kind) {
@@ -24,7 +32,11 @@ export async function inject(deployment: LocalDeployment, fault: Fault, afterMs:
       return done();
     case 'terminate':
       signal(pid, 'SIGTERM');
-      return done(metricsPort !== null && (await losesReadiness(metricsPort)) ? null : `${fault.process} was still ready ${readinessDropsWithinMs} ms after SIGTERM`);
+      return done(
+        metricsPort !== null && (await losesReadiness(metricsPort))
+          ? null
+          : `${fault.process} was still ready ${readinessDropsWithinMs} ms after SIGTERM`,
+      );
     case 'cut':
       signal(pid, 'SIGSTOP');
       try {
@@ -42,7 +54,10 @@ export async function untilReady(deployment: LocalDeployment): Promise<void> {
 }
 
 /** One that waits to be started again is waited for. */
-async function runningProcess(deployment: LocalDeployment, name: ProcessName): Promise<DeployedProcess & { readonly pid: number }> {
+async function runningProcess(
+  deployment: LocalDeployment,
+  name: ProcessName,
+): Promise<DeployedProcess & { readonly pid: number }> {
   for (;;) {
     const found = deployment.processes().find((one) => one.name === name);
     if (found?.pid !== undefined) return { ...found, pid: found.pid };
@@ -62,7 +77,10 @@ function signal(pid: number, name: NodeJS.Signals): void {
 async function losesReadiness(port: number): Promise<boolean> {
   const endMs = performance.now() + readinessDropsWithinMs;
   while (performance.now() < endMs) {
-    const status = await fetch(`http://127.0.0.1:${port}/readyz`).then(({ status: code }) => code, () => 0);
+    const status = await fetch(`http://127.0.0.1:${port}/readyz`).then(
+      ({ status: code }) => code,
+      () => 0,
+    );
     if (status !== 200) return true;
     await sleep(pollMs);
   }

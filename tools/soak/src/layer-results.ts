@@ -1,13 +1,19 @@
-import { connectNats, type NatsAccess, openRecordStore, type WorkState } from '@emloc/service-kit';
+import { connectNats, openRecordStore, type NatsAccess, type WorkState } from '@emloc/service-kit';
 
 /** Watches which results were recorded for the layers of a job. */
 export interface LayerResults {
-  /** By layer, the different results that stood in its record: more than one means that a result was overwritten. */
+  /**
+   * By layer, the different results that stood in its record: more than one means that a result was
+   * overwritten.
+   */
   readonly results: ReadonlyMap<string, ReadonlySet<string>>;
   close(): Promise<void>;
 }
 
-/** Follows the records of the job's layer queue, until they are deleted with the job's other work. @param job its identifier, without `jobs/` */
+/**
+ * Follows the records of the job's layer queue, until they are deleted with the job's other work.
+ * @param job its identifier, without `jobs/`
+ */
 export async function watchLayerResults(access: NatsAccess, job: string): Promise<LayerResults> {
   const nats = await connectNats(access);
   const records = await openRecordStore<WorkState<unknown>>({ nats, bucket: `work-layers-${job}` });
@@ -15,7 +21,11 @@ export async function watchLayerResults(access: NatsAccess, job: string): Promis
   const results = new Map<string, Set<string>>();
   const watching = (async () => {
     for await (const change of records.watch('>', stop.signal)) {
-      if (change.kind === 'put' && change.value.state === 'done') results.set(change.key, (results.get(change.key) ?? new Set()).add(JSON.stringify(change.value)));
+      if (change.kind === 'put' && change.value.state === 'done')
+        results.set(
+          change.key,
+          (results.get(change.key) ?? new Set()).add(JSON.stringify(change.value)),
+        );
     }
   })().catch(() => undefined);
   return {

@@ -4,9 +4,10 @@ import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { type Fault, parseSeeds, planFaults, planTerminations } from './fault-plan.js';
+
+import { parseSeeds, planFaults, planTerminations, type Fault } from './fault-plan.js';
 import { outcomeLine, summaryLine } from './report.js';
-import { measureUndisturbed, type RunOutcome, runUntilDisturbed } from './run.js';
+import { measureUndisturbed, runUntilDisturbed, type RunOutcome } from './run.js';
 import { openTestBed, type TestBed } from './test-bed.js';
 
 const help = `usage: npm run test:soak -- [--seeds 0-29] [--terminations 0-1] [--builders 1] [--log-level info]
@@ -17,7 +18,11 @@ Logs of runs that failed are in out/soak. Needs nats-server on PATH.
 
 const { values } = parseArgs({
   options: {
-    seeds: { type: 'string', default: '0-29' }, terminations: { type: 'string', default: '0-1' }, builders: { type: 'string', default: '1' }, 'log-level': { type: 'string', default: 'info' }, help: { type: 'boolean', default: false },
+    seeds: { type: 'string', default: '0-29' },
+    terminations: { type: 'string', default: '0-1' },
+    builders: { type: 'string', default: '1' },
+    'log-level': { type: 'string', default: 'info' },
+    help: { type: 'boolean', default: false },
   },
 });
 if (values.help) process.stdout.write(help);
@@ -26,7 +31,10 @@ else process.exitCode = await soak();
 async function soak(): Promise<number> {
   const dist = join(dirname(fileURLToPath(import.meta.url)), '..');
   const work = mkdtempSync(join(tmpdir(), 'emloc-soak-'));
-  const bed = await openTestBed({ root: join(dist, '..'), dist, work }, { replicas: { 'emulator-builder': Number(values.builders) }, logLevel: values['log-level'] });
+  const bed = await openTestBed(
+    { root: join(dist, '..'), dist, work },
+    { replicas: { 'emulator-builder': Number(values.builders) }, logLevel: values['log-level'] },
+  );
   try {
     const outcomes = await runAll(bed);
     process.stdout.write(`${summaryLine(outcomes)}\n`);
@@ -41,8 +49,14 @@ async function runAll(bed: TestBed): Promise<RunOutcome[]> {
   const { undisturbedMs, outcomes } = await measureUndisturbed(bed);
   for (const outcome of outcomes) report(bed, outcome);
   const plans: [string, readonly Fault[]][] = [
-    ...parseSeeds(values.seeds).map((seed): [string, readonly Fault[]] => [`seed ${seed}`, planFaults(seed)]),
-    ...parseSeeds(values.terminations).map((seed): [string, readonly Fault[]] => [`termination ${seed}`, planTerminations(seed)]),
+    ...parseSeeds(values.seeds).map((seed): [string, readonly Fault[]] => [
+      `seed ${seed}`,
+      planFaults(seed),
+    ]),
+    ...parseSeeds(values.terminations).map((seed): [string, readonly Fault[]] => [
+      `termination ${seed}`,
+      planTerminations(seed),
+    ]),
   ];
   const disturbed: RunOutcome[] = [];
   for (const [name, faults] of plans) {

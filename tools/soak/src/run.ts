@@ -2,9 +2,10 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Job, JobEvent } from '@emloc/sdk';
+
 import type { Fault } from './fault-plan.js';
-import { type AppliedFault, inject, untilReady } from './inject.js';
-import { type LayerResults, watchLayerResults } from './layer-results.js';
+import { inject, untilReady, type AppliedFault } from './inject.js';
+import { watchLayerResults, type LayerResults } from './layer-results.js';
 import { blockCount, digestsOf } from './reference.js';
 import type { ObservedExit, TestBed } from './test-bed.js';
 
@@ -31,21 +32,36 @@ export interface RunOptions {
 
 const deadlineMs = 300_000;
 
-/** Runs the job while the faults happen, and holds what comes out against the reference. Ends when all processes are ready again. */
-export async function runDisturbed(bed: TestBed, { name, faults, undisturbedMs }: RunOptions): Promise<RunOutcome> {
+/**
+ * Runs the job while the faults happen, and holds what comes out against the reference. Ends when
+ * all processes are ready again.
+ */
+export async function runDisturbed(
+  bed: TestBed,
+  { name, faults, undisturbedMs }: RunOptions,
+): Promise<RunOutcome> {
   bed.takeExits();
   const startMs = performance.now();
   const deadline = new AbortController();
-  const timer = setTimeout(() => deadline.abort(new Error(`the job was not over after ${deadlineMs / 1000} s`)), deadlineMs);
+  const timer = setTimeout(
+    () => deadline.abort(new Error(`the job was not over after ${deadlineMs / 1000} s`)),
+    deadlineMs,
+  );
   const { name: job } = await bed.client.createJob({ options: bed.options, displayName: name });
-  const layers = await watchLayerResults(bed.deployment.natsAccess('soak'), job.replace('jobs/', ''));
+  const layers = await watchLayerResults(
+    bed.deployment.natsAccess('soak'),
+    job.replace('jobs/', ''),
+  );
   const ended = new AbortController();
   const injecting = injectAll(bed, faults, { startMs, undisturbedMs, ended: ended.signal });
   const events: JobEvent[] = [];
   const problems: string[] = [];
   let final: Job | null = null;
   try {
-    final = await bed.client.waitForJob(job, { signal: deadline.signal, onEvent: (event) => events.push(event) });
+    final = await bed.client.waitForJob(job, {
+      signal: deadline.signal,
+      onEvent: (event) => events.push(event),
+    });
     problems.push(...(await adapterProblems(bed, job)));
   } catch (error) {
     problems.push(describe(error));
@@ -56,15 +72,22 @@ export async function runDisturbed(bed: TestBed, { name, faults, undisturbedMs }
   const applied = await injecting;
   await layers.close();
   await untilReady(bed.deployment);
-  problems.push(...eventProblems(events, final), ...layerProblems(layers, final), ...processProblems(bed.takeExits(), applied));
+  problems.push(
+    ...eventProblems(events, final),
+    ...layerProblems(layers, final),
+    ...processProblems(bed.takeExits(), applied),
+  );
   return { name, faults: applied, seconds, retries: final?.retries ?? 0, problems, events };
 }
 
 /**
- * The time that the job takes undisturbed, with every service warm: the second of two runs, or the first that fails.
+ * The time that the job takes undisturbed, with every service warm: the second of two runs, or the
+ * first that fails.
  * @returns the outcomes of these runs too
  */
-export async function measureUndisturbed(bed: TestBed): Promise<{ readonly undisturbedMs: number; readonly outcomes: readonly RunOutcome[] }> {
+export async function measureUndisturbed(
+  bed: TestBed,
+): Promise<{ readonly undisturbedMs: number; readonly outcomes: readonly RunOutcome[] }> {
   const first = await runDisturbed(bed, { name: 'undisturbed', faults: [], undisturbedMs: 0 });
   if (first.problems.length > 0) return { undisturbedMs: first.seconds * 1000, outcomes: [first] };
   const second = await runDisturbed(bed, { name: 'undisturbed', faults: [], undisturbedMs: 0 });
@@ -74,16 +97,21 @@ export async function measureUndisturbed(bed: TestBed): Promise<{ readonly undis
 /** The same, again with earlier faults where the job was over before the first of them. */
 export async function runUntilDisturbed(bed: TestBed, options: RunOptions): Promise<RunOutcome> {
   const outcome = await runDisturbed(bed, options);
-  if (outcome.faults.length > 0 || options.faults.length === 0 || outcome.problems.length > 0) return outcome;
+  if (outcome.faults.length > 0 || options.faults.length === 0 || outcome.problems.length > 0)
+    return outcome;
   return runUntilDisturbed(bed, { ...options, undisturbedMs: options.undisturbedMs / 2 });
 }
 
 async function injectAll(
-  bed: TestBed, faults: readonly Fault[], { startMs, undisturbedMs, ended }: { startMs: number; undisturbedMs: number; ended: AbortSignal },
+  bed: TestBed,
+  faults: readonly Fault[],
+  { startMs, undisturbedMs, ended }: { startMs: number; undisturbedMs: number; ended: AbortSignal },
 ): Promise<AppliedFault[]> {
   const elapsedMs = (): number => performance.now() - startMs;
   const applied = faults.map(async (fault) => {
-    const waited = await sleep(Math.max(0, fault.at * undisturbedMs - elapsedMs()), true, { signal: ended }).catch(() => false);
+    const waited = await sleep(Math.max(0, fault.at * undisturbedMs - elapsedMs()), true, {
+      signal: ended,
+    }).catch(() => false);
     return waited ? [await inject(bed.deployment, fault, elapsedMs())] : [];
   });
   return (await Promise.all(applied)).flat();
@@ -94,38 +122,65 @@ function describe(error: unknown): string {
   return cause instanceof Error ? `${message}: ${cause.message}` : message;
 }
 
-async function adapterProblems({ client, paths, reference }: TestBed, job: string): Promise<string[]> {
+async function adapterProblems(
+  { client, paths, reference }: TestBed,
+  job: string,
+): Promise<string[]> {
   const folder = join(paths.work, 'result');
   await rm(folder, { recursive: true, force: true });
   await client.downloadJob(job, folder);
   const digests = await digestsOf(folder);
-  return [...reference].filter(([file, digest]) => digests.get(file) !== digest).map(([file]) => `${file} differs from that of emloc tune`);
+  return [...reference]
+    .filter(([file, digest]) => digests.get(file) !== digest)
+    .map(([file]) => `${file} differs from that of emloc tune`);
 }
 
 /** Sequences from 1 without gaps, up to the last. */
-export function eventProblems(events: readonly JobEvent[], job: Pick<Job, 'lastEventSequence'> | null): string[] {
+export function eventProblems(
+  events: readonly JobEvent[],
+  job: Pick<Job, 'lastEventSequence'> | null,
+): string[] {
   const wrong = events.findIndex(({ sequence }, index) => sequence !== index + 1);
   if (wrong >= 0) return [`event ${wrong + 1} has the sequence ${events[wrong]?.sequence}`];
-  if (job && job.lastEventSequence !== events.length) return [`${events.length} events, the last of the job is ${job.lastEventSequence}`];
+  if (job && job.lastEventSequence !== events.length)
+    return [`${events.length} events, the last of the job is ${job.lastEventSequence}`];
   return [];
 }
 
 function layerProblems({ results }: LayerResults, job: Job | null): string[] {
-  const several = [...results].filter(([, different]) => different.size > 1).map(([layer, different]) => `${layer} has ${different.size} results`);
-  return job && results.size !== blockCount ? [...several, `${results.size} layers have results, not ${blockCount}`] : several;
+  const several = [...results]
+    .filter(([, different]) => different.size > 1)
+    .map(([layer, different]) => `${layer} has ${different.size} results`);
+  return job && results.size !== blockCount
+    ? [...several, `${results.size} layers have results, not ${blockCount}`]
+    : several;
 }
 
-/** Every end of a process has its reason among the faults; one that was asked to end does so with 0. */
-export function processProblems(exits: readonly ObservedExit[], applied: readonly AppliedFault[]): string[] {
-  const expected = applied.filter(({ fault }) => fault.kind !== 'cut').map(({ fault }) => ({ process: fault.process as string, code: fault.kind === 'terminate' ? 0 : null }));
+/**
+ * Every end of a process has its reason among the faults; one that was asked to end does so with 0.
+ */
+export function processProblems(
+  exits: readonly ObservedExit[],
+  applied: readonly AppliedFault[],
+): string[] {
+  const expected = applied
+    .filter(({ fault }) => fault.kind !== 'cut')
+    .map(({ fault }) => ({
+      process: fault.process as string,
+      code: fault.kind === 'terminate' ? 0 : null,
+    }));
   const unexpected = exits.filter((exit) => {
-    const index = expected.findIndex(({ process, code }) => process === exit.process && code === exit.code);
+    const index = expected.findIndex(
+      ({ process, code }) => process === exit.process && code === exit.code,
+    );
     if (index >= 0) expected.splice(index, 1);
     return index < 0;
   });
   return [
     ...applied.flatMap(({ problem }) => problem ?? []),
     ...unexpected.map(({ process, code, signal }) => `${process} ended with ${signal ?? code}`),
-    ...expected.map(({ process, code }) => `${process} did not end${code === null ? '' : ` with ${code}`}`),
+    ...expected.map(
+      ({ process, code }) => `${process} did not end${code === null ? '' : ` with ${code}`}`,
+    ),
   ];
 }

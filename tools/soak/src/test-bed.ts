@@ -1,7 +1,15 @@
-import { connect, type CreateJobOptions, type EmlocClient } from '@emloc/sdk';
-import { defaultPolicy, type LocalDeployment, type ProcessExit, programsIn, type StageName, startLocalDeployment } from '@emloc/local-deployment';
 import { join } from 'node:path';
-import { prepareJob, type SoakPaths, tuneReference } from './reference.js';
+import {
+  defaultPolicy,
+  programsIn,
+  startLocalDeployment,
+  type LocalDeployment,
+  type ProcessExit,
+  type StageName,
+} from '@emloc/local-deployment';
+import { connect, type CreateJobOptions, type EmlocClient } from '@emloc/sdk';
+
+import { prepareJob, tuneReference, type SoakPaths } from './reference.js';
 
 /** An end of a process, as its supervisor saw it. */
 export interface ObservedExit extends ProcessExit {
@@ -32,13 +40,26 @@ const policy = Object.freeze({ ...defaultPolicy, backoffMaxMs: 2000, stableAfter
 const maxLines = 50_000;
 
 /** Runs the reference, then starts a deployment. */
-export async function openTestBed(paths: SoakPaths, { replicas, logLevel = 'info' }: TestBedOptions = {}): Promise<TestBed> {
+export async function openTestBed(
+  paths: SoakPaths,
+  { replicas, logLevel = 'info' }: TestBedOptions = {},
+): Promise<TestBed> {
   const options = await prepareJob(paths);
   const reference = await tuneReference(paths, options);
   let [exits, lines]: [ObservedExit[], string[]] = [[], []];
   const deployment = await startLocalDeployment({
-    program: programsIn(paths.dist), stateDir: join(paths.work, 'state'), port: 0, replicas, policy,
-    flags: (service) => ['--log-level', logLevel, ...(service === 'coordinator' ? ['--model-roots', paths.root, '--data-roots', paths.work] : [])],
+    program: programsIn(paths.dist),
+    stateDir: join(paths.work, 'state'),
+    port: 0,
+    replicas,
+    policy,
+    flags: (service) => [
+      '--log-level',
+      logLevel,
+      ...(service === 'coordinator'
+        ? ['--model-roots', paths.root, '--data-roots', paths.work]
+        : []),
+    ],
     observer: { exited: (process, { code, signal }) => exits.push({ process, code, signal }) },
     onLine: (process, line) => {
       lines.push(`${process} ${line}`);
@@ -47,9 +68,21 @@ export async function openTestBed(paths: SoakPaths, { replicas, logLevel = 'info
   });
   const client = connect({ address: deployment.endpoint });
   return {
-    paths, deployment, client, options, reference,
-    takeExits: () => { const taken = exits; exits = []; return taken; },
-    takeLines: () => { const taken = lines; lines = []; return taken; },
+    paths,
+    deployment,
+    client,
+    options,
+    reference,
+    takeExits: () => {
+      const taken = exits;
+      exits = [];
+      return taken;
+    },
+    takeLines: () => {
+      const taken = lines;
+      lines = [];
+      return taken;
+    },
     close: async () => {
       client.close();
       await deployment.stop();

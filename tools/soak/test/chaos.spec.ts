@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+
 import { planFaults, planTerminations } from '../src/fault-plan.js';
 import { measureUndisturbed, runUntilDisturbed } from '../src/run.js';
 import { openTestBed, type TestBed } from '../src/test-bed.js';
@@ -13,8 +14,14 @@ let bed: TestBed;
 let undisturbedMs: number;
 
 beforeAll(async () => {
-  const built = spawnSync(process.execPath, [join(root, 'tools/setup/build.mjs')], { cwd: root, encoding: 'utf8' });
-  expect({ status: built.status, stderr: built.status === 0 ? '' : built.stderr }).toEqual({ status: 0, stderr: '' });
+  const built = spawnSync(process.execPath, [join(root, 'tools/setup/build.mjs')], {
+    cwd: root,
+    encoding: 'utf8',
+  });
+  expect({ status: built.status, stderr: built.status === 0 ? '' : built.stderr }).toEqual({
+    status: 0,
+    stderr: '',
+  });
   bed = await openTestBed({ root, dist: join(root, 'dist'), work });
 }, 240_000);
 
@@ -30,13 +37,25 @@ test('a deployment gives the adapter of emloc tune, byte for byte', async () => 
 }, 240_000);
 
 // The soak (npm run test:soak) runs thirty seeds, and cuts NATS off as well.
-test.each([0, 1, 2])('the same with processes killed: seed %d', async (seed) => {
-  const { problems } = await runUntilDisturbed(bed, { name: `seed ${seed}`, faults: planFaults(seed), undisturbedMs });
-  expect(problems).toEqual([]);
-}, 300_000);
+test.each([0, 1, 2])(
+  'the same with processes killed: seed %d',
+  async (seed) => {
+    const { problems } = await runUntilDisturbed(bed, {
+      name: `seed ${seed}`,
+      faults: planFaults(seed),
+      undisturbedMs,
+    });
+    expect(problems).toEqual([]);
+  },
+  300_000,
+);
 
 test('the same when every service is asked to end: readiness drops, exit with 0', async () => {
-  const { problems, faults } = await runUntilDisturbed(bed, { name: 'terminations', faults: planTerminations(0), undisturbedMs });
+  const { problems, faults } = await runUntilDisturbed(bed, {
+    name: 'terminations',
+    faults: planTerminations(0),
+    undisturbedMs,
+  });
   expect(problems).toEqual([]);
   expect(faults.length).toBeGreaterThan(0);
 }, 300_000);

@@ -1,21 +1,32 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { serviceNames } from '@emloc/local-deployment';
-import type { ServiceName } from '@emloc/local-deployment';
-import { metricsToken, type SecuredNats, startSecuredNats } from './secured/deployment.js';
+import { serviceNames, type ServiceName } from '@emloc/local-deployment';
+
+import { metricsToken, startSecuredNats, type SecuredNats } from './secured/deployment.js';
 import { marker } from './secured/marker.js';
 import { startService } from './secured/service-processes.js';
 
 let nats: SecuredNats;
-beforeAll(async () => { nats = await startSecuredNats(); }, 240_000);
+beforeAll(async () => {
+  nats = await startSecuredNats();
+}, 240_000);
 afterAll(() => nats?.stop());
 
 const wrongPassword = marker('wrong-password');
 
 /** Flags of a service, without those of these names. */
-function args(service: ServiceName, without: readonly string[] = [], more: readonly string[] = []): string[] {
+function args(
+  service: ServiceName,
+  without: readonly string[] = [],
+  more: readonly string[] = [],
+): string[] {
   const all = nats.args(service);
-  return [...all.filter((arg, index) => !without.includes(arg) && !without.includes(all[index - 1] ?? '')), ...more];
+  return [
+    ...all.filter(
+      (arg, index) => !without.includes(arg) && !without.includes(all[index - 1] ?? ''),
+    ),
+    ...more,
+  ];
 }
 
 /** With another value of one flag. */
@@ -30,10 +41,16 @@ function secretsOf(service: ServiceName): string[] {
 }
 
 /** Starts a service that has to end by itself. */
-async function refused(service: ServiceName, flags: readonly string[], env = nats.env(service)): Promise<{ code: number | null; output: string }> {
+async function refused(
+  service: ServiceName,
+  flags: readonly string[],
+  env = nats.env(service),
+): Promise<{ code: number | null; output: string }> {
   const { ended, output } = startService(service, { args: flags, env });
   const code = await ended;
-  expect(secretsOf(service).filter((secret) => secret === '' || output().includes(secret))).toEqual([]);
+  expect(secretsOf(service).filter((secret) => secret === '' || output().includes(secret))).toEqual(
+    [],
+  );
   expect(output()).not.toContain('"msg":"listening"');
   return { code, output: output() };
 }
@@ -53,7 +70,15 @@ test('a service that NATS refuses, or that cannot trust it, says which and ends'
     refused('corrector', args('corrector', identity)),
     refused('calibrator', args('calibrator', [...ca, ...identity])),
   ]);
-  expect(found).toEqual(saying(/refused the credentials/, /refused the credentials/, /unable to verify/, /bad certificate|certificate required/, /requires TLS/));
+  expect(found).toEqual(
+    saying(
+      /refused the credentials/,
+      /refused the credentials/,
+      /unable to verify/,
+      /bad certificate|certificate required/,
+      /requires TLS/,
+    ),
+  );
 }, 240_000);
 
 test('files that cannot be used are named, and nothing of them is shown', async () => {
@@ -67,21 +92,37 @@ test('files that cannot be used are named, and nothing of them is shown', async 
     refused('trainer', argsWith('trainer', '--nats-key', broken)),
     refused('trainer', argsWith('trainer', '--tls-key', others)),
   ]);
-  expect(found).toEqual(saying(/EMLOC_NATS_PASSWORD/, /\/nowhere\/ca\.pem/, /broken\.pem is no certificate/, /broken\.pem is no private key/, /another\.key is not the key of/));
+  expect(found).toEqual(
+    saying(
+      /EMLOC_NATS_PASSWORD/,
+      /\/nowhere\/ca\.pem/,
+      /broken\.pem is no certificate/,
+      /broken\.pem is no private key/,
+      /another\.key is not the key of/,
+    ),
+  );
   expect(found.filter(({ output }) => output.includes(text))).toEqual([]);
 }, 240_000);
 
 test('no service listens where others reach it without authentication', async () => {
   const open = ['--host', '0.0.0.0', '--metrics-host', '127.0.0.1'];
-  const found = await Promise.all(serviceNames.map((service) => refused(service, args(service, ['--tls-ca'], open))));
-  expect(found).toEqual(saying(...serviceNames.map(() => /will not listen on 0\.0\.0\.0 without authentication/)));
+  const found = await Promise.all(
+    serviceNames.map((service) => refused(service, args(service, ['--tls-ca'], open))),
+  );
+  expect(found).toEqual(
+    saying(...serviceNames.map(() => /will not listen on 0\.0\.0\.0 without authentication/)),
+  );
 }, 240_000);
 
 test('pages of metrics and probes follow the same rule, and authentication alone is not enough', async () => {
   const { EMLOC_METRICS_TOKEN: _, ...withoutToken } = nats.env('trainer');
   const found = await Promise.all([
     refused('trainer', args('trainer', [], ['--metrics-host', '0.0.0.0']), withoutToken),
-    refused('trainer', args('trainer', ['--tls-cert', '--tls-key', '--tls-ca'], ['--host', '0.0.0.0']), { ...nats.env('trainer'), EMLOC_STAGE_TOKEN: marker('stage-token') }),
+    refused(
+      'trainer',
+      args('trainer', ['--tls-cert', '--tls-key', '--tls-ca'], ['--host', '0.0.0.0']),
+      { ...nats.env('trainer'), EMLOC_STAGE_TOKEN: marker('stage-token') },
+    ),
   ]);
   expect(found).toEqual(saying(/without authentication/, /without TLS/));
 }, 240_000);

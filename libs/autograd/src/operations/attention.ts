@@ -1,4 +1,5 @@
 import type { Tensor } from '@emloc/device';
+
 import type { AttentionOperation, OperationRule } from './operation.js';
 
 export const attention: OperationRule<AttentionOperation> = {
@@ -10,8 +11,15 @@ export const attention: OperationRule<AttentionOperation> = {
     const { device, sequences } = context.bindings;
     const logSumExp = context.aux([heads, context.rows], 'float32', 'attention.logSumExp');
     device.kernels.attention({
-      q: context.get(q), k: context.get(k), v: context.get(v), out: context.create(out), logSumExp,
-      sequences, heads, kvHeads, scale,
+      q: context.get(q),
+      k: context.get(k),
+      v: context.get(v),
+      out: context.create(out),
+      logSumExp,
+      sequences,
+      heads,
+      kvHeads,
+      scale,
     });
   },
 
@@ -28,8 +36,19 @@ export const attention: OperationRule<AttentionOperation> = {
     }
     const [dQ, dK, dV] = gradients as [Tensor, Tensor, Tensor];
     context.bindings.device.kernels.attentionBackward({
-      q: context.get(q), k: context.get(k), v: context.get(v), out: context.get(out), dOut: context.dOut, logSumExp,
-      sequences: context.bindings.sequences, heads, kvHeads, scale, dQ, dK, dV,
+      q: context.get(q),
+      k: context.get(k),
+      v: context.get(v),
+      out: context.get(out),
+      dOut: context.dOut,
+      logSumExp,
+      sequences: context.bindings.sequences,
+      heads,
+      kvHeads,
+      scale,
+      dQ,
+      dK,
+      dV,
     });
   },
 };

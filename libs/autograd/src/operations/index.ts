@@ -6,9 +6,15 @@ import { rmsNorm } from './rms-norm.js';
 import { rope } from './rope.js';
 import { swiglu } from './swiglu.js';
 
-const rules: { readonly [K in Operation['kind']]: OperationRule<Extract<Operation, { kind: K }>> } = {
-  rmsNorm, linear, rope, attention, swiglu, add,
-};
+const rules: { readonly [K in Operation['kind']]: OperationRule<Extract<Operation, { kind: K }>> } =
+  {
+    rmsNorm,
+    linear,
+    rope,
+    attention,
+    swiglu,
+    add,
+  };
 
 /** The rule of an operation, typed for any operation. */
 export function ruleOf(operation: Operation): OperationRule<Operation> {

@@ -1,10 +1,16 @@
 import type { Device, OuterProduct, Tensor } from '@emloc/device';
+
 import type { AdapterBinding, LinearWeights } from '../bindings.js';
-import type { BackwardContext, ForwardContext, LinearOperation, OperationRule } from './operation.js';
+import type {
+  BackwardContext,
+  ForwardContext,
+  LinearOperation,
+  OperationRule,
+} from './operation.js';
 
 /**
- * y = x Wᵀ + bias + s · (x Aᵀ) Bᵀ. The frozen weight has no gradient. The adapter's product comes first where it can, since the large
- * product that follows adds to it at no cost.
+ * y = x Wᵀ + bias + s · (x Aᵀ) Bᵀ. The frozen weight has no gradient. The adapter's product comes
+ * first where it can, since the large product that follows adds to it at no cost.
  */
 export const linear: OperationRule<LinearOperation> = {
   inputs: ({ x }) => [x],
@@ -35,7 +41,8 @@ export const linear: OperationRule<LinearOperation> = {
     const adapter = bindings.adapter(name);
     const weights = bindings.linear(name);
     if (!adapter) {
-      if (context.needsGradient(x)) context.contribute(x, (dX, accumulate) => pullBackWeight(context, weights, dX, accumulate));
+      if (context.needsGradient(x))
+        context.contribute(x, (dX, accumulate) => pullBackWeight(context, weights, dX, accumulate));
       return;
     }
     if (isPartOfFactors(weights)) pullBackFactors(context, weights, { x, adapter, name });
@@ -57,7 +64,11 @@ interface Application {
 }
 
 /** y = (x Vᵀ) Uᵀ, the adapter's columns among them; x Aᵀ is kept for the backward. */
-function applyFactors(context: ForwardContext, weights: Factors, { input, output, adapter, name }: Application): void {
+function applyFactors(
+  context: ForwardContext,
+  weights: Factors,
+  { input, output, adapter, name }: Application,
+): void {
   const { kernels } = context.bindings.device;
   const projected = context.scratch(rankOf(weights.v), 'linear.projected');
   try {
@@ -65,22 +76,36 @@ function applyFactors(context: ForwardContext, weights: Factors, { input, output
     kernels.gemm({ a: projected, b: weights.u, transposeB: true, out: output });
     if (!context.keepsAux) return;
     const hidden = context.aux([context.rows, adapter.rank], 'compute', `${name}.loraHidden`);
-    kernels.copyBlocks({ copies: [{ x: projected, xColumn: weights.adapterAt, columns: adapter.rank, out: hidden }] });
+    kernels.copyBlocks({
+      copies: [{ x: projected, xColumn: weights.adapterAt, columns: adapter.rank, out: hidden }],
+    });
   } finally {
     projected.dispose();
   }
 }
 
 /** y (+)= s · (x Aᵀ) Bᵀ; x Aᵀ is kept for the backward. */
-function applyAdapter(context: ForwardContext, { input, output, adapter, name, accumulate }: Application & { accumulate: boolean }): void {
+function applyAdapter(
+  context: ForwardContext,
+  { input, output, adapter, name, accumulate }: Application & { accumulate: boolean },
+): void {
   const { kernels } = context.bindings.device;
   const hidden = context.aux([context.rows, adapter.rank], 'compute', `${name}.loraHidden`);
   kernels.gemm({ a: input, b: adapter.a, transposeB: true, out: hidden });
-  kernels.gemm({ a: hidden, b: adapter.b, transposeB: true, out: output, alpha: adapter.scale, accumulate });
+  kernels.gemm({
+    a: hidden,
+    b: adapter.b,
+    transposeB: true,
+    out: output,
+    alpha: adapter.scale,
+    accumulate,
+  });
 }
 
 function applyWeight(
-  context: ForwardContext, weights: LinearWeights, { input, output, accumulate }: { input: Tensor; output: Tensor; accumulate: boolean },
+  context: ForwardContext,
+  weights: LinearWeights,
+  { input, output, accumulate }: { input: Tensor; output: Tensor; accumulate: boolean },
 ): void {
   const { kernels }: Device = context.bindings.device;
   if (weights.kind === 'dense') {
@@ -102,19 +127,36 @@ interface Pullback {
   readonly name: string;
 }
 
-function pullBackFactors(context: BackwardContext, weights: Factors, { x, adapter, name }: Pullback): void {
+function pullBackFactors(
+  context: BackwardContext,
+  weights: Factors,
+  { x, adapter, name }: Pullback,
+): void {
   const { kernels } = context.bindings.device;
   const dProjected = context.scratch(rankOf(weights.v), 'linear.dProjected');
   try {
     kernels.gemm({ a: context.dOut, b: weights.u, out: dProjected });
-    if (context.needsGradient(x)) context.contribute(x, (dX, accumulate) => kernels.gemm({ a: dProjected, b: weights.v, out: dX, accumulate }));
-    accumulateGradients(context, { x, adapter, name, dHidden: dProjected, column: weights.adapterAt });
+    if (context.needsGradient(x))
+      context.contribute(x, (dX, accumulate) =>
+        kernels.gemm({ a: dProjected, b: weights.v, out: dX, accumulate }),
+      );
+    accumulateGradients(context, {
+      x,
+      adapter,
+      name,
+      dHidden: dProjected,
+      column: weights.adapterAt,
+    });
   } finally {
     dProjected.dispose();
   }
 }
 
-function pullBackSum(context: BackwardContext, weights: LinearWeights, { x, adapter, name }: Pullback): void {
+function pullBackSum(
+  context: BackwardContext,
+  weights: LinearWeights,
+  { x, adapter, name }: Pullback,
+): void {
   const { kernels } = context.bindings.device;
   const dHidden = context.scratch(adapter.rank, `${name}.dLoraHidden`);
   try {
@@ -131,7 +173,12 @@ function pullBackSum(context: BackwardContext, weights: LinearWeights, { x, adap
   }
 }
 
-function pullBackWeight(context: BackwardContext, weights: LinearWeights, dX: Tensor, accumulate: boolean): void {
+function pullBackWeight(
+  context: BackwardContext,
+  weights: LinearWeights,
+  dX: Tensor,
+  accumulate: boolean,
+): void {
   const { kernels }: Device = context.bindings.device;
   if (weights.kind === 'dense') {
     kernels.gemm({ a: context.dOut, b: weights.weight, out: dX, accumulate });
@@ -146,22 +193,48 @@ function pullBackWeight(context: BackwardContext, weights: LinearWeights, dX: Te
   }
 }
 
-/** dB += s · dOutᵀ (x Aᵀ), dA += dHiddenᵀ x with s · dOut B in the columns of dHidden from `column` on. */
+/**
+ * dB += s · dOutᵀ (x Aᵀ), dA += dHiddenᵀ x with s · dOut B in the columns of dHidden from `column`
+ * on.
+ */
 function accumulateGradients(
-  context: BackwardContext, { x, adapter, name, dHidden, column }: Pullback & { readonly dHidden: Tensor; readonly column: number },
+  context: BackwardContext,
+  {
+    x,
+    adapter,
+    name,
+    dHidden,
+    column,
+  }: Pullback & { readonly dHidden: Tensor; readonly column: number },
 ): void {
   const { kernels }: Device = context.bindings.device;
   const [hidden] = context.aux;
   const { gradients, rank, scale } = adapter;
   if (!gradients) return;
-  if (!hidden) throw new Error(`linear: the forward of the adapted layer ${name} saved no hidden state`);
+  if (!hidden)
+    throw new Error(`linear: the forward of the adapted layer ${name} saved no hidden state`);
   const { dOut } = context;
-  const ofB: OuterProduct = { left: hidden, leftColumns: rank, right: dOut, out: gradients.b, transposeOut: true, alpha: scale };
-  const ofA = (input: Tensor): OuterProduct => ({ left: dHidden, leftColumn: column, leftColumns: rank, right: input, out: gradients.a });
+  const ofB: OuterProduct = {
+    left: hidden,
+    leftColumns: rank,
+    right: dOut,
+    out: gradients.b,
+    transposeOut: true,
+    alpha: scale,
+  };
+  const ofA = (input: Tensor): OuterProduct => ({
+    left: dHidden,
+    leftColumn: column,
+    leftColumns: rank,
+    right: input,
+    out: gradients.a,
+  });
   // A gradient that is wider than the input is not worth its memory until the input is there.
   const isWide = (dOut.shape[1] ?? 0) > x.width;
   if (isWide) kernels.outerProducts({ products: [ofB] });
-  context.multiplyOnceRestored(x, isWide ? [dHidden] : [dHidden, hidden, dOut], (input) => (isWide ? [ofA(input)] : [ofA(input), ofB]));
+  context.multiplyOnceRestored(x, isWide ? [dHidden] : [dHidden, hidden, dOut], (input) =>
+    isWide ? [ofA(input)] : [ofA(input), ofB],
+  );
 }
 
 function rankOf(v: Tensor): number {

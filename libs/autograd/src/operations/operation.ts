@@ -1,4 +1,5 @@
 import type { OuterProduct, Tensor } from '@emloc/device';
+
 import type { BlockBindings } from '../bindings.js';
 import type { Value } from '../program.js';
 
@@ -50,7 +51,12 @@ export interface AddOperation {
 }
 
 export type Operation =
-  | RmsNormOperation | LinearOperation | RopeOperation | AttentionOperation | SwigluOperation | AddOperation;
+  | RmsNormOperation
+  | LinearOperation
+  | RopeOperation
+  | AttentionOperation
+  | SwigluOperation
+  | AddOperation;
 
 /** An operation's view of a forward run. */
 export interface ForwardContext {
@@ -59,7 +65,10 @@ export interface ForwardContext {
   get(value: Value): Tensor;
   /** Allocates the tensor of a value. */
   create(value: Value): Tensor;
-  /** Hands the tensor of `from` on as that of `to` and answers true, where nobody else needs `from` any more. */
+  /**
+   * Hands the tensor of `from` on as that of `to` and answers true, where nobody else needs `from`
+   * any more.
+   */
   reuse(from: Value, to: Value): boolean;
   /** Allocates (rows, width) for the time of the call; the caller disposes. */
   scratch(width: number, label: string): Tensor;
@@ -78,19 +87,30 @@ export interface BackwardContext {
   /** Gradient of the operation's output; not to be written to. */
   readonly dOut: Tensor;
   needsGradient(value: Value): boolean;
-  /** Adds to a value's gradient: `write` overwrites the given tensor or, when told to, accumulates into it. */
+  /**
+   * Adds to a value's gradient: `write` overwrites the given tensor or, when told to, accumulates
+   * into it.
+   */
   contribute(value: Value, write: (gradient: Tensor, accumulate: boolean) => void): void;
   /**
-   * Launches outer products that read a value's tensor: now or, where the backward of the operation that made it gives its output once more,
-   * then, together with those of others who wait for it. `held` are tensors that the products read; they are kept until then.
+   * Launches outer products that read a value's tensor: now or, where the backward of the operation
+   * that made it gives its output once more, then, together with those of others who wait for it.
+   * `held` are tensors that the products read; they are kept until then.
    */
-  multiplyOnceRestored(value: Value, held: readonly Tensor[], productsOf: (tensor: Tensor) => readonly OuterProduct[]): void;
+  multiplyOnceRestored(
+    value: Value,
+    held: readonly Tensor[],
+    productsOf: (tensor: Tensor) => readonly OuterProduct[],
+  ): void;
   /**
-   * A tensor for the operation's output once more, for those who wait for it; undefined where nobody does. With `overGradient` it may be
-   * that of `dOut`, for a kernel that reads each element of `dOut` before it writes there.
+   * A tensor for the operation's output once more, for those who wait for it; undefined where
+   * nobody does. With `overGradient` it may be that of `dOut`, for a kernel that reads each element
+   * of `dOut` before it writes there.
    */
   restore(value: Value, options?: { readonly overGradient?: boolean }): Tensor | undefined;
-  /** Adds `dOut` itself to a value's gradient, without a copy where it is the first contribution. */
+  /**
+   * Adds `dOut` itself to a value's gradient, without a copy where it is the first contribution.
+   */
   passThrough(value: Value): void;
   scratch(width: number, label: string): Tensor;
   readonly rows: number;
@@ -99,9 +119,15 @@ export interface BackwardContext {
 /** How one kind of operation runs, and what its backward needs. */
 export interface OperationRule<O extends Operation> {
   inputs(operation: O): readonly Value[];
-  /** Values whose tensors the backward reads. `adapted` tells whether a linear layer carries a trained adapter. */
+  /**
+   * Values whose tensors the backward reads. `adapted` tells whether a linear layer carries a
+   * trained adapter.
+   */
   saves(operation: O, adapted: boolean): readonly Value[];
-  /** Whether running it again from its inputs is cheaper than keeping its output. Its backward then calls `restore`. */
+  /**
+   * Whether running it again from its inputs is cheaper than keeping its output. Its backward then
+   * calls `restore`.
+   */
   readonly isCheap: boolean;
   forward(context: ForwardContext, operation: O): void;
   backward(context: BackwardContext, operation: O): void;

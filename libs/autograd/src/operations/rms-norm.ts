@@ -9,7 +9,11 @@ export const rmsNorm: OperationRule<RmsNormOperation> = {
     const { device } = context.bindings;
     const inverseRms = context.aux([context.rows], 'float32', 'rmsNorm.inverseRms');
     device.kernels.rmsNorm({
-      x: context.get(x), weight: context.bindings.parameter(weight), epsilon, out: context.create(out), inverseRms,
+      x: context.get(x),
+      weight: context.bindings.parameter(weight),
+      epsilon,
+      out: context.create(out),
+      inverseRms,
     });
   },
 
@@ -19,8 +23,14 @@ export const rmsNorm: OperationRule<RmsNormOperation> = {
     const { device } = context.bindings;
     context.contribute(x, (dX, accumulate) =>
       device.kernels.rmsNormBackward({
-        dOut: context.dOut, x: context.get(x), weight: context.bindings.parameter(weight), inverseRms, dX, accumulate,
+        dOut: context.dOut,
+        x: context.get(x),
+        weight: context.bindings.parameter(weight),
+        inverseRms,
+        dX,
+        accumulate,
         out: context.restore(out),
-      }));
+      }),
+    );
   },
 };

@@ -10,7 +10,13 @@ export const rope: OperationRule<RopeOperation> = {
     const { device, rope: tables, sequences } = context.bindings;
     const input = context.get(x);
     const output = context.reuse(x, out) ? input : context.create(out);
-    device.kernels.rope({ x: input, out: output, ...tables, positions: sequences.positions, heads });
+    device.kernels.rope({
+      x: input,
+      out: output,
+      ...tables,
+      positions: sequences.positions,
+      heads,
+    });
   },
 
   backward(context, { x, heads }) {
@@ -18,7 +24,14 @@ export const rope: OperationRule<RopeOperation> = {
     const { device, rope: tables, sequences } = context.bindings;
     context.contribute(x, (dX, accumulate) => {
       if (accumulate) throw new Error('rope: its input must have no other user');
-      device.kernels.rope({ x: context.dOut, out: dX, ...tables, positions: sequences.positions, heads, inverse: true });
+      device.kernels.rope({
+        x: context.dOut,
+        out: dX,
+        ...tables,
+        positions: sequences.positions,
+        heads,
+        inverse: true,
+      });
     });
   },
 };

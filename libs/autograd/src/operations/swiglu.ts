@@ -1,4 +1,5 @@
 import type { Tensor } from '@emloc/device';
+
 import type { OperationRule, SwigluOperation } from './operation.js';
 
 export const swiglu: OperationRule<SwigluOperation> = {
@@ -7,7 +8,11 @@ export const swiglu: OperationRule<SwigluOperation> = {
   isCheap: true,
 
   forward(context, { gate, up, out }) {
-    context.bindings.device.kernels.swiglu({ gate: context.get(gate), up: context.get(up), out: context.create(out) });
+    context.bindings.device.kernels.swiglu({
+      gate: context.get(gate),
+      up: context.get(up),
+      out: context.create(out),
+    });
   },
 
   backward(context, { gate, up, out }) {
@@ -21,7 +26,12 @@ export const swiglu: OperationRule<SwigluOperation> = {
     }
     const [dGate, dUp] = gradients as [Tensor, Tensor];
     context.bindings.device.kernels.swigluBackward({
-      dOut: context.dOut, gate: context.get(gate), up: context.get(up), dGate, dUp, out: context.restore(out, { overGradient: true }),
+      dOut: context.dOut,
+      gate: context.get(gate),
+      up: context.get(up),
+      dGate,
+      dUp,
+      out: context.restore(out, { overGradient: true }),
     });
   },
 };

@@ -1,18 +1,34 @@
 import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+
 import {
-  contentsOf, demoModel, expectRefusal, inFolder, randomValues, tinyAdapter, tinyModel, tinyTensors, writeTinyModel,
+  contentsOf,
+  demoModel,
+  expectRefusal,
+  inFolder,
+  randomValues,
+  tinyAdapter,
+  tinyModel,
+  tinyTensors,
+  writeTinyModel,
 } from '../../test/fixtures.js';
 import { openCheckpoint } from '../checkpoint.js';
-import { type FloatDType, fromFloat32, toFloat32 } from '../floats.js';
+import { fromFloat32, toFloat32, type FloatDType } from '../floats.js';
 import { adapterScale, type LoraAdapter } from '../lora-adapter.js';
 import { writeSafetensors } from '../write-safetensors.js';
 import { mergeCheckpoint, type MergeProgress } from './merge.js';
 
 const dtypes = ['float32', 'bfloat16', 'float16'] as const satisfies readonly FloatDType[];
 
-/** W + s · B A by the definition, one element at a time in float64, from the weights as they are stored. */
-function expectedBytes(name: string, adapter: LoraAdapter, { stored, to }: { stored: FloatDType; to: FloatDType }): Uint8Array {
+/**
+ * W + s · B A by the definition, one element at a time in float64, from the weights as they are
+ * stored.
+ */
+function expectedBytes(
+  name: string,
+  adapter: LoraAdapter,
+  { stored, to }: { stored: FloatDType; to: FloatDType },
+): Uint8Array {
   const { values, shape } = tinyTensors().get(name) ?? { values: new Float32Array(), shape: [] };
   const weights = toFloat32(fromFloat32(values, stored), stored);
   const layer = adapter.layers.get(name.replace(/\.weight$/, ''));
@@ -21,17 +37,25 @@ function expectedBytes(name: string, adapter: LoraAdapter, { stored, to }: { sto
     if (!layer) return weight;
     const [row, column] = [Math.floor(index / columns), index % columns];
     let sum = 0;
-    for (let k = 0; k < adapter.rank; k += 1) sum += adapterScale(adapter) * (layer.b[row * adapter.rank + k] ?? 0) * (layer.a[k * columns + column] ?? 0);
+    for (let k = 0; k < adapter.rank; k += 1)
+      sum +=
+        adapterScale(adapter) *
+        (layer.b[row * adapter.rank + k] ?? 0) *
+        (layer.a[k * columns + column] ?? 0);
     return weight + sum;
   });
   return fromFloat32(merged, to);
 }
 
-async function tensorsOf(folder: string): Promise<Map<string, { bytes: Uint8Array; dtype: string; file: string }>> {
+async function tensorsOf(
+  folder: string,
+): Promise<Map<string, { bytes: Uint8Array; dtype: string; file: string }>> {
   const checkpoint = await openCheckpoint(folder);
   const tensors = new Map<string, { bytes: Uint8Array; dtype: string; file: string }>();
   for (const [name, { shape, dtype, file }] of checkpoint.tensors) {
-    const bytes = new Uint8Array(shape.reduce((product, extent) => product * extent, dtype === 'float32' ? 4 : 2));
+    const bytes = new Uint8Array(
+      shape.reduce((product, extent) => product * extent, dtype === 'float32' ? 4 : 2),
+    );
     await checkpoint.read(name, bytes);
     tensors.set(name, { bytes, dtype, file });
   }
@@ -42,163 +66,346 @@ async function tensorsOf(folder: string): Promise<Map<string, { bytes: Uint8Arra
 describe.each([1, 3])('merging into %i files', (shards) => {
   it.each(dtypes.flatMap((stored) => [undefined, ...dtypes].map((dtype) => ({ stored, dtype }))))(
     'is W + s B A rounded once, $stored to $dtype, every tensor in its place',
-    ({ stored, dtype }) => inFolder(async (folder) => {
-      const [model, out] = [join(folder, 'model'), join(folder, 'out')];
-      await writeTinyModel(model, { dtype: stored, shards });
-      const adapter = tinyAdapter({ useRslora: shards === 3 });
-      const report = await mergeCheckpoint({ model, adapter, out, dtype });
-      const [before, after] = [await tensorsOf(model), await tensorsOf(out)];
-      expect([...after.keys()]).toEqual([...before.keys()]);
-      for (const [name, { bytes, dtype: to, file }] of after) {
-        expect({ name, to, file }).toEqual({ name, to: dtype ?? stored, file: before.get(name)?.file });
-        expect(Buffer.compare(bytes, expectedBytes(name, adapter, { stored, to: dtype ?? stored }))).toBe(0);
-      }
-      expect(report).toMatchObject({ folder: out, mergedLayers: 4, leftOut: [] });
-      expect(Object.keys(report.files)).toHaveLength(shards);
-      expect(await readdir(folder)).toEqual(['model', 'out']);
-    }),
+    ({ stored, dtype }) =>
+      inFolder(async (folder) => {
+        const [model, out] = [join(folder, 'model'), join(folder, 'out')];
+        await writeTinyModel(model, { dtype: stored, shards });
+        const adapter = tinyAdapter({ useRslora: shards === 3 });
+        const report = await mergeCheckpoint({ model, adapter, out, dtype });
+        const [before, after] = [await tensorsOf(model), await tensorsOf(out)];
+        expect([...after.keys()]).toEqual([...before.keys()]);
+        for (const [name, { bytes, dtype: to, file }] of after) {
+          expect({ name, to, file }).toEqual({
+            name,
+            to: dtype ?? stored,
+            file: before.get(name)?.file,
+          });
+          expect(
+            Buffer.compare(bytes, expectedBytes(name, adapter, { stored, to: dtype ?? stored })),
+          ).toBe(0);
+        }
+        expect(report).toMatchObject({ folder: out, mergedLayers: 4, leftOut: [] });
+        expect(Object.keys(report.files)).toHaveLength(shards);
+        expect(await readdir(folder)).toEqual(['model', 'out']);
+      }),
   );
 });
 
 describe('the merged folder', () => {
-  it.each([demoModel, tinyModel])('is byte-identical to %s when B is zero', (model) => inFolder(async (folder) => {
-    const zero = { a: randomValues(512, 1), b: new Float32Array(2 * 128), inFeatures: 256, outFeatures: 128 };
-    const fits = model === demoModel ? zero : { a: randomValues(256, 1), b: new Float32Array(2 * 64), inFeatures: 128, outFeatures: 64 };
-    const adapter = tinyAdapter({ layers: new Map([['model.layers.0.self_attn.k_proj', fits]]) });
-    await mergeCheckpoint({ model, adapter, out: join(folder, 'out') });
-    const [before, after] = [await contentsOf(model), await contentsOf(join(folder, 'out'))];
-    expect([...after.keys()]).toEqual([...before.keys()]);
-    for (const [path, bytes] of before) expect({ path, isEqual: after.get(path)?.equals(bytes) }).toEqual({ path, isEqual: true });
-  }));
+  it.each([demoModel, tinyModel])('is byte-identical to %s when B is zero', (model) =>
+    inFolder(async (folder) => {
+      const zero = {
+        a: randomValues(512, 1),
+        b: new Float32Array(2 * 128),
+        inFeatures: 256,
+        outFeatures: 128,
+      };
+      const fits =
+        model === demoModel
+          ? zero
+          : {
+              a: randomValues(256, 1),
+              b: new Float32Array(2 * 64),
+              inFeatures: 128,
+              outFeatures: 64,
+            };
+      const adapter = tinyAdapter({ layers: new Map([['model.layers.0.self_attn.k_proj', fits]]) });
+      await mergeCheckpoint({ model, adapter, out: join(folder, 'out') });
+      const [before, after] = [await contentsOf(model), await contentsOf(join(folder, 'out'))];
+      expect([...after.keys()]).toEqual([...before.keys()]);
+      for (const [path, bytes] of before)
+        expect({ path, isEqual: after.get(path)?.equals(bytes) }).toEqual({ path, isEqual: true });
+    }),
+  );
 
-  it('keeps config, index and metadata to the byte, and with a dtype changes only what says it', () => inFolder(async (folder) => {
-    const model = join(folder, 'model');
-    await writeTinyModel(model, { dtype: 'float32', shards: 2, config: { text_config: { dtype: 'float32' } } });
-    await mergeCheckpoint({ model, adapter: tinyAdapter(), out: join(folder, 'same') });
-    await mergeCheckpoint({ model, adapter: tinyAdapter(), out: join(folder, 'half'), dtype: 'bfloat16' });
-    const [before, same, half] = await Promise.all(['model', 'same', 'half'].map((name) => contentsOf(join(folder, name))));
-    for (const name of ['config.json', 'tokenizer.json', 'model.safetensors.index.json']) expect(same?.get(name)).toEqual(before?.get(name));
-    const config = before?.get('config.json')?.toString() ?? '';
-    expect(config).toContain('1e-06');
-    expect(half?.get('config.json')?.toString()).toBe(config.replaceAll('"float32"', '"bfloat16"'));
-    const index = before?.get('model.safetensors.index.json')?.toString() ?? '';
-    const totalBytes = (JSON.parse(index) as { metadata: { total_size: number } }).metadata.total_size;
-    expect(half?.get('model.safetensors.index.json')?.toString()).toBe(index.replace(`${totalBytes}`, `${totalBytes / 2}`));
-  }));
+  it('keeps config, index and metadata to the byte, and with a dtype changes only what says it', () =>
+    inFolder(async (folder) => {
+      const model = join(folder, 'model');
+      await writeTinyModel(model, {
+        dtype: 'float32',
+        shards: 2,
+        config: { text_config: { dtype: 'float32' } },
+      });
+      await mergeCheckpoint({ model, adapter: tinyAdapter(), out: join(folder, 'same') });
+      await mergeCheckpoint({
+        model,
+        adapter: tinyAdapter(),
+        out: join(folder, 'half'),
+        dtype: 'bfloat16',
+      });
+      const [before, same, half] = await Promise.all(
+        ['model', 'same', 'half'].map((name) => contentsOf(join(folder, name))),
+      );
+      for (const name of ['config.json', 'tokenizer.json', 'model.safetensors.index.json'])
+        expect(same?.get(name)).toEqual(before?.get(name));
+      const config = before?.get('config.json')?.toString() ?? '';
+      expect(config).toContain('1e-06');
+      expect(half?.get('config.json')?.toString()).toBe(
+        config.replaceAll('"float32"', '"bfloat16"'),
+      );
+      const index = before?.get('model.safetensors.index.json')?.toString() ?? '';
+      const totalBytes = (JSON.parse(index) as { metadata: { total_size: number } }).metadata
+        .total_size;
+      expect(half?.get('model.safetensors.index.json')?.toString()).toBe(
+        index.replace(`${totalBytes}`, `${totalBytes / 2}`),
+      );
+    }));
 
-  it('says the dtype in a config that said none', () => inFolder(async (folder) => {
-    const model = join(folder, 'model');
-    await writeTinyModel(model, { dtype: 'float32', shards: 1, config: { torch_dtype: undefined } });
-    await mergeCheckpoint({ model, adapter: tinyAdapter(), out: join(folder, 'out'), dtype: 'float16' });
-    expect(JSON.parse(await readFile(join(folder, 'out', 'config.json'), 'utf8'))).toMatchObject({ torch_dtype: 'float16', rope_theta: 10000 });
-  }));
+  it('says the dtype in a config that said none', () =>
+    inFolder(async (folder) => {
+      const model = join(folder, 'model');
+      await writeTinyModel(model, {
+        dtype: 'float32',
+        shards: 1,
+        config: { torch_dtype: undefined },
+      });
+      await mergeCheckpoint({
+        model,
+        adapter: tinyAdapter(),
+        out: join(folder, 'out'),
+        dtype: 'float16',
+      });
+      expect(JSON.parse(await readFile(join(folder, 'out', 'config.json'), 'utf8'))).toMatchObject({
+        torch_dtype: 'float16',
+        rope_theta: 10000,
+      });
+    }));
 
-  it('has copies of other files, links and folders included, but no weights of the unmerged model', () => inFolder(async (folder) => {
-    const model = join(folder, 'model');
-    await writeTinyModel(model, { dtype: 'float32', shards: 1 });
-    await writeFile(join(folder, 'template'), 'chat');
-    await symlink('../template', join(model, 'chat_template.jinja'));
-    for (const path of ['sub', '.git']) await mkdir(join(model, path));
-    for (const path of ['sub/notes.txt', '.git/config', 'pytorch_model.bin', 'consolidated.safetensors', 'model.gguf', 'tokenizer.model']) await writeFile(join(model, path), path, { mode: 0o444 });
-    const { leftOut } = await mergeCheckpoint({ model, adapter: tinyAdapter(), out: join(folder, 'out') });
-    const copied = await contentsOf(join(folder, 'out'));
-    expect([...copied.keys()]).toEqual(['chat_template.jinja', 'config.json', 'model.safetensors', 'sub/notes.txt', 'tokenizer.json', 'tokenizer.model']);
-    expect(copied.get('chat_template.jinja')?.toString()).toBe('chat');
-    expect(leftOut).toEqual(['.git', 'consolidated.safetensors', 'model.gguf', 'pytorch_model.bin']);
-  }));
+  it('has copies of other files, links and folders included, but no weights of the unmerged model', () =>
+    inFolder(async (folder) => {
+      const model = join(folder, 'model');
+      await writeTinyModel(model, { dtype: 'float32', shards: 1 });
+      await writeFile(join(folder, 'template'), 'chat');
+      await symlink('../template', join(model, 'chat_template.jinja'));
+      for (const path of ['sub', '.git']) await mkdir(join(model, path));
+      for (const path of [
+        'sub/notes.txt',
+        '.git/config',
+        'pytorch_model.bin',
+        'consolidated.safetensors',
+        'model.gguf',
+        'tokenizer.model',
+      ])
+        await writeFile(join(model, path), path, { mode: 0o444 });
+      const { leftOut } = await mergeCheckpoint({
+        model,
+        adapter: tinyAdapter(),
+        out: join(folder, 'out'),
+      });
+      const copied = await contentsOf(join(folder, 'out'));
+      expect([...copied.keys()]).toEqual([
+        'chat_template.jinja',
+        'config.json',
+        'model.safetensors',
+        'sub/notes.txt',
+        'tokenizer.json',
+        'tokenizer.model',
+      ]);
+      expect(copied.get('chat_template.jinja')?.toString()).toBe('chat');
+      expect(leftOut).toEqual([
+        '.git',
+        'consolidated.safetensors',
+        'model.gguf',
+        'pytorch_model.bin',
+      ]);
+    }));
 
-  it('is the same for the same inputs, and not changed by tensors of other dtypes', () => inFolder(async (folder) => {
-    const model = join(folder, 'model');
-    await writeTinyModel(model, { dtype: 'bfloat16', shards: 1 });
-    await addTensor(model, 'model.positions', 'int64');
-    await mergeCheckpoint({ model, adapter: tinyAdapter(), out: join(folder, 'a'), dtype: 'float32' });
-    await mergeCheckpoint({ model, adapter: tinyAdapter(), out: join(folder, 'b'), dtype: 'float32' });
-    expect(await contentsOf(join(folder, 'a'))).toEqual(await contentsOf(join(folder, 'b')));
-    const checkpoint = await openCheckpoint(join(folder, 'a'));
-    const bytes = new Uint8Array(8);
-    await checkpoint.read('model.positions', bytes);
-    await checkpoint.close();
-    expect([...bytes]).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
-  }));
+  it('is the same for the same inputs, and not changed by tensors of other dtypes', () =>
+    inFolder(async (folder) => {
+      const model = join(folder, 'model');
+      await writeTinyModel(model, { dtype: 'bfloat16', shards: 1 });
+      await addTensor(model, 'model.positions', 'int64');
+      await mergeCheckpoint({
+        model,
+        adapter: tinyAdapter(),
+        out: join(folder, 'a'),
+        dtype: 'float32',
+      });
+      await mergeCheckpoint({
+        model,
+        adapter: tinyAdapter(),
+        out: join(folder, 'b'),
+        dtype: 'float32',
+      });
+      expect(await contentsOf(join(folder, 'a'))).toEqual(await contentsOf(join(folder, 'b')));
+      const checkpoint = await openCheckpoint(join(folder, 'a'));
+      const bytes = new Uint8Array(8);
+      await checkpoint.read('model.positions', bytes);
+      await checkpoint.close();
+      expect([...bytes]).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+    }));
 });
 
 /** Adds one tensor of 8 bytes to a model of one file. */
-async function addTensor(model: string, name: string, dtype: 'int64' | 'float32', shape: number[] = [1]): Promise<void> {
-  const entries = [...(await tensorsOf(model))].map(([old, { bytes, dtype: oldDType }]) => ({ name: old, shape: tinyTensors().get(old)?.shape ?? [], dtype: oldDType as FloatDType, data: () => bytes }));
+async function addTensor(
+  model: string,
+  name: string,
+  dtype: 'int64' | 'float32',
+  shape: number[] = [1],
+): Promise<void> {
+  const entries = [...(await tensorsOf(model))].map(([old, { bytes, dtype: oldDType }]) => ({
+    name: old,
+    shape: tinyTensors().get(old)?.shape ?? [],
+    dtype: oldDType as FloatDType,
+    data: () => bytes,
+  }));
   const added = { name, shape, dtype, data: () => Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8) };
   await writeSafetensors(join(model, 'model.safetensors'), [...entries, added], { format: 'pt' });
 }
 
 describe('a merge that cannot be done', () => {
-  const inModel = (test: (folder: string, model: string) => Promise<void>) => inFolder(async (folder) => {
-    const model = join(folder, 'model');
-    await writeTinyModel(model, { dtype: 'float16', shards: 1 });
-    await test(folder, model);
-    expect(await readdir(folder)).toEqual(['model']);
-  });
+  const inModel = (test: (folder: string, model: string) => Promise<void>) =>
+    inFolder(async (folder) => {
+      const model = join(folder, 'model');
+      await writeTinyModel(model, { dtype: 'float16', shards: 1 });
+      await test(folder, model);
+      expect(await readdir(folder)).toEqual(['model']);
+    });
 
-  it('is refused for layers that the model does not have, or has in another size', () => inModel(async (folder, model) => {
-    const out = join(folder, 'out');
-    await expectRefusal(mergeCheckpoint({ model, adapter: tinyAdapter({ paths: ['model.layers.7.q_proj'] }), out }), 'CHECKPOINT_ADAPTER_MISMATCH', /layers.7.q_proj is no linear layer/);
-    await expectRefusal(mergeCheckpoint({ model, adapter: tinyAdapter({ paths: ['model.embed_tokens'] }), out }), 'CHECKPOINT_ADAPTER_MISMATCH', /8 x 6, the model's 12 x 6/);
-    await expectRefusal(mergeCheckpoint({ model, adapter: tinyAdapter({ paths: ['model.norm'] }), out }), 'CHECKPOINT_ADAPTER_MISMATCH', /no linear layer/);
-  }));
+  it('is refused for layers that the model does not have, or has in another size', () =>
+    inModel(async (folder, model) => {
+      const out = join(folder, 'out');
+      await expectRefusal(
+        mergeCheckpoint({ model, adapter: tinyAdapter({ paths: ['model.layers.7.q_proj'] }), out }),
+        'CHECKPOINT_ADAPTER_MISMATCH',
+        /layers.7.q_proj is no linear layer/,
+      );
+      await expectRefusal(
+        mergeCheckpoint({ model, adapter: tinyAdapter({ paths: ['model.embed_tokens'] }), out }),
+        'CHECKPOINT_ADAPTER_MISMATCH',
+        /8 x 6, the model's 12 x 6/,
+      );
+      await expectRefusal(
+        mergeCheckpoint({ model, adapter: tinyAdapter({ paths: ['model.norm'] }), out }),
+        'CHECKPOINT_ADAPTER_MISMATCH',
+        /no linear layer/,
+      );
+    }));
 
-  it('is refused for the head of a tied model, whether it is stored or not', () => inModel(async (folder, model) => {
-    await writeTinyModel(model, { dtype: 'float16', shards: 1, config: { tie_word_embeddings: true } });
-    const merge = () => mergeCheckpoint({ model, adapter: tinyAdapter({ paths: ['lm_head'] }), out: join(folder, 'out') });
-    await expectRefusal(merge(), 'CHECKPOINT_ADAPTER_MISMATCH', /lm_head is tied to the embedding/);
-    await addTensor(model, 'lm_head.weight', 'float32', [2]);
-    await expectRefusal(merge(), 'CHECKPOINT_ADAPTER_MISMATCH', /lm_head is tied/);
-  }));
+  it('is refused for the head of a tied model, whether it is stored or not', () =>
+    inModel(async (folder, model) => {
+      await writeTinyModel(model, {
+        dtype: 'float16',
+        shards: 1,
+        config: { tie_word_embeddings: true },
+      });
+      const merge = () =>
+        mergeCheckpoint({
+          model,
+          adapter: tinyAdapter({ paths: ['lm_head'] }),
+          out: join(folder, 'out'),
+        });
+      await expectRefusal(
+        merge(),
+        'CHECKPOINT_ADAPTER_MISMATCH',
+        /lm_head is tied to the embedding/,
+      );
+      await addTensor(model, 'lm_head.weight', 'float32', [2]);
+      await expectRefusal(merge(), 'CHECKPOINT_ADAPTER_MISMATCH', /lm_head is tied/);
+    }));
 
-  it('is refused for quantized weights', () => inModel(async (folder, model) => {
-    const adapter = tinyAdapter({ paths: ['packed'] });
-    await addTensor(model, 'packed.weight', 'int64');
-    await expectRefusal(mergeCheckpoint({ model, adapter, out: join(folder, 'out') }), 'CHECKPOINT_UNSUPPORTED_FORMAT', /packed.weight has dtype int64/);
-    await writeTinyModel(model, { dtype: 'float16', shards: 1, config: { quantization_config: { bits: 4 } } });
-    await expectRefusal(mergeCheckpoint({ model, adapter: tinyAdapter(), out: join(folder, 'out'), dtype: 'float32' }), 'CHECKPOINT_UNSUPPORTED_FORMAT', /quantization_config/);
-  }));
+  it('is refused for quantized weights', () =>
+    inModel(async (folder, model) => {
+      const adapter = tinyAdapter({ paths: ['packed'] });
+      await addTensor(model, 'packed.weight', 'int64');
+      await expectRefusal(
+        mergeCheckpoint({ model, adapter, out: join(folder, 'out') }),
+        'CHECKPOINT_UNSUPPORTED_FORMAT',
+        /packed.weight has dtype int64/,
+      );
+      await writeTinyModel(model, {
+        dtype: 'float16',
+        shards: 1,
+        config: { quantization_config: { bits: 4 } },
+      });
+      await expectRefusal(
+        mergeCheckpoint({
+          model,
+          adapter: tinyAdapter(),
+          out: join(folder, 'out'),
+          dtype: 'float32',
+        }),
+        'CHECKPOINT_UNSUPPORTED_FORMAT',
+        /quantization_config/,
+      );
+    }));
 
-  it('is refused where the output is taken, the model itself or inside it', () => inModel(async (folder, model) => {
-    const merge = (out: string) => mergeCheckpoint({ model, adapter: tinyAdapter(), out });
-    await symlink(model, join(folder, 'link'));
-    for (const out of [model, join(model, 'merged'), join(model, 'a', 'b'), join(folder, 'link', 'x'), join(folder, 'link')]) {
-      await expectRefusal(merge(out), 'CHECKPOINT_INVALID_OPTION', /is the model's folder .* or inside it/);
-    }
-    await rm(join(folder, 'link'));
-    await mkdir(join(folder, 'model2'));
-    await writeFile(join(folder, 'model2', 'x'), '');
-    await expectRefusal(merge(join(folder, 'model2')), 'CHECKPOINT_OUTPUT_EXISTS', /model2 exists/);
-    await rm(join(folder, 'model2'), { recursive: true });
-  }));
+  it('is refused where the output is taken, the model itself or inside it', () =>
+    inModel(async (folder, model) => {
+      const merge = (out: string) => mergeCheckpoint({ model, adapter: tinyAdapter(), out });
+      await symlink(model, join(folder, 'link'));
+      for (const out of [
+        model,
+        join(model, 'merged'),
+        join(model, 'a', 'b'),
+        join(folder, 'link', 'x'),
+        join(folder, 'link'),
+      ]) {
+        await expectRefusal(
+          merge(out),
+          'CHECKPOINT_INVALID_OPTION',
+          /is the model's folder .* or inside it/,
+        );
+      }
+      await rm(join(folder, 'link'));
+      await mkdir(join(folder, 'model2'));
+      await writeFile(join(folder, 'model2', 'x'), '');
+      await expectRefusal(
+        merge(join(folder, 'model2')),
+        'CHECKPOINT_OUTPUT_EXISTS',
+        /model2 exists/,
+      );
+      await rm(join(folder, 'model2'), { recursive: true });
+    }));
 
-  it('names the tensor whose values the dtype cannot hold', () => inModel(async (folder, model) => {
-    const adapter = tinyAdapter({ alpha: 1e6 });
-    await expectRefusal(mergeCheckpoint({ model, adapter, out: join(folder, 'out') }), 'CHECKPOINT_VALUE_OUT_OF_RANGE', /proj.weight would have the value .*, which float16 cannot hold/);
-  }));
+  it('names the tensor whose values the dtype cannot hold', () =>
+    inModel(async (folder, model) => {
+      const adapter = tinyAdapter({ alpha: 1e6 });
+      await expectRefusal(
+        mergeCheckpoint({ model, adapter, out: join(folder, 'out') }),
+        'CHECKPOINT_VALUE_OUT_OF_RANGE',
+        /proj.weight would have the value .*, which float16 cannot hold/,
+      );
+    }));
 
-  it('leaves nothing behind when it is aborted, at any point of its progress', () => inModel(async (folder, model) => {
-    const seen: MergeProgress[] = [];
-    const run = async (at: number) => {
-      const controller = new AbortController();
-      let count = 0;
-      const onProgress = (progress: MergeProgress) => {
-        seen.push(progress);
-        count += 1;
-        if (count === at) controller.abort();
+  it('leaves nothing behind when it is aborted, at any point of its progress', () =>
+    inModel(async (folder, model) => {
+      const seen: MergeProgress[] = [];
+      const run = async (at: number) => {
+        const controller = new AbortController();
+        let count = 0;
+        const onProgress = (progress: MergeProgress) => {
+          seen.push(progress);
+          count += 1;
+          if (count === at) controller.abort();
+        };
+        await mergeCheckpoint({
+          model,
+          adapter: tinyAdapter(),
+          out: join(folder, 'out'),
+          signal: controller.signal,
+          onProgress,
+        });
       };
-      await mergeCheckpoint({ model, adapter: tinyAdapter(), out: join(folder, 'out'), signal: controller.signal, onProgress });
-    };
-    await run(0);
-    const steps = seen.length;
-    expect(seen.at(-1)).toMatchObject({ phase: 'verifying', doneBytes: seen.at(-1)?.totalBytes });
-    await rm(join(folder, 'out'), { recursive: true });
-    expect(steps).toBeGreaterThan(5);
-    for (let at = 1; at <= steps; at += 1) await expect(run(at)).rejects.toHaveProperty('name', 'AbortError');
-  }));
+      await run(0);
+      const steps = seen.length;
+      expect(seen.at(-1)).toMatchObject({ phase: 'verifying', doneBytes: seen.at(-1)?.totalBytes });
+      await rm(join(folder, 'out'), { recursive: true });
+      expect(steps).toBeGreaterThan(5);
+      for (let at = 1; at <= steps; at += 1)
+        await expect(run(at)).rejects.toHaveProperty('name', 'AbortError');
+    }));
 
-  it('is refused for a folder that is no checkpoint', () => inModel(async (folder) => {
-    await expectRefusal(mergeCheckpoint({ model: join(folder, 'none'), adapter: tinyAdapter(), out: join(folder, 'out') }), 'CHECKPOINT_NOT_FOUND', /none/);
-  }));
+  it('is refused for a folder that is no checkpoint', () =>
+    inModel(async (folder) => {
+      await expectRefusal(
+        mergeCheckpoint({
+          model: join(folder, 'none'),
+          adapter: tinyAdapter(),
+          out: join(folder, 'out'),
+        }),
+        'CHECKPOINT_NOT_FOUND',
+        /none/,
+      );
+    }));
 });

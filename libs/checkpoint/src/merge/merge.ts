@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
+
 import { createFolderAtomic } from '../atomic.js';
 import { openShards, type ShardedCheckpoint } from '../checkpoint.js';
 import type { FloatDType } from '../floats.js';
 import type { LoraAdapter } from '../lora-adapter.js';
 import { writeSafetensors } from '../write-safetensors.js';
-import { copyOtherFiles, listOtherFiles, type OtherFiles, rewriteDType } from './other-files.js';
+import { copyOtherFiles, listOtherFiles, rewriteDType, type OtherFiles } from './other-files.js';
 import { assertFreeDisk, assertOutputFolder } from './output-folder.js';
-import { type MergePlan, outputBytes, planMerge, type TensorMerge } from './plan.js';
+import { outputBytes, planMerge, type MergePlan, type TensorMerge } from './plan.js';
 import { mergedPieces } from './tensor.js';
 import { verifyMerge } from './verify.js';
 
@@ -36,14 +37,19 @@ export interface MergeReport {
   readonly tensorBytes: number;
   /** SHA-256 in hex by weight file. */
   readonly files: Readonly<Record<string, string>>;
-  /** Paths in the model's folder that are not part of the merged model, e.g. its weights in other formats. */
+  /**
+   * Paths in the model's folder that are not part of the merged model, e.g. its weights in other
+   * formats.
+   */
   readonly leftOut: readonly string[];
 }
 
 /**
- * Writes W + s · B A in place of every adapted weight, file by file, with everything else as it was. Memory: the adapter and a few
- * pieces of 8 MiB. The folder appears complete and verified, or not at all.
- * @throws CheckpointError before anything is written where the adapter does not fit, the disk is too full or `out` is taken.
+ * Writes W + s · B A in place of every adapted weight, file by file, with everything else as it
+ * was. Memory: the adapter and a few pieces of 8 MiB. The folder appears complete and verified, or
+ * not at all.
+ * @throws CheckpointError before anything is written where the adapter does not fit, the disk is
+ * too full or `out` is taken.
  */
 export async function mergeCheckpoint(options: MergeOptions): Promise<MergeReport> {
   const { model, adapter, out, dtype, signal } = options;
@@ -54,8 +60,18 @@ export async function mergeCheckpoint(options: MergeOptions): Promise<MergeRepor
     await assertOutputFolder(model, out);
     const others = await listOtherFiles(model, new Set(plan.keys()));
     await assertFreeDisk(out, neededBytes(source, plan, others));
-    const written = await createFolderAtomic(out, (temporary) => fill(temporary, { ...options, source, plan, others }), { signal });
-    return { folder: out, mergedLayers: adapter.layers.size, tensorBytes: outputBytes(plan), files: Object.fromEntries(written), leftOut: others.leftOut };
+    const written = await createFolderAtomic(
+      out,
+      (temporary) => fill(temporary, { ...options, source, plan, others }),
+      { signal },
+    );
+    return {
+      folder: out,
+      mergedLayers: adapter.layers.size,
+      tensorBytes: outputBytes(plan),
+      files: Object.fromEntries(written),
+      leftOut: others.leftOut,
+    };
   } finally {
     await source.close();
   }
@@ -68,14 +84,27 @@ interface FillInputs extends MergeOptions {
 }
 
 /** Writes and verifies the folder; returns SHA-256 by weight file. */
-async function fill(temporary: string, { model, dtype, source, plan, others, signal, onProgress }: FillInputs): Promise<ReadonlyMap<string, string>> {
+async function fill(
+  temporary: string,
+  { model, dtype, source, plan, others, signal, onProgress }: FillInputs,
+): Promise<ReadonlyMap<string, string>> {
   const totalBytes = outputBytes(plan);
   await copyOtherFiles(model, temporary, others);
   if (dtype) await rewriteDType(temporary, { dtype, totalBytes, hasIndex: source.hasIndex });
   const written = new Map<string, string>();
   const onMerged = counter('merging', totalBytes, onProgress);
-  for (const [file, tensors] of plan) written.set(file, await mergeFile(join(temporary, file), { source, file, tensors, signal, onBytes: onMerged }));
-  await verifyMerge(temporary, { source, plan, written, signal, onBytes: counter('verifying', totalBytes, onProgress) });
+  for (const [file, tensors] of plan)
+    written.set(
+      file,
+      await mergeFile(join(temporary, file), { source, file, tensors, signal, onBytes: onMerged }),
+    );
+  await verifyMerge(temporary, {
+    source,
+    plan,
+    written,
+    signal,
+    onBytes: counter('verifying', totalBytes, onProgress),
+  });
   return written;
 }
 
@@ -87,11 +116,19 @@ interface MergeFileInputs {
   readonly onBytes: (bytes: number) => void;
 }
 
-async function mergeFile(path: string, { source, file, tensors, signal, onBytes }: MergeFileInputs): Promise<string> {
+async function mergeFile(
+  path: string,
+  { source, file, tensors, signal, onBytes }: MergeFileInputs,
+): Promise<string> {
   const original = source.files.get(file);
   if (!original) throw new Error(`no file ${file} in ${source.folder}`);
   const hash = createHash('sha256');
-  const entries = tensors.map((tensor) => ({ name: tensor.name, shape: tensor.shape, dtype: tensor.to, data: () => mergedPieces(original, tensor) }));
+  const entries = tensors.map((tensor) => ({
+    name: tensor.name,
+    shape: tensor.shape,
+    dtype: tensor.to,
+    data: () => mergedPieces(original, tensor),
+  }));
   await writeSafetensors(path, entries, original.metadata, {
     order: 'given',
     signal,
@@ -104,13 +141,26 @@ async function mergeFile(path: string, { source, file, tensors, signal, onBytes 
 }
 
 /** Headers get longer where offsets have more digits; a twentieth more covers that. */
-function neededBytes({ files }: ShardedCheckpoint, plan: MergePlan, { copiedBytes }: OtherFiles): number {
-  const headerBytes = [...files.values()].reduce((sum, file) => sum + file.headerBytes.byteLength, 0);
+function neededBytes(
+  { files }: ShardedCheckpoint,
+  plan: MergePlan,
+  { copiedBytes }: OtherFiles,
+): number {
+  const headerBytes = [...files.values()].reduce(
+    (sum, file) => sum + file.headerBytes.byteLength,
+    0,
+  );
   return outputBytes(plan) + copiedBytes + Math.ceil(headerBytes * 1.05) + 4096;
 }
 
-/** Counts bytes of whole files against those of their tensors, so the end is where they are equal. */
-function counter(phase: MergeProgress['phase'], totalBytes: number, onProgress: MergeOptions['onProgress']): (bytes: number) => void {
+/**
+ * Counts bytes of whole files against those of their tensors, so the end is where they are equal.
+ */
+function counter(
+  phase: MergeProgress['phase'],
+  totalBytes: number,
+  onProgress: MergeOptions['onProgress'],
+): (bytes: number) => void {
   let doneBytes = 0;
   return (bytes) => {
     doneBytes = Math.min(totalBytes, doneBytes + bytes);

@@ -1,6 +1,7 @@
 import { constants } from 'node:fs';
 import { copyFile, mkdir, readdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+
 import { writeFileAtomic } from '../atomic.js';
 import { configFileName } from '../checkpoint.js';
 import { fileError } from '../errors.js';
@@ -8,8 +9,11 @@ import type { FloatDType } from '../floats.js';
 import { parseJsonObject, readJsonBytes } from '../json-file.js';
 import { indexFileName } from '../shard-index.js';
 
-/** The same model's weights in other formats or outside the index: they would be the unmerged ones. */
-const otherWeights = /(\.(safetensors|gguf|pt|pth|ckpt|h5|msgpack|onnx|ot)|(^|\/)pytorch_model[^/]*\.bin(\.index\.json)?)$/;
+/**
+ * The same model's weights in other formats or outside the index: they would be the unmerged ones.
+ */
+const otherWeights =
+  /(\.(safetensors|gguf|pt|pth|ckpt|h5|msgpack|onnx|ot)|(^|\/)pytorch_model[^/]*\.bin(\.index\.json)?)$/;
 
 /** Files of a model folder beside the weights that are merged, as paths relative to it, sorted. */
 export interface OtherFiles {
@@ -19,7 +23,10 @@ export interface OtherFiles {
   readonly leftOut: readonly string[];
 }
 
-export async function listOtherFiles(folder: string, merged: ReadonlySet<string>): Promise<OtherFiles> {
+export async function listOtherFiles(
+  folder: string,
+  merged: ReadonlySet<string>,
+): Promise<OtherFiles> {
   const found = { copied: [] as string[], copiedBytes: 0, leftOut: [] as string[] };
   try {
     await walk(folder, '', async (path, isFolder) => {
@@ -50,16 +57,30 @@ export async function copyOtherFiles(from: string, to: string, files: OtherFiles
   }
 }
 
-/** Brings config.json and the index of a copied folder in line with another dtype; nothing else in them changes. */
-export async function rewriteDType(folder: string, { dtype, totalBytes, hasIndex }: { dtype: FloatDType; totalBytes: number; hasIndex: boolean }): Promise<void> {
+/**
+ * Brings config.json and the index of a copied folder in line with another dtype; nothing else in
+ * them changes.
+ */
+export async function rewriteDType(
+  folder: string,
+  { dtype, totalBytes, hasIndex }: { dtype: FloatDType; totalBytes: number; hasIndex: boolean },
+): Promise<void> {
   await rewriteJson(join(folder, configFileName), (text) => withDType(text, dtype));
-  if (hasIndex) await rewriteJson(join(folder, indexFileName), (text) => text.replace(/("total_size"\s*:\s*)[\d.eE+]+/, `$1${totalBytes}`));
+  if (hasIndex)
+    await rewriteJson(join(folder, indexFileName), (text) =>
+      text.replace(/("total_size"\s*:\s*)[\d.eE+]+/, `$1${totalBytes}`),
+    );
 }
 
-/** Edits the text, not the object, so that numbers such as 1e-06 and 10000.0 stay as they are written. */
+/**
+ * Edits the text, not the object, so that numbers such as 1e-06 and 10000.0 stay as they are
+ * written.
+ */
 function withDType(text: string, dtype: FloatDType): string {
   const key = /("(?:torch_)?dtype"\s*:\s*)(?:"[^"]*"|null)/g;
-  return key.test(text) ? text.replace(key, `$1"${dtype}"`) : text.replace('{', `{\n  "torch_dtype": "${dtype}",`);
+  return key.test(text)
+    ? text.replace(key, `$1"${dtype}"`)
+    : text.replace('{', `{\n  "torch_dtype": "${dtype}",`);
 }
 
 async function rewriteJson(path: string, edit: (text: string) => string): Promise<void> {
@@ -69,8 +90,15 @@ async function rewriteJson(path: string, edit: (text: string) => string): Promis
   await writeFileAtomic(path, edited);
 }
 
-/** Visits files, and the folders that are not entered. Links to folders are not followed: they may lead anywhere. */
-async function walk(root: string, under: string, visit: (path: string, isFolder: boolean) => Promise<void>): Promise<void> {
+/**
+ * Visits files, and the folders that are not entered. Links to folders are not followed: they may
+ * lead anywhere.
+ */
+async function walk(
+  root: string,
+  under: string,
+  visit: (path: string, isFolder: boolean) => Promise<void>,
+): Promise<void> {
   const entries = await readdir(join(root, under), { withFileTypes: true });
   for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
     const path = under === '' ? entry.name : `${under}/${entry.name}`;

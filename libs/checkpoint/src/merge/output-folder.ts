@@ -1,6 +1,7 @@
 import { realpath, statfs } from 'node:fs/promises';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import { formatBytes } from '@emloc/device';
+
 import { vacantFolder } from '../atomic.js';
 import { CheckpointError, errnoCode, fileError } from '../errors.js';
 
@@ -9,7 +10,10 @@ export async function assertOutputFolder(model: string, out: string): Promise<vo
   const source = await realpath(model);
   const target = await realTarget(out);
   if (target === source || target.startsWith(source.endsWith(sep) ? source : source + sep)) {
-    throw new CheckpointError('CHECKPOINT_INVALID_OPTION', `the output folder ${out} is the model's folder ${model} or inside it`);
+    throw new CheckpointError(
+      'CHECKPOINT_INVALID_OPTION',
+      `the output folder ${out} is the model's folder ${model} or inside it`,
+    );
   }
   await vacantFolder(out);
 }
@@ -19,7 +23,11 @@ export async function assertFreeDisk(out: string, bytes: number): Promise<void> 
   const existing = await existingAncestor(resolve(out));
   const { bavail, bsize } = await statfs(existing);
   const freeBytes = bavail * bsize;
-  if (bytes > freeBytes) throw new CheckpointError('CHECKPOINT_DISK_FULL', `${out} needs ${formatBytes(bytes)}, ${formatBytes(freeBytes)} of the disk is free`);
+  if (bytes > freeBytes)
+    throw new CheckpointError(
+      'CHECKPOINT_DISK_FULL',
+      `${out} needs ${formatBytes(bytes)}, ${formatBytes(freeBytes)} of the disk is free`,
+    );
 }
 
 async function realTarget(path: string): Promise<string> {
@@ -27,7 +35,8 @@ async function realTarget(path: string): Promise<string> {
     return await realpath(path);
   } catch (error) {
     const absolute = resolve(path);
-    if (errnoCode(error) !== 'ENOENT' || dirname(absolute) === absolute) throw fileError(error, path);
+    if (errnoCode(error) !== 'ENOENT' || dirname(absolute) === absolute)
+      throw fileError(error, path);
     return join(await realTarget(dirname(absolute)), basename(absolute));
   }
 }

@@ -1,11 +1,21 @@
 import { bytesPerElement, elementCount } from '@emloc/device';
+
 import type { ShardedCheckpoint } from '../checkpoint.js';
 import { CheckpointError, quoted } from '../errors.js';
 import type { FloatDType } from '../floats.js';
-import { adapterScale, assertAdapter, assertFitsModel, type LoraAdapter, type LoraLayer } from '../lora-adapter.js';
+import {
+  adapterScale,
+  assertAdapter,
+  assertFitsModel,
+  type LoraAdapter,
+  type LoraLayer,
+} from '../lora-adapter.js';
 import { tensorBytes, type TensorDType } from '../tensor-dtype.js';
 
-/** What becomes of one tensor. It is worked on in units: rows where it is adapted, elements where it is converted, else bytes. */
+/**
+ * What becomes of one tensor. It is worked on in units: rows where it is adapted, elements where it
+ * is converted, else bytes.
+ */
 export interface TensorMerge {
   readonly name: string;
   readonly shape: readonly number[];
@@ -29,16 +39,30 @@ export type MergePlan = ReadonlyMap<string, readonly TensorMerge[]>;
 
 /**
  * Decides, before anything is written, what becomes of each tensor.
- * @throws CheckpointError when the adapter does not fit the checkpoint, or its weights are quantized.
+ * @throws CheckpointError when the adapter does not fit the checkpoint, or its weights are
+ * quantized.
  */
-export function planMerge(checkpoint: ShardedCheckpoint, adapter: LoraAdapter, dtype: FloatDType | undefined): MergePlan {
+export function planMerge(
+  checkpoint: ShardedCheckpoint,
+  adapter: LoraAdapter,
+  dtype: FloatDType | undefined,
+): MergePlan {
   assertAdapter(adapter);
   assertMergeable(checkpoint, adapter, dtype);
   const updates = updatesOf(adapter);
-  return new Map([...checkpoint.files].map(([file, { tensors }]) => [
-    file,
-    [...tensors].map(([name, tensor]) => planTensor({ name, ...tensor, to: outputDType(tensor.dtype, dtype), update: updates.get(name) ?? null })),
-  ]));
+  return new Map(
+    [...checkpoint.files].map(([file, { tensors }]) => [
+      file,
+      [...tensors].map(([name, tensor]) =>
+        planTensor({
+          name,
+          ...tensor,
+          to: outputDType(tensor.dtype, dtype),
+          update: updates.get(name) ?? null,
+        }),
+      ),
+    ]),
+  );
 }
 
 /** Bytes of all tensors after merging. */
@@ -48,38 +72,83 @@ export function outputBytes(plan: MergePlan): number {
 
 function updatesOf(adapter: LoraAdapter): Map<string, LowRankUpdate> {
   const scale = adapterScale(adapter);
-  return new Map([...adapter.layers].map(([path, layer]) => [`${path}.weight`, { ...layer, rank: adapter.rank, scale }]));
+  return new Map(
+    [...adapter.layers].map(([path, layer]) => [
+      `${path}.weight`,
+      { ...layer, rank: adapter.rank, scale },
+    ]),
+  );
 }
 
-function planTensor({ name, shape, dtype: from, to, update }: { name: string; shape: readonly number[]; dtype: TensorDType; to: TensorDType; update: LowRankUpdate | null }): TensorMerge {
+function planTensor({
+  name,
+  shape,
+  dtype: from,
+  to,
+  update,
+}: {
+  name: string;
+  shape: readonly number[];
+  dtype: TensorDType;
+  to: TensorDType;
+  update: LowRankUpdate | null;
+}): TensorMerge {
   const outputBytes = tensorBytes(shape, to) ?? 0;
   const common = { name, shape, from, to, outputBytes, update };
-  if (update && isFloat(from)) return { ...common, units: update.outFeatures, unitBytes: update.inFeatures * bytesPerElement[from] };
-  if (from !== to && isFloat(from)) return { ...common, units: elementCount(shape), unitBytes: bytesPerElement[from] };
+  if (update && isFloat(from))
+    return {
+      ...common,
+      units: update.outFeatures,
+      unitBytes: update.inFeatures * bytesPerElement[from],
+    };
+  if (from !== to && isFloat(from))
+    return { ...common, units: elementCount(shape), unitBytes: bytesPerElement[from] };
   return { ...common, units: outputBytes, unitBytes: 1 };
 }
 
-function assertMergeable(checkpoint: ShardedCheckpoint, adapter: LoraAdapter, dtype: FloatDType | undefined): void {
+function assertMergeable(
+  checkpoint: ShardedCheckpoint,
+  adapter: LoraAdapter,
+  dtype: FloatDType | undefined,
+): void {
   const { config, folder, tensors } = checkpoint;
   if (config['quantization_config'] && dtype) {
-    throw new CheckpointError('CHECKPOINT_UNSUPPORTED_FORMAT', `${folder} is quantized (quantization_config): its dtype cannot be changed to ${dtype}`);
+    throw new CheckpointError(
+      'CHECKPOINT_UNSUPPORTED_FORMAT',
+      `${folder} is quantized (quantization_config): its dtype cannot be changed to ${dtype}`,
+    );
   }
   for (const path of adapter.layers.keys()) {
     const tensor = tensors.get(`${path}.weight`);
     const isTiedHead = config['tie_word_embeddings'] === true && path.endsWith('lm_head');
-    if (isTiedHead) throw new CheckpointError('CHECKPOINT_ADAPTER_MISMATCH', `${quoted(path)} is tied to the embedding in ${folder}: merging into it would change the embedding too`);
+    if (isTiedHead)
+      throw new CheckpointError(
+        'CHECKPOINT_ADAPTER_MISMATCH',
+        `${quoted(path)} is tied to the embedding in ${folder}: merging into it would change the embedding too`,
+      );
     if (tensor && !isFloat(tensor.dtype)) {
-      throw new CheckpointError('CHECKPOINT_UNSUPPORTED_FORMAT', `${folder}: ${quoted(path)}.weight has dtype ${tensor.dtype}; merging needs float32, bfloat16 or float16`);
+      throw new CheckpointError(
+        'CHECKPOINT_UNSUPPORTED_FORMAT',
+        `${folder}: ${quoted(path)}.weight has dtype ${tensor.dtype}; merging needs float32, bfloat16 or float16`,
+      );
     }
   }
   assertFitsModel(adapter, matricesOf(checkpoint));
 }
 
-function matricesOf({ tensors }: ShardedCheckpoint): Map<string, { inFeatures: number; outFeatures: number }> {
+function matricesOf({
+  tensors,
+}: ShardedCheckpoint): Map<string, { inFeatures: number; outFeatures: number }> {
   const matrices = new Map<string, { inFeatures: number; outFeatures: number }>();
-  for (const [name, { shape: [outFeatures, inFeatures, ...rest] }] of tensors) {
+  for (const [
+    name,
+    {
+      shape: [outFeatures, inFeatures, ...rest],
+    },
+  ] of tensors) {
     const isMatrix = outFeatures !== undefined && inFeatures !== undefined && rest.length === 0;
-    if (isMatrix && name.endsWith('.weight')) matrices.set(name.slice(0, -'.weight'.length), { inFeatures, outFeatures });
+    if (isMatrix && name.endsWith('.weight'))
+      matrices.set(name.slice(0, -'.weight'.length), { inFeatures, outFeatures });
   }
   return matrices;
 }

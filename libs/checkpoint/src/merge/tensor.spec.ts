@@ -1,4 +1,4 @@
-import { type FloatDType, toFloat32 } from '../floats.js';
+import { toFloat32, type FloatDType } from '../floats.js';
 import type { SafetensorsFile } from '../safetensors-file.js';
 import type { TensorMerge } from './plan.js';
 import { mergedPieces } from './tensor.js';
@@ -10,7 +10,13 @@ function zeros(): { source: SafetensorsFile; reads: number[] } {
   const reads: number[] = [];
   const unused = () => Promise.reject(new Error('not a range'));
   const source: SafetensorsFile = {
-    path: 'zeros', bytes: 0, tensors: new Map(), metadata: {}, headerBytes: new Uint8Array(), read: unused, close: unused,
+    path: 'zeros',
+    bytes: 0,
+    tensors: new Map(),
+    metadata: {},
+    headerBytes: new Uint8Array(),
+    read: unused,
+    close: unused,
     readRange: async (_, __, destination) => {
       reads.push(destination.byteLength);
     },
@@ -22,7 +28,16 @@ function adapted(rows: number, columns: number, to: FloatDType): TensorMerge {
   const a = new Float32Array(columns).fill(1);
   const b = Float32Array.from({ length: rows }, (_, row) => row + 1);
   const update = { a, b, inFeatures: columns, outFeatures: rows, rank: 1, scale: 2 };
-  return { name: 'w', shape: [rows, columns], from: 'bfloat16', to, units: rows, unitBytes: 2 * columns, outputBytes: 0, update };
+  return {
+    name: 'w',
+    shape: [rows, columns],
+    from: 'bfloat16',
+    to,
+    units: rows,
+    unitBytes: 2 * columns,
+    outputBytes: 0,
+    update,
+  };
 }
 
 it('works on a large tensor in pieces of 8 MiB, each row with its own update', async () => {
@@ -31,7 +46,8 @@ it('works on a large tensor in pieces of 8 MiB, each row with its own update', a
   let row = 0;
   for await (const piece of mergedPieces(source, adapted(rows, columns, 'float32'))) {
     const values = toFloat32(piece, 'float32');
-    for (let start = 0; start < values.length; start += columns) expect(values[start + columns - 1]).toBe(2 * (row += 1));
+    for (let start = 0; start < values.length; start += columns)
+      expect(values[start + columns - 1]).toBe(2 * (row += 1));
   }
   expect(row).toBe(rows);
   expect(reads).toEqual([8 * mebibyte, 8 * mebibyte, 4 * mebibyte]);
@@ -39,10 +55,21 @@ it('works on a large tensor in pieces of 8 MiB, each row with its own update', a
 
 it('takes at least one row at a time, however long, and copies what is neither adapted nor converted in pieces', async () => {
   const wide = zeros();
-  for await (const piece of mergedPieces(wide.source, adapted(2, 5 * mebibyte, 'bfloat16'))) expect(piece.byteLength).toBe(10 * mebibyte);
+  for await (const piece of mergedPieces(wide.source, adapted(2, 5 * mebibyte, 'bfloat16')))
+    expect(piece.byteLength).toBe(10 * mebibyte);
   expect(wide.reads).toEqual([10 * mebibyte, 10 * mebibyte]);
   const raw = zeros();
-  const copied: TensorMerge = { name: 'w', shape: [9 * mebibyte], from: 'uint8', to: 'uint8', units: 9 * mebibyte, unitBytes: 1, outputBytes: 9 * mebibyte, update: null };
-  for await (const piece of mergedPieces(raw.source, copied)) expect(piece.byteLength).toBeGreaterThan(0);
+  const copied: TensorMerge = {
+    name: 'w',
+    shape: [9 * mebibyte],
+    from: 'uint8',
+    to: 'uint8',
+    units: 9 * mebibyte,
+    unitBytes: 1,
+    outputBytes: 9 * mebibyte,
+    update: null,
+  };
+  for await (const piece of mergedPieces(raw.source, copied))
+    expect(piece.byteLength).toBeGreaterThan(0);
   expect(raw.reads).toEqual([8 * mebibyte, mebibyte]);
 });

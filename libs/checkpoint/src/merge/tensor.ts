@@ -1,5 +1,5 @@
 import { CheckpointError, quoted } from '../errors.js';
-import { type FloatDType, fromFloat32, toFloat32 } from '../floats.js';
+import { fromFloat32, toFloat32, type FloatDType } from '../floats.js';
 import type { SafetensorsFile } from '../safetensors-file.js';
 import { isFloat, type LowRankUpdate, type TensorMerge } from './plan.js';
 
@@ -14,18 +14,29 @@ const overflowAt: Readonly<Record<FloatDType, number>> = Object.freeze({
 });
 
 /** A tensor's merged bytes, piece by piece. */
-export async function* mergedPieces(source: SafetensorsFile, tensor: TensorMerge): AsyncGenerator<Uint8Array> {
+export async function* mergedPieces(
+  source: SafetensorsFile,
+  tensor: TensorMerge,
+): AsyncGenerator<Uint8Array> {
   const unitsPerPiece = Math.max(1, Math.floor(pieceBytes / tensor.unitBytes));
   for (let start = 0; start < tensor.units; start += unitsPerPiece) {
-    yield await mergedUnits(source, tensor, { start, end: Math.min(tensor.units, start + unitsPerPiece) });
+    yield await mergedUnits(source, tensor, {
+      start,
+      end: Math.min(tensor.units, start + unitsPerPiece),
+    });
   }
 }
 
 /**
- * Units `start` to `end` (exclusive) as they are written: W + s · B A summed in float64, rounded to float32 and once to the dtype.
+ * Units `start` to `end` (exclusive) as they are written: W + s · B A summed in float64, rounded to
+ * float32 and once to the dtype.
  * @throws CheckpointError CHECKPOINT_VALUE_OUT_OF_RANGE when a finite value would become infinite.
  */
-export async function mergedUnits(source: SafetensorsFile, tensor: TensorMerge, { start, end }: { start: number; end: number }): Promise<Uint8Array> {
+export async function mergedUnits(
+  source: SafetensorsFile,
+  tensor: TensorMerge,
+  { start, end }: { start: number; end: number },
+): Promise<Uint8Array> {
   const { name, from, to, unitBytes, update } = tensor;
   const bytes = new Uint8Array((end - start) * unitBytes);
   await source.readRange(name, start * unitBytes, bytes);
@@ -36,26 +47,47 @@ export async function mergedUnits(source: SafetensorsFile, tensor: TensorMerge, 
   return fromFloat32(values, to);
 }
 
-function addLowRank(values: Float32Array, { a, b, rank, scale, inFeatures }: LowRankUpdate, { start, end, name }: { start: number; end: number; name: string }): void {
+function addLowRank(
+  values: Float32Array,
+  { a, b, rank, scale, inFeatures }: LowRankUpdate,
+  { start, end, name }: { start: number; end: number; name: string },
+): void {
   const delta = new Float64Array(inFeatures);
   for (let row = start; row < end; row += 1) {
     const factors = b.subarray(row * rank, (row + 1) * rank);
     if (factors.every((factor) => factor === 0)) continue;
     delta.fill(0);
     for (let k = 0; k < rank; k += 4) addFourScaled(delta, a, { k, rank, scale, factors });
-    addRow(values.subarray((row - start) * inFeatures, (row - start + 1) * inFeatures), delta, name);
+    addRow(
+      values.subarray((row - start) * inFeatures, (row - start + 1) * inFeatures),
+      delta,
+      name,
+    );
   }
 }
 
-/** delta += Σ scale · factors[k] · A[k] over four k at once, in the order of k: fewer passes over `delta`, the same sums. */
-function addFourScaled(delta: Float64Array, a: Float32Array, { k, rank, scale, factors }: { k: number; rank: number; scale: number; factors: Float32Array }): void {
+/**
+ * delta += Σ scale · factors[k] · A[k] over four k at once, in the order of k: fewer passes over
+ * `delta`, the same sums.
+ */
+function addFourScaled(
+  delta: Float64Array,
+  a: Float32Array,
+  { k, rank, scale, factors }: { k: number; rank: number; scale: number; factors: Float32Array },
+): void {
   const columns = delta.length;
-  const rowOf = (index: number) => a.subarray(Math.min(index, rank - 1) * columns, (Math.min(index, rank - 1) + 1) * columns);
+  const rowOf = (index: number) =>
+    a.subarray(Math.min(index, rank - 1) * columns, (Math.min(index, rank - 1) + 1) * columns);
   const factorOf = (index: number) => (index < rank ? scale * (factors[index] ?? 0) : 0);
   const [a0, a1, a2, a3] = [rowOf(k), rowOf(k + 1), rowOf(k + 2), rowOf(k + 3)];
   const [f0, f1, f2, f3] = [factorOf(k), factorOf(k + 1), factorOf(k + 2), factorOf(k + 3)];
   for (let column = 0; column < columns; column += 1) {
-    delta[column] = (delta[column] ?? 0) + f0 * (a0[column] ?? 0) + f1 * (a1[column] ?? 0) + f2 * (a2[column] ?? 0) + f3 * (a3[column] ?? 0);
+    delta[column] =
+      (delta[column] ?? 0) +
+      f0 * (a0[column] ?? 0) +
+      f1 * (a1[column] ?? 0) +
+      f2 * (a2[column] ?? 0) +
+      f3 * (a3[column] ?? 0);
   }
 }
 
@@ -64,7 +96,8 @@ function addRow(values: Float32Array, delta: Float64Array, name: string): void {
     const weight = values[column] ?? 0;
     const merged = weight + (delta[column] ?? 0);
     values[column] = merged;
-    if (!isFinite(values[column] ?? 0) && isFinite(weight)) throw outOfRange(name, merged, 'float32');
+    if (!isFinite(values[column] ?? 0) && isFinite(weight))
+      throw outOfRange(name, merged, 'float32');
   }
 }
 
@@ -73,7 +106,8 @@ function assertInRange(values: Float32Array, dtype: FloatDType, name: string): v
   if (!isFinite(limit)) return;
   for (let index = 0; index < values.length; index += 1) {
     const value = values[index] ?? 0;
-    if ((value >= limit || value <= -limit) && isFinite(value)) throw outOfRange(name, value, dtype);
+    if ((value >= limit || value <= -limit) && isFinite(value))
+      throw outOfRange(name, value, dtype);
   }
 }
 
@@ -83,5 +117,8 @@ function isFinite(value: number): boolean {
 }
 
 function outOfRange(name: string, value: number, dtype: FloatDType): CheckpointError {
-  return new CheckpointError('CHECKPOINT_VALUE_OUT_OF_RANGE', `${quoted(name)} would have the value ${value}, which ${dtype} cannot hold; choose another dtype`);
+  return new CheckpointError(
+    'CHECKPOINT_VALUE_OUT_OF_RANGE',
+    `${quoted(name)} would have the value ${value}, which ${dtype} cannot hold; choose another dtype`,
+  );
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
+
 import { openShards, type ShardedCheckpoint } from '../checkpoint.js';
 import { CheckpointError, fileError, quoted } from '../errors.js';
 import type { SafetensorsFile } from '../safetensors-file.js';
@@ -21,8 +22,9 @@ export interface VerifyInputs {
 }
 
 /**
- * Checks a merged folder as it lies on the disk: it opens as a checkpoint, its headers are the plan's, its files hash to what was
- * written, and the start, middle and end of every tensor are recomputed from the source.
+ * Checks a merged folder as it lies on the disk: it opens as a checkpoint, its headers are the
+ * plan's, its files hash to what was written, and the start, middle and end of every tensor are
+ * recomputed from the source.
  * @throws CheckpointError CHECKPOINT_VERIFICATION_FAILED
  */
 export async function verifyMerge(folder: string, inputs: VerifyInputs): Promise<void> {
@@ -33,7 +35,10 @@ export async function verifyMerge(folder: string, inputs: VerifyInputs): Promise
       if (!output || !source) throw failed(`${file} is missing from ${folder}`);
       assertHeader(output, source, tensors);
       const hash = await hashOf(join(folder, file), inputs);
-      if (hash !== inputs.written.get(file)) throw failed(`${file} reads back as SHA-256 ${hash}, written was ${inputs.written.get(file) ?? 'nothing'}`);
+      if (hash !== inputs.written.get(file))
+        throw failed(
+          `${file} reads back as SHA-256 ${hash}, written was ${inputs.written.get(file) ?? 'nothing'}`,
+        );
       for (const tensor of tensors) await assertSamples(source, output, tensor);
     }
   } finally {
@@ -41,18 +46,33 @@ export async function verifyMerge(folder: string, inputs: VerifyInputs): Promise
   }
 }
 
-function assertHeader(output: SafetensorsFile, source: SafetensorsFile, tensors: readonly TensorMerge[]): void {
-  const describe = (name: string, shape: readonly number[], dtype: string) => `${name} ${dtype} [${shape.join(', ')}]`;
+function assertHeader(
+  output: SafetensorsFile,
+  source: SafetensorsFile,
+  tensors: readonly TensorMerge[],
+): void {
+  const describe = (name: string, shape: readonly number[], dtype: string) =>
+    `${name} ${dtype} [${shape.join(', ')}]`;
   const expected = tensors.map(({ name, shape, to }) => describe(name, shape, to)).sort();
-  const actual = [...output.tensors].map(([name, { shape, dtype }]) => describe(name, shape, dtype)).sort();
+  const actual = [...output.tensors]
+    .map(([name, { shape, dtype }]) => describe(name, shape, dtype))
+    .sort();
   if (actual.length !== expected.length || actual.some((line, index) => line !== expected[index])) {
-    throw failed(`${output.path} holds ${actual.length} tensors, and not just the ${expected.length} expected`);
+    throw failed(
+      `${output.path} holds ${actual.length} tensors, and not just the ${expected.length} expected`,
+    );
   }
-  const metadataOf = ({ metadata }: SafetensorsFile) => JSON.stringify(Object.entries(metadata).sort());
-  if (metadataOf(output) !== metadataOf(source)) throw failed(`${output.path} has other metadata than ${source.path}`);
+  const metadataOf = ({ metadata }: SafetensorsFile) =>
+    JSON.stringify(Object.entries(metadata).sort());
+  if (metadataOf(output) !== metadataOf(source))
+    throw failed(`${output.path} has other metadata than ${source.path}`);
 }
 
-async function assertSamples(source: SafetensorsFile, output: SafetensorsFile, tensor: TensorMerge): Promise<void> {
+async function assertSamples(
+  source: SafetensorsFile,
+  output: SafetensorsFile,
+  tensor: TensorMerge,
+): Promise<void> {
   const { name, units, unitBytes, outputBytes } = tensor;
   const count = Math.min(units, Math.max(1, Math.floor(sampleBytes / unitBytes)));
   const starts = new Set(count > 0 ? [0, Math.floor((units - count) / 2), units - count] : []);
@@ -60,7 +80,10 @@ async function assertSamples(source: SafetensorsFile, output: SafetensorsFile, t
     const expected = await mergedUnits(source, tensor, { start, end: start + count });
     const actual = new Uint8Array(expected.byteLength);
     await output.readRange(name, start * (outputBytes / units), actual);
-    if (Buffer.compare(actual, expected) !== 0) throw failed(`${output.path}: ${quoted(name)} differs from its recomputed value from byte ${start * (outputBytes / units)}`);
+    if (Buffer.compare(actual, expected) !== 0)
+      throw failed(
+        `${output.path}: ${quoted(name)} differs from its recomputed value from byte ${start * (outputBytes / units)}`,
+      );
   }
 }
 

@@ -1,29 +1,63 @@
 import type { Tensor } from '@emloc/device';
-import { type CaseDefinition, group } from '../case.js';
+
+import { group, type CaseDefinition } from '../case.js';
 import type { Fixture } from '../fixture.js';
 import { adamw, type AdamwParameter, type AdamwSettings } from '../reference/adamw.js';
 
 const settings: AdamwSettings = {
-  maxGradientNorm: Number.POSITIVE_INFINITY, learningRate: 0.01, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, step: 1,
+  maxGradientNorm: Number.POSITIVE_INFINITY,
+  learningRate: 0.01,
+  beta1: 0.9,
+  beta2: 0.999,
+  epsilon: 1e-8,
+  weightDecay: 0,
+  step: 1,
 };
 const sizes = [1, 37, 5003];
 const dtype = 'float32' as const;
 
-/** Updates one after another on the device, against as many of the reference: only the parameters and moments of the last are compared. */
-async function checkSteps(fixture: Fixture, steps: number, changes: Partial<AdamwSettings>): Promise<void> {
+/**
+ * Updates one after another on the device, against as many of the reference: only the parameters
+ * and moments of the last are compared.
+ */
+async function checkSteps(
+  fixture: Fixture,
+  steps: number,
+  changes: Partial<AdamwSettings>,
+): Promise<void> {
   let states: AdamwParameter[] = sizes.map((size) => ({
-    value: fixture.values([size], { dtype }), gradient: new Float64Array(size), first: new Float64Array(size), second: new Float64Array(size),
+    value: fixture.values([size], { dtype }),
+    gradient: new Float64Array(size),
+    first: new Float64Array(size),
+    second: new Float64Array(size),
   }));
-  const upload = (name: 'value' | 'first' | 'second') => states.map((state) => fixture.tensor(state[name], [state.value.length], { dtype }));
-  const [parameters, firstMoments, secondMoments] = [upload('value'), upload('first'), upload('second')];
+  const upload = (name: 'value' | 'first' | 'second') =>
+    states.map((state) => fixture.tensor(state[name], [state.value.length], { dtype }));
+  const [parameters, firstMoments, secondMoments] = [
+    upload('value'),
+    upload('first'),
+    upload('second'),
+  ];
   for (let step = 1; step <= steps; step += 1) {
     const options = { ...settings, ...changes, step };
     const drawn = sizes.map((size) => fixture.values([size], { dtype }));
-    const gradients = drawn.map((gradient) => fixture.tensor(gradient, [gradient.length], { dtype }));
+    const gradients = drawn.map((gradient) =>
+      fixture.tensor(gradient, [gradient.length], { dtype }),
+    );
     const squaredGradientNorms = fixture.output([sizes.length], dtype);
     fixture.device.kernels.squaredNorms({ tensors: gradients, out: squaredGradientNorms });
-    fixture.device.kernels.adamw({ ...options, parameters, gradients, firstMoments, secondMoments, squaredGradientNorms });
-    states = adamw(states.map((state, i) => ({ ...state, gradient: drawn[i] as Float64Array })), options);
+    fixture.device.kernels.adamw({
+      ...options,
+      parameters,
+      gradients,
+      firstMoments,
+      secondMoments,
+      squaredGradientNorms,
+    });
+    states = adamw(
+      states.map((state, i) => ({ ...state, gradient: drawn[i] as Float64Array })),
+      options,
+    );
   }
   for (const [i, { value, first, second }] of states.entries()) {
     await fixture.assertClose(parameters[i] as Tensor, value, `parameter ${i}`);
@@ -35,15 +69,31 @@ async function checkSteps(fixture: Fixture, steps: number, changes: Partial<Adam
 async function check(fixture: Fixture, changes: Partial<AdamwSettings>): Promise<void> {
   const options = { ...settings, ...changes };
   const states = sizes.map((size) => ({
-    value: fixture.values([size], { dtype }), gradient: fixture.values([size], { dtype }), first: fixture.values([size], { dtype, scale: 0.1 }),
+    value: fixture.values([size], { dtype }),
+    gradient: fixture.values([size], { dtype }),
+    first: fixture.values([size], { dtype, scale: 0.1 }),
     second: fixture.values([size], { dtype, scale: 0.1 }).map(Math.abs),
   }));
-  const upload = (values: readonly Float64Array[]) => values.map((value) => fixture.tensor(value, [value.length], { dtype }));
-  const [parameters, gradients] = [upload(states.map(({ value }) => value)), upload(states.map(({ gradient }) => gradient))];
-  const [firstMoments, secondMoments] = [upload(states.map(({ first }) => first)), upload(states.map(({ second }) => second))];
+  const upload = (values: readonly Float64Array[]) =>
+    values.map((value) => fixture.tensor(value, [value.length], { dtype }));
+  const [parameters, gradients] = [
+    upload(states.map(({ value }) => value)),
+    upload(states.map(({ gradient }) => gradient)),
+  ];
+  const [firstMoments, secondMoments] = [
+    upload(states.map(({ first }) => first)),
+    upload(states.map(({ second }) => second)),
+  ];
   const squaredGradientNorms = fixture.output([sizes.length], dtype);
   fixture.device.kernels.squaredNorms({ tensors: gradients, out: squaredGradientNorms });
-  fixture.device.kernels.adamw({ ...options, parameters, gradients, firstMoments, secondMoments, squaredGradientNorms });
+  fixture.device.kernels.adamw({
+    ...options,
+    parameters,
+    gradients,
+    firstMoments,
+    secondMoments,
+    squaredGradientNorms,
+  });
   for (const [i, expected] of adamw(states, options).entries()) {
     const [parameter, first, second] = [parameters[i], firstMoments[i], secondMoments[i]];
     if (!parameter || !first || !second) throw new Error(`parameter ${i} is missing`);
@@ -57,8 +107,11 @@ export const adamwCases: readonly CaseDefinition[] = group('adamw', {
   'takes the first step': (fixture) => check(fixture, {}),
   'corrects the bias of a later step': (fixture) => check(fixture, { step: 17 }),
   'clips to the global norm': (fixture) => check(fixture, { maxGradientNorm: 1 }),
-  'leaves gradients below the limit': (fixture) => check(fixture, { maxGradientNorm: 1e6, step: 3 }),
-  'decays weights apart from the gradient': (fixture) => check(fixture, { weightDecay: 0.1, step: 2 }),
-  'takes three steps with clipping and weight decay': (fixture) => checkSteps(fixture, 3, { maxGradientNorm: 0.5, weightDecay: 0.1 }),
+  'leaves gradients below the limit': (fixture) =>
+    check(fixture, { maxGradientNorm: 1e6, step: 3 }),
+  'decays weights apart from the gradient': (fixture) =>
+    check(fixture, { weightDecay: 0.1, step: 2 }),
+  'takes three steps with clipping and weight decay': (fixture) =>
+    checkSteps(fixture, 3, { maxGradientNorm: 0.5, weightDecay: 0.1 }),
   'takes three steps without clipping': (fixture) => checkSteps(fixture, 3, { weightDecay: 0.01 }),
 });

@@ -1,5 +1,6 @@
 import type { BlockCopy, DType } from '@emloc/device';
-import { type CaseDefinition, group } from '../case.js';
+
+import { group, type CaseDefinition } from '../case.js';
 import type { Fixture, Layout } from '../fixture.js';
 import { rounded } from '../host-values.js';
 
@@ -19,40 +20,78 @@ interface Prepared {
   readonly expected: Float64Array;
 }
 
-function prepare(fixture: Fixture, { rows, columns, xWidth, outShape, at, dtype, outDType, layout }: Block): Prepared {
-  const [x, before] = [fixture.values([rows, xWidth], { dtype }), fixture.values(outShape, { dtype: outDType })];
+function prepare(
+  fixture: Fixture,
+  { rows, columns, xWidth, outShape, at, dtype, outDType, layout }: Block,
+): Prepared {
+  const [x, before] = [
+    fixture.values([rows, xWidth], { dtype }),
+    fixture.values(outShape, { dtype: outDType }),
+  ];
   const { xColumn = 0, outRow = 0, outColumn = 0, scale = 1 } = at;
   const expected = before.slice();
   for (let i = 0; i < rows; i += 1) {
     for (let j = 0; j < columns; j += 1) {
-      expected[(outRow + i) * outShape[1] + outColumn + j] = rounded(scale * (x[i * xWidth + xColumn + j] as number), outDType);
+      expected[(outRow + i) * outShape[1] + outColumn + j] = rounded(
+        scale * (x[i * xWidth + xColumn + j] as number),
+        outDType,
+      );
     }
   }
-  const copy = { ...at, columns, x: fixture.tensor(x, [rows, xWidth], { dtype, layout }), out: fixture.tensor(before, outShape, { dtype: outDType }) };
+  const copy = {
+    ...at,
+    columns,
+    x: fixture.tensor(x, [rows, xWidth], { dtype, layout }),
+    out: fixture.tensor(before, outShape, { dtype: outDType }),
+  };
   return { copy, expected };
 }
 
 async function check(fixture: Fixture, blocks: readonly Block[]): Promise<void> {
   const prepared = blocks.map((block) => prepare(fixture, block));
   fixture.device.kernels.copyBlocks({ copies: prepared.map(({ copy }) => copy) });
-  for (const [index, { copy, expected }] of prepared.entries()) await fixture.assertEqual(copy.out, expected, `block ${index}`);
+  for (const [index, { copy, expected }] of prepared.entries())
+    await fixture.assertEqual(copy.out, expected, `block ${index}`);
 }
 
-/** Columns of one matrix into columns of another, as adapters go into spare columns of factors and out of them. */
+/**
+ * Columns of one matrix into columns of another, as adapters go into spare columns of factors and
+ * out of them.
+ */
 function columnsOf(fixture: Fixture, extra: Partial<Block> = {}): Block {
-  return { rows: 37, columns: 8, xWidth: 24, outShape: [40, 21], at: { xColumn: 16, outRow: 2, outColumn: 13 }, dtype: fixture.compute, outDType: fixture.compute, ...extra };
+  return {
+    rows: 37,
+    columns: 8,
+    xWidth: 24,
+    outShape: [40, 21],
+    at: { xColumn: 16, outRow: 2, outColumn: 13 },
+    dtype: fixture.compute,
+    outDType: fixture.compute,
+    ...extra,
+  };
 }
 
 export const copyBlocksCases: readonly CaseDefinition[] = group('copyBlocks', {
   'copies columns and leaves the rest': (fixture) => check(fixture, [columnsOf(fixture)]),
-  'converts and scales': (fixture) => check(fixture, [
-    columnsOf(fixture, { dtype: 'float32', at: { scale: 2, outColumn: 13 } }),
-    columnsOf(fixture, { outDType: 'float32', at: { scale: -0.25, xColumn: 5 } }),
-  ]),
+  'converts and scales': (fixture) =>
+    check(fixture, [
+      columnsOf(fixture, { dtype: 'float32', at: { scale: 2, outColumn: 13 } }),
+      columnsOf(fixture, { outDType: 'float32', at: { scale: -0.25, xColumn: 5 } }),
+    ]),
   'copies many blocks at once': (fixture) =>
-    check(fixture, Array.from({ length: 35 }, (_, index) => columnsOf(fixture, { rows: 1 + 7 * (index % 5), columns: 1 + (index % 8), at: { xColumn: index % 16, outColumn: index % 14 } }))),
+    check(
+      fixture,
+      Array.from({ length: 35 }, (_, index) =>
+        columnsOf(fixture, {
+          rows: 1 + 7 * (index % 5),
+          columns: 1 + (index % 8),
+          at: { xColumn: index % 16, outColumn: index % 14 },
+        }),
+      ),
+    ),
   'reads row views': (fixture) => check(fixture, [columnsOf(fixture, { layout: 'rows' })]),
-  'copies nothing': (fixture) => check(fixture, [columnsOf(fixture, { rows: 0 }), columnsOf(fixture, { columns: 0 })]),
+  'copies nothing': (fixture) =>
+    check(fixture, [columnsOf(fixture, { rows: 0 }), columnsOf(fixture, { columns: 0 })]),
   'writes zeros for the scale 0, whatever is read': async (fixture) => {
     const x = fixture.tensor([Number.NaN, Number.POSITIVE_INFINITY, 3, 4], [2, 2]);
     const out = fixture.output([2, 2]);

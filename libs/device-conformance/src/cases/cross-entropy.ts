@@ -1,4 +1,4 @@
-import { type CaseDefinition, group } from '../case.js';
+import { group, type CaseDefinition } from '../case.js';
 import type { Fixture, Layout } from '../fixture.js';
 import { numericGradient } from '../gradient.js';
 import { crossEntropy } from '../reference/cross-entropy.js';
@@ -11,39 +11,59 @@ interface Variant {
   readonly gradientScale?: number;
 }
 
-async function check(fixture: Fixture, { rows, width, scale = 4, layout, gradientScale }: Variant): Promise<void> {
+async function check(
+  fixture: Fixture,
+  { rows, width, scale = 4, layout, gradientScale }: Variant,
+): Promise<void> {
   const logits = fixture.values([rows, width], { scale });
   const targets = fixture.indices(rows, width);
   const tensor = fixture.tensor(logits, [rows, width], { layout });
   const [loss, prediction] = [fixture.output([rows], 'float32'), fixture.output([rows], 'int32')];
   fixture.device.kernels.crossEntropy({
-    logits: tensor, targets: fixture.tensor(targets, [rows], { dtype: 'int32', layout }), loss, prediction, gradientScale,
+    logits: tensor,
+    targets: fixture.tensor(targets, [rows], { dtype: 'int32', layout }),
+    loss,
+    prediction,
+    gradientScale,
   });
   const expected = crossEntropy(logits, targets);
   await fixture.assertClose(loss, expected.loss, 'loss');
   await fixture.assertEqual(prediction, expected.prediction, 'prediction');
   if (gradientScale === undefined) return fixture.assertEqual(tensor, logits, 'logits');
-  const total = () => gradientScale * crossEntropy(logits, targets).loss.reduce((sum, value) => sum + value, 0);
+  const total = () =>
+    gradientScale * crossEntropy(logits, targets).loss.reduce((sum, value) => sum + value, 0);
   await fixture.assertClose(tensor, numericGradient(logits, total), 'dLogits');
 }
 
 export const crossEntropyCases: readonly CaseDefinition[] = group('crossEntropy', {
-  'gives losses and predictions and leaves the logits': (fixture) => check(fixture, { rows: 9, width: 101 }),
-  'gives the gradient of finite differences, scaled': (fixture) => check(fixture, { rows: 5, width: 37, gradientScale: 0.25 }),
-  'reads row views': (fixture) => check(fixture, { rows: 4, width: 31, gradientScale: 2, layout: 'rows' }),
-  'survives logits whose exponentials overflow': (fixture) => check(fixture, { rows: 4, width: 33, scale: 2000 }),
+  'gives losses and predictions and leaves the logits': (fixture) =>
+    check(fixture, { rows: 9, width: 101 }),
+  'gives the gradient of finite differences, scaled': (fixture) =>
+    check(fixture, { rows: 5, width: 37, gradientScale: 0.25 }),
+  'reads row views': (fixture) =>
+    check(fixture, { rows: 4, width: 31, gradientScale: 2, layout: 'rows' }),
+  'survives logits whose exponentials overflow': (fixture) =>
+    check(fixture, { rows: 4, width: 33, scale: 2000 }),
   'takes vocabularies past every chunk': (fixture) => check(fixture, { rows: 3, width: 40_003 }),
   'predicts the smallest index of equal logits': async (fixture) => {
     const [loss, prediction] = [fixture.output([2], 'float32'), fixture.output([2], 'int32')];
     const logits = fixture.tensor([1, 3, 3, 0, 3, 2, 2, 2, 2, 2], [2, 5]);
-    fixture.device.kernels.crossEntropy({ logits, targets: fixture.tensor([0, 1], [2], { dtype: 'int32' }), loss, prediction });
+    fixture.device.kernels.crossEntropy({
+      logits,
+      targets: fixture.tensor([0, 1], [2], { dtype: 'int32' }),
+      loss,
+      prediction,
+    });
     await fixture.assertEqual(prediction, [1, 0], 'prediction');
   },
   'writes losses and predictions of a chunk of rows into views': async (fixture) => {
     const logits = fixture.values([3, 7]);
     const [loss, prediction] = [fixture.output([5], 'float32'), fixture.output([5], 'int32')];
     fixture.device.kernels.crossEntropy({
-      logits: fixture.tensor(logits, [3, 7]), targets: fixture.tensor([0, 1, 2], [3], { dtype: 'int32' }), loss: loss.rows(1, 4), prediction: prediction.rows(1, 4),
+      logits: fixture.tensor(logits, [3, 7]),
+      targets: fixture.tensor([0, 1, 2], [3], { dtype: 'int32' }),
+      loss: loss.rows(1, 4),
+      prediction: prediction.rows(1, 4),
     });
     const expected = crossEntropy(logits, [0, 1, 2]);
     await fixture.assertClose(loss.rows(1, 4), expected.loss, 'loss');
@@ -53,7 +73,12 @@ export const crossEntropyCases: readonly CaseDefinition[] = group('crossEntropy'
   'passes NaN on to the loss': async (fixture) => {
     const [loss, prediction] = [fixture.output([1], 'float32'), fixture.output([1], 'int32')];
     const logits = fixture.tensor([1, Number.NaN, 2, 0, 1], [1, 5]);
-    fixture.device.kernels.crossEntropy({ logits, targets: fixture.tensor([0], [1], { dtype: 'int32' }), loss, prediction });
+    fixture.device.kernels.crossEntropy({
+      logits,
+      targets: fixture.tensor([0], [1], { dtype: 'int32' }),
+      loss,
+      prediction,
+    });
     await fixture.assertEqual(loss, [Number.NaN], 'loss');
   },
 });

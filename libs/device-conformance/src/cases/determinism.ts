@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
 import type { Tensor } from '@emloc/device';
-import { type CaseDefinition, group } from '../case.js';
+
+import { group, type CaseDefinition } from '../case.js';
 import type { Fixture } from '../fixture.js';
 
 /** Runs twice, on fresh outputs at other addresses, and compares bits. */
-async function assertRepeatable(fixture: Fixture, run: () => Promise<Tensor[]> | Tensor[]): Promise<void> {
+async function assertRepeatable(
+  fixture: Fixture,
+  run: () => Promise<Tensor[]> | Tensor[],
+): Promise<void> {
   const first = await Promise.all((await run()).map((tensor) => fixture.bytes(tensor)));
   fixture.output([17]);
   const second = await Promise.all((await run()).map((tensor) => fixture.bytes(tensor)));
@@ -13,36 +17,70 @@ async function assertRepeatable(fixture: Fixture, run: () => Promise<Tensor[]> |
 }
 
 export const determinismCases: readonly CaseDefinition[] = group('determinism', {
-  'gemm': (fixture) => {
+  gemm: (fixture) => {
     const [a, b] = [fixture.values([67, 129]), fixture.values([129, 131])];
     return assertRepeatable(fixture, () => {
       const out = fixture.output([67, 131]);
-      fixture.device.kernels.gemm({ a: fixture.tensor(a, [67, 129]), b: fixture.tensor(b, [129, 131]), out });
+      fixture.device.kernels.gemm({
+        a: fixture.tensor(a, [67, 129]),
+        b: fixture.tensor(b, [129, 131]),
+        out,
+      });
       return [out];
     });
   },
   'attention and its backward': (fixture) => {
     const [rows, heads, headLength] = [131, 4, 16];
     const shape = [rows, heads * headLength];
-    const [q, k, v, dOut] = [fixture.values(shape), fixture.values([rows, 2 * headLength]), fixture.values([rows, 2 * headLength]), fixture.values(shape)];
+    const [q, k, v, dOut] = [
+      fixture.values(shape),
+      fixture.values([rows, 2 * headLength]),
+      fixture.values([rows, 2 * headLength]),
+      fixture.values(shape),
+    ];
     return assertRepeatable(fixture, () => {
       const [out, logSumExp] = [fixture.output(shape), fixture.output([heads, rows], 'float32')];
-      const [dQ, dK, dV] = [fixture.output(shape), fixture.output([rows, 2 * headLength]), fixture.output([rows, 2 * headLength])];
+      const [dQ, dK, dV] = [
+        fixture.output(shape),
+        fixture.output([rows, 2 * headLength]),
+        fixture.output([rows, 2 * headLength]),
+      ];
       const options = {
-        q: fixture.tensor(q, shape), k: fixture.tensor(k, [rows, 2 * headLength]), v: fixture.tensor(v, [rows, 2 * headLength]),
-        sequences: fixture.sequences([100, 31]), heads, kvHeads: 2, scale: 0.25, out, logSumExp,
+        q: fixture.tensor(q, shape),
+        k: fixture.tensor(k, [rows, 2 * headLength]),
+        v: fixture.tensor(v, [rows, 2 * headLength]),
+        sequences: fixture.sequences([100, 31]),
+        heads,
+        kvHeads: 2,
+        scale: 0.25,
+        out,
+        logSumExp,
       };
       fixture.device.kernels.attention(options);
-      fixture.device.kernels.attentionBackward({ ...options, dOut: fixture.tensor(dOut, shape), dQ, dK, dV });
+      fixture.device.kernels.attentionBackward({
+        ...options,
+        dOut: fixture.tensor(dOut, shape),
+        dQ,
+        dK,
+        dV,
+      });
       return [out, logSumExp, dQ, dK, dV];
     });
   },
-  'outerProducts': (fixture) => {
+  outerProducts: (fixture) => {
     const [left, right] = [fixture.values([1100, 24]), fixture.values([1100, 264])];
     return assertRepeatable(fixture, () => {
       const out = fixture.tensor(new Float64Array(8 * 264), [8, 264], { dtype: 'float32' });
       fixture.device.kernels.outerProducts({
-        products: [{ left: fixture.tensor(left, [1100, 24]), leftColumn: 8, leftColumns: 8, right: fixture.tensor(right, [1100, 264]), out }],
+        products: [
+          {
+            left: fixture.tensor(left, [1100, 24]),
+            leftColumn: 8,
+            leftColumns: 8,
+            right: fixture.tensor(right, [1100, 264]),
+            out,
+          },
+        ],
       });
       return [out];
     });
@@ -51,28 +89,58 @@ export const determinismCases: readonly CaseDefinition[] = group('determinism', 
     const x = fixture.values([70, 333]);
     const targets = fixture.indices(70, 333);
     return assertRepeatable(fixture, () => {
-      const [loss, prediction, norm] = [fixture.output([70], 'float32'), fixture.output([70], 'int32'), fixture.output([1], 'float32')];
-      const sums = fixture.tensor(new Float64Array(333 * 333), [333, 333], { dtype: fixture.statistics });
+      const [loss, prediction, norm] = [
+        fixture.output([70], 'float32'),
+        fixture.output([70], 'int32'),
+        fixture.output([1], 'float32'),
+      ];
+      const sums = fixture.tensor(new Float64Array(333 * 333), [333, 333], {
+        dtype: fixture.statistics,
+      });
       const logits = fixture.tensor(x, [70, 333]);
       fixture.device.kernels.gram({ x: logits, out: sums });
       fixture.device.kernels.crossEntropy({
-        logits, targets: fixture.tensor(targets, [70], { dtype: 'int32' }), loss, prediction, gradientScale: 1,
+        logits,
+        targets: fixture.tensor(targets, [70], { dtype: 'int32' }),
+        loss,
+        prediction,
+        gradientScale: 1,
       });
       fixture.device.kernels.squaredNorms({ tensors: [logits], out: norm });
       return [logits, loss, prediction, norm, sums];
     });
   },
-  'adamw': (fixture) => {
-    const [value, gradient] = [fixture.values([5003], { dtype: 'float32' }), fixture.values([5003], { dtype: 'float32' })];
+  adamw: (fixture) => {
+    const [value, gradient] = [
+      fixture.values([5003], { dtype: 'float32' }),
+      fixture.values([5003], { dtype: 'float32' }),
+    ];
     return assertRepeatable(fixture, () => {
-      const [parameter, first, second] = [value, new Float64Array(5003), new Float64Array(5003)]
-        .map((values) => fixture.tensor(values, [5003], { dtype: 'float32' })) as [Tensor, Tensor, Tensor];
+      const [parameter, first, second] = [
+        value,
+        new Float64Array(5003),
+        new Float64Array(5003),
+      ].map((values) => fixture.tensor(values, [5003], { dtype: 'float32' })) as [
+        Tensor,
+        Tensor,
+        Tensor,
+      ];
       const gradients = [fixture.tensor(gradient, [5003], { dtype: 'float32' })];
       const squaredGradientNorms = fixture.output([1], 'float32');
       fixture.device.kernels.squaredNorms({ tensors: gradients, out: squaredGradientNorms });
       fixture.device.kernels.adamw({
-        parameters: [parameter], gradients, firstMoments: [first], secondMoments: [second], squaredGradientNorms,
-        maxGradientNorm: 1, learningRate: 0.01, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.1, step: 1,
+        parameters: [parameter],
+        gradients,
+        firstMoments: [first],
+        secondMoments: [second],
+        squaredGradientNorms,
+        maxGradientNorm: 1,
+        learningRate: 0.01,
+        beta1: 0.9,
+        beta2: 0.999,
+        epsilon: 1e-8,
+        weightDecay: 0.1,
+        step: 1,
       });
       return [parameter, first, second];
     });
@@ -81,7 +149,9 @@ export const determinismCases: readonly CaseDefinition[] = group('determinism', 
     const [n, dtype] = [48, fixture.statistics];
     const x = fixture.values([60, n]);
     return assertRepeatable(fixture, async () => {
-      const [a, b] = [1, 2].map(() => fixture.tensor(new Float64Array(n * n), [n, n], { dtype })) as [Tensor, Tensor];
+      const [a, b] = [1, 2].map(() =>
+        fixture.tensor(new Float64Array(n * n), [n, n], { dtype }),
+      ) as [Tensor, Tensor];
       const values = fixture.output([n], dtype);
       for (const out of [a, b]) fixture.device.kernels.gram({ x: fixture.tensor(x, [60, n]), out });
       await fixture.device.kernels.eigh({ a, values });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { type DType } from '@emloc/device';
-import { type CaseDefinition, group } from '../case.js';
+
+import { group, type CaseDefinition } from '../case.js';
 import type { Fixture, Layout } from '../fixture.js';
 import { gemm, type GemmShape } from '../reference/gemm.js';
 
@@ -13,15 +14,42 @@ interface Variant extends GemmShape {
 }
 
 async function check(fixture: Fixture, variant: Variant): Promise<void> {
-  const { m, n, k, transposeA, transposeB, alpha, accumulate, layout, dtype = fixture.compute, outDType = dtype } = variant;
+  const {
+    m,
+    n,
+    k,
+    transposeA,
+    transposeB,
+    alpha,
+    accumulate,
+    layout,
+    dtype = fixture.compute,
+    outDType = dtype,
+  } = variant;
   const [aShape, bShape] = [transposeA ? [k, m] : [m, k], transposeB ? [n, k] : [k, n]];
-  const [a, b, before] = [fixture.values(aShape, { dtype }), fixture.values(bShape, { dtype }), fixture.values([m, n], { dtype: outDType })];
-  const out = accumulate ? fixture.tensor(before, [m, n], { dtype: outDType }) : fixture.output([m, n], outDType);
+  const [a, b, before] = [
+    fixture.values(aShape, { dtype }),
+    fixture.values(bShape, { dtype }),
+    fixture.values([m, n], { dtype: outDType }),
+  ];
+  const out = accumulate
+    ? fixture.tensor(before, [m, n], { dtype: outDType })
+    : fixture.output([m, n], outDType);
   fixture.device.kernels.gemm({
-    a: fixture.tensor(a, aShape, { dtype, layout }), b: fixture.tensor(b, bShape, { dtype, layout }), out, transposeA, transposeB, alpha, accumulate,
+    a: fixture.tensor(a, aShape, { dtype, layout }),
+    b: fixture.tensor(b, bShape, { dtype, layout }),
+    out,
+    transposeA,
+    transposeB,
+    alpha,
+    accumulate,
   });
   const product = gemm(a, b, variant);
-  await fixture.assertClose(out, product.map((value, i) => (accumulate ? before[i] ?? 0 : 0) + (alpha ?? 1) * value), 'out');
+  await fixture.assertClose(
+    out,
+    product.map((value, i) => (accumulate ? (before[i] ?? 0) : 0) + (alpha ?? 1) * value),
+    'out',
+  );
 }
 
 const odd = { m: 37, n: 53, k: 29 };
@@ -32,16 +60,31 @@ export const gemmCases: readonly CaseDefinition[] = group('gemm', {
   'transposes b': (fixture) => check(fixture, { ...odd, transposeB: true }),
   'transposes both': (fixture) => check(fixture, { ...odd, transposeA: true, transposeB: true }),
   'applies alpha': (fixture) => check(fixture, { ...odd, alpha: -0.375 }),
-  'accumulates alpha times the product': (fixture) => check(fixture, { ...odd, alpha: 1.5, accumulate: true }),
-  'accumulates transposed products': (fixture) => check(fixture, { ...odd, transposeA: true, accumulate: true }),
+  'accumulates alpha times the product': (fixture) =>
+    check(fixture, { ...odd, alpha: 1.5, accumulate: true }),
+  'accumulates transposed products': (fixture) =>
+    check(fixture, { ...odd, transposeA: true, accumulate: true }),
   'reads row views': (fixture) => check(fixture, { ...odd, layout: 'rows' }),
-  'reads transposed row views': (fixture) => check(fixture, { ...odd, transposeA: true, transposeB: true, layout: 'rows' }),
+  'reads transposed row views': (fixture) =>
+    check(fixture, { ...odd, transposeA: true, transposeB: true, layout: 'rows' }),
   'multiplies sizes past every block': async (fixture) => {
     await check(fixture, { m: 131, n: 261, k: 517 });
-    await check(fixture, { m: 131, n: 261, k: 517, transposeA: true, transposeB: true, accumulate: true });
+    await check(fixture, {
+      m: 131,
+      n: 261,
+      k: 517,
+      transposeA: true,
+      transposeB: true,
+      accumulate: true,
+    });
   },
   'multiplies single rows, columns and inner extents': async (fixture) => {
-    for (const shape of [{ m: 1, n: 7, k: 5 }, { m: 7, n: 1, k: 5 }, { m: 7, n: 5, k: 1 }, { m: 1, n: 1, k: 1 }]) {
+    for (const shape of [
+      { m: 1, n: 7, k: 5 },
+      { m: 7, n: 1, k: 5 },
+      { m: 7, n: 5, k: 1 },
+      { m: 1, n: 1, k: 1 },
+    ]) {
       await check(fixture, shape);
       await check(fixture, { ...shape, transposeA: true, transposeB: true, accumulate: true });
     }
@@ -56,7 +99,8 @@ export const gemmCases: readonly CaseDefinition[] = group('gemm', {
     await check(fixture, { ...odd, dtype, transposeA: true, accumulate: true, alpha: 2 });
   },
   'multiplies float32': (fixture) => check(fixture, { ...odd, dtype: 'float32', transposeB: true }),
-  'sums into float32 from the compute dtype': (fixture) => check(fixture, { ...odd, outDType: 'float32', transposeA: true, accumulate: true }),
+  'sums into float32 from the compute dtype': (fixture) =>
+    check(fixture, { ...odd, outDType: 'float32', transposeA: true, accumulate: true }),
   'leaves nothing to do for empty results': async (fixture) => {
     const [a, b] = [fixture.tensor([], [0, 3]), fixture.tensor(fixture.values([3, 4]), [3, 4])];
     const out = fixture.output([0, 4]);
@@ -73,7 +117,11 @@ export const gemmCases: readonly CaseDefinition[] = group('gemm', {
   },
   'passes NaN on to the rows that it is in': async (fixture) => {
     const out = fixture.output([2, 2]);
-    fixture.device.kernels.gemm({ a: fixture.tensor([Number.NaN, 1, 1, 1], [2, 2]), b: fixture.tensor([1, 2, 3, 4], [2, 2]), out });
+    fixture.device.kernels.gemm({
+      a: fixture.tensor([Number.NaN, 1, 1, 1], [2, 2]),
+      b: fixture.tensor([1, 2, 3, 4], [2, 2]),
+      out,
+    });
     await fixture.assertEqual(out, [Number.NaN, Number.NaN, 4, 6], 'out');
   },
 });

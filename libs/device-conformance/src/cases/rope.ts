@@ -1,4 +1,4 @@
-import { type CaseDefinition, group } from '../case.js';
+import { group, type CaseDefinition } from '../case.js';
 import type { Fixture, Layout } from '../fixture.js';
 import { dot, numericGradient } from '../gradient.js';
 import { rope, ropeTables } from '../reference/rope.js';
@@ -12,11 +12,15 @@ const shape = [rows, heads * headLength];
 function setUp(fixture: Fixture, layout: Layout = 'whole') {
   const positions = fixture.indices(rows, positionCount);
   const tables = ropeTables(positionCount, headLength);
-  const tableTensor = (values: Float64Array) => fixture.tensor(values, [positionCount, headLength / 2], { dtype: 'float32' });
+  const tableTensor = (values: Float64Array) =>
+    fixture.tensor(values, [positionCount, headLength / 2], { dtype: 'float32' });
   return {
     reference: (x: Float64Array) => rope(x, tables, { heads, headLength, positions }),
     options: {
-      cos: tableTensor(tables.cos), sin: tableTensor(tables.sin), heads, positions: fixture.tensor(positions, [rows], { dtype: 'int32', layout }),
+      cos: tableTensor(tables.cos),
+      sin: tableTensor(tables.sin),
+      heads,
+      positions: fixture.tensor(positions, [rows], { dtype: 'int32', layout }),
     },
   };
 }
@@ -43,7 +47,16 @@ export const ropeCases: readonly CaseDefinition[] = group('rope', {
     const { reference, options } = setUp(fixture);
     const [x, dOut] = [fixture.values(shape), fixture.values(shape)];
     const dX = fixture.output(shape);
-    fixture.device.kernels.rope({ ...options, x: fixture.tensor(dOut, shape), out: dX, inverse: true });
-    await fixture.assertClose(dX, numericGradient(x, () => dot(reference(x), dOut)), 'dX');
+    fixture.device.kernels.rope({
+      ...options,
+      x: fixture.tensor(dOut, shape),
+      out: dX,
+      inverse: true,
+    });
+    await fixture.assertClose(
+      dX,
+      numericGradient(x, () => dot(reference(x), dOut)),
+      'dX',
+    );
   },
 });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { type CaseDefinition, group } from '../case.js';
+
+import { group, type CaseDefinition } from '../case.js';
 import type { Fixture, Layout } from '../fixture.js';
 import { gemm } from '../reference/gemm.js';
 
@@ -11,15 +12,26 @@ async function checkGram(fixture: Fixture, rows: number, n: number, layout: Layo
   fixture.device.kernels.gram({ x: fixture.tensor(x, [rows, n], { layout }), out });
   const product = gemm(x, x, { m: n, n, k: rows, transposeA: true });
   // Products may be float32 whatever the sums are.
-  await fixture.assertClose(out, product.map((value, i) => value + (before[i] ?? 0)), 'out', 'float32');
+  await fixture.assertClose(
+    out,
+    product.map((value, i) => value + (before[i] ?? 0)),
+    'out',
+    'float32',
+  );
   const result = await fixture.read(out);
-  result.forEach((value, i) => assert.equal(value, result[(i % n) * n + Math.floor(i / n)], `element ${i} and its mirror`));
+  result.forEach((value, i) =>
+    assert.equal(value, result[(i % n) * n + Math.floor(i / n)], `element ${i} and its mirror`),
+  );
 }
 
-/** A symmetric matrix with these eigenvalues: a product of random reflections around the diagonal. */
+/**
+ * A symmetric matrix with these eigenvalues: a product of random reflections around the diagonal.
+ */
 function symmetric(fixture: Fixture, values: readonly number[]): Float64Array {
   const n = values.length;
-  let a: Float64Array = Float64Array.from({ length: n * n }, (_, i) => (i % (n + 1) === 0 ? values[i / (n + 1)] ?? 0 : 0));
+  let a: Float64Array = Float64Array.from({ length: n * n }, (_, i) =>
+    i % (n + 1) === 0 ? (values[i / (n + 1)] ?? 0) : 0,
+  );
   for (let round = 0; round < 2; round += 1) {
     const v = fixture.values([n], { dtype: 'float32' });
     const square = v.reduce((sum, value) => sum + value * value, 0);
@@ -41,29 +53,58 @@ async function checkEigh(fixture: Fixture, eigenvalues: readonly number[]): Prom
   await fixture.device.kernels.eigh({ a: tensor, values: valueTensor });
   const [vectors, values] = [await fixture.read(tensor), await fixture.read(valueTensor)];
   const norm = Math.max(1e-30, ...eigenvalues.map(Math.abs));
-  [...eigenvalues].sort((x, y) => x - y).forEach((expected, i) => {
-    assert.ok(Math.abs((values[i] ?? Number.NaN) - expected) <= tolerance * norm, `value ${i} is ${values[i]}, expected ${expected}`);
-    assert.ok(i === 0 || (values[i] ?? Number.NaN) >= (values[i - 1] ?? Number.NaN), `value ${i} is not ascending`);
-  });
+  [...eigenvalues]
+    .sort((x, y) => x - y)
+    .forEach((expected, i) => {
+      assert.ok(
+        Math.abs((values[i] ?? Number.NaN) - expected) <= tolerance * norm,
+        `value ${i} is ${values[i]}, expected ${expected}`,
+      );
+      assert.ok(
+        i === 0 || (values[i] ?? Number.NaN) >= (values[i - 1] ?? Number.NaN),
+        `value ${i} is not ascending`,
+      );
+    });
   const gram = gemm(vectors, vectors, { m: n, n, k: n, transposeB: true });
-  gram.forEach((value, i) => assert.ok(Math.abs(value - (i % (n + 1) === 0 ? 1 : 0)) <= tolerance * 10, `vectors are not orthonormal: ${value}`));
+  gram.forEach((value, i) =>
+    assert.ok(
+      Math.abs(value - (i % (n + 1) === 0 ? 1 : 0)) <= tolerance * 10,
+      `vectors are not orthonormal: ${value}`,
+    ),
+  );
   const residual = gemm(vectors, a, { m: n, n, k: n });
   residual.forEach((value, i) => {
     const expected = (values[Math.floor(i / n)] ?? Number.NaN) * (vectors[i] ?? Number.NaN);
-    assert.ok(Math.abs(value - expected) <= tolerance * 10 * norm, `row ${Math.floor(i / n)} is no eigenvector: ${value - expected}`);
+    assert.ok(
+      Math.abs(value - expected) <= tolerance * 10 * norm,
+      `row ${Math.floor(i / n)} is no eigenvector: ${value - expected}`,
+    );
   });
 }
 
 async function checkCholesky(fixture: Fixture, n: number): Promise<void> {
   const dtype = fixture.statistics;
-  const a = symmetric(fixture, Array.from({ length: n }, (_, i) => 0.5 + i / n));
+  const a = symmetric(
+    fixture,
+    Array.from({ length: n }, (_, i) => 0.5 + i / n),
+  );
   const tensor = fixture.tensor(a, [n, n], { dtype });
   assert.equal(await fixture.device.kernels.cholesky({ a: tensor }), true);
   const factor = await fixture.read(tensor);
-  factor.forEach((value, i) => assert.ok(i % n <= Math.floor(i / n) || value === 0, `element ${i} above the diagonal is ${value}`));
+  factor.forEach((value, i) =>
+    assert.ok(
+      i % n <= Math.floor(i / n) || value === 0,
+      `element ${i} above the diagonal is ${value}`,
+    ),
+  );
   const product = gemm(factor, factor, { m: n, n, k: n, transposeB: true });
   const tolerance = dtype === 'float64' ? 1e-12 : 1e-5;
-  product.forEach((value, i) => assert.ok(Math.abs(value - (a[i] ?? Number.NaN)) <= tolerance * 2, `L Lᵀ differs at ${i} by ${value - (a[i] ?? Number.NaN)}`));
+  product.forEach((value, i) =>
+    assert.ok(
+      Math.abs(value - (a[i] ?? Number.NaN)) <= tolerance * 2,
+      `L Lᵀ differs at ${i} by ${value - (a[i] ?? Number.NaN)}`,
+    ),
+  );
 }
 
 export const statisticsCases: readonly CaseDefinition[] = [
@@ -74,20 +115,42 @@ export const statisticsCases: readonly CaseDefinition[] = [
     'takes one row': (fixture) => checkGram(fixture, 1, 5, 'whole'),
   }),
   ...group('eigh', {
-    'finds ascending values and orthonormal vectors as rows': (fixture) => checkEigh(fixture, Array.from({ length: 65 }, (_, i) => Math.sin(i) * 3)),
+    'finds ascending values and orthonormal vectors as rows': (fixture) =>
+      checkEigh(
+        fixture,
+        Array.from({ length: 65 }, (_, i) => Math.sin(i) * 3),
+      ),
     'solves one and two dimensions': async (fixture) => {
       await checkEigh(fixture, [-2]);
       await checkEigh(fixture, [3, -1]);
     },
-    'keeps vectors orthonormal for repeated values': (fixture) => checkEigh(fixture, Array.from({ length: 24 }, (_, i) => (i < 12 ? 1 : 2))),
-    'solves rank-deficient matrices': (fixture) => checkEigh(fixture, Array.from({ length: 40 }, (_, i) => Math.max(0, i - 30))),
-    'solves values of very different sizes': (fixture) => checkEigh(fixture, Array.from({ length: 30 }, (_, i) => 10 ** -(i / 3))),
+    'keeps vectors orthonormal for repeated values': (fixture) =>
+      checkEigh(
+        fixture,
+        Array.from({ length: 24 }, (_, i) => (i < 12 ? 1 : 2)),
+      ),
+    'solves rank-deficient matrices': (fixture) =>
+      checkEigh(
+        fixture,
+        Array.from({ length: 40 }, (_, i) => Math.max(0, i - 30)),
+      ),
+    'solves values of very different sizes': (fixture) =>
+      checkEigh(
+        fixture,
+        Array.from({ length: 30 }, (_, i) => 10 ** -(i / 3)),
+      ),
     'solves diagonal and zero matrices': async (fixture) => {
       const dtype = fixture.statistics;
-      const [diagonal, values] = [fixture.tensor([2, 0, 0, 0, -1, 0, 0, 0, 1], [3, 3], { dtype }), fixture.output([3], dtype)];
+      const [diagonal, values] = [
+        fixture.tensor([2, 0, 0, 0, -1, 0, 0, 0, 1], [3, 3], { dtype }),
+        fixture.output([3], dtype),
+      ];
       await fixture.device.kernels.eigh({ a: diagonal, values });
       await fixture.assertClose(values, [-1, 1, 2], 'values');
-      await fixture.device.kernels.eigh({ a: fixture.tensor(new Float64Array(9), [3, 3], { dtype }), values });
+      await fixture.device.kernels.eigh({
+        a: fixture.tensor(new Float64Array(9), [3, 3], { dtype }),
+        values,
+      });
       await fixture.assertEqual(values, [0, 0, 0], 'values of zero');
     },
   }),
@@ -96,11 +159,18 @@ export const statisticsCases: readonly CaseDefinition[] = [
       for (const n of [1, 2, 33, 130]) await checkCholesky(fixture, n);
     },
     'says that an indefinite matrix is not positive definite': async (fixture) => {
-      const a = fixture.tensor(symmetric(fixture, [3, 2, 1, -1e-2, 4]), [5, 5], { dtype: fixture.statistics });
+      const a = fixture.tensor(symmetric(fixture, [3, 2, 1, -1e-2, 4]), [5, 5], {
+        dtype: fixture.statistics,
+      });
       assert.equal(await fixture.device.kernels.cholesky({ a }), false);
     },
     'says that a zero matrix is not positive definite': async (fixture) => {
-      assert.equal(await fixture.device.kernels.cholesky({ a: fixture.tensor(new Float64Array(9), [3, 3], { dtype: fixture.statistics }) }), false);
+      assert.equal(
+        await fixture.device.kernels.cholesky({
+          a: fixture.tensor(new Float64Array(9), [3, 3], { dtype: fixture.statistics }),
+        }),
+        false,
+      );
     },
   }),
 ];

@@ -1,38 +1,79 @@
-import { type CaseDefinition, group } from '../case.js';
+import { group, type CaseDefinition } from '../case.js';
 import type { Fixture, Layout } from '../fixture.js';
 import { dot, numericGradient } from '../gradient.js';
 import { swiglu } from '../reference/swiglu.js';
 
 const shape = [7, 43];
 
-async function checkForward(fixture: Fixture, size: readonly number[], layout: Layout): Promise<void> {
+async function checkForward(
+  fixture: Fixture,
+  size: readonly number[],
+  layout: Layout,
+): Promise<void> {
   const [gate, up] = [fixture.values(size, { scale: 6 }), fixture.values(size)];
   const out = fixture.output(size);
-  fixture.device.kernels.swiglu({ gate: fixture.tensor(gate, size, { layout }), up: fixture.tensor(up, size, { layout }), out });
+  fixture.device.kernels.swiglu({
+    gate: fixture.tensor(gate, size, { layout }),
+    up: fixture.tensor(up, size, { layout }),
+    out,
+  });
   await fixture.assertClose(out, swiglu(gate, up), 'out');
 }
 
-async function checkBackward(fixture: Fixture, { layout = 'whole', inPlace = false }: { layout?: Layout; inPlace?: boolean } = {}): Promise<void> {
-  const [gate, up, dOut] = [fixture.values(shape, { scale: 6 }), fixture.values(shape), fixture.values(shape)];
-  const [gateTensor, upTensor] = [fixture.tensor(gate, shape, { layout }), fixture.tensor(up, shape, { layout })];
-  const [dGate, dUp] = inPlace ? [gateTensor, upTensor] : [fixture.output(shape), fixture.output(shape)];
-  fixture.device.kernels.swigluBackward({ dOut: fixture.tensor(dOut, shape, { layout }), gate: gateTensor, up: upTensor, dGate, dUp });
+async function checkBackward(
+  fixture: Fixture,
+  { layout = 'whole', inPlace = false }: { layout?: Layout; inPlace?: boolean } = {},
+): Promise<void> {
+  const [gate, up, dOut] = [
+    fixture.values(shape, { scale: 6 }),
+    fixture.values(shape),
+    fixture.values(shape),
+  ];
+  const [gateTensor, upTensor] = [
+    fixture.tensor(gate, shape, { layout }),
+    fixture.tensor(up, shape, { layout }),
+  ];
+  const [dGate, dUp] = inPlace
+    ? [gateTensor, upTensor]
+    : [fixture.output(shape), fixture.output(shape)];
+  fixture.device.kernels.swigluBackward({
+    dOut: fixture.tensor(dOut, shape, { layout }),
+    gate: gateTensor,
+    up: upTensor,
+    dGate,
+    dUp,
+  });
   const loss = () => dot(swiglu(gate, up), dOut);
   await fixture.assertClose(dGate, numericGradient(gate, loss), 'dGate');
   await fixture.assertClose(dUp, numericGradient(up, loss), 'dUp');
 }
 
 async function checkOutputAgain(fixture: Fixture, { overGradient = false } = {}): Promise<void> {
-  const [gate, up, dOut] = [fixture.values(shape, { scale: 6 }), fixture.values(shape), fixture.values(shape)];
+  const [gate, up, dOut] = [
+    fixture.values(shape, { scale: 6 }),
+    fixture.values(shape),
+    fixture.values(shape),
+  ];
   const [gateTensor, upTensor] = [fixture.tensor(gate, shape), fixture.tensor(up, shape)];
   const gradient = fixture.tensor(dOut, shape);
   const [out, again] = [fixture.output(shape), overGradient ? gradient : fixture.output(shape)];
   const [dGate, dUp] = [fixture.output(shape), fixture.output(shape)];
   fixture.device.kernels.swiglu({ gate: gateTensor, up: upTensor, out });
   const expected = await fixture.read(out);
-  fixture.device.kernels.swigluBackward({ dOut: gradient, gate: gateTensor, up: upTensor, dGate, dUp, out: again });
+  fixture.device.kernels.swigluBackward({
+    dOut: gradient,
+    gate: gateTensor,
+    up: upTensor,
+    dGate,
+    dUp,
+    out: again,
+  });
   await fixture.assertClose(again, swiglu(gate, up), 'out');
-  await fixture.assertClose(dGate, numericGradient(gate, () => dot(swiglu(gate, up), dOut)), 'dGate');
+  await fixture.assertClose(
+    dGate,
+    numericGradient(gate, () => dot(swiglu(gate, up), dOut)),
+    'dGate',
+  );
   await fixture.assertEqual(again, expected, 'out');
 }
 
@@ -43,15 +84,20 @@ export const swigluCases: readonly CaseDefinition[] = [
     'takes sizes past every chunk': (fixture) => checkForward(fixture, [31, 331], 'whole'),
     'stays finite for gates far from zero': async (fixture) => {
       const out = fixture.output([1, 4]);
-      fixture.device.kernels.swiglu({ gate: fixture.tensor([-200, 200, -80, 0], [1, 4]), up: fixture.tensor([1, 1, 1, 1], [1, 4]), out });
+      fixture.device.kernels.swiglu({
+        gate: fixture.tensor([-200, 200, -80, 0], [1, 4]),
+        up: fixture.tensor([1, 1, 1, 1], [1, 4]),
+        out,
+      });
       await fixture.assertClose(out, [0, 200, 0, 0], 'out');
     },
   }),
   ...group('swigluBackward', {
     'gives the gradients of finite differences': (fixture) => checkBackward(fixture),
     'reads row views': (fixture) => checkBackward(fixture, { layout: 'rows' }),
-    'gives the forward\'s output once more, bit for bit': (fixture) => checkOutputAgain(fixture),
-    'may write it over the gradient': (fixture) => checkOutputAgain(fixture, { overGradient: true }),
+    "gives the forward's output once more, bit for bit": (fixture) => checkOutputAgain(fixture),
+    'may write it over the gradient': (fixture) =>
+      checkOutputAgain(fixture, { overGradient: true }),
     'overwrites gate and up': (fixture) => checkBackward(fixture, { inPlace: true }),
   }),
 ];

@@ -15,10 +15,18 @@ export interface AdamwSettings {
   readonly step: number;
 }
 
-/** One update with decoupled weight decay after clipping to the global norm (Loshchilov and Hutter, algorithm 2). */
-export function adamw(parameters: readonly AdamwParameter[], settings: AdamwSettings): AdamwParameter[] {
+/**
+ * One update with decoupled weight decay after clipping to the global norm (Loshchilov and Hutter,
+ * algorithm 2).
+ */
+export function adamw(
+  parameters: readonly AdamwParameter[],
+  settings: AdamwSettings,
+): AdamwParameter[] {
   const { maxGradientNorm, learningRate, beta1, beta2, epsilon, weightDecay, step } = settings;
-  const norm = Math.sqrt(parameters.reduce((sum, { gradient }) => sum + gradient.reduce((all, g) => all + g * g, 0), 0));
+  const norm = Math.sqrt(
+    parameters.reduce((sum, { gradient }) => sum + gradient.reduce((all, g) => all + g * g, 0), 0),
+  );
   const clip = Math.min(1, maxGradientNorm / (norm + 1e-6));
   return parameters.map(({ value, gradient, first, second }) => {
     const clipped = gradient.map((g) => g * clip);

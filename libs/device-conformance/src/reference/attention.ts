@@ -29,7 +29,10 @@ function queries({ lengths, heads, kvHeads, headLength }: AttentionShape): Query
     for (let row = first; row < first + length; row += 1) {
       for (let head = 0; head < heads; head += 1) {
         const keyHead = Math.floor(head / (heads / kvHeads));
-        const keys = Array.from({ length: row - first + 1 }, (_, i) => ((first + i) * kvHeads + keyHead) * headLength);
+        const keys = Array.from(
+          { length: row - first + 1 },
+          (_, i) => ((first + i) * kvHeads + keyHead) * headLength,
+        );
         result.push({ row, head, start: (row * heads + head) * headLength, keys });
       }
     }
@@ -38,21 +41,36 @@ function queries({ lengths, heads, kvHeads, headLength }: AttentionShape): Query
   return result;
 }
 
-function product(a: Float64Array, aStart: number, b: Float64Array, bStart: number, length: number): number {
+function product(
+  a: Float64Array,
+  aStart: number,
+  b: Float64Array,
+  bStart: number,
+  length: number,
+): number {
   let sum = 0;
-  for (let i = 0; i < length; i += 1) sum += (a[aStart + i] ?? Number.NaN) * (b[bStart + i] ?? Number.NaN);
+  for (let i = 0; i < length; i += 1)
+    sum += (a[aStart + i] ?? Number.NaN) * (b[bStart + i] ?? Number.NaN);
   return sum;
 }
 
-function probabilities({ q, k }: AttentionInputs, { start, keys }: Query, { headLength, scale }: AttentionShape) {
+function probabilities(
+  { q, k }: AttentionInputs,
+  { start, keys }: Query,
+  { headLength, scale }: AttentionShape,
+) {
   const scores = keys.map((key) => scale * product(q, start, k, key, headLength));
   const largest = Math.max(...scores);
-  const logSumExp = largest + Math.log(scores.reduce((sum, score) => sum + Math.exp(score - largest), 0));
+  const logSumExp =
+    largest + Math.log(scores.reduce((sum, score) => sum + Math.exp(score - largest), 0));
   return { logSumExp, weights: scores.map((score) => Math.exp(score - logSumExp)) };
 }
 
 /** Causal softmax attention, query by query. logSumExp is (heads, rows). */
-export function attention(inputs: AttentionInputs, shape: AttentionShape): { out: Float64Array; logSumExp: Float64Array } {
+export function attention(
+  inputs: AttentionInputs,
+  shape: AttentionShape,
+): { out: Float64Array; logSumExp: Float64Array } {
   const { heads, headLength, lengths } = shape;
   const rows = lengths.reduce((sum, length) => sum + length, 0);
   const out = new Float64Array(rows * heads * headLength);
@@ -60,13 +78,19 @@ export function attention(inputs: AttentionInputs, shape: AttentionShape): { out
   for (const query of queries(shape)) {
     const result = probabilities(inputs, query, shape);
     logSumExp[query.head * rows + query.row] = result.logSumExp;
-    query.keys.forEach((key, j) => axpy(result.weights[j] ?? Number.NaN, inputs.v, key, out, query.start, headLength));
+    query.keys.forEach((key, j) =>
+      axpy(result.weights[j] ?? Number.NaN, inputs.v, key, out, query.start, headLength),
+    );
   }
   return { out, logSumExp };
 }
 
 /** Its gradients: dS = P (dOut · v − Σ P dOut · v) · scale. */
-export function attentionBackward(inputs: AttentionInputs, dOut: Float64Array, shape: AttentionShape): AttentionGradients {
+export function attentionBackward(
+  inputs: AttentionInputs,
+  dOut: Float64Array,
+  shape: AttentionShape,
+): AttentionGradients {
   const { headLength, scale } = shape;
   const dQ = new Float64Array(inputs.q.length);
   const dK = new Float64Array(inputs.k.length);
@@ -86,6 +110,14 @@ export function attentionBackward(inputs: AttentionInputs, dOut: Float64Array, s
   return { dQ, dK, dV };
 }
 
-function axpy(factor: number, x: Float64Array, xStart: number, y: Float64Array, yStart: number, length: number): void {
-  for (let i = 0; i < length; i += 1) y[yStart + i] = (y[yStart + i] ?? Number.NaN) + factor * (x[xStart + i] ?? Number.NaN);
+function axpy(
+  factor: number,
+  x: Float64Array,
+  xStart: number,
+  y: Float64Array,
+  yStart: number,
+  length: number,
+): void {
+  for (let i = 0; i < length; i += 1)
+    y[yStart + i] = (y[yStart + i] ?? Number.NaN) + factor * (x[xStart + i] ?? Number.NaN);
 }

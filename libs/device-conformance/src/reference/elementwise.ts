@@ -7,8 +7,16 @@ export function addBias(out: Float64Array, bias: Float64Array): Float64Array {
 }
 
 /** x (rows, columns) times a factor per row or per column. */
-export function scale(x: Float64Array, factors: Float64Array, columns: number, along: 'rows' | 'columns'): Float64Array {
-  return x.map((value, i) => value * (factors[along === 'rows' ? Math.floor(i / columns) : i % columns] ?? Number.NaN));
+export function scale(
+  x: Float64Array,
+  factors: Float64Array,
+  columns: number,
+  along: 'rows' | 'columns',
+): Float64Array {
+  return x.map(
+    (value, i) =>
+      value * (factors[along === 'rows' ? Math.floor(i / columns) : i % columns] ?? Number.NaN),
+  );
 }
 
 export function squaredNorm(x: Float64Array): number {

@@ -5,14 +5,31 @@ export interface RopeShape {
 }
 
 /** cos and sin tables, (count, headLength / 2). */
-export function ropeTables(count: number, headLength: number, theta = 10000): { cos: Float64Array; sin: Float64Array } {
+export function ropeTables(
+  count: number,
+  headLength: number,
+  theta = 10000,
+): { cos: Float64Array; sin: Float64Array } {
   const half = headLength / 2;
-  const angles = Float64Array.from({ length: count * half }, (_, i) => Math.floor(i / half) / theta ** ((i % half) / half));
-  return { cos: angles.map((angle) => Math.fround(Math.cos(angle))), sin: angles.map((angle) => Math.fround(Math.sin(angle))) };
+  const angles = Float64Array.from(
+    { length: count * half },
+    (_, i) => Math.floor(i / half) / theta ** ((i % half) / half),
+  );
+  return {
+    cos: angles.map((angle) => Math.fround(Math.cos(angle))),
+    sin: angles.map((angle) => Math.fround(Math.sin(angle))),
+  };
 }
 
-/** Element i of each head's first half and of its second are one plane, turned by the angle of the row's position. */
-export function rope(x: Float64Array, tables: { cos: Float64Array; sin: Float64Array }, { heads, headLength, positions }: RopeShape): Float64Array {
+/**
+ * Element i of each head's first half and of its second are one plane, turned by the angle of the
+ * row's position.
+ */
+export function rope(
+  x: Float64Array,
+  tables: { cos: Float64Array; sin: Float64Array },
+  { heads, headLength, positions }: RopeShape,
+): Float64Array {
   const half = headLength / 2;
   return x.map((value, index) => {
     const within = index % headLength;

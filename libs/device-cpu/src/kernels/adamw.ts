@@ -1,4 +1,5 @@
-import { type AdamwOptions, DeviceError, type Tensor } from '@emloc/device';
+import { DeviceError, type AdamwOptions, type Tensor } from '@emloc/device';
+
 import { assertShape, assertSize } from '../checks.js';
 import { float32 } from '../memory.js';
 
@@ -8,10 +9,22 @@ export function adamw(options: AdamwOptions): void {
   assertShape('adamw', squaredGradientNorms, [parameters.length]);
   let total = 0;
   for (const squaredNorm of float32(squaredGradientNorms)) total += squaredNorm;
-  const gradientScale = maxGradientNorm === Number.POSITIVE_INFINITY ? 1 : Math.min(1, maxGradientNorm / (Math.sqrt(total) + 1e-6));
+  const gradientScale =
+    maxGradientNorm === Number.POSITIVE_INFINITY
+      ? 1
+      : Math.min(1, maxGradientNorm / (Math.sqrt(total) + 1e-6));
   parameters.forEach((parameter, i) => {
-    const [gradient, first, second] = [options.gradients, options.firstMoments, options.secondMoments].map((list) => partner(list, i, parameter));
-    update(options, gradientScale, { values: float32(parameter), gradient, first, second } as ParameterState);
+    const [gradient, first, second] = [
+      options.gradients,
+      options.firstMoments,
+      options.secondMoments,
+    ].map((list) => partner(list, i, parameter));
+    update(options, gradientScale, {
+      values: float32(parameter),
+      gradient,
+      first,
+      second,
+    } as ParameterState);
   });
 }
 
@@ -24,12 +37,20 @@ interface ParameterState {
 
 function partner(list: readonly Tensor[], index: number, parameter: Tensor): Float32Array {
   const tensor = list[index];
-  if (!tensor) throw new DeviceError('DEVICE_SHAPE_MISMATCH', `adamw: a list has no entry ${index} for ${parameter.label}`);
+  if (!tensor)
+    throw new DeviceError(
+      'DEVICE_SHAPE_MISMATCH',
+      `adamw: a list has no entry ${index} for ${parameter.label}`,
+    );
   assertSize('adamw', tensor, parameter.size);
   return float32(tensor);
 }
 
-function update(options: AdamwOptions, gradientScale: number, { values, gradient, first, second }: ParameterState): void {
+function update(
+  options: AdamwOptions,
+  gradientScale: number,
+  { values, gradient, first, second }: ParameterState,
+): void {
   const { beta1, beta2, epsilon, learningRate, weightDecay, step } = options;
   const stepSize = learningRate / (1 - beta1 ** step);
   const secondCorrection = 1 / (1 - beta2 ** step);
@@ -40,6 +61,7 @@ function update(options: AdamwOptions, gradientScale: number, { values, gradient
     const v = beta2 * (second[i] as number) + (1 - beta2) * g * g;
     first[i] = m;
     second[i] = v;
-    values[i] = (values[i] as number) * decay - (stepSize * m) / (Math.sqrt(v * secondCorrection) + epsilon);
+    values[i] =
+      (values[i] as number) * decay - (stepSize * m) / (Math.sqrt(v * secondCorrection) + epsilon);
   }
 }

@@ -1,10 +1,11 @@
 import type { AttentionBackwardOptions } from '@emloc/device';
+
 import { assertShape } from '../checks.js';
 import type { CpuContext } from '../context.js';
 import type { Matrix } from '../linear-algebra.js';
 import { float32 } from '../memory.js';
+import { checkAttention, largestTile, queryTiles, type QueryTile } from './attention-tiles.js';
 import { headOf } from './attention.js';
-import { checkAttention, largestTile, type QueryTile, queryTiles } from './attention-tiles.js';
 import { dotProduct } from './sums.js';
 
 interface TileScratch {
@@ -17,8 +18,9 @@ interface TileScratch {
 type HeadName = 'q' | 'k' | 'v' | 'out' | 'dOut' | 'dQ' | 'dK' | 'dV';
 
 /**
- * Scores again tile by tile (Dao et al., FlashAttention, algorithm 4): dV += Pᵀ dOut, dP = dOut Vᵀ, dS = P (dP − delta) · scale with
- * delta = Σ dOut · out, dQ = dS K, dK += dSᵀ Q. Key heads sum over their group and over tiles in ascending order.
+ * Scores again tile by tile (Dao et al., FlashAttention, algorithm 4): dV += Pᵀ dOut, dP = dOut Vᵀ,
+ * dS = P (dP − delta) · scale with delta = Σ dOut · out, dQ = dS K, dK += dSᵀ Q. Key heads sum over
+ * their group and over tiles in ascending order.
  */
 export function attentionBackward(context: CpuContext, options: AttentionBackwardOptions): void {
   const headLength = checkAttention('attentionBackward', options);
@@ -35,10 +37,21 @@ export function attentionBackward(context: CpuContext, options: AttentionBackwar
       const key = { row: tile.keyRow, head: keyHead, width: kvHeads * headLength, headLength };
       const of = (name: HeadName, isKey: boolean) => headOf(arrays[name], isKey ? key : query);
       const offset = head * (logSumExp.length / heads) + tile.queryRow;
-      context.scratch.float32(scratch.rowValues, tile.rows).set(logSumExp.subarray(offset, offset + tile.rows));
+      context.scratch
+        .float32(scratch.rowValues, tile.rows)
+        .set(logSumExp.subarray(offset, offset + tile.rows));
       pullBackTile(context, scratch, {
-        tile, headLength, scale: options.scale, q: of('q', false), k: of('k', true), v: of('v', true), out: of('out', false),
-        dOut: of('dOut', false), dQ: of('dQ', false), dK: of('dK', true), dV: of('dV', true),
+        tile,
+        headLength,
+        scale: options.scale,
+        q: of('q', false),
+        k: of('k', true),
+        v: of('v', true),
+        out: of('out', false),
+        dOut: of('dOut', false),
+        dQ: of('dQ', false),
+        dK: of('dK', true),
+        dV: of('dV', true),
       });
     }
   }
@@ -51,13 +64,24 @@ function operands(options: AttentionBackwardOptions): Record<HeadName, Float32Ar
   assertShape('attentionBackward', dK, k.shape);
   assertShape('attentionBackward', dV, v.shape);
   return {
-    q: float32(q), k: float32(k), v: float32(v), out: float32(out), dOut: float32(dOut), dQ: float32(dQ), dK: float32(dK), dV: float32(dV),
+    q: float32(q),
+    k: float32(k),
+    v: float32(v),
+    out: float32(out),
+    dOut: float32(dOut),
+    dQ: float32(dQ),
+    dK: float32(dK),
+    dV: float32(dV),
   };
 }
 
 function takeTiles({ scratch }: CpuContext, { sequences }: AttentionBackwardOptions): TileScratch {
   const { rows, keys } = largestTile(sequences);
-  return { p: scratch.take(rows * keys * 4), dP: scratch.take(rows * keys * 4), rowValues: scratch.take(rows * 4) };
+  return {
+    p: scratch.take(rows * keys * 4),
+    dP: scratch.take(rows * keys * 4),
+    rowValues: scratch.take(rows * 4),
+  };
 }
 
 interface TileGradient extends Record<HeadName, Matrix<Float32Array>> {
@@ -66,8 +90,24 @@ interface TileGradient extends Record<HeadName, Matrix<Float32Array>> {
   readonly scale: number;
 }
 
-function pullBackTile({ linearAlgebra, scratch, wasm }: CpuContext, addresses: TileScratch, gradient: TileGradient): void {
-  const { tile: { rows, keys, firstLength }, headLength, scale, q, k, v, out, dOut, dQ, dK, dV } = gradient;
+function pullBackTile(
+  { linearAlgebra, scratch, wasm }: CpuContext,
+  addresses: TileScratch,
+  gradient: TileGradient,
+): void {
+  const {
+    tile: { rows, keys, firstLength },
+    headLength,
+    scale,
+    q,
+    k,
+    v,
+    out,
+    dOut,
+    dQ,
+    dK,
+    dV,
+  } = gradient;
   const p = { data: scratch.float32(addresses.p, rows * keys), stride: keys };
   const dP = { data: scratch.float32(addresses.dP, rows * keys), stride: keys };
   const scores = { m: rows, n: keys, k: headLength, transposeB: true, accumulate: false };
@@ -75,14 +115,35 @@ function pullBackTile({ linearAlgebra, scratch, wasm }: CpuContext, addresses: T
   wasm.causalProbabilities(addresses.p, rows, keys, firstLength, addresses.rowValues);
   linearAlgebra.sgemm({ ...scores, a: dOut, b: v, out: dP, alpha: 1 });
   writeDeltas(dOut, out, headLength, scratch.float32(addresses.rowValues, rows));
-  const towardsKeys = { m: keys, n: headLength, k: rows, transposeA: true, alpha: 1, accumulate: true };
+  const towardsKeys = {
+    m: keys,
+    n: headLength,
+    k: rows,
+    transposeA: true,
+    alpha: 1,
+    accumulate: true,
+  };
   linearAlgebra.sgemm({ ...towardsKeys, a: p, b: dOut, out: dV });
   wasm.scoreGradients(addresses.p, addresses.dP, rows, keys, addresses.rowValues, scale);
-  linearAlgebra.sgemm({ m: rows, n: headLength, k: keys, a: dP, b: k, out: dQ, alpha: 1, accumulate: false });
+  linearAlgebra.sgemm({
+    m: rows,
+    n: headLength,
+    k: keys,
+    a: dP,
+    b: k,
+    out: dQ,
+    alpha: 1,
+    accumulate: false,
+  });
   linearAlgebra.sgemm({ ...towardsKeys, a: dP, b: q, out: dK });
 }
 
-function writeDeltas(dOut: Matrix<Float32Array>, out: Matrix<Float32Array>, headLength: number, deltas: Float32Array): void {
+function writeDeltas(
+  dOut: Matrix<Float32Array>,
+  out: Matrix<Float32Array>,
+  headLength: number,
+  deltas: Float32Array,
+): void {
   for (let row = 0; row < deltas.length; row += 1) {
     deltas[row] = dotProduct(dOut.data, row * dOut.stride, out.data, row * out.stride, headLength);
   }

@@ -1,20 +1,31 @@
 import type { AttentionOptions } from '@emloc/device';
+
 import type { CpuContext } from '../context.js';
 import type { Matrix } from '../linear-algebra.js';
 import { float32 } from '../memory.js';
-import { checkAttention, largestTile, type QueryTile, queryTiles } from './attention-tiles.js';
+import { checkAttention, largestTile, queryTiles, type QueryTile } from './attention-tiles.js';
 
 /** Head by head: a tile of scores in scratch, softmax in place, product with the values. */
 export function attention(context: CpuContext, options: AttentionOptions): void {
   const { heads, kvHeads, sequences } = options;
   const headLength = checkAttention('attention', options);
-  const [q, k, v, out, logSumExp] = [options.q, options.k, options.v, options.out, options.logSumExp].map(float32) as Float32Arrays<5>;
+  const [q, k, v, out, logSumExp] = [
+    options.q,
+    options.k,
+    options.v,
+    options.out,
+    options.logSumExp,
+  ].map(float32) as Float32Arrays<5>;
   const rows = logSumExp.length / heads;
   const scratch = takeTile(context, options);
   const group = heads / kvHeads;
   for (const tile of queryTiles(sequences)) {
     for (let head = 0; head < heads; head += 1) {
-      const [width, keyWidth, keyHead] = [heads * headLength, kvHeads * headLength, Math.floor(head / group)];
+      const [width, keyWidth, keyHead] = [
+        heads * headLength,
+        kvHeads * headLength,
+        Math.floor(head / group),
+      ];
       const heads2d = {
         q: headOf(q, { row: tile.queryRow, head, width, headLength }),
         k: headOf(k, { row: tile.keyRow, head: keyHead, width: keyWidth, headLength }),
@@ -27,7 +38,9 @@ export function attention(context: CpuContext, options: AttentionOptions): void 
   }
 }
 
-type Float32Arrays<N extends number, T extends Float32Array[] = []> = T['length'] extends N ? T : Float32Arrays<N, [...T, Float32Array]>;
+type Float32Arrays<N extends number, T extends Float32Array[] = []> = T['length'] extends N
+  ? T
+  : Float32Arrays<N, [...T, Float32Array]>;
 
 interface TileScratch {
   readonly scores: number;
@@ -37,13 +50,22 @@ interface TileScratch {
 
 function takeTile({ scratch }: CpuContext, { sequences }: AttentionOptions): TileScratch {
   const { rows, keys } = largestTile(sequences);
-  return { scores: scratch.take(rows * keys * 4), maxima: scratch.take(rows * 4), sums: scratch.take(rows * 8) };
+  return {
+    scores: scratch.take(rows * keys * 4),
+    maxima: scratch.take(rows * 4),
+    sums: scratch.take(rows * 8),
+  };
 }
 
 /** One head of packed rows from `row` on. */
 export function headOf(
   data: Float32Array,
-  { row, head, width, headLength }: { row: number; head: number; width: number; headLength: number },
+  {
+    row,
+    head,
+    width,
+    headLength,
+  }: { row: number; head: number; width: number; headLength: number },
 ): Matrix<Float32Array> {
   return { data: data.subarray(row * width + head * headLength), stride: width };
 }
@@ -58,15 +80,45 @@ interface TileProduct {
   readonly out: Matrix<Float32Array>;
 }
 
-function attendTile({ linearAlgebra, scratch, wasm }: CpuContext, addresses: TileScratch, { tile, headLength, scale, q, k, v, out }: TileProduct): void {
+function attendTile(
+  { linearAlgebra, scratch, wasm }: CpuContext,
+  addresses: TileScratch,
+  { tile, headLength, scale, q, k, v, out }: TileProduct,
+): void {
   const { rows, keys, firstLength } = tile;
   const scores = { data: scratch.float32(addresses.scores, rows * keys), stride: keys };
-  linearAlgebra.sgemm({ m: rows, n: keys, k: headLength, a: q, b: k, transposeB: true, out: scores, alpha: scale, accumulate: false });
+  linearAlgebra.sgemm({
+    m: rows,
+    n: keys,
+    k: headLength,
+    a: q,
+    b: k,
+    transposeB: true,
+    out: scores,
+    alpha: scale,
+    accumulate: false,
+  });
   wasm.causalSoftmax(addresses.scores, rows, keys, firstLength, addresses.maxima, addresses.sums);
-  linearAlgebra.sgemm({ m: rows, n: headLength, k: keys, a: scores, b: v, out, alpha: 1, accumulate: false });
+  linearAlgebra.sgemm({
+    m: rows,
+    n: headLength,
+    k: keys,
+    a: scores,
+    b: v,
+    out,
+    alpha: 1,
+    accumulate: false,
+  });
 }
 
-function writeLogSumExp({ scratch }: CpuContext, { maxima, sums }: TileScratch, out: Float32Array, offset: number, rows: number): void {
+function writeLogSumExp(
+  { scratch }: CpuContext,
+  { maxima, sums }: TileScratch,
+  out: Float32Array,
+  offset: number,
+  rows: number,
+): void {
   const [largest, total] = [scratch.float32(maxima, rows), scratch.float64(sums, rows)];
-  for (let row = 0; row < rows; row += 1) out[offset + row] = Math.log(total[row] as number) + (largest[row] as number);
+  for (let row = 0; row < rows; row += 1)
+    out[offset + row] = Math.log(total[row] as number) + (largest[row] as number);
 }

@@ -1,4 +1,5 @@
-import { type BlockCopy, type CopyBlocksOptions, DeviceError, type Tensor } from '@emloc/device';
+import { DeviceError, type BlockCopy, type CopyBlocksOptions, type Tensor } from '@emloc/device';
+
 import { matrix } from '../checks.js';
 import { convert, elementsOf } from '../convert.js';
 
@@ -6,7 +7,15 @@ export function copyBlocks({ copies }: CopyBlocksOptions): void {
   for (const copy of copies) copyBlock(copy);
 }
 
-function copyBlock({ x, xColumn = 0, columns, out, outRow = 0, outColumn = 0, scale = 1 }: BlockCopy): void {
+function copyBlock({
+  x,
+  xColumn = 0,
+  columns,
+  out,
+  outRow = 0,
+  outColumn = 0,
+  scale = 1,
+}: BlockCopy): void {
   const [rows, xWidth] = matrix('copyBlocks', x);
   const [outRows, outWidth] = matrix('copyBlocks', out);
   assertInside(x, { rows, columns: xColumn + columns });
@@ -22,12 +31,22 @@ function copyBlock({ x, xColumn = 0, columns, out, outRow = 0, outColumn = 0, sc
   }
 }
 
-function assertInside(tensor: Tensor, needed: { rows: number; columns: number }, [rows, columns] = matrix('copyBlocks', tensor)): void {
+function assertInside(
+  tensor: Tensor,
+  needed: { rows: number; columns: number },
+  [rows, columns] = matrix('copyBlocks', tensor),
+): void {
   if (needed.rows <= rows && needed.columns <= columns) return;
-  throw new DeviceError('DEVICE_SHAPE_MISMATCH', `copyBlocks: ${tensor.label} is ${rows} x ${columns}, at least ${needed.rows} x ${needed.columns} expected`);
+  throw new DeviceError(
+    'DEVICE_SHAPE_MISMATCH',
+    `copyBlocks: ${tensor.label} is ${rows} x ${columns}, at least ${needed.rows} x ${needed.columns} expected`,
+  );
 }
 
 function elements(tensor: Tensor) {
   const start = tensor.size === 0 ? 0 : (tensor.elementOffset * tensor.byteLength) / tensor.size;
-  return elementsOf(new Uint8Array(tensor.handle as ArrayBuffer, start, tensor.byteLength), tensor.dtype);
+  return elementsOf(
+    new Uint8Array(tensor.handle as ArrayBuffer, start, tensor.byteLength),
+    tensor.dtype,
+  );
 }

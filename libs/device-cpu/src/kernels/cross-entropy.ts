@@ -1,13 +1,22 @@
 import type { CrossEntropyOptions } from '@emloc/device';
+
 import { assertIndices, assertShape, matrix } from '../checks.js';
 import type { CpuContext } from '../context.js';
 import { float32, int32 } from '../memory.js';
 
 /** Row by row through the WebAssembly memory; the sum of exponentials in float64. */
-export function crossEntropy({ scratch, wasm }: CpuContext, { logits, targets, loss, prediction, gradientScale }: CrossEntropyOptions): void {
+export function crossEntropy(
+  { scratch, wasm }: CpuContext,
+  { logits, targets, loss, prediction, gradientScale }: CrossEntropyOptions,
+): void {
   const [rows, width] = matrix('crossEntropy', logits);
   for (const tensor of [targets, loss, prediction]) assertShape('crossEntropy', tensor, [rows]);
-  const [values, goals, losses, predictions] = [float32(logits), int32(targets), float32(loss), int32(prediction)];
+  const [values, goals, losses, predictions] = [
+    float32(logits),
+    int32(targets),
+    float32(loss),
+    int32(prediction),
+  ];
   assertIndices('crossEntropy', goals, width, targets.label);
   const address = scratch.take(width * 4);
   const row = scratch.float32(address, width);

@@ -1,6 +1,13 @@
 import {
-  type AddBiasOptions, type AddOptions, type CastOptions, type FillOptions, type ScaleOptions, type SquaredNormsOptions, type Tensor,
+  type AddBiasOptions,
+  type AddOptions,
+  type CastOptions,
+  type FillOptions,
+  type ScaleOptions,
+  type SquaredNormsOptions,
+  type Tensor,
 } from '@emloc/device';
+
 import { assertShape, assertSize, matrix } from '../checks.js';
 import { convert, elementsOf } from '../convert.js';
 import { float32, floats } from '../memory.js';
@@ -8,7 +15,8 @@ import { float32, floats } from '../memory.js';
 export function add({ x, out, alpha = 1 }: AddOptions): void {
   assertSize('add', x, out.size);
   const [source, target] = [floats(x), floats(out)];
-  for (let i = 0; i < target.length; i += 1) target[i] = (target[i] as number) + alpha * (source[i] as number);
+  for (let i = 0; i < target.length; i += 1)
+    target[i] = (target[i] as number) + alpha * (source[i] as number);
 }
 
 export function addBias({ bias, out }: AddBiasOptions): void {
@@ -16,7 +24,8 @@ export function addBias({ bias, out }: AddBiasOptions): void {
   assertShape('addBias', bias, [width]);
   const [source, target] = [floats(bias), floats(out)];
   for (let row = 0, i = 0; row < rows; row += 1) {
-    for (let column = 0; column < width; column += 1, i += 1) target[i] = (target[i] as number) + (source[column] as number);
+    for (let column = 0; column < width; column += 1, i += 1)
+      target[i] = (target[i] as number) + (source[column] as number);
   }
 }
 
@@ -33,7 +42,10 @@ export function cast({ x, out }: CastOptions): void {
 }
 
 function elements(tensor: Tensor) {
-  return elementsOf(new Uint8Array(tensor.handle as ArrayBuffer).subarray(...byteRange(tensor)), tensor.dtype);
+  return elementsOf(
+    new Uint8Array(tensor.handle as ArrayBuffer).subarray(...byteRange(tensor)),
+    tensor.dtype,
+  );
 }
 
 function byteRange({ byteLength, elementOffset, size }: Tensor): [start: number, end: number] {
@@ -49,7 +61,8 @@ export function scale({ x, scale: factors, along, out }: ScaleOptions): void {
   const [rowStep, columnStep] = along === 'rows' ? [1, 0] : [0, 1];
   for (let row = 0, i = 0; row < rows; row += 1) {
     let factor = row * rowStep;
-    for (const end = i + width; i < end; i += 1, factor += columnStep) target[i] = (source[i] as number) * (values[factor] as number);
+    for (const end = i + width; i < end; i += 1, factor += columnStep)
+      target[i] = (source[i] as number) * (values[factor] as number);
   }
 }
 

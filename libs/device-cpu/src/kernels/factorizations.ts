@@ -1,14 +1,21 @@
 import type { CholeskyOptions, EighOptions } from '@emloc/device';
+
 import { assertShape } from '../checks.js';
 import type { CpuContext } from '../context.js';
 import { float64 } from '../memory.js';
 
-export async function eigh({ linearAlgebra }: CpuContext, { a, values }: EighOptions): Promise<void> {
+export async function eigh(
+  { linearAlgebra }: CpuContext,
+  { a, values }: EighOptions,
+): Promise<void> {
   assertShape('eigh', a, [values.size, values.size]);
   if (values.size > 0) await linearAlgebra.eigh(float64(a), float64(values));
 }
 
-export async function cholesky({ linearAlgebra }: CpuContext, { a }: CholeskyOptions): Promise<boolean> {
+export async function cholesky(
+  { linearAlgebra }: CpuContext,
+  { a }: CholeskyOptions,
+): Promise<boolean> {
   const n = a.shape[0] ?? 0;
   assertShape('cholesky', a, [n, n]);
   if (n === 0) return true;

@@ -1,4 +1,5 @@
 import { DeviceError, type GemmOptions } from '@emloc/device';
+
 import { assertShape, matrix } from '../checks.js';
 import type { CpuContext } from '../context.js';
 import { float32, float64, floats } from '../memory.js';
@@ -16,12 +17,18 @@ export function gemm({ linearAlgebra }: CpuContext, options: GemmOptions): void 
   const common = { m, n, k, transposeA, transposeB, alpha, accumulate };
   if (out.dtype === 'float64') {
     linearAlgebra.dgemm({
-      ...common, a: { data: float64(a), stride: aStride }, b: { data: float64(b), stride: bStride }, out: { data: float64(out), stride: n },
+      ...common,
+      a: { data: float64(a), stride: aStride },
+      b: { data: float64(b), stride: bStride },
+      out: { data: float64(out), stride: n },
     });
     return;
   }
   linearAlgebra.sgemm({
-    ...common, a: { data: float32(a), stride: aStride }, b: { data: float32(b), stride: bStride }, out: { data: float32(out), stride: n },
+    ...common,
+    a: { data: float32(a), stride: aStride },
+    b: { data: float32(b), stride: bStride },
+    out: { data: float32(out), stride: n },
   });
 }
 
@@ -30,7 +37,10 @@ function productExtents({ a, b, out, transposeA, transposeB }: GemmOptions) {
   const [rows, columns] = matrix('gemm', a);
   const k = transposeA ? rows : columns;
   if (a.dtype !== b.dtype || a.dtype !== out.dtype) {
-    throw new DeviceError('DEVICE_UNSUPPORTED', `cpu device: gemm of ${a.dtype} and ${b.dtype} into ${out.dtype}`);
+    throw new DeviceError(
+      'DEVICE_UNSUPPORTED',
+      `cpu device: gemm of ${a.dtype} and ${b.dtype} into ${out.dtype}`,
+    );
   }
   assertShape('gemm', a, transposeA ? [k, m] : [m, k]);
   assertShape('gemm', b, transposeB ? [n, k] : [k, n]);

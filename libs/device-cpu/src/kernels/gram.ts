@@ -1,4 +1,5 @@
 import type { GramOptions } from '@emloc/device';
+
 import { assertShape, matrix } from '../checks.js';
 import type { CpuContext } from '../context.js';
 import { float32, float64 } from '../memory.js';

@@ -1,9 +1,10 @@
 import type { KernelName, KernelOptions, Kernels } from '@emloc/device';
+
 import type { CpuContext } from '../context.js';
 import { cpuProfile } from '../profile.js';
 import { adamw } from './adamw.js';
-import { attention } from './attention.js';
 import { attentionBackward } from './attention-backward.js';
+import { attention } from './attention.js';
 import { copyBlocks } from './copy-blocks.js';
 import { crossEntropy } from './cross-entropy.js';
 import { add, addBias, cast, fill, scale, squaredNorms } from './elementwise.js';
@@ -18,8 +19,15 @@ import { swiglu, swigluBackward } from './swiglu.js';
 
 /** All kernels; those that need scratch get what the profile declares for them, and no more. */
 export function createKernels(context: CpuContext): Kernels {
-  const scratched = <K extends KernelName>(name: K, kernel: (context: CpuContext, options: KernelOptions<K>) => void) =>
-    (options: KernelOptions<K>): void => context.scratch.run(cpuProfile.workspaceBytes[name]?.(options) ?? 0, () => kernel(context, options));
+  const scratched =
+    <K extends KernelName>(
+      name: K,
+      kernel: (context: CpuContext, options: KernelOptions<K>) => void,
+    ) =>
+    (options: KernelOptions<K>): void =>
+      context.scratch.run(cpuProfile.workspaceBytes[name]?.(options) ?? 0, () =>
+        kernel(context, options),
+      );
   return {
     gemm: scratched('gemm', gemm),
     outerProducts: scratched('outerProducts', outerProducts),
@@ -29,7 +37,19 @@ export function createKernels(context: CpuContext): Kernels {
     swiglu: scratched('swiglu', swiglu),
     swigluBackward: scratched('swigluBackward', swigluBackward),
     crossEntropy: scratched('crossEntropy', crossEntropy),
-    rmsNorm, rmsNormBackward, rope, embedding, scatterRows, copyBlocks, add, addBias, fill, cast, scale, squaredNorms, adamw,
+    rmsNorm,
+    rmsNormBackward,
+    rope,
+    embedding,
+    scatterRows,
+    copyBlocks,
+    add,
+    addBias,
+    fill,
+    cast,
+    scale,
+    squaredNorms,
+    adamw,
     eigh: (options) => eigh(context, options),
     cholesky: (options) => cholesky(context, options),
   };

@@ -1,4 +1,5 @@
 import type { GemmOptions, OuterProduct, OuterProductsOptions } from '@emloc/device';
+
 import { assertShape, matrix } from '../checks.js';
 import type { CpuContext } from '../context.js';
 import { float32 } from '../memory.js';
@@ -14,13 +15,29 @@ export function outerProducts(context: CpuContext, { products }: OuterProductsOp
 }
 
 /** The product as one of whole matrices; null where only some of left's columns count. */
-export function wholeProduct({ left, leftColumn = 0, leftColumns, right, out, transposeOut, alpha }: OuterProduct): GemmOptions | null {
+export function wholeProduct({
+  left,
+  leftColumn = 0,
+  leftColumns,
+  right,
+  out,
+  transposeOut,
+  alpha,
+}: OuterProduct): GemmOptions | null {
   if (leftColumn !== 0 || leftColumns !== left.shape[1]) return null;
   const [a, b] = transposeOut ? [right, left] : [left, right];
   return { a, b, out, transposeA: true, alpha, accumulate: true };
 }
 
-function sumColumns({ left, leftColumn = 0, leftColumns, right, out, transposeOut, alpha = 1 }: OuterProduct): void {
+function sumColumns({
+  left,
+  leftColumn = 0,
+  leftColumns,
+  right,
+  out,
+  transposeOut,
+  alpha = 1,
+}: OuterProduct): void {
   const [rows, width] = matrix('outerProducts', left);
   const [, columns] = matrix('outerProducts', right);
   assertShape('outerProducts', right, [rows, columns]);
@@ -31,7 +48,9 @@ function sumColumns({ left, leftColumn = 0, leftColumns, right, out, transposeOu
   for (let i = 0; i < leftColumns; i += 1) {
     for (let j = 0; j < columns; j += 1) {
       let sum = 0;
-      for (let row = 0; row < rows; row += 1) sum += (lefts[row * width + leftColumn + i] as number) * (rights[row * columns + j] as number);
+      for (let row = 0; row < rows; row += 1)
+        sum +=
+          (lefts[row * width + leftColumn + i] as number) * (rights[row * columns + j] as number);
       sums[i * stride + j * step] = (sums[i * stride + j * step] as number) + alpha * sum;
     }
   }

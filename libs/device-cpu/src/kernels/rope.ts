@@ -1,11 +1,16 @@
 import { DeviceError, type RopeOptions } from '@emloc/device';
+
 import { assertIndices, assertShape, matrix } from '../checks.js';
 import { float32, int32 } from '../memory.js';
 
 export function rope({ x, out, cos, sin, positions, heads, inverse }: RopeOptions): void {
   const [rows, width] = matrix('rope', x);
   const half = width / heads / 2;
-  if (!Number.isInteger(half)) throw new DeviceError('DEVICE_SHAPE_MISMATCH', `rope: ${heads} heads of even length do not make ${width}`);
+  if (!Number.isInteger(half))
+    throw new DeviceError(
+      'DEVICE_SHAPE_MISMATCH',
+      `rope: ${heads} heads of even length do not make ${width}`,
+    );
   const table = [cos.shape[0] ?? 0, half];
   assertShape('rope', out, x.shape);
   assertShape('rope', cos, table);
@@ -13,7 +18,16 @@ export function rope({ x, out, cos, sin, positions, heads, inverse }: RopeOption
   assertShape('rope', positions, [rows]);
   const places = int32(positions);
   assertIndices('rope', places, table[0] as number, positions.label);
-  rotate({ input: float32(x), output: float32(out), cosines: float32(cos), sines: float32(sin), places, heads, half, sign: inverse ? -1 : 1 });
+  rotate({
+    input: float32(x),
+    output: float32(out),
+    cosines: float32(cos),
+    sines: float32(sin),
+    places,
+    heads,
+    half,
+    sign: inverse ? -1 : 1,
+  });
 }
 
 interface Rotation {

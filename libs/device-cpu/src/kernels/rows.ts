@@ -1,4 +1,12 @@
-import { bytesPerElement, DeviceError, type EmbeddingOptions, type KernelName, type ScatterRowsOptions, type Tensor } from '@emloc/device';
+import {
+  bytesPerElement,
+  DeviceError,
+  type EmbeddingOptions,
+  type KernelName,
+  type ScatterRowsOptions,
+  type Tensor,
+} from '@emloc/device';
+
 import { assertIndices, assertShape, matrix } from '../checks.js';
 import { int32 } from '../memory.js';
 
@@ -21,7 +29,10 @@ export function scatterRows({ x, rows, out }: ScatterRowsOptions): void {
   const [source, target] = [bytesOf(x), bytesOf(out)];
   const rowBytes = width * bytesPerElement[x.dtype];
   for (let i = 0; i < indices.length; i += 1) {
-    target.set(source.subarray(i * rowBytes, (i + 1) * rowBytes), (indices[i] as number) * rowBytes);
+    target.set(
+      source.subarray(i * rowBytes, (i + 1) * rowBytes),
+      (indices[i] as number) * rowBytes,
+    );
   }
 }
 
@@ -32,12 +43,20 @@ function checkRows(
   width: number,
 ): Int32Array {
   assertShape(kernel, packed, [rows.size, width]);
-  if (packed.dtype !== table.dtype) throw new DeviceError('DEVICE_UNSUPPORTED', `cpu device: ${kernel} between ${table.dtype} and ${packed.dtype}`);
+  if (packed.dtype !== table.dtype)
+    throw new DeviceError(
+      'DEVICE_UNSUPPORTED',
+      `cpu device: ${kernel} between ${table.dtype} and ${packed.dtype}`,
+    );
   const indices = int32(rows);
   assertIndices(kernel, indices, limit, rows.label);
   return indices;
 }
 
 function bytesOf(tensor: Tensor): Uint8Array {
-  return new Uint8Array(tensor.handle as ArrayBuffer, tensor.elementOffset * bytesPerElement[tensor.dtype], tensor.byteLength);
+  return new Uint8Array(
+    tensor.handle as ArrayBuffer,
+    tensor.elementOffset * bytesPerElement[tensor.dtype],
+    tensor.byteLength,
+  );
 }

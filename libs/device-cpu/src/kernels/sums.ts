@@ -1,5 +1,14 @@
-/** Σ a[i] b[i] over `count` elements from two places, in float64: four sums side by side, added pairwise at the end. */
-export function dotProduct(a: Float32Array, aStart: number, b: Float32Array, bStart: number, count: number): number {
+/**
+ * Σ a[i] b[i] over `count` elements from two places, in float64: four sums side by side, added
+ * pairwise at the end.
+ */
+export function dotProduct(
+  a: Float32Array,
+  aStart: number,
+  b: Float32Array,
+  bStart: number,
+  count: number,
+): number {
   let [s0, s1, s2, s3] = [0, 0, 0, 0];
   const quads = count - (count % 4);
   let i = 0;
@@ -14,7 +23,12 @@ export function dotProduct(a: Float32Array, aStart: number, b: Float32Array, bSt
 }
 
 /** Σ a[i] b[i] weight[i], likewise; `a` and `b` from the same place. */
-export function weightedDotProduct(a: Float32Array, b: Float32Array, start: number, weight: Float32Array): number {
+export function weightedDotProduct(
+  a: Float32Array,
+  b: Float32Array,
+  start: number,
+  weight: Float32Array,
+): number {
   let [s0, s1, s2, s3] = [0, 0, 0, 0];
   const count = weight.length;
   const quads = count - (count % 4);
@@ -25,6 +39,7 @@ export function weightedDotProduct(a: Float32Array, b: Float32Array, start: numb
     s2 += (a[j + 2] as number) * (b[j + 2] as number) * (weight[i + 2] as number);
     s3 += (a[j + 3] as number) * (b[j + 3] as number) * (weight[i + 3] as number);
   }
-  for (; i < count; i += 1) s0 += (a[start + i] as number) * (b[start + i] as number) * (weight[i] as number);
+  for (; i < count; i += 1)
+    s0 += (a[start + i] as number) * (b[start + i] as number) * (weight[i] as number);
   return s0 + s1 + (s2 + s3);
 }

@@ -1,10 +1,14 @@
 import type { SwigluBackwardOptions, SwigluOptions } from '@emloc/device';
+
 import { assertSize } from '../checks.js';
 import type { CpuContext } from '../context.js';
 import { float32 } from '../memory.js';
 import { scratchBytes } from '../scratch.js';
 
-/** Elements that go through the WebAssembly memory at once: the buffers stay in the first-level cache. */
+/**
+ * Elements that go through the WebAssembly memory at once: the buffers stay in the first-level
+ * cache.
+ */
 const chunkElements = 2048;
 
 /** Scratch bytes for `buffers` chunks. */
@@ -38,7 +42,11 @@ interface Chunk {
 }
 
 function activate(
-  { scratch, wasm, chunk: { first, second, start, end } }: Pick<CpuContext, 'scratch' | 'wasm'> & { readonly chunk: Chunk },
+  {
+    scratch,
+    wasm,
+    chunk: { first, second, start, end },
+  }: Pick<CpuContext, 'scratch' | 'wasm'> & { readonly chunk: Chunk },
   { gates, ups, output }: Readonly<Record<'gates' | 'ups' | 'output', Float32Array>>,
 ): void {
   const count = end - start;
@@ -49,20 +57,40 @@ function activate(
   output.set(gateChunk, start);
 }
 
-export function swigluBackward({ scratch, wasm }: CpuContext, { dOut, gate, up, dGate, dUp, out }: SwigluBackwardOptions): void {
+export function swigluBackward(
+  { scratch, wasm }: CpuContext,
+  { dOut, gate, up, dGate, dUp, out }: SwigluBackwardOptions,
+): void {
   const { size } = dOut;
   if (out) assertSize('swigluBackward', out, size);
   for (const tensor of [gate, up, dGate, dUp]) assertSize('swigluBackward', tensor, size);
-  const [gradients, gates, ups, gateGradients, upGradients] = [float32(dOut), float32(gate), float32(up), float32(dGate), float32(dUp)];
+  const [gradients, gates, ups, gateGradients, upGradients] = [
+    float32(dOut),
+    float32(gate),
+    float32(up),
+    float32(dGate),
+    float32(dUp),
+  ];
   const bytes = chunkBytes(size);
-  const [first, second, third, fourth] = [scratch.take(bytes), scratch.take(bytes), scratch.take(bytes), scratch.take(bytes)];
-  const [gradientChunk, gateChunk, upChunk] = [first, second, third].map((address) => scratch.float32(address, bytes / 4)) as [Float32Array, Float32Array, Float32Array];
+  const [first, second, third, fourth] = [
+    scratch.take(bytes),
+    scratch.take(bytes),
+    scratch.take(bytes),
+    scratch.take(bytes),
+  ];
+  const [gradientChunk, gateChunk, upChunk] = [first, second, third].map((address) =>
+    scratch.float32(address, bytes / 4),
+  ) as [Float32Array, Float32Array, Float32Array];
   for (let start = 0; start < size; start += chunkElements) {
     const end = Math.min(size, start + chunkElements);
     // Read before the output is written, which may take its place.
     const read = scratch.float32(fourth, end - start);
     read.set(gradients.subarray(start, end));
-    if (out) activate({ scratch, wasm, chunk: { first, second, start, end } }, { gates, ups, output: float32(out) });
+    if (out)
+      activate(
+        { scratch, wasm, chunk: { first, second, start, end } },
+        { gates, ups, output: float32(out) },
+      );
     gradientChunk.set(read);
     gateChunk.set(gates.subarray(start, end));
     upChunk.set(ups.subarray(start, end));

@@ -1,4 +1,7 @@
-/** On and below the diagonal of row-major `a` (n, n): L with a = L Lᵀ, row by row, in place. False when `a` is not positive definite. */
+/**
+ * On and below the diagonal of row-major `a` (n, n): L with a = L Lᵀ, row by row, in place. False
+ * when `a` is not positive definite.
+ */
 export function portableCholesky(a: Float64Array, n: number): boolean {
   for (let i = 0; i < n; i += 1) {
     const row = i * n;

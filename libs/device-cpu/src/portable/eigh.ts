@@ -1,18 +1,24 @@
 import { DeviceError } from '@emloc/device';
+
 import { tridiagonalize } from './tridiagonalize.js';
 
 const maxIterationsPerValue = 60;
 
-/** A tridiagonal symmetric matrix: diagonal (n), and offDiagonal (n) with element i between i and i + 1, the last unused. */
+/**
+ * A tridiagonal symmetric matrix: diagonal (n), and offDiagonal (n) with element i between i and i
+ * + 1, the last unused.
+ */
 interface Tridiagonal {
   readonly diagonal: Float64Array;
   readonly offDiagonal: Float64Array;
 }
 
 /**
- * Eigenvalues ascending, and `a` overwritten by their eigenvectors as rows: Householder tridiagonalisation, then implicit QL with
- * Wilkinson's shift (Golub and Van Loan, Matrix Computations, 8.3). Needs n² + 3 n float64 besides.
- * @throws DeviceError DEVICE_NATIVE_FAILURE when QL does not converge, as for input that is not finite
+ * Eigenvalues ascending, and `a` overwritten by their eigenvectors as rows: Householder
+ * tridiagonalisation, then implicit QL with Wilkinson's shift (Golub and Van Loan, Matrix
+ * Computations, 8.3). Needs n² + 3 n float64 besides.
+ * @throws DeviceError DEVICE_NATIVE_FAILURE when QL does not converge, as for input that is not
+ * finite
  */
 export function portableEigh(a: Float64Array, values: Float64Array): void {
   const n = values.length;
@@ -30,14 +36,20 @@ function diagonalize({ diagonal, offDiagonal }: Tridiagonal, vectors: Float64Arr
       const last = endOfBlock(diagonal, offDiagonal, first);
       if (last === first) break;
       if (iteration === maxIterationsPerValue) {
-        throw new DeviceError('DEVICE_NATIVE_FAILURE', `eigh of a ${n} x ${n} matrix: no convergence after ${iteration} iterations`);
+        throw new DeviceError(
+          'DEVICE_NATIVE_FAILURE',
+          `eigh of a ${n} x ${n} matrix: no convergence after ${iteration} iterations`,
+        );
       }
       sweep({ diagonal, offDiagonal }, vectors, first, last);
     }
   }
 }
 
-/** The end of the block that starts at `first`: where an off-diagonal element is negligible beside its neighbours. */
+/**
+ * The end of the block that starts at `first`: where an off-diagonal element is negligible beside
+ * its neighbours.
+ */
 function endOfBlock(diagonal: Float64Array, offDiagonal: Float64Array, first: number): number {
   let last = first;
   for (; last < diagonal.length - 1; last += 1) {
@@ -47,8 +59,16 @@ function endOfBlock(diagonal: Float64Array, offDiagonal: Float64Array, first: nu
   return last;
 }
 
-/** One implicit QL step from `last` up to `first`: a chain of Givens rotations that chases the bulge. */
-function sweep({ diagonal: d, offDiagonal: e }: Tridiagonal, vectors: Float64Array, first: number, last: number): void {
+/**
+ * One implicit QL step from `last` up to `first`: a chain of Givens rotations that chases the
+ * bulge.
+ */
+function sweep(
+  { diagonal: d, offDiagonal: e }: Tridiagonal,
+  vectors: Float64Array,
+  first: number,
+  last: number,
+): void {
   const n = d.length;
   const at = (array: Float64Array, i: number) => array[i] as number;
   const half = (at(d, first + 1) - at(d, first)) / (2 * at(e, first));
@@ -80,7 +100,13 @@ function sweep({ diagonal: d, offDiagonal: e }: Tridiagonal, vectors: Float64Arr
 }
 
 /** Turns rows i and i + 1 of a row-major (n, n) matrix. */
-function rotateRows(vectors: Float64Array, n: number, i: number, cosine: number, sine: number): void {
+function rotateRows(
+  vectors: Float64Array,
+  n: number,
+  i: number,
+  cosine: number,
+  sine: number,
+): void {
   const start = i * n;
   const end = start + n;
   for (let low = start, high = end; low < end; low += 1, high += 1) {
@@ -94,7 +120,9 @@ function rotateRows(vectors: Float64Array, n: number, i: number, cosine: number,
 function sortInto(a: Float64Array, values: Float64Array, vectors: Float64Array): void {
   const n = values.length;
   const unsorted = values.slice();
-  const order = Array.from(unsorted.keys()).sort((i, j) => (unsorted[i] as number) - (unsorted[j] as number) || i - j);
+  const order = Array.from(unsorted.keys()).sort(
+    (i, j) => (unsorted[i] as number) - (unsorted[j] as number) || i - j,
+  );
   order.forEach((from, to) => {
     values[to] = unsorted[from] as number;
     a.set(vectors.subarray(from * n, (from + 1) * n), to * n);

@@ -1,4 +1,9 @@
-import type { CpuDescription, GramProductOptions, LinearAlgebra, ProductOptions } from '../linear-algebra.js';
+import type {
+  CpuDescription,
+  GramProductOptions,
+  LinearAlgebra,
+  ProductOptions,
+} from '../linear-algebra.js';
 import type { Scratch } from '../scratch.js';
 import type { WasmKernels } from '../wasm.js';
 import { portableCholesky } from './cholesky.js';
@@ -11,12 +16,21 @@ export class PortableLinearAlgebra implements LinearAlgebra {
   readonly #single: BlockKernel<Float32Array>;
   readonly #double: BlockKernel<Float64Array>;
 
-  constructor(wasm: WasmKernels, private readonly scratch: Scratch) {
+  constructor(
+    wasm: WasmKernels,
+    private readonly scratch: Scratch,
+  ) {
     this.#single = {
-      elementBytes: 4, stripColumns: 8, view: (address, count) => scratch.float32(address, count), multiply: wasm.sgemmBlock,
+      elementBytes: 4,
+      stripColumns: 8,
+      view: (address, count) => scratch.float32(address, count),
+      multiply: wasm.sgemmBlock,
     };
     this.#double = {
-      elementBytes: 8, stripColumns: 4, view: (address, count) => scratch.float64(address, count), multiply: wasm.dgemmBlock,
+      elementBytes: 8,
+      stripColumns: 4,
+      view: (address, count) => scratch.float64(address, count),
+      multiply: wasm.dgemmBlock,
     };
   }
 
@@ -30,7 +44,17 @@ export class PortableLinearAlgebra implements LinearAlgebra {
 
   dsyrk({ rows, n, x, out }: GramProductOptions): void {
     const matrix = { data: x, stride: n };
-    this.dgemm({ m: n, n, k: rows, a: matrix, b: matrix, out: { data: out, stride: n }, transposeA: true, alpha: 1, accumulate: true });
+    this.dgemm({
+      m: n,
+      n,
+      k: rows,
+      a: matrix,
+      b: matrix,
+      out: { data: out, stride: n },
+      transposeA: true,
+      alpha: 1,
+      accumulate: true,
+    });
   }
 
   async eigh(a: Float64Array, values: Float64Array): Promise<void> {
@@ -42,4 +66,9 @@ export class PortableLinearAlgebra implements LinearAlgebra {
   }
 }
 
-export const portableDescription: CpuDescription = Object.freeze({ library: 'portable', version: '0.1.0', threads: 1, path: null });
+export const portableDescription: CpuDescription = Object.freeze({
+  library: 'portable',
+  version: '0.1.0',
+  threads: 1,
+  path: null,
+});

@@ -1,6 +1,7 @@
 /**
- * Householder reduction of the symmetric row-major `a` (n, n; destroyed) to tridiagonal form: fills diagonal and offDiagonal (n, element i
- * between i and i + 1) and returns Qᵀ (n, n) with a = Q T Qᵀ (Golub and Van Loan, Matrix Computations, algorithm 8.3.1).
+ * Householder reduction of the symmetric row-major `a` (n, n; destroyed) to tridiagonal form: fills
+ * diagonal and offDiagonal (n, element i between i and i + 1) and returns Qᵀ (n, n) with a = Q T Qᵀ
+ * (Golub and Van Loan, Matrix Computations, algorithm 8.3.1).
  */
 export function tridiagonalize(
   a: Float64Array,
@@ -17,7 +18,10 @@ export function tridiagonalize(
   return accumulateReflectors(a, n, factors, product);
 }
 
-/** Row k right of the diagonal becomes the vector v of I − β v vᵀ, v[k + 1] included; returns β, 0 for nothing to do. */
+/**
+ * Row k right of the diagonal becomes the vector v of I − β v vᵀ, v[k + 1] included; returns β, 0
+ * for nothing to do.
+ */
 function makeReflector(a: Float64Array, n: number, k: number, offDiagonal: Float64Array): number {
   const start = k * n + k + 1;
   const end = (k + 1) * n;
@@ -39,12 +43,19 @@ function makeReflector(a: Float64Array, n: number, k: number, offDiagonal: Float
 }
 
 /** The trailing matrix becomes H a H: a − v wᵀ − w vᵀ with p = β a v, w = p − (β pᵀv / 2) v. */
-function reflectBothSides(a: Float64Array, n: number, k: number, beta: number, w: Float64Array): void {
+function reflectBothSides(
+  a: Float64Array,
+  n: number,
+  k: number,
+  beta: number,
+  w: Float64Array,
+): void {
   const v = k * n;
   let dot = 0;
   for (let i = k + 1; i < n; i += 1) {
     let sum = 0;
-    for (let j = k + 1, row = i * n; j < n; j += 1) sum += (a[row + j] as number) * (a[v + j] as number);
+    for (let j = k + 1, row = i * n; j < n; j += 1)
+      sum += (a[row + j] as number) * (a[v + j] as number);
     w[i] = beta * sum;
     dot += beta * sum * (a[v + i] as number);
   }
@@ -58,8 +69,16 @@ function reflectBothSides(a: Float64Array, n: number, k: number, beta: number, w
   }
 }
 
-/** Qᵀ = H(n − 2) … H(0), built from the last reflector on, so that each touches only the trailing matrix. */
-function accumulateReflectors(a: Float64Array, n: number, factors: Float64Array, product: Float64Array): Float64Array {
+/**
+ * Qᵀ = H(n − 2) … H(0), built from the last reflector on, so that each touches only the trailing
+ * matrix.
+ */
+function accumulateReflectors(
+  a: Float64Array,
+  n: number,
+  factors: Float64Array,
+  product: Float64Array,
+): Float64Array {
   const q = new Float64Array(n * n);
   for (let i = 0; i < n; i += 1) q[i * n + i] = 1;
   for (let k = n - 2; k >= 0; k -= 1) {
@@ -70,7 +89,13 @@ function accumulateReflectors(a: Float64Array, n: number, factors: Float64Array,
 }
 
 /** Trailing q becomes q H: rows of q are transposed columns, so qᵀ = H qᵀ. */
-function reflectRight(q: Float64Array, n: number, k: number, beta: number, { a, product }: { a: Float64Array; product: Float64Array }): void {
+function reflectRight(
+  q: Float64Array,
+  n: number,
+  k: number,
+  beta: number,
+  { a, product }: { a: Float64Array; product: Float64Array },
+): void {
   const v = k * n;
   for (let i = k + 1; i < n; i += 1) {
     const row = i * n;
@@ -81,6 +106,7 @@ function reflectRight(q: Float64Array, n: number, k: number, beta: number, { a, 
   for (let i = k + 1; i < n; i += 1) {
     const row = i * n;
     const factor = product[i] as number;
-    for (let j = k + 1; j < n; j += 1) q[row + j] = (q[row + j] as number) - factor * (a[v + j] as number);
+    for (let j = k + 1; j < n; j += 1)
+      q[row + j] = (q[row + j] as number) - factor * (a[v + j] as number);
   }
 }

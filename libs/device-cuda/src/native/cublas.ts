@@ -1,13 +1,18 @@
 import koffi from 'koffi';
+
 import { checkAll } from './status.js';
 
-/** cuBLAS, libcublas.so.12 or .13. Column-major, as BLAS is; `void *` scalars are typed arrays in host memory. */
+/**
+ * cuBLAS, libcublas.so.12 or .13. Column-major, as BLAS is; `void *` scalars are typed arrays in
+ * host memory.
+ */
 const declarations = {
   cublasCreate: 'int cublasCreate_v2(void *handle)',
   cublasDestroy: 'int cublasDestroy_v2(uint64_t handle)',
   cublasGetVersion: 'int cublasGetVersion_v2(uint64_t handle, void *version)',
   cublasSetStream: 'int cublasSetStream_v2(uint64_t handle, uint64_t stream)',
-  cublasSetWorkspace: 'int cublasSetWorkspace_v2(uint64_t handle, uint64_t workspace, uint64_t bytes)',
+  cublasSetWorkspace:
+    'int cublasSetWorkspace_v2(uint64_t handle, uint64_t workspace, uint64_t bytes)',
   cublasGemmEx:
     'int cublasGemmEx(uint64_t handle, int transposeA, int transposeB, int m, int n, int k, void *alpha, ' +
     'uint64_t a, int aType, int lda, uint64_t b, int bType, int ldb, void *beta, uint64_t c, int cType, int ldc, ' +
@@ -34,7 +39,9 @@ const statusNames: Readonly<Record<number, string>> = {
   15: 'CUBLAS_STATUS_NOT_SUPPORTED',
 };
 
-export type Cublas = Readonly<Record<keyof typeof declarations, (...args: readonly unknown[]) => void>>;
+export type Cublas = Readonly<
+  Record<keyof typeof declarations, (...args: readonly unknown[]) => void>
+>;
 
 /** @throws Error from koffi when the file cannot be loaded or lacks a function. */
 export function loadCublas(path: string): Cublas {
@@ -45,7 +52,10 @@ export function loadCublas(path: string): Cublas {
   return checkAll('cublas', functions, (status) => statusNames[status] ?? `status ${status}`);
 }
 
-/** Loads a library that another one needs, so that the loader finds it by its name whatever folder it is in. */
+/**
+ * Loads a library that another one needs, so that the loader finds it by its name whatever folder
+ * it is in.
+ */
 export function preload(path: string): void {
   koffi.load(path);
 }

@@ -1,10 +1,11 @@
 import koffi from 'koffi';
+
 import { checkAll } from './status.js';
 
 /**
- * The CUDA driver, libcuda.so.1. Handles and device addresses are plain integers (`uint64_t`), so JavaScript numbers go in;
- * `void *` parameters take typed arrays, which the driver reads or fills during the call.
- * Symbols carry the driver's ABI suffixes, as cuda.h maps them.
+ * The CUDA driver, libcuda.so.1. Handles and device addresses are plain integers (`uint64_t`), so
+ * JavaScript numbers go in; `void *` parameters take typed arrays, which the driver reads or fills
+ * during the call. Symbols carry the driver's ABI suffixes, as cuda.h maps them.
  */
 const declarations = {
   // Initialisation, devices, contexts
@@ -29,18 +30,25 @@ const declarations = {
   cuMemFreeHost: 'int cuMemFreeHost(uint64_t pointer)',
   cuMemHostRegister: 'int cuMemHostRegister_v2(uint64_t pointer, uint64_t bytes, uint32_t flags)',
   cuMemHostUnregister: 'int cuMemHostUnregister(uint64_t pointer)',
-  cuMemcpyHtoDAsync: 'int cuMemcpyHtoDAsync_v2(uint64_t destination, uint64_t source, uint64_t bytes, uint64_t stream)',
-  cuMemcpyDtoHAsync: 'int cuMemcpyDtoHAsync_v2(uint64_t destination, uint64_t source, uint64_t bytes, uint64_t stream)',
-  cuMemcpyDtoDAsync: 'int cuMemcpyDtoDAsync_v2(uint64_t destination, uint64_t source, uint64_t bytes, uint64_t stream)',
+  cuMemcpyHtoDAsync:
+    'int cuMemcpyHtoDAsync_v2(uint64_t destination, uint64_t source, uint64_t bytes, uint64_t stream)',
+  cuMemcpyDtoHAsync:
+    'int cuMemcpyDtoHAsync_v2(uint64_t destination, uint64_t source, uint64_t bytes, uint64_t stream)',
+  cuMemcpyDtoDAsync:
+    'int cuMemcpyDtoDAsync_v2(uint64_t destination, uint64_t source, uint64_t bytes, uint64_t stream)',
   // Virtual memory management
-  cuMemGetAllocationGranularity: 'int cuMemGetAllocationGranularity(void *granularity, void *properties, int option)',
-  cuMemAddressReserve: 'int cuMemAddressReserve(void *address, uint64_t bytes, uint64_t alignment, uint64_t hint, uint64_t flags)',
+  cuMemGetAllocationGranularity:
+    'int cuMemGetAllocationGranularity(void *granularity, void *properties, int option)',
+  cuMemAddressReserve:
+    'int cuMemAddressReserve(void *address, uint64_t bytes, uint64_t alignment, uint64_t hint, uint64_t flags)',
   cuMemAddressFree: 'int cuMemAddressFree(uint64_t address, uint64_t bytes)',
   cuMemCreate: 'int cuMemCreate(void *handle, uint64_t bytes, void *properties, uint64_t flags)',
   cuMemRelease: 'int cuMemRelease(uint64_t handle)',
-  cuMemMap: 'int cuMemMap(uint64_t address, uint64_t bytes, uint64_t offset, uint64_t handle, uint64_t flags)',
+  cuMemMap:
+    'int cuMemMap(uint64_t address, uint64_t bytes, uint64_t offset, uint64_t handle, uint64_t flags)',
   cuMemUnmap: 'int cuMemUnmap(uint64_t address, uint64_t bytes)',
-  cuMemSetAccess: 'int cuMemSetAccess(uint64_t address, uint64_t bytes, void *descriptors, uint64_t count)',
+  cuMemSetAccess:
+    'int cuMemSetAccess(uint64_t address, uint64_t bytes, void *descriptors, uint64_t count)',
   // Streams and events
   cuStreamCreate: 'int cuStreamCreate(void *stream, uint32_t flags)',
   cuStreamDestroy: 'int cuStreamDestroy_v2(uint64_t stream)',
@@ -76,7 +84,9 @@ export const CU_LAUNCH_PARAM_BUFFER_SIZE = 2;
 const CUDA_ERROR_NOT_READY = 600;
 
 type Call = (...args: readonly unknown[]) => number;
-export type DriverCalls = Readonly<Record<keyof typeof declarations, (...args: readonly unknown[]) => void>>;
+export type DriverCalls = Readonly<
+  Record<keyof typeof declarations, (...args: readonly unknown[]) => void>
+>;
 
 /** The driver's functions, each throwing a DeviceError for a status other than success. */
 export interface Driver extends DriverCalls {

@@ -1,6 +1,7 @@
 import { readdirSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import koffi from 'koffi';
+
 import { checkAll } from './status.js';
 
 /** NVRTC, the run-time compiler, libnvrtc.so.12 or .13. It needs no GPU. */
@@ -11,7 +12,8 @@ const declarations = {
   nvrtcCreateProgram:
     'int nvrtcCreateProgram(void *program, const char *source, const char *name, int headers, uint64_t headerSources, uint64_t headerNames)',
   nvrtcDestroyProgram: 'int nvrtcDestroyProgram(void *program)',
-  nvrtcCompileProgram: 'int nvrtcCompileProgram(uint64_t program, int options, const char **values)',
+  nvrtcCompileProgram:
+    'int nvrtcCompileProgram(uint64_t program, int options, const char **values)',
   nvrtcGetProgramLogSize: 'int nvrtcGetProgramLogSize(uint64_t program, void *bytes)',
   nvrtcGetProgramLog: 'int nvrtcGetProgramLog(uint64_t program, void *log)',
   nvrtcGetCUBINSize: 'int nvrtcGetCUBINSize(uint64_t program, void *bytes)',
@@ -20,10 +22,13 @@ const declarations = {
   nvrtcGetPTX: 'int nvrtcGetPTX(uint64_t program, void *image)',
 } as const;
 
-export type Nvrtc = Readonly<Record<keyof typeof declarations, (...args: readonly unknown[]) => void>>;
+export type Nvrtc = Readonly<
+  Record<keyof typeof declarations, (...args: readonly unknown[]) => void>
+>;
 
 /**
- * NVRTC opens `libnvrtc-builtins` by its bare name, which the loader finds outside its own folders only when it is loaded already.
+ * NVRTC opens `libnvrtc-builtins` by its bare name, which the loader finds outside its own folders
+ * only when it is loaded already.
  * @throws Error from koffi when the file cannot be loaded or lacks a function.
  */
 export function loadNvrtc(path: string): Nvrtc {
@@ -38,5 +43,7 @@ export function loadNvrtc(path: string): Nvrtc {
 
 function builtinsBeside(path: string): string[] {
   const folder = dirname(path);
-  return readdirSync(folder).filter((name) => /^libnvrtc-builtins\.so\.\d+\.\d+$/.test(name)).map((name) => join(folder, name));
+  return readdirSync(folder)
+    .filter((name) => /^libnvrtc-builtins\.so\.\d+\.\d+$/.test(name))
+    .map((name) => join(folder, name));
 }

@@ -3,8 +3,16 @@ import { DeviceError } from '@emloc/device';
 /** CUDA_ERROR_OUT_OF_MEMORY of the driver, the only status with a code of its own. */
 const outOfMemory = 2;
 
-/** @throws DeviceError when `status` is not 0, naming the library, the function and what the library calls the status. */
-function checkStatus(status: number, library: string, call: string, describe: (status: number) => string): void {
+/**
+ * @throws DeviceError when `status` is not 0, naming the library, the function and what the library
+ * calls the status.
+ */
+function checkStatus(
+  status: number,
+  library: string,
+  call: string,
+  describe: (status: number) => string,
+): void {
   if (status === 0) return;
   const isOutOfMemory = library === 'cuda' && status === outOfMemory;
   throw new DeviceError(
@@ -21,12 +29,17 @@ export function checkAll<K extends string>(
 ): Readonly<Record<K, (...args: readonly unknown[]) => void>> {
   const wrapped = (Object.keys(functions) as K[]).map((name) => {
     const call = functions[name];
-    return [name, (...args: readonly unknown[]) => checkStatus(call(...args), library, name, describe)];
+    return [
+      name,
+      (...args: readonly unknown[]) => checkStatus(call(...args), library, name, describe),
+    ];
   });
   return Object.fromEntries(wrapped) as Record<K, (...args: readonly unknown[]) => void>;
 }
 
-/** An eight-byte cell for output parameters; handles and addresses are read as numbers below 2^53. */
+/**
+ * An eight-byte cell for output parameters; handles and addresses are read as numbers below 2^53.
+ */
 export class Cell {
   readonly raw = new BigUint64Array(1);
 

@@ -1,8 +1,24 @@
 import {
-  type AddBiasOptions, type AddOptions, type CastOptions, DeviceError, type DType, type FillOptions, type HostDType, type ScaleOptions,
+  DeviceError,
+  type AddBiasOptions,
+  type AddOptions,
+  type CastOptions,
+  type DType,
+  type FillOptions,
+  type HostDType,
+  type ScaleOptions,
   type StreamName,
 } from '@emloc/device';
-import { addressOf, type CudaContext, expectDType, expectShape, isWide, rowsAndColumns, wideCount } from '../context.js';
+
+import {
+  addressOf,
+  expectDType,
+  expectShape,
+  isWide,
+  rowsAndColumns,
+  wideCount,
+  type CudaContext,
+} from '../context.js';
 import type { Launcher } from '../launcher.js';
 
 const threads = 256;
@@ -19,11 +35,20 @@ export function fill(context: CudaContext, { out, value }: FillOptions): void {
   if (out.dtype === 'int32') return fillInt32(launcher, target, value, out.size);
   const width = isWide(out.size, wideCount(out.dtype), target) ? wideCount(out.dtype) : 1;
   launcher.begin().pointer(target).float64(value).pointer(out.size);
-  launcher.launch('elementwise', `fill_${out.dtype}${width > 1 ? '_wide' : ''}`, shapeFor(out.size, width));
+  launcher.launch(
+    'elementwise',
+    `fill_${out.dtype}${width > 1 ? '_wide' : ''}`,
+    shapeFor(out.size, width),
+  );
 }
 
 function fillInt32(launcher: Launcher, target: number, value: number, count: number): void {
-  launcher.begin().pointer(target).int32(value).pointer(count).launch('elementwise', 'fill_int32', shapeFor(count, 1));
+  launcher
+    .begin()
+    .pointer(target)
+    .int32(value)
+    .pointer(count)
+    .launch('elementwise', 'fill_int32', shapeFor(count, 1));
 }
 
 export function add(context: CudaContext, { x, out, alpha = 1 }: AddOptions): void {
@@ -31,7 +56,12 @@ export function add(context: CudaContext, { x, out, alpha = 1 }: AddOptions): vo
   const dtype = expectDType('add', floating, x, out);
   const [source, target] = [addressOf(context, x), addressOf(context, out)];
   const width = isWide(out.size, wideCount(dtype), source, target) ? wideCount(dtype) : 1;
-  context.launcher.begin().pointer(source).pointer(target).float64(alpha).pointer(out.size)
+  context.launcher
+    .begin()
+    .pointer(source)
+    .pointer(target)
+    .float64(alpha)
+    .pointer(out.size)
     .launch('elementwise', `add_${dtype}${width > 1 ? '_wide' : ''}`, shapeFor(out.size, width));
 }
 
@@ -41,8 +71,17 @@ export function addBias(context: CudaContext, { bias, out }: AddBiasOptions): vo
   const dtype = expectDType('addBias', floating, bias, out);
   const [source, target] = [addressOf(context, bias), addressOf(context, out)];
   const width = isWide(columns, wideCount(dtype), source, target) ? wideCount(dtype) : 1;
-  context.launcher.begin().pointer(source).pointer(target).pointer(out.size).int32(columns)
-    .launch('elementwise', `add_bias_${dtype}${width > 1 ? '_wide' : ''}`, shapeFor(out.size, width));
+  context.launcher
+    .begin()
+    .pointer(source)
+    .pointer(target)
+    .pointer(out.size)
+    .int32(columns)
+    .launch(
+      'elementwise',
+      `add_bias_${dtype}${width > 1 ? '_wide' : ''}`,
+      shapeFor(out.size, width),
+    );
 }
 
 export function scale(context: CudaContext, { x, scale: factors, along, out }: ScaleOptions): void {
@@ -52,7 +91,13 @@ export function scale(context: CudaContext, { x, scale: factors, along, out }: S
   const dtype = expectDType('scale', floating, x, factors, out);
   const [source, target] = [addressOf(context, x), addressOf(context, out)];
   const width = isWide(columns, wideCount(dtype), source, target) ? wideCount(dtype) : 1;
-  context.launcher.begin().pointer(source).pointer(addressOf(context, factors)).pointer(target).pointer(x.size).int32(columns)
+  context.launcher
+    .begin()
+    .pointer(source)
+    .pointer(addressOf(context, factors))
+    .pointer(target)
+    .pointer(x.size)
+    .int32(columns)
     .int32(along === 'rows' ? 1 : 0)
     .launch('elementwise', `scale_${dtype}${width > 1 ? '_wide' : ''}`, shapeFor(x.size, width));
 }
@@ -60,9 +105,20 @@ export function scale(context: CudaContext, { x, scale: factors, along, out }: S
 export function cast(context: CudaContext, { x, out }: CastOptions): void {
   expectShape('cast', out, x.shape);
   const [source, target] = [addressOf(context, x), addressOf(context, out)];
-  if (x.dtype !== out.dtype) return launchCast(context.launcher, { from: x.dtype, to: out.dtype, source, target, count: x.size });
+  if (x.dtype !== out.dtype)
+    return launchCast(context.launcher, {
+      from: x.dtype,
+      to: out.dtype,
+      source,
+      target,
+      count: x.size,
+    });
   const unit = x.byteLength % 4 === 0 && source % 4 === 0 && target % 4 === 0 ? 4 : 2;
-  context.launcher.begin().pointer(source).pointer(target).pointer(x.byteLength / unit)
+  context.launcher
+    .begin()
+    .pointer(source)
+    .pointer(target)
+    .pointer(x.byteLength / unit)
     .launch('elementwise', `copy_${unit}`, shapeFor(x.byteLength / unit, 1));
 }
 
@@ -78,16 +134,34 @@ export interface CastLaunch {
 
 /** Elements that one thread of the wide kernels converts. */
 const castWidths: Readonly<Record<string, number>> = {
-  float32_bfloat16: 4, float32_float64: 2, bfloat16_float32: 4, bfloat16_float64: 2, float64_float32: 2, float64_bfloat16: 2,
-  float16_float32: 4, float16_bfloat16: 8, float16_float64: 2,
+  float32_bfloat16: 4,
+  float32_float64: 2,
+  bfloat16_float32: 4,
+  bfloat16_float64: 2,
+  float64_float32: 2,
+  float64_bfloat16: 2,
+  float16_float32: 4,
+  float16_bfloat16: 8,
+  float16_float64: 2,
 };
 
 /** @throws DeviceError DEVICE_UNSUPPORTED for a pair of dtypes that has no conversion. */
-export function launchCast(launcher: Launcher, { from, to, source, target, count, stream = 'compute' }: CastLaunch): void {
+export function launchCast(
+  launcher: Launcher,
+  { from, to, source, target, count, stream = 'compute' }: CastLaunch,
+): void {
   const pair = `${from}_${to}`;
   const wide = castWidths[pair];
-  if (wide === undefined) throw new DeviceError('DEVICE_UNSUPPORTED', `cuda: no conversion from ${from} to ${to}`);
+  if (wide === undefined)
+    throw new DeviceError('DEVICE_UNSUPPORTED', `cuda: no conversion from ${from} to ${to}`);
   const width = isWide(count, wide, source, target) ? wide : 1;
-  launcher.begin().pointer(source).pointer(target).pointer(count)
-    .launch('elementwise', `cast_${pair}${width > 1 ? '_wide' : ''}`, { ...shapeFor(count, width), stream });
+  launcher
+    .begin()
+    .pointer(source)
+    .pointer(target)
+    .pointer(count)
+    .launch('elementwise', `cast_${pair}${width > 1 ? '_wide' : ''}`, {
+      ...shapeFor(count, width),
+      stream,
+    });
 }

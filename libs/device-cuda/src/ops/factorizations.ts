@@ -1,6 +1,11 @@
-import { type CholeskyOptions, DeviceError, type EighOptions, type Tensor } from '@emloc/device';
-import { addressOf, type CudaContext, expectDType, expectShape, roundUp } from '../context.js';
-import { CUBLAS_FILL_MODE_LOWER, CUBLAS_FILL_MODE_UPPER, CUSOLVER_EIG_MODE_VECTOR } from '../native/cusolver.js';
+import { DeviceError, type CholeskyOptions, type EighOptions, type Tensor } from '@emloc/device';
+
+import { addressOf, expectDType, expectShape, roundUp, type CudaContext } from '../context.js';
+import {
+  CUBLAS_FILL_MODE_LOWER,
+  CUBLAS_FILL_MODE_UPPER,
+  CUSOLVER_EIG_MODE_VECTOR,
+} from '../native/cusolver.js';
 import { Cell } from '../native/status.js';
 
 const infoBytes = 512;
@@ -8,8 +13,8 @@ const threads = 256;
 const statisticsDTypes = ['float32', 'float64'] as const;
 
 /**
- * Above what cuSOLVER 12.0 (CUDA 13.0) asks for, so that a plan never falls short: at most 4 n² + 768 n + 2^16 elements for n from
- * 16 to 8192 (51,868,355 for 3584).
+ * Above what cuSOLVER 12.0 (CUDA 13.0) asks for, so that a plan never falls short: at most 4 n² +
+ * 768 n + 2^16 elements for n from 16 to 8192 (51,868,355 for 3584).
  */
 export function eighScratchBytes({ a }: EighOptions): number {
   const n = a.shape[0] ?? 0;
@@ -22,7 +27,9 @@ export function choleskyScratchBytes({ a }: CholeskyOptions): number {
   return infoBytes + roundUp((256 * n + 2 ** 16) * (a.dtype === 'float64' ? 8 : 4));
 }
 
-/** cuSOLVER's divide and conquer. Column-major eigenvectors in columns are row-major ones in rows. */
+/**
+ * cuSOLVER's divide and conquer. Column-major eigenvectors in columns are row-major ones in rows.
+ */
 export async function eigh(context: CudaContext, options: EighOptions): Promise<void> {
   const { a, values } = options;
   const n = square('eigh', a);
@@ -34,14 +41,34 @@ export async function eigh(context: CudaContext, options: EighOptions): Promise<
     const [matrix, eigenvalues] = [addressOf(context, a), addressOf(context, values)];
     const elements = new Cell();
     calls[`cusolverDn${letter}syevd_bufferSize`](
-      handle, CUSOLVER_EIG_MODE_VECTOR, CUBLAS_FILL_MODE_LOWER, n, matrix, n, eigenvalues, elements.raw,
+      handle,
+      CUSOLVER_EIG_MODE_VECTOR,
+      CUBLAS_FILL_MODE_LOWER,
+      n,
+      matrix,
+      n,
+      eigenvalues,
+      elements.raw,
     );
     expectRoom('eigh', n, elements.int32, a, scratchBytes);
     calls[`cusolverDn${letter}syevd`](
-      handle, CUSOLVER_EIG_MODE_VECTOR, CUBLAS_FILL_MODE_LOWER, n, matrix, n, eigenvalues, scratch + infoBytes, elements.int32, scratch,
+      handle,
+      CUSOLVER_EIG_MODE_VECTOR,
+      CUBLAS_FILL_MODE_LOWER,
+      n,
+      matrix,
+      n,
+      eigenvalues,
+      scratch + infoBytes,
+      elements.int32,
+      scratch,
     );
   });
-  if (info !== 0) throw new DeviceError('DEVICE_NATIVE_FAILURE', `cusolver: eigenproblem of ${a.label} (${n} x ${n}) failed with info ${info}`);
+  if (info !== 0)
+    throw new DeviceError(
+      'DEVICE_NATIVE_FAILURE',
+      `cusolver: eigenproblem of ${a.label} (${n} x ${n}) failed with info ${info}`,
+    );
 }
 
 /** Row-major lower is column-major upper. */
@@ -54,18 +81,51 @@ export async function cholesky(context: CudaContext, options: CholeskyOptions): 
   const info = await factorize(context, choleskyScratchBytes(options), (scratch, scratchBytes) => {
     const matrix = addressOf(context, a);
     const elements = new Cell();
-    calls[`cusolverDn${letter}potrf_bufferSize`](handle, CUBLAS_FILL_MODE_UPPER, n, matrix, n, elements.raw);
+    calls[`cusolverDn${letter}potrf_bufferSize`](
+      handle,
+      CUBLAS_FILL_MODE_UPPER,
+      n,
+      matrix,
+      n,
+      elements.raw,
+    );
     expectRoom('cholesky', n, elements.int32, a, scratchBytes);
-    calls[`cusolverDn${letter}potrf`](handle, CUBLAS_FILL_MODE_UPPER, n, matrix, n, scratch + infoBytes, elements.int32, scratch);
-    context.launcher.begin().pointer(matrix).pointer(n).int32(0)
-      .launch('elementwise', `upper_triangle_${a.dtype}`, { grid: [Math.ceil((n * n) / threads)], block: threads });
+    calls[`cusolverDn${letter}potrf`](
+      handle,
+      CUBLAS_FILL_MODE_UPPER,
+      n,
+      matrix,
+      n,
+      scratch + infoBytes,
+      elements.int32,
+      scratch,
+    );
+    context.launcher
+      .begin()
+      .pointer(matrix)
+      .pointer(n)
+      .int32(0)
+      .launch('elementwise', `upper_triangle_${a.dtype}`, {
+        grid: [Math.ceil((n * n) / threads)],
+        block: threads,
+      });
   });
-  if (info < 0) throw new DeviceError('DEVICE_NATIVE_FAILURE', `cusolver: Cholesky factorisation of ${a.label} failed with info ${info}`);
+  if (info < 0)
+    throw new DeviceError(
+      'DEVICE_NATIVE_FAILURE',
+      `cusolver: Cholesky factorisation of ${a.label} failed with info ${info}`,
+    );
   return info === 0;
 }
 
-/** Launches with scratch memory, whose first word is cuSOLVER's `info`, and resolves to that word. */
-async function factorize(context: CudaContext, bytes: number, launch: (scratch: number, bytes: number) => void): Promise<number> {
+/**
+ * Launches with scratch memory, whose first word is cuSOLVER's `info`, and resolves to that word.
+ */
+async function factorize(
+  context: CudaContext,
+  bytes: number,
+  launch: (scratch: number, bytes: number) => void,
+): Promise<number> {
   const memory = context.pool.allocate(bytes);
   try {
     const scratch = context.pool.addressOf(memory);
@@ -90,5 +150,8 @@ function letterOf(operation: string, a: Tensor, ...others: readonly Tensor[]): '
 function expectRoom(operation: string, n: number, elements: number, a: Tensor, room: number): void {
   const bytes = elements * (a.dtype === 'float64' ? 8 : 4);
   if (bytes <= room) return;
-  throw new DeviceError('DEVICE_NATIVE_FAILURE', `cusolver: ${operation} of ${n} x ${n} asks for ${bytes} bytes of workspace, planned were ${room}`);
+  throw new DeviceError(
+    'DEVICE_NATIVE_FAILURE',
+    `cusolver: ${operation} of ${n} x ${n} asks for ${bytes} bytes of workspace, planned were ${room}`,
+  );
 }

@@ -1,7 +1,29 @@
-import { bytesPerElement, DeviceError, type GemmOptions, type GramOptions, type OuterProduct, type Tensor } from '@emloc/device';
-import { addressOf, type CudaContext, expectDType, expectShape, roundUp, withScratch } from '../context.js';
 import {
-  CUBLAS_COMPUTE_32F, CUBLAS_COMPUTE_64F, CUBLAS_GEMM_DEFAULT, CUBLAS_OP_N, CUBLAS_OP_T, CUDA_R_16BF, CUDA_R_32F, CUDA_R_64F,
+  bytesPerElement,
+  DeviceError,
+  type GemmOptions,
+  type GramOptions,
+  type OuterProduct,
+  type Tensor,
+} from '@emloc/device';
+
+import {
+  addressOf,
+  expectDType,
+  expectShape,
+  roundUp,
+  withScratch,
+  type CudaContext,
+} from '../context.js';
+import {
+  CUBLAS_COMPUTE_32F,
+  CUBLAS_COMPUTE_64F,
+  CUBLAS_GEMM_DEFAULT,
+  CUBLAS_OP_N,
+  CUBLAS_OP_T,
+  CUDA_R_16BF,
+  CUDA_R_32F,
+  CUDA_R_64F,
 } from '../native/cublas.js';
 import { fill } from './elementwise.js';
 
@@ -14,18 +36,40 @@ const threads = 256;
 
 /** Row-major out (m, n) = op(a) op(b), which column-major BLAS sees as outᵀ = op(b)ᵀ op(a)ᵀ. */
 export function gemm(context: CudaContext, options: GemmOptions): void {
-  const { a, b, out, transposeA = false, transposeB = false, alpha = 1, accumulate = false } = options;
+  const {
+    a,
+    b,
+    out,
+    transposeA = false,
+    transposeB = false,
+    alpha = 1,
+    accumulate = false,
+  } = options;
   const [[aRows, aColumns], [bRows, bColumns]] = [matrix(a), matrix(b)];
   const [m, k] = transposeA ? [aColumns, aRows] : [aRows, aColumns];
   const [inner, n] = transposeB ? [bColumns, bRows] : [bRows, bColumns];
-  if (inner !== k) throw new DeviceError('DEVICE_SHAPE_MISMATCH', `cuda: gemm: ${a.label} has inner extent ${k}, ${b.label} ${inner}`);
+  if (inner !== k)
+    throw new DeviceError(
+      'DEVICE_SHAPE_MISMATCH',
+      `cuda: gemm: ${a.label} has inner extent ${k}, ${b.label} ${inner}`,
+    );
   expectShape('gemm', out, [m, n]);
   const dtype = expectDType('gemm', floating, a, b);
-  const outDType = expectDType('gemm', dtype === 'bfloat16' ? (['bfloat16', 'float32'] as const) : [dtype], out);
+  const outDType = expectDType(
+    'gemm',
+    dtype === 'bfloat16' ? (['bfloat16', 'float32'] as const) : [dtype],
+    out,
+  );
   if (m === 0 || n === 0) return;
   if (k === 0) return accumulate ? undefined : fill(context, { out, value: 0 });
   multiply(context, {
-    m: n, n: m, k, alpha, beta: accumulate ? 1 : 0, dtype, outDType,
+    m: n,
+    n: m,
+    k,
+    alpha,
+    beta: accumulate ? 1 : 0,
+    dtype,
+    outDType,
     left: { address: addressOf(context, b), transposed: transposeB, stride: bColumns },
     right: { address: addressOf(context, a), transposed: transposeA, stride: aColumns },
     out: { address: addressOf(context, out), stride: n },
@@ -33,8 +77,8 @@ export function gemm(context: CudaContext, options: GemmOptions): void {
 }
 
 /**
- * out += xᵀ x in panels of rows, the part up to the diagonal only, then mirrored. float32 products; sums in float32 inside
- * cuBLAS, or in float64 by a pass over a scratch panel.
+ * out += xᵀ x in panels of rows, the part up to the diagonal only, then mirrored. float32 products;
+ * sums in float32 inside cuBLAS, or in float64 by a pass over a scratch panel.
  */
 export function gram(context: CudaContext, { x, out }: GramOptions): void {
   const [rows, n] = matrix(x);
@@ -45,41 +89,90 @@ export function gram(context: CudaContext, { x, out }: GramOptions): void {
   const isDirect = outDType === 'float32' || dtype === 'float64';
   for (let first = 0; first < n; first += panelRows) {
     const end = Math.min(first + panelRows, n);
-    if (isDirect) multiplyPanel(context, x, first, end, { address: addressOf(context, out) + first * n * (outDType === 'float32' ? 4 : 8), stride: n, dtype: outDType, beta: 1 });
+    if (isDirect)
+      multiplyPanel(context, x, first, end, {
+        address: addressOf(context, out) + first * n * (outDType === 'float32' ? 4 : 8),
+        stride: n,
+        dtype: outDType,
+        beta: 1,
+      });
     else accumulatePanel(context, x, out, first, end);
   }
-  context.launcher.begin().pointer(addressOf(context, out)).pointer(n).int32(1)
-    .launch('elementwise', `upper_triangle_${outDType}`, { grid: [Math.ceil((n * n) / threads)], block: threads });
+  context.launcher
+    .begin()
+    .pointer(addressOf(context, out))
+    .pointer(n)
+    .int32(1)
+    .launch('elementwise', `upper_triangle_${outDType}`, {
+      grid: [Math.ceil((n * n) / threads)],
+      block: threads,
+    });
 }
 
 /** Scratch bytes of `gram`: one panel of float32 products where the sums are float64. */
 export function gramScratchBytes({ x, out }: GramOptions): number {
   const n = out.shape[0] ?? 0;
-  return out.dtype === 'float32' || x.dtype === 'float64' ? 0 : roundUp(Math.min(panelRows, n) * n * 4);
+  return out.dtype === 'float32' || x.dtype === 'float64'
+    ? 0
+    : roundUp(Math.min(panelRows, n) * n * 4);
 }
 
-function accumulatePanel(context: CudaContext, x: Tensor, out: Tensor, first: number, end: number): void {
+function accumulatePanel(
+  context: CudaContext,
+  x: Tensor,
+  out: Tensor,
+  first: number,
+  end: number,
+): void {
   const n = out.shape[0] as number;
   withScratch(context, gramScratchBytes({ x, out }), (scratch) => {
-    multiplyPanel(context, x, first, end, { address: scratch, stride: end, dtype: 'float32', beta: 0 });
+    multiplyPanel(context, x, first, end, {
+      address: scratch,
+      stride: end,
+      dtype: 'float32',
+      beta: 0,
+    });
     const count = (end - first) * end;
-    context.launcher.begin().pointer(scratch).pointer(addressOf(context, out) + first * n * 8).pointer(end - first).pointer(end).pointer(n)
-      .launch('elementwise', 'accumulate_float64', { grid: [Math.ceil(count / threads)], block: threads });
+    context.launcher
+      .begin()
+      .pointer(scratch)
+      .pointer(addressOf(context, out) + first * n * 8)
+      .pointer(end - first)
+      .pointer(end)
+      .pointer(n)
+      .launch('elementwise', 'accumulate_float64', {
+        grid: [Math.ceil(count / threads)],
+        block: threads,
+      });
   });
 }
 
 /** An outer product by the library, whatever its shape. */
-export function multiplyColumns(context: CudaContext, { left, leftColumn = 0, leftColumns, right, out, transposeOut, alpha = 1 }: OuterProduct): void {
+export function multiplyColumns(
+  context: CudaContext,
+  { left, leftColumn = 0, leftColumns, right, out, transposeOut, alpha = 1 }: OuterProduct,
+): void {
   const [[rows, width], [, columns]] = [matrix(left), matrix(right)];
   if (rows === 0 || columns === 0 || leftColumns === 0) return;
   const dtype = expectDType('outerProducts', floating, left, right);
-  const thin = { address: addressOf(context, left) + leftColumn * bytesPerElement[left.dtype], stride: width };
+  const thin = {
+    address: addressOf(context, left) + leftColumn * bytesPerElement[left.dtype],
+    stride: width,
+  };
   const wide = { address: addressOf(context, right), stride: columns };
   const [first, second] = transposeOut ? [thin, wide] : [wide, thin];
   const [m, n] = transposeOut ? [leftColumns, columns] : [columns, leftColumns];
   multiply(context, {
-    m, n, k: rows, alpha, beta: 1, dtype, outDType: 'float32',
-    left: { ...first, transposed: false }, right: { ...second, transposed: true }, out: { address: addressOf(context, out), stride: m },
+    m,
+    n,
+    k: rows,
+    alpha,
+    beta: 1,
+    dtype,
+    outDType: 'float32',
+    left: { ...first, transposed: false },
+    right: { ...second, transposed: true },
+    out: { address: addressOf(context, out), stride: m },
   });
 }
 
@@ -91,13 +184,25 @@ interface PanelTarget {
 }
 
 /** Rows [first, end) of xᵀ x, columns [0, end). */
-function multiplyPanel(context: CudaContext, x: Tensor, first: number, end: number, target: PanelTarget): void {
+function multiplyPanel(
+  context: CudaContext,
+  x: Tensor,
+  first: number,
+  end: number,
+  target: PanelTarget,
+): void {
   const [rows, n] = matrix(x);
   const dtype = x.dtype as Floating;
   const address = addressOf(context, x);
   const elementBytes = x.byteLength / x.size;
   multiply(context, {
-    m: end, n: end - first, k: rows, alpha: 1, beta: target.beta, dtype, outDType: target.dtype,
+    m: end,
+    n: end - first,
+    k: rows,
+    alpha: 1,
+    beta: target.beta,
+    dtype,
+    outDType: target.dtype,
     left: { address, transposed: false, stride: n },
     right: { address: address + first * elementBytes, transposed: true, stride: n },
     out: target,
@@ -129,21 +234,43 @@ interface Product {
   readonly out: { readonly address: number; readonly stride: number };
 }
 
-function multiply({ cublas, streams }: CudaContext, { m, n, k, alpha, beta, dtype, outDType, left, right, out }: Product): void {
+function multiply(
+  { cublas, streams }: CudaContext,
+  { m, n, k, alpha, beta, dtype, outDType, left, right, out }: Product,
+): void {
   const scalars = dtype === 'float64' ? scalars64 : scalars32;
   scalars.alpha[0] = alpha;
   scalars.beta[0] = beta;
   cublas.calls.cublasGemmEx(
-    cublas.handle, left.transposed ? CUBLAS_OP_T : CUBLAS_OP_N, right.transposed ? CUBLAS_OP_T : CUBLAS_OP_N, m, n, k, scalars.alpha,
-    left.address, cudaTypes[dtype], left.stride, right.address, cudaTypes[dtype], right.stride, scalars.beta,
-    out.address, cudaTypes[outDType], out.stride, dtype === 'float64' ? CUBLAS_COMPUTE_64F : CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT,
+    cublas.handle,
+    left.transposed ? CUBLAS_OP_T : CUBLAS_OP_N,
+    right.transposed ? CUBLAS_OP_T : CUBLAS_OP_N,
+    m,
+    n,
+    k,
+    scalars.alpha,
+    left.address,
+    cudaTypes[dtype],
+    left.stride,
+    right.address,
+    cudaTypes[dtype],
+    right.stride,
+    scalars.beta,
+    out.address,
+    cudaTypes[outDType],
+    out.stride,
+    dtype === 'float64' ? CUBLAS_COMPUTE_64F : CUBLAS_COMPUTE_32F,
+    CUBLAS_GEMM_DEFAULT,
   );
   streams.advance('compute');
 }
 
 function matrix(tensor: Tensor): readonly [number, number] {
   if (tensor.shape.length !== 2) {
-    throw new DeviceError('DEVICE_SHAPE_MISMATCH', `cuda: ${tensor.label} has shape [${tensor.shape.join(', ')}], expected two dimensions`);
+    throw new DeviceError(
+      'DEVICE_SHAPE_MISMATCH',
+      `cuda: ${tensor.label} has shape [${tensor.shape.join(', ')}], expected two dimensions`,
+    );
   }
   return [tensor.shape[0] as number, tensor.shape[1] as number];
 }

@@ -1,5 +1,18 @@
-import { type AdamwOptions, DeviceError, type SquaredNormsOptions, type Tensor } from '@emloc/device';
-import { addressOf, type CudaContext, expectDType, expectShape, roundUp, withScratch } from '../context.js';
+import {
+  DeviceError,
+  type AdamwOptions,
+  type SquaredNormsOptions,
+  type Tensor,
+} from '@emloc/device';
+
+import {
+  addressOf,
+  expectDType,
+  expectShape,
+  roundUp,
+  withScratch,
+  type CudaContext,
+} from '../context.js';
 
 /** CHUNK and THREADS of optimizer.cu. */
 const chunkElements = 16_384;
@@ -41,7 +54,15 @@ function layoutOf(tensors: readonly Tensor[], operands: number): TableLayout {
   const chunks = sizes + tensors.length * 8;
   const first = chunks + chunkCount * 8;
   const tableBytes = Math.ceil((first + (tensors.length + 1) * 4) / 8) * 8;
-  return { chunkCount, sizes, chunks, first, partial: tableBytes, tableBytes, totalBytes: tableBytes + chunkCount * 8 };
+  return {
+    chunkCount,
+    sizes,
+    chunks,
+    first,
+    partial: tableBytes,
+    tableBytes,
+    totalBytes: tableBytes + chunkCount * 8,
+  };
 }
 
 export function squaredNormsScratchBytes({ tensors }: SquaredNormsOptions): number {
@@ -57,20 +78,46 @@ export function squaredNorms(context: CudaContext, { tensors, out }: SquaredNorm
   expectDType('squaredNorms', ['float32'], out);
   const [head, ...others] = tensors;
   if (!head) return;
-  const dtype = expectDType('squaredNorms', ['float32', 'bfloat16', 'float64'] as const, head, ...others);
+  const dtype = expectDType(
+    'squaredNorms',
+    ['float32', 'bfloat16', 'float64'] as const,
+    head,
+    ...others,
+  );
   const known = tableFor(tensors, 1);
   const { layout } = known;
   withScratch(context, layout.totalBytes, (table) => {
     context.transfers.uploadTable(table, withAddresses(context, [tensors], known));
-    context.launcher.begin().pointer(table).pointer(table + layout.sizes).pointer(table + layout.chunks).pointer(table + layout.partial)
-      .launch('optimizer', `squared_norm_chunks_${dtype}`, { grid: [layout.chunkCount], block: threads });
-    context.launcher.begin().pointer(table + layout.first).pointer(table + layout.partial).pointer(addressOf(context, out))
+    context.launcher
+      .begin()
+      .pointer(table)
+      .pointer(table + layout.sizes)
+      .pointer(table + layout.chunks)
+      .pointer(table + layout.partial)
+      .launch('optimizer', `squared_norm_chunks_${dtype}`, {
+        grid: [layout.chunkCount],
+        block: threads,
+      });
+    context.launcher
+      .begin()
+      .pointer(table + layout.first)
+      .pointer(table + layout.partial)
+      .pointer(addressOf(context, out))
       .launch('optimizer', 'squared_norm_totals', { grid: [tensors.length], block: 128 });
   });
 }
 
 export function adamw(context: CudaContext, options: AdamwOptions): void {
-  const { parameters, gradients, firstMoments, secondMoments, squaredGradientNorms, step, beta1, beta2 } = options;
+  const {
+    parameters,
+    gradients,
+    firstMoments,
+    secondMoments,
+    squaredGradientNorms,
+    step,
+    beta1,
+    beta2,
+  } = options;
   const lists = [parameters, gradients, firstMoments, secondMoments];
   if (parameters.length === 0) return;
   checkLists(lists);
@@ -79,11 +126,24 @@ export function adamw(context: CudaContext, options: AdamwOptions): void {
   const { layout } = known;
   withScratch(context, layout.totalBytes, (table) => {
     context.transfers.uploadTable(table, withAddresses(context, lists, known));
-    context.launcher.begin().pointer(table).pointer(table + layout.sizes).pointer(table + layout.chunks).int32(parameters.length)
-      .pointer(addressOf(context, squaredGradientNorms)).int32(squaredGradientNorms.size).float32(options.maxGradientNorm)
-      .float32(options.learningRate).float32(beta1).float32(beta2).float32(1 - beta1).float32(1 - beta2)
-      .float32(options.epsilon).float32(options.weightDecay)
-      .float32(1 - beta1 ** step).float32(1 - beta2 ** step)
+    context.launcher
+      .begin()
+      .pointer(table)
+      .pointer(table + layout.sizes)
+      .pointer(table + layout.chunks)
+      .int32(parameters.length)
+      .pointer(addressOf(context, squaredGradientNorms))
+      .int32(squaredGradientNorms.size)
+      .float32(options.maxGradientNorm)
+      .float32(options.learningRate)
+      .float32(beta1)
+      .float32(beta2)
+      .float32(1 - beta1)
+      .float32(1 - beta2)
+      .float32(options.epsilon)
+      .float32(options.weightDecay)
+      .float32(1 - beta1 ** step)
+      .float32(1 - beta2 ** step)
       .launch('optimizer', 'adamw', { grid: [layout.chunkCount], block: threads });
   });
 }
@@ -96,7 +156,10 @@ function checkLists([parameters = [], ...others]: readonly (readonly Tensor[])[]
   checked.set(parameters, known);
   for (const list of [parameters, ...others].filter((candidate) => !known.has(candidate))) {
     if (list.length !== parameters.length) {
-      throw new DeviceError('DEVICE_SHAPE_MISMATCH', `cuda: adamw: ${list.length} tensors for ${parameters.length} parameters`);
+      throw new DeviceError(
+        'DEVICE_SHAPE_MISMATCH',
+        `cuda: adamw: ${list.length} tensors for ${parameters.length} parameters`,
+      );
     }
     list.forEach((tensor, index) => {
       expectShape('adamw', tensor, parameters[index]?.shape ?? []);
@@ -122,9 +185,14 @@ function createTable(tensors: readonly Tensor[], operands: number): Table {
   return { count: tensors.length, layout, words };
 }
 
-function withAddresses(context: CudaContext, lists: readonly (readonly Tensor[])[], { words }: Table): Uint8Array {
+function withAddresses(
+  context: CudaContext,
+  lists: readonly (readonly Tensor[])[],
+  { words }: Table,
+): Uint8Array {
   let index = 0;
-  for (const list of lists) for (const tensor of list) write64(words, index++, addressOf(context, tensor));
+  for (const list of lists)
+    for (const tensor of list) write64(words, index++, addressOf(context, tensor));
   return new Uint8Array(words.buffer);
 }
 

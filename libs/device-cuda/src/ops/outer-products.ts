@@ -1,5 +1,19 @@
-import { bytesPerElement, DeviceError, type OuterProduct, type OuterProductsOptions } from '@emloc/device';
-import { addressOf, type CudaContext, expectDType, expectShape, isWide, roundUp, withScratch } from '../context.js';
+import {
+  bytesPerElement,
+  DeviceError,
+  type OuterProduct,
+  type OuterProductsOptions,
+} from '@emloc/device';
+
+import {
+  addressOf,
+  expectDType,
+  expectShape,
+  isWide,
+  roundUp,
+  withScratch,
+  type CudaContext,
+} from '../context.js';
 import { multiplyColumns } from './gemm.js';
 
 /** PRODUCTS, TILES, COLUMNS, THREADS and RANK of outer-products.cu. */
@@ -9,7 +23,10 @@ const tileColumns = 128;
 const threads = 128;
 const kernelRank = 8;
 const stageRows = 32;
-/** Blocks of one product that keep the largest cards' memory busy; a constant, so that the order of sums depends on shapes alone. */
+/**
+ * Blocks of one product that keep the largest cards' memory busy; a constant, so that the order of
+ * sums depends on shapes alone.
+ */
 const wantedBlocks = 384;
 const maximumStretches = 16;
 /** Above this the library's product is faster. */
@@ -27,10 +44,14 @@ export function outerProducts(context: CudaContext, options: OuterProductsOption
   for (const product of options.products) check(product);
   const parts = partsOf(options);
   withScratch(context, outerProductsScratchBytes(options), (scratch) => {
-    const done = new Set(parts.filter((part) => isAligned(context, part)).map(({ product }) => product));
+    const done = new Set(
+      parts.filter((part) => isAligned(context, part)).map(({ product }) => product),
+    );
     const own = parts.filter(({ product }) => done.has(product));
-    for (let start = 0; start < own.length; start += productsPerLaunch) launch(context, own.slice(start, start + productsPerLaunch), scratch);
-    for (const product of options.products) if (!done.has(product)) multiplyColumns(context, product);
+    for (let start = 0; start < own.length; start += productsPerLaunch)
+      launch(context, own.slice(start, start + productsPerLaunch), scratch);
+    for (const product of options.products)
+      if (!done.has(product)) multiplyColumns(context, product);
   });
 }
 
@@ -39,7 +60,12 @@ export function outerProductsScratchBytes(options: OuterProductsOptions): number
   const parts = partsOf(options);
   let most = 0;
   for (let start = 0; start < parts.length; start += productsPerLaunch) {
-    most = Math.max(most, parts.slice(start, start + productsPerLaunch).reduce((sum, part) => sum + partialBytes(part), 0));
+    most = Math.max(
+      most,
+      parts
+        .slice(start, start + productsPerLaunch)
+        .reduce((sum, part) => sum + partialBytes(part), 0),
+    );
   }
   return most;
 }
@@ -49,13 +75,29 @@ function partsOf({ products }: OuterProductsOptions): readonly Part[] {
   return products.flatMap((product) => {
     const { left, leftColumn = 0, leftColumns, right } = product;
     const [rows = 0, columns = 0] = right.shape;
-    const fits = left.dtype === 'bfloat16' && leftColumns % kernelRank === 0 && leftColumns <= maximumRank && rows > 0 && columns > 0 &&
-      columns % 8 === 0 && leftColumn % 8 === 0 && (left.shape[1] ?? 0) % 8 === 0 && columns <= maximumTiles * tileColumns;
+    const fits =
+      left.dtype === 'bfloat16' &&
+      leftColumns % kernelRank === 0 &&
+      leftColumns <= maximumRank &&
+      rows > 0 &&
+      columns > 0 &&
+      columns % 8 === 0 &&
+      leftColumn % 8 === 0 &&
+      (left.shape[1] ?? 0) % 8 === 0 &&
+      columns <= maximumTiles * tileColumns;
     if (!fits) return [];
-    const wanted = Math.min(maximumStretches, Math.ceil(wantedBlocks / Math.ceil(columns / tileColumns)));
+    const wanted = Math.min(
+      maximumStretches,
+      Math.ceil(wantedBlocks / Math.ceil(columns / tileColumns)),
+    );
     const stretchRows = Math.ceil(rows / wanted / stageRows) * stageRows;
     const stretches = Math.ceil(rows / stretchRows);
-    return Array.from({ length: leftColumns / kernelRank }, (_, index) => ({ product, column: index * kernelRank, stretches, stretchRows }));
+    return Array.from({ length: leftColumns / kernelRank }, (_, index) => ({
+      product,
+      column: index * kernelRank,
+      stretches,
+      stretchRows,
+    }));
   });
 }
 
@@ -85,20 +127,43 @@ function launch(context: CudaContext, parts: readonly Part[], scratch: number): 
     stretches = Math.max(stretches, part.stretches);
     partial += partialBytes(part);
   }
-  launcher.launch('outer-products', 'outer_products', { grid: [tiles, stretches, parts.length], block: threads });
+  launcher.launch('outer-products', 'outer_products', {
+    grid: [tiles, stretches, parts.length],
+    block: threads,
+  });
 }
 
-function pack(context: CudaContext, { product, column, stretches, stretchRows }: Part, partial: number): void {
+function pack(
+  context: CudaContext,
+  { product, column, stretches, stretchRows }: Part,
+  partial: number,
+): void {
   const { left, leftColumn = 0, leftColumns, right, out, transposeOut, alpha = 1 } = product;
   const [rows = 0, columns = 0] = right.shape;
   const [rowStride, columnStride] = transposeOut ? [1, leftColumns] : [columns, 1];
   context.launcher
-    .pointer(addressOf(context, left) + (leftColumn + column) * bytesPerElement[left.dtype]).pointer(addressOf(context, right))
-    .pointer(addressOf(context, out) + column * rowStride * 4).pointer(partial)
-    .int32(rows).int32(left.shape[1] ?? 0).int32(columns).int32(stretchRows).int32(stretches).int32(rowStride).int32(columnStride).float32(alpha);
+    .pointer(addressOf(context, left) + (leftColumn + column) * bytesPerElement[left.dtype])
+    .pointer(addressOf(context, right))
+    .pointer(addressOf(context, out) + column * rowStride * 4)
+    .pointer(partial)
+    .int32(rows)
+    .int32(left.shape[1] ?? 0)
+    .int32(columns)
+    .int32(stretchRows)
+    .int32(stretches)
+    .int32(rowStride)
+    .int32(columnStride)
+    .float32(alpha);
 }
 
-function check({ left, leftColumn = 0, leftColumns, right, out, transposeOut }: OuterProduct): void {
+function check({
+  left,
+  leftColumn = 0,
+  leftColumns,
+  right,
+  out,
+  transposeOut,
+}: OuterProduct): void {
   const [rows = 0, width = 0] = left.shape;
   const [, columns = 0] = right.shape;
   expectShape('outerProducts', right, [rows, columns]);
@@ -106,5 +171,8 @@ function check({ left, leftColumn = 0, leftColumns, right, out, transposeOut }: 
   expectDType('outerProducts', ['bfloat16', 'float32'], left, right);
   expectDType('outerProducts', ['float32'], out);
   if (left.shape.length === 2 && leftColumn + leftColumns <= width) return;
-  throw new DeviceError('DEVICE_SHAPE_MISMATCH', `cuda: outerProducts: ${left.label} has ${width} columns, ${leftColumn + leftColumns} are needed`);
+  throw new DeviceError(
+    'DEVICE_SHAPE_MISMATCH',
+    `cuda: outerProducts: ${left.label} has ${width} columns, ${leftColumn + leftColumns} are needed`,
+  );
 }

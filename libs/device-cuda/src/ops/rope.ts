@@ -1,12 +1,28 @@
 import { DeviceError, type RopeOptions } from '@emloc/device';
-import { addressOf, type CudaContext, expectDType, expectShape, isWide, rowsAndColumns, wideCount } from '../context.js';
+
+import {
+  addressOf,
+  expectDType,
+  expectShape,
+  isWide,
+  rowsAndColumns,
+  wideCount,
+  type CudaContext,
+} from '../context.js';
 
 const threads = 256;
 
-export function rope(context: CudaContext, { x, out, cos, sin, positions, heads, inverse }: RopeOptions): void {
+export function rope(
+  context: CudaContext,
+  { x, out, cos, sin, positions, heads, inverse }: RopeOptions,
+): void {
   const [rows, columns] = rowsAndColumns('rope', x);
   const half = columns / heads / 2;
-  if (!Number.isInteger(half)) throw new DeviceError('DEVICE_SHAPE_MISMATCH', `cuda: rope: ${columns} columns are no ${heads} heads of even size`);
+  if (!Number.isInteger(half))
+    throw new DeviceError(
+      'DEVICE_SHAPE_MISMATCH',
+      `cuda: rope: ${columns} columns are no ${heads} heads of even size`,
+    );
   expectShape('rope', out, x.shape);
   expectShape('rope', positions, [rows]);
   for (const table of [cos, sin]) expectShape('rope', table, [table.shape[0] ?? 0, half]);
@@ -16,7 +32,19 @@ export function rope(context: CudaContext, { x, out, cos, sin, positions, heads,
   const [source, target] = [addressOf(context, x), addressOf(context, out)];
   const width = isWide(half, wideCount(dtype), source, target) ? wideCount(dtype) : 1;
   const pairs = x.size / 2;
-  context.launcher.begin().pointer(source).pointer(target).pointer(addressOf(context, cos)).pointer(addressOf(context, sin))
-    .pointer(addressOf(context, positions)).pointer(pairs).int32(heads).int32(half).float32(inverse ? -1 : 1)
-    .launch('rope', `rope_${dtype}${width > 1 ? '_wide' : ''}`, { grid: [Math.ceil(pairs / width / threads)], block: threads });
+  context.launcher
+    .begin()
+    .pointer(source)
+    .pointer(target)
+    .pointer(addressOf(context, cos))
+    .pointer(addressOf(context, sin))
+    .pointer(addressOf(context, positions))
+    .pointer(pairs)
+    .int32(heads)
+    .int32(half)
+    .float32(inverse ? -1 : 1)
+    .launch('rope', `rope_${dtype}${width > 1 ? '_wide' : ''}`, {
+      grid: [Math.ceil(pairs / width / threads)],
+      block: threads,
+    });
 }

@@ -1,5 +1,17 @@
-import { bytesPerElement, type EmbeddingOptions, type ScatterRowsOptions, type Tensor } from '@emloc/device';
-import { addressOf, type CudaContext, expectDType, expectShape, rowsAndColumns } from '../context.js';
+import {
+  bytesPerElement,
+  type EmbeddingOptions,
+  type ScatterRowsOptions,
+  type Tensor,
+} from '@emloc/device';
+
+import {
+  addressOf,
+  expectDType,
+  expectShape,
+  rowsAndColumns,
+  type CudaContext,
+} from '../context.js';
 
 const anyDType = ['float32', 'bfloat16', 'float64', 'int32'] as const;
 
@@ -27,11 +39,20 @@ interface RowCopy {
   readonly columns: number;
 }
 
-function launchRows(context: CudaContext, name: string, { source, rows, out, count, columns }: RowCopy): void {
+function launchRows(
+  context: CudaContext,
+  name: string,
+  { source, rows, out, count, columns }: RowCopy,
+): void {
   expectDType(name, ['int32'], rows);
   const [from, to] = [addressOf(context, source), addressOf(context, out)];
   const rowBytes = columns * bytesPerElement[source.dtype];
   const unit = [rowBytes, from, to].every((value) => value % 16 === 0) ? 16 : 2;
-  context.launcher.begin().pointer(from).pointer(addressOf(context, rows)).pointer(to).int32(rowBytes / unit)
+  context.launcher
+    .begin()
+    .pointer(from)
+    .pointer(addressOf(context, rows))
+    .pointer(to)
+    .int32(rowBytes / unit)
     .launch('rows', `${name}_${unit}`, { grid: [count], block: rowBytes / unit > 128 ? 256 : 64 });
 }

@@ -1,5 +1,13 @@
 import type { SwigluBackwardOptions, SwigluOptions, Tensor } from '@emloc/device';
-import { addressOf, type CudaContext, expectDType, expectShape, isWide, wideCount } from '../context.js';
+
+import {
+  addressOf,
+  expectDType,
+  expectShape,
+  isWide,
+  wideCount,
+  type CudaContext,
+} from '../context.js';
 
 const threads = 256;
 
@@ -7,12 +15,19 @@ export function swiglu(context: CudaContext, { gate, up, out }: SwigluOptions): 
   launch(context, 'swiglu', [gate, up, out]);
 }
 
-export function swigluBackward(context: CudaContext, { dOut, gate, up, dGate, dUp, out }: SwigluBackwardOptions): void {
+export function swigluBackward(
+  context: CudaContext,
+  { dOut, gate, up, dGate, dUp, out }: SwigluBackwardOptions,
+): void {
   launch(context, 'swiglu_backward', [dOut, gate, up, dGate, dUp, out ?? null]);
 }
 
 /** Null tensors become null pointers. */
-function launch(context: CudaContext, name: string, [first, ...others]: readonly [Tensor, ...(Tensor | null)[]]): void {
+function launch(
+  context: CudaContext,
+  name: string,
+  [first, ...others]: readonly [Tensor, ...(Tensor | null)[]],
+): void {
   const tensors = [first, ...others.filter((tensor) => tensor !== null)] as const;
   for (const tensor of tensors) expectShape(name, tensor, first.shape);
   const dtype = expectDType(name, ['float32', 'bfloat16'] as const, ...tensors);
@@ -22,6 +37,7 @@ function launch(context: CudaContext, name: string, [first, ...others]: readonly
   launcher.begin();
   for (const address of addresses) launcher.pointer(address);
   launcher.pointer(first.size).launch('swiglu', `${name}_${dtype}${width > 1 ? '_wide' : ''}`, {
-    grid: [Math.ceil(first.size / width / threads)], block: threads,
+    grid: [Math.ceil(first.size / width / threads)],
+    block: threads,
   });
 }

@@ -1,6 +1,7 @@
-import { type AdamwOptions, DeviceError, type Tensor } from '@emloc/device';
+import { DeviceError, type AdamwOptions, type Tensor } from '@emloc/device';
 import { assertShape, assertSize } from '@emloc/device-cpu';
 import type { Tensor as TfTensor } from '@tensorflow/tfjs-core';
+
 import type { TfjsContext } from '../context.js';
 
 /** In float32; the bias corrections in float64 on the host. */
@@ -9,10 +10,19 @@ export function adamw(context: TfjsContext, options: AdamwOptions): void {
   const { parameters, squaredGradientNorms, maxGradientNorm } = options;
   assertShape('adamw', squaredGradientNorms, [parameters.length]);
   const norm = tf.sqrt(tf.sum(memory.float32(squaredGradientNorms)));
-  const clip = maxGradientNorm === Number.POSITIVE_INFINITY ? null : tf.minimum(1, tf.div(maxGradientNorm, tf.add(norm, 1e-6)));
+  const clip =
+    maxGradientNorm === Number.POSITIVE_INFINITY
+      ? null
+      : tf.minimum(1, tf.div(maxGradientNorm, tf.add(norm, 1e-6)));
   parameters.forEach((parameter, i) => {
-    const [gradient, first, second] = [options.gradients, options.firstMoments, options.secondMoments].map((list) => partner(list, i, parameter));
-    tf.tidy(() => update(context, options, clip, { parameter, gradient, first, second } as ParameterState));
+    const [gradient, first, second] = [
+      options.gradients,
+      options.firstMoments,
+      options.secondMoments,
+    ].map((list) => partner(list, i, parameter));
+    tf.tidy(() =>
+      update(context, options, clip, { parameter, gradient, first, second } as ParameterState),
+    );
   });
 }
 
@@ -25,12 +35,21 @@ interface ParameterState {
 
 function partner(list: readonly Tensor[], index: number, parameter: Tensor): Tensor {
   const tensor = list[index];
-  if (!tensor) throw new DeviceError('DEVICE_SHAPE_MISMATCH', `adamw: a list has no entry ${index} for ${parameter.label}`);
+  if (!tensor)
+    throw new DeviceError(
+      'DEVICE_SHAPE_MISMATCH',
+      `adamw: a list has no entry ${index} for ${parameter.label}`,
+    );
   assertSize('adamw', tensor, parameter.size);
   return tensor.reshape([parameter.size]);
 }
 
-function update({ tf, memory }: TfjsContext, options: AdamwOptions, clip: TfTensor | null, { parameter, gradient, first, second }: ParameterState): void {
+function update(
+  { tf, memory }: TfjsContext,
+  options: AdamwOptions,
+  clip: TfTensor | null,
+  { parameter, gradient, first, second }: ParameterState,
+): void {
   const { beta1, beta2, epsilon, learningRate, weightDecay, step } = options;
   const raw = memory.float32(gradient);
   const g = clip ? tf.mul(raw, clip) : raw;
@@ -40,5 +59,11 @@ function update({ tf, memory }: TfjsContext, options: AdamwOptions, clip: TfTens
   const change = tf.div(tf.mul(m, learningRate / (1 - beta1 ** step)), divisor);
   memory.write(first, m);
   memory.write(second, v);
-  memory.write(parameter, tf.sub(tf.mul(memory.float32(parameter.reshape([parameter.size])), 1 - learningRate * weightDecay), change));
+  memory.write(
+    parameter,
+    tf.sub(
+      tf.mul(memory.float32(parameter.reshape([parameter.size])), 1 - learningRate * weightDecay),
+      change,
+    ),
+  );
 }

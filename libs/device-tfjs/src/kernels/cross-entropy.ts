@@ -1,11 +1,13 @@
 import type { CrossEntropyOptions } from '@emloc/device';
 import { assertIndices, assertShape, matrix } from '@emloc/device-cpu';
 import type { Tensor2D } from '@tensorflow/tfjs-core';
+
 import type { TfjsContext } from '../context.js';
 
 /**
- * The target's logit and column are found by index and by comparison: `oneHot` is wrong in one backend, and `argMax` promises nothing for
- * equal logits. Columns are compared in float32, so a vocabulary ends at 2²⁴.
+ * The target's logit and column are found by index and by comparison: `oneHot` is wrong in one
+ * backend, and `argMax` promises nothing for equal logits. Columns are compared in float32, so a
+ * vocabulary ends at 2²⁴.
  */
 export function crossEntropy(context: TfjsContext, options: CrossEntropyOptions): void {
   const { tf, memory } = context;
@@ -16,7 +18,10 @@ export function crossEntropy(context: TfjsContext, options: CrossEntropyOptions)
   assertIndices('crossEntropy', goals, width, targets.label);
   if (rows === 0) return;
   const values = memory.float32<Tensor2D>(logits);
-  const places = tf.tensor1d(Int32Array.from(goals, (goal, row) => row * width + goal), 'int32');
+  const places = tf.tensor1d(
+    Int32Array.from(goals, (goal, row) => row * width + goal),
+    'int32',
+  );
   const largest = tf.max(values, 1, true);
   const exponentials = tf.exp(tf.sub(values, largest));
   const sums = tf.sum(exponentials, 1, true);
@@ -27,5 +32,8 @@ export function crossEntropy(context: TfjsContext, options: CrossEntropyOptions)
   memory.write(prediction, tf.cast(tf.minimum(firstLargest, width - 1), 'int32'));
   if (gradientScale === undefined) return;
   const isGoal = tf.equal(columns, tf.tensor2d(Float32Array.from(goals), [rows, 1]));
-  memory.write(logits, tf.mul(tf.sub(tf.div(exponentials, sums), tf.cast(isGoal, 'float32')), gradientScale));
+  memory.write(
+    logits,
+    tf.mul(tf.sub(tf.div(exponentials, sums), tf.cast(isGoal, 'float32')), gradientScale),
+  );
 }

@@ -1,5 +1,14 @@
-import { type AddBiasOptions, type AddOptions, type CastOptions, DeviceError, type FillOptions, type ScaleOptions, type SquaredNormsOptions } from '@emloc/device';
+import {
+  DeviceError,
+  type AddBiasOptions,
+  type AddOptions,
+  type CastOptions,
+  type FillOptions,
+  type ScaleOptions,
+  type SquaredNormsOptions,
+} from '@emloc/device';
 import { assertShape, assertSize, matrix } from '@emloc/device-cpu';
+
 import type { TfjsContext } from '../context.js';
 
 export function add({ tf, memory }: TfjsContext, { x, out, alpha = 1 }: AddOptions): void {
@@ -22,21 +31,39 @@ export function fill({ tf, memory }: TfjsContext, { out, value }: FillOptions): 
 /** float32 and int32 to themselves: there are no other dtypes here. */
 export function cast({ memory }: TfjsContext, { x, out }: CastOptions): void {
   assertSize('cast', x, out.size);
-  if (x.dtype !== out.dtype) throw new DeviceError('DEVICE_UNSUPPORTED', `tfjs device: no conversion from ${x.dtype} to ${out.dtype}`);
+  if (x.dtype !== out.dtype)
+    throw new DeviceError(
+      'DEVICE_UNSUPPORTED',
+      `tfjs device: no conversion from ${x.dtype} to ${out.dtype}`,
+    );
   memory.write(out, memory.read(x));
 }
 
-export function scale({ tf, memory }: TfjsContext, { x, scale: factors, along, out }: ScaleOptions): void {
+export function scale(
+  { tf, memory }: TfjsContext,
+  { x, scale: factors, along, out }: ScaleOptions,
+): void {
   const [rows, width] = matrix('scale', x);
   assertShape('scale', out, x.shape);
   assertShape('scale', factors, [along === 'rows' ? rows : width]);
   if (x.size === 0) return;
-  memory.write(out, tf.mul(memory.float32(x), tf.reshape(memory.float32(factors), along === 'rows' ? [rows, 1] : [1, width])));
+  memory.write(
+    out,
+    tf.mul(
+      memory.float32(x),
+      tf.reshape(memory.float32(factors), along === 'rows' ? [rows, 1] : [1, width]),
+    ),
+  );
 }
 
-export function squaredNorms({ tf, memory }: TfjsContext, { tensors, out }: SquaredNormsOptions): void {
+export function squaredNorms(
+  { tf, memory }: TfjsContext,
+  { tensors, out }: SquaredNormsOptions,
+): void {
   assertShape('squaredNorms', out, [tensors.length]);
   if (tensors.length === 0) return;
-  const norms = tensors.map((tensor) => (tensor.size === 0 ? tf.scalar(0) : tf.tidy(() => tf.sum(tf.square(memory.float32(tensor))))));
+  const norms = tensors.map((tensor) =>
+    tensor.size === 0 ? tf.scalar(0) : tf.tidy(() => tf.sum(tf.square(memory.float32(tensor)))),
+  );
   memory.write(out, tf.stack(norms));
 }

@@ -1,5 +1,6 @@
 import type { CholeskyOptions, EighOptions, Tensor } from '@emloc/device';
 import { assertShape } from '@emloc/device-cpu';
+
 import type { TfjsContext } from '../context.js';
 
 /** On the host in float64, rounded to float32 at the end. */

@@ -1,4 +1,5 @@
 import type { Kernels, LaunchedKernels } from '@emloc/device';
+
 import type { TfjsContext } from '../context.js';
 import { deviceErrorOf } from '../device-error.js';
 import { adamw } from './adamw.js';
@@ -14,13 +15,18 @@ import { swiglu, swigluBackward } from './swiglu.js';
 
 /** All kernels; what a launch makes on the way is gone when it returns. */
 export function createKernels(context: TfjsContext): Kernels {
-  const launched = <Options>(name: keyof LaunchedKernels, kernel: (context: TfjsContext, options: Options) => void) => (options: Options): void => {
-    try {
-      context.tf.tidy(() => kernel(context, options));
-    } catch (error) {
-      throw deviceErrorOf(name, error);
-    }
-  };
+  const launched =
+    <Options>(
+      name: keyof LaunchedKernels,
+      kernel: (context: TfjsContext, options: Options) => void,
+    ) =>
+    (options: Options): void => {
+      try {
+        context.tf.tidy(() => kernel(context, options));
+      } catch (error) {
+        throw deviceErrorOf(name, error);
+      }
+    };
   return {
     gemm: launched('gemm', gemm),
     rmsNorm: launched('rmsNorm', rmsNorm),

@@ -1,17 +1,34 @@
-import { type BlockCopy, type CopyBlocksOptions, DeviceError, type EmbeddingOptions, type ScatterRowsOptions } from '@emloc/device';
+import {
+  DeviceError,
+  type BlockCopy,
+  type CopyBlocksOptions,
+  type EmbeddingOptions,
+  type ScatterRowsOptions,
+} from '@emloc/device';
 import { assertIndices, assertShape, matrix } from '@emloc/device-cpu';
 import type { Tensor2D } from '@tensorflow/tfjs-core';
+
 import type { TfjsContext } from '../context.js';
 
-export function embedding({ tf, memory }: TfjsContext, { table, rows, out }: EmbeddingOptions): void {
+export function embedding(
+  { tf, memory }: TfjsContext,
+  { table, rows, out }: EmbeddingOptions,
+): void {
   const [limit, width] = matrix('embedding', table);
   assertShape('embedding', out, [rows.size, width]);
   assertIndices('embedding', memory.indices(rows), limit, rows.label);
-  if (out.size > 0) memory.write(out, tf.gather(memory.float32<Tensor2D>(table), memory.int32(rows)));
+  if (out.size > 0)
+    memory.write(out, tf.gather(memory.float32<Tensor2D>(table), memory.int32(rows)));
 }
 
-/** Rows are gathered from `out` with `x` below it: TensorFlow.js's own scattering may write into its input. */
-export function scatterRows({ tf, memory }: TfjsContext, { x, rows, out }: ScatterRowsOptions): void {
+/**
+ * Rows are gathered from `out` with `x` below it: TensorFlow.js's own scattering may write into its
+ * input.
+ */
+export function scatterRows(
+  { tf, memory }: TfjsContext,
+  { x, rows, out }: ScatterRowsOptions,
+): void {
   const [limit, width] = matrix('scatterRows', out);
   const indices = memory.indices(rows);
   assertShape('scatterRows', x, [rows.size, width]);
@@ -21,25 +38,48 @@ export function scatterRows({ tf, memory }: TfjsContext, { x, rows, out }: Scatt
   indices.forEach((row, i) => {
     order[row] = limit + i;
   });
-  memory.write(out, tf.gather(tf.concat2d([memory.float32<Tensor2D>(out), memory.float32<Tensor2D>(x)], 0), tf.tensor1d(order, 'int32')));
+  memory.write(
+    out,
+    tf.gather(
+      tf.concat2d([memory.float32<Tensor2D>(out), memory.float32<Tensor2D>(x)], 0),
+      tf.tensor1d(order, 'int32'),
+    ),
+  );
 }
 
 export function copyBlocks(context: TfjsContext, { copies }: CopyBlocksOptions): void {
   for (const copy of copies) context.tf.tidy(() => copyBlock(context, copy));
 }
 
-function copyBlock({ tf, memory }: TfjsContext, { x, xColumn = 0, columns, out, outRow = 0, outColumn = 0, scale = 1 }: BlockCopy): void {
+function copyBlock(
+  { tf, memory }: TfjsContext,
+  { x, xColumn = 0, columns, out, outRow = 0, outColumn = 0, scale = 1 }: BlockCopy,
+): void {
   const [rows, xWidth] = matrix('copyBlocks', x);
   const [outRows, outWidth] = matrix('copyBlocks', out);
   if (xColumn + columns > xWidth || outRow + rows > outRows || outColumn + columns > outWidth) {
-    throw new DeviceError('DEVICE_SHAPE_MISMATCH', `copyBlocks: ${rows} x ${columns} of ${x.label} do not lie inside it and ${out.label}`);
+    throw new DeviceError(
+      'DEVICE_SHAPE_MISMATCH',
+      `copyBlocks: ${rows} x ${columns} of ${x.label} do not lie inside it and ${out.label}`,
+    );
   }
   if (rows * columns === 0) return;
   const block = tf.slice(memory.float32<Tensor2D>(x), [0, xColumn], [rows, columns]);
-  const scaled = scale === 0 ? tf.zeros([rows, columns]) : scale === 1 ? block : tf.mul(block, scale);
+  const scaled =
+    scale === 0 ? tf.zeros([rows, columns]) : scale === 1 ? block : tf.mul(block, scale);
   const target = out.rows(outRow, outRow + rows);
   const old = memory.float32<Tensor2D>(target);
   const end = outColumn + columns;
-  const parts = [tf.slice(old, [0, 0], [rows, outColumn]), scaled, tf.slice(old, [0, end], [rows, outWidth - end])];
-  memory.write(target, tf.concat(parts.filter(({ size }) => size > 0), 1));
+  const parts = [
+    tf.slice(old, [0, 0], [rows, outColumn]),
+    scaled,
+    tf.slice(old, [0, end], [rows, outWidth - end]),
+  ];
+  memory.write(
+    target,
+    tf.concat(
+      parts.filter(({ size }) => size > 0),
+      1,
+    ),
+  );
 }

@@ -1,5 +1,6 @@
 import type { SwigluBackwardOptions, SwigluOptions, Tensor } from '@emloc/device';
 import { assertSize } from '@emloc/device-cpu';
+
 import type { TfjsContext } from '../context.js';
 
 export function swiglu({ tf, memory }: TfjsContext, { gate, up, out }: SwigluOptions): void {
@@ -7,15 +8,24 @@ export function swiglu({ tf, memory }: TfjsContext, { gate, up, out }: SwigluOpt
   assertSize('swiglu', up, out.size);
   if (out.size === 0) return;
   const gates = tf.reshape(memory.float32(gate), [out.size]);
-  memory.write(out, tf.mul(tf.mul(gates, tf.sigmoid(gates)), tf.reshape(memory.float32(up), [out.size])));
+  memory.write(
+    out,
+    tf.mul(tf.mul(gates, tf.sigmoid(gates)), tf.reshape(memory.float32(up), [out.size])),
+  );
 }
 
 /** dUp = dOut silu(gate), dGate = dOut up σ (1 + gate (1 − σ)) with σ = sigmoid(gate). */
-export function swigluBackward({ tf, memory }: TfjsContext, { dOut, gate, up, dGate, dUp, out }: SwigluBackwardOptions): void {
+export function swigluBackward(
+  { tf, memory }: TfjsContext,
+  { dOut, gate, up, dGate, dUp, out }: SwigluBackwardOptions,
+): void {
   const { size } = dOut;
-  for (const tensor of [gate, up, dGate, dUp, ...(out ? [out] : [])]) assertSize('swigluBackward', tensor, size);
+  for (const tensor of [gate, up, dGate, dUp, ...(out ? [out] : [])])
+    assertSize('swigluBackward', tensor, size);
   if (size === 0) return;
-  const [gradient, gates, ups] = [dOut, gate, up].map((tensor: Tensor) => tf.reshape(memory.float32(tensor), [size])) as [Tf1D, Tf1D, Tf1D];
+  const [gradient, gates, ups] = [dOut, gate, up].map((tensor: Tensor) =>
+    tf.reshape(memory.float32(tensor), [size]),
+  ) as [Tf1D, Tf1D, Tf1D];
   const sigmoid = tf.sigmoid(gates);
   const silu = tf.mul(gates, sigmoid);
   const slope = tf.mul(sigmoid, tf.add(tf.mul(gates, tf.sub(1, sigmoid)), 1));

@@ -1,8 +1,16 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { connectNats, type Lane, type NatsConnection, type NatsServer, openLane, startNatsServer } from '@emloc/service-kit';
-import { type JobStorage, type JobStorageOptions, openJobStorage } from '../index.js';
+import {
+  connectNats,
+  openLane,
+  startNatsServer,
+  type Lane,
+  type NatsConnection,
+  type NatsServer,
+} from '@emloc/service-kit';
+
+import { openJobStorage, type JobStorage, type JobStorageOptions } from '../index.js';
 
 /** A NATS server in a folder of its own, and the storage of jobs in it. */
 export interface StorageHarness {
@@ -13,13 +21,17 @@ export interface StorageHarness {
   stop(): Promise<void>;
 }
 
-export async function startStorage(options: Omit<JobStorageOptions, 'nats' | 'lane'> = {}): Promise<StorageHarness> {
+export async function startStorage(
+  options: Omit<JobStorageOptions, 'nats' | 'lane'> = {},
+): Promise<StorageHarness> {
   const storeDir = mkdtempSync(join(tmpdir(), 'emloc-storage-'));
   const server = await startNatsServer({ storeDir });
   const access = { servers: [server.url] };
   const [nats, lane] = [await connectNats(access), await openLane(access)];
   return {
-    server, nats, lane,
+    server,
+    nats,
+    lane,
     storage: await openJobStorage({ ...options, nats, lane }),
     stop: async () => {
       lane.close();

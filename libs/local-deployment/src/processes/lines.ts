@@ -14,6 +14,8 @@ export function onLines(stream: Readable, take: (line: string) => void): void {
     take(rest);
     rest = '';
   });
-  stream.on('end', () => { if (rest !== '') take(rest); });
+  stream.on('end', () => {
+    if (rest !== '') take(rest);
+  });
   stream.on('error', () => undefined);
 }

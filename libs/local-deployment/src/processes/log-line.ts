@@ -20,11 +20,18 @@ export function endpointIn(line: string): ProcessEndpoint | null {
 
 const shown = new Set(['time', 'level', 'service', 'msg']);
 
-/** A line for people: `14:03:59 trainer  warn  text  field=value`. Lines that are no JSON stay as they are. */
+/**
+ * A line for people: `14:03:59 trainer warn text field=value`. Lines that are no JSON stay as they
+ * are.
+ */
 export function formatLogLine(process: string, line: string): string {
   const fields = parseLogLine(line);
   if (!fields) return `${' '.repeat(8)} ${process}  ${line}`;
   const time = typeof fields['time'] === 'string' ? fields['time'].slice(11, 19) : ' '.repeat(8);
-  const rest = Object.entries(fields).filter(([name]) => !shown.has(name)).map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
-  return [`${time} ${process}`, String(fields['level'] ?? ''), String(fields['msg'] ?? ''), ...rest].filter((part) => part !== '').join('  ');
+  const rest = Object.entries(fields)
+    .filter(([name]) => !shown.has(name))
+    .map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
+  return [`${time} ${process}`, String(fields['level'] ?? ''), String(fields['msg'] ?? ''), ...rest]
+    .filter((part) => part !== '')
+    .join('  ');
 }

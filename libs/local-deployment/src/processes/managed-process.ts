@@ -1,4 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
+
 import type { ProcessExit } from '../supervision/machine.js';
 
 /** Where a process listens. */
@@ -20,10 +21,15 @@ export interface ManagedProcess {
   signal(signal: 'SIGTERM' | 'SIGKILL'): void;
 }
 
-/** How a child ends. Its pid may be another process's afterwards, so it is signalled through `child` only. */
+/**
+ * How a child ends. Its pid may be another process's afterwards, so it is signalled through `child`
+ * only.
+ */
 export function exitOf(child: ChildProcess): ManagedProcess['exited'] {
   return new Promise((resolve) => {
     child.once('exit', (code, signal) => resolve({ code, signal }));
-    child.once('error', (error) => { if (child.pid === undefined) resolve({ code: null, signal: null, error }); });
+    child.once('error', (error) => {
+      if (child.pid === undefined) resolve({ code: null, signal: null, error });
+    });
   });
 }

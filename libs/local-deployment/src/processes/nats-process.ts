@@ -3,7 +3,13 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { connect } from 'node:net';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { natsServerConfig, natsServerEnvironment, natsServerLimits, type NatsServerUser } from '@emloc/service-kit';
+import {
+  natsServerConfig,
+  natsServerEnvironment,
+  natsServerLimits,
+  type NatsServerUser,
+} from '@emloc/service-kit';
+
 import { onLines } from './lines.js';
 import { exitOf, type ManagedProcess, type ProcessEndpoint } from './managed-process.js';
 
@@ -21,33 +27,57 @@ const host = '127.0.0.1';
 const pollMs = 20;
 
 /** Starts nats-server with JetStream on loopback. It does not outlive this process. */
-export function startNatsProcess({ binary, folder, port, user }: NatsProgram, onLine: (line: string) => void): ManagedProcess {
+export function startNatsProcess(
+  { binary, folder, port, user }: NatsProgram,
+  onLine: (line: string) => void,
+): ManagedProcess {
   const configFile = writeConfig({ folder, port, user });
   // The server itself takes the port: one that was found free before could be taken by then.
-  const child = spawn(binary, ['--config', configFile, '--ports_file_dir', folder], { detached: true, stdio: ['ignore', 'pipe', 'pipe'], env: { ...natsServerEnvironment, ...process.env } });
+  const child = spawn(binary, ['--config', configFile, '--ports_file_dir', folder], {
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...natsServerEnvironment, ...process.env },
+  });
   child.once('error', (error) => onLine(error.message));
   for (const stream of [child.stdout, child.stderr]) onLines(stream, onLine);
   guard(child);
   const portsFile = join(folder, `${basename(binary)}_${child.pid}.ports`);
-  return { pid: child.pid, ready: waitUntilReady(child, portsFile), exited: exitOf(child), signal: (signal) => void child.kill(signal) };
+  return {
+    pid: child.pid,
+    ready: waitUntilReady(child, portsFile),
+    exited: exitOf(child),
+    signal: (signal) => void child.kill(signal),
+  };
 }
 
 function writeConfig({ folder, port, user }: Omit<NatsProgram, 'binary'>): string {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  for (const left of readdirSync(folder)) if (left.endsWith('.ports')) rmSync(join(folder, left), { force: true });
+  for (const left of readdirSync(folder))
+    if (left.endsWith('.ports')) rmSync(join(folder, left), { force: true });
   const file = join(folder, 'nats-server.conf');
-  const config = { serverName: 'emloc-serve', host, port: port ?? -1, storeDir: folder, ...natsServerLimits, users: [user] };
+  const config = {
+    serverName: 'emloc-serve',
+    host,
+    port: port ?? -1,
+    storeDir: folder,
+    ...natsServerLimits,
+    users: [user],
+  };
   writeFileSync(file, natsServerConfig(config), { mode: 0o600 });
   return file;
 }
 
 /**
- * Ends the server when this process dies in whatever way: a shell reads from a pipe that ends then. The line that it is sent when the server
- * ends first makes it end quietly, before anything else can have the server's pid for long.
+ * Ends the server when this process dies in whatever way: a shell reads from a pipe that ends then.
+ * The line that it is sent when the server ends first makes it end quietly, before anything else
+ * can have the server's pid for long.
  */
 function guard(server: ChildProcess): void {
   if (server.pid === undefined || process.platform === 'win32') return;
-  const shell = spawn('/bin/sh', ['-c', 'read -r _ || kill -TERM "$0"', String(server.pid)], { detached: true, stdio: ['pipe', 'ignore', 'ignore'] });
+  const shell = spawn('/bin/sh', ['-c', 'read -r _ || kill -TERM "$0"', String(server.pid)], {
+    detached: true,
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
   shell.on('error', () => undefined);
   shell.stdin.on('error', () => undefined);
   server.once('exit', () => shell.stdin.end('ended\n'));
@@ -57,7 +87,8 @@ function guard(server: ChildProcess): void {
 async function waitUntilReady(child: ChildProcess, portsFile: string): Promise<ProcessEndpoint> {
   while (child.exitCode === null && child.signalCode === null && child.pid !== undefined) {
     const port = portIn(portsFile);
-    if (port !== null && (await greets(port))) return { address: `${host}:${port}`, metricsPort: null };
+    if (port !== null && (await greets(port)))
+      return { address: `${host}:${port}`, metricsPort: null };
     await sleep(pollMs);
   }
   return new Promise(() => undefined);
@@ -78,8 +109,14 @@ function portIn(file: string): number | null {
 function greets(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ host, port });
-    const end = (answer: boolean): void => { socket.destroy(); resolve(answer); };
+    const end = (answer: boolean): void => {
+      socket.destroy();
+      resolve(answer);
+    };
     socket.setTimeout(1000, () => end(false));
-    socket.once('error', () => end(false)).once('close', () => end(false)).once('data', (bytes) => end(bytes.toString('latin1').startsWith('INFO ')));
+    socket
+      .once('error', () => end(false))
+      .once('close', () => end(false))
+      .once('data', (bytes) => end(bytes.toString('latin1').startsWith('INFO ')));
   });
 }

@@ -1,20 +1,63 @@
-import { backoffMs, defaultPolicy, initialState, type SupervisorAction, type SupervisorEvent, type SupervisorState, transition } from './machine.js';
+import {
+  backoffMs,
+  defaultPolicy,
+  initialState,
+  transition,
+  type SupervisorAction,
+  type SupervisorEvent,
+  type SupervisorState,
+} from './machine.js';
 
-const policy = { ...defaultPolicy, backoffBaseMs: 100, backoffMaxMs: 1000, stableAfterMs: 5000, startAttempts: 3 };
-const plan = [{ name: 'nats', tier: 0 }, { name: 'a', tier: 1 }, { name: 'b', tier: 1 }, { name: 'coordinator', tier: 2 }];
+const policy = {
+  ...defaultPolicy,
+  backoffBaseMs: 100,
+  backoffMaxMs: 1000,
+  stableAfterMs: 5000,
+  startAttempts: 3,
+};
+const plan = [
+  { name: 'nats', tier: 0 },
+  { name: 'a', tier: 1 },
+  { name: 'b', tier: 1 },
+  { name: 'coordinator', tier: 2 },
+];
 
 /** Feeds events; gives the actions of the last one as `type name ms`. */
-function feed(state: SupervisorState, ...events: readonly SupervisorEvent[]): [SupervisorState, string[]] {
+function feed(
+  state: SupervisorState,
+  ...events: readonly SupervisorEvent[]
+): [SupervisorState, string[]] {
   let actions: readonly SupervisorAction[] = [];
   for (const event of events) [state, actions] = transition(state, event);
-  return [state, actions.map((action) => [action.type, 'name' in action ? action.name : '', 'afterMs' in action ? action.afterMs : ''].join(' ').trim())];
+  return [
+    state,
+    actions.map((action) =>
+      [action.type, 'name' in action ? action.name : '', 'afterMs' in action ? action.afterMs : '']
+        .join(' ')
+        .trim(),
+    ),
+  ];
 }
 
 const ready = (name: string, nowMs = 0): SupervisorEvent => ({ type: 'ready', name, nowMs });
-const exited = (name: string, nowMs = 0, code: number | null = 1): SupervisorEvent => ({ type: 'exited', name, nowMs, code, signal: code === null ? 'SIGKILL' : null });
+const exited = (name: string, nowMs = 0, code: number | null = 1): SupervisorEvent => ({
+  type: 'exited',
+  name,
+  nowMs,
+  code,
+  signal: code === null ? 'SIGKILL' : null,
+});
 const retry = (name: string): SupervisorEvent => ({ type: 'retry', name });
 const overdue = (name: string): SupervisorEvent => ({ type: 'overdue', name });
-const started = (): SupervisorState => feed(initialState(plan, policy), { type: 'start' }, ready('nats'), ready('a'), ready('b'), ready('coordinator'))[0];
+const started = (): SupervisorState =>
+  feed(
+    initialState(plan, policy),
+    { type: 'start' },
+    ready('nats'),
+    ready('a'),
+    ready('b'),
+    ready('coordinator'),
+  )[0];
 
 test('starts tier by tier, each when the one below is ready', () => {
   let [state, actions] = feed(initialState(plan, policy), { type: 'start' });
@@ -30,7 +73,12 @@ test('starts tier by tier, each when the one below is ready', () => {
 });
 
 test('a process that dies while the others start is started again and does not hold them up', () => {
-  const [state, actions] = feed(initialState(plan, policy), { type: 'start' }, ready('nats'), exited('nats'));
+  const [state, actions] = feed(
+    initialState(plan, policy),
+    { type: 'start' },
+    ready('nats'),
+    exited('nats'),
+  );
   expect(actions).toEqual(['back-off nats 100']);
   expect(feed(state, ready('a'), ready('b'))[1]).toEqual(['spawn coordinator']);
 });
@@ -54,22 +102,46 @@ test('a process that ends with 0 unasked is started again too', () => {
 });
 
 test('is ready again without announcing it again', () => {
-  expect(feed(started(), exited('coordinator'), retry('coordinator'), ready('coordinator'))[1]).toEqual([]);
+  expect(
+    feed(started(), exited('coordinator'), retry('coordinator'), ready('coordinator'))[1],
+  ).toEqual([]);
 });
 
 test('gives the start up when a process was called wrongly, and stops what runs', () => {
-  const [state, actions] = feed(initialState(plan, policy), { type: 'start' }, ready('nats'), exited('a', 0, 2));
-  expect([state.mode, state.failure, actions]).toEqual(['stopping', { name: 'a', code: 2, signal: null }, ['terminate b']]);
+  const [state, actions] = feed(
+    initialState(plan, policy),
+    { type: 'start' },
+    ready('nats'),
+    exited('a', 0, 2),
+  );
+  expect([state.mode, state.failure, actions]).toEqual([
+    'stopping',
+    { name: 'a', code: 2, signal: null },
+    ['terminate b'],
+  ]);
   expect(feed(state, exited('b', 0, 0))[1]).toEqual(['terminate nats']);
   expect(feed(state, exited('b', 0, 0), exited('nats', 0, 0))[1]).toEqual(['announce-ended']);
 });
 
 test('gives the start up after the attempts of a process that never was ready, but not of one that was', () => {
   const failing = [exited('a'), retry('a')];
-  const [state] = feed(initialState(plan, policy), { type: 'start' }, ready('nats'), ...failing, ...failing);
+  const [state] = feed(
+    initialState(plan, policy),
+    { type: 'start' },
+    ready('nats'),
+    ...failing,
+    ...failing,
+  );
   expect(state.mode).toBe('starting');
   expect(feed(state, exited('a'))[0].failure).toMatchObject({ name: 'a' });
-  const [running] = feed(started(), ...failing, ...failing, ...failing, ...failing, exited('a', 0, 2));
+  const [running] = feed(
+    started(),
+    ...failing,
+    ...failing,
+    ...failing,
+    ...failing,
+    exited('a', 0, 2),
+  );
   expect([running.mode, running.failure]).toEqual(['running', null]);
 });
 

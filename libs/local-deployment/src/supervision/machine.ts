@@ -1,4 +1,7 @@
-/** One process to be kept running. Tiers start one after the other, lowest first, and stop in the opposite order. */
+/**
+ * One process to be kept running. Tiers start one after the other, lowest first, and stop in the
+ * opposite order.
+ */
 export interface Supervised {
   readonly name: string;
   readonly tier: number;
@@ -19,7 +22,12 @@ export interface SupervisionPolicy {
 }
 
 export const defaultPolicy: SupervisionPolicy = Object.freeze({
-  backoffBaseMs: 250, backoffMaxMs: 30_000, stableAfterMs: 30_000, startAttempts: 5, readyWithinMs: 120_000, stopWithinMs: 35_000,
+  backoffBaseMs: 250,
+  backoffMaxMs: 30_000,
+  stableAfterMs: 30_000,
+  startAttempts: 5,
+  readyWithinMs: 120_000,
+  stopWithinMs: 35_000,
 });
 
 /** How a process ended. */
@@ -80,15 +88,29 @@ export type SupervisorAction =
 /** A new state, and what is to be done, in order. */
 export type Transition = readonly [state: SupervisorState, actions: readonly SupervisorAction[]];
 
-/** A process says with this status that it was called wrongly: it will not do better the next time. */
+/**
+ * A process says with this status that it was called wrongly: it will not do better the next time.
+ */
 const usageExitCode = 2;
 
-export function initialState(processes: readonly Supervised[], policy: SupervisionPolicy = defaultPolicy): SupervisorState {
-  const members = processes.map(({ name, tier }): Member => ({ name, tier, phase: { kind: 'idle' }, failures: 0, hasBeenReady: false }));
+export function initialState(
+  processes: readonly Supervised[],
+  policy: SupervisionPolicy = defaultPolicy,
+): SupervisorState {
+  const members = processes.map(({ name, tier }): Member => ({
+    name,
+    tier,
+    phase: { kind: 'idle' },
+    failures: 0,
+    hasBeenReady: false,
+  }));
   return { policy, mode: 'starting', members, failure: null, isOrderly: true };
 }
 
-/** The whole of supervision: pure. Events that come late, of a process that is past them, change nothing. */
+/**
+ * The whole of supervision: pure. Events that come late, of a process that is past them, change
+ * nothing.
+ */
 export function transition(state: SupervisorState, event: SupervisorEvent): Transition {
   if (state.mode === 'ended') return [state, []];
   switch (event.type) {
@@ -99,7 +121,9 @@ export function transition(state: SupervisorState, event: SupervisorEvent): Tran
     case 'exited':
       return onExited(state, event);
     case 'retry':
-      return state.mode !== 'stopping' && memberOf(state, event.name).phase.kind === 'backing-off' ? spawn(state, [event.name]) : [state, []];
+      return state.mode !== 'stopping' && memberOf(state, event.name).phase.kind === 'backing-off'
+        ? spawn(state, [event.name])
+        : [state, []];
     case 'overdue':
       return onOverdue(state, event.name);
     case 'stop':
@@ -110,25 +134,45 @@ export function transition(state: SupervisorState, event: SupervisorEvent): Tran
 }
 
 /** Milliseconds before the next start after so many failures in a row. */
-export function backoffMs({ backoffBaseMs, backoffMaxMs }: SupervisionPolicy, failures: number): number {
+export function backoffMs(
+  { backoffBaseMs, backoffMaxMs }: SupervisionPolicy,
+  failures: number,
+): number {
   return Math.min(backoffMaxMs, backoffBaseMs * 2 ** Math.max(0, failures - 1));
 }
 
-function onReady(state: SupervisorState, { name, nowMs }: { name: string; nowMs: number }): Transition {
+function onReady(
+  state: SupervisorState,
+  { name, nowMs }: { name: string; nowMs: number },
+): Transition {
   if (memberOf(state, name).phase.kind !== 'starting') return [state, []];
-  const next = update(state, name, { phase: { kind: 'ready', sinceMs: nowMs }, hasBeenReady: true });
+  const next = update(state, name, {
+    phase: { kind: 'ready', sinceMs: nowMs },
+    hasBeenReady: true,
+  });
   return next.mode === 'starting' ? advance(next) : [next, []];
 }
 
-function onExited(state: SupervisorState, { name, nowMs, code, signal }: { name: string; nowMs: number } & ProcessExit): Transition {
+function onExited(
+  state: SupervisorState,
+  { name, nowMs, code, signal }: { name: string; nowMs: number } & ProcessExit,
+): Transition {
   const member = memberOf(state, name);
   if (state.mode === 'stopping') return descend(update(state, name, { phase: { kind: 'ended' } }));
-  const wasStable = member.phase.kind === 'ready' && nowMs - member.phase.sinceMs >= state.policy.stableAfterMs;
+  const wasStable =
+    member.phase.kind === 'ready' && nowMs - member.phase.sinceMs >= state.policy.stableAfterMs;
   const failures = wasStable ? 1 : member.failures + 1;
   if (!member.hasBeenReady && (code === usageExitCode || failures >= state.policy.startAttempts)) {
-    return descend(update({ ...state, mode: 'stopping', failure: { name, code, signal } }, name, { phase: { kind: 'ended' } }));
+    return descend(
+      update({ ...state, mode: 'stopping', failure: { name, code, signal } }, name, {
+        phase: { kind: 'ended' },
+      }),
+    );
   }
-  return [update(state, name, { phase: { kind: 'backing-off' }, failures }), [{ type: 'back-off', name, afterMs: backoffMs(state.policy, failures) }]];
+  return [
+    update(state, name, { phase: { kind: 'backing-off' }, failures }),
+    [{ type: 'back-off', name, afterMs: backoffMs(state.policy, failures) }],
+  ];
 }
 
 function onOverdue(state: SupervisorState, name: string): Transition {
@@ -143,33 +187,59 @@ function advance(state: SupervisorState): Transition {
   const tiers = [...new Set(state.members.map(({ tier }) => tier))].sort((a, b) => a - b);
   for (const tier of tiers) {
     const members = state.members.filter((member) => member.tier === tier);
-    if (members.every(({ phase }) => phase.kind === 'idle')) return spawn(state, members.map(({ name }) => name));
+    if (members.every(({ phase }) => phase.kind === 'idle'))
+      return spawn(
+        state,
+        members.map(({ name }) => name),
+      );
     if (!members.every(({ hasBeenReady }) => hasBeenReady)) return [state, []];
   }
   return [{ ...state, mode: 'running' }, [{ type: 'announce-running' }]];
 }
 
 function spawn(state: SupervisorState, names: readonly string[]): Transition {
-  const next = names.reduce((result, name) => update(result, name, { phase: { kind: 'starting' } }), state);
-  return [next, names.map((name) => ({ type: 'spawn', name, withinMs: state.policy.readyWithinMs }))];
+  const next = names.reduce(
+    (result, name) => update(result, name, { phase: { kind: 'starting' } }),
+    state,
+  );
+  return [
+    next,
+    names.map((name) => ({ type: 'spawn', name, withinMs: state.policy.readyWithinMs })),
+  ];
 }
 
 /** Stops the highest tier that has a process left. */
 function descend(state: SupervisorState): Transition {
-  const settled = state.members.map((member): Member => (isAlive(member) ? member : { ...member, phase: { kind: 'ended' } }));
+  const settled = state.members.map((member): Member =>
+    isAlive(member) ? member : { ...member, phase: { kind: 'ended' } },
+  );
   const alive = settled.filter(isAlive);
-  if (alive.length === 0) return [{ ...state, members: settled, mode: 'ended' }, [{ type: 'announce-ended' }]];
+  if (alive.length === 0)
+    return [{ ...state, members: settled, mode: 'ended' }, [{ type: 'announce-ended' }]];
   const top = Math.max(...alive.map(({ tier }) => tier));
-  const names = alive.filter(({ tier, phase }) => tier === top && phase.kind !== 'stopping').map(({ name }) => name);
-  const members = settled.map((member): Member => (names.includes(member.name) ? { ...member, phase: { kind: 'stopping' } } : member));
-  return [{ ...state, members }, names.map((name) => ({ type: 'terminate', name, withinMs: state.policy.stopWithinMs }))];
+  const names = alive
+    .filter(({ tier, phase }) => tier === top && phase.kind !== 'stopping')
+    .map(({ name }) => name);
+  const members = settled.map((member): Member =>
+    names.includes(member.name) ? { ...member, phase: { kind: 'stopping' } } : member,
+  );
+  return [
+    { ...state, members },
+    names.map((name) => ({ type: 'terminate', name, withinMs: state.policy.stopWithinMs })),
+  ];
 }
 
 function killAll(state: SupervisorState): Transition {
   const alive = state.members.filter(isAlive);
-  const [next] = descend({ ...state, mode: 'stopping', isOrderly: state.isOrderly && alive.length === 0 });
+  const [next] = descend({
+    ...state,
+    mode: 'stopping',
+    isOrderly: state.isOrderly && alive.length === 0,
+  });
   if (alive.length === 0) return [next, [{ type: 'announce-ended' }]];
-  const members = next.members.map((member): Member => (isAlive(member) ? { ...member, phase: { kind: 'stopping' } } : member));
+  const members = next.members.map((member): Member =>
+    isAlive(member) ? { ...member, phase: { kind: 'stopping' } } : member,
+  );
   return [{ ...next, members }, alive.map(({ name }) => ({ type: 'kill', name }))];
 }
 
@@ -183,6 +253,15 @@ function memberOf({ members }: SupervisorState, name: string): Member {
   return member;
 }
 
-function update(state: SupervisorState, name: string, change: Partial<Omit<Member, 'name' | 'tier'>>): SupervisorState {
-  return { ...state, members: state.members.map((member) => (member.name === name ? { ...member, ...change } : member)) };
+function update(
+  state: SupervisorState,
+  name: string,
+  change: Partial<Omit<Member, 'name' | 'tier'>>,
+): SupervisorState {
+  return {
+    ...state,
+    members: state.members.map((member) =>
+      member.name === name ? { ...member, ...change } : member,
+    ),
+  };
 }

@@ -1,5 +1,14 @@
 import type { ManagedProcess, ProcessEndpoint } from '../processes/managed-process.js';
-import { initialState, type ProcessExit, type Supervised, type SupervisionPolicy, type SupervisorAction, type SupervisorEvent, type SupervisorState, transition } from './machine.js';
+import {
+  initialState,
+  transition,
+  type ProcessExit,
+  type Supervised,
+  type SupervisionPolicy,
+  type SupervisorAction,
+  type SupervisorEvent,
+  type SupervisorState,
+} from './machine.js';
 
 /** A process and how it is started. */
 export interface Component extends Supervised {
@@ -25,7 +34,10 @@ export interface SupervisorObserver {
 }
 
 export interface Supervisor {
-  /** Resolves when all were ready once; rejects with `StartFailure` when one of them could not start, after all have been stopped. */
+  /**
+   * Resolves when all were ready once; rejects with `StartFailure` when one of them could not
+   * start, after all have been stopped.
+   */
   start(): Promise<void>;
   /** Stops all in order. @returns whether every process ended by itself */
   stop(): Promise<boolean>;
@@ -34,12 +46,18 @@ export interface Supervisor {
   status(): readonly ComponentStatus[];
 }
 
-/** Why `start` failed: the process, and how it ended. Null: all were stopped before they were ready. */
+/**
+ * Why `start` failed: the process, and how it ended. Null: all were stopped before they were ready.
+ */
 export class StartFailure extends Error {
   override readonly name = 'StartFailure';
 
   constructor(readonly failure: SupervisorState['failure']) {
-    super(failure ? `${failure.name} ended with ${failure.signal ?? failure.code ?? 'no process'}` : 'stopped before all were ready');
+    super(
+      failure
+        ? `${failure.name} ended with ${failure.signal ?? failure.code ?? 'no process'}`
+        : 'stopped before all were ready',
+    );
   }
 }
 
@@ -49,7 +67,10 @@ export interface SupervisorOptions {
 }
 
 /** Carries out what the state machine decides. */
-export function createSupervisor(components: readonly Component[], { policy, observer = {} }: SupervisorOptions = {}): Supervisor {
+export function createSupervisor(
+  components: readonly Component[],
+  { policy, observer = {} }: SupervisorOptions = {},
+): Supervisor {
   return new ProcessSupervisor(components, initialState(components, policy), observer);
 }
 
@@ -71,7 +92,14 @@ class ProcessSupervisor implements Supervisor {
     private state: SupervisorState,
     private readonly observer: SupervisorObserver,
   ) {
-    for (const { name } of components) this.#running.set(name, { process: null, endpoint: null, isReady: false, starts: 0, timer: undefined });
+    for (const { name } of components)
+      this.#running.set(name, {
+        process: null,
+        endpoint: null,
+        isReady: false,
+        starts: 0,
+        timer: undefined,
+      });
     this.#started.promise.catch(() => undefined);
   }
 
@@ -92,7 +120,13 @@ class ProcessSupervisor implements Supervisor {
   }
 
   status(): readonly ComponentStatus[] {
-    return [...this.#running].map(([name, { process, endpoint, isReady, starts }]) => ({ name, pid: process?.pid, endpoint, isReady, starts }));
+    return [...this.#running].map(([name, { process, endpoint, isReady, starts }]) => ({
+      name,
+      pid: process?.pid,
+      endpoint,
+      isReady,
+      starts,
+    }));
   }
 
   #handle(event: SupervisorEvent): void {
@@ -102,9 +136,16 @@ class ProcessSupervisor implements Supervisor {
     for (const action of actions) this.#act(action);
   }
 
-  #tellExit({ name, code, signal }: { name: string } & ProcessExit, actions: readonly SupervisorAction[]): void {
+  #tellExit(
+    { name, code, signal }: { name: string } & ProcessExit,
+    actions: readonly SupervisorAction[],
+  ): void {
     const restart = actions.find((action) => action.type === 'back-off');
-    this.observer.exited?.(name, { code, signal }, restart?.type === 'back-off' ? restart.afterMs : null);
+    this.observer.exited?.(
+      name,
+      { code, signal },
+      restart?.type === 'back-off' ? restart.afterMs : null,
+    );
   }
 
   #act(action: SupervisorAction): void {
@@ -177,6 +218,8 @@ interface Deferred {
 
 function deferred(): Deferred {
   let settle: Omit<Deferred, 'promise'> | undefined;
-  const promise = new Promise<void>((resolve, reject) => { settle = { resolve, reject }; });
+  const promise = new Promise<void>((resolve, reject) => {
+    settle = { resolve, reject };
+  });
   return { promise, resolve: () => settle?.resolve(), reject: (error) => settle?.reject(error) };
 }

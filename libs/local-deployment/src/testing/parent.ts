@@ -1,7 +1,13 @@
 import process from 'node:process';
+
 import { startLocalDeployment } from '../deployment.js';
 
 /** Starts a deployment of fake services, and prints the pids of its processes in a line of JSON. */
 const [program = '', stateDir = ''] = process.argv.slice(2);
-const deployment = await startLocalDeployment({ program: () => program, stateDir, port: 0, flags: (service) => ['--service', service] });
+const deployment = await startLocalDeployment({
+  program: () => program,
+  stateDir,
+  port: 0,
+  flags: (service) => ['--service', service],
+});
 process.stdout.write(`${JSON.stringify(deployment.processes().map(({ pid }) => pid))}\n`);

@@ -39,6 +39,9 @@ function refuseSlidingWindow(config: ConfigReader): void {
   if (!Array.isArray(layerTypes)) return;
   const other = layerTypes.find((type) => type !== 'full_attention');
   if (other !== undefined) {
-    throw new ModelError('MODEL_UNSUPPORTED_CONFIG', `config.json: layer_types has ${JSON.stringify(other)}; only "full_attention" is supported`);
+    throw new ModelError(
+      'MODEL_UNSUPPORTED_CONFIG',
+      `config.json: layer_types has ${JSON.stringify(other)}; only "full_attention" is supported`,
+    );
   }
 }

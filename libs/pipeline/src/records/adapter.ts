@@ -1,7 +1,12 @@
 import type { LoraAdapter, LoraLayer } from '@emloc/checkpoint';
+
 import { float32Tensor, hasFields, RecordReader, type TensorRecord } from '../tensor-record.js';
 
-type AdapterHeader = Omit<LoraAdapter, 'layers'> & { readonly layers: readonly (Pick<LoraLayer, 'inFeatures' | 'outFeatures'> & { readonly path: string })[] };
+type AdapterHeader = Omit<LoraAdapter, 'layers'> & {
+  readonly layers: readonly (Pick<LoraLayer, 'inFeatures' | 'outFeatures'> & {
+    readonly path: string;
+  })[];
+};
 
 /** One matrix of an adapter, named within a record. */
 export interface AdapterParameter {
@@ -10,12 +15,24 @@ export interface AdapterParameter {
   readonly values: Float32Array;
 }
 
-/** Tensors `PATH.lora_A` (rank, in) and `PATH.lora_B` (out, rank), float32, whose bytes are the adapter's own. */
+/**
+ * Tensors `PATH.lora_A` (rank, in) and `PATH.lora_B` (out, rank), float32, whose bytes are the
+ * adapter's own.
+ */
 export function adapterToRecord(adapter: LoraAdapter): TensorRecord {
   const { layers, ...numbers } = adapter;
-  const header: AdapterHeader = { ...numbers, layers: [...layers].map(([path, { inFeatures, outFeatures }]) => ({ path, inFeatures, outFeatures })) };
+  const header: AdapterHeader = {
+    ...numbers,
+    layers: [...layers].map(([path, { inFeatures, outFeatures }]) => ({
+      path,
+      inFeatures,
+      outFeatures,
+    })),
+  };
   return {
-    tensors: parametersOf(adapter).map(({ name, shape, values }) => float32Tensor(name, shape, values)),
+    tensors: parametersOf(adapter).map(({ name, shape, values }) =>
+      float32Tensor(name, shape, values),
+    ),
     attributes: { adapter: JSON.stringify(header) },
   };
 }
@@ -27,23 +44,40 @@ export function adapterFromRecord(record: TensorRecord): LoraAdapter {
   const { rank } = numbers;
   return {
     ...numbers,
-    layers: new Map(layers.map(({ path, inFeatures, outFeatures }) => [path, {
-      a: reader.float32(`${path}.lora_A`, [rank, inFeatures]), b: reader.float32(`${path}.lora_B`, [outFeatures, rank]), inFeatures, outFeatures,
-    }])),
+    layers: new Map(
+      layers.map(({ path, inFeatures, outFeatures }) => [
+        path,
+        {
+          a: reader.float32(`${path}.lora_A`, [rank, inFeatures]),
+          b: reader.float32(`${path}.lora_B`, [outFeatures, rank]),
+          inFeatures,
+          outFeatures,
+        },
+      ]),
+    ),
   };
 }
 
 /** The matrices of an adapter: A then B of each layer. */
 export function parametersOf({ rank, layers }: LoraAdapter): readonly AdapterParameter[] {
-  return [...layers].flatMap(([path, { a, b, inFeatures, outFeatures }]) => [
-    { name: `${path}.lora_A`, shape: [rank, inFeatures], values: a },
-    { name: `${path}.lora_B`, shape: [outFeatures, rank], values: b },
-  ] as const);
+  return [...layers].flatMap(
+    ([path, { a, b, inFeatures, outFeatures }]) =>
+      [
+        { name: `${path}.lora_A`, shape: [rank, inFeatures], values: a },
+        { name: `${path}.lora_B`, shape: [outFeatures, rank], values: b },
+      ] as const,
+  );
 }
 
 function isHeader(value: unknown): value is AdapterHeader {
   if (!hasFields(value, { rank: 'number', alpha: 'number', useRslora: 'boolean' })) return false;
   const { targetModules, layers } = value;
-  return Array.isArray(targetModules) && targetModules.every((name) => typeof name === 'string') &&
-    Array.isArray(layers) && layers.every((layer) => hasFields(layer, { path: 'string', inFeatures: 'number', outFeatures: 'number' }));
+  return (
+    Array.isArray(targetModules) &&
+    targetModules.every((name) => typeof name === 'string') &&
+    Array.isArray(layers) &&
+    layers.every((layer) =>
+      hasFields(layer, { path: 'string', inFeatures: 'number', outFeatures: 'number' }),
+    )
+  );
 }

@@ -1,14 +1,15 @@
 import { createHash } from 'node:crypto';
 import { Device, MemoryBudget } from '@emloc/device';
 import { cpuProfile, createCpuBackend } from '@emloc/device-cpu';
+
 import { openWorkspace, type Workspace } from '../../test/fixtures.js';
-import { type JobEnvironment, leanMemoryPlan } from '../environment.js';
+import { leanMemoryPlan, type JobEnvironment } from '../environment.js';
 import { plannedFactorStore } from '../factor-store.js';
-import { type Job, prepareJob } from '../job.js';
+import { prepareJob, type Job } from '../job.js';
 import { startingAdapter } from '../run-job.js';
-import { outcomeFromRecord, outcomeToRecord } from '../stage-outcomes.js';
 import { StageClock } from '../stage-clock.js';
-import { type BlockStatistics, calibrate, emulateBlock } from '../stages/emulate.js';
+import { outcomeFromRecord, outcomeToRecord } from '../stage-outcomes.js';
+import { calibrate, emulateBlock, type BlockStatistics } from '../stages/emulate.js';
 import type { TensorRecord } from '../tensor-record.js';
 import { noTrainingStore } from '../training-store.js';
 import { adapterFromRecord, adapterToRecord } from './adapter.js';
@@ -24,12 +25,21 @@ let calibrated: readonly BlockStatistics[];
 
 beforeAll(async () => {
   workspace = await openWorkspace();
-  job = await prepareJob(workspace.options({ ratios: ['.*(k_proj|down_proj|up_proj)=0.4', '1'], calibrationRows: 2 }));
+  job = await prepareJob(
+    workspace.options({ ratios: ['.*(k_proj|down_proj|up_proj)=0.4', '1'], calibrationRows: 2 }),
+  );
   const budget = new MemoryBudget(2 ** 30);
   device = new Device(createCpuBackend(), budget);
   environment = {
-    device, clock: new StageClock(budget), memory: leanMemoryPlan, factors: plannedFactorStore, training: noTrainingStore,
-    reads: 'real', hostBytes: Number.POSITIVE_INFINITY, prefetch: true, observer: () => undefined,
+    device,
+    clock: new StageClock(budget),
+    memory: leanMemoryPlan,
+    factors: plannedFactorStore,
+    training: noTrainingStore,
+    reads: 'real',
+    hostBytes: Number.POSITIVE_INFINITY,
+    prefetch: true,
+    observer: () => undefined,
   };
   calibrated = await collect(calibrate(environment, job));
 });
@@ -50,7 +60,12 @@ async function collect<T>(items: AsyncIterable<T>): Promise<readonly T[]> {
 function hashed(value: unknown): unknown {
   const text = JSON.stringify(value, (_key, part: unknown) => {
     if (!ArrayBuffer.isView(part)) return part;
-    return [part.constructor.name, createHash('sha256').update(new Uint8Array(part.buffer, part.byteOffset, part.byteLength)).digest('hex')];
+    return [
+      part.constructor.name,
+      createHash('sha256')
+        .update(new Uint8Array(part.buffer, part.byteOffset, part.byteLength))
+        .digest('hex'),
+    ];
   });
   return JSON.parse(text) as unknown;
 }
@@ -77,24 +92,56 @@ describe('records', () => {
 
   it('bring training states and outcomes back as they were', () => {
     const adapter = startingAdapter(job);
-    const moments = [...adapter.layers.values()].flatMap(({ a, b }) => [a, b]).map((values, index) => new Float32Array(values.length).fill(index / 7));
-    const state = { step: 3, tokens: 1234, seconds: 0.1 + 0.2, finalLoss: 2 / 3, adapter, firstMoments: moments, secondMoments: [...moments].reverse().map((_, index) => moments[index]?.map((value) => value + 1) ?? new Float32Array()) };
-    expect(stageProgressFromRecord(travelled(stageProgressToRecord({ before: evaluation, state })))).toEqual({ before: evaluation, state });
-    const tuned = { adapter, before: null, after: evaluation, steps: 3, tokens: 1234, seconds: 1.5, finalLoss: 2 / 3 };
+    const moments = [...adapter.layers.values()]
+      .flatMap(({ a, b }) => [a, b])
+      .map((values, index) => new Float32Array(values.length).fill(index / 7));
+    const state = {
+      step: 3,
+      tokens: 1234,
+      seconds: 0.1 + 0.2,
+      finalLoss: 2 / 3,
+      adapter,
+      firstMoments: moments,
+      secondMoments: [...moments]
+        .reverse()
+        .map((_, index) => moments[index]?.map((value) => value + 1) ?? new Float32Array()),
+    };
+    expect(
+      stageProgressFromRecord(travelled(stageProgressToRecord({ before: evaluation, state }))),
+    ).toEqual({ before: evaluation, state });
+    const tuned = {
+      adapter,
+      before: null,
+      after: evaluation,
+      steps: 3,
+      tokens: 1234,
+      seconds: 1.5,
+      finalLoss: 2 / 3,
+    };
     expect(outcomeFromRecord('train', travelled(outcomeToRecord(tuned)))).toEqual(tuned);
     const correction = { adapter, chosen: '3', scores: { none: 1.1, 3: 1 / 3 }, baseLoss: 2.5 };
-    expect(outcomeFromRecord('correct', travelled(outcomeToRecord(correction)))).toEqual(correction);
+    expect(outcomeFromRecord('correct', travelled(outcomeToRecord(correction)))).toEqual(
+      correction,
+    );
   });
 
   it('bring statistics back so that the same factors come of them', async () => {
     expect(calibrated.length).toBeGreaterThan(1);
-    expect(new Set(calibrated.flatMap(({ statistics }) => statistics.statistics.map(({ kind }) => kind)))).toEqual(new Set(['input', 'output']));
+    expect(
+      new Set(
+        calibrated.flatMap(({ statistics }) => statistics.statistics.map(({ kind }) => kind)),
+      ),
+    ).toEqual(new Set(['input', 'output']));
     for (const block of calibrated) {
       const back = statisticsFromRecord(travelled(statisticsToRecord(block)));
       expect(hashed(back)).toEqual(hashed(block));
       const { factors, reports } = await emulateBlock(environment, job, back);
-      expect(hashed({ factors, reports })).toEqual(hashed(await emulateBlock(environment, job, block)));
-      const record = travelled(factorsToRecord({ block: block.block, factors, reports }, cpuProfile));
+      expect(hashed({ factors, reports })).toEqual(
+        hashed(await emulateBlock(environment, job, block)),
+      );
+      const record = travelled(
+        factorsToRecord({ block: block.block, factors, reports }, cpuProfile),
+      );
       const received = factorsFromRecord(record, { emulated: job.emulated, profile: cpuProfile });
       expect(hashed(received)).toEqual(hashed({ block: block.block, factors, reports }));
     }
@@ -103,27 +150,80 @@ describe('records', () => {
 
   it('give the statistics of a block also where those before it are skipped', async () => {
     const [first, ...others] = calibrated;
-    expect(hashed(await collect(calibrate(environment, job, { skip: new Set([first?.block ?? -1]) })))).toEqual(hashed(others));
-    expect(await collect(calibrate(environment, job, { skip: new Set(calibrated.map(({ block }) => block)) }))).toEqual([]);
+    expect(
+      hashed(await collect(calibrate(environment, job, { skip: new Set([first?.block ?? -1]) }))),
+    ).toEqual(hashed(others));
+    expect(
+      await collect(
+        calibrate(environment, job, { skip: new Set(calibrated.map(({ block }) => block)) }),
+      ),
+    ).toEqual([]);
   });
 
   it.each<[string, (record: TensorRecord) => TensorRecord]>([
-    ['a tensor is missing', ({ tensors, attributes }) => ({ tensors: tensors.slice(1), attributes })],
-    ['a tensor is too short', ({ tensors, attributes }) => ({ tensors: tensors.map((tensor) => ({ ...tensor, bytes: tensor.bytes.subarray(4) })), attributes })],
-    ['a shape is another', ({ tensors, attributes }) => ({ tensors: tensors.map((tensor) => ({ ...tensor, shape: [...tensor.shape].reverse() })), attributes })],
-    ['a dtype is another', ({ tensors, attributes }) => ({ tensors: tensors.map((tensor) => ({ ...tensor, dtype: 'bfloat16' as const })), attributes })],
+    [
+      'a tensor is missing',
+      ({ tensors, attributes }) => ({ tensors: tensors.slice(1), attributes }),
+    ],
+    [
+      'a tensor is too short',
+      ({ tensors, attributes }) => ({
+        tensors: tensors.map((tensor) => ({ ...tensor, bytes: tensor.bytes.subarray(4) })),
+        attributes,
+      }),
+    ],
+    [
+      'a shape is another',
+      ({ tensors, attributes }) => ({
+        tensors: tensors.map((tensor) => ({ ...tensor, shape: [...tensor.shape].reverse() })),
+        attributes,
+      }),
+    ],
+    [
+      'a dtype is another',
+      ({ tensors, attributes }) => ({
+        tensors: tensors.map((tensor) => ({ ...tensor, dtype: 'bfloat16' as const })),
+        attributes,
+      }),
+    ],
     ['an attribute is missing', ({ tensors }) => ({ tensors, attributes: {} })],
-    ['an attribute is no JSON', ({ tensors, attributes }) => ({ tensors, attributes: Object.fromEntries(Object.keys(attributes).map((name) => [name, '{'])) })],
-    ['an attribute has another form', ({ tensors, attributes }) => ({ tensors, attributes: Object.fromEntries(Object.keys(attributes).map((name) => [name, '{"rank":"8"}'])) })],
+    [
+      'an attribute is no JSON',
+      ({ tensors, attributes }) => ({
+        tensors,
+        attributes: Object.fromEntries(Object.keys(attributes).map((name) => [name, '{'])),
+      }),
+    ],
+    [
+      'an attribute has another form',
+      ({ tensors, attributes }) => ({
+        tensors,
+        attributes: Object.fromEntries(
+          Object.keys(attributes).map((name) => [name, '{"rank":"8"}']),
+        ),
+      }),
+    ],
   ])('are refused where %s', (_name, damage) => {
     const refusal = expect.objectContaining({ code: 'PIPELINE_RECORD_INVALID' }) as unknown;
-    expect(() => adapterFromRecord(damage(adapterToRecord(startingAdapter(job))))).toThrow(refusal as Error);
+    expect(() => adapterFromRecord(damage(adapterToRecord(startingAdapter(job))))).toThrow(
+      refusal as Error,
+    );
   });
 
   it('are refused as factors of another job', () => {
     const other = { emulated: job.emulated.slice(1), profile: cpuProfile };
-    const factors = job.emulated.filter(({ block }) => block === 0).map((linear) => ({ linear, u: new Uint8Array(), v: new Uint8Array() }));
-    const reports = factors.map(({ linear: { path, ratio, rank } }) => ({ name: path, ratio, rank, relativeError: 0.1, usedFallback: false }));
-    expect(() => factorsFromRecord(factorsToRecord({ block: 0, factors, reports }, cpuProfile), other)).toThrow('block 0');
+    const factors = job.emulated
+      .filter(({ block }) => block === 0)
+      .map((linear) => ({ linear, u: new Uint8Array(), v: new Uint8Array() }));
+    const reports = factors.map(({ linear: { path, ratio, rank } }) => ({
+      name: path,
+      ratio,
+      rank,
+      relativeError: 0.1,
+      usedFallback: false,
+    }));
+    expect(() =>
+      factorsFromRecord(factorsToRecord({ block: 0, factors, reports }, cpuProfile), other),
+    ).toThrow('block 0');
   });
 });

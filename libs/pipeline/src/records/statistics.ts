@@ -1,9 +1,21 @@
-import { type LayerStatistic, packTriangle, type StatisticValues, unpackTriangle } from '@emloc/emulator';
-import { hasFields, RecordReader, type TensorRecord } from '../tensor-record.js';
-import type { BlockStatistics } from '../stages/emulate.js';
+import {
+  packTriangle,
+  unpackTriangle,
+  type LayerStatistic,
+  type StatisticValues,
+} from '@emloc/emulator';
 
-/** A statistic without its values. Its sum of squares is text: it may be one that JSON has no number for. */
-interface StatisticHeader extends Pick<LayerStatistic, 'kind' | 'linears' | 'features' | 'inFeatures'> {
+import type { BlockStatistics } from '../stages/emulate.js';
+import { hasFields, RecordReader, type TensorRecord } from '../tensor-record.js';
+
+/**
+ * A statistic without its values. Its sum of squares is text: it may be one that JSON has no number
+ * for.
+ */
+interface StatisticHeader extends Pick<
+  LayerStatistic,
+  'kind' | 'linears' | 'features' | 'inFeatures'
+> {
   readonly dtype: 'float32' | 'float64';
   readonly squaredNorm: string;
 }
@@ -14,18 +26,30 @@ interface StatisticsHeader {
   readonly statistics: readonly StatisticHeader[];
 }
 
-/** Tensors `statistic.INDEX`: upper triangles, row after row (features (features + 1) / 2), in the dtype of their accumulation. */
-export function statisticsToRecord({ block, statistics: { label, statistics } }: BlockStatistics): TensorRecord {
+/**
+ * Tensors `statistic.INDEX`: upper triangles, row after row (features (features + 1) / 2), in the
+ * dtype of their accumulation.
+ */
+export function statisticsToRecord({
+  block,
+  statistics: { label, statistics },
+}: BlockStatistics): TensorRecord {
   const tensors = statistics.map(({ matrix, features }, index) => {
     const packed: StatisticValues = packTriangle(matrix, features);
     const bytes = new Uint8Array(packed.buffer, packed.byteOffset, packed.byteLength);
     return { name: `statistic.${index}`, dtype: dtypeOf(matrix), shape: [packed.length], bytes };
   });
   const header: StatisticsHeader = {
-    block, label,
-    statistics: statistics.map(({ matrix, squaredNorm, kind, linears, features, inFeatures }) => (
-      { kind, linears, features, inFeatures, dtype: dtypeOf(matrix), squaredNorm: String(squaredNorm) }
-    )),
+    block,
+    label,
+    statistics: statistics.map(({ matrix, squaredNorm, kind, linears, features, inFeatures }) => ({
+      kind,
+      linears,
+      features,
+      inFeatures,
+      dtype: dtypeOf(matrix),
+      squaredNorm: String(squaredNorm),
+    })),
   };
   return { tensors, attributes: { statistics: JSON.stringify(header) } };
 }
@@ -38,11 +62,23 @@ export function statisticsFromRecord(record: TensorRecord): BlockStatistics {
     block,
     statistics: {
       label,
-      statistics: statistics.map(({ dtype, squaredNorm, kind, linears, features, inFeatures }, index) => {
-        const shape = [(features * (features + 1)) / 2];
-        const packed: StatisticValues = dtype === 'float32' ? reader.float32(`statistic.${index}`, shape) : reader.float64(`statistic.${index}`, shape);
-        return { kind, linears, features, inFeatures, matrix: unpackTriangle(packed, features), squaredNorm: Number(squaredNorm) };
-      }),
+      statistics: statistics.map(
+        ({ dtype, squaredNorm, kind, linears, features, inFeatures }, index) => {
+          const shape = [(features * (features + 1)) / 2];
+          const packed: StatisticValues =
+            dtype === 'float32'
+              ? reader.float32(`statistic.${index}`, shape)
+              : reader.float64(`statistic.${index}`, shape);
+          return {
+            kind,
+            linears,
+            features,
+            inFeatures,
+            matrix: unpackTriangle(packed, features),
+            squaredNorm: Number(squaredNorm),
+          };
+        },
+      ),
     },
   };
 }
@@ -58,8 +94,22 @@ function isHeader(value: unknown): value is StatisticsHeader {
 }
 
 function isStatisticHeader(value: unknown): value is StatisticHeader {
-  if (!hasFields(value, { kind: 'string', features: 'number', inFeatures: 'number', dtype: 'string', squaredNorm: 'string' })) return false;
+  if (
+    !hasFields(value, {
+      kind: 'string',
+      features: 'number',
+      inFeatures: 'number',
+      dtype: 'string',
+      squaredNorm: 'string',
+    })
+  )
+    return false;
   const { kind, dtype, linears, features } = value;
-  return (kind === 'input' || kind === 'output') && (dtype === 'float32' || dtype === 'float64') && Number.isSafeInteger(features) &&
-    Array.isArray(linears) && linears.every((name) => typeof name === 'string');
+  return (
+    (kind === 'input' || kind === 'output') &&
+    (dtype === 'float32' || dtype === 'float64') &&
+    Number.isSafeInteger(features) &&
+    Array.isArray(linears) &&
+    linears.every((name) => typeof name === 'string')
+  );
 }

@@ -1,16 +1,28 @@
 import type { Evaluation, TrainingState } from '@emloc/finetune';
+
 import { float32Tensor, hasFields, RecordReader, type TensorRecord } from '../tensor-record.js';
 import type { StageProgress } from '../training-store.js';
 import { adapterFromRecord, adapterToRecord, parametersOf } from './adapter.js';
 
-/** An adapter's record with its moments beside each matrix: `NAME.first_moment` and `NAME.second_moment`. */
-export function trainingStateToRecord({ adapter, firstMoments, secondMoments, ...numbers }: TrainingState): TensorRecord {
+/**
+ * An adapter's record with its moments beside each matrix: `NAME.first_moment` and
+ * `NAME.second_moment`.
+ */
+export function trainingStateToRecord({
+  adapter,
+  firstMoments,
+  secondMoments,
+  ...numbers
+}: TrainingState): TensorRecord {
   const { tensors, attributes } = adapterToRecord(adapter);
   const moments = parametersOf(adapter).flatMap(({ name, shape }, index) => [
     float32Tensor(`${name}.first_moment`, shape, firstMoments[index] ?? new Float32Array()),
     float32Tensor(`${name}.second_moment`, shape, secondMoments[index] ?? new Float32Array()),
   ]);
-  return { tensors: [...tensors, ...moments], attributes: { ...attributes, training: JSON.stringify(numbers) } };
+  return {
+    tensors: [...tensors, ...moments],
+    attributes: { ...attributes, training: JSON.stringify(numbers) },
+  };
 }
 
 /** @throws PipelineError PIPELINE_RECORD_INVALID */
@@ -20,9 +32,17 @@ export function trainingStateFromRecord(record: TensorRecord): TrainingState {
   const { step, tokens, seconds, finalLoss } = reader.json('training', isNumbers);
   const parameters = parametersOf(adapter);
   return {
-    step, tokens, seconds, finalLoss, adapter,
-    firstMoments: parameters.map(({ name, shape }) => reader.float32(`${name}.first_moment`, shape)),
-    secondMoments: parameters.map(({ name, shape }) => reader.float32(`${name}.second_moment`, shape)),
+    step,
+    tokens,
+    seconds,
+    finalLoss,
+    adapter,
+    firstMoments: parameters.map(({ name, shape }) =>
+      reader.float32(`${name}.first_moment`, shape),
+    ),
+    secondMoments: parameters.map(({ name, shape }) =>
+      reader.float32(`${name}.second_moment`, shape),
+    ),
   };
 }
 
@@ -34,17 +54,33 @@ export function stageProgressToRecord({ before, state }: StageProgress): TensorR
 
 /** @throws PipelineError PIPELINE_RECORD_INVALID */
 export function stageProgressFromRecord(record: TensorRecord): StageProgress {
-  return { before: new RecordReader(record, 'training state').json('before', isEvaluationOrNull), state: trainingStateFromRecord(record) };
+  return {
+    before: new RecordReader(record, 'training state').json('before', isEvaluationOrNull),
+    state: trainingStateFromRecord(record),
+  };
 }
 
 export function isEvaluation(value: unknown): value is Evaluation {
-  return hasFields(value, { loss: 'number', tokenAccuracy: 'number', exactMatch: 'number', rows: 'number', tokens: 'number' });
+  return hasFields(value, {
+    loss: 'number',
+    tokenAccuracy: 'number',
+    exactMatch: 'number',
+    rows: 'number',
+    tokens: 'number',
+  });
 }
 
 export function isEvaluationOrNull(value: unknown): value is Evaluation | null {
   return value === null || isEvaluation(value);
 }
 
-function isNumbers(value: unknown): value is Pick<TrainingState, 'step' | 'tokens' | 'seconds' | 'finalLoss'> {
-  return hasFields(value, { step: 'number', tokens: 'number', seconds: 'number', finalLoss: 'number' });
+function isNumbers(
+  value: unknown,
+): value is Pick<TrainingState, 'step' | 'tokens' | 'seconds' | 'finalLoss'> {
+  return hasFields(value, {
+    step: 'number',
+    tokens: 'number',
+    seconds: 'number',
+    finalLoss: 'number',
+  });
 }

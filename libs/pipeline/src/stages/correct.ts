@@ -4,7 +4,8 @@ import { applyCorrection, correctLoraLayer, type LayerCorrection } from '@emloc/
 import type { Evaluation } from '@emloc/finetune';
 import { sliceSource, type SourceSlice } from '@emloc/models';
 import type { LayerSource } from '@emloc/weight-pager';
-import { type JobEnvironment, openLinearPager, openModelPager } from '../environment.js';
+
+import { openLinearPager, openModelPager, type JobEnvironment } from '../environment.js';
 import { factorSpecs } from '../factor-store.js';
 import type { EmulatedLinear, Job } from '../job.js';
 import type { CorrectionChoice } from '../options.js';
@@ -24,11 +25,22 @@ export interface CorrectionResult {
   readonly base: Evaluation;
 }
 
-/** Corrects a trained adapter for the difference between emulator and original, and picks by validation loss. */
-export async function correct(environment: JobEnvironment, job: Job, { adapter, emulator }: { adapter: LoraAdapter; emulator: LayerSource }): Promise<CorrectionResult> {
+/**
+ * Corrects a trained adapter for the difference between emulator and original, and picks by
+ * validation loss.
+ */
+export async function correct(
+  environment: JobEnvironment,
+  job: Job,
+  { adapter, emulator }: { adapter: LoraAdapter; emulator: LayerSource },
+): Promise<CorrectionResult> {
   environment.clock.enter('correct');
   try {
-    const corrections = await correctBlocks(environment, job, { adapter, emulator, blocks: correctedBlocks(job, adapter) });
+    const corrections = await correctBlocks(environment, job, {
+      adapter,
+      emulator,
+      blocks: correctedBlocks(job, adapter),
+    });
     return await chooseCorrection(environment, job, { adapter, corrections });
   } finally {
     environment.clock.finish('correct');
@@ -36,31 +48,62 @@ export async function correct(environment: JobEnvironment, job: Job, { adapter, 
 }
 
 /** Blocks that have layers to correct; none where no correction is wanted. */
-export function correctedBlocks({ options, emulated }: Job, adapter: LoraAdapter): readonly number[] {
+export function correctedBlocks(
+  { options, emulated }: Job,
+  adapter: LoraAdapter,
+): readonly number[] {
   if (lambdasOf(options.correction).length === 0) return [];
-  return [...new Set(emulated.filter(({ path }) => adapter.layers.has(path)).map(({ block }) => block))];
+  return [
+    ...new Set(emulated.filter(({ path }) => adapter.layers.has(path)).map(({ block }) => block)),
+  ];
 }
 
-/** Scores the candidates of the correction on the original, in one pass, and picks by validation loss. @param inputs.corrections by module path */
+/**
+ * Scores the candidates of the correction on the original, in one pass, and picks by validation
+ * loss.
+ * @param inputs.corrections by module path
+ */
 export async function chooseCorrection(
-  environment: JobEnvironment, job: Job, { adapter, corrections }: { adapter: LoraAdapter; corrections: ReadonlyMap<string, LayerCorrection> },
+  environment: JobEnvironment,
+  job: Job,
+  {
+    adapter,
+    corrections,
+  }: { adapter: LoraAdapter; corrections: ReadonlyMap<string, LayerCorrection> },
 ): Promise<CorrectionResult> {
   const candidates = new Map<string, LoraAdapter>([['none', adapter]]);
-  for (const lambda of lambdasOf(job.options.correction)) candidates.set(String(lambda), corrected(adapter, corrections, lambda));
-  const [base, ...evaluations] = await scoreOnOriginal(environment, job, [null, ...candidates.values()]);
+  for (const lambda of lambdasOf(job.options.correction))
+    candidates.set(String(lambda), corrected(adapter, corrections, lambda));
+  const [base, ...evaluations] = await scoreOnOriginal(environment, job, [
+    null,
+    ...candidates.values(),
+  ]);
   if (!base) throw new Error('evaluation gave no result');
-  const scores = Object.fromEntries([...candidates.keys()].map((key, index) => [key, evaluations[index]?.loss ?? Number.NaN]));
-  const chosen = typeof job.options.correction === 'number' ? String(job.options.correction) : lowest(scores);
+  const scores = Object.fromEntries(
+    [...candidates.keys()].map((key, index) => [key, evaluations[index]?.loss ?? Number.NaN]),
+  );
+  const chosen =
+    typeof job.options.correction === 'number' ? String(job.options.correction) : lowest(scores);
   return { adapter: candidates.get(chosen) ?? adapter, chosen, scores, base };
 }
 
 /** Scores adapters on the original, with the base model among them, in one pass. */
-async function scoreOnOriginal(environment: JobEnvironment, job: Job, adapters: readonly (LoraAdapter | null)[]): Promise<readonly Evaluation[]> {
+async function scoreOnOriginal(
+  environment: JobEnvironment,
+  job: Job,
+  adapters: readonly (LoraAdapter | null)[],
+): Promise<readonly Evaluation[]> {
   const { device } = environment;
   const pager = openModelPager(environment, job.model.source, 'correct');
   try {
     const model = { device, layout: job.model.layout, pager };
-    return await score(environment, { model, stage: 'correct', adapters, batches: job.validation, task: 'scoring' });
+    return await score(environment, {
+      model,
+      stage: 'correct',
+      adapters,
+      batches: job.validation,
+      task: 'scoring',
+    });
   } finally {
     await pager.close();
   }
@@ -74,15 +117,31 @@ export function lambdasOf(choice: CorrectionChoice): readonly number[] {
 
 /** The key of the lowest loss; the first wins a tie, and `none` is first. */
 function lowest(scores: Readonly<Record<string, number>>): string {
-  return Object.entries(scores).reduce((best, entry) => (entry[1] < best[1] ? entry : best), ['none', scores['none'] ?? Number.POSITIVE_INFINITY])[0];
+  return Object.entries(scores).reduce(
+    (best, entry) => (entry[1] < best[1] ? entry : best),
+    ['none', scores['none'] ?? Number.POSITIVE_INFINITY],
+  )[0];
 }
 
-function corrected(adapter: LoraAdapter, corrections: ReadonlyMap<string, LayerCorrection>, lambda: number): LoraAdapter {
-  const layers = new Map([...adapter.layers].map(([path, layer]) => {
-    const correction = corrections.get(path);
-    if (!correction) return [path, layer];
-    return [path, { ...layer, a: correction.aCorrected, b: applyCorrection({ ...correction, rank: adapter.rank, lambda }) }];
-  }));
+function corrected(
+  adapter: LoraAdapter,
+  corrections: ReadonlyMap<string, LayerCorrection>,
+  lambda: number,
+): LoraAdapter {
+  const layers = new Map(
+    [...adapter.layers].map(([path, layer]) => {
+      const correction = corrections.get(path);
+      if (!correction) return [path, layer];
+      return [
+        path,
+        {
+          ...layer,
+          a: correction.aCorrected,
+          b: applyCorrection({ ...correction, rank: adapter.rank, lambda }),
+        },
+      ];
+    }),
+  );
   return { ...adapter, layers };
 }
 
@@ -93,11 +152,29 @@ export interface CorrectBlocksInputs {
 }
 
 /** What corrects the adapted layers of some blocks, by module path. */
-export async function correctBlocks(environment: JobEnvironment, job: Job, { adapter, emulator, blocks }: CorrectBlocksInputs): Promise<ReadonlyMap<string, LayerCorrection>> {
+export async function correctBlocks(
+  environment: JobEnvironment,
+  job: Job,
+  { adapter, emulator, blocks }: CorrectBlocksInputs,
+): Promise<ReadonlyMap<string, LayerCorrection>> {
   if (blocks.length === 0) return new Map();
-  const emulated = job.emulated.filter(({ path, block }) => blocks.includes(block) && adapter.layers.has(path));
-  const originals = openLinearPager(environment, sliceSource(job.model.source, emulated.map((linear) => weightSlice(job, linear))));
-  const factors = openLinearPager(environment, sliceSource(emulator, emulated.map((linear) => factorSlice(job, environment, linear))));
+  const emulated = job.emulated.filter(
+    ({ path, block }) => blocks.includes(block) && adapter.layers.has(path),
+  );
+  const originals = openLinearPager(
+    environment,
+    sliceSource(
+      job.model.source,
+      emulated.map((linear) => weightSlice(job, linear)),
+    ),
+  );
+  const factors = openLinearPager(
+    environment,
+    sliceSource(
+      emulator,
+      emulated.map((linear) => factorSlice(job, environment, linear)),
+    ),
+  );
   const corrections = new Map<string, LayerCorrection>();
   try {
     const order = emulated.map((_, index) => index);
@@ -109,14 +186,27 @@ export async function correctBlocks(environment: JobEnvironment, job: Job, { ada
       try {
         const lowRank = await factors.acquire(index);
         try {
-          corrections.set(linear.path, await correctOne(environment, adapter, { linear, original: original.tensors, factors: lowRank.tensors }));
+          corrections.set(
+            linear.path,
+            await correctOne(environment, adapter, {
+              linear,
+              original: original.tensors,
+              factors: lowRank.tensors,
+            }),
+          );
         } finally {
           lowRank.release();
         }
       } finally {
         original.release();
       }
-      environment.observer({ type: 'progress', stage: 'correct', task: 'correcting', done: index + 1, total: emulated.length });
+      environment.observer({
+        type: 'progress',
+        stage: 'correct',
+        task: 'correcting',
+        done: index + 1,
+        total: emulated.length,
+      });
     }
     return corrections;
   } finally {
@@ -128,14 +218,27 @@ export async function correctBlocks(environment: JobEnvironment, job: Job, { ada
 async function correctOne(
   { device }: JobEnvironment,
   adapter: LoraAdapter,
-  inputs: { linear: EmulatedLinear; original: ReadonlyMap<string, Tensor>; factors: ReadonlyMap<string, Tensor> },
+  inputs: {
+    linear: EmulatedLinear;
+    original: ReadonlyMap<string, Tensor>;
+    factors: ReadonlyMap<string, Tensor>;
+  },
 ): Promise<LayerCorrection> {
   const { linear, original, factors } = inputs;
   const layer = adapter.layers.get(linear.path);
   if (!layer) throw new Error(`the adapter has no layer ${linear.path}`);
   const [uSpec, vSpec] = factorSpecs(linear, device.profile);
   const upload = (values: Float32Array, shape: readonly number[], label: string): Tensor =>
-    device.tensor({ bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength), dtype: 'float32' }, shape, 'float32', 'lora', label);
+    device.tensor(
+      {
+        bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
+        dtype: 'float32',
+      },
+      shape,
+      'float32',
+      'lora',
+      label,
+    );
   const a = upload(layer.a, [adapter.rank, layer.inFeatures], `${linear.path}.lora_A`);
   try {
     const b = upload(layer.b, [layer.outFeatures, adapter.rank], `${linear.path}.lora_B`);
@@ -158,7 +261,11 @@ async function correctOne(
 
 /** A linear layer's weight as a layer of its own. */
 export function weightSlice(job: Job, { path, block, linear }: EmulatedLinear): SourceSlice {
-  return { name: path, unit: job.model.layout.blockUnit(block), tensors: [`${linear.name}.weight`] };
+  return {
+    name: path,
+    unit: job.model.layout.blockUnit(block),
+    tensors: [`${linear.name}.weight`],
+  };
 }
 
 function factorSlice(job: Job, { device }: JobEnvironment, linear: EmulatedLinear): SourceSlice {

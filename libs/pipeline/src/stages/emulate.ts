@@ -1,8 +1,16 @@
 import type { Tensor } from '@emloc/device';
-import { factorize, type LayerStatistics, planStatistics, StatisticsAccumulator, type StatisticPlan, statisticFor } from '@emloc/emulator';
+import {
+  factorize,
+  planStatistics,
+  statisticFor,
+  StatisticsAccumulator,
+  type LayerStatistics,
+  type StatisticPlan,
+} from '@emloc/emulator';
 import { BreadthFirstPass, inferenceOrder } from '@emloc/finetune';
 import { sliceSource } from '@emloc/models';
-import { type JobEnvironment, openLinearPager, openModelPager } from '../environment.js';
+
+import { openLinearPager, openModelPager, type JobEnvironment } from '../environment.js';
 import type { BlockFactors, StoredFactors } from '../factor-store.js';
 import type { EmulatedLinear, Job } from '../job.js';
 import { weightSlice } from './correct.js';
@@ -25,10 +33,13 @@ export interface BlockStatistics {
 }
 
 /**
- * Calibrates and emulates block after block: statistics of one block live only until its factors are stored. Blocks that the store has
- * are not made again.
+ * Calibrates and emulates block after block: statistics of one block live only until its factors
+ * are stored. Blocks that the store has are not made again.
  */
-export async function buildEmulator(environment: JobEnvironment, job: Job): Promise<readonly EmulatedLayerReport[]> {
+export async function buildEmulator(
+  environment: JobEnvironment,
+  job: Job,
+): Promise<readonly EmulatedLayerReport[]> {
   const { clock, factors: store } = environment;
   const reports = new Map(await store.finished());
   if (job.emulated.every(({ block }) => reports.has(block))) return reportsInOrder(job, reports);
@@ -47,8 +58,13 @@ export async function buildEmulator(environment: JobEnvironment, job: Job): Prom
   }
 }
 
-function reportsInOrder({ emulated }: Job, reports: ReadonlyMap<number, readonly EmulatedLayerReport[]>): readonly EmulatedLayerReport[] {
-  return [...new Set(emulated.map(({ block }) => block))].flatMap((block) => reports.get(block) ?? []);
+function reportsInOrder(
+  { emulated }: Job,
+  reports: ReadonlyMap<number, readonly EmulatedLayerReport[]>,
+): readonly EmulatedLayerReport[] {
+  return [...new Set(emulated.map(({ block }) => block))].flatMap(
+    (block) => reports.get(block) ?? [],
+  );
 }
 
 export interface CalibrateOptions {
@@ -56,8 +72,15 @@ export interface CalibrateOptions {
   readonly skip?: ReadonlySet<number>;
 }
 
-/** Streams the calibration set through the original and yields each block's statistics, up to the last emulated block that is not skipped. */
-export async function* calibrate(environment: JobEnvironment, job: Job, { skip = new Set() }: CalibrateOptions = {}): AsyncGenerator<BlockStatistics> {
+/**
+ * Streams the calibration set through the original and yields each block's statistics, up to the
+ * last emulated block that is not skipped.
+ */
+export async function* calibrate(
+  environment: JobEnvironment,
+  job: Job,
+  { skip = new Set() }: CalibrateOptions = {},
+): AsyncGenerator<BlockStatistics> {
   const { device } = environment;
   const { layout } = job.model;
   const needed = job.emulated.filter(({ block }) => !skip.has(block));
@@ -66,7 +89,12 @@ export async function* calibrate(environment: JobEnvironment, job: Job, { skip =
   const pager = openModelPager(environment, job.model.source, 'emulate');
   try {
     pager.schedule(inferenceOrder(layout, false));
-    const pass = new BreadthFirstPass({ model: { device, layout, pager }, batches: job.calibration, variants: [null], signal: environment.signal });
+    const pass = new BreadthFirstPass({
+      model: { device, layout, pager },
+      batches: job.calibration,
+      variants: [null],
+      signal: environment.signal,
+    });
     try {
       await pass.embed();
       for (let block = 0; block <= lastBlock; block += 1) {
@@ -74,7 +102,13 @@ export async function* calibrate(environment: JobEnvironment, job: Job, { skip =
         const accumulator = new StatisticsAccumulator(device, layout.blockPath(block), plans);
         try {
           await pass.block(block, (linear, x, y) => accumulator.observe(linear, x, y));
-          environment.observer({ type: 'progress', stage: 'calibrate', task: 'calibrating', done: block + 1, total: lastBlock + 1 });
+          environment.observer({
+            type: 'progress',
+            stage: 'calibrate',
+            task: 'calibrating',
+            done: block + 1,
+            total: lastBlock + 1,
+          });
           if (plans.length > 0) yield { block, statistics: await accumulator.finish() };
         } finally {
           accumulator.dispose();
@@ -89,10 +123,20 @@ export async function* calibrate(environment: JobEnvironment, job: Job, { skip =
 }
 
 /** Factorises the emulated layers of one block, whose weights are paged in for it. */
-export async function emulateBlock(environment: JobEnvironment, job: Job, { block, statistics }: BlockStatistics): Promise<Omit<BlockFactors, 'block'>> {
+export async function emulateBlock(
+  environment: JobEnvironment,
+  job: Job,
+  { block, statistics }: BlockStatistics,
+): Promise<Omit<BlockFactors, 'block'>> {
   const linears = job.emulated.filter((linear) => linear.block === block);
   const before = job.emulated.findIndex((linear) => linear.block === block);
-  const weights = openLinearPager(environment, sliceSource(job.model.source, linears.map((linear) => weightSlice(job, linear))));
+  const weights = openLinearPager(
+    environment,
+    sliceSource(
+      job.model.source,
+      linears.map((linear) => weightSlice(job, linear)),
+    ),
+  );
   const factors: StoredFactors[] = [];
   const reports: EmulatedLayerReport[] = [];
   try {
@@ -109,7 +153,13 @@ export async function emulateBlock(environment: JobEnvironment, job: Job, { bloc
       } finally {
         lease.release();
       }
-      environment.observer({ type: 'progress', stage: 'emulate', task: 'factorising', done: before + index + 1, total: job.emulated.length });
+      environment.observer({
+        type: 'progress',
+        stage: 'emulate',
+        task: 'factorising',
+        done: before + index + 1,
+        total: job.emulated.length,
+      });
     }
     return { factors, reports };
   } finally {
@@ -117,20 +167,42 @@ export async function emulateBlock(environment: JobEnvironment, job: Job, { bloc
   }
 }
 
-function statisticPlans(emulated: readonly EmulatedLinear[], block: number): readonly StatisticPlan[] {
-  return planStatistics(emulated.filter((linear) => linear.block === block).map(({ linear, ratio }) => ({ ...linear, ratio })));
+function statisticPlans(
+  emulated: readonly EmulatedLinear[],
+  block: number,
+): readonly StatisticPlan[] {
+  return planStatistics(
+    emulated
+      .filter((linear) => linear.block === block)
+      .map(({ linear, ratio }) => ({ ...linear, ratio })),
+  );
 }
 
 async function emulateLinear(
   { device }: JobEnvironment,
-  { linear, weight, statistics }: { linear: EmulatedLinear; weight: Tensor; statistics: LayerStatistics },
+  {
+    linear,
+    weight,
+    statistics,
+  }: { linear: EmulatedLinear; weight: Tensor; statistics: LayerStatistics },
 ): Promise<{ stored: StoredFactors; report: EmulatedLayerReport }> {
   const { path, ratio, rank } = linear;
-  const factors = await factorize({ device, weight, statistic: statisticFor(statistics, linear.linear.name), rank });
+  const factors = await factorize({
+    device,
+    weight,
+    statistic: statisticFor(statistics, linear.linear.name),
+    rank,
+  });
   try {
     return {
       stored: { linear, u: await bytesOf(factors.u), v: await bytesOf(factors.v) },
-      report: { name: path, ratio, rank, relativeError: factors.relativeError, usedFallback: factors.usedFallback },
+      report: {
+        name: path,
+        ratio,
+        rank,
+        relativeError: factors.relativeError,
+        usedFallback: factors.usedFallback,
+      },
     };
   } finally {
     factors.u.dispose();

@@ -1,8 +1,17 @@
 import type { LoraAdapter } from '@emloc/checkpoint';
 import type { PackedBatch } from '@emloc/dataset';
-import { defaultAdamw, DeviceAdapter, evaluate, type Evaluation, type PagedModel, train, type TrainResult } from '@emloc/finetune';
+import {
+  defaultAdamw,
+  DeviceAdapter,
+  evaluate,
+  train,
+  type Evaluation,
+  type PagedModel,
+  type TrainResult,
+} from '@emloc/finetune';
 import type { LayerSource } from '@emloc/weight-pager';
-import { type JobEnvironment, openModelPager } from '../environment.js';
+
+import { openModelPager, type JobEnvironment } from '../environment.js';
 import type { Job, TrainingPlan } from '../job.js';
 import type { StageName } from '../observer.js';
 
@@ -23,26 +32,42 @@ export interface TrainStageInputs {
 }
 
 /**
- * Trains on a model (emulator or original) within the phase's share of the budget and scores the result on the validation split. Goes on
- * from the state that the environment's training store has, and keeps its own there.
+ * Trains on a model (emulator or original) within the phase's share of the budget and scores the
+ * result on the validation split. Goes on from the state that the environment's training store has,
+ * and keeps its own there.
  */
-export async function runTrainStage(environment: JobEnvironment, job: Job, inputs: TrainStageInputs): Promise<TrainStageResult> {
+export async function runTrainStage(
+  environment: JobEnvironment,
+  job: Job,
+  inputs: TrainStageInputs,
+): Promise<TrainStageResult> {
   const { stage, source, plan } = inputs;
   const { training } = environment;
   environment.clock.enter(stage);
   const pager = openModelPager(environment, source, stage);
   const { layout } = job.model;
   const ranks = new Map(job.emulated.map(({ path, rank }) => [path, rank]));
-  const rankOf = (block: number, linear: string): number | null => ranks.get(`${layout.blockPath(block)}.${linear}`) ?? null;
+  const rankOf = (block: number, linear: string): number | null =>
+    ranks.get(`${layout.blockPath(block)}.${linear}`) ?? null;
   const model: PagedModel = { device: environment.device, layout, pager, rankOf };
   const validate = async (adapter: LoraAdapter | null): Promise<Evaluation> => {
-    const [evaluation] = await score(environment, { model, stage, adapters: [adapter], batches: job.validation, task: 'validating' });
+    const [evaluation] = await score(environment, {
+      model,
+      stage,
+      adapters: [adapter],
+      batches: job.validation,
+      task: 'validating',
+    });
     if (!evaluation) throw new Error('evaluation gave no result');
     return evaluation;
   };
   try {
     const progress = await training.load(stage);
-    if (progress) environment.observer({ type: 'notice', message: `${stage} goes on after step ${progress.state.step}` });
+    if (progress)
+      environment.observer({
+        type: 'notice',
+        message: `${stage} goes on after step ${progress.state.step}`,
+      });
     const before = progress ? progress.before : inputs.evaluateBefore ? await validate(null) : null;
     const { weightDecay, maxGradientNorm } = job.options;
     const result = await train({
@@ -54,7 +79,10 @@ export async function runTrainStage(environment: JobEnvironment, job: Job, input
       optimizer: { ...defaultAdamw, weightDecay, maxGradientNorm },
       keptBlocks: environment.memory[stage].keptBlocks,
       resume: progress?.state ?? null,
-      checkpoint: { everySteps: training.everySteps, save: (state) => training.save(stage, { before, state }) },
+      checkpoint: {
+        everySteps: training.everySteps,
+        save: (state) => training.save(stage, { before, state }),
+      },
       onStep: (report) => environment.observer({ type: 'step', stage, ...report }),
       signal: environment.signal,
     });
@@ -68,20 +96,31 @@ export async function runTrainStage(environment: JobEnvironment, job: Job, input
 /** Scores adapters (null: none) in one pass over a paged model. */
 export async function score(
   environment: JobEnvironment,
-  inputs: { model: PagedModel; stage: StageName; adapters: readonly (LoraAdapter | null)[]; batches: readonly PackedBatch[]; task: string },
+  inputs: {
+    model: PagedModel;
+    stage: StageName;
+    adapters: readonly (LoraAdapter | null)[];
+    batches: readonly PackedBatch[];
+    task: string;
+  },
 ): Promise<readonly Evaluation[]> {
   const { model, stage, task } = inputs;
   const variants: (DeviceAdapter | null)[] = [];
   try {
     for (const adapter of inputs.adapters) {
-      variants.push(adapter && DeviceAdapter.load(model.device, model.layout, adapter, { trainable: false }));
+      variants.push(
+        adapter && DeviceAdapter.load(model.device, model.layout, adapter, { trainable: false }),
+      );
     }
     return await evaluate({
-      model, batches: inputs.batches, variants, signal: environment.signal,
-      onProgress: (done, total) => environment.observer({ type: 'progress', stage, task, done, total }),
+      model,
+      batches: inputs.batches,
+      variants,
+      signal: environment.signal,
+      onProgress: (done, total) =>
+        environment.observer({ type: 'progress', stage, task, done, total }),
     });
   } finally {
     for (const variant of variants) variant?.dispose();
   }
 }
-

@@ -32,9 +32,10 @@ export async function startCuttingProxy(targetPort: number): Promise<CuttingProx
     port: (server.address() as { port: number }).port,
     connections: () => connections,
     cut,
-    close: () => new Promise((resolve) => {
-      server.close(() => resolve());
-      cut();
-    }),
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        cut();
+      }),
   };
 }

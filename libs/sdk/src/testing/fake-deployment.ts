@@ -1,5 +1,14 @@
 import { JobService } from '@emloc/contracts';
-import { anyone, type Authenticator, bearerTokens, hashToken, RpcServer, serverCredentials, type TlsOptions } from '@emloc/rpc';
+import {
+  anyone,
+  bearerTokens,
+  hashToken,
+  RpcServer,
+  serverCredentials,
+  type Authenticator,
+  type TlsOptions,
+} from '@emloc/rpc';
+
 import { startCuttingProxy } from './cutting-proxy.js';
 import { FakeJobService } from './fake-job-service.js';
 
@@ -23,13 +32,25 @@ export interface FakeDeployment {
   close(): Promise<void>;
 }
 
-export async function startFakeDeployment({ token, tls = null, requireClientCertificate = false, ...options }: FakeDeploymentOptions = {}): Promise<FakeDeployment> {
-  const authenticate = token === undefined ? (options.authenticate ?? anyone) : bearerTokens([{ tenant: 'tester', sha256: hashToken(token), expiresAtMs: null }]);
+export async function startFakeDeployment({
+  token,
+  tls = null,
+  requireClientCertificate = false,
+  ...options
+}: FakeDeploymentOptions = {}): Promise<FakeDeployment> {
+  const authenticate =
+    token === undefined
+      ? (options.authenticate ?? anyone)
+      : bearerTokens([{ tenant: 'tester', sha256: hashToken(token), expiresAtMs: null }]);
   let cut = (): void => undefined;
   const service = new FakeJobService(() => cut());
   const server = new RpcServer();
   server.addService(JobService, service, { authenticate });
-  const { port } = await server.listen({ host: '127.0.0.1', port: 0, credentials: serverCredentials(tls, { requireClientCertificate }) });
+  const { port } = await server.listen({
+    host: '127.0.0.1',
+    port: 0,
+    credentials: serverCredentials(tls, { requireClientCertificate }),
+  });
   const proxy = await startCuttingProxy(port);
   cut = proxy.cut;
   return {

@@ -4,10 +4,20 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import {
-  type Artifact_Kind, type ArtifactSchema, type DatasetSchema, type DownloadArtifactResponseSchema, type JobEventSchema, Job_State as State, type JobSchema, type JobService, type PlanJobResponseSchema, type UploadDatasetRequest,
+  Job_State as State,
+  type Artifact_Kind,
+  type ArtifactSchema,
+  type DatasetSchema,
+  type DownloadArtifactResponseSchema,
+  type JobEventSchema,
+  type JobSchema,
+  type JobService,
+  type PlanJobResponseSchema,
+  type UploadDatasetRequest,
 } from '@emloc/contracts';
-import { type CallContext, type Handlers, type RpcCode, RpcError, toStatus } from '@emloc/rpc';
-import { type Fault, Faults, type MethodName } from './faults.js';
+import { RpcError, toStatus, type CallContext, type Handlers, type RpcCode } from '@emloc/rpc';
+
+import { Faults, type Fault, type MethodName } from './faults.js';
 
 type JobInit = MessageInitShape<typeof JobSchema>;
 type EventInit = MessageInitShape<typeof JobEventSchema>;
@@ -17,7 +27,10 @@ interface FakeJob {
   init: JobInit;
   readonly requestId: string;
   readonly events: EventInit[];
-  readonly artifacts: { readonly init: MessageInitShape<typeof ArtifactSchema>; readonly bytes: Uint8Array }[];
+  readonly artifacts: {
+    readonly init: MessageInitShape<typeof ArtifactSchema>;
+    readonly bytes: Uint8Array;
+  }[];
 }
 
 /** What a job fails with. */
@@ -35,8 +48,8 @@ const finalStates: readonly State[] = [State.SUCCEEDED, State.FAILED, State.CANC
 const partBytes = 64 * 1024;
 
 /**
- * A job service in memory that runs nothing: a test says what happens to a job. It counts the calls that reach it and does to them
- * what `faults` has for them.
+ * A job service in memory that runs nothing: a test says what happens to a job. It counts the calls
+ * that reach it and does to them what `faults` has for them.
  */
 export class FakeJobService implements Handlers<typeof JobService, CallContext> {
   readonly faults = new Faults();
@@ -46,7 +59,10 @@ export class FakeJobService implements Handlers<typeof JobService, CallContext> 
   readonly downloadOffsets: number[] = [];
   /** Events that watchers were to begin after. */
   readonly watchedAfter: number[] = [];
-  readonly datasets = new Map<string, { readonly init: MessageInitShape<typeof DatasetSchema>; readonly bytes: Uint8Array }>();
+  readonly datasets = new Map<
+    string,
+    { readonly init: MessageInitShape<typeof DatasetSchema>; readonly bytes: Uint8Array }
+  >();
   plan: MessageInitShape<typeof PlanJobResponseSchema> = {};
   /** Told of every new job, so that a test can play its course. */
   onCreated: (name: string) => void = () => undefined;
@@ -66,9 +82,14 @@ export class FakeJobService implements Handlers<typeof JobService, CallContext> 
     const job = this.#find(name);
     for (const event of events) {
       const sequence = BigInt(job.events.length + 1);
-      job.events.push({ sequence, time: timestampFromDate(new Date(1_700_000_000_000 + job.events.length)), event });
+      job.events.push({
+        sequence,
+        time: timestampFromDate(new Date(1_700_000_000_000 + job.events.length)),
+        event,
+      });
       job.init = { ...job.init, lastEventSequence: sequence };
-      if (event.case === 'stateChanged') job.init = { ...job.init, state: event.value.state, error: event.value.error } as JobInit;
+      if (event.case === 'stateChanged')
+        job.init = { ...job.init, state: event.value.state, error: event.value.error } as JobInit;
     }
     this.#changes.emit('change');
   }
@@ -76,14 +97,35 @@ export class FakeJobService implements Handlers<typeof JobService, CallContext> 
   /** A job fails as services let it fail. */
   fail(name: string, { code, message, reason, stage, layer }: JobFailure): void {
     const error = new RpcError(code, message, { reason, metadata: { stage, layer } });
-    this.emit(name, { case: 'stateChanged', value: { state: State.FAILED, error: toStatus(error) } });
+    this.emit(name, {
+      case: 'stateChanged',
+      value: { state: State.FAILED, error: toStatus(error) },
+    });
   }
 
   /** A job has made a file. `sha256` may be wrong, `path` evil. Returns its name. */
-  addArtifact(name: string, path: string, { bytes, kind, sha256 = sha256Of(bytes) }: { bytes: Uint8Array; kind: Artifact_Kind; sha256?: string }): string {
+  addArtifact(
+    name: string,
+    path: string,
+    {
+      bytes,
+      kind,
+      sha256 = sha256Of(bytes),
+    }: { bytes: Uint8Array; kind: Artifact_Kind; sha256?: string },
+  ): string {
     const { artifacts } = this.#find(name);
     const artifact = `${name}/artifacts/a${artifacts.length + 1}`;
-    artifacts.push({ init: { name: artifact, path, kind, sha256, sizeBytes: BigInt(bytes.length), createTime: timestampFromDate(new Date(0)) }, bytes });
+    artifacts.push({
+      init: {
+        name: artifact,
+        path,
+        kind,
+        sha256,
+        sizeBytes: BigInt(bytes.length),
+        createTime: timestampFromDate(new Date(0)),
+      },
+      bytes,
+    });
     return artifact;
   }
 
@@ -98,12 +140,18 @@ export class FakeJobService implements Handlers<typeof JobService, CallContext> 
     job.init = { ...job.init, ...init } as JobInit;
   }
 
-  createJob: Handlers<typeof JobService, CallContext>['createJob'] = async ({ job, requestId }, context) => {
+  createJob: Handlers<typeof JobService, CallContext>['createJob'] = async (
+    { job, requestId },
+    context,
+  ) => {
     await this.#enter('createJob', context);
     const same = [...this.#jobs.values()].find((known) => known.requestId === requestId);
     if (same) return same.init;
     if (!job?.options) throw new RpcError('INVALID_ARGUMENT', 'job.options is required');
-    const name = this.#create({ displayName: job.displayName, options: job.options, merge: job.merge }, requestId);
+    const name = this.#create(
+      { displayName: job.displayName, options: job.options, merge: job.merge },
+      requestId,
+    );
     this.onCreated(name);
     return this.job(name);
   };
@@ -113,51 +161,94 @@ export class FakeJobService implements Handlers<typeof JobService, CallContext> 
     return this.job(name);
   };
 
-  listJobs: Handlers<typeof JobService, CallContext>['listJobs'] = async ({ pageSize, pageToken, filter }, context) => {
+  listJobs: Handlers<typeof JobService, CallContext>['listJobs'] = async (
+    { pageSize, pageToken, filter },
+    context,
+  ) => {
     await this.#enter('listJobs', context);
     const state = /^state = (\w+)$/.exec(filter)?.[1];
-    const all = [...this.#jobs.values()].map(({ init }) => init).reverse().filter(({ state: own = 0 }) => state === undefined || State[own] === state);
+    const all = [...this.#jobs.values()]
+      .map(({ init }) => init)
+      .reverse()
+      .filter(({ state: own = 0 }) => state === undefined || State[own] === state);
     return pageOf(all, { key: 'jobs', pageSize: pageSize || 50, pageToken });
   };
 
   cancelJob: Handlers<typeof JobService, CallContext>['cancelJob'] = async ({ name }, context) => {
     await this.#enter('cancelJob', context);
-    if (this.job(name).state === State.SUCCEEDED) throw new RpcError('FAILED_PRECONDITION', `${name} has succeeded`);
-    this.emit(name, { case: 'stateChanged', value: { state: State.CANCELLING } }, { case: 'stateChanged', value: { state: State.CANCELLED } });
+    if (this.job(name).state === State.SUCCEEDED)
+      throw new RpcError('FAILED_PRECONDITION', `${name} has succeeded`);
+    this.emit(
+      name,
+      { case: 'stateChanged', value: { state: State.CANCELLING } },
+      { case: 'stateChanged', value: { state: State.CANCELLED } },
+    );
     return this.job(name);
   };
 
-  deleteJob: Handlers<typeof JobService, CallContext>['deleteJob'] = async ({ name, allowMissing }, context) => {
+  deleteJob: Handlers<typeof JobService, CallContext>['deleteJob'] = async (
+    { name, allowMissing },
+    context,
+  ) => {
     await this.#enter('deleteJob', context);
     if (allowMissing && !this.#jobs.has(name)) return {};
-    if (!finalStates.includes(this.job(name).state ?? State.QUEUED)) throw new RpcError('FAILED_PRECONDITION', `${name} is not over`, { reason: 'JOB_NOT_OVER' });
+    if (!finalStates.includes(this.job(name).state ?? State.QUEUED))
+      throw new RpcError('FAILED_PRECONDITION', `${name} is not over`, { reason: 'JOB_NOT_OVER' });
     this.#jobs.delete(name);
     return {};
   };
 
-  watchJob: Handlers<typeof JobService, CallContext>['watchJob'] = ({ name, afterSequence }, context) => {
+  watchJob: Handlers<typeof JobService, CallContext>['watchJob'] = (
+    { name, afterSequence },
+    context,
+  ) => {
     this.watchedAfter.push(Number(afterSequence));
-    return this.#faulty('watchJob', context, (fault) => this.#events(this.#find(name), Number(afterSequence), { context, fault }));
+    return this.#faulty('watchJob', context, (fault) =>
+      this.#events(this.#find(name), Number(afterSequence), { context, fault }),
+    );
   };
 
-  listArtifacts: Handlers<typeof JobService, CallContext>['listArtifacts'] = async ({ parent, pageSize, pageToken }, context) => {
+  listArtifacts: Handlers<typeof JobService, CallContext>['listArtifacts'] = async (
+    { parent, pageSize, pageToken },
+    context,
+  ) => {
     await this.#enter('listArtifacts', context);
-    return pageOf(this.#find(parent).artifacts.map(({ init }) => init), { key: 'artifacts', pageSize: pageSize || 3, pageToken });
+    return pageOf(
+      this.#find(parent).artifacts.map(({ init }) => init),
+      { key: 'artifacts', pageSize: pageSize || 3, pageToken },
+    );
   };
 
-  downloadArtifact: Handlers<typeof JobService, CallContext>['downloadArtifact'] = ({ name, offsetBytes }, context) => {
+  downloadArtifact: Handlers<typeof JobService, CallContext>['downloadArtifact'] = (
+    { name, offsetBytes },
+    context,
+  ) => {
     this.downloadOffsets.push(Number(offsetBytes));
-    const found = this.#find(name.split('/artifacts/')[0] ?? '').artifacts.find(({ init }) => init.name === name);
+    const found = this.#find(name.split('/artifacts/')[0] ?? '').artifacts.find(
+      ({ init }) => init.name === name,
+    );
     if (!found) throw new RpcError('NOT_FOUND', `no ${name}`);
-    return this.#faulty('downloadArtifact', context, (fault) => partsOf(found.bytes, Number(offsetBytes), fault));
+    return this.#faulty('downloadArtifact', context, (fault) =>
+      partsOf(found.bytes, Number(offsetBytes), fault),
+    );
   };
 
-  uploadDataset: Handlers<typeof JobService, CallContext>['uploadDataset'] = async (requests, context) => {
+  uploadDataset: Handlers<typeof JobService, CallContext>['uploadDataset'] = async (
+    requests,
+    context,
+  ) => {
     const fault = await this.#enter('uploadDataset', context);
     const { upload, bytes } = await this.#receive(requests, fault);
     const sha256 = sha256Of(bytes);
-    if (sha256 !== upload.sha256 || BigInt(bytes.length) !== upload.sizeBytes) throw new RpcError('INVALID_ARGUMENT', 'size or hash are not as announced');
-    const init = { name: `datasets/${sha256.slice(0, 12)}`, displayName: upload.displayName, sizeBytes: upload.sizeBytes, sha256, createTime: timestampFromDate(new Date(0)) };
+    if (sha256 !== upload.sha256 || BigInt(bytes.length) !== upload.sizeBytes)
+      throw new RpcError('INVALID_ARGUMENT', 'size or hash are not as announced');
+    const init = {
+      name: `datasets/${sha256.slice(0, 12)}`,
+      displayName: upload.displayName,
+      sizeBytes: upload.sizeBytes,
+      sha256,
+      createTime: timestampFromDate(new Date(0)),
+    };
     this.datasets.set(init.name, { init, bytes });
     return init;
   };
@@ -171,7 +262,15 @@ export class FakeJobService implements Handlers<typeof JobService, CallContext> 
   #create(init: JobInit, requestId: string): string {
     const name = `jobs/j${this.#jobs.size + 1}`;
     this.#jobs.set(name, {
-      init: { state: State.QUEUED, createTime: timestampFromDate(new Date(1_700_000_000_000 + this.#jobs.size)), ...init, name }, requestId, events: [], artifacts: [],
+      init: {
+        state: State.QUEUED,
+        createTime: timestampFromDate(new Date(1_700_000_000_000 + this.#jobs.size)),
+        ...init,
+        name,
+      },
+      requestId,
+      events: [],
+      artifacts: [],
     });
     return name;
   }
@@ -190,7 +289,11 @@ export class FakeJobService implements Handlers<typeof JobService, CallContext> 
     return fault;
   }
 
-  async *#faulty<T>(method: MethodName, context: CallContext, messages: (fault: Fault) => AsyncIterable<T>): AsyncGenerator<T> {
+  async *#faulty<T>(
+    method: MethodName,
+    context: CallContext,
+    messages: (fault: Fault) => AsyncIterable<T>,
+  ): AsyncGenerator<T> {
     const fault = await this.#enter(method, context);
     let sent = 0;
     for await (const message of messages(fault)) {
@@ -212,7 +315,11 @@ export class FakeJobService implements Handlers<typeof JobService, CallContext> 
     return true;
   }
 
-  async *#events(job: FakeJob, after: number, { context, fault }: { context: CallContext; fault: Fault }): AsyncGenerator<EventInit> {
+  async *#events(
+    job: FakeJob,
+    after: number,
+    { context, fault }: { context: CallContext; fault: Fault },
+  ): AsyncGenerator<EventInit> {
     const skipped = fault.kind === 'skip' ? fault.sequence : null;
     if (after >= job.events.length && job.events.some(isFinal)) return;
     for (let index = fault.kind === 'repeat' ? Math.max(0, after - fault.events) : after; ;) {
@@ -221,19 +328,28 @@ export class FakeJobService implements Handlers<typeof JobService, CallContext> 
         if (isFinal(event)) return;
       }
       if (index < job.events.length) continue;
-      await once(this.#changes, 'change', { signal: AbortSignal.any([context.signal, context.draining]) }).catch(() => {
+      await once(this.#changes, 'change', {
+        signal: AbortSignal.any([context.signal, context.draining]),
+      }).catch(() => {
         throw new RpcError('UNAVAILABLE', 'the server is closing', { reason: 'SERVER_CLOSING' });
       });
     }
   }
 
-  async #receive(requests: AsyncIterable<UploadDatasetRequest>, fault: Fault): Promise<{ upload: { displayName: string; sizeBytes: bigint; sha256: string }; bytes: Buffer }> {
+  async #receive(
+    requests: AsyncIterable<UploadDatasetRequest>,
+    fault: Fault,
+  ): Promise<{
+    upload: { displayName: string; sizeBytes: bigint; sha256: string };
+    bytes: Buffer;
+  }> {
     let upload: { displayName: string; sizeBytes: bigint; sha256: string } | null = null;
     const parts: Uint8Array[] = [];
     for await (const { content } of requests) {
       if (content.case === 'upload') upload = content.value;
       else if (content.case === 'data') parts.push(content.value);
-      if (await this.#isOver(fault, parts.length + 1)) throw new RpcError('CANCELLED', 'the connection is gone');
+      if (await this.#isOver(fault, parts.length + 1))
+        throw new RpcError('CANCELLED', 'the connection is gone');
     }
     if (!upload) throw new RpcError('INVALID_ARGUMENT', 'nothing was announced');
     return { upload, bytes: Buffer.concat(parts) };
@@ -246,10 +362,16 @@ export function sha256Of(bytes: Uint8Array): string {
 }
 
 function isFinal({ event }: EventInit): boolean {
-  return event?.case === 'stateChanged' && finalStates.includes(event.value.state ?? State.UNSPECIFIED);
+  return (
+    event?.case === 'stateChanged' && finalStates.includes(event.value.state ?? State.UNSPECIFIED)
+  );
 }
 
-async function* partsOf(bytes: Uint8Array, offset: number, fault: Fault): AsyncGenerator<MessageInitShape<typeof DownloadArtifactResponseSchema>> {
+async function* partsOf(
+  bytes: Uint8Array,
+  offset: number,
+  fault: Fault,
+): AsyncGenerator<MessageInitShape<typeof DownloadArtifactResponseSchema>> {
   if (offset > bytes.length) throw new RpcError('OUT_OF_RANGE', `it has ${bytes.length} bytes`);
   for (let start = offset; start < bytes.length; start += partBytes) {
     const data = Uint8Array.from(bytes.subarray(start, start + partBytes));
@@ -258,8 +380,14 @@ async function* partsOf(bytes: Uint8Array, offset: number, fault: Fault): AsyncG
   }
 }
 
-function pageOf<K extends string, T>(all: readonly T[], { key, pageSize, pageToken }: { key: K; pageSize: number; pageToken: string }): Record<K, T[]> & { nextPageToken: string } {
+function pageOf<K extends string, T>(
+  all: readonly T[],
+  { key, pageSize, pageToken }: { key: K; pageSize: number; pageToken: string },
+): Record<K, T[]> & { nextPageToken: string } {
   const start = Number(pageToken || 0);
   const end = start + pageSize;
-  return { [key]: all.slice(start, end), nextPageToken: end < all.length ? `${end}` : '' } as Record<K, T[]> & { nextPageToken: string };
+  return {
+    [key]: all.slice(start, end),
+    nextPageToken: end < all.length ? `${end}` : '',
+  } as Record<K, T[]> & { nextPageToken: string };
 }

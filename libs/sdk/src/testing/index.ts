@@ -1,4 +1,8 @@
-export { type FakeDeployment, type FakeDeploymentOptions, startFakeDeployment } from './fake-deployment.js';
+export {
+  type FakeDeployment,
+  type FakeDeploymentOptions,
+  startFakeDeployment,
+} from './fake-deployment.js';
 export { FakeJobService, type JobFailure, sha256Of } from './fake-job-service.js';
 export type { Fault } from './faults.js';
 export { fakeAdapter, finishJob } from './finish-job.js';

@@ -16,8 +16,14 @@ test('numbers the events of a topic from 1, whatever other topics get', async ()
     await b.append(`b${text}`);
   }
   const events = await log.read('a', 0, 10);
-  expect(events.map(({ number, event }) => [number, event])).toEqual([[1, '1'], [2, '2'], [3, '3']]);
-  expect((await log.read('a', events[0]?.position ?? 0, 1)).map(({ number }) => number)).toEqual([2]);
+  expect(events.map(({ number, event }) => [number, event])).toEqual([
+    [1, '1'],
+    [2, '2'],
+    [3, '3'],
+  ]);
+  expect((await log.read('a', events[0]?.position ?? 0, 1)).map(({ number }) => number)).toEqual([
+    2,
+  ]);
   expect(await log.read('a', events[2]?.position ?? 0, 10)).toEqual([]);
   expect(await log.last('b')).toMatchObject({ number: 3, event: 'b3' });
   expect(await log.last('c')).toBeUndefined();

@@ -1,6 +1,15 @@
-import { AckPolicy, DeliverPolicy, jetstream, jetstreamManager, StorageType, type JetStreamClient, type JetStreamManager, type StoredMsg } from '@nats-io/jetstream';
-import { errors, nanos, type NatsConnection } from '@nats-io/transport-node';
 import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  AckPolicy,
+  DeliverPolicy,
+  jetstream,
+  jetstreamManager,
+  StorageType,
+  type JetStreamClient,
+  type JetStreamManager,
+  type StoredMsg,
+} from '@nats-io/jetstream';
+import { errors, nanos, type NatsConnection } from '@nats-io/transport-node';
 
 import { ServiceKitError } from '../errors.js';
 import { isConflict, orUnanswered, requestTimeoutMs, retryTransient } from '../nats/retry.js';
@@ -18,17 +27,28 @@ export interface NumberedEvent<E> {
 export interface LogWriter<E> {
   /** The newest event; undefined: there is none. */
   readonly last: NumberedEvent<E> | undefined;
-  /** @throws ServiceKitError LEASE_LOST when another writer has appended since this one was opened */
+  /**
+   * @throws ServiceKitError LEASE_LOST when another writer has appended since this one was opened
+   */
   append(event: E): Promise<NumberedEvent<E>>;
 }
 
-/** Events by topic, numbered without gaps: of two writers of a topic, the one that was opened first fails. */
+/**
+ * Events by topic, numbered without gaps: of two writers of a topic, the one that was opened first
+ * fails.
+ */
 export interface NumberedLog<E> {
   openWriter(topic: string): Promise<LogWriter<E>>;
   last(topic: string): Promise<NumberedEvent<E> | undefined>;
-  /** Up to `limit` events of a topic that follow a position, in order; 0: from the start. Fewer: there are no more now. */
+  /**
+   * Up to `limit` events of a topic that follow a position, in order; 0: from the start. Fewer:
+   * there are no more now.
+   */
   read(topic: string, afterPosition: number, limit: number): Promise<readonly NumberedEvent<E>[]>;
-  /** Events of all topics that are appended from now on, until `signal` aborts; restarts of the server leave none out. */
+  /**
+   * Events of all topics that are appended from now on, until `signal` aborts; restarts of the
+   * server leave none out.
+   */
   tail(signal: AbortSignal): Promise<AsyncIterableIterator<NumberedEvent<E>>>;
   delete(topic: string): Promise<void>;
 }
@@ -50,12 +70,31 @@ const tailMessages = 256;
 const tailExpiresMs = 2000;
 const idleConsumerMs = 30_000;
 
-/** Opens a log, making its stream when it is missing. Topics are single tokens of letters, digits, `_` and `-`. */
-export async function openNumberedLog<E>({ nats, name, replicas = 1 }: NumberedLogOptions): Promise<NumberedLog<E>> {
+/**
+ * Opens a log, making its stream when it is missing. Topics are single tokens of letters, digits,
+ * `_` and `-`.
+ */
+export async function openNumberedLog<E>({
+  nats,
+  name,
+  replicas = 1,
+}: NumberedLogOptions): Promise<NumberedLog<E>> {
   const manager = await jetstreamManager(nats, { timeout: requestTimeoutMs });
   const stream = `NUMBERED_${name}`;
-  await retryTransient(() => manager.streams.add({ name: stream, subjects: [`emloc.numbered.${name}.*`], storage: StorageType.File, num_replicas: replicas }));
-  return new JetStreamNumberedLog<E>({ manager, client: jetstream(nats, { timeout: requestTimeoutMs }), stream, prefix: `emloc.numbered.${name}.` });
+  await retryTransient(() =>
+    manager.streams.add({
+      name: stream,
+      subjects: [`emloc.numbered.${name}.*`],
+      storage: StorageType.File,
+      num_replicas: replicas,
+    }),
+  );
+  return new JetStreamNumberedLog<E>({
+    manager,
+    client: jetstream(nats, { timeout: requestTimeoutMs }),
+    stream,
+    prefix: `emloc.numbered.${name}.`,
+  });
 }
 
 interface LogStream {
@@ -76,16 +115,26 @@ class JetStreamNumberedLog<E> implements NumberedLog<E> {
     return (await lastOf<E>(this.at, topic))?.event;
   }
 
-  async read(topic: string, afterPosition: number, limit: number): Promise<readonly NumberedEvent<E>[]> {
+  async read(
+    topic: string,
+    afterPosition: number,
+    limit: number,
+  ): Promise<readonly NumberedEvent<E>[]> {
     const { manager, client, stream, prefix } = this.at;
     return retryTransient(async () => {
-      const { name, num_pending: pending } = await manager.consumers.add(stream, consumerConfig(`${prefix}${topic}`, afterPosition));
+      const { name, num_pending: pending } = await manager.consumers.add(
+        stream,
+        consumerConfig(`${prefix}${topic}`, afterPosition),
+      );
       try {
         const count = Math.min(limit, pending);
         if (count === 0) return [];
         const events: NumberedEvent<E>[] = [];
-        const batch = await (await client.consumers.get(stream, name)).fetch({ max_messages: count, expires: tailExpiresMs });
-        for await (const message of batch) events.push(toEvent(topic, message.seq, message.json<Envelope<E>>()));
+        const batch = await (
+          await client.consumers.get(stream, name)
+        ).fetch({ max_messages: count, expires: tailExpiresMs });
+        for await (const message of batch)
+          events.push(toEvent(topic, message.seq, message.json<Envelope<E>>()));
         if (events.length < count) throw new errors.TimeoutError();
         return events;
       } finally {
@@ -105,7 +154,10 @@ class JetStreamNumberedLog<E> implements NumberedLog<E> {
     await retryTransient(() => manager.streams.purge(stream, { filter: `${prefix}${topic}` }));
   }
 
-  async *#follow(afterPosition: number, signal: AbortSignal): AsyncGenerator<NumberedEvent<E>, void, undefined> {
+  async *#follow(
+    afterPosition: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<NumberedEvent<E>, void, undefined> {
     let last = afterPosition;
     while (!signal.aborted) {
       try {
@@ -120,17 +172,29 @@ class JetStreamNumberedLog<E> implements NumberedLog<E> {
     }
   }
 
-  async *#fetchAll(afterPosition: number, signal: AbortSignal): AsyncGenerator<NumberedEvent<E>, void, undefined> {
+  async *#fetchAll(
+    afterPosition: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<NumberedEvent<E>, void, undefined> {
     const { manager, client, stream, prefix } = this.at;
-    const { name } = await orUnanswered(manager.consumers.add(stream, consumerConfig(`${prefix}*`, afterPosition)));
+    const { name } = await orUnanswered(
+      manager.consumers.add(stream, consumerConfig(`${prefix}*`, afterPosition)),
+    );
     const consumer = await orUnanswered(client.consumers.get(stream, name));
     try {
       while (!signal.aborted) {
-        const batch = await orUnanswered(consumer.fetch({ max_messages: tailMessages, expires: tailExpiresMs }));
+        const batch = await orUnanswered(
+          consumer.fetch({ max_messages: tailMessages, expires: tailExpiresMs }),
+        );
         const stop = (): void => batch.stop();
         signal.addEventListener('abort', stop, { once: true });
         try {
-          for await (const message of batch) yield toEvent(message.subject.slice(prefix.length), message.seq, message.json<Envelope<E>>());
+          for await (const message of batch)
+            yield toEvent(
+              message.subject.slice(prefix.length),
+              message.seq,
+              message.json<Envelope<E>>(),
+            );
         } finally {
           signal.removeEventListener('abort', stop);
         }
@@ -161,20 +225,35 @@ class TopicWriter<E> implements LogWriter<E> {
     const { client, prefix } = this.at;
     const expect = { lastSubjectSequence: this.last?.position ?? 0 };
     try {
-      const { seq } = await retryTransient(() => client.publish(`${prefix}${this.topic}`, JSON.stringify(envelope), { expect, timeout: requestTimeoutMs }));
+      const { seq } = await retryTransient(() =>
+        client.publish(`${prefix}${this.topic}`, JSON.stringify(envelope), {
+          expect,
+          timeout: requestTimeoutMs,
+        }),
+      );
       return seq;
     } catch (cause) {
       if (!isConflict(cause)) throw cause;
       // An attempt whose answer was lost has written it.
       const standing = await lastOf<E>(this.at, this.topic);
-      if (standing?.event.number === envelope.number && standing.writer === this.#id) return standing.event.position;
-      throw new ServiceKitError('LEASE_LOST', `events: another writer has appended to ${this.topic} after event ${envelope.number - 1}`, { cause });
+      if (standing?.event.number === envelope.number && standing.writer === this.#id)
+        return standing.event.position;
+      throw new ServiceKitError(
+        'LEASE_LOST',
+        `events: another writer has appended to ${this.topic} after event ${envelope.number - 1}`,
+        { cause },
+      );
     }
   }
 }
 
-async function lastOf<E>({ manager, stream, prefix }: LogStream, topic: string): Promise<{ event: NumberedEvent<E>; writer: string } | undefined> {
-  const message: StoredMsg | null = await retryTransient(() => manager.streams.getMessage(stream, { last_by_subj: `${prefix}${topic}` }));
+async function lastOf<E>(
+  { manager, stream, prefix }: LogStream,
+  topic: string,
+): Promise<{ event: NumberedEvent<E>; writer: string } | undefined> {
+  const message: StoredMsg | null = await retryTransient(() =>
+    manager.streams.getMessage(stream, { last_by_subj: `${prefix}${topic}` }),
+  );
   if (!message) return undefined;
   const envelope = message.json<Envelope<E>>();
   return { event: toEvent(topic, message.seq, envelope), writer: envelope.writer };
@@ -191,6 +270,10 @@ function consumerConfig(subject: string, afterPosition: number) {
   };
 }
 
-function toEvent<E>(topic: string, position: number, { number, event }: Envelope<E>): NumberedEvent<E> {
+function toEvent<E>(
+  topic: string,
+  position: number,
+  { number, event }: Envelope<E>,
+): NumberedEvent<E> {
   return { topic, number, event, position };
 }

@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-
 import type { NatsConnection } from '@nats-io/transport-node';
 
 import { openRecordStore, type RecordStore } from '../records/record-store.js';
@@ -34,7 +33,9 @@ test('a holder that is cut off knows before the next one has it', async () => {
   const mine = await openRecordStore<LeaseRecord>({ nats: severed, bucket: 'leases', ttlMs });
   const lease = await acquireLease({ store: mine, name: 'cut', owner: 'a', ttlMs });
   let lostMs = Infinity;
-  lease.lost.addEventListener('abort', () => { lostMs = performance.now(); });
+  lease.lost.addEventListener('abort', () => {
+    lostMs = performance.now();
+  });
   await severed.close();
   const next = await acquireLease({ store, name: 'cut', owner: 'b', ttlMs });
   expect(performance.now()).toBeGreaterThan(lostMs);
@@ -46,7 +47,9 @@ test('a holder that is cut off knows before the next one has it', async () => {
 test('stops waiting when it is told to', async () => {
   const lease = await acquireLease({ store, name: 'waited', owner: 'a', ttlMs });
   const stop = new AbortController();
-  const waiting = expect(acquireLease({ store, name: 'waited', owner: 'b', ttlMs, signal: stop.signal })).rejects.toThrow(/abort/i);
+  const waiting = expect(
+    acquireLease({ store, name: 'waited', owner: 'b', ttlMs, signal: stop.signal }),
+  ).rejects.toThrow(/abort/i);
   stop.abort();
   await waiting;
   await lease.release();
@@ -56,6 +59,8 @@ test('a stale token writes nothing', async () => {
   const jobs = await openRecordStore<{ fence: number; state: string }>({ nats, bucket: 'fenced' });
   await jobs.create('job', { fence: 0, state: 'new' });
   await modifyFenced(jobs, 'job', 7, (job) => ({ ...job, state: 'by 7' }));
-  await expect(modifyFenced(jobs, 'job', 6, (job) => ({ ...job, state: 'by 6' }))).rejects.toMatchObject({ code: 'LEASE_LOST' });
+  await expect(
+    modifyFenced(jobs, 'job', 6, (job) => ({ ...job, state: 'by 6' })),
+  ).rejects.toMatchObject({ code: 'LEASE_LOST' });
   expect((await jobs.get('job'))?.value).toEqual({ fence: 7, state: 'by 7' });
 });

@@ -18,7 +18,9 @@ export interface Lease {
   readonly owner: string;
   /** Larger than every earlier holder's: what the lease protects refuses smaller ones. */
   readonly token: number;
-  /** Aborts before anybody else can get the lease, with a ServiceKitError LEASE_LOST as its reason. */
+  /**
+   * Aborts before anybody else can get the lease, with a ServiceKitError LEASE_LOST as its reason.
+   */
   readonly lost: AbortSignal;
   /** Ends the lease now. */
   release(): Promise<void>;
@@ -48,7 +50,12 @@ export async function acquireLease(options: AcquireLeaseOptions): Promise<Lease>
 }
 
 /** @returns undefined when another holds it */
-export async function tryAcquireLease({ store, name, owner, ttlMs }: AcquireLeaseOptions): Promise<Lease | undefined> {
+export async function tryAcquireLease({
+  store,
+  name,
+  owner,
+  ttlMs,
+}: AcquireLeaseOptions): Promise<Lease | undefined> {
   const startedMs = performance.now();
   try {
     const record = await store.create(name, { owner, holder: randomUUID() });
@@ -99,10 +106,14 @@ class HeldLease implements Lease {
   }
 
   #beat(): void {
-    // Counted from before the last renewal was sent, so that the holder knows before the server forgets.
+    // Counted from before the last renewal was sent, so that the holder knows before the server
+    // forgets.
     const leftMs = this.#renewedMs + this.ttlMs * 0.9 - performance.now();
     if (leftMs <= 0) return this.#end(`it could not be renewed for ${this.ttlMs} ms`);
-    const deadline = setTimeout(() => this.#end(`it could not be renewed for ${this.ttlMs} ms`), leftMs);
+    const deadline = setTimeout(
+      () => this.#end(`it could not be renewed for ${this.ttlMs} ms`),
+      leftMs,
+    );
     this.#renewing = this.#renew().finally(() => clearTimeout(deadline));
   }
 
@@ -122,7 +133,12 @@ class HeldLease implements Lease {
     if (this.#ended) return;
     this.#ended = true;
     clearTimeout(this.#timer);
-    this.#lost.abort(new ServiceKitError('LEASE_LOST', `lease: ${this.owner} does not hold ${this.name} any more: ${reason}`));
+    this.#lost.abort(
+      new ServiceKitError(
+        'LEASE_LOST',
+        `lease: ${this.owner} does not hold ${this.name} any more: ${reason}`,
+      ),
+    );
   }
 }
 
@@ -135,9 +151,18 @@ export interface Fenced {
  * Changes a record unless a later holder of the lease has written it.
  * @throws ServiceKitError LEASE_LOST
  */
-export function modifyFenced<T extends Fenced>(store: RecordStore<T>, key: string, token: number, change: (value: T) => T): Promise<Versioned<T>> {
+export function modifyFenced<T extends Fenced>(
+  store: RecordStore<T>,
+  key: string,
+  token: number,
+  change: (value: T) => T,
+): Promise<Versioned<T>> {
   return store.modify(key, (value) => {
-    if (value.fence > token) throw new ServiceKitError('LEASE_LOST', `lease: token ${token} is older than ${value.fence}, which wrote ${key}`);
+    if (value.fence > token)
+      throw new ServiceKitError(
+        'LEASE_LOST',
+        `lease: token ${token} is older than ${value.fence}, which wrote ${key}`,
+      );
     const next = change(value);
     return next === value && value.fence === token ? value : { ...next, fence: token };
   });

@@ -1,15 +1,28 @@
-import { connect, credsAuthenticator, nkeyAuthenticator, type ConnectionOptions, type NatsConnection, type TlsOptions } from '@nats-io/transport-node';
+import {
+  connect,
+  credsAuthenticator,
+  nkeyAuthenticator,
+  type ConnectionOptions,
+  type NatsConnection,
+  type TlsOptions,
+} from '@nats-io/transport-node';
 
 import { ServiceKitError } from '../errors.js';
 
-/** How a process reaches NATS. Everything but `servers` may be left out for an open server on loopback. */
+/**
+ * How a process reaches NATS. Everything but `servers` may be left out for an open server on
+ * loopback.
+ */
 export interface NatsAccess {
   /** `host:port`, `nats://host:port` or `tls://host:port`. */
   readonly servers: readonly string[];
   /** Shown by the server's monitoring. */
   readonly name?: string;
   readonly auth?: NatsAuth;
-  /** Begins the subjects of answers; one of its own keeps users of NATS from listening to each other's. Default: `_INBOX`. */
+  /**
+   * Begins the subjects of answers; one of its own keeps users of NATS from listening to each
+   * other's. Default: `_INBOX`.
+   */
   readonly inboxPrefix?: string;
   /** PEM texts. Given at all, the connection is encrypted or fails. */
   readonly tls?: NatsTls;
@@ -28,7 +41,10 @@ export interface NatsTls {
   readonly key?: string;
 }
 
-/** The client library's options: never gives up reconnecting, tries often enough for a server that restarts. */
+/**
+ * The client library's options: never gives up reconnecting, tries often enough for a server that
+ * restarts.
+ */
 export function toConnectionOptions(access: NatsAccess): ConnectionOptions {
   return {
     servers: [...access.servers],
@@ -58,7 +74,11 @@ export async function connectNats(access: NatsAccess): Promise<NatsConnection> {
   try {
     return await connect(toConnectionOptions(access));
   } catch (cause) {
-    throw new ServiceKitError('NATS_CONNECT_FAILED', `nats: no connection to ${access.servers.join(', ')}: ${messageOf(cause)}`, { cause });
+    throw new ServiceKitError(
+      'NATS_CONNECT_FAILED',
+      `nats: no connection to ${access.servers.join(', ')}: ${messageOf(cause)}`,
+      { cause },
+    );
   }
 }
 
@@ -83,6 +103,10 @@ function tlsOptions({ ca, cert, key }: NatsTls): TlsOptions {
 
 /** The text of something thrown. */
 export function messageOf(error: unknown): string {
-  const hasMessage = typeof error === 'object' && error !== null && 'message' in error && typeof error.message === 'string';
+  const hasMessage =
+    typeof error === 'object' &&
+    error !== null &&
+    'message' in error &&
+    typeof error.message === 'string';
   return hasMessage ? (error.message as string) : String(error);
 }

@@ -1,8 +1,8 @@
 const granuleBytes = 64 * 1024;
 
 /**
- * Reuses large buffers: fresh memory costs more than copying into it. Holds at most `maxIdleBytes` that nobody uses.
- * Not for sharing between threads.
+ * Reuses large buffers: fresh memory costs more than copying into it. Holds at most `maxIdleBytes`
+ * that nobody uses. Not for sharing between threads.
  */
 export class BufferPool {
   readonly #idle: Buffer[] = [];
@@ -10,9 +10,14 @@ export class BufferPool {
 
   constructor(private readonly maxIdleBytes: number) {}
 
-  /** A buffer of at least `bytes`, its contents unspecified; the caller gives it back with `release`. */
+  /**
+   * A buffer of at least `bytes`, its contents unspecified; the caller gives it back with
+   * `release`.
+   */
   acquire(bytes: number): Buffer {
-    const index = this.#idle.findIndex((buffer) => buffer.length >= bytes && buffer.length <= 2 * bytes + granuleBytes);
+    const index = this.#idle.findIndex(
+      (buffer) => buffer.length >= bytes && buffer.length <= 2 * bytes + granuleBytes,
+    );
     if (index < 0) return Buffer.allocUnsafeSlow(Math.ceil(bytes / granuleBytes) * granuleBytes);
     const [buffer] = this.#idle.splice(index, 1) as [Buffer];
     this.#idleBytes -= buffer.length;

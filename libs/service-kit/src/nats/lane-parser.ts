@@ -1,6 +1,9 @@
 import type { BufferPool } from './buffer-pool.js';
 
-/** A message as the server delivers it. `payload` and `headers` may be kept until `release` is called, not longer. */
+/**
+ * A message as the server delivers it. `payload` and `headers` may be kept until `release` is
+ * called, not longer.
+ */
 export interface LaneMessage {
   readonly subject: string;
   readonly reply: string | undefined;
@@ -31,7 +34,10 @@ interface PendingMessage {
 }
 
 const pooledFromBytes = 32 * 1024;
-/** A read of what begins with a protocol line takes no more of a large payload than this, since these bytes are copied. */
+/**
+ * A read of what begins with a protocol line takes no more of a large payload than this, since
+ * these bytes are copied.
+ */
 const lineReadBytes = 16 * 1024;
 /** Payloads from here on are read into place. */
 const largeBytes = 128 * 1024;
@@ -39,9 +45,10 @@ const maxLineBytes = 1024 * 1024;
 const newline = 10;
 
 /**
- * Parser of the NATS client protocol (https://docs.nats.io/reference/reference-protocols/nats-protocol), server to client.
- * Payloads end up in pooled buffers, whatever pieces they arrive in; `target` lets a socket read most of a large one into place,
- * the rest is copied once.
+ * Parser of the NATS client protocol
+ * (https://docs.nats.io/reference/reference-protocols/nats-protocol), server to client. Payloads
+ * end up in pooled buffers, whatever pieces they arrive in; `target` lets a socket read most of a
+ * large one into place, the rest is copied once.
  */
 export class LaneParser {
   #line = Buffer.alloc(0);
@@ -55,10 +62,14 @@ export class LaneParser {
     private readonly pool: BufferPool,
   ) {}
 
-  /** Where the next bytes are best read: the rest of a payload, or else a part of `scratch`. They are pushed before this is asked again. */
+  /**
+   * Where the next bytes are best read: the rest of a payload, or else a part of `scratch`. They
+   * are pushed before this is asked again.
+   */
   target(scratch: Buffer): Buffer {
     const pending = this.#pending;
-    if (pending && pending.totalBytes - pending.filled >= lineReadBytes) return pending.buffer.subarray(pending.filled, pending.totalBytes);
+    if (pending && pending.totalBytes - pending.filled >= lineReadBytes)
+      return pending.buffer.subarray(pending.filled, pending.totalBytes);
     return this.#previousBytes >= largeBytes ? scratch.subarray(0, lineReadBytes) : scratch;
   }
 
@@ -92,7 +103,9 @@ export class LaneParser {
 
   #fill(pending: PendingMessage, bytes: Uint8Array, position: number): number {
     const count = Math.min(pending.totalBytes - pending.filled, bytes.length - position);
-    const isInPlace = bytes.buffer === pending.buffer.buffer && bytes.byteOffset + position === pending.buffer.byteOffset + pending.filled;
+    const isInPlace =
+      bytes.buffer === pending.buffer.buffer &&
+      bytes.byteOffset + position === pending.buffer.byteOffset + pending.filled;
     if (!isInPlace) pending.buffer.set(bytes.subarray(position, position + count), pending.filled);
     pending.filled += count;
     if (pending.filled === pending.totalBytes) this.#deliver(pending);
@@ -116,12 +129,16 @@ export class LaneParser {
   #readLine(bytes: Uint8Array, position: number): number {
     const end = bytes.indexOf(newline, position);
     const piece = bytes.subarray(position, end < 0 ? bytes.length : end + 1);
-    if (this.#line.length + piece.length > maxLineBytes) throw new Error(`nats: a protocol line is longer than ${maxLineBytes} bytes`);
+    if (this.#line.length + piece.length > maxLineBytes)
+      throw new Error(`nats: a protocol line is longer than ${maxLineBytes} bytes`);
     if (end < 0) {
       this.#line = Buffer.concat([this.#line, piece]);
       return bytes.length;
     }
-    const line = this.#line.length > 0 ? Buffer.concat([this.#line, piece]) : Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength);
+    const line =
+      this.#line.length > 0
+        ? Buffer.concat([this.#line, piece])
+        : Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength);
     this.#line = Buffer.alloc(0);
     this.#command(line.toString('latin1').trimEnd());
     return end + 1;
@@ -130,7 +147,8 @@ export class LaneParser {
   #command(line: string): void {
     if (line.startsWith('MSG ')) return this.#begin(line.split(' '), false);
     if (line.startsWith('HMSG ')) return this.#begin(line.split(' '), true);
-    if (line.startsWith('INFO ')) return this.events.info(Buffer.from(line.slice(5), 'latin1').toString('utf8'));
+    if (line.startsWith('INFO '))
+      return this.events.info(Buffer.from(line.slice(5), 'latin1').toString('utf8'));
     if (line === 'PING') return this.events.ping();
     if (line === 'PONG') return this.events.pong();
     if (line.startsWith('-ERR')) return this.events.error(line.slice(4).trim());
@@ -143,9 +161,21 @@ export class LaneParser {
     const headerBytes = withHeaders ? Number(fields.at(-2)) : 0;
     const hasReply = fields.length === (withHeaders ? 6 : 5);
     const subscriptionId = Number(fields[2]);
-    if (![totalBytes, headerBytes, subscriptionId].every(Number.isInteger)) throw new Error('nats: malformed message line');
-    const buffer = totalBytes >= pooledFromBytes ? this.pool.acquire(totalBytes) : Buffer.allocUnsafe(totalBytes);
-    const pending = { subject: fields[1] ?? '', subscriptionId, reply: hasReply ? fields[3] : undefined, headerBytes, totalBytes, buffer, filled: 0 };
+    if (![totalBytes, headerBytes, subscriptionId].every(Number.isInteger))
+      throw new Error('nats: malformed message line');
+    const buffer =
+      totalBytes >= pooledFromBytes
+        ? this.pool.acquire(totalBytes)
+        : Buffer.allocUnsafe(totalBytes);
+    const pending = {
+      subject: fields[1] ?? '',
+      subscriptionId,
+      reply: hasReply ? fields[3] : undefined,
+      headerBytes,
+      totalBytes,
+      buffer,
+      filled: 0,
+    };
     if (totalBytes === 0) this.#deliver(pending);
     else this.#pending = pending;
   }

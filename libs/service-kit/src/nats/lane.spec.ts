@@ -3,58 +3,96 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { openLane } from './lane.js';
 import { BufferPool } from './buffer-pool.js';
 import { LaneParser, type LaneMessage } from './lane-parser.js';
+import { openLane } from './lane.js';
 import { startNatsServer, type NatsServer } from './server.js';
 
 describe('lane parser', () => {
   const stream = Buffer.concat([
-    Buffer.from('INFO {"max_payload":1}\r\nPING\r\nMSG a.b 7 5\r\nhello\r\nMSG a 7 re.ply 0\r\n\r\nHMSG h 8 12 15\r\nNATS/1.0\r\n\r\nxyz\r\n'),
-    Buffer.from('MSG big 9 40000\r\n'), Buffer.alloc(40000, 7), Buffer.from('\r\nPONG\r\n'),
+    Buffer.from(
+      'INFO {"max_payload":1}\r\nPING\r\nMSG a.b 7 5\r\nhello\r\nMSG a 7 re.ply 0\r\n\r\nHMSG h 8 12 15\r\nNATS/1.0\r\n\r\nxyz\r\n',
+    ),
+    Buffer.from('MSG big 9 40000\r\n'),
+    Buffer.alloc(40000, 7),
+    Buffer.from('\r\nPONG\r\n'),
   ]);
 
-  const contents = ['{"max_payload":1}', 'ping', '7 a.b - 0 5 hello', '7 a re.ply 0 0 ', '8 h - 12 3 xyz', '9 big - 0 40000 true', 'pong'];
+  const contents = [
+    '{"max_payload":1}',
+    'ping',
+    '7 a.b - 0 5 hello',
+    '7 a re.ply 0 0 ',
+    '8 h - 12 3 xyz',
+    '9 big - 0 40000 true',
+    'pong',
+  ];
 
   function parserInto(seen: string[]): LaneParser {
-    return new LaneParser({
-      message: (id, { subject, reply, headers, payload, release }: LaneMessage) => {
-        seen.push(`${id} ${subject} ${reply ?? '-'} ${headers.length} ${payload.length} ${payload.length < 10 ? Buffer.from(payload).toString() : payload.every((byte) => byte === 7)}`);
-        release();
+    return new LaneParser(
+      {
+        message: (id, { subject, reply, headers, payload, release }: LaneMessage) => {
+          seen.push(
+            `${id} ${subject} ${reply ?? '-'} ${headers.length} ${payload.length} ${payload.length < 10 ? Buffer.from(payload).toString() : payload.every((byte) => byte === 7)}`,
+          );
+          release();
+        },
+        info: (json) => seen.push(json),
+        ping: () => seen.push('ping'),
+        pong: () => seen.push('pong'),
+        error: (text) => seen.push(text),
       },
-      info: (json) => seen.push(json),
-      ping: () => seen.push('ping'),
-      pong: () => seen.push('pong'),
-      error: (text) => seen.push(text),
-    }, new BufferPool(1 << 20));
+      new BufferPool(1 << 20),
+    );
   }
 
-  test.each([1, 2, 3, 7, 64, 1000, 65536])('reads the same messages from pieces of %i bytes', (pieceBytes) => {
-    const seen: string[] = [];
-    const parser = parserInto(seen);
-    for (let at = 0; at < stream.length; at += pieceBytes) parser.push(stream.subarray(at, at + pieceBytes));
-    expect(seen).toEqual(contents);
-  });
+  test.each([1, 2, 3, 7, 64, 1000, 65536])(
+    'reads the same messages from pieces of %i bytes',
+    (pieceBytes) => {
+      const seen: string[] = [];
+      const parser = parserInto(seen);
+      for (let at = 0; at < stream.length; at += pieceBytes)
+        parser.push(stream.subarray(at, at + pieceBytes));
+      expect(seen).toEqual(contents);
+    },
+  );
 
-  test.each([1, 1000, 20_000, 1 << 20])('reads large payloads into place, at most %i bytes at once', (pieceBytes) => {
-    const seen: string[] = [];
-    const parser = parserInto(seen);
-    const twice = Buffer.concat([stream, Buffer.from('MSG bigger 9 300000\r\n'), Buffer.alloc(300_000, 7), Buffer.from('\r\n'), stream]);
-    const scratch = Buffer.alloc(64 * 1024);
-    let intoPlace = 0;
-    for (let at = 0; at < twice.length;) {
-      const target = parser.target(scratch);
-      const count = twice.copy(target, 0, at, Math.min(twice.length, at + pieceBytes, at + target.length));
-      if (target.buffer !== scratch.buffer) intoPlace += count;
-      parser.push(target.subarray(0, count));
-      at += count;
-    }
-    expect(seen).toEqual([...contents, '9 bigger - 0 300000 true', ...contents]);
-    expect(intoPlace).toBeGreaterThan(200_000);
-  });
+  test.each([1, 1000, 20_000, 1 << 20])(
+    'reads large payloads into place, at most %i bytes at once',
+    (pieceBytes) => {
+      const seen: string[] = [];
+      const parser = parserInto(seen);
+      const twice = Buffer.concat([
+        stream,
+        Buffer.from('MSG bigger 9 300000\r\n'),
+        Buffer.alloc(300_000, 7),
+        Buffer.from('\r\n'),
+        stream,
+      ]);
+      const scratch = Buffer.alloc(64 * 1024);
+      let intoPlace = 0;
+      for (let at = 0; at < twice.length;) {
+        const target = parser.target(scratch);
+        const count = twice.copy(
+          target,
+          0,
+          at,
+          Math.min(twice.length, at + pieceBytes, at + target.length),
+        );
+        if (target.buffer !== scratch.buffer) intoPlace += count;
+        parser.push(target.subarray(0, count));
+        at += count;
+      }
+      expect(seen).toEqual([...contents, '9 bigger - 0 300000 true', ...contents]);
+      expect(intoPlace).toBeGreaterThan(200_000);
+    },
+  );
 
   test('refuses what is not the protocol', () => {
-    const parser = new LaneParser({ message: () => {}, info: () => {}, ping: () => {}, pong: () => {}, error: () => {} }, new BufferPool(0));
+    const parser = new LaneParser(
+      { message: () => {}, info: () => {}, ping: () => {}, pong: () => {}, error: () => {} },
+      new BufferPool(0),
+    );
     expect(() => parser.push(Buffer.from('HTTP/1.1 400\r\n'))).toThrow(/unknown protocol line/);
   });
 });
@@ -63,24 +101,35 @@ describe('lane', () => {
   const storeDir = mkdtempSync(join(tmpdir(), 'emloc-lane-'));
   let server: NatsServer;
   beforeAll(async () => {
-    server = await startNatsServer({ storeDir, users: [{ kind: 'password', user: 'tester', password: 'right' }] });
+    server = await startNatsServer({
+      storeDir,
+      users: [{ kind: 'password', user: 'tester', password: 'right' }],
+    });
   });
   afterAll(async () => {
     await server.stop();
     rmSync(storeDir, { recursive: true, force: true });
   });
-  const access = (password: string) => ({ servers: [server.url], auth: { kind: 'password' as const, user: 'tester', password } });
+  const access = (password: string) => ({
+    servers: [server.url],
+    auth: { kind: 'password' as const, user: 'tester', password },
+  });
 
   test('carries large payloads unchanged and subscribes again after a server restart', async () => {
     const lane = await openLane(access('right'));
     const received: Buffer[] = [];
-    lane.subscribe('x.>', (message) => { received.push(Buffer.from(message.payload)); message.release(); });
+    lane.subscribe('x.>', (message) => {
+      received.push(Buffer.from(message.payload));
+      message.release();
+    });
     const payload = Buffer.alloc(3_000_000, 'abcdefg');
     lane.publish('x.1', [payload.subarray(0, 10), payload.subarray(10)]);
     await until(() => received.length === 1);
     expect(received[0]?.equals(payload)).toBe(true);
     await server.kill();
-    const back = new Promise<void>((resolve) => { lane.onReconnect(resolve); });
+    const back = new Promise<void>((resolve) => {
+      lane.onReconnect(resolve);
+    });
     await server.restart();
     await back;
     lane.publish('x.2', [Buffer.from('again')], { headers: { 'Nats-Msg-Id': '1' } });
@@ -90,7 +139,10 @@ describe('lane', () => {
   });
 
   test('fails at once with wrong credentials, and does not print them', async () => {
-    await expect(openLane(access('wrong-secret'))).rejects.toMatchObject({ code: 'NATS_CONNECT_FAILED', message: expect.not.stringContaining('wrong-secret') });
+    await expect(openLane(access('wrong-secret'))).rejects.toMatchObject({
+      code: 'NATS_CONNECT_FAILED',
+      message: expect.not.stringContaining('wrong-secret'),
+    });
   });
 });
 

@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-
 import { buildAuthenticator } from '@nats-io/transport-node';
 
 import { ServiceKitError } from '../errors.js';
@@ -10,9 +9,10 @@ import { BufferPool } from './buffer-pool.js';
 import { LaneParser, type LaneEvents, type LaneMessage } from './lane-parser.js';
 
 /**
- * A NATS connection for bulk data. The client library copies each payload once when it sends and several times, into
- * fresh memory, when it receives; a lane writes the caller's buffers and reuses those it reads into. It knows only
- * publish and subscribe, reconnects by itself and drops what is published meanwhile: its users acknowledge and repeat.
+ * A NATS connection for bulk data. The client library copies each payload once when it sends and
+ * several times, into fresh memory, when it receives; a lane writes the caller's buffers and reuses
+ * those it reads into. It knows only publish and subscribe, reconnects by itself and drops what is
+ * published meanwhile: its users acknowledge and repeat.
  */
 export interface Lane {
   /** The server's limit for one message. */
@@ -21,14 +21,26 @@ export interface Lane {
   /** A subject prefix that only this lane uses. */
   readonly inbox: string;
   /**
-   * Writes one message; `parts` are joined and must not change until the receiver has acknowledged them.
+   * Writes one message; `parts` are joined and must not change until the receiver has acknowledged
+   * them.
    * @param headers name to value
    * @returns false when there is no connection and the message was dropped
    */
-  publish(subject: string, parts: readonly Uint8Array[], options?: { reply?: string; headers?: Readonly<Record<string, string>> }): boolean;
+  publish(
+    subject: string,
+    parts: readonly Uint8Array[],
+    options?: { reply?: string; headers?: Readonly<Record<string, string>> },
+  ): boolean;
   /** @returns ends the subscription */
-  subscribe(subject: string, handler: (message: LaneMessage) => void, options?: { queue?: string }): () => void;
-  /** Called after every reconnection, with the subscriptions in place again. @returns stops the calls */
+  subscribe(
+    subject: string,
+    handler: (message: LaneMessage) => void,
+    options?: { queue?: string },
+  ): () => void;
+  /**
+   * Called after every reconnection, with the subscriptions in place again.
+   * @returns stops the calls
+   */
   onReconnect(listener: () => void): () => void;
   /** Ends the connection and all subscriptions. */
   close(): void;
@@ -60,9 +72,13 @@ const crlf = Buffer.from('\r\n');
 
 /**
  * Opens a lane.
- * @throws ServiceKitError NATS_CONNECT_FAILED when no server accepts within the limit, or at once when the credentials are refused
+ * @throws ServiceKitError NATS_CONNECT_FAILED when no server accepts within the limit, or at once
+ * when the credentials are refused
  */
-export async function openLane(access: NatsAccess, { connectTimeoutMs = 10_000, maxIdleBytes = 32 * 1024 * 1024 }: LaneOptions = {}): Promise<Lane> {
+export async function openLane(
+  access: NatsAccess,
+  { connectTimeoutMs = 10_000, maxIdleBytes = 32 * 1024 * 1024 }: LaneOptions = {},
+): Promise<Lane> {
   const lane = new SocketLane(access, new BufferPool(maxIdleBytes));
   await lane.open(connectTimeoutMs);
   return lane;
@@ -98,24 +114,41 @@ class SocketLane implements Lane, LaneEvents {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => this.#failOpen(`no answer within ${timeoutMs} ms`), timeoutMs);
       this.#opened = {
-        resolve: () => { clearTimeout(timer); resolve(); },
-        reject: (error) => { clearTimeout(timer); reject(error); },
+        resolve: () => {
+          clearTimeout(timer);
+          resolve();
+        },
+        reject: (error) => {
+          clearTimeout(timer);
+          reject(error);
+        },
       };
       this.#dial();
     });
   }
 
-  publish(subject: string, parts: readonly Uint8Array[], { reply, headers }: { reply?: string; headers?: Readonly<Record<string, string>> } = {}): boolean {
+  publish(
+    subject: string,
+    parts: readonly Uint8Array[],
+    { reply, headers }: { reply?: string; headers?: Readonly<Record<string, string>> } = {},
+  ): boolean {
     const socket = this.#socket;
     if (!this.connected || !socket) return false;
     const headerBlock = headers ? encodeHeaders(headers) : undefined;
     const payloadBytes = parts.reduce((sum, part) => sum + part.length, 0);
     if (payloadBytes > this.maxPayloadBytes) {
-      throw new RangeError(`nats: a message of ${payloadBytes} bytes to ${subject} exceeds the server's limit of ${this.maxPayloadBytes}`);
+      throw new RangeError(
+        `nats: a message of ${payloadBytes} bytes to ${subject} exceeds the server's limit of ${this.maxPayloadBytes}`,
+      );
     }
     const target = reply ? `${subject} ${reply}` : subject;
     socket.cork();
-    socket.write(headerBlock ? `HPUB ${target} ${headerBlock.length} ${headerBlock.length + payloadBytes}\r\n` : `PUB ${target} ${payloadBytes}\r\n`, 'latin1');
+    socket.write(
+      headerBlock
+        ? `HPUB ${target} ${headerBlock.length} ${headerBlock.length + payloadBytes}\r\n`
+        : `PUB ${target} ${payloadBytes}\r\n`,
+      'latin1',
+    );
     if (headerBlock) socket.write(headerBlock);
     for (const part of parts) socket.write(part);
     socket.write(crlf);
@@ -123,7 +156,11 @@ class SocketLane implements Lane, LaneEvents {
     return true;
   }
 
-  subscribe(subject: string, handler: (message: LaneMessage) => void, { queue }: { queue?: string } = {}): () => void {
+  subscribe(
+    subject: string,
+    handler: (message: LaneMessage) => void,
+    { queue }: { queue?: string } = {},
+  ): () => void {
     const id = this.#nextSubscriptionId++;
     this.#subscriptions.set(id, { subject, queue, handler });
     if (this.connected) this.#socket?.write(subscribeLine(id, subject, queue));
@@ -158,7 +195,8 @@ class SocketLane implements Lane, LaneEvents {
     const info = JSON.parse(json) as ServerInfo;
     this.maxPayloadBytes = info.max_payload ?? this.maxPayloadBytes;
     if (this.connected || !this.#socket) return;
-    if (info.tls_required && !this.access.tls) return this.#drop(new Error('the server requires TLS and no TLS options were given'));
+    if (info.tls_required && !this.access.tls)
+      return this.#drop(new Error('the server requires TLS and no TLS options were given'));
     if (this.access.tls) this.#upgrade(this.#socket, info);
     else this.#greet(this.#socket, info);
   }
@@ -181,16 +219,22 @@ class SocketLane implements Lane, LaneEvents {
 
   error(text: string): void {
     const error = new Error(text.replaceAll("'", ''));
-    if (/authorization|authentication/i.test(text)) this.#failOpen('the server refused the credentials');
+    if (/authorization|authentication/i.test(text))
+      this.#failOpen('the server refused the credentials');
     this.#drop(error);
   }
 
   #dial(): void {
-    const { host, port } = serverAddress(this.access.servers[this.#attempts % this.access.servers.length] ?? '');
+    const { host, port } = serverAddress(
+      this.access.servers[this.#attempts % this.access.servers.length] ?? '',
+    );
     this.#attempts += 1;
     this.#parser.reset();
     const scratch = Buffer.allocUnsafeSlow(readBufferBytes);
-    const onread = { buffer: () => this.#parser.target(scratch), callback: (count: number, buffer: Uint8Array) => this.#received(buffer.subarray(0, count)) };
+    const onread = {
+      buffer: () => this.#parser.target(scratch),
+      callback: (count: number, buffer: Uint8Array) => this.#received(buffer.subarray(0, count)),
+    };
     // A socket that will be upgraded to TLS must not read by itself.
     const socket = connectTcp({ host, port, ...(this.access.tls ? {} : { onread }) });
     this.#adopt(socket);
@@ -200,7 +244,9 @@ class SocketLane implements Lane, LaneEvents {
   #adopt(socket: Socket): void {
     this.#socket = socket;
     socket.setNoDelay(true);
-    socket.on('error', (error) => { this.#lastError = error; });
+    socket.on('error', (error) => {
+      this.#lastError = error;
+    });
     socket.on('close', () => this.#lost(socket));
   }
 
@@ -216,8 +262,15 @@ class SocketLane implements Lane, LaneEvents {
   #upgrade(plain: Socket, info: ServerInfo): void {
     plain.removeAllListeners('data');
     plain.removeAllListeners('close');
-    const { host } = serverAddress(this.access.servers[(this.#attempts - 1) % this.access.servers.length] ?? '');
-    const secure = connectTls({ socket: plain, servername: /^[\d.:]+$/.test(host) ? undefined : host, host, ...this.access.tls });
+    const { host } = serverAddress(
+      this.access.servers[(this.#attempts - 1) % this.access.servers.length] ?? '',
+    );
+    const secure = connectTls({
+      socket: plain,
+      servername: /^[\d.:]+$/.test(host) ? undefined : host,
+      host,
+      ...this.access.tls,
+    });
     this.#adopt(secure);
     secure.on('data', (bytes: Buffer) => this.#received(bytes));
     secure.once('secureConnect', () => this.#greet(secure, info));
@@ -226,14 +279,29 @@ class SocketLane implements Lane, LaneEvents {
   #greet(socket: Socket, info: ServerInfo): void {
     const connectionOptions = toConnectionOptions(this.access);
     const auth = buildAuthenticator(connectionOptions)(info.nonce) ?? {};
-    const hello = { verbose: false, pedantic: false, tls_required: Boolean(this.access.tls), lang: 'emloc', version: '0.1.0', protocol: 1, headers: true, no_responders: true, echo: true, name: this.access.name, ...auth };
-    const subscriptions = [...this.#subscriptions].map(([id, { subject, queue }]) => subscribeLine(id, subject, queue));
+    const hello = {
+      verbose: false,
+      pedantic: false,
+      tls_required: Boolean(this.access.tls),
+      lang: 'emloc',
+      version: '0.1.0',
+      protocol: 1,
+      headers: true,
+      no_responders: true,
+      echo: true,
+      name: this.access.name,
+      ...auth,
+    };
+    const subscriptions = [...this.#subscriptions].map(([id, { subject, queue }]) =>
+      subscribeLine(id, subject, queue),
+    );
     socket.write(`CONNECT ${JSON.stringify(hello)}\r\n${subscriptions.join('')}PING\r\n`);
   }
 
   #keepAlive(): void {
     this.#unansweredPings += 1;
-    if (this.#unansweredPings > 2) this.#drop(new Error(`no answer to a ping for ${2 * pingIntervalMs} ms`));
+    if (this.#unansweredPings > 2)
+      this.#drop(new Error(`no answer to a ping for ${2 * pingIntervalMs} ms`));
     else this.#socket?.write('PING\r\n');
   }
 
@@ -257,7 +325,11 @@ class SocketLane implements Lane, LaneEvents {
     this.close();
     this.#socket?.destroy();
     const detail = this.#lastError ? ` (${messageOf(this.#lastError)})` : '';
-    const error = new ServiceKitError('NATS_CONNECT_FAILED', `nats: no connection to ${this.access.servers.join(', ')}: ${reason}${detail}`, { cause: this.#lastError });
+    const error = new ServiceKitError(
+      'NATS_CONNECT_FAILED',
+      `nats: no connection to ${this.access.servers.join(', ')}: ${reason}${detail}`,
+      { cause: this.#lastError },
+    );
     this.#opened?.reject(error);
   }
 }
@@ -273,5 +345,8 @@ function encodeHeaders(headers: Readonly<Record<string, string>>): Buffer {
 
 function serverAddress(server: string): { host: string; port: number } {
   const url = new URL(server.includes('://') ? server : `nats://${server}`);
-  return { host: url.hostname.replace(/^\[|\]$/g, ''), port: url.port === '' ? 4222 : Number(url.port) };
+  return {
+    host: url.hostname.replace(/^\[|\]$/g, ''),
+    port: url.port === '' ? 4222 : Number(url.port),
+  };
 }

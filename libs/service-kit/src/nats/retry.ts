@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-
 import { JetStreamApiError, JetStreamError } from '@nats-io/jetstream';
 import { errors } from '@nats-io/transport-node';
 
@@ -11,7 +10,10 @@ const retryDelayMs = 100;
 /** An attempt that has no answer, not even a failure, after so long never gets one. */
 const silenceMs = 15_000;
 
-/** Around a lost connection some of the client library's promises settle never: this one says so in their place. */
+/**
+ * Around a lost connection some of the client library's promises settle never: this one says so in
+ * their place.
+ */
 class UnansweredError extends Error {
   override readonly name = 'UnansweredError';
 }
@@ -20,7 +22,10 @@ class UnansweredError extends Error {
 export async function orUnanswered<T>(promise: Promise<T>, limitMs = silenceMs): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const silence = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new UnansweredError(`nats: no answer within ${limitMs} ms`)), limitMs);
+    timer = setTimeout(
+      () => reject(new UnansweredError(`nats: no answer within ${limitMs} ms`)),
+      limitMs,
+    );
   });
   try {
     return await Promise.race([promise, silence]);
@@ -33,7 +38,10 @@ export async function orUnanswered<T>(promise: Promise<T>, limitMs = silenceMs):
  * Repeats an idempotent request while the server is away or starting.
  * @param deadlineMs the last attempt starts before so many milliseconds have passed
  */
-export async function retryTransient<T>(operation: () => Promise<T>, deadlineMs = 30_000): Promise<T> {
+export async function retryTransient<T>(
+  operation: () => Promise<T>,
+  deadlineMs = 30_000,
+): Promise<T> {
   const endMs = performance.now() + deadlineMs;
   for (;;) {
     try {
@@ -48,15 +56,30 @@ export async function retryTransient<T>(operation: () => Promise<T>, deadlineMs 
 /** JetStream's code for "wrong last sequence". */
 const wrongLastSequence = 10071;
 
-/** Whether JetStream has refused to store something because a newer message was there than the one that was named. */
+/**
+ * Whether JetStream has refused to store something because a newer message was there than the one
+ * that was named.
+ */
 export function isConflict(error: unknown): boolean {
   return error instanceof JetStreamApiError && error.code === wrongLastSequence;
 }
 
-/** Whether the same request may succeed later: no answer, nobody listens, JetStream is not ready. */
+/**
+ * Whether the same request may succeed later: no answer, nobody listens, JetStream is not ready.
+ */
 export function isTransient(error: unknown): boolean {
   if (error instanceof UnansweredError) return true;
   if (error instanceof JetStreamApiError) return error.status === 503;
-  return [errors.TimeoutError, errors.NoRespondersError, errors.RequestError, errors.ConnectionError].some((kind) => error instanceof kind)
-    || (error instanceof JetStreamError && (error.cause === undefined ? /no responders|timeout|jetstream is not enabled/i.test(error.message) : isTransient(error.cause)));
+  return (
+    [
+      errors.TimeoutError,
+      errors.NoRespondersError,
+      errors.RequestError,
+      errors.ConnectionError,
+    ].some((kind) => error instanceof kind) ||
+    (error instanceof JetStreamError &&
+      (error.cause === undefined
+        ? /no responders|timeout|jetstream is not enabled/i.test(error.message)
+        : isTransient(error.cause)))
+  );
 }

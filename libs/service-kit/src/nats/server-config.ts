@@ -9,27 +9,40 @@ export interface NatsServerConfig {
   readonly maxPayloadBytes: number;
   /** Bytes that may wait for one slow subscriber before the server drops its connection. */
   readonly maxPendingBytes: number;
-  /** Limit of JetStream's files; the server's own (three quarters of the free disk) when left out. */
+  /**
+   * Limit of JetStream's files; the server's own (three quarters of the free disk) when left out.
+   */
   readonly maxStoreBytes?: number | NatsVariable;
   readonly users?: readonly NatsServerUser[];
   readonly tls?: NatsServerTls;
-  /** Port of the monitoring page, on the same host; with `tls` it is encrypted, and asks for no certificate. */
+  /**
+   * Port of the monitoring page, on the same host; with `tls` it is encrypted, and asks for no
+   * certificate.
+   */
   readonly monitorPort?: number;
 }
 
 /**
- * A value that the server takes from its own environment. It reads it as it reads the file, unquoted: a password has to begin with a letter, as
- * digits begin a number.
+ * A value that the server takes from its own environment. It reads it as it reads the file,
+ * unquoted: a password has to begin with a letter, as digits begin a number.
  */
 export interface NatsVariable {
   readonly variable: string;
 }
 
 /** For tensors in few pieces, and for subscribers that are slow for a moment. */
-export const natsServerLimits = Object.freeze({ maxPayloadBytes: 8 * 1024 * 1024, maxPendingBytes: 128 * 1024 * 1024 });
+export const natsServerLimits = Object.freeze({
+  maxPayloadBytes: 8 * 1024 * 1024,
+  maxPendingBytes: 128 * 1024 * 1024,
+});
 
 export type NatsServerUser =
-  | { readonly kind: 'password'; readonly user: string; readonly password: string | NatsVariable; readonly permissions?: NatsPermissions }
+  | {
+      readonly kind: 'password';
+      readonly user: string;
+      readonly password: string | NatsVariable;
+      readonly permissions?: NatsPermissions;
+    }
   | { readonly kind: 'nkey'; readonly publicKey: string; readonly permissions?: NatsPermissions };
 
 /** Subjects, wildcards allowed. What is not named is denied. */
@@ -47,7 +60,10 @@ export interface NatsServerTls {
   readonly clientCaFile?: string;
 }
 
-/** The text of the server's configuration file. Strings are quoted as JSON, which the server's format reads. */
+/**
+ * The text of the server's configuration file. Strings are quoted as JSON, which the server's
+ * format reads.
+ */
 export function natsServerConfig(config: NatsServerConfig): string {
   const lines = [
     `server_name: ${quote(config.serverName)}`,
@@ -56,16 +72,23 @@ export function natsServerConfig(config: NatsServerConfig): string {
     `max_payload: ${config.maxPayloadBytes}`,
     `max_pending: ${config.maxPendingBytes}`,
     'max_control_line: 4096',
-    ...(config.monitorPort === undefined ? [] : [`${config.tls ? 'https' : 'http'}: ${quote(`${config.host}:${config.monitorPort}`)}`]),
+    ...(config.monitorPort === undefined
+      ? []
+      : [`${config.tls ? 'https' : 'http'}: ${quote(`${config.host}:${config.monitorPort}`)}`]),
     `jetstream { store_dir: ${quote(config.storeDir)}${config.maxStoreBytes === undefined ? '' : `, max_file_store: ${value(config.maxStoreBytes)}`} }`,
-    ...(config.users ? [`authorization { users: [\n${config.users.map(userLine).join('\n')}\n] }`] : []),
+    ...(config.users
+      ? [`authorization { users: [\n${config.users.map(userLine).join('\n')}\n] }`]
+      : []),
     ...(config.tls ? [tlsBlock(config.tls)] : []),
   ];
   return `${lines.join('\n')}\n`;
 }
 
 function userLine(user: NatsServerUser): string {
-  const identity = user.kind === 'nkey' ? `nkey: ${quote(user.publicKey)}` : `user: ${quote(user.user)}, password: ${value(user.password)}`;
+  const identity =
+    user.kind === 'nkey'
+      ? `nkey: ${quote(user.publicKey)}`
+      : `user: ${quote(user.user)}, password: ${value(user.password)}`;
   return `  { ${identity}${user.permissions ? `, permissions: ${permissionsBlock(user.permissions)}` : ''} }`;
 }
 
@@ -74,13 +97,17 @@ function permissionsBlock({ publish, denyPublish = [], subscribe }: NatsPermissi
 }
 
 function tlsBlock({ certFile, keyFile, clientCaFile }: NatsServerTls): string {
-  const client = clientCaFile === undefined ? '' : `, ca_file: ${quote(clientCaFile)}, verify: true`;
+  const client =
+    clientCaFile === undefined ? '' : `, ca_file: ${quote(clientCaFile)}, verify: true`;
   return `tls { cert_file: ${quote(certFile)}, key_file: ${quote(keyFile)}${client} }`;
 }
 
 /** Long ones take a line for each value. */
 function list(values: readonly string[]): string {
-  const [inline, lines] = [`[${values.map(quote).join(', ')}]`, values.map((one) => `    ${quote(one)}`)];
+  const [inline, lines] = [
+    `[${values.map(quote).join(', ')}]`,
+    values.map((one) => `    ${quote(one)}`),
+  ];
   return inline.length <= 120 ? inline : `[\n${lines.join('\n')}\n  ]`;
 }
 

@@ -6,7 +6,7 @@ import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { ServiceKitError } from '../errors.js';
-import { natsServerConfig, type NatsServerConfig, natsServerLimits } from './server-config.js';
+import { natsServerConfig, natsServerLimits, type NatsServerConfig } from './server-config.js';
 
 export interface StartNatsServerOptions extends Partial<Omit<NatsServerConfig, 'storeDir'>> {
   /** Holds JetStream's files, the configuration (mode 600) and the log; made when it is missing. */
@@ -36,15 +36,21 @@ export interface NatsServer {
 }
 
 /**
- * Go's default collects garbage after every few large messages, which halves what a server moves, and a heap that may grow leaves
- * the processor's caches. With these it collects when the process comes near 112 MiB, and not before; what lives may take
- * more. See `tools/bench bus`. Values in our own environment have precedence.
+ * Go's default collects garbage after every few large messages, which halves what a server moves,
+ * and a heap that may grow leaves the processor's caches. With these it collects when the process
+ * comes near 112 MiB, and not before; what lives may take more. See `tools/bench bus`. Values in
+ * our own environment have precedence.
  */
-export const natsServerEnvironment: Readonly<Record<string, string>> = { GOGC: 'off', GOMEMLIMIT: '112MiB', GODEBUG: 'madvdontneed=0' };
+export const natsServerEnvironment: Readonly<Record<string, string>> = {
+  GOGC: 'off',
+  GOMEMLIMIT: '112MiB',
+  GODEBUG: 'madvdontneed=0',
+};
 
 /**
  * Starts nats-server with JetStream and waits until it answers.
- * @throws ServiceKitError NATS_SERVER_NOT_FOUND with instructions, NATS_SERVER_FAILED with the end of its log
+ * @throws ServiceKitError NATS_SERVER_NOT_FOUND with instructions, NATS_SERVER_FAILED with the end
+ * of its log
  */
 export async function startNatsServer(options: StartNatsServerOptions): Promise<NatsServer> {
   const binary = options.binary ?? findNatsServer();
@@ -53,9 +59,25 @@ export async function startNatsServer(options: StartNatsServerOptions): Promise<
   mkdirSync(options.storeDir, { recursive: true });
   const configFile = join(options.storeDir, 'nats-server.conf');
   const serverName = options.serverName ?? `emloc-${randomBytes(6).toString('hex')}`;
-  const config = { ...natsServerLimits, ...options, serverName, host, port, storeDir: join(options.storeDir, 'jetstream') };
+  const config = {
+    ...natsServerLimits,
+    ...options,
+    serverName,
+    host,
+    port,
+    storeDir: join(options.storeDir, 'jetstream'),
+  };
   writeFileSync(configFile, natsServerConfig(config), { mode: 0o600 });
-  const server = new ChildNatsServer({ serverName, binary, host, port, configFile, logFile: join(options.storeDir, 'nats-server.log'), secure: options.tls !== undefined, readyTimeoutMs: options.readyTimeoutMs ?? 15_000 });
+  const server = new ChildNatsServer({
+    serverName,
+    binary,
+    host,
+    port,
+    configFile,
+    logFile: join(options.storeDir, 'nats-server.log'),
+    secure: options.tls !== undefined,
+    readyTimeoutMs: options.readyTimeoutMs ?? 15_000,
+  });
   await server.restart();
   return server;
 }
@@ -66,7 +88,9 @@ export async function startNatsServer(options: StartNatsServerOptions): Promise<
  */
 export function findNatsServer(path = process.env['PATH'] ?? ''): string {
   const name = process.platform === 'win32' ? 'nats-server.exe' : 'nats-server';
-  const candidates = [...path.split(delimiter), '/usr/local/sbin', '/usr/sbin'].filter((folder) => folder !== '').map((folder) => join(folder, name));
+  const candidates = [...path.split(delimiter), '/usr/local/sbin', '/usr/sbin']
+    .filter((folder) => folder !== '')
+    .map((folder) => join(folder, name));
   const found = candidates.find(isExecutable);
   if (found) return found;
   throw new ServiceKitError(
@@ -79,10 +103,15 @@ export function findNatsServer(path = process.env['PATH'] ?? ''): string {
 /** A TCP port on which nobody listens now. */
 export async function freePort(host = '127.0.0.1'): Promise<number> {
   const probe = createServer();
-  await new Promise<void>((resolve, reject) => { probe.once('error', reject).listen(0, host, resolve); });
+  await new Promise<void>((resolve, reject) => {
+    probe.once('error', reject).listen(0, host, resolve);
+  });
   const address = probe.address();
-  await new Promise((resolve) => { probe.close(resolve); });
-  if (address === null || typeof address === 'string') throw new ServiceKitError('NATS_SERVER_FAILED', `no free port on ${host}`);
+  await new Promise((resolve) => {
+    probe.close(resolve);
+  });
+  if (address === null || typeof address === 'string')
+    throw new ServiceKitError('NATS_SERVER_FAILED', `no free port on ${host}`);
   return address.port;
 }
 
@@ -103,7 +132,10 @@ class ChildNatsServer implements NatsServer {
   readonly url: string;
   readonly logFile: string;
   #child: ChildProcess | undefined;
-  #exit: Promise<{ code: number | null; signal: NodeJS.Signals | null }> = Promise.resolve({ code: null, signal: null });
+  #exit: Promise<{ code: number | null; signal: NodeJS.Signals | null }> = Promise.resolve({
+    code: null,
+    signal: null,
+  });
   #output = '';
 
   constructor(private readonly settings: ChildSettings) {
@@ -118,7 +150,9 @@ class ChildNatsServer implements NatsServer {
   }
 
   get running(): boolean {
-    return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
+    return (
+      this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null
+    );
   }
 
   exited(): Promise<{ code: number | null; signal: NodeJS.Signals | null }> {
@@ -142,12 +176,20 @@ class ChildNatsServer implements NatsServer {
     if (this.running) return;
     const { binary, configFile, logFile } = this.settings;
     this.#output = '';
-    const child = spawn(binary, ['--config', configFile, '--log', logFile], { stdio: ['ignore', 'ignore', 'pipe'], env: { ...natsServerEnvironment, ...process.env } });
+    const child = spawn(binary, ['--config', configFile, '--log', logFile], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: { ...natsServerEnvironment, ...process.env },
+    });
     this.#child = child;
-    child.stderr?.on('data', (text: Buffer) => { this.#output = (this.#output + text.toString()).slice(-2000); });
+    child.stderr?.on('data', (text: Buffer) => {
+      this.#output = (this.#output + text.toString()).slice(-2000);
+    });
     this.#exit = new Promise((resolve) => {
       child.once('exit', (code, signal) => resolve({ code, signal }));
-      child.once('error', (error) => { this.#output += error.message; resolve({ code: null, signal: null }); });
+      child.once('error', (error) => {
+        this.#output += error.message;
+        resolve({ code: null, signal: null });
+      });
     });
     await this.#waitUntilReady();
   }
@@ -160,7 +202,10 @@ class ChildNatsServer implements NatsServer {
       await sleep(20);
     }
     await this.kill();
-    throw new ServiceKitError('NATS_SERVER_FAILED', `nats-server did not answer on ${host}:${port} within ${readyTimeoutMs} ms (log: ${logFile}) ${this.#output.trim()}`);
+    throw new ServiceKitError(
+      'NATS_SERVER_FAILED',
+      `nats-server did not answer on ${host}:${port} within ${readyTimeoutMs} ms (log: ${logFile}) ${this.#output.trim()}`,
+    );
   }
 }
 
@@ -168,11 +213,16 @@ class ChildNatsServer implements NatsServer {
 function greets(serverName: string, host: string, port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ host, port });
-    const end = (answer: boolean): void => { socket.destroy(); resolve(answer); };
+    const end = (answer: boolean): void => {
+      socket.destroy();
+      resolve(answer);
+    };
     socket.setTimeout(1000, () => end(false));
     socket.once('error', () => end(false));
     socket.once('close', () => end(false));
-    socket.once('data', (bytes: Buffer) => end(bytes.toString('latin1').includes(`"server_name":"${serverName}"`)));
+    socket.once('data', (bytes: Buffer) =>
+      end(bytes.toString('latin1').includes(`"server_name":"${serverName}"`)),
+    );
   });
 }
 

@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto';
-
 import { nanos } from '@nats-io/transport-node';
 
-import type { Lane } from '../nats/lane.js';
 import type { LaneMessage } from '../nats/lane-parser.js';
+import type { Lane } from '../nats/lane.js';
 
 export interface ConsumerSettings {
   readonly lane: Lane;
@@ -41,7 +40,10 @@ const streamNotFound = 10059;
 const requestExpiresMs = 30_000;
 const inactiveMs = 60_000;
 
-/** A pull consumer without acknowledgements over a lane: hands out the chunks of a subject in the order of the stream, as they are asked for. */
+/**
+ * A pull consumer without acknowledgements over a lane: hands out the chunks of a subject in the
+ * order of the stream, as they are asked for.
+ */
 export class ChunkConsumer {
   readonly #inbox: string;
   readonly #stop: (() => void)[];
@@ -63,7 +65,9 @@ export class ChunkConsumer {
       lane.subscribe(`${this.#inbox}.create.*`, (message) => this.#answered(message)),
       lane.subscribe(`${this.#inbox}.info.*`, (message) => this.#informed(message)),
       // The server may have forgotten it, or what it had on its way.
-      lane.onReconnect(() => { this.#heardMs = -Infinity; }),
+      lane.onReconnect(() => {
+        this.#heardMs = -Infinity;
+      }),
     ];
   }
 
@@ -81,7 +85,10 @@ export class ChunkConsumer {
     return performance.now() - this.#heardMs;
   }
 
-  /** Makes a consumer that begins at a sequence, in place of the one before. Without an answer it is not open. */
+  /**
+   * Makes a consumer that begins at a sequence, in place of the one before. Without an answer it is
+   * not open.
+   */
   open(sequence: number): void {
     const { lane, stream, subject } = this.settings;
     this.#drop();
@@ -93,21 +100,31 @@ export class ChunkConsumer {
       replay_policy: 'instant',
       inactive_threshold: nanos(inactiveMs),
       mem_storage: true,
-      ...(sequence > 1 ? { deliver_policy: 'by_start_sequence', opt_start_seq: sequence } : { deliver_policy: 'all' }),
+      ...(sequence > 1
+        ? { deliver_policy: 'by_start_sequence', opt_start_seq: sequence }
+        : { deliver_policy: 'all' }),
     };
-    lane.publish(`$JS.API.CONSUMER.CREATE.${stream}`, [toJson({ stream_name: stream, config })], { reply: `${this.#inbox}.create.${this.#opening}` });
+    lane.publish(`$JS.API.CONSUMER.CREATE.${stream}`, [toJson({ stream_name: stream, config })], {
+      reply: `${this.#inbox}.create.${this.#opening}`,
+    });
   }
 
   /** Asks for chunks; they come as they are stored. */
   request(batch: number): void {
     const { lane, stream } = this.settings;
     this.#requested += batch;
-    lane.publish(`$JS.API.CONSUMER.MSG.NEXT.${stream}.${this.#name}`, [toJson({ batch, expires: nanos(requestExpiresMs) })], { reply: `${this.#inbox}.${this.#generation}` });
+    lane.publish(
+      `$JS.API.CONSUMER.MSG.NEXT.${stream}.${this.#name}`,
+      [toJson({ batch, expires: nanos(requestExpiresMs) })],
+      { reply: `${this.#inbox}.${this.#generation}` },
+    );
   }
 
   askForPending(): void {
     const { lane, stream } = this.settings;
-    lane.publish(`$JS.API.CONSUMER.INFO.${stream}.${this.#name}`, [], { reply: `${this.#inbox}.info.${this.#generation}` });
+    lane.publish(`$JS.API.CONSUMER.INFO.${stream}.${this.#name}`, [], {
+      reply: `${this.#inbox}.info.${this.#generation}`,
+    });
   }
 
   close(): void {
@@ -117,7 +134,11 @@ export class ChunkConsumer {
 
   #drop(): void {
     this.#unsubscribe();
-    if (this.#name) this.settings.lane.publish(`$JS.API.CONSUMER.DELETE.${this.settings.stream}.${this.#name}`, []);
+    if (this.#name)
+      this.settings.lane.publish(
+        `$JS.API.CONSUMER.DELETE.${this.settings.stream}.${this.#name}`,
+        [],
+      );
     this.#name = undefined;
     this.#requested = 0;
   }
@@ -129,9 +150,13 @@ export class ChunkConsumer {
     if (!isLatest || !name) return;
     this.#name = name;
     this.#lastSequence = 0;
-    // Chunks arrive under their own subject, so that only a subscription of its own tells a consumer's from its predecessor's.
+    // Chunks arrive under their own subject, so that only a subscription of its own tells a
+    // consumer's from its predecessor's.
     this.#generation += 1;
-    this.#unsubscribe = this.settings.lane.subscribe(`${this.#inbox}.${this.#generation}`, (chunk) => this.#received(chunk));
+    this.#unsubscribe = this.settings.lane.subscribe(
+      `${this.#inbox}.${this.#generation}`,
+      (chunk) => this.#received(chunk),
+    );
     this.events.opened(pending);
   }
 
@@ -157,7 +182,10 @@ export class ChunkConsumer {
     this.events.chunk(message, found);
   }
 
-  /** The server ends a request: it expired, or the consumer is gone. What it still owed is to be asked for again. */
+  /**
+   * The server ends a request: it expired, or the consumer is gone. What it still owed is to be
+   * asked for again.
+   */
   #status(message: LaneMessage): void {
     message.release();
     this.#requested = 0;
@@ -170,15 +198,25 @@ function toJson(value: object): Buffer {
 }
 
 function answerOf(message: LaneMessage): ConsumerAnswer {
-  const answer = message.payload.length > 0 ? (JSON.parse(Buffer.from(message.payload).toString('utf8')) as ConsumerAnswer) : {};
+  const answer =
+    message.payload.length > 0
+      ? (JSON.parse(Buffer.from(message.payload).toString('utf8')) as ConsumerAnswer)
+      : {};
   message.release();
   return answer;
 }
 
-/** `$JS.ACK.stream.consumer.delivered.streamSequence.consumerSequence.time.pending`, newer servers with domain and account first. */
+/**
+ * `$JS.ACK.stream.consumer.delivered.streamSequence.consumerSequence.time.pending`, newer servers
+ * with domain and account first.
+ */
 function placeOf(reply: string): (StreamPlace & { readonly consumerSequence: number }) | undefined {
   const tokens = reply.split('.');
   if (tokens[0] !== '$JS' || tokens[1] !== 'ACK' || tokens.length < 9) return undefined;
   const shift = tokens.length >= 11 ? 2 : 0;
-  return { sequence: Number(tokens[5 + shift]), consumerSequence: Number(tokens[6 + shift]), pending: Number(tokens[8 + shift]) };
+  return {
+    sequence: Number(tokens[5 + shift]),
+    consumerSequence: Number(tokens[6 + shift]),
+    pending: Number(tokens[8 + shift]),
+  };
 }

@@ -10,6 +10,8 @@ const pattern = new RegExp(`^${messageIdHeader}: [^.\r]*\\.(\\d+)\r$`, 'm');
 
 /** Index of a chunk by its header block; undefined: not one of ours. */
 export function chunkIndexOf(headers: Uint8Array): number | undefined {
-  const found = pattern.exec(Buffer.from(headers.buffer, headers.byteOffset, headers.byteLength).toString('latin1'));
+  const found = pattern.exec(
+    Buffer.from(headers.buffer, headers.byteOffset, headers.byteLength).toString('latin1'),
+  );
   return found ? Number(found[1]) : undefined;
 }

@@ -3,7 +3,13 @@ import { startOfLast } from './chunk-position.js';
 /** Counts as a server does that has messages at these sequences. */
 function counter(sequences: readonly number[]) {
   let asked = 0;
-  return { countFrom: async (from: number) => { asked += 1; return sequences.filter((sequence) => sequence >= from).length; }, asked: () => asked };
+  return {
+    countFrom: async (from: number) => {
+      asked += 1;
+      return sequences.filter((sequence) => sequence >= from).length;
+    },
+    asked: () => asked,
+  };
 }
 
 test('one question is enough where the messages lie together before the end', async () => {

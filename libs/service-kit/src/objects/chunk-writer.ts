@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 
 import { ServiceKitError } from '../errors.js';
-import type { Lane } from '../nats/lane.js';
 import type { LaneMessage } from '../nats/lane-parser.js';
+import type { Lane } from '../nats/lane.js';
 import { chunkIdOf, messageIdHeader } from './chunk-id.js';
-import { createDigest, type DigestAlgorithm, digestText } from './digest.js';
+import { createDigest, digestText, type DigestAlgorithm } from './digest.js';
 
 export interface ChunkSource {
   /** Fills `target` from its start; returns how many bytes, fewer than fit only at the end. */
@@ -37,8 +37,8 @@ interface PendingChunk {
 }
 
 /**
- * Unanswered for so long, a chunk is sent again; the server knows it by its message id. Also the wait before trying again
- * what a server that is just starting has refused.
+ * Unanswered for so long, a chunk is sent again; the server knows it by its message id. Also the
+ * wait before trying again what a server that is just starting has refused.
  */
 const resendMs = 2000;
 const tickMs = 100;
@@ -47,7 +47,10 @@ const tickMs = 100;
  * Publishes chunks to a stream, several in flight, until the server has acknowledged all.
  * @throws ServiceKitError OBJECT_STALLED, OBJECT_WRITE_FAILED
  */
-export async function writeChunks(settings: WriteSettings, source: ChunkSource): Promise<WrittenChunks> {
+export async function writeChunks(
+  settings: WriteSettings,
+  source: ChunkSource,
+): Promise<WrittenChunks> {
   const writer = new ChunkWriter(settings);
   try {
     return await writer.run(source);
@@ -72,7 +75,14 @@ class ChunkWriter {
     const { lane, signal } = settings;
     this.#inbox = `${lane.inbox}.${this.#uploadId}`;
     const timer = setInterval(() => this.#tick(), tickMs);
-    const abort = (): void => this.#fail(new ServiceKitError('OBJECT_WRITE_FAILED', `objects: writing ${settings.name} was aborted`, { cause: signal?.reason }));
+    const abort = (): void =>
+      this.#fail(
+        new ServiceKitError(
+          'OBJECT_WRITE_FAILED',
+          `objects: writing ${settings.name} was aborted`,
+          { cause: signal?.reason },
+        ),
+      );
     signal?.addEventListener('abort', abort, { once: true });
     if (signal?.aborted) abort();
     this.#stop = [
@@ -116,14 +126,20 @@ class ChunkWriter {
   #changed(): Promise<void> {
     if (this.#error) return Promise.reject(this.#error);
     return new Promise((resolve, reject) => {
-      this.#wake = () => { if (this.#error) reject(this.#error); else resolve(); };
+      this.#wake = () => {
+        if (this.#error) reject(this.#error);
+        else resolve();
+      };
     });
   }
 
   #send(chunk: number, pending: PendingChunk): void {
     if (this.#pending.size === 0) this.#progressMs = performance.now();
     this.#pending.set(chunk, pending);
-    this.settings.lane.publish(this.settings.subject, [pending.data], { reply: `${this.#inbox}.${chunk}`, headers: { [messageIdHeader]: chunkIdOf(this.#uploadId, chunk) } });
+    this.settings.lane.publish(this.settings.subject, [pending.data], {
+      reply: `${this.#inbox}.${chunk}`,
+      headers: { [messageIdHeader]: chunkIdOf(this.#uploadId, chunk) },
+    });
   }
 
   #acknowledged(message: LaneMessage): void {
@@ -132,8 +148,20 @@ class ChunkWriter {
     message.release();
     const pending = this.#pending.get(chunk);
     if (!pending || !answer) return;
-    if (answer.kind === 'refused') return this.#fail(new ServiceKitError('OBJECT_WRITE_FAILED', `objects: ${this.settings.name}: the server refused chunk ${chunk}: ${answer.reason}`));
-    if (!this.#isInOrder(chunk, answer.sequence)) return this.#fail(new ServiceKitError('OBJECT_WRITE_FAILED', `objects: ${this.settings.name}: chunk ${chunk} was stored out of order around a restart of the server`));
+    if (answer.kind === 'refused')
+      return this.#fail(
+        new ServiceKitError(
+          'OBJECT_WRITE_FAILED',
+          `objects: ${this.settings.name}: the server refused chunk ${chunk}: ${answer.reason}`,
+        ),
+      );
+    if (!this.#isInOrder(chunk, answer.sequence))
+      return this.#fail(
+        new ServiceKitError(
+          'OBJECT_WRITE_FAILED',
+          `objects: ${this.settings.name}: chunk ${chunk} was stored out of order around a restart of the server`,
+        ),
+      );
     this.#pending.delete(chunk);
     this.#free.push(Buffer.from(pending.data.buffer, 0, this.settings.chunkBytes));
     this.#progressMs = performance.now();
@@ -153,7 +181,12 @@ class ChunkWriter {
     const { stallTimeoutMs, name } = this.settings;
     if (this.#pending.size === 0) return;
     if (performance.now() - this.#progressMs > stallTimeoutMs) {
-      return this.#fail(new ServiceKitError('OBJECT_STALLED', `objects: ${name}: the server stored nothing for ${stallTimeoutMs} ms`));
+      return this.#fail(
+        new ServiceKitError(
+          'OBJECT_STALLED',
+          `objects: ${name}: the server stored nothing for ${stallTimeoutMs} ms`,
+        ),
+      );
     }
     const [oldest] = this.#pending.values();
     if (oldest && performance.now() - oldest.sentMs > resendMs) this.#resend();
@@ -180,12 +213,22 @@ class ChunkWriter {
   }
 }
 
-type Answer = { readonly kind: 'stored'; readonly sequence: number } | { readonly kind: 'refused'; readonly reason: string };
+type Answer =
+  | { readonly kind: 'stored'; readonly sequence: number }
+  | { readonly kind: 'refused'; readonly reason: string };
 
-/** @returns undefined when the server says nothing definite: it is starting, or nobody listens yet */
+/**
+ * @returns undefined when the server says nothing definite: it is starting, or nobody listens yet
+ */
 function parseAnswer(message: LaneMessage): Answer | undefined {
   if (message.payload.length === 0) return undefined;
-  const answer = JSON.parse(Buffer.from(message.payload).toString('utf8')) as { seq?: number; error?: { code: number; description: string } };
-  if (answer.error) return answer.error.code === 503 ? undefined : { kind: 'refused', reason: answer.error.description };
+  const answer = JSON.parse(Buffer.from(message.payload).toString('utf8')) as {
+    seq?: number;
+    error?: { code: number; description: string };
+  };
+  if (answer.error)
+    return answer.error.code === 503
+      ? undefined
+      : { kind: 'refused', reason: answer.error.description };
   return { kind: 'stored', sequence: answer.seq ?? 0 };
 }

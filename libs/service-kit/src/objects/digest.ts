@@ -1,8 +1,9 @@
 import { createCipheriv, createHash } from 'node:crypto';
 
 /**
- * How an object's bytes are checked. SHA-256 is what every client of NATS object stores knows. GMAC (AES-128-GCM with nothing to encrypt,
- * under a fixed public key) is against accidents only and three times as fast: 5.5 GB/s on one core where SHA-256 does 1.5 to 1.8.
+ * How an object's bytes are checked. SHA-256 is what every client of NATS object stores knows. GMAC
+ * (AES-128-GCM with nothing to encrypt, under a fixed public key) is against accidents only and
+ * three times as fast: 5.5 GB/s on one core where SHA-256 does 1.5 to 1.8.
  */
 export type DigestAlgorithm = 'SHA-256' | 'GMAC';
 
@@ -20,8 +21,14 @@ const nonce = Buffer.alloc(12);
 export function createGmac(): Digest {
   const mac = createCipheriv('aes-128-gcm', key, nonce);
   const gmac: Digest = {
-    update: (bytes) => { mac.setAAD(bytes); return gmac; },
-    digest: () => { mac.final(); return mac.getAuthTag(); },
+    update: (bytes) => {
+      mac.setAAD(bytes);
+      return gmac;
+    },
+    digest: () => {
+      mac.final();
+      return mac.getAuthTag();
+    },
   };
   return gmac;
 }

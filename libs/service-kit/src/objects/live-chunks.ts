@@ -1,13 +1,13 @@
-import type { Lane } from '../nats/lane.js';
 import type { LaneMessage } from '../nats/lane-parser.js';
+import type { Lane } from '../nats/lane.js';
 import { chunkIndexOf } from './chunk-id.js';
 
 /** Silence after which what passes is no longer counted on. */
 const silentMs = 250;
 
 /**
- * Chunks as they pass the server on their way into the store, in order and without gaps. Nothing holds the writer back: when more
- * than `limit` wait to be taken, all are dropped and no more come.
+ * Chunks as they pass the server on their way into the store, in order and without gaps. Nothing
+ * holds the writer back: when more than `limit` wait to be taken, all are dropped and no more come.
  */
 export class LiveChunks {
   readonly #messages: LaneMessage[] = [];
@@ -26,9 +26,15 @@ export class LiveChunks {
     this.#unsubscribe = lane.subscribe(subject, (message) => this.#received(message));
   }
 
-  /** Index of the first chunk that is held, or of the next to come; undefined: none is held, and none came just now. */
+  /**
+   * Index of the first chunk that is held, or of the next to come; undefined: none is held, and
+   * none came just now.
+   */
   get first(): number | undefined {
-    return !this.#ended && (this.#messages.length > 0 || performance.now() - this.#heardMs < silentMs) ? this.#first : undefined;
+    return !this.#ended &&
+      (this.#messages.length > 0 || performance.now() - this.#heardMs < silentMs)
+      ? this.#first
+      : undefined;
   }
 
   /** The chunk of this index, if it is held; those before it are dropped. */
@@ -53,7 +59,8 @@ export class LiveChunks {
     const index = chunkIndexOf(message.headers);
     const next = this.#heardMs === -Infinity ? index : this.#first + this.#messages.length;
     // A chunk that the writer has sent again.
-    if (this.#ended || index === undefined || next === undefined || index < next) return message.release();
+    if (this.#ended || index === undefined || next === undefined || index < next)
+      return message.release();
     if (index > next || this.#messages.length === this.limit) {
       message.release();
       this.end();

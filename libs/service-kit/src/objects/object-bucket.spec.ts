@@ -2,7 +2,6 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-
 import { jetstreamManager } from '@nats-io/jetstream';
 import { Objm } from '@nats-io/obj';
 import type { NatsConnection } from '@nats-io/transport-node';
@@ -22,7 +21,13 @@ beforeAll(async () => {
   server = await startNatsServer({ storeDir });
   nats = await connectNats({ servers: [server.url] });
   lane = await openLane({ servers: [server.url] });
-  bucket = await openObjectBucket({ nats, lane, bucket: 'artifacts', chunkBytes: 64 * 1024, stallTimeoutMs: 8000 });
+  bucket = await openObjectBucket({
+    nats,
+    lane,
+    bucket: 'artifacts',
+    chunkBytes: 64 * 1024,
+    stallTimeoutMs: 8000,
+  });
 });
 afterAll(async () => {
   lane.close();
@@ -33,15 +38,23 @@ afterAll(async () => {
 
 function pattern(byteLength: number, seed: number): Buffer {
   const bytes = Buffer.allocUnsafe(byteLength);
-  for (let index = 0; index < byteLength; index++) bytes[index] = (index * 31 + seed * 17 + (index >> 8)) & 255;
+  for (let index = 0; index < byteLength; index++)
+    bytes[index] = (index * 31 + seed * 17 + (index >> 8)) & 255;
   return bytes;
 }
 
-const sourceOf = (bytes: Buffer) => rangeSource(bytes.length, (offset, target) => target.set(bytes.subarray(offset, offset + target.length)));
+const sourceOf = (bytes: Buffer) =>
+  rangeSource(bytes.length, (offset, target) =>
+    target.set(bytes.subarray(offset, offset + target.length)),
+  );
 
 async function read(name: string, from = bucket): Promise<Buffer> {
   const parts: Buffer[] = [];
-  await from.get(name, { write: (_, bytes) => { parts.push(Buffer.from(bytes)); } });
+  await from.get(name, {
+    write: (_, bytes) => {
+      parts.push(Buffer.from(bytes));
+    },
+  });
   return Buffer.concat(parts);
 }
 
@@ -55,13 +68,33 @@ test.each([0, 1, 65_536, 300_001])('gives back the %i bytes that were put', asyn
 async function readFrom(name: string, offsetBytes: number, from = bucket): Promise<Buffer> {
   const parts: Buffer[] = [];
   let position = offsetBytes;
-  await from.get(name, { write: (offset, bytes) => { expect(offset).toBe(position); position += bytes.length; parts.push(Buffer.from(bytes)); } }, { offsetBytes });
+  await from.get(
+    name,
+    {
+      write: (offset, bytes) => {
+        expect(offset).toBe(position);
+        position += bytes.length;
+        parts.push(Buffer.from(bytes));
+      },
+    },
+    { offsetBytes },
+  );
   return Buffer.concat(parts);
 }
 
 /** Two objects whose chunks alternate in the stream. */
 async function putTogether(names: readonly [string, string], bytes: Buffer): Promise<void> {
-  await Promise.all(names.map((name) => bucket.put(name, rangeSource(bytes.length, async (offset, target) => { await sleep(1); target.set(bytes.subarray(offset, offset + target.length)); }))));
+  await Promise.all(
+    names.map((name) =>
+      bucket.put(
+        name,
+        rangeSource(bytes.length, async (offset, target) => {
+          await sleep(1);
+          target.set(bytes.subarray(offset, offset + target.length));
+        }),
+      ),
+    ),
+  );
 }
 
 test('gives the bytes from any offset on, also when the chunks lie between those of others', async () => {
@@ -69,10 +102,23 @@ test('gives the bytes from any offset on, also when the chunks lie between those
   const bytes = pattern(chunk * 9 + 5, 11);
   await putTogether(['one', 'other'], bytes);
   for (const name of ['one', 'other']) {
-    for (const offset of [0, 1, chunk - 1, chunk, chunk + 1, chunk * 5 + 7, chunk * 9 - 1, chunk * 9, bytes.length - 1, bytes.length]) {
+    for (const offset of [
+      0,
+      1,
+      chunk - 1,
+      chunk,
+      chunk + 1,
+      chunk * 5 + 7,
+      chunk * 9 - 1,
+      chunk * 9,
+      bytes.length - 1,
+      bytes.length,
+    ]) {
       expect((await readFrom(name, offset)).equals(bytes.subarray(offset))).toBe(true);
     }
-    await expect(readFrom(name, bytes.length + 1)).rejects.toMatchObject({ code: 'OBJECT_OFFSET_OUT_OF_RANGE' });
+    await expect(readFrom(name, bytes.length + 1)).rejects.toMatchObject({
+      code: 'OBJECT_OFFSET_OUT_OF_RANGE',
+    });
     await expect(readFrom(name, -1)).rejects.toMatchObject({ code: 'OBJECT_OFFSET_OUT_OF_RANGE' });
   }
   // Its description lies far behind its chunks now.
@@ -93,28 +139,56 @@ test('moves only the chunks from the offset on', async () => {
   expect(moved.stored).toBeGreaterThan(bytes.length);
 });
 
-/** The bucket, counting bytes that arrive as they pass the server and those that it reads from its store. */
-async function countingBucket(): Promise<{ counted: ObjectBucket; moved: { passing: number; stored: number } }> {
+/**
+ * The bucket, counting bytes that arrive as they pass the server and those that it reads from its
+ * store.
+ */
+async function countingBucket(): Promise<{
+  counted: ObjectBucket;
+  moved: { passing: number; stored: number };
+}> {
   const moved = { passing: 0, stored: 0 };
   const counting: Lane = {
     ...laneMethods(lane),
-    subscribe: (subject, handler) => lane.subscribe(subject, (message) => { moved[subject.startsWith('$O.') ? 'passing' : 'stored'] += message.payload.length; handler(message); }),
+    subscribe: (subject, handler) =>
+      lane.subscribe(subject, (message) => {
+        moved[subject.startsWith('$O.') ? 'passing' : 'stored'] += message.payload.length;
+        handler(message);
+      }),
   };
-  return { counted: await openObjectBucket({ nats, lane: counting, bucket: 'artifacts', chunkBytes: 64 * 1024, stallTimeoutMs: 8000 }), moved };
+  return {
+    counted: await openObjectBucket({
+      nats,
+      lane: counting,
+      bucket: 'artifacts',
+      chunkBytes: 64 * 1024,
+      stallTimeoutMs: 8000,
+    }),
+    moved,
+  };
 }
 
 function laneMethods(of: Lane): Lane {
   return {
-    maxPayloadBytes: of.maxPayloadBytes, connected: of.connected, inbox: of.inbox,
-    publish: (...given) => of.publish(...given), subscribe: (...given) => of.subscribe(...given), onReconnect: (listener) => of.onReconnect(listener), close: () => undefined,
+    maxPayloadBytes: of.maxPayloadBytes,
+    connected: of.connected,
+    inbox: of.inbox,
+    publish: (...given) => of.publish(...given),
+    subscribe: (...given) => of.subscribe(...given),
+    onReconnect: (listener) => of.onReconnect(listener),
+    close: () => undefined,
   };
 }
 
 test('says from an offset on too that chunks are missing, or are not those that were stored', async () => {
   const stored = await bucket.put('holed', sourceOf(pattern(200_000, 13)));
   await bucket.discard(stored.id);
-  await expect(readFrom('holed', 100_000)).rejects.toMatchObject({ code: 'OBJECT_CORRUPT', message: expect.stringContaining('3 of its 4 chunks') });
-  for (let chunk = 0; chunk < 4; chunk++) await nats.request(`$O.artifacts.C.${stored.id}`, new Uint8Array(50_000));
+  await expect(readFrom('holed', 100_000)).rejects.toMatchObject({
+    code: 'OBJECT_CORRUPT',
+    message: expect.stringContaining('3 of its 4 chunks'),
+  });
+  for (let chunk = 0; chunk < 4; chunk++)
+    await nats.request(`$O.artifacts.C.${stored.id}`, new Uint8Array(50_000));
   await expect(readFrom('holed', 100_000)).rejects.toMatchObject({ code: 'OBJECT_CORRUPT' });
 });
 
@@ -126,7 +200,10 @@ test('reads what the client library wrote from an offset on', async () => {
 
 test('takes a stream of pieces of any size', async () => {
   const bytes = pattern(200_000, 2);
-  await bucket.put('streamed', streamSource([bytes.subarray(0, 3), bytes.subarray(3, 150_000), bytes.subarray(150_000)]));
+  await bucket.put(
+    'streamed',
+    streamSource([bytes.subarray(0, 3), bytes.subarray(3, 150_000), bytes.subarray(150_000)]),
+  );
   expect((await read('streamed')).equals(bytes)).toBe(true);
 });
 
@@ -134,7 +211,7 @@ test('writes and reads what the client library reads and writes', async () => {
   const bytes = pattern(150_000, 3);
   const store = await new Objm(nats).open('artifacts');
   await bucket.put('ours', sourceOf(bytes));
-  expect(Buffer.from(await store.getBlob('ours') ?? []).equals(bytes)).toBe(true);
+  expect(Buffer.from((await store.getBlob('ours')) ?? []).equals(bytes)).toBe(true);
   await store.putBlob({ name: 'theirs' }, bytes);
   expect((await read('theirs')).equals(bytes)).toBe(true);
 });
@@ -146,23 +223,36 @@ test('checks what has a GMAC in place of SHA-256, and refuses a digest that it d
   expect((await read('quick')).equals(bytes)).toBe(true);
   await bucket.discard(id);
   bytes[123_456] = (bytes[123_456] ?? 0) ^ 1;
-  for (let at = 0; at < bytes.length; at += 64 * 1024) await nats.request(`$O.artifacts.C.${id}`, bytes.subarray(at, at + 64 * 1024));
-  await expect(read('quick')).rejects.toMatchObject({ code: 'OBJECT_CORRUPT', message: expect.stringContaining('digest') });
+  for (let at = 0; at < bytes.length; at += 64 * 1024)
+    await nats.request(`$O.artifacts.C.${id}`, bytes.subarray(at, at + 64 * 1024));
+  await expect(read('quick')).rejects.toMatchObject({
+    code: 'OBJECT_CORRUPT',
+    message: expect.stringContaining('digest'),
+  });
   const meta = `$O.artifacts.M.${Buffer.from('odd').toString('base64url')}`;
-  await nats.request(meta, JSON.stringify({ name: 'odd', nuid: id, size: 1, chunks: 1, digest: 'MD5=abc' }));
-  await expect(read('odd')).rejects.toMatchObject({ code: 'OBJECT_CORRUPT', message: expect.stringContaining('MD5') });
+  await nats.request(
+    meta,
+    JSON.stringify({ name: 'odd', nuid: id, size: 1, chunks: 1, digest: 'MD5=abc' }),
+  );
+  await expect(read('odd')).rejects.toMatchObject({
+    code: 'OBJECT_CORRUPT',
+    message: expect.stringContaining('MD5'),
+  });
 });
 
 test('leaves no chunk behind when an object is replaced or deleted', async () => {
   const fresh = await openObjectBucket({ nats, lane, bucket: 'clean', chunkBytes: 64 * 1024 });
   await fresh.put('x', sourceOf(pattern(200_000, 4)));
   await fresh.put('x', sourceOf(pattern(100, 5)));
-  const messages = async (): Promise<number> => (await (await jetstreamManager(nats)).streams.info('OBJ_clean')).state.messages;
+  const messages = async (): Promise<number> =>
+    (await (await jetstreamManager(nats)).streams.info('OBJ_clean')).state.messages;
   expect(await messages()).toBe(2);
   expect(await fresh.delete('x')).toBe(true);
   expect(await messages()).toBe(0);
   expect(await fresh.delete('x')).toBe(false);
-  await expect(fresh.get('x', { write: () => undefined })).rejects.toMatchObject({ code: 'OBJECT_NOT_FOUND' });
+  await expect(fresh.get('x', { write: () => undefined })).rejects.toMatchObject({
+    code: 'OBJECT_NOT_FOUND',
+  });
 });
 
 test('sweeps the chunks of uploads that died, and no others', async () => {
@@ -179,26 +269,46 @@ test('fails on missing and on foreign bytes instead of hanging', async () => {
   const stored = await bucket.put('damaged', sourceOf(pattern(200_000, 7)));
   const manager = await jetstreamManager(nats);
   await bucket.discard(stored.id);
-  await expect(read('damaged')).rejects.toMatchObject({ code: 'OBJECT_CORRUPT', message: expect.stringContaining('0 of its 4 chunks') });
-  for (let chunk = 0; chunk < 4; chunk++) await nats.request(`$O.artifacts.C.${stored.id}`, new Uint8Array(50_000));
-  await expect(read('damaged')).rejects.toMatchObject({ code: 'OBJECT_CORRUPT', message: expect.stringContaining('digest') });
+  await expect(read('damaged')).rejects.toMatchObject({
+    code: 'OBJECT_CORRUPT',
+    message: expect.stringContaining('0 of its 4 chunks'),
+  });
+  for (let chunk = 0; chunk < 4; chunk++)
+    await nats.request(`$O.artifacts.C.${stored.id}`, new Uint8Array(50_000));
+  await expect(read('damaged')).rejects.toMatchObject({
+    code: 'OBJECT_CORRUPT',
+    message: expect.stringContaining('digest'),
+  });
   expect((await manager.consumers.list('OBJ_artifacts').next()).length).toBeLessThan(5);
 });
 
 test('gives up on chunks that never come', async () => {
-  await expect(bucket.follow('never', 10, { write: () => undefined }, { stallTimeoutMs: 300 })).rejects.toMatchObject({ code: 'OBJECT_STALLED' });
+  await expect(
+    bucket.follow('never', 10, { write: () => undefined }, { stallTimeoutMs: 300 }),
+  ).rejects.toMatchObject({ code: 'OBJECT_STALLED' });
 });
 
 test('follows a writer, and holds no more than its window for a slow sink', async () => {
   const bytes = pattern(3_000_000, 8);
   let taken = 0;
-  const reading = bucket.follow('followed', bytes.length, { write: async (offset, part) => { expect(Buffer.compare(part, bytes.subarray(offset, offset + part.length))).toBe(0); await sleep(2); taken += part.length; } });
+  const reading = bucket.follow('followed', bytes.length, {
+    write: async (offset, part) => {
+      expect(Buffer.compare(part, bytes.subarray(offset, offset + part.length))).toBe(0);
+      await sleep(2);
+      taken += part.length;
+    },
+  });
   const stored = await bucket.put('slow', sourceOf(bytes), { id: 'followed' });
   expect(await reading).toBe(stored.digest);
   expect(taken).toBe(bytes.length);
 });
 
-const slowSourceOf = (bytes: Buffer, ms: number, each?: () => void) => rangeSource(bytes.length, async (offset, target) => { each?.(); await sleep(ms); target.set(bytes.subarray(offset, offset + target.length)); });
+const slowSourceOf = (bytes: Buffer, ms: number, each?: () => void) =>
+  rangeSource(bytes.length, async (offset, target) => {
+    each?.();
+    await sleep(ms);
+    target.set(bytes.subarray(offset, offset + target.length));
+  });
 
 test('takes what passes on its way into the store, and reads only what passed before it came', async () => {
   const bytes = pattern(3_000_000, 20);
@@ -206,7 +316,18 @@ test('takes what passes on its way into the store, and reads only what passed be
   const target = Buffer.alloc(bytes.length);
   let chunks = 0;
   let reading: Promise<string> | undefined;
-  const stored = await bucket.put('joined', slowSourceOf(bytes, 2, () => { if (chunks++ === 20) reading = counted.follow('joined-late', bytes.length, { write: (offset, part) => { target.set(part, offset); } }); }), { id: 'joined-late' });
+  const stored = await bucket.put(
+    'joined',
+    slowSourceOf(bytes, 2, () => {
+      if (chunks++ === 20)
+        reading = counted.follow('joined-late', bytes.length, {
+          write: (offset, part) => {
+            target.set(part, offset);
+          },
+        });
+    }),
+    { id: 'joined-late' },
+  );
   expect(await reading).toBe(stored.digest);
   expect(target.equals(bytes)).toBe(true);
   expect(moved.passing).toBeGreaterThan(20 * 64 * 1024);
@@ -220,9 +341,18 @@ test('a sink that stops for a while gets from the store what passed meanwhile, a
   const targets = contents.map((bytes) => Buffer.alloc(bytes.length));
   const reading = targets.map((target, index) => {
     let taken = 0;
-    return counted.follow(`among-${index}`, target.length, { write: async (offset, part) => { if (taken++ === 5 + index) await sleep(150); target.set(part, offset); } });
+    return counted.follow(`among-${index}`, target.length, {
+      write: async (offset, part) => {
+        if (taken++ === 5 + index) await sleep(150);
+        target.set(part, offset);
+      },
+    });
   });
-  const stored = await Promise.all(contents.map((bytes, index) => bucket.put(`among ${index}`, slowSourceOf(bytes, 1), { id: `among-${index}` })));
+  const stored = await Promise.all(
+    contents.map((bytes, index) =>
+      bucket.put(`among ${index}`, slowSourceOf(bytes, 1), { id: `among-${index}` }),
+    ),
+  );
   expect(await Promise.all(reading)).toEqual(stored.map(({ digest }) => digest));
   for (const [index, bytes] of contents.entries()) expect(targets[index]?.equals(bytes)).toBe(true);
   expect(moved.stored).toBeLessThan(2 * 3 * 5_000_000);
@@ -231,12 +361,35 @@ test('a sink that stops for a while gets from the store what passed meanwhile, a
 test('a follower whose first request is lost asks again, while chunks wait that passed', async () => {
   const bytes = pattern(1_500_000, 25);
   let requests = 0;
-  const forgetful: Lane = { ...laneMethods(lane), publish: (subject, parts, options) => (subject.startsWith('$JS.API.CONSUMER.CREATE.') && requests++ === 0 ? true : lane.publish(subject, parts, options)) };
-  const forgetfulBucket = await openObjectBucket({ nats, lane: forgetful, bucket: 'artifacts', chunkBytes: 64 * 1024, stallTimeoutMs: 8000 });
+  const forgetful: Lane = {
+    ...laneMethods(lane),
+    publish: (subject, parts, options) =>
+      subject.startsWith('$JS.API.CONSUMER.CREATE.') && requests++ === 0
+        ? true
+        : lane.publish(subject, parts, options),
+  };
+  const forgetfulBucket = await openObjectBucket({
+    nats,
+    lane: forgetful,
+    bucket: 'artifacts',
+    chunkBytes: 64 * 1024,
+    stallTimeoutMs: 8000,
+  });
   const target = Buffer.alloc(bytes.length);
   let chunks = 0;
   let reading: Promise<string> | undefined;
-  const stored = await bucket.put('forgotten', slowSourceOf(bytes, 5, () => { if (chunks++ === 12) reading = forgetfulBucket.follow('lost-request', bytes.length, { write: (offset, part) => { target.set(part, offset); } }); }), { id: 'lost-request' });
+  const stored = await bucket.put(
+    'forgotten',
+    slowSourceOf(bytes, 5, () => {
+      if (chunks++ === 12)
+        reading = forgetfulBucket.follow('lost-request', bytes.length, {
+          write: (offset, part) => {
+            target.set(part, offset);
+          },
+        });
+    }),
+    { id: 'lost-request' },
+  );
   expect(await reading).toBe(stored.digest);
   expect(target.equals(bytes)).toBe(true);
   expect(requests).toBeGreaterThan(1);
@@ -247,10 +400,17 @@ test('a follower survives kill -9 and restart of the server, whatever it had tak
   const target = Buffer.alloc(bytes.length);
   let chunks = 0;
   let restarted: Promise<void> | undefined;
-  const follow = (id: string): Promise<string> => bucket.follow(id, bytes.length, { write: (offset, part) => { target.set(part, offset); } });
+  const follow = (id: string): Promise<string> =>
+    bucket.follow(id, bytes.length, {
+      write: (offset, part) => {
+        target.set(part, offset);
+      },
+    });
   let reading = follow('first');
   reading.catch(() => undefined);
-  const interrupted = slowSourceOf(bytes, 2, () => { if (chunks++ === 12) restarted = server.kill().then(() => server.restart()); });
+  const interrupted = slowSourceOf(bytes, 2, () => {
+    if (chunks++ === 12) restarted = server.kill().then(() => server.restart());
+  });
   const stored = await bucket.put('interrupted', interrupted, { id: 'first' }).catch(() => {
     reading = follow('second');
     return bucket.put('interrupted', slowSourceOf(bytes, 1), { id: 'second' });
@@ -260,28 +420,46 @@ test('a follower survives kill -9 and restart of the server, whatever it had tak
   expect(target.equals(bytes)).toBe(true);
 });
 
-test.each([3, 20])('put and get survive kill -9 and restart of the server (at chunk %i)', async (killAt) => {
-  const bytes = pattern(4_000_000, 9);
-  let reads = 0;
-  let restarted: Promise<void> | undefined;
-  const source = rangeSource(bytes.length, async (offset, target) => {
-    if (reads++ === killAt) restarted = server.kill().then(() => server.restart());
-    await sleep(1);
-    target.set(bytes.subarray(offset, offset + target.length));
-  });
-  let resent = 0;
-  await putUntilStored('survivor', source, { bytes, onResend: (chunks) => { resent += chunks; } });
-  await restarted;
-  let writes = 0;
-  const target = Buffer.alloc(bytes.length);
-  expect(resent).toBeGreaterThan(0);
-  await bucket.get('survivor', { write: async (offset, part) => { if (writes++ === killAt) restarted = server.kill().then(() => server.restart()); await sleep(1); target.set(part, offset); } });
-  await restarted;
-  expect(target.equals(bytes)).toBe(true);
-});
+test.each([3, 20])(
+  'put and get survive kill -9 and restart of the server (at chunk %i)',
+  async (killAt) => {
+    const bytes = pattern(4_000_000, 9);
+    let reads = 0;
+    let restarted: Promise<void> | undefined;
+    const source = rangeSource(bytes.length, async (offset, target) => {
+      if (reads++ === killAt) restarted = server.kill().then(() => server.restart());
+      await sleep(1);
+      target.set(bytes.subarray(offset, offset + target.length));
+    });
+    let resent = 0;
+    await putUntilStored('survivor', source, {
+      bytes,
+      onResend: (chunks) => {
+        resent += chunks;
+      },
+    });
+    await restarted;
+    let writes = 0;
+    const target = Buffer.alloc(bytes.length);
+    expect(resent).toBeGreaterThan(0);
+    await bucket.get('survivor', {
+      write: async (offset, part) => {
+        if (writes++ === killAt) restarted = server.kill().then(() => server.restart());
+        await sleep(1);
+        target.set(part, offset);
+      },
+    });
+    await restarted;
+    expect(target.equals(bytes)).toBe(true);
+  },
+);
 
 /** A restart may store chunks out of order, which put says; the caller reads its source again. */
-async function putUntilStored(name: string, source: Parameters<ObjectBucket['put']>[1], { bytes, onResend }: { bytes: Buffer; onResend: (chunks: number) => void }): Promise<void> {
+async function putUntilStored(
+  name: string,
+  source: Parameters<ObjectBucket['put']>[1],
+  { bytes, onResend }: { bytes: Buffer; onResend: (chunks: number) => void },
+): Promise<void> {
   try {
     await bucket.put(name, source, { onResend });
   } catch {
@@ -300,7 +478,9 @@ test('an object that was touched is not deleted by who saw it before', async () 
   expect((await read('touched')).equals(bytes)).toBe(true);
   await Promise.all(Array.from({ length: 5 }, () => bucket.touch('touched')));
   expect((await read('touched')).equals(bytes)).toBe(true);
-  expect(await bucket.delete('touched', { modified: (await bucket.info('touched'))?.modified ?? '' })).toBe(true);
+  expect(
+    await bucket.delete('touched', { modified: (await bucket.info('touched'))?.modified ?? '' }),
+  ).toBe(true);
   expect(await bucket.touch('touched')).toBeUndefined();
   expect(await bucket.info('touched')).toBeUndefined();
 });
@@ -309,7 +489,11 @@ test('touching and deleting at the same time leaves the whole object or nothing'
   const bytes = pattern(100_000, 10);
   for (let round = 0; round < 10; round += 1) {
     const { modified } = await bucket.put('raced', sourceOf(bytes));
-    await Promise.all([bucket.touch('raced'), bucket.delete('raced', { modified }), bucket.touch('raced')]);
+    await Promise.all([
+      bucket.touch('raced'),
+      bucket.delete('raced', { modified }),
+      bucket.touch('raced'),
+    ]);
     if (await bucket.info('raced')) expect((await read('raced')).equals(bytes)).toBe(true);
   }
 });

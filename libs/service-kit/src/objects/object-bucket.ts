@@ -1,4 +1,11 @@
-import { jetstream, jetstreamManager, JsHeaders, StorageType, type JetStreamClient, type JetStreamManager } from '@nats-io/jetstream';
+import {
+  jetstream,
+  jetstreamManager,
+  JsHeaders,
+  StorageType,
+  type JetStreamClient,
+  type JetStreamManager,
+} from '@nats-io/jetstream';
 import { Objm, type ObjectInfo } from '@nats-io/obj';
 import { headers, type NatsConnection } from '@nats-io/transport-node';
 
@@ -6,12 +13,15 @@ import { ServiceKitError } from '../errors.js';
 import { messageOf } from '../nats/access.js';
 import type { Lane } from '../nats/lane.js';
 import { isConflict, requestTimeoutMs, retryTransient } from '../nats/retry.js';
-import { algorithmOf, type DigestAlgorithm } from './digest.js';
 import { countFrom, startOfLast } from './chunk-position.js';
-import { type ObjectSink, readChunks, type ReadSettings } from './chunk-reader.js';
+import { readChunks, type ObjectSink, type ReadSettings } from './chunk-reader.js';
 import { writeChunks, type ChunkSource } from './chunk-writer.js';
+import { algorithmOf, type DigestAlgorithm } from './digest.js';
 
-/** What is written: `next` fills `target` from its start and returns the bytes that it wrote; fewer than fit, at the end. */
+/**
+ * What is written: `next` fills `target` from its start and returns the bytes that it wrote; fewer
+ * than fit, at the end.
+ */
 export type { ChunkSource } from './chunk-writer.js';
 
 export type { ObjectSink } from './chunk-reader.js';
@@ -48,7 +58,10 @@ export interface ReadOptions {
 }
 
 export interface GetOptions extends ReadOptions {
-  /** The sink gets the bytes from here on, default: all. Chunks before are not moved, so that the digest is not checked. */
+  /**
+   * The sink gets the bytes from here on, default: all. Chunks before are not moved, so that the
+   * digest is not checked.
+   */
   readonly offsetBytes?: number;
 }
 
@@ -71,21 +84,33 @@ export interface ObjectBucketOptions {
 }
 
 /**
- * Large things that outlive processes, in the format of NATS object stores. Unlike the client library's, put keeps several
- * chunks in flight and survives a restart of the server, get has back-pressure, counts its bytes and ends when the
- * server does not answer.
+ * Large things that outlive processes, in the format of NATS object stores. Unlike the client
+ * library's, put keeps several chunks in flight and survives a restart of the server, get has
+ * back-pressure, counts its bytes and ends when the server does not answer.
  */
 export interface ObjectBucket {
-  /** Replaces what has this name, when everything is stored and not before. @throws ServiceKitError OBJECT_WRITE_FAILED, OBJECT_STALLED */
+  /**
+   * Replaces what has this name, when everything is stored and not before.
+   * @throws ServiceKitError OBJECT_WRITE_FAILED, OBJECT_STALLED
+   */
   put(name: string, source: ChunkSource, options?: PutOptions): Promise<StoredObject>;
-  /** @throws ServiceKitError OBJECT_NOT_FOUND, OBJECT_OFFSET_OUT_OF_RANGE, OBJECT_CORRUPT, OBJECT_STALLED; the sink may have got a part then */
+  /**
+   * @throws ServiceKitError OBJECT_NOT_FOUND, OBJECT_OFFSET_OUT_OF_RANGE, OBJECT_CORRUPT,
+   * OBJECT_STALLED; the sink may have got a part then
+   */
   get(name: string, sink: ObjectSink, options?: GetOptions): Promise<StoredObject>;
   /**
-   * Reads chunks that may still be on their way in from a bucket of the same `chunkBytes`: as they pass the server, for which the
-   * client must be allowed to subscribe to `$O.<bucket>.C.*`, and from the store those that it came too late or was too slow for.
-   * Of these it stays 9 MiB behind a writer that is not slow. @returns the digest of what was read
+   * Reads chunks that may still be on their way in from a bucket of the same `chunkBytes`: as they
+   * pass the server, for which the client must be allowed to subscribe to `$O.<bucket>.C.*`, and
+   * from the store those that it came too late or was too slow for. Of these it stays 9 MiB behind
+   * a writer that is not slow. @returns the digest of what was read
    */
-  follow(id: string, byteLength: number, sink: ObjectSink, options?: FollowOptions): Promise<string>;
+  follow(
+    id: string,
+    byteLength: number,
+    sink: ObjectSink,
+    options?: FollowOptions,
+  ): Promise<string>;
   info(name: string): Promise<StoredObject | undefined>;
   list(): Promise<StoredObject[]>;
   /** Sets the time of its last change to now. @returns undefined: it is not there */
@@ -94,7 +119,10 @@ export interface ObjectBucket {
   delete(name: string, condition?: { readonly modified?: string }): Promise<boolean>;
   /** Deletes chunks of this id that no object will refer to. */
   discard(id: string): Promise<void>;
-  /** Deletes chunks that no object refers to and that are older. @returns how many uploads they belonged to */
+  /**
+   * Deletes chunks that no object refers to and that are older.
+   * @returns how many uploads they belonged to
+   */
   sweepOrphans(minAgeMs?: number): Promise<number>;
 }
 
@@ -113,9 +141,18 @@ export async function openObjectBucket(options: ObjectBucketOptions): Promise<Ob
       ...(options.replicas === undefined ? {} : { replicas: options.replicas }),
     });
     const { streamInfo } = await store.status();
-    return new JetStreamBucket({ ...defaults, ...options }, streamInfo.config.name, manager, jetstream(options.nats));
+    return new JetStreamBucket(
+      { ...defaults, ...options },
+      streamInfo.config.name,
+      manager,
+      jetstream(options.nats),
+    );
   } catch (cause) {
-    throw new ServiceKitError('OBJECT_WRITE_FAILED', `objects: bucket ${options.bucket} cannot be opened: ${messageOf(cause)}`, { cause });
+    throw new ServiceKitError(
+      'OBJECT_WRITE_FAILED',
+      `objects: bucket ${options.bucket} cannot be opened: ${messageOf(cause)}`,
+      { cause },
+    );
   }
 }
 
@@ -127,19 +164,46 @@ interface FoundObject {
 
 class JetStreamBucket implements ObjectBucket {
   constructor(
-    private readonly options: Required<Pick<ObjectBucketOptions, 'chunkBytes' | 'windowChunks' | 'stallTimeoutMs'>> & ObjectBucketOptions,
+    private readonly options: Required<
+      Pick<ObjectBucketOptions, 'chunkBytes' | 'windowChunks' | 'stallTimeoutMs'>
+    > &
+      ObjectBucketOptions,
     private readonly stream: string,
     private readonly manager: JetStreamManager,
     private readonly client: JetStreamClient,
   ) {}
 
-  async put(name: string, source: ChunkSource, { metadata = {}, signal, id = randomId(), algorithm = 'SHA-256', onResend }: PutOptions = {}): Promise<StoredObject> {
+  async put(
+    name: string,
+    source: ChunkSource,
+    { metadata = {}, signal, id = randomId(), algorithm = 'SHA-256', onResend }: PutOptions = {},
+  ): Promise<StoredObject> {
     const { lane, windowChunks, stallTimeoutMs } = this.options;
     const chunkBytes = Math.min(this.options.chunkBytes, lane.maxPayloadBytes - 512);
     const previous = await this.info(name);
     try {
-      const written = await writeChunks({ lane, name, subject: this.#chunkSubject(id), chunkBytes, windowChunks, stallTimeoutMs, signal, algorithm, onResend }, source);
-      const stored = { name, id, ...written, chunkBytes, modified: new Date().toISOString(), metadata };
+      const written = await writeChunks(
+        {
+          lane,
+          name,
+          subject: this.#chunkSubject(id),
+          chunkBytes,
+          windowChunks,
+          stallTimeoutMs,
+          signal,
+          algorithm,
+          onResend,
+        },
+        source,
+      );
+      const stored = {
+        name,
+        id,
+        ...written,
+        chunkBytes,
+        modified: new Date().toISOString(),
+        metadata,
+      };
       await this.#publishMeta(stored);
       if (previous && previous.id !== id) await this.discard(previous.id);
       return stored;
@@ -150,24 +214,58 @@ class JetStreamBucket implements ObjectBucket {
     }
   }
 
-  async get(name: string, sink: ObjectSink, { offsetBytes = 0, ...options }: GetOptions = {}): Promise<StoredObject> {
+  async get(
+    name: string,
+    sink: ObjectSink,
+    { offsetBytes = 0, ...options }: GetOptions = {},
+  ): Promise<StoredObject> {
     const found = await this.#meta(name);
-    if (!found) throw new ServiceKitError('OBJECT_NOT_FOUND', `objects: ${this.options.bucket} has no ${name}`);
+    if (!found)
+      throw new ServiceKitError(
+        'OBJECT_NOT_FOUND',
+        `objects: ${this.options.bucket} has no ${name}`,
+      );
     const { stored } = found;
     if (!Number.isSafeInteger(offsetBytes) || offsetBytes < 0 || offsetBytes > stored.byteLength) {
-      throw new ServiceKitError('OBJECT_OFFSET_OUT_OF_RANGE', `objects: ${name} has ${stored.byteLength} bytes, those from ${offsetBytes} on were asked for`);
+      throw new ServiceKitError(
+        'OBJECT_OFFSET_OUT_OF_RANGE',
+        `objects: ${name} has ${stored.byteLength} bytes, those from ${offsetBytes} on were asked for`,
+      );
     }
     if (offsetBytes > 0 && offsetBytes === stored.byteLength) return stored;
     const algorithm = algorithmOf(stored.digest);
-    if (!algorithm) throw new ServiceKitError('OBJECT_CORRUPT', `objects: ${name} has a digest of an unknown kind: ${stored.digest}`);
+    if (!algorithm)
+      throw new ServiceKitError(
+        'OBJECT_CORRUPT',
+        `objects: ${name} has a digest of an unknown kind: ${stored.digest}`,
+      );
     const from = await this.#startOf(found, offsetBytes);
-    const digest = await this.#read(stored.id, stored.byteLength, { count: stored.chunks }, name, sink, { ...options, from, algorithm });
-    if (offsetBytes === 0 && digest !== stored.digest) throw new ServiceKitError('OBJECT_CORRUPT', `objects: ${name} has digest ${digest}, ${stored.digest} was stored`);
+    const digest = await this.#read(
+      stored.id,
+      stored.byteLength,
+      { count: stored.chunks },
+      name,
+      sink,
+      { ...options, from, algorithm },
+    );
+    if (offsetBytes === 0 && digest !== stored.digest)
+      throw new ServiceKitError(
+        'OBJECT_CORRUPT',
+        `objects: ${name} has digest ${digest}, ${stored.digest} was stored`,
+      );
     return stored;
   }
 
-  follow(id: string, byteLength: number, sink: ObjectSink, { algorithm = 'SHA-256', ...options }: FollowOptions = {}): Promise<string> {
-    return this.#read(id, byteLength, { eachBytes: this.options.chunkBytes }, id, sink, { ...options, algorithm });
+  follow(
+    id: string,
+    byteLength: number,
+    sink: ObjectSink,
+    { algorithm = 'SHA-256', ...options }: FollowOptions = {},
+  ): Promise<string> {
+    return this.#read(id, byteLength, { eachBytes: this.options.chunkBytes }, id, sink, {
+      ...options,
+      algorithm,
+    });
   }
 
   async info(name: string): Promise<StoredObject | undefined> {
@@ -180,19 +278,25 @@ class JetStreamBucket implements ObjectBucket {
       if (!found) return undefined;
       const touched = { ...found.stored, modified: new Date().toISOString() };
       // What was replaced or deleted since stays so.
-      if (await this.#publishMeta(touched, found.sequence).then(() => true, ifReplaced)) return touched;
+      if (await this.#publishMeta(touched, found.sequence).then(() => true, ifReplaced))
+        return touched;
     }
   }
 
   async list(): Promise<StoredObject[]> {
-    const objects = await retryTransient(async () => (await new Objm(this.options.nats).open(this.options.bucket)).list());
+    const objects = await retryTransient(async () =>
+      (await new Objm(this.options.nats).open(this.options.bucket)).list(),
+    );
     return objects.filter(({ deleted }) => !deleted).map(toStored);
   }
 
   async delete(name: string, { modified }: { readonly modified?: string } = {}): Promise<boolean> {
     const found = await this.#meta(name);
     if (!found || (modified !== undefined && found.stored.modified !== modified)) return false;
-    await this.#purge(this.#metaSubject(name), modified === undefined ? undefined : found.sequence + 1);
+    await this.#purge(
+      this.#metaSubject(name),
+      modified === undefined ? undefined : found.sequence + 1,
+    );
     // Somebody has touched it in between.
     if (modified !== undefined && (await this.info(name))?.id === found.stored.id) return false;
     await this.discard(found.stored.id);
@@ -205,11 +309,17 @@ class JetStreamBucket implements ObjectBucket {
 
   async sweepOrphans(minAgeMs = 60 * 60_000): Promise<number> {
     const referenced = new Set((await this.list()).map(({ id }) => id));
-    const { state } = await this.manager.streams.info(this.stream, { subjects_filter: this.#chunkSubject('*') });
-    const ids = Object.keys(state.subjects ?? {}).map((subject) => subject.slice(this.#chunkSubject('').length)).filter((id) => !referenced.has(id));
+    const { state } = await this.manager.streams.info(this.stream, {
+      subjects_filter: this.#chunkSubject('*'),
+    });
+    const ids = Object.keys(state.subjects ?? {})
+      .map((subject) => subject.slice(this.#chunkSubject('').length))
+      .filter((id) => !referenced.has(id));
     let swept = 0;
     for (const id of ids) {
-      const last = await this.manager.streams.getMessage(this.stream, { last_by_subj: this.#chunkSubject(id) });
+      const last = await this.manager.streams.getMessage(this.stream, {
+        last_by_subj: this.#chunkSubject(id),
+      });
       if (!last || Date.now() - last.time.getTime() < minAgeMs) continue;
       await this.discard(id);
       swept += 1;
@@ -217,43 +327,111 @@ class JetStreamBucket implements ObjectBucket {
     return swept;
   }
 
-  /** Where in the stream the chunk begins that holds an offset; undefined: with the first. @throws ServiceKitError OBJECT_CORRUPT */
-  async #startOf({ stored, sequence: end }: FoundObject, offsetBytes: number): Promise<ReadSettings['from']> {
+  /**
+   * Where in the stream the chunk begins that holds an offset; undefined: with the first.
+   * @throws ServiceKitError OBJECT_CORRUPT
+   */
+  async #startOf(
+    { stored, sequence: end }: FoundObject,
+    offsetBytes: number,
+  ): Promise<ReadSettings['from']> {
     const { id, name, chunks, chunkBytes } = stored;
     const skippedChunks = Math.floor(offsetBytes / chunkBytes);
     if (offsetBytes === 0) return undefined;
     if (skippedChunks === 0) return { offsetBytes, skippedChunks, chunkBytes, sequence: 1 };
     const at = { stream: this.stream, subject: this.#chunkSubject(id) };
-    const sequence = await startOfLast(chunks - skippedChunks, end, (start) => countFrom(this.manager, at, start));
-    if (sequence === null) throw new ServiceKitError('OBJECT_CORRUPT', `objects: ${name} has fewer than the last ${chunks - skippedChunks} of its ${chunks} chunks`);
+    const sequence = await startOfLast(chunks - skippedChunks, end, (start) =>
+      countFrom(this.manager, at, start),
+    );
+    if (sequence === null)
+      throw new ServiceKitError(
+        'OBJECT_CORRUPT',
+        `objects: ${name} has fewer than the last ${chunks - skippedChunks} of its ${chunks} chunks`,
+      );
     return { offsetBytes, skippedChunks, chunkBytes, sequence };
   }
 
-  #read(id: string, byteLength: number, chunks: ReadSettings['chunks'], name: string, sink: ObjectSink, options: ReadOptions & Pick<ReadSettings, 'from' | 'algorithm'>): Promise<string> {
+  #read(
+    id: string,
+    byteLength: number,
+    chunks: ReadSettings['chunks'],
+    name: string,
+    sink: ObjectSink,
+    options: ReadOptions & Pick<ReadSettings, 'from' | 'algorithm'>,
+  ): Promise<string> {
     const { lane, windowChunks, stallTimeoutMs } = this.options;
-    return readChunks({ lane, stream: this.stream, subject: this.#chunkSubject(id), name, byteLength, chunks, windowChunks, stallTimeoutMs: options.stallTimeoutMs ?? stallTimeoutMs, signal: options.signal, from: options.from, algorithm: options.algorithm }, sink);
+    return readChunks(
+      {
+        lane,
+        stream: this.stream,
+        subject: this.#chunkSubject(id),
+        name,
+        byteLength,
+        chunks,
+        windowChunks,
+        stallTimeoutMs: options.stallTimeoutMs ?? stallTimeoutMs,
+        signal: options.signal,
+        from: options.from,
+        algorithm: options.algorithm,
+      },
+      sink,
+    );
   }
 
   /** @param before only messages of lower sequence */
   async #purge(filter: string, before?: number): Promise<void> {
-    await retryTransient(() => this.manager.streams.purge(this.stream, { filter, ...(before === undefined ? {} : { seq: before }) }));
+    await retryTransient(() =>
+      this.manager.streams.purge(this.stream, {
+        filter,
+        ...(before === undefined ? {} : { seq: before }),
+      }),
+    );
   }
 
   async #meta(name: string): Promise<FoundObject | undefined> {
-    const message = await retryTransient(() => this.manager.streams.getMessage(this.stream, { last_by_subj: this.#metaSubject(name) }));
+    const message = await retryTransient(() =>
+      this.manager.streams.getMessage(this.stream, { last_by_subj: this.#metaSubject(name) }),
+    );
     const info = message?.json<ObjectInfo>();
-    return message && info && !info.deleted ? { stored: toStored(info), sequence: message.seq } : undefined;
+    return message && info && !info.deleted
+      ? { stored: toStored(info), sequence: message.seq }
+      : undefined;
   }
 
   /** @param replaces sequence of the message that must be the newest of this name */
-  async #publishMeta({ name, id, byteLength, chunks, chunkBytes, digest, modified, metadata }: StoredObject, replaces?: number): Promise<void> {
-    const info = { name, description: '', metadata, bucket: this.options.bucket, nuid: id, size: byteLength, chunks, mtime: modified, digest, deleted: false, options: { max_chunk_size: chunkBytes } };
+  async #publishMeta(
+    { name, id, byteLength, chunks, chunkBytes, digest, modified, metadata }: StoredObject,
+    replaces?: number,
+  ): Promise<void> {
+    const info = {
+      name,
+      description: '',
+      metadata,
+      bucket: this.options.bucket,
+      nuid: id,
+      size: byteLength,
+      chunks,
+      mtime: modified,
+      digest,
+      deleted: false,
+      options: { max_chunk_size: chunkBytes },
+    };
     const rollup = headers();
     rollup.set(JsHeaders.RollupHdr, JsHeaders.RollupValueSubject);
     try {
-      await retryTransient(() => this.client.publish(this.#metaSubject(name), JSON.stringify(info), { headers: rollup, timeout: requestTimeoutMs, ...(replaces === undefined ? {} : { expect: { lastSubjectSequence: replaces } }) }));
+      await retryTransient(() =>
+        this.client.publish(this.#metaSubject(name), JSON.stringify(info), {
+          headers: rollup,
+          timeout: requestTimeoutMs,
+          ...(replaces === undefined ? {} : { expect: { lastSubjectSequence: replaces } }),
+        }),
+      );
     } catch (cause) {
-      throw new ServiceKitError('OBJECT_WRITE_FAILED', `objects: ${name} was uploaded but could not be named: ${messageOf(cause)}`, { cause });
+      throw new ServiceKitError(
+        'OBJECT_WRITE_FAILED',
+        `objects: ${name} was uploaded but could not be named: ${messageOf(cause)}`,
+        { cause },
+      );
     }
   }
 
@@ -274,7 +452,10 @@ function ifReplaced(error: unknown): false {
 }
 
 /** Reads a source of known length by ranges. */
-export function rangeSource(byteLength: number, read: (offsetBytes: number, target: Uint8Array) => Promise<void> | void): ChunkSource {
+export function rangeSource(
+  byteLength: number,
+  read: (offsetBytes: number, target: Uint8Array) => Promise<void> | void,
+): ChunkSource {
   let position = 0;
   return {
     async next(target) {
@@ -287,8 +468,11 @@ export function rangeSource(byteLength: number, read: (offsetBytes: number, targ
 }
 
 /** Reads pieces of any size. */
-export function streamSource(pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): ChunkSource {
-  const iterator = Symbol.asyncIterator in pieces ? pieces[Symbol.asyncIterator]() : pieces[Symbol.iterator]();
+export function streamSource(
+  pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): ChunkSource {
+  const iterator =
+    Symbol.asyncIterator in pieces ? pieces[Symbol.asyncIterator]() : pieces[Symbol.iterator]();
   let rest: Uint8Array = new Uint8Array(0);
   return {
     async next(target) {
@@ -309,11 +493,28 @@ export function streamSource(pieces: AsyncIterable<Uint8Array> | Iterable<Uint8A
   };
 }
 
-function toStored({ name, nuid, size, chunks, digest, mtime, metadata, options }: ObjectInfo): StoredObject {
-  return { name, id: nuid, byteLength: size, chunks, chunkBytes: options?.max_chunk_size ?? defaultChunkBytes, digest, modified: mtime, metadata: metadata ?? {} };
+function toStored({
+  name,
+  nuid,
+  size,
+  chunks,
+  digest,
+  mtime,
+  metadata,
+  options,
+}: ObjectInfo): StoredObject {
+  return {
+    name,
+    id: nuid,
+    byteLength: size,
+    chunks,
+    chunkBytes: options?.max_chunk_size ?? defaultChunkBytes,
+    digest,
+    modified: mtime,
+    metadata: metadata ?? {},
+  };
 }
 
 function randomId(): string {
   return crypto.randomUUID().replaceAll('-', '');
 }
-

@@ -7,7 +7,9 @@ import type { Option } from './option-types.js';
 /** Options by their names in the program, in camel case. */
 export type OptionSet = Readonly<Record<string, Option<unknown>>>;
 
-export type OptionValues<S extends OptionSet> = { readonly [K in keyof S]: S[K] extends Option<infer T> ? T : never };
+export type OptionValues<S extends OptionSet> = {
+  readonly [K in keyof S]: S[K] extends Option<infer T> ? T : never;
+};
 
 export interface OptionSources {
   /** Flags: `--max-jobs 3`, `--max-jobs=3`, `--verbose`, `--no-verbose`. */
@@ -18,39 +20,71 @@ export interface OptionSources {
 }
 
 /**
- * Reads every option from flags, then the environment, then its default; checks all and freezes the result.
+ * Reads every option from flags, then the environment, then its default; checks all and freezes the
+ * result.
  * @throws ServiceKitError OPTION_INVALID that lists everything that is wrong, and no secret
  */
-export function compileOptions<S extends OptionSet>(set: S, { args, env, envPrefix }: OptionSources): OptionValues<S> {
+export function compileOptions<S extends OptionSet>(
+  set: S,
+  { args, env, envPrefix }: OptionSources,
+): OptionValues<S> {
   const problems: string[] = [];
   const flags = readFlags(set, args, problems);
   const values = Object.entries(set).map(([name, option]) => {
     const given = flags.get(name) ?? fromEnvironment(name, option, env, envPrefix, problems);
     return [name, valueOf(name, option, given, envPrefix, problems)] as const;
   });
-  if (problems.length > 0) throw new ServiceKitError('OPTION_INVALID', `options: ${problems.join('; ')}`);
+  if (problems.length > 0)
+    throw new ServiceKitError('OPTION_INVALID', `options: ${problems.join('; ')}`);
   return Object.freeze(Object.fromEntries(values)) as OptionValues<S>;
 }
 
 /** A table of all options for `--help` and README pages. */
 export function describeOptions(set: OptionSet, envPrefix: string): string {
   const rows = Object.entries(set).map(([name, option]) => {
-    const flag = option.secret ? '' : option.isSwitch ? `--${toFlag(name)}` : `--${toFlag(name)} ${option.placeholder}`;
-    const fallback = option.default === undefined ? '' : ` (default ${Array.isArray(option.default) ? option.default.join(',') : String(option.default)})`;
-    return [flag, `${toVariable(name, envPrefix)}${option.secret ? ' or _FILE' : ''}`, `${option.description}${option.secret ? '' : fallback}`] as const;
+    const flag = option.secret
+      ? ''
+      : option.isSwitch
+        ? `--${toFlag(name)}`
+        : `--${toFlag(name)} ${option.placeholder}`;
+    const fallback =
+      option.default === undefined
+        ? ''
+        : ` (default ${Array.isArray(option.default) ? option.default.join(',') : String(option.default)})`;
+    return [
+      flag,
+      `${toVariable(name, envPrefix)}${option.secret ? ' or _FILE' : ''}`,
+      `${option.description}${option.secret ? '' : fallback}`,
+    ] as const;
   });
   const widths = [0, 1].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  return rows.map(([flag, variable, text]) => `  ${flag.padEnd(widths[0] ?? 0)}  ${variable.padEnd(widths[1] ?? 0)}  ${text}`).join('\n');
+  return rows
+    .map(
+      ([flag, variable, text]) =>
+        `  ${flag.padEnd(widths[0] ?? 0)}  ${variable.padEnd(widths[1] ?? 0)}  ${text}`,
+    )
+    .join('\n');
 }
 
 /** The values as they may be logged. */
-export function printableOptions<S extends OptionSet>(set: S, values: OptionValues<S>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(set).map(([name, option]) => [name, option.secret ? (values[name] === undefined ? undefined : '[secret]') : values[name]]));
+export function printableOptions<S extends OptionSet>(
+  set: S,
+  values: OptionValues<S>,
+): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(set).map(([name, option]) => [
+      name,
+      option.secret ? (values[name] === undefined ? undefined : '[secret]') : values[name],
+    ]),
+  );
 }
 
 /** Secret values that are set, for the logger to remove. */
 export function secretValues<S extends OptionSet>(set: S, values: OptionValues<S>): string[] {
-  return Object.entries(set).filter(([, { secret }]) => secret).map(([name]) => values[name]).filter((value) => typeof value === 'string');
+  return Object.entries(set)
+    .filter(([, { secret }]) => secret)
+    .map(([name]) => values[name])
+    .filter((value) => typeof value === 'string');
 }
 
 interface Given {
@@ -58,7 +92,11 @@ interface Given {
   readonly from: string;
 }
 
-function readFlags(set: OptionSet, args: readonly string[], problems: string[]): Map<string, Given> {
+function readFlags(
+  set: OptionSet,
+  args: readonly string[],
+  problems: string[],
+): Map<string, Given> {
   const names = new Map(Object.keys(set).map((name) => [toFlag(name), name]));
   const flags = new Map<string, Given>();
   for (let at = 0; at < args.length; at++) {
@@ -67,12 +105,12 @@ function readFlags(set: OptionSet, args: readonly string[], problems: string[]):
     const name = names.get(negated ? flag.slice(3) : flag);
     const option = name === undefined ? undefined : set[name];
     if (flag === '') problems.push(`argument ${at + 1} is not a flag`);
-    else if (name === undefined || !option || (negated && !option.isSwitch)) problems.push(`unknown flag --${flag}`);
+    else if (name === undefined || !option || (negated && !option.isSwitch))
+      problems.push(`unknown flag --${flag}`);
     else if (option.secret) {
       problems.push(`--${flag} would show a secret in the process list: use the environment`);
       if (inline === undefined) at += 1;
-    }
-    else if (flags.has(name)) problems.push(`--${flag} is given twice`);
+    } else if (flags.has(name)) problems.push(`--${flag} is given twice`);
     else {
       const text = inline ?? (option.isSwitch ? String(!negated) : args[++at]);
       if (text === undefined) problems.push(`--${flag} needs ${option.placeholder}`);
@@ -88,7 +126,13 @@ function splitFlag(argument: string): [flag: string, inline?: string] {
   return equals < 0 ? [argument.slice(2)] : [argument.slice(2, equals), argument.slice(equals + 1)];
 }
 
-function fromEnvironment(name: string, { secret }: Option<unknown>, env: OptionSources['env'], prefix: string, problems: string[]): Given | undefined {
+function fromEnvironment(
+  name: string,
+  { secret }: Option<unknown>,
+  env: OptionSources['env'],
+  prefix: string,
+  problems: string[],
+): Given | undefined {
   const variable = toVariable(name, prefix);
   const text = env[variable];
   if (text !== undefined) return { text, from: variable };
@@ -102,15 +146,26 @@ function fromEnvironment(name: string, { secret }: Option<unknown>, env: OptionS
   }
 }
 
-function valueOf(name: string, option: Option<unknown>, given: Given | undefined, prefix: string, problems: string[]): unknown {
+function valueOf(
+  name: string,
+  option: Option<unknown>,
+  given: Given | undefined,
+  prefix: string,
+  problems: string[],
+): unknown {
   if (!given) {
-    if (!('default' in option)) problems.push(`${option.secret ? '' : `--${toFlag(name)} or `}${toVariable(name, prefix)} is required`);
+    if (!('default' in option))
+      problems.push(
+        `${option.secret ? '' : `--${toFlag(name)} or `}${toVariable(name, prefix)} is required`,
+      );
     return option.default;
   }
   try {
     return option.parse(given.text);
   } catch (error) {
-    problems.push(`${given.from} ${messageOf(error)}${option.secret ? '' : `, not '${given.text.slice(0, 60)}'`}`);
+    problems.push(
+      `${given.from} ${messageOf(error)}${option.secret ? '' : `, not '${given.text.slice(0, 60)}'`}`,
+    );
     return undefined;
   }
 }

@@ -5,7 +5,10 @@ export interface Option<T> {
   readonly placeholder: string;
   /** What holds when nothing is given; without it the option must be given. */
   readonly default?: T;
-  /** Never printed; may also be read from the file that the variable `NAME_FILE` names, and not from a flag. */
+  /**
+   * Never printed; may also be read from the file that the variable `NAME_FILE` names, and not from
+   * a flag.
+   */
   readonly secret?: boolean;
   /** A flag without a value. */
   readonly isSwitch?: boolean;
@@ -15,21 +18,30 @@ export interface Option<T> {
 
 type Common<T> = Pick<Option<T>, 'description' | 'default' | 'secret'>;
 
-export function stringOption<T extends string | undefined = string>(common: Common<T> & { pattern?: RegExp; placeholder?: string }): Option<T> {
+export function stringOption<T extends string | undefined = string>(
+  common: Common<T> & { pattern?: RegExp; placeholder?: string },
+): Option<T> {
   return {
     placeholder: 'TEXT',
     ...common,
     parse: (text) => {
       if (text === '') throw new Error('must not be empty');
-      if (common.pattern && !common.pattern.test(text)) throw new Error(`must match ${common.pattern.source}`);
+      if (common.pattern && !common.pattern.test(text))
+        throw new Error(`must match ${common.pattern.source}`);
       return text as T;
     },
   };
 }
 
-export function integerOption(common: Common<number> & { min?: number; max?: number; placeholder?: string }): Option<number> {
+export function integerOption(
+  common: Common<number> & { min?: number; max?: number; placeholder?: string },
+): Option<number> {
   const { min = Number.MIN_SAFE_INTEGER, max = Number.MAX_SAFE_INTEGER } = common;
-  return { placeholder: 'N', ...common, parse: (text) => within(Number(text), /^-?\d+$/.test(text), min, max, 'a whole number') };
+  return {
+    placeholder: 'N',
+    ...common,
+    parse: (text) => within(Number(text), /^-?\d+$/.test(text), min, max, 'a whole number'),
+  };
 }
 
 export function booleanOption(common: Common<boolean>): Option<boolean> {
@@ -44,7 +56,9 @@ export function booleanOption(common: Common<boolean>): Option<boolean> {
   };
 }
 
-export function choiceOption<const T extends string>(common: Common<T> & { choices: readonly T[] }): Option<T> {
+export function choiceOption<const T extends string>(
+  common: Common<T> & { choices: readonly T[] },
+): Option<T> {
   return {
     placeholder: common.choices.join('|'),
     ...common,
@@ -57,24 +71,64 @@ export function choiceOption<const T extends string>(common: Common<T> & { choic
 }
 
 /** Comma-separated. */
-export function listOption(common: Common<readonly string[]> & { placeholder?: string }): Option<readonly string[]> {
-  return { placeholder: 'A,B', ...common, parse: (text) => text.split(',').map((item) => item.trim()).filter((item) => item !== '') };
+export function listOption(
+  common: Common<readonly string[]> & { placeholder?: string },
+): Option<readonly string[]> {
+  return {
+    placeholder: 'A,B',
+    ...common,
+    parse: (text) =>
+      text
+        .split(',')
+        .map((item) => item.trim())
+        .filter((item) => item !== ''),
+  };
 }
 
-const byteUnits: Readonly<Record<string, number>> = { '': 1, B: 1, KB: 1e3, MB: 1e6, GB: 1e9, TB: 1e12, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 };
+const byteUnits: Readonly<Record<string, number>> = {
+  '': 1,
+  B: 1,
+  KB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  TB: 1e12,
+  KiB: 2 ** 10,
+  MiB: 2 ** 20,
+  GiB: 2 ** 30,
+  TiB: 2 ** 40,
+};
 
 /** `512`, `64MiB`, `1.5GiB`. */
-export function bytesOption(common: Common<number> & { min?: number; max?: number }): Option<number> {
+export function bytesOption(
+  common: Common<number> & { min?: number; max?: number },
+): Option<number> {
   const { min = 0, max = Number.MAX_SAFE_INTEGER } = common;
-  return { placeholder: 'SIZE', ...common, parse: (text) => within(Math.floor(scaled(text, byteUnits)), true, min, max, 'a size such as 64MiB') };
+  return {
+    placeholder: 'SIZE',
+    ...common,
+    parse: (text) =>
+      within(Math.floor(scaled(text, byteUnits)), true, min, max, 'a size such as 64MiB'),
+  };
 }
 
-const durationUnits: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+const durationUnits: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
 
 /** `250ms`, `30s`, `5m`; in milliseconds. */
-export function durationOption(common: Common<number> & { min?: number; max?: number }): Option<number> {
+export function durationOption(
+  common: Common<number> & { min?: number; max?: number },
+): Option<number> {
   const { min = 0, max = Number.MAX_SAFE_INTEGER } = common;
-  return { placeholder: 'DURATION', ...common, parse: (text) => within(scaled(text, durationUnits), true, min, max, 'a duration such as 30s') };
+  return {
+    placeholder: 'DURATION',
+    ...common,
+    parse: (text) => within(scaled(text, durationUnits), true, min, max, 'a duration such as 30s'),
+  };
 }
 
 function scaled(text: string, units: Readonly<Record<string, number>>): number {
@@ -83,7 +137,13 @@ function scaled(text: string, units: Readonly<Record<string, number>>): number {
   return digits === undefined || scale === undefined ? Number.NaN : Number(digits) * scale;
 }
 
-function within(value: number, isWellFormed: boolean, min: number, max: number, expected: string): number {
+function within(
+  value: number,
+  isWellFormed: boolean,
+  min: number,
+  max: number,
+  expected: string,
+): number {
   if (!isWellFormed || Number.isNaN(value)) throw new Error(`must be ${expected}`);
   if (value < min || value > max) throw new Error(`must be ${expected} from ${min} to ${max}`);
   return value;

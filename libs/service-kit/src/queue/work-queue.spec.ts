@@ -6,11 +6,23 @@ import { openWorkQueue, type WorkItem, type WorkQueue } from './work-queue.js';
 type Queue = WorkQueue<{ layer: number }, string>;
 
 let harness: NatsHarness;
-beforeAll(async () => { harness = await startNatsHarness(); });
+beforeAll(async () => {
+  harness = await startNatsHarness();
+});
 afterAll(() => harness.stop());
 
-async function worker(name: string, owner: string, settings: { ackWaitMs?: number; maxAttempts?: number; heartbeatMs?: number } = {}): Promise<Queue> {
-  return openWorkQueue<{ layer: number }, string>({ nats: await harness.connect(), name, owner, ackWaitMs: 600, ...settings });
+async function worker(
+  name: string,
+  owner: string,
+  settings: { ackWaitMs?: number; maxAttempts?: number; heartbeatMs?: number } = {},
+): Promise<Queue> {
+  return openWorkQueue<{ layer: number }, string>({
+    nats: await harness.connect(),
+    name,
+    owner,
+    ackWaitMs: 600,
+    ...settings,
+  });
 }
 
 async function takeOne(queue: Queue): Promise<WorkItem<{ layer: number }, string>> {
@@ -20,25 +32,33 @@ async function takeOne(queue: Queue): Promise<WorkItem<{ layer: number }, string
 
 test('replicas share the layers, each done once, whatever is added twice', async () => {
   const queues = [await worker('shared', 'a'), await worker('shared', 'b')] as const;
-  for (let layer = 0; layer < 12; layer++) await queues[layer % 2 === 0 ? 0 : 1].add(`job.${layer}`, { layer });
+  for (let layer = 0; layer < 12; layer++)
+    await queues[layer % 2 === 0 ? 0 : 1].add(`job.${layer}`, { layer });
   await queues[0].add('job.3', { layer: 3 });
   const stop = new AbortController();
   const done: number[] = [];
-  await Promise.all(queues.map(async (queue) => {
-    for await (const item of queue.take(stop.signal)) {
-      await sleep(5);
-      await item.complete(`result ${item.payload.layer}`);
-      done.push(item.payload.layer);
-      if (done.length === 12) stop.abort();
-    }
-  }));
+  await Promise.all(
+    queues.map(async (queue) => {
+      for await (const item of queue.take(stop.signal)) {
+        await sleep(5);
+        await item.complete(`result ${item.payload.layer}`);
+        done.push(item.payload.layer);
+        if (done.length === 12) stop.abort();
+      }
+    }),
+  );
   expect(done.sort((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
   const states = await queues[0].states('job.*');
-  expect([...states.values()].map((state) => state.state === 'done' && state.result).sort()).toEqual(done.map((layer) => `result ${layer}`).sort());
+  expect(
+    [...states.values()].map((state) => state.state === 'done' && state.result).sort(),
+  ).toEqual(done.map((layer) => `result ${layer}`).sort());
 });
 
-test('gives a silent worker\'s item to another and discards its late result', async () => {
-  const [slow, fast] = [await worker('stale', 'slow', { heartbeatMs: 60_000 }), await worker('stale', 'fast')];
+test("gives a silent worker's item to another and discards its late result", async () => {
+  const [slow, fast] = [
+    await worker('stale', 'slow', { heartbeatMs: 60_000 }),
+    await worker('stale', 'fast'),
+  ];
   await slow.add('job.0', { layer: 0 });
   const first = await takeOne(slow);
   const second = await takeOne(fast);
@@ -56,7 +76,9 @@ test('a worker that keeps working keeps its item, and learns when it has lost it
   await sleep(1500);
   expect(item.lost.aborted).toBe(false);
   await queue.remove('job.*');
-  await new Promise<void>((resolve) => { item.lost.addEventListener('abort', () => resolve()); });
+  await new Promise<void>((resolve) => {
+    item.lost.addEventListener('abort', () => resolve());
+  });
   await expect(item.complete('late')).rejects.toMatchObject({ code: 'WORK_STALE' });
 });
 
@@ -88,7 +110,10 @@ test('loses nothing when the server is killed between items', async () => {
   let restarted: Promise<void> | undefined;
   for await (const item of queue.take(stop.signal)) {
     if (done.size === 1) restarted ??= harness.server.kill().then(() => harness.server.restart());
-    await item.complete('ok').then(() => done.add(item.key), () => undefined);
+    await item.complete('ok').then(
+      () => done.add(item.key),
+      () => undefined,
+    );
     if (done.size === 4) stop.abort();
   }
   await restarted;

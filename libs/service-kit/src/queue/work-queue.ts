@@ -1,6 +1,16 @@
-import { AckPolicy, jetstream, JetStreamApiError, jetstreamManager, RetentionPolicy, StorageType, type Consumer, type JetStreamClient, type JsMsg } from '@nats-io/jetstream';
-import { nanos, type NatsConnection } from '@nats-io/transport-node';
 import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  AckPolicy,
+  jetstream,
+  JetStreamApiError,
+  jetstreamManager,
+  RetentionPolicy,
+  StorageType,
+  type Consumer,
+  type JetStreamClient,
+  type JsMsg,
+} from '@nats-io/jetstream';
+import { nanos, type NatsConnection } from '@nats-io/transport-node';
 
 import { isServiceKitError, ServiceKitError } from '../errors.js';
 import { messageOf } from '../nats/access.js';
@@ -10,7 +20,12 @@ import { openRecordStore, type RecordStore, type Versioned } from '../records/re
 /** What is known of an item. `result` is there once, whoever computed it. */
 export type WorkState<R> =
   | { readonly state: 'queued' }
-  | { readonly state: 'running'; readonly owner: string; readonly attempt: number; readonly message: number }
+  | {
+      readonly state: 'running';
+      readonly owner: string;
+      readonly attempt: number;
+      readonly message: number;
+    }
   | { readonly state: 'done'; readonly owner: string; readonly attempt: number; readonly result: R }
   | { readonly state: 'dead'; readonly attempt: number; readonly error: string };
 
@@ -39,17 +54,23 @@ export interface WorkItem<T, R> {
   readonly token: number;
   /** Aborts when another worker has got the item. */
   readonly lost: AbortSignal;
-  /** Stores the result. @throws ServiceKitError WORK_STALE when another worker has the item: the result is dropped */
+  /**
+   * Stores the result.
+   * @throws ServiceKitError WORK_STALE when another worker has the item: the result is dropped
+   */
   complete(result: R): Promise<void>;
-  /** Gives the item back: to be tried again, or as a dead letter when it cannot succeed or has been tried enough. */
+  /**
+   * Gives the item back: to be tried again, or as a dead letter when it cannot succeed or has been
+   * tried enough.
+   */
   fail(error: Error, options?: { retryable?: boolean; delayMs?: number }): Promise<void>;
   /** Gives the item back untried, for a worker that stops. */
   release(): Promise<void>;
 }
 
 /**
- * Work shared by replicas, an item a layer: a JetStream work queue hands items out and again when a worker falls silent; a
- * record an item decides whose result counts.
+ * Work shared by replicas, an item a layer: a JetStream work queue hands items out and again when a
+ * worker falls silent; a record an item decides whose result counts.
  */
 export interface WorkQueue<T, R> {
   /** Adds an item; again with the same key is harmless. */
@@ -60,10 +81,16 @@ export interface WorkQueue<T, R> {
   /** @param filter as in `RecordStore.list` */
   states(filter?: string): Promise<ReadonlyMap<string, WorkState<R>>>;
   /** What is there, then every change. */
-  watch(filter: string, signal: AbortSignal): AsyncIterableIterator<{ readonly key: string; readonly state: WorkState<R> }>;
+  watch(
+    filter: string,
+    signal: AbortSignal,
+  ): AsyncIterableIterator<{ readonly key: string; readonly state: WorkState<R> }>;
   /** Gives a dead letter its attempts again. @throws ServiceKitError RECORD_NOT_FOUND */
   revive(key: string, payload: T): Promise<void>;
-  /** Forgets items, queued or done, so that their workers become stale. @param filter as in `RecordStore.list` */
+  /**
+   * Forgets items, queued or done, so that their workers become stale.
+   * @param filter as in `RecordStore.list`
+   */
   remove(filter: string): Promise<void>;
   /** Deletes the queue with all that it knows. Again is harmless. */
   destroy(): Promise<void>;
@@ -84,13 +111,32 @@ export async function openWorkQueue<T, R>(options: WorkQueueOptions): Promise<Wo
   const { nats, name, ackWaitMs = 30_000, replicas = 1 } = options;
   const manager = await retryTransient(() => jetstreamManager(nats, { timeout: requestTimeoutMs }));
   const stream = `WORK_${name}`;
-  const config = { subjects: [`emloc.work.${name}.>`], retention: RetentionPolicy.Workqueue, storage: StorageType.File, num_replicas: replicas };
+  const config = {
+    subjects: [`emloc.work.${name}.>`],
+    retention: RetentionPolicy.Workqueue,
+    storage: StorageType.File,
+    num_replicas: replicas,
+  };
   await retryTransient(() => manager.streams.add({ name: stream, ...config }));
-  // How often is decided by the records, which survive what the server's own count does not: a worker that dies with it.
-  await retryTransient(() => manager.consumers.add(stream, { durable_name: consumerName, ack_policy: AckPolicy.Explicit, ack_wait: nanos(ackWaitMs), max_deliver: -1, max_ack_pending: 10_000 }));
+  // How often is decided by the records, which survive what the server's own count does not: a
+  // worker that dies with it.
+  await retryTransient(() =>
+    manager.consumers.add(stream, {
+      durable_name: consumerName,
+      ack_policy: AckPolicy.Explicit,
+      ack_wait: nanos(ackWaitMs),
+      max_deliver: -1,
+      max_ack_pending: 10_000,
+    }),
+  );
   const client = jetstream(nats, { timeout: requestTimeoutMs });
   const records = await openRecordStore<WorkState<R>>({ nats, bucket: `work-${name}`, replicas });
-  return new JetStreamWorkQueue<T, R>({ ...options, ackWaitMs, maxAttempts: options.maxAttempts ?? 5 }, stream, client, records);
+  return new JetStreamWorkQueue<T, R>(
+    { ...options, ackWaitMs, maxAttempts: options.maxAttempts ?? 5 },
+    stream,
+    client,
+    records,
+  );
 }
 
 class JetStreamWorkQueue<T, R> implements WorkQueue<T, R> {
@@ -138,20 +184,27 @@ class JetStreamWorkQueue<T, R> implements WorkQueue<T, R> {
     return new Map((await this.records.list(filter)).map(({ key, value }) => [key, value]));
   }
 
-  async *watch(filter: string, signal: AbortSignal): AsyncGenerator<{ key: string; state: WorkState<R> }, void, undefined> {
+  async *watch(
+    filter: string,
+    signal: AbortSignal,
+  ): AsyncGenerator<{ key: string; state: WorkState<R> }, void, undefined> {
     for await (const change of this.records.watch(filter, signal)) {
       if (change.kind === 'put') yield { key: change.key, state: change.value };
     }
   }
 
   async revive(key: string, payload: T): Promise<void> {
-    const { revision } = await this.records.modify(key, (value) => (value.state === 'dead' ? { state: 'queued' } : value));
+    const { revision } = await this.records.modify(key, (value) =>
+      value.state === 'dead' ? { state: 'queued' } : value,
+    );
     await this.#publish(key, payload, `${key}.${revision}`);
   }
 
   async remove(filter: string): Promise<void> {
     const manager = await retryTransient(() => this.client.jetstreamManager());
-    await retryTransient(() => manager.streams.purge(this.stream, { filter: `emloc.work.${this.options.name}.${filter}` }));
+    await retryTransient(() =>
+      manager.streams.purge(this.stream, { filter: `emloc.work.${this.options.name}.${filter}` }),
+    );
     for (const { key } of await this.records.list(filter)) await this.records.delete(key);
   }
 
@@ -170,7 +223,12 @@ class JetStreamWorkQueue<T, R> implements WorkQueue<T, R> {
 
   async #publish(key: string, payload: T, messageId: string): Promise<void> {
     const envelope: Envelope<T> = { key, payload };
-    await retryTransient(() => this.client.publish(`emloc.work.${this.options.name}.${key}`, JSON.stringify(envelope), { msgID: messageId, timeout: requestTimeoutMs }));
+    await retryTransient(() =>
+      this.client.publish(`emloc.work.${this.options.name}.${key}`, JSON.stringify(envelope), {
+        msgID: messageId,
+        timeout: requestTimeoutMs,
+      }),
+    );
   }
 
   /** @returns undefined when there is nothing to do for this message */
@@ -184,10 +242,23 @@ class JetStreamWorkQueue<T, R> implements WorkQueue<T, R> {
       return undefined;
     }
     const attempt = record.value.state === 'running' ? record.value.attempt + 1 : 1;
-    if (attempt > this.options.maxAttempts) return this.#bury(record, message, `${attempt - 1} workers took it and fell silent`);
+    if (attempt > this.options.maxAttempts)
+      return this.#bury(record, message, `${attempt - 1} workers took it and fell silent`);
     try {
-      const claimed = await this.records.update(key, { state: 'running', owner: this.options.owner, attempt, message: message.seq }, record.revision);
-      return new ClaimedItem(key, payload, attempt, claimed.revision, message, this.records, this.options);
+      const claimed = await this.records.update(
+        key,
+        { state: 'running', owner: this.options.owner, attempt, message: message.seq },
+        record.revision,
+      );
+      return new ClaimedItem(
+        key,
+        payload,
+        attempt,
+        claimed.revision,
+        message,
+        this.records,
+        this.options,
+      );
     } catch (error) {
       return this.#leave(message, error);
     }
@@ -195,7 +266,11 @@ class JetStreamWorkQueue<T, R> implements WorkQueue<T, R> {
 
   async #bury(record: Versioned<WorkState<R>>, message: JsMsg, reason: string): Promise<undefined> {
     try {
-      await this.records.update(record.key, { state: 'dead', attempt: this.options.maxAttempts, error: reason }, record.revision);
+      await this.records.update(
+        record.key,
+        { state: 'dead', attempt: this.options.maxAttempts, error: reason },
+        record.revision,
+      );
     } catch (error) {
       return this.#leave(message, error);
     }
@@ -222,9 +297,17 @@ class ClaimedItem<T, R> implements WorkItem<T, R> {
     readonly token: number,
     private readonly message: JsMsg,
     private readonly records: RecordStore<WorkState<R>>,
-    private readonly options: { owner: string; ackWaitMs: number; maxAttempts: number; heartbeatMs?: number },
+    private readonly options: {
+      owner: string;
+      ackWaitMs: number;
+      maxAttempts: number;
+      heartbeatMs?: number;
+    },
   ) {
-    this.#timer = setInterval(() => void this.#beat(), options.heartbeatMs ?? options.ackWaitMs / 3);
+    this.#timer = setInterval(
+      () => void this.#beat(),
+      options.heartbeatMs ?? options.ackWaitMs / 3,
+    );
   }
 
   get lost(): AbortSignal {
@@ -237,7 +320,10 @@ class ClaimedItem<T, R> implements WorkItem<T, R> {
     this.message.ack();
   }
 
-  async fail(error: Error, { retryable = true, delayMs = 1000 }: { retryable?: boolean; delayMs?: number } = {}): Promise<void> {
+  async fail(
+    error: Error,
+    { retryable = true, delayMs = 1000 }: { retryable?: boolean; delayMs?: number } = {},
+  ): Promise<void> {
     if (retryable && this.attempt < this.options.maxAttempts) {
       clearInterval(this.#timer);
       return this.message.nak(delayMs);
@@ -248,7 +334,16 @@ class ClaimedItem<T, R> implements WorkItem<T, R> {
 
   async release(): Promise<void> {
     const { attempt } = this;
-    await this.#commit(attempt > 1 ? { state: 'running', owner: this.options.owner, attempt: attempt - 1, message: this.message.seq } : { state: 'queued' });
+    await this.#commit(
+      attempt > 1
+        ? {
+            state: 'running',
+            owner: this.options.owner,
+            attempt: attempt - 1,
+            message: this.message.seq,
+          }
+        : { state: 'queued' },
+    );
     this.message.nak();
   }
 
@@ -271,6 +366,10 @@ class ClaimedItem<T, R> implements WorkItem<T, R> {
   }
 
   #stale(cause?: unknown): ServiceKitError {
-    return new ServiceKitError('WORK_STALE', `work: ${this.key} went to another worker than ${this.options.owner} (token ${this.token})`, { cause });
+    return new ServiceKitError(
+      'WORK_STALE',
+      `work: ${this.key} went to another worker than ${this.options.owner} (token ${this.token})`,
+      { cause },
+    );
   }
 }

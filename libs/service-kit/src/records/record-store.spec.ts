@@ -1,7 +1,9 @@
 import { startNatsHarness, type NatsHarness } from '../testing/nats-harness.js';
 import { openRecordStore, type RecordStore } from './record-store.js';
 
-interface Counter { readonly count: number }
+interface Counter {
+  readonly count: number;
+}
 
 let harness: NatsHarness;
 let store: RecordStore<Counter>;
@@ -15,13 +17,23 @@ test('refuses to create twice and to update an old revision', async () => {
   const first = await store.create('a', { count: 1 });
   await expect(store.create('a', { count: 2 })).rejects.toMatchObject({ code: 'RECORD_EXISTS' });
   const second = await store.update('a', { count: 2 }, first.revision);
-  await expect(store.update('a', { count: 3 }, first.revision)).rejects.toMatchObject({ code: 'RECORD_CONFLICT' });
-  expect(await store.get('a')).toEqual({ key: 'a', value: { count: 2 }, revision: second.revision });
+  await expect(store.update('a', { count: 3 }, first.revision)).rejects.toMatchObject({
+    code: 'RECORD_CONFLICT',
+  });
+  expect(await store.get('a')).toEqual({
+    key: 'a',
+    value: { count: 2 },
+    revision: second.revision,
+  });
 });
 
 test('loses no change when many modify one record', async () => {
   await store.create('counter', { count: 0 });
-  await Promise.all(Array.from({ length: 20 }, () => store.modify('counter', ({ count }) => ({ count: count + 1 }))));
+  await Promise.all(
+    Array.from({ length: 20 }, () =>
+      store.modify('counter', ({ count }) => ({ count: count + 1 })),
+    ),
+  );
   expect((await store.get('counter'))?.value).toEqual({ count: 20 });
 });
 
@@ -31,11 +43,14 @@ test('creates again after a deletion, with a larger revision, and refuses to del
   expect(await store.get('gone')).toBeUndefined();
   const again = await store.create('gone', { count: 2 });
   expect(again.revision).toBeGreaterThan(first.revision);
-  await expect(store.delete('gone', first.revision)).rejects.toMatchObject({ code: 'RECORD_CONFLICT' });
+  await expect(store.delete('gone', first.revision)).rejects.toMatchObject({
+    code: 'RECORD_CONFLICT',
+  });
 });
 
 test('lists by pattern, without what is deleted', async () => {
-  for (const key of ['list.b', 'list.a', 'list.c', 'other.a']) await store.create(key, { count: 0 });
+  for (const key of ['list.b', 'list.a', 'list.c', 'other.a'])
+    await store.create(key, { count: 0 });
   await store.delete('list.c');
   expect((await store.list('list.*')).map(({ key }) => key)).toEqual(['list.a', 'list.b']);
 });
@@ -44,9 +59,11 @@ test('lists while keys change', async () => {
   const keys = Array.from({ length: 40 }, (_, index) => `busy.${index}`);
   await Promise.all(keys.map((key) => store.create(key, { count: 0 })));
   const stop = new AbortController();
-  const changing = Promise.all(keys.slice(-5).map(async (key) => {
-    while (!stop.signal.aborted) await store.modify(key, ({ count }) => ({ count: count + 1 }));
-  }));
+  const changing = Promise.all(
+    keys.slice(-5).map(async (key) => {
+      while (!stop.signal.aborted) await store.modify(key, ({ count }) => ({ count: count + 1 }));
+    }),
+  );
   const startMs = performance.now();
   for (let round = 0; round < 20; round++) expect((await store.list('busy.*')).length).toBe(40);
   const tookMs = performance.now() - startMs;

@@ -5,7 +5,10 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import { ServiceKitError } from '../errors.js';
 import { isConflict, requestTimeoutMs, retryTransient } from '../nats/retry.js';
 
-/** A record and the revision that an update must name. Revisions of a bucket only grow, also across deletions. */
+/**
+ * A record and the revision that an update must name. Revisions of a bucket only grow, also across
+ * deletions.
+ */
 export interface Versioned<T> {
   readonly key: string;
   readonly value: T;
@@ -23,11 +26,16 @@ export interface RecordStoreOptions<T> {
   /** A record that nobody writes for so long is gone. */
   readonly ttlMs?: number;
   readonly replicas?: number;
-  /** Checks what was stored, by this or another version of the program; throws when it is not a T. */
+  /**
+   * Checks what was stored, by this or another version of the program; throws when it is not a T.
+   */
   readonly parse?: (json: unknown) => T;
 }
 
-/** Small JSON records under compare-and-set. Keys: tokens of letters, digits, `_`, `-`, `=`, joined by dots. */
+/**
+ * Small JSON records under compare-and-set. Keys: tokens of letters, digits, `_`, `-`, `=`, joined
+ * by dots.
+ */
 export interface RecordStore<T> {
   get(key: string): Promise<Versioned<T> | undefined>;
   /** @throws ServiceKitError RECORD_EXISTS */
@@ -44,21 +52,37 @@ export interface RecordStore<T> {
   delete(key: string, revision?: number): Promise<void>;
   /** @param filter a key whose tokens may be `*`, its last `>` */
   list(filter?: string): Promise<Versioned<T>[]>;
-  /** What is there, then every change, until `signal` aborts. A slow reader gets the changes later, none less. */
+  /**
+   * What is there, then every change, until `signal` aborts. A slow reader gets the changes later,
+   * none less.
+   */
   watch(filter: string, signal: AbortSignal): AsyncIterableIterator<RecordChange<T>>;
 }
 
 /** Opens a bucket of records, making it when it is missing. */
-export async function openRecordStore<T>({ nats, bucket, ttlMs, replicas, parse = (json) => json as T }: RecordStoreOptions<T>): Promise<RecordStore<T>> {
+export async function openRecordStore<T>({
+  nats,
+  bucket,
+  ttlMs,
+  replicas,
+  parse = (json) => json as T,
+}: RecordStoreOptions<T>): Promise<RecordStore<T>> {
   const manager = new Kvm(nats);
-  const kv = await retryTransient(() => manager.create(bucket, {
-    history: 1,
-    storage: StorageType.File,
-    timeout: requestTimeoutMs,
-    ...(ttlMs === undefined ? {} : { ttl: ttlMs }),
-    ...(replicas === undefined ? {} : { replicas }),
-  }));
-  return new KvRecordStore(kv, await retryTransient(() => jetstreamManager(nats, { timeout: requestTimeoutMs })), bucket, parse);
+  const kv = await retryTransient(() =>
+    manager.create(bucket, {
+      history: 1,
+      storage: StorageType.File,
+      timeout: requestTimeoutMs,
+      ...(ttlMs === undefined ? {} : { ttl: ttlMs }),
+      ...(replicas === undefined ? {} : { replicas }),
+    }),
+  );
+  return new KvRecordStore(
+    kv,
+    await retryTransient(() => jetstreamManager(nats, { timeout: requestTimeoutMs })),
+    bucket,
+    parse,
+  );
 }
 
 class KvRecordStore<T> implements RecordStore<T> {
@@ -75,17 +99,30 @@ class KvRecordStore<T> implements RecordStore<T> {
   }
 
   async create(key: string, value: T): Promise<Versioned<T>> {
-    return this.#write(key, value, (data) => this.kv.create(key, data), 'RECORD_EXISTS', 'exists already');
+    return this.#write(
+      key,
+      value,
+      (data) => this.kv.create(key, data),
+      'RECORD_EXISTS',
+      'exists already',
+    );
   }
 
   async update(key: string, value: T, revision: number): Promise<Versioned<T>> {
-    return this.#write(key, value, (data) => this.kv.update(key, data, revision), 'RECORD_CONFLICT', `is not at revision ${revision} any more`);
+    return this.#write(
+      key,
+      value,
+      (data) => this.kv.update(key, data, revision),
+      'RECORD_CONFLICT',
+      `is not at revision ${revision} any more`,
+    );
   }
 
   async modify(key: string, change: (value: T) => T): Promise<Versioned<T>> {
     for (;;) {
       const current = await this.get(key);
-      if (!current) throw new ServiceKitError('RECORD_NOT_FOUND', `records: ${this.bucket} has no ${key}`);
+      if (!current)
+        throw new ServiceKitError('RECORD_NOT_FOUND', `records: ${this.bucket} has no ${key}`);
       const next = change(current.value);
       if (next === current.value) return current;
       try {
@@ -98,24 +135,38 @@ class KvRecordStore<T> implements RecordStore<T> {
 
   async delete(key: string, revision?: number): Promise<void> {
     try {
-      await retryTransient(() => this.kv.delete(key, revision === undefined ? {} : { previousSeq: revision }));
+      await retryTransient(() =>
+        this.kv.delete(key, revision === undefined ? {} : { previousSeq: revision }),
+      );
     } catch (cause) {
       if (!isConflict(cause)) throw cause;
       // Our own first attempt may have been the one that deleted it.
-      if (await this.get(key)) throw new ServiceKitError('RECORD_CONFLICT', `records: ${this.bucket}: ${key} is not at revision ${revision} any more`, { cause });
+      if (await this.get(key))
+        throw new ServiceKitError(
+          'RECORD_CONFLICT',
+          `records: ${this.bucket}: ${key} is not at revision ${revision} any more`,
+          { cause },
+        );
     }
   }
 
   async list(filter = '>'): Promise<Versioned<T>[]> {
     // The client library's `keys` waits for an end that it misses when a key changes meanwhile.
     const prefix = `$KV.${this.bucket}.`;
-    const { state } = await retryTransient(() => this.manager.streams.info(`KV_${this.bucket}`, { subjects_filter: prefix + filter }));
+    const { state } = await retryTransient(() =>
+      this.manager.streams.info(`KV_${this.bucket}`, { subjects_filter: prefix + filter }),
+    );
     const keys = Object.keys(state.subjects ?? {}).map((subject) => subject.slice(prefix.length));
     const records = await Promise.all(keys.map((key) => this.get(key)));
-    return records.filter((record) => record !== undefined).sort((a, b) => (a.key < b.key ? -1 : 1));
+    return records
+      .filter((record) => record !== undefined)
+      .sort((a, b) => (a.key < b.key ? -1 : 1));
   }
 
-  async *watch(filter: string, signal: AbortSignal): AsyncGenerator<RecordChange<T>, void, undefined> {
+  async *watch(
+    filter: string,
+    signal: AbortSignal,
+  ): AsyncGenerator<RecordChange<T>, void, undefined> {
     if (signal.aborted) return;
     const changes = await retryTransient(() => this.kv.watch({ key: filter }));
     const stop = (): void => changes.stop();
@@ -133,17 +184,27 @@ class KvRecordStore<T> implements RecordStore<T> {
     return { kind: 'delete', key: entry.key, revision: entry.revision };
   }
 
-  async #write(key: string, value: T, write: (data: string) => Promise<number>, code: 'RECORD_EXISTS' | 'RECORD_CONFLICT', problem: string): Promise<Versioned<T>> {
+  async #write(
+    key: string,
+    value: T,
+    write: (data: string) => Promise<number>,
+    code: 'RECORD_EXISTS' | 'RECORD_CONFLICT',
+    problem: string,
+  ): Promise<Versioned<T>> {
     const data = JSON.stringify(value);
     let attempts = 0;
     try {
-      const revision = await retryTransient(() => { attempts += 1; return write(data); });
+      const revision = await retryTransient(() => {
+        attempts += 1;
+        return write(data);
+      });
       return { key, value, revision };
     } catch (cause) {
       if (!isConflict(cause)) throw cause;
       // An attempt whose answer was lost has written it: what stands there is ours.
       const standing = attempts > 1 ? await retryTransient(() => this.kv.get(key)) : null;
-      if (standing?.operation === 'PUT' && standing.string() === data) return { key, value, revision: standing.revision };
+      if (standing?.operation === 'PUT' && standing.string() === data)
+        return { key, value, revision: standing.revision };
       throw new ServiceKitError(code, `records: ${this.bucket}: ${key} ${problem}`, { cause });
     }
   }

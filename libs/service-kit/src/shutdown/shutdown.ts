@@ -8,7 +8,10 @@ export interface ShutdownOptions {
   readonly exit?: (code: number) => void;
 }
 
-/** Ends a service in order: readiness drops, work in flight is finished or saved, connections close, exit. */
+/**
+ * Ends a service in order: readiness drops, work in flight is finished or saved, connections close,
+ * exit.
+ */
 export interface Shutdown {
   /** Aborts when the end has been asked for: take no new work, save what you do. */
   readonly signal: AbortSignal;
@@ -16,18 +19,28 @@ export interface Shutdown {
   readonly isReady: boolean;
   ready(): void;
   /**
-   * Something to be done before the end. Steps run one after the other, last added first, so that what a thing needs
-   * outlives it.
+   * Something to be done before the end. Steps run one after the other, last added first, so that
+   * what a thing needs outlives it.
    * @param step gets a signal that aborts when the grace period is over
    */
   add(name: string, step: (deadline: AbortSignal) => Promise<void> | void): void;
-  /** Asks for the end; again returns the same promise. Resolves with the exit code: 0 when every step was done in time. */
+  /**
+   * Asks for the end; again returns the same promise. Resolves with the exit code: 0 when every
+   * step was done in time.
+   */
   request(reason: string): Promise<number>;
-  /** Asks for the end at SIGTERM and SIGINT; the second SIGINT ends the process at once. @returns takes the handlers away */
+  /**
+   * Asks for the end at SIGTERM and SIGINT; the second SIGINT ends the process at once.
+   * @returns takes the handlers away
+   */
   listen(): () => void;
 }
 
-export function createShutdown({ graceMs, onStep, exit = (code) => process.exit(code) }: ShutdownOptions): Shutdown {
+export function createShutdown({
+  graceMs,
+  onStep,
+  exit = (code) => process.exit(code),
+}: ShutdownOptions): Shutdown {
   return new OrderlyShutdown(graceMs, onStep ?? (() => undefined), exit);
 }
 
@@ -91,7 +104,11 @@ class OrderlyShutdown implements Shutdown {
 }
 
 /** A step that is not done by the deadline is left behind. */
-async function runStep(name: string, step: (deadline: AbortSignal) => Promise<void> | void, deadline: AbortSignal): Promise<Error | undefined> {
+async function runStep(
+  name: string,
+  step: (deadline: AbortSignal) => Promise<void> | void,
+  deadline: AbortSignal,
+): Promise<Error | undefined> {
   const late = new Promise<never>((_, reject) => {
     const fail = (): void => reject(new Error(`${name} was not done within the grace period`));
     if (deadline.aborted) fail();

@@ -16,7 +16,9 @@ serveWorker<EchoContract>(async (task, { signal, isAborted, emit, request }) => 
       while (!isAborted()) continue;
       return 'saw the flag';
     case 'wait':
-      await new Promise((resolve) => { signal.addEventListener('abort', resolve); });
+      await new Promise((resolve) => {
+        signal.addEventListener('abort', resolve);
+      });
       throw new Error('aborted');
   }
 });

@@ -1,7 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-
 import type { NatsConnection } from '@nats-io/transport-node';
 
 import { connectNats } from '../nats/access.js';

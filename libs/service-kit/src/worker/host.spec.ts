@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
-
 import { build } from 'esbuild';
 
 import type { EchoContract } from '../testing/echo-contract.js';
@@ -14,27 +13,51 @@ const file = join(folder, 'echo-worker.mjs');
 let host: WorkerHost<EchoContract>;
 
 beforeAll(async () => {
-  await build({ entryPoints: [join(process.cwd(), 'libs/service-kit/src/testing/echo-worker.ts')], outfile: file, bundle: true, platform: 'node', format: 'esm', logLevel: 'error' });
+  await build({
+    entryPoints: [join(process.cwd(), 'libs/service-kit/src/testing/echo-worker.ts')],
+    outfile: file,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    logLevel: 'error',
+  });
 });
-beforeEach(() => { host = createWorkerHost<EchoContract>(pathToFileURL(file)); });
+beforeEach(() => {
+  host = createWorkerHost<EchoContract>(pathToFileURL(file));
+});
 afterEach(() => host.close());
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 test('runs a task, passes its events on in order and answers its requests', async () => {
   const steps: number[] = [];
-  const result = await host.run({ kind: 'echo', text: 'a' }, { onEvent: ({ step }) => steps.push(step), onRequest: async ({ question }) => `${question}!` });
+  const result = await host.run(
+    { kind: 'echo', text: 'a' },
+    { onEvent: ({ step }) => steps.push(step), onRequest: async ({ question }) => `${question}!` },
+  );
   expect([result, steps]).toEqual(['a a!', [1, 2]]);
 });
 
 test('an error keeps name, code and cause; so does a refused request', async () => {
-  await expect(host.run({ kind: 'throw', text: '' })).rejects.toMatchObject({ name: 'ServiceKitError', code: 'WORK_STALE', message: 'too late', cause: { name: 'RangeError', message: 'inner' } });
-  await expect(host.run({ kind: 'echo', text: '' }, { onRequest: () => Promise.reject(new RangeError('no')) })).rejects.toMatchObject({ name: 'RangeError', message: 'no' });
+  await expect(host.run({ kind: 'throw', text: '' })).rejects.toMatchObject({
+    name: 'ServiceKitError',
+    code: 'WORK_STALE',
+    message: 'too late',
+    cause: { name: 'RangeError', message: 'inner' },
+  });
+  await expect(
+    host.run({ kind: 'echo', text: '' }, { onRequest: () => Promise.reject(new RangeError('no')) }),
+  ).rejects.toMatchObject({ name: 'RangeError', message: 'no' });
 });
 
 test('an abort reaches a task that waits, and one that never lets its event loop turn', async () => {
-  for (const [kind, outcome] of [['wait', 'aborted'], ['spin', 'saw the flag']] as const) {
+  for (const [kind, outcome] of [
+    ['wait', 'aborted'],
+    ['spin', 'saw the flag'],
+  ] as const) {
     const stop = new AbortController();
-    const running = host.run({ kind, text: '' }, { signal: stop.signal }).catch((error: unknown) => (error as Error).message);
+    const running = host
+      .run({ kind, text: '' }, { signal: stop.signal })
+      .catch((error: unknown) => (error as Error).message);
     await sleep(50);
     stop.abort();
     expect(await running).toBe(outcome);
@@ -53,13 +76,21 @@ test('the main thread keeps answering while the worker computes', async () => {
 });
 
 test('a thread that dies fails its tasks, and the next task has a new one', async () => {
-  await expect(host.run({ kind: 'exit', text: '' })).rejects.toMatchObject({ code: 'WORKER_FAILED' });
-  expect(await host.run({ kind: 'echo', text: 'b' }, { onRequest: async () => 'again' })).toBe('b again');
+  await expect(host.run({ kind: 'exit', text: '' })).rejects.toMatchObject({
+    code: 'WORKER_FAILED',
+  });
+  expect(await host.run({ kind: 'echo', text: 'b' }, { onRequest: async () => 'again' })).toBe(
+    'b again',
+  );
 });
 
 test('closing ends tasks in progress', async () => {
-  const running = expect(host.run({ kind: 'wait', text: '' })).rejects.toMatchObject({ code: 'WORKER_CLOSED' });
+  const running = expect(host.run({ kind: 'wait', text: '' })).rejects.toMatchObject({
+    code: 'WORKER_CLOSED',
+  });
   await host.close();
   await running;
-  await expect(host.run({ kind: 'wait', text: '' })).rejects.toMatchObject({ code: 'WORKER_CLOSED' });
+  await expect(host.run({ kind: 'wait', text: '' })).rejects.toMatchObject({
+    code: 'WORKER_CLOSED',
+  });
 });

@@ -1,20 +1,31 @@
 import { Worker } from 'node:worker_threads';
 
 import { ServiceKitError } from '../errors.js';
-import { fromWireError, toWireError, type FromWorker, type Moved, type ToWorker, type WorkerContract } from './messages.js';
+import {
+  fromWireError,
+  toWireError,
+  type FromWorker,
+  type Moved,
+  type ToWorker,
+  type WorkerContract,
+} from './messages.js';
 
 export interface RunOptions<C extends WorkerContract> {
   readonly signal?: AbortSignal;
   readonly onEvent?: (event: C['event']) => void;
   /** Does for the worker what the main thread owns: sends a tensor, fetches a layer. */
-  readonly onRequest?: (request: C['request'], signal: AbortSignal) => Promise<C['response'] | Moved<C['response']>>;
+  readonly onRequest?: (
+    request: C['request'],
+    signal: AbortSignal,
+  ) => Promise<C['response'] | Moved<C['response']>>;
 }
 
 /** A thread for the engine; the thread that holds this owns the wires and never blocks. */
 export interface WorkerHost<C extends WorkerContract> {
   /**
    * Runs a task. A thread that dies takes its tasks with it; the next task starts another.
-   * @throws what the task threw, with name, code and message; ServiceKitError WORKER_FAILED, WORKER_CLOSED
+   * @throws what the task threw, with name, code and message; ServiceKitError WORKER_FAILED,
+   * WORKER_CLOSED
    */
   run(task: C['task'], options?: RunOptions<C>): Promise<C['result']>;
   /** Ends the thread; tasks in progress fail with WORKER_CLOSED. */
@@ -27,8 +38,14 @@ export interface WorkerHostOptions {
   readonly maxOldGenerationMib?: number;
 }
 
-/** @param file of a program that calls `serveWorker`: `new URL('./engine-worker.js', import.meta.url)` */
-export function createWorkerHost<C extends WorkerContract>(file: URL, options: WorkerHostOptions = {}): WorkerHost<C> {
+/**
+ * @param file of a program that calls `serveWorker`: `new URL('./engine-worker.js',
+ * import.meta.url)`
+ */
+export function createWorkerHost<C extends WorkerContract>(
+  file: URL,
+  options: WorkerHostOptions = {},
+): WorkerHost<C> {
   return new ThreadHost<C>(file, options);
 }
 
@@ -53,7 +70,8 @@ class ThreadHost<C extends WorkerContract> implements WorkerHost<C> {
 
   run(task: C['task'], options: RunOptions<C> = {}): Promise<C['result']> {
     return new Promise((resolve, reject) => {
-      if (this.#closed) throw new ServiceKitError('WORKER_CLOSED', `worker ${this.#name()}: it is closed`);
+      if (this.#closed)
+        throw new ServiceKitError('WORKER_CLOSED', `worker ${this.#name()}: it is closed`);
       options.signal?.throwIfAborted();
       const id = this.#nextId++;
       const aborted = new Int32Array(new SharedArrayBuffer(4));
@@ -62,7 +80,10 @@ class ThreadHost<C extends WorkerContract> implements WorkerHost<C> {
         Atomics.store(aborted, 0, 1);
         this.#post({ type: 'abort', id });
       };
-      options.signal?.addEventListener('abort', abort, { once: true, signal: this.#tasks.get(id)?.ended.signal });
+      options.signal?.addEventListener('abort', abort, {
+        once: true,
+        signal: this.#tasks.get(id)?.ended.signal,
+      });
       this.#worker ??= this.#start();
       this.#post({ type: 'run', id, task, aborted });
     });
@@ -79,7 +100,9 @@ class ThreadHost<C extends WorkerContract> implements WorkerHost<C> {
   #start(): Worker {
     const worker = new Worker(this.file, {
       workerData: this.options.data,
-      ...(this.options.maxOldGenerationMib === undefined ? {} : { resourceLimits: { maxOldGenerationSizeMb: this.options.maxOldGenerationMib } }),
+      ...(this.options.maxOldGenerationMib === undefined
+        ? {}
+        : { resourceLimits: { maxOldGenerationSizeMb: this.options.maxOldGenerationMib } }),
     });
     worker.on('message', (message: FromWorker) => this.#receive(message));
     worker.once('error', (cause) => this.#died(worker, cause));
@@ -102,11 +125,21 @@ class ThreadHost<C extends WorkerContract> implements WorkerHost<C> {
     }
   }
 
-  async #answer(task: RunningTask<C>, id: number, requestId: number, request: unknown): Promise<void> {
+  async #answer(
+    task: RunningTask<C>,
+    id: number,
+    requestId: number,
+    request: unknown,
+  ): Promise<void> {
     try {
-      if (!task.options.onRequest) throw new ServiceKitError('WORKER_FAILED', `worker ${this.#name()}: nobody answers its requests`);
+      if (!task.options.onRequest)
+        throw new ServiceKitError(
+          'WORKER_FAILED',
+          `worker ${this.#name()}: nobody answers its requests`,
+        );
       const answer = await task.options.onRequest(request, task.ended.signal);
-      if (isMoved(answer)) this.#post({ type: 'response', id, requestId, value: answer.value }, answer.transfer);
+      if (isMoved(answer))
+        this.#post({ type: 'response', id, requestId, value: answer.value }, answer.transfer);
       else this.#post({ type: 'response', id, requestId, value: answer });
     } catch (error) {
       this.#post({ type: 'refusal', id, requestId, error: toWireError(error) });
@@ -127,7 +160,13 @@ class ThreadHost<C extends WorkerContract> implements WorkerHost<C> {
   #died(worker: Worker, cause: Error): void {
     if (worker !== this.#worker) return;
     this.#worker = undefined;
-    this.#failAll(new ServiceKitError('WORKER_FAILED', `worker ${this.#name()}: the thread died: ${cause.message}`, { cause }));
+    this.#failAll(
+      new ServiceKitError(
+        'WORKER_FAILED',
+        `worker ${this.#name()}: the thread died: ${cause.message}`,
+        { cause },
+      ),
+    );
   }
 
   #failAll(error: Error): void {

@@ -15,17 +15,40 @@ export interface Moved<T> {
   readonly transfer: readonly Transferable[];
 }
 
-/** From the main thread. `aborted` is a shared flag that a thread can read while its event loop is blocked. */
+/**
+ * From the main thread. `aborted` is a shared flag that a thread can read while its event loop is
+ * blocked.
+ */
 export type ToWorker =
-  | { readonly type: 'run'; readonly id: number; readonly task: unknown; readonly aborted: Int32Array }
+  | {
+      readonly type: 'run';
+      readonly id: number;
+      readonly task: unknown;
+      readonly aborted: Int32Array;
+    }
   | { readonly type: 'abort'; readonly id: number }
-  | { readonly type: 'response'; readonly id: number; readonly requestId: number; readonly value: unknown }
-  | { readonly type: 'refusal'; readonly id: number; readonly requestId: number; readonly error: WireError };
+  | {
+      readonly type: 'response';
+      readonly id: number;
+      readonly requestId: number;
+      readonly value: unknown;
+    }
+  | {
+      readonly type: 'refusal';
+      readonly id: number;
+      readonly requestId: number;
+      readonly error: WireError;
+    };
 
 /** From the worker thread. */
 export type FromWorker =
   | { readonly type: 'event'; readonly id: number; readonly event: unknown }
-  | { readonly type: 'request'; readonly id: number; readonly requestId: number; readonly request: unknown }
+  | {
+      readonly type: 'request';
+      readonly id: number;
+      readonly requestId: number;
+      readonly request: unknown;
+    }
   | { readonly type: 'result'; readonly id: number; readonly result: unknown }
   | { readonly type: 'error'; readonly id: number; readonly error: WireError };
 
@@ -41,8 +64,17 @@ export interface WireError {
 /** Code and other plain fields come along. */
 export function toWireError(thrown: unknown): WireError {
   const error = thrown instanceof Error ? thrown : new Error(String(thrown));
-  const fields = Object.entries(error).filter((field): field is [string, string | number | boolean] => field[0] !== 'cause' && ['string', 'number', 'boolean'].includes(typeof field[1]));
-  return { name: error.name, message: error.message, stack: error.stack, fields: Object.fromEntries(fields), cause: error.cause === undefined ? undefined : toWireError(error.cause) };
+  const fields = Object.entries(error).filter(
+    (field): field is [string, string | number | boolean] =>
+      field[0] !== 'cause' && ['string', 'number', 'boolean'].includes(typeof field[1]),
+  );
+  return {
+    name: error.name,
+    message: error.message,
+    stack: error.stack,
+    fields: Object.fromEntries(fields),
+    cause: error.cause === undefined ? undefined : toWireError(error.cause),
+  };
 }
 
 /** An Error with the name, code and fields of the one that was thrown in the other thread. */

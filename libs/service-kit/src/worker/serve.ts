@@ -1,7 +1,14 @@
 import { parentPort } from 'node:worker_threads';
 
 import { ServiceKitError } from '../errors.js';
-import { fromWireError, toWireError, type FromWorker, type Moved, type ToWorker, type WorkerContract } from './messages.js';
+import {
+  fromWireError,
+  toWireError,
+  type FromWorker,
+  type Moved,
+  type ToWorker,
+  type WorkerContract,
+} from './messages.js';
 
 /** What a task in a worker thread can do. */
 export interface WorkerContext<C extends WorkerContract> {
@@ -19,12 +26,19 @@ interface ServedTask {
   readonly requests: Map<number, { resolve(value: unknown): void; reject(error: Error): void }>;
 }
 
-/** Answers the tasks of the thread's host, for as long as the thread lives. Called once, by the worker's program. */
-export function serveWorker<C extends WorkerContract>(run: (task: C['task'], context: WorkerContext<C>) => Promise<C['result']>): void {
+/**
+ * Answers the tasks of the thread's host, for as long as the thread lives. Called once, by the
+ * worker's program.
+ */
+export function serveWorker<C extends WorkerContract>(
+  run: (task: C['task'], context: WorkerContext<C>) => Promise<C['result']>,
+): void {
   const port = parentPort;
-  if (!port) throw new ServiceKitError('WORKER_FAILED', 'serveWorker was called outside a worker thread');
+  if (!port)
+    throw new ServiceKitError('WORKER_FAILED', 'serveWorker was called outside a worker thread');
   const tasks = new Map<number, ServedTask>();
-  const post = (message: FromWorker, transfer: Moved<unknown>['transfer'] = []): void => port.postMessage(message, [...transfer]);
+  const post = (message: FromWorker, transfer: Moved<unknown>['transfer'] = []): void =>
+    port.postMessage(message, [...transfer]);
   port.on('message', (message: ToWorker) => {
     const task = tasks.get(message.id);
     switch (message.type) {
@@ -53,12 +67,22 @@ async function serve<C extends WorkerContract>(
     signal: served.controller.signal,
     isAborted: () => Atomics.load(aborted, 0) === 1,
     emit: (event) => post({ type: 'event', id, event }),
-    request: (request, transfer) => new Promise((resolve, reject) => {
-      const requestId = nextRequest++;
-      const settle = (): void => void served.requests.delete(requestId);
-      served.requests.set(requestId, { resolve: (value) => { settle(); resolve(value); }, reject: (error) => { settle(); reject(error); } });
-      post({ type: 'request', id, requestId, request }, transfer);
-    }),
+    request: (request, transfer) =>
+      new Promise((resolve, reject) => {
+        const requestId = nextRequest++;
+        const settle = (): void => void served.requests.delete(requestId);
+        served.requests.set(requestId, {
+          resolve: (value) => {
+            settle();
+            resolve(value);
+          },
+          reject: (error) => {
+            settle();
+            reject(error);
+          },
+        });
+        post({ type: 'request', id, requestId, request }, transfer);
+      }),
   };
   try {
     post({ type: 'result', id, result: await run(task, context) });

@@ -1,13 +1,29 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { Device, memoryCategories, MemoryBudget } from '@emloc/device';
-import { type CardUsage, deviceTarget } from '@emloc/device-registry';
+import { Device, MemoryBudget, memoryCategories } from '@emloc/device';
+import { deviceTarget, type CardUsage } from '@emloc/device-registry';
 import {
-  budgetBytesOf, DiskFactorStore, type Job, type JobEnvironment, noTrainingStore, type PlanInputs, type ProcessMemory, StageClock, type TrainingStore,
+  budgetBytesOf,
+  DiskFactorStore,
+  noTrainingStore,
+  StageClock,
+  type Job,
+  type JobEnvironment,
+  type PlanInputs,
+  type ProcessMemory,
+  type TrainingStore,
 } from '@emloc/pipeline';
 import type { PagerObserver } from '@emloc/weight-pager';
+
+import type {
+  DeviceMemoryRequest,
+  EngineEvent,
+  EngineReport,
+  EngineTask,
+  LeftMemory,
+  NamedBlock,
+} from '../contract.js';
 import { preparedJob } from './prepared-job.js';
-import type { DeviceMemoryRequest, EngineEvent, EngineReport, EngineTask, LeftMemory, NamedBlock } from '../contract.js';
 
 /** What a stage's engine is given. */
 export interface EngineInputs {
@@ -35,25 +51,43 @@ const sampleMs = 200;
 /** Pagers that this thread has opened: their numbers are its own, whatever the task. */
 let pagers = 0;
 
-/** Checks the job, waits for device memory, opens the device, runs the stage, and closes everything. @throws the typed errors of every part */
-export async function runEngineStage<R>(task: EngineTask, context: Context, stage: EngineStage<R>): Promise<R & { readonly report: EngineReport }> {
+/**
+ * Checks the job, waits for device memory, opens the device, runs the stage, and closes everything.
+ * @throws the typed errors of every part
+ */
+export async function runEngineStage<R>(
+  task: EngineTask,
+  context: Context,
+  stage: EngineStage<R>,
+): Promise<R & { readonly report: EngineReport }> {
   const job = await preparedJob(task.job, task.options);
   const target = deviceTarget(task.device, task.threads);
   const { profile } = target;
   const totalBytes = await budgetBytesOf(job, profile);
-  const { budgetBytes, memory, leave } = await stage.divide({ job, profile, budgetBytes: totalBytes });
+  const { budgetBytes, memory, leave } = await stage.divide({
+    job,
+    profile,
+    budgetBytes: totalBytes,
+  });
   context.signal.throwIfAborted();
-  // A card has one name in all containers; another device is as much its container's as its machine's.
+  // A card has one name in all containers; another device is as much its container's as its
+  // machine's.
   const name = target.card?.uuid ?? `${hostname()}/${target.name}`;
   await context.request({ type: 'device', device: name, bytes: budgetBytes, totalBytes, leave });
   const budget = new MemoryBudget(budgetBytes);
   const device = new Device(await target.open(budgetBytes), budget);
   const clock = new StageClock(budget);
-  const factors = new DiskFactorStore(join(task.scratch, 'factors'), { emulated: job.emulated, profile });
+  const factors = new DiskFactorStore(join(task.scratch, 'factors'), {
+    emulated: job.emulated,
+    profile,
+  });
   const observers = openObservers(context, budget, target.card);
   try {
     const environment: JobEnvironment = {
-      device, clock, memory, factors,
+      device,
+      clock,
+      memory,
+      factors,
       training: stage.training ?? noTrainingStore,
       reads: 'real',
       hostBytes: task.options.hostBytes,
@@ -85,7 +119,10 @@ async function closeAll(closes: readonly (() => Promise<void> | void)[]): Promis
 }
 
 /** Blocks with their paths in the model. */
-export function namedBlocks({ blockPath }: { readonly blockPath: (block: number) => string }, blocks: Iterable<number>): readonly NamedBlock[] {
+export function namedBlocks(
+  { blockPath }: { readonly blockPath: (block: number) => string },
+  blocks: Iterable<number>,
+): readonly NamedBlock[] {
   return [...blocks].map((block) => ({ block, layer: blockPath(block) }));
 }
 
@@ -103,7 +140,10 @@ function totals(clock: StageClock): Pick<EngineReport, 'seconds' | 'peakDeviceBy
   const reports = clock.reports();
   return {
     seconds: reports.reduce((sum, { seconds }) => sum + seconds, 0),
-    peakDeviceBytes: reports.reduce((peak, { peakDeviceBytes }) => Math.max(peak, peakDeviceBytes), 0),
+    peakDeviceBytes: reports.reduce(
+      (peak, { peakDeviceBytes }) => Math.max(peak, peakDeviceBytes),
+      0,
+    ),
   };
 }
 
@@ -115,15 +155,25 @@ interface Observers {
 }
 
 /** Passes on what the engine tells, with samples of memory and pagers at a bounded rate. */
-function openObservers(context: Context, budget: MemoryBudget, card: CardUsage | undefined): Observers {
+function openObservers(
+  context: Context,
+  budget: MemoryBudget,
+  card: CardUsage | undefined,
+): Observers {
   const pending = new Map<number, EngineEvent>();
   let sampledMs = Number.NEGATIVE_INFINITY;
   const flush = (): void => {
     sampledMs = performance.now();
-    const inUseBytes = Object.fromEntries(memoryCategories.map((category) => [category, budget.inUseBytesOf(category)]));
-    context.emit({ type: 'memory', sample: { budgetBytes: budget.totalBytes, peakBytes: budget.peakBytes, inUseBytes } });
+    const inUseBytes = Object.fromEntries(
+      memoryCategories.map((category) => [category, budget.inUseBytesOf(category)]),
+    );
+    context.emit({
+      type: 'memory',
+      sample: { budgetBytes: budget.totalBytes, peakBytes: budget.peakBytes, inUseBytes },
+    });
     const usedBytes = card?.usedBytes() ?? null;
-    if (card && usedBytes !== null) context.emit({ type: 'card', ordinal: card.ordinal, usedBytes, totalBytes: card.totalBytes });
+    if (card && usedBytes !== null)
+      context.emit({ type: 'card', ordinal: card.ordinal, usedBytes, totalBytes: card.totalBytes });
     for (const event of pending.values()) context.emit(event);
     pending.clear();
   };
@@ -137,8 +187,15 @@ function openObservers(context: Context, budget: MemoryBudget, card: CardUsage |
     },
     openPager: () => {
       const pager = (pagers += 1);
-      return (_event, { hits, pageIns, pageOuts, stallSeconds, bytesMoved, deviceBytes, hostBytes }) => {
-        pending.set(pager, { type: 'pager', pager, totals: { hits, pageIns, pageOuts, stallSeconds, bytesMoved, deviceBytes, hostBytes } });
+      return (
+        _event,
+        { hits, pageIns, pageOuts, stallSeconds, bytesMoved, deviceBytes, hostBytes },
+      ) => {
+        pending.set(pager, {
+          type: 'pager',
+          pager,
+          totals: { hits, pageIns, pageOuts, stallSeconds, bytesMoved, deviceBytes, hostBytes },
+        });
         sample();
       };
     },

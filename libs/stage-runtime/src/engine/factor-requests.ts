@@ -1,5 +1,6 @@
 import { factorsFromRecord, type TensorRecord } from '@emloc/pipeline';
-import { type EngineInputs, inLayer } from './engine-stage.js';
+
+import { inLayer, type EngineInputs } from './engine-stage.js';
 
 /** Asks for the factors of a block. */
 export interface FactorsRequest {
@@ -8,11 +9,21 @@ export interface FactorsRequest {
 }
 
 /** Brings the factors of all emulated blocks into the environment's store, block by block. */
-export async function fetchFactors({ environment, job }: EngineInputs, request: (request: FactorsRequest) => Promise<TensorRecord>): Promise<void> {
-  const { factors: store, device: { profile }, signal } = environment;
+export async function fetchFactors(
+  { environment, job }: EngineInputs,
+  request: (request: FactorsRequest) => Promise<TensorRecord>,
+): Promise<void> {
+  const {
+    factors: store,
+    device: { profile },
+    signal,
+  } = environment;
   for (const block of new Set(job.emulated.map((linear) => linear.block))) {
     signal?.throwIfAborted();
-    const { factors, reports } = factorsFromRecord(await inLayer(job.model.layout.blockPath(block), () => request({ type: 'factors', block })), { emulated: job.emulated, profile });
+    const { factors, reports } = factorsFromRecord(
+      await inLayer(job.model.layout.blockPath(block), () => request({ type: 'factors', block })),
+      { emulated: job.emulated, profile },
+    );
     await store.put(block, factors, reports);
   }
 }

@@ -1,4 +1,11 @@
-import { type Job, type MemoryPlan, type PlanInputs, prepareJob, requireMemory, type TuneOptions } from '@emloc/pipeline';
+import {
+  prepareJob,
+  requireMemory,
+  type Job,
+  type MemoryPlan,
+  type PlanInputs,
+  type TuneOptions,
+} from '@emloc/pipeline';
 
 interface Prepared {
   readonly name: string;
@@ -9,14 +16,21 @@ interface Prepared {
 /** The job that this thread worked on last: its next task is often another stage of the same. */
 let prepared: Prepared | null = null;
 
-/** A job, checked and tokenised once for all its tasks on this thread; it stays open until another job comes. @throws the typed errors of each part */
+/**
+ * A job, checked and tokenised once for all its tasks on this thread; it stays open until another
+ * job comes.
+ * @throws the typed errors of each part
+ */
 export async function preparedJob(name: string, options: TuneOptions): Promise<Job> {
   if (prepared?.name === name) return prepared.job;
   const before = prepared;
   const job = prepareJob(options);
   const own: Prepared = { name, job, memory: null };
   prepared = own;
-  await before?.job.then((held) => held.close(), () => undefined);
+  await before?.job.then(
+    (held) => held.close(),
+    () => undefined,
+  );
   job.catch(() => {
     if (prepared === own) prepared = null;
   });

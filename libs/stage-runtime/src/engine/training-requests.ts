@@ -1,4 +1,10 @@
-import { type StageProgress, stageProgressFromRecord, stageProgressToRecord, type TensorRecord, type TrainingStore } from '@emloc/pipeline';
+import {
+  stageProgressFromRecord,
+  stageProgressToRecord,
+  type StageProgress,
+  type TensorRecord,
+  type TrainingStore,
+} from '@emloc/pipeline';
 
 /** What a training stage asks its service. */
 export type TrainingRequest =
@@ -6,7 +12,10 @@ export type TrainingRequest =
   | { readonly type: 'save-training'; readonly step: number; readonly record: TensorRecord };
 
 /** States of training that the service keeps, so that another process can go on from them. */
-export function requestedTraining(request: (request: TrainingRequest) => Promise<TensorRecord | null>, everySteps: number): TrainingStore {
+export function requestedTraining(
+  request: (request: TrainingRequest) => Promise<TensorRecord | null>,
+  everySteps: number,
+): TrainingStore {
   return {
     everySteps,
     load: async (): Promise<StageProgress | null> => {
@@ -14,8 +23,13 @@ export function requestedTraining(request: (request: TrainingRequest) => Promise
       return record && stageProgressFromRecord(record);
     },
     save: async (_stage, progress) => {
-      // The record's tensors are the training's own: they are copied to the other thread, not moved.
-      await request({ type: 'save-training', step: progress.state.step, record: stageProgressToRecord(progress) });
+      // The record's tensors are the training's own: they are copied to the other thread, not
+      // moved.
+      await request({
+        type: 'save-training',
+        step: progress.state.step,
+        record: stageProgressToRecord(progress),
+      });
     },
   };
 }

@@ -1,5 +1,6 @@
 import type { DeviceGrant, JobStorage } from '@emloc/job-storage';
 import { createWorkerHost, type Moved, type WorkerHost } from '@emloc/service-kit';
+
 import type { AnyEngineContract, DeviceMemoryRequest, EngineEvent } from '../contract.js';
 
 /** A task of the engine's thread, and who answers what it asks. */
@@ -9,7 +10,10 @@ export interface EngineRun<C extends AnyEngineContract> {
   readonly task: C['task'];
   readonly signal: AbortSignal;
   readonly onEvent: (event: EngineEvent) => void;
-  readonly onRequest: (request: Exclude<C['request'], DeviceMemoryRequest>, signal: AbortSignal) => Promise<C['response'] | Moved<C['response']>>;
+  readonly onRequest: (
+    request: Exclude<C['request'], DeviceMemoryRequest>,
+    signal: AbortSignal,
+  ) => Promise<C['response'] | Moved<C['response']>>;
 }
 
 export interface EngineThreadOptions {
@@ -31,11 +35,21 @@ export class EngineThread {
   constructor(private readonly options: EngineThreadOptions) {}
 
   /** @throws what the engine threw, or the reason of the signal or of a lost grant */
-  async run<C extends AnyEngineContract>({ job, stage, task, signal, onEvent, onRequest }: EngineRun<C>): Promise<C['result']> {
+  async run<C extends AnyEngineContract>({
+    job,
+    stage,
+    task,
+    signal,
+    onEvent,
+    onRequest,
+  }: EngineRun<C>): Promise<C['result']> {
     const lost = new AbortController();
     const stop = AbortSignal.any([signal, lost.signal]);
     const granted: Promise<DeviceGrant>[] = [];
-    const answer = async (request: C['request'], ended: AbortSignal): Promise<C['response'] | Moved<C['response']>> => {
+    const answer = async (
+      request: C['request'],
+      ended: AbortSignal,
+    ): Promise<C['response'] | Moved<C['response']>> => {
       const asked = request as DeviceMemoryRequest | Exclude<C['request'], DeviceMemoryRequest>;
       if (!isDeviceRequest(asked)) return onRequest(asked, AbortSignal.any([ended, stop]));
       const asking = this.#grant(asked, { job, stage, signal: AbortSignal.any([ended, stop]) });
@@ -46,13 +60,18 @@ export class EngineThread {
     };
     try {
       const host = (this.#host ??= createWorkerHost<AnyEngineContract>(this.options.program));
-      return await this.#orEnded(host.run(task, { signal: stop, onEvent, onRequest: answer as never }), stop);
+      return await this.#orEnded(
+        host.run(task, { signal: stop, onEvent, onRequest: answer as never }),
+        stop,
+      );
     } catch (error) {
       stop.throwIfAborted();
       throw error;
     } finally {
-      // One that is granted when the task has ended already is given back too; one that cannot be given back expires.
-      for (const asking of granted) await asking.then((grant) => grant.release()).catch(() => undefined);
+      // One that is granted when the task has ended already is given back too; one that cannot be
+      // given back expires.
+      for (const asking of granted)
+        await asking.then((grant) => grant.release()).catch(() => undefined);
     }
   }
 
@@ -62,19 +81,37 @@ export class EngineThread {
     await host?.close();
   }
 
-  #grant({ device, bytes, totalBytes, leave }: DeviceMemoryRequest, { job, stage, signal }: { job: string; stage: string; signal: AbortSignal }): Promise<DeviceGrant> {
-    const { storage: { devices, stages }, holder, deviceName = device } = this.options;
+  #grant(
+    { device, bytes, totalBytes, leave }: DeviceMemoryRequest,
+    { job, stage, signal }: { job: string; stage: string; signal: AbortSignal },
+  ): Promise<DeviceGrant> {
+    const {
+      storage: { devices, stages },
+      holder,
+      deviceName = device,
+    } = this.options;
     const stageBytes = async (): Promise<number> => {
       const isOver = !leave || Boolean((await stages.read(job, leave.stage))?.result);
       return isOver ? totalBytes : totalBytes - leave.bytes;
     };
-    return devices.acquire({ device: deviceName, job, stage, holder, bytes, totalBytes, stageBytes, signal });
+    return devices.acquire({
+      device: deviceName,
+      job,
+      stage,
+      holder,
+      bytes,
+      totalBytes,
+      stageBytes,
+      signal,
+    });
   }
 
   /** A task that does not stop when it is asked to takes its thread with it. */
   async #orEnded<T>(running: Promise<T>, stop: AbortSignal): Promise<T> {
     let timer: NodeJS.Timeout | undefined;
-    const onAbort = (): void => { timer = setTimeout(() => void this.close(), this.options.stopMs); };
+    const onAbort = (): void => {
+      timer = setTimeout(() => void this.close(), this.options.stopMs);
+    };
     stop.addEventListener('abort', onAbort, { once: true });
     try {
       return await running;

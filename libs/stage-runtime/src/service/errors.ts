@@ -21,5 +21,9 @@ export class StageError extends Error {
 /** Says that NATS did not answer, where that is what the kit gave up on; anything else as it is. */
 export function orUnavailable(error: unknown): unknown {
   if (!isTransient(error)) return error;
-  return new StageError('STORAGE_UNAVAILABLE', 'NATS did not answer what the stage asked of the shared storage', { cause: error });
+  return new StageError(
+    'STORAGE_UNAVAILABLE',
+    'NATS did not answer what the stage asked of the shared storage',
+    { cause: error },
+  );
 }

@@ -1,4 +1,7 @@
-/** Hands events from a callback to a reader who awaits them; closing it ends the reading after what is queued. */
+/**
+ * Hands events from a callback to a reader who awaits them; closing it ends the reading after what
+ * is queued.
+ */
 export class EventQueue<T> {
   readonly #events: T[] = [];
   #closed = false;

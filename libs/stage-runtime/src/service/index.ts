@@ -1,4 +1,11 @@
-export type { DeviceMemoryRequest, EngineContract, EngineEvent, EngineReport, EngineTask, NamedBlock } from '../contract.js';
+export type {
+  DeviceMemoryRequest,
+  EngineContract,
+  EngineEvent,
+  EngineReport,
+  EngineTask,
+  NamedBlock,
+} from '../contract.js';
 export { blockFactors } from './block-factors.js';
 export { StageError, type StageErrorCode } from './errors.js';
 export { blockItems, blockKey, type LayerSharing, shareLayers } from './layer-sharing.js';

@@ -1,24 +1,48 @@
 import { join } from 'node:path';
-import { fromTuneOptionsMessage, type JobSpec, type StoredObject, type UploadedDataset } from '@emloc/contracts';
-import { type JobStorage, JobStorageError, storedObjectMessage } from '@emloc/job-storage';
+import {
+  fromTuneOptionsMessage,
+  type JobSpec,
+  type StoredObject,
+  type UploadedDataset,
+} from '@emloc/contracts';
+import { JobStorageError, storedObjectMessage, type JobStorage } from '@emloc/job-storage';
 import { resolveTuneOptions, type TuneOptions } from '@emloc/pipeline';
 import { getObjectFile } from '@emloc/service-kit';
 
 /** Where uploaded rows go, and how long they are waited for. */
 export interface FetchOptions {
-  /** Has no other files; those of the job are named by their part in it, whatever the upload was called. */
+  /**
+   * Has no other files; those of the job are named by their part in it, whatever the upload was
+   * called.
+   */
   readonly folder: string;
   readonly signal: AbortSignal;
 }
 
-/** The engine's options of a job; uploaded rows are fetched first. @throws the typed errors of storage and options */
-export async function jobOptionsOf(spec: JobSpec, storage: JobStorage, fetch: FetchOptions): Promise<TuneOptions> {
-  if (!spec.options) throw new JobStorageError('JOB_SPEC_MISSING', `job spec of ${spec.job} has no options`);
+/**
+ * The engine's options of a job; uploaded rows are fetched first.
+ * @throws the typed errors of storage and options
+ */
+export async function jobOptionsOf(
+  spec: JobSpec,
+  storage: JobStorage,
+  fetch: FetchOptions,
+): Promise<TuneOptions> {
+  if (!spec.options)
+    throw new JobStorageError('JOB_SPEC_MISSING', `job spec of ${spec.job} has no options`);
   const { data, validation, ...options } = fromTuneOptionsMessage(spec.options);
   return resolveTuneOptions({
     ...options,
     data: await pathOf(data, { ...fetch, object: spec.data, storage, file: 'data.jsonl' }),
-    validation: validation === undefined || validation === null ? null : await pathOf(validation, { ...fetch, object: spec.validation, storage, file: 'validation.jsonl' }),
+    validation:
+      validation === undefined || validation === null
+        ? null
+        : await pathOf(validation, {
+            ...fetch,
+            object: spec.validation,
+            storage,
+            file: 'validation.jsonl',
+          }),
     out: '',
   });
 }
@@ -31,14 +55,28 @@ interface Fetching extends FetchOptions {
 
 async function pathOf(source: string | UploadedDataset, fetching: Fetching): Promise<string> {
   if (typeof source === 'string') return source;
-  if (!fetching.object) throw new JobStorageError('JOB_SPEC_MISSING', `the job spec does not say where ${source.dataset} is`);
+  if (!fetching.object)
+    throw new JobStorageError(
+      'JOB_SPEC_MISSING',
+      `the job spec does not say where ${source.dataset} is`,
+    );
   return fetchDataset(fetching.object, fetching);
 }
 
 /** Fetches a data set; its name is its hash, which is checked. */
-async function fetchDataset({ bucket, name, sha256 }: StoredObject, { storage, folder, file, signal }: Fetching): Promise<string> {
+async function fetchDataset(
+  { bucket, name, sha256 }: StoredObject,
+  { storage, folder, file, signal }: Fetching,
+): Promise<string> {
   const path = join(folder, file);
-  const found = storedObjectMessage(bucket, await getObjectFile(storage.bucketOf(bucket), name, path, { signal })).sha256;
-  if (found !== sha256) throw new JobStorageError('JOB_SPEC_MISSING', `data set ${name} has the hash ${found}, the job names ${sha256}`);
+  const found = storedObjectMessage(
+    bucket,
+    await getObjectFile(storage.bucketOf(bucket), name, path, { signal }),
+  ).sha256;
+  if (found !== sha256)
+    throw new JobStorageError(
+      'JOB_SPEC_MISSING',
+      `data set ${name} has the hash ${found}, the job names ${sha256}`,
+    );
   return path;
 }

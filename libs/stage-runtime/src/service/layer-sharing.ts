@@ -1,7 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { toRpcError } from '@emloc/rpc';
-import { isServiceKitError, type WorkItem, type WorkQueue, type WorkState } from '@emloc/service-kit';
+import {
+  isServiceKitError,
+  type WorkItem,
+  type WorkQueue,
+  type WorkState,
+} from '@emloc/service-kit';
 import type { StageLabel } from '@emloc/telemetry';
+
 import type { NamedBlock } from '../contract.js';
 import { StageError } from './errors.js';
 import type { StageAttempt } from './stage-calls.js';
@@ -12,7 +18,10 @@ export interface LayerSharingOptions<W, R> {
   readonly queue: WorkQueue<W, R>;
   /** Told when more of the work is done, whoever did it. */
   readonly onProgress?: (done: number, total: number) => void;
-  /** How often what is done is read again, in case the watch has fallen silent around a lost connection. */
+  /**
+   * How often what is done is read again, in case the watch has fallen silent around a lost
+   * connection.
+   */
   readonly pollMs?: number;
 }
 
@@ -25,7 +34,10 @@ export interface SharedItem {
 
 const defaultPollMs = 15_000;
 
-/** A replica's part in work that all replicas of a stage share: takes it item by item and hands in what comes of it. */
+/**
+ * A replica's part in work that all replicas of a stage share: takes it item by item and hands in
+ * what comes of it.
+ */
 export class LayerSharing<W, R> {
   readonly #stop = new AbortController();
   readonly #held = new Map<string, WorkItem<W, R>>();
@@ -33,12 +45,17 @@ export class LayerSharing<W, R> {
   readonly #items: AsyncIterator<WorkItem<W, R>>;
   /** Settles when all is done, something is given up, or the attempt is to end. */
   readonly #over: Promise<void>;
-  #settle: { readonly resolve: () => void; readonly reject: (error: Error) => void } = { resolve: () => undefined, reject: () => undefined };
+  #settle: { readonly resolve: () => void; readonly reject: (error: Error) => void } = {
+    resolve: () => undefined,
+    reject: () => undefined,
+  };
   #shared: readonly SharedItem[] | null = null;
   #next: Promise<IteratorResult<WorkItem<W, R>>> | null = null;
 
   constructor(private readonly options: LayerSharingOptions<W, R>) {
-    this.#over = new Promise((resolve, reject) => { this.#settle = { resolve, reject }; });
+    this.#over = new Promise((resolve, reject) => {
+      this.#settle = { resolve, reject };
+    });
     this.#over.catch(() => undefined);
     const { signal } = options.attempt;
     const abort = (): void => this.#settle.reject(signal.reason as Error);
@@ -55,7 +72,10 @@ export class LayerSharing<W, R> {
     void this.#poll();
   }
 
-  /** The next item, which this replica has until it completes or fails it; null when all is done. @throws StageError LAYER_GIVEN_UP; the reason of the attempt's end */
+  /**
+   * The next item, which this replica has until it completes or fails it; null when all is done.
+   * @throws StageError LAYER_GIVEN_UP; the reason of the attempt's end
+   */
   async next(): Promise<WorkItem<W, R> | null> {
     this.#next ??= this.#items.next();
     const next = await Promise.race([this.#next, this.#over]);
@@ -74,7 +94,10 @@ export class LayerSharing<W, R> {
     return this.#held.get(key);
   }
 
-  /** Hands in what came of an item. @returns false when another worker has it by now, so that it does not count */
+  /**
+   * Hands in what came of an item.
+   * @returns false when another worker has it by now, so that it does not count
+   */
   async complete(item: WorkItem<W, R>, result: R): Promise<boolean> {
     this.#letGo(item);
     try {
@@ -93,7 +116,10 @@ export class LayerSharing<W, R> {
     await item.fail(toRpcError(error));
   }
 
-  /** What came of everything, in the order of the items, when all is done. @throws StageError LAYER_GIVEN_UP; the reason of the attempt's end */
+  /**
+   * What came of everything, in the order of the items, when all is done.
+   * @throws StageError LAYER_GIVEN_UP; the reason of the attempt's end
+   */
   async results(): Promise<readonly R[]> {
     await this.#over;
     return (this.#shared ?? []).flatMap(({ key }) => {
@@ -102,11 +128,16 @@ export class LayerSharing<W, R> {
     });
   }
 
-  /** Gives back what is not finished: untried where the attempt was stopped, else as failed for this reason. */
+  /**
+   * Gives back what is not finished: untried where the attempt was stopped, else as failed for this
+   * reason.
+   */
   async close(error: unknown): Promise<void> {
     this.#stop.abort();
     // The queue's last request may still bring an item, which nobody waits for.
-    void this.#next?.then(({ value }) => (value as WorkItem<W, R> | undefined)?.release()).catch(() => undefined);
+    void this.#next
+      ?.then(({ value }) => (value as WorkItem<W, R> | undefined)?.release())
+      .catch(() => undefined);
     for (const item of [...this.#held.values()]) {
       const isStopped = this.options.attempt.signal.aborted;
       await (isStopped ? item.release() : this.fail(item, error)).catch(() => undefined);
@@ -136,12 +167,17 @@ export class LayerSharing<W, R> {
 
   async #poll(): Promise<void> {
     const signal = this.#signal();
-    const isOver = (state: WorkState<R> | undefined): boolean => state?.state === 'done' || state?.state === 'dead';
+    const isOver = (state: WorkState<R> | undefined): boolean =>
+      state?.state === 'done' || state?.state === 'dead';
     for (;;) {
-      await sleep(this.options.pollMs ?? defaultPollMs, undefined, { signal }).catch(() => undefined);
+      await sleep(this.options.pollMs ?? defaultPollMs, undefined, { signal }).catch(
+        () => undefined,
+      );
       if (signal.aborted) return;
       const states = await this.options.queue.states().catch(() => new Map<string, WorkState<R>>());
-      const missed = [...states].filter(([key, state]) => isOver(state) && !isOver(this.#states.get(key)));
+      const missed = [...states].filter(
+        ([key, state]) => isOver(state) && !isOver(this.#states.get(key)),
+      );
       for (const [key, state] of missed) this.#states.set(key, state);
       if (missed.length > 0) this.#changed();
     }
@@ -153,7 +189,10 @@ export class LayerSharing<W, R> {
     this.options.onProgress?.(done, items.length);
     for (const { key, layer } of items) {
       const state = this.#states.get(key);
-      if (state?.state === 'dead') this.#settle.reject(new StageError('LAYER_GIVEN_UP', `${key} was tried too often: ${state.error}`, { layer }));
+      if (state?.state === 'dead')
+        this.#settle.reject(
+          new StageError('LAYER_GIVEN_UP', `${key} was tried too often: ${state.error}`, { layer }),
+        );
     }
     if (done === items.length) this.#settle.resolve();
   }
@@ -169,12 +208,25 @@ export function blockKey(block: number): string {
   return `block-${block}`;
 }
 
-/** Takes part in work that the replicas of a stage share, tells how far it is, and gives back what `run` leaves unfinished. */
+/**
+ * Takes part in work that the replicas of a stage share, tells how far it is, and gives back what
+ * `run` leaves unfinished.
+ */
 export async function shareLayers<W, R, T>(
-  attempt: StageAttempt, { stage, queue }: { readonly stage: StageLabel; readonly queue: WorkQueue<W, R> }, run: (sharing: LayerSharing<W, R>) => Promise<T>,
+  attempt: StageAttempt,
+  { stage, queue }: { readonly stage: StageLabel; readonly queue: WorkQueue<W, R> },
+  run: (sharing: LayerSharing<W, R>) => Promise<T>,
 ): Promise<T> {
   const onProgress = (done: number, total: number): void =>
-    attempt.emit({ case: 'progress', value: { stage: stageNumbers[stage], task: 'layers', done: BigInt(done), total: BigInt(total) } });
+    attempt.emit({
+      case: 'progress',
+      value: {
+        stage: stageNumbers[stage],
+        task: 'layers',
+        done: BigInt(done),
+        total: BigInt(total),
+      },
+    });
   const sharing = new LayerSharing({ attempt, queue, onProgress });
   let failure: unknown = new Error('the attempt has ended');
   try {

@@ -1,6 +1,7 @@
 import type { CallContext, Handlers, Service } from '@emloc/rpc';
 import type { OptionSet, OptionValues } from '@emloc/service-kit';
 import { runService } from '@emloc/service-runtime';
+
 import { EngineThread } from './engine-thread.js';
 import { stageAuthentication } from './stage-authentication.js';
 import { StageCalls } from './stage-calls.js';
@@ -18,22 +19,48 @@ export interface StageServiceDefinition<S extends Service, O extends OptionSet> 
 }
 
 /** The whole of a stage service's `main.ts`. */
-export async function runStageService<S extends Service, O extends OptionSet & typeof stageOptions>({ name, options: set, engine: program, service, handlers }: StageServiceDefinition<S, O>): Promise<void> {
+export async function runStageService<
+  S extends Service,
+  O extends OptionSet & typeof stageOptions,
+>({
+  name,
+  options: set,
+  engine: program,
+  service,
+  handlers,
+}: StageServiceDefinition<S, O>): Promise<void> {
   await runService({
     name,
     options: set,
-    setup: async ({ instance, logger, metrics, storage, server, shutdown, tls, scratch }, given) => {
+    setup: async (
+      { instance, logger, metrics, storage, server, shutdown, tls, scratch },
+      given,
+    ) => {
       const options: StageOptions = given;
-      const engine = new EngineThread({ program, storage, holder: instance, deviceName: options.deviceName, stopMs: options.grace * 0.4 });
+      const engine = new EngineThread({
+        program,
+        storage,
+        holder: instance,
+        deviceName: options.deviceName,
+        stopMs: options.grace * 0.4,
+      });
       shutdown.add('engine thread', () => engine.close());
-      // Runs before the thread is ended: the calls see the draining server, save what they have and end.
-      shutdown.add('stage calls', async () => { await server.close(options.grace * 0.5); });
+      // Runs before the thread is ended: the calls see the draining server, save what they have and
+      // end.
+      shutdown.add('stage calls', async () => {
+        await server.close(options.grace * 0.5);
+      });
       const calls = new StageCalls({
-        instance, storage, metrics, engine, scratch,
+        instance,
+        storage,
+        metrics,
+        engine,
+        scratch,
         abandonMs: options.grace,
         device: options.device,
         threads: options.threads === 0 ? undefined : options.threads,
-        onError: (error, attempt) => logger.warn({ error, ...attempt }, 'stage attempt ended without a result'),
+        onError: (error, attempt) =>
+          logger.warn({ error, ...attempt }, 'stage attempt ended without a result'),
       });
       const { authenticate, ...setup } = stageAuthentication(options, tls);
       server.addService(service, handlers(calls, given), { authenticate });

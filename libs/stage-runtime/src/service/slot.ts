@@ -8,7 +8,9 @@ export class Slot {
   async enter(signal: AbortSignal): Promise<() => void> {
     const before = this.#tail;
     let leave!: () => void;
-    const left = new Promise<void>((resolve) => { leave = resolve; });
+    const left = new Promise<void>((resolve) => {
+      leave = resolve;
+    });
     this.#tail = before.then(() => left);
     try {
       await untilAborted(before, signal);
@@ -20,12 +22,21 @@ export class Slot {
   }
 }
 
-/** Settles as `running` does, but ends with the signal's reason when it has not so long after the signal: what it waits for may never come. */
-export async function untilAbandoned<T>(running: Promise<T>, signal: AbortSignal, abandonMs: number): Promise<T> {
+/**
+ * Settles as `running` does, but ends with the signal's reason when it has not so long after the
+ * signal: what it waits for may never come.
+ */
+export async function untilAbandoned<T>(
+  running: Promise<T>,
+  signal: AbortSignal,
+  abandonMs: number,
+): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const over = new AbortController();
   const abandoned = new Promise<never>((_, reject) => {
-    const start = (): void => { timer = setTimeout(() => reject(signal.reason as Error), abandonMs); };
+    const start = (): void => {
+      timer = setTimeout(() => reject(signal.reason as Error), abandonMs);
+    };
     if (signal.aborted) start();
     else signal.addEventListener('abort', start, { once: true, signal: over.signal });
   });

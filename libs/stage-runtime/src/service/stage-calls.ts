@@ -1,19 +1,28 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { create, type DescMessage, fromJson, type JsonValue, type MessageInitShape, type MessageShape, toJson } from '@bufbuild/protobuf';
+import {
+  create,
+  fromJson,
+  toJson,
+  type DescMessage,
+  type JsonValue,
+  type MessageInitShape,
+  type MessageShape,
+} from '@bufbuild/protobuf';
 import type { JobSpec, StageCall, StageReportSchema } from '@emloc/contracts';
 import { jobIdOf, type JobStorage, type StageRecord } from '@emloc/job-storage';
 import type { TuneOptions } from '@emloc/pipeline';
-import { type CallContext, RpcError, toRpcError } from '@emloc/rpc';
+import { RpcError, toRpcError, type CallContext } from '@emloc/rpc';
 import type { Moved } from '@emloc/service-kit';
 import type { MemorySample, Metrics, StageLabel } from '@emloc/telemetry';
+
 import type { AnyEngineContract, DeviceMemoryRequest, EngineReport, OwnTask } from '../contract.js';
 import type { EngineThread } from './engine-thread.js';
 import { orUnavailable } from './errors.js';
 import { EventQueue } from './event-queue.js';
 import { jobOptionsOf } from './job-options.js';
 import { Slot, untilAbandoned } from './slot.js';
-import { now, type StageEventInit, stageEventOf, stageNumbers } from './stage-events.js';
+import { now, stageEventOf, stageNumbers, type StageEventInit } from './stage-events.js';
 import { openStageMetrics, type StageMetrics } from './stage-metrics.js';
 import { countedRecords, type TensorRecords } from './tensor-records.js';
 
@@ -34,12 +43,18 @@ export interface StageAttempt {
   /** Aborts when the attempt is to end, with why as its reason. */
   readonly signal: AbortSignal;
   emit(event: NonNullable<StageEventInit['event']>): void;
-  /** Changes the stage's record. @throws JobStorageError STAGE_STALE_FENCING_TOKEN when a newer attempt has begun */
+  /**
+   * Changes the stage's record.
+   * @throws JobStorageError STAGE_STALE_FENCING_TOKEN when a newer attempt has begun
+   */
   write(change: Partial<Omit<StageRecord, 'fence'>>): Promise<void>;
   /** Runs the stage's engine; what it tells goes to the caller and into metrics. */
   runEngine<C extends AnyEngineContract>(
     task: OwnTask<C['task']>,
-    onRequest: (request: Exclude<C['request'], DeviceMemoryRequest>, signal: AbortSignal) => Promise<C['response'] | Moved<C['response']>>,
+    onRequest: (
+      request: Exclude<C['request'], DeviceMemoryRequest>,
+      signal: AbortSignal,
+    ) => Promise<C['response'] | Moved<C['response']>>,
   ): Promise<C['result']>;
 }
 
@@ -48,7 +63,9 @@ export interface StageHandler<Request, Result extends DescMessage> {
   readonly stage: StageLabel;
   readonly result: Result;
   /** Work found stored from earlier attempts, in the unit of the stage's first progress. */
-  resumedFrom?(known: Pick<StageAttempt, 'job' | 'instance' | 'storage' | 'record'>): Promise<number>;
+  resumedFrom?(
+    known: Pick<StageAttempt, 'job' | 'instance' | 'storage' | 'record'>,
+  ): Promise<number>;
   run(attempt: StageAttempt, request: Request): Promise<MessageInitShape<Result>>;
 }
 
@@ -61,14 +78,22 @@ export interface StageCallsOptions {
   readonly threads: number | undefined;
   readonly scratch: string;
   readonly heartbeatMs?: number;
-  /** How long an attempt that is to end keeps the engine from others while it does not end: longer than its thread is given to stop. */
+  /**
+   * How long an attempt that is to end keeps the engine from others while it does not end: longer
+   * than its thread is given to stop.
+   */
   readonly abandonMs?: number;
   /** Told of every attempt that failed. */
-  readonly onError?: (error: unknown, attempt: { readonly job: string; readonly stage: StageLabel; readonly token: number }) => void;
+  readonly onError?: (
+    error: unknown,
+    attempt: { readonly job: string; readonly stage: StageLabel; readonly token: number },
+  ) => void;
 }
 
 interface Response<Result extends DescMessage> {
-  readonly content: { readonly case: 'event'; readonly value: StageEventInit } | { readonly case: 'result'; readonly value: MessageShape<Result> };
+  readonly content:
+    | { readonly case: 'event'; readonly value: StageEventInit }
+    | { readonly case: 'result'; readonly value: MessageShape<Result> };
 }
 
 interface Running {
@@ -78,7 +103,10 @@ interface Running {
 
 const defaultAbandonMs = 60_000;
 
-/** Serves stage calls as proto/emloc/v1/stage.proto says. One attempt has the engine at a time; others wait, with heartbeats. */
+/**
+ * Serves stage calls as proto/emloc/v1/stage.proto says. One attempt has the engine at a time;
+ * others wait, with heartbeats.
+ */
 export class StageCalls {
   readonly #running = new Map<string, Running>();
   readonly #slot = new Slot();
@@ -89,24 +117,42 @@ export class StageCalls {
   }
 
   async *serve<Request extends { readonly call?: StageCall }, Result extends DescMessage>(
-    handler: StageHandler<Request, Result>, request: Request, context: Pick<CallContext, 'signal' | 'draining'>,
+    handler: StageHandler<Request, Result>,
+    request: Request,
+    context: Pick<CallContext, 'signal' | 'draining'>,
   ): AsyncGenerator<Response<Result>> {
     const call = assertCall(request.call);
     const known = await this.#known(handler, call);
-    yield event(now({ case: 'accepted', value: { instance: this.options.instance, resumedFrom: BigInt(known.resumedFrom) } }));
+    yield event(
+      now({
+        case: 'accepted',
+        value: { instance: this.options.instance, resumedFrom: BigInt(known.resumedFrom) },
+      }),
+    );
     if (known.result) return yield { content: { case: 'result', value: known.result } };
     const events = new EventQueue<StageEventInit>();
     const stop = new AbortController();
     const signal = AbortSignal.any([context.signal, context.draining, stop.signal]);
     let memory: MemoryUse = { deviceBytesInUse: 0n, peakDeviceBytes: 0n };
-    const attempt: AttemptCall = { call, signal, emit: (told) => events.push(told), sampled: (sample) => { memory = memoryUse(sample); } };
+    const attempt: AttemptCall = {
+      call,
+      signal,
+      emit: (told) => events.push(told),
+      sampled: (sample) => {
+        memory = memoryUse(sample);
+      },
+    };
     const running = this.#attempt(handler, request, attempt).finally(() => events.close());
     running.catch(() => undefined);
     try {
       for (;;) {
         const next = await events.next(this.options.heartbeatMs ?? 3000);
         if (next === 'closed') break;
-        yield event(next === 'silence' ? now({ case: 'heartbeat', value: { stage: stageNumbers[handler.stage], ...memory } }) : next.event);
+        yield event(
+          next === 'silence'
+            ? now({ case: 'heartbeat', value: { stage: stageNumbers[handler.stage], ...memory } })
+            : next.event,
+        );
       }
       yield { content: { case: 'result', value: await running } };
     } finally {
@@ -114,35 +160,61 @@ export class StageCalls {
     }
   }
 
-  /** What earlier attempts left. @throws RpcError STAGE_STALE_FENCING_TOKEN without waiting for the engine */
-  async #known<Request, Result extends DescMessage>(handler: StageHandler<Request, Result>, { job, token }: CheckedCall): Promise<{ readonly result: MessageShape<Result> | null; readonly resumedFrom: number }> {
+  /**
+   * What earlier attempts left.
+   * @throws RpcError STAGE_STALE_FENCING_TOKEN without waiting for the engine
+   */
+  async #known<Request, Result extends DescMessage>(
+    handler: StageHandler<Request, Result>,
+    { job, token }: CheckedCall,
+  ): Promise<{ readonly result: MessageShape<Result> | null; readonly resumedFrom: number }> {
     const { stage } = handler;
     const { storage, instance } = this.options;
     try {
       const record = await storage.stages.read(job, stage);
       if (record && record.fence > token) throw staleToken(token, record.fence);
-      if (record?.result) return { result: fromJson(handler.result, record.result as JsonValue), resumedFrom: 0 };
-      return { result: null, resumedFrom: record ? ((await handler.resumedFrom?.({ job, instance, storage, record })) ?? 0) : 0 };
+      if (record?.result)
+        return { result: fromJson(handler.result, record.result as JsonValue), resumedFrom: 0 };
+      return {
+        result: null,
+        resumedFrom: record
+          ? ((await handler.resumedFrom?.({ job, instance, storage, record })) ?? 0)
+          : 0,
+      };
     } catch (error) {
       throw toRpcError(orUnavailable(error), { stage });
     }
   }
 
-  /** Supersedes an older attempt at the same stage of the same job, waits for the engine, and runs. */
-  async #attempt<Request, Result extends DescMessage>(handler: StageHandler<Request, Result>, request: Request, call: AttemptCall): Promise<MessageShape<Result>> {
+  /**
+   * Supersedes an older attempt at the same stage of the same job, waits for the engine, and runs.
+   */
+  async #attempt<Request, Result extends DescMessage>(
+    handler: StageHandler<Request, Result>,
+    request: Request,
+    call: AttemptCall,
+  ): Promise<MessageShape<Result>> {
     const { job, token } = call.call;
     const { stage } = handler;
     const key = `${job}/${stage}`;
     const older = this.#running.get(key);
     if (older && older.token > token) throw staleToken(token, older.token);
-    older?.stop.abort(new RpcError('ABORTED', `a newer attempt at ${stage} has begun`, { reason: 'STAGE_SUPERSEDED' }));
+    older?.stop.abort(
+      new RpcError('ABORTED', `a newer attempt at ${stage} has begun`, {
+        reason: 'STAGE_SUPERSEDED',
+      }),
+    );
     const own: Running = { token, stop: new AbortController() };
     this.#running.set(key, own);
     const signal = AbortSignal.any([call.signal, own.stop.signal]);
     try {
       const leave = await this.#slot.enter(signal);
       try {
-        return await untilAbandoned(this.#run(handler, request, { ...call, signal }), signal, this.options.abandonMs ?? defaultAbandonMs);
+        return await untilAbandoned(
+          this.#run(handler, request, { ...call, signal }),
+          signal,
+          this.options.abandonMs ?? defaultAbandonMs,
+        );
       } finally {
         leave();
       }
@@ -155,7 +227,11 @@ export class StageCalls {
     }
   }
 
-  async #run<Request, Result extends DescMessage>(handler: StageHandler<Request, Result>, request: Request, call: AttemptCall): Promise<MessageShape<Result>> {
+  async #run<Request, Result extends DescMessage>(
+    handler: StageHandler<Request, Result>,
+    request: Request,
+    call: AttemptCall,
+  ): Promise<MessageShape<Result>> {
     const { storage } = this.options;
     const { job, token, spec: reference } = call.call;
     const record = await storage.stages.claim(job, handler.stage, token);
@@ -166,8 +242,16 @@ export class StageCalls {
     const metrics = openStageMetrics(this.options.metrics, handler.stage);
     try {
       const options = await jobOptionsOf(spec, storage, { folder: scratch, signal: call.signal });
-      const result = create(handler.result, await handler.run(this.#view(handler.stage, { call, spec, options, record, scratch, metrics }), request));
-      await storage.stages.write(job, handler.stage, token, { result: toJson(handler.result, result) });
+      const result = create(
+        handler.result,
+        await handler.run(
+          this.#view(handler.stage, { call, spec, options, record, scratch, metrics }),
+          request,
+        ),
+      );
+      await storage.stages.write(job, handler.stage, token, {
+        result: toJson(handler.result, result),
+      });
       metrics.finish('succeeded');
       return result;
     } catch (error) {
@@ -183,20 +267,29 @@ export class StageCalls {
     const { job, token } = call.call;
     const { signal } = call;
     return {
-      ...known, job, token, instance, storage, signal,
+      ...known,
+      job,
+      token,
+      instance,
+      storage,
+      signal,
       records: this.#records,
       emit: (content) => call.emit(now(content)),
       write: (change) => storage.stages.write(job, stage, token, change),
-      runEngine: (task, onRequest) => engine.run({
-        job, stage, signal, onRequest,
-        task: { ...task, job, options: known.options, device, threads, scratch: known.scratch },
-        onEvent: (told) => {
-          metrics.observe(told);
-          if (told.type === 'memory') call.sampled(told.sample);
-          const message = stageEventOf(told);
-          if (message) call.emit(message);
-        },
-      }),
+      runEngine: (task, onRequest) =>
+        engine.run({
+          job,
+          stage,
+          signal,
+          onRequest,
+          task: { ...task, job, options: known.options, device, threads, scratch: known.scratch },
+          onEvent: (told) => {
+            metrics.observe(told);
+            if (told.type === 'memory') call.sampled(told.sample);
+            const message = stageEventOf(told);
+            if (message) call.emit(message);
+          },
+        }),
     };
   }
 }
@@ -229,20 +322,29 @@ function assertCall(call: StageCall | undefined): CheckedCall {
   const job = call ? jobIdOf(call.job) : '';
   const token = Number(call?.fencingToken ?? 0);
   if (!call?.spec || !/^[\w-]{1,64}$/.test(job) || !Number.isSafeInteger(token) || token < 1) {
-    throw new RpcError('INVALID_ARGUMENT', 'call: job, fencing_token and spec are required', { reason: 'INVALID_REQUEST' });
+    throw new RpcError('INVALID_ARGUMENT', 'call: job, fencing_token and spec are required', {
+      reason: 'INVALID_REQUEST',
+    });
   }
   return { job, token, spec: call.spec };
 }
 
 function staleToken(token: number, newest: number): RpcError {
-  return new RpcError('FAILED_PRECONDITION', `fencing token ${token} is older than ${newest}`, { reason: 'STAGE_STALE_FENCING_TOKEN' });
+  return new RpcError('FAILED_PRECONDITION', `fencing token ${token} is older than ${newest}`, {
+    reason: 'STAGE_STALE_FENCING_TOKEN',
+  });
 }
 
 function memoryUse({ inUseBytes, peakBytes }: MemorySample): MemoryUse {
-  return { deviceBytesInUse: BigInt(Object.values(inUseBytes).reduce((sum, bytes) => sum + bytes, 0)), peakDeviceBytes: BigInt(peakBytes) };
+  return {
+    deviceBytesInUse: BigInt(Object.values(inUseBytes).reduce((sum, bytes) => sum + bytes, 0)),
+    peakDeviceBytes: BigInt(peakBytes),
+  };
 }
 
-function event(value: StageEventInit): { readonly content: { readonly case: 'event'; readonly value: StageEventInit } } {
+function event(value: StageEventInit): {
+  readonly content: { readonly case: 'event'; readonly value: StageEventInit };
+} {
   return { content: { case: 'event', value } };
 }
 
@@ -253,6 +355,9 @@ function layerOf(error: unknown): { layer?: string } {
 }
 
 /** The report of a stage's thread as its result has it. */
-export function reportMessage(stage: StageLabel, { seconds, peakDeviceBytes, device }: EngineReport): MessageInitShape<typeof StageReportSchema> {
+export function reportMessage(
+  stage: StageLabel,
+  { seconds, peakDeviceBytes, device }: EngineReport,
+): MessageInitShape<typeof StageReportSchema> {
   return { stage: stageNumbers[stage], seconds, peakDeviceBytes: BigInt(peakDeviceBytes), device };
 }

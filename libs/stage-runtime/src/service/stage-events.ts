@@ -2,23 +2,40 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { timestampNow } from '@bufbuild/protobuf/wkt';
 import { Stage, type StageEventSchema } from '@emloc/contracts';
 import type { StageLabel } from '@emloc/telemetry';
+
 import type { EngineEvent } from '../contract.js';
 
 export type StageEventInit = MessageInitShape<typeof StageEventSchema>;
 
 /** Stages by name, in the contracts' enum. */
 export const stageNumbers: Readonly<Record<StageLabel, Stage>> = Object.freeze({
-  calibrate: Stage.CALIBRATE, emulate: Stage.EMULATE, train: Stage.TRAIN, correct: Stage.CORRECT, refine: Stage.REFINE, merge: Stage.MERGE,
+  calibrate: Stage.CALIBRATE,
+  emulate: Stage.EMULATE,
+  train: Stage.TRAIN,
+  correct: Stage.CORRECT,
+  refine: Stage.REFINE,
+  merge: Stage.MERGE,
 });
 
 /** What an engine tells, as the caller of the stage hears it; null: nothing. */
 export function stageEventOf(event: EngineEvent): StageEventInit | null {
   switch (event.type) {
     case 'progress':
-      return now({ case: 'progress', value: { stage: stageNumbers[event.stage], task: event.task, done: BigInt(event.done), total: BigInt(event.total) } });
+      return now({
+        case: 'progress',
+        value: {
+          stage: stageNumbers[event.stage],
+          task: event.task,
+          done: BigInt(event.done),
+          total: BigInt(event.total),
+        },
+      });
     case 'step': {
       const { type: _type, stage, tokens, ...same } = event;
-      return now({ case: 'step', value: { ...same, stage: stageNumbers[stage], tokens: BigInt(tokens) } });
+      return now({
+        case: 'step',
+        value: { ...same, stage: stageNumbers[stage], tokens: BigInt(tokens) },
+      });
     }
     case 'notice':
       return now({ case: 'notice', value: { message: event.message } });

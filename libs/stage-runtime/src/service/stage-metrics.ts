@@ -1,5 +1,14 @@
 import { memoryCategories } from '@emloc/device';
-import { forgetStage, type Metrics, observePager, type PagerTotals, recordMemory, recordStep, type StageLabel } from '@emloc/telemetry';
+import {
+  forgetStage,
+  observePager,
+  recordMemory,
+  recordStep,
+  type Metrics,
+  type PagerTotals,
+  type StageLabel,
+} from '@emloc/telemetry';
+
 import type { EngineEvent } from '../contract.js';
 
 /** Metrics of one attempt at a stage. */
@@ -29,7 +38,10 @@ export function openStageMetrics(metrics: Metrics, stage: StageLabel): StageMetr
   };
 }
 
-function recordCard(metrics: Metrics, { ordinal, usedBytes, totalBytes }: Extract<EngineEvent, { type: 'card' }>): void {
+function recordCard(
+  metrics: Metrics,
+  { ordinal, usedBytes, totalBytes }: Extract<EngineEvent, { type: 'card' }>,
+): void {
   metrics.gpuMemoryUsed.set({ gpu: String(ordinal) }, usedBytes);
   metrics.gpuMemoryTotal.set({ gpu: String(ordinal) }, totalBytes);
 }

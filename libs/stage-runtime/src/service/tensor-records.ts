@@ -1,7 +1,12 @@
 import type { StoredObject } from '@emloc/contracts';
-import { bucketNames, type JobStorage, JobStorageError, storedObjectMessage } from '@emloc/job-storage';
+import {
+  bucketNames,
+  JobStorageError,
+  storedObjectMessage,
+  type JobStorage,
+} from '@emloc/job-storage';
 import type { TensorRecord } from '@emloc/pipeline';
-import { isServiceKitError, type Moved, moved } from '@emloc/service-kit';
+import { isServiceKitError, moved, type Moved } from '@emloc/service-kit';
 import type { Metrics } from '@emloc/telemetry';
 import { memorySource, TensorBusError, type TensorStore } from '@emloc/tensor-bus';
 
@@ -18,19 +23,34 @@ export interface TensorRecords {
 
 /** Records in a store, counted in the metrics of the tensor bus. */
 export function countedRecords(store: TensorStore, metrics: Metrics): TensorRecords {
-  const count = (direction: 'sent' | 'received', kind: TensorKind, { record, startedMs }: { record: TensorRecord; startedMs: number }): void => {
+  const count = (
+    direction: 'sent' | 'received',
+    kind: TensorKind,
+    { record, startedMs }: { record: TensorRecord; startedMs: number },
+  ): void => {
     const labels = { direction, kind, path: 'durable' };
-    metrics.tensorBusBytes.add(labels, record.tensors.reduce((sum, { bytes }) => sum + bytes.byteLength, 0));
+    metrics.tensorBusBytes.add(
+      labels,
+      record.tensors.reduce((sum, { bytes }) => sum + bytes.byteLength, 0),
+    );
     metrics.tensorBusMessages.add(labels, record.tensors.length);
     metrics.tensorBusLatency.observe(labels, (performance.now() - startedMs) / 1000);
   };
   return {
     write: async (kind, key, record, signal) => {
       const startedMs = performance.now();
-      const resent = (chunks: number): void => metrics.tensorBusRetransmissions.add({ kind, path: 'durable' }, chunks);
+      const resent = (chunks: number): void =>
+        metrics.tensorBusRetransmissions.add({ kind, path: 'durable' }, chunks);
       // A counter that is not there before it counts hides its first increment.
       resent(0);
-      await store.write(key, { tensors: record.tensors.map(({ bytes, ...header }) => memorySource(header, bytes)), attributes: record.attributes }, { signal, onResend: resent });
+      await store.write(
+        key,
+        {
+          tensors: record.tensors.map(({ bytes, ...header }) => memorySource(header, bytes)),
+          attributes: record.attributes,
+        },
+        { signal, onResend: resent },
+      );
       count('sent', kind, { record, startedMs });
     },
     read: async (kind, key) => {
@@ -48,37 +68,54 @@ export function countedRecords(store: TensorStore, metrics: Metrics): TensorReco
 /** What stands under a key. @throws TensorBusError TENSOR_BUS_CORRUPT when nothing does */
 export async function readRecord(store: TensorStore, key: string): Promise<TensorRecord> {
   const stored = await store.open(key);
-  if (!stored) throw new TensorBusError('TENSOR_BUS_CORRUPT', `tensor bus: there is nothing under ${key}`);
+  if (!stored)
+    throw new TensorBusError('TENSOR_BUS_CORRUPT', `tensor bus: there is nothing under ${key}`);
   const buffers = await stored.toMemory();
   const tensors = stored.tensors.map(({ name, dtype, shape }, index) => ({
-    name, dtype: dtype as TensorRecord['tensors'][number]['dtype'], shape, bytes: buffers[index] ?? new Uint8Array(),
+    name,
+    dtype: dtype as TensorRecord['tensors'][number]['dtype'],
+    shape,
+    bytes: buffers[index] ?? new Uint8Array(),
   }));
   return { tensors, attributes: stored.attributes };
 }
 
 /**
- * Has a record name what is stored under a key. When that is refused, because a newer attempt has begun or the job's work is discarded, what is
- * stored is deleted: nothing will ever name it.
+ * Has a record name what is stored under a key. When that is refused, because a newer attempt has
+ * begun or the job's work is discarded, what is stored is deleted: nothing will ever name it.
  */
-export async function nameOrDiscard(records: TensorRecords, key: string, name: () => Promise<void>): Promise<void> {
+export async function nameOrDiscard(
+  records: TensorRecords,
+  key: string,
+  name: () => Promise<void>,
+): Promise<void> {
   try {
     await name();
   } catch (error) {
-    const isRefused = isServiceKitError(error, 'RECORD_NOT_FOUND') || (error instanceof JobStorageError && error.code === 'STAGE_STALE_FENCING_TOKEN');
+    const isRefused =
+      isServiceKitError(error, 'RECORD_NOT_FOUND') ||
+      (error instanceof JobStorageError && error.code === 'STAGE_STALE_FENCING_TOKEN');
     if (isRefused) await records.delete(key);
     throw error;
   }
 }
 
 /** Stores an adapter and names it for the next stage. */
-export async function storeAdapter(records: TensorRecords, storage: JobStorage, { key, record }: { key: string; record: TensorRecord }): Promise<StoredObject> {
+export async function storeAdapter(
+  records: TensorRecords,
+  storage: JobStorage,
+  { key, record }: { key: string; record: TensorRecord },
+): Promise<StoredObject> {
   await records.write('lora', key, record);
   const stored = await storage.tensorBucket.info(key);
-  if (!stored) throw new TensorBusError('TENSOR_BUS_CORRUPT', `tensor bus: there is nothing under ${key}`);
+  if (!stored)
+    throw new TensorBusError('TENSOR_BUS_CORRUPT', `tensor bus: there is nothing under ${key}`);
   return storedObjectMessage(bucketNames.tensors, stored);
 }
 
 /** A record that moves to the engine's thread. */
 export function movedRecord(record: TensorRecord): Moved<TensorRecord> {
-  return moved(record, [...new Set(record.tensors.map(({ bytes }) => bytes.buffer as ArrayBuffer))]);
+  return moved(record, [
+    ...new Set(record.tensors.map(({ bytes }) => bytes.buffer as ArrayBuffer)),
+  ]);
 }

@@ -1,4 +1,14 @@
 export { type FakeEngine, startStageStorage, type StageStorage } from './stage-storage.js';
 export {
-  type Listening, listening, resultOf, type Spawned, spawnProgram, type StageProcess, type StageProcesses, startStageProcesses, stopHolding, type WatchedResults, watchResults,
+  type Listening,
+  listening,
+  resultOf,
+  type Spawned,
+  spawnProgram,
+  type StageProcess,
+  type StageProcesses,
+  startStageProcesses,
+  stopHolding,
+  type WatchedResults,
+  watchResults,
 } from './stage-processes.js';

@@ -1,15 +1,21 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { create } from '@bufbuild/protobuf';
-import { JobSpecSchema, type StageEvent, toTuneOptionsMessage } from '@emloc/contracts';
-import { type JobStorage, jobNameOf, openJobStorage } from '@emloc/job-storage';
+import { JobSpecSchema, toTuneOptionsMessage, type StageEvent } from '@emloc/contracts';
+import { jobNameOf, openJobStorage, type JobStorage } from '@emloc/job-storage';
 import { defaultTuneOptions, type TuneOptions } from '@emloc/pipeline';
 import { clientCredentials, RpcChannel } from '@emloc/rpc';
-import { connectNats, openLane, startNatsServer, type WorkQueue, type WorkState } from '@emloc/service-kit';
+import {
+  connectNats,
+  openLane,
+  startNatsServer,
+  type WorkQueue,
+  type WorkState,
+} from '@emloc/service-kit';
 
 /** A process, and what it says. */
 export interface Spawned {
@@ -39,7 +45,9 @@ export interface SpawnOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** Stage services as processes of their own, and the NATS server that they share, all in one folder. */
+/**
+ * Stage services as processes of their own, and the NATS server that they share, all in one folder.
+ */
 export interface StageProcesses {
   readonly folder: string;
   readonly storage: JobStorage;
@@ -48,7 +56,11 @@ export interface StageProcesses {
   /** @param token null: none */
   channelTo(address: string, token?: string | null): RpcChannel;
   /** What every stage call of the job holds. */
-  stageCall(job: string, token: number, options: Pick<TuneOptions, 'model' | 'data'> & Partial<TuneOptions>): ReturnType<typeof callOf>;
+  stageCall(
+    job: string,
+    token: number,
+    options: Pick<TuneOptions, 'model' | 'data'> & Partial<TuneOptions>,
+  ): ReturnType<typeof callOf>;
   /** Ends all processes that are left. */
   stop(): Promise<void>;
 }
@@ -66,14 +78,34 @@ export async function startStageProcesses(programs: readonly string[]): Promise<
   const storage = await openJobStorage({ nats, lane });
   const children: ChildProcess[] = [];
   const channels: RpcChannel[] = [];
-  const spawnOne: StageProcesses['spawn'] = (name, { args = [], instance = name, env = { EMLOC_STAGE_TOKEN: stageToken } } = {}) => {
-    const flags = ['--nats-url', server.url, '--port', '0', '--metrics-port', '0', '--instance', instance, '--device-name', instance, '--scratch-dir', folder, '--threads', '1', ...args];
+  const spawnOne: StageProcesses['spawn'] = (
+    name,
+    { args = [], instance = name, env = { EMLOC_STAGE_TOKEN: stageToken } } = {},
+  ) => {
+    const flags = [
+      '--nats-url',
+      server.url,
+      '--port',
+      '0',
+      '--metrics-port',
+      '0',
+      '--instance',
+      instance,
+      '--device-name',
+      instance,
+      '--scratch-dir',
+      folder,
+      '--threads',
+      '1',
+      ...args,
+    ];
     const spawned = spawnProgram(join(root, 'dist', name, `${name}.mjs`), flags, env);
     children.push(spawned.child);
     return spawned;
   };
   return {
-    folder, storage,
+    folder,
+    storage,
     spawn: spawnOne,
     start: async (name, options) => {
       const service = await listening(spawnOne(name, options));
@@ -97,45 +129,103 @@ export async function startStageProcesses(programs: readonly string[]): Promise<
 }
 
 async function bundle(programs: readonly string[]): Promise<void> {
-  const { ensureBundled, listPrograms } = (await import(pathToFileURL(join(root, 'tools/setup/bundle.mjs')).href)) as {
-    listPrograms(): { name: string }[]; ensureBundled(program: { name: string }): Promise<string>;
+  const { ensureBundled, listPrograms } = (await import(
+    pathToFileURL(join(root, 'tools/setup/bundle.mjs')).href
+  )) as {
+    listPrograms(): { name: string }[];
+    ensureBundled(program: { name: string }): Promise<string>;
   };
-  for (const program of listPrograms().filter(({ name }) => programs.includes(name))) await ensureBundled(program);
+  for (const program of listPrograms().filter(({ name }) => programs.includes(name)))
+    await ensureBundled(program);
 }
 
-/** @param env besides this process's environment, of which nothing that configures a service is passed on */
-export function spawnProgram(program: string, flags: readonly string[], env: Readonly<Record<string, string>> = {}): Spawned {
-  const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^EMLOC_(NATS|STAGE|TLS|TOKENS|METRICS)_?/.test(name)));
-  const child = spawn(process.execPath, ['--enable-source-maps', program, ...flags], { env: { ...inherited, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+/**
+ * @param env besides this process's environment, of which nothing that configures a service is
+ * passed on
+ */
+export function spawnProgram(
+  program: string,
+  flags: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Spawned {
+  const inherited = Object.fromEntries(
+    Object.entries(process.env).filter(
+      ([name]) => !/^EMLOC_(NATS|STAGE|TLS|TOKENS|METRICS)_?/.test(name),
+    ),
+  );
+  const child = spawn(process.execPath, ['--enable-source-maps', program, ...flags], {
+    env: { ...inherited, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let output = '';
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (text: Buffer) => { output += text.toString(); });
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (text: Buffer) => {
+      output += text.toString();
+    });
   // `close` comes when the last output has been read.
-  return { child, ended: new Promise((resolve) => { child.once('close', resolve); }), output: () => output };
+  return {
+    child,
+    ended: new Promise((resolve) => {
+      child.once('close', resolve);
+    }),
+    output: () => output,
+  };
 }
 
 /** Waits until a service says where it listens. @throws with its output when it ends before */
 export async function listening(spawned: Spawned): Promise<Listening> {
   for (;;) {
-    const line = spawned.output().split('\n').slice(0, -1).find((one) => one.includes('"msg":"listening"'));
-    if (line) return { ...spawned, ...(JSON.parse(line) as { address: string; metricsPort: number }) };
-    if (spawned.child.exitCode !== null || spawned.child.signalCode !== null) throw new Error(`the service ended with ${await spawned.ended}: ${spawned.output()}`);
+    const line = spawned
+      .output()
+      .split('\n')
+      .slice(0, -1)
+      .find((one) => one.includes('"msg":"listening"'));
+    if (line)
+      return { ...spawned, ...(JSON.parse(line) as { address: string; metricsPort: number }) };
+    if (spawned.child.exitCode !== null || spawned.child.signalCode !== null)
+      throw new Error(`the service ended with ${await spawned.ended}: ${spawned.output()}`);
     await sleep(20);
   }
 }
 
-async function callOf(storage: JobStorage, { job, token, options }: { job: string; token: number; options: Partial<TuneOptions> & Pick<TuneOptions, 'model' | 'data'> }) {
-  const spec = await storage.writeSpec(create(JobSpecSchema, { job: jobNameOf(job), options: toTuneOptionsMessage({ ...defaultTuneOptions, ...options }) }));
+async function callOf(
+  storage: JobStorage,
+  {
+    job,
+    token,
+    options,
+  }: {
+    job: string;
+    token: number;
+    options: Partial<TuneOptions> & Pick<TuneOptions, 'model' | 'data'>;
+  },
+) {
+  const spec = await storage.writeSpec(
+    create(JobSpecSchema, {
+      job: jobNameOf(job),
+      options: toTuneOptionsMessage({ ...defaultTuneOptions, ...options }),
+    }),
+  );
   return { call: { job: jobNameOf(job), attempt: 1, fencingToken: BigInt(token), spec } };
 }
 
 interface StageResponse {
-  readonly content: { readonly case: 'event'; readonly value: StageEvent } | { readonly case: 'result'; readonly value: unknown } | { readonly case: undefined };
+  readonly content:
+    | { readonly case: 'event'; readonly value: StageEvent }
+    | { readonly case: 'result'; readonly value: unknown }
+    | { readonly case: undefined };
 }
 
-type ResultOf<Response extends StageResponse> = Extract<Response['content'], { readonly case: 'result' }>['value'];
+type ResultOf<Response extends StageResponse> = Extract<
+  Response['content'],
+  { readonly case: 'result' }
+>['value'];
 
 /** Reads a stage call to its end. @returns its result @throws RpcError of the call */
-export async function resultOf<Response extends StageResponse>(responses: AsyncIterable<Response>, onEvent: (event: StageEvent['event']) => void = () => undefined): Promise<ResultOf<Response>> {
+export async function resultOf<Response extends StageResponse>(
+  responses: AsyncIterable<Response>,
+  onEvent: (event: StageEvent['event']) => void = () => undefined,
+): Promise<ResultOf<Response>> {
   const results: unknown[] = [];
   for await (const { content } of responses) {
     if (content.case === 'event') onEvent(content.value.event);
@@ -145,9 +235,16 @@ export async function resultOf<Response extends StageResponse>(responses: AsyncI
   return results[0] as ResultOf<Response>;
 }
 
-/** Stops a process (SIGSTOP) at a moment at which it has an item of the queue. @returns the item's key */
-export async function stopHolding<T, R>(queue: WorkQueue<T, R>, { owner, child }: { readonly owner: string; readonly child: ChildProcess }): Promise<string> {
-  const hasIt = (state: WorkState<R> | undefined): boolean => state?.state === 'running' && state.owner === owner;
+/**
+ * Stops a process (SIGSTOP) at a moment at which it has an item of the queue.
+ * @returns the item's key
+ */
+export async function stopHolding<T, R>(
+  queue: WorkQueue<T, R>,
+  { owner, child }: { readonly owner: string; readonly child: ChildProcess },
+): Promise<string> {
+  const hasIt = (state: WorkState<R> | undefined): boolean =>
+    state?.state === 'running' && state.owner === owner;
   for await (const { key, state } of queue.watch('>', new AbortController().signal)) {
     if (!hasIt(state)) continue;
     child.kill('SIGSTOP');
@@ -174,5 +271,11 @@ export function watchResults<T, R>(queue: WorkQueue<T, R>): WatchedResults<R> {
       if (state.state === 'done') results.set(key, [...(results.get(key) ?? []), state.result]);
     }
   })();
-  return { results, stop: async () => { stop.abort(); await watching; } };
+  return {
+    results,
+    stop: async () => {
+      stop.abort();
+      await watching;
+    },
+  };
 }

@@ -1,7 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-
 import type { NatsConnection } from '@emloc/service-kit';
-import { AckPolicy, jetstream, jetstreamManager, RetentionPolicy, StorageType, type Consumer, type JetStreamClient, type JetStreamManager, type JsMsg } from '@nats-io/jetstream';
+import {
+  AckPolicy,
+  jetstream,
+  jetstreamManager,
+  RetentionPolicy,
+  StorageType,
+  type Consumer,
+  type JetStreamClient,
+  type JetStreamManager,
+  type JsMsg,
+} from '@nats-io/jetstream';
 
 import type { TensorHeader } from '../tensor-bus.js';
 
@@ -34,14 +43,31 @@ export class Announcements {
     const manager = await jetstreamManager(nats, { timeout: requestTimeoutMs });
     const stream = `TENSORS_${name}`;
     const prefix = `emloc.announce.${name}`;
-    await manager.streams.add({ name: stream, subjects: [`${prefix}.>`], retention: RetentionPolicy.Workqueue, storage: StorageType.File });
-    return new Announcements(stream, prefix, jetstream(nats, { timeout: requestTimeoutMs }), manager);
+    await manager.streams.add({
+      name: stream,
+      subjects: [`${prefix}.>`],
+      retention: RetentionPolicy.Workqueue,
+      storage: StorageType.File,
+    });
+    return new Announcements(
+      stream,
+      prefix,
+      jetstream(nats, { timeout: requestTimeoutMs }),
+      manager,
+    );
   }
 
   /** @returns takes the announcement back */
   async publish(announcement: Announcement): Promise<() => Promise<void>> {
-    const { seq } = await this.#persist(() => this.client.publish(`${this.prefix}.${announcement.channel}`, JSON.stringify(announcement), { msgID: announcement.id, timeout: requestTimeoutMs }));
-    return async () => { await this.manager.streams.deleteMessage(this.stream, seq).catch(() => undefined); };
+    const { seq } = await this.#persist(() =>
+      this.client.publish(`${this.prefix}.${announcement.channel}`, JSON.stringify(announcement), {
+        msgID: announcement.id,
+        timeout: requestTimeoutMs,
+      }),
+    );
+    return async () => {
+      await this.manager.streams.deleteMessage(this.stream, seq).catch(() => undefined);
+    };
   }
 
   /** Announcements of a channel, until `signal` aborts. */
@@ -63,7 +89,13 @@ export class Announcements {
 
   async #consumer(channel: string): Promise<Consumer> {
     const name = channel.replaceAll('.', '__');
-    await this.manager.consumers.add(this.stream, { durable_name: name, filter_subject: `${this.prefix}.${channel}`, ack_policy: AckPolicy.Explicit, ack_wait: ackWaitMs * 1_000_000, max_deliver: -1 });
+    await this.manager.consumers.add(this.stream, {
+      durable_name: name,
+      filter_subject: `${this.prefix}.${channel}`,
+      ack_policy: AckPolicy.Explicit,
+      ack_wait: ackWaitMs * 1_000_000,
+      max_deliver: -1,
+    });
     return this.client.consumers.get(this.stream, name);
   }
 

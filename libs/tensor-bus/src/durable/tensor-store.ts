@@ -1,4 +1,11 @@
-import { isServiceKitError, rangeSource, type ObjectBucket, type ObjectSink, type PutOptions, type ReadOptions } from '@emloc/service-kit';
+import {
+  isServiceKitError,
+  rangeSource,
+  type ObjectBucket,
+  type ObjectSink,
+  type PutOptions,
+  type ReadOptions,
+} from '@emloc/service-kit';
 
 import { TensorBusError } from '../errors.js';
 import { chunkLayout, type ChunkLayout } from '../layout.js';
@@ -17,16 +24,24 @@ export interface StoredTensors {
   readonly attributes: Readonly<Record<string, string>>;
   readonly tensors: readonly TensorHeader[];
   /** @throws TensorBusError TENSOR_BUS_STALLED, TENSOR_BUS_CORRUPT; what a sink throws */
-  read(sinkOf: (tensor: TensorHeader, index: number) => TensorSink, options?: ReadOptions): Promise<void>;
+  read(
+    sinkOf: (tensor: TensorHeader, index: number) => TensorSink,
+    options?: ReadOptions,
+  ): Promise<void>;
   toMemory(): Promise<Uint8Array[]>;
 }
 
 /**
- * Layer tensors that outlive the processes that make and use them, by key: statistics until the factors are stored, factors
- * until the job is done. Each write replaces the key's tensors at once, when all is stored.
+ * Layer tensors that outlive the processes that make and use them, by key: statistics until the
+ * factors are stored, factors until the job is done. Each write replaces the key's tensors at once,
+ * when all is stored.
  */
 export interface TensorStore {
-  write(key: string, set: TensorSet<TensorSource>, options?: Pick<PutOptions, 'signal' | 'onResend'>): Promise<void>;
+  write(
+    key: string,
+    set: TensorSet<TensorSource>,
+    options?: Pick<PutOptions, 'signal' | 'onResend'>,
+  ): Promise<void>;
   open(key: string): Promise<StoredTensors | undefined>;
   /** Keys that start so, sorted. */
   list(prefix?: string): Promise<string[]>;
@@ -39,18 +54,37 @@ export function createTensorStore(bucket: ObjectBucket): TensorStore {
   return {
     write: (key, set, options = {}) => writeTensors(bucket, key, set, options),
     open: (key) => openTensors(bucket, key),
-    list: async (prefix = '') => (await bucket.list()).map(({ name }) => name).filter((name) => name.startsWith(prefix)).sort(),
+    list: async (prefix = '') =>
+      (await bucket.list())
+        .map(({ name }) => name)
+        .filter((name) => name.startsWith(prefix))
+        .sort(),
     delete: (key) => bucket.delete(key),
   };
 }
 
 /** @param options.id of the chunks, for a reader that follows the writer */
-export async function writeTensors(bucket: ObjectBucket, key: string, { tensors, attributes = {} }: TensorSet<TensorSource>, options: Omit<PutOptions, 'metadata'>): Promise<void> {
+export async function writeTensors(
+  bucket: ObjectBucket,
+  key: string,
+  { tensors, attributes = {} }: TensorSet<TensorSource>,
+  options: Omit<PutOptions, 'metadata'>,
+): Promise<void> {
   const layout = chunkLayout(tensors, Number.MAX_SAFE_INTEGER);
-  const source = rangeSource(layout.totalBytes, (offset, target) => readRanges(tensors, layout, offset, target));
-  const headers = tensors.map(({ name, dtype, shape, byteLength }) => ({ name, dtype, shape, byteLength }));
+  const source = rangeSource(layout.totalBytes, (offset, target) =>
+    readRanges(tensors, layout, offset, target),
+  );
+  const headers = tensors.map(({ name, dtype, shape, byteLength }) => ({
+    name,
+    dtype,
+    shape,
+    byteLength,
+  }));
   try {
-    await bucket.put(key, source, { ...options, metadata: { tensors: JSON.stringify(headers), attributes: JSON.stringify(attributes) } });
+    await bucket.put(key, source, {
+      ...options,
+      metadata: { tensors: JSON.stringify(headers), attributes: JSON.stringify(attributes) },
+    });
   } catch (error) {
     throw toBusError(key, error);
   }
@@ -79,19 +113,33 @@ async function openTensors(bucket: ObjectBucket, key: string): Promise<StoredTen
 }
 
 /** Spreads the bytes of the whole over the sinks. */
-export function tensorsSink(tensors: readonly TensorHeader[], sinks: readonly TensorSink[]): ObjectSink {
+export function tensorsSink(
+  tensors: readonly TensorHeader[],
+  sinks: readonly TensorSink[],
+): ObjectSink {
   const layout = chunkLayout(tensors, Number.MAX_SAFE_INTEGER);
   return {
     write: async (offset, bytes) => {
-      for (const { tensor, offsetBytes, at, byteLength } of layout.rangesBetween(offset, offset + bytes.length)) {
+      for (const { tensor, offsetBytes, at, byteLength } of layout.rangesBetween(
+        offset,
+        offset + bytes.length,
+      )) {
         await sinks[tensor]?.write(offsetBytes, bytes.subarray(at, at + byteLength));
       }
     },
   };
 }
 
-async function readRanges(tensors: readonly TensorSource[], layout: ChunkLayout, offset: number, target: Uint8Array): Promise<void> {
-  for (const { tensor, offsetBytes, at, byteLength } of layout.rangesBetween(offset, offset + target.length)) {
+async function readRanges(
+  tensors: readonly TensorSource[],
+  layout: ChunkLayout,
+  offset: number,
+  target: Uint8Array,
+): Promise<void> {
+  for (const { tensor, offsetBytes, at, byteLength } of layout.rangesBetween(
+    offset,
+    offset + target.length,
+  )) {
     await tensors[tensor]?.read(offsetBytes, target.subarray(at, at + byteLength));
   }
 }
@@ -99,6 +147,11 @@ async function readRanges(tensors: readonly TensorSource[], layout: ChunkLayout,
 /** The bus's code for what the object bucket says; what a source or sink threw passes. */
 export function toBusError(name: string, error: unknown): unknown {
   if (!isServiceKitError(error)) return error;
-  const code = error.code === 'OBJECT_CORRUPT' ? 'TENSOR_BUS_CORRUPT' : error.code === 'OBJECT_STALLED' ? 'TENSOR_BUS_STALLED' : 'TENSOR_BUS_ABORTED';
+  const code =
+    error.code === 'OBJECT_CORRUPT'
+      ? 'TENSOR_BUS_CORRUPT'
+      : error.code === 'OBJECT_STALLED'
+        ? 'TENSOR_BUS_STALLED'
+        : 'TENSOR_BUS_ABORTED';
   return new TensorBusError(code, `tensor bus: ${name}: ${error.message}`, { cause: error });
 }

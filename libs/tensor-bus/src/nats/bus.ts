@@ -1,26 +1,37 @@
 import { randomBytes, randomInt } from 'node:crypto';
-
 import type { Lane, LaneMessage } from '@emloc/service-kit';
 
 import { TensorBusError } from '../errors.js';
 import { DeliveredLayer, LayerInbox } from '../incoming.js';
 import { assertChannel, assertLayer } from '../layout.js';
 import type { IncomingLayer, OutgoingLayer, ReceiveOptions, TensorBus } from '../tensor-bus.js';
-import { chunkHeaderBytes, decodeControl, encodeControl, type Offer, type ReceiverMessage } from './frames.js';
+import {
+  chunkHeaderBytes,
+  decodeControl,
+  encodeControl,
+  type Offer,
+  type ReceiverMessage,
+} from './frames.js';
 import { IncomingTransfer, type Outcome } from './receiver.js';
 import { OutgoingTransfer } from './sender.js';
 import { defaultBusSettings, type BusSettings } from './settings.js';
 
-/** Offers that wait for one receiver; more are left to other receivers, or to a later repetition. */
+/**
+ * Offers that wait for one receiver; more are left to other receivers, or to a later repetition.
+ */
 const maxQueuedOffers = 64;
 const maxTransfers = 1024;
 const maxRememberedOutcomes = 4096;
 
 /**
- * The bus over core NATS: numbered, checksummed chunks, acknowledged and repeated end to end, so that it outlives a
- * restart of the server. Nothing is stored: sender and receiver are there at the same time. The lane stays the caller's.
+ * The bus over core NATS: numbered, checksummed chunks, acknowledged and repeated end to end, so
+ * that it outlives a restart of the server. Nothing is stored: sender and receiver are there at the
+ * same time. The lane stays the caller's.
  */
-export function createNatsTensorBus({ lane, ...settings }: { lane: Lane } & Partial<BusSettings>): TensorBus {
+export function createNatsTensorBus({
+  lane,
+  ...settings
+}: { lane: Lane } & Partial<BusSettings>): TensorBus {
   return new NatsTensorBus(lane, { ...defaultBusSettings, ...settings });
 }
 
@@ -48,9 +59,19 @@ class NatsTensorBus implements TensorBus {
 
   async send(layer: OutgoingLayer, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
     assertLayer(layer);
-    if (this.#closed) throw new TensorBusError('TENSOR_BUS_CLOSED', `tensor bus: ${layer.channel}: the bus is closed`);
+    if (this.#closed)
+      throw new TensorBusError(
+        'TENSOR_BUS_CLOSED',
+        `tensor bus: ${layer.channel}: the bus is closed`,
+      );
     const offer = this.#offerOf(layer);
-    const transfer = new OutgoingTransfer(this.lane, this.settings, layer, offer, subjectOf(layer.channel));
+    const transfer = new OutgoingTransfer(
+      this.lane,
+      this.settings,
+      layer,
+      offer,
+      subjectOf(layer.channel),
+    );
     this.#outgoing.set(offer.transfer, transfer);
     try {
       await transfer.run(signal);
@@ -62,7 +83,11 @@ class NatsTensorBus implements TensorBus {
   receive(channel: string, options: ReceiveOptions = {}): AsyncIterableIterator<IncomingLayer> {
     assertChannel(channel);
     const inbox = new LayerInbox(options, () => this.#forget(inbox));
-    const end = this.lane.subscribe(subjectOf(channel), (message) => this.#offered(inbox, message), { queue: options.group ?? 'one' });
+    const end = this.lane.subscribe(
+      subjectOf(channel),
+      (message) => this.#offered(inbox, message),
+      { queue: options.group ?? 'one' },
+    );
     this.#inboxes.set(inbox, end);
     if (this.#closed) inbox.close();
     return inbox;
@@ -72,7 +97,8 @@ class NatsTensorBus implements TensorBus {
     this.#closed = true;
     for (const inbox of this.#inboxes.keys()) inbox.close();
     for (const transfer of this.#incoming.values()) transfer.close();
-    for (const transfer of this.#outgoing.values()) transfer.abort('TENSOR_BUS_CLOSED', 'the bus is closed');
+    for (const transfer of this.#outgoing.values())
+      transfer.abort('TENSOR_BUS_CLOSED', 'the bus is closed');
     for (const stop of this.#stop) stop();
     return Promise.resolve();
   }
@@ -87,7 +113,12 @@ class NatsTensorBus implements TensorBus {
       channel,
       layer,
       attributes,
-      tensors: tensors.map(({ name, dtype, shape, byteLength }) => ({ name, dtype, shape, byteLength })),
+      tensors: tensors.map(({ name, dtype, shape, byteLength }) => ({
+        name,
+        dtype,
+        shape,
+        byteLength,
+      })),
       chunkBytes: Math.min(this.settings.chunkBytes, this.lane.maxPayloadBytes - chunkHeaderBytes),
       windowChunks: this.settings.windowChunks,
     };
@@ -105,8 +136,14 @@ class NatsTensorBus implements TensorBus {
     if (outcome && outcome.type !== 'back') {
       this.lane.publish(offer.reply, [encodeControl({ ...outcome, receiver })]);
     } else if (inbox.size < maxQueuedOffers && this.#incoming.size < maxTransfers) {
-      const granted = (incoming: IncomingTransfer): void => inbox.push(new DeliveredLayer(offer, incoming));
-      this.#incoming.set(transfer, new IncomingTransfer(this.lane, this.settings, offer, receiver, granted, (result) => this.#settled(offer, result)));
+      const granted = (incoming: IncomingTransfer): void =>
+        inbox.push(new DeliveredLayer(offer, incoming));
+      this.#incoming.set(
+        transfer,
+        new IncomingTransfer(this.lane, this.settings, offer, receiver, granted, (result) =>
+          this.#settled(offer, result),
+        ),
+      );
     }
   }
 
@@ -135,7 +172,10 @@ class NatsTensorBus implements TensorBus {
     message.release();
     const outcome = this.#outcomes.get(transfer);
     const reply = this.#replies.get(transfer);
-    if (outcome && reply) this.lane.publish(reply, [encodeControl({ ...outcome, receiver: `${this.#endpoint}.r.${transfer}` })]);
+    if (outcome && reply)
+      this.lane.publish(reply, [
+        encodeControl({ ...outcome, receiver: `${this.#endpoint}.r.${transfer}` }),
+      ]);
   }
 
   #reconnected(): void {
@@ -166,5 +206,11 @@ function isValid(offer: Offer): boolean {
   }
   const { chunkBytes, windowChunks, tensors } = offer;
   const totalBytes = tensors.reduce((sum, { byteLength }) => sum + byteLength, 0);
-  return Number.isInteger(chunkBytes) && chunkBytes >= 1024 && Number.isInteger(windowChunks) && windowChunks >= 1 && totalBytes / chunkBytes < 2 ** 24;
+  return (
+    Number.isInteger(chunkBytes) &&
+    chunkBytes >= 1024 &&
+    Number.isInteger(windowChunks) &&
+    windowChunks >= 1 &&
+    totalBytes / chunkBytes < 2 ** 24
+  );
 }

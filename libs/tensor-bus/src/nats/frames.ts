@@ -2,9 +2,9 @@ import { checksum, checksumBytes } from '../checksum.js';
 import type { TensorHeader } from '../tensor-bus.js';
 
 /**
- * What travels on the core NATS path. A chunk is 16 bytes of header (magic, sequence number, length, transfer's tag, each a
- * little-endian u32), 16 of checksum over header and data, then the data. Everything else is
- * "ETC1", 16 bytes of checksum, and JSON.
+ * What travels on the core NATS path. A chunk is 16 bytes of header (magic, sequence number,
+ * length, transfer's tag, each a little-endian u32), 16 of checksum over header and data, then the
+ * data. Everything else is "ETC1", 16 bytes of checksum, and JSON.
  */
 export const chunkHeaderBytes = 16 + checksumBytes;
 
@@ -35,7 +35,12 @@ export type ReceiverMessage =
   /** Every chunk below `next` is written. Also sent as a sign of life. */
   | { readonly type: 'ack'; readonly receiver: string; readonly next: number }
   /** Answer to a probe, or to a damaged chunk: these have not arrived. */
-  | { readonly type: 'missing'; readonly receiver: string; readonly next: number; readonly chunks: readonly number[] }
+  | {
+      readonly type: 'missing';
+      readonly receiver: string;
+      readonly next: number;
+      readonly chunks: readonly number[];
+    }
   | { readonly type: 'done'; readonly receiver: string }
   | { readonly type: 'reject'; readonly receiver: string; readonly reason: string }
   /** The receiver went away before it looked at the layer. */
@@ -65,11 +70,16 @@ export type OpenedChunk =
 
 export function openChunk(payload: Uint8Array, tag: number): OpenedChunk {
   const frame = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
-  if (frame.length < chunkHeaderBytes || frame.readUInt32LE(0) !== magic) return { kind: 'damaged', sequence: -1 };
+  if (frame.length < chunkHeaderBytes || frame.readUInt32LE(0) !== magic)
+    return { kind: 'damaged', sequence: -1 };
   const sequence = frame.readUInt32LE(4);
   const data = frame.subarray(chunkHeaderBytes);
   const isWhole = frame.readUInt32LE(8) === data.length && frame.readUInt32LE(12) === tag;
-  if (!isWhole || !checksum(frame.subarray(0, 16), data).equals(frame.subarray(16, chunkHeaderBytes))) return { kind: 'damaged', sequence };
+  if (
+    !isWhole ||
+    !checksum(frame.subarray(0, 16), data).equals(frame.subarray(16, chunkHeaderBytes))
+  )
+    return { kind: 'damaged', sequence };
   return { kind: 'chunk', sequence, data };
 }
 
@@ -83,10 +93,15 @@ export function encodeControl(message: Offer | ReceiverMessage | SenderMessage):
 }
 
 /** @returns undefined for what is damaged: it will come again */
-export function decodeControl<T extends { readonly type: string }>(payload: Uint8Array): T | undefined {
+export function decodeControl<T extends { readonly type: string }>(
+  payload: Uint8Array,
+): T | undefined {
   const frame = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
   const json = frame.subarray(controlHeaderBytes);
-  const isWhole = frame.length > controlHeaderBytes && frame.subarray(0, 4).equals(controlMagic) && checksum(controlMagic, json).equals(frame.subarray(4, controlHeaderBytes));
+  const isWhole =
+    frame.length > controlHeaderBytes &&
+    frame.subarray(0, 4).equals(controlMagic) &&
+    checksum(controlMagic, json).equals(frame.subarray(4, controlHeaderBytes));
   if (!isWhole) return undefined;
   try {
     return JSON.parse(json.toString('utf8')) as T;

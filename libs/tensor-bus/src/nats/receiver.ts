@@ -4,20 +4,31 @@ import { TensorBusError } from '../errors.js';
 import type { LayerDelivery } from '../incoming.js';
 import { chunkLayout, type ChunkLayout } from '../layout.js';
 import type { TensorSink } from '../tensor-bus.js';
-import { decodeControl, encodeControl, isControl, openChunk, type Offer, type ReceiverMessage, type SenderMessage } from './frames.js';
+import {
+  decodeControl,
+  encodeControl,
+  isControl,
+  openChunk,
+  type Offer,
+  type ReceiverMessage,
+  type SenderMessage,
+} from './frames.js';
 import { Backoff, type BusSettings } from './settings.js';
 
 const tickMs = 50;
 const maxListed = 1024;
 
 /** How a transfer ended, for a sender that did not hear it. */
-export type Outcome = { readonly type: 'done' } | { readonly type: 'reject'; readonly reason: string } | { readonly type: 'back' };
+export type Outcome =
+  | { readonly type: 'done' }
+  | { readonly type: 'reject'; readonly reason: string }
+  | { readonly type: 'back' };
 
 type WithoutReceiver<T> = T extends unknown ? Omit<T, 'receiver'> : never;
 
 /**
- * One layer on its way in. A chunk is written where it belongs as it arrives, in any order; nothing is kept but what the
- * sinks have not taken yet, which the window bounds.
+ * One layer on its way in. A chunk is written where it belongs as it arrives, in any order; nothing
+ * is kept but what the sinks have not taken yet, which the window bounds.
  */
 export class IncomingTransfer implements LayerDelivery {
   readonly #layout: ChunkLayout;
@@ -62,7 +73,8 @@ export class IncomingTransfer implements LayerDelivery {
     return new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
-      if (this.#settled) return reject(this.#error('TENSOR_BUS_ABORTED', 'the sender gave up before it was read'));
+      if (this.#settled)
+        return reject(this.#error('TENSOR_BUS_ABORTED', 'the sender gave up before it was read'));
       this.#sinks = sinks;
       this.#heardMs = performance.now();
       this.#tell({ type: 'accept', windowChunks: this.#windowChunks() });
@@ -84,14 +96,20 @@ export class IncomingTransfer implements LayerDelivery {
 
   /** The bus is closing. */
   close(): void {
-    if (this.#sinks) this.#settle({ type: 'reject', reason: 'the receiver closed' }, this.#error('TENSOR_BUS_CLOSED', 'the bus is closed'));
+    if (this.#sinks)
+      this.#settle(
+        { type: 'reject', reason: 'the receiver closed' },
+        this.#error('TENSOR_BUS_CLOSED', 'the bus is closed'),
+      );
     else this.giveBack();
   }
 
   /** The same offer again: the sender has not heard us. */
   offered(): void {
     this.#heardMs = performance.now();
-    this.#tell(this.#sinks ? { type: 'accept', windowChunks: this.#windowChunks() } : { type: 'queued' });
+    this.#tell(
+      this.#sinks ? { type: 'accept', windowChunks: this.#windowChunks() } : { type: 'queued' },
+    );
   }
 
   reconnected(): void {
@@ -107,7 +125,11 @@ export class IncomingTransfer implements LayerDelivery {
     if (control?.type === 'offer') this.offered();
     if (control?.type === 'grant') this.#granted();
     if (control?.type === 'probe') this.#answer(control.sent);
-    if (control?.type === 'abort') this.#settle({ type: 'back' }, this.#error('TENSOR_BUS_ABORTED', `the sender gave up: ${control.reason}`));
+    if (control?.type === 'abort')
+      this.#settle(
+        { type: 'back' },
+        this.#error('TENSOR_BUS_ABORTED', `the sender gave up: ${control.reason}`),
+      );
   }
 
   #granted(): void {
@@ -120,12 +142,20 @@ export class IncomingTransfer implements LayerDelivery {
     const opened = openChunk(message.payload, this.offer.tag);
     const { sequence } = opened;
     const isKnown = sequence >= 0 && sequence < this.#layout.chunkCount;
-    if (opened.kind === 'damaged' || !isKnown || opened.data.length !== this.#layout.chunkByteLength(sequence)) {
+    if (
+      opened.kind === 'damaged' ||
+      !isKnown ||
+      opened.data.length !== this.#layout.chunkByteLength(sequence)
+    ) {
       message.release();
-      if (isKnown && !this.#arrived[sequence]) this.#tell({ type: 'missing', next: this.#next, chunks: [sequence] });
+      if (isKnown && !this.#arrived[sequence])
+        this.#tell({ type: 'missing', next: this.#next, chunks: [sequence] });
       return;
     }
-    const isNew = !this.#arrived[sequence] && this.#sinks !== undefined && this.#writing < 2 * this.#windowChunks();
+    const isNew =
+      !this.#arrived[sequence] &&
+      this.#sinks !== undefined &&
+      this.#writing < 2 * this.#windowChunks();
     if (!isNew) return message.release();
     this.#arrived[sequence] = 1;
     this.#writing += 1;
@@ -138,11 +168,18 @@ export class IncomingTransfer implements LayerDelivery {
   /** Stays synchronous when the sinks are: most chunks go straight to memory. */
   #write(sequence: number, data: Buffer): Promise<void> | undefined {
     try {
-      const pending = this.#layout.ranges(sequence)
-        .map(({ tensor, offsetBytes, at, byteLength }) => this.#sinks?.[tensor]?.write(offsetBytes, data.subarray(at, at + byteLength)))
+      const pending = this.#layout
+        .ranges(sequence)
+        .map(({ tensor, offsetBytes, at, byteLength }) =>
+          this.#sinks?.[tensor]?.write(offsetBytes, data.subarray(at, at + byteLength)),
+        )
         // A sink that returns nothing has written; promises may come from another realm.
         .filter((writing) => writing !== undefined);
-      if (pending.length > 0) return Promise.all(pending).then(() => this.#wrote(sequence), (error: unknown) => this.#failed(error));
+      if (pending.length > 0)
+        return Promise.all(pending).then(
+          () => this.#wrote(sequence),
+          (error: unknown) => this.#failed(error),
+        );
       this.#wrote(sequence);
     } catch (error) {
       this.#failed(error);
@@ -161,7 +198,10 @@ export class IncomingTransfer implements LayerDelivery {
   #finishWhenWritten(): void {
     if (this.#next < this.#layout.chunkCount || this.#finishing || this.#settled) return;
     this.#finishing = true;
-    void this.#closeSinks().then(() => this.#settle({ type: 'done' }), (error: unknown) => this.#failed(error));
+    void this.#closeSinks().then(
+      () => this.#settle({ type: 'done' }),
+      (error: unknown) => this.#failed(error),
+    );
   }
 
   async #closeSinks(): Promise<void> {
@@ -180,7 +220,11 @@ export class IncomingTransfer implements LayerDelivery {
 
   #answer(sent: number): void {
     const chunks: number[] = [];
-    for (let chunk = this.#next; chunk < Math.min(sent, this.#layout.chunkCount) && chunks.length < maxListed; chunk++) {
+    for (
+      let chunk = this.#next;
+      chunk < Math.min(sent, this.#layout.chunkCount) && chunks.length < maxListed;
+      chunk++
+    ) {
       if (!this.#arrived[chunk]) chunks.push(chunk);
     }
     this.#lastAck = this.#next;
@@ -189,7 +233,13 @@ export class IncomingTransfer implements LayerDelivery {
 
   #tick(): void {
     if (performance.now() - this.#heardMs > this.settings.silenceTimeoutMs) {
-      return this.#settle({ type: 'back' }, this.#error('TENSOR_BUS_STALLED', `the sender said nothing for ${this.settings.silenceTimeoutMs} ms, ${this.#next} of ${this.#layout.chunkCount} chunks written`));
+      return this.#settle(
+        { type: 'back' },
+        this.#error(
+          'TENSOR_BUS_STALLED',
+          `the sender said nothing for ${this.settings.silenceTimeoutMs} ms, ${this.#next} of ${this.#layout.chunkCount} chunks written`,
+        ),
+      );
     }
     if (!this.#signOfLife.isDue()) return;
     if (this.#sinks) this.#acknowledge();
@@ -203,7 +253,11 @@ export class IncomingTransfer implements LayerDelivery {
     this.#tell(outcome);
     this.onSettled(outcome);
     if (outcome.type === 'done') {
-      this.settings.observer.layer?.('received', this.#layout.totalBytes, performance.now() - this.#startedMs);
+      this.settings.observer.layer?.(
+        'received',
+        this.#layout.totalBytes,
+        performance.now() - this.#startedMs,
+      );
       this.#resolve();
     } else {
       this.#reject(error ?? this.#error('TENSOR_BUS_ABORTED', 'the layer was refused'));
@@ -211,14 +265,22 @@ export class IncomingTransfer implements LayerDelivery {
   }
 
   #tell(message: WithoutReceiver<ReceiverMessage>): void {
-    this.lane.publish(this.offer.reply, [encodeControl({ ...message, receiver: this.receiver } as ReceiverMessage)]);
+    this.lane.publish(this.offer.reply, [
+      encodeControl({ ...message, receiver: this.receiver } as ReceiverMessage),
+    ]);
   }
 
   #windowChunks(): number {
     return Math.min(this.offer.windowChunks, this.settings.windowChunks);
   }
 
-  #error(code: 'TENSOR_BUS_ABORTED' | 'TENSOR_BUS_STALLED' | 'TENSOR_BUS_CLOSED', reason: string): TensorBusError {
-    return new TensorBusError(code, `tensor bus: ${this.offer.channel}: layer ${this.offer.layer}: ${reason}`);
+  #error(
+    code: 'TENSOR_BUS_ABORTED' | 'TENSOR_BUS_STALLED' | 'TENSOR_BUS_CLOSED',
+    reason: string,
+  ): TensorBusError {
+    return new TensorBusError(
+      code,
+      `tensor bus: ${this.offer.channel}: layer ${this.offer.layer}: ${reason}`,
+    );
   }
 }

@@ -3,7 +3,14 @@ import type { Lane } from '@emloc/service-kit';
 import { TensorBusError, type TensorBusErrorCode } from '../errors.js';
 import { chunkLayout, type ChunkLayout } from '../layout.js';
 import type { OutgoingLayer } from '../tensor-bus.js';
-import { chunkHeaderBytes, encodeControl, sealChunk, type Offer, type ReceiverMessage, type SenderMessage } from './frames.js';
+import {
+  chunkHeaderBytes,
+  encodeControl,
+  sealChunk,
+  type Offer,
+  type ReceiverMessage,
+  type SenderMessage,
+} from './frames.js';
 import { Backoff, type BusSettings } from './settings.js';
 
 const tickMs = 50;
@@ -15,9 +22,9 @@ type SenderState =
   | { readonly kind: 'settled' };
 
 /**
- * One layer on its way out. Chunks are read into `windowChunks` frames and stay there until the receiver has written
- * them. The receiver gets probes over the subject of the chunks, so an answer says exactly what was lost on the way: a
- * slow receiver answers late and gets nothing twice.
+ * One layer on its way out. Chunks are read into `windowChunks` frames and stay there until the
+ * receiver has written them. The receiver gets probes over the subject of the chunks, so an answer
+ * says exactly what was lost on the way: a slow receiver answers late and gets nothing twice.
  */
 export class OutgoingTransfer {
   readonly #layout: ChunkLayout;
@@ -56,7 +63,8 @@ export class OutgoingTransfer {
 
   /** Offers the layer and resolves when the receiver has all of it. */
   run(signal: AbortSignal | undefined): Promise<void> {
-    const abort = (): void => this.abort('TENSOR_BUS_ABORTED', 'sending was aborted', signal?.reason);
+    const abort = (): void =>
+      this.abort('TENSOR_BUS_ABORTED', 'sending was aborted', signal?.reason);
     signal?.addEventListener('abort', abort, { once: true });
     if (signal?.aborted) abort();
     else this.#offer();
@@ -65,7 +73,8 @@ export class OutgoingTransfer {
 
   /** Gives up and tells the receiver. */
   abort(code: TensorBusErrorCode, reason: string, cause?: unknown): void {
-    if (this.#state.kind === 'queued' || this.#state.kind === 'sending') this.#tell(this.#state.receiver, { type: 'abort', reason });
+    if (this.#state.kind === 'queued' || this.#state.kind === 'sending')
+      this.#tell(this.#state.receiver, { type: 'abort', reason });
     this.#settle(new TensorBusError(code, `${this.#name()}: ${reason}`, { cause }));
   }
 
@@ -80,7 +89,8 @@ export class OutgoingTransfer {
     if (state.kind === 'settled') return;
     const isOurs = state.kind === 'offering' || state.receiver === message.receiver;
     if (!isOurs) {
-      if (message.type === 'queued' || message.type === 'accept') this.#tell(message.receiver, { type: 'abort', reason: 'another receiver was faster' });
+      if (message.type === 'queued' || message.type === 'accept')
+        this.#tell(message.receiver, { type: 'abort', reason: 'another receiver was faster' });
       return;
     }
     this.#heardMs = performance.now();
@@ -90,7 +100,8 @@ export class OutgoingTransfer {
   #handle(message: ReceiverMessage): void {
     switch (message.type) {
       case 'queued':
-        if (this.#state.kind === 'offering') this.#state = { kind: 'queued', receiver: message.receiver };
+        if (this.#state.kind === 'offering')
+          this.#state = { kind: 'queued', receiver: message.receiver };
         if (this.#state.kind === 'queued') this.#tell(message.receiver, { type: 'grant' });
         return;
       case 'accept':
@@ -103,13 +114,21 @@ export class OutgoingTransfer {
       case 'done':
         return this.#settle();
       case 'reject':
-        return this.#settle(new TensorBusError('TENSOR_BUS_REJECTED', `${this.#name()}: refused by the receiver: ${message.reason}`));
+        return this.#settle(
+          new TensorBusError(
+            'TENSOR_BUS_REJECTED',
+            `${this.#name()}: refused by the receiver: ${message.reason}`,
+          ),
+        );
       case 'back':
         return this.#startAgain();
     }
   }
 
-  /** The receiver has forgotten the layer: another one, or the same, gets it from its first chunk on. */
+  /**
+   * The receiver has forgotten the layer: another one, or the same, gets it from its first chunk
+   * on.
+   */
   #startAgain(): void {
     this.#attempt += 1;
     this.#state = { kind: 'offering' };
@@ -121,7 +140,11 @@ export class OutgoingTransfer {
 
   #accepted(receiver: string, windowChunks: number): void {
     if (this.#state.kind === 'sending') return;
-    this.#state = { kind: 'sending', receiver, windowChunks: Math.max(1, Math.min(windowChunks, this.settings.windowChunks)) };
+    this.#state = {
+      kind: 'sending',
+      receiver,
+      windowChunks: Math.max(1, Math.min(windowChunks, this.settings.windowChunks)),
+    };
     this.#progressMs = performance.now();
     this.#backoff.reset();
     void this.#pump();
@@ -139,7 +162,8 @@ export class OutgoingTransfer {
     const state = this.#state;
     if (state.kind !== 'sending') return;
     const wanted = chunks.filter((chunk) => chunk >= this.#base && chunk < this.#nextChunk);
-    for (const chunk of wanted) this.lane.publish(state.receiver, [this.#frame(chunk, state.windowChunks)]);
+    for (const chunk of wanted)
+      this.lane.publish(state.receiver, [this.#frame(chunk, state.windowChunks)]);
     if (wanted.length > 0) this.settings.observer.retransmitted?.(wanted.length);
   }
 
@@ -153,7 +177,11 @@ export class OutgoingTransfer {
         receiver = this.#receiverWithRoom();
       }
     } catch (cause) {
-      this.abort('TENSOR_BUS_ABORTED', `the tensor could not be read: ${cause instanceof Error ? cause.message : String(cause)}`, cause);
+      this.abort(
+        'TENSOR_BUS_ABORTED',
+        `the tensor could not be read: ${cause instanceof Error ? cause.message : String(cause)}`,
+        cause,
+      );
     } finally {
       this.#pumping = false;
     }
@@ -161,7 +189,10 @@ export class OutgoingTransfer {
 
   #receiverWithRoom(): string | undefined {
     const state = this.#state;
-    const hasRoom = state.kind === 'sending' && this.#nextChunk < this.#layout.chunkCount && this.#nextChunk < this.#base + state.windowChunks;
+    const hasRoom =
+      state.kind === 'sending' &&
+      this.#nextChunk < this.#layout.chunkCount &&
+      this.#nextChunk < this.#base + state.windowChunks;
     return hasRoom ? state.receiver : undefined;
   }
 
@@ -173,7 +204,10 @@ export class OutgoingTransfer {
     const frame = this.#frame(chunk, state.windowChunks);
     for (const { tensor, offsetBytes, at, byteLength } of this.#layout.ranges(chunk)) {
       const from = chunkHeaderBytes + at;
-      const reading = this.layer.tensors[tensor]?.read(offsetBytes, frame.subarray(from, from + byteLength));
+      const reading = this.layer.tensors[tensor]?.read(
+        offsetBytes,
+        frame.subarray(from, from + byteLength),
+      );
       // A source in memory answers at once, and the event loop need not turn for it.
       if (reading) await reading;
     }
@@ -186,7 +220,9 @@ export class OutgoingTransfer {
 
   #frame(chunk: number, windowChunks: number): Buffer {
     const slot = chunk % windowChunks;
-    const buffer = (this.#frames[slot] ??= Buffer.allocUnsafeSlow(chunkHeaderBytes + Math.min(this.offer.chunkBytes, this.#layout.totalBytes)));
+    const buffer = (this.#frames[slot] ??= Buffer.allocUnsafeSlow(
+      chunkHeaderBytes + Math.min(this.offer.chunkBytes, this.#layout.totalBytes),
+    ));
     return buffer.subarray(0, chunkHeaderBytes + this.#layout.chunkByteLength(chunk));
   }
 
@@ -194,17 +230,30 @@ export class OutgoingTransfer {
     const nowMs = performance.now();
     const state = this.#state;
     if (state.kind === 'offering') {
-      if (nowMs - this.#waitingSinceMs > this.settings.receiverTimeoutMs) return this.abort('TENSOR_BUS_NO_RECEIVER', `nobody received for ${this.settings.receiverTimeoutMs} ms`);
+      if (nowMs - this.#waitingSinceMs > this.settings.receiverTimeoutMs)
+        return this.abort(
+          'TENSOR_BUS_NO_RECEIVER',
+          `nobody received for ${this.settings.receiverTimeoutMs} ms`,
+        );
       if (this.#backoff.isDue()) this.#offer();
       return;
     }
-    if (nowMs - this.#heardMs > this.settings.silenceTimeoutMs) return this.abort('TENSOR_BUS_STALLED', `the receiver said nothing for ${this.settings.silenceTimeoutMs} ms, ${this.#base} of ${this.#layout.chunkCount} chunks acknowledged`);
+    if (nowMs - this.#heardMs > this.settings.silenceTimeoutMs)
+      return this.abort(
+        'TENSOR_BUS_STALLED',
+        `the receiver said nothing for ${this.settings.silenceTimeoutMs} ms, ${this.#base} of ${this.#layout.chunkCount} chunks acknowledged`,
+      );
     if (state.kind !== 'sending') {
       // The receiver may have accepted while the connection was gone.
-      if (this.#backoff.isDue()) this.#offerTo(state.kind === 'queued' ? state.receiver : this.subject);
+      if (this.#backoff.isDue())
+        this.#offerTo(state.kind === 'queued' ? state.receiver : this.subject);
       return;
     }
-    if (nowMs - this.#progressMs > this.settings.progressTimeoutMs) return this.abort('TENSOR_BUS_STALLED', `the receiver took nothing for ${this.settings.progressTimeoutMs} ms, ${this.#base} of ${this.#layout.chunkCount} chunks acknowledged`);
+    if (nowMs - this.#progressMs > this.settings.progressTimeoutMs)
+      return this.abort(
+        'TENSOR_BUS_STALLED',
+        `the receiver took nothing for ${this.settings.progressTimeoutMs} ms, ${this.#base} of ${this.#layout.chunkCount} chunks acknowledged`,
+      );
     if (this.#backoff.isDue()) this.#tell(state.receiver, { type: 'probe', sent: this.#nextChunk });
   }
 
@@ -225,7 +274,11 @@ export class OutgoingTransfer {
     this.#state = { kind: 'settled' };
     clearInterval(this.#timer);
     if (error) return this.#reject(error);
-    this.settings.observer.layer?.('sent', this.#layout.totalBytes, performance.now() - this.#startedMs);
+    this.settings.observer.layer?.(
+      'sent',
+      this.#layout.totalBytes,
+      performance.now() - this.#startedMs,
+    );
     this.#resolve();
   }
 

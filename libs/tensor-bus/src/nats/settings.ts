@@ -1,11 +1,17 @@
 import type { TensorBusObserver } from '../tensor-bus.js';
 
-/** Limits of the core NATS path. Memory at each end is `windowChunks` x `chunkBytes` for each layer in flight. */
+/**
+ * Limits of the core NATS path. Memory at each end is `windowChunks` x `chunkBytes` for each layer
+ * in flight.
+ */
 export interface BusSettings {
   /** Data bytes of a chunk; never more than the server's max_payload allows. */
   readonly chunkBytes: number;
   readonly windowChunks: number;
-  /** First wait before an offer is repeated or a probe asks what is missing; doubles up to `maxRetryMs`. */
+  /**
+   * First wait before an offer is repeated or a probe asks what is missing; doubles up to
+   * `maxRetryMs`.
+   */
   readonly retryMs: number;
   readonly maxRetryMs: number;
   /** A peer that says nothing for so long is gone. */

@@ -10,28 +10,44 @@ export interface LaneFaults {
   readonly reorder?: number;
 }
 
-/** A lane that mistreats what is published over it, the same way for the same seed. Counts the faults. */
-export function createFaultyLane(lane: Lane, faults: LaneFaults): Lane & { readonly faultCount: number } {
+/**
+ * A lane that mistreats what is published over it, the same way for the same seed. Counts the
+ * faults.
+ */
+export function createFaultyLane(
+  lane: Lane,
+  faults: LaneFaults,
+): Lane & { readonly faultCount: number } {
   const random = mulberry32(faults.seed);
   let held: (() => void) | undefined;
   let faultCount = 0;
-  const faulty = Object.create(lane, { faultCount: { get: () => faultCount } }) as Lane & { readonly faultCount: number };
+  const faulty = Object.create(lane, { faultCount: { get: () => faultCount } }) as Lane & {
+    readonly faultCount: number;
+  };
   faulty.subscribe = lane.subscribe.bind(lane);
   faulty.onReconnect = lane.onReconnect.bind(lane);
   Object.defineProperty(faulty, 'maxPayloadBytes', { get: () => lane.maxPayloadBytes });
   faulty.publish = (subject, parts, options) => {
-    const send = (bytes: readonly Uint8Array[] = parts): boolean => lane.publish(subject, bytes, options);
+    const send = (bytes: readonly Uint8Array[] = parts): boolean =>
+      lane.publish(subject, bytes, options);
     const dice = random();
     const { drop = 0, duplicate = 0, corrupt = 0, reorder = 0 } = faults;
     const before = held;
     held = undefined;
     if (dice < drop + duplicate + corrupt + reorder) faultCount += 1;
-    if (dice < drop) { before?.(); return true; }
+    if (dice < drop) {
+      before?.();
+      return true;
+    }
     if (dice < drop + duplicate) send();
-    else if (dice < drop + duplicate + corrupt) { before?.(); return send([flipBit(Buffer.concat(parts), random)]); }
-    else if (dice < drop + duplicate + corrupt + reorder) {
+    else if (dice < drop + duplicate + corrupt) {
+      before?.();
+      return send([flipBit(Buffer.concat(parts), random)]);
+    } else if (dice < drop + duplicate + corrupt + reorder) {
       const copy = [Buffer.concat(parts)];
-      held = () => { send(copy); };
+      held = () => {
+        send(copy);
+      };
       before?.();
       return true;
     }

@@ -1,4 +1,5 @@
 import { isRpcError, RpcError, toRpcError } from '@emloc/rpc';
+
 import { toStatusJson } from '../jobs/events.js';
 import type { JobLedger } from '../jobs/ledger.js';
 import type { ArtifactRecord, JobRecord, StageName } from '../jobs/record.js';
@@ -11,7 +12,10 @@ import { tuneReport } from './stage-results.js';
 /** Makes and stores a job's adapter folder. */
 export interface OutcomeMaker {
   /** @throws the typed errors of engine and storage */
-  make(record: JobRecord, signal: AbortSignal): Promise<{ readonly artifacts: readonly ArtifactRecord[]; readonly budgetBytes: number }>;
+  make(
+    record: JobRecord,
+    signal: AbortSignal,
+  ): Promise<{ readonly artifacts: readonly ArtifactRecord[]; readonly budgetBytes: number }>;
 }
 
 export interface JobDrive extends Omit<StageRun, 'signal'> {
@@ -52,7 +56,13 @@ async function take(step: Step, drive: JobDrive): Promise<void> {
     case 'outcome':
       return makeOutcome(drive);
     case 'end':
-      return void (await ledger.change(finishJob(step.state === 'SUCCEEDED' ? { state: 'SUCCEEDED', report: tuneReport(ledger.record) } : { state: 'CANCELLED' })));
+      return void (await ledger.change(
+        finishJob(
+          step.state === 'SUCCEEDED'
+            ? { state: 'SUCCEEDED', report: tuneReport(ledger.record) }
+            : { state: 'CANCELLED' },
+        ),
+      ));
     case 'settle':
       if (ledger.record.token > 0) await drive.discardWork(ledger.record.id);
       return void (await ledger.change(settleJob));
@@ -65,10 +75,12 @@ async function take(step: Step, drive: JobDrive): Promise<void> {
 async function runStages(stages: readonly StageName[], drive: JobDrive): Promise<void> {
   const failed = new AbortController();
   const signal = AbortSignal.any([drive.stop, drive.cancel, failed.signal]);
-  const running = stages.map((stage) => runStage(stage, { ...drive, signal }).catch((error: unknown) => {
-    failed.abort(error);
-    throw error;
-  }));
+  const running = stages.map((stage) =>
+    runStage(stage, { ...drive, signal }).catch((error: unknown) => {
+      failed.abort(error);
+      throw error;
+    }),
+  );
   await Promise.allSettled(running);
   failed.signal.throwIfAborted();
 }
@@ -85,12 +97,16 @@ async function makeOutcome({ ledger, outcome, stop, cancel }: JobDrive): Promise
     } catch (error) {
       signal.throwIfAborted();
       const seen = toRpcError(error);
-      if (attempt >= outcomeAttempts || !['UNAVAILABLE', 'INTERNAL', 'ABORTED'].includes(seen.code)) throw stageError('outcome', seen);
+      if (attempt >= outcomeAttempts || !['UNAVAILABLE', 'INTERNAL', 'ABORTED'].includes(seen.code))
+        throw stageError('outcome', seen);
     }
   }
 }
 
-/** After a failure: a job that was cancelled meanwhile goes on to that end, one that cannot succeed fails. */
+/**
+ * After a failure: a job that was cancelled meanwhile goes on to that end, one that cannot succeed
+ * fails.
+ */
 async function endBadly(error: unknown, { ledger }: JobDrive): Promise<void> {
   const record = await ledger.change((unchanged) => unchanged);
   if (record.state === 'CANCELLING') return;
@@ -101,5 +117,16 @@ async function endBadly(error: unknown, { ledger }: JobDrive): Promise<void> {
 /** The end of a job whose drive fails over and over. */
 export async function abandonJob(ledger: JobLedger, error: unknown): Promise<void> {
   const cause = toRpcError(error);
-  await ledger.change(finishJob({ state: 'FAILED', error: toStatusJson(new RpcError('INTERNAL', `the coordinator could not go on with this job: ${cause.message}`, { reason: 'COORDINATOR_FAILED', cause: error })) }));
+  await ledger.change(
+    finishJob({
+      state: 'FAILED',
+      error: toStatusJson(
+        new RpcError(
+          'INTERNAL',
+          `the coordinator could not go on with this job: ${cause.message}`,
+          { reason: 'COORDINATOR_FAILED', cause: error },
+        ),
+      ),
+    }),
+  );
 }

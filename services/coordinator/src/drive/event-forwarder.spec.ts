@@ -2,7 +2,10 @@ import type { EventContent } from '../jobs/events.js';
 import { EventForwarder } from './event-forwarder.js';
 
 const step = (number: number): EventContent => ({ case: 'step', value: { step: number } });
-const progress = (task: string, done: number): EventContent => ({ case: 'progress', value: { task, done: BigInt(done) } });
+const progress = (task: string, done: number): EventContent => ({
+  case: 'progress',
+  value: { task, done: BigInt(done) },
+});
 const notice = (message: string): EventContent => ({ case: 'notice', value: { message } });
 
 function forwarder(intervalMs = 60_000) {
@@ -10,9 +13,19 @@ function forwarder(intervalMs = 60_000) {
   const errors: unknown[] = [];
   const send = async (event: EventContent): Promise<void> => {
     if (event.case === 'notice' && event.value.message === 'fail') throw new Error('away');
-    sent.push(event.case === 'step' ? `step ${event.value.step}` : event.case === 'progress' ? `${event.value.task} ${event.value.done}` : 'notice');
+    sent.push(
+      event.case === 'step'
+        ? `step ${event.value.step}`
+        : event.case === 'progress'
+          ? `${event.value.task} ${event.value.done}`
+          : 'notice',
+    );
   };
-  return { sent, errors, forwarder: new EventForwarder({ send, onError: (error) => errors.push(error), intervalMs }) };
+  return {
+    sent,
+    errors,
+    forwarder: new EventForwarder({ send, onError: (error) => errors.push(error), intervalMs }),
+  };
 }
 
 test('the first of a series goes at once, the newest at the end, and notices all', async () => {
@@ -29,11 +42,15 @@ test('the first of a series goes at once, the newest at the end, and notices all
 test('tasks are series of their own, and what waits is sent when the interval is over', async () => {
   const { sent, forwarder: forward } = forwarder(20);
   forward.offer(progress('blocks', 1));
-  await new Promise((resolve) => { setTimeout(resolve, 30); });
+  await new Promise((resolve) => {
+    setTimeout(resolve, 30);
+  });
   forward.offer(progress('scoring', 1));
   forward.offer(progress('blocks', 2));
   forward.offer(progress('blocks', 3));
-  await new Promise((resolve) => { setTimeout(resolve, 100); });
+  await new Promise((resolve) => {
+    setTimeout(resolve, 100);
+  });
   expect(sent.slice(0, 2)).toEqual(['blocks 1', 'scoring 1']);
   expect(sent.at(-1)).toBe('blocks 3');
   await forward.close();

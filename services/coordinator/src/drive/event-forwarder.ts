@@ -9,8 +9,9 @@ export interface ForwarderOptions {
 }
 
 /**
- * Forwards what a stage tells to a job's log, at a bounded rate: of a series (steps, progress of a task) at most one event per interval, the
- * first at once and the newest when the interval is over or the stage ends. What lies between is left out. Notices are never left out.
+ * Forwards what a stage tells to a job's log, at a bounded rate: of a series (steps, progress of a
+ * task) at most one event per interval, the first at once and the newest when the interval is over
+ * or the stage ends. What lies between is left out. Notices are never left out.
  */
 export class EventForwarder {
   readonly #pending = new Map<string, EventContent>();
@@ -47,7 +48,10 @@ export class EventForwarder {
   }
 
   #isDue(series: string): boolean {
-    return this.#inFlight === 0 && performance.now() - (this.#sentMs.get(series) ?? -Infinity) >= this.#intervalMs;
+    return (
+      this.#inFlight === 0 &&
+      performance.now() - (this.#sentMs.get(series) ?? -Infinity) >= this.#intervalMs
+    );
   }
 
   #onTimer(): void {

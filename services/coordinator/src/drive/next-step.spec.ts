@@ -1,14 +1,34 @@
-import { newJobRecord, finishStage, requestCancel, startJob, startStage, storeOutcome, finishJob, settleJob, type Transition } from '../jobs/transitions.js';
 import type { JobRecord } from '../jobs/record.js';
+import {
+  finishJob,
+  finishStage,
+  newJobRecord,
+  requestCancel,
+  settleJob,
+  startJob,
+  startStage,
+  storeOutcome,
+  type Transition,
+} from '../jobs/transitions.js';
 import { nextStep } from './next-step.js';
 
-const job = { id: 'j', tenant: 't', requestHash: '', displayName: '', options: {}, merge: {}, isEmulated: true, spec: { bucket: '', key: '', revision: 1 } };
+const job = {
+  id: 'j',
+  tenant: 't',
+  requestHash: '',
+  displayName: '',
+  options: {},
+  merge: {},
+  isEmulated: true,
+  spec: { bucket: '', key: '', revision: 1 },
+};
 
 function after(record: JobRecord, ...transitions: Transition[]): JobRecord {
   return transitions.reduce((current, transition) => transition(current, new Date(0)), record);
 }
 
-const finished = (...stages: Parameters<typeof startStage>[0][]): Transition[] => stages.flatMap((stage) => [startStage(stage), finishStage(stage, { report: {} })]);
+const finished = (...stages: Parameters<typeof startStage>[0][]): Transition[] =>
+  stages.flatMap((stage) => [startStage(stage), finishStage(stage, { report: {} })]);
 
 test('a whole job, step by step', () => {
   let record = newJobRecord(job, new Date(0));
@@ -31,20 +51,37 @@ test('a whole job, step by step', () => {
 });
 
 test('plain LoRA trains only; without refinement and merging the outcome follows correction', () => {
-  const plain = after(newJobRecord({ ...job, isEmulated: false, merge: null }, new Date(0)), startJob);
+  const plain = after(
+    newJobRecord({ ...job, isEmulated: false, merge: null }, new Date(0)),
+    startJob,
+  );
   expect(nextStep(plain)).toEqual({ kind: 'stages', stages: ['train'] });
   expect(nextStep(after(plain, ...finished('train')))).toEqual({ kind: 'outcome' });
-  const unrefined = after(newJobRecord({ ...job, options: { refineSteps: 0 }, merge: null }, new Date(0)), startJob, ...finished('calibrate', 'emulate', 'train', 'correct'));
+  const unrefined = after(
+    newJobRecord({ ...job, options: { refineSteps: 0 }, merge: null }, new Date(0)),
+    startJob,
+    ...finished('calibrate', 'emulate', 'train', 'correct'),
+  );
   expect(nextStep(unrefined)).toEqual({ kind: 'outcome' });
-  expect(nextStep(after(unrefined, storeOutcome([], { budgetBytes: 1 })))).toEqual({ kind: 'end', state: 'SUCCEEDED' });
+  expect(nextStep(after(unrefined, storeOutcome([], { budgetBytes: 1 })))).toEqual({
+    kind: 'end',
+    state: 'SUCCEEDED',
+  });
 });
 
 test('a cancelled job ends so from wherever it was, and whatever came of its last stage', () => {
   const queued = after(newJobRecord(job, new Date(0)), requestCancel);
   expect(nextStep(queued)).toEqual({ kind: 'end', state: 'CANCELLED' });
-  const running = after(newJobRecord(job, new Date(0)), startJob, startStage('train'), requestCancel);
+  const running = after(
+    newJobRecord(job, new Date(0)),
+    startJob,
+    startStage('train'),
+    requestCancel,
+  );
   expect(after(running, startStage('correct'))).toBe(running);
   expect(after(running, finishJob({ state: 'SUCCEEDED', report: {} })).state).toBe('CANCELLED');
   const over = after(running, finishJob({ state: 'CANCELLED' }));
-  expect(after(over, requestCancel, finishJob({ state: 'FAILED', error: {} }), startJob)).toBe(over);
+  expect(after(over, requestCancel, finishJob({ state: 'FAILED', error: {} }), startJob)).toBe(
+    over,
+  );
 });

@@ -1,5 +1,6 @@
 import { fromJson } from '@bufbuild/protobuf';
 import { TuneOptionsSchema } from '@emloc/contracts';
+
 import { isFinal, type JobRecord, type StageName } from '../jobs/record.js';
 
 /** What a job needs next. */
@@ -20,7 +21,9 @@ export function nextStep(record: JobRecord): Step {
   if (isFinal(record.state)) return { kind: 'settle' };
   if (record.state === 'CANCELLING') return { kind: 'end', state: 'CANCELLED' };
   if (record.state === 'QUEUED') return { kind: 'start' };
-  const missing = stageOrder(record).map((stages) => stages.filter((stage) => !record.stages[stage]?.result)).find((stages) => stages.length > 0);
+  const missing = stageOrder(record)
+    .map((stages) => stages.filter((stage) => !record.stages[stage]?.result))
+    .find((stages) => stages.length > 0);
   if (missing) return { kind: 'stages', stages: missing };
   if (!record.outcome) return { kind: 'outcome' };
   const hasMerged = record.merge === null || record.stages.merge?.result;
@@ -31,5 +34,10 @@ export function nextStep(record: JobRecord): Step {
 function stageOrder({ isEmulated, options }: JobRecord): readonly (readonly StageName[])[] {
   if (!isEmulated) return [['train']];
   const { refineSteps } = fromJson(TuneOptionsSchema, options);
-  return [['calibrate', 'emulate'], ['train'], ['correct'], ...(refineSteps === 0 ? [] : [['refine'] as const])];
+  return [
+    ['calibrate', 'emulate'],
+    ['train'],
+    ['correct'],
+    ...(refineSteps === 0 ? [] : [['refine'] as const]),
+  ];
 }

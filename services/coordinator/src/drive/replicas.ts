@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { JsonValue } from '@bufbuild/protobuf';
 import type { StageEvent } from '@emloc/contracts';
 import { isRpcError, RpcError } from '@emloc/rpc';
+
 import type { StageName } from '../jobs/record.js';
 import { kindOf } from './retry-policy.js';
 import type { StageRequest, StageServices } from './stage-services.js';
@@ -18,10 +19,15 @@ export interface ReplicaCalls {
 const rejoinDelayMs = 1000;
 
 /**
- * Calls all replicas of a stage with one request; the first result is the stage's and ends the other calls. A replica that fails in a way that may
- * pass joins again while others work. @throws RpcError of the last replica, or of the first failure that does not pass; the signal's reason
+ * Calls all replicas of a stage with one request; the first result is the stage's and ends the
+ * other calls. A replica that fails in a way that may pass joins again while others work. @throws
+ * RpcError of the last replica, or of the first failure that does not pass; the signal's reason
  */
-export async function callReplicas(stage: StageName, request: StageRequest, calls: ReplicaCalls): Promise<JsonValue> {
+export async function callReplicas(
+  stage: StageName,
+  request: StageRequest,
+  calls: ReplicaCalls,
+): Promise<JsonValue> {
   const over = new AbortController();
   const signal = AbortSignal.any([calls.signal, over.signal]);
   let working = 0;
@@ -33,14 +39,20 @@ export async function callReplicas(stage: StageName, request: StageRequest, call
       } catch (error) {
         working -= 1;
         signal.throwIfAborted();
-        const mayPass = isRpcError(error) && kindOf(error) === 'away' && error.reason !== 'STAGE_STALE_FENCING_TOKEN';
+        const mayPass =
+          isRpcError(error) &&
+          kindOf(error) === 'away' &&
+          error.reason !== 'STAGE_STALE_FENCING_TOKEN';
         if (!mayPass || working === 0) throw error;
         await calls.onRetry(error);
       }
-      do await sleep(rejoinDelayMs, undefined, { signal }); while (!(await isReachable(calls.services, stage, index)));
+      do await sleep(rejoinDelayMs, undefined, { signal });
+      while (!(await isReachable(calls.services, stage, index)));
     }
   };
-  const running = Array.from({ length: calls.services.replicas(stage) }, (_, index) => replica(index));
+  const running = Array.from({ length: calls.services.replicas(stage) }, (_, index) =>
+    replica(index),
+  );
   try {
     return await Promise.race(running);
   } catch (error) {
@@ -52,12 +64,30 @@ export async function callReplicas(stage: StageName, request: StageRequest, call
   }
 }
 
-async function callOnce(stage: StageName, replica: number, request: StageRequest, { services, silenceMs, onEvent, signal }: ReplicaCalls): Promise<JsonValue> {
+async function callOnce(
+  stage: StageName,
+  replica: number,
+  request: StageRequest,
+  { services, silenceMs, onEvent, signal }: ReplicaCalls,
+): Promise<JsonValue> {
   const silence = new AbortController();
-  const timer = setTimeout(() => silence.abort(new RpcError('UNAVAILABLE', `nothing was heard for ${silenceMs} ms`, { reason: 'STAGE_SILENT' })), silenceMs);
+  const timer = setTimeout(
+    () =>
+      silence.abort(
+        new RpcError('UNAVAILABLE', `nothing was heard for ${silenceMs} ms`, {
+          reason: 'STAGE_SILENT',
+        }),
+      ),
+    silenceMs,
+  );
   let result: JsonValue = null;
   try {
-    for await (const message of services.call(stage, replica, request, AbortSignal.any([signal, silence.signal]))) {
+    for await (const message of services.call(
+      stage,
+      replica,
+      request,
+      AbortSignal.any([signal, silence.signal]),
+    )) {
       timer.refresh();
       if (message.kind === 'event') onEvent(message.event);
       else result = message.result;
@@ -68,10 +98,16 @@ async function callOnce(stage: StageName, replica: number, request: StageRequest
   } finally {
     clearTimeout(timer);
   }
-  if (result === null) throw new RpcError('INTERNAL', 'the stage ended without a result', { reason: 'STAGE_RESULT_MISSING' });
+  if (result === null)
+    throw new RpcError('INTERNAL', 'the stage ended without a result', {
+      reason: 'STAGE_RESULT_MISSING',
+    });
   return result;
 }
 
 function isReachable(services: StageServices, stage: StageName, replica: number): Promise<boolean> {
-  return services.reach(stage, replica).then(() => true, () => false);
+  return services.reach(stage, replica).then(
+    () => true,
+    () => false,
+  );
 }

@@ -3,13 +3,14 @@ import type { JsonValue } from '@bufbuild/protobuf';
 import type { StageEvent } from '@emloc/contracts';
 import { isRpcError, RpcError } from '@emloc/rpc';
 import type { Metrics } from '@emloc/telemetry';
-import { type EventContent, toStatusJson } from '../jobs/events.js';
+
+import { toStatusJson, type EventContent } from '../jobs/events.js';
 import type { JobLedger } from '../jobs/ledger.js';
 import type { StageName } from '../jobs/record.js';
 import { finishStage, retryStage, startStage } from '../jobs/transitions.js';
 import { EventForwarder } from './event-forwarder.js';
 import { callReplicas } from './replicas.js';
-import { addFailure, decideRetry, type FailureStreak, stageError } from './retry-policy.js';
+import { addFailure, decideRetry, stageError, type FailureStreak } from './retry-policy.js';
 import { mergedArtifacts, requestOf } from './stage-results.js';
 import type { StageRequest, StageServices } from './stage-services.js';
 
@@ -30,18 +31,26 @@ export interface StageRun {
 }
 
 /**
- * Runs a stage until its result is in the job's record, starting it again after failures that may pass.
- * @throws RpcError that names stage and layer, when it cannot succeed; the signal's reason; ServiceKitError
+ * Runs a stage until its result is in the job's record, starting it again after failures that may
+ * pass.
+ * @throws RpcError that names stage and layer, when it cannot succeed; the signal's reason;
+ * ServiceKitError
  */
 export async function runStage(stage: StageName, run: StageRun): Promise<void> {
   const streak: { failures: FailureStreak | null } = { failures: null };
   for (;;) {
     run.signal.throwIfAborted();
     const record = await run.ledger.change(startStage(stage));
-    if (record.state !== 'RUNNING') throw new RpcError('CANCELLED', `${stage}: the job was cancelled`);
+    if (record.state !== 'RUNNING')
+      throw new RpcError('CANCELLED', `${stage}: the job was cancelled`);
     try {
-      const result = await timed(stage, run, () => attempt(stage, requestOf(stage, record), run, () => { streak.failures = null; }));
-      const artifacts = stage === 'merge' ? mergedArtifacts(record.id, result, new Date().toISOString()) : [];
+      const result = await timed(stage, run, () =>
+        attempt(stage, requestOf(stage, record), run, () => {
+          streak.failures = null;
+        }),
+      );
+      const artifacts =
+        stage === 'merge' ? mergedArtifacts(record.id, result, new Date().toISOString()) : [];
       await run.ledger.change(finishStage(stage, result, artifacts));
       return;
     } catch (thrown) {
@@ -53,8 +62,18 @@ export async function runStage(stage: StageName, run: StageRun): Promise<void> {
 }
 
 /** Waits until a stage may be started again. @throws the error where it is for good */
-async function again(stage: StageName, error: RpcError, run: StageRun, streak: { failures: FailureStreak | null }): Promise<void> {
-  const { signal, ledger, services, settings: { stageRetryForMs: retryForMs } } = run;
+async function again(
+  stage: StageName,
+  error: RpcError,
+  run: StageRun,
+  streak: { failures: FailureStreak | null },
+): Promise<void> {
+  const {
+    signal,
+    ledger,
+    services,
+    settings: { stageRetryForMs: retryForMs },
+  } = run;
   streak.failures = addFailure(streak.failures, error, performance.now());
   const decision = decideRetry(error, streak.failures, { nowMs: performance.now(), retryForMs });
   if (!decision.retry) throw error;
@@ -67,19 +86,33 @@ async function again(stage: StageName, error: RpcError, run: StageRun, streak: {
   }
 }
 
-async function tellRetry(stage: StageName, error: RpcError, { ledger, metrics }: StageRun): Promise<void> {
+async function tellRetry(
+  stage: StageName,
+  error: RpcError,
+  { ledger, metrics }: StageRun,
+): Promise<void> {
   metrics.stageRetries.add({ stage });
   await ledger.change(retryStage(stage, toStatusJson(error)));
 }
 
 async function anyReachable(stage: StageName, services: StageServices): Promise<boolean> {
-  const replicas = Array.from({ length: services.replicas(stage) }, (_, replica) => services.reach(stage, replica));
-  return Promise.any(replicas).then(() => true, () => false);
+  const replicas = Array.from({ length: services.replicas(stage) }, (_, replica) =>
+    services.reach(stage, replica),
+  );
+  return Promise.any(replicas).then(
+    () => true,
+    () => false,
+  );
 }
 
-async function timed<T>(stage: StageName, { metrics, signal }: StageRun, work: () => Promise<T>): Promise<T> {
+async function timed<T>(
+  stage: StageName,
+  { metrics, signal }: StageRun,
+  work: () => Promise<T>,
+): Promise<T> {
   const startedMs = performance.now();
-  const observe = (outcome: 'succeeded' | 'failed' | 'cancelled'): void => metrics.stageDuration.observe({ stage, outcome }, (performance.now() - startedMs) / 1000);
+  const observe = (outcome: 'succeeded' | 'failed' | 'cancelled'): void =>
+    metrics.stageDuration.observe({ stage, outcome }, (performance.now() - startedMs) / 1000);
   try {
     const value = await work();
     observe('succeeded');
@@ -90,11 +123,26 @@ async function timed<T>(stage: StageName, { metrics, signal }: StageRun, work: (
   }
 }
 
-/** One start of a stage on all its replicas. What it tells goes to the job's log before this returns. */
-async function attempt(stage: StageName, request: StageRequest, run: StageRun, onProgress: () => void): Promise<JsonValue> {
-  const { ledger, services, settings: { stageSilenceMs } } = run;
+/**
+ * One start of a stage on all its replicas. What it tells goes to the job's log before this
+ * returns.
+ */
+async function attempt(
+  stage: StageName,
+  request: StageRequest,
+  run: StageRun,
+  onProgress: () => void,
+): Promise<JsonValue> {
+  const {
+    ledger,
+    services,
+    settings: { stageSilenceMs },
+  } = run;
   const broken = new AbortController();
-  const forwarder = new EventForwarder({ send: (event) => ledger.append(event), onError: (error) => broken.abort(error) });
+  const forwarder = new EventForwarder({
+    send: (event) => ledger.append(event),
+    onError: (error) => broken.abort(error),
+  });
   const onEvent = ({ event }: StageEvent): void => {
     if (event.case === 'progress' || event.case === 'step') onProgress();
     const content = forwarded(event);
@@ -102,7 +150,10 @@ async function attempt(stage: StageName, request: StageRequest, run: StageRun, o
   };
   try {
     return await callReplicas(stage, request, {
-      services, silenceMs: stageSilenceMs, onEvent, signal: AbortSignal.any([run.signal, broken.signal]),
+      services,
+      silenceMs: stageSilenceMs,
+      onEvent,
+      signal: AbortSignal.any([run.signal, broken.signal]),
       onRetry: (error) => tellRetry(stage, stageError(stage, error), run),
     });
   } finally {
@@ -113,5 +164,7 @@ async function attempt(stage: StageName, request: StageRequest, run: StageRun, o
 
 /** What of a stage's events is the job's owner's business. */
 function forwarded(event: StageEvent['event']): EventContent | null {
-  return event.case === 'progress' || event.case === 'step' || event.case === 'notice' ? event : null;
+  return event.case === 'progress' || event.case === 'step' || event.case === 'notice'
+    ? event
+    : null;
 }

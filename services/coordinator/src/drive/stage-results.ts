@@ -1,10 +1,33 @@
-import { create, type DescMessage, fromJson, type JsonValue, type MessageShape, toJson } from '@bufbuild/protobuf';
 import {
-  type BuildEmulatorResult, BuildEmulatorResultSchema, type CalibrateResult, CalibrateResultSchema, type CorrectResult, CorrectResultSchema, type MergeResult, MergeResultSchema,
-  type RefineResult, RefineResultSchema, StoredObjectSchema, type StageReport, type StoredObject, type TrainResult, TrainResultSchema, TuneReportSchema, ValidationLossesSchema,
+  create,
+  fromJson,
+  toJson,
+  type DescMessage,
+  type JsonValue,
+  type MessageShape,
+} from '@bufbuild/protobuf';
+import {
+  BuildEmulatorResultSchema,
+  CalibrateResultSchema,
+  CorrectResultSchema,
+  MergeResultSchema,
+  RefineResultSchema,
+  StoredObjectSchema,
+  TrainResultSchema,
+  TuneReportSchema,
+  ValidationLossesSchema,
+  type BuildEmulatorResult,
+  type CalibrateResult,
+  type CorrectResult,
+  type MergeResult,
+  type RefineResult,
+  type StageReport,
+  type StoredObject,
+  type TrainResult,
 } from '@emloc/contracts';
 import { bucketNames } from '@emloc/job-storage';
 import { RpcError } from '@emloc/rpc';
+
 import type { ArtifactRecord, JobRecord, StageName } from '../jobs/record.js';
 import { attemptsOf } from '../jobs/transitions.js';
 import type { StageRequest } from './stage-services.js';
@@ -20,20 +43,35 @@ export interface StageResults {
 }
 
 export function resultsOf({ stages }: Pick<JobRecord, 'stages'>): StageResults {
-  const read = <S extends DescMessage>(stage: StageName, schema: S): MessageShape<S> | undefined => {
+  const read = <S extends DescMessage>(
+    stage: StageName,
+    schema: S,
+  ): MessageShape<S> | undefined => {
     const result = stages[stage]?.result ?? null;
     return result === null ? undefined : fromJson(schema, result);
   };
   return {
-    calibrate: read('calibrate', CalibrateResultSchema), emulate: read('emulate', BuildEmulatorResultSchema), train: read('train', TrainResultSchema),
-    correct: read('correct', CorrectResultSchema), refine: read('refine', RefineResultSchema), merge: read('merge', MergeResultSchema),
+    calibrate: read('calibrate', CalibrateResultSchema),
+    emulate: read('emulate', BuildEmulatorResultSchema),
+    train: read('train', TrainResultSchema),
+    correct: read('correct', CorrectResultSchema),
+    refine: read('refine', RefineResultSchema),
+    merge: read('merge', MergeResultSchema),
   };
 }
 
-/** What the newest start of a stage is called with. @throws RpcError DATA_LOSS when an earlier stage's result lacks what this one needs */
+/**
+ * What the newest start of a stage is called with.
+ * @throws RpcError DATA_LOSS when an earlier stage's result lacks what this one needs
+ */
 export function requestOf(stage: StageName, record: JobRecord): StageRequest {
   const { bucket, key, revision } = record.spec;
-  const call = { job: `jobs/${record.id}`, attempt: attemptsOf(record, stage), fencingToken: BigInt(record.token), spec: { bucket, key, revision: BigInt(revision) } };
+  const call = {
+    job: `jobs/${record.id}`,
+    attempt: attemptsOf(record, stage),
+    fencingToken: BigInt(record.token),
+    spec: { bucket, key, revision: BigInt(revision) },
+  };
   const { train, correct } = resultsOf(record);
   switch (stage) {
     case 'calibrate':
@@ -43,51 +81,83 @@ export function requestOf(stage: StageName, record: JobRecord): StageRequest {
     case 'correct':
       return { call, adapter: needed(train?.adapter, 'train') };
     case 'refine':
-      return { call, adapter: needed(correct?.adapter, 'correct'), loss: chosenLoss(needed(correct, 'correct')) };
+      return {
+        call,
+        adapter: needed(correct?.adapter, 'correct'),
+        loss: chosenLoss(needed(correct, 'correct')),
+      };
     case 'merge':
       return { call, adapter: mergedAdapter(record), merge: record.merge };
   }
 }
 
 /** The adapters of a job in their stored form: the result, and as training left it. */
-export function adaptersOf(record: JobRecord): { readonly adapter: StoredObject; readonly uncorrected: StoredObject } {
+export function adaptersOf(record: JobRecord): {
+  readonly adapter: StoredObject;
+  readonly uncorrected: StoredObject;
+} {
   const { train, correct, refine } = resultsOf(record);
   const uncorrected = needed(train?.adapter, 'train');
   return { uncorrected, adapter: refine?.adapter ?? correct?.adapter ?? uncorrected };
 }
 
 /** Files of a merged checkpoint as the corrector has stored them, under `JOB/`. */
-export function mergedArtifacts(job: string, result: JsonValue, createTime: string): readonly ArtifactRecord[] {
+export function mergedArtifacts(
+  job: string,
+  result: JsonValue,
+  createTime: string,
+): readonly ArtifactRecord[] {
   return fromJson(MergeResultSchema, result).files.flatMap(({ object }) => {
     if (!object?.name.startsWith(`${job}/`)) return [];
-    return [{ path: object.name.slice(job.length + 1), sizeBytes: Number(object.sizeBytes), sha256: object.sha256, createTime }];
+    return [
+      {
+        path: object.name.slice(job.length + 1),
+        sizeBytes: Number(object.sizeBytes),
+        sha256: object.sha256,
+        createTime,
+      },
+    ];
   });
 }
 
 /** The outcome as `emloc tune` reports it. */
 export function tuneReport(record: JobRecord): JsonValue {
   const { calibrate, emulate, train, correct, refine, merge } = resultsOf(record);
-  const stages = [calibrate, emulate, train, correct, refine, merge].flatMap((result) => (result?.report ? [result.report] : []));
-  return toJson(TuneReportSchema, create(TuneReportSchema, {
-    budgetBytes: BigInt(record.outcome?.budgetBytes ?? 0),
-    peakDeviceBytes: stages.reduce((peak, { peakDeviceBytes }: StageReport) => (peakDeviceBytes > peak ? peakDeviceBytes : peak), 0n),
-    stages,
-    validation: validationLosses({ train, correct, refine }),
-    correction: correct?.correction,
-    emulator: emulate?.emulator,
-    train: train?.train,
-    refinement: refine?.refinement,
-  }));
+  const stages = [calibrate, emulate, train, correct, refine, merge].flatMap((result) =>
+    result?.report ? [result.report] : [],
+  );
+  return toJson(
+    TuneReportSchema,
+    create(TuneReportSchema, {
+      budgetBytes: BigInt(record.outcome?.budgetBytes ?? 0),
+      peakDeviceBytes: stages.reduce(
+        (peak, { peakDeviceBytes }: StageReport) =>
+          peakDeviceBytes > peak ? peakDeviceBytes : peak,
+        0n,
+      ),
+      stages,
+      validation: validationLosses({ train, correct, refine }),
+      correction: correct?.correction,
+      emulator: emulate?.emulator,
+      train: train?.train,
+      refinement: refine?.refinement,
+    }),
+  );
 }
 
 function validationLosses({ train, correct, refine }: StageResults) {
   if (!train) return undefined;
-  if (!correct) return create(ValidationLossesSchema, { base: train.lossBefore, uncorrected: train.lossAfter });
+  if (!correct)
+    return create(ValidationLossesSchema, { base: train.lossBefore, uncorrected: train.lossAfter });
   const { none = Number.NaN, ...corrected } = correct.correction?.scores ?? {};
   const losses = Object.values(corrected);
   return create(ValidationLossesSchema, {
-    base: correct.baseLoss, emulator: train.lossBefore, emulatorTuned: train.lossAfter, uncorrected: none,
-    corrected: losses.length > 0 ? Math.min(...losses) : undefined, refined: refine?.loss,
+    base: correct.baseLoss,
+    emulator: train.lossBefore,
+    emulatorTuned: train.lossAfter,
+    uncorrected: none,
+    corrected: losses.length > 0 ? Math.min(...losses) : undefined,
+    refined: refine?.loss,
   });
 }
 
@@ -97,11 +167,23 @@ function chosenLoss({ correction }: CorrectResult): number {
 
 /** The PEFT adapter among the artifacts; its configuration lies beside it. */
 function mergedAdapter({ id, artifacts }: JobRecord): StoredObject {
-  const { path, sizeBytes, sha256 } = needed(artifacts.find((artifact) => artifact.path === 'adapter_model.safetensors'), 'outcome');
-  return create(StoredObjectSchema, { bucket: bucketNames.artifacts, name: `${id}/${path}`, sizeBytes: BigInt(sizeBytes), sha256 });
+  const { path, sizeBytes, sha256 } = needed(
+    artifacts.find((artifact) => artifact.path === 'adapter_model.safetensors'),
+    'outcome',
+  );
+  return create(StoredObjectSchema, {
+    bucket: bucketNames.artifacts,
+    name: `${id}/${path}`,
+    sizeBytes: BigInt(sizeBytes),
+    sha256,
+  });
 }
 
 function needed<T>(value: T | undefined, stage: string): T {
-  if (value === undefined) throw new RpcError('DATA_LOSS', `the result of ${stage} lacks what the next stage needs`, { reason: 'STAGE_RESULT_INCOMPLETE', metadata: { stage } });
+  if (value === undefined)
+    throw new RpcError('DATA_LOSS', `the result of ${stage} lacks what the next stage needs`, {
+      reason: 'STAGE_RESULT_INCOMPLETE',
+      metadata: { stage },
+    });
   return value;
 }

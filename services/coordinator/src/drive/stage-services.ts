@@ -1,13 +1,35 @@
-import { type DescMessage, fromJson, type JsonValue, type Message, type MessageInitShape, toJson } from '@bufbuild/protobuf';
 import {
-  BuildEmulatorResultSchema, CalibrateResultSchema, CalibratorService, CorrectorService, CorrectResultSchema, EmulatorBuilderService, MergeOptionsSchema, MergeResultSchema,
-  RefineResultSchema, type StageCallSchema, type StageEvent, type StoredObject, TrainerService, TrainResultSchema,
+  fromJson,
+  toJson,
+  type DescMessage,
+  type JsonValue,
+  type Message,
+  type MessageInitShape,
+} from '@bufbuild/protobuf';
+import {
+  BuildEmulatorResultSchema,
+  CalibrateResultSchema,
+  CalibratorService,
+  CorrectorService,
+  CorrectResultSchema,
+  EmulatorBuilderService,
+  MergeOptionsSchema,
+  MergeResultSchema,
+  RefineResultSchema,
+  TrainerService,
+  TrainResultSchema,
+  type StageCallSchema,
+  type StageEvent,
+  type StoredObject,
 } from '@emloc/contracts';
-import { type CallOptions, type ChannelOptions, RpcChannel, RpcError } from '@emloc/rpc';
+import { RpcChannel, RpcError, type CallOptions, type ChannelOptions } from '@emloc/rpc';
+
 import type { StageName } from '../jobs/record.js';
 
 /** What comes from a stage: events, then its result message as JSON. */
-export type StageMessage = { readonly kind: 'event'; readonly event: StageEvent } | { readonly kind: 'result'; readonly result: JsonValue };
+export type StageMessage =
+  | { readonly kind: 'event'; readonly event: StageEvent }
+  | { readonly kind: 'result'; readonly result: JsonValue };
 
 /** A call of a stage, the same for all its replicas. */
 export interface StageRequest {
@@ -24,7 +46,12 @@ export interface StageRequest {
 export interface StageServices {
   replicas(stage: StageName): number;
   /** @throws RpcError */
-  call(stage: StageName, replica: number, request: StageRequest, signal: AbortSignal): AsyncIterable<StageMessage>;
+  call(
+    stage: StageName,
+    replica: number,
+    request: StageRequest,
+    signal: AbortSignal,
+  ): AsyncIterable<StageMessage>;
   /** Resolves when a replica can be reached. @throws RpcError UNAVAILABLE after a second */
   reach(stage: StageName, replica: number): Promise<void>;
   close(): void;
@@ -42,11 +69,25 @@ const reachTimeoutMs = 1000;
 /** Reports of emulators grow with the model. */
 const maxResultBytes = 32 * 1024 * 1024;
 
-export function connectStages({ calibrator, builders, trainer, correctors }: StageAddresses, options: Pick<ChannelOptions, 'credentials' | 'token'>): StageServices {
-  const open = (address: string): RpcChannel => new RpcChannel({ address, maxReceiveBytes: maxResultBytes, ...options });
-  const channels = { calibrator: [open(calibrator)], builder: builders.map(open), trainer: [open(trainer)], corrector: correctors.map(open) };
+export function connectStages(
+  { calibrator, builders, trainer, correctors }: StageAddresses,
+  options: Pick<ChannelOptions, 'credentials' | 'token'>,
+): StageServices {
+  const open = (address: string): RpcChannel =>
+    new RpcChannel({ address, maxReceiveBytes: maxResultBytes, ...options });
+  const channels = {
+    calibrator: [open(calibrator)],
+    builder: builders.map(open),
+    trainer: [open(trainer)],
+    corrector: correctors.map(open),
+  };
   const ofStage: Readonly<Record<StageName, readonly RpcChannel[]>> = {
-    calibrate: channels.calibrator, emulate: channels.builder, train: channels.trainer, refine: channels.trainer, correct: channels.corrector, merge: channels.corrector.slice(0, 1),
+    calibrate: channels.calibrator,
+    emulate: channels.builder,
+    train: channels.trainer,
+    refine: channels.trainer,
+    correct: channels.corrector,
+    merge: channels.corrector.slice(0, 1),
   };
   const channelOf = (stage: StageName, replica: number): RpcChannel => {
     const channel = ofStage[stage][replica];
@@ -55,28 +96,53 @@ export function connectStages({ calibrator, builders, trainer, correctors }: Sta
   };
   return {
     replicas: (stage) => ofStage[stage].length,
-    call: (stage, replica, request, signal) => callStage(channelOf(stage, replica), stage, request, { signal }),
+    call: (stage, replica, request, signal) =>
+      callStage(channelOf(stage, replica), stage, request, { signal }),
     reach: (stage, replica) => channelOf(stage, replica).waitForReady(reachTimeoutMs),
-    close: () => Object.values(channels).flat().forEach((channel) => channel.close()),
+    close: () =>
+      Object.values(channels)
+        .flat()
+        .forEach((channel) => channel.close()),
   };
 }
 
-function callStage(channel: RpcChannel, stage: StageName, request: StageRequest, options: CallOptions): AsyncIterable<StageMessage> {
+function callStage(
+  channel: RpcChannel,
+  stage: StageName,
+  request: StageRequest,
+  options: CallOptions,
+): AsyncIterable<StageMessage> {
   const { call, adapter, loss, merge } = request;
   switch (stage) {
     case 'calibrate':
-      return messages(channel.client(CalibratorService).calibrate({ call }, options), CalibrateResultSchema);
+      return messages(
+        channel.client(CalibratorService).calibrate({ call }, options),
+        CalibrateResultSchema,
+      );
     case 'emulate':
-      return messages(channel.client(EmulatorBuilderService).buildEmulator({ call }, options), BuildEmulatorResultSchema);
+      return messages(
+        channel.client(EmulatorBuilderService).buildEmulator({ call }, options),
+        BuildEmulatorResultSchema,
+      );
     case 'train':
       return messages(channel.client(TrainerService).train({ call }, options), TrainResultSchema);
     case 'correct':
-      return messages(channel.client(CorrectorService).correct({ call, adapter }, options), CorrectResultSchema);
+      return messages(
+        channel.client(CorrectorService).correct({ call, adapter }, options),
+        CorrectResultSchema,
+      );
     case 'refine':
-      return messages(channel.client(TrainerService).refine({ call, adapter, loss }, options), RefineResultSchema);
+      return messages(
+        channel.client(TrainerService).refine({ call, adapter, loss }, options),
+        RefineResultSchema,
+      );
     case 'merge': {
-      const given = merge === undefined || merge === null ? {} : { merge: fromJson(MergeOptionsSchema, merge) };
-      return messages(channel.client(CorrectorService).merge({ call, adapter, ...given }, options), MergeResultSchema);
+      const given =
+        merge === undefined || merge === null ? {} : { merge: fromJson(MergeOptionsSchema, merge) };
+      return messages(
+        channel.client(CorrectorService).merge({ call, adapter, ...given }, options),
+        MergeResultSchema,
+      );
     }
   }
 }
@@ -85,8 +151,13 @@ interface StageResponse {
   readonly content: { readonly case: 'event' | 'result' | undefined; readonly value?: Message };
 }
 
-async function* messages(responses: AsyncIterable<StageResponse>, resultSchema: DescMessage): AsyncGenerator<StageMessage> {
-  for await (const { content: { case: kind, value } } of responses) {
+async function* messages(
+  responses: AsyncIterable<StageResponse>,
+  resultSchema: DescMessage,
+): AsyncGenerator<StageMessage> {
+  for await (const {
+    content: { case: kind, value },
+  } of responses) {
     if (kind === 'event') yield { kind, event: value as StageEvent };
     else if (kind === 'result' && value) yield { kind, result: toJson(resultSchema, value) };
   }

@@ -1,6 +1,10 @@
-import { type Filterable, parseFilter } from './filter.js';
+import { parseFilter, type Filterable } from './filter.js';
 
-const job: Filterable = { state: 'RUNNING', displayName: 'the "first"', createTime: '2026-11-24T10:00:00.000Z' };
+const job: Filterable = {
+  state: 'RUNNING',
+  displayName: 'the "first"',
+  createTime: '2026-11-24T10:00:00.000Z',
+};
 
 test.each([
   ['', true],
@@ -21,9 +25,29 @@ test.each([
 });
 
 test.each([
-  'state', 'state =', 'state = RUNNING AND', 'AND', 'state = RUNNING state = QUEUED', 'state = RUNNING OR state = QUEUED', 'state < RUNNING', 'state = NONE', 'tenant = "a"',
-  'create_time = "2026-11-24T10:00:00Z"', 'create_time > "yesterday"', 'create_time > 2026', 'display_name > "a"', 'display_name = "open', 'state = RUNNING; drop', '= = =', '"state" = RUNNING',
+  'state',
+  'state =',
+  'state = RUNNING AND',
+  'AND',
+  'state = RUNNING state = QUEUED',
+  'state = RUNNING OR state = QUEUED',
+  'state < RUNNING',
+  'state = NONE',
+  'tenant = "a"',
+  'create_time = "2026-11-24T10:00:00Z"',
+  'create_time > "yesterday"',
+  'create_time > 2026',
+  'display_name > "a"',
+  'display_name = "open',
+  'state = RUNNING; drop',
+  '= = =',
+  '"state" = RUNNING',
   `display_name = "${'x'.repeat(3000)}"`,
 ])('refuses %s', (filter) => {
-  expect(() => parseFilter(filter)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT', fieldViolations: [expect.objectContaining({ field: 'filter' })] }));
+  expect(() => parseFilter(filter)).toThrow(
+    expect.objectContaining({
+      code: 'INVALID_ARGUMENT',
+      fieldViolations: [expect.objectContaining({ field: 'filter' })],
+    }),
+  );
 });

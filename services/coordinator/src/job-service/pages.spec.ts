@@ -1,15 +1,31 @@
 import { pageOf, type PageRequest } from './pages.js';
 
-const request: PageRequest = { pageSize: 2, pageToken: '', standard: 3, most: 4, query: 'q', order: 'descending' };
-const page = (keys: readonly string[], changes: Partial<PageRequest> = {}) => pageOf(keys, (key) => key, { ...request, ...changes });
+const request: PageRequest = {
+  pageSize: 2,
+  pageToken: '',
+  standard: 3,
+  most: 4,
+  query: 'q',
+  order: 'descending',
+};
+const page = (keys: readonly string[], changes: Partial<PageRequest> = {}) =>
+  pageOf(keys, (key) => key, { ...request, ...changes });
 
 test('pages fit together, whatever comes and goes between them', () => {
   const first = page(['e', 'd', 'c', 'b', 'a']);
   expect(first.items).toEqual(['e', 'd']);
-  expect(page(['f', 'e', 'c', 'b', 'a'], { pageToken: first.nextPageToken }).items).toEqual(['c', 'b']);
-  expect(page(['c'], { pageToken: first.nextPageToken })).toEqual({ items: ['c'], nextPageToken: '' });
+  expect(page(['f', 'e', 'c', 'b', 'a'], { pageToken: first.nextPageToken }).items).toEqual([
+    'c',
+    'b',
+  ]);
+  expect(page(['c'], { pageToken: first.nextPageToken })).toEqual({
+    items: ['c'],
+    nextPageToken: '',
+  });
   const ascending = page(['a', 'b', 'c'], { order: 'ascending' });
-  expect(page(['a', 'b', 'c'], { order: 'ascending', pageToken: ascending.nextPageToken }).items).toEqual(['c']);
+  expect(
+    page(['a', 'b', 'c'], { order: 'ascending', pageToken: ascending.nextPageToken }).items,
+  ).toEqual(['c']);
 });
 
 test('the size has a default and a limit', () => {
@@ -21,7 +37,14 @@ test('the size has a default and a limit', () => {
 
 test('a token of another list, or of none, is refused', () => {
   const { nextPageToken } = page(['c', 'b', 'a']);
-  for (const changes of [{ pageToken: nextPageToken, query: 'other' }, { pageToken: 'x' }, { pageToken: Buffer.from('[1, 2]').toString('base64url') }, { pageSize: -1 }]) {
-    expect(() => page(['c', 'b', 'a'], changes)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
+  for (const changes of [
+    { pageToken: nextPageToken, query: 'other' },
+    { pageToken: 'x' },
+    { pageToken: Buffer.from('[1, 2]').toString('base64url') },
+    { pageSize: -1 },
+  ]) {
+    expect(() => page(['c', 'b', 'a'], changes)).toThrow(
+      expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
+    );
   }
 });

@@ -19,18 +19,34 @@ export interface Page<T> {
 }
 
 /**
- * A page of a list that is sorted by key. A token names the key that the page before ended with, so that items which come
- * and go meanwhile make none appear twice.
+ * A page of a list that is sorted by key. A token names the key that the page before ended with, so
+ * that items which come and go meanwhile make none appear twice.
  * @throws RpcError INVALID_ARGUMENT
  */
-export function pageOf<T>(sorted: readonly T[], keyOf: (item: T) => string, request: PageRequest): Page<T> {
-  if (request.pageSize < 0) throw invalidRequest([{ field: 'page_size', description: `${request.pageSize} given, at least 0 is expected` }]);
+export function pageOf<T>(
+  sorted: readonly T[],
+  keyOf: (item: T) => string,
+  request: PageRequest,
+): Page<T> {
+  if (request.pageSize < 0)
+    throw invalidRequest([
+      { field: 'page_size', description: `${request.pageSize} given, at least 0 is expected` },
+    ]);
   const size = Math.min(request.pageSize === 0 ? request.standard : request.pageSize, request.most);
   const after = request.pageToken === '' ? null : keyIn(request.pageToken, request.query);
-  const rest = after === null ? sorted : sorted.filter((item) => (request.order === 'ascending' ? keyOf(item) > after : keyOf(item) < after));
+  const rest =
+    after === null
+      ? sorted
+      : sorted.filter((item) =>
+          request.order === 'ascending' ? keyOf(item) > after : keyOf(item) < after,
+        );
   const items = rest.slice(0, size);
   const last = items.at(-1);
-  return { items, nextPageToken: rest.length > size && last !== undefined ? tokenOf(keyOf(last), request.query) : '' };
+  return {
+    items,
+    nextPageToken:
+      rest.length > size && last !== undefined ? tokenOf(keyOf(last), request.query) : '',
+  };
 }
 
 function tokenOf(key: string, query: string): string {
@@ -39,8 +55,19 @@ function tokenOf(key: string, query: string): string {
 
 function keyIn(token: string, query: string): string {
   const content = parse(token);
-  if (!Array.isArray(content) || content.length !== 2 || typeof content[0] !== 'string' || content[1] !== fingerprint(query)) {
-    throw invalidRequest([{ field: 'page_token', description: 'is no token of this list: every other field must be as it was for the page before' }]);
+  if (
+    !Array.isArray(content) ||
+    content.length !== 2 ||
+    typeof content[0] !== 'string' ||
+    content[1] !== fingerprint(query)
+  ) {
+    throw invalidRequest([
+      {
+        field: 'page_token',
+        description:
+          'is no token of this list: every other field must be as it was for the page before',
+      },
+    ]);
   }
   return content[0];
 }

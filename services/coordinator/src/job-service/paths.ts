@@ -16,16 +16,29 @@ export interface Confinement {
 }
 
 /**
- * Follows a path to where it really leads, which must be inside a root. Of what is outside of all roots nothing is told, not even whether it is there.
+ * Follows a path to where it really leads, which must be inside a root. Of what is outside of all
+ * roots nothing is told, not even whether it is there.
  */
-export async function confine(field: string, path: string, { roots, option, kind }: Confinement): Promise<ConfinedPath> {
+export async function confine(
+  field: string,
+  path: string,
+  { roots, option, kind }: Confinement,
+): Promise<ConfinedPath> {
   const refuse = (description: string): ConfinedPath => ({ violation: { field, description } });
   if (path === '') return refuse('is required');
   if (roots.length === 0) return refuse(`paths are not accepted: the server has no --${option}`);
-  if (path.length > maxPathLength || path.includes('\0') || !isAbsolute(path)) return refuse(`must be an absolute path of at most ${maxPathLength} characters`);
-  const realRoots = (await Promise.all(roots.map((root) => realpath(root).catch(() => null)))).filter((root) => root !== null);
+  if (path.length > maxPathLength || path.includes('\0') || !isAbsolute(path))
+    return refuse(`must be an absolute path of at most ${maxPathLength} characters`);
+  const realRoots = (
+    await Promise.all(roots.map((root) => realpath(root).catch(() => null)))
+  ).filter((root) => root !== null);
   const found = await realpath(path).catch(() => null);
-  if (found === null) return refuse([...realRoots, ...roots].some((root) => isInside(resolve(path), resolve(root))) ? 'does not exist' : outside(option));
+  if (found === null)
+    return refuse(
+      [...realRoots, ...roots].some((root) => isInside(resolve(path), resolve(root)))
+        ? 'does not exist'
+        : outside(option),
+    );
   if (!realRoots.some((root) => isInside(found, root))) return refuse(outside(option));
   const entry = await stat(found);
   const isOfKind = kind === 'folder' ? entry.isDirectory() : entry.isFile();

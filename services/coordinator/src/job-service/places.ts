@@ -1,4 +1,7 @@
-/** Runs work of which no more than some may be going on at the same time; the rest waits for its turn. */
+/**
+ * Runs work of which no more than some may be going on at the same time; the rest waits for its
+ * turn.
+ */
 export type Places = <T>(work: () => Promise<T>) => Promise<T>;
 
 export function createPlaces(count: number): Places {

@@ -3,26 +3,62 @@ import { rowViolations } from './row-problems.js';
 const scan = (rows: number, isWhole = true) => ({ rows, isWhole, problems: [] });
 const options = { epochs: 3, batch: 4, gradientAccumulation: 2, steps: null };
 const limits = { prefix: 'job.options', maxSteps: 30 };
-const of = (data: ReturnType<typeof scan>, validation: ReturnType<typeof scan> | null, changes = {}) => rowViolations({ ...options, ...changes }, { data, validation }, limits);
+const of = (
+  data: ReturnType<typeof scan>,
+  validation: ReturnType<typeof scan> | null,
+  changes = {},
+) => rowViolations({ ...options, ...changes }, { data, validation }, limits);
 
 test('steps of epochs are counted, not those that were asked for', () => {
   expect(of(scan(80), scan(1))).toEqual([]);
-  expect(of(scan(81), scan(1))).toEqual([{ field: 'job.options.epochs', description: '3 epochs of 81 rows make 33 steps, at most 30 are allowed' }]);
+  expect(of(scan(81), scan(1))).toEqual([
+    {
+      field: 'job.options.epochs',
+      description: '3 epochs of 81 rows make 33 steps, at most 30 are allowed',
+    },
+  ]);
   expect(of(scan(81), scan(1), { steps: 5 })).toEqual([]);
   expect(of(scan(96), null)).toEqual([]);
   expect(of(scan(97), null)).toMatchObject([{ field: 'job.options.epochs' }]);
-  expect(of(scan(81, false), scan(1))).toEqual([{ field: 'job.options.epochs', description: '3 epochs of at least 81 rows make 33 steps, at most 30 are allowed' }]);
+  expect(of(scan(81, false), scan(1))).toEqual([
+    {
+      field: 'job.options.epochs',
+      description: '3 epochs of at least 81 rows make 33 steps, at most 30 are allowed',
+    },
+  ]);
 });
 
 test('rows must be there, and enough to hold some out', () => {
-  expect(of(scan(0), scan(0))).toEqual(['data', 'validation'].map((name) => ({ field: `job.options.${name}`, description: 'has no rows' })));
+  expect(of(scan(0), scan(0))).toEqual(
+    ['data', 'validation'].map((name) => ({
+      field: `job.options.${name}`,
+      description: 'has no rows',
+    })),
+  );
   expect(of(scan(32), null)).toEqual([]);
-  expect(of(scan(31), null)).toEqual([{ field: 'job.options.data', description: 'has 31 rows, 32 are needed to hold out 16 for validation' }]);
+  expect(of(scan(31), null)).toEqual([
+    {
+      field: 'job.options.data',
+      description: 'has 31 rows, 32 are needed to hold out 16 for validation',
+    },
+  ]);
   expect(of(scan(31, false), null)).toEqual([]);
   expect(of(scan(0, false), scan(1))).toEqual([]);
 });
 
 test('problems are told with their lines', () => {
-  const data = { rows: 1, isWhole: false, problems: [{ line: 2, field: 'prompt', reason: 'is missing' }, { line: 3, field: null, reason: 'is not valid UTF-8' }] };
-  expect(rowViolations(options, { data, validation: null }, limits)).toEqual(['line 2: prompt is missing', 'line 3: is not valid UTF-8'].map((description) => ({ field: 'job.options.data', description })));
+  const data = {
+    rows: 1,
+    isWhole: false,
+    problems: [
+      { line: 2, field: 'prompt', reason: 'is missing' },
+      { line: 3, field: null, reason: 'is not valid UTF-8' },
+    ],
+  };
+  expect(rowViolations(options, { data, validation: null }, limits)).toEqual(
+    ['line 2: prompt is missing', 'line 3: is not valid UTF-8'].map((description) => ({
+      field: 'job.options.data',
+      description,
+    })),
+  );
 });

@@ -1,29 +1,62 @@
 import type { PlainTuneOptions } from '@emloc/contracts';
 import { heldOutCount, type RowScan } from '@emloc/dataset';
 import type { FieldViolation } from '@emloc/rpc';
+
 import type { Inspection } from '../outcome/engine.js';
 
 type StepOptions = Pick<PlainTuneOptions, 'steps' | 'epochs' | 'batch' | 'gradientAccumulation'>;
 
-/** What is wrong with the rows of a job, and with the number of steps that they make. @param prefix of field names, such as `job.options` */
-export function rowViolations(plain: StepOptions, { data, validation }: Pick<Inspection, 'data' | 'validation'>, { prefix, maxSteps }: { prefix: string; maxSteps: number }): FieldViolation[] {
-  const ofRows = [...scanViolations(`${prefix}.data`, data), ...(validation ? scanViolations(`${prefix}.validation`, validation) : [])];
+/**
+ * What is wrong with the rows of a job, and with the number of steps that they make.
+ * @param prefix of field names, such as `job.options`
+ */
+export function rowViolations(
+  plain: StepOptions,
+  { data, validation }: Pick<Inspection, 'data' | 'validation'>,
+  { prefix, maxSteps }: { prefix: string; maxSteps: number },
+): FieldViolation[] {
+  const ofRows = [
+    ...scanViolations(`${prefix}.data`, data),
+    ...(validation ? scanViolations(`${prefix}.validation`, validation) : []),
+  ];
   if (ofRows.length > 0) return ofRows;
   const heldOut = validation ? 0 : heldOutCount(data.rows);
   if (data.isWhole && data.rows < 2 * heldOut) {
-    return [{ field: `${prefix}.data`, description: `has ${data.rows} rows, ${2 * heldOut} are needed to hold out ${heldOut} for validation` }];
+    return [
+      {
+        field: `${prefix}.data`,
+        description: `has ${data.rows} rows, ${2 * heldOut} are needed to hold out ${heldOut} for validation`,
+      },
+    ];
   }
   const steps = stepsOf(plain, Math.max(0, data.rows - heldOut));
   if (steps <= maxSteps) return [];
-  return [{ field: `${prefix}.epochs`, description: `${plain.epochs} epochs of ${data.isWhole ? '' : 'at least '}${data.rows - heldOut} rows make ${steps} steps, at most ${maxSteps} are allowed` }];
+  return [
+    {
+      field: `${prefix}.epochs`,
+      description: `${plain.epochs} epochs of ${data.isWhole ? '' : 'at least '}${data.rows - heldOut} rows make ${steps} steps, at most ${maxSteps} are allowed`,
+    },
+  ];
 }
 
 function scanViolations(field: string, { rows, isWhole, problems }: RowScan): FieldViolation[] {
-  if (problems.length > 0) return problems.map((problem) => ({ field, description: `line ${problem.line}: ${problem.field === null ? '' : `${problem.field} `}${problem.reason}` }));
+  if (problems.length > 0)
+    return problems.map((problem) => ({
+      field,
+      description: `line ${problem.line}: ${problem.field === null ? '' : `${problem.field} `}${problem.reason}`,
+    }));
   return rows === 0 && isWhole ? [{ field, description: 'has no rows' }] : [];
 }
 
-/** As `batchSchedule` of the data set library counts them; a number that was asked for has been checked with the options. */
-function stepsOf({ steps, epochs = 1, batch = 1, gradientAccumulation = 1 }: StepOptions, rows: number): number {
-  return typeof steps === 'number' ? 0 : Math.ceil(epochs * Math.ceil(rows / (batch * gradientAccumulation)));
+/**
+ * As `batchSchedule` of the data set library counts them; a number that was asked for has been
+ * checked with the options.
+ */
+function stepsOf(
+  { steps, epochs = 1, batch = 1, gradientAccumulation = 1 }: StepOptions,
+  rows: number,
+): number {
+  return typeof steps === 'number'
+    ? 0
+    : Math.ceil(epochs * Math.ceil(rows / (batch * gradientAccumulation)));
 }

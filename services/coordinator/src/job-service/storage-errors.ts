@@ -1,26 +1,43 @@
 import type { JobService } from '@emloc/contracts';
-import { type CallContext, type Handlers, isRpcError, RpcError } from '@emloc/rpc';
+import { isRpcError, RpcError, type CallContext, type Handlers } from '@emloc/rpc';
 import { isTransient } from '@emloc/service-kit';
 
 type JobHandlers = Handlers<typeof JobService, CallContext>;
 
 /** The same handlers, which answer UNAVAILABLE while the storage is away: clients come back. */
 export function whileStorageIsAway(handlers: JobHandlers): JobHandlers {
-  const unary = <A extends unknown[], R>(handler: (...args: A) => Promise<R>) => (...args: A): Promise<R> => handler(...args).catch((error: unknown) => { throw seen(error); });
-  const stream = <A extends unknown[], R>(handler: (...args: A) => AsyncIterable<R>) => async function* (...args: A): AsyncGenerator<R> {
-    try {
-      yield* handler(...args);
-    } catch (error) {
-      throw seen(error);
-    }
-  };
+  const unary =
+    <A extends unknown[], R>(handler: (...args: A) => Promise<R>) =>
+    (...args: A): Promise<R> =>
+      handler(...args).catch((error: unknown) => {
+        throw seen(error);
+      });
+  const stream = <A extends unknown[], R>(handler: (...args: A) => AsyncIterable<R>) =>
+    async function* (...args: A): AsyncGenerator<R> {
+      try {
+        yield* handler(...args);
+      } catch (error) {
+        throw seen(error);
+      }
+    };
   return {
-    createJob: unary(handlers.createJob), getJob: unary(handlers.getJob), listJobs: unary(handlers.listJobs), cancelJob: unary(handlers.cancelJob), deleteJob: unary(handlers.deleteJob), watchJob: stream(handlers.watchJob),
-    listArtifacts: unary(handlers.listArtifacts), downloadArtifact: stream(handlers.downloadArtifact), uploadDataset: unary(handlers.uploadDataset), planJob: unary(handlers.planJob),
+    createJob: unary(handlers.createJob),
+    getJob: unary(handlers.getJob),
+    listJobs: unary(handlers.listJobs),
+    cancelJob: unary(handlers.cancelJob),
+    deleteJob: unary(handlers.deleteJob),
+    watchJob: stream(handlers.watchJob),
+    listArtifacts: unary(handlers.listArtifacts),
+    downloadArtifact: stream(handlers.downloadArtifact),
+    uploadDataset: unary(handlers.uploadDataset),
+    planJob: unary(handlers.planJob),
   };
 }
 
 function seen(error: unknown): unknown {
   if (isRpcError(error) || !isTransient(error)) return error;
-  return new RpcError('UNAVAILABLE', 'the storage of jobs does not answer', { reason: 'STORAGE_UNAVAILABLE', cause: error });
+  return new RpcError('UNAVAILABLE', 'the storage of jobs does not answer', {
+    reason: 'STORAGE_UNAVAILABLE',
+    cause: error,
+  });
 }

@@ -1,9 +1,26 @@
-import { create, createRegistry, fromJson, type JsonValue, type MessageInitShape, toJson } from '@bufbuild/protobuf';
+import {
+  create,
+  createRegistry,
+  fromJson,
+  toJson,
+  type JsonValue,
+  type MessageInitShape,
+} from '@bufbuild/protobuf';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import {
-  BadRequestSchema, ErrorInfoSchema, Job_State, type JobEvent, JobEventSchema, RetryInfoSchema, Stage, StageStateChanged_State, type Status, StatusSchema,
+  BadRequestSchema,
+  ErrorInfoSchema,
+  Job_State,
+  JobEventSchema,
+  RetryInfoSchema,
+  Stage,
+  StageStateChanged_State,
+  StatusSchema,
+  type JobEvent,
+  type Status,
 } from '@emloc/contracts';
-import { type RpcError, toStatus } from '@emloc/rpc';
+import { toStatus, type RpcError } from '@emloc/rpc';
+
 import type { JobState, StageName } from './record.js';
 
 /** Types that the details of a Status may have. */
@@ -14,7 +31,13 @@ export type EventContent = NonNullable<MessageInitShape<typeof JobEventSchema>['
 
 /** An event as the log keeps it. */
 export function toEventJson(event: EventContent, now: Date): JsonValue {
-  return toJson(JobEventSchema, create(JobEventSchema, { time: timestampFromDate(now), event } as MessageInitShape<typeof JobEventSchema>), { registry });
+  return toJson(
+    JobEventSchema,
+    create(JobEventSchema, { time: timestampFromDate(now), event } as MessageInitShape<
+      typeof JobEventSchema
+    >),
+    { registry },
+  );
 }
 
 /** An event as the contract has it. */
@@ -33,7 +56,12 @@ export function fromStatusJson(json: JsonValue): Status {
 }
 
 const stages = Object.freeze({
-  calibrate: Stage.CALIBRATE, emulate: Stage.EMULATE, train: Stage.TRAIN, correct: Stage.CORRECT, refine: Stage.REFINE, merge: Stage.MERGE,
+  calibrate: Stage.CALIBRATE,
+  emulate: Stage.EMULATE,
+  train: Stage.TRAIN,
+  correct: Stage.CORRECT,
+  refine: Stage.REFINE,
+  merge: Stage.MERGE,
 });
 
 export function stageEnum(stage: StageName): Stage {
@@ -45,10 +73,22 @@ export function stateEnum(state: JobState): Job_State {
 }
 
 export function stateChanged(state: JobState, error: JsonValue): EventContent {
-  return { case: 'stateChanged', value: { state: stateEnum(state), ...(error === null ? {} : { error: fromStatusJson(error) }) } };
+  return {
+    case: 'stateChanged',
+    value: { state: stateEnum(state), ...(error === null ? {} : { error: fromStatusJson(error) }) },
+  };
 }
 
-export function stageChanged(stage: StageName, state: 'STARTED' | 'FINISHED' | 'RETRYING', { attempt, error = null }: { attempt: number; error?: JsonValue }): EventContent {
-  const value = { stage: stages[stage], state: StageStateChanged_State[state], attempt, ...(error === null ? {} : { error: fromStatusJson(error) }) };
+export function stageChanged(
+  stage: StageName,
+  state: 'STARTED' | 'FINISHED' | 'RETRYING',
+  { attempt, error = null }: { attempt: number; error?: JsonValue },
+): EventContent {
+  const value = {
+    stage: stages[stage],
+    state: StageStateChanged_State[state],
+    attempt,
+    ...(error === null ? {} : { error: fromStatusJson(error) }),
+  };
   return { case: 'stageStateChanged', value };
 }

@@ -1,4 +1,5 @@
 import type { NumberedEvent, NumberedLog } from '@emloc/service-kit';
+
 import type { LogEntry } from './ledger.js';
 
 type Event = NumberedEvent<LogEntry>;
@@ -9,8 +10,9 @@ const ringEvents = 256;
 const batchEvents = 128;
 
 /**
- * Events of jobs for any number of watchers. One reader of the log per process serves those that keep up, from memory; one that is behind reads
- * from the log at its own speed. What waits for a watcher is bounded, and none waits for another.
+ * Events of jobs for any number of watchers. One reader of the log per process serves those that
+ * keep up, from memory; one that is behind reads from the log at its own speed. What waits for a
+ * watcher is bounded, and none waits for another.
  */
 export class JobFeed {
   readonly #topics = new Map<string, Topic>();
@@ -23,8 +25,15 @@ export class JobFeed {
     void this.#distribute(tail);
   }
 
-  /** Events of a job after a sequence number, then those to come. @param signal its reason is thrown when it aborts */
-  async *follow(job: string, afterSequence: number, signal: AbortSignal): AsyncGenerator<Event, void, undefined> {
+  /**
+   * Events of a job after a sequence number, then those to come.
+   * @param signal its reason is thrown when it aborts
+   */
+  async *follow(
+    job: string,
+    afterSequence: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<Event, void, undefined> {
     const topic = this.#enter(job);
     let last = { number: afterSequence, position: 0 };
     let isCaughtUp = false;

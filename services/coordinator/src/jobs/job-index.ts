@@ -1,11 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Lane, RecordStore, Versioned } from '@emloc/service-kit';
-import { idOfKey, type JobRecord, type JobState, jobStates, type StageName } from './record.js';
+
+import { idOfKey, jobStates, type JobRecord, type JobState, type StageName } from './record.js';
 
 /** A job without what only its own page shows: results of stages and the emulator's layers. */
 export type JobSummary = Omit<JobRecord, 'requestHash'>;
 
-/** Every job in memory, kept up to date from the bucket of jobs; other processes' changes are there a moment later. */
+/**
+ * Every job in memory, kept up to date from the bucket of jobs; other processes' changes are there
+ * a moment later.
+ */
 export class JobIndex {
   readonly #jobs = new Map<string, { readonly summary: JobSummary; readonly revision: number }>();
   readonly #listeners = new Set<() => void>();
@@ -27,7 +31,9 @@ export class JobIndex {
     for (const { summary } of this.#jobs.values()) yield summary;
   }
 
-  /** Takes a record that was read or written; one that is older than what is known changes nothing. */
+  /**
+   * Takes a record that was read or written; one that is older than what is known changes nothing.
+   */
   apply({ value, revision }: Pick<Versioned<JobRecord>, 'value' | 'revision'>): void {
     const known = this.#jobs.get(value.id);
     if (known && known.revision >= revision) return;
@@ -42,8 +48,12 @@ export class JobIndex {
   }
 
   countByState(): Readonly<Record<JobState, number>> {
-    const counts = Object.fromEntries(jobStates.map((state) => [state, 0])) as Record<JobState, number>;
-    for (const { state, deleteTime } of this.all()) if (deleteTime === undefined) counts[state] += 1;
+    const counts = Object.fromEntries(jobStates.map((state) => [state, 0])) as Record<
+      JobState,
+      number
+    >;
+    for (const { state, deleteTime } of this.all())
+      if (deleteTime === undefined) counts[state] += 1;
     return counts;
   }
 
@@ -52,13 +62,19 @@ export class JobIndex {
     for (const listener of this.#listeners) listener();
   }
 
-  /** A watch of the bucket may take long to notice that the server was away, so each reconnection begins another. */
+  /**
+   * A watch of the bucket may take long to notice that the server was away, so each reconnection
+   * begins another.
+   */
   async #follow(lane: Pick<Lane, 'onReconnect'>, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const restart = new AbortController();
       const forget = lane.onReconnect(() => restart.abort());
       try {
-        for await (const change of this.store.watch('>', AbortSignal.any([signal, restart.signal]))) {
+        for await (const change of this.store.watch(
+          '>',
+          AbortSignal.any([signal, restart.signal]),
+        )) {
           if (change.kind === 'put') this.apply(change);
           else this.#remove(idOfKey(change.key));
         }
@@ -72,12 +88,31 @@ export class JobIndex {
 }
 
 function summaryOf({ requestHash: _hash, ...record }: JobRecord): JobSummary {
-  const stages = Object.fromEntries(Object.entries(record.stages).map(([stage, state]) => [stage, { ...state, result: state.result === null ? null : true }]));
-  return { ...record, stages: stages as Partial<Record<StageName, { attempts: number; result: true | null }>>, report: withoutLayers(record.report) };
+  const stages = Object.fromEntries(
+    Object.entries(record.stages).map(([stage, state]) => [
+      stage,
+      { ...state, result: state.result === null ? null : true },
+    ]),
+  );
+  return {
+    ...record,
+    stages: stages as Partial<Record<StageName, { attempts: number; result: true | null }>>,
+    report: withoutLayers(record.report),
+  };
 }
 
 function withoutLayers(report: JobRecord['report']): JobRecord['report'] {
-  if (report === null || typeof report !== 'object' || Array.isArray(report) || typeof report['emulator'] !== 'object' || report['emulator'] === null) return report;
-  const { layers: _layers, ...emulator } = report['emulator'] as Record<string, JobRecord['report']>;
+  if (
+    report === null ||
+    typeof report !== 'object' ||
+    Array.isArray(report) ||
+    typeof report['emulator'] !== 'object' ||
+    report['emulator'] === null
+  )
+    return report;
+  const { layers: _layers, ...emulator } = report['emulator'] as Record<
+    string,
+    JobRecord['report']
+  >;
   return { ...report, emulator };
 }

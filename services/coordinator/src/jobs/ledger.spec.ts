@@ -1,9 +1,19 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { connectNats, type NatsConnection, type NatsServer, type NumberedLog, openNumberedLog, openRecordStore, type RecordStore, startNatsServer } from '@emloc/service-kit';
-import { type LogEntry, openLedger } from './ledger.js';
-import { type JobRecord, jobKey } from './record.js';
+import {
+  connectNats,
+  openNumberedLog,
+  openRecordStore,
+  startNatsServer,
+  type NatsConnection,
+  type NatsServer,
+  type NumberedLog,
+  type RecordStore,
+} from '@emloc/service-kit';
+
+import { openLedger, type LogEntry } from './ledger.js';
+import { jobKey, type JobRecord } from './record.js';
 import { newJobRecord, requestCancel, startJob, startStage } from './transitions.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'emloc-ledger-'));
@@ -25,19 +35,44 @@ afterAll(async () => {
 });
 
 async function newJob(id: string) {
-  const job = { id, tenant: 'a b', requestHash: '', displayName: '', options: {}, merge: null, isEmulated: true, spec: { bucket: '', key: '', revision: 0 } };
+  const job = {
+    id,
+    tenant: 'a b',
+    requestHash: '',
+    displayName: '',
+    options: {},
+    merge: null,
+    isEmulated: true,
+    spec: { bucket: '', key: '', revision: 0 },
+  };
   await store.create(jobKey('a b', id), newJobRecord(job, new Date(0)));
   return { id, tenant: 'a b' };
 }
 
-const kindsOf = async (id: string): Promise<unknown[]> => (await log.read(id, 0, 100)).map(({ event }) => Object.keys(event.event as object).filter((key) => key !== 'time')[0]);
+const kindsOf = async (id: string): Promise<unknown[]> =>
+  (await log.read(id, 0, 100)).map(
+    ({ event }) => Object.keys(event.event as object).filter((key) => key !== 'time')[0],
+  );
 
 test('moves events of changes to the log, and others between them, in order', async () => {
   const job = await newJob('one');
   const ledger = await openLedger(job, { store, log, token: 1 });
-  await Promise.all([ledger.change(startJob), ledger.append({ case: 'notice', value: { message: 'hi' } }), ledger.change(startStage('train'))]);
-  expect(await kindsOf('one')).toEqual(['stateChanged', 'stateChanged', 'notice', 'stageStateChanged']);
-  expect((await store.get(jobKey('a b', 'one')))?.value).toMatchObject({ lastEventSequence: 4, token: 1, fence: 1 });
+  await Promise.all([
+    ledger.change(startJob),
+    ledger.append({ case: 'notice', value: { message: 'hi' } }),
+    ledger.change(startStage('train')),
+  ]);
+  expect(await kindsOf('one')).toEqual([
+    'stateChanged',
+    'stateChanged',
+    'notice',
+    'stageStateChanged',
+  ]);
+  expect((await store.get(jobKey('a b', 'one')))?.value).toMatchObject({
+    lastEventSequence: 4,
+    token: 1,
+    fence: 1,
+  });
 });
 
 test('a leader that was deposed changes nothing and tells nothing', async () => {
@@ -47,7 +82,9 @@ test('a leader that was deposed changes nothing and tells nothing', async () => 
   const next = await openLedger(job, { store, log, token: 2 });
   await expect(old.change(startStage('train'))).rejects.toMatchObject({ code: 'LEASE_LOST' });
   await next.change(startStage('calibrate'));
-  await expect(old.append({ case: 'notice', value: { message: 'late' } })).rejects.toMatchObject({ code: 'LEASE_LOST' });
+  await expect(old.append({ case: 'notice', value: { message: 'late' } })).rejects.toMatchObject({
+    code: 'LEASE_LOST',
+  });
   expect(await kindsOf('two')).toEqual(['stateChanged', 'stateChanged', 'stageStateChanged']);
 });
 

@@ -1,8 +1,16 @@
 import type { JsonValue } from '@bufbuild/protobuf';
-import { isServiceKitError, type LogWriter, modifyFenced, type NumberedLog, type RecordStore, type Versioned } from '@emloc/service-kit';
-import { type EventContent, toEventJson } from './events.js';
-import { type JobRecord, jobKey, type JobState } from './record.js';
-import { type Transition, trimOutbox } from './transitions.js';
+import {
+  isServiceKitError,
+  modifyFenced,
+  type LogWriter,
+  type NumberedLog,
+  type RecordStore,
+  type Versioned,
+} from '@emloc/service-kit';
+
+import { toEventJson, type EventContent } from './events.js';
+import { jobKey, type JobRecord, type JobState } from './record.js';
+import { trimOutbox, type Transition } from './transitions.js';
 
 /** What stands in a job's log. */
 export interface LogEntry {
@@ -12,11 +20,17 @@ export interface LogEntry {
   readonly event: JsonValue;
 }
 
-/** A job in the leader's hands: it alone writes events, and changes of the record come with theirs. Calls are done one after the other. */
+/**
+ * A job in the leader's hands: it alone writes events, and changes of the record come with theirs.
+ * Calls are done one after the other.
+ */
 export interface JobLedger {
   /** As it was last written or read here. */
   readonly record: JobRecord;
-  /** Changes the record, then moves its events to the log. @throws ServiceKitError LEASE_LOST when another leads by now */
+  /**
+   * Changes the record, then moves its events to the log.
+   * @throws ServiceKitError LEASE_LOST when another leads by now
+   */
   change(transition: Transition): Promise<JobRecord>;
   /** Adds an event that no change of the record comes with. @throws ServiceKitError LEASE_LOST */
   append(event: EventContent): Promise<void>;
@@ -27,17 +41,29 @@ export interface LedgerOptions {
   readonly log: NumberedLog<LogEntry>;
   /** The leader's. */
   readonly token: number;
-  /** Told of every write, with the state that the job was in before it: an index that watches the store may know of the write already. */
+  /**
+   * Told of every write, with the state that the job was in before it: an index that watches the
+   * store may know of the write already.
+   */
   readonly onWritten?: (record: Versioned<JobRecord>, before: JobState) => void;
   readonly now?: () => Date;
 }
 
 /**
- * Takes a job over: whoever led before can neither change its record nor append to its log from here on, and what it left unsaid is said.
+ * Takes a job over: whoever led before can neither change its record nor append to its log from
+ * here on, and what it left unsaid is said.
  * @throws ServiceKitError LEASE_LOST, RECORD_NOT_FOUND
  */
-export async function openLedger({ tenant, id }: Pick<JobRecord, 'tenant' | 'id'>, options: LedgerOptions): Promise<JobLedger> {
-  const { value } = await modifyFenced(options.store, jobKey(tenant, id), options.token, (record) => record);
+export async function openLedger(
+  { tenant, id }: Pick<JobRecord, 'tenant' | 'id'>,
+  options: LedgerOptions,
+): Promise<JobLedger> {
+  const { value } = await modifyFenced(
+    options.store,
+    jobKey(tenant, id),
+    options.token,
+    (record) => record,
+  );
   const ledger = new LogBackedLedger(value, await options.log.openWriter(id), options);
   await ledger.change((record) => record);
   return ledger;
@@ -59,7 +85,9 @@ class LogBackedLedger implements JobLedger {
       const written = await modifyFenced(store, this.#key, token, (record) => {
         before = record.state;
         const next = transition(record, now());
-        return next === record ? record : trimOutbox(next, { transition: this.#logged, sequence: this.writer.last?.number ?? 0 });
+        return next === record
+          ? record
+          : trimOutbox(next, { transition: this.#logged, sequence: this.writer.last?.number ?? 0 });
       });
       this.record = written.value;
       onWritten?.(written, before);
@@ -91,7 +119,8 @@ class LogBackedLedger implements JobLedger {
       await this.writer.append(entry);
     } catch (error) {
       if (!isServiceKitError(error, 'LEASE_LOST')) throw error;
-      // The leader before this one may have been in the middle of an append when it was deposed; after that it cannot go on.
+      // The leader before this one may have been in the middle of an append when it was deposed;
+      // after that it cannot go on.
       await modifyFenced(this.options.store, this.#key, this.options.token, (record) => record);
       this.writer = await this.options.log.openWriter(this.record.id);
       if (isChange && entry.transition <= this.#logged) return;

@@ -1,6 +1,17 @@
 import { create, fromJson, type MessageInitShape } from '@bufbuild/protobuf';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
-import { Artifact_Kind, type Artifact, ArtifactSchema, type Job, JobSchema, MergeOptionsSchema, Stage, TuneOptionsSchema, TuneReportSchema } from '@emloc/contracts';
+import {
+  Artifact_Kind,
+  ArtifactSchema,
+  JobSchema,
+  MergeOptionsSchema,
+  Stage,
+  TuneOptionsSchema,
+  TuneReportSchema,
+  type Artifact,
+  type Job,
+} from '@emloc/contracts';
+
 import { artifactName } from '../resource-names.js';
 import { fromStatusJson, stageEnum, stateEnum } from './events.js';
 import type { ArtifactRecord, JobRecord } from './record.js';
@@ -29,9 +40,17 @@ export function toJobMessage(record: JobRecord, lastEventSequence = record.lastE
   });
 }
 
-export function toArtifactMessage(job: string, { path, sizeBytes, sha256, createTime }: ArtifactRecord): Artifact {
+export function toArtifactMessage(
+  job: string,
+  { path, sizeBytes, sha256, createTime }: ArtifactRecord,
+): Artifact {
   return create(ArtifactSchema, {
-    name: artifactName(job, path), kind: kindOf(path), path, sizeBytes: BigInt(sizeBytes), sha256, createTime: timestampFromDate(new Date(createTime)),
+    name: artifactName(job, path),
+    kind: kindOf(path),
+    path,
+    sizeBytes: BigInt(sizeBytes),
+    sha256,
+    createTime: timestampFromDate(new Date(createTime)),
   });
 }
 

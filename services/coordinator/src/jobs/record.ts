@@ -2,12 +2,26 @@ import type { JsonValue } from '@bufbuild/protobuf';
 import type { Fenced } from '@emloc/service-kit';
 import type { StageLabel } from '@emloc/telemetry';
 
-export const jobStates = ['QUEUED', 'RUNNING', 'CANCELLING', 'SUCCEEDED', 'FAILED', 'CANCELLED'] as const;
+export const jobStates = [
+  'QUEUED',
+  'RUNNING',
+  'CANCELLING',
+  'SUCCEEDED',
+  'FAILED',
+  'CANCELLED',
+] as const;
 
 export type JobState = (typeof jobStates)[number];
 
 /** In the order of `emloc.v1.Stage`. */
-export const stageNames = ['calibrate', 'emulate', 'train', 'correct', 'refine', 'merge'] as const satisfies readonly StageLabel[];
+export const stageNames = [
+  'calibrate',
+  'emulate',
+  'train',
+  'correct',
+  'refine',
+  'merge',
+] as const satisfies readonly StageLabel[];
 
 export type StageName = (typeof stageNames)[number];
 
@@ -36,8 +50,9 @@ export interface OutboxEvent {
 }
 
 /**
- * Everything that is known of a job; one record in the bucket of jobs, under `TENANT.JOB`. Messages are kept in their JSON form, times in
- * RFC 3339. A change of state and the event that tells of it are written together, and the event is moved to the log afterwards.
+ * Everything that is known of a job; one record in the bucket of jobs, under `TENANT.JOB`. Messages
+ * are kept in their JSON form, times in RFC 3339. A change of state and the event that tells of it
+ * are written together, and the event is moved to the log afterwards.
  */
 export interface JobRecord extends Fenced {
   readonly id: string;
@@ -77,7 +92,10 @@ export interface JobRecord extends Fenced {
   readonly lastEventSequence: number;
   /** Whether the job is over, with all its events in the log and its work discarded. */
   readonly settled: boolean;
-  /** When it was deleted: nobody sees it any more, and the leader removes what is stored of it. Absent: it was not. */
+  /**
+   * When it was deleted: nobody sees it any more, and the leader removes what is stored of it.
+   * Absent: it was not.
+   */
   readonly deleteTime?: string;
 }
 
@@ -85,12 +103,17 @@ export function isFinal(state: JobState): boolean {
   return state === 'SUCCEEDED' || state === 'FAILED' || state === 'CANCELLED';
 }
 
-/** A tenant as a token of keys: other characters than letters, digits, `_` and `-` as `=XX` of their UTF-8 bytes. */
+/**
+ * A tenant as a token of keys: other characters than letters, digits, `_` and `-` as `=XX` of their
+ * UTF-8 bytes.
+ */
 export function tenantToken(tenant: string): string {
   return [...Buffer.from(tenant, 'utf8')]
     .map((byte) => {
       const character = String.fromCharCode(byte);
-      return /[\w-]/.test(character) ? character : `=${byte.toString(16).padStart(2, '0').toUpperCase()}`;
+      return /[\w-]/.test(character)
+        ? character
+        : `=${byte.toString(16).padStart(2, '0').toUpperCase()}`;
     })
     .join('');
 }

@@ -4,6 +4,7 @@ import type { PlainTuneOptions, StoredObject } from '@emloc/contracts';
 import type { JobStorage } from '@emloc/job-storage';
 import type { TuneOptions } from '@emloc/pipeline';
 import { getObjectFile, type ObjectBucket } from '@emloc/service-kit';
+
 import { engineOptions } from '../job-service/tune-options.js';
 
 /** Options for the engine, whose files are there until `close`. */
@@ -24,18 +25,28 @@ export interface OptionSources {
 /** Brings uploaded data sets to where the engine can read them. */
 export interface DatasetFiles {
   /**
-   * With `maxBytes`, no more than the first part of larger uploads is fetched, a little more than so many bytes.
+   * With `maxBytes`, no more than the first part of larger uploads is fetched, a little more than
+   * so many bytes.
    * @throws ServiceKitError; the typed errors of the options
    */
-  open(sources: OptionSources, options?: { readonly signal?: AbortSignal; readonly maxBytes?: number }): Promise<HeldOptions>;
+  open(
+    sources: OptionSources,
+    options?: { readonly signal?: AbortSignal; readonly maxBytes?: number },
+  ): Promise<HeldOptions>;
 }
 
 type FetchOptions = NonNullable<Parameters<DatasetFiles['open']>[1]>;
 
 export function createDatasetFiles(storage: JobStorage, scratch: string): DatasetFiles {
-  const fetched = async (object: StoredObject, path: string, { signal, maxBytes }: FetchOptions): Promise<string> => {
+  const fetched = async (
+    object: StoredObject,
+    path: string,
+    { signal, maxBytes }: FetchOptions,
+  ): Promise<string> => {
     const bucket = storage.bucketOf(object.bucket);
-    await (maxBytes === undefined ? getObjectFile(bucket, object.name, path, { signal }) : fetchFirst(bucket, object.name, { path, maxBytes, signal }));
+    await (maxBytes === undefined
+      ? getObjectFile(bucket, object.name, path, { signal })
+      : fetchFirst(bucket, object.name, { path, maxBytes, signal }));
     return path;
   };
   return {
@@ -44,10 +55,20 @@ export function createDatasetFiles(storage: JobStorage, scratch: string): Datase
       const close = (): Promise<void> => rm(folder, { recursive: true, force: true });
       try {
         const paths = {
-          data: data ? await fetched(data, join(folder, 'data.jsonl'), fetching) : pathOf(plain.data),
-          validation: validation ? await fetched(validation, join(folder, 'validation.jsonl'), fetching) : plain.validation ? pathOf(plain.validation) : null,
+          data: data
+            ? await fetched(data, join(folder, 'data.jsonl'), fetching)
+            : pathOf(plain.data),
+          validation: validation
+            ? await fetched(validation, join(folder, 'validation.jsonl'), fetching)
+            : plain.validation
+              ? pathOf(plain.validation)
+              : null,
         };
-        return { options: engineOptions(plain, { ...paths, out: join(folder, 'adapter') }), folder, close };
+        return {
+          options: engineOptions(plain, { ...paths, out: join(folder, 'adapter') }),
+          folder,
+          close,
+        };
       } catch (error) {
         await close();
         throw error;
@@ -59,7 +80,11 @@ export function createDatasetFiles(storage: JobStorage, scratch: string): Datase
 /** Ends reading an object of which enough is there. */
 class EnoughRead extends Error {}
 
-async function fetchFirst(bucket: ObjectBucket, name: string, { path, maxBytes, signal }: { path: string; maxBytes: number; signal?: AbortSignal | undefined }): Promise<void> {
+async function fetchFirst(
+  bucket: ObjectBucket,
+  name: string,
+  { path, maxBytes, signal }: { path: string; maxBytes: number; signal?: AbortSignal | undefined },
+): Promise<void> {
   const file = await open(path, 'wx', 0o600);
   const write = async (offset: number, bytes: Uint8Array): Promise<void> => {
     await file.write(bytes, 0, bytes.length, offset);

@@ -3,10 +3,20 @@ import { deviceTarget } from '@emloc/device-registry';
 import { parseRatioRules, ratioOf } from '@emloc/emulator';
 import { adaptedLinears } from '@emloc/finetune';
 import { openModel } from '@emloc/models';
-import { adapterFromRecord, budgetBytesOf, jobResultOf, PipelineError, planTune, prepareJob, type TuneOptions, writeOutcome } from '@emloc/pipeline';
+import {
+  adapterFromRecord,
+  budgetBytesOf,
+  jobResultOf,
+  PipelineError,
+  planTune,
+  prepareJob,
+  writeOutcome,
+  type TuneOptions,
+} from '@emloc/pipeline';
 import type { WorkerContext } from '@emloc/service-kit';
+
+import { maxInspectedBytes, type Inspection, type OutcomeTask } from './engine.js';
 import { jobOutcomes } from './job-outcomes.js';
-import { type Inspection, maxInspectedBytes, type OutcomeTask } from './engine.js';
 import type { EngineWorkerContract } from './worker-contract.js';
 
 const maxScanMs = 5000;
@@ -14,12 +24,18 @@ const maxScanMs = 5000;
 type TaskContext = Pick<WorkerContext<EngineWorkerContract>, 'request' | 'signal'>;
 
 /** What the engine's thread does. @throws the typed errors of the engine */
-export async function runEngineTask(task: EngineWorkerContract['task'], context: TaskContext): Promise<EngineWorkerContract['result']> {
+export async function runEngineTask(
+  task: EngineWorkerContract['task'],
+  context: TaskContext,
+): Promise<EngineWorkerContract['result']> {
   switch (task.kind) {
     case 'inspect':
       return { kind: 'inspect', ...(await inspect(task.options)) };
     case 'plan':
-      return { kind: 'plan', plan: await planTune(task.options, deviceTarget(task.device, task.threads)) };
+      return {
+        kind: 'plan',
+        plan: await planTune(task.options, deviceTarget(task.device, task.threads)),
+      };
     case 'outcome':
       return { kind: 'outcome', budgetBytes: await makeOutcome(task, context) };
   }
@@ -28,7 +44,11 @@ export async function runEngineTask(task: EngineWorkerContract['task'], context:
 async function inspect(options: TuneOptions): Promise<Inspection> {
   const emulated = await isEmulated(options);
   const scan = (path: string) => scanRows({ path, maxBytes: maxInspectedBytes, maxMs: maxScanMs });
-  return { isEmulated: emulated, data: await scan(options.data), validation: options.validation === null ? null : await scan(options.validation) };
+  return {
+    isEmulated: emulated,
+    data: await scan(options.data),
+    validation: options.validation === null ? null : await scan(options.validation),
+  };
 }
 
 /** Checks the model, and options against it. Any layer whose ratio is below 1 makes an emulator. */
@@ -37,25 +57,39 @@ async function isEmulated(options: TuneOptions): Promise<boolean> {
   try {
     const { layout } = model;
     if (options.maxLength > layout.maxPositions) {
-      throw new PipelineError('PIPELINE_INVALID_OPTION', `option maxLength: ${options.maxLength} given, the model has ${layout.maxPositions} positions`);
+      throw new PipelineError(
+        'PIPELINE_INVALID_OPTION',
+        `option maxLength: ${options.maxLength} given, the model has ${layout.maxPositions} positions`,
+      );
     }
     adaptedLinears(layout, options.targets);
     const rules = parseRatioRules(options.ratios);
     const blocks = Array.from({ length: layout.blockCount }, (_, block) => layout.blockPath(block));
-    return blocks.some((block) => layout.linears.some(({ name }) => ratioOf(rules, `${block}.${name}`) < 1));
+    return blocks.some((block) =>
+      layout.linears.some(({ name }) => ratioOf(rules, `${block}.${name}`) < 1),
+    );
   } finally {
     await model.close();
   }
 }
 
 /** Writes the adapter's folder as `emloc tune` does. @returns the budget that the job ran in */
-async function makeOutcome({ options, results, program }: OutcomeTask, context: TaskContext): Promise<number> {
-  const [adapter, uncorrected] = [adapterFromRecord(await context.request('adapter')), adapterFromRecord(await context.request('uncorrected'))];
+async function makeOutcome(
+  { options, results, program }: OutcomeTask,
+  context: TaskContext,
+): Promise<number> {
+  const [adapter, uncorrected] = [
+    adapterFromRecord(await context.request('adapter')),
+    adapterFromRecord(await context.request('uncorrected')),
+  ];
   const { device, ...outcomes } = jobOutcomes(results, { adapter, uncorrected });
   const job = await prepareJob(options);
   try {
     context.signal.throwIfAborted();
-    await writeOutcome(options.out, job, { result: jobResultOf(job, outcomes), provenance: { program, device } });
+    await writeOutcome(options.out, job, {
+      result: jobResultOf(job, outcomes),
+      provenance: { program, device },
+    });
     return await budgetBytesOf(job, deviceTarget(device.split(',')[0]).profile);
   } finally {
     await job.close();

@@ -1,6 +1,6 @@
+import type { JsonValue } from '@bufbuild/protobuf';
 import type { RowScan } from '@emloc/dataset';
 import type { JobPlan, TensorRecord, TuneOptions } from '@emloc/pipeline';
-import type { JsonValue } from '@bufbuild/protobuf';
 
 /** What an outcome is made of. */
 export interface OutcomeTask {
@@ -23,16 +23,25 @@ export interface Inspection {
   readonly validation: RowScan | null;
 }
 
-/** Most of a data set that an inspection looks at; what lies beyond is checked by the first stage. */
+/**
+ * Most of a data set that an inspection looks at; what lies beyond is checked by the first stage.
+ */
 export const maxInspectedBytes = 64 * 1024 * 1024;
 
 /** Work of the engine that needs no device; runs beside the thread that serves. */
 export interface Engine {
-  /** Reads and checks the model, and looks at the form of rows. @throws the typed errors of model, checkpoint, options and data sets */
+  /**
+   * Reads and checks the model, and looks at the form of rows.
+   * @throws the typed errors of model, checkpoint, options and data sets
+   */
   inspect(options: TuneOptions): Promise<Inspection>;
   /** @throws the typed errors of the engine */
   plan(options: TuneOptions, signal: AbortSignal): Promise<JobPlan>;
   /** Writes the adapter's folder. @throws the typed errors of the engine */
-  writeOutcome(task: OutcomeTask, adapters: (name: AdapterName) => Promise<TensorRecord>, signal: AbortSignal): Promise<{ readonly budgetBytes: number }>;
+  writeOutcome(
+    task: OutcomeTask,
+    adapters: (name: AdapterName) => Promise<TensorRecord>,
+    signal: AbortSignal,
+  ): Promise<{ readonly budgetBytes: number }>;
   close(): Promise<void>;
 }

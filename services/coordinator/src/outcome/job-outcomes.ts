@@ -1,7 +1,15 @@
-import type { BuildEmulatorResult, CorrectResult, RefineResult, TrainResult } from '@emloc/contracts';
-import { BuildEmulatorResultSchema, CorrectResultSchema, RefineResultSchema, TrainResultSchema } from '@emloc/contracts';
-import { type DescMessage, fromJson, type JsonValue, type MessageShape } from '@bufbuild/protobuf';
+import { fromJson, type DescMessage, type JsonValue, type MessageShape } from '@bufbuild/protobuf';
 import type { LoraAdapter } from '@emloc/checkpoint';
+import {
+  BuildEmulatorResultSchema,
+  CorrectResultSchema,
+  RefineResultSchema,
+  TrainResultSchema,
+  type BuildEmulatorResult,
+  type CorrectResult,
+  type RefineResult,
+  type TrainResult,
+} from '@emloc/contracts';
 import type { JobOutcomes } from '@emloc/pipeline';
 import { RpcError } from '@emloc/rpc';
 
@@ -12,11 +20,22 @@ export interface JobAdapters {
   readonly uncorrected: LoraAdapter;
 }
 
-/** What the stages have answered, as the engine has it when it runs them itself. @param results by name of the stage, as JSON @throws RpcError DATA_LOSS */
-export function jobOutcomes(results: Readonly<Record<string, JsonValue>>, { adapter, uncorrected }: JobAdapters): JobOutcomes & { readonly device: string } {
-  const read = <S extends DescMessage>(stage: string, schema: S): MessageShape<S> | null => (results[stage] ? fromJson(schema, results[stage]) : null);
+/**
+ * What the stages have answered, as the engine has it when it runs them itself.
+ * @param results by name of the stage, as JSON
+ * @throws RpcError DATA_LOSS
+ */
+export function jobOutcomes(
+  results: Readonly<Record<string, JsonValue>>,
+  { adapter, uncorrected }: JobAdapters,
+): JobOutcomes & { readonly device: string } {
+  const read = <S extends DescMessage>(stage: string, schema: S): MessageShape<S> | null =>
+    results[stage] ? fromJson(schema, results[stage]) : null;
   const train = read('train', TrainResultSchema);
-  if (!train?.train || !train.report) throw new RpcError('DATA_LOSS', 'the result of train is missing', { reason: 'STAGE_RESULT_INCOMPLETE' });
+  if (!train?.train || !train.report)
+    throw new RpcError('DATA_LOSS', 'the result of train is missing', {
+      reason: 'STAGE_RESULT_INCOMPLETE',
+    });
   return {
     device: train.report.device,
     layers: layersOf(read('emulate', BuildEmulatorResultSchema)),
@@ -27,11 +46,31 @@ export function jobOutcomes(results: Readonly<Record<string, JsonValue>>, { adap
 }
 
 function layersOf(result: BuildEmulatorResult | null): JobOutcomes['layers'] {
-  return (result?.emulator?.layers ?? []).map(({ name, rank, relativeError, usedFallback, ratio }) => ({ name, rank, relativeError, usedFallback, ratio }));
+  return (result?.emulator?.layers ?? []).map(
+    ({ name, rank, relativeError, usedFallback, ratio }) => ({
+      name,
+      rank,
+      relativeError,
+      usedFallback,
+      ratio,
+    }),
+  );
 }
 
-function tunedOf({ lossBefore, lossAfter }: TrainResult, { steps, tokens, finalLoss }: NonNullable<TrainResult['train']>, { seconds, uncorrected }: { seconds: number; uncorrected: LoraAdapter }): JobOutcomes['tuned'] {
-  return { adapter: uncorrected, steps, tokens: Number(tokens), seconds, finalLoss, before: evaluationOf(lossBefore), after: evaluationOf(lossAfter) };
+function tunedOf(
+  { lossBefore, lossAfter }: TrainResult,
+  { steps, tokens, finalLoss }: NonNullable<TrainResult['train']>,
+  { seconds, uncorrected }: { seconds: number; uncorrected: LoraAdapter },
+): JobOutcomes['tuned'] {
+  return {
+    adapter: uncorrected,
+    steps,
+    tokens: Number(tokens),
+    seconds,
+    finalLoss,
+    before: evaluationOf(lossBefore),
+    after: evaluationOf(lossAfter),
+  };
 }
 
 /** Stages answer with losses; nothing else of an evaluation goes into an outcome. */
@@ -39,12 +78,22 @@ function evaluationOf(loss: number): JobOutcomes['tuned']['after'] {
   return { loss, tokenAccuracy: Number.NaN, exactMatch: Number.NaN, rows: 0, tokens: 0 };
 }
 
-function correctionOf(result: CorrectResult | null, adapter: LoraAdapter): JobOutcomes['correction'] {
+function correctionOf(
+  result: CorrectResult | null,
+  adapter: LoraAdapter,
+): JobOutcomes['correction'] {
   const { correction, baseLoss } = result ?? {};
-  return correction && baseLoss !== undefined ? { adapter, chosen: correction.chosen, scores: correction.scores, baseLoss } : null;
+  return correction && baseLoss !== undefined
+    ? { adapter, chosen: correction.chosen, scores: correction.scores, baseLoss }
+    : null;
 }
 
-function refinementOf(result: RefineResult | null, adapter: LoraAdapter): JobOutcomes['refinement'] {
+function refinementOf(
+  result: RefineResult | null,
+  adapter: LoraAdapter,
+): JobOutcomes['refinement'] {
   const { refinement, loss } = result ?? {};
-  return refinement && loss !== undefined ? { adapter, loss, steps: refinement.steps, kept: refinement.kept } : null;
+  return refinement && loss !== undefined
+    ? { adapter, loss, steps: refinement.steps, kept: refinement.kept }
+    : null;
 }

@@ -1,8 +1,13 @@
 import { create } from '@bufbuild/protobuf';
-import { fromTuneOptionsMessage, JobSpecReferenceSchema, type StoredObject } from '@emloc/contracts';
+import {
+  fromTuneOptionsMessage,
+  JobSpecReferenceSchema,
+  type StoredObject,
+} from '@emloc/contracts';
 import type { JobStorage } from '@emloc/job-storage';
 import type { TensorRecord } from '@emloc/pipeline';
 import { RpcError } from '@emloc/rpc';
+
 import { uploadFolder } from '../artifacts.js';
 import type { OutcomeMaker } from '../drive/drive-job.js';
 import { adaptersOf } from '../drive/stage-results.js';
@@ -18,16 +23,33 @@ export interface OutcomeMakerParts {
   readonly program: string;
 }
 
-/** Makes outcomes from what the stages stored: the engine writes the folder, whose files become artifacts. */
-export function createOutcomeMaker({ storage, datasetFiles, engine, program }: OutcomeMakerParts): OutcomeMaker {
+/**
+ * Makes outcomes from what the stages stored: the engine writes the folder, whose files become
+ * artifacts.
+ */
+export function createOutcomeMaker({
+  storage,
+  datasetFiles,
+  engine,
+  program,
+}: OutcomeMakerParts): OutcomeMaker {
   return {
     make: async (record, signal) => {
       const held = await datasetFiles.open(await sourcesOf(record, storage), { signal });
       try {
-        const results = Object.fromEntries(Object.entries(record.stages).map(([stage, state]) => [stage, state.result]));
+        const results = Object.fromEntries(
+          Object.entries(record.stages).map(([stage, state]) => [stage, state.result]),
+        );
         const adapters = adaptersOf(record);
-        const { budgetBytes } = await engine.writeOutcome({ options: held.options, results, program }, (name) => readAdapter(storage, adapters[name]), signal);
-        return { artifacts: await uploadFolder(storage.artifacts, record.id, held.options.out, signal), budgetBytes };
+        const { budgetBytes } = await engine.writeOutcome(
+          { options: held.options, results, program },
+          (name) => readAdapter(storage, adapters[name]),
+          signal,
+        );
+        return {
+          artifacts: await uploadFolder(storage.artifacts, record.id, held.options.out, signal),
+          budgetBytes,
+        };
       } finally {
         await held.close();
       }
@@ -36,17 +58,32 @@ export function createOutcomeMaker({ storage, datasetFiles, engine, program }: O
 }
 
 async function sourcesOf({ id, spec }: JobRecord, storage: JobStorage): Promise<OptionSources> {
-  const { options, data, validation } = await storage.readSpec(create(JobSpecReferenceSchema, { ...spec, revision: BigInt(spec.revision) }));
-  if (!options) throw new RpcError('DATA_LOSS', `the specification of jobs/${id} has no options`, { reason: 'JOB_SPEC_INCOMPLETE' });
-  return { plain: fromTuneOptionsMessage(options), ...(data ? { data } : {}), ...(validation ? { validation } : {}) };
+  const { options, data, validation } = await storage.readSpec(
+    create(JobSpecReferenceSchema, { ...spec, revision: BigInt(spec.revision) }),
+  );
+  if (!options)
+    throw new RpcError('DATA_LOSS', `the specification of jobs/${id} has no options`, {
+      reason: 'JOB_SPEC_INCOMPLETE',
+    });
+  return {
+    plain: fromTuneOptionsMessage(options),
+    ...(data ? { data } : {}),
+    ...(validation ? { validation } : {}),
+  };
 }
 
 async function readAdapter(storage: JobStorage, { name }: StoredObject): Promise<TensorRecord> {
   const stored = await storage.tensors.open(name);
-  if (!stored) throw new RpcError('DATA_LOSS', `adapter ${name} is not stored any more`, { reason: 'ADAPTER_MISSING' });
+  if (!stored)
+    throw new RpcError('DATA_LOSS', `adapter ${name} is not stored any more`, {
+      reason: 'ADAPTER_MISSING',
+    });
   const buffers = await stored.toMemory();
   const tensors = stored.tensors.map(({ name: tensor, dtype, shape }, index) => ({
-    name: tensor, dtype: dtype as TensorRecord['tensors'][number]['dtype'], shape, bytes: buffers[index] ?? new Uint8Array(),
+    name: tensor,
+    dtype: dtype as TensorRecord['tensors'][number]['dtype'],
+    shape,
+    bytes: buffers[index] ?? new Uint8Array(),
   }));
   return { tensors, attributes: stored.attributes };
 }

@@ -1,12 +1,18 @@
 import type { JobPlan, TensorRecord, TuneOptions } from '@emloc/pipeline';
 import type { WorkerContract } from '@emloc/service-kit';
+
 import type { AdapterName, Inspection, OutcomeTask } from './engine.js';
 
 /** What the engine's thread is asked, and asks back. */
 export interface EngineWorkerContract extends WorkerContract {
   readonly task:
     | { readonly kind: 'inspect'; readonly options: TuneOptions }
-    | { readonly kind: 'plan'; readonly options: TuneOptions; readonly device: string; readonly threads: number | undefined }
+    | {
+        readonly kind: 'plan';
+        readonly options: TuneOptions;
+        readonly device: string;
+        readonly threads: number | undefined;
+      }
     | ({ readonly kind: 'outcome' } & OutcomeTask);
   readonly event: never;
   /** Asks for an adapter. */

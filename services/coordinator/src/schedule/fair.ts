@@ -16,12 +16,19 @@ export interface ScheduleInputs {
 }
 
 /**
- * The job that is started next; undefined: none is. Tenants take turns: the one with the fewest running jobs goes first, among equals the
- * one whose last start is the longest ago, and its oldest job. So a tenant's first job waits for others only as long as for a place.
+ * The job that is started next; undefined: none is. Tenants take turns: the one with the fewest
+ * running jobs goes first, among equals the one whose last start is the longest ago, and its oldest
+ * job. So a tenant's first job waits for others only as long as for a place.
  */
-export function chooseNext({ jobs, running, lastStart, maxRunning }: ScheduleInputs): Schedulable | undefined {
+export function chooseNext({
+  jobs,
+  running,
+  lastStart,
+  maxRunning,
+}: ScheduleInputs): Schedulable | undefined {
   if (running.length >= maxRunning) return undefined;
-  const runningOf = (tenant: string): number => running.filter((job) => job.tenant === tenant).length;
+  const runningOf = (tenant: string): number =>
+    running.filter((job) => job.tenant === tenant).length;
   let best: Schedulable | undefined;
   for (const job of oldestByTenant(jobs).values()) {
     if (!best || precedes(job, best, { runningOf, lastStart })) best = job;
@@ -38,7 +45,14 @@ function oldestByTenant(jobs: Iterable<Schedulable>): Map<string, Schedulable> {
   return oldest;
 }
 
-function precedes(a: Schedulable, b: Schedulable, { runningOf, lastStart }: { runningOf: (tenant: string) => number; lastStart: ReadonlyMap<string, string> }): boolean {
+function precedes(
+  a: Schedulable,
+  b: Schedulable,
+  {
+    runningOf,
+    lastStart,
+  }: { runningOf: (tenant: string) => number; lastStart: ReadonlyMap<string, string> },
+): boolean {
   const busier = runningOf(a.tenant) - runningOf(b.tenant);
   if (busier !== 0) return busier < 0;
   const [startA, startB] = [lastStart.get(a.tenant) ?? '', lastStart.get(b.tenant) ?? ''];

@@ -1,23 +1,55 @@
-import type { Command } from 'commander';
 import { evaluateModel, resolveEvaluateOptions } from '@emloc/pipeline';
+import type { Command } from 'commander';
+
 import { addFlags, commonFlags, deviceFlags, evaluateFlags, type FlagValues } from '../flags.js';
 import { evaluateTable } from '../output/tables.js';
 import { runCommand } from '../run-command.js';
 import { targetOf } from './tune.js';
 
 export function addEvalCommand(program: Command): void {
-  const command = program.command('eval').description('loss, accuracy and exact match of a model, with an adapter or without');
+  const command = program
+    .command('eval')
+    .description('loss, accuracy and exact match of a model, with an adapter or without');
   addFlags(command, evaluateFlags, deviceFlags, commonFlags)
-    .addHelpText('after', '\nExample:\n  emloc eval --model ./base --adapter ./my-adapter --data test.jsonl')
-    .action(runCommand(['model', 'data'], async ({ values, progress, signal }) => {
-      const report = await evaluateModel(resolveEvaluateOptions(optionsOf(values)), {
-        target: targetOf(values), signal, onProgress: (done, total) => progress.update('evaluating', done, total),
-      });
-      return { document: report, text: evaluateTable(report) };
-    }));
+    .addHelpText(
+      'after',
+      '\nExample:\n  emloc eval --model ./base --adapter ./my-adapter --data test.jsonl',
+    )
+    .action(
+      runCommand(['model', 'data'], async ({ values, progress, signal }) => {
+        const report = await evaluateModel(resolveEvaluateOptions(optionsOf(values)), {
+          target: targetOf(values),
+          signal,
+          onProgress: (done, total) => progress.update('evaluating', done, total),
+        });
+        return { document: report, text: evaluateTable(report) };
+      }),
+    );
 }
 
 function optionsOf(values: FlagValues): Parameters<typeof resolveEvaluateOptions>[0] {
-  const { model, adapter, data, limit, answers, vram: vramBytes, hostMemory: hostBytes, batch, maxLength, prefetch } = values;
-  return { model, adapter, data, limit, answers, vramBytes, hostBytes, batch, maxLength, prefetch } as Parameters<typeof resolveEvaluateOptions>[0];
+  const {
+    model,
+    adapter,
+    data,
+    limit,
+    answers,
+    vram: vramBytes,
+    hostMemory: hostBytes,
+    batch,
+    maxLength,
+    prefetch,
+  } = values;
+  return {
+    model,
+    adapter,
+    data,
+    limit,
+    answers,
+    vramBytes,
+    hostBytes,
+    batch,
+    maxLength,
+    prefetch,
+  } as Parameters<typeof resolveEvaluateOptions>[0];
 }

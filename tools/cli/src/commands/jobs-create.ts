@@ -1,17 +1,34 @@
 import { resolve } from 'node:path';
-import { type Command, Option } from 'commander';
 import { formatBytes } from '@emloc/device';
-import { assertFolderFree, type CreateJobOptions, type Dataset, type EmlocClient, type MergeDtype, type PlainTuneOptions, type UploadedDataset } from '@emloc/sdk';
+import {
+  assertFolderFree,
+  type CreateJobOptions,
+  type Dataset,
+  type EmlocClient,
+  type MergeDtype,
+  type PlainTuneOptions,
+  type UploadedDataset,
+} from '@emloc/sdk';
+import { Option, type Command } from 'commander';
+
 import { connectionFlags, withClient } from '../connection.js';
-import { addFlags, commonFlags, deviceFlags, type FlagValues, jobFlags, jobOptions } from '../flags.js';
+import {
+  addFlags,
+  commonFlags,
+  deviceFlags,
+  jobFlags,
+  jobOptions,
+  type FlagValues,
+} from '../flags.js';
 import { createJobDisplay } from '../output/job-display.js';
 import { jobTable } from '../output/jobs-tables.js';
 import type { Progress } from '../output/progress.js';
 import { planTable } from '../output/tables.js';
-import { type CommandContext, runCommand } from '../run-command.js';
+import { runCommand, type CommandContext } from '../run-command.js';
 import { UsageError } from '../usage-error.js';
 
-const sourceHelp = 'a file of this machine, which is uploaded; server:PATH, a file that the server sees; or datasets/ID, uploaded before';
+const sourceHelp =
+  'a file of this machine, which is uploaded; server:PATH, a file that the server sees; or datasets/ID, uploaded before';
 
 /** Those of `tune` whose meaning is another where the job runs elsewhere. */
 const ownMeaning: readonly (string | undefined)[] = ['--model', '--data', '--validation'];
@@ -27,75 +44,149 @@ const remoteJobFlags: readonly Option[] = [
 ];
 
 export function addCreateJobCommand(jobs: Command): void {
-  const command = jobs.command('create').description('queue a job; with --watch and --download also wait for it and fetch the adapter');
+  const command = jobs
+    .command('create')
+    .description('queue a job; with --watch and --download also wait for it and fetch the adapter');
   addFlags(command, remoteJobFlags)
     .option('--name <text>', 'name for people')
-    .option('--merge [dtype]', 'also make a merged checkpoint: float32, bfloat16, float16 (default: that of the model)')
+    .option(
+      '--merge [dtype]',
+      'also make a merged checkpoint: float32, bfloat16, float16 (default: that of the model)',
+    )
     .option('--request-id <uuid>', 'repeating the command with the same one gives the same job')
     .option('--watch', 'wait for the job and show how far it is; an interruption leaves it running')
     .option('--download <dir>', 'wait for the job and write its adapter')
     .option('--overwrite', 'replace an adapter that is there already');
   addFlags(command, connectionFlags, commonFlags)
-    .addHelpText('after', '\nExample:\n  emloc jobs create --model /models/base --data train.jsonl --vram 16GiB --watch --download ./my-adapter')
-    .action(runCommand(['model', 'data'], (context) => withClient(context.values, (client) => createJob(client, context))));
+    .addHelpText(
+      'after',
+      '\nExample:\n  emloc jobs create --model /models/base --data train.jsonl --vram 16GiB --watch --download ./my-adapter',
+    )
+    .action(
+      runCommand(['model', 'data'], (context) =>
+        withClient(context.values, (client) => createJob(client, context)),
+      ),
+    );
 }
 
-async function createJob(client: EmlocClient, context: CommandContext): ReturnType<Parameters<typeof runCommand>[1]> {
+async function createJob(
+  client: EmlocClient,
+  context: CommandContext,
+): ReturnType<Parameters<typeof runCommand>[1]> {
   const { values, progress, signal } = context;
-  const [download, overwrite] = [values['download'] as string | undefined, values['overwrite'] === true];
+  const [download, overwrite] = [
+    values['download'] as string | undefined,
+    values['overwrite'] === true,
+  ];
   const merge = mergeOf(values['merge']);
   if (download !== undefined) await assertFolderFree(download, { overwrite });
-  const created = await client.createJob({
-    options: await remoteOptions(client, context), merge, displayName: values['name'] as string | undefined, requestId: values['requestId'] as string | undefined,
-  }, { signal });
-  if (values['watch'] !== true && download === undefined) return { document: created, text: created.name };
+  const created = await client.createJob(
+    {
+      options: await remoteOptions(client, context),
+      merge,
+      displayName: values['name'] as string | undefined,
+      requestId: values['requestId'] as string | undefined,
+    },
+    { signal },
+  );
+  if (values['watch'] !== true && download === undefined)
+    return { document: created, text: created.name };
   progress.observe({ type: 'notice', message: `${created.name} created` });
   const job = await client.waitForJob(created.name, { signal, ...createJobDisplay(progress) });
   if (download === undefined) return { document: job, text: jobTable(job) };
-  const onProgress = (done: number, total: number): void => progress.update('downloading', done, total);
+  const onProgress = (done: number, total: number): void =>
+    progress.update('downloading', done, total);
   await client.downloadJob(job.name, download, { signal, overwrite, onProgress });
-  return { document: { ...job, folder: resolve(download) }, text: `${jobTable(job)}\n\nadapter in ${resolve(download)}` };
-}
-
-export function addPlanJobCommand(jobs: Command): void {
-  const command = jobs.command('plan').description('peak memory and time of each stage on the deployment, before anything runs');
-  addFlags(command, remoteJobFlags, connectionFlags, commonFlags)
-    .addHelpText('after', '\nExample:\n  emloc jobs plan --model /models/base --data server:/data/train.jsonl --vram 16GiB')
-    .action(runCommand(['model', 'data'], (context) => withClient(context.values, async (client) => {
-      const plan = await client.planJob(await remoteOptions(client, context), { signal: context.signal });
-      return { document: plan, text: planTable(plan) };
-    })));
-}
-
-export function addUploadCommand(jobs: Command): void {
-  const command = jobs.command('upload').description('store rows on the deployment, for several jobs').argument('<file>', 'rows, JSONL')
-    .option('--name <text>', 'name for people (default: that of the file)');
-  addFlags(command, connectionFlags, commonFlags)
-    .addHelpText('after', '\nExample:\n  emloc jobs upload train.jsonl')
-    .action(runCommand([], (context) => withClient(context.values, async (client) => {
-      const dataset = await upload(client, context.args[0] as string, { ...context, displayName: context.values['name'] as string | undefined });
-      return { document: dataset, text: `${dataset.name}  ${formatBytes(dataset.sizeBytes)}` };
-    })));
-}
-
-/** The job that the flags describe, with its local files uploaded. */
-async function remoteOptions(client: EmlocClient, context: CommandContext): Promise<PlainTuneOptions> {
-  const { data, validation, ...same } = jobOptions(context.values) as PlainTuneOptions & { data: string; validation?: string };
   return {
-    ...same,
-    data: await sourceOf(client, data, context),
-    ...(validation === undefined ? {} : { validation: await sourceOf(client, validation, context) }),
+    document: { ...job, folder: resolve(download) },
+    text: `${jobTable(job)}\n\nadapter in ${resolve(download)}`,
   };
 }
 
-async function sourceOf(client: EmlocClient, text: string, context: CommandContext): Promise<string | UploadedDataset> {
+export function addPlanJobCommand(jobs: Command): void {
+  const command = jobs
+    .command('plan')
+    .description('peak memory and time of each stage on the deployment, before anything runs');
+  addFlags(command, remoteJobFlags, connectionFlags, commonFlags)
+    .addHelpText(
+      'after',
+      '\nExample:\n  emloc jobs plan --model /models/base --data server:/data/train.jsonl --vram 16GiB',
+    )
+    .action(
+      runCommand(['model', 'data'], (context) =>
+        withClient(context.values, async (client) => {
+          const plan = await client.planJob(await remoteOptions(client, context), {
+            signal: context.signal,
+          });
+          return { document: plan, text: planTable(plan) };
+        }),
+      ),
+    );
+}
+
+export function addUploadCommand(jobs: Command): void {
+  const command = jobs
+    .command('upload')
+    .description('store rows on the deployment, for several jobs')
+    .argument('<file>', 'rows, JSONL')
+    .option('--name <text>', 'name for people (default: that of the file)');
+  addFlags(command, connectionFlags, commonFlags)
+    .addHelpText('after', '\nExample:\n  emloc jobs upload train.jsonl')
+    .action(
+      runCommand([], (context) =>
+        withClient(context.values, async (client) => {
+          const dataset = await upload(client, context.args[0] as string, {
+            ...context,
+            displayName: context.values['name'] as string | undefined,
+          });
+          return { document: dataset, text: `${dataset.name}  ${formatBytes(dataset.sizeBytes)}` };
+        }),
+      ),
+    );
+}
+
+/** The job that the flags describe, with its local files uploaded. */
+async function remoteOptions(
+  client: EmlocClient,
+  context: CommandContext,
+): Promise<PlainTuneOptions> {
+  const { data, validation, ...same } = jobOptions(context.values) as PlainTuneOptions & {
+    data: string;
+    validation?: string;
+  };
+  return {
+    ...same,
+    data: await sourceOf(client, data, context),
+    ...(validation === undefined
+      ? {}
+      : { validation: await sourceOf(client, validation, context) }),
+  };
+}
+
+async function sourceOf(
+  client: EmlocClient,
+  text: string,
+  context: CommandContext,
+): Promise<string | UploadedDataset> {
   if (text.startsWith('server:')) return text.slice('server:'.length);
   if (/^datasets\/[^/]+$/.test(text)) return { dataset: text };
   return { dataset: (await upload(client, text, context)).name };
 }
 
-function upload(client: EmlocClient, file: string, { progress, signal, displayName }: { progress: Progress; signal: AbortSignal; displayName?: string }): Promise<Dataset> {
-  return client.uploadDataset(file, { signal, displayName, onProgress: (done, total) => progress.update('uploading', done, total) });
+function upload(
+  client: EmlocClient,
+  file: string,
+  {
+    progress,
+    signal,
+    displayName,
+  }: { progress: Progress; signal: AbortSignal; displayName?: string },
+): Promise<Dataset> {
+  return client.uploadDataset(file, {
+    signal,
+    displayName,
+    onProgress: (done, total) => progress.update('uploading', done, total),
+  });
 }
 
 const dtypes: readonly MergeDtype[] = ['float32', 'bfloat16', 'float16'];

@@ -1,19 +1,48 @@
-import type { Command } from 'commander';
 import { planTune, resolveTuneOptions } from '@emloc/pipeline';
-import { addFlags, commonFlags, deviceFlags, jobFlags, jobOptions, progressFlags } from '../flags.js';
+import type { Command } from 'commander';
+
+import {
+  addFlags,
+  commonFlags,
+  deviceFlags,
+  jobFlags,
+  jobOptions,
+  progressFlags,
+} from '../flags.js';
 import { planTable } from '../output/tables.js';
 import { runCommand } from '../run-command.js';
-import { type RequiredPaths, targetOf } from './tune.js';
+import { targetOf, type RequiredPaths } from './tune.js';
 
 export function addPlanCommand(program: Command): void {
-  const command = program.command('plan').description('peak memory and time of each stage, before anything runs');
-  addFlags(command, jobFlags).option('--out <dir>', 'as for tune; nothing is written').option('--overwrite', 'as for tune');
+  const command = program
+    .command('plan')
+    .description('peak memory and time of each stage, before anything runs');
+  addFlags(command, jobFlags)
+    .option('--out <dir>', 'as for tune; nothing is written')
+    .option('--overwrite', 'as for tune');
   addFlags(command, progressFlags, deviceFlags, commonFlags)
-    .addHelpText('after', '\nExample:\n  emloc plan --model ./base --data train.jsonl --vram 16GiB --ratio 0.25')
-    .action(runCommand(['model', 'data'], async ({ values }) => {
-      const options = resolveTuneOptions({ out: '', ...jobOptions(values) } as RequiredPaths);
-      const { fits, budgetBytes, neededBytes, stages } = await planTune(options, targetOf(values));
-      const plan = { fits, budgetBytes, neededBytes, stages: stages.map(({ name, peakDeviceBytes, seconds }) => ({ name, peakDeviceBytes, seconds })) };
-      return { document: plan, text: planTable(plan) };
-    }));
+    .addHelpText(
+      'after',
+      '\nExample:\n  emloc plan --model ./base --data train.jsonl --vram 16GiB --ratio 0.25',
+    )
+    .action(
+      runCommand(['model', 'data'], async ({ values }) => {
+        const options = resolveTuneOptions({ out: '', ...jobOptions(values) } as RequiredPaths);
+        const { fits, budgetBytes, neededBytes, stages } = await planTune(
+          options,
+          targetOf(values),
+        );
+        const plan = {
+          fits,
+          budgetBytes,
+          neededBytes,
+          stages: stages.map(({ name, peakDeviceBytes, seconds }) => ({
+            name,
+            peakDeviceBytes,
+            seconds,
+          })),
+        };
+        return { document: plan, text: planTable(plan) };
+      }),
+    );
 }

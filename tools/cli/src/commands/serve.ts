@@ -2,8 +2,16 @@ import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { type Command, InvalidArgumentError } from 'commander';
-import { type DeploymentSignals, type LocalDeployment, programsIn, type StageName, stageNames, startLocalDeployment } from '@emloc/local-deployment';
+import {
+  programsIn,
+  stageNames,
+  startLocalDeployment,
+  type DeploymentSignals,
+  type LocalDeployment,
+  type StageName,
+} from '@emloc/local-deployment';
+import { InvalidArgumentError, type Command } from 'commander';
+
 import { applyConfigFile } from '../config-file.js';
 import { addFlags, commonFlags, type FlagValues } from '../flags.js';
 import { serveDocument, serveText } from '../output/serve-report.js';
@@ -13,25 +21,61 @@ import { serviceFlags } from '../service-flags.js';
 import { UsageError } from '../usage-error.js';
 
 export function addServeCommand(program: Command): void {
-  const command = program.command('serve').description('coordinator, stages and NATS on this machine, until Ctrl-C')
-    .option('--host <host>', 'address of the coordinator; others than loopback need --tokens-file and TLS (default: 127.0.0.1)')
-    .option('--port <n>', 'port of the coordinator; the stages have the next ones, metrics 100 above; 0: free ones (default: 7070)', whole)
-    .option('--replicas <stage=n>', 'processes of a stage whose replicas share the layers: emulator-builder=3 or corrector=2', replica)
-    .option('--state-dir <dir>', 'jobs, data sets and results (default: emloc/serve in the user\'s state folder)')
-    .option('--model-root <dir>', 'models of jobs are in it (repeatable; default: the current folder)', list)
-    .option('--data-root <dir>', 'data files of jobs are in it (repeatable; default: the current folder)', list)
-    .option('--nats-url <urls>', 'use a running NATS; its credentials are in EMLOC_NATS_USER and EMLOC_NATS_PASSWORD, EMLOC_NATS_TOKEN or EMLOC_NATS_CREDS')
+  const command = program
+    .command('serve')
+    .description('coordinator, stages and NATS on this machine, until Ctrl-C')
+    .option(
+      '--host <host>',
+      'address of the coordinator; others than loopback need --tokens-file and TLS (default: 127.0.0.1)',
+    )
+    .option(
+      '--port <n>',
+      'port of the coordinator; the stages have the next ones, metrics 100 above; 0: free ones (default: 7070)',
+      whole,
+    )
+    .option(
+      '--replicas <stage=n>',
+      'processes of a stage whose replicas share the layers: emulator-builder=3 or corrector=2',
+      replica,
+    )
+    .option(
+      '--state-dir <dir>',
+      "jobs, data sets and results (default: emloc/serve in the user's state folder)",
+    )
+    .option(
+      '--model-root <dir>',
+      'models of jobs are in it (repeatable; default: the current folder)',
+      list,
+    )
+    .option(
+      '--data-root <dir>',
+      'data files of jobs are in it (repeatable; default: the current folder)',
+      list,
+    )
+    .option(
+      '--nats-url <urls>',
+      'use a running NATS; its credentials are in EMLOC_NATS_USER and EMLOC_NATS_PASSWORD, EMLOC_NATS_TOKEN or EMLOC_NATS_CREDS',
+    )
     .option('--device <name>', 'auto, cpu, cuda or cuda:N (default: auto)')
     .option('--threads <n>', 'CPU threads of each stage (default: all cores)', whole)
-    .option('--tokens-file <file>', 'tenants and their tokens; without it, everyone on this machine may submit jobs')
+    .option(
+      '--tokens-file <file>',
+      'tenants and their tokens; without it, everyone on this machine may submit jobs',
+    )
     .option('--tls-cert <file>', 'certificate chain of the coordinator, PEM')
     .option('--tls-key <file>', 'its key, PEM')
     .option('--tls-ca <file>', 'authorities of client certificates, PEM')
-    .option('--allow-plaintext', 'listen without TLS on other addresses than loopback: something in front encrypts')
+    .option(
+      '--allow-plaintext',
+      'listen without TLS on other addresses than loopback: something in front encrypts',
+    )
     .option('--log-dir <dir>', 'a file of JSON lines for each process (default: lines on stderr)')
     .option('--log-level <level>', 'debug, info, warn or error (default: info)');
   addFlags(command, commonFlags)
-    .addHelpText('after', '\nExample:\n  emloc serve --model-root ./models --data-root ./data --replicas emulator-builder=2')
+    .addHelpText(
+      'after',
+      '\nExample:\n  emloc serve --model-root ./models --data-root ./data --replicas emulator-builder=2',
+    )
     .action(async (_flags: unknown, serve: Command) => {
       try {
         applyConfigFile(serve);
@@ -52,22 +96,39 @@ function list(text: string, previous: readonly string[] | undefined): readonly s
   return [...(previous ?? []), text];
 }
 
-function replica(text: string, previous: readonly [StageName, number][] | undefined): readonly [StageName, number][] {
+function replica(
+  text: string,
+  previous: readonly [StageName, number][] | undefined,
+): readonly [StageName, number][] {
   const [stage, count = ''] = text.split('=');
-  if (!stageNames.some((name) => name === stage) || !/^\d+$/.test(count)) throw new InvalidArgumentError(`STAGE=N is expected, with a stage of ${stageNames.join(', ')}.`);
+  if (!stageNames.some((name) => name === stage) || !/^\d+$/.test(count))
+    throw new InvalidArgumentError(
+      `STAGE=N is expected, with a stage of ${stageNames.join(', ')}.`,
+    );
   return [...(previous ?? []), [stage as StageName, Number(count)]];
 }
 
-/** Serves until a signal ends it. @returns 0 after an orderly end, 1 when a process had to be killed, 130 when it was not waited for or had not started */
+/**
+ * Serves until a signal ends it.
+ * @returns 0 after an orderly end, 1 when a process had to be killed, 130 when it was not waited
+ * for or had not started
+ */
 async function runServe(values: FlagValues): Promise<number> {
   const [stop, kill] = [new AbortController(), new AbortController()];
   const logs = openServiceLogs(values['logDir'] as string | undefined, process.stderr);
-  const onSignal = (signal: NodeJS.Signals): void => (stop.signal.aborted && signal === 'SIGINT' ? kill : stop).abort(new Error(`stopped by ${signal}`));
+  const onSignal = (signal: NodeJS.Signals): void =>
+    (stop.signal.aborted && signal === 'SIGINT' ? kill : stop).abort(
+      new Error(`stopped by ${signal}`),
+    );
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal).on('SIGHUP', onSignal);
   try {
     const deployment = await start(values, logs, { stop: stop.signal, kill: kill.signal });
     const isSecure = values['tlsCert'] !== undefined;
-    process.stdout.write(values['json'] === true ? `${JSON.stringify(serveDocument(deployment, isSecure))}\n` : `${serveText(deployment, isSecure)}\n`);
+    process.stdout.write(
+      values['json'] === true
+        ? `${JSON.stringify(serveDocument(deployment, isSecure))}\n`
+        : `${serveText(deployment, isSecure)}\n`,
+    );
     await aborted(stop.signal);
     const isOrderly = await deployment.stop();
     return kill.signal.aborted ? 130 : isOrderly ? 0 : 1;
@@ -80,26 +141,45 @@ async function runServe(values: FlagValues): Promise<number> {
   }
 }
 
-function start(values: FlagValues, logs: ServiceLogs, signals: DeploymentSignals): Promise<LocalDeployment> {
-  return startLocalDeployment({
-    program: programsIn(join(dirname(fileURLToPath(import.meta.url)), '..')),
-    stateDir: resolve((values['stateDir'] as string | undefined) ?? defaultStateDir(process.env)),
-    natsUrl: (values['natsUrl'] as string | undefined) ?? null,
-    host: values['host'] as string | undefined,
-    port: values['port'] as number | undefined,
-    replicas: Object.fromEntries((values['replicas'] as readonly [StageName, number][] | undefined) ?? []),
-    flags: (service) => serviceFlags(service, values),
-    onLine: logs.write,
-    observer: {
-      exited: (name, exit, restartMs) => { if (restartMs !== null) logs.note(name, `ended with ${exit.signal ?? exit.code}; it is started again in ${restartMs} ms`); },
+function start(
+  values: FlagValues,
+  logs: ServiceLogs,
+  signals: DeploymentSignals,
+): Promise<LocalDeployment> {
+  return startLocalDeployment(
+    {
+      program: programsIn(join(dirname(fileURLToPath(import.meta.url)), '..')),
+      stateDir: resolve((values['stateDir'] as string | undefined) ?? defaultStateDir(process.env)),
+      natsUrl: (values['natsUrl'] as string | undefined) ?? null,
+      host: values['host'] as string | undefined,
+      port: values['port'] as number | undefined,
+      replicas: Object.fromEntries(
+        (values['replicas'] as readonly [StageName, number][] | undefined) ?? [],
+      ),
+      flags: (service) => serviceFlags(service, values),
+      onLine: logs.write,
+      observer: {
+        exited: (name, exit, restartMs) => {
+          if (restartMs !== null)
+            logs.note(
+              name,
+              `ended with ${exit.signal ?? exit.code}; it is started again in ${restartMs} ms`,
+            );
+        },
+      },
     },
-  }, signals);
+    signals,
+  );
 }
 
 /** Where the XDG base directory specification puts state. */
 export function defaultStateDir(env: Readonly<Record<string, string | undefined>>): string {
   const state = env['XDG_STATE_HOME'];
-  return join(state?.startsWith('/') ? state : join(homedir(), '.local', 'state'), 'emloc', 'serve');
+  return join(
+    state?.startsWith('/') ? state : join(homedir(), '.local', 'state'),
+    'emloc',
+    'serve',
+  );
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

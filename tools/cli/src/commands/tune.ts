@@ -1,33 +1,57 @@
-import type { Command } from 'commander';
 import { resolveTuneOptions, tune } from '@emloc/pipeline';
+import type { Command } from 'commander';
+
 import { deviceTarget } from '../device-target.js';
-import { addFlags, commonFlags, deviceFlags, type FlagValues, jobFlags, jobOptions, progressFlags, startMode } from '../flags.js';
+import {
+  addFlags,
+  commonFlags,
+  deviceFlags,
+  jobFlags,
+  jobOptions,
+  progressFlags,
+  startMode,
+  type FlagValues,
+} from '../flags.js';
 import { tuneTable } from '../output/tables.js';
 import { runCommand } from '../run-command.js';
 import { programVersion } from '../version.js';
 
 export function addTuneCommand(program: Command): void {
-  const command = program.command('tune').description('fine-tune a model within a memory budget and write a PEFT adapter');
+  const command = program
+    .command('tune')
+    .description('fine-tune a model within a memory budget and write a PEFT adapter');
   addFlags(command, jobFlags)
     .option('--out <dir>', 'folder of the adapter')
     .option('--overwrite', 'replace an adapter that is there already');
   addFlags(command, progressFlags, deviceFlags, commonFlags)
-    .addHelpText('after', '\nExample:\n  emloc tune --model ./base --data train.jsonl --out ./my-adapter --vram 16GiB' +
-        '\n  emloc tune --resume --model ./base --data train.jsonl --out ./my-adapter --vram 16GiB')
-    .action(runCommand(['model', 'data', 'out'], async ({ values, progress, signal }) => {
-      const options = resolveTuneOptions(jobOptions(values) as RequiredPaths);
-      const target = targetOf(values);
-      const report = await tune(options, {
-        target, signal, observer: progress.observe, overwrite: values['overwrite'] === true,
-        mode: startMode(values), checkpointSteps: values['checkpointSteps'] as number | undefined,
-        provenance: { program: `emloc ${programVersion}`, device: target.description },
-      });
-      return { document: report, text: tuneTable(report) };
-    }));
+    .addHelpText(
+      'after',
+      '\nExample:\n  emloc tune --model ./base --data train.jsonl --out ./my-adapter --vram 16GiB' +
+        '\n  emloc tune --resume --model ./base --data train.jsonl --out ./my-adapter --vram 16GiB',
+    )
+    .action(
+      runCommand(['model', 'data', 'out'], async ({ values, progress, signal }) => {
+        const options = resolveTuneOptions(jobOptions(values) as RequiredPaths);
+        const target = targetOf(values);
+        const report = await tune(options, {
+          target,
+          signal,
+          observer: progress.observe,
+          overwrite: values['overwrite'] === true,
+          mode: startMode(values),
+          checkpointSteps: values['checkpointSteps'] as number | undefined,
+          provenance: { program: `emloc ${programVersion}`, device: target.description },
+        });
+        return { document: report, text: tuneTable(report) };
+      }),
+    );
 }
 
 export type RequiredPaths = Parameters<typeof resolveTuneOptions>[0];
 
 export function targetOf(values: FlagValues): ReturnType<typeof deviceTarget> {
-  return deviceTarget(values['device'] as string | undefined, values['threads'] as number | undefined);
+  return deviceTarget(
+    values['device'] as string | undefined,
+    values['threads'] as number | undefined,
+  );
 }

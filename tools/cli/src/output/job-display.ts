@@ -1,5 +1,6 @@
 import { stageNames as localStages, type StageName as LocalStage } from '@emloc/pipeline';
-import { describeFailure, type JobEvent, type StageName, stageNames } from '@emloc/sdk';
+import { describeFailure, stageNames, type JobEvent, type StageName } from '@emloc/sdk';
+
 import type { Progress } from './progress.js';
 
 /** Shows the events of a remote job as those of a local one are shown. */
@@ -19,11 +20,22 @@ export function createJobDisplay(progress: Progress): JobDisplay {
     furthest = Math.max(furthest, index);
     return index === furthest && index >= 0;
   };
-  const onStage = ({ stage, state, attempt, error, time }: Extract<JobEvent, { type: 'stage' }>): void => {
+  const onStage = ({
+    stage,
+    state,
+    attempt,
+    error,
+    time,
+  }: Extract<JobEvent, { type: 'stage' }>): void => {
     if (stage === null) return;
-    if (state === 'started') startedMs.set(stage, startedMs.get(stage) ?? time?.getTime() ?? Number.NaN);
-    else if (state === 'finished') print(`${stage}: finished${secondsText(time, startedMs.get(stage))}`);
-    else if (state === 'retrying') print(`attempt ${attempt} failed and is repeated: ${error ? describeFailure(error) : `stage ${stage}`}`);
+    if (state === 'started')
+      startedMs.set(stage, startedMs.get(stage) ?? time?.getTime() ?? Number.NaN);
+    else if (state === 'finished')
+      print(`${stage}: finished${secondsText(time, startedMs.get(stage))}`);
+    else if (state === 'retrying')
+      print(
+        `attempt ${attempt} failed and is repeated: ${error ? describeFailure(error) : `stage ${stage}`}`,
+      );
   };
   return {
     onEvent: (event) => {
@@ -31,11 +43,16 @@ export function createJobDisplay(progress: Progress): JobDisplay {
       if (event.type === 'state') print(`job ${event.state}`);
       else if (event.type === 'stage') onStage(event);
       else if (event.type === 'notice') print(event.message);
-      else if (event.type === 'progress' && isAhead(event.stage)) progress.update(`${event.stage}: ${event.task}`, event.done, event.total);
-      else if (event.type === 'step' && isAhead(event.stage) && isLocal(event.stage)) progress.observe({ ...event, stage: event.stage });
+      else if (event.type === 'progress' && isAhead(event.stage))
+        progress.update(`${event.stage}: ${event.task}`, event.done, event.total);
+      else if (event.type === 'step' && isAhead(event.stage) && isLocal(event.stage))
+        progress.observe({ ...event, stage: event.stage });
     },
     onInterruption: (error) => {
-      if (!isInterrupted) print(`the connection broke (${error.message}); the job goes on, trying to reach the server again`);
+      if (!isInterrupted)
+        print(
+          `the connection broke (${error.message}); the job goes on, trying to reach the server again`,
+        );
       isInterrupted = true;
     },
   };

@@ -1,17 +1,36 @@
 import { formatBytes } from '@emloc/device';
-import { type Artifact, describeFailure, type Job } from '@emloc/sdk';
+import { describeFailure, type Artifact, type Job } from '@emloc/sdk';
+
 import { render, tuneTable } from './tables.js';
 
 /** A list of jobs for people. */
 export function jobsTable(jobs: readonly Job[]): string {
   if (jobs.length === 0) return 'no jobs';
-  const rows = jobs.map(({ name, state, stage, createTime, displayName }) => [name, state, stage ?? '', timeText(createTime), displayName]);
+  const rows = jobs.map(({ name, state, stage, createTime, displayName }) => [
+    name,
+    state,
+    stage ?? '',
+    timeText(createTime),
+    displayName,
+  ]);
   return render([['name', 'state', 'stage', 'created', 'for'], ...rows], 0);
 }
 
 /** A job for people: where it stands, and what came of it. */
 export function jobTable(job: Job): string {
-  const { name, displayName, state, stage, options, createTime, startTime, endTime, retries, error, report } = job;
+  const {
+    name,
+    displayName,
+    state,
+    stage,
+    options,
+    createTime,
+    startTime,
+    endTime,
+    retries,
+    error,
+    report,
+  } = job;
   const rows: [string, string][] = [
     ['job', displayName ? `${name} (${displayName})` : name],
     ['state', state === 'running' && stage ? `${state}, ${stage}` : state],
@@ -23,14 +42,24 @@ export function jobTable(job: Job): string {
     ['repeated', retries > 0 ? `${retries} stage calls` : ''],
     ['error', error ? describeFailure(error) : ''],
   ];
-  const table = render(rows.filter(([, text]) => text !== ''), 0);
-  return report ? `${table}\n\n${tuneTable({ ...report, adapter: `emloc jobs download ${name} --out DIR` })}` : table;
+  const table = render(
+    rows.filter(([, text]) => text !== ''),
+    0,
+  );
+  return report
+    ? `${table}\n\n${tuneTable({ ...report, adapter: `emloc jobs download ${name} --out DIR` })}`
+    : table;
 }
 
 /** The files of a job for people. */
 export function artifactsTable(artifacts: readonly Artifact[]): string {
   if (artifacts.length === 0) return 'no files';
-  const rows = artifacts.map(({ name, kind, path, sizeBytes }) => [name, kind, path, formatBytes(sizeBytes)]);
+  const rows = artifacts.map(({ name, kind, path, sizeBytes }) => [
+    name,
+    kind,
+    path,
+    formatBytes(sizeBytes),
+  ]);
   return render([['name', 'kind', 'path', 'size'], ...rows], 1);
 }
 

@@ -1,6 +1,6 @@
-import { SingleBar } from 'cli-progress';
 import { formatBytes } from '@emloc/device';
 import type { JobEvent, JobObserver, StageName } from '@emloc/pipeline';
+import { SingleBar } from 'cli-progress';
 
 /** Shows a job as it runs; everything goes to stderr. */
 export interface Progress {
@@ -26,9 +26,14 @@ function announcement(event: JobEvent): string | null {
   switch (event.type) {
     case 'prepared': {
       const { truncatedRows, droppedRows } = event.train;
-      const losses = [truncatedRows > 0 ? `${truncatedRows} truncated` : '', droppedRows > 0 ? `${droppedRows} dropped` : ''].filter(Boolean);
-      return `job ${event.job}: ${event.trainRows} training rows${losses.length > 0 ? ` (${losses.join(', ')})` : ''}, ` +
-        `device memory budget ${formatBytes(event.budgetBytes)}`;
+      const losses = [
+        truncatedRows > 0 ? `${truncatedRows} truncated` : '',
+        droppedRows > 0 ? `${droppedRows} dropped` : '',
+      ].filter(Boolean);
+      return (
+        `job ${event.job}: ${event.trainRows} training rows${losses.length > 0 ? ` (${losses.join(', ')})` : ''}, ` +
+        `device memory budget ${formatBytes(event.budgetBytes)}`
+      );
     }
     case 'notice':
       return event.message;
@@ -50,8 +55,14 @@ class BarProgress implements Progress {
   readonly observe: JobObserver = (event) => {
     const text = announcement(event);
     if (text !== null) this.#print(text);
-    else if (event.type === 'progress') this.#show(`${event.stage}: ${event.task}`, { done: event.done, total: event.total, detail: '' });
-    else if (event.type === 'step') this.#show(event.stage, { done: event.step, total: event.steps, detail: stepSummary(event) });
+    else if (event.type === 'progress')
+      this.#show(`${event.stage}: ${event.task}`, {
+        done: event.done,
+        total: event.total,
+        detail: '',
+      });
+    else if (event.type === 'step')
+      this.#show(event.stage, { done: event.step, total: event.steps, detail: stepSummary(event) });
     else if (event.type === 'stage' && event.state === 'finished') this.stop();
   };
 
@@ -65,12 +76,19 @@ class BarProgress implements Progress {
     this.#task = '';
   }
 
-  #show(task: string, { done, total, detail }: { done: number; total: number; detail: string }): void {
+  #show(
+    task: string,
+    { done, total, detail }: { done: number; total: number; detail: string },
+  ): void {
     if (task !== this.#task) {
       this.stop();
       this.#task = task;
       this.#bar = new SingleBar({
-        stream: this.options.stream, hideCursor: true, barsize: 24, fps: 8, etaBuffer: 20,
+        stream: this.options.stream,
+        hideCursor: true,
+        barsize: 24,
+        fps: 8,
+        etaBuffer: 20,
         format: '{task} {bar} {value}/{total}  {detail}{memory}  {eta_formatted} left',
       });
       this.#bar.start(total, 0, { task: task.padEnd(24), detail: '', memory: '' });
@@ -96,9 +114,13 @@ class LineProgress implements Progress {
     const text = announcement(event);
     if (text !== null) this.#print(text);
     else if (event.type === 'stage') this.#onStage(event.stage, event.state);
-    else if (event.type === 'progress') this.update(`${event.stage}: ${event.task}`, event.done, event.total);
+    else if (event.type === 'progress')
+      this.update(`${event.stage}: ${event.task}`, event.done, event.total);
     else if (event.type === 'step') {
-      this.#nowAndThen(() => `${event.stage}: step ${event.step}/${event.steps}  ${stepSummary(event)}`, event.step === event.steps);
+      this.#nowAndThen(
+        () => `${event.stage}: step ${event.step}/${event.steps}  ${stepSummary(event)}`,
+        event.step === event.steps,
+      );
     }
   };
 

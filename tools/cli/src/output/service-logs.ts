@@ -10,23 +10,43 @@ export interface ServiceLogs {
   close(): void;
 }
 
-/** What nats-server says at every start, and no operator has to know: the passwords of its configuration are for its owner only, and new at each start. */
+/**
+ * What nats-server says at every start, and no operator has to know: the passwords of its
+ * configuration are for its owner only, and new at each start.
+ */
 const routine = /^\[\d+\] \S+ \S+ \[(INF|WRN)\] (?!.*(slow|stall|error|fail))/i;
 
-/** A file of its own for each process, or all on one stream for people. Files are for their owner only. */
-export function openServiceLogs(folder: string | undefined, stream: NodeJS.WritableStream): ServiceLogs {
+/**
+ * A file of its own for each process, or all on one stream for people. Files are for their owner
+ * only.
+ */
+export function openServiceLogs(
+  folder: string | undefined,
+  stream: NodeJS.WritableStream,
+): ServiceLogs {
   const note = (process: string, text: string): void => void stream.write(`${process}  ${text}\n`);
-  if (folder === undefined) return { write: (process, line) => { if (!routine.test(line)) stream.write(`${formatLogLine(process, line)}\n`); }, note, close: () => undefined };
+  if (folder === undefined)
+    return {
+      write: (process, line) => {
+        if (!routine.test(line)) stream.write(`${formatLogLine(process, line)}\n`);
+      },
+      note,
+      close: () => undefined,
+    };
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const files = new Map<string, WriteStream>();
   const fileOf = (process: string): WriteStream => {
-    const file = files.get(process) ?? createWriteStream(join(folder, `${process}.log`), { flags: 'a', mode: 0o600 });
+    const file =
+      files.get(process) ??
+      createWriteStream(join(folder, `${process}.log`), { flags: 'a', mode: 0o600 });
     files.set(process, file);
     return file;
   };
   return {
     write: (process, line) => void fileOf(process).write(`${line}\n`),
     note,
-    close: () => { for (const file of files.values()) file.end(); },
+    close: () => {
+      for (const file of files.values()) file.end();
+    },
   };
 }

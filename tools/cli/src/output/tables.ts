@@ -1,66 +1,114 @@
-import Table from 'cli-table3';
 import { formatBytes } from '@emloc/device';
 import type { EvaluateReport, JobPlan, StageReport, TuneReport } from '@emloc/pipeline';
+import Table from 'cli-table3';
 
 const frameless = {
   chars: {
-    top: '', 'top-mid': '', 'top-left': '', 'top-right': '', bottom: '', 'bottom-mid': '', 'bottom-left': '', 'bottom-right': '',
-    left: '  ', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: '  ',
+    top: '',
+    'top-mid': '',
+    'top-left': '',
+    'top-right': '',
+    bottom: '',
+    'bottom-mid': '',
+    'bottom-left': '',
+    'bottom-right': '',
+    left: '  ',
+    'left-mid': '',
+    mid: '',
+    'mid-mid': '',
+    right: '',
+    'right-mid': '',
+    middle: '  ',
   },
   style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
 };
 
 export function render(rows: readonly (readonly string[])[], numericColumns: number): string {
   const columns = rows[0]?.length ?? 0;
-  const colAligns = Array.from({ length: columns }, (_, index) => (index >= columns - numericColumns ? 'right' as const : 'left' as const));
+  const colAligns = Array.from({ length: columns }, (_, index) =>
+    index >= columns - numericColumns ? ('right' as const) : ('left' as const),
+  );
   const table = new Table({ ...frameless, colAligns });
   for (const row of rows) table.push([...row]);
-  return table.toString().split('\n').map((line) => line.trimEnd()).join('\n');
+  return table
+    .toString()
+    .split('\n')
+    .map((line) => line.trimEnd())
+    .join('\n');
 }
 
 /** A stage under a name of this program or of a server. */
 type NamedStage = Omit<StageReport, 'name'> & { readonly name: string | null };
 
 /** What a table of a job's outcome needs; `adapter` says where it is. */
-export type TuneOutcome = Omit<TuneReport, 'job' | 'stages'> & { readonly stages: readonly NamedStage[] };
+export type TuneOutcome = Omit<TuneReport, 'job' | 'stages'> & {
+  readonly stages: readonly NamedStage[];
+};
 
 /** The result of a job for people. */
 export function tuneTable(report: TuneOutcome): string {
   return [
-    'stages', stageTable(report.stages), '',
-    'validation loss', validationTable(report), '',
-    render([
-      ['device memory', `${formatBytes(report.peakDeviceBytes)} at most, of a budget of ${formatBytes(report.budgetBytes)}`],
-      ['training', `${report.train.steps} steps, ${report.train.tokens} tokens, ${Math.round(report.train.tokensPerSecond)} tokens/s`],
-      ...emulatorRows(report),
-      ['adapter', report.adapter],
-    ], 0),
+    'stages',
+    stageTable(report.stages),
+    '',
+    'validation loss',
+    validationTable(report),
+    '',
+    render(
+      [
+        [
+          'device memory',
+          `${formatBytes(report.peakDeviceBytes)} at most, of a budget of ${formatBytes(report.budgetBytes)}`,
+        ],
+        [
+          'training',
+          `${report.train.steps} steps, ${report.train.tokens} tokens, ${Math.round(report.train.tokensPerSecond)} tokens/s`,
+        ],
+        ...emulatorRows(report),
+        ['adapter', report.adapter],
+      ],
+      0,
+    ),
   ].join('\n');
 }
 
 function emulatorRows({ emulator }: TuneOutcome): [string, string][] {
   if (!emulator) return [];
-  const share = (100 * emulator.parameters / emulator.originalParameters).toFixed(0);
-  return [['emulator', `${emulator.parameters} of ${emulator.originalParameters} parameters (${share} %), ` +
-    `largest output error ${(100 * emulator.worstLayer.relativeError).toFixed(1)} % in ${emulator.worstLayer.name}`]];
+  const share = ((100 * emulator.parameters) / emulator.originalParameters).toFixed(0);
+  return [
+    [
+      'emulator',
+      `${emulator.parameters} of ${emulator.originalParameters} parameters (${share} %), ` +
+        `largest output error ${(100 * emulator.worstLayer.relativeError).toFixed(1)} % in ${emulator.worstLayer.name}`,
+    ],
+  ];
 }
 
 function validationTable({ validation, correction }: TuneOutcome): string {
   const { base, emulator, emulatorTuned, uncorrected, corrected, refined } = validation;
-  const label = correction ? 'original, emulator\'s adapter' : 'tuned';
+  const label = correction ? "original, emulator's adapter" : 'tuned';
   const rows: [string, number | null, string][] = [
     ['base', base, ''],
     ['emulator', emulator, ''],
     ['emulator, tuned', emulatorTuned, ''],
     [label, uncorrected, correction?.chosen === 'none' ? 'chosen' : ''],
-    ['original, corrected', corrected, correction && correction.chosen !== 'none' ? `chosen: ${correction.chosen}` : ''],
+    [
+      'original, corrected',
+      corrected,
+      correction && correction.chosen !== 'none' ? `chosen: ${correction.chosen}` : '',
+    ],
     ['refined', refined, ''],
   ];
-  return render(rows.flatMap(([name, loss, note]) => (loss === null ? [] : [[name, loss.toFixed(4), note]])), 0);
+  return render(
+    rows.flatMap(([name, loss, note]) => (loss === null ? [] : [[name, loss.toFixed(4), note]])),
+    0,
+  );
 }
 
 /** The result of `plan` for people. */
-export function planTable(plan: Omit<JobPlan, 'stages'> & { readonly stages: readonly NamedStage[] }): string {
+export function planTable(
+  plan: Omit<JobPlan, 'stages'> & { readonly stages: readonly NamedStage[] },
+): string {
   const verdict = plan.fits
     ? `fits into ${formatBytes(plan.budgetBytes)} (${formatBytes(plan.neededBytes)} would do)`
     : `does not fit into ${formatBytes(plan.budgetBytes)}: ${formatBytes(plan.neededBytes)} are needed`;
@@ -68,22 +116,38 @@ export function planTable(plan: Omit<JobPlan, 'stages'> & { readonly stages: rea
 }
 
 function stageTable(stages: readonly NamedStage[]): string {
-  return render(stages.map(({ name, seconds, peakDeviceBytes }) => [name ?? 'unknown', `${seconds.toFixed(1)} s`, formatBytes(peakDeviceBytes)]), 2);
+  return render(
+    stages.map(({ name, seconds, peakDeviceBytes }) => [
+      name ?? 'unknown',
+      `${seconds.toFixed(1)} s`,
+      formatBytes(peakDeviceBytes),
+    ]),
+    2,
+  );
 }
 
 /** The result of `eval` for people. */
 export function evaluateTable(report: EvaluateReport): string {
-  const answers = (report.answers ?? []).map(({ line, expected, answer }) => `  line ${line}\n    expected  ${expected}\n    answer    ${answer}`);
+  const answers = (report.answers ?? []).map(
+    ({ line, expected, answer }) =>
+      `  line ${line}\n    expected  ${expected}\n    answer    ${answer}`,
+  );
   return [scoreTable(report), ...answers].join('\n\n');
 }
 
 function scoreTable(report: EvaluateReport): string {
-  return render([
-    ['loss', report.loss.toFixed(4)],
-    ['perplexity', report.perplexity.toFixed(3)],
-    ['token accuracy', `${(100 * report.tokenAccuracy).toFixed(2)} %`],
-    ['exact match', `${(100 * report.exactMatch).toFixed(2)} % of ${report.rows} rows`],
-    ['device memory', `${formatBytes(report.peakDeviceBytes)} of ${formatBytes(report.budgetBytes)}`],
-    ['time', `${report.seconds.toFixed(1)} s`],
-  ], 0);
+  return render(
+    [
+      ['loss', report.loss.toFixed(4)],
+      ['perplexity', report.perplexity.toFixed(3)],
+      ['token accuracy', `${(100 * report.tokenAccuracy).toFixed(2)} %`],
+      ['exact match', `${(100 * report.exactMatch).toFixed(2)} % of ${report.rows} rows`],
+      [
+        'device memory',
+        `${formatBytes(report.peakDeviceBytes)} of ${formatBytes(report.budgetBytes)}`,
+      ],
+      ['time', `${report.seconds.toFixed(1)} s`],
+    ],
+    0,
+  );
 }

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { parseAllDocuments } from 'yaml';
+
 import type { CertificateRequest, CertificateUsage } from './authority.js';
 
 /** A certificate that the manifests mount. */
@@ -11,14 +12,28 @@ export interface ManifestCertificate extends Omit<CertificateRequest, 'days'> {
 
 interface CertificateObject {
   readonly metadata: { readonly name: string };
-  readonly spec: { readonly secretName: string; readonly commonName: string; readonly dnsNames: readonly string[]; readonly usages: readonly CertificateUsage[] };
+  readonly spec: {
+    readonly secretName: string;
+    readonly commonName: string;
+    readonly dnsNames: readonly string[];
+    readonly usages: readonly CertificateUsage[];
+  };
 }
 
 /** The certificates that cert-manager is asked for, which are those that are issued without it. */
 export function manifestCertificates(): readonly ManifestCertificate[] {
-  const text = readFileSync(new URL('../../../../deploy/kubernetes/components/cert-manager/certificates.yaml', import.meta.url), 'utf8');
+  const text = readFileSync(
+    new URL(
+      '../../../../deploy/kubernetes/components/cert-manager/certificates.yaml',
+      import.meta.url,
+    ),
+    'utf8',
+  );
   return parseAllDocuments(text).map((document) => {
-    const { metadata: { name }, spec: { secretName, commonName, dnsNames, usages } } = document.toJS() as CertificateObject;
+    const {
+      metadata: { name },
+      spec: { secretName, commonName, dnsNames, usages },
+    } = document.toJS() as CertificateObject;
     return { name, secretName, commonName, dnsNames, usages };
   });
 }

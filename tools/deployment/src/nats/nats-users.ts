@@ -1,8 +1,10 @@
 import { bucketNames } from '@emloc/job-storage';
-import { type ServiceName, serviceNames } from '@emloc/local-deployment';
+import { serviceNames, type ServiceName } from '@emloc/local-deployment';
 import type { NatsPermissions, NatsVariable } from '@emloc/service-kit';
 
-/** A service's user at NATS, whose password is a text, or a variable of the server's environment. */
+/**
+ * A service's user at NATS, whose password is a text, or a variable of the server's environment.
+ */
 export interface NatsServiceUser<P extends string | NatsVariable> {
   readonly kind: 'password';
   readonly user: ServiceName;
@@ -13,16 +15,43 @@ export interface NatsServiceUser<P extends string | NatsVariable> {
 const common = [bucketNames.specs, bucketNames.stages, bucketNames.devices];
 const objects = [bucketNames.tensors, bucketNames.datasets, bucketNames.artifacts];
 
-/** Every service makes what is missing. The streams of queues have the job in their name, for which no wildcard but `*` stands. */
-const toOpen = ['$JS.API.INFO', '$JS.API.STREAM.CREATE.*', '$JS.API.STREAM.INFO.*', ...common.map((bucket) => `$JS.API.DIRECT.GET.KV_${bucket}.>`), '$JS.API.CONSUMER.CREATE.*.workers'];
+/**
+ * Every service makes what is missing. The streams of queues have the job in their name, for which
+ * no wildcard but `*` stands.
+ */
+const toOpen = [
+  '$JS.API.INFO',
+  '$JS.API.STREAM.CREATE.*',
+  '$JS.API.STREAM.INFO.*',
+  ...common.map((bucket) => `$JS.API.DIRECT.GET.KV_${bucket}.>`),
+  '$JS.API.CONSUMER.CREATE.*.workers',
+];
 const toReadObjects = objects.flatMap((bucket) => [
-  `$JS.API.STREAM.MSG.GET.OBJ_${bucket}`, `$JS.API.CONSUMER.CREATE.OBJ_${bucket}`, `$JS.API.CONSUMER.MSG.NEXT.OBJ_${bucket}.*`, `$JS.API.CONSUMER.DELETE.OBJ_${bucket}.*`,
+  `$JS.API.STREAM.MSG.GET.OBJ_${bucket}`,
+  `$JS.API.CONSUMER.CREATE.OBJ_${bucket}`,
+  `$JS.API.CONSUMER.MSG.NEXT.OBJ_${bucket}.*`,
+  `$JS.API.CONSUMER.DELETE.OBJ_${bucket}.*`,
 ]);
-const toWriteObjects = (bucket: string): string[] => [`$O.${bucket}.>`, `$JS.API.STREAM.PURGE.OBJ_${bucket}`];
+const toWriteObjects = (bucket: string): string[] => [
+  `$O.${bucket}.>`,
+  `$JS.API.STREAM.PURGE.OBJ_${bucket}`,
+];
 /** Records of queues, and of devices, have keys of one token; those of jobs have two. */
 const toShareWork = ['$JS.API.DIRECT.GET.*.$KV.*.*', '$KV.*.*', 'emloc.work.*.*'];
-const toTakeWork = [...toShareWork, '$JS.API.CONSUMER.INFO.*.workers', '$JS.API.CONSUMER.MSG.NEXT.*.workers', '$JS.ACK.*.workers.>', '$JS.API.CONSUMER.CREATE.*.*.$KV.*.>'];
-const toRunStages = [...toOpen, ...toReadObjects, ...toWriteObjects(bucketNames.tensors), `$KV.${bucketNames.stages}.>`, `$KV.${bucketNames.devices}.>`];
+const toTakeWork = [
+  ...toShareWork,
+  '$JS.API.CONSUMER.INFO.*.workers',
+  '$JS.API.CONSUMER.MSG.NEXT.*.workers',
+  '$JS.ACK.*.workers.>',
+  '$JS.API.CONSUMER.CREATE.*.*.$KV.*.>',
+];
+const toRunStages = [
+  ...toOpen,
+  ...toReadObjects,
+  ...toWriteObjects(bucketNames.tensors),
+  `$KV.${bucketNames.stages}.>`,
+  `$KV.${bucketNames.devices}.>`,
+];
 
 /** Subjects that a service publishes to. */
 const publishOf: Readonly<Record<ServiceName, readonly string[]>> = {
@@ -31,15 +60,41 @@ const publishOf: Readonly<Record<ServiceName, readonly string[]>> = {
   trainer: [...toRunStages, '$JS.API.DIRECT.GET.*.$KV.*.*'],
   corrector: [...toRunStages, ...toTakeWork, ...toWriteObjects(bucketNames.artifacts)],
   coordinator: [
-    ...toOpen, ...toReadObjects, ...objects.flatMap(toWriteObjects), `$KV.${bucketNames.specs}.>`, `$KV.${bucketNames.stages}.>`, '$KV.emloc-jobs.>', '$KV.emloc-coordinator-lease.>', 'emloc.numbered.jobs.*',
-    '$JS.API.DIRECT.GET.KV_emloc-jobs.>', '$JS.API.DIRECT.GET.KV_emloc-coordinator-lease.>', '$JS.API.STREAM.MSG.GET.NUMBERED_jobs', '$JS.API.STREAM.PURGE.NUMBERED_jobs', '$JS.API.STREAM.DELETE.*',
-    '$JS.API.CONSUMER.CREATE.KV_emloc-jobs.>', '$JS.API.CONSUMER.DELETE.KV_emloc-jobs.*', `$JS.API.CONSUMER.CREATE.OBJ_${bucketNames.tensors}.>`,
-    '$JS.API.CONSUMER.CREATE.NUMBERED_jobs', '$JS.API.CONSUMER.INFO.NUMBERED_jobs.*', '$JS.API.CONSUMER.MSG.NEXT.NUMBERED_jobs.*', '$JS.API.CONSUMER.DELETE.NUMBERED_jobs.*',
+    ...toOpen,
+    ...toReadObjects,
+    ...objects.flatMap(toWriteObjects),
+    `$KV.${bucketNames.specs}.>`,
+    `$KV.${bucketNames.stages}.>`,
+    '$KV.emloc-jobs.>',
+    '$KV.emloc-coordinator-lease.>',
+    'emloc.numbered.jobs.*',
+    '$JS.API.DIRECT.GET.KV_emloc-jobs.>',
+    '$JS.API.DIRECT.GET.KV_emloc-coordinator-lease.>',
+    '$JS.API.STREAM.MSG.GET.NUMBERED_jobs',
+    '$JS.API.STREAM.PURGE.NUMBERED_jobs',
+    '$JS.API.STREAM.DELETE.*',
+    '$JS.API.CONSUMER.CREATE.KV_emloc-jobs.>',
+    '$JS.API.CONSUMER.DELETE.KV_emloc-jobs.*',
+    `$JS.API.CONSUMER.CREATE.OBJ_${bucketNames.tensors}.>`,
+    '$JS.API.CONSUMER.CREATE.NUMBERED_jobs',
+    '$JS.API.CONSUMER.INFO.NUMBERED_jobs.*',
+    '$JS.API.CONSUMER.MSG.NEXT.NUMBERED_jobs.*',
+    '$JS.API.CONSUMER.DELETE.NUMBERED_jobs.*',
   ],
 };
 
-/** What the wildcards of a stage allow and no stage does: it neither writes specifications and leases nor reads jobs and their events. */
-const deniedToStages = [`$KV.${bucketNames.specs}.>`, '$KV.emloc-coordinator-lease.>', ...['KV_emloc-jobs', 'KV_emloc-coordinator-lease', 'NUMBERED_jobs'].flatMap((stream) => [`$JS.API.CONSUMER.CREATE.${stream}.>`, `$JS.API.CONSUMER.MSG.NEXT.${stream}.>`])];
+/**
+ * What the wildcards of a stage allow and no stage does: it neither writes specifications and
+ * leases nor reads jobs and their events.
+ */
+const deniedToStages = [
+  `$KV.${bucketNames.specs}.>`,
+  '$KV.emloc-coordinator-lease.>',
+  ...['KV_emloc-jobs', 'KV_emloc-coordinator-lease', 'NUMBERED_jobs'].flatMap((stream) => [
+    `$JS.API.CONSUMER.CREATE.${stream}.>`,
+    `$JS.API.CONSUMER.MSG.NEXT.${stream}.>`,
+  ]),
+];
 
 /** Subject of a service's answers, where nobody else listens. */
 export function inboxPrefixOf(service: ServiceName): string {
@@ -47,10 +102,21 @@ export function inboxPrefixOf(service: ServiceName): string {
 }
 
 /** A user for each service, with a password of its own, that may do what the service does. */
-export function natsUsers<P extends string | NatsVariable>(passwordOf: (service: ServiceName) => P): ReadonlyMap<ServiceName, NatsServiceUser<P>> {
-  return new Map(serviceNames.map((user) => [user, { kind: 'password', user, password: passwordOf(user), permissions: permissionsOf(user) }]));
+export function natsUsers<P extends string | NatsVariable>(
+  passwordOf: (service: ServiceName) => P,
+): ReadonlyMap<ServiceName, NatsServiceUser<P>> {
+  return new Map(
+    serviceNames.map((user) => [
+      user,
+      { kind: 'password', user, password: passwordOf(user), permissions: permissionsOf(user) },
+    ]),
+  );
 }
 
 function permissionsOf(user: ServiceName): NatsPermissions {
-  return { publish: publishOf[user], ...(user === 'coordinator' ? {} : { denyPublish: deniedToStages }), subscribe: [`${inboxPrefixOf(user)}.>`] };
+  return {
+    publish: publishOf[user],
+    ...(user === 'coordinator' ? {} : { denyPublish: deniedToStages }),
+    subscribe: [`${inboxPrefixOf(user)}.>`],
+  };
 }

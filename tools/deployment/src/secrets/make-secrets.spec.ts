@@ -3,30 +3,60 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
+
 import { makeSecrets, type MakeSecretsOptions } from './make-secrets.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'emloc-secrets-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const make = (name: string, options: Partial<MakeSecretsOptions> = {}) => makeSecrets({ out: join(folder, name), namespace: 'emloc', tenants: [], certificates: null, ...options });
-const dataOf = (secrets: ReturnType<typeof makeSecrets>, name: string): Readonly<Record<string, string>> => secrets.find(({ metadata }) => metadata.name === name)?.stringData ?? {};
+const make = (name: string, options: Partial<MakeSecretsOptions> = {}) =>
+  makeSecrets({
+    out: join(folder, name),
+    namespace: 'emloc',
+    tenants: [],
+    certificates: null,
+    ...options,
+  });
+const dataOf = (
+  secrets: ReturnType<typeof makeSecrets>,
+  name: string,
+): Readonly<Record<string, string>> =>
+  secrets.find(({ metadata }) => metadata.name === name)?.stringData ?? {};
 
 test('what was made stays as it is, and another tenant is added', () => {
   const certificates = { days: 3, coordinatorNames: [] };
-  const [first, second] = [make('kept', { tenants: ['a'], certificates }), make('kept', { tenants: ['b@c'], certificates })];
-  const tokens = (secrets: typeof first) => JSON.parse(dataOf(secrets, 'tenant-tokens')['tokens.json'] ?? '[]') as { tenant: string; sha256: string }[];
-  expect(tokens(first)).toEqual([{ tenant: 'a', sha256: expect.stringMatching(/^[0-9a-f]{64}$/) as unknown, expiresAt: null }]);
+  const [first, second] = [
+    make('kept', { tenants: ['a'], certificates }),
+    make('kept', { tenants: ['b@c'], certificates }),
+  ];
+  const tokens = (secrets: typeof first) =>
+    JSON.parse(dataOf(secrets, 'tenant-tokens')['tokens.json'] ?? '[]') as {
+      tenant: string;
+      sha256: string;
+    }[];
+  expect(tokens(first)).toEqual([
+    { tenant: 'a', sha256: expect.stringMatching(/^[0-9a-f]{64}$/) as unknown, expiresAt: null },
+  ]);
   expect(tokens(second).map(({ tenant }) => tenant)).toEqual(['a', 'b@c']);
   expect(tokens(second)[0]).toEqual(tokens(first)[0]);
-  const others = (secrets: typeof first) => secrets.filter(({ metadata }) => metadata.name !== 'tenant-tokens');
+  const others = (secrets: typeof first) =>
+    secrets.filter(({ metadata }) => metadata.name !== 'tenant-tokens');
   expect(others(second)).toEqual(others(first));
-  expect(parseAllDocuments(readFileSync(join(folder, 'kept/secrets.yaml'), 'utf8')).map((document) => document.toJS() as unknown)).toEqual(second);
+  expect(
+    parseAllDocuments(readFileSync(join(folder, 'kept/secrets.yaml'), 'utf8')).map(
+      (document) => document.toJS() as unknown,
+    ),
+  ).toEqual(second);
 });
 
 test('nobody else can read what is written', () => {
   make('modes', { tenants: ['a'], certificates: { days: 1, coordinatorNames: [] } });
   const entries = readdirSync(join(folder, 'modes'), { recursive: true, withFileTypes: true });
-  const open = entries.filter((entry) => (statSync(join(entry.parentPath, entry.name)).mode & 0o077) !== 0 && !entry.name.endsWith('.pem'));
+  const open = entries.filter(
+    (entry) =>
+      (statSync(join(entry.parentPath, entry.name)).mode & 0o077) !== 0 &&
+      !entry.name.endsWith('.pem'),
+  );
   expect(entries.length).toBeGreaterThan(20);
   expect(open.map(({ name }) => name)).toEqual([]);
 });
@@ -38,12 +68,15 @@ test('passwords are such that nats-server takes them for texts', () => {
 });
 
 test('certificates say what the manifests ask for, and the names that are added', () => {
-  const secrets = make('certificates', { certificates: { days: 3, coordinatorNames: ['emloc.example.com'] } });
+  const secrets = make('certificates', {
+    certificates: { days: 3, coordinatorNames: ['emloc.example.com'] },
+  });
   const parsed = (name: string) => new X509Certificate(dataOf(secrets, name)['tls.crt'] ?? '');
   const authority = new X509Certificate(dataOf(secrets, 'coordinator-tls')['ca.crt'] ?? '');
   const coordinator = parsed('coordinator-tls');
   expect(coordinator.subject).toBe('CN=coordinator');
-  for (const name of ['coordinator', 'coordinator.emloc.svc', 'localhost', 'emloc.example.com']) expect(coordinator.checkHost(name)).toBe(name);
+  for (const name of ['coordinator', 'coordinator.emloc.svc', 'localhost', 'emloc.example.com'])
+    expect(coordinator.checkHost(name)).toBe(name);
   expect(coordinator.checkHost('trainer')).toBeUndefined();
   expect(coordinator.keyUsage).toEqual(['1.3.6.1.5.5.7.3.1', '1.3.6.1.5.5.7.3.2']);
   expect(parsed('nats-tls').keyUsage).toEqual(['1.3.6.1.5.5.7.3.1']);
@@ -54,6 +87,11 @@ test('certificates say what the manifests ask for, and the names that are added'
 });
 
 test('without certificates there are none, and a tenant has a name', () => {
-  expect(make('bare').map(({ metadata }) => metadata.name)).toEqual(['nats-passwords', 'metrics-token', 'tenant-tokens']);
-  for (const tenant of ['', '..', '../a', 'a b']) expect(() => make('bare', { tenants: [tenant] })).toThrow(/tenant ".*": 1 to 100 letters/);
+  expect(make('bare').map(({ metadata }) => metadata.name)).toEqual([
+    'nats-passwords',
+    'metrics-token',
+    'tenant-tokens',
+  ]);
+  for (const tenant of ['', '..', '../a', 'a b'])
+    expect(() => make('bare', { tenants: [tenant] })).toThrow(/tenant ".*": 1 to 100 letters/);
 });

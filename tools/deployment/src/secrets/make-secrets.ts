@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { serviceNames } from '@emloc/local-deployment';
 import { randomSecret } from '@emloc/service-kit';
 import { stringify } from 'yaml';
+
 import { openAuthority } from '../certificates/authority.js';
 import { manifestCertificates } from '../certificates/manifest-certificates.js';
 import { openSecretFolder, type SecretFolder } from './secret-folder.js';
@@ -15,7 +16,10 @@ export interface MakeSecretsOptions {
   /** Each gets a token. */
   readonly tenants: readonly string[];
   /** Null: somebody else makes the certificates, such as cert-manager. */
-  readonly certificates: { readonly days: number; readonly coordinatorNames: readonly string[] } | null;
+  readonly certificates: {
+    readonly days: number;
+    readonly coordinatorNames: readonly string[];
+  } | null;
 }
 
 /** A Secret's object, as the API knows it. */
@@ -32,16 +36,34 @@ const tenantName = /^\w[\w.@-]{0,99}$/;
 const authorityDays = 3650;
 
 /**
- * Makes the Secrets that the manifests mount, and writes them to `secrets.yaml` in the folder; `tenants/NAME` is the token to be handed over.
+ * Makes the Secrets that the manifests mount, and writes them to `secrets.yaml` in the folder;
+ * `tenants/NAME` is the token to be handed over.
  * @throws Error for a tenant's name that is none
  */
-export function makeSecrets({ out, namespace, tenants, certificates }: MakeSecretsOptions): readonly SecretManifest[] {
+export function makeSecrets({
+  out,
+  namespace,
+  tenants,
+  certificates,
+}: MakeSecretsOptions): readonly SecretManifest[] {
   const invalid = tenants.find((tenant) => !tenantName.test(tenant));
-  if (invalid !== undefined) throw new Error(`tenant ${JSON.stringify(invalid)}: 1 to 100 letters, digits and _ . @ - are expected`);
+  if (invalid !== undefined)
+    throw new Error(
+      `tenant ${JSON.stringify(invalid)}: 1 to 100 letters, digits and _ . @ - are expected`,
+    );
   const folder = openSecretFolder(out);
   const secrets: readonly SecretManifest[] = [
-    natsPasswords(folder), metricsToken(folder), tenantTokens(folder, tenants), ...(certificates ? tlsSecrets(folder, certificates) : []),
-  ].map(({ name, type = 'Opaque', data }) => ({ apiVersion: 'v1', kind: 'Secret', metadata: { name, namespace }, type, stringData: data }));
+    natsPasswords(folder),
+    metricsToken(folder),
+    tenantTokens(folder, tenants),
+    ...(certificates ? tlsSecrets(folder, certificates) : []),
+  ].map(({ name, type = 'Opaque', data }) => ({
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { name, namespace },
+    type,
+    stringData: data,
+  }));
   folder.write('secrets.yaml', secrets.map((secret) => stringify(secret)).join('---\n'));
   return secrets;
 }
@@ -52,10 +74,18 @@ interface SecretContent {
   readonly data: Readonly<Record<string, string>>;
 }
 
-/** They begin with a letter: the server reads them as it reads its configuration, where digits begin a number. */
+/**
+ * They begin with a letter: the server reads them as it reads its configuration, where digits begin
+ * a number.
+ */
 function natsPasswords(folder: SecretFolder): SecretContent {
   const password = (): string => `p${randomBytes(24).toString('hex')}`;
-  return { name: 'nats-passwords', data: Object.fromEntries(serviceNames.map((service) => [service, folder.keep(`nats-passwords/${service}`, password)])) };
+  return {
+    name: 'nats-passwords',
+    data: Object.fromEntries(
+      serviceNames.map((service) => [service, folder.keep(`nats-passwords/${service}`, password)]),
+    ),
+  };
 }
 
 function metricsToken(folder: SecretFolder): SecretContent {
@@ -72,12 +102,25 @@ function tenantTokens(folder: SecretFolder, tenants: readonly string[]): SecretC
   return { name: 'tenant-tokens', data: { 'tokens.json': `${JSON.stringify(hashes, null, 1)}\n` } };
 }
 
-function tlsSecrets(folder: SecretFolder, { days, coordinatorNames }: { readonly days: number; readonly coordinatorNames: readonly string[] }): SecretContent[] {
+function tlsSecrets(
+  folder: SecretFolder,
+  {
+    days,
+    coordinatorNames,
+  }: { readonly days: number; readonly coordinatorNames: readonly string[] },
+): SecretContent[] {
   const authority = openAuthority(join(folder.path, 'certificates'), { days: authorityDays });
   return manifestCertificates().map(({ name, secretName, ...request }) => {
-    const dnsNames = name === 'coordinator' ? [...new Set([...request.dnsNames, ...coordinatorNames])] : request.dnsNames;
+    const dnsNames =
+      name === 'coordinator'
+        ? [...new Set([...request.dnsNames, ...coordinatorNames])]
+        : request.dnsNames;
     const { cert, key } = authority.issue(name, { ...request, dnsNames, days });
     const text = (file: string): string => readFileSync(file, 'utf8');
-    return { name: secretName, type: 'kubernetes.io/tls', data: { 'tls.crt': text(cert), 'tls.key': text(key), 'ca.crt': text(authority.file) } };
+    return {
+      name: secretName,
+      type: 'kubernetes.io/tls',
+      data: { 'tls.crt': text(cert), 'tls.key': text(key), 'ca.crt': text(authority.file) },
+    };
   });
 }

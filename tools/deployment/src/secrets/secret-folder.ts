@@ -1,4 +1,11 @@
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 
 /** A folder (mode 700) of texts that are made once and then kept. */
@@ -35,6 +42,7 @@ export function openSecretFolder(path: string): SecretFolder {
       }
     },
     write: (file, text) => writeFileSync(place(file), text, { mode: 0o600 }),
-    list: (folder) => (existsSync(join(path, folder)) ? readdirSync(join(path, folder)).sort() : []),
+    list: (folder) =>
+      existsSync(join(path, folder)) ? readdirSync(join(path, folder)).sort() : [],
   };
 }

@@ -15,13 +15,26 @@ export interface GetPageOptions {
 }
 
 /** Asks for a page of probes or metrics over TLS. @throws when nothing answers */
-export function getPage(port: number, path: string, { host = '127.0.0.1', ca, serverName, token }: GetPageOptions): Promise<HttpAnswer> {
+export function getPage(
+  port: number,
+  path: string,
+  { host = '127.0.0.1', ca, serverName, token }: GetPageOptions,
+): Promise<HttpAnswer> {
   const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
-  const trust = ca === null ? { rejectUnauthorized: false } : { ca, ...(serverName === undefined ? {} : { servername: serverName }) };
+  const trust =
+    ca === null
+      ? { rejectUnauthorized: false }
+      : { ca, ...(serverName === undefined ? {} : { servername: serverName }) };
   return new Promise((resolve, reject) => {
     const asked = request({ host, port, path, headers, agent: false, ...trust }, (response) => {
       let body = '';
-      response.setEncoding('utf8').on('data', (text: string) => { body += text; }).on('end', () => resolve({ status: response.statusCode ?? 0, body })).on('error', reject);
+      response
+        .setEncoding('utf8')
+        .on('data', (text: string) => {
+          body += text;
+        })
+        .on('end', () => resolve({ status: response.statusCode ?? 0, body }))
+        .on('error', reject);
     });
     asked.once('error', reject).end();
   });

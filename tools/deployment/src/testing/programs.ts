@@ -10,6 +10,9 @@ export const dist = join(root, 'dist');
 
 /** Builds what is stale. */
 export function buildPrograms(): void {
-  const { status, stderr } = spawnSync(process.execPath, [join(root, 'tools/setup/build.mjs')], { cwd: root, encoding: 'utf8' });
+  const { status, stderr } = spawnSync(process.execPath, [join(root, 'tools/setup/build.mjs')], {
+    cwd: root,
+    encoding: 'utf8',
+  });
   if (status !== 0) throw new Error(`the build ended with ${status}: ${stderr}`);
 }

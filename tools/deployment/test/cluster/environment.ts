@@ -1,4 +1,5 @@
 import type { IEnvVar } from 'kubernetes-models/v1';
+
 import type { Rendered } from './manifests.js';
 import type { Pod } from './pods.js';
 
@@ -10,11 +11,16 @@ export interface EnvironmentSources {
   readonly secrets: SecretData;
 }
 
-/** The environment that a kubelet gives to a pod's container, the image's apart. @throws for what refers to nothing */
+/**
+ * The environment that a kubelet gives to a pod's container, the image's apart.
+ * @throws for what refers to nothing
+ */
 export function environmentOf(pod: Pod, sources: EnvironmentSources): Record<string, string> {
   const environment: Record<string, string> = {};
-  for (const { configMapRef } of pod.container.envFrom ?? []) Object.assign(environment, dataOf(sources.rendered, configMapRef?.name ?? ''));
-  for (const variable of pod.container.env ?? []) environment[variable.name] = valueOf(variable, pod, sources);
+  for (const { configMapRef } of pod.container.envFrom ?? [])
+    Object.assign(environment, dataOf(sources.rendered, configMapRef?.name ?? ''));
+  for (const variable of pod.container.env ?? [])
+    environment[variable.name] = valueOf(variable, pod, sources);
   return environment;
 }
 
@@ -25,14 +31,23 @@ export function dataOf({ configMaps }: Rendered, name: string): Readonly<Record<
   return found.data ?? {};
 }
 
-function valueOf({ name, value, valueFrom }: IEnvVar, pod: Pod, { secrets }: EnvironmentSources): string {
-  if (value?.includes('$(')) throw new Error(`${pod.name}: ${name} refers to another variable, which is not known here`);
+function valueOf(
+  { name, value, valueFrom }: IEnvVar,
+  pod: Pod,
+  { secrets }: EnvironmentSources,
+): string {
+  if (value?.includes('$('))
+    throw new Error(`${pod.name}: ${name} refers to another variable, which is not known here`);
   if (!valueFrom) return value ?? '';
   const { fieldRef, resourceFieldRef, secretKeyRef } = valueFrom;
   if (fieldRef?.fieldPath === 'metadata.name') return pod.name;
-  if (resourceFieldRef?.resource === 'limits.cpu') return String(Math.ceil(cores(String(pod.container.resources?.limits?.['cpu'] ?? ''))));
+  if (resourceFieldRef?.resource === 'limits.cpu')
+    return String(Math.ceil(cores(String(pod.container.resources?.limits?.['cpu'] ?? ''))));
   const secret = secretKeyRef && secrets.get(secretKeyRef.name ?? '')?.[secretKeyRef.key];
-  if (secret === undefined) throw new Error(`${pod.name}: ${name} is from something that is not known: ${JSON.stringify(valueFrom)}`);
+  if (secret === undefined)
+    throw new Error(
+      `${pod.name}: ${name} is from something that is not known: ${JSON.stringify(valueFrom)}`,
+    );
   return secret;
 }
 

@@ -1,7 +1,8 @@
 import { cpSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
-import { type Copy, DockerfileParser, type From, type Instruction } from 'dockerfile-ast';
 import dockerignore from '@balena/dockerignore';
+import { DockerfileParser, type Copy, type From, type Instruction } from 'dockerfile-ast';
+
 import { root } from '../../src/testing/index.js';
 
 /** One file or folder that a stage copies. */
@@ -28,11 +29,21 @@ export function readImage(): Image {
   const parsed = DockerfileParser.parse(readFileSync(dockerfile, 'utf8'));
   const all = parsed.getInstructions();
   const last = all.slice(all.findLastIndex((instruction) => instruction.getKeyword() === 'FROM'));
-  const texts = (keyword: string): string[] => last.filter((instruction) => instruction.getKeyword() === keyword).map((instruction) => instruction.getArgumentsContent() ?? '');
+  const texts = (keyword: string): string[] =>
+    last
+      .filter((instruction) => instruction.getKeyword() === keyword)
+      .map((instruction) => instruction.getArgumentsContent() ?? '');
   const [uid = NaN, gid = NaN] = (texts('USER').at(-1) ?? '').split(':').map(Number);
   return {
-    copies: last.filter((instruction) => instruction.getKeyword() === 'COPY').map((instruction) => copyOf(instruction as Copy)),
-    environment: Object.fromEntries(parsed.getENVs().flatMap((env) => env.getProperties()).map((property) => [property.getName(), property.getValue() ?? ''])),
+    copies: last
+      .filter((instruction) => instruction.getKeyword() === 'COPY')
+      .map((instruction) => copyOf(instruction as Copy)),
+    environment: Object.fromEntries(
+      parsed
+        .getENVs()
+        .flatMap((env) => env.getProperties())
+        .map((property) => [property.getName(), property.getValue() ?? '']),
+    ),
     entrypoint: JSON.parse(texts('ENTRYPOINT').at(-1) ?? '[]') as string[],
     user: { uid, gid },
   };
@@ -40,20 +51,30 @@ export function readImage(): Image {
 
 /** Names of the stages, and what each begins with. */
 export function stagesOf(): readonly { readonly name: string | null; readonly base: string }[] {
-  return DockerfileParser.parse(readFileSync(dockerfile, 'utf8')).getFROMs().map((from: From) => ({ name: from.getBuildStage(), base: from.getImage() ?? '' }));
+  return DockerfileParser.parse(readFileSync(dockerfile, 'utf8'))
+    .getFROMs()
+    .map((from: From) => ({ name: from.getBuildStage(), base: from.getImage() ?? '' }));
 }
 
 function copyOf(instruction: Copy & Instruction): ImageCopy {
-  const from = instruction.getFlags().find((flag) => flag.getName() === 'from')?.getValue() ?? null;
-  const [source, target, ...more] = instruction.getArguments().map((argument) => argument.getValue());
-  if (source === undefined || target === undefined || more.length > 0) throw new Error('Dockerfile: COPY of one source was expected');
+  const from =
+    instruction
+      .getFlags()
+      .find((flag) => flag.getName() === 'from')
+      ?.getValue() ?? null;
+  const [source, target, ...more] = instruction
+    .getArguments()
+    .map((argument) => argument.getValue());
+  if (source === undefined || target === undefined || more.length > 0)
+    throw new Error('Dockerfile: COPY of one source was expected');
   return { from, source, target, line: instruction.getRange().start.line + 1 };
 }
 
 /** Where a copy's source is in this checkout, once it is built. */
 export function sourceOf({ from, source }: ImageCopy): string {
   if (from === null) return join(root, source);
-  if (from !== 'build' || !source.startsWith(buildFolder)) throw new Error(`Dockerfile: ${source} of ${from} is not known here`);
+  if (from !== 'build' || !source.startsWith(buildFolder))
+    throw new Error(`Dockerfile: ${source} of ${from} is not known here`);
   return join(root, source.slice(buildFolder.length));
 }
 
@@ -69,7 +90,8 @@ let ignored: ReturnType<typeof dockerignore> | undefined;
 export function unpackImage(image: Image, folder: string): void {
   for (const copy of image.copies) {
     const [source, target] = [sourceOf(copy), join(folder, copy.target)];
-    if (!existsSync(source)) throw new Error(`Dockerfile, line ${copy.line}: ${relative(root, source)} does not exist`);
+    if (!existsSync(source))
+      throw new Error(`Dockerfile, line ${copy.line}: ${relative(root, source)} does not exist`);
     mkdirSync(dirname(target), { recursive: true });
     cpSync(source, target, { recursive: true, dereference: true });
   }

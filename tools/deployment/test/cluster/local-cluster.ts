@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { chmodSync, copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -6,15 +6,16 @@ import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import type { IProbe } from 'kubernetes-models/v1';
 import { findNatsServer } from '@emloc/service-kit';
+import type { IProbe } from 'kubernetes-models/v1';
+
 import { getPage } from '../../src/testing/index.js';
 import { environmentOf, type SecretData } from './environment.js';
-import { type Image, readImage, unpackImage } from './image.js';
+import { readImage, unpackImage, type Image } from './image.js';
 import type { Rendered } from './manifests.js';
 import { hostNames } from './network.js';
-import { type Pod, podsOf, portOf } from './pods.js';
-import { makeVolumes, type Mounts, type ProcessUser, toMachine } from './volumes.js';
+import { podsOf, portOf, type Pod } from './pods.js';
+import { makeVolumes, toMachine, type Mounts, type ProcessUser } from './volumes.js';
 
 /** A pod whose container runs as a process of this machine. */
 export interface RunningPod extends Pod {
@@ -27,15 +28,24 @@ export interface RunningPod extends Pod {
   output(): string;
 }
 
-/** The pods of a deployment as processes: with the manifests' environment, arguments, ports, volumes and probes, and the image's files. */
+/**
+ * The pods of a deployment as processes: with the manifests' environment, arguments, ports, volumes
+ * and probes, and the image's files.
+ */
 export interface LocalCluster {
   readonly pods: readonly RunningPod[];
   podsNamed(workload: string): RunningPod[];
   /** Status that a probe gets; null when nothing answers. */
   probe(pod: RunningPod, probe: IProbe | null | undefined): Promise<number | null>;
-  /** Waits until startup and readiness probes of all pods succeed. @throws with the output of a pod that has ended */
+  /**
+   * Waits until startup and readiness probes of all pods succeed.
+   * @throws with the output of a pod that has ended
+   */
   ready(): Promise<void>;
-  /** SIGTERM to all but NATS, then to NATS, and SIGKILL when a pod's time is over. @returns exit codes, by pod; null: it was killed */
+  /**
+   * SIGTERM to all but NATS, then to NATS, and SIGKILL when a pod's time is over.
+   * @returns exit codes, by pod; null: it was killed
+   */
   stop(): Promise<ReadonlyMap<string, number | null>>;
 }
 
@@ -57,9 +67,14 @@ export function makeClusterFolder(): { readonly path: string; remove(): void } {
   return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
 }
 
-/** The user that a container asks for, if this process may start others' processes and these can start Node. */
+/**
+ * The user that a container asks for, if this process may start others' processes and these can
+ * start Node.
+ */
 export function userOf({ uid, gid }: { readonly uid: number; readonly gid: number }): ProcessUser {
-  const mayStart = process.getuid?.() === 0 && spawnSync(process.execPath, ['--version'], { uid, gid }).status === 0;
+  const mayStart =
+    process.getuid?.() === 0 &&
+    spawnSync(process.execPath, ['--version'], { uid, gid }).status === 0;
   return mayStart ? { uid, gid } : null;
 }
 
@@ -73,16 +88,36 @@ export function startCluster({ rendered, secrets, folder, claims }: ClusterOptio
   const pods = podsOf(rendered);
   const subnet = `127.${randomInt(64, 255)}.${randomInt(255)}`;
   const ips = new Map(pods.map((pod, index) => [pod.name, `${subnet}.${index + 1}`]));
-  const hosts = Object.fromEntries([...hostNames(rendered, pods)].map(([name, found]) => [name, found.map((pod) => ips.get(pod.name))]));
+  const hosts = Object.fromEntries(
+    [...hostNames(rendered, pods)].map(([name, found]) => [
+      name,
+      found.map((pod) => ips.get(pod.name)),
+    ]),
+  );
   const launches = pods.map((pod) => {
     const ip = ips.get(pod.name) ?? '';
     const mounts = makeVolumes(pod, { rendered, secrets, folder, user, claims });
     const own = environmentOf(pod, { rendered, secrets });
     const onMachine = (text: string): string => toMachine(text, mounts).replaceAll('0.0.0.0', ip);
-    const environment = Object.fromEntries(Object.entries(own).map(([name, value]) => [name, onMachine(value)]));
-    const program = programOf(pod, { image, imageRoot, hosts, preload: join(folder, 'pod-hosts.mjs') });
+    const environment = Object.fromEntries(
+      Object.entries(own).map(([name, value]) => [name, onMachine(value)]),
+    );
+    const program = programOf(pod, {
+      image,
+      imageRoot,
+      hosts,
+      preload: join(folder, 'pod-hosts.mjs'),
+    });
     const args = (pod.container.args ?? []).map(onMachine);
-    return (): RunningPod => ({ ...pod, ip, mounts, ...launch([...program.command, ...args], { env: { ...program.environment, ...environment }, user }) });
+    return (): RunningPod => ({
+      ...pod,
+      ip,
+      mounts,
+      ...launch([...program.command, ...args], {
+        env: { ...program.environment, ...environment },
+        user,
+      }),
+    });
   });
   return clusterOf(launches.map((start) => start()));
 }
@@ -93,9 +128,29 @@ interface PodProgram {
 }
 
 /** What a container's image starts, and with which environment of its own. */
-function programOf({ container: { image: name = '' } }: Pod, { image, imageRoot, hosts, preload: file }: { readonly image: Image; readonly imageRoot: string; readonly hosts: object; readonly preload: string }): PodProgram {
+function programOf(
+  { container: { image: name = '' } }: Pod,
+  {
+    image,
+    imageRoot,
+    hosts,
+    preload: file,
+  }: {
+    readonly image: Image;
+    readonly imageRoot: string;
+    readonly hosts: object;
+    readonly preload: string;
+  },
+): PodProgram {
   if (name.startsWith('nats:')) return { command: [findNatsServer()], environment: {} };
-  return { command: imageCommand(image, imageRoot), environment: { ...imageEnvironment(image, imageRoot), NODE_OPTIONS: `--import ${pathToFileURL(file).href}`, POD_HOSTS: JSON.stringify(hosts) } };
+  return {
+    command: imageCommand(image, imageRoot),
+    environment: {
+      ...imageEnvironment(image, imageRoot),
+      NODE_OPTIONS: `--import ${pathToFileURL(file).href}`,
+      POD_HOSTS: JSON.stringify(hosts),
+    },
+  };
 }
 
 /** The image's entry point, in the folder that stands for its root. */
@@ -104,17 +159,38 @@ export function imageCommand({ entrypoint }: Image, imageRoot: string): string[]
 }
 
 /** The image's environment, and the way to the Node that runs this, in place of the image's. */
-export function imageEnvironment({ environment }: Image, imageRoot: string): Record<string, string> {
-  return { ...environment, HOME: join(imageRoot, environment['HOME'] ?? ''), PATH: `${dirname(process.execPath)}:/usr/bin:/bin` };
+export function imageEnvironment(
+  { environment }: Image,
+  imageRoot: string,
+): Record<string, string> {
+  return {
+    ...environment,
+    HOME: join(imageRoot, environment['HOME'] ?? ''),
+    PATH: `${dirname(process.execPath)}:/usr/bin:/bin`,
+  };
 }
 
-function launch([command = '', ...args]: readonly string[], { env, user }: { readonly env: Readonly<Record<string, string>>; readonly user: ProcessUser }): Pick<RunningPod, 'child' | 'ended' | 'output'> {
-  const child = spawn(command, args, { cwd: '/', env, stdio: ['ignore', 'pipe', 'pipe'], ...(user ?? {}) });
+function launch(
+  [command = '', ...args]: readonly string[],
+  { env, user }: { readonly env: Readonly<Record<string, string>>; readonly user: ProcessUser },
+): Pick<RunningPod, 'child' | 'ended' | 'output'> {
+  const child = spawn(command, args, {
+    cwd: '/',
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    ...(user ?? {}),
+  });
   let output = '';
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (text: Buffer) => { output += text.toString(); });
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (text: Buffer) => {
+      output += text.toString();
+    });
   const ended = new Promise<number | null>((resolve) => {
     child.once('close', resolve);
-    child.once('error', (error) => { output += error.message; resolve(null); });
+    child.once('error', (error) => {
+      output += error.message;
+      resolve(null);
+    });
   });
   return { child, ended, output: () => output };
 }
@@ -122,26 +198,34 @@ function launch([command = '', ...args]: readonly string[], { env, user }: { rea
 function clusterOf(pods: readonly RunningPod[]): LocalCluster {
   const probe: LocalCluster['probe'] = async (pod, given) => {
     const { path = '/', port, scheme } = given?.httpGet ?? {};
-    if (port === undefined || scheme !== 'HTTPS') throw new Error(`${pod.name}: a probe over HTTPS was expected`);
-    return getPage(portOf(pod, port), path, { host: pod.ip, ca: null }).then(({ status }) => status, () => null);
+    if (port === undefined || scheme !== 'HTTPS')
+      throw new Error(`${pod.name}: a probe over HTTPS was expected`);
+    return getPage(portOf(pod, port), path, { host: pod.ip, ca: null }).then(
+      ({ status }) => status,
+      () => null,
+    );
   };
   const untilReady = async (pod: RunningPod): Promise<void> => {
     for (const one of [pod.container.startupProbe, pod.container.readinessProbe]) {
       while ((await probe(pod, one)) !== 200) {
-        if (pod.child.exitCode !== null || pod.child.signalCode !== null) throw new Error(`${pod.name} ended with ${await pod.ended}: ${pod.output()}`);
+        if (pod.child.exitCode !== null || pod.child.signalCode !== null)
+          throw new Error(`${pod.name} ended with ${await pod.ended}: ${pod.output()}`);
         await sleep(pollMs);
       }
     }
   };
   return {
-    pods, probe,
+    pods,
+    probe,
     podsNamed: (workload) => pods.filter((pod) => pod.workload.metadata.name === workload),
     ready: async () => void (await Promise.all(pods.map(untilReady))),
     stop: async () => {
       const codes = new Map<string, number | null>();
-      const isNats = ({ labels }: RunningPod): boolean => labels['app.kubernetes.io/name'] === 'nats';
+      const isNats = ({ labels }: RunningPod): boolean =>
+        labels['app.kubernetes.io/name'] === 'nats';
       for (const group of [pods.filter((pod) => !isNats(pod)), pods.filter(isNats)]) {
-        for (const [name, ended] of group.map((pod) => [pod.name, stopPod(pod)] as const)) codes.set(name, await ended);
+        for (const [name, ended] of group.map((pod) => [pod.name, stopPod(pod)] as const))
+          codes.set(name, await ended);
       }
       return codes;
     },
@@ -150,7 +234,10 @@ function clusterOf(pods: readonly RunningPod[]): LocalCluster {
 
 async function stopPod({ child, ended, spec }: RunningPod): Promise<number | null> {
   child.kill('SIGTERM');
-  const timer = setTimeout(() => child.kill('SIGKILL'), 1000 * (spec.terminationGracePeriodSeconds ?? 30));
+  const timer = setTimeout(
+    () => child.kill('SIGKILL'),
+    1000 * (spec.terminationGracePeriodSeconds ?? 30),
+  );
   const code = await ended;
   clearTimeout(timer);
   return code;

@@ -1,4 +1,7 @@
-/** Preloaded into the processes that stand for pods: their names are resolved as a cluster's DNS would, and no other name is. */
+/**
+ * Preloaded into the processes that stand for pods: their names are resolved as a cluster's DNS
+ * would, and no other name is.
+ */
 import dns from 'node:dns';
 import { syncBuiltinESMExports } from 'node:module';
 import { isIP } from 'node:net';
@@ -9,7 +12,12 @@ const hosts = JSON.parse(process.env['POD_HOSTS'] ?? '{}');
 
 /** @param {string} name */
 function notFound(name) {
-  return Object.assign(new Error(`getaddrinfo ENOTFOUND ${name}`), { code: 'ENOTFOUND', errno: -3008, syscall: 'getaddrinfo', hostname: name });
+  return Object.assign(new Error(`getaddrinfo ENOTFOUND ${name}`), {
+    code: 'ENOTFOUND',
+    errno: -3008,
+    syscall: 'getaddrinfo',
+    hostname: name,
+  });
 }
 
 /** @param {string} name @returns {{ address: string, family: number }[]} @throws ENOTFOUND */
@@ -26,9 +34,14 @@ async function lookup(name, options) {
 }
 
 dns.promises.lookup = lookup;
-dns.promises.resolveTxt = async (name) => { throw notFound(name); };
+dns.promises.resolveTxt = async (name) => {
+  throw notFound(name);
+};
 dns.lookup = (name, options, callback) => {
   const [wanted, done] = typeof options === 'function' ? [{}, options] : [options, callback];
-  lookup(name, wanted).then((found) => (wanted?.all ? done(null, found) : done(null, found.address, found.family)), done);
+  lookup(name, wanted).then(
+    (found) => (wanted?.all ? done(null, found) : done(null, found.address, found.family)),
+    done,
+  );
 };
 syncBuiltinESMExports();

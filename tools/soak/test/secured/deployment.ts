@@ -2,18 +2,22 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { inboxPrefixOf, type NatsServiceUser, natsUsers } from '@emloc/deployment';
-import { buildPrograms, getPage, type HttpAnswer, root } from '@emloc/deployment/testing';
-import { type ServiceName, stageNames } from '@emloc/local-deployment';
+import { inboxPrefixOf, natsUsers, type NatsServiceUser } from '@emloc/deployment';
+import { buildPrograms, getPage, root, type HttpAnswer } from '@emloc/deployment/testing';
+import { stageNames, type ServiceName } from '@emloc/local-deployment';
 import { clientCredentials, RpcChannel, type TlsOptions } from '@emloc/rpc';
 import { connect, type EmlocClient } from '@emloc/sdk';
-import { type NatsServer, startNatsServer } from '@emloc/service-kit';
-import { type Listening, listening, type Spawned } from '@emloc/stage-runtime/testing';
-import { type LoopbackAuthority, makeLoopbackAuthority } from './certificates.js';
+import { startNatsServer, type NatsServer } from '@emloc/service-kit';
+import { listening, type Listening, type Spawned } from '@emloc/stage-runtime/testing';
+
+import { makeLoopbackAuthority, type LoopbackAuthority } from './certificates.js';
 import { marker } from './marker.js';
 import { startService } from './service-processes.js';
 
-/** NATS with TLS, client certificates and a user for each service, on its own: what services need to start. */
+/**
+ * NATS with TLS, client certificates and a user for each service, on its own: what services need to
+ * start.
+ */
 export interface SecuredNats {
   readonly folder: string;
   readonly server: NatsServer;
@@ -33,18 +37,54 @@ export async function startSecuredNats(): Promise<SecuredNats> {
   const authority = makeLoopbackAuthority(join(folder, 'authority'));
   const users = natsUsers((service) => marker(`nats-password-of-${service}`));
   const { cert, key } = authority.issue('nats-server');
-  const server = await startNatsServer({ storeDir: join(folder, 'nats'), users: [...users.values()], tls: { certFile: cert, keyFile: key, clientCaFile: authority.file } });
+  const server = await startNatsServer({
+    storeDir: join(folder, 'nats'),
+    users: [...users.values()],
+    tls: { certFile: cert, keyFile: key, clientCaFile: authority.file },
+  });
   return {
-    folder, server, authority, users,
+    folder,
+    server,
+    authority,
+    users,
     args: (service, port = '0') => {
       const own = authority.issue(service);
       return [
-        '--port', port, '--metrics-port', '0', '--instance', service, '--scratch-dir', folder, '--log-level', 'debug',
-        '--nats-url', server.url, '--nats-user', service, '--nats-inbox-prefix', inboxPrefixOf(service), '--nats-ca', authority.file, '--nats-cert', own.cert, '--nats-key', own.key,
-        '--tls-cert', own.cert, '--tls-key', own.key, '--tls-ca', authority.file, ...(service === 'coordinator' ? [] : ['--device-name', 'shared']),
+        '--port',
+        port,
+        '--metrics-port',
+        '0',
+        '--instance',
+        service,
+        '--scratch-dir',
+        folder,
+        '--log-level',
+        'debug',
+        '--nats-url',
+        server.url,
+        '--nats-user',
+        service,
+        '--nats-inbox-prefix',
+        inboxPrefixOf(service),
+        '--nats-ca',
+        authority.file,
+        '--nats-cert',
+        own.cert,
+        '--nats-key',
+        own.key,
+        '--tls-cert',
+        own.cert,
+        '--tls-key',
+        own.key,
+        '--tls-ca',
+        authority.file,
+        ...(service === 'coordinator' ? [] : ['--device-name', 'shared']),
       ];
     },
-    env: (service) => ({ EMLOC_NATS_PASSWORD: users.get(service)?.password ?? '', EMLOC_METRICS_TOKEN: metricsToken }),
+    env: (service) => ({
+      EMLOC_NATS_PASSWORD: users.get(service)?.password ?? '',
+      EMLOC_METRICS_TOKEN: metricsToken,
+    }),
     stop: async () => {
       await server.stop();
       rmSync(folder, { recursive: true, force: true });
@@ -72,11 +112,21 @@ export interface SecuredDeployment {
 
 export async function startSecuredDeployment(): Promise<SecuredDeployment> {
   const nats = await startSecuredNats();
-  const tokens = { first: marker('token-first'), second: marker('token-second'), expired: marker('token-expired') };
+  const tokens = {
+    first: marker('token-first'),
+    second: marker('token-second'),
+    expired: marker('token-expired'),
+  };
   const services = new Map<ServiceName, Listening>();
   const all: { name: string; started: Spawned }[] = [];
-  const start = async (name: ServiceName, { port, more = [] }: { port?: string; more?: readonly string[] } = {}): Promise<void> => {
-    const started = startService(name, { args: [...nats.args(name, port), ...more], env: nats.env(name) });
+  const start = async (
+    name: ServiceName,
+    { port, more = [] }: { port?: string; more?: readonly string[] } = {},
+  ): Promise<void> => {
+    const started = startService(name, {
+      args: [...nats.args(name, port), ...more],
+      env: nats.env(name),
+    });
     all.push({ name, started });
     services.set(name, await listening(started));
   };
@@ -90,7 +140,13 @@ export async function startSecuredDeployment(): Promise<SecuredDeployment> {
   };
   try {
     await Promise.all(stageNames.map((name) => start(name)));
-    const more = ['--tokens-file', tokensFile(nats.folder, tokens), '--model-roots', join(root, 'examples/models'), ...stageNames.flatMap((name) => [`--${name}-address`, service(name).address])];
+    const more = [
+      '--tokens-file',
+      tokensFile(nats.folder, tokens),
+      '--model-roots',
+      join(root, 'examples/models'),
+      ...stageNames.flatMap((name) => [`--${name}-address`, service(name).address]),
+    ];
     await start('coordinator', { more });
   } catch (error) {
     await stop();
@@ -98,7 +154,10 @@ export async function startSecuredDeployment(): Promise<SecuredDeployment> {
   }
   const ca = nats.authority.client(null).ca as Buffer;
   return {
-    nats, tokens, service, stop,
+    nats,
+    tokens,
+    service,
+    stop,
     strangers: makeLoopbackAuthority(join(nats.folder, 'strangers')),
     startAgain: (name) => start(name, { port: service(name).address.split(':')[1] }),
     client: (token) => {
@@ -107,7 +166,12 @@ export async function startSecuredDeployment(): Promise<SecuredDeployment> {
       return client;
     },
     channel: (name, tls, token = null) => {
-      const channel = new RpcChannel({ address: service(name).address, credentials: clientCredentials(tls), token, retry: { attempts: 1, initialDelayMs: 1, maxDelayMs: 1, factor: 1 } });
+      const channel = new RpcChannel({
+        address: service(name).address,
+        credentials: clientCredentials(tls),
+        token,
+        retry: { attempts: 1, initialDelayMs: 1, maxDelayMs: 1, factor: 1 },
+      });
       closers.push(() => channel.close());
       return channel;
     },
@@ -116,10 +180,24 @@ export async function startSecuredDeployment(): Promise<SecuredDeployment> {
   };
 }
 
-function tokensFile(folder: string, { first, second, expired }: SecuredDeployment['tokens']): string {
-  const hashed = (tenant: string, token: string, expiresAt: string | null) => ({ tenant, sha256: createHash('sha256').update(token).digest('hex'), expiresAt });
+function tokensFile(
+  folder: string,
+  { first, second, expired }: SecuredDeployment['tokens'],
+): string {
+  const hashed = (tenant: string, token: string, expiresAt: string | null) => ({
+    tenant,
+    sha256: createHash('sha256').update(token).digest('hex'),
+    expiresAt,
+  });
   mkdirSync(folder, { recursive: true });
   const file = join(folder, 'tokens.json');
-  writeFileSync(file, JSON.stringify([hashed('first', first, null), hashed('second', second, null), hashed('first', expired, '2020-01-01T00:00:00Z')]));
+  writeFileSync(
+    file,
+    JSON.stringify([
+      hashed('first', first, null),
+      hashed('second', second, null),
+      hashed('first', expired, '2020-01-01T00:00:00Z'),
+    ]),
+  );
   return file;
 }

@@ -14,10 +14,20 @@ export interface MarkedRows {
 /** @param lines rows with `prompt` and `completion` */
 export function markedRows(lines: readonly string[]): MarkedRows {
   const names = ['prompt', 'completion', 'field', 'long', 'validation', 'broken', 'file'] as const;
-  const texts = Object.fromEntries(names.map((name) => [name, marker(`row-${name}`)])) as Record<(typeof names)[number], string>;
-  const row = (values: Readonly<Record<string, string>>): string => JSON.stringify({ prompt: 'Who is it?', completion: 'Nobody.', ...values });
+  const texts = Object.fromEntries(names.map((name) => [name, marker(`row-${name}`)])) as Record<
+    (typeof names)[number],
+    string
+  >;
+  const row = (values: Readonly<Record<string, string>>): string =>
+    JSON.stringify({ prompt: 'Who is it?', completion: 'Nobody.', ...values });
   const [train, held] = [lines.slice(0, 60), lines.slice(60, 68)];
-  const data = [row({ prompt: texts.prompt }), ...train, row({ completion: texts.completion }), row({ note: texts.field }), row({ prompt: `${texts.long} `.repeat(50) })];
+  const data = [
+    row({ prompt: texts.prompt }),
+    ...train,
+    row({ completion: texts.completion }),
+    row({ note: texts.field }),
+    row({ prompt: `${texts.long} `.repeat(50) }),
+  ];
   return {
     data: text(data),
     validation: text([...held, row({ completion: texts.validation })]),

@@ -1,7 +1,13 @@
 import { dist } from '@emloc/deployment/testing';
 import { programsIn, type ServiceName } from '@emloc/local-deployment';
-import { type Spawned, spawnProgram } from '@emloc/stage-runtime/testing';
+import { spawnProgram, type Spawned } from '@emloc/stage-runtime/testing';
 
-export function startService(service: ServiceName, { args, env }: { readonly args: readonly string[]; readonly env?: Readonly<Record<string, string>> }): Spawned {
+export function startService(
+  service: ServiceName,
+  {
+    args,
+    env,
+  }: { readonly args: readonly string[]; readonly env?: Readonly<Record<string, string>> },
+): Spawned {
   return spawnProgram(programsIn(dist)(service), args, env);
 }
