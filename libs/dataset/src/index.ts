@@ -1,15 +1,20 @@
 export { batchSchedule, type BatchScheduleOptions } from './batch-schedule.js';
-export type { ChatMessage, RenderOptions } from './chat-template.js';
-export type { EncodedRow } from './encoded-row.js';
-export { DatasetError, type DatasetErrorCode, type RowProblem } from './errors.js';
 export {
-  type Dataset,
-  type DatasetReport,
-  loadDataset,
-  type LoadDatasetOptions,
-} from './load-dataset.js';
+  openDatasetSession,
+  type DatasetSession,
+  type OpenDatasetSession,
+  type TextDescription,
+  type TextSource,
+} from './dataset-session.js';
+export type { EncodedRow } from './encoded-row.js';
+export { DatasetError, describeProblem, type RowProblem } from './errors.js';
+export { assertNoTextLost, loadDataset, type Dataset } from './load-dataset.js';
 export { packBatch, type PackedBatch } from './pack-batch.js';
 export { createRandom, type Random } from './random.js';
-export { type RowScan, scanRows, type ScanRowsOptions } from './scan-rows.js';
-export { heldOutCount, sampleCalibration, splitValidation, type ValidationSplit } from './split.js';
-export { type ChatTokenizer, loadTokenizer } from './tokenizer.js';
+export type { DatasetReport } from './rows/dataset-report.js';
+export type { DatasetSummary, RowOutcome, RowText } from './rows/read-dataset.js';
+export { scanRows, type RowScan } from './rows/scan-rows.js';
+export { heldOutCount, sampleCalibration, splitValidation } from './split.js';
+export type { CalendarDate } from './templates/chat-template.js';
+export { loadTokenizer, type ChatTokenizer, type TextOptions } from './templates/chat-tokenizer.js';
+export { openDatasetThread } from './thread/dataset-thread.js';

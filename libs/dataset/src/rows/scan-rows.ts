@@ -1,13 +1,15 @@
-import { createLineDecoder } from './decode-line.js';
-import { RowError, type RowProblem } from './errors.js';
-import { MAX_PROBLEMS } from './load-dataset.js';
-import { readLines } from './read-lines.js';
-import { parseRow } from './row-schema.js';
+import { RowError, type RowProblem } from '../errors.js';
+import { decodeRow, isBlank } from './decode-row.js';
+import { readRows } from './read-rows.js';
+import { parseRow } from './row.js';
+
+/** Problems after which a file is looked at no further. */
+export const maxProblems = 10;
 
 export interface ScanRowsOptions {
-  /** A JSONL file in UTF-8. */
+  /** JSON lines or a JSON array, in UTF-8, compressed by gzip or not. */
   readonly path: string;
-  /** Lines that end beyond are not looked at. */
+  /** Rows that end beyond are not looked at. */
   readonly maxBytes: number;
   /** Reading ends after this time. */
   readonly maxMs: number;
@@ -30,25 +32,24 @@ export interface RowScan {
  */
 export async function scanRows({ path, maxBytes, maxMs }: ScanRowsOptions): Promise<RowScan> {
   const endMs = performance.now() + maxMs;
-  const decode = createLineDecoder();
   const problems: RowProblem[] = [];
-  let [rows, line, bytesRead] = [0, 0, 0];
-  for await (const bytes of readLines(path, { onBytes: () => undefined })) {
-    line += 1;
+  let [rows, bytesRead] = [0, 0];
+  for await (const { number, bytes } of readRows(path)) {
     bytesRead += bytes.length + 1;
-    if (bytesRead > maxBytes || performance.now() > endMs || problems.length >= MAX_PROBLEMS)
+    if (bytesRead > maxBytes || performance.now() > endMs || problems.length >= maxProblems)
       return { rows, isWhole: false, problems };
-    const found = lookAt(() => decode(bytes, line));
+    const found = lookAt(bytes);
     if (found === 'row') rows += 1;
-    else if (found !== 'blank') problems.push({ line, field: found.field, reason: found.reason });
+    else if (found !== 'blank')
+      problems.push({ line: number, field: found.field, reason: found.reason });
   }
   return { rows, isWhole: true, problems };
 }
 
-function lookAt(textOf: () => string): 'row' | 'blank' | RowError {
+function lookAt(bytes: Uint8Array): 'row' | 'blank' | RowError {
   try {
-    const text = textOf();
-    if (text.trim() === '') return 'blank';
+    const text = decodeRow(bytes);
+    if (isBlank(text)) return 'blank';
     parseRow(text);
     return 'row';
   } catch (error) {
