@@ -1,4 +1,5 @@
-export { type BlockProgram, ProgramBuilder, type Value } from './program.js';
+export { type BlockProgram, ProgramBuilder } from './program.js';
+export type { Value } from './value.js';
 export type { AdapterBinding, BlockBindings, LinearWeights } from './bindings.js';
 export { type Differentiation, type GradientPlan, planGradients } from './gradient-plan.js';
 export { type BlockForward, forwardBlock, inferBlock } from './forward.js';

@@ -3,6 +3,7 @@ export * from './options.js';
 export * from './observer.js';
 export * from './job.js';
 export * from './environment.js';
+export * from './emulated-layer-report.js';
 export * from './factor-store.js';
 export * from './disk-factor-store.js';
 export type { StartMode } from './job-folder.js';

@@ -1,4 +1,4 @@
-import type { BusPathName } from './bus-paths.js';
+import type { BusPathName } from './bus-task.js';
 
 /** The store is written, and then read. */
 export type BusRowName = Exclude<BusPathName, 'store'> | 'write' | 'read';
