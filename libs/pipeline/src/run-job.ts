@@ -162,7 +162,7 @@ async function refine(
 }
 
 /** Validation loss of the adapter that refinement starts from. */
-export function lossBeforeRefinement({
+function lossBeforeRefinement({
   scores,
   chosen,
 }: Pick<CorrectionOutcome, 'scores' | 'chosen'>): number {

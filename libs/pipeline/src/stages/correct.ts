@@ -13,7 +13,7 @@ import { score } from './score.js';
 import { weightSlice } from './weight-slice.js';
 
 /** λ of the candidates that `auto` scores beside `none`; 3 is the paper's. */
-export const autoCandidates: readonly number[] = Object.freeze([1, 3, 10]);
+const autoCandidates: readonly number[] = Object.freeze([1, 3, 10]);
 
 export interface CorrectionResult {
   /** The candidate that goes on. */
