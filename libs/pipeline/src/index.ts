@@ -1,5 +1,8 @@
 export * from './errors.js';
 export * from './options.js';
+export type { NamedOption, OptionsOf } from './options/table.js';
+export { optionsFor, optionTable } from './options/table.js';
+export type { OptionCommand, OptionSpec } from './options/kinds.js';
 export * from './observer.js';
 export * from './job.js';
 export * from './environment.js';
