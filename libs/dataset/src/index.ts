@@ -4,16 +4,17 @@ export {
   type DatasetSession,
   type OpenDatasetSession,
   type TextDescription,
+  type TextSource,
 } from './dataset-session.js';
 export type { EncodedRow } from './encoded-row.js';
 export { DatasetError, describeProblem } from './errors.js';
-export { assertNoTextLost, loadDataset } from './load-dataset.js';
+export { assertNoTextLost, loadDataset, type Dataset } from './load-dataset.js';
 export { packBatch, type PackedBatch } from './pack-batch.js';
 export { createRandom } from './random.js';
 export type { DatasetReport } from './rows/dataset-report.js';
 export type { DatasetSummary, RowOutcome } from './rows/read-dataset.js';
 export { scanRows, type RowScan } from './rows/scan-rows.js';
 export { heldOutCount, sampleCalibration, splitValidation } from './split.js';
-export type { CalendarDate } from './templates/chat-template.js';
+export { parseCalendarDate, todayUtc } from './templates/calendar-date.js';
 export { loadTokenizer, type ChatTokenizer, type TextOptions } from './templates/chat-tokenizer.js';
 export { openDatasetThread } from './thread/dataset-thread.js';

@@ -2,13 +2,17 @@ import { createHash } from 'node:crypto';
 import {
   batchSchedule,
   loadDataset,
-  loadTokenizer,
+  openDatasetSession,
   packBatch,
   sampleCalibration,
   splitValidation,
+  todayUtc,
+  type Dataset,
   type DatasetReport,
   type EncodedRow,
+  type OpenDatasetSession,
   type PackedBatch,
+  type TextDescription,
 } from '@emloc/dataset';
 import type { DeviceProfile } from '@emloc/device';
 import { emulatorRank, parseRatioRules, ratioOf } from '@emloc/emulator';
@@ -17,6 +21,7 @@ import { openModel, type LinearSpec, type Model } from '@emloc/models';
 
 import { PipelineError } from './errors.js';
 import { decidingOptions, type TuneOptions } from './options.js';
+import { textSourceOf } from './text-record.js';
 
 /** A linear layer that the emulator replaces by factors of this rank. */
 export interface EmulatedLinear {
@@ -49,24 +54,34 @@ export interface Job {
     readonly train: DatasetReport;
     readonly validation: DatasetReport;
     readonly datasetSha256: string;
+    /** How rows became text. */
+    readonly text: TextDescription;
   };
   /** Name of the job: a hash of everything that decides its result. */
   readonly id: string;
   close(): Promise<void>;
 }
 
+/** How a job is prepared. */
+export interface PrepareHost {
+  /** Where rows are read: by default in this thread, which is busy meanwhile. */
+  readonly openDataset?: OpenDatasetSession;
+  readonly signal?: AbortSignal;
+}
+
 /** Reads and checks model, data and options against each other. @throws the typed errors of each */
-export async function prepareJob(options: TuneOptions): Promise<Job> {
+export async function prepareJob(options: TuneOptions, host: PrepareHost = {}): Promise<Job> {
+  const dated = { ...options, date: options.date ?? todayUtc() };
   const model = await openModel(options.model);
   try {
-    return await jobOf(options, model);
+    return await jobOf(dated, model, host);
   } catch (error) {
     await model.close();
     throw error;
   }
 }
 
-async function jobOf(options: TuneOptions, model: Model): Promise<Job> {
+async function jobOf(options: TuneOptions, model: Model, host: PrepareHost): Promise<Job> {
   const { layout } = model;
   if (options.maxLength > layout.maxPositions) {
     throw new PipelineError(
@@ -75,21 +90,12 @@ async function jobOf(options: TuneOptions, model: Model): Promise<Job> {
     );
   }
   adaptedLinears(layout, options.targets);
-  const tokenizer = await loadTokenizer(options.model);
-  const load = (path: string) =>
-    loadDataset({
-      path,
-      tokenizer,
-      maxLength: options.maxLength,
-      vocabularySize: layout.vocabularySize,
-    });
-  const dataset = await load(options.data);
-  const heldOut = options.validation === null ? null : await load(options.validation);
+  const { dataset, heldOut, text } = await loadRows(options, layout.vocabularySize, host);
   const split = heldOut
     ? { train: dataset.rows, validation: heldOut.rows }
     : splitValidation(dataset.rows, { seed: options.seed });
   const emulated = emulatedLinears(model, options);
-  const training = trainingPlan(split.train.length, options);
+  const training = trainingPlan(split.train, options);
   return {
     options,
     model,
@@ -101,18 +107,44 @@ async function jobOf(options: TuneOptions, model: Model): Promise<Job> {
     validation: packAll(split.validation, options.batch),
     training,
     refinement:
-      emulated.length > 0
-        ? refinementPlan(split.train.length, training.batches.length, options)
-        : null,
+      emulated.length > 0 ? refinementPlan(split.train, training.batches.length, options) : null,
     emulated,
     report: {
       train: dataset.report,
       validation: (heldOut ?? dataset).report,
       datasetSha256: dataset.sha256,
+      text,
     },
     id: await jobId(options, model, [dataset.sha256, heldOut?.sha256 ?? '']),
     close: () => model.close(),
   };
+}
+
+interface LoadedRows {
+  readonly dataset: Dataset;
+  /** Null: rows are held out of the data set. */
+  readonly heldOut: Dataset | null;
+  readonly text: TextDescription;
+}
+
+async function loadRows(
+  options: TuneOptions,
+  vocabularySize: number,
+  { openDataset = openDatasetSession, signal }: PrepareHost,
+): Promise<LoadedRows> {
+  const { data, validation, maxLength, strict } = options;
+  const session = openDataset(textSourceOf(options));
+  try {
+    const load = (path: string): Promise<Dataset> =>
+      loadDataset(session, { path, maxLength, vocabularySize, strict, signal });
+    return {
+      dataset: await load(data),
+      heldOut: validation === null ? null : await load(validation),
+      text: await session.describe(),
+    };
+  } finally {
+    await session.close();
+  }
 }
 
 /** Rows in order, `batchRows` to a packed batch. */
@@ -148,10 +180,10 @@ function emulatedLinears({ layout }: Model, options: TuneOptions): EmulatedLinea
   return emulated;
 }
 
-function trainingPlan(rowCount: number, options: TuneOptions): TrainingPlan {
+function trainingPlan(rows: readonly EncodedRow[], options: TuneOptions): TrainingPlan {
   const { batch, gradientAccumulation, epochs, steps, seed } = options;
   const batches = batchSchedule({
-    rowCount,
+    rows,
     batchSize: batch,
     gradientAccumulation,
     epochs,
@@ -174,7 +206,7 @@ function trainingPlan(rowCount: number, options: TuneOptions): TrainingPlan {
  * after 3 % warm-up.
  */
 function refinementPlan(
-  rowCount: number,
+  rows: readonly EncodedRow[],
   mainSteps: number,
   options: TuneOptions,
 ): TrainingPlan | null {
@@ -183,7 +215,7 @@ function refinementPlan(
   const { batch, gradientAccumulation, seed } = options;
   return {
     batches: batchSchedule({
-      rowCount,
+      rows,
       batchSize: batch,
       gradientAccumulation,
       epochs: options.epochs,

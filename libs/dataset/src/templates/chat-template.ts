@@ -8,15 +8,8 @@ import {
   type Rendering,
   type Template,
 } from '../jinja/index.js';
+import type { CalendarDate } from './calendar-date.js';
 import type { TemplateSource } from './find-templates.js';
-
-/** A calendar day; what `strftime_now` of a template sees is its first moment. */
-export interface CalendarDate {
-  readonly year: number;
-  /** 1 to 12. */
-  readonly month: number;
-  readonly day: number;
-}
 
 /** What stays the same for all rows of a job. */
 export interface TemplateSettings {

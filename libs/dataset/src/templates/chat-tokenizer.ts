@@ -9,14 +9,16 @@ import {
   type Encoding,
   type Tokenizer,
 } from '../tokenizers/index.js';
-import { ChatTemplate, type CalendarDate, type RowVariables } from './chat-template.js';
+import { parseCalendarDate, type CalendarDate } from './calendar-date.js';
+import { ChatTemplate, type RowVariables } from './chat-template.js';
 import { findChatTemplates, type TemplateSource } from './find-templates.js';
 import { readJsonObject, type JsonObject } from './model-files.js';
 import { specialTokensOf, templateVariables, type SpecialTokens } from './special-tokens.js';
 
 /** What a user says of how conversations become text. */
 export interface TextOptions {
-  readonly date: CalendarDate;
+  /** Of the job, as `YYYY-MM-DD`. */
+  readonly date: string;
   /** Source of a template that stands for those of the model folder; null: the folder's. */
   readonly chatTemplate: string | null;
   /** A JSON object with variables for the template; null: none. */
@@ -65,7 +67,7 @@ export async function loadTokenizer(folder: string, options: TextOptions): Promi
   const settings = {
     variables: templateVariables(specialTokens, config, tokensMap),
     templateArguments: argumentsOf(options.templateArguments),
-    date: options.date,
+    date: dateOf(options.date),
   };
   const sources = await sourcesOf(folder, config, options);
   return new FolderTokenizer(tokenizer, {
@@ -155,6 +157,16 @@ function eosIds(
     )
     .find((ids) => ids.length > 0);
   return [...new Set([...(id === undefined ? [] : [id]), ...(listed ?? [])])];
+}
+
+/** @throws DatasetError DATASET_INVALID_OPTION */
+function dateOf(text: string): CalendarDate {
+  const date = parseCalendarDate(text);
+  if (date) return date;
+  throw new DatasetError(
+    'DATASET_INVALID_OPTION',
+    `date: ${JSON.stringify(text)} given, a day as YYYY-MM-DD is needed`,
+  );
 }
 
 /** @throws DatasetError DATASET_INVALID_OPTION */

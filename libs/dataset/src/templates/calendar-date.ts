@@ -1,0 +1,28 @@
+/** A calendar day; what `strftime_now` of a template sees is its first moment. */
+export interface CalendarDate {
+  /** 1 to 9999. */
+  readonly year: number;
+  /** 1 to 12. */
+  readonly month: number;
+  readonly day: number;
+}
+
+const pattern = /^(\d{4})-(\d{2})-(\d{2})$/;
+
+/** A day that the calendar has, from `YYYY-MM-DD`; null for anything else. */
+export function parseCalendarDate(text: string): CalendarDate | null {
+  const [, year = 0, month = 0, day = 0] = (pattern.exec(text) ?? []).map(Number);
+  const date = new Date(0);
+  date.setUTCFullYear(year, month - 1, day);
+  const isReal =
+    year >= 1 &&
+    date.getUTCFullYear() === year &&
+    date.getUTCMonth() === month - 1 &&
+    date.getUTCDate() === day;
+  return isReal ? { year, month, day } : null;
+}
+
+/** Today in UTC, as `YYYY-MM-DD`. */
+export function todayUtc(): string {
+  return new Date().toISOString().slice(0, 10);
+}
