@@ -139,20 +139,19 @@ export async function evaluateModel(
 
 async function loadRows(
   options: EvaluateOptions,
-  { layout }: Model,
+  model: Model,
   { openDataset = openDatasetSession, signal }: EvaluateHost,
 ): Promise<{
   readonly dataset: Dataset;
   readonly source: TextSource;
   readonly text: TextDescription;
 }> {
-  const source = textSourceOf(await withRecordedText(options));
+  const source = textSourceOf(await withRecordedText(options), model);
   const session = openDataset(source);
   try {
     const dataset = await loadDataset(session, {
       path: options.data,
-      maxLength: Math.min(options.maxLength, layout.maxPositions),
-      vocabularySize: layout.vocabularySize,
+      maxLength: Math.min(options.maxLength, model.layout.maxPositions),
       limit: options.limit,
       strict: options.strict,
       signal,

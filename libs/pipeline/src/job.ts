@@ -90,7 +90,7 @@ async function jobOf(options: TuneOptions, model: Model, host: PrepareHost): Pro
     );
   }
   adaptedLinears(layout, options.targets);
-  const { dataset, heldOut, text } = await loadRows(options, layout.vocabularySize, host);
+  const { dataset, heldOut, text } = await loadRows(options, model, host);
   const split = heldOut
     ? { train: dataset.rows, validation: heldOut.rows }
     : splitValidation(dataset.rows, { seed: options.seed });
@@ -129,14 +129,14 @@ interface LoadedRows {
 
 async function loadRows(
   options: TuneOptions,
-  vocabularySize: number,
+  model: Model,
   { openDataset = openDatasetSession, signal }: PrepareHost,
 ): Promise<LoadedRows> {
   const { data, validation, maxLength, strict } = options;
-  const session = openDataset(textSourceOf(options));
+  const session = openDataset(textSourceOf(options, model));
   try {
     const load = (path: string): Promise<Dataset> =>
-      loadDataset(session, { path, maxLength, vocabularySize, strict, signal });
+      loadDataset(session, { path, maxLength, strict, signal });
     return {
       dataset: await load(data),
       heldOut: validation === null ? null : await load(validation),

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { todayUtc, type TextSource } from '@emloc/dataset';
+import type { Model } from '@emloc/models';
 
 import { PipelineError } from './errors.js';
 import type { EvaluateOptions, TuneOptions } from './options.js';
@@ -22,9 +23,19 @@ export function textRecordOf({ date, chatTemplate, templateArgs }: TextChoices):
   return { date: date ?? todayUtc(), chatTemplate, templateArguments: templateArgs };
 }
 
-/** How the rows of a job or an evaluation become text: those of today, unless it has a date. */
-export function textSourceOf(options: TextChoices & Pick<TuneOptions, 'model'>): TextSource {
-  return { folder: options.model, ...textRecordOf(options) };
+/**
+ * How the rows of a job or an evaluation become text: those of today, unless it has a date.
+ * @param model whose vocabulary the tokens must be in
+ */
+export function textSourceOf(
+  options: TextChoices & Pick<TuneOptions, 'model'>,
+  { layout }: Model,
+): TextSource {
+  return {
+    folder: options.model,
+    vocabularySize: layout.vocabularySize,
+    ...textRecordOf(options),
+  };
 }
 
 /**

@@ -16,8 +16,6 @@ export interface DatasetRequest {
   readonly path: string;
   /** Rows are cut to this many tokens. At least 2. */
   readonly maxLength: number;
-  /** Size of the model's embedding; a row with a token beyond it is refused. */
-  readonly vocabularySize?: number;
   /** Only the first so many rows of the file. */
   readonly limit?: number | null;
   /** Whether outcomes come with their text. */
@@ -90,10 +88,8 @@ class RowEncoder {
       const row = parseRow(text);
       const texts = encodeRow(row, tokenizer);
       counts.addSource(row, texts);
-      for (const [index, each] of texts.entries()) {
-        this.#assertInVocabulary(each.ids);
+      for (const [index, each] of texts.entries())
         yield this.#outcome(each, number, texts.length > 1 ? index + 1 : undefined);
-      }
     } catch (error) {
       if (!(error instanceof RowError)) throw error;
       counts.badRows += 1;
@@ -122,16 +118,5 @@ class RowEncoder {
           : 'nothing of it is trained on',
       };
     return { kind: 'row', row, ...(withText ? { text: { text, ranges } } : {}) };
-  }
-
-  #assertInVocabulary(ids: Int32Array): void {
-    const { vocabularySize } = this.request;
-    if (vocabularySize === undefined) return;
-    const outside = ids.find((id) => id >= vocabularySize);
-    if (outside !== undefined)
-      throw new RowError(
-        null,
-        `has token ${outside}, the model's vocabulary ends at ${vocabularySize - 1}: tokenizer and model do not belong together`,
-      );
   }
 }

@@ -23,6 +23,8 @@ export interface TextOptions {
   readonly chatTemplate: string | null;
   /** A JSON object with variables for the template; null: none. */
   readonly templateArguments: string | null;
+  /** Rows of the model's embedding; a token beyond it is refused. */
+  readonly vocabularySize?: number;
 }
 
 /** Text to tokens and back, and conversations to text, as the model was trained on them. */
@@ -63,6 +65,7 @@ export async function loadTokenizer(folder: string, options: TextOptions): Promi
     ].map(read),
   )) as [JsonObject, JsonObject, JsonObject, JsonObject, JsonObject];
   const tokenizer = create(folder, { definition, config, addedTokens });
+  assertInVocabulary(folder, tokenizer, options.vocabularySize);
   const specialTokens = specialTokensOf(config, tokensMap);
   const settings = {
     variables: templateVariables(specialTokens, config, tokensMap),
@@ -142,6 +145,21 @@ function create(folder: string, files: Parameters<typeof createTokenizer>[0]): T
     if (!(error instanceof TokenizerError)) throw error;
     throw invalid(folder, error.file, `${error.part}: ${error.reason}`, error);
   }
+}
+
+/** @throws DatasetError DATASET_TOKENIZER_INVALID */
+function assertInVocabulary(
+  folder: string,
+  { vocabularySize, idToToken }: Tokenizer,
+  modelSize = Infinity,
+): void {
+  const highest = vocabularySize - 1;
+  if (highest < modelSize) return;
+  throw invalid(
+    folder,
+    'tokenizer.json',
+    `the token ${JSON.stringify(idToToken(highest) ?? '')} has the id ${highest}, the model's vocabulary ends at ${modelSize - 1}: tokenizer and model do not belong together`,
+  );
 }
 
 /** The named token, then those that the first file that lists any lists, without repetition. */

@@ -143,6 +143,11 @@ function scoreTable(report: EvaluateReport): string {
       ['token accuracy', `${(100 * report.tokenAccuracy).toFixed(2)} %`],
       ['exact match', `${(100 * report.exactMatch).toFixed(2)} % of ${report.rows} rows`],
       [
+        'rows',
+        `${report.sourceRows} in the file, ${report.droppedRows} dropped, ${report.truncatedRows} cut`,
+      ],
+      ['date', report.date],
+      [
         'device memory',
         `${formatBytes(report.peakDeviceBytes)} of ${formatBytes(report.budgetBytes)}`,
       ],
