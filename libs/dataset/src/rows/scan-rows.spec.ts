@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { inTemporaryFolder } from '../test/model-folder.js';
+import { inTemporaryFolder } from '../../test/model-folder.js';
 import { scanRows, type RowScan, type ScanRowsOptions } from './scan-rows.js';
 
 const row = '{"prompt": "Hi", "completion": "Hello"}\n';

@@ -41,7 +41,10 @@ export function render(rows: readonly (readonly string[])[], numericColumns: num
 type NamedStage = Omit<StageReport, 'name'> & { readonly name: string | null };
 
 /** What a table of a job's outcome needs; `adapter` says where it is. */
-export type TuneOutcome = Omit<TuneReport, 'job' | 'stages'> & {
+export type TuneOutcome = Omit<
+  TuneReport,
+  'job' | 'stages' | 'date' | 'sourceRows' | 'droppedRows' | 'truncatedRows'
+> & {
   readonly stages: readonly NamedStage[];
 };
 
