@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import {
   batchSchedule,
+  datasetWarnings,
   loadDataset,
   openDatasetSession,
   packBatch,
@@ -145,6 +146,13 @@ async function loadRows(
   } finally {
     await session.close();
   }
+}
+
+/** What the owner of a job should know of its rows; holds nothing that stands in them. */
+export function jobNotices({ report }: Job): string[] {
+  const of = (rows: DatasetReport): string[] => datasetWarnings(rows, { withNames: false });
+  const ofValidation = report.validation === report.train ? [] : of(report.validation);
+  return [...of(report.train), ...ofValidation.map((warning) => `validation: ${warning}`)];
 }
 
 /** Rows in order, `batchRows` to a packed batch. */

@@ -1,6 +1,8 @@
 import process from 'node:process';
 import {
   assertNoTextLost,
+  countOf,
+  datasetWarnings,
   describeProblem,
   openDatasetThread,
   type RowOutcome,
@@ -16,7 +18,7 @@ import {
   rowPreview,
   type Marks,
 } from '../output/row-preview.js';
-import { count, rowsSummary, warningsOf } from '../output/rows-summary.js';
+import { rowsSummary } from '../output/rows-summary.js';
 import { visible } from '../output/visible.js';
 import { runCommand, type CommandContext } from '../run-command.js';
 import { UsageError } from '../usage-error.js';
@@ -76,7 +78,7 @@ function summaryDocument(file: string, summary: PreviewSummary, badRows: number)
     badRows,
     ...report,
     ...text,
-    warnings: warningsOf(report),
+    warnings: datasetWarnings(report, { withNames: true }),
   };
 }
 
@@ -105,10 +107,10 @@ class RowPrinter {
   finish(): void {
     if (this.badRows > 0)
       process.stderr.write(
-        `error: DATASET_INVALID_ROW: ${count(this.badRows, 'row')} cannot be used\n`,
+        `error: DATASET_INVALID_ROW: ${countOf(this.badRows, 'row')} cannot be used\n`,
       );
     if (this.#notShown > 0)
-      process.stdout.write(`${count(this.#notShown, 'more row')} not shown (--json has all)\n\n`);
+      process.stdout.write(`${countOf(this.#notShown, 'more row')} not shown (--json has all)\n\n`);
   }
 
   #show(outcome: RowOutcome): void {
