@@ -218,7 +218,7 @@ describe('a conversation', () => {
 
 describe('a template with generation marks', () => {
   const marked = loop(
-    `${header}{% if m.role == 'assistant' %}{{ 'plan: ' }}{% generation %}{{ m.content + '<|im_end|>' }}{% endgeneration %}{{ '\\n' }}{% else %}{{ m.content + '<|im_end|>\\n' }}{% endif %}`,
+    `${header}{% if m.role == 'assistant' %}{{ 'plan:\\n' }}{% generation %}{{ m.content + '<|im_end|>' }}{% endgeneration %}{{ '\\n' }}{% else %}{{ m.content + '<|im_end|>\\n' }}{% endif %}`,
   );
 
   it('is trained on exactly inside them', async () => {

@@ -7,7 +7,8 @@ import type { TextRange } from '../masks/text-range.js';
 import type { ChatTokenizer } from '../templates/chat-tokenizer.js';
 import { DatasetCounts, type DatasetReport } from './dataset-report.js';
 import { decodeRow, isBlank } from './decode-row.js';
-import { readRows, type RawRow } from './read-rows.js';
+import type { RawRow } from './raw-row.js';
+import { readRows } from './read-rows.js';
 import { parseRow } from './row.js';
 
 /** A file of rows, and how they are taken. */

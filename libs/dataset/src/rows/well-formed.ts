@@ -1,6 +1,9 @@
 import { RowError } from '../errors.js';
 import { PyDict, type PyValue } from '../jinja/index.js';
 
+/** With the flag u, a pair is one character, and no surrogate. */
+const halfPair = /\p{Surrogate}/u;
+
 /** Half of a surrogate pair can only come from an escape: UTF-8 has none. */
 const surrogateEscape = /\\u[dD][89a-fA-F]/;
 
@@ -24,13 +27,13 @@ function illFormedField(root: PyValue, rootField: string): string | null {
   const waiting: [PyValue, string][] = [[root, rootField]];
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
     const [value, field] = next;
-    if (typeof value === 'string' && !value.isWellFormed()) return field;
+    if (typeof value === 'string' && halfPair.test(value)) return field;
     if (Array.isArray(value))
       for (const [index, element] of [...value.entries()].reverse())
         waiting.push([element, `${field}[${index}]`]);
     if (value instanceof PyDict)
       for (const [key, element] of [...value.entries()].reverse()) {
-        if (typeof key === 'string' && !key.isWellFormed()) return field;
+        if (typeof key === 'string' && halfPair.test(key)) return field;
         waiting.push([element, field === '' ? String(key) : `${field}.${String(key)}`]);
       }
   }

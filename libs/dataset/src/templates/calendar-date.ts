@@ -1,11 +1,4 @@
-/** A calendar day; what `strftime_now` of a template sees is its first moment. */
-export interface CalendarDate {
-  /** 1 to 9999. */
-  readonly year: number;
-  /** 1 to 12. */
-  readonly month: number;
-  readonly day: number;
-}
+import type { CalendarDate } from '../jinja/index.js';
 
 const pattern = /^(\d{4})-(\d{2})-(\d{2})$/;
 

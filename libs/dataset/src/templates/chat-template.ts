@@ -4,11 +4,11 @@ import {
   PyDict,
   TemplateError,
   TemplateSyntaxError,
+  type CalendarDate,
   type PyValue,
   type Rendering,
   type Template,
 } from '../jinja/index.js';
-import type { CalendarDate } from './calendar-date.js';
 import type { TemplateSource } from './find-templates.js';
 
 /** What stays the same for all rows of a job. */
@@ -57,6 +57,11 @@ export class ChatTemplate {
   /** Whether it marks by `{% generation %}` what the model writes. */
   get hasGenerationMarks(): boolean {
     return this.#template.hasGenerationMarks;
+  }
+
+  /** Whether it asks for a generation prompt at all. */
+  get knowsGenerationPrompt(): boolean {
+    return this.#source.includes('add_generation_prompt');
   }
 
   /** @throws RowError when the template refuses the conversation */

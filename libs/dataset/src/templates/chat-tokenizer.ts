@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 
 import { DatasetError } from '../errors.js';
-import { JsonSyntaxError, parseJson, PyDict } from '../jinja/index.js';
+import { JsonSyntaxError, parseJson, PyDict, type CalendarDate } from '../jinja/index.js';
 import { reservedVariables } from '../rows/row.js';
 import {
   createTokenizer,
@@ -9,7 +9,7 @@ import {
   type Encoding,
   type Tokenizer,
 } from '../tokenizers/index.js';
-import { parseCalendarDate, type CalendarDate } from './calendar-date.js';
+import { parseCalendarDate } from './calendar-date.js';
 import { ChatTemplate, type RowVariables } from './chat-template.js';
 import { findChatTemplates, type TemplateSource } from './find-templates.js';
 import { readJsonObject, type JsonObject } from './model-files.js';
@@ -150,15 +150,15 @@ function create(folder: string, files: Parameters<typeof createTokenizer>[0]): T
 /** @throws DatasetError DATASET_TOKENIZER_INVALID */
 function assertInVocabulary(
   folder: string,
-  { vocabularySize, idToToken }: Tokenizer,
+  tokenizer: Tokenizer,
   modelSize = Infinity,
 ): void {
-  const highest = vocabularySize - 1;
+  const highest = tokenizer.vocabularySize - 1;
   if (highest < modelSize) return;
   throw invalid(
     folder,
     'tokenizer.json',
-    `the token ${JSON.stringify(idToToken(highest) ?? '')} has the id ${highest}, the model's vocabulary ends at ${modelSize - 1}: tokenizer and model do not belong together`,
+    `the token ${JSON.stringify(tokenizer.idToToken(highest) ?? '')} has the id ${highest}, the model's vocabulary ends at ${modelSize - 1}: tokenizer and model do not belong together`,
   );
 }
 
