@@ -5,6 +5,7 @@ export {
   type TuneOptions,
   defaultTuneOptions,
   defaultCheckpointSteps,
+  utcDay,
 } from './options.js';
 export type { OptionCommand, OptionSpec } from './options/kinds.js';
 export { optionsFor, optionTable, type NamedOption, type OptionsOf } from './options/table.js';

@@ -46,6 +46,11 @@ export function resolveEvaluateOptions(
   return resolve('eval', options);
 }
 
+/** The day of a moment in UTC, as `date` of a job that was given none. */
+export function utcDay(time: Date): string {
+  return time.toISOString().slice(0, 10);
+}
+
 /** What decides the bytes of a job's result, besides model and rows. */
 export function decidingOptions(options: TuneOptions): Readonly<Record<string, unknown>> {
   const values: Readonly<Record<string, unknown>> = options;
