@@ -1,13 +1,15 @@
 export { PipelineError } from './errors.js';
 export {
   resolveEvaluateOptions,
+  resolvePreviewOptions,
   resolveTuneOptions,
   type TuneOptions,
   defaultTuneOptions,
   defaultCheckpointSteps,
+  utcDay,
 } from './options.js';
-export { optionsFor, optionTable, type NamedOption, type OptionsOf } from './options/table.js';
 export type { OptionCommand, OptionSpec } from './options/kinds.js';
+export { optionsFor, optionTable, type NamedOption, type OptionsOf } from './options/table.js';
 export { stageNames, type StageName, type JobEvent, type JobObserver } from './observer.js';
 export { jobNotices, prepareJob, type Job } from './job.js';
 export { type MemoryPlan, type JobEnvironment } from './environment.js';

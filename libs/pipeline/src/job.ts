@@ -7,7 +7,6 @@ import {
   packBatch,
   sampleCalibration,
   splitValidation,
-  todayUtc,
   type Dataset,
   type DatasetReport,
   type EncodedRow,
@@ -21,7 +20,7 @@ import { adaptedLinears, type LearningRateSchedule } from '@emloc/finetune';
 import { openModel, type LinearSpec, type Model } from '@emloc/models';
 
 import { PipelineError } from './errors.js';
-import { decidingOptions, type TuneOptions } from './options.js';
+import { decidingOptions, utcDay, type TuneOptions } from './options.js';
 import { textSourceOf } from './text-record.js';
 
 /** A linear layer that the emulator replaces by factors of this rank. */
@@ -39,9 +38,12 @@ export interface TrainingPlan {
   readonly schedule: LearningRateSchedule;
 }
 
+/** Options of a job that has begun. */
+type DatedOptions = TuneOptions & { readonly date: string };
+
 /** Everything that the stages need to know, decided before a device is touched. */
 export interface Job {
-  readonly options: TuneOptions;
+  readonly options: DatedOptions;
   readonly model: Model;
   readonly trainRows: readonly EncodedRow[];
   readonly calibration: readonly PackedBatch[];
@@ -70,19 +72,23 @@ export interface PrepareHost {
   readonly signal?: AbortSignal;
 }
 
-/** Reads and checks model, data and options against each other. @throws the typed errors of each */
+/**
+ * Reads and checks model, data and options against each other. A job without a date gets that of
+ * today.
+ * @throws the typed errors of each
+ */
 export async function prepareJob(options: TuneOptions, host: PrepareHost = {}): Promise<Job> {
-  const dated = { ...options, date: options.date ?? todayUtc() };
+  const date = options.date ?? utcDay(new Date());
   const model = await openModel(options.model);
   try {
-    return await jobOf(dated, model, host);
+    return await jobOf({ ...options, date }, model, host);
   } catch (error) {
     await model.close();
     throw error;
   }
 }
 
-async function jobOf(options: TuneOptions, model: Model, host: PrepareHost): Promise<Job> {
+async function jobOf(options: DatedOptions, model: Model, host: PrepareHost): Promise<Job> {
   const { layout } = model;
   if (options.maxLength > layout.maxPositions) {
     throw new PipelineError(

@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { todayUtc, type TextSource } from '@emloc/dataset';
+import type { TextSource } from '@emloc/dataset';
 import type { Model } from '@emloc/models';
 
 import { PipelineError } from './errors.js';
-import type { EvaluateOptions, TuneOptions } from './options.js';
+import { utcDay, type EvaluateOptions, type TuneOptions } from './options.js';
 
 /** Options that decide how rows become text. */
 type TextChoices = Pick<TuneOptions, 'date' | 'chatTemplate' | 'templateArgs'>;
@@ -20,7 +20,7 @@ export interface TextRecord {
 }
 
 export function textRecordOf({ date, chatTemplate, templateArgs }: TextChoices): TextRecord {
-  return { date: date ?? todayUtc(), chatTemplate, templateArguments: templateArgs };
+  return { date: date ?? utcDay(new Date()), chatTemplate, templateArguments: templateArgs };
 }
 
 /**

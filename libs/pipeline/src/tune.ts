@@ -118,9 +118,9 @@ export async function tune(options: TuneOptions, host: TuneHost): Promise<TuneRe
     // What another process was writing, or was replacing when it was killed, is there by now.
     await assertWritable(options.out, host.overwrite ?? false);
     const found = await findProgress(progress, host.mode ?? 'start');
-    const job = await prepareJob(options, host);
+    const job = await prepareJob({ ...options, date: options.date ?? found?.date ?? null }, host);
     try {
-      if (found) assertSameJob(found, { job: job.id, ...host.provenance });
+      if (found) assertSameJob(found, { job: job.id, date: job.options.date, ...host.provenance });
       return await tuneJob(job, { ...host, isResumed: found !== null });
     } finally {
       await job.close();

@@ -1,5 +1,6 @@
 import { RowError } from '../errors.js';
 import { JsonSyntaxError, parseJson, PyDict, PyFloat, type PyValue } from '../jinja/index.js';
+import { reservedTemplateNames } from '../reserved-names.js';
 import { assertWellFormed } from './well-formed.js';
 
 const roles = ['system', 'developer', 'user', 'assistant', 'tool', 'function'];
@@ -12,14 +13,6 @@ const knownColumns = new Set([
   'tools',
   'documents',
   'chat_template_kwargs',
-]);
-
-/** What the caller of a template sets itself. */
-export const reservedVariables = Object.freeze([
-  'messages',
-  'tools',
-  'documents',
-  'add_generation_prompt',
 ]);
 
 /** A conversation, exactly as it stands in the file. */
@@ -215,7 +208,7 @@ function templateArguments(value: PyValue): PyDict | null {
   const field = 'chat_template_kwargs';
   if (!(value instanceof PyDict))
     throw new RowError(field, `must be an object, is ${kindOf(value)}`);
-  const reserved = reservedVariables.find((name) => value.has(name));
+  const reserved = [...value.keys()].map(String).find((name) => reservedTemplateNames.has(name));
   if (reserved !== undefined)
     throw new RowError(
       `${field}.${reserved}`,

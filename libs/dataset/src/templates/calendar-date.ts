@@ -14,8 +14,3 @@ export function parseCalendarDate(text: string): CalendarDate | null {
     date.getUTCDate() === day;
   return isReal ? { year, month, day } : null;
 }
-
-/** Today in UTC, as `YYYY-MM-DD`. */
-export function todayUtc(): string {
-  return new Date().toISOString().slice(0, 10);
-}

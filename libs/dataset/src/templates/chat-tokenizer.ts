@@ -2,7 +2,7 @@ import { join } from 'node:path';
 
 import { DatasetError } from '../errors.js';
 import { JsonSyntaxError, parseJson, PyDict, type CalendarDate } from '../jinja/index.js';
-import { reservedVariables } from '../rows/row.js';
+import { reservedTemplateNames } from '../reserved-names.js';
 import {
   createTokenizer,
   TokenizerError,
@@ -148,11 +148,7 @@ function create(folder: string, files: Parameters<typeof createTokenizer>[0]): T
 }
 
 /** @throws DatasetError DATASET_TOKENIZER_INVALID */
-function assertInVocabulary(
-  folder: string,
-  tokenizer: Tokenizer,
-  modelSize = Infinity,
-): void {
+function assertInVocabulary(folder: string, tokenizer: Tokenizer, modelSize = Infinity): void {
   const highest = tokenizer.vocabularySize - 1;
   if (highest < modelSize) return;
   throw invalid(
@@ -195,7 +191,7 @@ function argumentsOf(text: string | null): PyDict | null {
   try {
     const value = parseJson(text);
     if (!(value instanceof PyDict)) throw refuse('a JSON object is needed');
-    const reserved = reservedVariables.find((name) => value.has(name));
+    const reserved = [...value.keys()].map(String).find((name) => reservedTemplateNames.has(name));
     if (reserved !== undefined)
       throw refuse(`${reserved} is set from each row, it cannot be given`);
     return value;
