@@ -21,7 +21,7 @@ const readyWithinMs = 120_000;
 const portAttempts = 5;
 
 /** Path of a program of Debian's package `prometheus`. @throws what to install */
-export function findProgram(name: 'prometheus' | 'promtool'): string {
+function findProgram(name: 'prometheus' | 'promtool'): string {
   const found = (process.env['PATH'] ?? '')
     .split(delimiter)
     .map((folder) => join(folder, name))
