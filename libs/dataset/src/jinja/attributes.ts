@@ -22,7 +22,8 @@ export function getAttribute(runtime: Runtime, value: PyValue, name: string): Py
   if (value instanceof Undefined) return ofUndefined(value, name);
   const attribute = findAttribute(runtime, value, name);
   if (attribute !== undefined) return attribute;
-  return findItem(runtime, value, name) ?? undefinedAttribute(runtime, value, name);
+  const item = findItem(runtime, value, name);
+  return item === undefined ? undefinedAttribute(runtime, value, name) : item;
 }
 
 function ofUndefined(value: Undefined, name: string): PyValue {

@@ -54,7 +54,7 @@ export function encodeText(
     'latin-1': 0xff,
     'iso-8859-1': 0xff,
   };
-  const limit = limits[name];
+  const limit = Object.hasOwn(limits, name) ? limits[name] : undefined;
   if (limit === undefined) throw valueError(`unknown encoding: ${textOf(encoding)}`);
   return new PyBytes(encodeUnits(text, limit, textOf(errors)));
 }

@@ -146,6 +146,10 @@ function makeCycler(_runtime: Runtime, args: PyValue[], kwargs: Kwargs): PyValue
   return new Cycler(args);
 }
 
+function makeJoiner([separator = ', ']: readonly (PyValue | undefined)[]): Joiner {
+  return new Joiner(separator);
+}
+
 const joinerSignature = signature('joiner', 'sep?');
 const raiseSignature = signature('raise_exception', 'message');
 const strftimeSignature = signature('strftime_now', 'format');
@@ -187,7 +191,7 @@ export const globals: ReadonlyMap<string, PyValue> = new Map<string, PyValue>([
     'joiner',
     new PyFunction(
       'jinja2.utils.Joiner',
-      (_runtime, args, kwargs) => new Joiner(bind(joinerSignature, args, kwargs)[0] ?? ', '),
+      (_runtime, args, kwargs) => makeJoiner(bind(joinerSignature, args, kwargs)),
       'type',
     ),
   ],

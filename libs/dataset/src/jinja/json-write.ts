@@ -54,12 +54,7 @@ function quote(text: string, ensureAscii: boolean): string {
   const quoted = surrogate.test(text)
     ? `"${text.replace(/["\\\0-\x1f]/g, escapeUnit)}"`
     : JSON.stringify(text);
-  return ensureAscii ? quoted.replace(/[\x7f-\uffff]/g, escapeNonAscii) : quoted;
-}
-
-/** 0x7f is ASCII. */
-function escapeNonAscii(unit: string): string {
-  return unit === '\x7f' ? unit : escapeUnit(unit);
+  return ensureAscii ? quoted.replace(/[\x7f-\uffff]/g, escapeUnit) : quoted;
 }
 
 class Writer {

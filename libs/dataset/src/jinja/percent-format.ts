@@ -87,7 +87,7 @@ class Formatter {
     if (type === '') throw valueError('incomplete format');
     if (whole === '%%') return '%';
     const style = toStyle(flags, width ?? 0, precision);
-    return this.#write(value ?? this.#next(), type, style);
+    return this.#write(value === undefined ? this.#next() : value, type, style);
   }
 
   #named(key: string): PyValue {

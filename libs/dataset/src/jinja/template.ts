@@ -175,6 +175,11 @@ function compileFunction(
 /** `self`: the blocks of a template by name. */
 class TemplateReference extends PyObject {
   readonly typeName = 'TemplateReference';
+
+  override repr(): string {
+    return '<TemplateReference None>';
+  }
+
   readonly #parts: TemplateParts;
   readonly #frame: Frame;
 
