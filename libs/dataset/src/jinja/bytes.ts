@@ -1,7 +1,6 @@
 import { typeError, valueError } from './errors.js';
-import { type Runtime } from './runtime.js';
-import { isText, textOf, type Text } from './texts.js';
-import { PyFunction, PyObject, type PyValue } from './values.js';
+import { isText, textOf, type Text } from './text-values.js';
+import { PyFunction, PyObject, type PyValue, type Runtime } from './values.js';
 
 /** bytes, as `encode` makes them. */
 export class PyBytes extends PyObject {

@@ -1,9 +1,9 @@
 import { bind, signature, toIndex } from './arguments.js';
 import { pythonError, TemplateError, typeError, valueError } from './errors.js';
 import { repr } from './repr.js';
-import { type Runtime } from './runtime.js';
 import { strftime } from './strftime.js';
-import { isText, plainStr, textOf } from './texts.js';
+import { isText, textOf } from './text-values.js';
+import { plainStr } from './texts.js';
 import { toIterator, typeNameOf } from './types.js';
 import {
   PyCallable,
@@ -14,6 +14,7 @@ import {
   type Kwargs,
   type Native,
   type PyValue,
+  type Runtime,
 } from './values.js';
 
 const MAX_RANGE = 100_000;

@@ -1,6 +1,6 @@
 import { spaceRun } from './python-text.js';
-import { type Runtime } from './runtime.js';
-import { unmarkedText, type Text } from './texts.js';
+import { unmarkedText, type Text } from './text-values.js';
+import { type Runtime } from './values.js';
 
 /** Named characters that texts use; others stay as they are written. */
 const entities: Readonly<Record<string, string>> = {

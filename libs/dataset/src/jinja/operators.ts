@@ -19,19 +19,27 @@ import {
   type Int,
 } from './numbers.js';
 import { formatPercent } from './percent-format.js';
-import { type Runtime } from './runtime.js';
 import {
   concatTexts,
-  escape,
   isSafe,
   isText,
   textOf,
   toText,
   unmarkedText,
   type Text,
-} from './texts.js';
+} from './text-values.js';
+import { escape } from './texts.js';
 import { failUndefined, toIterator, typeNameOf } from './types.js';
-import { DictView, PyDict, PyFloat, PyRange, PyTuple, Undefined, type PyValue } from './values.js';
+import {
+  DictView,
+  PyDict,
+  PyFloat,
+  PyRange,
+  PyTuple,
+  Undefined,
+  type PyValue,
+  type Runtime,
+} from './values.js';
 
 export type BinaryOperator = '+' | '-' | '*' | '/' | '//' | '%' | '**';
 export type Operation = (runtime: Runtime, a: PyValue, b: PyValue) => PyValue;

@@ -1,6 +1,6 @@
 import { valueError } from './errors.js';
 import { codePoints, lengthOf } from './python-text.js';
-import { type Runtime } from './runtime.js';
+import { type Runtime } from './values.js';
 
 export interface WrapOptions {
   readonly width: number;
