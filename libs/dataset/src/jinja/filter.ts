@@ -15,7 +15,14 @@ export function filter(
   body: (runtime: Runtime, args: Bound) => PyValue,
 ): [string, Filter] {
   const params = signature(name, parameters);
-  return [name, (runtime, args, kwargs) => body(runtime, bind(params, args, kwargs))];
+  return [
+    name,
+    (runtime, args, kwargs) => {
+      const [value] = args;
+      if (typeof value === 'string') runtime.budget.work(value.length);
+      return body(runtime, bind(params, args, kwargs));
+    },
+  ];
 }
 
 /** All items, counted. */

@@ -54,12 +54,14 @@ class Lexer {
   readonly #tokens: Token[] = [];
   #at = 0;
   #line = 1;
-  #lineAt = 0;
+  /** Where the line ends; -1 for the last one. */
+  #lineEnd: number;
   /** Whether what was read last ends a line. */
   #isAtLineStart = true;
 
   constructor(source: string) {
     this.#source = source;
+    this.#lineEnd = source.indexOf('\n');
   }
 
   run(): Token[] {
@@ -73,10 +75,9 @@ class Lexer {
   }
 
   #lineOf(at: number): number {
-    for (let i = this.#source.indexOf('\n', this.#lineAt); i !== -1 && i < at;) {
+    while (this.#lineEnd !== -1 && this.#lineEnd < at) {
       this.#line++;
-      this.#lineAt = i + 1;
-      i = this.#source.indexOf('\n', this.#lineAt);
+      this.#lineEnd = this.#source.indexOf('\n', this.#lineEnd + 1);
     }
     return this.#line;
   }

@@ -45,7 +45,13 @@ export type TextMethod = (runtime: Runtime, self: Text, args: PyValue[], kwargs:
 
 function method(name: string, parameters: string, body: Body): [string, TextMethod] {
   const params: Signature = signature(name, parameters);
-  return [name, (runtime, self, args, kwargs) => body(runtime, self, bind(params, args, kwargs))];
+  return [
+    name,
+    (runtime, self, args, kwargs) => {
+      runtime.budget.work(textOf(self).length);
+      return body(runtime, self, bind(params, args, kwargs));
+    },
+  ];
 }
 
 /** A method without arguments that makes another text. */

@@ -51,6 +51,8 @@ export function sliceText(value: Text, start: number, end: number): Text {
 
 /** One after the other; the result is safe when told so. */
 export function concatTexts(runtime: Runtime, parts: readonly Text[], safe = false): Text {
+  const total = parts.reduce((length, part) => length + textOf(part).length, 0);
+  runtime.budget.text(total);
   let text = '';
   let marks: Mark[] | undefined;
   for (const part of parts) {
@@ -59,7 +61,6 @@ export function concatTexts(runtime: Runtime, parts: readonly Text[], safe = fal
       (marks ??= []).push({ start: start + offset, end: end + offset });
     text += textOf(part);
   }
-  runtime.budget.text(text.length);
   return toText(text, safe, marks);
 }
 
