@@ -1,6 +1,6 @@
 import { pythonError, typeError } from './errors.js';
 import { isInt, toInt } from './numbers.js';
-import { isText, type Text } from './texts.js';
+import { isText, type Text } from './text-values.js';
 import { typeNameOf } from './types.js';
 import { Undefined, type Kwargs, type PyValue } from './values.js';
 

@@ -3,8 +3,7 @@ import { isInt, isNumber, toInt } from './numbers.js';
 import { privateNames } from './private-names.js';
 import { codePoints, isBmp, lengthOf, offsetOf } from './python-text.js';
 import { repr } from './repr.js';
-import { type Runtime } from './runtime.js';
-import { isText, sliceText, textOf, type Text } from './texts.js';
+import { isText, sliceText, textOf, type Text } from './text-values.js';
 import { failUndefined, typeNameOf } from './types.js';
 import {
   PyDict,
@@ -15,6 +14,7 @@ import {
   toKey,
   Undefined,
   type PyValue,
+  type Runtime,
 } from './values.js';
 
 /** As the environment's `getattr`: an attribute, or else an item. */
@@ -22,7 +22,8 @@ export function getAttribute(runtime: Runtime, value: PyValue, name: string): Py
   if (value instanceof Undefined) return ofUndefined(value, name);
   const attribute = findAttribute(runtime, value, name);
   if (attribute !== undefined) return attribute;
-  return findItem(runtime, value, name) ?? undefinedAttribute(runtime, value, name);
+  const item = findItem(runtime, value, name);
+  return item === undefined ? undefinedAttribute(runtime, value, name) : item;
 }
 
 function ofUndefined(value: Undefined, name: string): PyValue {

@@ -1,7 +1,6 @@
 import { typeError, valueError } from './errors.js';
-import { type Runtime } from './runtime.js';
-import { isText, textOf, type Text } from './texts.js';
-import { PyFunction, PyObject, type PyValue } from './values.js';
+import { isText, textOf, type Text } from './text-values.js';
+import { PyFunction, PyObject, type PyValue, type Runtime } from './values.js';
 
 /** bytes, as `encode` makes them. */
 export class PyBytes extends PyObject {
@@ -54,7 +53,7 @@ export function encodeText(
     'latin-1': 0xff,
     'iso-8859-1': 0xff,
   };
-  const limit = limits[name];
+  const limit = Object.hasOwn(limits, name) ? limits[name] : undefined;
   if (limit === undefined) throw valueError(`unknown encoding: ${textOf(encoding)}`);
   return new PyBytes(encodeUnits(text, limit, textOf(errors)));
 }

@@ -3,10 +3,17 @@ import { type Evaluate } from './compile-context.js';
 import { TemplateSyntaxError, typeError } from './errors.js';
 import { findMethod, type Method } from './methods.js';
 import { type Arguments, type Expression } from './nodes.js';
-import { type Frame, type Runtime } from './runtime.js';
-import { isText, textOf } from './texts.js';
+import { type Frame } from './render-state.js';
+import { isText, textOf } from './text-values.js';
 import { failUndefined, toIterator, typeNameOf } from './types.js';
-import { PyCallable, PyDict, Undefined, type Kwargs, type PyValue } from './values.js';
+import {
+  PyCallable,
+  PyDict,
+  Undefined,
+  type Kwargs,
+  type PyValue,
+  type Runtime,
+} from './values.js';
 
 /** Values of the arguments of a call. */
 export interface CompiledArguments {

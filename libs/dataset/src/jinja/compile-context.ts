@@ -1,5 +1,6 @@
 import { TemplateSyntaxError } from './errors.js';
-import { MISSING, type Frame, type Slot } from './runtime.js';
+import { type Statement } from './nodes.js';
+import { MISSING, type Frame, type Slot } from './render-state.js';
 import { FunctionScope, Symbols, type Ref } from './symbols.js';
 import { Undefined, type PyValue } from './values.js';
 
@@ -29,6 +30,7 @@ export interface TemplateParts {
   readonly escaping: Escaping;
   readonly blocks: Map<string, BlockFunction>;
   readonly hasBlocks: boolean;
+  readonly compileBody: (statements: readonly Statement[], place: Place) => Execute;
 }
 
 /** The place in the template that is compiled. */
@@ -51,6 +53,10 @@ export class Place {
     this.isTop = flags.isTop ?? false;
     this.isSoft = flags.isSoft ?? false;
     this.isInLoop = flags.isInLoop ?? false;
+  }
+
+  body(statements: readonly Statement[]): Execute {
+    return this.parts.compileBody(statements, this);
   }
 
   /** A block with its own variables in the same function. */

@@ -9,12 +9,11 @@ import {
 } from './compile-context.js';
 import { compileExpression } from './compile-expression.js';
 import { invoke, outputText } from './compile-macro.js';
-import { compileBody } from './compile-statement.js';
 import { compileTarget, type Assign } from './compile-target.js';
 import { TemplateSyntaxError } from './errors.js';
 import { LoopContext, type Recurse } from './loop-context.js';
 import { type ForNode } from './nodes.js';
-import { Frame, type Runtime } from './runtime.js';
+import { Frame, type RenderState } from './render-state.js';
 import { isTruthy, toIterator } from './types.js';
 import { PyIterator, PyTuple, type PyValue } from './values.js';
 
@@ -42,7 +41,7 @@ export function compileFor(node: ForNode, outer: Place): Execute {
     filter: compileLoopTest(node, outer),
     otherwise: compileElse(node, node.isRecursive ? place : outer, outer),
     assign: compileTarget(node.target, place),
-    body: compileBody(node.body, place),
+    body: place.body(node.body),
     enter: place.enter(),
     leave: place.leave(),
   };
@@ -81,7 +80,7 @@ function compileElse(node: ForNode, parent: Place, outer: Place): Execute {
   if (node.otherwise.length === 0) return () => NORMAL;
   const place = node.isRecursive ? elsePlace(parent, outer) : outer.inner();
   place.symbols.visitLoop(node, 'else');
-  const body = compileBody(node.otherwise, place);
+  const body = place.body(node.otherwise);
   const [enter, leave] = [place.enter(), place.leave()];
   return (frame) => {
     enter(frame);
@@ -133,27 +132,20 @@ function rebuilt(item: PyValue): PyValue {
 }
 
 function recursive(loop: Loop, iterable: Evaluate, place: Place): Execute {
-  const run = (
-    runtime: Runtime,
-    outer: Frame,
-    items: PyValue,
-    depth: number,
-    recurse: Recurse,
-  ): void => {
-    const frame = new Frame(runtime, outer.context, place.symbols.scope.size, outer);
+  const { isOn, isVolatile } = place.parts.escaping;
+  const run = (outer: Frame, items: PyValue, depth: number): void => {
+    const { runtime, context } = outer;
+    const recurse: Recurse = (inner, innerDepth) => {
+      const { output } = runtime.capture(() => run(outer, inner, innerDepth));
+      return outputText(output, isVolatile ? runtime.isAutoescaping : isOn);
+    };
+    const frame = new Frame(runtime, context, place.symbols.scope.size, outer);
     runtime.frames.push(frame);
     invoke(runtime, () => runLoop(frame, loop, items, { recurse, depth }));
     runtime.frames.pop();
   };
   return (outer) => {
-    const { escaping } = place.parts;
-    const recurse: Recurse = (runtime, items, depth) => {
-      const { output } = runtime.capture(() => run(runtime, outer, items, depth, recurse));
-      const isSafe = escaping.isVolatile ? runtime.isAutoescaping : isOn;
-      return outputText(output, isSafe);
-    };
-    const isOn = escaping.isOn;
-    run(outer.runtime, outer, iterable(outer), 0, recurse);
+    run(outer, iterable(outer), 0);
     return NORMAL;
   };
 }
@@ -208,6 +200,6 @@ function runPasses(
 }
 
 /** Only loops that write to the text itself, and not inside of a pass for such an item. */
-function isTracking({ items, output, root }: Runtime): boolean {
+function isTracking({ items, output, root }: RenderState): boolean {
   return items.isTracking && items.depth === 0 && output === root;
 }

@@ -1,13 +1,12 @@
 import { findUndeclared } from './children.js';
 import { type Evaluate, type Place } from './compile-context.js';
 import { compileExpression } from './compile-expression.js';
-import { compileBody } from './compile-statement.js';
 import { TemplateSyntaxError } from './errors.js';
 import { Macro, type MacroShape } from './macro.js';
 import { type MacroSignature, type Statement } from './nodes.js';
-import { Frame, MISSING, type Output, type Runtime, type Slot } from './runtime.js';
+import { Frame, MISSING, type Output, type RenderState, type Slot } from './render-state.js';
 import { type Ref } from './symbols.js';
-import { toText, type Text } from './texts.js';
+import { toText, type Text } from './text-values.js';
 import { Undefined } from './values.js';
 
 interface MacroBody extends MacroSignature {
@@ -35,7 +34,7 @@ export function compileMacro(
     takesCaller: special.names.has('caller'),
     takesKwargs: special.names.has('kwargs'),
     takesVarargs: special.names.has('varargs'),
-    invoke: (runtime, defining, values) => invoke(runtime, () => write(runtime, defining, values)),
+    invoke: (defining, values) => invoke(defining.runtime, () => write(defining, values)),
   };
   return (frame) => new Macro(shape, frame);
 }
@@ -66,13 +65,14 @@ function assertCallerHasDefault(node: MacroBody, read: ReadonlySet<string>): voi
     );
 }
 
-type Write = (runtime: Runtime, defining: Frame, values: Slot[]) => Text;
+type Write = (defining: Frame, values: Slot[]) => Text;
 
 function compileMacroBody(node: MacroBody, place: Place, refs: readonly Ref[]): Write {
   const setDefaults = compileDefaults(node, place);
-  const body = compileBody(node.body, place);
+  const body = place.body(node.body);
   const enter = place.enter();
-  return (runtime, defining, values) => {
+  return (defining, values) => {
+    const { runtime } = defining;
     const frame = new Frame(runtime, defining.context, place.symbols.scope.size, defining);
     values.forEach((value, i) => {
       const ref = refs[i];
@@ -104,7 +104,7 @@ function compileDefaults(node: MacroBody, place: Place): (frame: Frame) => void 
 }
 
 /** A call inside the limits; what the caller holds is not measured meanwhile. */
-export function invoke<T>(runtime: Runtime, body: () => T): T {
+export function invoke<T>(runtime: RenderState, body: () => T): T {
   const { line } = runtime;
   runtime.budget.enter();
   const held = runtime.budget.hold();

@@ -22,8 +22,9 @@ import {
   type Statement,
   type Target,
 } from './nodes.js';
-import { MISSING, type Frame } from './runtime.js';
-import { escape, isText, str, toMarkup } from './texts.js';
+import { MISSING, type Frame } from './render-state.js';
+import { isText } from './text-values.js';
+import { escape, str, toMarkup } from './texts.js';
 import { isTruthy, typeNameOf } from './types.js';
 import { type PyValue } from './values.js';
 

@@ -2,7 +2,7 @@ import { readSlot, type Place } from './compile-context.js';
 import { pythonError, typeError, valueError } from './errors.js';
 import { Namespace } from './globals.js';
 import { type NamespaceNode, type Target, type TupleNode } from './nodes.js';
-import { type Frame } from './runtime.js';
+import { type Frame } from './render-state.js';
 import { isIterable, toIterator, typeNameOf } from './types.js';
 import { type PyValue } from './values.js';
 

@@ -1,10 +1,18 @@
 import { typeError } from './errors.js';
 import { isNumber, toInt } from './numbers.js';
 import { compareTexts } from './python-text.js';
-import { type Runtime } from './runtime.js';
-import { isText, textOf } from './texts.js';
+import { isText, textOf } from './text-values.js';
 import { failUndefined, typeNameOf } from './types.js';
-import { DictView, PyDict, PyFloat, PyRange, PyTuple, Undefined, type PyValue } from './values.js';
+import {
+  DictView,
+  PyDict,
+  PyFloat,
+  PyRange,
+  PyTuple,
+  Undefined,
+  type PyValue,
+  type Runtime,
+} from './values.js';
 
 /** As `a == b`. */
 export function isEqual(runtime: Runtime, a: PyValue, b: PyValue): boolean {

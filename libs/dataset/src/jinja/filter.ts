@@ -1,9 +1,8 @@
 import { bind, signature } from './arguments.js';
 import { getItem } from './attributes.js';
-import { type Runtime } from './runtime.js';
-import { isSafe, isText, marksOf, textOf, toText } from './texts.js';
+import { isSafe, isText, marksOf, textOf, toText } from './text-values.js';
 import { toIterator } from './types.js';
-import { Undefined, type Kwargs, type PyValue } from './values.js';
+import { Undefined, type Kwargs, type PyValue, type Runtime } from './values.js';
 
 /** The value is the first of the arguments. */
 export type Filter = (runtime: Runtime, args: PyValue[], kwargs: Kwargs) => PyValue;
@@ -16,7 +15,14 @@ export function filter(
   body: (runtime: Runtime, args: Bound) => PyValue,
 ): [string, Filter] {
   const params = signature(name, parameters);
-  return [name, (runtime, args, kwargs) => body(runtime, bind(params, args, kwargs))];
+  return [
+    name,
+    (runtime, args, kwargs) => {
+      const [value] = args;
+      if (typeof value === 'string') runtime.budget.work(value.length);
+      return body(runtime, bind(params, args, kwargs));
+    },
+  ];
 }
 
 /** All items, counted. */

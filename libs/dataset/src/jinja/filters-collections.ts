@@ -3,12 +3,19 @@ import { findAttribute, getAttribute } from './attributes.js';
 import { isEqual, isOrdered, sortBy } from './equality.js';
 import { pythonError, typeError } from './errors.js';
 import { attributeGetter, filter, ignoreCase, toItems, type Bound, type Filter } from './filter.js';
-import { sizeOf } from './loop-context.js';
 import { add } from './operators.js';
-import { type Runtime } from './runtime.js';
-import { isSafe, isText, textOf, toText, type Text } from './texts.js';
-import { isIterable, isTruthy, toIterator, toReversed, typeNameOf } from './types.js';
-import { DictView, PyDict, PyIterator, PyTuple, toKey, Undefined, type PyValue } from './values.js';
+import { isSafe, isText, textOf, toText, type Text } from './text-values.js';
+import { isIterable, isTruthy, sizeOf, toIterator, toReversed, typeNameOf } from './types.js';
+import {
+  DictView,
+  PyDict,
+  PyIterator,
+  PyTuple,
+  toKey,
+  Undefined,
+  type PyValue,
+  type Runtime,
+} from './values.js';
 
 function length(_runtime: Runtime, [value = null]: Bound): PyValue {
   const size = sizeOf(value);

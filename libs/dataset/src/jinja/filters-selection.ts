@@ -1,11 +1,9 @@
 import { pythonError, typeError, type PythonException } from './errors.js';
 import { attributeGetter, type Filter } from './filter.js';
-import { filters } from './filters.js';
-import { type Runtime } from './runtime.js';
 import { tests } from './tests.js';
-import { isText, textOf } from './texts.js';
+import { isText, textOf } from './text-values.js';
 import { isTruthy, toIterator } from './types.js';
-import { PyIterator, toKey, Undefined, type Kwargs, type PyValue } from './values.js';
+import { PyIterator, toKey, Undefined, type Kwargs, type PyValue, type Runtime } from './values.js';
 
 const ARGUMENT_ERROR: PythonException = 'TemplateRuntimeError';
 
@@ -49,12 +47,20 @@ function lazily(
   return new PyIterator('generator', advance, source);
 }
 
-function map(runtime: Runtime, args: PyValue[], kwargs: Kwargs): PyValue {
-  const [value = null, ...rest] = args;
-  return lazily(runtime, value, () => toMapper(runtime, rest, kwargs));
+/** `table`: the filters that can be mapped. */
+function map(table: () => ReadonlyMap<string, Filter>): Filter {
+  return (runtime, args, kwargs) => {
+    const [value = null, ...rest] = args;
+    return lazily(runtime, value, () => toMapper(runtime, table(), rest, kwargs));
+  };
 }
 
-function toMapper(runtime: Runtime, args: PyValue[], kwargs: Kwargs): (item: PyValue) => PyValue {
+function toMapper(
+  runtime: Runtime,
+  table: ReadonlyMap<string, Filter>,
+  args: PyValue[],
+  kwargs: Kwargs,
+): (item: PyValue) => PyValue {
   const attribute = kwargs?.get('attribute');
   const [name, ...rest] = args;
   if (name === undefined && attribute !== undefined) {
@@ -66,7 +72,7 @@ function toMapper(runtime: Runtime, args: PyValue[], kwargs: Kwargs): (item: PyV
     return attributeGetter(runtime, attribute, { fallback: kwargs?.get('default') ?? null });
   }
   if (name === undefined) throw pythonError(ARGUMENT_ERROR, 'map requires a filter argument');
-  const filter = named('filter', filters, name);
+  const filter = named('filter', table, name);
   return (item) => filter(runtime, [item, ...rest], kwargs);
 }
 
@@ -106,10 +112,13 @@ function withValue(filter: Filter): Filter {
   };
 }
 
-export const selectionFilters: [string, Filter][] = [
-  ['map', withValue(map)],
-  ['select', withValue(selection(true, false))],
-  ['reject', withValue(selection(false, false))],
-  ['selectattr', withValue(selection(true, true))],
-  ['rejectattr', withValue(selection(false, true))],
-];
+/** `table`: all filters, which `map` finds by name. */
+export function selectionFilters(table: () => ReadonlyMap<string, Filter>): [string, Filter][] {
+  return [
+    ['map', withValue(map(table))],
+    ['select', withValue(selection(true, false))],
+    ['reject', withValue(selection(false, false))],
+    ['selectattr', withValue(selection(true, true))],
+    ['rejectattr', withValue(selection(false, true))],
+  ];
+}

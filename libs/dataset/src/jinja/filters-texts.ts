@@ -3,34 +3,27 @@ import { pythonError, typeError } from './errors.js';
 import { attributeGetter, filter, type Bound, type Filter } from './filter.js';
 import { stripTags } from './html.js';
 import { toCapitalized } from './letters.js';
-import { sizeOf } from './loop-context.js';
 import { add } from './operators.js';
 import { formatPercent } from './percent-format.js';
 import { prettyPrint } from './pretty-print.js';
 import { codePoints, lengthOf, lineRanges, spaceRun } from './python-text.js';
-import { type Runtime } from './runtime.js';
 import { slice } from './slices.js';
 import { replaceText, textMethods } from './str-methods.js';
 import { strip } from './str-split.js';
-import { wrap } from './text-wrap.js';
 import {
-  assertText,
   concatTexts,
-  escape,
   escapeText,
   isSafe,
   isText,
-  plainStr,
-  softStr,
-  str,
   textOf,
-  toMarkup,
   toText,
   unmarkedText,
   type Text,
-} from './texts.js';
-import { isTruthy, toIterator, typeNameOf } from './types.js';
-import { PyDict, PyTuple, RichText, type Kwargs, type PyValue } from './values.js';
+} from './text-values.js';
+import { wrap } from './text-wrap.js';
+import { assertText, escape, plainStr, softStr, str, toMarkup } from './texts.js';
+import { isTruthy, sizeOf, toIterator, typeNameOf } from './types.js';
+import { PyDict, PyTuple, RichText, type Kwargs, type PyValue, type Runtime } from './values.js';
 
 /** Calls a method of str on a value that is made a str. */
 function callMethod(runtime: Runtime, value: PyValue, name: string, args: PyValue[] = []): PyValue {

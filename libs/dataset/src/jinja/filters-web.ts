@@ -3,11 +3,11 @@ import { pythonError, typeError, valueError } from './errors.js';
 import { filter, type Bound, type Filter } from './filter.js';
 import { quoteUrl } from './html.js';
 import { writeJson } from './json-write.js';
-import { type Runtime } from './runtime.js';
-import { escape, isText, plainStr, softStr, str, textOf, toText, unmarkedText } from './texts.js';
+import { isText, textOf, toText, unmarkedText } from './text-values.js';
+import { escape, plainStr, softStr, str } from './texts.js';
 import { isIterable, isTruthy, toIterator, typeNameOf } from './types.js';
 import { urlize } from './urlize.js';
-import { PyDict, PyTuple, Undefined, type PyValue } from './values.js';
+import { PyDict, PyTuple, Undefined, type PyValue, type Runtime } from './values.js';
 
 function tojson(
   runtime: Runtime,

@@ -8,7 +8,7 @@ import { webFilters } from './filters-web.js';
 export const filters: ReadonlyMap<string, Filter> = new Map([
   ...collectionFilters,
   ...numberFilters,
-  ...selectionFilters,
+  ...selectionFilters(() => filters),
   ...textFilters,
   ...webFilters,
 ]);

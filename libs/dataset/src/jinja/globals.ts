@@ -1,9 +1,9 @@
 import { bind, signature, toIndex } from './arguments.js';
 import { pythonError, TemplateError, typeError, valueError } from './errors.js';
 import { repr } from './repr.js';
-import { type Runtime } from './runtime.js';
 import { strftime } from './strftime.js';
-import { isText, plainStr, textOf } from './texts.js';
+import { isText, textOf } from './text-values.js';
+import { plainStr } from './texts.js';
 import { toIterator, typeNameOf } from './types.js';
 import {
   PyCallable,
@@ -14,6 +14,7 @@ import {
   type Kwargs,
   type Native,
   type PyValue,
+  type Runtime,
 } from './values.js';
 
 const MAX_RANGE = 100_000;
@@ -146,6 +147,10 @@ function makeCycler(_runtime: Runtime, args: PyValue[], kwargs: Kwargs): PyValue
   return new Cycler(args);
 }
 
+function makeJoiner([separator = ', ']: readonly (PyValue | undefined)[]): Joiner {
+  return new Joiner(separator);
+}
+
 const joinerSignature = signature('joiner', 'sep?');
 const raiseSignature = signature('raise_exception', 'message');
 const strftimeSignature = signature('strftime_now', 'format');
@@ -187,7 +192,7 @@ export const globals: ReadonlyMap<string, PyValue> = new Map<string, PyValue>([
     'joiner',
     new PyFunction(
       'jinja2.utils.Joiner',
-      (_runtime, args, kwargs) => new Joiner(bind(joinerSignature, args, kwargs)[0] ?? ', '),
+      (_runtime, args, kwargs) => makeJoiner(bind(joinerSignature, args, kwargs)),
       'type',
     ),
   ],

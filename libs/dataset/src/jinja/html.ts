@@ -1,6 +1,6 @@
 import { spaceRun } from './python-text.js';
-import { type Runtime } from './runtime.js';
-import { unmarkedText, type Text } from './texts.js';
+import { unmarkedText, type Text } from './text-values.js';
+import { type Runtime } from './values.js';
 
 /** Named characters that texts use; others stay as they are written. */
 const entities: Readonly<Record<string, string>> = {
@@ -77,7 +77,7 @@ export function unescapeEntities(value: Text): string {
 }
 
 function unescapeOne(whole: string, decimal?: string, hex?: string, name?: string): string {
-  if (name !== undefined) return entities[name] ?? whole;
+  if (name !== undefined) return Object.hasOwn(entities, name) ? (entities[name] ?? whole) : whole;
   const code = decimal === undefined ? Number.parseInt(hex ?? '', 16) : Number(decimal);
   if (code === 0 || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff)) return '\ufffd';
   if (code < 0x20 && ![9, 10, 12, 13].includes(code)) return '';

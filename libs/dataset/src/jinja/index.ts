@@ -5,11 +5,11 @@ export {
   TemplateSyntaxError,
 } from './errors.js';
 export { parseJson } from './json-parse.js';
-export { toJson } from './json-write.js';
+export { toJson } from './to-json.js';
 export { defaultLimits, type Limits } from './limits.js';
-export { type CalendarDate } from './runtime.js';
 export { compileTemplate, type Rendering, type RenderOptions, type Template } from './template.js';
 export {
+  type CalendarDate,
   type Mark,
   PyDict,
   PyFloat,

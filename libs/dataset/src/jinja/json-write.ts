@@ -1,12 +1,10 @@
 import { sortBy } from './equality.js';
 import { typeError } from './errors.js';
-import { defaultLimits } from './limits.js';
 import { floatToText, intToText, isInt, toInt } from './numbers.js';
 import { surrogate } from './python-text.js';
-import { Runtime } from './runtime.js';
-import { isText, unmarkedText } from './texts.js';
+import { isText, unmarkedText } from './text-values.js';
 import { typeNameOf } from './types.js';
-import { PyDict, PyFloat, PyTuple, type PyValue } from './values.js';
+import { PyDict, PyFloat, PyTuple, type PyValue, type Runtime } from './values.js';
 
 export interface JsonStyle {
   readonly ensureAscii: boolean;
@@ -15,20 +13,6 @@ export interface JsonStyle {
   readonly itemSeparator: string;
   readonly keySeparator: string;
   readonly sortKeys: boolean;
-}
-
-const plainStyle: JsonStyle = {
-  ensureAscii: false,
-  indent: undefined,
-  itemSeparator: ', ',
-  keySeparator: ': ',
-  sortKeys: false,
-};
-
-/** As `json.dumps(value, ensure_ascii=False)`. @throws TemplateError for what JSON has not */
-export function toJson(value: PyValue): string {
-  const date = { year: 1970, month: 1, day: 1 };
-  return writeJson(new Runtime(defaultLimits, date, new Set()), value, plainStyle);
 }
 
 export function writeJson(runtime: Runtime, value: PyValue, style: JsonStyle): string {
@@ -54,12 +38,7 @@ function quote(text: string, ensureAscii: boolean): string {
   const quoted = surrogate.test(text)
     ? `"${text.replace(/["\\\0-\x1f]/g, escapeUnit)}"`
     : JSON.stringify(text);
-  return ensureAscii ? quoted.replace(/[\x7f-\uffff]/g, escapeNonAscii) : quoted;
-}
-
-/** 0x7f is ASCII. */
-function escapeNonAscii(unit: string): string {
-  return unit === '\x7f' ? unit : escapeUnit(unit);
+  return ensureAscii ? quoted.replace(/[\x7f-\uffff]/g, escapeUnit) : quoted;
 }
 
 class Writer {

@@ -54,12 +54,14 @@ class Lexer {
   readonly #tokens: Token[] = [];
   #at = 0;
   #line = 1;
-  #lineAt = 0;
+  /** Where the line ends; -1 for the last one. */
+  #lineEnd: number;
   /** Whether what was read last ends a line. */
   #isAtLineStart = true;
 
   constructor(source: string) {
     this.#source = source;
+    this.#lineEnd = source.indexOf('\n');
   }
 
   run(): Token[] {
@@ -73,10 +75,9 @@ class Lexer {
   }
 
   #lineOf(at: number): number {
-    for (let i = this.#source.indexOf('\n', this.#lineAt); i !== -1 && i < at;) {
+    while (this.#lineEnd !== -1 && this.#lineEnd < at) {
       this.#line++;
-      this.#lineAt = i + 1;
-      i = this.#source.indexOf('\n', this.#lineAt);
+      this.#lineEnd = this.#source.indexOf('\n', this.#lineEnd + 1);
     }
     return this.#line;
   }
@@ -137,9 +138,14 @@ class Lexer {
 
   #comment(): void {
     const close = this.#source.indexOf('#}', this.#at);
-    if (close === -1) this.#fail('Missing end of comment tag');
+    if (close === -1) return this.#unclosed('Missing end of comment tag');
     const sign = close > this.#at ? this.#source.charAt(close - 1) : '';
     this.#advance(this.#afterTag(close + 2, sign, true));
+  }
+
+  /** Nothing may follow, only the end of the template. */
+  #unclosed(reason: string): void {
+    if (this.#at < this.#source.length) this.#fail(reason);
   }
 
   /** Behind a tag that ends at `end`: with its line end, or with all white space. */
@@ -160,7 +166,7 @@ class Lexer {
     this.#advance(tag + begin[0].length);
     rawEnd.lastIndex = this.#at;
     const end = rawEnd.exec(this.#source);
-    if (end === null) this.#fail('Missing end of raw directive');
+    if (end === null) return this.#unclosed('Missing end of raw directive');
     this.#data(this.#source.slice(this.#at, end.index), this.#at, end[1] ?? '', false);
     this.#advance(end.index + end[0].length);
   }

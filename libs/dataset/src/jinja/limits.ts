@@ -28,7 +28,8 @@ const BYTES_PER_UNIT = 2;
 const BYTES_PER_ITEM = 16;
 const BYTES_PER_LIST = 48;
 const BYTES_PER_ENTRY = 64;
-const PASSES_PER_CLOCK = 512;
+const PASSES_PER_CLOCK = 16;
+const WORK_PER_CLOCK = 4 * MIB;
 
 /**
  * Counts what a rendering takes. Memory is counted when a value is made; at a pass of a loop, what
@@ -40,6 +41,7 @@ export class Budget {
   #passes = 0;
   #nextClock = PASSES_PER_CLOCK;
   #depth = 0;
+  #work = 0;
   /** Bytes that were reachable at the last measurement. */
   #live = 0;
   /** Bytes made before a call or loop that still runs, which a measurement cannot see. */
@@ -67,6 +69,7 @@ export class Budget {
   }
 
   bytes(count: number): void {
+    this.work(count);
     this.#made += count;
     const { memoryBytes } = this.limits;
     if (this.#live + this.#held + this.#made > memoryBytes)
@@ -74,6 +77,14 @@ export class Budget {
         'limit',
         `the template makes more than ${memoryBytes / MIB} MiB of values`,
       );
+  }
+
+  /** Something that takes time in proportion to a length. */
+  work(length: number): void {
+    this.#work += length;
+    if (this.#work < WORK_PER_CLOCK) return;
+    this.#work = 0;
+    this.checkTime();
   }
 
   /** One pass of a loop, where temporary values of its expressions are gone. */

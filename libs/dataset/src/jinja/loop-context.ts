@@ -1,24 +1,19 @@
 import { isEqual } from './equality.js';
 import { typeError } from './errors.js';
 import { floorModulo } from './numbers.js';
-import { lengthOf } from './python-text.js';
-import { type Runtime } from './runtime.js';
-import { toIterator } from './types.js';
+import { sizeOf, toIterator } from './types.js';
 import {
-  DictView,
   PyCallable,
-  PyDict,
   PyFunction,
-  PyRange,
   PyTuple,
-  RichText,
   Undefined,
   type Kwargs,
   type PyValue,
+  type Runtime,
 } from './values.js';
 
 /** Writes the body of a recursive loop for other items, one level deeper. */
-export type Recurse = (runtime: Runtime, items: PyValue, depth: number) => PyValue;
+export type Recurse = (items: PyValue, depth: number) => PyValue;
 
 /** `loop`: where a loop is. Looks ahead only as far as it is asked to. */
 export class LoopContext extends PyCallable {
@@ -130,13 +125,13 @@ export class LoopContext extends PyCallable {
     return true;
   }
 
-  call(runtime: Runtime, args: PyValue[], kwargs: Kwargs): PyValue {
+  call(_runtime: Runtime, args: PyValue[], kwargs: Kwargs): PyValue {
     const [items] = args;
     if (items === undefined || args.length > 1 || kwargs !== null)
       throw typeError('loop() takes exactly one argument');
     if (this.#recurse === undefined)
       throw typeError("The loop must have the 'recursive' marker to be called recursively.");
-    return this.#recurse(runtime, items, this.#depth + 1);
+    return this.#recurse(items, this.#depth + 1);
   }
 
   override repr(runtime: Runtime): string {
@@ -146,16 +141,4 @@ export class LoopContext extends PyCallable {
   override references(): Iterable<PyValue> {
     return [this.#iterable];
   }
-}
-
-/** As `len(x)`; undefined for what has no length. */
-export function sizeOf(value: PyValue): number | undefined {
-  if (typeof value === 'string') return lengthOf(value);
-  if (Array.isArray(value)) return value.length;
-  if (value instanceof RichText) return lengthOf(value.text);
-  if (value instanceof PyDict) return value.size;
-  if (value instanceof PyTuple) return value.items.length;
-  if (value instanceof PyRange) return value.length;
-  if (value instanceof DictView) return value.dict.size;
-  return value instanceof Undefined ? 0 : undefined;
 }

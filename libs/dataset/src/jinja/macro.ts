@@ -1,6 +1,6 @@
 import { typeError } from './errors.js';
-import { MISSING, type Frame, type Runtime, type Slot } from './runtime.js';
-import { type Text } from './texts.js';
+import { MISSING, type Frame, type Slot } from './render-state.js';
+import { type Text } from './text-values.js';
 import {
   PyCallable,
   PyDict,
@@ -9,6 +9,7 @@ import {
   Undefined,
   type Kwargs,
   type PyValue,
+  type Runtime,
 } from './values.js';
 
 /** What is known of a macro when the template is compiled. */
@@ -20,7 +21,7 @@ export interface MacroShape {
   readonly takesKwargs: boolean;
   readonly takesVarargs: boolean;
   /** Writes the body with these arguments, in the order of the signature. */
-  readonly invoke: (runtime: Runtime, defining: Frame, values: Slot[]) => Text;
+  readonly invoke: (defining: Frame, values: Slot[]) => Text;
 }
 
 export class Macro extends PyCallable {
@@ -67,7 +68,7 @@ export class Macro extends PyCallable {
   }
 
   call(runtime: Runtime, args: PyValue[], kwargs: Kwargs): PyValue {
-    const text = this.#shape.invoke(runtime, this.#defining, this.#bind(args, kwargs));
+    const text = this.#shape.invoke(this.#defining, this.#bind(args, kwargs));
     if (!runtime.isAutoescaping) return text;
     return typeof text === 'string'
       ? new RichText(text, true)

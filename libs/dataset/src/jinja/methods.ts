@@ -6,10 +6,9 @@ import { pythonError, typeError, valueError } from './errors.js';
 import { stripTags, unescapeEntities } from './html.js';
 import { fromNumber, isInt, normalize, toInt } from './numbers.js';
 import { repr } from './repr.js';
-import { type Runtime } from './runtime.js';
 import { textMethods } from './str-methods.js';
 import { formatMap, formatText } from './text-format.js';
-import { isSafe, isText, type Text } from './texts.js';
+import { isSafe, isText, type Text } from './text-values.js';
 import { toIterator, typeNameOf } from './types.js';
 import {
   BoundMethod,
@@ -21,6 +20,7 @@ import {
   PyTuple,
   type Kwargs,
   type PyValue,
+  type Runtime,
 } from './values.js';
 
 export type Method = (runtime: Runtime, self: PyValue, args: PyValue[], kwargs: Kwargs) => PyValue;

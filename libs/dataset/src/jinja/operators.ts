@@ -19,19 +19,27 @@ import {
   type Int,
 } from './numbers.js';
 import { formatPercent } from './percent-format.js';
-import { type Runtime } from './runtime.js';
 import {
   concatTexts,
-  escape,
   isSafe,
   isText,
   textOf,
   toText,
   unmarkedText,
   type Text,
-} from './texts.js';
+} from './text-values.js';
+import { escape } from './texts.js';
 import { failUndefined, toIterator, typeNameOf } from './types.js';
-import { DictView, PyDict, PyFloat, PyRange, PyTuple, Undefined, type PyValue } from './values.js';
+import {
+  DictView,
+  PyDict,
+  PyFloat,
+  PyRange,
+  PyTuple,
+  Undefined,
+  type PyValue,
+  type Runtime,
+} from './values.js';
 
 export type BinaryOperator = '+' | '-' | '*' | '/' | '//' | '%' | '**';
 export type Operation = (runtime: Runtime, a: PyValue, b: PyValue) => PyValue;
@@ -160,7 +168,7 @@ export function plus(value: PyValue): PyValue {
 
 /** As `value in container`. */
 export function isIn(runtime: Runtime, value: PyValue, container: PyValue): boolean {
-  if (isText(container)) return isInText(value, container);
+  if (isText(container)) return isInText(runtime, value, container);
   if (container instanceof PyDict) return container.has(value);
   if (container instanceof DictView) return isInView(runtime, value, container);
   if (container instanceof PyRange && isNumber(value))
@@ -168,9 +176,10 @@ export function isIn(runtime: Runtime, value: PyValue, container: PyValue): bool
   return isAmong(runtime, value, container);
 }
 
-function isInText(value: PyValue, container: Text): boolean {
+function isInText(runtime: Runtime, value: PyValue, container: Text): boolean {
   if (!isText(value))
     throw typeError(`'in <string>' requires string as left operand, not ${typeNameOf(value)}`);
+  runtime.budget.work(textOf(container).length);
   return textOf(container).includes(textOf(value));
 }
 

@@ -4,19 +4,26 @@ import { isInt, isNumber, toInt, toNumber } from './numbers.js';
 import { parseFloatText, parseIntText } from './parse-numbers.js';
 import { codePoints, lengthOf } from './python-text.js';
 import { repr } from './repr.js';
-import { type Runtime } from './runtime.js';
 import {
   escapeText,
   isSafe,
   isText,
-  plainStr,
   textOf,
   toText,
   unmarkedText,
   type Text,
-} from './texts.js';
+} from './text-values.js';
+import { plainStr } from './texts.js';
 import { typeNameOf } from './types.js';
-import { PyDict, PyFloat, PyRange, PyTuple, Undefined, type PyValue } from './values.js';
+import {
+  PyDict,
+  PyFloat,
+  PyRange,
+  PyTuple,
+  Undefined,
+  type PyValue,
+  type Runtime,
+} from './values.js';
 
 const conversion =
   /%(?:\(((?:[^()]|\([^()]*\))*)\))?([-+ #0]*)(\*|\d+)?(?:\.(\*|\d+)?)?[hlL]?([\s\S]?)/gu;
@@ -87,7 +94,7 @@ class Formatter {
     if (type === '') throw valueError('incomplete format');
     if (whole === '%%') return '%';
     const style = toStyle(flags, width ?? 0, precision);
-    return this.#write(value ?? this.#next(), type, style);
+    return this.#write(value === undefined ? this.#next() : value, type, style);
   }
 
   #named(key: string): PyValue {

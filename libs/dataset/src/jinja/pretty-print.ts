@@ -2,10 +2,9 @@ import { isOrdered } from './equality.js';
 import { isPythonError } from './errors.js';
 import { lengthOf, lineRanges } from './python-text.js';
 import { repr, reprText } from './repr.js';
-import { type Runtime } from './runtime.js';
-import { isSafe, isText, unmarkedText } from './texts.js';
+import { isSafe, isText, unmarkedText } from './text-values.js';
 import { typeNameOf } from './types.js';
-import { PyDict, PyTuple, type PyValue } from './values.js';
+import { PyDict, PyTuple, type PyValue, type Runtime } from './values.js';
 
 const WIDTH = 80;
 

@@ -1,5 +1,5 @@
 import { isInt } from './numbers.js';
-import { isText } from './texts.js';
+import { isText } from './text-values.js';
 import { PyDict, PyFloat, PyTuple, type PyValue } from './values.js';
 
 /** Names with underscores that Python's types have, and that the sandbox hides. */

@@ -1,6 +1,5 @@
 import { floatToText, intToText } from './numbers.js';
-import { type Runtime } from './runtime.js';
-import { unmarkedText } from './texts.js';
+import { unmarkedText } from './text-values.js';
 import {
   DictView,
   PyDict,
@@ -10,6 +9,7 @@ import {
   Undefined,
   type PyObject,
   type PyValue,
+  type Runtime,
 } from './values.js';
 
 const toEscape = /[\\'\0-\x1f\x7f-\uffff]/;

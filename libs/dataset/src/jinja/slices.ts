@@ -1,10 +1,17 @@
 import { pythonError, typeError, valueError } from './errors.js';
 import { isInt, toInt } from './numbers.js';
 import { codePoints, lengthOf, offsetOf } from './python-text.js';
-import { type Runtime } from './runtime.js';
-import { isSafe, isText, sliceText, textOf, toText, unmarkedText, type Text } from './texts.js';
+import {
+  isSafe,
+  isText,
+  sliceText,
+  textOf,
+  toText,
+  unmarkedText,
+  type Text,
+} from './text-values.js';
 import { failUndefined, typeNameOf } from './types.js';
-import { PyRange, PyTuple, Undefined, type PyValue } from './values.js';
+import { PyRange, PyTuple, Undefined, type PyValue, type Runtime } from './values.js';
 
 interface Bounds {
   readonly start: PyValue;

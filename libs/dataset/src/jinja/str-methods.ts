@@ -24,11 +24,9 @@ import {
   offsetOf,
 } from './python-text.js';
 import { isPrintable } from './repr.js';
-import { type Runtime } from './runtime.js';
 import { split, strip } from './str-split.js';
 import {
   concatTexts,
-  escape,
   isSafe,
   isText,
   sliceText,
@@ -36,9 +34,10 @@ import {
   toText,
   unmarkedText,
   type Text,
-} from './texts.js';
+} from './text-values.js';
+import { escape } from './texts.js';
 import { isTruthy, toIterator, typeNameOf } from './types.js';
-import { PyDict, PyTuple, type Kwargs, type PyValue } from './values.js';
+import { PyDict, PyTuple, type Kwargs, type PyValue, type Runtime } from './values.js';
 
 type Bound = readonly (PyValue | undefined)[];
 type Body = (runtime: Runtime, self: Text, args: Bound) => PyValue;
@@ -46,7 +45,13 @@ export type TextMethod = (runtime: Runtime, self: Text, args: PyValue[], kwargs:
 
 function method(name: string, parameters: string, body: Body): [string, TextMethod] {
   const params: Signature = signature(name, parameters);
-  return [name, (runtime, self, args, kwargs) => body(runtime, self, bind(params, args, kwargs))];
+  return [
+    name,
+    (runtime, self, args, kwargs) => {
+      runtime.budget.work(textOf(self).length);
+      return body(runtime, self, bind(params, args, kwargs));
+    },
+  ];
 }
 
 /** A method without arguments that makes another text. */

@@ -1,9 +1,8 @@
 import { toIndex, toTextArgument } from './arguments.js';
 import { valueError } from './errors.js';
 import { codePoints, isBmp, isSpaceUnit, stripRange } from './python-text.js';
-import { type Runtime } from './runtime.js';
-import { sliceText, textOf, type Text } from './texts.js';
-import { type PyValue } from './values.js';
+import { sliceText, textOf, type Text } from './text-values.js';
+import { type PyValue, type Runtime } from './values.js';
 
 /** As `strip`, `lstrip` and `rstrip`. */
 export function strip(self: Text, chars: PyValue | undefined, left: boolean, right: boolean): Text {

@@ -1,4 +1,4 @@
-import { type CalendarDate } from './runtime.js';
+import { type CalendarDate } from './values.js';
 
 const days = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'];
 const months = [

@@ -7,9 +7,17 @@ import { globals } from './globals.js';
 import { defaultLimits, type Limits } from './limits.js';
 import { type BlockNode, type Statement } from './nodes.js';
 import { parseTemplate } from './parse-template.js';
-import { Context, Frame, Runtime, type CalendarDate } from './runtime.js';
+import { Context, Frame, RenderState } from './render-state.js';
 import { FunctionScope, Symbols } from './symbols.js';
-import { PyCallable, PyObject, Undefined, type Mark, type PyValue } from './values.js';
+import {
+  PyCallable,
+  PyObject,
+  Undefined,
+  type CalendarDate,
+  type Mark,
+  type PyValue,
+  type Runtime,
+} from './values.js';
 
 export interface RenderOptions {
   /** The day of `strftime_now`, at midnight. */
@@ -63,6 +71,7 @@ class CompiledTemplate implements Template {
       escaping: { isOn: false, isVolatile: false },
       blocks: new Map(),
       hasBlocks: blocks.length > 0,
+      compileBody,
     };
     this.hasGenerationMarks = hasMarks(statements);
     this.#run = compileFunction(statements, parts, this.#scope, true);
@@ -81,7 +90,7 @@ class CompiledTemplate implements Template {
 
   render(variables: Readonly<Record<string, PyValue>>, options: RenderOptions): Rendering {
     const limits = { ...defaultLimits, ...options.limits };
-    const runtime = new Runtime(limits, options.date, options.trackItems ?? new Set());
+    const runtime = new RenderState(limits, options.date, options.trackItems ?? new Set());
     const context = new Context((name) =>
       Object.hasOwn(variables, name) ? variables[name] : globals.get(name),
     );
@@ -96,7 +105,7 @@ class CompiledTemplate implements Template {
   }
 }
 
-function toRendering({ root, items }: Runtime): Rendering {
+function toRendering({ root, items }: RenderState): Rendering {
   return {
     text: root.text,
     generations: outermost(root.marks ?? []),
@@ -175,6 +184,11 @@ function compileFunction(
 /** `self`: the blocks of a template by name. */
 class TemplateReference extends PyObject {
   readonly typeName = 'TemplateReference';
+
+  override repr(): string {
+    return '<TemplateReference None>';
+  }
+
   readonly #parts: TemplateParts;
   readonly #frame: Frame;
 
@@ -187,7 +201,8 @@ class TemplateReference extends PyObject {
   override attribute(_runtime: Runtime, name: string): PyValue | undefined {
     const block = this.#parts.blocks.get(name.replace(/^\[(.*)\]$/s, '$1'));
     if (block === undefined || !name.startsWith('[')) return undefined;
-    return new BlockReference((runtime) => {
+    return new BlockReference(() => {
+      const { runtime } = this.#frame;
       const { output } = runtime.capture(() => block.run(this.#frame.withContext(undefined)));
       return outputText(output, runtime.isAutoescaping);
     });
@@ -196,14 +211,14 @@ class TemplateReference extends PyObject {
 
 class BlockReference extends PyCallable {
   readonly typeName = 'BlockReference';
-  readonly #write: (runtime: Runtime) => PyValue;
+  readonly #write: () => PyValue;
 
-  constructor(write: (runtime: Runtime) => PyValue) {
+  constructor(write: () => PyValue) {
     super();
     this.#write = write;
   }
 
-  call(runtime: Runtime): PyValue {
-    return this.#write(runtime);
+  call(): PyValue {
+    return this.#write();
   }
 }

@@ -2,12 +2,11 @@ import { bind, signature } from './arguments.js';
 import { isEqual, isOrdered } from './equality.js';
 import { filterNames } from './filter-names.js';
 import { isLower, isUpper } from './letters.js';
-import { sizeOf } from './loop-context.js';
 import { isInt, isNumber } from './numbers.js';
 import { isIn, isSame, modulo } from './operators.js';
-import { type Runtime } from './runtime.js';
-import { isSafe, isText, str, textOf } from './texts.js';
-import { isCallable, isIterable } from './types.js';
+import { isSafe, isText, textOf } from './text-values.js';
+import { str } from './texts.js';
+import { isCallable, isIterable, sizeOf } from './types.js';
 import {
   PyDict,
   PyFloat,
@@ -17,6 +16,7 @@ import {
   Undefined,
   type Kwargs,
   type PyValue,
+  type Runtime,
 } from './values.js';
 
 export type Test = (runtime: Runtime, args: PyValue[], kwargs: Kwargs) => boolean;

@@ -1,11 +1,10 @@
-import { getAttribute, getItem } from './attributes.js';
 import { pythonError, typeError, valueError } from './errors.js';
 import { formatValue } from './format-spec.js';
 import { toAscii } from './percent-format.js';
 import { repr } from './repr.js';
-import { type Runtime } from './runtime.js';
-import { escapeText, isSafe, isText, plainStr, toText, unmarkedText, type Text } from './texts.js';
-import { PyDict, type Kwargs, type PyValue } from './values.js';
+import { escapeText, isSafe, isText, toText, unmarkedText, type Text } from './text-values.js';
+import { plainStr } from './texts.js';
+import { PyDict, type Kwargs, type PyValue, type Runtime } from './values.js';
 
 /** As `text.format(*args, **kwargs)` inside the sandbox. */
 export function formatText(
@@ -93,8 +92,8 @@ class Fields {
     for (const step of steps(rest))
       value =
         step.attribute === undefined
-          ? getItem(this.#runtime, value, step.item ?? '')
-          : getAttribute(this.#runtime, value, step.attribute);
+          ? this.#runtime.getItem(value, step.item ?? '')
+          : this.#runtime.getAttribute(value, step.attribute);
     return value;
   }
 

@@ -1,6 +1,6 @@
 import { valueError } from './errors.js';
-import { codePoints, lengthOf } from './python-text.js';
-import { type Runtime } from './runtime.js';
+import { codePoints } from './python-text.js';
+import { type Runtime } from './values.js';
 
 export interface WrapOptions {
   readonly width: number;
@@ -23,25 +23,63 @@ const chunks = new RegExp(
 );
 const simpleChunks = new RegExp(`(${SPACE}+)`, 'u');
 
-const isBlank = (chunk: string): boolean =>
-  !/[^\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]/.test(chunk);
+const notBlank = /[^\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]/;
+
+function isBlank(text: string): boolean {
+  return !notBlank.test(text);
+}
+
+/** A part of a line that is only broken where it is too long for any. */
+class Chunk {
+  readonly #points: readonly string[];
+  readonly #start: number;
+
+  constructor(points: readonly string[], start = 0) {
+    this.#points = points;
+    this.#start = start;
+  }
+
+  get length(): number {
+    return this.#points.length - this.#start;
+  }
+
+  get text(): string {
+    return this.head(this.length);
+  }
+
+  head(length: number): string {
+    return this.#points.slice(this.#start, this.#start + length).join('');
+  }
+
+  after(length: number): Chunk {
+    return new Chunk(this.#points, this.#start + length);
+  }
+
+  /** Behind the last hyphen that has space, when something else stands before it. */
+  hyphenEnd(space: number): number {
+    const points = this.#points.slice(this.#start, this.#start + space);
+    const hyphen = points.lastIndexOf('-');
+    const isWithin = hyphen > 0 && points.slice(0, hyphen).some((point) => point !== '-');
+    return isWithin ? hyphen + 1 : space;
+  }
+}
 
 /** Lines of a paragraph, as Python's textwrap makes them. */
 export function wrap(runtime: Runtime, text: string, options: WrapOptions): string[] {
   if (options.width <= 0) throw valueError(`invalid width ${options.width} (must be > 0)`);
   const pattern = options.breaksOnHyphens ? chunks : simpleChunks;
-  const rest = text.split(pattern).filter((chunk) => chunk !== '');
-  runtime.budget.visit(rest.length);
-  return new Wrapper(options, rest.reverse()).lines();
+  const parts = text.split(pattern).filter((part) => part !== '');
+  runtime.budget.items(text.length);
+  return new Wrapper(options, parts.map((part) => new Chunk(codePoints(part))).reverse()).lines();
 }
 
 class Wrapper {
   readonly #options: WrapOptions;
   /** The next one is the last. */
-  readonly #rest: string[];
+  readonly #rest: Chunk[];
   readonly #lines: string[] = [];
 
-  constructor(options: WrapOptions, rest: string[]) {
+  constructor(options: WrapOptions, rest: Chunk[]) {
     this.#options = options;
     this.#rest = rest;
   }
@@ -53,39 +91,38 @@ class Wrapper {
 
   #line(): void {
     const { width } = this.#options;
-    if (this.#lines.length > 0 && isBlank(this.#rest.at(-1) ?? '')) this.#rest.pop();
+    if (this.#lines.length > 0 && this.#isBlankNext()) this.#rest.pop();
     const line: string[] = [];
     let length = 0;
     for (let next = this.#rest.at(-1); next !== undefined; next = this.#rest.at(-1)) {
-      const size = lengthOf(next);
-      if (length + size > width) break;
-      line.push(next);
+      if (length + next.length > width) break;
+      line.push(next.text);
       this.#rest.pop();
-      length += size;
+      length += next.length;
     }
-    if (lengthOf(this.#rest.at(-1) ?? '') > width) this.#breakWord(line, length);
+    if ((this.#rest.at(-1)?.length ?? 0) > width) this.#breakWord(line, length);
     if (line.length > 0 && isBlank(line.at(-1) ?? '')) line.pop();
     if (line.length > 0) this.#lines.push(line.join(''));
+  }
+
+  #isBlankNext(): boolean {
+    const next = this.#rest.at(-1);
+    return next !== undefined && isBlank(next.head(1)) && isBlank(next.text);
   }
 
   /** Of a word that is too long for any line, as much as there is space for. */
   #breakWord(line: string[], length: number): void {
     const { width, breaksLongWords, breaksOnHyphens } = this.#options;
-    const space = width < 1 ? 1 : width - length;
+    const word = this.#rest.at(-1);
+    if (word === undefined || (!breaksLongWords && line.length > 0)) return;
+    this.#rest.pop();
     if (!breaksLongWords) {
-      if (line.length === 0) line.push(this.#rest.pop() ?? '');
+      line.push(word.text);
       return;
     }
-    const word = codePoints(this.#rest.pop() ?? '');
-    const end = breaksOnHyphens && word.length > space ? hyphenEnd(word, space) : space;
-    line.push(word.slice(0, end).join(''));
-    this.#rest.push(word.slice(end).join(''));
+    const space = width - length;
+    const end = breaksOnHyphens && word.length > space ? word.hyphenEnd(space) : space;
+    line.push(word.head(end));
+    this.#rest.push(word.after(end));
   }
-}
-
-/** Behind the last hyphen that has space, when something else stands before it. */
-function hyphenEnd(word: readonly string[], space: number): number {
-  const hyphen = word.slice(0, space).lastIndexOf('-');
-  const isWithin = hyphen > 0 && word.slice(0, hyphen).some((point) => point !== '-');
-  return isWithin ? hyphen + 1 : space;
 }

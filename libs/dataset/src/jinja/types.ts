@@ -1,4 +1,5 @@
 import { pythonError, typeError } from './errors.js';
+import { lengthOf } from './python-text.js';
 import {
   DictView,
   PyCallable,
@@ -126,4 +127,16 @@ export function toReversed(value: PyValue): readonly PyValue[] | undefined {
   if (value instanceof PyRange)
     return Array.from({ length: value.length }, (_, i) => value.at(value.length - 1 - i));
   return undefined;
+}
+
+/** As `len(x)`; undefined for what has no length. */
+export function sizeOf(value: PyValue): number | undefined {
+  if (typeof value === 'string') return lengthOf(value);
+  if (Array.isArray(value)) return value.length;
+  if (value instanceof RichText) return lengthOf(value.text);
+  if (value instanceof PyDict) return value.size;
+  if (value instanceof PyTuple) return value.items.length;
+  if (value instanceof PyRange) return value.length;
+  if (value instanceof DictView) return value.dict.size;
+  return value instanceof Undefined ? 0 : undefined;
 }

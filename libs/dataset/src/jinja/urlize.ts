@@ -1,5 +1,5 @@
 import { codePoints } from './python-text.js';
-import { escapeText } from './texts.js';
+import { escapeText } from './text-values.js';
 
 export interface LinkOptions {
   /** Longest text of a link that is shown. */

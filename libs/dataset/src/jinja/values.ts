@@ -1,5 +1,5 @@
 import { typeError, type PythonException } from './errors.js';
-import { type Runtime } from './runtime.js';
+import { type Budget } from './limits.js';
 
 /**
  * A value of a template. `null` is None; a number is an int that is a safe integer, a bigint one
@@ -18,6 +18,24 @@ export type PyValue =
   | RichText
   | Undefined
   | PyObject;
+
+export interface CalendarDate {
+  readonly year: number;
+  /** From 1. */
+  readonly month: number;
+  readonly day: number;
+}
+
+/** What operations on values need of the rendering that they are part of. */
+export interface Runtime {
+  readonly budget: Budget;
+  readonly date: CalendarDate;
+  readonly isAutoescaping: boolean;
+  /** An attribute as the sandbox gives it, or else an item. */
+  getAttribute(value: PyValue, name: string): PyValue;
+  /** An item, or else an attribute. */
+  getItem(value: PyValue, key: PyValue): PyValue;
+}
 
 export type Kwargs = ReadonlyMap<string, PyValue> | null;
 

@@ -1,21 +1,17 @@
+import { getAttribute, getItem } from './attributes.js';
 import { Budget, sizes, type Limits } from './limits.js';
-import { textOf, type Text } from './texts.js';
+import { textOf, type Text } from './text-values.js';
 import {
   PyDict,
   PyObject,
   PyTuple,
   RichText,
   Undefined,
+  type CalendarDate,
   type Mark,
   type PyValue,
+  type Runtime,
 } from './values.js';
-
-export interface CalendarDate {
-  readonly year: number;
-  /** From 1. */
-  readonly month: number;
-  readonly day: number;
-}
 
 /** A variable that has no value yet. */
 export const MISSING = Symbol('missing');
@@ -76,10 +72,10 @@ export class Context {
 export class Frame {
   readonly slots: Slot[];
   readonly parent: Frame | null;
-  readonly runtime: Runtime;
+  readonly runtime: RenderState;
   readonly context: Context;
 
-  constructor(runtime: Runtime, context: Context, size: number, parent: Frame | null) {
+  constructor(runtime: RenderState, context: Context, size: number, parent: Frame | null) {
     this.runtime = runtime;
     this.context = context;
     this.parent = parent;
@@ -98,7 +94,7 @@ export class Frame {
 }
 
 /** The state of one rendering. */
-export class Runtime {
+export class RenderState implements Runtime {
   readonly budget: Budget;
   readonly date: CalendarDate;
   readonly root = new Output();
@@ -114,6 +110,14 @@ export class Runtime {
     this.budget = new Budget(limits, () => this.#measure());
     this.date = date;
     this.items = new ItemOffsets(tracked);
+  }
+
+  getAttribute(value: PyValue, name: string): PyValue {
+    return getAttribute(this, value, name);
+  }
+
+  getItem(value: PyValue, key: PyValue): PyValue {
+    return getItem(this, value, key);
   }
 
   /** What `write` writes, apart from the output. */
