@@ -180,7 +180,17 @@ describe('optionValues', () => {
     ['plan', 'tune'],
     ['eval', 'adapter', 'answers', 'data', 'limit'],
     ['merge', 'adapter', 'dtype', 'model', 'out', 'allow-unused-layers'],
-    ['data', 'model', 'max-length', 'date', 'chat-template', 'template-args', 'strict', 'limit'],
+    [
+      'data',
+      'model',
+      'data',
+      'max-length',
+      'date',
+      'chat-template',
+      'template-args',
+      'strict',
+      'limit',
+    ],
   ] as const)('gives %s the flags %s …', (command, ...names) => {
     const flags = optionFlags(command).map(({ long }) => long);
     const wanted =
