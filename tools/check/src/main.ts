@@ -4,6 +4,7 @@ import process from 'node:process';
 const checks: Readonly<
   Record<string, () => Promise<{ check(args: readonly string[]): Promise<boolean> }>>
 > = {
+  jinja: () => import('./jinja/check.js'),
   tokenizers: () => import('./tokenizers/check.js'),
 };
 

@@ -110,19 +110,15 @@ describe('emloc data', () => {
 
   it('stops at a signal while a template runs', async () => {
     await writeFile(
-      join(folder, 'endless.jinja'),
-      '{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}',
+      join(folder, 'long.jinja'),
+      "{% for m in messages %}{{ m.content }}{% endfor %}{% if messages[-1].content == 'slow' %}{% for a in range(99) %}{% for b in range(99999) %}{% set x = ('a' * 2000)|upper|length %}{% endfor %}{% endfor %}{% endif %}",
     );
-    const file = await rows('one.jsonl', turn('Fine'));
-    const started = performance.now();
-    const { code, stderr } = await emloc(
-      ['data', file, '--model', model, '--chat-template', 'endless.jinja'],
-      { signal: 'SIGINT', moment: folder },
+    const file = await rows('slow.jsonl', turn('quick'), turn('slow'));
+    const { code } = await emloc(
+      ['data', file, '--model', model, '--chat-template', 'long.jinja'],
+      { signal: 'SIGINT', moment: /quick/ },
     );
-    // Stopped, or refused for its many loops before that: either is soon.
-    expect([130, 1]).toContain(code);
-    expect(stderr).not.toBe('');
-    expect(performance.now() - started).toBeLessThan(60_000);
+    expect(code).toBe(130);
   });
 
   it.each([

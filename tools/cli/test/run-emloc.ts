@@ -10,7 +10,7 @@ export interface Run {
   readonly stderr: string;
 }
 
-/** A signal, sent once stderr matches a pattern or a file is there. */
+/** A signal, sent once the output matches a pattern or a file is there. */
 export interface Interruption {
   readonly signal: NodeJS.Signals;
   readonly moment: RegExp | string;
@@ -32,7 +32,7 @@ export function runEmloc(
     const poll = setInterval(() => {
       if (!interruption) return clearInterval(poll);
       const { moment, signal } = interruption;
-      if (!(typeof moment === 'string' ? existsSync(moment) : moment.test(stderr))) return;
+      if (!(typeof moment === 'string' ? existsSync(moment) : moment.test(stdout + stderr))) return;
       clearInterval(poll);
       child.kill(signal);
     }, 10);

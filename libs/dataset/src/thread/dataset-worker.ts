@@ -7,6 +7,9 @@ import { toWireError, type FromThread, type ToThread } from './messages.js';
 /** Outcomes in an answer, and tokens after which it is sent sooner. */
 const [mostOutcomes, mostTokens] = [256, 2 ** 18];
 
+/** Outcomes in the next answer: few at first, so that something is seen at once. */
+let nextCount = 1;
+
 const session = openDatasetSession(workerData as TextSource);
 let reading: AsyncGenerator<RowOutcome, DatasetSummary> | undefined;
 
@@ -22,6 +25,7 @@ async function answer(message: ToThread): Promise<FromThread> {
       return { type: 'described', description: await session.describe() };
     case 'read':
       reading = session.read(message.request);
+      nextCount = 1;
       return nextOutcomes(reading);
     case 'next':
       if (!reading) throw new Error('nothing is read');
@@ -39,7 +43,7 @@ async function nextOutcomes(
 ): Promise<FromThread> {
   const outcomes: RowOutcome[] = [];
   let tokens = 0;
-  while (outcomes.length < mostOutcomes && tokens < mostTokens) {
+  while (outcomes.length < nextCount && tokens < mostTokens) {
     const next = await source.next();
     if (next.done === true) {
       if (outcomes.length === 0) return { type: 'end', summary: next.value };
@@ -51,6 +55,7 @@ async function nextOutcomes(
     // What is wrong is told at once.
     if (next.value.kind === 'bad') break;
   }
+  nextCount = Math.min(mostOutcomes, 2 * nextCount);
   return { type: 'outcomes', outcomes };
 }
 
