@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { mergeCheckpoint, readPeftAdapter } from '@emloc/checkpoint';
+import { mergeCheckpoint, readPeftAdapter, settleOutput } from '@emloc/checkpoint';
 import { formatBytes } from '@emloc/device';
 import type { Command } from 'commander';
 
@@ -16,6 +16,7 @@ export function addMergeCommand(program: Command): void {
     .option('--model <dir>', 'checkpoint folder (Hugging Face layout)')
     .option('--adapter <dir>', 'PEFT adapter')
     .option('--out <dir>', 'folder of the merged checkpoint')
+    .option('--overwrite', 'replace a merged checkpoint that is there already')
     .option('--dtype <name>', `${dtypes.join(', ')} (default: the checkpoint's)`);
   addFlags(command, commonFlags)
     .addHelpText(
@@ -29,9 +30,11 @@ export function addMergeCommand(program: Command): void {
           string,
           string,
         ];
+        await settleOutput(folder);
         const report = await mergeCheckpoint({
           model,
           out,
+          overwrite: values['overwrite'] === true,
           dtype: dtypeOf(values['dtype']),
           signal,
           adapter: await readPeftAdapter(folder),
