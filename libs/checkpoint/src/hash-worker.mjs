@@ -1,4 +1,4 @@
-// A thread of FileHasher. Hashes bytes of files, so that the main thread neither reads nor computes.
+// A thread of FileHasher: the main thread neither reads nor computes what is hashed.
 import { createHash } from 'node:crypto';
 import { closeSync, openSync, readSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';

@@ -10,7 +10,7 @@ export {
 } from './write-safetensors.js';
 export { type AtomicOptions, type FileContent, writeFileAtomic } from './atomic.js';
 export { FileHasher, type FileRange } from './file-hasher.js';
-export { readShardIndex, type ShardIndex } from './shard-index.js';
+export { readShardIndex } from './shard-index.js';
 export { type Checkpoint, type CheckpointTensor, openCheckpoint } from './checkpoint.js';
 export {
   adapterScale,
@@ -27,14 +27,7 @@ export {
   type MergeProgress,
   type MergeReport,
 } from './merge/merge.js';
-export {
-  createParent,
-  entriesOf,
-  findPlace,
-  hiddenPath,
-  type HiddenName,
-  type OutputPlace,
-} from './output/place.js';
-export { assertReplaceable, ownedFiles, recordFileName, type OutputKind } from './output/owned.js';
+export { findPlace, hiddenPath, type OutputPlace } from './output/place.js';
+export { assertReplaceable, recordFileName } from './output/owned.js';
 export { holdPlace, settleOutput, type HeldPlace } from './output/held-place.js';
-export { writeOutput, type WriteOutputOptions } from './output/write-output.js';
+export { writeOutput } from './output/write-output.js';

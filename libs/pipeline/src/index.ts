@@ -29,3 +29,5 @@ export * from './default-budget.js';
 export * from './outcome.js';
 export * from './tune.js';
 export * from './evaluate.js';
+export { inputsHash, readInputFiles } from './inputs/input-files.js';
+export { guardReads, inputMismatchIn, TensorGuard } from './inputs/tensor-guard.js';

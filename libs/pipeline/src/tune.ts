@@ -18,7 +18,12 @@ import type { JobEnvironment } from './environment.js';
 import { PipelineError } from './errors.js';
 import { factorBytes } from './factor-store.js';
 import { readInputFiles, type InputFile } from './inputs/input-files.js';
-import { assertSameTensors, guardReads, TensorGuard } from './inputs/tensor-guard.js';
+import {
+  assertSameTensors,
+  guardReads,
+  inputMismatchIn,
+  TensorGuard,
+} from './inputs/tensor-guard.js';
 import {
   assertSameFiles,
   assertSameJob,
@@ -242,8 +247,11 @@ async function tuneJob(job: Job, run: TuneRun): Promise<TuneReport> {
     const guard = new TensorGuard({
       checkpoint: job.model.checkpoint,
       hasher: run.hasher,
-      known: run.known,
-      log: folder.hashes,
+      remember: async (tensor, hash) => {
+        const before = run.known.get(tensor);
+        if (before === undefined) await folder.hashes.add(tensor, hash);
+        return before ?? hash;
+      },
     });
     try {
       const environment: JobEnvironment = {
@@ -261,7 +269,7 @@ async function tuneJob(job: Job, run: TuneRun): Promise<TuneReport> {
       };
       const model = guardReads(job.model, (tensor) => guard.check(tensor));
       const result = await runJob(environment, { ...job, model }, outcomes);
-      await guard.checkRest();
+      await guard.checkRest(run.known.keys());
       await folder.close();
       await writeOutcome(place, job, { result, provenance, overwrite: host.overwrite ?? false });
       await rm(path, { recursive: true, force: true });
@@ -271,16 +279,10 @@ async function tuneJob(job: Job, run: TuneRun): Promise<TuneReport> {
       await folder.close();
     }
   } catch (error) {
-    throw await unfinished(mismatchIn(error) ?? error, { path, host });
+    throw await unfinished(inputMismatchIn(error) ?? error, { path, host });
   } finally {
     await device.close();
   }
-}
-
-/** Why a read of a tensor failed, if it was that the model is another one. */
-function mismatchIn(error: unknown): PipelineError | null {
-  if (error instanceof PipelineError && error.code === 'PIPELINE_RESUME_MISMATCH') return error;
-  return error instanceof Error ? mismatchIn(error.cause) : null;
 }
 
 /**
@@ -301,7 +303,7 @@ async function unfinished(
       : 'nothing was done yet that could be kept';
     return new PipelineError('PIPELINE_INTERRUPTED', `interrupted; ${hint}`, { cause: error });
   }
-  if (isKept && !mismatchIn(error))
+  if (isKept && !inputMismatchIn(error))
     observer?.({
       type: 'notice',
       message: 'what is done so far is kept; the same command with --resume goes on from there',

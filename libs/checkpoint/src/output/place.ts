@@ -71,7 +71,7 @@ export function insidePath(folder: string, name: HiddenName): string {
   return join(folder, `${insidePrefix}${name}`);
 }
 
-/** Names in the folder, without what is hidden there by this program; empty where it is not there. */
+/** Names in the folder but those that this program hides; none where it is not there. */
 export async function entriesOf(folder: string): Promise<string[]> {
   const names = await readdir(folder).catch((error: unknown) => {
     if (errnoCode(error) === 'ENOENT') return [];

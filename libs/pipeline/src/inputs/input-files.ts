@@ -116,6 +116,17 @@ function isDoubtful(before: InputFile, now: InputFile | undefined): boolean {
   );
 }
 
+/**
+ * A hash, in hex, of everything that a job depends on but the values of its tensors: the same on
+ * every machine that has the same files, wherever they lie.
+ */
+export function inputsHash(jobId: string, files: readonly InputFile[]): string {
+  const hash = createHash('sha256').update(jobId);
+  for (const { name, bytes, sha256 } of files)
+    if (sha256 !== null) hash.update(`\n${JSON.stringify([name, bytes, sha256])}`);
+  return hash.digest('hex');
+}
+
 /** Whether a value out of a file lists input files. */
 export function isInputFiles(value: unknown): value is InputFile[] {
   return (

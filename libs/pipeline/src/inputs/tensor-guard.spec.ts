@@ -1,7 +1,7 @@
 import type { FileRange } from '@emloc/checkpoint';
 import type { Model } from '@emloc/models';
 
-import { assertSameTensors, guardReads, TensorGuard } from './tensor-guard.js';
+import { assertSameTensors, guardReads, inputMismatchIn, TensorGuard } from './tensor-guard.js';
 
 /** Two files with a tensor each, whose hashes are in `contents`. */
 function setUp(contents: Record<string, string>, known: Record<string, string> = {}) {
@@ -25,7 +25,10 @@ function setUp(contents: Record<string, string>, known: Record<string, string> =
       },
     },
     known: new Map(Object.entries(known)),
-    log: { add: async (tensor: string, hash: string) => void logged.push([tensor, hash]) },
+    remember: (tensor: string, hash: string) => {
+      if (known[tensor] === undefined) logged.push([tensor, hash]);
+      return Promise.resolve(known[tensor] ?? hash);
+    },
   };
   return { options, guard: new TensorGuard(options), hashed, logged };
 }
@@ -53,7 +56,7 @@ describe('TensorGuard', () => {
   it('checks at the end what only runs before have read', async () => {
     const { guard, hashed } = setUp({ a: '1', b: 'other', c: '3' }, { a: '1', b: '2' });
     await guard.check('a');
-    await expect(guard.checkRest()).rejects.toMatchObject(mismatch);
+    await expect(guard.checkRest(['a', 'b'])).rejects.toMatchObject(mismatch);
     expect(hashed).toEqual(['a', 'b']);
   });
 });
@@ -86,4 +89,11 @@ it('guardReads ends a read when both it and the check have ended, failed or not'
   });
   await expect(source.read(0, 'w', new Uint8Array(4))).rejects.toThrow('refused');
   expect(ended).toEqual(['model.w', 'read']);
+});
+
+it('inputMismatchIn finds why a read failed, below whatever it caused', async () => {
+  const { guard } = setUp({ b: 'other' }, { b: '2' });
+  const cause: unknown = await guard.check('b').catch((error: unknown) => error);
+  expect(inputMismatchIn(new Error('pager', { cause: new Error('layer', { cause }) }))).toBe(cause);
+  expect(inputMismatchIn(new Error('pager'))).toBeNull();
 });

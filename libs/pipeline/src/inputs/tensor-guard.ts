@@ -2,15 +2,15 @@ import type { Checkpoint, FileHasher } from '@emloc/checkpoint';
 import type { Model } from '@emloc/models';
 
 import { PipelineError } from '../errors.js';
-import type { HashLog } from './hash-log.js';
 
 export interface TensorGuardOptions {
   readonly checkpoint: Pick<Checkpoint, 'tensors' | 'rangeOf'>;
   readonly hasher: Pick<FileHasher, 'hash'>;
-  /** Hashes that earlier runs of the job have seen, by tensor. */
-  readonly known: ReadonlyMap<string, string>;
-  /** Where hashes go that are seen for the first time. */
-  readonly log: Pick<HashLog, 'add'>;
+  /**
+   * The hash of a tensor that was read first of all runs of the job; where none was, keeps this
+   * one, before anything that comes of the tensor can be kept.
+   */
+  remember(tensor: string, hash: string): Promise<string>;
 }
 
 /**
@@ -35,17 +35,15 @@ export class TensorGuard {
     return checking;
   }
 
-  /** Checks all that earlier runs have read and this one has not. */
-  async checkRest(): Promise<void> {
-    await Promise.all([...this.options.known.keys()].map((tensor) => this.check(tensor)));
+  /** Checks those of the tensors that this run has not read. */
+  async checkRest(tensors: Iterable<string>): Promise<void> {
+    await Promise.all([...tensors].map((tensor) => this.check(tensor)));
   }
 
   async #check(tensor: string): Promise<void> {
-    const { checkpoint, hasher, known, log } = this.options;
+    const { checkpoint, hasher } = this.options;
     const hash = await hasher.hash(checkpoint.rangeOf(tensor));
-    const before = known.get(tensor);
-    if (before === undefined) await log.add(tensor, hash);
-    else if (before !== hash) throw otherTensor(tensor, checkpoint);
+    if ((await this.options.remember(tensor, hash)) !== hash) throw otherTensor(tensor, checkpoint);
   }
 }
 
@@ -57,7 +55,11 @@ export class TensorGuard {
  */
 export async function assertSameTensors(
   files: ReadonlySet<string>,
-  { checkpoint, hasher, known }: Omit<TensorGuardOptions, 'log'>,
+  {
+    checkpoint,
+    hasher,
+    known,
+  }: Omit<TensorGuardOptions, 'remember'> & { readonly known: ReadonlyMap<string, string> },
 ): Promise<void> {
   await Promise.all(
     [...known].map(async ([tensor, before]) => {
@@ -96,6 +98,12 @@ function otherTensor(tensor: string, { tensors }: Pick<Checkpoint, 'tensors'>): 
   const file = tensors.get(tensor)?.file ?? 'the model';
   return new PipelineError(
     'PIPELINE_RESUME_MISMATCH',
-    `tensor ${tensor} in ${file} has other values than when the job read it before: the progress beside the output belongs to another model`,
+    `tensor ${tensor} in ${file} has other values than when the job read it before: what is done so far belongs to another model`,
   );
+}
+
+/** Why a read failed or a job cannot go on, if it was that the model or the data is another one. */
+export function inputMismatchIn(error: unknown): PipelineError | null {
+  if (error instanceof PipelineError && error.code === 'PIPELINE_RESUME_MISMATCH') return error;
+  return error instanceof Error ? inputMismatchIn(error.cause) : null;
 }
