@@ -31,3 +31,4 @@ export * from './tune.js';
 export * from './evaluate.js';
 export { inputsHash, readInputFiles } from './inputs/input-files.js';
 export { guardReads, inputMismatchIn, TensorGuard } from './inputs/tensor-guard.js';
+export { findDoneJob, type DoneJob } from './done-job.js';

@@ -38,7 +38,7 @@ import { measureRates, type BenchmarkShape } from './measure-rates.js';
 import type { JobObserver } from './observer.js';
 import { assertInteger, defaultCheckpointSteps, type TuneOptions } from './options.js';
 import { writeOutcome, type Provenance } from './outcome.js';
-import { holdOutput } from './output-folder.js';
+import { assertFree, holdOutput } from './output-folder.js';
 import { planJob, requireMemory, type JobPlan } from './plan.js';
 import type { DeviceRates } from './rates.js';
 import { runJob, type EmulatorReport, type JobResult, type ValidationLosses } from './run-job.js';
@@ -112,8 +112,9 @@ export interface TuneReport {
  */
 export async function tune(options: TuneOptions, host: TuneHost): Promise<TuneReport> {
   assertInteger('checkpointSteps', host.checkpointSteps ?? null, 1);
-  const place = await holdOutput(options.out, host.overwrite ?? false);
+  const place = await holdOutput(options.out);
   try {
+    await assertFree(place, host.overwrite ?? false);
     const progress = hiddenPath(place, 'job');
     const found = await findProgress(progress, host.mode ?? 'start');
     await settleOutput(options.model);

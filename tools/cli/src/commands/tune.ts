@@ -1,4 +1,4 @@
-import { resolveTuneOptions, tune } from '@emloc/pipeline';
+import { findDoneJob, resolveTuneOptions, tune } from '@emloc/pipeline';
 import type { Command } from 'commander';
 
 import { deviceTarget } from '../device-target.js';
@@ -32,13 +32,19 @@ export function addTuneCommand(program: Command): void {
     .action(
       runCommand(['model', 'data', 'out'], async ({ values, progress, signal }) => {
         const options = resolveTuneOptions(jobOptions(values) as RequiredPaths);
+        const [mode, overwrite] = [startMode(values), values['overwrite'] === true];
+        const done = mode === 'resume' && !overwrite ? await findDoneJob(options) : null;
+        if (done) {
+          const text = `job ${done.job} is done: its adapter is in ${done.adapter}`;
+          return { document: done, text };
+        }
         const target = targetOf(values);
         const report = await tune(options, {
           target,
           signal,
           observer: progress.observe,
-          overwrite: values['overwrite'] === true,
-          mode: startMode(values),
+          overwrite,
+          mode,
           checkpointSteps: values['checkpointSteps'] as number | undefined,
           provenance: { program: `emloc ${programVersion}`, device: target.description },
         });
