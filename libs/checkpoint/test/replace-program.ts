@@ -8,7 +8,10 @@ import { holdPlace, settleOutput } from '../src/output/held-place.js';
 import { writeOutput } from '../src/output/write-output.js';
 import { layOutAdapter } from './output-states.js';
 
-const [mode = '', folder = '', call = '0'] = process.argv.slice(2);
+/** What it does. */
+export type ReplaceMode = 'replace' | 'settle';
+
+const [mode, folder = '', call = '0'] = process.argv.slice(2) as [ReplaceMode, ...string[]];
 const names = ['open', 'rename', 'rm', 'rmdir', 'unlink', 'mkdir', 'symlink', 'chmod'] as const;
 type Call = (...values: unknown[]) => Promise<unknown>;
 let calls = 0;

@@ -1,7 +1,6 @@
-export { ModelError, type ModelErrorCode } from './errors.js';
 export { linearModules } from './layout.js';
-export type { LinearSpec, ModelFamily, ModelLayout, UnitSpec, UnitTensorSpec } from './layout.js';
-export { modelFamilies, layoutOf } from './families.js';
+export type { LinearSpec, ModelLayout } from './layout.js';
+export { layoutOf } from './families.js';
 export { type Model, openModel } from './open-model.js';
 export {
   factorNames,
@@ -10,5 +9,5 @@ export {
   type SourceSlice,
   type TensorOverlay,
 } from './sources.js';
-export { bindBlock, type BlockRunInputs } from './bind.js';
+export { bindBlock } from './bind.js';
 export { ropeTables } from './rope.js';

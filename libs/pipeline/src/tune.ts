@@ -36,7 +36,8 @@ import {
 import { prepareJob, type Job } from './job.js';
 import { measureRates, type BenchmarkShape } from './measure-rates.js';
 import type { JobObserver } from './observer.js';
-import { assertInteger, defaultCheckpointSteps, type TuneOptions } from './options.js';
+import { defaultCheckpointSteps, type TuneOptions } from './options.js';
+import { assertInteger } from './options/checks.js';
 import { writeOutcome, type Provenance } from './outcome.js';
 import { assertFree, holdOutput } from './output-folder.js';
 import { planJob, requireMemory, type JobPlan } from './plan.js';
@@ -111,7 +112,7 @@ export interface TuneReport {
  * causes end in the signal's reason
  */
 export async function tune(options: TuneOptions, host: TuneHost): Promise<TuneReport> {
-  assertInteger('checkpointSteps', host.checkpointSteps ?? null, 1);
+  assertInteger('checkpointSteps', host.checkpointSteps ?? defaultCheckpointSteps, 1);
   const place = await holdOutput(options.out);
   try {
     await assertFree(place, host.overwrite ?? false);

@@ -25,7 +25,7 @@ export interface RpcServerOptions {
   readonly observer: RpcObserver;
 }
 
-export const defaultServerOptions: RpcServerOptions = Object.freeze({
+const defaultServerOptions: RpcServerOptions = Object.freeze({
   maxReceiveBytes: 4 * 1024 * 1024,
   maxConcurrentCalls: 1000,
   unaryTimeoutMs: 60_000,
@@ -33,6 +33,8 @@ export const defaultServerOptions: RpcServerOptions = Object.freeze({
   keepaliveMs: 30_000,
   observer: {},
 });
+
+const freePortAttempts = 10;
 
 /** Where a server listens. */
 export interface ListenOptions {
@@ -106,18 +108,33 @@ export class RpcServer {
    * Starts to accept calls; readiness is `health.setReady`.
    * @throws RpcError UNAVAILABLE when the address cannot be had
    */
-  listen({ host, port, credentials }: ListenOptions): Promise<{ port: number; address: string }> {
+  async listen({
+    host,
+    port,
+    credentials,
+  }: ListenOptions): Promise<{ port: number; address: string }> {
     const name = host.includes(':') ? `[${host}]` : host;
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        const bound = await this.#bind(`${name}:${port}`, credentials);
+        return { port: bound, address: `${name}:${bound}` };
+      } catch (cause) {
+        const { message } = cause as Error;
+        // Another process may listen first on the port that was chosen for this one.
+        if (port === 0 && attempt < freePortAttempts && message.includes('EADDRINUSE')) continue;
+        throw new RpcError('UNAVAILABLE', `cannot listen on ${name}:${port}: ${message}`, {
+          reason: 'LISTEN_FAILED',
+          cause,
+        });
+      }
+    }
+  }
+
+  #bind(address: string, credentials: ServerCredentials): Promise<number> {
     return new Promise((resolve, reject) => {
-      this.#server.bindAsync(`${name}:${port}`, credentials, (cause, bound) => {
-        if (cause)
-          reject(
-            new RpcError('UNAVAILABLE', `cannot listen on ${name}:${port}: ${cause.message}`, {
-              reason: 'LISTEN_FAILED',
-              cause,
-            }),
-          );
-        else resolve({ port: bound, address: `${name}:${bound}` });
+      this.#server.bindAsync(address, credentials, (error, port) => {
+        if (error) reject(error);
+        else resolve(port);
       });
     });
   }

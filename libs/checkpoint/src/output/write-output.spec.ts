@@ -19,6 +19,7 @@ import { build } from 'esbuild';
 
 import { contentsOf, expectRefusal, inFolder } from '../../test/fixtures.js';
 import { layOutAdapter, layOutUserFiles, stateOf } from '../../test/output-states.js';
+import type { ReplaceMode } from '../../test/replace-program.js';
 import { findPlace } from './place.js';
 import { writeOutput } from './write-output.js';
 
@@ -162,7 +163,7 @@ describe('a process that is killed while it replaces an adapter', () => {
   afterAll(() => rm(home, { recursive: true, force: true }));
 
   /** Runs it until the call; null where it came to its end before. */
-  function run(mode: 'replace' | 'settle', out: string, call: number, cwd: string): string | null {
+  function run(mode: ReplaceMode, out: string, call: number, cwd: string): string | null {
     const { signal, status, stderr } = spawnSync(
       process.execPath,
       [program, mode, out, String(call)],

@@ -149,7 +149,7 @@ function nameOf(path: string): string {
   return path.slice(dirname(path).length + 1);
 }
 
-export function outputExists(
+function outputExists(
   { out }: OutputPlace,
   reason: string,
   options?: ErrorOptions,

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 
 import type { EchoContract } from '../testing/echo-contract.js';
@@ -14,7 +14,7 @@ let host: WorkerHost<EchoContract>;
 
 beforeAll(async () => {
   await build({
-    entryPoints: [join(process.cwd(), 'libs/service-kit/src/testing/echo-worker.ts')],
+    entryPoints: [fileURLToPath(new URL('../testing/echo-worker.ts', import.meta.url))],
     outfile: file,
     bundle: true,
     platform: 'node',
@@ -68,9 +68,14 @@ test('the main thread keeps answering while the worker computes', async () => {
   const stop = new AbortController();
   const running = host.run({ kind: 'spin', text: '' }, { signal: stop.signal });
   await sleep(100);
-  const before = performance.now();
-  await sleep(1);
-  expect(performance.now() - before).toBeLessThan(100);
+  const waitsMs: number[] = [];
+  while (waitsMs.length < 31) {
+    const before = performance.now();
+    await sleep(1);
+    waitsMs.push(performance.now() - before);
+  }
+  // The median: any process waits now and then where others want the same processor.
+  expect(waitsMs.sort((a, b) => a - b)[15]).toBeLessThan(100);
   stop.abort();
   await running;
 });
