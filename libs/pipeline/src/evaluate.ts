@@ -1,4 +1,4 @@
-import { readPeftAdapter, type LoraAdapter } from '@emloc/checkpoint';
+import { readPeftAdapter, settleOutput, type LoraAdapter } from '@emloc/checkpoint';
 import {
   loadDataset,
   loadTokenizer,
@@ -92,6 +92,8 @@ export async function evaluateModel(
   host: EvaluateHost,
 ): Promise<EvaluateReport> {
   const started = performance.now();
+  for (const folder of [options.model, options.adapter ?? options.model])
+    await settleOutput(folder);
   const model = await openModel(options.model);
   try {
     const adapter =
