@@ -1,4 +1,7 @@
-export { CheckpointError, type CheckpointErrorCode } from './errors.js';
+export { CheckpointError, type CheckpointErrorCode, quoted } from './errors.js';
+export { sameTensor } from './compare-tensors.js';
+export { assertFinite, type TensorPlace } from './finite.js';
+export { isLfsPointer } from './lfs-pointer.js';
 export type { TensorDType } from './tensor-dtype.js';
 export type { SafetensorsTensor } from './safetensors-header.js';
 export { openSafetensors, type SafetensorsFile } from './safetensors-file.js';
@@ -17,13 +20,15 @@ export {
 export { type Checkpoint, type CheckpointTensor, openCheckpoint } from './checkpoint.js';
 export {
   adapterScale,
+  layerRank,
+  layerScale,
   type LinearModules,
   type LoraAdapter,
   type LoraLayer,
 } from './lora-adapter.js';
 export { readPeftAdapter, type ReadPeftOptions } from './read-peft.js';
 export { writePeftAdapter, type WritePeftOptions } from './write-peft.js';
-export { type FloatDType, fromFloat32, toFloat32 } from './floats.js';
+export { type FloatDType, fromFloat32, isFloat, toFloat32 } from './floats.js';
 export {
   mergeCheckpoint,
   type MergeOptions,

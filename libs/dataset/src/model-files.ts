@@ -30,6 +30,15 @@ export async function readJsonObject(folder: string, name: string): Promise<Json
  * @throws DatasetError DATASET_TOKENIZER_INVALID
  */
 export async function readText(folder: string, name: string): Promise<string | null> {
+  const text = await textOf(folder, name);
+  if (text === null || !text.startsWith('version https://git-lfs.github.com/')) return text;
+  throw new DatasetError(
+    'DATASET_TOKENIZER_INVALID',
+    `${join(folder, name)} is a Git LFS pointer, not the file that it stands for: fetch it (git lfs pull)`,
+  );
+}
+
+async function textOf(folder: string, name: string): Promise<string | null> {
   try {
     return await readFile(join(folder, name), 'utf8');
   } catch (cause) {

@@ -1,8 +1,8 @@
 export { ModelError, type ModelErrorCode } from './errors.js';
-export { linearModules } from './layout.js';
+export { adaptableModules, linearModules } from './layout.js';
 export type { LinearSpec, ModelFamily, ModelLayout, UnitSpec, UnitTensorSpec } from './layout.js';
 export { modelFamilies, layoutOf } from './families.js';
-export { type Model, openModel } from './open-model.js';
+export { type Model, openModel, type OpenModelOptions } from './open-model.js';
 export {
   factorNames,
   overlaySource,

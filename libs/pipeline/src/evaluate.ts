@@ -15,7 +15,7 @@ import {
   type Evaluation,
   type PagedModel,
 } from '@emloc/finetune';
-import { linearModules, openModel, type Model } from '@emloc/models';
+import { adaptableModules, openModel, type Model } from '@emloc/models';
 import {
   deviceBytes,
   minimumDeviceBytes,
@@ -41,6 +41,8 @@ export interface EvaluateOptions {
   readonly batch: number;
   readonly maxLength: number;
   readonly prefetch: boolean;
+  /** Whether a checkpoint may have more layers than its config says. */
+  readonly allowUnusedLayers: boolean;
   /** Greedy answers to the first so many rows, beside the expected ones. */
   readonly answers: number;
 }
@@ -53,6 +55,7 @@ export const defaultEvaluateOptions = Object.freeze({
   batch: 8,
   maxLength: 1024,
   prefetch: true,
+  allowUnusedLayers: false,
   answers: 0,
 } satisfies Omit<EvaluateOptions, 'model' | 'data'>);
 
@@ -103,6 +106,8 @@ export interface AnsweredRow {
 export interface EvaluateHost {
   readonly target: DeviceTarget;
   readonly onProgress?: (done: number, total: number) => void;
+  /** Told what the user should know, such as tensors of the checkpoint that are not used. */
+  readonly onNotice?: (message: string) => void;
   readonly pagerObserver?: PagerObserver;
   readonly signal?: AbortSignal;
 }
@@ -122,12 +127,17 @@ export async function evaluateModel(
   host: EvaluateHost,
 ): Promise<EvaluateReport> {
   const started = performance.now();
-  const model = await openModel(options.model);
+  const { allowUnusedLayers } = options;
+  const model = await openModel(options.model, { allowUnusedLayers });
   try {
+    for (const notice of model.notices) host.onNotice?.(notice);
     const adapter =
       options.adapter === null
         ? null
-        : await readPeftAdapter(options.adapter, { linearModules: linearModules(model.layout) });
+        : await readPeftAdapter(options.adapter, {
+            linearModules: adaptableModules(model.layout),
+            base: options.model,
+          });
     const tokenizer = await loadTokenizer(options.model);
     const maxLength = Math.min(options.maxLength, model.layout.maxPositions);
     const dataset = await loadDataset({

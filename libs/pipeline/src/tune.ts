@@ -1,5 +1,6 @@
 import { rm, statfs } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { CheckpointError } from '@emloc/checkpoint';
 import {
   Device,
   DeviceError,
@@ -135,9 +136,14 @@ export function budgetBytesOf(job: Job, profile: DeviceProfile): Promise<number>
  * Peaks and times of a job on a device with the target's profile. The device is opened only to see
  * how fast it is.
  */
-export async function planTune(options: TuneOptions, target: DeviceTarget): Promise<JobPlan> {
+export async function planTune(
+  options: TuneOptions,
+  target: DeviceTarget,
+  onNotice?: (message: string) => void,
+): Promise<JobPlan> {
   const job = await prepareJob(options);
   try {
+    for (const notice of job.model.notices) onNotice?.(notice);
     const rates = await ratesOf(job, target);
     const budgetBytes = await budgetBytesOf(job, target.profile);
     return await planJob({ job, profile: target.profile, budgetBytes, rates });
@@ -188,6 +194,7 @@ async function tuneJob(
   const { profile } = host.target;
   const observer = host.observer ?? (() => undefined);
   const budgetBytes = await budgetBytesOf(job, profile);
+  for (const message of job.model.notices) observer({ type: 'notice', message });
   observer({
     type: 'prepared',
     job: job.id,
@@ -247,8 +254,7 @@ async function unfinished(
   error: unknown,
   { path, host: { signal, observer } }: { path: string; host: TuneHost },
 ): Promise<unknown> {
-  const failsAgain =
-    !signal?.aborted && (error instanceof FinetuneError || error instanceof EmulatorError);
+  const failsAgain = !signal?.aborted && isOfTheInputs(error);
   const isKept = !failsAgain && (await hasProgress(path));
   if (!isKept) await rm(path, { recursive: true, force: true });
   if (signal?.aborted) {
@@ -263,6 +269,13 @@ async function unfinished(
       message: 'what is done so far is kept; the same command with --resume goes on from there',
     });
   return error;
+}
+
+/** Whether the same job would fail again: its numbers diverge, or a weight is not finite. */
+function isOfTheInputs(error: unknown): boolean {
+  if (error instanceof FinetuneError || error instanceof EmulatorError) return true;
+  if (error instanceof CheckpointError) return error.code === 'CHECKPOINT_NOT_FINITE';
+  return error instanceof Error && isOfTheInputs(error.cause);
 }
 
 function reportOf(

@@ -2,11 +2,12 @@ import { bytesPerElement, elementCount } from '@emloc/device';
 
 import type { ShardedCheckpoint } from '../checkpoint.js';
 import { CheckpointError, quoted } from '../errors.js';
-import type { FloatDType } from '../floats.js';
+import { isFloat, type FloatDType } from '../floats.js';
 import {
-  adapterScale,
   assertAdapter,
   assertFitsModel,
+  layerRank,
+  layerScale,
   type LoraAdapter,
   type LoraLayer,
 } from '../lora-adapter.js';
@@ -71,11 +72,10 @@ export function outputBytes(plan: MergePlan): number {
 }
 
 function updatesOf(adapter: LoraAdapter): Map<string, LowRankUpdate> {
-  const scale = adapterScale(adapter);
   return new Map(
     [...adapter.layers].map(([path, layer]) => [
       `${path}.weight`,
-      { ...layer, rank: adapter.rank, scale },
+      { ...layer, rank: layerRank(adapter, layer), scale: layerScale(adapter, layer) },
     ]),
   );
 }
@@ -155,8 +155,4 @@ function matricesOf({
 
 function outputDType(from: TensorDType, dtype: FloatDType | undefined): TensorDType {
   return dtype && isFloat(from) ? dtype : from;
-}
-
-export function isFloat(dtype: TensorDType): dtype is FloatDType {
-  return dtype === 'float32' || dtype === 'bfloat16' || dtype === 'float16';
 }

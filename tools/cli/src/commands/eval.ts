@@ -20,6 +20,7 @@ export function addEvalCommand(program: Command): void {
         const report = await evaluateModel(resolveEvaluateOptions(optionsOf(values)), {
           target: targetOf(values),
           signal,
+          onNotice: (message) => progress.observe({ type: 'notice', message }),
           onProgress: (done, total) => progress.update('evaluating', done, total),
         });
         return { document: report, text: evaluateTable(report) };

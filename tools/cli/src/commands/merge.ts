@@ -34,7 +34,7 @@ export function addMergeCommand(program: Command): void {
           out,
           dtype: dtypeOf(values['dtype']),
           signal,
-          adapter: await readPeftAdapter(folder),
+          adapter: await readPeftAdapter(folder, { base: model }),
           onProgress: ({ phase, doneBytes, totalBytes }) =>
             progress.update(phase, doneBytes, totalBytes),
         });

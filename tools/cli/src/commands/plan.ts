@@ -26,11 +26,12 @@ export function addPlanCommand(program: Command): void {
       '\nExample:\n  emloc plan --model ./base --data train.jsonl --vram 16GiB --ratio 0.25',
     )
     .action(
-      runCommand(['model', 'data'], async ({ values }) => {
+      runCommand(['model', 'data'], async ({ values, progress }) => {
         const options = resolveTuneOptions({ out: '', ...jobOptions(values) } as RequiredPaths);
         const { fits, budgetBytes, neededBytes, stages } = await planTune(
           options,
           targetOf(values),
+          (message) => progress.observe({ type: 'notice', message }),
         );
         const plan = {
           fits,
