@@ -3,7 +3,7 @@ import nx from '@nx/eslint-plugin';
 import tseslint from 'typescript-eslint';
 
 import { boundaryRules, layers } from './tools/setup/lint-boundaries.mjs';
-import { packageOwnership } from './tools/setup/lint-packages.mjs';
+import { exportAll, packageOwnership } from './tools/setup/lint-packages.mjs';
 import { ensureProjectGraph } from './tools/setup/project-graph.mjs';
 
 // The boundary rule reads nx's cached project graph, and checks nothing when there is none.
@@ -68,6 +68,7 @@ export default tseslint.config(
       eqeqeq: ['error', 'always'],
       'object-shorthand': 'error',
       'prefer-const': 'error',
+      'no-restricted-syntax': ['error', exportAll],
       // Code is prettier's; comments are wrapped by hand.
       'max-len': ['error', { code: 1000, comments: 100, ignoreUrls: true }],
       'no-unused-vars': unusedVariables,

@@ -7,11 +7,11 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const SEED = 'emloc example 1';
-const ROWS = { 'train.jsonl': 2000, 'test.jsonl': 300 };
+const seed = 'emloc example 1';
+const rowCounts = { 'train.jsonl': 2000, 'test.jsonl': 300 };
 
 // Words that the example model's tokenizer splits into few tokens. Every item has a regular plural.
-const NAMES = [
+const names = [
   'Mary',
   'David',
   'Michael',
@@ -37,7 +37,7 @@ const NAMES = [
   'Eric',
   'Grace',
 ];
-const ITEMS = [
+const items = [
   'book',
   'table',
   'key',
@@ -59,7 +59,7 @@ const ITEMS = [
   'ring',
   'picture',
 ];
-const NUMBERS = [
+const numbers = [
   'one',
   'two',
   'three',
@@ -73,7 +73,7 @@ const NUMBERS = [
   'eleven',
   'twelve',
 ];
-const PLACES = [
+const places = [
   'Paris',
   'London',
   'Rome',
@@ -91,9 +91,9 @@ const PLACES = [
   'Austin',
   'Bern',
 ];
-const MONTHS = ['January', 'March', 'April', 'May', 'June', 'July', 'August', 'September'];
+const months = ['January', 'March', 'April', 'May', 'June', 'July', 'August', 'September'];
 /** In a third of the sentences; no part of the answer. */
-const ADJECTIVES = [
+const adjectives = [
   'new',
   'old',
   'red',
@@ -106,7 +106,7 @@ const ADJECTIVES = [
   'big',
 ];
 
-const SENTENCES = [
+const sentences = [
   ({ name, goods, place, month }) => `In ${month} ${name} sent ${goods} to ${place}.`,
   ({ name, goods, place, month }) => `${name} ordered ${goods} from ${place} in ${month}.`,
   ({ name, goods, place, month }) => `Please send ${goods} to ${name} in ${place} by ${month}.`,
@@ -125,22 +125,22 @@ let draws = 0;
 
 /** One of the choices, from SHA-256 of seed and count of draws. */
 function pick(choices) {
-  const digest = createHash('sha256').update(`${SEED} ${draws}`).digest();
+  const digest = createHash('sha256').update(`${seed} ${draws}`).digest();
   draws += 1;
   return choices[digest.readUInt32LE(0) % choices.length];
 }
 
 function drawRow() {
-  const name = pick(NAMES);
-  const item = pick(ITEMS);
-  const word = pick(NUMBERS);
-  const count = NUMBERS.indexOf(word) + 1;
-  const place = pick(PLACES);
-  const month = pick(MONTHS);
+  const name = pick(names);
+  const item = pick(items);
+  const word = pick(numbers);
+  const count = numbers.indexOf(word) + 1;
+  const place = pick(places);
+  const month = pick(months);
   const amount = pick([word, String(count)]);
-  const adjective = pick([`${pick(ADJECTIVES)} `, '', '']);
+  const adjective = pick([`${pick(adjectives)} `, '', '']);
   const goods = `${amount} ${adjective}${item}${count === 1 ? '' : 's'}`;
-  const prompt = pick(SENTENCES)({ name, goods, place, month });
+  const prompt = pick(sentences)({ name, goods, place, month });
   return { prompt, completion: answer({ name, item, count, place, month }) };
 }
 
@@ -167,8 +167,8 @@ function drawDistinctRows(count) {
 
 const folder = process.argv[2] ?? join(dirname(fileURLToPath(import.meta.url)), 'data');
 mkdirSync(folder, { recursive: true });
-const rows = drawDistinctRows(Object.values(ROWS).reduce((sum, count) => sum + count, 0));
-for (const [file, count] of Object.entries(ROWS)) {
+const rows = drawDistinctRows(Object.values(rowCounts).reduce((sum, count) => sum + count, 0));
+for (const [file, count] of Object.entries(rowCounts)) {
   const lines = rows.splice(0, count).map((row) => `${JSON.stringify(row)}\n`);
   writeFileSync(join(folder, file), lines.join(''));
 }

@@ -58,6 +58,12 @@ export function packageOwnership(nativeFiles) {
   ];
 }
 
+/** `export *` of anything but generated code: a face names what others use. */
+export const exportAll = {
+  selector: 'ExportAllDeclaration:not([source.value=/\\u002Fgenerated\\u002F/])',
+  message: 'Name what is exported.',
+};
+
 /** @param {readonly Ownership[]} banned */
 function restrictions(banned) {
   return {
@@ -72,6 +78,7 @@ function restrictions(banned) {
     ],
     'no-restricted-syntax': [
       'error',
+      exportAll,
       ...banned.flatMap(({ packages, reason }) =>
         dynamicImports(importPattern(packages)).map((selector) => ({
           selector,

@@ -1,7 +1,7 @@
 /**
- * `npm test`: build, lint, types, all tests. `npm test -- PATTERN ...` passes its arguments to jest
- * and runs only that. The last line is `tests: N passed, N failed`; the exit status is 0 only when
- * every step passed and a test ran.
+ * `npm test`: build, format, lint, circles, what is unused, types, all tests. `npm test -- PATTERN
+ * ...` passes its arguments to jest and runs only that. The last line is `tests: N passed, N
+ * failed`; the exit status is 0 only when every step passed and a test ran.
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -19,6 +19,26 @@ const checks = [
   ['build', ['tools/setup/build.mjs']],
   ['format', ['node_modules/prettier/bin/prettier.cjs', '--check', '.', '--log-level=warn']],
   ['lint', ['node_modules/eslint/bin/eslint.js', '.', '--max-warnings=0']],
+  [
+    'circles',
+    [
+      'node_modules/dependency-cruiser/bin/dependency-cruise.mjs',
+      '--config',
+      'tools/setup/circles.mjs',
+      'libs',
+      'services',
+      'tools',
+    ],
+  ],
+  [
+    'unused',
+    [
+      'node_modules/knip/bin/knip.js',
+      '--config',
+      'tools/setup/knip.mjs',
+      '--treat-config-hints-as-errors',
+    ],
+  ],
   ['typecheck', ['node_modules/typescript/bin/tsc', '--noEmit', '-p', 'tsconfig.json']],
 ];
 

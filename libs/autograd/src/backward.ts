@@ -4,7 +4,8 @@ import type { BlockBindings } from './bindings.js';
 import type { GradientPlan } from './gradient-plan.js';
 import { ruleOf } from './operations/index.js';
 import type { BackwardContext, ForwardContext } from './operations/operation.js';
-import type { BlockProgram, Value } from './program.js';
+import type { BlockProgram } from './program.js';
+import type { Value } from './value.js';
 
 /**
  * The tensors that a forward kept for its backward; owned by whoever holds it. No weight is among

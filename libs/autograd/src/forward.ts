@@ -5,7 +5,8 @@ import type { BlockBindings } from './bindings.js';
 import type { GradientPlan } from './gradient-plan.js';
 import { ruleOf } from './operations/index.js';
 import type { ForwardContext } from './operations/operation.js';
-import type { BlockProgram, Value } from './program.js';
+import type { BlockProgram } from './program.js';
+import type { Value } from './value.js';
 
 export interface BlockForward {
   /** (rows, width); the caller's to dispose. */

@@ -1,6 +1,7 @@
 import { ruleOf } from './operations/index.js';
 import type { Operation } from './operations/operation.js';
-import type { BlockProgram, Value } from './program.js';
+import type { BlockProgram } from './program.js';
+import type { Value } from './value.js';
 
 /**
  * Which derivatives are wanted: those of the adapters on these linear layers, and of the block's

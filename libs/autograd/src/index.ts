@@ -1,5 +1,5 @@
-export { type BlockProgram, ProgramBuilder, type Value } from './program.js';
+export { type BlockProgram, ProgramBuilder } from './program.js';
 export type { AdapterBinding, BlockBindings, LinearWeights } from './bindings.js';
-export { type Differentiation, type GradientPlan, planGradients } from './gradient-plan.js';
-export { type BlockForward, forwardBlock, inferBlock } from './forward.js';
+export { type GradientPlan, planGradients } from './gradient-plan.js';
+export { forwardBlock, inferBlock } from './forward.js';
 export { backwardBlock, type SavedBlock } from './backward.js';

@@ -1,10 +1,5 @@
 import type { Operation } from './operations/operation.js';
-
-/** An activation of a block: (rows, width). Only its number and width are known before a run. */
-export interface Value {
-  readonly id: number;
-  readonly width: number;
-}
+import type { Value } from './value.js';
 
 /**
  * A block of a model, written forward only: straight-line operations over values, weights by name.

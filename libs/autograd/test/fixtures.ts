@@ -97,7 +97,7 @@ export interface BlockOptions {
   readonly lent?: boolean;
 }
 
-export const offsets: readonly number[] = [0, 3, 4, 7];
+const offsets: readonly number[] = [0, 3, 4, 7];
 export const rows = 7;
 const rank = 2;
 const factorRank = 3;

@@ -9,7 +9,7 @@ import type { TensorDType } from './tensor-dtype.js';
 
 export const configFileName = 'config.json';
 
-export interface CheckpointTensor {
+interface CheckpointTensor {
   readonly dtype: TensorDType;
   readonly shape: readonly number[];
   /** Name of the file in the folder. */

@@ -19,7 +19,7 @@ const exponents: Readonly<Record<FloatDType, ExponentBits>> = Object.freeze({
 const blockWords = 1 << 14;
 
 /** Where values come from: a tensor, and the file that it is in. */
-export interface TensorPlace {
+interface TensorPlace {
   readonly name: string;
   readonly file: string;
 }
@@ -40,7 +40,7 @@ export function assertFinite(bytes: Uint8Array, dtype: FloatDType, place: Tensor
 }
 
 /** Whether no value of a tensor is NaN or infinite: no exponent is all ones. */
-export function areFinite(bytes: Uint8Array, dtype: FloatDType): boolean {
+function areFinite(bytes: Uint8Array, dtype: FloatDType): boolean {
   if (bytes.byteOffset % 4 !== 0) return areFinite(new Uint8Array(bytes), dtype);
   const count = Math.floor(bytes.byteLength / 4);
   const words = new Int32Array(bytes.buffer, bytes.byteOffset, count);

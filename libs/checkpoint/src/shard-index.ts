@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { CheckpointError, fileError, quoted } from './errors.js';
 import { readJsonObject } from './json-file.js';
 
-export const singleFileName = 'model.safetensors';
+const singleFileName = 'model.safetensors';
 export const indexFileName = 'model.safetensors.index.json';
 
 /** Which files hold a checkpoint. */

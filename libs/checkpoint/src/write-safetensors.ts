@@ -6,7 +6,7 @@ import { headerPrefixBytes, maxHeaderBytes, metadataKey } from './safetensors-he
 import { alignmentRank, nameOfDType, tensorBytes, type TensorDType } from './tensor-dtype.js';
 
 /** Data of a tensor, whole or in pieces; each piece is written before the next is asked for. */
-export type TensorData = Uint8Array | AsyncIterable<Uint8Array>;
+type TensorData = Uint8Array | AsyncIterable<Uint8Array>;
 
 export interface SafetensorsEntry {
   readonly name: string;

@@ -11,7 +11,7 @@ interface Row {
   readonly completion: string;
 }
 
-const FILES = { 'train.jsonl': 2000, 'test.jsonl': 300 };
+const rowCounts = { 'train.jsonl': 2000, 'test.jsonl': 300 };
 
 async function committed(file: string): Promise<string> {
   return readFile(join(examplesFolder, 'data', file), 'utf8');
@@ -28,13 +28,13 @@ describe('the example data set', () => {
   it('is what its script writes, byte for byte', async () => {
     await inTemporaryFolder(async (folder) => {
       await promisify(execFile)(process.execPath, [join(examplesFolder, 'make-data.mjs'), folder]);
-      for (const file of Object.keys(FILES))
+      for (const file of Object.keys(rowCounts))
         expect(await readFile(join(folder, file), 'utf8')).toBe(await committed(file));
     });
   });
 
   it('has no sentence and no answer twice, so that test rows are new', async () => {
-    const rows = (await Promise.all(Object.keys(FILES).map(rowsOf))).flat();
+    const rows = (await Promise.all(Object.keys(rowCounts).map(rowsOf))).flat();
     expect(rows).toHaveLength(2300);
     expect(new Set(rows.map(({ prompt }) => prompt)).size).toBe(2300);
     expect(new Set(rows.map(({ completion }) => completion)).size).toBe(2300);
@@ -50,7 +50,7 @@ describe('the example data set', () => {
     }
   });
 
-  it.each(Object.entries(FILES))('%s has %d rows of 40 to 80 tokens', async (file, count) => {
+  it.each(Object.entries(rowCounts))('%s has %d rows of 40 to 80 tokens', async (file, count) => {
     const tokenizer = await loadTokenizer(exampleModel('demo-5m'));
     const { rows, report } = await loadDataset({
       path: join(examplesFolder, 'data', file),

@@ -4,7 +4,7 @@ const word = new Float32Array(1);
 const wordBits = new Uint32Array(word.buffer);
 
 /** Bits of the nearest bfloat16, ties to even; NaN becomes a quiet NaN. */
-export function toBfloat16Bits(value: number): number {
+function toBfloat16Bits(value: number): number {
   word[0] = value;
   const bits = wordBits[0] ?? 0;
   if (Number.isNaN(value)) return 0x7fc0;

@@ -1,6 +1,5 @@
 export { createCpuBackend } from './backend.js';
-export { type CpuOptions, describeCpu } from './create-linear-algebra.js';
-export type { CpuDescription } from './linear-algebra.js';
+export { describeCpu } from './create-linear-algebra.js';
 export { cpuProfile } from './profile.js';
 export { assertIndices, assertShape, assertSize, matrix, rowsAndColumns } from './checks.js';
 export { convert, elementsOf } from './convert.js';

@@ -99,13 +99,3 @@ export function rowsAndColumns(operation: string, tensor: Tensor): readonly [num
   }
   return [columns === 0 ? 0 : tensor.size / columns, columns];
 }
-
-/** Elements in 16 bytes. */
-export function wideCount(dtype: DType): number {
-  return 16 / bytesPerElement[dtype];
-}
-
-/** Whether addresses and extent allow 16-byte accesses: then the kernel's wide form is taken. */
-export function isWide(extent: number, width: number, ...addresses: readonly number[]): boolean {
-  return extent % width === 0 && addresses.every((address) => address % 16 === 0);
-}

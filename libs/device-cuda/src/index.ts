@@ -3,13 +3,9 @@ import { cudaProfile, reserveSlackBytes, type CudaProfileOptions } from './profi
 import { CudaSession } from './session.js';
 
 export type { CudaBackend } from './backend.js';
-export type { CudaCard } from './card.js';
-export { cardUsage, type CudaDescription, cudaOrdinal, describeCuda } from './describe.js';
-export type { LibraryReport } from './libraries.js';
-export { cudaProfile, type CudaProfileOptions, defaultReserveBytes } from './profile.js';
-export type { CudaMark, Marks } from './marks.js';
-export type { CardMemory } from './session.js';
-
+export { cardUsage, cudaOrdinal, describeCuda } from './describe.js';
+export { cudaProfile, defaultReserveBytes } from './profile.js';
+export type { CudaMark } from './marks.js';
 export interface CudaBackendOptions extends Pick<
   CudaProfileOptions,
   'statisticsDType' | 'reserveBytes'

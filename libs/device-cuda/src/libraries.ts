@@ -184,7 +184,7 @@ function versionOf(nvrtc: Nvrtc): string {
 }
 
 /** 13000 → '13.0', 12080 → '12.8'. */
-export function formatVersion(version: number): string {
+function formatVersion(version: number): string {
   return `${Math.floor(version / 1000)}.${Math.floor((version % 1000) / 10)}`;
 }
 

@@ -11,7 +11,7 @@ import {
 import type { Launcher } from './launcher.js';
 import type { CudaMemory, CudaMemoryPool } from './memory.js';
 import type { Driver } from './native/driver.js';
-import { launchCast } from './ops/elementwise.js';
+import { launchCast } from './ops/launch-cast.js';
 import type { PinnedBlock, PinnedMemory } from './pinned-memory.js';
 import type { CudaEvent, Streams } from './streams.js';
 

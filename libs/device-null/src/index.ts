@@ -1,2 +1,2 @@
-export { createNullBackend, type NullBackend, type TransferredBytes } from './null-backend.js';
-export type { KernelWork, Work } from './work.js';
+export { createNullBackend, type NullBackend } from './null-backend.js';
+export type { KernelWork } from './work.js';

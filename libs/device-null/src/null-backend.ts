@@ -17,7 +17,7 @@ import {
 import { workModel, type KernelWork, type Work } from './work.js';
 
 /** Bytes that crossed between host and device, uploads by the stream that they were put on. */
-export interface TransferredBytes {
+interface TransferredBytes {
   readonly uploaded: Readonly<Record<StreamName, number>>;
   readonly downloaded: number;
 }

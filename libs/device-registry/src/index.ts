@@ -1,2 +1,2 @@
 export { type CardUsage, deviceTarget, type NamedTarget } from './device-target.js';
-export { DeviceRegistryError, type DeviceRegistryErrorCode } from './errors.js';
+export { DeviceRegistryError } from './errors.js';

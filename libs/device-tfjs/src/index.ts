@@ -1,4 +1,4 @@
 export { createTfjsBackend } from './backend.js';
-export { describeTfjs, type TfjsDescription, tfjsRuntime } from './describe.js';
+export { describeTfjs, tfjsRuntime } from './describe.js';
 export type { TfjsRuntime } from './load.js';
 export { tfjsProfile } from './profile.js';

@@ -1,12 +1,7 @@
-export {
-  applyCorrection,
-  type CorrectLayerOptions,
-  correctLoraLayer,
-  type LayerCorrection,
-} from './correction.js';
-export { EmulatorError, type EmulatorErrorCode } from './errors.js';
-export { factorize, type FactorizeOptions, type Factors } from './factorize.js';
-export { emulatorRank, parseRatioRules, type RatioRule, ratioOf } from './ratio-rules.js';
+export { applyCorrection, correctLoraLayer, type LayerCorrection } from './correction.js';
+export { EmulatorError } from './errors.js';
+export { factorize } from './factorize.js';
+export { emulatorRank, parseRatioRules, ratioOf } from './ratio-rules.js';
 export {
   type LayerStatistic,
   type LayerStatistics,

@@ -20,7 +20,7 @@ export function fromValues(values: ArrayLike<number>, rows: number, columns: num
   return { rows, columns, values: Float64Array.from(values) };
 }
 
-export function at({ columns, values }: Matrix, row: number, column: number): number {
+function at({ columns, values }: Matrix, row: number, column: number): number {
   return values[row * columns + column] as number;
 }
 

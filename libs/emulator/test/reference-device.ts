@@ -84,7 +84,7 @@ function write(tensor: Tensor, values: ArrayLike<number>): void {
 }
 
 /** Round to nearest even. */
-export function roundTo(dtype: DType, value: number): number {
+function roundTo(dtype: DType, value: number): number {
   if (dtype === 'float64') return value;
   if (dtype === 'int32') return value | 0;
   const single = Math.fround(value);

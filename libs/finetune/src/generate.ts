@@ -10,7 +10,7 @@ export interface GenerateOptions extends Pick<BreadthFirstOptions, 'model' | 'si
   readonly stopIds: ReadonlySet<number>;
 }
 
-export interface GenerationPrompt {
+interface GenerationPrompt {
   readonly ids: Int32Array;
   /** Most tokens to answer with. */
   readonly maxTokens: number;

@@ -32,7 +32,7 @@ interface HeadInputs {
  * Rows of logits that exist at once: a function of the vocabulary alone, so that a budget never
  * changes a reduction.
  */
-export function headChunkRows(vocabularySize: number): number {
+function headChunkRows(vocabularySize: number): number {
   const rows = Math.floor(2 ** 25 / vocabularySize / 8) * 8;
   return Math.max(16, Math.min(256, rows));
 }

@@ -19,7 +19,7 @@ import {
 } from './training-state.js';
 
 /** What one optimizer step did. */
-export interface StepReport {
+interface StepReport {
   /** 1 for the first step. */
   readonly step: number;
   readonly steps: number;

@@ -1,10 +1,5 @@
-export {
-  openDeviceLedger,
-  type DeviceGrant,
-  type DeviceLedger,
-  type DeviceRequest,
-} from './device-ledger.js';
-export { JobStorageError, type JobStorageErrorCode } from './errors.js';
+export { type DeviceGrant } from './device-ledger.js';
+export { JobStorageError } from './errors.js';
 export { jobIdOf, jobNameOf, tensorKeys } from './keys.js';
 export {
   bucketNames,
@@ -18,4 +13,4 @@ export {
   type LayerWork,
 } from './job-storage.js';
 export { storedObjectMessage } from './stored-object.js';
-export { openStageRecords, type StageRecord, type StageRecords } from './stage-records.js';
+export { type StageRecord } from './stage-records.js';

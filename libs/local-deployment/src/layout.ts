@@ -17,10 +17,7 @@ export type ServiceName = StageName | 'coordinator';
 export const serviceNames: readonly ServiceName[] = Object.freeze(['coordinator', ...stageNames]);
 
 /** Stages whose replicas share the work of one job. */
-export const replicatedStages: readonly StageName[] = Object.freeze([
-  'emulator-builder',
-  'corrector',
-]);
+const replicatedStages: readonly StageName[] = Object.freeze(['emulator-builder', 'corrector']);
 
 /**
  * A service process. Replicas after the first are numbered: `emulator-builder`,

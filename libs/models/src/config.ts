@@ -1,7 +1,7 @@
 import { ModelError } from './errors.js';
 
 /** Inclusive bounds of a number in a config. */
-export interface Bounds {
+interface Bounds {
   readonly least?: number;
   readonly most?: number;
 }

@@ -4,7 +4,7 @@ import type { ModelFamily, ModelLayout } from './layout.js';
 import { llama } from './llama/index.js';
 import { qwen2 } from './qwen2/index.js';
 
-export const modelFamilies: readonly ModelFamily[] = Object.freeze([llama, qwen2]);
+const modelFamilies: readonly ModelFamily[] = Object.freeze([llama, qwen2]);
 
 /**
  * The layout that a config.json describes.

@@ -1,8 +1,7 @@
-export { ModelError, type ModelErrorCode } from './errors.js';
 export { adaptableModules, linearModules } from './layout.js';
-export type { LinearSpec, ModelFamily, ModelLayout, UnitSpec, UnitTensorSpec } from './layout.js';
-export { modelFamilies, layoutOf } from './families.js';
-export { type Model, openModel, type OpenModelOptions } from './open-model.js';
+export type { LinearSpec, ModelLayout } from './layout.js';
+export { layoutOf } from './families.js';
+export { type Model, openModel } from './open-model.js';
 export {
   factorNames,
   overlaySource,
@@ -10,5 +9,5 @@ export {
   type SourceSlice,
   type TensorOverlay,
 } from './sources.js';
-export { bindBlock, type BlockRunInputs } from './bind.js';
+export { bindBlock } from './bind.js';
 export { ropeTables } from './rope.js';

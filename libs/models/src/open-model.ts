@@ -19,7 +19,7 @@ export interface Model {
   close(): Promise<void>;
 }
 
-export interface OpenModelOptions {
+interface OpenModelOptions {
   /** Whether a checkpoint may have more layers than its config says. Default: no. */
   readonly allowUnusedLayers?: boolean;
 }

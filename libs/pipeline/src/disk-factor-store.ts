@@ -4,10 +4,10 @@ import { openSafetensors, type SafetensorsFile } from '@emloc/checkpoint';
 import type { DeviceProfile } from '@emloc/device';
 
 import { intactOrNull } from './disk-training-store.js';
+import type { EmulatedLayerReport } from './emulated-layer-report.js';
 import type { FactorStore, StoredFactors } from './factor-store.js';
 import type { EmulatedLinear } from './job.js';
 import { factorsFromRecord, factorsToRecord } from './records/factors.js';
-import type { EmulatedLayerReport } from './stages/emulate.js';
 import { readTensorFile, writeTensorFile } from './tensor-file.js';
 
 /**

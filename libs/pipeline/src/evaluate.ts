@@ -96,7 +96,7 @@ export interface EvaluateReport extends Evaluation {
 }
 
 /** What a model says where a row has its last trained-on part. */
-export interface AnsweredRow {
+interface AnsweredRow {
   /** Line in the data file. */
   readonly line: number;
   readonly expected: string;

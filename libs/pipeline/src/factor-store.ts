@@ -2,8 +2,8 @@ import { byteLength, type DeviceProfile, type HostDType } from '@emloc/device';
 import { factorNames, overlaySource, type Model, type TensorOverlay } from '@emloc/models';
 import type { LayerSource, TensorSpec } from '@emloc/weight-pager';
 
+import type { EmulatedLayerReport } from './emulated-layer-report.js';
 import { paddedRank, type EmulatedLinear } from './job.js';
-import type { EmulatedLayerReport } from './stages/emulate.js';
 
 /** One linear layer's factors as they are trained on: raw bytes in the device's compute dtype. */
 export interface StoredFactors {

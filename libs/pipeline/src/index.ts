@@ -1,31 +1,46 @@
-export * from './errors.js';
-export * from './options.js';
-export * from './observer.js';
-export * from './job.js';
-export * from './environment.js';
-export * from './factor-store.js';
-export * from './disk-factor-store.js';
+export { PipelineError } from './errors.js';
+export {
+  resolveTuneOptions,
+  type TuneOptions,
+  defaultTuneOptions,
+  defaultCheckpointSteps,
+} from './options.js';
+export { stageNames, type StageName, type JobEvent, type JobObserver } from './observer.js';
+export { prepareJob, type Job } from './job.js';
+export { type MemoryPlan, type JobEnvironment } from './environment.js';
+export { emulatorSource, type FactorStore } from './factor-store.js';
+export { DiskFactorStore } from './disk-factor-store.js';
 export type { StartMode } from './job-folder.js';
-export * from './training-store.js';
-export * from './tensor-record.js';
-export * from './records/adapter.js';
-export * from './records/training-state.js';
-export * from './records/statistics.js';
-export * from './records/factors.js';
-export * from './records/corrections.js';
-export * from './stage-outcomes.js';
-export * from './outcome-store.js';
-export * from './stage-clock.js';
-export * from './stages/emulate.js';
-export * from './stages/train.js';
-export * from './stages/correct.js';
-export * from './run-job.js';
-export * from './plan.js';
-export * from './divide-emulation.js';
-export * from './correction-memory.js';
-export * from './rates.js';
-export * from './measure-rates.js';
-export * from './default-budget.js';
-export * from './outcome.js';
-export * from './tune.js';
-export * from './evaluate.js';
+export { type StageProgress, type TrainingStore, noTrainingStore } from './training-store.js';
+export { type TensorRecord } from './tensor-record.js';
+export { adapterToRecord, adapterFromRecord } from './records/adapter.js';
+export { stageProgressToRecord, stageProgressFromRecord } from './records/training-state.js';
+export { statisticsToRecord, statisticsFromRecord } from './records/statistics.js';
+export { factorsToRecord, factorsFromRecord } from './records/factors.js';
+export { correctionsToRecord, correctionsFromRecord } from './records/corrections.js';
+export { type StageReport, StageClock } from './stage-clock.js';
+export { calibrate, emulateBlock } from './stages/emulate.js';
+export { runTrainStage, type TrainStageInputs } from './stages/train.js';
+export { correctedBlocks, chooseCorrection, correctBlocks } from './stages/correct.js';
+export {
+  runJob,
+  isRefinementKept,
+  refinementNotice,
+  jobResultOf,
+  startingAdapter,
+  emulatorReport,
+  type EmulatorReport,
+  type JobOutcomes,
+} from './run-job.js';
+export { requireMemory, type JobPlan, type PlanInputs } from './plan.js';
+export { divideEmulation, type ProcessMemory } from './divide-emulation.js';
+export { correctionMemory } from './correction-memory.js';
+export { roughRates } from './rates.js';
+export { writeOutcome } from './outcome.js';
+export { tune, budgetBytesOf, planTune, type DeviceTarget, type TuneReport } from './tune.js';
+export {
+  resolveEvaluateOptions,
+  evaluateModel,
+  defaultEvaluateOptions,
+  type EvaluateReport,
+} from './evaluate.js';

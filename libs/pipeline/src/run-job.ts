@@ -3,6 +3,7 @@ import { elementCount } from '@emloc/device';
 import { initialAdapter, type TrainResult } from '@emloc/finetune';
 import type { LayerSource } from '@emloc/weight-pager';
 
+import type { EmulatedLayerReport } from './emulated-layer-report.js';
 import type { JobEnvironment } from './environment.js';
 import { emulatorSource } from './factor-store.js';
 import type { Job, TrainingPlan } from './job.js';
@@ -14,7 +15,7 @@ import type {
   TunedOutcome,
 } from './stage-outcomes.js';
 import { correct, lambdasOf } from './stages/correct.js';
-import { buildEmulator, type EmulatedLayerReport } from './stages/emulate.js';
+import { buildEmulator } from './stages/emulate.js';
 import { runTrainStage } from './stages/train.js';
 
 /** Validation losses along the way; null where a stage did not run. */
@@ -161,7 +162,7 @@ async function refine(
 }
 
 /** Validation loss of the adapter that refinement starts from. */
-export function lossBeforeRefinement({
+function lossBeforeRefinement({
   scores,
   chosen,
 }: Pick<CorrectionOutcome, 'scores' | 'chosen'>): number {

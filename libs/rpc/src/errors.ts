@@ -1,7 +1,7 @@
 import type { RpcCode } from './codes.js';
 
 /** The domain of every ErrorInfo that this product sends. */
-export const errorDomain = 'emloc';
+const errorDomain = 'emloc';
 
 /** A field of a request that breaks its rules. */
 export interface FieldViolation {

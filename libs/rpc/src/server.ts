@@ -25,7 +25,7 @@ export interface RpcServerOptions {
   readonly observer: RpcObserver;
 }
 
-export const defaultServerOptions: RpcServerOptions = Object.freeze({
+const defaultServerOptions: RpcServerOptions = Object.freeze({
   maxReceiveBytes: 4 * 1024 * 1024,
   maxConcurrentCalls: 1000,
   unaryTimeoutMs: 60_000,

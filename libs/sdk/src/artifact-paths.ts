@@ -10,7 +10,7 @@ const mergedFolder = 'merged';
  * every system.
  * @throws EmlocError SDK_PATH_UNSAFE
  */
-export function safeSegments(path: string): readonly string[] {
+function safeSegments(path: string): readonly string[] {
   const segments = path.split('/');
   const problem =
     problemOf(path) ?? segments.map(problemOfSegment).find((found) => found !== null) ?? null;

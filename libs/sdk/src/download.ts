@@ -22,10 +22,7 @@ export interface ArtifactSource {
  * The bytes of an artifact from `offset` on, over any number of connections. They are as the server
  * sends them: unchecked.
  */
-export async function* readBytes(
-  source: ArtifactSource,
-  offset: number,
-): AsyncGenerator<Uint8Array> {
+async function* readBytes(source: ArtifactSource, offset: number): AsyncGenerator<Uint8Array> {
   const { artifact, resumption } = source;
   const cursor = { position: offset };
   while (cursor.position < artifact.sizeBytes) {

@@ -25,4 +25,17 @@ export {
 } from './errors.js';
 export { type ClientTls, type ConnectOptions, defaultLimits } from './options.js';
 export { type StageName, stageNames } from './stages.js';
-export * from './values.js';
+export {
+  isFinalState,
+  type JobState,
+  type MergeDtype,
+  type Job,
+  type StageReport,
+  type TuneReport,
+  type JobPlan,
+  type JobEvent,
+  type ArtifactKind,
+  type Artifact,
+  type Dataset,
+  type JobsPage,
+} from './values.js';

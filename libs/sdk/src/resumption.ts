@@ -8,7 +8,7 @@ import { isEmlocError } from './errors.js';
  * server is away, and may be for long. `retry`: the connection or its contents broke in a way that
  * a few repetitions may cure.
  */
-export function remedyOf(error: unknown): 'wait' | 'retry' | 'none' {
+function remedyOf(error: unknown): 'wait' | 'retry' | 'none' {
   if (isRetryable(error)) return 'wait';
   if (isEmlocError(error, 'SDK_EVENTS_LOST') || isEmlocError(error, 'SDK_DOWNLOAD_CORRUPT'))
     return 'retry';

@@ -11,7 +11,7 @@ import {
   type FakeDeploymentOptions,
 } from '../src/testing/index.js';
 
-export const fastRetry = { attempts: 4, initialDelayMs: 5, maxDelayMs: 20, factor: 2 };
+const fastRetry = { attempts: 4, initialDelayMs: 5, maxDelayMs: 20, factor: 2 };
 
 const open: (() => void | Promise<void>)[] = [];
 

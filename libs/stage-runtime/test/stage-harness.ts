@@ -19,10 +19,10 @@ import { createTelemetry, type Telemetry } from '@emloc/telemetry';
 import type { EngineThread } from '../src/service/engine-thread.js';
 import { StageCalls, type StageAttempt, type StageHandler } from '../src/service/stage-calls.js';
 
-export type Handler = StageHandler<CalibrateRequest, typeof CalibrateResultSchema>;
+type Handler = StageHandler<CalibrateRequest, typeof CalibrateResultSchema>;
 
 /** What a call gave, as it came. */
-export interface Told {
+interface Told {
   readonly events: string[];
   readonly result: Promise<number>;
   stop(): void;

@@ -31,7 +31,7 @@ export const labelValues = Object.freeze({
   version: 'version of the program',
 });
 
-export type LabelName = keyof typeof labelValues;
+type LabelName = keyof typeof labelValues;
 
 const shortSeconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 const longSeconds = [1, 5, 15, 60, 300, 900, 3_600, 4 * 3_600, 12 * 3_600, 48 * 3_600];

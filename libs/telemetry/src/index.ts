@@ -1,20 +1,15 @@
+export { catalogue, labelValues, type MetricSpec } from './catalogue.js';
+export { createTelemetry, type Metrics, type Telemetry } from './metrics.js';
 export {
-  type Catalogue,
-  catalogue,
-  labelValues,
-  type LabelName,
-  type MetricSpec,
-} from './catalogue.js';
-export * from './errors.js';
-export {
-  type CounterMetric,
-  createTelemetry,
-  type GaugeMetric,
-  type HistogramMetric,
-  type Metrics,
-  type Telemetry,
-} from './metrics.js';
-export * from './observers.js';
+  observeCalls,
+  observePager,
+  recordStep,
+  recordMemory,
+  forgetStage,
+  type StageLabel,
+  type PagerTotals,
+  type MemorySample,
+} from './observers.js';
 export {
   type ProbeServer,
   type ProbeServerOptions,

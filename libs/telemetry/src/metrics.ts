@@ -5,12 +5,12 @@ import { catalogue, type Catalogue, type MetricSpec } from './catalogue.js';
 type Labels<S extends MetricSpec> = { readonly [L in S['labels'][number]]: string };
 
 /** What is counted: events, or units of something that only grows. */
-export interface CounterMetric<L> {
+interface CounterMetric<L> {
   add(labels: L, amount?: number): void;
 }
 
 /** A value that goes up and down. */
-export interface GaugeMetric<L> {
+interface GaugeMetric<L> {
   set(labels: L, value: number): void;
   add(labels: L, amount: number): void;
   /** Takes the series away: the thing is not there any more, rather than 0. */
@@ -20,7 +20,7 @@ export interface GaugeMetric<L> {
 }
 
 /** Values whose distribution matters. */
-export interface HistogramMetric<L> {
+interface HistogramMetric<L> {
   observe(labels: L, value: number): void;
 }
 

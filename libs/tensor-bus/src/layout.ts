@@ -2,7 +2,7 @@ import { TensorBusError } from './errors.js';
 import type { OutgoingLayer, TensorHeader } from './tensor-bus.js';
 
 /** A part of one tensor; `at` is its place in the chunk. */
-export interface TensorRange {
+interface TensorRange {
   readonly tensor: number;
   readonly offsetBytes: number;
   readonly at: number;

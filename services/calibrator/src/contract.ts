@@ -8,7 +8,7 @@ export interface StatisticsReady {
   readonly record: TensorRecord;
 }
 
-export interface CalibrateOutcome {
+interface CalibrateOutcome {
   readonly report: EngineReport;
   readonly layers: number;
   /** Calibration tokens that went through the model. */

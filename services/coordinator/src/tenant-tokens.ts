@@ -3,7 +3,7 @@ import { bearerTokens, type Authenticator, type TenantToken } from '@emloc/rpc';
 import { ServiceKitError, type Logger } from '@emloc/service-kit';
 
 /** Whose jobs they are where nobody has to say who calls. */
-export const localTenant = 'local';
+const localTenant = 'local';
 
 const checkMs = 1000;
 
@@ -42,7 +42,7 @@ export async function tenantTokens(
 }
 
 /** @throws ServiceKitError OPTION_INVALID naming the file and the entry, never a hash */
-export function parseTokens(text: string, path: string): readonly TenantToken[] {
+function parseTokens(text: string, path: string): readonly TenantToken[] {
   const entries = text.trimStart().startsWith('[')
     ? (parseJson(text, path, 'the list') as unknown[])
     : linesOf(text, path);

@@ -15,14 +15,14 @@ import type { StageName } from '../src/jobs/record.js';
 type Event = MessageInitShape<typeof StageEventSchema>;
 
 /** A call that a fake stage has got. */
-export interface SeenCall {
+interface SeenCall {
   readonly stage: StageName;
   readonly job: string;
   readonly attempt: number;
   readonly token: number;
 }
 
-export interface ScriptContext {
+interface ScriptContext {
   /** Aborts when the coordinator ends the call. */
   readonly signal: AbortSignal;
   readonly call: StageCall;

@@ -22,7 +22,7 @@ export type BuildRequest =
   /** What is reported of all layers, when all are done. */
   | { readonly type: 'reports' };
 
-export interface BuildOutcome {
+interface BuildOutcome {
   readonly report: EngineReport;
   readonly emulator: EmulatorReport;
 }

@@ -2,7 +2,7 @@
  * Bytes of the memory that stands for a tensor at either end: it is gone through again and again,
  * as 1 GiB would take too much.
  */
-export const blockBytes = 32 * 1024 * 1024;
+const blockBytes = 32 * 1024 * 1024;
 
 /** The tensor that is sent: a block of random bytes over and over. */
 export interface BlockSource {

@@ -9,7 +9,7 @@ import {
 } from '@grpc/grpc-js';
 
 import type { BlockSink, BlockSource } from './bus-blocks.js';
-import type { BusTask } from './bus-paths.js';
+import type { BusTask } from './bus-task.js';
 
 const path = '/emloc.bench.Bus/Send';
 const messageBytes = 1024 * 1024;

@@ -12,15 +12,7 @@ import {
 
 import type { BlockSink, BlockSource } from './bus-blocks.js';
 import { largeWindowBytes, receiveGrpc, sendGrpc } from './bus-grpc.js';
-
-/** What is known to both processes. */
-export interface BusTask {
-  readonly path: BusPathName;
-  readonly totalBytes: number;
-  readonly natsUrl: string;
-}
-
-export type BusPathName = 'tcp' | 'grpc' | 'grpc-window' | 'core' | 'durable' | 'store';
+import type { BusPathName, BusTask } from './bus-task.js';
 
 /** One way to move a tensor of `totalBytes` from one process to another. */
 export interface BusPath {

@@ -1,7 +1,7 @@
-import type { BusPathName } from './bus-paths.js';
+import type { BusPathName } from './bus-task.js';
 
 /** The store is written, and then read. */
-export type BusRowName = Exclude<BusPathName, 'store'> | 'write' | 'read';
+type BusRowName = Exclude<BusPathName, 'store'> | 'write' | 'read';
 
 /** What was measured of one path. */
 export interface BusResult {

@@ -7,8 +7,9 @@ import { parseArgs } from 'node:util';
 import { findNatsServer, startNatsServer } from '@emloc/service-kit';
 
 import { createBlockSink, createBlockSource } from './bus-blocks.js';
-import { busPaths, type BusPathName, type BusTask } from './bus-paths.js';
+import { busPaths } from './bus-paths.js';
 import { busTable, type BusResult } from './bus-table.js';
+import type { BusPathName, BusTask } from './bus-task.js';
 import { warmPageCache, warmServer } from './bus-warm.js';
 
 const help = `usage: npm run bench -- bus [--size-mib 1024] [--paths tcp,grpc,grpc-window,core,durable,store] [--rounds 3] [--cold-server] [--json]

@@ -89,7 +89,7 @@ export function growthOf(samples: readonly MemorySample[]): MemoryGrowth {
  * More resident memory than this after thousands of buffers is a leak; less is the garbage
  * collector's.
  */
-export const residentToleranceBytes = 24 * 2 ** 20;
+const residentToleranceBytes = 24 * 2 ** 20;
 
 /** Whether memory stayed as it was. */
 export function isFlat({ deviceBytes, cardBytes, residentBytes }: MemoryGrowth): boolean {

@@ -8,7 +8,7 @@ export interface ServeResult {
 }
 
 /** Asked for: a job on a deployment takes at most so many times what `emloc tune` takes. */
-export const targetRatio = 1.2;
+const targetRatio = 1.2;
 
 /** Medians and the median of the pairs' ratios, a line for each number of replicas. */
 export function serveTable(results: readonly ServeResult[]): string {

@@ -35,7 +35,7 @@ import { PanelBuilder as TimeSeriesPanelBuilder } from '@grafana/grafana-foundat
 /** The data source that the viewer chooses. */
 export const dataSource = Object.freeze({ type: 'prometheus', uid: '${datasource}' });
 
-export interface Query {
+interface Query {
   /** PromQL. */
   readonly expr: string;
   /** Name of a series, with its labels in double braces. */

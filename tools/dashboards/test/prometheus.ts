@@ -19,7 +19,7 @@ export interface PrometheusOptions {
 const readyWithinMs = 30_000;
 
 /** Path of a program of Debian's package `prometheus`. @throws what to install */
-export function findProgram(name: 'prometheus' | 'promtool'): string {
+function findProgram(name: 'prometheus' | 'promtool'): string {
   const found = (process.env['PATH'] ?? '')
     .split(delimiter)
     .map((folder) => join(folder, name))

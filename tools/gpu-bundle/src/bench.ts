@@ -13,7 +13,7 @@ export interface Measurement {
 const blockOfNormals = 2 ** 20;
 
 /** Tensors with random contents, all freed by `dispose`. */
-export class Operands {
+class Operands {
   readonly #tensors: Tensor[] = [];
   readonly #pattern = normals(blockOfNormals, createRandom(7), 0.5);
 
@@ -63,7 +63,7 @@ export class Operands {
   }
 }
 
-export function bytesOf(values: Float32Array): HostArray {
+function bytesOf(values: Float32Array): HostArray {
   return {
     bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
     dtype: 'float32',

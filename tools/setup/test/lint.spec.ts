@@ -27,49 +27,59 @@ describe('the lint configuration', () => {
     ],
     'engine imports a device implementation': [
       'libs/finetune/src/x.ts',
-      "export * from '@emloc/device-cpu';",
+      "export { x } from '@emloc/device-cpu';",
     ],
     'engine imports the devices by name': [
       'libs/pipeline/src/x.ts',
-      "export * from '@emloc/device-registry';",
+      "export { x } from '@emloc/device-registry';",
     ],
     'devices by name import a device implementation': [
       'libs/device-registry/src/x.ts',
-      "export * from '@emloc/device-cpu';",
+      "export { x } from '@emloc/device-cpu';",
     ],
     'devices by name import the kit': [
       'libs/device-registry/src/x.ts',
-      "export * from '@emloc/rpc';",
+      "export { x } from '@emloc/rpc';",
     ],
     'stage imports the devices by name': [
       'libs/stage-runtime/src/x.ts',
-      "export * from '@emloc/device-registry';",
+      "export { x } from '@emloc/device-registry';",
     ],
-    'engine imports the kit': ['libs/finetune/src/x.ts', "export * from '@emloc/rpc';"],
+    'engine imports the kit': ['libs/finetune/src/x.ts', "export { x } from '@emloc/rpc';"],
     'planner imports the null device': [
       'libs/pipeline/src/x.ts',
-      "export * from '@emloc/device-null';",
+      "export { x } from '@emloc/device-null';",
     ],
-    'device imports an engine': ['libs/device/src/x.ts', "export * from '@emloc/autograd';"],
+    'device imports an engine': ['libs/device/src/x.ts', "export { x } from '@emloc/autograd';"],
     'another project by path': [
       'libs/finetune/src/x.ts',
-      "export * from '../../device/src/index.js';",
+      "export { x } from '../../device/src/index.js';",
     ],
     'an undeclared package': [
       'libs/device/src/x.ts',
       "import semver from 'semver';\nsemver.valid('1');",
     ],
-    'engine imports NATS': ['libs/pipeline/src/x.ts', "export * from '@nats-io/nats-core';"],
+    'engine imports NATS': ['libs/pipeline/src/x.ts', "export { x } from '@nats-io/nats-core';"],
     'engine loads gRPC': [
       'libs/pipeline/src/x.ts',
       "export const grpc = await import('@grpc/grpc-js');",
     ],
-    'rpc imports prom-client': ['libs/rpc/src/x.ts', "export * from 'prom-client';"],
+    'rpc imports prom-client': ['libs/rpc/src/x.ts', "export { x } from 'prom-client';"],
     'FFI outside the native files': [
       'libs/device-cpu/src/gemm.ts',
       "export { default } from 'koffi';",
     ],
     'FFI in a native file': ['libs/device-cpu/src/native.ts', "export { default } from 'koffi';"],
+    'everything of a module': ['libs/finetune/src/x.ts', "export * from './y.js';"],
+    'everything of a module under a name': [
+      'libs/finetune/src/x.ts',
+      "export * as y from './y.js';",
+    ],
+    'everything of a script': ['tools/setup/x.mjs', "export * from './y.mjs';"],
+    'everything that is generated': [
+      'libs/contracts/src/x.ts',
+      "export * from './generated/y.js';",
+    ],
     any: ['libs/finetune/src/x.ts', 'export const x: any = 1;'],
     'any in a native file': ['libs/device-cpu/src/native.ts', 'export const x: any = 1;'],
   });
@@ -88,6 +98,10 @@ describe('the lint configuration', () => {
     ['an undeclared package', [boundary]],
     ['FFI outside the native files', ['no-restricted-imports']],
     ['FFI in a native file', []],
+    ['everything of a module', ['no-restricted-syntax']],
+    ['everything of a module under a name', ['no-restricted-syntax']],
+    ['everything of a script', ['no-restricted-syntax']],
+    ['everything that is generated', []],
     ['any', ['@typescript-eslint/no-explicit-any']],
     ['any in a native file', []],
   ])('%s: %j', (name, rules) => {

@@ -19,7 +19,7 @@ export const blockCount = 4;
 const rows = 96;
 
 /** The files that have to come out the same, whoever made them. */
-export const comparedFiles = Object.freeze(['adapter_model.safetensors', 'adapter_config.json']);
+const comparedFiles = Object.freeze(['adapter_model.safetensors', 'adapter_config.json']);
 
 /** A job of some seconds that goes through all stages. */
 export async function prepareJob({ root, work }: SoakPaths): Promise<CreateJobOptions['options']> {

@@ -36,7 +36,7 @@ const deadlineMs = 300_000;
  * Runs the job while the faults happen, and holds what comes out against the reference. Ends when
  * all processes are ready again.
  */
-export async function runDisturbed(
+async function runDisturbed(
   bed: TestBed,
   { name, faults, undisturbedMs }: RunOptions,
 ): Promise<RunOutcome> {

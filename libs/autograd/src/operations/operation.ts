@@ -1,7 +1,7 @@
 import type { OuterProduct, Tensor } from '@emloc/device';
 
 import type { BlockBindings } from '../bindings.js';
-import type { Value } from '../program.js';
+import type { Value } from '../value.js';
 
 export interface RmsNormOperation {
   readonly kind: 'rmsNorm';

@@ -84,7 +84,7 @@ export const CU_LAUNCH_PARAM_BUFFER_SIZE = 2;
 const CUDA_ERROR_NOT_READY = 600;
 
 type Call = (...args: readonly unknown[]) => number;
-export type DriverCalls = Readonly<
+type DriverCalls = Readonly<
   Record<keyof typeof declarations, (...args: readonly unknown[]) => void>
 >;
 

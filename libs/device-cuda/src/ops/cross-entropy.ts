@@ -4,11 +4,10 @@ import {
   addressOf,
   expectDType,
   expectShape,
-  isWide,
   rowsAndColumns,
-  wideCount,
   type CudaContext,
 } from '../context.js';
+import { isWide, wideCount } from '../wide.js';
 import { blockFor } from './rms-norm.js';
 
 export function crossEntropy(

@@ -1,33 +1,23 @@
 import {
-  DeviceError,
   type AddBiasOptions,
   type AddOptions,
   type CastOptions,
-  type DType,
   type FillOptions,
-  type HostDType,
   type ScaleOptions,
-  type StreamName,
 } from '@emloc/device';
 
 import {
   addressOf,
   expectDType,
   expectShape,
-  isWide,
   rowsAndColumns,
-  wideCount,
   type CudaContext,
 } from '../context.js';
 import type { Launcher } from '../launcher.js';
+import { isWide, wideCount } from '../wide.js';
+import { launchCast, shapeFor } from './launch-cast.js';
 
-const threads = 256;
 const floating = ['float32', 'bfloat16', 'float64'] as const;
-
-/** Blocks for `count` elements, `width` of them a thread. */
-function shapeFor(count: number, width: number) {
-  return { grid: [Math.ceil(count / width / threads)] as const, block: threads };
-}
 
 export function fill(context: CudaContext, { out, value }: FillOptions): void {
   const { launcher } = context;
@@ -120,48 +110,4 @@ export function cast(context: CudaContext, { x, out }: CastOptions): void {
     .pointer(target)
     .pointer(x.byteLength / unit)
     .launch('elementwise', `copy_${unit}`, shapeFor(x.byteLength / unit, 1));
-}
-
-export interface CastLaunch {
-  readonly from: HostDType;
-  readonly to: DType;
-  /** Device addresses, elements of `from` and of `to`. */
-  readonly source: number;
-  readonly target: number;
-  readonly count: number;
-  readonly stream?: StreamName;
-}
-
-/** Elements that one thread of the wide kernels converts. */
-const castWidths: Readonly<Record<string, number>> = {
-  float32_bfloat16: 4,
-  float32_float64: 2,
-  bfloat16_float32: 4,
-  bfloat16_float64: 2,
-  float64_float32: 2,
-  float64_bfloat16: 2,
-  float16_float32: 4,
-  float16_bfloat16: 8,
-  float16_float64: 2,
-};
-
-/** @throws DeviceError DEVICE_UNSUPPORTED for a pair of dtypes that has no conversion. */
-export function launchCast(
-  launcher: Launcher,
-  { from, to, source, target, count, stream = 'compute' }: CastLaunch,
-): void {
-  const pair = `${from}_${to}`;
-  const wide = castWidths[pair];
-  if (wide === undefined)
-    throw new DeviceError('DEVICE_UNSUPPORTED', `cuda: no conversion from ${from} to ${to}`);
-  const width = isWide(count, wide, source, target) ? wide : 1;
-  launcher
-    .begin()
-    .pointer(source)
-    .pointer(target)
-    .pointer(count)
-    .launch('elementwise', `cast_${pair}${width > 1 ? '_wide' : ''}`, {
-      ...shapeFor(count, width),
-      stream,
-    });
 }

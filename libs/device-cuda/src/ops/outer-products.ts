@@ -9,11 +9,11 @@ import {
   addressOf,
   expectDType,
   expectShape,
-  isWide,
   roundUp,
   withScratch,
   type CudaContext,
 } from '../context.js';
+import { isWide } from '../wide.js';
 import { multiplyColumns } from './gemm.js';
 
 /** PRODUCTS, TILES, COLUMNS, THREADS and RANK of outer-products.cu. */

@@ -4,11 +4,10 @@ import {
   addressOf,
   expectDType,
   expectShape,
-  isWide,
   rowsAndColumns,
-  wideCount,
   type CudaContext,
 } from '../context.js';
+import { isWide, wideCount } from '../wide.js';
 
 const threads = 256;
 

@@ -1,13 +1,7 @@
 import type { SwigluBackwardOptions, SwigluOptions, Tensor } from '@emloc/device';
 
-import {
-  addressOf,
-  expectDType,
-  expectShape,
-  isWide,
-  wideCount,
-  type CudaContext,
-} from '../context.js';
+import { addressOf, expectDType, expectShape, type CudaContext } from '../context.js';
+import { isWide, wideCount } from '../wide.js';
 
 const threads = 256;
 

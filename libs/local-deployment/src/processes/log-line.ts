@@ -1,7 +1,7 @@
 import type { ProcessEndpoint } from './managed-process.js';
 
 /** The fields of a line of JSON; null for any other line. */
-export function parseLogLine(line: string): Readonly<Record<string, unknown>> | null {
+function parseLogLine(line: string): Readonly<Record<string, unknown>> | null {
   if (!line.startsWith('{')) return null;
   try {
     return JSON.parse(line) as Record<string, unknown>;

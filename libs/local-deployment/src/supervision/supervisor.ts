@@ -17,7 +17,7 @@ export interface Component extends Supervised {
 }
 
 /** A component as it is now. */
-export interface ComponentStatus {
+interface ComponentStatus {
   readonly name: string;
   /** Of the present process; undefined while there is none. */
   readonly pid: number | undefined;

@@ -1,8 +1,8 @@
 import type { DeviceProfile } from '@emloc/device';
 
+import type { EmulatedLayerReport } from '../emulated-layer-report.js';
 import { factorSpecs, type BlockFactors } from '../factor-store.js';
 import type { EmulatedLinear } from '../job.js';
-import type { EmulatedLayerReport } from '../stages/emulate.js';
 import { hasFields, RecordReader, type RecordTensor, type TensorRecord } from '../tensor-record.js';
 
 interface FactorsHeader {

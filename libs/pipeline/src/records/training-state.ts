@@ -8,7 +8,7 @@ import { adapterFromRecord, adapterToRecord, parametersOf } from './adapter.js';
  * An adapter's record with its moments beside each matrix: `NAME.first_moment` and
  * `NAME.second_moment`.
  */
-export function trainingStateToRecord({
+function trainingStateToRecord({
   adapter,
   firstMoments,
   secondMoments,
@@ -26,7 +26,7 @@ export function trainingStateToRecord({
 }
 
 /** @throws PipelineError PIPELINE_RECORD_INVALID */
-export function trainingStateFromRecord(record: TensorRecord): TrainingState {
+function trainingStateFromRecord(record: TensorRecord): TrainingState {
   const reader = new RecordReader(record, 'training state');
   const adapter = adapterFromRecord(record);
   const { step, tokens, seconds, finalLoss } = reader.json('training', isNumbers);

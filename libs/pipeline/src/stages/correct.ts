@@ -9,10 +9,11 @@ import { openLinearPager, openModelPager, type JobEnvironment } from '../environ
 import { factorSpecs } from '../factor-store.js';
 import type { EmulatedLinear, Job } from '../job.js';
 import type { CorrectionChoice } from '../options.js';
-import { score } from './train.js';
+import { score } from './score.js';
+import { weightSlice } from './weight-slice.js';
 
 /** λ of the candidates that `auto` scores beside `none`; 3 is the paper's. */
-export const autoCandidates: readonly number[] = Object.freeze([1, 3, 10]);
+const autoCandidates: readonly number[] = Object.freeze([1, 3, 10]);
 
 export interface CorrectionResult {
   /** The candidate that goes on. */
@@ -257,15 +258,6 @@ async function correctOne(
   } finally {
     a.dispose();
   }
-}
-
-/** A linear layer's weight as a layer of its own. */
-export function weightSlice(job: Job, { path, block, linear }: EmulatedLinear): SourceSlice {
-  return {
-    name: path,
-    unit: job.model.layout.blockUnit(block),
-    tensors: [`${linear.name}.weight`],
-  };
 }
 
 function factorSlice(job: Job, { device }: JobEnvironment, linear: EmulatedLinear): SourceSlice {

@@ -10,21 +10,11 @@ import {
 import { BreadthFirstPass, inferenceOrder } from '@emloc/finetune';
 import { sliceSource } from '@emloc/models';
 
+import type { EmulatedLayerReport } from '../emulated-layer-report.js';
 import { openLinearPager, openModelPager, type JobEnvironment } from '../environment.js';
 import type { BlockFactors, StoredFactors } from '../factor-store.js';
 import type { EmulatedLinear, Job } from '../job.js';
-import { weightSlice } from './correct.js';
-
-/** One emulated linear layer, as reported. */
-export interface EmulatedLayerReport {
-  readonly name: string;
-  readonly ratio: number;
-  readonly rank: number;
-  /** sqrt(Σ_{k>r} λ_k / Σ λ_k) over the calibration set */
-  readonly relativeError: number;
-  /** Whether the Cholesky factorisation failed and eigenvectors took its place. */
-  readonly usedFallback: boolean;
-}
+import { weightSlice } from './weight-slice.js';
 
 /** The statistics of one block, as they leave calibration. */
 export interface BlockStatistics {

@@ -1,9 +1,6 @@
 import type { LoraAdapter } from '@emloc/checkpoint';
-import type { PackedBatch } from '@emloc/dataset';
 import {
   defaultAdamw,
-  DeviceAdapter,
-  evaluate,
   train,
   type Evaluation,
   type PagedModel,
@@ -14,6 +11,7 @@ import type { LayerSource } from '@emloc/weight-pager';
 import { openModelPager, type JobEnvironment } from '../environment.js';
 import type { Job, TrainingPlan } from '../job.js';
 import type { StageName } from '../observer.js';
+import { score } from './score.js';
 
 /** A training run between two evaluations. */
 export interface TrainStageResult {
@@ -90,37 +88,5 @@ export async function runTrainStage(
   } finally {
     await pager.close();
     environment.clock.finish(stage);
-  }
-}
-
-/** Scores adapters (null: none) in one pass over a paged model. */
-export async function score(
-  environment: JobEnvironment,
-  inputs: {
-    model: PagedModel;
-    stage: StageName;
-    adapters: readonly (LoraAdapter | null)[];
-    batches: readonly PackedBatch[];
-    task: string;
-  },
-): Promise<readonly Evaluation[]> {
-  const { model, stage, task } = inputs;
-  const variants: (DeviceAdapter | null)[] = [];
-  try {
-    for (const adapter of inputs.adapters) {
-      variants.push(
-        adapter && DeviceAdapter.load(model.device, model.layout, adapter, { trainable: false }),
-      );
-    }
-    return await evaluate({
-      model,
-      batches: inputs.batches,
-      variants,
-      signal: environment.signal,
-      onProgress: (done, total) =>
-        environment.observer({ type: 'progress', stage, task, done, total }),
-    });
-  } finally {
-    for (const variant of variants) variant?.dispose();
   }
 }

@@ -1,7 +1,7 @@
 import pino, { type Logger as PinoLogger } from 'pino';
 
 /** Levels as everywhere: a service logs what an operator must know at `info` and above. */
-export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
+type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
 
 export interface LoggerOptions {
   /** In every line. */

@@ -53,7 +53,7 @@ export interface NatsPermissions {
   readonly subscribe: readonly string[];
 }
 
-export interface NatsServerTls {
+interface NatsServerTls {
   readonly certFile: string;
   readonly keyFile: string;
   /** Given, clients must show a certificate that this authority signed. */

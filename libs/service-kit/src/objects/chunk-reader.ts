@@ -32,7 +32,7 @@ export interface ReadSettings {
   readonly algorithm: DigestAlgorithm;
 }
 
-export interface StartPosition {
+interface StartPosition {
   /** The sink gets the bytes from here on; it lies in the first chunk that is read. */
   readonly offsetBytes: number;
   readonly skippedChunks: number;

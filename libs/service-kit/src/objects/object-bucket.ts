@@ -57,7 +57,7 @@ export interface ReadOptions {
   readonly stallTimeoutMs?: number;
 }
 
-export interface GetOptions extends ReadOptions {
+interface GetOptions extends ReadOptions {
   /**
    * The sink gets the bytes from here on, default: all. Chunks before are not moved, so that the
    * digest is not checked.
@@ -65,7 +65,7 @@ export interface GetOptions extends ReadOptions {
   readonly offsetBytes?: number;
 }
 
-export interface FollowOptions extends ReadOptions {
+interface FollowOptions extends ReadOptions {
   /** What the writer was given. */
   readonly algorithm?: DigestAlgorithm;
 }

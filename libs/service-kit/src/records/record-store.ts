@@ -15,7 +15,7 @@ export interface Versioned<T> {
   readonly revision: number;
 }
 
-export type RecordChange<T> =
+type RecordChange<T> =
   | ({ readonly kind: 'put' } & Versioned<T>)
   | { readonly kind: 'delete'; readonly key: string; readonly revision: number };
 

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 
 import type { EchoContract } from '../testing/echo-contract.js';
@@ -14,7 +14,7 @@ let host: WorkerHost<EchoContract>;
 
 beforeAll(async () => {
   await build({
-    entryPoints: [join(process.cwd(), 'libs/service-kit/src/testing/echo-worker.ts')],
+    entryPoints: [fileURLToPath(new URL('../testing/echo-worker.ts', import.meta.url))],
     outfile: file,
     bundle: true,
     platform: 'node',

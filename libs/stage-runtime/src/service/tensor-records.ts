@@ -11,7 +11,7 @@ import type { Metrics } from '@emloc/telemetry';
 import { memorySource, TensorBusError, type TensorStore } from '@emloc/tensor-bus';
 
 /** What tensors are, as a label of metrics. */
-export type TensorKind = 'statistics' | 'factors' | 'lora';
+type TensorKind = 'statistics' | 'factors' | 'lora';
 
 /** Layer tensors as the engine has them, in and out of the store that stages share. */
 export interface TensorRecords {
@@ -66,7 +66,7 @@ export function countedRecords(store: TensorStore, metrics: Metrics): TensorReco
 }
 
 /** What stands under a key. @throws TensorBusError TENSOR_BUS_CORRUPT when nothing does */
-export async function readRecord(store: TensorStore, key: string): Promise<TensorRecord> {
+async function readRecord(store: TensorStore, key: string): Promise<TensorRecord> {
   const stored = await store.open(key);
   if (!stored)
     throw new TensorBusError('TENSOR_BUS_CORRUPT', `tensor bus: there is nothing under ${key}`);

@@ -9,6 +9,5 @@ export {
   type StageProcesses,
   startStageProcesses,
   stopHolding,
-  type WatchedResults,
   watchResults,
 } from './stage-processes.js';

@@ -38,7 +38,7 @@ export interface StageProcess extends Listening {
   readonly http: string;
 }
 
-export interface SpawnOptions {
+interface SpawnOptions {
   readonly args?: readonly string[];
   /** Name among the replicas, and of the device, which no other process has. */
   readonly instance?: string;

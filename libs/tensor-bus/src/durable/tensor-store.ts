@@ -19,7 +19,7 @@ export interface TensorSet<T extends TensorHeader> {
 }
 
 /** What stands under a key; its bytes come when `read` is called. */
-export interface StoredTensors {
+interface StoredTensors {
   readonly key: string;
   readonly attributes: Readonly<Record<string, string>>;
   readonly tensors: readonly TensorHeader[];

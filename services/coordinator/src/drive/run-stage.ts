@@ -14,7 +14,7 @@ import { addFailure, decideRetry, stageError, type FailureStreak } from './retry
 import { mergedArtifacts, requestOf } from './stage-results.js';
 import type { StageRequest, StageServices } from './stage-services.js';
 
-export interface StageSettings {
+interface StageSettings {
   /** Silence of a stage after which its call is given up. */
   readonly stageSilenceMs: number;
   /** How long a stage is tried without getting further. */

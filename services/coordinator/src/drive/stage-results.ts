@@ -33,7 +33,7 @@ import { attemptsOf } from '../jobs/transitions.js';
 import type { StageRequest } from './stage-services.js';
 
 /** Results of a job's stages; undefined where a stage has not finished or does not run. */
-export interface StageResults {
+interface StageResults {
   readonly calibrate?: CalibrateResult;
   readonly emulate?: BuildEmulatorResult;
   readonly train?: TrainResult;
@@ -42,7 +42,7 @@ export interface StageResults {
   readonly merge?: MergeResult;
 }
 
-export function resultsOf({ stages }: Pick<JobRecord, 'stages'>): StageResults {
+function resultsOf({ stages }: Pick<JobRecord, 'stages'>): StageResults {
   const read = <S extends DescMessage>(
     stage: StageName,
     schema: S,

@@ -27,7 +27,7 @@ import { RpcChannel, RpcError, type CallOptions, type ChannelOptions } from '@em
 import type { StageName } from '../jobs/record.js';
 
 /** What comes from a stage: events, then its result message as JSON. */
-export type StageMessage =
+type StageMessage =
   | { readonly kind: 'event'; readonly event: StageEvent }
   | { readonly kind: 'result'; readonly result: JsonValue };
 

@@ -106,7 +106,7 @@ async function createChecked(
 }
 
 /** The same for the same tenant and request id. */
-export function jobIdOf(tenant: string, requestId: string): string {
+function jobIdOf(tenant: string, requestId: string): string {
   return createHash('sha256')
     .update(JSON.stringify([tenant, requestId.toLowerCase()]))
     .digest('hex')

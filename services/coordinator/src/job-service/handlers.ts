@@ -157,7 +157,7 @@ export function jobServiceHandlers(
 }
 
 /** @throws RpcError PERMISSION_DENIED for a caller that is no tenant */
-export function tenantOf({ principal }: Pick<CallContext, 'principal'>): string {
+function tenantOf({ principal }: Pick<CallContext, 'principal'>): string {
   if (principal.kind === 'tenant') return principal.tenant;
   throw new RpcError('PERMISSION_DENIED', 'jobs belong to tenants: a bearer token is needed', {
     reason: 'NO_TENANT',

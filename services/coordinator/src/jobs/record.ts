@@ -26,7 +26,7 @@ export const stageNames = [
 export type StageName = (typeof stageNames)[number];
 
 /** Where a stage of a job stands. */
-export interface StageState {
+interface StageState {
   /** Starts so far. */
   readonly attempts: number;
   /** The stage's result message as JSON; null: it has not finished. */
@@ -42,7 +42,7 @@ export interface ArtifactRecord {
 }
 
 /** An event of a change of the record that may not be in the log yet. */
-export interface OutboxEvent {
+interface OutboxEvent {
   /** Number of the change, from 1. */
   readonly transition: number;
   /** A JobEvent as JSON, without its sequence. */

@@ -8,7 +8,7 @@ import { getObjectFile, type ObjectBucket } from '@emloc/service-kit';
 import { engineOptions } from '../job-service/tune-options.js';
 
 /** Options for the engine, whose files are there until `close`. */
-export interface HeldOptions {
+interface HeldOptions {
   readonly options: TuneOptions;
   /** A folder of their own; `options.out` lies in it. */
   readonly folder: string;

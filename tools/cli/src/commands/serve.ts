@@ -173,7 +173,7 @@ function start(
 }
 
 /** Where the XDG base directory specification puts state. */
-export function defaultStateDir(env: Readonly<Record<string, string | undefined>>): string {
+function defaultStateDir(env: Readonly<Record<string, string | undefined>>): string {
   const state = env['XDG_STATE_HOME'];
   return join(
     state?.startsWith('/') ? state : join(homedir(), '.local', 'state'),

@@ -7,7 +7,7 @@ const header =
   '# Made from tools/deployment/src/nats by `UPDATE_DOCS=1 npm run jest -- tools/deployment/src/nats`. Passwords and the size of the store are\n# variables of the container.\n';
 
 /** Of the container's environment: holds the password of a service's user. */
-export function passwordVariable(service: ServiceName): string {
+function passwordVariable(service: ServiceName): string {
   return `NATS_PASSWORD_${service.replaceAll('-', '_').toUpperCase()}`;
 }
 

@@ -18,7 +18,7 @@ import { podsOf, portOf, type Pod } from './pods.js';
 import { makeVolumes, toMachine, type Mounts, type ProcessUser } from './volumes.js';
 
 /** A pod whose container runs as a process of this machine. */
-export interface RunningPod extends Pod {
+interface RunningPod extends Pod {
   /** A loopback address of its own, so that its ports are those of the manifests. */
   readonly ip: string;
   readonly mounts: Mounts;

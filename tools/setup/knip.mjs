@@ -1,0 +1,33 @@
+const specs = '{src,test}/**/*.spec.ts';
+const files = '{src,test}/**/*.{ts,mjs}';
+
+/**
+ * What knip starts from: programs, tests, and the faces of packages. Faces are searched like any
+ * other file, so that they name only what other packages use.
+ * @type {import('knip').KnipConfig}
+ */
+export default {
+  workspaces: {
+    '.': { entry: 'examples/**/*.{ts,mjs}', project: ['*.{js,mjs}', 'examples/**/*.{ts,mjs}'] },
+    'libs/*': { entry: specs, project: files, includeEntryExports: true },
+    'libs/device': { project: files, includeEntryExports: true },
+    // Its face is for programs outside this repository, too.
+    'libs/sdk': { entry: specs, project: files },
+    'services/*': { entry: ['src/main.ts', specs], project: files },
+    'tools/*': { entry: ['src/main.ts', specs], project: files },
+    'tools/dashboards': { entry: specs, project: files },
+    'tools/gpu-bundle': { entry: ['src/main.ts', '*.mjs'], project: [files, '*.mjs'] },
+    'tools/setup': { entry: ['*.mjs', 'test/*.spec.ts'], project: '**/*.{ts,mjs}' },
+  },
+  ignore: ['**/generated/**'],
+  ignoreIssues: { 'libs/dataset/src/*.ts': ['exports', 'types'] },
+  // Used by path or by name alone: the generator of buf.gen.yaml, what device-tfjs looks for, the
+  // schemas that manifests are checked with, and kustomize's executable.
+  ignoreDependencies: [
+    '@bufbuild/protoc-gen-es',
+    '@kubernetes-models/cert-manager',
+    '@tensorflow/tfjs-backend-cpu',
+    'kustomize',
+  ],
+  ignoreBinaries: ['kubectl', 'nvcc', 'openssl', 'xz'],
+};
