@@ -9,10 +9,7 @@ import { CheckpointError, quoted } from './errors.js';
 import { assertFinite } from './finite.js';
 import { parseCopyName } from './peft-names.js';
 import type { SafetensorsFile } from './safetensors-file.js';
-
-const headName = 'lm_head.weight';
-/** What a tied head is stored as. */
-const embeddingName = 'model.embed_tokens.weight';
+import { embeddingName, headName } from './tied-head.js';
 
 /**
  * Checks that every copy of a base's tensor in an adapter's file is the base's: PEFT would compute

@@ -8,7 +8,7 @@ import type { LoraAdapter } from '../lora-adapter.js';
 import { writeSafetensors } from '../write-safetensors.js';
 import { copyOtherFiles, listOtherFiles, rewriteDType, type OtherFiles } from './other-files.js';
 import { assertFreeDisk, assertOutputFolder } from './output-folder.js';
-import { outputBytes, planMerge, type MergePlan, type TensorMerge } from './plan.js';
+import { assertOwnHead, outputBytes, planMerge, type MergePlan, type TensorMerge } from './plan.js';
 import { mergedPieces } from './tensor.js';
 import { verifyMerge } from './verify.js';
 
@@ -56,6 +56,7 @@ export async function mergeCheckpoint(options: MergeOptions): Promise<MergeRepor
   signal?.throwIfAborted();
   const source = await openShards(model);
   try {
+    await assertOwnHead(source, adapter);
     const plan = planMerge(source, adapter, dtype);
     await assertOutputFolder(model, out);
     const others = await listOtherFiles(model, new Set(plan.keys()));

@@ -12,6 +12,7 @@ import {
   type LoraLayer,
 } from '../lora-adapter.js';
 import { tensorBytes, type TensorDType } from '../tensor-dtype.js';
+import { headName, isHeadTied } from '../tied-head.js';
 
 /**
  * What becomes of one tensor. It is worked on in units: rows where it is adapted, elements where it
@@ -106,6 +107,22 @@ function planTensor({
   return { ...common, units: outputBytes, unitBytes: 1 };
 }
 
+/**
+ * @throws CheckpointError CHECKPOINT_ADAPTER_MISMATCH where the adapter would change a head that is
+ * the embedding
+ */
+export async function assertOwnHead(
+  checkpoint: ShardedCheckpoint,
+  adapter: LoraAdapter,
+): Promise<void> {
+  const path = [...adapter.layers.keys()].find((each) => `${each}.weight` === headName);
+  if (path === undefined || !(await isHeadTied(checkpoint))) return;
+  throw new CheckpointError(
+    'CHECKPOINT_ADAPTER_MISMATCH',
+    `${path} is tied to the embedding in ${checkpoint.folder}: merging into it would change the embedding too`,
+  );
+}
+
 function assertMergeable(
   checkpoint: ShardedCheckpoint,
   adapter: LoraAdapter,
@@ -120,12 +137,6 @@ function assertMergeable(
   }
   for (const path of adapter.layers.keys()) {
     const tensor = tensors.get(`${path}.weight`);
-    const isTiedHead = config['tie_word_embeddings'] === true && path.endsWith('lm_head');
-    if (isTiedHead)
-      throw new CheckpointError(
-        'CHECKPOINT_ADAPTER_MISMATCH',
-        `${quoted(path)} is tied to the embedding in ${folder}: merging into it would change the embedding too`,
-      );
     if (tensor && !isFloat(tensor.dtype)) {
       throw new CheckpointError(
         'CHECKPOINT_UNSUPPORTED_FORMAT',
