@@ -39,6 +39,8 @@ const every: Required<PlainTuneOptions> = {
   refineLearningRate: 1e-4,
   prefetch: false,
   seed: 0,
+  baseName: 'example/base',
+  allowUnusedLayers: true,
 };
 
 describe('tune options as a message', () => {
