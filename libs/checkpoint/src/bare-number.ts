@@ -1,4 +1,4 @@
-/** Strings, which may hold anything, or a number that Python's json writes and JSON does not have. */
+/** Strings, which may hold anything, or a number that Python's json writes and JSON has not. */
 const tokens = /"(?:[^"\\]|\\.)*"|-?\bInfinity\b|\bNaN\b/gs;
 
 /**

@@ -1,6 +1,6 @@
 import { CheckpointError, quoted } from './errors.js';
 
-/** `rank_pattern` or `alpha_pattern`: numbers of single layers, or undefined where none is given. */
+/** `rank_pattern` or `alpha_pattern`: numbers of single layers; undefined where there is none. */
 export type LayerNumbers = (path: string) => number | undefined;
 
 /** Together with the one before the expression, so few that no path takes long to match. */

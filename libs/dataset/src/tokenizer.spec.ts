@@ -132,6 +132,17 @@ describe('loadTokenizer', () => {
     expect(tokenizer.eosTokenIds).toEqual([2, 0]);
   });
 
+  it.each(['tokenizer.json', 'tokenizer_config.json', 'chat_template.jinja'])(
+    'names %s where it is a Git LFS pointer',
+    async (name) => {
+      const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 7\n`;
+      await expect(load({ [name]: pointer })).rejects.toMatchObject({
+        code: 'DATASET_TOKENIZER_INVALID',
+        message: expect.stringMatching(new RegExp(`${name} is a Git LFS pointer`)),
+      });
+    },
+  );
+
   it('works without special tokens and without a chat template', async () => {
     const tokenizer = await load({});
     expect(tokenizer.eosTokenIds).toEqual([]);

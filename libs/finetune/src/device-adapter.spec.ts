@@ -18,21 +18,25 @@ describe('an adapter on a device', () => {
     ['one of a block that it does not have', ['model.layers.9.mlp.up_proj', 128, 352], false, 'no'],
     ['another size', ['lm_head', 128, 2047], false, "2047 x 128, the model's 2048 x 128"],
     ['the head where it is to be trained', ['lm_head', 128, 2048], true, 'cannot be trained'],
-  ] as const)('is refused for %s, and leaves nothing', async (_name, module, trainable, part) => {
-    const fixture = await openFixture('tiny-qwen2');
-    const device = new Device(createCpuBackend(), new MemoryBudget(2 ** 30));
-    const load = (): unknown =>
-      DeviceAdapter.load(device, fixture.model.layout, adapterOn(...module), { trainable });
-    expect(load).toThrow(
-      expect.objectContaining({
-        code: 'FINETUNE_INVALID_OPTION',
-        message: expect.stringContaining(part),
-      }),
-    );
-    expect(device.liveTensors).toBe(0);
-    await device.close();
-    await fixture.close();
-  });
+  ] as const)(
+    'is refused for %s, and leaves nothing',
+    async (_name, [path, inFeatures, outFeatures], trainable, part) => {
+      const fixture = await openFixture('tiny-qwen2');
+      const device = new Device(createCpuBackend(), new MemoryBudget(2 ** 30));
+      const adapter = adapterOn(path, inFeatures, outFeatures);
+      const load = (): unknown =>
+        DeviceAdapter.load(device, fixture.model.layout, adapter, { trainable });
+      expect(load).toThrow(
+        expect.objectContaining({
+          code: 'FINETUNE_INVALID_OPTION',
+          message: expect.stringContaining(part),
+        }),
+      );
+      expect(device.liveTensors).toBe(0);
+      await device.close();
+      await fixture.close();
+    },
+  );
 
   it('is bound to the head, and to no block', async () => {
     const fixture = await openFixture('tiny-qwen2');

@@ -152,7 +152,7 @@ describe('layoutOf refuses by name', () => {
   ];
   const numbers = ['rope_theta', 'rms_norm_eps'];
   const flags = ['tie_word_embeddings'];
-  const wrong = [Infinity, -Infinity, 1e999, 2 ** 53, -4, '32', true, [2], {}];
+  const wrong = [Infinity, -Infinity, 2 ** 53, -4, '32', true, [2], {}];
   it.each([
     ...integers.flatMap((key) => [...wrong, 1e300, 0, 32.5].map((value) => [key, value] as const)),
     ...numbers.flatMap((key) => wrong.map((value) => [key, value] as const)),
