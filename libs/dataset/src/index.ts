@@ -17,5 +17,6 @@ export { scanRows, type RowScan } from './rows/scan-rows.js';
 export { countOf, datasetWarnings } from './rows/warnings.js';
 export { reservedTemplateNames } from './reserved-names.js';
 export { heldOutCount, sampleCalibration, splitValidation } from './split.js';
+export { parseCalendarDate } from './templates/calendar-date.js';
 export { loadTokenizer, type ChatTokenizer, type TextOptions } from './templates/chat-tokenizer.js';
 export { openDatasetThread } from './thread/dataset-thread.js';

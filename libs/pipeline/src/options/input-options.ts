@@ -1,4 +1,5 @@
-import { assertDate, assertName, assertTemplateArgs } from './checks.js';
+import { assertHubName } from '../base-name.js';
+import { assertDate, assertTemplateArgs } from './checks.js';
 import { job, running, tuning } from './commands.js';
 import { choice, flagged, text, textFile } from './kinds.js';
 
@@ -103,7 +104,7 @@ export const inputOptions = Object.freeze({
   /** What the adapter's configuration calls its base model; null: its hub name, if that is known. */
   baseName: text({
     default: null,
-    check: assertName,
+    check: assertHubName,
     flag: '--base-name <name>',
     help: 'name of the base model in adapter_config.json (default: its hub name, if that is known)',
     commands: job,
