@@ -10,7 +10,6 @@ export default {
   workspaces: {
     '.': { entry: 'examples/**/*.{ts,mjs}', project: ['*.{js,mjs}', 'examples/**/*.{ts,mjs}'] },
     'libs/*': { entry: specs, project: files, includeEntryExports: true },
-    'libs/device': { project: files, includeEntryExports: true },
     // Its face is for programs outside this repository, too.
     'libs/sdk': { entry: specs, project: files },
     'services/*': { entry: ['src/main.ts', specs], project: files },
