@@ -98,7 +98,7 @@ async function waitUntilReady(child: ChildProcess, portsFile: string): Promise<P
 function portIn(file: string): number | null {
   try {
     const { nats } = JSON.parse(readFileSync(file, 'utf8')) as { nats?: readonly string[] };
-    const port = Number(new URL(nats?.[0] ?? '').port);
+    const port = Number(new URL(nats?.at(0) ?? '').port);
     return port > 0 ? port : null;
   } catch {
     return null;
