@@ -1,13 +1,19 @@
-import { create } from '@bufbuild/protobuf';
+import {
+  create,
+  ScalarType,
+  type DescEnum,
+  type DescField,
+  type MessageInitShape,
+} from '@bufbuild/protobuf';
 
 import {
   CorrectionChoiceSchema,
   DataSourceSchema,
   CorrectionChoice_Policy as Policy,
-  Schedule,
   TuneOptionsSchema,
   type CorrectionChoice,
   type DataSource,
+  type Schedule,
   type TuneOptions,
 } from './generated/emloc/v1/tune_options_pb.js';
 
@@ -17,85 +23,70 @@ export interface UploadedDataset {
   readonly dataset: string;
 }
 
+type Choice = 'auto' | 'none' | number;
+
+/** A field's value as a plain one. */
+type Plain<T> = T extends bigint
+  ? number
+  : T extends number
+    ? PlainNumber<T>
+    : T extends CorrectionChoice
+      ? Choice
+      : T extends DataSource
+        ? string | UploadedDataset
+        : T extends readonly (infer I)[]
+          ? readonly I[]
+          : T;
+
+/** Any number is assignable to an enum, but not its digits to those of the enum's values. */
+type PlainNumber<T extends number> = `${number}` extends `${T}` ? number : ScheduleName;
+
+type ScheduleName = Lowercase<Exclude<keyof typeof Schedule, 'UNSPECIFIED'>>;
+
+/** Fields that have not the name of the engine's option. */
+const renamed = Object.freeze({ batchRows: 'batch', maxLengthTokens: 'maxLength' } as const);
+
+type Renamed = typeof renamed;
+
+type PlainName<F> = F extends keyof Renamed ? Renamed[F] : F;
+
+type Fields = Omit<TuneOptions, '$typeName' | '$unknown'>;
+
+type RequiredField = 'model' | 'data';
+
 /**
  * The message TuneOptions as plain values: names and meaning are those of the engine's options,
- * except that a data set may be an uploaded one. Undefined: not set, the server's default holds.
- * Null: what null means to the engine, which is the same as not set here.
+ * except that a data set may be an uploaded one. Undefined or null: not set, the server's default
+ * holds.
  */
-export interface PlainTuneOptions {
-  readonly model: string;
-  readonly data: string | UploadedDataset;
-  readonly validation?: string | UploadedDataset | null;
-  readonly vramBytes?: number | null;
-  /** Infinity: no limit. */
-  readonly hostBytes?: number;
-  readonly ratios?: readonly string[];
-  readonly rank?: number;
-  readonly alpha?: number;
-  readonly useRslora?: boolean;
-  readonly targets?: string | null;
-  readonly learningRate?: number;
-  readonly schedule?: keyof typeof schedules;
-  readonly warmupRatio?: number;
-  readonly weightDecay?: number;
-  readonly maxGradientNorm?: number;
-  readonly steps?: number | null;
-  readonly epochs?: number;
-  readonly batch?: number;
-  readonly gradientAccumulation?: number;
-  readonly maxLength?: number;
-  readonly calibrationRows?: number;
-  readonly correction?: 'auto' | 'none' | number;
-  readonly refineSteps?: number | null;
-  readonly refineLearningRate?: number | null;
-  readonly prefetch?: boolean;
-  readonly seed?: number;
-}
+export type PlainTuneOptions = {
+  readonly [F in RequiredField]: Plain<NonNullable<Fields[F]>>;
+} & {
+  readonly [F in keyof Fields as F extends RequiredField ? never : PlainName<F>]?: Plain<
+    NonNullable<Fields[F]>
+  > | null;
+};
 
-const schedules = Object.freeze({
-  cosine: Schedule.COSINE,
-  linear: Schedule.LINEAR,
-  constant: Schedule.CONSTANT,
-});
-
-const policies = Object.freeze({ auto: Policy.AUTO, none: Policy.NONE });
+/** Where no limit is not a value, but one that is not set. */
+const unlimited: readonly string[] = Object.freeze(['hostBytes']);
 
 /**
  * Options as a message. Ranges are not checked: the server does that.
  * @throws RangeError for a size or seed that is no whole number
  */
 export function toTuneOptionsMessage(options: PlainTuneOptions): TuneOptions {
-  const {
-    data,
-    validation,
-    vramBytes,
-    hostBytes,
-    ratios,
-    schedule,
-    batch,
-    maxLength,
-    correction,
-    seed,
-    ...same
-  } = options;
-  const given = Object.fromEntries(
-    Object.entries(same).filter(([, value]) => value !== null && value !== undefined),
-  ) as Pick<PlainTuneOptions, 'model'>;
-  return create(TuneOptionsSchema, {
-    ...given,
-    data: toDataSource(data),
-    ...(validation === null || validation === undefined
-      ? {}
-      : { validation: toDataSource(validation) }),
-    vramBytes: toInt64(vramBytes),
-    hostBytes: hostBytes === Number.POSITIVE_INFINITY ? undefined : toInt64(hostBytes),
-    ratios: [...(ratios ?? [])],
-    schedule: schedule && schedules[schedule],
-    batchRows: batch,
-    maxLengthTokens: maxLength,
-    ...(correction === undefined ? {} : { correction: toCorrection(correction) }),
-    seed: toInt64(seed),
+  const values: Readonly<Record<string, unknown>> = options;
+  const given = TuneOptionsSchema.fields.flatMap((field) => {
+    const value = values[plainName(field)];
+    const isUnlimited = value === Number.POSITIVE_INFINITY && unlimited.includes(field.localName);
+    return value === undefined || value === null || isUnlimited
+      ? []
+      : [[field.localName, toFieldValue(field, value)]];
   });
+  return create(
+    TuneOptionsSchema,
+    Object.fromEntries(given) as MessageInitShape<typeof TuneOptionsSchema>,
+  );
 }
 
 /**
@@ -104,37 +95,76 @@ export function toTuneOptionsMessage(options: PlainTuneOptions): TuneOptions {
  * engine's check of its options refuses by name.
  */
 export function fromTuneOptionsMessage(message: TuneOptions): PlainTuneOptions {
-  const {
-    $typeName: _type,
-    $unknown: _unknown,
-    data,
-    validation,
-    vramBytes,
-    hostBytes,
-    ratios,
-    schedule,
-    batchRows,
-    maxLengthTokens,
-    correction,
-    seed,
-    ...same
-  } = message;
-  const plain = {
-    ...same,
-    data: fromDataSource(data),
-    validation: validation && fromDataSource(validation),
-    vramBytes: fromInt64(vramBytes),
-    hostBytes: fromInt64(hostBytes),
-    ratios: ratios.length > 0 ? [...ratios] : undefined,
-    schedule: schedule ? nameOf(schedules, schedule) : undefined,
-    batch: batchRows,
-    maxLength: maxLengthTokens,
-    correction: correction && fromCorrection(correction),
-    seed: fromInt64(seed),
-  };
-  return Object.fromEntries(
-    Object.entries(plain).filter(([, value]) => value !== undefined),
-  ) as unknown as PlainTuneOptions;
+  const values = message as unknown as Readonly<Record<string, unknown>>;
+  const plain = TuneOptionsSchema.fields.flatMap((field) => {
+    const value = values[field.localName];
+    const known = value === undefined ? undefined : fromFieldValue(field, value);
+    return known === undefined ? [] : [[plainName(field), known]];
+  });
+  return { data: '', ...Object.fromEntries(plain) } as PlainTuneOptions;
+}
+
+/** The option of a field. */
+function plainName({ localName }: DescField): string {
+  const names: Readonly<Record<string, string>> = renamed;
+  return names[localName] ?? localName;
+}
+
+function toFieldValue(field: DescField, value: unknown): unknown {
+  switch (field.fieldKind) {
+    case 'list':
+      return [...(value as readonly unknown[])];
+    case 'enum':
+      return numberOf(field.enum, value);
+    case 'message':
+      return field.message.typeName === DataSourceSchema.typeName
+        ? toDataSource(value as string | UploadedDataset)
+        : toCorrection(value as Choice);
+    case 'scalar':
+      return isInt64(field) ? BigInt(value as number) : value;
+    case 'map':
+      throw new TypeError(`${String(field)} is a map`);
+  }
+}
+
+/** Undefined where the value says that none is set. */
+function fromFieldValue(field: DescField, value: unknown): unknown {
+  switch (field.fieldKind) {
+    case 'list':
+      return (value as readonly unknown[]).length > 0
+        ? [...(value as readonly unknown[])]
+        : undefined;
+    case 'enum':
+      return value === 0 ? undefined : nameOf(field.enum, value as number);
+    case 'message':
+      return field.message.typeName === DataSourceSchema.typeName
+        ? fromDataSource(value as DataSource)
+        : fromCorrection(value as CorrectionChoice);
+    case 'scalar':
+      return isInt64(field) ? exactNumber(value as bigint) : value;
+    case 'map':
+      throw new TypeError(`${String(field)} is a map`);
+  }
+}
+
+/** Whether protobuf-es has the field's values as bigints. */
+function isInt64(field: DescField & { fieldKind: 'scalar' }): boolean {
+  return field.scalar === ScalarType.INT64;
+}
+
+/** A value of an enum by its name in lower case, without the prefix that all of them share. */
+function numberOf({ values }: DescEnum, name: unknown): number | undefined {
+  return values.find(({ localName }) => localName.toLowerCase() === name)?.number;
+}
+
+/** The name of an enum's value in lower case; the bare number where it has none. */
+function nameOf({ value }: DescEnum, number: number): string | number {
+  return value[number]?.localName.toLowerCase() ?? number;
+}
+
+function exactNumber(value: bigint): number {
+  const number = Number(value);
+  return Number.isSafeInteger(number) ? number : Number.NaN;
 }
 
 function toDataSource(source: string | UploadedDataset): DataSource {
@@ -146,12 +176,13 @@ function toDataSource(source: string | UploadedDataset): DataSource {
   });
 }
 
-function fromDataSource(message: DataSource | undefined): string | UploadedDataset {
-  const source = message?.source;
-  return source?.case === 'dataset' ? { dataset: source.value } : (source?.value ?? '');
+function fromDataSource({ source }: DataSource): string | UploadedDataset {
+  return source.case === 'dataset' ? { dataset: source.value } : (source.value ?? '');
 }
 
-function toCorrection(choice: 'auto' | 'none' | number): CorrectionChoice {
+const policies = Object.freeze({ auto: Policy.AUTO, none: Policy.NONE });
+
+function toCorrection(choice: Choice): CorrectionChoice {
   return create(CorrectionChoiceSchema, {
     choice:
       typeof choice === 'number'
@@ -160,34 +191,17 @@ function toCorrection(choice: 'auto' | 'none' | number): CorrectionChoice {
   });
 }
 
-function fromCorrection({ choice }: CorrectionChoice): 'auto' | 'none' | number | undefined {
+/** NaN for a policy that this program does not know. */
+function fromCorrection({ choice }: CorrectionChoice): Choice | undefined {
   switch (choice.case) {
     case 'lambda':
       return choice.value;
     case 'policy':
-      return choice.value === Policy.UNSPECIFIED ? undefined : knownPolicy(choice.value);
+      if (choice.value === Policy.UNSPECIFIED) return undefined;
+      return (
+        (['auto', 'none'] as const).find((name) => policies[name] === choice.value) ?? Number.NaN
+      );
     case undefined:
       return undefined;
   }
-}
-
-/** NaN for one that this program does not know. */
-function knownPolicy(policy: Policy): 'auto' | 'none' | number {
-  const name = nameOf(policies, policy);
-  return typeof name === 'number' ? Number.NaN : name;
-}
-
-/** The key of an enum's value; the bare number where it has none. */
-function nameOf<K extends string>(names: Readonly<Record<K, number>>, value: number): K | number {
-  return (Object.keys(names) as K[]).find((name) => names[name] === value) ?? value;
-}
-
-function toInt64(value: number | null | undefined): bigint | undefined {
-  return value === null || value === undefined ? undefined : BigInt(value);
-}
-
-function fromInt64(value: bigint | undefined): number | undefined {
-  if (value === undefined) return undefined;
-  const number = Number(value);
-  return Number.isSafeInteger(number) ? number : Number.NaN;
 }

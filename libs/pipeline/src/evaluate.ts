@@ -27,60 +27,8 @@ import { inferenceBytes } from './default-budget.js';
 import { PipelineError } from './errors.js';
 import { heaviestBatches } from './heaviest-batches.js';
 import { packAll } from './job.js';
+import type { EvaluateOptions } from './options.js';
 import type { DeviceTarget } from './tune.js';
-
-export interface EvaluateOptions {
-  readonly model: string;
-  /** A PEFT adapter's folder; null: the base model. */
-  readonly adapter: string | null;
-  readonly data: string;
-  /** The first so many rows; null: all. */
-  readonly limit: number | null;
-  readonly vramBytes: number | null;
-  readonly hostBytes: number;
-  readonly batch: number;
-  readonly maxLength: number;
-  readonly prefetch: boolean;
-  /** Greedy answers to the first so many rows, beside the expected ones. */
-  readonly answers: number;
-}
-
-export const defaultEvaluateOptions = Object.freeze({
-  adapter: null,
-  limit: null,
-  vramBytes: null,
-  hostBytes: Number.POSITIVE_INFINITY,
-  batch: 8,
-  maxLength: 1024,
-  prefetch: true,
-  answers: 0,
-} satisfies Omit<EvaluateOptions, 'model' | 'data'>);
-
-/** Fills in the defaults and checks the numbers. @throws PipelineError */
-export function resolveEvaluateOptions(
-  options: Partial<EvaluateOptions> & Pick<EvaluateOptions, 'model' | 'data'>,
-): EvaluateOptions {
-  const given = Object.fromEntries(
-    Object.entries(options).filter(([, value]) => value !== undefined),
-  );
-  const resolved = { ...defaultEvaluateOptions, ...given } as EvaluateOptions;
-  if (!(Number.isSafeInteger(resolved.answers) && resolved.answers >= 0)) {
-    throw new PipelineError(
-      'PIPELINE_INVALID_OPTION',
-      `option answers: ${resolved.answers} given, a whole number of at least 0 expected`,
-    );
-  }
-  for (const name of ['limit', 'batch', 'maxLength', 'vramBytes'] as const) {
-    const value = resolved[name];
-    if (value !== null && !(Number.isSafeInteger(value) && value > 0)) {
-      throw new PipelineError(
-        'PIPELINE_INVALID_OPTION',
-        `option ${name}: ${value} given, a positive whole number expected`,
-      );
-    }
-  }
-  return Object.freeze(resolved);
-}
 
 /** Scores of a model on a data set, as `eval` prints them. */
 export interface EvaluateReport extends Evaluation {

@@ -1,10 +1,13 @@
 export { PipelineError } from './errors.js';
 export {
+  resolveEvaluateOptions,
   resolveTuneOptions,
   type TuneOptions,
   defaultTuneOptions,
   defaultCheckpointSteps,
 } from './options.js';
+export { optionsFor, optionTable, type NamedOption, type OptionsOf } from './options/table.js';
+export type { OptionCommand, OptionSpec } from './options/kinds.js';
 export { stageNames, type StageName, type JobEvent, type JobObserver } from './observer.js';
 export { prepareJob, type Job } from './job.js';
 export { type MemoryPlan, type JobEnvironment } from './environment.js';
@@ -38,9 +41,4 @@ export { correctionMemory } from './correction-memory.js';
 export { roughRates } from './rates.js';
 export { writeOutcome } from './outcome.js';
 export { tune, budgetBytesOf, planTune, type DeviceTarget, type TuneReport } from './tune.js';
-export {
-  resolveEvaluateOptions,
-  evaluateModel,
-  defaultEvaluateOptions,
-  type EvaluateReport,
-} from './evaluate.js';
+export { evaluateModel, type EvaluateReport } from './evaluate.js';

@@ -16,7 +16,7 @@ import { adaptedLinears, type LearningRateSchedule } from '@emloc/finetune';
 import { openModel, type LinearSpec, type Model } from '@emloc/models';
 
 import { PipelineError } from './errors.js';
-import type { TuneOptions } from './options.js';
+import { decidingOptions, type TuneOptions } from './options.js';
 
 /** A linear layer that the emulator replaces by factors of this rank. */
 export interface EmulatedLinear {
@@ -204,19 +204,9 @@ async function jobId(
   model: Model,
   datasets: readonly string[],
 ): Promise<string> {
-  const {
-    model: _model,
-    data: _data,
-    validation: _validation,
-    out: _out,
-    vramBytes: _vram,
-    hostBytes: _host,
-    prefetch: _prefetch,
-    ...deciding
-  } = options;
   const fingerprint = await model.checkpoint.fingerprint();
   return createHash('sha256')
-    .update(JSON.stringify([deciding, fingerprint, datasets]))
+    .update(JSON.stringify([decidingOptions(options), fingerprint, datasets]))
     .digest('hex')
     .slice(0, 16);
 }

@@ -26,7 +26,8 @@ import {
 import { prepareJob, type Job } from './job.js';
 import { measureRates, type BenchmarkShape } from './measure-rates.js';
 import type { JobObserver } from './observer.js';
-import { assertInteger, defaultCheckpointSteps, type TuneOptions } from './options.js';
+import { defaultCheckpointSteps, type TuneOptions } from './options.js';
+import { assertInteger } from './options/checks.js';
 import { writeOutcome, type Provenance } from './outcome.js';
 import { assertWritable, outputPaths, sweepOutput } from './output-folder.js';
 import { lockOutput } from './output-lock.js';
@@ -102,7 +103,7 @@ export interface TuneReport {
  * causes end in the signal's reason
  */
 export async function tune(options: TuneOptions, host: TuneHost): Promise<TuneReport> {
-  assertInteger('checkpointSteps', host.checkpointSteps ?? null, 1);
+  assertInteger('checkpointSteps', host.checkpointSteps ?? defaultCheckpointSteps, 1);
   await assertWritable(options.out, host.overwrite ?? false);
   const { lock, progress } = outputPaths(options.out);
   const unlock = await lockOutput(lock);

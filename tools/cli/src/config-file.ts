@@ -2,15 +2,8 @@ import { readFileSync } from 'node:fs';
 import type { Command, Option } from 'commander';
 import { LineCounter, parseDocument } from 'yaml';
 
+import { rivalOf } from './flags.js';
 import { UsageError } from './usage-error.js';
-
-/**
- * Pairs of flags that exclude each other: one on the command line wins over the other in the file.
- */
-const exclusive: Readonly<Record<string, string>> = Object.freeze({
-  steps: 'epochs',
-  epochs: 'steps',
-});
 
 /**
  * Sets the options that `--config` names and the command line does not.
@@ -26,7 +19,7 @@ export function applyConfigFile(command: Command): void {
     if (!option || key === 'config')
       throw new UsageError(`config file ${file}: unknown key "${key}"`);
     const name = option.attributeName();
-    const rival = exclusive[name];
+    const rival = rivalOf(name);
     const rivalSource = rival === undefined ? undefined : command.getOptionValueSource(rival);
     if (rivalSource === 'config')
       throw new UsageError(`config file ${file}: ${key} cannot be used with ${rival}`);

@@ -9,8 +9,8 @@ import {
   addFlags,
   commonFlags,
   deviceFlags,
-  jobFlags,
-  jobOptions,
+  optionFlags,
+  optionValues,
   type FlagValues,
 } from './flags.js';
 import { UsageError } from './usage-error.js';
@@ -20,7 +20,7 @@ const folder = mkdtempSync(join(tmpdir(), 'emloc-flags-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 function parse(...args: readonly string[]): Command {
-  const command = addFlags(new Command('tune'), jobFlags, deviceFlags, commonFlags)
+  const command = addFlags(new Command('tune'), optionFlags('tune'), deviceFlags, commonFlags)
     .exitOverride()
     .configureOutput({ writeErr: () => undefined });
   return command.parse(args, { from: 'user' });
@@ -35,7 +35,7 @@ function withConfig(text: string, ...args: readonly string[]): FlagValues {
   return command.opts();
 }
 
-describe('jobOptions', () => {
+describe('optionValues', () => {
   it('maps every flag of a job to its option', () => {
     const command = parse(
       '--model',
@@ -90,7 +90,7 @@ describe('jobOptions', () => {
       '--no-prefetch',
     );
     expect(
-      resolveTuneOptions({ ...jobOptions(command.opts()), out: 'o' } as Parameters<
+      resolveTuneOptions({ ...optionValues('tune', command.opts()), out: 'o' } as Parameters<
         typeof resolveTuneOptions
       >[0]),
     ).toEqual({
@@ -125,7 +125,7 @@ describe('jobOptions', () => {
   });
 
   it('leaves every default to the pipeline', () => {
-    const given = jobOptions(parse('--model', 'm', '--data', 'd').opts());
+    const given = optionValues('tune', parse('--model', 'm', '--data', 'd').opts());
     expect(
       resolveTuneOptions({ ...given, out: 'o' } as Parameters<typeof resolveTuneOptions>[0]),
     ).toEqual({ ...defaultTuneOptions, model: 'm', data: 'd', out: 'o' });
@@ -136,7 +136,7 @@ describe('jobOptions', () => {
     ['none', 'none'],
     ['3', 3],
   ])('takes the correction %s', (text, value) => {
-    expect(jobOptions(parse('--correction', text).opts()).correction).toBe(value);
+    expect(optionValues('tune', parse('--correction', text).opts()).correction).toBe(value);
   });
 
   it.each([

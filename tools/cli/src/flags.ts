@@ -1,9 +1,12 @@
 import {
   defaultCheckpointSteps,
-  defaultEvaluateOptions,
-  defaultTuneOptions,
+  optionsFor,
+  optionTable,
+  type NamedOption,
+  type OptionCommand,
+  type OptionsOf,
+  type OptionSpec,
   type StartMode,
-  type TuneOptions,
 } from '@emloc/pipeline';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 
@@ -28,8 +31,8 @@ function size(text: string): number {
   }
 }
 
-function correction(text: string): TuneOptions['correction'] {
-  return text === 'auto' || text === 'none' ? text : number(text);
+function choiceOrNumber(choices: readonly string[]): (text: string) => string | number {
+  return (text) => (choices.includes(text) ? text : number(text));
 }
 
 function list(text: string, previous: readonly string[] | undefined): readonly string[] {
@@ -45,93 +48,85 @@ function option(
   return parse ? created.argParser(parse as (text: string, previous: unknown) => unknown) : created;
 }
 
-/**
- * A description with the default that `options.ts` of the pipeline has; commander holds none of its
- * own.
- */
+/** A description with the default that the pipeline has; commander holds none of its own. */
 function withDefault(description: string, value: unknown): string {
   return `${description} (default: ${String(value)})`;
 }
 
-const d = defaultTuneOptions;
+/** How the text of a flag becomes a value; undefined: it stays as it is, or there is none. */
+function parserOf({ kind, choices = [] }: NamedOption): Parameters<typeof option>[2] {
+  switch (kind) {
+    case 'integer':
+    case 'number':
+      return number;
+    case 'size':
+      return size;
+    case 'texts':
+      return list;
+    case 'choiceOrNumber':
+      return choiceOrNumber(choices);
+    case 'text':
+    case 'switch':
+    case 'choice':
+      return undefined;
+  }
+}
 
-/** Flags of every command that runs a model. */
+/** Flags of everything that a command takes of the pipeline's table of options. */
+export function optionFlags(command: OptionCommand): readonly Option[] {
+  return optionsFor(command).map((spec) => flagOf(spec, command));
+}
+
+function flagOf(spec: NamedOption, command: OptionCommand): Option {
+  const { flag, kind, choices, excludes } = spec;
+  const created = option(flag, helpOf(spec, command), parserOf(spec));
+  if (kind === 'choice') created.choices([...(choices ?? [])]);
+  return excludes === undefined ? created : created.conflicts(valueName(optionTable[excludes]));
+}
+
+function helpOf(spec: NamedOption, command: OptionCommand): string {
+  const help = spec.helpIn?.[command] ?? spec.help;
+  const isTold =
+    spec.default === undefined ||
+    spec.default === null ||
+    spec.default === Number.POSITIVE_INFINITY ||
+    spec.kind === 'switch';
+  return isTold ? help : withDefault(help, spec.default);
+}
+
+/** What commander calls the value of an option's flag. */
+function valueName({ flag }: Pick<OptionSpec, 'flag'>): string {
+  return new Option(flag).attributeName();
+}
+
+const exclusions = Object.values<OptionSpec>(optionTable).flatMap((spec) =>
+  spec.excludes === undefined ? [] : [[valueName(spec), valueName(optionTable[spec.excludes])]],
+);
+
+/** The value that excludes this one: on the command line it wins over this one in a file. */
+export function rivalOf(name: string): string | undefined {
+  return exclusions.find((pair) => pair.includes(name))?.find((other) => other !== name);
+}
+
+/** What the flags of a command say of its options, without defaults. */
+export function optionValues<C extends OptionCommand>(
+  command: C,
+  values: FlagValues,
+): Partial<OptionsOf<C>> {
+  const given = optionsFor(command).flatMap(({ name, flag }) => {
+    const value = values[valueName({ flag })];
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  return Object.fromEntries(given) as Partial<OptionsOf<C>>;
+}
+
+/** Flags of every command that runs a model on this machine. */
 export const deviceFlags: readonly Option[] = [
   option(
     '--device <name>',
     'auto, cpu, cuda, cuda:N or tfjs (default: auto, CUDA where it can be had)',
   ),
-  option(
-    '--vram <size>',
-    'device memory budget, as in 16GiB (default: what inference takes)',
-    size,
-  ),
-  option(
-    '--host-memory <size>',
-    'host memory for weights that are not on the device (default: half of what is free)',
-    size,
-  ),
   option('--threads <n>', 'CPU threads (default: all cores)', number),
-  option('--no-prefetch', 'load a layer only when it is asked for'),
-];
-
-/** Flags of `tune` and `plan`. */
-export const jobFlags: readonly Option[] = [
-  option('--model <dir>', 'checkpoint folder (Hugging Face layout)'),
-  option('--data <file>', 'training rows, JSONL with "messages" or "prompt" and "completion"'),
-  option(
-    '--validation <file>',
-    'validation rows (default: 5 % of the data, 16 to 256 rows, held out by seed)',
-  ),
-  option(
-    '--ratio <ratio>',
-    withDefault(
-      "emulator size: 0.5, or 'PATTERN=0.4' (repeatable, first match wins); 1 is plain LoRA",
-      d.ratios.join(),
-    ),
-    list,
-  ),
-  option('--rank <n>', withDefault('LoRA rank', d.rank), number),
-  option('--alpha <x>', withDefault('LoRA alpha', d.alpha), number),
-  option('--rslora', 'scale by alpha / sqrt(rank)'),
-  option(
-    '--targets <pattern>',
-    'regular expression over whole module paths (default: all linear layers of the blocks)',
-  ),
-  option('--lr <x>', withDefault('peak learning rate', d.learningRate), number),
-  option(
-    '--schedule <kind>',
-    withDefault('learning rate: cosine, linear or constant', d.schedule),
-  ).choices(['cosine', 'linear', 'constant']),
-  option(
-    '--warmup-ratio <x>',
-    withDefault('share of the steps that warm up', d.warmupRatio),
-    number,
-  ),
-  option('--weight-decay <x>', withDefault('AdamW weight decay', d.weightDecay), number),
-  option('--max-grad-norm <x>', withDefault('gradient clipping', d.maxGradientNorm), number),
-  option('--steps <n>', 'optimizer steps').argParser(number).conflicts('epochs'),
-  option('--epochs <x>', withDefault('passes over the training rows', d.epochs), number),
-  option('--batch <n>', withDefault('rows per micro-batch', d.batch), number),
-  option('--grad-accum <n>', withDefault('micro-batches per step', d.gradientAccumulation), number),
-  option('--max-length <tokens>', withDefault('longer rows are truncated', d.maxLength), number),
-  option(
-    '--calibration <rows>',
-    withDefault('rows that the emulator is calibrated on', d.calibrationRows),
-    number,
-  ),
-  option(
-    '--correction <choice>',
-    withDefault('auto, none or a number (lambda)', d.correction),
-    correction,
-  ),
-  option(
-    '--refine-steps <n>',
-    'steps on the original after the correction (default: 10 % of the steps)',
-    number,
-  ),
-  option('--refine-lr <x>', 'their peak learning rate (default: half of --lr)', number),
-  option('--seed <n>', withDefault('decides everything random', d.seed), number),
 ];
 
 /** Flags about jobs that were interrupted; they change no bytes of a result. */
@@ -152,21 +147,6 @@ export function startMode(values: FlagValues): StartMode {
   return resume ? 'resume' : restart ? 'restart' : 'start';
 }
 
-/** Flags of `eval`. */
-export const evaluateFlags: readonly Option[] = [
-  option('--model <dir>', 'checkpoint folder (Hugging Face layout)'),
-  option('--adapter <dir>', 'PEFT adapter (default: none, the base model)'),
-  option('--data <file>', 'rows to score, JSONL as for tune'),
-  option('--limit <n>', 'only the first rows', number),
-  option('--answers <n>', 'also show greedy answers to the first rows', number),
-  option('--batch <n>', withDefault('rows per batch', defaultEvaluateOptions.batch), number),
-  option(
-    '--max-length <tokens>',
-    withDefault('longer rows are truncated', defaultEvaluateOptions.maxLength),
-    number,
-  ),
-];
-
 /** Flags of every command. */
 export const commonFlags: readonly Option[] = [
   option('--config <file>', 'YAML file with the names of these flags as keys; flags win'),
@@ -176,38 +156,4 @@ export const commonFlags: readonly Option[] = [
 export function addFlags(command: Command, ...groups: readonly (readonly Option[])[]): Command {
   for (const flag of groups.flat()) command.addOption(flag);
   return command;
-}
-
-/** The job that the flags describe, without defaults. */
-export function jobOptions(values: FlagValues): Partial<TuneOptions> {
-  const given: Record<string, unknown> = {
-    model: values['model'],
-    data: values['data'],
-    validation: values['validation'],
-    out: values['out'],
-    vramBytes: values['vram'],
-    hostBytes: values['hostMemory'],
-    ratios: values['ratio'],
-    rank: values['rank'],
-    alpha: values['alpha'],
-    useRslora: values['rslora'],
-    targets: values['targets'],
-    learningRate: values['lr'],
-    schedule: values['schedule'],
-    warmupRatio: values['warmupRatio'],
-    weightDecay: values['weightDecay'],
-    maxGradientNorm: values['maxGradNorm'],
-    steps: values['steps'],
-    epochs: values['epochs'],
-    batch: values['batch'],
-    gradientAccumulation: values['gradAccum'],
-    maxLength: values['maxLength'],
-    calibrationRows: values['calibration'],
-    correction: values['correction'],
-    refineSteps: values['refineSteps'],
-    refineLearningRate: values['refineLr'],
-    seed: values['seed'],
-    prefetch: values['prefetch'],
-  };
-  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }

@@ -53,10 +53,9 @@ function scanViolations(field: string, { rows, isWhole, problems }: RowScan): Fi
  * checked with the options.
  */
 function stepsOf(
-  { steps, epochs = 1, batch = 1, gradientAccumulation = 1 }: StepOptions,
+  { steps, epochs, batch, gradientAccumulation }: StepOptions,
   rows: number,
 ): number {
-  return typeof steps === 'number'
-    ? 0
-    : Math.ceil(epochs * Math.ceil(rows / (batch * gradientAccumulation)));
+  if (typeof steps === 'number') return 0;
+  return Math.ceil((epochs ?? 1) * Math.ceil(rows / ((batch ?? 1) * (gradientAccumulation ?? 1))));
 }

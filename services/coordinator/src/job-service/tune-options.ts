@@ -10,8 +10,10 @@ import {
 import { EmulatorError } from '@emloc/emulator';
 import {
   defaultTuneOptions,
+  optionsFor,
   PipelineError,
   resolveTuneOptions,
+  type NamedOption,
   type TuneOptions,
 } from '@emloc/pipeline';
 import { invalidRequest, type FieldViolation } from '@emloc/rpc';
@@ -38,16 +40,12 @@ export interface CheckedOptions {
   readonly validation?: StoredObject;
 }
 
+/** Characters of a text whose option says nothing else. */
 const maxTextLength = 1000;
-const maxRatios = 1000;
-const maxRank = 65_536;
-const maxCount = 1_000_000;
+const maxTexts = 1000;
 
-/** Names of the message's fields where they are not the option's in snake case. */
-const fieldNames: Readonly<Record<string, string>> = Object.freeze({
-  batch: 'batch_rows',
-  maxLength: 'max_length_tokens',
-});
+/** Options that are checked where they lead. */
+const sources: readonly string[] = ['model', 'data', 'validation'];
 
 /**
  * Checks everything that needs neither the model nor a device.
@@ -70,10 +68,10 @@ export async function checkTuneOptions(
     given.validation === undefined || given.validation === null
       ? null
       : await checkSource(`${prefix}.validation`, given.validation, limits);
-  const sources = [model, data, validation].flatMap((checked) =>
+  const misplaced = [model, data, validation].flatMap((checked) =>
     checked && 'violation' in checked ? [checked.violation] : [],
   );
-  const violations = [...sources, ...valueViolations(given, prefix, limits)];
+  const violations = [...misplaced, ...valueViolations(given, prefix, limits)];
   if (
     violations.length > 0 ||
     'violation' in model ||
@@ -158,20 +156,21 @@ function valueViolations(
   prefix: string,
   { maxSteps }: OptionLimits,
 ): readonly FieldViolation[] {
-  const { model: _model, data: _data, validation: _validation, ...values } = given;
-  return Object.entries(values).flatMap(([name, value]) => {
-    const description = problemOf(name, value) ?? limitProblem(name, value, maxSteps);
-    return description === null
-      ? []
-      : [{ field: `${prefix}.${fieldNames[name] ?? snakeCase(name)}`, description }];
+  const values: Readonly<Record<string, unknown>> = given;
+  return optionsFor('jobs').flatMap((option) => {
+    const value = values[option.name];
+    if (value === undefined || sources.includes(option.name)) return [];
+    const description =
+      lengthProblem(option, value) ??
+      valueProblem(option, value) ??
+      limitProblem(option, value, maxSteps);
+    return description === null ? [] : [{ field: `${prefix}.${option.field}`, description }];
   });
 }
 
-function problemOf(name: string, value: unknown): string | null {
-  if (tooLong(value))
-    return `a text has more than ${maxTextLength} characters, or there are more than ${maxRatios}`;
+function valueProblem({ name, assert }: NamedOption, value: unknown): string | null {
   try {
-    resolveTuneOptions({ model: '', data: '', out: '', [name]: value });
+    assert(name, value);
     return null;
   } catch (error) {
     if (error instanceof PipelineError || error instanceof EmulatorError)
@@ -180,31 +179,23 @@ function problemOf(name: string, value: unknown): string | null {
   }
 }
 
-function tooLong(value: unknown): boolean {
-  if (Array.isArray(value)) return value.length > maxRatios || value.some(tooLong);
-  return typeof value === 'string' && value.length > maxTextLength;
-}
-
-function limitProblem(name: string, value: unknown, maxSteps: number): string | null {
-  const most: Readonly<Record<string, number>> = {
-    steps: maxSteps,
-    epochs: maxSteps,
-    refineSteps: maxSteps,
-    rank: maxRank,
-    batch: maxCount,
-    gradientAccumulation: maxCount,
-    calibrationRows: maxCount,
-    maxLength: maxCount * 10,
-    alpha: Number.MAX_VALUE,
-    learningRate: Number.MAX_VALUE,
-    refineLearningRate: Number.MAX_VALUE,
-  };
-  const limit = most[name];
-  return limit !== undefined && typeof value === 'number' && value > limit
-    ? `${value} given, at most ${limit} is allowed`
+function lengthProblem({ mostServed }: NamedOption, value: unknown): string | null {
+  const most = typeof mostServed === 'number' ? mostServed : maxTextLength;
+  const isLong = (item: unknown): boolean => typeof item === 'string' && item.length > most;
+  if (!Array.isArray(value))
+    return isLong(value) ? `a text has more than ${most} characters` : null;
+  return value.length > maxTexts || value.some(isLong)
+    ? `a text has more than ${most} characters, or there are more than ${maxTexts}`
     : null;
 }
 
-function snakeCase(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+function limitProblem(
+  { mostServed }: NamedOption,
+  value: unknown,
+  maxSteps: number,
+): string | null {
+  const limit = mostServed === 'maxSteps' ? maxSteps : mostServed;
+  return limit !== undefined && typeof value === 'number' && value > limit
+    ? `${value} given, at most ${limit} is allowed`
+    : null;
 }

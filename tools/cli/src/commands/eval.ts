@@ -1,7 +1,7 @@
 import { evaluateModel, resolveEvaluateOptions } from '@emloc/pipeline';
 import type { Command } from 'commander';
 
-import { addFlags, commonFlags, deviceFlags, evaluateFlags, type FlagValues } from '../flags.js';
+import { addFlags, commonFlags, deviceFlags, optionFlags, optionValues } from '../flags.js';
 import { evaluateTable } from '../output/tables.js';
 import { runCommand } from '../run-command.js';
 import { targetOf } from './tune.js';
@@ -10,14 +10,15 @@ export function addEvalCommand(program: Command): void {
   const command = program
     .command('eval')
     .description('loss, accuracy and exact match of a model, with an adapter or without');
-  addFlags(command, evaluateFlags, deviceFlags, commonFlags)
+  addFlags(command, optionFlags('eval'), deviceFlags, commonFlags)
     .addHelpText(
       'after',
       '\nExample:\n  emloc eval --model ./base --adapter ./my-adapter --data test.jsonl',
     )
     .action(
       runCommand(['model', 'data'], async ({ values, progress, signal }) => {
-        const report = await evaluateModel(resolveEvaluateOptions(optionsOf(values)), {
+        const options = resolveEvaluateOptions(optionValues('eval', values) as RequiredPaths);
+        const report = await evaluateModel(options, {
           target: targetOf(values),
           signal,
           onProgress: (done, total) => progress.update('evaluating', done, total),
@@ -27,29 +28,4 @@ export function addEvalCommand(program: Command): void {
     );
 }
 
-function optionsOf(values: FlagValues): Parameters<typeof resolveEvaluateOptions>[0] {
-  const {
-    model,
-    adapter,
-    data,
-    limit,
-    answers,
-    vram: vramBytes,
-    hostMemory: hostBytes,
-    batch,
-    maxLength,
-    prefetch,
-  } = values;
-  return {
-    model,
-    adapter,
-    data,
-    limit,
-    answers,
-    vramBytes,
-    hostBytes,
-    batch,
-    maxLength,
-    prefetch,
-  } as Parameters<typeof resolveEvaluateOptions>[0];
-}
+type RequiredPaths = Parameters<typeof resolveEvaluateOptions>[0];

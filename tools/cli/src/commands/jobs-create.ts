@@ -10,17 +10,10 @@ import {
   type PlainTuneOptions,
   type UploadedDataset,
 } from '@emloc/sdk';
-import { Option, type Command } from 'commander';
+import type { Command } from 'commander';
 
 import { connectionFlags, withClient } from '../connection.js';
-import {
-  addFlags,
-  commonFlags,
-  deviceFlags,
-  jobFlags,
-  jobOptions,
-  type FlagValues,
-} from '../flags.js';
+import { addFlags, commonFlags, optionFlags, optionValues, type FlagValues } from '../flags.js';
 import { createJobDisplay } from '../output/job-display.js';
 import { jobTable } from '../output/jobs-tables.js';
 import type { Progress } from '../output/progress.js';
@@ -28,27 +21,11 @@ import { planTable } from '../output/tables.js';
 import { runCommand, type CommandContext } from '../run-command.js';
 import { UsageError } from '../usage-error.js';
 
-const sourceHelp =
-  'a file of this machine, which is uploaded; server:PATH, a file that the server sees; or datasets/ID, uploaded before';
-
-/** Those of `tune` whose meaning is another where the job runs elsewhere. */
-const ownMeaning: readonly (string | undefined)[] = ['--model', '--data', '--validation'];
-const elsewhere: readonly (string | undefined)[] = ['--device', '--threads'];
-
-/** The flags of `tune`, as far as they are the job's and not the machine's. */
-const remoteJobFlags: readonly Option[] = [
-  new Option('--model <dir>', 'checkpoint folder as the server sees it'),
-  new Option('--data <source>', `training rows, JSONL: ${sourceHelp}`),
-  new Option('--validation <source>', 'validation rows, as --data (default: held out of the data)'),
-  ...jobFlags.filter(({ long }) => !ownMeaning.includes(long)),
-  ...deviceFlags.filter(({ long }) => !elsewhere.includes(long)),
-];
-
 export function addCreateJobCommand(jobs: Command): void {
   const command = jobs
     .command('create')
     .description('queue a job; with --watch and --download also wait for it and fetch the adapter');
-  addFlags(command, remoteJobFlags)
+  addFlags(command, optionFlags('jobs'))
     .option('--name <text>', 'name for people')
     .option(
       '--merge [dtype]',
@@ -108,7 +85,7 @@ export function addPlanJobCommand(jobs: Command): void {
   const command = jobs
     .command('plan')
     .description('peak memory and time of each stage on the deployment, before anything runs');
-  addFlags(command, remoteJobFlags, connectionFlags, commonFlags)
+  addFlags(command, optionFlags('jobs'), connectionFlags, commonFlags)
     .addHelpText(
       'after',
       '\nExample:\n  emloc jobs plan --model /models/base --data server:/data/train.jsonl --vram 16GiB',
@@ -151,7 +128,7 @@ async function remoteOptions(
   client: EmlocClient,
   context: CommandContext,
 ): Promise<PlainTuneOptions> {
-  const { data, validation, ...same } = jobOptions(context.values) as PlainTuneOptions & {
+  const { data, validation, ...same } = optionValues('jobs', context.values) as PlainTuneOptions & {
     data: string;
     validation?: string;
   };

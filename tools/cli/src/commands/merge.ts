@@ -1,40 +1,30 @@
 import { resolve } from 'node:path';
 import { mergeCheckpoint, readPeftAdapter } from '@emloc/checkpoint';
 import { formatBytes } from '@emloc/device';
+import type { OptionsOf } from '@emloc/pipeline';
 import type { Command } from 'commander';
 
-import { addFlags, commonFlags } from '../flags.js';
+import { addFlags, commonFlags, optionFlags, optionValues } from '../flags.js';
 import { runCommand } from '../run-command.js';
-import { UsageError } from '../usage-error.js';
-
-const dtypes = ['bfloat16', 'float16', 'float32'] as const;
 
 export function addMergeCommand(program: Command): void {
   const command = program
     .command('merge')
-    .description('write a checkpoint with an adapter merged into the weights')
-    .option('--model <dir>', 'checkpoint folder (Hugging Face layout)')
-    .option('--adapter <dir>', 'PEFT adapter')
-    .option('--out <dir>', 'folder of the merged checkpoint')
-    .option('--dtype <name>', `${dtypes.join(', ')} (default: the checkpoint's)`);
-  addFlags(command, commonFlags)
+    .description('write a checkpoint with an adapter merged into the weights');
+  addFlags(command, optionFlags('merge'), commonFlags)
     .addHelpText(
       'after',
       '\nExample:\n  emloc merge --model ./base --adapter ./my-adapter --out ./merged',
     )
     .action(
       runCommand(['model', 'adapter', 'out'], async ({ values, progress, signal }) => {
-        const [model, folder, out] = [values['model'], values['adapter'], values['out']] as [
-          string,
-          string,
-          string,
-        ];
+        const { model, adapter, out, dtype } = optionValues('merge', values) as RequiredPaths;
         const report = await mergeCheckpoint({
           model,
           out,
-          dtype: dtypeOf(values['dtype']),
+          dtype: dtype ?? undefined,
           signal,
-          adapter: await readPeftAdapter(folder),
+          adapter: await readPeftAdapter(adapter),
           onProgress: ({ phase, doneBytes, totalBytes }) =>
             progress.update(phase, doneBytes, totalBytes),
         });
@@ -46,9 +36,5 @@ export function addMergeCommand(program: Command): void {
     );
 }
 
-function dtypeOf(name: unknown): (typeof dtypes)[number] | undefined {
-  if (name === undefined) return undefined;
-  const dtype = dtypes.find((known) => known === name);
-  if (!dtype) throw new UsageError(`--dtype ${String(name)}: expected ${dtypes.join(', ')}`);
-  return dtype;
-}
+type RequiredPaths = Partial<OptionsOf<'merge'>> &
+  Readonly<Record<'model' | 'adapter' | 'out', string>>;

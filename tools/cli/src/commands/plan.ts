@@ -5,8 +5,8 @@ import {
   addFlags,
   commonFlags,
   deviceFlags,
-  jobFlags,
-  jobOptions,
+  optionFlags,
+  optionValues,
   progressFlags,
 } from '../flags.js';
 import { planTable } from '../output/tables.js';
@@ -17,9 +17,7 @@ export function addPlanCommand(program: Command): void {
   const command = program
     .command('plan')
     .description('peak memory and time of each stage, before anything runs');
-  addFlags(command, jobFlags)
-    .option('--out <dir>', 'as for tune; nothing is written')
-    .option('--overwrite', 'as for tune');
+  addFlags(command, optionFlags('plan')).option('--overwrite', 'as for tune');
   addFlags(command, progressFlags, deviceFlags, commonFlags)
     .addHelpText(
       'after',
@@ -27,7 +25,10 @@ export function addPlanCommand(program: Command): void {
     )
     .action(
       runCommand(['model', 'data'], async ({ values }) => {
-        const options = resolveTuneOptions({ out: '', ...jobOptions(values) } as RequiredPaths);
+        const options = resolveTuneOptions({
+          out: '',
+          ...optionValues('plan', values),
+        } as RequiredPaths);
         const { fits, budgetBytes, neededBytes, stages } = await planTune(
           options,
           targetOf(values),

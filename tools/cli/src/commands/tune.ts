@@ -6,8 +6,8 @@ import {
   addFlags,
   commonFlags,
   deviceFlags,
-  jobFlags,
-  jobOptions,
+  optionFlags,
+  optionValues,
   progressFlags,
   startMode,
   type FlagValues,
@@ -20,9 +20,10 @@ export function addTuneCommand(program: Command): void {
   const command = program
     .command('tune')
     .description('fine-tune a model within a memory budget and write a PEFT adapter');
-  addFlags(command, jobFlags)
-    .option('--out <dir>', 'folder of the adapter')
-    .option('--overwrite', 'replace an adapter that is there already');
+  addFlags(command, optionFlags('tune')).option(
+    '--overwrite',
+    'replace an adapter that is there already',
+  );
   addFlags(command, progressFlags, deviceFlags, commonFlags)
     .addHelpText(
       'after',
@@ -31,7 +32,7 @@ export function addTuneCommand(program: Command): void {
     )
     .action(
       runCommand(['model', 'data', 'out'], async ({ values, progress, signal }) => {
-        const options = resolveTuneOptions(jobOptions(values) as RequiredPaths);
+        const options = resolveTuneOptions(optionValues('tune', values) as RequiredPaths);
         const target = targetOf(values);
         const report = await tune(options, {
           target,
