@@ -1,3 +1,4 @@
+import { at, get, required } from '@emloc/checked';
 import type { Checkpoint } from '@emloc/checkpoint';
 import type { HostDType } from '@emloc/device';
 import type { LayerSource, LayerSpec, TensorSpec } from '@emloc/weight-pager';
@@ -14,7 +15,7 @@ export function checkpointSource(layout: ModelLayout, checkpoint: Checkpoint): L
   return {
     layers,
     read: (layer, tensor, destination) =>
-      checkpoint.read(required(names[layer]?.get(tensor), tensor), destination),
+      checkpoint.read(get(at(names, layer), tensor), destination),
   };
 }
 
@@ -64,7 +65,7 @@ export interface SourceSlice {
 /** A source whose layers are parts of another's: for work that needs one linear layer at a time. */
 export function sliceSource(base: LayerSource, slices: readonly SourceSlice[]): LayerSource {
   const layers = slices.map(({ name, unit, tensors }): LayerSpec => {
-    const specs = base.layers[unit]?.tensors ?? [];
+    const specs = at(base.layers, unit).tensors;
     return {
       name,
       tensors: tensors.map((tensor) =>
@@ -77,8 +78,7 @@ export function sliceSource(base: LayerSource, slices: readonly SourceSlice[]): 
   });
   return {
     layers,
-    read: (layer, tensor, destination) =>
-      base.read(required(slices[layer], tensor).unit, tensor, destination),
+    read: (layer, tensor, destination) => base.read(at(slices, layer).unit, tensor, destination),
   };
 }
 
@@ -88,14 +88,7 @@ function layerSpec({ name, tensors }: UnitSpec, checkpoint: Checkpoint): LayerSp
     tensors: tensors.map((tensor) => ({
       name: tensor.name,
       shape: tensor.shape,
-      dtype: required(checkpoint.tensors.get(tensor.checkpointName), tensor.checkpointName)
-        .dtype as HostDType,
+      dtype: get(checkpoint.tensors, tensor.checkpointName).dtype as HostDType,
     })),
   };
-}
-
-function required<T>(value: T | undefined, tensor: string): T {
-  if (value === undefined)
-    throw new ModelError('MODEL_TENSOR_MISSING', `no tensor ${tensor} in this unit`);
-  return value;
 }
