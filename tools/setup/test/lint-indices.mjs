@@ -11,6 +11,9 @@ import tseslint from 'typescript-eslint';
 
 import { checkedIndex } from '../lint-indices.mjs';
 
+const rule = /** @type {import('eslint').Rule.RuleModule} */ (
+  /** @type {unknown} */ (checkedIndex)
+);
 /** @type {Record<string, string>} */
 const cases = JSON.parse(readFileSync(process.stdin.fd, 'utf8'));
 const folder = mkdtempSync(join(tmpdir(), 'emloc-indices-'));
@@ -39,7 +42,7 @@ try {
           parser: tseslint.parser,
           parserOptions: { project: './tsconfig.json', tsconfigRootDir: folder },
         },
-        plugins: { emloc: { rules: { 'checked-index': checkedIndex } } },
+        plugins: { emloc: { rules: { 'checked-index': rule } } },
         rules: { 'emloc/checked-index': 'error' },
       },
       { files: ['hot/*.ts'], rules: { 'emloc/checked-index': ['error', { numericCasts: true }] } },
