@@ -23,6 +23,8 @@ export type StartMode = 'start' | 'resume' | 'restart';
 /** Whose progress a folder has. */
 export interface JobIdentity extends Provenance {
   readonly job: string;
+  /** The job's `date`, which is kept where it is gone on with on another day. */
+  readonly date: string;
 }
 
 /** The folder that a job keeps its progress in. */
@@ -96,7 +98,7 @@ export async function openJobFolder(
   const { program, device } = provenance;
   await writeFileAtomic(
     join(path, identityFile),
-    `${JSON.stringify({ job: job.id, program, device } satisfies JobIdentity, null, 2)}\n`,
+    `${JSON.stringify({ job: job.id, date: job.options.date, program, device } satisfies JobIdentity, null, 2)}\n`,
   );
   return {
     factors: new DiskFactorStore(path, { emulated: job.emulated, profile }),
@@ -125,11 +127,14 @@ function diskOutcomes(folder: string): OutcomeStore {
 
 async function readIdentity(path: string): Promise<JobIdentity | null> {
   try {
-    const { job, program, device } = JSON.parse(
+    const { job, date, program, device } = JSON.parse(
       await readFile(join(path, identityFile), 'utf8'),
     ) as Record<string, unknown>;
-    return typeof job === 'string' && typeof program === 'string' && typeof device === 'string'
-      ? { job, program, device }
+    return typeof job === 'string' &&
+      typeof date === 'string' &&
+      typeof program === 'string' &&
+      typeof device === 'string'
+      ? { job, date, program, device }
       : null;
   } catch {
     return null;

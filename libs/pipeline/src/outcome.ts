@@ -11,6 +11,7 @@ import { linearModules } from '@emloc/models';
 import type { Job } from './job.js';
 import { outputPaths } from './output-folder.js';
 import type { JobResult } from './run-job.js';
+import { textRecordOf } from './text-record.js';
 
 /** What decides a job's bytes besides its inputs. */
 export interface Provenance {
@@ -72,6 +73,7 @@ async function recordOf(
       validation: report.validation,
       trainRows: job.trainRows.length,
     },
+    text: textRecordOf(options),
     lora: {
       rank: options.rank,
       alpha: options.alpha,

@@ -230,6 +230,21 @@ describe('a job that is aborted', () => {
     expect(factorised).toBe(0);
     await expectWhole('often');
   });
+
+  it('keeps its date where it goes on without one, and refuses another', async () => {
+    const abort = new AbortController();
+    const observer = (event: JobEvent): void => {
+      if (event.type === 'step') abort.abort(new Error('stopped'));
+    };
+    await expect(run('dated', {}, { observer, signal: abort.signal })).rejects.toMatchObject({
+      code: 'PIPELINE_INTERRUPTED',
+    });
+    await expect(run('dated', { date: '2026-02-01' }, { mode: 'resume' })).rejects.toMatchObject({
+      code: 'PIPELINE_RESUME_MISMATCH',
+    });
+    await run('dated', { date: null }, { mode: 'resume' });
+    await expectWhole('dated');
+  });
 });
 
 describe('a job that is killed', () => {

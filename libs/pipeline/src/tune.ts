@@ -23,7 +23,7 @@ import {
   openJobFolder,
   type StartMode,
 } from './job-folder.js';
-import { prepareJob, type Job } from './job.js';
+import { prepareJob, type Job, type PrepareHost } from './job.js';
 import { measureRates, type BenchmarkShape } from './measure-rates.js';
 import type { JobObserver } from './observer.js';
 import { defaultCheckpointSteps, type TuneOptions } from './options.js';
@@ -35,6 +35,7 @@ import { planJob, requireMemory, type JobPlan } from './plan.js';
 import type { DeviceRates } from './rates.js';
 import { runJob, type EmulatorReport, type JobResult, type ValidationLosses } from './run-job.js';
 import { StageClock, type StageReport } from './stage-clock.js';
+import { textRecordOf } from './text-record.js';
 
 /** A device that can be had: its profile before it is taken, a backend when it is needed. */
 export interface DeviceTarget {
@@ -49,13 +50,12 @@ export interface DeviceTarget {
 }
 
 /** What a job runs on and who watches it. */
-export interface TuneHost {
+export interface TuneHost extends PrepareHost {
   readonly target: DeviceTarget;
   readonly provenance: Provenance;
   readonly observer?: JobObserver;
   /** Makes the observer of a pager that is opened. */
   readonly openPagerObserver?: () => PagerObserver;
-  readonly signal?: AbortSignal;
   /** Whether an output folder that is there already is replaced. */
   readonly overwrite?: boolean;
   /**
@@ -73,6 +73,12 @@ export interface TuneHost {
  */
 export interface TuneReport {
   readonly job: string;
+  /** Of the rows' text, as `YYYY-MM-DD`. */
+  readonly date: string;
+  /** Rows of the data file. */
+  readonly sourceRows: number;
+  readonly droppedRows: number;
+  readonly truncatedRows: number;
   /** The adapter's folder. */
   readonly adapter: string;
   readonly budgetBytes: number;
@@ -112,9 +118,9 @@ export async function tune(options: TuneOptions, host: TuneHost): Promise<TuneRe
     // What another process was writing, or was replacing when it was killed, is there by now.
     await assertWritable(options.out, host.overwrite ?? false);
     const found = await findProgress(progress, host.mode ?? 'start');
-    const job = await prepareJob(options);
+    const job = await prepareJob({ ...options, date: options.date ?? found?.date ?? null }, host);
     try {
-      if (found) assertSameJob(found, { job: job.id, ...host.provenance });
+      if (found) assertSameJob(found, { job: job.id, date: job.options.date, ...host.provenance });
       return await tuneJob(job, { ...host, isResumed: found !== null });
     } finally {
       await job.close();
@@ -136,8 +142,12 @@ export function budgetBytesOf(job: Job, profile: DeviceProfile): Promise<number>
  * Peaks and times of a job on a device with the target's profile. The device is opened only to see
  * how fast it is.
  */
-export async function planTune(options: TuneOptions, target: DeviceTarget): Promise<JobPlan> {
-  const job = await prepareJob(options);
+export async function planTune(
+  options: TuneOptions,
+  target: DeviceTarget,
+  host: PrepareHost & { readonly observer?: JobObserver } = {},
+): Promise<JobPlan> {
+  const job = await prepareJob(options, host);
   try {
     const rates = await ratesOf(job, target);
     const budgetBytes = await budgetBytesOf(job, target.profile);
@@ -196,6 +206,8 @@ async function tuneJob(
     trainRows: job.trainRows.length,
     train: job.report.train,
     validation: job.report.validation,
+    text: job.report.text,
+    date: textRecordOf(options).date,
   });
   const memory = await requireMemory({ job, profile, budgetBytes });
   await assertDiskSpace(job, profile);
@@ -274,6 +286,10 @@ function reportOf(
   const { train, emulator } = result;
   return {
     job: job.id,
+    date: textRecordOf(job.options).date,
+    sourceRows: job.report.train.sourceRows,
+    droppedRows: job.report.train.droppedRows,
+    truncatedRows: job.report.train.truncatedRows,
     adapter: resolve(job.options.out),
     budgetBytes: budget.totalBytes,
     peakDeviceBytes: budget.peakBytes,

@@ -17,6 +17,10 @@ import { UsageError } from './usage-error.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'emloc-flags-'));
 
+const template = join(folder, 'template.jinja');
+
+writeFileSync(template, '\ufeff{{ messages }}\r\n');
+
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 function parse(...args: readonly string[]): Command {
@@ -88,6 +92,16 @@ describe('optionValues', () => {
       '--seed',
       '11',
       '--no-prefetch',
+      '--date',
+      '2024-02-29',
+      '--chat-template',
+      template,
+      '--template-args',
+      '{"a": 1}',
+      '--strict',
+      '--base-name',
+      'org/name',
+      '--allow-unused-layers',
     );
     expect(
       resolveTuneOptions({ ...optionValues('tune', command.opts()), out: 'o' } as Parameters<
@@ -121,6 +135,12 @@ describe('optionValues', () => {
       refineLearningRate: 1e-5,
       seed: 11,
       prefetch: false,
+      date: '2024-02-29',
+      chatTemplate: '{{ messages }}\r\n',
+      templateArgs: '{"a": 1}',
+      strict: true,
+      baseName: 'org/name',
+      allowUnusedLayers: true,
     });
   });
 
@@ -149,6 +169,38 @@ describe('optionValues', () => {
     expect(() => parse(flag, value)).toThrow();
   });
 
+  it('refuses a template that is no text or not there', () => {
+    const binary = join(folder, 'binary');
+    writeFileSync(binary, Buffer.from([0xff, 0xfe, 0x41]));
+    expect(() => parse('--chat-template', binary)).toThrow(/binary is no text in UTF-8/);
+    expect(() => parse('--chat-template', join(folder, 'none'))).toThrow(/none cannot be read/);
+  });
+
+  it.each([
+    ['plan', 'tune'],
+    ['eval', 'adapter', 'answers', 'data', 'limit'],
+    ['merge', 'adapter', 'dtype', 'model', 'out', 'allow-unused-layers'],
+    [
+      'data',
+      'model',
+      'data',
+      'max-length',
+      'date',
+      'chat-template',
+      'template-args',
+      'strict',
+      'limit',
+    ],
+  ] as const)('gives %s the flags %s …', (command, ...names) => {
+    const flags = optionFlags(command).map(({ long }) => long);
+    const wanted =
+      names[0] === 'tune'
+        ? optionFlags('tune').map(({ long }) => long)
+        : names.map((name) => `--${name}`);
+    expect(flags).toEqual(expect.arrayContaining(wanted));
+    if (command === 'data' || command === 'merge') expect(flags).toHaveLength(wanted.length);
+  });
+
   it('refuses steps and epochs together', () => {
     expect(() => parse('--steps', '3', '--epochs', '2')).toThrow(/cannot be used with/);
   });
@@ -169,6 +221,15 @@ describe('a config file', () => {
       prefetch: false,
       maxLength: 77,
     });
+  });
+
+  it('names the file of a template', () => {
+    expect(withConfig(`chat-template: ${template}\n`)).toMatchObject({
+      chatTemplate: '{{ messages }}\r\n',
+    });
+    expect(() => withConfig('chat-template: none.jinja\n')).toThrow(
+      /chat-template: none\.jinja cannot be read/,
+    );
   });
 
   it('gives way to a repeatable flag as a whole', () => {

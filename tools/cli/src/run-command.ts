@@ -1,9 +1,11 @@
 import process from 'node:process';
+import { DatasetError } from '@emloc/dataset';
 import type { Command } from 'commander';
 
 import { applyConfigFile } from './config-file.js';
 import type { FlagValues } from './flags.js';
 import { createProgress, type Progress } from './output/progress.js';
+import { visible } from './output/visible.js';
 import { UsageError } from './usage-error.js';
 
 /** What a command works with. */
@@ -52,11 +54,11 @@ export function runCommand(
       });
       progress.stop();
       if (values['json'] === true) printLine(result.document);
-      else process.stdout.write(`${result.text}\n`);
+      else process.stdout.write(`${visible(result.text)}\n`);
       process.exitCode = result.exitCode ?? 0;
     } catch (error) {
       progress.stop();
-      process.stderr.write(`${describeError(error)}\n`);
+      process.stderr.write(`${visible(describeError(error))}\n`);
       process.exitCode = abort.signal.aborted ? 130 : error instanceof UsageError ? 2 : 1;
     } finally {
       process.off('SIGINT', stop).off('SIGTERM', stop);
@@ -65,7 +67,7 @@ export function runCommand(
 }
 
 function printLine(document: unknown): void {
-  process.stdout.write(`${JSON.stringify(document)}\n`);
+  process.stdout.write(`${visible(JSON.stringify(document))}\n`);
 }
 
 function assertRequired(values: FlagValues, required: readonly string[]): void {
@@ -88,10 +90,15 @@ export function describeError(error: unknown): string {
   const unexpected =
     typeof code === 'string' ? [] : [(error.stack ?? '').split('\n').slice(1, 6).join('\n')];
   return [
-    `error: ${typeof code === 'string' ? `${code}: ` : ''}${error.message}`,
+    `error: ${typeof code === 'string' ? `${code}: ` : ''}${messageOf(error)}`,
     ...causes,
     ...unexpected,
   ]
     .filter(Boolean)
     .join('\n');
+}
+
+/** What whoever runs the command may see, which a log may not: a template's words about a row. */
+function messageOf(error: Error): string {
+  return error instanceof DatasetError ? error.messageForOwner : error.message;
 }

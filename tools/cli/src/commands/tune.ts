@@ -1,3 +1,4 @@
+import { openDatasetThread } from '@emloc/dataset';
 import { resolveTuneOptions, tune } from '@emloc/pipeline';
 import type { Command } from 'commander';
 
@@ -37,6 +38,7 @@ export function addTuneCommand(program: Command): void {
         const report = await tune(options, {
           target,
           signal,
+          openDataset: openDatasetThread,
           observer: progress.observe,
           overwrite: values['overwrite'] === true,
           mode: startMode(values),
