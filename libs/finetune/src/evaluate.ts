@@ -124,7 +124,7 @@ class Score {
         isExact &&= isCorrect;
       }
       this.#rows += 1;
-      this.#exact += isExact && !(batch.isCut[row] ?? false) ? 1 : 0;
+      this.#exact += isExact && !at(batch.isCut, row) ? 1 : 0;
     }
     this.#tokens += batch.targets.length;
   }

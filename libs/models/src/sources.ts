@@ -85,10 +85,11 @@ export function sliceSource(base: LayerSource, slices: readonly SourceSlice[]): 
 function layerSpec({ name, tensors }: UnitSpec, checkpoint: Checkpoint): LayerSpec {
   return {
     name,
-    tensors: tensors.map((tensor) => ({
-      name: tensor.name,
-      shape: tensor.shape,
-      dtype: get(checkpoint.tensors, tensor.checkpointName).dtype as HostDType,
-    })),
+    tensors: tensors.map(({ name: tensor, shape, checkpointName }) => {
+      const stored = checkpoint.tensors.get(checkpointName);
+      if (!stored)
+        throw new ModelError('MODEL_TENSOR_MISSING', `no tensor ${checkpointName} in this unit`);
+      return { name: tensor, shape, dtype: stored.dtype as HostDType };
+    }),
   };
 }
