@@ -39,7 +39,11 @@ const unusedVariables = [
 ];
 
 /** `any` and untyped values are for the files that declare a native library. */
-const nativeFiles = ['libs/device-*/src/**/native*.ts', 'libs/device-*/src/**/native/**/*.ts'];
+const nativeFiles = [
+  'libs/device-*/src/**/native*.ts',
+  'libs/device-*/src/**/native/**/*.ts',
+  'libs/checkpoint/src/output/native-*.ts',
+];
 
 /** Inner loops over numbers, where a call for each of them would be felt. */
 const hotFiles = [

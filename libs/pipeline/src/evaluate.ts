@@ -1,5 +1,5 @@
 import { at } from '@emloc/checked';
-import { readPeftAdapter, type LoraAdapter } from '@emloc/checkpoint';
+import { readPeftAdapter, settleOutput, type LoraAdapter } from '@emloc/checkpoint';
 import {
   loadDataset,
   loadTokenizer,
@@ -93,6 +93,8 @@ export async function evaluateModel(
   host: EvaluateHost,
 ): Promise<EvaluateReport> {
   const started = performance.now();
+  for (const folder of [options.model, options.adapter ?? options.model])
+    await settleOutput(folder);
   const model = await openModel(options.model);
   try {
     const adapter =

@@ -45,3 +45,6 @@ export { writeOutcome } from './outcome.js';
 export { tune, budgetBytesOf, planTune, type DeviceTarget, type TuneReport } from './tune.js';
 export { evaluateModel, type EvaluateReport } from './evaluate.js';
 export { previewRows, type PreviewSummary } from './preview.js';
+export { inputsHash, readInputFiles } from './inputs/input-files.js';
+export { guardReads, inputMismatchIn, TensorGuard } from './inputs/tensor-guard.js';
+export { findDoneJob } from './done-job.js';

@@ -68,7 +68,7 @@ export async function withRecordedText(options: EvaluateOptions): Promise<Evalua
 }
 
 /** Null for an adapter that does not say, as those of other programs. */
-async function recordedText(adapter: string): Promise<TextRecord | null> {
+export async function recordedText(adapter: string): Promise<TextRecord | null> {
   let record: unknown;
   try {
     record = JSON.parse(await readFile(join(adapter, 'emloc.json'), 'utf8'));

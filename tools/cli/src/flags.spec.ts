@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { defaultTuneOptions, resolveTuneOptions } from '@emloc/pipeline';
 import { Command } from 'commander';
@@ -207,6 +207,17 @@ describe('optionValues', () => {
 });
 
 describe('a config file', () => {
+  it('has the home folder as ~ where a folder or a file is expected', () => {
+    expect(withConfig('model: ~/base\ntargets: ~/x\n')).toMatchObject({
+      model: join(homedir(), 'base'),
+      targets: '~/x',
+    });
+    expect(withConfig('model: a/~/b\nvalidation: ~other/c\n')).toMatchObject({
+      model: 'a/~/b',
+      validation: '~other/c',
+    });
+  });
+
   it('sets what the command line does not', () => {
     const values = withConfig(
       'lr: 1e-3\nvram: 2GiB\nratio: [a=0.4, 0.5]\nrslora: true\nprefetch: false\nmax-length: 77\n',

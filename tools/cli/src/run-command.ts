@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import process from 'node:process';
 import { DatasetError } from '@emloc/dataset';
 import type { Command } from 'commander';
@@ -28,8 +29,8 @@ export interface CommandResult {
 }
 
 /**
- * Runs a command: reads its config file, stops it at SIGINT or SIGTERM, prints the result or the
- * error, sets the exit code.
+ * Runs a command: reads its config file, stops it at SIGINT, SIGTERM or SIGHUP, prints the
+ * result or the error, sets the exit code.
  */
 export function runCommand(
   required: readonly string[],
@@ -38,9 +39,13 @@ export function runCommand(
   return async (...given: readonly unknown[]): Promise<void> => {
     const command = given.at(-1) as Command;
     const abort = new AbortController();
-    const stop = (signal: NodeJS.Signals): void => abort.abort(new Error(`stopped by ${signal}`));
+    let stoppedBy: NodeJS.Signals | null = null;
+    const stop = (signal: NodeJS.Signals): void => {
+      stoppedBy ??= signal;
+      abort.abort(new Error(`stopped by ${signal}`));
+    };
     const progress = createProgress({ stream: process.stderr });
-    process.on('SIGINT', stop).on('SIGTERM', stop);
+    for (const signal of stopSignals) process.on(signal, stop);
     try {
       applyConfigFile(command);
       const values: FlagValues = command.opts();
@@ -59,11 +64,18 @@ export function runCommand(
     } catch (error) {
       progress.stop();
       process.stderr.write(`${visible(describeError(error))}\n`);
-      process.exitCode = abort.signal.aborted ? 130 : error instanceof UsageError ? 2 : 1;
+      process.exitCode = stoppedBy ? stopCode(stoppedBy) : error instanceof UsageError ? 2 : 1;
     } finally {
-      process.off('SIGINT', stop).off('SIGTERM', stop);
+      for (const signal of stopSignals) process.off(signal, stop);
     }
   };
+}
+
+const stopSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/** As shells tell it: 130, 143, 129. */
+function stopCode(signal: NodeJS.Signals): number {
+  return 128 + constants.signals[signal];
 }
 
 function printLine(document: unknown): void {

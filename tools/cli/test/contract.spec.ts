@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -180,7 +181,8 @@ describe('emloc', () => {
     expect((await readdir(outputs)).filter((name) => name.includes('interrupted'))).toEqual([]);
   });
 
-  it.each(['SIGINT', 'SIGTERM', 'SIGKILL'] as const)(
+  const exitCodes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129, SIGKILL: null };
+  it.each(['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGKILL'] as const)(
     'goes on after %s in training with --resume, to the bytes of one run',
     async (signal) => {
       const [whole, out] = [join(outputs, 'whole'), join(outputs, signal)];
@@ -203,7 +205,7 @@ describe('emloc', () => {
         signal,
         moment: join(progress, 'train-000000005.safetensors'),
       });
-      expect(interrupted).toMatchObject({ code: signal === 'SIGKILL' ? null : 130, stdout: '' });
+      expect(interrupted).toMatchObject({ code: exitCodes[signal], stdout: '' });
       if (signal !== 'SIGKILL')
         expect(interrupted.stderr).toMatch(/PIPELINE_INTERRUPTED: .*--resume/);
       expect(existsSync(out)).toBe(false);
@@ -224,6 +226,13 @@ describe('emloc', () => {
         );
       }
       expect((await readdir(outputs)).filter((name) => name.includes(signal))).toEqual([signal]);
+      const again = await emloc(['tune', ...args, '--resume', '--out', out]);
+      expect(again.code).toBe(0);
+      expect(JSON.parse(again.stdout)).toEqual({
+        job: expect.stringMatching(/^[0-9a-f]{16}$/),
+        adapter: out,
+        done: true,
+      });
     },
   );
 

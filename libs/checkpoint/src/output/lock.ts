@@ -3,7 +3,7 @@ import { readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os';
 import process from 'node:process';
 
-import { PipelineError } from './errors.js';
+import { CheckpointError, fileError } from '../errors.js';
 
 /** Who holds a lock. */
 interface LockHolder {
@@ -31,7 +31,7 @@ const attempts = 5;
 /**
  * Takes the lock file `path`, whose folder must exist; the lock of a process that is gone is taken
  * over. Resolves to a function that gives it back.
- * @throws PipelineError PIPELINE_OUTPUT_BUSY while another process holds it
+ * @throws CheckpointError CHECKPOINT_OUTPUT_BUSY while another process holds it
  */
 export async function lockOutput(path: string): Promise<() => Promise<void>> {
   const own = JSON.stringify({
@@ -69,7 +69,7 @@ async function create(path: string, own: string): Promise<boolean> {
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw error;
+    throw fileError(error, path);
   }
 }
 
@@ -125,10 +125,13 @@ async function startOf(pid: number): Promise<string | null> {
   );
 }
 
-function busy(path: string, text: string): PipelineError {
+function busy(path: string, text: string): CheckpointError {
   const holder = parse(text);
   const who = holder ? `process ${holder.pid} on ${holder.host}` : 'another process';
-  return new PipelineError('PIPELINE_OUTPUT_BUSY', `${who} writes to this output (lock ${path})`);
+  return new CheckpointError(
+    'CHECKPOINT_OUTPUT_BUSY',
+    `${who} writes to this output (lock ${path})`,
+  );
 }
 
 function ignoreMissing(error: NodeJS.ErrnoException): null {

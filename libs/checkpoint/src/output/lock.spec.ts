@@ -4,7 +4,7 @@ import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promi
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { lockOutput } from './output-lock.js';
+import { lockOutput } from './lock.js';
 
 let folder: string;
 let path: string;
@@ -35,7 +35,7 @@ describe('lockOutput', () => {
     expect(held).toHaveLength(1);
     for (const reason of refused)
       expect(reason).toMatchObject({
-        code: 'PIPELINE_OUTPUT_BUSY',
+        code: 'CHECKPOINT_OUTPUT_BUSY',
         message: expect.stringContaining(`process ${process.pid}`),
       });
     await held[0]?.();
@@ -57,7 +57,7 @@ describe('lockOutput', () => {
   ])('takes over the lock of %s', async (_name, holder) => {
     await writeFile(path, JSON.stringify(await holder()));
     const unlock = await lockOutput(path);
-    await expect(lockOutput(path)).rejects.toMatchObject({ code: 'PIPELINE_OUTPUT_BUSY' });
+    await expect(lockOutput(path)).rejects.toMatchObject({ code: 'CHECKPOINT_OUTPUT_BUSY' });
     await unlock();
     expect(await readdir(folder)).toEqual([]);
   });
@@ -70,7 +70,7 @@ describe('lockOutput', () => {
     ['that is still being written', ''],
   ])('takes over a lock %s only when it has not been renewed for long', async (_name, content) => {
     await writeFile(path, content);
-    await expect(lockOutput(path)).rejects.toMatchObject({ code: 'PIPELINE_OUTPUT_BUSY' });
+    await expect(lockOutput(path)).rejects.toMatchObject({ code: 'CHECKPOINT_OUTPUT_BUSY' });
     expect(await readFile(path, 'utf8')).toBe(content);
     await utimes(path, new Date(0), new Date(0));
     await (
