@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import { readPeftAdapter, settleOutput, type LoraAdapter } from '@emloc/checkpoint';
 import {
   loadDataset,
@@ -250,9 +251,7 @@ async function answerRows(
         expected: tokenizer
           .decode(row.ids.slice(answerStart(row)), { skipSpecialTokens: true })
           .trim(),
-        answer: tokenizer
-          .decode(answers[index] ?? new Int32Array(), { skipSpecialTokens: true })
-          .trim(),
+        answer: tokenizer.decode(at(answers, index), { skipSpecialTokens: true }).trim(),
       }),
     );
   }

@@ -8,7 +8,8 @@ const checks: Readonly<
   tokenizers: () => import('./tokenizers/check.js'),
 };
 
-const [name = '', ...args] = process.argv.slice(2);
+const args = process.argv.slice(2);
+const name = args.shift() ?? '';
 const load = Object.hasOwn(checks, name) ? checks[name] : undefined;
 if (load) process.exitCode = (await (await load()).check(args)) ? 0 : 1;
 else {

@@ -117,7 +117,12 @@ function parse(text: string): LockHolder | null {
  */
 async function startOf(pid: number): Promise<string | null> {
   const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => null);
-  return text?.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? null;
+  return (
+    text
+      ?.slice(text.lastIndexOf(')') + 2)
+      .split(' ')
+      .at(19) ?? null
+  );
 }
 
 function busy(path: string, text: string): CheckpointError {

@@ -61,7 +61,7 @@ async function showRows(context: CommandContext): ReturnType<Parameters<typeof r
 }
 
 function fileOf({ args, values }: CommandContext): string {
-  const given = args[0] ?? values['data'];
+  const given = args.at(0) ?? values['data'];
   if (typeof given === 'string' && args.length <= 1) return given;
   throw new UsageError(
     args.length > 1 ? 'more than one file of rows' : 'missing: FILE (see --help)',

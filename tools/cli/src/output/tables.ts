@@ -24,7 +24,7 @@ const frameless = {
 };
 
 export function render(rows: readonly (readonly string[])[], numericColumns: number): string {
-  const columns = rows[0]?.length ?? 0;
+  const columns = rows.at(0)?.length ?? 0;
   const colAligns = Array.from({ length: columns }, (_, index) =>
     index >= columns - numericColumns ? ('right' as const) : ('left' as const),
   );
