@@ -117,6 +117,9 @@ function isSequence(value: PyValue): value is Sequence {
 }
 
 function repeat(runtime: Runtime, value: Sequence, times: Int): PyValue {
+  // Python's sizes are of 64 bits.
+  if (times >= 2n ** 63n || times < -(2n ** 63n))
+    throw pythonError('OverflowError', "cannot fit 'int' into an index-sized integer");
   const count = Math.max(0, Number(times));
   if (isText(value)) return repeatText(runtime, value, count);
   const items = Array.isArray(value) ? value : value.items;
