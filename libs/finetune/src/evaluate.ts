@@ -12,7 +12,7 @@ export interface Evaluation {
   readonly loss: number;
   /** Share of the trained-on tokens that are the argmax. */
   readonly tokenAccuracy: number;
-  /** Share of the rows in which every trained-on token is the argmax. */
+  /** Share of the rows that were not cut and in which every trained-on token is the argmax. */
   readonly exactMatch: number;
   readonly rows: number;
   /** Trained-on tokens. */
@@ -123,7 +123,7 @@ class Score {
         isExact &&= isCorrect;
       }
       this.#rows += 1;
-      this.#exact += isExact ? 1 : 0;
+      this.#exact += isExact && !(batch.isCut[row] ?? false) ? 1 : 0;
     }
     this.#tokens += batch.targets.length;
   }

@@ -46,6 +46,21 @@ export function resolveEvaluateOptions(
   return resolve('eval', options);
 }
 
+/**
+ * Fills in the defaults and checks every value against its range. The result is frozen.
+ * @throws PipelineError
+ */
+export function resolvePreviewOptions(
+  options: GivenOptions<'data', 'model' | 'data'>,
+): OptionsOf<'data'> {
+  return resolve('data', options);
+}
+
+/** The day of a moment in UTC, as `date` of a job that was given none. */
+export function utcDay(time: Date): string {
+  return time.toISOString().slice(0, 10);
+}
+
 /** What decides the bytes of a job's result, besides model and rows. */
 export function decidingOptions(options: TuneOptions): Readonly<Record<string, unknown>> {
   const values: Readonly<Record<string, unknown>> = options;

@@ -5,6 +5,7 @@ const checks: Readonly<
   Record<string, () => Promise<{ check(args: readonly string[]): Promise<boolean> }>>
 > = {
   jinja: () => import('./jinja/check.js'),
+  tokenizers: () => import('./tokenizers/check.js'),
 };
 
 const [name = '', ...args] = process.argv.slice(2);

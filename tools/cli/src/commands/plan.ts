@@ -1,3 +1,4 @@
+import { openDatasetThread } from '@emloc/dataset';
 import { planTune, resolveTuneOptions } from '@emloc/pipeline';
 import type { Command } from 'commander';
 
@@ -24,7 +25,7 @@ export function addPlanCommand(program: Command): void {
       '\nExample:\n  emloc plan --model ./base --data train.jsonl --vram 16GiB --ratio 0.25',
     )
     .action(
-      runCommand(['model', 'data'], async ({ values }) => {
+      runCommand(['model', 'data'], async ({ values, signal }) => {
         const options = resolveTuneOptions({
           out: '',
           ...optionValues('plan', values),
@@ -32,6 +33,7 @@ export function addPlanCommand(program: Command): void {
         const { fits, budgetBytes, neededBytes, stages } = await planTune(
           options,
           targetOf(values),
+          { openDataset: openDatasetThread, signal },
         );
         const plan = {
           fits,
