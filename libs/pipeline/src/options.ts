@@ -19,10 +19,6 @@ export const defaultTuneOptions = Object.freeze(
   defaultsOf('tune') as Omit<TuneOptions, 'model' | 'data' | 'out'>,
 );
 
-export const defaultEvaluateOptions = Object.freeze(
-  defaultsOf('eval') as Omit<EvaluateOptions, 'model' | 'data'>,
-);
-
 /** A job that can be resumed keeps its state after so many optimizer steps. */
 export const defaultCheckpointSteps = 50;
 

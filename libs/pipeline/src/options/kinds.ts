@@ -4,7 +4,7 @@ import { assertBytes, assertInteger, assertText, invalidOption } from './checks.
 export type OptionCommand = 'tune' | 'plan' | 'jobs' | 'eval' | 'merge' | 'data';
 
 /** How the text of a flag becomes a value. */
-export type OptionKind =
+type OptionKind =
   | 'text'
   | 'textFile'
   | 'texts'
