@@ -3,7 +3,7 @@ export { type PagedModel, inferenceOrder } from './paged-model.js';
 export { adaptedLinears, initialAdapter } from './lora.js';
 export { DeviceAdapter } from './device-adapter.js';
 export { defaultAdamw } from './optimizer.js';
-export { type LearningRateSchedule, scheduleKinds, type ScheduleKind } from './schedule.js';
+export { type LearningRateSchedule, scheduleKinds } from './schedule.js';
 export { type TrainingState } from './training-state.js';
 export { train, type TrainResult } from './train.js';
 export { BreadthFirstPass } from './breadth-first.js';

@@ -1,6 +1,6 @@
 export const scheduleKinds = ['cosine', 'linear', 'constant'] as const;
 
-export type ScheduleKind = (typeof scheduleKinds)[number];
+type ScheduleKind = (typeof scheduleKinds)[number];
 
 export interface LearningRateSchedule {
   readonly kind: ScheduleKind;

@@ -136,10 +136,10 @@ describe('the ledger of devices', () => {
 
   it('keeps a grant by renewing it, and gives away that of a process which falls silent', async () => {
     const request = requests();
-    const quick = openDeviceLedger(records, { ttlMs: 800, pollMs: 10 });
+    const quick = openDeviceLedger(records, { ttlMs: 3000, pollMs: 10 });
     const alive = await quick.acquire(request());
     const waiting = quick.acquire(request({ holder: 'builder' }));
-    await sleep(1200);
+    await sleep(4500);
     expect(await isWaiting(waiting)).toBe(true);
     await alive.release();
     await (await waiting).release();
@@ -208,7 +208,7 @@ describe('the ledger of devices', () => {
         request({ job: 'b', holder: 'builder' }),
       )
     ).release();
-    await sleep(20);
+    while (!taken.lost.aborted) await sleep(10);
     expect(taken.lost.reason).toMatchObject({ code: 'DEVICE_GRANT_LOST' });
   });
 

@@ -34,6 +34,8 @@ const defaultServerOptions: RpcServerOptions = Object.freeze({
   observer: {},
 });
 
+const freePortAttempts = 10;
+
 /** Where a server listens. */
 export interface ListenOptions {
   readonly host: string;
@@ -106,18 +108,33 @@ export class RpcServer {
    * Starts to accept calls; readiness is `health.setReady`.
    * @throws RpcError UNAVAILABLE when the address cannot be had
    */
-  listen({ host, port, credentials }: ListenOptions): Promise<{ port: number; address: string }> {
+  async listen({
+    host,
+    port,
+    credentials,
+  }: ListenOptions): Promise<{ port: number; address: string }> {
     const name = host.includes(':') ? `[${host}]` : host;
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        const bound = await this.#bind(`${name}:${port}`, credentials);
+        return { port: bound, address: `${name}:${bound}` };
+      } catch (cause) {
+        const { message } = cause as Error;
+        // Another process may listen first on the port that was chosen for this one.
+        if (port === 0 && attempt < freePortAttempts && message.includes('EADDRINUSE')) continue;
+        throw new RpcError('UNAVAILABLE', `cannot listen on ${name}:${port}: ${message}`, {
+          reason: 'LISTEN_FAILED',
+          cause,
+        });
+      }
+    }
+  }
+
+  #bind(address: string, credentials: ServerCredentials): Promise<number> {
     return new Promise((resolve, reject) => {
-      this.#server.bindAsync(`${name}:${port}`, credentials, (cause, bound) => {
-        if (cause)
-          reject(
-            new RpcError('UNAVAILABLE', `cannot listen on ${name}:${port}: ${cause.message}`, {
-              reason: 'LISTEN_FAILED',
-              cause,
-            }),
-          );
-        else resolve({ port: bound, address: `${name}:${bound}` });
+      this.#server.bindAsync(address, credentials, (error, port) => {
+        if (error) reject(error);
+        else resolve(port);
       });
     });
   }

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { JobService } from '@emloc/contracts';
 
 import { RpcError, type CallContext, type RpcObserver } from '../src/index.js';
-import { closeAll, collect, startServer, thrownBy } from './fixtures.js';
+import { closeAll, collect, startServer, thrownBy, until } from './fixtures.js';
 
 afterEach(closeAll);
 
@@ -28,11 +28,13 @@ describe('unary calls', () => {
         return new Promise(() => undefined);
       },
     });
+    const connected = channel();
+    await connected.waitForReady(30_000);
     const error = await thrownBy(() =>
-      channel().client(JobService).getJob({ name: 'jobs/1' }, { timeoutMs: 100 }),
+      connected.client(JobService).getJob({ name: 'jobs/1' }, { timeoutMs: 1000 }),
     );
     expect(error.code).toBe('DEADLINE_EXCEEDED');
-    await delay(50);
+    await until(() => seen?.signal.aborted === true);
     expect(seen).toMatchObject({ signal: { aborted: true, reason: { name: 'RpcError' } } });
   });
 
@@ -52,19 +54,19 @@ describe('unary calls', () => {
 
   it('are cancelled by the signal, and the handler learns of it', async () => {
     const reasons: unknown[] = [];
+    const controller = new AbortController();
     const { channel } = await startServer({
       getJob: (_, { signal }) =>
-        new Promise(() =>
-          signal.addEventListener('abort', () => reasons.push((signal.reason as RpcError).code)),
-        ),
+        new Promise(() => {
+          signal.addEventListener('abort', () => reasons.push((signal.reason as RpcError).code));
+          controller.abort();
+        }),
     });
-    const controller = new AbortController();
-    setTimeout(() => controller.abort(), 50);
     const error = await thrownBy(() =>
       channel().client(JobService).getJob({}, { signal: controller.signal }),
     );
     expect(error.code).toBe('CANCELLED');
-    await delay(50);
+    await until(() => reasons.length > 0);
     expect(reasons).toEqual(['CANCELLED']);
   });
 
@@ -164,8 +166,7 @@ describe('server streams', () => {
     });
     for await (const { sequence } of channel().client(JobService).watchJob({}))
       if (sequence === 3n) break;
-    await delay(100);
-    expect(ended).toBe(true);
+    await until(() => ended);
   });
 
   it('end with the error that the producer throws, after everything before it', async () => {
@@ -251,9 +252,8 @@ describe('client streams', () => {
     })();
     const error = await thrownBy(() => channel().client(JobService).uploadDataset(endless));
     expect(error).toMatchObject({ code: 'RESOURCE_EXHAUSTED', reason: 'UPLOAD_TOO_LARGE' });
-    await delay(20);
-    expect(told).toBe(true);
-    expect(await server.close(2000)).toEqual({ forced: false });
+    await until(() => told);
+    expect(await server.close(60_000)).toEqual({ forced: false });
   });
 
   it('end with the error of the source, and the handler never takes that for the end of the stream', async () => {
@@ -277,8 +277,8 @@ describe('client streams', () => {
     for (let messages = 0; messages < 20; messages += 1) {
       await expect(client.uploadDataset(broken(messages))).rejects.toThrow('the file is gone');
     }
+    await until(() => ends.length > 5);
     await delay(50);
-    expect(ends.length).toBeGreaterThan(5);
     expect(new Set(ends)).toEqual(new Set(['CANCELLED']));
   });
 });

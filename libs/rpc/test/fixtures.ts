@@ -1,4 +1,6 @@
+import { randomInt } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import { CalibratorService, JobService } from '@emloc/contracts';
 
 import {
@@ -46,6 +48,8 @@ export function jobHandlers(handlers: Partial<JobHandlers>): JobHandlers {
 export interface Running {
   readonly server: RpcServer;
   readonly port: number;
+  /** `host:port` for clients. */
+  readonly address: string;
   channel(options?: Partial<ChannelOptions>): RpcChannel;
 }
 
@@ -57,28 +61,50 @@ export async function startServer(
     authenticate = anyone,
     tls = null,
     mutual = false,
+    host = '127.0.0.1',
     ...options
   }: Partial<RpcServerOptions> & {
     authenticate?: Authenticator;
     tls?: TlsOptions | null;
     mutual?: boolean;
+    host?: string;
   } = {},
 ): Promise<Running> {
   const server = new RpcServer(options);
   server.addService(JobService, jobHandlers(handlers), { authenticate });
   server.addService(CalibratorService, { calibrate: unimplemented }, { authenticate });
   const { port } = await server.listen({
-    host: '127.0.0.1',
+    host,
     port: 0,
     credentials: serverCredentials(tls, { requireClientCertificate: mutual }),
   });
   open.servers.push(server);
+  // The name that the certificates have.
+  const address = `${host === '127.0.0.1' ? 'localhost' : host}:${port}`;
   return {
     server,
     port,
-    channel: (channelOptions = {}) =>
-      openChannel({ address: `localhost:${port}`, ...channelOptions }),
+    address,
+    channel: (channelOptions = {}) => openChannel({ address, ...channelOptions }),
   };
+}
+
+/**
+ * A loopback address that no other program uses, where there are many: its ports stay free when
+ * their server has ended.
+ */
+export function ownHost(): string {
+  if (process.platform !== 'linux') return '127.0.0.1';
+  return `127.${randomInt(1, 255)}.${randomInt(255)}.${randomInt(1, 255)}`;
+}
+
+/** Waits until something holds. @throws when it does not within half a minute */
+export async function until(holds: () => boolean): Promise<void> {
+  const endMs = performance.now() + 30_000;
+  while (!holds()) {
+    if (performance.now() > endMs) throw new Error(`not within 30 s: ${holds.toString()}`);
+    await delay(5);
+  }
 }
 
 export function openChannel(options: Partial<ChannelOptions> & { address: string }): RpcChannel {

@@ -3,9 +3,9 @@ export { connectNats, type NatsAccess, type NatsAuth, type NatsTls } from './nat
 export { isTransient } from './nats/retry.js';
 export { openLane, type Lane } from './nats/lane.js';
 export type { LaneMessage } from './nats/lane-parser.js';
+export { forgetNatsPorts, readNatsPorts } from './nats/ports-file.js';
 export {
   findNatsServer,
-  freePort,
   natsServerEnvironment,
   randomSecret,
   startNatsServer,

@@ -1,7 +1,8 @@
+import { randomInt } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freePort, ServiceKitError, startNatsServer } from '@emloc/service-kit';
+import { ServiceKitError, startNatsServer } from '@emloc/service-kit';
 
 import { connectPatiently, isRefusal } from './nats-connections.js';
 
@@ -9,18 +10,21 @@ const folder = mkdtempSync(join(tmpdir(), 'emloc-connections-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 test('waits for a server that starts later, saying that it does', async () => {
-  const port = await freePort();
+  // Where there are many loopback addresses, nobody else takes the port meanwhile.
+  const host = process.platform === 'linux' ? `127.${randomInt(1, 255)}.0.2` : '127.0.0.1';
+  const server = await startNatsServer({ storeDir: folder, host });
+  await server.stop();
   const warnings: string[] = [];
   const { signal } = new AbortController();
   const connecting = connectPatiently(
-    { servers: [`127.0.0.1:${port}`] },
+    { servers: [server.url] },
     { logger: { warn: (_, message) => warnings.push(message) }, signal, patienceMs: 60_000 },
   );
   while (warnings.length === 0)
     await new Promise((resolve) => {
       setTimeout(resolve, 20);
     });
-  const server = await startNatsServer({ storeDir: folder, port });
+  await server.restart();
   const { nats, lane } = await connecting;
   expect([lane.connected, nats.isClosed()]).toEqual([true, false]);
   lane.close();
@@ -29,7 +33,8 @@ test('waits for a server that starts later, saying that it does', async () => {
 });
 
 test('gives up when its patience ends, or when it is told to', async () => {
-  const access = { servers: [`127.0.0.1:${await freePort()}`] };
+  // No server gets this port by chance.
+  const access = { servers: ['127.0.0.1:1'] };
   const logger = { warn: () => undefined };
   await expect(
     connectPatiently(access, { logger, signal: new AbortController().signal, patienceMs: 0 }),

@@ -1,4 +1,4 @@
-import { connect } from 'node:net';
+import { connect, Server } from 'node:net';
 
 import {
   createTelemetry,
@@ -92,4 +92,30 @@ describe('the probe server', () => {
       message: expect.stringContaining(`:${first.port}`),
     });
   });
+
+  it('takes another port when the one chosen for it was taken meanwhile', async () => {
+    const get = await whileTaken(2, () => start());
+    expect((await get('/livez')).status).toBe(200);
+    await expect(whileTaken(100, () => start())).rejects.toMatchObject({
+      code: 'TELEMETRY_LISTEN_FAILED',
+      message: expect.stringContaining('EADDRINUSE'),
+    });
+  });
 });
+
+/** Runs `act` while the first `times` of a server's attempts to listen find their port taken. */
+async function whileTaken<T>(times: number, act: () => Promise<T>): Promise<T> {
+  const { listen } = Server.prototype;
+  let left = times;
+  Server.prototype.listen = function taken(this: Server, ...args: Parameters<typeof listen>) {
+    if (left-- <= 0) return listen.apply(this, args);
+    const error = Object.assign(new Error('listen EADDRINUSE'), { code: 'EADDRINUSE' });
+    process.nextTick(() => this.emit('error', error));
+    return this;
+  } as typeof listen;
+  try {
+    return await act();
+  } finally {
+    Server.prototype.listen = listen;
+  }
+}

@@ -102,18 +102,32 @@ function send(response: ServerResponse, { status, type = plainText, body }: Answ
   response.end(response.req.method === 'HEAD' ? undefined : body);
 }
 
-function listen(server: Server, host: string, port: number): Promise<number> {
+const freePortAttempts = 10;
+
+async function listen(server: Server, host: string, port: number): Promise<number> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await listenOnce(server, host, port);
+    } catch (cause) {
+      const { code, message } = cause as NodeJS.ErrnoException;
+      // Another process may listen first on the port that was chosen for this one.
+      if (port === 0 && attempt < freePortAttempts && code === 'EADDRINUSE') continue;
+      throw new TelemetryError(
+        'TELEMETRY_LISTEN_FAILED',
+        `metrics: cannot listen on ${host}:${port}: ${message}`,
+        { cause },
+      );
+    }
+  }
+}
+
+function listenOnce(server: Server, host: string, port: number): Promise<number> {
   return new Promise((resolve, reject) => {
-    server.once('error', (cause) =>
-      reject(
-        new TelemetryError(
-          'TELEMETRY_LISTEN_FAILED',
-          `metrics: cannot listen on ${host}:${port}: ${cause.message}`,
-          { cause },
-        ),
-      ),
-    );
-    server.listen(port, host, () => resolve((server.address() as AddressInfo).port));
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      resolve((server.address() as AddressInfo).port);
+    });
   });
 }
 

@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import {
   CalibratorService,
@@ -84,20 +85,22 @@ const results = {
 export async function startFakeStages(): Promise<FakeStages> {
   const calls: SeenCall[] = [];
   const scripts: Partial<Record<StageName, Script>> = {};
+  // Where there are many loopback addresses, nobody takes the port while the stages are away.
+  const host = process.platform === 'linux' ? `127.${randomInt(1, 255)}.0.3` : '127.0.0.1';
   let port = 0;
   let server = await listen(0);
   async function listen(at: number): Promise<RpcServer> {
     const started = new RpcServer();
     addStages(started, calls, scripts);
     ({ port } = await started.listen({
-      host: '127.0.0.1',
+      host,
       port: at,
       credentials: serverCredentials(null),
     }));
     return started;
   }
   return {
-    address: `127.0.0.1:${port}`,
+    address: `${host}:${port}`,
     calls,
     scripts,
     kill: async () => void (await server.close(0)),

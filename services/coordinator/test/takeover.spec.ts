@@ -57,15 +57,16 @@ const isLeading = async ({ telemetry }: RunningCoordinator): Promise<boolean> =>
 
 test('a leader that stops hands over at once, and its metrics say who leads', async () => {
   holdFirstTraining();
-  const first = await deployment.start({ 'lease-ttl': '10s' });
-  const second = await deployment.start({ 'lease-ttl': '10s' });
+  const first = await deployment.start({ 'lease-ttl': '120s' });
+  const second = await deployment.start({ 'lease-ttl': '120s' });
   const { name } = await second.jobs.createJob(jobRequest(deployment));
   await until(trainingStarted, 'training');
   expect([await isLeading(first), await isLeading(second)]).toEqual([true, false]);
   const stoppedMs = performance.now();
   await first.stop();
   expect((await eventsOf(second.jobs, name)).map(describeEvent).at(-1)).toBe('SUCCEEDED');
-  expect(performance.now() - stoppedMs).toBeLessThan(9_000);
+  // Without a word from the first, the second would wait for two minutes.
+  expect(performance.now() - stoppedMs).toBeLessThan(100_000);
   expect(await isLeading(second)).toBe(true);
 });
 

@@ -111,8 +111,11 @@ test('the service answers whatever the engine does: health checks while a heavy 
   await health.check({ service: '' });
   const timesMs: number[] = [];
   let isOver = false;
+  const startMs = performance.now();
+  let buildingMs = 0;
   const building = build(builder, 'heavy', model).finally(() => {
     isOver = true;
+    buildingMs = performance.now() - startMs;
   });
   while (!isOver) {
     const startedMs = performance.now();
@@ -125,6 +128,6 @@ test('the service answers whatever the engine does: health checks while a heavy 
   expect(timesMs.length).toBeGreaterThan(20);
   expect(timesMs[timesMs.length >> 1]).toBeLessThan(100);
   // A machine at full load may make any process wait; a blocked thread would wait for the whole
-  // block.
-  expect(timesMs.at(-1)).toBeLessThan(1000);
+  // block, which takes longer there, too.
+  expect(timesMs.at(-1)).toBeLessThan(Math.max(1000, buildingMs / 3));
 }, 240_000);

@@ -1,5 +1,9 @@
 import { once } from 'node:events';
-import { freePort } from '@emloc/service-kit';
+import { mkdtempSync, renameSync, writeFileSync } from 'node:fs';
+import { readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   Client,
   credentials,
@@ -25,15 +29,19 @@ const options = {
  */
 export const largeWindowBytes = 1024 * 1024;
 
-/** Plain grpc-js without protobuf around the bytes. @param windowBytes default: HTTP/2's */
+/**
+ * Plain grpc-js without protobuf around the bytes. The sender listens, so that the receiver's
+ * address is a file into which the sender writes where.
+ * @param windowBytes default: HTTP/2's
+ */
 export async function receiveGrpc(
   { totalBytes }: BusTask,
   sink: BlockSink,
   windowBytes?: number,
 ): Promise<{ address: string; finished: Promise<void> }> {
-  const address = `127.0.0.1:${await freePort()}`;
+  const file = join(mkdtempSync(join(tmpdir(), 'emloc-bench-grpc-')), 'address');
   const receive = async (): Promise<void> => {
-    const client = new Client(address, credentials.createInsecure(), {
+    const client = new Client(await writtenBy(file), credentials.createInsecure(), {
       ...options,
       ...(windowBytes === undefined ? {} : { 'grpc-node.flow_control_window': windowBytes }),
       'grpc.initial_reconnect_backoff_ms': 100,
@@ -59,12 +67,23 @@ export async function receiveGrpc(
     if (received !== totalBytes)
       throw new Error(`bench bus: ${received} of ${totalBytes} bytes came over gRPC`);
   };
-  return { address, finished: receive() };
+  return { address: file, finished: receive() };
+}
+
+async function writtenBy(file: string): Promise<string> {
+  for (;;) {
+    const text = await readFile(file, 'utf8').catch(() => null);
+    if (text === null) await sleep(20);
+    else {
+      await rm(dirname(file), { recursive: true });
+      return text;
+    }
+  }
 }
 
 export async function sendGrpc(
   { totalBytes }: BusTask,
-  address: string,
+  file: string,
 ): Promise<{ send(source: BlockSource): Promise<void>; close(): Promise<void> }> {
   const server = new Server(options);
   const asked = new Promise<ServerWritableStream<Buffer, Buffer>>((resolve) => {
@@ -83,12 +102,14 @@ export async function sendGrpc(
       { send: resolve },
     );
   });
-  await new Promise<void>((resolve, reject) => {
-    server.bindAsync(address, ServerCredentials.createInsecure(), (error) => {
+  const port = await new Promise<number>((resolve, reject) => {
+    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) => {
       if (error) reject(error);
-      else resolve();
+      else resolve(bound);
     });
   });
+  writeFileSync(`${file}.new`, `127.0.0.1:${port}`);
+  renameSync(`${file}.new`, file);
   const call = await asked;
   const send = async (source: BlockSource): Promise<void> => {
     for (let at = 0; at < totalBytes; at += messageBytes) {

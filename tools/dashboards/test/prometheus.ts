@@ -1,5 +1,7 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -13,10 +15,10 @@ export interface PrometheusServer {
 export interface PrometheusOptions {
   readonly configFile: string;
   readonly dataDir: string;
-  readonly port: number;
 }
 
-const readyWithinMs = 30_000;
+const readyWithinMs = 120_000;
+const portAttempts = 5;
 
 /** Path of a program of Debian's package `prometheus`. @throws what to install */
 function findProgram(name: 'prometheus' | 'promtool'): string {
@@ -38,19 +40,34 @@ export function promtool(...args: readonly string[]): string {
   return stdout + stderr;
 }
 
-/** Starts a server on loopback and waits until it answers. */
-export async function startPrometheus({
-  configFile,
-  dataDir,
-  port,
-}: PrometheusOptions): Promise<PrometheusServer> {
-  const url = `http://127.0.0.1:${port}`;
+/**
+ * Starts a server on loopback and waits until it answers. Prometheus cannot choose a port itself:
+ * where another program has taken it meanwhile, it gets another.
+ */
+export async function startPrometheus(options: PrometheusOptions): Promise<PrometheusServer> {
+  for (let attempt = 1; ; attempt += 1) {
+    const started = await startOn(await portThatIsFree(), options);
+    if ('get' in started) return started;
+    const isTaken = started.log.includes('address already in use');
+    if (!isTaken || attempt === portAttempts)
+      throw new Error(`Prometheus is not ready: ${started.log}`);
+  }
+}
+
+async function startOn(
+  port: number,
+  { configFile, dataDir }: PrometheusOptions,
+): Promise<PrometheusServer | { readonly log: string }> {
+  // No other server answers there.
+  const prefix = `/${randomUUID()}`;
+  const url = `http://127.0.0.1:${port}${prefix}`;
   const child = spawn(
     findProgram('prometheus'),
     [
       `--config.file=${configFile}`,
       `--storage.tsdb.path=${dataDir}`,
       `--web.listen-address=127.0.0.1:${port}`,
+      `--web.route-prefix=${prefix}`,
       '--log.level=warn',
     ],
     { stdio: ['ignore', 'ignore', 'pipe'] },
@@ -66,20 +83,35 @@ export async function startPrometheus({
     child.kill('SIGTERM');
     await exited;
   };
+  if (await isReady(child, url))
+    return { stop, get: (path, parameters) => query(`${url}/api/v1/${path}`, parameters) };
+  await stop();
+  return { log };
+}
+
+async function isReady(child: ChildProcess, url: string): Promise<boolean> {
   const endMs = performance.now() + readyWithinMs;
-  while (
-    !(await fetch(`${url}/-/ready`).then(
-      ({ ok }) => ok,
+  while (child.exitCode === null && performance.now() < endMs) {
+    const ok = await fetch(`${url}/-/ready`).then(
+      (response) => response.ok,
       () => false,
-    ))
-  ) {
-    if (child.exitCode !== null || performance.now() > endMs) {
-      await stop();
-      throw new Error(`Prometheus is not ready: ${log}`);
-    }
+    );
+    if (ok) return true;
     await sleep(50);
   }
-  return { stop, get: (path, parameters) => query(`${url}/api/v1/${path}`, parameters) };
+  return false;
+}
+
+async function portThatIsFree(): Promise<number> {
+  const probe = createServer();
+  await new Promise<void>((resolve, reject) => {
+    probe.once('error', reject).listen(0, '127.0.0.1', resolve);
+  });
+  const { port } = probe.address() as AddressInfo;
+  await new Promise((resolve) => {
+    probe.close(resolve);
+  });
+  return port;
 }
 
 async function query<T>(

@@ -26,10 +26,10 @@ beforeAll(() => {
   buildPrograms();
   image = readImage();
   unpackImage(image, folder.path);
-}, 60_000);
+}, 240_000);
 afterAll(() => folder.remove());
 
-/** Runs the image's entry point as the image's user, with nothing of this process's environment. */
+/** Runs the image's entry point as the image's user. */
 function run(...args: string[]): { status: number | null; stdout: string; stderr: string } {
   const [command = '', ...entrypoint] = imageCommand(image, folder.path);
   return spawnSync(command, [...entrypoint, ...args], {
@@ -115,11 +115,34 @@ test.each([...serviceNames])('%s starts from nothing but the image', (service) =
   expect(stdout).toContain('EMLOC_NATS_URL');
 });
 
+test("its programs get the machine's settings of native libraries, and nothing else of this process", () => {
+  const own = { ...process.env };
+  try {
+    Object.assign(process.env, {
+      OPENBLAS_CORETYPE: 'Haswell',
+      OMP_NUM_THREADS: '1',
+      HOME: '/nowhere',
+      EMLOC_STAGE_TOKEN: 'x',
+    });
+    const environment = imageEnvironment(image, folder.path);
+    expect(environment).toMatchObject({
+      ...image.environment,
+      OPENBLAS_CORETYPE: 'Haswell',
+      OMP_NUM_THREADS: '1',
+      HOME: expect.stringContaining(folder.path),
+    });
+    expect(environment).not.toHaveProperty('EMLOC_STAGE_TOKEN');
+  } finally {
+    process.env = own;
+  }
+});
+
 test('the command finds its native files there', () => {
   const { status, stdout, stderr } = run('emloc', 'info', '--json');
   expect([status, stderr]).toEqual([0, '']);
   const here = spawnSync(process.execPath, [join(dist, 'emloc/emloc.mjs'), 'info', '--json'], {
     encoding: 'utf8',
+    env: imageEnvironment(image, folder.path),
   });
   const device = (text: string): unknown => (JSON.parse(text) as { device?: unknown }).device;
   expect(device(stdout)).toMatchObject({ available: true });

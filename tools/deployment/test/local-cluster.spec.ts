@@ -126,7 +126,7 @@ describeOnLinux('the base, as processes of this machine', () => {
     expect(readdirSync(out)).toEqual(
       expect.arrayContaining(['adapter_config.json', 'adapter_model.safetensors']),
     );
-  }, 120_000);
+  }, 240_000);
 
   test('who has no token, or is told another name, gets nothing', async () => {
     await expect(client(null).listJobsPage()).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
@@ -169,5 +169,5 @@ describeOnLinux('the base, as processes of this machine', () => {
       expect(readdirSync(mounts.get('/scratch') ?? '')).toEqual([]);
     const [nats] = cluster.podsNamed('nats');
     expect(existsSync(join(nats?.mounts.get('/data') ?? '', 'jetstream'))).toBe(true);
-  }, 60_000);
+  }, 240_000);
 });

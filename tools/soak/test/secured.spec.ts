@@ -373,7 +373,7 @@ describe('operations', () => {
     expect([...pages]).toContain(503);
     await deployment.startAgain('trainer');
     expect((await running).retries).toBeGreaterThan(0);
-  }, 180_000);
+  }, 240_000);
 });
 
 test('nothing of rows, tokens, passwords and keys is in output, metrics, events or errors', async () => {

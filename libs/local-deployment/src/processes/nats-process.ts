@@ -1,12 +1,14 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
+  forgetNatsPorts,
   natsServerConfig,
   natsServerEnvironment,
   natsServerLimits,
+  readNatsPorts,
   type NatsServerUser,
 } from '@emloc/service-kit';
 
@@ -41,10 +43,9 @@ export function startNatsProcess(
   child.once('error', (error) => onLine(error.message));
   for (const stream of [child.stdout, child.stderr]) onLines(stream, onLine);
   guard(child);
-  const portsFile = join(folder, `${basename(binary)}_${child.pid}.ports`);
   return {
     pid: child.pid,
-    ready: waitUntilReady(child, portsFile),
+    ready: waitUntilReady(child, { binary, folder }),
     exited: exitOf(child),
     signal: (signal) => void child.kill(signal),
   };
@@ -52,8 +53,7 @@ export function startNatsProcess(
 
 function writeConfig({ folder, port, user }: Omit<NatsProgram, 'binary'>): string {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  for (const left of readdirSync(folder))
-    if (left.endsWith('.ports')) rmSync(join(folder, left), { force: true });
+  forgetNatsPorts(folder);
   const file = join(folder, 'nats-server.conf');
   const config = {
     serverName: 'emloc-serve',
@@ -84,25 +84,17 @@ function guard(server: ChildProcess): void {
 }
 
 /** For ever pending when the server ends. */
-async function waitUntilReady(child: ChildProcess, portsFile: string): Promise<ProcessEndpoint> {
+async function waitUntilReady(
+  child: ChildProcess,
+  { binary, folder }: Pick<NatsProgram, 'binary' | 'folder'>,
+): Promise<ProcessEndpoint> {
   while (child.exitCode === null && child.signalCode === null && child.pid !== undefined) {
-    const port = portIn(portsFile);
-    if (port !== null && (await greets(port)))
-      return { address: `${host}:${port}`, metricsPort: null };
+    const ports = readNatsPorts(folder, { binary, pid: child.pid });
+    if (ports && (await greets(ports.port)))
+      return { address: `${host}:${ports.port}`, metricsPort: null };
     await sleep(pollMs);
   }
   return new Promise(() => undefined);
-}
-
-/** `{"nats":["nats://127.0.0.1:4222"]}`; null while it is not there or half written. */
-function portIn(file: string): number | null {
-  try {
-    const { nats } = JSON.parse(readFileSync(file, 'utf8')) as { nats?: readonly string[] };
-    const port = Number(new URL(nats?.[0] ?? '').port);
-    return port > 0 ? port : null;
-  } catch {
-    return null;
-  }
 }
 
 /** Whether a NATS server answers there. */

@@ -1,3 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { NatsConnection } from '@nats-io/transport-node';
+
 import { startNatsHarness, type NatsHarness } from '../testing/nats-harness.js';
 import { openNumberedLog, type NumberedLog } from './numbered-log.js';
 
@@ -37,6 +40,50 @@ test('a writer that another has followed cannot append', async () => {
   await next.append('2');
   await expect(old.append('2 of the old')).rejects.toMatchObject({ code: 'LEASE_LOST' });
   expect((await log.read('fenced', 0, 10)).map(({ event }) => event)).toEqual(['1', '2']);
+});
+
+/** Calls `act` once, when the client asks for the events of a read. */
+function atNextFetch(nats: NatsConnection, act: () => void): void {
+  const publish = nats.publish.bind(nats);
+  nats.publish = (subject, ...more) => {
+    if (subject.includes('.CONSUMER.MSG.NEXT.')) {
+      nats.publish = publish;
+      act();
+    }
+    publish(subject, ...more);
+  };
+}
+
+test.each<[string, () => Promise<void>]>([
+  [
+    'is silent for some seconds',
+    async () => {
+      const pid = harness.server.pid ?? 0;
+      process.kill(pid, 'SIGSTOP');
+      await sleep(4000);
+      process.kill(pid, 'SIGCONT');
+    },
+  ],
+  [
+    'is killed and started again',
+    async () => {
+      await harness.server.kill();
+      await harness.server.restart();
+    },
+  ],
+])('a read goes on when the server %s in the middle of it', async (_, disturb) => {
+  const nats = await harness.connect();
+  const read = await openNumberedLog<string>({ nats, name: 'jobs' });
+  const topic = crypto.randomUUID();
+  const writer = await log.openWriter(topic);
+  for (const text of ['1', '2', '3']) await writer.append(text);
+  let disturbed: Promise<void> | undefined;
+  atNextFetch(nats, () => {
+    disturbed = disturb();
+  });
+  expect((await read.read(topic, 0, 10)).map(({ event }) => event)).toEqual(['1', '2', '3']);
+  expect(disturbed).toBeDefined();
+  await disturbed;
 });
 
 test('the tail gives what is appended from now on, through a restart of the server', async () => {

@@ -79,7 +79,7 @@ export async function openNumberedLog<E>({
   name,
   replicas = 1,
 }: NumberedLogOptions): Promise<NumberedLog<E>> {
-  const manager = await jetstreamManager(nats, { timeout: requestTimeoutMs });
+  const manager = await retryTransient(() => jetstreamManager(nats, { timeout: requestTimeoutMs }));
   const stream = `NUMBERED_${name}`;
   await retryTransient(() =>
     manager.streams.add({

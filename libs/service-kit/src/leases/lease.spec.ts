@@ -5,7 +5,8 @@ import { openRecordStore, type RecordStore } from '../records/record-store.js';
 import { startNatsHarness, type NatsHarness } from '../testing/nats-harness.js';
 import { acquireLease, modifyFenced, tryAcquireLease, type LeaseRecord } from './lease.js';
 
-const ttlMs = 1000;
+/** Several times what a process waits for a busy processor. */
+const ttlMs = 3000;
 let harness: NatsHarness;
 let nats: NatsConnection;
 let store: RecordStore<LeaseRecord>;

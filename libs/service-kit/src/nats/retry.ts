@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { JetStreamApiError, JetStreamError } from '@nats-io/jetstream';
+import { JetStreamApiCodes, JetStreamApiError, JetStreamError } from '@nats-io/jetstream';
 import { errors } from '@nats-io/transport-node';
 
 /** How long one request to JetStream may take before it is repeated. */
@@ -65,21 +65,34 @@ export function isConflict(error: unknown): boolean {
 }
 
 /**
- * Whether the same request may succeed later: no answer, nobody listens, JetStream is not ready.
+ * What JetStream's statuses and the client library say of a request that may succeed when it is
+ * made again: a server that starts, stops, changes its leader or is silent for a while.
+ */
+const passing =
+  /no responders|timeout|jetstream is not enabled|heartbeats missed|consumer deleted|leadership change|server shutdown/i;
+
+/**
+ * Whether the same request may succeed later: no answer, nobody listens, JetStream is not ready, or
+ * the consumer of this attempt was lost with a restart of the server.
  */
 export function isTransient(error: unknown): boolean {
   if (error instanceof UnansweredError) return true;
-  if (error instanceof JetStreamApiError) return error.status === 503;
+  if (error instanceof JetStreamApiError)
+    return error.status === 503 || error.code === JetStreamApiCodes.ConsumerNotFound;
+  if (isOfJetStream(error))
+    return error.cause === undefined ? passing.test(error.message) : isTransient(error.cause);
+  return [
+    errors.TimeoutError,
+    errors.NoRespondersError,
+    errors.RequestError,
+    errors.ConnectionError,
+  ].some((kind) => error instanceof kind);
+}
+
+/** The library does not export the class of what it throws while JetStream has not answered yet. */
+function isOfJetStream(error: unknown): error is Error {
   return (
-    [
-      errors.TimeoutError,
-      errors.NoRespondersError,
-      errors.RequestError,
-      errors.ConnectionError,
-    ].some((kind) => error instanceof kind) ||
-    (error instanceof JetStreamError &&
-      (error.cause === undefined
-        ? /no responders|timeout|jetstream is not enabled/i.test(error.message)
-        : isTransient(error.cause)))
+    error instanceof JetStreamError ||
+    (error instanceof Error && error.name === 'JetStreamNotEnabled')
   );
 }

@@ -3,6 +3,7 @@ export interface NatsServerConfig {
   /** Tells this server from others, in what it says of itself. */
   readonly serverName: string;
   readonly host: string;
+  /** -1: one that is free. */
   readonly port: number;
   /** Folder of JetStream's files. */
   readonly storeDir: string;
@@ -16,8 +17,8 @@ export interface NatsServerConfig {
   readonly users?: readonly NatsServerUser[];
   readonly tls?: NatsServerTls;
   /**
-   * Port of the monitoring page, on the same host; with `tls` it is encrypted, and asks for no
-   * certificate.
+   * Port of the monitoring page, on the same host, -1: one that is free; with `tls` it is
+   * encrypted, and asks for no certificate.
    */
   readonly monitorPort?: number;
 }

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { connectNats } from './access.js';
 import { openLane } from './lane.js';
 import { natsServerConfig } from './server-config.js';
-import { findNatsServer, freePort, startNatsServer } from './server.js';
+import { findNatsServer, startNatsServer } from './server.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'emloc-server-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -67,7 +67,6 @@ test('the configuration is for its owner only, and quotes what it is given', asy
 
 test('the configuration can leave values to the environment of the server, and encrypts the monitoring page with the rest', async () => {
   const [files, storeDir] = [makeCertificates(folder), join(folder, 'variables')];
-  const port = await freePort();
   const user = {
     kind: 'password',
     user: 'u',
@@ -79,11 +78,9 @@ test('the configuration can leave values to the environment of the server, and e
   } as const;
   process.env['PASSWORD_OF_U'] = 'from-the-environment';
   process.env['STORE_BYTES'] = '1MB';
-  const monitorPort = await freePort();
   const server = await startNatsServer({
     storeDir,
-    port,
-    monitorPort,
+    monitorPort: -1,
     users: [user],
     maxStoreBytes: { variable: 'STORE_BYTES' },
     tls: { certFile: files.cert, keyFile: files.key, clientCaFile: files.cert },
@@ -102,7 +99,7 @@ test('the configuration can leave values to the environment of the server, and e
   await nats.flush();
   await nats.close();
   const page = await new Promise<string>((resolve, reject) => {
-    get({ host: '127.0.0.1', port: monitorPort, path: '/jsz', ca }, (response) => {
+    get({ host: '127.0.0.1', port: server.monitorPort, path: '/jsz', ca }, (response) => {
       let body = '';
       response
         .on('data', (data: Buffer) => {

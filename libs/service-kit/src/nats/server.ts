@@ -1,14 +1,17 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { accessSync, constants, mkdirSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { ServiceKitError } from '../errors.js';
+import { forgetNatsPorts, readNatsPorts, type NatsPorts } from './ports-file.js';
 import { natsServerConfig, natsServerLimits, type NatsServerConfig } from './server-config.js';
 
 export interface StartNatsServerOptions extends Partial<Omit<NatsServerConfig, 'storeDir'>> {
+  /** Left out: one that is free. */
+  readonly port?: number;
   /** Holds JetStream's files, the configuration (mode 600) and the log; made when it is missing. */
   readonly storeDir: string;
   /** Path of the program; looked up on PATH when left out. */
@@ -20,6 +23,8 @@ export interface StartNatsServerOptions extends Partial<Omit<NatsServerConfig, '
 export interface NatsServer {
   readonly host: string;
   readonly port: number;
+  /** Of the monitoring page; null: it has none. */
+  readonly monitorPort: number | null;
   /** `nats://host:port` (`tls://` with TLS). */
   readonly url: string;
   readonly pid: number | undefined;
@@ -53,34 +58,32 @@ export const natsServerEnvironment: Readonly<Record<string, string>> = {
  * of its log
  */
 export async function startNatsServer(options: StartNatsServerOptions): Promise<NatsServer> {
-  const binary = options.binary ?? findNatsServer();
   const host = options.host ?? '127.0.0.1';
-  const port = options.port ?? (await freePort(host));
   mkdirSync(options.storeDir, { recursive: true });
-  const configFile = join(options.storeDir, 'nats-server.conf');
   const serverName = options.serverName ?? `emloc-${randomBytes(6).toString('hex')}`;
   const config = {
     ...natsServerLimits,
     ...options,
     serverName,
     host,
-    port,
     storeDir: join(options.storeDir, 'jetstream'),
   };
-  writeFileSync(configFile, natsServerConfig(config), { mode: 0o600 });
   const server = new ChildNatsServer({
     serverName,
-    binary,
+    binary: options.binary ?? findNatsServer(),
     host,
-    port,
-    configFile,
-    logFile: join(options.storeDir, 'nats-server.log'),
+    folder: options.storeDir,
+    configOf: (ports) => natsServerConfig({ ...config, ...ports }),
     secure: options.tls !== undefined,
     readyTimeoutMs: options.readyTimeoutMs ?? 15_000,
+    ports: { port: options.port ?? anyPort, monitorPort: options.monitorPort },
   });
   await server.restart();
   return server;
 }
+
+/** With it in place of a port, the server takes one that is free, and says which. */
+const anyPort = -1;
 
 /**
  * Path of nats-server on PATH (and in /usr/sbin, where Debian puts it).
@@ -100,37 +103,24 @@ export function findNatsServer(path = process.env['PATH'] ?? ''): string {
   );
 }
 
-/** A TCP port on which nobody listens now. */
-export async function freePort(host = '127.0.0.1'): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve, reject) => {
-    probe.once('error', reject).listen(0, host, resolve);
-  });
-  const address = probe.address();
-  await new Promise((resolve) => {
-    probe.close(resolve);
-  });
-  if (address === null || typeof address === 'string')
-    throw new ServiceKitError('NATS_SERVER_FAILED', `no free port on ${host}`);
-  return address.port;
-}
-
 interface ChildSettings {
   readonly serverName: string;
   readonly binary: string;
   readonly host: string;
-  readonly port: number;
-  readonly configFile: string;
-  readonly logFile: string;
+  readonly folder: string;
+  configOf(ports: AskedPorts): string;
   readonly secure: boolean;
   readonly readyTimeoutMs: number;
+  readonly ports: AskedPorts;
 }
+
+type AskedPorts = Pick<NatsServerConfig, 'port' | 'monitorPort'>;
 
 class ChildNatsServer implements NatsServer {
   readonly host: string;
-  readonly port: number;
-  readonly url: string;
   readonly logFile: string;
+  /** Those of the first start are kept. */
+  #ports: NatsPorts | null = null;
   #child: ChildProcess | undefined;
   #exit: Promise<{ code: number | null; signal: NodeJS.Signals | null }> = Promise.resolve({
     code: null,
@@ -140,9 +130,19 @@ class ChildNatsServer implements NatsServer {
 
   constructor(private readonly settings: ChildSettings) {
     this.host = settings.host;
-    this.port = settings.port;
-    this.logFile = settings.logFile;
-    this.url = `${settings.secure ? 'tls' : 'nats'}://${settings.host}:${settings.port}`;
+    this.logFile = join(settings.folder, 'nats-server.log');
+  }
+
+  get port(): number {
+    return this.#ports?.port ?? this.settings.ports.port;
+  }
+
+  get monitorPort(): number | null {
+    return this.#ports?.monitorPort ?? null;
+  }
+
+  get url(): string {
+    return `${this.settings.secure ? 'tls' : 'nats'}://${this.host}:${this.port}`;
   }
 
   get pid(): number | undefined {
@@ -174,12 +174,8 @@ class ChildNatsServer implements NatsServer {
 
   async restart(): Promise<void> {
     if (this.running) return;
-    const { binary, configFile, logFile } = this.settings;
     this.#output = '';
-    const child = spawn(binary, ['--config', configFile, '--log', logFile], {
-      stdio: ['ignore', 'ignore', 'pipe'],
-      env: { ...natsServerEnvironment, ...process.env },
-    });
+    const child = this.#spawn();
     this.#child = child;
     child.stderr?.on('data', (text: Buffer) => {
       this.#output = (this.#output + text.toString()).slice(-2000);
@@ -194,17 +190,38 @@ class ChildNatsServer implements NatsServer {
     await this.#waitUntilReady();
   }
 
+  #spawn(): ChildProcess {
+    const { binary, folder, configOf, ports } = this.settings;
+    const configFile = join(folder, 'nats-server.conf');
+    const monitorPort = this.#ports?.monitorPort ?? ports.monitorPort;
+    forgetNatsPorts(folder);
+    writeFileSync(configFile, configOf({ port: this.port, monitorPort }), { mode: 0o600 });
+    return spawn(
+      binary,
+      ['--config', configFile, '--log', this.logFile, '--ports_file_dir', folder],
+      {
+        stdio: ['ignore', 'ignore', 'pipe'],
+        env: { ...natsServerEnvironment, ...process.env },
+      },
+    );
+  }
+
   async #waitUntilReady(): Promise<void> {
-    const { serverName, host, port, readyTimeoutMs, logFile } = this.settings;
+    const { serverName, binary, host, folder, readyTimeoutMs } = this.settings;
     const deadline = Date.now() + readyTimeoutMs;
     while (Date.now() < deadline && this.running) {
-      if (await greets(serverName, host, port)) return;
+      const ports = readNatsPorts(folder, { binary, pid: this.pid ?? 0 });
+      if (ports && (await greets(serverName, host, ports.port))) {
+        this.#ports = ports;
+        return;
+      }
       await sleep(20);
     }
     await this.kill();
+    const at = this.port === anyPort ? host : `${host}:${this.port}`;
     throw new ServiceKitError(
       'NATS_SERVER_FAILED',
-      `nats-server did not answer on ${host}:${port} within ${readyTimeoutMs} ms (log: ${logFile}) ${this.#output.trim()}`,
+      `nats-server did not answer on ${at} within ${readyTimeoutMs} ms (log: ${this.logFile}) ${this.#output.trim()}`,
     );
   }
 }

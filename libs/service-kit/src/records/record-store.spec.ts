@@ -64,13 +64,16 @@ test('lists while keys change', async () => {
       while (!stop.signal.aborted) await store.modify(key, ({ count }) => ({ count: count + 1 }));
     }),
   );
-  const startMs = performance.now();
-  for (let round = 0; round < 20; round++) expect((await store.list('busy.*')).length).toBe(40);
-  const tookMs = performance.now() - startMs;
+  let longestMs = 0;
+  for (let round = 0; round < 20; round++) {
+    const startMs = performance.now();
+    expect((await store.list('busy.*')).length).toBe(40);
+    longestMs = Math.max(longestMs, performance.now() - startMs);
+  }
   stop.abort();
   await changing;
   // A list that waited for an end that never came took 15 s.
-  expect(tookMs).toBeLessThan(14_000);
+  expect(longestMs).toBeLessThan(14_000);
 });
 
 test('watches what is there and what changes until it is stopped', async () => {

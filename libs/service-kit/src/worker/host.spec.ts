@@ -68,9 +68,14 @@ test('the main thread keeps answering while the worker computes', async () => {
   const stop = new AbortController();
   const running = host.run({ kind: 'spin', text: '' }, { signal: stop.signal });
   await sleep(100);
-  const before = performance.now();
-  await sleep(1);
-  expect(performance.now() - before).toBeLessThan(100);
+  const waitsMs: number[] = [];
+  while (waitsMs.length < 31) {
+    const before = performance.now();
+    await sleep(1);
+    waitsMs.push(performance.now() - before);
+  }
+  // The median: any process waits now and then where others want the same processor.
+  expect(waitsMs.sort((a, b) => a - b)[15]).toBeLessThan(100);
   stop.abort();
   await running;
 });

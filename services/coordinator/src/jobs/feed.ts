@@ -46,7 +46,8 @@ export class JobFeed {
           continue;
         }
         if (batch.length === 0) {
-          batch = await this.log.read(job, last.position, batchEvents);
+          const { position } = last;
+          batch = await topic.read(position, () => this.log.read(job, position, batchEvents));
           isCaughtUp = batch.length < batchEvents;
         }
         for (const event of batch) {
@@ -86,6 +87,7 @@ class Topic {
   newest = 0;
   #ring: Event[] = [];
   readonly #waiting = new Set<() => void>();
+  readonly #reading = new Map<number, Promise<readonly Event[]>>();
 
   push(event: Event): void {
     if (event.number <= this.newest) return;
@@ -100,6 +102,18 @@ class Topic {
   after(number: number): readonly Event[] {
     const first = this.#ring[0]?.number;
     return first === undefined || number + 1 < first ? [] : this.#ring.slice(number + 1 - first);
+  }
+
+  /**
+   * Watchers that come together read the log once: what is appended meanwhile reaches all by
+   * `push`.
+   */
+  read(position: number, read: () => Promise<readonly Event[]>): Promise<readonly Event[]> {
+    const underWay = this.#reading.get(position);
+    if (underWay) return underWay;
+    const started = read().finally(() => this.#reading.delete(position));
+    this.#reading.set(position, started);
+    return started;
   }
 
   changed(signal: AbortSignal): Promise<void> {

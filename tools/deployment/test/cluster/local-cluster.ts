@@ -158,12 +158,28 @@ export function imageCommand({ entrypoint }: Image, imageRoot: string): string[]
   return entrypoint.map((part) => (part.startsWith('/app/') ? join(imageRoot, part) : part));
 }
 
-/** The image's environment, and the way to the Node that runs this, in place of the image's. */
+/**
+ * What a machine sets for every program on it, whoever starts it: where shared libraries are, and
+ * which kernels and threads its BLAS, OpenMP and CUDA use. Results depend on the kernels to the
+ * last bit, and where a library does not know the processor, programs do not run without them.
+ */
+const ofMachine = /^(LD_LIBRARY_PATH$|(OPENBLAS|GOTO|OMP|GOMP|KMP|MKL|BLIS|NVPL|CUDA|NVIDIA)_)/;
+
+/**
+ * The image's environment, the way to the Node that runs this, in place of the image's, and what
+ * belongs to the machine; nothing else of this process's.
+ */
 export function imageEnvironment(
   { environment }: Image,
   imageRoot: string,
 ): Record<string, string> {
+  const machine = Object.fromEntries(
+    Object.entries(process.env).flatMap(([name, value]) =>
+      value !== undefined && ofMachine.test(name) ? [[name, value] as const] : [],
+    ),
+  );
   return {
+    ...machine,
     ...environment,
     HOME: join(imageRoot, environment['HOME'] ?? ''),
     PATH: `${dirname(process.execPath)}:/usr/bin:/bin`,
