@@ -63,7 +63,7 @@ export const inputOptions = Object.freeze({
     help: "element type of the merged weights (default: the checkpoint's)",
     commands: ['merge'],
   }),
-  /** The day that templates take for today, `YYYY-MM-DD`; null: that on which the job is created. */
+  /** What templates take for today, `YYYY-MM-DD`; null: the day of the job's creation, UTC. */
   date: text({
     default: null,
     check: assertDate,
@@ -101,7 +101,7 @@ export const inputOptions = Object.freeze({
     field: 'strict',
     decides: false,
   }),
-  /** What the adapter's configuration calls its base model; null: its hub name, if that is known. */
+  /** What adapter_config.json calls the base model; null: its hub name, if that is known. */
   baseName: text({
     default: null,
     check: assertHubName,
