@@ -27,7 +27,9 @@ export function encodeCharacterMap(replacements: ReadonlyMap<string, string>): s
 
 /** Gives the node at a place an offset under which its leaf and all its children are free. */
 function place(units: Units, at: number, entries: ReadonlyMap<string, number>): void {
-  const labels = [...new Set([...entries.keys()].filter((k) => k !== '').map((k) => k.charCodeAt(0)))];
+  const labels = [
+    ...new Set([...entries.keys()].filter((k) => k !== '').map((k) => k.charCodeAt(0))),
+  ];
   const value = entries.get('');
   const needed = [...labels, ...(value === undefined ? [] : [0])];
   let offset = 1;

@@ -1,7 +1,12 @@
 import { createTokenizer, type Encoding, type Tokenizer } from '@emloc/dataset/tokenizers';
 
 import type { JsonObject } from './packages.js';
-import { createReference, type Reference, type ReferenceEncoding, type TokenToAdd } from './reference.js';
+import {
+  createReference,
+  type Reference,
+  type ReferenceEncoding,
+  type TokenToAdd,
+} from './reference.js';
 
 /** A tokenizer that both sides read, and what is in its files only for ours. */
 export interface Variant {
@@ -26,7 +31,11 @@ export async function compare(variant: Variant, counts: Counts): Promise<void> {
   const ours = attempt(() => createTokenizer({ definition, config, addedTokens }));
   if (!('value' in reference) || !('value' in ours)) {
     const same = !('value' in reference) && !('value' in ours);
-    report(variant, counts, same ? undefined : `load: ${describe(ours)}, right: ${describe(reference)}`);
+    report(
+      variant,
+      counts,
+      same ? undefined : `load: ${describe(ours)}, right: ${describe(reference)}`,
+    );
     return;
   }
   let told = 0;
@@ -79,11 +88,7 @@ async function compareText(
   );
 }
 
-function differenceOf(
-  text: string,
-  seen: Encoding,
-  right: ReferenceEncoding,
-): string | undefined {
+function differenceOf(text: string, seen: Encoding, right: ReferenceEncoding): string | undefined {
   const points = codePointOffsets(text);
   const ours = JSON.stringify({
     ids: [...seen.ids],

@@ -36,7 +36,10 @@ export function loadRustPackage(): unknown {
   const folder = join(cacheFolder, `rust-${RUST_VERSION}`);
   const entry = join(folder, 'node_modules', 'tokenizers', 'index.js');
   if (!existsSync(entry))
-    npm(['install', '--silent', '--no-save', '--prefix', '.', `tokenizers@${RUST_VERSION}`], folder);
+    npm(
+      ['install', '--silent', '--no-save', '--prefix', '.', `tokenizers@${RUST_VERSION}`],
+      folder,
+    );
   return createRequire(entry)(entry) as unknown;
 }
 

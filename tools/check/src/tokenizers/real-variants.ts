@@ -54,10 +54,10 @@ const metaspace = (prepend_scheme: string, splits: boolean): JsonObject => ({
 
 /** Pre-tokenizers and normalizers that fit a vocabulary of bytes. */
 const BYTE_CHANGES: Readonly<Record<string, JsonObject>> = {
-  'gpt2': { pre_tokenizer: byteLevel({}) },
+  gpt2: { pre_tokenizer: byteLevel({}) },
   'prefix space': { pre_tokenizer: byteLevel({ add_prefix_space: true }) },
   'no split': { pre_tokenizer: byteLevel({ use_regex: false }) },
-  'digits': {
+  digits: {
     pre_tokenizer: sequence({ type: 'Digits', individual_digits: true }, byteLevel({})),
   },
   'runs of digits': {

@@ -40,10 +40,21 @@ const SPELLED = {
   unk_token: '<unk>',
 };
 
-const CHARACTERS = Array.from('▁abcdefghijklmnopqrstuvwxyz ABTH.,\n\'é中文あア한жع1234567890');
-const MERGES = ['t h', 'th e', '▁ the', 'i n', 'in g', '▁ ▁', '▁▁ ▁▁', 'a b', '1 2', 'e é', ' t', ' the'].filter(
-  (merge) => merge.split(' ').every((part) => part !== ''),
-);
+const CHARACTERS = Array.from("▁abcdefghijklmnopqrstuvwxyz ABTH.,\n'é中文あア한жع1234567890");
+const MERGES = [
+  't h',
+  'th e',
+  '▁ the',
+  'i n',
+  'in g',
+  '▁ ▁',
+  '▁▁ ▁▁',
+  'a b',
+  '1 2',
+  'e é',
+  ' t',
+  ' the',
+].filter((merge) => merge.split(' ').every((part) => part !== ''));
 const MERGED = MERGES.map((merge) => merge.replace(' ', ''));
 const VOCABULARY = ['<unk>', ...CHARACTERS, ...MERGED];
 
@@ -54,7 +65,7 @@ function bpe(flags: JsonObject, tokens: readonly string[] = VOCABULARY): JsonObj
 const METASPACE = { type: 'Metaspace', replacement: '▁', prepend_scheme: 'always', split: true };
 
 const BPES: Readonly<Record<string, JsonObject>> = {
-  'plain': { model: bpe({}), pre_tokenizer: METASPACE, decoder: METASPACE },
+  plain: { model: bpe({}), pre_tokenizer: METASPACE, decoder: METASPACE },
   'fused unknown': { model: bpe({ fuse_unk: true }), pre_tokenizer: METASPACE },
   'without unknown': { model: bpe({ unk_token: null }), pre_tokenizer: METASPACE },
   'unknown not in the vocabulary': { model: bpe({ unk_token: '[none]' }) },
@@ -129,7 +140,7 @@ const PIECES: readonly (readonly [string, number])[] = [
 ];
 
 const UNIGRAMS: Readonly<Record<string, JsonObject>> = {
-  'plain': { unk_id: 0, vocab: PIECES },
+  plain: { unk_id: 0, vocab: PIECES },
   'byte fallback': {
     unk_id: 0,
     vocab: [...PIECES, ...BYTES.map((byte) => [byte, -20])],
@@ -145,30 +156,52 @@ const UNIGRAMS: Readonly<Record<string, JsonObject>> = {
 };
 
 const CHARACTER_MAP = encodeCharacterMap(
-  new Map([
-    ['①', '1'],
-    ['½', '1⁄2'],
-    ['ﬁ', 'fi'],
-    ['\r', ' '],
-    ['\r\n', ' '],
-    ['\n', ' '],
-    ['\t', ' '],
-    ['\u0000', ''],
-    ['\u0001', ''],
-    ['\u00ad', ''],
-    ['\ufeff', ''],
-    ['\u200d', ''],
-    ['e\u0301', 'é'],
-    ['A', 'a'],
-    ['３', '3'],
-    ['㎏', 'kg'],
-    ['한', '한'],
-  ].filter(([from]) => from !== '\u0000') as [string, string][]),
+  new Map(
+    [
+      ['①', '1'],
+      ['½', '1⁄2'],
+      ['ﬁ', 'fi'],
+      ['\r', ' '],
+      ['\r\n', ' '],
+      ['\n', ' '],
+      ['\t', ' '],
+      ['\u0000', ''],
+      ['\u0001', ''],
+      ['\u00ad', ''],
+      ['\ufeff', ''],
+      ['\u200d', ''],
+      ['e\u0301', 'é'],
+      ['A', 'a'],
+      ['３', '3'],
+      ['㎏', 'kg'],
+      ['한', '한'],
+    ].filter(([from]) => from !== '\u0000') as [string, string][],
+  ),
 );
 
 const WORD_PIECE = {
   type: 'WordPiece',
-  vocab: ids(['[UNK]', '[PAD]', 'the', 'th', '##e', '##ing', 'a', 'b', '##b', '##s', 'é', '中', '文', '.', ',', '1', '##2', 'hello', 'world']),
+  vocab: ids([
+    '[UNK]',
+    '[PAD]',
+    'the',
+    'th',
+    '##e',
+    '##ing',
+    'a',
+    'b',
+    '##b',
+    '##s',
+    'é',
+    '中',
+    '文',
+    '.',
+    ',',
+    '1',
+    '##2',
+    'hello',
+    'world',
+  ]),
   unk_token: '[UNK]',
   continuing_subword_prefix: '##',
   max_input_chars_per_word: 12,
@@ -178,7 +211,11 @@ const WORD_PIECE = {
 export function* smallVariants(): Iterable<Variant> {
   const texts = createTexts(['the', 'ing', 'Ab'], 3);
   for (const [name, pre_tokenizer] of Object.entries(PRE_TOKENIZERS))
-    yield { name: `words, ${name}`, definition: definition({ model: WORDS, pre_tokenizer }), texts };
+    yield {
+      name: `words, ${name}`,
+      definition: definition({ model: WORDS, pre_tokenizer }),
+      texts,
+    };
   for (const [name, normalizer] of Object.entries(NORMALIZERS)) {
     const parts = { model: SPELLED, normalizer };
     yield { name: `bytes, ${name}`, definition: definition(parts), texts };

@@ -223,3 +223,11 @@ export const SCRIPT_NAMES = [
   'Anatolian_Hieroglyphs Hatran Multani Old_Hungarian SignWriting Adlam',
   'Bhaiksuki Marchen Newa Osage Tangut',
 ].flatMap((names) => names.split(' '));
+
+/** Extended_Pictographic of Unicode 16, with what is reserved for it. */
+export const PICTOGRAPHS = [
+  '4p 0 5 0 68e 0 d 0 61 0 n 0 2j 5 g 1 a8 1 d 0 2o 0 1z 0 q a 5 2 5k 0 6g 1 b 0 a 0 1n 3 2 5 2',
+  ' b 2 35 b 39 3 a 2 0 2 0 7 0 4 0 7 0 b 1 g 0 3 0 5 0 2 0 5 2 2 0 c 4 1a 2 a 0 f 0 f 0 ad 1 c',
+  'w 2 k 1 1g 0 5 0 yj 0 d 0 gq 0 2 0 2fzb 73 e 2 w 0 1p 5 d 1 f 0 3 9 j 1k s e b 0 l 0 3 8 2 3',
+  ' a c1 6 8t 9 7d 1d 3j 39 b 2e 16 d 3 1l 7 b 5 15 7 v 29 d 1a 2 9 2 c8 75 sd',
+].join('');
