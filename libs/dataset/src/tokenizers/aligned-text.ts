@@ -169,7 +169,9 @@ export class AlignedTextBuilder {
     return AlignedText.make([...this.#chunks, ...this.#parts].join(''), this.#runs, this.origin);
   }
 
-  /** Whether the character at the unit is one unit long: then one unit in its place is one by one. */
+  /**
+   * Whether the character at the unit is one unit long: then one unit in its place is one by one.
+   */
   #isSingle(unit: number): boolean {
     return (this.base.text.charCodeAt(unit) & 0xf800) !== 0xd800;
   }

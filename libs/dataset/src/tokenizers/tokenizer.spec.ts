@@ -170,7 +170,7 @@ describe('long texts', () => {
     );
   });
 
-  it.each(['([a-z]+)*[0-9]$', '(?=([a-z]|[a-z][a-z])+[0-9])x|[^0-9]+?', '(a*)*b'])(
+  it.each(['([a-z]+)*[0-9]$', '(?=([a-z]|[a-z][a-z])+[0-9])[a-z]|x', '(a*)*b'])(
     'give up on the pattern %s before long',
     (Regex) => {
       const pre_tokenizer = {

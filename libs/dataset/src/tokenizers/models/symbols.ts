@@ -135,7 +135,9 @@ export class Symbols {
   }
 }
 
-/** Gives numbers back from the least on: those known from the start in order, later ones in a heap. */
+/**
+ * Gives numbers back from the least on: those known from the start in order, later ones in a heap.
+ */
 class RankQueue {
   readonly #first: Float64Array;
   #firstAt = 0;

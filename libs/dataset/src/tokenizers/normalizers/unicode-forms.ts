@@ -11,7 +11,10 @@ type Change = readonly [codePoint: number, change: number];
 /** ASCII characters are apart from what follows, unless that is no ASCII. */
 const STRETCH = /[\0-\x7f]?[^\0-\x7f]+/g;
 
-/** The normal form of a text, with the changes in the order in which Unicode's algorithm makes them. */
+/**
+ * The normal form of a text, with the changes in the order in which Unicode's algorithm makes
+ * them.
+ */
 export function unicodeForm(form: UnicodeForm): Normalizer {
   const composes = form === 'NFC' || form === 'NFKC';
   const decompose = decomposer(form === 'NFC' || form === 'NFD' ? 'NFD' : 'NFKD');

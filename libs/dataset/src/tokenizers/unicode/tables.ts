@@ -1,5 +1,6 @@
 /*
- * Data of the Unicode Character Database, packed. The parts of a tokenizer follow different versions
+ * Data of the Unicode Character Database, packed. The parts of a tokenizer follow different
+ * versions
  * of it, and none of them the version of the JavaScript engine; so each is written down here.
  */
 
@@ -88,7 +89,8 @@ export const CATEGORY_NAMES =
 
 /*
  * Below: sets as pairs of numbers in base 36, the distance from the end of the last range and the
- * length less one. Where it says so, the set holds the code points that are in one of two sets only.
+ * length less one. Where it says so, the set holds the code points that are in one of two sets
+ * only.
  */
 
 /** Number characters of Unicode 17 against N of Unicode 16. */
@@ -155,7 +157,9 @@ export const UNDECOMPOSED = [
   '3sn 1p 3cv 0 22s 9',
 ].join('');
 
-/** Canonical combining classes other than 0 of Unicode 9: class, colon, set; parted by semicolons. */
+/**
+ * Canonical combining classes other than 0 of Unicode 9: class, colon, set; parted by semicolons.
+ */
 export const COMBINING_CLASSES = [
   '1:ms 4 524 0 e 6 ru 1 5 2 b 1 4 1 1a32 0 j3r 4 g4q 0 43t 2;7:1to 0 3k 0 3k 0 3k 0 3k 0 ao 0 ',
   'or 0 265 0 4y 0 29 0 ry4 0 kcn 0 55 0 2f 0 30 0 4z 0 2b 0 7e 0 3h 0 71 0 6v 0 15lf 0;8:9ll 1',
