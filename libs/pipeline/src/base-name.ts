@@ -1,7 +1,7 @@
 import { invalidOption } from './options/checks.js';
 
 /** What a hub takes for a name with its owner's. */
-export const mostHubNameCharacters = 200;
+const mostHubNameCharacters = 200;
 
 const hubName = /^[A-Za-z0-9][\w.-]*(\/[A-Za-z0-9][\w.-]*)?$/;
 
