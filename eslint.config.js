@@ -3,6 +3,7 @@ import nx from '@nx/eslint-plugin';
 import tseslint from 'typescript-eslint';
 
 import { boundaryRules, layers } from './tools/setup/lint-boundaries.mjs';
+import { checkedIndex } from './tools/setup/lint-indices.mjs';
 import { exportAll, packageOwnership } from './tools/setup/lint-packages.mjs';
 import { ensureProjectGraph } from './tools/setup/project-graph.mjs';
 
@@ -38,7 +39,24 @@ const unusedVariables = [
 ];
 
 /** `any` and untyped values are for the files that declare a native library. */
-const nativeFiles = ['libs/device-*/src/**/native*.ts', 'libs/device-*/src/**/native/**/*.ts'];
+const nativeFiles = [
+  'libs/device-*/src/**/native*.ts',
+  'libs/device-*/src/**/native/**/*.ts',
+  'libs/checkpoint/src/output/native-*.ts',
+];
+
+/** Inner loops over numbers, where a call for each of them would be felt. */
+const hotFiles = [
+  'libs/checkpoint/src/floats.ts',
+  'libs/checkpoint/src/merge/tensor.ts',
+  'libs/device-conformance/src/reference/*.ts',
+  'libs/device-cpu/src/{checks,convert}.ts',
+  'libs/device-cpu/src/{kernels,portable}/*.ts',
+  'libs/device-cuda/src/widen.ts',
+  'libs/emulator/src/{apply-correction,orthonormal-rows,statistics}.ts',
+  'libs/emulator/test/{matrix,reference-device}.ts',
+  'tools/gpu-bundle/src/{attention-checks,kernel-checks,lab,random}.ts',
+];
 
 const testFiles = [
   '{libs,services,tools}/**/*.spec.ts',
@@ -122,6 +140,14 @@ export default tseslint.config(
       ],
     },
   },
+  {
+    // A specification that goes on with nothing fails by what it expects.
+    files: ['**/*.ts'],
+    ignores: ['**/*.spec.ts', 'libs/checked/src/at.ts'],
+    plugins: { emloc: { rules: { 'checked-index': checkedIndex } } },
+    rules: { 'emloc/checked-index': 'error' },
+  },
+  { files: hotFiles, rules: { 'emloc/checked-index': ['error', { numericCasts: true }] } },
   { files: nativeFiles, rules: { '@typescript-eslint/no-explicit-any': 'off' } },
   {
     files: ['{libs,services,tools}/**/*.ts'],

@@ -15,11 +15,10 @@ import { resolve } from 'node:path';
 import process from 'node:process';
 import { connect, isEmlocError, type EmlocClient, type JobEvent } from '@emloc/sdk';
 
-const [
-  model = resolve('examples/models/demo-5m'),
-  data = 'examples/data/train.jsonl',
-  out = 'out/sdk-adapter',
-] = process.argv.slice(2);
+const args = process.argv.slice(2);
+const model = args.at(0) ?? resolve('examples/models/demo-5m');
+const data = args.at(1) ?? 'examples/data/train.jsonl';
+const out = args.at(2) ?? 'out/sdk-adapter';
 
 async function main(): Promise<void> {
   await using client = connect({

@@ -4,13 +4,21 @@
  * null device, which is tagged `device:null` for that.
  */
 export const layers = Object.freeze({
-  device: ['layer:device'],
-  'device-impl': ['layer:device', 'layer:device-impl'],
-  engine: ['layer:device', 'device:null', 'layer:engine'],
-  'device-registry': ['layer:device', 'layer:device-impl', 'layer:engine', 'layer:device-registry'],
+  base: ['layer:base'],
+  device: ['layer:base', 'layer:device'],
+  'device-impl': ['layer:base', 'layer:device', 'layer:device-impl'],
+  engine: ['layer:base', 'layer:device', 'device:null', 'layer:engine'],
+  'device-registry': [
+    'layer:base',
+    'layer:device',
+    'layer:device-impl',
+    'layer:engine',
+    'layer:device-registry',
+  ],
   contracts: ['layer:contracts'],
-  kit: ['layer:device', 'layer:contracts', 'layer:kit'],
+  kit: ['layer:base', 'layer:device', 'layer:contracts', 'layer:kit'],
   stage: [
+    'layer:base',
     'layer:device',
     'layer:device-impl',
     'layer:device-registry',
@@ -20,6 +28,7 @@ export const layers = Object.freeze({
     'layer:stage',
   ],
   service: [
+    'layer:base',
     'layer:device',
     'layer:device-impl',
     'layer:device-registry',
@@ -29,6 +38,7 @@ export const layers = Object.freeze({
     'layer:stage',
   ],
   tool: [
+    'layer:base',
     'layer:device',
     'layer:device-impl',
     'layer:device-registry',

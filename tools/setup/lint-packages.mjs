@@ -38,7 +38,8 @@ function ownerships(nativeFiles) {
     {
       packages: ['koffi'],
       files: [...nativeFiles],
-      reason: 'FFI is in the native files of the device implementations',
+      reason:
+        'FFI is in the native files of the device implementations, and one for output folders',
     },
   ];
 }

@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import type { MemoryCategory, OuterProduct, Tensor } from '@emloc/device';
 
 import type { BlockBindings } from './bindings.js';
@@ -65,7 +66,7 @@ class BackwardRun implements BackwardContext {
     private readonly x: Tensor,
     dOut: Tensor,
   ) {
-    this.rows = x.shape[0] ?? 0;
+    this.rows = x.dim(0);
     this.#alive = saved.values;
     this.#gradients.set(saved.program.output.id, dOut);
   }
@@ -76,7 +77,7 @@ class BackwardRun implements BackwardContext {
       for (let index = program.operations.length - 1; index >= 0; index -= 1) {
         this.#index = index;
         if (plan.visited[index]) this.#visit();
-        for (const id of plan.lastUses[index] ?? []) this.#drop(id);
+        for (const id of at(plan.lastUses, index)) this.#drop(id);
       }
       const dX = this.#gradients.get(program.input.id) ?? null;
       this.#gradients.delete(program.input.id);
@@ -162,9 +163,7 @@ class BackwardRun implements BackwardContext {
   #willBeRestored(value: Value): boolean {
     const producer = this.saved.plan.recomputed.get(value.id);
     return (
-      producer !== undefined &&
-      !this.#alive.has(value.id) &&
-      (this.saved.plan.visited[producer] ?? false)
+      producer !== undefined && !this.#alive.has(value.id) && at(this.saved.plan.visited, producer)
     );
   }
 

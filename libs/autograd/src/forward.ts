@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import type { Tensor } from '@emloc/device';
 
 import { SavedBlock } from './backward.js';
@@ -52,7 +53,7 @@ class ForwardRun implements ForwardContext {
     private readonly x: Tensor,
     private readonly saved: SavedBlock | null,
   ) {
-    this.rows = x.shape[0] ?? 0;
+    this.rows = x.dim(0);
     this.#lastUse = lastUses(program);
     this.#alive.set(program.input.id, x);
   }
@@ -126,7 +127,7 @@ class ForwardRun implements ForwardContext {
   }
 
   get keepsAux(): boolean {
-    return this.saved?.plan.visited[this.#index] ?? false;
+    return this.saved !== null && at(this.saved.plan.visited, this.#index);
   }
 
   #settleAuxiliary(): void {

@@ -1,3 +1,5 @@
+import { at } from '@emloc/checked';
+
 import { ruleOf } from './operations/index.js';
 import type { Operation } from './operations/operation.js';
 import type { BlockProgram } from './program.js';
@@ -64,11 +66,11 @@ export function planGradients(
     for (const input of ruleOf(operation).inputs(operation)) use(input, at);
   };
   for (let index = operations.length - 1; index >= 0; index -= 1) {
-    for (const value of savedBy[index] ?? []) use(value, index);
+    for (const value of at(savedBy, index)) use(value, index);
   }
 
   const lastUses: number[][] = operations.map(() => []);
-  for (const [value, index] of lastUse) lastUses[index]?.push(value);
+  for (const [value, index] of lastUse) at(lastUses, index).push(value);
   return {
     needsGradient: (value) => withGradient.has(value.id),
     kept,

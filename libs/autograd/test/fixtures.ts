@@ -1,3 +1,4 @@
+import { at, get } from '@emloc/checked';
 import { Device, MemoryBudget, type SequenceLayout, type Tensor } from '@emloc/device';
 import { cpuProfile, createCpuBackend } from '@emloc/device-cpu';
 
@@ -149,14 +150,14 @@ export class BlockFixture {
       sequences,
       rope,
       gradients: written,
-      parameter: (name) => required(norms.get(name), name),
-      linear: (name) => required(linears.get(name), name),
+      parameter: (name) => get(norms, name),
+      linear: (name) => get(linears, name),
       adapter: (name) => adapters.get(name) ?? null,
     };
   }
 
   tensor(name: string): Tensor {
-    return this.upload(required(this.host.get(name), name), required(this.#shapes.get(name), name));
+    return this.upload(get(this.host, name), get(this.#shapes, name));
   }
 
   upload(source: Float32Array, shape: readonly number[]): Tensor {
@@ -222,15 +223,18 @@ export class BlockFixture {
     v: Tensor;
     adapterAt: number;
   } {
-    const [u, v, a, b] = ['u', 'v', 'A', 'B'].map((part) =>
-      required(this.host.get(`${name}.${part}`), part),
-    ) as [Float32Array, Float32Array, Float32Array, Float32Array];
+    const [u, v, a, b] = ['u', 'v', 'A', 'B'].map((part) => get(this.host, `${name}.${part}`)) as [
+      Float32Array,
+      Float32Array,
+      Float32Array,
+      Float32Array,
+    ];
     const width = factorRank + rank + 1;
     const columns = Float32Array.from({ length: outFeatures * width }, (_, index) => {
       const [row, column] = [Math.floor(index / width), index % width];
-      if (column < factorRank) return u[row * factorRank + column] as number;
+      if (column < factorRank) return at(u, row * factorRank + column);
       return column < factorRank + rank
-        ? adapterScale * (b[row * rank + column - factorRank] as number)
+        ? adapterScale * at(b, row * rank + column - factorRank)
         : 0;
     });
     const rows = Float32Array.from([...v, ...a, ...new Float32Array(inFeatures)]);
@@ -275,9 +279,4 @@ export class BlockFixture {
     this.#owned.push(tensor);
     return tensor;
   }
-}
-
-function required<T>(value: T | undefined, name: string): T {
-  if (value === undefined) throw new Error(`no ${name}`);
-  return value;
 }

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 
 import { CheckpointError, quoted } from './errors.js';
+import type { FileRange } from './file-hasher.js';
 import { fingerprint } from './fingerprint.js';
 import { parseJsonObject, readJsonBytes } from './json-file.js';
 import { openReleasable, type ReleasableSafetensorsFile } from './safetensors-file.js';
@@ -39,6 +40,8 @@ export interface Checkpoint {
    * first dimension.
    */
   readRows(name: string, startRow: number, endRow: number, destination: Uint8Array): Promise<void>;
+  /** Where the data of a tensor lies. */
+  rangeOf(name: string): FileRange;
   close(): Promise<void>;
 }
 
@@ -177,6 +180,10 @@ class FolderCheckpoint implements ShardedCheckpoint {
       );
     }
     await file.readRange(name, startRow * rowBytes, destination);
+  }
+
+  rangeOf(name: string): FileRange {
+    return this.#fileOf(name).rangeOf(name);
   }
 
   close(): Promise<void> {

@@ -35,6 +35,6 @@ function stringEnd(json: string, start: number): number {
 
 function isKey(json: string, afterString: number): boolean {
   let at = afterString;
-  while (at < json.length && /\s/.test(json[at] ?? '')) at += 1;
+  while (at < json.length && /\s/.test(json.charAt(at))) at += 1;
   return json[at] === ':';
 }

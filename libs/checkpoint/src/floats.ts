@@ -35,24 +35,25 @@ export function fromFloat32(values: Float32Array, dtype: FloatDType): Uint8Array
 // One loop per format, so that each is compiled for itself: these run over every weight of a model.
 
 function widenBfloat16(halves: Uint16Array, bits: Uint32Array): void {
-  for (let index = 0; index < halves.length; index += 1) bits[index] = (halves[index] ?? 0) << 16;
+  for (let index = 0; index < halves.length; index += 1)
+    bits[index] = (halves[index] as number) << 16;
 }
 
 function widenFloat16(halves: Uint16Array, bits: Uint32Array): void {
   float16Table ??= Uint32Array.from({ length: 1 << 16 }, (_, half) => bitsOfFloat16(half));
   const table = float16Table;
   for (let index = 0; index < halves.length; index += 1)
-    bits[index] = table[halves[index] ?? 0] ?? 0;
+    bits[index] = table[halves[index] as number] as number;
 }
 
 function narrowToBfloat16(bits: Uint32Array, halves: Uint16Array): void {
   for (let index = 0; index < bits.length; index += 1)
-    halves[index] = bfloat16OfBits(bits[index] ?? 0);
+    halves[index] = bfloat16OfBits(bits[index] as number);
 }
 
 function narrowToFloat16(bits: Uint32Array, halves: Uint16Array): void {
   for (let index = 0; index < bits.length; index += 1)
-    halves[index] = float16OfBits(bits[index] ?? 0);
+    halves[index] = float16OfBits(bits[index] as number);
 }
 
 /** float32 bits of every float16; filled at first use. */

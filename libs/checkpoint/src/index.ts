@@ -3,7 +3,7 @@ export { sameTensor } from './compare-tensors.js';
 export { assertFinite } from './finite.js';
 export { openSafetensors, type SafetensorsFile } from './safetensors-file.js';
 export { type SafetensorsEntry, writeSafetensors } from './write-safetensors.js';
-export { createFolderAtomic, writeFileAtomic } from './atomic.js';
+export { writeFileAtomic } from './atomic.js';
 export { type Checkpoint, openCheckpoint } from './checkpoint.js';
 export {
   adapterScale,
@@ -16,3 +16,9 @@ export { readPeftAdapter } from './read-peft.js';
 export { writePeftAdapter } from './write-peft.js';
 export { fromFloat32, isFloat } from './floats.js';
 export { mergeCheckpoint } from './merge/merge.js';
+export { FileHasher, type FileRange } from './file-hasher.js';
+export { readShardIndex } from './shard-index.js';
+export { findPlace, hiddenPath, type OutputPlace } from './output/place.js';
+export { assertReplaceable, recordFileName } from './output/owned.js';
+export { holdPlace, settleOutput, type HeldPlace } from './output/held-place.js';
+export { writeOutput } from './output/write-output.js';

@@ -1,4 +1,5 @@
 import { CheckpointError, quoted } from './errors.js';
+import type { FileRange } from './file-hasher.js';
 import { assertNoLfsPointer, lfsBeginningBytes } from './lfs-pointer.js';
 import { RangedFile } from './ranged-file.js';
 import {
@@ -38,6 +39,8 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
 
 /** A file whose handle can be given back while it stays open. */
 export interface ReleasableSafetensorsFile extends SafetensorsFile {
+  /** Where the data of a tensor lies. */
+  rangeOf(name: string): FileRange;
   release(): Promise<void>;
 }
 
@@ -107,10 +110,13 @@ class RangedSafetensorsFile implements ReleasableSafetensorsFile {
         `${this.path}: bytes ${offset} to ${offset + destination.byteLength} of tensor ${quoted(name)}, which has ${end - start}`,
       );
     }
-    await this.file.read(
-      destination,
-      headerPrefixBytes + this.headerBytes.byteLength + start + offset,
-    );
+    await this.file.read(destination, this.rangeOf(name).start + offset);
+  }
+
+  rangeOf(name: string): FileRange {
+    const { start, end } = this.#tensor(name);
+    const dataStart = headerPrefixBytes + this.headerBytes.byteLength;
+    return { path: this.path, start: dataStart + start, bytes: end - start };
   }
 
   release(): Promise<void> {

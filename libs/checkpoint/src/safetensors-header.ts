@@ -1,3 +1,5 @@
+import { at } from '@emloc/checked';
+
 import { duplicateKey } from './duplicate-keys.js';
 import { CheckpointError, quoted } from './errors.js';
 import { dtypeOfName, tensorBytes, type TensorDType } from './tensor-dtype.js';
@@ -93,7 +95,7 @@ function parseTensor(name: string, value: unknown, path: string): SafetensorsTen
     return fail(`shape ${quoted(shape)} is not a list of non-negative integers`);
   if (!isExtents(offsets) || offsets.length !== 2)
     return fail(`data_offsets ${quoted(offsets)} are not two non-negative integers`);
-  const [start = 0, end = 0] = offsets;
+  const [start, end] = [at(offsets, 0), at(offsets, 1)];
   if (end < start) return fail(`data ends at ${end}, before its start ${start}`);
   const expected = tensorBytes(shape, dtype);
   if (expected === null)

@@ -30,7 +30,7 @@ export interface WritePeftOptions extends AtomicOptions {
 
 /**
  * Writes an adapter that PEFT loads: float32 tensors and adapter_config.json, each atomic; put both
- * into `createFolderAtomic` where the folder must be complete or absent. No timestamps, no local
+ * into `writeOutput` where the folder must be complete or absent. No timestamps, no local
  * paths: equal adapters give equal bytes.
  * @throws CheckpointError CHECKPOINT_ADAPTER_INVALID, CHECKPOINT_ADAPTER_MISMATCH before anything
  * is written.

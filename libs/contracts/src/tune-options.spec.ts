@@ -39,8 +39,12 @@ const every: Required<PlainTuneOptions> = {
   refineLearningRate: 1e-4,
   prefetch: false,
   seed: 0,
-  baseName: 'example/base',
-  allowUnusedLayers: true,
+  date: '2026-01-31',
+  chatTemplate: '{{ messages }}\n',
+  templateArgs: '{"a": 9007199254740993}',
+  strict: true,
+  baseName: 'org/name',
+  allowUnusedLayers: false,
 };
 
 describe('tune options as a message', () => {

@@ -1,8 +1,11 @@
+import type { EncodedRow } from './encoded-row.js';
 import { DatasetError } from './errors.js';
 import { createRandom } from './random.js';
+import { sourcesOf } from './sources.js';
 
 export interface BatchScheduleOptions {
-  readonly rowCount: number;
+  /** At least one. Parts of a row of the file follow each other in an epoch. */
+  readonly rows: readonly Pick<EncodedRow, 'line' | 'part'>[];
   /** Rows per micro-batch. */
   readonly batchSize: number;
   /** Micro-batches per step. */
@@ -24,14 +27,15 @@ export interface BatchScheduleOptions {
  */
 export function batchSchedule(options: BatchScheduleOptions): number[][][] {
   assertPositive(options);
-  const { rowCount, batchSize, gradientAccumulation, epochs, seed } = options;
-  const stepsPerEpoch = Math.ceil(rowCount / (batchSize * gradientAccumulation));
+  const { rows, batchSize, gradientAccumulation, epochs, seed } = options;
+  const sources = sourcesOf(rows);
+  const stepsPerEpoch = Math.ceil(rows.length / (batchSize * gradientAccumulation));
   const steps = options.steps ?? Math.ceil(epochs * stepsPerEpoch);
   const schedule: number[][][] = [];
   for (let epoch = 0; schedule.length < steps; epoch += 1) {
-    const order = createRandom(seed, `order of epoch ${epoch}`).shuffle(
-      Array.from({ length: rowCount }, (_, row) => row),
-    );
+    const order = createRandom(seed, `order of epoch ${epoch}`)
+      .shuffle([...sources])
+      .flat();
     const ofEpoch = chunksOf(chunksOf(order, batchSize), gradientAccumulation);
     for (const step of ofEpoch.slice(0, steps - schedule.length)) schedule.push(step);
   }
@@ -39,9 +43,9 @@ export function batchSchedule(options: BatchScheduleOptions): number[][][] {
 }
 
 function assertPositive(options: BatchScheduleOptions): void {
-  const integers = ['rowCount', 'batchSize', 'gradientAccumulation', 'steps'] as const;
-  for (const name of integers) {
-    const value = options[name] ?? 1;
+  const { batchSize, gradientAccumulation, steps = 1 } = options;
+  const counts = { rows: options.rows.length, batchSize, gradientAccumulation, steps };
+  for (const [name, value] of Object.entries(counts)) {
     if (!Number.isInteger(value) || value < 1)
       throw new DatasetError(
         'DATASET_INVALID_OPTION',

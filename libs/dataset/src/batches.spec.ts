@@ -20,6 +20,7 @@ describe('packBatch', () => {
       ids: Int32Array.of(10, 11, 12, 20, 30, 31),
       positions: Int32Array.of(0, 1, 2, 0, 0, 1),
       offsets: [0, 3, 4, 6],
+      isCut: [false, false, false],
       targetRows: Int32Array.of(0, 1, 4),
       targets: Int32Array.of(11, 12, 31),
       tokens: 6,
@@ -61,6 +62,17 @@ describe('splitValidation', () => {
     expect(choose(1)).not.toEqual(choose(2));
   });
 
+  it('keeps the parts of a row on one side, and counts rows of the file', () => {
+    const parted = rowsOf(40).flatMap((row) => [1, 2].map((part) => ({ ...row, part })));
+    const { train, validation } = splitValidation(parted, { seed: 3 });
+    expect([train.length, validation.length]).toEqual([48, 32]);
+    const trainLines = new Set(linesOf(train));
+    expect(linesOf(validation).some((line) => trainLines.has(line))).toBe(false);
+    expect(new Set(linesOf(validation))).toEqual(
+      new Set(linesOf(splitValidation(rowsOf(40), { seed: 3 }).validation)),
+    );
+  });
+
   it('refuses when too few rows would be left to train on', () => {
     expect(() => splitValidation(rowsOf(31), { seed: 0 })).toThrow(
       expect.objectContaining({ code: 'DATASET_TOO_SMALL' }),
@@ -84,7 +96,7 @@ describe('sampleCalibration', () => {
 });
 
 describe('batchSchedule', () => {
-  const base = { rowCount: 10, batchSize: 2, gradientAccumulation: 2, epochs: 1, seed: 0 };
+  const base = { rows: rowsOf(10), batchSize: 2, gradientAccumulation: 2, epochs: 1, seed: 0 };
 
   it('visits every row once an epoch, in another order each time', () => {
     const schedule = batchSchedule({ ...base, epochs: 2 });
@@ -115,10 +127,31 @@ describe('batchSchedule', () => {
 
   it('keeps a batch that is larger than the data set as small as that', () => {
     expect(
-      batchSchedule({ ...base, rowCount: 3, batchSize: 8, steps: 2 }).map(
+      batchSchedule({ ...base, rows: rowsOf(3), batchSize: 8, steps: 2 }).map(
         (step) => step.flat().length,
       ),
     ).toEqual([3, 3]);
+  });
+
+  it('keeps the parts of a row together, and the order of rows apart from them', () => {
+    const parted = rowsOf(6).flatMap((row) =>
+      row.line % 2 === 0 ? [row] : [1, 2, 3].map((part) => ({ ...row, part })),
+    );
+    const schedule = batchSchedule({
+      ...base,
+      rows: parted,
+      batchSize: 1,
+      gradientAccumulation: 1,
+    });
+    const lines = schedule.flat(2).map((index) => parted[index]?.line);
+    expect(lines).toHaveLength(12);
+    const changes = lines.filter((line, index) => line !== lines[index - 1]);
+    expect(changes).toHaveLength(6);
+    expect(changes).toEqual(
+      batchSchedule({ ...base, rows: rowsOf(6), batchSize: 1, gradientAccumulation: 1 })
+        .flat(2)
+        .map((index) => index + 1),
+    );
   });
 
   it('depends on the seed and nothing else', () => {
@@ -127,7 +160,7 @@ describe('batchSchedule', () => {
   });
 
   it.each([
-    { rowCount: 0 },
+    { rows: [] },
     { batchSize: 0 },
     { gradientAccumulation: 1.5 },
     { steps: 0 },

@@ -6,6 +6,10 @@ export interface EncodedRow {
    * nothing predicts.
    */
   readonly trained: Uint8Array;
-  /** 1-based line of the file; 0 for a row that comes from none. */
+  /** 1-based line of the file, or element of its array; 0 for a row that comes from none. */
   readonly line: number;
+  /** 1-based, where a row of the file became several. */
+  readonly part?: number;
+  /** Whether tokens behind the maximum length were cut off. */
+  readonly isCut?: boolean;
 }

@@ -1,8 +1,22 @@
 export { batchSchedule } from './batch-schedule.js';
+export {
+  openDatasetSession,
+  type DatasetSession,
+  type OpenDatasetSession,
+  type TextDescription,
+  type TextSource,
+} from './dataset-session.js';
 export type { EncodedRow } from './encoded-row.js';
-export { type DatasetReport, loadDataset } from './load-dataset.js';
+export { DatasetError, describeProblem } from './errors.js';
+export { assertNoTextLost, loadDataset, type Dataset } from './load-dataset.js';
 export { packBatch, type PackedBatch } from './pack-batch.js';
 export { createRandom } from './random.js';
-export { type RowScan, scanRows } from './scan-rows.js';
+export type { DatasetReport } from './rows/dataset-report.js';
+export type { DatasetSummary, RowOutcome } from './rows/read-dataset.js';
+export { scanRows, type RowScan } from './rows/scan-rows.js';
+export { countOf, datasetWarnings } from './rows/warnings.js';
+export { reservedTemplateNames } from './reserved-names.js';
 export { heldOutCount, sampleCalibration, splitValidation } from './split.js';
-export { type ChatTokenizer, loadTokenizer } from './tokenizer.js';
+export { parseCalendarDate } from './templates/calendar-date.js';
+export { loadTokenizer, type ChatTokenizer, type TextOptions } from './templates/chat-tokenizer.js';
+export { openDatasetThread } from './thread/dataset-thread.js';

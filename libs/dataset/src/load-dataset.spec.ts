@@ -2,13 +2,15 @@ import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { exampleModel, inTemporaryFolder } from '../test/model-folder.js';
+import { exampleModel, inTemporaryFolder, textOptions } from '../test/model-folder.js';
+import { openDatasetSession, type DatasetSession } from './dataset-session.js';
 import { loadDataset, type Dataset, type LoadDatasetOptions } from './load-dataset.js';
-import { loadTokenizer, type ChatTokenizer } from './tokenizer.js';
+import { loadTokenizer, type ChatTokenizer } from './templates/chat-tokenizer.js';
 
 let tokenizer: ChatTokenizer;
+const session = openDatasetSession({ folder: exampleModel('demo-5m'), ...textOptions });
 beforeAll(async () => {
-  tokenizer = await loadTokenizer(exampleModel('demo-5m'));
+  tokenizer = await loadTokenizer(exampleModel('demo-5m'), textOptions);
 });
 
 const SHORT = '{"prompt": "Hi", "completion": "Hello"}';
@@ -17,11 +19,12 @@ const LONG = JSON.stringify({ prompt: 'Hi', completion: 'a b c d e f g h i j k l
 async function load(
   content: string | Uint8Array,
   options: Partial<LoadDatasetOptions> = {},
+  reader: DatasetSession = session,
 ): Promise<Dataset> {
   return inTemporaryFolder(async (folder) => {
     const path = join(folder, 'data.jsonl');
     await writeFile(path, content);
-    return loadDataset({ path, tokenizer, maxLength: 1024, ...options });
+    return loadDataset(reader, { path, maxLength: 1024, ...options });
   });
 }
 
@@ -34,16 +37,21 @@ describe('loadDataset', () => {
     expect(sha256).toBe(createHash('sha256').update(content).digest('hex'));
     const tokens = tokenizer.encode(
       '<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nHello<|im_end|>\n',
-    ).length;
-    const trained = tokenizer.encode('Hello<|im_end|>\n').length;
+    ).ids.length;
+    const trained = tokenizer.encode('Hello<|im_end|>\n').ids.length;
     expect(report).toEqual({
+      sourceRows: 2,
       rows: 2,
+      partedRows: 0,
       truncatedRows: 0,
       droppedRows: 0,
+      lostTextRows: 0,
       tokens: 2 * tokens,
       trainedTokens: 2 * trained,
       lostTokens: 0,
       longestTokens: tokens,
+      formats: { messages: 1, completion: 1 },
+      unusedColumns: { id: 1 },
     });
   });
 
@@ -94,13 +102,24 @@ describe('loadDataset', () => {
     ['cut JSON', '{"prompt": "SECRET', null, /^is not valid JSON/],
     ['a JSON list', '["SECRET"]', null, /^must be a JSON object, is a list$/],
     ['other fields only', '{"text": "SECRET"}', null, /^has neither/],
-    ['both formats', '{"messages": [], "prompt": "SECRET"}', null, /^has both/],
+    [
+      'a prompt alone beside null',
+      '{"messages": null, "prompt": "SECRET"}',
+      'completion',
+      /^is missing$/,
+    ],
+    [
+      'texts beside messages',
+      '{"prompt": "SECRET", "completion": []}',
+      'completion',
+      /^must be text as prompt is/,
+    ],
     ['no completion', '{"prompt": "SECRET"}', 'completion', /^is missing$/],
     [
       'a prompt that is a number',
       '{"prompt": 5, "completion": "SECRET"}',
       'prompt',
-      /^must be text, is a number$/,
+      /^must be text or a list of messages, is a number$/,
     ],
     ['messages that are text', '{"messages": "SECRET"}', 'messages', /^must be a list, is text$/],
     ['no messages', '{"messages": []}', 'messages', /^is empty$/],
@@ -125,16 +144,46 @@ describe('loadDataset', () => {
     ],
     ['no content', turn({ role: 'assistant' }), 'messages[1].content', /^is missing$/],
     [
-      'content in parts',
-      turn({ role: 'assistant', content: [{ text: 'SECRET' }] }),
-      'messages[1].content',
-      /^must be text, is a list$/,
+      'content in parts that are no text',
+      turn({ role: 'assistant', content: [{ type: 'image', text: 'SECRET' }] }),
+      'messages[1].content[0].type',
+      /^must be "text"/,
     ],
     [
       'tools that are no list',
       '{"messages": [{"role": "assistant", "content": "x"}], "tools": "SECRET"}',
       'tools',
       /^must be a list/,
+    ],
+    [
+      'half a weight',
+      turn({ role: 'assistant', content: 'SECRET', weight: 0.5 }),
+      'messages[1].weight',
+      /^must be 0 or 1$/,
+    ],
+    [
+      'a weight that is text',
+      turn({ role: 'assistant', content: 'SECRET', weight: '1' }),
+      'messages[1].weight',
+      /^must be 0 or 1$/,
+    ],
+    [
+      'a flag that is a number',
+      turn({ role: 'assistant', content: 'SECRET', loss: 1 }),
+      'messages[1].loss',
+      /^must be true or false/,
+    ],
+    [
+      'template arguments that are set from the row',
+      '{"messages": [{"role": "assistant", "content": "SECRET"}], "chat_template_kwargs": {"tools": []}}',
+      'chat_template_kwargs.tools',
+      /^is set from the row itself/,
+    ],
+    [
+      'half of a surrogate pair',
+      turn({ role: 'assistant', content: '\ud83d SECRET' }),
+      'messages[1].content',
+      /^has half of a surrogate pair/,
     ],
   ])(
     'refuses %s with line and field, without a word of the row',
@@ -187,12 +236,29 @@ describe('loadDataset', () => {
     });
   });
 
-  it('refuses tokens outside the model’s vocabulary', async () => {
-    await expect(load(SHORT, { vocabularySize: 100 })).rejects.toMatchObject({
-      code: 'DATASET_INVALID_ROW',
+  it('refuses a tokenizer with a token outside the model’s vocabulary', async () => {
+    const folder = exampleModel('demo-5m');
+    const small = openDatasetSession({ folder, ...textOptions, vocabularySize: 100 });
+    await expect(load(SHORT, {}, small)).rejects.toMatchObject({
+      code: 'DATASET_TOKENIZER_INVALID',
       message: expect.stringContaining('vocabulary ends at 99') as string,
     });
-    await expect(load(SHORT, { vocabularySize: 4096 })).resolves.toBeDefined();
+    const fitting = openDatasetSession({ folder, ...textOptions, vocabularySize: 4096 });
+    await expect(load(SHORT, {}, fitting)).resolves.toBeDefined();
+  });
+
+  it('takes the first rows of the file only, and counts those', async () => {
+    const { rows, report } = await load(`${SHORT}\n\n${SHORT}\n{}\n`, { limit: 2 });
+    expect(rows.map(({ line }) => line)).toEqual([1, 3]);
+    expect(report.sourceRows).toBe(2);
+  });
+
+  it('stops soon after the first problem of a long file', async () => {
+    const started = performance.now();
+    const reading = load(`{}\n${`${SHORT}\n`.repeat(200_000)}`);
+    await expect(reading).rejects.toMatchObject({ problems: [{ line: 1 }] });
+    await expect(reading).rejects.toThrow('stopped after the first problem');
+    expect(performance.now() - started).toBeLessThan(20_000);
   });
 
   it.each([1, 0, 2.5])('refuses a maximum length of %d', async (maxLength) => {
@@ -203,7 +269,7 @@ describe('loadDataset', () => {
 
   it('names a file that cannot be read', async () => {
     await expect(
-      loadDataset({ path: '/nowhere/data.jsonl', tokenizer, maxLength: 8 }),
+      loadDataset(session, { path: '/nowhere/data.jsonl', maxLength: 8 }),
     ).rejects.toMatchObject({
       code: 'DATASET_UNREADABLE',
       message: '/nowhere/data.jsonl: cannot be read (ENOENT)',

@@ -12,6 +12,8 @@ export interface PackedBatch {
   readonly targetRows: Int32Array;
   /** (M): those next tokens. */
   readonly targets: Int32Array;
+  /** (S): whether tokens of row s were cut off, so that its answer is not whole. */
+  readonly isCut: readonly boolean[];
   /** T */
   readonly tokens: number;
   /** M */
@@ -37,6 +39,7 @@ export function packBatch(rows: readonly EncodedRow[]): PackedBatch {
     ids,
     positions,
     offsets,
+    isCut: rows.map(({ isCut = false }) => isCut),
     tokens,
     targetRows: Int32Array.from(targetRows),
     targets: Int32Array.from(targetRows, (row) => ids[row + 1] ?? 0),

@@ -1,10 +1,11 @@
 import type { EncodedRow } from './encoded-row.js';
 import { DatasetError } from './errors.js';
 import { createRandom } from './random.js';
+import { sourcesOf } from './sources.js';
 
-const VALIDATION_SHARE = 0.05;
-const LEAST_VALIDATION_ROWS = 16;
-const MOST_VALIDATION_ROWS = 256;
+const validationShare = 0.05;
+const leastValidationRows = 16;
+const mostValidationRows = 256;
 
 export interface ValidationSplit {
   readonly train: readonly EncodedRow[];
@@ -12,34 +13,36 @@ export interface ValidationSplit {
 }
 
 /**
- * Holds out 5 % of the rows, at least 16 and at most 256, chosen by the seed. Both parts keep the
- * order of the file.
- * @throws DatasetError DATASET_TOO_SMALL when fewer rows would be left to train on than are held
- * out
+ * Holds out 5 % of the rows of the file, at least 16 and at most 256, chosen by the seed; the parts
+ * of a row stay together. Both sides keep the order of the file.
+ * @throws DatasetError DATASET_TOO_SMALL when fewer rows would be left to train on than are held out
  */
 export function splitValidation(
   rows: readonly EncodedRow[],
   { seed }: { readonly seed: number },
 ): ValidationSplit {
-  const count = heldOutCount(rows.length);
-  if (rows.length < 2 * count) {
+  const sources = sourcesOf(rows);
+  const count = heldOutCount(sources.length);
+  if (sources.length < 2 * count) {
     throw new DatasetError(
       'DATASET_TOO_SMALL',
-      `data set: ${rows.length} usable rows, ${2 * count} are needed to hold out ${count} for validation; give a validation file instead`,
+      `data set: ${sources.length} usable rows, ${2 * count} are needed to hold out ${count} for validation; give a validation file instead`,
     );
   }
-  const heldOut = choose(rows.length, count, seed, 'validation split');
-  return {
-    train: rows.filter((_, row) => !heldOut.has(row)),
-    validation: rows.filter((_, row) => heldOut.has(row)),
-  };
+  const heldOut = choose(sources.length, count, seed, 'validation split');
+  const of = (isHeldOut: boolean): EncodedRow[] =>
+    rowsAt(
+      rows,
+      sources.filter((_, source) => heldOut.has(source) === isHeldOut),
+    );
+  return { train: of(false), validation: of(true) };
 }
 
-/** Rows that `splitValidation` holds out of so many. */
+/** Rows of a file that `splitValidation` holds out of so many. */
 export function heldOutCount(rowCount: number): number {
   return Math.min(
-    MOST_VALIDATION_ROWS,
-    Math.max(LEAST_VALIDATION_ROWS, Math.round(rowCount * VALIDATION_SHARE)),
+    mostValidationRows,
+    Math.max(leastValidationRows, Math.round(rowCount * validationShare)),
   );
 }
 
@@ -53,6 +56,11 @@ export function sampleCalibration(
 ): EncodedRow[] {
   const chosen = choose(rows.length, count, seed, 'calibration sample');
   return rows.filter((_, row) => chosen.has(row));
+}
+
+function rowsAt(rows: readonly EncodedRow[], sources: readonly number[][]): EncodedRow[] {
+  const chosen = new Set(sources.flat());
+  return rows.filter((_, index) => chosen.has(index));
 }
 
 function choose(

@@ -3,8 +3,8 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
-import { loadDataset, loadTokenizer } from '../src/index.js';
-import { exampleModel, examplesFolder, inTemporaryFolder } from './model-folder.js';
+import { loadDataset, openDatasetSession } from '../src/index.js';
+import { exampleModel, examplesFolder, inTemporaryFolder, textOptions } from './model-folder.js';
 
 interface Row {
   readonly prompt: string;
@@ -51,12 +51,14 @@ describe('the example data set', () => {
   });
 
   it.each(Object.entries(rowCounts))('%s has %d rows of 40 to 80 tokens', async (file, count) => {
-    const tokenizer = await loadTokenizer(exampleModel('demo-5m'));
-    const { rows, report } = await loadDataset({
-      path: join(examplesFolder, 'data', file),
-      tokenizer,
-      maxLength: 1024,
+    const session = openDatasetSession({
+      folder: exampleModel('demo-5m'),
       vocabularySize: 4096,
+      ...textOptions,
+    });
+    const { rows, report } = await loadDataset(session, {
+      path: join(examplesFolder, 'data', file),
+      maxLength: 1024,
     });
     expect(report).toMatchObject({ rows: count, truncatedRows: 0, droppedRows: 0 });
     expect(Math.min(...rows.map(({ ids }) => ids.length))).toBeGreaterThanOrEqual(40);

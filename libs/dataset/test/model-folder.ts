@@ -3,6 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import {
+  loadTokenizer,
+  type ChatTokenizer,
+  type TextOptions,
+} from '../src/templates/chat-tokenizer.js';
+
 /** The repository's `examples` folder. */
 export const examplesFolder = fileURLToPath(new URL('../../../examples', import.meta.url));
 
@@ -35,4 +41,22 @@ export async function writeTokenizer(
       typeof content === 'string' ? content : JSON.stringify(content),
     );
   }
+}
+
+/** How rows become text where a test says nothing else. */
+export const textOptions = Object.freeze({
+  date: '2024-07-26',
+  chatTemplate: null,
+  templateArguments: null,
+});
+
+/** The tokenizer of a folder with demo-5m's tokenizer and these files. */
+export function tokenizerWith(
+  files: Readonly<Record<string, string | object>>,
+  options: Partial<TextOptions> = {},
+): Promise<ChatTokenizer> {
+  return inTemporaryFolder(async (folder) => {
+    await writeTokenizer(folder, files);
+    return loadTokenizer(folder, { ...textOptions, ...options });
+  });
 }

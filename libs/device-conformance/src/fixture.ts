@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { at } from '@emloc/checked';
 import {
   elementCount,
   type Device,
@@ -72,7 +73,8 @@ export class Fixture {
     { dtype = this.compute, layout = 'whole' }: { dtype?: DType; layout?: Layout } = {},
   ): Tensor {
     if (layout === 'whole') return this.#upload(values, shape, dtype);
-    const [rows = 1, ...rest] = shape;
+    const rows = at(shape, 0);
+    const rest = shape.slice(1);
     const [before, after] = [3, 2];
     const width = elementCount(rest);
     const padding = dtype === 'int32' ? -1 : Number.NaN;
@@ -131,7 +133,7 @@ export class Fixture {
     const limit =
       this.tolerance[asDType === 'int32' ? 'float32' : asDType] * Math.max(largest, 1e-30);
     actual.forEach((value, i) => {
-      const difference = Math.abs(value - (expected[i] ?? Number.NaN));
+      const difference = Math.abs(value - at(expected, i));
       assert.ok(
         difference <= limit,
         `${name}[${i}] is ${value}, expected ${expected[i]} within ${limit}`,

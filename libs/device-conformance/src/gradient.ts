@@ -1,3 +1,5 @@
+import { at } from '@emloc/checked';
+
 /** Gradient of a scalar function by central differences; `x` is as it was afterwards. */
 export function numericGradient(x: Float64Array, f: () => number): Float64Array {
   const step = 1e-5;
@@ -13,5 +15,5 @@ export function numericGradient(x: Float64Array, f: () => number): Float64Array 
 
 /** Σ a · b: the scalar whose gradient a backward kernel gives when it is handed b as dOut. */
 export function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  return Array.from(a).reduce((sum, value, i) => sum + value * (b[i] ?? Number.NaN), 0);
+  return Array.from(a).reduce((sum, value, i) => sum + value * at(b, i), 0);
 }

@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import type { HostArray, HostDType } from '@emloc/device';
 
 const word = new Float32Array(1);
@@ -6,14 +7,14 @@ const wordBits = new Uint32Array(word.buffer);
 /** Bits of the nearest bfloat16, ties to even; NaN becomes a quiet NaN. */
 function toBfloat16Bits(value: number): number {
   word[0] = value;
-  const bits = wordBits[0] ?? 0;
+  const bits = at(wordBits, 0);
   if (Number.isNaN(value)) return 0x7fc0;
   return (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16;
 }
 
 export function fromBfloat16Bits(bits: number): number {
   wordBits[0] = bits << 16;
-  return word[0] ?? 0;
+  return at(word, 0);
 }
 
 /** IEEE 754 binary16. */

@@ -68,8 +68,8 @@ export function assertSequences(
   { offsets }: SequenceLayout,
   rows: number,
 ): void {
-  const grows = offsets.every((offset, i) => i === 0 || offset >= (offsets[i - 1] ?? 0));
-  if (grows && (offsets[0] ?? 0) === 0 && (offsets.at(-1) ?? 0) === rows) return;
+  const grows = offsets.every((offset, i) => i === 0 || offset >= (offsets[i - 1] as number));
+  if (grows && (offsets.at(0) ?? 0) === 0 && (offsets.at(-1) ?? 0) === rows) return;
   throw new DeviceError(
     'DEVICE_SHAPE_MISMATCH',
     `${kernel}: sequence offsets do not grow from 0 to ${rows} rows`,

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
+import { at } from '@emloc/checked';
 
 import type { CpuDescription } from './linear-algebra.js';
 
@@ -56,7 +57,7 @@ export function blasCandidates(surroundings: Surroundings = here): readonly Blas
 /** One library, or BLAS and LAPACK separated as in PATH. */
 export function explicitCandidate(path: string): BlasCandidate {
   const paths = path.split(delimiter).filter((part) => part !== '');
-  return { library: libraryOf(paths[0] ?? path), paths };
+  return { library: libraryOf(paths.at(0) ?? path), paths };
 }
 
 const accelerate: readonly BlasCandidate[] = [
@@ -132,7 +133,7 @@ function list(folder: string): string[] {
  * The file behind a loaded library, for the description: the candidate's path when it is absolute.
  */
 export function resolvedPath({ paths }: BlasCandidate): string {
-  const [path = ''] = paths;
+  const path = at(paths, 0);
   if (dirname(path) !== '.') return path;
   return (
     systemFolders()

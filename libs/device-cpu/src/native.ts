@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import { DeviceError } from '@emloc/device';
 import koffi from 'koffi';
 
@@ -186,12 +187,12 @@ function bindFunctions(find: Find, paths: readonly string[]): BlasFunctions {
         1,
         1,
       ]);
-      return info[0] as number;
+      return at(info, 0);
     },
     dpotrf: async (n, a) => {
       const info = new Int32Array(1);
       await onWorker(potrf, ['U', [n], a, [n], info, 1]);
-      return info[0] as number;
+      return at(info, 0);
     },
   };
 }
@@ -220,7 +221,7 @@ function mklVersion(find: Find): (() => string) | null {
   return () => {
     const text = Buffer.alloc(256);
     get(text, text.length);
-    return text.toString('latin1').split('\0')[0] ?? '';
+    return at(text.toString('latin1').split('\0'), 0);
   };
 }
 

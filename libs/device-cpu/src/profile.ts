@@ -9,8 +9,8 @@ import { productScratchBytes } from './portable/gemm.js';
 import { scratchBytes } from './scratch.js';
 
 function gemmScratchBytes({ a, out, transposeA }: KernelOptions<'gemm'>): number {
-  const [m = 0, n = 0] = out.shape;
-  const k = a.shape[transposeA ? 0 : 1] ?? 0;
+  const [m, n] = [out.dim(0), out.dim(1)];
+  const k = a.dim(transposeA ? 0 : 1);
   return m * n * k === 0 ? 0 : productScratchBytes(m, n, k, out.dtype === 'float64' ? 8 : 4);
 }
 
@@ -31,10 +31,9 @@ const workspaceBytes: WorkspaceBytes = Object.freeze({
     attentionScratchBytes(options, 2),
   swiglu: ({ out }: KernelOptions<'swiglu'>) => swigluScratchBytes(out.size, 2),
   swigluBackward: ({ dOut }: KernelOptions<'swigluBackward'>) => swigluScratchBytes(dOut.size, 4),
-  crossEntropy: ({ logits }: KernelOptions<'crossEntropy'>) =>
-    scratchBytes((logits.shape.at(-1) ?? 0) * 4),
+  crossEntropy: ({ logits }: KernelOptions<'crossEntropy'>) => scratchBytes(logits.dim(-1) * 4),
   gram: ({ x }: KernelOptions<'gram'>) => {
-    const [rows = 0, n = 0] = x.shape;
+    const [rows, n] = [x.dim(0), x.dim(1)];
     const chunk = Math.min(rows, gramChunkRows);
     return chunk * n === 0 ? 0 : scratchBytes(chunk * n * 8) + productScratchBytes(n, n, chunk, 8);
   },

@@ -1,3 +1,5 @@
+import { at } from '@emloc/checked';
+
 /**
  * A stretch of the arena that belongs to one tensor or workspace. `offset` changes when the arena
  * is compacted.
@@ -101,7 +103,7 @@ export class Arena {
     let [low, high] = [0, this.#holes.length];
     while (low < high) {
       const middle = (low + high) >> 1;
-      if ((this.#holes[middle] as Hole).offset < offset) low = middle + 1;
+      if (at(this.#holes, middle).offset < offset) low = middle + 1;
       else high = middle;
     }
     return low;

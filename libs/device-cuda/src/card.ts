@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import { DeviceError } from '@emloc/device';
 
 import {
@@ -66,7 +67,7 @@ export function usedBytesByNvml(driver: Driver, nvml: Nvml | null, ordinal: numb
     const [total, free, used] = [0, 1, 2];
     const memory = new BigUint64Array(3);
     nvml.nvmlDeviceGetMemoryInfo(device.value, memory);
-    return Number((memory[total] as bigint) - (memory[free] as bigint)) || Number(memory[used]);
+    return Number(at(memory, total) - at(memory, free)) || Number(memory[used]);
   } catch {
     return null; // Some container runtimes hide the card from NVML.
   }

@@ -61,7 +61,7 @@ export class KernelCompiler {
    * @throws DeviceError DEVICE_NATIVE_FAILURE with the compiler's log.
    */
   compile(unit: string): Uint8Array {
-    const [name = unit, ...macros] = unit.split(':');
+    const [name, ...macros] = unit.split(':') as [string, ...string[]];
     const source = kernelSource(name);
     const options = [
       '--std=c++17',

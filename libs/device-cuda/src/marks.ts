@@ -1,3 +1,5 @@
+import { at } from '@emloc/checked';
+
 import { CU_EVENT_DEFAULT, type Driver } from './native/driver.js';
 import { Cell } from './native/status.js';
 import type { Streams } from './streams.js';
@@ -26,7 +28,7 @@ export class Marks {
   millisecondsBetween(from: CudaMark, to: CudaMark): number {
     const elapsed = new Float32Array(1);
     this.driver.cuEventElapsedTime(elapsed, from.handle, to.handle);
-    return elapsed[0] as number;
+    return at(elapsed, 0);
   }
 
   free(...marks: readonly CudaMark[]): void {

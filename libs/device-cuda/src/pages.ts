@@ -1,3 +1,5 @@
+import { at } from '@emloc/checked';
+
 import {
   CU_DEVICE_ATTRIBUTE_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED,
   type Driver,
@@ -118,6 +120,6 @@ class VirtualPages implements Pages {
       handle.raw[0],
       0,
     );
-    this.#handles.push(handle.raw[0] as bigint);
+    this.#handles.push(at(handle.raw, 0));
   }
 }

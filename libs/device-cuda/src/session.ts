@@ -65,18 +65,18 @@ export class CudaSession {
     driver.cuDevicePrimaryCtxRetain(cell.raw, this.#device);
     this.#contextHandle = cell.value;
     this.activate();
-    const used = [this.#usedBytes()];
+    const atStart = this.#usedBytes();
     driver.cuMemAlloc(cell.raw, cublasWorkspaceBytes + 2 * conversionBytes);
     this.#fixed = cell.value;
-    used.push(this.#usedBytes());
+    const withBuffers = this.#usedBytes();
     const streams = new Streams(driver);
     const cublas = this.#createCublas(streams.handleOf('compute'));
-    used.push(this.#usedBytes());
+    const withCublas = this.#usedBytes();
     const cusolver = this.#createCusolver(streams.handleOf('compute'));
-    used.push(this.#usedBytes());
-    const [buffers = 0, cublasBytes = 0, cusolverBytes = 0] = used
-      .slice(1)
-      .map((bytes, index) => bytes - (used[index] as number));
+    const withCusolver = this.#usedBytes();
+    const buffers = withBuffers - atStart;
+    const cublasBytes = withCublas - withBuffers;
+    const cusolverBytes = withCusolver - withCublas;
     const context = (this.#ownBytes() ?? this.#usedBytes()) - buffers - cublasBytes - cusolverBytes;
     this.#overhead = { context, buffers, cublas: cublasBytes, cusolver: cusolverBytes };
     this.context = { streams, cublas, cusolver, ...this.#createMemory(streams, options) };

@@ -1,3 +1,4 @@
+import { last } from '@emloc/checked';
 import type { DeviceEvent, StreamName } from '@emloc/device';
 
 import { CU_EVENT_DISABLE_TIMING, CU_STREAM_NON_BLOCKING, type Driver } from './native/driver.js';
@@ -88,7 +89,7 @@ export class Streams {
     let fence = this.#fences.find((candidate) => candidate.position >= position);
     if (!fence) {
       this.fenceCompute();
-      fence = this.#fences.at(-1) as CudaEvent;
+      fence = last(this.#fences);
     }
     this.wait('copy', fence);
   }

@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import {
   bytesPerElement,
   DeviceError,
@@ -14,6 +15,7 @@ import type { Driver } from './native/driver.js';
 import { launchCast } from './ops/launch-cast.js';
 import type { PinnedBlock, PinnedMemory } from './pinned-memory.js';
 import type { CudaEvent, Streams } from './streams.js';
+import { widen } from './widen.js';
 
 /**
  * Pageable sources go through page-locked slots of this size, a ring of them, so that the copy runs
@@ -133,7 +135,7 @@ export class Transfers {
     const pinned = this.#takePinned(4);
     try {
       await this.#copyOut(this.areas.pinned.lock(pinned), this.pool.addressOf(memory), 4);
-      return new Int32Array(pinned.bytes.buffer, 0, 1)[0] as number;
+      return at(new Int32Array(pinned.bytes.buffer, 0, 1), 0);
     } finally {
       this.#keepPinned(pinned);
     }
@@ -239,7 +241,7 @@ export class Transfers {
 
   /** The next slot of the ring, once the copy that last used it is done. */
   #takeSlot(): Slot {
-    const slot = this.#ring[this.#next] as Slot;
+    const slot = at(this.#ring, this.#next);
     this.#next = (this.#next + 1) % slotCount;
     if (slot.event) this.streams.block(slot.event);
     slot.event?.dispose();
@@ -289,9 +291,7 @@ export class Transfers {
   #takePinned(bytes: number): PinnedBlock {
     const size = 2 ** Math.max(16, Math.ceil(Math.log2(bytes)));
     const index = this.#kept.findIndex((candidate) => candidate.bytes.byteLength === size);
-    return index < 0
-      ? this.areas.pinned.allocate(size)
-      : (this.#kept.splice(index, 1)[0] as PinnedBlock);
+    return index < 0 ? this.areas.pinned.allocate(size) : at(this.#kept.splice(index, 1), 0);
   }
 
   #keepPinned(pinned: PinnedBlock): void {
@@ -299,10 +299,4 @@ export class Transfers {
     if (kept + pinned.bytes.byteLength <= keptBytes) this.#kept.push(pinned);
     else this.areas.pinned.free(pinned);
   }
-}
-
-function widen(values: Uint16Array): Float32Array {
-  const bits = new Uint32Array(values.length);
-  for (let i = 0; i < values.length; i += 1) bits[i] = (values[i] as number) << 16;
-  return new Float32Array(bits.buffer);
 }

@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import type { KernelName, KernelOptions, SequenceLayout, Tensor } from '@emloc/device';
 
 import {
@@ -44,7 +45,7 @@ function streaming(tensor: Tensor, flopsPerElement: number, operands: readonly T
 function causalPairs({ offsets }: SequenceLayout): number {
   let pairs = 0;
   for (let i = 1; i < offsets.length; i += 1) {
-    const length = (offsets[i] ?? 0) - (offsets[i - 1] ?? 0);
+    const length = at(offsets, i) - at(offsets, i - 1);
     pairs += (length * (length + 1)) / 2;
   }
   return pairs;
@@ -251,7 +252,7 @@ export const workModel: WorkModel = Object.freeze({
     assertShape('adamw', squaredGradientNorms, [gradients.length]);
     let elements = 0;
     parameters.forEach((parameter, index) => {
-      const state = [gradients, firstMoments, secondMoments].map((list) => list[index] as Tensor);
+      const state = [gradients, firstMoments, secondMoments].map((list) => at(list, index));
       for (const tensor of state) assertShape('adamw', tensor, parameter.shape);
       assertLive(parameter, ...state);
       elements += parameter.size;

@@ -95,15 +95,16 @@ const cardRates = roughRates({
 
 function cudaTarget(ordinal: number): NamedTarget {
   const { problem, cards, libraries } = describeCuda();
+  const card = cards[ordinal];
   const versions = libraries
     .flatMap(({ name, version }) => (version ? [`${name} ${version}`] : []))
     .join(', ');
   return {
     name: `cuda:${ordinal}`,
     profile: cudaProfile({ name: 'cuda' }),
-    description: `cuda, ${cards[ordinal]?.name ?? 'no card'}${versions ? `, ${versions}` : ''}`,
-    problem: problem ?? (cards[ordinal] ? null : `there is no card ${ordinal}`),
-    card: cards[ordinal] && cardOf(cards[ordinal]),
+    description: `cuda, ${card?.name ?? 'no card'}${versions ? `, ${versions}` : ''}`,
+    problem: problem ?? (card ? null : `there is no card ${ordinal}`),
+    card: card && cardOf(card),
     ratesElsewhere: cardRates,
     open: async (capacityBytes) => createCudaBackend({ ordinal, capacityBytes }),
   };

@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import type {
   AttentionOptions,
   DeviceProfile,
@@ -22,18 +23,14 @@ const workspaceBytes: WorkspaceBytes = Object.freeze({
     bytes(out.size * (1 + Number(alpha !== 1) + Number(accumulate))),
   outerProducts: ({ products }: KernelOptions<'outerProducts'>) =>
     bytes(
-      sum(
-        products.map(
-          ({ left, leftColumns, out }) => (left.shape[0] ?? 0) * leftColumns + 3 * out.size,
-        ),
-      ),
+      sum(products.map(({ left, leftColumns, out }) => left.dim(0) * leftColumns + 3 * out.size)),
     ),
   gram: ({ out }: KernelOptions<'gram'>) => bytes(5 * out.size),
   rmsNorm: ({ x, inverseRms }: KernelOptions<'rmsNorm'>) => bytes(3 * x.size + 4 * inverseRms.size),
   rmsNormBackward: ({ x, inverseRms, accumulate, out }: KernelOptions<'rmsNormBackward'>) =>
     bytes((5 + Number(accumulate ?? false) + (out ? 2 : 0)) * x.size + 3 * inverseRms.size),
   rope: ({ x, positions, cos }: KernelOptions<'rope'>) =>
-    bytes(5 * x.size + 3 * positions.size * (cos.shape[1] ?? 0)),
+    bytes(5 * x.size + 3 * positions.size * cos.dim(1)),
   attention: (options: KernelOptions<'attention'>) =>
     bytes(attentionElements(options, { tiles: 6, rows: 6, sequenceRows: 2 })),
   attentionBackward: (options: KernelOptions<'attentionBackward'>) =>
@@ -43,13 +40,10 @@ const workspaceBytes: WorkspaceBytes = Object.freeze({
     bytes((9 + (out ? 1 : 0)) * dOut.size),
   embedding: ({ out }: KernelOptions<'embedding'>) => bytes(out.size),
   scatterRows: ({ x, out }: KernelOptions<'scatterRows'>) =>
-    bytes(2 * out.size + x.size + (out.shape[0] ?? 0)),
+    bytes(2 * out.size + x.size + out.dim(0)),
   copyBlocks: ({ copies }: KernelOptions<'copyBlocks'>) =>
     bytes(
-      Math.max(
-        0,
-        ...copies.map(({ x, columns, out }) => 2 * (x.shape[0] ?? 0) * columns + 5 * out.size),
-      ),
+      Math.max(0, ...copies.map(({ x, columns, out }) => 2 * x.dim(0) * columns + 5 * out.size)),
     ),
   crossEntropy: ({ logits, gradientScale }: KernelOptions<'crossEntropy'>) =>
     crossEntropyBytes(logits, gradientScale !== undefined),
@@ -77,7 +71,7 @@ function sum(values: readonly number[]): number {
 }
 
 function crossEntropyBytes(logits: Tensor, hasGradient: boolean): number {
-  const [rows = 0, width = 0] = logits.shape;
+  const [rows, width] = [logits.dim(0), logits.dim(1)];
   const booleans = (1 + Number(hasGradient)) * rows * width;
   return bytes((3 + 4 * Number(hasGradient)) * rows * width + 2 * width + 16 * rows) + booleans;
 }
@@ -96,8 +90,8 @@ function attentionElements(
   { tiles, rows, sequenceRows }: AttentionCounts,
 ): number {
   const longest = longestSequence(sequences);
-  const width = q.shape[1] ?? 0;
-  const keyWidth = k.shape[1] ?? 0;
+  const width = q.dim(1);
+  const keyWidth = k.dim(1);
   const tile = Math.min(tileRows, longest);
   const perTile =
     tiles * heads * tile * longest + rows * (tile * width + longest * keyWidth) + 8 * heads * tile;
@@ -107,7 +101,7 @@ function attentionElements(
 
 function longestSequence({ offsets }: SequenceLayout): number {
   return offsets.reduce(
-    (longest, offset, i) => Math.max(longest, i === 0 ? 0 : offset - (offsets[i - 1] ?? 0)),
+    (longest, offset, i) => Math.max(longest, i === 0 ? 0 : offset - at(offsets, i - 1)),
     0,
   );
 }

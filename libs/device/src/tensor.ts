@@ -28,6 +28,21 @@ export class Tensor<Handle = unknown> {
     return elementCount(this.shape);
   }
 
+  /**
+   * The extent of an axis; -1 is the last one.
+   * @throws DeviceError DEVICE_SHAPE_MISMATCH for an axis that the shape does not have
+   */
+  dim(axis: number): number {
+    const extent = this.shape.at(axis);
+    if (extent === undefined) {
+      throw new DeviceError(
+        'DEVICE_SHAPE_MISMATCH',
+        `axis ${axis} of ${this.label}, whose shape is [${this.shape.join(', ')}]`,
+      );
+    }
+    return extent;
+  }
+
   get byteLength(): number {
     return byteLength(this.shape, this.dtype);
   }
@@ -74,7 +89,8 @@ export class Tensor<Handle = unknown> {
    * its base: it needs no `dispose` of its own and is valid while the base is.
    */
   rows(start: number, end: number): Tensor<Handle> {
-    const [leading = 0, ...rest] = this.shape;
+    const leading = this.dim(0);
+    const rest = this.shape.slice(1);
     if (start < 0 || end < start || end > leading) {
       throw new DeviceError(
         'DEVICE_SHAPE_MISMATCH',

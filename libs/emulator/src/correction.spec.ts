@@ -13,7 +13,8 @@ import {
 } from '../test/matrix.js';
 import { upload } from '../test/problem.js';
 import { openReferenceDevice, referenceProfile } from '../test/reference-device.js';
-import { applyCorrection, correctLoraLayer, type LayerCorrection } from './correction.js';
+import { applyCorrection } from './apply-correction.js';
+import { correctLoraLayer, type LayerCorrection } from './correction.js';
 
 const [out, inFeatures, rank, inner] = [9, 12, 3, 4];
 

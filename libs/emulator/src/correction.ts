@@ -47,8 +47,8 @@ export async function correctLoraLayer(options: CorrectLayerOptions): Promise<La
     const rotation = await rotate(scope, a);
     const { rows: aCorrected, norms } = orthonormalRows(
       await hostOf(scope, rotation.rotatedA),
-      a.shape[0] ?? 0,
-      a.shape[1] ?? 0,
+      a.dim(0),
+      a.dim(1),
     );
     const bRotated = await rotateB(scope, { b, rotation: rotation.q, norms });
     const p = scope.upload(aCorrected, { shape: a.shape, dtype: 'float32', label: 'P' });
@@ -60,45 +60,12 @@ export async function correctLoraLayer(options: CorrectLayerOptions): Promise<La
 }
 
 /**
- * B_c = B' − Δ (out, r), each column of Δ first limited to λ times the mean magnitude of B's:
- * Δ[:,i] *= min(1, λ · mean|B'[:,i]| / mean|Δ[:,i]|), 0 / 0 = 0.
- */
-export function applyCorrection({
-  bRotated,
-  delta,
-  rank,
-  lambda,
-}: Pick<LayerCorrection, 'bRotated' | 'delta'> & {
-  readonly rank: number;
-  readonly lambda: number;
-}): Float32Array {
-  const [bMagnitudes, deltaMagnitudes] = [
-    columnMagnitudes(bRotated, rank),
-    columnMagnitudes(delta, rank),
-  ];
-  const limits = bMagnitudes.map((magnitude, i) => {
-    const limit = lambda * magnitude;
-    const deltaMagnitude = deltaMagnitudes[i] ?? 0;
-    return magnitude === 0 || deltaMagnitude === 0 ? 0 : Math.min(1, limit / deltaMagnitude);
-  });
-  return bRotated.map((value, index) => value - (limits[index % rank] ?? 0) * (delta[index] ?? 0));
-}
-
-/** Σ|x| of each column; the mean's divisor cancels in the ratio of two. */
-function columnMagnitudes(values: Float32Array, columns: number): Float64Array {
-  const sums = new Float64Array(columns);
-  for (const [index, value] of values.entries())
-    sums[index % columns] = (sums[index % columns] ?? 0) + Math.abs(value);
-  return sums;
-}
-
-/**
  * Q from A Aᵀ = Q Σ² Qᵀ as rows of `q`, and Qᵀ A, whose rows are σ_i P[:,i]ᵀ. Both in the
  * statistics dtype.
  */
 async function rotate(scope: TensorScope, a: Tensor): Promise<{ q: Tensor; rotatedA: Tensor }> {
   const { kernels, profile } = scope.device;
-  const [rank = 0, inFeatures = 0] = a.shape;
+  const [rank, inFeatures] = [a.dim(0), a.dim(1)];
   const exact = scope.statistic([rank, inFeatures], 'A');
   kernels.cast({ x: a, out: exact });
   const q = scope.allocate({ shape: [rank, rank], dtype: profile.statisticsDType, label: 'A Aᵀ' });
@@ -145,8 +112,8 @@ function difference(
     });
   });
   scope.free(inner, p);
-  const scales = scope.upload(new Float64Array(p.shape[0] ?? 0).fill(alpha), {
-    shape: [p.shape[0] ?? 0],
+  const scales = scope.upload(new Float64Array(p.dim(0)).fill(alpha), {
+    shape: [p.dim(0)],
     dtype: 'float32',
     label: '1 / s',
   });
@@ -158,7 +125,7 @@ function difference(
 /** x pᵀ (rows, r) in float32 for x (rows, n) in the compute dtype and p (r, n) float32. */
 function productWithRows(scope: TensorScope, x: Tensor, p: Tensor): Tensor {
   const out = scope.allocate({
-    shape: [x.shape[0] ?? 0, p.shape[0] ?? 0],
+    shape: [x.dim(0), p.dim(0)],
     dtype: 'float32',
     label: `${x.label} P`,
   });
@@ -176,9 +143,9 @@ async function hostOf(scope: TensorScope, tensor: Tensor): Promise<Float32Array 
 }
 
 function assertOperands({ original, emulator, a, b, scale }: CorrectLayerOptions): void {
-  const [out = 0, inFeatures = 0] = original.shape;
-  const [rank = 0] = a.shape;
-  const [inner = 0] = emulator.v.shape;
+  const [out, inFeatures] = [original.dim(0), original.dim(1)];
+  const rank = a.dim(0);
+  const inner = emulator.v.dim(0);
   const expected: readonly (readonly [string, Tensor, readonly number[]])[] = [
     ['A', a, [rank, inFeatures]],
     ['B', b, [out, rank]],

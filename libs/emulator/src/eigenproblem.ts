@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import type { Tensor } from '@emloc/device';
 
 import { EmulatorError } from './errors.js';
@@ -40,7 +41,7 @@ export function dampingOf({ squaredNorm, inFeatures }: LayerStatistic): number {
 
 /** Solves the smaller symmetric eigenproblem (ALGORITHM.md, section 2). */
 export async function solveEigenproblem(problem: Problem): Promise<Solution> {
-  const [out = 0, inFeatures = 0] = problem.weight.shape;
+  const [out, inFeatures] = [problem.weight.dim(0), problem.weight.dim(1)];
   return out <= inFeatures ? solveOutputProblem(problem) : solveInputProblem(problem);
 }
 
@@ -68,7 +69,7 @@ function dampedOutputStatistic({ scope, weight, statistic }: Problem): Tensor {
   const out = statistic.features;
   const a = scope.uploadStatistic(statistic.matrix, [out, out], 'eigenvectors');
   const chunks = rowChunks(scope, { rows: out, columns: out, dtype: profile.statisticsDType });
-  const height = chunks[0]?.[1] ?? 0;
+  const height = at(chunks, 0)[1];
   const products = scope.allocate({
     shape: [height, out],
     dtype: 'float32',
@@ -98,7 +99,7 @@ function dampedOutputStatistic({ scope, weight, statistic }: Problem): Tensor {
 /** W Ĝ Wᵀ from a shared G. */
 function projectedInputStatistic({ scope, weight, statistic }: Problem): Tensor {
   const { kernels, profile } = scope.device;
-  const [out = 0, inFeatures = 0] = weight.shape;
+  const [out, inFeatures] = [weight.dim(0), weight.dim(1)];
   const g = scope.uploadStatistic(statistic.matrix, [inFeatures, inFeatures], 'input statistic');
   shiftDiagonal(scope, g, dampingOf(statistic));
   const w = scope.statistic([out, inFeatures], 'weight');
@@ -109,7 +110,7 @@ function projectedInputStatistic({ scope, weight, statistic }: Problem): Tensor 
     columns: inFeatures,
     dtype: profile.statisticsDType,
   });
-  const product = scope.statistic([chunks[0]?.[1] ?? 0, inFeatures], 'rows of W G');
+  const product = scope.statistic([at(chunks, 0)[1], inFeatures], 'rows of W G');
   for (const [start, end] of chunks) {
     const piece = product.rows(0, end - start);
     kernels.gemm({ a: w.rows(start, end), b: g, out: piece });
@@ -123,7 +124,7 @@ function projectedInputStatistic({ scope, weight, statistic }: Problem): Tensor 
 async function solveInputProblem(problem: Problem): Promise<Solution> {
   const { scope, rank, paddedRank, weight } = problem;
   const { kernels } = scope.device;
-  const [, inFeatures = 0] = weight.shape;
+  const inFeatures = weight.dim(1);
   const root = await squareRoot(problem);
   const { vectors, eigenvalues } = await decompose(scope, gramOfProduct(problem, root));
   const scales = inverseSingularValues(
@@ -173,11 +174,14 @@ async function squareRoot({ scope, statistic }: Problem): Promise<SquareRoot> {
 /** (W S)ᵀ (W S), summed over pieces of W. */
 function gramOfProduct({ scope, weight }: Problem, { s, isTransposed }: SquareRoot): Tensor {
   const { kernels, profile } = scope.device;
-  const [out = 0, inFeatures = 0] = weight.shape;
+  const [out, inFeatures] = [weight.dim(0), weight.dim(1)];
   const a = scope.statistic([inFeatures, inFeatures], 'eigenvectors');
-  const height =
-    rowChunks(scope, { rows: out, columns: inFeatures, dtype: profile.statisticsDType })[0]?.[1] ??
-    0;
+  const chunks = rowChunks(scope, {
+    rows: out,
+    columns: inFeatures,
+    dtype: profile.statisticsDType,
+  });
+  const height = at(chunks, 0)[1];
   const product = scope.statistic([height, inFeatures], 'rows of W S');
   forEachConverted(scope, { x: weight, dtype: profile.statisticsDType }, (piece, start, end) => {
     const rows = product.rows(0, end - start);
@@ -190,8 +194,8 @@ function gramOfProduct({ scope, weight }: Problem, { s, isTransposed }: SquareRo
 
 /** W x for x (in, columns) in the statistics dtype. */
 function multiply({ scope, weight }: Problem, x: Tensor): Tensor {
-  const [out = 0] = weight.shape;
-  const [, columns = 0] = x.shape;
+  const out = weight.dim(0);
+  const columns = x.dim(1);
   const product = scope.statistic([out, columns], 'basis');
   forEachConverted(
     scope,
@@ -208,7 +212,7 @@ async function decompose(
   scope: TensorScope,
   a: Tensor,
 ): Promise<{ vectors: Tensor; eigenvalues: StatisticValues }> {
-  const values = scope.statistic([a.shape[0] ?? 0], 'eigenvalues');
+  const values = scope.statistic([a.dim(0)], 'eigenvalues');
   await scope.device.kernels.eigh({ a, values });
   const eigenvalues = (await scope.device.download(values)) as StatisticValues;
   scope.free(values);
@@ -222,7 +226,7 @@ async function decompose(
 /** The `rank` largest of ascending eigenvalues, largest first, none below 0. */
 export function topValues(ascending: StatisticValues, rank: number): readonly number[] {
   return Array.from({ length: rank }, (_, index) =>
-    Math.max(0, ascending[ascending.length - 1 - index] ?? 0),
+    Math.max(0, at(ascending, ascending.length - 1 - index)),
   );
 }
 
@@ -240,7 +244,7 @@ function selectTop(
   }: { vectors: Tensor; columns: { rank: number; paddedRank: number }; scales: readonly number[] },
 ): Tensor {
   const { rank, paddedRank } = columns;
-  const [n = 0] = vectors.shape;
+  const n = vectors.dim(0);
   const selection = new Float64Array(rank * paddedRank);
   for (const [index, scale] of scales.entries())
     selection[(rank - 1 - index) * paddedRank + index] = scale;
@@ -265,7 +269,7 @@ function inverseSingularValues(
   dtype: 'float32' | 'float64',
 ): readonly number[] {
   const epsilon = dtype === 'float64' ? 2 ** -52 : 2 ** -23;
-  const smallest = 32 * epsilon * (values[0] ?? 0);
+  const smallest = 32 * epsilon * at(values, 0);
   return values.map((value) => (value > smallest ? 1 / Math.sqrt(value) : 0));
 }
 
@@ -276,12 +280,12 @@ function inverseSingularValues(
  */
 function orthonormalize(scope: TensorScope, x: Tensor): void {
   const { kernels, profile } = scope.device;
-  const [rows = 0, columns = 0] = x.shape;
+  const [rows, columns] = [x.dim(0), x.dim(1)];
   const identity = new Float64Array(columns * columns);
   for (let i = 0; i < columns; i += 1) identity[i * (columns + 1)] = 1.5;
   const chunks = rowChunks(scope, { rows, columns, dtype: profile.statisticsDType });
   const polynomial = scope.statistic([columns, columns], 'orthonormalisation');
-  const product = scope.statistic([chunks[0]?.[1] ?? 0, columns], 'orthonormalised rows');
+  const product = scope.statistic([at(chunks, 0)[1], columns], 'orthonormalised rows');
   for (let step = 0; step < 2; step += 1) {
     scope.uploadInto(polynomial, identity);
     kernels.gemm({ a: x, transposeA: true, b: x, out: polynomial, alpha: -0.5, accumulate: true });
@@ -301,7 +305,7 @@ function orthonormalize(scope: TensorScope, x: Tensor): void {
  */
 function shiftDiagonal(scope: TensorScope, a: Tensor, shift: number): void {
   const { kernels } = scope.device;
-  const [n = 0] = a.shape;
+  const n = a.dim(0);
   const ones = scope.uploadStatistic(new Float64Array(n).fill(1), [n, 1], 'ones');
   const first = new Float64Array(n + 1);
   first[0] = shift;

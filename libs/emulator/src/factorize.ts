@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import type { Device, Tensor } from '@emloc/device';
 
 import { dampingOf, solveEigenproblem, topValues, type Solution } from './eigenproblem.js';
@@ -84,8 +85,8 @@ function balancedFactors(
 ): { u: Tensor; v: Tensor } {
   const { kernels, profile } = scope.device;
   const { basis } = solution;
-  const [, paddedRank = 0] = basis.shape;
-  const [, inFeatures = 0] = weight.shape;
+  const paddedRank = basis.dim(1);
+  const inFeatures = weight.dim(1);
   const projected = scope.statistic([paddedRank, inFeatures], 'Uᵀ W');
   forEachConverted(scope, { x: weight, dtype: profile.statisticsDType }, (piece, start, end) => {
     kernels.gemm({
@@ -144,7 +145,7 @@ function componentScales(
   const values = topValues(eigenvalues, rank);
   const meanSquare =
     statistic.squaredNorm > 0 ? statistic.squaredNorm / statistic.inFeatures : dampingOf(statistic);
-  const largest = values[0] ?? 0;
+  const largest = at(values, 0);
   const scales = new Float64Array(paddedRank).fill(1);
   if (largest > 0)
     for (const [index, value] of values.entries())
@@ -168,7 +169,7 @@ function assertProblem(
   { kind, features, inFeatures, matrix }: LayerStatistic,
   rank: number,
 ): void {
-  const [out = 0, weightIn = 0] = weight.shape;
+  const [out, weightIn] = [weight.dim(0), weight.dim(1)];
   const expected = kind === 'input' ? weightIn : out;
   const isOutputOfTall = kind === 'output' && out > weightIn;
   if (

@@ -1,4 +1,5 @@
-export { applyCorrection, correctLoraLayer, type LayerCorrection } from './correction.js';
+export { applyCorrection } from './apply-correction.js';
+export { correctLoraLayer, type LayerCorrection } from './correction.js';
 export { EmulatorError } from './errors.js';
 export { factorize } from './factorize.js';
 export { emulatorRank, parseRatioRules, ratioOf } from './ratio-rules.js';

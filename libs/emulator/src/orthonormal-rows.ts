@@ -47,7 +47,7 @@ function complete(
   const coverage = new Float64Array(columns);
   const cover = (row: Float64Array): void =>
     row.forEach((value, column) => {
-      coverage[column] = (coverage[column] ?? 0) + value * value;
+      coverage[column] = (coverage[column] as number) + value * value;
     });
   for (let row = 0; row < rows; row += 1) cover(rowOf(unit, row, columns));
   for (const row of missing) {

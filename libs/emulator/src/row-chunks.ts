@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import { byteLength, type Tensor } from '@emloc/device';
 
 import type { TensorScope } from './tensor-scope.js';
@@ -28,13 +29,13 @@ export function forEachConverted(
   { x, dtype }: { x: Tensor; dtype: 'float32' | 'float64' },
   visit: VisitRows,
 ): void {
-  const [rows = 0, columns = 0] = x.shape;
+  const [rows, columns] = [x.dim(0), x.dim(1)];
   const chunks = rowChunks(scope, { rows, columns, dtype });
   if (x.dtype === dtype) {
     for (const [start, end] of chunks) visit(x.rows(start, end), start, end);
     return;
   }
-  const height = chunks[0]?.[1] ?? 0;
+  const height = at(chunks, 0)[1];
   const buffer = scope.allocate({ shape: [height, columns], dtype, label: `rows of ${x.label}` });
   for (const [start, end] of chunks) {
     const piece = end - start === height ? buffer : buffer.rows(0, end - start);

@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import type { Device, Tensor } from '@emloc/device';
 
 import { EmulatorError } from './errors.js';
@@ -126,7 +127,7 @@ export class StatisticsAccumulator {
   /** A value that is not finite anywhere in the rows makes a diagonal element not finite. */
   #checkedTrace({ linears, features }: StatisticPlan, matrix: StatisticValues): number {
     let trace = 0;
-    for (let i = 0; i < features; i += 1) trace += matrix[i * features + i] as number;
+    for (let i = 0; i < features; i += 1) trace += at(matrix, i * features + i);
     if (Number.isFinite(trace)) return trace;
     throw new EmulatorError(
       'EMULATOR_NON_FINITE',

@@ -110,7 +110,7 @@ function hostValues(source: Tensor): HostValues {
 
 const kernels: Partial<Kernels> = {
   gemm({ a, b, out, transposeA, transposeB, alpha = 1, accumulate }) {
-    const [m = 0, n = 0] = out.shape;
+    const [m, n] = [out.dim(0), out.dim(1)];
     const [x, y, before] = [elements(a), elements(b), elements(out)];
     const k = a.size / m;
     if (a.dtype !== b.dtype || b.size !== k * n)
@@ -130,7 +130,7 @@ const kernels: Partial<Kernels> = {
     );
   },
   gram({ x, out }) {
-    const [n = 0] = out.shape;
+    const n = out.dim(0);
     const values = elements(x);
     write(
       out,
@@ -159,7 +159,7 @@ const kernels: Partial<Kernels> = {
     );
   },
   scale({ x, scale, along, out }) {
-    const [, columns = 1] = x.shape;
+    const columns = x.dim(1);
     const factors = elements(scale);
     if (x.dtype !== scale.dtype)
       throw new Error(`scale: ${x.label} is ${x.dtype}, its scale ${scale.dtype}`);
@@ -178,13 +178,13 @@ const kernels: Partial<Kernels> = {
     );
   },
   async eigh({ a, values }) {
-    const [n = 0] = a.shape;
+    const n = a.dim(0);
     const solution = symmetricEigen({ rows: n, columns: n, values: elements(a) });
     write(values, solution.values);
     write(a, solution.vectors.values);
   },
   async cholesky({ a }) {
-    const [n = 0] = a.shape;
+    const n = a.dim(0);
     const work = Float64Array.from(elements(a));
     for (let j = 0; j < n; j += 1) {
       for (let i = 0; i < n; i += 1) {

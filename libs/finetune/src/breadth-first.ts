@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { inferBlock } from '@emloc/autograd';
+import { at, get } from '@emloc/checked';
 import type { PackedBatch } from '@emloc/dataset';
 import { byteLength, type HostBuffer, type Tensor } from '@emloc/device';
 import { bindBlock } from '@emloc/models';
@@ -44,7 +45,7 @@ export class BreadthFirstPass {
     const lease = await pager.acquire(layout.embedUnit);
     try {
       for (const host of this.options.batches) {
-        const table = required(lease.tensors.get(layout.embedTensor), layout.embedTensor);
+        const table = get(lease.tensors, layout.embedTensor);
         await this.#onBatch(host, async (batch) => {
           const x = this.#allocate(batch.rows, 'hidden state');
           try {
@@ -162,10 +163,7 @@ export class BreadthFirstPass {
   }
 
   #hiddenOf(batch: number, variant: number): HostBuffer {
-    return required(
-      this.#hidden[batch * this.options.variants.length + variant],
-      `hidden state of batch ${batch}`,
-    );
+    return at(this.#hidden, batch * this.options.variants.length + variant);
   }
 
   #allocate(rows: number, label: string): Tensor {
@@ -184,9 +182,4 @@ export class BreadthFirstPass {
     device.upload(x, { bytes, dtype: device.profile.computeDType });
     return x;
   }
-}
-
-function required<T>(value: T | undefined, name: string): T {
-  if (value === undefined) throw new Error(`forward pass: ${name} is missing`);
-  return value;
 }

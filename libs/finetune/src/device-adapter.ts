@@ -1,4 +1,5 @@
 import type { AdapterBinding } from '@emloc/autograd';
+import { get } from '@emloc/checked';
 import { layerRank, layerScale, type LoraAdapter } from '@emloc/checkpoint';
 import type { Device, Tensor } from '@emloc/device';
 import { adaptableModules, type ModelLayout } from '@emloc/models';
@@ -166,7 +167,7 @@ export class DeviceAdapter {
     if (!isTrainable) return;
     allocate('gradients', 'float32');
     if (computeDType !== 'float32') allocate('parameters', 'float32');
-    else this.#flat.set('parameters', this.#flat.get('compute') as Tensor);
+    else this.#flat.set('parameters', get(this.#flat, 'compute'));
     // What lies between two layers is read with them.
     for (const out of this.#flat.values()) this.device.kernels.fill({ out, value: 0 });
   }

@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import type { PackedBatch } from '@emloc/dataset';
 import type { Device, SequenceLayout, Tensor } from '@emloc/device';
 
@@ -60,6 +61,6 @@ export class DeviceBatch {
 export function longestSequence(offsets: readonly number[]): number {
   let longest = 0;
   for (let i = 1; i < offsets.length; i += 1)
-    longest = Math.max(longest, (offsets[i] ?? 0) - (offsets[i - 1] ?? 0));
+    longest = Math.max(longest, at(offsets, i) - at(offsets, i - 1));
   return longest;
 }

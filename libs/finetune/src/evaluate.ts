@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import type { PackedBatch } from '@emloc/dataset';
 import { bytesPerElement, type Device } from '@emloc/device';
 
@@ -12,7 +13,7 @@ export interface Evaluation {
   readonly loss: number;
   /** Share of the trained-on tokens that are the argmax. */
   readonly tokenAccuracy: number;
-  /** Share of the rows in which every trained-on token is the argmax. */
+  /** Share of the rows that were not cut and in which every trained-on token is the argmax. */
   readonly exactMatch: number;
   readonly rows: number;
   /** Trained-on tokens. */
@@ -74,7 +75,7 @@ async function runPass(
       onUnit(block + 2);
     }
     await pass.head(async (result, { batch, variant }) =>
-      scores[variant]?.add(model.device, result, batch),
+      at(scores, variant).add(model.device, result, batch),
     );
     onUnit(unitsOf(options));
   } finally {
@@ -114,16 +115,16 @@ class Score {
     const predicted = await device.download(predictions);
     let target = 0;
     for (let row = 0; row + 1 < batch.offsets.length; row += 1) {
-      const end = batch.offsets[row + 1] ?? 0;
+      const end = at(batch.offsets, row + 1);
       let isExact = true;
-      for (; target < batch.targets.length && (batch.targetRows[target] ?? 0) < end; target += 1) {
+      for (; target < batch.targets.length && at(batch.targetRows, target) < end; target += 1) {
         const isCorrect = predicted[target] === batch.targets[target];
-        this.#nll += nll[target] ?? 0;
+        this.#nll += at(nll, target);
         this.#correct += isCorrect ? 1 : 0;
         isExact &&= isCorrect;
       }
       this.#rows += 1;
-      this.#exact += isExact ? 1 : 0;
+      this.#exact += isExact && !at(batch.isCut, row) ? 1 : 0;
     }
     this.#tokens += batch.targets.length;
   }

@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import { packBatch } from '@emloc/dataset';
 
 import { BreadthFirstPass, type BreadthFirstOptions } from './breadth-first.js';
@@ -41,7 +42,7 @@ export async function generate(options: GenerateOptions): Promise<readonly Int32
       options,
       open.map(({ ids }) => ids),
     );
-    open.forEach((answer, index) => extend(answer, next[index] ?? 0, options.stopIds));
+    open.forEach((answer, index) => extend(answer, at(next, index), options.stopIds));
   }
   return answers.map(({ ids, promptLength }) => Int32Array.from(ids.slice(promptLength)));
 }

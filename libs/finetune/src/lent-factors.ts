@@ -36,7 +36,7 @@ export function lendFactors({ model, adapter, block, tensors }: BlockInputs): Le
     const names = factorNames(name);
     const [u, v] = [tensors.get(names.u), tensors.get(names.v)];
     if (!binding || rank === null || !u || !v) continue;
-    const [storedRank = 0, inFeatures = 0] = v.shape;
+    const [storedRank, inFeatures] = [v.dim(0), v.dim(1)];
     // The last ones: stored ranks are round numbers, so that accesses to the adapter's columns are
     // aligned.
     const place = storedRank - binding.rank;

@@ -30,7 +30,7 @@ export function adaptedLinears(
   if (adapted.size === 0) {
     throw new FinetuneError(
       'FINETUNE_INVALID_OPTION',
-      `targets ${JSON.stringify(targets)} match no linear layer (an example: ${layout.blockPath(0)}.${layout.linears[0]?.name ?? ''})`,
+      `targets ${JSON.stringify(targets)} match no linear layer (an example: ${layout.blockPath(0)}.${layout.linears.at(0)?.name ?? ''})`,
     );
   }
   return adapted;

@@ -1,4 +1,5 @@
 import { inferBlock } from '@emloc/autograd';
+import { at } from '@emloc/checked';
 import type { PackedBatch } from '@emloc/dataset';
 import type { Tensor } from '@emloc/device';
 import { bindBlock } from '@emloc/models';
@@ -94,8 +95,7 @@ async function isFinite({ device }: PagedModel, x: Tensor): Promise<boolean> {
   const squaredNorm = device.allocate([1], 'float32', 'activations', 'squared norm');
   try {
     device.kernels.squaredNorms({ tensors: [x], out: squaredNorm });
-    const [value = 0] = await device.download(squaredNorm);
-    return Number.isFinite(value);
+    return Number.isFinite(at(await device.download(squaredNorm), 0));
   } finally {
     squaredNorm.dispose();
   }

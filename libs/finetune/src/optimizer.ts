@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import type { Device, Tensor } from '@emloc/device';
 
 import { bytesOf } from './paged-model.js';
@@ -105,7 +106,7 @@ export class AdamwState {
     for (const [tensors, values] of pairs) {
       for (const [index, tensor] of tensors.entries()) {
         this.device.upload(tensor, {
-          bytes: bytesOf(values[index] ?? new Float32Array()),
+          bytes: bytesOf(at(values, index)),
           dtype: 'float32',
         });
       }

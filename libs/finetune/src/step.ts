@@ -7,6 +7,7 @@ import {
   type GradientPlan,
   type SavedBlock,
 } from '@emloc/autograd';
+import { at, get, required } from '@emloc/checked';
 import type { PackedBatch } from '@emloc/dataset';
 import type { Tensor } from '@emloc/device';
 import { bindBlock } from '@emloc/models';
@@ -94,7 +95,7 @@ class MicroBatchRun {
     const { device, layout, pager } = this.inputs.model;
     const lease = await pager.acquire(layout.embedUnit);
     try {
-      const table = required(lease.tensors.get(layout.embedTensor), layout.embedTensor);
+      const table = get(lease.tensors, layout.embedTensor);
       const x = device.allocate(
         [this.#batch.rows, layout.hiddenSize],
         device.profile.computeDType,
@@ -110,7 +111,7 @@ class MicroBatchRun {
 
   async #forward(block: number, lowestBlock: number): Promise<void> {
     const { model, keptBlocks } = this.inputs;
-    const x = required(this.#inputs[block], `input of block ${block}`);
+    const x = at(this.#inputs, block);
     const keep = block >= lowestBlock && block >= model.layout.blockCount - keptBlocks;
     await this.#withBlock(block, (bindings) => {
       if (keep) {
@@ -212,9 +213,4 @@ class MicroBatchRun {
     this.#plans.set(key, plan);
     return plan;
   }
-}
-
-function required<T>(value: T | null | undefined, name: string): T {
-  if (value === undefined || value === null) throw new Error(`training step: ${name} is missing`);
-  return value;
 }

@@ -20,6 +20,7 @@ import { createTensorStore, type TensorStore } from '@emloc/tensor-bus';
 import { createIfMissing } from './create-if-missing.js';
 import { openDeviceLedger, type DeviceLedger, type DeviceRecord } from './device-ledger.js';
 import { JobStorageError } from './errors.js';
+import { openInputHashes, type InputHash, type InputHashes } from './input-hashes.js';
 import { jobIdOf, tensorKeys } from './keys.js';
 import { openStageRecords, type StageRecord, type StageRecords } from './stage-records.js';
 
@@ -85,6 +86,7 @@ export interface JobStorage {
   /** Files that jobs made. */
   readonly artifacts: ObjectBucket;
   readonly stages: StageRecords;
+  readonly inputs: InputHashes;
   readonly devices: DeviceLedger;
   /**
    * The layers of a job that is being emulated, shared by the replicas of the builder. Keys are
@@ -148,6 +150,8 @@ export async function openJobStorage(options: JobStorageOptions): Promise<JobSto
     specs,
     buckets,
     stages: openStageRecords(stages),
+    // In one bucket with the stages' records, with which they are discarded.
+    inputs: openInputHashes(await records<InputHash>(bucketNames.stages)),
     devices: openDeviceLedger(devices, { ttlMs: options.deviceTtlMs }),
   });
 }
@@ -156,6 +160,7 @@ interface Parts {
   readonly specs: RecordStore<unknown>;
   readonly buckets: ReadonlyMap<string, ObjectBucket>;
   readonly stages: StageRecords;
+  readonly inputs: InputHashes;
   readonly devices: DeviceLedger;
 }
 
@@ -165,6 +170,7 @@ class JetStreamJobStorage implements JobStorage {
   readonly datasets: ObjectBucket;
   readonly artifacts: ObjectBucket;
   readonly stages: StageRecords;
+  readonly inputs: InputHashes;
   readonly devices: DeviceLedger;
 
   constructor(
@@ -176,6 +182,7 @@ class JetStreamJobStorage implements JobStorage {
     this.artifacts = this.bucketOf(bucketNames.artifacts);
     this.tensors = createTensorStore(this.tensorBucket);
     this.stages = parts.stages;
+    this.inputs = parts.inputs;
     this.devices = parts.devices;
   }
 

@@ -113,6 +113,21 @@ describe('stage records', () => {
   });
 });
 
+test('an input has the hash that was remembered first, whoever asks, until its job is discarded', async () => {
+  const remember = (job: string, hash: string, name = 'tensor "a.b" *') =>
+    storage.inputs.remember(job, { name, hash });
+  const answers = await Promise.all(['1', '2', '3', '4'].map((hash) => remember('reads', hash)));
+  const [first = ''] = answers;
+  expect(answers).toEqual(Array.from({ length: 4 }, () => first));
+  expect(['1', '2', '3', '4']).toContain(first);
+  expect(await remember('reads', 'later')).toBe(first);
+  expect(await remember('reads', 'other', 'tensor c')).toBe('other');
+  expect(await remember('reads-too', 'other')).toBe('other');
+  await storage.discardWork('reads');
+  expect(await remember('reads', 'anew')).toBe('anew');
+  expect(await remember('reads-too', 'anew')).toBe('other');
+});
+
 test('discarding a job leaves nothing of its work, and touches nothing else', async () => {
   const reference = await storage.writeSpec(spec('old'));
   const kinds = (job: string): string[] => [

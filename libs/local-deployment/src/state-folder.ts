@@ -140,7 +140,7 @@ function startTicksOf(pid: number): string | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     const [state, ...rest] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return state === 'Z' ? null : (rest[18] ?? null);
+    return state === 'Z' ? null : (rest.at(18) ?? null);
   } catch {
     return null;
   }

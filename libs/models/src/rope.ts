@@ -1,3 +1,5 @@
+import { at } from '@emloc/checked';
+
 /**
  * cos and sin of position · theta^(−2i / headDim), each float32 (positions, headDim / 2), row-major
  * (RoFormer, arXiv 2104.09864), rounded at the same places as transformers' float32 computation.
@@ -15,7 +17,7 @@ export function ropeTables(
   );
   for (let position = 0; position < positions; position += 1) {
     for (let i = 0; i < half; i += 1) {
-      const angle = Math.fround(position * (frequencies[i] ?? 0));
+      const angle = Math.fround(position * at(frequencies, i));
       cos[position * half + i] = Math.cos(angle);
       sin[position * half + i] = Math.sin(angle);
     }

@@ -1,4 +1,5 @@
 import { forwardBlock, inferBlock, planGradients } from '@emloc/autograd';
+import { get } from '@emloc/checked';
 import { Device, MemoryBudget, type Tensor } from '@emloc/device';
 import { cpuProfile, createCpuBackend } from '@emloc/device-cpu';
 
@@ -70,7 +71,7 @@ class ModelRun {
       device.allocate([ids.length, layout.hiddenSize], 'float32', 'activations', 'x'),
     );
     device.kernels.embedding({
-      table: named(embed, layout.embedTensor),
+      table: get(embed, layout.embedTensor),
       rows: this.#integers(ids),
       out: x,
     });
@@ -110,14 +111,14 @@ class ModelRun {
     ];
     device.kernels.rmsNorm({
       x,
-      weight: named(unit, layout.finalNorm.tensor),
+      weight: get(unit, layout.finalNorm.tensor),
       epsilon: layout.finalNorm.epsilon,
       out: normed,
       inverseRms,
     });
     device.kernels.gemm({
       a: normed,
-      b: named(unit, layout.headTensor),
+      b: get(unit, layout.headTensor),
       transposeB: true,
       out: logits,
     });
@@ -168,12 +169,6 @@ class ModelRun {
     this.#owned.push(tensor);
     return tensor;
   }
-}
-
-function named(unit: ReadonlyMap<string, Tensor>, name: string): Tensor {
-  const tensor = unit.get(name);
-  if (!tensor) throw new Error(`no ${name}`);
-  return tensor;
 }
 
 describe.each([

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import { at, get, required } from '@emloc/checked';
 import { assertFinite, isFloat, type Checkpoint } from '@emloc/checkpoint';
 import type { HostDType } from '@emloc/device';
 import type { LayerSource, LayerSpec, TensorSpec } from '@emloc/weight-pager';
@@ -19,8 +20,7 @@ export function checkpointSource(layout: ModelLayout, checkpoint: Checkpoint): L
   const read = finiteReader(checkpoint);
   return {
     layers,
-    read: (layer, tensor, destination) =>
-      read(required(names[layer]?.get(tensor), tensor), destination),
+    read: (layer, tensor, destination) => read(get(at(names, layer), tensor), destination),
   };
 }
 
@@ -34,7 +34,7 @@ function finiteReader(
   const checked = new Set<string>();
   return async (name, destination) => {
     await checkpoint.read(name, destination);
-    const { dtype, file } = required(checkpoint.tensors.get(name), name);
+    const { dtype, file } = get(checkpoint.tensors, name);
     if (!isFloat(dtype) || checked.has(name)) return;
     for (let start = 0; start < destination.byteLength; start += checkedBytes) {
       if (start > 0) await setImmediate();
@@ -91,7 +91,7 @@ export interface SourceSlice {
 /** A source whose layers are parts of another's: for work that needs one linear layer at a time. */
 export function sliceSource(base: LayerSource, slices: readonly SourceSlice[]): LayerSource {
   const layers = slices.map(({ name, unit, tensors }): LayerSpec => {
-    const specs = base.layers[unit]?.tensors ?? [];
+    const specs = at(base.layers, unit).tensors;
     return {
       name,
       tensors: tensors.map((tensor) =>
@@ -104,25 +104,18 @@ export function sliceSource(base: LayerSource, slices: readonly SourceSlice[]): 
   });
   return {
     layers,
-    read: (layer, tensor, destination) =>
-      base.read(required(slices[layer], tensor).unit, tensor, destination),
+    read: (layer, tensor, destination) => base.read(at(slices, layer).unit, tensor, destination),
   };
 }
 
 function layerSpec({ name, tensors }: UnitSpec, checkpoint: Checkpoint): LayerSpec {
   return {
     name,
-    tensors: tensors.map((tensor) => ({
-      name: tensor.name,
-      shape: tensor.shape,
-      dtype: required(checkpoint.tensors.get(tensor.checkpointName), tensor.checkpointName)
-        .dtype as HostDType,
-    })),
+    tensors: tensors.map(({ name: tensor, shape, checkpointName }) => {
+      const stored = checkpoint.tensors.get(checkpointName);
+      if (!stored)
+        throw new ModelError('MODEL_TENSOR_MISSING', `no tensor ${checkpointName} in this unit`);
+      return { name: tensor, shape, dtype: stored.dtype as HostDType };
+    }),
   };
-}
-
-function required<T>(value: T | undefined, tensor: string): T {
-  if (value === undefined)
-    throw new ModelError('MODEL_TENSOR_MISSING', `no tensor ${tensor} in this unit`);
-  return value;
 }

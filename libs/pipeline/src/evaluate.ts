@@ -1,10 +1,17 @@
-import { readPeftAdapter, type LoraAdapter } from '@emloc/checkpoint';
+import { at } from '@emloc/checked';
+import { readPeftAdapter, settleOutput, type LoraAdapter } from '@emloc/checkpoint';
 import {
   loadDataset,
   loadTokenizer,
+  openDatasetSession,
   type ChatTokenizer,
+  type Dataset,
+  type DatasetReport,
   type EncodedRow,
+  type OpenDatasetSession,
   type PackedBatch,
+  type TextDescription,
+  type TextSource,
 } from '@emloc/dataset';
 import { Device, formatBytes, MemoryBudget, type DeviceProfile } from '@emloc/device';
 import { createNullBackend } from '@emloc/device-null';
@@ -28,11 +35,15 @@ import { PipelineError } from './errors.js';
 import { heaviestBatches } from './heaviest-batches.js';
 import { packAll } from './job.js';
 import type { EvaluateOptions } from './options.js';
+import { textSourceOf, withRecordedText } from './text-record.js';
 import type { DeviceTarget } from './tune.js';
 
 /** Scores of a model on a data set, as `eval` prints them. */
-export interface EvaluateReport extends Evaluation {
+export interface EvaluateReport
+  extends Evaluation, Pick<DatasetReport, 'sourceRows' | 'droppedRows' | 'truncatedRows'> {
   readonly perplexity: number;
+  /** Of the rows' text, as `YYYY-MM-DD`. */
+  readonly date: string;
   readonly budgetBytes: number;
   readonly peakDeviceBytes: number;
   readonly seconds: number;
@@ -51,10 +62,21 @@ interface AnsweredRow {
 export interface EvaluateHost {
   readonly target: DeviceTarget;
   readonly onProgress?: (done: number, total: number) => void;
+  /** Hears of the rows before the device is taken. */
+  readonly onRows?: (rows: EvaluatedRows) => void;
+  /** Where rows are read: by default in this thread, which is busy meanwhile. */
+  readonly openDataset?: OpenDatasetSession;
   /** Told what the user should know, such as tensors of the checkpoint that are not used. */
   readonly onNotice?: (message: string) => void;
   readonly pagerObserver?: PagerObserver;
   readonly signal?: AbortSignal;
+}
+
+/** The rows that are scored, and how they became text. */
+export interface EvaluatedRows {
+  readonly report: DatasetReport;
+  readonly text: TextDescription;
+  readonly date: string;
 }
 
 interface Evaluated {
@@ -63,7 +85,8 @@ interface Evaluated {
   readonly adapter: LoraAdapter | null;
   readonly rows: readonly EncodedRow[];
   readonly batches: readonly PackedBatch[];
-  readonly tokenizer: ChatTokenizer;
+  /** For answers only. */
+  readonly tokenizer: ChatTokenizer | null;
 }
 
 /** Streams a model (with an adapter or without) over a data set within a budget. */
@@ -72,6 +95,8 @@ export async function evaluateModel(
   host: EvaluateHost,
 ): Promise<EvaluateReport> {
   const started = performance.now();
+  for (const folder of [options.model, options.adapter ?? options.model])
+    await settleOutput(folder);
   const { allowUnusedLayers } = options;
   const model = await openModel(options.model, { allowUnusedLayers });
   try {
@@ -83,16 +108,11 @@ export async function evaluateModel(
             linearModules: adaptableModules(model.layout),
             base: options.model,
           });
-    const tokenizer = await loadTokenizer(options.model);
+    const { dataset, source, text } = await loadRows(options, model, host);
+    const { rows, report } = dataset;
+    host.onRows?.({ report, text, date: source.date });
+    const tokenizer = options.answers > 0 ? await loadTokenizer(options.model, source) : null;
     const maxLength = Math.min(options.maxLength, model.layout.maxPositions);
-    const dataset = await loadDataset({
-      path: options.data,
-      tokenizer,
-      maxLength,
-      vocabularySize: model.layout.vocabularySize,
-      signal: host.signal,
-    });
-    const rows = dataset.rows.slice(0, options.limit ?? undefined);
     const batches = packAll(rows, options.batch);
     const evaluated = { options, model, adapter, rows, batches, tokenizer };
     const { profile } = host.target;
@@ -109,6 +129,10 @@ export async function evaluateModel(
       });
       return {
         ...evaluation,
+        sourceRows: report.sourceRows,
+        droppedRows: report.droppedRows,
+        truncatedRows: report.truncatedRows,
+        date: source.date,
         ...(options.answers > 0 ? { answers } : {}),
         perplexity: Math.exp(evaluation.loss),
         budgetBytes,
@@ -120,6 +144,31 @@ export async function evaluateModel(
     }
   } finally {
     await model.close();
+  }
+}
+
+async function loadRows(
+  options: EvaluateOptions,
+  model: Model,
+  { openDataset = openDatasetSession, signal }: EvaluateHost,
+): Promise<{
+  readonly dataset: Dataset;
+  readonly source: TextSource;
+  readonly text: TextDescription;
+}> {
+  const source = textSourceOf(await withRecordedText(options), model);
+  const session = openDataset(source);
+  try {
+    const dataset = await loadDataset(session, {
+      path: options.data,
+      maxLength: Math.min(options.maxLength, model.layout.maxPositions),
+      limit: options.limit,
+      strict: options.strict,
+      signal,
+    });
+    return { dataset, source, text: await session.describe() };
+  } finally {
+    await session.close();
   }
 }
 
@@ -157,7 +206,13 @@ async function run(
       });
       if (!evaluation) throw new Error('evaluation gave no result');
       const answers =
-        reads === 'real' ? await answerRows(evaluated, { device, layout, pager }, variant) : [];
+        reads === 'real' && evaluated.tokenizer
+          ? await answerRows(
+              { ...evaluated, tokenizer: evaluated.tokenizer },
+              { device, layout, pager },
+              variant,
+            )
+          : [];
       return { evaluation, answers };
     } finally {
       variant?.dispose();
@@ -172,7 +227,7 @@ async function run(
  * memory than the rows took.
  */
 async function answerRows(
-  { options, rows, tokenizer }: Evaluated,
+  { options, rows, tokenizer }: Evaluated & { readonly tokenizer: ChatTokenizer },
   model: PagedModel,
   variant: DeviceAdapter | null,
 ): Promise<AnsweredRow[]> {
@@ -196,9 +251,7 @@ async function answerRows(
         expected: tokenizer
           .decode(row.ids.slice(answerStart(row)), { skipSpecialTokens: true })
           .trim(),
-        answer: tokenizer
-          .decode(answers[index] ?? new Int32Array(), { skipSpecialTokens: true })
-          .trim(),
+        answer: tokenizer.decode(at(answers, index), { skipSpecialTokens: true }).trim(),
       }),
     );
   }

@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import { packBatch, type EncodedRow, type PackedBatch } from '@emloc/dataset';
 
 import type { Job, TrainingPlan } from './job.js';
@@ -20,13 +21,13 @@ export function heaviestJob(job: Job): Job {
 function heaviestPlan(plan: TrainingPlan, rows: readonly EncodedRow[]): TrainingPlan {
   const microBatches = plan.batches.flat();
   const packed = microBatches.map((indices) =>
-    packBatch(indices.flatMap((index) => rows[index] ?? [])),
+    packBatch(indices.flatMap((index) => at(rows, index))),
   );
   const heaviest = new Set(heaviestBatches(packed));
   return {
     ...plan,
     batches: microBatches
-      .filter((_, index) => heaviest.has(packed[index] as PackedBatch))
+      .filter((_, index) => heaviest.has(at(packed, index)))
       .map((batch) => [batch]),
   };
 }
@@ -38,7 +39,7 @@ export function heaviestBatches(batches: readonly PackedBatch[]): PackedBatch[] 
   for (const candidate of measured) {
     if (front.some(({ weight }) => outdoes(weight, candidate.weight))) continue;
     for (let i = front.length - 1; i >= 0; i -= 1) {
-      if (outdoes(candidate.weight, front[i]?.weight ?? [])) front.splice(i, 1);
+      if (outdoes(candidate.weight, at(front, i).weight)) front.splice(i, 1);
     }
     front.push(candidate);
   }
@@ -48,10 +49,10 @@ export function heaviestBatches(batches: readonly PackedBatch[]): PackedBatch[] 
 function weightOf({ offsets, tokens, targets }: PackedBatch): readonly number[] {
   let longest = 0;
   for (let i = 1; i < offsets.length; i += 1)
-    longest = Math.max(longest, (offsets[i] ?? 0) - (offsets[i - 1] ?? 0));
+    longest = Math.max(longest, at(offsets, i) - at(offsets, i - 1));
   return [tokens, offsets.length, targets.length, longest];
 }
 
 function outdoes(a: readonly number[], b: readonly number[]): boolean {
-  return a.every((value, index) => value >= (b[index] ?? 0));
+  return a.every((value, index) => value >= at(b, index));
 }

@@ -1,15 +1,17 @@
 export { PipelineError } from './errors.js';
 export {
   resolveEvaluateOptions,
+  resolvePreviewOptions,
   resolveTuneOptions,
   type TuneOptions,
   defaultTuneOptions,
   defaultCheckpointSteps,
+  utcDay,
 } from './options.js';
-export { optionsFor, optionTable, type NamedOption, type OptionsOf } from './options/table.js';
 export type { OptionCommand, OptionSpec } from './options/kinds.js';
+export { optionsFor, optionTable, type NamedOption, type OptionsOf } from './options/table.js';
 export { stageNames, type StageName, type JobEvent, type JobObserver } from './observer.js';
-export { prepareJob, type Job } from './job.js';
+export { jobNotices, prepareJob, type Job } from './job.js';
 export { type MemoryPlan, type JobEnvironment } from './environment.js';
 export { emulatorSource, type FactorStore } from './factor-store.js';
 export { DiskFactorStore } from './disk-factor-store.js';
@@ -42,3 +44,7 @@ export { roughRates } from './rates.js';
 export { writeOutcome } from './outcome.js';
 export { tune, budgetBytesOf, planTune, type DeviceTarget, type TuneReport } from './tune.js';
 export { evaluateModel, type EvaluateReport } from './evaluate.js';
+export { previewRows, type PreviewSummary } from './preview.js';
+export { inputsHash, readInputFiles } from './inputs/input-files.js';
+export { guardReads, inputMismatchIn, TensorGuard } from './inputs/tensor-guard.js';
+export { findDoneJob } from './done-job.js';

@@ -7,6 +7,8 @@ import { DiskFactorStore } from './disk-factor-store.js';
 import { DiskTrainingStore, intactOrNull } from './disk-training-store.js';
 import { PipelineError } from './errors.js';
 import type { FactorStore } from './factor-store.js';
+import { HashLog, readHashLog } from './inputs/hash-log.js';
+import { compareInputFiles, isInputFiles, type InputFile } from './inputs/input-files.js';
 import type { Job } from './job.js';
 import type { OutcomeStore } from './outcome-store.js';
 import type { Provenance } from './outcome.js';
@@ -23,6 +25,10 @@ export type StartMode = 'start' | 'resume' | 'restart';
 /** Whose progress a folder has. */
 export interface JobIdentity extends Provenance {
   readonly job: string;
+  /** The job's `date`, which is kept where it is gone on with on another day. */
+  readonly date: string;
+  /** The files that the job was begun with. */
+  readonly inputs: readonly InputFile[];
 }
 
 /** The folder that a job keeps its progress in. */
@@ -30,6 +36,9 @@ export interface JobFolder {
   readonly factors: FactorStore;
   readonly training: TrainingStore;
   readonly outcomes: OutcomeStore;
+  /** Of the model's tensors as they were read. */
+  readonly hashes: HashLog;
+  close(): Promise<void>;
 }
 
 export interface JobFolderOptions {
@@ -37,10 +46,12 @@ export interface JobFolderOptions {
   readonly job: Job;
   readonly profile: DeviceProfile;
   readonly provenance: Provenance;
+  readonly inputs: readonly InputFile[];
   readonly checkpointSteps: number;
 }
 
 const identityFile = 'job.json';
+const hashFile = 'tensors.jsonl';
 
 /**
  * Whose usable progress a folder has; null: there is none.
@@ -62,7 +73,10 @@ export async function findProgress(path: string, mode: StartMode): Promise<JobId
  * @throws PipelineError PIPELINE_RESUME_MISMATCH where progress is another job's, or of a device or
  * program that may compute other bytes
  */
-export function assertSameJob(found: JobIdentity, { job, device, program }: JobIdentity): void {
+export function assertSameJob(
+  found: JobIdentity,
+  { job, device, program }: Omit<JobIdentity, 'inputs'>,
+): void {
   if (found.job !== job) {
     throw new PipelineError(
       'PIPELINE_RESUME_MISMATCH',
@@ -83,12 +97,31 @@ export function assertSameJob(found: JobIdentity, { job, device, program }: JobI
   }
 }
 
+/**
+ * @returns the files whose contents are to be looked at: they are of the same size, and other
+ * copies or changed in place
+ * @throws PipelineError PIPELINE_RESUME_MISMATCH where a file is certainly another
+ */
+export function assertSameFiles(
+  found: Pick<JobIdentity, 'inputs'>,
+  inputs: readonly InputFile[],
+): ReadonlySet<string> {
+  const { changed, doubtful } = compareInputFiles(found.inputs, inputs);
+  if (changed !== null) {
+    throw new PipelineError(
+      'PIPELINE_RESUME_MISMATCH',
+      `the progress beside the output was made from other files: ${changed}`,
+    );
+  }
+  return new Set(doubtful);
+}
+
 /** Opens a folder to go on with what is in it (`isResumed`) or to begin with nothing. */
 export async function openJobFolder(
   options: JobFolderOptions,
   isResumed: boolean,
 ): Promise<JobFolder> {
-  const { path, job, profile, provenance, checkpointSteps } = options;
+  const { path, job, profile, provenance, inputs, checkpointSteps } = options;
   if (!isResumed) await rm(path, { recursive: true, force: true });
   await mkdir(path, { recursive: true });
   for (const name of await readdir(path))
@@ -96,13 +129,25 @@ export async function openJobFolder(
   const { program, device } = provenance;
   await writeFileAtomic(
     join(path, identityFile),
-    `${JSON.stringify({ job: job.id, program, device } satisfies JobIdentity, null, 2)}\n`,
+    `${JSON.stringify({ job: job.id, date: job.options.date, program, device, inputs } satisfies JobIdentity, null, 2)}\n`,
   );
+  const factors = new DiskFactorStore(path, { emulated: job.emulated, profile });
+  const hashes = await HashLog.open(join(path, hashFile));
   return {
-    factors: new DiskFactorStore(path, { emulated: job.emulated, profile }),
+    factors,
     training: new DiskTrainingStore(path, checkpointSteps),
     outcomes: diskOutcomes(path),
+    hashes,
+    close: async () => {
+      await factors.close();
+      await hashes.close();
+    },
   };
+}
+
+/** Hashes of the model's tensors as earlier runs have read them. */
+export function knownHashes(path: string): Promise<ReadonlyMap<string, string>> {
+  return readHashLog(join(path, hashFile));
 }
 
 /**
@@ -125,12 +170,15 @@ function diskOutcomes(folder: string): OutcomeStore {
 
 async function readIdentity(path: string): Promise<JobIdentity | null> {
   try {
-    const { job, program, device } = JSON.parse(
+    const { job, date, program, device, inputs } = JSON.parse(
       await readFile(join(path, identityFile), 'utf8'),
     ) as Record<string, unknown>;
-    return typeof job === 'string' && typeof program === 'string' && typeof device === 'string'
-      ? { job, program, device }
-      : null;
+    const isIdentity =
+      typeof job === 'string' &&
+      typeof date === 'string' &&
+      typeof program === 'string' &&
+      typeof device === 'string';
+    return isIdentity && isInputFiles(inputs) ? { job, date, program, device, inputs } : null;
   } catch {
     return null;
   }

@@ -1,14 +1,18 @@
 import { createHash } from 'node:crypto';
 import {
   batchSchedule,
+  datasetWarnings,
   loadDataset,
-  loadTokenizer,
+  openDatasetSession,
   packBatch,
   sampleCalibration,
   splitValidation,
+  type Dataset,
   type DatasetReport,
   type EncodedRow,
+  type OpenDatasetSession,
   type PackedBatch,
+  type TextDescription,
 } from '@emloc/dataset';
 import type { DeviceProfile } from '@emloc/device';
 import { emulatorRank, parseRatioRules, ratioOf } from '@emloc/emulator';
@@ -16,7 +20,8 @@ import { adaptedLinears, type LearningRateSchedule } from '@emloc/finetune';
 import { openModel, type LinearSpec, type Model } from '@emloc/models';
 
 import { PipelineError } from './errors.js';
-import { decidingOptions, type TuneOptions } from './options.js';
+import { decidingOptions, utcDay, type TuneOptions } from './options.js';
+import { textSourceOf } from './text-record.js';
 
 /** A linear layer that the emulator replaces by factors of this rank. */
 export interface EmulatedLinear {
@@ -33,9 +38,12 @@ export interface TrainingPlan {
   readonly schedule: LearningRateSchedule;
 }
 
+/** Options of a job that has begun. */
+type DatedOptions = TuneOptions & { readonly date: string };
+
 /** Everything that the stages need to know, decided before a device is touched. */
 export interface Job {
-  readonly options: TuneOptions;
+  readonly options: DatedOptions;
   readonly model: Model;
   readonly trainRows: readonly EncodedRow[];
   readonly calibration: readonly PackedBatch[];
@@ -49,25 +57,39 @@ export interface Job {
     readonly train: DatasetReport;
     readonly validation: DatasetReport;
     readonly datasetSha256: string;
+    /** How rows became text. */
+    readonly text: TextDescription;
   };
   /** Name of the job: a hash of everything that decides its result. */
   readonly id: string;
   close(): Promise<void>;
 }
 
-/** Reads and checks model, data and options against each other. @throws the typed errors of each */
-export async function prepareJob(options: TuneOptions): Promise<Job> {
+/** How a job is prepared. */
+export interface PrepareHost {
+  /** Where rows are read: by default in this thread, which is busy meanwhile. */
+  readonly openDataset?: OpenDatasetSession;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Reads and checks model, data and options against each other. A job without a date gets that of
+ * today.
+ * @throws the typed errors of each
+ */
+export async function prepareJob(options: TuneOptions, host: PrepareHost = {}): Promise<Job> {
+  const date = options.date ?? utcDay(new Date());
   const { allowUnusedLayers } = options;
   const model = await openModel(options.model, { allowUnusedLayers });
   try {
-    return await jobOf(options, model);
+    return await jobOf({ ...options, date }, model, host);
   } catch (error) {
     await model.close();
     throw error;
   }
 }
 
-async function jobOf(options: TuneOptions, model: Model): Promise<Job> {
+async function jobOf(options: DatedOptions, model: Model, host: PrepareHost): Promise<Job> {
   const { layout } = model;
   if (options.maxLength > layout.maxPositions) {
     throw new PipelineError(
@@ -76,21 +98,12 @@ async function jobOf(options: TuneOptions, model: Model): Promise<Job> {
     );
   }
   adaptedLinears(layout, options.targets);
-  const tokenizer = await loadTokenizer(options.model);
-  const load = (path: string) =>
-    loadDataset({
-      path,
-      tokenizer,
-      maxLength: options.maxLength,
-      vocabularySize: layout.vocabularySize,
-    });
-  const dataset = await load(options.data);
-  const heldOut = options.validation === null ? null : await load(options.validation);
+  const { dataset, heldOut, text } = await loadRows(options, model, host);
   const split = heldOut
     ? { train: dataset.rows, validation: heldOut.rows }
     : splitValidation(dataset.rows, { seed: options.seed });
   const emulated = emulatedLinears(model, options);
-  const training = trainingPlan(split.train.length, options);
+  const training = trainingPlan(split.train, options);
   return {
     options,
     model,
@@ -102,18 +115,51 @@ async function jobOf(options: TuneOptions, model: Model): Promise<Job> {
     validation: packAll(split.validation, options.batch),
     training,
     refinement:
-      emulated.length > 0
-        ? refinementPlan(split.train.length, training.batches.length, options)
-        : null,
+      emulated.length > 0 ? refinementPlan(split.train, training.batches.length, options) : null,
     emulated,
     report: {
       train: dataset.report,
       validation: (heldOut ?? dataset).report,
       datasetSha256: dataset.sha256,
+      text,
     },
     id: await jobId(options, model, [dataset.sha256, heldOut?.sha256 ?? '']),
     close: () => model.close(),
   };
+}
+
+interface LoadedRows {
+  readonly dataset: Dataset;
+  /** Null: rows are held out of the data set. */
+  readonly heldOut: Dataset | null;
+  readonly text: TextDescription;
+}
+
+async function loadRows(
+  options: TuneOptions,
+  model: Model,
+  { openDataset = openDatasetSession, signal }: PrepareHost,
+): Promise<LoadedRows> {
+  const { data, validation, maxLength, strict } = options;
+  const session = openDataset(textSourceOf(options, model));
+  try {
+    const load = (path: string): Promise<Dataset> =>
+      loadDataset(session, { path, maxLength, strict, signal });
+    return {
+      dataset: await load(data),
+      heldOut: validation === null ? null : await load(validation),
+      text: await session.describe(),
+    };
+  } finally {
+    await session.close();
+  }
+}
+
+/** What the owner of a job should know of its rows; holds nothing that stands in them. */
+export function jobNotices({ report }: Job): string[] {
+  const of = (rows: DatasetReport): string[] => datasetWarnings(rows, { withNames: false });
+  const ofValidation = report.validation === report.train ? [] : of(report.validation);
+  return [...of(report.train), ...ofValidation.map((warning) => `validation: ${warning}`)];
 }
 
 /** Rows in order, `batchRows` to a packed batch. */
@@ -149,10 +195,10 @@ function emulatedLinears({ layout }: Model, options: TuneOptions): EmulatedLinea
   return emulated;
 }
 
-function trainingPlan(rowCount: number, options: TuneOptions): TrainingPlan {
+function trainingPlan(rows: readonly EncodedRow[], options: TuneOptions): TrainingPlan {
   const { batch, gradientAccumulation, epochs, steps, seed } = options;
   const batches = batchSchedule({
-    rowCount,
+    rows,
     batchSize: batch,
     gradientAccumulation,
     epochs,
@@ -175,7 +221,7 @@ function trainingPlan(rowCount: number, options: TuneOptions): TrainingPlan {
  * after 3 % warm-up.
  */
 function refinementPlan(
-  rowCount: number,
+  rows: readonly EncodedRow[],
   mainSteps: number,
   options: TuneOptions,
 ): TrainingPlan | null {
@@ -184,7 +230,7 @@ function refinementPlan(
   const { batch, gradientAccumulation, seed } = options;
   return {
     batches: batchSchedule({
-      rowCount,
+      rows,
       batchSize: batch,
       gradientAccumulation,
       epochs: options.epochs,

@@ -61,7 +61,15 @@ function jobOn(model: Model): Job {
   const trainRows = rowLengths.map(rowOf);
   const batches = [[trainRows.map((_, index) => index)]];
   return {
-    options: { ...defaultTuneOptions, model: '', data: '', out: '', rank, alpha: 8 },
+    options: {
+      ...defaultTuneOptions,
+      date: '2026-01-31',
+      model: '',
+      data: '',
+      out: '',
+      rank,
+      alpha: 8,
+    },
     model,
     trainRows,
     calibration: [],

@@ -1,4 +1,4 @@
-import type { DatasetReport } from '@emloc/dataset';
+import type { DatasetReport, TextDescription } from '@emloc/dataset';
 
 /** The stages of a job, in their order. */
 export const stageNames = ['calibrate', 'emulate', 'train', 'correct', 'refine'] as const;
@@ -14,6 +14,9 @@ export type JobEvent =
       readonly trainRows: number;
       readonly train: DatasetReport;
       readonly validation: DatasetReport;
+      readonly text: TextDescription;
+      /** Of the rows' text, as `YYYY-MM-DD`. */
+      readonly date: string;
     }
   | { readonly type: 'stage'; readonly stage: StageName; readonly state: 'started' | 'finished' }
   | {

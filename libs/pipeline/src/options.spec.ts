@@ -46,10 +46,40 @@ describe('resolveTuneOptions', () => {
     ['targets', '(', 'option targets: "(" is no regular expression'],
     ['targets', 7, 'option targets: 7 given, a text expected'],
     ['ratios', '0.5', 'option ratios: "0.5" given, a list of texts expected'],
+    ['date', '2023-02-29', 'option date: "2023-02-29" given, a day as YYYY-MM-DD'],
+    ['date', '0000-01-01', 'option date: "0000-01-01" given'],
+    ['date', '2024-1-01', 'option date: "2024-1-01" given'],
+    ['date', '2024-13-01', 'option date: "2024-13-01" given'],
+    ['date', '12024-01-01', 'option date: "12024-01-01" given'],
+    ['templateArgs', '[]', 'option templateArgs: "[]" given, a JSON object expected'],
+    ['templateArgs', 'null', 'option templateArgs: "null" given, a JSON object expected'],
+    ['templateArgs', '{a: 1}', 'option templateArgs: "{a: 1}" given, a JSON object expected'],
+    ['templateArgs', '{"messages": []}', 'option templateArgs: "messages" cannot be given'],
+    ['templateArgs', '{"x": 1, "add_generation_prompt": true}', '"add_generation_prompt" cannot'],
+    ['baseName', ' ', 'option baseName: " " given, a name of 1 to 256 characters on one line'],
+    ['strict', 1, 'option strict: 1 given, true or false expected'],
+    ['chatTemplate', '€'.repeat(349_526), 'a text of 1048578 bytes given, at most 1048576 are'],
   ])('refuses %s %p', (name, value, message) => {
     const resolve = (): unknown => resolveTuneOptions({ ...paths, [name]: value });
     expect(resolve).toThrow(PipelineError);
     expect(resolve).toThrow(message);
+  });
+
+  it.each([
+    ['date', '0001-01-01'],
+    ['date', '9999-12-31'],
+    ['date', '2024-02-29'],
+    ['templateArgs', '{}'],
+    ['templateArgs', '{"big": 12345678901234567890, "bos_token": "<s>"}'],
+    ['chatTemplate', '€'.repeat(349_525)],
+    ['baseName', 'org/name'],
+  ])('keeps %s as it is given', (name, value) => {
+    expect(resolveTuneOptions({ ...paths, [name]: value })).toHaveProperty(name, value);
+  });
+
+  it('does not repeat a long text that is wrong', () => {
+    const resolve = (): unknown => resolveTuneOptions({ ...paths, date: '9'.repeat(10_000) });
+    expect(resolve).toThrow(/^option date: "9{199}… given/);
   });
 
   it('refuses a ratio by its rule', () => {
@@ -60,7 +90,7 @@ describe('resolveTuneOptions', () => {
 
   it('refuses a job without what has to be given', () => {
     expect(() => resolveTuneOptions({ model: 'm', out: 'o' } as typeof paths)).toThrow(
-      'option data: undefined given, a text expected',
+      'option data: nothing given, a text expected',
     );
   });
 });

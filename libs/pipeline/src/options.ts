@@ -19,10 +19,6 @@ export const defaultTuneOptions = Object.freeze(
   defaultsOf('tune') as Omit<TuneOptions, 'model' | 'data' | 'out'>,
 );
 
-const defaultEvaluateOptions = Object.freeze(
-  defaultsOf('eval') as Omit<EvaluateOptions, 'model' | 'data'>,
-);
-
 /** A job that can be resumed keeps its state after so many optimizer steps. */
 export const defaultCheckpointSteps = 50;
 
@@ -44,6 +40,21 @@ export function resolveEvaluateOptions(
   options: GivenOptions<'eval', 'model' | 'data'>,
 ): EvaluateOptions {
   return resolve('eval', options);
+}
+
+/**
+ * Fills in the defaults and checks every value against its range. The result is frozen.
+ * @throws PipelineError
+ */
+export function resolvePreviewOptions(
+  options: GivenOptions<'data', 'model' | 'data'>,
+): OptionsOf<'data'> {
+  return resolve('data', options);
+}
+
+/** The day of a moment in UTC, as `date` of a job that was given none. */
+export function utcDay(time: Date): string {
+  return time.toISOString().slice(0, 10);
 }
 
 /** What decides the bytes of a job's result, besides model and rows. */

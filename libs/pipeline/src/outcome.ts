@@ -1,17 +1,19 @@
-import { rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import {
-  createFolderAtomic,
+  recordFileName,
   writeFileAtomic,
+  writeOutput,
   writePeftAdapter,
   type LoraAdapter,
+  type OutputPlace,
 } from '@emloc/checkpoint';
 import { linearModules } from '@emloc/models';
 
 import { baseNameOf } from './base-name.js';
 import type { Job } from './job.js';
-import { outputPaths } from './output-folder.js';
+import { outcomeFiles } from './output-folder.js';
 import type { JobResult } from './run-job.js';
+import { textRecordOf } from './text-record.js';
 
 /** What decides a job's bytes besides its inputs. */
 export interface Provenance {
@@ -21,31 +23,30 @@ export interface Provenance {
 }
 
 /**
- * Writes a job's adapter folder, whole or not at all: the PEFT adapter, in `uncorrected/` the
- * adapter as training on the emulator left it, and `emloc.json` with everything that must be
- * remembered. Equal inputs give equal bytes.
+ * Writes a job's adapter folder, whole or not at all, in place of another adapter where
+ * `overwrite` says so:
+ * the PEFT adapter, in `uncorrected/` the adapter as training on the emulator left it, and
+ * `emloc.json` with everything that must be remembered. Equal inputs give equal bytes.
  */
-export async function writeOutcome(
-  folder: string,
+export function writeOutcome(
+  place: OutputPlace,
   job: Job,
-  { result, provenance }: { result: JobResult; provenance: Provenance },
+  {
+    result,
+    provenance,
+    overwrite = true,
+  }: { result: JobResult; provenance: Provenance; overwrite?: boolean },
 ): Promise<void> {
-  const aside = outputPaths(folder).replaced;
-  await rename(folder, aside).catch(ignoreMissing);
-  try {
-    await createFolderAtomic(folder, async (temporary) => {
-      await writeAdapter(temporary, job, result.adapter);
-      await writeAdapter(join(temporary, 'uncorrected'), job, result.uncorrected);
-      const record = Buffer.from(
-        `${JSON.stringify(await recordOf(job, result, provenance), null, 2)}\n`,
-      );
-      await writeFileAtomic(join(temporary, 'emloc.json'), record);
-    });
-  } catch (error) {
-    await rename(aside, folder).catch(ignoreMissing);
-    throw error;
-  }
-  await rm(aside, { recursive: true, force: true });
+  const fill = async (temporary: string): Promise<void> => {
+    await writeAdapter(temporary, job, result.adapter);
+    await writeAdapter(join(temporary, 'uncorrected'), job, result.uncorrected);
+    const record = await recordOf(job, result, provenance);
+    await writeFileAtomic(
+      join(temporary, recordFileName),
+      `${JSON.stringify({ ...record, files: outcomeFiles }, null, 2)}\n`,
+    );
+  };
+  return writeOutput(place, fill, { overwrite });
 }
 
 function writeAdapter(folder: string, job: Job, adapter: LoraAdapter): Promise<void> {
@@ -79,6 +80,7 @@ async function recordOf(
       validation: report.validation,
       trainRows: job.trainRows.length,
     },
+    text: textRecordOf(options),
     lora: {
       rank: options.rank,
       alpha: options.alpha,
@@ -105,8 +107,4 @@ async function recordOf(
     },
     validation: result.validation,
   };
-}
-
-function ignoreMissing(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'ENOENT') throw error;
 }

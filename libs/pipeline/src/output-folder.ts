@@ -1,85 +1,49 @@
-import { access, mkdir, readdir, rename, rm } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import {
+  assertReplaceable,
+  CheckpointError,
+  holdPlace,
+  recordFileName,
+  type HeldPlace,
+  type OutputPlace,
+} from '@emloc/checkpoint';
 
-import { PipelineError } from './errors.js';
+import { PipelineError, type PipelineErrorCode } from './errors.js';
 
-/** What a job has beside its output folder, hidden by a leading dot. */
-export interface OutputPaths {
-  readonly parent: string;
-  readonly folder: string;
-  /** Progress of a job that is not done. */
-  readonly progress: string;
-  readonly lock: string;
-  /** An output while another takes its place. */
-  readonly replaced: string;
-}
-
-export function outputPaths(out: string): OutputPaths {
-  const folder = resolve(out);
-  const parent = dirname(folder);
-  const hidden = (suffix: string): string => join(parent, `.${basename(folder)}.${suffix}`);
-  return {
-    parent,
-    folder,
-    progress: hidden('job'),
-    lock: hidden('lock'),
-    replaced: hidden('replaced'),
-  };
-}
+/** Paths of what a job writes, within its output folder. */
+export const outcomeFiles: readonly string[] = Object.freeze([
+  'adapter_config.json',
+  'adapter_model.safetensors',
+  recordFileName,
+  'uncorrected/adapter_config.json',
+  'uncorrected/adapter_model.safetensors',
+]);
 
 /**
- * Creates the parent.
- * @throws PipelineError PIPELINE_OUTPUT_EXISTS where an adapter may not be written
+ * Takes the place of an adapter: locked, with nothing half done in it.
+ * @throws PipelineError PIPELINE_OUTPUT_EXISTS where a file is in the way,
+ * PIPELINE_OUTPUT_UNWRITABLE, PIPELINE_OUTPUT_BUSY
  */
-export async function assertWritable(out: string, overwrite: boolean): Promise<void> {
-  const entries = await readdir(out).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return [] as string[];
-    throw new PipelineError(
-      'PIPELINE_OUTPUT_EXISTS',
-      `output ${out}: ${error.code === 'ENOTDIR' ? 'is a file' : error.message}`,
-      { cause: error },
-    );
-  });
-  if (entries.length > 0 && !(overwrite && entries.includes('adapter_config.json'))) {
-    const hint = overwrite
-      ? 'and holds no adapter, so it is not replaced'
-      : 'choose another, or allow it to be overwritten';
-    throw new PipelineError(
-      'PIPELINE_OUTPUT_EXISTS',
-      `output ${out}: the folder is not empty; ${hint}`,
-    );
+export async function holdOutput(out: string): Promise<HeldPlace> {
+  return holdPlace(out).catch((error: unknown) => Promise.reject(asOutputError(error)));
+}
+
+/** @throws PipelineError PIPELINE_OUTPUT_EXISTS where an adapter may not be written */
+export async function assertFree(place: OutputPlace, overwrite: boolean): Promise<void> {
+  const kind = { name: 'adapter', mark: 'adapter_config.json' };
+  try {
+    await assertReplaceable(place, { overwrite, kind, written: outcomeFiles });
+  } catch (error) {
+    throw asOutputError(error);
   }
-  await mkdir(outputPaths(out).parent, { recursive: true });
 }
 
-/**
- * Cleans up after processes that were killed while they wrote to this output; its lock must be
- * held. An output that was being replaced comes back.
- */
-export async function sweepOutput(out: string): Promise<void> {
-  const { parent, folder, replaced } = outputPaths(out);
-  const isFolderThere = await access(folder).then(
-    () => true,
-    () => false,
-  );
-  if (isFolderThere) await rm(replaced, { recursive: true, force: true });
-  else await rename(replaced, folder).catch(ignoreMissing);
-  const isTemporary = temporariesOf(basename(folder));
-  for (const name of await readdir(parent))
-    if (isTemporary(name)) await rm(join(parent, name), { recursive: true, force: true });
-}
-
-/**
- * Whether a name is one that an atomic write to `name`, or taking over its lock, gives while it is
- * under way.
- */
-function temporariesOf(name: string): (entry: string) => boolean {
-  const prefix = `.${name}.`;
-  return (entry) =>
-    entry.startsWith(prefix) &&
-    /^(?:[0-9a-f]{12}\.tmp|lock\.[0-9a-f]{12})$/.test(entry.slice(prefix.length));
-}
-
-function ignoreMissing(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'ENOENT') throw error;
+/** What is wrong with an output has the codes of jobs here. */
+function asOutputError(error: unknown): Error {
+  const code =
+    error instanceof CheckpointError ? /^CHECKPOINT(_OUTPUT_.*)$/.exec(error.code)?.[1] : undefined;
+  return code === undefined
+    ? (error as Error)
+    : new PipelineError(`PIPELINE${code}` as PipelineErrorCode, (error as Error).message, {
+        cause: error,
+      });
 }

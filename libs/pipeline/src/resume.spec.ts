@@ -2,15 +2,14 @@ import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { holdPlace } from '@emloc/checkpoint';
 import { MemoryBudget } from '@emloc/device';
 
-import { leaveCrash, takeSnapshot } from '../test/crash.js';
+import { leaveCrash, outputPaths, takeSnapshot } from '../test/crash.js';
 import { cpuTarget, openWorkspace, tuneHost, type Workspace } from '../test/fixtures.js';
 import { prepareJob } from './job.js';
 import { stageNames, type JobEvent, type StageName } from './observer.js';
 import type { TuneOptions } from './options.js';
-import { outputPaths } from './output-folder.js';
-import { lockOutput } from './output-lock.js';
 import { fitMemory } from './plan.js';
 import { tune, type TuneHost } from './tune.js';
 
@@ -230,6 +229,21 @@ describe('a job that is aborted', () => {
     expect(factorised).toBe(0);
     await expectWhole('often');
   });
+
+  it('keeps its date where it goes on without one, and refuses another', async () => {
+    const abort = new AbortController();
+    const observer = (event: JobEvent): void => {
+      if (event.type === 'step') abort.abort(new Error('stopped'));
+    };
+    await expect(run('dated', {}, { observer, signal: abort.signal })).rejects.toMatchObject({
+      code: 'PIPELINE_INTERRUPTED',
+    });
+    await expect(run('dated', { date: '2026-02-01' }, { mode: 'resume' })).rejects.toMatchObject({
+      code: 'PIPELINE_RESUME_MISMATCH',
+    });
+    await run('dated', { date: null }, { mode: 'resume' });
+    await expectWhole('dated');
+  });
 });
 
 describe('a job that is killed', () => {
@@ -247,17 +261,19 @@ describe('a job that is killed', () => {
     },
   );
 
-  it('while its output takes the place of another leaves the other one', async () => {
-    const { folder, replaced } = outputPaths(join(workspace.outputs, 'replacing'));
+  it('leaves what someone put where its output was to be', async () => {
+    const { folder } = outputPaths(join(workspace.outputs, 'taken'));
     await leaveCrash(folder, momentAfter('refine', 2));
-    await mkdir(replaced);
-    await writeFile(join(replaced, 'adapter_config.json'), 'the other');
-    await expect(run('replacing', {}, { mode: 'resume' })).rejects.toMatchObject({
-      code: 'PIPELINE_OUTPUT_EXISTS',
-    });
-    expect(await readFile(join(folder, 'adapter_config.json'), 'utf8')).toBe('the other');
-    await run('replacing', {}, { mode: 'resume', overwrite: true });
-    await expectWhole('replacing');
+    await mkdir(folder);
+    await writeFile(join(folder, 'adapter_config.json'), 'another');
+    for (const overwrite of [false, true])
+      await expect(run('taken', {}, { mode: 'resume', overwrite })).rejects.toMatchObject({
+        code: 'PIPELINE_OUTPUT_EXISTS',
+      });
+    expect(await readFile(join(folder, 'adapter_config.json'), 'utf8')).toBe('another');
+    await rm(folder, { recursive: true });
+    await run('taken', {}, { mode: 'resume' });
+    await expectWhole('taken');
   });
 
   it('by a state that cannot be written keeps the state before', async () => {
@@ -273,6 +289,7 @@ describe('a job that is killed', () => {
     await rm(obstacle, { recursive: true });
     expect((await readdir(progress)).filter((entry) => !entry.startsWith('block'))).toEqual([
       'job.json',
+      'tensors.jsonl',
       'train-000000001.safetensors',
     ]);
     expect(workOf(await run('unwritable', {}, { mode: 'resume' })).steps.train).toEqual([2, 3, 4]);
@@ -393,9 +410,9 @@ describe('progress of an interrupted job', () => {
   });
 
   it("is no one else's to touch while a process holds the output", async () => {
-    const { folder, lock } = outputPaths(join(workspace.outputs, 'busy'));
+    const { folder } = outputPaths(join(workspace.outputs, 'busy'));
     await leaveCrash(folder, momentAfter('train', 2));
-    const unlock = await lockOutput(lock);
+    const { release } = await holdPlace(folder);
     const entries = await entriesOf('busy');
     for (const mode of ['start', 'resume', 'restart'] as const) {
       await expect(run('busy', {}, { mode })).rejects.toMatchObject({
@@ -403,6 +420,6 @@ describe('progress of an interrupted job', () => {
       });
     }
     expect(await entriesOf('busy')).toEqual(entries);
-    await unlock();
+    await release();
   });
 });

@@ -79,6 +79,10 @@ describe('tune', () => {
     );
     expect(report).toEqual({
       job: expect.stringMatching(/^[0-9a-f]{16}$/),
+      date: '2026-01-31',
+      sourceRows: 48,
+      droppedRows: 0,
+      truncatedRows: 48,
       adapter: join(workspace.outputs, 'out'),
       budgetBytes: 2 ** 30,
       peakDeviceBytes: aNumber,

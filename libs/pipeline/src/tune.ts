@@ -1,6 +1,12 @@
 import { rm, statfs } from 'node:fs/promises';
-import { resolve } from 'node:path';
-import { CheckpointError } from '@emloc/checkpoint';
+import { dirname, resolve } from 'node:path';
+import {
+  CheckpointError,
+  FileHasher,
+  hiddenPath,
+  settleOutput,
+  type OutputPlace,
+} from '@emloc/checkpoint';
 import {
   Device,
   DeviceError,
@@ -17,25 +23,34 @@ import { inferenceBytes } from './default-budget.js';
 import type { JobEnvironment } from './environment.js';
 import { PipelineError } from './errors.js';
 import { factorBytes } from './factor-store.js';
+import { readInputFiles, type InputFile } from './inputs/input-files.js';
 import {
+  assertSameTensors,
+  guardReads,
+  inputMismatchIn,
+  TensorGuard,
+} from './inputs/tensor-guard.js';
+import {
+  assertSameFiles,
   assertSameJob,
   findProgress,
   hasProgress,
+  knownHashes,
   openJobFolder,
   type StartMode,
 } from './job-folder.js';
-import { prepareJob, type Job } from './job.js';
+import { prepareJob, type Job, type PrepareHost } from './job.js';
 import { measureRates, type BenchmarkShape } from './measure-rates.js';
 import type { JobObserver } from './observer.js';
 import { defaultCheckpointSteps, type TuneOptions } from './options.js';
 import { assertInteger } from './options/checks.js';
 import { writeOutcome, type Provenance } from './outcome.js';
-import { assertWritable, outputPaths, sweepOutput } from './output-folder.js';
-import { lockOutput } from './output-lock.js';
+import { assertFree, holdOutput } from './output-folder.js';
 import { planJob, requireMemory, type JobPlan } from './plan.js';
 import type { DeviceRates } from './rates.js';
 import { runJob, type EmulatorReport, type JobResult, type ValidationLosses } from './run-job.js';
 import { StageClock, type StageReport } from './stage-clock.js';
+import { textRecordOf } from './text-record.js';
 
 /** A device that can be had: its profile before it is taken, a backend when it is needed. */
 export interface DeviceTarget {
@@ -50,13 +65,12 @@ export interface DeviceTarget {
 }
 
 /** What a job runs on and who watches it. */
-export interface TuneHost {
+export interface TuneHost extends PrepareHost {
   readonly target: DeviceTarget;
   readonly provenance: Provenance;
   readonly observer?: JobObserver;
   /** Makes the observer of a pager that is opened. */
   readonly openPagerObserver?: () => PagerObserver;
-  readonly signal?: AbortSignal;
   /** Whether an output folder that is there already is replaced. */
   readonly overwrite?: boolean;
   /**
@@ -74,6 +88,12 @@ export interface TuneHost {
  */
 export interface TuneReport {
   readonly job: string;
+  /** Of the rows' text, as `YYYY-MM-DD`. */
+  readonly date: string;
+  /** Rows of the data file. */
+  readonly sourceRows: number;
+  readonly droppedRows: number;
+  readonly truncatedRows: number;
   /** The adapter's folder. */
   readonly adapter: string;
   readonly budgetBytes: number;
@@ -105,24 +125,52 @@ export interface TuneReport {
  */
 export async function tune(options: TuneOptions, host: TuneHost): Promise<TuneReport> {
   assertInteger('checkpointSteps', host.checkpointSteps ?? defaultCheckpointSteps, 1);
-  await assertWritable(options.out, host.overwrite ?? false);
-  const { lock, progress } = outputPaths(options.out);
-  const unlock = await lockOutput(lock);
+  const place = await holdOutput(options.out);
   try {
-    await sweepOutput(options.out);
-    // What another process was writing, or was replacing when it was killed, is there by now.
-    await assertWritable(options.out, host.overwrite ?? false);
+    await assertFree(place, host.overwrite ?? false);
+    const progress = hiddenPath(place, 'job');
     const found = await findProgress(progress, host.mode ?? 'start');
-    const job = await prepareJob(options);
+    await settleOutput(options.model);
+    const inputs = await readInputFiles(options);
+    const doubtful = found && assertSameFiles(found, inputs);
+    const job = await prepareJob({ ...options, date: options.date ?? found?.date ?? null }, host);
+    const hasher = new FileHasher();
     try {
-      if (found) assertSameJob(found, { job: job.id, ...host.provenance });
-      return await tuneJob(job, { ...host, isResumed: found !== null });
+      if (found) assertSameJob(found, { job: job.id, date: job.options.date, ...host.provenance });
+      const known = found ? await knownHashes(progress) : new Map<string, string>();
+      if (doubtful) await assertSameWeights(job, { doubtful, hasher, known });
+      return await tuneJob(job, { host, place, inputs, hasher, known, isResumed: found !== null });
     } finally {
+      await hasher.close();
       await job.close();
     }
   } finally {
-    await unlock();
+    await place.release();
   }
+}
+
+/** What one run of a job has beside the job. */
+interface TuneRun {
+  readonly host: TuneHost;
+  readonly place: OutputPlace;
+  readonly inputs: readonly InputFile[];
+  readonly hasher: FileHasher;
+  /** Hashes of tensors that earlier runs have read. */
+  readonly known: ReadonlyMap<string, string>;
+  readonly isResumed: boolean;
+}
+
+/** Hashes what was read before from weight files that are other copies, or changed in place. */
+function assertSameWeights(
+  { model: { checkpoint } }: Job,
+  {
+    doubtful,
+    hasher,
+    known,
+  }: { doubtful: ReadonlySet<string> } & Pick<TuneRun, 'hasher' | 'known'>,
+): Promise<void> {
+  const files = [...doubtful].map((name) => name.replace(/^model\//, ''));
+  return assertSameTensors(new Set(files), { checkpoint, hasher, known });
 }
 
 /** The budget that a job runs in: the given one, or what inference would take. */
@@ -140,9 +188,9 @@ export function budgetBytesOf(job: Job, profile: DeviceProfile): Promise<number>
 export async function planTune(
   options: TuneOptions,
   target: DeviceTarget,
-  onNotice?: (message: string) => void,
+  { onNotice, ...host }: PrepareHost & { readonly onNotice?: (message: string) => void } = {},
 ): Promise<JobPlan> {
-  const job = await prepareJob(options);
+  const job = await prepareJob(options, host);
   try {
     for (const notice of job.model.notices) onNotice?.(notice);
     const rates = await ratesOf(job, target);
@@ -187,11 +235,9 @@ function benchmarkShape(job: Job): BenchmarkShape {
   };
 }
 
-async function tuneJob(
-  job: Job,
-  host: TuneHost & { readonly isResumed: boolean },
-): Promise<TuneReport> {
+async function tuneJob(job: Job, run: TuneRun): Promise<TuneReport> {
   const { options } = job;
+  const { host, place } = run;
   const { profile } = host.target;
   const observer = host.observer ?? (() => undefined);
   const budgetBytes = await budgetBytesOf(job, profile);
@@ -203,20 +249,32 @@ async function tuneJob(
     trainRows: job.trainRows.length,
     train: job.report.train,
     validation: job.report.validation,
+    text: job.report.text,
+    date: textRecordOf(options).date,
   });
   const memory = await requireMemory({ job, profile, budgetBytes });
-  await assertDiskSpace(job, profile);
+  const path = hiddenPath(place, 'job');
+  await assertDiskSpace(job, { profile, folder: dirname(path) });
   host.signal?.throwIfAborted();
-  const { progress: path } = outputPaths(options.out);
   const budget = new MemoryBudget(budgetBytes);
   const device = new Device(await host.target.open(budgetBytes), budget);
   const clock = new StageClock(budget, { observer });
   try {
     const { provenance, checkpointSteps = defaultCheckpointSteps } = host;
-    const { factors, training, outcomes } = await openJobFolder(
-      { path, job, profile, provenance, checkpointSteps },
-      host.isResumed,
+    const folder = await openJobFolder(
+      { path, job, profile, provenance, inputs: run.inputs, checkpointSteps },
+      run.isResumed,
     );
+    const { factors, training, outcomes } = folder;
+    const guard = new TensorGuard({
+      checkpoint: job.model.checkpoint,
+      hasher: run.hasher,
+      remember: async (tensor, hash) => {
+        const before = run.known.get(tensor);
+        if (before === undefined) await folder.hashes.add(tensor, hash);
+        return before ?? hash;
+      },
+    });
     try {
       const environment: JobEnvironment = {
         device,
@@ -231,17 +289,19 @@ async function tuneJob(
         openPagerObserver: host.openPagerObserver,
         signal: host.signal,
       };
-      const result = await runJob(environment, job, outcomes);
-      await factors.close();
-      await writeOutcome(options.out, job, { result, provenance });
+      const model = guardReads(job.model, (tensor) => guard.check(tensor));
+      const result = await runJob(environment, { ...job, model }, outcomes);
+      await guard.checkRest(run.known.keys());
+      await folder.close();
+      await writeOutcome(place, job, { result, provenance, overwrite: host.overwrite ?? false });
       await rm(path, { recursive: true, force: true });
       return reportOf(job, result, { budget, stages: clock.reports() });
     } finally {
       clock.leave();
-      await factors.close();
+      await folder.close();
     }
   } catch (error) {
-    throw await unfinished(error, { path, host });
+    throw await unfinished(inputMismatchIn(error) ?? error, { path, host });
   } finally {
     await device.close();
   }
@@ -264,7 +324,7 @@ async function unfinished(
       : 'nothing was done yet that could be kept';
     return new PipelineError('PIPELINE_INTERRUPTED', `interrupted; ${hint}`, { cause: error });
   }
-  if (isKept)
+  if (isKept && !inputMismatchIn(error))
     observer?.({
       type: 'notice',
       message: 'what is done so far is kept; the same command with --resume goes on from there',
@@ -287,6 +347,10 @@ function reportOf(
   const { train, emulator } = result;
   return {
     job: job.id,
+    date: textRecordOf(job.options).date,
+    sourceRows: job.report.train.sourceRows,
+    droppedRows: job.report.train.droppedRows,
+    truncatedRows: job.report.train.truncatedRows,
     adapter: resolve(job.options.out),
     budgetBytes: budget.totalBytes,
     peakDeviceBytes: budget.peakBytes,
@@ -313,7 +377,10 @@ function reportOf(
  */
 const keptAdapters = 2 + 3 + 3 * 3;
 
-async function assertDiskSpace(job: Job, profile: DeviceProfile): Promise<void> {
+async function assertDiskSpace(
+  job: Job,
+  { profile, folder }: { profile: DeviceProfile; folder: string },
+): Promise<void> {
   const adapterBytes =
     [...job.model.layout.linears].reduce(
       (sum, { inFeatures, outFeatures }) => sum + inFeatures + outFeatures,
@@ -323,7 +390,6 @@ async function assertDiskSpace(job: Job, profile: DeviceProfile): Promise<void> 
     job.options.rank *
     4;
   const neededBytes = factorBytes(job.emulated, profile) + keptAdapters * adapterBytes;
-  const folder = outputPaths(job.options.out).parent;
   const { bavail, bsize } = await statfs(folder);
   if (bavail * bsize >= neededBytes) return;
   throw new PipelineError(

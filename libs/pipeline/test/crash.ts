@@ -2,10 +2,20 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync } from 'node:fs';
 import { cp, mkdir, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import process from 'node:process';
 
-import { outputPaths } from '../src/output-folder.js';
+/** What is beside an output folder that lies where anything can be created. */
+export function outputPaths(folder: string): {
+  readonly folder: string;
+  readonly progress: string;
+  readonly lock: string;
+  /** What is written until it is the output. */
+  readonly staged: string;
+} {
+  const beside = (name: string): string => join(dirname(folder), `.${basename(folder)}.${name}`);
+  return { folder, progress: beside('job'), lock: beside('lock'), staged: beside('new') };
+}
 
 /** The number of a process that is gone. */
 const deadProcess = spawnSync(process.execPath, ['--version'], { stdio: 'ignore' }).pid;
@@ -24,15 +34,14 @@ export function takeSnapshot(out: string, snapshot: string): void {
  * half written.
  */
 export async function leaveCrash(out: string, snapshot: string): Promise<void> {
-  const { parent, folder, progress, lock } = outputPaths(out);
+  const { progress, lock, staged } = outputPaths(out);
   await cp(snapshot, progress, { recursive: true });
   await writeFile(
     lock,
     JSON.stringify({ host: hostname(), pid: deadProcess, started: '1', token: 'dead' }),
   );
   await writeFile(`${lock}.0123456789ab`, '');
-  const half = join(parent, `.${basename(folder)}.0123456789ab.tmp`);
-  await mkdir(half);
-  await writeFile(join(half, 'adapter_model.safetensors'), 'half');
+  await mkdir(staged);
+  await writeFile(join(staged, 'adapter_model.safetensors'), 'half');
   await writeFile(join(progress, '.train.safetensors.0123456789ab.tmp'), 'half');
 }

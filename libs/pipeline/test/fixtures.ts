@@ -42,6 +42,7 @@ export async function openWorkspace(rows = 48): Promise<Workspace> {
     outputs,
     options: (overrides = {}) =>
       resolveTuneOptions({
+        date: '2026-01-31',
         model: tinyModel,
         data,
         validation,

@@ -18,7 +18,9 @@ export const codesByEngineCode: Readonly<Record<string, RpcCode>> = Object.freez
   CHECKPOINT_INVALID_OPTION: 'INVALID_ARGUMENT',
   CHECKPOINT_IO_FAILED: 'UNAVAILABLE',
   CHECKPOINT_NOT_FOUND: 'NOT_FOUND',
+  CHECKPOINT_OUTPUT_BUSY: 'FAILED_PRECONDITION',
   CHECKPOINT_OUTPUT_EXISTS: 'ALREADY_EXISTS',
+  CHECKPOINT_OUTPUT_UNWRITABLE: 'FAILED_PRECONDITION',
   CHECKPOINT_TENSOR_MISMATCH: 'INVALID_ARGUMENT',
   CHECKPOINT_TENSOR_MISSING: 'INVALID_ARGUMENT',
   CHECKPOINT_UNSUPPORTED_FORMAT: 'INVALID_ARGUMENT',
@@ -28,6 +30,7 @@ export const codesByEngineCode: Readonly<Record<string, RpcCode>> = Object.freez
   DATASET_INVALID_OPTION: 'INVALID_ARGUMENT',
   DATASET_INVALID_ROW: 'INVALID_ARGUMENT',
   DATASET_TEMPLATE_INVALID: 'INVALID_ARGUMENT',
+  DATASET_TEXT_LOST: 'INVALID_ARGUMENT',
   DATASET_TOKENIZER_INVALID: 'INVALID_ARGUMENT',
   DATASET_TOO_SMALL: 'INVALID_ARGUMENT',
   DATASET_UNREADABLE: 'NOT_FOUND',
@@ -84,6 +87,7 @@ export const codesByEngineCode: Readonly<Record<string, RpcCode>> = Object.freez
   PIPELINE_INVALID_OPTION: 'INVALID_ARGUMENT',
   PIPELINE_OUTPUT_BUSY: 'FAILED_PRECONDITION',
   PIPELINE_OUTPUT_EXISTS: 'ALREADY_EXISTS',
+  PIPELINE_OUTPUT_UNWRITABLE: 'FAILED_PRECONDITION',
   PIPELINE_RECORD_INVALID: 'DATA_LOSS',
   PIPELINE_RESUME_MISMATCH: 'FAILED_PRECONDITION',
   PIPELINE_RESUME_NEEDED: 'FAILED_PRECONDITION',
@@ -126,7 +130,7 @@ export function toRpcError(
   if (code !== null) {
     return new RpcError(codesByEngineCode[code] ?? 'INTERNAL', (error as Error).message, {
       reason: code,
-      metadata,
+      metadata: { ...metadata, ...detailOf(error) },
       cause: error,
     });
   }
@@ -138,6 +142,20 @@ export function toRpcError(
     'internal error; the log of the service has it under the request id',
     { metadata, cause: error },
   );
+}
+
+/** Longest text of a row that goes with an error, in UTF-16 code units. */
+const maxDetailLength = 2000;
+
+/**
+ * What the message leaves out because it may hold text of rows, for the caller alone: logs write
+ * messages, not metadata.
+ */
+function detailOf(error: unknown): { readonly detail?: string } {
+  const { message, messageForOwner } = error as { message: string; messageForOwner?: unknown };
+  return typeof messageForOwner === 'string' && messageForOwner !== message
+    ? { detail: messageForOwner.slice(0, maxDetailLength) }
+    : {};
 }
 
 function engineCodeOf(error: unknown): string | null {

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { at } from '@emloc/checked';
 import { JobService, type PlainTuneOptions } from '@emloc/contracts';
 import type { CallOptions as RpcCallOptions, RpcChannel } from '@emloc/rpc';
 
@@ -325,7 +326,7 @@ export class EmlocClient implements AsyncDisposable {
   }
 
   async #findArtifact(name: string, { signal }: CallOptions): Promise<Artifact> {
-    const [parent = ''] = name.split('/artifacts/');
+    const parent = at(name.split('/artifacts/'), 0);
     for await (const artifact of this.listArtifacts(parent, { signal }))
       if (artifact.name === name) return artifact;
     throw new EmlocError('SDK_ARTIFACT_MISSING', `${parent} has no artifact ${name}`);

@@ -100,12 +100,15 @@ export function toEmlocError(error: unknown): unknown {
   });
 }
 
-/** The failure that an error of a call or a job's status stands for. */
+/**
+ * The failure that an error of a call or a job's status stands for, with what of it may hold text
+ * of rows, which services tell the job's owner alone.
+ */
 export function toFailure({ code, reason, message, metadata }: RpcError): Failure {
   return {
     code,
     reason,
-    message,
+    message: metadata['detail'] ?? message,
     stage: stageNameOf(metadata['stage']),
     layer: metadata['layer'] ?? null,
   };

@@ -46,6 +46,19 @@ export interface DeviceMemoryRequest {
 }
 
 /**
+ * Asks for the hash of an input that the first process of the job has found; this one is kept where
+ * none was there.
+ */
+export interface InputHashRequest {
+  readonly type: 'input';
+  readonly name: string;
+  readonly hash: string;
+}
+
+/** What is asked by every engine, and answered by the runtime. */
+export type RuntimeRequest = DeviceMemoryRequest | InputHashRequest;
+
+/**
  * Device memory that must stay free for another stage of the job until that is finished, whether or
  * not it is running now.
  */
@@ -76,7 +89,7 @@ export interface EngineContract<
 > extends AnyEngineContract {
   readonly task: EngineTask & Task;
   readonly event: EngineEvent;
-  readonly request: DeviceMemoryRequest | Request;
+  readonly request: RuntimeRequest | Request;
   readonly response: Response | null;
   readonly result: Result;
 }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { defaultTuneOptions } from '@emloc/pipeline';
 
-import type { EngineTask } from '../src/contract.js';
+import type { EngineTask, RuntimeRequest } from '../src/contract.js';
 import { runEngineStage, type EngineStage } from '../src/engine/engine-stage.js';
 
 let scratch: string;
@@ -16,7 +16,7 @@ const root = process.cwd();
 const context = {
   signal: new AbortController().signal,
   emit: () => undefined,
-  request: async () => null,
+  request: async (request: RuntimeRequest) => (request.type === 'input' ? request.hash : null),
 };
 
 function taskOf(): EngineTask {
@@ -60,6 +60,49 @@ test('the device is closed although files of the stage cannot be', async () => {
     'a file is broken',
   );
   expect(closed).toEqual(['device']);
+});
+
+test('nothing is begun with other files than those that the job was begun with', async () => {
+  const request = async ({ type }: RuntimeRequest) => (type === 'input' ? 'another' : null);
+  let isBegun = false;
+  const run = async () => {
+    isBegun = true;
+    return {};
+  };
+  await expect(
+    runEngineStage(taskOf(), { ...context, request }, { divide, run }),
+  ).rejects.toMatchObject({
+    code: 'PIPELINE_RESUME_MISMATCH',
+    message: expect.stringContaining('tiny-qwen2'),
+  });
+  expect(isBegun).toBe(false);
+});
+
+test('a tensor that another process has read with other values ends the stage, told as such', async () => {
+  const name = 'model.norm.weight';
+  const request = async (asked: RuntimeRequest) => {
+    if (asked.type !== 'input') return null;
+    return asked.name.endsWith(name) ? 'another' : asked.hash;
+  };
+  const run: EngineStage<object>['run'] = async ({ job }) => {
+    const { layout, source } = job.model;
+    for (const [unit, { tensors }] of layout.units.entries())
+      for (const { name: tensor, checkpointName, shape } of tensors) {
+        const dtype = job.model.checkpoint.tensors.get(checkpointName)?.dtype;
+        const elements = shape.reduce((product, extent) => product * extent, 1);
+        const bytes = new Uint8Array(elements * (dtype === 'float32' ? 4 : 2));
+        await source.read(unit, tensor, bytes).catch((cause: unknown) => {
+          throw new Error('pager', { cause });
+        });
+      }
+    return {};
+  };
+  await expect(
+    runEngineStage(taskOf(), { ...context, request }, { divide, run }),
+  ).rejects.toMatchObject({
+    code: 'PIPELINE_RESUME_MISMATCH',
+    message: expect.stringContaining(`tensor ${name}`),
+  });
 });
 
 function noteClose(device: { close(): Promise<void> }, closed: string[]): void {

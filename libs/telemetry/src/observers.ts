@@ -34,8 +34,8 @@ export function observeCalls(metrics: Metrics): CallObserver {
 }
 
 function methodLabels(path: string): { grpc_service: string; grpc_method: string } {
-  const [, service = '', method = ''] = path.split('/');
-  return { grpc_service: service, grpc_method: method };
+  const [, service, method] = path.split('/');
+  return { grpc_service: service ?? '', grpc_method: method ?? '' };
 }
 
 /**

@@ -6,6 +6,7 @@ import {
 } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { at } from '@emloc/checked';
 
 import { TelemetryError } from './errors.js';
 import type { Telemetry } from './metrics.js';
@@ -51,7 +52,7 @@ const plainText = 'text/plain; charset=utf-8';
  */
 export async function startProbeServer(options: ProbeServerOptions): Promise<ProbeServer> {
   const listener: RequestListener = (request, response) => {
-    const path = (request.url ?? '').split('?')[0] ?? '';
+    const path = at((request.url ?? '').split('?'), 0);
     request.resume();
     if (request.method !== 'GET' && request.method !== 'HEAD')
       return send(response, { status: 405, body: 'GET or HEAD\n' });

@@ -1,3 +1,5 @@
+import { at } from '@emloc/checked';
+
 import { TensorBusError } from './errors.js';
 import { DeliveredLayer, LayerInbox, type LayerDelivery } from './incoming.js';
 import { assertChannel, assertLayer } from './layout.js';
@@ -105,11 +107,11 @@ class InProcessTensorBus implements TensorBus {
   async #copy(entry: WaitingLayer, sinks: readonly TensorSink[]): Promise<void> {
     const buffer = new Uint8Array(chunkBytes);
     for (const [index, tensor] of entry.layer.tensors.entries()) {
-      for (let at = 0; at < tensor.byteLength; at += chunkBytes) {
+      for (let offset = 0; offset < tensor.byteLength; offset += chunkBytes) {
         if (!this.#inFlight.has(entry)) throw aborted(entry.layer, entry.signal);
-        const part = buffer.subarray(0, Math.min(chunkBytes, tensor.byteLength - at));
-        await tensor.read(at, part);
-        await sinks[index]?.write(at, part);
+        const part = buffer.subarray(0, Math.min(chunkBytes, tensor.byteLength - offset));
+        await tensor.read(offset, part);
+        await at(sinks, index).write(offset, part);
         this.observer.chunk?.('sent', part.length);
         this.observer.chunk?.('received', part.length);
       }

@@ -1,3 +1,5 @@
+import { at } from '@emloc/checked';
+
 import { AsyncQueue } from './async-queue.js';
 import { TensorBusError } from './errors.js';
 import { memorySink } from './memory.js';
@@ -55,7 +57,7 @@ export class DeliveredLayer implements IncomingLayer {
 
   async toMemory(): Promise<Uint8Array[]> {
     const buffers = this.tensors.map(({ byteLength }) => new Uint8Array(byteLength));
-    await this.read((_, index) => memorySink(buffers[index] ?? new Uint8Array(0)));
+    await this.read((_, index) => memorySink(at(buffers, index)));
     return buffers;
   }
 

@@ -1,3 +1,5 @@
+import { at } from '@emloc/checked';
+
 import { TensorBusError } from './errors.js';
 import type { OutgoingLayer, TensorHeader } from './tensor-bus.js';
 
@@ -53,10 +55,10 @@ function rangesBetween(
 ): TensorRange[] {
   const ranges: TensorRange[] = [];
   for (let tensor = firstTensorAt(starts, from); tensor < tensors.length; tensor++) {
-    const start = starts[tensor] ?? 0;
+    const start = at(starts, tensor);
     if (start >= to) break;
     const begin = Math.max(start, from);
-    const end = Math.min(start + (tensors[tensor]?.byteLength ?? 0), to);
+    const end = Math.min(start + at(tensors, tensor).byteLength, to);
     if (end > begin)
       ranges.push({
         tensor,
@@ -74,7 +76,7 @@ function firstTensorAt(starts: readonly number[], position: number): number {
   let high = starts.length - 1;
   while (low < high) {
     const middle = (low + high + 1) >> 1;
-    if ((starts[middle] ?? 0) <= position) low = middle;
+    if (at(starts, middle) <= position) low = middle;
     else high = middle - 1;
   }
   // Empty tensors share their start with the next one.

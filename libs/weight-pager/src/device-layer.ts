@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import type { Device, DeviceEvent, HostArray, MemoryCategory, Tensor } from '@emloc/device';
 
 import type { LayerSpec } from './source.js';
@@ -54,7 +55,7 @@ export class DeviceLayer {
     this.device.streamWait('copy', this.#allocated);
     try {
       [...this.tensors.values()].forEach((tensor, index) =>
-        this.device.upload(tensor, arrays[index] as HostArray, 'copy'),
+        this.device.upload(tensor, at(arrays, index), 'copy'),
       );
     } finally {
       this.#copied = this.device.record('copy');

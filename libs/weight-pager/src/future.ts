@@ -1,3 +1,5 @@
+import { at } from '@emloc/checked';
+
 /**
  * What is known of the accesses to come. Positions count accesses; position 0 is the first one
  * described.
@@ -43,7 +45,7 @@ export class CyclicFuture implements Future {
     const cycleStart = from - (from % period);
     const inCycle = positions[lowerBound(positions, from - cycleStart)];
     const position =
-      inCycle === undefined ? cycleStart + period + (positions[0] ?? 0) : cycleStart + inCycle;
+      inCycle === undefined ? cycleStart + period + at(positions, 0) : cycleStart + inCycle;
     return position < this.length ? position : Number.POSITIVE_INFINITY;
   }
 }
@@ -68,7 +70,7 @@ function lowerBound(ascending: readonly number[], value: number): number {
   let high = ascending.length;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if ((ascending[middle] ?? 0) < value) low = middle + 1;
+    if (at(ascending, middle) < value) low = middle + 1;
     else high = middle;
   }
   return low;

@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import type { Device, HostBuffer } from '@emloc/device';
 
 interface Request {
@@ -69,7 +70,7 @@ export class HostMemory {
   /** null: not yet. */
   #take({ bytes }: Request): Promise<HostBuffer> | null {
     const index = this.#spare.findIndex((buffer) => buffer.bytes.byteLength === bytes);
-    if (index >= 0) return Promise.resolve(this.#spare.splice(index, 1)[0] as HostBuffer);
+    if (index >= 0) return Promise.resolve(at(this.#spare.splice(index, 1), 0));
     while (this.#heldBytes + bytes > this.capacityBytes && this.#spare.length > 0)
       this.#dropSpare();
     if (this.#heldBytes + bytes > this.capacityBytes) return null;

@@ -1,3 +1,4 @@
+import { at, get } from '@emloc/checked';
 import { DeviceError, type Device, type HostArray, type HostBuffer } from '@emloc/device';
 import pLimit from 'p-limit';
 
@@ -98,7 +99,7 @@ export class HostTier implements Staging {
     const step = this.#policy.access(layer, loads, prefetch);
     step.evict.forEach((victim) => this.#evict(victim));
     if (step.load) this.#fill(layer);
-    const entry = this.#entries.get(layer) as Entry;
+    const entry = get(this.#entries, layer);
     entry.users += 1;
     for (const planned of step.prefetch) {
       planned.evict.forEach((victim) => this.#evict(victim));
@@ -153,7 +154,7 @@ export class HostTier implements Staging {
   async #read(entry: Entry): Promise<readonly HostArray[]> {
     const { layer } = entry;
     const { signal, log, source } = this.options;
-    const { bytes: length, tensors } = this.#layouts[layer] as HostLayout;
+    const { bytes: length, tensors } = at(this.#layouts, layer);
     if (length > 0) entry.buffer = await this.#memory.allocate(length);
     const bytes = entry.buffer?.bytes ?? new Uint8Array(0);
     const started = performance.now();
@@ -166,7 +167,7 @@ export class HostTier implements Staging {
       this.#limit(async () => {
         signal.throwIfAborted();
         if (entry.isEvicted && entry.users === 0) return;
-        await source.read(layer, spec.name, (arrays[index] as HostArray).bytes);
+        await source.read(layer, spec.name, at(arrays, index).bytes);
         readBytes += end - start;
       }),
     );
@@ -185,7 +186,7 @@ export class HostTier implements Staging {
   #failure(layer: number, error: unknown): Error {
     if (error instanceof PagerError || error instanceof DeviceError) return error;
     if (error instanceof Error && isOfTheData(error)) return error;
-    const name = this.options.source.layers[layer]?.name ?? '';
+    const name = at(this.options.source.layers, layer).name;
     const message = error instanceof Error ? error.message : String(error);
     return new PagerError(
       'PAGER_READ_FAILED',

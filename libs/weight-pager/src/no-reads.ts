@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import { byteLength, type HostArray } from '@emloc/device';
 
 import type { StagedLayer, Staging } from './host-tier.js';
@@ -21,7 +22,7 @@ export class NoReads implements Staging {
   }
 
   stage(layer: number): StagedLayer {
-    const tensors = this.source.layers[layer]?.tensors ?? [];
+    const tensors = at(this.source.layers, layer).tensors;
     const arrays = tensors.map(({ shape, dtype }): HostArray => ({
       bytes: this.#zeros.subarray(0, byteLength(shape, dtype)),
       dtype,

@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import { formatBytes, type Device, type MemoryCategory } from '@emloc/device';
 
 import { PagerError } from './errors.js';
@@ -52,7 +53,7 @@ export class LayerLimits {
     const host = options.reads === 'none' ? Number.POSITIVE_INFINITY : options.hostBytes;
     this.#refusals = options.source.layers.map(
       (layer, index) =>
-        refusal(this.deviceBytes[index] ?? 0, options.deviceBytes, 'on the device') ??
+        refusal(at(this.deviceBytes, index), options.deviceBytes, 'on the device') ??
         refusal(hostLayout(layer).bytes, host, 'in host memory'),
     );
   }
@@ -63,7 +64,7 @@ export class LayerLimits {
     if (!refused) return;
     throw new PagerError(
       'PAGER_OUT_OF_BUDGET',
-      `pager: layer ${layer} (${this.options.source.layers[layer]?.name ?? ''}) needs ${refused}`,
+      `pager: layer ${layer} (${at(this.options.source.layers, layer).name}) needs ${refused}`,
     );
   }
 }

@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import type { HostArray, Tensor } from '@emloc/device';
 
 import { DeviceLayer } from './device-layer.js';
@@ -7,7 +8,7 @@ import { NoReads } from './no-reads.js';
 import { assertOptions, LayerLimits, type PagerOptions } from './options.js';
 import { PagingPolicy } from './policy.js';
 import type { PlannedLoad } from './residency.js';
-import { hostLayout, storedBytes, twoLargest, type LayerSpec } from './source.js';
+import { hostLayout, storedBytes, twoLargest } from './source.js';
 import { PagerLog, type PagerStatistics } from './statistics.js';
 
 /** A layer on the device for as long as it is held. */
@@ -184,7 +185,7 @@ class WeightPager implements Pager {
   #place(layer: number): Resident {
     const { device, source, category = 'weights' } = this.options;
     try {
-      const memory = new DeviceLayer(device, source.layers[layer] as LayerSpec, category);
+      const memory = new DeviceLayer(device, at(source.layers, layer), category);
       const resident: Resident = { layer, memory, ready: null, isReady: false };
       this.#residents.set(layer, resident);
       this.#waiting.add(resident);
@@ -212,7 +213,7 @@ class WeightPager implements Pager {
   }
 
   #bytesOf(layer: number): number {
-    return this.#limits.deviceBytes[layer] ?? 0;
+    return at(this.#limits.deviceBytes, layer);
   }
 
   #start(resident: Resident): Resident {
@@ -237,7 +238,7 @@ class WeightPager implements Pager {
   }
 
   #upload(layer: number, memory: DeviceLayer, arrays: readonly HostArray[]): void {
-    const spec = this.options.source.layers[layer] as LayerSpec;
+    const spec = at(this.options.source.layers, layer);
     try {
       memory.upload(arrays);
     } catch (error) {

@@ -1,3 +1,5 @@
+import { at } from '@emloc/checked';
+
 import type { Future } from './future.js';
 
 /** A load that may start now, and what has to leave for it. */
@@ -37,7 +39,7 @@ export class Residency {
   }
 
   bytesOf(layer: number): number {
-    return this.layerBytes[layer] ?? 0;
+    return at(this.layerBytes, layer);
   }
 
   /** When a layer was used last: larger is later, 0 is never. */

@@ -61,8 +61,8 @@ export function deviceBytes(layer: LayerSpec, device: Device): number {
 
 /** Two slots: the largest layer beside the next largest one. */
 export function twoLargest(sizes: readonly number[]): number {
-  const [first = 0, second = 0] = [...sizes].sort((a, b) => b - a);
-  return first + second;
+  const descending = [...sizes].sort((a, b) => b - a);
+  return (descending.at(0) ?? 0) + (descending.at(1) ?? 0);
 }
 
 /**

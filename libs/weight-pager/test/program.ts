@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import { Device, MemoryBudget, type Tensor } from '@emloc/device';
 import { createNullBackend } from '@emloc/device-null';
 
@@ -84,7 +85,7 @@ async function runProgram(program: Program, device: Device, pager: Pager): Promi
   for (const { order, repeat, used, isScheduled } of program.parts) {
     pager.schedule(isScheduled ? order : [], repeat);
     for (let position = 0; position < used; position += 1) {
-      const lease = await pager.acquire(order[position % order.length] as number);
+      const lease = await pager.acquire(at(order, position % order.length));
       held.push(lease);
       for (const x of lease.tensors.values()) outputs.push(copyOf(device, x));
       if (held.length >= program.depth) held.shift()?.release();
@@ -107,10 +108,10 @@ function copyOf(device: Device, x: Tensor): Promise<Float32Array> {
 export function expectedOutputs({ parts, lengths }: Program): Float32Array[] {
   return parts
     .flatMap(({ order, used }) =>
-      Array.from({ length: used }, (_, position) => order[position % order.length] as number),
+      Array.from({ length: used }, (_, position) => at(order, position % order.length)),
     )
     .flatMap((layer) =>
-      (lengths[layer] ?? []).map((length, tensor) =>
+      at(lengths, layer).map((length, tensor) =>
         Float32Array.from({ length }, (_, index) => weightValue(layer, tensor, index)),
       ),
     );

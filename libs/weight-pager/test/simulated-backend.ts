@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import {
   type Backend,
   type DeviceEvent,
@@ -125,9 +126,7 @@ export class SimulatedBackend implements Backend<Memory> {
     this.#launch('compute', () => {
       const index = this.#freeBlocks.findLastIndex((block) => block.byteLength === bytes);
       memory.block =
-        index < 0
-          ? new Float32Array(bytes / 4)
-          : (this.#freeBlocks.splice(index, 1)[0] as Float32Array);
+        index < 0 ? new Float32Array(bytes / 4) : at(this.#freeBlocks.splice(index, 1), 0);
       memory.block.fill(Number.NaN);
     });
     return memory;
@@ -225,7 +224,7 @@ export class SimulatedBackend implements Backend<Memory> {
     this.#launch('compute', () => {
       const values = this.#values(source, x);
       this.#values(target, out).forEach(
-        (value, index, all) => (all[index] = value + alpha * (values[index] ?? Number.NaN)),
+        (value, index, all) => (all[index] = value + alpha * at(values, index)),
       );
     });
   };

@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { at } from '@emloc/checked';
 
 import type { LayerSource } from '../src/index.js';
 
@@ -37,7 +38,7 @@ export class SimulatedSource implements LayerSource {
 
   async read(layer: number, tensor: string, destination: Uint8Array): Promise<void> {
     this.runningReads += 1;
-    this.reads[layer] = (this.reads[layer] ?? 0) + 1;
+    this.reads[layer] = at(this.reads, layer) + 1;
     try {
       await this.onRead(layer);
       const values = new Float32Array(
@@ -46,7 +47,7 @@ export class SimulatedSource implements LayerSource {
         destination.byteLength / 4,
       );
       const index = Number(tensor.slice(1));
-      if (values.length !== this.lengths[layer]?.[index])
+      if (values.length !== at(this.lengths, layer)[index])
         throw new Error(`${tensor}: room for ${values.length} values`);
       for (let element = 0; element < values.length; element += 1) {
         if (this.random() < 0.2) await nextTurn();

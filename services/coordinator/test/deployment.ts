@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MessageInitShape } from '@bufbuild/protobuf';
+import { at } from '@emloc/checked';
 import { Job_State, JobService, type JobEvent, type TuneOptionsSchema } from '@emloc/contracts';
 import { openJobStorage, type JobStorage } from '@emloc/job-storage';
 import {
@@ -250,7 +251,7 @@ export function describeEvent({ event }: JobEvent): string {
     case 'stateChanged':
       return Job_State[event.value.state] ?? '';
     case 'stageStateChanged':
-      return `${['', 'calibrate', 'emulate', 'train', 'correct', 'refine', 'merge'][event.value.stage] ?? ''} ${['', 'started', 'finished', 'retrying'][event.value.state] ?? ''}`;
+      return `${at(['', 'calibrate', 'emulate', 'train', 'correct', 'refine', 'merge'], event.value.stage)} ${at(['', 'started', 'finished', 'retrying'], event.value.state)}`;
     case 'artifactCreated':
       return `artifact ${event.value.artifact.split('/').at(-1) ?? ''}`;
     default:

@@ -2,10 +2,12 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { MessageInitShape } from '@bufbuild/protobuf';
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import {
   Artifact_Kind,
   Job_State,
+  JobSpecSchema,
   Schedule,
   type UploadDatasetRequestSchema,
 } from '@emloc/contracts';
@@ -118,6 +120,33 @@ describe('creating a job', () => {
     ]);
   });
 
+  test('a job without a date has that of the day on which it was first asked for', async () => {
+    const before = new Date().toISOString().slice(0, 10);
+    const { options } = await as('alice').createJob(jobRequest(deployment));
+    const after = new Date().toISOString().slice(0, 10);
+    expect([before, after]).toContain(options?.date);
+    const request = jobRequest(deployment);
+    const id = createHash('sha256')
+      .update(JSON.stringify(['alice', request.requestId]))
+      .digest('hex')
+      .slice(0, 24);
+    await coordinator.storage.writeSpec(
+      create(JobSpecSchema, {
+        job: `jobs/${id}`,
+        tenant: 'alice',
+        options: options && { ...options, date: '2024-02-29' },
+        createTime: timestampFromDate(new Date('2024-02-29T23:59:59Z')),
+      }),
+    );
+    expect((await as('alice').createJob(request)).options?.date).toBe('2024-02-29');
+  });
+
+  test('a date that was asked for stays, and so does a template', async () => {
+    const asked = { date: '0999-01-01', chatTemplate: '{{ bos_token }}', templateArgs: '{"a":1}' };
+    const { options } = await as('alice').createJob(jobRequest(deployment, asked));
+    expect(options).toMatchObject({ ...asked, strict: false, allowUnusedLayers: false });
+  });
+
   test('every field that is wrong is named', async () => {
     const { code, fieldViolations } = await refusal(
       as('alice').createJob({
@@ -162,6 +191,18 @@ describe('creating a job', () => {
       ).sort(),
     ).toEqual(
       ['alpha', 'schedule', 'seed', 'steps', 'targets', 'warmup_ratio'].map(
+        (field) => `job.options.${field}`,
+      ),
+    );
+    expect(
+      await fieldsOf({
+        date: '2023-02-29',
+        chatTemplate: 'x'.repeat(2 ** 20 + 1),
+        templateArgs: '{"tools": []}',
+        baseName: '\n',
+      }),
+    ).toEqual(
+      ['date', 'chat_template', 'template_args', 'base_name'].map(
         (field) => `job.options.${field}`,
       ),
     );

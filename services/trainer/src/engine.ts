@@ -2,6 +2,7 @@ import {
   adapterFromRecord,
   adapterToRecord,
   emulatorSource,
+  jobNotices,
   PipelineError,
   runTrainStage,
   startingAdapter,
@@ -28,6 +29,8 @@ serveWorker<TrainContract>((task, context) =>
     training: requestedTraining((request) => context.request(request), task.checkpointSteps),
     run: async (inputs) => {
       const { environment, job } = inputs;
+      if (task.stage === 'train')
+        for (const message of jobNotices(job)) environment.observer({ type: 'notice', message });
       const training =
         task.stage === 'train' ? await trainInputs(inputs, context) : refineInputs(inputs, task);
       const {

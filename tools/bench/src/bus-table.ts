@@ -1,3 +1,5 @@
+import { at } from '@emloc/checked';
+
 import type { BusPathName } from './bus-task.js';
 
 /** The store is written, and then read. */
@@ -40,15 +42,16 @@ export function busTable(results: readonly BusResult[]): string {
     ['path', 'MB/s', 'of TCP', 'least / goal', 'sender +MiB', 'receiver +MiB', 'bytes right'],
     ...rows,
   ];
-  const widths =
-    all[0]?.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0))) ?? [];
-  return `${all.map((row) => row.map((cell, column) => (column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0))).join('  ')).join('\n')}\n`;
+  const widths = at(all, 0).map((_, column) =>
+    Math.max(...all.map((row) => at(row, column).length)),
+  );
+  return `${all.map((row) => row.map((cell, column) => (column === 0 ? cell.padEnd(at(widths, column)) : cell.padStart(at(widths, column)))).join('  ')).join('\n')}\n`;
 }
 
 /** Median over the rounds. */
 export function megabytesPerSecond({ totalBytes, seconds }: BusResult): number {
   const sorted = [...seconds].sort((a, b) => a - b);
-  return totalBytes / 1e6 / (sorted[sorted.length >> 1] ?? Infinity);
+  return totalBytes / 1e6 / at(sorted, sorted.length >> 1);
 }
 
 function ratio(result: BusResult, raw: BusResult): number {

@@ -4,6 +4,7 @@ import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
+import { at } from '@emloc/checked';
 import { findNatsServer, startNatsServer } from '@emloc/service-kit';
 
 import { createBlockSink, createBlockSource } from './bus-blocks.js';
@@ -64,7 +65,7 @@ export async function measure(args: readonly string[]): Promise<number> {
   process.stdout.write(
     values.json
       ? `${JSON.stringify(results)}\n`
-      : `${cpus().length} cores, ${cpus()[0]?.model ?? 'unknown'}, ${process.version}\n${busTable(results)}`,
+      : `${cpus().length} cores, ${cpus().at(0)?.model ?? 'unknown'}, ${process.version}\n${busTable(results)}`,
   );
   return results.every(({ correct }) => correct) ? 0 : 1;
 }
@@ -173,7 +174,7 @@ async function runOnce(
 function start<T>(role: string, task: object): { next(): Promise<T>; ended: Promise<void> } {
   // Without our own execArgv: the source map that the first error loads would count as memory of
   // the path.
-  const child = fork(process.argv[1] ?? '', ['bus', role, JSON.stringify(task)], {
+  const child = fork(at(process.argv, 1), ['bus', role, JSON.stringify(task)], {
     execArgv: [],
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });

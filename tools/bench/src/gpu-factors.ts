@@ -53,8 +53,9 @@ export async function measureFactors(
           weight,
           statistic: statisticFor(statistics, linear.name),
         });
-        perLinear[linear.name] = (performance.now() - started) / 1000;
-        total += perLinear[linear.name] as number;
+        const seconds = (performance.now() - started) / 1000;
+        perLinear[linear.name] = seconds;
+        total += seconds;
       } finally {
         weight.dispose();
       }

@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import type { DeviceProfile } from '@emloc/device';
 import { emulatorRank } from '@emloc/emulator';
 import {
@@ -107,7 +108,7 @@ function randomWeights(layout: ModelLayout): LayerSource['read'] {
       repeat(
         tensor.endsWith('.u') ? patterns.wide : patterns.narrow,
         target,
-        (layer * 7919 + tensor.length * 104_729 + (units[layer]?.length ?? 0)) % 65_536,
+        (layer * 7919 + tensor.length * 104_729 + at(units, layer).length) % 65_536,
       );
     return Promise.resolve();
   };

@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import {
   factorizationNames,
   launchedKernelNames,
@@ -106,7 +107,7 @@ export function profileTable(times: readonly KernelTime[]): string {
   const total = times.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
   const groups = new Map<string, number>();
   for (const { name, milliseconds } of times) {
-    const group = name.split(' ')[0] ?? name;
+    const group = at(name.split(' '), 0);
     groups.set(group, (groups.get(group) ?? 0) + milliseconds);
   }
   const line = (milliseconds: number, calls: string, name: string): string =>

@@ -37,7 +37,8 @@ const measurements: Readonly<
   },
 };
 
-const [name = '', ...args] = process.argv.slice(2);
+const args = process.argv.slice(2);
+const name = args.shift() ?? '';
 const chosen = Object.hasOwn(measurements, name) ? measurements[name] : undefined;
 if (chosen) {
   process.exitCode = await (await chosen.load()).measure(args);

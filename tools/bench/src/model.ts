@@ -5,7 +5,7 @@ import { makeLongRows, makeShapeModel, modelShapes } from './shape-model.js';
 
 const help = `usage: npm run bench -- model SHAPE --out DIR [--rows 96]
 Writes a checkpoint of random bfloat16 weights into DIR, and rows of more than 1,024 tokens into DIR.jsonl.
-Shapes: ${Object.keys(modelShapes).join(', ')}. Run it from the repository root; a memory file system (/dev/shm) is fastest.
+Shapes: ${[...modelShapes.keys()].join(', ')}. Run it from the repository root; a memory file system (/dev/shm) is fastest.
 `;
 
 /** `bench model`: what the other measurements run on. */
@@ -19,7 +19,7 @@ export async function measure(args: readonly string[]): Promise<number> {
       help: { type: 'boolean', default: false },
     },
   });
-  const shape = modelShapes[positionals[0] ?? ''];
+  const shape = modelShapes.get(positionals.at(0) ?? '');
   if (values.help || !shape || !values.out) {
     (values.help ? process.stdout : process.stderr).write(help);
     return values.help ? 0 : 2;

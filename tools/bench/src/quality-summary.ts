@@ -1,3 +1,5 @@
+import { at } from '@emloc/checked';
+
 import type { QualityVariant } from './quality-variants.js';
 
 /** Scores on the test rows. */
@@ -41,11 +43,11 @@ export function summarise(
   variants: readonly QualityVariant[],
   runs: readonly (readonly QualityRun[])[],
 ): QualityRow[] {
-  const reference = runs[0] ?? [];
+  const reference = at(runs, 0);
   return variants.map(({ name, target }, index) => {
-    const own = runs[index] ?? [];
+    const own = at(runs, index);
     const shares = own.map(
-      ({ loss }, seed) => (base.loss - loss) / (base.loss - (reference[seed]?.loss ?? NaN)),
+      ({ loss }, seed) => (base.loss - loss) / (base.loss - (at(reference, seed).loss ?? NaN)),
     );
     const isGain = reference.every(({ loss }) => loss < base.loss) && shares.length > 0;
     const share = isGain ? mean(shares) : null;

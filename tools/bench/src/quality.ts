@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
+import { at } from '@emloc/checked';
 import { deviceTarget } from '@emloc/device-registry';
 import {
   evaluateModel,
@@ -99,7 +100,7 @@ async function compare(bench: QualityBench, isJson: boolean): Promise<void> {
   const runs: QualityRun[][] = qualityVariants.map(() => []);
   for (const seed of seeds) {
     for (const [index, variant] of qualityVariants.entries())
-      runs[index]?.push(await runVariant(bench, variant, seed));
+      at(runs, index).push(await runVariant(bench, variant, seed));
   }
   const rows = summarise(base, qualityVariants, runs);
   const conditions = { ...shared, test: test.data, limit, steps, seeds, learningRate, device };

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import process from 'node:process';
+import { at } from '@emloc/checked';
 import { cardUsage } from '@emloc/device-cuda';
 
 /** What was taken on a card while something ran, as the driver sees it. */
@@ -18,7 +19,7 @@ export async function watchCard<T>(
 ): Promise<{ readonly result: T; readonly peak: CardPeak }> {
   const watcher = spawn(
     process.execPath,
-    [process.argv[1] ?? '', 'robustness', '--sample', String(ordinal)],
+    [at(process.argv, 1), 'robustness', '--sample', String(ordinal)],
     { stdio: ['pipe', 'pipe', 'inherit'] },
   );
   let output = '';
@@ -29,7 +30,7 @@ export async function watchCard<T>(
     const result = await run();
     watcher.stdin.end();
     await exited;
-    return { result, peak: JSON.parse(output.split('\n')[1] ?? '') as CardPeak };
+    return { result, peak: JSON.parse(at(output.split('\n'), 1)) as CardPeak };
   } finally {
     watcher.kill();
   }

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
+import { get } from '@emloc/checked';
 import { formatBytes } from '@emloc/device';
 import type { AllocationFaults } from '@emloc/device-conformance';
 import { cudaOrdinal } from '@emloc/device-cuda';
@@ -148,7 +149,7 @@ async function faults({ device, stride }: Flags): Promise<Part> {
  */
 export async function smallJob(folder: string): Promise<TuneOptions> {
   const model = join(folder, 'model');
-  await makeShapeModel(model, modelShapes['micro'] as (typeof modelShapes)[string]);
+  await makeShapeModel(model, get(modelShapes, 'micro'));
   const lines = (await readFile('examples/data/train.jsonl', 'utf8')).split('\n');
   const [data, validation] = [join(folder, 'train.jsonl'), join(folder, 'validation.jsonl')];
   await writeFile(data, `${lines.slice(0, 2).join('\n')}\n`);

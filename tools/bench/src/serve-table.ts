@@ -1,3 +1,5 @@
+import { at } from '@emloc/checked';
+
 /** Wall times of one job, in pairs that were taken one after the other. */
 export interface ServeResult {
   readonly replicas: number;
@@ -22,12 +24,12 @@ export function serveTable(results: readonly ServeResult[]): string {
     result.identical ? 'yes' : 'NO',
   ]);
   const all = [header, ...rows];
-  const widths = header.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
-  return `${all.map((row) => row.map((cell, column) => cell.padStart(widths[column] ?? 0)).join('  ')).join('\n')}\n`;
+  const widths = header.map((_, column) => Math.max(...all.map((row) => at(row, column).length)));
+  return `${all.map((row) => row.map((cell, column) => cell.padStart(at(widths, column))).join('  ')).join('\n')}\n`;
 }
 
 export function ratioOf({ tuneSeconds, serveSeconds }: ServeResult): number {
-  return median(serveSeconds.map((seconds, index) => seconds / (tuneSeconds[index] ?? Number.NaN)));
+  return median(serveSeconds.map((seconds, index) => seconds / at(tuneSeconds, index)));
 }
 
 function median(values: readonly number[]): number {

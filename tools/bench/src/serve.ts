@@ -63,7 +63,7 @@ export async function measure(args: readonly string[]): Promise<number> {
     process.stdout.write(
       values.json
         ? `${JSON.stringify(results)}\n`
-        : `${cpus().length} cores, ${cpus()[0]?.model ?? 'unknown'}, ${process.version}\n${serveTable(results)}`,
+        : `${cpus().length} cores, ${cpus().at(0)?.model ?? 'unknown'}, ${process.version}\n${serveTable(results)}`,
     );
     return results.every(({ identical }) => identical) ? 0 : 1;
   } finally {

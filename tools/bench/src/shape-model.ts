@@ -1,5 +1,6 @@
 import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { at } from '@emloc/checked';
 import { writeSafetensors } from '@emloc/checkpoint';
 import { byteLength } from '@emloc/device';
 import { layoutOf } from '@emloc/models';
@@ -14,25 +15,27 @@ export interface ModelShape {
   readonly vocabulary: number;
 }
 
-export const modelShapes: Readonly<Record<string, ModelShape>> = Object.freeze({
-  'qwen2.5-7b': {
-    layers: 28,
-    hidden: 3584,
-    intermediate: 18944,
-    heads: 28,
-    kvHeads: 4,
-    vocabulary: 152_064,
-  },
-  'qwen2.5-32b': {
-    layers: 64,
-    hidden: 5120,
-    intermediate: 27648,
-    heads: 40,
-    kvHeads: 8,
-    vocabulary: 152_064,
-  },
-  micro: { layers: 1, hidden: 16, intermediate: 24, heads: 2, kvHeads: 1, vocabulary: 4096 },
-});
+export const modelShapes: ReadonlyMap<string, ModelShape> = new Map(
+  Object.entries({
+    'qwen2.5-7b': {
+      layers: 28,
+      hidden: 3584,
+      intermediate: 18944,
+      heads: 28,
+      kvHeads: 4,
+      vocabulary: 152_064,
+    },
+    'qwen2.5-32b': {
+      layers: 64,
+      hidden: 5120,
+      intermediate: 27648,
+      heads: 40,
+      kvHeads: 8,
+      vocabulary: 152_064,
+    },
+    micro: { layers: 1, hidden: 16, intermediate: 24, heads: 2, kvHeads: 1, vocabulary: 4096 },
+  }),
+);
 
 /** Tokenizer and template come from here; every shape's vocabulary holds it. */
 const tokenizerFolder = 'examples/models/demo-5m';
@@ -137,7 +140,7 @@ function randomPattern(): Uint8Array {
   for (let index = 0; index < values.length; index += 1) {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
     value[0] = (state / 2 ** 32 - 0.5) * 0.02 * Math.sqrt(12);
-    values[index] = bits[1] as number;
+    values[index] = at(bits, 1);
   }
   return new Uint8Array(values.buffer);
 }

@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import { packBatch, type EncodedRow } from '@emloc/dataset';
 import type { Device } from '@emloc/device';
 import { defaultAdamw, evaluate, initialAdapter, train, type PagedModel } from '@emloc/finetune';
@@ -166,5 +167,8 @@ export function randomRows(
 
 /** The middle one of a list, or the higher of the middle two. */
 export function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+  return at(
+    [...values].sort((a, b) => a - b),
+    Math.floor(values.length / 2),
+  );
 }

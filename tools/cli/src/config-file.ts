@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
 import type { Command, Option } from 'commander';
 import { LineCounter, parseDocument } from 'yaml';
 
@@ -40,9 +41,9 @@ function setOption(
     command.setOptionValueWithSource(name, value, 'config');
     return;
   }
-  const texts = (Array.isArray(value) ? value : [value]).map((item: unknown) =>
-    scalar(item, `config file ${file}: ${key}`),
-  );
+  const texts = (Array.isArray(value) ? value : [value])
+    .map((item: unknown) => scalar(item, `config file ${file}: ${key}`))
+    .map((text) => (isPath(option) ? atHome(text) : text));
   let parsed: unknown;
   try {
     for (const text of texts)
@@ -53,6 +54,15 @@ function setOption(
   if (texts.length !== 1 && !Array.isArray(parsed))
     throw new UsageError(`config file ${file}: ${key} takes one value`);
   command.setOptionValueWithSource(name, parsed, 'config');
+}
+
+function isPath({ flags }: Option): boolean {
+  return /<(dir|file)>/.test(flags);
+}
+
+/** `~` is the home folder, as a shell has it in flags. */
+function atHome(path: string): string {
+  return path.replace(/^~(?=$|\/)/, () => homedir());
 }
 
 function scalar(value: unknown, where: string): string {

@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { defaultTuneOptions, resolveTuneOptions } from '@emloc/pipeline';
 import { Command } from 'commander';
@@ -16,6 +16,10 @@ import {
 import { UsageError } from './usage-error.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'emloc-flags-'));
+
+const template = join(folder, 'template.jinja');
+
+writeFileSync(template, '\ufeff{{ messages }}\r\n');
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -87,10 +91,17 @@ describe('optionValues', () => {
       '1e-5',
       '--seed',
       '11',
-      '--base-name',
-      'example/base',
-      '--allow-unused-layers',
       '--no-prefetch',
+      '--date',
+      '2024-02-29',
+      '--chat-template',
+      template,
+      '--template-args',
+      '{"a": 1}',
+      '--strict',
+      '--base-name',
+      'org/name',
+      '--allow-unused-layers',
     );
     expect(
       resolveTuneOptions({ ...optionValues('tune', command.opts()), out: 'o' } as Parameters<
@@ -123,9 +134,13 @@ describe('optionValues', () => {
       refineSteps: 0,
       refineLearningRate: 1e-5,
       seed: 11,
-      baseName: 'example/base',
-      allowUnusedLayers: true,
       prefetch: false,
+      date: '2024-02-29',
+      chatTemplate: '{{ messages }}\r\n',
+      templateArgs: '{"a": 1}',
+      strict: true,
+      baseName: 'org/name',
+      allowUnusedLayers: true,
     });
   });
 
@@ -154,12 +169,55 @@ describe('optionValues', () => {
     expect(() => parse(flag, value)).toThrow();
   });
 
+  it('refuses a template that is no text or not there', () => {
+    const binary = join(folder, 'binary');
+    writeFileSync(binary, Buffer.from([0xff, 0xfe, 0x41]));
+    expect(() => parse('--chat-template', binary)).toThrow(/binary is no text in UTF-8/);
+    expect(() => parse('--chat-template', join(folder, 'none'))).toThrow(/none cannot be read/);
+  });
+
+  it.each([
+    ['plan', 'tune'],
+    ['eval', 'adapter', 'answers', 'data', 'limit'],
+    ['merge', 'adapter', 'dtype', 'model', 'out', 'allow-unused-layers'],
+    [
+      'data',
+      'model',
+      'data',
+      'max-length',
+      'date',
+      'chat-template',
+      'template-args',
+      'strict',
+      'limit',
+    ],
+  ] as const)('gives %s the flags %s …', (command, ...names) => {
+    const flags = optionFlags(command).map(({ long }) => long);
+    const wanted =
+      names[0] === 'tune'
+        ? optionFlags('tune').map(({ long }) => long)
+        : names.map((name) => `--${name}`);
+    expect(flags).toEqual(expect.arrayContaining(wanted));
+    if (command === 'data' || command === 'merge') expect(flags).toHaveLength(wanted.length);
+  });
+
   it('refuses steps and epochs together', () => {
     expect(() => parse('--steps', '3', '--epochs', '2')).toThrow(/cannot be used with/);
   });
 });
 
 describe('a config file', () => {
+  it('has the home folder as ~ where a folder or a file is expected', () => {
+    expect(withConfig('model: ~/base\ntargets: ~/x\n')).toMatchObject({
+      model: join(homedir(), 'base'),
+      targets: '~/x',
+    });
+    expect(withConfig('model: a/~/b\nvalidation: ~other/c\n')).toMatchObject({
+      model: 'a/~/b',
+      validation: '~other/c',
+    });
+  });
+
   it('sets what the command line does not', () => {
     const values = withConfig(
       'lr: 1e-3\nvram: 2GiB\nratio: [a=0.4, 0.5]\nrslora: true\nprefetch: false\nmax-length: 77\n',
@@ -174,6 +232,15 @@ describe('a config file', () => {
       prefetch: false,
       maxLength: 77,
     });
+  });
+
+  it('names the file of a template', () => {
+    expect(withConfig(`chat-template: ${template}\n`)).toMatchObject({
+      chatTemplate: '{{ messages }}\r\n',
+    });
+    expect(() => withConfig('chat-template: none.jinja\n')).toThrow(
+      /chat-template: none\.jinja cannot be read/,
+    );
   });
 
   it('gives way to a repeatable flag as a whole', () => {

@@ -1,3 +1,5 @@
+import { isUtf8 } from 'node:buffer';
+import { readFileSync } from 'node:fs';
 import {
   defaultCheckpointSteps,
   optionsFor,
@@ -35,6 +37,21 @@ function choiceOrNumber(choices: readonly string[]): (text: string) => string | 
   return (text) => (choices.includes(text) ? text : number(text));
 }
 
+/** The text of a file; a byte order mark is no part of it. */
+function readText(path: string): string {
+  const bytes = readBytes(path);
+  if (!isUtf8(bytes)) throw new InvalidArgumentError(`${path} is no text in UTF-8.`);
+  return new TextDecoder().decode(bytes);
+}
+
+function readBytes(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw new InvalidArgumentError(`${path} cannot be read: ${(error as Error).message}.`);
+  }
+}
+
 function list(text: string, previous: readonly string[] | undefined): readonly string[] {
   return [...(previous ?? []), text];
 }
@@ -63,6 +80,8 @@ function parserOf({ kind, choices = [] }: NamedOption): Parameters<typeof option
       return size;
     case 'texts':
       return list;
+    case 'textFile':
+      return readText;
     case 'choiceOrNumber':
       return choiceOrNumber(choices);
     case 'text':

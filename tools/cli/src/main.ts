@@ -1,6 +1,7 @@
 import process from 'node:process';
 import { Command } from 'commander';
 
+import { addDataCommand } from './commands/data.js';
 import { addEvalCommand } from './commands/eval.js';
 import { addInfoCommand } from './commands/info.js';
 import { addJobsCommand } from './commands/jobs.js';
@@ -18,6 +19,7 @@ const program = new Command('emloc')
   .configureOutput({ writeErr: (text) => process.stderr.write(text) })
   .showHelpAfterError('(add --help for what is expected)');
 
+addDataCommand(program);
 addTuneCommand(program);
 addPlanCommand(program);
 addEvalCommand(program);

@@ -1,9 +1,12 @@
+import { constants } from 'node:os';
 import process from 'node:process';
+import { DatasetError } from '@emloc/dataset';
 import type { Command } from 'commander';
 
 import { applyConfigFile } from './config-file.js';
 import type { FlagValues } from './flags.js';
 import { createProgress, type Progress } from './output/progress.js';
+import { visible } from './output/visible.js';
 import { UsageError } from './usage-error.js';
 
 /** What a command works with. */
@@ -26,8 +29,8 @@ export interface CommandResult {
 }
 
 /**
- * Runs a command: reads its config file, stops it at SIGINT or SIGTERM, prints the result or the
- * error, sets the exit code.
+ * Runs a command: reads its config file, stops it at SIGINT, SIGTERM or SIGHUP, prints the
+ * result or the error, sets the exit code.
  */
 export function runCommand(
   required: readonly string[],
@@ -36,9 +39,13 @@ export function runCommand(
   return async (...given: readonly unknown[]): Promise<void> => {
     const command = given.at(-1) as Command;
     const abort = new AbortController();
-    const stop = (signal: NodeJS.Signals): void => abort.abort(new Error(`stopped by ${signal}`));
+    let stoppedBy: NodeJS.Signals | null = null;
+    const stop = (signal: NodeJS.Signals): void => {
+      stoppedBy ??= signal;
+      abort.abort(new Error(`stopped by ${signal}`));
+    };
     const progress = createProgress({ stream: process.stderr });
-    process.on('SIGINT', stop).on('SIGTERM', stop);
+    for (const signal of stopSignals) process.on(signal, stop);
     try {
       applyConfigFile(command);
       const values: FlagValues = command.opts();
@@ -52,20 +59,27 @@ export function runCommand(
       });
       progress.stop();
       if (values['json'] === true) printLine(result.document);
-      else process.stdout.write(`${result.text}\n`);
+      else process.stdout.write(`${visible(result.text)}\n`);
       process.exitCode = result.exitCode ?? 0;
     } catch (error) {
       progress.stop();
-      process.stderr.write(`${describeError(error)}\n`);
-      process.exitCode = abort.signal.aborted ? 130 : error instanceof UsageError ? 2 : 1;
+      process.stderr.write(`${visible(describeError(error))}\n`);
+      process.exitCode = stoppedBy ? stopCode(stoppedBy) : error instanceof UsageError ? 2 : 1;
     } finally {
-      process.off('SIGINT', stop).off('SIGTERM', stop);
+      for (const signal of stopSignals) process.off(signal, stop);
     }
   };
 }
 
+const stopSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/** As shells tell it: 130, 143, 129. */
+function stopCode(signal: NodeJS.Signals): number {
+  return 128 + constants.signals[signal];
+}
+
 function printLine(document: unknown): void {
-  process.stdout.write(`${JSON.stringify(document)}\n`);
+  process.stdout.write(`${visible(JSON.stringify(document))}\n`);
 }
 
 function assertRequired(values: FlagValues, required: readonly string[]): void {
@@ -88,10 +102,15 @@ export function describeError(error: unknown): string {
   const unexpected =
     typeof code === 'string' ? [] : [(error.stack ?? '').split('\n').slice(1, 6).join('\n')];
   return [
-    `error: ${typeof code === 'string' ? `${code}: ` : ''}${error.message}`,
+    `error: ${typeof code === 'string' ? `${code}: ` : ''}${messageOf(error)}`,
     ...causes,
     ...unexpected,
   ]
     .filter(Boolean)
     .join('\n');
+}
+
+/** What whoever runs the command may see, which a log may not: a template's words about a row. */
+function messageOf(error: Error): string {
+  return error instanceof DatasetError ? error.messageForOwner : error.message;
 }

@@ -1,12 +1,12 @@
-import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { runEmloc, type Interruption, type Run } from './run-emloc.js';
+
 const root = fileURLToPath(new URL('../../..', import.meta.url));
-const command = join(root, 'tools/cli/bin/emloc.cjs');
 const model = join(root, 'examples/models/tiny-qwen2');
 
 let folder: string;
@@ -26,42 +26,9 @@ beforeAll(async () => {
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-interface Run {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** A signal, sent once stderr matches a pattern or a file is there. */
-interface Interruption {
-  readonly signal: NodeJS.Signals;
-  readonly moment: RegExp | string;
-}
-
 /** Runs the command as a user does. */
-function emloc(args: readonly string[], interruption?: Interruption): Promise<Run> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [command, ...args], {
-      cwd: folder,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    let [stdout, stderr] = ['', ''];
-    child.stdout.on('data', (text: Buffer) => (stdout += text.toString()));
-    child.stderr.on('data', (text: Buffer) => (stderr += text.toString()));
-    const poll = setInterval(() => {
-      if (!interruption) return clearInterval(poll);
-      const { moment, signal } = interruption;
-      if (!(typeof moment === 'string' ? existsSync(moment) : moment.test(stderr))) return;
-      clearInterval(poll);
-      child.kill(signal);
-    }, 10);
-    child.on('error', reject);
-    child.on('close', (code) => {
-      clearInterval(poll);
-      resolve({ code, stdout, stderr });
-    });
-  });
-}
+const emloc = (args: readonly string[], interruption?: Interruption): Promise<Run> =>
+  runEmloc(args, { folder, interruption });
 
 async function json(...args: readonly string[]): Promise<Record<string, unknown>> {
   const { code, stdout, stderr } = await emloc([...args, '--json']);
@@ -92,6 +59,10 @@ describe('emloc', () => {
     const report = await json('tune', ...job(), '--out', adapter, '--vram', '1GiB');
     expect(report).toEqual({
       job: expect.any(String),
+      date: expect.stringMatching(/^\d{4}-\d\d-\d\d$/),
+      sourceRows: 48,
+      droppedRows: 0,
+      truncatedRows: 48,
       adapter,
       budgetBytes: 2 ** 30,
       peakDeviceBytes: aNumber,
@@ -210,7 +181,8 @@ describe('emloc', () => {
     expect((await readdir(outputs)).filter((name) => name.includes('interrupted'))).toEqual([]);
   });
 
-  it.each(['SIGINT', 'SIGTERM', 'SIGKILL'] as const)(
+  const exitCodes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129, SIGKILL: null };
+  it.each(['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGKILL'] as const)(
     'goes on after %s in training with --resume, to the bytes of one run',
     async (signal) => {
       const [whole, out] = [join(outputs, 'whole'), join(outputs, signal)];
@@ -233,7 +205,7 @@ describe('emloc', () => {
         signal,
         moment: join(progress, 'train-000000005.safetensors'),
       });
-      expect(interrupted).toMatchObject({ code: signal === 'SIGKILL' ? null : 130, stdout: '' });
+      expect(interrupted).toMatchObject({ code: exitCodes[signal], stdout: '' });
       if (signal !== 'SIGKILL')
         expect(interrupted.stderr).toMatch(/PIPELINE_INTERRUPTED: .*--resume/);
       expect(existsSync(out)).toBe(false);
@@ -254,6 +226,13 @@ describe('emloc', () => {
         );
       }
       expect((await readdir(outputs)).filter((name) => name.includes(signal))).toEqual([signal]);
+      const again = await emloc(['tune', ...args, '--resume', '--out', out]);
+      expect(again.code).toBe(0);
+      expect(JSON.parse(again.stdout)).toEqual({
+        job: expect.stringMatching(/^[0-9a-f]{16}$/),
+        adapter: out,
+        done: true,
+      });
     },
   );
 

@@ -1,3 +1,4 @@
+import { last } from '@emloc/checked';
 import type { Tensor } from '@emloc/device';
 
 import { relativeError, tolerances, type Check, type Lab } from './lab.js';
@@ -39,7 +40,7 @@ export function attentionChecks(): readonly Check[] {
 
 function operandsOf(lab: Lab, { heads, kvHeads, headDim, lengths, dtype }: Shape) {
   const sequences = lab.sequences(lengths);
-  const rows = sequences.offsets.at(-1) as number;
+  const rows = last(sequences.offsets);
   const [q, dOut] = [
     lab.normal([rows, heads * headDim], dtype),
     lab.normal([rows, heads * headDim], dtype),
@@ -58,7 +59,7 @@ function outputsOf(lab: Lab, q: Tensor, k: Tensor, heads: number) {
     dQ: like(q),
     dK: like(k),
     dV: like(k),
-    logSumExp: lab.empty([heads, q.shape[0] as number], 'float32'),
+    logSumExp: lab.empty([heads, q.dim(0)], 'float32'),
   };
 }
 
@@ -104,7 +105,7 @@ function reference(
   { heads, kvHeads, headDim }: Shape,
   scale: number,
 ) {
-  const rows = offsets.at(-1) as number;
+  const rows = last(offsets);
   const [out, dQ] = [
     new Float64Array(rows * heads * headDim),
     new Float64Array(rows * heads * headDim),

@@ -1,3 +1,4 @@
+import { at, last } from '@emloc/checked';
 import type { Device, DType, HostArray, SequenceLayout, Tensor } from '@emloc/device';
 
 import { createRandom, normals } from './random.js';
@@ -45,10 +46,7 @@ class Operands {
   }
 
   sequences(lengths: readonly number[]): SequenceLayout {
-    const offsets = lengths.reduce<number[]>(
-      (sums, length) => [...sums, (sums.at(-1) as number) + length],
-      [0],
-    );
+    const offsets = lengths.reduce<number[]>((sums, length) => [...sums, last(sums) + length], [0]);
     const positions = lengths.flatMap((length) => Array.from({ length }, (_, index) => index));
     return {
       offsets,
@@ -92,7 +90,10 @@ async function measure(
   const count = Math.max(3, Math.min(200, Math.ceil(30 / first)));
   const times = [];
   for (let i = 0; i < 5; i += 1) times.push(await batch(count));
-  const ms = times.sort((one, other) => one - other)[2] as number;
+  const ms = at(
+    times.sort((one, other) => one - other),
+    2,
+  );
   if (flops) return { name, ms, rate: flops / ms / 1e9, unit: 'TFLOP/s' };
   return bytes
     ? { name, ms, rate: bytes / ms / 1e6, unit: 'GB/s' }
@@ -173,7 +174,7 @@ const benchAttention: Group = async (device, operands, report) => {
     [28, 4, 128, Array.from({ length: 16 }, () => 128)],
   ] as const) {
     const sequences = operands.sequences(lengths);
-    const rows = sequences.offsets.at(-1) as number;
+    const rows = last(sequences.offsets);
     const [q, out, dOut, dQ] = Array.from({ length: 4 }, () =>
       operands.random([rows, heads * headDim]),
     ) as [Tensor, Tensor, Tensor, Tensor];
@@ -404,7 +405,7 @@ async function factorize(
     }
     const ms = Math.min(...times);
     report({
-      name: `${name} ${n} ${dtype} (first call ${times[0]?.toFixed(0)} ms)`,
+      name: `${name} ${n} ${dtype} (first call ${at(times, 0).toFixed(0)} ms)`,
       ms,
       rate: flops / ms / 1e9,
       unit: 'TFLOP/s',

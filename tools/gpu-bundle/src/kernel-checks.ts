@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import type { DType, Tensor } from '@emloc/device';
 
 import { encode, tolerances, type Check, type Lab } from './lab.js';
@@ -113,7 +114,6 @@ async function checkRowKernels(lab: Lab, dtype: 'float32' | 'bfloat16', d: numbe
   ];
   const out = () => lab.empty([rows, d], dtype);
   const [y, inverseRms] = [out(), lab.empty([rows], 'float32')];
-  const at = (values: Float32Array, index: number) => values[index] as number;
   const each = (value: (row: number, column: number, index: number) => number) =>
     Float64Array.from({ length: rows * d }, (_, index) =>
       value(Math.floor(index / d), index % d, index),
@@ -342,9 +342,7 @@ async function checkOptimizer(lab: Lab): Promise<void> {
     step: 3,
   });
   for (let index = 0; index < shapes.length; index += 1) {
-    const list = [p, g, m, v].map(
-      (entries) => entries[index] as { tensor: Tensor; values: Float32Array },
-    );
+    const list = [p, g, m, v].map((entries) => at(entries, index));
     const [parameter, gradient, first, second] = list as [
       (typeof list)[0],
       (typeof list)[0],

@@ -1,3 +1,4 @@
+import { last } from '@emloc/checked';
 import type { Device, DType, HostDType, SequenceLayout, Tensor } from '@emloc/device';
 
 import { createRandom, normals, roundToBfloat16 } from './random.js';
@@ -63,10 +64,7 @@ export class Lab {
   }
 
   sequences(lengths: readonly number[]): SequenceLayout {
-    const offsets = lengths.reduce<number[]>(
-      (sums, length) => [...sums, (sums.at(-1) as number) + length],
-      [0],
-    );
+    const offsets = lengths.reduce<number[]>((sums, length) => [...sums, last(sums) + length], [0]);
     const positions = lengths.flatMap((length) => Array.from({ length }, (_, index) => index));
     return {
       offsets,

@@ -32,7 +32,7 @@ async function main(argv: readonly string[]): Promise<number> {
     allowPositionals: true,
     options: { device: { type: 'string', default: 'cuda' }, only: { type: 'string' } },
   });
-  const [command = 'all'] = positionals;
+  const command = positionals.at(0) ?? 'all';
   const ordinal = cudaOrdinal(values.device);
   if (command === 'info') return info();
   if (!['check', 'bench', 'all'].includes(command) || ordinal === null) {

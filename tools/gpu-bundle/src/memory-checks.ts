@@ -1,3 +1,4 @@
+import { at, last } from '@emloc/checked';
 import { Device, DeviceError, MemoryBudget, OutOfBudgetError, type Tensor } from '@emloc/device';
 import { createCudaBackend, defaultReserveBytes, type CudaBackend } from '@emloc/device-cuda';
 
@@ -38,18 +39,17 @@ async function checkFragmentation(ordinal: number): Promise<readonly string[]> {
     return tensor;
   });
   expectThrows(() => device.allocate([1], 'float32', 'activations', 'one too many'));
-  for (let index = 0; index < count; index += 2) tensors[index]?.dispose();
+  for (let index = 0; index < count; index += 2) at(tensors, index).dispose();
   const start = performance.now();
   const big = device.allocate([(128 * mebibyte) / 4], 'float32', 'activations', 'all that is free');
   const compactionMs = performance.now() - start;
   device.kernels.fill({ out: big, value: -1 });
-  for (let index = 1; index < count; index += 2)
-    await expectAll(tensors[index] as Tensor, index, device);
+  for (let index = 1; index < count; index += 2) await expectAll(at(tensors, index), index, device);
   const memory = backend.measureMemory();
   if (memory.ownBytes !== null && memory.ownBytes > budget.totalBytes)
     throw new Error(`${memory.ownBytes} bytes on the card, budget ${budget.totalBytes}`);
   big.dispose();
-  for (let index = 1; index < count; index += 2) tensors[index]?.dispose();
+  for (let index = 1; index < count; index += 2) at(tensors, index).dispose();
   await device.close();
   return [
     `fragmented arena compacted in ${compactionMs.toFixed(1)} ms; on the card ${memory.ownBytes} of ${budget.totalBytes} bytes (arena ${memory.arenaBytes})`,
@@ -119,7 +119,7 @@ async function checkRepetition(ordinal: number): Promise<readonly string[]> {
     tensor.dispose();
     await device.close();
   }
-  const growth = (used.at(-1) as number) - (used[1] as number);
+  const growth = last(used) - at(used, 1);
   if (growth > 4 * mebibyte)
     throw new Error(`${growth} bytes more on the card after opening it again`);
   return [`opened four times, ${growth} bytes of growth`];

@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import { createRandom } from '@emloc/dataset';
 
 /** The six processes of a deployment. */
@@ -36,16 +37,17 @@ const cutEvery = 6;
  */
 export function planFaults(seed: number): readonly Fault[] {
   const random = createRandom(seed, 'faults');
-  const at = random.nextFloat();
+  const moment = random.nextFloat();
   if (seed % cutEvery === cutEvery - 1)
-    return [{ kind: 'cut', process: 'nats-server', at, seconds: cutSeconds }];
-  const first =
-    processNames[(seed + Math.floor(seed / processNames.length)) % processNames.length] ??
-    'nats-server';
+    return [{ kind: 'cut', process: 'nats-server', at: moment, seconds: cutSeconds }];
+  const first = at(
+    processNames,
+    (seed + Math.floor(seed / processNames.length)) % processNames.length,
+  );
   const others = processNames.filter((name) => name !== first);
   const second = random.nextFloat() < 0.5 ? others[random.nextInt(others.length)] : undefined;
   const kills: Fault[] = [
-    { kind: 'kill', process: first, at },
+    { kind: 'kill', process: first, at: moment },
     ...(second ? [{ kind: 'kill', process: second, at: random.nextFloat() } as const] : []),
   ];
   return kills.sort((a, b) => a.at - b.at);

@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { at } from '@emloc/checked';
 import type { Job, JobEvent } from '@emloc/sdk';
 
 import type { Fault } from './fault-plan.js';
@@ -141,7 +142,7 @@ export function eventProblems(
   job: Pick<Job, 'lastEventSequence'> | null,
 ): string[] {
   const wrong = events.findIndex(({ sequence }, index) => sequence !== index + 1);
-  if (wrong >= 0) return [`event ${wrong + 1} has the sequence ${events[wrong]?.sequence}`];
+  if (wrong >= 0) return [`event ${wrong + 1} has the sequence ${at(events, wrong).sequence}`];
   if (job && job.lastEventSequence !== events.length)
     return [`${events.length} events, the last of the job is ${job.lastEventSequence}`];
   return [];

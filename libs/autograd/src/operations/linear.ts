@@ -230,7 +230,7 @@ function accumulateGradients(
     out: gradients.a,
   });
   // A gradient that is wider than the input is not worth its memory until the input is there.
-  const isWide = (dOut.shape[1] ?? 0) > x.width;
+  const isWide = dOut.dim(1) > x.width;
   if (isWide) kernels.outerProducts({ products: [ofB] });
   context.multiplyOnceRestored(x, isWide ? [dHidden] : [dHidden, hidden, dOut], (input) =>
     isWide ? [ofA(input)] : [ofA(input), ofB],
@@ -238,5 +238,5 @@ function accumulateGradients(
 }
 
 function rankOf(v: Tensor): number {
-  return v.shape[0] ?? 0;
+  return v.dim(0);
 }

@@ -112,7 +112,7 @@ describe('the merged folder', () => {
       const adapter = tinyAdapter({ layers: new Map([['model.layers.0.self_attn.k_proj', fits]]) });
       await mergeCheckpoint({ model, adapter, out: join(folder, 'out') });
       const [before, after] = [await contentsOf(model), await contentsOf(join(folder, 'out'))];
-      expect([...after.keys()]).toEqual([...before.keys()]);
+      expect([...after.keys()]).toEqual([...before.keys(), 'emloc.json'].sort());
       for (const [path, bytes] of before)
         expect({ path, isEqual: after.get(path)?.equals(bytes) }).toEqual({ path, isEqual: true });
     }),
@@ -196,6 +196,7 @@ describe('the merged folder', () => {
       expect([...copied.keys()]).toEqual([
         'chat_template.jinja',
         'config.json',
+        'emloc.json',
         'model.safetensors',
         'sub/notes.txt',
         'tokenizer.json',
@@ -258,6 +259,71 @@ async function writeWith(model: string, added: readonly SafetensorsEntry[]): Pro
     format: 'pt',
   });
 }
+
+describe('a merge over another', () => {
+  /** A folder with a merge of so many shards, and what a user put beside them. */
+  const overMerge = (shards: number, test: (folder: string, out: string) => Promise<void>) =>
+    inFolder(async (folder) => {
+      const [model, out] = [join(folder, 'model'), join(folder, 'out')];
+      await writeTinyModel(model, { dtype: 'float16', shards });
+      await writeFile(join(model, 'merges.txt'), 'of the first');
+      await mergeCheckpoint({ model, adapter: tinyAdapter(), out });
+      await writeFile(join(out, 'notes.txt'), 'mine');
+      await mkdir(join(out, 'more'));
+      await writeFile(join(out, 'more', 'notes.txt'), 'mine, too');
+      await test(folder, out);
+    });
+
+  it('replaces what the first wrote, shards that the second does not have included, and nothing else', () =>
+    overMerge(3, async (folder, out) => {
+      const model = join(folder, 'second');
+      await writeTinyModel(model, { dtype: 'float32', shards: 1 });
+      const merge = (overwrite: boolean) =>
+        mergeCheckpoint({ model, adapter: tinyAdapter(), out, overwrite });
+      const before = await contentsOf(out);
+      await expectRefusal(merge(false), 'CHECKPOINT_OUTPUT_EXISTS', /out: the folder is not empty/);
+      expect(await contentsOf(out)).toEqual(before);
+      await merge(true);
+      expect([...(await contentsOf(out)).keys()]).toEqual([
+        'config.json',
+        'emloc.json',
+        'model.safetensors',
+        'more/notes.txt',
+        'notes.txt',
+        'tokenizer.json',
+      ]);
+      expect(await readFile(join(out, 'more', 'notes.txt'), 'utf8')).toBe('mine, too');
+      expect((await tensorsOf(out)).get('model.norm.weight')?.dtype).toBe('float32');
+      expect((await readdir(folder)).sort()).toEqual(['model', 'out', 'second']);
+    }));
+
+  it('is refused, before anything is done, where a file of its own would replace one of the user', () =>
+    overMerge(1, async (folder, out) => {
+      const model = join(folder, 'model');
+      await writeFile(join(model, 'notes.txt'), "the model's");
+      const before = await contentsOf(out);
+      let isBegun = false;
+      const onProgress = () => (isBegun = true);
+      await expectRefusal(
+        mergeCheckpoint({ model, adapter: tinyAdapter(), out, overwrite: true, onProgress }),
+        'CHECKPOINT_OUTPUT_EXISTS',
+        /notes.txt is in the way/,
+      );
+      expect(isBegun).toBe(false);
+      expect(await contentsOf(out)).toEqual(before);
+    }));
+
+  it('is refused over a checkpoint that was not merged here', () =>
+    overMerge(1, async (folder) => {
+      const [model, base] = [join(folder, 'model'), join(folder, 'base')];
+      await writeTinyModel(base, { dtype: 'float32', shards: 1 });
+      await expectRefusal(
+        mergeCheckpoint({ model, adapter: tinyAdapter(), out: base, overwrite: true }),
+        'CHECKPOINT_OUTPUT_EXISTS',
+        /holds no merged checkpoint whose emloc.json says/,
+      );
+    }));
+});
 
 /** Adds a head that is the embedding once more, in another dtype. */
 async function copyEmbeddingToHead(model: string): Promise<void> {
@@ -425,7 +491,7 @@ describe('a merge that cannot be done', () => {
       await expectRefusal(
         merge(join(folder, 'model2')),
         'CHECKPOINT_OUTPUT_EXISTS',
-        /model2 exists/,
+        /model2: the folder is not empty/,
       );
       await rm(join(folder, 'model2'), { recursive: true });
     }));

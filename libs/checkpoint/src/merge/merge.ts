@@ -1,13 +1,17 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 
-import { createFolderAtomic } from '../atomic.js';
-import { openShards, type ShardedCheckpoint } from '../checkpoint.js';
+import { writeFileAtomic } from '../atomic.js';
+import { configFileName, openShards, type ShardedCheckpoint } from '../checkpoint.js';
 import type { FloatDType } from '../floats.js';
 import type { LoraAdapter } from '../lora-adapter.js';
+import { holdPlace, settleOutput } from '../output/held-place.js';
+import { assertReplaceable, recordFileName } from '../output/owned.js';
+import { findPlace } from '../output/place.js';
+import { writeOutput } from '../output/write-output.js';
 import { writeSafetensors } from '../write-safetensors.js';
 import { copyOtherFiles, listOtherFiles, rewriteDType, type OtherFiles } from './other-files.js';
-import { assertFreeDisk, assertOutputFolder } from './output-folder.js';
+import { assertFreeDisk, assertOutsideModel } from './output-folder.js';
 import { assertOwnHead, outputBytes, planMerge, type MergePlan, type TensorMerge } from './plan.js';
 import { mergedPieces } from './tensor.js';
 import { verifyMerge } from './verify.js';
@@ -22,8 +26,10 @@ export interface MergeOptions {
   /** The base model's folder. */
   readonly model: string;
   readonly adapter: LoraAdapter;
-  /** Must not exist, or be empty; not inside `model`. */
+  /** Must not exist, or be empty, unless `overwrite` says otherwise; not inside `model`. */
   readonly out: string;
+  /** Whether a merged checkpoint that is there already is replaced. */
+  readonly overwrite?: boolean;
   /** What all floating-point tensors are stored in; by default each keeps its own. */
   readonly dtype?: FloatDType;
   readonly signal?: AbortSignal;
@@ -52,42 +58,54 @@ export interface MergeReport {
  * too full or `out` is taken.
  */
 export async function mergeCheckpoint(options: MergeOptions): Promise<MergeReport> {
-  const { model, adapter, out, dtype, signal } = options;
+  const { model, adapter, out, dtype, signal, overwrite = false } = options;
   signal?.throwIfAborted();
+  await settleOutput(model);
   const source = await openShards(model);
   try {
     await assertOwnHead(source, adapter);
     const plan = planMerge(source, adapter, dtype);
-    await assertOutputFolder(model, out);
-    const others = await listOtherFiles(model, new Set(plan.keys()));
+    await assertOutsideModel(model, await findPlace(out));
+    const others = await listOtherFiles(model, new Set([...plan.keys(), recordFileName]));
     await assertFreeDisk(out, neededBytes(source, plan, others));
-    const written = await createFolderAtomic(
-      out,
-      (temporary) => fill(temporary, { ...options, source, plan, others }),
-      { signal },
-    );
-    return {
-      folder: out,
-      mergedLayers: adapter.layers.size,
-      tensorBytes: outputBytes(plan),
-      files: Object.fromEntries(written),
-      leftOut: others.leftOut,
-    };
+    const files = [...plan.keys(), ...others.copied, recordFileName].sort();
+    const place = await holdPlace(out);
+    try {
+      await assertReplaceable(place, { overwrite, kind: mergedKind, written: files });
+      const written = await writeOutput(
+        place,
+        (temporary) => fill(temporary, { ...options, source, plan, others, files }),
+        { signal, overwrite },
+      );
+      return {
+        folder: out,
+        mergedLayers: adapter.layers.size,
+        tensorBytes: outputBytes(plan),
+        files: Object.fromEntries(written),
+        leftOut: others.leftOut,
+      };
+    } finally {
+      await place.release();
+    }
   } finally {
     await source.close();
   }
 }
 
+const mergedKind = { name: 'merged checkpoint', mark: configFileName };
+
 interface FillInputs extends MergeOptions {
   readonly source: ShardedCheckpoint;
   readonly plan: MergePlan;
   readonly others: OtherFiles;
+  /** Paths of everything that is written. */
+  readonly files: readonly string[];
 }
 
 /** Writes and verifies the folder; returns SHA-256 by weight file. */
 async function fill(
   temporary: string,
-  { model, dtype, source, plan, others, signal, onProgress }: FillInputs,
+  { model, dtype, source, plan, others, files, signal, onProgress }: FillInputs,
 ): Promise<ReadonlyMap<string, string>> {
   const totalBytes = outputBytes(plan);
   await copyOtherFiles(model, temporary, others);
@@ -106,6 +124,7 @@ async function fill(
     signal,
     onBytes: counter('verifying', totalBytes, onProgress),
   });
+  await writeFileAtomic(join(temporary, recordFileName), `${JSON.stringify({ files }, null, 2)}\n`);
   return written;
 }
 

@@ -1,21 +1,22 @@
 import { realpath, statfs } from 'node:fs/promises';
-import { basename, dirname, join, resolve, sep } from 'node:path';
+import { dirname, resolve, sep } from 'node:path';
 import { formatBytes } from '@emloc/device';
 
-import { vacantFolder } from '../atomic.js';
-import { CheckpointError, errnoCode, fileError } from '../errors.js';
+import { CheckpointError, fileError } from '../errors.js';
+import type { OutputPlace } from '../output/place.js';
 
-/** @throws CheckpointError when `out` is in use, or is the model's folder or inside it. */
-export async function assertOutputFolder(model: string, out: string): Promise<void> {
+/** @throws CheckpointError when the place is the model's folder or inside it. */
+export async function assertOutsideModel(
+  model: string,
+  { out, folder }: OutputPlace,
+): Promise<void> {
   const source = await realpath(model);
-  const target = await realTarget(out);
-  if (target === source || target.startsWith(source.endsWith(sep) ? source : source + sep)) {
+  if (folder === source || folder.startsWith(source.endsWith(sep) ? source : source + sep)) {
     throw new CheckpointError(
       'CHECKPOINT_INVALID_OPTION',
       `the output folder ${out} is the model's folder ${model} or inside it`,
     );
   }
-  await vacantFolder(out);
 }
 
 /** @throws CheckpointError CHECKPOINT_DISK_FULL when `bytes` do not fit where `out` will be. */
@@ -28,17 +29,6 @@ export async function assertFreeDisk(out: string, bytes: number): Promise<void> 
       'CHECKPOINT_DISK_FULL',
       `${out} needs ${formatBytes(bytes)}, ${formatBytes(freeBytes)} of the disk is free`,
     );
-}
-
-async function realTarget(path: string): Promise<string> {
-  try {
-    return await realpath(path);
-  } catch (error) {
-    const absolute = resolve(path);
-    if (errnoCode(error) !== 'ENOENT' || dirname(absolute) === absolute)
-      throw fileError(error, path);
-    return join(await realTarget(dirname(absolute)), basename(absolute));
-  }
 }
 
 async function existingAncestor(path: string): Promise<string> {

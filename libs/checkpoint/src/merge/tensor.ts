@@ -81,25 +81,25 @@ function addFourScaled(
   const columns = delta.length;
   const rowOf = (index: number) =>
     a.subarray(Math.min(index, rank - 1) * columns, (Math.min(index, rank - 1) + 1) * columns);
-  const factorOf = (index: number) => (index < rank ? scale * (factors[index] ?? 0) : 0);
+  const factorOf = (index: number) => (index < rank ? scale * (factors[index] as number) : 0);
   const [a0, a1, a2, a3] = [rowOf(k), rowOf(k + 1), rowOf(k + 2), rowOf(k + 3)];
   const [f0, f1, f2, f3] = [factorOf(k), factorOf(k + 1), factorOf(k + 2), factorOf(k + 3)];
   for (let column = 0; column < columns; column += 1) {
     delta[column] =
-      (delta[column] ?? 0) +
-      f0 * (a0[column] ?? 0) +
-      f1 * (a1[column] ?? 0) +
-      f2 * (a2[column] ?? 0) +
-      f3 * (a3[column] ?? 0);
+      (delta[column] as number) +
+      f0 * (a0[column] as number) +
+      f1 * (a1[column] as number) +
+      f2 * (a2[column] as number) +
+      f3 * (a3[column] as number);
   }
 }
 
 function addRow(values: Float32Array, delta: Float64Array, name: string): void {
   for (let column = 0; column < values.length; column += 1) {
-    const weight = values[column] ?? 0;
-    const merged = weight + (delta[column] ?? 0);
+    const weight = values[column] as number;
+    const merged = weight + (delta[column] as number);
     values[column] = merged;
-    if (!isFinite(values[column] ?? 0)) throw outOfRange(name, merged, 'float32');
+    if (!isFinite(values[column] as number)) throw outOfRange(name, merged, 'float32');
   }
 }
 
@@ -107,7 +107,7 @@ function assertInRange(values: Float32Array, dtype: FloatDType, name: string): v
   const limit = overflowAt[dtype];
   if (!isFinite(limit)) return;
   for (let index = 0; index < values.length; index += 1) {
-    const value = values[index] ?? 0;
+    const value = values[index] as number;
     if (value >= limit || value <= -limit) throw outOfRange(name, value, dtype);
   }
 }

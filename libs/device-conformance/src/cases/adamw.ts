@@ -1,4 +1,4 @@
-import type { Tensor } from '@emloc/device';
+import { at } from '@emloc/checked';
 
 import { group, type CaseDefinition } from '../case.js';
 import type { Fixture } from '../fixture.js';
@@ -55,14 +55,14 @@ async function checkSteps(
       squaredGradientNorms,
     });
     states = adamw(
-      states.map((state, i) => ({ ...state, gradient: drawn[i] as Float64Array })),
+      states.map((state, i) => ({ ...state, gradient: at(drawn, i) })),
       options,
     );
   }
   for (const [i, { value, first, second }] of states.entries()) {
-    await fixture.assertClose(parameters[i] as Tensor, value, `parameter ${i}`);
-    await fixture.assertClose(firstMoments[i] as Tensor, first, `first moment ${i}`);
-    await fixture.assertClose(secondMoments[i] as Tensor, second, `second moment ${i}`);
+    await fixture.assertClose(at(parameters, i), value, `parameter ${i}`);
+    await fixture.assertClose(at(firstMoments, i), first, `first moment ${i}`);
+    await fixture.assertClose(at(secondMoments, i), second, `second moment ${i}`);
   }
 }
 

@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import type { BlockCopy, DType } from '@emloc/device';
 
 import { group, type CaseDefinition } from '../case.js';
@@ -22,24 +23,24 @@ interface Prepared {
 
 function prepare(
   fixture: Fixture,
-  { rows, columns, xWidth, outShape, at, dtype, outDType, layout }: Block,
+  { rows, columns, xWidth, outShape, at: places, dtype, outDType, layout }: Block,
 ): Prepared {
   const [x, before] = [
     fixture.values([rows, xWidth], { dtype }),
     fixture.values(outShape, { dtype: outDType }),
   ];
-  const { xColumn = 0, outRow = 0, outColumn = 0, scale = 1 } = at;
+  const { xColumn = 0, outRow = 0, outColumn = 0, scale = 1 } = places;
   const expected = before.slice();
   for (let i = 0; i < rows; i += 1) {
     for (let j = 0; j < columns; j += 1) {
       expected[(outRow + i) * outShape[1] + outColumn + j] = rounded(
-        scale * (x[i * xWidth + xColumn + j] as number),
+        scale * at(x, i * xWidth + xColumn + j),
         outDType,
       );
     }
   }
   const copy = {
-    ...at,
+    ...places,
     columns,
     x: fixture.tensor(x, [rows, xWidth], { dtype, layout }),
     out: fixture.tensor(before, outShape, { dtype: outDType }),

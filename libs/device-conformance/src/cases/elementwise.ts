@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { at } from '@emloc/checked';
 import { type DType } from '@emloc/device';
 
 import { group, type CaseDefinition } from '../case.js';
@@ -27,7 +28,7 @@ async function checkScale(
     dtype = fixture.compute,
   }: { along: 'rows' | 'columns'; inPlace?: boolean; layout?: Layout; dtype?: DType },
 ): Promise<void> {
-  const [rows = 0, columns = 0] = shape;
+  const [rows, columns] = [at(shape, 0), at(shape, 1)];
   const length = along === 'rows' ? rows : columns;
   const [x, factors] = [fixture.values(shape, { dtype }), fixture.values([length], { dtype })];
   const tensor = fixture.tensor(x, shape, { dtype, layout });
@@ -133,7 +134,7 @@ export const elementwiseCases: readonly CaseDefinition[] = [
       values.forEach((value, i) => {
         const expected = squaredNorm(value);
         assert.ok(
-          Math.abs((norms[i] ?? Number.NaN) - expected) <= 1e-5 * expected,
+          Math.abs(at(norms, i) - expected) <= 1e-5 * expected,
           `norm ${i} is ${norms[i]}, expected ${expected}`,
         );
       });

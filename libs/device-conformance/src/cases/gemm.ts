@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { at } from '@emloc/checked';
 import { type DType } from '@emloc/device';
 
 import { group, type CaseDefinition } from '../case.js';
@@ -47,7 +48,7 @@ async function check(fixture: Fixture, variant: Variant): Promise<void> {
   const product = gemm(a, b, variant);
   await fixture.assertClose(
     out,
-    product.map((value, i) => (accumulate ? (before[i] ?? 0) : 0) + (alpha ?? 1) * value),
+    product.map((value, i) => (accumulate ? at(before, i) : 0) + (alpha ?? 1) * value),
     'out',
   );
 }

@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import type { OuterProduct } from '@emloc/device';
 
 import { group, type CaseDefinition } from '../case.js';
@@ -32,8 +33,7 @@ function prepare(
       : [Math.floor(index / columns), index % columns];
     let sum = 0;
     for (let row = 0; row < rows; row += 1)
-      sum +=
-        (left[row * leftWidth + leftColumn + i] as number) * (right[row * columns + j] as number);
+      sum += at(left, row * leftWidth + leftColumn + i) * at(right, row * columns + j);
     return value + alpha * sum;
   });
   const product = {

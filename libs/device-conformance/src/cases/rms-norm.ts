@@ -1,3 +1,5 @@
+import { at } from '@emloc/checked';
+
 import { group, type CaseDefinition } from '../case.js';
 import type { Fixture, Layout } from '../fixture.js';
 import { dot, numericGradient } from '../gradient.js';
@@ -54,7 +56,7 @@ async function checkBackward(
   });
   await fixture.assertClose(
     dX,
-    gradient.map((value, i) => value + (accumulate ? (before[i] ?? 0) : 0)),
+    gradient.map((value, i) => value + (accumulate ? at(before, i) : 0)),
     'dX',
   );
 }

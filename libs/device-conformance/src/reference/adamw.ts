@@ -30,11 +30,11 @@ export function adamw(
   const clip = Math.min(1, maxGradientNorm / (norm + 1e-6));
   return parameters.map(({ value, gradient, first, second }) => {
     const clipped = gradient.map((g) => g * clip);
-    const m = first.map((old, i) => beta1 * old + (1 - beta1) * (clipped[i] ?? Number.NaN));
-    const v = second.map((old, i) => beta2 * old + (1 - beta2) * (clipped[i] ?? Number.NaN) ** 2);
+    const m = first.map((old, i) => beta1 * old + (1 - beta1) * (clipped[i] as number));
+    const v = second.map((old, i) => beta2 * old + (1 - beta2) * (clipped[i] as number) ** 2);
     const updated = value.map((old, i) => {
-      const mean = (m[i] ?? Number.NaN) / (1 - beta1 ** step);
-      const variance = (v[i] ?? Number.NaN) / (1 - beta2 ** step);
+      const mean = (m[i] as number) / (1 - beta1 ** step);
+      const variance = (v[i] as number) / (1 - beta2 ** step);
       return old - learningRate * (mean / (Math.sqrt(variance) + epsilon) + weightDecay * old);
     });
     return { value: updated, gradient, first: m, second: v };

@@ -49,8 +49,7 @@ function product(
   length: number,
 ): number {
   let sum = 0;
-  for (let i = 0; i < length; i += 1)
-    sum += (a[aStart + i] ?? Number.NaN) * (b[bStart + i] ?? Number.NaN);
+  for (let i = 0; i < length; i += 1) sum += (a[aStart + i] as number) * (b[bStart + i] as number);
   return sum;
 }
 
@@ -79,7 +78,7 @@ export function attention(
     const result = probabilities(inputs, query, shape);
     logSumExp[query.head * rows + query.row] = result.logSumExp;
     query.keys.forEach((key, j) =>
-      axpy(result.weights[j] ?? Number.NaN, inputs.v, key, out, query.start, headLength),
+      axpy(result.weights[j] as number, inputs.v, key, out, query.start, headLength),
     );
   }
   return { out, logSumExp };
@@ -98,10 +97,10 @@ export function attentionBackward(
   for (const query of queries(shape)) {
     const { weights } = probabilities(inputs, query, shape);
     const dWeights = query.keys.map((key) => product(dOut, query.start, inputs.v, key, headLength));
-    const mean = weights.reduce((sum, weight, j) => sum + weight * (dWeights[j] ?? Number.NaN), 0);
+    const mean = weights.reduce((sum, weight, j) => sum + weight * (dWeights[j] as number), 0);
     query.keys.forEach((key, j) => {
-      const weight = weights[j] ?? Number.NaN;
-      const dScore = weight * ((dWeights[j] ?? Number.NaN) - mean) * scale;
+      const weight = weights[j] as number;
+      const dScore = weight * ((dWeights[j] as number) - mean) * scale;
       axpy(dScore, inputs.k, key, dQ, query.start, headLength);
       axpy(dScore, inputs.q, query.start, dK, key, headLength);
       axpy(weight, dOut, query.start, dV, key, headLength);
@@ -119,5 +118,5 @@ function axpy(
   length: number,
 ): void {
   for (let i = 0; i < length; i += 1)
-    y[yStart + i] = (y[yStart + i] ?? Number.NaN) + factor * (x[xStart + i] ?? Number.NaN);
+    y[yStart + i] = (y[yStart + i] as number) + factor * (x[xStart + i] as number);
 }

@@ -9,7 +9,7 @@ export function crossEntropy(
     const largest = values.reduce((most, value) => Math.max(most, value), Number.NEGATIVE_INFINITY);
     const sum = values.reduce((total, value) => total + Math.exp(value - largest), 0);
     return {
-      loss: Math.log(sum) + largest - (values[target] ?? Number.NaN),
+      loss: Math.log(sum) + largest - (values[target] as number),
       prediction: values.indexOf(largest),
     };
   });

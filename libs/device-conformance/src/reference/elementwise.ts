@@ -1,9 +1,9 @@
 export function add(out: Float64Array, x: Float64Array, alpha: number): Float64Array {
-  return out.map((value, i) => value + alpha * (x[i] ?? Number.NaN));
+  return out.map((value, i) => value + alpha * (x[i] as number));
 }
 
 export function addBias(out: Float64Array, bias: Float64Array): Float64Array {
-  return out.map((value, i) => value + (bias[i % bias.length] ?? Number.NaN));
+  return out.map((value, i) => value + (bias[i % bias.length] as number));
 }
 
 /** x (rows, columns) times a factor per row or per column. */
@@ -15,7 +15,7 @@ export function scale(
 ): Float64Array {
   return x.map(
     (value, i) =>
-      value * (factors[along === 'rows' ? Math.floor(i / columns) : i % columns] ?? Number.NaN),
+      value * (factors[along === 'rows' ? Math.floor(i / columns) : i % columns] as number),
   );
 }
 

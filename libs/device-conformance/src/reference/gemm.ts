@@ -18,8 +18,8 @@ export function gemm(
       let sum = 0;
       for (let p = 0; p < k; p += 1) {
         sum +=
-          (a[transposeA ? p * m + i : i * k + p] ?? Number.NaN) *
-          (b[transposeB ? j * k + p : p * n + j] ?? Number.NaN);
+          (a[transposeA ? p * m + i : i * k + p] as number) *
+          (b[transposeB ? j * k + p : p * n + j] as number);
       }
       out[i * n + j] = sum;
     }

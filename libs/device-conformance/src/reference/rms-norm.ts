@@ -13,7 +13,7 @@ export function rmsNorm(
       1 / Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / width + epsilon);
     inverseRms[row] = inverse;
     values.forEach((value, i) => {
-      out[row * width + i] = value * inverse * (weight[i] ?? Number.NaN);
+      out[row * width + i] = value * inverse * (weight[i] as number);
     });
   });
   return { out, inverseRms };

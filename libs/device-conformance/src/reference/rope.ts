@@ -33,10 +33,10 @@ export function rope(
   const half = headLength / 2;
   return x.map((value, index) => {
     const within = index % headLength;
-    const position = positions[Math.floor(index / (heads * headLength))] ?? Number.NaN;
+    const position = positions[Math.floor(index / (heads * headLength))] as number;
     const angle = position * half + (within % half);
-    const [cos, sin] = [tables.cos[angle] ?? Number.NaN, tables.sin[angle] ?? Number.NaN];
-    const partner = x[within < half ? index + half : index - half] ?? Number.NaN;
+    const [cos, sin] = [tables.cos[angle] as number, tables.sin[angle] as number];
+    const partner = x[within < half ? index + half : index - half] as number;
     return value * cos + (within < half ? -partner : partner) * sin;
   });
 }

@@ -50,7 +50,7 @@ export function attentionScratchBytes(
   const longest = longestSequence(sequences);
   if (longest === 0) return 0;
   const rows = Math.min(tileRows, longest);
-  const headLength = (q.shape[1] ?? 0) / heads;
+  const headLength = q.dim(1) / heads;
   const products = [
     [rows, longest, headLength],
     [rows, headLength, longest],

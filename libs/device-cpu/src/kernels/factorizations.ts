@@ -16,7 +16,7 @@ export async function cholesky(
   { linearAlgebra }: CpuContext,
   { a }: CholeskyOptions,
 ): Promise<boolean> {
-  const n = a.shape[0] ?? 0;
+  const n = a.dim(0);
   assertShape('cholesky', a, [n, n]);
   if (n === 0) return true;
   const factor = float64(a);

@@ -11,13 +11,13 @@ export function rope({ x, out, cos, sin, positions, heads, inverse }: RopeOption
       'DEVICE_SHAPE_MISMATCH',
       `rope: ${heads} heads of even length do not make ${width}`,
     );
-  const table = [cos.shape[0] ?? 0, half];
+  const table = [cos.dim(0), half];
   assertShape('rope', out, x.shape);
   assertShape('rope', cos, table);
   assertShape('rope', sin, table);
   assertShape('rope', positions, [rows]);
   const places = int32(positions);
-  assertIndices('rope', places, table[0] as number, positions.label);
+  assertIndices('rope', places, cos.dim(0), positions.label);
   rotate({
     input: float32(x),
     output: float32(out),

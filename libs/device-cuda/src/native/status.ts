@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import { DeviceError } from '@emloc/device';
 
 /** CUDA_ERROR_OUT_OF_MEMORY of the driver, the only status with a code of its own. */
@@ -48,6 +49,6 @@ export class Cell {
   }
 
   get int32(): number {
-    return Number(BigInt.asIntN(32, this.raw[0] ?? 0n));
+    return Number(BigInt.asIntN(32, at(this.raw, 0)));
   }
 }

@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import {
   DeviceError,
   type AttentionBackwardOptions,
@@ -93,7 +94,7 @@ export function attentionBackward(context: CudaContext, options: AttentionBackwa
 }
 
 function deltaBytes(q: Tensor, heads: number): number {
-  return roundUp((q.shape[0] ?? 0) * heads * 4);
+  return roundUp(q.dim(0) * heads * 4);
 }
 
 /**
@@ -106,10 +107,10 @@ function partBytes({
   kvHeads,
   sequences: { offsets },
 }: AttentionBackwardOptions): number {
-  const headDim = (q.shape[1] ?? 0) / heads;
+  const headDim = q.dim(1) / heads;
   const tiles = offsets
     .slice(1)
-    .reduce((sum, end, index) => sum + Math.ceil((end - (offsets[index] as number)) / tileRows), 0);
+    .reduce((sum, end, index) => sum + Math.ceil((end - at(offsets, index)) / tileRows), 0);
   const hasParts =
     tileWidth(q, headDim) !== null && heads > kvHeads && tiles * kvHeads < enoughBlocks;
   return hasParts ? roundUp(q.size * 4) : 0;

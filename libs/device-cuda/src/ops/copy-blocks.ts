@@ -20,7 +20,7 @@ const wideAlignment = 32;
 const dtypes = ['float32', 'bfloat16'] as const;
 
 export function copyBlocks(context: CudaContext, { copies }: CopyBlocksOptions): void {
-  const filled = copies.filter(({ x, columns }) => (x.shape[0] ?? 0) * columns > 0);
+  const filled = copies.filter(({ x, columns }) => x.dim(0) * columns > 0);
   for (const copy of copies) check(copy);
   for (let start = 0; start < filled.length; start += copiesPerLaunch)
     launch(context, filled.slice(start, start + copiesPerLaunch));
@@ -49,7 +49,7 @@ function pack(
   { x, xColumn = 0, columns, out, outRow = 0, outColumn = 0, scale = 1 }: BlockCopy,
 ): number {
   const [rows, xWidth] = rowsAndColumns('copyBlocks', x);
-  const outWidth = out.shape[1] as number;
+  const outWidth = out.dim(1);
   const from = addressOf(context, x) + xColumn * bytesPerElement[x.dtype];
   const to = addressOf(context, out) + (outRow * outWidth + outColumn) * bytesPerElement[out.dtype];
   const isEven =
@@ -74,8 +74,8 @@ function pack(
 function check({ x, xColumn = 0, columns, out, outRow = 0, outColumn = 0 }: BlockCopy): void {
   expectDType('copyBlocks', dtypes, x);
   expectDType('copyBlocks', dtypes, out);
-  const [rows = 0, width = 0] = x.shape;
-  const [outRows = 0, outWidth = 0] = out.shape;
+  const [rows, width] = [x.dim(0), x.dim(1)];
+  const [outRows, outWidth] = [out.dim(0), out.dim(1)];
   if (
     x.shape.length === 2 &&
     out.shape.length === 2 &&

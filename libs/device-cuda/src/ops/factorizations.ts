@@ -17,13 +17,13 @@ const statisticsDTypes = ['float32', 'float64'] as const;
  * 768 n + 2^16 elements for n from 16 to 8192 (51,868,355 for 3584).
  */
 export function eighScratchBytes({ a }: EighOptions): number {
-  const n = a.shape[0] ?? 0;
+  const n = a.dim(0);
   return infoBytes + roundUp((4 * n * n + 1024 * n + 2 ** 17) * (a.dtype === 'float64' ? 8 : 4));
 }
 
 /** 64 elements for every n in cuSOLVER 12.0; a panel of columns leaves room for others. */
 export function choleskyScratchBytes({ a }: CholeskyOptions): number {
-  const n = a.shape[0] ?? 0;
+  const n = a.dim(0);
   return infoBytes + roundUp((256 * n + 2 ** 16) * (a.dtype === 'float64' ? 8 : 4));
 }
 
@@ -138,7 +138,7 @@ async function factorize(
 }
 
 function square(operation: string, a: Tensor): number {
-  const n = a.shape[0] ?? 0;
+  const n = a.dim(0);
   expectShape(operation, a, [n, n]);
   return n;
 }

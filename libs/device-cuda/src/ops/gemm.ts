@@ -111,7 +111,7 @@ export function gram(context: CudaContext, { x, out }: GramOptions): void {
 
 /** Scratch bytes of `gram`: one panel of float32 products where the sums are float64. */
 export function gramScratchBytes({ x, out }: GramOptions): number {
-  const n = out.shape[0] ?? 0;
+  const n = out.dim(0);
   return out.dtype === 'float32' || x.dtype === 'float64'
     ? 0
     : roundUp(Math.min(panelRows, n) * n * 4);
@@ -124,7 +124,7 @@ function accumulatePanel(
   first: number,
   end: number,
 ): void {
-  const n = out.shape[0] as number;
+  const n = out.dim(0);
   withScratch(context, gramScratchBytes({ x, out }), (scratch) => {
     multiplyPanel(context, x, first, end, {
       address: scratch,
@@ -272,5 +272,5 @@ function matrix(tensor: Tensor): readonly [number, number] {
       `cuda: ${tensor.label} has shape [${tensor.shape.join(', ')}], expected two dimensions`,
     );
   }
-  return [tensor.shape[0] as number, tensor.shape[1] as number];
+  return [tensor.dim(0), tensor.dim(1)];
 }

@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import {
   DeviceError,
   type AdamwOptions,
@@ -120,7 +121,7 @@ export function adamw(context: CudaContext, options: AdamwOptions): void {
   } = options;
   const lists = [parameters, gradients, firstMoments, secondMoments];
   if (parameters.length === 0) return;
-  checkLists(lists);
+  checkLists(parameters, gradients, firstMoments, secondMoments);
   expectDType('adamw', ['float32'], squaredGradientNorms);
   const known = tableFor(parameters, 4);
   const { layout } = known;
@@ -151,7 +152,10 @@ export function adamw(context: CudaContext, options: AdamwOptions): void {
 /** Lists that were found to belong to the first one. */
 const checked = new WeakMap<readonly Tensor[], WeakSet<readonly Tensor[]>>();
 
-function checkLists([parameters = [], ...others]: readonly (readonly Tensor[])[]): void {
+function checkLists(
+  parameters: readonly Tensor[],
+  ...others: readonly (readonly Tensor[])[]
+): void {
   const known = checked.get(parameters) ?? new WeakSet();
   checked.set(parameters, known);
   for (const list of [parameters, ...others].filter((candidate) => !known.has(candidate))) {
@@ -162,7 +166,7 @@ function checkLists([parameters = [], ...others]: readonly (readonly Tensor[])[]
       );
     }
     list.forEach((tensor, index) => {
-      expectShape('adamw', tensor, parameters[index]?.shape ?? []);
+      expectShape('adamw', tensor, at(parameters, index).shape);
       expectDType('adamw', ['float32'], tensor);
     });
     known.add(list);

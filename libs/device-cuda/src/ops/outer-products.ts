@@ -74,7 +74,7 @@ export function outerProductsScratchBytes(options: OuterProductsOptions): number
 function partsOf({ products }: OuterProductsOptions): readonly Part[] {
   return products.flatMap((product) => {
     const { left, leftColumn = 0, leftColumns, right } = product;
-    const [rows = 0, columns = 0] = right.shape;
+    const [rows, columns] = [right.dim(0), right.dim(1)];
     const fits =
       left.dtype === 'bfloat16' &&
       leftColumns % kernelRank === 0 &&
@@ -83,7 +83,7 @@ function partsOf({ products }: OuterProductsOptions): readonly Part[] {
       columns > 0 &&
       columns % 8 === 0 &&
       leftColumn % 8 === 0 &&
-      (left.shape[1] ?? 0) % 8 === 0 &&
+      left.dim(1) % 8 === 0 &&
       columns <= maximumTiles * tileColumns;
     if (!fits) return [];
     const wanted = Math.min(
@@ -106,7 +106,7 @@ function isAligned(context: CudaContext, { product: { left, right } }: Part): bo
 }
 
 function partialBytes({ product, stretches }: Part): number {
-  return stretches > 1 ? roundUp(stretches * (product.right.shape[1] ?? 0) * kernelRank * 4) : 0;
+  return stretches > 1 ? roundUp(stretches * product.right.dim(1) * kernelRank * 4) : 0;
 }
 
 /** The table of products is a parameter of the kernel, struct Product in outer-products.cu. */
@@ -123,7 +123,7 @@ function launch(context: CudaContext, parts: readonly Part[], scratch: number): 
       continue;
     }
     pack(context, part, partial);
-    tiles = Math.max(tiles, Math.ceil((part.product.right.shape[1] ?? 0) / tileColumns));
+    tiles = Math.max(tiles, Math.ceil(part.product.right.dim(1) / tileColumns));
     stretches = Math.max(stretches, part.stretches);
     partial += partialBytes(part);
   }
@@ -139,7 +139,7 @@ function pack(
   partial: number,
 ): void {
   const { left, leftColumn = 0, leftColumns, right, out, transposeOut, alpha = 1 } = product;
-  const [rows = 0, columns = 0] = right.shape;
+  const [rows, columns] = [right.dim(0), right.dim(1)];
   const [rowStride, columnStride] = transposeOut ? [1, leftColumns] : [columns, 1];
   context.launcher
     .pointer(addressOf(context, left) + (leftColumn + column) * bytesPerElement[left.dtype])
@@ -147,7 +147,7 @@ function pack(
     .pointer(addressOf(context, out) + column * rowStride * 4)
     .pointer(partial)
     .int32(rows)
-    .int32(left.shape[1] ?? 0)
+    .int32(left.dim(1))
     .int32(columns)
     .int32(stretchRows)
     .int32(stretches)
@@ -164,8 +164,8 @@ function check({
   out,
   transposeOut,
 }: OuterProduct): void {
-  const [rows = 0, width = 0] = left.shape;
-  const [, columns = 0] = right.shape;
+  const [rows, width] = [left.dim(0), left.dim(1)];
+  const columns = right.dim(1);
   expectShape('outerProducts', right, [rows, columns]);
   expectShape('outerProducts', out, transposeOut ? [columns, leftColumns] : [leftColumns, columns]);
   expectDType('outerProducts', ['bfloat16', 'float32'], left, right);

@@ -24,7 +24,7 @@ export function rope(
     );
   expectShape('rope', out, x.shape);
   expectShape('rope', positions, [rows]);
-  for (const table of [cos, sin]) expectShape('rope', table, [table.shape[0] ?? 0, half]);
+  for (const table of [cos, sin]) expectShape('rope', table, [table.dim(0), half]);
   const dtype = expectDType('rope', ['float32', 'bfloat16'] as const, x, out);
   expectDType('rope', ['float32'], cos, sin);
   expectDType('rope', ['int32'], positions);

@@ -17,7 +17,7 @@ const anyDType = ['float32', 'bfloat16', 'float64', 'int32'] as const;
 
 export function embedding(context: CudaContext, { table, rows, out }: EmbeddingOptions): void {
   const [count, columns] = rowsAndColumns('embedding', out);
-  expectShape('embedding', table, [table.shape[0] ?? 0, columns]);
+  expectShape('embedding', table, [table.dim(0), columns]);
   expectShape('embedding', rows, [count]);
   expectDType('embedding', anyDType, table, out);
   launchRows(context, 'embedding', { source: table, rows, out, count, columns });
@@ -25,7 +25,7 @@ export function embedding(context: CudaContext, { table, rows, out }: EmbeddingO
 
 export function scatterRows(context: CudaContext, { x, rows, out }: ScatterRowsOptions): void {
   const [count, columns] = rowsAndColumns('scatterRows', x);
-  expectShape('scatterRows', out, [out.shape[0] ?? 0, columns]);
+  expectShape('scatterRows', out, [out.dim(0), columns]);
   expectShape('scatterRows', rows, [count]);
   expectDType('scatterRows', anyDType, x, out);
   launchRows(context, 'scatter_rows', { source: x, rows, out, count, columns });

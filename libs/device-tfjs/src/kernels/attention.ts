@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import type {
   AttentionBackwardOptions,
   AttentionOptions,
@@ -26,7 +27,7 @@ interface QueryTile {
 function queryTiles({ offsets }: SequenceLayout): QueryTile[][] {
   const sequences: QueryTile[][] = [];
   for (let sequence = 1; sequence < offsets.length; sequence += 1) {
-    const [start, end] = [offsets[sequence - 1] as number, offsets[sequence] as number];
+    const [start, end] = [at(offsets, sequence - 1), at(offsets, sequence)];
     const tiles: QueryTile[] = [];
     for (let row = start; row < end; row += tileRows) {
       const rows = Math.min(tileRows, end - row);
@@ -121,7 +122,7 @@ function pullBackSequence(
     results
       .map((result, i) =>
         tf.pad(result[name], [
-          [0, length - (tiles[i]?.keys ?? 0)],
+          [0, length - at(tiles, i).keys],
           [0, 0],
         ]),
       )
@@ -209,7 +210,7 @@ function keyRows(
 
 /** (rows, heads · headLength) as (heads, rows, headLength). */
 function byHead({ tf, memory }: TfjsContext, tensor: Tensor, heads: number): tfjs.Tensor3D {
-  const [rows = 0, width = 0] = tensor.shape;
+  const [rows, width] = [tensor.dim(0), tensor.dim(1)];
   return tf.transpose(
     tf.reshape(memory.float32(tensor), [rows, heads, width / heads]),
     [1, 0, 2],

@@ -15,7 +15,7 @@ export async function eigh(context: TfjsContext, { a, values }: EighOptions): Pr
 
 /** As `eigh`. */
 export async function cholesky(context: TfjsContext, { a }: CholeskyOptions): Promise<boolean> {
-  const n = a.shape[0] ?? 0;
+  const n = a.dim(0);
   assertShape('cholesky', a, [n, n]);
   if (n === 0) return true;
   const factor = await hostValues(context, a);

@@ -8,7 +8,7 @@ export function rope({ tf, memory }: TfjsContext, options: RopeOptions): void {
   const { x, out, cos, sin, positions, heads, inverse } = options;
   const { rows, half } = checkRope(options);
   if (x.size === 0) return;
-  assertIndices('rope', memory.indices(positions), cos.shape[0] ?? 0, positions.label);
+  assertIndices('rope', memory.indices(positions), cos.dim(0), positions.label);
   const places = memory.int32(positions);
   const angle = (table: typeof cos) =>
     tf.reshape(tf.gather(memory.float32<Tensor2D>(table), places), [rows, 1, half]);
@@ -33,7 +33,7 @@ function checkRope({ x, out, cos, sin, positions, heads }: RopeOptions): {
       'DEVICE_SHAPE_MISMATCH',
       `rope: ${heads} heads of even length do not make ${width}`,
     );
-  const table = [cos.shape[0] ?? 0, half];
+  const table = [cos.dim(0), half];
   assertShape('rope', out, x.shape);
   assertShape('rope', cos, table);
   assertShape('rope', sin, table);

@@ -1,9 +1,11 @@
 import process from 'node:process';
+import { at } from '@emloc/checked';
 
 import { startLocalDeployment } from '../deployment.js';
 
 /** Starts a deployment of fake services, and prints the pids of its processes in a line of JSON. */
-const [program = '', stateDir = ''] = process.argv.slice(2);
+const program = at(process.argv, 2);
+const stateDir = at(process.argv, 3);
 const deployment = await startLocalDeployment({
   program: () => program,
   stateDir,

@@ -1,3 +1,5 @@
+import { parseCalendarDate, reservedTemplateNames } from '@emloc/dataset';
+
 import { PipelineError } from '../errors.js';
 
 /** @throws PipelineError PIPELINE_INVALID_OPTION naming the option */
@@ -24,9 +26,62 @@ export function assertRegExp(name: string, value: string): void {
   }
 }
 
-export function invalidOption(name: string, value: unknown, expected: string): PipelineError {
+/** @throws PipelineError PIPELINE_INVALID_OPTION naming the option and the size */
+export function assertBytes(name: string, value: string, most: number): void {
+  const bytes = Buffer.byteLength(value);
+  if (bytes <= most) return;
+  throw new PipelineError(
+    'PIPELINE_INVALID_OPTION',
+    `option ${name}: a text of ${bytes} bytes given, at most ${most} are allowed`,
+  );
+}
+
+/** @throws PipelineError PIPELINE_INVALID_OPTION unless it is a day of the years 1 to 9999 */
+export function assertDate(name: string, value: string): void {
+  if (parseCalendarDate(value) === null)
+    throw invalidOption(name, value, 'a day as YYYY-MM-DD, from year 0001 to 9999,');
+}
+
+/**
+ * @throws PipelineError PIPELINE_INVALID_OPTION unless it is a JSON object that names no variable
+ * which is set for every template
+ */
+export function assertTemplateArgs(name: string, value: string): void {
+  const reserved = Object.keys(parseObject(name, value)).find((key) =>
+    reservedTemplateNames.has(key),
+  );
+  if (reserved === undefined) return;
+  throw new PipelineError(
+    'PIPELINE_INVALID_OPTION',
+    `option ${name}: ${JSON.stringify(reserved)} cannot be given, it is set from rows and model`,
+  );
+}
+
+function parseObject(name: string, value: string): object {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(value);
+  } catch (cause) {
+    throw invalidOption(name, value, 'a JSON object', cause);
+  }
+  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
+    throw invalidOption(name, value, 'a JSON object');
+  return parsed;
+}
+
+const mostQuoted = 200;
+
+export function invalidOption(
+  name: string,
+  value: unknown,
+  expected: string,
+  cause?: unknown,
+): PipelineError {
+  const given = JSON.stringify(value) ?? 'nothing';
+  const quoted = given.length > mostQuoted ? `${given.slice(0, mostQuoted)}…` : given;
   return new PipelineError(
     'PIPELINE_INVALID_OPTION',
-    `option ${name}: ${JSON.stringify(value)} given, ${expected} expected`,
+    `option ${name}: ${quoted} given, ${expected} expected`,
+    cause === undefined ? {} : { cause },
   );
 }

@@ -1,11 +1,19 @@
-import { assertInteger, assertText, invalidOption } from './checks.js';
+import { assertBytes, assertInteger, assertText, invalidOption } from './checks.js';
 
 /** Who takes options of the table; `jobs` stands for a deployment's jobs, over the wire. */
 export type OptionCommand = 'tune' | 'plan' | 'jobs' | 'eval' | 'merge' | 'data';
 
 /** How the text of a flag becomes a value. */
 type OptionKind =
-  'text' | 'texts' | 'integer' | 'number' | 'size' | 'switch' | 'choice' | 'choiceOrNumber';
+  | 'text'
+  | 'textFile'
+  | 'texts'
+  | 'integer'
+  | 'number'
+  | 'size'
+  | 'switch'
+  | 'choice'
+  | 'choiceOrNumber';
 
 /** What an option is told about, wherever it is told about. */
 interface Common<D, C extends OptionCommand> {
@@ -63,6 +71,21 @@ export function text<D extends string | null = never, C extends OptionCommand = 
     assert: (name, value) => {
       assertText(name, value);
       check?.(name, value as string);
+    },
+  };
+}
+
+/** The text of a file in UTF-8; the flag and the configuration file name the file. */
+export function textFile<D extends string | null = never, C extends OptionCommand = never>({
+  mostBytes,
+  ...common
+}: Common<D, C> & { mostBytes: number }): OptionSpec<Value<string, D>, C> {
+  return {
+    ...common,
+    kind: 'textFile',
+    assert: (name, value) => {
+      assertText(name, value);
+      assertBytes(name, value as string, mostBytes);
     },
   };
 }

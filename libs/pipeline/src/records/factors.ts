@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import type { DeviceProfile } from '@emloc/device';
 
 import type { EmulatedLayerReport } from '../emulated-layer-report.js';
@@ -44,7 +45,7 @@ export function factorsFromRecord(
   if (
     inBlock.length === 0 ||
     inBlock.length !== reports.length ||
-    inBlock.some(({ path }, index) => path !== reports[index]?.name)
+    inBlock.some(({ path }, index) => path !== at(reports, index).name)
   ) {
     throw reader.invalid(
       `block ${block} has reports of ${reports.length} layers, which are not the job's ${inBlock.length}`,

@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import type { Evaluation, TrainingState } from '@emloc/finetune';
 
 import { float32Tensor, hasFields, RecordReader, type TensorRecord } from '../tensor-record.js';
@@ -16,8 +17,8 @@ function trainingStateToRecord({
 }: TrainingState): TensorRecord {
   const { tensors, attributes } = adapterToRecord(adapter);
   const moments = parametersOf(adapter).flatMap(({ name, shape }, index) => [
-    float32Tensor(`${name}.first_moment`, shape, firstMoments[index] ?? new Float32Array()),
-    float32Tensor(`${name}.second_moment`, shape, secondMoments[index] ?? new Float32Array()),
+    float32Tensor(`${name}.first_moment`, shape, at(firstMoments, index)),
+    float32Tensor(`${name}.second_moment`, shape, at(secondMoments, index)),
   ]);
   return {
     tensors: [...tensors, ...moments],

@@ -1,3 +1,4 @@
+import { at, get } from '@emloc/checked';
 import { adapterScale, type LoraAdapter } from '@emloc/checkpoint';
 import type { Tensor } from '@emloc/device';
 import { applyCorrection, correctLoraLayer, type LayerCorrection } from '@emloc/emulator';
@@ -81,11 +82,11 @@ export async function chooseCorrection(
   ]);
   if (!base) throw new Error('evaluation gave no result');
   const scores = Object.fromEntries(
-    [...candidates.keys()].map((key, index) => [key, evaluations[index]?.loss ?? Number.NaN]),
+    [...candidates.keys()].map((key, index) => [key, at(evaluations, index).loss]),
   );
   const chosen =
     typeof job.options.correction === 'number' ? String(job.options.correction) : lowest(scores);
-  return { adapter: candidates.get(chosen) ?? adapter, chosen, scores, base };
+  return { adapter: get(candidates, chosen), chosen, scores, base };
 }
 
 /** Scores adapters on the original, with the base model among them, in one pass. */
@@ -226,8 +227,7 @@ async function correctOne(
   },
 ): Promise<LayerCorrection> {
   const { linear, original, factors } = inputs;
-  const layer = adapter.layers.get(linear.path);
-  if (!layer) throw new Error(`the adapter has no layer ${linear.path}`);
+  const layer = get(adapter.layers, linear.path);
   const [uSpec, vSpec] = factorSpecs(linear, device.profile);
   const upload = (values: Float32Array, shape: readonly number[], label: string): Tensor =>
     device.tensor(
@@ -246,8 +246,8 @@ async function correctOne(
     try {
       return await correctLoraLayer({
         device,
-        original: named(original, `${linear.linear.name}.weight`),
-        emulator: { u: named(factors, uSpec.name), v: named(factors, vSpec.name) },
+        original: get(original, `${linear.linear.name}.weight`),
+        emulator: { u: get(factors, uSpec.name), v: get(factors, vSpec.name) },
         a,
         b,
         scale: adapterScale(adapter),
@@ -263,10 +263,4 @@ async function correctOne(
 function factorSlice(job: Job, { device }: JobEnvironment, linear: EmulatedLinear): SourceSlice {
   const tensors = factorSpecs(linear, device.profile).map(({ name }) => name);
   return { name: linear.path, unit: job.model.layout.blockUnit(linear.block), tensors };
-}
-
-function named(tensors: ReadonlyMap<string, Tensor>, name: string): Tensor {
-  const tensor = tensors.get(name);
-  if (!tensor) throw new Error(`no tensor ${name} in this layer`);
-  return tensor;
 }

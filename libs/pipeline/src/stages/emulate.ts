@@ -1,3 +1,4 @@
+import { get } from '@emloc/checked';
 import type { Tensor } from '@emloc/device';
 import {
   factorize,
@@ -135,8 +136,7 @@ export async function emulateBlock(
       environment.signal?.throwIfAborted();
       const lease = await weights.acquire(index);
       try {
-        const weight = lease.tensors.get(`${linear.linear.name}.weight`);
-        if (!weight) throw new Error(`no weight of ${linear.path}`);
+        const weight = get(lease.tensors, `${linear.linear.name}.weight`);
         const { stored, report } = await emulateLinear(environment, { linear, weight, statistics });
         factors.push(stored);
         reports.push(report);

@@ -3,6 +3,7 @@ import { EventEmitter, once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
+import { at } from '@emloc/checked';
 import {
   Job_State as State,
   type Artifact_Kind,
@@ -224,7 +225,7 @@ export class FakeJobService implements Handlers<typeof JobService, CallContext> 
     context,
   ) => {
     this.downloadOffsets.push(Number(offsetBytes));
-    const found = this.#find(name.split('/artifacts/')[0] ?? '').artifacts.find(
+    const found = this.#find(at(name.split('/artifacts/'), 0)).artifacts.find(
       ({ init }) => init.name === name,
     );
     if (!found) throw new RpcError('NOT_FOUND', `no ${name}`);
@@ -375,7 +376,7 @@ async function* partsOf(
   if (offset > bytes.length) throw new RpcError('OUT_OF_RANGE', `it has ${bytes.length} bytes`);
   for (let start = offset; start < bytes.length; start += partBytes) {
     const data = Uint8Array.from(bytes.subarray(start, start + partBytes));
-    if (fault.kind === 'flipBit' && start === offset) data[0] = (data[0] ?? 0) ^ 1;
+    if (fault.kind === 'flipBit' && start === offset) data[0] = at(data, 0) ^ 1;
     yield { offsetBytes: BigInt(fault.kind === 'misplace' ? start + 1 : start), data };
   }
 }

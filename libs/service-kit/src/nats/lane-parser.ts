@@ -1,3 +1,5 @@
+import { at } from '@emloc/checked';
+
 import type { BufferPool } from './buffer-pool.js';
 
 /**
@@ -168,7 +170,7 @@ export class LaneParser {
         ? this.pool.acquire(totalBytes)
         : Buffer.allocUnsafe(totalBytes);
     const pending = {
-      subject: fields[1] ?? '',
+      subject: at(fields, 1),
       subscriptionId,
       reply: hasReply ? fields[3] : undefined,
       headerBytes,

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import { at } from '@emloc/checked';
 import { buildAuthenticator } from '@nats-io/transport-node';
 
 import { ServiceKitError } from '../errors.js';
@@ -226,7 +227,7 @@ class SocketLane implements Lane, LaneEvents {
 
   #dial(): void {
     const { host, port } = serverAddress(
-      this.access.servers[this.#attempts % this.access.servers.length] ?? '',
+      at(this.access.servers, this.#attempts % this.access.servers.length),
     );
     this.#attempts += 1;
     this.#parser.reset();
@@ -263,7 +264,7 @@ class SocketLane implements Lane, LaneEvents {
     plain.removeAllListeners('data');
     plain.removeAllListeners('close');
     const { host } = serverAddress(
-      this.access.servers[(this.#attempts - 1) % this.access.servers.length] ?? '',
+      at(this.access.servers, (this.#attempts - 1) % this.access.servers.length),
     );
     const secure = connectTls({
       socket: plain,

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { at } from '@emloc/checked';
 
 import { ServiceKitError } from '../errors.js';
 import { messageOf } from '../nats/access.js';
@@ -57,11 +58,11 @@ export function describeOptions(set: OptionSet, envPrefix: string): string {
       `${option.description}${option.secret ? '' : fallback}`,
     ] as const;
   });
-  const widths = [0, 1].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  const widths = [0, 1].map((column) => Math.max(...rows.map((row) => at(row, column).length)));
   return rows
     .map(
       ([flag, variable, text]) =>
-        `  ${flag.padEnd(widths[0] ?? 0)}  ${variable.padEnd(widths[1] ?? 0)}  ${text}`,
+        `  ${flag.padEnd(at(widths, 0))}  ${variable.padEnd(at(widths, 1))}  ${text}`,
     )
     .join('\n');
 }
@@ -99,20 +100,20 @@ function readFlags(
 ): Map<string, Given> {
   const names = new Map(Object.keys(set).map((name) => [toFlag(name), name]));
   const flags = new Map<string, Given>();
-  for (let at = 0; at < args.length; at++) {
-    const [flag = '', inline] = splitFlag(args[at] ?? '');
+  for (let index = 0; index < args.length; index++) {
+    const [flag, inline] = splitFlag(at(args, index));
     const negated = flag.startsWith('no-') && !names.has(flag);
     const name = names.get(negated ? flag.slice(3) : flag);
     const option = name === undefined ? undefined : set[name];
-    if (flag === '') problems.push(`argument ${at + 1} is not a flag`);
+    if (flag === '') problems.push(`argument ${index + 1} is not a flag`);
     else if (name === undefined || !option || (negated && !option.isSwitch))
       problems.push(`unknown flag --${flag}`);
     else if (option.secret) {
       problems.push(`--${flag} would show a secret in the process list: use the environment`);
-      if (inline === undefined) at += 1;
+      if (inline === undefined) index += 1;
     } else if (flags.has(name)) problems.push(`--${flag} is given twice`);
     else {
-      const text = inline ?? (option.isSwitch ? String(!negated) : args[++at]);
+      const text = inline ?? (option.isSwitch ? String(!negated) : args[++index]);
       if (text === undefined) problems.push(`--${flag} needs ${option.placeholder}`);
       else flags.set(name, { text, from: `--${flag}` });
     }

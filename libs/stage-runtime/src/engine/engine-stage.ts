@@ -1,10 +1,12 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { FileHasher } from '@emloc/checkpoint';
 import { Device, MemoryBudget, memoryCategories } from '@emloc/device';
 import { deviceTarget, type CardUsage } from '@emloc/device-registry';
 import {
   budgetBytesOf,
   DiskFactorStore,
+  inputMismatchIn,
   noTrainingStore,
   StageClock,
   type Job,
@@ -16,13 +18,14 @@ import {
 import type { PagerObserver } from '@emloc/weight-pager';
 
 import type {
-  DeviceMemoryRequest,
   EngineEvent,
   EngineReport,
   EngineTask,
   LeftMemory,
   NamedBlock,
+  RuntimeRequest,
 } from '../contract.js';
+import { guardedJob } from './guarded-job.js';
 import { preparedJob } from './prepared-job.js';
 
 /** What a stage's engine is given. */
@@ -43,7 +46,7 @@ export interface EngineStage<R> {
 interface Context {
   readonly signal: AbortSignal;
   emit(event: EngineEvent): void;
-  request(request: DeviceMemoryRequest): Promise<unknown>;
+  request(request: RuntimeRequest): Promise<unknown>;
 }
 
 const sampleMs = 200;
@@ -60,7 +63,23 @@ export async function runEngineStage<R>(
   context: Context,
   stage: EngineStage<R>,
 ): Promise<R & { readonly report: EngineReport }> {
-  const job = await preparedJob(task.job, task.options);
+  const prepared = await preparedJob(task.job, task.options);
+  const hasher = new FileHasher();
+  try {
+    const job = await guardedJob(prepared, { context, hasher });
+    return await runOn(job, task, { context, stage });
+  } catch (error) {
+    throw inputMismatchIn(error) ?? error;
+  } finally {
+    await hasher.close();
+  }
+}
+
+async function runOn<R>(
+  job: Job,
+  task: EngineTask,
+  { context, stage }: { context: Context; stage: EngineStage<R> },
+): Promise<R & { readonly report: EngineReport }> {
   const target = deviceTarget(task.device, task.threads);
   const { profile } = target;
   const totalBytes = await budgetBytesOf(job, profile);

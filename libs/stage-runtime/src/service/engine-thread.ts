@@ -1,7 +1,13 @@
 import type { DeviceGrant, JobStorage } from '@emloc/job-storage';
 import { createWorkerHost, type Moved, type WorkerHost } from '@emloc/service-kit';
 
-import type { AnyEngineContract, DeviceMemoryRequest, EngineEvent } from '../contract.js';
+import type {
+  AnyEngineContract,
+  DeviceMemoryRequest,
+  EngineEvent,
+  InputHashRequest,
+  RuntimeRequest,
+} from '../contract.js';
 
 /** A task of the engine's thread, and who answers what it asks. */
 export interface EngineRun<C extends AnyEngineContract> {
@@ -11,7 +17,7 @@ export interface EngineRun<C extends AnyEngineContract> {
   readonly signal: AbortSignal;
   readonly onEvent: (event: EngineEvent) => void;
   readonly onRequest: (
-    request: Exclude<C['request'], DeviceMemoryRequest>,
+    request: Exclude<C['request'], RuntimeRequest>,
     signal: AbortSignal,
   ) => Promise<C['response'] | Moved<C['response']>>;
 }
@@ -19,7 +25,7 @@ export interface EngineRun<C extends AnyEngineContract> {
 export interface EngineThreadOptions {
   /** Program of the thread, which calls `serveEngine`. */
   readonly program: URL;
-  readonly storage: Pick<JobStorage, 'devices' | 'stages'>;
+  readonly storage: Pick<JobStorage, 'devices' | 'inputs' | 'stages'>;
   /** Name of this process among the holders of device memory. */
   readonly holder: string;
   /** Name of the device for all processes that share it; undefined: as the engine names it. */
@@ -49,8 +55,9 @@ export class EngineThread {
     const answer = async (
       request: C['request'],
       ended: AbortSignal,
-    ): Promise<C['response'] | Moved<C['response']>> => {
-      const asked = request as DeviceMemoryRequest | Exclude<C['request'], DeviceMemoryRequest>;
+    ): Promise<C['response'] | Moved<C['response']> | string> => {
+      const asked = request as RuntimeRequest | Exclude<C['request'], RuntimeRequest>;
+      if (isInputRequest(asked)) return this.options.storage.inputs.remember(job, asked);
       if (!isDeviceRequest(asked)) return onRequest(asked, AbortSignal.any([ended, stop]));
       const asking = this.#grant(asked, { job, stage, signal: AbortSignal.any([ended, stop]) });
       granted.push(asking);
@@ -124,4 +131,8 @@ export class EngineThread {
 
 function isDeviceRequest(request: { readonly type: string }): request is DeviceMemoryRequest {
   return request.type === 'device';
+}
+
+function isInputRequest(request: { readonly type: string }): request is InputHashRequest {
+  return request.type === 'input';
 }

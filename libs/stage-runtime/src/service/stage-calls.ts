@@ -16,7 +16,7 @@ import { RpcError, toRpcError, type CallContext } from '@emloc/rpc';
 import type { Moved } from '@emloc/service-kit';
 import type { MemorySample, Metrics, StageLabel } from '@emloc/telemetry';
 
-import type { AnyEngineContract, DeviceMemoryRequest, EngineReport, OwnTask } from '../contract.js';
+import type { AnyEngineContract, EngineReport, OwnTask, RuntimeRequest } from '../contract.js';
 import type { EngineThread } from './engine-thread.js';
 import { orUnavailable } from './errors.js';
 import { EventQueue } from './event-queue.js';
@@ -52,7 +52,7 @@ export interface StageAttempt {
   runEngine<C extends AnyEngineContract>(
     task: OwnTask<C['task']>,
     onRequest: (
-      request: Exclude<C['request'], DeviceMemoryRequest>,
+      request: Exclude<C['request'], RuntimeRequest>,
       signal: AbortSignal,
     ) => Promise<C['response'] | Moved<C['response']>>,
   ): Promise<C['result']>;

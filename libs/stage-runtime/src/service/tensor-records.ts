@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import type { StoredObject } from '@emloc/contracts';
 import {
   bucketNames,
@@ -75,7 +76,7 @@ async function readRecord(store: TensorStore, key: string): Promise<TensorRecord
     name,
     dtype: dtype as TensorRecord['tensors'][number]['dtype'],
     shape,
-    bytes: buffers[index] ?? new Uint8Array(),
+    bytes: at(buffers, index),
   }));
   return { tensors, attributes: stored.attributes };
 }

@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import {
   isServiceKitError,
   rangeSource,
@@ -106,7 +107,7 @@ async function openTensors(bucket: ObjectBucket, key: string): Promise<StoredTen
   };
   const toMemory = async (): Promise<Uint8Array[]> => {
     const buffers = tensors.map(({ byteLength }) => new Uint8Array(byteLength));
-    await read((_, index) => memorySink(buffers[index] ?? new Uint8Array(0)));
+    await read((_, index) => memorySink(at(buffers, index)));
     return buffers;
   };
   return { key, attributes, tensors, read, toMemory };
@@ -120,11 +121,11 @@ export function tensorsSink(
   const layout = chunkLayout(tensors, Number.MAX_SAFE_INTEGER);
   return {
     write: async (offset, bytes) => {
-      for (const { tensor, offsetBytes, at, byteLength } of layout.rangesBetween(
+      for (const { tensor, offsetBytes, at: from, byteLength } of layout.rangesBetween(
         offset,
         offset + bytes.length,
       )) {
-        await sinks[tensor]?.write(offsetBytes, bytes.subarray(at, at + byteLength));
+        await at(sinks, tensor).write(offsetBytes, bytes.subarray(from, from + byteLength));
       }
     },
   };
@@ -136,11 +137,11 @@ async function readRanges(
   offset: number,
   target: Uint8Array,
 ): Promise<void> {
-  for (const { tensor, offsetBytes, at, byteLength } of layout.rangesBetween(
+  for (const { tensor, offsetBytes, at: from, byteLength } of layout.rangesBetween(
     offset,
     offset + target.length,
   )) {
-    await tensors[tensor]?.read(offsetBytes, target.subarray(at, at + byteLength));
+    await at(tensors, tensor).read(offsetBytes, target.subarray(from, from + byteLength));
   }
 }
 

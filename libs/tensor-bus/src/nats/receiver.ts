@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import type { Lane, LaneMessage } from '@emloc/service-kit';
 
 import { TensorBusError } from '../errors.js';
@@ -170,8 +171,8 @@ export class IncomingTransfer implements LayerDelivery {
     try {
       const pending = this.#layout
         .ranges(sequence)
-        .map(({ tensor, offsetBytes, at, byteLength }) =>
-          this.#sinks?.[tensor]?.write(offsetBytes, data.subarray(at, at + byteLength)),
+        .map(({ tensor, offsetBytes, at: from, byteLength }) =>
+          at(this.#sinks ?? [], tensor).write(offsetBytes, data.subarray(from, from + byteLength)),
         )
         // A sink that returns nothing has written; promises may come from another realm.
         .filter((writing) => writing !== undefined);

@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import type { Lane } from '@emloc/service-kit';
 
 import { TensorBusError, type TensorBusErrorCode } from '../errors.js';
@@ -202,9 +203,9 @@ export class OutgoingTransfer {
     const chunk = this.#nextChunk;
     const attempt = this.#attempt;
     const frame = this.#frame(chunk, state.windowChunks);
-    for (const { tensor, offsetBytes, at, byteLength } of this.#layout.ranges(chunk)) {
-      const from = chunkHeaderBytes + at;
-      const reading = this.layer.tensors[tensor]?.read(
+    for (const { tensor, offsetBytes, at: inChunk, byteLength } of this.#layout.ranges(chunk)) {
+      const from = chunkHeaderBytes + inChunk;
+      const reading = at(this.layer.tensors, tensor).read(
         offsetBytes,
         frame.subarray(from, from + byteLength),
       );

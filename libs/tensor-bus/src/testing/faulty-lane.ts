@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import type { Lane } from '@emloc/service-kit';
 
 /** Shares of large messages that something happens to. */
@@ -59,8 +60,8 @@ export function createFaultyLane(
 }
 
 function flipBit(bytes: Buffer, random: () => number): Buffer {
-  const at = Math.floor(random() * bytes.length);
-  bytes[at] = (bytes[at] ?? 0) ^ (1 << Math.floor(random() * 8));
+  const index = Math.floor(random() * bytes.length);
+  bytes[index] = at(bytes, index) ^ (1 << Math.floor(random() * 8));
   return bytes;
 }
 

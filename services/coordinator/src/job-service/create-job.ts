@@ -13,6 +13,7 @@ import {
   type MergeOptions,
 } from '@emloc/contracts';
 import type { JobStorage } from '@emloc/job-storage';
+import { utcDay } from '@emloc/pipeline';
 import { invalidRequest, RpcError, toRpcError, type FieldViolation } from '@emloc/rpc';
 import { isServiceKitError, type RecordStore, type Versioned } from '@emloc/service-kit';
 
@@ -96,7 +97,7 @@ async function createChecked(
       requestHash,
       displayName: job?.displayName ?? '',
       isEmulated,
-      options: toJson(TuneOptionsSchema, checked.message),
+      options: toJson(TuneOptionsSchema, spec.options),
       merge: job?.merge ? toJson(MergeOptionsSchema, job.merge) : null,
       spec: { bucket, key, revision: Number(revision) },
     },
@@ -230,30 +231,33 @@ interface NewSpec {
 }
 
 /**
- * Writes the specification, or finds the one that an earlier call left.
+ * Writes the specification, or finds the one that an earlier call left; a job without a date has
+ * that of the day on which this was done first.
  * @throws RpcError ALREADY_EXISTS when that one asked for something else
  */
 async function writeSpec({ id, tenant, merge, checked }: NewSpec, storage: JobStorage) {
-  const { message: options, data, validation } = checked;
-  const wanted = create(JobSpecSchema, {
-    job: `jobs/${id}`,
-    tenant,
-    options,
-    createTime: timestampFromDate(new Date()),
-    ...(merge ? { merge } : {}),
-    ...(data ? { data } : {}),
-    ...(validation ? { validation } : {}),
-  });
+  const { message, data, validation } = checked;
+  const now = new Date();
+  const wantedOn = (day: string): JobSpec =>
+    create(JobSpecSchema, {
+      job: `jobs/${id}`,
+      tenant,
+      options: { ...message, date: message.date ?? day },
+      createTime: timestampFromDate(now),
+      ...(merge ? { merge } : {}),
+      ...(data ? { data } : {}),
+      ...(validation ? { validation } : {}),
+    });
+  const wanted = wantedOn(utcDay(now));
   const reference = await storage.writeSpec(wanted).catch((error: unknown) => {
     if (!isServiceKitError(error, 'RECORD_EXISTS')) throw error;
     return storage.writeSpec(wanted);
   });
   const written = await storage.readSpec(reference);
-  if (!equals(JobSpecSchema, withoutTime(written), withoutTime(wanted))) throw otherContents();
-  return {
-    reference,
-    createTime: written.createTime ? timestampDate(written.createTime) : new Date(),
-  };
+  const createTime = written.createTime ? timestampDate(written.createTime) : now;
+  const expected = wantedOn(utcDay(createTime));
+  if (!equals(JobSpecSchema, withoutTime(written), withoutTime(expected))) throw otherContents();
+  return { reference, createTime, options: written.options ?? message };
 }
 
 function withoutTime(spec: JobSpec): JobSpec {

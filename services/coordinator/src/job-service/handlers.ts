@@ -232,14 +232,12 @@ function listJobs(
   const found = [...index.all()]
     .filter((job) => job.tenant === tenant && job.deleteTime === undefined && matches(job))
     .sort((a, b) => (keyOf(a) < keyOf(b) ? 1 : -1));
-  const page = pageOf(found, keyOf, {
-    pageSize,
-    pageToken,
-    standard: 50,
-    most: 1000,
-    query: filter,
-    order: 'descending',
-  });
+  const page = pageOf(
+    found,
+    keyOf,
+    { pageSize, pageToken, standard: 50, most: 1000, query: filter, order: 'descending' },
+    ({ options }) => Buffer.byteLength(JSON.stringify(options)),
+  );
   return {
     jobs: page.items.map((job) => toJobMessage({ ...job, requestHash: '' })),
     nextPageToken: page.nextPageToken,

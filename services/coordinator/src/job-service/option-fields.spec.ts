@@ -12,7 +12,7 @@ const fields: ReadonlyMap<string, DescField> = new Map(
 function typeOf(field: DescField | undefined): string {
   switch (field?.fieldKind) {
     case 'scalar':
-      return field.proto.type === undefined ? '' : (scalarNames[field.scalar] ?? '');
+      return scalarNames[field.scalar] ?? '';
     case 'list':
       return 'repeated string';
     case 'enum':
@@ -34,6 +34,7 @@ const scalarNames: Readonly<Record<number, string>> = {
 
 const fitting: Readonly<Record<NamedOption['kind'], readonly string[]>> = {
   text: ['string', 'DataSource'],
+  textFile: ['string'],
   texts: ['repeated string'],
   integer: ['int32', 'int64'],
   number: ['double'],

@@ -1,4 +1,4 @@
-import { pageOf, type PageRequest } from './pages.js';
+import { maxPageBytes, pageOf, type PageRequest } from './pages.js';
 
 const request: PageRequest = {
   pageSize: 2,
@@ -47,4 +47,24 @@ test('a token of another list, or of none, is refused', () => {
       expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
     );
   }
+});
+
+test('a page ends before it is too large, with at least one item', () => {
+  const sizes: Readonly<Record<string, number>> = {
+    c: maxPageBytes - 1,
+    b: 2,
+    a: 2 * maxPageBytes,
+  };
+  const pageAfter = (pageToken: string) =>
+    pageOf(
+      ['c', 'b', 'a'],
+      (key) => key,
+      { ...request, pageSize: 3, pageToken },
+      (key) => sizes[key] ?? 0,
+    );
+  const first = pageAfter('');
+  const second = pageAfter(first.nextPageToken);
+  const third = pageAfter(second.nextPageToken);
+  expect([first.items, second.items, third.items]).toEqual([['c'], ['b'], ['a']]);
+  expect(third.nextPageToken).toBe('');
 });

@@ -12,6 +12,9 @@ export interface PageRequest {
   readonly order: 'ascending' | 'descending';
 }
 
+/** Roughly what the items of a page may have together, so that a client takes its message. */
+export const maxPageBytes = 2 ** 21;
+
 export interface Page<T> {
   readonly items: readonly T[];
   /** Empty: the last page. */
@@ -21,12 +24,14 @@ export interface Page<T> {
 /**
  * A page of a list that is sorted by key. A token names the key that the page before ended with, so
  * that items which come and go meanwhile make none appear twice.
+ * @param bytesOf what an item has: a page ends before it has too many
  * @throws RpcError INVALID_ARGUMENT
  */
 export function pageOf<T>(
   sorted: readonly T[],
   keyOf: (item: T) => string,
   request: PageRequest,
+  bytesOf: (item: T) => number = () => 0,
 ): Page<T> {
   if (request.pageSize < 0)
     throw invalidRequest([
@@ -40,13 +45,23 @@ export function pageOf<T>(
       : sorted.filter((item) =>
           request.order === 'ascending' ? keyOf(item) > after : keyOf(item) < after,
         );
-  const items = rest.slice(0, size);
+  const items = firstOf(rest.slice(0, size), bytesOf);
   const last = items.at(-1);
   return {
     items,
     nextPageToken:
-      rest.length > size && last !== undefined ? tokenOf(keyOf(last), request.query) : '',
+      rest.length > items.length && last !== undefined ? tokenOf(keyOf(last), request.query) : '',
   };
+}
+
+/** As many items as fit into a page, at least one. */
+function firstOf<T>(items: readonly T[], bytesOf: (item: T) => number): readonly T[] {
+  let bytes = 0;
+  const end = items.findIndex((item, index) => {
+    bytes += bytesOf(item);
+    return index > 0 && bytes > maxPageBytes;
+  });
+  return end < 0 ? items : items.slice(0, end);
 }
 
 function tokenOf(key: string, query: string): string {

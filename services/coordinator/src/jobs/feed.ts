@@ -100,7 +100,7 @@ class Topic {
 
   /** Events from the one after `number` on, as far as they are here. */
   after(number: number): readonly Event[] {
-    const first = this.#ring[0]?.number;
+    const first = this.#ring.at(0)?.number;
     return first === undefined || number + 1 < first ? [] : this.#ring.slice(number + 1 - first);
   }
 

@@ -1,3 +1,4 @@
+import { findPlace } from '@emloc/checkpoint';
 import { scanRows } from '@emloc/dataset';
 import { deviceTarget } from '@emloc/device-registry';
 import { parseRatioRules, ratioOf } from '@emloc/emulator';
@@ -87,7 +88,7 @@ async function makeOutcome(
   const job = await prepareJob(options);
   try {
     context.signal.throwIfAborted();
-    await writeOutcome(options.out, job, {
+    await writeOutcome(await findPlace(options.out), job, {
       result: jobResultOf(job, outcomes),
       provenance: { program, device },
     });

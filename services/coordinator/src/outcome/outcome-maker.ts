@@ -1,4 +1,5 @@
 import { create } from '@bufbuild/protobuf';
+import { at } from '@emloc/checked';
 import {
   fromTuneOptionsMessage,
   JobSpecReferenceSchema,
@@ -83,7 +84,7 @@ async function readAdapter(storage: JobStorage, { name }: StoredObject): Promise
     name: tensor,
     dtype: dtype as TensorRecord['tensors'][number]['dtype'],
     shape,
-    bytes: buffers[index] ?? new Uint8Array(),
+    bytes: at(buffers, index),
   }));
   return { tensors, attributes: stored.attributes };
 }

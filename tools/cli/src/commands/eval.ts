@@ -1,7 +1,9 @@
+import { openDatasetThread } from '@emloc/dataset';
 import { evaluateModel, resolveEvaluateOptions } from '@emloc/pipeline';
 import type { Command } from 'commander';
 
 import { addFlags, commonFlags, deviceFlags, optionFlags, optionValues } from '../flags.js';
+import { rowsSummary } from '../output/rows-summary.js';
 import { evaluateTable } from '../output/tables.js';
 import { runCommand } from '../run-command.js';
 import { targetOf } from './tune.js';
@@ -21,6 +23,8 @@ export function addEvalCommand(program: Command): void {
         const report = await evaluateModel(options, {
           target: targetOf(values),
           signal,
+          openDataset: openDatasetThread,
+          onRows: (rows) => progress.note(rowsSummary(rows).join('\n')),
           onNotice: (message) => progress.observe({ type: 'notice', message }),
           onProgress: (done, total) => progress.update('evaluating', done, total),
         });

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { at } from '@emloc/checked';
 import { formatBytes } from '@emloc/device';
 import {
   assertFolderFree,
@@ -112,7 +113,7 @@ export function addUploadCommand(jobs: Command): void {
     .action(
       runCommand([], (context) =>
         withClient(context.values, async (client) => {
-          const dataset = await upload(client, context.args[0] as string, {
+          const dataset = await upload(client, at(context.args, 0), {
             ...context,
             displayName: context.values['name'] as string | undefined,
           });

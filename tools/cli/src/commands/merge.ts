@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { mergeCheckpoint, readPeftAdapter } from '@emloc/checkpoint';
+import { mergeCheckpoint, readPeftAdapter, settleOutput } from '@emloc/checkpoint';
 import { formatBytes } from '@emloc/device';
 import type { OptionsOf } from '@emloc/pipeline';
 import type { Command } from 'commander';
@@ -11,7 +11,11 @@ export function addMergeCommand(program: Command): void {
   const command = program
     .command('merge')
     .description('write a checkpoint with an adapter merged into the weights');
-  addFlags(command, optionFlags('merge'), commonFlags)
+  addFlags(command, optionFlags('merge')).option(
+    '--overwrite',
+    'replace a merged checkpoint that is there already',
+  );
+  addFlags(command, commonFlags)
     .addHelpText(
       'after',
       '\nExample:\n  emloc merge --model ./base --adapter ./my-adapter --out ./merged',
@@ -19,9 +23,11 @@ export function addMergeCommand(program: Command): void {
     .action(
       runCommand(['model', 'adapter', 'out'], async ({ values, progress, signal }) => {
         const { model, adapter, out, dtype } = optionValues('merge', values) as RequiredPaths;
+        await settleOutput(adapter);
         const report = await mergeCheckpoint({
           model,
           out,
+          overwrite: values['overwrite'] === true,
           dtype: dtype ?? undefined,
           signal,
           adapter: await readPeftAdapter(adapter, { base: model }),

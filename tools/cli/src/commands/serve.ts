@@ -100,8 +100,8 @@ function replica(
   text: string,
   previous: readonly [StageName, number][] | undefined,
 ): readonly [StageName, number][] {
-  const [stage, count = ''] = text.split('=');
-  if (!stageNames.some((name) => name === stage) || !/^\d+$/.test(count))
+  const [stage, count] = text.split('=');
+  if (!stageNames.some((name) => name === stage) || !/^\d+$/.test(count ?? ''))
     throw new InvalidArgumentError(
       `STAGE=N is expected, with a stage of ${stageNames.join(', ')}.`,
     );

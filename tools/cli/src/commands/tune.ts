@@ -1,4 +1,5 @@
-import { resolveTuneOptions, tune } from '@emloc/pipeline';
+import { openDatasetThread } from '@emloc/dataset';
+import { findDoneJob, resolveTuneOptions, tune } from '@emloc/pipeline';
 import type { Command } from 'commander';
 
 import { deviceTarget } from '../device-target.js';
@@ -33,13 +34,23 @@ export function addTuneCommand(program: Command): void {
     .action(
       runCommand(['model', 'data', 'out'], async ({ values, progress, signal }) => {
         const options = resolveTuneOptions(optionValues('tune', values) as RequiredPaths);
+        const [mode, overwrite] = [startMode(values), values['overwrite'] === true];
+        const done =
+          mode === 'resume' && !overwrite
+            ? await findDoneJob(options, { openDataset: openDatasetThread, signal })
+            : null;
+        if (done) {
+          const text = `job ${done.job} is done: its adapter is in ${done.adapter}`;
+          return { document: done, text };
+        }
         const target = targetOf(values);
         const report = await tune(options, {
           target,
           signal,
+          openDataset: openDatasetThread,
           observer: progress.observe,
-          overwrite: values['overwrite'] === true,
-          mode: startMode(values),
+          overwrite,
+          mode,
           checkpointSteps: values['checkpointSteps'] as number | undefined,
           provenance: { program: `emloc ${programVersion}`, device: target.description },
         });

@@ -2,9 +2,14 @@ import { formatBytes } from '@emloc/device';
 import type { JobEvent, JobObserver, StageName } from '@emloc/pipeline';
 import { SingleBar } from 'cli-progress';
 
+import { rowsSummary } from './rows-summary.js';
+import { visible } from './visible.js';
+
 /** Shows a job as it runs; everything goes to stderr. */
 export interface Progress {
   readonly observe: JobObserver;
+  /** Something to be read, of work that is no job. */
+  note(text: string): void;
   /** Progress of work that is no job. */
   update(task: string, done: number, total: number): void;
   stop(): void;
@@ -24,17 +29,11 @@ export function createProgress(options: ProgressOptions): Progress {
 /** What both displays say in so many words. */
 function announcement(event: JobEvent): string | null {
   switch (event.type) {
-    case 'prepared': {
-      const { truncatedRows, droppedRows } = event.train;
-      const losses = [
-        truncatedRows > 0 ? `${truncatedRows} truncated` : '',
-        droppedRows > 0 ? `${droppedRows} dropped` : '',
-      ].filter(Boolean);
-      return (
-        `job ${event.job}: ${event.trainRows} training rows${losses.length > 0 ? ` (${losses.join(', ')})` : ''}, ` +
-        `device memory budget ${formatBytes(event.budgetBytes)}`
-      );
-    }
+    case 'prepared':
+      return [
+        `job ${event.job}: ${event.trainRows} training rows, device memory budget ${formatBytes(event.budgetBytes)}`,
+        ...rowsSummary({ report: event.train, text: event.text, date: event.date }),
+      ].join('\n');
     case 'notice':
       return event.message;
     default:
@@ -65,6 +64,10 @@ class BarProgress implements Progress {
       this.#show(event.stage, { done: event.step, total: event.steps, detail: stepSummary(event) });
     else if (event.type === 'stage' && event.state === 'finished') this.stop();
   };
+
+  note(text: string): void {
+    this.#print(text);
+  }
 
   update(task: string, done: number, total: number): void {
     this.#show(task, { done, total, detail: '' });
@@ -99,7 +102,7 @@ class BarProgress implements Progress {
 
   #print(text: string): void {
     this.stop();
-    this.options.stream.write(`${text}\n`);
+    this.options.stream.write(`${visible(text)}\n`);
   }
 }
 
@@ -123,6 +126,10 @@ class LineProgress implements Progress {
       );
     }
   };
+
+  note(text: string): void {
+    this.#print(text);
+  }
 
   update(task: string, done: number, total: number): void {
     this.#nowAndThen(() => `${task} ${done}/${total}`, false);
@@ -149,6 +156,6 @@ class LineProgress implements Progress {
   }
 
   #print(text: string): void {
-    this.options.stream.write(`${text}\n`);
+    this.options.stream.write(`${visible(text)}\n`);
   }
 }

@@ -24,7 +24,7 @@ const frameless = {
 };
 
 export function render(rows: readonly (readonly string[])[], numericColumns: number): string {
-  const columns = rows[0]?.length ?? 0;
+  const columns = rows.at(0)?.length ?? 0;
   const colAligns = Array.from({ length: columns }, (_, index) =>
     index >= columns - numericColumns ? ('right' as const) : ('left' as const),
   );
@@ -41,7 +41,10 @@ export function render(rows: readonly (readonly string[])[], numericColumns: num
 type NamedStage = Omit<StageReport, 'name'> & { readonly name: string | null };
 
 /** What a table of a job's outcome needs; `adapter` says where it is. */
-export type TuneOutcome = Omit<TuneReport, 'job' | 'stages'> & {
+export type TuneOutcome = Omit<
+  TuneReport,
+  'job' | 'stages' | 'date' | 'sourceRows' | 'droppedRows' | 'truncatedRows'
+> & {
   readonly stages: readonly NamedStage[];
 };
 
@@ -142,6 +145,11 @@ function scoreTable(report: EvaluateReport): string {
       ['perplexity', report.perplexity.toFixed(3)],
       ['token accuracy', `${(100 * report.tokenAccuracy).toFixed(2)} %`],
       ['exact match', `${(100 * report.exactMatch).toFixed(2)} % of ${report.rows} rows`],
+      [
+        'rows',
+        `${report.sourceRows} in the file, ${report.droppedRows} dropped, ${report.truncatedRows} cut`,
+      ],
+      ['date', report.date],
       [
         'device memory',
         `${formatBytes(report.peakDeviceBytes)} of ${formatBytes(report.budgetBytes)}`,

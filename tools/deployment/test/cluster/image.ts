@@ -1,6 +1,7 @@
 import { cpSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import dockerignore from '@balena/dockerignore';
+import { at } from '@emloc/checked';
 import { DockerfileParser, type Copy, type From, type Instruction } from 'dockerfile-ast';
 
 import { root } from '../../src/testing/index.js';
@@ -33,7 +34,7 @@ export function readImage(): Image {
     last
       .filter((instruction) => instruction.getKeyword() === keyword)
       .map((instruction) => instruction.getArgumentsContent() ?? '');
-  const [uid = NaN, gid = NaN] = (texts('USER').at(-1) ?? '').split(':').map(Number);
+  const user = (texts('USER').at(-1) ?? '').split(':').map(Number);
   return {
     copies: last
       .filter((instruction) => instruction.getKeyword() === 'COPY')
@@ -45,7 +46,7 @@ export function readImage(): Image {
         .map((property) => [property.getName(), property.getValue() ?? '']),
     ),
     entrypoint: JSON.parse(texts('ENTRYPOINT').at(-1) ?? '[]') as string[],
-    user: { uid, gid },
+    user: { uid: at(user, 0), gid: at(user, 1) },
   };
 }
 

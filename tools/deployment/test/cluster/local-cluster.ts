@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { at } from '@emloc/checked';
 import { findNatsServer } from '@emloc/service-kit';
 import type { IProbe } from 'kubernetes-models/v1';
 
@@ -187,10 +188,10 @@ export function imageEnvironment(
 }
 
 function launch(
-  [command = '', ...args]: readonly string[],
+  line: readonly string[],
   { env, user }: { readonly env: Readonly<Record<string, string>>; readonly user: ProcessUser },
 ): Pick<RunningPod, 'child' | 'ended' | 'output'> {
-  const child = spawn(command, args, {
+  const child = spawn(at(line, 0), line.slice(1), {
     cwd: '/',
     env,
     stdio: ['ignore', 'pipe', 'pipe'],

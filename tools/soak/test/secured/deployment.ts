@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { get } from '@emloc/checked';
 import { inboxPrefixOf, natsUsers, type NatsServiceUser } from '@emloc/deployment';
 import { buildPrograms, getPage, root, type HttpAnswer } from '@emloc/deployment/testing';
 import { stageNames, type ServiceName } from '@emloc/local-deployment';
@@ -130,7 +131,7 @@ export async function startSecuredDeployment(): Promise<SecuredDeployment> {
     all.push({ name, started });
     services.set(name, await listening(started));
   };
-  const service = (name: ServiceName): Listening => services.get(name) as Listening;
+  const service = (name: ServiceName): Listening => get(services, name);
   const closers: (() => void)[] = [];
   const stop = async (): Promise<void> => {
     for (const close of closers) close();

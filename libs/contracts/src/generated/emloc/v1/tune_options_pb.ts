@@ -11,7 +11,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file emloc/v1/tune_options.proto.
  */
 export const file_emloc_v1_tune_options: GenFile = /*@__PURE__*/
-  fileDesc("ChtlbWxvYy92MS90dW5lX29wdGlvbnMucHJvdG8SCGVtbG9jLnYxIpIJCgtUdW5lT3B0aW9ucxISCgVtb2RlbBgBIAEoCUID4EECEicKBGRhdGEYAiABKAsyFC5lbWxvYy52MS5EYXRhU291cmNlQgPgQQISKAoKdmFsaWRhdGlvbhgDIAEoCzIULmVtbG9jLnYxLkRhdGFTb3VyY2USFwoKdnJhbV9ieXRlcxgEIAEoA0gAiAEBEhcKCmhvc3RfYnl0ZXMYBSABKANIAYgBARIOCgZyYXRpb3MYBiADKAkSEQoEcmFuaxgHIAEoBUgCiAEBEhIKBWFscGhhGAggASgBSAOIAQESFwoKdXNlX3JzbG9yYRgJIAEoCEgEiAEBEhQKB3RhcmdldHMYCiABKAlIBYgBARIaCg1sZWFybmluZ19yYXRlGAsgASgBSAaIAQESKQoIc2NoZWR1bGUYDCABKA4yEi5lbWxvYy52MS5TY2hlZHVsZUgHiAEBEhkKDHdhcm11cF9yYXRpbxgNIAEoAUgIiAEBEhkKDHdlaWdodF9kZWNheRgOIAEoAUgJiAEBEh4KEW1heF9ncmFkaWVudF9ub3JtGA8gASgBSAqIAQESEgoFc3RlcHMYECABKAVIC4gBARITCgZlcG9jaHMYESABKAFIDIgBARIXCgpiYXRjaF9yb3dzGBIgASgFSA2IAQESIgoVZ3JhZGllbnRfYWNjdW11bGF0aW9uGBMgASgFSA6IAQESHgoRbWF4X2xlbmd0aF90b2tlbnMYFCABKAVID4gBARIdChBjYWxpYnJhdGlvbl9yb3dzGBUgASgFSBCIAQESLgoKY29ycmVjdGlvbhgWIAEoCzIaLmVtbG9jLnYxLkNvcnJlY3Rpb25DaG9pY2USGQoMcmVmaW5lX3N0ZXBzGBcgASgFSBGIAQESIQoUcmVmaW5lX2xlYXJuaW5nX3JhdGUYGCABKAFIEogBARIVCghwcmVmZXRjaBgZIAEoCEgTiAEBEhEKBHNlZWQYGiABKANIFIgBARIWCgliYXNlX25hbWUYGyABKAlIFYgBARIgChNhbGxvd191bnVzZWRfbGF5ZXJzGBwgASgISBaIAQFCDQoLX3ZyYW1fYnl0ZXNCDQoLX2hvc3RfYnl0ZXNCBwoFX3JhbmtCCAoGX2FscGhhQg0KC191c2VfcnNsb3JhQgoKCF90YXJnZXRzQhAKDl9sZWFybmluZ19yYXRlQgsKCV9zY2hlZHVsZUIPCg1fd2FybXVwX3JhdGlvQg8KDV93ZWlnaHRfZGVjYXlCFAoSX21heF9ncmFkaWVudF9ub3JtQggKBl9zdGVwc0IJCgdfZXBvY2hzQg0KC19iYXRjaF9yb3dzQhgKFl9ncmFkaWVudF9hY2N1bXVsYXRpb25CFAoSX21heF9sZW5ndGhfdG9rZW5zQhMKEV9jYWxpYnJhdGlvbl9yb3dzQg8KDV9yZWZpbmVfc3RlcHNCFwoVX3JlZmluZV9sZWFybmluZ19yYXRlQgsKCV9wcmVmZXRjaEIHCgVfc2VlZEIMCgpfYmFzZV9uYW1lQhYKFF9hbGxvd191bnVzZWRfbGF5ZXJzIjkKCkRhdGFTb3VyY2USDgoEcGF0aBgBIAEoCUgAEhEKB2RhdGFzZXQYAiABKAlIAEIICgZzb3VyY2UipwEKEENvcnJlY3Rpb25DaG9pY2USMwoGcG9saWN5GAEgASgOMiEuZW1sb2MudjEuQ29ycmVjdGlvbkNob2ljZS5Qb2xpY3lIABIQCgZsYW1iZGEYAiABKAFIACJCCgZQb2xpY3kSFgoSUE9MSUNZX1VOU1BFQ0lGSUVEEAASDwoLUE9MSUNZX0FVVE8QARIPCgtQT0xJQ1lfTk9ORRACQggKBmNob2ljZSplCghTY2hlZHVsZRIYChRTQ0hFRFVMRV9VTlNQRUNJRklFRBAAEhMKD1NDSEVEVUxFX0NPU0lORRABEhMKD1NDSEVEVUxFX0xJTkVBUhACEhUKEVNDSEVEVUxFX0NPTlNUQU5UEANiBnByb3RvMw", [file_google_api_field_behavior]);
+  fileDesc("ChtlbWxvYy92MS90dW5lX29wdGlvbnMucHJvdG8SCGVtbG9jLnYxIqoKCgtUdW5lT3B0aW9ucxISCgVtb2RlbBgBIAEoCUID4EECEicKBGRhdGEYAiABKAsyFC5lbWxvYy52MS5EYXRhU291cmNlQgPgQQISKAoKdmFsaWRhdGlvbhgDIAEoCzIULmVtbG9jLnYxLkRhdGFTb3VyY2USFwoKdnJhbV9ieXRlcxgEIAEoA0gAiAEBEhcKCmhvc3RfYnl0ZXMYBSABKANIAYgBARIOCgZyYXRpb3MYBiADKAkSEQoEcmFuaxgHIAEoBUgCiAEBEhIKBWFscGhhGAggASgBSAOIAQESFwoKdXNlX3JzbG9yYRgJIAEoCEgEiAEBEhQKB3RhcmdldHMYCiABKAlIBYgBARIaCg1sZWFybmluZ19yYXRlGAsgASgBSAaIAQESKQoIc2NoZWR1bGUYDCABKA4yEi5lbWxvYy52MS5TY2hlZHVsZUgHiAEBEhkKDHdhcm11cF9yYXRpbxgNIAEoAUgIiAEBEhkKDHdlaWdodF9kZWNheRgOIAEoAUgJiAEBEh4KEW1heF9ncmFkaWVudF9ub3JtGA8gASgBSAqIAQESEgoFc3RlcHMYECABKAVIC4gBARITCgZlcG9jaHMYESABKAFIDIgBARIXCgpiYXRjaF9yb3dzGBIgASgFSA2IAQESIgoVZ3JhZGllbnRfYWNjdW11bGF0aW9uGBMgASgFSA6IAQESHgoRbWF4X2xlbmd0aF90b2tlbnMYFCABKAVID4gBARIdChBjYWxpYnJhdGlvbl9yb3dzGBUgASgFSBCIAQESLgoKY29ycmVjdGlvbhgWIAEoCzIaLmVtbG9jLnYxLkNvcnJlY3Rpb25DaG9pY2USGQoMcmVmaW5lX3N0ZXBzGBcgASgFSBGIAQESIQoUcmVmaW5lX2xlYXJuaW5nX3JhdGUYGCABKAFIEogBARIVCghwcmVmZXRjaBgZIAEoCEgTiAEBEhEKBHNlZWQYGiABKANIFIgBARIRCgRkYXRlGBsgASgJSBWIAQESGgoNY2hhdF90ZW1wbGF0ZRgcIAEoCUgWiAEBEhoKDXRlbXBsYXRlX2FyZ3MYHSABKAlIF4gBARITCgZzdHJpY3QYHiABKAhIGIgBARIWCgliYXNlX25hbWUYHyABKAlIGYgBARIgChNhbGxvd191bnVzZWRfbGF5ZXJzGCAgASgISBqIAQFCDQoLX3ZyYW1fYnl0ZXNCDQoLX2hvc3RfYnl0ZXNCBwoFX3JhbmtCCAoGX2FscGhhQg0KC191c2VfcnNsb3JhQgoKCF90YXJnZXRzQhAKDl9sZWFybmluZ19yYXRlQgsKCV9zY2hlZHVsZUIPCg1fd2FybXVwX3JhdGlvQg8KDV93ZWlnaHRfZGVjYXlCFAoSX21heF9ncmFkaWVudF9ub3JtQggKBl9zdGVwc0IJCgdfZXBvY2hzQg0KC19iYXRjaF9yb3dzQhgKFl9ncmFkaWVudF9hY2N1bXVsYXRpb25CFAoSX21heF9sZW5ndGhfdG9rZW5zQhMKEV9jYWxpYnJhdGlvbl9yb3dzQg8KDV9yZWZpbmVfc3RlcHNCFwoVX3JlZmluZV9sZWFybmluZ19yYXRlQgsKCV9wcmVmZXRjaEIHCgVfc2VlZEIHCgVfZGF0ZUIQCg5fY2hhdF90ZW1wbGF0ZUIQCg5fdGVtcGxhdGVfYXJnc0IJCgdfc3RyaWN0QgwKCl9iYXNlX25hbWVCFgoUX2FsbG93X3VudXNlZF9sYXllcnMiOQoKRGF0YVNvdXJjZRIOCgRwYXRoGAEgASgJSAASEQoHZGF0YXNldBgCIAEoCUgAQggKBnNvdXJjZSKnAQoQQ29ycmVjdGlvbkNob2ljZRIzCgZwb2xpY3kYASABKA4yIS5lbWxvYy52MS5Db3JyZWN0aW9uQ2hvaWNlLlBvbGljeUgAEhAKBmxhbWJkYRgCIAEoAUgAIkIKBlBvbGljeRIWChJQT0xJQ1lfVU5TUEVDSUZJRUQQABIPCgtQT0xJQ1lfQVVUTxABEg8KC1BPTElDWV9OT05FEAJCCAoGY2hvaWNlKmUKCFNjaGVkdWxlEhgKFFNDSEVEVUxFX1VOU1BFQ0lGSUVEEAASEwoPU0NIRURVTEVfQ09TSU5FEAESEwoPU0NIRURVTEVfTElORUFSEAISFQoRU0NIRURVTEVfQ09OU1RBTlQQA2IGcHJvdG8z", [file_google_api_field_behavior]);
 
 /**
  * How a model is fine-tuned. What is not set takes the default that the server documents; values out of range are refused
@@ -181,16 +181,44 @@ export type TuneOptions = Message<"emloc.v1.TuneOptions"> & {
   seed?: bigint | undefined;
 
   /**
-   * Name of the base model on a hub, for the adapter's configuration; not set: what the checkpoint says, or none.
+   * Day that chat templates take for today, `YYYY-MM-DD`; not set: that on which the job is created, UTC.
    *
-   * @generated from field: optional string base_name = 27;
+   * @generated from field: optional string date = 27;
+   */
+  date?: string | undefined;
+
+  /**
+   * Text of a Jinja chat template in place of the model's own; at most 1 MiB.
+   *
+   * @generated from field: optional string chat_template = 28;
+   */
+  chatTemplate?: string | undefined;
+
+  /**
+   * JSON object of more variables for the chat template.
+   *
+   * @generated from field: optional string template_args = 29;
+   */
+  templateArgs?: string | undefined;
+
+  /**
+   * What is only warned of in rows is an error.
+   *
+   * @generated from field: optional bool strict = 30;
+   */
+  strict?: boolean | undefined;
+
+  /**
+   * What adapter_config.json calls the base model; not set: its hub name, if that is known.
+   *
+   * @generated from field: optional string base_name = 31;
    */
   baseName?: string | undefined;
 
   /**
-   * Use a checkpoint that has more layers than its config.json says, without the others.
+   * Take a checkpoint that has more layers than its configuration says, without those.
    *
-   * @generated from field: optional bool allow_unused_layers = 28;
+   * @generated from field: optional bool allow_unused_layers = 32;
    */
   allowUnusedLayers?: boolean | undefined;
 };

@@ -1,0 +1,3 @@
+export { at, last } from './at.js';
+export { get } from './get.js';
+export { required } from './required.js';

@@ -1,0 +1,87 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { hostname, tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { lockOutput } from './lock.js';
+
+let folder: string;
+let path: string;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'emloc-lock-'));
+  path = join(folder, '.out.lock');
+});
+
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+/** The number of a process that is gone. */
+async function deadProcess(): Promise<number> {
+  const child = spawn(process.execPath, ['--version'], { stdio: 'ignore' });
+  await once(child, 'exit');
+  return child.pid ?? 0;
+}
+
+describe('lockOutput', () => {
+  it('admits one holder at a time, of many that come at once', async () => {
+    const outcomes = await Promise.allSettled(Array.from({ length: 8 }, () => lockOutput(path)));
+    const held = outcomes.flatMap((outcome) =>
+      outcome.status === 'fulfilled' ? [outcome.value] : [],
+    );
+    const refused = outcomes.flatMap((outcome) =>
+      outcome.status === 'rejected' ? [outcome.reason as unknown] : [],
+    );
+    expect(held).toHaveLength(1);
+    for (const reason of refused)
+      expect(reason).toMatchObject({
+        code: 'CHECKPOINT_OUTPUT_BUSY',
+        message: expect.stringContaining(`process ${process.pid}`),
+      });
+    await held[0]?.();
+    expect(await readdir(folder)).toEqual([]);
+    await (
+      await lockOutput(path)
+    )();
+  });
+
+  it.each([
+    [
+      'a process that is gone',
+      async () => ({ host: hostname(), pid: await deadProcess(), started: '1', token: 'a' }),
+    ],
+    [
+      'a process whose number another has now',
+      async () => ({ host: hostname(), pid: process.pid, started: '1', token: 'a' }),
+    ],
+  ])('takes over the lock of %s', async (_name, holder) => {
+    await writeFile(path, JSON.stringify(await holder()));
+    const unlock = await lockOutput(path);
+    await expect(lockOutput(path)).rejects.toMatchObject({ code: 'CHECKPOINT_OUTPUT_BUSY' });
+    await unlock();
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  it.each([
+    [
+      'of another host',
+      JSON.stringify({ host: `${hostname()}-not`, pid: 1, started: null, token: 'a' }),
+    ],
+    ['that is still being written', ''],
+  ])('takes over a lock %s only when it has not been renewed for long', async (_name, content) => {
+    await writeFile(path, content);
+    await expect(lockOutput(path)).rejects.toMatchObject({ code: 'CHECKPOINT_OUTPUT_BUSY' });
+    expect(await readFile(path, 'utf8')).toBe(content);
+    await utimes(path, new Date(0), new Date(0));
+    await (
+      await lockOutput(path)
+    )();
+  });
+
+  it('gives back only its own lock', async () => {
+    const unlock = await lockOutput(path);
+    await writeFile(path, 'another');
+    await unlock();
+    expect(await readFile(path, 'utf8')).toBe('another');
+  });
+});

@@ -1,0 +1,170 @@
+import { RowError } from '../errors.js';
+import { PyDict, type PyValue } from '../jinja/index.js';
+import { isAssistant, type Conversation, type DatasetRow } from '../rows/row.js';
+import type { ChatTemplate } from '../templates/chat-template.js';
+import type { ChatTokenizer } from '../templates/chat-tokenizer.js';
+import { encodeCompletion } from './encode-completion.js';
+import { rangesOfTurns } from './many-turns.js';
+import { RenderedConversation } from './rendered-conversation.js';
+import { joinRanges, type TextRange } from './text-range.js';
+import { maskOf, type TokenMask } from './token-mask.js';
+import { isRange, TurnBorders, type TurnRange } from './turn-ranges.js';
+
+/** What one row of the file is trained on as: one text, or one for each turn that is learned. */
+export interface EncodedText extends TokenMask {
+  readonly text: string;
+  /** Parts of `text` that are trained on, in order. */
+  readonly ranges: readonly TextRange[];
+  /** Whether text of the assistant is not in `text`: the template has left it out. */
+  readonly isTextLost: boolean;
+}
+
+/**
+ * Tokens of a row and what of them is trained on. Where the template writes earlier turns otherwise
+ * once later ones follow, each turn that is learned becomes a text of its own, as the model will see
+ * it in use.
+ * @returns one text, or several
+ * @throws RowError
+ */
+export function encodeRow(row: DatasetRow, tokenizer: ChatTokenizer): readonly EncodedText[] {
+  const { content } = row;
+  const template = tokenizer.templateFor(row);
+  if (content.kind === 'conversation') {
+    if (!template)
+      throw new RowError(
+        content.fieldOf(0).replace(/\[0\]$/, ''),
+        'needs a chat template, and the model folder has none',
+      );
+    return new ConversationEncoder(row, content, { template, tokenizer }).encode();
+  }
+  if (!template) return [encodeCompletion(content, tokenizer)];
+  const turns = {
+    messages: [message('user', content.prompt), message('assistant', content.completion)],
+    isTrained: [false, true],
+    fieldOf: (index: number) => (index === 0 ? 'prompt' : 'completion'),
+  };
+  return new ConversationEncoder(row, turns, { template, tokenizer }).encode();
+}
+
+function message(role: string, content: string): PyDict {
+  return PyDict.fromEntries([
+    ['role', role],
+    ['content', content],
+  ]);
+}
+
+class ConversationEncoder {
+  readonly #learned: readonly number[];
+
+  constructor(
+    private readonly row: DatasetRow,
+    private readonly conversation: Conversation,
+    private readonly model: { readonly template: ChatTemplate; readonly tokenizer: ChatTokenizer },
+  ) {
+    this.#learned = conversation.messages.flatMap((turn, index) =>
+      isAssistant(turn) && conversation.isTrained[index] === true ? [index] : [],
+    );
+  }
+
+  encode(): readonly EncodedText[] {
+    const whole = this.#render(this.conversation.messages);
+    const encoding = this.model.tokenizer.encode(whole.text);
+    const finish = (ranges: readonly TextRange[]): readonly EncodedText[] => [
+      this.#textOf(whole, encoding, ranges, this.#learned),
+    ];
+    if (this.model.template.hasGenerationMarks) return finish(this.#marked(whole));
+    const borders = new TurnBorders(whole, () => encoding.starts);
+    const ranges = rangesOfTurns(whole, borders, this.#learned);
+    if (ranges.includes('rewritten')) return this.#learned.map((turn) => this.#partOf(turn));
+    return finish(
+      ranges.map((range, index) => this.#assertFound(range, this.#learned[index] ?? 0)),
+    );
+  }
+
+  /** The conversation up to a turn as a text of its own, of which only that turn is learned. */
+  #partOf(turn: number): EncodedText {
+    const part = this.#render(this.conversation.messages.slice(0, turn + 1));
+    const encoding = this.model.tokenizer.encode(part.text);
+    const borders = new TurnBorders(part, () => encoding.starts);
+    const range = borders.rangeOf(turn);
+    const found = range === 'rewritten' ? borders.rangeByLoop(turn) : range;
+    return this.#textOf(part, encoding, [this.#assertFound(found, turn)], [turn]);
+  }
+
+  #render(messages: readonly PyDict[]): RenderedConversation {
+    try {
+      return new RenderedConversation(this.model.template, messages, this.row);
+    } catch (error) {
+      if (!(error instanceof RowError) || messages.length === this.conversation.messages.length)
+        throw error;
+      throw new RowError(
+        this.conversation.fieldOf(messages.length - 1),
+        `cannot be seen alone with the turns before it, and later turns change those: ${error.reason}`,
+        error.detail,
+      );
+    }
+  }
+
+  /** What the template's own marks hold, less those of turns that are not learned. */
+  #marked(whole: RenderedConversation): readonly TextRange[] {
+    const isAllLearned = whole.messages.every(
+      (turn, index) => !isAssistant(turn) || this.#learned.includes(index),
+    );
+    if (isAllLearned) return whole.generations;
+    const learned = new Set(this.#learned);
+    return whole.generations.filter(({ start }) => learned.has(this.#turnAt(whole, start)));
+  }
+
+  /** The message whose text the template was writing at a place of the whole. */
+  #turnAt(whole: RenderedConversation, place: number): number {
+    let found = -1;
+    for (const index of whole.messages.keys()) {
+      const offset = whole.offsetOf(index);
+      if (offset !== undefined && offset <= place) found = index;
+    }
+    if (found < 0)
+      throw new RowError(
+        this.conversation.fieldOf(0),
+        "cannot be told apart from other turns in what the chat template marks as the model's: it has no loop over the messages",
+      );
+    return found;
+  }
+
+  #assertFound(range: TurnRange, turn: number): TextRange {
+    if (isRange(range)) return range;
+    throw new RowError(
+      this.conversation.fieldOf(turn),
+      'cannot be told apart from what stands around it: the chat template refuses the conversation up to here when it is rendered alone',
+    );
+  }
+
+  #textOf(
+    rendered: RenderedConversation,
+    encoding: ReturnType<ChatTokenizer['encode']>,
+    ranges: readonly TextRange[],
+    turns: readonly number[],
+  ): EncodedText {
+    const joined = joinRanges(ranges);
+    return {
+      ...maskOf(encoding, joined),
+      text: rendered.text,
+      ranges: joined,
+      isTextLost: turns.some((turn) => isLost(rendered.messages[turn], rendered.text)),
+    };
+  }
+}
+
+const textFields = ['content', 'reasoning_content', 'reasoning', 'thinking'];
+
+/** Whether a text that the assistant wrote is not in the rendering, white space around it apart. */
+function isLost(turn: PyDict | undefined, text: string): boolean {
+  return textFields
+    .flatMap((field) => textsIn(turn?.get(field)))
+    .some((written) => !text.includes(written.trim()));
+}
+
+function textsIn(value: PyValue | undefined): string[] {
+  if (typeof value === 'string') return [value];
+  if (Array.isArray(value)) return value.flatMap(textsIn);
+  return value instanceof PyDict ? textsIn(value.get('text')) : [];
+}

@@ -1,0 +1,135 @@
+import type { RenderedConversation } from './rendered-conversation.js';
+import { sharedPrefix, sharedSuffix, type TextRange } from './text-range.js';
+
+/**
+ * The range of the whole rendering that an assistant's turn is learned from: after the generation
+ * prompt, through the end of the turn and the line end that follows it.
+ * - `rewritten`: the template writes earlier turns differently once later ones follow
+ * - `refused`: it refuses a part that must be seen alone, and nothing else tells the border
+ */
+export type TurnRange = TextRange | 'rewritten' | 'refused';
+
+/** Finds the ranges of turns by rendering the conversation up to them. */
+export class TurnBorders {
+  readonly #whole: string;
+  #lastPrompt: string | undefined;
+
+  /** @param tokenStarts UTF-16 offsets at which the tokens of the whole begin, ascending */
+  constructor(
+    private readonly conversation: RenderedConversation,
+    private readonly tokenStarts: () => Int32Array,
+  ) {
+    this.#whole = conversation.text;
+  }
+
+  rangeOf(message: number): TurnRange {
+    const end = this.#end(message);
+    if (typeof end === 'string') return end;
+    const start = this.#start(message, end);
+    return typeof start === 'string' ? start : { start: Math.min(start, end), end };
+  }
+
+  /** As `rangeOf` where history is taken as it stands in the whole, by the template's own loop. */
+  rangeByLoop(message: number): TurnRange {
+    const [start, end] = [message, message + 1].map((at) => this.conversation.offsetOf(at));
+    if (start === undefined || end === undefined) return 'refused';
+    return {
+      start: Math.min(end, this.#afterPrompt(message, start, this.generationPrompt(), end)),
+      end,
+    };
+  }
+
+  /** What the template ends with, to make the model answer; empty where it knows no such thing. */
+  generationPrompt(): string {
+    if (this.#lastPrompt === undefined) {
+      const prompted = this.conversation.prompted(this.conversation.messages.length);
+      this.#lastPrompt = 'text' in prompted ? this.#promptBehind(prompted.text) : '';
+    }
+    return this.#lastPrompt;
+  }
+
+  /** The prompt stands where the template otherwise writes what it puts after everything. */
+  #promptBehind(prompted: string): string {
+    if (prompted.startsWith(this.#whole)) return prompted.slice(this.#whole.length);
+    return prompted.slice(this.#tokenStart(sharedPrefix(prompted, this.#whole)));
+  }
+
+  #end(message: number): number | 'rewritten' | 'refused' {
+    if (message === this.conversation.messages.length - 1) return this.#whole.length;
+    return this.#endOfPart(message + 1);
+  }
+
+  /** Where the first `count` messages end in the whole. */
+  #endOfPart(count: number): number | 'rewritten' | 'refused' {
+    const part = this.conversation.through(count);
+    const offset = this.conversation.offsetOf(count);
+    if ('refusal' in part) return offset ?? 'refused';
+    if (this.#whole.startsWith(part.text)) return part.text.length;
+    return this.#endBeforeTail(part.text, offset) ?? 'rewritten';
+  }
+
+  /**
+   * Where the part differs from the whole only in what the template puts after everything: the part
+   * is a beginning of the whole and then that tail, with which the whole ends.
+   */
+  #endBeforeTail(part: string, offset: number | undefined): number | null {
+    const least = part.length - sharedSuffix(part, this.#whole);
+    const most = sharedPrefix(part, this.#whole);
+    const end = offset ?? this.#tokenStart(most);
+    return least <= end && end <= most ? end : null;
+  }
+
+  #start(message: number, end: number): number | 'rewritten' | 'refused' {
+    const prompted = this.conversation.prompted(message);
+    if ('text' in prompted && this.#whole.startsWith(prompted.text))
+      return this.conversation.template.knowsGenerationPrompt
+        ? prompted.text.length
+        : this.#afterHeader(message, prompted.text.length);
+    const history = message === 0 ? 0 : this.#endOfPart(message);
+    if (typeof history === 'string') return history;
+    const prompt =
+      'text' in prompted && prompted.text.startsWith(this.#whole.slice(0, history))
+        ? prompted.text.slice(history)
+        : this.generationPrompt();
+    return this.#afterPrompt(message, history, prompt, end);
+  }
+
+  /** Without a generation prompt, what is written before the turn's own text is its header. */
+  #afterHeader(message: number, start: number): number {
+    const content = this.conversation.contentStart(message);
+    if (content === undefined || content <= start) return start;
+    return this.#whole.slice(start, content).trim() === '' ? start : content;
+  }
+
+  /**
+   * Behind the last generation prompt, or as much of it as there is, between the end of the history
+   * and the turn's own text; without any, at that text.
+   */
+  #afterPrompt(message: number, history: number, prompt: string, end: number): number {
+    const content = this.conversation.contentStart(message);
+    const before = this.#whole.slice(history, content ?? end);
+    for (let length = prompt.length; length > 0; length -= 1) {
+      const beginning = prompt.slice(0, length);
+      if (beginning.trim() === '') break;
+      const at = before.lastIndexOf(beginning);
+      if (at >= 0) return history + at + length;
+    }
+    return content ?? history;
+  }
+
+  /** The start of the token in which a place of the whole lies. */
+  #tokenStart(place: number): number {
+    const starts = this.tokenStarts();
+    let [low, high] = [0, starts.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((starts[middle] ?? 0) <= place) low = middle + 1;
+      else high = middle;
+    }
+    return starts[low - 1] ?? 0;
+  }
+}
+
+export function isRange(range: TurnRange): range is TextRange {
+  return typeof range !== 'string';
+}

@@ -1,0 +1,101 @@
+import type { EncodedRow } from '../encoded-row.js';
+import type { EncodedText } from '../masks/encode-row.js';
+import type { DatasetRow } from './row.js';
+
+/** What became of the rows of a file. */
+export interface DatasetReport {
+  /** Rows of the file that were looked at, blank lines apart. */
+  readonly sourceRows: number;
+  /** Rows that can be trained on: those of the file, some of them in several parts. */
+  readonly rows: number;
+  /** Rows of the file that became one row for each turn that is learned. */
+  readonly partedRows: number;
+  /** Of `rows`: those that were cut to the maximum length. */
+  readonly truncatedRows: number;
+  /** Rows (or parts) left out, because no trained-on token lies within the maximum length. */
+  readonly droppedRows: number;
+  /** Rows of the file in which the template leaves out text that the assistant wrote. */
+  readonly lostTextRows: number;
+  /** Tokens of `rows`, after cutting. */
+  readonly tokens: number;
+  /** Of `tokens`: those that are trained on. */
+  readonly trainedTokens: number;
+  /** Tokens that cutting and dropping lost. */
+  readonly lostTokens: number;
+  /** Tokens of the longest row of the file, before cutting. */
+  readonly longestTokens: number;
+  /** Rows of the file by the columns that hold their text. */
+  readonly formats: { readonly messages: number; readonly completion: number };
+  /** Columns that nothing reads, with the number of rows that have them; the first twenty. */
+  readonly unusedColumns: Readonly<Record<string, number>>;
+}
+
+/** More column names than these are not kept. */
+const mostColumns = 20;
+
+/** Counts while rows are read. */
+export class DatasetCounts {
+  sourceRows = 0;
+  badRows = 0;
+  #rows = 0;
+  #partedRows = 0;
+  #truncatedRows = 0;
+  #droppedRows = 0;
+  #lostTextRows = 0;
+  #tokens = 0;
+  #trainedTokens = 0;
+  #lostTokens = 0;
+  #longestTokens = 0;
+  readonly #formats = { messages: 0, completion: 0 };
+  readonly #unusedColumns = new Map<string, number>();
+
+  addSource({ content, unusedColumns }: DatasetRow, texts: readonly EncodedText[]): void {
+    const hasMessages =
+      content.kind === 'conversation' && content.fieldOf(0).startsWith('messages');
+    this.#formats[hasMessages ? 'messages' : 'completion'] += 1;
+    if (texts.length > 1) this.#partedRows += 1;
+    if (texts.some(({ isTextLost }) => isTextLost)) this.#lostTextRows += 1;
+    for (const name of unusedColumns) {
+      const count = this.#unusedColumns.get(name);
+      if (count !== undefined || this.#unusedColumns.size < mostColumns)
+        this.#unusedColumns.set(name, (count ?? 0) + 1);
+    }
+  }
+
+  /**
+   * @param tokens of the row before it was cut
+   * @returns whether there is something to train on; else it counts as dropped
+   */
+  addRow({ ids, trained, isCut = false }: EncodedRow, tokens: number): boolean {
+    this.#longestTokens = Math.max(this.#longestTokens, tokens);
+    const trainedTokens = trained.reduce((sum, flag) => sum + flag, 0);
+    if (trainedTokens === 0) {
+      this.#droppedRows += 1;
+      this.#lostTokens += tokens;
+      return false;
+    }
+    this.#rows += 1;
+    this.#truncatedRows += isCut ? 1 : 0;
+    this.#tokens += ids.length;
+    this.#trainedTokens += trainedTokens;
+    this.#lostTokens += tokens - ids.length;
+    return true;
+  }
+
+  report(): DatasetReport {
+    return {
+      sourceRows: this.sourceRows,
+      rows: this.#rows,
+      partedRows: this.#partedRows,
+      truncatedRows: this.#truncatedRows,
+      droppedRows: this.#droppedRows,
+      lostTextRows: this.#lostTextRows,
+      tokens: this.#tokens,
+      trainedTokens: this.#trainedTokens,
+      lostTokens: this.#lostTokens,
+      longestTokens: this.#longestTokens,
+      formats: { ...this.#formats },
+      unusedColumns: Object.fromEntries(this.#unusedColumns),
+    };
+  }
+}

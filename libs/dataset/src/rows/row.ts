@@ -1,0 +1,230 @@
+import { RowError } from '../errors.js';
+import { JsonSyntaxError, parseJson, PyDict, PyFloat, type PyValue } from '../jinja/index.js';
+import { reservedTemplateNames } from '../reserved-names.js';
+import { assertWellFormed } from './well-formed.js';
+
+const roles = ['system', 'developer', 'user', 'assistant', 'tool', 'function'];
+
+/** Columns that mean something; what else a row has is left alone. */
+const knownColumns = new Set([
+  'messages',
+  'prompt',
+  'completion',
+  'tools',
+  'documents',
+  'chat_template_kwargs',
+]);
+
+/** A conversation, exactly as it stands in the file. */
+export interface Conversation {
+  readonly messages: readonly PyDict[];
+  /** As long as `messages`: whether the model learns this turn. */
+  readonly isTrained: readonly boolean[];
+  /** Field of the file that a message stands in. */
+  readonly fieldOf: (message: number) => string;
+}
+
+/** A row as it is written in the file. */
+export interface DatasetRow {
+  readonly content:
+    | ({ readonly kind: 'conversation' } & Conversation)
+    | { readonly kind: 'completion'; readonly prompt: string; readonly completion: string };
+  /** Null where the row has none. */
+  readonly tools: PyValue[] | null;
+  readonly documents: PyValue[] | null;
+  /** `chat_template_kwargs`. */
+  readonly templateArguments: PyDict | null;
+  /** Columns that nothing here reads. */
+  readonly unusedColumns: readonly string[];
+}
+
+/**
+ * Reads one row: an object with `messages`, else with `prompt` and `completion` (both texts, or both
+ * lists of messages). Null is absence.
+ * @throws RowError
+ */
+export function parseRow(text: string): DatasetRow {
+  const row = parseObject(text);
+  assertWellFormed(row, text);
+  const [prompt, completion] = [column(row, 'prompt'), column(row, 'completion')];
+  const messages = column(row, 'messages');
+  if (messages === null && prompt === null && completion === null)
+    throw new RowError(null, 'has neither messages nor prompt and completion');
+  return {
+    content:
+      messages === null
+        ? completionOf(prompt, completion)
+        : conversationOf([{ field: 'messages', messages: messageList('messages', messages) }]),
+    tools: listColumn(row, 'tools'),
+    documents: listColumn(row, 'documents'),
+    templateArguments: templateArguments(column(row, 'chat_template_kwargs')),
+    unusedColumns: unusedColumns(row, messages !== null),
+  };
+}
+
+/** The message quotes no text of the row. */
+function parseObject(text: string): PyDict {
+  let value: PyValue;
+  try {
+    value = parseJson(text);
+  } catch (error) {
+    if (!(error instanceof JsonSyntaxError)) throw error;
+    throw new RowError(null, `is not valid JSON (column ${error.position + 1}: ${error.reason})`);
+  }
+  if (!(value instanceof PyDict))
+    throw new RowError(null, `must be a JSON object, is ${kindOf(value)}`);
+  return value;
+}
+
+function column(row: PyDict, name: string): PyValue {
+  return row.get(name) ?? null;
+}
+
+function unusedColumns(row: PyDict, hasMessages: boolean): string[] {
+  const names = [...row.keys()].map(String);
+  return names.filter(
+    (name) =>
+      !knownColumns.has(name) ||
+      (hasMessages && (name === 'prompt' || name === 'completion') && column(row, name) !== null),
+  );
+}
+
+function completionOf(prompt: PyValue, completion: PyValue): DatasetRow['content'] {
+  if (prompt === null) throw new RowError('prompt', 'is missing');
+  if (completion === null) throw new RowError('completion', 'is missing');
+  if (typeof prompt === 'string' && typeof completion === 'string')
+    return { kind: 'completion', prompt, completion };
+  if (!Array.isArray(prompt) && typeof prompt !== 'string')
+    throw new RowError('prompt', `must be text or a list of messages, is ${kindOf(prompt)}`);
+  if (Array.isArray(prompt) !== Array.isArray(completion))
+    throw new RowError(
+      'completion',
+      `must be ${Array.isArray(prompt) ? 'a list of messages' : 'text'} as prompt is, is ${kindOf(completion)}`,
+    );
+  return conversationOf([
+    { field: 'prompt', messages: messageList('prompt', prompt), isGiven: true },
+    { field: 'completion', messages: messageList('completion', completion) },
+  ]);
+}
+
+interface MessagePart {
+  readonly field: string;
+  readonly messages: readonly PyValue[];
+  /** Whether it is only what is answered to. */
+  readonly isGiven?: boolean;
+}
+
+function conversationOf(parts: readonly MessagePart[]): DatasetRow['content'] {
+  const all = parts.flatMap(({ field, messages, isGiven = false }) =>
+    messages.map((message, index) => ({ field: `${field}[${index}]`, message, isGiven })),
+  );
+  const messages = all.map(({ field, message }) => messageOf(message, field));
+  const isTrained = all.map(
+    ({ field, isGiven }, index) => isLearned(messages[index] as PyDict, field) && !isGiven,
+  );
+  if (!messages.some((message, index) => isAssistant(message) && all[index]?.isGiven === false))
+    throw new RowError(parts.at(-1)?.field ?? null, 'has no assistant turn, so nothing to learn');
+  return { kind: 'conversation', messages, isTrained, fieldOf: (index) => all[index]?.field ?? '' };
+}
+
+function messageList(field: string, value: PyValue): readonly PyValue[] {
+  if (!Array.isArray(value)) throw new RowError(field, `must be a list, is ${kindOf(value)}`);
+  if (value.length === 0) throw new RowError(field, 'is empty');
+  return value;
+}
+
+function messageOf(message: PyValue, field: string): PyDict {
+  if (!(message instanceof PyDict))
+    throw new RowError(field, `must be an object, is ${kindOf(message)}`);
+  const role = message.get('role');
+  if (role === undefined) throw new RowError(`${field}.role`, 'is missing');
+  if (typeof role !== 'string' || !roles.includes(role))
+    throw new RowError(`${field}.role`, `must be one of ${roles.join(', ')}`);
+  assertContent(message, `${field}.content`);
+  return message;
+}
+
+/** Text, null or text parts; what the template makes of them counts. */
+function assertContent(message: PyDict, field: string): void {
+  const content = message.get('content');
+  if (content === undefined) {
+    if (isAssistant(message) && callsTools(message)) return;
+    throw new RowError(field, 'is missing');
+  }
+  if (content === null || typeof content === 'string') return;
+  if (!Array.isArray(content))
+    throw new RowError(field, `must be text, null or a list of text parts, is ${kindOf(content)}`);
+  content.forEach((part, index) => assertTextPart(part, `${field}[${index}]`));
+}
+
+function assertTextPart(part: PyValue, field: string): void {
+  if (!(part instanceof PyDict)) throw new RowError(field, `must be an object, is ${kindOf(part)}`);
+  if (part.get('type') !== 'text')
+    throw new RowError(`${field}.type`, 'must be "text": this model takes no other parts');
+  if (typeof part.get('text') !== 'string')
+    throw new RowError(`${field}.text`, `must be text, is ${kindOf(part.get('text') ?? null)}`);
+}
+
+function callsTools(message: PyDict): boolean {
+  const calls = message.get('tool_calls');
+  return (
+    (Array.isArray(calls) && calls.length > 0) || message.get('function_call') instanceof PyDict
+  );
+}
+
+export function isAssistant(message: PyDict): boolean {
+  return message.get('role') === 'assistant';
+}
+
+/** Whether an assistant's turn is learned: none of its marks takes it out. */
+function isLearned(message: PyDict, field: string): boolean {
+  const weight = weightOf(message.get('weight') ?? null, `${field}.weight`);
+  const flags = ['train', 'training', 'loss'].map((name) =>
+    flagOf(message.get(name) ?? null, `${field}.${name}`),
+  );
+  return isAssistant(message) && weight && flags.every(Boolean);
+}
+
+function weightOf(value: PyValue, field: string): boolean {
+  const number = value instanceof PyFloat ? value.value : value;
+  if (number === null || number === 1) return true;
+  if (number === 0) return false;
+  throw new RowError(field, 'must be 0 or 1');
+}
+
+function flagOf(value: PyValue, field: string): boolean {
+  if (value === null || typeof value === 'boolean') return value ?? true;
+  throw new RowError(field, `must be true or false, is ${kindOf(value)}`);
+}
+
+function listColumn(row: PyDict, name: string): PyValue[] | null {
+  const value = column(row, name);
+  if (value === null || Array.isArray(value)) return value;
+  throw new RowError(name, `must be a list, is ${kindOf(value)}`);
+}
+
+function templateArguments(value: PyValue): PyDict | null {
+  if (value === null) return null;
+  const field = 'chat_template_kwargs';
+  if (!(value instanceof PyDict))
+    throw new RowError(field, `must be an object, is ${kindOf(value)}`);
+  const reserved = [...value.keys()].map(String).find((name) => reservedTemplateNames.has(name));
+  if (reserved !== undefined)
+    throw new RowError(
+      `${field}.${reserved}`,
+      'is set from the row itself, it cannot be given here',
+    );
+  return value;
+}
+
+function kindOf(value: PyValue): string {
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'a list';
+  if (value instanceof PyDict) return 'an object';
+  if (value instanceof PyFloat) return 'a number';
+  return (
+    { string: 'text', number: 'a number', bigint: 'a number', boolean: 'true or false' }[
+      typeof value as string
+    ] ?? typeof value
+  );
+}

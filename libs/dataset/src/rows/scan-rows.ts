@@ -1,0 +1,59 @@
+import { RowError, type RowProblem } from '../errors.js';
+import { decodeRow, isBlank } from './decode-row.js';
+import { readRows } from './read-rows.js';
+import { parseRow } from './row.js';
+
+/** Problems after which a file is looked at no further. */
+export const maxProblems = 10;
+
+export interface ScanRowsOptions {
+  /** JSON lines or a JSON array, in UTF-8, compressed by gzip or not. */
+  readonly path: string;
+  /** Rows that end beyond are not looked at. */
+  readonly maxBytes: number;
+  /** Reading ends after this time. */
+  readonly maxMs: number;
+}
+
+/** What a look at the rows of a file has found. */
+export interface RowScan {
+  /** Rows of the expected form; `loadDataset` may drop some of them. */
+  readonly rows: number;
+  /** Whether the whole file was read; without, there may be more rows and more problems. */
+  readonly isWhole: boolean;
+  /** The first ten. They never hold text of a row. */
+  readonly problems: readonly RowProblem[];
+}
+
+/**
+ * Checks the form of rows as `loadDataset` does, without a tokenizer, in one pass with bounded
+ * memory and time.
+ * @throws DatasetError DATASET_UNREADABLE
+ */
+export async function scanRows({ path, maxBytes, maxMs }: ScanRowsOptions): Promise<RowScan> {
+  const endMs = performance.now() + maxMs;
+  const problems: RowProblem[] = [];
+  let [rows, bytesRead] = [0, 0];
+  for await (const { number, bytes } of readRows(path)) {
+    bytesRead += bytes.length + 1;
+    if (bytesRead > maxBytes || performance.now() > endMs || problems.length >= maxProblems)
+      return { rows, isWhole: false, problems };
+    const found = lookAt(bytes);
+    if (found === 'row') rows += 1;
+    else if (found !== 'blank')
+      problems.push({ line: number, field: found.field, reason: found.reason });
+  }
+  return { rows, isWhole: true, problems };
+}
+
+function lookAt(bytes: Uint8Array): 'row' | 'blank' | RowError {
+  try {
+    const text = decodeRow(bytes);
+    if (isBlank(text)) return 'blank';
+    parseRow(text);
+    return 'row';
+  } catch (error) {
+    if (error instanceof RowError) return error;
+    throw error;
+  }
+}

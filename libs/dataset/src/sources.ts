@@ -1,0 +1,13 @@
+import type { EncodedRow } from './encoded-row.js';
+
+/** Indices of rows by the row of the file that they are parts of; parts follow each other. */
+export function sourcesOf(rows: readonly Pick<EncodedRow, 'line' | 'part'>[]): number[][] {
+  const sources: number[][] = [];
+  for (const [index, { line, part }] of rows.entries()) {
+    const previous = rows[index - 1];
+    if (part !== undefined && previous?.part !== undefined && previous.line === line)
+      sources.at(-1)?.push(index);
+    else sources.push([index]);
+  }
+  return sources;
+}

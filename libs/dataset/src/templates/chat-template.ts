@@ -1,0 +1,119 @@
+import { DatasetError, RowError } from '../errors.js';
+import {
+  compileTemplate,
+  PyDict,
+  TemplateError,
+  TemplateSyntaxError,
+  type CalendarDate,
+  type PyValue,
+  type Rendering,
+  type Template,
+} from '../jinja/index.js';
+import type { TemplateSource } from './find-templates.js';
+
+/** What stays the same for all rows of a job. */
+export interface TemplateSettings {
+  /** Special tokens by name. */
+  readonly variables: Readonly<Record<string, PyValue>>;
+  /** `--template-args`. */
+  readonly templateArguments: PyDict | null;
+  readonly date: CalendarDate;
+}
+
+/** What a row brings beside its messages. */
+export interface RowVariables {
+  readonly tools: PyValue[] | null;
+  readonly documents: PyValue[] | null;
+  readonly templateArguments: PyDict | null;
+}
+
+export interface RenderOptions {
+  /** Ends with what makes the model answer as the assistant. */
+  readonly addGenerationPrompt: boolean;
+  /** Messages whose place in the text is asked for. */
+  readonly trackItems?: ReadonlySet<PyValue>;
+}
+
+/** A chat template as transformers renders it. */
+export class ChatTemplate {
+  readonly name: string;
+  /** File that it comes from. */
+  readonly origin: string;
+  readonly #template: Template;
+
+  /** @throws DatasetError DATASET_TEMPLATE_INVALID */
+  constructor(
+    { name, source, origin }: TemplateSource,
+    private readonly settings: TemplateSettings,
+  ) {
+    this.name = name;
+    this.origin = origin;
+    this.#template = compile(source, origin);
+    this.#source = source;
+  }
+
+  readonly #source: string;
+
+  /** Whether it marks by `{% generation %}` what the model writes. */
+  get hasGenerationMarks(): boolean {
+    return this.#template.hasGenerationMarks;
+  }
+
+  /** Whether it asks for a generation prompt at all. */
+  get knowsGenerationPrompt(): boolean {
+    return this.#source.includes('add_generation_prompt');
+  }
+
+  /** @throws RowError when the template refuses the conversation */
+  render(
+    messages: readonly PyDict[],
+    row: RowVariables,
+    { addGenerationPrompt, trackItems }: RenderOptions,
+  ): Rendering {
+    const { variables, templateArguments, date } = this.settings;
+    const all = {
+      ...variables,
+      ...argumentsOf(templateArguments),
+      ...argumentsOf(row.templateArguments),
+      messages: [...messages],
+      tools: row.tools,
+      documents: row.documents,
+      add_generation_prompt: addGenerationPrompt,
+    };
+    try {
+      return this.#template.render(all, { date, trackItems });
+    } catch (error) {
+      if (!(error instanceof TemplateError)) throw error;
+      throw this.#refusal(error);
+    }
+  }
+
+  /** The template's own words are no text of the row where they stand in its source. */
+  #refusal({ kind, message }: TemplateError): RowError {
+    if (kind === 'limit')
+      return new RowError(null, `the chat template goes beyond a limit: ${message}`);
+    const reason = 'the chat template refuses the conversation';
+    return message === '' || this.#source.includes(message)
+      ? new RowError(null, message === '' ? reason : `${reason}: ${message}`)
+      : new RowError(null, reason, message);
+  }
+}
+
+function argumentsOf(values: PyDict | null): Readonly<Record<string, PyValue>> {
+  return values === null
+    ? {}
+    : Object.fromEntries([...values.entries()].map(([name, value]) => [String(name), value]));
+}
+
+function compile(source: string, origin: string): Template {
+  try {
+    return compileTemplate(source);
+  } catch (cause) {
+    if (!(cause instanceof TemplateSyntaxError)) throw cause;
+    throw new DatasetError(
+      'DATASET_TEMPLATE_INVALID',
+      `${origin}:${cause.line}: the chat template cannot be used: ${cause.reason}`,
+      { cause },
+    );
+  }
+}

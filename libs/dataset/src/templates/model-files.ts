@@ -1,0 +1,71 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { DatasetError } from '../errors.js';
+
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+/**
+ * A JSON object of the folder, null where the file does not exist.
+ * @throws DatasetError DATASET_TOKENIZER_INVALID
+ */
+export async function readJsonObject(folder: string, name: string): Promise<JsonObject | null> {
+  const text = await readText(folder, name);
+  if (text === null) return null;
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw invalid(folder, name, 'not valid JSON', cause);
+  }
+  if (!isJsonObject(value)) throw invalid(folder, name, 'not a JSON object');
+  return value;
+}
+
+/**
+ * Text of a file of the folder, null where it does not exist.
+ * @throws DatasetError DATASET_TOKENIZER_INVALID
+ */
+export async function readText(folder: string, name: string): Promise<string | null> {
+  const text = await textOf(folder, name);
+  if (text?.startsWith('version https://git-lfs.github.com/') !== true) return text;
+  throw invalid(
+    folder,
+    name,
+    'is a Git LFS pointer, not the file that it stands for (git lfs pull)',
+  );
+}
+
+async function textOf(folder: string, name: string): Promise<string | null> {
+  try {
+    return await readFile(join(folder, name), 'utf8');
+  } catch (cause) {
+    if (isMissing(cause)) return null;
+    throw invalid(folder, name, 'cannot be read', cause);
+  }
+}
+
+/** Names in a folder of the folder, sorted; none where it does not exist. */
+export async function listNames(folder: string, name: string): Promise<string[]> {
+  try {
+    return (await readdir(join(folder, name))).sort();
+  } catch (cause) {
+    if (isMissing(cause)) return [];
+    throw invalid(folder, name, 'cannot be read', cause);
+  }
+}
+
+export function isJsonObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isMissing(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'ENOENT' || code === 'ENOTDIR';
+}
+
+function invalid(folder: string, name: string, reason: string, cause?: unknown): DatasetError {
+  return new DatasetError('DATASET_TOKENIZER_INVALID', `${join(folder, name)}: ${reason}`, {
+    cause,
+  });
+}

@@ -1,0 +1,196 @@
+import type { MergeTable } from './merge-table.js';
+
+/** Up to here the lowest rank is looked for among all. */
+const SHORT = 40;
+/** Places in a word must fit beside a rank in a number of 53 bits. */
+const PLACES = 2 ** 28;
+const NONE = -1;
+
+/** The symbols of a word, as a list that grows, and the merging of them. */
+export class Symbols {
+  ids = new Int32Array(256);
+  /** Bytes of the word that each stands for; 0: it went into the one before it. */
+  lengths = new Int32Array(256);
+  count = 0;
+  #ranks = new Int32Array(SHORT + 1);
+  #slots = new Int32Array(SHORT + 1);
+
+  clear(): void {
+    if (this.ids.length > 2 ** 20) {
+      this.ids = new Int32Array(256);
+      this.lengths = new Int32Array(256);
+    }
+    this.count = 0;
+  }
+
+  reserve(count: number): void {
+    if (count <= this.ids.length) return;
+    const [ids, lengths] = [this.ids, this.lengths];
+    this.ids = new Int32Array(count);
+    this.lengths = new Int32Array(count);
+    this.ids.set(ids);
+    this.lengths.set(lengths);
+  }
+
+  push(id: number, length: number): void {
+    if (this.count === this.ids.length) this.reserve(2 * this.count);
+    this.ids[this.count] = id;
+    this.lengths[this.count] = length;
+    this.count += 1;
+  }
+
+  /** Merges by rank, of equal ranks from the left, until nothing is left to merge. */
+  merge(table: MergeTable): void {
+    if (this.count < 2) return;
+    if (this.count <= SHORT) this.#mergeShort(table);
+    else if (this.count < PLACES) this.#mergeLong(table);
+    else throw new RangeError(`a word of more than ${PLACES} characters`);
+  }
+
+  #mergeShort(table: MergeTable): void {
+    const { ids, lengths } = this;
+    const ranks = this.#ranks;
+    const slots = this.#slots;
+    const look = (at: number): void => {
+      const slot = table.find(ids[at] ?? 0, ids[at + 1] ?? 0);
+      slots[at] = slot;
+      ranks[at] = slot < 0 ? 0x7fffffff : table.rankAt(slot);
+    };
+    for (let at = 0; at + 1 < this.count; at += 1) look(at);
+    for (;;) {
+      let best = -1;
+      let bestRank = 0x7fffffff;
+      for (let at = 0; at + 1 < this.count; at += 1) {
+        const rank = ranks[at] ?? 0;
+        if (rank < bestRank) {
+          bestRank = rank;
+          best = at;
+        }
+      }
+      if (best < 0) return;
+      ids[best] = table.mergedAt(slots[best] ?? 0);
+      lengths[best] = (lengths[best] ?? 0) + (lengths[best + 1] ?? 0);
+      this.count -= 1;
+      for (let at = best + 1; at < this.count; at += 1) {
+        ids[at] = ids[at + 1] ?? 0;
+        lengths[at] = lengths[at + 1] ?? 0;
+        ranks[at] = ranks[at + 1] ?? 0;
+        slots[at] = slots[at + 1] ?? 0;
+      }
+      if (best > 0) look(best - 1);
+      if (best + 1 < this.count) look(best);
+    }
+  }
+
+  #mergeLong(table: MergeTable): void {
+    const { ids, lengths, count } = this;
+    const previous = new Int32Array(count);
+    const next = new Int32Array(count);
+    const queue = new RankQueue(count);
+    for (let at = 0; at < count; at += 1) {
+      previous[at] = at - 1;
+      next[at] = at + 1 < count ? at + 1 : NONE;
+      if (at + 1 < count) {
+        const slot = table.find(ids[at] ?? 0, ids[at + 1] ?? 0);
+        if (slot >= 0) queue.append(table.rankAt(slot) * PLACES + at);
+      }
+    }
+    queue.order();
+    const offer = (left: number, right: number): void => {
+      const slot = table.find(ids[left] ?? 0, ids[right] ?? 0);
+      if (slot >= 0) queue.push(table.rankAt(slot) * PLACES + left);
+    };
+    while (queue.length > 0) {
+      const key = queue.pop();
+      const at = key % PLACES;
+      const right = next[at] ?? NONE;
+      if (lengths[at] === 0 || right === NONE) continue;
+      const slot = table.find(ids[at] ?? 0, ids[right] ?? 0);
+      // Since it was queued, one of the two has become another.
+      if (slot < 0 || table.rankAt(slot) !== (key - at) / PLACES) continue;
+      ids[at] = table.mergedAt(slot);
+      lengths[at] = (lengths[at] ?? 0) + (lengths[right] ?? 0);
+      lengths[right] = 0;
+      const after = next[right] ?? NONE;
+      next[at] = after;
+      if (after !== NONE) {
+        previous[after] = at;
+        offer(at, after);
+      }
+      const before = previous[at] ?? NONE;
+      if (before !== NONE) offer(before, at);
+    }
+    this.#compact();
+  }
+
+  #compact(): void {
+    let kept = 0;
+    for (let at = 0; at < this.count; at += 1)
+      if (this.lengths[at] !== 0) {
+        this.ids[kept] = this.ids[at] ?? 0;
+        this.lengths[kept] = this.lengths[at] ?? 0;
+        kept += 1;
+      }
+    this.count = kept;
+  }
+}
+
+/** A heap of numbers, the least first. */
+class RankQueue {
+  #keys: Float64Array;
+  length = 0;
+
+  constructor(capacity: number) {
+    this.#keys = new Float64Array(Math.max(16, capacity));
+  }
+
+  /** Adds without order; `order` puts it right. */
+  append(key: number): void {
+    this.#keys[this.length] = key;
+    this.length += 1;
+  }
+
+  order(): void {
+    for (let at = (this.length >> 1) - 1; at >= 0; at -= 1) this.#sink(at, this.#keys[at] ?? 0);
+  }
+
+  push(key: number): void {
+    if (this.length === this.#keys.length) {
+      const larger = new Float64Array(2 * this.length);
+      larger.set(this.#keys);
+      this.#keys = larger;
+    }
+    let at = this.length;
+    this.length += 1;
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      const above = this.#keys[parent] ?? 0;
+      if (above <= key) break;
+      this.#keys[at] = above;
+      at = parent;
+    }
+    this.#keys[at] = key;
+  }
+
+  pop(): number {
+    const least = this.#keys[0] ?? 0;
+    this.length -= 1;
+    this.#sink(0, this.#keys[this.length] ?? 0);
+    return least;
+  }
+
+  #sink(from: number, key: number): void {
+    const keys = this.#keys;
+    let at = from;
+    for (;;) {
+      let child = 2 * at + 1;
+      if (child >= this.length) break;
+      if (child + 1 < this.length && (keys[child + 1] ?? 0) < (keys[child] ?? 0)) child += 1;
+      const below = keys[child] ?? 0;
+      if (below >= key) break;
+      keys[at] = below;
+      at = child;
+    }
+    keys[at] = key;
+  }
+}

@@ -1,0 +1,38 @@
+import { AlignedTextBuilder } from '../aligned-text.js';
+import { toByteCharacters } from '../byte-characters.js';
+import type { JsonPart } from '../json.js';
+import { mapCharacters } from '../normalizers/transform.js';
+import { PatternMatcher } from '../regex/match-pattern.js';
+import type { PreTokenizer } from './pre-tokenizer.js';
+import { splitAt } from './split.js';
+
+const GPT2_PATTERN =
+  "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
+
+/** The splits of ByteLevel; the parts still are to be written by the characters of their bytes. */
+export function byteLevelSplit(part: JsonPart): PreTokenizer {
+  const addPrefixSpace = part.get('add_prefix_space').flag;
+  part.get('trim_offsets').flag;
+  const split = part.get('use_regex').flagOr(true)
+    ? splitAt(new PatternMatcher(GPT2_PATTERN), 'Isolated')
+    : undefined;
+  return (base, start, end, take) => {
+    const spaced = addPrefixSpace && base.text[start] !== ' ';
+    let [text, from, to] = [base, start, end];
+    if (spaced) {
+      const builder = new AlignedTextBuilder(base, base.startOf(start));
+      builder.put(' ', start);
+      builder.copy(start, end);
+      text = builder.build();
+      [from, to] = [0, text.text.length];
+    }
+    if (split) split(text, from, to, take);
+    else take(text, from, to);
+  };
+}
+
+/** Writes a part by the characters of its bytes. */
+export const toBytes: PreTokenizer = (base, start, end, take) => {
+  const made = mapCharacters(base.slice(start, end), /./gsu, toByteCharacters);
+  take(made, 0, made.text.length);
+};

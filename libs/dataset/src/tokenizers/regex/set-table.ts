@@ -1,0 +1,34 @@
+import { CodePointSet } from '../unicode/code-point-set.js';
+
+const CODE_POINTS = 0x110000;
+const SETS_PER_TABLE = 32;
+
+/** Many sets, each asked for by its number in constant time: one bit of a table of all characters. */
+export class SetTable {
+  readonly #tables: Uint32Array[] = [];
+  readonly #numbers = new Map<string, number>();
+
+  /** The number of a set; the same for an equal set. */
+  add(set: CodePointSet): number {
+    const key = set.ranges.join();
+    const known = this.#numbers.get(key);
+    if (known !== undefined) return known;
+    const number = this.#numbers.size;
+    this.#numbers.set(key, number);
+    const table = (this.#tables[number >> 5] ??= new Uint32Array(CODE_POINTS));
+    const bit = 1 << (number & (SETS_PER_TABLE - 1));
+    for (const [first, last] of set.pairs)
+      for (let c = first; c <= last; c += 1) table[c] = (table[c] ?? 0) | bit;
+    return number;
+  }
+
+  tableOf(number: number): Uint32Array {
+    const table = this.#tables[number >> 5];
+    if (!table) throw new Error(`no set has the number ${number}`);
+    return table;
+  }
+
+  bitOf(number: number): number {
+    return 1 << (number & (SETS_PER_TABLE - 1));
+  }
+}

@@ -1,0 +1,145 @@
+import { createHash } from 'node:crypto';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { readShardIndex } from '@emloc/checkpoint';
+
+import type { TuneOptions } from '../options.js';
+
+/** A file that decides what comes out of a job, as it was when the job began. */
+export interface InputFile {
+  /** Path in the model's folder after `model/`; `data` or `validation`. */
+  readonly name: string;
+  readonly bytes: number;
+  /** Nanoseconds since 1970. */
+  readonly modifiedNs: string;
+  /** When anything about the file changed last, its times included. */
+  readonly changedNs: string;
+  readonly inode: string;
+  /** In hex; null for weights and data, whose contents are hashed where they are read. */
+  readonly sha256: string | null;
+}
+
+/** All that is read of a model's folder beside its weights. */
+const smallFiles = [
+  'config.json',
+  'generation_config.json',
+  'model.safetensors.index.json',
+  'tokenizer.json',
+  'tokenizer_config.json',
+  'special_tokens_map.json',
+  'added_tokens.json',
+  'chat_template.jinja',
+  'chat_template.json',
+];
+const templateFolder = 'additional_chat_templates';
+
+type Paths = Pick<TuneOptions, 'model' | 'data' | 'validation'>;
+
+/**
+ * The files that a job depends on, those that are not there left out.
+ * @throws CheckpointError where the folder is no model
+ */
+export async function readInputFiles({ model, data, validation }: Paths): Promise<InputFile[]> {
+  const { files: weights } = await readShardIndex(model);
+  const templates = await readdir(join(model, templateFolder)).catch(() => [] as string[]);
+  const small = [
+    ...smallFiles,
+    ...templates
+      .filter((name) => name.endsWith('.jinja'))
+      .map((name) => `${templateFolder}/${name}`),
+  ];
+  const found = await Promise.all([
+    ...small.map((path) => inputFile(`model/${path}`, join(model, path), true)),
+    ...weights.map((path) => inputFile(`model/${path}`, join(model, path), false)),
+    inputFile('data', data, false),
+    ...(validation === null ? [] : [inputFile('validation', validation, false)]),
+  ]);
+  return found.filter((file) => file !== null).sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+async function inputFile(name: string, path: string, isSmall: boolean): Promise<InputFile | null> {
+  const info = await stat(path, { bigint: true }).catch(() => null);
+  if (!info?.isFile()) return null;
+  return {
+    name,
+    bytes: Number(info.size),
+    modifiedNs: String(info.mtimeNs),
+    changedNs: String(info.ctimeNs),
+    inode: String(info.ino),
+    sha256: isSmall
+      ? createHash('sha256')
+          .update(await readFile(path))
+          .digest('hex')
+      : null,
+  };
+}
+
+/** What became of a job's files since it began. */
+export interface InputComparison {
+  /** What is certainly another file, in words; null: nothing. */
+  readonly changed: string | null;
+  /**
+   * Names of files of the same size whose times or inode differ: copies, or changed in place. Their
+   * contents tell.
+   */
+  readonly doubtful: readonly string[];
+}
+
+export function compareInputFiles(
+  before: readonly InputFile[],
+  now: readonly InputFile[],
+): InputComparison {
+  const found = new Map(now.map((file) => [file.name, file]));
+  const known = new Set(before.map(({ name }) => name));
+  const changes = [
+    ...before.flatMap((file) => changeOf(file, found.get(file.name)) ?? []),
+    ...now.filter(({ name }) => !known.has(name)).map(({ name }) => `${name} was not there`),
+  ];
+  const doubtful = before.filter((file) => isDoubtful(file, found.get(file.name)));
+  return { changed: changes[0] ?? null, doubtful: doubtful.map(({ name }) => name) };
+}
+
+function changeOf(before: InputFile, now: InputFile | undefined): string | null {
+  if (!now) return `${before.name} is not there any more`;
+  if (now.bytes !== before.bytes)
+    return `${before.name} has ${now.bytes} bytes, it had ${before.bytes}`;
+  return now.sha256 === before.sha256 ? null : `${before.name} has other contents`;
+}
+
+function isDoubtful(before: InputFile, now: InputFile | undefined): boolean {
+  return (
+    now !== undefined &&
+    before.sha256 === null &&
+    (before.modifiedNs !== now.modifiedNs ||
+      before.changedNs !== now.changedNs ||
+      before.inode !== now.inode)
+  );
+}
+
+/**
+ * A hash, in hex, of everything that a job depends on but the values of its tensors: the same on
+ * every machine that has the same files, wherever they lie.
+ */
+export function inputsHash(jobId: string, files: readonly InputFile[]): string {
+  const hash = createHash('sha256').update(jobId);
+  for (const { name, bytes, sha256 } of files)
+    if (sha256 !== null) hash.update(`\n${JSON.stringify([name, bytes, sha256])}`);
+  return hash.digest('hex');
+}
+
+/** Whether a value out of a file lists input files. */
+export function isInputFiles(value: unknown): value is InputFile[] {
+  return (
+    Array.isArray(value) &&
+    value.every((file: Partial<Record<keyof InputFile, unknown>> | null) => {
+      const texts = [
+        file?.name,
+        file?.modifiedNs,
+        file?.changedNs,
+        file?.inode,
+        file?.sha256 ?? '',
+      ];
+      return Number.isSafeInteger(file?.bytes) && texts.every((text) => typeof text === 'string');
+    })
+  );
+}

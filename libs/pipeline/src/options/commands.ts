@@ -1,0 +1,8 @@
+/** Commands of whole jobs on this machine. */
+export const tuning = ['tune', 'plan'] as const;
+
+/** Whole jobs, here or elsewhere. */
+export const job = [...tuning, 'jobs'] as const;
+
+/** Commands that run a model. */
+export const running = [...job, 'eval'] as const;

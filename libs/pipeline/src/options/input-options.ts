@@ -1,0 +1,122 @@
+import { assertHubName } from '../base-name.js';
+import { assertDate, assertTemplateArgs } from './checks.js';
+import { job, running, tuning } from './commands.js';
+import { choice, flagged, text, textFile } from './kinds.js';
+
+const source =
+  'a file of this machine, which is uploaded; server:PATH, a file that the server sees; or datasets/ID, uploaded before';
+
+const mostTemplateBytes = 2 ** 20;
+
+/** What is read and written, and how rows become text. */
+export const inputOptions = Object.freeze({
+  model: text({
+    flag: '--model <dir>',
+    help: 'checkpoint folder (Hugging Face layout)',
+    helpIn: { jobs: 'checkpoint folder as the server sees it' },
+    commands: [...running, 'merge', 'data'],
+    field: 'model',
+    decides: false,
+  }),
+  /** A PEFT adapter's folder; null: the base model. */
+  adapter: text({
+    default: null,
+    flag: '--adapter <dir>',
+    help: 'PEFT adapter (default: none, the base model)',
+    helpIn: { merge: 'PEFT adapter' },
+    commands: ['eval', 'merge'],
+  }),
+  data: text({
+    flag: '--data <file>',
+    help: 'training rows, JSONL with "messages" or "prompt" and "completion"',
+    helpIn: {
+      jobs: `training rows, JSONL: ${source}`,
+      eval: 'rows to score, JSONL as for tune',
+      data: 'rows to show, in place of FILE',
+    },
+    commands: [...running, 'data'],
+    field: 'data',
+    decides: false,
+  }),
+  /** null: held out of `data`. */
+  validation: text({
+    default: null,
+    flag: '--validation <file>',
+    help: 'validation rows (default: 5 % of the data, 16 to 256 rows, held out by seed)',
+    helpIn: { jobs: 'validation rows, as --data (default: held out of the data)' },
+    commands: job,
+    field: 'validation',
+    decides: false,
+  }),
+  out: text({
+    flag: '--out <dir>',
+    help: 'folder of the adapter',
+    helpIn: { plan: 'as for tune; nothing is written', merge: 'folder of the merged checkpoint' },
+    commands: [...tuning, 'merge'],
+    decides: false,
+  }),
+  /** Element type of merged weights; null: that of the checkpoint. */
+  dtype: choice({
+    choices: ['bfloat16', 'float16', 'float32'],
+    default: null,
+    flag: '--dtype <name>',
+    help: "element type of the merged weights (default: the checkpoint's)",
+    commands: ['merge'],
+  }),
+  /** What templates take for today, `YYYY-MM-DD`; null: the day of the job's creation, UTC. */
+  date: text({
+    default: null,
+    check: assertDate,
+    flag: '--date <day>',
+    help: 'what templates take for today, YYYY-MM-DD (default: the day of the job, UTC)',
+    commands: [...running, 'data'],
+    field: 'date',
+  }),
+  /** Text of a chat template in place of the model's own. */
+  chatTemplate: textFile({
+    default: null,
+    mostBytes: mostTemplateBytes,
+    flag: '--chat-template <file>',
+    help: "Jinja chat template in place of the model's",
+    commands: [...running, 'data'],
+    field: 'chat_template',
+    mostServed: mostTemplateBytes,
+  }),
+  /** A JSON object of variables for templates; as text, in which numbers stay exact. */
+  templateArgs: text({
+    default: null,
+    check: assertTemplateArgs,
+    flag: '--template-args <json>',
+    help: 'JSON object of more variables for the chat template, as in \'{"enable_thinking": false}\'',
+    commands: [...running, 'data'],
+    field: 'template_args',
+    mostServed: 65_536,
+  }),
+  /** Whether what is only warned of in rows is an error. */
+  strict: flagged({
+    default: false,
+    flag: '--strict',
+    help: 'what is only warned of in rows is an error',
+    commands: [...running, 'data'],
+    field: 'strict',
+    decides: false,
+  }),
+  /** What adapter_config.json calls the base model; null: its hub name, if that is known. */
+  baseName: text({
+    default: null,
+    check: assertHubName,
+    flag: '--base-name <name>',
+    help: 'name of the base model in adapter_config.json (default: its hub name, if that is known)',
+    commands: job,
+    field: 'base_name',
+  }),
+  /** Whether a checkpoint may have more layers than its configuration says. */
+  allowUnusedLayers: flagged({
+    default: false,
+    flag: '--allow-unused-layers',
+    help: 'take a checkpoint that has more layers than its config says, without those',
+    commands: [...running, 'merge'],
+    field: 'allow_unused_layers',
+    decides: false,
+  }),
+});

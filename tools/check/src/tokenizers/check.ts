@@ -1,0 +1,25 @@
+import { compare, type Counts, type Variant } from './compare.js';
+import { REAL_TOKENIZERS } from './packages.js';
+import { realVariants } from './real-variants.js';
+import { smallVariants } from './small-variants.js';
+
+/**
+ * Compares ids, ranges and decoded texts with those of the Rust package, for real tokenizers,
+ * variants of them and small ones. Arguments: names of real tokenizers, or `small`; all without.
+ */
+export async function check(args: readonly string[]): Promise<boolean> {
+  const counts: Counts = { equal: 0, wrong: 0 };
+  for (const name of args.length > 0 ? args : [...REAL_TOKENIZERS, 'small'])
+    for (const variant of variantsOf(name)) {
+      const before = { ...counts };
+      await compare(variant, counts);
+      const [equal, wrong] = [counts.equal - before.equal, counts.wrong - before.wrong];
+      console.log(`${variant.name}: ${equal} equal, ${wrong} wrong`);
+    }
+  console.log(`${counts.equal} equal, ${counts.wrong} wrong`);
+  return counts.wrong === 0;
+}
+
+function variantsOf(name: string): Iterable<Variant> {
+  return name === 'small' ? smallVariants() : realVariants(name);
+}

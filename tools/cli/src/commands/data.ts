@@ -1,0 +1,161 @@
+import process from 'node:process';
+import {
+  assertNoTextLost,
+  countOf,
+  datasetWarnings,
+  describeProblem,
+  openDatasetThread,
+  type RowOutcome,
+} from '@emloc/dataset';
+import { previewRows, resolvePreviewOptions, type PreviewSummary } from '@emloc/pipeline';
+import type { Command } from 'commander';
+
+import { addFlags, commonFlags, optionFlags, optionValues } from '../flags.js';
+import {
+  brackets,
+  colours,
+  droppedPreview,
+  rowPreview,
+  type Marks,
+} from '../output/row-preview.js';
+import { rowsSummary } from '../output/rows-summary.js';
+import { visible } from '../output/visible.js';
+import { runCommand, type CommandContext } from '../run-command.js';
+import { UsageError } from '../usage-error.js';
+
+/** Rows that are shown to people; machines get all. */
+const shownRows = 20;
+
+export function addDataCommand(program: Command): void {
+  const command = program
+    .command('data')
+    .argument('[file]', 'rows, as --data of tune')
+    .description('show rows as they would be trained on: text, what of it is learned, what is cut');
+  addFlags(command, optionFlags('data'), commonFlags)
+    .addHelpText(
+      'after',
+      '\nWith --json: a line of JSON for each row, {"row", "part"?, "ids", "trained", "cut"?}, {"row", "dropped"} or {"row", "error"},' +
+        '\nand last {"summary"}. The exit code is 1 where a row is bad.' +
+        '\n\nExample:\n  emloc data train.jsonl --model ./base --max-length 2048',
+    )
+    .action(runCommand(['model'], showRows));
+}
+
+async function showRows(context: CommandContext): ReturnType<Parameters<typeof runCommand>[1]> {
+  const { values, signal } = context;
+  const options = resolvePreviewOptions({
+    ...(optionValues('data', values) as { model: string }),
+    data: fileOf(context),
+  });
+  const printer = new RowPrinter(context, options.data);
+  const outcomes = previewRows(options, { openDataset: openDatasetThread, signal });
+  let next = await outcomes.next();
+  for (; next.done !== true; next = await outcomes.next()) printer.print(next.value);
+  printer.finish();
+  if (options.strict) assertNoTextLost(options.data, next.value.report);
+  return {
+    document: { summary: summaryDocument(options.data, next.value, printer.badRows) },
+    text: rowsSummary(next.value).map(visible).join('\n'),
+    exitCode: printer.badRows > 0 ? 1 : 0,
+  };
+}
+
+function fileOf({ args, values }: CommandContext): string {
+  const given = args.at(0) ?? values['data'];
+  if (typeof given === 'string' && args.length <= 1) return given;
+  throw new UsageError(
+    args.length > 1 ? 'more than one file of rows' : 'missing: FILE (see --help)',
+  );
+}
+
+function summaryDocument(file: string, summary: PreviewSummary, badRows: number): unknown {
+  const { report, text, date, maxLength, sha256 } = summary;
+  return {
+    file,
+    sha256,
+    date,
+    maxLength,
+    badRows,
+    ...report,
+    ...text,
+    warnings: datasetWarnings(report, { withNames: true }),
+  };
+}
+
+/** Prints outcomes as they come: all as JSON lines, or the first ones as text. */
+class RowPrinter {
+  badRows = 0;
+  #shown = 0;
+  #notShown = 0;
+  readonly #marks: Marks = process.stdout.isTTY && !process.env['NO_COLOR'] ? colours : brackets;
+
+  constructor(
+    private readonly context: CommandContext,
+    private readonly path: string,
+  ) {}
+
+  print(outcome: RowOutcome): void {
+    if (outcome.kind === 'bad') {
+      this.badRows += 1;
+      const told = describeProblem(outcome.problem, this.path, { forOwner: true });
+      process.stderr.write(`${visible(told)}\n`);
+    }
+    if (this.context.values['json'] === true) this.context.printLine(documentOf(outcome));
+    else this.#show(outcome);
+  }
+
+  finish(): void {
+    if (this.badRows > 0)
+      process.stderr.write(
+        `error: DATASET_INVALID_ROW: ${countOf(this.badRows, 'row')} cannot be used\n`,
+      );
+    if (this.#notShown > 0)
+      process.stdout.write(`${countOf(this.#notShown, 'more row')} not shown (--json has all)\n\n`);
+  }
+
+  #show(outcome: RowOutcome): void {
+    if (outcome.kind === 'bad') return;
+    if (this.#shown >= shownRows) {
+      this.#notShown += 1;
+      return;
+    }
+    this.#shown += 1;
+    const text =
+      outcome.kind === 'row' ? rowPreview(outcome, this.#marks, visible) : droppedPreview(outcome);
+    process.stdout.write(`${text}\n\n`);
+  }
+}
+
+function documentOf(outcome: RowOutcome): unknown {
+  switch (outcome.kind) {
+    case 'bad':
+      return { row: outcome.problem.line, error: wordsOf(outcome.problem) };
+    case 'dropped':
+      return { row: outcome.line, ...partOf(outcome), dropped: outcome.reason };
+    case 'row': {
+      const { row, text } = outcome;
+      return {
+        row: row.line,
+        ...partOf(row),
+        ids: [...row.ids],
+        trained: [...row.trained],
+        ...(row.isCut ? { cut: true } : {}),
+        ...(text
+          ? { text: text.ranges.map(({ start, end }) => text.text.slice(start, end)).join('') }
+          : {}),
+      };
+    }
+  }
+}
+
+function partOf({ part }: { readonly part?: number }): { readonly part?: number } {
+  return part === undefined ? {} : { part };
+}
+
+function wordsOf({
+  field,
+  reason,
+  detail,
+}: Extract<RowOutcome, { kind: 'bad' }>['problem']): string {
+  return `${field === null ? '' : `${field} `}${reason}${detail === undefined ? '' : `: ${detail}`}`;
+}

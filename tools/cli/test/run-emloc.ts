@@ -1,0 +1,45 @@
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const command = fileURLToPath(new URL('../bin/emloc.cjs', import.meta.url));
+
+export interface Run {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A signal, sent once the output matches a pattern or a file is there. */
+export interface Interruption {
+  readonly signal: NodeJS.Signals;
+  readonly moment: RegExp | string;
+}
+
+/** Runs the command in a folder as a user does. */
+export function runEmloc(
+  args: readonly string[],
+  { folder, interruption }: { readonly folder: string; readonly interruption?: Interruption },
+): Promise<Run> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [command, ...args], {
+      cwd: folder,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let [stdout, stderr] = ['', ''];
+    child.stdout.on('data', (text: Buffer) => (stdout += text.toString()));
+    child.stderr.on('data', (text: Buffer) => (stderr += text.toString()));
+    const poll = setInterval(() => {
+      if (!interruption) return clearInterval(poll);
+      const { moment, signal } = interruption;
+      if (!(typeof moment === 'string' ? existsSync(moment) : moment.test(stdout + stderr))) return;
+      clearInterval(poll);
+      child.kill(signal);
+    }, 10);
+    child.on('error', reject);
+    child.on('close', (code) => {
+      clearInterval(poll);
+      resolve({ code, stdout, stderr });
+    });
+  });
+}
