@@ -67,7 +67,7 @@ export const checkedIndex = {
         ? (checker.getIndexInfoOfType(type, ts.IndexKind.Number) ??
           checker.getIndexInfoOfType(type, ts.IndexKind.String))
         : checker.getIndexInfoOfType(type, ts.IndexKind.String);
-      if (!info || mayBeUndefined(info.type)) return null;
+      if (!info || mayBeUndefined(info.type) || isElementOf(type, key)) return null;
       if (!isNumeric(key)) return 'record';
       if (matches.includes(nameOf(type))) return 'match';
       return isList(type) ? 'list' : 'record';
@@ -78,6 +78,10 @@ export const checkedIndex = {
       checker.getIndexInfoOfType(checker.getNonNullableType(type), ts.IndexKind.Number) !==
         undefined &&
       checker.getPropertyOfType(checker.getNonNullableType(type), 'length') !== undefined;
+
+    /** Whether a tuple has this element. @param {ts.Type} type @param {ts.Type} key */
+    const isElementOf = (type, key) =>
+      key.isNumberLiteral() && checker.getPropertyOfType(type, String(key.value)) !== undefined;
 
     /** @param {ts.Type} type */
     const hasOptionalElements = (type) =>

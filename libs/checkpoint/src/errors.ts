@@ -37,6 +37,11 @@ export class CheckpointError extends Error {
   ) {
     super(message, options);
   }
+
+  /** What was read is wrong, and will be when it is read again. */
+  get isOfTheData(): boolean {
+    return this.code === 'CHECKPOINT_NOT_FINITE';
+  }
 }
 
 const maxQuotedCharacters = 200;

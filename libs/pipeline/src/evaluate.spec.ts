@@ -125,7 +125,7 @@ describe('a weight that is not finite', () => {
   it('ends eval and tune, whatever the ratio, and leaves nothing behind', async () => {
     const model = await writeModel('spoiled', spoil);
     const expected = {
-      code: 'PAGER_READ_FAILED',
+      code: 'CHECKPOINT_NOT_FINITE',
       message: expect.stringMatching(`${spoiled} in .*/model.safetensors holds Infinity`),
     };
     await expect(lossOf(model, null)).rejects.toMatchObject(expected);

@@ -335,7 +335,7 @@ async function unfinished(
 /** Whether the same job would fail again: its numbers diverge, or a weight is not finite. */
 function isOfTheInputs(error: unknown): boolean {
   if (error instanceof FinetuneError || error instanceof EmulatorError) return true;
-  if (error instanceof CheckpointError) return error.code === 'CHECKPOINT_NOT_FINITE';
+  if (error instanceof CheckpointError) return error.isOfTheData;
   return error instanceof Error && isOfTheInputs(error.cause);
 }
 

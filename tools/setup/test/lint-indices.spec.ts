@@ -13,6 +13,7 @@ function lint(cases: readonly string[]): Record<string, readonly string[]> {
     'declare const record: Readonly<Record<string, string>>;',
     'declare const optional: readonly (string | undefined)[];',
     'declare const pair: readonly [number, string];',
+    'declare const pairs: readonly (readonly [number, string])[];',
     'declare const match: RegExpExecArray;',
     'declare const maybe: readonly number[] | undefined;',
   ].join('\n');
@@ -73,6 +74,7 @@ const allowed = [
   "record['a'] as string | undefined;",
   "optional[i] ?? '';",
   'pair[0] as number;',
+  'pairs.find(([, name]) => name === text)?.[0] ?? 0;',
   "match[1] ?? '';",
   "const [, unit = ''] = /a(b)?/.exec(text) ?? [];",
   'const [first] = numbers; first ?? 0;',

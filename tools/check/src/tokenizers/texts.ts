@@ -1,3 +1,5 @@
+import { at } from '@emloc/checked';
+
 /** Numbers from 0 to below 1 that are the same at every run. */
 function createNumbers(seed: number): () => number {
   let state = seed >>> 0;
@@ -104,7 +106,7 @@ const FRAGMENTS = [
 export function createTexts(tokens: readonly string[], seed = 1): readonly string[] {
   const next = createNumbers(seed);
   const pick = <T>(list: readonly T[], fallback: T): T =>
-    list[Math.floor(next() * list.length)] ?? fallback;
+    list.length === 0 ? fallback : at(list, Math.floor(next() * list.length));
   const pieces = [...FRAGMENTS, ...tokens, ...tokens];
   return [
     ...SENTENCES,
@@ -147,7 +149,7 @@ const BLOCKS = [0x80, 0x250, 0x600, 0x1000, 0x3000, 0x10000, 0x20000, 0x110000];
 function randomText(next: () => number): string {
   const length = 1 + Math.floor(next() * 30);
   const points = Array.from({ length }, () => {
-    const block = BLOCKS[Math.floor(next() * BLOCKS.length)] ?? 0x80;
+    const block = at(BLOCKS, Math.floor(next() * BLOCKS.length));
     const point = Math.floor(next() * block);
     return point >= 0xd800 && point <= 0xdfff ? 0x20 : point;
   });
