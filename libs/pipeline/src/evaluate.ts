@@ -71,7 +71,7 @@ export interface EvaluateHost {
 }
 
 /** The rows that are scored, and how they became text. */
-export interface EvaluatedRows {
+interface EvaluatedRows {
   readonly report: DatasetReport;
   readonly text: TextDescription;
   readonly date: string;

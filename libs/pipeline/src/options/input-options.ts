@@ -62,7 +62,9 @@ export const inputOptions = Object.freeze({
     help: "element type of the merged weights (default: the checkpoint's)",
     commands: ['merge'],
   }),
-  /** The day that templates take for today, `YYYY-MM-DD`; null: that on which the job is created. */
+  /**
+   * The day that templates take for today, `YYYY-MM-DD`; null: that on which the job is created.
+   */
   date: text({
     default: null,
     check: assertDate,
@@ -100,7 +102,9 @@ export const inputOptions = Object.freeze({
     field: 'strict',
     decides: false,
   }),
-  /** What the adapter's configuration calls its base model; null: its hub name, if that is known. */
+  /**
+   * What the adapter's configuration calls its base model; null: its hub name, if that is known.
+   */
   baseName: text({
     default: null,
     check: assertName,

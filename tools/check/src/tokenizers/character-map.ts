@@ -5,7 +5,9 @@ type Units = Map<number, number>;
 
 const LEAF = 1 << 8;
 
-/** A table of replacements as SentencePiece writes it, in base64: a double array, then the texts. */
+/**
+ * A table of replacements as SentencePiece writes it, in base64: a double array, then the texts.
+ */
 export function encodeCharacterMap(replacements: ReadonlyMap<string, string>): string {
   const texts: string[] = [];
   const entries = new Map<string, number>();

@@ -4,7 +4,7 @@ import type { TokenToAdd } from './reference.js';
 import { createTexts } from './texts.js';
 
 /** Added in various ways: with what is a word in them, and with what is white space beside them. */
-export const ADDED: readonly TokenToAdd[] = [
+const ADDED: readonly TokenToAdd[] = [
   added('[[user]]', { special: true }),
   added('word', { single_word: true }),
   added('слово', { single_word: true, normalized: true }),
@@ -16,7 +16,7 @@ export const ADDED: readonly TokenToAdd[] = [
   added('<bo', {}),
 ];
 
-export function added(content: string, flags: Partial<TokenToAdd>): TokenToAdd {
+function added(content: string, flags: Partial<TokenToAdd>): TokenToAdd {
   return {
     content,
     single_word: false,

@@ -1,7 +1,7 @@
 import { at } from '@emloc/checked';
 
 /** Numbers from 0 to below 1 that are the same at every run. */
-export function createNumbers(seed: number): () => number {
+function createNumbers(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;
