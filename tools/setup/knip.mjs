@@ -20,7 +20,6 @@ export default {
     'tools/setup': { entry: ['*.mjs', 'test/*.spec.ts'], project: '**/*.{ts,mjs}' },
   },
   ignore: ['**/generated/**'],
-  ignoreIssues: { 'libs/dataset/src/*.ts': ['exports', 'types'] },
   // Used by path or by name alone: the generator of buf.gen.yaml, what device-tfjs looks for, the
   // schemas that manifests are checked with, and kustomize's executable.
   ignoreDependencies: [

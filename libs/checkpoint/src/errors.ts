@@ -6,6 +6,8 @@ export type CheckpointErrorCode =
   | 'CHECKPOINT_NOT_FOUND'
   | 'CHECKPOINT_IO_FAILED'
   | 'CHECKPOINT_INVALID_FILE'
+  | 'CHECKPOINT_LFS_POINTER'
+  | 'CHECKPOINT_NOT_FINITE'
   | 'CHECKPOINT_INVALID_INDEX'
   | 'CHECKPOINT_INVALID_CONFIG'
   | 'CHECKPOINT_INVALID_OPTION'
@@ -35,6 +37,11 @@ export class CheckpointError extends Error {
   ) {
     super(message, options);
   }
+
+  /** What was read is wrong, and will be when it is read again. */
+  get isOfTheData(): boolean {
+    return this.code === 'CHECKPOINT_NOT_FINITE';
+  }
 }
 
 const maxQuotedCharacters = 200;
@@ -43,7 +50,14 @@ const maxQuotedCharacters = 200;
 export function quoted(name: unknown): string {
   const text = typeof name === 'string' ? name : (JSON.stringify(name) ?? String(name));
   const short = text.length > maxQuotedCharacters ? `${text.slice(0, maxQuotedCharacters)}…` : text;
-  return /^[\w.\-/]+$/.test(short) ? short : JSON.stringify(short);
+  return /^[\w.\-/]+$/.test(short) ? short : JSON.stringify(short).replace(invisible, escaped);
+}
+
+/** Controls, marks of direction and line ends that JSON leaves as they are. */
+const invisible = /[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+
+function escaped(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 
 /** Turns an error of the file system into a typed one; others pass. */

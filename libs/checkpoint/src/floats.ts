@@ -1,6 +1,11 @@
 /** Floating-point dtypes that weights are stored in and merged to. */
 export type FloatDType = 'float32' | 'bfloat16' | 'float16';
 
+/** Whether weights can be stored in a dtype. */
+export function isFloat(dtype: string | undefined): dtype is FloatDType {
+  return dtype === 'float32' || dtype === 'bfloat16' || dtype === 'float16';
+}
+
 /**
  * Widens little-endian values to float32: exact, NaN payloads included.
  * @param bytes row-major values of `dtype`, at any alignment; not kept.

@@ -1,12 +1,20 @@
-export { CheckpointError } from './errors.js';
+export { CheckpointError, quoted } from './errors.js';
+export { sameTensor } from './compare-tensors.js';
+export { assertFinite } from './finite.js';
 export { openSafetensors, type SafetensorsFile } from './safetensors-file.js';
 export { type SafetensorsEntry, writeSafetensors } from './write-safetensors.js';
 export { writeFileAtomic } from './atomic.js';
 export { type Checkpoint, openCheckpoint } from './checkpoint.js';
-export { adapterScale, type LoraAdapter, type LoraLayer } from './lora-adapter.js';
+export {
+  adapterScale,
+  layerRank,
+  layerScale,
+  type LoraAdapter,
+  type LoraLayer,
+} from './lora-adapter.js';
 export { readPeftAdapter } from './read-peft.js';
 export { writePeftAdapter } from './write-peft.js';
-export { fromFloat32 } from './floats.js';
+export { fromFloat32, isFloat } from './floats.js';
 export { mergeCheckpoint } from './merge/merge.js';
 export { FileHasher, type FileRange } from './file-hasher.js';
 export { readShardIndex } from './shard-index.js';

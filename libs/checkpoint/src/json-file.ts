@@ -1,6 +1,8 @@
 import { readFile, stat } from 'node:fs/promises';
 
-import { CheckpointError, fileError, type CheckpointErrorCode } from './errors.js';
+import { bareNumber } from './bare-number.js';
+import { CheckpointError, fileError, quoted, type CheckpointErrorCode } from './errors.js';
+import { assertNoLfsPointer } from './lfs-pointer.js';
 
 const maxJsonBytes = 100_000_000;
 
@@ -36,11 +38,15 @@ export function parseJsonObject(
   path: string,
   code: CheckpointErrorCode,
 ): Record<string, unknown> {
+  assertNoLfsPointer(bytes, path);
+  const text = bytes.toString('utf8');
   let value: unknown;
   try {
-    value = JSON.parse(bytes.toString('utf8'));
+    value = JSON.parse(text);
   } catch (error) {
-    throw new CheckpointError(code, `${path} is not JSON`, { cause: error });
+    const bare = bareNumber(text);
+    const reason = bare ? `: ${quoted(bare.key)} is ${bare.value}, which is no JSON number` : '';
+    throw new CheckpointError(code, `${path} is not JSON${reason}`, { cause: error });
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new CheckpointError(code, `${path} does not hold a JSON object`);

@@ -6,6 +6,9 @@ export interface LoraLayer {
   readonly b: Float32Array;
   readonly inFeatures: number;
   readonly outFeatures: number;
+  /** Where they differ from the adapter's own. */
+  readonly rank?: number;
+  readonly alpha?: number;
 }
 
 /** A LoRA adapter in host memory: y += s · (x Aᵀ) Bᵀ for each adapted linear layer. */
@@ -36,17 +39,36 @@ export function adapterScale({
   return alpha / (useRslora ? Math.sqrt(rank) : rank);
 }
 
+/** Rank of one layer of an adapter. */
+export function layerRank({ rank }: Pick<LoraAdapter, 'rank'>, layer: LoraLayer): number {
+  return layer.rank ?? rank;
+}
+
+/** s of one layer of an adapter. */
+export function layerScale(adapter: LoraAdapter, layer: LoraLayer): number {
+  const { alpha = adapter.alpha } = layer;
+  return adapterScale({ alpha, rank: layerRank(adapter, layer), useRslora: adapter.useRslora });
+}
+
 /**
  * @throws CheckpointError CHECKPOINT_ADAPTER_INVALID when numbers, sizes or values of an adapter
  * make no sense.
  */
 export function assertAdapter(adapter: LoraAdapter): void {
-  const { rank, alpha, layers } = adapter;
-  if (!Number.isSafeInteger(rank) || rank <= 0)
-    throw invalid(`rank ${rank} is not a positive integer`);
-  if (!Number.isFinite(alpha)) throw invalid(`alpha ${alpha} is not a number`);
+  const { layers } = adapter;
+  assertNumbers(adapter, '');
   if (layers.size === 0) throw invalid('no layer is adapted');
-  for (const [path, layer] of layers) assertLayer(path, layer, rank);
+  for (const [path, layer] of layers) {
+    const { alpha = adapter.alpha } = layer;
+    assertNumbers({ rank: layerRank(adapter, layer), alpha }, `layer ${quoted(path)}: `);
+    assertLayer(path, layer, layerRank(adapter, layer));
+  }
+}
+
+function assertNumbers({ rank, alpha }: Pick<LoraAdapter, 'rank' | 'alpha'>, where: string): void {
+  if (!Number.isSafeInteger(rank) || rank <= 0)
+    throw invalid(`${where}rank ${rank} is not a positive integer`);
+  if (!Number.isFinite(alpha)) throw invalid(`${where}alpha ${alpha} is not a number`);
 }
 
 /**

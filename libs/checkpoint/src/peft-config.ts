@@ -1,5 +1,6 @@
 import { CheckpointError, quoted } from './errors.js';
 import type { LinearModules, LoraAdapter } from './lora-adapter.js';
+import { parseLayerNumbers, type LayerNumbers } from './peft-patterns.js';
 
 export const adapterConfigName = 'adapter_config.json';
 export const adapterWeightsName = 'adapter_model.safetensors';
@@ -13,6 +14,9 @@ export interface PeftConfig {
   readonly suffixes: readonly string[] | null;
   readonly targetModules: readonly string[];
   readonly baseModel: string | undefined;
+  /** Ranks and alphas of layers that have their own. */
+  readonly ranks: LayerNumbers;
+  readonly alphas: LayerNumbers;
 }
 
 /**
@@ -24,7 +28,7 @@ export function peftConfigText(
   { targetModules, baseModel }: { targetModules: readonly string[]; baseModel: string | null },
 ): string {
   const config = {
-    alpha_pattern: {},
+    alpha_pattern: ownNumbers(adapter, 'alpha'),
     auto_mapping: null,
     base_model_name_or_path: baseModel,
     bias: 'none',
@@ -47,7 +51,7 @@ export function peftConfigText(
     peft_type: 'LORA',
     qalora_group_size: 16,
     r: adapter.rank,
-    rank_pattern: {},
+    rank_pattern: ownNumbers(adapter, 'rank'),
     revision: null,
     target_modules: targetModules,
     target_parameters: null,
@@ -58,6 +62,15 @@ export function peftConfigText(
     use_rslora: adapter.useRslora,
   };
   return `${JSON.stringify(config, null, 2)}\n`;
+}
+
+/** Numbers of layers that have their own, by whole path: dots match themselves. */
+function ownNumbers({ layers }: LoraAdapter, name: 'rank' | 'alpha'): Record<string, number> {
+  const entries = [...layers].flatMap(([path, layer]) => {
+    const own = layer[name];
+    return own === undefined ? [] : [[path, own] as const];
+  });
+  return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 /**
@@ -102,12 +115,14 @@ const ignoredKeys = new Set([
 ]);
 /** Keys with rules of their own below. */
 const readKeys = new Set([
+  'alpha_pattern',
   'base_model_name_or_path',
   'bias',
   'init_lora_weights',
   'lora_alpha',
   'peft_type',
   'r',
+  'rank_pattern',
   'target_modules',
   'task_type',
   'use_rslora',
@@ -127,7 +142,7 @@ const keptBaseInitializations = new Set<unknown>([
 /**
  * Reads the options of a plain LoRA adapter.
  * @throws CheckpointError CHECKPOINT_ADAPTER_UNSUPPORTED naming the key of anything that would
- * change the result (DoRA, biases, saved modules, patterns of ranks ...),
+ * change the result (DoRA, biases, saved modules ...),
  * CHECKPOINT_ADAPTER_INVALID for malformed values.
  */
 export function parsePeftConfig(
@@ -141,19 +156,21 @@ export function parsePeftConfig(
     use_rslora: useRslora = false,
     base_model_name_or_path: baseModel,
   } = config;
-  if (typeof rank !== 'number' || !Number.isSafeInteger(rank) || rank <= 0)
-    throw invalid(path, `r is ${quoted(rank)}, not a positive integer`);
-  if (typeof alpha !== 'number' || !Number.isFinite(alpha))
-    throw invalid(path, `lora_alpha is ${quoted(alpha)}, not a number`);
+  if (!isRank(rank)) throw invalid(path, `r is ${quoted(rank)}, not a positive integer`);
+  if (!isFiniteNumber(alpha)) throw invalid(path, `lora_alpha is ${quoted(alpha)}, not a number`);
   if (typeof useRslora !== 'boolean')
     throw invalid(path, `use_rslora is ${quoted(useRslora)}, not true or false`);
   const targets = parseTargets(config['target_modules'], path);
+  const pattern = (key: string, isValid: (number: unknown) => number is number) =>
+    parseLayerNumbers(config[key], `${path}: ${key}`, isValid);
   return {
     rank,
     alpha,
     useRslora,
     ...targets,
     baseModel: typeof baseModel === 'string' && baseModel !== '' ? baseModel : undefined,
+    ranks: pattern('rank_pattern', isRank),
+    alphas: pattern('alpha_pattern', isFiniteNumber),
   };
 }
 
@@ -188,6 +205,14 @@ function parseTargets(
     );
   }
   return { suffixes: value, targetModules: value };
+}
+
+function isRank(value: unknown): value is number {
+  return Number.isSafeInteger(value) && Number(value) > 0;
+}
+
+function isFiniteNumber(value: unknown): value is number {
+  return Number.isFinite(value);
 }
 
 function isNeutral(value: unknown): boolean {

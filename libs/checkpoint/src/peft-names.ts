@@ -18,3 +18,12 @@ export function parseLoraTensorName(
   }
   return null;
 }
+
+/**
+ * The base's tensor that a name stands for which is no A or B: PEFT saves copies of the embedding
+ * and the head where one of them is adapted or the vocabulary was resized. null: none.
+ */
+export function parseCopyName(name: string): string | null {
+  if (!name.startsWith(prefix) || !name.endsWith('.weight') || name.includes('.lora_')) return null;
+  return name.slice(prefix.length).replace(/\.base_layer\.weight$/, '.weight');
+}

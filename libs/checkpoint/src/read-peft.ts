@@ -1,8 +1,10 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 
+import { assertCopies } from './copies.js';
 import { CheckpointError, quoted } from './errors.js';
-import { toFloat32, type FloatDType } from './floats.js';
+import { assertFinite } from './finite.js';
+import { isFloat, toFloat32 } from './floats.js';
 import { readJsonObject } from './json-file.js';
 import {
   assertAdapter,
@@ -17,7 +19,7 @@ import {
   parsePeftConfig,
   type PeftConfig,
 } from './peft-config.js';
-import { loraTensorName, parseLoraTensorName } from './peft-names.js';
+import { loraTensorName, parseCopyName, parseLoraTensorName } from './peft-names.js';
 import { openSafetensors, type SafetensorsFile } from './safetensors-file.js';
 
 export interface ReadPeftOptions {
@@ -25,6 +27,11 @@ export interface ReadPeftOptions {
    * The linear layers of the model that it is for; without it only the adapter itself is checked.
    */
   readonly linearModules?: LinearModules;
+  /**
+   * The base model's folder. PEFT stores copies of the embedding and the head with some adapters:
+   * without it they are refused, with it those that differ from the base's.
+   */
+  readonly base?: string;
 }
 
 /**
@@ -33,7 +40,7 @@ export interface ReadPeftOptions {
  */
 export async function readPeftAdapter(
   folder: string,
-  { linearModules }: ReadPeftOptions = {},
+  { linearModules, base }: ReadPeftOptions = {},
 ): Promise<LoraAdapter> {
   const configPath = join(folder, adapterConfigName);
   const config = parsePeftConfig(
@@ -55,6 +62,7 @@ export async function readPeftAdapter(
     };
     assertAdapter(adapter);
     if (linearModules) assertFitsModel(adapter, linearModules);
+    await assertCopies(file, base);
     return adapter;
   } finally {
     await file.close();
@@ -81,19 +89,16 @@ async function readLayers(
 ): Promise<Map<string, LoraLayer>> {
   const layers = new Map<string, LoraLayer>();
   for (const path of layerPaths(file, config))
-    layers.set(path, await readLayer(file, path, config.rank));
+    layers.set(path, await readLayer(file, path, config));
   return layers;
 }
 
 function layerPaths(file: SafetensorsFile, { suffixes }: PeftConfig): Set<string> {
   const paths = new Set<string>();
   for (const name of file.tensors.keys()) {
+    if (parseCopyName(name) !== null) continue;
     const parsed = parseLoraTensorName(name);
-    if (!parsed)
-      throw new CheckpointError(
-        'CHECKPOINT_ADAPTER_UNSUPPORTED',
-        `${file.path}: ${quoted(name)} is no lora_A or lora_B of a linear layer`,
-      );
+    if (!parsed) throw unsupported(file, name);
     const isTarget =
       suffixes === null ||
       suffixes.some((suffix) => parsed.path === suffix || parsed.path.endsWith(`.${suffix}`));
@@ -107,7 +112,13 @@ function layerPaths(file: SafetensorsFile, { suffixes }: PeftConfig): Set<string
   return paths;
 }
 
-async function readLayer(file: SafetensorsFile, path: string, rank: number): Promise<LoraLayer> {
+async function readLayer(
+  file: SafetensorsFile,
+  path: string,
+  config: PeftConfig,
+): Promise<LoraLayer> {
+  const rank = config.ranks(path) ?? config.rank;
+  const alpha = config.alphas(path) ?? config.alpha;
   const [aRank, inFeatures] = matrixShape(file, loraTensorName(path, 'a'));
   const [outFeatures, bRank] = matrixShape(file, loraTensorName(path, 'b'));
   if (aRank !== rank || bRank !== rank)
@@ -115,8 +126,14 @@ async function readLayer(file: SafetensorsFile, path: string, rank: number): Pro
       file,
       `layer ${quoted(path)} has rank ${aRank} in A and ${bRank} in B, ${adapterConfigName} says ${rank}`,
     );
-  const a = await readFloats(file, loraTensorName(path, 'a'));
-  return { a, b: await readFloats(file, loraTensorName(path, 'b')), inFeatures, outFeatures };
+  return {
+    a: await readFloats(file, loraTensorName(path, 'a')),
+    b: await readFloats(file, loraTensorName(path, 'b')),
+    inFeatures,
+    outFeatures,
+    ...(rank !== config.rank && { rank }),
+    ...(alpha !== config.alpha && { alpha }),
+  };
 }
 
 function matrixShape(file: SafetensorsFile, name: string): readonly [number, number] {
@@ -141,11 +158,18 @@ async function readFloats(file: SafetensorsFile, name: string): Promise<Float32A
   }
   const bytes = new Uint8Array(end - start);
   await file.read(name, bytes);
+  assertFinite(bytes, dtype, { name, file: file.path });
   return toFloat32(bytes, dtype);
 }
 
-function isFloat(dtype: string | undefined): dtype is FloatDType {
-  return dtype === 'float32' || dtype === 'bfloat16' || dtype === 'float16';
+function unsupported(file: SafetensorsFile, name: string): CheckpointError {
+  const what = name.includes('lora_embedding_')
+    ? 'LoRA on an embedding'
+    : 'no lora_A or lora_B of a linear layer';
+  return new CheckpointError(
+    'CHECKPOINT_ADAPTER_UNSUPPORTED',
+    `${file.path}: ${quoted(name)} is ${what}, which is not supported`,
+  );
 }
 
 function invalid(file: SafetensorsFile, reason: string): CheckpointError {

@@ -1,5 +1,6 @@
 import { CheckpointError, quoted } from './errors.js';
 import type { FileRange } from './file-hasher.js';
+import { assertNoLfsPointer, lfsBeginningBytes } from './lfs-pointer.js';
 import { RangedFile } from './ranged-file.js';
 import {
   headerLength,
@@ -46,8 +47,9 @@ export interface ReleasableSafetensorsFile extends SafetensorsFile {
 export async function openReleasable(path: string): Promise<ReleasableSafetensorsFile> {
   const file = await RangedFile.open(path);
   try {
-    const prefix = new Uint8Array(Math.min(headerPrefixBytes, file.bytes));
+    const prefix = new Uint8Array(Math.min(lfsBeginningBytes, file.bytes));
     await file.read(prefix, 0);
+    assertNoLfsPointer(prefix, path);
     const headerBytes = new Uint8Array(headerLength(prefix, file.bytes, path));
     await file.read(headerBytes, headerPrefixBytes);
     const dataStart = headerPrefixBytes + headerBytes.byteLength;

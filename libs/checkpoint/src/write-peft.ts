@@ -7,6 +7,7 @@ import { fromFloat32 } from './floats.js';
 import {
   assertAdapter,
   assertFitsModel,
+  layerRank,
   type LinearModules,
   type LoraAdapter,
 } from './lora-adapter.js';
@@ -60,19 +61,19 @@ export async function writePeftAdapter(
   await writeFileAtomic(join(folder, adapterConfigName), config, { signal: options.signal });
 }
 
-function entriesOf({ rank, layers }: LoraAdapter): SafetensorsEntry[] {
-  return [...layers].flatMap(([path, { a, b, inFeatures, outFeatures }]): SafetensorsEntry[] => [
+function entriesOf(adapter: LoraAdapter): SafetensorsEntry[] {
+  return [...adapter.layers].flatMap(([path, layer]): SafetensorsEntry[] => [
     {
       name: loraTensorName(path, 'a'),
-      shape: [rank, inFeatures],
+      shape: [layerRank(adapter, layer), layer.inFeatures],
       dtype: 'float32',
-      data: () => fromFloat32(a, 'float32'),
+      data: () => fromFloat32(layer.a, 'float32'),
     },
     {
       name: loraTensorName(path, 'b'),
-      shape: [outFeatures, rank],
+      shape: [layer.outFeatures, layerRank(adapter, layer)],
       dtype: 'float32',
-      data: () => fromFloat32(b, 'float32'),
+      data: () => fromFloat32(layer.b, 'float32'),
     },
   ]);
 }

@@ -80,6 +80,8 @@ export interface TinyShape {
   readonly dtype: FloatDType;
   readonly shards: number;
   readonly config?: Record<string, unknown>;
+  /** Module path of a layer whose last weight is NaN. */
+  readonly spoiled?: string;
 }
 
 /** Linear layers (out, in) of the made-up model of `writeTinyModel`. */
@@ -110,14 +112,15 @@ export function tinyTensors(): Map<string, { shape: number[]; values: Float32Arr
  */
 export async function writeTinyModel(
   folder: string,
-  { dtype, shards, config }: TinyShape,
+  { dtype, shards, config, spoiled }: TinyShape,
 ): Promise<void> {
   await mkdir(folder, { recursive: true });
   const entries = [...tinyTensors()].map(([name, { shape, values }]): SafetensorsEntry => ({
     name,
     shape,
     dtype,
-    data: () => fromFloat32(values, dtype),
+    data: () =>
+      fromFloat32(name === `${spoiled}.weight` ? values.with(-1, Number.NaN) : values, dtype),
   }));
   const fileOf = (index: number) =>
     shards === 1

@@ -62,6 +62,9 @@ export class RowError extends Error {
   }
 }
 
+/** A row takes more time or memory than a row may, however it is looked at. */
+export class RowLimitError extends RowError {}
+
 /** A problem as a line of text. */
 export function describeProblem(
   { line, field, reason, detail }: RowProblem,

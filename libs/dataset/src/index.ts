@@ -1,7 +1,6 @@
 export { batchSchedule } from './batch-schedule.js';
 export {
   openDatasetSession,
-  type DatasetSession,
   type OpenDatasetSession,
   type TextDescription,
   type TextSource,
@@ -17,5 +16,6 @@ export { scanRows, type RowScan } from './rows/scan-rows.js';
 export { countOf, datasetWarnings } from './rows/warnings.js';
 export { reservedTemplateNames } from './reserved-names.js';
 export { heldOutCount, sampleCalibration, splitValidation } from './split.js';
-export { loadTokenizer, type ChatTokenizer, type TextOptions } from './templates/chat-tokenizer.js';
+export { parseCalendarDate } from './templates/calendar-date.js';
+export { loadTokenizer, type ChatTokenizer } from './templates/chat-tokenizer.js';
 export { openDatasetThread } from './thread/dataset-thread.js';

@@ -120,7 +120,7 @@ export class BreadthFirstPass {
     try {
       for (const [index, host] of this.options.batches.entries()) {
         await this.#onBatch(host, async (batch) => {
-          for (let variant = 0; variant < this.options.variants.length; variant += 1) {
+          for (const [variant, adapter] of this.options.variants.entries()) {
             const x = this.#upload(batch.rows, this.#hiddenOf(index, variant));
             try {
               const result = runHead({
@@ -130,6 +130,7 @@ export class BreadthFirstPass {
                 x,
                 batch,
                 gradientScale: null,
+                adapter: adapter?.headBinding,
               });
               try {
                 await onResult(result, { batch: host, variant });

@@ -1,8 +1,8 @@
 import type { AdapterBinding } from '@emloc/autograd';
 import { get } from '@emloc/checked';
-import { adapterScale, type LoraAdapter } from '@emloc/checkpoint';
+import { layerRank, layerScale, type LoraAdapter } from '@emloc/checkpoint';
 import type { Device, Tensor } from '@emloc/device';
-import type { ModelLayout } from '@emloc/models';
+import { adaptableModules, type ModelLayout } from '@emloc/models';
 
 import { FinetuneError } from './errors.js';
 import { bytesOf } from './paged-model.js';
@@ -43,6 +43,7 @@ export class DeviceAdapter {
    */
   readonly #flat = new Map<FlatName, Tensor>();
   readonly #places: ReadonlyMap<string, Place>;
+  readonly #modules: ReturnType<typeof adaptableModules>;
   #parameters: readonly Tensor[] | null = null;
   #gradients: readonly Tensor[] | null = null;
 
@@ -52,11 +53,12 @@ export class DeviceAdapter {
     private readonly host: LoraAdapter,
   ) {
     this.#places = placesOf(host);
+    this.#modules = adaptableModules(layout);
   }
 
   /**
    * Uploads an adapter. `trainable` adds gradients.
-   * @throws FinetuneError when a layer does not fit the model.
+   * @throws FinetuneError when a layer does not fit the model, or is one that cannot be trained.
    */
   static load(
     device: Device,
@@ -64,6 +66,11 @@ export class DeviceAdapter {
     host: LoraAdapter,
     options: { trainable: boolean },
   ): DeviceAdapter {
+    if (options.trainable && host.layers.has(layout.headPath))
+      throw new FinetuneError(
+        'FINETUNE_INVALID_OPTION',
+        `the adapter's layer ${layout.headPath} cannot be trained: its gradients are not built`,
+      );
     const adapter = new DeviceAdapter(device, layout, host);
     try {
       adapter.#allocate(options.trainable);
@@ -93,6 +100,11 @@ export class DeviceAdapter {
 
   binding(block: number, linear: string): AdapterBinding | null {
     return this.#layers.get(this.#path(block, linear))?.binding ?? null;
+  }
+
+  /** The LM head's, of an adapter that was made elsewhere: no training here adapts the head. */
+  get headBinding(): AdapterBinding | null {
+    return this.#layers.get(this.layout.headPath)?.binding ?? null;
   }
 
   /** Module paths, in the order of `parameters` (A then B of each). */
@@ -175,8 +187,8 @@ export class DeviceAdapter {
     const compute = this.#views('compute', path);
     if (!compute) return;
     const binding = {
-      rank: this.host.rank,
-      scale: adapterScale(this.host),
+      rank: layerRank(this.host, layer),
+      scale: layerScale(this.host, layer),
       ...compute,
       gradients: this.#views('gradients', path),
     };
@@ -190,7 +202,7 @@ export class DeviceAdapter {
       this.host.layers.get(path),
     ];
     if (!flat || !place || !layer) return null;
-    const { rank } = this.host;
+    const rank = layerRank(this.host, layer);
     const view = (start: number, shape: readonly [number, number]): Tensor =>
       flat.rows(start, start + shape[0] * shape[1]).reshape(shape);
     return {
@@ -200,8 +212,8 @@ export class DeviceAdapter {
   }
 
   #assertFits(path: string, inFeatures: number, outFeatures: number): void {
-    const linear = this.layout.linears.find(({ name }) => path.endsWith(`.${name}`));
-    if (!linear || !this.#isPath(path))
+    const linear = this.#modules.get(path);
+    if (!linear)
       throw new FinetuneError(
         'FINETUNE_INVALID_OPTION',
         `the adapter's layer ${path} is no linear layer of this model`,
@@ -212,12 +224,6 @@ export class DeviceAdapter {
         `the adapter's layer ${path} is ${outFeatures} x ${inFeatures}, the model's ${linear.outFeatures} x ${linear.inFeatures}`,
       );
     }
-  }
-
-  #isPath(path: string): boolean {
-    for (let block = 0; block < this.layout.blockCount; block += 1)
-      if (path.startsWith(`${this.layout.blockPath(block)}.`)) return true;
-    return false;
   }
 
   #path(block: number, linear: string): string {
@@ -231,7 +237,7 @@ async function downloadFloat32(device: Device, tensor: Tensor): Promise<Float32A
   return values;
 }
 
-function placesOf({ rank, layers }: LoraAdapter): ReadonlyMap<string, Place> {
+function placesOf(adapter: LoraAdapter): ReadonlyMap<string, Place> {
   const places = new Map<string, Place>();
   let end = 0;
   const take = (elements: number): number => {
@@ -239,8 +245,9 @@ function placesOf({ rank, layers }: LoraAdapter): ReadonlyMap<string, Place> {
     end += Math.ceil(elements / alignedElements) * alignedElements;
     return start;
   };
-  for (const [path, { inFeatures, outFeatures }] of layers) {
-    const [a, b] = [take(rank * inFeatures), take(rank * outFeatures)];
+  for (const [path, layer] of adapter.layers) {
+    const rank = layerRank(adapter, layer);
+    const [a, b] = [take(rank * layer.inFeatures), take(rank * layer.outFeatures)];
     places.set(path, { a, b, end });
   }
   return places;

@@ -1,3 +1,4 @@
+import type { AdapterBinding } from '@emloc/autograd';
 import type { Device, Tensor } from '@emloc/device';
 import type { ModelLayout } from '@emloc/models';
 
@@ -23,6 +24,8 @@ interface HeadInputs {
   readonly batch: DeviceBatch;
   /** null: loss only */
   readonly gradientScale: number | null;
+  /** LoRA on the head itself, where no gradient is asked for. */
+  readonly adapter?: AdapterBinding | null;
 }
 
 /**
@@ -76,7 +79,7 @@ export function runHead(inputs: HeadInputs): HeadResult {
 }
 
 function runChunk(
-  { device, layout, tensors, x, batch, gradientScale }: HeadInputs,
+  { device, layout, tensors, x, batch, gradientScale, adapter }: HeadInputs,
   { start, end }: { start: number; end: number },
   out: { losses: Tensor; predictions: Tensor; dX: Tensor | null },
 ): void {
@@ -112,6 +115,12 @@ function runChunk(
     });
     const logits = allocate(layout.vocabularySize, 'logits');
     kernels.gemm({ a: normed, b: table, transposeB: true, out: logits });
+    if (adapter) {
+      const hidden = allocate(adapter.rank, 'loraHidden');
+      kernels.gemm({ a: normed, b: adapter.a, transposeB: true, out: hidden });
+      const { b, scale: alpha } = adapter;
+      kernels.gemm({ a: hidden, b, transposeB: true, out: logits, alpha, accumulate: true });
+    }
     kernels.crossEntropy({
       logits,
       targets: batch.targets.rows(start, end),

@@ -1,8 +1,23 @@
 import { ModelError } from './errors.js';
 
-/** Typed access to config.json; every refusal names the key and its value. */
+/** Inclusive bounds of a number in a config. */
+interface Bounds {
+  readonly least?: number;
+  readonly most?: number;
+}
+
+/** Sizes beyond this are no model's; products of two of them are still whole numbers. */
+const largestSize = 2 ** 24;
+/** The most characters of a value that an error repeats. */
+const maxShownCharacters = 200;
+
+/** Typed access to config.json; every refusal names the key and its value. null is absence. */
 export class ConfigReader {
-  constructor(private readonly values: Readonly<Record<string, unknown>>) {}
+  constructor(
+    private readonly values: Readonly<Record<string, unknown>>,
+    /** Before every key in messages, e.g. `rope_parameters.`. */
+    private readonly path = '',
+  ) {}
 
   has(key: string): boolean {
     return this.values[key] !== undefined && this.values[key] !== null;
@@ -12,71 +27,75 @@ export class ConfigReader {
     return this.values[key];
   }
 
-  positiveInteger(key: string, fallback?: number): number {
-    const value = this.has(key) ? this.values[key] : fallback;
-    if (typeof value !== 'number' || !Number.isInteger(value) || value <= 0)
-      throw this.#invalid(key, 'a positive integer');
-    return value;
+  keys(): readonly string[] {
+    return Object.keys(this.values);
   }
 
-  positiveNumber(key: string, fallback?: number): number {
+  /** An object within the config; an empty one where it is absent. */
+  nested(key: string): ConfigReader {
+    const value = this.values[key] ?? {};
+    if (!isObject(value)) throw this.invalid(key, 'an object');
+    return new ConfigReader(value, `${this.path}${key}.`);
+  }
+
+  positiveInteger(
+    key: string,
+    fallback?: number,
+    { least = 1, most = largestSize }: Bounds = {},
+  ): number {
     const value = this.has(key) ? this.values[key] : fallback;
-    if (typeof value !== 'number' || !(value > 0)) throw this.#invalid(key, 'a positive number');
-    return value;
+    if (Number.isSafeInteger(value) && Number(value) >= least && Number(value) <= most)
+      return Number(value);
+    throw this.invalid(key, `a whole number from ${least} to ${most}`);
+  }
+
+  number(key: string, fallback: number, { least = 0, most = Number.MAX_VALUE }: Bounds): number {
+    const value = this.has(key) ? this.values[key] : fallback;
+    if (typeof value === 'number' && value >= least && value <= most) return value;
+    throw this.invalid(key, `a number from ${least} to ${most}`);
   }
 
   boolean(key: string, fallback: boolean): boolean {
     const value = this.has(key) ? this.values[key] : fallback;
-    if (typeof value !== 'boolean') throw this.#invalid(key, 'true or false');
+    if (typeof value !== 'boolean') throw this.invalid(key, 'true or false');
     return value;
   }
 
   /** Refuses every value but those given; a missing or null key passes. */
   only(key: string, supported: readonly unknown[]): void {
     if (!this.has(key) || supported.includes(this.values[key])) return;
-    throw new ModelError(
-      'MODEL_UNSUPPORTED_CONFIG',
-      `config.json: ${key} = ${JSON.stringify(this.values[key])} is not supported (only ${supported.map((value) => JSON.stringify(value)).join(', ')})`,
+    throw this.unsupported(
+      key,
+      `only ${supported.map((value) => JSON.stringify(value)).join(', ')}`,
     );
   }
 
   /** Refuses a key that is present at all. */
   absent(key: string): void {
-    if (!this.has(key)) return;
-    throw new ModelError(
+    if (this.has(key)) throw this.unsupported(key, 'only leaving it out');
+  }
+
+  unsupported(key: string, supported: string): ModelError {
+    return new ModelError(
       'MODEL_UNSUPPORTED_CONFIG',
-      `config.json: ${key} is not supported: ${JSON.stringify(this.values[key])}`,
+      `config.json: ${this.path}${key} = ${shown(this.values[key])} is not supported (${supported})`,
     );
   }
 
-  /**
-   * The base of the rotary embedding, from `rope_parameters` (transformers 5) or `rope_theta`
-   * (before).
-   * @throws ModelError for any scaling.
-   */
-  ropeTheta(fallback: number): number {
-    this.absent('rope_scaling');
-    const parameters = this.values['rope_parameters'];
-    if (typeof parameters !== 'object' || parameters === null)
-      return this.positiveNumber('rope_theta', fallback);
-    const nested = new ConfigReader(parameters as Record<string, unknown>);
-    nested.only('rope_type', ['default']);
-    nested.only('partial_rotary_factor', [1]);
-    for (const key of [
-      'factor',
-      'short_factor',
-      'long_factor',
-      'low_freq_factor',
-      'high_freq_factor',
-    ])
-      nested.absent(key);
-    return nested.positiveNumber('rope_theta', fallback);
-  }
-
-  #invalid(key: string, expected: string): ModelError {
+  invalid(key: string, expected: string): ModelError {
     return new ModelError(
       'MODEL_INVALID_CONFIG',
-      `config.json: ${key} must be ${expected}, got ${JSON.stringify(this.values[key])}`,
+      `config.json: ${this.path}${key} must be ${expected}, got ${shown(this.values[key])}`,
     );
   }
+}
+
+export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** A value of a config as an error shows it: cut, and numbers that JSON does not have by name. */
+export function shown(value: unknown): string {
+  const text = typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? 'nothing');
+  return text.length > maxShownCharacters ? `${text.slice(0, maxShownCharacters)}…` : text;
 }

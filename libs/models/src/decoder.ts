@@ -1,5 +1,6 @@
 import { ProgramBuilder, type BlockProgram } from '@emloc/autograd';
 
+import type { ConfigReader } from './config.js';
 import { ModelError } from './errors.js';
 import type { LinearSpec, ModelLayout, UnitSpec, UnitTensorSpec } from './layout.js';
 
@@ -18,6 +19,38 @@ export interface DecoderShape {
   readonly ropeTheta: number;
   readonly tiedHead: boolean;
   readonly bias: { readonly qkv: boolean; readonly output: boolean; readonly mlp: boolean };
+}
+
+/** Far above every model's. */
+const mostBlocks = 10_000;
+const mostHeads = 2 ** 16;
+const mostPositions = 2 ** 31 - 1;
+
+/** What a config says under the keys that this layout's families share. */
+export function decoderSizes(
+  config: ConfigReader,
+  defaults: { readonly maxPositions: number },
+): Omit<DecoderShape, 'family' | 'ropeTheta' | 'tiedHead' | 'bias'> {
+  const hiddenSize = config.positiveInteger('hidden_size');
+  const heads = config.positiveInteger('num_attention_heads', undefined, { most: mostHeads });
+  if (!config.has('head_dim') && hiddenSize % heads !== 0)
+    throw config.invalid(
+      'head_dim',
+      `given: hidden_size ${hiddenSize} over ${heads} heads is none`,
+    );
+  return {
+    hiddenSize,
+    intermediateSize: config.positiveInteger('intermediate_size'),
+    vocabularySize: config.positiveInteger('vocab_size'),
+    blockCount: config.positiveInteger('num_hidden_layers', undefined, { most: mostBlocks }),
+    maxPositions: config.positiveInteger('max_position_embeddings', defaults.maxPositions, {
+      most: mostPositions,
+    }),
+    heads,
+    kvHeads: config.positiveInteger('num_key_value_heads', heads, { most: mostHeads }),
+    headDim: config.positiveInteger('head_dim', hiddenSize / heads),
+    epsilon: config.number('rms_norm_eps', 1e-6, { least: Number.MIN_VALUE, most: 1 }),
+  };
 }
 
 /** The layout that Llama, Qwen2 and their kin share, with Hugging Face's tensor names. */
@@ -40,6 +73,7 @@ export function decoderLayout(shape: DecoderShape): ModelLayout {
     embedUnit: 0,
     headUnit: shape.tiedHead ? 0 : units.length - 1,
     embedTensor: 'embed_tokens.weight',
+    headPath: 'lm_head',
     headTensor: shape.tiedHead ? 'embed_tokens.weight' : 'lm_head.weight',
     blockUnit: (block: number) => block + 1,
     blockPath: (block: number) => `model.layers.${block}`,

@@ -3,7 +3,8 @@ export type ModelErrorCode =
   | 'MODEL_UNSUPPORTED_CONFIG'
   | 'MODEL_INVALID_CONFIG'
   | 'MODEL_TENSOR_MISSING'
-  | 'MODEL_TENSOR_MISMATCH';
+  | 'MODEL_TENSOR_MISMATCH'
+  | 'MODEL_UNUSED_LAYERS';
 
 /**
  * A model folder that cannot be run as it is; the message names the key or tensor, its value and

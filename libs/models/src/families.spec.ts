@@ -46,7 +46,55 @@ describe('layoutOf refuses by name', () => {
       'partly rotated heads',
       { rope_parameters: { rope_type: 'default', partial_rotary_factor: 0.5 } },
       'MODEL_UNSUPPORTED_CONFIG',
-      'partial_rotary_factor',
+      'rope_parameters.partial_rotary_factor = 0.5',
+    ],
+    [
+      'rotary scaling under the old name of its type, new form',
+      { rope_parameters: { type: 'yarn', factor: 1 } },
+      'MODEL_UNSUPPORTED_CONFIG',
+      'rope_parameters.type = "yarn"',
+    ],
+    [
+      'linear scaling in the new form',
+      { rope_parameters: { rope_type: 'linear', factor: 4, rope_theta: 1e4 } },
+      'MODEL_UNSUPPORTED_CONFIG',
+      'rope_parameters.factor = 4',
+    ],
+    [
+      'linear scaling by nothing',
+      { rope_scaling: { type: 'linear' } },
+      'MODEL_INVALID_CONFIG',
+      'rope_scaling.factor',
+    ],
+    [
+      'a rotary embedding for each type of layer',
+      { rope_parameters: { full_attention: { rope_type: 'default', rope_theta: 1e6 } } },
+      'MODEL_UNSUPPORTED_CONFIG',
+      'rope_parameters.full_attention',
+    ],
+    [
+      'rotary parameters that are no object',
+      { rope_parameters: 'default' },
+      'MODEL_INVALID_CONFIG',
+      'rope_parameters must be an object, got "default"',
+    ],
+    [
+      'bases that contradict each other',
+      { rope_scaling: { type: 'default' }, rope_parameters: { rope_theta: 5e5 }, rope_theta: 1e4 },
+      'MODEL_INVALID_CONFIG',
+      'rope_parameters.rope_theta',
+    ],
+    [
+      'an infinite base within',
+      { rope_parameters: { rope_theta: Infinity } },
+      'MODEL_INVALID_CONFIG',
+      'rope_parameters.rope_theta must be a number from 1 to 1000000000000, got Infinity',
+    ],
+    [
+      'an activation that is a megabyte',
+      { hidden_act: 'x'.repeat(2 ** 20) },
+      'MODEL_UNSUPPORTED_CONFIG',
+      'xxx… is not supported',
     ],
     [
       'another activation',
@@ -92,6 +140,41 @@ describe('layoutOf refuses by name', () => {
     }
   });
 
+  const integers = [
+    'hidden_size',
+    'intermediate_size',
+    'vocab_size',
+    'num_hidden_layers',
+    'num_attention_heads',
+    'num_key_value_heads',
+    'head_dim',
+    'max_position_embeddings',
+  ];
+  const numbers = ['rope_theta', 'rms_norm_eps'];
+  const flags = ['tie_word_embeddings'];
+  const wrong = [Infinity, -Infinity, 2 ** 53, -4, '32', true, [2], {}];
+  it.each([
+    ...integers.flatMap((key) => [...wrong, 1e300, 0, 32.5].map((value) => [key, value] as const)),
+    ...numbers.flatMap((key) => wrong.map((value) => [key, value] as const)),
+    ...flags.flatMap((key) => [1, 'true', 0, []].map((value) => [key, value] as const)),
+  ])('%s: %p', (key, value) => {
+    const started = performance.now();
+    for (const config of [llamaConfig, qwen2Config]) {
+      expect(refusal({ ...config, [key]: value })).toMatchObject({
+        code: 'MODEL_INVALID_CONFIG',
+        message: expect.stringMatching(new RegExp(`^config\\.json: ${key} must be `)),
+      });
+    }
+    expect(performance.now() - started).toBeLessThan(1000);
+  });
+
+  it('a billion layers, before it makes one', () => {
+    expect(refusal({ ...llamaConfig, num_hidden_layers: 1e9 })).toMatchObject({
+      message:
+        'config.json: num_hidden_layers must be a whole number from 1 to 10000, got 1000000000',
+    });
+  });
+
   it.each([
     [
       'a sliding window in use',
@@ -120,6 +203,45 @@ describe('layoutOf reads', () => {
     ).toBe(5e5);
     expect(layoutOf(qwen2Config).rope.theta).toBe(10_000);
     expect(layoutOf({ ...qwen2Config, rope_scaling: null, rope_theta: 3e4 }).rope.theta).toBe(3e4);
+  });
+
+  it.each([
+    ['rope_parameters without a base', { rope_parameters: { rope_type: 'default' } }, 5e5],
+    ['empty rope_parameters', { rope_parameters: {} }, 5e5],
+    ['rope_parameters null', { rope_parameters: null, rope_scaling: null }, 5e5],
+    ['a base null within', { rope_parameters: { rope_theta: null } }, 5e5],
+    ['another base within', { rope_parameters: { rope_theta: 250000 } }, 250_000],
+    ['a base within rope_scaling', { rope_scaling: { type: 'default', rope_theta: 2e5 } }, 2e5],
+    [
+      'equal bases in both',
+      { rope_scaling: { factor: 1 }, rope_parameters: { rope_theta: 5e5 } },
+      5e5,
+    ],
+    ['empty rope_scaling', { rope_scaling: {}, rope_parameters: { rope_theta: 7e4 } }, 7e4],
+    ['the default type, old form', { rope_scaling: { rope_type: 'default' } }, 5e5],
+    ['the default type, older form', { rope_scaling: { type: 'default', factor: 1 } }, 5e5],
+    ['linear scaling by 1, old form', { rope_scaling: { type: 'linear', factor: 1 } }, 5e5],
+    ['linear scaling by 1, new form', { rope_parameters: { rope_type: 'linear', factor: 1 } }, 5e5],
+    [
+      'neutral extras',
+      {
+        rope_parameters: {
+          partial_rotary_factor: 1,
+          original_max_position_embeddings: 32,
+          beta_fast: null,
+        },
+      },
+      5e5,
+    ],
+  ])('the rotary base from %s', (_name, change, theta) => {
+    for (const config of [llamaConfig, qwen2Config])
+      expect(layoutOf({ ...config, rope_theta: 5e5, ...change }).rope.theta).toBe(theta);
+  });
+
+  it('an untied head where the config does not say, as both families have it', () => {
+    for (const tie of [undefined, null])
+      for (const config of [llamaConfig, qwen2Config])
+        expect(layoutOf({ ...config, tie_word_embeddings: tie }).tiedHead).toBe(false);
   });
 
   it('the same from configs that differ in the name of the dtype', () => {

@@ -1,4 +1,4 @@
-import { ConfigReader } from './config.js';
+import { ConfigReader, shown } from './config.js';
 import { ModelError } from './errors.js';
 import type { ModelFamily, ModelLayout } from './layout.js';
 import { llama } from './llama/index.js';
@@ -20,7 +20,7 @@ export function layoutOf(config: Readonly<Record<string, unknown>>): ModelLayout
     const known = modelFamilies.flatMap(({ architectures: names }) => names).join(', ');
     throw new ModelError(
       'MODEL_UNKNOWN_ARCHITECTURE',
-      `config.json: architecture ${JSON.stringify(architecture ?? null)} is not supported (supported: ${known})`,
+      `config.json: architecture ${shown(architecture ?? null)} is not supported (supported: ${known})`,
     );
   }
   return family.layout(new ConfigReader(config));

@@ -1,4 +1,4 @@
-export { linearModules } from './layout.js';
+export { adaptableModules, linearModules } from './layout.js';
 export type { LinearSpec, ModelLayout } from './layout.js';
 export { layoutOf } from './families.js';
 export { type Model, openModel } from './open-model.js';

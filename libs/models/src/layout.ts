@@ -47,6 +47,8 @@ export interface ModelLayout {
    */
   readonly headUnit: number;
   readonly embedTensor: string;
+  /** Module path of the LM head in the checkpoint, also where it shares the embedding's weight. */
+  readonly headPath: string;
   readonly headTensor: string;
   blockUnit(block: number): number;
   /** Module path of a block in the checkpoint, e.g. `model.layers.3`. */
@@ -61,6 +63,20 @@ export function linearModules(layout: ModelLayout): ReadonlyMap<string, LinearSp
       modules.set(`${layout.blockPath(block)}.${linear.name}`, linear);
   }
   return modules;
+}
+
+/**
+ * Everything that an adapter which was made elsewhere may adapt: the blocks' linear layers and the
+ * LM head.
+ */
+export function adaptableModules(
+  layout: ModelLayout,
+): ReadonlyMap<string, Pick<LinearSpec, 'inFeatures' | 'outFeatures'>> {
+  const { hiddenSize: inFeatures, vocabularySize: outFeatures, headPath } = layout;
+  const modules = new Map<string, Pick<LinearSpec, 'inFeatures' | 'outFeatures'>>(
+    linearModules(layout),
+  );
+  return modules.set(headPath, { inFeatures, outFeatures });
 }
 
 /** One family of architectures: reads a config and says what the model is made of. */

@@ -1,30 +1,48 @@
-import { openCheckpoint, type Checkpoint } from '@emloc/checkpoint';
+import { openCheckpoint, sameTensor, type Checkpoint } from '@emloc/checkpoint';
 import type { LayerSource } from '@emloc/weight-pager';
 
 import { ModelError } from './errors.js';
 import { layoutOf } from './families.js';
 import type { ModelLayout } from './layout.js';
+import { missingTensor } from './missing-tensor.js';
 import { checkpointSource } from './sources.js';
+import { unusedTensors } from './unused-tensors.js';
 
 /** A checkpoint folder whose every tensor is there in the shape that its config says. */
 export interface Model {
   readonly layout: ModelLayout;
   readonly checkpoint: Checkpoint;
-  /** One layer per unit of the layout. */
+  /** One layer per unit of the layout. A weight that is not finite is an error where it is read. */
   readonly source: LayerSource;
+  /** What whoever runs the job should know, for people: tensors that are not used, say. */
+  readonly notices: readonly string[];
   close(): Promise<void>;
 }
 
-/** @throws ModelError, CheckpointError before any weight is read. */
-export async function openModel(folder: string): Promise<Model> {
+interface OpenModelOptions {
+  /** Whether a checkpoint may have more layers than its config says. Default: no. */
+  readonly allowUnusedLayers?: boolean;
+}
+
+/**
+ * @throws ModelError, CheckpointError before any weight is read, but those of a head that the
+ * config says is tied and the checkpoint has all the same: where they differ, this head counts, as
+ * it does in transformers.
+ */
+export async function openModel(
+  folder: string,
+  { allowUnusedLayers = false }: OpenModelOptions = {},
+): Promise<Model> {
   const checkpoint = await openCheckpoint(folder);
   try {
-    const layout = layoutOf(checkpoint.config);
+    const { layout, notices } = await layoutIn(checkpoint);
     assertTensors(layout, checkpoint);
+    const unused = unusedTensors(layout, checkpoint, { allowUnusedLayers });
     return {
       layout,
       checkpoint,
       source: checkpointSource(layout, checkpoint),
+      notices: unused === null ? notices : [...notices, unused],
       close: () => checkpoint.close(),
     };
   } catch (error) {
@@ -33,11 +51,30 @@ export async function openModel(folder: string): Promise<Model> {
   }
 }
 
+/** The layout that config.json describes, with a head of its own where the weights have one. */
+async function layoutIn(
+  checkpoint: Checkpoint,
+): Promise<{ readonly layout: ModelLayout; readonly notices: readonly string[] }> {
+  const layout = layoutOf(checkpoint.config);
+  const head = `${layout.headPath}.weight`;
+  const [embedding] = layout.units[layout.embedUnit]?.tensors ?? [];
+  const isStored = layout.tiedHead && checkpoint.tensors.has(head);
+  if (!isStored || !embedding || !checkpoint.tensors.has(embedding.checkpointName))
+    return { layout, notices: [] };
+  const { checkpointName } = embedding;
+  if (await sameTensor(checkpoint, head, checkpointName)) return { layout, notices: [] };
+  return {
+    layout: layoutOf({ ...checkpoint.config, tie_word_embeddings: false }),
+    notices: [
+      `warning: ${head} differs from ${checkpointName} although config.json says tie_word_embeddings: the head of the file is used`,
+    ],
+  };
+}
+
 function assertTensors(layout: ModelLayout, checkpoint: Checkpoint): void {
   for (const { checkpointName, shape } of layout.units.flatMap(({ tensors }) => tensors)) {
     const tensor = checkpoint.tensors.get(checkpointName);
-    if (!tensor)
-      throw new ModelError('MODEL_TENSOR_MISSING', `checkpoint lacks the tensor ${checkpointName}`);
+    if (!tensor) throw missingTensor(checkpointName, layout, checkpoint);
     if (tensor.shape.join() !== shape.join()) {
       throw new ModelError(
         'MODEL_TENSOR_MISMATCH',

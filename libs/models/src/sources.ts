@@ -1,21 +1,47 @@
+import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { at, get } from '@emloc/checked';
-import type { Checkpoint } from '@emloc/checkpoint';
+import { assertFinite, isFloat, type Checkpoint } from '@emloc/checkpoint';
 import type { HostDType } from '@emloc/device';
 import type { LayerSource, LayerSpec, TensorSpec } from '@emloc/weight-pager';
 
 import { ModelError } from './errors.js';
 import type { ModelLayout, UnitSpec } from './layout.js';
 
-/** The units of a layout, read from a checkpoint by ranges. */
+/**
+ * The units of a layout, read from a checkpoint by ranges.
+ * @throws (when read) CheckpointError CHECKPOINT_NOT_FINITE for a weight that is NaN or infinite
+ */
 export function checkpointSource(layout: ModelLayout, checkpoint: Checkpoint): LayerSource {
   const layers = layout.units.map((unit) => layerSpec(unit, checkpoint));
   const names = layout.units.map(
     ({ tensors }) => new Map(tensors.map((tensor) => [tensor.name, tensor.checkpointName])),
   );
+  const read = finiteReader(checkpoint);
   return {
     layers,
-    read: (layer, tensor, destination) =>
-      checkpoint.read(get(at(names, layer), tensor), destination),
+    read: (layer, tensor, destination) => read(get(at(names, layer), tensor), destination),
+  };
+}
+
+/** Bytes that are checked before others have their turn in this thread. */
+const checkedBytes = 1 << 26;
+
+/** Reads tensors; the first time that one is read, its values are checked. */
+function finiteReader(
+  checkpoint: Checkpoint,
+): (name: string, destination: Uint8Array) => Promise<void> {
+  const checked = new Set<string>();
+  return async (name, destination) => {
+    await checkpoint.read(name, destination);
+    const { dtype, file } = get(checkpoint.tensors, name);
+    if (!isFloat(dtype) || checked.has(name)) return;
+    for (let start = 0; start < destination.byteLength; start += checkedBytes) {
+      if (start > 0) await setImmediate();
+      const bytes = destination.subarray(start, start + checkedBytes);
+      assertFinite(bytes, dtype, { name, file: join(checkpoint.folder, file) });
+    }
+    checked.add(name);
   };
 }
 

@@ -53,7 +53,13 @@ export interface CheckpointChanges {
   readonly shapes?: Readonly<Record<string, readonly number[]>>;
   /** Tensors that take their values from another's name. */
   readonly valuesOf?: Readonly<Record<string, string>>;
-  readonly dtypes?: Readonly<Record<string, 'int32' | 'float16' | 'float32'>>;
+  readonly dtypes?: Readonly<Record<string, 'int32' | 'float16' | 'bfloat16' | 'float32'>>;
+  /** Tensors that the config does not ask for. */
+  readonly extra?: readonly { readonly name: string; readonly shape: readonly number[] }[];
+  /** Makes every name what the file has. */
+  readonly rename?: (name: string) => string;
+  /** The last value of some tensors. */
+  readonly last?: Readonly<Record<string, number>>;
 }
 
 /**
@@ -68,21 +74,29 @@ export async function writeCheckpoint(
   const tensors = layoutOf(config)
     .units.flatMap((unit) => unit.tensors)
     .filter(({ checkpointName }) => !changes.without?.includes(checkpointName));
-  const entries = tensors.map(({ checkpointName: name, shape: expected }): SafetensorsEntry => {
-    const extents = changes.shapes?.[name] ?? expected;
-    const dtype = changes.dtypes?.[name] ?? 'float32';
-    const values = seededValues(
-      changes.valuesOf?.[name] ?? name,
-      extents.reduce((product, extent) => product * extent, 1),
-    );
-    return {
-      name,
-      shape: extents,
-      dtype,
-      data: () =>
-        dtype === 'int32' ? new Uint8Array(4 * values.length) : fromFloat32(values, dtype),
-    };
-  });
+  const extra = (changes.extra ?? []).map(({ name, shape: extents }) => ({
+    checkpointName: name,
+    shape: extents,
+  }));
+  const entries = [...tensors, ...extra].map(
+    ({ checkpointName: name, shape: expected }): SafetensorsEntry => {
+      const extents = changes.shapes?.[name] ?? expected;
+      const dtype = changes.dtypes?.[name] ?? 'float32';
+      const values = seededValues(
+        changes.valuesOf?.[name] ?? name,
+        extents.reduce((product, extent) => product * extent, 1),
+      );
+      const last = changes.last?.[name];
+      if (last !== undefined) values[values.length - 1] = last;
+      return {
+        name: changes.rename?.(name) ?? name,
+        shape: extents,
+        dtype,
+        data: () =>
+          dtype === 'int32' ? new Uint8Array(4 * values.length) : fromFloat32(values, dtype),
+      };
+    },
+  );
   await writeSafetensors(join(folder, 'model.safetensors'), entries, {});
   return { folder, close: () => rm(folder, { recursive: true, force: true }) };
 }

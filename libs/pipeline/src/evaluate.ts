@@ -22,7 +22,7 @@ import {
   type Evaluation,
   type PagedModel,
 } from '@emloc/finetune';
-import { linearModules, openModel, type Model } from '@emloc/models';
+import { adaptableModules, openModel, type Model } from '@emloc/models';
 import {
   deviceBytes,
   minimumDeviceBytes,
@@ -66,6 +66,8 @@ export interface EvaluateHost {
   readonly onRows?: (rows: EvaluatedRows) => void;
   /** Where rows are read: by default in this thread, which is busy meanwhile. */
   readonly openDataset?: OpenDatasetSession;
+  /** Told what the user should know, such as tensors of the checkpoint that are not used. */
+  readonly onNotice?: (message: string) => void;
   readonly pagerObserver?: PagerObserver;
   readonly signal?: AbortSignal;
 }
@@ -95,12 +97,17 @@ export async function evaluateModel(
   const started = performance.now();
   for (const folder of [options.model, options.adapter ?? options.model])
     await settleOutput(folder);
-  const model = await openModel(options.model);
+  const { allowUnusedLayers } = options;
+  const model = await openModel(options.model, { allowUnusedLayers });
   try {
+    for (const notice of model.notices) host.onNotice?.(notice);
     const adapter =
       options.adapter === null
         ? null
-        : await readPeftAdapter(options.adapter, { linearModules: linearModules(model.layout) });
+        : await readPeftAdapter(options.adapter, {
+            linearModules: adaptableModules(model.layout),
+            base: options.model,
+          });
     const { dataset, source, text } = await loadRows(options, model, host);
     const { rows, report } = dataset;
     host.onRows?.({ report, text, date: source.date });

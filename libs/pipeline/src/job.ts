@@ -79,7 +79,8 @@ export interface PrepareHost {
  */
 export async function prepareJob(options: TuneOptions, host: PrepareHost = {}): Promise<Job> {
   const date = options.date ?? utcDay(new Date());
-  const model = await openModel(options.model);
+  const { allowUnusedLayers } = options;
+  const model = await openModel(options.model, { allowUnusedLayers });
   try {
     return await jobOf({ ...options, date }, model, host);
   } catch (error) {

@@ -9,6 +9,7 @@ import {
 } from '@emloc/checkpoint';
 import { linearModules } from '@emloc/models';
 
+import { baseNameOf } from './base-name.js';
 import type { Job } from './job.js';
 import { outcomeFiles } from './output-folder.js';
 import type { JobResult } from './run-job.js';
@@ -49,7 +50,12 @@ export function writeOutcome(
 }
 
 function writeAdapter(folder: string, job: Job, adapter: LoraAdapter): Promise<void> {
-  return writePeftAdapter(folder, adapter, { linearModules: linearModules(job.model.layout) });
+  const baseModel = baseNameOf(job.options.baseName, job.model.checkpoint.config) ?? undefined;
+  return writePeftAdapter(
+    folder,
+    { ...adapter, baseModel },
+    { linearModules: linearModules(job.model.layout) },
+  );
 }
 
 async function recordOf(
@@ -58,14 +64,15 @@ async function recordOf(
   provenance: Provenance,
 ): Promise<Record<string, unknown>> {
   const { options, report } = job;
+  const { checkpoint, layout } = job.model;
   return {
     program: provenance.program,
     device: provenance.device,
     job: job.id,
     baseModel: {
-      name: basename(options.model),
-      sha256: await job.model.checkpoint.fingerprint(),
-      architecture: job.model.layout.family,
+      name: baseNameOf(options.baseName, checkpoint.config) ?? basename(options.model),
+      sha256: await checkpoint.fingerprint(),
+      architecture: layout.family,
     },
     data: {
       sha256: report.datasetSha256,

@@ -37,7 +37,8 @@ export async function* previewRows(
   { openDataset = openDatasetSession, signal }: PreviewHost,
 ): AsyncGenerator<RowOutcome, PreviewSummary> {
   const { date } = textRecordOf(options);
-  const model = await openModel(options.model);
+  // No weight is read here, so it matters to nobody which of them there are.
+  const model = await openModel(options.model, { allowUnusedLayers: true });
   await model.close();
   const maxLength = Math.min(options.maxLength, model.layout.maxPositions);
   const session = openDataset(textSourceOf({ ...options, date }, model));

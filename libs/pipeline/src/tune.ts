@@ -1,6 +1,12 @@
 import { rm, statfs } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { FileHasher, hiddenPath, settleOutput, type OutputPlace } from '@emloc/checkpoint';
+import {
+  CheckpointError,
+  FileHasher,
+  hiddenPath,
+  settleOutput,
+  type OutputPlace,
+} from '@emloc/checkpoint';
 import {
   Device,
   DeviceError,
@@ -182,10 +188,11 @@ export function budgetBytesOf(job: Job, profile: DeviceProfile): Promise<number>
 export async function planTune(
   options: TuneOptions,
   target: DeviceTarget,
-  host: PrepareHost & { readonly observer?: JobObserver } = {},
+  { onNotice, ...host }: PrepareHost & { readonly onNotice?: (message: string) => void } = {},
 ): Promise<JobPlan> {
   const job = await prepareJob(options, host);
   try {
+    for (const notice of job.model.notices) onNotice?.(notice);
     const rates = await ratesOf(job, target);
     const budgetBytes = await budgetBytesOf(job, target.profile);
     return await planJob({ job, profile: target.profile, budgetBytes, rates });
@@ -234,6 +241,7 @@ async function tuneJob(job: Job, run: TuneRun): Promise<TuneReport> {
   const { profile } = host.target;
   const observer = host.observer ?? (() => undefined);
   const budgetBytes = await budgetBytesOf(job, profile);
+  for (const message of job.model.notices) observer({ type: 'notice', message });
   observer({
     type: 'prepared',
     job: job.id,
@@ -307,8 +315,7 @@ async function unfinished(
   error: unknown,
   { path, host: { signal, observer } }: { path: string; host: TuneHost },
 ): Promise<unknown> {
-  const failsAgain =
-    !signal?.aborted && (error instanceof FinetuneError || error instanceof EmulatorError);
+  const failsAgain = !signal?.aborted && isOfTheInputs(error);
   const isKept = !failsAgain && (await hasProgress(path));
   if (!isKept) await rm(path, { recursive: true, force: true });
   if (signal?.aborted) {
@@ -323,6 +330,13 @@ async function unfinished(
       message: 'what is done so far is kept; the same command with --resume goes on from there',
     });
   return error;
+}
+
+/** Whether the same job would fail again: its numbers diverge, or a weight is not finite. */
+function isOfTheInputs(error: unknown): boolean {
+  if (error instanceof FinetuneError || error instanceof EmulatorError) return true;
+  if (error instanceof CheckpointError) return error.isOfTheData;
+  return error instanceof Error && isOfTheInputs(error.cause);
 }
 
 function reportOf(

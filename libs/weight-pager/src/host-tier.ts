@@ -17,8 +17,8 @@ const concurrentReads = 16;
 /** Where the tensors of a layer come from on their way to the device. */
 export interface StagedLayer {
   /**
-   * In the order of the layer's spec. Rejects with a PagerError, or a DeviceError where the host
-   * has no memory.
+   * In the order of the layer's spec. Rejects with a PagerError, a DeviceError where the host has
+   * no memory, or the source's own error about its data.
    */
   readonly arrays: Promise<readonly HostArray[]>;
   /** The arrays are not looked at any more. To be called exactly once, after `arrays` settled. */
@@ -183,8 +183,9 @@ export class HostTier implements Staging {
     return arrays;
   }
 
-  #failure(layer: number, error: unknown): PagerError | DeviceError {
+  #failure(layer: number, error: unknown): Error {
     if (error instanceof PagerError || error instanceof DeviceError) return error;
+    if (error instanceof Error && isOfTheData(error)) return error;
     const name = at(this.options.source.layers, layer).name;
     const message = error instanceof Error ? error.message : String(error);
     return new PagerError(
@@ -213,6 +214,11 @@ export class HostTier implements Staging {
     if (entry.buffer) this.#memory.free(entry.buffer);
     if (this.#live.size === 0) this.#onEmpty?.();
   }
+}
+
+/** See LayerSource: what is read is wrong, not the reading of it. */
+function isOfTheData(error: Error): boolean {
+  return 'isOfTheData' in error && error.isOfTheData === true;
 }
 
 function deferred<T>() {

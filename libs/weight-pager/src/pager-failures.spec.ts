@@ -38,6 +38,14 @@ describe('pager whose reads fail', () => {
     },
   );
 
+  test('passes on what the source says of its data', async () => {
+    const { pager, source, leftovers } = openSmallPager(2, { slots: 2 });
+    const cause = Object.assign(new Error('not finite'), { isOfTheData: true });
+    source.onRead = failing(1, cause);
+    await expect(pager.acquire(1)).rejects.toBe(cause);
+    expect(await leftovers()).toEqual(nothingLeft);
+  });
+
   test('a background failure that nobody asks for is of no consequence', async () => {
     const { pager, source, use, leftovers } = openSmallPager(3, { slots: 3 });
     source.onRead = failing(1, new Error('bad sector'));

@@ -17,7 +17,8 @@ export interface LayerSource {
   readonly layers: readonly LayerSpec[];
   /**
    * Fills `destination`, which is exactly as long as the stored tensor. May be called several times
-   * at once.
+   * at once. An error whose `isOfTheData` is true comes out of the pager as it is: the layer could
+   * be read, but must not be used. Others become PAGER_READ_FAILED.
    */
   read(layer: number, tensor: string, destination: Uint8Array): Promise<void>;
 }

@@ -109,7 +109,7 @@ async function merge(
     out,
     dtype,
     signal,
-    adapter: await readPeftAdapter(adapter),
+    adapter: await readPeftAdapter(adapter, { base: options.model }),
     onProgress: ({ phase, doneBytes, totalBytes }) =>
       emit({ type: 'progress', stage: 'merge', task: phase, done: doneBytes, total: totalBytes }),
   });

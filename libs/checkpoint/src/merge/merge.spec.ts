@@ -15,7 +15,7 @@ import {
 import { openCheckpoint } from '../checkpoint.js';
 import { fromFloat32, toFloat32, type FloatDType } from '../floats.js';
 import { adapterScale, type LoraAdapter } from '../lora-adapter.js';
-import { writeSafetensors } from '../write-safetensors.js';
+import { writeSafetensors, type SafetensorsEntry } from '../write-safetensors.js';
 import { mergeCheckpoint, type MergeProgress } from './merge.js';
 
 const dtypes = ['float32', 'bfloat16', 'float16'] as const satisfies readonly FloatDType[];
@@ -244,14 +244,20 @@ async function addTensor(
   dtype: 'int64' | 'float32',
   shape: number[] = [1],
 ): Promise<void> {
-  const entries = [...(await tensorsOf(model))].map(([old, { bytes, dtype: oldDType }]) => ({
+  const data = () => Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8);
+  await writeWith(model, [{ name, shape, dtype, data }]);
+}
+
+async function writeWith(model: string, added: readonly SafetensorsEntry[]): Promise<void> {
+  const entries = [...(await tensorsOf(model))].map(([old, { bytes, dtype }]) => ({
     name: old,
     shape: tinyTensors().get(old)?.shape ?? [],
-    dtype: oldDType as FloatDType,
+    dtype: dtype as FloatDType,
     data: () => bytes,
   }));
-  const added = { name, shape, dtype, data: () => Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8) };
-  await writeSafetensors(join(model, 'model.safetensors'), [...entries, added], { format: 'pt' });
+  await writeSafetensors(join(model, 'model.safetensors'), [...entries, ...added], {
+    format: 'pt',
+  });
 }
 
 describe('a merge over another', () => {
@@ -319,6 +325,72 @@ describe('a merge over another', () => {
     }));
 });
 
+/** Adds a head that is the embedding once more, in another dtype. */
+async function copyEmbeddingToHead(model: string): Promise<void> {
+  const { shape = [], values = new Float32Array() } =
+    tinyTensors().get('model.embed_tokens.weight') ?? {};
+  const rounded = toFloat32(fromFloat32(values, 'float16'), 'float16');
+  await writeWith(model, [
+    {
+      name: 'lm_head.weight',
+      shape,
+      dtype: 'float32',
+      data: () => fromFloat32(rounded, 'float32'),
+    },
+  ]);
+}
+
+describe('weights that are not finite', () => {
+  const q = 'model.layers.1.self_attn.q_proj';
+  const merge = (folder: string, paths: string[], dtype?: FloatDType) =>
+    mergeCheckpoint({
+      model: join(folder, 'model'),
+      adapter: tinyAdapter({ paths }),
+      out: join(folder, 'out'),
+      dtype,
+    });
+
+  it.each(dtypes)('are refused in a %s tensor that is changed, by tensor and file', (stored) =>
+    inFolder(async (folder) => {
+      await writeTinyModel(join(folder, 'model'), { dtype: stored, shards: 2, spoiled: q });
+      await expectRefusal(
+        merge(folder, [q]),
+        'CHECKPOINT_NOT_FINITE',
+        /layers\.1\.self_attn\.q_proj\.weight in .*model-0000\d-of-00002\.safetensors holds NaN/,
+      );
+      expect(await readdir(folder)).toEqual(['model']);
+    }),
+  );
+
+  it('stay as they are in a tensor that is copied, and are refused where it gets another dtype', () =>
+    inFolder(async (folder) => {
+      await writeTinyModel(join(folder, 'model'), { dtype: 'bfloat16', shards: 1, spoiled: q });
+      const other = ['model.layers.0.self_attn.q_proj'];
+      await expectRefusal(merge(folder, other, 'float32'), 'CHECKPOINT_NOT_FINITE', /q_proj/);
+      await merge(folder, other);
+      const merged = (await tensorsOf(join(folder, 'out'))).get(`${q}.weight`)?.bytes;
+      expect(merged).toEqual((await tensorsOf(join(folder, 'model'))).get(`${q}.weight`)?.bytes);
+    }));
+});
+
+it('merges into a head of its own where the config says that it is tied', () =>
+  inFolder(async (folder) => {
+    const model = join(folder, 'model');
+    const config = { tie_word_embeddings: true };
+    await writeTinyModel(model, { dtype: 'float32', shards: 1, config });
+    const values = randomValues(12 * 6, 77);
+    const data = () => fromFloat32(values, 'float32');
+    await writeWith(model, [{ name: 'lm_head.weight', shape: [12, 6], dtype: 'float32', data }]);
+    const a = Float32Array.from([1, 0, 0, 0, 0, 0]);
+    const layer = { a, b: new Float32Array(12).fill(1), inFeatures: 6, outFeatures: 12 };
+    const adapter = tinyAdapter({ rank: 1, alpha: 1, layers: new Map([['lm_head', layer]]) });
+    await mergeCheckpoint({ model, adapter, out: join(folder, 'out') });
+    const { bytes } = (await tensorsOf(join(folder, 'out'))).get('lm_head.weight') ?? {};
+    expect(toFloat32(bytes ?? new Uint8Array(), 'float32')).toEqual(
+      values.map((value, index) => (index % 6 === 0 ? value + 1 : value)),
+    );
+  }));
+
 describe('a merge that cannot be done', () => {
   const inModel = (test: (folder: string, model: string) => Promise<void>) =>
     inFolder(async (folder) => {
@@ -348,7 +420,7 @@ describe('a merge that cannot be done', () => {
       );
     }));
 
-  it('is refused for the head of a tied model, whether it is stored or not', () =>
+  it('is refused for the head of a tied model, whether it is stored too or not', () =>
     inModel(async (folder, model) => {
       await writeTinyModel(model, {
         dtype: 'float16',
@@ -366,7 +438,7 @@ describe('a merge that cannot be done', () => {
         'CHECKPOINT_ADAPTER_MISMATCH',
         /lm_head is tied to the embedding/,
       );
-      await addTensor(model, 'lm_head.weight', 'float32', [2]);
+      await copyEmbeddingToHead(model);
       await expectRefusal(merge(), 'CHECKPOINT_ADAPTER_MISMATCH', /lm_head is tied/);
     }));
 

@@ -12,7 +12,7 @@ import { writeOutput } from '../output/write-output.js';
 import { writeSafetensors } from '../write-safetensors.js';
 import { copyOtherFiles, listOtherFiles, rewriteDType, type OtherFiles } from './other-files.js';
 import { assertFreeDisk, assertOutsideModel } from './output-folder.js';
-import { outputBytes, planMerge, type MergePlan, type TensorMerge } from './plan.js';
+import { assertOwnHead, outputBytes, planMerge, type MergePlan, type TensorMerge } from './plan.js';
 import { mergedPieces } from './tensor.js';
 import { verifyMerge } from './verify.js';
 
@@ -63,6 +63,7 @@ export async function mergeCheckpoint(options: MergeOptions): Promise<MergeRepor
   await settleOutput(model);
   const source = await openShards(model);
   try {
+    await assertOwnHead(source, adapter);
     const plan = planMerge(source, adapter, dtype);
     await assertOutsideModel(model, await findPlace(out));
     const others = await listOtherFiles(model, new Set([...plan.keys(), recordFileName]));

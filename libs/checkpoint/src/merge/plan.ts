@@ -2,15 +2,17 @@ import { bytesPerElement, elementCount } from '@emloc/device';
 
 import type { ShardedCheckpoint } from '../checkpoint.js';
 import { CheckpointError, quoted } from '../errors.js';
-import type { FloatDType } from '../floats.js';
+import { isFloat, type FloatDType } from '../floats.js';
 import {
-  adapterScale,
   assertAdapter,
   assertFitsModel,
+  layerRank,
+  layerScale,
   type LoraAdapter,
   type LoraLayer,
 } from '../lora-adapter.js';
 import { tensorBytes, type TensorDType } from '../tensor-dtype.js';
+import { headName, isHeadTied } from '../tied-head.js';
 
 /**
  * What becomes of one tensor. It is worked on in units: rows where it is adapted, elements where it
@@ -71,11 +73,10 @@ export function outputBytes(plan: MergePlan): number {
 }
 
 function updatesOf(adapter: LoraAdapter): Map<string, LowRankUpdate> {
-  const scale = adapterScale(adapter);
   return new Map(
     [...adapter.layers].map(([path, layer]) => [
       `${path}.weight`,
-      { ...layer, rank: adapter.rank, scale },
+      { ...layer, rank: layerRank(adapter, layer), scale: layerScale(adapter, layer) },
     ]),
   );
 }
@@ -106,6 +107,22 @@ function planTensor({
   return { ...common, units: outputBytes, unitBytes: 1 };
 }
 
+/**
+ * @throws CheckpointError CHECKPOINT_ADAPTER_MISMATCH where the adapter would change a head that is
+ * the embedding
+ */
+export async function assertOwnHead(
+  checkpoint: ShardedCheckpoint,
+  adapter: LoraAdapter,
+): Promise<void> {
+  const path = [...adapter.layers.keys()].find((each) => `${each}.weight` === headName);
+  if (path === undefined || !(await isHeadTied(checkpoint))) return;
+  throw new CheckpointError(
+    'CHECKPOINT_ADAPTER_MISMATCH',
+    `${path} is tied to the embedding in ${checkpoint.folder}: merging into it would change the embedding too`,
+  );
+}
+
 function assertMergeable(
   checkpoint: ShardedCheckpoint,
   adapter: LoraAdapter,
@@ -120,12 +137,6 @@ function assertMergeable(
   }
   for (const path of adapter.layers.keys()) {
     const tensor = tensors.get(`${path}.weight`);
-    const isTiedHead = config['tie_word_embeddings'] === true && path.endsWith('lm_head');
-    if (isTiedHead)
-      throw new CheckpointError(
-        'CHECKPOINT_ADAPTER_MISMATCH',
-        `${quoted(path)} is tied to the embedding in ${folder}: merging into it would change the embedding too`,
-      );
     if (tensor && !isFloat(tensor.dtype)) {
       throw new CheckpointError(
         'CHECKPOINT_UNSUPPORTED_FORMAT',
@@ -155,8 +166,4 @@ function matricesOf({
 
 function outputDType(from: TensorDType, dtype: FloatDType | undefined): TensorDType {
   return dtype && isFloat(from) ? dtype : from;
-}
-
-export function isFloat(dtype: TensorDType): dtype is FloatDType {
-  return dtype === 'float32' || dtype === 'bfloat16' || dtype === 'float16';
 }

@@ -1,7 +1,8 @@
 import { CheckpointError, quoted } from '../errors.js';
-import { fromFloat32, toFloat32, type FloatDType } from '../floats.js';
+import { assertFinite } from '../finite.js';
+import { fromFloat32, isFloat, toFloat32, type FloatDType } from '../floats.js';
 import type { SafetensorsFile } from '../safetensors-file.js';
-import { isFloat, type LowRankUpdate, type TensorMerge } from './plan.js';
+import type { LowRankUpdate, TensorMerge } from './plan.js';
 
 /** Source bytes that are worked on at a time. */
 const pieceBytes = 8 << 20;
@@ -30,7 +31,8 @@ export async function* mergedPieces(
 /**
  * Units `start` to `end` (exclusive) as they are written: W + s · B A summed in float64, rounded to
  * float32 and once to the dtype.
- * @throws CheckpointError CHECKPOINT_VALUE_OUT_OF_RANGE when a finite value would become infinite.
+ * @throws CheckpointError CHECKPOINT_NOT_FINITE where a weight that is changed is not,
+ * CHECKPOINT_VALUE_OUT_OF_RANGE when it would become infinite.
  */
 export async function mergedUnits(
   source: SafetensorsFile,
@@ -41,6 +43,7 @@ export async function mergedUnits(
   const bytes = new Uint8Array((end - start) * unitBytes);
   await source.readRange(name, start * unitBytes, bytes);
   if (!isFloat(from) || !isFloat(to) || (from === to && !update)) return bytes;
+  assertFinite(bytes, from, { name, file: source.path });
   const values = toFloat32(bytes, from);
   if (update) addLowRank(values, update, { start, end, name });
   assertInRange(values, to, name);
@@ -96,8 +99,7 @@ function addRow(values: Float32Array, delta: Float64Array, name: string): void {
     const weight = values[column] as number;
     const merged = weight + (delta[column] as number);
     values[column] = merged;
-    if (!isFinite(values[column] as number) && isFinite(weight))
-      throw outOfRange(name, merged, 'float32');
+    if (!isFinite(values[column] as number)) throw outOfRange(name, merged, 'float32');
   }
 }
 
@@ -106,8 +108,7 @@ function assertInRange(values: Float32Array, dtype: FloatDType, name: string): v
   if (!isFinite(limit)) return;
   for (let index = 0; index < values.length; index += 1) {
     const value = values[index] as number;
-    if ((value >= limit || value <= -limit) && isFinite(value))
-      throw outOfRange(name, value, dtype);
+    if (value >= limit || value <= -limit) throw outOfRange(name, value, dtype);
   }
 }
 

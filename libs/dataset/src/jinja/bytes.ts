@@ -3,7 +3,7 @@ import { isText, textOf, type Text } from './text-values.js';
 import { PyFunction, PyObject, type PyValue, type Runtime } from './values.js';
 
 /** bytes, as `encode` makes them. */
-export class PyBytes extends PyObject {
+class PyBytes extends PyObject {
   readonly typeName = 'bytes';
   readonly bytes: Uint8Array;
 

@@ -16,7 +16,7 @@ import {
 } from './values.js';
 
 /** Values of the arguments of a call. */
-export interface CompiledArguments {
+interface CompiledArguments {
   readonly args: (frame: Frame) => PyValue[];
   readonly kwargs: (frame: Frame) => Map<string, PyValue> | null;
 }

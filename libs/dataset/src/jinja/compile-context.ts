@@ -14,13 +14,13 @@ export type Signal = typeof NORMAL | typeof BREAK | typeof CONTINUE;
 export type Execute = (frame: Frame) => Signal;
 
 /** What is known of escaping when a template is compiled. */
-export interface Escaping {
+interface Escaping {
   isOn: boolean;
   /** Only known when it is rendered. */
   isVolatile: boolean;
 }
 
-export interface BlockFunction {
+interface BlockFunction {
   readonly run: (frame: Frame) => void;
   readonly isRequired: boolean;
 }

@@ -7,13 +7,20 @@ import {
   type Execute,
   type Place,
 } from './compile-context.js';
-import { compileExpression, compileFilter } from './compile-expression.js';
+import { compileExpression } from './compile-expression.js';
 import { compileFor } from './compile-loop.js';
-import { compileMacro, outputText } from './compile-macro.js';
-import { compileNamespaceCheck, compileTarget, namesOf } from './compile-target.js';
+import { compileMacro } from './compile-macro.js';
+import {
+  compileAssignBlock,
+  compileAutoescape,
+  compileExport,
+  compileFilterBlock,
+  compileWith,
+  writeText,
+} from './compile-scope.js';
+import { compileNamespaceCheck, compileTarget } from './compile-target.js';
 import { pythonError, TemplateSyntaxError, typeError } from './errors.js';
 import {
-  type AssignBlockNode,
   type BlockNode,
   type CallBlockNode,
   type GenerationNode,
@@ -23,9 +30,8 @@ import {
   type Target,
 } from './nodes.js';
 import { MISSING, type Frame } from './render-state.js';
-import { isText } from './text-values.js';
-import { escape, str, toMarkup } from './texts.js';
-import { isTruthy, typeNameOf } from './types.js';
+import { escape, str } from './texts.js';
+import { isTruthy } from './types.js';
 import { type PyValue } from './values.js';
 
 export function compileBody(statements: readonly Statement[], place: Place): Execute {
@@ -157,20 +163,6 @@ function compileIf(node: IfNode, outer: Place): Execute {
   };
 }
 
-/** What is set at the top of a template is seen in its blocks, too. */
-function compileExport(target: Target, place: Place): Write {
-  if (!place.isTop || !place.parts.hasBlocks) return () => undefined;
-  const names = namesOf(target).map((name) => ({ name, index: place.ref(name, 1).index }));
-  return (frame) => {
-    for (const { name, index } of names) exportOne(frame, name, index);
-  };
-}
-
-function exportOne(frame: Frame, name: string, index: number): void {
-  const value = frame.slots[index];
-  if (value !== undefined && value !== MISSING) frame.context.variables.set(name, value);
-}
-
 function compileAssign(
   target: Target,
   node: Parameters<typeof compileExpression>[0],
@@ -186,68 +178,6 @@ function compileAssign(
     check(frame);
     assign(frame, value(frame));
     exportNames(frame);
-    return NORMAL;
-  };
-}
-
-function compileAssignBlock(node: AssignBlockNode, outer: Place): Execute {
-  const place = outer.inner();
-  place.symbols.visitAll(node.body);
-  const body = compileBody(node.body, place);
-  const [enter, leave] = [place.enter(), place.leave()];
-  const assign = compileTarget(node.target, outer);
-  const exportNames = compileExport(node.target, outer);
-  const filter = compileBodyFilter(node.filter, place);
-  return (frame) => {
-    const { runtime } = frame;
-    enter(frame);
-    const { output, result } = runtime.capture(() => body(frame));
-    if (result !== NORMAL) return result;
-    const text = filter(frame, outputText(output, runtime.isAutoescaping));
-    assign(frame, runtime.isAutoescaping ? toMarkup(runtime, text) : text);
-    exportNames(frame);
-    leave(frame);
-    return NORMAL;
-  };
-}
-
-/** A filter with the text of a block as its value. */
-function compileBodyFilter(
-  node: AssignBlockNode['filter'],
-  place: Place,
-): (frame: Frame, body: PyValue) => PyValue {
-  if (node === undefined) return (_frame, body) => body;
-  // One rendering runs at a time, and a body is read before another one is written.
-  let current: PyValue = null;
-  const filter = compileFilter(node, place, () => current);
-  return (frame, body) => {
-    current = body;
-    return filter(frame);
-  };
-}
-
-function writeText(frame: Frame, value: PyValue): void {
-  if (!isText(value))
-    throw typeError(`sequence item: expected str instance, ${typeNameOf(value)} found`);
-  frame.runtime.output.write(frame.runtime.budget, value);
-}
-
-function compileFilterBlock(
-  node: Extract<Statement, { kind: 'filterblock' }>,
-  outer: Place,
-): Execute {
-  const place = outer.inner();
-  place.symbols.visitAll([...node.body, node.filter]);
-  const body = compileBody(node.body, place);
-  const [enter, leave] = [place.enter(), place.leave()];
-  const filter = compileBodyFilter(node.filter, place);
-  return (frame) => {
-    const { runtime } = frame;
-    enter(frame);
-    const { output, result } = runtime.capture(() => body(frame));
-    if (result !== NORMAL) return result;
-    writeText(frame, filter(frame, outputText(output, runtime.isAutoescaping)));
-    leave(frame);
     return NORMAL;
   };
 }
@@ -286,50 +216,6 @@ function compileGeneration(node: GenerationNode, place: Place): Execute {
     const start = output.text.length;
     writeText(frame, make(frame).call(frame.runtime, [], null));
     output.mark(start, output.text.length);
-    return NORMAL;
-  };
-}
-
-function compileWith(node: Extract<Statement, { kind: 'with' }>, outer: Place): Execute {
-  const place = outer.inner();
-  place.symbols.visitAll([...node.targets, ...node.body]);
-  const assigns = node.targets.map((target) => compileTarget(target, place));
-  const values = node.values.map((value) => compileExpression(value, outer));
-  const body = compileBody(node.body, place);
-  const [enter, leave] = [place.enter(), place.leave()];
-  return (frame) => {
-    frame.runtime.line = node.line;
-    enter(frame);
-    values.forEach((value, i) => assigns[i]?.(frame, value(frame)));
-    const signal = body(frame);
-    if (signal === NORMAL) leave(frame);
-    return signal;
-  };
-}
-
-function compileAutoescape(
-  node: Extract<Statement, { kind: 'autoescape' }>,
-  outer: Place,
-): Execute {
-  const place = outer.inner();
-  place.symbols.visitAll([node.value, ...node.body]);
-  const { escaping } = place.parts;
-  const saved = { ...escaping };
-  const value = compileExpression(node.value, place);
-  if (node.value.kind === 'const') escaping.isOn = isTruthy(node.value.value);
-  else escaping.isVolatile = true;
-  const body = compileBody(node.body, place);
-  Object.assign(escaping, saved);
-  const [enter, leave] = [place.enter(), place.leave()];
-  return (frame) => {
-    const { runtime } = frame;
-    const wasOn = runtime.isAutoescaping;
-    enter(frame);
-    runtime.isAutoescaping = isTruthy(value(frame));
-    const signal = body(frame);
-    if (signal !== NORMAL) return signal;
-    runtime.isAutoescaping = wasOn;
-    leave(frame);
     return NORMAL;
   };
 }

@@ -1,13 +1,13 @@
 /** Exact decimal digits of doubles, rounded half to even as Python's dtoa does. */
 
 /** The value is 0.DIGITS times 10 to `point`. */
-export interface Decimal {
+interface Decimal {
   readonly digits: string;
   readonly point: number;
 }
 
 /** All digits of a finite number that is not negative. */
-export function exactDecimal(value: number): Decimal {
+function exactDecimal(value: number): Decimal {
   if (value === 0) return { digits: '', point: 0 };
   const [mantissa, exponent] = decompose(value);
   const integer = exponent >= 0 ? mantissa << BigInt(exponent) : mantissa * 5n ** BigInt(-exponent);
@@ -27,7 +27,7 @@ export function decompose(value: number): [bigint, number] {
 }
 
 /** Keeps `count` digits; fewer than that are left as they are. */
-export function roundDigits({ digits, point }: Decimal, count: number): Decimal {
+function roundDigits({ digits, point }: Decimal, count: number): Decimal {
   if (count < 0) return { digits: '', point: 0 };
   if (digits.length <= count) return { digits, point };
   const kept = digits.slice(0, count);

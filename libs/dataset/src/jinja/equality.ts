@@ -78,7 +78,7 @@ export function isInView(runtime: Runtime, value: PyValue, view: DictView): bool
   return false;
 }
 
-export type Order = '<' | '<=' | '>' | '>=';
+type Order = '<' | '<=' | '>' | '>=';
 
 /** As `a < b` and its like. @throws for types without an order */
 export function isOrdered(runtime: Runtime, order: Order, a: PyValue, b: PyValue): boolean {

@@ -63,7 +63,7 @@ export function attributeGetter(
   };
 }
 
-export function attributeParts(attribute: PyValue): PyValue[] {
+function attributeParts(attribute: PyValue): PyValue[] {
   if (attribute === null) return [];
   if (!isText(attribute)) return [attribute];
   return textOf(attribute)

@@ -5,6 +5,7 @@ import { PyDict, PyFloat, type PyValue } from './values.js';
 const DEFAULT_DEPTH = 1000;
 
 const numberAt = /-?(?:0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?/y;
+// eslint-disable-next-line no-control-regex -- control characters are what it looks for
 const notPlain = /[\\\0-\x1f]/;
 const spaceAt = /[ \t\n\r]*/y;
 
@@ -19,7 +20,7 @@ const escapes: Readonly<Record<string, string>> = {
   t: '\t',
 };
 
-export interface JsonOptions {
+interface JsonOptions {
   readonly maxDepth?: number;
 }
 

@@ -33,10 +33,13 @@ function escapeUnit(unit: string): string {
   return escapes[unit] ?? `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 
+// eslint-disable-next-line no-control-regex -- control characters are what it looks for
+const notPlain = /["\\\0-\x1f]/g;
+
 function quote(text: string, ensureAscii: boolean): string {
   // JSON.stringify escapes the same, but for surrogates without a partner.
   const quoted = surrogate.test(text)
-    ? `"${text.replace(/["\\\0-\x1f]/g, escapeUnit)}"`
+    ? `"${text.replace(notPlain, escapeUnit)}"`
     : JSON.stringify(text);
   return ensureAscii ? quoted.replace(/[\x7f-\uffff]/g, escapeUnit) : quoted;
 }

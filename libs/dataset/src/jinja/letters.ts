@@ -88,7 +88,7 @@ function digraph(first: number): [number, string][] {
   return [first, first + 1, first + 2].map((code) => [code, title]);
 }
 
-export function titleOf(point: string): string {
+function titleOf(point: string): string {
   const code = point.codePointAt(0) ?? 0;
   if (code < 0x80) return point.toUpperCase();
   const known = titles.get(code);

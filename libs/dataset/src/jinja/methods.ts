@@ -70,7 +70,7 @@ const ofDict = new Map<string, Method>([
   ),
 ]);
 
-export function fromKeys(runtime: Runtime, keys: PyValue, value: PyValue): PyDict {
+function fromKeys(runtime: Runtime, keys: PyValue, value: PyValue): PyDict {
   const dict = new PyDict();
   const next = toIterator(keys);
   for (let key = next(); key !== undefined; key = next()) {

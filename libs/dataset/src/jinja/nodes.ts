@@ -126,7 +126,7 @@ export interface MacroSignature {
   readonly defaults: readonly Expression[];
 }
 
-export interface MacroNode extends MacroSignature {
+interface MacroNode extends MacroSignature {
   readonly kind: 'macro';
   readonly name: string;
   readonly body: readonly Statement[];

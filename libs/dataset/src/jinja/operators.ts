@@ -42,7 +42,7 @@ import {
 } from './values.js';
 
 export type BinaryOperator = '+' | '-' | '*' | '/' | '//' | '%' | '**';
-export type Operation = (runtime: Runtime, a: PyValue, b: PyValue) => PyValue;
+type Operation = (runtime: Runtime, a: PyValue, b: PyValue) => PyValue;
 
 function unsupported(operator: string, a: PyValue, b: PyValue): Error {
   if (a instanceof Undefined) return pythonError(a.exception, a.message);
@@ -68,8 +68,8 @@ const addNumbers = arithmetic('+', addInts, (a, b) => a + b);
 const multiplyNumbers = arithmetic('*', multiplyInts, (a, b) => a * b);
 const moduloNumbers = arithmetic('%', moduloInts, moduloFloats);
 
-export const subtract = arithmetic('-', subtractInts, (a, b) => a - b);
-export const floorDivide = arithmetic('//', floorDivideInts, floorDivideFloats);
+const subtract = arithmetic('-', subtractInts, (a, b) => a - b);
+const floorDivide = arithmetic('//', floorDivideInts, floorDivideFloats);
 export const power = arithmetic('**', powerInts, powerFloats);
 export const divide = arithmetic(
   '/',
@@ -117,6 +117,9 @@ function isSequence(value: PyValue): value is Sequence {
 }
 
 function repeat(runtime: Runtime, value: Sequence, times: Int): PyValue {
+  // Python's sizes are of 64 bits.
+  if (times >= 2n ** 63n || times < -(2n ** 63n))
+    throw pythonError('OverflowError', "cannot fit 'int' into an index-sized integer");
   const count = Math.max(0, Number(times));
   if (isText(value)) return repeatText(runtime, value, count);
   const items = Array.isArray(value) ? value : value.items;

@@ -91,6 +91,7 @@ function rank(unit: number): number {
   return unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit;
 }
 
+// eslint-disable-next-line no-control-regex -- control characters are what it looks for
 const lineEnds = /\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]/g;
 
 /** Offsets of lines, with and without their end. */

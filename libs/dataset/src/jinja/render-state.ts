@@ -141,7 +141,7 @@ export class RenderState implements Runtime {
 }
 
 /** Where in the text the passes of loops at the top began, by item. */
-export class ItemOffsets {
+class ItemOffsets {
   readonly offsets = new Map<PyValue, number>();
   readonly #tracked: ReadonlySet<PyValue>;
   /** Loops over tracked items that run. */

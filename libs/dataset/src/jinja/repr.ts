@@ -12,6 +12,7 @@ import {
   type Runtime,
 } from './values.js';
 
+// eslint-disable-next-line no-control-regex -- control characters are what it looks for
 const toEscape = /[\\'\0-\x1f\x7f-\uffff]/;
 const notPrintable = /[\p{C}\p{Z}]/u;
 

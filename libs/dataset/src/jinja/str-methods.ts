@@ -41,7 +41,7 @@ import { PyDict, PyTuple, type Kwargs, type PyValue, type Runtime } from './valu
 
 type Bound = readonly (PyValue | undefined)[];
 type Body = (runtime: Runtime, self: Text, args: Bound) => PyValue;
-export type TextMethod = (runtime: Runtime, self: Text, args: PyValue[], kwargs: Kwargs) => PyValue;
+type TextMethod = (runtime: Runtime, self: Text, args: PyValue[], kwargs: Kwargs) => PyValue;
 
 function method(name: string, parameters: string, body: Body): [string, TextMethod] {
   const params: Signature = signature(name, parameters);

@@ -32,7 +32,7 @@ export interface Ref {
 }
 
 /** Where a variable has its first value from when its block is entered. */
-export type Load =
+type Load =
   | { readonly kind: 'param' }
   | { readonly kind: 'undefined' }
   | { readonly kind: 'resolve'; readonly name: string }
@@ -120,12 +120,11 @@ export class Symbols {
 
   /** All names that are set here and further out. */
   visibleStores(): Map<string, Ref> {
-    const found = new Map<string, Ref>();
-    for (let at: Symbols | null = this; at !== null; at = at.parent)
-      for (const name of at.stores) {
-        const ref = this.find(name);
-        if (ref !== undefined && !found.has(name)) found.set(name, ref);
-      }
+    const found = this.parent?.visibleStores() ?? new Map<string, Ref>();
+    for (const name of this.stores) {
+      const ref = this.find(name);
+      if (ref !== undefined) found.set(name, ref);
+    }
     return found;
   }
 

@@ -19,7 +19,7 @@ import {
   type Runtime,
 } from './values.js';
 
-export interface RenderOptions {
+interface RenderOptions {
   /** The day of `strftime_now`, at midnight. */
   readonly date: CalendarDate;
   readonly limits?: Partial<Limits>;

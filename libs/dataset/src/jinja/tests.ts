@@ -19,7 +19,7 @@ import {
   type Runtime,
 } from './values.js';
 
-export type Test = (runtime: Runtime, args: PyValue[], kwargs: Kwargs) => boolean;
+type Test = (runtime: Runtime, args: PyValue[], kwargs: Kwargs) => boolean;
 
 type Body = (value: PyValue, runtime: Runtime) => boolean;
 

@@ -2,7 +2,7 @@ import { valueError } from './errors.js';
 import { codePoints } from './python-text.js';
 import { type Runtime } from './values.js';
 
-export interface WrapOptions {
+interface WrapOptions {
   readonly width: number;
   readonly breaksLongWords: boolean;
   readonly breaksOnHyphens: boolean;
@@ -23,6 +23,7 @@ const chunks = new RegExp(
 );
 const simpleChunks = new RegExp(`(${SPACE}+)`, 'u');
 
+// eslint-disable-next-line no-control-regex -- control characters are what it looks for
 const notBlank = /[^\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]/;
 
 function isBlank(text: string): boolean {

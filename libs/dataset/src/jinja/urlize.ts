@@ -1,7 +1,7 @@
 import { codePoints } from './python-text.js';
 import { escapeText } from './text-values.js';
 
-export interface LinkOptions {
+interface LinkOptions {
   /** Longest text of a link that is shown. */
   readonly limit: number | undefined;
   readonly rel: string;

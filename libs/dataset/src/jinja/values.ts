@@ -237,9 +237,14 @@ type Key = string | number | bigint | null | object | symbol;
 
 const UNDEFINED_KEY = Symbol('Undefined');
 
+/** More keys are found by an index. Most dicts of rows are smaller, and light without one. */
+const MAX_SCANNED = 8;
+
 /** dict: in order of insertion, keys by Python's equality (1 == 1.0 == True). */
 export class PyDict {
-  readonly #values = new Map<Key, PyValue>();
+  readonly #keys: Key[] = [];
+  readonly #values: PyValue[] = [];
+  #places: Map<Key, number> | undefined;
   /** Keys that are not themselves their hashed form. */
   #originals: Map<Key, PyValue> | undefined;
 
@@ -250,47 +255,55 @@ export class PyDict {
   }
 
   get size(): number {
-    return this.#values.size;
+    return this.#keys.length;
+  }
+
+  /** -1 for a key that is not there. */
+  #place(key: Key): number {
+    return this.#places === undefined ? this.#keys.indexOf(key) : (this.#places.get(key) ?? -1);
   }
 
   /** @throws TemplateError for a key that cannot be hashed */
   get(key: PyValue): PyValue | undefined {
-    return this.#values.get(typeof key === 'string' ? key : toKey(key));
+    return this.#values[this.#place(typeof key === 'string' ? key : toKey(key))];
   }
 
   has(key: PyValue): boolean {
-    return this.#values.has(typeof key === 'string' ? key : toKey(key));
+    return this.#place(typeof key === 'string' ? key : toKey(key)) !== -1;
   }
 
   /** A key that is there already stays as it was first written. */
   set(key: PyValue, value: PyValue): this {
-    if (typeof key === 'string') this.#values.set(key, value);
-    else this.#setHashed(key, toKey(key), value);
+    const hashed = typeof key === 'string' ? key : toKey(key);
+    const place = this.#place(hashed);
+    if (place !== -1) this.#values[place] = value;
+    else this.#add(key, hashed, value);
     return this;
   }
 
-  #setHashed(key: PyValue, hashed: Key, value: PyValue): void {
-    if (hashed !== key && !this.#values.has(hashed))
-      (this.#originals ??= new Map()).set(hashed, key);
-    this.#values.set(hashed, value);
+  #add(key: PyValue, hashed: Key, value: PyValue): void {
+    if (hashed !== key) (this.#originals ??= new Map()).set(hashed, key);
+    this.#places?.set(hashed, this.#keys.length);
+    this.#keys.push(hashed);
+    this.#values.push(value);
+    if (this.#keys.length === MAX_SCANNED + 1)
+      this.#places = new Map(this.#keys.map((known, place) => [known, place]));
   }
 
   keys(): IterableIterator<PyValue> {
     const originals = this.#originals;
     // Without originals, every hashed form is the key.
-    if (originals === undefined) return this.#values.keys() as IterableIterator<PyValue>;
-    return mapped(this.#values.keys(), (key) => originalOf(originals, key));
+    if (originals === undefined) return this.#keys.values() as IterableIterator<PyValue>;
+    return mapped(this.#keys, (key) => originalOf(originals, key));
   }
 
   values(): IterableIterator<PyValue> {
     return this.#values.values();
   }
 
-  entries(): IterableIterator<[PyValue, PyValue]> {
-    const originals = this.#originals;
-    if (originals === undefined)
-      return this.#values.entries() as IterableIterator<[PyValue, PyValue]>;
-    return mapped(this.#values.entries(), ([key, value]) => [originalOf(originals, key), value]);
+  *entries(): IterableIterator<[PyValue, PyValue]> {
+    let place = 0;
+    for (const key of this.keys()) yield [key, this.#values[place++] ?? null];
   }
 
   copy(): PyDict {

@@ -112,7 +112,9 @@ describe('a conversation', () => {
     expect(() => encode(chat(['assistant', 'Hello'], ['user', 'Hi']), tokenizer)).toThrow(
       expect.objectContaining({
         field: 'messages[0]',
-        reason: expect.stringContaining('up to here when it is rendered alone') as string,
+        reason: expect.stringContaining(
+          'up to here rendered alone: the chat template refuses the conversation: too short',
+        ) as string,
       }),
     );
   });

@@ -1,11 +1,11 @@
-import { RowError } from '../errors.js';
+import { RowError, RowLimitError } from '../errors.js';
 import { PyDict, type PyValue } from '../jinja/index.js';
 import { isAssistant, type Conversation, type DatasetRow } from '../rows/row.js';
 import type { ChatTemplate } from '../templates/chat-template.js';
 import type { ChatTokenizer } from '../templates/chat-tokenizer.js';
 import { encodeCompletion } from './encode-completion.js';
 import { rangesOfTurns } from './many-turns.js';
-import { RenderedConversation } from './rendered-conversation.js';
+import { RenderedConversation, RowClock } from './rendered-conversation.js';
 import { joinRanges, type TextRange } from './text-range.js';
 import { maskOf, type TokenMask } from './token-mask.js';
 import { isRange, TurnBorders, type TurnRange } from './turn-ranges.js';
@@ -55,6 +55,7 @@ function message(role: string, content: string): PyDict {
 
 class ConversationEncoder {
   readonly #learned: readonly number[];
+  readonly #clock = new RowClock();
 
   constructor(
     private readonly row: DatasetRow,
@@ -93,10 +94,10 @@ class ConversationEncoder {
 
   #render(messages: readonly PyDict[]): RenderedConversation {
     try {
-      return new RenderedConversation(this.model.template, messages, this.row);
+      return new RenderedConversation(this.model.template, messages, this.row, this.#clock);
     } catch (error) {
-      if (!(error instanceof RowError) || messages.length === this.conversation.messages.length)
-        throw error;
+      const isPart = messages.length < this.conversation.messages.length;
+      if (!(error instanceof RowError) || error instanceof RowLimitError || !isPart) throw error;
       throw new RowError(
         this.conversation.fieldOf(messages.length - 1),
         `cannot be seen alone with the turns before it, and later turns change those: ${error.reason}`,
@@ -132,9 +133,12 @@ class ConversationEncoder {
 
   #assertFound(range: TurnRange, turn: number): TextRange {
     if (isRange(range)) return range;
+    const { reason, detail } =
+      range === 'rewritten' ? { reason: 'it is written otherwise', detail: undefined } : range;
     throw new RowError(
       this.conversation.fieldOf(turn),
-      'cannot be told apart from what stands around it: the chat template refuses the conversation up to here when it is rendered alone',
+      `cannot be told apart from what stands around it, with the conversation up to here rendered alone: ${reason}`,
+      detail,
     );
   }
 

@@ -1,3 +1,5 @@
+import { get } from '@emloc/checked';
+
 import type { RenderedConversation } from './rendered-conversation.js';
 import type { TextRange } from './text-range.js';
 import { isRange, type TurnBorders, type TurnRange } from './turn-ranges.js';
@@ -22,7 +24,7 @@ export function rangesOfTurns(
   const ranges = new Map<number, TurnRange>();
   for (const alike of turnsByKind(conversation, turns).values())
     for (const [turn, range] of rangesOfKind(conversation, borders, alike)) ranges.set(turn, range);
-  return turns.map((turn) => ranges.get(turn) ?? 'refused');
+  return turns.map((turn) => get(ranges, turn));
 }
 
 function turnsByKind(

@@ -1,9 +1,21 @@
-import { RowError } from '../errors.js';
+import { RowError, RowLimitError } from '../errors.js';
 import { PyDict, type PyValue } from '../jinja/index.js';
 import type { ChatTemplate, RowVariables } from '../templates/chat-template.js';
 
 /** What a template makes of the first messages of a conversation: a text, or a refusal. */
 export type PartRendering = { readonly text: string } | { readonly refusal: RowError };
+
+/** The time that a template may take for a row, with all parts of it that are looked at. */
+const rowMs = 30_000;
+
+/** Counts the time of one row down. */
+export class RowClock {
+  readonly #endMs = performance.now() + rowMs;
+
+  leftMs(): number {
+    return Math.max(0, this.#endMs - performance.now());
+  }
+}
 
 /** Written where a message's own text stands, to see where that is; no text has these. */
 const probes = ['\u{f8ff}', '\u{f8fe}'];
@@ -23,9 +35,11 @@ export class RenderedConversation {
     readonly template: ChatTemplate,
     readonly messages: readonly PyDict[],
     readonly row: RowVariables,
+    private readonly clock: RowClock,
   ) {
     const rendering = template.render(messages, row, {
       addGenerationPrompt: false,
+      timeMs: clock.leftMs(),
       trackItems: new Set<PyValue>(messages),
     });
     this.text = rendering.text;
@@ -73,7 +87,10 @@ export class RenderedConversation {
 
   #firstDifference(messages: readonly PyDict[]): number | undefined {
     const part = attempt(() =>
-      this.template.render(messages, this.row, { addGenerationPrompt: false }),
+      this.template.render(messages, this.row, {
+        addGenerationPrompt: false,
+        timeMs: this.clock.leftMs(),
+      }),
     );
     if (!('text' in part) || part.text === this.text) return undefined;
     let at = 0;
@@ -83,7 +100,10 @@ export class RenderedConversation {
 
   #part(count: number, addGenerationPrompt: boolean): PartRendering {
     return attempt(() =>
-      this.template.render(this.messages.slice(0, count), this.row, { addGenerationPrompt }),
+      this.template.render(this.messages.slice(0, count), this.row, {
+        addGenerationPrompt,
+        timeMs: this.clock.leftMs(),
+      }),
     );
   }
 }
@@ -92,7 +112,7 @@ function attempt(render: () => { readonly text: string }): PartRendering {
   try {
     return { text: render().text };
   } catch (error) {
-    if (error instanceof RowError) return { refusal: error };
+    if (error instanceof RowError && !(error instanceof RowLimitError)) return { refusal: error };
     throw error;
   }
 }

@@ -1,3 +1,4 @@
+import { RowError } from '../errors.js';
 import type { RenderedConversation } from './rendered-conversation.js';
 import { sharedPrefix, sharedSuffix, type TextRange } from './text-range.js';
 
@@ -5,9 +6,14 @@ import { sharedPrefix, sharedSuffix, type TextRange } from './text-range.js';
  * The range of the whole rendering that an assistant's turn is learned from: after the generation
  * prompt, through the end of the turn and the line end that follows it.
  * - `rewritten`: the template writes earlier turns differently once later ones follow
- * - `refused`: it refuses a part that must be seen alone, and nothing else tells the border
+ * - an error: the template's refusal of a part that must be seen alone, where nothing else tells the
+ *   border
  */
-export type TurnRange = TextRange | 'rewritten' | 'refused';
+export type TurnRange = TextRange | 'rewritten' | RowError;
+
+type Border = number | 'rewritten' | RowError;
+
+const noLoop = new RowError(null, 'the chat template has no loop over the messages');
 
 /** Finds the ranges of turns by rendering the conversation up to them. */
 export class TurnBorders {
@@ -24,15 +30,15 @@ export class TurnBorders {
 
   rangeOf(message: number): TurnRange {
     const end = this.#end(message);
-    if (typeof end === 'string') return end;
+    if (typeof end !== 'number') return end;
     const start = this.#start(message, end);
-    return typeof start === 'string' ? start : { start: Math.min(start, end), end };
+    return typeof start !== 'number' ? start : { start: Math.min(start, end), end };
   }
 
   /** As `rangeOf` where history is taken as it stands in the whole, by the template's own loop. */
   rangeByLoop(message: number): TurnRange {
     const [start, end] = [message, message + 1].map((at) => this.conversation.offsetOf(at));
-    if (start === undefined || end === undefined) return 'refused';
+    if (start === undefined || end === undefined) return noLoop;
     return {
       start: Math.min(end, this.#afterPrompt(message, start, this.generationPrompt(), end)),
       end,
@@ -54,16 +60,16 @@ export class TurnBorders {
     return prompted.slice(this.#tokenStart(sharedPrefix(prompted, this.#whole)));
   }
 
-  #end(message: number): number | 'rewritten' | 'refused' {
+  #end(message: number): Border {
     if (message === this.conversation.messages.length - 1) return this.#whole.length;
     return this.#endOfPart(message + 1);
   }
 
   /** Where the first `count` messages end in the whole. */
-  #endOfPart(count: number): number | 'rewritten' | 'refused' {
+  #endOfPart(count: number): Border {
     const part = this.conversation.through(count);
     const offset = this.conversation.offsetOf(count);
-    if ('refusal' in part) return offset ?? 'refused';
+    if ('refusal' in part) return offset ?? part.refusal;
     if (this.#whole.startsWith(part.text)) return part.text.length;
     return this.#endBeforeTail(part.text, offset) ?? 'rewritten';
   }
@@ -79,14 +85,14 @@ export class TurnBorders {
     return least <= end && end <= most ? end : null;
   }
 
-  #start(message: number, end: number): number | 'rewritten' | 'refused' {
+  #start(message: number, end: number): Border {
     const prompted = this.conversation.prompted(message);
     if ('text' in prompted && this.#whole.startsWith(prompted.text))
       return this.conversation.template.knowsGenerationPrompt
         ? prompted.text.length
         : this.#afterHeader(message, prompted.text.length);
     const history = message === 0 ? 0 : this.#endOfPart(message);
-    if (typeof history === 'string') return history;
+    if (typeof history !== 'number') return history;
     const prompt =
       'text' in prompted && prompted.text.startsWith(this.#whole.slice(0, history))
         ? prompted.text.slice(history)
@@ -131,5 +137,5 @@ export class TurnBorders {
 }
 
 export function isRange(range: TurnRange): range is TextRange {
-  return typeof range !== 'string';
+  return typeof range !== 'string' && !(range instanceof RowError);
 }

@@ -24,7 +24,7 @@ export interface DatasetRequest {
 }
 
 /** The text of a row, and the parts of it that are trained on. */
-export interface RowText {
+interface RowText {
   readonly text: string;
   readonly ranges: readonly TextRange[];
 }

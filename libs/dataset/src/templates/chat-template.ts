@@ -1,4 +1,4 @@
-import { DatasetError, RowError } from '../errors.js';
+import { DatasetError, RowError, RowLimitError } from '../errors.js';
 import {
   compileTemplate,
   PyDict,
@@ -32,6 +32,8 @@ export interface RenderOptions {
   readonly addGenerationPrompt: boolean;
   /** Messages whose place in the text is asked for. */
   readonly trackItems?: ReadonlySet<PyValue>;
+  /** Time that the row still has, in milliseconds. */
+  readonly timeMs?: number;
 }
 
 /** A chat template as transformers renders it. */
@@ -68,7 +70,7 @@ export class ChatTemplate {
   render(
     messages: readonly PyDict[],
     row: RowVariables,
-    { addGenerationPrompt, trackItems }: RenderOptions,
+    { addGenerationPrompt, trackItems, timeMs }: RenderOptions,
   ): Rendering {
     const { variables, templateArguments, date } = this.settings;
     const all = {
@@ -81,7 +83,11 @@ export class ChatTemplate {
       add_generation_prompt: addGenerationPrompt,
     };
     try {
-      return this.#template.render(all, { date, trackItems });
+      return this.#template.render(all, {
+        date,
+        trackItems,
+        ...(timeMs === undefined ? {} : { limits: { timeMs } }),
+      });
     } catch (error) {
       if (!(error instanceof TemplateError)) throw error;
       throw this.#refusal(error);
@@ -91,7 +97,7 @@ export class ChatTemplate {
   /** The template's own words are no text of the row where they stand in its source. */
   #refusal({ kind, message }: TemplateError): RowError {
     if (kind === 'limit')
-      return new RowError(null, `the chat template goes beyond a limit: ${message}`);
+      return new RowLimitError(null, `the chat template goes beyond a limit: ${message}`);
     const reason = 'the chat template refuses the conversation';
     return message === '' || this.#source.includes(message)
       ? new RowError(null, message === '' ? reason : `${reason}: ${message}`)

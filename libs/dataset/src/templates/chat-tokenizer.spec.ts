@@ -282,12 +282,16 @@ describe('a model folder', () => {
     });
   });
 
-  it('is refused with a Git LFS pointer in place of a file', async () => {
-    const pointer = 'version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n';
-    await expect(tokenizerWith({ 'tokenizer.json': pointer })).rejects.toThrow(
-      /tokenizer\.json: is a Git LFS pointer/,
-    );
-  });
+  it.each(['tokenizer.json', 'tokenizer_config.json', 'chat_template.jinja'])(
+    'is refused with a Git LFS pointer in place of %s',
+    async (name) => {
+      const pointer = 'version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n';
+      await expect(tokenizerWith({ [name]: pointer })).rejects.toMatchObject({
+        code: 'DATASET_TOKENIZER_INVALID',
+        message: expect.stringContaining(`${name}: is a Git LFS pointer`) as string,
+      });
+    },
+  );
 
   it.each([
     ['[1]', 'a JSON object is needed'],

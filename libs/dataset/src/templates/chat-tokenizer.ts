@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 
-import { DatasetError } from '../errors.js';
+import { DatasetError, RowError } from '../errors.js';
 import { JsonSyntaxError, parseJson, PyDict, type CalendarDate } from '../jinja/index.js';
 import { reservedTemplateNames } from '../reserved-names.js';
 import {
@@ -37,7 +37,7 @@ export interface ChatTokenizer {
   /** What the tokenizer puts before a text that is no conversation, and after it. */
   readonly prefixIds: readonly number[];
   readonly suffixIds: readonly number[];
-  /** Tokens of a text, special tokens in it recognised, none added. */
+  /** Tokens of a text, special tokens in it recognised, none added. @throws RowError */
   encode(text: string): Encoding;
   /** The exact text of tokens, special tokens included unless told otherwise. */
   decode(ids: ArrayLike<number>, options?: { readonly skipSpecialTokens?: boolean }): string;
@@ -64,7 +64,12 @@ export async function loadTokenizer(folder: string, options: TextOptions): Promi
       'config.json',
     ].map(read),
   )) as [JsonObject, JsonObject, JsonObject, JsonObject, JsonObject];
-  const tokenizer = create(folder, { definition, config, addedTokens });
+  const tokenizer = create(folder, {
+    definition,
+    config,
+    addedTokens,
+    specialTokensMap: tokensMap,
+  });
   assertInVocabulary(folder, tokenizer, options.vocabularySize);
   const specialTokens = specialTokensOf(config, tokensMap);
   const settings = {
@@ -119,7 +124,15 @@ class FolderTokenizer implements ChatTokenizer {
   }
 
   encode(text: string): Encoding {
-    return this.#tokenizer.encode(text);
+    try {
+      return this.#tokenizer.encode(text);
+    } catch (error) {
+      if (!(error instanceof TokenizerError)) throw error;
+      throw new RowError(
+        null,
+        `cannot be tokenised: ${error.file}: ${error.part}: ${error.reason}`,
+      );
+    }
   }
 
   decode(ids: ArrayLike<number>, options?: { readonly skipSpecialTokens?: boolean }): string {

@@ -16,14 +16,7 @@ export async function readJsonObject(folder: string, name: string): Promise<Json
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw invalid(
-      folder,
-      name,
-      text.startsWith('version https://git-lfs.github.com/spec/')
-        ? 'is a Git LFS pointer, the file itself was not downloaded (git lfs pull)'
-        : 'not valid JSON',
-      cause,
-    );
+    throw invalid(folder, name, 'not valid JSON', cause);
   }
   if (!isJsonObject(value)) throw invalid(folder, name, 'not a JSON object');
   return value;
@@ -34,6 +27,16 @@ export async function readJsonObject(folder: string, name: string): Promise<Json
  * @throws DatasetError DATASET_TOKENIZER_INVALID
  */
 export async function readText(folder: string, name: string): Promise<string | null> {
+  const text = await textOf(folder, name);
+  if (text?.startsWith('version https://git-lfs.github.com/') !== true) return text;
+  throw invalid(
+    folder,
+    name,
+    'is a Git LFS pointer, not the file that it stands for (git lfs pull)',
+  );
+}
+
+async function textOf(folder: string, name: string): Promise<string | null> {
   try {
     return await readFile(join(folder, name), 'utf8');
   } catch (cause) {

@@ -1,4 +1,4 @@
-import { isObject, type JsonObject, type JsonPart } from './json.js';
+import { idReason, isId, isObject, type JsonObject, type JsonPart } from './json.js';
 
 /** A token beside the model's vocabulary, found in a text before anything else. */
 export interface AddedToken {
@@ -24,8 +24,12 @@ export function specialToken(content: string, special = true): AddedToken {
   };
 }
 
-/** As tokenizer.json writes it: every field is there. @throws TokenizerError */
+/**
+ * As tokenizer.json writes it: every field is there, also an id, which only must be one.
+ * @throws TokenizerError
+ */
 export function readAddedToken(part: JsonPart): AddedToken {
+  if (!isId(part.get('id').value)) part.get('id').fail(idReason(part.get('id').value));
   return {
     content: part.get('content').text,
     singleWord: part.get('single_word').flag,

@@ -125,6 +125,7 @@ function pushRun(runs: Int32List, begin: number, source: number, end: number): v
 /** Makes a text from another one, from its begin to its end. */
 export class AlignedTextBuilder {
   readonly #runs = new Int32List();
+  readonly #chunks: string[] = [];
   readonly #parts: string[] = [];
   #length = 0;
   #copyFrom = 0;
@@ -160,15 +161,17 @@ export class AlignedTextBuilder {
     this.#flush();
     this.#parts.push(text);
     this.#count(text.length);
-    if (this.#parts.length >= 4096) this.#parts.splice(0, Infinity, this.#parts.join(''));
+    if (this.#parts.length >= 4096) this.#chunks.push(this.#parts.splice(0).join(''));
   }
 
   build(): AlignedText {
     this.#flush();
-    return AlignedText.make(this.#parts.join(''), this.#runs, this.origin);
+    return AlignedText.make([...this.#chunks, ...this.#parts].join(''), this.#runs, this.origin);
   }
 
-  /** Whether the character at the unit is one unit long: then one unit in its place is one by one. */
+  /**
+   * Whether the character at the unit is one unit long: then one unit in its place is one by one.
+   */
   #isSingle(unit: number): boolean {
     return (this.base.text.charCodeAt(unit) & 0xf800) !== 0xd800;
   }

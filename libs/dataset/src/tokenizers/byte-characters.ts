@@ -28,7 +28,10 @@ export function toByteCharacters(text: string): string {
   return characters;
 }
 
-/** Bytes that the characters stand for; where one of them stands for none, those of the text itself. */
+/**
+ * Bytes that the characters stand for; where one of them stands for none, those of the text
+ * itself.
+ */
 export function fromByteCharacters(text: string): Uint8Array {
   const bytes = new Uint8Array(text.length);
   let length = 0;

@@ -7,7 +7,7 @@ import { metaspaceOptions } from './pre-tokenizers/metaspace.js';
 import { textPattern, type TextPattern } from './text-pattern.js';
 
 /** Makes the texts of tokens of the tokens, one step of decoding. */
-export type Decoder = (tokens: readonly string[]) => readonly string[];
+type Decoder = (tokens: readonly string[]) => readonly string[];
 
 /** The `decoder` of tokenizer.json; without one the tokens are parted by spaces. */
 export function createDecoder(part: JsonPart): (tokens: readonly string[]) => string {

@@ -1,7 +1,7 @@
 import type { AddedToken } from './added-token.js';
 import { isHighSurrogate, isLowSurrogate } from './aligned-text.js';
 import { UnitTrie } from './models/unit-trie.js';
-import { CodePointSet, MembershipTable } from './unicode/code-point-set.js';
+import { MembershipTable, type CodePointSet } from './unicode/code-point-set.js';
 import { joinedWordCharacters, whiteSpace } from './unicode/properties.js';
 
 export interface FindableToken {

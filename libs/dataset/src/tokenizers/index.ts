@@ -1,7 +1,2 @@
 export { TokenizerError } from './errors.js';
-export {
-  createTokenizer,
-  type Encoding,
-  type Tokenizer,
-  type TokenizerFiles,
-} from './tokenizer.js';
+export { createTokenizer, type Encoding, type Tokenizer } from './tokenizer.js';

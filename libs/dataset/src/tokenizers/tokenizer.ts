@@ -19,7 +19,8 @@ import { CACHED_LENGTH, WordCache } from './word-cache.js';
 export interface Encoding {
   readonly ids: Int32Array;
   /**
-   * The range of the text that each token comes from, in UTF-16 units, before a post-processor would
+   * The range of the text that each token comes from, in UTF-16 units, before a post-processor
+   * would
    * trim it. A token of a part of a character has the whole character; one without a source of its
    * own, a prepended ▁ say, has that of its neighbour.
    */
@@ -50,7 +51,10 @@ export interface TokenizerFiles {
   readonly definition: JsonObject;
   /** tokenizer_config.json, `{}` where there is none. */
   readonly config: JsonObject;
-  /** added_tokens.json and special_tokens_map.json: only looked at where the config lists no tokens. */
+  /**
+   * added_tokens.json and special_tokens_map.json: only looked at where the config lists no
+   * tokens.
+   */
   readonly addedTokens?: JsonObject;
   readonly specialTokensMap?: JsonObject;
 }
@@ -77,7 +81,6 @@ export function createTokenizer(files: TokenizerFiles): Tokenizer {
 
 function addTokens(added: AddedVocabulary, part: JsonPart, files: TokenizerFiles): void {
   const items = part.isAbsent ? [] : part.items;
-  for (const item of items) item.get('id').id;
   const own = items.map(readAddedToken);
   const configured = configuredTokens(
     {

@@ -1,7 +1,8 @@
 import type { ConfigReader } from '../config.js';
-import { decoderLayout } from '../decoder.js';
+import { decoderLayout, decoderSizes } from '../decoder.js';
 import { ModelError } from '../errors.js';
 import type { ModelFamily } from '../layout.js';
+import { ropeTheta } from '../rope-config.js';
 
 /** Qwen2 and Qwen2.5: Llama's layout with biases on q, k and v. */
 export const qwen2: ModelFamily = {
@@ -12,20 +13,10 @@ export const qwen2: ModelFamily = {
     config.only('hidden_act', ['silu', 'swish']);
     config.absent('quantization_config');
     refuseSlidingWindow(config);
-    const hiddenSize = config.positiveInteger('hidden_size');
-    const heads = config.positiveInteger('num_attention_heads');
     return decoderLayout({
       family: 'qwen2',
-      hiddenSize,
-      intermediateSize: config.positiveInteger('intermediate_size'),
-      vocabularySize: config.positiveInteger('vocab_size'),
-      blockCount: config.positiveInteger('num_hidden_layers'),
-      maxPositions: config.positiveInteger('max_position_embeddings', 32768),
-      heads,
-      kvHeads: config.positiveInteger('num_key_value_heads', heads),
-      headDim: config.positiveInteger('head_dim', hiddenSize / heads),
-      epsilon: config.positiveNumber('rms_norm_eps', 1e-6),
-      ropeTheta: config.ropeTheta(10000),
+      ...decoderSizes(config, { maxPositions: 32768 }),
+      ropeTheta: ropeTheta(config, 10000),
       tiedHead: config.boolean('tie_word_embeddings', false),
       bias: { qkv: true, output: false, mlp: false },
     });

@@ -1,4 +1,4 @@
-import { reservedTemplateNames } from '@emloc/dataset';
+import { parseCalendarDate, reservedTemplateNames } from '@emloc/dataset';
 
 import { PipelineError } from '../errors.js';
 
@@ -38,23 +38,9 @@ export function assertBytes(name: string, value: string, most: number): void {
 
 /** @throws PipelineError PIPELINE_INVALID_OPTION unless it is a day of the years 1 to 9999 */
 export function assertDate(name: string, value: string): void {
-  const isDay = /^(?!0000)\d{4}-\d\d-\d\d$/.test(value) && dayOf(`${value}T00:00:00Z`) === value;
-  if (!isDay) throw invalidOption(name, value, 'a day as YYYY-MM-DD, from year 0001 to 9999,');
+  if (parseCalendarDate(value) === null)
+    throw invalidOption(name, value, 'a day as YYYY-MM-DD, from year 0001 to 9999,');
 }
-
-/** Days that there are not, such as 30 February, come out as another or as null. */
-function dayOf(time: string): string | null {
-  const date = new Date(time);
-  return Number.isNaN(date.getTime()) ? null : date.toISOString().slice(0, 10);
-}
-
-/** @throws PipelineError PIPELINE_INVALID_OPTION unless it is one line with something in it */
-export function assertName(name: string, value: string): void {
-  if (value.trim() === '' || value.length > mostNameLength || /\p{Cc}/u.test(value))
-    throw invalidOption(name, value, `a name of 1 to ${mostNameLength} characters on one line`);
-}
-
-const mostNameLength = 256;
 
 /**
  * @throws PipelineError PIPELINE_INVALID_OPTION unless it is a JSON object that names no variable

@@ -1,4 +1,5 @@
-import { assertDate, assertName, assertTemplateArgs } from './checks.js';
+import { assertHubName } from '../base-name.js';
+import { assertDate, assertTemplateArgs } from './checks.js';
 import { job, running, tuning } from './commands.js';
 import { choice, flagged, text, textFile } from './kinds.js';
 
@@ -62,9 +63,7 @@ export const inputOptions = Object.freeze({
     help: "element type of the merged weights (default: the checkpoint's)",
     commands: ['merge'],
   }),
-  /**
-   * The day that templates take for today, `YYYY-MM-DD`; null: that on which the job is created.
-   */
+  /** What templates take for today, `YYYY-MM-DD`; null: the day of the job's creation, UTC. */
   date: text({
     default: null,
     check: assertDate,
@@ -102,12 +101,10 @@ export const inputOptions = Object.freeze({
     field: 'strict',
     decides: false,
   }),
-  /**
-   * What the adapter's configuration calls its base model; null: its hub name, if that is known.
-   */
+  /** What adapter_config.json calls the base model; null: its hub name, if that is known. */
   baseName: text({
     default: null,
-    check: assertName,
+    check: assertHubName,
     flag: '--base-name <name>',
     help: 'name of the base model in adapter_config.json (default: its hub name, if that is known)',
     commands: job,

@@ -54,7 +54,8 @@ async function inspect(options: TuneOptions): Promise<Inspection> {
 
 /** Checks the model, and options against it. Any layer whose ratio is below 1 makes an emulator. */
 async function isEmulated(options: TuneOptions): Promise<boolean> {
-  const model = await openModel(options.model);
+  const { allowUnusedLayers } = options;
+  const model = await openModel(options.model, { allowUnusedLayers });
   try {
     const { layout } = model;
     if (options.maxLength > layout.maxPositions) {

@@ -25,6 +25,7 @@ export function addEvalCommand(program: Command): void {
           signal,
           openDataset: openDatasetThread,
           onRows: (rows) => progress.note(rowsSummary(rows).join('\n')),
+          onNotice: (message) => progress.observe({ type: 'notice', message }),
           onProgress: (done, total) => progress.update('evaluating', done, total),
         });
         return { document: report, text: evaluateTable(report) };

@@ -30,7 +30,7 @@ export function addMergeCommand(program: Command): void {
           overwrite: values['overwrite'] === true,
           dtype: dtype ?? undefined,
           signal,
-          adapter: await readPeftAdapter(adapter),
+          adapter: await readPeftAdapter(adapter, { base: model }),
           onProgress: ({ phase, doneBytes, totalBytes }) =>
             progress.update(phase, doneBytes, totalBytes),
         });

@@ -25,7 +25,7 @@ export function addPlanCommand(program: Command): void {
       '\nExample:\n  emloc plan --model ./base --data train.jsonl --vram 16GiB --ratio 0.25',
     )
     .action(
-      runCommand(['model', 'data'], async ({ values, signal }) => {
+      runCommand(['model', 'data'], async ({ values, progress, signal }) => {
         const options = resolveTuneOptions({
           out: '',
           ...optionValues('plan', values),
@@ -33,7 +33,11 @@ export function addPlanCommand(program: Command): void {
         const { fits, budgetBytes, neededBytes, stages } = await planTune(
           options,
           targetOf(values),
-          { openDataset: openDatasetThread, signal },
+          {
+            openDataset: openDatasetThread,
+            signal,
+            onNotice: (message) => progress.observe({ type: 'notice', message }),
+          },
         );
         const plan = {
           fits,

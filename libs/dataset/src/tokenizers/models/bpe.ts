@@ -102,7 +102,9 @@ class Bpe implements TokenModel {
     if (unknownLength > 0) this.#addUnknown(unknownLength);
   }
 
-  /** Unknown characters are kept back until it is known whether they are one token with the next. */
+  /**
+   * Unknown characters are kept back until it is known whether they are one token with the next.
+   */
   #nextUnknown(pending: number, length: number): number {
     if (this.#rules.unknownToken === undefined) return 0;
     if (pending > 0 && this.#rules.fuseUnknown) return pending + length;

@@ -135,62 +135,84 @@ export class Symbols {
   }
 }
 
-/** A heap of numbers, the least first. */
+/**
+ * Gives numbers back from the least on: those known from the start in order, later ones in a heap.
+ */
 class RankQueue {
-  #keys: Float64Array;
-  length = 0;
+  readonly #first: Float64Array;
+  #firstAt = 0;
+  #firstEnd = 0;
+  #heap = new Float64Array(64);
+  #size = 0;
 
   constructor(capacity: number) {
-    this.#keys = new Float64Array(Math.max(16, capacity));
+    this.#first = new Float64Array(capacity);
   }
 
-  /** Adds without order; `order` puts it right. */
+  get length(): number {
+    return this.#firstEnd - this.#firstAt + this.#size;
+  }
+
+  /** Adds before the first `pop`; `order` puts it right. */
   append(key: number): void {
-    this.#keys[this.length] = key;
-    this.length += 1;
+    this.#first[this.#firstEnd] = key;
+    this.#firstEnd += 1;
   }
 
   order(): void {
-    for (let at = (this.length >> 1) - 1; at >= 0; at -= 1) this.#sink(at, this.#keys[at] ?? 0);
+    this.#first.subarray(0, this.#firstEnd).sort();
   }
 
   push(key: number): void {
-    if (this.length === this.#keys.length) {
-      const larger = new Float64Array(2 * this.length);
-      larger.set(this.#keys);
-      this.#keys = larger;
+    if (this.#size === this.#heap.length) {
+      const larger = new Float64Array(2 * this.#size);
+      larger.set(this.#heap);
+      this.#heap = larger;
     }
-    let at = this.length;
-    this.length += 1;
+    const heap = this.#heap;
+    let at = this.#size;
+    this.#size += 1;
     while (at > 0) {
-      const parent = (at - 1) >> 1;
-      const above = this.#keys[parent] ?? 0;
+      const parent = (at - 1) >> 2;
+      const above = heap[parent] ?? 0;
       if (above <= key) break;
-      this.#keys[at] = above;
+      heap[at] = above;
       at = parent;
     }
-    this.#keys[at] = key;
+    heap[at] = key;
   }
 
   pop(): number {
-    const least = this.#keys[0] ?? 0;
-    this.length -= 1;
-    this.#sink(0, this.#keys[this.length] ?? 0);
+    const first = this.#firstAt < this.#firstEnd ? (this.#first[this.#firstAt] ?? 0) : Infinity;
+    const least = this.#size > 0 ? (this.#heap[0] ?? 0) : Infinity;
+    if (first <= least) {
+      this.#firstAt += 1;
+      return first;
+    }
+    this.#size -= 1;
+    this.#sink(this.#heap[this.#size] ?? 0);
     return least;
   }
 
-  #sink(from: number, key: number): void {
-    const keys = this.#keys;
-    let at = from;
+  #sink(key: number): void {
+    const heap = this.#heap;
+    const size = this.#size;
+    let at = 0;
     for (;;) {
-      let child = 2 * at + 1;
-      if (child >= this.length) break;
-      if (child + 1 < this.length && (keys[child + 1] ?? 0) < (keys[child] ?? 0)) child += 1;
-      const below = keys[child] ?? 0;
+      let child = 4 * at + 1;
+      if (child >= size) break;
+      let below = heap[child] ?? 0;
+      for (let other = child + 1; other < Math.min(size, 4 * at + 5); other += 1) {
+        const value = heap[other] ?? 0;
+        if (value < below) {
+          below = value;
+          child = other;
+        }
+      }
       if (below >= key) break;
-      keys[at] = below;
+      heap[at] = below;
       at = child;
     }
-    keys[at] = key;
+    heap[at] = key;
   }
 }

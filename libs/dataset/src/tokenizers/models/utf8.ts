@@ -12,7 +12,9 @@ export class ByteCursor {
 
   constructor(private readonly text: string) {}
 
-  /** First unit of the character that the byte belongs to; the end of the text where it is beyond. */
+  /**
+   * First unit of the character that the byte belongs to; the end of the text where it is beyond.
+   */
   unitOf(byte: number): number {
     this.#advance(byte);
     return this.#unit;

@@ -11,12 +11,15 @@ type Change = readonly [codePoint: number, change: number];
 /** ASCII characters are apart from what follows, unless that is no ASCII. */
 const STRETCH = /[\0-\x7f]?[^\0-\x7f]+/g;
 
-/** The normal form of a text, with the changes in the order in which Unicode's algorithm makes them. */
+/**
+ * The normal form of a text, with the changes in the order in which Unicode's algorithm makes
+ * them.
+ */
 export function unicodeForm(form: UnicodeForm): Normalizer {
   const composes = form === 'NFC' || form === 'NFKC';
   const decompose = decomposer(form === 'NFC' || form === 'NFD' ? 'NFD' : 'NFKD');
   return (base) => {
-    if (base.text.normalize(form) === base.text) return base;
+    if (isNormal(base.text, form)) return base;
     return transformStretches(base, form, (stretch, transform) => {
       const push = (codePoint: number, change: number): void => transform.push(codePoint, change);
       const composer = composes ? new Composer(push) : undefined;
@@ -29,6 +32,14 @@ export function unicodeForm(form: UnicodeForm): Normalizer {
   };
 }
 
+/** The engine's own normalization takes quadratic time on long runs of marks. */
+const MANY_MARKS = /\p{M}{200}/u;
+
+/** Whether it is known to be in that form already. */
+function isNormal(text: string, form: UnicodeForm): boolean {
+  return !MANY_MARKS.test(text) && text.normalize(form) === text;
+}
+
 function transformStretches(
   base: AlignedText,
   form: UnicodeForm,
@@ -36,7 +47,7 @@ function transformStretches(
 ): AlignedText {
   const transform = new Transform(base);
   for (const { 0: stretch, index } of base.text.matchAll(STRETCH)) {
-    if (stretch.normalize(form) === stretch) continue;
+    if (isNormal(stretch, form)) continue;
     transform.copyTo(index);
     work(stretch, transform);
     transform.moveTo(index + stretch.length);

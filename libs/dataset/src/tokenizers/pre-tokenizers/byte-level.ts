@@ -12,7 +12,6 @@ const GPT2_PATTERN =
 /** The splits of ByteLevel; the parts still are to be written by the characters of their bytes. */
 export function byteLevelSplit(part: JsonPart): PreTokenizer {
   const addPrefixSpace = part.get('add_prefix_space').flag;
-  part.get('trim_offsets').flag;
   const split = part.get('use_regex').flagOr(true)
     ? splitAt(new PatternMatcher(GPT2_PATTERN), 'Isolated')
     : undefined;

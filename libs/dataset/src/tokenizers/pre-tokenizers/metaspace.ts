@@ -6,7 +6,7 @@ import type { PreTokenizer } from './pre-tokenizer.js';
 import { splitAt } from './split.js';
 
 const SCHEMES = ['always', 'first', 'never'] as const;
-export type PrependScheme = (typeof SCHEMES)[number];
+type PrependScheme = (typeof SCHEMES)[number];
 
 export interface MetaspaceOptions {
   readonly replacement: string;

@@ -1,5 +1,5 @@
 import type { TextPattern } from '../text-pattern.js';
-import { CodePointSet, MembershipTable } from '../unicode/code-point-set.js';
+import { MembershipTable, type CodePointSet } from '../unicode/code-point-set.js';
 import type { PreTokenizer, TakePart } from './pre-tokenizer.js';
 import { createSplitter, type SplitBehavior } from './split-behavior.js';
 

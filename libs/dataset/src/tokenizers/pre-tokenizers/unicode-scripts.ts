@@ -1,4 +1,4 @@
-import { CodePointSet } from '../unicode/code-point-set.js';
+import { type CodePointSet } from '../unicode/code-point-set.js';
 import { unpackSet } from '../unicode/properties.js';
 import { SCRIPT_NAMES, WITHOUT_SCRIPT } from '../unicode/tables.js';
 import type { PreTokenizer } from './pre-tokenizer.js';

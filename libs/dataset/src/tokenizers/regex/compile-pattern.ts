@@ -25,7 +25,7 @@ export const Op = {
   CHECK: 10,
 } as const;
 
-export const ASSERTION_ORDER: readonly Assertion[] = [
+const ASSERTION_ORDER: readonly Assertion[] = [
   'line start',
   'line end',
   'text start',

@@ -1,4 +1,4 @@
-import { CodePointSet } from '../unicode/code-point-set.js';
+import { type CodePointSet } from '../unicode/code-point-set.js';
 import { PatternError } from './node.js';
 import type { PatternReader } from './pattern-reader.js';
 import { LETTER_CLASSES, property } from './property.js';

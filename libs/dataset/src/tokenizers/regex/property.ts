@@ -4,10 +4,12 @@ import {
   assigned,
   categories,
   lowercase,
+  unpackSet,
   uppercase,
   whiteSpace,
   wordCharacters,
 } from '../unicode/properties.js';
+import { PICTOGRAPHS } from '../unicode/tables.js';
 import { PatternError } from './node.js';
 
 /** Long names of general categories, as written in patterns: without case, spaces, `-` and `_`. */
@@ -126,6 +128,7 @@ function findProperty(plain: string, name: string): CodePointSet {
   if (plain === 'lowercase') return lowercase();
   if (plain === 'uppercase') return uppercase();
   if (plain === 'whitespace') return whiteSpace();
+  if (plain === 'extendedpictographic') return unpackSet(PICTOGRAPHS);
   const set = ofEngine(name);
   if (!set) throw new PatternError(`there is no property ${JSON.stringify(name.slice(0, 60))}`);
   return set;
@@ -142,8 +145,6 @@ function ofEngine(name: string): CodePointSet | undefined {
   for (const spelling of spelled)
     for (const escape of [`Script=${spelling}`, spelling]) {
       const matcher = tryPattern(escape);
-      // Pictographs are also reserved where no character is yet.
-      if (matcher && escape === 'Extended_Pictographic') return scan(matcher);
       if (matcher) return scan(matcher).intersection(assigned());
     }
   return undefined;

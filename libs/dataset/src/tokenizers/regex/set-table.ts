@@ -1,9 +1,11 @@
-import { CodePointSet } from '../unicode/code-point-set.js';
+import { type CodePointSet } from '../unicode/code-point-set.js';
 
 const CODE_POINTS = 0x110000;
 const SETS_PER_TABLE = 32;
 
-/** Many sets, each asked for by its number in constant time: one bit of a table of all characters. */
+/**
+ * Many sets, each asked for by its number in constant time: one bit of a table of all characters.
+ */
 export class SetTable {
   readonly #tables: Uint32Array[] = [];
   readonly #numbers = new Map<string, number>();

@@ -95,7 +95,9 @@ export const numeric = lazy(() =>
   inCategories('N').difference(unpackSet(tables.NUMERIC_DIFFERENCE)),
 );
 
-/** Punctuation for the pre-tokenizers Punctuation and BertPreTokenizer (Unicode 8, all of ASCII). */
+/**
+ * Punctuation for the pre-tokenizers Punctuation and BertPreTokenizer (Unicode 8, all of ASCII).
+ */
 export const oldPunctuation = lazy(() =>
   inCategories('P').union(ASCII_SIGNS).difference(unpackSet(tables.OLD_PUNCTUATION_DIFFERENCE)),
 );

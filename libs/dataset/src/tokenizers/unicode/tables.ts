@@ -1,5 +1,6 @@
 /*
- * Data of the Unicode Character Database, packed. The parts of a tokenizer follow different versions
+ * Data of the Unicode Character Database, packed. The parts of a tokenizer follow different
+ * versions
  * of it, and none of them the version of the JavaScript engine; so each is written down here.
  */
 
@@ -88,7 +89,8 @@ export const CATEGORY_NAMES =
 
 /*
  * Below: sets as pairs of numbers in base 36, the distance from the end of the last range and the
- * length less one. Where it says so, the set holds the code points that are in one of two sets only.
+ * length less one. Where it says so, the set holds the code points that are in one of two sets
+ * only.
  */
 
 /** Number characters of Unicode 17 against N of Unicode 16. */
@@ -155,7 +157,9 @@ export const UNDECOMPOSED = [
   '3sn 1p 3cv 0 22s 9',
 ].join('');
 
-/** Canonical combining classes other than 0 of Unicode 9: class, colon, set; parted by semicolons. */
+/**
+ * Canonical combining classes other than 0 of Unicode 9: class, colon, set; parted by semicolons.
+ */
 export const COMBINING_CLASSES = [
   '1:ms 4 524 0 e 6 ru 1 5 2 b 1 4 1 1a32 0 j3r 4 g4q 0 43t 2;7:1to 0 3k 0 3k 0 3k 0 3k 0 ao 0 ',
   'or 0 265 0 4y 0 29 0 ry4 0 kcn 0 55 0 2f 0 30 0 4z 0 2b 0 7e 0 3h 0 71 0 6v 0 15lf 0;8:9ll 1',
@@ -223,3 +227,11 @@ export const SCRIPT_NAMES = [
   'Anatolian_Hieroglyphs Hatran Multani Old_Hungarian SignWriting Adlam',
   'Bhaiksuki Marchen Newa Osage Tangut',
 ].flatMap((names) => names.split(' '));
+
+/** Extended_Pictographic of Unicode 16, with what is reserved for it. */
+export const PICTOGRAPHS = [
+  '4p 0 5 0 68e 0 d 0 61 0 n 0 2j 5 g 1 a8 1 d 0 2o 0 1z 0 q a 5 2 5k 0 6g 1 b 0 a 0 1n 3 2 5 2',
+  ' b 2 35 b 39 3 a 2 0 2 0 7 0 4 0 7 0 b 1 g 0 3 0 5 0 2 0 5 2 2 0 c 4 1a 2 a 0 f 0 f 0 ad 1 c',
+  'w 2 k 1 1g 0 5 0 yj 0 d 0 gq 0 2 0 2fzb 73 e 2 w 0 1p 5 d 1 f 0 3 9 j 1k s e b 0 l 0 3 8 2 3',
+  ' a c1 6 8t 9 7d 1d 3j 39 b 2e 16 d 3 1l 7 b 5 15 7 v 29 d 1a 2 9 2 c8 75 sd',
+].join('');

@@ -1,0 +1,84 @@
+import { openCheckpoint, type Checkpoint } from './checkpoint.js';
+import {
+  firstDifference,
+  rowsOfCheckpoint,
+  rowsOfFile,
+  type TensorRows,
+} from './compare-tensors.js';
+import { CheckpointError, quoted } from './errors.js';
+import { assertFinite } from './finite.js';
+import { parseCopyName } from './peft-names.js';
+import type { SafetensorsFile } from './safetensors-file.js';
+import { embeddingName, headName } from './tied-head.js';
+
+/**
+ * Checks that every copy of a base's tensor in an adapter's file is the base's: PEFT would compute
+ * with the copy.
+ * @param base the base model's folder
+ * @throws CheckpointError CHECKPOINT_ADAPTER_UNSUPPORTED, CHECKPOINT_NOT_FINITE by tensor
+ */
+export async function assertCopies(file: SafetensorsFile, base: string | undefined): Promise<void> {
+  const copies = [...file.tensors.keys()].flatMap((copy) => {
+    const original = parseCopyName(copy);
+    return original === null ? [] : [{ copy, original }];
+  });
+  const [first] = copies;
+  if (!first) return;
+  if (base === undefined)
+    throw refusal(file, first.copy, 'which cannot be compared without the base');
+  const checkpoint = await openCheckpoint(base);
+  try {
+    for (const { copy, original } of copies) await assertCopy(file, copy, { checkpoint, original });
+  } finally {
+    await checkpoint.close();
+  }
+}
+
+interface Original {
+  readonly checkpoint: Checkpoint;
+  readonly original: string;
+}
+
+async function assertCopy(
+  file: SafetensorsFile,
+  copy: string,
+  { checkpoint, original }: Original,
+): Promise<void> {
+  const isTied = original === headName && !checkpoint.tensors.has(headName);
+  const name = isTied ? embeddingName : original;
+  if (!checkpoint.tensors.has(name))
+    throw refusal(file, copy, `which ${checkpoint.folder} does not have`);
+  const [mine, theirs] = [finiteRows(file, copy), rowsOfCheckpoint(checkpoint, name)];
+  if (mine.shape.join() !== theirs.shape.join())
+    throw refusal(
+      file,
+      copy,
+      `but has shape [${mine.shape.join(', ')}], the base's [${theirs.shape.join(', ')}]`,
+    );
+  const difference = await firstDifference(mine, theirs);
+  if (!difference) return;
+  const [here, there] = difference;
+  throw refusal(
+    file,
+    copy,
+    `but differs from it (${here} where the base has ${there}): PEFT would compute with the copy`,
+  );
+}
+
+function finiteRows(file: SafetensorsFile, name: string): TensorRows {
+  const rows = rowsOfFile(file, name);
+  return {
+    ...rows,
+    read: async (start, end, destination) => {
+      await rows.read(start, end, destination);
+      assertFinite(destination, rows.dtype, { name, file: file.path });
+    },
+  };
+}
+
+function refusal(file: SafetensorsFile, copy: string, reason: string): CheckpointError {
+  return new CheckpointError(
+    'CHECKPOINT_ADAPTER_UNSUPPORTED',
+    `${file.path}: ${quoted(copy)} stands for a tensor of the base, ${reason}`,
+  );
+}

@@ -1,0 +1,57 @@
+import { quoted, type Checkpoint } from '@emloc/checkpoint';
+
+import { blockOf } from './checkpoint-blocks.js';
+import { ModelError } from './errors.js';
+import type { ModelLayout } from './layout.js';
+
+/** Names of tensors that are given as examples. */
+const shownNames = 3;
+
+/**
+ * The error of a checkpoint without a tensor that its layout has; says what is there instead: the
+ * same tensor under another name (compiling, parallel training and wrappers around a language model
+ * leave prefixes), fewer blocks, or other tensors altogether.
+ */
+export function missingTensor(
+  name: string,
+  layout: ModelLayout,
+  { tensors, folder }: Checkpoint,
+): ModelError {
+  const names = [...tensors.keys()];
+  const lacks = `the checkpoint in ${folder} lacks the tensor ${name}`;
+  return new ModelError(
+    'MODEL_TENSOR_MISSING',
+    `${lacks}${fewerBlocks(name, layout, names) ?? otherName(name, names) ?? others(names)}`,
+  );
+}
+
+/** Where the checkpoint ends before this block. */
+function fewerBlocks(name: string, layout: ModelLayout, names: readonly string[]): string | null {
+  const block = blockOf(name, layout);
+  if (block === null) return null;
+  const most = names.reduce((last, each) => Math.max(last, blockOf(each, layout) ?? -1), -1);
+  if (most < 0 || most >= block) return null;
+  return `: it has ${most + 1} layers, config.json says ${layout.blockCount} (num_hidden_layers)`;
+}
+
+/** Where a name ends like this one, with or without its first part. */
+function otherName(name: string, names: readonly string[]): string | null {
+  const withoutRoot = name.replace(/^model\./, '');
+  for (const suffix of new Set([name, withoutRoot])) {
+    const found = names.find((each) => each === suffix || each.endsWith(`.${suffix}`));
+    if (found === undefined) continue;
+    const expected = name.slice(0, name.length - suffix.length);
+    const prefix = found.slice(0, found.length - suffix.length);
+    return `, but has ${quoted(found)}: ${prefixed(prefix)} in place of ${prefixed(expected)}; the names that save_pretrained of the model itself writes are needed`;
+  }
+  return null;
+}
+
+function prefixed(prefix: string): string {
+  return prefix === '' ? 'no prefix' : `the prefix ${quoted(prefix)}`;
+}
+
+function others(names: readonly string[]): string {
+  const examples = names.slice(0, shownNames).map(quoted).join(', ');
+  return `; it has ${names.length} others${examples === '' ? '' : `, such as ${examples}`}`;
+}

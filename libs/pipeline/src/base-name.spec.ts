@@ -1,0 +1,47 @@
+import { assertHubName, baseNameOf } from './base-name.js';
+
+describe('the name of a base model in its adapters', () => {
+  it.each([
+    ['Qwen/Qwen2.5-0.5B', 'Qwen/Qwen2.5-0.5B'],
+    ['meta-llama/Llama-3.2-1B', 'meta-llama/Llama-3.2-1B'],
+    ['gpt2', null],
+    ['', null],
+    [null, null],
+    [7, null],
+    ['/home/me/models/llama', null],
+    ['./llama', null],
+    ['../base/llama', null],
+    ['~/llama', null],
+    ['C:\\models\\llama', null],
+    ['a/b/c', null],
+    ['owner/', null],
+    ['models/llama', null],
+    ['Checkpoints/llama', null],
+    ['my-run/checkpoint-500', null],
+    ['owner/name with spaces', null],
+    [`owner/${'x'.repeat(300)}`, null],
+  ])('is of the _name_or_path %j: %j', (known, expected) => {
+    expect(baseNameOf(null, { _name_or_path: known })).toBe(expected);
+    expect(baseNameOf('given/name', { _name_or_path: known })).toBe('given/name');
+  });
+
+  it('is none where neither option nor config has one', () => {
+    expect(baseNameOf(null, {})).toBeNull();
+  });
+
+  it.each(['/abs/path', './x', '../x', '~/x', 'a/b/c', 'a b', '', 'x'.repeat(201)])(
+    'may not be given as %j',
+    (name) => {
+      expect(() => assertHubName('baseName', name)).toThrow(
+        expect.objectContaining({
+          code: 'PIPELINE_INVALID_OPTION',
+          message: expect.stringContaining('option baseName: '),
+        }),
+      );
+    },
+  );
+
+  it.each(['owner/name', 'name', 'Owner.x/na_me-1.5'])('may be given as %j', (name) => {
+    expect(() => assertHubName('baseName', name)).not.toThrow();
+  });
+});
