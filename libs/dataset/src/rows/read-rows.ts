@@ -6,6 +6,9 @@ import { isJsonSpace, maxRowBytes, type RawRow } from './raw-row.js';
 import { splitArray } from './split-array.js';
 import { splitLines } from './split-lines.js';
 
+/** How Git LFS begins what it leaves in place of a file. */
+const lfsBeginning = 'version https://git-lfs.github.com/';
+
 export interface ReadRowsOptions {
   readonly signal?: AbortSignal;
   /** Sees every byte of the file as it is stored, in order. */
@@ -23,7 +26,12 @@ export async function* readRows(
   { signal, onBytes }: ReadRowsOptions = {},
 ): AsyncGenerator<RawRow> {
   const stored = observed(readChunks(path), { signal, onBytes });
-  const [head, chunks] = await peek(stored, 2);
+  const [head, chunks] = await peek(stored, lfsBeginning.length);
+  if (Buffer.from(head).toString('latin1') === lfsBeginning)
+    throw new DatasetError(
+      'DATASET_UNREADABLE',
+      `${path}: is a Git LFS pointer, not the file that it stands for (git lfs pull)`,
+    );
   const text = isGzip(head) ? await peek(gunzip(chunks, path), 4) : await peek(chunks, 4);
   yield* rowsOf(text, path);
 }
