@@ -49,6 +49,10 @@ const nativeFiles = [
 const hotFiles = [
   'libs/checkpoint/src/floats.ts',
   'libs/checkpoint/src/merge/tensor.ts',
+  'libs/dataset/src/tokenizers/int32-list.ts',
+  'libs/dataset/src/tokenizers/models/{bpe,merge-table,pair-filter,symbols,unigram,unit-trie}.ts',
+  'libs/dataset/src/tokenizers/regex/{match-pattern,set-table}.ts',
+  'libs/dataset/src/tokenizers/unicode/code-point-set.ts',
   'libs/device-conformance/src/reference/*.ts',
   'libs/device-cpu/src/{checks,convert}.ts',
   'libs/device-cpu/src/{kernels,portable}/*.ts',
