@@ -47,7 +47,7 @@ const nativeFiles = [
 
 /** Inner loops over numbers, where a call for each of them would be felt. */
 const hotFiles = [
-  'libs/checkpoint/src/floats.ts',
+  'libs/checkpoint/src/{finite,floats}.ts',
   'libs/checkpoint/src/merge/tensor.ts',
   'libs/device-conformance/src/reference/*.ts',
   'libs/device-cpu/src/{checks,convert}.ts',

@@ -1,3 +1,5 @@
+import { at } from '@emloc/checked';
+
 import type { Checkpoint } from './checkpoint.js';
 import { CheckpointError, quoted } from './errors.js';
 import { isFloat, toFloat32, type FloatDType } from './floats.js';
@@ -30,14 +32,14 @@ export async function firstDifference(
   a: TensorRows,
   b: TensorRows,
 ): Promise<readonly [number, number] | null> {
-  const [rows = 0] = a.shape;
+  const rows = a.shape.at(0) ?? 1;
   const rowBytes = Math.max(rowBytesOf(a), rowBytesOf(b), 1);
   const step = Math.max(1, Math.floor(pieceBytes / rowBytes));
   for (let start = 0; start < rows; start += step) {
     const end = Math.min(rows, start + step);
     const [mine, theirs] = await Promise.all([valuesOf(a, start, end), valuesOf(b, start, end)]);
-    const at = mine.findIndex((value, index) => value !== theirs[index]);
-    if (at >= 0) return [mine[at] ?? Number.NaN, theirs[at] ?? Number.NaN];
+    const found = mine.findIndex((value, index) => value !== theirs[index]);
+    if (found >= 0) return [at(mine, found), at(theirs, found)];
   }
   return null;
 }

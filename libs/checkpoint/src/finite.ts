@@ -58,12 +58,12 @@ function carries(words: Int32Array, { mask, carry }: ExponentBits): number {
   let [a, b, c, d] = [0, 0, 0, 0];
   const whole = words.length - (words.length % 4);
   for (let index = 0; index < whole; index += 4) {
-    a |= ((words[index] ?? 0) & mask) + carry;
-    b |= ((words[index + 1] ?? 0) & mask) + carry;
-    c |= ((words[index + 2] ?? 0) & mask) + carry;
-    d |= ((words[index + 3] ?? 0) & mask) + carry;
+    a |= ((words[index] as number) & mask) + carry;
+    b |= ((words[index + 1] as number) & mask) + carry;
+    c |= ((words[index + 2] as number) & mask) + carry;
+    d |= ((words[index + 3] as number) & mask) + carry;
   }
   for (let index = whole; index < words.length; index += 1)
-    a |= ((words[index] ?? 0) & mask) + carry;
+    a |= ((words[index] as number) & mask) + carry;
   return a | b | c | d;
 }
