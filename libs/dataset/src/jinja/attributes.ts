@@ -1,4 +1,5 @@
 import { at } from '@emloc/checked';
+
 import { bindMethod } from './methods.js';
 import { isInt, isNumber, toInt } from './numbers.js';
 import { privateNames } from './private-names.js';

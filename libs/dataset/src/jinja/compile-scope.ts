@@ -1,4 +1,5 @@
 import { at } from '@emloc/checked';
+
 import { NORMAL, type Execute, type Place } from './compile-context.js';
 import { compileExpression, compileFilter } from './compile-expression.js';
 import { outputText } from './compile-macro.js';

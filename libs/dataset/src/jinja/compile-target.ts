@@ -1,4 +1,5 @@
 import { at } from '@emloc/checked';
+
 import { readSlot, type Place } from './compile-context.js';
 import { pythonError, typeError, valueError } from './errors.js';
 import { Namespace } from './globals.js';

@@ -1,4 +1,5 @@
 import { at } from '@emloc/checked';
+
 import { typeError } from './errors.js';
 import { isNumber, toInt } from './numbers.js';
 import { compareTexts } from './python-text.js';

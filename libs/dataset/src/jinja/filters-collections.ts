@@ -1,4 +1,5 @@
 import { at } from '@emloc/checked';
+
 import { toIndex } from './arguments.js';
 import { findAttribute, getAttribute } from './attributes.js';
 import { isEqual, isOrdered, sortBy } from './equality.js';
@@ -75,7 +76,12 @@ function items(_runtime: Runtime, [value]: [PyValue]): PyValue {
 
 function dictsort(
   runtime: Runtime,
-  [value, caseSensitive = false, by = 'key', reversed = false]: [PyValue, PyValue?, PyValue?, PyValue?],
+  [value, caseSensitive = false, by = 'key', reversed = false]: [
+    PyValue,
+    PyValue?,
+    PyValue?,
+    PyValue?,
+  ],
 ): PyValue {
   const place = isText(by) ? ['key', 'value'].indexOf(textOf(by)) : -1;
   if (place === -1)
@@ -103,7 +109,12 @@ function multiGetter(
 
 function sort(
   runtime: Runtime,
-  [value, reversed = false, caseSensitive = false, attribute = null]: [PyValue, PyValue?, PyValue?, PyValue?],
+  [value, reversed = false, caseSensitive = false, attribute = null]: [
+    PyValue,
+    PyValue?,
+    PyValue?,
+    PyValue?,
+  ],
 ): PyValue {
   const key = multiGetter(runtime, attribute, !isTruthy(caseSensitive));
   return sortBy(runtime, toItems(runtime, value), key, isTruthy(reversed));
@@ -151,7 +162,10 @@ function extreme(
   };
 }
 
-function sum(runtime: Runtime, [value, attribute = null, start = 0]: [PyValue, PyValue?, PyValue?]): PyValue {
+function sum(
+  runtime: Runtime,
+  [value, attribute = null, start = 0]: [PyValue, PyValue?, PyValue?],
+): PyValue {
   const getter = attributeGetter(runtime, attribute);
   const next = toIterator(value);
   if (isText(start)) throw typeError("sum() can't sum strings [use ''.join(seq) instead]");
@@ -165,7 +179,12 @@ function sum(runtime: Runtime, [value, attribute = null, start = 0]: [PyValue, P
 
 function groupby(
   runtime: Runtime,
-  [value, attribute, fallback = null, caseSensitive = false]: [PyValue, PyValue, PyValue?, PyValue?],
+  [value, attribute, fallback = null, caseSensitive = false]: [
+    PyValue,
+    PyValue,
+    PyValue?,
+    PyValue?,
+  ],
 ): PyValue {
   const ignoresCase = !isTruthy(caseSensitive);
   const key = attributeGetter(runtime, attribute, { ignoresCase, fallback });
@@ -179,14 +198,14 @@ function groupby(
   }
   return groups.map(
     (group) =>
-      new PyTuple(
-        [ignoresCase ? shown(group.first) : group.key, group.items],
-        ['grouper', 'list'],
-      ),
+      new PyTuple([ignoresCase ? shown(group.first) : group.key, group.items], ['grouper', 'list']),
   );
 }
 
-function batch(runtime: Runtime, [value, count, fill = null]: [PyValue, PyValue, PyValue?]): PyValue {
+function batch(
+  runtime: Runtime,
+  [value, count, fill = null]: [PyValue, PyValue, PyValue?],
+): PyValue {
   let next: (() => PyValue | undefined) | undefined;
   let waiting: PyValue | undefined;
   const advance = (): PyValue | undefined => {
@@ -213,7 +232,10 @@ function fillUp(runtime: Runtime, items: PyValue[], length: number, fill: PyValu
   while (items.length < length) items.push(fill);
 }
 
-function slices(runtime: Runtime, [value, count, fill = null]: [PyValue, PyValue, PyValue?]): PyValue {
+function slices(
+  runtime: Runtime,
+  [value, count, fill = null]: [PyValue, PyValue, PyValue?],
+): PyValue {
   let parts: PyValue[][] | undefined;
   let place = 0;
   const advance = (): PyValue | undefined => {

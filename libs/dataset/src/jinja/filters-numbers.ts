@@ -47,7 +47,10 @@ function orElse(
   }
 }
 
-function int(_runtime: Runtime, [value, fallback = 0, base = 10]: [PyValue, PyValue?, PyValue?]): PyValue {
+function int(
+  _runtime: Runtime,
+  [value, fallback = 0, base = 10]: [PyValue, PyValue?, PyValue?],
+): PyValue {
   return orElse(
     () => toIntValue(value, base),
     ['TypeError', 'ValueError'],
@@ -60,7 +63,10 @@ function int(_runtime: Runtime, [value, fallback = 0, base = 10]: [PyValue, PyVa
   );
 }
 
-function float(_runtime: Runtime, [value, fallback = new PyFloat(0)]: [PyValue, PyValue?]): PyValue {
+function float(
+  _runtime: Runtime,
+  [value, fallback = new PyFloat(0)]: [PyValue, PyValue?],
+): PyValue {
   return orElse(
     () => toFloatValue(value),
     ['TypeError', 'ValueError'],
@@ -68,7 +74,10 @@ function float(_runtime: Runtime, [value, fallback = new PyFloat(0)]: [PyValue, 
   );
 }
 
-function round(runtime: Runtime, [value, precision = 0, method = 'common']: [PyValue, PyValue?, PyValue?]): PyValue {
+function round(
+  runtime: Runtime,
+  [value, precision = 0, method = 'common']: [PyValue, PyValue?, PyValue?],
+): PyValue {
   const name = isText(method) ? textOf(method) : '';
   if (name === 'common') return roundCommon(value, precision);
   if (name !== 'ceil' && name !== 'floor')

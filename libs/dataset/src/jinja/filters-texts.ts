@@ -1,4 +1,5 @@
 import { at } from '@emloc/checked';
+
 import { toIndex } from './arguments.js';
 import { pythonError, typeError } from './errors.js';
 import { attributeGetter, filter, type Filter } from './filter.js';
@@ -57,7 +58,10 @@ function toTitle(text: string): string {
     .join('');
 }
 
-function join(runtime: Runtime, [value, separator = '', attribute = null]: [PyValue, PyValue?, PyValue?]): PyValue {
+function join(
+  runtime: Runtime,
+  [value, separator = '', attribute = null]: [PyValue, PyValue?, PyValue?],
+): PyValue {
   const getter = attributeGetter(runtime, attribute);
   const next = toIterator(value);
   const items: PyValue[] = [];
@@ -123,7 +127,13 @@ function assertAddable(runtime: Runtime, value: PyValue): string {
 
 function truncate(
   runtime: Runtime,
-  [value, length = 255, killwords = false, end = '...', leeway = null]: [PyValue, PyValue?, PyValue?, PyValue?, PyValue?],
+  [value, length = 255, killwords = false, end = '...', leeway = null]: [
+    PyValue,
+    PyValue?,
+    PyValue?,
+    PyValue?,
+    PyValue?,
+  ],
 ): PyValue {
   const limit = toIndex(length);
   const spare = leeway === null ? 5 : toIndex(leeway);
@@ -145,7 +155,13 @@ function truncate(
 
 function wordwrap(
   runtime: Runtime,
-  [value, width = 79, breakWords = true, wrapstring = null, onHyphens = true]: [PyValue, PyValue?, PyValue?, PyValue?, PyValue?],
+  [value, width = 79, breakWords = true, wrapstring = null, onHyphens = true]: [
+    PyValue,
+    PyValue?,
+    PyValue?,
+    PyValue?,
+    PyValue?,
+  ],
 ): PyValue {
   if (!isText(value))
     throw pythonError(
@@ -212,9 +228,7 @@ export const textFilters: [string, Filter][] = [
     changed(runtime, value, 'capitalize', toCapitalized),
   ),
   // The parts are joined to a plain str, also those of Markup.
-  filter('title', 's', (runtime, [value]) =>
-    textOf(changed(runtime, value, 'title', toTitle)),
-  ),
+  filter('title', 's', (runtime, [value]) => textOf(changed(runtime, value, 'title', toTitle))),
   filter('trim', 'value chars?', trim),
   filter('center', 'value width?', (runtime, [value, width = 80]) =>
     callMethod(runtime, value, 'center', [width]),
@@ -231,8 +245,6 @@ export const textFilters: [string, Filter][] = [
   filter('escape', 's /', (runtime, [value]) => escape(runtime, value)),
   filter('e', 's /', (runtime, [value]) => escape(runtime, value)),
   filter('forceescape', 'value', forceescape),
-  filter('striptags', 'value', (runtime, [value]) =>
-    stripTags(runtime, softStr(runtime, value)),
-  ),
+  filter('striptags', 'value', (runtime, [value]) => stripTags(runtime, softStr(runtime, value))),
   filter('pprint', 'value', (runtime, [value]) => prettyPrint(runtime, value)),
 ];

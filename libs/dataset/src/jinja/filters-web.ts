@@ -11,7 +11,13 @@ import { PyDict, PyTuple, Undefined, type PyValue, type Runtime } from './values
 
 function tojson(
   runtime: Runtime,
-  [value, ensureAscii = false, indent = null, separators = null, sortKeys = false]: [PyValue, PyValue?, PyValue?, PyValue?, PyValue?],
+  [value, ensureAscii = false, indent = null, separators = null, sortKeys = false]: [
+    PyValue,
+    PyValue?,
+    PyValue?,
+    PyValue?,
+    PyValue?,
+  ],
 ): PyValue {
   const [item, key] = separators === null ? [] : toSeparators(separators);
   return writeJson(runtime, value, {
@@ -86,7 +92,14 @@ function xmlattr(runtime: Runtime, [value, autospace = true]: [PyValue, PyValue?
 
 function urlizeText(
   runtime: Runtime,
-  [value, limit = null, nofollow = false, target = null, rel = null, schemes = null]: [PyValue, PyValue?, PyValue?, PyValue?, PyValue?, PyValue?],
+  [value, limit = null, nofollow = false, target = null, rel = null, schemes = null]: [
+    PyValue,
+    PyValue?,
+    PyValue?,
+    PyValue?,
+    PyValue?,
+    PyValue?,
+  ],
 ): PyValue {
   const words = rel === null ? [] : textOf(softStr(runtime, rel)).split(/\s+/);
   const parts = new Set([...words, 'noopener', ...(isTruthy(nofollow) ? ['nofollow'] : [])]);

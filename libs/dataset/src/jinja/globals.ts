@@ -1,4 +1,5 @@
 import { at } from '@emloc/checked';
+
 import { bind, signature, toIndex } from './arguments.js';
 import { pythonError, TemplateError, typeError, valueError } from './errors.js';
 import { repr } from './repr.js';

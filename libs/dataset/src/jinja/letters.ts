@@ -1,4 +1,5 @@
 import { at } from '@emloc/checked';
+
 /** Case and classes of code points, where Python and JavaScript differ. */
 
 const cased = /\p{Cased}/u;

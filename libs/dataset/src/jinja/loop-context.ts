@@ -1,4 +1,5 @@
 import { at } from '@emloc/checked';
+
 import { isEqual } from './equality.js';
 import { typeError } from './errors.js';
 import { floorModulo } from './numbers.js';

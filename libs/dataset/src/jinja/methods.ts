@@ -1,4 +1,5 @@
 import { at } from '@emloc/checked';
+
 import { bind, signature, toIndex, type Bound } from './arguments.js';
 import { encodeText } from './bytes.js';
 import { decompose } from './decimals.js';
@@ -148,7 +149,10 @@ const ofInt = new Map<string, Method>([
   ),
   method('bit_count', '', (_runtime, self: PyValue) => magnitudeBits(self).split('1').length - 1),
   method('conjugate', '', (_runtime, self: PyValue) => (isInt(self) ? toInt(self) : self)),
-  method('as_integer_ratio', '', (_runtime, self: PyValue) => new PyTuple([normalize(toBigInt(self)), 1]),
+  method(
+    'as_integer_ratio',
+    '',
+    (_runtime, self: PyValue) => new PyTuple([normalize(toBigInt(self)), 1]),
   ),
 ]);
 

@@ -1,4 +1,5 @@
 import { last } from '@emloc/checked';
+
 import { isOrdered } from './equality.js';
 import { isPythonError } from './errors.js';
 import { lengthOf, lineRanges } from './python-text.js';

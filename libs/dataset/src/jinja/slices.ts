@@ -1,4 +1,5 @@
 import { at } from '@emloc/checked';
+
 import { pythonError, typeError, valueError } from './errors.js';
 import { isInt, toInt } from './numbers.js';
 import { codePoints, lengthOf, offsetOf } from './python-text.js';

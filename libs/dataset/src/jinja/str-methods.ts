@@ -154,7 +154,11 @@ function joinable(runtime: Runtime, self: Text, item: PyValue, at: number): Text
   );
 }
 
-function replace(runtime: Runtime, self: Text, [old, by, times]: [PyValue, PyValue, PyValue?]): PyValue {
+function replace(
+  runtime: Runtime,
+  self: Text,
+  [old, by, times]: [PyValue, PyValue, PyValue?],
+): PyValue {
   const wanted = textOf(toTextArgument(old, 'replace'));
   const given = isSafe(self) ? escape(runtime, by) : toTextArgument(by, 'replace');
   const limit = times === undefined ? -1 : toIndex(times);
@@ -182,7 +186,10 @@ export function replaceText(
   return head.join('') + pieces.slice(times).join(old);
 }
 
-function pad(name: string, toLeft: (missing: number, width: number) => number): Body<[PyValue, PyValue?]> {
+function pad(
+  name: string,
+  toLeft: (missing: number, width: number) => number,
+): Body<[PyValue, PyValue?]> {
   return (runtime, self, [width, fill = ' ']) => {
     const wanted = toIndex(width);
     const given = isSafe(self) ? escape(runtime, fill) : toTextArgument(fill, name);

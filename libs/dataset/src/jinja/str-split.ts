@@ -1,4 +1,5 @@
 import { at } from '@emloc/checked';
+
 import { toIndex, toTextArgument } from './arguments.js';
 import { valueError } from './errors.js';
 import { codePoints, isBmp, isSpaceUnit, stripRange } from './python-text.js';

@@ -1,4 +1,5 @@
 import { at } from '@emloc/checked';
+
 import { type CalendarDate } from './values.js';
 
 const days = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'];

@@ -1,4 +1,5 @@
 import { at } from '@emloc/checked';
+
 import { TemplateSyntaxError } from './errors.js';
 import { tokenize, type Token, type TokenType } from './lexer.js';
 

@@ -1,4 +1,5 @@
 import { at } from '@emloc/checked';
+
 import { typeError, type PythonException } from './errors.js';
 import { type Budget } from './limits.js';
 
