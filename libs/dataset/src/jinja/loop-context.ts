@@ -1,3 +1,5 @@
+import { at } from '@emloc/checked';
+
 import { isEqual } from './equality.js';
 import { typeError } from './errors.js';
 import { floorModulo } from './numbers.js';
@@ -115,7 +117,7 @@ export class LoopContext extends PyCallable {
 
   #cycle(args: PyValue[]): PyValue {
     if (args.length === 0) throw typeError('no items for cycling given');
-    return args[floorModulo(this.#index0, args.length)] ?? null;
+    return at(args, floorModulo(this.#index0, args.length));
   }
 
   #hasChanged(runtime: Runtime, args: PyValue[]): boolean {

@@ -222,8 +222,9 @@ export function floatToText(value: number): string {
   if (Number.isNaN(value)) return 'nan';
   if (!Number.isFinite(value)) return value > 0 ? 'inf' : '-inf';
   if (value === 0) return Object.is(value, -0) ? '-0.0' : '0.0';
-  const [mantissa = '', exponentText = ''] = Math.abs(value).toExponential().split('e');
-  const text = placePoint(mantissa.replace('.', ''), Number(exponentText));
+  const shown = Math.abs(value).toExponential();
+  const end = shown.indexOf('e');
+  const text = placePoint(shown.slice(0, end).replace('.', ''), Number(shown.slice(end + 1)));
   return value < 0 ? `-${text}` : text;
 }
 

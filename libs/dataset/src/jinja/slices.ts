@@ -1,3 +1,5 @@
+import { at } from '@emloc/checked';
+
 import { pythonError, typeError, valueError } from './errors.js';
 import { isInt, toInt } from './numbers.js';
 import { codePoints, lengthOf, offsetOf } from './python-text.js';
@@ -65,7 +67,7 @@ function pick(runtime: Runtime, items: readonly PyValue[], bounds: Bounds): PyVa
   const { first, step, count } = select(bounds, items.length);
   runtime.budget.items(count);
   if (step === 1) return items.slice(first, first + count);
-  return Array.from({ length: count }, (_, i) => items[first + i * step] ?? null);
+  return Array.from({ length: count }, (_, i) => at(items, first + i * step));
 }
 
 function sliceOfText(runtime: Runtime, value: Text, bounds: Bounds): Text {
@@ -77,6 +79,6 @@ function sliceOfText(runtime: Runtime, value: Text, bounds: Bounds): Text {
   }
   runtime.budget.text(count);
   const points = codePoints(unmarkedText(value, 'a slice with a step'));
-  const picked = Array.from({ length: count }, (_, i) => points[first + i * step] ?? '');
+  const picked = Array.from({ length: count }, (_, i) => at(points, first + i * step));
   return toText(picked.join(''), isSafe(value));
 }

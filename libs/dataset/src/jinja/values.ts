@@ -1,3 +1,5 @@
+import { at } from '@emloc/checked';
+
 import { typeError, type PythonException } from './errors.js';
 import { type Budget } from './limits.js';
 
@@ -303,7 +305,7 @@ export class PyDict {
 
   *entries(): IterableIterator<[PyValue, PyValue]> {
     let place = 0;
-    for (const key of this.keys()) yield [key, this.#values[place++] ?? null];
+    for (const key of this.keys()) yield [key, at(this.#values, place++)];
   }
 
   copy(): PyDict {
