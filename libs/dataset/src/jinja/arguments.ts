@@ -1,8 +1,9 @@
 import { pythonError, typeError } from './errors.js';
 import { isInt, toInt } from './numbers.js';
+import { Undefined } from './scalars.js';
 import { isText, type Text } from './text-values.js';
 import { typeNameOf } from './types.js';
-import { Undefined, type Kwargs, type PyValue } from './values.js';
+import { type Kwargs, type PyValue } from './values.js';
 
 /** Parameters of a native function. */
 export interface Signature<Parameters extends string> {

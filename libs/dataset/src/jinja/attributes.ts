@@ -5,19 +5,10 @@ import { isInt, isNumber, toInt } from './numbers.js';
 import { privateNames } from './private-names.js';
 import { codePoints, isBmp, lengthOf, offsetOf } from './python-text.js';
 import { repr } from './repr.js';
+import { PyFloat, Undefined } from './scalars.js';
 import { isText, sliceText, textOf, type Text } from './text-values.js';
 import { failUndefined, typeNameOf } from './types.js';
-import {
-  PyDict,
-  PyFloat,
-  PyObject,
-  PyRange,
-  PyTuple,
-  toKey,
-  Undefined,
-  type PyValue,
-  type Runtime,
-} from './values.js';
+import { PyDict, PyObject, PyRange, PyTuple, toKey, type PyValue, type Runtime } from './values.js';
 
 /** As the environment's `getattr`: an attribute, or else an item. */
 export function getAttribute(runtime: Runtime, value: PyValue, name: string): PyValue {

@@ -3,18 +3,10 @@ import { at } from '@emloc/checked';
 import { typeError } from './errors.js';
 import { isNumber, toInt } from './numbers.js';
 import { compareTexts } from './python-text.js';
+import { PyFloat, Undefined } from './scalars.js';
 import { isText, textOf } from './text-values.js';
 import { failUndefined, typeNameOf } from './types.js';
-import {
-  DictView,
-  PyDict,
-  PyFloat,
-  PyRange,
-  PyTuple,
-  Undefined,
-  type PyValue,
-  type Runtime,
-} from './values.js';
+import { DictView, PyDict, PyRange, PyTuple, type PyValue, type Runtime } from './values.js';
 
 /** As `a == b`. */
 export function isEqual(runtime: Runtime, a: PyValue, b: PyValue): boolean {

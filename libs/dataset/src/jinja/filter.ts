@@ -1,8 +1,9 @@
 import { bind, signature, type Bound } from './arguments.js';
 import { getItem } from './attributes.js';
+import { Undefined } from './scalars.js';
 import { isSafe, isText, marksOf, textOf, toText } from './text-values.js';
 import { toIterator } from './types.js';
-import { Undefined, type Kwargs, type PyValue, type Runtime } from './values.js';
+import { type Kwargs, type PyValue, type Runtime } from './values.js';
 
 /** The value is the first of the arguments. */
 export type Filter = (runtime: Runtime, args: PyValue[], kwargs: Kwargs) => PyValue;

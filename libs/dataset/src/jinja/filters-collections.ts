@@ -6,6 +6,7 @@ import { isEqual, isOrdered, sortBy } from './equality.js';
 import { pythonError, typeError } from './errors.js';
 import { attributeGetter, filter, ignoreCase, toItems, type Filter } from './filter.js';
 import { add } from './operators.js';
+import { Undefined } from './scalars.js';
 import { isSafe, isText, textOf, toText, type Text } from './text-values.js';
 import { isIterable, isTruthy, sizeOf, toIterator, toReversed, typeNameOf } from './types.js';
 import {
@@ -14,7 +15,6 @@ import {
   PyIterator,
   PyTuple,
   toKey,
-  Undefined,
   type PyValue,
   type Runtime,
 } from './values.js';

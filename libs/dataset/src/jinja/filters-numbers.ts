@@ -6,9 +6,10 @@ import { fromNumber, isInt, isNumber, negateInt, normalize, toInt, toNumber } fr
 import { divide, multiply, power } from './operators.js';
 import { parseFloatText, parseIntText } from './parse-numbers.js';
 import { truncate } from './percent-format.js';
+import { PyFloat, Undefined } from './scalars.js';
 import { isText, textOf } from './text-values.js';
 import { failUndefined, isTruthy, typeNameOf } from './types.js';
-import { PyFloat, Undefined, type PyValue, type Runtime } from './values.js';
+import { type PyValue, type Runtime } from './values.js';
 
 function abs(_runtime: Runtime, [value]: [PyValue]): PyValue {
   if (isInt(value)) return toInt(value) < 0 ? negateInt(toInt(value)) : toInt(value);

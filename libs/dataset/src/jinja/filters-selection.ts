@@ -1,9 +1,10 @@
 import { pythonError, typeError, type PythonException } from './errors.js';
 import { attributeGetter, type Filter } from './filter.js';
+import { Undefined } from './scalars.js';
 import { tests } from './tests.js';
 import { isText, textOf } from './text-values.js';
 import { isTruthy, toIterator } from './types.js';
-import { PyIterator, toKey, Undefined, type Kwargs, type PyValue, type Runtime } from './values.js';
+import { PyIterator, toKey, type Kwargs, type PyValue, type Runtime } from './values.js';
 
 const ARGUMENT_ERROR: PythonException = 'TemplateRuntimeError';
 

@@ -9,6 +9,7 @@ import { add } from './operators.js';
 import { formatPercent } from './percent-format.js';
 import { prettyPrint } from './pretty-print.js';
 import { codePoints, lengthOf, lineRanges, spaceRun } from './python-text.js';
+import { RichText } from './scalars.js';
 import { slice } from './slices.js';
 import { replaceText, textMethods } from './str-methods.js';
 import { strip } from './str-split.js';
@@ -25,7 +26,7 @@ import {
 import { wrap } from './text-wrap.js';
 import { assertText, escape, plainStr, softStr, str, toMarkup } from './texts.js';
 import { isTruthy, sizeOf, toIterator, typeNameOf } from './types.js';
-import { PyDict, PyTuple, RichText, type Kwargs, type PyValue, type Runtime } from './values.js';
+import { PyDict, PyTuple, type Kwargs, type PyValue, type Runtime } from './values.js';
 
 /** Calls a method of str on a value that is made a str. */
 function callMethod(runtime: Runtime, value: PyValue, name: string, args: PyValue[] = []): PyValue {

@@ -3,11 +3,12 @@ import { pythonError, typeError, valueError } from './errors.js';
 import { filter, type Filter } from './filter.js';
 import { quoteUrl } from './html.js';
 import { writeJson } from './json-write.js';
+import { Undefined } from './scalars.js';
 import { isText, textOf, toText, unmarkedText } from './text-values.js';
 import { escape, plainStr, softStr, str } from './texts.js';
 import { isIterable, isTruthy, toIterator, typeNameOf } from './types.js';
 import { urlize } from './urlize.js';
-import { PyDict, PyTuple, Undefined, type PyValue, type Runtime } from './values.js';
+import { PyDict, PyTuple, type PyValue, type Runtime } from './values.js';
 
 function tojson(
   runtime: Runtime,

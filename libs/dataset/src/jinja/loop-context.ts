@@ -3,12 +3,12 @@ import { at } from '@emloc/checked';
 import { isEqual } from './equality.js';
 import { typeError } from './errors.js';
 import { floorModulo } from './numbers.js';
+import { Undefined } from './scalars.js';
 import { sizeOf, toIterator } from './types.js';
 import {
   PyCallable,
   PyFunction,
   PyTuple,
-  Undefined,
   type Kwargs,
   type PyValue,
   type Runtime,

@@ -8,6 +8,7 @@ import { pythonError, typeError, valueError } from './errors.js';
 import { stripTags, unescapeEntities } from './html.js';
 import { fromNumber, isInt, normalize, toInt } from './numbers.js';
 import { repr } from './repr.js';
+import { PyFloat } from './scalars.js';
 import { textMethods } from './str-methods.js';
 import { formatMap, formatText } from './text-format.js';
 import { isSafe, isText, type Text } from './text-values.js';
@@ -16,7 +17,6 @@ import {
   BoundMethod,
   DictView,
   PyDict,
-  PyFloat,
   PyIterator,
   PyRange,
   PyTuple,

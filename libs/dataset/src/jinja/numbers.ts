@@ -1,6 +1,7 @@
 import { pythonError, TemplateError, valueError } from './errors.js';
 import { exactPower } from './exact-power.js';
-import { PyFloat, type PyValue } from './values.js';
+import { PyFloat } from './scalars.js';
+import { type PyValue } from './values.js';
 
 /** Ints are numbers as far as they are safe integers, never -0, and bigints beyond. */
 export type Int = number | bigint;

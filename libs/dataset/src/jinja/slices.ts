@@ -3,6 +3,7 @@ import { at } from '@emloc/checked';
 import { pythonError, typeError, valueError } from './errors.js';
 import { isInt, toInt } from './numbers.js';
 import { codePoints, lengthOf, offsetOf } from './python-text.js';
+import { Undefined } from './scalars.js';
 import {
   isSafe,
   isText,
@@ -13,7 +14,7 @@ import {
   type Text,
 } from './text-values.js';
 import { failUndefined, typeNameOf } from './types.js';
-import { PyRange, PyTuple, Undefined, type PyValue, type Runtime } from './values.js';
+import { PyRange, PyTuple, type PyValue, type Runtime } from './values.js';
 
 interface Bounds {
   readonly start: PyValue;

@@ -4,16 +4,15 @@ import { filterNames } from './filter-names.js';
 import { isLower, isUpper } from './letters.js';
 import { isInt, isNumber } from './numbers.js';
 import { isIn, isSame, modulo } from './operators.js';
+import { PyFloat, Undefined } from './scalars.js';
 import { isSafe, isText, textOf } from './text-values.js';
 import { str } from './texts.js';
 import { isCallable, isIterable, sizeOf } from './types.js';
 import {
   PyDict,
-  PyFloat,
   PyRange,
   PyTuple,
   toKey,
-  Undefined,
   type Kwargs,
   type PyValue,
   type Runtime,
