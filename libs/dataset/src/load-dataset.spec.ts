@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { exampleModel, inTemporaryFolder, textOptions } from '../test/model-folder.js';
+import { processorMs } from '../test/processor-time.js';
 import { openDatasetSession, type DatasetSession } from './dataset-session.js';
 import { loadDataset, type Dataset, type LoadDatasetOptions } from './load-dataset.js';
 import { loadTokenizer, type ChatTokenizer } from './templates/chat-tokenizer.js';
@@ -254,11 +255,11 @@ describe('loadDataset', () => {
   });
 
   it('stops soon after the first problem of a long file', async () => {
-    const started = performance.now();
+    const started = processorMs();
     const reading = load(`{}\n${`${SHORT}\n`.repeat(200_000)}`);
     await expect(reading).rejects.toMatchObject({ problems: [{ line: 1 }] });
     await expect(reading).rejects.toThrow('stopped after the first problem');
-    expect(performance.now() - started).toBeLessThan(20_000);
+    expect(processorMs() - started).toBeLessThan(20_000);
   });
 
   it.each([1, 0, 2.5])('refuses a maximum length of %d', async (maxLength) => {

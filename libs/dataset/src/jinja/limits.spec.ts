@@ -1,3 +1,4 @@
+import { processorMs } from '../../test/processor-time.js';
 import { TemplateError, TemplateSyntaxError } from './errors.js';
 import { type Limits } from './limits.js';
 import { compileTemplate } from './template.js';
@@ -62,9 +63,9 @@ describe('limits of a rendering', () => {
   test('time', () => {
     const source =
       "{% set a = 'a' * 10**7 %}{% for i in range(100000) %}{% set b = 'b' in a %}{% endfor %}";
-    const startMs = performance.now();
+    const startMs = processorMs();
     expect(refusal(source, { timeMs: 200 })).toContain('for more than 0.2 s');
-    expect(performance.now() - startMs).toBeLessThan(5000);
+    expect(processorMs() - startMs).toBeLessThan(5000);
   });
 
   test('calls inside each other', () => {
@@ -97,9 +98,9 @@ describe('limits of a template', () => {
     ['conditions', `{{ 1${' if 1 else 1'.repeat(many)} }}`],
     ['blocks', '{% if 1 %}'.repeat(many)],
   ])('%s nested too deep are refused in good time', (_name, source) => {
-    const startMs = performance.now();
+    const startMs = processorMs();
     expect(() => compileTemplate(source)).toThrow(TemplateSyntaxError);
-    expect(performance.now() - startMs).toBeLessThan(20_000);
+    expect(processorMs() - startMs).toBeLessThan(20_000);
   });
 
   test('long lists of operands are not nested', () => {

@@ -1,3 +1,4 @@
+import { processorMs } from '../../../test/processor-time.js';
 import { PatternMatcher } from './match-pattern.js';
 
 function matches(pattern: string, text: string): string[] {
@@ -51,9 +52,9 @@ describe('PatternMatcher', () => {
   });
 
   it('goes back over long runs in steady time', () => {
-    const start = performance.now();
+    const start = processorMs();
     expect(matches('\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+', `${' '.repeat(1_000_000)}x`)).toHaveLength(2);
-    expect(performance.now() - start).toBeLessThan(5_000);
+    expect(processorMs() - start).toBeLessThan(5_000);
   });
 
   it.each(['(', ')', '[a', '\\p{', '*a', '[z-a]', '(?<n', '\\k<n>', '\\X', '(?~a)', '(?i:ss)'])(
