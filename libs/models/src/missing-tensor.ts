@@ -19,10 +19,15 @@ export function missingTensor(
   { tensors, folder }: Checkpoint,
 ): ModelError {
   const names = [...tensors.keys()];
-  const lacks = `the checkpoint in ${folder} lacks the tensor ${name}`;
+  const instead =
+    otherName(name, name, names) ??
+    fewerBlocks(name, layout, names) ??
+    otherName(name, name.replace(/^model\./, ''), names) ??
+    longerName(name, names) ??
+    others(names);
   return new ModelError(
     'MODEL_TENSOR_MISSING',
-    `${lacks}${fewerBlocks(name, layout, names) ?? otherName(name, names) ?? longerName(name, names) ?? others(names)}`,
+    `the checkpoint in ${folder} lacks the tensor ${name}${instead}`,
   );
 }
 
@@ -35,17 +40,13 @@ function fewerBlocks(name: string, layout: ModelLayout, names: readonly string[]
   return `: it has ${most + 1} layers, config.json says ${layout.blockCount} (num_hidden_layers)`;
 }
 
-/** Where a name ends like this one, with or without its first part. */
-function otherName(name: string, names: readonly string[]): string | null {
-  const withoutRoot = name.replace(/^model\./, '');
-  for (const suffix of new Set([name, withoutRoot])) {
-    const found = names.find((each) => each === suffix || each.endsWith(`.${suffix}`));
-    if (found === undefined) continue;
-    const expected = name.slice(0, name.length - suffix.length);
-    const prefix = found.slice(0, found.length - suffix.length);
-    return `, but has ${quoted(found)}: ${prefixed(prefix)} in place of ${prefixed(expected)}; ${needed}`;
-  }
-  return null;
+/** Where a name ends like this one from `suffix` on. */
+function otherName(name: string, suffix: string, names: readonly string[]): string | null {
+  const found = names.find((each) => each === suffix || each.endsWith(`.${suffix}`));
+  if (found === undefined) return null;
+  const expected = name.slice(0, name.length - suffix.length);
+  const prefix = found.slice(0, found.length - suffix.length);
+  return `, but has ${quoted(found)}: ${prefixed(prefix)} in place of ${prefixed(expected)}; ${needed}`;
 }
 
 /** Where a name has all parts of this one and more between them, as wrapped blocks have. */

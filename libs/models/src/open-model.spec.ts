@@ -99,6 +99,11 @@ describe('openModel says what is there instead of a missing tensor', () => {
       'no prefix in place of the prefix model.',
     ],
     [
+      'a prefix of the last block alone',
+      (name: string) => name.replace('model.layers.1.', 'module.model.layers.1.'),
+      'the prefix module. in place of no prefix',
+    ],
+    [
       'a part in the middle of the blocks',
       (name: string) => name.replace('layers.1.', 'layers.1._orig_mod.'),
       'model.layers.1._orig_mod.input_layernorm.weight: with _orig_mod in it',
