@@ -171,6 +171,24 @@ describe('the merged folder', () => {
       });
     }));
 
+  it('is refused of a model with more layers than its config says, unless they are allowed', () =>
+    inFolder(async (folder) => {
+      const model = join(folder, 'model');
+      await writeTinyModel(model, {
+        dtype: 'float32',
+        shards: 2,
+        config: { num_hidden_layers: 1 },
+      });
+      const options = { model, adapter: tinyAdapter(), out: join(folder, 'out') };
+      await expectRefusal(
+        mergeCheckpoint(options),
+        'CHECKPOINT_UNUSED_LAYERS',
+        /model\.layers\.1,.*num_hidden_layers/,
+      );
+      const report = await mergeCheckpoint({ ...options, allowUnusedLayers: true });
+      expect(report.mergedLayers).toBe(4);
+    }));
+
   it('names Git LFS pointers of a model, and leaves out others', () =>
     inFolder(async (folder) => {
       const model = join(folder, 'model');
