@@ -16,6 +16,7 @@ export { readPeftAdapter } from './read-peft.js';
 export { writePeftAdapter } from './write-peft.js';
 export { fromFloat32, isFloat } from './floats.js';
 export { mergeCheckpoint } from './merge/merge.js';
+export { readJsonObject } from './json-file.js';
 export { FileHasher, type FileRange } from './file-hasher.js';
 export { readShardIndex } from './shard-index.js';
 export { findPlace, hiddenPath, type OutputPlace } from './output/place.js';

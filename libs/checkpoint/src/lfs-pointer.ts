@@ -7,7 +7,7 @@ const beginning = /^version https?:\/\/(git-lfs\.github\.com|hawser\.github\.com
 export const lfsBeginningBytes = 64;
 
 /** Whether a file that begins with these bytes is a Git LFS pointer. */
-function isLfsPointer(start: Uint8Array): boolean {
+export function isLfsPointer(start: Uint8Array): boolean {
   return beginning.test(Buffer.from(start.subarray(0, lfsBeginningBytes)).toString('latin1'));
 }
 

@@ -98,6 +98,21 @@ describe('openModel says what is there instead of a missing tensor', () => {
       (name: string) => name.replace('model.', ''),
       'no prefix in place of the prefix model.',
     ],
+    [
+      'a prefix of the last block alone',
+      (name: string) => name.replace('model.layers.1.', 'module.model.layers.1.'),
+      'the prefix module. in place of no prefix',
+    ],
+    [
+      'a part in the middle of the blocks',
+      (name: string) => name.replace('layers.1.', 'layers.1._orig_mod.'),
+      'model.layers.1._orig_mod.input_layernorm.weight: with _orig_mod in it',
+    ],
+    [
+      'a part before the last',
+      (name: string) => name.replace('_proj.', '_proj.base_layer.'),
+      'q_proj.base_layer.weight: with base_layer in it',
+    ],
     ['nothing like it', (name: string) => `x${name}x`, /; it has 21 others, such as x/],
   ])('behind %s', async (_name, rename, part) => {
     await withCheckpoint(llamaConfig, { rename }, async ({ folder }) => {

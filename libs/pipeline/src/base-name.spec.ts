@@ -1,5 +1,7 @@
 import { assertHubName, baseNameOf } from './base-name.js';
 
+const folder = '/home/me/models/base';
+
 describe('the name of a base model in its adapters', () => {
   it.each([
     ['Qwen/Qwen2.5-0.5B', 'Qwen/Qwen2.5-0.5B'],
@@ -21,12 +23,28 @@ describe('the name of a base model in its adapters', () => {
     ['owner/name with spaces', null],
     [`owner/${'x'.repeat(300)}`, null],
   ])('is of the _name_or_path %j: %j', (known, expected) => {
-    expect(baseNameOf(null, { _name_or_path: known })).toBe(expected);
-    expect(baseNameOf('given/name', { _name_or_path: known })).toBe('given/name');
+    expect(baseNameOf(null, { folder, config: { _name_or_path: known } })).toBe(expected);
+    expect(baseNameOf('given/name', { folder, config: { _name_or_path: known } })).toBe(
+      'given/name',
+    );
+  });
+
+  it.each([
+    [
+      '/home/me/.cache/huggingface/hub/models--owner--name-1.5B/snapshots/0123abcd',
+      'owner/name-1.5B',
+    ],
+    ['hub/models--owner--name/snapshots/main/', 'owner/name'],
+    ['/cache/models--gpt2/snapshots/0123abcd', 'gpt2'],
+    ['/cache/models--owner--name', null],
+    ['/cache/models--owner--name/snapshots/0123abcd/inner', null],
+    ['/cache/models--a b--c/snapshots/0123abcd', null],
+  ])('is of the folder %j: %j', (cached, expected) => {
+    expect(baseNameOf(null, { folder: cached, config: {} })).toBe(expected);
   });
 
   it('is none where neither option nor config has one', () => {
-    expect(baseNameOf(null, {})).toBeNull();
+    expect(baseNameOf(null, { folder, config: {} })).toBeNull();
   });
 
   it.each(['/abs/path', './x', '../x', '~/x', 'a/b/c', 'a b', '', 'x'.repeat(201)])(

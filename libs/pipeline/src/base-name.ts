@@ -1,3 +1,5 @@
+import type { Checkpoint } from '@emloc/checkpoint';
+
 import { invalidOption } from './options/checks.js';
 
 /** What a hub takes for a name with its owner's. */
@@ -11,22 +13,32 @@ const folders =
 
 /** @throws PipelineError PIPELINE_INVALID_OPTION for what could be a path on this machine */
 export function assertHubName(name: string, value: string): void {
-  if (!hubName.test(value) || value.length > mostHubNameCharacters)
+  if (!isHubName(value))
     throw invalidOption(name, value, 'a name as on a hub, OWNER/NAME or NAME,');
 }
 
+/** A snapshot in a cache of a hub's models: `models--OWNER--NAME/snapshots/REVISION`. */
+const cachedSnapshot = /(?:^|[\\/])models--([^\\/]+)[\\/]snapshots[\\/][^\\/]+[\\/]*$/;
+
 /**
- * The name of a base model in its adapters: the given one, or what its config.json names where that
- * is a name on a hub with its owner's; null where it is not, or could be a path.
+ * The name of a base model in its adapters: the given one, or that of the hub's cache which the
+ * folder is in, or what its config.json names where that is a name on a hub with its owner's; null
+ * where it is not, or could be a path.
  */
 export function baseNameOf(
   given: string | null,
-  config: Readonly<Record<string, unknown>>,
+  { config, folder }: Pick<Checkpoint, 'config' | 'folder'>,
 ): string | null {
-  const known = config['_name_or_path'];
   if (given !== null) return given;
-  if (typeof known !== 'string' || known.length > mostHubNameCharacters) return null;
+  const cached = cachedSnapshot.exec(folder)?.[1]?.replace('--', '/');
+  if (cached !== undefined && isHubName(cached)) return cached;
+  const known = config['_name_or_path'];
+  if (typeof known !== 'string' || !isHubName(known)) return null;
   const [owner, name] = known.split('/');
   const isPath = folders.test(owner ?? '') || !name || /^checkpoint-\d+$/.test(name);
-  return hubName.test(known) && !isPath ? known : null;
+  return isPath ? null : known;
+}
+
+function isHubName(text: string): boolean {
+  return hubName.test(text) && text.length <= mostHubNameCharacters;
 }

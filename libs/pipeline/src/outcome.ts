@@ -50,7 +50,7 @@ export function writeOutcome(
 }
 
 function writeAdapter(folder: string, job: Job, adapter: LoraAdapter): Promise<void> {
-  const baseModel = baseNameOf(job.options.baseName, job.model.checkpoint.config) ?? undefined;
+  const baseModel = baseNameOf(job.options.baseName, job.model.checkpoint) ?? undefined;
   return writePeftAdapter(
     folder,
     { ...adapter, baseModel },
@@ -70,7 +70,7 @@ async function recordOf(
     device: provenance.device,
     job: job.id,
     baseModel: {
-      name: baseNameOf(options.baseName, checkpoint.config) ?? basename(options.model),
+      name: baseNameOf(options.baseName, checkpoint) ?? basename(options.model),
       sha256: await checkpoint.fingerprint(),
       architecture: layout.family,
     },

@@ -1,5 +1,6 @@
-import { readFile } from 'node:fs/promises';
+import { access } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readJsonObject, recordFileName } from '@emloc/checkpoint';
 import type { TextSource } from '@emloc/dataset';
 import type { Model } from '@emloc/models';
 
@@ -67,15 +68,19 @@ export async function withRecordedText(options: EvaluateOptions): Promise<Evalua
   };
 }
 
-/** Null for an adapter that does not say, as those of other programs. */
+/**
+ * Null for an adapter that does not say, as those of other programs.
+ * @throws CheckpointError where it has a record that cannot be read
+ */
 export async function recordedText(adapter: string): Promise<TextRecord | null> {
-  let record: unknown;
-  try {
-    record = JSON.parse(await readFile(join(adapter, 'emloc.json'), 'utf8'));
-  } catch {
-    return null;
-  }
-  const { text } = (record ?? {}) as { readonly text?: Partial<TextRecord> };
+  const path = join(adapter, recordFileName);
+  const isThere = await access(path).then(
+    () => true,
+    () => false,
+  );
+  if (!isThere) return null;
+  const record = await readJsonObject(path, 'CHECKPOINT_ADAPTER_INVALID');
+  const { text } = record as { readonly text?: Partial<TextRecord> | null };
   if (typeof text?.date !== 'string') return null;
   const { date, chatTemplate, templateArguments } = text;
   return {

@@ -171,6 +171,40 @@ describe('the merged folder', () => {
       });
     }));
 
+  it('is refused of a model with more layers than its config says, unless they are allowed', () =>
+    inFolder(async (folder) => {
+      const model = join(folder, 'model');
+      await writeTinyModel(model, {
+        dtype: 'float32',
+        shards: 2,
+        config: { num_hidden_layers: 1 },
+      });
+      const options = { model, adapter: tinyAdapter(), out: join(folder, 'out') };
+      await expectRefusal(
+        mergeCheckpoint(options),
+        'CHECKPOINT_UNUSED_LAYERS',
+        /model\.layers\.1,.*num_hidden_layers/,
+      );
+      const report = await mergeCheckpoint({ ...options, allowUnusedLayers: true });
+      expect(report.mergedLayers).toBe(4);
+    }));
+
+  it('names Git LFS pointers of a model, and leaves out others', () =>
+    inFolder(async (folder) => {
+      const model = join(folder, 'model');
+      await writeTinyModel(model, { dtype: 'float32', shards: 1 });
+      const pointer = 'version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n';
+      const options = { model, adapter: tinyAdapter(), out: join(folder, 'out') };
+      await writeFile(join(model, 'picture.png'), pointer);
+      expect((await mergeCheckpoint(options)).leftOut).toEqual(['picture.png']);
+      await rm(options.out, { recursive: true });
+      await writeFile(join(model, 'generation_config.json'), pointer);
+      await expect(mergeCheckpoint(options)).rejects.toMatchObject({
+        code: 'CHECKPOINT_LFS_POINTER',
+        message: expect.stringContaining('generation_config.json') as string,
+      });
+    }));
+
   it('has copies of other files, links and folders included, but no weights of the unmerged model', () =>
     inFolder(async (folder) => {
       const model = join(folder, 'model');

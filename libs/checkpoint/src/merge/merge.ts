@@ -14,6 +14,7 @@ import { copyOtherFiles, listOtherFiles, rewriteDType, type OtherFiles } from '.
 import { assertFreeDisk, assertOutsideModel } from './output-folder.js';
 import { assertOwnHead, outputBytes, planMerge, type MergePlan, type TensorMerge } from './plan.js';
 import { mergedPieces } from './tensor.js';
+import { assertLayersUsed } from './unused-layers.js';
 import { verifyMerge } from './verify.js';
 
 export interface MergeProgress {
@@ -30,6 +31,8 @@ export interface MergeOptions {
   readonly out: string;
   /** Whether a merged checkpoint that is there already is replaced. */
   readonly overwrite?: boolean;
+  /** Whether a checkpoint may have more layers than its config says. Default: no. */
+  readonly allowUnusedLayers?: boolean;
   /** What all floating-point tensors are stored in; by default each keeps its own. */
   readonly dtype?: FloatDType;
   readonly signal?: AbortSignal;
@@ -63,6 +66,7 @@ export async function mergeCheckpoint(options: MergeOptions): Promise<MergeRepor
   await settleOutput(model);
   const source = await openShards(model);
   try {
+    if (options.allowUnusedLayers !== true) assertLayersUsed(source);
     await assertOwnHead(source, adapter);
     const plan = planMerge(source, adapter, dtype);
     await assertOutsideModel(model, await findPlace(out));

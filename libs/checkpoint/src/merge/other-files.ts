@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { copyFile, mkdir, readdir, stat } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 import { writeFileAtomic } from '../atomic.js';
@@ -7,6 +7,7 @@ import { configFileName } from '../checkpoint.js';
 import { fileError } from '../errors.js';
 import type { FloatDType } from '../floats.js';
 import { parseJsonObject, readJsonBytes } from '../json-file.js';
+import { assertNoLfsPointer, isLfsPointer } from '../lfs-pointer.js';
 import { indexFileName } from '../shard-index.js';
 
 /**
@@ -15,14 +16,22 @@ import { indexFileName } from '../shard-index.js';
 const otherWeights =
   /(\.(safetensors|gguf|pt|pth|ckpt|h5|msgpack|onnx|ot)|(^|\/)pytorch_model[^/]*\.bin(\.index\.json)?)$/;
 
+/** What programs read of a model beside its weights. */
+const modelFiles = /\.(json|jinja|model|txt)$/;
+const mostPointerBytes = 1024;
+
 /** Files of a model folder beside the weights that are merged, as paths relative to it, sorted. */
 export interface OtherFiles {
   readonly copied: readonly string[];
   readonly copiedBytes: number;
-  /** Weights in other formats, hidden folders and what is no file: not part of a merged model. */
+  /**
+   * Weights in other formats, hidden folders, what is no file, and Git LFS pointers that stand for
+   * no file of the model: not part of a merged model.
+   */
   readonly leftOut: readonly string[];
 }
 
+/** @throws CheckpointError CHECKPOINT_LFS_POINTER where one stands for a file of the model */
 export async function listOtherFiles(
   folder: string,
   merged: ReadonlySet<string>,
@@ -32,7 +41,11 @@ export async function listOtherFiles(
     await walk(folder, '', async (path, isFolder) => {
       if (merged.has(path)) return;
       const info = isFolder ? null : await stat(join(folder, path));
-      if (!info?.isFile() || otherWeights.test(path)) {
+      const isPart =
+        info?.isFile() === true &&
+        !otherWeights.test(path) &&
+        !(await isForeignPointer(join(folder, path), info.size));
+      if (!isPart) {
         found.leftOut.push(path);
         return;
       }
@@ -43,6 +56,13 @@ export async function listOtherFiles(
     throw fileError(error, folder);
   }
   return found;
+}
+
+async function isForeignPointer(path: string, bytes: number): Promise<boolean> {
+  if (bytes > mostPointerBytes) return false;
+  const content = await readFile(path);
+  if (modelFiles.test(path)) assertNoLfsPointer(content, path);
+  return isLfsPointer(content);
 }
 
 /** Copies them; with a dtype, config.json and the index say so afterwards. */

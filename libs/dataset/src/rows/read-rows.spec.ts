@@ -68,6 +68,16 @@ describe('a JSON array', () => {
 });
 
 describe('other bytes', () => {
+  it.each(['https://git-lfs.github.com/spec/v1', 'https://hawser.github.com/spec/v1'])(
+    'are named where they are a Git LFS pointer (%s)',
+    async (version) => {
+      await expect(read(`version ${version}\noid sha256:00\nsize 3\n`)).rejects.toMatchObject({
+        code: 'DATASET_UNREADABLE',
+        message: expect.stringMatching(/: is a Git LFS pointer/) as string,
+      });
+    },
+  );
+
   it('are unpacked where they are gzip, of one member or several', async () => {
     const both = Buffer.concat([gzipSync('{"a":1}\n'), gzipSync('{"b":2}\n')]);
     expect(await read(both)).toEqual([

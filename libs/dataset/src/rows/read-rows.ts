@@ -2,12 +2,10 @@ import { createReadStream } from 'node:fs';
 import { createGunzip } from 'node:zlib';
 
 import { DatasetError } from '../errors.js';
+import { isLfsPointer, lfsBeginningLength, lfsReason } from '../lfs-pointer.js';
 import { isJsonSpace, maxRowBytes, type RawRow } from './raw-row.js';
 import { splitArray } from './split-array.js';
 import { splitLines } from './split-lines.js';
-
-/** How Git LFS begins what it leaves in place of a file. */
-const lfsBeginning = 'version https://git-lfs.github.com/';
 
 export interface ReadRowsOptions {
   readonly signal?: AbortSignal;
@@ -26,14 +24,9 @@ export async function* readRows(
   { signal, onBytes }: ReadRowsOptions = {},
 ): AsyncGenerator<RawRow> {
   const stored = observed(readChunks(path), { signal, onBytes });
-  const [head, chunks] = await peek(stored, lfsBeginning.length);
-  if (Buffer.from(head).toString('latin1') === lfsBeginning)
-    throw new DatasetError(
-      'DATASET_UNREADABLE',
-      `${path}: is a Git LFS pointer, not the file that it stands for (git lfs pull)`,
-    );
-  const text = isGzip(head) ? await peek(gunzip(chunks, path), 4) : await peek(chunks, 4);
-  yield* rowsOf(text, path);
+  const [head, chunks] = await peek(stored, 2);
+  const text = isGzip(head) ? gunzip(chunks, path) : chunks;
+  yield* rowsOf(await peek(text, lfsBeginningLength), path);
 }
 
 async function* rowsOf(
@@ -45,6 +38,8 @@ async function* rowsOf(
       'DATASET_UNREADABLE',
       `${path}: its text is UTF-16 or UTF-32, UTF-8 is needed`,
     );
+  if (isLfsPointer(Buffer.from(head).toString('latin1')))
+    throw new DatasetError('DATASET_UNREADABLE', `${path}: ${lfsReason}`);
   const rest = hasByteOrderMark(head) ? skip(chunks, 3) : chunks;
   const [first, whole] = await firstCharacter(rest);
   yield* first === 0x5b ? splitArray(whole, path) : splitLines(whole, path);

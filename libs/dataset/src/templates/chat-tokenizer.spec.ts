@@ -293,6 +293,32 @@ describe('a model folder', () => {
     },
   );
 
+  it('is refused with a Git LFS pointer as the given template', async () => {
+    const chatTemplate = 'version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n';
+    await expect(tokenizerWith({}, { chatTemplate })).rejects.toMatchObject({
+      code: 'DATASET_TEMPLATE_INVALID',
+      message: expect.stringContaining('the given chat template is a Git LFS pointer') as string,
+    });
+  });
+
+  it.each(['1e999', '2.5', '4294967298', '"2"', 'true', '-2', '[2, 1e300]', '{}'])(
+    'is refused with the end token id %s in a config',
+    async (value) => {
+      for (const name of ['config.json', 'generation_config.json'])
+        await expect(tokenizerWith({ [name]: `{"eos_token_id": ${value}}` })).rejects.toMatchObject(
+          {
+            code: 'DATASET_TOKENIZER_INVALID',
+            message: expect.stringContaining(`${name}: eos_token_id has `) as string,
+          },
+        );
+    },
+  );
+
+  it.each([null, -1, []])('takes the end token id %j for none', async (value) => {
+    const files = { 'config.json': { eos_token_id: value } };
+    expect((await tokenizerWith(files)).eosTokenIds).toEqual([]);
+  });
+
   it.each([
     ['[1]', 'a JSON object is needed'],
     ['{', 'not valid JSON'],

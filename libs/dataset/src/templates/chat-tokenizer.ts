@@ -3,6 +3,7 @@ import { at } from '@emloc/checked';
 
 import { DatasetError, RowError } from '../errors.js';
 import { JsonSyntaxError, parseJson, PyDict, type CalendarDate } from '../jinja/index.js';
+import { isLfsPointer, lfsReason } from '../lfs-pointer.js';
 import { reservedTemplateNames } from '../reserved-names.js';
 import {
   createTokenizer,
@@ -15,6 +16,9 @@ import { ChatTemplate, type RowVariables } from './chat-template.js';
 import { findChatTemplates, type TemplateSource } from './find-templates.js';
 import { readJsonObject, type JsonObject } from './model-files.js';
 import { specialTokensOf, templateVariables, type SpecialTokens } from './special-tokens.js';
+
+/** The largest that any tokenizer has is far below. */
+const mostTokenId = 2 ** 31 - 1;
 
 /** What a user says of how conversations become text. */
 export interface TextOptions {
@@ -82,9 +86,13 @@ export async function loadTokenizer(folder: string, options: TextOptions): Promi
     date: dateOf(options.date),
   };
   const sources = await sourcesOf(folder, config, options);
+  const listed = [
+    listedEosIds(folder, 'generation_config.json', generation),
+    listedEosIds(folder, 'config.json', model),
+  ];
   return new FolderTokenizer(tokenizer, {
     specialTokens,
-    eosTokenIds: eosIds(tokenizer, specialTokens.get('eos_token'), [generation, model]),
+    eosTokenIds: eosIds(tokenizer, specialTokens.get('eos_token'), listed),
     templates: sources.map((source) => new ChatTemplate(source, settings)),
   });
 }
@@ -94,9 +102,11 @@ async function sourcesOf(
   config: JsonObject,
   { chatTemplate }: TextOptions,
 ): Promise<readonly TemplateSource[]> {
-  return chatTemplate === null
-    ? [...(await findChatTemplates(folder, config)).values()]
-    : [{ name: 'default', source: chatTemplate, origin: 'the given chat template' }];
+  if (chatTemplate === null) return [...(await findChatTemplates(folder, config)).values()];
+  const origin = 'the given chat template';
+  if (isLfsPointer(chatTemplate))
+    throw new DatasetError('DATASET_TEMPLATE_INVALID', `${origin} ${lfsReason}`);
+  return [{ name: 'default', source: chatTemplate, origin }];
 }
 
 class FolderTokenizer implements ChatTokenizer {
@@ -179,15 +189,26 @@ function assertInVocabulary(folder: string, tokenizer: Tokenizer, modelSize = In
 function eosIds(
   tokenizer: Tokenizer,
   named: string | undefined,
-  sources: readonly JsonObject[],
+  listed: readonly (readonly number[])[],
 ): number[] {
   const id = named === undefined ? undefined : tokenizer.tokenToId(named);
-  const listed = sources
-    .map(({ eos_token_id: ids }) =>
-      [ids].flat().filter((each): each is number => Number.isSafeInteger(each)),
-    )
-    .find((ids) => ids.length > 0);
-  return [...new Set([...(id === undefined ? [] : [id]), ...(listed ?? [])])];
+  const first = listed.find((ids) => ids.length > 0) ?? [];
+  return [...new Set([...(id === undefined ? [] : [id]), ...first])];
+}
+
+/**
+ * The ids under `eos_token_id`; null is absence, -1 stands for none.
+ * @throws DatasetError DATASET_TOKENIZER_INVALID
+ */
+function listedEosIds(folder: string, file: string, { eos_token_id: value }: JsonObject): number[] {
+  const ids: unknown[] = [value ?? []].flat();
+  return ids.flatMap((id) => {
+    if (!Number.isInteger(id) || Number(id) < -1 || Number(id) > mostTokenId) {
+      const seen = typeof id === 'number' ? String(id) : JSON.stringify(id).slice(0, 100);
+      throw invalid(folder, file, `eos_token_id has ${seen}, which is no id of a token`);
+    }
+    return Number(id) < 0 ? [] : [Number(id)];
+  });
 }
 
 /** @throws DatasetError DATASET_INVALID_OPTION */

@@ -2,6 +2,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { DatasetError } from '../errors.js';
+import { isLfsPointer, lfsReason } from '../lfs-pointer.js';
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
@@ -28,12 +29,8 @@ export async function readJsonObject(folder: string, name: string): Promise<Json
  */
 export async function readText(folder: string, name: string): Promise<string | null> {
   const text = await textOf(folder, name);
-  if (text?.startsWith('version https://git-lfs.github.com/') !== true) return text;
-  throw invalid(
-    folder,
-    name,
-    'is a Git LFS pointer, not the file that it stands for (git lfs pull)',
-  );
+  if (text !== null && isLfsPointer(text)) throw invalid(folder, name, lfsReason);
+  return text;
 }
 
 async function textOf(folder: string, name: string): Promise<string | null> {

@@ -115,6 +115,9 @@ export const inputOptions = Object.freeze({
     default: false,
     flag: '--allow-unused-layers',
     help: 'take a checkpoint that has more layers than its config says, without those',
+    helpIn: {
+      merge: 'take a checkpoint that has more layers than its config says, and keep those',
+    },
     commands: [...running, 'merge'],
     field: 'allow_unused_layers',
     decides: false,

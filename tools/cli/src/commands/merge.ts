@@ -22,11 +22,15 @@ export function addMergeCommand(program: Command): void {
     )
     .action(
       runCommand(['model', 'adapter', 'out'], async ({ values, progress, signal }) => {
-        const { model, adapter, out, dtype } = optionValues('merge', values) as RequiredPaths;
+        const { model, adapter, out, dtype, allowUnusedLayers } = optionValues(
+          'merge',
+          values,
+        ) as RequiredPaths;
         await settleOutput(adapter);
         const report = await mergeCheckpoint({
           model,
           out,
+          allowUnusedLayers,
           overwrite: values['overwrite'] === true,
           dtype: dtype ?? undefined,
           signal,
