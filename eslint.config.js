@@ -49,6 +49,9 @@ const nativeFiles = [
 const hotFiles = [
   'libs/checkpoint/src/{finite,floats}.ts',
   'libs/checkpoint/src/merge/tensor.ts',
+  'libs/dataset/src/masks/token-mask.ts',
+  'libs/dataset/src/random.ts',
+  'libs/dataset/src/rows/split-array.ts',
   'libs/device-conformance/src/reference/*.ts',
   'libs/device-cpu/src/{checks,convert}.ts',
   'libs/device-cpu/src/{kernels,portable}/*.ts',

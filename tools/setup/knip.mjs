@@ -14,6 +14,7 @@ export default {
     'libs/sdk': { entry: specs, project: files },
     'services/*': { entry: ['src/main.ts', specs], project: files },
     'tools/*': { entry: ['src/main.ts', specs], project: files },
+    'tools/check': { entry: 'src/main.ts', project: files },
     'tools/dashboards': { entry: specs, project: files },
     'tools/gpu-bundle': { entry: ['src/main.ts', '*.mjs'], project: [files, '*.mjs'] },
     'tools/setup': { entry: ['*.mjs', 'test/*.spec.ts'], project: '**/*.{ts,mjs}' },

@@ -32,14 +32,14 @@ export async function firstDifference(
   a: TensorRows,
   b: TensorRows,
 ): Promise<readonly [number, number] | null> {
-  const rows = a.shape.at(0) ?? 1;
+  const rows = at(a.shape, 0);
   const rowBytes = Math.max(rowBytesOf(a), rowBytesOf(b), 1);
   const step = Math.max(1, Math.floor(pieceBytes / rowBytes));
   for (let start = 0; start < rows; start += step) {
     const end = Math.min(rows, start + step);
     const [mine, theirs] = await Promise.all([valuesOf(a, start, end), valuesOf(b, start, end)]);
-    const found = mine.findIndex((value, index) => value !== theirs[index]);
-    if (found >= 0) return [at(mine, found), at(theirs, found)];
+    const differing = mine.findIndex((value, index) => value !== theirs[index]);
+    if (differing >= 0) return [at(mine, differing), at(theirs, differing)];
   }
   return null;
 }

@@ -21,9 +21,15 @@ export interface TextDescription {
 
 /** Reads files of rows with one model's tokenizer. */
 export interface DatasetSession {
-  /** @throws DatasetError DATASET_TOKENIZER_INVALID, DATASET_TEMPLATE_INVALID, DATASET_INVALID_OPTION */
+  /**
+   * @throws DatasetError DATASET_TOKENIZER_INVALID, DATASET_TEMPLATE_INVALID,
+   * DATASET_INVALID_OPTION
+   */
   describe(): Promise<TextDescription>;
-  /** What became of each row, in the order of the file. @throws DatasetError; the signal's reason */
+  /**
+   * What became of each row, in the order of the file.
+   * @throws DatasetError; the signal's reason
+   */
   read(request: DatasetRequest, signal?: AbortSignal): AsyncGenerator<RowOutcome, DatasetSummary>;
   close(): Promise<void>;
 }

@@ -1,3 +1,5 @@
+import { at } from '@emloc/checked';
+
 import type { EncodedRow } from './encoded-row.js';
 
 /** Rows one after the other, without padding. T tokens in S rows, M of them targets. */
@@ -29,7 +31,7 @@ export function packBatch(rows: readonly EncodedRow[]): PackedBatch {
   const positions = new Int32Array(tokens);
   const targetRows: number[] = [];
   rows.forEach((row, index) => {
-    const start = offsets[index] ?? 0;
+    const start = at(offsets, index);
     ids.set(row.ids, start);
     for (let i = 0; i < row.ids.length; i += 1) positions[start + i] = i;
     for (let i = 1; i < row.ids.length; i += 1)
@@ -42,7 +44,7 @@ export function packBatch(rows: readonly EncodedRow[]): PackedBatch {
     isCut: rows.map(({ isCut = false }) => isCut),
     tokens,
     targetRows: Int32Array.from(targetRows),
-    targets: Int32Array.from(targetRows, (row) => ids[row + 1] ?? 0),
+    targets: Int32Array.from(targetRows, (row) => at(ids, row + 1)),
     trainedTokens: targetRows.length,
   };
 }

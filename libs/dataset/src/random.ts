@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { at } from '@emloc/checked';
 
 /** A deterministic stream of random numbers. */
 export interface Random {
@@ -34,7 +35,12 @@ export class Xoshiro128 implements Random {
 
   /** The next 32 random bits as an unsigned integer. */
   nextUint32(): number {
-    const [s0 = 0, s1 = 0, s2 = 0, s3 = 0] = this.#state;
+    const [s0, s1, s2, s3] = [0, 1, 2, 3].map((index) => at(this.#state, index)) as [
+      number,
+      number,
+      number,
+      number,
+    ];
     const result = Math.imul(rotateLeft(Math.imul(s1, 5), 7), 9) >>> 0;
     const mixed2 = s2 ^ s0;
     const mixed3 = s3 ^ s1;
@@ -63,8 +69,8 @@ export class Xoshiro128 implements Random {
   shuffle<T>(values: T[]): T[] {
     for (let last = values.length - 1; last > 0; last -= 1) {
       const chosen = this.nextInt(last + 1);
-      const kept = values[last] as T;
-      values[last] = values[chosen] as T;
+      const kept = at(values, last);
+      values[last] = at(values, chosen);
       values[chosen] = kept;
     }
     return values;

@@ -15,7 +15,8 @@ export interface ValidationSplit {
 /**
  * Holds out 5 % of the rows of the file, at least 16 and at most 256, chosen by the seed; the parts
  * of a row stay together. Both sides keep the order of the file.
- * @throws DatasetError DATASET_TOO_SMALL when fewer rows would be left to train on than are held out
+ * @throws DatasetError DATASET_TOO_SMALL when fewer rows would be left to train on than are held
+ * out
  */
 export function splitValidation(
   rows: readonly EncodedRow[],

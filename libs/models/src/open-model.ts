@@ -58,7 +58,7 @@ async function layoutIn(
 ): Promise<{ readonly layout: ModelLayout; readonly notices: readonly string[] }> {
   const layout = layoutOf(checkpoint.config);
   const head = `${layout.headPath}.weight`;
-  const embedding = at(layout.units, layout.embedUnit).tensors.at(0);
+  const [embedding] = at(layout.units, layout.embedUnit).tensors;
   const isStored = layout.tiedHead && checkpoint.tensors.has(head);
   if (!isStored || !embedding || !checkpoint.tensors.has(embedding.checkpointName))
     return { layout, notices: [] };

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { at, get, required } from '@emloc/checked';
+import { at, get } from '@emloc/checked';
 import { assertFinite, isFloat, type Checkpoint } from '@emloc/checkpoint';
 import type { HostDType } from '@emloc/device';
 import type { LayerSource, LayerSpec, TensorSpec } from '@emloc/weight-pager';
@@ -95,7 +95,7 @@ export function sliceSource(base: LayerSource, slices: readonly SourceSlice[]): 
     return {
       name,
       tensors: tensors.map((tensor) =>
-        required(
+        found(
           specs.find((spec) => spec.name === tensor),
           tensor,
         ),
@@ -111,11 +111,18 @@ export function sliceSource(base: LayerSource, slices: readonly SourceSlice[]): 
 function layerSpec({ name, tensors }: UnitSpec, checkpoint: Checkpoint): LayerSpec {
   return {
     name,
-    tensors: tensors.map(({ name: tensor, shape, checkpointName }) => {
-      const stored = checkpoint.tensors.get(checkpointName);
-      if (!stored)
-        throw new ModelError('MODEL_TENSOR_MISSING', `no tensor ${checkpointName} in this unit`);
-      return { name: tensor, shape, dtype: stored.dtype as HostDType };
-    }),
+    tensors: tensors.map((tensor) => ({
+      name: tensor.name,
+      shape: tensor.shape,
+      dtype: found(checkpoint.tensors.get(tensor.checkpointName), tensor.checkpointName)
+        .dtype as HostDType,
+    })),
   };
+}
+
+/** @throws ModelError MODEL_TENSOR_MISSING */
+function found<T>(value: T | undefined, tensor: string): T {
+  if (value === undefined)
+    throw new ModelError('MODEL_TENSOR_MISSING', `no tensor ${tensor} in this unit`);
+  return value;
 }

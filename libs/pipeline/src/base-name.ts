@@ -26,7 +26,8 @@ export function baseNameOf(
   const known = config['_name_or_path'];
   if (given !== null) return given;
   if (typeof known !== 'string' || known.length > mostHubNameCharacters) return null;
-  const [, owner = '', name = ''] = /^([^/]+)\/(.+)$/.exec(known) ?? [];
+  const owner = known.split('/', 1).join();
+  const name = known.slice(owner.length + 1);
   const isPath = folders.test(owner) || /^checkpoint-\d+$/.test(name) || name === '';
   return hubName.test(known) && !isPath ? known : null;
 }

@@ -1,12 +1,12 @@
 import { RowError } from '../errors.js';
 import type { ChatTokenizer } from '../templates/chat-tokenizer.js';
-import type { EncodedText } from './encode-row.js';
+import type { EncodedText } from './encoded-text.js';
 import { maskOf } from './token-mask.js';
 
 /**
  * A text for a base model: what its tokenizer puts before a text, prompt and completion, what it
- * puts after, and the end-of-sequence token; none of these twice. All but the prompt and what stands
- * before it is trained on.
+ * puts after, and the end-of-sequence token; none of these twice. All but the prompt and what
+ * stands before it is trained on.
  * @throws RowError
  */
 export function encodeCompletion(

@@ -1,7 +1,8 @@
 import { exampleModel, textOptions, tokenizerWith } from '../../test/model-folder.js';
 import { parseRow } from '../rows/row.js';
 import { loadTokenizer, type ChatTokenizer } from '../templates/chat-tokenizer.js';
-import { encodeRow, type EncodedText } from './encode-row.js';
+import { encodeRow } from './encode-row.js';
+import type { EncodedText } from './encoded-text.js';
 
 const header = "{{ '<|im_start|>' + m.role + '\\n' }}";
 const prompt = "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";

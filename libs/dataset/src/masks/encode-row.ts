@@ -1,28 +1,22 @@
+import { at } from '@emloc/checked';
+
 import { RowError, RowLimitError } from '../errors.js';
 import { PyDict, type PyValue } from '../jinja/index.js';
 import { isAssistant, type Conversation, type DatasetRow } from '../rows/row.js';
 import type { ChatTemplate } from '../templates/chat-template.js';
 import type { ChatTokenizer } from '../templates/chat-tokenizer.js';
 import { encodeCompletion } from './encode-completion.js';
+import type { EncodedText } from './encoded-text.js';
 import { rangesOfTurns } from './many-turns.js';
 import { RenderedConversation, RowClock } from './rendered-conversation.js';
 import { joinRanges, type TextRange } from './text-range.js';
-import { maskOf, type TokenMask } from './token-mask.js';
+import { maskOf } from './token-mask.js';
 import { isRange, TurnBorders, type TurnRange } from './turn-ranges.js';
-
-/** What one row of the file is trained on as: one text, or one for each turn that is learned. */
-export interface EncodedText extends TokenMask {
-  readonly text: string;
-  /** Parts of `text` that are trained on, in order. */
-  readonly ranges: readonly TextRange[];
-  /** Whether text of the assistant is not in `text`: the template has left it out. */
-  readonly isTextLost: boolean;
-}
 
 /**
  * Tokens of a row and what of them is trained on. Where the template writes earlier turns otherwise
- * once later ones follow, each turn that is learned becomes a text of its own, as the model will see
- * it in use.
+ * once later ones follow, each turn that is learned becomes a text of its own, as the model will
+ * see it in use.
  * @returns one text, or several
  * @throws RowError
  */
@@ -77,9 +71,7 @@ class ConversationEncoder {
     const borders = new TurnBorders(whole, () => encoding.starts);
     const ranges = rangesOfTurns(whole, borders, this.#learned);
     if (ranges.includes('rewritten')) return this.#learned.map((turn) => this.#partOf(turn));
-    return finish(
-      ranges.map((range, index) => this.#assertFound(range, this.#learned[index] ?? 0)),
-    );
+    return finish(ranges.map((range, index) => this.#assertFound(range, at(this.#learned, index))));
   }
 
   /** The conversation up to a turn as a text of its own, of which only that turn is learned. */

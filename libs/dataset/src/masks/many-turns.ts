@@ -10,10 +10,10 @@ const exactTurns = 32;
 const examplesOfKind = 3;
 
 /**
- * The ranges of turns. Rendering a conversation up to each of very many takes a time that grows with
- * the square of their number; so turns are sorted into kinds (by the fields of a message and its
- * neighbours), some of each kind are found by rendering, and where those lie alike within what the
- * template's own loop writes for their messages, so do the others of that kind.
+ * The ranges of turns. Rendering a conversation up to each of very many takes a time that grows
+ * with the square of their number; so turns are sorted into kinds (by the fields of a message and
+ * its neighbours), some of each kind are found by rendering, and where those lie alike within what
+ * the template's own loop writes for their messages, so do the others of that kind.
  */
 export function rangesOfTurns(
   conversation: RenderedConversation,

@@ -15,12 +15,12 @@ export interface TokenMask {
  */
 export function maskOf({ ids, starts, ends }: Encoding, ranges: readonly TextRange[]): TokenMask {
   const trained = new Uint8Array(ids.length);
-  let next = 0;
+  const waiting = ranges.values();
+  let range = waiting.next().value;
   for (let token = 1; token < ids.length; token += 1) {
     const start = starts[token] as number;
     const end = Math.max(ends[token] as number, start + 1);
-    while (next < ranges.length && (ranges[next] as TextRange).end <= start) next += 1;
-    const range = ranges[next];
+    while (range !== undefined && range.end <= start) range = waiting.next().value;
     if (range === undefined) break;
     if (end > range.start) trained[token] = 1;
   }

@@ -1,3 +1,5 @@
+import { at } from '@emloc/checked';
+
 import { RowError } from '../errors.js';
 import type { RenderedConversation } from './rendered-conversation.js';
 import { sharedPrefix, sharedSuffix, type TextRange } from './text-range.js';
@@ -6,8 +8,8 @@ import { sharedPrefix, sharedSuffix, type TextRange } from './text-range.js';
  * The range of the whole rendering that an assistant's turn is learned from: after the generation
  * prompt, through the end of the turn and the line end that follows it.
  * - `rewritten`: the template writes earlier turns differently once later ones follow
- * - an error: the template's refusal of a part that must be seen alone, where nothing else tells the
- *   border
+ * - an error: the template's refusal of a part that must be seen alone, where nothing else tells
+ *   the border
  */
 export type TurnRange = TextRange | 'rewritten' | RowError;
 
@@ -129,10 +131,10 @@ export class TurnBorders {
     let [low, high] = [0, starts.length];
     while (low < high) {
       const middle = (low + high) >> 1;
-      if ((starts[middle] ?? 0) <= place) low = middle + 1;
+      if (at(starts, middle) <= place) low = middle + 1;
       else high = middle;
     }
-    return starts[low - 1] ?? 0;
+    return low === 0 ? 0 : at(starts, low - 1);
   }
 }
 

@@ -1,5 +1,5 @@
 import type { EncodedRow } from '../encoded-row.js';
-import type { EncodedText } from '../masks/encode-row.js';
+import type { EncodedText } from '../masks/encoded-text.js';
 import type { DatasetRow } from './row.js';
 
 /** What became of the rows of a file. */

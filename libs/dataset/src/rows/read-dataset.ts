@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 
 import type { EncodedRow } from '../encoded-row.js';
 import { DatasetError, RowError, type RowProblem } from '../errors.js';
-import { encodeRow, type EncodedText } from '../masks/encode-row.js';
+import { encodeRow } from '../masks/encode-row.js';
+import type { EncodedText } from '../masks/encoded-text.js';
 import type { TextRange } from '../masks/text-range.js';
 import type { ChatTokenizer } from '../templates/chat-tokenizer.js';
 import { DatasetCounts, type DatasetReport } from './dataset-report.js';

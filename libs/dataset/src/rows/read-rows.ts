@@ -73,8 +73,8 @@ async function* gunzip(
   path: string,
 ): AsyncGenerator<Uint8Array> {
   const stream = createGunzip();
-  let failure: unknown;
-  const feeding = feed(chunks, stream).catch((error: unknown) => {
+  let failure: Error | undefined;
+  const feeding = feed(chunks, stream).catch((error: Error) => {
     failure = error;
     stream.destroy();
   });

@@ -1,3 +1,5 @@
+import { at, last } from '@emloc/checked';
+
 import { RowError } from '../errors.js';
 import { JsonSyntaxError, parseJson, PyDict, PyFloat, type PyValue } from '../jinja/index.js';
 import { reservedTemplateNames } from '../reserved-names.js';
@@ -39,8 +41,8 @@ export interface DatasetRow {
 }
 
 /**
- * Reads one row: an object with `messages`, else with `prompt` and `completion` (both texts, or both
- * lists of messages). Null is absence.
+ * Reads one row: an object with `messages`, else with `prompt` and `completion` (both texts, or
+ * both lists of messages). Null is absence.
  * @throws RowError
  */
 export function parseRow(text: string): DatasetRow {
@@ -118,13 +120,19 @@ function conversationOf(parts: readonly MessagePart[]): DatasetRow['content'] {
   const all = parts.flatMap(({ field, messages, isGiven = false }) =>
     messages.map((message, index) => ({ field: `${field}[${index}]`, message, isGiven })),
   );
-  const messages = all.map(({ field, message }) => messageOf(message, field));
-  const isTrained = all.map(
-    ({ field, isGiven }, index) => isLearned(messages[index] as PyDict, field) && !isGiven,
-  );
-  if (!messages.some((message, index) => isAssistant(message) && all[index]?.isGiven === false))
-    throw new RowError(parts.at(-1)?.field ?? null, 'has no assistant turn, so nothing to learn');
-  return { kind: 'conversation', messages, isTrained, fieldOf: (index) => all[index]?.field ?? '' };
+  const turns = all.map(({ field, message, isGiven }) => ({
+    field,
+    isGiven,
+    message: messageOf(message, field),
+  }));
+  if (!turns.some(({ message, isGiven }) => isAssistant(message) && !isGiven))
+    throw new RowError(last(parts).field, 'has no assistant turn, so nothing to learn');
+  return {
+    kind: 'conversation',
+    messages: turns.map(({ message }) => message),
+    isTrained: turns.map(({ field, message, isGiven }) => isLearned(message, field) && !isGiven),
+    fieldOf: (index) => at(turns, index).field,
+  };
 }
 
 function messageList(field: string, value: PyValue): readonly PyValue[] {

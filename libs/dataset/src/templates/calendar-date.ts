@@ -1,10 +1,11 @@
 import type { CalendarDate } from '../jinja/index.js';
 
-const pattern = /^(\d{4})-(\d{2})-(\d{2})$/;
+const pattern = /^\d{4}-\d{2}-\d{2}$/;
 
 /** A day that the calendar has, from `YYYY-MM-DD`; null for anything else. */
 export function parseCalendarDate(text: string): CalendarDate | null {
-  const [, year = 0, month = 0, day = 0] = (pattern.exec(text) ?? []).map(Number);
+  if (!pattern.test(text)) return null;
+  const [year, month, day] = text.split('-').map(Number) as [number, number, number];
   const date = new Date(0);
   date.setUTCFullYear(year, month - 1, day);
   const isReal =

@@ -1,10 +1,10 @@
 import { DatasetError, RowError, RowLimitError } from '../errors.js';
 import {
   compileTemplate,
-  PyDict,
   TemplateError,
   TemplateSyntaxError,
   type CalendarDate,
+  type PyDict,
   type PyValue,
   type Rendering,
   type Template,

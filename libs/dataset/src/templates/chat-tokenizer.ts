@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { at } from '@emloc/checked';
 
 import { DatasetError, RowError } from '../errors.js';
 import { JsonSyntaxError, parseJson, PyDict, type CalendarDate } from '../jinja/index.js';
@@ -32,7 +33,10 @@ export interface ChatTokenizer {
   /** Templates of the model by name; none: a base model. */
   readonly templates: readonly ChatTemplate[];
   readonly specialTokens: SpecialTokens;
-  /** Tokens that end the model's answer, the tokenizer's own first. Empty where the folder names none. */
+  /**
+   * Tokens that end the model's answer, the tokenizer's own first. Empty where the folder names
+   * none.
+   */
   readonly eosTokenIds: readonly number[];
   /** What the tokenizer puts before a text that is no conversation, and after it. */
   readonly prefixIds: readonly number[];
@@ -146,7 +150,7 @@ class FolderTokenizer implements ChatTokenizer {
     if (template || this.templates.length === 0) return template ?? null;
     throw new DatasetError(
       'DATASET_TEMPLATE_INVALID',
-      `${this.templates[0]?.origin ?? ''}: of its chat templates (${this.templates.map(({ name }) => name).join(', ')}) none is named "default"`,
+      `${at(this.templates, 0).origin}: of its chat templates (${this.templates.map(({ name }) => name).join(', ')}) none is named "default"`,
     );
   }
 }

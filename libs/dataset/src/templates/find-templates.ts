@@ -20,9 +20,10 @@ export interface TemplateSource {
 const extension = '.jinja';
 
 /**
- * The chat templates of a model folder by name, as transformers looks for them: `chat_template.jinja`
- * and `additional_chat_templates/NAME.jinja`; for names that these have not, `chat_template` of
- * `tokenizer_config.json` (a text, or a list of named ones); with none of all, `chat_template.json`.
+ * The chat templates of a model folder by name, as transformers looks for them:
+ * `chat_template.jinja` and `additional_chat_templates/NAME.jinja`; for names that these have not,
+ * `chat_template` of `tokenizer_config.json` (a text, or a list of named ones); with none of all,
+ * `chat_template.json`.
  * @throws DatasetError DATASET_TEMPLATE_INVALID, DATASET_TOKENIZER_INVALID
  */
 export async function findChatTemplates(

@@ -17,8 +17,8 @@ export type SpecialTokens = ReadonlyMap<string, string>;
 
 /**
  * The special tokens that `tokenizer_config.json` names, or `special_tokens_map.json` where that
- * says nothing of them; null is no token. Tokens of the model's own (`extra_special_tokens` by name)
- * are among them.
+ * says nothing of them; null is no token. Tokens of the model's own (`extra_special_tokens` by
+ * name) are among them.
  */
 export function specialTokensOf(tokenizerConfig: JsonObject, tokensMap: JsonObject): SpecialTokens {
   const named = new Map<string, string>();
