@@ -86,6 +86,30 @@ describe('a conversation', () => {
     ).toEqual([['so</think>Hello<|im_end|>']]);
   });
 
+  it('is not trained on in a header where the prompt closes the turn before it, too', async () => {
+    const tokenizer = await withTemplate(
+      `${loop(`${header}{{ m.content }}{% if not loop.last or add_generation_prompt %}{{ '<|im_end|>\\n' }}{% endif %}`)}{% if add_generation_prompt and messages[-1].role != 'assistant' %}{{ '<|im_start|>assistant\\n' }}{% endif %}`,
+    );
+    const row = chat(['assistant', 'Yes?'], ['user', 'Hi'], ['assistant', 'Hello']);
+    expect(trainedTexts(row, tokenizer)).toEqual([['Yes?<|im_end|>\n', 'Hello']]);
+  });
+
+  it('is not trained on in a tool result that is written with the call', async () => {
+    const tokenizer = await withTemplate(
+      `${loop(`{% if m.role != 'tool' %}${header}{{ m.content }}{% if not loop.last and loop.nextitem.role == 'tool' %}{{ loop.nextitem.content }}{% endif %}{{ '<|im_end|>\\n' }}{% endif %}`)}${prompt}`,
+    );
+    const row = chat(['user', 'Hi'], ['assistant', 'call'], ['tool', 'found'], ['user', 'Bye']);
+    expect(trainedTexts(row, tokenizer).flat().join()).not.toContain('found');
+  });
+
+  it('stays one row where only what stands before an answer is written otherwise', async () => {
+    const tokenizer = await withTemplate(
+      `${loop(`${header}{{ m.content }}{% if m.role != 'tool' or not loop.last %}{{ '\\n' }}{% endif %}{{ '<|im_end|>' }}`)}${prompt}`,
+    );
+    const row = chat(['user', 'Hi'], ['tool', 'found'], ['assistant', 'Hello'], ['user', 'Bye']);
+    expect(trainedTexts(row, tokenizer)).toEqual([['Hello\n<|im_end|>']]);
+  });
+
   it('is not trained on in a header that no generation prompt tells of', async () => {
     const tokenizer = await withTemplate(loop("{{ m.role + ': ' + m.content + '<|im_end|>' }}"));
     expect(trainedTexts(twice, tokenizer)).toEqual([[' Hello<|im_end|>', ' Ciao<|im_end|>']]);

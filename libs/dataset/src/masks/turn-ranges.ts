@@ -1,6 +1,7 @@
 import { at } from '@emloc/checked';
 
 import { RowError } from '../errors.js';
+import { endOfPrompt } from './prompt-end.js';
 import type { RenderedConversation } from './rendered-conversation.js';
 import { sharedPrefix, sharedSuffix, type TextRange } from './text-range.js';
 
@@ -64,7 +65,19 @@ export class TurnBorders {
 
   #end(message: number): Border {
     if (message === this.conversation.messages.length - 1) return this.#whole.length;
-    return this.#endOfPart(message + 1);
+    const end = this.#endOfPart(message + 1);
+    return typeof end === 'number' ? this.#withEndOfTurn(message, end) : end;
+  }
+
+  /**
+   * An end of turn that the template writes only where another message follows. Line ends alone
+   * stay out, and so does what is written of that other message.
+   */
+  #withEndOfTurn(message: number, end: number): number {
+    const next = this.conversation.offsetOf(message + 1) ?? end;
+    if (this.#whole.slice(end, next).trim() === '') return end;
+    const content = this.conversation.contentStart(message + 1);
+    return content !== undefined && content >= next ? next : end;
   }
 
   /** Where the first `count` messages end in the whole. */
@@ -93,13 +106,22 @@ export class TurnBorders {
       return this.conversation.template.knowsGenerationPrompt
         ? prompted.text.length
         : this.#afterHeader(message, prompted.text.length);
-    const history = message === 0 ? 0 : this.#endOfPart(message);
+    const history = this.#historyOf(message);
     if (typeof history !== 'number') return history;
     const prompt =
       'text' in prompted && prompted.text.startsWith(this.#whole.slice(0, history))
         ? prompted.text.slice(history)
         : this.generationPrompt();
     return this.#afterPrompt(message, history, prompt, end);
+  }
+
+  /**
+   * Where the messages before one end in the whole. Where the template writes those otherwise once
+   * the message follows, that is where its loop comes to the message: what is learned has them so.
+   */
+  #historyOf(message: number): Border {
+    const end = message === 0 ? 0 : this.#endOfPart(message);
+    return end === 'rewritten' ? (this.conversation.offsetOf(message) ?? end) : end;
   }
 
   /** Without a generation prompt, what is written before the turn's own text is its header. */
@@ -116,12 +138,8 @@ export class TurnBorders {
   #afterPrompt(message: number, history: number, prompt: string, end: number): number {
     const content = this.conversation.contentStart(message);
     const before = this.#whole.slice(history, content ?? end);
-    for (let length = prompt.length; length > 0; length -= 1) {
-      const beginning = prompt.slice(0, length);
-      if (beginning.trim() === '') break;
-      const at = before.lastIndexOf(beginning);
-      if (at >= 0) return history + at + length;
-    }
+    const promptEnd = endOfPrompt(before, prompt);
+    if (promptEnd !== null) return history + promptEnd;
     return content ?? history;
   }
 
