@@ -38,8 +38,8 @@ export async function firstDifference(
   for (let start = 0; start < rows; start += step) {
     const end = Math.min(rows, start + step);
     const [mine, theirs] = await Promise.all([valuesOf(a, start, end), valuesOf(b, start, end)]);
-    const differing = mine.findIndex((value, index) => value !== theirs[index]);
-    if (differing >= 0) return [at(mine, differing), at(theirs, differing)];
+    const odd = mine.findIndex((value, index) => value !== theirs[index]);
+    if (odd >= 0) return [at(mine, odd), at(theirs, odd)];
   }
   return null;
 }

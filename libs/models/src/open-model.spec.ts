@@ -326,7 +326,7 @@ describe('openModel', () => {
       );
       expect(() =>
         sliceSource(model.source, [{ name: 'none', unit: 2, tensors: ['absent'] }]),
-      ).toThrow(expect.objectContaining({ code: 'MODEL_TENSOR_MISSING' }));
+      ).toThrow('absent is missing');
       await model.close();
     });
   });

@@ -155,11 +155,15 @@ async function loadRows(
   }
 }
 
-/** What the owner of a job should know of its rows; holds nothing that stands in them. */
-export function jobNotices({ report }: Job): string[] {
+/** What the owner of a job should know of model and rows; holds nothing that stands in rows. */
+export function jobNotices({ report, model }: Job): string[] {
   const of = (rows: DatasetReport): string[] => datasetWarnings(rows, { withNames: false });
   const ofValidation = report.validation === report.train ? [] : of(report.validation);
-  return [...of(report.train), ...ofValidation.map((warning) => `validation: ${warning}`)];
+  return [
+    ...model.notices,
+    ...of(report.train),
+    ...ofValidation.map((warning) => `validation: ${warning}`),
+  ];
 }
 
 /** Rows in order, `batchRows` to a packed batch. */

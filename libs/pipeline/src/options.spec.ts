@@ -56,7 +56,7 @@ describe('resolveTuneOptions', () => {
     ['templateArgs', '{a: 1}', 'option templateArgs: "{a: 1}" given, a JSON object expected'],
     ['templateArgs', '{"messages": []}', 'option templateArgs: "messages" cannot be given'],
     ['templateArgs', '{"x": 1, "add_generation_prompt": true}', '"add_generation_prompt" cannot'],
-    ['baseName', ' ', 'option baseName: " " given, a name as on a hub, OWNER/NAME or NAME'],
+    ['baseName', './m', 'option baseName: "./m" given, a name as on a hub, OWNER/NAME or NAME'],
     ['strict', 1, 'option strict: 1 given, true or false expected'],
     ['chatTemplate', '€'.repeat(349_526), 'a text of 1048578 bytes given, at most 1048576 are'],
   ])('refuses %s %p', (name, value, message) => {

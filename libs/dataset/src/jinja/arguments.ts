@@ -1,34 +1,60 @@
 import { pythonError, typeError } from './errors.js';
 import { isInt, toInt } from './numbers.js';
+import { Undefined } from './scalars.js';
 import { isText, type Text } from './text-values.js';
 import { typeNameOf } from './types.js';
-import { Undefined, type Kwargs, type PyValue } from './values.js';
+import { type Kwargs, type PyValue } from './values.js';
 
 /** Parameters of a native function. */
-export interface Signature {
+export interface Signature<Parameters extends string> {
   readonly name: string;
+  readonly parameters: Parameters;
   readonly names: readonly string[];
   readonly required: number;
   /** The first of these cannot be given by name. */
   readonly positionalOnly: number;
 }
 
+/** Values in the order of the parameters, of which the optional ones may be absent. */
+export type Bound<Parameters extends string> = Parameters extends `${infer First} ${infer Rest}`
+  ? [...BoundWord<First>, ...Bound<Rest>]
+  : BoundWord<Parameters>;
+
+type BoundWord<Word extends string> = Word extends '' | '/'
+  ? []
+  : Word extends `${string}?`
+    ? [PyValue?]
+    : [PyValue];
+
 /** `parameters`: names, optional ones with `?`, those before `/` by position only. */
-export function signature(name: string, parameters: string): Signature {
+export function signature<Parameters extends string>(
+  name: string,
+  parameters: Parameters,
+): Signature<Parameters> {
   const words = parameters.split(' ').filter((word) => word !== '');
   const slash = words.indexOf('/');
   const names = words.filter((word) => word !== '/');
   return {
     name,
+    parameters,
     names: names.map((word) => word.replace('?', '')),
     required: names.filter((word) => !word.endsWith('?')).length,
     positionalOnly: slash === -1 ? 0 : slash,
   };
 }
 
-/** Values in the order of the parameters; undefined where one was not given. */
-export function bind(
-  { name, names, required, positionalOnly }: Signature,
+/** @throws TemplateError where the arguments are not those that the parameters ask for */
+export function bind<Parameters extends string>(
+  signature: Signature<Parameters>,
+  args: readonly PyValue[],
+  kwargs: Kwargs,
+): Bound<Parameters> {
+  // Counts and names were checked against the parameters.
+  return bindValues(signature, args, kwargs) as Bound<Parameters>;
+}
+
+function bindValues(
+  { name, names, required, positionalOnly }: Signature<string>,
   args: readonly PyValue[],
   kwargs: Kwargs,
 ): readonly (PyValue | undefined)[] {

@@ -1,21 +1,14 @@
+import { at } from '@emloc/checked';
+
 import { bindMethod } from './methods.js';
 import { isInt, isNumber, toInt } from './numbers.js';
 import { privateNames } from './private-names.js';
 import { codePoints, isBmp, lengthOf, offsetOf } from './python-text.js';
 import { repr } from './repr.js';
+import { PyFloat, Undefined } from './scalars.js';
 import { isText, sliceText, textOf, type Text } from './text-values.js';
 import { failUndefined, typeNameOf } from './types.js';
-import {
-  PyDict,
-  PyFloat,
-  PyObject,
-  PyRange,
-  PyTuple,
-  toKey,
-  Undefined,
-  type PyValue,
-  type Runtime,
-} from './values.js';
+import { PyDict, PyObject, PyRange, PyTuple, toKey, type PyValue, type Runtime } from './values.js';
 
 /** As the environment's `getattr`: an attribute, or else an item. */
 export function getAttribute(runtime: Runtime, value: PyValue, name: string): PyValue {
@@ -129,21 +122,18 @@ function itemAt(items: readonly PyValue[], index: number): PyValue | undefined {
 }
 
 function rangeAt(range: PyRange, index: number): PyValue | undefined {
-  const at = index < 0 ? index + range.length : index;
-  return at >= 0 && at < range.length ? range.at(at) : undefined;
+  const place = index < 0 ? index + range.length : index;
+  return place >= 0 && place < range.length ? range.at(place) : undefined;
 }
 
 function characterAt(value: Text, index: number): PyValue | undefined {
   const text = textOf(value);
   const isPlain = isBmp(text);
   const length = isPlain ? text.length : lengthOf(text);
-  const at = index < 0 ? index + length : index;
-  if (at < 0 || at >= length) return undefined;
-  if (isPlain) return sliceText(value, at, at + 1);
-  const start = offsetOf(text, at);
-  return sliceText(
-    value,
-    start,
-    start + (codePoints(text.slice(start, start + 2))[0]?.length ?? 0),
-  );
+  const place = index < 0 ? index + length : index;
+  if (place < 0 || place >= length) return undefined;
+  if (isPlain) return sliceText(value, place, place + 1);
+  const start = offsetOf(text, place);
+  const point = at(codePoints(text.slice(start, start + 2)), 0);
+  return sliceText(value, start, start + point.length);
 }

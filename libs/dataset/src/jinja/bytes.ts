@@ -39,7 +39,7 @@ function escapeByte(unit: string, quote: string): string {
 export function encodeText(
   runtime: Runtime,
   self: Text,
-  [encoding = 'utf-8', errors = 'strict']: readonly (PyValue | undefined)[],
+  [encoding = 'utf-8', errors = 'strict']: [PyValue?, PyValue?],
 ): PyBytes {
   if (!isText(encoding) || !isText(errors)) throw typeError('encode() arguments must be str');
   const text = textOf(self);

@@ -4,16 +4,10 @@ import { TemplateSyntaxError, typeError } from './errors.js';
 import { findMethod, type Method } from './methods.js';
 import { type Arguments, type Expression } from './nodes.js';
 import { type Frame } from './render-state.js';
+import { Undefined } from './scalars.js';
 import { isText, textOf } from './text-values.js';
 import { failUndefined, toIterator, typeNameOf } from './types.js';
-import {
-  PyCallable,
-  PyDict,
-  Undefined,
-  type Kwargs,
-  type PyValue,
-  type Runtime,
-} from './values.js';
+import { PyCallable, PyDict, type Kwargs, type PyValue, type Runtime } from './values.js';
 
 /** Values of the arguments of a call. */
 interface CompiledArguments {

@@ -1,8 +1,9 @@
 import { TemplateSyntaxError } from './errors.js';
 import { type Statement } from './nodes.js';
 import { MISSING, type Frame, type Slot } from './render-state.js';
+import { Undefined } from './scalars.js';
 import { FunctionScope, Symbols, type Ref } from './symbols.js';
-import { Undefined, type PyValue } from './values.js';
+import { type PyValue } from './values.js';
 
 export type Evaluate = (frame: Frame) => PyValue;
 

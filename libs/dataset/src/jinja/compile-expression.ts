@@ -14,12 +14,13 @@ import {
 } from './nodes.js';
 import { binaryOperations, isIn, negate, plus } from './operators.js';
 import { type Frame } from './render-state.js';
+import { Undefined } from './scalars.js';
 import { slice } from './slices.js';
 import { tests } from './tests.js';
 import { concatTexts, isSafe } from './text-values.js';
 import { escape, softStr, str } from './texts.js';
 import { isTruthy } from './types.js';
-import { PyDict, PyTuple, Undefined, type PyValue, type Runtime } from './values.js';
+import { PyDict, PyTuple, type PyValue, type Runtime } from './values.js';
 
 /** @throws TemplateSyntaxError for filters and tests that are not there */
 export function compileExpression(node: Expression, place: Place): Evaluate {

@@ -5,9 +5,9 @@ import { TemplateSyntaxError } from './errors.js';
 import { Macro, type MacroShape } from './macro.js';
 import { type MacroSignature, type Statement } from './nodes.js';
 import { Frame, MISSING, type Output, type RenderState, type Slot } from './render-state.js';
+import { Undefined } from './scalars.js';
 import { type Ref } from './symbols.js';
 import { toText, type Text } from './text-values.js';
-import { Undefined } from './values.js';
 
 interface MacroBody extends MacroSignature {
   readonly body: readonly Statement[];

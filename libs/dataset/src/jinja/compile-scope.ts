@@ -1,3 +1,5 @@
+import { at } from '@emloc/checked';
+
 import { NORMAL, type Execute, type Place } from './compile-context.js';
 import { compileExpression, compileFilter } from './compile-expression.js';
 import { outputText } from './compile-macro.js';
@@ -92,14 +94,17 @@ export function compileFilterBlock(
 export function compileWith(node: Extract<Statement, { kind: 'with' }>, outer: Place): Execute {
   const place = outer.inner();
   place.symbols.visitAll([...node.targets, ...node.body]);
-  const assigns = node.targets.map((target) => compileTarget(target, place));
-  const values = node.values.map((value) => compileExpression(value, outer));
+  const targets = node.targets.map((target) => compileTarget(target, place));
+  const assigns = node.values.map((value, i) => ({
+    assign: at(targets, i),
+    value: compileExpression(value, outer),
+  }));
   const body = place.body(node.body);
   const [enter, leave] = [place.enter(), place.leave()];
   return (frame) => {
     frame.runtime.line = node.line;
     enter(frame);
-    values.forEach((value, i) => assigns[i]?.(frame, value(frame)));
+    for (const { assign, value } of assigns) assign(frame, value(frame));
     const signal = body(frame);
     if (signal === NORMAL) leave(frame);
     return signal;

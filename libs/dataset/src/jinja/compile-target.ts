@@ -1,3 +1,5 @@
+import { at } from '@emloc/checked';
+
 import { readSlot, type Place } from './compile-context.js';
 import { pythonError, typeError, valueError } from './errors.js';
 import { Namespace } from './globals.js';
@@ -23,7 +25,7 @@ function compileTuple(target: TupleNode, place: Place): Assign {
   const parts = target.items.map((item) => compileTarget(item as Target, place));
   return (frame, value) => {
     const values = unpack(value, parts.length);
-    parts.forEach((assign, i) => assign(frame, values[i] ?? null));
+    parts.forEach((assign, i) => assign(frame, at(values, i)));
   };
 }
 

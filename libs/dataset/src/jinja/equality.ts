@@ -1,18 +1,12 @@
+import { at } from '@emloc/checked';
+
 import { typeError } from './errors.js';
 import { isNumber, toInt } from './numbers.js';
 import { compareTexts } from './python-text.js';
+import { PyFloat, Undefined } from './scalars.js';
 import { isText, textOf } from './text-values.js';
 import { failUndefined, typeNameOf } from './types.js';
-import {
-  DictView,
-  PyDict,
-  PyFloat,
-  PyRange,
-  PyTuple,
-  Undefined,
-  type PyValue,
-  type Runtime,
-} from './values.js';
+import { DictView, PyDict, PyRange, PyTuple, type PyValue, type Runtime } from './values.js';
 
 /** As `a == b`. */
 export function isEqual(runtime: Runtime, a: PyValue, b: PyValue): boolean {
@@ -40,7 +34,7 @@ export function isSameOrEqual(runtime: Runtime, a: PyValue, b: PyValue): boolean
 function areItemsEqual(runtime: Runtime, a: readonly PyValue[], b: readonly PyValue[]): boolean {
   if (a.length !== b.length) return false;
   runtime.budget.visit(a.length);
-  return a.every((item, i) => isSameOrEqual(runtime, item, b[i] ?? null));
+  return a.every((item, i) => isSameOrEqual(runtime, item, at(b, i)));
 }
 
 function areDictsEqual(runtime: Runtime, a: PyDict, b: PyDict): boolean {
@@ -126,8 +120,8 @@ function areOrdered(
 ): boolean {
   const length = Math.min(a.length, b.length);
   for (let i = 0; i < length; i++) {
-    const left = a[i] ?? null;
-    const right = b[i] ?? null;
+    const left = at(a, i);
+    const right = at(b, i);
     runtime.budget.visit();
     if (!isSameOrEqual(runtime, left, right)) return isOrdered(runtime, order, left, right);
   }
@@ -135,12 +129,12 @@ function areOrdered(
 }
 
 /** As `sorted`: stable, also where reversed. Only `<` is asked. */
-export function sortBy(
+export function sortBy<T extends PyValue>(
   runtime: Runtime,
-  items: readonly PyValue[],
-  key: (item: PyValue) => PyValue,
+  items: readonly T[],
+  key: (item: T) => PyValue,
   isReversed: boolean,
-): PyValue[] {
+): T[] {
   const keyed = items.map((item) => ({ item, key: key(item) }));
   runtime.budget.items(items.length);
   keyed.sort((a, b) => {

@@ -1,18 +1,17 @@
-import { bind, signature } from './arguments.js';
+import { bind, signature, type Bound } from './arguments.js';
 import { getItem } from './attributes.js';
+import { Undefined } from './scalars.js';
 import { isSafe, isText, marksOf, textOf, toText } from './text-values.js';
 import { toIterator } from './types.js';
-import { Undefined, type Kwargs, type PyValue, type Runtime } from './values.js';
+import { type Kwargs, type PyValue, type Runtime } from './values.js';
 
 /** The value is the first of the arguments. */
 export type Filter = (runtime: Runtime, args: PyValue[], kwargs: Kwargs) => PyValue;
 
-export type Bound = readonly (PyValue | undefined)[];
-
-export function filter(
+export function filter<Parameters extends string>(
   name: string,
-  parameters: string,
-  body: (runtime: Runtime, args: Bound) => PyValue,
+  parameters: Parameters,
+  body: (runtime: Runtime, args: Bound<Parameters>) => PyValue,
 ): [string, Filter] {
   const params = signature(name, parameters);
   return [

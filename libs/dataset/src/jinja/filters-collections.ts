@@ -1,9 +1,12 @@
+import { at } from '@emloc/checked';
+
 import { toIndex } from './arguments.js';
 import { findAttribute, getAttribute } from './attributes.js';
 import { isEqual, isOrdered, sortBy } from './equality.js';
 import { pythonError, typeError } from './errors.js';
-import { attributeGetter, filter, ignoreCase, toItems, type Bound, type Filter } from './filter.js';
+import { attributeGetter, filter, ignoreCase, toItems, type Filter } from './filter.js';
 import { add } from './operators.js';
+import { Undefined } from './scalars.js';
 import { isSafe, isText, textOf, toText, type Text } from './text-values.js';
 import { isIterable, isTruthy, sizeOf, toIterator, toReversed, typeNameOf } from './types.js';
 import {
@@ -12,23 +15,22 @@ import {
   PyIterator,
   PyTuple,
   toKey,
-  Undefined,
   type PyValue,
   type Runtime,
 } from './values.js';
 
-function length(_runtime: Runtime, [value = null]: Bound): PyValue {
+function length(_runtime: Runtime, [value]: [PyValue]): PyValue {
   const size = sizeOf(value);
   if (size === undefined) throw typeError(`object of type '${typeNameOf(value)}' has no len()`);
   return size;
 }
 
-function first(_runtime: Runtime, [value = null]: Bound): PyValue {
+function first(_runtime: Runtime, [value]: [PyValue]): PyValue {
   const item = toIterator(value)();
   return item === undefined ? new Undefined('No first item, sequence was empty.') : item;
 }
 
-function last(_runtime: Runtime, [value = null]: Bound): PyValue {
+function last(_runtime: Runtime, [value]: [PyValue]): PyValue {
   if (value instanceof Undefined) return new Undefined('No last item, sequence was empty.');
   if (isText(value)) return lastOfText(value);
   const items = Array.isArray(value) ? value : (toReversed(value)?.slice(0, 1) ?? undefined);
@@ -44,7 +46,7 @@ function lastOfText(value: Text): PyValue {
   return toText(unit, isSafe(value));
 }
 
-function reverse(runtime: Runtime, [value = null]: Bound): PyValue {
+function reverse(runtime: Runtime, [value]: [PyValue]): PyValue {
   if (isText(value)) {
     runtime.budget.text(textOf(value).length);
     const text = Array.from(textOf(value)).reverse().join('');
@@ -59,7 +61,7 @@ function reverse(runtime: Runtime, [value = null]: Bound): PyValue {
   return toItems(runtime, value).reverse();
 }
 
-function items(_runtime: Runtime, [value = null]: Bound): PyValue {
+function items(_runtime: Runtime, [value]: [PyValue]): PyValue {
   const next = value instanceof PyDict ? toIterator(new DictView('items', value)) : undefined;
   return new PyIterator(
     'generator',
@@ -74,16 +76,21 @@ function items(_runtime: Runtime, [value = null]: Bound): PyValue {
 
 function dictsort(
   runtime: Runtime,
-  [value = null, caseSensitive = false, by = 'key', reversed = false]: Bound,
+  [value, caseSensitive = false, by = 'key', reversed = false]: [
+    PyValue,
+    PyValue?,
+    PyValue?,
+    PyValue?,
+  ],
 ): PyValue {
-  const at = isText(by) ? ['key', 'value'].indexOf(textOf(by)) : -1;
-  if (at === -1)
+  const place = isText(by) ? ['key', 'value'].indexOf(textOf(by)) : -1;
+  if (place === -1)
     throw pythonError('TemplateRuntimeError', 'You can only sort by either "key" or "value"');
   if (!(value instanceof PyDict))
     throw pythonError('AttributeError', `'${typeNameOf(value)}' object has no attribute 'items'`);
   const pairs = [...value.entries()].map((entry) => new PyTuple(entry));
-  const key = (pair: PyValue): PyValue => {
-    const part = pair instanceof PyTuple ? (pair.items[at] ?? null) : null;
+  const key = (pair: PyTuple): PyValue => {
+    const part = at(pair.items, place);
     return isTruthy(caseSensitive) ? part : ignoreCase(part);
   };
   return sortBy(runtime, pairs, key, isTruthy(reversed));
@@ -102,7 +109,12 @@ function multiGetter(
 
 function sort(
   runtime: Runtime,
-  [value = null, reversed = false, caseSensitive = false, attribute = null]: Bound,
+  [value, reversed = false, caseSensitive = false, attribute = null]: [
+    PyValue,
+    PyValue?,
+    PyValue?,
+    PyValue?,
+  ],
 ): PyValue {
   const key = multiGetter(runtime, attribute, !isTruthy(caseSensitive));
   return sortBy(runtime, toItems(runtime, value), key, isTruthy(reversed));
@@ -110,7 +122,7 @@ function sort(
 
 function unique(
   runtime: Runtime,
-  [value = null, caseSensitive = false, attribute = null]: Bound,
+  [value, caseSensitive = false, attribute = null]: [PyValue, PyValue?, PyValue?],
 ): PyValue {
   const getter = attributeGetter(runtime, attribute, { ignoresCase: !isTruthy(caseSensitive) });
   const seen = new Set<unknown>();
@@ -130,8 +142,10 @@ function unique(
   return new PyIterator('generator', advance, value);
 }
 
-function extreme(order: '<' | '>'): (runtime: Runtime, args: Bound) => PyValue {
-  return (runtime, [value = null, caseSensitive = false, attribute = null]) => {
+function extreme(
+  order: '<' | '>',
+): (runtime: Runtime, args: [PyValue, PyValue?, PyValue?]) => PyValue {
+  return (runtime, [value, caseSensitive = false, attribute = null]) => {
     const key = attributeGetter(runtime, attribute, { ignoresCase: !isTruthy(caseSensitive) });
     const next = toIterator(value);
     let best = next();
@@ -148,7 +162,10 @@ function extreme(order: '<' | '>'): (runtime: Runtime, args: Bound) => PyValue {
   };
 }
 
-function sum(runtime: Runtime, [value = null, attribute = null, start = 0]: Bound): PyValue {
+function sum(
+  runtime: Runtime,
+  [value, attribute = null, start = 0]: [PyValue, PyValue?, PyValue?],
+): PyValue {
   const getter = attributeGetter(runtime, attribute);
   const next = toIterator(value);
   if (isText(start)) throw typeError("sum() can't sum strings [use ''.join(seq) instead]");
@@ -162,28 +179,33 @@ function sum(runtime: Runtime, [value = null, attribute = null, start = 0]: Boun
 
 function groupby(
   runtime: Runtime,
-  [value = null, attribute = null, fallback = null, caseSensitive = false]: Bound,
+  [value, attribute, fallback = null, caseSensitive = false]: [
+    PyValue,
+    PyValue,
+    PyValue?,
+    PyValue?,
+  ],
 ): PyValue {
   const ignoresCase = !isTruthy(caseSensitive);
   const key = attributeGetter(runtime, attribute, { ignoresCase, fallback });
   const shown = attributeGetter(runtime, attribute, { fallback });
-  const groups: { key: PyValue; items: PyValue[] }[] = [];
+  const groups: { key: PyValue; first: PyValue; items: PyValue[] }[] = [];
   for (const item of sortBy(runtime, toItems(runtime, value), key, false)) {
     const group = groups.at(-1);
     const itemKey = key(item);
     if (group !== undefined && isEqual(runtime, group.key, itemKey)) group.items.push(item);
-    else groups.push({ key: itemKey, items: [item] });
+    else groups.push({ key: itemKey, first: item, items: [item] });
   }
   return groups.map(
     (group) =>
-      new PyTuple(
-        [ignoresCase ? shown(group.items[0] ?? null) : group.key, group.items],
-        ['grouper', 'list'],
-      ),
+      new PyTuple([ignoresCase ? shown(group.first) : group.key, group.items], ['grouper', 'list']),
   );
 }
 
-function batch(runtime: Runtime, [value = null, count = null, fill = null]: Bound): PyValue {
+function batch(
+  runtime: Runtime,
+  [value, count, fill = null]: [PyValue, PyValue, PyValue?],
+): PyValue {
   let next: (() => PyValue | undefined) | undefined;
   let waiting: PyValue | undefined;
   const advance = (): PyValue | undefined => {
@@ -210,12 +232,15 @@ function fillUp(runtime: Runtime, items: PyValue[], length: number, fill: PyValu
   while (items.length < length) items.push(fill);
 }
 
-function slices(runtime: Runtime, [value = null, count = null, fill = null]: Bound): PyValue {
+function slices(
+  runtime: Runtime,
+  [value, count, fill = null]: [PyValue, PyValue, PyValue?],
+): PyValue {
   let parts: PyValue[][] | undefined;
-  let at = 0;
+  let place = 0;
   const advance = (): PyValue | undefined => {
     parts ??= sliceItems(toItems(runtime, value), toIndex(count), fill);
-    return parts[at++];
+    return parts[place++];
   };
   return new PyIterator('generator', advance, value);
 }
@@ -225,16 +250,16 @@ function sliceItems(all: PyValue[], count: number, fill: PyValue): PyValue[][] {
   const size = Math.floor(all.length / count);
   const longer = all.length - size * count;
   const parts: PyValue[][] = [];
-  for (let i = 0, at = 0; i < count; i++) {
-    const part = all.slice(at, at + size + (i < longer ? 1 : 0));
-    at += part.length;
+  for (let i = 0, start = 0; i < count; i++) {
+    const part = all.slice(start, start + size + (i < longer ? 1 : 0));
+    start += part.length;
     if (fill !== null && i >= longer) part.push(fill);
     parts.push(part);
   }
   return parts;
 }
 
-function attr(runtime: Runtime, [value = null, name = null]: Bound): PyValue {
+function attr(runtime: Runtime, [value, name]: [PyValue, PyValue]): PyValue {
   if (!isText(name)) throw typeError('attribute name must be string');
   if (value instanceof Undefined) throw pythonError(value.exception, value.message);
   const wanted = textOf(name);
@@ -249,7 +274,7 @@ export const collectionFilters: [string, Filter][] = [
   filter('first', 'seq', first),
   filter('last', 'seq', last),
   filter('reverse', 'value', reverse),
-  filter('list', 'value', (runtime, [value = null]) => toItems(runtime, value)),
+  filter('list', 'value', (runtime, [value]) => toItems(runtime, value)),
   filter('items', 'value', items),
   filter('dictsort', 'value case_sensitive? by? reverse?', dictsort),
   filter('sort', 'value reverse? case_sensitive? attribute?', sort),
@@ -273,7 +298,7 @@ export const collectionFilters: [string, Filter][] = [
 
 function useDefault(
   _runtime: Runtime,
-  [value = null, fallback = '', boolean = false]: Bound,
+  [value, fallback = '', boolean = false]: [PyValue, PyValue?, PyValue?],
 ): PyValue {
   const isMissing = value instanceof Undefined || (isTruthy(boolean) && !isTruthy(value));
   return isMissing ? fallback : value;

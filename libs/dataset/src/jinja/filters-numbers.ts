@@ -1,16 +1,17 @@
 import { toIndex } from './arguments.js';
 import { roundFloat, toFixed } from './decimals.js';
 import { isPythonError, pythonError, typeError } from './errors.js';
-import { filter, type Bound, type Filter } from './filter.js';
+import { filter, type Filter } from './filter.js';
 import { fromNumber, isInt, isNumber, negateInt, normalize, toInt, toNumber } from './numbers.js';
 import { divide, multiply, power } from './operators.js';
 import { parseFloatText, parseIntText } from './parse-numbers.js';
 import { truncate } from './percent-format.js';
+import { PyFloat, Undefined } from './scalars.js';
 import { isText, textOf } from './text-values.js';
 import { failUndefined, isTruthy, typeNameOf } from './types.js';
-import { PyFloat, Undefined, type PyValue, type Runtime } from './values.js';
+import { type PyValue, type Runtime } from './values.js';
 
-function abs(_runtime: Runtime, [value = null]: Bound): PyValue {
+function abs(_runtime: Runtime, [value]: [PyValue]): PyValue {
   if (isInt(value)) return toInt(value) < 0 ? negateInt(toInt(value)) : toInt(value);
   if (value instanceof PyFloat) return new PyFloat(Math.abs(value.value));
   throw typeError(`bad operand type for abs(): '${typeNameOf(value)}'`);
@@ -47,7 +48,10 @@ function orElse(
   }
 }
 
-function int(_runtime: Runtime, [value = null, fallback = 0, base = 10]: Bound): PyValue {
+function int(
+  _runtime: Runtime,
+  [value, fallback = 0, base = 10]: [PyValue, PyValue?, PyValue?],
+): PyValue {
   return orElse(
     () => toIntValue(value, base),
     ['TypeError', 'ValueError'],
@@ -60,7 +64,10 @@ function int(_runtime: Runtime, [value = null, fallback = 0, base = 10]: Bound):
   );
 }
 
-function float(_runtime: Runtime, [value = null, fallback = new PyFloat(0)]: Bound): PyValue {
+function float(
+  _runtime: Runtime,
+  [value, fallback = new PyFloat(0)]: [PyValue, PyValue?],
+): PyValue {
   return orElse(
     () => toFloatValue(value),
     ['TypeError', 'ValueError'],
@@ -68,7 +75,10 @@ function float(_runtime: Runtime, [value = null, fallback = new PyFloat(0)]: Bou
   );
 }
 
-function round(runtime: Runtime, [value = null, precision = 0, method = 'common']: Bound): PyValue {
+function round(
+  runtime: Runtime,
+  [value, precision = 0, method = 'common']: [PyValue, PyValue?, PyValue?],
+): PyValue {
   const name = isText(method) ? textOf(method) : '';
   if (name === 'common') return roundCommon(value, precision);
   if (name !== 'ceil' && name !== 'floor')
@@ -113,7 +123,7 @@ function roundInt(value: number | bigint, zeros: number): PyValue {
 const decimalUnits = ['kB', 'MB', 'GB', 'TB', 'PB', 'EB', 'ZB', 'YB'];
 const binaryUnits = ['KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB', 'ZiB', 'YiB'];
 
-function filesizeformat(_runtime: Runtime, [value = null, binary = false]: Bound): PyValue {
+function filesizeformat(_runtime: Runtime, [value, binary = false]: [PyValue, PyValue?]): PyValue {
   const bytes = toFloatValue(value).value;
   const base = isTruthy(binary) ? 1024 : 1000;
   const units = isTruthy(binary) ? binaryUnits : decimalUnits;

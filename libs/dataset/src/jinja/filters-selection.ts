@@ -1,9 +1,10 @@
 import { pythonError, typeError, type PythonException } from './errors.js';
 import { attributeGetter, type Filter } from './filter.js';
+import { Undefined } from './scalars.js';
 import { tests } from './tests.js';
 import { isText, textOf } from './text-values.js';
 import { isTruthy, toIterator } from './types.js';
-import { PyIterator, toKey, Undefined, type Kwargs, type PyValue, type Runtime } from './values.js';
+import { PyIterator, toKey, type Kwargs, type PyValue, type Runtime } from './values.js';
 
 const ARGUMENT_ERROR: PythonException = 'TemplateRuntimeError';
 
@@ -49,10 +50,9 @@ function lazily(
 
 /** `table`: the filters that can be mapped. */
 function map(table: () => ReadonlyMap<string, Filter>): Filter {
-  return (runtime, args, kwargs) => {
-    const [value = null, ...rest] = args;
-    return lazily(runtime, value, () => toMapper(runtime, table(), rest, kwargs));
-  };
+  return withValue((runtime, value, args, kwargs) =>
+    lazily(runtime, value, () => toMapper(runtime, table(), args, kwargs)),
+  );
 }
 
 function toMapper(
@@ -77,13 +77,12 @@ function toMapper(
 }
 
 function selection(keeps: boolean, byAttribute: boolean): Filter {
-  return (runtime, args, kwargs) => {
-    const [value = null, ...rest] = args;
-    return lazily(runtime, value, () => {
-      const holds = toPredicate(runtime, rest, kwargs, byAttribute);
+  return withValue((runtime, value, args, kwargs) =>
+    lazily(runtime, value, () => {
+      const holds = toPredicate(runtime, args, kwargs, byAttribute);
       return (item) => (holds(item) === keeps ? item : undefined);
-    });
-  };
+    }),
+  );
 }
 
 function toPredicate(
@@ -105,20 +104,22 @@ function toPredicate(
   return (item) => test(runtime, [read(item), ...rest], kwargs);
 }
 
-function withValue(filter: Filter): Filter {
-  return (runtime, args, kwargs) => {
-    if (args.length === 0) throw typeError('missing 1 required positional argument');
-    return filter(runtime, args, kwargs);
+function withValue(
+  filter: (runtime: Runtime, value: PyValue, args: PyValue[], kwargs: Kwargs) => PyValue,
+): Filter {
+  return (runtime, [value, ...args], kwargs) => {
+    if (value === undefined) throw typeError('missing 1 required positional argument');
+    return filter(runtime, value, args, kwargs);
   };
 }
 
 /** `table`: all filters, which `map` finds by name. */
 export function selectionFilters(table: () => ReadonlyMap<string, Filter>): [string, Filter][] {
   return [
-    ['map', withValue(map(table))],
-    ['select', withValue(selection(true, false))],
-    ['reject', withValue(selection(false, false))],
-    ['selectattr', withValue(selection(true, true))],
-    ['rejectattr', withValue(selection(false, true))],
+    ['map', map(table)],
+    ['select', selection(true, false)],
+    ['reject', selection(false, false)],
+    ['selectattr', selection(true, true)],
+    ['rejectattr', selection(false, true)],
   ];
 }

@@ -1,12 +1,15 @@
+import { at } from '@emloc/checked';
+
 import { toIndex } from './arguments.js';
 import { pythonError, typeError } from './errors.js';
-import { attributeGetter, filter, type Bound, type Filter } from './filter.js';
+import { attributeGetter, filter, type Filter } from './filter.js';
 import { stripTags } from './html.js';
 import { toCapitalized } from './letters.js';
 import { add } from './operators.js';
 import { formatPercent } from './percent-format.js';
 import { prettyPrint } from './pretty-print.js';
 import { codePoints, lengthOf, lineRanges, spaceRun } from './python-text.js';
+import { RichText } from './scalars.js';
 import { slice } from './slices.js';
 import { replaceText, textMethods } from './str-methods.js';
 import { strip } from './str-split.js';
@@ -23,7 +26,7 @@ import {
 import { wrap } from './text-wrap.js';
 import { assertText, escape, plainStr, softStr, str, toMarkup } from './texts.js';
 import { isTruthy, sizeOf, toIterator, typeNameOf } from './types.js';
-import { PyDict, PyTuple, RichText, type Kwargs, type PyValue, type Runtime } from './values.js';
+import { PyDict, PyTuple, type Kwargs, type PyValue, type Runtime } from './values.js';
 
 /** Calls a method of str on a value that is made a str. */
 function callMethod(runtime: Runtime, value: PyValue, name: string, args: PyValue[] = []): PyValue {
@@ -50,13 +53,16 @@ function toTitle(text: string): string {
   return text
     .split(wordBeginnings)
     .map((part) => {
-      const first = codePoints(part)[0] ?? '';
+      const first = codePoints(part).at(0) ?? '';
       return first.toUpperCase() + part.slice(first.length).toLowerCase();
     })
     .join('');
 }
 
-function join(runtime: Runtime, [value = null, separator = '', attribute = null]: Bound): PyValue {
+function join(
+  runtime: Runtime,
+  [value, separator = '', attribute = null]: [PyValue, PyValue?, PyValue?],
+): PyValue {
   const getter = attributeGetter(runtime, attribute);
   const next = toIterator(value);
   const items: PyValue[] = [];
@@ -77,7 +83,7 @@ function join(runtime: Runtime, [value = null, separator = '', attribute = null]
 
 function replace(
   runtime: Runtime,
-  [value = null, old = null, by = null, count = null]: Bound,
+  [value, old, by, count = null]: [PyValue, PyValue, PyValue, PyValue?],
 ): PyValue {
   const limit = count === null ? -1 : toIndex(count);
   if (runtime.isAutoescaping) return replaceEscaped(runtime, value, [old, by, limit]);
@@ -88,8 +94,11 @@ function replace(
   return replaceText(runtime, unmarkedText(text, 'replace'), wanted, replacement, limit);
 }
 
-function replaceEscaped(runtime: Runtime, value: PyValue, args: PyValue[]): PyValue {
-  const [old = null, by = null, limit = -1] = args;
+function replaceEscaped(
+  runtime: Runtime,
+  value: PyValue,
+  [old, by, limit]: [PyValue, PyValue, number],
+): PyValue {
   const isEscaped = isSafe(old) || (isSafe(by) && !isSafe(value));
   const text = isEscaped ? escape(runtime, value) : softStr(runtime, value);
   return callMethod(runtime, text, 'replace', [softStr(runtime, old), softStr(runtime, by), limit]);
@@ -97,7 +106,7 @@ function replaceEscaped(runtime: Runtime, value: PyValue, args: PyValue[]): PyVa
 
 function indent(
   runtime: Runtime,
-  [value = null, width = 4, first = false, blank = false]: Bound,
+  [value, width = 4, first = false, blank = false]: [PyValue, PyValue?, PyValue?, PyValue?],
 ): PyValue {
   const isMarkup = isSafe(value);
   const filler = isText(width) ? unmarkedText(width, 'indent') : ' '.repeat(toIndex(width));
@@ -119,7 +128,13 @@ function assertAddable(runtime: Runtime, value: PyValue): string {
 
 function truncate(
   runtime: Runtime,
-  [value = null, length = 255, killwords = false, end = '...', leeway = null]: Bound,
+  [value, length = 255, killwords = false, end = '...', leeway = null]: [
+    PyValue,
+    PyValue?,
+    PyValue?,
+    PyValue?,
+    PyValue?,
+  ],
 ): PyValue {
   const limit = toIndex(length);
   const spare = leeway === null ? 5 : toIndex(leeway);
@@ -136,12 +151,18 @@ function truncate(
   if (!isText(cut))
     throw pythonError('AttributeError', `'${typeNameOf(cut)}' object has no attribute 'rsplit'`);
   const words = callMethod(runtime, cut, 'rsplit', [' ', 1]);
-  return add(runtime, Array.isArray(words) ? (words[0] ?? '') : '', ending);
+  return add(runtime, Array.isArray(words) ? at(words, 0) : '', ending);
 }
 
 function wordwrap(
   runtime: Runtime,
-  [value = null, width = 79, breakWords = true, wrapstring = null, onHyphens = true]: Bound,
+  [value, width = 79, breakWords = true, wrapstring = null, onHyphens = true]: [
+    PyValue,
+    PyValue?,
+    PyValue?,
+    PyValue?,
+    PyValue?,
+  ],
 ): PyValue {
   if (!isText(value))
     throw pythonError(
@@ -163,7 +184,7 @@ function wordwrap(
   return toText(result, isSafe(wrapstring ?? ''));
 }
 
-function wordcount(runtime: Runtime, [value = null]: Bound): PyValue {
+function wordcount(runtime: Runtime, [value]: [PyValue]): PyValue {
   const text = textOf(softStr(runtime, value));
   return text.match(/[\p{L}\p{N}_]+/gu)?.length ?? 0;
 }
@@ -181,38 +202,36 @@ function format(runtime: Runtime, args: PyValue[], kwargs: Kwargs): PyValue {
   return formatPercent(runtime, softStr(runtime, value), values);
 }
 
-function forceescape(runtime: Runtime, [value = null]: Bound): PyValue {
+function forceescape(runtime: Runtime, [value]: [PyValue]): PyValue {
   const text = escapeText(plainStr(runtime, value, 'forceescape'));
   runtime.budget.text(text.length);
   return new RichText(text, true);
 }
 
-function safe(runtime: Runtime, [value = null]: Bound): PyValue {
+function safe(runtime: Runtime, [value]: [PyValue]): PyValue {
   return toMarkup(runtime, value);
 }
 
-function trim(runtime: Runtime, [value = null, chars]: Bound): PyValue {
+function trim(runtime: Runtime, [value, chars]: [PyValue, PyValue?]): PyValue {
   return strip(softStr(runtime, value), chars, true, true);
 }
 
-function lower(runtime: Runtime, [value = null]: Bound): PyValue {
+function lower(runtime: Runtime, [value]: [PyValue]): PyValue {
   return changed(runtime, value, 'lower', (text) => text.toLowerCase());
 }
 
 export const textFilters: [string, Filter][] = [
-  filter('upper', 's', (runtime, [value = null]) =>
+  filter('upper', 's', (runtime, [value]) =>
     changed(runtime, value, 'upper', (text) => text.toUpperCase()),
   ),
   filter('lower', 's', lower),
-  filter('capitalize', 's', (runtime, [value = null]) =>
+  filter('capitalize', 's', (runtime, [value]) =>
     changed(runtime, value, 'capitalize', toCapitalized),
   ),
   // The parts are joined to a plain str, also those of Markup.
-  filter('title', 's', (runtime, [value = null]) =>
-    textOf(changed(runtime, value, 'title', toTitle)),
-  ),
+  filter('title', 's', (runtime, [value]) => textOf(changed(runtime, value, 'title', toTitle))),
   filter('trim', 'value chars?', trim),
-  filter('center', 'value width?', (runtime, [value = null, width = 80]) =>
+  filter('center', 'value width?', (runtime, [value, width = 80]) =>
     callMethod(runtime, value, 'center', [width]),
   ),
   filter('indent', 's width? first? blank?', indent),
@@ -220,15 +239,13 @@ export const textFilters: [string, Filter][] = [
   filter('wordwrap', 's width? break_long_words? wrapstring? break_on_hyphens?', wordwrap),
   filter('wordcount', 's', wordcount),
   ['format', format],
-  filter('string', 'object /', (runtime, [value = null]) => softStr(runtime, value)),
+  filter('string', 'object /', (runtime, [value]) => softStr(runtime, value)),
   filter('join', 'value d? attribute?', join),
   filter('replace', 's old new count?', replace),
   filter('safe', 'value', safe),
-  filter('escape', 's /', (runtime, [value = null]) => escape(runtime, value)),
-  filter('e', 's /', (runtime, [value = null]) => escape(runtime, value)),
+  filter('escape', 's /', (runtime, [value]) => escape(runtime, value)),
+  filter('e', 's /', (runtime, [value]) => escape(runtime, value)),
   filter('forceescape', 'value', forceescape),
-  filter('striptags', 'value', (runtime, [value = null]) =>
-    stripTags(runtime, softStr(runtime, value)),
-  ),
-  filter('pprint', 'value', (runtime, [value = null]) => prettyPrint(runtime, value)),
+  filter('striptags', 'value', (runtime, [value]) => stripTags(runtime, softStr(runtime, value))),
+  filter('pprint', 'value', (runtime, [value]) => prettyPrint(runtime, value)),
 ];

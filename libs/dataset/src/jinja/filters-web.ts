@@ -1,17 +1,24 @@
 import { toIndex } from './arguments.js';
 import { pythonError, typeError, valueError } from './errors.js';
-import { filter, type Bound, type Filter } from './filter.js';
+import { filter, type Filter } from './filter.js';
 import { quoteUrl } from './html.js';
 import { writeJson } from './json-write.js';
+import { Undefined } from './scalars.js';
 import { isText, textOf, toText, unmarkedText } from './text-values.js';
 import { escape, plainStr, softStr, str } from './texts.js';
 import { isIterable, isTruthy, toIterator, typeNameOf } from './types.js';
 import { urlize } from './urlize.js';
-import { PyDict, PyTuple, Undefined, type PyValue, type Runtime } from './values.js';
+import { PyDict, PyTuple, type PyValue, type Runtime } from './values.js';
 
 function tojson(
   runtime: Runtime,
-  [value = null, ensureAscii = false, indent = null, separators = null, sortKeys = false]: Bound,
+  [value, ensureAscii = false, indent = null, separators = null, sortKeys = false]: [
+    PyValue,
+    PyValue?,
+    PyValue?,
+    PyValue?,
+    PyValue?,
+  ],
 ): PyValue {
   const [item, key] = separators === null ? [] : toSeparators(separators);
   return writeJson(runtime, value, {
@@ -39,7 +46,7 @@ function toSeparators(separators: PyValue): [string, string] {
   return [textOf(item), textOf(key)];
 }
 
-function urlencode(runtime: Runtime, [value = null]: Bound): PyValue {
+function urlencode(runtime: Runtime, [value]: [PyValue]): PyValue {
   const quote = (part: PyValue, isQuery: boolean): string => {
     const quoted = quoteUrl(plainStr(runtime, part, 'urlencode'), isQuery);
     runtime.budget.text(quoted.length);
@@ -68,7 +75,7 @@ function toPair(pair: PyValue): [PyValue, PyValue] {
   return [key, value];
 }
 
-function xmlattr(runtime: Runtime, [value = null, autospace = true]: Bound): PyValue {
+function xmlattr(runtime: Runtime, [value, autospace = true]: [PyValue, PyValue?]): PyValue {
   if (!(value instanceof PyDict))
     throw pythonError('AttributeError', `'${typeNameOf(value)}' object has no attribute 'items'`);
   const parts: string[] = [];
@@ -86,7 +93,14 @@ function xmlattr(runtime: Runtime, [value = null, autospace = true]: Bound): PyV
 
 function urlizeText(
   runtime: Runtime,
-  [value = null, limit = null, nofollow = false, target = null, rel = null, schemes = null]: Bound,
+  [value, limit = null, nofollow = false, target = null, rel = null, schemes = null]: [
+    PyValue,
+    PyValue?,
+    PyValue?,
+    PyValue?,
+    PyValue?,
+    PyValue?,
+  ],
 ): PyValue {
   const words = rel === null ? [] : textOf(softStr(runtime, rel)).split(/\s+/);
   const parts = new Set([...words, 'noopener', ...(isTruthy(nofollow) ? ['nofollow'] : [])]);

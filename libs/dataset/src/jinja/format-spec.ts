@@ -2,10 +2,11 @@ import { typeError, valueError } from './errors.js';
 import { formatFloat, formatInteger, padText, type NumberStyle } from './number-format.js';
 import { isInt, isNumber, toInt, toNumber } from './numbers.js';
 import { codePoints } from './python-text.js';
+import { PyFloat } from './scalars.js';
 import { isText, unmarkedText } from './text-values.js';
 import { plainStr } from './texts.js';
 import { typeNameOf } from './types.js';
-import { PyFloat, type PyValue, type Runtime } from './values.js';
+import { type PyValue, type Runtime } from './values.js';
 
 const specification =
   /^(?:([\s\S])?([<>=^]))?([-+ ])?(z)?(#)?(0)?(\d+)?([,_])?(?:\.(\d+))?([a-zA-Z%])?$/u;

@@ -1,3 +1,5 @@
+import { at } from '@emloc/checked';
+
 import { bind, signature, toIndex } from './arguments.js';
 import { pythonError, TemplateError, typeError, valueError } from './errors.js';
 import { repr } from './repr.js';
@@ -73,7 +75,9 @@ function makeRange(_runtime: Runtime, args: PyValue[], kwargs: Kwargs): PyRange 
   if (args.length === 0 || args.length > 3)
     throw typeError(`range expected 1 to 3 arguments, got ${args.length}`);
   const numbers = args.map(toIndex);
-  const [first = 0, second, step = 1] = numbers;
+  const first = at(numbers, 0);
+  const second = numbers.at(1);
+  const step = numbers.at(2) ?? 1;
   if (step === 0) throw valueError('range() arg 3 must not be zero');
   if (!numbers.every(Number.isSafeInteger))
     throw pythonError('OverflowError', 'range() takes ints of up to 53 bits');
@@ -108,7 +112,7 @@ class Cycler extends PyObject {
   }
 
   #next(): PyValue {
-    const item = this.#items[this.#at] ?? null;
+    const item = at(this.#items, this.#at);
     this.#at = (this.#at + 1) % this.#items.length;
     return item;
   }
@@ -147,7 +151,7 @@ function makeCycler(_runtime: Runtime, args: PyValue[], kwargs: Kwargs): PyValue
   return new Cycler(args);
 }
 
-function makeJoiner([separator = ', ']: readonly (PyValue | undefined)[]): Joiner {
+function makeJoiner([separator = ', ']: [PyValue?]): Joiner {
   return new Joiner(separator);
 }
 
@@ -156,12 +160,12 @@ const raiseSignature = signature('raise_exception', 'message');
 const strftimeSignature = signature('strftime_now', 'format');
 
 function raiseException(runtime: Runtime, args: PyValue[], kwargs: Kwargs): never {
-  const [message = null] = bind(raiseSignature, args, kwargs);
+  const [message] = bind(raiseSignature, args, kwargs);
   throw new TemplateError('raised', isText(message) ? textOf(message) : repr(runtime, message));
 }
 
 function strftimeNow(runtime: Runtime, args: PyValue[], kwargs: Kwargs): PyValue {
-  const [format = null] = bind(strftimeSignature, args, kwargs);
+  const [format] = bind(strftimeSignature, args, kwargs);
   if (!isText(format))
     throw typeError(`strftime() argument 1 must be str, not ${typeNameOf(format)}`);
   const text = strftime(plainStr(runtime, format, 'strftime'), runtime.date);

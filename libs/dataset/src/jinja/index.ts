@@ -1,4 +1,5 @@
 export { JsonSyntaxError, TemplateError, TemplateSyntaxError } from './errors.js';
 export { parseJson } from './json-parse.js';
 export { compileTemplate, type Rendering, type Template } from './template.js';
-export { PyDict, PyFloat, type CalendarDate, type PyValue } from './values.js';
+export { PyFloat } from './scalars.js';
+export { PyDict, type CalendarDate, type PyValue } from './values.js';

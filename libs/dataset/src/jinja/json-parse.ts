@@ -1,6 +1,7 @@
 import { JsonSyntaxError, TemplateError } from './errors.js';
 import { decimalToInt } from './numbers.js';
-import { PyDict, PyFloat, type PyValue } from './values.js';
+import { PyFloat } from './scalars.js';
+import { PyDict, type PyValue } from './values.js';
 
 const DEFAULT_DEPTH = 1000;
 

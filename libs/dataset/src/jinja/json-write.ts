@@ -2,9 +2,10 @@ import { sortBy } from './equality.js';
 import { typeError } from './errors.js';
 import { floatToText, intToText, isInt, toInt } from './numbers.js';
 import { surrogate } from './python-text.js';
+import { PyFloat } from './scalars.js';
 import { isText, unmarkedText } from './text-values.js';
 import { typeNameOf } from './types.js';
-import { PyDict, PyFloat, PyTuple, type PyValue, type Runtime } from './values.js';
+import { PyDict, PyTuple, type PyValue, type Runtime } from './values.js';
 
 export interface JsonStyle {
   readonly ensureAscii: boolean;

@@ -1,7 +1,8 @@
 import { JsonSyntaxError } from './errors.js';
 import { parseJson } from './json-parse.js';
+import { PyFloat } from './scalars.js';
 import { toJson } from './to-json.js';
-import { PyDict, PyFloat, PyTuple } from './values.js';
+import { PyDict, PyTuple } from './values.js';
 
 function failure(text: string): { reason: string; position: number } {
   try {

@@ -1,3 +1,5 @@
+import { at } from '@emloc/checked';
+
 /** Case and classes of code points, where Python and JavaScript differ. */
 
 const cased = /\p{Cased}/u;
@@ -96,8 +98,9 @@ function titleOf(point: string): string {
   // Georgian has capitals for whole words only.
   if (code >= 0x10d0 && code <= 0x10ff) return point;
   if (code >= 0x1f80 && code <= 0x1faf) return String.fromCodePoint(code | 8);
-  const [first = '', ...rest] = Array.from(point.toUpperCase());
-  return first + rest.join('').toLowerCase();
+  const upper = point.toUpperCase();
+  const first = at(Array.from(upper), 0);
+  return first + upper.slice(first.length).toLowerCase();
 }
 
 export function toCapitalized(text: string): string {

@@ -3,7 +3,8 @@ import { decodeEscapes } from './escapes.js';
 import { isIdentifier } from './letters.js';
 import { decimalToInt, normalize } from './numbers.js';
 import { isSpace, isSpaceUnit, stripRange } from './python-text.js';
-import { PyFloat, type PyValue } from './values.js';
+import { PyFloat } from './scalars.js';
+import { type PyValue } from './values.js';
 
 export type TokenType =
   | 'data'

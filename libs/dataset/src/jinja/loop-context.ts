@@ -1,12 +1,14 @@
+import { at } from '@emloc/checked';
+
 import { isEqual } from './equality.js';
 import { typeError } from './errors.js';
 import { floorModulo } from './numbers.js';
+import { Undefined } from './scalars.js';
 import { sizeOf, toIterator } from './types.js';
 import {
   PyCallable,
   PyFunction,
   PyTuple,
-  Undefined,
   type Kwargs,
   type PyValue,
   type Runtime,
@@ -115,7 +117,7 @@ export class LoopContext extends PyCallable {
 
   #cycle(args: PyValue[]): PyValue {
     if (args.length === 0) throw typeError('no items for cycling given');
-    return args[floorModulo(this.#index0, args.length)] ?? null;
+    return at(args, floorModulo(this.#index0, args.length));
   }
 
   #hasChanged(runtime: Runtime, args: PyValue[]): boolean {

@@ -1,16 +1,8 @@
 import { typeError } from './errors.js';
 import { MISSING, type Frame, type Slot } from './render-state.js';
+import { RichText, Undefined } from './scalars.js';
 import { type Text } from './text-values.js';
-import {
-  PyCallable,
-  PyDict,
-  PyTuple,
-  RichText,
-  Undefined,
-  type Kwargs,
-  type PyValue,
-  type Runtime,
-} from './values.js';
+import { PyCallable, PyDict, PyTuple, type Kwargs, type PyValue, type Runtime } from './values.js';
 
 /** What is known of a macro when the template is compiled. */
 export interface MacroShape {

@@ -1,4 +1,6 @@
-import { bind, signature, toIndex } from './arguments.js';
+import { at } from '@emloc/checked';
+
+import { bind, signature, toIndex, type Bound } from './arguments.js';
 import { encodeText } from './bytes.js';
 import { decompose } from './decimals.js';
 import { isSameOrEqual } from './equality.js';
@@ -6,6 +8,7 @@ import { pythonError, typeError, valueError } from './errors.js';
 import { stripTags, unescapeEntities } from './html.js';
 import { fromNumber, isInt, normalize, toInt } from './numbers.js';
 import { repr } from './repr.js';
+import { PyFloat } from './scalars.js';
 import { textMethods } from './str-methods.js';
 import { formatMap, formatText } from './text-format.js';
 import { isSafe, isText, type Text } from './text-values.js';
@@ -14,7 +17,6 @@ import {
   BoundMethod,
   DictView,
   PyDict,
-  PyFloat,
   PyIterator,
   PyRange,
   PyTuple,
@@ -25,12 +27,10 @@ import {
 
 export type Method = (runtime: Runtime, self: PyValue, args: PyValue[], kwargs: Kwargs) => PyValue;
 
-type Bound = readonly (PyValue | undefined)[];
-
-function method<T>(
+function method<T, Parameters extends string>(
   name: string,
-  parameters: string,
-  body: (runtime: Runtime, self: T, args: Bound) => PyValue,
+  parameters: Parameters,
+  body: (runtime: Runtime, self: T, args: Bound<Parameters>) => PyValue,
 ): [string, Method] {
   const params = signature(name, parameters);
   // Tables are chosen by the type of self.
@@ -44,28 +44,28 @@ const ofText = new Map<string, Method>([
   ...([...textMethods] as [string, Method][]),
   ['format', (runtime, self, args, kwargs) => formatText(runtime, self as Text, args, kwargs)],
   ['format_map', (runtime, self, args, kwargs) => formatMap(runtime, self as Text, args, kwargs)],
-  method<Text>('encode', 'encoding? errors?', encodeText),
+  method('encode', 'encoding? errors?', encodeText),
 ]);
 
 const ofMarkup = new Map<string, Method>([
   ...ofText,
-  method<Text>('unescape', '', (_runtime, self) => unescapeEntities(self)),
-  method<Text>('striptags', '', (runtime, self) => stripTags(runtime, self)),
+  method('unescape', '', (_runtime, self: Text) => unescapeEntities(self)),
+  method('striptags', '', (runtime, self: Text) => stripTags(runtime, self)),
 ]);
 
 const ofDict = new Map<string, Method>([
-  method<PyDict>('get', 'key default? /', (_runtime, self, [key = null, fallback = null]) => {
+  method('get', 'key default? /', (_runtime, self: PyDict, [key, fallback = null]) => {
     const value = self.get(key);
     return value === undefined ? fallback : value;
   }),
-  method<PyDict>('keys', '', (_runtime, self) => new DictView('keys', self)),
-  method<PyDict>('values', '', (_runtime, self) => new DictView('values', self)),
-  method<PyDict>('items', '', (_runtime, self) => new DictView('items', self)),
-  method<PyDict>('copy', '', (runtime, self) => {
+  method('keys', '', (_runtime, self: PyDict) => new DictView('keys', self)),
+  method('values', '', (_runtime, self: PyDict) => new DictView('values', self)),
+  method('items', '', (_runtime, self: PyDict) => new DictView('items', self)),
+  method('copy', '', (runtime, self: PyDict) => {
     runtime.budget.entries(self.size);
     return self.copy();
   }),
-  method<PyDict>('fromkeys', 'iterable value? /', (runtime, _self, [keys = null, value = null]) =>
+  method('fromkeys', 'iterable value? /', (runtime, _self: PyDict, [keys, value = null]) =>
     fromKeys(runtime, keys, value),
   ),
 ]);
@@ -85,11 +85,11 @@ type Items = (self: PyValue) => readonly PyValue[];
 
 function sequenceMethods(items: Items): [string, Method][] {
   return [
-    method<PyValue>('count', 'value /', (runtime, self, [value = null]) => {
+    method('count', 'value /', (runtime, self: PyValue, [value]) => {
       runtime.budget.visit(items(self).length);
       return items(self).filter((item) => isSameOrEqual(runtime, item, value)).length;
     }),
-    method<PyValue>('index', 'value start? stop? /', (runtime, self, args) =>
+    method('index', 'value start? stop? /', (runtime, self: PyValue, args) =>
       indexOf(runtime, items(self), args, typeNameOf(self)),
     ),
   ];
@@ -98,17 +98,17 @@ function sequenceMethods(items: Items): [string, Method][] {
 function indexOf(
   runtime: Runtime,
   items: readonly PyValue[],
-  [value = null, start, stop]: Bound,
+  [value, start, stop]: [PyValue, PyValue?, PyValue?],
   type: string,
 ): number {
-  const at = (bound: PyValue | undefined, fallback: number): number => {
+  const clamp = (bound: PyValue | undefined, fallback: number): number => {
     const index = bound === undefined ? fallback : toIndex(bound);
     return index < 0 ? Math.max(0, index + items.length) : index;
   };
-  const end = Math.min(items.length, at(stop, items.length));
-  for (let i = at(start, 0); i < end; i++) {
+  const end = Math.min(items.length, clamp(stop, items.length));
+  for (let i = clamp(start, 0); i < end; i++) {
     runtime.budget.visit();
-    if (isSameOrEqual(runtime, items[i] ?? null, value)) return i;
+    if (isSameOrEqual(runtime, at(items, i), value)) return i;
   }
   throw valueError(
     type === 'list'
@@ -119,7 +119,7 @@ function indexOf(
 
 const ofList = new Map<string, Method>([
   ...sequenceMethods((self) => self as PyValue[]),
-  method<PyValue[]>('copy', '', (runtime, self) => {
+  method('copy', '', (runtime, self: PyValue[]) => {
     runtime.budget.items(self.length);
     return [...self];
   }),
@@ -144,22 +144,22 @@ function magnitudeBits(self: PyValue): string {
 }
 
 const ofInt = new Map<string, Method>([
-  method<PyValue>('bit_length', '', (_runtime, self) =>
+  method('bit_length', '', (_runtime, self: PyValue) =>
     toBigInt(self) === 0n ? 0 : magnitudeBits(self).length,
   ),
-  method<PyValue>('bit_count', '', (_runtime, self) => magnitudeBits(self).split('1').length - 1),
-  method<PyValue>('conjugate', '', (_runtime, self) => (isInt(self) ? toInt(self) : self)),
-  method<PyValue>(
+  method('bit_count', '', (_runtime, self: PyValue) => magnitudeBits(self).split('1').length - 1),
+  method('conjugate', '', (_runtime, self: PyValue) => (isInt(self) ? toInt(self) : self)),
+  method(
     'as_integer_ratio',
     '',
-    (_runtime, self) => new PyTuple([normalize(toBigInt(self)), 1]),
+    (_runtime, self: PyValue) => new PyTuple([normalize(toBigInt(self)), 1]),
   ),
 ]);
 
 const ofFloat = new Map<string, Method>([
-  method<PyFloat>('is_integer', '', (_runtime, self) => Number.isInteger(self.value)),
-  method<PyFloat>('conjugate', '', (_runtime, self) => self),
-  method<PyFloat>('as_integer_ratio', '', (_runtime, self) => ratioOf(self.value)),
+  method('is_integer', '', (_runtime, self: PyFloat) => Number.isInteger(self.value)),
+  method('conjugate', '', (_runtime, self: PyFloat) => self),
+  method('as_integer_ratio', '', (_runtime, self: PyFloat) => ratioOf(self.value)),
 ]);
 
 function ratioOf(value: number): PyTuple {
@@ -179,7 +179,7 @@ function ratioOf(value: number): PyTuple {
 }
 
 const ofView = new Map<string, Method>([
-  method<DictView>('isdisjoint', 'other /', (runtime, self, [other = null]) => {
+  method('isdisjoint', 'other /', (runtime, self: DictView, [other]) => {
     const next = toIterator(other);
     const own = PyDict.fromEntries([...self.values()].map((value) => [value, null]));
     for (let item = next(); item !== undefined; item = next()) {
@@ -191,8 +191,8 @@ const ofView = new Map<string, Method>([
 ]);
 
 const ofIterator = new Map<string, Method>([
-  method<PyIterator>('close', '', () => null),
-  method<PyIterator>('send', 'value /', (_runtime, self) => {
+  method('close', '', () => null),
+  method('send', 'value /', (_runtime, self: PyIterator) => {
     const value = self.next();
     if (value === undefined) throw typeError('the generator is at its end');
     return value;

@@ -1,6 +1,7 @@
 import { pythonError, TemplateError, valueError } from './errors.js';
 import { exactPower } from './exact-power.js';
-import { PyFloat, type PyValue } from './values.js';
+import { PyFloat } from './scalars.js';
+import { type PyValue } from './values.js';
 
 /** Ints are numbers as far as they are safe integers, never -0, and bigints beyond. */
 export type Int = number | bigint;
@@ -222,8 +223,9 @@ export function floatToText(value: number): string {
   if (Number.isNaN(value)) return 'nan';
   if (!Number.isFinite(value)) return value > 0 ? 'inf' : '-inf';
   if (value === 0) return Object.is(value, -0) ? '-0.0' : '0.0';
-  const [mantissa = '', exponentText = ''] = Math.abs(value).toExponential().split('e');
-  const text = placePoint(mantissa.replace('.', ''), Number(exponentText));
+  const shown = Math.abs(value).toExponential();
+  const end = shown.indexOf('e');
+  const text = placePoint(shown.slice(0, end).replace('.', ''), Number(shown.slice(end + 1)));
   return value < 0 ? `-${text}` : text;
 }
 

@@ -19,6 +19,7 @@ import {
   type Int,
 } from './numbers.js';
 import { formatPercent } from './percent-format.js';
+import { PyFloat, Undefined } from './scalars.js';
 import {
   concatTexts,
   isSafe,
@@ -30,16 +31,7 @@ import {
 } from './text-values.js';
 import { escape } from './texts.js';
 import { failUndefined, toIterator, typeNameOf } from './types.js';
-import {
-  DictView,
-  PyDict,
-  PyFloat,
-  PyRange,
-  PyTuple,
-  Undefined,
-  type PyValue,
-  type Runtime,
-} from './values.js';
+import { DictView, PyDict, PyRange, PyTuple, type PyValue, type Runtime } from './values.js';
 
 export type BinaryOperator = '+' | '-' | '*' | '/' | '//' | '%' | '**';
 type Operation = (runtime: Runtime, a: PyValue, b: PyValue) => PyValue;

@@ -4,6 +4,7 @@ import { isInt, isNumber, toInt, toNumber } from './numbers.js';
 import { parseFloatText, parseIntText } from './parse-numbers.js';
 import { codePoints, lengthOf } from './python-text.js';
 import { repr } from './repr.js';
+import { PyFloat, Undefined } from './scalars.js';
 import {
   escapeText,
   isSafe,
@@ -15,15 +16,7 @@ import {
 } from './text-values.js';
 import { plainStr } from './texts.js';
 import { typeNameOf } from './types.js';
-import {
-  PyDict,
-  PyFloat,
-  PyRange,
-  PyTuple,
-  Undefined,
-  type PyValue,
-  type Runtime,
-} from './values.js';
+import { PyDict, PyRange, PyTuple, type PyValue, type Runtime } from './values.js';
 
 const conversion =
   /%(?:\(((?:[^()]|\([^()]*\))*)\))?([-+ #0]*)(\*|\d+)?(?:\.(\*|\d+)?)?[hlL]?([\s\S]?)/gu;

@@ -1,3 +1,5 @@
+import { last } from '@emloc/checked';
+
 import { isOrdered } from './equality.js';
 import { isPythonError } from './errors.js';
 import { lengthOf, lineRanges } from './python-text.js';
@@ -92,7 +94,7 @@ class Printer {
     const at = level === 1 ? indent + 1 : indent;
     const after = level === 1 ? allowance + 1 : allowance;
     const parts = this.#textParts(text, WIDTH - at, after);
-    if (parts.length === 1) return parts[0] ?? '';
+    if (parts.length === 1) return last(parts);
     const joined = parts.join(`\n${' '.repeat(at)}`);
     return level === 1 ? `(${joined})` : joined;
   }

@@ -1,6 +1,7 @@
 import { isInt } from './numbers.js';
+import { PyFloat } from './scalars.js';
 import { isText } from './text-values.js';
-import { PyDict, PyFloat, PyTuple, type PyValue } from './values.js';
+import { PyDict, PyTuple, type PyValue } from './values.js';
 
 /** Names with underscores that Python's types have, and that the sandbox hides. */
 const ofObject =

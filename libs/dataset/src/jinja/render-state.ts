@@ -1,14 +1,12 @@
 import { getAttribute, getItem } from './attributes.js';
 import { Budget, sizes, type Limits } from './limits.js';
+import { RichText, Undefined, type Mark } from './scalars.js';
 import { textOf, type Text } from './text-values.js';
 import {
   PyDict,
   PyObject,
   PyTuple,
-  RichText,
-  Undefined,
   type CalendarDate,
-  type Mark,
   type PyValue,
   type Runtime,
 } from './values.js';

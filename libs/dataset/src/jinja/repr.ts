@@ -1,16 +1,7 @@
 import { floatToText, intToText } from './numbers.js';
+import { PyFloat, RichText, Undefined } from './scalars.js';
 import { unmarkedText } from './text-values.js';
-import {
-  DictView,
-  PyDict,
-  PyFloat,
-  PyTuple,
-  RichText,
-  Undefined,
-  type PyObject,
-  type PyValue,
-  type Runtime,
-} from './values.js';
+import { DictView, PyDict, PyTuple, type PyObject, type PyValue, type Runtime } from './values.js';
 
 // eslint-disable-next-line no-control-regex -- control characters are what it looks for
 const toEscape = /[\\'\0-\x1f\x7f-\uffff]/;

@@ -1,6 +1,9 @@
+import { at } from '@emloc/checked';
+
 import { pythonError, typeError, valueError } from './errors.js';
 import { isInt, toInt } from './numbers.js';
 import { codePoints, lengthOf, offsetOf } from './python-text.js';
+import { Undefined } from './scalars.js';
 import {
   isSafe,
   isText,
@@ -11,7 +14,7 @@ import {
   type Text,
 } from './text-values.js';
 import { failUndefined, typeNameOf } from './types.js';
-import { PyRange, PyTuple, Undefined, type PyValue, type Runtime } from './values.js';
+import { PyRange, PyTuple, type PyValue, type Runtime } from './values.js';
 
 interface Bounds {
   readonly start: PyValue;
@@ -65,7 +68,7 @@ function pick(runtime: Runtime, items: readonly PyValue[], bounds: Bounds): PyVa
   const { first, step, count } = select(bounds, items.length);
   runtime.budget.items(count);
   if (step === 1) return items.slice(first, first + count);
-  return Array.from({ length: count }, (_, i) => items[first + i * step] ?? null);
+  return Array.from({ length: count }, (_, i) => at(items, first + i * step));
 }
 
 function sliceOfText(runtime: Runtime, value: Text, bounds: Bounds): Text {
@@ -77,6 +80,6 @@ function sliceOfText(runtime: Runtime, value: Text, bounds: Bounds): Text {
   }
   runtime.budget.text(count);
   const points = codePoints(unmarkedText(value, 'a slice with a step'));
-  const picked = Array.from({ length: count }, (_, i) => points[first + i * step] ?? '');
+  const picked = Array.from({ length: count }, (_, i) => at(points, first + i * step));
   return toText(picked.join(''), isSafe(value));
 }

@@ -1,4 +1,4 @@
-import { bind, signature, toIndex, toTextArgument, type Signature } from './arguments.js';
+import { bind, signature, toIndex, toTextArgument, type Bound } from './arguments.js';
 import { pythonError, typeError, valueError } from './errors.js';
 import {
   casefold,
@@ -15,15 +15,9 @@ import {
   toCapitalized,
   toTitle,
 } from './letters.js';
-import {
-  codePoints,
-  indexOfOffset,
-  isSpace,
-  lengthOf,
-  lineRanges,
-  offsetOf,
-} from './python-text.js';
+import { codePoints, isSpace, lengthOf, lineRanges } from './python-text.js';
 import { isPrintable } from './repr.js';
+import { affix, count, find, index } from './str-search.js';
 import { split, strip } from './str-split.js';
 import {
   concatTexts,
@@ -39,12 +33,15 @@ import { escape } from './texts.js';
 import { isTruthy, toIterator, typeNameOf } from './types.js';
 import { PyDict, PyTuple, type Kwargs, type PyValue, type Runtime } from './values.js';
 
-type Bound = readonly (PyValue | undefined)[];
-type Body = (runtime: Runtime, self: Text, args: Bound) => PyValue;
+type Body<Arguments> = (runtime: Runtime, self: Text, args: Arguments) => PyValue;
 type TextMethod = (runtime: Runtime, self: Text, args: PyValue[], kwargs: Kwargs) => PyValue;
 
-function method(name: string, parameters: string, body: Body): [string, TextMethod] {
-  const params: Signature = signature(name, parameters);
+function method<Parameters extends string>(
+  name: string,
+  parameters: Parameters,
+  body: Body<Bound<Parameters>>,
+): [string, TextMethod] {
+  const params = signature(name, parameters);
   return [
     name,
     (runtime, self, args, kwargs) => {
@@ -73,64 +70,7 @@ function every(name: string, isOfClass: (point: string) => boolean): [string, Te
   });
 }
 
-/** Offsets of `[start:stop]`, in UTF-16 units; undefined where start is beyond the end. */
-function window(text: string, start?: PyValue, stop?: PyValue): [number, number] | undefined {
-  const from = start === undefined || start === null ? 0 : toIndex(start);
-  const to = stop === undefined || stop === null ? Infinity : toIndex(stop);
-  if (from === 0 && to === Infinity) return [0, text.length];
-  const length = lengthOf(text);
-  const first = from < 0 ? Math.max(0, from + length) : from;
-  const last = Math.min(length, to < 0 ? Math.max(0, to + length) : to);
-  if (first > length || first > last) return undefined;
-  return [offsetOf(text, first), offsetOf(text, last)];
-}
-
-function find(name: string, isLast: boolean): Body {
-  return (_runtime, self, [sub = null, start, stop]) => {
-    const text = textOf(self);
-    const wanted = textOf(toTextArgument(sub, name));
-    const range = window(text, start, stop);
-    if (range === undefined) return -1;
-    const within = text.slice(...range);
-    const at = isLast ? within.lastIndexOf(wanted) : within.indexOf(wanted);
-    return at === -1 ? -1 : indexOfOffset(text, range[0] + at);
-  };
-}
-
-function index(name: string, isLast: boolean): Body {
-  const search = find(name, isLast);
-  return (runtime, self, args) => {
-    const found = search(runtime, self, args);
-    if (found === -1) throw valueError('substring not found');
-    return found;
-  };
-}
-
-function count(_runtime: Runtime, self: Text, [sub = null, start, stop]: Bound): PyValue {
-  const text = textOf(self);
-  const wanted = textOf(toTextArgument(sub, 'count'));
-  const range = window(text, start, stop);
-  if (range === undefined) return 0;
-  const within = text.slice(...range);
-  return wanted === '' ? lengthOf(within) + 1 : within.split(wanted).length - 1;
-}
-
-function affix(name: string, matches: (text: string, affix: string) => boolean): Body {
-  return (_runtime, self, [wanted = null, start, stop]) => {
-    const text = textOf(self);
-    const range = window(text, start, stop);
-    const options = wanted instanceof PyTuple ? wanted.items : [wanted];
-    const texts = options.map((option) => affixText(name, option));
-    return range !== undefined && texts.some((option) => matches(text.slice(...range), option));
-  };
-}
-
-function affixText(name: string, value: PyValue): string {
-  if (isText(value)) return textOf(value);
-  throw typeError(`${name} first arg must be str or a tuple of str, not ${typeNameOf(value)}`);
-}
-
-function join(runtime: Runtime, self: Text, [items = null]: Bound): PyValue {
+function join(runtime: Runtime, self: Text, [items]: [PyValue]): PyValue {
   const next = toIterator(items);
   const parts: Text[] = [];
   for (let item = next(); item !== undefined; item = next()) {
@@ -149,7 +89,11 @@ function joinable(runtime: Runtime, self: Text, item: PyValue, at: number): Text
   );
 }
 
-function replace(runtime: Runtime, self: Text, [old = null, by = null, times]: Bound): PyValue {
+function replace(
+  runtime: Runtime,
+  self: Text,
+  [old, by, times]: [PyValue, PyValue, PyValue?],
+): PyValue {
   const wanted = textOf(toTextArgument(old, 'replace'));
   const given = isSafe(self) ? escape(runtime, by) : toTextArgument(by, 'replace');
   const limit = times === undefined ? -1 : toIndex(times);
@@ -177,8 +121,11 @@ export function replaceText(
   return head.join('') + pieces.slice(times).join(old);
 }
 
-function pad(name: string, toLeft: (missing: number, width: number) => number): Body {
-  return (runtime, self, [width = null, fill = ' ']) => {
+function pad(
+  name: string,
+  toLeft: (missing: number, width: number) => number,
+): Body<[PyValue, PyValue?]> {
+  return (runtime, self, [width, fill = ' ']) => {
     const wanted = toIndex(width);
     const given = isSafe(self) ? escape(runtime, fill) : toTextArgument(fill, name);
     if (lengthOf(textOf(given)) !== 1)
@@ -192,7 +139,7 @@ function pad(name: string, toLeft: (missing: number, width: number) => number): 
   };
 }
 
-function zfill(runtime: Runtime, self: Text, [width = null]: Bound): PyValue {
+function zfill(runtime: Runtime, self: Text, [width]: [PyValue]): PyValue {
   const text = unmarkedText(self, 'zfill');
   const missing = Math.max(0, toIndex(width) - lengthOf(text));
   runtime.budget.text(missing);
@@ -200,7 +147,7 @@ function zfill(runtime: Runtime, self: Text, [width = null]: Bound): PyValue {
   return toText(text.slice(0, sign) + '0'.repeat(missing) + text.slice(sign), isSafe(self));
 }
 
-function expandtabs(runtime: Runtime, self: Text, [size = 8]: Bound): PyValue {
+function expandtabs(runtime: Runtime, self: Text, [size = 8]: [PyValue?]): PyValue {
   const width = toIndex(size);
   const text = unmarkedText(self, 'expandtabs');
   runtime.budget.text(text.length + (text.split('\t').length - 1) * Math.max(0, width));
@@ -215,8 +162,8 @@ function expandtabs(runtime: Runtime, self: Text, [size = 8]: Bound): PyValue {
   return toText(result, isSafe(self));
 }
 
-function partition(name: string, isLast: boolean): Body {
-  return (_runtime, self, [separator = null]) => {
+function partition(name: string, isLast: boolean): Body<[PyValue]> {
+  return (_runtime, self, [separator]) => {
     const text = textOf(self);
     const wanted = textOf(toTextArgument(separator, name));
     if (wanted === '') throw valueError('empty separator');
@@ -232,26 +179,26 @@ function partition(name: string, isLast: boolean): Body {
   };
 }
 
-function splitlines(runtime: Runtime, self: Text, [keepends = false]: Bound): PyValue {
+function splitlines(runtime: Runtime, self: Text, [keepends = false]: [PyValue?]): PyValue {
   const lines = lineRanges(textOf(self));
   runtime.budget.items(lines.length);
   const keeps = isTruthy(keepends);
   return lines.map(({ start, end, next }) => sliceText(self, start, keeps ? next : end));
 }
 
-function removeprefix(_runtime: Runtime, self: Text, [prefix = null]: Bound): PyValue {
+function removeprefix(_runtime: Runtime, self: Text, [prefix]: [PyValue]): PyValue {
   const wanted = textOf(toTextArgument(prefix, 'removeprefix'));
   const text = textOf(self);
   return text.startsWith(wanted) ? sliceText(self, wanted.length, text.length) : self;
 }
 
-function removesuffix(_runtime: Runtime, self: Text, [suffix = null]: Bound): PyValue {
+function removesuffix(_runtime: Runtime, self: Text, [suffix]: [PyValue]): PyValue {
   const wanted = textOf(toTextArgument(suffix, 'removesuffix'));
   const text = textOf(self);
   return text.endsWith(wanted) ? sliceText(self, 0, text.length - wanted.length) : self;
 }
 
-function translate(runtime: Runtime, self: Text, [table = null]: Bound): PyValue {
+function translate(runtime: Runtime, self: Text, [table]: [PyValue]): PyValue {
   if (!(table instanceof PyDict)) throw typeError('translate() takes a dict here');
   return remade(runtime, self, 'translate', (text) =>
     codePoints(text)

@@ -1,3 +1,5 @@
+import { at } from '@emloc/checked';
+
 import { toIndex, toTextArgument } from './arguments.js';
 import { valueError } from './errors.js';
 import { codePoints, isBmp, isSpaceUnit, stripRange } from './python-text.js';
@@ -24,8 +26,8 @@ function stripCharacters(
   const points = isBmp(text) ? text : codePoints(text);
   let first = 0;
   let last = points.length;
-  if (left) while (first < last && set.has(points[first] ?? '')) first++;
-  if (right) while (last > first && set.has(points[last - 1] ?? '')) last--;
+  if (left) while (first < last && set.has(at(points, first))) first++;
+  if (right) while (last > first && set.has(at(points, last - 1))) last--;
   if (typeof points === 'string') return [first, last];
   const start = points.slice(0, first).join('').length;
   return [start, start + points.slice(first, last).join('').length];
@@ -65,10 +67,10 @@ function splitLeft(text: string, wanted: string, limit: number): [number, number
   const ranges: [number, number][] = [];
   let start = 0;
   while (ranges.length < limit) {
-    const at = text.indexOf(wanted, start);
-    if (at === -1) break;
-    ranges.push([start, at]);
-    start = at + wanted.length;
+    const found = text.indexOf(wanted, start);
+    if (found === -1) break;
+    ranges.push([start, found]);
+    start = found + wanted.length;
   }
   ranges.push([start, text.length]);
   return ranges;
@@ -78,10 +80,10 @@ function splitRight(text: string, wanted: string, limit: number): [number, numbe
   const ranges: [number, number][] = [];
   let end = text.length;
   while (ranges.length < limit && end >= wanted.length) {
-    const at = text.lastIndexOf(wanted, end - wanted.length);
-    if (at === -1) break;
-    ranges.push([at + wanted.length, end]);
-    end = at;
+    const found = text.lastIndexOf(wanted, end - wanted.length);
+    if (found === -1) break;
+    ranges.push([found + wanted.length, end]);
+    end = found;
   }
   ranges.push([0, end]);
   return ranges.reverse();
@@ -92,10 +94,10 @@ function splitSpaces(text: string, limit: number, fromRight: boolean): [number, 
   const words = wordRanges(text);
   if (words.length <= limit) return words;
   if (!fromRight) {
-    const rest = words[limit]?.[0] ?? text.length;
+    const rest = at(words, limit)[0];
     return [...words.slice(0, limit), [rest, text.length]];
   }
-  const rest = words[words.length - limit - 1]?.[1] ?? 0;
+  const rest = at(words, words.length - limit - 1)[1];
   return [[0, rest], ...words.slice(words.length - limit)];
 }
 

@@ -1,3 +1,5 @@
+import { at } from '@emloc/checked';
+
 import { type CalendarDate } from './values.js';
 
 const days = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'];
@@ -139,11 +141,11 @@ const numbers: Readonly<Record<string, NumberOf>> = {
 };
 
 const texts: Readonly<Record<string, (moment: Moment) => string>> = {
-  a: ({ weekday }) => (days[weekday] ?? '').slice(0, 3),
-  A: ({ weekday }) => days[weekday] ?? '',
-  b: ({ month }) => (months[month] ?? '').slice(0, 3),
-  B: ({ month }) => months[month] ?? '',
-  h: ({ month }) => (months[month] ?? '').slice(0, 3),
+  a: ({ weekday }) => at(days, weekday).slice(0, 3),
+  A: ({ weekday }) => at(days, weekday),
+  b: ({ month }) => at(months, month).slice(0, 3),
+  B: ({ month }) => at(months, month),
+  h: ({ month }) => at(months, month).slice(0, 3),
   n: () => '\n',
   p: () => 'AM',
   P: () => 'am',

@@ -8,16 +8,9 @@ import { defaultLimits, type Limits } from './limits.js';
 import { type BlockNode, type Statement } from './nodes.js';
 import { parseTemplate } from './parse-template.js';
 import { Context, Frame, RenderState } from './render-state.js';
+import { Undefined, type Mark } from './scalars.js';
 import { FunctionScope, Symbols } from './symbols.js';
-import {
-  PyCallable,
-  PyObject,
-  Undefined,
-  type CalendarDate,
-  type Mark,
-  type PyValue,
-  type Runtime,
-} from './values.js';
+import { PyCallable, PyObject, type CalendarDate, type PyValue, type Runtime } from './values.js';
 
 interface RenderOptions {
   /** The day of `strftime_now`, at midnight. */

@@ -4,16 +4,15 @@ import { filterNames } from './filter-names.js';
 import { isLower, isUpper } from './letters.js';
 import { isInt, isNumber } from './numbers.js';
 import { isIn, isSame, modulo } from './operators.js';
+import { PyFloat, Undefined } from './scalars.js';
 import { isSafe, isText, textOf } from './text-values.js';
 import { str } from './texts.js';
 import { isCallable, isIterable, sizeOf } from './types.js';
 import {
   PyDict,
-  PyFloat,
   PyRange,
   PyTuple,
   toKey,
-  Undefined,
   type Kwargs,
   type PyValue,
   type Runtime,
@@ -25,17 +24,19 @@ type Body = (value: PyValue, runtime: Runtime) => boolean;
 
 function test(name: string, body: Body): [string, Test] {
   const params = signature(`test_${name}`, 'value');
-  return [name, (runtime, args, kwargs) => body(bind(params, args, kwargs)[0] ?? null, runtime)];
+  return [name, (runtime, args, kwargs) => body(bind(params, args, kwargs)[0], runtime)];
 }
 
 type PairBody = (value: PyValue, other: PyValue, runtime: Runtime) => boolean;
 
-function pairTest(name: string, parameters: string, body: PairBody): [string, Test] {
+type PairParameters = 'a b /' | 'value num' | 'value other' | 'value seq';
+
+function pairTest(name: string, parameters: PairParameters, body: PairBody): [string, Test] {
   const params = signature(name, parameters);
   return [
     name,
     (runtime, args, kwargs) => {
-      const [value = null, other = null] = bind(params, args, kwargs);
+      const [value, other] = bind(params, args, kwargs);
       return body(value, other, runtime);
     },
   ];

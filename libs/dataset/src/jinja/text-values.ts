@@ -1,5 +1,6 @@
 import { TemplateError } from './errors.js';
-import { RichText, type Mark, type PyValue, type Runtime } from './values.js';
+import { RichText, type Mark } from './scalars.js';
+import { type PyValue, type Runtime } from './values.js';
 
 /** A str of Python. */
 export type Text = string | RichText;

@@ -1,5 +1,6 @@
 import { typeError } from './errors.js';
 import { repr } from './repr.js';
+import { RichText, Undefined } from './scalars.js';
 import {
   escapeText,
   isText,
@@ -10,7 +11,7 @@ import {
   type Text,
 } from './text-values.js';
 import { typeNameOf } from './types.js';
-import { RichText, Undefined, type PyValue, type Runtime } from './values.js';
+import { type PyValue, type Runtime } from './values.js';
 
 /** As `str(x)`; marks stay, Markup becomes a plain str. */
 export function str(runtime: Runtime, value: PyValue): Text {

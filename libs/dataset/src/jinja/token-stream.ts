@@ -1,7 +1,7 @@
+import { at } from '@emloc/checked';
+
 import { TemplateSyntaxError } from './errors.js';
 import { tokenize, type Token, type TokenType } from './lexer.js';
-
-const EOF_TOKEN: Token = { type: 'eof', text: '', value: null, line: 1 };
 
 /** Tokens of a template, one after the other. */
 export class TokenStream {
@@ -13,11 +13,16 @@ export class TokenStream {
   }
 
   get current(): Token {
-    return this.#tokens[this.#at] ?? this.#tokens.at(-1) ?? EOF_TOKEN;
+    return this.#tokenAt(this.#at);
   }
 
   look(): Token {
-    return this.#tokens[this.#at + 1] ?? this.current;
+    return this.#tokenAt(this.#at + 1);
+  }
+
+  /** All beyond the end are the end. */
+  #tokenAt(index: number): Token {
+    return at(this.#tokens, Math.min(index, this.#tokens.length - 1));
   }
 
   next(): Token {

@@ -1,16 +1,14 @@
 import { pythonError, typeError } from './errors.js';
 import { lengthOf } from './python-text.js';
+import { PyFloat, RichText, Undefined } from './scalars.js';
 import {
   DictView,
   PyCallable,
   PyDict,
-  PyFloat,
   PyIterator,
   PyObject,
   PyRange,
   PyTuple,
-  RichText,
-  Undefined,
   type PyValue,
 } from './values.js';
 

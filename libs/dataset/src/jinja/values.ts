@@ -1,5 +1,9 @@
-import { typeError, type PythonException } from './errors.js';
+import { at } from '@emloc/checked';
+
+import { typeError } from './errors.js';
+import { encodeKey, floatKey, UNDEFINED_KEY, type Key } from './keys.js';
 import { type Budget } from './limits.js';
+import { PyFloat, RichText, Undefined } from './scalars.js';
 
 /**
  * A value of a template. `null` is None; a number is an int that is a safe integer, a bigint one
@@ -39,14 +43,6 @@ export interface Runtime {
 
 export type Kwargs = ReadonlyMap<string, PyValue> | null;
 
-export class PyFloat {
-  readonly value: number;
-
-  constructor(value: number) {
-    this.value = value;
-  }
-}
-
 export class PyTuple {
   readonly items: readonly PyValue[];
   /** Of a named tuple: `grouper` and `list`. */
@@ -55,42 +51,6 @@ export class PyTuple {
   constructor(items: readonly PyValue[], fields?: readonly string[]) {
     this.items = items;
     this.fields = fields;
-  }
-}
-
-/** A range of UTF-16 units that a generation mark encloses. */
-export interface Mark {
-  readonly start: number;
-  readonly end: number;
-}
-
-const NO_MARKS: readonly Mark[] = [];
-
-/** A str that is more than its text: Markup (`safe`), or with generation marks inside. */
-export class RichText {
-  readonly text: string;
-  readonly safe: boolean;
-  readonly marks: readonly Mark[];
-
-  constructor(text: string, safe: boolean, marks: readonly Mark[] = NO_MARKS) {
-    this.text = text;
-    this.safe = safe;
-    this.marks = marks;
-  }
-}
-
-/** The value of a name, attribute or item that is not there. */
-export class Undefined {
-  readonly #message: string | (() => string);
-  readonly exception: PythonException;
-
-  constructor(message: string | (() => string), exception: PythonException = 'UndefinedError') {
-    this.#message = message;
-    this.exception = exception;
-  }
-
-  get message(): string {
-    return typeof this.#message === 'string' ? this.#message : this.#message();
   }
 }
 
@@ -233,10 +193,6 @@ export class PyRange extends PyObject {
   }
 }
 
-type Key = string | number | bigint | null | object | symbol;
-
-const UNDEFINED_KEY = Symbol('Undefined');
-
 /** More keys are found by an index. Most dicts of rows are smaller, and light without one. */
 const MAX_SCANNED = 8;
 
@@ -303,7 +259,7 @@ export class PyDict {
 
   *entries(): IterableIterator<[PyValue, PyValue]> {
     let place = 0;
-    for (const key of this.keys()) yield [key, this.#values[place++] ?? null];
+    for (const key of this.keys()) yield [key, at(this.#values, place++)];
   }
 
   copy(): PyDict {
@@ -338,29 +294,7 @@ export function toKey(key: PyValue): Key {
   return key;
 }
 
-function floatKey(key: PyFloat): Key {
-  if (Number.isNaN(key.value)) return key;
-  if (Number.isInteger(key.value) && !Number.isSafeInteger(key.value)) return BigInt(key.value);
-  return key.value === 0 ? 0 : key.value;
-}
-
-const objectNumbers = new WeakMap<object, number>();
-let objectCount = 0;
-
 /** Begins with a noncharacter, so that no text of a row equals it. */
 function tupleKey({ items }: PyTuple): string {
   return `\uffff(${items.map((item) => encodeKey(toKey(item))).join(',')})`;
-}
-
-function encodeKey(key: Key): string {
-  if (typeof key === 'string') return JSON.stringify(key);
-  if (typeof key === 'object' && key !== null) return `#${numberOf(key)}`;
-  return String(key);
-}
-
-function numberOf(key: object): number {
-  const known = objectNumbers.get(key);
-  if (known !== undefined) return known;
-  objectNumbers.set(key, ++objectCount);
-  return objectCount;
 }

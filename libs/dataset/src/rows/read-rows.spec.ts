@@ -87,6 +87,15 @@ describe('other bytes', () => {
     expect(await read(gzipSync('[1,2]'))).toHaveLength(2);
   });
 
+  it('are named where they are a Git LFS pointer', async () => {
+    await expect(
+      read('version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n'),
+    ).rejects.toMatchObject({
+      code: 'DATASET_UNREADABLE',
+      message: expect.stringContaining('is a Git LFS pointer') as string,
+    });
+  });
+
   it('are refused where gzip data is cut short', async () => {
     const whole = gzipSync(JSON.stringify(Array.from({ length: 999 }, Math.random)));
     await expect(read(whole.subarray(0, whole.length - 20))).rejects.toMatchObject({

@@ -1,7 +1,7 @@
 import { Int32List } from './int32-list.js';
 
 /** How much text may be made of one text, in UTF-16 units. */
-const MADE_UNITS = 64 * 1024 * 1024;
+const maxMadeUnits = 64 * 1024 * 1024;
 
 /** A normalizer or pre-tokenizer makes more text than can be kept. */
 export class GrowthError extends Error {
@@ -136,7 +136,7 @@ export class AlignedTextBuilder {
     private readonly base: AlignedText,
     private readonly origin = base.origin,
   ) {
-    this.#limit = Math.max(MADE_UNITS, base.text.length + 1024);
+    this.#limit = Math.max(maxMadeUnits, base.text.length + 1024);
   }
 
   /** A part of the base as it is. */
@@ -194,6 +194,6 @@ export class AlignedTextBuilder {
   #count(units: number): void {
     this.#length += units;
     if (this.#length > this.#limit)
-      throw new GrowthError(`more than ${MADE_UNITS} characters are made of one text`);
+      throw new GrowthError(`more than ${maxMadeUnits} characters are made of one text`);
   }
 }

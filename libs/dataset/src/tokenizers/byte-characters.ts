@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer';
+import { at } from '@emloc/checked';
 
 /** Bytes that stand for themselves; the others follow from U+0100 on, in order. */
 function isPrintable(byte: number): boolean {
@@ -10,21 +11,21 @@ function isPrintable(byte: number): boolean {
 }
 
 /** The character by which byte-level vocabularies write each byte. */
-export const BYTE_CHARACTERS: readonly string[] = (() => {
+export const byteCharacters: readonly string[] = (() => {
   let next = 0x100;
   return Array.from({ length: 256 }, (_, byte) =>
     String.fromCharCode(isPrintable(byte) ? byte : next++),
   );
 })();
 
-const BYTE_OF_CHARACTER: ReadonlyMap<string, number> = new Map(
-  BYTE_CHARACTERS.map((character, byte) => [character, byte]),
+const byteOfCharacter: ReadonlyMap<string, number> = new Map(
+  byteCharacters.map((character, byte) => [character, byte]),
 );
 
 /** The bytes of a text, each as its character. */
 export function toByteCharacters(text: string): string {
   let characters = '';
-  for (const byte of Buffer.from(text)) characters += BYTE_CHARACTERS[byte] ?? '';
+  for (const byte of Buffer.from(text)) characters += at(byteCharacters, byte);
   return characters;
 }
 
@@ -36,7 +37,7 @@ export function fromByteCharacters(text: string): Uint8Array {
   const bytes = new Uint8Array(text.length);
   let length = 0;
   for (const character of text) {
-    const byte = BYTE_OF_CHARACTER.get(character);
+    const byte = byteOfCharacter.get(character);
     if (byte === undefined) return Buffer.from(text);
     bytes[length] = byte;
     length += 1;

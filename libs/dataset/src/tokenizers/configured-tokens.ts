@@ -8,7 +8,9 @@ export interface TokenFiles {
   readonly addedTokens: JsonPart;
 }
 
-const NAMED = ['bos', 'eos', 'unk', 'sep', 'pad', 'cls', 'mask'].map((name) => `${name}_token`);
+const specialNames = ['bos', 'eos', 'unk', 'sep', 'pad', 'cls', 'mask'].map(
+  (name) => `${name}_token`,
+);
 
 /**
  * Tokens to add to those of tokenizer.json, in order: those of `added_tokens_decoder` by id, or
@@ -80,10 +82,10 @@ function namedTokens(sources: readonly JsonPart[]): NamedTokens {
   const extra: AddedToken[] = [];
   for (const source of sources) {
     for (const [key, value] of source.entries)
-      if (NAMED.includes(key) && isTokenValue(value.value))
+      if (specialNames.includes(key) && isTokenValue(value.value))
         attributes.set(key, readConfiguredToken(value, true));
     for (const [key, value] of source.entries)
-      if (!NAMED.includes(key) && key.endsWith('_token') && typeof value.value === 'string')
+      if (!specialNames.includes(key) && key.endsWith('_token') && typeof value.value === 'string')
         attributes.set(key, readConfiguredToken(value, true));
     extra.push(...extraTokens(source, attributes));
   }

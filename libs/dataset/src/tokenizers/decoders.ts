@@ -128,7 +128,7 @@ function wordPiece(prefix: string, cleans: boolean): Decoder {
 }
 
 /** English punctuation and contractions without the spaces before them, in this order. */
-const CLEANED: readonly (readonly [string, string])[] = [
+const cleanedForms: readonly (readonly [string, string])[] = [
   [' .', '.'],
   [' ?', '?'],
   [' !', '!'],
@@ -143,7 +143,7 @@ const CLEANED: readonly (readonly [string, string])[] = [
 ];
 
 function clean(text: string): string {
-  return CLEANED.reduce((cleaned, [from, to]) => cleaned.replaceAll(from, to), text);
+  return cleanedForms.reduce((cleaned, [from, to]) => cleaned.replaceAll(from, to), text);
 }
 
 function suffixes(suffix: string): Decoder {

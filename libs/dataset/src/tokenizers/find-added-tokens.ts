@@ -99,8 +99,8 @@ function pointBefore(text: string, at: number): number {
   return text.codePointAt(at - (paired ? 2 : 1)) ?? 0;
 }
 
-const SPACES: CodePointSet = whiteSpace();
+const spaces: CodePointSet = whiteSpace();
 
 function isSpace(unit: number): boolean {
-  return unit === 0x20 || SPACES.has(unit);
+  return unit === 0x20 || spaces.has(unit);
 }

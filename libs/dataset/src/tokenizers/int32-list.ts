@@ -18,7 +18,7 @@ export class Int32List {
   }
 
   at(index: number): number {
-    return this.#values[index] ?? 0;
+    return this.#values[index] as number;
   }
 
   set(index: number, value: number): void {
@@ -36,7 +36,7 @@ export class Int32List {
   }
 }
 
-const CHUNK = 1 << 18;
+const chunkLength = 1 << 18;
 
 /** A very long list of 32-bit integers: what was written is never copied before the end. */
 export class ChunkedInt32List {
@@ -47,7 +47,7 @@ export class ChunkedInt32List {
   push(value: number): void {
     if (this.#used === this.#last.length) {
       this.#full.push(this.#last);
-      this.#last = new Int32Array(CHUNK);
+      this.#last = new Int32Array(chunkLength);
       this.#used = 0;
     }
     this.#last[this.#used] = value;

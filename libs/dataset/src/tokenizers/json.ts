@@ -2,7 +2,7 @@ import { quote, TokenizerError } from './errors.js';
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
-const MAX_ID = 2 ** 31 - 1;
+const maxId = 2 ** 31 - 1;
 
 export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -93,11 +93,11 @@ export class JsonPart {
 }
 
 export function isId(value: unknown): value is number {
-  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= MAX_ID;
+  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= maxId;
 }
 
 export function idReason(value: unknown): string {
-  return `the id must be a whole number from 0 to ${MAX_ID}, is ${describe(value)}`;
+  return `the id must be a whole number from 0 to ${maxId}, is ${describe(value)}`;
 }
 
 function describe(value: unknown): string {

@@ -7,22 +7,22 @@ export interface Affixes {
   readonly suffix: readonly number[];
 }
 
-const NONE: Affixes = { prefix: [], suffix: [] };
+const none: Affixes = { prefix: [], suffix: [] };
 
 /** The `post_processor` of tokenizer.json. @throws TokenizerError */
 export function readAffixes(part: JsonPart): Affixes {
-  if (part.isAbsent) return NONE;
+  if (part.isAbsent) return none;
   const type = part.get('type').text;
   switch (type) {
     case 'ByteLevel':
-      return NONE;
+      return none;
     case 'BertProcessing':
     case 'RobertaProcessing':
       return { prefix: [pairId(part.get('cls'))], suffix: [pairId(part.get('sep'))] };
     case 'TemplateProcessing':
       return readTemplate(part);
     case 'Sequence':
-      return part.get('processors').items.map(readAffixes).reduce(around, NONE);
+      return part.get('processors').items.map(readAffixes).reduce(around, none);
     default:
       return part.get('type').fail(`there is no post-processor ${quote(type)}`);
   }

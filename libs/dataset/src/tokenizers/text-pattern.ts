@@ -11,8 +11,9 @@ export interface TextPattern {
 
 /** `{"String": text}` or `{"Regex": pattern}`, or a text alone. @throws TokenizerError */
 export function textPattern(part: JsonPart): TextPattern {
-  const [key = '', value = part] = part.entries[0] ?? [];
-  if (part.entries.length !== 1 || (key !== 'String' && key !== 'Regex'))
+  const { entries } = part;
+  const [key, value] = entries.at(0) ?? ['', part];
+  if (entries.length !== 1 || (key !== 'String' && key !== 'Regex'))
     return part.fail('must be {"String": text} or {"Regex": pattern}');
   return key === 'String' ? literalPattern(value.text) : regexPattern(value);
 }

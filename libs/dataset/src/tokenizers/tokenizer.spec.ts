@@ -47,24 +47,27 @@ describe('tokens and ranges as the reference has them', () => {
   });
 });
 
-const BYTES = Array.from(
+const byteTokens = Array.from(
   { length: 256 },
   (_, byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`,
 );
-const CHARACTERS = Array.from('▁abcdefghijklmnopqrstuvwxyz');
-const VOCABULARY = Object.fromEntries(
-  ['<unk>', ...BYTES, ...CHARACTERS, '▁▁', '▁▁▁▁', 'ab', '<s>'].map((token, id) => [token, id]),
+const characterTokens = Array.from('▁abcdefghijklmnopqrstuvwxyz');
+const vocabulary = Object.fromEntries(
+  ['<unk>', ...byteTokens, ...characterTokens, '▁▁', '▁▁▁▁', 'ab', '<s>'].map((token, id) => [
+    token,
+    id,
+  ]),
 );
-const MODEL = {
+const bpeModel = {
   type: 'BPE',
-  vocab: VOCABULARY,
+  vocab: vocabulary,
   merges: ['▁ ▁', '▁▁ ▁▁', 'a b'],
   byte_fallback: true,
   unk_token: '<unk>',
 };
 
 function load(parts: JsonObject, config: JsonObject = {}): Tokenizer {
-  return createTokenizer({ definition: { model: MODEL, ...parts }, config });
+  return createTokenizer({ definition: { model: bpeModel, ...parts }, config });
 }
 
 describe('tokens of tokenizer_config.json', () => {
@@ -85,10 +88,10 @@ describe('tokens of tokenizer_config.json', () => {
       '3': token('<s>'),
     };
     const tokenizer = load({}, { added_tokens_decoder: decoder });
-    const size = Object.keys(VOCABULARY).length;
+    const size = Object.keys(vocabulary).length;
     expect(tokenizer.tokenToId('[[a]]')).toBe(size);
     expect(tokenizer.tokenToId('[[b]]')).toBe(size + 1);
-    expect([...tokenizer.encode('[[b]]<s>[[a]]').ids]).toEqual([size + 1, VOCABULARY['<s>'], size]);
+    expect([...tokenizer.encode('[[b]]<s>[[a]]').ids]).toEqual([size + 1, vocabulary['<s>'], size]);
     expect(tokenizer.decode([size, size + 1], { skipSpecialTokens: true })).toBe('[[b]]');
     expect(tokenizer.vocabularySize).toBe(size + 2);
   });
@@ -112,11 +115,11 @@ describe('tokens of tokenizer_config.json', () => {
 
   it('come from added_tokens.json where the configuration lists none', () => {
     const files = {
-      definition: { model: MODEL },
+      definition: { model: bpeModel },
       config: {},
       addedTokens: { '<z>': 400, '<q>': 399 },
     };
-    const size = Object.keys(VOCABULARY).length;
+    const size = Object.keys(vocabulary).length;
     expect(createTokenizer(files).tokenToId('<q>')).toBe(size);
     expect(createTokenizer(files).tokenToId('<z>')).toBe(size + 1);
   });
@@ -190,7 +193,7 @@ describe('what cannot be used', () => {
   const split = (Regex: unknown): JsonObject => ({
     pre_tokenizer: { type: 'Split', pattern: { Regex }, behavior: 'Isolated', invert: false },
   });
-  const model = (parts: JsonObject): JsonObject => ({ model: { ...MODEL, ...parts } });
+  const model = (parts: JsonObject): JsonObject => ({ model: { ...bpeModel, ...parts } });
 
   it.each<[string, JsonObject, string]>([
     ['no model', { model: undefined }, 'tokenizer.json: model: must be an object, is missing'],
@@ -253,7 +256,7 @@ describe('what cannot be used', () => {
     expect(() => load({}, config)).toThrow(
       'tokenizer_config.json: added_tokens_decoder.4294967366: the id must be',
     );
-    const files = { definition: { model: MODEL }, config: {}, addedTokens: { x: -1 } };
+    const files = { definition: { model: bpeModel }, config: {}, addedTokens: { x: -1 } };
     expect(() => createTokenizer(files)).toThrow('added_tokens.json: x: the id must be');
   });
 

@@ -1,3 +1,5 @@
+import { at } from '@emloc/checked';
+
 import { readAddedToken } from './added-token.js';
 import { AddedVocabulary } from './added-vocabulary.js';
 import { GrowthError, type AlignedText } from './aligned-text.js';
@@ -13,7 +15,7 @@ import { readAffixes } from './post-processors.js';
 import { toBytes } from './pre-tokenizers/byte-level.js';
 import { createPreTokenizer, type PreTokenization } from './pre-tokenizers/create-pre-tokenizer.js';
 import { PatternWorkError } from './regex/match-pattern.js';
-import { CACHED_LENGTH, WordCache } from './word-cache.js';
+import { cachedLength, WordCache } from './word-cache.js';
 
 /** Tokens of a text. All three are of one length. */
 export interface Encoding {
@@ -59,11 +61,11 @@ export interface TokenizerFiles {
   readonly specialTokensMap?: JsonObject;
 }
 
-const FILE = 'tokenizer.json';
+const fileName = 'tokenizer.json';
 
 /** @throws TokenizerError */
 export function createTokenizer(files: TokenizerFiles): Tokenizer {
-  const definition = new JsonPart(files.definition, FILE);
+  const definition = new JsonPart(files.definition, fileName);
   const model = createModel(definition.get('model'));
   const normalizer = createNormalizer(definition.get('normalizer'));
   const added = new AddedVocabulary(model, normalizer);
@@ -146,7 +148,7 @@ class RustLikeTokenizer implements Tokenizer {
     const { added, decode } = this.#parts;
     const tokens: string[] = [];
     for (let i = 0; i < ids.length; i += 1) {
-      const token = added.tokenOf(ids[i] ?? -1);
+      const token = added.tokenOf(at(ids, i));
       if (token !== undefined && !(skipSpecialTokens && added.isSpecial(token))) tokens.push(token);
     }
     return decode(tokens);
@@ -186,7 +188,7 @@ class WordEncoder {
 
   #encode(text: AlignedText, start: number, end: number, take: TakeToken): void {
     const split = this.endsInBytes ? undefined : this.model.splitLong;
-    if (end - start <= CACHED_LENGTH || !split) return this.#encodePart(text, start, end, take);
+    if (end - start <= cachedLength || !split) return this.#encodePart(text, start, end, take);
     split.call(this.model, text.text.slice(start, end), (from, to) =>
       this.#encodePart(text, start + from, start + to, take),
     );
@@ -196,7 +198,7 @@ class WordEncoder {
     const word = text.text.slice(start, end);
     const takeAligned: TakeToken = (id, from, to) =>
       take(id, text.startOf(start + from), text.endOf(start + to - 1));
-    if (word.length <= CACHED_LENGTH) this.#cache.forEachToken(word, takeAligned);
+    if (word.length <= cachedLength) this.#cache.forEachToken(word, takeAligned);
     else this.#tokenize(word, takeAligned);
   }
 }
@@ -207,11 +209,11 @@ function withErrorsOf(work: () => void): void {
     work();
   } catch (cause) {
     if (cause instanceof GrowthError)
-      throw new TokenizerError(FILE, 'normalizer', cause.message, { cause });
+      throw new TokenizerError(fileName, 'normalizer', cause.message, { cause });
     if (cause instanceof PatternWorkError)
-      throw new TokenizerError(FILE, 'a pattern', cause.message, { cause });
+      throw new TokenizerError(fileName, 'a pattern', cause.message, { cause });
     if (cause instanceof ModelError)
-      throw new TokenizerError(FILE, 'model', cause.message, { cause });
+      throw new TokenizerError(fileName, 'model', cause.message, { cause });
     throw cause;
   }
 }

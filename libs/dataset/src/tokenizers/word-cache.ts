@@ -2,9 +2,9 @@ import { Int32List } from './int32-list.js';
 import type { TakeToken } from './models/token-model.js';
 
 /** Longer words rarely come again. In UTF-16 units. */
-export const CACHED_LENGTH = 64;
-const MAX_WORDS = 150_000;
-const MAX_NUMBERS = 2 ** 22;
+export const cachedLength = 64;
+const maxWords = 150_000;
+const maxNumbers = 2 ** 22;
 
 /** Tokens of words that were met before. Forgets everything when it is full. */
 export class WordCache {
@@ -13,7 +13,7 @@ export class WordCache {
 
   constructor(private readonly tokenize: (word: string, take: TakeToken) => void) {}
 
-  /** The word must not be longer than `CACHED_LENGTH`. */
+  /** The word must not be longer than `cachedLength`. */
   forEachToken(word: string, take: TakeToken): void {
     const numbers = this.#numbers;
     const place = this.#places.get(word) ?? this.#fill(word);
@@ -23,7 +23,7 @@ export class WordCache {
   }
 
   #fill(word: string): number {
-    if (this.#places.size >= MAX_WORDS || this.#numbers.length >= MAX_NUMBERS) {
+    if (this.#places.size >= maxWords || this.#numbers.length >= maxNumbers) {
       this.#places.clear();
       this.#numbers.clear();
     }

@@ -3,7 +3,7 @@ import { Buffer } from 'node:buffer';
 /** One unit of a double array, by its place. */
 type Units = Map<number, number>;
 
-const LEAF = 1 << 8;
+const leaf = 1 << 8;
 
 /**
  * A table of replacements as SentencePiece writes it, in base64: a double array, then the texts.
@@ -37,7 +37,7 @@ function place(units: Units, at: number, entries: ReadonlyMap<string, number>): 
   let offset = 1;
   while (needed.some((label) => units.has(at ^ offset ^ label) || (at ^ offset ^ label) === at))
     offset += 1;
-  units.set(at, (units.get(at) ?? 0) | (offset << 10) | (value === undefined ? 0 : LEAF));
+  units.set(at, (units.get(at) ?? 0) | (offset << 10) | (value === undefined ? 0 : leaf));
   if (value !== undefined) units.set(at ^ offset, value | 0x80000000);
   for (const label of labels) units.set(at ^ offset ^ label, label);
   for (const label of labels) {

@@ -1,5 +1,5 @@
 import { compare, type Counts, type Variant } from './compare.js';
-import { REAL_TOKENIZERS } from './packages.js';
+import { realTokenizers } from './packages.js';
 import { realVariants } from './real-variants.js';
 import { smallVariants } from './small-variants.js';
 
@@ -9,7 +9,7 @@ import { smallVariants } from './small-variants.js';
  */
 export async function check(args: readonly string[]): Promise<boolean> {
   const counts: Counts = { equal: 0, wrong: 0 };
-  for (const name of args.length > 0 ? args : [...REAL_TOKENIZERS, 'small'])
+  for (const name of args.length > 0 ? args : [...realTokenizers, 'small'])
     for (const variant of variantsOf(name)) {
       const before = { ...counts };
       await compare(variant, counts);

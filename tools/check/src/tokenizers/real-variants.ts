@@ -4,7 +4,7 @@ import type { TokenToAdd } from './reference.js';
 import { createTexts } from './texts.js';
 
 /** Added in various ways: with what is a word in them, and with what is white space beside them. */
-const ADDED: readonly TokenToAdd[] = [
+const tokensToAdd: readonly TokenToAdd[] = [
   added('[[user]]', { special: true }),
   added('word', { single_word: true }),
   added('слово', { single_word: true, normalized: true }),
@@ -53,7 +53,7 @@ const metaspace = (prepend_scheme: string, splits: boolean): JsonObject => ({
 });
 
 /** Pre-tokenizers and normalizers that fit a vocabulary of bytes. */
-const BYTE_CHANGES: Readonly<Record<string, JsonObject>> = {
+const byteChanges: Readonly<Record<string, JsonObject>> = {
   gpt2: { pre_tokenizer: byteLevel({}) },
   'prefix space': { pre_tokenizer: byteLevel({ add_prefix_space: true }) },
   'no split': { pre_tokenizer: byteLevel({ use_regex: false }) },
@@ -69,7 +69,7 @@ const BYTE_CHANGES: Readonly<Record<string, JsonObject>> = {
 };
 
 /** The same for a vocabulary of characters. */
-const CHARACTER_CHANGES: Readonly<Record<string, JsonObject>> = {
+const characterChanges: Readonly<Record<string, JsonObject>> = {
   ...Object.fromEntries(
     ['always', 'first', 'never'].flatMap((scheme) =>
       [true, false].map((splits) => [
@@ -96,7 +96,7 @@ export function* realVariants(name: string): Iterable<Variant> {
   // Its own tokens again, as transformers reads them from the configuration.
   yield { name: `${name}, configuration`, ...configured(definition, config), texts };
   const isOfBytes = JSON.stringify([decoder, pre]).includes('ByteLevel');
-  const changes = isOfBytes ? BYTE_CHANGES : CHARACTER_CHANGES;
+  const changes = isOfBytes ? byteChanges : characterChanges;
   for (const [change, parts] of Object.entries(changes))
     yield { name: `${name}, ${change}`, definition: { ...definition, ...parts }, texts };
   yield { name: `${name}, tokens`, ...withTokens(definition), texts: tokenTexts() };
@@ -106,13 +106,13 @@ export function* realVariants(name: string): Iterable<Variant> {
 export function withTokens(
   definition: JsonObject,
 ): Pick<Variant, 'definition' | 'config' | 'toAdd'> {
-  const decoder = Object.fromEntries(ADDED.map((token, i) => [String(900_000 + i), token]));
-  return { definition, config: { added_tokens_decoder: decoder }, toAdd: ADDED };
+  const decoder = Object.fromEntries(tokensToAdd.map((token, i) => [String(900_000 + i), token]));
+  return { definition, config: { added_tokens_decoder: decoder }, toAdd: tokensToAdd };
 }
 
 export function tokenTexts(): readonly string[] {
   return createTexts(
-    ADDED.map(({ content }) => content),
+    tokensToAdd.map(({ content }) => content),
     2,
   );
 }

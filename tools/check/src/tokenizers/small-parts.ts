@@ -1,9 +1,9 @@
 import type { JsonObject } from './packages.js';
 
-const BEHAVIORS = ['Removed', 'Isolated', 'MergedWithPrevious', 'MergedWithNext', 'Contiguous'];
+const behaviors = ['Removed', 'Isolated', 'MergedWithPrevious', 'MergedWithNext', 'Contiguous'];
 
 /** Regular expressions with what real tokenizers and others have in them. */
-const PATTERNS: readonly string[] = [
+const patternTexts: readonly string[] = [
   "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
   "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
   '[!"#$%&\'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\r\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\r\n]*|\\s*[\r\n]+|\\s+(?!\\S)|\\s+',
@@ -44,24 +44,26 @@ const PATTERNS: readonly string[] = [
 
 function splits(): readonly (readonly [string, JsonObject])[] {
   const patterns = [
-    ...PATTERNS.map((Regex) => ({ Regex })),
+    ...patternTexts.map((Regex) => ({ Regex })),
     ...[' ', 'the', '.', 'a+', '  '].map((text) => ({ String: text })),
   ];
   return patterns.flatMap((pattern, i) =>
-    BEHAVIORS.flatMap((behavior) =>
-      [false, true].map(
-        (invert) =>
-          [
-            `split ${JSON.stringify(pattern).slice(0, 40)} ${behavior}${invert ? ' invert' : ''}`,
-            { type: 'Split', pattern, behavior, invert },
-          ] as const,
-      ),
-    ).filter((_, form) => i < 2 || form % 3 === i % 3),
+    behaviors
+      .flatMap((behavior) =>
+        [false, true].map(
+          (invert) =>
+            [
+              `split ${JSON.stringify(pattern).slice(0, 40)} ${behavior}${invert ? ' invert' : ''}`,
+              { type: 'Split', pattern, behavior, invert },
+            ] as const,
+        ),
+      )
+      .filter((_, form) => i < 2 || form % 3 === i % 3),
   );
 }
 
 /** By name. */
-export const PRE_TOKENIZERS: Readonly<Record<string, JsonObject>> = {
+export const smallPreTokenizers: Readonly<Record<string, JsonObject>> = {
   whitespace: { type: 'Whitespace' },
   'whitespace split': { type: 'WhitespaceSplit' },
   bert: { type: 'BertPreTokenizer' },
@@ -74,7 +76,7 @@ export const PRE_TOKENIZERS: Readonly<Record<string, JsonObject>> = {
   'fixed length by default': { type: 'FixedLength' },
   'punctuation by default': { type: 'Punctuation' },
   ...Object.fromEntries(
-    BEHAVIORS.map((behavior) => [`punctuation ${behavior}`, { type: 'Punctuation', behavior }]),
+    behaviors.map((behavior) => [`punctuation ${behavior}`, { type: 'Punctuation', behavior }]),
   ),
   metaspace: { type: 'Metaspace', replacement: '▁' },
   'metaspace of old': {
@@ -136,7 +138,7 @@ const sequence = (...normalizers: readonly JsonObject[]): JsonObject => ({
   normalizers,
 });
 
-export const NORMALIZERS: Readonly<Record<string, JsonObject>> = {
+export const smallNormalizers: Readonly<Record<string, JsonObject>> = {
   ...Object.fromEntries(
     ['NFC', 'NFD', 'NFKC', 'NFKD', 'Lowercase', 'StripAccents', 'Nmt', 'ByteLevel'].map((type) => [
       type,

@@ -2,7 +2,7 @@ import { encodeCharacterMap } from './character-map.js';
 import type { Variant } from './compare.js';
 import type { JsonObject } from './packages.js';
 import { tokenTexts, withTokens } from './real-variants.js';
-import { NORMALIZERS, PRE_TOKENIZERS } from './small-parts.js';
+import { smallNormalizers, smallPreTokenizers } from './small-parts.js';
 import { createTexts } from './texts.js';
 
 function definition(parts: JsonObject): JsonObject {
@@ -19,7 +19,7 @@ function definition(parts: JsonObject): JsonObject {
   };
 }
 
-const BYTES = Array.from(
+const bytes = Array.from(
   { length: 256 },
   (_, byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`,
 );
@@ -29,19 +29,19 @@ function ids(tokens: readonly string[]): Readonly<Record<string, number>> {
 }
 
 /** One token a word: shows where words begin and end. */
-const WORDS = { type: 'WordLevel', vocab: { '<unk>': 0, the: 1, ' ': 2 }, unk_token: '<unk>' };
+const words = { type: 'WordLevel', vocab: { '<unk>': 0, the: 1, ' ': 2 }, unk_token: '<unk>' };
 
 /** One token a byte: shows the text after normalization. */
-const SPELLED = {
+const spelled = {
   type: 'BPE',
-  vocab: ids(['<unk>', ...BYTES]),
+  vocab: ids(['<unk>', ...bytes]),
   merges: [],
   byte_fallback: true,
   unk_token: '<unk>',
 };
 
-const CHARACTERS = Array.from("▁abcdefghijklmnopqrstuvwxyz ABTH.,\n'é中文あア한жع1234567890");
-const MERGES = [
+const characters = Array.from("▁abcdefghijklmnopqrstuvwxyz ABTH.,\n'é中文あア한жع1234567890");
+const merges = [
   't h',
   'th e',
   '▁ the',
@@ -55,22 +55,22 @@ const MERGES = [
   ' t',
   ' the',
 ].filter((merge) => merge.split(' ').every((part) => part !== ''));
-const MERGED = MERGES.map((merge) => merge.replace(' ', ''));
-const VOCABULARY = ['<unk>', ...CHARACTERS, ...MERGED];
+const merged = merges.map((merge) => merge.replace(' ', ''));
+const vocabulary = ['<unk>', ...characters, ...merged];
 
-function bpe(flags: JsonObject, tokens: readonly string[] = VOCABULARY): JsonObject {
-  return { type: 'BPE', vocab: ids(tokens), merges: MERGES, unk_token: '<unk>', ...flags };
+function bpe(flags: JsonObject, tokens: readonly string[] = vocabulary): JsonObject {
+  return { type: 'BPE', vocab: ids(tokens), merges, unk_token: '<unk>', ...flags };
 }
 
-const METASPACE = { type: 'Metaspace', replacement: '▁', prepend_scheme: 'always', split: true };
+const metaspace = { type: 'Metaspace', replacement: '▁', prepend_scheme: 'always', split: true };
 
-const BPES: Readonly<Record<string, JsonObject>> = {
-  plain: { model: bpe({}), pre_tokenizer: METASPACE, decoder: METASPACE },
-  'fused unknown': { model: bpe({ fuse_unk: true }), pre_tokenizer: METASPACE },
-  'without unknown': { model: bpe({ unk_token: null }), pre_tokenizer: METASPACE },
+const bpes: Readonly<Record<string, JsonObject>> = {
+  plain: { model: bpe({}), pre_tokenizer: metaspace, decoder: metaspace },
+  'fused unknown': { model: bpe({ fuse_unk: true }), pre_tokenizer: metaspace },
+  'without unknown': { model: bpe({ unk_token: null }), pre_tokenizer: metaspace },
   'unknown not in the vocabulary': { model: bpe({ unk_token: '[none]' }) },
   'byte fallback': {
-    model: bpe({ byte_fallback: true, fuse_unk: true }, [...VOCABULARY, ...BYTES]),
+    model: bpe({ byte_fallback: true, fuse_unk: true }, [...vocabulary, ...bytes]),
     decoder: {
       type: 'Sequence',
       decoders: [
@@ -82,13 +82,13 @@ const BPES: Readonly<Record<string, JsonObject>> = {
     },
   },
   'some bytes': {
-    model: bpe({ byte_fallback: true, fuse_unk: true }, [...VOCABULARY, ...BYTES.slice(0, 0xd0)]),
+    model: bpe({ byte_fallback: true, fuse_unk: true }, [...vocabulary, ...bytes.slice(0, 0xd0)]),
   },
-  'ignored merges': { model: bpe({ ignore_merges: true }), pre_tokenizer: METASPACE },
+  'ignored merges': { model: bpe({ ignore_merges: true }), pre_tokenizer: metaspace },
   'end of word': {
     model: {
       type: 'BPE',
-      vocab: ids(['<unk>', ...CHARACTERS, ...CHARACTERS.map((c) => `${c}</w>`), 'th', 'the</w>']),
+      vocab: ids(['<unk>', ...characters, ...characters.map((c) => `${c}</w>`), 'th', 'the</w>']),
       merges: ['t h', 'th e</w>'],
       unk_token: '<unk>',
       end_of_word_suffix: '</w>',
@@ -99,7 +99,7 @@ const BPES: Readonly<Record<string, JsonObject>> = {
   'subword prefix': {
     model: {
       type: 'BPE',
-      vocab: ids(['<unk>', ...CHARACTERS, ...CHARACTERS.map((c) => `##${c}`), 'th', 'the']),
+      vocab: ids(['<unk>', ...characters, ...characters.map((c) => `##${c}`), 'th', 'the']),
       merges: [
         ['t', '##h'],
         ['th', '##e'],
@@ -112,7 +112,7 @@ const BPES: Readonly<Record<string, JsonObject>> = {
   },
 };
 
-const PIECES: readonly (readonly [string, number])[] = [
+const pieces: readonly (readonly [string, number])[] = [
   ['<unk>', 0],
   ['▁', -2.5],
   ['▁the', -3.1],
@@ -139,23 +139,23 @@ const PIECES: readonly (readonly [string, number])[] = [
   ['x²', -9],
 ];
 
-const UNIGRAMS: Readonly<Record<string, JsonObject>> = {
-  plain: { unk_id: 0, vocab: PIECES },
+const unigrams: Readonly<Record<string, JsonObject>> = {
+  plain: { unk_id: 0, vocab: pieces },
   'byte fallback': {
     unk_id: 0,
-    vocab: [...PIECES, ...BYTES.map((byte) => [byte, -20])],
+    vocab: [...pieces, ...bytes.map((byte) => [byte, -20])],
     byte_fallback: true,
   },
   'some bytes': {
     unk_id: 0,
-    vocab: [...PIECES, ...BYTES.slice(0, 0xd0).map((byte) => [byte, -20])],
+    vocab: [...pieces, ...bytes.slice(0, 0xd0).map((byte) => [byte, -20])],
     byte_fallback: true,
   },
-  'without unknown': { unk_id: null, vocab: PIECES.slice(1) },
-  'twice the same': { unk_id: 0, vocab: [...PIECES, ['the', -1], ['x', -30]] },
+  'without unknown': { unk_id: null, vocab: pieces.slice(1) },
+  'twice the same': { unk_id: 0, vocab: [...pieces, ['the', -1], ['x', -30]] },
 };
 
-const CHARACTER_MAP = encodeCharacterMap(
+const characterMap = encodeCharacterMap(
   new Map(
     [
       ['①', '1'],
@@ -179,7 +179,7 @@ const CHARACTER_MAP = encodeCharacterMap(
   ),
 );
 
-const WORD_PIECE = {
+const wordPiece = {
   type: 'WordPiece',
   vocab: ids([
     '[UNK]',
@@ -210,29 +210,29 @@ const WORD_PIECE = {
 /** Every part by itself, then models with what they usually stand with. */
 export function* smallVariants(): Iterable<Variant> {
   const texts = createTexts(['the', 'ing', 'Ab'], 3);
-  for (const [name, pre_tokenizer] of Object.entries(PRE_TOKENIZERS))
+  for (const [name, pre_tokenizer] of Object.entries(smallPreTokenizers))
     yield {
       name: `words, ${name}`,
-      definition: definition({ model: WORDS, pre_tokenizer }),
+      definition: definition({ model: words, pre_tokenizer }),
       texts,
     };
-  for (const [name, normalizer] of Object.entries(NORMALIZERS)) {
-    const parts = { model: SPELLED, normalizer };
+  for (const [name, normalizer] of Object.entries(smallNormalizers)) {
+    const parts = { model: spelled, normalizer };
     yield { name: `bytes, ${name}`, definition: definition(parts), texts };
     yield { name: `bytes, ${name}, tokens`, ...withTokens(definition(parts)), texts: tokenTexts() };
   }
-  const precompiled = { type: 'Precompiled', precompiled_charsmap: CHARACTER_MAP };
+  const precompiled = { type: 'Precompiled', precompiled_charsmap: characterMap };
   yield {
     name: 'bytes, precompiled',
-    definition: definition({ model: SPELLED, normalizer: precompiled }),
+    definition: definition({ model: spelled, normalizer: precompiled }),
     texts,
   };
-  for (const [name, parts] of Object.entries(BPES))
+  for (const [name, parts] of Object.entries(bpes))
     yield { name: `bpe, ${name}`, definition: definition(parts), texts };
-  for (const [name, parts] of Object.entries(UNIGRAMS)) {
+  for (const [name, parts] of Object.entries(unigrams)) {
     const model = { type: 'Unigram', ...parts };
-    const whole = { ...METASPACE, split: false };
-    for (const [form, pre_tokenizer] of [['split', METASPACE] as const, ['whole', whole] as const])
+    const whole = { ...metaspace, split: false };
+    for (const [form, pre_tokenizer] of [['split', metaspace] as const, ['whole', whole] as const])
       yield {
         name: `unigram, ${name}, ${form}`,
         definition: definition({ model, pre_tokenizer, normalizer: precompiled }),
@@ -242,8 +242,8 @@ export function* smallVariants(): Iterable<Variant> {
   yield {
     name: 'wordpiece',
     definition: definition({
-      model: WORD_PIECE,
-      normalizer: NORMALIZERS.bert,
+      model: wordPiece,
+      normalizer: smallNormalizers.bert,
       pre_tokenizer: { type: 'BertPreTokenizer' },
       decoder: { type: 'WordPiece', prefix: '##', cleanup: true },
     }),

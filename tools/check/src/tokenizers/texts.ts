@@ -11,11 +11,11 @@ function createNumbers(seed: number): () => number {
   };
 }
 
-const WHITE_SPACE = Array.from(
+const whiteSpace = Array.from(
   '\t\n\v\f\r \u0085\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\u200b\u2060\ufeff\u180e\u001c\u001d\u001e\u001f',
 );
 
-const SENTENCES = [
+const sentences = [
   '',
   ' ',
   'a',
@@ -48,9 +48,9 @@ const SENTENCES = [
   'ꙮ ꚜ 𞤀𞤢 𐐀𐐨 Ꭰꭰ ᲀ ჰ Ჰ 𑜞 ᳲ ᜴ 𖫵 𞥐 𑄶 𑱐 ᧐ ᪀',
 ];
 
-const FRAGMENTS = [
-  ...WHITE_SPACE,
-  ...WHITE_SPACE,
+const fragments = [
+  ...whiteSpace,
+  ...whiteSpace,
   ' ',
   '  ',
   '\n',
@@ -107,10 +107,10 @@ export function createTexts(tokens: readonly string[], seed = 1): readonly strin
   const next = createNumbers(seed);
   const pick = <T>(list: readonly T[], fallback: T): T =>
     list.length === 0 ? fallback : at(list, Math.floor(next() * list.length));
-  const pieces = [...FRAGMENTS, ...tokens, ...tokens];
+  const pieces = [...fragments, ...tokens, ...tokens];
   return [
-    ...SENTENCES,
-    ...WHITE_SPACE.flatMap((space) => [space, `a${space}b`, `${space}${space}x${space}`]),
+    ...sentences,
+    ...whiteSpace.flatMap((space) => [space, `a${space}b`, `${space}${space}x${space}`]),
     ...[2, 3, 7, 16, 33, 100].flatMap((n) => [
       ' '.repeat(n),
       `a${' '.repeat(n)}b`,
@@ -139,17 +139,17 @@ export function createTexts(tokens: readonly string[], seed = 1): readonly strin
 }
 
 function mixWords(next: () => number): string {
-  const words = SENTENCES.join(' ').split(' ');
+  const words = sentences.join(' ').split(' ');
   const length = 5 + Math.floor(next() * 60);
   return Array.from({ length }, () => words[Math.floor(next() * words.length)]).join(' ');
 }
 
-const BLOCKS = [0x80, 0x250, 0x600, 0x1000, 0x3000, 0x10000, 0x20000, 0x110000];
+const blocks = [0x80, 0x250, 0x600, 0x1000, 0x3000, 0x10000, 0x20000, 0x110000];
 
 function randomText(next: () => number): string {
   const length = 1 + Math.floor(next() * 30);
   const points = Array.from({ length }, () => {
-    const block = at(BLOCKS, Math.floor(next() * BLOCKS.length));
+    const block = at(blocks, Math.floor(next() * blocks.length));
     const point = Math.floor(next() * block);
     return point >= 0xd800 && point <= 0xdfff ? 0x20 : point;
   });

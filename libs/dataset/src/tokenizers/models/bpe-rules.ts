@@ -51,11 +51,9 @@ function readMerges(
     if (typeof entry === 'string' && entry.startsWith('#version')) return;
     const [left, right] = pairOf(entry) ?? part.fail(`[${i}] must be two tokens`);
     const rest = right.slice(prefix.length);
-    const [a, b, merged] = [left, right, left + rest].map(
-      (token) =>
-        vocabulary.idOf(token) ?? part.fail(`[${i}]: ${quote(token)} is not in the vocabulary`),
-    );
-    merges.set(a ?? 0, b ?? 0, rank, merged ?? 0);
+    const idOf = (token: string): number =>
+      vocabulary.idOf(token) ?? part.fail(`[${i}]: ${quote(token)} is not in the vocabulary`);
+    merges.set(idOf(left), idOf(right), rank, idOf(left + rest));
     joins.addEnds(left, rest);
     rank += 1;
   });

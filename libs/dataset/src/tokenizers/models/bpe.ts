@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 
-import { BYTE_CHARACTERS, toByteCharacters } from '../byte-characters.js';
+import { byteCharacters, toByteCharacters } from '../byte-characters.js';
 import { quote } from '../errors.js';
 import type { JsonPart } from '../json.js';
 import { readBpeRules, type BpeRules } from './bpe-rules.js';
@@ -26,7 +26,7 @@ class Bpe implements TokenModel {
   constructor(rules: BpeRules) {
     this.#rules = rules;
     this.#vocabulary = rules.vocabulary;
-    this.#byteIds = Int32Array.from(BYTE_CHARACTERS, (c) => rules.vocabulary.idOf(c) ?? -1);
+    this.#byteIds = Int32Array.from(byteCharacters, (c) => rules.vocabulary.idOf(c) ?? -1);
     const affixes = rules.prefix !== '' || rules.suffix !== '';
     if (!affixes && this.#byteIds.every((id) => id >= 0)) this.tokenizeBytes = this.#tokenizeBytes;
     if (!affixes && !rules.ignoreMerges) this.splitLong = this.#splitLong;
@@ -64,7 +64,7 @@ class Bpe implements TokenModel {
     const bytes = Buffer.from(word);
     this.#symbols.clear();
     this.#symbols.reserve(bytes.length);
-    for (const byte of bytes) this.#symbols.push(this.#byteIds[byte] ?? 0, 1);
+    for (const byte of bytes) this.#symbols.push(this.#byteIds[byte] as number, 1);
     this.#mergeAndTake(word, take);
   }
 
@@ -74,8 +74,8 @@ class Bpe implements TokenModel {
     const cursor = new ByteCursor(word);
     let byte = 0;
     for (let i = 0; i < symbols.count; i += 1) {
-      const end = byte + (symbols.lengths[i] ?? 0);
-      take(symbols.ids[i] ?? 0, cursor.unitOf(byte), cursor.unitAfter(end - 1));
+      const end = byte + (symbols.lengths[i] as number);
+      take(symbols.ids[i] as number, cursor.unitOf(byte), cursor.unitAfter(end - 1));
       byte = end;
     }
   }

@@ -1,8 +1,8 @@
-const BITS = 2 ** 23;
+const filterBits = 2 ** 23;
 
 /** A set of pairs of characters that may hold a few more than were added, never fewer. */
 export class PairFilter {
-  readonly #words = new Uint32Array(BITS / 32);
+  readonly #words = new Uint32Array(filterBits / 32);
 
   /** The last character of the one with the first of the other. */
   addEnds(left: string, right: string): void {
@@ -10,12 +10,12 @@ export class PairFilter {
     const first = right.codePointAt(0);
     if (last === undefined || first === undefined) return;
     const hash = hashOf(last, first);
-    this.#words[hash >>> 5] = (this.#words[hash >>> 5] ?? 0) | (1 << (hash & 31));
+    this.#words[hash >>> 5] = (this.#words[hash >>> 5] as number) | (1 << (hash & 31));
   }
 
   has(last: number, first: number): boolean {
     const hash = hashOf(last, first);
-    return (((this.#words[hash >>> 5] ?? 0) >>> (hash & 31)) & 1) === 1;
+    return (((this.#words[hash >>> 5] as number) >>> (hash & 31)) & 1) === 1;
   }
 }
 

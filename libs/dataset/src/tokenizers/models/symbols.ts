@@ -1,10 +1,10 @@
 import type { MergeTable } from './merge-table.js';
 
 /** Up to here the lowest rank is looked for among all. */
-const SHORT = 40;
+const shortLength = 40;
 /** Places in a word must fit beside a rank in a number of 53 bits. */
-const PLACES = 2 ** 28;
-const NONE = -1;
+const maxPlaces = 2 ** 28;
+const none = -1;
 
 /** The symbols of a word, as a list that grows, and the merging of them. */
 export class Symbols {
@@ -12,8 +12,8 @@ export class Symbols {
   /** Bytes of the word that each stands for; 0: it went into the one before it. */
   lengths = new Int32Array(256);
   count = 0;
-  #ranks = new Int32Array(SHORT + 1);
-  #slots = new Int32Array(SHORT + 1);
+  #ranks = new Int32Array(shortLength + 1);
+  #slots = new Int32Array(shortLength + 1);
 
   clear(): void {
     if (this.ids.length > 2 ** 20) {
@@ -42,9 +42,9 @@ export class Symbols {
   /** Merges by rank, of equal ranks from the left, until nothing is left to merge. */
   merge(table: MergeTable): void {
     if (this.count < 2) return;
-    if (this.count <= SHORT) this.#mergeShort(table);
-    else if (this.count < PLACES) this.#mergeLong(table);
-    else throw new RangeError(`a word of more than ${PLACES} characters`);
+    if (this.count <= shortLength) this.#mergeShort(table);
+    else if (this.count < maxPlaces) this.#mergeLong(table);
+    else throw new RangeError(`a word of more than ${maxPlaces} characters`);
   }
 
   #mergeShort(table: MergeTable): void {
@@ -52,7 +52,7 @@ export class Symbols {
     const ranks = this.#ranks;
     const slots = this.#slots;
     const look = (at: number): void => {
-      const slot = table.find(ids[at] ?? 0, ids[at + 1] ?? 0);
+      const slot = table.find(ids[at] as number, ids[at + 1] as number);
       slots[at] = slot;
       ranks[at] = slot < 0 ? 0x7fffffff : table.rankAt(slot);
     };
@@ -61,21 +61,21 @@ export class Symbols {
       let best = -1;
       let bestRank = 0x7fffffff;
       for (let at = 0; at + 1 < this.count; at += 1) {
-        const rank = ranks[at] ?? 0;
+        const rank = ranks[at] as number;
         if (rank < bestRank) {
           bestRank = rank;
           best = at;
         }
       }
       if (best < 0) return;
-      ids[best] = table.mergedAt(slots[best] ?? 0);
-      lengths[best] = (lengths[best] ?? 0) + (lengths[best + 1] ?? 0);
+      ids[best] = table.mergedAt(slots[best] as number);
+      lengths[best] = (lengths[best] as number) + (lengths[best + 1] as number);
       this.count -= 1;
       for (let at = best + 1; at < this.count; at += 1) {
-        ids[at] = ids[at + 1] ?? 0;
-        lengths[at] = lengths[at + 1] ?? 0;
-        ranks[at] = ranks[at + 1] ?? 0;
-        slots[at] = slots[at + 1] ?? 0;
+        ids[at] = ids[at + 1] as number;
+        lengths[at] = lengths[at + 1] as number;
+        ranks[at] = ranks[at + 1] as number;
+        slots[at] = slots[at + 1] as number;
       }
       if (best > 0) look(best - 1);
       if (best + 1 < this.count) look(best);
@@ -89,36 +89,36 @@ export class Symbols {
     const queue = new RankQueue(count);
     for (let at = 0; at < count; at += 1) {
       previous[at] = at - 1;
-      next[at] = at + 1 < count ? at + 1 : NONE;
+      next[at] = at + 1 < count ? at + 1 : none;
       if (at + 1 < count) {
-        const slot = table.find(ids[at] ?? 0, ids[at + 1] ?? 0);
-        if (slot >= 0) queue.append(table.rankAt(slot) * PLACES + at);
+        const slot = table.find(ids[at] as number, ids[at + 1] as number);
+        if (slot >= 0) queue.append(table.rankAt(slot) * maxPlaces + at);
       }
     }
     queue.order();
     const offer = (left: number, right: number): void => {
-      const slot = table.find(ids[left] ?? 0, ids[right] ?? 0);
-      if (slot >= 0) queue.push(table.rankAt(slot) * PLACES + left);
+      const slot = table.find(ids[left] as number, ids[right] as number);
+      if (slot >= 0) queue.push(table.rankAt(slot) * maxPlaces + left);
     };
     while (queue.length > 0) {
       const key = queue.pop();
-      const at = key % PLACES;
-      const right = next[at] ?? NONE;
-      if (lengths[at] === 0 || right === NONE) continue;
-      const slot = table.find(ids[at] ?? 0, ids[right] ?? 0);
+      const at = key % maxPlaces;
+      const right = next[at] as number;
+      if (lengths[at] === 0 || right === none) continue;
+      const slot = table.find(ids[at] as number, ids[right] as number);
       // Since it was queued, one of the two has become another.
-      if (slot < 0 || table.rankAt(slot) !== (key - at) / PLACES) continue;
+      if (slot < 0 || table.rankAt(slot) !== (key - at) / maxPlaces) continue;
       ids[at] = table.mergedAt(slot);
-      lengths[at] = (lengths[at] ?? 0) + (lengths[right] ?? 0);
+      lengths[at] = (lengths[at] as number) + (lengths[right] as number);
       lengths[right] = 0;
-      const after = next[right] ?? NONE;
+      const after = next[right] as number;
       next[at] = after;
-      if (after !== NONE) {
+      if (after !== none) {
         previous[after] = at;
         offer(at, after);
       }
-      const before = previous[at] ?? NONE;
-      if (before !== NONE) offer(before, at);
+      const before = previous[at] as number;
+      if (before !== none) offer(before, at);
     }
     this.#compact();
   }
@@ -127,8 +127,8 @@ export class Symbols {
     let kept = 0;
     for (let at = 0; at < this.count; at += 1)
       if (this.lengths[at] !== 0) {
-        this.ids[kept] = this.ids[at] ?? 0;
-        this.lengths[kept] = this.lengths[at] ?? 0;
+        this.ids[kept] = this.ids[at] as number;
+        this.lengths[kept] = this.lengths[at] as number;
         kept += 1;
       }
     this.count = kept;
@@ -174,7 +174,7 @@ class RankQueue {
     this.#size += 1;
     while (at > 0) {
       const parent = (at - 1) >> 2;
-      const above = heap[parent] ?? 0;
+      const above = heap[parent] as number;
       if (above <= key) break;
       heap[at] = above;
       at = parent;
@@ -183,14 +183,15 @@ class RankQueue {
   }
 
   pop(): number {
-    const first = this.#firstAt < this.#firstEnd ? (this.#first[this.#firstAt] ?? 0) : Infinity;
-    const least = this.#size > 0 ? (this.#heap[0] ?? 0) : Infinity;
+    const first =
+      this.#firstAt < this.#firstEnd ? (this.#first[this.#firstAt] as number) : Infinity;
+    const least = this.#size > 0 ? (this.#heap[0] as number) : Infinity;
     if (first <= least) {
       this.#firstAt += 1;
       return first;
     }
     this.#size -= 1;
-    this.#sink(this.#heap[this.#size] ?? 0);
+    this.#sink(this.#heap[this.#size] as number);
     return least;
   }
 
@@ -201,9 +202,9 @@ class RankQueue {
     for (;;) {
       let child = 4 * at + 1;
       if (child >= size) break;
-      let below = heap[child] ?? 0;
+      let below = heap[child] as number;
       for (let other = child + 1; other < Math.min(size, 4 * at + 5); other += 1) {
-        const value = heap[other] ?? 0;
+        const value = heap[other] as number;
         if (value < below) {
           below = value;
           child = other;

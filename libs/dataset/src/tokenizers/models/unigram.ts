@@ -8,8 +8,8 @@ import { UnitTrie } from './unit-trie.js';
 import { Vocabulary } from './vocabulary.js';
 
 /** An unknown character costs this much more than the worst token. */
-const UNKNOWN_PENALTY = 10;
-const UNSEEN = -1;
+const unknownPenalty = 10;
+const unseen = -1;
 
 /** @throws TokenizerError */
 export function createUnigram(part: JsonPart): TokenModel {
@@ -35,7 +35,7 @@ class Unigram implements TokenModel {
     const unknown = part.get('unk_id');
     this.#unknownId = unknown.isAbsent ? undefined : unknown.id;
     if ((this.#unknownId ?? -1) >= pieces.length) unknown.fail('is beyond the vocabulary');
-    this.#unknownScore = this.#scores.reduce((a, b) => (b < a ? b : a), Infinity) - UNKNOWN_PENALTY;
+    this.#unknownScore = this.#scores.reduce((a, b) => (b < a ? b : a), Infinity) - unknownPenalty;
     this.#byteFallback = part.get('byte_fallback').flagOr(false);
     this.#tokens = pieces.map(([token]) => token);
   }
@@ -106,7 +106,7 @@ interface PathOptions {
  */
 class BestPath {
   #scores = new Float64Array(64);
-  #starts = new Int32Array(64).fill(UNSEEN);
+  #starts = new Int32Array(64).fill(unseen);
   #ids = new Int32Array(64);
   /** Begin of what is not settled yet; the arrays begin there. */
   #base = 0;
@@ -134,7 +134,7 @@ class BestPath {
     const { trie, scores, unknownScore } = this.options;
     const { word } = this;
     const units = (word.codePointAt(at) ?? 0) > 0xffff ? 2 : 1;
-    const before = this.#scores[at - this.#base] ?? 0;
+    const before = this.#scores[at - this.#base] as number;
     let single = false;
     let node = 1;
     for (let end = at; end < word.length;) {
@@ -143,7 +143,7 @@ class BestPath {
       end += 1;
       const id = trie.valueAt(node);
       if (id < 0) continue;
-      this.#offer(at, end, id, (scores[id] ?? 0) + before);
+      this.#offer(at, end, id, (scores[id] as number) + before);
       if (end === at + units) single = true;
     }
     if (!single) this.#offer(at, at + units, this.#unknown(), unknownScore + before);
@@ -161,7 +161,7 @@ class BestPath {
     const place = end - this.#base;
     if (place >= this.#scores.length) this.#grow(place);
     if (end > this.#reach) this.#reach = end;
-    if (this.#starts[place] !== UNSEEN && score <= (this.#scores[place] ?? 0)) return;
+    if (this.#starts[place] !== unseen && score <= (this.#scores[place] as number)) return;
     this.#scores[place] = score;
     this.#starts[place] = start;
     this.#ids[place] = id;
@@ -170,13 +170,14 @@ class BestPath {
   /** Takes the tokens up to a place and goes on from there with the score so far. */
   #settle(at: number): void {
     const ends: number[] = [];
-    for (let end = at; end > this.#base; end = this.#starts[end - this.#base] ?? 0) ends.push(end);
+    for (let end = at; end > this.#base; end = this.#starts[end - this.#base] as number)
+      ends.push(end);
     for (const end of ends.reverse()) {
       const place = end - this.#base;
-      this.#take(this.#ids[place] ?? 0, this.#starts[place] ?? 0, end);
+      this.#take(this.#ids[place] as number, this.#starts[place] as number, end);
     }
-    const score = this.#scores[at - this.#base] ?? 0;
-    this.#starts.fill(UNSEEN, 0, at - this.#base + 1);
+    const score = this.#scores[at - this.#base] as number;
+    this.#starts.fill(unseen, 0, at - this.#base + 1);
     this.#base = at;
     this.#scores[0] = score;
   }
@@ -201,7 +202,7 @@ class BestPath {
     const length = 2 * place + 2;
     const [scores, starts, ids] = [this.#scores, this.#starts, this.#ids];
     this.#scores = new Float64Array(length);
-    this.#starts = new Int32Array(length).fill(UNSEEN);
+    this.#starts = new Int32Array(length).fill(unseen);
     this.#ids = new Int32Array(length);
     this.#scores.set(scores);
     this.#starts.set(starts);

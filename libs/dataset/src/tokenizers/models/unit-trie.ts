@@ -1,4 +1,4 @@
-const EMPTY = 0;
+const emptySlot = 0;
 
 /** A trie of UTF-16 units, its edges in a hash table of typed arrays. */
 export class UnitTrie {
@@ -23,8 +23,8 @@ export class UnitTrie {
   /** The root is 1; 0 where no text goes on like that. */
   next(node: number, unit: number): number {
     let slot = this.#slotOf(node, unit);
-    while (this.#from[slot] !== EMPTY) {
-      if (this.#from[slot] === node && this.#unit[slot] === unit) return this.#to[slot] ?? 0;
+    while (this.#from[slot] !== emptySlot) {
+      if (this.#from[slot] === node && this.#unit[slot] === unit) return this.#to[slot] as number;
       slot = (slot + 1) & this.#mask;
     }
     return 0;
@@ -32,7 +32,7 @@ export class UnitTrie {
 
   /** Value of the text that ends at the node, -1 for none. */
   valueAt(node: number): number {
-    return this.#values[node] ?? -1;
+    return this.#values[node] as number;
   }
 
   #extend(node: number, unit: number): number {
@@ -50,7 +50,7 @@ export class UnitTrie {
 
   #insert(node: number, unit: number, to: number): void {
     let slot = this.#slotOf(node, unit);
-    while (this.#from[slot] !== EMPTY) slot = (slot + 1) & this.#mask;
+    while (this.#from[slot] !== emptySlot) slot = (slot + 1) & this.#mask;
     this.#from[slot] = node;
     this.#unit[slot] = unit;
     this.#to[slot] = to;
@@ -64,7 +64,8 @@ export class UnitTrie {
     this.#unit = new Uint16Array(slots);
     this.#to = new Int32Array(slots);
     for (let slot = 0; slot < from.length; slot += 1)
-      if (from[slot] !== EMPTY) this.#insert(from[slot] ?? 0, unit[slot] ?? 0, to[slot] ?? 0);
+      if (from[slot] !== emptySlot)
+        this.#insert(from[slot] as number, unit[slot] as number, to[slot] as number);
   }
 
   #slotOf(node: number, unit: number): number {

@@ -14,7 +14,11 @@ export function createWordPiece(part: JsonPart): TokenModel {
     const pieces =
       characterCount(word) > maxCharacters ? undefined : cut(word, { vocabulary, prefix, longest });
     if (!pieces) return takeUnknown(word, take);
-    pieces.forEach(([id, end], i) => take(id, i === 0 ? 0 : (pieces[i - 1]?.[1] ?? 0), end));
+    let start = 0;
+    for (const [id, end] of pieces) {
+      take(id, start, end);
+      start = end;
+    }
   });
 }
 

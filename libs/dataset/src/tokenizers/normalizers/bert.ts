@@ -6,7 +6,7 @@ import type { Normalizer } from './normalizer.js';
 import { findEach, mapCharacters } from './transform.js';
 import { unicodeForm } from './unicode-forms.js';
 
-const IDEOGRAPHS = CodePointSet.of([
+const ideographs = CodePointSet.of([
   [0x4e00, 0x9fff],
   [0x3400, 0x4dbf],
   [0x20000, 0x2a6df],
@@ -32,4 +32,4 @@ export function bertNormalizer(part: JsonPart): Normalizer {
 const spaces: Normalizer = (base) => mapCharacters(base, findEach(whiteSpace()), () => ' ');
 
 const ideographsApart: Normalizer = (base) =>
-  mapCharacters(base, findEach(IDEOGRAPHS), (character) => ` ${character} `);
+  mapCharacters(base, findEach(ideographs), (character) => ` ${character} `);

@@ -73,7 +73,7 @@ function strip(left: boolean, right: boolean): Normalizer {
   };
 }
 
-const NMT_REMOVED = CodePointSet.of([
+const nmtRemoved = CodePointSet.of([
   [0x01, 0x08],
   [0x0b, 0x0b],
   [0x0e, 0x1f],
@@ -81,11 +81,11 @@ const NMT_REMOVED = CodePointSet.of([
   [0x8f, 0x8f],
   [0x9f, 0x9f],
 ]);
-const NMT_BLANK = CodePointSet.ofText(
+const nmtBlank = CodePointSet.ofText(
   '\t\n\f\r\u1680\u200b\u200c\u200d\u200e\u200f\u2028\u2029\u2581\ufeff\ufffd',
 );
 
 const nmt: Normalizer = sequence([
-  without(NMT_REMOVED),
-  (base) => mapCharacters(base, findEach(NMT_BLANK), () => ' '),
+  without(nmtRemoved),
+  (base) => mapCharacters(base, findEach(nmtBlank), () => ' '),
 ]);

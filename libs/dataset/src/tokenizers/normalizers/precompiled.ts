@@ -6,8 +6,8 @@ import type { Normalizer } from './normalizer.js';
 import { Transform } from './transform.js';
 
 /** Graphemes of this many bytes and more are only looked up character by character. */
-const GRAPHEME_BYTES = 6;
-const CACHE_ENTRIES = 50_000;
+const graphemeBytes = 6;
+const cacheEntries = 50_000;
 
 /** SentencePiece's table of replacements: a trie of bytes as a double array, then the texts. */
 class CharacterMap {
@@ -28,22 +28,28 @@ class CharacterMap {
     if (known !== undefined) return known;
     const place = this.#shortestPrefix(Buffer.from(text));
     const found = place < 0 ? null : this.#textAt(place);
-    if (this.#known.size >= CACHE_ENTRIES) this.#known.clear();
+    if (this.#known.size >= cacheEntries) this.#known.clear();
     this.#known.set(text, found);
     return found;
   }
 
   #shortestPrefix(key: Buffer): number {
-    let node = offsetOf(this.#units[0] ?? 0);
+    let node = offsetOf(this.#units.at(0) ?? 0);
     for (const byte of key) {
       if (byte === 0) return -1;
       node ^= byte;
       const unit = this.#units[node];
       if (unit === undefined || (unit & 0x800000ff) >>> 0 !== byte) return -1;
       node ^= offsetOf(unit);
-      if (((unit >>> 8) & 1) === 1) return (this.#units[node] ?? 0) & 0x7fffffff;
+      if (((unit >>> 8) & 1) === 1) return this.#placeAt(node);
     }
     return -1;
+  }
+
+  /** A table that points beyond its own end has nothing there. */
+  #placeAt(node: number): number {
+    const place = this.#units[node];
+    return place === undefined ? -1 : place & 0x7fffffff;
   }
 
   #textAt(place: number): string {
@@ -70,7 +76,7 @@ export function precompiled(part: JsonPart): Normalizer {
 }
 
 function replaceGrapheme(grapheme: string, map: CharacterMap, replacer: Replacer): void {
-  if (grapheme.length < GRAPHEME_BYTES && Buffer.byteLength(grapheme) < GRAPHEME_BYTES) {
+  if (grapheme.length < graphemeBytes && Buffer.byteLength(grapheme) < graphemeBytes) {
     const whole = map.replacement(grapheme);
     if (whole !== null) return replacer.replace(grapheme, whole);
   }

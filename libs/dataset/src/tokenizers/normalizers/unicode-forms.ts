@@ -1,3 +1,5 @@
+import { at } from '@emloc/checked';
+
 import type { AlignedText } from '../aligned-text.js';
 import { combiningClasses, undecomposed } from '../unicode/properties.js';
 import type { Normalizer } from './normalizer.js';
@@ -9,7 +11,7 @@ export type UnicodeForm = 'NFC' | 'NFD' | 'NFKC' | 'NFKD';
 type Change = readonly [codePoint: number, change: number];
 
 /** ASCII characters are apart from what follows, unless that is no ASCII. */
-const STRETCH = /[\0-\x7f]?[^\0-\x7f]+/g;
+const stretchPattern = /[\0-\x7f]?[^\0-\x7f]+/g;
 
 /**
  * The normal form of a text, with the changes in the order in which Unicode's algorithm makes
@@ -33,11 +35,11 @@ export function unicodeForm(form: UnicodeForm): Normalizer {
 }
 
 /** The engine's own normalization takes quadratic time on long runs of marks. */
-const MANY_MARKS = /\p{M}{200}/u;
+const manyMarks = /\p{M}{200}/u;
 
 /** Whether it is known to be in that form already. */
 function isNormal(text: string, form: UnicodeForm): boolean {
-  return !MANY_MARKS.test(text) && text.normalize(form) === text;
+  return !manyMarks.test(text) && text.normalize(form) === text;
 }
 
 function transformStretches(
@@ -46,7 +48,7 @@ function transformStretches(
   work: (stretch: string, transform: Transform) => void,
 ): AlignedText {
   const transform = new Transform(base);
-  for (const { 0: stretch, index } of base.text.matchAll(STRETCH)) {
+  for (const { 0: stretch, index } of base.text.matchAll(stretchPattern)) {
     if (isNormal(stretch, form)) continue;
     transform.copyTo(index);
     work(stretch, transform);
@@ -143,8 +145,8 @@ function compose(first: number, second: number): number | undefined {
   let result = composed.get(key);
   if (result === undefined) {
     const points = codePoints(String.fromCodePoint(first, second).normalize('NFC'));
-    const [one = -1] = points;
-    result = points.length === 1 && !undecomposed().has(one) ? one : -1;
+    const one = points.length === 1 ? at(points, 0) : -1;
+    result = undecomposed().has(one) ? -1 : one;
     if (composed.size < 100_000) composed.set(key, result);
   }
   return result < 0 ? undefined : result;

@@ -6,14 +6,14 @@ import { PatternMatcher } from '../regex/match-pattern.js';
 import type { PreTokenizer } from './pre-tokenizer.js';
 import { splitAt } from './split.js';
 
-const GPT2_PATTERN =
+const gpt2Pattern =
   "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 
 /** The splits of ByteLevel; the parts still are to be written by the characters of their bytes. */
 export function byteLevelSplit(part: JsonPart): PreTokenizer {
   const addPrefixSpace = part.get('add_prefix_space').flag;
   const split = part.get('use_regex').flagOr(true)
-    ? splitAt(new PatternMatcher(GPT2_PATTERN), 'Isolated')
+    ? splitAt(new PatternMatcher(gpt2Pattern), 'Isolated')
     : undefined;
   return (base, start, end, take) => {
     const spaced = addPrefixSpace && base.text[start] !== ' ';

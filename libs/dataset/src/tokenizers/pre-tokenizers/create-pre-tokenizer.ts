@@ -11,7 +11,7 @@ import {
 import { byteLevelSplit, toBytes } from './byte-level.js';
 import { metaspace, metaspaceOptions } from './metaspace.js';
 import type { PreTokenizer } from './pre-tokenizer.js';
-import { SPLIT_BEHAVIORS } from './split-behavior.js';
+import { splitBehaviors } from './split-behavior.js';
 import { inSequence, splitAt, splitAtEach } from './split.js';
 import { unicodeScripts } from './unicode-scripts.js';
 
@@ -52,13 +52,13 @@ function createStage(part: JsonPart): PreTokenizer {
     case 'Split':
       return splitAt(
         textPattern(part.get('pattern')),
-        part.get('behavior').oneOf(SPLIT_BEHAVIORS),
+        part.get('behavior').oneOf(splitBehaviors),
         part.get('invert').flag,
       );
     case 'Digits':
       return splitAtEach(numeric(), part.get('individual_digits').flag ? 'Isolated' : 'Contiguous');
     case 'Whitespace':
-      return splitAt(WORDS_AND_SIGNS, 'Removed', true);
+      return splitAt(wordsAndSigns, 'Removed', true);
     case 'WhitespaceSplit':
       return splitAtEach(whiteSpace(), 'Removed');
     case 'Punctuation':
@@ -79,12 +79,12 @@ function createStage(part: JsonPart): PreTokenizer {
   }
 }
 
-function punctuationBehavior(part: JsonPart): (typeof SPLIT_BEHAVIORS)[number] {
-  return part.value === undefined ? 'Isolated' : part.oneOf(SPLIT_BEHAVIORS);
+function punctuationBehavior(part: JsonPart): (typeof splitBehaviors)[number] {
+  return part.value === undefined ? 'Isolated' : part.oneOf(splitBehaviors);
 }
 
 /** `\w+|[^\w\s]+` */
-const WORDS_AND_SIGNS = nodePattern({
+const wordsAndSigns = nodePattern({
   kind: 'choice',
   branches: [joinedWordCharacters(), joinedWordCharacters().union(whiteSpace()).complement()].map(
     (set) => ({

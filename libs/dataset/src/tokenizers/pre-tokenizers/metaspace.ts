@@ -5,8 +5,8 @@ import { literalPattern } from '../text-pattern.js';
 import type { PreTokenizer } from './pre-tokenizer.js';
 import { splitAt } from './split.js';
 
-const SCHEMES = ['always', 'first', 'never'] as const;
-type PrependScheme = (typeof SCHEMES)[number];
+const schemes = ['always', 'first', 'never'] as const;
+type PrependScheme = (typeof schemes)[number];
 
 export interface MetaspaceOptions {
   readonly replacement: string;
@@ -20,7 +20,7 @@ export interface MetaspaceOptions {
  */
 export function metaspaceOptions(part: JsonPart): MetaspaceOptions {
   const schemePart = part.get('prepend_scheme');
-  const scheme = schemePart.value === undefined ? 'always' : schemePart.oneOf(SCHEMES);
+  const scheme = schemePart.value === undefined ? 'always' : schemePart.oneOf(schemes);
   if (!part.get('add_prefix_space').flagOr(true) && scheme !== 'never')
     part.get('add_prefix_space').fail(`does not fit the prepend_scheme ${scheme}`);
   return {

@@ -1,5 +1,5 @@
 /** What becomes of a match when a text is split at it. */
-export const SPLIT_BEHAVIORS = [
+export const splitBehaviors = [
   'Removed',
   'Isolated',
   'MergedWithPrevious',
@@ -7,7 +7,7 @@ export const SPLIT_BEHAVIORS = [
   'Contiguous',
 ] as const;
 
-export type SplitBehavior = (typeof SPLIT_BEHAVIORS)[number];
+export type SplitBehavior = (typeof splitBehaviors)[number];
 
 /** Takes matches and what is between them, in order, without gaps. */
 export interface Splitter {
@@ -30,14 +30,14 @@ export function createSplitter(
         finish: () => undefined,
       };
     default:
-      return new Joiner(JOINS[behavior], take);
+      return new Joiner(joins[behavior], take);
   }
 }
 
 type JoinedBehavior = Exclude<SplitBehavior, 'Isolated' | 'Removed'>;
 
 /** Whether a part is joined with the one before it. */
-const JOINS: Readonly<Record<JoinedBehavior, (isMatch: boolean, previous: boolean) => boolean>> = {
+const joins: Readonly<Record<JoinedBehavior, (isMatch: boolean, previous: boolean) => boolean>> = {
   Contiguous: (isMatch, previous) => isMatch === previous,
   MergedWithPrevious: (isMatch, previous) => isMatch && !previous,
   MergedWithNext: (isMatch, previous) => !isMatch && previous,

@@ -1,14 +1,14 @@
 import { type CodePointSet } from '../unicode/code-point-set.js';
 import { unpackSet } from '../unicode/properties.js';
-import { SCRIPT_NAMES, WITHOUT_SCRIPT } from '../unicode/tables.js';
+import { scriptNames, withoutScript } from '../unicode/tables.js';
 import type { PreTokenizer } from './pre-tokenizer.js';
 
 /** The script of no character in particular: joins whatever stands beside it. */
-const ANY = 'Any';
-const PROLONGED_SOUND = 0x30fc;
+const anyScript = 'Any';
+const prolongedSound = 0x30fc;
 
 /** Scripts that have changed since the version that is followed here. */
-const MOVED: ReadonlyMap<number, string> = new Map([
+const movedScripts: ReadonlyMap<number, string> = new Map([
   [0x589, 'Common'],
   [0x61c, 'Common'],
   [0x953, 'Devanagari'],
@@ -29,14 +29,16 @@ function scriptOf(codePoint: number): string {
 }
 
 function findScript(codePoint: number): string {
-  if (codePoint === 0x20) return ANY;
-  if (codePoint === PROLONGED_SOUND) return 'Han';
-  scriptless ??= unpackSet(WITHOUT_SCRIPT);
-  if (scriptless.has(codePoint)) return ANY;
-  patterns ??= SCRIPT_NAMES.map((name) => [name, new RegExp(`^\\p{Script=${name}}$`, 'u')]);
+  if (codePoint === 0x20) return anyScript;
+  if (codePoint === prolongedSound) return 'Han';
+  scriptless ??= unpackSet(withoutScript);
+  if (scriptless.has(codePoint)) return anyScript;
+  patterns ??= scriptNames.map((name) => [name, new RegExp(`^\\p{Script=${name}}$`, 'u')]);
   const text = String.fromCodePoint(codePoint);
   const script =
-    MOVED.get(codePoint) ?? patterns.find(([, pattern]) => pattern.test(text))?.[0] ?? ANY;
+    movedScripts.get(codePoint) ??
+    patterns.find(([, pattern]) => pattern.test(text))?.[0] ??
+    anyScript;
   return script === 'Hiragana' || script === 'Katakana' ? 'Han' : script;
 }
 
@@ -47,7 +49,7 @@ export const unicodeScripts: PreTokenizer = (base, start, end, take) => {
   for (let at = start; at < end;) {
     const point = base.text.codePointAt(at) ?? 0;
     const script = scriptOf(point);
-    if (script !== ANY && script !== last) {
+    if (script !== anyScript && script !== last) {
       if (from >= 0) take(base, from, at);
       from = at;
       last = script;

@@ -1,10 +1,10 @@
 import { CodePointSet } from '../unicode/code-point-set.js';
 
 /** Dotted and dotless i are no cases of i: their full folding depends on the language. */
-const APART = new Set([0x130, 0x131]);
+const apart = new Set([0x130, 0x131]);
 
 /** Letters with cases end before the ideographs or stand in the first supplementary plane. */
-const SCANNED: readonly (readonly [number, number])[] = [
+const scanned: readonly (readonly [number, number])[] = [
   [0x41, 0x2e7f],
   [0xa640, 0xabbf],
   [0xfb00, 0xffff],
@@ -23,9 +23,9 @@ function caseFamilies(): ReadonlyMap<number, readonly number[]> {
     const both = [...new Set([...left, ...right])];
     for (const member of both) family.set(member, both);
   };
-  for (const [first, last] of SCANNED)
+  for (const [first, last] of scanned)
     for (let c = first; c <= last; c += 1)
-      for (const other of singleCases(c)) if (other !== c && !APART.has(c)) join(c, other);
+      for (const other of singleCases(c)) if (other !== c && !apart.has(c)) join(c, other);
   families = family;
   return family;
 }
@@ -56,9 +56,9 @@ export function foldCase(set: CodePointSet): CodePointSet {
  * Sequences that a single character stands for when case does not count, `ss` for ß say. Patterns
  * that hold one of them without regard to case are refused rather than matched otherwise.
  */
-const LONG_FOLDS =
+const longFolds =
   /ss|ʼn|ǰ|ΐ|ΰ|եւ|ẖ|ẗ|ẘ|ẙ|aʾ|f[fil]|st|մ[նեիխ]|վն|[ßŉǰΐΰևẖ-ẚẞὐὒὔὖᾀ-ᾯᾲ-ᾴᾶᾷᾼῂ-ῄῆῇῌῒΐῖῗῢ-ῤῦῧῲ-ῴῶῷῼﬀ-ﬆﬓ-ﬗ]/iu;
 
 export function hasLongFold(text: string): boolean {
-  return LONG_FOLDS.test(text);
+  return longFolds.test(text);
 }

@@ -1,31 +1,33 @@
+import { at } from '@emloc/checked';
+
 import { CodePointSet } from '../unicode/code-point-set.js';
 import { wordCharacters } from '../unicode/properties.js';
 import { fixedLength, isNullable, PatternError, type Assertion, type PatternNode } from './node.js';
-import { LATIN_NUMBERS } from './property.js';
+import { latinNumbers } from './property.js';
 import { SetTable } from './set-table.js';
 
 /**
  * Instructions, each a number followed by its operands:
- * MATCH; SET set; ALT count (target first)*; JUMP target; RUN set min max; HOLD set min max;
- * LOOK ahead negative length next, then the body up to MATCH; ATOMIC next, then the body up to
- * MATCH; ASSERT assertion; MARK loop; CHECK loop exit. `first` is the number of the set of what a
- * branch can begin with, -1 where it can be anything; `max` -1 is without limit.
+ * match; set S; alt count (target first)*; jump target; run S min max; hold S min max;
+ * look ahead negative length next, then the body up to match; atomic next, then the body up to
+ * match; assert assertion; mark loop; check loop exit. S is the number of a set, `first` that of
+ * what a branch can begin with, -1 where it can be anything; `max` -1 is without limit.
  */
 export const Op = {
-  MATCH: 0,
-  SET: 1,
-  ALT: 2,
-  JUMP: 3,
-  RUN: 4,
-  HOLD: 5,
-  LOOK: 6,
-  ATOMIC: 7,
-  ASSERT: 8,
-  MARK: 9,
-  CHECK: 10,
+  match: 0,
+  set: 1,
+  alt: 2,
+  jump: 3,
+  run: 4,
+  hold: 5,
+  look: 6,
+  atomic: 7,
+  assert: 8,
+  mark: 9,
+  check: 10,
 } as const;
 
-const ASSERTION_ORDER: readonly Assertion[] = [
+const assertionOrder: readonly Assertion[] = [
   'line start',
   'line end',
   'text start',
@@ -36,7 +38,7 @@ const ASSERTION_ORDER: readonly Assertion[] = [
 ];
 
 /** Counted repeats are written out. */
-const MAX_INSTRUCTIONS = 50_000;
+const maxInstructions = 50_000;
 
 export interface Program {
   readonly code: Int32Array;
@@ -52,12 +54,12 @@ export function compilePattern(node: PatternNode): Program {
   const compiler = new Compiler();
   const first = compiler.firstOf(node);
   compiler.emitNode(node);
-  compiler.emit(Op.MATCH);
+  compiler.emit(Op.match);
   return {
     code: Int32Array.from(compiler.code),
     sets: compiler.sets,
     first,
-    wordSet: compiler.sets.add(wordCharacters().union(LATIN_NUMBERS)),
+    wordSet: compiler.sets.add(wordCharacters().union(latinNumbers)),
     loopCount: compiler.loopCount,
   };
 }
@@ -69,8 +71,8 @@ class Compiler {
 
   emit(...numbers: readonly number[]): void {
     this.code.push(...numbers);
-    if (this.code.length > MAX_INSTRUCTIONS)
-      throw new PatternError(`it is longer than ${MAX_INSTRUCTIONS} with its repeats written out`);
+    if (this.code.length > maxInstructions)
+      throw new PatternError(`it is longer than ${maxInstructions} with its repeats written out`);
   }
 
   firstOf(node: PatternNode): number {
@@ -81,7 +83,7 @@ class Compiler {
   emitNode(node: PatternNode): void {
     switch (node.kind) {
       case 'set':
-        return this.emit(Op.SET, this.sets.add(node.set));
+        return this.emit(Op.set, this.sets.add(node.set));
       case 'sequence':
         return node.parts.forEach((part) => this.emitNode(part));
       case 'choice':
@@ -93,7 +95,7 @@ class Compiler {
       case 'look':
         return this.#look(node);
       case 'assert':
-        return this.emit(Op.ASSERT, ASSERTION_ORDER.indexOf(node.assertion));
+        return this.emit(Op.assert, assertionOrder.indexOf(node.assertion));
     }
   }
 
@@ -102,23 +104,23 @@ class Compiler {
     const jumps = branches.map((branch, i) => {
       this.code[at + 2 + 2 * i] = this.code.length;
       this.emitNode(branch);
-      this.emit(Op.JUMP, 0);
+      this.emit(Op.jump, 0);
       return this.code.length - 1;
     });
     for (const jump of jumps) this.code[jump] = this.code.length;
   }
 
-  /** An ALT whose targets are still to be set; returns where it stands. */
+  /** An `alt` whose targets are still to be set; returns where it stands. */
   #alternatives(firsts: readonly number[]): number {
     const at = this.code.length;
-    this.emit(Op.ALT, firsts.length, ...firsts.flatMap((first) => [0, first]));
+    this.emit(Op.alt, firsts.length, ...firsts.flatMap((first) => [0, first]));
     return at;
   }
 
   #repeat(node: Extract<PatternNode, { kind: 'repeat' }>): void {
     const { body, min, max, greedy } = node;
     if (body.kind === 'set' && greedy)
-      return this.emit(Op.RUN, this.sets.add(body.set), min, max === Infinity ? -1 : max);
+      return this.emit(Op.run, this.sets.add(body.set), min, max === Infinity ? -1 : max);
     for (let i = 0; i < min; i += 1) this.emitNode(body);
     if (max === Infinity) this.#loop(body, greedy);
     else this.#options(body, max - min, greedy);
@@ -130,12 +132,12 @@ class Compiler {
     const [into, out] = greedy ? [at + 2, at + 4] : [at + 4, at + 2];
     this.code[into] = this.code.length;
     const loop = isNullable(body) ? this.loopCount++ : -1;
-    if (loop >= 0) this.emit(Op.MARK, loop);
+    if (loop >= 0) this.emit(Op.mark, loop);
     this.emitNode(body);
     // A turn that took nothing is the last: otherwise it would go on for ever.
-    if (loop >= 0) this.emit(Op.CHECK, loop, 0);
+    if (loop >= 0) this.emit(Op.check, loop, 0);
     const check = this.code.length - 1;
-    this.emit(Op.JUMP, at);
+    this.emit(Op.jump, at);
     this.code[out] = this.code.length;
     if (loop >= 0) this.code[check] = this.code.length;
   }
@@ -155,12 +157,12 @@ class Compiler {
   #atomic(body: PatternNode): void {
     if (body.kind === 'repeat' && body.body.kind === 'set' && body.greedy) {
       const max = body.max === Infinity ? -1 : body.max;
-      return this.emit(Op.HOLD, this.sets.add(body.body.set), body.min, max);
+      return this.emit(Op.hold, this.sets.add(body.body.set), body.min, max);
     }
     const at = this.code.length;
-    this.emit(Op.ATOMIC, 0);
+    this.emit(Op.atomic, 0);
     this.emitNode(body);
-    this.emit(Op.MATCH);
+    this.emit(Op.match);
     this.code[at + 1] = this.code.length;
   }
 
@@ -168,11 +170,11 @@ class Compiler {
     const branches = !ahead && body.kind === 'choice' ? body.branches : [body];
     const lengths = branches.map((branch) => (ahead ? 0 : fixedLength(branch)));
     if (new Set(lengths).size > 1) return this.#lookBehindEach(branches, negative);
-    const at = this.code.length;
-    this.emit(Op.LOOK, ahead ? 1 : 0, negative ? 1 : 0, lengths[0] ?? 0, 0);
+    const begin = this.code.length;
+    this.emit(Op.look, ahead ? 1 : 0, negative ? 1 : 0, at(lengths, 0), 0);
     this.emitNode(body);
-    this.emit(Op.MATCH);
-    this.code[at + 4] = this.code.length;
+    this.emit(Op.match);
+    this.code[begin + 4] = this.code.length;
   }
 
   /** Branches of several lengths: none of them, or one of them, behind. */

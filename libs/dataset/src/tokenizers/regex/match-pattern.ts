@@ -3,8 +3,8 @@ import type { PatternNode } from './node.js';
 import { parsePattern } from './parse-pattern.js';
 
 /** Steps for any text, and for each character on top of that. */
-const BASE_STEPS = 20_000_000;
-const STEPS_PER_UNIT = 300;
+const baseSteps = 20_000_000;
+const stepsPerUnit = 300;
 
 /** A pattern took too many steps on a text: it backtracks without end, or nearly so. */
 export class PatternWorkError extends Error {
@@ -38,7 +38,7 @@ export class PatternMatcher {
    */
   forEachMatch(text: string, found: (start: number, end: number) => void): void {
     this.#text = text;
-    this.#stepsLeft = BASE_STEPS + STEPS_PER_UNIT * text.length;
+    this.#stepsLeft = baseSteps + stepsPerUnit * text.length;
     let from = 0;
     let lastEnd = -1;
     while (from <= text.length) {
@@ -64,7 +64,7 @@ export class PatternMatcher {
     const table = first >= 0 ? sets.tableOf(first) : null;
     const bit = first >= 0 ? sets.bitOf(first) : 0;
     for (let at = from; at <= length; at += this.#unitsAt(at)) {
-      if (table && (at === length || ((table[this.#pointAt(at)] ?? 0) & bit) === 0)) continue;
+      if (table && (at === length || ((table[this.#pointAt(at)] as number) & bit) === 0)) continue;
       this.#depth = 0;
       this.#end = this.#run(0, at);
       if (this.#end >= 0) return at;
@@ -81,7 +81,7 @@ export class PatternMatcher {
     return at < this.#text.length && this.#pointAt(at) > 0xffff ? 2 : 1;
   }
 
-  /** Runs from an instruction to a MATCH; the end of the match, or -1. */
+  /** Runs from an instruction to a `match`; the end of the match, or -1. */
   #run(from: number, start: number): number {
     const code = this.#code;
     const base = this.#depth;
@@ -92,59 +92,59 @@ export class PatternMatcher {
         throw new PatternWorkError('the pattern takes too many steps on this text');
       let fits = true;
       switch (code[pc]) {
-        case Op.MATCH:
+        case Op.match:
           this.#depth = base;
           return at;
-        case Op.SET: {
+        case Op.set: {
           const point = at < this.#text.length ? this.#pointAt(at) : -1;
-          fits = point >= 0 && this.#isIn(code[pc + 1] ?? 0, point);
+          fits = point >= 0 && this.#isIn(code[pc + 1] as number, point);
           at += point > 0xffff ? 2 : 1;
           pc += 2;
           break;
         }
-        case Op.ALT:
+        case Op.alt:
           pc = this.#branch(pc, 0, at);
           fits = pc >= 0;
           break;
-        case Op.JUMP:
-          pc = code[pc + 1] ?? 0;
+        case Op.jump:
+          pc = code[pc + 1] as number;
           break;
-        case Op.RUN:
-        case Op.HOLD: {
-          const least = this.#runEnd(pc, at, code[pc + 2] ?? 0, true);
+        case Op.run:
+        case Op.hold: {
+          const least = this.#runEnd(pc, at, code[pc + 2] as number, true);
           fits = least >= 0;
           if (!fits) break;
-          const max = code[pc + 3] ?? -1;
-          at = this.#runEnd(pc, least, max < 0 ? -1 : max - (code[pc + 2] ?? 0), false);
-          if (code[pc] === Op.RUN && at > least) this.#push(pc, at, least);
+          const max = code[pc + 3] as number;
+          at = this.#runEnd(pc, least, max < 0 ? -1 : max - (code[pc + 2] as number), false);
+          if (code[pc] === Op.run && at > least) this.#push(pc, at, least);
           pc += 4;
           break;
         }
-        case Op.LOOK:
+        case Op.look:
           fits = this.#look(pc, at);
-          pc = code[pc + 4] ?? 0;
+          pc = code[pc + 4] as number;
           break;
-        case Op.ATOMIC: {
+        case Op.atomic: {
           const end = this.#run(pc + 2, at);
           fits = end >= 0;
           at = end;
-          pc = code[pc + 1] ?? 0;
+          pc = code[pc + 1] as number;
           break;
         }
-        case Op.ASSERT:
-          fits = this.#holds(code[pc + 1] ?? 0, at);
+        case Op.assert:
+          fits = this.#holds(code[pc + 1] as number, at);
           pc += 2;
           break;
-        case Op.MARK: {
-          const loop = code[pc + 1] ?? 0;
-          this.#push(pc, this.#marks[loop] ?? -1, 0);
+        case Op.mark: {
+          const loop = code[pc + 1] as number;
+          this.#push(pc, this.#marks[loop] as number, 0);
           this.#marks[loop] = at;
           pc += 2;
           break;
         }
         default: {
-          const stands = this.#marks[code[pc + 1] ?? 0] === at;
-          pc = stands ? (code[pc + 2] ?? 0) : pc + 3;
+          const stands = this.#marks[code[pc + 1] as number] === at;
+          pc = stands ? (code[pc + 2] as number) : pc + 3;
         }
       }
       if (fits) continue;
@@ -153,42 +153,42 @@ export class PatternMatcher {
       while (pc < 0) {
         if (this.#depth === base) return -1;
         this.#depth -= 3;
-        const frame = this.#stack[this.#depth] ?? 0;
-        const second = this.#stack[this.#depth + 1] ?? 0;
-        const third = this.#stack[this.#depth + 2] ?? 0;
-        if (code[frame] === Op.ALT) {
+        const frame = this.#stack[this.#depth] as number;
+        const second = this.#stack[this.#depth + 1] as number;
+        const third = this.#stack[this.#depth + 2] as number;
+        if (code[frame] === Op.alt) {
           at = third;
           pc = this.#branch(frame, second, at);
-        } else if (code[frame] === Op.RUN) {
+        } else if (code[frame] === Op.run) {
           const low = (this.#text.charCodeAt(second - 1) & 0xfc00) === 0xdc00;
           const paired = low && (this.#text.charCodeAt(second - 2) & 0xfc00) === 0xd800;
           at = second - (paired ? 2 : 1);
           if (at > third) this.#push(frame, at, third);
           pc = frame + 4;
-        } else this.#marks[code[frame + 1] ?? 0] = second;
+        } else this.#marks[code[frame + 1] as number] = second;
       }
     }
   }
 
   #isIn(set: number, point: number): boolean {
     const { sets } = this.#program;
-    return ((sets.tableOf(set)[point] ?? 0) & sets.bitOf(set)) !== 0;
+    return ((sets.tableOf(set)[point] as number) & sets.bitOf(set)) !== 0;
   }
 
   /** The first branch from `index` on that can begin here; the next one that can is kept. */
   #branch(pc: number, index: number, at: number): number {
     const code = this.#code;
-    const count = code[pc + 1] ?? 0;
+    const count = code[pc + 1] as number;
     const point = at < this.#text.length ? this.#pointAt(at) : -1;
     let chosen = -1;
     for (let i = index; i < count; i += 1) {
-      const first = code[pc + 3 + 2 * i] ?? -1;
+      const first = code[pc + 3 + 2 * i] as number;
       if (first >= 0 && (point < 0 || !this.#isIn(first, point))) continue;
       if (chosen >= 0) {
         this.#push(pc, i, at);
         return chosen;
       }
-      chosen = code[pc + 2 + 2 * i] ?? -1;
+      chosen = code[pc + 2 + 2 * i] as number;
     }
     return chosen;
   }
@@ -196,7 +196,7 @@ export class PatternMatcher {
   /** Goes on while characters are in the set; -1 where `exact` and there are fewer than `limit`. */
   #runEnd(pc: number, from: number, limit: number, exact: boolean): number {
     const { sets } = this.#program;
-    const set = this.#code[pc + 1] ?? 0;
+    const set = this.#code[pc + 1] as number;
     const table = sets.tableOf(set);
     const bit = sets.bitOf(set);
     const text = this.#text;
@@ -205,7 +205,7 @@ export class PatternMatcher {
     while (count !== limit && at < text.length) {
       let point = text.charCodeAt(at);
       if ((point & 0xfc00) === 0xd800) point = text.codePointAt(at) ?? point;
-      if (((table[point] ?? 0) & bit) === 0) break;
+      if (((table[point] as number) & bit) === 0) break;
       at += point > 0xffff ? 2 : 1;
       count += 1;
     }
@@ -216,7 +216,7 @@ export class PatternMatcher {
   #look(pc: number, at: number): boolean {
     const code = this.#code;
     const ahead = code[pc + 1] === 1;
-    const start = ahead ? at : this.#back(at, code[pc + 3] ?? 0);
+    const start = ahead ? at : this.#back(at, code[pc + 3] as number);
     const end = start < 0 ? -1 : this.#run(pc + 5, start);
     const found = end >= 0 && (ahead || end === at);
     return found !== (code[pc + 2] === 1);

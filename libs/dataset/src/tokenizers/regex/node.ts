@@ -1,3 +1,5 @@
+import { at } from '@emloc/checked';
+
 import { type CodePointSet } from '../unicode/code-point-set.js';
 
 export type Assertion =
@@ -65,9 +67,9 @@ export function fixedLength(node: PatternNode): number {
     case 'sequence':
       return node.parts.reduce((sum, part) => sum + fixedLength(part), 0);
     case 'choice': {
-      const [first = 0, ...others] = node.branches.map(fixedLength);
-      if (others.some((length) => length !== first)) throw variableLength();
-      return first;
+      const lengths = node.branches.map(fixedLength);
+      if (new Set(lengths).size > 1) throw variableLength();
+      return at(lengths, 0);
     }
     case 'repeat':
       if (node.min !== node.max) throw variableLength();

@@ -5,7 +5,7 @@ import { parseCharacterEscape, parseSetEscape, pointOf, unsupported } from './pa
 import type { PatternReader } from './pattern-reader.js';
 import { posixClass } from './property.js';
 
-const BACKSPACE = 8;
+const backspace = 8;
 
 /**
  * The set of a bracket whose `[` was taken: ranges, escapes, `[:posix:]`, brackets within and `&&`.
@@ -58,7 +58,7 @@ function parseMember(reader: PatternReader): number | CodePointSet {
   if (!reader.take('\\')) return pointOf(reader.next());
   const set = parseSetEscape(reader);
   if (set) return set;
-  if (reader.take('b')) return BACKSPACE;
+  if (reader.take('b')) return backspace;
   if (/[1-7]/.test(reader.peek())) return parseInt(reader.takeWhile(/[0-7]/, 3), 8);
   return parseCharacterEscape(reader);
 }

@@ -1,9 +1,9 @@
 import { type CodePointSet } from '../unicode/code-point-set.js';
 import { PatternError } from './node.js';
 import type { PatternReader } from './pattern-reader.js';
-import { LETTER_CLASSES, property } from './property.js';
+import { letterClasses, property } from './property.js';
 
-const CONTROL_ESCAPES: Readonly<Record<string, number>> = {
+const controlEscapes: Readonly<Record<string, number>> = {
   t: 9,
   v: 11,
   n: 10,
@@ -19,8 +19,8 @@ const CONTROL_ESCAPES: Readonly<Record<string, number>> = {
  */
 export function parseSetEscape(reader: PatternReader): CodePointSet | undefined {
   const letter = reader.peek();
-  const classes = Object.hasOwn(LETTER_CLASSES, letter.toLowerCase())
-    ? LETTER_CLASSES[letter.toLowerCase()]
+  const classes = Object.hasOwn(letterClasses, letter.toLowerCase())
+    ? letterClasses[letter.toLowerCase()]
     : undefined;
   if (classes) {
     reader.next();
@@ -41,7 +41,7 @@ function parseProperty(reader: PatternReader): CodePointSet {
 /** The code point after a backslash that was taken. @throws PatternError */
 export function parseCharacterEscape(reader: PatternReader): number {
   const letter = reader.next();
-  const control = Object.hasOwn(CONTROL_ESCAPES, letter) ? CONTROL_ESCAPES[letter] : undefined;
+  const control = Object.hasOwn(controlEscapes, letter) ? controlEscapes[letter] : undefined;
   if (control !== undefined) return control;
   if (letter === 'x') return parseHexadecimal(reader);
   if (letter === 'u') return inRange(parseInt(exactly(reader, /[0-9a-fA-F]/, 4), 16));

@@ -1,10 +1,12 @@
+import { at } from '@emloc/checked';
+
 import { CodePointSet } from '../unicode/code-point-set.js';
 import { foldCase, hasLongFold } from './case-fold.js';
 import { PatternError, type Assertion, type PatternNode } from './node.js';
 import { parseClass } from './parse-class.js';
 import { parseCharacterEscape, parseSetEscape, pointOf, unsupported } from './parse-escape.js';
 import { PatternReader } from './pattern-reader.js';
-import { LATIN_NUMBERS } from './property.js';
+import { latinNumbers } from './property.js';
 
 interface Flags {
   readonly ignoreCase: boolean;
@@ -12,11 +14,11 @@ interface Flags {
   readonly dotAll: boolean;
 }
 
-const NO_FLAGS: Flags = { ignoreCase: false, extended: false, dotAll: false };
-const LINE_FEED = CodePointSet.of([[10, 10]]);
-const MAX_DEPTH = 200;
+const noFlags: Flags = { ignoreCase: false, extended: false, dotAll: false };
+const lineFeed = CodePointSet.of([[10, 10]]);
+const maxDepth = 200;
 /** As Oniguruma has it. */
-const MAX_REPEATS = 100_000;
+const maxRepeats = 100_000;
 
 /** A literal, kept apart until it is known what follows it. */
 interface Literal {
@@ -31,7 +33,7 @@ interface Literal {
  */
 export function parsePattern(pattern: string): PatternNode {
   const reader = new PatternReader(pattern);
-  const node = new PatternParser(reader).choice(NO_FLAGS, 0);
+  const node = new PatternParser(reader).choice(noFlags, 0);
   if (!reader.done) throw new PatternError('a group is closed that is not open');
   return node;
 }
@@ -40,7 +42,7 @@ class PatternParser {
   constructor(private readonly reader: PatternReader) {}
 
   choice(flags: Flags, depth: number): PatternNode {
-    if (depth > MAX_DEPTH) throw new PatternError(`groups are nested more than ${MAX_DEPTH} deep`);
+    if (depth > maxDepth) throw new PatternError(`groups are nested more than ${maxDepth} deep`);
     const branches = [this.#sequence(flags, depth)];
     while (this.reader.take('|')) branches.push(this.#sequence(flags, depth));
     const [only] = branches;
@@ -95,7 +97,7 @@ class PatternParser {
     if (reader.take('(')) return this.#group(flags, depth);
     if (reader.take('[')) return { kind: 'set', set: parseClass(reader, flags.ignoreCase) };
     if (reader.take('.'))
-      return { kind: 'set', set: flags.dotAll ? CodePointSet.all : LINE_FEED.complement() };
+      return { kind: 'set', set: flags.dotAll ? CodePointSet.all : lineFeed.complement() };
     if (reader.take('^')) return assert('line start');
     if (reader.take('$')) return assert('line end');
     if (reader.take('\\')) return this.#escape(flags);
@@ -106,21 +108,21 @@ class PatternParser {
   #escape(flags: Flags): PatternNode | Literal {
     const { reader } = this;
     const letter = reader.peek();
-    const assertion = Object.hasOwn(ASSERTIONS, letter) ? ASSERTIONS[letter] : undefined;
+    const assertion = Object.hasOwn(assertions, letter) ? assertions[letter] : undefined;
     if (assertion) {
       reader.next();
       return assert(assertion);
     }
-    if (reader.take('N')) return { kind: 'set', set: LINE_FEED.complement() };
+    if (reader.take('N')) return { kind: 'set', set: lineFeed.complement() };
     if (reader.take('O')) return { kind: 'set', set: CodePointSet.all };
-    if (reader.take('R')) return LINE_BREAK;
+    if (reader.take('R')) return lineBreak;
     if (/[1-7]/.test(letter) && /[0-7]/.test(reader.peek(1)))
       return literalOf(parseInt(reader.takeWhile(/[0-7]/, 3), 8), flags);
     if (/[1-9]/.test(letter)) throw unsupported('a back reference');
     const set = parseSetEscape(reader);
     if (!set) return literalOf(parseCharacterEscape(reader), flags);
-    if (letter === 'w') return { kind: 'set', set: set.union(LATIN_NUMBERS) };
-    if (letter === 'W') return { kind: 'set', set: set.without(LATIN_NUMBERS) };
+    if (letter === 'w') return { kind: 'set', set: set.union(latinNumbers) };
+    if (letter === 'W') return { kind: 'set', set: set.without(latinNumbers) };
     return { kind: 'set', set };
   }
 
@@ -186,13 +188,13 @@ class PatternParser {
       return undefined;
     }
     const [min, max] = [Number(least), most === '' ? Infinity : Number(most)];
-    if (min > max || min > MAX_REPEATS || (max > MAX_REPEATS && max !== Infinity))
+    if (min > max || min > maxRepeats || (max > maxRepeats && max !== Infinity))
       throw unsupported(`{${least},${most}}`);
     return [min, max, true];
   }
 }
 
-const ASSERTIONS: Readonly<Record<string, Assertion>> = {
+const assertions: Readonly<Record<string, Assertion>> = {
   A: 'text start',
   Z: 'text end or last line end',
   z: 'text end',
@@ -201,7 +203,7 @@ const ASSERTIONS: Readonly<Record<string, Assertion>> = {
 };
 
 /** `\R`: a line end of any kind, CR LF as one, never given back. */
-const LINE_BREAK: PatternNode = {
+const lineBreak: PatternNode = {
   kind: 'atomic',
   body: {
     kind: 'choice',
@@ -210,7 +212,7 @@ const LINE_BREAK: PatternNode = {
         kind: 'sequence',
         parts: [
           { kind: 'set', set: CodePointSet.ofText('\r') },
-          { kind: 'set', set: LINE_FEED },
+          { kind: 'set', set: lineFeed },
         ],
       },
       { kind: 'set', set: CodePointSet.ofText('\n\v\f\r\u0085\u2028\u2029') },
@@ -239,8 +241,10 @@ function literalOf(codePoint: number, { ignoreCase }: Flags): Literal {
 }
 
 function withFlags(flags: Flags, letters: string): Flags {
-  const [on = '', off = '', ...more] = letters.split('-');
-  if (more.length > 0 || /[^imx]/.test(on + off)) throw unsupported(`(?${letters})`);
+  const parts = letters.split('-');
+  const on = at(parts, 0);
+  const off = parts.at(1) ?? '';
+  if (parts.length > 2 || /[^imx]/.test(on + off)) throw unsupported(`(?${letters})`);
   const flag = (letter: string, now: boolean): boolean =>
     (now || on.includes(letter)) && !off.includes(letter);
   return {

@@ -1,3 +1,5 @@
+import { at } from '@emloc/checked';
+
 import { PatternError } from './node.js';
 
 /** Code points of a pattern, one after the other. */
@@ -21,8 +23,10 @@ export class PatternReader {
     this.#at = at;
   }
 
+  /** Empty beyond the end. */
   peek(ahead = 0): string {
-    return this.#points[this.#at + ahead] ?? '';
+    const place = this.#at + ahead;
+    return place < this.#points.length ? at(this.#points, place) : '';
   }
 
   next(): string {

@@ -9,11 +9,11 @@ import {
   whiteSpace,
   wordCharacters,
 } from '../unicode/properties.js';
-import { PICTOGRAPHS } from '../unicode/tables.js';
+import { pictographs } from '../unicode/tables.js';
 import { PatternError } from './node.js';
 
 /** Long names of general categories, as written in patterns: without case, spaces, `-` and `_`. */
-const LONG_NAMES: Readonly<Record<string, string>> = {
+const longNames: Readonly<Record<string, string>> = {
   letter: 'L',
   uppercaseletter: 'Lu',
   lowercaseletter: 'Ll',
@@ -59,46 +59,46 @@ function inCategories(...names: readonly string[]): CodePointSet {
   return categories(...names) ?? CodePointSet.none;
 }
 
-const HEX_DIGITS = CodePointSet.of([
+const hexDigits = CodePointSet.of([
   [0x30, 0x39],
   [0x41, 0x46],
   [0x61, 0x66],
 ]);
-const NO_CONTROL = ['L', 'M', 'N', 'P', 'S', 'Cf', 'Co'];
+const noControl = ['L', 'M', 'N', 'P', 'S', 'Cf', 'Co'];
 
 /** What `[[:name:]]` and `\p{name}` have in common. */
-const POSIX: Readonly<Record<string, () => CodePointSet>> = {
+const posix: Readonly<Record<string, () => CodePointSet>> = {
   alnum: () => alphabetic().union(inCategories('Nd')),
   alpha: alphabetic,
   ascii: () => CodePointSet.of([[0, 0x7f]]),
   blank: () => inCategories('Zs').union(CodePointSet.of([[9, 9]])),
   cntrl: () => inCategories('Cc'),
   digit: () => inCategories('Nd'),
-  graph: () => inCategories(...NO_CONTROL),
+  graph: () => inCategories(...noControl),
   lower: lowercase,
-  print: () => inCategories(...NO_CONTROL, 'Zs'),
+  print: () => inCategories(...noControl, 'Zs'),
   punct: () => inCategories('P', 'S'),
   space: whiteSpace,
   upper: uppercase,
-  xdigit: () => HEX_DIGITS,
+  xdigit: () => hexDigits,
   word: wordCharacters,
 };
 
 export function posixClass(name: string): CodePointSet {
-  const set = Object.hasOwn(POSIX, name) ? POSIX[name] : undefined;
+  const set = Object.hasOwn(posix, name) ? posix[name] : undefined;
   if (!set) throw new PatternError(`there is no class [:${name}:]`);
   return set();
 }
 
 /** `\w` outside of brackets also has some superscripts and fractions of Latin-1. */
-export const LATIN_NUMBERS = CodePointSet.ofText('²³¹¼½¾');
+export const latinNumbers = CodePointSet.ofText('²³¹¼½¾');
 
 /** Sets by the letter after the backslash; the capital letter is the complement. */
-export const LETTER_CLASSES: Readonly<Record<string, () => CodePointSet>> = {
+export const letterClasses: Readonly<Record<string, () => CodePointSet>> = {
   d: () => inCategories('Nd'),
   s: whiteSpace,
   w: wordCharacters,
-  h: () => HEX_DIGITS,
+  h: () => hexDigits,
 };
 
 const found = new Map<string, CodePointSet>();
@@ -116,10 +116,10 @@ export function property(name: string): CodePointSet {
 function findProperty(plain: string, name: string): CodePointSet {
   if (plain === 'any') return CodePointSet.all;
   if (plain === 'assigned') return assigned();
-  const long = Object.hasOwn(LONG_NAMES, plain) ? LONG_NAMES[plain] : undefined;
+  const long = Object.hasOwn(longNames, plain) ? longNames[plain] : undefined;
   if (long !== undefined) return inCategories(long);
-  if (plain === 'word') return wordCharacters().union(LATIN_NUMBERS);
-  if (Object.hasOwn(POSIX, plain)) return posixClass(plain);
+  if (plain === 'word') return wordCharacters().union(latinNumbers);
+  if (Object.hasOwn(posix, plain)) return posixClass(plain);
   if (/^[a-z]{1,2}$/.test(plain)) {
     const short = categories(plain.charAt(0).toUpperCase() + plain.slice(1));
     if (short) return short;
@@ -128,7 +128,7 @@ function findProperty(plain: string, name: string): CodePointSet {
   if (plain === 'lowercase') return lowercase();
   if (plain === 'uppercase') return uppercase();
   if (plain === 'whitespace') return whiteSpace();
-  if (plain === 'extendedpictographic') return unpackSet(PICTOGRAPHS);
+  if (plain === 'extendedpictographic') return unpackSet(pictographs);
   const set = ofEngine(name);
   if (!set) throw new PatternError(`there is no property ${JSON.stringify(name.slice(0, 60))}`);
   return set;

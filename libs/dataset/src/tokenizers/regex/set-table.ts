@@ -1,7 +1,7 @@
 import { type CodePointSet } from '../unicode/code-point-set.js';
 
-const CODE_POINTS = 0x110000;
-const SETS_PER_TABLE = 32;
+const codePoints = 0x110000;
+const setsPerTable = 32;
 
 /**
  * Many sets, each asked for by its number in constant time: one bit of a table of all characters.
@@ -17,10 +17,10 @@ export class SetTable {
     if (known !== undefined) return known;
     const number = this.#numbers.size;
     this.#numbers.set(key, number);
-    const table = (this.#tables[number >> 5] ??= new Uint32Array(CODE_POINTS));
-    const bit = 1 << (number & (SETS_PER_TABLE - 1));
+    const table = (this.#tables[number >> 5] ??= new Uint32Array(codePoints));
+    const bit = 1 << (number & (setsPerTable - 1));
     for (const [first, last] of set.pairs)
-      for (let c = first; c <= last; c += 1) table[c] = (table[c] ?? 0) | bit;
+      for (let c = first; c <= last; c += 1) table[c] = (table[c] as number) | bit;
     return number;
   }
 
@@ -31,6 +31,6 @@ export class SetTable {
   }
 
   bitOf(number: number): number {
-    return 1 << (number & (SETS_PER_TABLE - 1));
+    return 1 << (number & (setsPerTable - 1));
   }
 }

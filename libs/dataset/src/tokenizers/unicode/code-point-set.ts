@@ -1,9 +1,9 @@
-const LAST = 0x10ffff;
+const lastPoint = 0x10ffff;
 
 /** An immutable set of code points: ranges in order, neither touching nor overlapping. */
 export class CodePointSet {
   static readonly none = new CodePointSet([]);
-  static readonly all = new CodePointSet([0, LAST]);
+  static readonly all = new CodePointSet([0, lastPoint]);
 
   private constructor(
     /** First and last of each range, in turn. */
@@ -28,7 +28,7 @@ export class CodePointSet {
   get pairs(): [number, number][] {
     const pairs: [number, number][] = [];
     for (let i = 0; i < this.ranges.length; i += 2)
-      pairs.push([this.ranges[i] ?? 0, this.ranges[i + 1] ?? 0]);
+      pairs.push([this.ranges[i] as number, this.ranges[i + 1] as number]);
     return pairs;
   }
 
@@ -38,7 +38,7 @@ export class CodePointSet {
     let high = this.ranges.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if ((this.ranges[middle] ?? 0) + (middle & 1) <= codePoint) low = middle + 1;
+      if ((this.ranges[middle] as number) + (middle & 1) <= codePoint) low = middle + 1;
       else high = middle;
     }
     return (low & 1) === 1;
@@ -50,10 +50,10 @@ export class CodePointSet {
 
   complement(): CodePointSet {
     const inner = this.ranges.map((edge, i) => (i % 2 === 0 ? edge - 1 : edge + 1));
-    const edges = [0, ...inner, LAST];
+    const edges = [0, ...inner, lastPoint];
     const pairs: [number, number][] = [];
     for (let i = 0; i < edges.length; i += 2) {
-      const [first = 0, last = 0] = [edges[i], edges[i + 1]];
+      const [first, last] = [edges[i] as number, edges[i + 1] as number];
       if (first <= last) pairs.push([first, last]);
     }
     return new CodePointSet(pairs.flat());
@@ -79,7 +79,7 @@ export class CodePointSet {
 
 /** Where every code point stands in a table of bytes, for scans over long texts. */
 export class MembershipTable {
-  readonly #bytes = new Uint8Array(LAST + 1);
+  readonly #bytes = new Uint8Array(lastPoint + 1);
 
   constructor(set: CodePointSet) {
     for (const [first, last] of set.pairs) this.#bytes.fill(1, first, last + 1);

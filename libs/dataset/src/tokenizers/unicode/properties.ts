@@ -1,3 +1,5 @@
+import { at, get } from '@emloc/checked';
+
 import { CodePointSet } from './code-point-set.js';
 import * as tables from './tables.js';
 
@@ -13,24 +15,22 @@ export function unpackSet(packed: string): CodePointSet {
   const numbers = packed.split(' ').map((digits) => parseInt(digits, 36));
   let end = 0;
   for (let i = 0; i + 1 < numbers.length; i += 2) {
-    const first = end + (numbers[i] ?? 0);
-    end = first + (numbers[i + 1] ?? 0);
+    const first = end + at(numbers, i);
+    end = first + at(numbers, i + 1);
     pairs.push([first, end]);
   }
   return CodePointSet.of(pairs);
 }
 
 const byCategory = lazy(() => {
-  const pairs = new Map<string, [number, number][]>(
-    tables.CATEGORY_NAMES.map((name) => [name, []]),
-  );
+  const pairs = new Map<string, [number, number][]>(tables.categoryNames.map((name) => [name, []]));
   let next = 0;
-  for (const [, symbol = '', digits = ''] of tables.CATEGORY_RUNS.matchAll(
+  for (const [, symbol = '', digits = ''] of tables.categoryRuns.matchAll(
     /([A-Z!#$%])([0-9a-z]*)/g,
   )) {
     const last = next + (digits === '' ? 0 : parseInt(digits, 36));
-    const name = tables.CATEGORY_NAMES[tables.CATEGORY_SYMBOLS.indexOf(symbol)] ?? 'Cn';
-    pairs.get(name)?.push([next, last]);
+    const name = at(tables.categoryNames, tables.categorySymbols.indexOf(symbol));
+    get(pairs, name).push([next, last]);
     next = last + 1;
   }
   return new Map([...pairs].map(([name, list]) => [name, CodePointSet.of(list)]));
@@ -55,7 +55,7 @@ function inCategories(...names: readonly string[]): CodePointSet {
   return set;
 }
 
-const ASCII_SIGNS = CodePointSet.of([
+const asciiSigns = CodePointSet.of([
   [0x21, 0x2f],
   [0x3a, 0x40],
   [0x5b, 0x60],
@@ -73,13 +73,13 @@ export const whiteSpace = lazy(() =>
 );
 
 export const alphabetic = lazy(() =>
-  inCategories('L', 'Nl').difference(unpackSet(tables.ALPHABETIC_DIFFERENCE)),
+  inCategories('L', 'Nl').difference(unpackSet(tables.alphabeticDifference)),
 );
 export const lowercase = lazy(() =>
-  inCategories('Ll').difference(unpackSet(tables.LOWERCASE_DIFFERENCE)),
+  inCategories('Ll').difference(unpackSet(tables.lowercaseDifference)),
 );
 export const uppercase = lazy(() =>
-  inCategories('Lu').difference(unpackSet(tables.UPPERCASE_DIFFERENCE)),
+  inCategories('Lu').difference(unpackSet(tables.uppercaseDifference)),
 );
 
 /** Words of regular expressions of Unicode: letters of any script, marks, digits, connectors. */
@@ -92,42 +92,43 @@ export const joinedWordCharacters = lazy(() =>
 
 /** Numbers of any script, also letter-like ones, superscripts and fractions (Unicode 17). */
 export const numeric = lazy(() =>
-  inCategories('N').difference(unpackSet(tables.NUMERIC_DIFFERENCE)),
+  inCategories('N').difference(unpackSet(tables.numericDifference)),
 );
 
 /**
  * Punctuation for the pre-tokenizers Punctuation and BertPreTokenizer (Unicode 8, all of ASCII).
  */
 export const oldPunctuation = lazy(() =>
-  inCategories('P').union(ASCII_SIGNS).difference(unpackSet(tables.OLD_PUNCTUATION_DIFFERENCE)),
+  inCategories('P').union(asciiSigns).difference(unpackSet(tables.oldPunctuationDifference)),
 );
 
 /** What BertNormalizer removes as control characters; tab and line ends are not among them. */
 export const oldOther = lazy(() =>
   inCategories('Cc', 'Cf', 'Co')
     .union(CodePointSet.of([[0xfffd, 0xfffd]]))
-    .difference(unpackSet(tables.OLD_OTHER_DIFFERENCE)),
+    .difference(unpackSet(tables.oldOtherDifference)),
 );
 
 /** Combining marks for StripAccents (Unicode 9). */
 export const oldMarks = lazy(() =>
-  inCategories('M').difference(unpackSet(tables.OLD_MARK_DIFFERENCE)),
+  inCategories('M').difference(unpackSet(tables.oldMarkDifference)),
 );
 
 /** Nonspacing marks for BertNormalizer (Unicode 8). */
 export const oldNonspacingMarks = lazy(() =>
-  inCategories('Mn').difference(unpackSet(tables.OLD_NONSPACING_DIFFERENCE)),
+  inCategories('Mn').difference(unpackSet(tables.oldNonspacingDifference)),
 );
 
-export const undecomposed = lazy(() => unpackSet(tables.UNDECOMPOSED));
+export const undecomposed = lazy(() => unpackSet(tables.undecomposed));
 
 /** Canonical combining class by code point, of Unicode 9; absent: 0. */
 export const combiningClasses = lazy(() => {
   const classes = new Map<number, number>();
-  for (const entry of tables.COMBINING_CLASSES.split(';')) {
-    const [value = '', packed = ''] = entry.split(':');
-    for (const [first, last] of unpackSet(packed).pairs)
-      for (let c = first; c <= last; c += 1) classes.set(c, Number(value));
+  for (const entry of tables.combiningClasses.split(';')) {
+    const parts = entry.split(':');
+    const value = Number(at(parts, 0));
+    for (const [first, last] of unpackSet(at(parts, 1)).pairs)
+      for (let c = first; c <= last; c += 1) classes.set(c, value);
   }
   return classes;
 });

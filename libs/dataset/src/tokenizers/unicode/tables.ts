@@ -6,9 +6,9 @@
 
 /**
  * General categories of Unicode 16, all code points in order: a letter for the category (its place
- * in `CATEGORY_SYMBOLS`) and, where the run is longer than one, its length less one in base 36.
+ * in `categorySymbols`) and, where the run is longer than one, its length less one in base 36.
  */
-export const CATEGORY_RUNS = [
+export const categoryRuns = [
   'ZvWR2TR2NORSRMR1I9R1S2R1ApNROULUBpNSOSZwWRT3VRUVEPS!VUVSK1UBR1UKEQK2RAmSA6BnSB7ABABABABABABA',
   'BABABABABABABABABABABABABABABABABABABABABAB1ABABABABABABABAB1ABABABABABABABABABABABABABABABA',
   'BABABABABABABABA1BABAB2A1BABA1BA2B1A3BA1BA2B2A1BA1BABABA1BAB1ABA1BA2BABA1B1EAB2E3ACBACBACBAB',
@@ -81,8 +81,8 @@ export const CATEGORY_RUNS = [
   '6n%1e6n#1ekd%1#1ekd%1',
 ].join('');
 
-export const CATEGORY_SYMBOLS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ!#$%';
-export const CATEGORY_NAMES =
+export const categorySymbols = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ!#$%';
+export const categoryNames =
   'Lu Ll Lt Lm Lo Mn Mc Me Nd Nl No Pc Pd Ps Pe Pi Pf Po Sm Sc Sk So Zs Zl Zp Cc Cf Co Cs Cn'.split(
     ' ',
   );
@@ -94,20 +94,20 @@ export const CATEGORY_NAMES =
  */
 
 /** Number characters of Unicode 17 against N of Unicode 16. */
-export const NUMERIC_DIFFERENCE = ['1kgw 9 g7f 2'].join('');
+export const numericDifference = ['1kgw 9 g7f 2'].join('');
 
 /** P of Unicode 8 with all ASCII signs against the same of Unicode 16. */
-export const OLD_PUNCTUATION_DIFFERENCE = [
+export const oldPunctuationDifference = [
   '17h 0 rk 0 3d 0 e9 0 d 0 1yh 0 yp 1 1a 2 3pg c 3 b 1829 0 8v 0 4o 4 19 3 g0 0 ej 1 2 1 37 4 ',
   'b 1 2 0 eb c 25 0 aq 0 7d 2 4c 0 2l 7 2c 2 2 4 2m 9 60 0 2o 4 17 1 hy 1 23 c 4w 0 35e 1 c57 ',
   '2 88 3 94 0 nbx 0 nz 1',
 ].join('');
 
 /** What BertNormalizer removes against Cc, Cf, Co and U+FFFD of Unicode 16. */
-export const OLD_OTHER_DIFFERENCE = ['9 1 3 0 1oj 1 29 0 1g4r 0 6zn f'].join('');
+export const oldOtherDifference = ['9 1 3 0 1oj 1 29 0 1g4r 0 6zn f'].join('');
 
 /** M of Unicode 9 against M of Unicode 16. */
-export const OLD_MARK_DIFFERENCE = [
+export const oldMarkDifference = [
   '1kt 0 4a 8 17 9 8b 0 70 5 2e 0 4v 0 1k 0 53 0 d 0 1n 1 1x 0 8p 0 k 0 1mv 0 6y 0 j4 f f8 1 4 ',
   '0 73 4 raq 0 5v 0 js5 3 1u 4 8u 1 28 3 1z a 1e 3 6j 0 3 1 26 0 3n 1 3n 0 5 1 36 0 6y 0 3h 8 ',
   '2 0 3 0 2 3 2 4 2 0 f 1 3g 0 r2 e 6u 5 2 1 3 3 2 0 2 1 3y 6 3 6 4 0 t 9 15 6 2 3 9 0 a a 1b ',
@@ -116,7 +116,7 @@ export const OLD_MARK_DIFFERENCE = [
 ].join('');
 
 /** Mn of Unicode 8 against Mn of Unicode 16. */
-export const OLD_NONSPACING_DIFFERENCE = [
+export const oldNonspacingDifference = [
   '1kt 0 4a 8 17 n 7x 0 70 5 2e 0 4v 0 1k 0 5g 0 1n 1 1x 0 8p 0 k 0 1nq 0 63 0 3a 1 ft f mg 5 r',
   'ap 0 49 0 1m 0 5a 0 jmv 3 1u 4 8u 1 28 3 1z a 1e 3 6j 0 3 1 26 0 7b 0 6 0 33 0 3 0 6y 0 3k 5',
   ' e 0 2 0 2 0 f 1 2e 7 3 2 2 0 o 0 jk 0 7l 8 2 1 75 1 2 0 5 0 41 3 3 1 5 0 x 9 15 5 3 3 9 0 a',
@@ -126,7 +126,7 @@ export const OLD_NONSPACING_DIFFERENCE = [
 ].join('');
 
 /** Alphabetic against L and Nl, Unicode 16. */
-export const ALPHABETIC_DIFFERENCE = [
+export const alphabeticDifference = [
   'n9 0 u c g1 d 2 0 2 1 2 1 2 0 21 a 1d c 2 6 h 0 2u 6 5 3 3 1 5 0 10 0 v f 2v a 2u 1 4 8 2 2 ',
   '2 3 2z 0 1p b 4 6 7 j 1j 1 3 e 2 1 6 2 b 1 u 2 1n 6 3 1 3 1 b 0 b 1 u 2 1n 4 5 1 3 1 5 0 v 1',
   ' 4 0 c 2 1n 7 2 2 2 1 m 1 n 2 5 2 1n 6 3 1 3 1 a 1 b 1 v 0 1o 4 4 2 2 2 b 0 15 4 1m 6 2 2 2 ',
@@ -143,16 +143,16 @@ export const ALPHABETIC_DIFFERENCE = [
 ].join('');
 
 /** Lowercase against Ll, Unicode 16. */
-export const LOWERCASE_DIFFERENCE = [
+export const lowercaseDifference = [
   '4q 0 g 0 dy 8 8 1 v 4 2p 0 1h 0 2o2 0 2eo 1q e 0 z 10 j6 0 e 0 h c 5w f nl p 1hv 1 o4f 1 5v ',
   '0 3m 2 4 1 o3 3 a 0 i6v 0 3 2 2 15 2 8 16ra 1p',
 ].join('');
 
 /** Uppercase against Lu, Unicode 16. */
-export const UPPERCASE_DIFFERENCE = ['6lc f nb p 2ixt p 7 p 7 p'].join('');
+export const uppercaseDifference = ['6lc f nb p 2ixt p 7 p 7 p'].join('');
 
 /** Has a decomposition in later versions, but none in Unicode 9, which the normal forms follow. */
-export const UNDECOMPOSED = [
+export const undecomposed = [
   'a2n 0 n3m 3 ol 0 huo 0 r 0 bh 4 2 15 2 8 2bt 0 2 0 9 0 3 0 1g 0 2 1 12o 0 e7d 7 2f4 2 iuk z ',
   '3sn 1p 3cv 0 22s 9',
 ].join('');
@@ -160,7 +160,7 @@ export const UNDECOMPOSED = [
 /**
  * Canonical combining classes other than 0 of Unicode 9: class, colon, set; parted by semicolons.
  */
-export const COMBINING_CLASSES = [
+export const combiningClasses = [
   '1:ms 4 524 0 e 6 ru 1 5 2 b 1 4 1 1a32 0 j3r 4 g4q 0 43t 2;7:1to 0 3k 0 3k 0 3k 0 3k 0 ao 0 ',
   'or 0 265 0 4y 0 29 0 ry4 0 kcn 0 55 0 2f 0 30 0 4z 0 2b 0 7e 0 3h 0 71 0 6v 0 15lf 0;8:9ll 1',
   ';9:1u5 0 3k 0 3k 0 3k 0 3k 0 3k 0 3k 0 3k 0 3k 0 3h 0 34 0 96 0 51 1 1cq 0 w 0 4e 0 i6 0 6c ',
@@ -184,7 +184,7 @@ export const COMBINING_CLASSES = [
 ].join('');
 
 /** Not known, or of no script, to the version that the pre-tokenizer UnicodeScripts follows. */
-export const WITHOUT_SCRIPT = [
+export const withoutScript = [
   '128 0 14 0 2v 0 1a 0 dc 2 2p a 6 x 6 8 m 0 9 l 89 2 3c 0 3o 5 2e 0 4v 0 1k 0 w 1 q 0 d 0 2g ',
   '1 m 0 d 0 4 0 1j 1 1x 0 79 0 3 0 3 0 2 5 5 0 8 0 8 1 3 0 e 0 k 0 1mn 0 8 0 a 0 6o 0 2x 0 g7 ',
   'u 3 b 2p 0 2 1 1a 2 7e 1 6 16 3 2 1k 0 3 0 70 4 jp 2 n2 0 14 2 1gt 1 z 2 d 0 9 p 5 f 1c 0 1c',
@@ -202,7 +202,7 @@ export const WITHOUT_SCRIPT = [
   ' 4mb b 3 5rk g h9 3hf 3t6 6 6jt',
 ].join('');
 
-export const SCRIPT_NAMES = [
+export const scriptNames = [
   'Common Latin Greek Cyrillic Armenian Hebrew',
   'Arabic Syriac Thaana Devanagari Bengali Gurmukhi',
   'Gujarati Oriya Tamil Telugu Kannada Malayalam',
@@ -229,7 +229,7 @@ export const SCRIPT_NAMES = [
 ].flatMap((names) => names.split(' '));
 
 /** Extended_Pictographic of Unicode 16, with what is reserved for it. */
-export const PICTOGRAPHS = [
+export const pictographs = [
   '4p 0 5 0 68e 0 d 0 61 0 n 0 2j 5 g 1 a8 1 d 0 2o 0 1z 0 q a 5 2 5k 0 6g 1 b 0 a 0 1n 3 2 5 2',
   ' b 2 35 b 39 3 a 2 0 2 0 7 0 4 0 7 0 b 1 g 0 3 0 5 0 2 0 5 2 2 0 c 4 1a 2 a 0 f 0 f 0 ad 1 c',
   'w 2 k 1 1g 0 5 0 yj 0 d 0 gq 0 2 0 2fzb 73 e 2 w 0 1p 5 d 1 f 0 3 9 j 1k s e b 0 l 0 3 8 2 3',
