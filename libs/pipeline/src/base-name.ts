@@ -30,7 +30,6 @@ export function baseNameOf(
   { config, folder }: Pick<Checkpoint, 'config' | 'folder'>,
 ): string | null {
   if (given !== null) return given;
-<<<<<<< HEAD
   const cached = cachedSnapshot.exec(folder)?.[1]?.replace('--', '/');
   if (cached !== undefined && isHubName(cached)) return cached;
   const known = config['_name_or_path'];
@@ -42,10 +41,4 @@ export function baseNameOf(
 
 function isHubName(text: string): boolean {
   return hubName.test(text) && text.length <= mostHubNameCharacters;
-=======
-  if (typeof known !== 'string' || known.length > mostHubNameCharacters) return null;
-  const [owner, name] = known.split('/');
-  const isPath = folders.test(owner ?? '') || !name || /^checkpoint-\d+$/.test(name);
-  return hubName.test(known) && !isPath ? known : null;
->>>>>>> main
 }

@@ -7,9 +7,6 @@ import { isJsonSpace, maxRowBytes, type RawRow } from './raw-row.js';
 import { splitArray } from './split-array.js';
 import { splitLines } from './split-lines.js';
 
-/** How Git LFS begins what it leaves in place of a file. */
-const lfsBeginning = 'version https://git-lfs.github.com/';
-
 export interface ReadRowsOptions {
   readonly signal?: AbortSignal;
   /** Sees every byte of the file as it is stored, in order. */
@@ -27,20 +24,9 @@ export async function* readRows(
   { signal, onBytes }: ReadRowsOptions = {},
 ): AsyncGenerator<RawRow> {
   const stored = observed(readChunks(path), { signal, onBytes });
-<<<<<<< HEAD
   const [head, chunks] = await peek(stored, 2);
   const text = isGzip(head) ? gunzip(chunks, path) : chunks;
   yield* rowsOf(await peek(text, lfsBeginningLength), path);
-=======
-  const [head, chunks] = await peek(stored, lfsBeginning.length);
-  if (Buffer.from(head).toString('latin1') === lfsBeginning)
-    throw new DatasetError(
-      'DATASET_UNREADABLE',
-      `${path}: is a Git LFS pointer, not the file that it stands for (git lfs pull)`,
-    );
-  const text = isGzip(head) ? await peek(gunzip(chunks, path), 4) : await peek(chunks, 4);
-  yield* rowsOf(text, path);
->>>>>>> main
 }
 
 async function* rowsOf(
