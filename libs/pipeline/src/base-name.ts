@@ -34,8 +34,8 @@ export function baseNameOf(
   if (cached !== undefined && isHubName(cached)) return cached;
   const known = config['_name_or_path'];
   if (typeof known !== 'string' || !isHubName(known)) return null;
-  const [owner = '', name = ''] = known.split('/');
-  const isPath = folders.test(owner) || /^checkpoint-\d+$/.test(name) || name === '';
+  const [owner, name] = known.split('/');
+  const isPath = folders.test(owner ?? '') || !name || /^checkpoint-\d+$/.test(name);
   return isPath ? null : known;
 }
 
