@@ -23,7 +23,7 @@ function beginningIn(before: string, prompt: string): { length: number; end: num
 }
 
 /** Length of the longest ending of the prompt with which the text begins. */
-function endingAt(before: string, prompt: string): number {
+export function endingAt(before: string, prompt: string): number {
   for (let length = Math.min(prompt.length, before.length); length > 0; length -= 1) {
     const ending = prompt.slice(prompt.length - length);
     if (ending.trim() === '') return 0;
