@@ -36,8 +36,8 @@ export function endingAt(before: string, prompt: string): number {
 function isTorn(text: string, place: number): boolean {
   if (place === 0 || place === text.length) return false;
   const before = text.slice(0, place);
-  const isInTag = ['<>', '[]'].some(
-    ([open = '', close = '']) => before.lastIndexOf(open) > before.lastIndexOf(close),
-  );
+  const isInTag =
+    before.lastIndexOf('<') > before.lastIndexOf('>') ||
+    before.lastIndexOf('[') > before.lastIndexOf(']');
   return isInTag || /^\w\w$/.test(text.slice(place - 1, place + 1));
 }

@@ -67,7 +67,7 @@ export class TurnBorders {
   #promptAtAnswer(): string {
     const { messages } = this.conversation;
     const answer = messages.findIndex((message, index) => {
-      const before = messages[index - 1];
+      const before = index === 0 ? undefined : at(messages, index - 1);
       return before !== undefined && !isAssistant(before) && isAssistant(message);
     });
     if (answer < 0) return '';
@@ -169,7 +169,7 @@ export class TurnBorders {
     const promptEnd = endOfPrompt(header, this.generationPrompt());
     if (promptEnd !== null) return start + promptEnd;
     if (content === undefined || header.trim() === '') return start;
-    const callsTools = Boolean(this.conversation.messages[message]?.get('tool_calls'));
+    const callsTools = Boolean(at(this.conversation.messages, message).get('tool_calls'));
     return callsTools && this.conversation.template.knowsGenerationPrompt ? start : content;
   }
 
