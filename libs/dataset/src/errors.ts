@@ -65,12 +65,13 @@ export class RowError extends Error {
 /** A row takes more time or memory than a row may, however it is looked at. */
 export class RowLimitError extends RowError {}
 
-/** A problem as a line of text. */
+/** A problem as one line of text. */
 export function describeProblem(
   { line, field, reason, detail }: RowProblem,
   path: string,
   { forOwner }: { readonly forOwner: boolean },
 ): string {
   const words = forOwner && detail !== undefined ? `${reason}: ${detail}` : reason;
-  return `${path}:${line}: ${field === null ? '' : `${field} `}${words}`;
+  const described = `${field === null ? '' : `${field} `}${words}`;
+  return `${path}:${line}: ${described.replace(/[\r\n\u2028\u2029]+/g, ' ')}`;
 }

@@ -106,6 +106,21 @@ describe('emloc data', () => {
     const strict = await emloc(['data', file, ...flags, '--strict']);
     expect(strict.code).toBe(1);
     expect(strict.stderr).toMatch(/^error: DATASET_TEXT_LOST: lost\.jsonl: in 1 of 2 rows/m);
+    const machine = await emloc(['data', file, ...flags, '--strict', '--json']);
+    expect(machine.code).toBe(1);
+    expect(JSON.parse(machine.stdout.trim().split('\n').at(-1) ?? '')).toMatchObject({
+      summary: { lostTextRows: 1 },
+    });
+  });
+
+  it('tells each bad row in one line, whatever the template makes of it', async () => {
+    await writeFile(join(folder, 'refuses.jinja'), '{{ raise_exception(messages[0].content) }}');
+    const [, answer] = turn('Hello').messages;
+    const row = { messages: [{ role: 'user', content: 'no\n\nerror: all' }, answer] };
+    const file = await rows('refused.jsonl', row);
+    const flags = ['--model', model, '--chat-template', 'refuses.jinja'];
+    const { stderr } = await emloc(['data', file, ...flags]);
+    expect(stderr).toMatch(/^refused\.jsonl:1: the chat template refuses .*: no error: all$/m);
   });
 
   it('stops at a signal while a template runs', async () => {

@@ -92,6 +92,23 @@ describe('a conversation', () => {
     );
     const row = chat(['assistant', 'Yes?'], ['user', 'Hi'], ['assistant', 'Hello']);
     expect(trainedTexts(row, tokenizer)).toEqual([['Yes?<|im_end|>\n', 'Hello']]);
+    const twoAnswers = chat(['user', 'Hi'], ['assistant', 'A'], ['assistant', 'B']);
+    expect(trainedTexts(twoAnswers, tokenizer)).toEqual([['A<|im_end|>\n', 'B']]);
+  });
+
+  it.each([
+    [
+      'behind the last message only',
+      `${loop(`{% if loop.first and m.role != 'system' %}{{ '<|im_start|>system\\nBe kind.<|im_end|>\\n' }}{% endif %}${header}{{ m.content + '<|im_end|>\\n' }}{% if loop.last and add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}`)}`,
+    ],
+    [
+      'behind a user alone',
+      `${loop(`${header}{{ m.content + '<|im_end|>\\n' }}`)}{% if add_generation_prompt and messages and messages[-1].role == 'user' %}{{ '<|im_start|>assistant\\n' }}{% endif %}`,
+    ],
+  ])('is not trained on in headers where the prompt stands %s', async (_, template) => {
+    const row = chat(['assistant', 'Yes?'], ['user', 'Hi'], ['assistant', 'A'], ['assistant', 'B']);
+    const [texts = []] = trainedTexts(row, await withTemplate(template));
+    expect(texts).toEqual(['Yes?<|im_end|>\n', 'A<|im_end|>\n', 'B<|im_end|>\n']);
   });
 
   it('is not trained on in a tool result that is written with the call', async () => {

@@ -23,7 +23,7 @@ function beginningIn(before: string, prompt: string): { length: number; end: num
 }
 
 /** Length of the longest ending of the prompt with which the text begins. */
-function endingAt(before: string, prompt: string): number {
+export function endingAt(before: string, prompt: string): number {
   for (let length = Math.min(prompt.length, before.length); length > 0; length -= 1) {
     const ending = prompt.slice(prompt.length - length);
     if (ending.trim() === '') return 0;
@@ -36,8 +36,8 @@ function endingAt(before: string, prompt: string): number {
 function isTorn(text: string, place: number): boolean {
   if (place === 0 || place === text.length) return false;
   const before = text.slice(0, place);
-  const isInTag = ['<>', '[]'].some(
-    ([open = '', close = '']) => before.lastIndexOf(open) > before.lastIndexOf(close),
-  );
+  const isInTag =
+    before.lastIndexOf('<') > before.lastIndexOf('>') ||
+    before.lastIndexOf('[') > before.lastIndexOf(']');
   return isInTag || /^\w\w$/.test(text.slice(place - 1, place + 1));
 }

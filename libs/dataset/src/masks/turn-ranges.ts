@@ -1,7 +1,8 @@
 import { at } from '@emloc/checked';
 
 import { RowError } from '../errors.js';
-import { endOfPrompt } from './prompt-end.js';
+import { isAssistant } from '../rows/row.js';
+import { endingAt, endOfPrompt } from './prompt-end.js';
 import type { RenderedConversation } from './rendered-conversation.js';
 import { sharedPrefix, sharedSuffix, type TextRange } from './text-range.js';
 
@@ -48,13 +49,34 @@ export class TurnBorders {
     };
   }
 
-  /** What the template ends with, to make the model answer; empty where it knows no such thing. */
+  /**
+   * What the template ends with, to make the model answer; empty where it knows no such thing. Many
+   * write it only behind a turn of somebody else.
+   */
   generationPrompt(): string {
-    if (this.#lastPrompt === undefined) {
-      const prompted = this.conversation.prompted(this.conversation.messages.length);
-      this.#lastPrompt = 'text' in prompted ? this.#promptBehind(prompted.text) : '';
-    }
+    this.#lastPrompt ??= this.#promptAtAnswer() || this.#promptAtEnd();
     return this.#lastPrompt;
+  }
+
+  #promptAtEnd(): string {
+    const prompted = this.conversation.prompted(this.conversation.messages.length);
+    return 'text' in prompted ? this.#promptBehind(prompted.text) : '';
+  }
+
+  /** Before the first assistant's turn that answers another. */
+  #promptAtAnswer(): string {
+    const { messages } = this.conversation;
+    const answer = messages.findIndex((message, index) => {
+      const before = index === 0 ? undefined : at(messages, index - 1);
+      return before !== undefined && !isAssistant(before) && isAssistant(message);
+    });
+    if (answer < 0) return '';
+    const [prompted, history] = [
+      this.conversation.prompted(answer),
+      this.conversation.through(answer),
+    ];
+    if (!('text' in prompted && 'text' in history)) return '';
+    return prompted.text.startsWith(history.text) ? prompted.text.slice(history.text.length) : '';
   }
 
   /** The prompt stands where the template otherwise writes what it puts after everything. */
@@ -103,9 +125,7 @@ export class TurnBorders {
   #start(message: number, end: number): Border {
     const prompted = this.conversation.prompted(message);
     if ('text' in prompted && this.#whole.startsWith(prompted.text))
-      return this.conversation.template.knowsGenerationPrompt
-        ? prompted.text.length
-        : this.#afterHeader(message, prompted.text.length);
+      return this.#afterPrompted(message, prompted.text, end);
     const history = this.#historyOf(message);
     if (typeof history !== 'number') return history;
     const prompt =
@@ -124,11 +144,33 @@ export class TurnBorders {
     return end === 'rewritten' ? (this.conversation.offsetOf(message) ?? end) : end;
   }
 
-  /** Without a generation prompt, what is written before the turn's own text is its header. */
-  #afterHeader(message: number, start: number): number {
+  /** Some templates put a generation prompt, or all of it, only behind some turns. */
+  #afterPrompted(message: number, prompted: string, end: number): number {
+    const start = prompted.length;
+    if (!this.conversation.template.knowsGenerationPrompt)
+      return this.#afterHeader(message, start, end);
+    const prompt = this.generationPrompt();
+    if (prompt !== '' && prompted.endsWith(prompt)) return start;
+    const history = this.conversation.through(message);
+    const isPrompted = !('text' in history) || history.text !== prompted;
+    return isPrompted
+      ? start + endingAt(this.#whole.slice(start, end), prompt)
+      : this.#afterHeader(message, start, end);
+  }
+
+  /**
+   * Without a generation prompt there, what is written before the turn's own text is its header:
+   * through the prompt that the template writes elsewhere, else up to that text, unless tool calls
+   * may stand before it.
+   */
+  #afterHeader(message: number, start: number, end: number): number {
     const content = this.conversation.contentStart(message);
-    if (content === undefined || content <= start) return start;
-    return this.#whole.slice(start, content).trim() === '' ? start : content;
+    const header = this.#whole.slice(start, content ?? end);
+    const promptEnd = endOfPrompt(header, this.generationPrompt());
+    if (promptEnd !== null) return start + promptEnd;
+    if (content === undefined || header.trim() === '') return start;
+    const callsTools = Boolean(at(this.conversation.messages, message).get('tool_calls'));
+    return callsTools && this.conversation.template.knowsGenerationPrompt ? start : content;
   }
 
   /**

@@ -52,9 +52,15 @@ async function showRows(context: CommandContext): ReturnType<Parameters<typeof r
   let next = await outcomes.next();
   for (; next.done !== true; next = await outcomes.next()) printer.print(next.value);
   printer.finish();
-  if (options.strict) assertNoTextLost(options.data, next.value.report);
+  const { report } = next.value;
+  const document = { summary: summaryDocument(options.data, next.value, printer.badRows) };
+  if (options.strict) {
+    // The last line is the summary, also where the next one throws.
+    if (report.lostTextRows > 0 && values['json'] === true) context.printLine(document);
+    assertNoTextLost(options.data, report);
+  }
   return {
-    document: { summary: summaryDocument(options.data, next.value, printer.badRows) },
+    document,
     text: rowsSummary(next.value).map(visible).join('\n'),
     exitCode: printer.badRows > 0 ? 1 : 0,
   };
