@@ -6,7 +6,7 @@ import { typeNameOf } from './types.js';
 import { type Kwargs, type PyValue } from './values.js';
 
 /** Parameters of a native function. */
-export interface Signature<Parameters extends string> {
+interface Signature<Parameters extends string> {
   readonly name: string;
   readonly parameters: Parameters;
   readonly names: readonly string[];
