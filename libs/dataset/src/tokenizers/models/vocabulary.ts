@@ -5,14 +5,19 @@ import { idReason, isId, type JsonPart } from '../json.js';
 export class Vocabulary {
   readonly #tokens = new Map<number, string>();
   readonly maxId: number;
+  /** No token is longer, in UTF-16 units. */
+  readonly longest: number;
 
   constructor(readonly ids: ReadonlyMap<string, number>) {
     let maxId = -1;
+    let longest = 0;
     for (const [token, id] of ids) {
       this.#tokens.set(id, token);
       if (id > maxId) maxId = id;
+      if (token.length > longest) longest = token.length;
     }
     this.maxId = maxId;
+    this.longest = longest;
   }
 
   /** From an object of ids by token. @throws TokenizerError */

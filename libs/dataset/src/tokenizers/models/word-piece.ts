@@ -9,7 +9,7 @@ export function createWordPiece(part: JsonPart): TokenModel {
   const prefix = part.get('continuing_subword_prefix').text;
   const maxCharacters = part.get('max_input_chars_per_word').count;
   const takeUnknown = unknownTaker(vocabulary, part.get('unk_token').text);
-  const longest = longestToken(vocabulary);
+  const { longest } = vocabulary;
   return new VocabularyModel(vocabulary, (word, take) => {
     const pieces =
       characterCount(word) > maxCharacters ? undefined : cut(word, { vocabulary, prefix, longest });
@@ -66,12 +66,6 @@ function unknownTaker(
       throw new ModelError(`the unknown token ${quote(token)} is not in the vocabulary`);
     take(id, 0, word.length);
   };
-}
-
-function longestToken(vocabulary: Vocabulary): number {
-  let longest = 0;
-  for (const token of vocabulary.ids.keys()) longest = Math.max(longest, token.length);
-  return longest;
 }
 
 function characterCount(word: string): number {
