@@ -2,15 +2,26 @@ import { AlignedTextBuilder, type AlignedText } from '../aligned-text.js';
 import type { TextPattern } from '../text-pattern.js';
 import type { Normalizer } from './normalizer.js';
 
+/** In UTF-16 units. */
+const pieceLength = 2 ** 16;
+
 /** Puts a text in place of every match, with the source of the last character of the match. */
 export function replace(pattern: TextPattern, content: string): Normalizer {
   const { literal } = pattern;
   if (literal !== undefined && isOneUnit(literal) && isOneUnit(content))
     return (base) =>
-      base.text.includes(literal)
-        ? base.withText(base.text.replaceAll(literal, () => content))
-        : base;
+      base.text.includes(literal) ? base.withText(replaceUnits(base.text, literal, content)) : base;
   return (base) => replaceMatches(base, pattern, content);
+}
+
+/** Piece by piece: while it replaces, the engine holds many bytes for each match. */
+function replaceUnits(text: string, literal: string, content: string): string {
+  const pieces: string[] = [];
+  for (let start = 0; start < text.length; start += pieceLength) {
+    const piece = text.slice(start, start + pieceLength);
+    pieces.push(piece.split(literal).join(content));
+  }
+  return pieces.join('');
 }
 
 function isOneUnit(text: string): boolean {
