@@ -37,6 +37,8 @@ export {
   factorizationNames,
 } from './kernels.js';
 export type { WorkspaceBytes, DeviceProfile } from './profile.js';
+export { type KernelRate, type DeviceRates, roughRates } from './rates.js';
+export type { DeviceTarget } from './target.js';
 export {
   type HostArray,
   type HostBuffer,

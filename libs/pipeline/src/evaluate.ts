@@ -13,7 +13,13 @@ import {
   type TextDescription,
   type TextSource,
 } from '@emloc/dataset';
-import { Device, formatBytes, MemoryBudget, type DeviceProfile } from '@emloc/device';
+import {
+  Device,
+  formatBytes,
+  MemoryBudget,
+  type DeviceProfile,
+  type DeviceTarget,
+} from '@emloc/device';
 import { createNullBackend } from '@emloc/device-null';
 import {
   DeviceAdapter,
@@ -36,7 +42,6 @@ import { heaviestBatches } from './heaviest-batches.js';
 import { packAll } from './job.js';
 import type { EvaluateOptions } from './options.js';
 import { textSourceOf, withRecordedText } from './text-record.js';
-import type { DeviceTarget } from './tune.js';
 
 /** Scores of a model on a data set, as `eval` prints them. */
 export interface EvaluateReport

@@ -40,9 +40,8 @@ export {
 export { requireMemory, type JobPlan, type PlanInputs } from './plan.js';
 export { divideEmulation, type ProcessMemory } from './divide-emulation.js';
 export { correctionMemory } from './correction-memory.js';
-export { roughRates } from './rates.js';
 export { writeOutcome } from './outcome.js';
-export { tune, budgetBytesOf, planTune, type DeviceTarget, type TuneReport } from './tune.js';
+export { tune, budgetBytesOf, planTune, type TuneReport } from './tune.js';
 export { evaluateModel, type EvaluateReport } from './evaluate.js';
 export { previewRows, type PreviewSummary } from './preview.js';
 export { inputsHash, readInputFiles } from './inputs/input-files.js';

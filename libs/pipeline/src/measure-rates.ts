@@ -1,8 +1,14 @@
-import { Device, MemoryBudget, type DType, type KernelName, type Tensor } from '@emloc/device';
+import {
+  Device,
+  MemoryBudget,
+  type DeviceRates,
+  type DType,
+  type KernelName,
+  type KernelRate,
+  type Tensor,
+} from '@emloc/device';
 import { createNullBackend } from '@emloc/device-null';
 import type { ModelLayout } from '@emloc/models';
-
-import type { DeviceRates, KernelRate } from './rates.js';
 
 /** Shapes that a job works with, for a benchmark that resembles it. */
 export interface BenchmarkShape {

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { Device, MemoryBudget } from '@emloc/device';
+import { Device, MemoryBudget, type DeviceRates } from '@emloc/device';
 import { cpuProfile, createCpuBackend } from '@emloc/device-cpu';
 import { openModel } from '@emloc/models';
 
@@ -8,7 +8,6 @@ import { prepareJob } from './job.js';
 import { measureRates } from './measure-rates.js';
 import type { TuneOptions } from './options.js';
 import { planJob, type JobPlan } from './plan.js';
-import type { DeviceRates } from './rates.js';
 import { tune } from './tune.js';
 
 const rates: DeviceRates = {

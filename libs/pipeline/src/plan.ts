@@ -1,4 +1,4 @@
-import { formatBytes, type DeviceProfile } from '@emloc/device';
+import { formatBytes, type DeviceProfile, type DeviceRates } from '@emloc/device';
 import { deviceBytes, minimumDeviceBytes, type LayerSource } from '@emloc/weight-pager';
 
 import {
@@ -13,9 +13,9 @@ import { heaviestJob } from './heaviest-batches.js';
 import type { Job } from './job.js';
 import { createNullRun } from './null-run.js';
 import type { StageName } from './observer.js';
-import { StageWork, type DeviceRates } from './rates.js';
 import { runJob, startingAdapter } from './run-job.js';
 import type { StageReport } from './stage-clock.js';
+import { StageWork } from './stage-work.js';
 import { runTrainStage } from './stages/train.js';
 
 /** How a job divides a budget, or by how much it passes it. */

@@ -12,8 +12,9 @@ import {
   DeviceError,
   formatBytes,
   MemoryBudget,
-  type Backend,
   type DeviceProfile,
+  type DeviceRates,
+  type DeviceTarget,
 } from '@emloc/device';
 import { EmulatorError } from '@emloc/emulator';
 import { FinetuneError } from '@emloc/finetune';
@@ -47,22 +48,9 @@ import { assertInteger } from './options/checks.js';
 import { writeOutcome, type Provenance } from './outcome.js';
 import { assertFree, holdOutput } from './output-folder.js';
 import { planJob, requireMemory, type JobPlan } from './plan.js';
-import type { DeviceRates } from './rates.js';
 import { runJob, type EmulatorReport, type JobResult, type ValidationLosses } from './run-job.js';
 import { StageClock, type StageReport } from './stage-clock.js';
 import { textRecordOf } from './text-record.js';
-
-/** A device that can be had: its profile before it is taken, a backend when it is needed. */
-export interface DeviceTarget {
-  readonly profile: DeviceProfile;
-  /**
-   * @param budgetBytes what the process may take on the device
-   * @throws DeviceError DEVICE_UNAVAILABLE
-   */
-  open(budgetBytes: number): Promise<Backend>;
-  /** How fast the device is, roughly, for plans on a machine that does not have it. */
-  readonly ratesElsewhere?: DeviceRates;
-}
 
 /** What a job runs on and who watches it. */
 export interface TuneHost extends PrepareHost {

@@ -2,9 +2,11 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { resolveTuneOptions, tune, type JobEvent, type TuneReport } from '@emloc/pipeline';
+import { deviceTarget } from '@emloc/device-registry';
 
-import { deviceTarget } from './index.js';
+import type { JobEvent } from './observer.js';
+import { resolveTuneOptions } from './options.js';
+import { tune, type TuneReport } from './tune.js';
 
 const examples = new URL('../../../examples/', import.meta.url);
 
