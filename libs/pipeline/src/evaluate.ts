@@ -36,12 +36,12 @@ import {
   type PagerObserver,
 } from '@emloc/weight-pager';
 
-import { inferenceBytes } from './default-budget.js';
 import { PipelineError } from './errors.js';
-import { heaviestBatches } from './heaviest-batches.js';
-import { packAll } from './job.js';
-import type { EvaluateOptions } from './options.js';
-import { textSourceOf, withRecordedText } from './text-record.js';
+import { packAll } from './job/job.js';
+import { textSourceOf, withRecordedText } from './job/text-record.js';
+import type { EvaluateOptions } from './options/resolve.js';
+import { inferenceBytes } from './plan/default-budget.js';
+import { heaviestBatches } from './plan/heaviest-batches.js';
 
 /** Scores of a model on a data set, as `eval` prints them. */
 export interface EvaluateReport

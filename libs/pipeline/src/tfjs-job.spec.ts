@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { deviceTarget } from '@emloc/device-registry';
 
-import type { JobEvent } from './observer.js';
-import { resolveTuneOptions } from './options.js';
+import type { JobEvent } from './job/observer.js';
+import { resolveTuneOptions } from './options/resolve.js';
 import { tune, type TuneReport } from './tune.js';
 
 const examples = new URL('../../../examples/', import.meta.url);

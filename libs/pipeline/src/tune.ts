@@ -20,17 +20,6 @@ import { EmulatorError } from '@emloc/emulator';
 import { FinetuneError } from '@emloc/finetune';
 import type { PagerObserver } from '@emloc/weight-pager';
 
-import { inferenceBytes } from './default-budget.js';
-import type { JobEnvironment } from './environment.js';
-import { PipelineError } from './errors.js';
-import { factorBytes } from './factor-store.js';
-import { readInputFiles, type InputFile } from './inputs/input-files.js';
-import {
-  assertSameTensors,
-  guardReads,
-  inputMismatchIn,
-  TensorGuard,
-} from './inputs/tensor-guard.js';
 import {
   assertSameFiles,
   assertSameJob,
@@ -39,18 +28,34 @@ import {
   knownHashes,
   openJobFolder,
   type StartMode,
-} from './job-folder.js';
-import { prepareJob, type Job, type PrepareHost } from './job.js';
-import { measureRates, type BenchmarkShape } from './measure-rates.js';
-import type { JobObserver } from './observer.js';
-import { defaultCheckpointSteps, type TuneOptions } from './options.js';
+} from './disk/job-folder.js';
+import { writeOutcome, type Provenance } from './disk/outcome.js';
+import { assertFree, holdOutput } from './disk/output-folder.js';
+import { PipelineError } from './errors.js';
+import { readInputFiles, type InputFile } from './inputs/input-files.js';
+import {
+  assertSameTensors,
+  guardReads,
+  inputMismatchIn,
+  TensorGuard,
+} from './inputs/tensor-guard.js';
+import type { JobEnvironment } from './job/environment.js';
+import { factorBytes } from './job/factor-store.js';
+import { prepareJob, type Job, type PrepareHost } from './job/job.js';
+import type { JobObserver } from './job/observer.js';
+import {
+  runJob,
+  type EmulatorReport,
+  type JobResult,
+  type ValidationLosses,
+} from './job/run-job.js';
+import { StageClock, type StageReport } from './job/stage-clock.js';
+import { textRecordOf } from './job/text-record.js';
 import { assertInteger } from './options/checks.js';
-import { writeOutcome, type Provenance } from './outcome.js';
-import { assertFree, holdOutput } from './output-folder.js';
-import { planJob, requireMemory, type JobPlan } from './plan.js';
-import { runJob, type EmulatorReport, type JobResult, type ValidationLosses } from './run-job.js';
-import { StageClock, type StageReport } from './stage-clock.js';
-import { textRecordOf } from './text-record.js';
+import { defaultCheckpointSteps, type TuneOptions } from './options/resolve.js';
+import { inferenceBytes } from './plan/default-budget.js';
+import { measureRates, type BenchmarkShape } from './plan/measure-rates.js';
+import { planJob, requireMemory, type JobPlan } from './plan/plan.js';
 
 /** What a job runs on and who watches it. */
 export interface TuneHost extends PrepareHost {

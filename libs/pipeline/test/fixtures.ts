@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import type { Backend, DeviceTarget } from '@emloc/device';
 import { cpuProfile, createCpuBackend } from '@emloc/device-cpu';
 
-import { resolveTuneOptions, type TuneOptions } from '../src/options.js';
+import { resolveTuneOptions, type TuneOptions } from '../src/options/resolve.js';
 import type { TuneHost } from '../src/tune.js';
 
 const examples = new URL('../../../examples/', import.meta.url);

@@ -4,7 +4,7 @@ import {
   statisticsToRecord,
   type PlanInputs,
   type ProcessMemory,
-} from '@emloc/pipeline';
+} from '@emloc/pipeline/stages';
 import { serveWorker } from '@emloc/service-kit';
 import { inLayer, ownedBuffers, preparedMemory, runEngineStage } from '@emloc/stage-runtime/engine';
 

@@ -1,7 +1,6 @@
 import { mergeCheckpoint, readPeftAdapter } from '@emloc/checkpoint';
+import { adapterFromRecord, adapterToRecord } from '@emloc/pipeline';
 import {
-  adapterFromRecord,
-  adapterToRecord,
   chooseCorrection,
   correctBlocks,
   correctedBlocks,
@@ -10,7 +9,7 @@ import {
   correctionsToRecord,
   emulatorSource,
   factorsFromRecord,
-} from '@emloc/pipeline';
+} from '@emloc/pipeline/stages';
 import { serveWorker, type WorkerContext } from '@emloc/service-kit';
 import { inLayer, namedBlocks, preparedMemory, runEngineStage } from '@emloc/stage-runtime/engine';
 

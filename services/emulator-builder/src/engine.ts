@@ -5,7 +5,7 @@ import {
   emulatorReport,
   factorsToRecord,
   statisticsFromRecord,
-} from '@emloc/pipeline';
+} from '@emloc/pipeline/stages';
 import { serveWorker } from '@emloc/service-kit';
 import {
   inLayer,

@@ -1,14 +1,16 @@
 import {
   adapterFromRecord,
   adapterToRecord,
+  PipelineError,
+  type TensorRecord,
+} from '@emloc/pipeline';
+import {
   emulatorSource,
   jobNotices,
-  PipelineError,
   runTrainStage,
   startingAdapter,
-  type TensorRecord,
   type TrainStageInputs,
-} from '@emloc/pipeline';
+} from '@emloc/pipeline/stages';
 import { serveWorker, type WorkerContext } from '@emloc/service-kit';
 import {
   fetchFactors,

@@ -1,15 +1,15 @@
 import { Device, DeviceError, MemoryBudget, type Backend } from '@emloc/device';
 import { AllocationFaults, faultyBackend } from '@emloc/device-conformance';
 import { factorNames } from '@emloc/models';
+import type { Job } from '@emloc/pipeline';
 import {
   noTrainingStore,
   runJob,
   StageClock,
   type FactorStore,
-  type Job,
   type JobEnvironment,
   type MemoryPlan,
-} from '@emloc/pipeline';
+} from '@emloc/pipeline/stages';
 
 /** What refusing one allocation did. */
 export interface FaultOutcome {

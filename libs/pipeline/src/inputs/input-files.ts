@@ -3,7 +3,7 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readShardIndex } from '@emloc/checkpoint';
 
-import type { TuneOptions } from '../options.js';
+import type { TuneOptions } from '../options/resolve.js';
 
 /** A file that decides what comes out of a job, as it was when the job began. */
 export interface InputFile {

@@ -3,18 +3,18 @@ import { Device, MemoryBudget } from '@emloc/device';
 import { cpuProfile, createCpuBackend } from '@emloc/device-cpu';
 
 import { openWorkspace, type Workspace } from '../../test/fixtures.js';
-import { leanMemoryPlan, type JobEnvironment } from '../environment.js';
-import { plannedFactorStore } from '../factor-store.js';
-import { prepareJob, type Job } from '../job.js';
-import { startingAdapter } from '../run-job.js';
-import { StageClock } from '../stage-clock.js';
-import { outcomeFromRecord, outcomeToRecord } from '../stage-outcomes.js';
+import { leanMemoryPlan, type JobEnvironment } from '../job/environment.js';
+import { plannedFactorStore } from '../job/factor-store.js';
+import { prepareJob, type Job } from '../job/job.js';
+import { startingAdapter } from '../job/run-job.js';
+import { StageClock } from '../job/stage-clock.js';
+import { outcomeFromRecord, outcomeToRecord } from '../job/stage-outcomes.js';
+import { noTrainingStore } from '../job/training-store.js';
 import { calibrate, emulateBlock, type BlockStatistics } from '../stages/emulate.js';
-import type { TensorRecord } from '../tensor-record.js';
-import { noTrainingStore } from '../training-store.js';
 import { adapterFromRecord, adapterToRecord } from './adapter.js';
 import { factorsFromRecord, factorsToRecord } from './factors.js';
 import { statisticsFromRecord, statisticsToRecord } from './statistics.js';
+import type { TensorRecord } from './tensor-record.js';
 import { stageProgressFromRecord, stageProgressToRecord } from './training-state.js';
 
 let workspace: Workspace;

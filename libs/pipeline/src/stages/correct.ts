@@ -6,10 +6,10 @@ import type { Evaluation } from '@emloc/finetune';
 import { sliceSource, type SourceSlice } from '@emloc/models';
 import type { LayerSource } from '@emloc/weight-pager';
 
-import { openLinearPager, openModelPager, type JobEnvironment } from '../environment.js';
-import { factorSpecs } from '../factor-store.js';
-import type { EmulatedLinear, Job } from '../job.js';
-import type { CorrectionChoice } from '../options.js';
+import { openLinearPager, openModelPager, type JobEnvironment } from '../job/environment.js';
+import { factorSpecs } from '../job/factor-store.js';
+import type { EmulatedLinear, Job } from '../job/job.js';
+import type { CorrectionChoice } from '../options/resolve.js';
 import { score } from './score.js';
 import { weightSlice } from './weight-slice.js';
 

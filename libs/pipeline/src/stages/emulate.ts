@@ -11,10 +11,10 @@ import {
 import { BreadthFirstPass, inferenceOrder } from '@emloc/finetune';
 import { sliceSource } from '@emloc/models';
 
-import type { EmulatedLayerReport } from '../emulated-layer-report.js';
-import { openLinearPager, openModelPager, type JobEnvironment } from '../environment.js';
-import type { BlockFactors, StoredFactors } from '../factor-store.js';
-import type { EmulatedLinear, Job } from '../job.js';
+import type { EmulatedLayerReport } from '../job/emulated-layer-report.js';
+import { openLinearPager, openModelPager, type JobEnvironment } from '../job/environment.js';
+import type { BlockFactors, StoredFactors } from '../job/factor-store.js';
+import type { EmulatedLinear, Job } from '../job/job.js';
 import { weightSlice } from './weight-slice.js';
 
 /** The statistics of one block, as they leave calibration. */

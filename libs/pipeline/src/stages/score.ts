@@ -2,8 +2,8 @@ import type { LoraAdapter } from '@emloc/checkpoint';
 import type { PackedBatch } from '@emloc/dataset';
 import { DeviceAdapter, evaluate, type Evaluation, type PagedModel } from '@emloc/finetune';
 
-import type { JobEnvironment } from '../environment.js';
-import type { StageName } from '../observer.js';
+import type { JobEnvironment } from '../job/environment.js';
+import type { StageName } from '../job/observer.js';
 
 /** Scores adapters (null: none) in one pass over a paged model. */
 export async function score(

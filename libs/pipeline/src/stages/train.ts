@@ -8,9 +8,9 @@ import {
 } from '@emloc/finetune';
 import type { LayerSource } from '@emloc/weight-pager';
 
-import { openModelPager, type JobEnvironment } from '../environment.js';
-import type { Job, TrainingPlan } from '../job.js';
-import type { StageName } from '../observer.js';
+import { openModelPager, type JobEnvironment } from '../job/environment.js';
+import type { Job, TrainingPlan } from '../job/job.js';
+import type { StageName } from '../job/observer.js';
 import { score } from './score.js';
 
 /** A training run between two evaluations. */

@@ -1,6 +1,6 @@
 import type { SourceSlice } from '@emloc/models';
 
-import type { EmulatedLinear, Job } from '../job.js';
+import type { EmulatedLinear, Job } from '../job/job.js';
 
 /** A linear layer's weight as a layer of its own. */
 export function weightSlice(job: Job, { path, block, linear }: EmulatedLinear): SourceSlice {

@@ -3,18 +3,17 @@ import { join } from 'node:path';
 import { FileHasher } from '@emloc/checkpoint';
 import { Device, MemoryBudget, memoryCategories } from '@emloc/device';
 import { deviceTarget, type CardUsage } from '@emloc/device-registry';
+import { budgetBytesOf, type Job } from '@emloc/pipeline';
 import {
-  budgetBytesOf,
   DiskFactorStore,
   inputMismatchIn,
   noTrainingStore,
   StageClock,
-  type Job,
   type JobEnvironment,
   type PlanInputs,
   type ProcessMemory,
   type TrainingStore,
-} from '@emloc/pipeline';
+} from '@emloc/pipeline/stages';
 import type { PagerObserver } from '@emloc/weight-pager';
 
 import type {

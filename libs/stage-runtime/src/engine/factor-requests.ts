@@ -1,4 +1,5 @@
-import { factorsFromRecord, type TensorRecord } from '@emloc/pipeline';
+import type { TensorRecord } from '@emloc/pipeline';
+import { factorsFromRecord } from '@emloc/pipeline/stages';
 
 import { inLayer, type EngineInputs } from './engine-stage.js';
 

@@ -9,11 +9,11 @@ import {
 } from '@emloc/checkpoint';
 import { linearModules } from '@emloc/models';
 
-import { baseNameOf } from './base-name.js';
-import type { Job } from './job.js';
+import type { Job } from '../job/job.js';
+import type { JobResult } from '../job/run-job.js';
+import { textRecordOf } from '../job/text-record.js';
+import { baseNameOf } from '../options/base-name.js';
 import { outcomeFiles } from './output-folder.js';
-import type { JobResult } from './run-job.js';
-import { textRecordOf } from './text-record.js';
 
 /** What decides a job's bytes besides its inputs. */
 export interface Provenance {

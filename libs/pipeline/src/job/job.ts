@@ -19,8 +19,8 @@ import { emulatorRank, parseRatioRules, ratioOf } from '@emloc/emulator';
 import { adaptedLinears, type LearningRateSchedule } from '@emloc/finetune';
 import { openModel, type LinearSpec, type Model } from '@emloc/models';
 
-import { PipelineError } from './errors.js';
-import { decidingOptions, utcDay, type TuneOptions } from './options.js';
+import { PipelineError } from '../errors.js';
+import { decidingOptions, utcDay, type TuneOptions } from '../options/resolve.js';
 import { textSourceOf } from './text-record.js';
 
 /** A linear layer that the emulator replaces by factors of this rank. */

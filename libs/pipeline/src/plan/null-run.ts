@@ -1,10 +1,10 @@
 import { Device, MemoryBudget, type DeviceProfile, type MemoryCategory } from '@emloc/device';
 import { createNullBackend, type NullBackend } from '@emloc/device-null';
 
-import { leanMemoryPlan, type JobEnvironment, type MemoryPlan } from './environment.js';
-import { plannedFactorStore } from './factor-store.js';
-import { StageClock, type StageClockOptions } from './stage-clock.js';
-import { noTrainingStore } from './training-store.js';
+import { leanMemoryPlan, type JobEnvironment, type MemoryPlan } from '../job/environment.js';
+import { plannedFactorStore } from '../job/factor-store.js';
+import { StageClock, type StageClockOptions } from '../job/stage-clock.js';
+import { noTrainingStore } from '../job/training-store.js';
 
 /** What a rehearsal on the null device runs in. */
 export interface NullRun {

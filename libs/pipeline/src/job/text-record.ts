@@ -4,8 +4,8 @@ import { readJsonObject, recordFileName } from '@emloc/checkpoint';
 import type { TextSource } from '@emloc/dataset';
 import type { Model } from '@emloc/models';
 
-import { PipelineError } from './errors.js';
-import { utcDay, type EvaluateOptions, type TuneOptions } from './options.js';
+import { PipelineError } from '../errors.js';
+import { utcDay, type EvaluateOptions, type TuneOptions } from '../options/resolve.js';
 
 /** Options that decide how rows become text. */
 type TextChoices = Pick<TuneOptions, 'date' | 'chatTemplate' | 'templateArgs'>;

@@ -3,6 +3,9 @@ import { elementCount } from '@emloc/device';
 import { initialAdapter, type TrainResult } from '@emloc/finetune';
 import type { LayerSource } from '@emloc/weight-pager';
 
+import { correct, lambdasOf } from '../stages/correct.js';
+import { buildEmulator } from '../stages/emulate.js';
+import { runTrainStage } from '../stages/train.js';
 import type { EmulatedLayerReport } from './emulated-layer-report.js';
 import type { JobEnvironment } from './environment.js';
 import { emulatorSource } from './factor-store.js';
@@ -14,9 +17,6 @@ import type {
   StageOutcome,
   TunedOutcome,
 } from './stage-outcomes.js';
-import { correct, lambdasOf } from './stages/correct.js';
-import { buildEmulator } from './stages/emulate.js';
-import { runTrainStage } from './stages/train.js';
 
 /** Validation losses along the way; null where a stage did not run. */
 export interface ValidationLosses {

@@ -3,18 +3,18 @@ import { join } from 'node:path';
 import { writeFileAtomic } from '@emloc/checkpoint';
 import type { DeviceProfile } from '@emloc/device';
 
-import { DiskFactorStore } from './disk-factor-store.js';
-import { DiskTrainingStore, intactOrNull } from './disk-training-store.js';
-import { PipelineError } from './errors.js';
-import type { FactorStore } from './factor-store.js';
-import { HashLog, readHashLog } from './inputs/hash-log.js';
-import { compareInputFiles, isInputFiles, type InputFile } from './inputs/input-files.js';
-import type { Job } from './job.js';
-import type { OutcomeStore } from './outcome-store.js';
+import { PipelineError } from '../errors.js';
+import { HashLog, readHashLog } from '../inputs/hash-log.js';
+import { compareInputFiles, isInputFiles, type InputFile } from '../inputs/input-files.js';
+import type { FactorStore } from '../job/factor-store.js';
+import type { Job } from '../job/job.js';
+import type { OutcomeStore } from '../job/outcome-store.js';
+import { outcomeFromRecord, outcomeToRecord, type StageOutcome } from '../job/stage-outcomes.js';
+import type { TrainingStore } from '../job/training-store.js';
+import { DiskFactorStore } from './factor-store.js';
 import type { Provenance } from './outcome.js';
-import { outcomeFromRecord, outcomeToRecord, type StageOutcome } from './stage-outcomes.js';
 import { readTensorFile, writeTensorFile } from './tensor-file.js';
-import type { TrainingStore } from './training-store.js';
+import { DiskTrainingStore, intactOrNull } from './training-store.js';
 
 /**
  * What happens to the progress of an interrupted job: it is in the way, is gone on with, or is

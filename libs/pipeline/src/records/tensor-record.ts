@@ -1,6 +1,6 @@
 import { byteLength } from '@emloc/device';
 
-import { PipelineError } from './errors.js';
+import { PipelineError } from '../errors.js';
 
 /** Raw little-endian data of one tensor, row-major. */
 export interface RecordTensor {

@@ -3,12 +3,12 @@ import { Device, MemoryBudget, type DeviceRates } from '@emloc/device';
 import { cpuProfile, createCpuBackend } from '@emloc/device-cpu';
 import { openModel } from '@emloc/models';
 
-import { openWorkspace, tinyModel, tuneHost, type Workspace } from '../test/fixtures.js';
-import { prepareJob } from './job.js';
+import { openWorkspace, tinyModel, tuneHost, type Workspace } from '../../test/fixtures.js';
+import { prepareJob } from '../job/job.js';
+import type { TuneOptions } from '../options/resolve.js';
+import { tune } from '../tune.js';
 import { measureRates } from './measure-rates.js';
-import type { TuneOptions } from './options.js';
 import { planJob, type JobPlan } from './plan.js';
-import { tune } from './tune.js';
 
 const rates: DeviceRates = {
   kernels: {},

@@ -1,7 +1,7 @@
 import { at } from '@emloc/checked';
 import { packBatch, type EncodedRow, type PackedBatch } from '@emloc/dataset';
 
-import type { Job, TrainingPlan } from './job.js';
+import type { Job, TrainingPlan } from '../job/job.js';
 
 /**
  * A job whose batches are only those that can set a memory peak: the ones that no other batch

@@ -1,9 +1,9 @@
 import type { LoraAdapter } from '@emloc/checkpoint';
 import type { Evaluation } from '@emloc/finetune';
 
-import { adapterFromRecord, adapterToRecord } from './records/adapter.js';
-import { isEvaluation, isEvaluationOrNull } from './records/training-state.js';
-import { hasFields, RecordReader, type TensorRecord } from './tensor-record.js';
+import { adapterFromRecord, adapterToRecord } from '../records/adapter.js';
+import { hasFields, RecordReader, type TensorRecord } from '../records/tensor-record.js';
+import { isEvaluation, isEvaluationOrNull } from '../records/training-state.js';
 
 /** What training has come to. */
 export interface TunedOutcome {

@@ -2,12 +2,12 @@ import { readFile, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { hiddenPath, recordFileName, type OutputPlace } from '@emloc/checkpoint';
 
-import { PipelineError } from './errors.js';
+import { PipelineError } from '../errors.js';
+import { prepareJob, type PrepareHost } from '../job/job.js';
+import { recordedText } from '../job/text-record.js';
+import type { TuneOptions } from '../options/resolve.js';
 import { findProgress } from './job-folder.js';
-import { prepareJob, type PrepareHost } from './job.js';
-import type { TuneOptions } from './options.js';
 import { holdOutput } from './output-folder.js';
-import { recordedText } from './text-record.js';
 
 /** A job whose adapter is where it was to be. */
 export interface DoneJob {

@@ -7,7 +7,7 @@ import {
   type OutputPlace,
 } from '@emloc/checkpoint';
 
-import { PipelineError, type PipelineErrorCode } from './errors.js';
+import { PipelineError, type PipelineErrorCode } from '../errors.js';
 
 /** Paths of what a job writes, within its output folder. */
 export const outcomeFiles: readonly string[] = Object.freeze([

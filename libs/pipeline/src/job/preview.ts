@@ -7,7 +7,7 @@ import {
 } from '@emloc/dataset';
 import { openModel } from '@emloc/models';
 
-import type { OptionsOf } from './options/table.js';
+import type { OptionsOf } from '../options/table.js';
 import { textRecordOf, textSourceOf } from './text-record.js';
 
 /** Of which rows are shown, and how they become text. */

@@ -1,11 +1,11 @@
-import { PipelineError } from './errors.js';
+import { PipelineError } from '../errors.js';
 import {
   decidingOptions,
   defaultTuneOptions,
   resolveEvaluateOptions,
   resolveTuneOptions,
-} from './options.js';
-import { optionsFor, optionTable } from './options/table.js';
+} from './resolve.js';
+import { optionsFor, optionTable } from './table.js';
 
 const paths = { model: 'm', data: 'd', out: 'o' };
 

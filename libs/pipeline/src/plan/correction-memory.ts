@@ -1,10 +1,10 @@
+import { leanMemoryPlan } from '../job/environment.js';
+import { emulatorSource, plannedFactorStore } from '../job/factor-store.js';
+import { startingAdapter } from '../job/run-job.js';
+import { correctBlocks, correctedBlocks } from '../stages/correct.js';
 import type { ProcessMemory } from './divide-emulation.js';
-import { leanMemoryPlan } from './environment.js';
-import { emulatorSource, plannedFactorStore } from './factor-store.js';
 import { createNullRun } from './null-run.js';
 import { doesNotFit, type PlanInputs } from './plan.js';
-import { startingAdapter } from './run-job.js';
-import { correctBlocks, correctedBlocks } from './stages/correct.js';
 
 /**
  * What a process takes that computes corrections and scores nothing: so little that several find

@@ -1,11 +1,11 @@
 import { deviceBytes, minimumDeviceBytes } from '@emloc/weight-pager';
 
-import { leanMemoryPlan, type MemoryPlan } from './environment.js';
+import { leanMemoryPlan, type MemoryPlan } from '../job/environment.js';
+import type { Job } from '../job/job.js';
+import { calibrate, emulateBlock } from '../stages/emulate.js';
 import { heaviestJob } from './heaviest-batches.js';
-import type { Job } from './job.js';
 import { createNullRun } from './null-run.js';
 import { doesNotFit, type PlanInputs } from './plan.js';
-import { calibrate, emulateBlock } from './stages/emulate.js';
 
 /** What one process may take on a device, and how it divides it. */
 export interface ProcessMemory {

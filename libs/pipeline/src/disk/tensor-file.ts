@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { openSafetensors, writeSafetensors, type SafetensorsFile } from '@emloc/checkpoint';
 
-import { RecordReader, type RecordTensor, type TensorRecord } from './tensor-record.js';
+import { RecordReader, type RecordTensor, type TensorRecord } from '../records/tensor-record.js';
 
 const checksumAttribute = 'sha256';
 

@@ -1,7 +1,7 @@
 import type { DeviceRates, KernelName } from '@emloc/device';
 import type { KernelWork, NullBackend } from '@emloc/device-null';
 
-import type { StageName } from './observer.js';
+import type { StageName } from '../job/observer.js';
 
 interface Snapshot {
   readonly work: ReadonlyMap<KernelName, KernelWork>;

@@ -2,10 +2,10 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CheckpointError } from '@emloc/checkpoint';
 
-import { PipelineError } from './errors.js';
-import { stageProgressFromRecord, stageProgressToRecord } from './records/training-state.js';
+import { PipelineError } from '../errors.js';
+import type { StageProgress, TrainingStore } from '../job/training-store.js';
+import { stageProgressFromRecord, stageProgressToRecord } from '../records/training-state.js';
 import { readTensorFile, writeTensorFile } from './tensor-file.js';
-import type { StageProgress, TrainingStore } from './training-store.js';
 
 type TrainingStage = 'train' | 'refine';
 

@@ -1,12 +1,12 @@
 import { cp, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { outputPaths } from '../test/crash.js';
-import { openWorkspace, tuneHost, type Workspace } from '../test/fixtures.js';
+import { outputPaths } from '../../test/crash.js';
+import { openWorkspace, tuneHost, type Workspace } from '../../test/fixtures.js';
+import type { JobEvent } from '../job/observer.js';
+import type { TuneOptions } from '../options/resolve.js';
+import { tune } from '../tune.js';
 import { findDoneJob } from './done-job.js';
-import type { JobEvent } from './observer.js';
-import type { TuneOptions } from './options.js';
-import { tune } from './tune.js';
 
 const quick: Partial<TuneOptions> = { steps: 2, refineSteps: 0, ratios: ['1'], maxLength: 32 };
 

@@ -6,11 +6,11 @@ import { packBatch, type EncodedRow } from '@emloc/dataset';
 import { cpuProfile } from '@emloc/device-cpu';
 import { layoutOf, openModel, type LinearSpec, type Model } from '@emloc/models';
 
-import type { Job } from './job.js';
+import type { Job } from '../job/job.js';
+import { startingAdapter } from '../job/run-job.js';
+import { defaultTuneOptions } from '../options/resolve.js';
+import { runTrainStage } from '../stages/train.js';
 import { createNullRun } from './null-run.js';
-import { defaultTuneOptions } from './options.js';
-import { startingAdapter } from './run-job.js';
-import { runTrainStage } from './stages/train.js';
 
 const rank = 4;
 const hiddenSize = 48;

@@ -1,5 +1,5 @@
-import type { OptionCommand } from './options/kinds.js';
-import { optionsFor, type OptionsOf } from './options/table.js';
+import type { OptionCommand } from './kinds.js';
+import { optionsFor, type OptionsOf } from './table.js';
 
 /** A whole fine-tuning job. */
 export type TuneOptions = OptionsOf<'tune'>;

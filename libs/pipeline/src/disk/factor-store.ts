@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import { openSafetensors, type SafetensorsFile } from '@emloc/checkpoint';
 import type { DeviceProfile } from '@emloc/device';
 
-import { intactOrNull } from './disk-training-store.js';
-import type { EmulatedLayerReport } from './emulated-layer-report.js';
-import type { FactorStore, StoredFactors } from './factor-store.js';
-import type { EmulatedLinear } from './job.js';
-import { factorsFromRecord, factorsToRecord } from './records/factors.js';
+import type { EmulatedLayerReport } from '../job/emulated-layer-report.js';
+import type { FactorStore, StoredFactors } from '../job/factor-store.js';
+import type { EmulatedLinear } from '../job/job.js';
+import { factorsFromRecord, factorsToRecord } from '../records/factors.js';
 import { readTensorFile, writeTensorFile } from './tensor-file.js';
+import { intactOrNull } from './training-store.js';
 
 /**
  * One safetensors file per block in a folder, which may have blocks of an earlier run of the same

@@ -1,22 +1,22 @@
 import { formatBytes, type DeviceProfile, type DeviceRates } from '@emloc/device';
 import { deviceBytes, minimumDeviceBytes, type LayerSource } from '@emloc/weight-pager';
 
+import { PipelineError } from '../errors.js';
 import {
   leanMemoryPlan,
   type MemoryPhase,
   type MemoryPlan,
   type StageMemory,
-} from './environment.js';
-import { PipelineError } from './errors.js';
-import { emulatorSource, plannedFactorStore } from './factor-store.js';
+} from '../job/environment.js';
+import { emulatorSource, plannedFactorStore } from '../job/factor-store.js';
+import type { Job } from '../job/job.js';
+import type { StageName } from '../job/observer.js';
+import { runJob, startingAdapter } from '../job/run-job.js';
+import type { StageReport } from '../job/stage-clock.js';
+import { runTrainStage } from '../stages/train.js';
 import { heaviestJob } from './heaviest-batches.js';
-import type { Job } from './job.js';
 import { createNullRun } from './null-run.js';
-import type { StageName } from './observer.js';
-import { runJob, startingAdapter } from './run-job.js';
-import type { StageReport } from './stage-clock.js';
 import { StageWork } from './stage-work.js';
-import { runTrainStage } from './stages/train.js';
 
 /** How a job divides a budget, or by how much it passes it. */
 export type MemoryFit =

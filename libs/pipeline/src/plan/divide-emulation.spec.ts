@@ -1,14 +1,14 @@
 import { Device, MemoryBudget } from '@emloc/device';
 import { cpuProfile, createCpuBackend } from '@emloc/device-cpu';
 
-import { openWorkspace, type Workspace } from '../test/fixtures.js';
+import { openWorkspace, type Workspace } from '../../test/fixtures.js';
+import type { JobEnvironment, MemoryPlan } from '../job/environment.js';
+import { plannedFactorStore } from '../job/factor-store.js';
+import { prepareJob, type Job } from '../job/job.js';
+import { StageClock } from '../job/stage-clock.js';
+import { noTrainingStore } from '../job/training-store.js';
+import { calibrate, emulateBlock } from '../stages/emulate.js';
 import { divideEmulation, type EmulationDivision } from './divide-emulation.js';
-import type { JobEnvironment, MemoryPlan } from './environment.js';
-import { plannedFactorStore } from './factor-store.js';
-import { prepareJob, type Job } from './job.js';
-import { StageClock } from './stage-clock.js';
-import { calibrate, emulateBlock } from './stages/emulate.js';
-import { noTrainingStore } from './training-store.js';
 
 let workspace: Workspace;
 let job: Job;

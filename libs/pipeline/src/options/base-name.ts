@@ -1,6 +1,6 @@
 import type { Checkpoint } from '@emloc/checkpoint';
 
-import { invalidOption } from './options/checks.js';
+import { invalidOption } from './checks.js';
 
 /** What a hub takes for a name with its owner's. */
 const mostHubNameCharacters = 200;
