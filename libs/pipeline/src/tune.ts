@@ -41,14 +41,10 @@ import {
 } from './inputs/tensor-guard.js';
 import type { JobEnvironment } from './job/environment.js';
 import { factorBytes } from './job/factor-store.js';
+import type { EmulatorReport, JobResult, ValidationLosses } from './job/job-result.js';
 import { prepareJob, type Job, type PrepareHost } from './job/job.js';
 import type { JobObserver } from './job/observer.js';
-import {
-  runJob,
-  type EmulatorReport,
-  type JobResult,
-  type ValidationLosses,
-} from './job/run-job.js';
+import { runJob } from './job/run-job.js';
 import { StageClock, type StageReport } from './job/stage-clock.js';
 import { textRecordOf } from './job/text-record.js';
 import { assertInteger } from './options/checks.js';

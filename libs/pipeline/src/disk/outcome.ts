@@ -9,8 +9,8 @@ import {
 } from '@emloc/checkpoint';
 import { linearModules } from '@emloc/models';
 
+import type { JobResult } from '../job/job-result.js';
 import type { Job } from '../job/job.js';
-import type { JobResult } from '../job/run-job.js';
 import { textRecordOf } from '../job/text-record.js';
 import { baseNameOf } from '../options/base-name.js';
 import { outcomeFiles } from './output-folder.js';

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { LoraAdapter } from '@emloc/checkpoint';
 import {
   batchSchedule,
   datasetWarnings,
@@ -16,7 +17,7 @@ import {
 } from '@emloc/dataset';
 import type { DeviceProfile } from '@emloc/device';
 import { emulatorRank, parseRatioRules, ratioOf } from '@emloc/emulator';
-import { adaptedLinears, type LearningRateSchedule } from '@emloc/finetune';
+import { adaptedLinears, initialAdapter, type LearningRateSchedule } from '@emloc/finetune';
 import { openModel, type LinearSpec, type Model } from '@emloc/models';
 
 import { PipelineError } from '../errors.js';
@@ -164,6 +165,12 @@ export function jobNotices({ report, model }: Job): string[] {
     ...of(report.train),
     ...ofValidation.map((warning) => `validation: ${warning}`),
   ];
+}
+
+/** The adapter that training starts from. */
+export function startingAdapter(job: Job): LoraAdapter {
+  const { rank, alpha, useRslora, targets, seed } = job.options;
+  return initialAdapter(job.model.layout, { rank, alpha, useRslora, targets }, seed);
 }
 
 /** Rows in order, `batchRows` to a packed batch. */

@@ -1,6 +1,6 @@
 import { leanMemoryPlan } from '../job/environment.js';
 import { emulatorSource, plannedFactorStore } from '../job/factor-store.js';
-import { startingAdapter } from '../job/run-job.js';
+import { startingAdapter } from '../job/job.js';
 import { correctBlocks, correctedBlocks } from '../stages/correct.js';
 import type { ProcessMemory } from './divide-emulation.js';
 import { createNullRun } from './null-run.js';

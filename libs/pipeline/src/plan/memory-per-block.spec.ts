@@ -6,8 +6,7 @@ import { packBatch, type EncodedRow } from '@emloc/dataset';
 import { cpuProfile } from '@emloc/device-cpu';
 import { layoutOf, openModel, type LinearSpec, type Model } from '@emloc/models';
 
-import type { Job } from '../job/job.js';
-import { startingAdapter } from '../job/run-job.js';
+import { startingAdapter, type Job } from '../job/job.js';
 import { defaultTuneOptions } from '../options/resolve.js';
 import { runTrainStage } from '../stages/train.js';
 import { createNullRun } from './null-run.js';

@@ -9,9 +9,9 @@ import {
   type StageMemory,
 } from '../job/environment.js';
 import { emulatorSource, plannedFactorStore } from '../job/factor-store.js';
-import type { Job } from '../job/job.js';
+import { startingAdapter, type Job } from '../job/job.js';
 import type { StageName } from '../job/observer.js';
-import { runJob, startingAdapter } from '../job/run-job.js';
+import { runJob } from '../job/run-job.js';
 import type { StageReport } from '../job/stage-clock.js';
 import { runTrainStage } from '../stages/train.js';
 import { heaviestJob } from './heaviest-batches.js';

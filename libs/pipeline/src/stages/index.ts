@@ -1,4 +1,4 @@
-export { jobNotices } from '../job/job.js';
+export { jobNotices, startingAdapter } from '../job/job.js';
 export { type MemoryPlan, type JobEnvironment } from '../job/environment.js';
 export { emulatorSource, type FactorStore } from '../job/factor-store.js';
 export { DiskFactorStore } from '../disk/factor-store.js';
@@ -11,14 +11,9 @@ export { StageClock } from '../job/stage-clock.js';
 export { calibrate, emulateBlock } from './emulate.js';
 export { runTrainStage, type TrainStageInputs } from './train.js';
 export { correctedBlocks, chooseCorrection, correctBlocks } from './correct.js';
-export {
-  runJob,
-  isRefinementKept,
-  refinementNotice,
-  startingAdapter,
-  emulatorReport,
-  type EmulatorReport,
-} from '../job/run-job.js';
+export { runJob } from '../job/run-job.js';
+export { isRefinementKept, refinementNotice } from '../job/refinement.js';
+export { emulatorReport, type EmulatorReport } from '../job/job-result.js';
 export { type PlanInputs } from '../plan/plan.js';
 export { divideEmulation, type ProcessMemory } from '../plan/divide-emulation.js';
 export { correctionMemory } from '../plan/correction-memory.js';
