@@ -279,7 +279,7 @@ async function tuneJob(job: Job, run: TuneRun): Promise<TuneReport> {
         signal: host.signal,
       };
       const model = guardReads(job.model, (tensor) => guard.check(tensor));
-      const result = await runJob(environment, { ...job, model }, outcomes);
+      const result = await runJob({ job: { ...job, model }, environment }, outcomes);
       await guard.checkRest(run.known.keys());
       await folder.close();
       await writeOutcome(place, job, { result, provenance, overwrite: host.overwrite ?? false });

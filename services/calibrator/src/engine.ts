@@ -13,9 +13,10 @@ import type { CalibrateContract } from './contract.js';
 serveWorker<CalibrateContract>((task, context) =>
   runEngineStage(task, context, {
     divide,
-    run: async ({ environment, job }) => {
+    run: async (run) => {
+      const { job, environment } = run;
       environment.clock.enter('calibrate');
-      const blocks = calibrate(environment, job, { skip: new Set(task.skip) });
+      const blocks = calibrate(run, { skip: new Set(task.skip) });
       let sending: Promise<unknown> = Promise.resolve();
       for (let block = 0; ; block += 1) {
         const next = await inLayer(job.model.layout.blockPath(block), () => blocks.next());

@@ -34,12 +34,13 @@ function correct(task: Task<'correct-blocks'>, context: Context): Promise<Correc
   const adapter = adapterFromRecord(task.adapter);
   return runEngineStage(task, context, {
     divide: correctionMemory,
-    run: async ({ environment, job }) => {
+    run: async (run) => {
+      const { job } = run;
       const {
         factors: store,
         device: { profile },
         clock,
-      } = environment;
+      } = run.environment;
       const emulator = emulatorSource(job.model, job.emulated, { store, profile });
       await context.request({
         type: 'blocks',
@@ -56,7 +57,7 @@ function correct(task: Task<'correct-blocks'>, context: Context): Promise<Correc
         const { factors, reports } = factorsFromRecord(record, { emulated: job.emulated, profile });
         await store.put(block, factors, reports);
         const corrections = await inLayer(layer, () =>
-          correctBlocks(environment, job, { adapter, emulator, blocks: [block] }),
+          correctBlocks(run, { adapter, emulator, blocks: [block] }),
         );
         clock.leave();
         await inLayer(layer, () =>
@@ -79,13 +80,14 @@ function choose(task: Task<'choose'>, context: Context): Promise<CorrectorOutcom
       budgetBytes: inputs.budgetBytes,
       memory: await preparedMemory(inputs),
     }),
-    run: async ({ environment, job }) => {
-      environment.clock.enter('correct');
+    run: async (run) => {
+      const { clock } = run.environment;
+      clock.enter('correct');
       const corrections = new Map(
         task.corrections.flatMap((record) => [...correctionsFromRecord(record, adapter)]),
       );
-      const result = await chooseCorrection(environment, job, { adapter, corrections });
-      environment.clock.finish('correct');
+      const result = await chooseCorrection(run, { adapter, corrections });
+      clock.finish('correct');
       return {
         kind: 'choose' as const,
         adapter: adapterToRecord(result.adapter),

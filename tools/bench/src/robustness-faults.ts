@@ -109,7 +109,7 @@ async function runOnce(job: Job, device: Device, memory: MemoryPlan): Promise<Er
     observer: () => undefined,
   };
   try {
-    await runJob(environment, job);
+    await runJob({ job, environment });
     return null;
   } catch (error) {
     return error as Error;

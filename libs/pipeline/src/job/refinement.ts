@@ -1,27 +1,26 @@
 import { runTrainStage } from '../stages/train.js';
-import type { JobEnvironment } from './environment.js';
-import type { Job, TrainingPlan } from './job.js';
+import type { JobRun } from './job-run.js';
+import type { TrainingPlan } from './job.js';
 import type { CorrectionOutcome, RefinementOutcome } from './stage-outcomes.js';
 
 /** Trains the corrected adapter on the original, and says where the result is not kept. */
 export async function refine(
-  environment: JobEnvironment,
-  job: Job,
+  run: JobRun,
   { plan, correction }: { plan: TrainingPlan; correction: CorrectionOutcome },
 ): Promise<RefinementOutcome> {
   const {
     result: { adapter, steps },
     after: { loss },
-  } = await runTrainStage(environment, job, {
+  } = await runTrainStage(run, {
     stage: 'refine',
-    source: job.model.source,
+    source: run.job.model.source,
     adapter: correction.adapter,
     plan,
     evaluateBefore: false,
   });
   const before = lossBeforeRefinement(correction);
   const kept = isRefinementKept(before, loss);
-  if (!kept) environment.observer({ type: 'notice', message: refinementNotice(before, loss) });
+  if (!kept) run.environment.observer({ type: 'notice', message: refinementNotice(before, loss) });
   return { adapter, loss, steps, kept };
 }
 

@@ -3,10 +3,10 @@ import type { LayerSource } from '@emloc/weight-pager';
 import { correct } from '../stages/correct.js';
 import { buildEmulator } from '../stages/emulate.js';
 import { runTrainStage } from '../stages/train.js';
-import type { JobEnvironment } from './environment.js';
 import { emulatorSource } from './factor-store.js';
 import { jobResultOf, type JobResult } from './job-result.js';
-import { startingAdapter, type Job } from './job.js';
+import type { JobRun } from './job-run.js';
+import { startingAdapter } from './job.js';
 import { noOutcomeStore, type OutcomeStore } from './outcome-store.js';
 import { refine } from './refinement.js';
 import type { StageOutcome, TunedOutcome } from './stage-outcomes.js';
@@ -15,29 +15,20 @@ import type { StageOutcome, TunedOutcome } from './stage-outcomes.js';
  * Runs all stages of a job in this process, but those that `outcomes` has. The same for a real
  * device and for planning on a null one.
  */
-export function runJob(
-  environment: JobEnvironment,
-  job: Job,
-  outcomes: OutcomeStore = noOutcomeStore,
-): Promise<JobResult> {
-  return job.emulated.length === 0
-    ? runPlainLora(environment, job, outcomes)
-    : runEmloc(environment, job, outcomes);
+export function runJob(run: JobRun, outcomes: OutcomeStore = noOutcomeStore): Promise<JobResult> {
+  return run.job.emulated.length === 0 ? runPlainLora(run, outcomes) : runEmloc(run, outcomes);
 }
 
-async function runEmloc(
-  environment: JobEnvironment,
-  job: Job,
-  outcomes: OutcomeStore,
-): Promise<JobResult> {
-  const layers = await buildEmulator(environment, job);
+async function runEmloc(run: JobRun, outcomes: OutcomeStore): Promise<JobResult> {
+  const { job, environment } = run;
+  const layers = await buildEmulator(run);
   const emulator = emulatorSource(job.model, job.emulated, {
     store: environment.factors,
     profile: environment.device.profile,
   });
-  const tuned = await outcomeOf(outcomes, 'train', () => tuneOn(environment, job, emulator));
+  const tuned = await outcomeOf(outcomes, 'train', () => tuneOn(run, emulator));
   const correction = await outcomeOf(outcomes, 'correct', async () => {
-    const { adapter, chosen, scores, base } = await correct(environment, job, {
+    const { adapter, chosen, scores, base } = await correct(run, {
       adapter: tuned.adapter,
       emulator,
     });
@@ -45,20 +36,14 @@ async function runEmloc(
   });
   const plan = job.refinement;
   const refinement =
-    plan &&
-    (await outcomeOf(outcomes, 'refine', () => refine(environment, job, { plan, correction })));
+    plan && (await outcomeOf(outcomes, 'refine', () => refine(run, { plan, correction })));
   return jobResultOf(job, { layers, tuned, correction, refinement });
 }
 
 /** Ratio 1: LoRA on the paged original, the upper bound to compare with. */
-async function runPlainLora(
-  environment: JobEnvironment,
-  job: Job,
-  outcomes: OutcomeStore,
-): Promise<JobResult> {
-  const tuned = await outcomeOf(outcomes, 'train', () =>
-    tuneOn(environment, job, job.model.source),
-  );
+async function runPlainLora(run: JobRun, outcomes: OutcomeStore): Promise<JobResult> {
+  const { job } = run;
+  const tuned = await outcomeOf(outcomes, 'train', () => tuneOn(run, job.model.source));
   return jobResultOf(job, { layers: [], tuned, correction: null, refinement: null });
 }
 
@@ -74,16 +59,12 @@ async function outcomeOf<S extends keyof StageOutcome>(
   return outcome;
 }
 
-async function tuneOn(
-  environment: JobEnvironment,
-  job: Job,
-  source: LayerSource,
-): Promise<TunedOutcome> {
-  const { result, before, after } = await runTrainStage(environment, job, {
+async function tuneOn(run: JobRun, source: LayerSource): Promise<TunedOutcome> {
+  const { result, before, after } = await runTrainStage(run, {
     stage: 'train',
     source,
-    adapter: startingAdapter(job),
-    plan: job.training,
+    adapter: startingAdapter(run.job),
+    plan: run.job.training,
     evaluateBefore: true,
   });
   return { ...result, before, after };

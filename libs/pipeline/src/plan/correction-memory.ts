@@ -16,14 +16,14 @@ export async function correctionMemory({
   profile,
   budgetBytes,
 }: PlanInputs): Promise<ProcessMemory> {
-  const run = createNullRun({ profile });
+  const run = createNullRun(job, { profile });
   try {
     const adapter = startingAdapter(job);
     const emulator = emulatorSource(job.model, job.emulated, {
       store: plannedFactorStore,
       profile,
     });
-    await correctBlocks(run.environment, job, {
+    await correctBlocks(run, {
       adapter,
       emulator,
       blocks: correctedBlocks(job, adapter),

@@ -52,8 +52,8 @@ async function run(
   division: EmulationDivision,
 ): Promise<{ calibrateBytes: number; emulateBytes: number }> {
   const [calibrator, builder] = [process(division.calibrate), process(division.emulate)];
-  for await (const statistics of calibrate(calibrator, job))
-    await emulateBlock(builder, job, statistics);
+  for await (const statistics of calibrate({ job, environment: calibrator }))
+    await emulateBlock({ job, environment: builder }, statistics);
   await calibrator.device.close();
   await builder.device.close();
   return {

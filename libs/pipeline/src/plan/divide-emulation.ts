@@ -63,17 +63,17 @@ export async function divideEmulation({
 }
 
 async function emulationNeeds(job: Job, profile: PlanInputs['profile']): Promise<EmulationNeeds> {
-  const calibration = createNullRun({ profile });
-  const emulation = createNullRun({ profile });
+  const calibration = createNullRun(job, { profile });
+  const emulation = createNullRun(job, { profile });
   const { source } = job.model;
   const scope = calibration.budget.openPeakScope(['weights']);
   try {
     const seen = new Set<string>();
-    for await (const calibrated of calibrate(calibration.environment, job)) {
+    for await (const calibrated of calibrate(calibration)) {
       const shape = shapeOf(job, calibrated.block);
       if (seen.has(shape)) continue;
       seen.add(shape);
-      await emulateBlock(emulation.environment, job, calibrated);
+      await emulateBlock(emulation, calibrated);
     }
     const { device } = calibration.environment;
     return {

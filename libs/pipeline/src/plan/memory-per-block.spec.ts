@@ -95,13 +95,13 @@ async function trainingPeak(
   const model = await openSynthetic(blocks);
   const job = jobOn(model);
   const stage = { pagerBytes: null, keptBlocks };
-  const run = createNullRun({
+  const run = createNullRun(job, {
     profile: cpuProfile,
     exclude: ['weights'],
     memory: { emulate: stage, train: stage, correct: stage, refine: stage },
   });
   try {
-    await runTrainStage(run.environment, job, {
+    await runTrainStage(run, {
       stage: 'train',
       source: model.source,
       adapter: startingAdapter(job),

@@ -3,14 +3,15 @@ import { createNullBackend, type NullBackend } from '@emloc/device-null';
 
 import { leanMemoryPlan, type JobEnvironment, type MemoryPlan } from '../job/environment.js';
 import { plannedFactorStore } from '../job/factor-store.js';
+import type { JobRun } from '../job/job-run.js';
+import type { Job } from '../job/job.js';
 import { StageClock, type StageClockOptions } from '../job/stage-clock.js';
 import { noTrainingStore } from '../job/training-store.js';
 
-/** What a rehearsal on the null device runs in. */
-export interface NullRun {
+/** A rehearsal of a job on the null device. */
+export interface NullRun extends JobRun {
   readonly backend: NullBackend;
   readonly budget: MemoryBudget;
-  readonly environment: JobEnvironment;
   close(): Promise<void>;
 }
 
@@ -29,7 +30,7 @@ export interface NullRunOptions {
  * Opens a null device with another device's profile. Host memory has no limit there, and no weight
  * is read.
  */
-export function createNullRun(options: NullRunOptions): NullRun {
+export function createNullRun(job: Job, options: NullRunOptions): NullRun {
   const backend = createNullBackend(options.profile);
   const budget = new MemoryBudget(options.budgetBytes ?? Number.POSITIVE_INFINITY);
   const device = new Device(backend, budget);
@@ -44,5 +45,5 @@ export function createNullRun(options: NullRunOptions): NullRun {
     prefetch: options.prefetch ?? true,
     observer: () => undefined,
   };
-  return { backend, budget, environment, close: () => device.close() };
+  return { job, environment, backend, budget, close: () => device.close() };
 }

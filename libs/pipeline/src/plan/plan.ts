@@ -109,7 +109,7 @@ export async function planJob(
   const { job, profile, budgetBytes, rates } = inputs;
   const fit = await fitMemory(inputs);
   const work = new StageWork();
-  const run = createNullRun({
+  const run = createNullRun(job, {
     profile,
     memory: fit.fits ? fit.memory : leanMemoryPlan,
     budgetBytes: fit.fits ? budgetBytes : undefined,
@@ -117,7 +117,7 @@ export async function planJob(
     onTurn: (backend) => work.record(backend),
   });
   try {
-    await runJob(run.environment, job);
+    await runJob(run);
   } finally {
     await run.close();
   }
@@ -132,10 +132,10 @@ function leastBytes({ besideWeightBytes, leastWeightBytes }: PhaseNeeds): number
 }
 
 async function phaseNeeds(job: Job, profile: DeviceProfile): Promise<readonly PhaseNeeds[]> {
-  const run = createNullRun({ profile, exclude: ['weights'] });
+  const run = createNullRun(job, { profile, exclude: ['weights'] });
   const { device } = run.environment;
   try {
-    await runJob(run.environment, job);
+    await runJob(run);
     const reports = run.environment.clock.reports();
     return (Object.keys(stagesOfPhase) as MemoryPhase[]).flatMap((phase) => {
       const peaks = reports
@@ -205,9 +205,9 @@ async function trainingPeak(
 ): Promise<number> {
   const plan = stage === 'train' ? job.training : job.refinement;
   if (!plan) return 0;
-  const run = createNullRun({ profile, memory: { ...leanMemoryPlan, [stage]: memory } });
+  const run = createNullRun(job, { profile, memory: { ...leanMemoryPlan, [stage]: memory } });
   try {
-    await runTrainStage(run.environment, job, {
+    await runTrainStage(run, {
       stage,
       source: sourceOf(job, profile, stage),
       adapter: startingAdapter(job),

@@ -14,6 +14,7 @@ import { sliceSource } from '@emloc/models';
 import type { EmulatedLayerReport } from '../job/emulated-layer-report.js';
 import { openLinearPager, openModelPager, type JobEnvironment } from '../job/environment.js';
 import type { BlockFactors, StoredFactors } from '../job/factor-store.js';
+import type { JobRun } from '../job/job-run.js';
 import type { EmulatedLinear, Job } from '../job/job.js';
 import { weightSlice } from './weight-slice.js';
 
@@ -27,18 +28,16 @@ export interface BlockStatistics {
  * Calibrates and emulates block after block: statistics of one block live only until its factors
  * are stored. Blocks that the store has are not made again.
  */
-export async function buildEmulator(
-  environment: JobEnvironment,
-  job: Job,
-): Promise<readonly EmulatedLayerReport[]> {
-  const { clock, factors: store } = environment;
+export async function buildEmulator(run: JobRun): Promise<readonly EmulatedLayerReport[]> {
+  const { job } = run;
+  const { clock, factors: store } = run.environment;
   const reports = new Map(await store.finished());
   if (job.emulated.every(({ block }) => reports.has(block))) return reportsInOrder(job, reports);
   try {
     clock.enter('calibrate');
-    for await (const calibrated of calibrate(environment, job, { skip: new Set(reports.keys()) })) {
+    for await (const calibrated of calibrate(run, { skip: new Set(reports.keys()) })) {
       clock.enter('emulate');
-      const emulated = await emulateBlock(environment, job, calibrated);
+      const emulated = await emulateBlock(run, calibrated);
       await store.put(calibrated.block, emulated.factors, emulated.reports);
       reports.set(calibrated.block, emulated.reports);
       clock.enter('calibrate');
@@ -68,16 +67,15 @@ export interface CalibrateOptions {
  * last emulated block that is not skipped.
  */
 export async function* calibrate(
-  environment: JobEnvironment,
-  job: Job,
+  { job, environment }: JobRun,
   { skip = new Set() }: CalibrateOptions = {},
 ): AsyncGenerator<BlockStatistics> {
   const { device } = environment;
-  const { layout } = job.model;
+  const { layout, source } = job.model;
   const needed = job.emulated.filter(({ block }) => !skip.has(block));
   if (needed.length === 0) return;
   const lastBlock = Math.max(...needed.map(({ block }) => block));
-  const pager = openModelPager(environment, job.model.source, 'emulate');
+  const pager = openModelPager(environment, source, 'emulate');
   try {
     pager.schedule(inferenceOrder(layout, false));
     const pass = new BreadthFirstPass({
@@ -115,8 +113,7 @@ export async function* calibrate(
 
 /** Factorises the emulated layers of one block, whose weights are paged in for it. */
 export async function emulateBlock(
-  environment: JobEnvironment,
-  job: Job,
+  { job, environment }: JobRun,
   { block, statistics }: BlockStatistics,
 ): Promise<Omit<BlockFactors, 'block'>> {
   const linears = job.emulated.filter((linear) => linear.block === block);

@@ -1,4 +1,5 @@
 export { jobNotices, startingAdapter } from '../job/job.js';
+export { type JobRun } from '../job/job-run.js';
 export { type MemoryPlan, type JobEnvironment } from '../job/environment.js';
 export { emulatorSource, type FactorStore } from '../job/factor-store.js';
 export { DiskFactorStore } from '../disk/factor-store.js';

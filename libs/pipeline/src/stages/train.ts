@@ -8,8 +8,9 @@ import {
 } from '@emloc/finetune';
 import type { LayerSource } from '@emloc/weight-pager';
 
-import { openModelPager, type JobEnvironment } from '../job/environment.js';
-import type { Job, TrainingPlan } from '../job/job.js';
+import { openModelPager } from '../job/environment.js';
+import type { JobRun } from '../job/job-run.js';
+import type { TrainingPlan } from '../job/job.js';
 import type { StageName } from '../job/observer.js';
 import { score } from './score.js';
 
@@ -35,8 +36,7 @@ export interface TrainStageInputs {
  * and keeps its own there.
  */
 export async function runTrainStage(
-  environment: JobEnvironment,
-  job: Job,
+  { job, environment }: JobRun,
   inputs: TrainStageInputs,
 ): Promise<TrainStageResult> {
   const { stage, source, plan } = inputs;

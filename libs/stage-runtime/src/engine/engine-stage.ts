@@ -10,6 +10,7 @@ import {
   noTrainingStore,
   StageClock,
   type JobEnvironment,
+  type JobRun,
   type PlanInputs,
   type ProcessMemory,
   type TrainingStore,
@@ -27,19 +28,13 @@ import type {
 import { guardedJob } from './guarded-job.js';
 import { preparedJob } from './prepared-job.js';
 
-/** What a stage's engine is given. */
-export interface EngineInputs {
-  readonly environment: JobEnvironment;
-  readonly job: Job;
-}
-
 /** A stage as its engine runs it. */
 export interface EngineStage<R> {
   /** What of the job's budget this process takes, and how it divides it. */
   divide(inputs: PlanInputs): Promise<ProcessMemory & { readonly leave?: LeftMemory }>;
   /** Where the states of training live; default: nowhere. */
   readonly training?: TrainingStore;
-  run(inputs: EngineInputs): Promise<R>;
+  run(run: JobRun): Promise<R>;
 }
 
 interface Context {
@@ -114,7 +109,7 @@ async function runOn<R>(
       openPagerObserver: observers.openPager,
       signal: context.signal,
     };
-    const result = await stage.run({ environment, job });
+    const result = await stage.run({ job, environment });
     clock.leave();
     return { ...result, report: { ...totals(clock), device: target.description } };
   } finally {

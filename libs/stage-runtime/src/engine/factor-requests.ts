@@ -1,7 +1,7 @@
 import type { TensorRecord } from '@emloc/pipeline';
-import { factorsFromRecord } from '@emloc/pipeline/stages';
+import { factorsFromRecord, type JobRun } from '@emloc/pipeline/stages';
 
-import { inLayer, type EngineInputs } from './engine-stage.js';
+import { inLayer } from './engine-stage.js';
 
 /** Asks for the factors of a block. */
 export interface FactorsRequest {
@@ -11,7 +11,7 @@ export interface FactorsRequest {
 
 /** Brings the factors of all emulated blocks into the environment's store, block by block. */
 export async function fetchFactors(
-  { environment, job }: EngineInputs,
+  { job, environment }: JobRun,
   request: (request: FactorsRequest) => Promise<TensorRecord>,
 ): Promise<void> {
   const {
