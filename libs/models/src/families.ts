@@ -1,6 +1,9 @@
 import { ConfigReader, shown } from './config.js';
 import { ModelError } from './errors.js';
-import type { ModelFamily, ModelLayout } from './layout.js';
+import { decoderLayout } from './decoder.js';
+import type { DecoderShape } from './decoder-shape.js';
+import type { ModelFamily } from './family.js';
+import type { ModelLayout } from './layout.js';
 import { llama } from './llama/index.js';
 import { qwen2 } from './qwen2/index.js';
 
@@ -11,6 +14,11 @@ const modelFamilies: readonly ModelFamily[] = Object.freeze([llama, qwen2]);
  * @throws ModelError for an unknown architecture or an unsupported value.
  */
 export function layoutOf(config: Readonly<Record<string, unknown>>): ModelLayout {
+  return decoderLayout(shapeOf(config));
+}
+
+/** The shape of the decoder that a config.json describes. @throws ModelError likewise */
+export function shapeOf(config: Readonly<Record<string, unknown>>): DecoderShape {
   const architectures = config['architectures'];
   const architecture: unknown = Array.isArray(architectures) ? architectures[0] : undefined;
   const family = modelFamilies.find(({ architectures: known }) =>
@@ -23,5 +31,5 @@ export function layoutOf(config: Readonly<Record<string, unknown>>): ModelLayout
       `config.json: architecture ${shown(architecture ?? null)} is not supported (supported: ${known})`,
     );
   }
-  return family.layout(new ConfigReader(config));
+  return family.shape(new ConfigReader(config));
 }

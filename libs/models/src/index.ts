@@ -1,5 +1,15 @@
-export { adaptableModules, linearModules } from './layout.js';
-export type { LinearSpec, ModelLayout } from './layout.js';
+export type { Batch, Batches, BatchShape, RowSource, ValueShape } from './batch.js';
+export { longestSequence } from './batch.js';
+export type { RopeFrequencies, RopeSpec } from './decoder-shape.js';
+export {
+  adaptableModules,
+  linearModules,
+  lossBlock,
+  weightPlace,
+  type Block,
+  type ModelLayout,
+  type ModelLinear,
+} from './layout.js';
 export { layoutOf } from './families.js';
 export { type Model, openModel } from './open-model.js';
 export {

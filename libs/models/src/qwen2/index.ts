@@ -1,7 +1,7 @@
 import type { ConfigReader } from '../config.js';
-import { decoderLayout, decoderSizes } from '../decoder.js';
 import { ModelError } from '../errors.js';
-import type { ModelFamily } from '../layout.js';
+import type { ModelFamily } from '../family.js';
+import { plainDecoder } from '../plain-decoder.js';
 import { ropeTheta } from '../rope-config.js';
 
 /** Qwen2 and Qwen2.5: Llama's layout with biases on q, k and v. */
@@ -9,14 +9,14 @@ export const qwen2: ModelFamily = {
   name: 'qwen2',
   architectures: ['Qwen2ForCausalLM'],
 
-  layout(config: ConfigReader) {
+  shape(config: ConfigReader) {
     config.only('hidden_act', ['silu', 'swish']);
     config.absent('quantization_config');
     refuseSlidingWindow(config);
-    return decoderLayout({
+    return plainDecoder(config, {
       family: 'qwen2',
-      ...decoderSizes(config, { maxPositions: 32768 }),
-      ropeTheta: ropeTheta(config, 10000),
+      maxPositions: 32768,
+      theta: ropeTheta(config, 10000),
       tiedHead: config.boolean('tie_word_embeddings', false),
       bias: { qkv: true, output: false, mlp: false },
     });

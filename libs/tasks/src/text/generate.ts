@@ -1,8 +1,7 @@
-import { at } from '@emloc/checked';
-import { packBatch } from '@emloc/dataset';
+import { at, get } from '@emloc/checked';
+import { BreadthFirstPass, inferenceOrder, type BreadthFirstOptions } from '@emloc/finetune';
 
-import { BreadthFirstPass, type BreadthFirstOptions } from './breadth-first.js';
-import { inferenceOrder } from './paged-model.js';
+import { TextRows } from './text-rows.js';
 
 export interface GenerateOptions extends Pick<BreadthFirstOptions, 'model' | 'signal'> {
   readonly variant: BreadthFirstOptions['variants'][number];
@@ -68,24 +67,23 @@ async function nextTokens(
   { model, variant, signal }: GenerateOptions,
   sequences: readonly (readonly number[])[],
 ): Promise<ArrayLike<number>> {
-  const batch = packBatch(
+  const source = new TextRows(
     sequences.map((ids) => {
       const trained = new Uint8Array(ids.length + 1);
       trained[ids.length] = 1;
       return { ids: Int32Array.from([...ids, 0]), trained, line: 0 };
     }),
   );
-  model.pager.schedule(inferenceOrder(model.layout, true));
-  const pass = new BreadthFirstPass({ model, batches: [batch], variants: [variant], signal });
-  try {
-    await pass.embed();
-    for (let block = 0; block < model.layout.blockCount; block += 1) await pass.block(block);
-    let predictions: ArrayLike<number> = [];
-    await pass.head(async (result) => {
-      predictions = await model.device.download(result.predictions);
+  const batches = { source, rows: [[...sequences.keys()]] };
+  model.pager.schedule(inferenceOrder(model.layout));
+  using pass = new BreadthFirstPass({ model, batches, variants: [variant], signal });
+  let predictions: ArrayLike<number> = [];
+  for (const block of model.layout.blocks)
+    await pass.run(block, {
+      onResults: async (results) => {
+        if (results.size > 0)
+          predictions = await model.device.download(get(results, 'predictions'));
+      },
     });
-    return predictions;
-  } finally {
-    pass.close();
-  }
+  return predictions;
 }
