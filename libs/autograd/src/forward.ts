@@ -92,7 +92,8 @@ class ForwardRun implements ForwardContext {
     } finally {
       for (const tensor of this.#auxiliary) tensor.dispose();
       for (const [id, tensor] of this.#alive) if (!this.#inputs.has(id)) tensor.dispose();
-      if (!isDone) for (const tensor of [...outputs.values(), ...this.#results.values()]) tensor.dispose();
+      if (!isDone)
+        for (const tensor of [...outputs.values(), ...this.#results.values()]) tensor.dispose();
     }
   }
 

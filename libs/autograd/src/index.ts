@@ -1,12 +1,13 @@
-export {
-  type LinearSpec,
-  type ParameterSpec,
-  type Program,
-  ProgramBuilder,
-} from './program.js';
+export { type LinearSpec, type ParameterSpec, type Program, ProgramBuilder } from './program.js';
 export type { AdapterBinding, BlockBindings, LinearWeights, RopeTable } from './bindings.js';
 export { type GradientPlan, outputsWithGradient, planGradients } from './gradient-plan.js';
-export { type BlockForward, type BlockOutcome, forwardBlock, inferBlock, type Streams } from './forward.js';
+export {
+  type BlockForward,
+  type BlockOutcome,
+  forwardBlock,
+  inferBlock,
+  type Streams,
+} from './forward.js';
 export { backwardBlock, type SavedBlock } from './backward.js';
 export { add } from './operations/add.js';
 export { attention } from './operations/attention.js';

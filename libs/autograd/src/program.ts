@@ -82,9 +82,7 @@ export class ProgramBuilder {
     this.parameter(`${name}.weight`, [outFeatures, x.width]);
     if (bias) this.parameter(`${name}.bias`, [outFeatures]);
     const inFeatures = x.width;
-    this.#linears.push(
-      Object.freeze({ name, group, inFeatures, outFeatures, bias, isTrainable }),
-    );
+    this.#linears.push(Object.freeze({ name, group, inFeatures, outFeatures, bias, isTrainable }));
   }
 
   add(operation: Operation): void {

@@ -34,7 +34,10 @@ export interface BlockVisitor {
 }
 
 /** Streams that wait in host memory between two blocks, by name. */
-type WaitingStreams = Map<string, { readonly buffer: HostBuffer; readonly shape: readonly number[] }>;
+type WaitingStreams = Map<
+  string,
+  { readonly buffer: HostBuffer; readonly shape: readonly number[] }
+>;
 
 /**
  * A forward pass that takes all batches through one block before it asks for the next, so that every

@@ -75,7 +75,12 @@ export function decoderLayout(shape: DecoderShape): ModelLayout {
     };
   }
 
-  function headBlock({ epsilon, normOffset, logitFactor, logitCap }: DecoderShape): BlockDeclaration {
+  function headBlock({
+    epsilon,
+    normOffset,
+    logitFactor,
+    logitCap,
+  }: DecoderShape): BlockDeclaration {
     const block = new ProgramBuilder();
     lmLoss(block, block.input(streams.hidden, shape.hiddenSize, tokens), {
       norm: { weight: 'norm.weight', epsilon, weightOffset: normOffset },
@@ -181,7 +186,10 @@ function attentionOutput(
 }
 
 /** A window that no row outgrows is none: so it needs no other kernel. */
-function maskOf({ window }: DecoderLayer, { maxPositions }: DecoderShape): AttentionOptions['mask'] {
+function maskOf(
+  { window }: DecoderLayer,
+  { maxPositions }: DecoderShape,
+): AttentionOptions['mask'] {
   return window === null || window >= maxPositions
     ? { kind: 'causal' }
     : { kind: 'window', window };

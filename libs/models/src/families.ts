@@ -1,7 +1,7 @@
 import { ConfigReader, shown } from './config.js';
-import { ModelError } from './errors.js';
-import { decoderLayout } from './decoder.js';
 import type { DecoderShape } from './decoder-shape.js';
+import { decoderLayout } from './decoder.js';
+import { ModelError } from './errors.js';
 import type { ModelFamily } from './family.js';
 import type { ModelLayout } from './layout.js';
 import { llama } from './llama/index.js';

@@ -5,6 +5,8 @@ export {
   adaptableModules,
   linearModules,
   lossBlock,
+  parameterCount,
+  pathOfBlock,
   weightPlace,
   type Block,
   type ModelLayout,

@@ -170,3 +170,15 @@ export function weightPlace(
 ): { readonly page: number; readonly tensor: string } {
   return { page: at(blocks, block).page, tensor: `${name}.weight` };
 }
+
+/** Module path of a block. */
+export function pathOfBlock({ blocks }: Pick<ModelLayout, 'blocks'>, index: number): string {
+  return at(blocks, index).path;
+}
+
+/** Numbers in all tensors of the model. */
+export function parameterCount({ pages }: ModelLayout): number {
+  return pages
+    .flatMap(({ tensors }) => tensors)
+    .reduce((sum, { shape }) => sum + shape.reduce((product, extent) => product * extent, 1), 0);
+}

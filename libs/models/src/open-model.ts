@@ -1,8 +1,8 @@
 import { openCheckpoint, sameTensor, type Checkpoint } from '@emloc/checkpoint';
 import type { LayerSource } from '@emloc/weight-pager';
 
-import { ModelError } from './errors.js';
 import { decoderLayout } from './decoder.js';
+import { ModelError } from './errors.js';
 import { shapeOf } from './families.js';
 import type { ModelLayout } from './layout.js';
 import { missingTensor } from './missing-tensor.js';

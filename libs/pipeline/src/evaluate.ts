@@ -9,7 +9,6 @@ import {
   type DatasetReport,
   type EncodedRow,
   type OpenDatasetSession,
-  type PackedBatch,
   type TextDescription,
   type TextSource,
 } from '@emloc/dataset';
@@ -21,14 +20,9 @@ import {
   type DeviceTarget,
 } from '@emloc/device';
 import { createNullBackend } from '@emloc/device-null';
-import {
-  DeviceAdapter,
-  evaluate,
-  generate,
-  type Evaluation,
-  type PagedModel,
-} from '@emloc/finetune';
+import { DeviceAdapter, type PagedModel } from '@emloc/finetune';
 import { adaptableModules, openModel, type Model } from '@emloc/models';
+import { evaluateText, generate, type Evaluation, type TextBatches } from '@emloc/tasks';
 import {
   deviceBytes,
   minimumDeviceBytes,
@@ -37,7 +31,7 @@ import {
 } from '@emloc/weight-pager';
 
 import { PipelineError } from './errors.js';
-import { packAll } from './job/job.js';
+import { inOrder, longestOf } from './job/job.js';
 import { textSourceOf, withRecordedText } from './job/text-record.js';
 import type { EvaluateOptions } from './options/resolve.js';
 import { inferenceBytes } from './plan/default-budget.js';
@@ -89,7 +83,7 @@ interface Evaluated {
   readonly model: Model;
   readonly adapter: LoraAdapter | null;
   readonly rows: readonly EncodedRow[];
-  readonly batches: readonly PackedBatch[];
+  readonly batches: TextBatches;
   /** For answers only. */
   readonly tokenizer: ChatTokenizer | null;
 }
@@ -117,8 +111,8 @@ export async function evaluateModel(
     const { rows, report } = dataset;
     host.onRows?.({ report, text, date: source.date });
     const tokenizer = options.answers > 0 ? await loadTokenizer(options.model, source) : null;
-    const maxLength = Math.min(options.maxLength, model.layout.maxPositions);
-    const batches = packAll(rows, options.batch);
+    const maxLength = Math.min(options.maxLength, model.layout.text.maxPositions);
+    const batches = inOrder(rows, options.batch);
     const evaluated = { options, model, adapter, rows, batches, tokenizer };
     const { profile } = host.target;
     const budgetBytes = options.vramBytes ?? (await inferenceBytes(model, profile, maxLength));
@@ -166,7 +160,7 @@ async function loadRows(
   try {
     const dataset = await loadDataset(session, {
       path: options.data,
-      maxLength: Math.min(options.maxLength, model.layout.maxPositions),
+      maxLength: Math.min(options.maxLength, model.layout.text.maxPositions),
       limit: options.limit,
       strict: options.strict,
       signal,
@@ -199,11 +193,12 @@ async function run(
     observer: host.pagerObserver,
     signal: host.signal,
   });
+  const paged = { device, layout, pager, longestRow: longestOf(evaluated.rows) };
   try {
     const variant = adapter && DeviceAdapter.load(device, layout, adapter, { trainable: false });
     try {
-      const [evaluation] = await evaluate({
-        model: { device, layout, pager },
+      const [evaluation] = await evaluateText({
+        model: paged,
         batches,
         variants: [variant],
         signal: host.signal,
@@ -212,11 +207,7 @@ async function run(
       if (!evaluation) throw new Error('evaluation gave no result');
       const answers =
         reads === 'real' && evaluated.tokenizer
-          ? await answerRows(
-              { ...evaluated, tokenizer: evaluated.tokenizer },
-              { device, layout, pager },
-              variant,
-            )
+          ? await answerRows({ ...evaluated, tokenizer: evaluated.tokenizer }, paged, variant)
           : [];
       return { evaluation, answers };
     } finally {

@@ -215,12 +215,12 @@ async function ratesOf(job: Job, target: DeviceTarget): Promise<DeviceRates> {
 
 /** The shapes of a job's average micro-batch. */
 function benchmarkShape(job: Job): BenchmarkShape {
-  const tokens = job.trainRows.reduce((sum, { ids }) => sum + ids.length, 0);
+  const { trainRows } = job;
   return {
     layout: job.model.layout,
     sequences: Math.min(job.options.batch, 16),
     loraRank: job.options.rank,
-    sequenceLength: Math.max(2, Math.round(tokens / job.trainRows.length)),
+    sequenceLength: Math.max(2, Math.round(trainRows.tokens / trainRows.count)),
   };
 }
 
@@ -235,7 +235,7 @@ async function tuneJob(job: Job, run: TuneRun): Promise<TuneReport> {
     type: 'prepared',
     job: job.id,
     budgetBytes,
-    trainRows: job.trainRows.length,
+    trainRows: job.trainRows.count,
     train: job.report.train,
     validation: job.report.validation,
     text: job.report.text,
@@ -371,11 +371,10 @@ async function assertDiskSpace(
   { profile, folder }: { profile: DeviceProfile; folder: string },
 ): Promise<void> {
   const adapterBytes =
-    [...job.model.layout.linears].reduce(
+    job.model.layout.linears.reduce(
       (sum, { inFeatures, outFeatures }) => sum + inFeatures + outFeatures,
       0,
     ) *
-    job.model.layout.blockCount *
     job.options.rank *
     4;
   const neededBytes = factorBytes(job.emulated, profile) + keptAdapters * adapterBytes;

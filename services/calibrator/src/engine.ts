@@ -1,3 +1,4 @@
+import { pathOfBlock } from '@emloc/models';
 import {
   calibrate,
   divideEmulation,
@@ -19,13 +20,13 @@ serveWorker<CalibrateContract>((task, context) =>
       const blocks = calibrate(run, { skip: new Set(task.skip) });
       let sending: Promise<unknown> = Promise.resolve();
       for (let block = 0; ; block += 1) {
-        const next = await inLayer(job.model.layout.blockPath(block), () => blocks.next());
+        const next = await inLayer(pathOfBlock(job.model.layout, block), () => blocks.next());
         if (next.done) break;
         // One block's statistics are on their way while the next block is calibrated.
         await sending;
         const record = statisticsToRecord(next.value);
         block = next.value.block;
-        sending = inLayer(job.model.layout.blockPath(block), () =>
+        sending = inLayer(pathOfBlock(job.model.layout, block), () =>
           context.request(
             { type: 'statistics', block: next.value.block, record },
             ownedBuffers(record),
@@ -35,7 +36,10 @@ serveWorker<CalibrateContract>((task, context) =>
       }
       await sending;
       environment.clock.finish('calibrate');
-      const tokens = job.calibration.reduce((sum, batch) => sum + batch.tokens, 0);
+      const tokens = job.calibration.rows.reduce(
+        (sum, rows) => sum + job.calibration.source.shape(rows).units,
+        0,
+      );
       return { layers: new Set(job.emulated.map(({ block }) => block)).size, tokens };
     },
   }),

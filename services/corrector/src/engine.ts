@@ -1,4 +1,5 @@
 import { mergeCheckpoint, readPeftAdapter } from '@emloc/checkpoint';
+import { pathOfBlock } from '@emloc/models';
 import { adapterFromRecord, adapterToRecord } from '@emloc/pipeline';
 import {
   chooseCorrection,
@@ -53,7 +54,7 @@ function correct(task: Task<'correct-blocks'>, context: Context): Promise<Correc
       ) {
         const { block, factors: record } = next;
         clock.enter('correct');
-        const layer = job.model.layout.blockPath(block);
+        const layer = pathOfBlock(job.model.layout, block);
         const { factors, reports } = factorsFromRecord(record, { emulated: job.emulated, profile });
         await store.put(block, factors, reports);
         const corrections = await inLayer(layer, () =>

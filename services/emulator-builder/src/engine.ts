@@ -1,4 +1,5 @@
 import type { LayerReport } from '@emloc/job-storage';
+import { pathOfBlock } from '@emloc/models';
 import {
   divideEmulation,
   emulateBlock,
@@ -29,7 +30,7 @@ serveWorker<BuildContract>((task, context) =>
         const next = (await context.request({ type: 'next' })) as CalibratedBlock | null;
         if (!next) break;
         environment.clock.enter('emulate');
-        const layer = job.model.layout.blockPath(next.block);
+        const layer = pathOfBlock(job.model.layout, next.block);
         const { record, reports } = await inLayer(layer, () => factorsOf(run, next));
         environment.clock.leave();
         // One block's factors are on their way while the next block is factorised.

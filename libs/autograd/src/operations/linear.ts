@@ -123,7 +123,12 @@ function applyAdapter(
 function applyWeight(
   context: ForwardContext,
   weights: LinearWeights,
-  { x, input, output, accumulate }: { x: Value; input: Tensor; output: Tensor; accumulate: boolean },
+  {
+    x,
+    input,
+    output,
+    accumulate,
+  }: { x: Value; input: Tensor; output: Tensor; accumulate: boolean },
 ): void {
   const { kernels }: Device = context.bindings.device;
   if (weights.kind === 'dense') {

@@ -78,7 +78,7 @@ async function recordOf(
       sha256: report.datasetSha256,
       train: report.train,
       validation: report.validation,
-      trainRows: job.trainRows.length,
+      trainRows: job.trainRows.count,
     },
     text: textRecordOf(options),
     lora: {

@@ -25,7 +25,7 @@ export interface StageMemory {
   readonly keptBlocks: number;
 }
 
-/** Stages that page a model's units; calibration and emulation take turns within one. */
+/** Stages that page a model; calibration and emulation take turns within one. */
 export type MemoryPhase = 'emulate' | 'train' | 'correct' | 'refine';
 
 export type MemoryPlan = { readonly [P in MemoryPhase]: StageMemory };

@@ -45,22 +45,22 @@ export const plannedFactorStore: FactorStore = {
   close: () => Promise.resolve(),
 };
 
-/** The tensors U and V of a linear layer, named within its unit. */
+/** The tensors U and V of a linear layer, named within its page. */
 export function factorSpecs(
-  { linear, rank }: EmulatedLinear,
+  { name, inFeatures, outFeatures, rank }: EmulatedLinear,
   profile: DeviceProfile,
 ): readonly [TensorSpec, TensorSpec] {
-  const names = factorNames(linear.name);
+  const names = factorNames(name);
   const padded = paddedRank(rank, profile);
   const dtype: HostDType = profile.computeDType;
   return [
-    { name: names.u, shape: [linear.outFeatures, padded], dtype },
-    { name: names.v, shape: [padded, linear.inFeatures], dtype },
+    { name: names.u, shape: [outFeatures, padded], dtype },
+    { name: names.v, shape: [padded, inFeatures], dtype },
   ];
 }
 
 /**
- * The emulator as a source of units: the original with factors in place of the weights that have
+ * The emulator as a source of pages: the original with factors in place of the weights that have
  * them.
  */
 export function emulatorSource(
@@ -69,13 +69,13 @@ export function emulatorSource(
   { store, profile }: { store: FactorStore; profile: DeviceProfile },
 ): LayerSource {
   const overlays = new Map<number, TensorOverlay>();
-  for (let block = 0; block < model.layout.blockCount; block += 1) {
-    const inBlock = emulated.filter((linear) => linear.block === block);
+  for (const { index, page } of model.layout.blocks) {
+    const inBlock = emulated.filter(({ block }) => block === index);
     if (inBlock.length === 0) continue;
-    overlays.set(model.layout.blockUnit(block), {
-      removes: new Set(inBlock.map(({ linear }) => `${linear.name}.weight`)),
+    overlays.set(page, {
+      removes: new Set(inBlock.map(({ name }) => `${name}.weight`)),
       adds: inBlock.flatMap((linear) => factorSpecs(linear, profile)),
-      read: (tensor, destination) => store.read(block, tensor, destination),
+      read: (tensor, destination) => store.read(index, tensor, destination),
     });
   }
   return overlaySource(model.source, overlays);

@@ -1,6 +1,6 @@
 import type { LoraAdapter } from '@emloc/checkpoint';
-import { elementCount } from '@emloc/device';
 import type { TrainResult } from '@emloc/finetune';
+import { parameterCount } from '@emloc/models';
 
 import { lambdasOf } from '../stages/correct.js';
 import type { EmulatedLayerReport } from './emulated-layer-report.js';
@@ -126,11 +126,9 @@ function orderedLayers(
 
 /** Size and quality of an emulator whose layers have these reports. */
 export function emulatorReport(job: Job, layers: readonly EmulatedLayerReport[]): EmulatorReport {
-  const originalParameters = job.model.layout.units
-    .flatMap(({ tensors }) => tensors)
-    .reduce((sum, { shape }) => sum + elementCount(shape), 0);
+  const originalParameters = parameterCount(job.model.layout);
   const saved = job.emulated.reduce(
-    (sum, { linear: { inFeatures, outFeatures }, rank }) =>
+    (sum, { inFeatures, outFeatures, rank }) =>
       sum + inFeatures * outFeatures - rank * (inFeatures + outFeatures),
     0,
   );

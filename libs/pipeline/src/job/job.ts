@@ -5,30 +5,26 @@ import {
   datasetWarnings,
   loadDataset,
   openDatasetSession,
-  packBatch,
   sampleCalibration,
   splitValidation,
   type Dataset,
   type DatasetReport,
   type EncodedRow,
   type OpenDatasetSession,
-  type PackedBatch,
   type TextDescription,
 } from '@emloc/dataset';
 import type { DeviceProfile } from '@emloc/device';
 import { emulatorRank, parseRatioRules, ratioOf } from '@emloc/emulator';
 import { adaptedLinears, initialAdapter, type LearningRateSchedule } from '@emloc/finetune';
-import { openModel, type LinearSpec, type Model } from '@emloc/models';
+import { openModel, type Model, type ModelLinear } from '@emloc/models';
+import { consecutive, TextRows, type TextBatches } from '@emloc/tasks';
 
 import { PipelineError } from '../errors.js';
 import { decidingOptions, utcDay, type TuneOptions } from '../options/resolve.js';
 import { textSourceOf } from './text-record.js';
 
 /** A linear layer that the emulator replaces by factors of this rank. */
-export interface EmulatedLinear {
-  readonly path: string;
-  readonly block: number;
-  readonly linear: LinearSpec;
+export interface EmulatedLinear extends ModelLinear {
   readonly ratio: number;
   readonly rank: number;
 }
@@ -46,9 +42,11 @@ type DatedOptions = TuneOptions & { readonly date: string };
 export interface Job {
   readonly options: DatedOptions;
   readonly model: Model;
-  readonly trainRows: readonly EncodedRow[];
-  readonly calibration: readonly PackedBatch[];
-  readonly validation: readonly PackedBatch[];
+  readonly trainRows: TextRows;
+  readonly calibration: TextBatches;
+  readonly validation: TextBatches;
+  /** Tokens of the longest row of all: some rotary tables depend on it. */
+  readonly longestRow: number;
   readonly training: TrainingPlan;
   /** Null: no refinement. */
   readonly refinement: TrainingPlan | null;
@@ -92,10 +90,10 @@ export async function prepareJob(options: TuneOptions, host: PrepareHost = {}): 
 
 async function jobOf(options: DatedOptions, model: Model, host: PrepareHost): Promise<Job> {
   const { layout } = model;
-  if (options.maxLength > layout.maxPositions) {
+  if (options.maxLength > layout.text.maxPositions) {
     throw new PipelineError(
       'PIPELINE_INVALID_OPTION',
-      `option maxLength: ${options.maxLength} given, the model has ${layout.maxPositions} positions`,
+      `option maxLength: ${options.maxLength} given, the model has ${layout.text.maxPositions} positions`,
     );
   }
   adaptedLinears(layout, options.targets);
@@ -108,12 +106,13 @@ async function jobOf(options: DatedOptions, model: Model, host: PrepareHost): Pr
   return {
     options,
     model,
-    trainRows: split.train,
-    calibration: packAll(
+    trainRows: new TextRows(split.train),
+    calibration: inOrder(
       sampleCalibration(split.train, { count: options.calibrationRows, seed: options.seed }),
       options.batch,
     ),
-    validation: packAll(split.validation, options.batch),
+    validation: inOrder(split.validation, options.batch),
+    longestRow: longestOf([...split.train, ...split.validation]),
     training,
     refinement:
       emulated.length > 0 ? refinementPlan(split.train, training.batches.length, options) : null,
@@ -173,12 +172,14 @@ export function startingAdapter(job: Job): LoraAdapter {
   return initialAdapter(job.model.layout, { rank, alpha, useRslora, targets }, seed);
 }
 
-/** Rows in order, `batchRows` to a packed batch. */
-export function packAll(rows: readonly EncodedRow[], batchRows: number): PackedBatch[] {
-  const batches: PackedBatch[] = [];
-  for (let start = 0; start < rows.length; start += batchRows)
-    batches.push(packBatch(rows.slice(start, start + batchRows)));
-  return batches;
+/** Rows in order, `batchRows` to a batch. */
+export function inOrder(rows: readonly EncodedRow[], batchRows: number): TextBatches {
+  return { source: new TextRows(rows), rows: consecutive(rows.length, batchRows) };
+}
+
+/** Tokens of the longest row. */
+export function longestOf(rows: readonly EncodedRow[]): number {
+  return rows.reduce((longest, { ids }) => Math.max(longest, ids.length), 0);
 }
 
 /** Rank in which a device stores factors of this mathematical rank. */
@@ -188,22 +189,12 @@ export function paddedRank(rank: number, { rankMultiple }: DeviceProfile): numbe
 
 function emulatedLinears({ layout }: Model, options: TuneOptions): EmulatedLinear[] {
   const rules = parseRatioRules(options.ratios);
-  const emulated: EmulatedLinear[] = [];
-  for (let block = 0; block < layout.blockCount; block += 1) {
-    for (const linear of layout.linears) {
-      const path = `${layout.blockPath(block)}.${linear.name}`;
-      const ratio = ratioOf(rules, path);
-      if (ratio < 1)
-        emulated.push({
-          path,
-          block,
-          linear,
-          ratio,
-          rank: emulatorRank(ratio, linear.inFeatures, linear.outFeatures),
-        });
-    }
-  }
-  return emulated;
+  return layout.linears.flatMap((linear) => {
+    const { path, inFeatures, outFeatures } = linear;
+    const ratio = ratioOf(rules, path);
+    if (ratio >= 1) return [];
+    return [{ ...linear, ratio, rank: emulatorRank(ratio, inFeatures, outFeatures) }];
+  });
 }
 
 function trainingPlan(rows: readonly EncodedRow[], options: TuneOptions): TrainingPlan {

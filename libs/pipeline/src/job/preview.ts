@@ -40,7 +40,7 @@ export async function* previewRows(
   // No weight is read here, so it matters to nobody which of them there are.
   const model = await openModel(options.model, { allowUnusedLayers: true });
   await model.close();
-  const maxLength = Math.min(options.maxLength, model.layout.maxPositions);
+  const maxLength = Math.min(options.maxLength, model.layout.text.maxPositions);
   const session = openDataset(textSourceOf({ ...options, date }, model));
   try {
     const text = await session.describe();

@@ -1,5 +1,5 @@
 import type { LoraAdapter } from '@emloc/checkpoint';
-import type { Evaluation } from '@emloc/finetune';
+import type { Evaluation } from '@emloc/tasks';
 
 import { adapterFromRecord, adapterToRecord } from '../records/adapter.js';
 import { hasFields, RecordReader, type TensorRecord } from '../records/tensor-record.js';

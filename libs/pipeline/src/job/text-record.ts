@@ -34,7 +34,7 @@ export function textSourceOf(
 ): TextSource {
   return {
     folder: options.model,
-    vocabularySize: layout.vocabularySize,
+    vocabularySize: layout.text.vocabularySize,
     ...textRecordOf(options),
   };
 }

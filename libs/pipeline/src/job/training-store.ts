@@ -1,4 +1,5 @@
-import type { Evaluation, TrainingState } from '@emloc/finetune';
+import type { TrainingState } from '@emloc/finetune';
+import type { Evaluation } from '@emloc/tasks';
 
 /** How far a training stage has come. */
 export interface StageProgress {

@@ -1,8 +1,8 @@
-import { packBatch, type PackedBatch } from '@emloc/dataset';
 import { Device, MemoryBudget, type DeviceProfile } from '@emloc/device';
 import { createNullBackend } from '@emloc/device-null';
 import { BreadthFirstPass, inferenceOrder } from '@emloc/finetune';
 import type { Model } from '@emloc/models';
+import { TextRows, type TextBatches } from '@emloc/tasks';
 import { deviceBytes, openPager } from '@emloc/weight-pager';
 
 /**
@@ -26,19 +26,13 @@ export async function inferenceBytes(
     reads: 'none',
   });
   try {
-    pager.schedule(inferenceOrder(layout, true));
-    const pass = new BreadthFirstPass({
+    pager.schedule(inferenceOrder(layout));
+    using pass = new BreadthFirstPass({
       model: { device, layout, pager },
-      batches: [prefill(tokens)],
+      batches: prefill(tokens),
       variants: [null],
     });
-    try {
-      await pass.embed();
-      for (let block = 0; block < layout.blockCount; block += 1) await pass.block(block);
-      await pass.head(() => Promise.resolve());
-    } finally {
-      pass.close();
-    }
+    for (const block of layout.blocks) await pass.run(block);
   } finally {
     await pager.close();
   }
@@ -46,8 +40,11 @@ export async function inferenceBytes(
   return budget.peakBytes;
 }
 
-function prefill(tokens: number): PackedBatch {
+function prefill(tokens: number): TextBatches {
   const trained = new Uint8Array(tokens);
   trained[tokens - 1] = 1;
-  return packBatch([{ ids: new Int32Array(tokens), trained, line: 0 }]);
+  return {
+    source: new TextRows([{ ids: new Int32Array(tokens), trained, line: 0 }]),
+    rows: [[0]],
+  };
 }

@@ -91,6 +91,14 @@ async function emulationNeeds(job: Job, profile: PlanInputs['profile']): Promise
 /** Equal for blocks whose emulation takes the same memory. */
 function shapeOf({ emulated }: Job, block: number): string {
   return JSON.stringify(
-    emulated.filter((linear) => linear.block === block).map(({ linear, rank }) => [linear, rank]),
+    emulated
+      .filter((linear) => linear.block === block)
+      .map(({ name, group, inFeatures, outFeatures, rank }) => [
+        name,
+        group,
+        inFeatures,
+        outFeatures,
+        rank,
+      ]),
   );
 }

@@ -1,5 +1,5 @@
 import { at } from '@emloc/checked';
-import { packBatch, type EncodedRow, type PackedBatch } from '@emloc/dataset';
+import { longestSequence, type Batches, type BatchShape, type RowSource } from '@emloc/models';
 
 import type { Job, TrainingPlan } from '../job/job.js';
 
@@ -18,39 +18,30 @@ export function heaviestJob(job: Job): Job {
   };
 }
 
-function heaviestPlan(plan: TrainingPlan, rows: readonly EncodedRow[]): TrainingPlan {
-  const microBatches = plan.batches.flat();
-  const packed = microBatches.map((indices) =>
-    packBatch(indices.flatMap((index) => at(rows, index))),
-  );
-  const heaviest = new Set(heaviestBatches(packed));
-  return {
-    ...plan,
-    batches: microBatches
-      .filter((_, index) => heaviest.has(at(packed, index)))
-      .map((batch) => [batch]),
-  };
+function heaviestPlan(plan: TrainingPlan, source: RowSource): TrainingPlan {
+  const { rows } = heaviestBatches({ source, rows: plan.batches.flat() });
+  return { ...plan, batches: rows.map((batch) => [batch]) };
 }
 
 /** The Pareto front of batches by what memory depends on; one of several equals. */
-export function heaviestBatches(batches: readonly PackedBatch[]): PackedBatch[] {
-  const measured = batches.map((batch) => ({ batch, weight: weightOf(batch) }));
-  const front: typeof measured = [];
-  for (const candidate of measured) {
-    if (front.some(({ weight }) => outdoes(weight, candidate.weight))) continue;
-    for (let i = front.length - 1; i >= 0; i -= 1) {
-      if (outdoes(candidate.weight, at(front, i).weight)) front.splice(i, 1);
-    }
-    front.push(candidate);
+export function heaviestBatches<B extends Batches>(batches: B): B {
+  const front: { readonly rows: readonly number[]; readonly weight: readonly number[] }[] = [];
+  for (const rows of batches.rows) {
+    const weight = weightOf(batches.source.shape(rows));
+    if (front.some((other) => outdoes(other.weight, weight))) continue;
+    const kept = front.filter((other) => !outdoes(weight, other.weight));
+    front.splice(0, front.length, ...kept, { rows, weight });
   }
-  return front.map(({ batch }) => batch);
+  return { ...batches, rows: front.map(({ rows }) => rows) };
 }
 
-function weightOf({ offsets, tokens, targets }: PackedBatch): readonly number[] {
-  let longest = 0;
-  for (let i = 1; i < offsets.length; i += 1)
-    longest = Math.max(longest, at(offsets, i) - at(offsets, i - 1));
-  return [tokens, offsets.length, targets.length, longest];
+function weightOf({ layouts, integers }: BatchShape): readonly number[] {
+  const ofRows = [...layouts.values()].flatMap((offsets) => [
+    offsets.at(-1) ?? 0,
+    offsets.length,
+    longestSequence(offsets),
+  ]);
+  return [...ofRows, ...integers.values()];
 }
 
 function outdoes(a: readonly number[], b: readonly number[]): boolean {

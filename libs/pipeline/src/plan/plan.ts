@@ -179,7 +179,7 @@ async function divide(
   const fits = async (keptBlocks: number): Promise<boolean> =>
     (await trainingPeak(job, profile, { stage: phase, memory: { pagerBytes, keptBlocks } })) <=
     budgetBytes;
-  return { pagerBytes, keptBlocks: await largest(job.model.layout.blockCount, fits) };
+  return { pagerBytes, keptBlocks: await largest(job.model.layout.blocks.length - 1, fits) };
 }
 
 /**

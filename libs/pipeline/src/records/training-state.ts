@@ -1,5 +1,6 @@
 import { at } from '@emloc/checked';
-import type { Evaluation, TrainingState } from '@emloc/finetune';
+import type { TrainingState } from '@emloc/finetune';
+import type { Evaluation } from '@emloc/tasks';
 
 import type { StageProgress } from '../job/training-store.js';
 import { adapterFromRecord, adapterToRecord, parametersOf } from './adapter.js';

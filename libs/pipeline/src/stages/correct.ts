@@ -2,8 +2,8 @@ import { at, get } from '@emloc/checked';
 import { adapterScale, type LoraAdapter } from '@emloc/checkpoint';
 import type { Tensor } from '@emloc/device';
 import { applyCorrection, correctLoraLayer, type LayerCorrection } from '@emloc/emulator';
-import type { Evaluation } from '@emloc/finetune';
-import { sliceSource, type SourceSlice } from '@emloc/models';
+import { sliceSource, weightPlace, type SourceSlice } from '@emloc/models';
+import type { Evaluation } from '@emloc/tasks';
 import type { LayerSource } from '@emloc/weight-pager';
 
 import { openLinearPager, openModelPager, type JobEnvironment } from '../job/environment.js';
@@ -95,7 +95,7 @@ async function scoreOnOriginal(
   const { layout, source } = job.model;
   const pager = openModelPager(environment, source, 'correct');
   try {
-    const model = { device, layout, pager };
+    const model = { device, layout, pager, longestRow: job.longestRow };
     return await score(environment, {
       model,
       stage: 'correct',
@@ -243,7 +243,7 @@ async function correctOne(
     try {
       return await correctLoraLayer({
         device,
-        original: get(original, `${linear.linear.name}.weight`),
+        original: get(original, `${linear.name}.weight`),
         emulator: { u: get(factors, uSpec.name), v: get(factors, vSpec.name) },
         a,
         b,
@@ -259,5 +259,6 @@ async function correctOne(
 
 function factorSlice({ job, environment }: JobRun, linear: EmulatedLinear): SourceSlice {
   const tensors = factorSpecs(linear, environment.device.profile).map(({ name }) => name);
-  return { name: linear.path, unit: job.model.layout.blockUnit(linear.block), tensors };
+  const { page } = weightPlace(job.model.layout, linear);
+  return { name: linear.path, page, tensors };
 }

@@ -77,34 +77,25 @@ export async function* calibrate(
   const lastBlock = Math.max(...needed.map(({ block }) => block));
   const pager = openModelPager(environment, source, 'emulate');
   try {
-    pager.schedule(inferenceOrder(layout, false));
-    const pass = new BreadthFirstPass({
-      model: { device, layout, pager },
+    pager.schedule(inferenceOrder(layout));
+    using pass = new BreadthFirstPass({
+      model: { device, layout, pager, longestRow: job.longestRow },
       batches: job.calibration,
       variants: [null],
       signal: environment.signal,
     });
-    try {
-      await pass.embed();
-      for (let block = 0; block <= lastBlock; block += 1) {
-        const plans = statisticPlans(needed, block);
-        const accumulator = new StatisticsAccumulator(device, layout.blockPath(block), plans);
-        try {
-          await pass.block(block, (linear, x, y) => accumulator.observe(linear, x, y));
-          environment.observer({
-            type: 'progress',
-            stage: 'calibrate',
-            task: 'calibrating',
-            done: block + 1,
-            total: lastBlock + 1,
-          });
-          if (plans.length > 0) yield { block, statistics: await accumulator.finish() };
-        } finally {
-          accumulator.dispose();
-        }
-      }
-    } finally {
-      pass.close();
+    for (const block of layout.blocks.slice(0, lastBlock + 1)) {
+      const plans = statisticPlans(needed, block.index);
+      using accumulator = new StatisticsAccumulator(device, block.path, plans);
+      await pass.run(block, { onLinear: (linear, x, y) => accumulator.observe(linear, x, y) });
+      environment.observer({
+        type: 'progress',
+        stage: 'calibrate',
+        task: 'calibrating',
+        done: block.index + 1,
+        total: lastBlock + 1,
+      });
+      if (plans.length > 0) yield { block: block.index, statistics: await accumulator.finish() };
     }
   } finally {
     await pager.close();
@@ -133,7 +124,7 @@ export async function emulateBlock(
       environment.signal?.throwIfAborted();
       const lease = await weights.acquire(index);
       try {
-        const weight = get(lease.tensors, `${linear.linear.name}.weight`);
+        const weight = get(lease.tensors, `${linear.name}.weight`);
         const { stored, report } = await emulateLinear(environment, { linear, weight, statistics });
         factors.push(stored);
         reports.push(report);
@@ -158,11 +149,7 @@ function statisticPlans(
   emulated: readonly EmulatedLinear[],
   block: number,
 ): readonly StatisticPlan[] {
-  return planStatistics(
-    emulated
-      .filter((linear) => linear.block === block)
-      .map(({ linear, ratio }) => ({ ...linear, ratio })),
-  );
+  return planStatistics(emulated.filter((linear) => linear.block === block));
 }
 
 async function emulateLinear(
@@ -177,7 +164,7 @@ async function emulateLinear(
   const factors = await factorize({
     device,
     weight,
-    statistic: statisticFor(statistics, linear.linear.name),
+    statistic: statisticFor(statistics, linear.name),
     rank,
   });
   try {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { FileHasher } from '@emloc/checkpoint';
 import { Device, MemoryBudget, memoryCategories } from '@emloc/device';
 import { deviceTarget, type CardUsage } from '@emloc/device-registry';
+import { pathOfBlock, type ModelLayout } from '@emloc/models';
 import { budgetBytesOf, type Job } from '@emloc/pipeline';
 import {
   DiskFactorStore,
@@ -133,10 +134,10 @@ async function closeAll(closes: readonly (() => Promise<void> | void)[]): Promis
 
 /** Blocks with their paths in the model. */
 export function namedBlocks(
-  { blockPath }: { readonly blockPath: (block: number) => string },
+  layout: ModelLayout,
   blocks: Iterable<number>,
 ): readonly NamedBlock[] {
-  return [...blocks].map((block) => ({ block, layer: blockPath(block) }));
+  return [...blocks].map((block) => ({ block, layer: pathOfBlock(layout, block) }));
 }
 
 /** Names the layer in whatever goes wrong there. */

@@ -1,3 +1,4 @@
+import { pathOfBlock } from '@emloc/models';
 import type { TensorRecord } from '@emloc/pipeline';
 import { factorsFromRecord, type JobRun } from '@emloc/pipeline/stages';
 
@@ -22,7 +23,7 @@ export async function fetchFactors(
   for (const block of new Set(job.emulated.map((linear) => linear.block))) {
     signal?.throwIfAborted();
     const { factors, reports } = factorsFromRecord(
-      await inLayer(job.model.layout.blockPath(block), () => request({ type: 'factors', block })),
+      await inLayer(pathOfBlock(job.model.layout, block), () => request({ type: 'factors', block })),
       { emulated: job.emulated, profile },
     );
     await store.put(block, factors, reports);

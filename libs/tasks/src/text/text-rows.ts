@@ -13,6 +13,11 @@ export class TextRows implements RowSource {
     return this.rows.length;
   }
 
+  /** Of all rows. */
+  get tokens(): number {
+    return this.rows.reduce((sum, { ids }) => sum + ids.length, 0);
+  }
+
   /** The rows of a batch, one after another. */
   packed(rows: readonly number[]): PackedBatch {
     const known = this.#packed.get(rows);

@@ -49,11 +49,7 @@ class TextScorer implements Scorer<Evaluation> {
 
   constructor(private readonly batches: TextBatches) {}
 
-  async add(
-    device: Device,
-    results: ReadonlyMap<string, Tensor>,
-    batch: number,
-  ): Promise<void> {
+  async add(device: Device, results: ReadonlyMap<string, Tensor>, batch: number): Promise<void> {
     const nll = await device.download(get(results, 'losses'));
     const predicted = await device.download(get(results, 'predictions'));
     this.#count(this.batches.source.packed(at(this.batches.rows, batch)), { nll, predicted });

@@ -1,10 +1,16 @@
 import type { LoraAdapter } from '@emloc/checkpoint';
+import {
+  defaultAdamw,
+  initialAdapter,
+  train,
+  type TrainingState,
+  type TrainResult,
+} from '@emloc/finetune';
 
-import { fullRow, openFixture, type FixtureOptions } from '../test/fixtures.js';
-import { initialAdapter } from './lora.js';
-import { defaultAdamw } from './optimizer.js';
-import { train, type TrainOptions, type TrainResult } from './train.js';
-import type { TrainingState } from './training-state.js';
+import { fullRow, openFixture, type FixtureOptions } from '../../test/fixtures.js';
+import { TextRows } from './text-rows.js';
+
+type TrainOptions = Parameters<typeof train>[0];
 
 const rows = Array.from({ length: 6 }, (_, row) =>
   fullRow(Array.from({ length: 5 + 3 * row }, (_, index) => (row * 31 + index * 17 + 3) % 2048)),
@@ -22,7 +28,7 @@ async function run(
   try {
     return await train({
       model: fixture.paged,
-      rows,
+      rows: new TextRows(rows),
       batches,
       optimizer: defaultAdamw,
       keptBlocks: 0,

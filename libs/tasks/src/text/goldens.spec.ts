@@ -1,15 +1,13 @@
 import { readFileSync } from 'node:fs';
 import type { LoraAdapter } from '@emloc/checkpoint';
-import { packBatch } from '@emloc/dataset';
 import type { CrossEntropyOptions } from '@emloc/device';
 import { createCpuBackend } from '@emloc/device-cpu';
+import { DeviceAdapter, gradientsOf } from '@emloc/finetune';
 import { linearModules, type ModelLayout } from '@emloc/models';
 
-import { fullRow, openFixture } from '../test/fixtures.js';
-import { DeviceAdapter } from './device-adapter.js';
-import { evaluate } from './evaluate.js';
-import { openPass, trainingOrder } from './paged-model.js';
-import { runMicroBatch } from './step.js';
+import { fullRow, oneBatch, openFixture } from '../../test/fixtures.js';
+import { TextRows } from './text-rows.js';
+import { evaluateText } from './text-score.js';
 
 interface Golden {
   readonly tokens: readonly { readonly ids: readonly number[]; readonly nll_mean: number }[];
@@ -37,7 +35,7 @@ interface Golden {
 /** Made with transformers 5.17 and torch 2.11 in float32; see `how` in each file. */
 function readGolden(name: string): Golden {
   return JSON.parse(
-    readFileSync(new URL(`../test/goldens/golden-${name}.json`, import.meta.url), 'utf8'),
+    readFileSync(new URL(`../../test/goldens/golden-${name}.json`, import.meta.url), 'utf8'),
   ) as Golden;
 }
 
@@ -48,9 +46,9 @@ describe.each(['demo-5m', 'tiny-qwen2'] as const)('%s against transformers', (na
     const fixture = await openFixture(name);
     const losses: number[] = [];
     for (const { ids } of golden.tokens) {
-      const [score] = await evaluate({
+      const [score] = await evaluateText({
         model: fixture.paged,
-        batches: [packBatch([fullRow(ids)])],
+        batches: oneBatch([fullRow(ids)]),
         variants: [null],
       });
       losses.push(score?.loss ?? Number.NaN);
@@ -84,10 +82,10 @@ describe.each(['demo-5m', 'tiny-qwen2'] as const)('%s against transformers', (na
         line: 1,
       };
     });
-    await evaluate({ model: fixture.paged, batches: [packBatch(ends)], variants: [null] });
+    await evaluateText({ model: fixture.paged, batches: oneBatch(ends), variants: [null] });
     await Promise.all(pending);
     const [all] = rows;
-    const vocabulary = fixture.model.layout.vocabularySize;
+    const vocabulary = fixture.model.layout.text.vocabularySize;
     expect(rows).toHaveLength(1);
     expect(all).toHaveLength(2 * golden.logits.length * vocabulary);
     golden.logits.forEach((reference, text) => {
@@ -116,41 +114,25 @@ describe.each(['demo-5m', 'tiny-qwen2'] as const)('%s against transformers', (na
       const fixture = await openFixture(name);
       const { paged, device, model } = fixture;
       const ids = golden.tokens[lora.text]?.ids ?? [];
-      const batch = packBatch([fullRow(ids)]);
       const adapter = DeviceAdapter.load(device, model.layout, goldenAdapter(model.layout, lora), {
         trainable: true,
       });
-      adapter.zeroGradients();
-      const pass = openPass(paged, ids.length);
-      fixture.pager.schedule(trainingOrder(model.layout, adapter.lowestBlock));
-      const launched = await runMicroBatch({
+      const { loss, gradients } = await gradientsOf({
         model: paged,
-        pass,
         adapter,
-        batch,
-        gradientScale: 1 / batch.trainedTokens,
+        source: new TextRows([fullRow(ids)]),
+        rows: [0],
         keptBlocks,
       });
-      const losses = await launched.losses;
-      const loss = losses.reduce((sum, value) => sum + value, 0) / batch.trainedTokens;
       expect(Math.abs(loss - lora.loss)).toBeLessThan(1e-4 * lora.loss);
 
-      expect(adapter.paths.length).toBe(Object.keys(lora.grads).length);
-      for (const [index, path] of adapter.paths.entries()) {
+      expect([...gradients.keys()].sort()).toEqual(Object.keys(lora.grads).sort());
+      for (const [path, { a, b }] of gradients) {
         const reference = lora.grads[path];
         if (!reference) throw new Error(`no golden gradient of ${path}`);
-        const [a, b] = adapter.gradients.slice(2 * index, 2 * index + 2);
-        if (!a || !b) throw new Error(`no gradient of ${path}`);
-        expectGradient(await device.download(a), {
-          norm: reference.A_norm,
-          first: reference.A_first,
-        });
-        expectGradient(await device.download(b), {
-          norm: reference.B_norm,
-          first: reference.B_first,
-        });
+        expectGradient(a, { norm: reference.A_norm, first: reference.A_first });
+        expectGradient(b, { norm: reference.B_norm, first: reference.B_first });
       }
-      pass.close();
       adapter.dispose();
       await fixture.close();
     },

@@ -1,11 +1,16 @@
 import type { LoraAdapter } from '@emloc/checkpoint';
 import type { EncodedRow } from '@emloc/dataset';
+import {
+  defaultAdamw,
+  DeviceAdapter,
+  initialAdapter,
+  train,
+  type TrainResult,
+} from '@emloc/finetune';
 
-import { fullRow, openFixture, syntheticBatch, type FixtureOptions } from '../test/fixtures.js';
-import { evaluate } from './evaluate.js';
-import { initialAdapter } from './lora.js';
-import { defaultAdamw } from './optimizer.js';
-import { train, type TrainResult } from './train.js';
+import { fullRow, openFixture, syntheticRows, type FixtureOptions } from '../../test/fixtures.js';
+import { TextRows } from './text-rows.js';
+import { evaluateText } from './text-score.js';
 
 const rows: readonly EncodedRow[] = Array.from({ length: 8 }, (_, row) =>
   fullRow(Array.from({ length: 5 + 3 * row }, (_, index) => (row * 31 + index * 17 + 3) % 2048)),
@@ -34,7 +39,7 @@ async function trainTiny(
   const result = await train({
     model: fixture.paged,
     adapter,
-    rows,
+    rows: new TextRows(rows),
     batches,
     optimizer: defaultAdamw,
     keptBlocks: options.keptBlocks,
@@ -115,7 +120,7 @@ describe('training through the pager', () => {
     const run = train({
       model: fixture.paged,
       adapter: { ...fresh, layers },
-      rows,
+      rows: new TextRows(rows),
       batches,
       optimizer: defaultAdamw,
       keptBlocks: 0,
@@ -134,7 +139,7 @@ describe('training through the pager', () => {
     const abort = new AbortController();
     const run = train({
       model: fixture.paged,
-      rows,
+      rows: new TextRows(rows),
       batches,
       optimizer: defaultAdamw,
       keptBlocks: 0,
@@ -155,18 +160,20 @@ describe('training through the pager', () => {
 describe('evaluation', () => {
   it('scores several adapters in one pass as it scores each alone', async () => {
     const fixture = await openFixture('tiny-qwen2', { weights: 'least' });
-    const { DeviceAdapter } = await import('./device-adapter.js');
     const { adapter } = await trainTiny({ keptBlocks: 0 });
     const variant = DeviceAdapter.load(fixture.device, fixture.model.layout, adapter, {
       trainable: false,
     });
     const inputs = {
       model: fixture.paged,
-      batches: [syntheticBatch([9, 30, 1, 4], 2048), syntheticBatch([12], 2048)],
+      batches: {
+        source: new TextRows(syntheticRows([9, 30, 1, 4, 12], 2048)),
+        rows: [[0, 1, 2, 3], [4]],
+      },
     };
-    const [base, tuned] = await evaluate({ ...inputs, variants: [null, variant] });
-    expect(await evaluate({ ...inputs, variants: [null] })).toEqual([base]);
-    expect(await evaluate({ ...inputs, variants: [variant] })).toEqual([tuned]);
+    const [base, tuned] = await evaluateText({ ...inputs, variants: [null, variant] });
+    expect(await evaluateText({ ...inputs, variants: [null] })).toEqual([base]);
+    expect(await evaluateText({ ...inputs, variants: [variant] })).toEqual([tuned]);
     expect(tuned?.loss).not.toBe(base?.loss);
     variant.dispose();
     await fixture.close();

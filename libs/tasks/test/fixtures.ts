@@ -1,11 +1,13 @@
 import { fileURLToPath } from 'node:url';
-import { packBatch, type EncodedRow, type PackedBatch } from '@emloc/dataset';
+import type { EncodedRow } from '@emloc/dataset';
 import { Device, MemoryBudget, type Backend } from '@emloc/device';
 import { cpuProfile, createCpuBackend } from '@emloc/device-cpu';
+import type { PagedModel } from '@emloc/finetune';
 import { openModel, type Model } from '@emloc/models';
 import { deviceBytes, minimumDeviceBytes, openPager, type Pager } from '@emloc/weight-pager';
 
-import type { PagedModel } from '../src/paged-model.js';
+import { TextRows } from '../src/text/text-rows.js';
+import type { TextBatches } from '../src/text/text-score.js';
 
 export interface Fixture {
   readonly model: Model;
@@ -68,13 +70,14 @@ export function fullRow(ids: readonly number[]): EncodedRow {
   };
 }
 
-/** Seeded rows of these lengths, packed into one batch. */
-export function syntheticBatch(lengths: readonly number[], vocabulary = 4096): PackedBatch {
-  return packBatch(
-    lengths.map((length, row) =>
-      fullRow(
-        Array.from({ length }, (_, index) => (row * 7919 + index * 104_729 + 17) % vocabulary),
-      ),
-    ),
+/** One batch of these rows. */
+export function oneBatch(rows: readonly EncodedRow[]): TextBatches {
+  return { source: new TextRows(rows), rows: [[...rows.keys()]] };
+}
+
+/** Seeded rows of these lengths, all of them targets but the first token of each. */
+export function syntheticRows(lengths: readonly number[], vocabulary = 4096): EncodedRow[] {
+  return lengths.map((length, row) =>
+    fullRow(Array.from({ length }, (_, index) => (row * 7919 + index * 104_729 + 17) % vocabulary)),
   );
 }
