@@ -1,9 +1,9 @@
 import type { LoraAdapter } from '@emloc/checkpoint';
-import type { EncodedRow } from '@emloc/dataset';
 import { Device, MemoryBudget, type Backend, type DeviceProfile } from '@emloc/device';
 import { createNullBackend } from '@emloc/device-null';
 import { defaultAdamw, initialAdapter, train } from '@emloc/finetune';
 import type { ModelLayout } from '@emloc/models';
+import { consecutive, TextRows } from '@emloc/tasks';
 import {
   deviceBytes,
   minimumDeviceBytes,
@@ -17,7 +17,7 @@ export interface TrainingTask {
   readonly layout: ModelLayout;
   readonly source: LayerSource;
   /** See PagedModel; absent: no layer is kept as factors. */
-  readonly rankOf?: (block: number, linear: string) => number | null;
+  readonly rankOf?: (path: string) => number | null;
   readonly loraRank: number;
   readonly sequences: number;
   readonly sequenceLength: number;
@@ -60,7 +60,7 @@ export async function planTraining(
   const pagerBytes = Math.min(allBytes, task.budgetBytes - besideWeightsBytes);
   if (pagerBytes < leastBytes)
     throw new Error(`a budget of ${task.budgetBytes} bytes is ${leastBytes - pagerBytes} too few`);
-  let keptBlocks = pagerBytes < allBytes ? 0 : task.layout.blockCount;
+  let keptBlocks = pagerBytes < allBytes ? 0 : task.layout.blocks.length - 1;
   while (keptBlocks > 0 && (await peakOf({ pagerBytes, keptBlocks })) > task.budgetBytes)
     keptBlocks -= 1;
   return { pagerBytes, keptBlocks };
@@ -102,7 +102,7 @@ export async function runTraining(
   const [seconds, losses]: [number[], number[]] = [[], []];
   const beside = budget.openPeakScope(['weights']);
   try {
-    const indices = Array.from({ length: task.sequences }, (_, index) => index);
+    const step = consecutive(task.sequences, task.sequences);
     const { adapter } = await train({
       model: { device, layout: task.layout, pager, rankOf: task.rankOf },
       adapter: initialAdapter(
@@ -111,7 +111,7 @@ export async function runTraining(
         0,
       ),
       rows: randomRows(task),
-      batches: Array.from({ length: task.steps }, () => [indices]),
+      batches: Array.from({ length: task.steps }, () => step),
       schedule: { kind: 'constant', learningRate: 1e-4, steps: task.steps, warmupRatio: 0 },
       optimizer: defaultAdamw,
       keptBlocks: memory.keptBlocks,
@@ -136,17 +136,18 @@ export async function runTraining(
 }
 
 /** Random tokens, all of them targets but the first of each row. */
-function randomRows({ layout, sequences, sequenceLength }: TrainingTask): readonly EncodedRow[] {
+function randomRows({ layout, sequences, sequenceLength }: TrainingTask): TextRows {
   let state = 1;
   const token = (): number => {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return Math.floor((state / 2 ** 32) * layout.vocabularySize);
+    return Math.floor((state / 2 ** 32) * layout.text.vocabularySize);
   };
-  return Array.from({ length: sequences }, () => ({
+  const rows = Array.from({ length: sequences }, () => ({
     ids: Int32Array.from({ length: sequenceLength }, token),
     trained: Uint8Array.from({ length: sequenceLength }, (_, index) => (index === 0 ? 0 : 1)),
     line: 0,
   }));
+  return new TextRows(rows);
 }
 
 /** Whether two runs gave the same losses and the same adapter, bit for bit. */

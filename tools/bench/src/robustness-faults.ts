@@ -129,7 +129,7 @@ class HostFactors implements FactorStore {
 
   put: FactorStore['put'] = (block, factors) => {
     for (const { linear, u, v } of factors) {
-      const names = factorNames(linear.linear.name);
+      const names = factorNames(linear.name);
       this.#tensors.set(`${block} ${names.u}`, u).set(`${block} ${names.v}`, v);
     }
     return Promise.resolve();

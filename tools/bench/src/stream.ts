@@ -64,7 +64,7 @@ export async function measure(args: readonly string[]): Promise<number> {
   );
   try {
     const rows = (count: number) =>
-      randomRows(count, Number(values.tokens), Math.min(4096, model.layout.vocabularySize));
+      randomRows(count, Number(values.tokens), Math.min(4096, model.layout.text.vocabularySize));
     const one = { model, device, rows: rows(1) };
     const report: StreamReport = {
       modelBytes: model.source.layers

@@ -2,9 +2,10 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { writeSafetensors, type SafetensorsEntry } from '@emloc/checkpoint';
-import { packBatch, type EncodedRow } from '@emloc/dataset';
+import type { EncodedRow } from '@emloc/dataset';
 import { cpuProfile } from '@emloc/device-cpu';
-import { layoutOf, openModel, type LinearSpec, type Model } from '@emloc/models';
+import { layoutOf, openModel, type Model, type ModelLinear } from '@emloc/models';
+import { consecutive, TextRows } from '@emloc/tasks';
 
 import { startingAdapter, type Job } from '../job/job.js';
 import { defaultTuneOptions } from '../options/resolve.js';
@@ -41,7 +42,7 @@ async function openSynthetic(blocks: number): Promise<Model> {
   await mkdir(model);
   await writeFile(join(model, 'config.json'), JSON.stringify(config));
   const entries = layoutOf(config)
-    .units.flatMap(({ tensors }) => tensors)
+    .pages.flatMap(({ tensors }) => tensors)
     .map(({ checkpointName, shape }): SafetensorsEntry => ({
       name: checkpointName,
       shape,
@@ -52,13 +53,17 @@ async function openSynthetic(blocks: number): Promise<Model> {
   return openModel(model);
 }
 
+/** Those of one layer: all layers have the same. */
+function linearsOfBlock({ layout }: Model): readonly ModelLinear[] {
+  return layout.linears.filter(({ block }) => block === 1);
+}
+
 function rowOf(length: number): EncodedRow {
   return { ids: new Int32Array(length), trained: new Uint8Array(length).fill(1, 1), line: 1 };
 }
 
 function jobOn(model: Model): Job {
-  const trainRows = rowLengths.map(rowOf);
-  const batches = [[trainRows.map((_, index) => index)]];
+  const trainRows = new TextRows(rowLengths.map(rowOf));
   return {
     options: {
       ...defaultTuneOptions,
@@ -71,10 +76,11 @@ function jobOn(model: Model): Job {
     },
     model,
     trainRows,
-    calibration: [],
-    validation: [packBatch(trainRows.slice(0, 1))],
+    calibration: { source: trainRows, rows: [] },
+    validation: { source: trainRows, rows: [[0]] },
+    longestRow: Math.max(...rowLengths),
     training: {
-      batches,
+      batches: [consecutive(rowLengths.length, rowLengths.length)],
       schedule: { kind: 'constant', learningRate: 1e-3, steps: 1, warmupRatio: 0 },
     },
     refinement: null,
@@ -91,7 +97,7 @@ function jobOn(model: Model): Job {
 async function trainingPeak(
   blocks: number,
   keptBlocks: number,
-): Promise<{ peakBytes: number; linears: readonly LinearSpec[] }> {
+): Promise<{ peakBytes: number; linears: readonly ModelLinear[] }> {
   const model = await openSynthetic(blocks);
   const job = jobOn(model);
   const stage = { pagerBytes: null, keptBlocks };
@@ -110,7 +116,7 @@ async function trainingPeak(
     });
     const [report] = run.environment.clock.reports();
     expect(run.environment.device.liveTensors).toBe(0);
-    return { peakBytes: report?.peakDeviceBytes ?? Number.NaN, linears: model.layout.linears };
+    return { peakBytes: report?.peakDeviceBytes ?? Number.NaN, linears: linearsOfBlock(model) };
   } finally {
     await run.close();
     await job.close();
@@ -123,7 +129,7 @@ function allocated(elements: number): number {
 }
 
 /** A, B, their gradients and two moments each, float32. */
-function loraStateBytes(linears: readonly LinearSpec[]): number {
+function loraStateBytes(linears: readonly ModelLinear[]): number {
   return linears.reduce(
     (sum, { inFeatures, outFeatures }) =>
       sum + 4 * (allocated(rank * inFeatures) + allocated(outFeatures * rank)),

@@ -77,7 +77,7 @@ export async function* calibrate(
   const lastBlock = Math.max(...needed.map(({ block }) => block));
   const pager = openModelPager(environment, source, 'emulate');
   try {
-    pager.schedule(inferenceOrder(layout));
+    pager.schedule(inferenceOrder(layout, lastBlock + 1));
     using pass = new BreadthFirstPass({
       model: { device, layout, pager, longestRow: job.longestRow },
       batches: job.calibration,
