@@ -16,7 +16,6 @@ export type { CrossEntropyOptions } from './kernels/cross-entropy.js';
 export type { EighOptions } from './kernels/eigh.js';
 export type { FillOptions } from './kernels/fill.js';
 export type {
-  GatedActivationKind,
   GatedActivationOptions,
   GatedActivationBackwardOptions,
 } from './kernels/gated-activation.js';

@@ -86,7 +86,11 @@ async function factorsOf(
 
 /** Inputs with a spectrum that falls, as activations have: rows of noise times a diagonal. */
 async function observe(device: Device, model: SyntheticModel) {
-  const accumulator = new StatisticsAccumulator(device, 'block', planStatistics(model.firstLinears));
+  const accumulator = new StatisticsAccumulator(
+    device,
+    'block',
+    planStatistics(model.firstLinears),
+  );
   const seen = new Map<string, Tensor>();
   try {
     for (const linear of model.firstLinears) {

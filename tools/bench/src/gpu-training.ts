@@ -48,13 +48,7 @@ export async function planTraining(
   task: TrainingTask,
   profile: DeviceProfile,
 ): Promise<TrainingMemory> {
-  const device = new Device(createNullBackend(profile), new MemoryBudget(Number.POSITIVE_INFINITY));
-  const allBytes = task.source.layers.reduce((sum, layer) => sum + deviceBytes(layer, device), 0);
-  const leastBytes = minimumDeviceBytes(task.source, device);
-  const { besideWeightsBytes } = await rehearse(task, profile, {
-    pagerBytes: leastBytes,
-    keptBlocks: 0,
-  });
+  const { allBytes, leastBytes, besideWeightsBytes } = await trainingNeeds(task, profile);
   const peakOf = async (memory: TrainingMemory): Promise<number> =>
     (await rehearse(task, profile, memory)).budgetPeakBytes;
   const pagerBytes = Math.min(allBytes, task.budgetBytes - besideWeightsBytes);
@@ -64,6 +58,33 @@ export async function planTraining(
   while (keptBlocks > 0 && (await peakOf({ pagerBytes, keptBlocks })) > task.budgetBytes)
     keptBlocks -= 1;
   return { pagerBytes, keptBlocks };
+}
+
+/** Budgets of a task: the least that it can work in, and what keeps everything. */
+export async function trainingBounds(
+  task: TrainingTask,
+  profile: DeviceProfile,
+): Promise<{ readonly least: number; readonly most: number }> {
+  const { allBytes, leastBytes, besideWeightsBytes } = await trainingNeeds(task, profile);
+  const memory = { pagerBytes: allBytes, keptBlocks: task.layout.blocks.length - 1 };
+  const { budgetPeakBytes } = await rehearse(task, profile, memory);
+  return { least: leastBytes + besideWeightsBytes, most: budgetPeakBytes };
+}
+
+/** Weights in all and at least, and the peak of everything else where nothing is kept. */
+async function trainingNeeds(
+  task: TrainingTask,
+  profile: DeviceProfile,
+): Promise<{ allBytes: number; leastBytes: number; besideWeightsBytes: number }> {
+  const device = new Device(createNullBackend(profile), new MemoryBudget(Number.POSITIVE_INFINITY));
+  const leastBytes = minimumDeviceBytes(task.source, device);
+  const memory = { pagerBytes: leastBytes, keptBlocks: 0 };
+  const { besideWeightsBytes } = await rehearse(task, profile, memory);
+  return {
+    allBytes: task.source.layers.reduce((sum, layer) => sum + deviceBytes(layer, device), 0),
+    leastBytes,
+    besideWeightsBytes,
+  };
 }
 
 function rehearse(

@@ -4,7 +4,7 @@ import { probeRows } from '../probe.js';
 import type { Tensor } from '../tensor.js';
 import { streaming } from '../work.js';
 
-export type GatedActivationKind = 'silu';
+type GatedActivationKind = 'silu';
 
 /** out = silu(gate) · up, elementwise. */
 export interface GatedActivationOptions {

@@ -35,9 +35,9 @@ export const rope: LaunchedKernel<RopeOptions> = {
   probe: {
     boundBy: 'memory',
     prepare: ({ tensor, indices }, shape) => {
-      const { sequenceLength, hiddenSize, headDim, heads } = shape;
+      const { sequenceLength, headDim, heads } = shape;
       const [size, table] = [
-        [probeRows(shape), hiddenSize],
+        [probeRows(shape), heads * headDim],
         [sequenceLength, headDim / 2],
       ];
       const [x, out] = [tensor(size), tensor(size)];
