@@ -1,3 +1,5 @@
+import type { HostDType } from '@emloc/device';
+
 /** Frequencies of a rotary table. */
 export interface RopeFrequencies {
   /** Inverse frequencies of the rotated pairs, float32 (rotaryDim / 2). */
@@ -23,7 +25,9 @@ export interface RopeSpec {
 
 /** What tells one decoder layer from another of the same model. */
 export interface DecoderLayer {
-  /** Names in `DecoderShape.ropes`; null: no rotation. `query` and `key` differ for ministral3 only. */
+  /**
+   * Names in `DecoderShape.ropes`; null: no rotation. `query` and `key` differ for ministral3 only.
+   */
   readonly rope: { readonly query: string; readonly key: string } | null;
   /** Rows that attention sees, the row itself among them; null: all before it. */
   readonly window: number | null;
@@ -66,7 +70,10 @@ export interface DecoderShape {
   readonly activation: 'silu' | 'gelu' | 'geluTanh';
   /** Names of the linears within a block; fused ones are one linear with several outputs. */
   readonly linears: {
-    /** Separate: three names. Fused: rows are q, k, v one after another, or by key head (its query heads, k, v). */
+    /**
+     * Separate: three names. Fused: rows are q, k, v one after another, or by key head (its query
+     * heads, k, v).
+     */
     readonly qkv:
       | { readonly kind: 'separate'; readonly q: string; readonly k: string; readonly v: string }
       | { readonly kind: 'fused'; readonly name: string; readonly rows: 'contiguous' | 'grouped' };
@@ -76,21 +83,39 @@ export interface DecoderShape {
       | { readonly kind: 'fused'; readonly name: string };
     readonly down: string;
   };
-  /** Factors on the embedding, on each branch before it is added, and on the logits; 1: none. */
-  readonly embeddingFactor: number;
+  /**
+   * Factor on the embedding; 1: none. Gemma's is rounded to the dtype that the embedding's weight has
+   * in the run.
+   */
+  embeddingFactor(weight: HostDType): number;
+  /** Factors on each branch before it is added, and on the logits; 1: none. */
   readonly residualFactor: number;
   readonly logitFactor: number;
   /** c of c · tanh(logit / c), after the factor; null: none. */
   readonly logitCap: number | null;
-  /** Names in the checkpoint. */
-  readonly names: {
-    /** e.g. `model.embed_tokens` */
-    readonly embedding: string;
-    /** e.g. `model.layers`; a block's path is `${layers}.${index}` */
+  /**
+   * Names in checkpoints: those count whose embedding is there. Wrappers around a language model have
+   * had several.
+   */
+  readonly names: readonly DecoderNames[];
+  /** Module paths in the class that opens the folder: what PEFT's keys are made of. */
+  readonly modules: {
+    /** A block's path is `${layers}.${index}` */
     readonly layers: string;
-    /** e.g. `model.norm` */
-    readonly norm: string;
-    /** e.g. `lm_head` */
     readonly head: string;
   };
+}
+
+/** Names of a decoder's parts in a checkpoint. */
+export interface DecoderNames {
+  /** e.g. `model.embed_tokens` */
+  readonly embedding: string;
+  /** e.g. `model.layers`; a block's path is `${layers}.${index}` */
+  readonly layers: string;
+  /** e.g. `model.norm` */
+  readonly norm: string;
+  /** e.g. `lm_head` */
+  readonly head: string;
+  /** Module around the decoder, beside which are others' tensors, e.g. `language_model`. */
+  readonly within?: string;
 }

@@ -12,10 +12,10 @@ import {
   splitColumns,
   type Program,
 } from '@emloc/autograd';
+import { at } from '@emloc/checked';
 import type { AttentionOptions } from '@emloc/device';
 
-import type { DecoderLayer, DecoderShape } from './decoder-shape.js';
-import { ModelError } from './errors.js';
+import type { DecoderLayer, DecoderNames, DecoderShape } from './decoder-shape.js';
 import { layoutFrom, type BlockDeclaration, type ModelLayout } from './layout.js';
 
 type Value = ReturnType<ProgramBuilder['value']>;
@@ -30,10 +30,15 @@ const streams = Object.freeze({
 /** The row layout of everything that has a row a token. */
 const tokens = 'tokens';
 
-/** The chain of a decoder: embedding, its layers, and norm and head with the loss. */
-export function decoderLayout(shape: DecoderShape): ModelLayout {
-  assertShape(shape);
-  const { names, tiedHead, layers, ropes, vocabularySize, maxPositions } = shape;
+/**
+ * The chain of a decoder: embedding, its layers, and norm and head with the loss.
+ * @param names in the checkpoint; default: the first that the shape has
+ */
+export function decoderLayout(
+  shape: DecoderShape,
+  names: DecoderNames = at(shape.names, 0),
+): ModelLayout {
+  const { modules, tiedHead, layers, ropes, vocabularySize, maxPositions } = shape;
   const programs = new Map<string, Program>();
   const programOf = (layer: DecoderLayer): Program => {
     const kind = JSON.stringify(layer);
@@ -45,12 +50,22 @@ export function decoderLayout(shape: DecoderShape): ModelLayout {
     family: shape.family,
     ropes: new Map([...ropes].map(([name, spec]) => [name, { spec, rows: tokens }])),
     numbered: { prefix: names.layers, count: layers.length },
+    others: {
+      repeated: tiedHead ? [`${names.head}.weight`] : [],
+      within: names.within ?? null,
+    },
     text: { vocabularySize, maxPositions },
     blocks: [
       embeddingBlock(shape),
       ...layers.map((layer, index): BlockDeclaration => {
-        const path = `${names.layers}.${index}`;
-        return { name: path, path, program: programOf(layer), page: `block ${index}` };
+        const path = `${modules.layers}.${index}`;
+        return {
+          name: path,
+          path,
+          program: programOf(layer),
+          page: `block ${index}`,
+          checkpointName: (parameter) => `${names.layers}.${index}.${parameter}`,
+        };
       }),
       headBlock(shape),
     ],
@@ -94,25 +109,14 @@ export function decoderLayout(shape: DecoderShape): ModelLayout {
     const head = tiedHead ? names.embedding : names.head;
     return {
       name: 'the LM head',
-      path: names.head,
+      path: modules.head,
       program: block.build({}),
       page: tiedHead ? 'embedding and head' : 'head',
       checkpointName: (name) =>
         name === 'norm.weight' ? `${names.norm}.weight` : `${head}.weight`,
-      linearPath: () => names.head,
+      linearPath: () => modules.head,
     };
   }
-}
-
-function assertShape({ heads, kvHeads, headDim }: DecoderShape): void {
-  if (heads % kvHeads !== 0) {
-    throw new ModelError(
-      'MODEL_INVALID_CONFIG',
-      `config.json: num_attention_heads ${heads} is no multiple of num_key_value_heads ${kvHeads}`,
-    );
-  }
-  if (headDim % 2 !== 0)
-    throw new ModelError('MODEL_INVALID_CONFIG', `config.json: head_dim ${headDim} is odd`);
 }
 
 /** One layer: attention and a gated feed-forward, each added to what comes in. */

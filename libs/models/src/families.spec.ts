@@ -1,7 +1,7 @@
 import { at, get } from '@emloc/checked';
 
 import { llamaConfig, qwen2Config, type Config } from '../test/checkpoints.js';
-import { layoutOf } from './families.js';
+import { layoutOf } from './layout-of.js';
 import { lossBlock } from './layout.js';
 
 function refusal(config: Config): unknown {

@@ -12,7 +12,7 @@ export {
   type ModelLayout,
   type ModelLinear,
 } from './layout.js';
-export { layoutOf } from './families.js';
+export { layoutOf } from './layout-of.js';
 export { type Model, openModel } from './open-model.js';
 export {
   factorNames,

@@ -61,6 +61,14 @@ export interface NumberedBlocks {
   readonly count: number;
 }
 
+/** What else a checkpoint may hold. */
+export interface OtherTensors {
+  /** Names of tensors that repeat others, such as a tied head. */
+  readonly repeated: readonly string[];
+  /** Prefix of the model's own names where the checkpoint has other models, too; null: it has not. */
+  readonly within: string | null;
+}
+
 /** Everything the engines know of a model: a chain of blocks over named streams. */
 export interface ModelLayout {
   readonly family: string;
@@ -73,6 +81,7 @@ export interface ModelLayout {
   /** Rotary tables by name, and the row layout whose positions they cover. */
   readonly ropes: ReadonlyMap<string, { readonly spec: RopeSpec; readonly rows: string }>;
   readonly numbered: NumberedBlocks;
+  readonly others: OtherTensors;
   readonly text: TextLimits;
 }
 
@@ -92,7 +101,7 @@ export interface BlockDeclaration {
 
 export interface LayoutDeclaration extends Pick<
   ModelLayout,
-  'family' | 'ropes' | 'numbered' | 'text'
+  'family' | 'ropes' | 'numbered' | 'others' | 'text'
 > {
   readonly blocks: readonly BlockDeclaration[];
 }

@@ -7,7 +7,7 @@ import {
   type Config,
   type TestCheckpoint,
 } from '../test/checkpoints.js';
-import { layoutOf } from './families.js';
+import { layoutOf } from './layout-of.js';
 import { linearModules, lossBlock } from './layout.js';
 import { openModel } from './open-model.js';
 import { overlaySource, sliceSource } from './sources.js';

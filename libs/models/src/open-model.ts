@@ -1,11 +1,13 @@
+import { at } from '@emloc/checked';
 import { openCheckpoint, sameTensor, type Checkpoint } from '@emloc/checkpoint';
 import type { LayerSource } from '@emloc/weight-pager';
 
+import type { DecoderNames, DecoderShape } from './decoder-shape.js';
 import { decoderLayout } from './decoder.js';
 import { ModelError } from './errors.js';
-import { shapeOf } from './families.js';
 import type { ModelLayout } from './layout.js';
 import { missingTensor } from './missing-tensor.js';
+import { shapeOf } from './shape-of.js';
 import { checkpointSource } from './sources.js';
 import { unusedTensors } from './unused-tensors.js';
 
@@ -57,18 +59,23 @@ async function layoutIn(
   checkpoint: Checkpoint,
 ): Promise<{ readonly layout: ModelLayout; readonly notices: readonly string[] }> {
   const shape = shapeOf(checkpoint.config);
-  const layout = decoderLayout(shape);
-  const { names } = shape;
+  const names = namesIn(checkpoint, shape);
+  const layout = decoderLayout(shape, names);
   const [head, embedding] = [`${names.head}.weight`, `${names.embedding}.weight`];
   const isStored = shape.tiedHead && checkpoint.tensors.has(head);
   if (!isStored || !checkpoint.tensors.has(embedding)) return { layout, notices: [] };
   if (await sameTensor(checkpoint, head, embedding)) return { layout, notices: [] };
   return {
-    layout: decoderLayout({ ...shape, tiedHead: false }),
+    layout: decoderLayout({ ...shape, tiedHead: false }, names),
     notices: [
       `warning: ${head} differs from ${embedding} although config.json says tie_word_embeddings: the head of the file is used`,
     ],
   };
+}
+
+/** The names whose embedding is there; the first ones where none is, which an error then names. */
+function namesIn({ tensors }: Checkpoint, { names }: DecoderShape): DecoderNames {
+  return names.find(({ embedding }) => tensors.has(`${embedding}.weight`)) ?? at(names, 0);
 }
 
 function assertTensors(layout: ModelLayout, checkpoint: Checkpoint): void {

@@ -22,9 +22,11 @@ export function unusedTensors(
     layout.pages.flatMap(({ tensors }) => tensors.map(({ checkpointName }) => checkpointName)),
   );
   // A tied head that is stored, too, is the embedding: openModel has compared them.
-  for (const { path } of layout.otherLinears) used.add(`${path}.weight`);
+  const { repeated, within } = layout.others;
+  for (const name of repeated) used.add(name);
   const unused = [...checkpoint.tensors.keys()].filter(
-    (name) => !used.has(name) && !computed.test(name),
+    (name) =>
+      !used.has(name) && !computed.test(name) && (within === null || name.startsWith(`${within}.`)),
   );
   if (!allowUnusedLayers) assertNoLayers(unused, layout, checkpoint);
   if (unused.length === 0) return null;
@@ -40,7 +42,9 @@ function assertNoLayers(
   const beyond = unused.filter((name) => (blockOf(name, layout) ?? -1) >= layout.numbered.count);
   const blocks = new Set(beyond.map((name) => blockOf(name, layout) ?? 0));
   if (blocks.size === 0) return;
-  const paths = [...blocks].sort((a, b) => a - b).map((block) => `${layout.numbered.prefix}.${block}`);
+  const paths = [...blocks]
+    .sort((a, b) => a - b)
+    .map((block) => `${layout.numbered.prefix}.${block}`);
   throw new ModelError(
     'MODEL_UNUSED_LAYERS',
     `the checkpoint in ${folder} has ${listed(paths)}, but config.json says ${layout.numbered.count} layers (num_hidden_layers); --allow-unused-layers leaves out the others`,

@@ -1,8 +1,8 @@
 import type { ConfigReader } from './config.js';
 import type { DecoderShape } from './decoder-shape.js';
 
-/** One family of architectures: reads a config and says what the model is made of. */
-export interface ModelFamily {
+/** One family of dense decoders: reads a config and says what the model is made of. */
+export interface DecoderFamily {
   readonly name: string;
   /** Values of `architectures[0]` in config.json. */
   readonly architectures: readonly string[];
