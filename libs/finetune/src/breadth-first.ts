@@ -76,6 +76,11 @@ export class BreadthFirstPass {
     });
   }
 
+  /** The streams of a batch that wait for the next block, in host memory that is the pass's. */
+  waiting(batch: number, variant = 0): ReadonlyMap<string, WaitingStream> {
+    return at(at(this.#waiting, batch), variant);
+  }
+
   close(): void {
     for (const waiting of this.#waiting.flat())
       for (const { buffer } of waiting.values()) buffer.dispose();

@@ -3,10 +3,12 @@ export { longestSequence } from './batch.js';
 export type { RopeFrequencies, RopeSpec } from './decoder-shape.js';
 export {
   adaptableModules,
+  layoutFrom,
   linearModules,
   lossBlock,
   parameterCount,
   pathOfBlock,
+  restOf,
   weightPlace,
   type Block,
   type ModelLayout,
@@ -17,6 +19,7 @@ export { type Model, openModel } from './open-model.js';
 export {
   factorNames,
   overlaySource,
+  pagesSource,
   sliceSource,
   type SourceSlice,
   type TensorOverlay,

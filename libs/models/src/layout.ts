@@ -191,3 +191,33 @@ export function parameterCount({ pages }: ModelLayout): number {
     .flatMap(({ tensors }) => tensors)
     .reduce((sum, { shape }) => sum + shape.reduce((product, extent) => product * extent, 1), 0);
 }
+
+/** A model without its first blocks, and the pages that it still has, as numbers of the whole's. */
+export interface Rest {
+  readonly layout: ModelLayout;
+  readonly pages: readonly number[];
+}
+
+/** What is left of a model where the streams of the first `count` blocks are brought by batches. */
+export function restOf(layout: ModelLayout, count: number): Rest {
+  const blocks = layout.blocks.slice(count);
+  const pages = [...new Set(blocks.map(({ page }) => page))].sort((a, b) => a - b);
+  const later = (linears: readonly ModelLinear[]): ModelLinear[] =>
+    linears
+      .filter(({ block }) => block >= count)
+      .map((linear) => ({ ...linear, block: linear.block - count }));
+  return {
+    pages,
+    layout: {
+      ...layout,
+      blocks: blocks.map((block) => ({
+        ...block,
+        index: block.index - count,
+        page: pages.indexOf(block.page),
+      })),
+      pages: pages.map((page) => at(layout.pages, page)),
+      linears: later(layout.linears),
+      otherLinears: later(layout.otherLinears),
+    },
+  };
+}

@@ -81,6 +81,14 @@ export function overlaySource(
   };
 }
 
+/** A source of some of another's pages. */
+export function pagesSource(base: LayerSource, pages: readonly number[]): LayerSource {
+  return {
+    layers: pages.map((page) => at(base.layers, page)),
+    read: (layer, tensor, destination) => base.read(at(pages, layer), tensor, destination),
+  };
+}
+
 /** Some tensors of one page, as a page of their own. */
 export interface SourceSlice {
   readonly name: string;

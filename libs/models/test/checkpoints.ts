@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fromFloat32, writeSafetensors, type SafetensorsEntry } from '@emloc/checkpoint';
 
-import { layoutOf } from '../src/families.js';
+import { layoutOf } from '../src/layout-of.js';
 
 export type Config = Readonly<Record<string, unknown>>;
 

@@ -5,6 +5,7 @@ import { deviceBytes, openPager } from '@emloc/weight-pager';
 
 import type { SyntheticModel } from './gpu-model.js';
 import { defaultShape } from './gpu-shapes.js';
+import { trainingBounds, type TrainingTask } from './gpu-training.js';
 
 /** Device memory that a measurement of training may take, the driver's context included. */
 export interface GpuBudgets {
@@ -32,6 +33,18 @@ export async function gpuBudgets(
   if (shape === defaultShape) return defaultBudgets;
   const bytes = await inferenceBytes(model, profile);
   return { train: bytes, paged: bytes };
+}
+
+/** Budgets of a job that keeps everything twice, then pages and recomputes. */
+export async function identityBudgets(
+  shape: string,
+  task: Omit<TrainingTask, 'budgetBytes'>,
+  profile: DeviceProfile,
+): Promise<readonly number[]> {
+  if (shape === defaultShape) return [10, 10, 3.75].map((gibibytes) => gibibytes * gibibyte);
+  const unbounded = { ...task, budgetBytes: Number.POSITIVE_INFINITY };
+  const { least, most } = await trainingBounds(unbounded, profile);
+  return [most, most, least];
 }
 
 /** Tokens of a step of `train`. */

@@ -3,7 +3,7 @@ import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { createCudaBackend, cudaOrdinal, cudaProfile, type CudaBackend } from '@emloc/device-cuda';
 
-import { gpuBudgets } from './gpu-budgets.js';
+import { gpuBudgets, identityBudgets } from './gpu-budgets.js';
 import { measureFactors } from './gpu-factors.js';
 import { syntheticModel, type SyntheticModel } from './gpu-model.js';
 import { ProfiledBackend, profileTable } from './gpu-profile.js';
@@ -13,7 +13,6 @@ import {
   isIdentical,
   planTraining,
   runTraining,
-  trainingBounds,
   type TrainingMemory,
   type TrainingRun,
   type TrainingTask,
@@ -228,17 +227,6 @@ async function pagedRow(settings: Settings): Promise<GpuRow> {
   return best;
 }
 
-/** All kept twice, then paged and recomputed. */
-async function identityBudgets(
-  { shape }: Settings,
-  task: Omit<TrainingTask, 'budgetBytes'>,
-): Promise<readonly number[]> {
-  if (shape === defaultShape) return [10, 10, 3.75].map((gibibytes) => gibibytes * 2 ** 30);
-  const unbounded = { ...task, budgetBytes: Number.POSITIVE_INFINITY };
-  const { least, most } = await trainingBounds(unbounded, cudaProfile());
-  return [most, most, least];
-}
-
 /** Losses and adapters of the same job in different memory. */
 async function checkIdentity(settings: Settings): Promise<boolean> {
   const blocks = 6;
@@ -248,7 +236,7 @@ async function checkIdentity(settings: Settings): Promise<boolean> {
     steps: 5,
   };
   const runs: TrainingRun[] = [];
-  for (const budgetBytes of await identityBudgets(settings, common)) {
+  for (const budgetBytes of await identityBudgets(settings.shape, common, cudaProfile())) {
     runs.push(
       await withCard(settings, budgetBytes, async (backend) => {
         const task: TrainingTask = { ...common, budgetBytes };

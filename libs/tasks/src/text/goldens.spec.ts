@@ -65,7 +65,7 @@ describe.each(['demo-5m', 'tiny-qwen2'] as const)('%s against transformers', (na
     const backend = createCpuBackend();
     const { crossEntropy } = backend.kernels;
     const pending: Promise<void>[] = [];
-    backend.kernels.crossEntropy = (options: CrossEntropyOptions) => {
+    const record = (options: CrossEntropyOptions): void => {
       pending.push(
         backend
           .download(options.logits)
@@ -73,6 +73,7 @@ describe.each(['demo-5m', 'tiny-qwen2'] as const)('%s against transformers', (na
       );
       crossEntropy.call(backend.kernels, options);
     };
+    Object.assign(backend.kernels, { crossEntropy: record });
     const fixture = await openFixture(name, { backend });
     const ends = golden.tokens.map(({ ids }) => {
       const withNext = [...ids, 0];
