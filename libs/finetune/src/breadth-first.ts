@@ -33,11 +33,14 @@ export interface BlockVisitor {
   readonly onResults?: (results: ReadonlyMap<string, Tensor>, where: ResultPlace) => Promise<void>;
 }
 
-/** Streams that wait in host memory between two blocks, by name. */
-type WaitingStreams = Map<
-  string,
-  { readonly buffer: HostBuffer; readonly shape: readonly number[] }
->;
+/** A stream that waits in host memory between two blocks: (rows, width) in the compute dtype. */
+export interface WaitingStream {
+  readonly buffer: HostBuffer;
+  readonly shape: readonly number[];
+}
+
+/** By name. */
+type WaitingStreams = Map<string, WaitingStream>;
 
 /**
  * A forward pass that takes all batches through one block before it asks for the next, so that every

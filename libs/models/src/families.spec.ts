@@ -29,10 +29,16 @@ describe('layoutOf refuses by name', () => {
       'LlamaForCausalLM',
     ],
     [
-      'rotary scaling, new form',
-      { rope_parameters: { rope_type: 'llama3', rope_theta: 1e4, factor: 8 } },
+      'rotary scaling of a type that it does not know',
+      { rope_parameters: { rope_type: 'ntk', rope_theta: 1e4, factor: 8 } },
       'MODEL_UNSUPPORTED_CONFIG',
-      'llama3',
+      'rope_parameters.rope_type = "ntk"',
+    ],
+    [
+      'rotary scaling without a key that it needs',
+      { rope_parameters: { rope_type: 'llama3', rope_theta: 1e4, factor: 8 } },
+      'MODEL_INVALID_CONFIG',
+      'rope_parameters.',
     ],
     [
       'a factor beside the default type',

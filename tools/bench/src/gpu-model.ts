@@ -103,10 +103,10 @@ function factorOverlays(
 }
 
 /**
- * Normal values of standard deviation 0.02 (0.03 for U, so that U V is near that); norms are ones.
+ * Made at the first read, which planning never does: normal values of standard deviation 0.02 (0.03 for U, so that U V is near that); norms are ones.
  */
 function randomWeights(layout: ModelLayout): LayerSource['read'] {
-  const patterns = { narrow: normalPattern(0.02), wide: normalPattern(0.03) };
+  let patterns: { readonly narrow: Uint16Array; readonly wide: Uint16Array } | null = null;
   const pages = layout.pages.map(({ name }) => name);
   return (layer, tensor, destination) => {
     const target = new Uint16Array(
@@ -114,13 +114,16 @@ function randomWeights(layout: ModelLayout): LayerSource['read'] {
       destination.byteOffset,
       destination.byteLength / 2,
     );
-    if (tensor.endsWith('norm.weight')) target.fill(0x3f80);
-    else
+    if (tensor.endsWith('norm.weight')) {
+      target.fill(0x3f80);
+    } else {
+      patterns ??= { narrow: normalPattern(0.02), wide: normalPattern(0.03) };
       repeat(
         tensor.endsWith('.u') ? patterns.wide : patterns.narrow,
         target,
         (layer * 7919 + tensor.length * 104_729 + at(pages, layer).length) % 65_536,
       );
+    }
     return Promise.resolve();
   };
 }
