@@ -11,6 +11,7 @@ export {
   restOf,
   weightPlace,
   type Block,
+  type BlockDeclaration,
   type ModelLayout,
   type ModelLinear,
 } from './layout.js';
