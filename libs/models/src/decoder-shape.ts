@@ -84,8 +84,8 @@ export interface DecoderShape {
     readonly down: string;
   };
   /**
-   * Factor on the embedding; 1: none. Gemma's is rounded to the dtype that the embedding's weight has
-   * in the run.
+   * Factor on the embedding; 1: none. Gemma's is rounded to the dtype that the embedding's weight
+   * has in the run.
    */
   embeddingFactor(weight: HostDType): number;
   /** Factors on each branch before it is added, and on the logits; 1: none. */
@@ -94,8 +94,8 @@ export interface DecoderShape {
   /** c of c · tanh(logit / c), after the factor; null: none. */
   readonly logitCap: number | null;
   /**
-   * Names in checkpoints: those count whose embedding is there. Wrappers around a language model have
-   * had several.
+   * Names in checkpoints: those count whose embedding is there. Wrappers around a language model
+   * have had several.
    */
   readonly names: readonly DecoderNames[];
   /** Module paths in the class that opens the folder: what PEFT's keys are made of. */

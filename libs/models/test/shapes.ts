@@ -1,3 +1,5 @@
+import { at } from '@emloc/checked';
+
 import type { DecoderShape } from '../src/decoder-shape.js';
 import { shapeOf } from '../src/shape-of.js';
 import type { Config } from './checkpoints.js';
@@ -40,5 +42,5 @@ export const secondFrequencies = (
   length = 8,
 ): Readonly<Record<string, number>> =>
   Object.fromEntries(
-    [...ropes].map(([name, rope]) => [name, rope.frequencies(length).inverse[1] ?? Number.NaN]),
+    [...ropes].map(([name, rope]) => [name, at(rope.frequencies(length).inverse, 1)]),
   );

@@ -1,3 +1,5 @@
+import { at } from '@emloc/checked';
+
 import type { RopeFrequencies } from '../decoder-shape.js';
 import type { RopeParameters } from './parameters.js';
 
@@ -8,8 +10,8 @@ const { fround } = Math;
  * transformers' float32 computation.
  */
 export function ropeFrequencies(parameters: RopeParameters, length: number): RopeFrequencies {
-  const wavelengths = periods(parameters);
-  const plain = wavelengths.map((period) => 1 / period);
+  const periods = radianPeriods(parameters);
+  const plain = periods.map((period) => 1 / period);
   switch (parameters.type) {
     case 'default':
     case 'dynamic':
@@ -19,17 +21,17 @@ export function ropeFrequencies(parameters: RopeParameters, length: number): Rop
     case 'llama3':
       return { inverse: plain.map((each) => llama3(each, parameters)), factor: 1 };
     case 'yarn':
-      return { inverse: yarn(wavelengths, parameters), factor: fround(parameters.attentionFactor) };
+      return { inverse: yarn(periods, parameters), factor: fround(parameters.attentionFactor) };
     case 'longrope':
       return {
-        inverse: longrope(wavelengths, parameters, length),
+        inverse: longrope(periods, parameters, length),
         factor: fround(parameters.attentionFactor),
       };
   }
 }
 
 /** theta^(2i / rotaryDim): positions by which a pair turns one radian. */
-function periods({ theta, rotaryDim }: RopeParameters): Float32Array {
+function radianPeriods({ theta, rotaryDim }: RopeParameters): Float32Array {
   return Float32Array.from(
     { length: rotaryDim / 2 },
     (_, i) => fround(theta) ** fround((2 * i) / rotaryDim),
@@ -56,10 +58,10 @@ function llama3(
 type Yarn = Extract<RopeParameters, { type: 'yarn' }>;
 
 /** Interpolated and plain frequencies, mixed by a ramp over the pairs (arXiv 2309.00071). */
-function yarn(wavelengths: Float32Array, parameters: Yarn): Float32Array {
+function yarn(periods: Float32Array, parameters: Yarn): Float32Array {
   const { factor } = parameters;
   const [from, to] = ramp(parameters);
-  return wavelengths.map((period, i) => {
+  return periods.map((period, i) => {
     const share = Math.min(1, Math.max(0, fround(fround(i - fround(from)) / fround(to - from))));
     const plainShare = fround(1 - share);
     const interpolated = fround(1 / fround(fround(factor) * period));
@@ -83,12 +85,10 @@ type LongRope = Extract<RopeParameters, { type: 'longrope' }>;
 
 /** One divisor a pair, from one of two lists (arXiv 2402.13753). */
 function longrope(
-  wavelengths: Float32Array,
+  periods: Float32Array,
   { shortFactors, longFactors, originalPositions }: LongRope,
   length: number,
 ): Float32Array {
   const divisors = Float32Array.from(length > originalPositions ? longFactors : shortFactors);
-  return Float32Array.from(divisors.entries(), ([i, divisor]) => {
-    return 1 / fround(divisor * (wavelengths[i] ?? Number.NaN));
-  });
+  return divisors.map((divisor, i) => 1 / fround(divisor * at(periods, i)));
 }

@@ -67,7 +67,7 @@ const scalingKeys = [...new Set([...Object.values(keysOf).flat(), ...furtherKeys
 const largestTheta = 1e12;
 const originalKey = 'original_max_position_embeddings';
 
-/** The places of a config that say how one embedding rotates; `scaling` counts unless it is empty. */
+/** Places of a config that say how one embedding rotates; `scaling` counts unless it is empty. */
 interface Forms {
   readonly scaling: ConfigReader;
   readonly parameters: ConfigReader;
@@ -81,10 +81,10 @@ interface Defaults {
 }
 
 /**
- * The rotary embedding that all layers share. As transformers has it, `rope_scaling` (before version
- * 5), or else `rope_parameters`, holds everything; `rope_theta` and `partial_rotary_factor` at the
- * top level are the defaults of those within, `original_max_position_embeddings` there counts before
- * the one within.
+ * The rotary embedding that all layers share. As transformers has it, `rope_scaling` (before
+ * version 5), or else `rope_parameters`, holds everything. At the top level, `rope_theta` and
+ * `partial_rotary_factor` are the defaults of those within; `original_max_position_embeddings`
+ * there counts before the one within.
  * @throws ModelError for what is not supported or contradicts itself, by key and value
  */
 export function readRope(config: ConfigReader, model: RopeModel): RopeSpec {
