@@ -1,3 +1,4 @@
+import { type Buffer } from 'node:buffer';
 import { brotliDecompressSync } from 'node:zlib';
 
 import { asFields, asNumber } from './fields.js';
@@ -28,12 +29,12 @@ export function unpack(packed: Uint8Array): ReadonlyMap<string, Uint8Array> {
 }
 
 /** The values of bf16, little endian, from the plane of exponents and that of the rest. */
-function fromPlanes(data: Uint8Array, valuesFrom: number): Uint8Array {
+function fromPlanes(data: Buffer, valuesFrom: number): Uint8Array {
   const values = Uint8Array.from(data);
   const count = (data.length - valuesFrom) / 2;
   for (let index = 0; index < count; index++) {
-    const exponent = data[valuesFrom + index] as number;
-    const rest = data[valuesFrom + count + index] as number;
+    const exponent = data.readUInt8(valuesFrom + index);
+    const rest = data.readUInt8(valuesFrom + count + index);
     values[valuesFrom + 2 * index] = ((exponent & 1) << 7) | (rest & 0x7f);
     values[valuesFrom + 2 * index + 1] = (rest & 0x80) | (exponent >> 1);
   }
