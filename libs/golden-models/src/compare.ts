@@ -12,7 +12,7 @@ export interface Measured {
   };
 }
 
-export interface MeasuredSequence {
+interface MeasuredSequence {
   /** (rows, vocabulary) */
   readonly logits: Float32Array;
   readonly nllMean: number;
@@ -28,7 +28,7 @@ export interface MeasuredGradients {
 export type Quantity = 'logits' | 'losses' | 'gradients';
 
 /** Relative errors. */
-export type Limits = Readonly<Record<Quantity, number>>;
+type Limits = Readonly<Record<Quantity, number>>;
 
 /** Of float32. */
 export const float32Limits: Limits = { logits: 1e-4, losses: 1e-5, gradients: 1e-3 };

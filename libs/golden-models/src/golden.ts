@@ -28,26 +28,26 @@ export interface GoldenSequence {
   readonly logits: readonly KnownLogits[];
 }
 
-export interface KnownLogits {
+interface KnownLogits {
   readonly row: number;
   readonly values: readonly number[];
 }
 
-export interface GoldenFeatures {
+interface GoldenFeatures {
   /** tiles, rows a tile, width */
   readonly shape: readonly number[];
   readonly first: readonly number[];
   readonly norm: number;
 }
 
-export interface GoldenLora {
+interface GoldenLora {
   /** Mean cross-entropy over the targets of all sequences, with the LoRA of `goldenAdapter`. */
   readonly loss: number;
   /** By module path. */
   readonly gradients: ReadonlyMap<string, GoldenGradients>;
 }
 
-export interface GoldenGradients {
+interface GoldenGradients {
   readonly a: GoldenGradient;
   readonly b: GoldenGradient;
 }

@@ -1,21 +1,5 @@
-export {
-  compareGolden,
-  float32Limits,
-  type Comparison,
-  type Deviation,
-  type Limits,
-  type Measured,
-  type MeasuredGradients,
-  type MeasuredSequence,
-  type Quantity,
-} from './compare.js';
+export { compareGolden } from './compare.js';
+export type { Comparison, Deviation, Measured, MeasuredGradients, Quantity } from './compare.js';
 export { fixtureNames, unpackFixture, type GoldenFixture } from './fixtures.js';
 export { goldenAdapter, goldenAlpha, goldenRank, type GoldenAdapter } from './golden-adapter.js';
-export {
-  readGolden,
-  type Golden,
-  type GoldenFeatures,
-  type GoldenGradients,
-  type GoldenLora,
-  type GoldenSequence,
-} from './golden.js';
+export { readGolden, type Golden } from './golden.js';

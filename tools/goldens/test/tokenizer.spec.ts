@@ -1,5 +1,7 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { loadTokenizer, type ChatTokenizer } from '@emloc/dataset';
-import { unpackFixture } from '@emloc/golden-models';
+import { fixtureNames, unpackFixture } from '@emloc/golden-models';
 
 /** The rows of every fixture's embedding. */
 const vocabularySize = 384;
@@ -31,6 +33,15 @@ describe('the tokenizer of the fixtures', () => {
       expect(Math.max(...ids)).toBeLessThan(vocabularySize);
     },
   );
+
+  it.each(fixtureNames())('is for %s', async (name) => {
+    const { folder, close } = await unpackFixture(name);
+    const config = await readFile(join(folder, 'config.json'), 'utf8');
+    await close();
+
+    expect(config).toContain(`"vocab_size": ${vocabularySize}`);
+    expect(config).toContain('"eos_token_id": 2');
+  });
 
   it('joins letters of common words', () => {
     expect(tokenizer.encode('the device and the model').ids.length).toBeLessThan(10);
