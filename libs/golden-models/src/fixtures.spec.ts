@@ -72,6 +72,24 @@ describe('unpackFixture', () => {
     await Promise.all([without.close(), withTokenizer.close()]);
   });
 
+  it('gives tensors other names and the same values', async () => {
+    const plain = await unpackFixture('mistral3-wrapper');
+    const prefix = 'model.language_model.';
+    const renamed = await unpackFixture('mistral3-wrapper', {
+      rename: (name) => (name.startsWith(prefix) ? `text.${name.slice(prefix.length)}` : name),
+    });
+    const [before, after] = await Promise.all(
+      [plain, renamed].map(({ folder }) => readTensors(join(folder, 'model.safetensors'))),
+    );
+    await Promise.all([plain.close(), renamed.close()]);
+
+    const names = after?.tensors.map(([name]) => name) ?? [];
+    expect(names).toContain('text.norm.weight');
+    expect(names.filter((name) => name.startsWith(prefix))).toEqual([]);
+    const all = (file: typeof before) => file?.tensors.map(([, entry]) => file.values(entry));
+    expect(all(after)).toEqual(all(before));
+  });
+
   it('refuses a name without a fixture', async () => {
     await expect(unpackFixture('no-family')).rejects.toThrow('no-family.golden.br');
   });
