@@ -1,0 +1,5 @@
+export { compareGolden } from './compare.js';
+export type { Comparison, Deviation, Measured, MeasuredGradients, Quantity } from './compare.js';
+export { fixtureNames, unpackFixture, type GoldenFixture } from './fixtures.js';
+export { goldenAdapter, goldenAlpha, goldenRank, type GoldenAdapter } from './golden-adapter.js';
+export { readGolden, type Golden } from './golden.js';

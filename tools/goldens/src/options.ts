@@ -1,0 +1,38 @@
+import { parseArgs } from 'node:util';
+
+/** What `npm run goldens` was asked for. */
+export interface GoldensOptions {
+  readonly folders: readonly string[];
+  /** The name of a device. */
+  readonly device: string;
+  /** As written, such as `8GiB`: the weights are paged within it. Undefined: all on the device. */
+  readonly vram: string | undefined;
+  readonly json: boolean;
+}
+
+export const usage =
+  'usage: npm run -s goldens -- FOLDER... [--device cuda] [--vram SIZE] [--json]';
+
+/** @throws Error with the usage for what is no option, and without folders */
+export function parseOptions(args: readonly string[]): GoldensOptions {
+  const { values, positionals } = parse(args);
+  if (positionals.length === 0) throw new Error(`no folder\n${usage}`);
+  const { device, vram, json } = values;
+  return { folders: positionals, device, vram, json };
+}
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        device: { type: 'string', default: 'cpu' },
+        vram: { type: 'string' },
+        json: { type: 'boolean', default: false },
+      },
+    });
+  } catch (error) {
+    throw new Error(`${(error as Error).message}\n${usage}`, { cause: error });
+  }
+}
