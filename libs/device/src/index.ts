@@ -1,4 +1,5 @@
 export { elementCount, byteLength, type DType, type HostDType, bytesPerElement } from './dtype.js';
+export { parseBytes } from './bytes.js';
 export { formatBytes, DeviceError, OutOfBudgetError } from './errors.js';
 export { memoryCategories, type MemoryCategory, MemoryBudget, PeakScope } from './budget.js';
 export { Tensor } from './tensor.js';

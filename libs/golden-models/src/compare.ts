@@ -28,10 +28,13 @@ export interface MeasuredGradients {
 export type Quantity = 'logits' | 'losses' | 'gradients';
 
 /** Relative errors. */
-type Limits = Readonly<Record<Quantity, number>>;
+export type Limits = Readonly<Record<Quantity, number>>;
 
 /** Of float32. */
 export const float32Limits: Limits = { logits: 1e-4, losses: 1e-5, gradients: 1e-3 };
+
+/** Of a device that computes in bfloat16, whose roundings are 2^-9 each. */
+export const bfloat16Limits: Limits = { logits: 5e-2, losses: 2e-2, gradients: 1e-1 };
 
 /** One comparison: how far off what is. */
 export interface Deviation {

@@ -103,7 +103,8 @@ function factorOverlays(
 }
 
 /**
- * Made at the first read, which planning never does: normal values of standard deviation 0.02 (0.03 for U, so that U V is near that); norms are ones.
+ * Normal values of standard deviation 0.02 (0.03 for U, so that U V is near that); norms are ones.
+ * They are made at the first read, which planning never does.
  */
 function randomWeights(layout: ModelLayout): LayerSource['read'] {
   let patterns: { readonly narrow: Uint16Array; readonly wide: Uint16Array } | null = null;

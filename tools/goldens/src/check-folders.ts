@@ -1,4 +1,11 @@
-import { compareGolden, readGolden, type Golden, type Measured } from '@emloc/golden-models';
+import {
+  compareGolden,
+  float32Limits,
+  readGolden,
+  type Golden,
+  type Limits,
+  type Measured,
+} from '@emloc/golden-models';
 
 import type { Outcome } from './report.js';
 
@@ -9,14 +16,18 @@ export type Measure = (folder: string, golden: Golden) => Promise<Measured>;
 export async function* checkFolders(
   folders: readonly string[],
   measure: Measure,
+  limits: Limits = float32Limits,
 ): AsyncGenerator<Outcome> {
-  for (const folder of folders) yield await checkFolder(folder, measure);
+  for (const folder of folders) yield await checkFolder(folder, { measure, limits });
 }
 
-async function checkFolder(folder: string, measure: Measure): Promise<Outcome> {
+async function checkFolder(
+  folder: string,
+  { measure, limits }: { readonly measure: Measure; readonly limits: Limits },
+): Promise<Outcome> {
   try {
     const golden = await readGolden(folder);
-    return { folder, comparison: compareGolden(golden, await measure(folder, golden)) };
+    return { folder, comparison: compareGolden(golden, await measure(folder, golden), limits) };
   } catch (error) {
     return { folder, failure: error instanceof Error ? error.message : String(error) };
   }

@@ -5,7 +5,7 @@ describe('parseOptions', () => {
     expect(parseOptions(['a', 'b'])).toEqual({
       folders: ['a', 'b'],
       device: 'cpu',
-      vram: undefined,
+      vramBytes: null,
       json: false,
     });
   });
@@ -14,15 +14,18 @@ describe('parseOptions', () => {
     expect(parseOptions(['--json', 'a', '--vram', '8MiB', 'b', '--device=cuda'])).toEqual({
       folders: ['a', 'b'],
       device: 'cuda',
-      vram: '8MiB',
+      vramBytes: 2 ** 23,
       json: true,
     });
   });
 
-  it.each([[[]], [['--json']], [['a', '--vrma', '1']], [['a', '--vram']]])(
-    'tells the usage for %j',
-    (args) => {
-      expect(() => parseOptions(args)).toThrow(usage);
-    },
-  );
+  it.each([
+    [[]],
+    [['--json']],
+    [['a', '--vrma', '1']],
+    [['a', '--vram']],
+    [['a', '--vram', 'much']],
+  ])('tells the usage for %j', (args) => {
+    expect(() => parseOptions(args)).toThrow(usage);
+  });
 });

@@ -1,12 +1,13 @@
 import { parseArgs } from 'node:util';
+import { parseBytes } from '@emloc/device';
 
 /** What `npm run goldens` was asked for. */
 export interface GoldensOptions {
   readonly folders: readonly string[];
   /** The name of a device. */
   readonly device: string;
-  /** As written, such as `8GiB`: the weights are paged within it. Undefined: all on the device. */
-  readonly vram: string | undefined;
+  /** The weights are paged within it. Null: all of them are on the device. */
+  readonly vramBytes: number | null;
   readonly json: boolean;
 }
 
@@ -18,7 +19,14 @@ export function parseOptions(args: readonly string[]): GoldensOptions {
   const { values, positionals } = parse(args);
   if (positionals.length === 0) throw new Error(`no folder\n${usage}`);
   const { device, vram, json } = values;
-  return { folders: positionals, device, vram, json };
+  return { folders: positionals, device, vramBytes: bytesOf(vram), json };
+}
+
+function bytesOf(vram: string | undefined): number | null {
+  if (vram === undefined) return null;
+  const bytes = parseBytes(vram);
+  if (bytes === null) throw new Error(`--vram ${vram} is no size\n${usage}`);
+  return bytes;
 }
 
 function parse(args: readonly string[]) {
