@@ -4,9 +4,9 @@ import type { EncodedRow } from '@emloc/dataset';
 import type { Backend, HostValues, KernelOptions } from '@emloc/device';
 import { DeviceAdapter, gradientsOf, type PagedModel } from '@emloc/finetune';
 import type { ModelLayout } from '@emloc/models';
-import { consecutive, evaluateText, TextRows } from '@emloc/tasks';
+import { evaluateText, TextRows } from '@emloc/tasks';
 
-import type { Measured } from './compare.js';
+import type { Measured, MeasuredGradients } from './compare.js';
 import { goldenAdapter, goldenAlpha, goldenRank } from './golden-adapter.js';
 import type { Golden } from './golden.js';
 
@@ -33,12 +33,31 @@ async function lossOf(model: PagedModel, row: EncodedRow): Promise<number> {
   return evaluation?.loss ?? Number.NaN;
 }
 
+/** Sequence by sequence, as the golden was made: some rotary tables depend on a row's length. */
 async function measureLora(model: PagedModel, golden: Golden): Promise<Measured['lora']> {
   const source = new TextRows(golden.sequences.map(({ ids }) => fullRow(ids)));
-  const rows = at(consecutive(source.count, source.count), 0);
+  const rows = golden.sequences.map((_, row) => [row]);
+  const weights = rows.map((batch) => source.shape(batch).lossWeight);
+  const whole = weights.reduce((sum, weight) => sum + weight, 0);
   const host = adapterOn(model.layout);
   using adapter = DeviceAdapter.load(model.device, model.layout, host, { trainable: true });
-  return gradientsOf({ model, adapter, source, rows });
+  let loss = 0;
+  const gradients = new Map<string, MeasuredGradients>();
+  for (const [index, batch] of rows.entries()) {
+    const found = await gradientsOf({ model, adapter, source, rows: batch });
+    const share = at(weights, index) / whole;
+    loss += share * found.loss;
+    for (const [path, { a, b }] of found.gradients) {
+      const sum = gradients.get(path);
+      gradients.set(path, { a: plus(sum?.a, share, a), b: plus(sum?.b, share, b) });
+    }
+  }
+  return { loss, gradients };
+}
+
+/** sum + share · values */
+function plus(sum: Float32Array | undefined, share: number, values: Float32Array): Float32Array {
+  return values.map((value, index) => (sum?.[index] ?? 0) + share * value);
 }
 
 /** The golden's LoRA on every linear layer. */
