@@ -29,8 +29,19 @@ export interface WasmKernels {
     delta: number,
     scale: number,
   ): void;
-  swigluForward(gate: number, up: number, count: number): void;
-  swigluBackward(dOut: number, gate: number, up: number, count: number): void;
+  activationForward(kind: number, x: number, count: number): void;
+  activationBackward(kind: number, dOut: number, x: number, count: number): void;
+  gatedForward(kind: number, gate: number, up: number, count: number, limit: number): void;
+  gatedBackward(
+    kind: number,
+    dOut: number,
+    gate: number,
+    up: number,
+    count: number,
+    limit: number,
+  ): void;
+  capRow(x: number, count: number, cap: number): void;
+  capSlopes(gradient: number, capped: number, count: number, factor: number, cap: number): void;
   expRow(x: number, count: number, shift: number): number;
   scaleRow(x: number, count: number, factor: number): void;
   maxRow(x: number, count: number): number;

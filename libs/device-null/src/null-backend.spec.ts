@@ -126,6 +126,23 @@ describe('null backend', () => {
     });
     kernels.gatedActivation({ gate: x, up: y, kind: 'silu', out: x });
     kernels.gatedActivationBackward({ dOut: x, gate: x, up: y, kind: 'silu', dGate: x, dUp: y });
+    kernels.layerNorm({ x, weight: w, bias: null, epsilon: 0, out: y, mean: row, inverseStd: row });
+    kernels.layerNormBackward({ dOut: y, x, weight: null, mean: row, inverseStd: row, dX: y });
+    kernels.activation({ x, kind: 'gelu', out: x });
+    kernels.activationBackward({ dOut: y, x, kind: 'gelu', dX: y });
+    kernels.scaleBy({ x, out: x, factor: 2 });
+    kernels.mseLoss({ prediction: x, target: y, loss: row, gradientScale: 1 });
+    const sequences = {
+      offsets: [0, 4, 6],
+      deviceOffsets: t([3], 'int32'),
+      positions: ids,
+      maxLength: 4,
+    };
+    const [scale, dScale] = [t([2, 8]), t([2, 8])];
+    kernels.modulate({ x, scale, shift: dScale, sequences, out: y });
+    kernels.modulateBackward({ dOut: y, x, scale, sequences, dX: x, dScale, dShift: null });
+    kernels.gatedAdd({ x, gate: scale, sequences, out: y });
+    kernels.gatedAddBackward({ dOut: y, x, gate: scale, sequences, dX: x, dGate: dScale });
     kernels.gatherRows({ table: t([50, 8]), rows: ids, out: x });
     kernels.scatterRows({ x, rows: ids, out: t([20, 8]) });
     kernels.copyBlocks({ copies: [{ x, columns: 3, xColumn: 5, out: y, outColumn: 2 }] });
@@ -162,7 +179,7 @@ describe('null backend', () => {
     });
     kernels.gram({ x, out: t([8, 8], 'float64') });
     expect(await kernels.cholesky({ a: t([8, 8], 'float64') })).toBe(true);
-    expect(backend.work.size).toBe(19);
+    expect(backend.work.size).toBe(29);
     expect(() => kernels.copyBlocks({ copies: [{ x, columns: 3, xColumn: 6, out: y }] })).toThrow(
       /\[6, 8\], at least \[6, 9\] expected/,
     );

@@ -110,6 +110,36 @@ export const determinismCases: readonly CaseDefinition[] = group('determinism', 
       return [logits, loss, prediction, norm, sums];
     });
   },
+  'layerNorm, mseLoss and sums over sequences': (fixture) => {
+    const [lengths, width] = [[150, 3], 70];
+    const size = [153, width];
+    const [x, dOut] = [fixture.values(size), fixture.values(size)];
+    const scale = fixture.values([2, width]);
+    return assertRepeatable(fixture, () => {
+      const sequences = fixture.sequences(lengths);
+      const [values, gradient] = [fixture.tensor(x, size), fixture.tensor(dOut, size)];
+      const factors = fixture.tensor(scale, [2, width]);
+      const [out, dX] = [fixture.output(size), fixture.output(size)];
+      const [mean, inverseStd, loss] = [0, 1, 2].map(() => fixture.output([153], 'float32')) as [
+        Tensor,
+        Tensor,
+        Tensor,
+      ];
+      const [dScale, dShift, dGate] = [0, 1, 2].map(() => fixture.output([2, width])) as [
+        Tensor,
+        Tensor,
+        Tensor,
+      ];
+      const { kernels } = fixture.device;
+      const parameters = { weight: null, bias: null, epsilon: 1e-5 };
+      kernels.layerNorm({ x: values, ...parameters, out, mean, inverseStd });
+      const common = { dOut: gradient, x: values, sequences, dX };
+      kernels.modulateBackward({ ...common, scale: factors, dScale, dShift });
+      kernels.gatedAddBackward({ ...common, gate: factors, accumulate: true, dGate });
+      kernels.mseLoss({ prediction: gradient, target: values, loss, gradientScale: 1 });
+      return [out, mean, inverseStd, dX, dScale, dShift, dGate, gradient, loss];
+    });
+  },
   adamw: (fixture) => {
     const [value, gradient] = [
       fixture.values([5003], { dtype: 'float32' }),

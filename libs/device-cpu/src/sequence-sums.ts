@@ -1,0 +1,22 @@
+/**
+ * out[s, :] = Σ a · b over the rows of each sequence, of Σ a where there is no b; in float64, row by
+ * row. `out` is (sequences, width).
+ */
+export function sumBySequence(
+  a: Float32Array,
+  b: Float32Array | null,
+  offsets: readonly number[],
+  out: Float32Array,
+): void {
+  const width = offsets.length > 1 ? out.length / (offsets.length - 1) : 0;
+  const sums = new Float64Array(width);
+  for (let s = 1; s < offsets.length; s += 1) {
+    sums.fill(0);
+    const end = (offsets[s] as number) * width;
+    for (let j = (offsets[s - 1] as number) * width; j < end;) {
+      for (let i = 0; i < width; i += 1, j += 1)
+        sums[i] = (sums[i] as number) + (a[j] as number) * (b ? (b[j] as number) : 1);
+    }
+    out.set(sums, (s - 1) * width);
+  }
+}
