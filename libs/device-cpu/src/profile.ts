@@ -1,6 +1,6 @@
 import type { DeviceProfile, KernelOptions, WorkspaceBytes } from '@emloc/device';
 
-import { attentionScratchBytes } from './kernels/attention-tiles.js';
+import { attentionBackwardScratchBytes, attentionScratchBytes } from './kernels/attention-tiles.js';
 import { gramChunkRows } from './kernels/gram.js';
 import { wholeProduct } from './kernels/outer-products.js';
 import { swigluScratchBytes } from './kernels/swiglu.js';
@@ -27,8 +27,7 @@ const workspaceBytes: WorkspaceBytes = Object.freeze({
       ...products.map(wholeProduct).map((product) => (product ? gemmScratchBytes(product) : 0)),
     ),
   attention: (options: KernelOptions<'attention'>) => attentionScratchBytes(options, 1),
-  attentionBackward: (options: KernelOptions<'attentionBackward'>) =>
-    attentionScratchBytes(options, 2),
+  attentionBackward: attentionBackwardScratchBytes,
   swiglu: ({ out }: KernelOptions<'swiglu'>) => swigluScratchBytes(out.size, 2),
   swigluBackward: ({ dOut }: KernelOptions<'swigluBackward'>) => swigluScratchBytes(dOut.size, 4),
   crossEntropy: ({ logits }: KernelOptions<'crossEntropy'>) => scratchBytes(logits.dim(-1) * 4),

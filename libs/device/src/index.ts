@@ -3,6 +3,14 @@ export { formatBytes, DeviceError, OutOfBudgetError } from './errors.js';
 export { memoryCategories, type MemoryCategory, MemoryBudget, PeakScope } from './budget.js';
 export { Tensor } from './tensor.js';
 export {
+  type AttentionMask,
+  type RowRange,
+  assertScoring,
+  attendedKeys,
+  attendedPairs,
+  causalMask,
+} from './attention-mask.js';
+export {
   type SequenceLayout,
   type GemmOptions,
   type RmsNormOptions,

@@ -1,3 +1,4 @@
+import type { AttentionMask } from './attention-mask.js';
 import type { Tensor } from './tensor.js';
 
 /**
@@ -76,8 +77,8 @@ export interface RopeOptions {
 }
 
 /**
- * Causal softmax attention within each sequence; grouped-query when kvHeads < heads. Never stores
- * all scores at once.
+ * Softmax attention within each sequence; grouped-query when kvHeads < heads. Never stores all
+ * scores at once.
  */
 export interface AttentionOptions {
   /** (N, heads · headDim) */
@@ -92,8 +93,17 @@ export interface AttentionOptions {
   readonly scale: number;
   /** (N, heads · headDim) */
   readonly out: Tensor;
-  /** (heads, N) float32: log Σ exp(score) per query, for the backward. */
+  /** (heads, N) float32: log Σ exp(score) per query, the sink included, for the backward. */
   readonly logSumExp: Tensor;
+  /** Default causal. */
+  readonly mask?: AttentionMask;
+  /** c > 0: a score s becomes c · tanh(s / c), after the scale and before the mask. */
+  readonly softCap?: number;
+  /**
+   * (heads), compute dtype: one more score in each head's softmax, whose share is dropped. Frozen:
+   * it has no gradient.
+   */
+  readonly sinks?: Tensor;
 }
 
 export interface AttentionBackwardOptions extends Omit<AttentionOptions, 'out'> {
