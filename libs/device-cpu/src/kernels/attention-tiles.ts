@@ -100,10 +100,7 @@ export function largestTile(options: TileOptions): { rows: number; keys: number 
  * Length of a head.
  * @throws DeviceError DEVICE_SHAPE_MISMATCH for operands that do not belong together
  */
-export function checkAttention(
-  kernel: KernelName,
-  options: AttentionOptions,
-): number {
+export function checkAttention(kernel: KernelName, options: AttentionOptions): number {
   const { q, k, v, out, logSumExp, sequences, heads, kvHeads, sinks } = options;
   const [rows, width] = matrix(kernel, q);
   const headLength = width / heads;
