@@ -1,7 +1,7 @@
 import { at } from '@emloc/checked';
 
 import { DeviceError } from './errors.js';
-import type { SequenceLayout } from './kernels.js';
+import type { SequenceLayout } from './sequence-layout.js';
 
 /**
  * Which rows of its own sequence a row attends to: those up to itself, all of them, or the last
@@ -31,7 +31,10 @@ export function attendedKeys(
 }
 
 /** Pairs of a query and a key that it attends to, over all sequences. */
-export function attendedPairs({ offsets }: SequenceLayout, mask: AttentionMask): number {
+export function attendedPairs(
+  { offsets }: SequenceLayout,
+  mask: AttentionMask = causalMask,
+): number {
   let pairs = 0;
   for (let i = 1; i < offsets.length; i += 1)
     pairs += sequencePairs(at(offsets, i) - at(offsets, i - 1), mask);
