@@ -3,6 +3,14 @@ export { parseBytes } from './bytes.js';
 export { formatBytes, DeviceError, OutOfBudgetError } from './errors.js';
 export { memoryCategories, type MemoryCategory, MemoryBudget, PeakScope } from './budget.js';
 export { Tensor } from './tensor.js';
+export {
+  type AttentionMask,
+  type RowRange,
+  assertScoring,
+  attendedKeys,
+  attendedPairs,
+  causalMask,
+} from './attention-mask.js';
 export type { SequenceLayout } from './sequence-layout.js';
 export type { Work } from './work.js';
 export type { Prepare, Probe, ProbeOperands, ProbeShape } from './probe.js';
