@@ -1,4 +1,4 @@
-import type { KernelName } from './kernels.js';
+import type { KernelName } from './kernels/index.js';
 
 /** What one kernel's work costs: the sum over flops, bytes and calls. */
 export interface KernelRate {
