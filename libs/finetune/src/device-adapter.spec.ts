@@ -12,6 +12,7 @@ const layout = layoutOf({
   vocab_size: 2048,
   num_hidden_layers: 2,
   num_attention_heads: 4,
+  num_key_value_heads: 4,
 });
 
 /** LoRA of rank 1 on one module of these sizes. */
