@@ -29,7 +29,7 @@ interface StepReport {
   readonly learningRate: number;
   /** Global norm before clipping. */
   readonly gradientNorm: number;
-  /** Units of the step's rows, tokens of a text. */
+  /** Items of the step's rows, tokens of a text. */
   readonly tokens: number;
   readonly seconds: number;
 }
@@ -56,7 +56,7 @@ export interface TrainOptions {
 export interface TrainResult {
   readonly adapter: LoraAdapter;
   readonly steps: number;
-  /** Units over all steps. */
+  /** Items over all steps. */
   readonly tokens: number;
   readonly seconds: number;
   /** Loss of the last step. */
@@ -197,7 +197,7 @@ async function runStep(inputs: StepInputs): Promise<StepReport> {
     loss,
     learningRate,
     gradientNorm,
-    tokens: sumOf(shapes, ({ units }) => units),
+    tokens: sumOf(shapes, ({ items }) => items),
     seconds: secondsSince(started),
   };
 }

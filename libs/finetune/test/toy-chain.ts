@@ -202,7 +202,7 @@ export class ToyRows implements RowSource {
         ['vec', { rows: 'samples', width }],
       ]),
       lossWeight: patchCount,
-      units: rows.length,
+      items: rows.length,
     };
   }
 

@@ -18,7 +18,7 @@ export interface BatchShape {
   /** Σ of the weights of its losses: what the mean loss of a step is divided by. */
   readonly lossWeight: number;
   /** What throughput counts: tokens of a text. */
-  readonly units: number;
+  readonly items: number;
 }
 
 /** What a batch brings to the streams of a model's chain. */

@@ -37,7 +37,7 @@ serveWorker<CalibrateContract>((task, context) =>
       await sending;
       environment.clock.finish('calibrate');
       const tokens = job.calibration.rows.reduce(
-        (sum, rows) => sum + job.calibration.source.shape(rows).units,
+        (sum, rows) => sum + job.calibration.source.shape(rows).items,
         0,
       );
       return { layers: new Set(job.emulated.map(({ block }) => block)).size, tokens };

@@ -46,7 +46,7 @@ function shapeOf({ ids, offsets, targets }: PackedBatch): BatchShape {
     integers: new Map(Object.entries({ ids: tokens, targetRows: trained, targets: trained })),
     values: new Map(),
     lossWeight: trained,
-    units: tokens,
+    items: tokens,
   };
 }
 
