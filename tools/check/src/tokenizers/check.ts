@@ -6,8 +6,8 @@ import { smallVariants } from './small-variants.js';
 
 /**
  * Compares ids, ranges and decoded texts with those of the Rust package, for real tokenizers,
- * variants of them, the older files that some of them come from, and small ones. Arguments: names of
- * real tokenizers, `files` or `small`; all without.
+ * variants of them, the older files that some of them come from, and small ones. Arguments: names
+ * of real tokenizers, `files` or `small`; all without.
  */
 export async function check(args: readonly string[]): Promise<boolean> {
   const known: readonly string[] = [...realTokenizers, 'files', 'small'];

@@ -26,8 +26,8 @@ interface RealDefinition {
 }
 
 /**
- * Real tokenizers from files as they were before tokenizer.json, written here: SentencePiece models,
- * vocab.json and merges.txt. The reference reads tokenizer.json.
+ * Real tokenizers from files as they were before tokenizer.json, written here: SentencePiece
+ * models, vocab.json and merges.txt. The reference reads tokenizer.json.
  */
 export function* fileVariants(): Iterable<Variant> {
   for (const [name, special] of [

@@ -1,3 +1,5 @@
+import { at } from '@emloc/checked';
+
 import type { JsonObject } from '../json.js';
 import type { ClassOptions, ConvertedVocabulary } from './class-options.js';
 import type { PieceClass } from './piece-classes.js';
@@ -43,7 +45,7 @@ function makeModel(
     type: 'BPE',
     vocab: Object.fromEntries(pieces.map(({ text }, id) => [text, id])),
     merges: pieceMerges(scored, file),
-    unk_token: pieces[unknownId]?.text ?? null,
+    unk_token: at(pieces, unknownId).text,
     fuse_unk: true,
     byte_fallback,
   };

@@ -43,12 +43,12 @@ function addMerges(piece: string, score: number, { known, merges, file }: MergeS
       'pieces',
       `one has ${characters.length} characters, the limit is ${longestPiece}`,
     );
-  let at = 0;
-  for (let count = 1; count < characters.length; count += 1) {
-    at += characters[count - 1]?.length ?? 0;
-    const [left, right] = [piece.slice(0, at), piece.slice(at)];
-    if (!known.has(left) || !known.has(right)) continue;
-    const rightLength = characters.length - count;
-    merges.push({ left, right, score, leftLength: count, rightLength });
-  }
+  let end = 0;
+  characters.slice(0, -1).forEach((character, i) => {
+    end += character.length;
+    const [left, right] = [piece.slice(0, end), piece.slice(end)];
+    if (!known.has(left) || !known.has(right)) return;
+    const rightLength = characters.length - i - 1;
+    merges.push({ left, right, score, leftLength: i + 1, rightLength });
+  });
 }

@@ -9,7 +9,7 @@ export interface PieceVocabulary {
 
 export type MakeVocabulary = (model: PieceModel, options: ClassOptions) => PieceVocabulary;
 
-/** Those of the model. A token that the folder lists by an id takes the place of the piece there. */
+/** Those of the model. A token that the folder lists by an id takes the place of the piece. */
 export const asListed: MakeVocabulary = ({ pieces, unknownId }, { listed }) => {
   const known = new Set(pieces.map(({ text }) => text));
   return {

@@ -21,10 +21,10 @@ const classesOfModels: ReadonlyMap<string, string> = new Map([
   ['xlm-roberta', 'XLMRobertaTokenizer'],
 ]);
 
-/** Vocabularies that some class reads, where tokenizer.json is not there. */
+/** Files that some class reads its vocabulary from, where tokenizer.json is not there. */
 export const vocabularyFiles: readonly string[] = [
   ...new Set([...pieceClasses.values()].map(({ file }) => file)),
-  bytePairFiles.vocabulary,
+  ...Object.values(bytePairFiles),
 ];
 
 /** What to do where a folder's own files are not enough. */
