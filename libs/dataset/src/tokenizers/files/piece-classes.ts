@@ -133,7 +133,6 @@ const xlmRoberta: PieceClass = {
 /** By the name of the class, without `Fast`. */
 export const pieceClasses: ReadonlyMap<string, PieceClass> = new Map([
   ['LlamaTokenizer', llama],
-  ['CodeLlamaTokenizer', llama],
   ['Phi3Tokenizer', llama],
   [
     'InternLM2Tokenizer',
