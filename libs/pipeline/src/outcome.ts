@@ -9,7 +9,7 @@ import {
 } from '@emloc/checkpoint';
 import { linearModules } from '@emloc/models';
 
-import { baseNameOf } from './base-name.js';
+import { baseNameOf, baseRevisionOf } from './base-name.js';
 import type { Job } from './job.js';
 import { outcomeFiles } from './output-folder.js';
 import type { JobResult } from './run-job.js';
@@ -50,10 +50,12 @@ export function writeOutcome(
 }
 
 function writeAdapter(folder: string, job: Job, adapter: LoraAdapter): Promise<void> {
-  const baseModel = baseNameOf(job.options.baseName, job.model.checkpoint) ?? undefined;
+  const { baseName } = job.options;
+  const baseModel = baseNameOf(baseName, job.model.checkpoint) ?? undefined;
+  const baseRevision = baseRevisionOf(baseName, job.model.checkpoint) ?? undefined;
   return writePeftAdapter(
     folder,
-    { ...adapter, baseModel },
+    { ...adapter, baseModel, baseRevision },
     { linearModules: linearModules(job.model.layout) },
   );
 }
@@ -71,6 +73,7 @@ async function recordOf(
     job: job.id,
     baseModel: {
       name: baseNameOf(options.baseName, checkpoint) ?? basename(options.model),
+      revision: baseRevisionOf(options.baseName, checkpoint),
       sha256: await checkpoint.fingerprint(),
       architecture: layout.family,
     },

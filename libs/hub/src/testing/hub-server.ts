@@ -250,7 +250,8 @@ class Answer {
     const bytes = cutAfterBytes ?? stallAfterBytes;
     if (bytes === undefined) return void this.response.end(body);
     this.response.write(body.subarray(0, bytes), () => {
-      if (cutAfterBytes !== undefined) this.response.destroy();
+      // After the client has read what was sent: a reset would take it along.
+      if (cutAfterBytes !== undefined) setTimeout(() => this.response.destroy(), 30);
     });
   }
 }
