@@ -75,10 +75,10 @@ const mostNamed = 5;
 /** @throws HubError HUB_NOT_CACHED unless the cache has all that is needed */
 export function assertCached(
   found: CachedSnapshot | null,
-  { model, cacheFolder, why }: { model: string; cacheFolder: string; why: string },
+  { model, where, why }: { model: string; where: string; why: string },
 ): CachedSnapshot {
   if (found?.missing.length === 0) return found;
-  throw new HubError('HUB_NOT_CACHED', `${model} ${lack(found)} in ${cacheFolder}, and ${why}`);
+  throw new HubError('HUB_NOT_CACHED', `${model} ${lack(found)} in ${where}, and ${why}`);
 }
 
 function lack(found: CachedSnapshot | null): string {

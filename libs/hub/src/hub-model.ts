@@ -23,19 +23,27 @@ export interface HubHost extends Partial<FetchObserver> {
   readonly policy?: RetryPolicy;
 }
 
+/** A cache that has to do, and how to speak of it. */
+interface OnlyCache {
+  readonly cacheFolder: string;
+  /** What to call it. */
+  readonly where: string;
+  /** Why nothing is downloaded. */
+  readonly why: string;
+}
+
 /**
  * What the cache has of a model, without asking the hub.
- * @param why nothing is downloaded, for the message
  * @throws HubError HUB_NOT_CACHED where it has nothing, or not all of it
  */
 export async function cachedModel(
   hubName: HubName,
-  { cacheFolder, why }: { readonly cacheFolder: string; readonly why: string },
+  { cacheFolder, where, why }: OnlyCache,
 ): Promise<HubModel> {
   const cache = new RepoCache(cacheFolder, hubName.name);
   const found = await findCached(cache, hubName);
   const model = hubNameText(hubName);
-  const { commit } = assertCached(found, { model, cacheFolder, why });
+  const { commit } = assertCached(found, { model, where, why });
   return modelAt(cache, hubName, commit);
 }
 
@@ -46,7 +54,11 @@ export async function cachedModel(
 export async function hubModel(hubName: HubName, host: HubHost): Promise<HubModel> {
   const { cacheFolder, isOffline } = host.settings;
   if (isOffline)
-    return cachedModel(hubName, { cacheFolder, why: 'HF_HUB_OFFLINE forbids to download it' });
+    return cachedModel(hubName, {
+      cacheFolder,
+      where: cacheFolder,
+      why: 'HF_HUB_OFFLINE forbids to download it',
+    });
   const signal = host.signal ?? new AbortController().signal;
   try {
     return await fetched(hubName, host, signal);

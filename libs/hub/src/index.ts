@@ -1,5 +1,6 @@
 export { HubError } from './errors.js';
-export { parseHubName, hubNameText, type HubName } from './hub-name.js';
-export { hubSettings, type HubSettings } from './settings.js';
-export { cachedModel, hubModel, type HubHost, type HubModel } from './hub-model.js';
-export { resolveModel, type ResolvedModel } from './resolve-model.js';
+export { parseHubName, type HubName } from './hub-name.js';
+export { hubSettings } from './settings.js';
+export type { HubModel } from './hub-model.js';
+export { resolveModel } from './resolve-model.js';
+export { servedModel, servedModelFolder, type ServingHost } from './served-model.js';

@@ -3,12 +3,18 @@ import { stat } from 'node:fs/promises';
 import { HubError, type HubErrorCode } from './errors.js';
 import { hubModel, type HubHost, type HubModel } from './hub-model.js';
 import { hubNameText, parseHubName } from './hub-name.js';
+import type { HubSettings } from './settings.js';
 
 /** Where a model that was asked for is on this machine. */
 export interface ResolvedModel {
   readonly folder: string;
   /** Null: a folder that no hub was asked about. */
   readonly hub: HubModel | null;
+}
+
+/** Who asks; settings are read only where a hub is. */
+export interface ModelHost extends Omit<HubHost, 'settings'> {
+  settings(): HubSettings;
 }
 
 /** Failures of a hub that a mistyped path leads to, too. */
@@ -24,7 +30,7 @@ const maybePaths: readonly HubErrorCode[] = [
  * model of the hub. What is neither is returned as it is, for whoever opens it to refuse.
  * @throws HubError
  */
-export async function resolveModel(model: string, host: HubHost): Promise<ResolvedModel> {
+export async function resolveModel(model: string, host: ModelHost): Promise<ResolvedModel> {
   if (await exists(model)) {
     if (isHubName(model))
       host.onNotice?.(
@@ -39,7 +45,7 @@ export async function resolveModel(model: string, host: HubHost): Promise<Resolv
       `${model} is looked up on the hub: it names a revision, which the local folder ${hubName.name} has not`,
     );
   try {
-    const found = await hubModel(hubName, host);
+    const found = await hubModel(hubName, { ...host, settings: host.settings() });
     return { folder: found.folder, hub: found };
   } catch (error) {
     if (!(error instanceof HubError) || !maybePaths.includes(error.code)) throw error;

@@ -17,7 +17,7 @@ export interface HubSettings {
   readonly timeoutMs: number;
 }
 
-type Environment = Readonly<Record<string, string | undefined>>;
+export type Environment = Readonly<Record<string, string | undefined>>;
 
 const defaultEndpoint = 'https://huggingface.co';
 const defaultTimeoutSeconds = 30;
@@ -30,20 +30,32 @@ const trueValues: readonly string[] = ['1', 'ON', 'YES', 'TRUE'];
  * @throws HubError HUB_OPTION_INVALID naming the variable, never with a token's value
  */
 export function hubSettings(env: Environment, home: string): HubSettings {
-  const pathOf = (value: string): string => resolve(expandPath(value, env, home));
-  const hfHome = pathOf(
-    given(env, 'HF_HOME') ??
-      join(given(env, 'XDG_CACHE_HOME') ?? join(home, '.cache'), 'huggingface'),
-  );
-  const cache = given(env, 'HF_HUB_CACHE') ?? given(env, 'HUGGINGFACE_HUB_CACHE');
   const tokenFile = given(env, 'HF_TOKEN_PATH');
   return {
     endpoint: endpointOf(given(env, 'HF_ENDPOINT') ?? defaultEndpoint),
-    cacheFolder: cache === undefined ? join(hfHome, 'hub') : pathOf(cache),
-    token: tokenOf(env, tokenFile === undefined ? join(hfHome, 'token') : pathOf(tokenFile)),
+    cacheFolder: hubCacheFolder(env, home),
+    token: tokenOf(
+      env,
+      tokenFile === undefined ? join(hfHome(env, home), 'token') : pathOf(tokenFile, env, home),
+    ),
     isOffline: isTrue(given(env, 'HF_HUB_OFFLINE') ?? given(env, 'TRANSFORMERS_OFFLINE')),
     timeoutMs: timeoutOf(given(env, 'HF_HUB_DOWNLOAD_TIMEOUT')) * 1000,
   };
+}
+
+/** Where models are kept, for whoever downloads none. */
+export function hubCacheFolder(env: Environment, home: string): string {
+  const cache = given(env, 'HF_HUB_CACHE') ?? given(env, 'HUGGINGFACE_HUB_CACHE');
+  return cache === undefined ? join(hfHome(env, home), 'hub') : pathOf(cache, env, home);
+}
+
+function hfHome(env: Environment, home: string): string {
+  const caches = given(env, 'XDG_CACHE_HOME') ?? join(home, '.cache');
+  return pathOf(given(env, 'HF_HOME') ?? join(caches, 'huggingface'), env, home);
+}
+
+function pathOf(value: string, env: Environment, home: string): string {
+  return resolve(expandPath(value, env, home));
 }
 
 function given(env: Environment, name: string): string | undefined {

@@ -12,7 +12,9 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
-import { hubModel, hubSettings, parseHubName, type HubHost, type HubModel } from '../src/index.js';
+import { hubModel, type HubHost, type HubModel } from '../src/hub-model.js';
+import { parseHubName } from '../src/hub-name.js';
+import { hubSettings } from '../src/settings.js';
 import {
   defaultCommit,
   hashOf,

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 
-import { hubSettings, resolveModel, type ResolvedModel } from '../src/index.js';
+import { resolveModel, type ResolvedModel } from '../src/resolve-model.js';
+import { hubSettings } from '../src/settings.js';
 
 describe('a model that is asked for', () => {
   let home: string;
@@ -23,7 +24,7 @@ describe('a model that is asked for', () => {
 
   const resolve = (model: string): Promise<ResolvedModel> =>
     resolveModel(model, {
-      settings: hubSettings({ HF_HOME: home, HF_HUB_OFFLINE: '1' }, home),
+      settings: () => hubSettings({ HF_HOME: home, HF_HUB_OFFLINE: '1' }, home),
       program: 'test/1',
       onNotice: (message) => notices.push(message),
     });

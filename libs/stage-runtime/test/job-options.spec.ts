@@ -50,7 +50,11 @@ function specOf(objects: { data?: StoredObject; validation?: StoredObject }, job
 }
 
 const fetchInto = (spec: JobSpec, signal = new AbortController().signal) =>
-  jobOptionsOf(spec, harness.storage, { folder, signal });
+  jobOptionsOf(spec, harness.storage, {
+    folder,
+    signal,
+    modelFolder: (model) => Promise.resolve(`/resolved${model}`),
+  });
 
 test('uploaded rows lie in the folder under names of its own, whatever they were called, for their owner alone', async () => {
   const { data, validation } = await fetchInto(

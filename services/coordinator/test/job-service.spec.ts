@@ -303,7 +303,9 @@ describe('creating a job', () => {
   test('of large uploads the first part is looked at', async () => {
     const large = Buffer.alloc(3 * 2 ** 20, '{"prompt": "x", "completion": "y"}\n');
     const { name } = await as('frank').uploadDataset(uploadOf(large));
-    const files = createDatasetFiles(coordinator.storage, deployment.folder);
+    const files = createDatasetFiles(coordinator.storage, deployment.folder, (model) =>
+      Promise.resolve(model),
+    );
     const data = await findDataset(
       coordinator.storage.datasets,
       'frank',

@@ -17,7 +17,7 @@ export async function modelFolder(
   { progress, signal }: Pick<CommandContext, 'progress' | 'signal'>,
 ): Promise<string> {
   const { folder, hub } = await resolveModel(model, {
-    settings: hubSettings(process.env, homedir()),
+    settings: () => hubSettings(process.env, homedir()),
     program: `emloc/${programVersion}`,
     signal,
     onNotice: (message) => progress.observe({ type: 'notice', message }),
