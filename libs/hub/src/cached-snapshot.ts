@@ -78,11 +78,12 @@ export function assertCached(
   { model, where, why }: { model: string; where: string; why: string },
 ): CachedSnapshot {
   if (found?.missing.length === 0) return found;
-  throw new HubError('HUB_NOT_CACHED', `${model} ${lack(found)} in ${where}, and ${why}`);
+  throw new HubError('HUB_NOT_CACHED', `${model}${lack(found, model)} in ${where}, and ${why}`);
 }
 
-function lack(found: CachedSnapshot | null): string {
-  if (found === null) return 'is not';
+function lack(found: CachedSnapshot | null, model: string): string {
+  if (found === null) return ' is not';
+  const commit = model.endsWith(found.commit) ? '' : ` (commit ${found.commit})`;
   const more = found.missing.length - mostNamed;
-  return `(commit ${found.commit}) lacks ${found.missing.slice(0, mostNamed).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+  return `${commit} lacks ${found.missing.slice(0, mostNamed).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }

@@ -75,6 +75,11 @@ test('uploaded rows lie in the folder under names of its own, whatever they were
   ]);
 });
 
+test('the model is where this host has it', async () => {
+  const { model } = await fetchInto(specOf({ data: await upload('rows') }));
+  expect(model).toBe('/resolved/model');
+});
+
 test('a link that stands in the place of the rows is not followed', async () => {
   const victim = join(outside, 'victim');
   await writeFile(victim, 'untouched');

@@ -19,11 +19,21 @@ export interface Interruption {
 /** Runs the command in a folder as a user does. */
 export function runEmloc(
   args: readonly string[],
-  { folder, interruption }: { readonly folder: string; readonly interruption?: Interruption },
+  {
+    folder,
+    interruption,
+    env = {},
+  }: {
+    readonly folder: string;
+    readonly interruption?: Interruption;
+    /** Added to this process's own. */
+    readonly env?: Readonly<Record<string, string>>;
+  },
 ): Promise<Run> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [command, ...args], {
       cwd: folder,
+      env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let [stdout, stderr] = ['', ''];

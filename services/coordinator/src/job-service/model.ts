@@ -31,6 +31,8 @@ export async function checkModel(
     return { path: `${name}@${commit}` };
   } catch (error) {
     if (!(error instanceof HubError)) throw error;
-    return { violation: { field, description: `${error.code}: ${error.message}` } };
+    return {
+      violation: { field, description: `${error.code}: ${error.message}; a path must be absolute` },
+    };
   }
 }
