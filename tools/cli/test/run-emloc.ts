@@ -10,10 +10,10 @@ export interface Run {
   readonly stderr: string;
 }
 
-/** A signal, sent once the output matches a pattern or a file is there. */
+/** A signal, sent once the output matches a pattern, a file is there or something else holds. */
 export interface Interruption {
   readonly signal: NodeJS.Signals;
-  readonly moment: RegExp | string;
+  readonly moment: RegExp | string | (() => boolean);
 }
 
 /** Runs the command in a folder as a user does. */
@@ -42,7 +42,7 @@ export function runEmloc(
     const poll = setInterval(() => {
       if (!interruption) return clearInterval(poll);
       const { moment, signal } = interruption;
-      if (!(typeof moment === 'string' ? existsSync(moment) : moment.test(stdout + stderr))) return;
+      if (!hasCome(moment, stdout + stderr)) return;
       clearInterval(poll);
       child.kill(signal);
     }, 10);
@@ -52,4 +52,9 @@ export function runEmloc(
       resolve({ code, stdout, stderr });
     });
   });
+}
+
+function hasCome(moment: Interruption['moment'], output: string): boolean {
+  if (typeof moment === 'function') return moment();
+  return typeof moment === 'string' ? existsSync(moment) : moment.test(output);
 }
