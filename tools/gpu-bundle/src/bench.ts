@@ -271,6 +271,12 @@ const benchElementwise: Group = async (device, operands, report) => {
       kernels.gatedActivationBackward({ dOut: out, gate, up, kind: 'silu', dGate: gate, dUp: up }),
     ),
   );
+  report(
+    await measure(device, 'activation gelu', { bytes: 2 * innerBytes }, () =>
+      kernels.activation({ x: gate, kind: 'gelu', out }),
+    ),
+  );
+  await benchSequenceKernels(device, operands, report);
   const logits = operands.random([1024, vocabulary]);
   const targets = operands.integers(Array.from({ length: 1024 }, (_, row) => row * 7));
   const [loss, prediction] = [operands.empty([1024], 'float32'), operands.empty([1024], 'int32')];
@@ -283,6 +289,58 @@ const benchElementwise: Group = async (device, operands, report) => {
   report(
     await measure(device, 'crossEntropy with gradient', { bytes: 6 * 1024 * vocabulary }, () =>
       kernels.crossEntropy({ ...entropy, gradientScale: 1 }),
+    ),
+  );
+};
+
+/** Kernels of models whose norms have means and whose blocks are modulated. */
+const benchSequenceKernels: Group = async (device, operands, report) => {
+  const { kernels } = device;
+  const [rows, width] = [4608, 3072];
+  const bytes = 2 * rows * width;
+  const [x, y, dX] = [0, 1, 2].map(() => operands.random([rows, width])) as [
+    Tensor,
+    Tensor,
+    Tensor,
+  ];
+  const [mean, inverseStd] = [operands.empty([rows], 'float32'), operands.empty([rows], 'float32')];
+  const norm = { x, weight: null, bias: null, epsilon: 1e-6, out: y, mean, inverseStd };
+  report(await measure(device, 'layerNorm', { bytes: 2 * bytes }, () => kernels.layerNorm(norm)));
+  report(
+    await measure(device, 'layerNormBackward', { bytes: 3 * bytes }, () =>
+      kernels.layerNormBackward({ dOut: y, x, weight: null, mean, inverseStd, dX }),
+    ),
+  );
+  const heads = { x: x.reshape([rows * 24, 128]), out: y.reshape([rows * 24, 128]) };
+  const inverseRms = operands.empty([rows * 24], 'float32');
+  report(
+    await measure(device, 'rmsNorm of heads', { bytes: 2 * bytes }, () =>
+      kernels.rmsNorm({ ...heads, weight: null, epsilon: 1e-6, inverseRms }),
+    ),
+  );
+  const sequences = operands.sequences([rows]);
+  const [scale, shift] = [operands.random([1, width]), operands.random([1, width])];
+  report(
+    await measure(device, 'modulate', { bytes: 2 * bytes }, () =>
+      kernels.modulate({ x, scale, shift, sequences, out: y }),
+    ),
+  );
+  report(
+    await measure(device, 'modulateBackward with sums', { bytes: 5 * bytes }, () =>
+      kernels.modulateBackward({
+        dOut: y,
+        x,
+        scale,
+        sequences,
+        dX,
+        dScale: scale,
+        dShift: shift,
+      }),
+    ),
+  );
+  report(
+    await measure(device, 'gatedAdd', { bytes: 3 * bytes }, () =>
+      kernels.gatedAdd({ x, gate: scale, sequences, out: y }),
     ),
   );
 };
