@@ -2,8 +2,8 @@ import { readFile, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { formatBytes } from '@emloc/device';
 
-import { RepoCache, sizeOf } from './cache-layout.js';
-import { findCached, type CachedSnapshot } from './cached-snapshot.js';
+import { sizeOf, type RepoCache } from './cache-layout.js';
+import type { CachedSnapshot } from './cached-snapshot.js';
 import { downloadBlob } from './download-blob.js';
 import { HubError } from './errors.js';
 import type { HubName } from './hub-name.js';
@@ -147,7 +147,7 @@ async function freeBytesAt(folder: string): Promise<number> {
   }
 }
 
-/** Works on some files at a time; the first failure stops the others, and all have ended by then. */
+/** Works on some files at a time; the first failure stops the others, which have ended by then. */
 async function inParallel(
   files: readonly RepoFile[],
   signal: AbortSignal,
