@@ -3,20 +3,28 @@ import type { Device } from '@emloc/device';
 
 import type { CaseDefinition } from './case.js';
 import { adamwCases } from './cases/adamw.js';
+import { addBiasCases } from './cases/add-bias.js';
+import { addCases } from './cases/add.js';
 import { attentionCases } from './cases/attention.js';
+import { castCases } from './cases/cast.js';
+import { choleskyCases } from './cases/cholesky.js';
 import { copyBlocksCases } from './cases/copy-blocks.js';
 import { crossEntropyCases } from './cases/cross-entropy.js';
-import { determinismCases } from './cases/determinism.js';
-import { elementwiseCases } from './cases/elementwise.js';
+import { eighCases } from './cases/eigh.js';
+import { fillCases } from './cases/fill.js';
+import { gatedActivationCases } from './cases/gated-activation.js';
+import { gatherRowsCases } from './cases/gather-rows.js';
 import { gemmCases } from './cases/gemm.js';
-import { memoryCases } from './cases/memory.js';
+import { gramCases } from './cases/gram.js';
 import { outerProductsCases } from './cases/outer-products.js';
 import { rmsNormCases } from './cases/rms-norm.js';
 import { ropeCases } from './cases/rope.js';
-import { rowsCases } from './cases/rows.js';
-import { statisticsCases } from './cases/statistics.js';
-import { swigluCases } from './cases/swiglu.js';
-import { workspaceCases } from './cases/workspace.js';
+import { scaleCases } from './cases/scale.js';
+import { scatterRowsCases } from './cases/scatter-rows.js';
+import { squaredNormsCases } from './cases/squared-norms.js';
+import { determinismCases } from './device-cases/determinism.js';
+import { memoryCases } from './device-cases/memory.js';
+import { workspaceCases } from './device-cases/workspace.js';
 import { defaultTolerance, Fixture, type Tolerance } from './fixture.js';
 import { createRandom } from './random.js';
 
@@ -50,14 +58,22 @@ const definitions: readonly CaseDefinition[] = [
   ...rmsNormCases,
   ...ropeCases,
   ...attentionCases,
-  ...swigluCases,
-  ...rowsCases,
+  ...gatedActivationCases,
+  ...gatherRowsCases,
+  ...scatterRowsCases,
   ...copyBlocksCases,
   ...outerProductsCases,
   ...crossEntropyCases,
-  ...elementwiseCases,
+  ...addCases,
+  ...addBiasCases,
+  ...fillCases,
+  ...castCases,
+  ...scaleCases,
+  ...squaredNormsCases,
   ...adamwCases,
-  ...statisticsCases,
+  ...gramCases,
+  ...eighCases,
+  ...choleskyCases,
   ...determinismCases,
 ];
 

@@ -148,7 +148,7 @@ function forward() {
     timed('rope', { ...rope, x: q, out: q, heads });
     timed('rope', { ...rope, x: k, out: k, heads: kvHeads });
     timed('attention', attention);
-    timed('swiglu', { gate, up, out: act });
+    timed('gatedActivation', { gate, up, kind: 'silu', out: act });
   }
 }
 
@@ -167,7 +167,7 @@ function backward() {
     timed('rope', { ...rope, x: dQ, out: dQ, heads, inverse: true });
     timed('rope', { ...rope, x: dK, out: dK, heads: kvHeads, inverse: true });
     timed('attentionBackward', { ...attention, dOut: y, dQ, dK, dV });
-    timed('swigluBackward', { dOut: act, gate, up, dGate: gate, dUp: up });
+    timed('gatedActivationBackward', { dOut: act, gate, up, kind: 'silu', dGate: gate, dUp: up });
     for (const tensorToReset of [y, gate, up, act])
       timed('fill', { out: tensorToReset, value: 0.01 });
   }

@@ -69,19 +69,20 @@ describe('cpu backend', () => {
       'ids',
     );
     const out = device.allocate([1, 1], 'float32', 'activations', 'out');
-    expect(() => device.kernels.embedding({ table, rows, out })).toThrow(
-      'embedding: ids[0] is 2, outside 0..1',
+    expect(() => device.kernels.gatherRows({ table, rows, out })).toThrow(
+      'gatherRows: ids[0] is 2, outside 0..1',
     );
   });
 
   test('runs kernels on empty tensors first of all', async () => {
     const device = new Device(createCpuBackend({ blas: 'portable' }), new MemoryBudget(2 ** 20));
     const empty = device.allocate([0, 8], 'float32', 'activations', 'empty');
-    device.kernels.swiglu({ gate: empty, up: empty, out: empty });
-    device.kernels.swigluBackward({
+    device.kernels.gatedActivation({ gate: empty, up: empty, kind: 'silu', out: empty });
+    device.kernels.gatedActivationBackward({
       dOut: empty,
       gate: empty,
       up: empty,
+      kind: 'silu',
       dGate: empty,
       dUp: empty,
     });

@@ -1,5 +1,4 @@
 import {
-  bytesPerElement,
   DeviceError,
   type Backend,
   type DeviceEvent,
@@ -12,6 +11,7 @@ import {
 
 import { convert, elementsOf } from './convert.js';
 import { createLinearAlgebra, type CpuOptions } from './create-linear-algebra.js';
+import { bytesOf } from './elements.js';
 import { createKernels } from './kernels/index.js';
 import type { LinearAlgebra } from './linear-algebra.js';
 import { MemoryPool } from './memory.js';
@@ -91,12 +91,4 @@ class CpuBackend implements Backend {
   async close(): Promise<void> {
     this.#pool.clear();
   }
-}
-
-function bytesOf(tensor: Tensor): Uint8Array {
-  return new Uint8Array(
-    tensor.handle as ArrayBuffer,
-    tensor.elementOffset * bytesPerElement[tensor.dtype],
-    tensor.byteLength,
-  );
 }

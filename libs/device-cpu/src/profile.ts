@@ -1,9 +1,9 @@
 import type { DeviceProfile, KernelOptions, WorkspaceBytes } from '@emloc/device';
 
 import { attentionScratchBytes } from './kernels/attention-tiles.js';
+import { gatedActivationScratchBytes } from './kernels/gated-activation.js';
 import { gramChunkRows } from './kernels/gram.js';
 import { wholeProduct } from './kernels/outer-products.js';
-import { swigluScratchBytes } from './kernels/swiglu.js';
 import { eighWorkElements } from './native-blas.js';
 import { productScratchBytes } from './portable/gemm.js';
 import { scratchBytes } from './scratch.js';
@@ -29,8 +29,10 @@ const workspaceBytes: WorkspaceBytes = Object.freeze({
   attention: (options: KernelOptions<'attention'>) => attentionScratchBytes(options, 1),
   attentionBackward: (options: KernelOptions<'attentionBackward'>) =>
     attentionScratchBytes(options, 2),
-  swiglu: ({ out }: KernelOptions<'swiglu'>) => swigluScratchBytes(out.size, 2),
-  swigluBackward: ({ dOut }: KernelOptions<'swigluBackward'>) => swigluScratchBytes(dOut.size, 4),
+  gatedActivation: ({ out }: KernelOptions<'gatedActivation'>) =>
+    gatedActivationScratchBytes(out.size, 2),
+  gatedActivationBackward: ({ dOut }: KernelOptions<'gatedActivationBackward'>) =>
+    gatedActivationScratchBytes(dOut.size, 4),
   crossEntropy: ({ logits }: KernelOptions<'crossEntropy'>) => scratchBytes(logits.dim(-1) * 4),
   gram: ({ x }: KernelOptions<'gram'>) => {
     const [rows, n] = [x.dim(0), x.dim(1)];

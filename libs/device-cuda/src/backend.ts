@@ -11,48 +11,11 @@ import {
 } from '@emloc/device';
 
 import type { CudaContext } from './context.js';
+import { operations } from './kernels/index.js';
 import { Marks } from './marks.js';
 import type { CudaMemory } from './memory.js';
-import { attention, attentionBackward } from './ops/attention.js';
-import { copyBlocks } from './ops/copy-blocks.js';
-import { crossEntropy } from './ops/cross-entropy.js';
-import { add, addBias, cast, fill, scale } from './ops/elementwise.js';
-import { cholesky, eigh } from './ops/factorizations.js';
-import { gemm, gram } from './ops/gemm.js';
-import { adamw, squaredNorms } from './ops/optimizer.js';
-import { outerProducts } from './ops/outer-products.js';
-import { rmsNorm, rmsNormBackward } from './ops/rms-norm.js';
-import { rope } from './ops/rope.js';
-import { embedding, scatterRows } from './ops/rows.js';
-import { swiglu, swigluBackward } from './ops/swiglu.js';
 import type { CardMemory, CudaSession } from './session.js';
 import type { CudaEvent } from './streams.js';
-
-const operations = {
-  gemm,
-  rmsNorm,
-  rmsNormBackward,
-  rope,
-  attention,
-  attentionBackward,
-  swiglu,
-  swigluBackward,
-  embedding,
-  scatterRows,
-  copyBlocks,
-  outerProducts,
-  crossEntropy,
-  add,
-  addBias,
-  fill,
-  cast,
-  scale,
-  squaredNorms,
-  adamw,
-  gram,
-  eigh,
-  cholesky,
-};
 
 /** The CUDA device behind the Device interface. */
 export interface CudaBackend extends Backend<CudaMemory> {

@@ -1,11 +1,13 @@
 import type { DeviceProfile } from '@emloc/device';
 
 import { allocationBytes } from './context.js';
-import { attentionBackwardScratchBytes } from './ops/attention.js';
-import { choleskyScratchBytes, eighScratchBytes } from './ops/factorizations.js';
-import { gramScratchBytes } from './ops/gemm.js';
-import { adamwScratchBytes, squaredNormsScratchBytes } from './ops/optimizer.js';
-import { outerProductsScratchBytes } from './ops/outer-products.js';
+import { adamwScratchBytes } from './kernels/adamw.js';
+import { attentionBackwardScratchBytes } from './kernels/attention.js';
+import { choleskyScratchBytes } from './kernels/cholesky.js';
+import { eighScratchBytes } from './kernels/eigh.js';
+import { gramScratchBytes } from './kernels/gram.js';
+import { outerProductsScratchBytes } from './kernels/outer-products.js';
+import { squaredNormsScratchBytes } from './kernels/squared-norms.js';
 
 export interface CudaProfileOptions {
   /** What the card is called in reports. Default 'cuda'. */

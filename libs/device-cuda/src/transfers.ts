@@ -9,10 +9,10 @@ import {
   type Tensor,
 } from '@emloc/device';
 
+import { launchCast } from './launch-cast.js';
 import type { Launcher } from './launcher.js';
 import type { CudaMemory, CudaMemoryPool } from './memory.js';
 import type { Driver } from './native/driver.js';
-import { launchCast } from './ops/launch-cast.js';
 import type { PinnedBlock, PinnedMemory } from './pinned-memory.js';
 import type { CudaEvent, Streams } from './streams.js';
 import { widen } from './widen.js';

@@ -1,2 +1,1 @@
-export { createNullBackend, type NullBackend } from './null-backend.js';
-export type { KernelWork } from './work.js';
+export { createNullBackend, type KernelWork, type NullBackend } from './null-backend.js';

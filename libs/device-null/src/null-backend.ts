@@ -1,6 +1,8 @@
 import {
   DeviceError,
   factorizationNames,
+  factorizations,
+  kernelDefinitions,
   launchedKernelNames,
   type Backend,
   type DeviceEvent,
@@ -12,14 +14,18 @@ import {
   type Kernels,
   type StreamName,
   type Tensor,
+  type Work,
 } from '@emloc/device';
-
-import { workModel, type KernelWork, type Work } from './work.js';
 
 /** Bytes that crossed between host and device, uploads by the stream that they were put on. */
 interface TransferredBytes {
   readonly uploaded: Readonly<Record<StreamName, number>>;
   readonly downloaded: number;
+}
+
+/** The work of all launches of one kernel. */
+export interface KernelWork extends Work {
+  readonly calls: number;
 }
 
 /** A device without memory or arithmetic that counts what it is asked to do. */
@@ -134,8 +140,8 @@ class CountingBackend implements NullBackend {
 
   #createKernels(): Kernels {
     const counted = (name: KernelName) => {
-      const model = workModel[name] as (options: unknown) => Work;
-      return (options: unknown) => this.#count(name, model(options));
+      const work = kernelDefinitions[name].work as (options: unknown) => Work;
+      return (options: unknown) => this.#count(name, work(options));
     };
     const launched = launchedKernelNames.map((name) => [name, counted(name)]);
     const awaited = factorizationNames.map((name) => {
@@ -144,7 +150,7 @@ class CountingBackend implements NullBackend {
         name,
         async (options: unknown) => {
           count(options);
-          return name === 'cholesky' ? true : undefined;
+          return factorizations[name].planned;
         },
       ];
     });

@@ -175,19 +175,20 @@ describe('the device over TensorFlow.js', () => {
           dV: wave([160, 16]),
         },
       ],
-      ['swiglu', { gate: x, up: out, out: wave([9, 31]) }],
+      ['gatedActivation', { gate: x, up: out, kind: 'silu', out: wave([9, 31]) }],
       [
-        'swigluBackward',
+        'gatedActivationBackward',
         {
           dOut: x,
           gate: out,
           up: wave([9, 31]),
+          kind: 'silu',
           dGate: wave([9, 31]),
           dUp: wave([9, 31]),
           out: wave([9, 31]),
         },
       ],
-      ['embedding', { table: x, rows: ints([0, 8, 8]), out: wave([3, 31]) }],
+      ['gatherRows', { table: x, rows: ints([0, 8, 8]), out: wave([3, 31]) }],
       ['scatterRows', { x: wave([2, 31]), rows: ints([7, 1]), out }],
       [
         'copyBlocks',
@@ -337,7 +338,7 @@ describe('the device over TensorFlow.js', () => {
       code: 'DEVICE_SHAPE_MISMATCH',
       message: expect.stringContaining('is 3, outside 0..2'),
     });
-    expect(() => device.kernels.embedding({ table, rows: outside, out })).toThrow(refusal);
+    expect(() => device.kernels.gatherRows({ table, rows: outside, out })).toThrow(refusal);
     expect(() => device.kernels.scatterRows({ x: out, rows: outside, out: table })).toThrow(
       refusal,
     );
@@ -364,7 +365,7 @@ describe('the device over TensorFlow.js', () => {
   it('looks integers that a kernel wrote up on the device', async () => {
     const [rows, out] = [tensor([0, 0], [2], 'int32'), wave([2, 2])];
     device.kernels.fill({ out: rows, value: 2 });
-    device.kernels.embedding({ table: tensor([1, 2, 3, 4, 5, 6], [3, 2]), rows, out });
+    device.kernels.gatherRows({ table: tensor([1, 2, 3, 4, 5, 6], [3, 2]), rows, out });
     expect(await valuesOf(out)).toEqual([5, 6, 5, 6]);
   });
 

@@ -35,10 +35,10 @@ const workspaceBytes: WorkspaceBytes = Object.freeze({
     bytes(attentionElements(options, { tiles: 6, rows: 6, sequenceRows: 2 })),
   attentionBackward: (options: KernelOptions<'attentionBackward'>) =>
     bytes(attentionElements(options, { tiles: 9, rows: 16, sequenceRows: 10 })),
-  swiglu: ({ out }: KernelOptions<'swiglu'>) => bytes(3 * out.size),
-  swigluBackward: ({ dOut, out }: KernelOptions<'swigluBackward'>) =>
+  gatedActivation: ({ out }: KernelOptions<'gatedActivation'>) => bytes(3 * out.size),
+  gatedActivationBackward: ({ dOut, out }: KernelOptions<'gatedActivationBackward'>) =>
     bytes((9 + (out ? 1 : 0)) * dOut.size),
-  embedding: ({ out }: KernelOptions<'embedding'>) => bytes(out.size),
+  gatherRows: ({ out }: KernelOptions<'gatherRows'>) => bytes(out.size),
   scatterRows: ({ x, out }: KernelOptions<'scatterRows'>) =>
     bytes(2 * out.size + x.size + out.dim(0)),
   copyBlocks: ({ copies }: KernelOptions<'copyBlocks'>) =>

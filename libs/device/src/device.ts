@@ -7,7 +7,7 @@ import {
   type KernelName,
   type KernelOptions,
   type Kernels,
-} from './kernels.js';
+} from './kernels/index.js';
 import type { DeviceProfile } from './profile.js';
 import { Tensor } from './tensor.js';
 

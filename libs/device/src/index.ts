@@ -2,40 +2,42 @@ export { elementCount, byteLength, type DType, type HostDType, bytesPerElement }
 export { formatBytes, DeviceError, OutOfBudgetError } from './errors.js';
 export { memoryCategories, type MemoryCategory, MemoryBudget, PeakScope } from './budget.js';
 export { Tensor } from './tensor.js';
+export type { SequenceLayout } from './sequence-layout.js';
+export type { Work } from './work.js';
+export type { Prepare, Probe, ProbeOperands, ProbeShape } from './probe.js';
+export type { AdamwOptions } from './kernels/adamw.js';
+export type { AddBiasOptions } from './kernels/add-bias.js';
+export type { AddOptions } from './kernels/add.js';
+export type { AttentionOptions, AttentionBackwardOptions } from './kernels/attention.js';
+export type { CastOptions } from './kernels/cast.js';
+export type { CholeskyOptions } from './kernels/cholesky.js';
+export type { BlockCopy, CopyBlocksOptions } from './kernels/copy-blocks.js';
+export type { CrossEntropyOptions } from './kernels/cross-entropy.js';
+export type { EighOptions } from './kernels/eigh.js';
+export type { FillOptions } from './kernels/fill.js';
+export type {
+  GatedActivationOptions,
+  GatedActivationBackwardOptions,
+} from './kernels/gated-activation.js';
+export type { GatherRowsOptions } from './kernels/gather-rows.js';
+export type { GemmOptions } from './kernels/gemm.js';
+export type { GramOptions } from './kernels/gram.js';
+export type { OuterProduct, OuterProductsOptions } from './kernels/outer-products.js';
+export type { RmsNormOptions, RmsNormBackwardOptions } from './kernels/rms-norm.js';
+export type { RopeOptions } from './kernels/rope.js';
+export type { ScaleOptions } from './kernels/scale.js';
+export type { ScatterRowsOptions } from './kernels/scatter-rows.js';
+export type { SquaredNormsOptions } from './kernels/squared-norms.js';
 export {
-  type SequenceLayout,
-  type GemmOptions,
-  type RmsNormOptions,
-  type RmsNormBackwardOptions,
-  type RopeOptions,
-  type AttentionOptions,
-  type AttentionBackwardOptions,
-  type SwigluOptions,
-  type SwigluBackwardOptions,
-  type EmbeddingOptions,
-  type ScatterRowsOptions,
-  type BlockCopy,
-  type CopyBlocksOptions,
-  type OuterProduct,
-  type OuterProductsOptions,
-  type CrossEntropyOptions,
-  type AddOptions,
-  type AddBiasOptions,
-  type FillOptions,
-  type CastOptions,
-  type SquaredNormsOptions,
-  type AdamwOptions,
-  type GramOptions,
-  type EighOptions,
-  type CholeskyOptions,
-  type ScaleOptions,
   type LaunchedKernels,
   type Kernels,
   type KernelName,
   type KernelOptions,
+  kernelDefinitions,
+  factorizations,
   launchedKernelNames,
   factorizationNames,
-} from './kernels.js';
+} from './kernels/index.js';
 export type { WorkspaceBytes, DeviceProfile } from './profile.js';
 export {
   type HostArray,

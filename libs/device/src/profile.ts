@@ -1,4 +1,4 @@
-import type { KernelName, KernelOptions } from './kernels.js';
+import type { KernelName, KernelOptions } from './kernels/index.js';
 
 /**
  * Scratch memory in bytes that each kernel takes for these shapes: pure, so that another device can

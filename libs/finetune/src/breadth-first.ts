@@ -49,7 +49,7 @@ export class BreadthFirstPass {
         await this.#onBatch(host, async (batch) => {
           const x = this.#allocate(batch.rows, 'hidden state');
           try {
-            device.kernels.embedding({ table, rows: batch.ids, out: x });
+            device.kernels.gatherRows({ table, rows: batch.ids, out: x });
             const buffer = device.allocateHost(byteLength(x.shape, x.dtype));
             this.#hidden.push(buffer);
             await device.downloadBytes(x, buffer.bytes);

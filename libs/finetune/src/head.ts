@@ -104,7 +104,7 @@ function runChunk(
   owned.push(inverseRms);
   try {
     const gathered = allocate(layout.hiddenSize, 'x');
-    kernels.embedding({ table: x, rows, out: gathered });
+    kernels.gatherRows({ table: x, rows, out: gathered });
     const normed = allocate(layout.hiddenSize, 'normed');
     kernels.rmsNorm({
       x: gathered,

@@ -61,7 +61,7 @@ async function firstNonFiniteBlock(
         'activations',
         'block input',
       );
-      device.kernels.embedding({ table, rows: batch.ids, out: x });
+      device.kernels.gatherRows({ table, rows: batch.ids, out: x });
     } finally {
       lease.release();
     }

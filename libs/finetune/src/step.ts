@@ -103,7 +103,7 @@ class MicroBatchRun {
         'input of block 0',
       );
       this.#inputs.push(x);
-      device.kernels.embedding({ table, rows: this.#batch.ids, out: x });
+      device.kernels.gatherRows({ table, rows: this.#batch.ids, out: x });
     } finally {
       lease.release();
     }

@@ -251,8 +251,8 @@ const benchElementwise: Group = async (device, operands, report) => {
     ),
   );
   report(
-    await measure(device, 'embedding', { bytes: 2 * bytes }, () =>
-      kernels.embedding({ table: x, rows: positions, out: y }),
+    await measure(device, 'gatherRows', { bytes: 2 * bytes }, () =>
+      kernels.gatherRows({ table: x, rows: positions, out: y }),
     ),
   );
   const [gate, up, out] = [
@@ -262,13 +262,13 @@ const benchElementwise: Group = async (device, operands, report) => {
   ];
   const innerBytes = 2 * 2048 * inner;
   report(
-    await measure(device, 'swiglu', { bytes: 3 * innerBytes }, () =>
-      kernels.swiglu({ gate, up, out }),
+    await measure(device, 'gatedActivation', { bytes: 3 * innerBytes }, () =>
+      kernels.gatedActivation({ gate, up, kind: 'silu', out }),
     ),
   );
   report(
-    await measure(device, 'swigluBackward', { bytes: 5 * innerBytes }, () =>
-      kernels.swigluBackward({ dOut: out, gate, up, dGate: gate, dUp: up }),
+    await measure(device, 'gatedActivationBackward', { bytes: 5 * innerBytes }, () =>
+      kernels.gatedActivationBackward({ dOut: out, gate, up, kind: 'silu', dGate: gate, dUp: up }),
     ),
   );
   const logits = operands.random([1024, vocabulary]);

@@ -160,15 +160,22 @@ async function checkRowKernels(lab: Lab, dtype: 'float32' | 'bfloat16', d: numbe
     tolerance,
   );
   const silu = (value: number) => value / (1 + Math.exp(-value));
-  kernels.swiglu({ gate: x.tensor, up: g.tensor, out: y });
+  kernels.gatedActivation({ gate: x.tensor, up: g.tensor, kind: 'silu', out: y });
   await lab.expectClose(
-    'swiglu',
+    'gatedActivation',
     y,
     each((_r, _c, i) => silu(at(x.values, i)) * at(g.values, i)),
     tolerance,
   );
   const [dGate, dUp, dOut] = [out(), out(), lab.normal([rows, d], dtype)];
-  kernels.swigluBackward({ dOut: dOut.tensor, gate: x.tensor, up: g.tensor, dGate, dUp });
+  kernels.gatedActivationBackward({
+    dOut: dOut.tensor,
+    gate: x.tensor,
+    up: g.tensor,
+    kind: 'silu',
+    dGate,
+    dUp,
+  });
   const slope = (value: number) =>
     (1 + value * (1 - 1 / (1 + Math.exp(-value)))) / (1 + Math.exp(-value));
   await lab.expectClose(
@@ -208,9 +215,9 @@ async function checkRowKernels(lab: Lab, dtype: 'float32' | 'bfloat16', d: numbe
     tolerance,
   );
   const picks = Array.from({ length: rows }, (_, row) => (row * 5) % rows);
-  kernels.embedding({ table: x.tensor, rows: lab.integers(picks), out: y });
+  kernels.gatherRows({ table: x.tensor, rows: lab.integers(picks), out: y });
   await lab.expectClose(
-    'embedding',
+    'gatherRows',
     y,
     each((row, column) => at(x.values, (picks[row] as number) * d + column)),
     0,

@@ -8,9 +8,10 @@ export const swiglu: OperationRule<SwigluOperation> = {
   isCheap: true,
 
   forward(context, { gate, up, out }) {
-    context.bindings.device.kernels.swiglu({
+    context.bindings.device.kernels.gatedActivation({
       gate: context.get(gate),
       up: context.get(up),
+      kind: 'silu',
       out: context.create(out),
     });
   },
@@ -25,10 +26,11 @@ export const swiglu: OperationRule<SwigluOperation> = {
       });
     }
     const [dGate, dUp] = gradients as [Tensor, Tensor];
-    context.bindings.device.kernels.swigluBackward({
+    context.bindings.device.kernels.gatedActivationBackward({
       dOut: context.dOut,
       gate: context.get(gate),
       up: context.get(up),
+      kind: 'silu',
       dGate,
       dUp,
       out: context.restore(out, { overGradient: true }),

@@ -1,9 +1,9 @@
-import { at } from '@emloc/checked';
 import type { BlockCopy, DType } from '@emloc/device';
 
 import { group, type CaseDefinition } from '../case.js';
 import type { Fixture, Layout } from '../fixture.js';
 import { rounded } from '../host-values.js';
+import { copyBlock } from '../reference/copy-blocks.js';
 
 interface Block {
   readonly rows: number;
@@ -29,16 +29,9 @@ function prepare(
     fixture.values([rows, xWidth], { dtype }),
     fixture.values(outShape, { dtype: outDType }),
   ];
-  const { xColumn = 0, outRow = 0, outColumn = 0, scale = 1 } = places;
-  const expected = before.slice();
-  for (let i = 0; i < rows; i += 1) {
-    for (let j = 0; j < columns; j += 1) {
-      expected[(outRow + i) * outShape[1] + outColumn + j] = rounded(
-        scale * at(x, i * xWidth + xColumn + j),
-        outDType,
-      );
-    }
-  }
+  const expected = copyBlock(x, before, { ...places, columns, xWidth, outWidth: outShape[1] }).map(
+    (value) => rounded(value, outDType),
+  );
   const copy = {
     ...places,
     columns,

@@ -1,17 +1,10 @@
-import { at } from '@emloc/checked';
 import type { OuterProduct } from '@emloc/device';
 
 import { group, type CaseDefinition } from '../case.js';
 import type { Fixture, Layout } from '../fixture.js';
+import { outerProduct, type OuterProductShape } from '../reference/outer-products.js';
 
-interface Shape {
-  readonly rows: number;
-  readonly leftWidth: number;
-  readonly leftColumn: number;
-  readonly leftColumns: number;
-  readonly columns: number;
-  readonly transposeOut?: boolean;
-  readonly alpha?: number;
+interface Shape extends OuterProductShape {
   readonly layout?: Layout;
 }
 
@@ -27,14 +20,14 @@ function prepare(
   const [left, right] = [fixture.values([rows, leftWidth]), fixture.values([rows, columns])];
   const outShape = transposeOut ? [columns, leftColumns] : [leftColumns, columns];
   const before = fixture.values(outShape, { dtype: 'float32' });
-  const expected = before.map((value, index) => {
-    const [i, j] = transposeOut
-      ? [index % leftColumns, Math.floor(index / leftColumns)]
-      : [Math.floor(index / columns), index % columns];
-    let sum = 0;
-    for (let row = 0; row < rows; row += 1)
-      sum += at(left, row * leftWidth + leftColumn + i) * at(right, row * columns + j);
-    return value + alpha * sum;
+  const expected = outerProduct(left, right, before, {
+    rows,
+    leftWidth,
+    leftColumn,
+    leftColumns,
+    columns,
+    transposeOut,
+    alpha,
   });
   const product = {
     left: fixture.tensor(left, [rows, leftWidth], { layout }),

@@ -4,9 +4,9 @@ import { assertShape } from '../checks.js';
 import type { CpuContext } from '../context.js';
 import type { Matrix } from '../linear-algebra.js';
 import { float32 } from '../memory.js';
+import { dotProduct } from '../sums.js';
 import { checkAttention, largestTile, queryTiles, type QueryTile } from './attention-tiles.js';
 import { headOf } from './attention.js';
-import { dotProduct } from './sums.js';
 
 interface TileScratch {
   readonly p: number;

@@ -1,7 +1,8 @@
 import { DeviceError, type BlockCopy, type CopyBlocksOptions, type Tensor } from '@emloc/device';
 
 import { matrix } from '../checks.js';
-import { convert, elementsOf } from '../convert.js';
+import { convert } from '../convert.js';
+import { elements } from '../elements.js';
 
 export function copyBlocks({ copies }: CopyBlocksOptions): void {
   for (const copy of copies) copyBlock(copy);
@@ -40,13 +41,5 @@ function assertInside(
   throw new DeviceError(
     'DEVICE_SHAPE_MISMATCH',
     `copyBlocks: ${tensor.label} is ${rows} x ${columns}, at least ${needed.rows} x ${needed.columns} expected`,
-  );
-}
-
-function elements(tensor: Tensor) {
-  const start = tensor.size === 0 ? 0 : (tensor.elementOffset * tensor.byteLength) / tensor.size;
-  return elementsOf(
-    new Uint8Array(tensor.handle as ArrayBuffer, start, tensor.byteLength),
-    tensor.dtype,
   );
 }

@@ -3,19 +3,26 @@ import type { KernelName, KernelOptions, Kernels } from '@emloc/device';
 import type { CpuContext } from '../context.js';
 import { cpuProfile } from '../profile.js';
 import { adamw } from './adamw.js';
+import { addBias } from './add-bias.js';
+import { add } from './add.js';
 import { attentionBackward } from './attention-backward.js';
 import { attention } from './attention.js';
+import { cast } from './cast.js';
+import { cholesky } from './cholesky.js';
 import { copyBlocks } from './copy-blocks.js';
 import { crossEntropy } from './cross-entropy.js';
-import { add, addBias, cast, fill, scale, squaredNorms } from './elementwise.js';
-import { cholesky, eigh } from './factorizations.js';
+import { eigh } from './eigh.js';
+import { fill } from './fill.js';
+import { gatedActivation, gatedActivationBackward } from './gated-activation.js';
+import { gatherRows } from './gather-rows.js';
 import { gemm } from './gemm.js';
 import { gram } from './gram.js';
 import { outerProducts } from './outer-products.js';
 import { rmsNorm, rmsNormBackward } from './rms-norm.js';
 import { rope } from './rope.js';
-import { embedding, scatterRows } from './rows.js';
-import { swiglu, swigluBackward } from './swiglu.js';
+import { scale } from './scale.js';
+import { scatterRows } from './scatter-rows.js';
+import { squaredNorms } from './squared-norms.js';
 
 /** All kernels; those that need scratch get what the profile declares for them, and no more. */
 export function createKernels(context: CpuContext): Kernels {
@@ -34,13 +41,13 @@ export function createKernels(context: CpuContext): Kernels {
     gram: scratched('gram', gram),
     attention: scratched('attention', attention),
     attentionBackward: scratched('attentionBackward', attentionBackward),
-    swiglu: scratched('swiglu', swiglu),
-    swigluBackward: scratched('swigluBackward', swigluBackward),
+    gatedActivation: scratched('gatedActivation', gatedActivation),
+    gatedActivationBackward: scratched('gatedActivationBackward', gatedActivationBackward),
     crossEntropy: scratched('crossEntropy', crossEntropy),
     rmsNorm,
     rmsNormBackward,
     rope,
-    embedding,
+    gatherRows,
     scatterRows,
     copyBlocks,
     add,

@@ -2,7 +2,7 @@ import type { RmsNormBackwardOptions, RmsNormOptions } from '@emloc/device';
 
 import { assertShape, assertSize, rowsAndColumns } from '../checks.js';
 import { float32 } from '../memory.js';
-import { dotProduct, weightedDotProduct } from './sums.js';
+import { dotProduct, weightedDotProduct } from '../sums.js';
 
 /** Sums in float64. */
 export function rmsNorm({ x, weight, epsilon, out, inverseRms }: RmsNormOptions): void {

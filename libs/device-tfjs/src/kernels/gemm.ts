@@ -1,4 +1,4 @@
-import type { GemmOptions, GramOptions, OuterProductsOptions } from '@emloc/device';
+import type { GemmOptions } from '@emloc/device';
 import { assertShape, matrix } from '@emloc/device-cpu';
 import type { Tensor2D } from '@tensorflow/tfjs-core';
 
@@ -29,52 +29,4 @@ export function gemm({ tf, memory }: TfjsContext, options: GemmOptions): void {
   );
   const scaled = alpha === 1 ? product : tf.mul(product, alpha);
   memory.write(out, accumulate ? tf.add(memory.float32(out), scaled) : scaled);
-}
-
-/**
- * The product is averaged with its transpose: libraries do not promise that it is symmetric to the
- * last bit.
- */
-export function gram({ tf, memory }: TfjsContext, { x, out }: GramOptions): void {
-  const [rows, n] = matrix('gram', x);
-  assertShape('gram', out, [n, n]);
-  if (rows * n === 0) return;
-  const values = memory.float32<Tensor2D>(x);
-  const product = tf.matMul(values, values, true, false);
-  memory.write(
-    out,
-    tf.add(memory.float32(out), tf.mul(tf.add(product, tf.transpose(product)), 0.5)),
-  );
-}
-
-export function outerProducts(
-  { tf, memory }: TfjsContext,
-  { products }: OuterProductsOptions,
-): void {
-  for (const {
-    left,
-    leftColumn = 0,
-    leftColumns,
-    right,
-    out,
-    transposeOut,
-    alpha = 1,
-  } of products) {
-    const [rows, width] = matrix('outerProducts', left);
-    const [, columns] = matrix('outerProducts', right);
-    assertShape('outerProducts', right, [rows, columns]);
-    assertShape('outerProducts', left, [rows, Math.max(width, leftColumn + leftColumns)]);
-    assertShape(
-      'outerProducts',
-      out,
-      transposeOut ? [columns, leftColumns] : [leftColumns, columns],
-    );
-    if (rows * out.size === 0) continue;
-    const part = tf.slice(memory.float32<Tensor2D>(left), [0, leftColumn], [rows, leftColumns]);
-    const [a, b] = transposeOut
-      ? [memory.float32<Tensor2D>(right), part]
-      : [part, memory.float32<Tensor2D>(right)];
-    const product = tf.matMul(a, b, true, false);
-    memory.write(out, tf.add(memory.float32(out), alpha === 1 ? product : tf.mul(product, alpha)));
-  }
 }

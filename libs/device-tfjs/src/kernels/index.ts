@@ -3,15 +3,25 @@ import type { Kernels, LaunchedKernels } from '@emloc/device';
 import type { TfjsContext } from '../context.js';
 import { deviceErrorOf } from '../device-error.js';
 import { adamw } from './adamw.js';
+import { addBias } from './add-bias.js';
+import { add } from './add.js';
 import { attention, attentionBackward } from './attention.js';
+import { cast } from './cast.js';
+import { cholesky } from './cholesky.js';
+import { copyBlocks } from './copy-blocks.js';
 import { crossEntropy } from './cross-entropy.js';
-import { add, addBias, cast, fill, scale, squaredNorms } from './elementwise.js';
-import { cholesky, eigh } from './factorizations.js';
-import { gemm, gram, outerProducts } from './gemm.js';
+import { eigh } from './eigh.js';
+import { fill } from './fill.js';
+import { gatedActivation, gatedActivationBackward } from './gated-activation.js';
+import { gatherRows } from './gather-rows.js';
+import { gemm } from './gemm.js';
+import { gram } from './gram.js';
+import { outerProducts } from './outer-products.js';
 import { rmsNorm, rmsNormBackward } from './rms-norm.js';
 import { rope } from './rope.js';
-import { copyBlocks, embedding, scatterRows } from './rows.js';
-import { swiglu, swigluBackward } from './swiglu.js';
+import { scale } from './scale.js';
+import { scatterRows } from './scatter-rows.js';
+import { squaredNorms } from './squared-norms.js';
 
 /** All kernels; what a launch makes on the way is gone when it returns. */
 export function createKernels(context: TfjsContext): Kernels {
@@ -34,9 +44,9 @@ export function createKernels(context: TfjsContext): Kernels {
     rope: launched('rope', rope),
     attention: launched('attention', attention),
     attentionBackward: launched('attentionBackward', attentionBackward),
-    swiglu: launched('swiglu', swiglu),
-    swigluBackward: launched('swigluBackward', swigluBackward),
-    embedding: launched('embedding', embedding),
+    gatedActivation: launched('gatedActivation', gatedActivation),
+    gatedActivationBackward: launched('gatedActivationBackward', gatedActivationBackward),
+    gatherRows: launched('gatherRows', gatherRows),
     scatterRows: launched('scatterRows', scatterRows),
     copyBlocks: launched('copyBlocks', copyBlocks),
     outerProducts: launched('outerProducts', outerProducts),

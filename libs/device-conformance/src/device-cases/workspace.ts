@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict';
+import type { KernelName, KernelOptions } from '@emloc/device';
+
+import { group, type CaseDefinition } from '../case.js';
+import type { Fixture } from '../fixture.js';
+
+type Launch = { readonly [K in KernelName]?: (fixture: Fixture) => KernelOptions<K> };
+
+/** Options of every kernel that may need more than its operands. */
+const launches: Launch = {
+  gemm: (fixture) => ({
+    a: fixture.tensor(fixture.values([70, 41]), [70, 41]),
+    b: fixture.tensor(fixture.values([41, 33]), [41, 33]),
+    out: fixture.output([70, 33]),
+  }),
+  attention: attentionOptions,
+  attentionBackward: (fixture) => {
+    const [dQ, dK, dV] = [
+      fixture.output([80, 64]),
+      fixture.output([80, 32]),
+      fixture.output([80, 32]),
+    ];
+    const [out, dOut] = [0, 1].map(() => fixture.tensor(fixture.values([80, 64]), [80, 64])) as [
+      typeof dQ,
+      typeof dQ,
+    ];
+    const logSumExp = fixture.tensor(fixture.values([4, 80], { dtype: 'float32' }), [4, 80], {
+      dtype: 'float32',
+    });
+    return { ...attentionOptions(fixture), out, dOut, logSumExp, dQ, dK, dV };
+  },
+  gatedActivation: (fixture) => ({
+    gate: fixture.tensor(fixture.values([9, 31]), [9, 31]),
+    up: fixture.tensor(fixture.values([9, 31]), [9, 31]),
+    kind: 'silu',
+    out: fixture.output([9, 31]),
+  }),
+  crossEntropy: (fixture) => ({
+    logits: fixture.tensor(fixture.values([3, 1001]), [3, 1001]),
+    targets: fixture.tensor([0, 5, 1000], [3], { dtype: 'int32' }),
+    loss: fixture.output([3], 'float32'),
+    prediction: fixture.output([3], 'int32'),
+    gradientScale: 1,
+  }),
+  outerProducts: (fixture) => ({
+    products: [8, 5].map((leftColumns) => ({
+      left: fixture.tensor(fixture.values([70, 8]), [70, 8]),
+      leftColumns,
+      right: fixture.tensor(fixture.values([70, 40]), [70, 40]),
+      out: fixture.tensor(new Float64Array(40 * leftColumns), [leftColumns, 40], {
+        dtype: 'float32',
+      }),
+    })),
+  }),
+  squaredNorms: (fixture) => ({
+    tensors: [fixture.tensor(fixture.values([70_001]), [70_001])],
+    out: fixture.output([1], 'float32'),
+  }),
+  gram: (fixture) => ({
+    x: fixture.tensor(fixture.values([150, 33]), [150, 33]),
+    out: fixture.tensor(new Float64Array(33 * 33), [33, 33], { dtype: fixture.statistics }),
+  }),
+};
+
+function attentionOptions(fixture: Fixture): KernelOptions<'attention'> {
+  const [q, k, v] = [
+    [80, 64],
+    [80, 32],
+    [80, 32],
+  ].map((shape) => fixture.tensor(fixture.values(shape), shape)) as [never, never, never];
+  const sequences = fixture.sequences([1, 70, 9]);
+  return {
+    q,
+    k,
+    v,
+    sequences,
+    heads: 4,
+    kvHeads: 2,
+    scale: 0.25,
+    out: fixture.output([80, 64]),
+    logSumExp: fixture.output([4, 80], 'float32'),
+  };
+}
+
+/**
+ * The peak of a call is what was in use plus the workspace that the profile declares; nothing of it
+ * stays.
+ */
+async function check<K extends KernelName>(
+  fixture: Fixture,
+  name: K,
+  options: KernelOptions<K>,
+): Promise<void> {
+  const { budget, kernels, profile } = fixture.device;
+  const declared = profile.workspaceBytes[name]?.(options) ?? 0;
+  const before = budget.inUseBytes;
+  const scope = budget.openPeakScope();
+  await (kernels[name] as (given: KernelOptions<K>) => void | Promise<unknown>)(options);
+  assert.equal(scope.close() - before, declared, `${name}: workspace at the peak`);
+  assert.equal(budget.inUseBytes, before, `${name}: bytes in use after the call`);
+}
+
+export const workspaceCases: readonly CaseDefinition[] = group(
+  'workspace',
+  Object.fromEntries(
+    Object.entries(launches).map(([name, options]) => [
+      `of ${name} is what the profile declares, for the call only`,
+      (fixture: Fixture) =>
+        check(
+          fixture,
+          name as KernelName,
+          (options as (given: Fixture) => KernelOptions<KernelName>)(fixture),
+        ),
+    ]),
+  ),
+);

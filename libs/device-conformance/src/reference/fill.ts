@@ -1,0 +1,3 @@
+export function fill(count: number, value: number): number[] {
+  return new Array<number>(count).fill(value);
+}

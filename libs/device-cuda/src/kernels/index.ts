@@ -1,0 +1,50 @@
+import type { KernelName, KernelOptions } from '@emloc/device';
+
+import type { CudaContext } from '../context.js';
+import { adamw } from './adamw.js';
+import { addBias } from './add-bias.js';
+import { add } from './add.js';
+import { attention, attentionBackward } from './attention.js';
+import { cast } from './cast.js';
+import { cholesky } from './cholesky.js';
+import { copyBlocks } from './copy-blocks.js';
+import { crossEntropy } from './cross-entropy.js';
+import { eigh } from './eigh.js';
+import { fill } from './fill.js';
+import { gatedActivation, gatedActivationBackward } from './gated-activation.js';
+import { gatherRows } from './gather-rows.js';
+import { gemm } from './gemm.js';
+import { gram } from './gram.js';
+import { outerProducts } from './outer-products.js';
+import { rmsNorm, rmsNormBackward } from './rms-norm.js';
+import { rope } from './rope.js';
+import { scale } from './scale.js';
+import { scatterRows } from './scatter-rows.js';
+import { squaredNorms } from './squared-norms.js';
+
+/** All kernels, of a context that is bound when they are launched. */
+export const operations = {
+  gemm,
+  rmsNorm,
+  rmsNormBackward,
+  rope,
+  attention,
+  attentionBackward,
+  gatedActivation,
+  gatedActivationBackward,
+  gatherRows,
+  scatterRows,
+  copyBlocks,
+  outerProducts,
+  crossEntropy,
+  add,
+  addBias,
+  fill,
+  cast,
+  scale,
+  squaredNorms,
+  adamw,
+  gram,
+  eigh,
+  cholesky,
+} satisfies { [K in KernelName]: (context: CudaContext, options: KernelOptions<K>) => unknown };

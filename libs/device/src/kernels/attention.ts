@@ -1,0 +1,129 @@
+import { at } from '@emloc/checked';
+
+import { assertCount, assertLive, assertShape, matrix } from '../checks.js';
+import type { LaunchedKernel } from '../kernel.js';
+import { probePositions, probeRows, type ProbeOperands, type ProbeShape } from '../probe.js';
+import type { SequenceLayout } from '../sequence-layout.js';
+import type { Tensor } from '../tensor.js';
+import { bytesOf } from '../work.js';
+
+/**
+ * Causal softmax attention within each sequence; grouped-query when kvHeads < heads. Never stores
+ * all scores at once.
+ */
+export interface AttentionOptions {
+  /** (N, heads · headDim) */
+  readonly q: Tensor;
+  /** (N, kvHeads · headDim) */
+  readonly k: Tensor;
+  readonly v: Tensor;
+  readonly sequences: SequenceLayout;
+  readonly heads: number;
+  readonly kvHeads: number;
+  /** Factor on the scores, as a rule 1 / sqrt(headDim). */
+  readonly scale: number;
+  /** (N, heads · headDim) */
+  readonly out: Tensor;
+  /** (heads, N) float32: log Σ exp(score) per query, for the backward. */
+  readonly logSumExp: Tensor;
+}
+
+export interface AttentionBackwardOptions extends Omit<AttentionOptions, 'out'> {
+  readonly out: Tensor;
+  readonly dOut: Tensor;
+  /** Overwritten; shapes of q, k and v. */
+  readonly dQ: Tensor;
+  readonly dK: Tensor;
+  readonly dV: Tensor;
+}
+
+/**
+ * Counted by the query-key pairs: two products forward, five backward (scores again, dP, dV, dQ,
+ * dK).
+ */
+export const attention: LaunchedKernel<AttentionOptions> = {
+  work(options) {
+    const headLength = checkAttention('attention', options);
+    const { q, k, v, out, logSumExp, sequences, heads } = options;
+    return {
+      flops: 4 * headLength * heads * causalPairs(sequences),
+      bytes: bytesOf(q, k, v, out, logSumExp),
+    };
+  },
+  probe: {
+    boundBy: 'arithmetic',
+    prepare: (operands, shape) => ({ options: probeOptions(operands, shape) }),
+  },
+};
+
+export const attentionBackward: LaunchedKernel<AttentionBackwardOptions> = {
+  work(options) {
+    const headLength = checkAttention('attentionBackward', options);
+    const { q, k, v, out, dOut, dQ, dK, dV, logSumExp, sequences, heads } = options;
+    assertLive(dOut, dQ, dK, dV);
+    assertShape('attentionBackward', dOut, out.shape);
+    assertShape('attentionBackward', dQ, q.shape);
+    assertShape('attentionBackward', dK, k.shape);
+    assertShape('attentionBackward', dV, v.shape);
+    const bytes = bytesOf(q, k, v, out, dOut, dQ, dK, dV, logSumExp);
+    return { flops: 10 * headLength * heads * causalPairs(sequences), bytes };
+  },
+  probe: {
+    boundBy: 'arithmetic',
+    prepare: (operands, shape) => {
+      const options = probeOptions(operands, shape);
+      const [dOut, dQ, dK, dV] = [
+        operands.tensor(options.q.shape),
+        operands.tensor(options.q.shape),
+        operands.tensor(options.k.shape),
+        operands.tensor(options.v.shape),
+      ];
+      return { options: { ...options, dOut, dQ, dK, dV } };
+    },
+  },
+};
+
+/** Query-key pairs of causal attention: Σ L (L + 1) / 2 over the sequences. */
+function causalPairs({ offsets }: SequenceLayout): number {
+  let pairs = 0;
+  for (let i = 1; i < offsets.length; i += 1) {
+    const length = at(offsets, i) - at(offsets, i - 1);
+    pairs += (length * (length + 1)) / 2;
+  }
+  return pairs;
+}
+
+/** Operands that attention and its backward share. Returns the length of a head. */
+function checkAttention(
+  kernel: 'attention' | 'attentionBackward',
+  options: AttentionOptions,
+): number {
+  const { q, k, v, out, logSumExp, sequences, heads, kvHeads } = options;
+  const [rows, width] = matrix(kernel, q);
+  const headLength = width / heads;
+  assertLive(q, k, v, out, logSumExp, sequences.deviceOffsets, sequences.positions);
+  assertShape(kernel, k, [rows, kvHeads * headLength]);
+  assertShape(kernel, v, [rows, kvHeads * headLength]);
+  assertShape(kernel, out, [rows, width]);
+  assertShape(kernel, logSumExp, [heads, rows]);
+  assertShape(kernel, sequences.deviceOffsets, [sequences.offsets.length]);
+  assertCount(kernel, 'last sequence offset', sequences.offsets.at(-1) ?? 0, rows);
+  return headLength;
+}
+
+function probeOptions({ tensor, indices }: ProbeOperands, shape: ProbeShape): AttentionOptions {
+  const { heads, headDim, sequences, sequenceLength } = shape;
+  const rows = probeRows(shape);
+  const size = [rows, heads * headDim];
+  const [q, k, v, out] = [tensor(size), tensor(size), tensor(size), tensor(size)];
+  const logSumExp = tensor([heads, rows], 'float32');
+  const offsets = Array.from({ length: sequences + 1 }, (_, index) => index * sequenceLength);
+  const layout = {
+    offsets,
+    deviceOffsets: indices(Int32Array.from(offsets)),
+    positions: indices(probePositions(shape)),
+    maxLength: sequenceLength,
+  };
+  const scale = 1 / Math.sqrt(headDim);
+  return { q, k, v, sequences: layout, heads, kvHeads: heads, scale, out, logSumExp };
+}

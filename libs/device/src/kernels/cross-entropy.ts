@@ -1,0 +1,39 @@
+import { assertShape, matrix } from '../checks.js';
+import type { LaunchedKernel } from '../kernel.js';
+import type { Tensor } from '../tensor.js';
+import { streaming } from '../work.js';
+
+/** Softmax cross-entropy of each row, and optionally its gradient. */
+export interface CrossEntropyOptions {
+  /**
+   * (N, V). Overwritten by dLogits = (softmax − onehot) · gradientScale when `gradientScale` is
+   * given.
+   */
+  readonly logits: Tensor;
+  /** int32 (N) */
+  readonly targets: Tensor;
+  /** float32 (N): −log softmax[target] */
+  readonly loss: Tensor;
+  /** int32 (N): the smallest index of the largest logit. */
+  readonly prediction: Tensor;
+  readonly gradientScale?: number;
+}
+
+export const crossEntropy: LaunchedKernel<CrossEntropyOptions> = {
+  work({ logits, targets, loss, prediction, gradientScale }) {
+    const [rows] = matrix('crossEntropy', logits);
+    assertShape('crossEntropy', targets, [rows]);
+    assertShape('crossEntropy', loss, [rows]);
+    assertShape('crossEntropy', prediction, [rows]);
+    const written = gradientScale === undefined ? [] : [logits];
+    return streaming(logits, 5, [logits, targets, loss, prediction, ...written]);
+  },
+  probe: {
+    boundBy: 'memory',
+    prepare: ({ tensor, indices }, { vocabularySize }) => {
+      const [logits, loss] = [tensor([64, vocabularySize]), tensor([64], 'float32')];
+      const [targets, prediction] = [indices(new Int32Array(64)), indices(new Int32Array(64))];
+      return { options: { logits, targets, loss, prediction } };
+    },
+  },
+};

@@ -1,0 +1,74 @@
+import { adamw } from './adamw.js';
+import { addBias } from './add-bias.js';
+import { add } from './add.js';
+import { attention, attentionBackward } from './attention.js';
+import { cast } from './cast.js';
+import { cholesky } from './cholesky.js';
+import { copyBlocks } from './copy-blocks.js';
+import { crossEntropy } from './cross-entropy.js';
+import { eigh } from './eigh.js';
+import { fill } from './fill.js';
+import { gatedActivation, gatedActivationBackward } from './gated-activation.js';
+import { gatherRows } from './gather-rows.js';
+import { gemm } from './gemm.js';
+import { gram } from './gram.js';
+import { outerProducts } from './outer-products.js';
+import { rmsNorm, rmsNormBackward } from './rms-norm.js';
+import { rope } from './rope.js';
+import { scale } from './scale.js';
+import { scatterRows } from './scatter-rows.js';
+import { squaredNorms } from './squared-norms.js';
+
+const launchedKernels = Object.freeze({
+  gemm,
+  rmsNorm,
+  rmsNormBackward,
+  rope,
+  attention,
+  attentionBackward,
+  gatedActivation,
+  gatedActivationBackward,
+  gatherRows,
+  scatterRows,
+  copyBlocks,
+  outerProducts,
+  crossEntropy,
+  add,
+  addBias,
+  fill,
+  cast,
+  scale,
+  squaredNorms,
+  adamw,
+  gram,
+});
+
+export const factorizations = Object.freeze({ eigh, cholesky });
+
+/** Every kernel by its name: whatever lists kernels derives from here. */
+export const kernelDefinitions = Object.freeze({ ...launchedKernels, ...factorizations });
+
+type Definitions = typeof kernelDefinitions;
+export type KernelName = keyof Definitions;
+export type KernelOptions<K extends KernelName> = Parameters<Definitions[K]['work']>[0];
+
+export type LaunchedKernels = {
+  readonly [K in keyof typeof launchedKernels]: (options: KernelOptions<K>) => void;
+};
+
+type Factorizations = {
+  readonly [K in keyof typeof factorizations]: (
+    options: KernelOptions<K>,
+  ) => Promise<(typeof factorizations)[K]['planned']>;
+};
+
+/** What a device can do. */
+export type Kernels = LaunchedKernels & Factorizations;
+
+export const launchedKernelNames = Object.freeze(
+  Object.keys(launchedKernels),
+) as readonly (keyof LaunchedKernels)[];
+
+export const factorizationNames = Object.freeze(
+  Object.keys(factorizations),
+) as readonly (keyof Factorizations)[];

@@ -1,0 +1,16 @@
+import type { Tensor } from './tensor.js';
+
+/**
+ * Sequences packed one after another without padding: rows `offsets[i]` to `offsets[i + 1]` of
+ * every activation belong to sequence i, so padding tokens never exist on a device.
+ */
+export interface SequenceLayout {
+  /** Cumulative lengths on the host, first 0, last the number of rows N; length S + 1. */
+  readonly offsets: readonly number[];
+  /** The same numbers on the device, int32 (S + 1). */
+  readonly deviceOffsets: Tensor;
+  /** Position of every row in its sequence, int32 (N). */
+  readonly positions: Tensor;
+  /** The longest sequence in rows. */
+  readonly maxLength: number;
+}
