@@ -1,7 +1,7 @@
 import type { DeviceProfile, KernelOptions, WorkspaceBytes } from '@emloc/device';
 
 import { chunkScratchBytes } from './activations.js';
-import { attentionScratchBytes } from './kernels/attention-tiles.js';
+import { attentionBackwardScratchBytes, attentionScratchBytes } from './kernels/attention-tiles.js';
 import { gramChunkRows } from './kernels/gram.js';
 import { wholeProduct } from './kernels/outer-products.js';
 import { eighWorkElements } from './native-blas.js';
@@ -27,8 +27,7 @@ const workspaceBytes: WorkspaceBytes = Object.freeze({
       ...products.map(wholeProduct).map((product) => (product ? gemmScratchBytes(product) : 0)),
     ),
   attention: (options: KernelOptions<'attention'>) => attentionScratchBytes(options, 1),
-  attentionBackward: (options: KernelOptions<'attentionBackward'>) =>
-    attentionScratchBytes(options, 2),
+  attentionBackward: attentionBackwardScratchBytes,
   gatedActivation: ({ out }: KernelOptions<'gatedActivation'>) => chunkScratchBytes(out.size, 2),
   gatedActivationBackward: ({ dOut }: KernelOptions<'gatedActivationBackward'>) =>
     chunkScratchBytes(dOut.size, 4),

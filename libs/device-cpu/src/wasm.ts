@@ -6,21 +6,26 @@ export interface WasmKernels {
   readonly memory: WebAssembly.Memory;
   sgemmBlock(rows: number, columns: number, k: number, a: number, b: number, c: number): void;
   dgemmBlock(rows: number, columns: number, k: number, a: number, b: number, c: number): void;
-  causalSoftmax(
+  softmaxRows(
     scores: number,
     rows: number,
     stride: number,
-    firstLength: number,
+    firstEnd: number,
+    window: number,
+    sink: number,
     maxima: number,
     sums: number,
   ): void;
-  causalProbabilities(
+  probabilityRows(
     scores: number,
     rows: number,
     stride: number,
-    firstLength: number,
+    firstEnd: number,
+    window: number,
     logSumExp: number,
   ): void;
+  softCapRow(x: number, count: number, cap: number, slopes: number): void;
+  multiplyRow(x: number, factors: number, count: number): void;
   scoreGradients(
     p: number,
     dp: number,

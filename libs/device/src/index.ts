@@ -1,7 +1,15 @@
 export { elementCount, byteLength, type DType, type HostDType, bytesPerElement } from './dtype.js';
+export { parseBytes } from './bytes.js';
 export { formatBytes, DeviceError, OutOfBudgetError } from './errors.js';
 export { memoryCategories, type MemoryCategory, MemoryBudget, PeakScope } from './budget.js';
 export { Tensor } from './tensor.js';
+export {
+  type AttentionMask,
+  assertScoring,
+  attendedKeys,
+  attendedPairs,
+  causalMask,
+} from './attention-mask.js';
 export type { SequenceLayout } from './sequence-layout.js';
 export type { Work } from './work.js';
 export type { Prepare, Probe, ProbeOperands, ProbeShape } from './probe.js';
@@ -50,6 +58,8 @@ export {
   factorizationNames,
 } from './kernels/index.js';
 export type { WorkspaceBytes, DeviceProfile } from './profile.js';
+export { type KernelRate, type DeviceRates, roughRates } from './rates.js';
+export type { DeviceTarget } from './target.js';
 export {
   type HostArray,
   type HostBuffer,

@@ -1,5 +1,13 @@
 import { at, last } from '@emloc/checked';
-import type { Device, DType, HostArray, SequenceLayout, Tensor } from '@emloc/device';
+import {
+  attendedPairs,
+  type AttentionMask,
+  type Device,
+  type DType,
+  type HostArray,
+  type SequenceLayout,
+  type Tensor,
+} from '@emloc/device';
 
 import { createRandom, normals } from './random.js';
 
@@ -166,13 +174,27 @@ const benchGemm: Group = async (device, operands, report) => {
   );
 };
 
+type AttentionBench = readonly [
+  heads: number,
+  kvHeads: number,
+  headDim: number,
+  lengths: readonly number[],
+  mask: AttentionMask,
+];
+
 const benchAttention: Group = async (device, operands, report) => {
-  for (const [heads, kvHeads, headDim, lengths] of [
-    [28, 4, 128, [1024, 1024]],
-    [32, 8, 64, [1024, 1024]],
-    [28, 4, 128, [8192]],
-    [28, 4, 128, Array.from({ length: 16 }, () => 128)],
-  ] as const) {
+  const causal: AttentionMask = { kind: 'causal' };
+  for (const [heads, kvHeads, headDim, lengths, mask] of [
+    [28, 4, 128, [1024, 1024], causal],
+    [32, 8, 64, [1024, 1024], causal],
+    [28, 4, 128, [8192], causal],
+    [28, 4, 128, Array.from({ length: 16 }, () => 128), causal],
+    [28, 4, 128, [4096], { kind: 'none' }],
+    [16, 16, 80, [4096], { kind: 'none' }],
+    [32, 8, 64, [8192], { kind: 'window', window: 1024 }],
+    [8, 4, 256, [2048], causal],
+    [8, 4, 256, [8192], { kind: 'window', window: 1024 }],
+  ] as readonly AttentionBench[]) {
     const sequences = operands.sequences(lengths);
     const rows = last(sequences.offsets);
     const [q, out, dOut, dQ] = Array.from({ length: 4 }, () =>
@@ -182,9 +204,11 @@ const benchAttention: Group = async (device, operands, report) => {
       operands.random([rows, kvHeads * headDim]),
     ) as [Tensor, Tensor, Tensor, Tensor];
     const logSumExp = operands.empty([heads, rows], 'float32');
-    const options = { q, k, v, out, logSumExp, sequences, heads, kvHeads, scale: headDim ** -0.5 };
-    const pairs = lengths.reduce((sum, length) => sum + (length * (length + 1)) / 2, 0);
-    const label = `${lengths.length} x ${lengths[0]}, ${heads}/${kvHeads} heads of ${headDim}`;
+    const scale = headDim ** -0.5;
+    const options = { q, k, v, out, logSumExp, sequences, heads, kvHeads, scale, mask };
+    const pairs = attendedPairs(sequences, mask);
+    const kind = mask.kind === 'causal' ? '' : `, mask ${Object.values(mask).join(' ')}`;
+    const label = `${lengths.length} x ${lengths[0]}, ${heads}/${kvHeads} heads of ${headDim}${kind}`;
     report(
       await measure(device, `attention ${label}`, { flops: 4 * pairs * heads * headDim }, () =>
         device.kernels.attention(options),
