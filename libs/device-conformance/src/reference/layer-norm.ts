@@ -22,7 +22,8 @@ export function layerNorm(
     inverseStd[row] = inverse;
     values.forEach((value, i) => {
       const normal = (value - center) * inverse;
-      out[row * width + i] = normal * (weight?.[i] ?? 1) + (bias?.[i] ?? 0);
+      const gained = weight ? normal * (weight[i] as number) : normal;
+      out[row * width + i] = bias ? gained + (bias[i] as number) : gained;
     });
   });
   return { out, mean, inverseStd };
