@@ -59,7 +59,7 @@ const hotFiles = [
   'libs/dataset/src/tokenizers/regex/{match-pattern,set-table}.ts',
   'libs/dataset/src/tokenizers/unicode/code-point-set.ts',
   'libs/device-conformance/src/reference/*.ts',
-  'libs/device-cpu/src/{checks,convert,sums}.ts',
+  'libs/device-cpu/src/{checks,convert,gains,sequence-sums,sums}.ts',
   'libs/device-cpu/src/{kernels,portable}/*.ts',
   'libs/device-cuda/src/widen.ts',
   'libs/emulator/src/{apply-correction,orthonormal-rows,statistics}.ts',

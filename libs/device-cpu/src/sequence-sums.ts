@@ -1,5 +1,5 @@
 /**
- * out[s, :] = Σ a · b over the rows of each sequence, of Σ a where there is no b; in float64, row by
+ * out[s, :] = Σ a · b over the rows of each sequence, Σ a where there is no b; in float64, row by
  * row. `out` is (sequences, width).
  */
 export function sumBySequence(

@@ -18,13 +18,13 @@ const sumLanes = 16;
 type Unit = 'modulate' | 'gated-add';
 
 /** What belongs together: rows, and tables with a row for each sequence. */
-export interface SequenceOperands {
+interface SequenceOperands {
   readonly sequences: SequenceLayout;
   readonly rows: readonly [Tensor, ...Tensor[]];
   readonly tables: readonly Tensor[];
 }
 
-export interface SequenceProblem {
+interface SequenceProblem {
   readonly rows: number;
   readonly columns: number;
   readonly sequences: number;
@@ -47,7 +47,7 @@ export function inspectSequences(
   return { rows, columns, sequences: count, dtype };
 }
 
-export interface SequenceScaling {
+interface SequenceScaling {
   readonly x: Tensor;
   readonly table: Tensor;
   readonly offsets: Tensor;

@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import type { Tensor } from '@emloc/device';
 import type { Tensor2D } from '@tensorflow/tfjs-core';
 
@@ -10,7 +11,7 @@ export function bySequence(
   offsets: readonly number[],
 ): Tensor2D {
   const owners = new Int32Array(offsets.at(-1) ?? 0);
-  offsets.forEach((end, s) => owners.fill(s - 1, offsets[s - 1] ?? 0, end));
+  offsets.slice(1).forEach((end, s) => owners.fill(s, at(offsets, s), end));
   return tf.gather(memory.float32<Tensor2D>(table), tf.tensor1d(owners, 'int32'));
 }
 
@@ -22,7 +23,7 @@ export function sumBySequence(
 ): Tensor2D {
   const width = values.shape[1];
   const sums = offsets.slice(1).map((end, s) => {
-    const start = offsets[s] ?? 0;
+    const start = at(offsets, s);
     return end === start
       ? tf.zeros([width])
       : tf.tidy(() => tf.sum(tf.slice(values, [start, 0], [end - start, width]), 0));

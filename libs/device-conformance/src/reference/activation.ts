@@ -18,7 +18,9 @@ export function activation(x: Float64Array, kind: ActivationKind): Float64Array 
   return x.map((value) => activate(value, kind));
 }
 
-/** Φ(x): a Taylor series near 0, a continued fraction further out (Abramowitz and Stegun 7.1.14). */
+/**
+ * Φ(x): a Taylor series near 0, a continued fraction further out (Abramowitz and Stegun, 7.1.14).
+ */
 function normal(x: number): number {
   const z = Math.abs(x) / Math.SQRT2;
   const tail = 0.5 * (z < 2.5 ? 1 - errorSeries(z) : complementaryFraction(z));

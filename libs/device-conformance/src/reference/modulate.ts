@@ -1,4 +1,4 @@
-/** Every row times 1 + the scale of its sequence, plus its shift; scale and shift (sequences, width). */
+/** Every row times 1 + the scale of its sequence, plus its shift; both (sequences, width). */
 export function modulate(
   x: Float64Array,
   scale: Float64Array,

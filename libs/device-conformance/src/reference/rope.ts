@@ -24,8 +24,8 @@ export function ropeTables(
 }
 
 /**
- * Two elements of each head are one plane, turned by the angle of the row's position: i of the first
- * half and i of the second, or neighbours. Elements from `rotaryDim` on stay.
+ * Two elements of each head are one plane, turned by the angle of the row's position: i of the
+ * first half and i of the second, or neighbours. Elements from `rotaryDim` on stay.
  */
 export function rope(
   x: Float64Array,

@@ -30,8 +30,8 @@ export function layerNorm(options: LayerNormOptions): void {
 }
 
 /**
- * dX = r (g − mean(g) − x̂ mean(g x̂)) with g = dOut · weight, x̂ = (x − mean) r and r = inverseStd;
- * sums in float64. What the mean lost when it was rounded to float32 is found again.
+ * dX = r (g − mean(g) − y mean(g y)) with g = dOut · weight, y = (x − mean) r, r = inverseStd; sums
+ * in float64. What the mean lost when it was rounded to float32 is found again.
  */
 export function layerNormBackward(options: LayerNormBackwardOptions): void {
   const { dOut, x, weight, mean, inverseStd, dX, accumulate } = options;

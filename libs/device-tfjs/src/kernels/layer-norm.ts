@@ -24,7 +24,7 @@ export function layerNorm(context: TfjsContext, options: LayerNormOptions): void
   memory.write(out, bias ? tf.add(gained, memory.float32(bias)) : gained);
 }
 
-/** dX = r (g − mean(g) − x̂ mean(g x̂)) with g = dOut · weight, x̂ = (x − mean) r, r = inverseStd. */
+/** dX = r (g − mean(g) − y mean(g y)) with g = dOut · weight, y = (x − mean) r, r = inverseStd. */
 export function layerNormBackward(context: TfjsContext, options: LayerNormBackwardOptions): void {
   const { tf, memory } = context;
   const { dOut, x, weight, mean, inverseStd, dX, accumulate } = options;

@@ -32,8 +32,10 @@ function split(
   pairs: 'halves' | 'adjacent',
 ): readonly [low: TfTensor, high: TfTensor] {
   if (pairs === 'halves') return tf.split(part, 2, 2) as [TfTensor, TfTensor];
-  const [rows = 0, heads = 0, width = 0] = part.shape;
-  return tf.unstack(tf.reshape(part, [rows, heads, width / 2, 2]), 3) as [TfTensor, TfTensor];
+  return tf.unstack(tf.reshape(part, [...part.shape.slice(0, 2), -1, 2]), 3) as [
+    TfTensor,
+    TfTensor,
+  ];
 }
 
 function checkRope(options: RopeOptions): ReturnType<typeof ropeExtents> {

@@ -4,8 +4,8 @@ import type { Tensor } from '../tensor.js';
 import { streaming } from '../work.js';
 
 /**
- * Softmax cross-entropy of each row of l = logitScale · logits, or of l = softCap · tanh(logitScale ·
- * logits / softCap), and optionally its gradient with respect to `logits`.
+ * Softmax cross-entropy of each row of l = logitScale · logits, or of
+ * l = softCap · tanh(logitScale · logits / softCap), and optionally its gradient by `logits`.
  */
 export interface CrossEntropyOptions {
   /**
