@@ -28,13 +28,11 @@ export function embeddingIn({ tensors }: Pick<Checkpoint, 'tensors'>): string | 
 export async function isHeadTied(checkpoint: Checkpoint): Promise<boolean> {
   const { config, tensors } = checkpoint;
   // Where nothing is said, the class decides, which is not known here.
-  const said = config['tie_word_embeddings'] ?? true;
+  if ((config['tie_word_embeddings'] ?? true) !== true) return false;
   const head = heads
     .map((name) => knownName(name, (each) => tensors.has(each)))
     .find((name) => name !== undefined);
+  if (head === undefined) return true;
   const embedding = embeddingIn(checkpoint);
-  if (said !== true) return false;
-  return head === undefined || embedding === undefined
-    ? head === undefined
-    : sameTensor(checkpoint, head, embedding);
+  return embedding !== undefined && sameTensor(checkpoint, head, embedding);
 }
