@@ -1,6 +1,12 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { mergeCheckpoint, openSafetensors, readPeftAdapter } from '@emloc/checkpoint';
+import {
+  currentName,
+  mergeCheckpoint,
+  openCheckpoint,
+  openSafetensors,
+  readPeftAdapter,
+} from '@emloc/checkpoint';
 import { DeviceError, roughRates } from '@emloc/device';
 import { deviceTarget } from '@emloc/device-registry';
 import { fixtureNames, unpackFixture, type GoldenFixture } from '@emloc/golden-models';
@@ -134,6 +140,21 @@ describe.each(await kinds())('a job on $kind', ({ name, isFormer }) => {
     ]);
     expect([...file.tensors.keys()].sort()).toEqual(expected.sort());
     await file.close();
+  });
+
+  it('has PEFT select just the layers that it adapts', async () => {
+    const { model, out } = options();
+    const checkpoint = await openCheckpoint(model);
+    const matrices = [...checkpoint.tensors].filter(([, { shape }]) => shape.length === 2);
+    await checkpoint.close();
+    const modules = matrices.map(([tensor]) => currentName(tensor).replace(/\.weight$/, ''));
+    const { target_modules: targets } = JSON.parse(
+      await readFile(join(out, 'adapter_config.json'), 'utf8'),
+    ) as { target_modules: string[] };
+    const selected = modules.filter((path) =>
+      targets.some((suffix) => path === suffix || path.endsWith(`.${suffix}`)),
+    );
+    expect(selected.sort()).toEqual([...fixture.golden.lora.gradients.keys()].sort());
   });
 
   it('has in a merged checkpoint the loss of base and adapter', async () => {
