@@ -5,7 +5,6 @@ export { memoryCategories, type MemoryCategory, MemoryBudget, PeakScope } from '
 export { Tensor } from './tensor.js';
 export {
   type AttentionMask,
-  type RowRange,
   assertScoring,
   attendedKeys,
   attendedPairs,
