@@ -74,5 +74,8 @@ function repeated(
 
 /** bf16 values whose lowest bits are those of a layer's own. */
 function withOtherBits(data: Buffer, layer: number): Buffer {
-  return Buffer.from(data.map((byte, index) => (index % 2 === 0 ? byte ^ layer : byte)));
+  const changed = Buffer.from(data);
+  for (let low = 0; low < changed.length; low += 2)
+    changed.writeUInt8(changed.readUInt8(low) ^ layer, low);
+  return changed;
 }
