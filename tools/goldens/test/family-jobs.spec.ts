@@ -6,6 +6,7 @@ import {
   openCheckpoint,
   openSafetensors,
   readPeftAdapter,
+  writePeftAdapter,
 } from '@emloc/checkpoint';
 import { DeviceError, roughRates } from '@emloc/device';
 import { deviceTarget } from '@emloc/device-registry';
@@ -21,10 +22,14 @@ import {
 
 const current = 'model.language_model.';
 
-/** The names that a wrapper's tensors had before transformers 4.52. */
+/** The name that a wrapper's tensor or module had before transformers 4.52. */
 function formerName(name: string): string {
   if (name.startsWith(current)) return `language_model.model.${name.slice(current.length)}`;
   return name === 'lm_head.weight' ? `language_model.${name}` : name.replace(/^model\./, '');
+}
+
+function isWrapper(kind: string): boolean {
+  return kind.includes('ForConditionalGeneration');
 }
 
 /** A fixture of each architecture; wrappers under the names of old checkpoints, too. */
@@ -41,9 +46,7 @@ async function kinds(): Promise<{ kind: string; name: string; isFormer: boolean 
   }
   return [...byArchitecture].flatMap(([kind, name]) => [
     { kind, name, isFormer: false },
-    ...(kind.endsWith('ForConditionalGeneration')
-      ? [{ kind: `${kind} as in old checkpoints`, name, isFormer: true }]
-      : []),
+    ...(isWrapper(kind) ? [{ kind: `${kind} as in old checkpoints`, name, isFormer: true }] : []),
   ]);
 }
 
@@ -75,7 +78,7 @@ const elsewhere = {
   }),
 };
 
-describe.each(await kinds())('a job on $kind', ({ name, isFormer }) => {
+describe.each(await kinds())('a job on $kind', ({ kind, name, isFormer }) => {
   let fixture: GoldenFixture;
   let report: TuneReport;
 
@@ -166,4 +169,16 @@ describe.each(await kinds())('a job on $kind', ({ name, isFormer }) => {
     expect(Math.abs(ours - theirs)).toBeLessThan(1e-4);
     expect(Math.abs(ours - (report.validation.refined ?? 0))).toBeLessThan(1e-5);
   });
+
+  if (isWrapper(kind))
+    it('has the same loss with the module paths of old adapters', async () => {
+      const { model, out } = options();
+      const former = `${fixture.folder}-adapter-former`;
+      const adapter = await readPeftAdapter(out);
+      const layers = [...adapter.layers].map(([path, layer]) => [formerName(path), layer] as const);
+      await writePeftAdapter(former, { ...adapter, layers: new Map(layers) });
+      const [ours, theirs] = [await loss(model, out), await loss(model, former)];
+      await rm(former, { recursive: true });
+      expect(theirs).toBe(ours);
+    });
 });
