@@ -9,7 +9,7 @@ const renamed: readonly (readonly [former: string, current: string])[] = [
   ['multi_modal_projector', 'model.multi_modal_projector'],
 ];
 
-/** The name that transformers has today for a module or tensor of a wrapper; other names as given. */
+/** The name that transformers has today for a module or tensor of a wrapper; others as given. */
 export function currentName(name: string): string {
   return replaced(name, renamed) ?? name;
 }
