@@ -20,6 +20,7 @@ import {
   type PeftConfig,
 } from './peft-config.js';
 import { loraTensorName, parseCopyName, parseLoraTensorName } from './peft-names.js';
+import { withPathsOf } from './rename-layers.js';
 import { openSafetensors, type SafetensorsFile } from './safetensors-file.js';
 
 export interface ReadPeftOptions {
@@ -52,7 +53,7 @@ export async function readPeftAdapter(
   try {
     const { rank, alpha, useRslora, targetModules, baseModel } = config;
     const layers = await readLayers(file, config);
-    const adapter: LoraAdapter = {
+    const own: LoraAdapter = {
       rank,
       alpha,
       useRslora,
@@ -60,6 +61,7 @@ export async function readPeftAdapter(
       layers,
       ...(baseModel !== undefined && { baseModel }),
     };
+    const adapter = linearModules ? withPathsOf(own, (path) => linearModules.has(path)) : own;
     assertAdapter(adapter);
     if (linearModules) assertFitsModel(adapter, linearModules);
     await assertCopies(file, base);

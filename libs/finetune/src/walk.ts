@@ -7,7 +7,13 @@ import {
 } from '@emloc/autograd';
 import { at } from '@emloc/checked';
 import type { Tensor } from '@emloc/device';
-import { bindBlock, type Block, type ModelLayout } from '@emloc/models';
+import {
+  bindBlock,
+  lossBlock,
+  type Block,
+  type ModelLayout,
+  type ModelLinear,
+} from '@emloc/models';
 
 import type { DeviceAdapter } from './device-adapter.js';
 import type { DeviceBatch } from './device-batch.js';
@@ -44,6 +50,17 @@ export function backwardPath(
   });
   const lowest = wanted.findIndex((inputs) => inputs !== null);
   return { wanted, lowest: lowest < 0 ? blocks.length : lowest };
+}
+
+/** How many blocks before the loss the backward goes back, where these linears are adapted. */
+export function blocksBeforeLoss(
+  layout: ModelLayout,
+  adapted: Iterable<Pick<ModelLinear, 'block' | 'name'>>,
+): number {
+  const names = layout.blocks.map(() => new Set<string>());
+  for (const { block, name } of adapted) at(names, block).add(name);
+  const { lowest } = backwardPath(layout, ({ index }) => at(names, index));
+  return Math.max(0, lossBlock(layout).index - lowest);
 }
 
 /**

@@ -73,9 +73,17 @@ async function layoutIn(
   };
 }
 
-/** The names whose embedding is there; the first ones where none is, which an error then names. */
+/**
+ * The names whose embedding is there; where none is, those that layers have, or the first: an error
+ * then names one.
+ */
 function namesIn({ tensors }: Checkpoint, { names }: DecoderShape): DecoderNames {
-  return names.find(({ embedding }) => tensors.has(`${embedding}.weight`)) ?? at(names, 0);
+  const all = [...tensors.keys()];
+  return (
+    names.find(({ embedding }) => tensors.has(`${embedding}.weight`)) ??
+    names.find(({ layers }) => all.some((name) => name.startsWith(`${layers}.`))) ??
+    at(names, 0)
+  );
 }
 
 function assertTensors(layout: ModelLayout, checkpoint: Checkpoint): void {

@@ -32,7 +32,9 @@ import {
 
 import { PipelineError } from './errors.js';
 import { inOrder, longestOf } from './job/job.js';
+import { recordedLongestRow } from './job/longest-row-record.js';
 import { textSourceOf, withRecordedText } from './job/text-record.js';
+import { readableLength } from './options/max-length.js';
 import type { EvaluateOptions } from './options/resolve.js';
 import { inferenceBytes } from './plan/default-budget.js';
 import { heaviestBatches } from './plan/heaviest-batches.js';
@@ -83,6 +85,8 @@ interface Evaluated {
   readonly model: Model;
   readonly adapter: LoraAdapter | null;
   readonly rows: readonly EncodedRow[];
+  /** Of these rows and those that the adapter was trained on: rotary tables may depend on it. */
+  readonly longestRow: number;
   readonly batches: TextBatches;
   /** For answers only. */
   readonly tokenizer: ChatTokenizer | null;
@@ -111,9 +115,10 @@ export async function evaluateModel(
     const { rows, report } = dataset;
     host.onRows?.({ report, text, date: source.date });
     const tokenizer = options.answers > 0 ? await loadTokenizer(options.model, source) : null;
-    const maxLength = Math.min(options.maxLength, model.layout.text.maxPositions);
+    const maxLength = readableLength(options.maxLength, model.layout.text);
     const batches = inOrder(rows, options.batch);
-    const evaluated = { options, model, adapter, rows, batches, tokenizer };
+    const longestRow = Math.max(longestOf(rows), await recordedLongestRow(options.adapter));
+    const evaluated = { options, model, adapter, rows, longestRow, batches, tokenizer };
     const { profile } = host.target;
     const budgetBytes = options.vramBytes ?? (await inferenceBytes(model, profile, maxLength));
     const pagerBytes = await weightBytes(evaluated, profile, budgetBytes);
@@ -160,7 +165,7 @@ async function loadRows(
   try {
     const dataset = await loadDataset(session, {
       path: options.data,
-      maxLength: Math.min(options.maxLength, model.layout.text.maxPositions),
+      maxLength: readableLength(options.maxLength, model.layout.text),
       limit: options.limit,
       strict: options.strict,
       signal,
@@ -180,7 +185,7 @@ async function run(
     host,
   }: { device: Device; pagerBytes: number; reads: 'real' | 'none'; host: Partial<EvaluateHost> },
 ): Promise<{ evaluation: Evaluation; answers: readonly AnsweredRow[] }> {
-  const { options, model, adapter, batches } = evaluated;
+  const { options, model, adapter, batches, longestRow } = evaluated;
   const { source, layout } = model;
   const { hostBytes, prefetch } = options;
   const pager = openPager({
@@ -193,7 +198,7 @@ async function run(
     observer: host.pagerObserver,
     signal: host.signal,
   });
-  const paged = { device, layout, pager, longestRow: longestOf(evaluated.rows) };
+  const paged = { device, layout, pager, longestRow };
   try {
     const variant = adapter && DeviceAdapter.load(device, layout, adapter, { trainable: false });
     try {

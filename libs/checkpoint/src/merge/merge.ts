@@ -9,6 +9,7 @@ import { holdPlace, settleOutput } from '../output/held-place.js';
 import { assertReplaceable, recordFileName } from '../output/owned.js';
 import { findPlace } from '../output/place.js';
 import { writeOutput } from '../output/write-output.js';
+import { withPathsOf } from '../rename-layers.js';
 import { writeSafetensors } from '../write-safetensors.js';
 import { copyOtherFiles, listOtherFiles, rewriteDType, type OtherFiles } from './other-files.js';
 import { assertFreeDisk, assertOutsideModel } from './output-folder.js';
@@ -61,12 +62,13 @@ export interface MergeReport {
  * too full or `out` is taken.
  */
 export async function mergeCheckpoint(options: MergeOptions): Promise<MergeReport> {
-  const { model, adapter, out, dtype, signal, overwrite = false } = options;
+  const { model, out, dtype, signal, overwrite = false } = options;
   signal?.throwIfAborted();
   await settleOutput(model);
   const source = await openShards(model);
   try {
     if (options.allowUnusedLayers !== true) assertLayersUsed(source);
+    const adapter = withPathsOf(options.adapter, (path) => source.tensors.has(`${path}.weight`));
     await assertOwnHead(source, adapter);
     const plan = planMerge(source, adapter, dtype);
     await assertOutsideModel(model, await findPlace(out));

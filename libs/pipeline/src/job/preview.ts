@@ -7,6 +7,7 @@ import {
 } from '@emloc/dataset';
 import { openModel } from '@emloc/models';
 
+import { readableLength } from '../options/max-length.js';
 import type { OptionsOf } from '../options/table.js';
 import { textRecordOf, textSourceOf } from './text-record.js';
 
@@ -40,7 +41,7 @@ export async function* previewRows(
   // No weight is read here, so it matters to nobody which of them there are.
   const model = await openModel(options.model, { allowUnusedLayers: true });
   await model.close();
-  const maxLength = Math.min(options.maxLength, model.layout.text.maxPositions);
+  const maxLength = readableLength(options.maxLength, model.layout.text);
   const session = openDataset(textSourceOf({ ...options, date }, model));
   try {
     const text = await session.describe();

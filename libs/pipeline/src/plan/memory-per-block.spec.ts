@@ -68,6 +68,7 @@ function jobOn(model: Model): Job {
     options: {
       ...defaultTuneOptions,
       date: '2026-01-31',
+      maxLength: Math.max(...rowLengths),
       model: '',
       data: '',
       out: '',

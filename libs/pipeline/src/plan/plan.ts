@@ -1,4 +1,5 @@
 import { formatBytes, type DeviceProfile, type DeviceRates } from '@emloc/device';
+import { adaptedLinears, blocksBeforeLoss } from '@emloc/finetune';
 import { deviceBytes, minimumDeviceBytes, type LayerSource } from '@emloc/weight-pager';
 
 import { PipelineError } from '../errors.js';
@@ -179,7 +180,9 @@ async function divide(
   const fits = async (keptBlocks: number): Promise<boolean> =>
     (await trainingPeak(job, profile, { stage: phase, memory: { pagerBytes, keptBlocks } })) <=
     budgetBytes;
-  return { pagerBytes, keptBlocks: await largest(job.model.layout.blocks.length - 1, fits) };
+  const { layout } = job.model;
+  const visited = blocksBeforeLoss(layout, adaptedLinears(layout, job.options.targets).values());
+  return { pagerBytes, keptBlocks: await largest(visited, fits) };
 }
 
 /**
