@@ -20,7 +20,8 @@ export function addFetchCommand(program: Command): void {
       runCommand([], async (context) => {
         const text = at(context.args, 0);
         const hubName = parseHubName(text);
-        if (hubName === null) throw new UsageError(`${text.slice(0, 200)}: OWNER/NAME[@REVISION] is expected`);
+        if (hubName === null)
+          throw new UsageError(`${text.slice(0, 200)}: OWNER/NAME[@REVISION] is expected`);
         const { settings, ...host } = hubHost(text, context);
         const model = await hubModel(hubName, { ...host, settings: settings() });
         return { document: model, text: model.folder };
