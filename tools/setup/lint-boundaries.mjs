@@ -1,27 +1,19 @@
 /**
  * Who may import whom, by the tag `layer:NAME` in each project's package.json. Nothing imports a
- * service, and no engine what names the devices. The planner in the engines runs programs on the
- * null device, which is tagged `device:null` for that.
+ * service, and no engine an implementation of devices or what names them. The planner in the
+ * engines runs programs on the null device, which is tagged `device:null` for that.
  */
 export const layers = Object.freeze({
   base: ['layer:base'],
   device: ['layer:base', 'layer:device'],
   'device-impl': ['layer:base', 'layer:device', 'layer:device-impl'],
   engine: ['layer:base', 'layer:device', 'device:null', 'layer:engine'],
-  'device-registry': [
-    'layer:base',
-    'layer:device',
-    'layer:device-impl',
-    'layer:engine',
-    'layer:device-registry',
-  ],
   contracts: ['layer:contracts'],
   kit: ['layer:base', 'layer:device', 'layer:contracts', 'layer:kit'],
   stage: [
     'layer:base',
     'layer:device',
     'layer:device-impl',
-    'layer:device-registry',
     'layer:engine',
     'layer:contracts',
     'layer:kit',
@@ -31,7 +23,6 @@ export const layers = Object.freeze({
     'layer:base',
     'layer:device',
     'layer:device-impl',
-    'layer:device-registry',
     'layer:engine',
     'layer:contracts',
     'layer:kit',
@@ -41,7 +32,6 @@ export const layers = Object.freeze({
     'layer:base',
     'layer:device',
     'layer:device-impl',
-    'layer:device-registry',
     'layer:engine',
     'layer:contracts',
     'layer:kit',

@@ -1,11 +1,10 @@
-import { at } from '@emloc/checked';
-import type { MemoryCategory, OuterProduct, Tensor } from '@emloc/device';
+import { at, required } from '@emloc/checked';
+import type { OuterProduct, Tensor } from '@emloc/device';
 
-import type { BlockBindings } from './bindings.js';
+import { rowsOf, type BlockBindings } from './bindings.js';
 import type { GradientPlan } from './gradient-plan.js';
-import { ruleOf } from './operations/index.js';
-import type { BackwardContext, ForwardContext } from './operations/operation.js';
-import type { BlockProgram } from './program.js';
+import type { BackwardContext, ForwardContext, Operation } from './operations/operation.js';
+import type { Program } from './program.js';
 import type { Value } from './value.js';
 
 /**
@@ -17,7 +16,7 @@ export class SavedBlock {
   readonly aux = new Map<number, readonly Tensor[]>();
 
   constructor(
-    readonly program: BlockProgram,
+    readonly program: Program,
     readonly plan: GradientPlan,
   ) {}
 
@@ -30,17 +29,26 @@ export class SavedBlock {
   }
 }
 
+/** What a backward runs on. */
+export interface BackwardInputs {
+  /** Those of the forward, their weights read again or still there. */
+  readonly bindings: BlockBindings;
+  /** The forward's input streams; the caller's. */
+  readonly inputs: ReadonlyMap<string, Tensor>;
+  /** Gradients of the output streams, as far as something depends on them; taken over. */
+  readonly gradients: ReadonlyMap<string, Tensor>;
+}
+
 /**
- * Pulls dOut (rows, width) back through a block: accumulates the adapters' gradients and gives dX,
- * or null where the input needs none. Takes `saved` and `dOut` over: both are freed. `x` is the
- * forward's input and stays the caller's; `bindings` are those of the forward, their weights read
- * again or still there.
+ * Pulls gradients (rows, width) of output streams back through a block: accumulates the adapters'
+ * gradients and gives those of the input streams that need one, which are the caller's. Takes
+ * `saved` and `gradients` over: both are freed.
  */
 export function backwardBlock(
   saved: SavedBlock,
-  { bindings, x, dOut }: { bindings: BlockBindings; x: Tensor; dOut: Tensor },
-): Tensor | null {
-  return new BackwardRun(saved, bindings, x, dOut).run();
+  inputs: BackwardInputs,
+): ReadonlyMap<string, Tensor> {
+  return new BackwardRun(saved, inputs).run();
 }
 
 /** Products that need a value once, and the tensors that are held for them until then. */
@@ -50,43 +58,47 @@ interface Waiter {
 }
 
 class BackwardRun implements BackwardContext {
-  readonly rows: number;
+  readonly bindings: BlockBindings;
+  readonly #inputs = new Map<number, Tensor>();
   readonly #gradients = new Map<number, Tensor>();
   /** What waits for a value to be restored, by value. */
   readonly #waiting = new Map<number, Waiter[]>();
   readonly #alive: Map<number, Tensor>;
   #index = 0;
-  #dOut: Tensor | null = null;
-  /** The present operation's output once more. */
-  #restored: Tensor | null = null;
+  /** Gradients of the present operation's outputs. */
+  readonly #dOuts = new Map<number, Tensor>();
+  /** The present operation's outputs once more. */
+  readonly #restored = new Map<number, Tensor>();
 
   constructor(
     private readonly saved: SavedBlock,
-    readonly bindings: BlockBindings,
-    private readonly x: Tensor,
-    dOut: Tensor,
+    { bindings, inputs, gradients }: BackwardInputs,
   ) {
-    this.rows = x.dim(0);
+    const { program } = saved;
+    this.bindings = bindings;
     this.#alive = saved.values;
-    this.#gradients.set(saved.program.output.id, dOut);
+    for (const [stream, { id }] of program.inputs)
+      this.#inputs.set(id, required(inputs.get(stream), `input stream ${stream}`));
+    for (const [stream, { id }] of program.outputs) {
+      const gradient = gradients.get(stream);
+      if (gradient) this.#gradients.set(id, gradient);
+    }
   }
 
-  run(): Tensor | null {
+  run(): ReadonlyMap<string, Tensor> {
     const { program, plan } = this.saved;
     try {
       for (let index = program.operations.length - 1; index >= 0; index -= 1) {
         this.#index = index;
-        if (plan.visited[index]) this.#visit();
+        if (plan.visited[index]) this.#visit(at(program.operations, index));
         for (const id of at(plan.lastUses, index)) this.#drop(id);
       }
-      const dX = this.#gradients.get(program.input.id) ?? null;
-      this.#gradients.delete(program.input.id);
-      return dX;
+      return this.#takeInputGradients();
     } finally {
       for (const gradient of this.#gradients.values()) gradient.dispose();
       for (const { held } of [...this.#waiting.values()].flat())
         for (const tensor of held) tensor.dispose();
-      this.#restored?.dispose();
+      for (const tensor of this.#restored.values()) tensor.dispose();
       this.saved.dispose();
     }
   }
@@ -96,8 +108,18 @@ class BackwardRun implements BackwardContext {
   }
 
   get dOut(): Tensor {
-    if (!this.#dOut) throw new Error('autograd: no output gradient outside a visit');
-    return this.#dOut;
+    const [only, ...others] = this.#dOuts.values();
+    if (!only || others.length > 0)
+      throw new Error('autograd: no single output gradient in this visit');
+    return only;
+  }
+
+  gradientOf(output: Value): Tensor | null {
+    return this.#dOuts.get(output.id) ?? null;
+  }
+
+  rows(value: Value): number {
+    return rowsOf(this.bindings, value);
   }
 
   needsGradient(value: Value): boolean {
@@ -105,8 +127,8 @@ class BackwardRun implements BackwardContext {
   }
 
   get(value: Value): Tensor {
-    if (value.id === this.saved.program.input.id) return this.x;
-    const tensor = this.#alive.get(value.id) ?? this.#recompute(value);
+    const tensor =
+      this.#inputs.get(value.id) ?? this.#alive.get(value.id) ?? this.#recompute(value);
     if (!tensor) throw new Error(`autograd: value ${value.id} was not kept for the backward`);
     return tensor;
   }
@@ -117,16 +139,25 @@ class BackwardRun implements BackwardContext {
       write(this.#own(value, existing), true);
       return;
     }
-    const gradient = this.#allocate(value.width, 'activations', `gradient ${value.id}`);
+    const gradient = this.#allocate(value, `gradient ${value.id}`);
     this.#gradients.set(value.id, gradient);
     write(gradient, false);
   }
 
-  passThrough(value: Value): void {
+  own(values: readonly Value[]): readonly Tensor[] {
+    return values.map((value) => {
+      if (this.#gradients.has(value.id))
+        throw new Error(`autograd: value ${value.id} must have no other user`);
+      const gradient = this.#allocate(value, `gradient ${value.id}`);
+      this.#gradients.set(value.id, gradient);
+      return gradient;
+    });
+  }
+
+  passThrough(value: Value, tensor: Tensor): void {
     const existing = this.#gradients.get(value.id);
-    if (existing)
-      this.bindings.device.kernels.add({ x: this.dOut, out: this.#own(value, existing) });
-    else this.#gradients.set(value.id, this.dOut.retain());
+    if (existing) this.bindings.device.kernels.add({ x: tensor, out: this.#own(value, existing) });
+    else this.#gradients.set(value.id, tensor.retain());
   }
 
   multiplyOnceRestored(
@@ -148,15 +179,19 @@ class BackwardRun implements BackwardContext {
 
   restore(value: Value, { overGradient = false } = {}): Tensor | undefined {
     if (!this.#waiting.has(value.id)) return undefined;
-    this.#restored =
-      overGradient && !this.dOut.isShared
-        ? this.dOut.retain()
-        : this.#allocate(value.width, 'activations', `activation ${value.id}`);
-    return this.#restored;
+    const dOut = this.#dOuts.get(value.id);
+    const tensor =
+      overGradient && dOut && !dOut.isShared
+        ? dOut.retain()
+        : this.#allocate(value, `activation ${value.id}`);
+    this.#restored.set(value.id, tensor);
+    return tensor;
   }
 
-  scratch(width: number, label: string): Tensor {
-    return this.#allocate(width, 'activations', label);
+  scratch(like: Value, width: number, label: string): Tensor {
+    const { device } = this.bindings;
+    const shape = [this.rows(like), width];
+    return device.allocate(shape, device.profile.computeDType, 'activations', label);
   }
 
   /** Its operation is visited later, and gives its output once more: cheap ones do. */
@@ -168,8 +203,8 @@ class BackwardRun implements BackwardContext {
   }
 
   #serve(value: Value): void {
-    const [tensor, waiters] = [this.#restored, this.#waiting.get(value.id) ?? []];
-    this.#restored = null;
+    const [tensor, waiters] = [this.#restored.get(value.id), this.#waiting.get(value.id) ?? []];
+    this.#restored.delete(value.id);
     try {
       if (tensor) this.#multiply(waiters, tensor);
     } finally {
@@ -185,18 +220,20 @@ class BackwardRun implements BackwardContext {
     });
   }
 
-  #visit(): void {
-    const operation = this.saved.program.operations[this.#index];
-    const gradient = operation && this.#gradients.get(operation.out.id);
-    if (!operation || !gradient) return;
-    this.#gradients.delete(operation.out.id);
-    this.#dOut = gradient;
+  #visit(operation: Operation): void {
+    for (const { id } of operation.outputs) {
+      const gradient = this.#gradients.get(id);
+      if (!gradient) continue;
+      this.#gradients.delete(id);
+      this.#dOuts.set(id, gradient);
+    }
     try {
-      ruleOf(operation).backward(this, operation);
-      this.#serve(operation.out);
+      if (this.#dOuts.size === 0 && !operation.isLoss) return;
+      operation.backward(this);
+      for (const output of operation.outputs) this.#serve(output);
     } finally {
-      this.#dOut = null;
-      gradient.dispose();
+      for (const gradient of this.#dOuts.values()) gradient.dispose();
+      this.#dOuts.clear();
       for (const tensor of this.aux) tensor.dispose();
       this.saved.aux.delete(this.#index);
     }
@@ -207,7 +244,7 @@ class BackwardRun implements BackwardContext {
    */
   #own(value: Value, gradient: Tensor): Tensor {
     if (!gradient.isShared) return gradient;
-    const copy = this.#allocate(value.width, 'activations', `gradient ${value.id}`);
+    const copy = this.#allocate(value, `gradient ${value.id}`);
     this.bindings.device.kernels.cast({ x: gradient, out: copy });
     gradient.dispose();
     this.#gradients.set(value.id, copy);
@@ -216,21 +253,20 @@ class BackwardRun implements BackwardContext {
 
   #recompute(value: Value): Tensor | null {
     const index = this.saved.plan.recomputed.get(value.id);
-    const operation = index === undefined ? undefined : this.saved.program.operations[index];
-    if (!operation) return null;
+    if (index === undefined) return null;
     const auxiliary: Tensor[] = [];
     const context: ForwardContext = {
       bindings: this.bindings,
-      rows: this.rows,
+      rows: (like) => this.rows(like),
       get: (input) => this.get(input),
       create: (output) => {
-        const tensor = this.#allocate(output.width, 'activations', `activation ${output.id}`);
+        const tensor = this.#allocate(output, `activation ${output.id}`);
         this.#alive.set(output.id, tensor);
         return tensor;
       },
       reuse: () => false,
       keepsAux: false,
-      scratch: (width, label) => this.scratch(width, label),
+      scratch: (like, width, label) => this.scratch(like, width, label),
       aux: (shape, dtype, label) => {
         const { device } = this.bindings;
         const kind = dtype === 'compute' ? device.profile.computeDType : 'float32';
@@ -238,13 +274,27 @@ class BackwardRun implements BackwardContext {
         auxiliary.push(tensor);
         return tensor;
       },
+      result: (name) => {
+        throw new Error(`autograd: ${name} is made again`);
+      },
     };
     try {
-      ruleOf(operation).forward(context, operation);
+      at(this.saved.program.operations, index).forward(context);
     } finally {
       for (const tensor of auxiliary) tensor.dispose();
     }
     return this.#alive.get(value.id) ?? null;
+  }
+
+  #takeInputGradients(): ReadonlyMap<string, Tensor> {
+    const taken = new Map<string, Tensor>();
+    for (const [stream, { id }] of this.saved.program.inputs) {
+      const gradient = this.#gradients.get(id);
+      if (!gradient) continue;
+      taken.set(stream, gradient);
+      this.#gradients.delete(id);
+    }
+    return taken;
   }
 
   #drop(id: number): void {
@@ -252,8 +302,7 @@ class BackwardRun implements BackwardContext {
     this.#alive.delete(id);
   }
 
-  #allocate(width: number, category: MemoryCategory, label: string): Tensor {
-    const { device } = this.bindings;
-    return device.allocate([this.rows, width], device.profile.computeDType, category, label);
+  #allocate(like: Value, label: string): Tensor {
+    return this.scratch(like, like.width, label);
   }
 }

@@ -1,5 +1,7 @@
 import type { Device, SequenceLayout, Tensor } from '@emloc/device';
 
+import type { Value } from './value.js';
+
 /**
  * A linear layer's frozen weight: W (out, in), or W = U V with U (out, r), V (r, in); both in the
  * compute dtype. Where `adapterAt` is given, the layer's adapter is part of the factors: scale · B
@@ -29,6 +31,12 @@ export interface AdapterBinding {
   readonly gradients: { readonly a: Tensor; readonly b: Tensor } | null;
 }
 
+/** A rotary table: (positions, rotated elements / 2) float32 each. */
+export interface RopeTable {
+  readonly cos: Tensor;
+  readonly sin: Tensor;
+}
+
 /**
  * What a program's names stand for during one run. A pullback keeps none of it: forward and
  * backward are each handed bindings, so weights may leave the device in between.
@@ -39,12 +47,21 @@ export interface BlockBindings {
   parameter(name: string): Tensor;
   linear(name: string): LinearWeights;
   adapter(name: string): AdapterBinding | null;
-  readonly sequences: SequenceLayout;
-  /** (positions, headDim / 2) float32 */
-  readonly rope: { readonly cos: Tensor; readonly sin: Tensor };
+  /** The rows of a layout and the sequences that they belong to. */
+  layout(rows: string): SequenceLayout;
+  /** A stream of integers that the batch brings, int32. */
+  integers(stream: string): Tensor;
+  rope(table: string): RopeTable;
+  /** Factor of the loss whose gradient a training forward takes; null: no gradient is taken. */
+  readonly gradientScale: number | null;
   /**
    * Sees every linear layer's input (N, in) and its frozen weight's output without bias (N, out),
    * without owning them; not where adapters are part of factors.
    */
   readonly onLinear?: (name: string, x: Tensor, y: Tensor) => void;
+}
+
+/** Rows that a value has in a run. */
+export function rowsOf(bindings: BlockBindings, { rows }: Value): number {
+  return bindings.layout(rows).offsets.at(-1) ?? 0;
 }

@@ -1,39 +1,51 @@
-import { at } from '@emloc/checked';
+import { at, get } from '@emloc/checked';
 import type { Tensor } from '@emloc/device';
 
 import { SavedBlock } from './backward.js';
-import type { BlockBindings } from './bindings.js';
+import { rowsOf, type BlockBindings } from './bindings.js';
 import type { GradientPlan } from './gradient-plan.js';
-import { ruleOf } from './operations/index.js';
 import type { ForwardContext } from './operations/operation.js';
-import type { BlockProgram } from './program.js';
+import type { Program } from './program.js';
 import type { Value } from './value.js';
 
-export interface BlockForward {
-  /** (rows, width); the caller's to dispose. */
-  readonly output: Tensor;
+/** Tensors of streams, by name. */
+export type Streams = ReadonlyMap<string, Tensor>;
+
+/** What a block gives; the caller's to dispose. */
+export interface BlockOutcome {
+  /** (rows, width) each */
+  readonly outputs: Streams;
+  /** Results beside the streams, such as losses, by name. */
+  readonly results: Streams;
+}
+
+export interface BlockForward extends BlockOutcome {
   /** What the backward needs; handed to `backwardBlock` or disposed. */
   readonly saved: SavedBlock;
 }
 
-/** Runs a block on x (rows, width) without keeping anything. x stays the caller's. */
-export function inferBlock(program: BlockProgram, bindings: BlockBindings, x: Tensor): Tensor {
-  return new ForwardRun(program, bindings, x, null).run();
+/** Runs a block without keeping anything. The input streams stay the caller's. */
+export function inferBlock(
+  program: Program,
+  bindings: BlockBindings,
+  inputs: Streams,
+): BlockOutcome {
+  return new ForwardRun(program, bindings, inputs, null).run();
 }
 
 /**
- * Runs a block on x (rows, width) and keeps what `plan` says. x stays the caller's, who hands it to
+ * Runs a block and keeps what `plan` says. The input streams stay the caller's, who hands them to
  * the backward again.
  */
 export function forwardBlock(
-  program: BlockProgram,
+  program: Program,
   bindings: BlockBindings,
-  x: Tensor,
+  inputs: Streams,
   plan: GradientPlan,
 ): BlockForward {
   const saved = new SavedBlock(program, plan);
   try {
-    return { output: new ForwardRun(program, bindings, x, saved).run(), saved };
+    return { ...new ForwardRun(program, bindings, inputs, saved).run(), saved };
   } catch (error) {
     saved.dispose();
     throw error;
@@ -41,38 +53,52 @@ export function forwardBlock(
 }
 
 class ForwardRun implements ForwardContext {
-  readonly rows: number;
   readonly #alive = new Map<number, Tensor>();
+  readonly #results = new Map<string, Tensor>();
   readonly #lastUse: ReadonlyMap<number, number>;
+  readonly #inputs: ReadonlySet<number>;
   #index = 0;
   #auxiliary: Tensor[] = [];
 
   constructor(
-    private readonly program: BlockProgram,
+    private readonly program: Program,
     readonly bindings: BlockBindings,
-    private readonly x: Tensor,
+    streams: Streams,
     private readonly saved: SavedBlock | null,
   ) {
-    this.rows = x.dim(0);
     this.#lastUse = lastUses(program);
-    this.#alive.set(program.input.id, x);
+    this.#inputs = new Set([...program.inputs.values()].map(({ id }) => id));
+    for (const [stream, { id }] of program.inputs) this.#alive.set(id, get(streams, stream));
   }
 
-  run(): Tensor {
+  run(): BlockOutcome {
+    const outputs = new Map<string, Tensor>();
+    let isDone = false;
     try {
       for (const [index, operation] of this.program.operations.entries()) {
         this.#index = index;
-        ruleOf(operation).forward(this, operation);
+        operation.forward(this);
         this.#settleAuxiliary();
-        for (const value of ruleOf(operation).inputs(operation)) this.#dropIfDead(value);
+        for (const value of [...operation.inputs, ...operation.outputs]) this.#dropIfDead(value);
       }
-      const output = this.get(this.program.output);
-      this.#alive.delete(this.program.output.id);
-      return output;
+      for (const [stream, value] of this.program.outputs) {
+        const tensor = this.get(value);
+        outputs.set(stream, tensor);
+        this.#alive.delete(value.id);
+        if (this.saved && this.#isKept(value)) this.saved.values.set(value.id, tensor.retain());
+      }
+      isDone = true;
+      return { outputs, results: this.#results };
     } finally {
       for (const tensor of this.#auxiliary) tensor.dispose();
-      for (const [id, tensor] of this.#alive) if (id !== this.program.input.id) tensor.dispose();
+      for (const [id, tensor] of this.#alive) if (!this.#inputs.has(id)) tensor.dispose();
+      if (!isDone)
+        for (const tensor of [...outputs.values(), ...this.#results.values()]) tensor.dispose();
     }
+  }
+
+  rows(value: Value): number {
+    return rowsOf(this.bindings, value);
   }
 
   get(value: Value): Tensor {
@@ -88,7 +114,7 @@ class ForwardRun implements ForwardContext {
     const category = this.#isKept(value) ? 'saved' : 'activations';
     const { device } = this.bindings;
     const tensor = device.allocate(
-      [this.rows, value.width],
+      [this.rows(value), value.width],
       device.profile.computeDType,
       category,
       `activation ${value.id}`,
@@ -100,7 +126,7 @@ class ForwardRun implements ForwardContext {
   reuse(from: Value, to: Value): boolean {
     const tensor = this.#alive.get(from.id);
     const isFree =
-      from.id !== this.program.input.id &&
+      !this.#inputs.has(from.id) &&
       !this.#isKept(from) &&
       this.#lastUse.get(from.id) === this.#index;
     if (!tensor || !isFree) return false;
@@ -109,9 +135,10 @@ class ForwardRun implements ForwardContext {
     return true;
   }
 
-  scratch(width: number, label: string): Tensor {
+  scratch(like: Value, width: number, label: string): Tensor {
     const { device } = this.bindings;
-    return device.allocate([this.rows, width], device.profile.computeDType, 'activations', label);
+    const shape = [this.rows(like), width];
+    return device.allocate(shape, device.profile.computeDType, 'activations', label);
   }
 
   aux(shape: readonly number[], dtype: 'compute' | 'float32', label: string): Tensor {
@@ -123,6 +150,12 @@ class ForwardRun implements ForwardContext {
       label,
     );
     this.#auxiliary.push(tensor);
+    return tensor;
+  }
+
+  result(name: string, shape: readonly number[], dtype: 'float32' | 'int32'): Tensor {
+    const tensor = this.bindings.device.allocate(shape, dtype, 'activations', name);
+    this.#results.set(name, tensor);
     return tensor;
   }
 
@@ -139,11 +172,7 @@ class ForwardRun implements ForwardContext {
 
   #dropIfDead(value: Value): void {
     const tensor = this.#alive.get(value.id);
-    if (
-      !tensor ||
-      value.id === this.program.input.id ||
-      this.#lastUse.get(value.id) !== this.#index
-    )
+    if (!tensor || this.#inputs.has(value.id) || this.#lastUse.get(value.id) !== this.#index)
       return;
     this.#alive.delete(value.id);
     if (this.saved && this.#isKept(value)) this.saved.values.set(value.id, tensor);
@@ -155,12 +184,15 @@ class ForwardRun implements ForwardContext {
   }
 }
 
-/** Index of the last operation that reads each value; the output is never dropped. */
-function lastUses(program: BlockProgram): Map<number, number> {
+/**
+ * Index of the last operation that reads each value, of the one that makes it where none does; the
+ * outputs are never dropped.
+ */
+function lastUses(program: Program): Map<number, number> {
   const last = new Map<number, number>();
-  for (const [index, operation] of program.operations.entries()) {
-    for (const value of ruleOf(operation).inputs(operation)) last.set(value.id, index);
+  for (const [index, { inputs, outputs }] of program.operations.entries()) {
+    for (const { id } of [...inputs, ...outputs]) last.set(id, index);
   }
-  last.delete(program.output.id);
+  for (const { id } of program.outputs.values()) last.delete(id);
   return last;
 }

@@ -1,17 +1,16 @@
 import { at } from '@emloc/checked';
 
-import { ruleOf } from './operations/index.js';
 import type { Operation } from './operations/operation.js';
-import type { BlockProgram } from './program.js';
+import type { Program } from './program.js';
 import type { Value } from './value.js';
 
 /**
- * Which derivatives are wanted: those of the adapters on these linear layers, and of the block's
- * input or not.
+ * Which derivatives are wanted: those of the adapters on these linear layers, and of these of the
+ * block's input streams.
  */
 export interface Differentiation {
   readonly adapted: ReadonlySet<string>;
-  readonly inputNeedsGradient: boolean;
+  readonly inputs: ReadonlySet<string>;
 }
 
 /**
@@ -20,7 +19,7 @@ export interface Differentiation {
  */
 export interface GradientPlan {
   readonly needsGradient: (value: Value) => boolean;
-  /** Values to keep from the forward. The block's input is not among them: its owner keeps it. */
+  /** Values to keep from the forward. The block's inputs are not among them: their owner's. */
   readonly kept: ReadonlySet<number>;
   /**
    * Values run again from kept ones when the backward first asks for them, by the index of their
@@ -37,33 +36,35 @@ export interface GradientPlan {
  * Decides what to keep. Outputs of cheap operations (norms, activations) are computed again instead
  * of kept.
  */
-export function planGradients(
-  program: BlockProgram,
-  { adapted, inputNeedsGradient }: Differentiation,
-): GradientPlan {
+export function planGradients(program: Program, wanted: Differentiation): GradientPlan {
   const { operations } = program;
-  const withGradient = gradientValues(program, adapted, inputNeedsGradient);
-  const visited = operations.map((operation) => withGradient.has(operation.out.id));
-  const savedBy = operations.map((operation, index) =>
-    visited[index] ? ruleOf(operation).saves(operation, isAdapted(operation, adapted)) : [],
+  const withGradient = gradientValues(program, wanted);
+  const needs = ({ id }: Value): boolean => withGradient.has(id);
+  const visited = operations.map(
+    ({ inputs, outputs, isLoss }) => outputs.some(needs) || (isLoss === true && inputs.some(needs)),
   );
-  const producers = new Map(operations.map((operation, index) => [operation.out.id, index]));
+  const savedBy = operations.map((operation, index) =>
+    visited[index] ? operation.saves(isAdapted(operation, wanted)) : [],
+  );
+  const producers = new Map(
+    operations.flatMap(({ outputs }, index) => outputs.map(({ id }) => [id, index] as const)),
+  );
   const kept = new Set<number>();
   const recomputed = new Map<number, number>();
   const lastUse = new Map<number, number>();
 
-  const use = (value: Value, at: number): void => {
-    lastUse.set(value.id, Math.min(at, lastUse.get(value.id) ?? at));
+  const use = (value: Value, index: number): void => {
+    lastUse.set(value.id, Math.min(index, lastUse.get(value.id) ?? index));
     const producer = producers.get(value.id);
-    const operation = producer === undefined ? undefined : operations[producer];
-    if (producer === undefined || !operation) return;
-    if (!ruleOf(operation).isCheap) {
+    if (producer === undefined) return;
+    const operation = at(operations, producer);
+    if (!operation.isCheap) {
       kept.add(value.id);
       return;
     }
     if (recomputed.has(value.id)) return;
     recomputed.set(value.id, producer);
-    for (const input of ruleOf(operation).inputs(operation)) use(input, at);
+    for (const input of operation.inputs) use(input, index);
   };
   for (let index = operations.length - 1; index >= 0; index -= 1) {
     for (const value of at(savedBy, index)) use(value, index);
@@ -71,29 +72,29 @@ export function planGradients(
 
   const lastUses: number[][] = operations.map(() => []);
   for (const [value, index] of lastUse) at(lastUses, index).push(value);
-  return {
-    needsGradient: (value) => withGradient.has(value.id),
-    kept,
-    recomputed,
-    visited,
-    lastUses,
-  };
+  return { needsGradient: needs, kept, recomputed, visited, lastUses };
 }
 
-function gradientValues(
-  program: BlockProgram,
-  adapted: ReadonlySet<string>,
-  inputNeedsGradient: boolean,
-): Set<number> {
-  const values = new Set<number>(inputNeedsGradient ? [program.input.id] : []);
+/** The streams that a block writes whose gradient leads to an adapter or a wanted input. */
+export function outputsWithGradient(
+  program: Program,
+  wanted: Differentiation,
+): ReadonlySet<string> {
+  const values = gradientValues(program, wanted);
+  return new Set([...program.outputs].filter(([, { id }]) => values.has(id)).map(([name]) => name));
+}
+
+function gradientValues(program: Program, wanted: Differentiation): Set<number> {
+  const values = new Set<number>();
+  for (const [stream, { id }] of program.inputs) if (wanted.inputs.has(stream)) values.add(id);
   for (const operation of program.operations) {
-    const inputs = ruleOf(operation).inputs(operation);
-    if (isAdapted(operation, adapted) || inputs.some((value) => values.has(value.id)))
-      values.add(operation.out.id);
+    if (!isAdapted(operation, wanted) && !operation.inputs.some(({ id }) => values.has(id)))
+      continue;
+    for (const { id } of operation.outputs) values.add(id);
   }
   return values;
 }
 
-function isAdapted(operation: Operation, adapted: ReadonlySet<string>): boolean {
-  return operation.kind === 'linear' && adapted.has(operation.name);
+function isAdapted({ linear }: Operation, { adapted }: Differentiation): boolean {
+  return linear !== undefined && adapted.has(linear);
 }

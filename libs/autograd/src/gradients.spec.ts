@@ -1,3 +1,6 @@
+import { get } from '@emloc/checked';
+import type { Tensor } from '@emloc/device';
+
 import {
   BlockFixture,
   decoderBlock,
@@ -5,23 +8,45 @@ import {
   twoLinears,
   values,
   type BlockOptions,
-  type BlockShape,
 } from '../test/fixtures.js';
-import { backwardBlock } from './backward.js';
+import { backwardBlock, type BackwardInputs, type SavedBlock } from './backward.js';
 import { forwardBlock, inferBlock } from './forward.js';
 import { planGradients } from './gradient-plan.js';
+import type { Program } from './program.js';
 
 const everything = ['q', 'k', 'v', 'o', 'gate', 'up', 'down'];
 
+/** The only output of a block that is run without keeping anything. */
+function infer(...parameters: Parameters<typeof inferBlock>): Tensor {
+  return get(inferBlock(...parameters).outputs, 'x');
+}
+
+function forward(...parameters: Parameters<typeof forwardBlock>): {
+  readonly output: Tensor;
+  readonly saved: SavedBlock;
+} {
+  const { outputs, saved } = forwardBlock(...parameters);
+  return { output: get(outputs, 'x'), saved };
+}
+
+/** The gradient of the only input, null where none was asked for. */
+function pullBack(
+  saved: SavedBlock,
+  { dOut, ...run }: Omit<BackwardInputs, 'gradients'> & { readonly dOut: Tensor },
+): Tensor | null {
+  return backwardBlock(saved, { ...run, gradients: new Map([['x', dOut]]) }).get('x') ?? null;
+}
+
 /** Weights of the scalar Σ weight · output whose gradient is checked. */
-const outputWeights = (shape: BlockShape): Float32Array => values(99, rows * shape.width, 1);
+const outputWeights = ({ outputs }: Program): Float32Array =>
+  values(99, rows * (outputs.get('x')?.width ?? 0), 1);
 
 async function scalarOf(fixture: BlockFixture): Promise<number> {
-  const output = inferBlock(fixture.shape.program, fixture.bind(false), fixture.tensor('x'));
+  const output = infer(fixture.program, fixture.bind(false), fixture.inputs());
   const result = (await fixture.device.download(output)) as Float32Array;
   output.dispose();
   fixture.release();
-  const weights = outputWeights(fixture.shape);
+  const weights = outputWeights(fixture.program);
   return result.reduce((sum, value, index) => sum + value * (weights[index] ?? 0), 0);
 }
 
@@ -30,28 +55,28 @@ async function gradientsOf(
   fixture: BlockFixture,
   inputNeedsGradient: boolean,
 ): Promise<Map<string, Float32Array>> {
-  const {
-    device,
-    shape: { program, width },
-  } = fixture;
+  const { device, program } = fixture;
   const bindings = fixture.bind(true);
-  const x = fixture.tensor('x');
-  const { output, saved } = forwardBlock(
+  const inputs = fixture.inputs();
+  const { output, saved } = forward(
     program,
     bindings,
-    x,
-    planGradients(program, { adapted: new Set(fixture.options.adapted), inputNeedsGradient }),
+    inputs,
+    planGradients(program, {
+      adapted: new Set(fixture.options.adapted),
+      inputs: new Set(inputNeedsGradient ? ['x'] : []),
+    }),
   );
   output.dispose();
-  const weights = outputWeights(fixture.shape);
+  const weights = outputWeights(fixture.program);
   const dOut = device.tensor(
     { bytes: new Uint8Array(weights.buffer), dtype: 'float32' },
-    [rows, width],
+    [rows, 8],
     'float32',
     'activations',
     'dOut',
   );
-  const dX = backwardBlock(saved, { bindings, x, dOut });
+  const dX = pullBack(saved, { bindings, inputs, dOut });
   const found = new Map<string, Float32Array>();
   for (const [name, tensor] of bindings.gradients)
     found.set(name, (await device.download(tensor)) as Float32Array);
@@ -86,8 +111,8 @@ function largest(array: Float32Array): number {
   return array.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
 }
 
-async function expectGradients(shape: BlockShape, options: BlockOptions): Promise<void> {
-  const fixture = new BlockFixture(shape, options);
+async function expectGradients(program: Program, options: BlockOptions): Promise<void> {
+  const fixture = new BlockFixture(program, options);
   const found = await gradientsOf(fixture, true);
   expect([...found.keys()].sort()).toEqual([...fixture.parameters, 'x'].sort());
   for (const [name, gradient] of found) {
@@ -101,7 +126,7 @@ async function expectGradients(shape: BlockShape, options: BlockOptions): Promis
 }
 
 describe('gradients agree with finite differences', () => {
-  it.each<[string, () => BlockShape, BlockOptions]>([
+  it.each<[string, () => Program, BlockOptions]>([
     ['two linears', twoLinears, { adapted: ['first', 'second'] }],
     ['two linears, the first adapted', twoLinears, { adapted: ['first'] }],
     [
@@ -127,8 +152,8 @@ describe('gradients agree with finite differences', () => {
       decoderBlock,
       { adapted: ['q', 'down'], lowRank: ['q', 'k', 'up'] },
     ],
-  ])('%s', async (_name, shape, options) => {
-    await expectGradients(shape(), options);
+  ])('%s', async (_name, program, options) => {
+    await expectGradients(program(), options);
   });
 });
 
@@ -150,7 +175,7 @@ describe('a block', () => {
         lowRank: everything,
         lent,
       });
-      const output = inferBlock(fixture.shape.program, fixture.bind(false), fixture.tensor('x'));
+      const output = infer(fixture.program, fixture.bind(false), fixture.inputs());
       outputs.push((await fixture.device.download(output)) as Float32Array);
       output.dispose();
       await fixture.close();
@@ -164,15 +189,15 @@ describe('a block', () => {
   it('gives the same output whether it keeps tensors for a backward or not', async () => {
     const fixture = new BlockFixture(decoderBlock(), { adapted: everything });
     const bindings = fixture.bind(true);
-    const x = fixture.tensor('x');
-    const inferred = inferBlock(fixture.shape.program, bindings, x);
-    const { output, saved } = forwardBlock(
-      fixture.shape.program,
+    const inputs = fixture.inputs();
+    const inferred = infer(fixture.program, bindings, inputs);
+    const { output, saved } = forward(
+      fixture.program,
       bindings,
-      x,
-      planGradients(fixture.shape.program, {
+      inputs,
+      planGradients(fixture.program, {
         adapted: new Set(everything),
-        inputNeedsGradient: true,
+        inputs: new Set(['x']),
       }),
     );
     expect(await fixture.device.download(output)).toEqual(await fixture.device.download(inferred));
@@ -184,38 +209,36 @@ describe('a block', () => {
   it('goes back with weights that were read again in between', async () => {
     const fixture = new BlockFixture(decoderBlock(), { adapted: everything });
     const expected = await gradientsOf(fixture, true);
-    const {
-      device,
-      shape: { program, width },
-    } = fixture;
+    const { device, program } = fixture;
     const first = fixture.bind(true);
     const x = device.tensor(
       {
         bytes: new Uint8Array((fixture.host.get('x') ?? new Float32Array()).slice().buffer),
         dtype: 'float32',
       },
-      [rows, width],
+      [rows, 8],
       'float32',
       'saved',
       'x',
     );
-    const { output, saved } = forwardBlock(
+    const inputs = new Map([['x', x]]);
+    const { output, saved } = forward(
       program,
       first,
-      x,
-      planGradients(program, { adapted: new Set(everything), inputNeedsGradient: true }),
+      inputs,
+      planGradients(program, { adapted: new Set(everything), inputs: new Set(['x']) }),
     );
     output.dispose();
     fixture.release();
     const again = fixture.bind(true);
     const dOut = device.tensor(
-      { bytes: new Uint8Array(outputWeights(fixture.shape).buffer), dtype: 'float32' },
-      [rows, width],
+      { bytes: new Uint8Array(outputWeights(fixture.program).buffer), dtype: 'float32' },
+      [rows, 8],
       'float32',
       'activations',
       'dOut',
     );
-    const dX = backwardBlock(saved, { bindings: again, x, dOut });
+    const dX = pullBack(saved, { bindings: again, inputs, dOut });
     for (const [name, tensor] of again.gradients)
       expect([name, await device.download(tensor)]).toEqual([name, expected.get(name)]);
     for (const tensor of [x, dX]) tensor?.dispose();
@@ -225,28 +248,25 @@ describe('a block', () => {
   it('adds to gradients that are there already', async () => {
     const fixture = new BlockFixture(twoLinears(), { adapted: ['first'] });
     const once = (await gradientsOf(fixture, false)).get('first.B') ?? new Float32Array();
-    const {
-      device,
-      shape: { program, width },
-    } = fixture;
+    const { device, program } = fixture;
     const bindings = fixture.bind(true);
-    const x = fixture.tensor('x');
+    const inputs = fixture.inputs();
     for (let turn = 0; turn < 2; turn += 1) {
-      const { output, saved } = forwardBlock(
+      const { output, saved } = forward(
         program,
         bindings,
-        x,
-        planGradients(program, { adapted: new Set(['first']), inputNeedsGradient: false }),
+        inputs,
+        planGradients(program, { adapted: new Set(['first']), inputs: new Set<string>() }),
       );
       output.dispose();
       const dOut = device.tensor(
-        { bytes: new Uint8Array(outputWeights(fixture.shape).buffer), dtype: 'float32' },
-        [rows, width],
+        { bytes: new Uint8Array(outputWeights(fixture.program).buffer), dtype: 'float32' },
+        [rows, 8],
         'float32',
         'activations',
         'dOut',
       );
-      expect(backwardBlock(saved, { bindings, x, dOut })).toBeNull();
+      expect(pullBack(saved, { bindings, inputs, dOut })).toBeNull();
     }
     const gradient = bindings.gradients.get('first.B');
     const twice = gradient
@@ -266,7 +286,7 @@ describe('a block', () => {
       onLinear: (name: string, x: { shape: readonly number[] }, y: { shape: readonly number[] }) =>
         seen.push(`${name} ${x.shape.join('x')} ${y.shape.join('x')}`),
     };
-    inferBlock(fixture.shape.program, bindings, fixture.tensor('x')).dispose();
+    infer(fixture.program, bindings, fixture.inputs()).dispose();
     expect(seen).toEqual([
       'q 7x8 7x8',
       'k 7x8 7x4',
@@ -281,13 +301,10 @@ describe('a block', () => {
 
   it('leaves nothing on the device when a weight is missing, forward or backward', async () => {
     const fixture = new BlockFixture(decoderBlock(), { adapted: everything });
-    const {
-      device,
-      shape: { program, width },
-    } = fixture;
-    const plan = planGradients(program, { adapted: new Set(everything), inputNeedsGradient: true });
+    const { device, program } = fixture;
+    const plan = planGradients(program, { adapted: new Set(everything), inputs: new Set(['x']) });
     const whole = fixture.bind(true);
-    const x = fixture.tensor('x');
+    const inputs = fixture.inputs();
     const broken = {
       ...whole,
       linear: (name: string) => {
@@ -296,48 +313,46 @@ describe('a block', () => {
       },
     };
     const before = device.liveTensors;
-    expect(() => inferBlock(program, broken, x)).toThrow('no gate');
-    expect(() => forwardBlock(program, broken, x, plan)).toThrow('no gate');
+    expect(() => inferBlock(program, broken, inputs)).toThrow('no gate');
+    expect(() => forwardBlock(program, broken, inputs, plan)).toThrow('no gate');
     expect(device.liveTensors).toBe(before);
-    const { output, saved } = forwardBlock(program, whole, x, plan);
+    const { output, saved } = forward(program, whole, inputs, plan);
     output.dispose();
     const dOut = device.tensor(
-      { bytes: new Uint8Array(outputWeights(fixture.shape).buffer), dtype: 'float32' },
-      [rows, width],
+      { bytes: new Uint8Array(outputWeights(fixture.program).buffer), dtype: 'float32' },
+      [rows, 8],
       'float32',
       'activations',
       'dOut',
     );
-    expect(() => backwardBlock(saved, { bindings: broken, x, dOut })).toThrow('no gate');
+    expect(() => pullBack(saved, { bindings: broken, inputs, dOut })).toThrow('no gate');
     expect(device.liveTensors).toBe(before);
     await fixture.close();
   });
 });
 
 describe('what a forward keeps', () => {
-  const { program } = decoderBlock();
+  const program = decoderBlock();
   const linearInput = (name: string): number => {
-    const operation = program.operations.find(
-      (candidate) => candidate.kind === 'linear' && candidate.name === name,
-    );
-    return operation?.kind === 'linear' ? operation.x.id : -1;
+    const operation = program.operations.find(({ linear }) => linear === name);
+    return operation?.inputs.at(0)?.id ?? -1;
   };
 
   it('holds activations alone: no weight, no block input, nothing twice', () => {
     const fixture = new BlockFixture(decoderBlock(), { adapted: everything });
     const bindings = fixture.bind(true);
     const bound = fixture.device.liveTensors;
-    const { output, saved } = forwardBlock(
+    const { output, saved } = forward(
       program,
       bindings,
-      fixture.tensor('x'),
-      planGradients(program, { adapted: new Set(everything), inputNeedsGradient: true }),
+      fixture.inputs(),
+      planGradients(program, { adapted: new Set(everything), inputs: new Set(['x']) }),
     );
     output.dispose();
     const kept = [...saved.values.values(), ...[...saved.aux.values()].flat()];
     expect(kept.length).toBeGreaterThan(0);
     expect(new Set(kept).size).toBe(kept.length);
-    expect(saved.values.has(program.input.id)).toBe(false);
+    for (const { id } of program.inputs.values()) expect(saved.values.has(id)).toBe(false);
     for (const { shape } of kept) expect(shape).toContain(rows);
     expect(fixture.device.liveTensors).toBe(bound + 1 + kept.length);
     saved.dispose();
@@ -346,7 +361,7 @@ describe('what a forward keeps', () => {
   });
 
   it('runs norms and activations again instead of keeping their outputs', () => {
-    const plan = planGradients(program, { adapted: new Set(everything), inputNeedsGradient: true });
+    const plan = planGradients(program, { adapted: new Set(everything), inputs: new Set(['x']) });
     for (const name of ['q', 'gate', 'down']) {
       expect(plan.kept.has(linearInput(name))).toBe(false);
       expect(plan.recomputed.has(linearInput(name))).toBe(true);
@@ -354,11 +369,11 @@ describe('what a forward keeps', () => {
   });
 
   it('visits nothing below the only adapter where the input needs no gradient', () => {
-    const plan = planGradients(program, { adapted: new Set(['down']), inputNeedsGradient: false });
+    const plan = planGradients(program, { adapted: new Set(['down']), inputs: new Set<string>() });
     const visited = program.operations
       .filter((_, index) => plan.visited[index])
-      .map(({ kind }) => kind);
+      .map(({ name }) => name);
     expect(visited).toEqual(['linear', 'add']);
-    expect(plan.needsGradient(program.input)).toBe(false);
+    for (const input of program.inputs.values()) expect(plan.needsGradient(input)).toBe(false);
   });
 });

@@ -1,5 +1,27 @@
-export { type BlockProgram, ProgramBuilder } from './program.js';
-export type { AdapterBinding, BlockBindings, LinearWeights } from './bindings.js';
-export { type GradientPlan, planGradients } from './gradient-plan.js';
-export { forwardBlock, inferBlock } from './forward.js';
+export { type LinearSpec, type ParameterSpec, type Program, ProgramBuilder } from './program.js';
+export type { AdapterBinding, BlockBindings, LinearWeights, RopeTable } from './bindings.js';
+export { type GradientPlan, outputsWithGradient, planGradients } from './gradient-plan.js';
+export {
+  type BlockForward,
+  type BlockOutcome,
+  forwardBlock,
+  inferBlock,
+  type Streams,
+} from './forward.js';
 export { backwardBlock, type SavedBlock } from './backward.js';
+export { activation } from './operations/activation.js';
+export { add } from './operations/add.js';
+export { attention } from './operations/attention.js';
+export { embedding } from './operations/embedding.js';
+export { gatedActivation } from './operations/gated-activation.js';
+export { joinColumns } from './operations/join-columns.js';
+export { layerNorm } from './operations/layer-norm.js';
+export { linear } from './operations/linear.js';
+export { lmLoss } from './operations/lm-loss.js';
+export { gatedAdd, modulate } from './operations/modulate.js';
+export { mseLoss } from './operations/mse-loss.js';
+export { rmsNorm } from './operations/rms-norm.js';
+export { rope } from './operations/rope.js';
+export { gatherRows, joinRows } from './operations/rows.js';
+export { scale } from './operations/scale.js';
+export { splitColumns } from './operations/split-columns.js';

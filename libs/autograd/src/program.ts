@@ -1,80 +1,103 @@
 import type { Operation } from './operations/operation.js';
 import type { Value } from './value.js';
 
-/**
- * A block of a model, written forward only: straight-line operations over values, weights by name.
- */
-export interface BlockProgram {
-  readonly input: Value;
-  readonly output: Value;
-  readonly values: readonly Value[];
-  readonly operations: readonly Operation[];
+/** A tensor of a block by its name there, e.g. `input_layernorm.weight`. */
+export interface ParameterSpec {
+  readonly name: string;
+  readonly shape: readonly number[];
 }
 
-/** Records a block's operations. Model code calls one method per operation, in order. */
+/** A linear layer of a block, y = x Wᵀ (+ bias). */
+export interface LinearSpec {
+  /** Module path within the block, e.g. `self_attn.q_proj`. */
+  readonly name: string;
+  /** The first linear that reads the same input. */
+  readonly group: string;
+  readonly inFeatures: number;
+  readonly outFeatures: number;
+  readonly bias: boolean;
+  /** Whether an adapter on it can be trained, and factors can stand in for its weight. */
+  readonly isTrainable: boolean;
+}
+
+/**
+ * A block of a model, written forward only: straight-line operations over values. It reads streams
+ * and writes streams, by name; what it needs of a checkpoint it declares.
+ */
+export interface Program {
+  readonly inputs: ReadonlyMap<string, Value>;
+  readonly outputs: ReadonlyMap<string, Value>;
+  readonly values: readonly Value[];
+  readonly operations: readonly Operation[];
+  /** All tensors, those of the linears among them. */
+  readonly parameters: readonly ParameterSpec[];
+  readonly linears: readonly LinearSpec[];
+}
+
+/** A linear as an operation declares it. */
+export interface LinearDeclaration {
+  readonly name: string;
+  readonly outFeatures: number;
+  readonly bias?: boolean;
+  /** Default: yes. */
+  readonly isTrainable?: boolean;
+}
+
+/** Records a block's operations. Model code calls one function per operation, in order. */
 export class ProgramBuilder {
+  readonly #inputs = new Map<string, Value>();
   readonly #values: Value[] = [];
   readonly #operations: Operation[] = [];
-  readonly input: Value;
+  readonly #parameters = new Map<string, ParameterSpec>();
+  readonly #linears: LinearSpec[] = [];
+  /** The first linear that reads a value. */
+  readonly #groups = new Map<number, string>();
 
-  constructor(width: number) {
-    this.input = this.#value(width);
+  /** A stream that the block reads. */
+  input(stream: string, width: number, rows: string): Value {
+    const value = this.value(width, rows);
+    this.#inputs.set(stream, value);
+    return value;
   }
 
-  rmsNorm(x: Value, weight: string, epsilon: number): Value {
-    const out = this.#value(x.width);
-    this.#operations.push({ kind: 'rmsNorm', x, out, weight, epsilon });
-    return out;
-  }
-
-  /** y = x Wᵀ (+ bias); `name` is the module path within the block, e.g. `self_attn.q_proj`. */
-  linear(x: Value, name: string, outFeatures: number): Value {
-    const out = this.#value(outFeatures);
-    this.#operations.push({ kind: 'linear', x, out, name });
-    return out;
-  }
-
-  rope(x: Value, heads: number): Value {
-    const out = this.#value(x.width);
-    this.#operations.push({ kind: 'rope', x, out, heads });
-    return out;
-  }
-
-  attention(
-    q: Value,
-    k: Value,
-    v: Value,
-    shape: { heads: number; kvHeads: number; scale: number },
-  ): Value {
-    const out = this.#value(q.width);
-    this.#operations.push({ kind: 'attention', q, k, v, out, ...shape });
-    return out;
-  }
-
-  swiglu(gate: Value, up: Value): Value {
-    const out = this.#value(gate.width);
-    this.#operations.push({ kind: 'swiglu', gate, up, out });
-    return out;
-  }
-
-  add(a: Value, b: Value): Value {
-    const out = this.#value(a.width);
-    this.#operations.push({ kind: 'add', a, b, out });
-    return out;
-  }
-
-  build(output: Value): BlockProgram {
-    return Object.freeze({
-      input: this.input,
-      output,
-      values: Object.freeze([...this.#values]),
-      operations: Object.freeze([...this.#operations]),
-    });
-  }
-
-  #value(width: number): Value {
-    const value = Object.freeze({ id: this.#values.length, width });
+  /** A value that an operation makes. */
+  value(width: number, rows: string): Value {
+    const value = Object.freeze({ id: this.#values.length, width, rows });
     this.#values.push(value);
     return value;
+  }
+
+  /** Declares a tensor of the block and gives its name. */
+  parameter(name: string, shape: readonly number[]): string {
+    if (this.#parameters.has(name)) throw new Error(`program: two parameters named ${name}`);
+    this.#parameters.set(name, Object.freeze({ name, shape: Object.freeze([...shape]) }));
+    return name;
+  }
+
+  /** Declares a linear that reads `x`, its weight and its bias. */
+  linear(x: Value, declaration: LinearDeclaration): void {
+    const { name, outFeatures, bias = false, isTrainable = true } = declaration;
+    const group = this.#groups.get(x.id) ?? name;
+    this.#groups.set(x.id, group);
+    this.parameter(`${name}.weight`, [outFeatures, x.width]);
+    if (bias) this.parameter(`${name}.bias`, [outFeatures]);
+    const inFeatures = x.width;
+    this.#linears.push(Object.freeze({ name, group, inFeatures, outFeatures, bias, isTrainable }));
+  }
+
+  add(operation: Operation): void {
+    this.#operations.push(Object.freeze(operation));
+  }
+
+  /** @param outputs the streams that the block writes; none where it ends in a loss */
+  build(outputs: Readonly<Record<string, Value>>): Program {
+    return Object.freeze({
+      inputs: this.#inputs,
+      outputs: new Map(Object.entries(outputs)),
+      values: Object.freeze([...this.#values]),
+      operations: Object.freeze([...this.#operations]),
+      parameters: Object.freeze([...this.#parameters.values()]),
+      linears: Object.freeze([...this.#linears]),
+    });
   }
 }

@@ -3,22 +3,13 @@ import { Device, MemoryBudget, type SequenceLayout, type Tensor } from '@emloc/d
 import { cpuProfile, createCpuBackend } from '@emloc/device-cpu';
 
 import type { AdapterBinding, BlockBindings, LinearWeights } from '../src/bindings.js';
-import { ProgramBuilder, type BlockProgram } from '../src/program.js';
-
-export interface LinearShape {
-  readonly name: string;
-  readonly inFeatures: number;
-  readonly outFeatures: number;
-  readonly bias: boolean;
-}
-
-export interface BlockShape {
-  readonly program: BlockProgram;
-  readonly linears: readonly LinearShape[];
-  readonly norms: readonly string[];
-  readonly width: number;
-  readonly headDim: number;
-}
+import { add } from '../src/operations/add.js';
+import { attention } from '../src/operations/attention.js';
+import { gatedActivation } from '../src/operations/gated-activation.js';
+import { linear } from '../src/operations/linear.js';
+import { rmsNorm } from '../src/operations/rms-norm.js';
+import { rope } from '../src/operations/rope.js';
+import { ProgramBuilder, type LinearSpec, type Program } from '../src/program.js';
 
 const [width, inner, headDim] = [8, 12, 4];
 
@@ -26,62 +17,35 @@ const [width, inner, headDim] = [8, 12, 4];
  * A pre-norm decoder block: grouped-query attention with rotation and biases, SwiGLU, two residual
  * sums.
  */
-export function decoderBlock(): BlockShape {
-  const block = new ProgramBuilder(width);
-  const x = block.input;
-  const normed = block.rmsNorm(x, 'norm1', 1e-5);
-  const q = block.rope(block.linear(normed, 'q', 8), 2);
-  const k = block.rope(block.linear(normed, 'k', 4), 1);
-  const attended = block.attention(q, k, block.linear(normed, 'v', 4), {
-    heads: 2,
-    kvHeads: 1,
-    scale: 0.5,
-  });
-  const middle = block.add(x, block.linear(attended, 'o', width));
-  const normedMiddle = block.rmsNorm(middle, 'norm2', 1e-5);
-  const gated = block.swiglu(
-    block.linear(normedMiddle, 'gate', inner),
-    block.linear(normedMiddle, 'up', inner),
-  );
-  const program = block.build(block.add(middle, block.linear(gated, 'down', width)));
-  const linear = (
-    name: string,
-    inFeatures: number,
-    outFeatures: number,
-    bias = false,
-  ): LinearShape => ({ name, inFeatures, outFeatures, bias });
-  return {
-    program,
-    width,
-    headDim,
-    norms: ['norm1', 'norm2'],
-    linears: [
-      linear('q', 8, 8, true),
-      linear('k', 8, 4, true),
-      linear('v', 8, 4, true),
-      linear('o', 8, 8),
-      linear('gate', 8, 12),
-      linear('up', 8, 12),
-      linear('down', 12, 8),
-    ],
-  };
+export function decoderBlock(): Program {
+  const block = new ProgramBuilder();
+  const x = block.input('x', width, 'rows');
+  const project = (from: Value, name: string, outFeatures: number, bias = false): Value =>
+    linear(block, from, { name, outFeatures, bias });
+  const normed = rmsNorm(block, x, { weight: 'norm1', epsilon: 1e-5 });
+  const q = rope(block, project(normed, 'q', 8, true), { table: 'rope', heads: 2 });
+  const k = rope(block, project(normed, 'k', 4, true), { table: 'rope', heads: 1 });
+  const v = project(normed, 'v', 4, true);
+  const attended = attention(block, { q, k, v, heads: 2, kvHeads: 1, scale: 0.5 });
+  const middle = add(block, x, project(attended, 'o', width));
+  const normedMiddle = rmsNorm(block, middle, { weight: 'norm2', epsilon: 1e-5 });
+  const gate = project(normedMiddle, 'gate', inner);
+  const up = project(normedMiddle, 'up', inner);
+  const gated = gatedActivation(block, { gate, up, kind: 'silu' });
+  return block.build({ x: add(block, middle, project(gated, 'down', width)) });
 }
 
 /** Two linears in a row and nothing else. */
-export function twoLinears(): BlockShape {
-  const block = new ProgramBuilder(width);
-  const program = block.build(block.linear(block.linear(block.input, 'first', 6), 'second', width));
-  return {
-    program,
-    width,
-    headDim,
-    norms: [],
-    linears: [
-      { name: 'first', inFeatures: 8, outFeatures: 6, bias: false },
-      { name: 'second', inFeatures: 6, outFeatures: 8, bias: true },
-    ],
-  };
+export function twoLinears(): Program {
+  const block = new ProgramBuilder();
+  const x = block.input('x', width, 'rows');
+  const first = linear(block, x, { name: 'first', outFeatures: 6 });
+  return block.build({
+    x: linear(block, first, { name: 'second', outFeatures: width, bias: true }),
+  });
 }
+
+type Value = ReturnType<ProgramBuilder['value']>;
 
 /** Smooth values without symmetry. */
 export function values(seed: number, size: number, scale = 0.5): Float32Array {
@@ -110,16 +74,31 @@ const adapterScale = 1.5;
 export class BlockFixture {
   readonly device = new Device(createCpuBackend(), new MemoryBudget(2 ** 26));
   readonly host = new Map<string, Float32Array>();
+  /** Streams of integers that the program reads. */
+  readonly integerStreams = new Map<string, readonly number[]>();
   readonly #shapes = new Map<string, readonly number[]>();
   readonly #owned: Tensor[] = [];
 
   constructor(
-    readonly shape: BlockShape,
+    readonly program: Program,
     readonly options: BlockOptions,
   ) {
-    this.#define('x', [rows, shape.width], 1);
-    for (const name of shape.norms) this.#define(name, [shape.width], 1);
-    shape.linears.forEach((linear, index) => this.#defineLinear(linear, 10 * (index + 1)));
+    for (const [stream, value] of program.inputs) this.#define(stream, [rows, value.width], 1);
+    for (const { name, shape } of this.#others) this.#define(name, shape, 1);
+    program.linears.forEach((linear, index) => this.#defineLinear(linear, 10 * (index + 1)));
+  }
+
+  /** The input streams on the device. */
+  inputs(): ReadonlyMap<string, Tensor> {
+    return new Map([...this.program.inputs.keys()].map((stream) => [stream, this.tensor(stream)]));
+  }
+
+  /** Parameters that belong to no linear. */
+  get #others(): Program['parameters'] {
+    const names = new Set(
+      this.program.linears.flatMap(({ name }) => [`${name}.weight`, `${name}.bias`]),
+    );
+    return this.program.parameters.filter(({ name }) => !names.has(name));
   }
 
   /** Names of what is differentiated: the adapters' matrices. */
@@ -131,24 +110,25 @@ export class BlockFixture {
   bind(gradients: boolean): BlockBindings & { readonly gradients: ReadonlyMap<string, Tensor> } {
     const written = new Map<string, Tensor>();
     const sequences = this.#sequences();
-    const table = (values: Float32Array): Tensor =>
-      this.upload(values, [4, this.shape.headDim / 2]);
-    const angles = Array.from({ length: 4 * (this.shape.headDim / 2) }, (_, index) => 0.3 * index);
-    const rope = {
-      cos: table(Float32Array.from(angles, Math.cos)),
-      sin: table(Float32Array.from(angles, Math.sin)),
+    const angleTable = (values: Float32Array): Tensor => this.upload(values, [4, headDim / 2]);
+    const angles = Array.from({ length: 4 * (headDim / 2) }, (_, index) => 0.3 * index);
+    const table = {
+      cos: angleTable(Float32Array.from(angles, Math.cos)),
+      sin: angleTable(Float32Array.from(angles, Math.sin)),
     };
     const adapters = new Map(
       this.options.adapted.map((name) => [name, this.#adapter(name, gradients ? written : null)]),
     );
     const linears = new Map(
-      this.shape.linears.map((linear) => [linear.name, this.#weights(linear)]),
+      this.program.linears.map((linear) => [linear.name, this.#weights(linear)]),
     );
-    const norms = new Map(this.shape.norms.map((name) => [name, this.tensor(name)]));
+    const norms = new Map(this.#others.map(({ name }) => [name, this.tensor(name)]));
     return {
       device: this.device,
-      sequences,
-      rope,
+      layout: () => sequences,
+      integers: (stream) => this.#integers(get(this.integerStreams, stream)),
+      rope: () => table,
+      gradientScale: null,
       gradients: written,
       parameter: (name) => get(norms, name),
       linear: (name) => get(linears, name),
@@ -196,7 +176,7 @@ export class BlockFixture {
     );
   }
 
-  #defineLinear({ name, inFeatures, outFeatures, bias }: LinearShape, seed: number): void {
+  #defineLinear({ name, inFeatures, outFeatures, bias }: LinearSpec, seed: number): void {
     if (this.options.lowRank?.includes(name)) {
       this.#define(`${name}.u`, [outFeatures, factorRank], seed);
       this.#define(`${name}.v`, [factorRank, inFeatures], seed + 1);
@@ -208,7 +188,7 @@ export class BlockFixture {
     this.#define(`${name}.B`, [outFeatures, rank], seed + 4);
   }
 
-  #weights(linear: LinearShape): LinearWeights {
+  #weights(linear: LinearSpec): LinearWeights {
     const { name } = linear;
     const bias = linear.bias ? this.tensor(`${name}.bias`) : null;
     if (!this.options.lowRank?.includes(name))
@@ -218,7 +198,7 @@ export class BlockFixture {
   }
 
   /** [U, scale · B, 0] and [V; A; 0]. */
-  #lentFactors({ name, inFeatures, outFeatures }: LinearShape): {
+  #lentFactors({ name, inFeatures, outFeatures }: LinearSpec): {
     u: Tensor;
     v: Tensor;
     adapterAt: number;
@@ -257,22 +237,24 @@ export class BlockFixture {
   }
 
   #sequences(): SequenceLayout {
-    const integers = (source: readonly number[]): Tensor =>
-      this.#own(
-        this.device.tensor(
-          { bytes: new Uint8Array(Int32Array.from(source).buffer), dtype: 'int32' },
-          [source.length],
-          'int32',
-          'activations',
-          'test',
-        ),
-      );
     return {
       offsets,
-      deviceOffsets: integers(offsets),
-      positions: integers([0, 1, 2, 0, 0, 1, 2]),
+      deviceOffsets: this.#integers(offsets),
+      positions: this.#integers([0, 1, 2, 0, 0, 1, 2]),
       maxLength: 3,
     };
+  }
+
+  #integers(source: readonly number[]): Tensor {
+    return this.#own(
+      this.device.tensor(
+        { bytes: new Uint8Array(Int32Array.from(source).buffer), dtype: 'int32' },
+        [source.length],
+        'int32',
+        'activations',
+        'test',
+      ),
+    );
   }
 
   #own(tensor: Tensor): Tensor {

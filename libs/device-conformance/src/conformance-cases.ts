@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import type { Device } from '@emloc/device';
 
 import type { CaseDefinition } from './case.js';
+import { activationCases } from './cases/activation.js';
 import { adamwCases } from './cases/adamw.js';
 import { addBiasCases } from './cases/add-bias.js';
 import { addCases } from './cases/add.js';
@@ -13,12 +14,17 @@ import { crossEntropyCases } from './cases/cross-entropy.js';
 import { eighCases } from './cases/eigh.js';
 import { fillCases } from './cases/fill.js';
 import { gatedActivationCases } from './cases/gated-activation.js';
+import { gatedAddCases } from './cases/gated-add.js';
 import { gatherRowsCases } from './cases/gather-rows.js';
 import { gemmCases } from './cases/gemm.js';
 import { gramCases } from './cases/gram.js';
+import { layerNormCases } from './cases/layer-norm.js';
+import { modulateCases } from './cases/modulate.js';
+import { mseLossCases } from './cases/mse-loss.js';
 import { outerProductsCases } from './cases/outer-products.js';
 import { rmsNormCases } from './cases/rms-norm.js';
 import { ropeCases } from './cases/rope.js';
+import { scaleByCases } from './cases/scale-by.js';
 import { scaleCases } from './cases/scale.js';
 import { scatterRowsCases } from './cases/scatter-rows.js';
 import { squaredNormsCases } from './cases/squared-norms.js';
@@ -56,19 +62,25 @@ const definitions: readonly CaseDefinition[] = [
   ...workspaceCases,
   ...gemmCases,
   ...rmsNormCases,
+  ...layerNormCases,
   ...ropeCases,
   ...attentionCases,
+  ...activationCases,
   ...gatedActivationCases,
   ...gatherRowsCases,
   ...scatterRowsCases,
   ...copyBlocksCases,
   ...outerProductsCases,
   ...crossEntropyCases,
+  ...mseLossCases,
   ...addCases,
   ...addBiasCases,
   ...fillCases,
   ...castCases,
   ...scaleCases,
+  ...scaleByCases,
+  ...modulateCases,
+  ...gatedAddCases,
   ...squaredNormsCases,
   ...adamwCases,
   ...gramCases,

@@ -134,10 +134,8 @@ export class Fixture {
       this.tolerance[asDType === 'int32' ? 'float32' : asDType] * Math.max(largest, 1e-30);
     actual.forEach((value, i) => {
       const difference = Math.abs(value - at(expected, i));
-      assert.ok(
-        difference <= limit,
-        `${name}[${i}] is ${value}, expected ${expected[i]} within ${limit}`,
-      );
+      if (!(difference <= limit))
+        assert.fail(`${name}[${i}] is ${value}, expected ${expected[i]} within ${limit}`);
     });
   }
 

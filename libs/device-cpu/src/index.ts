@@ -1,7 +1,15 @@
 export { createCpuBackend } from './backend.js';
 export { describeCpu } from './create-linear-algebra.js';
 export { cpuProfile } from './profile.js';
-export { assertIndices, assertShape, assertSize, matrix, rowsAndColumns } from './checks.js';
+export {
+  assertIndices,
+  assertSequences,
+  assertShape,
+  assertSize,
+  matrix,
+  rowsAndColumns,
+} from './checks.js';
 export { convert, elementsOf } from './convert.js';
 export { type HostFactorizations, hostFactorizations } from './host-factorizations.js';
 export { checkAttention } from './kernels/attention-tiles.js';
+export { ropeExtents } from './kernels/rope.js';

@@ -1,7 +1,7 @@
 import type { DeviceProfile, KernelOptions, WorkspaceBytes } from '@emloc/device';
 
-import { attentionScratchBytes } from './kernels/attention-tiles.js';
-import { gatedActivationScratchBytes } from './kernels/gated-activation.js';
+import { chunkScratchBytes } from './activations.js';
+import { attentionBackwardScratchBytes, attentionScratchBytes } from './kernels/attention-tiles.js';
 import { gramChunkRows } from './kernels/gram.js';
 import { wholeProduct } from './kernels/outer-products.js';
 import { eighWorkElements } from './native-blas.js';
@@ -27,13 +27,15 @@ const workspaceBytes: WorkspaceBytes = Object.freeze({
       ...products.map(wholeProduct).map((product) => (product ? gemmScratchBytes(product) : 0)),
     ),
   attention: (options: KernelOptions<'attention'>) => attentionScratchBytes(options, 1),
-  attentionBackward: (options: KernelOptions<'attentionBackward'>) =>
-    attentionScratchBytes(options, 2),
-  gatedActivation: ({ out }: KernelOptions<'gatedActivation'>) =>
-    gatedActivationScratchBytes(out.size, 2),
+  attentionBackward: attentionBackwardScratchBytes,
+  gatedActivation: ({ out }: KernelOptions<'gatedActivation'>) => chunkScratchBytes(out.size, 2),
   gatedActivationBackward: ({ dOut }: KernelOptions<'gatedActivationBackward'>) =>
-    gatedActivationScratchBytes(dOut.size, 4),
-  crossEntropy: ({ logits }: KernelOptions<'crossEntropy'>) => scratchBytes(logits.dim(-1) * 4),
+    chunkScratchBytes(dOut.size, 4),
+  activation: ({ out }: KernelOptions<'activation'>) => chunkScratchBytes(out.size, 1),
+  activationBackward: ({ x }: KernelOptions<'activationBackward'>) => chunkScratchBytes(x.size, 2),
+  crossEntropy: ({ logits, softCap, gradientScale }: KernelOptions<'crossEntropy'>) =>
+    (softCap !== undefined && gradientScale !== undefined ? 2 : 1) *
+    scratchBytes(logits.dim(-1) * 4),
   gram: ({ x }: KernelOptions<'gram'>) => {
     const [rows, n] = [x.dim(0), x.dim(1)];
     const chunk = Math.min(rows, gramChunkRows);

@@ -27,7 +27,7 @@ export function weightedDotProduct(
   a: Float32Array,
   b: Float32Array,
   start: number,
-  weight: Float32Array,
+  weight: Float64Array,
 ): number {
   let [s0, s1, s2, s3] = [0, 0, 0, 0];
   const count = weight.length;

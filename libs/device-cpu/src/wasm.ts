@@ -6,21 +6,26 @@ export interface WasmKernels {
   readonly memory: WebAssembly.Memory;
   sgemmBlock(rows: number, columns: number, k: number, a: number, b: number, c: number): void;
   dgemmBlock(rows: number, columns: number, k: number, a: number, b: number, c: number): void;
-  causalSoftmax(
+  softmaxRows(
     scores: number,
     rows: number,
     stride: number,
-    firstLength: number,
+    firstEnd: number,
+    window: number,
+    sink: number,
     maxima: number,
     sums: number,
   ): void;
-  causalProbabilities(
+  probabilityRows(
     scores: number,
     rows: number,
     stride: number,
-    firstLength: number,
+    firstEnd: number,
+    window: number,
     logSumExp: number,
   ): void;
+  softCapRow(x: number, count: number, cap: number, slopes: number): void;
+  multiplyRow(x: number, factors: number, count: number): void;
   scoreGradients(
     p: number,
     dp: number,
@@ -29,8 +34,19 @@ export interface WasmKernels {
     delta: number,
     scale: number,
   ): void;
-  swigluForward(gate: number, up: number, count: number): void;
-  swigluBackward(dOut: number, gate: number, up: number, count: number): void;
+  activationForward(kind: number, x: number, count: number): void;
+  activationBackward(kind: number, dOut: number, x: number, count: number): void;
+  gatedForward(kind: number, gate: number, up: number, count: number, limit: number): void;
+  gatedBackward(
+    kind: number,
+    dOut: number,
+    gate: number,
+    up: number,
+    count: number,
+    limit: number,
+  ): void;
+  capRow(x: number, count: number, cap: number): void;
+  capSlopes(gradient: number, capped: number, count: number, factor: number, cap: number): void;
   expRow(x: number, count: number, shift: number): number;
   scaleRow(x: number, count: number, factor: number): void;
   maxRow(x: number, count: number): number;

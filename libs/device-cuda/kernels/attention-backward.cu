@@ -1,9 +1,10 @@
 // Backward of attention.cu, without atomics, so that equal inputs give equal bits: one kernel sums dK and dV over the queries of
 // the heads that share a key head, in order; another sums dQ over the keys. Both recompute the scores from log_sum_exp.
 // delta (heads, N) = Σ dOut · out of each query. Where there are few keys, every head sums on its own into float32 parts
-// (N, heads head_dim), which a third kernel adds up: that fills the card.
+// (N, heads head_dim), which a third kernel adds up: that fills the card. Sinks are in log_sum_exp and change nothing else.
 #include "prelude.cuh"
 #include "tile.cuh"
+#include "attention.cuh"
 
 template <typename T>
 __device__ void attention_delta(const T* out, const T* d_out, float* delta, int n, int heads, int head_dim) {
@@ -21,15 +22,8 @@ extern "C" __global__ void attention_delta_float32(const float* out, const float
   attention_delta(out, d_out, delta, n, heads, head_dim);
 }
 
-struct Operands {
-  const bf16 *q, *k, *v, *d_out;
-  const float *log_sum_exp, *delta;
-  const int* offsets;
-  int n, heads, kv_heads, head_dim;
-  float scale;
-};
-
-// A block does 64 keys and `heads_each` heads of one key head: all of them, or one when there are parts. Scores are transposed: rows are keys, columns queries, 32 of them at a time.
+// A block does 64 keys and `heads_each` heads of one key head: all of them, or one when there are parts. Scores are transposed:
+// rows are keys, columns queries, 32 of them at a time.
 template <int D> __device__ void attention_keys(const Operands& o, bf16* d_k, bf16* d_v, float* part_k, float* part_v, int heads_each) {
   extern __shared__ __align__(128) unsigned char memory[];
   bf16* keys = reinterpret_cast<bf16*>(memory);
@@ -39,19 +33,22 @@ template <int D> __device__ void attention_keys(const Operands& o, bf16* d_k, bf
   float* row_log = reinterpret_cast<float*>(gradients + Tile<D>::elements);
   float* row_delta = row_log + TILE_ROWS;
   const int start = o.offsets[blockIdx.z], length = o.offsets[blockIdx.z + 1] - start;
-  const int tile = blockIdx.x, first = tile * TILE_ROWS, tiles = (length + TILE_ROWS - 1) / TILE_ROWS;
+  const int first = blockIdx.x * TILE_ROWS;
   if (first >= length) return;
+  const Range range = tiles_of(queries_of(first, TILE_ROWS, length, o.window), TILE_ROWS);
+  const int tiles = range.end - range.first;
   const int first_head = blockIdx.y * heads_each, kv_head = first_head / (o.heads / o.kv_heads);
   const i64 q_stride = (i64)o.heads * o.head_dim, k_stride = (i64)o.kv_heads * o.head_dim;
   const i64 k_at = (start + first) * k_stride + kv_head * o.head_dim;
   const int warp_row = (threadIdx.x >> 5) * 16, lane = threadIdx.x & 31, g = lane >> 2, t = lane & 3;
-  const float factor = o.scale * LOG2E;
+  const ScoreScale factor(o.scale, o.soft_cap);
   load_tile<D>(keys, o.k + k_at, k_stride, length - first, o.head_dim);
   load_tile<D>(values, o.v + k_at, k_stride, length - first, o.head_dim);
 
   float d_key[D / 8][4] = {}, d_value[D / 8][4] = {};
-  for (int step = 0; step < heads_each * (tiles - tile); step += 1) {
-    const int head = first_head + step / (tiles - tile), j = tile + step % (tiles - tile), row = j * TILE_ROWS;
+  for (int step = 0; step < heads_each * tiles; step += 1) {
+    const int head = first_head + step / tiles, row = (range.first + step % tiles) * TILE_ROWS;
+    const Overlap mask = overlap<TILE_ROWS, TILE_ROWS>(row, first, length, o.window);
     const i64 q_at = (start + row) * q_stride + head * o.head_dim;
     __syncthreads();
     load_tile<D>(queries, o.q + q_at, q_stride, length - row, o.head_dim);
@@ -86,10 +83,11 @@ template <int D> __device__ void attention_keys(const Operands& o, bf16* d_k, bf
 #pragma unroll
         for (int e = 0; e < 4; e += 1) {
           const int column = chunk + c * 8 + t * 2 + (e & 1);
-          const bool masked = j == tile && warp_row + g + (e >> 1) * 8 > column;
-          const float p = masked ? 0.0f : exp2_fast(scores[c][e] * factor - row_log[column]);
+          const bool masked = mask.is_cut && !mask.attends(column, warp_row + g + (e >> 1) * 8);
+          const Score score = to_score(scores[c][e], factor.inner);
+          const float p = masked ? 0.0f : exp2_fast(score.value * factor.outer - row_log[column]);
           scores[c][e] = p;
-          d_scores[c][e] = p * (d_scores[c][e] - row_delta[column]);
+          d_scores[c][e] = p * (d_scores[c][e] - row_delta[column]) * score.slope;
         }
       }
 #pragma unroll
@@ -133,10 +131,11 @@ extern "C" __global__ void attention_add_parts(const float* x, bf16* out, i64 pa
 
 // A block does 64 queries of one head, 32 keys at a time.
 template <int D> __device__ void attention_queries(const Operands& o, bf16* d_q) {
+  constexpr int STEP = Steps<D>::rows;
   extern __shared__ __align__(128) unsigned char memory[];
   bf16* keys = reinterpret_cast<bf16*>(memory);
-  bf16* values = keys + Tile<D>::elements;
-  bf16* queries = values + Tile<D>::elements;
+  bf16* values = keys + STEP * Tile<D>::stride;
+  bf16* queries = values + STEP * Tile<D>::stride;
   bf16* gradients = queries + Tile<D>::elements;
   const int start = o.offsets[blockIdx.z], length = o.offsets[blockIdx.z + 1] - start;
   const int tile = gridDim.x - 1 - blockIdx.x, first = tile * TILE_ROWS;
@@ -145,7 +144,7 @@ template <int D> __device__ void attention_queries(const Operands& o, bf16* d_q)
   const i64 q_stride = (i64)o.heads * o.head_dim, k_stride = (i64)o.kv_heads * o.head_dim;
   const i64 q_at = (start + first) * q_stride + head * o.head_dim;
   const int warp_row = (threadIdx.x >> 5) * 16, lane = threadIdx.x & 31, g = lane >> 2, t = lane & 3;
-  const float factor = o.scale * LOG2E;
+  const ScoreScale factor(o.scale, o.soft_cap);
   load_tile<D>(queries, o.q + q_at, q_stride, length - first, o.head_dim);
   load_tile<D>(gradients, o.d_out + q_at, q_stride, length - first, o.head_dim);
   float row_log[2], row_delta[2];
@@ -158,16 +157,19 @@ template <int D> __device__ void attention_queries(const Operands& o, bf16* d_q)
   }
 
   float d_query[D / 8][4] = {};
-  for (int j = 0; j <= tile; j += 1) {
-    const i64 k_at = (start + j * TILE_ROWS) * k_stride + kv_head * o.head_dim;
+  const Range range = tiles_of(keys_of(first, TILE_ROWS, length, o.window), STEP);
+  for (int j = range.first; j < range.end; j += 1) {
+    const int key_row = j * STEP;
+    const i64 k_at = (start + key_row) * k_stride + kv_head * o.head_dim;
+    const Overlap mask = overlap<TILE_ROWS, STEP>(first, key_row, length, o.window);
     __syncthreads();
-    load_tile<D>(keys, o.k + k_at, k_stride, length - j * TILE_ROWS, o.head_dim);
-    load_tile<D>(values, o.v + k_at, k_stride, length - j * TILE_ROWS, o.head_dim);
+    load_tile<D, STEP>(keys, o.k + k_at, k_stride, length - key_row, o.head_dim);
+    load_tile<D, STEP>(values, o.v + k_at, k_stride, length - key_row, o.head_dim);
     commit_copies();
     wait_for_copies();
     __syncthreads();
 #pragma unroll
-    for (int chunk = 0; chunk < TILE_ROWS; chunk += 32) {
+    for (int chunk = 0; chunk < STEP; chunk += 32) {
       float scores[4][4] = {}, d_scores[4][4] = {};
 #pragma unroll
       for (int i = 0; i < D / 16; i += 1) {
@@ -186,9 +188,10 @@ template <int D> __device__ void attention_queries(const Operands& o, bf16* d_q)
       for (int c = 0; c < 4; c += 1) {
 #pragma unroll
         for (int e = 0; e < 4; e += 1) {
-          const bool masked = j == tile && chunk + c * 8 + t * 2 + (e & 1) > warp_row + g + (e >> 1) * 8;
-          const float p = masked ? 0.0f : exp2_fast(scores[c][e] * factor - row_log[e >> 1]);
-          d_scores[c][e] = p * (d_scores[c][e] - row_delta[e >> 1]);
+          const bool masked = mask.is_cut && !mask.attends(warp_row + g + (e >> 1) * 8, chunk + c * 8 + t * 2 + (e & 1));
+          const Score score = to_score(scores[c][e], factor.inner);
+          const float p = masked ? 0.0f : exp2_fast(score.value * factor.outer - row_log[e >> 1]);
+          d_scores[c][e] = p * (d_scores[c][e] - row_delta[e >> 1]) * score.slope;
         }
       }
 #pragma unroll
@@ -206,24 +209,29 @@ template <int D> __device__ void attention_queries(const Operands& o, bf16* d_q)
   write_rows<D>(d_q + q_at, q_stride, d_query, warp_row, length - first, o.head_dim, o.scale, o.scale);
 }
 
-#define PARAMETERS \
-  const bf16 *q, const bf16 *k, const bf16 *v, const bf16 *d_out, const float *log_sum_exp, const float *delta, const int *offsets, int n, \
-      int heads, int kv_heads, int head_dim, float scale
-#define EACH(D) \
+#define KEYS(D) \
   extern "C" __global__ void __launch_bounds__(TILE_THREADS) attention_keys_##D( \
-      PARAMETERS, bf16* d_k, bf16* d_v, float* part_k, float* part_v, int heads_each) { \
-    attention_keys<D>({q, k, v, d_out, log_sum_exp, delta, offsets, n, heads, kv_heads, head_dim, scale}, d_k, d_v, part_k, part_v, heads_each); \
-  } \
-  extern "C" __global__ void __launch_bounds__(TILE_THREADS) attention_queries_##D(PARAMETERS, bf16* d_q) { \
-    attention_queries<D>({q, k, v, d_out, log_sum_exp, delta, offsets, n, heads, kv_heads, head_dim, scale}, d_q); \
+      PARAMETERS(bf16), bf16* d_k, bf16* d_v, float* part_k, float* part_v, int heads_each) { \
+    attention_keys<D>({ARGUMENTS}, d_k, d_v, part_k, part_v, heads_each); \
   }
-// A model needs one head size, so only that is compiled when it is named.
-#ifdef HEAD_WIDTH
-#define NAMED(D) EACH(D)
-NAMED(HEAD_WIDTH)
-#else
+#define QUERIES(D) \
+  extern "C" __global__ void __launch_bounds__(TILE_THREADS) attention_queries_##D(PARAMETERS(bf16), bf16* d_q) { \
+    attention_queries<D>({ARGUMENTS}, d_q); \
+  }
+#define EACH(D) KEYS(D) QUERIES(D)
+// A model needs one head size, so only that is compiled when it is named. The keys of wide heads are in attention-keys-wide.cu.
+#ifndef HEAD_WIDTH
 EACH(32)
 EACH(64)
+EACH(80)
 EACH(96)
 EACH(128)
+QUERIES(256)
+#else
+#if HEAD_WIDTH > 128
+#define NAMED(D) QUERIES(D)
+#else
+#define NAMED(D) EACH(D)
+#endif
+NAMED(HEAD_WIDTH)
 #endif

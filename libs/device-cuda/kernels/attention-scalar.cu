@@ -1,6 +1,8 @@
 // Attention and its backward without tensor cores, for float32 and for head sizes that attention.cu does not do, up to 256:
-// one warp a query (or a key) of one head, lane by lane over the head's elements. Layouts as in attention.cu.
+// one warp a query (or a key) of one head, lane by lane over the head's elements. Layouts, mask and soft cap as in attention.cu.
 #include "prelude.cuh"
+#include "tile.cuh"
+#include "attention.cuh"
 
 #define SLOTS 8
 
@@ -30,10 +32,17 @@ template <typename T> struct Row {
   }
 };
 
+// The score of a product of a query and a key, as it enters the exponent, and its slope.
+__device__ __forceinline__ Score exact_score(float product, float scale, float soft_cap) {
+  if (!SOFT_CAP) return {product * scale, 1.0f};
+  const float x = product * scale / soft_cap, e = expf(-2 * fabsf(x));
+  return {soft_cap * tanhf(x), 4 * e / ((1 + e) * (1 + e))};
+}
+
 template <typename T>
 __device__ void attention(
     const T* q, const T* k, const T* v, T* out, float* log_sum_exp, const int* offsets, int n, int heads, int kv_heads, int head_dim,
-    float scale) {
+    float scale, int window, float soft_cap, const T* sinks) {
   const int start = offsets[blockIdx.z], length = offsets[blockIdx.z + 1] - start;
   const int row = blockIdx.x * (blockDim.x >> 5) + (threadIdx.x >> 5);
   if (row >= length) return;
@@ -42,25 +51,33 @@ __device__ void attention(
   Row<T> query, key, value, sums = {};
   query.load(q + at, head_dim);
   float maximum = __int_as_float(0xff800000), total = 0;
-  for (int j = 0; j <= row; j += 1) {
+  const Range range = keys_of(row, 1, length, window);
+  for (int j = range.first; j < range.end; j += 1) {
     const i64 other = ((i64)(start + j) * kv_heads + kv_head) * head_dim;
     key.load(k + other, head_dim);
     value.load(v + other, head_dim);
-    const float score = query.dot(key) * scale;
+    const float score = exact_score(query.dot(key), scale, soft_cap).value;
     const float highest = fmaxf(maximum, score), shrink = expf(maximum - highest), p = expf(score - highest);
     total = total * shrink + p;
 #pragma unroll
     for (int i = 0; i < SLOTS; i += 1) sums.at[i] = sums.at[i] * shrink + p * value.at[i];
     maximum = highest;
   }
-  sums.write(out + at, head_dim, 1.0f / total);
+  float shrink = 1;
+  if (sinks) {
+    const float sink = to_float(sinks[head]), highest = fmaxf(maximum, sink);
+    shrink = expf(maximum - highest);
+    total = total * shrink + expf(sink - highest);
+    maximum = highest;
+  }
+  sums.write(out + at, head_dim, shrink / total);
   if ((threadIdx.x & 31) == 0) log_sum_exp[(i64)head * n + start + row] = maximum + logf(total);
 }
 
 template <typename T>
 __device__ void attention_queries(
     const T* q, const T* k, const T* v, const T* d_out, const float* log_sum_exp, const float* delta, const int* offsets, int n, int heads,
-    int kv_heads, int head_dim, float scale, T* d_q) {
+    int kv_heads, int head_dim, float scale, int window, float soft_cap, T* d_q) {
   const int start = offsets[blockIdx.z], length = offsets[blockIdx.z + 1] - start;
   const int row = blockIdx.x * (blockDim.x >> 5) + (threadIdx.x >> 5);
   if (row >= length) return;
@@ -69,12 +86,14 @@ __device__ void attention_queries(
   Row<T> query, gradient, key, value, sums = {};
   query.load(q + at, head_dim);
   gradient.load(d_out + at, head_dim);
-  for (int j = 0; j <= row; j += 1) {
+  const Range range = keys_of(row, 1, length, window);
+  for (int j = range.first; j < range.end; j += 1) {
     const i64 other = ((i64)(start + j) * kv_heads + kv_head) * head_dim;
     key.load(k + other, head_dim);
     value.load(v + other, head_dim);
-    const float p = expf(query.dot(key) * scale - log_sum_exp[statistic]);
-    sums.add(p * (gradient.dot(value) - delta[statistic]), key);
+    const Score score = exact_score(query.dot(key), scale, soft_cap);
+    const float p = expf(score.value - log_sum_exp[statistic]);
+    sums.add(p * (gradient.dot(value) - delta[statistic]) * score.slope, key);
   }
   sums.write(d_q + at, head_dim, scale);
 }
@@ -82,7 +101,7 @@ __device__ void attention_queries(
 template <typename T>
 __device__ void attention_keys(
     const T* q, const T* k, const T* v, const T* d_out, const float* log_sum_exp, const float* delta, const int* offsets, int n, int heads,
-    int kv_heads, int head_dim, float scale, T* d_k, T* d_v) {
+    int kv_heads, int head_dim, float scale, int window, float soft_cap, T* d_k, T* d_v) {
   const int start = offsets[blockIdx.z], length = offsets[blockIdx.z + 1] - start;
   const int row = blockIdx.x * (blockDim.x >> 5) + (threadIdx.x >> 5);
   if (row >= length) return;
@@ -91,13 +110,15 @@ __device__ void attention_keys(
   Row<T> query, gradient, key, value, key_sums = {}, value_sums = {};
   key.load(k + at, head_dim);
   value.load(v + at, head_dim);
+  const Range range = queries_of(row, 1, length, window);
   for (int head = kv_head * group; head < (kv_head + 1) * group; head += 1) {
-    for (int j = row; j < length; j += 1) {
+    for (int j = range.first; j < range.end; j += 1) {
       const i64 other = ((i64)(start + j) * heads + head) * head_dim, statistic = (i64)head * n + start + j;
       query.load(q + other, head_dim);
       gradient.load(d_out + other, head_dim);
-      const float p = expf(query.dot(key) * scale - log_sum_exp[statistic]);
-      key_sums.add(p * (gradient.dot(value) - delta[statistic]), query);
+      const Score score = exact_score(query.dot(key), scale, soft_cap);
+      const float p = expf(score.value - log_sum_exp[statistic]);
+      key_sums.add(p * (gradient.dot(value) - delta[statistic]) * score.slope, query);
       value_sums.add(p, gradient);
     }
   }
@@ -105,15 +126,11 @@ __device__ void attention_keys(
   value_sums.write(d_v + at, head_dim, 1.0f);
 }
 
-#define PARAMETERS(T) \
-  const T *q, const T *k, const T *v, const T *d_out, const float *log_sum_exp, const float *delta, const int *offsets, int n, int heads, \
-      int kv_heads, int head_dim, float scale
-#define ARGUMENTS q, k, v, d_out, log_sum_exp, delta, offsets, n, heads, kv_heads, head_dim, scale
 #define EACH(NAME, T) \
   extern "C" __global__ void attention_##NAME( \
       const T* q, const T* k, const T* v, T* out, float* log_sum_exp, const int* offsets, int n, int heads, int kv_heads, int head_dim, \
-      float scale) { \
-    attention<T>(q, k, v, out, log_sum_exp, offsets, n, heads, kv_heads, head_dim, scale); \
+      float scale, int window, float soft_cap, const T* sinks) { \
+    attention<T>(q, k, v, out, log_sum_exp, offsets, n, heads, kv_heads, head_dim, scale, window, soft_cap, sinks); \
   } \
   extern "C" __global__ void attention_queries_##NAME(PARAMETERS(T), T* d_q) { attention_queries<T>(ARGUMENTS, d_q); } \
   extern "C" __global__ void attention_keys_##NAME(PARAMETERS(T), T* d_k, T* d_v) { attention_keys<T>(ARGUMENTS, d_k, d_v); }

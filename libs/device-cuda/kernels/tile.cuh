@@ -1,4 +1,4 @@
-// Tiles of 64 rows by D columns of bf16 in shared memory, and matrix products of them on tensor cores (mma.m16n8k16, float sums).
+// Tiles of up to 64 rows by D columns of bf16 in shared memory, and matrix products of them on tensor cores (mma.m16n8k16, float sums).
 // A row takes D + 8 elements, which keeps ldmatrix free of bank conflicts. In a fragment, lane = 4 g + t holds of a 16x8 result
 // rows g and g + 8, columns 2t and 2t + 1.
 
@@ -14,18 +14,26 @@ template <int D> struct Tile {
 
 __device__ __forceinline__ u32 shared_address(const void* p) { return (u32)__cvta_generic_to_shared(p); }
 
-// Starts the copy of `rows` rows of `columns` elements (a multiple of 8) from `source`; the rest of the tile becomes zero.
+// Starts the copy of `rows` rows of `columns` elements (a multiple of 8) from `source`; the rest of the tile becomes zero. A block
+// of THREADS threads fills a tile of ROWS rows. This thread copies the eight elements with index i.
 template <int D>
+__device__ __forceinline__ void load_eight(bf16* tile, const bf16* source, i64 row_stride, int rows, int columns, int i) {
+  const int row = i / (D / 8), column = i % (D / 8) * 8;
+  const bool valid = row < rows && column < columns;
+  const bf16* from = valid ? source + row * row_stride + column : source;
+  const int bytes = valid ? 16 : 0;
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(tile + row * Tile<D>::stride + column)), "l"(from),
+               "r"(bytes)
+               : "memory");
+}
+template <int D, int ROWS = TILE_ROWS, int THREADS = TILE_THREADS>
 __device__ __forceinline__ void load_tile(bf16* tile, const bf16* source, i64 row_stride, int rows, int columns) {
+  if constexpr (D > 128) {
+#pragma unroll 1  // the addresses of all copies need more registers than there are
+    for (int i = threadIdx.x; i < ROWS * (D / 8); i += THREADS) load_eight<D>(tile, source, row_stride, rows, columns, i);
+  } else {
 #pragma unroll
-  for (int i = threadIdx.x; i < TILE_ROWS * (D / 8); i += TILE_THREADS) {
-    const int row = i / (D / 8), column = i % (D / 8) * 8;
-    const bool valid = row < rows && column < columns;
-    const bf16* from = valid ? source + row * row_stride + column : source;
-    const int bytes = valid ? 16 : 0;
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(tile + row * Tile<D>::stride + column)), "l"(from),
-                 "r"(bytes)
-                 : "memory");
+    for (int i = threadIdx.x; i < ROWS * (D / 8); i += THREADS) load_eight<D>(tile, source, row_stride, rows, columns, i);
   }
 }
 __device__ __forceinline__ void commit_copies() { asm volatile("cp.async.commit_group;" ::: "memory"); }

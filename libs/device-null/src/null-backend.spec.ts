@@ -3,6 +3,7 @@ import {
   DeviceError,
   MemoryBudget,
   OutOfBudgetError,
+  type AttentionMask,
   type DeviceProfile,
   type DType,
 } from '@emloc/device';
@@ -67,7 +68,7 @@ describe('null backend', () => {
     });
   });
 
-  test('counts causal attention by the pairs within each sequence', () => {
+  test('counts attention by the pairs of its mask within each sequence', () => {
     const { backend, device, tensor } = openDevice();
     const sequences = {
       offsets: [0, 3, 5],
@@ -82,6 +83,17 @@ describe('null backend', () => {
     expect(backend.work.get('attention')?.flops).toBe(2 * 2 * 4 * 2 * (6 + 3));
     device.kernels.attentionBackward({ ...options, dOut: out, dQ: q, dK: k, dV: v });
     expect(backend.work.get('attentionBackward')?.flops).toBe(5 * 2 * 4 * 2 * (6 + 3));
+    const pairs = (mask: AttentionMask) => {
+      const before = backend.work.get('attention')?.flops ?? 0;
+      device.kernels.attention({ ...options, mask, softCap: 30, sinks: tensor([2]) });
+      return ((backend.work.get('attention')?.flops ?? 0) - before) / (2 * 2 * 4 * 2);
+    };
+    expect(pairs({ kind: 'none' })).toBe(9 + 4);
+    expect(pairs({ kind: 'window', window: 2 })).toBe(5 + 3);
+    expect(() => device.kernels.attention({ ...options, sinks: tensor([3]) })).toThrow(
+      /attention: t3 has shape \[3\], expected \[2\]/,
+    );
+    expect(() => pairs({ kind: 'window', window: 0 })).toThrow(/a window of 0 rows/);
     expect(() => device.kernels.attention({ ...options, k: q })).toThrow(
       /attention: t5x8 has shape \[5, 8\], expected \[5, 4\]/,
     );
@@ -126,6 +138,23 @@ describe('null backend', () => {
     });
     kernels.gatedActivation({ gate: x, up: y, kind: 'silu', out: x });
     kernels.gatedActivationBackward({ dOut: x, gate: x, up: y, kind: 'silu', dGate: x, dUp: y });
+    kernels.layerNorm({ x, weight: w, bias: null, epsilon: 0, out: y, mean: row, inverseStd: row });
+    kernels.layerNormBackward({ dOut: y, x, weight: null, mean: row, inverseStd: row, dX: y });
+    kernels.activation({ x, kind: 'gelu', out: x });
+    kernels.activationBackward({ dOut: y, x, kind: 'gelu', dX: y });
+    kernels.scaleBy({ x, out: x, factor: 2 });
+    kernels.mseLoss({ prediction: x, target: y, loss: row, gradientScale: 1 });
+    const sequences = {
+      offsets: [0, 4, 6],
+      deviceOffsets: t([3], 'int32'),
+      positions: ids,
+      maxLength: 4,
+    };
+    const [scale, dScale] = [t([2, 8]), t([2, 8])];
+    kernels.modulate({ x, scale, shift: dScale, sequences, out: y });
+    kernels.modulateBackward({ dOut: y, x, scale, sequences, dX: x, dScale, dShift: null });
+    kernels.gatedAdd({ x, gate: scale, sequences, out: y });
+    kernels.gatedAddBackward({ dOut: y, x, gate: scale, sequences, dX: x, dGate: dScale });
     kernels.gatherRows({ table: t([50, 8]), rows: ids, out: x });
     kernels.scatterRows({ x, rows: ids, out: t([20, 8]) });
     kernels.copyBlocks({ copies: [{ x, columns: 3, xColumn: 5, out: y, outColumn: 2 }] });
@@ -162,7 +191,7 @@ describe('null backend', () => {
     });
     kernels.gram({ x, out: t([8, 8], 'float64') });
     expect(await kernels.cholesky({ a: t([8, 8], 'float64') })).toBe(true);
-    expect(backend.work.size).toBe(19);
+    expect(backend.work.size).toBe(29);
     expect(() => kernels.copyBlocks({ copies: [{ x, columns: 3, xColumn: 6, out: y }] })).toThrow(
       /\[6, 8\], at least \[6, 9\] expected/,
     );

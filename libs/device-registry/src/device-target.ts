@@ -1,3 +1,4 @@
+import { roughRates, type DeviceTarget } from '@emloc/device';
 import { cpuProfile, createCpuBackend, describeCpu } from '@emloc/device-cpu';
 import {
   cardUsage,
@@ -13,7 +14,6 @@ import {
   tfjsRuntime,
   type TfjsRuntime,
 } from '@emloc/device-tfjs';
-import { roughRates, type DeviceTarget } from '@emloc/pipeline';
 
 import { DeviceRegistryError } from './errors.js';
 

@@ -1,4 +1,5 @@
 import { DeviceError } from './errors.js';
+import type { SequenceLayout } from './sequence-layout.js';
 import type { Tensor } from './tensor.js';
 
 function format(shape: readonly number[]): string {
@@ -81,4 +82,16 @@ export function assertAtLeast(
     'DEVICE_SHAPE_MISMATCH',
     `${kernel}: ${label} has shape ${format([rows, columns])}, at least ${format(needed)} expected`,
   );
+}
+
+/**
+ * How many sequences there are.
+ * @throws DeviceError DEVICE_SHAPE_MISMATCH unless the layout ends at `rows`
+ */
+export function assertSequences(kernel: string, sequences: SequenceLayout, rows: number): number {
+  const { offsets, deviceOffsets } = sequences;
+  assertLive(deviceOffsets);
+  assertShape(kernel, deviceOffsets, [offsets.length]);
+  assertCount(kernel, 'last sequence offset', offsets.at(-1) ?? 0, rows);
+  return offsets.length - 1;
 }

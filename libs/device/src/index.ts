@@ -1,10 +1,23 @@
 export { elementCount, byteLength, type DType, type HostDType, bytesPerElement } from './dtype.js';
+export { parseBytes } from './bytes.js';
 export { formatBytes, DeviceError, OutOfBudgetError } from './errors.js';
 export { memoryCategories, type MemoryCategory, MemoryBudget, PeakScope } from './budget.js';
 export { Tensor } from './tensor.js';
+export {
+  type AttentionMask,
+  assertScoring,
+  attendedKeys,
+  attendedPairs,
+  causalMask,
+} from './attention-mask.js';
 export type { SequenceLayout } from './sequence-layout.js';
 export type { Work } from './work.js';
 export type { Prepare, Probe, ProbeOperands, ProbeShape } from './probe.js';
+export type {
+  ActivationKind,
+  ActivationOptions,
+  ActivationBackwardOptions,
+} from './kernels/activation.js';
 export type { AdamwOptions } from './kernels/adamw.js';
 export type { AddBiasOptions } from './kernels/add-bias.js';
 export type { AddOptions } from './kernels/add.js';
@@ -16,15 +29,21 @@ export type { CrossEntropyOptions } from './kernels/cross-entropy.js';
 export type { EighOptions } from './kernels/eigh.js';
 export type { FillOptions } from './kernels/fill.js';
 export type {
+  GatedActivationKind,
   GatedActivationOptions,
   GatedActivationBackwardOptions,
 } from './kernels/gated-activation.js';
+export type { GatedAddOptions, GatedAddBackwardOptions } from './kernels/gated-add.js';
 export type { GatherRowsOptions } from './kernels/gather-rows.js';
 export type { GemmOptions } from './kernels/gemm.js';
 export type { GramOptions } from './kernels/gram.js';
+export type { LayerNormOptions, LayerNormBackwardOptions } from './kernels/layer-norm.js';
+export type { ModulateOptions, ModulateBackwardOptions } from './kernels/modulate.js';
+export type { MseLossOptions } from './kernels/mse-loss.js';
 export type { OuterProduct, OuterProductsOptions } from './kernels/outer-products.js';
 export type { RmsNormOptions, RmsNormBackwardOptions } from './kernels/rms-norm.js';
 export type { RopeOptions } from './kernels/rope.js';
+export type { ScaleByOptions } from './kernels/scale-by.js';
 export type { ScaleOptions } from './kernels/scale.js';
 export type { ScatterRowsOptions } from './kernels/scatter-rows.js';
 export type { SquaredNormsOptions } from './kernels/squared-norms.js';
@@ -39,6 +58,8 @@ export {
   factorizationNames,
 } from './kernels/index.js';
 export type { WorkspaceBytes, DeviceProfile } from './profile.js';
+export { type KernelRate, type DeviceRates, roughRates } from './rates.js';
+export type { DeviceTarget } from './target.js';
 export {
   type HostArray,
   type HostBuffer,

@@ -94,6 +94,10 @@ export class StatisticsAccumulator {
   }
 
   /** Frees what is held; may be called again. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
   dispose(): void {
     this.#scope.close();
     this.#accumulations.clear();

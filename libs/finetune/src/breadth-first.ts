@@ -1,185 +1,198 @@
 import { setImmediate } from 'node:timers/promises';
-import { inferBlock } from '@emloc/autograd';
+import type { BlockOutcome } from '@emloc/autograd';
 import { at, get } from '@emloc/checked';
-import type { PackedBatch } from '@emloc/dataset';
 import { byteLength, type HostBuffer, type Tensor } from '@emloc/device';
-import { bindBlock } from '@emloc/models';
+import type { Batches, Block } from '@emloc/models';
 
 import type { DeviceAdapter } from './device-adapter.js';
-import { DeviceBatch, longestSequence } from './device-batch.js';
-import { runHead, type HeadResult } from './head.js';
-import { openPass, type PagedModel, type PassContext } from './paged-model.js';
+import { DeviceBatch } from './device-batch.js';
+import { PassContext, shapesOf, type PagedModel } from './paged-model.js';
+import { isReadAfter, visitBlock, type BlockVisit } from './walk.js';
 
 /** Sees the inputs (N, in) and outputs without bias (N, out) of a block's linear layers. */
-export type BlockVisit = (linear: string, x: Tensor, y: Tensor) => void;
+export type LinearVisit = (linear: string, x: Tensor, y: Tensor) => void;
 
 export interface BreadthFirstOptions {
   readonly model: PagedModel;
-  readonly batches: readonly PackedBatch[];
+  readonly batches: Batches;
   /** Each batch runs once per variant: with that adapter, or with none. */
   readonly variants: readonly (DeviceAdapter | null)[];
   readonly signal?: AbortSignal;
 }
 
+/** Where a result belongs: number of the batch and of the variant. */
+export interface ResultPlace {
+  readonly batch: number;
+  readonly variant: number;
+}
+
+/** What sees a block's run. */
+export interface BlockVisitor {
+  readonly onLinear?: LinearVisit;
+  /** Sees what the block gives beside its streams, without owning it. */
+  readonly onResults?: (results: ReadonlyMap<string, Tensor>, where: ResultPlace) => Promise<void>;
+}
+
+/** A stream that waits in host memory between two blocks: (rows, width) in the compute dtype. */
+export interface WaitingStream {
+  readonly buffer: HostBuffer;
+  readonly shape: readonly number[];
+}
+
+/** By name. */
+type WaitingStreams = Map<string, WaitingStream>;
+
 /**
- * A forward pass that takes all batches through one unit before it asks for the next, so that every
- * unit is paged in once. Hidden states wait in host memory. The pager must have been given
- * `inferenceOrder` as its schedule.
+ * A forward pass that takes all batches through one block before it asks for the next, so that
+ * every page is read once. Streams wait in host memory. The pager must have been given
+ * `inferenceOrder` as its schedule. Variants share what comes before the first block that one of
+ * them adapts.
  */
 export class BreadthFirstPass {
   readonly #pass: PassContext;
-  /** Hidden state of batch b and variant v at index b · variants + v. */
-  readonly #hidden: HostBuffer[] = [];
+  /** By batch, then by variant; one for all variants while they are equal. */
+  readonly #waiting: WaitingStreams[][];
+  #variants: readonly (DeviceAdapter | null)[];
 
   constructor(private readonly options: BreadthFirstOptions) {
-    const longest = options.batches.reduce(
-      (most, { offsets }) => Math.max(most, longestSequence(offsets)),
-      1,
-    );
-    this.#pass = openPass(options.model, longest);
+    const { model, batches, variants } = options;
+    this.#pass = new PassContext(model, shapesOf(batches));
+    this.#waiting = batches.rows.map(() => [new Map()]);
+    this.#variants = variants.slice(0, 1);
   }
 
-  /** Must come first. */
-  async embed(): Promise<void> {
-    const { device, layout, pager } = this.options.model;
-    const lease = await pager.acquire(layout.embedUnit);
-    try {
-      for (const host of this.options.batches) {
-        const table = get(lease.tensors, layout.embedTensor);
-        await this.#onBatch(host, async (batch) => {
-          const x = this.#allocate(batch.rows, 'hidden state');
-          try {
-            device.kernels.gatherRows({ table, rows: batch.ids, out: x });
-            const buffer = device.allocateHost(byteLength(x.shape, x.dtype));
-            this.#hidden.push(buffer);
-            await device.downloadBytes(x, buffer.bytes);
-            for (let variant = 1; variant < this.options.variants.length; variant += 1) {
-              const copy = device.allocateHost(buffer.bytes.byteLength);
-              this.#hidden.push(copy);
-              copy.bytes.set(buffer.bytes);
-            }
-          } finally {
-            x.dispose();
-          }
-        });
-      }
-    } finally {
-      lease.release();
-    }
-  }
-
-  /**
-   * Takes every hidden state through one block. `visit` sees the linear layers. Blocks go in order.
-   */
-  async block(block: number, visit?: BlockVisit): Promise<void> {
-    const { model, batches, variants, signal } = this.options;
+  /** Takes every batch through one block. Blocks go in order, the first one first. */
+  async run(block: Block, visitor: BlockVisitor = {}): Promise<void> {
+    const { model, batches, signal } = this.options;
     // See train.ts: a synchronous device must let signals and timers have their turn.
     await setImmediate();
     signal?.throwIfAborted();
-    const lease = await model.pager.acquire(model.layout.blockUnit(block));
-    try {
-      for (const [index, host] of batches.entries()) {
-        await this.#onBatch(host, async (batch) => {
-          for (const [variant, adapter] of variants.entries()) {
-            const buffer = this.#hiddenOf(index, variant);
-            const x = this.#upload(batch.rows, buffer);
-            try {
-              const bindings = bindBlock(lease.tensors, {
-                device: model.device,
-                sequences: batch.sequences,
-                rope: this.#pass.rope,
-                onLinear: visit,
-                adapter: (linear) => adapter?.binding(block, linear) ?? null,
-              });
-              const output = inferBlock(model.layout.program, bindings, x);
-              try {
-                await model.device.downloadBytes(output, buffer.bytes);
-              } finally {
-                output.dispose();
-              }
-            } finally {
-              x.dispose();
-            }
-          }
-        });
+    await this.#part(block);
+    await visitBlock({ model, pass: this.#pass, block }, async (visit) => {
+      for (const [index, rows] of batches.rows.entries()) {
+        const host = await batches.source.load(rows);
+        using batch = new DeviceBatch(model.device, host, (stream) =>
+          block.program.inputs.has(stream),
+        );
+        for (const variant of this.#variants.keys())
+          await this.#runOne(visit, { batch, where: { batch: index, variant }, visitor });
       }
-    } finally {
-      lease.release();
-    }
+    });
   }
 
-  /**
-   * Runs the head and hands each batch's and variant's result to `onResult`, which does not own it.
-   * Must come last.
-   */
-  async head(
-    onResult: (result: HeadResult, where: { batch: PackedBatch; variant: number }) => Promise<void>,
-  ): Promise<void> {
-    const { device, layout, pager } = this.options.model;
-    const lease = await pager.acquire(layout.headUnit);
-    try {
-      for (const [index, host] of this.options.batches.entries()) {
-        await this.#onBatch(host, async (batch) => {
-          for (const [variant, adapter] of this.options.variants.entries()) {
-            const x = this.#upload(batch.rows, this.#hiddenOf(index, variant));
-            try {
-              const result = runHead({
-                device,
-                layout,
-                tensors: lease.tensors,
-                x,
-                batch,
-                gradientScale: null,
-                adapter: adapter?.headBinding,
-              });
-              try {
-                await onResult(result, { batch: host, variant });
-              } finally {
-                result.dispose();
-              }
-            } finally {
-              x.dispose();
-            }
-          }
-        });
-      }
-    } finally {
-      lease.release();
-    }
+  /** The streams of a batch that wait for the next block, in host memory that is the pass's. */
+  waiting(batch: number, variant = 0): ReadonlyMap<string, WaitingStream> {
+    return at(at(this.#waiting, batch), variant);
   }
 
   close(): void {
-    for (const buffer of this.#hidden.splice(0)) buffer.dispose();
+    for (const waiting of this.#waiting.flat())
+      for (const { buffer } of waiting.values()) buffer.dispose();
+    this.#waiting.length = 0;
     this.#pass.close();
   }
 
-  async #onBatch(host: PackedBatch, run: (batch: DeviceBatch) => Promise<void>): Promise<void> {
-    const batch = new DeviceBatch(this.options.model.device, host);
-    try {
-      await run(batch);
-    } finally {
-      batch.dispose();
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** Gives every variant its own streams where this block makes them differ, or ends the chain. */
+  async #part(block: Block): Promise<void> {
+    const { variants, model } = this.options;
+    const differs =
+      block.program.outputs.size === 0 || variants.some((each) => each?.adaptedIn(block).size);
+    if (this.#variants.length === variants.length || !differs) return;
+    this.#variants = variants;
+    for (const waiting of this.#waiting) {
+      const shared = at(waiting, 0);
+      while (waiting.length < variants.length) waiting.push(copyOf(shared, model));
     }
   }
 
-  #hiddenOf(batch: number, variant: number): HostBuffer {
-    return at(this.#hidden, batch * this.options.variants.length + variant);
+  async #runOne(
+    visit: BlockVisit,
+    {
+      batch,
+      where,
+      visitor: { onLinear, onResults },
+    }: { batch: DeviceBatch; where: ResultPlace; visitor: BlockVisitor },
+  ): Promise<void> {
+    const waiting = at(at(this.#waiting, where.batch), where.variant);
+    const adapter = at(this.#variants, where.variant);
+    using inputs = new Uploaded();
+    for (const stream of visit.block.program.inputs.keys())
+      inputs.add(stream, batch.values.get(stream)?.retain() ?? this.#upload(waiting, stream));
+    using outcome = new Outcome(visit.infer({ batch, adapter, onLinear }, inputs.tensors));
+    await onResults?.(outcome.results, where);
+    await this.#keep(visit.block, waiting, outcome.outputs);
   }
 
-  #allocate(rows: number, label: string): Tensor {
-    const { device, layout } = this.options.model;
-    return device.allocate(
-      [rows, layout.hiddenSize],
-      device.profile.computeDType,
-      'activations',
-      label,
-    );
-  }
-
-  #upload(rows: number, { bytes }: HostBuffer): Tensor {
+  #upload(waiting: WaitingStreams, stream: string): Tensor {
     const { device } = this.options.model;
-    const x = this.#allocate(rows, 'hidden state');
-    device.upload(x, { bytes, dtype: device.profile.computeDType });
-    return x;
+    const { buffer, shape } = get(waiting, stream);
+    const dtype = device.profile.computeDType;
+    const source = { bytes: buffer.bytes, dtype };
+    return device.tensor(source, shape, dtype, 'activations', stream);
+  }
+
+  /** Brings what a block wrote to the host, and lets go of what no later block reads. */
+  async #keep(
+    block: Block,
+    waiting: WaitingStreams,
+    outputs: ReadonlyMap<string, Tensor>,
+  ): Promise<void> {
+    const { device, layout } = this.options.model;
+    for (const [stream, tensor] of outputs) {
+      const bytes = byteLength(tensor.shape, tensor.dtype);
+      const known = waiting.get(stream);
+      const buffer =
+        known?.buffer.bytes.byteLength === bytes ? known.buffer : device.allocateHost(bytes);
+      if (known && known.buffer !== buffer) known.buffer.dispose();
+      waiting.set(stream, { buffer, shape: tensor.shape });
+      await device.downloadBytes(tensor, buffer.bytes);
+    }
+    for (const [stream, { buffer }] of waiting) {
+      if (isReadAfter(layout, block, stream)) continue;
+      buffer.dispose();
+      waiting.delete(stream);
+    }
+  }
+}
+
+function copyOf(streams: WaitingStreams, { device }: PagedModel): WaitingStreams {
+  return new Map(
+    [...streams].map(([stream, { buffer, shape }]) => {
+      const copy = device.allocateHost(buffer.bytes.byteLength);
+      copy.bytes.set(buffer.bytes);
+      return [stream, { buffer: copy, shape }];
+    }),
+  );
+}
+
+/** Tensors that a run reads. */
+class Uploaded {
+  readonly tensors = new Map<string, Tensor>();
+
+  add(stream: string, tensor: Tensor): void {
+    this.tensors.set(stream, tensor);
+  }
+
+  [Symbol.dispose](): void {
+    for (const tensor of this.tensors.values()) tensor.dispose();
+  }
+}
+
+/** What a run gave, until it is downloaded. */
+class Outcome implements BlockOutcome {
+  readonly outputs: BlockOutcome['outputs'];
+  readonly results: BlockOutcome['results'];
+
+  constructor({ outputs, results }: BlockOutcome) {
+    this.outputs = outputs;
+    this.results = results;
+  }
+
+  [Symbol.dispose](): void {
+    for (const tensor of [...this.outputs.values(), ...this.results.values()]) tensor.dispose();
   }
 }

@@ -1,9 +1,19 @@
 import type { LoraAdapter } from '@emloc/checkpoint';
 import { Device, MemoryBudget } from '@emloc/device';
 import { createCpuBackend } from '@emloc/device-cpu';
+import { layoutOf, lossBlock } from '@emloc/models';
 
-import { openFixture } from '../test/fixtures.js';
 import { DeviceAdapter } from './device-adapter.js';
+
+const layout = layoutOf({
+  architectures: ['Qwen2ForCausalLM'],
+  hidden_size: 128,
+  intermediate_size: 352,
+  vocab_size: 2048,
+  num_hidden_layers: 2,
+  num_attention_heads: 4,
+  num_key_value_heads: 4,
+});
 
 /** LoRA of rank 1 on one module of these sizes. */
 function adapterOn(path: string, inFeatures: number, outFeatures: number): LoraAdapter {
@@ -21,11 +31,9 @@ describe('an adapter on a device', () => {
   ] as const)(
     'is refused for %s, and leaves nothing',
     async (_name, [path, inFeatures, outFeatures], trainable, part) => {
-      const fixture = await openFixture('tiny-qwen2');
       const device = new Device(createCpuBackend(), new MemoryBudget(2 ** 30));
       const adapter = adapterOn(path, inFeatures, outFeatures);
-      const load = (): unknown =>
-        DeviceAdapter.load(device, fixture.model.layout, adapter, { trainable });
+      const load = (): unknown => DeviceAdapter.load(device, layout, adapter, { trainable });
       expect(load).toThrow(
         expect.objectContaining({
           code: 'FINETUNE_INVALID_OPTION',
@@ -34,19 +42,19 @@ describe('an adapter on a device', () => {
       );
       expect(device.liveTensors).toBe(0);
       await device.close();
-      await fixture.close();
     },
   );
 
-  it('is bound to the head, and to no block', async () => {
-    const fixture = await openFixture('tiny-qwen2');
-    const { device, model } = fixture;
-    const adapter = DeviceAdapter.load(device, model.layout, adapterOn('lm_head', 128, 2048), {
-      trainable: false,
-    });
-    expect(adapter.headBinding).toMatchObject({ rank: 1, scale: 1, gradients: null });
-    expect(adapter.lowestBlock).toBe(model.layout.blockCount);
+  it('is bound to the head, and to no other block', async () => {
+    const device = new Device(createCpuBackend(), new MemoryBudget(2 ** 30));
+    const host = adapterOn('lm_head', 128, 2048);
+    const adapter = DeviceAdapter.load(device, layout, host, { trainable: false });
+    const head = lossBlock(layout);
+    expect(adapter.binding(head, 'lm_head')).toMatchObject({ rank: 1, scale: 1, gradients: null });
+    for (const block of layout.blocks)
+      expect(adapter.adaptedIn(block).size).toBe(block === head ? 1 : 0);
     adapter.dispose();
-    await fixture.close();
+    expect(device.liveTensors).toBe(0);
+    await device.close();
   });
 });

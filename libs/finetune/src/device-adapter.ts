@@ -2,7 +2,7 @@ import type { AdapterBinding } from '@emloc/autograd';
 import { get } from '@emloc/checked';
 import { layerRank, layerScale, type LoraAdapter } from '@emloc/checkpoint';
 import type { Device, Tensor } from '@emloc/device';
-import { adaptableModules, type ModelLayout } from '@emloc/models';
+import { adaptableModules, type Block, type ModelLayout, type ModelLinear } from '@emloc/models';
 
 import { FinetuneError } from './errors.js';
 import { bytesOf } from './paged-model.js';
@@ -44,16 +44,19 @@ export class DeviceAdapter {
   readonly #flat = new Map<FlatName, Tensor>();
   readonly #places: ReadonlyMap<string, Place>;
   readonly #modules: ReturnType<typeof adaptableModules>;
+  /** By block and name within it. */
+  readonly #paths: ReadonlyMap<number, ReadonlyMap<string, string>>;
   #parameters: readonly Tensor[] | null = null;
   #gradients: readonly Tensor[] | null = null;
 
   private constructor(
     private readonly device: Device,
-    private readonly layout: ModelLayout,
+    layout: ModelLayout,
     private readonly host: LoraAdapter,
   ) {
     this.#places = placesOf(host);
     this.#modules = adaptableModules(layout);
+    this.#paths = pathsByBlock(this.#modules.values());
   }
 
   /**
@@ -66,10 +69,11 @@ export class DeviceAdapter {
     host: LoraAdapter,
     options: { trainable: boolean },
   ): DeviceAdapter {
-    if (options.trainable && host.layers.has(layout.headPath))
+    const other = layout.otherLinears.find(({ path }) => host.layers.has(path));
+    if (options.trainable && other)
       throw new FinetuneError(
         'FINETUNE_INVALID_OPTION',
-        `the adapter's layer ${layout.headPath} cannot be trained: its gradients are not built`,
+        `the adapter's layer ${other.path} cannot be trained: its gradients are not built`,
       );
     const adapter = new DeviceAdapter(device, layout, host);
     try {
@@ -82,29 +86,19 @@ export class DeviceAdapter {
     }
   }
 
-  /** The lowest block with an adapter: the backward goes no further down. */
-  get lowestBlock(): number {
-    for (let block = 0; block < this.layout.blockCount; block += 1)
-      if (this.adaptedIn(block).size > 0) return block;
-    return this.layout.blockCount;
-  }
-
   /** Names, within a block, of its adapted linear layers. */
-  adaptedIn(block: number): ReadonlySet<string> {
-    return new Set(
-      this.layout.linears
-        .map(({ name }) => name)
-        .filter((name) => this.#layers.has(this.#path(block, name))),
-    );
+  adaptedIn(block: Block): ReadonlySet<string> {
+    const names = block.program.linears.map(({ name }) => name);
+    return new Set(names.filter((name) => this.#layers.has(this.pathOf(block, name))));
   }
 
-  binding(block: number, linear: string): AdapterBinding | null {
-    return this.#layers.get(this.#path(block, linear))?.binding ?? null;
+  binding(block: Block, linear: string): AdapterBinding | null {
+    return this.#layers.get(this.pathOf(block, linear))?.binding ?? null;
   }
 
-  /** The LM head's, of an adapter that was made elsewhere: no training here adapts the head. */
-  get headBinding(): AdapterBinding | null {
-    return this.#layers.get(this.layout.headPath)?.binding ?? null;
+  /** Module path of a linear, by its name within a block. */
+  pathOf(block: Block, linear: string): string {
+    return get(get(this.#paths, block.index), linear);
   }
 
   /** Module paths, in the order of `parameters` (A then B of each). */
@@ -149,6 +143,10 @@ export class DeviceAdapter {
       layers.set(path, { ...layer, a, b: await downloadFloat32(this.device, parameters.b) });
     }
     return { ...this.host, layers };
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
   }
 
   dispose(): void {
@@ -225,10 +223,6 @@ export class DeviceAdapter {
       );
     }
   }
-
-  #path(block: number, linear: string): string {
-    return `${this.layout.blockPath(block)}.${linear}`;
-  }
 }
 
 async function downloadFloat32(device: Device, tensor: Tensor): Promise<Float32Array> {
@@ -251,4 +245,13 @@ function placesOf(adapter: LoraAdapter): ReadonlyMap<string, Place> {
     places.set(path, { a, b, end });
   }
   return places;
+}
+
+function pathsByBlock(
+  linears: Iterable<ModelLinear>,
+): ReadonlyMap<number, ReadonlyMap<string, string>> {
+  const paths = new Map<number, Map<string, string>>();
+  for (const { block, name, path } of linears)
+    paths.set(block, (paths.get(block) ?? new Map<string, string>()).set(name, path));
+  return paths;
 }

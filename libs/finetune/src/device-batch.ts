@@ -1,66 +1,76 @@
 import { at } from '@emloc/checked';
-import type { PackedBatch } from '@emloc/dataset';
 import type { Device, SequenceLayout, Tensor } from '@emloc/device';
+import { longestSequence, type Batch } from '@emloc/models';
 
 import { bytesOf } from './paged-model.js';
 
-/** A packed batch with its integers on the device. */
+/** A batch on the device. */
 export class DeviceBatch {
-  readonly ids: Tensor;
-  /** Rows whose next token is a target, int32 (M); `targets` are those tokens. */
-  readonly targetRows: Tensor;
-  readonly targets: Tensor;
-  readonly sequences: SequenceLayout;
+  readonly integers = new Map<string, Tensor>();
+  readonly layouts = new Map<string, SequenceLayout>();
+  /** The streams that the batch brings; owned by the batch. */
+  readonly values = new Map<string, Tensor>();
   readonly #tensors: Tensor[] = [];
 
   constructor(
-    device: Device,
-    readonly host: PackedBatch,
+    private readonly device: Device,
+    { shape, integers, values }: Batch,
+    /** The streams of activations that are wanted. */
+    isWanted: (stream: string) => boolean = () => true,
   ) {
-    const upload = (values: Int32Array, label: string): Tensor => {
-      const tensor = device.tensor(
-        { bytes: bytesOf(values), dtype: 'int32' },
-        [values.length],
-        'int32',
-        'activations',
-        label,
-      );
-      this.#tensors.push(tensor);
-      return tensor;
-    };
     try {
-      this.ids = upload(host.ids, 'batch.ids');
-      this.targetRows = upload(host.targetRows, 'batch.targetRows');
-      this.targets = upload(host.targets, 'batch.targets');
-      this.sequences = {
-        offsets: host.offsets,
-        deviceOffsets: upload(Int32Array.from(host.offsets), 'batch.offsets'),
-        positions: upload(host.positions, 'batch.positions'),
-        maxLength: longestSequence(host.offsets),
-      };
+      for (const [stream, numbers] of integers)
+        this.integers.set(stream, this.#integers(numbers, `batch.${stream}`));
+      for (const [rows, offsets] of shape.layouts) this.layouts.set(rows, this.#layout(offsets));
+      const { computeDType } = device.profile;
+      for (const [stream, { rows, width }] of shape.values) {
+        if (!isWanted(stream)) continue;
+        const source = values.get(stream);
+        const count = shape.layouts.get(rows)?.at(-1);
+        if (!source || count === undefined)
+          throw new Error(`a batch says that it brings ${stream} and does not`);
+        const label = `batch.${stream}`;
+        const tensor = device.tensor(source, [count, width], computeDType, 'activations', label);
+        this.#tensors.push(tensor);
+        this.values.set(stream, tensor);
+      }
     } catch (error) {
       this.dispose();
       throw error;
     }
   }
 
-  get rows(): number {
-    return this.host.ids.length;
-  }
-
-  get targetCount(): number {
-    return this.host.targets.length;
-  }
-
   dispose(): void {
     for (const tensor of this.#tensors.splice(0)) tensor.dispose();
   }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  #layout(offsets: readonly number[]): SequenceLayout {
+    return {
+      offsets,
+      deviceOffsets: this.#integers(Int32Array.from(offsets), 'batch.offsets'),
+      positions: this.#integers(positionsOf(offsets), 'batch.positions'),
+      maxLength: longestSequence(offsets),
+    };
+  }
+
+  #integers(numbers: Int32Array, label: string): Tensor {
+    const source = { bytes: bytesOf(numbers), dtype: 'int32' } as const;
+    const tensor = this.device.tensor(source, [numbers.length], 'int32', 'activations', label);
+    this.#tensors.push(tensor);
+    return tensor;
+  }
 }
 
-/** The longest of the sequences between cumulative offsets. */
-export function longestSequence(offsets: readonly number[]): number {
-  let longest = 0;
-  for (let i = 1; i < offsets.length; i += 1)
-    longest = Math.max(longest, at(offsets, i) - at(offsets, i - 1));
-  return longest;
+/** Rows counted from 0 in every sequence. */
+function positionsOf(offsets: readonly number[]): Int32Array {
+  const positions = new Int32Array(offsets.at(-1) ?? 0);
+  for (let i = 1; i < offsets.length; i += 1) {
+    const start = at(offsets, i - 1);
+    for (let row = start; row < at(offsets, i); row += 1) positions[row] = row - start;
+  }
+  return positions;
 }

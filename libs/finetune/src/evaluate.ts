@@ -1,144 +1,101 @@
 import { at } from '@emloc/checked';
-import type { PackedBatch } from '@emloc/dataset';
-import { bytesPerElement, type Device } from '@emloc/device';
+import { bytesPerElement, type Device, type Tensor } from '@emloc/device';
+import type { Batches, BatchShape, ModelLayout } from '@emloc/models';
 
 import { BreadthFirstPass, type BreadthFirstOptions } from './breadth-first.js';
-import { FinetuneError } from './errors.js';
-import type { HeadResult } from './head.js';
-import { inferenceOrder } from './paged-model.js';
+import type { PagedModel } from './paged-model.js';
+import { inferenceOrder, isReadAfter } from './walk.js';
 
-/** Scores of one variant over all batches. */
-export interface Evaluation {
-  /** Σ NLL / Σ trained-on tokens. */
-  readonly loss: number;
-  /** Share of the trained-on tokens that are the argmax. */
-  readonly tokenAccuracy: number;
-  /** Share of the rows that were not cut and in which every trained-on token is the argmax. */
-  readonly exactMatch: number;
-  readonly rows: number;
-  /** Trained-on tokens. */
-  readonly tokens: number;
+/** Collects what the loss gives for the batches of one variant. */
+export interface Scorer<Score> {
+  /** In the order of the batches; `results` are not its own. */
+  add(device: Device, results: ReadonlyMap<string, Tensor>, batch: number): Promise<void>;
+  finish(): Score;
+}
+
+export interface EvaluateOptions<Score> extends BreadthFirstOptions {
+  /** Makes the scorer of a variant. */
+  readonly scorer: () => Scorer<Score>;
+  readonly onProgress?: (done: number, total: number) => void;
 }
 
 /**
- * Hidden states that wait in host memory during a pass take about this much; more rows make more
+ * Streams that wait in host memory during a pass take about this much; more batches make more
  * passes.
  */
-const hiddenStateBytes = 2 ** 30;
+const waitingBytes = 2 ** 30;
 
 /**
  * Scores several adapters (null: none) in one pass over the paged model, or in several where the
- * hidden states of all batches would fill the host; one evaluation per variant.
- * @throws FinetuneError FINETUNE_NO_TARGETS, FINETUNE_NON_FINITE
+ * streams of all batches would fill the host; one score per variant.
  */
-export async function evaluate(
-  options: BreadthFirstOptions & { readonly onProgress?: (done: number, total: number) => void },
-): Promise<readonly Evaluation[]> {
+export async function evaluate<Score>(options: EvaluateOptions<Score>): Promise<readonly Score[]> {
   const { model, batches, variants } = options;
-  if (!batches.some(({ trainedTokens }) => trainedTokens > 0)) {
-    throw new FinetuneError('FINETUNE_NO_TARGETS', 'no row has a token to score');
-  }
-  const passes = splitPasses(
-    batches,
-    hiddenStateBytes /
-      (model.layout.hiddenSize *
-        bytesPerElement[model.device.profile.computeDType] *
-        variants.length),
-  );
-  const scores = variants.map(() => new Score());
-  model.pager.schedule(inferenceOrder(model.layout, true), passes.length);
-  for (const [index, pass] of passes.entries()) {
-    const before = index * unitsOf(options);
-    await runPass({ ...options, batches: pass }, scores, (done) =>
-      options.onProgress?.(before + done, passes.length * unitsOf(options)),
-    );
-  }
-  return scores.map((score) => score.finish());
-}
-
-function unitsOf({ model }: BreadthFirstOptions): number {
-  return model.layout.blockCount + 2;
-}
-
-async function runPass(
-  options: BreadthFirstOptions,
-  scores: readonly Score[],
-  onUnit: (done: number) => void,
-): Promise<void> {
-  const { model } = options;
-  const pass = new BreadthFirstPass(options);
-  try {
-    await pass.embed();
-    onUnit(1);
-    for (let block = 0; block < model.layout.blockCount; block += 1) {
-      await pass.block(block);
-      onUnit(block + 2);
+  const { blocks } = model.layout;
+  const passes = splitPasses(batches, passBytes(model, variants.length));
+  const scorers = variants.map(() => options.scorer());
+  model.pager.schedule(inferenceOrder(model.layout), passes.length);
+  let [done, before] = [0, 0];
+  for (const rows of passes) {
+    using pass = new BreadthFirstPass({ ...options, batches: { ...batches, rows } });
+    for (const block of blocks) {
+      await pass.run(block, {
+        onResults: (results, { batch, variant }) =>
+          results.size === 0
+            ? Promise.resolve()
+            : at(scorers, variant).add(model.device, results, before + batch),
+      });
+      done += 1;
+      options.onProgress?.(done, passes.length * blocks.length);
     }
-    await pass.head(async (result, { batch, variant }) =>
-      at(scores, variant).add(model.device, result, batch),
-    );
-    onUnit(unitsOf(options));
-  } finally {
-    pass.close();
+    before += rows.length;
   }
+  return scorers.map((scorer) => scorer.finish());
 }
 
-/** Consecutive batches of up to so many tokens together, or of one batch that has more. */
-function splitPasses(batches: readonly PackedBatch[], tokens: number): PackedBatch[][] {
-  const passes: PackedBatch[][] = [];
+interface PassBytes {
+  of(shape: BatchShape): number;
+}
+
+/** What the streams of a batch take while they wait, at most at a time, for all variants. */
+function passBytes({ layout, device }: PagedModel, variants: number): PassBytes {
+  const elementBytes = bytesPerElement[device.profile.computeDType] * variants;
+  const widths = widestStreams(layout);
+  return {
+    of: ({ layouts }) =>
+      [...widths].reduce(
+        (sum, [rows, width]) => sum + (layouts.get(rows)?.at(-1) ?? 0) * width * elementBytes,
+        0,
+      ),
+  };
+}
+
+/** By row layout: the most columns that wait between two blocks. */
+function widestStreams(layout: ModelLayout): ReadonlyMap<string, number> {
+  const widest = new Map<string, number>();
+  const written = new Map<string, { readonly rows: string; readonly width: number }>();
+  for (const block of layout.blocks) {
+    for (const [stream, value] of block.program.outputs) written.set(stream, value);
+    const waiting = new Map<string, number>();
+    for (const [stream, { rows, width }] of written)
+      if (isReadAfter(layout, block, stream)) waiting.set(rows, (waiting.get(rows) ?? 0) + width);
+    for (const [rows, width] of waiting) widest.set(rows, Math.max(width, widest.get(rows) ?? 0));
+  }
+  return widest;
+}
+
+/** Consecutive batches whose streams take up to the limit, or one that takes more. */
+function splitPasses({ source, rows }: Batches, bytes: PassBytes): (readonly number[])[][] {
+  const passes: (readonly number[])[][] = [];
   let free = 0;
-  for (const batch of batches) {
-    if (passes.length === 0 || batch.tokens > free) {
+  for (const batch of rows) {
+    const needed = bytes.of(source.shape(batch));
+    if (passes.length === 0 || needed > free) {
       passes.push([]);
-      free = tokens;
+      free = waitingBytes;
     }
     passes.at(-1)?.push(batch);
-    free -= batch.tokens;
+    free -= needed;
   }
   return passes;
-}
-
-/** Sums in float64 on the host, in the order of the batches. */
-class Score {
-  #nll = 0;
-  #tokens = 0;
-  #correct = 0;
-  #rows = 0;
-  #exact = 0;
-
-  async add(
-    device: Device,
-    { losses, predictions }: HeadResult,
-    batch: PackedBatch,
-  ): Promise<void> {
-    const nll = await device.download(losses);
-    const predicted = await device.download(predictions);
-    let target = 0;
-    for (let row = 0; row + 1 < batch.offsets.length; row += 1) {
-      const end = at(batch.offsets, row + 1);
-      let isExact = true;
-      for (; target < batch.targets.length && at(batch.targetRows, target) < end; target += 1) {
-        const isCorrect = predicted[target] === batch.targets[target];
-        this.#nll += at(nll, target);
-        this.#correct += isCorrect ? 1 : 0;
-        isExact &&= isCorrect;
-      }
-      this.#rows += 1;
-      this.#exact += isExact && !at(batch.isCut, row) ? 1 : 0;
-    }
-    this.#tokens += batch.targets.length;
-  }
-
-  finish(): Evaluation {
-    const loss = this.#nll / this.#tokens;
-    if (!Number.isFinite(loss))
-      throw new FinetuneError('FINETUNE_NON_FINITE', `evaluation: loss ${loss}`);
-    return {
-      loss,
-      tokenAccuracy: this.#correct / this.#tokens,
-      exactMatch: this.#exact / this.#rows,
-      rows: this.#rows,
-      tokens: this.#tokens,
-    };
-  }
 }

@@ -1,11 +1,12 @@
 export { FinetuneError } from './errors.js';
-export { type PagedModel, inferenceOrder } from './paged-model.js';
+export type { PagedModel } from './paged-model.js';
+export { inferenceOrder } from './walk.js';
 export { adaptedLinears, initialAdapter } from './lora.js';
 export { DeviceAdapter } from './device-adapter.js';
 export { defaultAdamw } from './optimizer.js';
 export { type LearningRateSchedule, scheduleKinds } from './schedule.js';
 export { type TrainingState } from './training-state.js';
 export { train, type TrainResult } from './train.js';
-export { BreadthFirstPass } from './breadth-first.js';
-export { evaluate, type Evaluation } from './evaluate.js';
-export { generate } from './generate.js';
+export { BreadthFirstPass, type BreadthFirstOptions } from './breadth-first.js';
+export { gradientsOf } from './gradients.js';
+export { evaluate, type EvaluateOptions, type Scorer } from './evaluate.js';

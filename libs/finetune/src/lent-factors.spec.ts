@@ -1,5 +1,6 @@
 import { Device, MemoryBudget, type Tensor } from '@emloc/device';
 import { createCpuBackend } from '@emloc/device-cpu';
+import type { Block } from '@emloc/models';
 
 import type { DeviceAdapter } from './device-adapter.js';
 import { lendFactors } from './lent-factors.js';
@@ -59,21 +60,23 @@ function open(adapterRanks: Readonly<Record<string, number>>) {
       gradients: null,
     });
   }
-  const layout = { linears: Object.keys(adapterRanks).map((name) => ({ name })) };
-  const model = { device, layout, rankOf: () => rank } as unknown as PagedModel;
+  const linears = Object.keys(adapterRanks).map((name) => ({ name }));
+  const block = { program: { linears } } as unknown as Block;
+  const model = { device, rankOf: () => rank } as unknown as PagedModel;
   const adapter = {
-    binding: (_block: number, name: string) => bindings.get(name) ?? null,
+    binding: (_block: Block, name: string) => bindings.get(name) ?? null,
+    pathOf: (_block: Block, name: string) => name,
   } as unknown as DeviceAdapter;
   const read = async (name: string): Promise<number[]> => [
     ...(await device.download(tensors.get(name) as Tensor)),
   ];
-  return { model, adapter, tensors, bindings, device, read };
+  return { model, adapter, block, tensors, bindings, device, read };
 }
 
 test('writes scale · B behind U and A below V, and takes both back', async () => {
-  const { model, adapter, tensors, bindings, device, read } = open({ small: 3 });
+  const { model, adapter, block, tensors, bindings, device, read } = open({ small: 3 });
   const before = [await read('small.u'), await read('small.v')];
-  const lent = lendFactors({ model, adapter, block: 0, tensors });
+  const lent = lendFactors({ model, adapter, block, tensors });
   expect(lent.at('small')).toBe(place);
   const [u, v] = [await read('small.u'), await read('small.v')];
   const { a, b } = bindings.get('small') as { a: Tensor; b: Tensor };
@@ -89,14 +92,14 @@ test('writes scale · B behind U and A below V, and takes both back', async () =
 });
 
 test('leaves alone what has no room, no adapter, no factors or no known rank', async () => {
-  const { model, adapter, tensors, read } = open({ exact: 4, large: 5 });
+  const { model, adapter, block, tensors, read } = open({ exact: 4, large: 5 });
   const large = [await read('large.u'), await read('large.v')];
-  const lent = lendFactors({ model, adapter, block: 0, tensors });
+  const lent = lendFactors({ model, adapter, block, tensors });
   expect([lent.at('exact'), lent.at('large'), lent.at('absent')]).toEqual([rank, null, null]);
   expect([await read('large.u'), await read('large.v')]).toEqual(large);
   lent.takeBack();
   expect(
-    lendFactors({ model: { ...model, rankOf: undefined }, adapter, block: 0, tensors }).at('exact'),
+    lendFactors({ model: { ...model, rankOf: undefined }, adapter, block, tensors }).at('exact'),
   ).toBeNull();
-  expect(lendFactors({ model, adapter, block: 0, tensors: new Map() }).at('exact')).toBeNull();
+  expect(lendFactors({ model, adapter, block, tensors: new Map() }).at('exact')).toBeNull();
 });

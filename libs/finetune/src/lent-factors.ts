@@ -1,5 +1,5 @@
 import type { BlockCopy, Tensor } from '@emloc/device';
-import { factorNames } from '@emloc/models';
+import { factorNames, type Block } from '@emloc/models';
 
 import type { DeviceAdapter } from './device-adapter.js';
 import type { PagedModel } from './paged-model.js';
@@ -19,7 +19,7 @@ export interface LentFactors {
 interface BlockInputs {
   readonly model: PagedModel;
   readonly adapter: DeviceAdapter;
-  readonly block: number;
+  readonly block: Block;
   /** The block's leased tensors. */
   readonly tensors: ReadonlyMap<string, Tensor>;
 }
@@ -31,8 +31,9 @@ interface BlockInputs {
 export function lendFactors({ model, adapter, block, tensors }: BlockInputs): LentFactors {
   const places = new Map<string, number>();
   const copies: BlockCopy[] = [];
-  for (const { name } of model.layout.linears) {
-    const [binding, rank] = [adapter.binding(block, name), model.rankOf?.(block, name) ?? null];
+  for (const { name } of block.program.linears) {
+    const binding = adapter.binding(block, name);
+    const rank = model.rankOf?.(adapter.pathOf(block, name)) ?? null;
     const names = factorNames(name);
     const [u, v] = [tensors.get(names.u), tensors.get(names.v)];
     if (!binding || rank === null || !u || !v) continue;

@@ -1,6 +1,6 @@
 import type { LoraAdapter } from '@emloc/checkpoint';
 import { createRandom } from '@emloc/dataset';
-import { linearModules, type LinearSpec, type ModelLayout } from '@emloc/models';
+import { linearModules, type ModelLayout, type ModelLinear } from '@emloc/models';
 
 import { FinetuneError } from './errors.js';
 
@@ -22,7 +22,7 @@ export interface LoraConfig {
 export function adaptedLinears(
   layout: ModelLayout,
   targets: string | null,
-): ReadonlyMap<string, LinearSpec> {
+): ReadonlyMap<string, ModelLinear> {
   const pattern = targets === null ? null : new RegExp(`^(?:${targets})$`);
   const adapted = new Map(
     [...linearModules(layout)].filter(([path]) => !pattern || pattern.test(path)),
@@ -30,7 +30,7 @@ export function adaptedLinears(
   if (adapted.size === 0) {
     throw new FinetuneError(
       'FINETUNE_INVALID_OPTION',
-      `targets ${JSON.stringify(targets)} match no linear layer (an example: ${layout.blockPath(0)}.${layout.linears.at(0)?.name ?? ''})`,
+      `targets ${JSON.stringify(targets)} match no linear layer (an example: ${layout.linears.at(0)?.path ?? ''})`,
     );
   }
   return adapted;

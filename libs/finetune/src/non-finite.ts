@@ -1,18 +1,17 @@
-import { inferBlock } from '@emloc/autograd';
 import { at } from '@emloc/checked';
-import type { PackedBatch } from '@emloc/dataset';
 import type { Tensor } from '@emloc/device';
-import { bindBlock } from '@emloc/models';
+import { lossBlock, type Batch } from '@emloc/models';
 
 import type { DeviceAdapter } from './device-adapter.js';
 import { DeviceBatch } from './device-batch.js';
-import { inferenceOrder, type PagedModel, type PassContext } from './paged-model.js';
+import type { PagedModel, PassContext } from './paged-model.js';
+import { inferenceOrder, StreamState, visitBlock } from './walk.js';
 
 interface Suspects {
   readonly model: PagedModel;
   readonly pass: PassContext;
   readonly adapter: DeviceAdapter;
-  readonly batches: readonly PackedBatch[];
+  readonly batches: readonly Batch[];
   /** Σ g² per parameter of the step that went wrong. */
   readonly squaredNorms: Float32Array;
 }
@@ -39,56 +38,30 @@ export async function locateNonFinite(suspects: Suspects): Promise<Place> {
     if (layer !== undefined && !Number.isFinite(squaredNorms[index]))
       return { name: `the gradient of ${layer}`, layer };
   }
-  return { name: 'the LM head' };
+  return { name: lossBlock(suspects.model.layout).name };
 }
 
 async function firstNonFiniteBlock(
   { model, pass, adapter }: Suspects,
-  host: PackedBatch,
+  host: Batch,
 ): Promise<Place | null> {
   const { device, layout, pager } = model;
-  const batch = new DeviceBatch(device, host);
-  let x: Tensor | null = null;
-  try {
-    pager.schedule(inferenceOrder(layout, false));
-    const lease = await pager.acquire(layout.embedUnit);
-    try {
-      const table = lease.tensors.get(layout.embedTensor);
-      if (!table) return null;
-      x = device.allocate(
-        [batch.rows, layout.hiddenSize],
-        device.profile.computeDType,
-        'activations',
-        'block input',
-      );
-      device.kernels.gatherRows({ table, rows: batch.ids, out: x });
-    } finally {
-      lease.release();
+  const before = layout.blocks.slice(0, lossBlock(layout).index);
+  using batch = new DeviceBatch(device, host);
+  using state = new StreamState(layout, batch.values);
+  pager.schedule(inferenceOrder(layout, before.length));
+  for (const block of before) {
+    const outputs = await visitBlock({ model, pass, block }, (visit) => {
+      const made = visit.infer({ batch, adapter }, state.tensors).outputs;
+      state.advance(block, made);
+      return made;
+    });
+    for (const tensor of outputs.values()) {
+      if (tensor.isDisposed || (await isFinite(model, tensor))) continue;
+      return { name: block.name, layer: block.path };
     }
-    if (!(await isFinite(model, x))) return { name: 'the embedding' };
-    for (let block = 0; block < layout.blockCount; block += 1) {
-      const blockLease = await pager.acquire(layout.blockUnit(block));
-      try {
-        const bindings = bindBlock(blockLease.tensors, {
-          device,
-          sequences: batch.sequences,
-          rope: pass.rope,
-          adapter: (linear) => adapter.binding(block, linear),
-        });
-        const output = inferBlock(layout.program, bindings, x);
-        x.dispose();
-        x = output;
-      } finally {
-        blockLease.release();
-      }
-      if (!(await isFinite(model, x)))
-        return { name: layout.blockPath(block), layer: layout.blockPath(block) };
-    }
-    return null;
-  } finally {
-    x?.dispose();
-    batch.dispose();
   }
+  return null;
 }
 
 async function isFinite({ device }: PagedModel, x: Tensor): Promise<boolean> {

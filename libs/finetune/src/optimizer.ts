@@ -113,6 +113,10 @@ export class AdamwState {
     }
   }
 
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
   dispose(): void {
     for (const tensor of this.#tensors.splice(0)) tensor.dispose();
   }

@@ -1,66 +1,86 @@
+import type { RopeTable } from '@emloc/autograd';
 import type { Device, Tensor } from '@emloc/device';
-import { ropeTables, type ModelLayout } from '@emloc/models';
+import {
+  longestSequence,
+  ropeTables,
+  type Batches,
+  type BatchShape,
+  type ModelLayout,
+} from '@emloc/models';
 import type { Pager } from '@emloc/weight-pager';
 
-/** A model whose units come and go through a pager: the original, or an emulator of it. */
+/** A model whose pages come and go through a pager: the original, or an emulator of it. */
 export interface PagedModel {
   readonly device: Device;
   readonly layout: ModelLayout;
   readonly pager: Pager;
   /**
-   * Rank of a linear layer that is kept as factors: beyond it their tensors hold zeros. Null where
-   * it is not known; absent: nowhere known.
+   * The longest row of the whole job, which some rotary tables depend on; absent: that of each
+   * pass.
    */
-  rankOf?(block: number, linear: string): number | null;
+  readonly longestRow?: number;
+  /**
+   * Rank of a linear layer that is kept as factors, by its path: beyond it their tensors hold
+   * zeros. Null where it is not known; absent: nowhere known.
+   */
+  rankOf?(path: string): number | null;
 }
 
-/** What every block of a pass shares. */
-export interface PassContext {
-  readonly rope: { readonly cos: Tensor; readonly sin: Tensor };
-  close(): void;
-}
+/** What every block of a pass shares: rotary tables. */
+export class PassContext {
+  readonly ropes = new Map<string, RopeTable>();
+  readonly #tensors: Tensor[] = [];
 
-/** Puts the rotary tables for sequences of up to `maxLength` tokens on the device. */
-export function openPass({ device, layout }: PagedModel, maxLength: number): PassContext {
-  const tables = ropeTables(layout.rope, maxLength);
-  const shape = [maxLength, layout.rope.headDim / 2];
-  const upload = (values: Float32Array, label: string): Tensor =>
-    device.tensor(
-      { bytes: bytesOf(values), dtype: 'float32' },
-      shape,
-      'float32',
-      'activations',
-      label,
-    );
-  const cos = upload(tables.cos, 'rope.cos');
-  try {
-    const sin = upload(tables.sin, 'rope.sin');
-    return {
-      rope: { cos, sin },
-      close: () => {
-        cos.dispose();
-        sin.dispose();
-      },
-    };
-  } catch (error) {
-    cos.dispose();
-    throw error;
+  /** @throws ModelError where rows of this length are not supported */
+  constructor(
+    private readonly model: PagedModel,
+    batches: readonly BatchShape[],
+  ) {
+    try {
+      for (const [name, { spec, rows }] of model.layout.ropes) {
+        const longest = longestRow(batches, rows);
+        const frequencies = spec.frequencies(Math.max(longest, model.longestRow ?? 0));
+        const tables = ropeTables(frequencies, longest);
+        this.ropes.set(name, {
+          cos: this.#upload(tables.cos, longest, `${name}.cos`),
+          sin: this.#upload(tables.sin, longest, `${name}.sin`),
+        });
+      }
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  close(): void {
+    for (const tensor of this.#tensors.splice(0)) tensor.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #upload(values: Float32Array, positions: number, label: string): Tensor {
+    const { device } = this.model;
+    const shape = [positions, values.length / positions];
+    const source = { bytes: bytesOf(values), dtype: 'float32' } as const;
+    const tensor = device.tensor(source, shape, 'float32', 'activations', `rope.${label}`);
+    this.#tensors.push(tensor);
+    return tensor;
   }
 }
 
-/**
- * Units in the order that one micro-batch of training asks for them, down to the lowest block that
- * is trained.
- */
-export function trainingOrder(layout: ModelLayout, lowestBlock: number): readonly number[] {
-  const blocks = Array.from({ length: layout.blockCount }, (_, block) => layout.blockUnit(block));
-  return [layout.embedUnit, ...blocks, layout.headUnit, ...blocks.slice(lowestBlock).reverse()];
+/** Rows of the longest sequence of a layout in any of the batches; at least 1. */
+export function longestRow(batches: readonly BatchShape[], rows: string): number {
+  return batches.reduce(
+    (longest, { layouts }) => Math.max(longest, longestSequence(layouts.get(rows) ?? [])),
+    1,
+  );
 }
 
-/** Units in the order of one forward pass. */
-export function inferenceOrder(layout: ModelLayout, withHead: boolean): readonly number[] {
-  const blocks = Array.from({ length: layout.blockCount }, (_, block) => layout.blockUnit(block));
-  return [layout.embedUnit, ...blocks, ...(withHead ? [layout.headUnit] : [])];
+/** The sizes of batches. */
+export function shapesOf({ source, rows }: Batches): BatchShape[] {
+  return rows.map((numbers) => source.shape(numbers));
 }
 
 /** The memory of a typed array as bytes. */

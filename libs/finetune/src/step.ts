@@ -1,38 +1,41 @@
 import {
   backwardBlock,
   forwardBlock,
-  inferBlock,
   planGradients,
   type BlockBindings,
+  type BlockForward,
   type GradientPlan,
+  type Program,
   type SavedBlock,
 } from '@emloc/autograd';
 import { at, get, required } from '@emloc/checked';
-import type { PackedBatch } from '@emloc/dataset';
 import type { Tensor } from '@emloc/device';
-import { bindBlock } from '@emloc/models';
+import { lossBlock, type Batch, type Block } from '@emloc/models';
 
 import type { DeviceAdapter } from './device-adapter.js';
 import { DeviceBatch } from './device-batch.js';
-import { runHead } from './head.js';
-import { lendFactors } from './lent-factors.js';
 import type { PagedModel, PassContext } from './paged-model.js';
+import { StreamState, visitBlock, type BackwardPath, type BlockVisit } from './walk.js';
 
 /** One micro-batch of training: the adapter's gradients are accumulated, nothing is updated. */
 export interface MicroBatch {
   readonly model: PagedModel;
   readonly pass: PassContext;
   readonly adapter: DeviceAdapter;
-  readonly batch: PackedBatch;
-  /** Factor of the loss: 1 / trained-on tokens of the whole optimizer step. */
+  readonly path: BackwardPath;
+  readonly batch: Batch;
+  /** Factor of the losses: 1 / Σ of their weights over the whole optimizer step. */
   readonly gradientScale: number;
-  /** The last so many blocks keep their saved tensors; the others run their forward twice. */
+  /**
+   * The last so many blocks before the loss keep their saved tensors; the others run their forward
+   * twice.
+   */
   readonly keptBlocks: number;
 }
 
 /** A micro-batch whose work is launched. */
 export interface LaunchedMicroBatch {
-  /** Losses of the targets, float32 (M), once the device is done. */
+  /** float32, once the device is done. */
   readonly losses: Promise<Float32Array>;
 }
 
@@ -41,176 +44,188 @@ export interface LaunchedMicroBatch {
  * weights, never for results: so the device has work while the host prepares what comes next.
  */
 export async function runMicroBatch(inputs: MicroBatch): Promise<LaunchedMicroBatch> {
-  const run = new MicroBatchRun(inputs);
-  try {
-    return await run.run();
-  } finally {
-    run.dispose();
-  }
+  using run = new MicroBatchRun(inputs);
+  return await run.run();
 }
 
 class MicroBatchRun {
   readonly #batch: DeviceBatch;
-  /** Input of every block, kept for its backward. */
-  readonly #inputs: Tensor[] = [];
+  readonly #state: StreamState;
+  /** By block that is visited again: the streams that it read. */
+  readonly #inputs = new Map<number, ReadonlyMap<string, Tensor>>();
   readonly #saved = new Map<number, SavedBlock>();
   /** Of blocks that differ in nothing that a plan depends on. */
-  readonly #plans = new Map<string, GradientPlan>();
-  readonly #lowestBlock: number;
-  #gradient: Tensor | null = null;
-  /** float32 (M), of the targets */
+  readonly #plans = new Map<Program, Map<string, GradientPlan>>();
+  /** Of the streams, where the backward has come to. */
+  readonly #gradients = new Map<string, Tensor>();
   #losses: Tensor | null = null;
 
   constructor(private readonly inputs: MicroBatch) {
-    this.#batch = new DeviceBatch(inputs.model.device, inputs.batch);
-    this.#lowestBlock = inputs.adapter.lowestBlock;
+    const { device, layout } = inputs.model;
+    this.#batch = new DeviceBatch(device, inputs.batch);
+    this.#state = new StreamState(layout, this.#batch.values);
   }
 
   async run(): Promise<LaunchedMicroBatch> {
-    const { layout } = this.inputs.model;
-    const { lowestBlock } = this.inputs.adapter;
-    await this.#embed();
-    for (let block = 0; block < layout.blockCount; block += 1)
-      await this.#forward(block, lowestBlock);
-    await this.#head();
-    for (let block = layout.blockCount - 1; block >= lowestBlock; block -= 1)
-      await this.#backward(block);
-    return {
-      losses: this.inputs.model.device.download(
-        required(this.#losses, 'losses'),
-      ) as Promise<Float32Array>,
-    };
+    const { layout, device } = this.inputs.model;
+    const loss = lossBlock(layout);
+    const before = layout.blocks.slice(0, loss.index);
+    for (const block of before) await this.#visit(block, (visit) => this.#forward(visit));
+    await this.#visit(loss, (visit) => this.#loss(visit));
+    for (const block of before.reverse())
+      if (this.#wanted(block)) await this.#visit(block, (visit) => this.#backward(visit));
+    const losses = required(this.#losses, 'losses');
+    return { losses: device.download(losses) as Promise<Float32Array> };
   }
 
-  dispose(): void {
-    for (const tensor of this.#inputs.splice(0)) if (!tensor.isDisposed) tensor.dispose();
+  [Symbol.dispose](): void {
+    for (const inputs of this.#inputs.values()) disposeAll(inputs);
     for (const saved of this.#saved.values()) saved.dispose();
-    this.#saved.clear();
-    this.#gradient?.dispose();
+    disposeAll(this.#gradients);
     this.#losses?.dispose();
+    this.#state.dispose();
     this.#batch.dispose();
   }
 
-  async #embed(): Promise<void> {
-    const { device, layout, pager } = this.inputs.model;
-    const lease = await pager.acquire(layout.embedUnit);
-    try {
-      const table = get(lease.tensors, layout.embedTensor);
-      const x = device.allocate(
-        [this.#batch.rows, layout.hiddenSize],
-        device.profile.computeDType,
-        'saved',
-        'input of block 0',
-      );
-      this.#inputs.push(x);
-      device.kernels.gatherRows({ table, rows: this.#batch.ids, out: x });
-    } finally {
-      lease.release();
-    }
-  }
-
-  async #forward(block: number, lowestBlock: number): Promise<void> {
-    const { model, keptBlocks } = this.inputs;
-    const x = at(this.#inputs, block);
-    const keep = block >= lowestBlock && block >= model.layout.blockCount - keptBlocks;
-    await this.#withBlock(block, (bindings) => {
-      if (keep) {
-        const { output, saved } = forwardBlock(
-          model.layout.program,
-          bindings,
-          x,
-          this.#plan(block),
-        );
-        this.#saved.set(block, saved);
-        this.#inputs.push(output);
-      } else {
-        this.#inputs.push(inferBlock(model.layout.program, bindings, x));
-      }
-    });
-    if (block < lowestBlock) x.dispose();
-  }
-
-  async #head(): Promise<void> {
-    const { device, layout, pager } = this.inputs.model;
-    const lease = await pager.acquire(layout.headUnit);
-    const x = required(this.#inputs.pop(), 'output of the last block');
-    try {
-      const { gradientScale } = this.inputs;
-      const head = runHead({
-        device,
-        layout,
-        tensors: lease.tensors,
-        x,
-        batch: this.#batch,
-        gradientScale,
-      });
-      this.#gradient = head.dX;
-      this.#losses = head.losses.retain();
-      head.dispose();
-    } finally {
-      lease.release();
-      x.dispose();
-    }
-  }
-
-  async #backward(block: number): Promise<void> {
-    await this.#withBlock(block, (bindings) => {
-      const x = required(this.#inputs.pop(), `input of block ${block}`);
-      try {
-        const saved = this.#saved.get(block) ?? this.#recompute(block, bindings, x);
-        this.#saved.delete(block);
-        const dOut = required(this.#gradient, `gradient of block ${block}`);
-        this.#gradient = null;
-        this.#gradient = backwardBlock(saved, { bindings, x, dOut });
-      } finally {
-        x.dispose();
-      }
+  #visit(block: Block, use: (visit: BlockVisit) => void): Promise<void> {
+    const { model, pass, adapter } = this.inputs;
+    return visitBlock({ model, pass, block }, (visit) => {
+      visit.lend(adapter);
+      use(visit);
     });
   }
 
-  #recompute(block: number, bindings: BlockBindings, x: Tensor): SavedBlock {
-    const { output, saved } = forwardBlock(
-      this.inputs.model.layout.program,
-      bindings,
-      x,
-      this.#plan(block),
-    );
-    output.dispose();
+  #forward(visit: BlockVisit): void {
+    const { block } = visit;
+    const { tensors } = this.#state;
+    const wanted = this.#wanted(block);
+    if (wanted) this.#keepInputs(block);
+    if (wanted && this.#isKept(block)) {
+      const { outputs, saved } = this.#run(visit, this.#bind(visit));
+      this.#saved.set(block.index, saved);
+      this.#state.advance(block, outputs);
+      return;
+    }
+    const { batch, adapter } = this.#binding;
+    this.#state.advance(block, visit.infer({ batch, adapter }, tensors).outputs);
+  }
+
+  /** The losses, and the first gradients of the backward. */
+  #loss(visit: BlockVisit): void {
+    const { block } = visit;
+    const wanted = this.#wanted(block);
+    if (wanted) this.#keepInputs(block);
+    const bindings = this.#bind(visit);
+    const { results, saved } = this.#run(visit, bindings);
+    this.#state.advance(block, new Map());
+    this.#saved.set(block.index, saved);
+    for (const [name, tensor] of results) {
+      if (name === 'losses') this.#losses = tensor;
+      else tensor.dispose();
+    }
+    if (wanted) this.#backward(visit);
+  }
+
+  #backward(visit: BlockVisit): void {
+    const { block } = visit;
+    const bindings = this.#bind(visit);
+    const inputs = get(this.#inputs, block.index);
+    try {
+      const saved = this.#saved.get(block.index) ?? this.#recompute(visit, bindings);
+      this.#saved.delete(block.index);
+      const gradients = this.#takeGradients(block);
+      for (const [stream, gradient] of backwardBlock(saved, { bindings, inputs, gradients }))
+        this.#addGradient(stream, gradient);
+    } finally {
+      this.#inputs.delete(block.index);
+      disposeAll(inputs);
+    }
+  }
+
+  #recompute(visit: BlockVisit, bindings: BlockBindings): SavedBlock {
+    const { outputs, results, saved } = this.#run(visit, bindings);
+    disposeAll(outputs);
+    disposeAll(results);
     return saved;
   }
 
-  /** Runs `use` with a block's weights on the device and its adapters bound. */
-  async #withBlock(block: number, use: (bindings: BlockBindings) => void): Promise<void> {
-    const { model, pass, adapter } = this.inputs;
-    const lease = await model.pager.acquire(model.layout.blockUnit(block));
+  #run({ block }: BlockVisit, bindings: BlockBindings): BlockForward {
+    const inputs = this.#inputs.get(block.index) ?? this.#state.tensors;
+    return forwardBlock(block.program, bindings, inputs, this.#plan(block));
+  }
+
+  #bind(visit: BlockVisit): BlockBindings {
+    return visit.bind(this.#binding);
+  }
+
+  get #binding() {
+    const { adapter, gradientScale } = this.inputs;
+    return { batch: this.#batch, adapter, gradientScale };
+  }
+
+  #wanted({ index }: Block): ReadonlySet<string> | null {
+    return at(this.inputs.path.wanted, index);
+  }
+
+  #isKept({ index }: Block): boolean {
+    const { model, keptBlocks } = this.inputs;
+    return index >= lossBlock(model.layout).index - keptBlocks;
+  }
+
+  #keepInputs({ index, program }: Block): void {
+    const { tensors } = this.#state;
+    this.#inputs.set(
+      index,
+      new Map([...program.inputs.keys()].map((name) => [name, get(tensors, name).retain()])),
+    );
+  }
+
+  /** Gradients of what the block wrote: nothing before it has to do with them. */
+  #takeGradients({ program }: Block): ReadonlyMap<string, Tensor> {
+    const taken = new Map<string, Tensor>();
+    for (const stream of program.outputs.keys()) {
+      const gradient = this.#gradients.get(stream);
+      if (!gradient) continue;
+      taken.set(stream, gradient);
+      this.#gradients.delete(stream);
+    }
+    return taken;
+  }
+
+  /** Adds a gradient, which is taken over, to what later readers of the stream gave. */
+  #addGradient(stream: string, gradient: Tensor): void {
+    const sum = this.#gradients.get(stream);
+    if (!sum) {
+      this.#gradients.set(stream, gradient);
+      return;
+    }
+    const { device } = this.inputs.model;
     try {
-      const factors = lendFactors({ model, adapter, block, tensors: lease.tensors });
-      try {
-        use(
-          bindBlock(lease.tensors, {
-            device: model.device,
-            sequences: this.#batch.sequences,
-            rope: pass.rope,
-            adapter: (linear) => adapter.binding(block, linear),
-            adapterAt: (linear) => factors.at(linear),
-          }),
-        );
-      } finally {
-        factors.takeBack();
+      if (!sum.isShared) {
+        device.kernels.add({ x: gradient, out: sum });
+        return;
       }
+      const own = device.allocate(sum.shape, sum.dtype, 'activations', `gradient of ${stream}`);
+      device.kernels.cast({ x: sum, out: own });
+      device.kernels.add({ x: gradient, out: own });
+      sum.dispose();
+      this.#gradients.set(stream, own);
     } finally {
-      lease.release();
+      gradient.dispose();
     }
   }
 
-  #plan(block: number): GradientPlan {
-    const { model, adapter } = this.inputs;
-    const inputNeedsGradient = block > this.#lowestBlock;
-    const adapted = adapter.adaptedIn(block);
-    const key = `${[...adapted].join()} ${inputNeedsGradient}`;
-    const plan =
-      this.#plans.get(key) ?? planGradients(model.layout.program, { adapted, inputNeedsGradient });
-    this.#plans.set(key, plan);
+  #plan(block: Block): GradientPlan {
+    const adapted = this.inputs.adapter.adaptedIn(block);
+    const inputs = this.#wanted(block) ?? new Set<string>();
+    const key = `${[...adapted].join()} ${[...inputs].join()}`;
+    const plans = this.#plans.get(block.program) ?? new Map<string, GradientPlan>();
+    const plan = plans.get(key) ?? planGradients(block.program, { adapted, inputs });
+    this.#plans.set(block.program, plans.set(key, plan));
     return plan;
   }
+}
+
+function disposeAll(tensors: ReadonlyMap<string, Tensor>): void {
+  for (const tensor of tensors.values()) if (!tensor.isDisposed) tensor.dispose();
 }

@@ -1,13 +1,13 @@
 import { setImmediate } from 'node:timers/promises';
+import { at } from '@emloc/checked';
 import type { LoraAdapter } from '@emloc/checkpoint';
-import { packBatch, type EncodedRow, type PackedBatch } from '@emloc/dataset';
+import type { Batch, BatchShape, RowSource } from '@emloc/models';
 
 import { DeviceAdapter } from './device-adapter.js';
-import { longestSequence } from './device-batch.js';
 import { FinetuneError } from './errors.js';
 import { locateNonFinite } from './non-finite.js';
 import { AdamwState, type AdamwConfig } from './optimizer.js';
-import { openPass, trainingOrder, type PagedModel } from './paged-model.js';
+import { PassContext, type PagedModel } from './paged-model.js';
 import { learningRateAt, type LearningRateSchedule } from './schedule.js';
 import { runMicroBatch } from './step.js';
 import {
@@ -17,18 +17,19 @@ import {
   type TrainingProgress,
   type TrainingState,
 } from './training-state.js';
+import { backwardPath, trainingOrder, type BackwardPath } from './walk.js';
 
 /** What one optimizer step did. */
 interface StepReport {
   /** 1 for the first step. */
   readonly step: number;
   readonly steps: number;
-  /** Σ NLL / Σ trained-on tokens of the step. */
+  /** Σ losses / Σ of their weights, over the step. */
   readonly loss: number;
   readonly learningRate: number;
   /** Global norm before clipping. */
   readonly gradientNorm: number;
-  /** Input tokens of the step. */
+  /** Items of the step's rows, tokens of a text. */
   readonly tokens: number;
   readonly seconds: number;
 }
@@ -37,7 +38,7 @@ export interface TrainOptions {
   readonly model: PagedModel;
   /** Where training starts from. */
   readonly adapter: LoraAdapter;
-  readonly rows: readonly EncodedRow[];
+  readonly rows: RowSource;
   /** Row indices per micro-batch per optimizer step. */
   readonly batches: readonly (readonly (readonly number[])[])[];
   readonly schedule: LearningRateSchedule;
@@ -55,7 +56,7 @@ export interface TrainOptions {
 export interface TrainResult {
   readonly adapter: LoraAdapter;
   readonly steps: number;
-  /** Input tokens over all steps. */
+  /** Items over all steps. */
   readonly tokens: number;
   readonly seconds: number;
   /** Loss of the last step. */
@@ -72,44 +73,33 @@ export interface TrainResult {
 export async function train(options: TrainOptions): Promise<TrainResult> {
   const { model, rows, batches } = options;
   const resume = options.resume ?? null;
-  const steps = batches.map((microBatches) =>
-    microBatches.map((indices) => packBatch(selectRows(rows, indices))),
-  );
-  if (steps.length === 0)
+  if (batches.length === 0)
     return { adapter: options.adapter, steps: 0, tokens: 0, seconds: 0, finalLoss: Number.NaN };
-  if (resume) assertStateFits(resume, { adapter: options.adapter, steps: steps.length });
-  const pass = openPass(model, longestOf(steps.flat()));
-  let adapter: DeviceAdapter | null = null;
-  let optimizer: AdamwState | null = null;
-  try {
-    adapter = DeviceAdapter.load(model.device, model.layout, resume?.adapter ?? options.adapter, {
-      trainable: true,
-    });
-    optimizer = new AdamwState(model.device, adapter.parameters, options.optimizer);
-    if (resume) optimizer.upload(resume);
-    const { tokens, seconds, finalLoss } = await runSteps(
-      { ...options, pass, adapter, optimizer },
-      steps,
-    );
-    return { adapter: await adapter.download(), steps: steps.length, tokens, seconds, finalLoss };
-  } finally {
-    optimizer?.dispose();
-    adapter?.dispose();
-    pass.close();
-  }
+  if (resume) assertStateFits(resume, { adapter: options.adapter, steps: batches.length });
+  const shapes = batches.map((microBatches) => microBatches.map((batch) => rows.shape(batch)));
+  const { device, layout } = model;
+  using pass = new PassContext(model, shapes.flat());
+  const start = resume?.adapter ?? options.adapter;
+  using adapter = DeviceAdapter.load(device, layout, start, { trainable: true });
+  using optimizer = new AdamwState(device, adapter.parameters, options.optimizer);
+  if (resume) optimizer.upload(resume);
+  const path = backwardPath(layout, (block) => adapter.adaptedIn(block));
+  const run = { ...options, shapes, pass, adapter, optimizer, path };
+  const { tokens, seconds, finalLoss } = await runSteps(run);
+  return { adapter: await adapter.download(), steps: batches.length, tokens, seconds, finalLoss };
 }
 
 interface RunInputs extends Omit<TrainOptions, 'adapter' | 'optimizer'> {
-  readonly pass: ReturnType<typeof openPass>;
+  /** Of the micro-batches of each step. */
+  readonly shapes: readonly (readonly BatchShape[])[];
+  readonly pass: PassContext;
   readonly adapter: DeviceAdapter;
   readonly optimizer: AdamwState;
+  readonly path: BackwardPath;
 }
 
-async function runSteps(
-  inputs: RunInputs,
-  steps: readonly (readonly PackedBatch[])[],
-): Promise<TrainingProgress> {
-  const { model, adapter, schedule, resume, checkpoint, signal } = inputs;
+async function runSteps(inputs: RunInputs): Promise<TrainingProgress> {
+  const { model, batches, path, schedule, resume, checkpoint, signal } = inputs;
   const started = performance.now() - (resume?.seconds ?? 0) * 1000;
   let progress: TrainingProgress = {
     step: resume?.step ?? 0,
@@ -123,9 +113,9 @@ async function runSteps(
     await checkpoint.save(await downloadState(progress, inputs));
     savedStep = progress.step;
   };
-  const remaining = steps.slice(progress.step);
+  const remaining = batches.slice(progress.step);
   if (remaining.length > 0)
-    model.pager.schedule(trainingOrder(model.layout, adapter.lowestBlock), remaining.flat().length);
+    model.pager.schedule(trainingOrder(model.layout, path), remaining.flat().length);
   try {
     for (const microBatches of remaining) {
       // A synchronous device settles every promise in microtasks: without this turn no signal or
@@ -148,7 +138,7 @@ async function runSteps(
       inputs.onStep?.(report);
       if (
         checkpoint &&
-        isSaved(progress.step, { steps: steps.length, everySteps: checkpoint.everySteps })
+        isSaved(progress.step, { steps: batches.length, everySteps: checkpoint.everySteps })
       )
         await save();
     }
@@ -169,26 +159,21 @@ function isSaved(
 }
 
 interface StepInputs extends RunInputs {
-  readonly microBatches: readonly PackedBatch[];
+  readonly microBatches: readonly (readonly number[])[];
   readonly index: number;
   readonly learningRate: number;
 }
 
 async function runStep(inputs: StepInputs): Promise<StepReport> {
-  const { model, pass, adapter, optimizer, microBatches, index, learningRate, keptBlocks } = inputs;
+  const { adapter, optimizer, index, learningRate } = inputs;
   const started = performance.now();
-  const targets = sumOf(microBatches, (batch) => batch.trainedTokens);
+  const shapes = at(inputs.shapes, index);
+  const weight = sumOf(shapes, ({ lossWeight }) => lossWeight);
   adapter.zeroGradients();
   const launched: Promise<Float32Array>[] = [];
-  for (const batch of microBatches) {
-    const { losses } = await runMicroBatch({
-      model,
-      pass,
-      adapter,
-      batch,
-      gradientScale: 1 / targets,
-      keptBlocks,
-    });
+  for (const rows of inputs.microBatches) {
+    const batch = await inputs.rows.load(rows);
+    const { losses } = await runMicroBatch({ ...inputs, batch, gradientScale: 1 / weight });
     losses.catch(() => undefined); // Awaited below; a later micro-batch may fail before.
     launched.push(losses);
   }
@@ -196,26 +181,14 @@ async function runStep(inputs: StepInputs): Promise<StepReport> {
     optimizer.measure(adapter.gradients),
     ...launched,
   ]);
-  const nll = losses.reduce(
-    (total, values) => total + values.reduce((sum, value) => sum + value, 0),
+  const total = losses.reduce(
+    (sum, values) => sum + values.reduce((part, value) => part + value, 0),
     0,
   );
   const gradientNorm = Math.sqrt(squaredNorms.reduce((sum, value) => sum + value, 0));
-  const loss = nll / targets;
-  if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) {
-    const { name, layer } = await locateNonFinite({
-      model,
-      pass,
-      adapter,
-      batches: microBatches,
-      squaredNorms,
-    });
-    throw new FinetuneError(
-      'FINETUNE_NON_FINITE',
-      `step ${index + 1}: loss ${loss}, gradient norm ${gradientNorm}: first seen in ${name}`,
-      { layer },
-    );
-  }
+  const loss = total / weight;
+  if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm))
+    throw await diverged(inputs, { loss, gradientNorm, squaredNorms });
   optimizer.update(adapter.gradients, { learningRate, step: index + 1 });
   adapter.refresh();
   return {
@@ -224,25 +197,28 @@ async function runStep(inputs: StepInputs): Promise<StepReport> {
     loss,
     learningRate,
     gradientNorm,
-    tokens: sumOf(microBatches, (batch) => batch.tokens),
+    tokens: sumOf(shapes, ({ items }) => items),
     seconds: secondsSince(started),
   };
 }
 
-function selectRows(rows: readonly EncodedRow[], indices: readonly number[]): EncodedRow[] {
-  return indices.map((index) => {
-    const row = rows[index];
-    if (!row)
-      throw new FinetuneError(
-        'FINETUNE_INVALID_OPTION',
-        `batch names row ${index} of ${rows.length}`,
-      );
-    return row;
-  });
-}
-
-function longestOf(batches: readonly PackedBatch[]): number {
-  return batches.reduce((longest, { offsets }) => Math.max(longest, longestSequence(offsets)), 1);
+/** The error of a step whose numbers are not finite. */
+async function diverged(
+  { model, pass, adapter, rows, microBatches, index }: StepInputs,
+  {
+    loss,
+    gradientNorm,
+    squaredNorms,
+  }: { loss: number; gradientNorm: number; squaredNorms: Float32Array },
+): Promise<FinetuneError> {
+  const batches: Batch[] = [];
+  for (const numbers of microBatches) batches.push(await rows.load(numbers));
+  const { name, layer } = await locateNonFinite({ model, pass, adapter, batches, squaredNorms });
+  return new FinetuneError(
+    'FINETUNE_NON_FINITE',
+    `step ${index + 1}: loss ${loss}, gradient norm ${gradientNorm}: first seen in ${name}`,
+    { layer },
+  );
 }
 
 function sumOf<T>(items: readonly T[], value: (item: T) => number): number {

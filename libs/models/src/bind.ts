@@ -1,14 +1,20 @@
-import type { AdapterBinding, BlockBindings, LinearWeights } from '@emloc/autograd';
+import type { AdapterBinding, BlockBindings, LinearWeights, RopeTable } from '@emloc/autograd';
+import { get } from '@emloc/checked';
 import type { Device, SequenceLayout, Tensor } from '@emloc/device';
 
 import { ModelError } from './errors.js';
+import type { Block } from './layout.js';
 import { factorNames } from './sources.js';
 
 /** What a block runs with besides its weights. */
 export interface BlockRunInputs {
   readonly device: Device;
-  readonly sequences: SequenceLayout;
-  readonly rope: { readonly cos: Tensor; readonly sin: Tensor };
+  readonly layouts: ReadonlyMap<string, SequenceLayout>;
+  /** Streams of integers that the batch brings. */
+  readonly integers: ReadonlyMap<string, Tensor>;
+  readonly ropes: ReadonlyMap<string, RopeTable>;
+  /** Default: no gradient is taken. */
+  readonly gradientScale?: number | null;
   /** The adapter on a linear layer of this block, by its name within the block. */
   readonly adapter?: (linear: string) => AdapterBinding | null;
   /**
@@ -19,21 +25,24 @@ export interface BlockRunInputs {
 }
 
 /**
- * Binds a block's program to the tensors of its unit: whole weights or factors, whichever the unit
+ * Binds a block's program to the tensors of its page: whole weights or factors, whichever the page
  * has.
  */
 export function bindBlock(
+  block: Block,
   tensors: ReadonlyMap<string, Tensor>,
   inputs: BlockRunInputs,
 ): BlockBindings {
+  const tensorOf = (name: string): Tensor | undefined =>
+    tensors.get(block.tensors.get(name) ?? name);
   const parameter = (name: string): Tensor => {
-    const tensor = tensors.get(name);
-    if (!tensor) throw new ModelError('MODEL_TENSOR_MISSING', `no tensor ${name} in this unit`);
+    const tensor = tensorOf(name);
+    if (!tensor) throw new ModelError('MODEL_TENSOR_MISSING', `no tensor ${name} in ${block.name}`);
     return tensor;
   };
   const linear = (name: string): LinearWeights => {
-    const bias = tensors.get(`${name}.bias`) ?? null;
-    const weight = tensors.get(`${name}.weight`);
+    const bias = tensorOf(`${name}.bias`) ?? null;
+    const weight = tensorOf(`${name}.weight`);
     if (weight) return { kind: 'dense', weight, bias };
     const factors = factorNames(name);
     return {
@@ -49,8 +58,10 @@ export function bindBlock(
     parameter,
     linear,
     adapter: inputs.adapter ?? (() => null),
-    sequences: inputs.sequences,
-    rope: inputs.rope,
+    layout: (rows) => get(inputs.layouts, rows),
+    integers: (stream) => get(inputs.integers, stream),
+    rope: (table) => get(inputs.ropes, table),
+    gradientScale: inputs.gradientScale ?? null,
     onLinear: inputs.onLinear,
   };
 }

@@ -1,9 +1,8 @@
 import type { ModelLayout } from './layout.js';
 
-/** The block that a checkpoint's tensor belongs to, by its name; null: to none. */
-export function blockOf(name: string, layout: ModelLayout): number | null {
-  const blocks = layout.blockPath(0).replace(/0$/, '');
-  if (!name.startsWith(blocks)) return null;
-  const [, number] = /^(\d{1,9})\./.exec(name.slice(blocks.length)) ?? [];
+/** The number that the checkpoint gives to the block of a tensor, by its name; null: none. */
+export function blockOf(name: string, { numbered: { prefix } }: ModelLayout): number | null {
+  if (!name.startsWith(`${prefix}.`)) return null;
+  const [, number] = /^(\d{1,9})\./.exec(name.slice(prefix.length + 1)) ?? [];
   return number === undefined ? null : Number(number);
 }

@@ -31,6 +31,11 @@ export class ConfigReader {
     return Object.keys(this.values);
   }
 
+  /** The same config with other values under some keys. */
+  with(values: Readonly<Record<string, unknown>>): ConfigReader {
+    return new ConfigReader({ ...this.values, ...values }, this.path);
+  }
+
   /** An object within the config; an empty one where it is absent. */
   nested(key: string): ConfigReader {
     const value = this.values[key] ?? {};
@@ -49,10 +54,25 @@ export class ConfigReader {
     throw this.invalid(key, `a whole number from ${least} to ${most}`);
   }
 
-  number(key: string, fallback: number, { least = 0, most = Number.MAX_VALUE }: Bounds): number {
+  /** As `positiveInteger`, but null is no absence: it stays null. */
+  positiveIntegerOrNull(key: string, fallback: number | null, bounds?: Bounds): number | null {
+    return this.orNull(key, fallback) ? null : this.positiveInteger(key, fallback ?? 0, bounds);
+  }
+
+  /** A number; without a fallback it has to be there. */
+  number(
+    key: string,
+    fallback: number | undefined,
+    { least = 0, most = Number.MAX_VALUE }: Bounds,
+  ): number {
     const value = this.has(key) ? this.values[key] : fallback;
     if (typeof value === 'number' && value >= least && value <= most) return value;
     throw this.invalid(key, `a number from ${least} to ${most}`);
+  }
+
+  /** As `number`, but null is no absence: it stays null. */
+  numberOrNull(key: string, fallback: number | null, bounds: Bounds): number | null {
+    return this.orNull(key, fallback) ? null : this.number(key, fallback ?? 0, bounds);
   }
 
   boolean(key: string, fallback: boolean): boolean {
@@ -73,6 +93,10 @@ export class ConfigReader {
   /** Refuses a key that is present at all. */
   absent(key: string): void {
     if (this.has(key)) throw this.unsupported(key, 'only leaving it out');
+  }
+
+  private orNull(key: string, fallback: number | null): boolean {
+    return (this.values[key] === undefined ? fallback : this.values[key]) === null;
   }
 
   unsupported(key: string, supported: string): ModelError {

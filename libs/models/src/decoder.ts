@@ -1,221 +1,246 @@
-import { ProgramBuilder, type BlockProgram } from '@emloc/autograd';
+import {
+  add,
+  attention,
+  embedding,
+  gatedActivation,
+  linear,
+  lmLoss,
+  ProgramBuilder,
+  rmsNorm,
+  rope,
+  scale,
+  splitColumns,
+  type Program,
+} from '@emloc/autograd';
+import { at } from '@emloc/checked';
+import type { AttentionOptions } from '@emloc/device';
 
-import type { ConfigReader } from './config.js';
-import { ModelError } from './errors.js';
-import type { LinearSpec, ModelLayout, UnitSpec, UnitTensorSpec } from './layout.js';
+import type { DecoderLayer, DecoderNames, DecoderShape } from './decoder-shape.js';
+import { layoutFrom, type BlockDeclaration, type ModelLayout } from './layout.js';
 
-/** What tells one pre-norm SwiGLU decoder with rotary grouped-query attention from another. */
-export interface DecoderShape {
-  readonly family: string;
-  readonly hiddenSize: number;
-  readonly intermediateSize: number;
-  readonly vocabularySize: number;
-  readonly blockCount: number;
-  readonly maxPositions: number;
-  readonly heads: number;
-  readonly kvHeads: number;
-  readonly headDim: number;
-  readonly epsilon: number;
-  readonly ropeTheta: number;
-  readonly tiedHead: boolean;
-  readonly bias: { readonly qkv: boolean; readonly output: boolean; readonly mlp: boolean };
-}
+type Value = ReturnType<ProgramBuilder['value']>;
 
-/** Far above every model's. */
-const mostBlocks = 10_000;
-const mostHeads = 2 ** 16;
-const mostPositions = 2 ** 31 - 1;
+/** The streams of a text model: what a batch brings, and what passes from block to block. */
+const streams = Object.freeze({
+  ids: 'ids',
+  targetRows: 'targetRows',
+  targets: 'targets',
+  hidden: 'hidden',
+});
+/** The row layout of everything that has a row a token. */
+const tokens = 'tokens';
 
-/** What a config says under the keys that this layout's families share. */
-export function decoderSizes(
-  config: ConfigReader,
-  defaults: { readonly maxPositions: number },
-): Omit<DecoderShape, 'family' | 'ropeTheta' | 'tiedHead' | 'bias'> {
-  const hiddenSize = config.positiveInteger('hidden_size');
-  const heads = config.positiveInteger('num_attention_heads', undefined, { most: mostHeads });
-  if (!config.has('head_dim') && hiddenSize % heads !== 0)
-    throw config.invalid(
-      'head_dim',
-      `given: hidden_size ${hiddenSize} over ${heads} heads is none`,
-    );
-  return {
-    hiddenSize,
-    intermediateSize: config.positiveInteger('intermediate_size'),
-    vocabularySize: config.positiveInteger('vocab_size'),
-    blockCount: config.positiveInteger('num_hidden_layers', undefined, { most: mostBlocks }),
-    maxPositions: config.positiveInteger('max_position_embeddings', defaults.maxPositions, {
-      most: mostPositions,
-    }),
-    heads,
-    kvHeads: config.positiveInteger('num_key_value_heads', heads, { most: mostHeads }),
-    headDim: config.positiveInteger('head_dim', hiddenSize / heads),
-    epsilon: config.number('rms_norm_eps', 1e-6, { least: Number.MIN_VALUE, most: 1 }),
+/**
+ * The chain of a decoder: embedding, its layers, and norm and head with the loss.
+ * @param names in the checkpoint; default: the first that the shape has
+ */
+export function decoderLayout(
+  shape: DecoderShape,
+  names: DecoderNames = at(shape.names, 0),
+): ModelLayout {
+  const { modules, tiedHead, layers, ropes, vocabularySize, maxPositions } = shape;
+  const programs = new Map<string, Program>();
+  const programOf = (layer: DecoderLayer): Program => {
+    const kind = JSON.stringify(layer);
+    const program = programs.get(kind) ?? layerProgram(shape, layer);
+    programs.set(kind, program);
+    return program;
   };
+  return layoutFrom({
+    family: shape.family,
+    ropes: new Map([...ropes].map(([name, spec]) => [name, { spec, rows: tokens }])),
+    numbered: { prefix: names.layers, count: layers.length },
+    others: {
+      repeated: tiedHead ? [`${names.head}.weight`] : [],
+      within: names.within ?? null,
+    },
+    text: { vocabularySize, maxPositions },
+    blocks: [
+      embeddingBlock(shape),
+      ...layers.map((layer, index): BlockDeclaration => {
+        const path = `${modules.layers}.${index}`;
+        return {
+          name: path,
+          path,
+          program: programOf(layer),
+          page: `block ${index}`,
+          checkpointName: (parameter) => `${names.layers}.${index}.${parameter}`,
+        };
+      }),
+      headBlock(shape),
+    ],
+  });
+
+  function embeddingBlock({ hiddenSize: width, embeddingFactor }: DecoderShape): BlockDeclaration {
+    const block = new ProgramBuilder();
+    const { ids: indices } = streams;
+    const looked = embedding(block, {
+      table: 'embed_tokens.weight',
+      entries: vocabularySize,
+      width,
+      indices,
+      rows: tokens,
+    });
+    return {
+      name: 'the embedding',
+      path: names.embedding,
+      program: block.build({ [streams.hidden]: scale(block, looked, embeddingFactor) }),
+      page: tiedHead ? 'embedding and head' : 'embedding',
+      checkpointName: () => `${names.embedding}.weight`,
+    };
+  }
+
+  function headBlock({
+    epsilon,
+    normOffset,
+    logitFactor,
+    logitCap,
+  }: DecoderShape): BlockDeclaration {
+    const block = new ProgramBuilder();
+    lmLoss(block, block.input(streams.hidden, shape.hiddenSize, tokens), {
+      norm: { weight: 'norm.weight', epsilon, weightOffset: normOffset },
+      head: 'lm_head',
+      vocabularySize,
+      targetRows: streams.targetRows,
+      targets: streams.targets,
+      logitScale: logitFactor,
+      softCap: logitCap ?? undefined,
+    });
+    const head = tiedHead ? names.embedding : names.head;
+    return {
+      name: 'the LM head',
+      path: modules.head,
+      program: block.build({}),
+      page: tiedHead ? 'embedding and head' : 'head',
+      checkpointName: (name) =>
+        name === 'norm.weight' ? `${names.norm}.weight` : `${head}.weight`,
+      linearPath: () => modules.head,
+    };
+  }
 }
 
-/** The layout that Llama, Qwen2 and their kin share, with Hugging Face's tensor names. */
-export function decoderLayout(shape: DecoderShape): ModelLayout {
-  assertShape(shape);
-  const linears = decoderLinears(shape);
-  const units = decoderUnits(shape, linears);
-  return Object.freeze({
-    family: shape.family,
-    hiddenSize: shape.hiddenSize,
-    vocabularySize: shape.vocabularySize,
-    blockCount: shape.blockCount,
-    maxPositions: shape.maxPositions,
-    tiedHead: shape.tiedHead,
-    rope: { theta: shape.ropeTheta, headDim: shape.headDim },
-    finalNorm: { tensor: 'norm.weight', epsilon: shape.epsilon },
-    program: decoderProgram(shape),
-    linears,
-    units,
-    embedUnit: 0,
-    headUnit: shape.tiedHead ? 0 : units.length - 1,
-    embedTensor: 'embed_tokens.weight',
-    headPath: 'lm_head',
-    headTensor: shape.tiedHead ? 'embed_tokens.weight' : 'lm_head.weight',
-    blockUnit: (block: number) => block + 1,
-    blockPath: (block: number) => `model.layers.${block}`,
+/** One layer: attention and a gated feed-forward, each added to what comes in. */
+function layerProgram(shape: DecoderShape, layer: DecoderLayer): Program {
+  const block = new ProgramBuilder();
+  const { norms } = shape;
+  const norm = (x: Value, name: string | null): Value =>
+    name === null ? x : rmsNorm(block, x, { ...normOf(shape), weight: `${name}.weight` });
+  const branch = (x: Value, name: string | null): Value =>
+    scale(block, norm(x, name), shape.residualFactor);
+
+  const x = block.input(streams.hidden, shape.hiddenSize, tokens);
+  const attended = attentionOutput(block, norm(x, norms.attentionInput), { shape, layer });
+  const middle = add(block, x, branch(attended, norms.attentionOutput));
+  const fed = feedForward(block, norm(middle, norms.mlpInput), shape);
+  const out = add(block, middle, branch(fed, norms.mlpOutput));
+  return block.build({ [streams.hidden]: out });
+}
+
+function normOf({ epsilon, normOffset }: DecoderShape): {
+  readonly epsilon: number;
+  readonly weightOffset: number;
+} {
+  return { epsilon, weightOffset: normOffset };
+}
+
+function attentionOutput(
+  block: ProgramBuilder,
+  x: Value,
+  { shape, layer }: { readonly shape: DecoderShape; readonly layer: DecoderLayer },
+): Value {
+  const { heads, kvHeads, hiddenSize } = shape;
+  const projected = queriesKeysValues(block, x, shape);
+  const q = rotated(normed(projected.q, 'q_norm', heads), layer.rope?.query, heads);
+  const k = rotated(normed(projected.k, 'k_norm', kvHeads), layer.rope?.key, kvHeads);
+  const out = attention(block, {
+    q,
+    k,
+    v: projected.v,
+    heads,
+    kvHeads,
+    scale: shape.attentionScale,
+    mask: maskOf(layer, shape),
+    softCap: shape.scoreCap ?? undefined,
+  });
+  return linear(block, out, {
+    name: shape.linears.output,
+    outFeatures: hiddenSize,
+    bias: shape.bias.output,
+  });
+
+  function normed(value: Value, name: string, count: number): Value {
+    if (shape.qkNorm === 'none') return value;
+    return rmsNorm(block, value, {
+      ...normOf(shape),
+      weight: `self_attn.${name}.weight`,
+      heads: shape.qkNorm === 'head' ? count : 1,
+    });
+  }
+
+  function rotated(value: Value, table: string | undefined, count: number): Value {
+    const spec = table === undefined ? undefined : shape.ropes.get(table);
+    if (table === undefined || !spec) return value;
+    return rope(block, value, {
+      table,
+      heads: count,
+      rotaryDim: spec.rotaryDim,
+      pairs: spec.pairs,
+    });
+  }
+}
+
+/** A window that no row outgrows is none: so it needs no other kernel. */
+function maskOf(
+  { window }: DecoderLayer,
+  { maxPositions }: DecoderShape,
+): AttentionOptions['mask'] {
+  return window === null || window >= maxPositions
+    ? { kind: 'causal' }
+    : { kind: 'window', window };
+}
+
+function queriesKeysValues(
+  block: ProgramBuilder,
+  x: Value,
+  { heads, kvHeads, headDim, bias, linears: { qkv } }: DecoderShape,
+): { readonly q: Value; readonly k: Value; readonly v: Value } {
+  const [queries, keys] = [heads * headDim, kvHeads * headDim];
+  const apply = (name: string, outFeatures: number): Value =>
+    linear(block, x, { name, outFeatures, bias: bias.qkv });
+  if (qkv.kind === 'separate')
+    return { q: apply(qkv.q, queries), k: apply(qkv.k, keys), v: apply(qkv.v, keys) };
+  const groups = qkv.rows === 'grouped' ? kvHeads : 1;
+  const fused = apply(qkv.name, queries + 2 * keys);
+  const [q, k, v] = splitColumns(block, fused, { widths: [queries, keys, keys], groups });
+  if (!q || !k || !v) throw new Error('three parts expected');
+  return { q, k, v };
+}
+
+function feedForward(block: ProgramBuilder, x: Value, shape: DecoderShape): Value {
+  const { intermediateSize: inner, hiddenSize, bias, activation: kind, linears } = shape;
+  const { gate, up } = gateAndUp(block, x, { inner, bias: bias.mlp, linears });
+  return linear(block, gatedActivation(block, { gate, up, kind }), {
+    name: linears.down,
+    outFeatures: hiddenSize,
+    bias: bias.mlp,
   });
 }
 
-function assertShape({ heads, kvHeads, headDim }: DecoderShape): void {
-  if (heads % kvHeads !== 0) {
-    throw new ModelError(
-      'MODEL_INVALID_CONFIG',
-      `config.json: num_attention_heads ${heads} is no multiple of num_key_value_heads ${kvHeads}`,
-    );
-  }
-  if (headDim % 2 !== 0)
-    throw new ModelError('MODEL_INVALID_CONFIG', `config.json: head_dim ${headDim} is odd`);
-}
-
-function decoderLinears({
-  hiddenSize,
-  intermediateSize,
-  heads,
-  kvHeads,
-  headDim,
-  bias,
-}: DecoderShape): readonly LinearSpec[] {
-  const attention = heads * headDim;
-  const keyValue = kvHeads * headDim;
-  return Object.freeze([
-    {
-      name: 'self_attn.q_proj',
-      group: 'attention',
-      inFeatures: hiddenSize,
-      outFeatures: attention,
-      bias: bias.qkv,
-    },
-    {
-      name: 'self_attn.k_proj',
-      group: 'attention',
-      inFeatures: hiddenSize,
-      outFeatures: keyValue,
-      bias: bias.qkv,
-    },
-    {
-      name: 'self_attn.v_proj',
-      group: 'attention',
-      inFeatures: hiddenSize,
-      outFeatures: keyValue,
-      bias: bias.qkv,
-    },
-    {
-      name: 'self_attn.o_proj',
-      group: 'output',
-      inFeatures: attention,
-      outFeatures: hiddenSize,
-      bias: bias.output,
-    },
-    {
-      name: 'mlp.gate_proj',
-      group: 'mlp',
-      inFeatures: hiddenSize,
-      outFeatures: intermediateSize,
-      bias: bias.mlp,
-    },
-    {
-      name: 'mlp.up_proj',
-      group: 'mlp',
-      inFeatures: hiddenSize,
-      outFeatures: intermediateSize,
-      bias: bias.mlp,
-    },
-    {
-      name: 'mlp.down_proj',
-      group: 'down',
-      inFeatures: intermediateSize,
-      outFeatures: hiddenSize,
-      bias: bias.mlp,
-    },
-  ]);
-}
-
-function decoderUnits(shape: DecoderShape, linears: readonly LinearSpec[]): readonly UnitSpec[] {
-  const { hiddenSize, vocabularySize, tiedHead } = shape;
-  const table = [vocabularySize, hiddenSize];
-  const embedding: UnitTensorSpec = {
-    name: 'embed_tokens.weight',
-    checkpointName: 'model.embed_tokens.weight',
-    shape: table,
-  };
-  const norm: UnitTensorSpec = {
-    name: 'norm.weight',
-    checkpointName: 'model.norm.weight',
-    shape: [hiddenSize],
-  };
-  const head: UnitTensorSpec = {
-    name: 'lm_head.weight',
-    checkpointName: 'lm_head.weight',
-    shape: table,
-  };
-  const blocks = Array.from({ length: shape.blockCount }, (_, block) => ({
-    name: `block ${block}`,
-    tensors: blockTensors(`model.layers.${block}`, hiddenSize, linears),
-  }));
-  if (tiedHead) return [{ name: 'embedding and head', tensors: [embedding, norm] }, ...blocks];
-  return [
-    { name: 'embedding', tensors: [embedding] },
-    ...blocks,
-    { name: 'head', tensors: [norm, head] },
-  ];
-}
-
-function blockTensors(
-  path: string,
-  hiddenSize: number,
-  linears: readonly LinearSpec[],
-): readonly UnitTensorSpec[] {
-  const norms = ['input_layernorm.weight', 'post_attention_layernorm.weight'].map((name) => ({
-    name,
-    shape: [hiddenSize],
-  }));
-  const weights = linears.flatMap(({ name, inFeatures, outFeatures, bias }) => [
-    { name: `${name}.weight`, shape: [outFeatures, inFeatures] },
-    ...(bias ? [{ name: `${name}.bias`, shape: [outFeatures] }] : []),
-  ]);
-  return [...norms, ...weights].map((tensor) => ({
-    ...tensor,
-    checkpointName: `${path}.${tensor.name}`,
-  }));
-}
-
-function decoderProgram(shape: DecoderShape): BlockProgram {
-  const { hiddenSize, intermediateSize, heads, kvHeads, headDim, epsilon } = shape;
-  const block = new ProgramBuilder(hiddenSize);
-  const x = block.input;
-  const normed = block.rmsNorm(x, 'input_layernorm.weight', epsilon);
-  const q = block.rope(block.linear(normed, 'self_attn.q_proj', heads * headDim), heads);
-  const k = block.rope(block.linear(normed, 'self_attn.k_proj', kvHeads * headDim), kvHeads);
-  const v = block.linear(normed, 'self_attn.v_proj', kvHeads * headDim);
-  const attended = block.attention(q, k, v, { heads, kvHeads, scale: 1 / Math.sqrt(headDim) });
-  const middle = block.add(x, block.linear(attended, 'self_attn.o_proj', hiddenSize));
-  const normedMiddle = block.rmsNorm(middle, 'post_attention_layernorm.weight', epsilon);
-  const gate = block.linear(normedMiddle, 'mlp.gate_proj', intermediateSize);
-  const up = block.linear(normedMiddle, 'mlp.up_proj', intermediateSize);
-  const down = block.linear(block.swiglu(gate, up), 'mlp.down_proj', hiddenSize);
-  return block.build(block.add(middle, down));
+function gateAndUp(
+  block: ProgramBuilder,
+  x: Value,
+  {
+    inner,
+    bias,
+    linears: { gateUp },
+  }: { readonly inner: number; readonly bias: boolean } & Pick<DecoderShape, 'linears'>,
+): { readonly gate: Value; readonly up: Value } {
+  const apply = (name: string, outFeatures: number): Value =>
+    linear(block, x, { name, outFeatures, bias });
+  if (gateUp.kind === 'separate')
+    return { gate: apply(gateUp.gate, inner), up: apply(gateUp.up, inner) };
+  const fused = apply(gateUp.name, 2 * inner);
+  const [gate, up] = splitColumns(block, fused, { widths: [inner, inner] });
+  if (!gate || !up) throw new Error('two parts expected');
+  return { gate, up };
 }

@@ -1,5 +1,9 @@
+import { at } from '@emloc/checked';
+
 import { llamaConfig, qwen2Config, type Config } from '../test/checkpoints.js';
-import { layoutOf } from './families.js';
+import type { RopeSpec } from './decoder-shape.js';
+import { layoutOf } from './layout-of.js';
+import { lossBlock } from './layout.js';
 
 function refusal(config: Config): unknown {
   try {
@@ -25,16 +29,16 @@ describe('layoutOf refuses by name', () => {
       'LlamaForCausalLM',
     ],
     [
-      'rotary scaling, old form',
-      { rope_scaling: { type: 'linear', factor: 2 } },
+      'rotary scaling of a type that it does not know',
+      { rope_parameters: { rope_type: 'ntk', rope_theta: 1e4, factor: 8 } },
       'MODEL_UNSUPPORTED_CONFIG',
-      'rope_scaling',
+      'rope_parameters.rope_type = "ntk"',
     ],
     [
-      'rotary scaling, new form',
+      'rotary scaling without a key that it needs',
       { rope_parameters: { rope_type: 'llama3', rope_theta: 1e4, factor: 8 } },
-      'MODEL_UNSUPPORTED_CONFIG',
-      'llama3',
+      'MODEL_INVALID_CONFIG',
+      'rope_parameters.',
     ],
     [
       'a factor beside the default type',
@@ -47,18 +51,6 @@ describe('layoutOf refuses by name', () => {
       { rope_parameters: { rope_type: 'default', partial_rotary_factor: 0.5 } },
       'MODEL_UNSUPPORTED_CONFIG',
       'rope_parameters.partial_rotary_factor = 0.5',
-    ],
-    [
-      'rotary scaling under the old name of its type, new form',
-      { rope_parameters: { type: 'yarn', factor: 1 } },
-      'MODEL_UNSUPPORTED_CONFIG',
-      'rope_parameters.type = "yarn"',
-    ],
-    [
-      'linear scaling in the new form',
-      { rope_parameters: { rope_type: 'linear', factor: 4, rope_theta: 1e4 } },
-      'MODEL_UNSUPPORTED_CONFIG',
-      'rope_parameters.factor = 4',
     ],
     [
       'linear scaling by nothing',
@@ -98,9 +90,9 @@ describe('layoutOf refuses by name', () => {
     ],
     [
       'another activation',
-      { hidden_act: 'gelu' },
+      { hidden_act: 'relu' },
       'MODEL_UNSUPPORTED_CONFIG',
-      'hidden_act = "gelu"',
+      'hidden_act = "relu"',
     ],
     [
       'quantized weights',
@@ -177,11 +169,6 @@ describe('layoutOf refuses by name', () => {
 
   it.each([
     [
-      'a sliding window in use',
-      { use_sliding_window: true, sliding_window: 16 },
-      'use_sliding_window',
-    ],
-    [
       'a layer of sliding attention',
       { layer_types: ['full_attention', 'sliding_attention'] },
       'sliding_attention',
@@ -194,15 +181,26 @@ describe('layoutOf refuses by name', () => {
   });
 });
 
+/** The only rotary table of a model. */
+function ropeOf(config: Config): RopeSpec {
+  const specs = [...layoutOf(config).ropes.values()].map(({ spec }) => spec);
+  expect(specs).toHaveLength(1);
+  return at(specs, 0);
+}
+
+/** The base of a head dimension of 6: frequency 1 is its cube root, inverted. */
+function ropeBaseOf(config: Config): number {
+  return Math.round(at(ropeOf(config).frequencies(1).inverse, 1) ** -3);
+}
+
 describe('layoutOf reads', () => {
   it('the rotary base in the old form, the new form and by default', () => {
-    expect(layoutOf({ ...qwen2Config, rope_theta: 1e6 }).rope.theta).toBe(1e6);
+    expect(ropeBaseOf({ ...qwen2Config, rope_theta: 1e6 })).toBe(1e6);
     expect(
-      layoutOf({ ...qwen2Config, rope_parameters: { rope_theta: 5e5, rope_type: 'default' } }).rope
-        .theta,
+      ropeBaseOf({ ...qwen2Config, rope_parameters: { rope_theta: 5e5, rope_type: 'default' } }),
     ).toBe(5e5);
-    expect(layoutOf(qwen2Config).rope.theta).toBe(10_000);
-    expect(layoutOf({ ...qwen2Config, rope_scaling: null, rope_theta: 3e4 }).rope.theta).toBe(3e4);
+    expect(ropeBaseOf(qwen2Config)).toBe(10_000);
+    expect(ropeBaseOf({ ...qwen2Config, rope_scaling: null, rope_theta: 3e4 })).toBe(3e4);
   });
 
   it.each([
@@ -235,17 +233,17 @@ describe('layoutOf reads', () => {
     ],
   ])('the rotary base from %s', (_name, change, theta) => {
     for (const config of [llamaConfig, qwen2Config])
-      expect(layoutOf({ ...config, rope_theta: 5e5, ...change }).rope.theta).toBe(theta);
+      expect(ropeBaseOf({ ...config, rope_theta: 5e5, ...change })).toBe(theta);
   });
 
   it('an untied head where the config does not say, as both families have it', () => {
     for (const tie of [undefined, null])
       for (const config of [llamaConfig, qwen2Config])
-        expect(layoutOf({ ...config, tie_word_embeddings: tie }).tiedHead).toBe(false);
+        expect(layoutOf({ ...config, tie_word_embeddings: tie }).pages).toHaveLength(4);
   });
 
   it('the same from configs that differ in the name of the dtype', () => {
-    const sizes = (config: Config): unknown => layoutOf(config).units;
+    const sizes = (config: Config): unknown => layoutOf(config).pages;
     expect(sizes({ ...llamaConfig, torch_dtype: 'bfloat16' })).toEqual(
       sizes({ ...llamaConfig, dtype: 'bfloat16' }),
     );
@@ -258,14 +256,14 @@ describe('layoutOf reads', () => {
         sliding_window: 4096,
         use_sliding_window: false,
         layer_types: ['full_attention', 'full_attention'],
-      }).blockCount,
+      }).numbered.count,
     ).toBe(2);
   });
 
   it('biases where the family has them', () => {
     const biased = (config: Config): string[] =>
       layoutOf(config)
-        .linears.filter(({ bias }) => bias)
+        .linears.filter(({ block, bias }) => block === 1 && bias)
         .map(({ name }) => name);
     expect(biased(llamaConfig)).toEqual([]);
     expect(biased(qwen2Config)).toEqual([
@@ -277,9 +275,9 @@ describe('layoutOf reads', () => {
   });
 
   it('the head dimension where it is not hidden size over heads', () => {
-    const layout = layoutOf({ ...llamaConfig, head_dim: 10 });
-    expect(layout.rope.headDim).toBe(10);
-    expect(layout.linears.find(({ name }) => name === 'self_attn.o_proj')).toMatchObject({
+    const config = { ...llamaConfig, head_dim: 10 };
+    expect(ropeOf(config).rotaryDim).toBe(10);
+    expect(layoutOf(config).linears.find(({ name }) => name === 'self_attn.o_proj')).toMatchObject({
       inFeatures: 40,
       outFeatures: 24,
     });
@@ -292,18 +290,26 @@ describe('layoutOf reads', () => {
     });
   });
 
-  it('a tied head as the embedding and an untied one as a unit of its own', () => {
-    const tied = layoutOf({ ...llamaConfig, tie_word_embeddings: true });
-    expect([tied.headUnit, tied.units.length, tied.headTensor]).toEqual([
-      tied.embedUnit,
-      3,
-      'embed_tokens.weight',
-    ]);
-    const untied = layoutOf(llamaConfig);
-    expect([untied.headUnit, untied.units.length, untied.headTensor]).toEqual([
-      3,
-      4,
-      'lm_head.weight',
+  it('a tied head as the embedding and an untied one as a page of its own', () => {
+    const headOf = (config: Config): unknown => {
+      const layout = layoutOf(config);
+      const { page, tensors } = lossBlock(layout);
+      return { page, pages: layout.pages.length, weight: tensors.get('lm_head.weight') };
+    };
+    expect(headOf({ ...llamaConfig, tie_word_embeddings: true })).toEqual({
+      page: 0,
+      pages: 3,
+      weight: 'embed_tokens.weight',
+    });
+    expect(headOf(llamaConfig)).toEqual({ page: 3, pages: 4, weight: 'lm_head.weight' });
+  });
+
+  it('a chain from the embedding through the layers to the head', () => {
+    expect(layoutOf(llamaConfig).blocks.map(({ path, page }) => [path, page])).toEqual([
+      ['model.embed_tokens', 0],
+      ['model.layers.0', 1],
+      ['model.layers.1', 2],
+      ['lm_head', 3],
     ]);
   });
 });

@@ -1,10 +1,26 @@
-export { adaptableModules, linearModules } from './layout.js';
-export type { LinearSpec, ModelLayout } from './layout.js';
-export { layoutOf } from './families.js';
+export type { Batch, Batches, BatchShape, RowSource, ValueShape } from './batch.js';
+export { longestSequence } from './batch.js';
+export type { RopeFrequencies, RopeSpec } from './decoder-shape.js';
+export {
+  adaptableModules,
+  layoutFrom,
+  linearModules,
+  lossBlock,
+  parameterCount,
+  pathOfBlock,
+  restOf,
+  weightPlace,
+  type Block,
+  type BlockDeclaration,
+  type ModelLayout,
+  type ModelLinear,
+} from './layout.js';
+export { layoutOf } from './layout-of.js';
 export { type Model, openModel } from './open-model.js';
 export {
   factorNames,
   overlaySource,
+  pagesSource,
   sliceSource,
   type SourceSlice,
   type TensorOverlay,

@@ -1,89 +1,223 @@
-import type { BlockProgram } from '@emloc/autograd';
+import type { LinearSpec, Program } from '@emloc/autograd';
+import { at } from '@emloc/checked';
 
-import type { ConfigReader } from './config.js';
+import type { RopeSpec } from './decoder-shape.js';
 
-/** A linear layer of a block. Those of equal `group` read the same input. */
-export interface LinearSpec {
-  /** Module path within the block, e.g. `self_attn.q_proj`. */
-  readonly name: string;
-  readonly group: string;
-  readonly inFeatures: number;
-  readonly outFeatures: number;
-  readonly bias: boolean;
-}
-
-export interface UnitTensorSpec {
-  /** Name within the unit, e.g. `self_attn.q_proj.weight`. */
+/** A tensor of a page. */
+export interface PageTensor {
+  /** Name within the page, e.g. `self_attn.q_proj.weight`. */
   readonly name: string;
   /** Name in the checkpoint, e.g. `model.layers.0.self_attn.q_proj.weight`. */
   readonly checkpointName: string;
   readonly shape: readonly number[];
 }
 
-/** A group of weights that moves as one: the embedding, a block, or the head. */
-export interface UnitSpec {
+/** Weights that move between disk, host and device as one. */
+export interface Page {
   readonly name: string;
-  readonly tensors: readonly UnitTensorSpec[];
+  readonly tensors: readonly PageTensor[];
 }
 
-/**
- * Everything the engines know of a model. Blocks are alike: one program, one list of linear layers.
- */
+/** An element of the chain: a program and the page with its tensors. */
+export interface Block {
+  /** Place in the chain. */
+  readonly index: number;
+  /** For people, e.g. `the embedding`, `model.layers.3`. */
+  readonly name: string;
+  /** Module path, e.g. `model.layers.3`. */
+  readonly path: string;
+  /** Shared by blocks of one kind. */
+  readonly program: Program;
+  /** Index of its page, which it may share with other blocks. */
+  readonly page: number;
+  /** By the program's parameter: the page's tensor. */
+  readonly tensors: ReadonlyMap<string, string>;
+  /**
+   * Whether its streams for a row are worth keeping instead of being made at every step, where
+   * neither it nor a block before it is trained or emulated.
+   */
+  readonly isFront: boolean;
+}
+
+/** One weight matrix of a model. */
+export interface ModelLinear extends LinearSpec {
+  /** Module path, as adapters name it, e.g. `model.layers.3.self_attn.q_proj`. */
+  readonly path: string;
+  /** Index of its block. */
+  readonly block: number;
+  /** Name of the weight in the checkpoint. */
+  readonly weight: string;
+}
+
+/** What a text model's rows are bound by. */
+export interface TextLimits {
+  readonly vocabularySize: number;
+  readonly maxPositions: number;
+}
+
+/** Blocks that the checkpoint counts, e.g. `model.layers.0` to `model.layers.31`. */
+export interface NumberedBlocks {
+  readonly prefix: string;
+  readonly count: number;
+}
+
+/** What else a checkpoint may hold. */
+export interface OtherTensors {
+  /** Names of tensors that repeat others, such as a tied head. */
+  readonly repeated: readonly string[];
+  /** Prefix of the model's own names where the checkpoint has other models; null: it has none. */
+  readonly within: string | null;
+}
+
+/** Everything the engines know of a model: a chain of blocks over named streams. */
 export interface ModelLayout {
   readonly family: string;
-  readonly hiddenSize: number;
-  readonly vocabularySize: number;
-  readonly blockCount: number;
-  readonly maxPositions: number;
-  readonly tiedHead: boolean;
-  readonly rope: { readonly theta: number; readonly headDim: number };
-  readonly finalNorm: { readonly tensor: string; readonly epsilon: number };
-  readonly program: BlockProgram;
-  readonly linears: readonly LinearSpec[];
-  readonly units: readonly UnitSpec[];
-  readonly embedUnit: number;
-  /**
-   * The unit with the final norm and the LM head; the embedding's own where they share the weight.
-   */
-  readonly headUnit: number;
-  readonly embedTensor: string;
-  /** Module path of the LM head in the checkpoint, also where it shares the embedding's weight. */
-  readonly headPath: string;
-  readonly headTensor: string;
-  blockUnit(block: number): number;
-  /** Module path of a block in the checkpoint, e.g. `model.layers.3`. */
-  blockPath(block: number): string;
+  readonly blocks: readonly Block[];
+  readonly pages: readonly Page[];
+  /** Those that can be trained and emulated, in the order of the chain. */
+  readonly linears: readonly ModelLinear[];
+  /** Those that only an adapter that was made elsewhere may adapt. */
+  readonly otherLinears: readonly ModelLinear[];
+  /** Rotary tables by name, and the row layout whose positions they cover. */
+  readonly ropes: ReadonlyMap<string, { readonly spec: RopeSpec; readonly rows: string }>;
+  readonly numbered: NumberedBlocks;
+  readonly others: OtherTensors;
+  readonly text: TextLimits;
 }
 
-/** Every linear layer of the blocks by its module path in the checkpoint, in the model's order. */
-export function linearModules(layout: ModelLayout): ReadonlyMap<string, LinearSpec> {
-  const modules = new Map<string, LinearSpec>();
-  for (let block = 0; block < layout.blockCount; block += 1) {
-    for (const linear of layout.linears)
-      modules.set(`${layout.blockPath(block)}.${linear.name}`, linear);
-  }
-  return modules;
-}
-
-/**
- * Everything that an adapter which was made elsewhere may adapt: the blocks' linear layers and the
- * LM head.
- */
-export function adaptableModules(
-  layout: ModelLayout,
-): ReadonlyMap<string, Pick<LinearSpec, 'inFeatures' | 'outFeatures'>> {
-  const { hiddenSize: inFeatures, vocabularySize: outFeatures, headPath } = layout;
-  const modules = new Map<string, Pick<LinearSpec, 'inFeatures' | 'outFeatures'>>(
-    linearModules(layout),
-  );
-  return modules.set(headPath, { inFeatures, outFeatures });
-}
-
-/** One family of architectures: reads a config and says what the model is made of. */
-export interface ModelFamily {
+/** A block before it has its place. */
+export interface BlockDeclaration {
   readonly name: string;
-  /** Values of `architectures[0]` in config.json. */
-  readonly architectures: readonly string[];
-  /** @throws ModelError naming any key whose value would change the result and is not supported. */
-  layout(config: ConfigReader): ModelLayout;
+  readonly path: string;
+  readonly program: Program;
+  /** Name of its page; blocks of equal pages share one. */
+  readonly page: string;
+  /** Name in the checkpoint of a parameter. Default: within `path`. */
+  readonly checkpointName?: (parameter: string) => string;
+  /** Module path of a linear. Default: within `path`. */
+  readonly linearPath?: (linear: string) => string;
+  readonly isFront?: boolean;
+}
+
+export interface LayoutDeclaration extends Pick<
+  ModelLayout,
+  'family' | 'ropes' | 'numbered' | 'others' | 'text'
+> {
+  readonly blocks: readonly BlockDeclaration[];
+}
+
+/** Gives blocks their places and pages. */
+export function layoutFrom({ blocks: declared, ...rest }: LayoutDeclaration): ModelLayout {
+  const pages = new Map<string, PageTensor[]>();
+  const blocks = declared.map((declaration, index): Block => {
+    const { name, path, program, page, isFront = false } = declaration;
+    const tensors = pages.get(page) ?? [];
+    pages.set(page, tensors);
+    const names = program.parameters.map((parameter): [string, string] => {
+      const checkpointName = nameOf(declaration, parameter.name);
+      const known = tensors.find((tensor) => tensor.checkpointName === checkpointName);
+      if (!known) tensors.push({ ...parameter, checkpointName });
+      return [parameter.name, known?.name ?? parameter.name];
+    });
+    const place = [...pages.keys()].indexOf(page);
+    return Object.freeze({
+      index,
+      name,
+      path,
+      program,
+      page: place,
+      tensors: new Map(names),
+      isFront,
+    });
+  });
+  const linears = declared.flatMap((declaration, block) => linearsOf(declaration, block));
+  return Object.freeze({
+    ...rest,
+    blocks,
+    pages: [...pages].map(([name, tensors]) => ({ name, tensors })),
+    linears: linears.filter(({ isTrainable }) => isTrainable),
+    otherLinears: linears.filter(({ isTrainable }) => !isTrainable),
+  });
+}
+
+function nameOf({ path, checkpointName }: BlockDeclaration, parameter: string): string {
+  return checkpointName?.(parameter) ?? `${path}.${parameter}`;
+}
+
+function linearsOf(declaration: BlockDeclaration, block: number): ModelLinear[] {
+  const { path, program, linearPath } = declaration;
+  return program.linears.map((linear) =>
+    Object.freeze({
+      ...linear,
+      path: linearPath?.(linear.name) ?? `${path}.${linear.name}`,
+      block,
+      weight: nameOf(declaration, `${linear.name}.weight`),
+    }),
+  );
+}
+
+/** Every linear that can be trained, by its module path, in the order of the chain. */
+export function linearModules({ linears }: ModelLayout): ReadonlyMap<string, ModelLinear> {
+  return new Map(linears.map((linear) => [linear.path, linear]));
+}
+
+/** Everything that an adapter which was made elsewhere may adapt. */
+export function adaptableModules(layout: ModelLayout): ReadonlyMap<string, ModelLinear> {
+  const { linears, otherLinears } = layout;
+  return new Map([...linears, ...otherLinears].map((linear) => [linear.path, linear]));
+}
+
+/** The block that ends the chain in a loss. */
+export function lossBlock({ blocks }: ModelLayout): Block {
+  return at(blocks, blocks.length - 1);
+}
+
+/** Where a linear's weight lies: in a page, under a name. */
+export function weightPlace(
+  { blocks }: ModelLayout,
+  { block, name }: Pick<ModelLinear, 'block' | 'name'>,
+): { readonly page: number; readonly tensor: string } {
+  return { page: at(blocks, block).page, tensor: `${name}.weight` };
+}
+
+/** Module path of a block. */
+export function pathOfBlock({ blocks }: Pick<ModelLayout, 'blocks'>, index: number): string {
+  return at(blocks, index).path;
+}
+
+/** Numbers in all tensors of the model. */
+export function parameterCount({ pages }: ModelLayout): number {
+  return pages
+    .flatMap(({ tensors }) => tensors)
+    .reduce((sum, { shape }) => sum + shape.reduce((product, extent) => product * extent, 1), 0);
+}
+
+/** A model without its first blocks, and the pages that it still has, as numbers of the whole's. */
+export interface Rest {
+  readonly layout: ModelLayout;
+  readonly pages: readonly number[];
+}
+
+/** What is left of a model where the streams of the first `count` blocks are brought by batches. */
+export function restOf(layout: ModelLayout, count: number): Rest {
+  const blocks = layout.blocks.slice(count);
+  const pages = [...new Set(blocks.map(({ page }) => page))].sort((a, b) => a - b);
+  const later = (linears: readonly ModelLinear[]): ModelLinear[] =>
+    linears
+      .filter(({ block }) => block >= count)
+      .map((linear) => ({ ...linear, block: linear.block - count }));
+  return {
+    pages,
+    layout: {
+      ...layout,
+      blocks: blocks.map((block) => ({
+        ...block,
+        index: block.index - count,
+        page: pages.indexOf(block.page),
+      })),
+      pages: pages.map((page) => at(layout.pages, page)),
+      linears: later(layout.linears),
+      otherLinears: later(layout.otherLinears),
+    },
+  };
 }

@@ -37,7 +37,7 @@ function fewerBlocks(name: string, layout: ModelLayout, names: readonly string[]
   if (block === null) return null;
   const most = names.reduce((last, each) => Math.max(last, blockOf(each, layout) ?? -1), -1);
   if (most < 0 || most >= block) return null;
-  return `: it has ${most + 1} layers, config.json says ${layout.blockCount} (num_hidden_layers)`;
+  return `: it has ${most + 1} layers, config.json says ${layout.numbered.count} (num_hidden_layers)`;
 }
 
 /** Where a name ends like this one from `suffix` on. */

@@ -7,8 +7,8 @@ import {
   type Config,
   type TestCheckpoint,
 } from '../test/checkpoints.js';
-import { layoutOf } from './families.js';
-import { linearModules } from './layout.js';
+import { layoutOf } from './layout-of.js';
+import { linearModules, lossBlock } from './layout.js';
 import { openModel } from './open-model.js';
 import { overlaySource, sliceSource } from './sources.js';
 
@@ -126,7 +126,7 @@ describe('openModel says what is there instead of a missing tensor', () => {
 
   it('where there are fewer layers', async () => {
     const without = layoutOf(llamaConfig)
-      .units.flatMap(({ tensors }) => tensors.map(({ checkpointName }) => checkpointName))
+      .pages.flatMap(({ tensors }) => tensors.map(({ checkpointName }) => checkpointName))
       .filter((name) => name.startsWith('model.layers.1.'));
     await withCheckpoint(llamaConfig, { without }, async ({ folder }) => {
       await expect(openModel(folder)).rejects.toThrow(
@@ -166,7 +166,7 @@ describe('openModel with tensors that the architecture does not use', () => {
     };
     await withCheckpoint(qwen2Config, changes, async ({ folder }) => {
       const model = await openModel(folder);
-      expect([model.notices, model.layout.tiedHead]).toEqual([[], true]);
+      expect([model.notices, lossBlock(model.layout).page]).toEqual([[], 0]);
       await model.close();
     });
   });
@@ -183,7 +183,7 @@ describe('openModel with tensors that the architecture does not use', () => {
           ),
         });
         const model = await openModel(folder, { allowUnusedLayers: true });
-        expect(model.layout.blockCount).toBe(2);
+        expect(model.layout.numbered.count).toBe(2);
         expect(model.notices).toEqual([expect.stringContaining('3 tensors are not used')]);
         await model.close();
       },
@@ -199,15 +199,15 @@ describe('openModel of a tied head that the file has, too', () => {
     async (config) => {
       await withCheckpoint(config, head, async ({ folder }) => {
         const model = await openModel(folder);
-        const { tiedHead, headTensor, headUnit } = model.layout;
-        expect([tiedHead, headTensor]).toEqual([false, 'lm_head.weight']);
+        const { page } = lossBlock(model.layout);
+        expect(page).toBe(3);
         expect(model.notices).toEqual([
           expect.stringMatching(
             /^warning: lm_head\.weight differs from model\.embed_tokens\.weight/,
           ),
         ]);
         const bytes = new Uint8Array(56 * 24 * 4);
-        await model.source.read(headUnit, headTensor, bytes);
+        await model.source.read(page, 'lm_head.weight', bytes);
         expect(new Float32Array(bytes.buffer)).toEqual(seededValues('lm_head.weight', 56 * 24));
         await model.close();
       });
@@ -226,7 +226,7 @@ describe('openModel of a tied head that the file has, too', () => {
 
 describe('the weights of a model', () => {
   const config = { ...qwen2Config, tie_word_embeddings: false };
-  const names = layoutOf(config).units.flatMap(({ tensors }) =>
+  const names = layoutOf(config).pages.flatMap(({ tensors }) =>
     tensors.map(({ checkpointName }) => checkpointName),
   );
 
@@ -272,7 +272,7 @@ describe('the weights of a model', () => {
 });
 
 describe('openModel', () => {
-  it('reads units by their names', async () => {
+  it('reads pages by their names', async () => {
     await withCheckpoint(llamaConfig, {}, async ({ folder }) => {
       const model = await openModel(folder);
       const bytes = new Uint8Array(40 * 24 * 4);
@@ -311,7 +311,7 @@ describe('openModel', () => {
       expect([...added]).toEqual(Array<number>(8).fill(7));
 
       const sliced = sliceSource(model.source, [
-        { name: 'slice', unit: 2, tensors: ['self_attn.o_proj.weight'] },
+        { name: 'slice', page: 2, tensors: ['self_attn.o_proj.weight'] },
       ]);
       expect(sliced.layers).toEqual([
         {
@@ -325,7 +325,7 @@ describe('openModel', () => {
         seededValues('model.layers.1.self_attn.o_proj.weight', 24 * 24),
       );
       expect(() =>
-        sliceSource(model.source, [{ name: 'none', unit: 2, tensors: ['absent'] }]),
+        sliceSource(model.source, [{ name: 'none', page: 2, tensors: ['absent'] }]),
       ).toThrow(expect.objectContaining({ code: 'MODEL_TENSOR_MISSING' }));
       await model.close();
     });

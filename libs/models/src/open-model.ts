@@ -2,10 +2,12 @@ import { at } from '@emloc/checked';
 import { openCheckpoint, sameTensor, type Checkpoint } from '@emloc/checkpoint';
 import type { LayerSource } from '@emloc/weight-pager';
 
+import type { DecoderNames, DecoderShape } from './decoder-shape.js';
+import { decoderLayout } from './decoder.js';
 import { ModelError } from './errors.js';
-import { layoutOf } from './families.js';
 import type { ModelLayout } from './layout.js';
 import { missingTensor } from './missing-tensor.js';
+import { shapeOf } from './shape-of.js';
 import { checkpointSource } from './sources.js';
 import { unusedTensors } from './unused-tensors.js';
 
@@ -13,7 +15,7 @@ import { unusedTensors } from './unused-tensors.js';
 export interface Model {
   readonly layout: ModelLayout;
   readonly checkpoint: Checkpoint;
-  /** One layer per unit of the layout. A weight that is not finite is an error where it is read. */
+  /** One layer per page of the layout. A weight that is not finite is an error where it is read. */
   readonly source: LayerSource;
   /** What whoever runs the job should know, for people: tensors that are not used, say. */
   readonly notices: readonly string[];
@@ -56,24 +58,28 @@ export async function openModel(
 async function layoutIn(
   checkpoint: Checkpoint,
 ): Promise<{ readonly layout: ModelLayout; readonly notices: readonly string[] }> {
-  const layout = layoutOf(checkpoint.config);
-  const head = `${layout.headPath}.weight`;
-  const [embedding] = at(layout.units, layout.embedUnit).tensors;
-  const isStored = layout.tiedHead && checkpoint.tensors.has(head);
-  if (!isStored || !embedding || !checkpoint.tensors.has(embedding.checkpointName))
-    return { layout, notices: [] };
-  const { checkpointName } = embedding;
-  if (await sameTensor(checkpoint, head, checkpointName)) return { layout, notices: [] };
+  const shape = shapeOf(checkpoint.config);
+  const names = namesIn(checkpoint, shape);
+  const layout = decoderLayout(shape, names);
+  const [head, embedding] = [`${names.head}.weight`, `${names.embedding}.weight`];
+  const isStored = shape.tiedHead && checkpoint.tensors.has(head);
+  if (!isStored || !checkpoint.tensors.has(embedding)) return { layout, notices: [] };
+  if (await sameTensor(checkpoint, head, embedding)) return { layout, notices: [] };
   return {
-    layout: layoutOf({ ...checkpoint.config, tie_word_embeddings: false }),
+    layout: decoderLayout({ ...shape, tiedHead: false }, names),
     notices: [
-      `warning: ${head} differs from ${checkpointName} although config.json says tie_word_embeddings: the head of the file is used`,
+      `warning: ${head} differs from ${embedding} although config.json says tie_word_embeddings: the head of the file is used`,
     ],
   };
 }
 
+/** The names whose embedding is there; the first ones where none is, which an error then names. */
+function namesIn({ tensors }: Checkpoint, { names }: DecoderShape): DecoderNames {
+  return names.find(({ embedding }) => tensors.has(`${embedding}.weight`)) ?? at(names, 0);
+}
+
 function assertTensors(layout: ModelLayout, checkpoint: Checkpoint): void {
-  for (const { checkpointName, shape } of layout.units.flatMap(({ tensors }) => tensors)) {
+  for (const { checkpointName, shape } of layout.pages.flatMap(({ tensors }) => tensors)) {
     const tensor = checkpoint.tensors.get(checkpointName);
     if (!tensor) throw missingTensor(checkpointName, layout, checkpoint);
     if (tensor.shape.join() !== shape.join()) {

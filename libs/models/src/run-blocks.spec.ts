@@ -1,4 +1,11 @@
-import { forwardBlock, inferBlock, planGradients } from '@emloc/autograd';
+import {
+  forwardBlock,
+  inferBlock,
+  planGradients,
+  type BlockBindings,
+  type BlockOutcome,
+  type Streams,
+} from '@emloc/autograd';
 import { get } from '@emloc/checked';
 import { Device, MemoryBudget, type Tensor } from '@emloc/device';
 import { cpuProfile, createCpuBackend } from '@emloc/device-cpu';
@@ -10,7 +17,8 @@ import {
   type CheckpointChanges,
   type Config,
 } from '../test/checkpoints.js';
-import { bindBlock } from './bind.js';
+import { bindBlock, type BlockRunInputs } from './bind.js';
+import { lossBlock, type Block } from './layout.js';
 import { openModel, type Model } from './open-model.js';
 import { ropeTables } from './rope.js';
 
@@ -20,11 +28,11 @@ const positions = Int32Array.from([0, 1, 2, 3, 4, 0, 0, 1, 2]);
 
 interface Losses {
   readonly values: readonly number[];
-  /** Output of the last block. */
+  /** Output of the last layer. */
   readonly hidden: readonly number[];
 }
 
-/** −log p(next token) of every row, through all units with everything on the device. */
+/** −log p(a token) after every row, through the whole chain with everything on the device. */
 async function lossesOf(config: Config, changes: CheckpointChanges = {}): Promise<Losses> {
   const checkpoint = await writeCheckpoint(config, changes);
   const model = await openModel(checkpoint.folder);
@@ -51,91 +59,96 @@ class ModelRun {
   ) {}
 
   async losses(): Promise<Losses> {
-    const {
-      device,
-      model: { layout },
-    } = this;
-    const tables = ropeTables(layout.rope, 8);
-    const rope = {
-      cos: this.#floats(tables.cos, [8, layout.rope.headDim / 2]),
-      sin: this.#floats(tables.sin, [8, layout.rope.headDim / 2]),
-    };
-    const sequences = {
-      offsets,
-      deviceOffsets: this.#integers(Int32Array.from(offsets)),
-      positions: this.#integers(positions),
-      maxLength: 5,
-    };
-    const embed = await this.#unit(layout.embedUnit);
-    let x = this.#own(
-      device.allocate([ids.length, layout.hiddenSize], 'float32', 'activations', 'x'),
-    );
-    device.kernels.embedding({
-      table: get(embed, layout.embedTensor),
-      rows: this.#integers(ids),
-      out: x,
-    });
-    for (let block = 0; block < layout.blockCount; block += 1) {
-      const bindings = bindBlock(await this.#unit(layout.blockUnit(block)), {
-        device,
-        sequences,
-        rope,
-      });
-      const out = this.#own(inferBlock(layout.program, bindings, x));
-      const plan = planGradients(layout.program, { adapted: new Set(), inputNeedsGradient: true });
-      const forward = forwardBlock(layout.program, bindings, x, plan);
-      expect(await device.download(forward.output)).toEqual(await device.download(out));
-      forward.output.dispose();
-      forward.saved.dispose();
-      x = out;
+    const { layout } = this.model;
+    const inputs = this.#inputs();
+    let streams: Streams = new Map();
+    for (const block of layout.blocks.slice(0, -1)) {
+      const { outputs } = await this.#run(block, inputs, streams);
+      streams = new Map([...streams, ...outputs]);
     }
-    return { values: [...(await this.#head(x))], hidden: [...(await device.download(x))] };
+    const { results } = await this.#run(lossBlock(layout), inputs, streams);
+    return {
+      values: await this.#numbers(get(results, 'losses')),
+      hidden: await this.#numbers(get(streams, 'hidden')),
+    };
   }
 
   dispose(): void {
     for (const tensor of this.#owned) tensor.dispose();
   }
 
-  async #head(x: Tensor): Promise<Float32Array> {
-    const {
-      device,
-      model: { layout },
-    } = this;
-    const unit = await this.#unit(layout.headUnit);
-    const allocate = (shape: readonly number[], dtype: 'float32' | 'int32' = 'float32'): Tensor =>
-      this.#own(device.allocate(shape, dtype, 'activations', 'head'));
-    const [normed, inverseRms, logits] = [
-      allocate(x.shape),
-      allocate([ids.length]),
-      allocate([ids.length, layout.vocabularySize]),
-    ];
-    device.kernels.rmsNorm({
-      x,
-      weight: get(unit, layout.finalNorm.tensor),
-      epsilon: layout.finalNorm.epsilon,
-      out: normed,
-      inverseRms,
-    });
-    device.kernels.gemm({
-      a: normed,
-      b: get(unit, layout.headTensor),
-      transposeB: true,
-      out: logits,
-    });
-    const [loss, prediction, targets] = [
-      allocate([ids.length]),
-      allocate([ids.length], 'int32'),
-      this.#integers(Int32Array.from(ids, (id) => (id + 1) % 56)),
-    ];
-    device.kernels.crossEntropy({ logits, targets, loss, prediction });
-    return (await device.download(loss)) as Float32Array;
+  #inputs(): BlockRunInputs {
+    const integers = {
+      ids,
+      targetRows: Int32Array.from(ids.keys()),
+      targets: Int32Array.from(ids, (id) => (id + 1) % 56),
+    };
+    const tokens = {
+      offsets,
+      deviceOffsets: this.#integers(Int32Array.from(offsets)),
+      positions: this.#integers(positions),
+      maxLength: 5,
+    };
+    return {
+      device: this.device,
+      layouts: new Map([['tokens', tokens]]),
+      integers: new Map(
+        Object.entries(integers).map(([stream, values]) => [stream, this.#integers(values)]),
+      ),
+      ropes: new Map(
+        [...this.model.layout.ropes].map(([name, { spec }]) => {
+          const { cos, sin } = ropeTables(spec.frequencies(8), 8);
+          const shape = [8, spec.rotaryDim / 2];
+          return [name, { cos: this.#floats(cos, shape), sin: this.#floats(sin, shape) }];
+        }),
+      ),
+      gradientScale: 1,
+    };
   }
 
-  async #unit(unit: number): Promise<ReadonlyMap<string, Tensor>> {
+  /** Runs a block as inference does, and expects the same of a forward that keeps tensors. */
+  async #run(block: Block, inputs: BlockRunInputs, streams: Streams) {
+    const { program } = block;
+    const bindings = bindBlock(block, await this.#page(block.page), inputs);
+    const outcome = inferBlock(program, bindings, streams);
+    for (const tensors of [outcome.outputs, outcome.results])
+      for (const tensor of tensors.values()) this.#own(tensor);
+    await this.#expectSame(block, bindings, { streams, outcome });
+    return outcome;
+  }
+
+  async #expectSame(
+    { program }: Block,
+    bindings: BlockBindings,
+    { streams, outcome }: { streams: Streams; outcome: BlockOutcome },
+  ): Promise<void> {
+    const plan = planGradients(program, {
+      adapted: new Set(),
+      inputs: new Set(program.inputs.keys()),
+    });
+    const { outputs, results, saved } = forwardBlock(program, bindings, streams, plan);
+    saved.dispose();
+    for (const [kept, given] of [
+      [outputs, outcome.outputs],
+      [results, outcome.results],
+    ] as const) {
+      expect([...kept.keys()]).toEqual([...given.keys()]);
+      for (const [name, tensor] of kept) {
+        expect(await this.#numbers(tensor)).toEqual(await this.#numbers(get(given, name)));
+        tensor.dispose();
+      }
+    }
+  }
+
+  async #numbers(tensor: Tensor): Promise<readonly number[]> {
+    return [...((await this.device.download(tensor)) as Float32Array)];
+  }
+
+  async #page(page: number): Promise<ReadonlyMap<string, Tensor>> {
     const tensors = new Map<string, Tensor>();
-    for (const { name, shape } of this.model.source.layers[unit]?.tensors ?? []) {
+    for (const { name, shape } of this.model.source.layers[page]?.tensors ?? []) {
       const values = new Float32Array(shape.reduce((product, extent) => product * extent, 1));
-      await this.model.source.read(unit, name, new Uint8Array(values.buffer));
+      await this.model.source.read(page, name, new Uint8Array(values.buffer));
       tensors.set(name, this.#floats(values, shape));
     }
     return tensors;

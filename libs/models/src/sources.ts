@@ -6,15 +6,15 @@ import type { HostDType } from '@emloc/device';
 import type { LayerSource, LayerSpec, TensorSpec } from '@emloc/weight-pager';
 
 import { ModelError } from './errors.js';
-import type { ModelLayout, UnitSpec } from './layout.js';
+import type { ModelLayout, Page } from './layout.js';
 
 /**
- * The units of a layout, read from a checkpoint by ranges.
+ * The pages of a layout, read from a checkpoint by ranges.
  * @throws (when read) CheckpointError CHECKPOINT_NOT_FINITE for a weight that is NaN or infinite
  */
 export function checkpointSource(layout: ModelLayout, checkpoint: Checkpoint): LayerSource {
-  const layers = layout.units.map((unit) => layerSpec(unit, checkpoint));
-  const names = layout.units.map(
+  const layers = layout.pages.map((page) => layerSpec(page, checkpoint));
+  const names = layout.pages.map(
     ({ tensors }) => new Map(tensors.map((tensor) => [tensor.name, tensor.checkpointName])),
   );
   const read = finiteReader(checkpoint);
@@ -45,12 +45,12 @@ function finiteReader(
   };
 }
 
-/** Names, within a unit, of the low-rank factors that stand in for a linear layer's weight. */
+/** Names, within a page, of the low-rank factors that stand in for a linear layer's weight. */
 export function factorNames(linear: string): { readonly u: string; readonly v: string } {
   return { u: `${linear}.u`, v: `${linear}.v` };
 }
 
-/** Tensors of one unit that replace others of the base, e.g. factors for weights. */
+/** Tensors of one page that replace others of the base, e.g. factors for weights. */
 export interface TensorOverlay {
   /** Names of the base's tensors that are left out. */
   readonly removes: ReadonlySet<string>;
@@ -58,7 +58,7 @@ export interface TensorOverlay {
   read(tensor: string, destination: Uint8Array): Promise<void>;
 }
 
-/** A source with some units changed: an emulator is its original with factors laid over. */
+/** A source with some pages changed: an emulator is its original with factors laid over. */
 export function overlaySource(
   base: LayerSource,
   overlays: ReadonlyMap<number, TensorOverlay>,
@@ -81,17 +81,25 @@ export function overlaySource(
   };
 }
 
-/** Some tensors of one unit, as a layer of their own. */
+/** A source of some of another's pages. */
+export function pagesSource(base: LayerSource, pages: readonly number[]): LayerSource {
+  return {
+    layers: pages.map((page) => at(base.layers, page)),
+    read: (layer, tensor, destination) => base.read(at(pages, layer), tensor, destination),
+  };
+}
+
+/** Some tensors of one page, as a page of their own. */
 export interface SourceSlice {
   readonly name: string;
-  readonly unit: number;
+  readonly page: number;
   readonly tensors: readonly string[];
 }
 
-/** A source whose layers are parts of another's: for work that needs one linear layer at a time. */
+/** A source whose pages are parts of another's: for work that needs one linear at a time. */
 export function sliceSource(base: LayerSource, slices: readonly SourceSlice[]): LayerSource {
-  const layers = slices.map(({ name, unit, tensors }): LayerSpec => {
-    const specs = at(base.layers, unit).tensors;
+  const layers = slices.map(({ name, page, tensors }): LayerSpec => {
+    const specs = at(base.layers, page).tensors;
     return {
       name,
       tensors: tensors.map((tensor) =>
@@ -104,11 +112,11 @@ export function sliceSource(base: LayerSource, slices: readonly SourceSlice[]): 
   });
   return {
     layers,
-    read: (layer, tensor, destination) => base.read(at(slices, layer).unit, tensor, destination),
+    read: (layer, tensor, destination) => base.read(at(slices, layer).page, tensor, destination),
   };
 }
 
-function layerSpec({ name, tensors }: UnitSpec, checkpoint: Checkpoint): LayerSpec {
+function layerSpec({ name, tensors }: Page, checkpoint: Checkpoint): LayerSpec {
   return {
     name,
     tensors: tensors.map((tensor) => ({
@@ -123,6 +131,6 @@ function layerSpec({ name, tensors }: UnitSpec, checkpoint: Checkpoint): LayerSp
 /** @throws ModelError MODEL_TENSOR_MISSING */
 function found<T>(value: T | undefined, tensor: string): T {
   if (value === undefined)
-    throw new ModelError('MODEL_TENSOR_MISSING', `no tensor ${tensor} in this unit`);
+    throw new ModelError('MODEL_TENSOR_MISSING', `no tensor ${tensor} in this page`);
   return value;
 }

@@ -19,12 +19,14 @@ export function unusedTensors(
   { allowUnusedLayers }: { readonly allowUnusedLayers: boolean },
 ): string | null {
   const used = new Set(
-    layout.units.flatMap(({ tensors }) => tensors.map(({ checkpointName }) => checkpointName)),
+    layout.pages.flatMap(({ tensors }) => tensors.map(({ checkpointName }) => checkpointName)),
   );
   // A tied head that is stored, too, is the embedding: openModel has compared them.
-  used.add(`${layout.headPath}.weight`);
+  const { repeated, within } = layout.others;
+  for (const name of repeated) used.add(name);
   const unused = [...checkpoint.tensors.keys()].filter(
-    (name) => !used.has(name) && !computed.test(name),
+    (name) =>
+      !used.has(name) && !computed.test(name) && (within === null || name.startsWith(`${within}.`)),
   );
   if (!allowUnusedLayers) assertNoLayers(unused, layout, checkpoint);
   if (unused.length === 0) return null;
@@ -37,13 +39,15 @@ function assertNoLayers(
   layout: ModelLayout,
   { folder }: Checkpoint,
 ): void {
-  const beyond = unused.filter((name) => (blockOf(name, layout) ?? -1) >= layout.blockCount);
+  const beyond = unused.filter((name) => (blockOf(name, layout) ?? -1) >= layout.numbered.count);
   const blocks = new Set(beyond.map((name) => blockOf(name, layout) ?? 0));
   if (blocks.size === 0) return;
-  const paths = [...blocks].sort((a, b) => a - b).map((block) => layout.blockPath(block));
+  const paths = [...blocks]
+    .sort((a, b) => a - b)
+    .map((block) => `${layout.numbered.prefix}.${block}`);
   throw new ModelError(
     'MODEL_UNUSED_LAYERS',
-    `the checkpoint in ${folder} has ${listed(paths)}, but config.json says ${layout.blockCount} layers (num_hidden_layers); --allow-unused-layers leaves out the others`,
+    `the checkpoint in ${folder} has ${listed(paths)}, but config.json says ${layout.numbered.count} layers (num_hidden_layers); --allow-unused-layers leaves out the others`,
   );
 }
 

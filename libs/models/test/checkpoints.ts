@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fromFloat32, writeSafetensors, type SafetensorsEntry } from '@emloc/checkpoint';
 
-import { layoutOf } from '../src/families.js';
+import { layoutOf } from '../src/layout-of.js';
 
 export type Config = Readonly<Record<string, unknown>>;
 
@@ -72,7 +72,7 @@ export async function writeCheckpoint(
   const folder = await mkdtemp(join(tmpdir(), 'emloc-model-'));
   await writeFile(join(folder, 'config.json'), JSON.stringify(config));
   const tensors = layoutOf(config)
-    .units.flatMap((unit) => unit.tensors)
+    .pages.flatMap((page) => page.tensors)
     .filter(({ checkpointName }) => !changes.without?.includes(checkpointName));
   const extra = (changes.extra ?? []).map(({ name, shape: extents }) => ({
     checkpointName: name,

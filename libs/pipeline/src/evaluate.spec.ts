@@ -16,7 +16,7 @@ import { createRandom } from '@emloc/dataset';
 
 import { cpuTarget, openWorkspace, tinyModel, tuneHost, type Workspace } from '../test/fixtures.js';
 import { evaluateModel } from './evaluate.js';
-import { resolveEvaluateOptions } from './options.js';
+import { resolveEvaluateOptions } from './options/resolve.js';
 import { tune } from './tune.js';
 
 const [vocabulary, hidden] = [2048, 128];

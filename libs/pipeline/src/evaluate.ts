@@ -9,20 +9,20 @@ import {
   type DatasetReport,
   type EncodedRow,
   type OpenDatasetSession,
-  type PackedBatch,
   type TextDescription,
   type TextSource,
 } from '@emloc/dataset';
-import { Device, formatBytes, MemoryBudget, type DeviceProfile } from '@emloc/device';
-import { createNullBackend } from '@emloc/device-null';
 import {
-  DeviceAdapter,
-  evaluate,
-  generate,
-  type Evaluation,
-  type PagedModel,
-} from '@emloc/finetune';
+  Device,
+  formatBytes,
+  MemoryBudget,
+  type DeviceProfile,
+  type DeviceTarget,
+} from '@emloc/device';
+import { createNullBackend } from '@emloc/device-null';
+import { DeviceAdapter, type PagedModel } from '@emloc/finetune';
 import { adaptableModules, openModel, type Model } from '@emloc/models';
+import { evaluateText, generate, type Evaluation, type TextBatches } from '@emloc/tasks';
 import {
   deviceBytes,
   minimumDeviceBytes,
@@ -30,13 +30,12 @@ import {
   type PagerObserver,
 } from '@emloc/weight-pager';
 
-import { inferenceBytes } from './default-budget.js';
 import { PipelineError } from './errors.js';
-import { heaviestBatches } from './heaviest-batches.js';
-import { packAll } from './job.js';
-import type { EvaluateOptions } from './options.js';
-import { textSourceOf, withRecordedText } from './text-record.js';
-import type { DeviceTarget } from './tune.js';
+import { inOrder, longestOf } from './job/job.js';
+import { textSourceOf, withRecordedText } from './job/text-record.js';
+import type { EvaluateOptions } from './options/resolve.js';
+import { inferenceBytes } from './plan/default-budget.js';
+import { heaviestBatches } from './plan/heaviest-batches.js';
 
 /** Scores of a model on a data set, as `eval` prints them. */
 export interface EvaluateReport
@@ -84,7 +83,7 @@ interface Evaluated {
   readonly model: Model;
   readonly adapter: LoraAdapter | null;
   readonly rows: readonly EncodedRow[];
-  readonly batches: readonly PackedBatch[];
+  readonly batches: TextBatches;
   /** For answers only. */
   readonly tokenizer: ChatTokenizer | null;
 }
@@ -112,8 +111,8 @@ export async function evaluateModel(
     const { rows, report } = dataset;
     host.onRows?.({ report, text, date: source.date });
     const tokenizer = options.answers > 0 ? await loadTokenizer(options.model, source) : null;
-    const maxLength = Math.min(options.maxLength, model.layout.maxPositions);
-    const batches = packAll(rows, options.batch);
+    const maxLength = Math.min(options.maxLength, model.layout.text.maxPositions);
+    const batches = inOrder(rows, options.batch);
     const evaluated = { options, model, adapter, rows, batches, tokenizer };
     const { profile } = host.target;
     const budgetBytes = options.vramBytes ?? (await inferenceBytes(model, profile, maxLength));
@@ -161,7 +160,7 @@ async function loadRows(
   try {
     const dataset = await loadDataset(session, {
       path: options.data,
-      maxLength: Math.min(options.maxLength, model.layout.maxPositions),
+      maxLength: Math.min(options.maxLength, model.layout.text.maxPositions),
       limit: options.limit,
       strict: options.strict,
       signal,
@@ -194,11 +193,12 @@ async function run(
     observer: host.pagerObserver,
     signal: host.signal,
   });
+  const paged = { device, layout, pager, longestRow: longestOf(evaluated.rows) };
   try {
     const variant = adapter && DeviceAdapter.load(device, layout, adapter, { trainable: false });
     try {
-      const [evaluation] = await evaluate({
-        model: { device, layout, pager },
+      const [evaluation] = await evaluateText({
+        model: paged,
         batches,
         variants: [variant],
         signal: host.signal,
@@ -207,11 +207,7 @@ async function run(
       if (!evaluation) throw new Error('evaluation gave no result');
       const answers =
         reads === 'real' && evaluated.tokenizer
-          ? await answerRows(
-              { ...evaluated, tokenizer: evaluated.tokenizer },
-              { device, layout, pager },
-              variant,
-            )
+          ? await answerRows({ ...evaluated, tokenizer: evaluated.tokenizer }, paged, variant)
           : [];
       return { evaluation, answers };
     } finally {

@@ -5,8 +5,8 @@ import { openCheckpoint } from '@emloc/checkpoint';
 import { outputPaths } from '../test/crash.js';
 import { cpuTarget, openWorkspace, tinyModel, tuneHost, type Workspace } from '../test/fixtures.js';
 import { readInputFiles } from './inputs/input-files.js';
-import type { JobEvent } from './observer.js';
-import type { TuneOptions } from './options.js';
+import type { JobEvent } from './job/observer.js';
+import type { TuneOptions } from './options/resolve.js';
 import { tune, type TuneHost } from './tune.js';
 
 const shape: Partial<TuneOptions> = {

@@ -12,24 +12,14 @@ import {
   DeviceError,
   formatBytes,
   MemoryBudget,
-  type Backend,
   type DeviceProfile,
+  type DeviceRates,
+  type DeviceTarget,
 } from '@emloc/device';
 import { EmulatorError } from '@emloc/emulator';
 import { FinetuneError } from '@emloc/finetune';
 import type { PagerObserver } from '@emloc/weight-pager';
 
-import { inferenceBytes } from './default-budget.js';
-import type { JobEnvironment } from './environment.js';
-import { PipelineError } from './errors.js';
-import { factorBytes } from './factor-store.js';
-import { readInputFiles, type InputFile } from './inputs/input-files.js';
-import {
-  assertSameTensors,
-  guardReads,
-  inputMismatchIn,
-  TensorGuard,
-} from './inputs/tensor-guard.js';
 import {
   assertSameFiles,
   assertSameJob,
@@ -38,31 +28,30 @@ import {
   knownHashes,
   openJobFolder,
   type StartMode,
-} from './job-folder.js';
-import { prepareJob, type Job, type PrepareHost } from './job.js';
-import { measureRates, type BenchmarkShape } from './measure-rates.js';
-import type { JobObserver } from './observer.js';
-import { defaultCheckpointSteps, type TuneOptions } from './options.js';
+} from './disk/job-folder.js';
+import { writeOutcome, type Provenance } from './disk/outcome.js';
+import { assertFree, holdOutput } from './disk/output-folder.js';
+import { PipelineError } from './errors.js';
+import { readInputFiles, type InputFile } from './inputs/input-files.js';
+import {
+  assertSameTensors,
+  guardReads,
+  inputMismatchIn,
+  TensorGuard,
+} from './inputs/tensor-guard.js';
+import type { JobEnvironment } from './job/environment.js';
+import { factorBytes } from './job/factor-store.js';
+import type { EmulatorReport, JobResult, ValidationLosses } from './job/job-result.js';
+import { prepareJob, type Job, type PrepareHost } from './job/job.js';
+import type { JobObserver } from './job/observer.js';
+import { runJob } from './job/run-job.js';
+import { StageClock, type StageReport } from './job/stage-clock.js';
+import { textRecordOf } from './job/text-record.js';
 import { assertInteger } from './options/checks.js';
-import { writeOutcome, type Provenance } from './outcome.js';
-import { assertFree, holdOutput } from './output-folder.js';
-import { planJob, requireMemory, type JobPlan } from './plan.js';
-import type { DeviceRates } from './rates.js';
-import { runJob, type EmulatorReport, type JobResult, type ValidationLosses } from './run-job.js';
-import { StageClock, type StageReport } from './stage-clock.js';
-import { textRecordOf } from './text-record.js';
-
-/** A device that can be had: its profile before it is taken, a backend when it is needed. */
-export interface DeviceTarget {
-  readonly profile: DeviceProfile;
-  /**
-   * @param budgetBytes what the process may take on the device
-   * @throws DeviceError DEVICE_UNAVAILABLE
-   */
-  open(budgetBytes: number): Promise<Backend>;
-  /** How fast the device is, roughly, for plans on a machine that does not have it. */
-  readonly ratesElsewhere?: DeviceRates;
-}
+import { defaultCheckpointSteps, type TuneOptions } from './options/resolve.js';
+import { inferenceBytes } from './plan/default-budget.js';
+import { measureRates, type BenchmarkShape } from './plan/measure-rates.js';
+import { planJob, requireMemory, type JobPlan } from './plan/plan.js';
 
 /** What a job runs on and who watches it. */
 export interface TuneHost extends PrepareHost {
@@ -226,12 +215,12 @@ async function ratesOf(job: Job, target: DeviceTarget): Promise<DeviceRates> {
 
 /** The shapes of a job's average micro-batch. */
 function benchmarkShape(job: Job): BenchmarkShape {
-  const tokens = job.trainRows.reduce((sum, { ids }) => sum + ids.length, 0);
+  const { trainRows } = job;
   return {
     layout: job.model.layout,
     sequences: Math.min(job.options.batch, 16),
     loraRank: job.options.rank,
-    sequenceLength: Math.max(2, Math.round(tokens / job.trainRows.length)),
+    sequenceLength: Math.max(2, Math.round(trainRows.tokens / trainRows.count)),
   };
 }
 
@@ -246,7 +235,7 @@ async function tuneJob(job: Job, run: TuneRun): Promise<TuneReport> {
     type: 'prepared',
     job: job.id,
     budgetBytes,
-    trainRows: job.trainRows.length,
+    trainRows: job.trainRows.count,
     train: job.report.train,
     validation: job.report.validation,
     text: job.report.text,
@@ -290,7 +279,7 @@ async function tuneJob(job: Job, run: TuneRun): Promise<TuneReport> {
         signal: host.signal,
       };
       const model = guardReads(job.model, (tensor) => guard.check(tensor));
-      const result = await runJob(environment, { ...job, model }, outcomes);
+      const result = await runJob({ job: { ...job, model }, environment }, outcomes);
       await guard.checkRest(run.known.keys());
       await folder.close();
       await writeOutcome(place, job, { result, provenance, overwrite: host.overwrite ?? false });
@@ -382,11 +371,10 @@ async function assertDiskSpace(
   { profile, folder }: { profile: DeviceProfile; folder: string },
 ): Promise<void> {
   const adapterBytes =
-    [...job.model.layout.linears].reduce(
+    job.model.layout.linears.reduce(
       (sum, { inFeatures, outFeatures }) => sum + inFeatures + outFeatures,
       0,
     ) *
-    job.model.layout.blockCount *
     job.options.rank *
     4;
   const neededBytes = factorBytes(job.emulated, profile) + keptAdapters * adapterBytes;

@@ -2,11 +2,11 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Backend } from '@emloc/device';
+import type { Backend, DeviceTarget } from '@emloc/device';
 import { cpuProfile, createCpuBackend } from '@emloc/device-cpu';
 
-import { resolveTuneOptions, type TuneOptions } from '../src/options.js';
-import type { DeviceTarget, TuneHost } from '../src/tune.js';
+import { resolveTuneOptions, type TuneOptions } from '../src/options/resolve.js';
+import type { TuneHost } from '../src/tune.js';
 
 const examples = new URL('../../../examples/', import.meta.url);
 

@@ -86,12 +86,12 @@ test('a tensor that another process has read with other values ends the stage, t
   };
   const run: EngineStage<object>['run'] = async ({ job }) => {
     const { layout, source } = job.model;
-    for (const [unit, { tensors }] of layout.units.entries())
+    for (const [page, { tensors }] of layout.pages.entries())
       for (const { name: tensor, checkpointName, shape } of tensors) {
         const dtype = job.model.checkpoint.tensors.get(checkpointName)?.dtype;
         const elements = shape.reduce((product, extent) => product * extent, 1);
         const bytes = new Uint8Array(elements * (dtype === 'float32' ? 4 : 2));
-        await source.read(unit, tensor, bytes).catch((cause: unknown) => {
+        await source.read(page, tensor, bytes).catch((cause: unknown) => {
           throw new Error('pager', { cause });
         });
       }

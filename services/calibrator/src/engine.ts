@@ -1,10 +1,11 @@
+import { pathOfBlock } from '@emloc/models';
 import {
   calibrate,
   divideEmulation,
   statisticsToRecord,
   type PlanInputs,
   type ProcessMemory,
-} from '@emloc/pipeline';
+} from '@emloc/pipeline/stages';
 import { serveWorker } from '@emloc/service-kit';
 import { inLayer, ownedBuffers, preparedMemory, runEngineStage } from '@emloc/stage-runtime/engine';
 
@@ -13,18 +14,19 @@ import type { CalibrateContract } from './contract.js';
 serveWorker<CalibrateContract>((task, context) =>
   runEngineStage(task, context, {
     divide,
-    run: async ({ environment, job }) => {
+    run: async (run) => {
+      const { job, environment } = run;
       environment.clock.enter('calibrate');
-      const blocks = calibrate(environment, job, { skip: new Set(task.skip) });
+      const blocks = calibrate(run, { skip: new Set(task.skip) });
       let sending: Promise<unknown> = Promise.resolve();
       for (let block = 0; ; block += 1) {
-        const next = await inLayer(job.model.layout.blockPath(block), () => blocks.next());
+        const next = await inLayer(pathOfBlock(job.model.layout, block), () => blocks.next());
         if (next.done) break;
         // One block's statistics are on their way while the next block is calibrated.
         await sending;
         const record = statisticsToRecord(next.value);
         block = next.value.block;
-        sending = inLayer(job.model.layout.blockPath(block), () =>
+        sending = inLayer(pathOfBlock(job.model.layout, block), () =>
           context.request(
             { type: 'statistics', block: next.value.block, record },
             ownedBuffers(record),
@@ -34,7 +36,10 @@ serveWorker<CalibrateContract>((task, context) =>
       }
       await sending;
       environment.clock.finish('calibrate');
-      const tokens = job.calibration.reduce((sum, batch) => sum + batch.tokens, 0);
+      const tokens = job.calibration.rows.reduce(
+        (sum, rows) => sum + job.calibration.source.shape(rows).items,
+        0,
+      );
       return { layers: new Set(job.emulated.map(({ block }) => block)).size, tokens };
     },
   }),

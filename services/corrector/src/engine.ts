@@ -1,7 +1,7 @@
 import { mergeCheckpoint, readPeftAdapter } from '@emloc/checkpoint';
+import { pathOfBlock } from '@emloc/models';
+import { adapterFromRecord, adapterToRecord } from '@emloc/pipeline';
 import {
-  adapterFromRecord,
-  adapterToRecord,
   chooseCorrection,
   correctBlocks,
   correctedBlocks,
@@ -10,7 +10,7 @@ import {
   correctionsToRecord,
   emulatorSource,
   factorsFromRecord,
-} from '@emloc/pipeline';
+} from '@emloc/pipeline/stages';
 import { serveWorker, type WorkerContext } from '@emloc/service-kit';
 import { inLayer, namedBlocks, preparedMemory, runEngineStage } from '@emloc/stage-runtime/engine';
 
@@ -35,12 +35,13 @@ function correct(task: Task<'correct-blocks'>, context: Context): Promise<Correc
   const adapter = adapterFromRecord(task.adapter);
   return runEngineStage(task, context, {
     divide: correctionMemory,
-    run: async ({ environment, job }) => {
+    run: async (run) => {
+      const { job } = run;
       const {
         factors: store,
         device: { profile },
         clock,
-      } = environment;
+      } = run.environment;
       const emulator = emulatorSource(job.model, job.emulated, { store, profile });
       await context.request({
         type: 'blocks',
@@ -53,11 +54,11 @@ function correct(task: Task<'correct-blocks'>, context: Context): Promise<Correc
       ) {
         const { block, factors: record } = next;
         clock.enter('correct');
-        const layer = job.model.layout.blockPath(block);
+        const layer = pathOfBlock(job.model.layout, block);
         const { factors, reports } = factorsFromRecord(record, { emulated: job.emulated, profile });
         await store.put(block, factors, reports);
         const corrections = await inLayer(layer, () =>
-          correctBlocks(environment, job, { adapter, emulator, blocks: [block] }),
+          correctBlocks(run, { adapter, emulator, blocks: [block] }),
         );
         clock.leave();
         await inLayer(layer, () =>
@@ -80,13 +81,14 @@ function choose(task: Task<'choose'>, context: Context): Promise<CorrectorOutcom
       budgetBytes: inputs.budgetBytes,
       memory: await preparedMemory(inputs),
     }),
-    run: async ({ environment, job }) => {
-      environment.clock.enter('correct');
+    run: async (run) => {
+      const { clock } = run.environment;
+      clock.enter('correct');
       const corrections = new Map(
         task.corrections.flatMap((record) => [...correctionsFromRecord(record, adapter)]),
       );
-      const result = await chooseCorrection(environment, job, { adapter, corrections });
-      environment.clock.finish('correct');
+      const result = await chooseCorrection(run, { adapter, corrections });
+      clock.finish('correct');
       return {
         kind: 'choose' as const,
         adapter: adapterToRecord(result.adapter),

@@ -1,5 +1,6 @@
 import type { LayerReport } from '@emloc/job-storage';
-import type { EmulatorReport, TensorRecord } from '@emloc/pipeline';
+import type { TensorRecord } from '@emloc/pipeline';
+import type { EmulatorReport } from '@emloc/pipeline/stages';
 import type { EngineContract, EngineReport, NamedBlock } from '@emloc/stage-runtime';
 
 /** A block whose statistics wait for their factors. */

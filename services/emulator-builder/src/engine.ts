@@ -1,19 +1,15 @@
 import type { LayerReport } from '@emloc/job-storage';
+import { pathOfBlock } from '@emloc/models';
 import {
   divideEmulation,
   emulateBlock,
   emulatorReport,
   factorsToRecord,
   statisticsFromRecord,
-} from '@emloc/pipeline';
+  type JobRun,
+} from '@emloc/pipeline/stages';
 import { serveWorker } from '@emloc/service-kit';
-import {
-  inLayer,
-  namedBlocks,
-  ownedBuffers,
-  runEngineStage,
-  type EngineInputs,
-} from '@emloc/stage-runtime/engine';
+import { inLayer, namedBlocks, ownedBuffers, runEngineStage } from '@emloc/stage-runtime/engine';
 
 import type { BuildContract, CalibratedBlock } from './contract.js';
 
@@ -23,8 +19,8 @@ serveWorker<BuildContract>((task, context) =>
       const { calibrate, emulate } = await divideEmulation(inputs);
       return { ...emulate, leave: { stage: 'calibrate', bytes: calibrate.budgetBytes } };
     },
-    run: async (inputs) => {
-      const { environment, job } = inputs;
+    run: async (run) => {
+      const { job, environment } = run;
       await context.request({
         type: 'blocks',
         blocks: namedBlocks(job.model.layout, new Set(job.emulated.map(({ block }) => block))),
@@ -34,8 +30,8 @@ serveWorker<BuildContract>((task, context) =>
         const next = (await context.request({ type: 'next' })) as CalibratedBlock | null;
         if (!next) break;
         environment.clock.enter('emulate');
-        const layer = job.model.layout.blockPath(next.block);
-        const { record, reports } = await inLayer(layer, () => factorsOf(inputs, next));
+        const layer = pathOfBlock(job.model.layout, next.block);
+        const { record, reports } = await inLayer(layer, () => factorsOf(run, next));
         environment.clock.leave();
         // One block's factors are on their way while the next block is factorised.
         await storing;
@@ -54,13 +50,13 @@ serveWorker<BuildContract>((task, context) =>
   }),
 );
 
-async function factorsOf({ environment, job }: EngineInputs, { record }: CalibratedBlock) {
+async function factorsOf(run: JobRun, { record }: CalibratedBlock) {
   const statistics = statisticsFromRecord(record);
-  const { factors, reports } = await emulateBlock(environment, job, statistics);
+  const { factors, reports } = await emulateBlock(run, statistics);
   return {
     record: factorsToRecord(
       { block: statistics.block, factors, reports },
-      environment.device.profile,
+      run.environment.device.profile,
     ),
     reports,
   };

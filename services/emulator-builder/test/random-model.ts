@@ -35,7 +35,7 @@ export async function writeRandomModel(
   };
   await writeFile(join(folder, 'config.json'), JSON.stringify(config));
   const valueOf = smallValues();
-  const tensors = layoutOf(config).units.flatMap((unit) => unit.tensors);
+  const tensors = layoutOf(config).pages.flatMap((page) => page.tensors);
   await writeSafetensors(
     join(folder, 'model.safetensors'),
     tensors.map(({ checkpointName: name, shape }) => {

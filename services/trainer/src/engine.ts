@@ -1,21 +1,23 @@
 import {
   adapterFromRecord,
   adapterToRecord,
+  PipelineError,
+  type TensorRecord,
+} from '@emloc/pipeline';
+import {
   emulatorSource,
   jobNotices,
-  PipelineError,
   runTrainStage,
   startingAdapter,
-  type TensorRecord,
+  type JobRun,
   type TrainStageInputs,
-} from '@emloc/pipeline';
+} from '@emloc/pipeline/stages';
 import { serveWorker, type WorkerContext } from '@emloc/service-kit';
 import {
   fetchFactors,
   preparedMemory,
   requestedTraining,
   runEngineStage,
-  type EngineInputs,
 } from '@emloc/stage-runtime/engine';
 
 import type { TrainContract, TrainingTask } from './contract.js';
@@ -27,17 +29,17 @@ serveWorker<TrainContract>((task, context) =>
       memory: await preparedMemory(inputs),
     }),
     training: requestedTraining((request) => context.request(request), task.checkpointSteps),
-    run: async (inputs) => {
-      const { environment, job } = inputs;
+    run: async (run) => {
+      const { job, environment } = run;
       if (task.stage === 'train')
         for (const message of jobNotices(job)) environment.observer({ type: 'notice', message });
       const training =
-        task.stage === 'train' ? await trainInputs(inputs, context) : refineInputs(inputs, task);
+        task.stage === 'train' ? await trainInputs(run, context) : refineInputs(run, task);
       const {
         result: { adapter, ...numbers },
         before,
         after,
-      } = await runTrainStage(environment, job, training);
+      } = await runTrainStage(run, training);
       return {
         ...numbers,
         adapter: adapterToRecord(adapter),
@@ -49,11 +51,11 @@ serveWorker<TrainContract>((task, context) =>
 );
 
 async function trainInputs(
-  inputs: EngineInputs,
+  run: JobRun,
   context: WorkerContext<TrainContract>,
 ): Promise<TrainStageInputs> {
-  const { environment, job } = inputs;
-  await fetchFactors(inputs, async (request) => (await context.request(request)) as TensorRecord);
+  const { job, environment } = run;
+  await fetchFactors(run, async (request) => (await context.request(request)) as TensorRecord);
   const { profile } = environment.device;
   const source =
     job.emulated.length === 0
@@ -68,7 +70,7 @@ async function trainInputs(
   };
 }
 
-function refineInputs({ job }: EngineInputs, { adapter }: TrainingTask): TrainStageInputs {
+function refineInputs({ job }: JobRun, { adapter }: TrainingTask): TrainStageInputs {
   if (!job.refinement || !adapter)
     throw new PipelineError(
       'PIPELINE_INVALID_OPTION',

@@ -6,7 +6,8 @@ import {
   type TrainRequest,
 } from '@emloc/contracts';
 import { tensorKeys } from '@emloc/job-storage';
-import { isRefinementKept, refinementNotice, type TensorRecord } from '@emloc/pipeline';
+import type { TensorRecord } from '@emloc/pipeline';
+import { isRefinementKept, refinementNotice } from '@emloc/pipeline/stages';
 import {
   blockFactors,
   movedRecord,

@@ -33,11 +33,3 @@ export function benchDevice(name: string): BenchDevice {
 export function cardOf(backend: Backend): CudaBackend | null {
   return 'measureMemory' in backend ? (backend as CudaBackend) : null;
 }
-
-/** `14GiB`, `512MiB` or a number of bytes. @throws Error */
-export function parseBytes(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)(GiB|MiB)?$/.exec(text);
-  if (!match) throw new Error(`${text}: expected a size such as 14GiB or 512MiB`);
-  const unit = match[2] === 'GiB' ? 2 ** 30 : match[2] === 'MiB' ? 2 ** 20 : 1;
-  return Math.round(Number(match[1]) * unit);
-}

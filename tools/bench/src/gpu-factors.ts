@@ -4,10 +4,9 @@ import {
   planStatistics,
   statisticFor,
   StatisticsAccumulator,
-  type CalibratedLinear,
   type LayerStatistic,
 } from '@emloc/emulator';
-import type { LinearSpec } from '@emloc/models';
+import { weightPlace, type ModelLinear } from '@emloc/models';
 
 import type { SyntheticModel } from './gpu-model.js';
 
@@ -42,7 +41,7 @@ export async function measureFactors(
   const scope = budget.openPeakScope();
   for (let block = 0; block < blocks; block += 1) {
     let total = 0;
-    for (const linear of model.layout.linears) {
+    for (const linear of model.firstLinears) {
       const weight = await upload(device, model, linear);
       try {
         await device.synchronize();
@@ -72,9 +71,9 @@ async function factorsOf(
     linear,
     weight,
     statistic,
-  }: { model: SyntheticModel; linear: LinearSpec; weight: Tensor; statistic: LayerStatistic },
+  }: { model: SyntheticModel; linear: ModelLinear; weight: Tensor; statistic: LayerStatistic },
 ): Promise<number> {
-  const factors = await factorize({ device, weight, statistic, rank: model.rankOf(linear).rank });
+  const factors = await factorize({ device, weight, statistic, rank: model.rankOf(linear) });
   try {
     for (const tensor of [factors.u, factors.v])
       await device.downloadBytes(tensor, new Uint8Array(tensor.byteLength));
@@ -87,11 +86,14 @@ async function factorsOf(
 
 /** Inputs with a spectrum that falls, as activations have: rows of noise times a diagonal. */
 async function observe(device: Device, model: SyntheticModel) {
-  const linears: readonly CalibratedLinear[] = model.layout.linears;
-  const accumulator = new StatisticsAccumulator(device, 'block', planStatistics(linears));
+  const accumulator = new StatisticsAccumulator(
+    device,
+    'block',
+    planStatistics(model.firstLinears),
+  );
   const seen = new Map<string, Tensor>();
   try {
-    for (const linear of model.layout.linears) {
+    for (const linear of model.firstLinears) {
       const x =
         seen.get(linear.group) ??
         noise(device, [calibrationRows, linear.inFeatures], seen.size + 1);
@@ -118,11 +120,12 @@ async function observe(device: Device, model: SyntheticModel) {
 async function upload(
   device: Device,
   { layout, original }: SyntheticModel,
-  linear: LinearSpec,
+  linear: ModelLinear,
 ): Promise<Tensor> {
   const shape = [linear.outFeatures, linear.inFeatures];
   const bytes = new Uint8Array(2 * linear.outFeatures * linear.inFeatures);
-  await original.read(layout.blockUnit(0), `${linear.name}.weight`, bytes);
+  const { page, tensor } = weightPlace(layout, linear);
+  await original.read(page, tensor, bytes);
   return device.tensor(
     { bytes, dtype: 'bfloat16' },
     shape,

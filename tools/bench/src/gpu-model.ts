@@ -1,62 +1,57 @@
-import { at } from '@emloc/checked';
+import { at, get } from '@emloc/checked';
 import type { DeviceProfile } from '@emloc/device';
 import { emulatorRank } from '@emloc/emulator';
 import {
   factorNames,
   layoutOf,
   overlaySource,
-  type LinearSpec,
   type ModelLayout,
+  type ModelLinear,
+  type TensorOverlay,
 } from '@emloc/models';
 import type { LayerSource, TensorSpec } from '@emloc/weight-pager';
 
-/** The Qwen2.5-7B shape: 7.6 B parameters, 15.2 GB in bfloat16. */
-const shape7b = {
-  architectures: ['Qwen2ForCausalLM'],
-  hidden_size: 3584,
-  intermediate_size: 18_944,
-  num_hidden_layers: 28,
-  num_attention_heads: 28,
-  num_key_value_heads: 4,
-  vocab_size: 152_064,
-  max_position_embeddings: 32_768,
-  rope_parameters: { rope_type: 'default', rope_theta: 1e6 },
-  rms_norm_eps: 1e-6,
-};
+import { gpuShapes } from './gpu-shapes.js';
 
 const patternElements = 2 ** 20;
 
 /** A model of random weights that are made where they are read: nothing on disk. */
 export interface SyntheticModel {
   readonly layout: ModelLayout;
+  /** Of the first block that has any. */
+  readonly firstLinears: readonly ModelLinear[];
   readonly original: LayerSource;
-  /** Mathematical and stored rank of a linear layer's factors. */
-  rankOf(linear: LinearSpec): { readonly rank: number; readonly paddedRank: number };
+  /** Rank of a linear layer's factors, before padding. */
+  rankOf(linear: ModelLinear): number;
   /** The original with factors in place of the blocks' weights. */
   readonly emulator: LayerSource;
 }
 
 /**
+ * @param shape a name of `gpuShapes`;
  * @param ratio of the emulator;
  * @param blocks fewer than the shape has, for one that takes less time
  */
 export function syntheticModel({
+  shape,
   ratio,
   profile,
-  blocks = 28,
+  blocks,
 }: {
+  shape: string;
   ratio: number;
   profile: DeviceProfile;
   blocks?: number;
 }): SyntheticModel {
-  const layout = layoutOf({ ...shape7b, num_hidden_layers: blocks });
-  const rankOf = ({ inFeatures, outFeatures }: LinearSpec) => {
-    const rank = emulatorRank(ratio, inFeatures, outFeatures);
-    return { rank, paddedRank: Math.ceil(rank / profile.rankMultiple) * profile.rankMultiple };
-  };
-  const weights = randomWeights(layout);
+  const config = get(gpuShapes, shape);
+  const layout = layoutOf({ ...config, num_hidden_layers: blocks ?? config.num_hidden_layers });
+  const rankOf = ({ inFeatures, outFeatures }: ModelLinear): number =>
+    emulatorRank(ratio, inFeatures, outFeatures);
+  const paddedRankOf = (linear: ModelLinear): number =>
+    Math.ceil(rankOf(linear) / profile.rankMultiple) * profile.rankMultiple;
+  const read = randomWeights(layout);
   const original: LayerSource = {
-    layers: layout.units.map(({ name, tensors }) => ({
+    layers: layout.pages.map(({ name, tensors }) => ({
       name,
       tensors: tensors.map((tensor): TensorSpec => ({
         name: tensor.name,
@@ -64,52 +59,72 @@ export function syntheticModel({
         dtype: 'bfloat16',
       })),
     })),
-    read: weights,
+    read,
   };
-  const factors = layout.linears.flatMap((linear): TensorSpec[] => {
-    const { paddedRank } = rankOf(linear);
+  const overlays = factorOverlays(layout, { read, paddedRankOf });
+  const { block: first } = at(layout.linears, 0);
+  return {
+    layout,
+    firstLinears: layout.linears.filter(({ block }) => block === first),
+    original,
+    rankOf,
+    emulator: overlaySource(original, overlays),
+  };
+}
+
+/** By page: factors in place of its linears' weights. */
+function factorOverlays(
+  { blocks, linears }: ModelLayout,
+  {
+    read,
+    paddedRankOf,
+  }: { read: LayerSource['read']; paddedRankOf: (linear: ModelLinear) => number },
+): ReadonlyMap<number, TensorOverlay> {
+  const factorsOf = (linear: ModelLinear): TensorSpec[] => {
     const { u, v } = factorNames(linear.name);
+    const rank = paddedRankOf(linear);
     return [
-      { name: u, shape: [linear.outFeatures, paddedRank], dtype: 'bfloat16' },
-      { name: v, shape: [paddedRank, linear.inFeatures], dtype: 'bfloat16' },
+      { name: u, shape: [linear.outFeatures, rank], dtype: 'bfloat16' },
+      { name: v, shape: [rank, linear.inFeatures], dtype: 'bfloat16' },
     ];
-  });
-  const removes = new Set(layout.linears.map(({ name }) => `${name}.weight`));
-  const overlays = new Map(
-    Array.from({ length: blocks }, (_, block) => {
-      const unit = layout.blockUnit(block);
-      return [
-        unit,
-        {
-          removes,
-          adds: factors,
-          read: (tensor: string, destination: Uint8Array) => weights(unit, tensor, destination),
-        },
-      ] as const;
+  };
+  return new Map(
+    blocks.flatMap(({ index, page }): [number, TensorOverlay][] => {
+      const own = linears.filter(({ block }) => block === index);
+      if (own.length === 0) return [];
+      const overlay: TensorOverlay = {
+        removes: new Set(own.map(({ name }) => `${name}.weight`)),
+        adds: own.flatMap(factorsOf),
+        read: (tensor, destination) => read(page, tensor, destination),
+      };
+      return [[page, overlay]];
     }),
   );
-  return { layout, original, rankOf, emulator: overlaySource(original, overlays) };
 }
 
 /**
  * Normal values of standard deviation 0.02 (0.03 for U, so that U V is near that); norms are ones.
+ * They are made at the first read, which planning never does.
  */
 function randomWeights(layout: ModelLayout): LayerSource['read'] {
-  const patterns = { narrow: normalPattern(0.02), wide: normalPattern(0.03) };
-  const units = layout.units.map(({ name }) => name);
+  let patterns: { readonly narrow: Uint16Array; readonly wide: Uint16Array } | null = null;
+  const pages = layout.pages.map(({ name }) => name);
   return (layer, tensor, destination) => {
     const target = new Uint16Array(
       destination.buffer,
       destination.byteOffset,
       destination.byteLength / 2,
     );
-    if (tensor.endsWith('norm.weight')) target.fill(0x3f80);
-    else
+    if (tensor.endsWith('norm.weight')) {
+      target.fill(0x3f80);
+    } else {
+      patterns ??= { narrow: normalPattern(0.02), wide: normalPattern(0.03) };
       repeat(
         tensor.endsWith('.u') ? patterns.wide : patterns.narrow,
         target,
-        (layer * 7919 + tensor.length * 104_729 + at(units, layer).length) % 65_536,
+        (layer * 7919 + tensor.length * 104_729 + at(pages, layer).length) % 65_536,
       );
+    }
     return Promise.resolve();
   };
 }

@@ -20,7 +20,7 @@ export interface TorchRow {
 
 const titles: Readonly<Record<GpuRow['name'], string>> = {
   train: 'LoRA on an emulator of ratio 0.4, 2 x 1024 tokens',
-  paged: 'LoRA on the full model, 14 GiB',
+  paged: 'LoRA on the full model, its blocks paged',
   factors: 'from statistics to factors, a block',
 };
 

@@ -1,9 +1,9 @@
 import type { LoraAdapter } from '@emloc/checkpoint';
-import type { EncodedRow } from '@emloc/dataset';
 import { Device, MemoryBudget, type Backend, type DeviceProfile } from '@emloc/device';
 import { createNullBackend } from '@emloc/device-null';
 import { defaultAdamw, initialAdapter, train } from '@emloc/finetune';
 import type { ModelLayout } from '@emloc/models';
+import { consecutive, TextRows } from '@emloc/tasks';
 import {
   deviceBytes,
   minimumDeviceBytes,
@@ -17,7 +17,7 @@ export interface TrainingTask {
   readonly layout: ModelLayout;
   readonly source: LayerSource;
   /** See PagedModel; absent: no layer is kept as factors. */
-  readonly rankOf?: (block: number, linear: string) => number | null;
+  readonly rankOf?: (path: string) => number | null;
   readonly loraRank: number;
   readonly sequences: number;
   readonly sequenceLength: number;
@@ -48,22 +48,43 @@ export async function planTraining(
   task: TrainingTask,
   profile: DeviceProfile,
 ): Promise<TrainingMemory> {
-  const device = new Device(createNullBackend(profile), new MemoryBudget(Number.POSITIVE_INFINITY));
-  const allBytes = task.source.layers.reduce((sum, layer) => sum + deviceBytes(layer, device), 0);
-  const leastBytes = minimumDeviceBytes(task.source, device);
-  const { besideWeightsBytes } = await rehearse(task, profile, {
-    pagerBytes: leastBytes,
-    keptBlocks: 0,
-  });
+  const { allBytes, leastBytes, besideWeightsBytes } = await trainingNeeds(task, profile);
   const peakOf = async (memory: TrainingMemory): Promise<number> =>
     (await rehearse(task, profile, memory)).budgetPeakBytes;
   const pagerBytes = Math.min(allBytes, task.budgetBytes - besideWeightsBytes);
   if (pagerBytes < leastBytes)
     throw new Error(`a budget of ${task.budgetBytes} bytes is ${leastBytes - pagerBytes} too few`);
-  let keptBlocks = pagerBytes < allBytes ? 0 : task.layout.blockCount;
+  let keptBlocks = pagerBytes < allBytes ? 0 : task.layout.blocks.length - 1;
   while (keptBlocks > 0 && (await peakOf({ pagerBytes, keptBlocks })) > task.budgetBytes)
     keptBlocks -= 1;
   return { pagerBytes, keptBlocks };
+}
+
+/** Budgets of a task: the least that it can work in, and what keeps everything. */
+export async function trainingBounds(
+  task: TrainingTask,
+  profile: DeviceProfile,
+): Promise<{ readonly least: number; readonly most: number }> {
+  const { allBytes, leastBytes, besideWeightsBytes } = await trainingNeeds(task, profile);
+  const memory = { pagerBytes: allBytes, keptBlocks: task.layout.blocks.length - 1 };
+  const { budgetPeakBytes } = await rehearse(task, profile, memory);
+  return { least: leastBytes + besideWeightsBytes, most: budgetPeakBytes };
+}
+
+/** Weights in all and at least, and the peak of everything else where nothing is kept. */
+async function trainingNeeds(
+  task: TrainingTask,
+  profile: DeviceProfile,
+): Promise<{ allBytes: number; leastBytes: number; besideWeightsBytes: number }> {
+  const device = new Device(createNullBackend(profile), new MemoryBudget(Number.POSITIVE_INFINITY));
+  const leastBytes = minimumDeviceBytes(task.source, device);
+  const memory = { pagerBytes: leastBytes, keptBlocks: 0 };
+  const { besideWeightsBytes } = await rehearse(task, profile, memory);
+  return {
+    allBytes: task.source.layers.reduce((sum, layer) => sum + deviceBytes(layer, device), 0),
+    leastBytes,
+    besideWeightsBytes,
+  };
 }
 
 function rehearse(
@@ -102,7 +123,7 @@ export async function runTraining(
   const [seconds, losses]: [number[], number[]] = [[], []];
   const beside = budget.openPeakScope(['weights']);
   try {
-    const indices = Array.from({ length: task.sequences }, (_, index) => index);
+    const step = consecutive(task.sequences, task.sequences);
     const { adapter } = await train({
       model: { device, layout: task.layout, pager, rankOf: task.rankOf },
       adapter: initialAdapter(
@@ -111,7 +132,7 @@ export async function runTraining(
         0,
       ),
       rows: randomRows(task),
-      batches: Array.from({ length: task.steps }, () => [indices]),
+      batches: Array.from({ length: task.steps }, () => step),
       schedule: { kind: 'constant', learningRate: 1e-4, steps: task.steps, warmupRatio: 0 },
       optimizer: defaultAdamw,
       keptBlocks: memory.keptBlocks,
@@ -136,17 +157,18 @@ export async function runTraining(
 }
 
 /** Random tokens, all of them targets but the first of each row. */
-function randomRows({ layout, sequences, sequenceLength }: TrainingTask): readonly EncodedRow[] {
+function randomRows({ layout, sequences, sequenceLength }: TrainingTask): TextRows {
   let state = 1;
   const token = (): number => {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return Math.floor((state / 2 ** 32) * layout.vocabularySize);
+    return Math.floor((state / 2 ** 32) * layout.text.vocabularySize);
   };
-  return Array.from({ length: sequences }, () => ({
+  const rows = Array.from({ length: sequences }, () => ({
     ids: Int32Array.from({ length: sequenceLength }, token),
     trained: Uint8Array.from({ length: sequenceLength }, (_, index) => (index === 0 ? 0 : 1)),
     line: 0,
   }));
+  return new TextRows(rows);
 }
 
 /** Whether two runs gave the same losses and the same adapter, bit for bit. */

@@ -1,11 +1,13 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
-import { createCudaBackend, cudaOrdinal, type CudaBackend } from '@emloc/device-cuda';
+import { createCudaBackend, cudaOrdinal, cudaProfile, type CudaBackend } from '@emloc/device-cuda';
 
+import { gpuBudgets, identityBudgets } from './gpu-budgets.js';
 import { measureFactors } from './gpu-factors.js';
-import { syntheticModel } from './gpu-model.js';
+import { syntheticModel, type SyntheticModel } from './gpu-model.js';
 import { ProfiledBackend, profileTable } from './gpu-profile.js';
+import { defaultShape, gpuShapes } from './gpu-shapes.js';
 import { gpuTable, median, type GpuRow, type TorchRow } from './gpu-table.js';
 import {
   isIdentical,
@@ -17,22 +19,21 @@ import {
 } from './gpu-training.js';
 
 const help = `usage: bench gpu [--rows train,paged,factors,identity] [--steps 12] [--paged-rows 2,4,8] [--device cuda:1] [--profile] [--json FILE]
-                 [--torch FILE] [--ratio 0.4] [--rank 8]
-Trains and factorises at the shape of a 7.6 B model (random weights, nothing on disk) on a card of 24 GB or more, and prints a table.
+                 [--torch FILE] [--ratio 0.4] [--rank 8] [--shape ${defaultShape}]
+Trains and factorises at the shape of a model (random weights, nothing on disk), by default one of 7.6 B on a card of 24 GB or more, and prints a table.
   train    LoRA on an emulator, 2 x 1024 tokens a step, the peak below 14.45 GiB (without the driver's context)
   paged    LoRA on the full model, its blocks streamed from page-locked memory within 14 GiB, at each number of rows of 1024 tokens
   factors  from a block's statistics to its factors
   identity whether a smaller model trains to the same bits twice, and with its blocks paged within a third of the memory
+  --shape    one of ${[...gpuShapes.keys()].join(', ')}; all but the first train and page within what
+             inference takes (bfloat16 weights and a prefill of 2048 tokens, the driver's context included), and identity pages within
+             the least that it can work in
   --profile  also times every kind of launch of a step, and of a step of 16 tokens, which shows what launching costs
-  --torch    the file that bench_torch.py --json wrote on the same machine: its rows come beside ours
+  --torch    the file that bench_torch.py --json wrote on the same machine, at the default shape: its rows come beside ours
 `;
 
-const inferenceBytes = 14.45 * 2 ** 30;
-const pagedBytes = 14 * 2 ** 30;
-/** The driver's own memory on a card, which PyTorch's figures do not count either. */
-const contextBytes = 524 * 2 ** 20;
-
 interface Settings {
+  readonly shape: string;
   readonly ordinal: number;
   readonly steps: number;
   readonly ratio: number;
@@ -52,6 +53,7 @@ export async function measure(args: readonly string[]): Promise<number> {
       device: { type: 'string', default: 'cuda' },
       ratio: { type: 'string', default: '0.4' },
       rank: { type: 'string', default: '8' },
+      shape: { type: 'string', default: defaultShape },
       profile: { type: 'boolean', default: false },
       json: { type: 'string' },
       torch: { type: 'string' },
@@ -59,12 +61,13 @@ export async function measure(args: readonly string[]): Promise<number> {
     },
   });
   const ordinal = cudaOrdinal(values.device);
-  if (values.help || ordinal === null) {
+  if (values.help || ordinal === null || !gpuShapes.has(values.shape)) {
     (values.help ? process.stdout : process.stderr).write(help);
     return values.help ? 0 : 2;
   }
   const settings: Settings = {
     ordinal,
+    shape: values.shape,
     steps: Number(values.steps),
     ratio: Number(values.ratio),
     rank: Number(values.rank),
@@ -108,25 +111,35 @@ function peakBytes(backend: CudaBackend): number {
   return (ownBytes ?? usedBytes) - overhead.context;
 }
 
-function trainRow(settings: Settings): Promise<GpuRow> {
-  return withCard(settings, inferenceBytes + contextBytes, async (backend) => {
-    const { layout, emulator, rankOf } = syntheticModel({
-      ratio: settings.ratio,
-      profile: backend.profile,
-    });
-    const ranks = new Map(layout.linears.map((linear) => [linear.name, rankOf(linear).rank]));
-    const task: TrainingTask = {
-      layout,
-      source: emulator,
-      rankOf: (_block, linear) => ranks.get(linear) ?? null,
-      loraRank: settings.rank,
-      sequences: 2,
-      sequenceLength: 1024,
-      steps: settings.steps,
-      budgetBytes: inferenceBytes + contextBytes,
-    };
+function modelOf({ shape, ratio }: Settings, blocks?: number): SyntheticModel {
+  return syntheticModel({ shape, ratio, profile: cudaProfile(), blocks });
+}
+
+/** LoRA on the emulator; the budget is the caller's. */
+function emulatorTask(
+  { layout, emulator, rankOf }: SyntheticModel,
+  { rank, steps }: Settings,
+): Omit<TrainingTask, 'budgetBytes'> {
+  const ranks = new Map(layout.linears.map((linear) => [linear.path, rankOf(linear)]));
+  return {
+    layout,
+    source: emulator,
+    rankOf: (path) => ranks.get(path) ?? null,
+    loraRank: rank,
+    sequences: 2,
+    sequenceLength: 1024,
+    steps,
+  };
+}
+
+async function trainRow(settings: Settings): Promise<GpuRow> {
+  const model = modelOf(settings);
+  const { train: budgetBytes } = await gpuBudgets(settings.shape, model, cudaProfile());
+  return withCard(settings, budgetBytes, async (backend) => {
+    const task: TrainingTask = { ...emulatorTask(model, settings), budgetBytes };
+    const blocks = model.layout.numbered.count;
     const memory = await planTraining(task, backend.profile);
-    note(`train: ${memory.keptBlocks} of ${layout.blockCount} blocks keep their tensors`);
+    note(`train: ${memory.keptBlocks} of ${blocks} blocks keep their tensors`);
     const run = await runTraining(task, backend, {
       memory,
       reads: 'real',
@@ -141,7 +154,7 @@ function trainRow(settings: Settings): Promise<GpuRow> {
       name: 'train',
       tokensPerSecond: 2048 / median(run.seconds.slice(2)),
       peakBytes: peak,
-      detail: `${memory.keptBlocks} of ${layout.blockCount} blocks kept`,
+      detail: `${memory.keptBlocks} of ${blocks} blocks kept`,
     };
   });
 }
@@ -179,10 +192,12 @@ async function profile(
 
 /** The best of several batch sizes. */
 async function pagedRow(settings: Settings): Promise<GpuRow> {
+  const model = modelOf({ ...settings, ratio: 1 });
+  const { layout, original } = model;
+  const { paged: budgetBytes } = await gpuBudgets(settings.shape, model, cudaProfile());
   let best: GpuRow | null = null;
   for (const sequences of settings.pagedRows) {
-    const row = await withCard(settings, pagedBytes, async (backend): Promise<GpuRow> => {
-      const { layout, original } = syntheticModel({ ratio: 1, profile: backend.profile });
+    const row = await withCard(settings, budgetBytes, async (backend): Promise<GpuRow> => {
       const task: TrainingTask = {
         layout,
         source: original,
@@ -190,7 +205,7 @@ async function pagedRow(settings: Settings): Promise<GpuRow> {
         sequences,
         sequenceLength: 1024,
         steps: 4,
-        budgetBytes: pagedBytes,
+        budgetBytes,
       };
       const memory = await planTraining(task, backend.profile);
       const run = await runTraining(task, backend, { memory, reads: 'real' });
@@ -212,29 +227,19 @@ async function pagedRow(settings: Settings): Promise<GpuRow> {
   return best;
 }
 
-/** Losses and adapters of the same job: all kept twice, then paged and recomputed. */
+/** Losses and adapters of the same job in different memory. */
 async function checkIdentity(settings: Settings): Promise<boolean> {
   const blocks = 6;
+  const common = {
+    ...emulatorTask(modelOf(settings, blocks), settings),
+    sequenceLength: 1000,
+    steps: 5,
+  };
   const runs: TrainingRun[] = [];
-  for (const budgetBytes of [10, 10, 3.75].map((gibibytes) => gibibytes * 2 ** 30)) {
+  for (const budgetBytes of await identityBudgets(settings.shape, common, cudaProfile())) {
     runs.push(
       await withCard(settings, budgetBytes, async (backend) => {
-        const { layout, emulator, rankOf } = syntheticModel({
-          ratio: settings.ratio,
-          profile: backend.profile,
-          blocks,
-        });
-        const ranks = new Map(layout.linears.map((linear) => [linear.name, rankOf(linear).rank]));
-        const task: TrainingTask = {
-          layout,
-          source: emulator,
-          rankOf: (_block, linear) => ranks.get(linear) ?? null,
-          loraRank: settings.rank,
-          sequences: 2,
-          sequenceLength: 1000,
-          steps: 5,
-          budgetBytes,
-        };
+        const task: TrainingTask = { ...common, budgetBytes };
         const memory = await planTraining(task, backend.profile);
         const run = await runTraining(task, backend, { memory, reads: 'real' });
         note(
@@ -252,9 +257,14 @@ async function checkIdentity(settings: Settings): Promise<boolean> {
   return isRepeatable && isSamePaged;
 }
 
-function factorsRow(settings: Settings): Promise<GpuRow> {
-  return withCard(settings, inferenceBytes + contextBytes, async (backend) => {
-    const model = syntheticModel({ ratio: settings.ratio, profile: backend.profile, blocks: 1 });
+async function factorsRow(settings: Settings): Promise<GpuRow> {
+  const model = modelOf(settings, 1);
+  const { train: capacityBytes } = await gpuBudgets(
+    settings.shape,
+    modelOf(settings),
+    cudaProfile(),
+  );
+  return withCard(settings, capacityBytes, async (backend) => {
     if (settings.profile) {
       const profiled = new ProfiledBackend(backend);
       await measureFactors(model, backend, 1);
@@ -278,7 +288,7 @@ function factorsRow(settings: Settings): Promise<GpuRow> {
       name: 'factors',
       seconds: median(seconds.slice(1)),
       peakBytes: budgetPeakBytes,
-      detail: '7 linear layers',
+      detail: `${model.firstLinears.length} linear layers`,
     };
   });
 }

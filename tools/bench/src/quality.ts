@@ -4,14 +4,9 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { at } from '@emloc/checked';
+import type { DeviceTarget } from '@emloc/device';
 import { deviceTarget } from '@emloc/device-registry';
-import {
-  evaluateModel,
-  resolveEvaluateOptions,
-  resolveTuneOptions,
-  tune,
-  type DeviceTarget,
-} from '@emloc/pipeline';
+import { evaluateModel, resolveEvaluateOptions, resolveTuneOptions, tune } from '@emloc/pipeline';
 
 import { qualityTable, summarise, type QualityRun, type QualityScore } from './quality-summary.js';
 import { qualityVariants, type QualityVariant } from './quality-variants.js';

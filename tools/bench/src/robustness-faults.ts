@@ -1,15 +1,15 @@
 import { Device, DeviceError, MemoryBudget, type Backend } from '@emloc/device';
 import { AllocationFaults, faultyBackend } from '@emloc/device-conformance';
 import { factorNames } from '@emloc/models';
+import type { Job } from '@emloc/pipeline';
 import {
   noTrainingStore,
   runJob,
   StageClock,
   type FactorStore,
-  type Job,
   type JobEnvironment,
   type MemoryPlan,
-} from '@emloc/pipeline';
+} from '@emloc/pipeline/stages';
 
 /** What refusing one allocation did. */
 export interface FaultOutcome {
@@ -109,7 +109,7 @@ async function runOnce(job: Job, device: Device, memory: MemoryPlan): Promise<Er
     observer: () => undefined,
   };
   try {
-    await runJob(environment, job);
+    await runJob({ job, environment });
     return null;
   } catch (error) {
     return error as Error;
@@ -129,7 +129,7 @@ class HostFactors implements FactorStore {
 
   put: FactorStore['put'] = (block, factors) => {
     for (const { linear, u, v } of factors) {
-      const names = factorNames(linear.linear.name);
+      const names = factorNames(linear.name);
       this.#tensors.set(`${block} ${names.u}`, u).set(`${block} ${names.v}`, v);
     }
     return Promise.resolve();

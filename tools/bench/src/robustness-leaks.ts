@@ -47,7 +47,7 @@ export async function sampleTraining(
   });
   const samples: MemorySample[] = [];
   const interval = Math.max(1, Math.floor(steps / sampleCount));
-  const rows = randomRows(8, 48, Math.min(4096, layout.vocabularySize));
+  const rows = randomRows(8, 48, Math.min(4096, layout.text.vocabularySize));
   try {
     await train({
       model: { device, layout, pager },
@@ -56,7 +56,7 @@ export async function sampleTraining(
       optimizer: defaultAdamw,
       adapter: initialAdapter(layout, { rank: 8, alpha: 16, useRslora: false, targets: null }, 0),
       batches: Array.from({ length: steps }, (_, step) => [
-        [step % rows.length, (step + 3) % rows.length],
+        [step % rows.count, (step + 3) % rows.count],
       ]),
       schedule: { kind: 'constant', learningRate: 1e-4, steps, warmupRatio: 0 },
       onStep: ({ step }) => {

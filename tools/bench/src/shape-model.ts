@@ -55,7 +55,7 @@ export async function makeShapeModel(folder: string, shape: ModelShape): Promise
   for (const file of tokenizerFiles)
     await copyFile(join(tokenizerFolder, file), join(folder, file));
   const tensors = layoutOf(config)
-    .units.flatMap((unit) => unit.tensors)
+    .pages.flatMap((page) => page.tensors)
     .map(({ checkpointName, shape: dimensions }) => ({ name: checkpointName, dimensions }));
   const shardCount = Math.min(maximumShards, shape.layers);
   const boundary = (index: number): number => Math.floor((index * tensors.length) / shardCount);

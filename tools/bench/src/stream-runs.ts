@@ -1,8 +1,8 @@
 import { at } from '@emloc/checked';
-import { packBatch, type EncodedRow } from '@emloc/dataset';
 import type { Device } from '@emloc/device';
-import { defaultAdamw, evaluate, initialAdapter, train, type PagedModel } from '@emloc/finetune';
+import { defaultAdamw, initialAdapter, train, type PagedModel } from '@emloc/finetune';
 import type { Model } from '@emloc/models';
+import { consecutive, evaluateText, TextRows } from '@emloc/tasks';
 import {
   deviceBytes,
   minimumDeviceBytes,
@@ -23,7 +23,7 @@ export interface StreamedPass {
 export interface StreamInputs {
   readonly model: Model;
   readonly device: Device;
-  readonly rows: readonly EncodedRow[];
+  readonly rows: TextRows;
 }
 
 export type HostTier = 'pinned' | 'files';
@@ -58,9 +58,9 @@ export async function streamForward(
     for (let pass = 0; pass < passes; pass += 1) {
       results.push(
         await timePass(pager, () =>
-          evaluate({
+          evaluateText({
             model: { device, layout, pager },
-            batches: [packBatch(rows)],
+            batches: { source: rows, rows: consecutive(rows.count, rows.count) },
             variants: [null],
           }),
         ),
@@ -127,7 +127,7 @@ export async function trainingSteps(
       keptBlocks: 0,
       optimizer: defaultAdamw,
       adapter: initialAdapter(layout, { rank: 8, alpha: 16, useRslora: false, targets: null }, 0),
-      batches: Array.from({ length: steps }, () => [rows.map((_, index) => index)]),
+      batches: Array.from({ length: steps }, () => consecutive(rows.count, rows.count)),
       schedule: { kind: 'constant', learningRate: 1e-5, steps, warmupRatio: 0 },
       onStep: ({ seconds, loss }) => {
         stepSeconds.push(seconds);
@@ -135,10 +135,9 @@ export async function trainingSteps(
       },
     });
     const { bytesMoved, stallSeconds } = pager.statistics;
-    const tokensPerStep = rows.reduce((sum, { ids }) => sum + ids.length, 0);
     return {
       stepSeconds,
-      tokensPerStep,
+      tokensPerStep: rows.tokens,
       copiedBytes: bytesMoved.hostToDevice,
       stallSeconds,
       losses,
@@ -149,13 +148,9 @@ export async function trainingSteps(
 }
 
 /** Rows of random tokens, all of them targets but the first. */
-export function randomRows(
-  count: number,
-  tokens: number,
-  vocabulary: number,
-): readonly EncodedRow[] {
+export function randomRows(count: number, tokens: number, vocabulary: number): TextRows {
   let state = 12_345;
-  return Array.from({ length: count }, () => ({
+  const rows = Array.from({ length: count }, () => ({
     ids: Int32Array.from({ length: tokens }, () => {
       state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
       return (state >>> 8) % vocabulary;
@@ -163,6 +158,7 @@ export function randomRows(
     trained: new Uint8Array(tokens).fill(1, 1),
     line: 0,
   }));
+  return new TextRows(rows);
 }
 
 /** The middle one of a list, or the higher of the middle two. */

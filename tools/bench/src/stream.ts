@@ -1,10 +1,10 @@
 import process from 'node:process';
 import { parseArgs } from 'node:util';
-import { Device, MemoryBudget } from '@emloc/device';
+import { Device, MemoryBudget, parseBytes } from '@emloc/device';
 import { openModel } from '@emloc/models';
 import { minimumDeviceBytes } from '@emloc/weight-pager';
 
-import { benchDevice, parseBytes } from './bench-device.js';
+import { benchDevice } from './bench-device.js';
 import {
   median,
   randomRows,
@@ -64,7 +64,7 @@ export async function measure(args: readonly string[]): Promise<number> {
   );
   try {
     const rows = (count: number) =>
-      randomRows(count, Number(values.tokens), Math.min(4096, model.layout.vocabularySize));
+      randomRows(count, Number(values.tokens), Math.min(4096, model.layout.text.vocabularySize));
     const one = { model, device, rows: rows(1) };
     const report: StreamReport = {
       modelBytes: model.source.layers
@@ -76,7 +76,7 @@ export async function measure(args: readonly string[]): Promise<number> {
         Number(values.steps) > 0
           ? await measureStep(
               { model, device, rows: rows(Number(values.rows)) },
-              values.weights ? parseBytes(values.weights) : null,
+              values.weights ? sizeOf(values.weights) : null,
               Number(values.steps),
             )
           : null,
@@ -126,4 +126,11 @@ function table({ modelBytes, pinned, files, step }: StreamReport): string {
       `${(step.copiedBytesPerStep / 1e9).toFixed(2)} GB copied a step; losses ${step.isSame ? 'identical' : 'DIFFER'}\n`
     : '';
   return `${(modelBytes / 1e9).toFixed(2)} GB of weights\n${line('forward from page-locked memory', pinned)}${line('forward from the files', files)}${steps}`;
+}
+
+/** @throws Error for a text that is no size */
+function sizeOf(text: string): number {
+  const bytes = parseBytes(text);
+  if (bytes === null) throw new Error(`${text}: expected a size such as 14GiB or 512MiB`);
+  return bytes;
 }

@@ -1,54 +1,70 @@
-import type { Tensor } from '@emloc/device';
+import { at } from '@emloc/checked';
+import type { AttentionOptions } from '@emloc/device';
 
-import type { AttentionOperation, OperationRule } from './operation.js';
+import type { ProgramBuilder } from '../program.js';
+import type { Value } from '../value.js';
 
-export const attention: OperationRule<AttentionOperation> = {
-  inputs: ({ q, k, v }) => [q, k, v],
-  saves: ({ q, k, v, out }) => [q, k, v, out],
-  isCheap: false,
+export interface AttentionShape extends Pick<
+  AttentionOptions,
+  'heads' | 'kvHeads' | 'scale' | 'mask' | 'softCap'
+> {
+  readonly q: Value;
+  readonly k: Value;
+  readonly v: Value;
+  /** Name of a parameter (heads): a logit in each softmax whose share is dropped. Default: none. */
+  readonly sinks?: string;
+}
 
-  forward(context, { q, k, v, out, heads, kvHeads, scale }) {
-    const { device, sequences } = context.bindings;
-    const logSumExp = context.aux([heads, context.rows], 'float32', 'attention.logSumExp');
-    device.kernels.attention({
-      q: context.get(q),
-      k: context.get(k),
-      v: context.get(v),
-      out: context.create(out),
-      logSumExp,
-      sequences,
-      heads,
-      kvHeads,
-      scale,
-    });
-  },
+/** Softmax attention within each sequence, no scores stored (FlashAttention, arXiv 2205.14135). */
+export function attention(block: ProgramBuilder, shape: AttentionShape): Value {
+  const { q, k, v, sinks, heads } = shape;
+  const sinksName = sinks === undefined ? null : block.parameter(sinks, [heads]);
+  const out = block.value(q.width, q.rows);
+  const { kvHeads, scale, mask, softCap } = shape;
+  const options = { heads, kvHeads, scale, mask, softCap };
+  block.add({
+    name: 'attention',
+    inputs: [q, k, v],
+    outputs: [out],
+    isCheap: false,
+    saves: () => [q, k, v, out],
 
-  backward(context, { q, k, v, out, heads, kvHeads, scale }) {
-    const [logSumExp] = context.aux;
-    const inputs = [q, k, v];
-    if (!logSumExp || !inputs.some((value) => context.needsGradient(value))) return;
-    const gradients: Tensor[] = [];
-    for (const value of inputs) {
-      context.contribute(value, (gradient, accumulate) => {
-        if (accumulate) throw new Error('attention: its inputs must have no other user');
-        gradients.push(gradient);
+    forward(context) {
+      const { bindings } = context;
+      const logSumExp = context.aux([heads, context.rows(q)], 'float32', 'attention.logSumExp');
+      bindings.device.kernels.attention({
+        ...options,
+        q: context.get(q),
+        k: context.get(k),
+        v: context.get(v),
+        out: context.create(out),
+        logSumExp,
+        sequences: bindings.layout(q.rows),
+        sinks: sinksName === null ? undefined : bindings.parameter(sinksName),
       });
-    }
-    const [dQ, dK, dV] = gradients as [Tensor, Tensor, Tensor];
-    context.bindings.device.kernels.attentionBackward({
-      q: context.get(q),
-      k: context.get(k),
-      v: context.get(v),
-      out: context.get(out),
-      dOut: context.dOut,
-      logSumExp,
-      sequences: context.bindings.sequences,
-      heads,
-      kvHeads,
-      scale,
-      dQ,
-      dK,
-      dV,
-    });
-  },
-};
+    },
+
+    backward(context) {
+      const [logSumExp] = context.aux;
+      const inputs = [q, k, v];
+      if (!logSumExp || !inputs.some((value) => context.needsGradient(value))) return;
+      const gradients = context.own(inputs);
+      const { bindings } = context;
+      bindings.device.kernels.attentionBackward({
+        ...options,
+        q: context.get(q),
+        k: context.get(k),
+        v: context.get(v),
+        out: context.get(out),
+        dOut: context.dOut,
+        logSumExp,
+        sequences: bindings.layout(q.rows),
+        sinks: sinksName === null ? undefined : bindings.parameter(sinksName),
+        dQ: at(gradients, 0),
+        dK: at(gradients, 1),
+        dV: at(gradients, 2),
+      });
+    },
+  });
+  return out;
+}

@@ -1,54 +1,71 @@
 import type { Device, OuterProduct, Tensor } from '@emloc/device';
 
 import type { AdapterBinding, LinearWeights } from '../bindings.js';
-import type {
-  BackwardContext,
-  ForwardContext,
-  LinearOperation,
-  OperationRule,
-} from './operation.js';
+import type { LinearDeclaration, ProgramBuilder } from '../program.js';
+import type { Value } from '../value.js';
+import type { BackwardContext, ForwardContext } from './operation.js';
 
 /**
- * y = x Wᵀ + bias + s · (x Aᵀ) Bᵀ. The frozen weight has no gradient. The adapter's product comes
- * first where it can, since the large product that follows adds to it at no cost.
+ * y = x Wᵀ + bias + s · (x Aᵀ) Bᵀ (LoRA, arXiv 2106.09685). The frozen weight has no gradient. The
+ * adapter's product comes first where it can, since the large product that follows adds to it at no
+ * cost.
  */
-export const linear: OperationRule<LinearOperation> = {
-  inputs: ({ x }) => [x],
-  saves: ({ x }, adapted) => (adapted ? [x] : []),
-  isCheap: false,
+export function linear(block: ProgramBuilder, x: Value, declaration: LinearDeclaration): Value {
+  block.linear(x, declaration);
+  const { name } = declaration;
+  const out = block.value(declaration.outFeatures, x.rows);
+  block.add({
+    name: 'linear',
+    inputs: [x],
+    outputs: [out],
+    linear: name,
+    isCheap: false,
+    saves: (isAdapted) => (isAdapted ? [x] : []),
+    forward: (context) => forward(context, { x, out, name }),
+    backward: (context) => backward(context, { x, name }),
+  });
+  return out;
+}
 
-  forward(context, { x, out, name }) {
-    const { bindings } = context;
-    const weights = bindings.linear(name);
-    const adapter = bindings.adapter(name);
-    const input = context.get(x);
-    const output = context.create(out);
-    if (adapter && isPartOfFactors(weights)) {
-      applyFactors(context, weights, { input, output, adapter, name });
-    } else if (adapter && !bindings.onLinear) {
-      applyAdapter(context, { input, output, adapter, name, accumulate: false });
-      applyWeight(context, weights, { input, output, accumulate: true });
-    } else {
-      applyWeight(context, weights, { input, output, accumulate: false });
-      bindings.onLinear?.(name, input, output);
-      if (adapter) applyAdapter(context, { input, output, adapter, name, accumulate: true });
-    }
-    if (weights.bias) bindings.device.kernels.addBias({ bias: weights.bias, out: output });
-  },
+function forward(
+  context: ForwardContext,
+  { x, out, name }: { readonly x: Value; readonly out: Value; readonly name: string },
+): void {
+  const { bindings } = context;
+  const weights = bindings.linear(name);
+  const adapter = bindings.adapter(name);
+  const input = context.get(x);
+  const output = context.create(out);
+  if (adapter && isPartOfFactors(weights)) {
+    applyFactors(context, weights, { x, input, output, adapter, name });
+  } else if (adapter && !bindings.onLinear) {
+    applyAdapter(context, { x, input, output, adapter, name, accumulate: false });
+    applyWeight(context, weights, { x, input, output, accumulate: true });
+  } else {
+    applyWeight(context, weights, { x, input, output, accumulate: false });
+    bindings.onLinear?.(name, input, output);
+    if (adapter) applyAdapter(context, { x, input, output, adapter, name, accumulate: true });
+  }
+  if (weights.bias) bindings.device.kernels.addBias({ bias: weights.bias, out: output });
+}
 
-  backward(context, { x, name }) {
-    const { bindings } = context;
-    const adapter = bindings.adapter(name);
-    const weights = bindings.linear(name);
-    if (!adapter) {
-      if (context.needsGradient(x))
-        context.contribute(x, (dX, accumulate) => pullBackWeight(context, weights, dX, accumulate));
-      return;
-    }
-    if (isPartOfFactors(weights)) pullBackFactors(context, weights, { x, adapter, name });
-    else pullBackSum(context, weights, { x, adapter, name });
-  },
-};
+function backward(
+  context: BackwardContext,
+  { x, name }: { readonly x: Value; readonly name: string },
+): void {
+  const { bindings } = context;
+  const adapter = bindings.adapter(name);
+  const weights = bindings.linear(name);
+  if (!adapter) {
+    if (context.needsGradient(x))
+      context.contribute(x, (dX, accumulate) =>
+        pullBackWeight(context, weights, { x, dX, accumulate }),
+      );
+    return;
+  }
+  if (isPartOfFactors(weights)) pullBackFactors(context, weights, { x, adapter, name });
+  else pullBackSum(context, weights, { x, adapter, name });
+}
 
 type Factors = Extract<LinearWeights, { kind: 'lowRank' }> & { readonly adapterAt: number };
 
@@ -57,6 +74,7 @@ function isPartOfFactors(weights: LinearWeights): weights is Factors {
 }
 
 interface Application {
+  readonly x: Value;
   readonly input: Tensor;
   readonly output: Tensor;
   readonly adapter: AdapterBinding;
@@ -67,15 +85,15 @@ interface Application {
 function applyFactors(
   context: ForwardContext,
   weights: Factors,
-  { input, output, adapter, name }: Application,
+  { x, input, output, adapter, name }: Application,
 ): void {
   const { kernels } = context.bindings.device;
-  const projected = context.scratch(rankOf(weights.v), 'linear.projected');
+  const projected = context.scratch(x, rankOf(weights.v), 'linear.projected');
   try {
     kernels.gemm({ a: input, b: weights.v, transposeB: true, out: projected });
     kernels.gemm({ a: projected, b: weights.u, transposeB: true, out: output });
     if (!context.keepsAux) return;
-    const hidden = context.aux([context.rows, adapter.rank], 'compute', `${name}.loraHidden`);
+    const hidden = context.aux([context.rows(x), adapter.rank], 'compute', `${name}.loraHidden`);
     kernels.copyBlocks({
       copies: [{ x: projected, xColumn: weights.adapterAt, columns: adapter.rank, out: hidden }],
     });
@@ -87,10 +105,10 @@ function applyFactors(
 /** y (+)= s · (x Aᵀ) Bᵀ; x Aᵀ is kept for the backward. */
 function applyAdapter(
   context: ForwardContext,
-  { input, output, adapter, name, accumulate }: Application & { accumulate: boolean },
+  { x, input, output, adapter, name, accumulate }: Application & { accumulate: boolean },
 ): void {
   const { kernels } = context.bindings.device;
-  const hidden = context.aux([context.rows, adapter.rank], 'compute', `${name}.loraHidden`);
+  const hidden = context.aux([context.rows(x), adapter.rank], 'compute', `${name}.loraHidden`);
   kernels.gemm({ a: input, b: adapter.a, transposeB: true, out: hidden });
   kernels.gemm({
     a: hidden,
@@ -105,14 +123,19 @@ function applyAdapter(
 function applyWeight(
   context: ForwardContext,
   weights: LinearWeights,
-  { input, output, accumulate }: { input: Tensor; output: Tensor; accumulate: boolean },
+  {
+    x,
+    input,
+    output,
+    accumulate,
+  }: { x: Value; input: Tensor; output: Tensor; accumulate: boolean },
 ): void {
   const { kernels }: Device = context.bindings.device;
   if (weights.kind === 'dense') {
     kernels.gemm({ a: input, b: weights.weight, transposeB: true, out: output, accumulate });
     return;
   }
-  const projected = context.scratch(rankOf(weights.v), 'linear.projected');
+  const projected = context.scratch(x, rankOf(weights.v), 'linear.projected');
   try {
     kernels.gemm({ a: input, b: weights.v, transposeB: true, out: projected });
     kernels.gemm({ a: projected, b: weights.u, transposeB: true, out: output, accumulate });
@@ -122,7 +145,7 @@ function applyWeight(
 }
 
 interface Pullback {
-  readonly x: LinearOperation['x'];
+  readonly x: Value;
   readonly adapter: AdapterBinding;
   readonly name: string;
 }
@@ -133,7 +156,7 @@ function pullBackFactors(
   { x, adapter, name }: Pullback,
 ): void {
   const { kernels } = context.bindings.device;
-  const dProjected = context.scratch(rankOf(weights.v), 'linear.dProjected');
+  const dProjected = context.scratch(x, rankOf(weights.v), 'linear.dProjected');
   try {
     kernels.gemm({ a: context.dOut, b: weights.u, out: dProjected });
     if (context.needsGradient(x))
@@ -158,13 +181,13 @@ function pullBackSum(
   { x, adapter, name }: Pullback,
 ): void {
   const { kernels } = context.bindings.device;
-  const dHidden = context.scratch(adapter.rank, `${name}.dLoraHidden`);
+  const dHidden = context.scratch(x, adapter.rank, `${name}.dLoraHidden`);
   try {
     kernels.gemm({ a: context.dOut, b: adapter.b, out: dHidden, alpha: adapter.scale });
     if (context.needsGradient(x)) {
       context.contribute(x, (dX, accumulate) => {
         kernels.gemm({ a: dHidden, b: adapter.a, out: dX, accumulate });
-        pullBackWeight(context, weights, dX, true);
+        pullBackWeight(context, weights, { x, dX, accumulate: true });
       });
     }
     accumulateGradients(context, { x, adapter, name, dHidden, column: 0 });
@@ -176,15 +199,14 @@ function pullBackSum(
 function pullBackWeight(
   context: BackwardContext,
   weights: LinearWeights,
-  dX: Tensor,
-  accumulate: boolean,
+  { x, dX, accumulate }: { x: Value; dX: Tensor; accumulate: boolean },
 ): void {
   const { kernels }: Device = context.bindings.device;
   if (weights.kind === 'dense') {
     kernels.gemm({ a: context.dOut, b: weights.weight, out: dX, accumulate });
     return;
   }
-  const dProjected = context.scratch(rankOf(weights.v), 'linear.dProjected');
+  const dProjected = context.scratch(x, rankOf(weights.v), 'linear.dProjected');
   try {
     kernels.gemm({ a: context.dOut, b: weights.u, out: dProjected });
     kernels.gemm({ a: dProjected, b: weights.v, out: dX, accumulate });

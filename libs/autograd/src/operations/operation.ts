@@ -3,60 +3,29 @@ import type { OuterProduct, Tensor } from '@emloc/device';
 import type { BlockBindings } from '../bindings.js';
 import type { Value } from '../value.js';
 
-export interface RmsNormOperation {
-  readonly kind: 'rmsNorm';
-  readonly x: Value;
-  readonly out: Value;
-  readonly weight: string;
-  readonly epsilon: number;
-}
-
-export interface LinearOperation {
-  readonly kind: 'linear';
-  readonly x: Value;
-  readonly out: Value;
+/** One step of a program: what it reads and makes, and how it runs forward and backward. */
+export interface Operation {
+  /** Kind of the operation, for messages. */
   readonly name: string;
+  readonly inputs: readonly Value[];
+  readonly outputs: readonly Value[];
+  /** The linear whose adapter it applies. */
+  readonly linear?: string;
+  /**
+   * Whether it ends in a loss: its forward in training leaves the gradient of its input as an
+   * auxiliary, and its backward needs none of an output.
+   */
+  readonly isLoss?: boolean;
+  /**
+   * Whether running it again from its inputs is cheaper than keeping its output. Its backward then
+   * calls `restore`.
+   */
+  readonly isCheap: boolean;
+  /** Values whose tensors the backward reads. `isAdapted`: its linear has a trained adapter. */
+  saves(isAdapted: boolean): readonly Value[];
+  forward(context: ForwardContext): void;
+  backward(context: BackwardContext): void;
 }
-
-export interface RopeOperation {
-  readonly kind: 'rope';
-  readonly x: Value;
-  readonly out: Value;
-  readonly heads: number;
-}
-
-export interface AttentionOperation {
-  readonly kind: 'attention';
-  readonly q: Value;
-  readonly k: Value;
-  readonly v: Value;
-  readonly out: Value;
-  readonly heads: number;
-  readonly kvHeads: number;
-  readonly scale: number;
-}
-
-export interface SwigluOperation {
-  readonly kind: 'swiglu';
-  readonly gate: Value;
-  readonly up: Value;
-  readonly out: Value;
-}
-
-export interface AddOperation {
-  readonly kind: 'add';
-  readonly a: Value;
-  readonly b: Value;
-  readonly out: Value;
-}
-
-export type Operation =
-  | RmsNormOperation
-  | LinearOperation
-  | RopeOperation
-  | AttentionOperation
-  | SwigluOperation
-  | AddOperation;
 
 /** An operation's view of a forward run. */
 export interface ForwardContext {
@@ -70,13 +39,16 @@ export interface ForwardContext {
    * any more.
    */
   reuse(from: Value, to: Value): boolean;
-  /** Allocates (rows, width) for the time of the call; the caller disposes. */
-  scratch(width: number, label: string): Tensor;
+  /** Allocates (rows of `like`, width) for the time of the call; the caller disposes. */
+  scratch(like: Value, width: number, label: string): Tensor;
   /** Whether side results are kept for a backward. */
   readonly keepsAux: boolean;
   /** Allocates a side result that the backward gets as `aux`; freed at once where none are kept. */
   aux(shape: readonly number[], dtype: 'compute' | 'float32', label: string): Tensor;
-  readonly rows: number;
+  /** Allocates a result of the whole block beside its streams, such as a loss. */
+  result(name: string, shape: readonly number[], dtype: 'float32' | 'int32'): Tensor;
+  /** Rows of a layout. */
+  rows(value: Value): number;
 }
 
 /** An operation's view of a backward run. */
@@ -84,14 +56,21 @@ export interface BackwardContext {
   readonly bindings: BlockBindings;
   get(value: Value): Tensor;
   readonly aux: readonly Tensor[];
-  /** Gradient of the operation's output; not to be written to. */
+  /** Gradient of the operation's only output; not to be written to. */
   readonly dOut: Tensor;
+  /** Gradient of one of several outputs, null where nothing depends on it; not to be written to. */
+  gradientOf(output: Value): Tensor | null;
   needsGradient(value: Value): boolean;
   /**
    * Adds to a value's gradient: `write` overwrites the given tensor or, when told to, accumulates
    * into it.
    */
   contribute(value: Value, write: (gradient: Tensor, accumulate: boolean) => void): void;
+  /**
+   * Gradients of values that have no other user, to be overwritten.
+   * @throws Error where one has another
+   */
+  own(values: readonly Value[]): readonly Tensor[];
   /**
    * Launches outer products that read a value's tensor: now or, where the backward of the operation
    * that made it gives its output once more, then, together with those of others who wait for it.
@@ -109,26 +88,10 @@ export interface BackwardContext {
    */
   restore(value: Value, options?: { readonly overGradient?: boolean }): Tensor | undefined;
   /**
-   * Adds `dOut` itself to a value's gradient, without a copy where it is the first contribution.
+   * Adds a tensor, `dOut` or an auxiliary, to a value's gradient, without a copy where it is the
+   * first contribution.
    */
-  passThrough(value: Value): void;
-  scratch(width: number, label: string): Tensor;
-  readonly rows: number;
-}
-
-/** How one kind of operation runs, and what its backward needs. */
-export interface OperationRule<O extends Operation> {
-  inputs(operation: O): readonly Value[];
-  /**
-   * Values whose tensors the backward reads. `adapted` tells whether a linear layer carries a
-   * trained adapter.
-   */
-  saves(operation: O, adapted: boolean): readonly Value[];
-  /**
-   * Whether running it again from its inputs is cheaper than keeping its output. Its backward then
-   * calls `restore`.
-   */
-  readonly isCheap: boolean;
-  forward(context: ForwardContext, operation: O): void;
-  backward(context: BackwardContext, operation: O): void;
+  passThrough(value: Value, tensor: Tensor): void;
+  scratch(like: Value, width: number, label: string): Tensor;
+  rows(value: Value): number;
 }

@@ -1,37 +1,57 @@
-import type { OperationRule, RopeOperation } from './operation.js';
+import type { ProgramBuilder } from '../program.js';
+import type { Value } from '../value.js';
 
-/** A rotation: its backward is the inverse rotation of the gradient. */
-export const rope: OperationRule<RopeOperation> = {
-  inputs: ({ x }) => [x],
-  saves: () => [],
-  isCheap: false,
+export interface RopeShape {
+  /** Name of the rotary table. */
+  readonly table: string;
+  readonly heads: number;
+  /** How many of a head's first elements rotate. Default: all. */
+  readonly rotaryDim?: number;
+  /** Which two elements make a pair. Default: those half of the rotated ones apart. */
+  readonly pairs?: 'halves' | 'adjacent';
+}
 
-  forward(context, { x, out, heads }) {
-    const { device, rope: tables, sequences } = context.bindings;
-    const input = context.get(x);
-    const output = context.reuse(x, out) ? input : context.create(out);
-    device.kernels.rope({
-      x: input,
-      out: output,
-      ...tables,
-      positions: sequences.positions,
-      heads,
-    });
-  },
+/** Rotary positions (arXiv 2104.09864): its backward is the inverse rotation of the gradient. */
+export function rope(block: ProgramBuilder, x: Value, shape: RopeShape): Value {
+  const { table, heads, rotaryDim, pairs } = shape;
+  const out = block.value(x.width, x.rows);
+  block.add({
+    name: 'rope',
+    inputs: [x],
+    outputs: [out],
+    isCheap: false,
+    saves: () => [],
 
-  backward(context, { x, heads }) {
-    if (!context.needsGradient(x)) return;
-    const { device, rope: tables, sequences } = context.bindings;
-    context.contribute(x, (dX, accumulate) => {
-      if (accumulate) throw new Error('rope: its input must have no other user');
-      device.kernels.rope({
+    forward(context) {
+      const { bindings } = context;
+      const input = context.get(x);
+      bindings.device.kernels.rope({
+        x: input,
+        out: context.reuse(x, out) ? input : context.create(out),
+        ...bindings.rope(table),
+        positions: bindings.layout(x.rows).positions,
+        heads,
+        rotaryDim,
+        pairs,
+      });
+    },
+
+    backward(context) {
+      if (!context.needsGradient(x)) return;
+      const { bindings } = context;
+      const [dX] = context.own([x]);
+      if (!dX) return;
+      bindings.device.kernels.rope({
         x: context.dOut,
         out: dX,
-        ...tables,
-        positions: sequences.positions,
+        ...bindings.rope(table),
+        positions: bindings.layout(x.rows).positions,
         heads,
+        rotaryDim,
+        pairs,
         inverse: true,
       });
-    });
-  },
-};
+    },
+  });
+  return out;
+}

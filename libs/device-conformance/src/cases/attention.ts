@@ -1,3 +1,6 @@
+import assert from 'node:assert/strict';
+import { DeviceError } from '@emloc/device';
+
 import { group, type CaseDefinition } from '../case.js';
 import type { Fixture, Layout } from '../fixture.js';
 import { dot, numericGradient } from '../gradient.js';
@@ -25,13 +28,108 @@ const long: AttentionShape = {
 };
 
 /** Lengths on both sides of tiles, in one pack. */
+const lengths = [1, 7, 33, 64, 130];
+
 const packed = [16, 32, 64].map((headLength): AttentionShape => ({
-  lengths: [1, 7, 33, 64, 130],
+  lengths,
   heads: 4,
   kvHeads: 2,
   headLength,
   scale: headLength ** -0.5,
 }));
+
+/** Scores that reach far beyond a soft cap of 2. */
+function biting(headLength: number): AttentionShape {
+  return {
+    ...{ lengths: [5, 130], heads: 4, kvHeads: 2, headLength },
+    ...{ scale: 4 * headLength ** -0.5, softCap: 2 },
+  };
+}
+
+/** What differs from causal attention; windows are below, at and above a tile and a sequence. */
+const variants: Readonly<Record<string, AttentionShape>> = {
+  'within packed sequences without a mask': {
+    ...{ lengths, heads: 4, kvHeads: 2, headLength: 16, scale: 0.25, mask: { kind: 'none' } },
+  },
+  'without a mask, heads of 6 elements': { ...small, mask: { kind: 'none' } },
+  ...Object.fromEntries(
+    [2, 5, 16, 64, 100, 130, 1000].map((window) => [
+      `a window of ${window} rows`,
+      {
+        ...{ lengths: [...lengths, 200], heads: 2, kvHeads: 1, headLength: 64, scale: 0.125 },
+        mask: { kind: 'window', window },
+      },
+    ]),
+  ),
+  'a window, heads of 6 elements': { ...small, mask: { kind: 'window', window: 3 } },
+  'scores far above the soft cap': biting(32),
+  'scores far above the soft cap, heads of 6 elements': { ...small, scale: 3, softCap: 2 },
+  'scores far below the soft cap': { ...biting(64), softCap: 300 },
+  'a soft cap without a mask': { ...biting(64), mask: { kind: 'none' } },
+  'a soft cap in a window': { ...biting(64), mask: { kind: 'window', window: 40 } },
+  sinks: { ...biting(64), softCap: undefined, scale: 0.125, sinks: [0.5, -2, 3, 0] },
+  'sinks in a window': {
+    ...{ lengths: [3, 150], heads: 4, kvHeads: 4, headLength: 64, scale: 0.125 },
+    ...{ mask: { kind: 'window', window: 9 }, sinks: [0.5, -2, 3, 0] },
+  },
+  'sinks without a mask, a soft cap': {
+    ...{ ...biting(32), mask: { kind: 'none' }, sinks: [0.5, -2, 3, 0] },
+  },
+  'sinks far above and below all scores': { ...small, sinks: [200, -300, 30_000, -30_000] },
+  'sinks far above and below all scores, heads of 64': {
+    ...{ ...biting(64), sinks: [200, -300, 30_000, -30_000] },
+  },
+  ...Object.fromEntries(
+    [16, 64, 80, 96, 128, 256].flatMap((headLength): [string, AttentionShape][] => {
+      const shape = { lengths, heads: 2, kvHeads: 1, headLength, scale: headLength ** -0.5 };
+      return [
+        [`heads of ${headLength}`, shape],
+        [`heads of ${headLength} without a mask`, { ...shape, mask: { kind: 'none' } }],
+        [
+          `heads of ${headLength}, a window, a soft cap and sinks`,
+          {
+            ...{ ...shape, mask: { kind: 'window', window: 50 }, softCap: 3 },
+            sinks: [0.5, -2],
+          },
+        ],
+      ];
+    }),
+  ),
+  'heads of 136, narrower than the next width': {
+    ...{ lengths: [40, 90], heads: 2, kvHeads: 1, headLength: 136, scale: 136 ** -0.5 },
+  },
+};
+
+function variantCases(
+  verb: string,
+  check: (fixture: Fixture, shape: AttentionShape) => Promise<void>,
+): Record<string, CaseDefinition['check']> {
+  return Object.fromEntries(
+    Object.entries(variants).map(([name, shape]) => [
+      `${verb} ${name}`,
+      (fixture: Fixture) => check(fixture, shape),
+    ]),
+  );
+}
+
+/** An everyday window, cap and sinks on few rows. */
+const everything: AttentionShape = {
+  ...small,
+  ...{ mask: { kind: 'window', window: 3 }, softCap: 1.5, sinks: [0.5, -2, 3, 0] },
+};
+
+async function refuses(
+  fixture: Fixture,
+  change: Partial<AttentionShape>,
+  message: RegExp,
+): Promise<void> {
+  await assert.rejects(checkForward(fixture, { ...small, ...change }), (error) => {
+    assert.ok(error instanceof DeviceError);
+    assert.equal(error.code, 'DEVICE_UNSUPPORTED');
+    assert.match(error.message, message);
+    return true;
+  });
+}
 
 function shapesOf({ lengths, heads, kvHeads, headLength }: AttentionShape) {
   const rows = lengths.reduce((sum, length) => sum + length, 0);
@@ -59,7 +157,7 @@ function optionsOf(
   layout: Layout,
 ) {
   const { query, key } = shapesOf(shape);
-  const { heads, kvHeads, scale, lengths } = shape;
+  const { heads, kvHeads, scale, lengths, mask, softCap, sinks } = shape;
   return {
     q: fixture.tensor(q, query, { layout }),
     k: fixture.tensor(k, key, { layout }),
@@ -68,6 +166,9 @@ function optionsOf(
     heads,
     kvHeads,
     scale,
+    ...(mask && { mask }),
+    ...(softCap !== undefined && { softCap }),
+    ...(sinks && { sinks: fixture.tensor(sinks, [heads], { layout }) }),
   };
 }
 
@@ -152,6 +253,15 @@ export const attentionCases: readonly CaseDefinition[] = [
     'reads row views': (fixture) => checkForward(fixture, small, { layout: 'rows' }),
     'survives scores whose exponentials overflow': (fixture) =>
       checkForward(fixture, small, { scale: 300 }),
+    ...variantCases('attends', checkForward),
+    'attends a window of one row, which is itself': (fixture) =>
+      checkForward(fixture, { ...long, mask: { kind: 'window', window: 1 } }),
+    'reads row views, sinks among them': (fixture) =>
+      checkForward(fixture, everything, { layout: 'rows' }),
+    'refuses a window of no rows': (fixture) =>
+      refuses(fixture, { mask: { kind: 'window', window: 0 } }, /attention: a window of 0 rows/),
+    'refuses a soft cap of nothing': (fixture) =>
+      refuses(fixture, { softCap: 0 }, /attention: a soft cap of 0/),
     'attends heads of 64 and 128': async (fixture) => {
       await checkForward(fixture, { ...small, headLength: 64, scale: 0.125 });
       await checkForward(fixture, { ...small, headLength: 128, scale: 128 ** -0.5 });
@@ -160,6 +270,9 @@ export const attentionCases: readonly CaseDefinition[] = [
   ...group('attentionBackward', {
     'gives the gradients of finite differences, grouped heads': (fixture) =>
       checkBackward(fixture, small, { expect: numericGradients }),
+    'gives the gradients of finite differences, a window, a soft cap and sinks': (fixture) =>
+      checkBackward(fixture, everything, { expect: numericGradients }),
+    ...variantCases('gives the gradients of', checkBackward),
     'gives the gradients of sequences longer than a tile': (fixture) =>
       checkBackward(fixture, long),
     'gives the gradients with as many key heads as heads': (fixture) =>

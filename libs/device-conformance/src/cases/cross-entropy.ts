@@ -1,9 +1,9 @@
 import { group, type CaseDefinition } from '../case.js';
 import type { Fixture, Layout } from '../fixture.js';
 import { numericGradient } from '../gradient.js';
-import { crossEntropy } from '../reference/cross-entropy.js';
+import { crossEntropy, type CrossEntropySettings } from '../reference/cross-entropy.js';
 
-interface Variant {
+interface Variant extends CrossEntropySettings {
   readonly rows: number;
   readonly width: number;
   readonly scale?: number;
@@ -13,7 +13,7 @@ interface Variant {
 
 async function check(
   fixture: Fixture,
-  { rows, width, scale = 4, layout, gradientScale }: Variant,
+  { rows, width, scale = 4, layout, gradientScale, ...settings }: Variant,
 ): Promise<void> {
   const logits = fixture.values([rows, width], { scale });
   const targets = fixture.indices(rows, width);
@@ -25,13 +25,15 @@ async function check(
     loss,
     prediction,
     gradientScale,
+    ...settings,
   });
-  const expected = crossEntropy(logits, targets);
+  const expected = crossEntropy(logits, targets, settings);
   await fixture.assertClose(loss, expected.loss, 'loss');
   await fixture.assertEqual(prediction, expected.prediction, 'prediction');
   if (gradientScale === undefined) return fixture.assertEqual(tensor, logits, 'logits');
   const total = () =>
-    gradientScale * crossEntropy(logits, targets).loss.reduce((sum, value) => sum + value, 0);
+    gradientScale *
+    crossEntropy(logits, targets, settings).loss.reduce((sum, value) => sum + value, 0);
   await fixture.assertClose(tensor, numericGradient(logits, total), 'dLogits');
 }
 
@@ -45,6 +47,39 @@ export const crossEntropyCases: readonly CaseDefinition[] = group('crossEntropy'
   'survives logits whose exponentials overflow': (fixture) =>
     check(fixture, { rows: 4, width: 33, scale: 2000 }),
   'takes vocabularies past every chunk': (fixture) => check(fixture, { rows: 3, width: 40_003 }),
+  'scales the logits': async (fixture) => {
+    for (const width of [37, 96]) {
+      await check(fixture, { rows: 5, width, logitScale: 0.25 });
+      await check(fixture, { rows: 5, width, logitScale: 0.25, gradientScale: 0.5 });
+    }
+  },
+  'caps the logits softly': async (fixture) => {
+    for (const width of [37, 96]) {
+      await check(fixture, { rows: 5, width, softCap: 3 });
+      await check(fixture, { rows: 5, width, softCap: 3, gradientScale: 0.5 });
+    }
+  },
+  'scales, then caps': async (fixture) => {
+    const settings = { logitScale: 1.5, softCap: 30, gradientScale: 0.25 };
+    await check(fixture, { rows: 4, width: 64, scale: 40, ...settings });
+    await check(fixture, { rows: 4, width: 45, scale: 40, layout: 'rows', ...settings });
+  },
+  'tells capped logits apart that the cap makes equal': async (fixture) => {
+    const [loss, prediction] = [fixture.output([1], 'float32'), fixture.output([1], 'int32')];
+    fixture.device.kernels.crossEntropy({
+      logits: fixture.tensor([0, 512, 1024, 0], [1, 4]),
+      targets: fixture.tensor([2], [1], { dtype: 'int32' }),
+      loss,
+      prediction,
+      softCap: 5,
+    });
+    await fixture.assertEqual(prediction, [2], 'prediction');
+    await fixture.assertClose(
+      loss,
+      crossEntropy(Float64Array.of(0, 512, 1024, 0), [2], { softCap: 5 }).loss,
+      'loss',
+    );
+  },
   'predicts the smallest index of equal logits': async (fixture) => {
     const [loss, prediction] = [fixture.output([2], 'float32'), fixture.output([2], 'int32')];
     const logits = fixture.tensor([1, 3, 3, 0, 3, 2, 2, 2, 2, 2], [2, 5]);

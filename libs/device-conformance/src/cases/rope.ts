@@ -4,59 +4,97 @@ import { dot, numericGradient } from '../gradient.js';
 import { rope, ropeTables } from '../reference/rope.js';
 
 const positionCount = 23;
-const heads = 3;
-const headLength = 10;
 const rows = 11;
-const shape = [rows, heads * headLength];
 
-function setUp(fixture: Fixture, layout: Layout = 'whole') {
+interface Shape {
+  readonly heads: number;
+  readonly headLength: number;
+  readonly rotaryDim?: number;
+  readonly pairs?: 'halves' | 'adjacent';
+  /** In the tables. */
+  readonly factor?: number;
+}
+
+const plain: Shape = { heads: 3, headLength: 10 };
+/** Of odd and of even sizes, so that narrow and wide accesses are taken. */
+const partial: readonly Shape[] = [
+  { heads: 3, headLength: 10, rotaryDim: 6 },
+  { heads: 2, headLength: 32, rotaryDim: 16 },
+  { heads: 2, headLength: 64, rotaryDim: 48 },
+];
+const adjacent: readonly Shape[] = [
+  { heads: 3, headLength: 10 },
+  { heads: 2, headLength: 32 },
+  { heads: 2, headLength: 32, rotaryDim: 16 },
+  { heads: 1, headLength: 14, rotaryDim: 6 },
+].map((shape) => ({ ...shape, pairs: 'adjacent' }));
+
+function setUp(fixture: Fixture, shape: Shape, layout: Layout = 'whole') {
+  const { heads, headLength, rotaryDim, pairs, factor } = shape;
   const positions = fixture.indices(rows, positionCount);
-  const tables = ropeTables(positionCount, headLength);
+  const rotated = rotaryDim ?? headLength;
+  const tables = ropeTables(positionCount, rotated, factor);
   const tableTensor = (values: Float64Array) =>
-    fixture.tensor(values, [positionCount, headLength / 2], { dtype: 'float32' });
+    fixture.tensor(values, [positionCount, rotated / 2], { dtype: 'float32' });
   return {
-    reference: (x: Float64Array) => rope(x, tables, { heads, headLength, positions }),
+    size: [rows, heads * headLength],
+    reference: (x: Float64Array) =>
+      rope(x, tables, { heads, headLength, positions, rotaryDim, pairs }),
     options: {
       cos: tableTensor(tables.cos),
       sin: tableTensor(tables.sin),
       heads,
+      rotaryDim,
+      pairs,
       positions: fixture.tensor(positions, [rows], { dtype: 'int32', layout }),
     },
   };
 }
 
-async function checkForward(fixture: Fixture, layout: Layout): Promise<void> {
-  const { reference, options } = setUp(fixture, layout);
-  const x = fixture.values(shape);
-  const out = fixture.output(shape);
-  fixture.device.kernels.rope({ ...options, x: fixture.tensor(x, shape, { layout }), out });
+async function checkForward(
+  fixture: Fixture,
+  shape: Shape,
+  { layout = 'whole', inPlace = false }: { layout?: Layout; inPlace?: boolean } = {},
+): Promise<void> {
+  const { size, reference, options } = setUp(fixture, shape, layout);
+  const x = fixture.values(size);
+  const tensor = fixture.tensor(x, size, { layout });
+  const out = inPlace ? tensor : fixture.output(size);
+  fixture.device.kernels.rope({ ...options, x: tensor, out });
   await fixture.assertClose(out, reference(x), 'out');
 }
 
+async function checkInverse(fixture: Fixture, shape: Shape): Promise<void> {
+  const { size, reference, options } = setUp(fixture, shape);
+  const [x, dOut] = [fixture.values(size), fixture.values(size)];
+  const dX = fixture.output(size);
+  const gradient = fixture.tensor(dOut, size);
+  fixture.device.kernels.rope({ ...options, x: gradient, out: dX, inverse: true });
+  const expected = numericGradient(x, () => dot(reference(x), dOut));
+  await fixture.assertClose(dX, expected, 'dX');
+}
+
 export const ropeCases: readonly CaseDefinition[] = group('rope', {
-  'rotates the halves of every head by the position': (fixture) => checkForward(fixture, 'whole'),
-  'reads row views': (fixture) => checkForward(fixture, 'rows'),
-  'rotates in place': async (fixture) => {
-    const { reference, options } = setUp(fixture);
-    const x = fixture.values(shape);
-    const tensor = fixture.tensor(x, shape);
-    fixture.device.kernels.rope({ ...options, x: tensor, out: tensor });
-    await fixture.assertClose(tensor, reference(x), 'out');
+  'rotates the halves of every head by the position': (fixture) => checkForward(fixture, plain),
+  'reads row views': (fixture) => checkForward(fixture, plain, { layout: 'rows' }),
+  'rotates in place': (fixture) => checkForward(fixture, plain, { inPlace: true }),
+  'inverse gives the gradient of finite differences': (fixture) => checkInverse(fixture, plain),
+  'rotates a part of every head and copies the rest': async (fixture) => {
+    for (const shape of partial) await checkForward(fixture, shape);
   },
-  'inverse gives the gradient of finite differences': async (fixture) => {
-    const { reference, options } = setUp(fixture);
-    const [x, dOut] = [fixture.values(shape), fixture.values(shape)];
-    const dX = fixture.output(shape);
-    fixture.device.kernels.rope({
-      ...options,
-      x: fixture.tensor(dOut, shape),
-      out: dX,
-      inverse: true,
-    });
-    await fixture.assertClose(
-      dX,
-      numericGradient(x, () => dot(reference(x), dOut)),
-      'dX',
-    );
+  'leaves the rest of every head in place': async (fixture) => {
+    for (const shape of partial) await checkForward(fixture, shape, { inPlace: true });
+  },
+  'rotates neighbours': async (fixture) => {
+    for (const shape of adjacent) await checkForward(fixture, shape);
+  },
+  'rotates neighbours in place': async (fixture) => {
+    for (const shape of adjacent) await checkForward(fixture, shape, { inPlace: true });
+  },
+  'inverse of parts and of neighbours is their gradient, with a factor in the tables': async (
+    fixture,
+  ) => {
+    for (const shape of [...partial, ...adjacent])
+      await checkInverse(fixture, { ...shape, factor: 1.25 });
   },
 });

@@ -29,6 +29,17 @@ const launches: Launch = {
     });
     return { ...attentionOptions(fixture), out, dOut, logSumExp, dQ, dK, dV };
   },
+  activation: (fixture) => ({
+    x: fixture.tensor(fixture.values([9, 31]), [9, 31]),
+    kind: 'gelu',
+    out: fixture.output([9, 31]),
+  }),
+  activationBackward: (fixture) => ({
+    dOut: fixture.tensor(fixture.values([9, 31]), [9, 31]),
+    x: fixture.tensor(fixture.values([9, 31]), [9, 31]),
+    kind: 'gelu',
+    dX: fixture.output([9, 31]),
+  }),
   gatedActivation: (fixture) => ({
     gate: fixture.tensor(fixture.values([9, 31]), [9, 31]),
     up: fixture.tensor(fixture.values([9, 31]), [9, 31]),
@@ -41,6 +52,7 @@ const launches: Launch = {
     loss: fixture.output([3], 'float32'),
     prediction: fixture.output([3], 'int32'),
     gradientScale: 1,
+    softCap: 30,
   }),
   outerProducts: (fixture) => ({
     products: [8, 5].map((leftColumns) => ({

@@ -1,9 +1,16 @@
+import { at } from '@emloc/checked';
+import type { AttentionMask } from '@emloc/device';
+
 export interface AttentionShape {
   readonly lengths: readonly number[];
   readonly heads: number;
   readonly kvHeads: number;
   readonly headLength: number;
   readonly scale: number;
+  readonly mask?: AttentionMask;
+  readonly softCap?: number;
+  /** One more score of every head's softmax, which no value belongs to. */
+  readonly sinks?: readonly number[];
 }
 
 export interface AttentionInputs {
@@ -22,17 +29,22 @@ interface Query {
   readonly keys: readonly number[];
 }
 
-function queries({ lengths, heads, kvHeads, headLength }: AttentionShape): Query[] {
+function attends(mask: AttentionMask, query: number, key: number): boolean {
+  if (mask.kind === 'none') return true;
+  return key <= query && (mask.kind === 'causal' || query - mask.window < key);
+}
+
+function queries(shape: AttentionShape): Query[] {
+  const { lengths, heads, kvHeads, headLength, mask = { kind: 'causal' } } = shape;
   const result: Query[] = [];
   let first = 0;
   for (const length of lengths) {
     for (let row = first; row < first + length; row += 1) {
       for (let head = 0; head < heads; head += 1) {
         const keyHead = Math.floor(head / (heads / kvHeads));
-        const keys = Array.from(
-          { length: row - first + 1 },
-          (_, i) => ((first + i) * kvHeads + keyHead) * headLength,
-        );
+        const keys = Array.from({ length }, (_, i) => i)
+          .filter((key) => attends(mask, row - first, key))
+          .map((key) => ((first + key) * kvHeads + keyHead) * headLength);
         result.push({ row, head, start: (row * heads + head) * headLength, keys });
       }
     }
@@ -53,19 +65,27 @@ function product(
   return sum;
 }
 
+/** log Σ exp of a query's scores, their softmax, and the slope of the soft cap at each. */
 function probabilities(
   { q, k }: AttentionInputs,
-  { start, keys }: Query,
-  { headLength, scale }: AttentionShape,
+  { head, start, keys }: Query,
+  { headLength, scale, softCap, sinks }: AttentionShape,
 ) {
-  const scores = keys.map((key) => scale * product(q, start, k, key, headLength));
-  const largest = Math.max(...scores);
+  const products = keys.map((key) => scale * product(q, start, k, key, headLength));
+  const tanhs = softCap === undefined ? [] : products.map((score) => Math.tanh(score / softCap));
+  const scores = softCap === undefined ? products : tanhs.map((tanh) => softCap * tanh);
+  const all = sinks ? [...scores, at(sinks, head)] : scores;
+  const largest = Math.max(...all);
   const logSumExp =
-    largest + Math.log(scores.reduce((sum, score) => sum + Math.exp(score - largest), 0));
-  return { logSumExp, weights: scores.map((score) => Math.exp(score - logSumExp)) };
+    largest + Math.log(all.reduce((sum, score) => sum + Math.exp(score - largest), 0));
+  return {
+    logSumExp,
+    weights: scores.map((score) => Math.exp(score - logSumExp)),
+    slopes: softCap === undefined ? scores.map(() => 1) : tanhs.map((tanh) => 1 - tanh * tanh),
+  };
 }
 
-/** Causal softmax attention, query by query. logSumExp is (heads, rows). */
+/** Softmax attention, query by query. logSumExp is (heads, rows). */
 export function attention(
   inputs: AttentionInputs,
   shape: AttentionShape,
@@ -84,7 +104,7 @@ export function attention(
   return { out, logSumExp };
 }
 
-/** Its gradients: dS = P (dOut · v − Σ P dOut · v) · scale. */
+/** Its gradients: dS = P (dOut · v − Σ P dOut · v) · slope · scale. */
 export function attentionBackward(
   inputs: AttentionInputs,
   dOut: Float64Array,
@@ -95,12 +115,12 @@ export function attentionBackward(
   const dK = new Float64Array(inputs.k.length);
   const dV = new Float64Array(inputs.v.length);
   for (const query of queries(shape)) {
-    const { weights } = probabilities(inputs, query, shape);
+    const { weights, slopes } = probabilities(inputs, query, shape);
     const dWeights = query.keys.map((key) => product(dOut, query.start, inputs.v, key, headLength));
     const mean = weights.reduce((sum, weight, j) => sum + weight * (dWeights[j] as number), 0);
     query.keys.forEach((key, j) => {
       const weight = weights[j] as number;
-      const dScore = weight * ((dWeights[j] as number) - mean) * scale;
+      const dScore = weight * ((dWeights[j] as number) - mean) * at(slopes, j) * scale;
       axpy(dScore, inputs.k, key, dQ, query.start, headLength);
       axpy(dScore, inputs.q, query.start, dK, key, headLength);
       axpy(weight, dOut, query.start, dV, key, headLength);

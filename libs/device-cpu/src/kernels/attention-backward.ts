@@ -11,6 +11,8 @@ import { headOf } from './attention.js';
 interface TileScratch {
   readonly p: number;
   readonly dP: number;
+  /** The soft cap's slopes; 0 without one. */
+  readonly slopes: number;
   /** float32 a row: log Σ exp, then delta */
   readonly rowValues: number;
 }
@@ -19,8 +21,8 @@ type HeadName = 'q' | 'k' | 'v' | 'out' | 'dOut' | 'dQ' | 'dK' | 'dV';
 
 /**
  * Scores again tile by tile (Dao et al., FlashAttention, algorithm 4): dV += Pᵀ dOut, dP = dOut Vᵀ,
- * dS = P (dP − delta) · scale with delta = Σ dOut · out, dQ = dS K, dK += dSᵀ Q. Key heads sum over
- * their group and over tiles in ascending order.
+ * dS = P (dP − delta) · slope · scale with delta = Σ dOut · out, slope of the soft cap, dQ = dS K,
+ * dK += dSᵀ Q. Key heads sum over their group and over tiles in ascending order.
  */
 export function attentionBackward(context: CpuContext, options: AttentionBackwardOptions): void {
   const headLength = checkAttention('attentionBackward', options);
@@ -30,7 +32,7 @@ export function attentionBackward(context: CpuContext, options: AttentionBackwar
   const { heads, kvHeads } = options;
   const logSumExp = float32(options.logSumExp);
   const scratch = takeTiles(context, options);
-  for (const tile of queryTiles(options.sequences)) {
+  for (const tile of queryTiles(options)) {
     for (let head = 0; head < heads; head += 1) {
       const keyHead = Math.floor((head * kvHeads) / heads);
       const query = { row: tile.queryRow, head, width: heads * headLength, headLength };
@@ -44,6 +46,7 @@ export function attentionBackward(context: CpuContext, options: AttentionBackwar
         tile,
         headLength,
         scale: options.scale,
+        softCap: options.softCap ?? null,
         q: of('q', false),
         k: of('k', true),
         v: of('v', true),
@@ -75,11 +78,12 @@ function operands(options: AttentionBackwardOptions): Record<HeadName, Float32Ar
   };
 }
 
-function takeTiles({ scratch }: CpuContext, { sequences }: AttentionBackwardOptions): TileScratch {
-  const { rows, keys } = largestTile(sequences);
+function takeTiles({ scratch }: CpuContext, options: AttentionBackwardOptions): TileScratch {
+  const { rows, keys } = largestTile(options);
   return {
     p: scratch.take(rows * keys * 4),
     dP: scratch.take(rows * keys * 4),
+    slopes: options.softCap === undefined ? 0 : scratch.take(rows * keys * 4),
     rowValues: scratch.take(rows * 4),
   };
 }
@@ -88,6 +92,7 @@ interface TileGradient extends Record<HeadName, Matrix<Float32Array>> {
   readonly tile: QueryTile;
   readonly headLength: number;
   readonly scale: number;
+  readonly softCap: number | null;
 }
 
 function pullBackTile(
@@ -96,9 +101,10 @@ function pullBackTile(
   gradient: TileGradient,
 ): void {
   const {
-    tile: { rows, keys, firstLength },
+    tile: { rows, keys, firstEnd, window },
     headLength,
     scale,
+    softCap,
     q,
     k,
     v,
@@ -112,7 +118,8 @@ function pullBackTile(
   const dP = { data: scratch.float32(addresses.dP, rows * keys), stride: keys };
   const scores = { m: rows, n: keys, k: headLength, transposeB: true, accumulate: false };
   linearAlgebra.sgemm({ ...scores, a: q, b: k, out: p, alpha: scale });
-  wasm.causalProbabilities(addresses.p, rows, keys, firstLength, addresses.rowValues);
+  if (softCap !== null) wasm.softCapRow(addresses.p, rows * keys, softCap, addresses.slopes);
+  wasm.probabilityRows(addresses.p, rows, keys, firstEnd, window, addresses.rowValues);
   linearAlgebra.sgemm({ ...scores, a: dOut, b: v, out: dP, alpha: 1 });
   writeDeltas(dOut, out, headLength, scratch.float32(addresses.rowValues, rows));
   const towardsKeys = {
@@ -125,6 +132,7 @@ function pullBackTile(
   };
   linearAlgebra.sgemm({ ...towardsKeys, a: p, b: dOut, out: dV });
   wasm.scoreGradients(addresses.p, addresses.dP, rows, keys, addresses.rowValues, scale);
+  if (softCap !== null) wasm.multiplyRow(addresses.dP, addresses.slopes, rows * keys);
   linearAlgebra.sgemm({
     m: rows,
     n: headLength,

@@ -1,91 +1,107 @@
 import {
+  assertScoring,
+  attendedKeys,
+  causalMask,
   DeviceError,
+  type AttentionBackwardOptions,
+  type AttentionMask,
   type AttentionOptions,
   type KernelName,
-  type SequenceLayout,
 } from '@emloc/device';
 
 import { assertSequences, assertShape, matrix } from '../checks.js';
 import { productScratchBytes } from '../portable/gemm.js';
 import { scratchBytes } from '../scratch.js';
 
+type TileOptions = Pick<AttentionOptions, 'sequences' | 'mask'>;
+
 /** Query rows whose scores exist at once. */
 const tileRows = 64;
 
-/** A block of queries of one sequence; row i of it sees `firstLength + i` keys. */
+/** A block of queries of one sequence, and the keys that they attend to. */
 export interface QueryTile {
-  /** First row of the queries, and of the sequence's keys, in the packed tensors. */
+  /** First row of the queries in the packed tensors. */
   readonly queryRow: number;
-  readonly keyRow: number;
   readonly rows: number;
-  /** Keys that the last row sees: columns of the tile. */
+  /** First row of the keys in the packed tensors. */
+  readonly keyRow: number;
+  /** Columns of the tile. */
   readonly keys: number;
-  readonly firstLength: number;
+  /** Row i attends to the last `window` of the keys before `firstEnd + i`. */
+  readonly firstEnd: number;
+  readonly window: number;
 }
 
 /** All tiles, sequence by sequence. */
-export function queryTiles({ offsets }: SequenceLayout): QueryTile[] {
+export function queryTiles({ sequences, mask = causalMask }: TileOptions): QueryTile[] {
+  const { offsets } = sequences;
   const tiles: QueryTile[] = [];
   for (let sequence = 1; sequence < offsets.length; sequence += 1) {
     const [start, end] = [offsets[sequence - 1] as number, offsets[sequence] as number];
-    for (let row = start; row < end; row += tileRows) {
-      const rows = Math.min(tileRows, end - row);
-      tiles.push({
-        queryRow: row,
-        keyRow: start,
-        rows,
-        keys: row - start + rows,
-        firstLength: row - start + 1,
-      });
-    }
+    for (let row = start; row < end; row += tileRows)
+      tiles.push(queryTile(mask, { start, end, row }));
   }
   return tiles;
 }
 
+function queryTile(
+  mask: AttentionMask,
+  { start, end, row }: { readonly start: number; readonly end: number; readonly row: number },
+): QueryTile {
+  const rows = Math.min(tileRows, end - row);
+  const queries = { first: row - start, end: row - start + rows };
+  const { first, end: keyEnd } = attendedKeys(mask, queries, end - start);
+  const keys = keyEnd - first;
+  return {
+    queryRow: row,
+    rows,
+    keyRow: start + first,
+    keys,
+    firstEnd: mask.kind === 'none' ? keys : queries.first + 1 - first,
+    window: mask.kind === 'window' ? Math.min(mask.window, keys) : keys,
+  };
+}
+
 /** Scratch bytes: `scoreTiles` tiles, two values a row, and a product between a tile and a head. */
-export function attentionScratchBytes(
-  { q, sequences, heads }: AttentionOptions,
-  scoreTiles: number,
-): number {
-  const longest = longestSequence(sequences);
-  if (longest === 0) return 0;
-  const rows = Math.min(tileRows, longest);
-  const headLength = q.dim(1) / heads;
+export function attentionScratchBytes(options: AttentionOptions, scoreTiles: number): number {
+  const { rows, keys } = largestTile(options);
+  if (rows === 0) return 0;
+  const headLength = options.q.dim(1) / options.heads;
   const products = [
-    [rows, longest, headLength],
-    [rows, headLength, longest],
-    [longest, headLength, rows],
+    [rows, keys, headLength],
+    [rows, headLength, keys],
+    [keys, headLength, rows],
   ] as const;
   const packing = Math.max(...products.map(([m, n, k]) => productScratchBytes(m, n, k, 4)));
   return (
-    scoreTiles * scratchBytes(rows * longest * 4) +
+    scoreTiles * scratchBytes(rows * keys * 4) +
     scratchBytes(rows * 4) +
     scratchBytes(rows * 8) +
     packing
   );
 }
 
-function longestSequence({ offsets }: SequenceLayout): number {
-  let longest = 0;
-  for (let i = 1; i < offsets.length; i += 1)
-    longest = Math.max(longest, (offsets[i] as number) - (offsets[i - 1] as number));
-  return longest;
+/** Scratch bytes of the backward: probabilities, their gradients, and a soft cap's slopes. */
+export function attentionBackwardScratchBytes(options: AttentionBackwardOptions): number {
+  return attentionScratchBytes(options, options.softCap === undefined ? 2 : 3);
 }
 
 /** Scratch addresses of a tile's rows are sized for the largest tile. */
-export function largestTile({ offsets }: SequenceLayout): { rows: number; keys: number } {
-  const longest = longestSequence({ offsets } as SequenceLayout);
-  return { rows: Math.min(tileRows, longest), keys: longest };
+export function largestTile(options: TileOptions): { rows: number; keys: number } {
+  let [mostRows, mostKeys] = [0, 0];
+  for (const { rows, keys } of queryTiles(options)) {
+    mostRows = Math.max(mostRows, rows);
+    mostKeys = Math.max(mostKeys, keys);
+  }
+  return { rows: mostRows, keys: mostKeys };
 }
 
 /**
  * Length of a head.
  * @throws DeviceError DEVICE_SHAPE_MISMATCH for operands that do not belong together
  */
-export function checkAttention(
-  kernel: KernelName,
-  { q, k, v, out, logSumExp, sequences, heads, kvHeads }: AttentionOptions,
-): number {
+export function checkAttention(kernel: KernelName, options: AttentionOptions): number {
+  const { q, k, v, out, logSumExp, sequences, heads, kvHeads, sinks } = options;
   const [rows, width] = matrix(kernel, q);
   const headLength = width / heads;
   if (!Number.isInteger(headLength) || !Number.isInteger(heads / kvHeads)) {
@@ -98,6 +114,8 @@ export function checkAttention(
   assertShape(kernel, v, [rows, kvHeads * headLength]);
   assertShape(kernel, out, [rows, width]);
   assertShape(kernel, logSumExp, [heads, rows]);
+  if (sinks) assertShape(kernel, sinks, [heads]);
+  assertScoring(kernel, options);
   assertSequences(kernel, sequences, rows);
   return headLength;
 }

@@ -7,7 +7,7 @@ import { checkAttention, largestTile, queryTiles, type QueryTile } from './atten
 
 /** Head by head: a tile of scores in scratch, softmax in place, product with the values. */
 export function attention(context: CpuContext, options: AttentionOptions): void {
-  const { heads, kvHeads, sequences } = options;
+  const { heads, kvHeads } = options;
   const headLength = checkAttention('attention', options);
   const [q, k, v, out, logSumExp] = [
     options.q,
@@ -16,10 +16,11 @@ export function attention(context: CpuContext, options: AttentionOptions): void 
     options.out,
     options.logSumExp,
   ].map(float32) as Float32Arrays<5>;
+  const sinks = options.sinks && float32(options.sinks);
   const rows = logSumExp.length / heads;
   const scratch = takeTile(context, options);
   const group = heads / kvHeads;
-  for (const tile of queryTiles(sequences)) {
+  for (const tile of queryTiles(options)) {
     for (let head = 0; head < heads; head += 1) {
       const [width, keyWidth, keyHead] = [
         heads * headLength,
@@ -32,7 +33,9 @@ export function attention(context: CpuContext, options: AttentionOptions): void 
         v: headOf(v, { row: tile.keyRow, head: keyHead, width: keyWidth, headLength }),
         out: headOf(out, { row: tile.queryRow, head, width, headLength }),
       };
-      attendTile(context, scratch, { tile, headLength, scale: options.scale, ...heads2d });
+      const { scale, softCap = null } = options;
+      const sink = sinks ? (sinks[head] as number) : Number.NEGATIVE_INFINITY;
+      attendTile(context, scratch, { tile, headLength, scale, softCap, sink, ...heads2d });
       writeLogSumExp(context, scratch, logSumExp, head * rows + tile.queryRow, tile.rows);
     }
   }
@@ -48,8 +51,8 @@ interface TileScratch {
   readonly sums: number;
 }
 
-function takeTile({ scratch }: CpuContext, { sequences }: AttentionOptions): TileScratch {
-  const { rows, keys } = largestTile(sequences);
+function takeTile({ scratch }: CpuContext, options: AttentionOptions): TileScratch {
+  const { rows, keys } = largestTile(options);
   return {
     scores: scratch.take(rows * keys * 4),
     maxima: scratch.take(rows * 4),
@@ -74,6 +77,9 @@ interface TileProduct {
   readonly tile: QueryTile;
   readonly headLength: number;
   readonly scale: number;
+  readonly softCap: number | null;
+  /** −∞ for none */
+  readonly sink: number;
   readonly q: Matrix<Float32Array>;
   readonly k: Matrix<Float32Array>;
   readonly v: Matrix<Float32Array>;
@@ -83,9 +89,9 @@ interface TileProduct {
 function attendTile(
   { linearAlgebra, scratch, wasm }: CpuContext,
   addresses: TileScratch,
-  { tile, headLength, scale, q, k, v, out }: TileProduct,
+  { tile, headLength, scale, softCap, sink, q, k, v, out }: TileProduct,
 ): void {
-  const { rows, keys, firstLength } = tile;
+  const { rows, keys, firstEnd, window } = tile;
   const scores = { data: scratch.float32(addresses.scores, rows * keys), stride: keys };
   linearAlgebra.sgemm({
     m: rows,
@@ -98,7 +104,9 @@ function attendTile(
     alpha: scale,
     accumulate: false,
   });
-  wasm.causalSoftmax(addresses.scores, rows, keys, firstLength, addresses.maxima, addresses.sums);
+  if (softCap !== null) wasm.softCapRow(addresses.scores, rows * keys, softCap, 0);
+  const { maxima, sums } = addresses;
+  wasm.softmaxRows(addresses.scores, rows, keys, firstEnd, window, sink, maxima, sums);
   linearAlgebra.sgemm({
     m: rows,
     n: headLength,

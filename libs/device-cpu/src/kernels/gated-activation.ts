@@ -1,28 +1,16 @@
 import type { GatedActivationBackwardOptions, GatedActivationOptions } from '@emloc/device';
 
+import { activationCodes, chunkBytes, chunkElements, paddedCount } from '../activations.js';
 import { assertSize } from '../checks.js';
 import type { CpuContext } from '../context.js';
 import { float32 } from '../memory.js';
-import { scratchBytes } from '../scratch.js';
 
-/**
- * Elements that go through the WebAssembly memory at once: the buffers stay in the first-level
- * cache.
- */
-const chunkElements = 2048;
-
-/** Scratch bytes for `buffers` chunks. */
-export function gatedActivationScratchBytes(size: number, buffers: number): number {
-  return buffers * scratchBytes(chunkBytes(size));
-}
-
-function chunkBytes(size: number): number {
-  return Math.ceil(Math.min(size, chunkElements) / 4) * 16;
-}
+/** Of gpt-oss's clamped SwiGLU; read by no other kind. */
+const defaultLimit = 7;
 
 export function gatedActivation(
   { scratch, wasm }: CpuContext,
-  { gate, up, out }: GatedActivationOptions,
+  { gate, up, kind, limit = defaultLimit, out }: GatedActivationOptions,
 ): void {
   const { size } = out;
   assertSize('gatedActivation', gate, size);
@@ -32,11 +20,14 @@ export function gatedActivation(
   const [first, second] = [scratch.take(bytes), scratch.take(bytes)];
   for (let start = 0; start < size; start += chunkElements) {
     const end = Math.min(size, start + chunkElements);
-    activate({ scratch, wasm, chunk: { first, second, start, end } }, { gates, ups, output });
+    const chunk = { code: activationCodes[kind], limit, first, second, start, end };
+    activate({ scratch, wasm, chunk }, { gates, ups, output });
   }
 }
 
 interface Chunk {
+  readonly code: number;
+  readonly limit: number;
   /** Addresses of scratch for gates and ups. */
   readonly first: number;
   readonly second: number;
@@ -48,7 +39,7 @@ function activate(
   {
     scratch,
     wasm,
-    chunk: { first, second, start, end },
+    chunk: { code, limit, first, second, start, end },
   }: Pick<CpuContext, 'scratch' | 'wasm'> & { readonly chunk: Chunk },
   { gates, ups, output }: Readonly<Record<'gates' | 'ups' | 'output', Float32Array>>,
 ): void {
@@ -56,13 +47,13 @@ function activate(
   const gateChunk = scratch.float32(first, count);
   gateChunk.set(gates.subarray(start, end));
   scratch.float32(second, count).set(ups.subarray(start, end));
-  wasm.swigluForward(first, second, paddedCount(count));
+  wasm.gatedForward(code, first, second, paddedCount(count), limit);
   output.set(gateChunk, start);
 }
 
 export function gatedActivationBackward(
   { scratch, wasm }: CpuContext,
-  { dOut, gate, up, dGate, dUp, out }: GatedActivationBackwardOptions,
+  { dOut, gate, up, kind, limit = defaultLimit, dGate, dUp, out }: GatedActivationBackwardOptions,
 ): void {
   const { size } = dOut;
   if (out) assertSize('gatedActivationBackward', out, size);
@@ -74,6 +65,7 @@ export function gatedActivationBackward(
     float32(dGate),
     float32(dUp),
   ];
+  const code = activationCodes[kind];
   const bytes = chunkBytes(size);
   const [first, second, third, fourth] = [
     scratch.take(bytes),
@@ -91,19 +83,14 @@ export function gatedActivationBackward(
     read.set(gradients.subarray(start, end));
     if (out)
       activate(
-        { scratch, wasm, chunk: { first, second, start, end } },
+        { scratch, wasm, chunk: { code, limit, first, second, start, end } },
         { gates, ups, output: float32(out) },
       );
     gradientChunk.set(read);
     gateChunk.set(gates.subarray(start, end));
     upChunk.set(ups.subarray(start, end));
-    wasm.swigluBackward(first, second, third, paddedCount(end - start));
+    wasm.gatedBackward(code, first, second, third, paddedCount(end - start), limit);
     gateGradients.set(gateChunk.subarray(0, end - start), start);
     upGradients.set(upChunk.subarray(0, end - start), start);
   }
-}
-
-/** Lanes past the end compute on what lies there; nobody reads them. */
-function paddedCount(count: number): number {
-  return Math.ceil(count / 4) * 4;
 }

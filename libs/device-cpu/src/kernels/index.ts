@@ -2,6 +2,7 @@ import type { KernelName, KernelOptions, Kernels } from '@emloc/device';
 
 import type { CpuContext } from '../context.js';
 import { cpuProfile } from '../profile.js';
+import { activation, activationBackward } from './activation.js';
 import { adamw } from './adamw.js';
 import { addBias } from './add-bias.js';
 import { add } from './add.js';
@@ -14,12 +15,17 @@ import { crossEntropy } from './cross-entropy.js';
 import { eigh } from './eigh.js';
 import { fill } from './fill.js';
 import { gatedActivation, gatedActivationBackward } from './gated-activation.js';
+import { gatedAdd, gatedAddBackward } from './gated-add.js';
 import { gatherRows } from './gather-rows.js';
 import { gemm } from './gemm.js';
 import { gram } from './gram.js';
+import { layerNorm, layerNormBackward } from './layer-norm.js';
+import { modulate, modulateBackward } from './modulate.js';
+import { mseLoss } from './mse-loss.js';
 import { outerProducts } from './outer-products.js';
 import { rmsNorm, rmsNormBackward } from './rms-norm.js';
 import { rope } from './rope.js';
+import { scaleBy } from './scale-by.js';
 import { scale } from './scale.js';
 import { scatterRows } from './scatter-rows.js';
 import { squaredNorms } from './squared-norms.js';
@@ -41,11 +47,15 @@ export function createKernels(context: CpuContext): Kernels {
     gram: scratched('gram', gram),
     attention: scratched('attention', attention),
     attentionBackward: scratched('attentionBackward', attentionBackward),
+    activation: scratched('activation', activation),
+    activationBackward: scratched('activationBackward', activationBackward),
     gatedActivation: scratched('gatedActivation', gatedActivation),
     gatedActivationBackward: scratched('gatedActivationBackward', gatedActivationBackward),
     crossEntropy: scratched('crossEntropy', crossEntropy),
     rmsNorm,
     rmsNormBackward,
+    layerNorm,
+    layerNormBackward,
     rope,
     gatherRows,
     scatterRows,
@@ -55,6 +65,12 @@ export function createKernels(context: CpuContext): Kernels {
     fill,
     cast,
     scale,
+    scaleBy,
+    modulate,
+    modulateBackward,
+    gatedAdd,
+    gatedAddBackward,
+    mseLoss,
     squaredNorms,
     adamw,
     eigh: (options) => eigh(context, options),

@@ -1,21 +1,24 @@
 import type { RmsNormBackwardOptions, RmsNormOptions } from '@emloc/device';
 
-import { assertShape, assertSize, rowsAndColumns } from '../checks.js';
+import { assertSize, rowsAndColumns } from '../checks.js';
+import { gainsOf } from '../gains.js';
 import { float32 } from '../memory.js';
 import { dotProduct, weightedDotProduct } from '../sums.js';
 
 /** Sums in float64. */
-export function rmsNorm({ x, weight, epsilon, out, inverseRms }: RmsNormOptions): void {
+export function rmsNorm({
+  x,
+  weight,
+  weightOffset,
+  epsilon,
+  out,
+  inverseRms,
+}: RmsNormOptions): void {
   const [rows, width] = rowsAndColumns(x);
   assertSize('rmsNorm', out, x.size);
-  assertShape('rmsNorm', weight, [width]);
   assertSize('rmsNorm', inverseRms, rows);
-  const [input, gain, output, inverses] = [
-    float32(x),
-    float32(weight),
-    float32(out),
-    float32(inverseRms),
-  ];
+  const gain = gainsOf('rmsNorm', weight, width, weightOffset);
+  const [input, output, inverses] = [float32(x), float32(out), float32(inverseRms)];
   for (let row = 0; row < rows; row += 1) {
     const start = row * width;
     const inverse = Math.fround(
@@ -32,6 +35,7 @@ export function rmsNormBackward({
   dOut,
   x,
   weight,
+  weightOffset,
   inverseRms,
   dX,
   accumulate,
@@ -40,13 +44,12 @@ export function rmsNormBackward({
   const [rows, width] = rowsAndColumns(x);
   assertSize('rmsNormBackward', dOut, x.size);
   assertSize('rmsNormBackward', dX, x.size);
-  assertShape('rmsNormBackward', weight, [width]);
   assertSize('rmsNormBackward', inverseRms, rows);
   if (out) assertSize('rmsNormBackward', out, x.size);
-  const [gradient, input, gain, inverses, output] = [
+  const gain = gainsOf('rmsNormBackward', weight, width, weightOffset);
+  const [gradient, input, inverses, output] = [
     float32(dOut),
     float32(x),
-    float32(weight),
     float32(inverseRms),
     float32(dX),
   ];
@@ -68,7 +71,9 @@ function scaleRows({
   gain,
   inverses,
   output,
-}: Readonly<Record<'input' | 'gain' | 'inverses' | 'output', Float32Array>>): void {
+}: Readonly<Record<'input' | 'inverses' | 'output', Float32Array>> & {
+  readonly gain: Float64Array;
+}): void {
   const width = gain.length;
   for (let row = 0, j = 0; row < inverses.length; row += 1) {
     for (let i = 0; i < width; i += 1, j += 1)

@@ -1,42 +1,80 @@
-import type { GatedActivationBackwardOptions, GatedActivationOptions, Tensor } from '@emloc/device';
+import {
+  type GatedActivationBackwardOptions,
+  type GatedActivationKind,
+  type GatedActivationOptions,
+} from '@emloc/device';
 import { assertSize } from '@emloc/device-cpu';
+import type { Tensor as TfTensor } from '@tensorflow/tfjs-core';
 
+import { share, slope } from '../activations.js';
 import type { TfjsContext } from '../context.js';
+import type { Tf } from '../memory.js';
+
+/** Of gpt-oss's clamped SwiGLU; read by no other kind. */
+const defaultLimit = 7;
 
 export function gatedActivation(
   { tf, memory }: TfjsContext,
-  { gate, up, out }: GatedActivationOptions,
+  { gate, up, kind, limit = defaultLimit, out }: GatedActivationOptions,
 ): void {
-  assertSize('gatedActivation', gate, out.size);
-  assertSize('gatedActivation', up, out.size);
-  if (out.size === 0) return;
-  const gates = tf.reshape(memory.float32(gate), [out.size]);
-  memory.write(
-    out,
-    tf.mul(tf.mul(gates, tf.sigmoid(gates)), tf.reshape(memory.float32(up), [out.size])),
-  );
+  const { size } = out;
+  for (const tensor of [gate, up]) assertSize('gatedActivation', tensor, size);
+  if (size === 0) return;
+  const [gates, ups] = [gate, up].map((tensor) => tf.reshape(memory.float32(tensor), [size])) as [
+    TfTensor,
+    TfTensor,
+  ];
+  const clamped = clamp(tf, kind, limit, gates, ups);
+  const activated = tf.mul(clamped.gates, share(tf, kind, clamped.gates));
+  memory.write(out, tf.mul(activated, clamped.ups));
 }
 
-/** dUp = dOut silu(gate), dGate = dOut up σ (1 + gate (1 − σ)) with σ = sigmoid(gate). */
+/** dUp = dOut act(gate), dGate = dOut up act'(gate); 0 where clamping held them. */
 export function gatedActivationBackward(
   { tf, memory }: TfjsContext,
-  { dOut, gate, up, dGate, dUp, out }: GatedActivationBackwardOptions,
+  options: GatedActivationBackwardOptions,
 ): void {
+  const { dOut, gate, up, kind, limit = defaultLimit, dGate, dUp, out } = options;
   const { size } = dOut;
   for (const tensor of [gate, up, dGate, dUp, ...(out ? [out] : [])])
     assertSize('gatedActivationBackward', tensor, size);
   if (size === 0) return;
-  const [gradient, gates, ups] = [dOut, gate, up].map((tensor: Tensor) =>
+  const [gradient, rawGates, rawUps] = [dOut, gate, up].map((tensor) =>
     tf.reshape(memory.float32(tensor), [size]),
-  ) as [Tf1D, Tf1D, Tf1D];
-  const sigmoid = tf.sigmoid(gates);
-  const silu = tf.mul(gates, sigmoid);
-  const slope = tf.mul(sigmoid, tf.add(tf.mul(gates, tf.sub(1, sigmoid)), 1));
-  const results = [tf.mul(tf.mul(gradient, ups), slope), tf.mul(gradient, silu)] as const;
-  const again = out ? tf.mul(silu, ups) : null;
-  memory.write(dGate, results[0]);
-  memory.write(dUp, results[1]);
+  ) as [TfTensor, TfTensor, TfTensor];
+  const { gates, ups } = clamp(tf, kind, limit, rawGates, rawUps);
+  const s = share(tf, kind, gates);
+  const activated = tf.mul(gates, s);
+  const gateGradient = tf.mul(tf.mul(gradient, ups), slope(tf, kind, gates, s));
+  const upGradient = tf.mul(gradient, activated);
+  const again = out ? tf.mul(activated, ups) : null;
+  const isClamped = kind === 'clampedSwiglu';
+  memory.write(
+    dGate,
+    isClamped ? free(tf, gateGradient, tf.greater(rawGates, limit)) : gateGradient,
+  );
+  memory.write(
+    dUp,
+    isClamped ? free(tf, upGradient, tf.greater(tf.abs(rawUps), limit)) : upGradient,
+  );
   if (out && again) memory.write(out, again);
 }
 
-type Tf1D = ReturnType<TfjsContext['memory']['int32']>;
+function clamp(
+  tf: Tf,
+  kind: GatedActivationKind,
+  limit: number,
+  gates: TfTensor,
+  ups: TfTensor,
+): { gates: TfTensor; ups: TfTensor } {
+  if (kind !== 'clampedSwiglu') return { gates, ups };
+  return {
+    gates: tf.minimum(gates, limit),
+    ups: tf.add(tf.clipByValue(ups, -limit, limit), 1),
+  };
+}
+
+/** The gradient where it is not held, else 0. */
+function free(tf: Tf, gradient: TfTensor, held: TfTensor): TfTensor {
+  return tf.where(held, tf.zerosLike(gradient), gradient);
+}

@@ -2,6 +2,7 @@ import type { Kernels, LaunchedKernels } from '@emloc/device';
 
 import type { TfjsContext } from '../context.js';
 import { deviceErrorOf } from '../device-error.js';
+import { activation, activationBackward } from './activation.js';
 import { adamw } from './adamw.js';
 import { addBias } from './add-bias.js';
 import { add } from './add.js';
@@ -13,12 +14,17 @@ import { crossEntropy } from './cross-entropy.js';
 import { eigh } from './eigh.js';
 import { fill } from './fill.js';
 import { gatedActivation, gatedActivationBackward } from './gated-activation.js';
+import { gatedAdd, gatedAddBackward } from './gated-add.js';
 import { gatherRows } from './gather-rows.js';
 import { gemm } from './gemm.js';
 import { gram } from './gram.js';
+import { layerNorm, layerNormBackward } from './layer-norm.js';
+import { modulate, modulateBackward } from './modulate.js';
+import { mseLoss } from './mse-loss.js';
 import { outerProducts } from './outer-products.js';
 import { rmsNorm, rmsNormBackward } from './rms-norm.js';
 import { rope } from './rope.js';
+import { scaleBy } from './scale-by.js';
 import { scale } from './scale.js';
 import { scatterRows } from './scatter-rows.js';
 import { squaredNorms } from './squared-norms.js';
@@ -41,9 +47,13 @@ export function createKernels(context: TfjsContext): Kernels {
     gemm: launched('gemm', gemm),
     rmsNorm: launched('rmsNorm', rmsNorm),
     rmsNormBackward: launched('rmsNormBackward', rmsNormBackward),
+    layerNorm: launched('layerNorm', layerNorm),
+    layerNormBackward: launched('layerNormBackward', layerNormBackward),
     rope: launched('rope', rope),
     attention: launched('attention', attention),
     attentionBackward: launched('attentionBackward', attentionBackward),
+    activation: launched('activation', activation),
+    activationBackward: launched('activationBackward', activationBackward),
     gatedActivation: launched('gatedActivation', gatedActivation),
     gatedActivationBackward: launched('gatedActivationBackward', gatedActivationBackward),
     gatherRows: launched('gatherRows', gatherRows),
@@ -56,6 +66,12 @@ export function createKernels(context: TfjsContext): Kernels {
     fill: launched('fill', fill),
     cast: launched('cast', cast),
     scale: launched('scale', scale),
+    scaleBy: launched('scaleBy', scaleBy),
+    modulate: launched('modulate', modulate),
+    modulateBackward: launched('modulateBackward', modulateBackward),
+    gatedAdd: launched('gatedAdd', gatedAdd),
+    gatedAddBackward: launched('gatedAddBackward', gatedAddBackward),
+    mseLoss: launched('mseLoss', mseLoss),
     squaredNorms: launched('squaredNorms', squaredNorms),
     adamw: launched('adamw', adamw),
     gram: launched('gram', gram),

@@ -1,5 +1,4 @@
-import { at } from '@emloc/checked';
-
+import { assertScoring, attendedPairs, type AttentionMask } from '../attention-mask.js';
 import { assertCount, assertLive, assertShape, matrix } from '../checks.js';
 import type { LaunchedKernel } from '../kernel.js';
 import { probePositions, probeRows, type ProbeOperands, type ProbeShape } from '../probe.js';
@@ -8,8 +7,8 @@ import type { Tensor } from '../tensor.js';
 import { bytesOf } from '../work.js';
 
 /**
- * Causal softmax attention within each sequence; grouped-query when kvHeads < heads. Never stores
- * all scores at once.
+ * Softmax attention within each sequence; grouped-query when kvHeads < heads. Never stores all
+ * scores at once.
  */
 export interface AttentionOptions {
   /** (N, heads · headDim) */
@@ -24,8 +23,17 @@ export interface AttentionOptions {
   readonly scale: number;
   /** (N, heads · headDim) */
   readonly out: Tensor;
-  /** (heads, N) float32: log Σ exp(score) per query, for the backward. */
+  /** (heads, N) float32: log Σ exp(score) per query, the sink included, for the backward. */
   readonly logSumExp: Tensor;
+  /** Default causal. */
+  readonly mask?: AttentionMask;
+  /** c > 0: a score s becomes c · tanh(s / c), after the scale and before the mask. */
+  readonly softCap?: number;
+  /**
+   * (heads), compute dtype: one more score in each head's softmax, whose share is dropped. Frozen:
+   * it has no gradient.
+   */
+  readonly sinks?: Tensor;
 }
 
 export interface AttentionBackwardOptions extends Omit<AttentionOptions, 'out'> {
@@ -44,9 +52,9 @@ export interface AttentionBackwardOptions extends Omit<AttentionOptions, 'out'> 
 export const attention: LaunchedKernel<AttentionOptions> = {
   work(options) {
     const headLength = checkAttention('attention', options);
-    const { q, k, v, out, logSumExp, sequences, heads } = options;
+    const { q, k, v, out, logSumExp, sequences, heads, mask } = options;
     return {
-      flops: 4 * headLength * heads * causalPairs(sequences),
+      flops: 4 * headLength * heads * attendedPairs(sequences, mask),
       bytes: bytesOf(q, k, v, out, logSumExp),
     };
   },
@@ -59,14 +67,14 @@ export const attention: LaunchedKernel<AttentionOptions> = {
 export const attentionBackward: LaunchedKernel<AttentionBackwardOptions> = {
   work(options) {
     const headLength = checkAttention('attentionBackward', options);
-    const { q, k, v, out, dOut, dQ, dK, dV, logSumExp, sequences, heads } = options;
+    const { q, k, v, out, dOut, dQ, dK, dV, logSumExp, sequences, heads, mask } = options;
     assertLive(dOut, dQ, dK, dV);
     assertShape('attentionBackward', dOut, out.shape);
     assertShape('attentionBackward', dQ, q.shape);
     assertShape('attentionBackward', dK, k.shape);
     assertShape('attentionBackward', dV, v.shape);
     const bytes = bytesOf(q, k, v, out, dOut, dQ, dK, dV, logSumExp);
-    return { flops: 10 * headLength * heads * causalPairs(sequences), bytes };
+    return { flops: 10 * headLength * heads * attendedPairs(sequences, mask), bytes };
   },
   probe: {
     boundBy: 'arithmetic',
@@ -83,22 +91,12 @@ export const attentionBackward: LaunchedKernel<AttentionBackwardOptions> = {
   },
 };
 
-/** Query-key pairs of causal attention: Σ L (L + 1) / 2 over the sequences. */
-function causalPairs({ offsets }: SequenceLayout): number {
-  let pairs = 0;
-  for (let i = 1; i < offsets.length; i += 1) {
-    const length = at(offsets, i) - at(offsets, i - 1);
-    pairs += (length * (length + 1)) / 2;
-  }
-  return pairs;
-}
-
 /** Operands that attention and its backward share. Returns the length of a head. */
 function checkAttention(
   kernel: 'attention' | 'attentionBackward',
   options: AttentionOptions,
 ): number {
-  const { q, k, v, out, logSumExp, sequences, heads, kvHeads } = options;
+  const { q, k, v, out, logSumExp, sequences, heads, kvHeads, sinks } = options;
   const [rows, width] = matrix(kernel, q);
   const headLength = width / heads;
   assertLive(q, k, v, out, logSumExp, sequences.deviceOffsets, sequences.positions);
@@ -107,6 +105,9 @@ function checkAttention(
   assertShape(kernel, out, [rows, width]);
   assertShape(kernel, logSumExp, [heads, rows]);
   assertShape(kernel, sequences.deviceOffsets, [sequences.offsets.length]);
+  if (sinks) assertShape(kernel, sinks, [heads]);
+  assertLive(...(sinks ? [sinks] : []));
+  assertScoring(kernel, options);
   assertCount(kernel, 'last sequence offset', sequences.offsets.at(-1) ?? 0, rows);
   return headLength;
 }

@@ -3,20 +3,27 @@ import type { LaunchedKernel } from '../kernel.js';
 import type { Tensor } from '../tensor.js';
 import { streaming } from '../work.js';
 
-/** Softmax cross-entropy of each row, and optionally its gradient. */
+/**
+ * Softmax cross-entropy of each row of l = logitScale · logits, or of l = softCap · tanh(logitScale ·
+ * logits / softCap), and optionally its gradient with respect to `logits`.
+ */
 export interface CrossEntropyOptions {
   /**
-   * (N, V). Overwritten by dLogits = (softmax − onehot) · gradientScale when `gradientScale` is
-   * given.
+   * (N, V). Overwritten by dLogits = (softmax − onehot) · dl/dlogits · gradientScale when
+   * `gradientScale` is given.
    */
   readonly logits: Tensor;
   /** int32 (N) */
   readonly targets: Tensor;
   /** float32 (N): −log softmax[target] */
   readonly loss: Tensor;
-  /** int32 (N): the smallest index of the largest logit. */
+  /** int32 (N): the smallest index of the largest of logitScale · logits. */
   readonly prediction: Tensor;
   readonly gradientScale?: number;
+  /** Default 1; a product in float32. */
+  readonly logitScale?: number;
+  /** Default: no cap. */
+  readonly softCap?: number;
 }
 
 export const crossEntropy: LaunchedKernel<CrossEntropyOptions> = {

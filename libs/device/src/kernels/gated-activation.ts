@@ -3,14 +3,21 @@ import type { LaunchedKernel } from '../kernel.js';
 import { probeRows } from '../probe.js';
 import type { Tensor } from '../tensor.js';
 import { streaming } from '../work.js';
+import type { ActivationKind } from './activation.js';
 
-type GatedActivationKind = 'silu';
+/** The functions of `activation`, and gpt-oss's clamped SwiGLU. */
+export type GatedActivationKind = Exclude<ActivationKind, 'quickGelu'> | 'clampedSwiglu';
 
-/** out = silu(gate) · up, elementwise. */
+/**
+ * out = act(gate) · up, elementwise. clampedSwiglu: out = (u + 1) g σ(1.702 g) with g = min(gate,
+ * limit) and u = min(max(up, −limit), limit).
+ */
 export interface GatedActivationOptions {
   readonly gate: Tensor;
   readonly up: Tensor;
   readonly kind: GatedActivationKind;
+  /** Of clampedSwiglu; default 7. */
+  readonly limit?: number;
   readonly out: Tensor;
 }
 
@@ -20,6 +27,7 @@ export interface GatedActivationBackwardOptions {
   readonly gate: Tensor;
   readonly up: Tensor;
   readonly kind: GatedActivationKind;
+  readonly limit?: number;
   /** May be `gate`. */
   readonly dGate: Tensor;
   /** May be `up`. */

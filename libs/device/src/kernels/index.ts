@@ -1,3 +1,4 @@
+import { activation, activationBackward } from './activation.js';
 import { adamw } from './adamw.js';
 import { addBias } from './add-bias.js';
 import { add } from './add.js';
@@ -9,12 +10,17 @@ import { crossEntropy } from './cross-entropy.js';
 import { eigh } from './eigh.js';
 import { fill } from './fill.js';
 import { gatedActivation, gatedActivationBackward } from './gated-activation.js';
+import { gatedAdd, gatedAddBackward } from './gated-add.js';
 import { gatherRows } from './gather-rows.js';
 import { gemm } from './gemm.js';
 import { gram } from './gram.js';
+import { layerNorm, layerNormBackward } from './layer-norm.js';
+import { modulate, modulateBackward } from './modulate.js';
+import { mseLoss } from './mse-loss.js';
 import { outerProducts } from './outer-products.js';
 import { rmsNorm, rmsNormBackward } from './rms-norm.js';
 import { rope } from './rope.js';
+import { scaleBy } from './scale-by.js';
 import { scale } from './scale.js';
 import { scatterRows } from './scatter-rows.js';
 import { squaredNorms } from './squared-norms.js';
@@ -23,9 +29,13 @@ const launchedKernels = Object.freeze({
   gemm,
   rmsNorm,
   rmsNormBackward,
+  layerNorm,
+  layerNormBackward,
   rope,
   attention,
   attentionBackward,
+  activation,
+  activationBackward,
   gatedActivation,
   gatedActivationBackward,
   gatherRows,
@@ -33,11 +43,17 @@ const launchedKernels = Object.freeze({
   copyBlocks,
   outerProducts,
   crossEntropy,
+  mseLoss,
   add,
   addBias,
   fill,
   cast,
   scale,
+  scaleBy,
+  modulate,
+  modulateBackward,
+  gatedAdd,
+  gatedAddBackward,
   squaredNorms,
   adamw,
   gram,

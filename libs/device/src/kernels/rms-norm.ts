@@ -4,12 +4,17 @@ import { probeRows } from '../probe.js';
 import type { Tensor } from '../tensor.js';
 import { streaming } from '../work.js';
 
-/** out = x / sqrt(mean(x²) + epsilon) · weight over the last dimension. */
+/**
+ * out = x / sqrt(mean(x²) + epsilon) · (weightOffset + weight) over the last dimension; the sum and
+ * the product in float32 or better, rounded once.
+ */
 export interface RmsNormOptions {
   /** (N, d) */
   readonly x: Tensor;
-  /** (d) */
-  readonly weight: Tensor;
+  /** (d); null: all ones. */
+  readonly weight: Tensor | null;
+  /** Default 0; 1 where a checkpoint stores how far the weight is from one. */
+  readonly weightOffset?: number;
   readonly epsilon: number;
   /** (N, d) */
   readonly out: Tensor;
@@ -21,7 +26,8 @@ export interface RmsNormOptions {
 export interface RmsNormBackwardOptions {
   readonly dOut: Tensor;
   readonly x: Tensor;
-  readonly weight: Tensor;
+  readonly weight: Tensor | null;
+  readonly weightOffset?: number;
   readonly inverseRms: Tensor;
   /** (N, d); added to when `accumulate`. */
   readonly dX: Tensor;
@@ -32,10 +38,10 @@ export interface RmsNormBackwardOptions {
 
 export const rmsNorm: LaunchedKernel<RmsNormOptions> = {
   work({ x, weight, out, inverseRms }) {
-    assertShape('rmsNorm', weight, [lastExtent(x)]);
+    if (weight) assertShape('rmsNorm', weight, [lastExtent(x)]);
     assertShape('rmsNorm', out, x.shape);
     assertShape('rmsNorm', inverseRms, x.shape.slice(0, -1));
-    return streaming(x, 4, [x, weight, out, inverseRms]);
+    return streaming(x, 4, [x, ...(weight ? [weight] : []), out, inverseRms]);
   },
   probe: {
     boundBy: 'memory',
@@ -50,7 +56,7 @@ export const rmsNorm: LaunchedKernel<RmsNormOptions> = {
 
 export const rmsNormBackward: LaunchedKernel<RmsNormBackwardOptions> = {
   work({ dOut, x, weight, inverseRms, dX, accumulate, out }) {
-    assertShape('rmsNormBackward', weight, [lastExtent(x)]);
+    if (weight) assertShape('rmsNormBackward', weight, [lastExtent(x)]);
     assertShape('rmsNormBackward', dOut, x.shape);
     assertShape('rmsNormBackward', dX, x.shape);
     assertShape('rmsNormBackward', inverseRms, x.shape.slice(0, -1));
@@ -58,7 +64,7 @@ export const rmsNormBackward: LaunchedKernel<RmsNormBackwardOptions> = {
     return streaming(x, 8, [
       dOut,
       x,
-      weight,
+      ...(weight ? [weight] : []),
       inverseRms,
       dX,
       ...(accumulate ? [dX] : []),

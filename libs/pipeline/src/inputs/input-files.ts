@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readShardIndex } from '@emloc/checkpoint';
+import { vocabularyFiles } from '@emloc/dataset/tokenizers';
 
-import type { TuneOptions } from '../options.js';
+import type { TuneOptions } from '../options/resolve.js';
 
 /** A file that decides what comes out of a job, as it was when the job began. */
 export interface InputFile {
@@ -28,6 +29,7 @@ const smallFiles = [
   'tokenizer_config.json',
   'special_tokens_map.json',
   'added_tokens.json',
+  ...vocabularyFiles,
   'chat_template.jinja',
   'chat_template.json',
 ];

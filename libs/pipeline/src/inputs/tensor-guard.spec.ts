@@ -74,7 +74,7 @@ it('assertSameTensors looks at what was read before from the given files', async
 it('guardReads ends a read when both it and the check have ended, failed or not', async () => {
   const ended: string[] = [];
   const model = {
-    layout: { units: [{ tensors: [{ name: 'w', checkpointName: 'model.w' }] }] },
+    layout: { pages: [{ tensors: [{ name: 'w', checkpointName: 'model.w' }] }] },
     source: {
       layers: [],
       read: async () => {

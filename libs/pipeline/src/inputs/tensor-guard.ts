@@ -75,7 +75,7 @@ export async function assertSameTensors(
 /** The model, with a check beside every read of a tensor. A read ends when both have. */
 export function guardReads(model: Model, check: (tensor: string) => Promise<void>): Model {
   const { layout, source } = model;
-  const names = layout.units.map(
+  const names = layout.pages.map(
     ({ tensors }) => new Map(tensors.map(({ name, checkpointName }) => [name, checkpointName])),
   );
   return {

@@ -1,4 +1,4 @@
-import { assertHubName } from '../base-name.js';
+import { assertHubName } from './base-name.js';
 import { assertDate, assertTemplateArgs } from './checks.js';
 import { job, running, tuning } from './commands.js';
 import { choice, flagged, text, textFile } from './kinds.js';

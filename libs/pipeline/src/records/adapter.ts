@@ -1,6 +1,6 @@
 import type { LoraAdapter, LoraLayer } from '@emloc/checkpoint';
 
-import { float32Tensor, hasFields, RecordReader, type TensorRecord } from '../tensor-record.js';
+import { float32Tensor, hasFields, RecordReader, type TensorRecord } from './tensor-record.js';
 
 type AdapterHeader = Omit<LoraAdapter, 'layers'> & {
   readonly layers: readonly (Pick<LoraLayer, 'inFeatures' | 'outFeatures'> & {

@@ -1,7 +1,7 @@
 import type { LoraAdapter } from '@emloc/checkpoint';
 import type { LayerCorrection } from '@emloc/emulator';
 
-import { float32Tensor, RecordReader, type TensorRecord } from '../tensor-record.js';
+import { float32Tensor, RecordReader, type TensorRecord } from './tensor-record.js';
 
 /**
  * Tensors `PATH.a` (rank, in), `PATH.b` and `PATH.delta` (out, rank), float32, whose bytes are the

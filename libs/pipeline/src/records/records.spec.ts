@@ -3,24 +3,24 @@ import { Device, MemoryBudget } from '@emloc/device';
 import { cpuProfile, createCpuBackend } from '@emloc/device-cpu';
 
 import { openWorkspace, type Workspace } from '../../test/fixtures.js';
-import { leanMemoryPlan, type JobEnvironment } from '../environment.js';
-import { plannedFactorStore } from '../factor-store.js';
-import { prepareJob, type Job } from '../job.js';
-import { startingAdapter } from '../run-job.js';
-import { StageClock } from '../stage-clock.js';
-import { outcomeFromRecord, outcomeToRecord } from '../stage-outcomes.js';
+import { leanMemoryPlan, type JobEnvironment } from '../job/environment.js';
+import { plannedFactorStore } from '../job/factor-store.js';
+import type { JobRun } from '../job/job-run.js';
+import { prepareJob, startingAdapter, type Job } from '../job/job.js';
+import { StageClock } from '../job/stage-clock.js';
+import { outcomeFromRecord, outcomeToRecord } from '../job/stage-outcomes.js';
+import { noTrainingStore } from '../job/training-store.js';
 import { calibrate, emulateBlock, type BlockStatistics } from '../stages/emulate.js';
-import type { TensorRecord } from '../tensor-record.js';
-import { noTrainingStore } from '../training-store.js';
 import { adapterFromRecord, adapterToRecord } from './adapter.js';
 import { factorsFromRecord, factorsToRecord } from './factors.js';
 import { statisticsFromRecord, statisticsToRecord } from './statistics.js';
+import type { TensorRecord } from './tensor-record.js';
 import { stageProgressFromRecord, stageProgressToRecord } from './training-state.js';
 
 let workspace: Workspace;
 let job: Job;
 let device: Device;
-let environment: JobEnvironment;
+let run: JobRun;
 let calibrated: readonly BlockStatistics[];
 
 beforeAll(async () => {
@@ -30,7 +30,7 @@ beforeAll(async () => {
   );
   const budget = new MemoryBudget(2 ** 30);
   device = new Device(createCpuBackend(), budget);
-  environment = {
+  const environment: JobEnvironment = {
     device,
     clock: new StageClock(budget),
     memory: leanMemoryPlan,
@@ -41,7 +41,8 @@ beforeAll(async () => {
     prefetch: true,
     observer: () => undefined,
   };
-  calibrated = await collect(calibrate(environment, job));
+  run = { job, environment };
+  calibrated = await collect(calibrate(run));
 });
 
 afterAll(async () => {
@@ -135,10 +136,8 @@ describe('records', () => {
     for (const block of calibrated) {
       const back = statisticsFromRecord(travelled(statisticsToRecord(block)));
       expect(hashed(back)).toEqual(hashed(block));
-      const { factors, reports } = await emulateBlock(environment, job, back);
-      expect(hashed({ factors, reports })).toEqual(
-        hashed(await emulateBlock(environment, job, block)),
-      );
+      const { factors, reports } = await emulateBlock(run, back);
+      expect(hashed({ factors, reports })).toEqual(hashed(await emulateBlock(run, block)));
       const record = travelled(
         factorsToRecord({ block: block.block, factors, reports }, cpuProfile),
       );
@@ -150,13 +149,11 @@ describe('records', () => {
 
   it('give the statistics of a block also where those before it are skipped', async () => {
     const [first, ...others] = calibrated;
+    expect(hashed(await collect(calibrate(run, { skip: new Set([first?.block ?? -1]) })))).toEqual(
+      hashed(others),
+    );
     expect(
-      hashed(await collect(calibrate(environment, job, { skip: new Set([first?.block ?? -1]) }))),
-    ).toEqual(hashed(others));
-    expect(
-      await collect(
-        calibrate(environment, job, { skip: new Set(calibrated.map(({ block }) => block)) }),
-      ),
+      await collect(calibrate(run, { skip: new Set(calibrated.map(({ block }) => block)) })),
     ).toEqual([]);
   });
 

@@ -6,7 +6,7 @@ import {
 } from '@emloc/emulator';
 
 import type { BlockStatistics } from '../stages/emulate.js';
-import { hasFields, RecordReader, type TensorRecord } from '../tensor-record.js';
+import { hasFields, RecordReader, type TensorRecord } from './tensor-record.js';
 
 /**
  * A statistic without its values. Its sum of squares is text: it may be one that JSON has no number

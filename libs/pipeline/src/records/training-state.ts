@@ -1,9 +1,10 @@
 import { at } from '@emloc/checked';
-import type { Evaluation, TrainingState } from '@emloc/finetune';
+import type { TrainingState } from '@emloc/finetune';
+import type { Evaluation } from '@emloc/tasks';
 
-import { float32Tensor, hasFields, RecordReader, type TensorRecord } from '../tensor-record.js';
-import type { StageProgress } from '../training-store.js';
+import type { StageProgress } from '../job/training-store.js';
 import { adapterFromRecord, adapterToRecord, parametersOf } from './adapter.js';
+import { float32Tensor, hasFields, RecordReader, type TensorRecord } from './tensor-record.js';
 
 /**
  * An adapter's record with its moments beside each matrix: `NAME.first_moment` and

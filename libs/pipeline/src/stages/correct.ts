@@ -2,14 +2,15 @@ import { at, get } from '@emloc/checked';
 import { adapterScale, type LoraAdapter } from '@emloc/checkpoint';
 import type { Tensor } from '@emloc/device';
 import { applyCorrection, correctLoraLayer, type LayerCorrection } from '@emloc/emulator';
-import type { Evaluation } from '@emloc/finetune';
-import { sliceSource, type SourceSlice } from '@emloc/models';
+import { sliceSource, weightPlace, type SourceSlice } from '@emloc/models';
+import type { Evaluation } from '@emloc/tasks';
 import type { LayerSource } from '@emloc/weight-pager';
 
-import { openLinearPager, openModelPager, type JobEnvironment } from '../environment.js';
-import { factorSpecs } from '../factor-store.js';
-import type { EmulatedLinear, Job } from '../job.js';
-import type { CorrectionChoice } from '../options.js';
+import { openLinearPager, openModelPager, type JobEnvironment } from '../job/environment.js';
+import { factorSpecs } from '../job/factor-store.js';
+import type { JobRun } from '../job/job-run.js';
+import type { EmulatedLinear, Job } from '../job/job.js';
+import type { CorrectionChoice } from '../options/resolve.js';
 import { score } from './score.js';
 import { weightSlice } from './weight-slice.js';
 
@@ -32,20 +33,20 @@ export interface CorrectionResult {
  * validation loss.
  */
 export async function correct(
-  environment: JobEnvironment,
-  job: Job,
+  run: JobRun,
   { adapter, emulator }: { adapter: LoraAdapter; emulator: LayerSource },
 ): Promise<CorrectionResult> {
-  environment.clock.enter('correct');
+  const { clock } = run.environment;
+  clock.enter('correct');
   try {
-    const corrections = await correctBlocks(environment, job, {
+    const corrections = await correctBlocks(run, {
       adapter,
       emulator,
-      blocks: correctedBlocks(job, adapter),
+      blocks: correctedBlocks(run.job, adapter),
     });
-    return await chooseCorrection(environment, job, { adapter, corrections });
+    return await chooseCorrection(run, { adapter, corrections });
   } finally {
-    environment.clock.finish('correct');
+    clock.finish('correct');
   }
 }
 
@@ -66,39 +67,35 @@ export function correctedBlocks(
  * @param inputs.corrections by module path
  */
 export async function chooseCorrection(
-  environment: JobEnvironment,
-  job: Job,
+  run: JobRun,
   {
     adapter,
     corrections,
   }: { adapter: LoraAdapter; corrections: ReadonlyMap<string, LayerCorrection> },
 ): Promise<CorrectionResult> {
+  const { correction } = run.job.options;
   const candidates = new Map<string, LoraAdapter>([['none', adapter]]);
-  for (const lambda of lambdasOf(job.options.correction))
+  for (const lambda of lambdasOf(correction))
     candidates.set(String(lambda), corrected(adapter, corrections, lambda));
-  const [base, ...evaluations] = await scoreOnOriginal(environment, job, [
-    null,
-    ...candidates.values(),
-  ]);
+  const [base, ...evaluations] = await scoreOnOriginal(run, [null, ...candidates.values()]);
   if (!base) throw new Error('evaluation gave no result');
   const scores = Object.fromEntries(
     [...candidates.keys()].map((key, index) => [key, at(evaluations, index).loss]),
   );
-  const chosen =
-    typeof job.options.correction === 'number' ? String(job.options.correction) : lowest(scores);
+  const chosen = typeof correction === 'number' ? String(correction) : lowest(scores);
   return { adapter: get(candidates, chosen), chosen, scores, base };
 }
 
 /** Scores adapters on the original, with the base model among them, in one pass. */
 async function scoreOnOriginal(
-  environment: JobEnvironment,
-  job: Job,
+  { job, environment }: JobRun,
   adapters: readonly (LoraAdapter | null)[],
 ): Promise<readonly Evaluation[]> {
   const { device } = environment;
-  const pager = openModelPager(environment, job.model.source, 'correct');
+  const { layout, source } = job.model;
+  const pager = openModelPager(environment, source, 'correct');
   try {
-    const model = { device, layout: job.model.layout, pager };
+    const model = { device, layout, pager, longestRow: job.longestRow };
     return await score(environment, {
       model,
       stage: 'correct',
@@ -155,11 +152,11 @@ export interface CorrectBlocksInputs {
 
 /** What corrects the adapted layers of some blocks, by module path. */
 export async function correctBlocks(
-  environment: JobEnvironment,
-  job: Job,
+  run: JobRun,
   { adapter, emulator, blocks }: CorrectBlocksInputs,
 ): Promise<ReadonlyMap<string, LayerCorrection>> {
   if (blocks.length === 0) return new Map();
+  const { job, environment } = run;
   const emulated = job.emulated.filter(
     ({ path, block }) => blocks.includes(block) && adapter.layers.has(path),
   );
@@ -174,7 +171,7 @@ export async function correctBlocks(
     environment,
     sliceSource(
       emulator,
-      emulated.map((linear) => factorSlice(job, environment, linear)),
+      emulated.map((linear) => factorSlice(run, linear)),
     ),
   );
   const corrections = new Map<string, LayerCorrection>();
@@ -246,7 +243,7 @@ async function correctOne(
     try {
       return await correctLoraLayer({
         device,
-        original: get(original, `${linear.linear.name}.weight`),
+        original: get(original, `${linear.name}.weight`),
         emulator: { u: get(factors, uSpec.name), v: get(factors, vSpec.name) },
         a,
         b,
@@ -260,7 +257,8 @@ async function correctOne(
   }
 }
 
-function factorSlice(job: Job, { device }: JobEnvironment, linear: EmulatedLinear): SourceSlice {
-  const tensors = factorSpecs(linear, device.profile).map(({ name }) => name);
-  return { name: linear.path, unit: job.model.layout.blockUnit(linear.block), tensors };
+function factorSlice({ job, environment }: JobRun, linear: EmulatedLinear): SourceSlice {
+  const tensors = factorSpecs(linear, environment.device.profile).map(({ name }) => name);
+  const { page } = weightPlace(job.model.layout, linear);
+  return { name: linear.path, page, tensors };
 }

@@ -11,10 +11,11 @@ import {
 import { BreadthFirstPass, inferenceOrder } from '@emloc/finetune';
 import { sliceSource } from '@emloc/models';
 
-import type { EmulatedLayerReport } from '../emulated-layer-report.js';
-import { openLinearPager, openModelPager, type JobEnvironment } from '../environment.js';
-import type { BlockFactors, StoredFactors } from '../factor-store.js';
-import type { EmulatedLinear, Job } from '../job.js';
+import type { EmulatedLayerReport } from '../job/emulated-layer-report.js';
+import { openLinearPager, openModelPager, type JobEnvironment } from '../job/environment.js';
+import type { BlockFactors, StoredFactors } from '../job/factor-store.js';
+import type { JobRun } from '../job/job-run.js';
+import type { EmulatedLinear, Job } from '../job/job.js';
 import { weightSlice } from './weight-slice.js';
 
 /** The statistics of one block, as they leave calibration. */
@@ -27,18 +28,16 @@ export interface BlockStatistics {
  * Calibrates and emulates block after block: statistics of one block live only until its factors
  * are stored. Blocks that the store has are not made again.
  */
-export async function buildEmulator(
-  environment: JobEnvironment,
-  job: Job,
-): Promise<readonly EmulatedLayerReport[]> {
-  const { clock, factors: store } = environment;
+export async function buildEmulator(run: JobRun): Promise<readonly EmulatedLayerReport[]> {
+  const { job } = run;
+  const { clock, factors: store } = run.environment;
   const reports = new Map(await store.finished());
   if (job.emulated.every(({ block }) => reports.has(block))) return reportsInOrder(job, reports);
   try {
     clock.enter('calibrate');
-    for await (const calibrated of calibrate(environment, job, { skip: new Set(reports.keys()) })) {
+    for await (const calibrated of calibrate(run, { skip: new Set(reports.keys()) })) {
       clock.enter('emulate');
-      const emulated = await emulateBlock(environment, job, calibrated);
+      const emulated = await emulateBlock(run, calibrated);
       await store.put(calibrated.block, emulated.factors, emulated.reports);
       reports.set(calibrated.block, emulated.reports);
       clock.enter('calibrate');
@@ -68,45 +67,35 @@ export interface CalibrateOptions {
  * last emulated block that is not skipped.
  */
 export async function* calibrate(
-  environment: JobEnvironment,
-  job: Job,
+  { job, environment }: JobRun,
   { skip = new Set() }: CalibrateOptions = {},
 ): AsyncGenerator<BlockStatistics> {
   const { device } = environment;
-  const { layout } = job.model;
+  const { layout, source } = job.model;
   const needed = job.emulated.filter(({ block }) => !skip.has(block));
   if (needed.length === 0) return;
   const lastBlock = Math.max(...needed.map(({ block }) => block));
-  const pager = openModelPager(environment, job.model.source, 'emulate');
+  const pager = openModelPager(environment, source, 'emulate');
   try {
-    pager.schedule(inferenceOrder(layout, false));
-    const pass = new BreadthFirstPass({
-      model: { device, layout, pager },
+    pager.schedule(inferenceOrder(layout, lastBlock + 1));
+    using pass = new BreadthFirstPass({
+      model: { device, layout, pager, longestRow: job.longestRow },
       batches: job.calibration,
       variants: [null],
       signal: environment.signal,
     });
-    try {
-      await pass.embed();
-      for (let block = 0; block <= lastBlock; block += 1) {
-        const plans = statisticPlans(needed, block);
-        const accumulator = new StatisticsAccumulator(device, layout.blockPath(block), plans);
-        try {
-          await pass.block(block, (linear, x, y) => accumulator.observe(linear, x, y));
-          environment.observer({
-            type: 'progress',
-            stage: 'calibrate',
-            task: 'calibrating',
-            done: block + 1,
-            total: lastBlock + 1,
-          });
-          if (plans.length > 0) yield { block, statistics: await accumulator.finish() };
-        } finally {
-          accumulator.dispose();
-        }
-      }
-    } finally {
-      pass.close();
+    for (const block of layout.blocks.slice(0, lastBlock + 1)) {
+      const plans = statisticPlans(needed, block.index);
+      using accumulator = new StatisticsAccumulator(device, block.path, plans);
+      await pass.run(block, { onLinear: (linear, x, y) => accumulator.observe(linear, x, y) });
+      environment.observer({
+        type: 'progress',
+        stage: 'calibrate',
+        task: 'calibrating',
+        done: block.index + 1,
+        total: lastBlock + 1,
+      });
+      if (plans.length > 0) yield { block: block.index, statistics: await accumulator.finish() };
     }
   } finally {
     await pager.close();
@@ -115,8 +104,7 @@ export async function* calibrate(
 
 /** Factorises the emulated layers of one block, whose weights are paged in for it. */
 export async function emulateBlock(
-  environment: JobEnvironment,
-  job: Job,
+  { job, environment }: JobRun,
   { block, statistics }: BlockStatistics,
 ): Promise<Omit<BlockFactors, 'block'>> {
   const linears = job.emulated.filter((linear) => linear.block === block);
@@ -136,7 +124,7 @@ export async function emulateBlock(
       environment.signal?.throwIfAborted();
       const lease = await weights.acquire(index);
       try {
-        const weight = get(lease.tensors, `${linear.linear.name}.weight`);
+        const weight = get(lease.tensors, `${linear.name}.weight`);
         const { stored, report } = await emulateLinear(environment, { linear, weight, statistics });
         factors.push(stored);
         reports.push(report);
@@ -161,11 +149,7 @@ function statisticPlans(
   emulated: readonly EmulatedLinear[],
   block: number,
 ): readonly StatisticPlan[] {
-  return planStatistics(
-    emulated
-      .filter((linear) => linear.block === block)
-      .map(({ linear, ratio }) => ({ ...linear, ratio })),
-  );
+  return planStatistics(emulated.filter((linear) => linear.block === block));
 }
 
 async function emulateLinear(
@@ -180,7 +164,7 @@ async function emulateLinear(
   const factors = await factorize({
     device,
     weight,
-    statistic: statisticFor(statistics, linear.linear.name),
+    statistic: statisticFor(statistics, linear.name),
     rank,
   });
   try {

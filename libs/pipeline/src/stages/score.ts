@@ -1,9 +1,9 @@
 import type { LoraAdapter } from '@emloc/checkpoint';
-import type { PackedBatch } from '@emloc/dataset';
-import { DeviceAdapter, evaluate, type Evaluation, type PagedModel } from '@emloc/finetune';
+import { DeviceAdapter, type PagedModel } from '@emloc/finetune';
+import { evaluateText, type Evaluation, type TextBatches } from '@emloc/tasks';
 
-import type { JobEnvironment } from '../environment.js';
-import type { StageName } from '../observer.js';
+import type { JobEnvironment } from '../job/environment.js';
+import type { StageName } from '../job/observer.js';
 
 /** Scores adapters (null: none) in one pass over a paged model. */
 export async function score(
@@ -12,7 +12,7 @@ export async function score(
     model: PagedModel;
     stage: StageName;
     adapters: readonly (LoraAdapter | null)[];
-    batches: readonly PackedBatch[];
+    batches: TextBatches;
     task: string;
   },
 ): Promise<readonly Evaluation[]> {
@@ -24,7 +24,7 @@ export async function score(
         adapter && DeviceAdapter.load(model.device, model.layout, adapter, { trainable: false }),
       );
     }
-    return await evaluate({
+    return await evaluateText({
       model,
       batches: inputs.batches,
       variants,

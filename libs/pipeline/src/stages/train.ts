@@ -1,16 +1,12 @@
 import type { LoraAdapter } from '@emloc/checkpoint';
-import {
-  defaultAdamw,
-  train,
-  type Evaluation,
-  type PagedModel,
-  type TrainResult,
-} from '@emloc/finetune';
+import { defaultAdamw, train, type PagedModel, type TrainResult } from '@emloc/finetune';
+import type { Evaluation } from '@emloc/tasks';
 import type { LayerSource } from '@emloc/weight-pager';
 
-import { openModelPager, type JobEnvironment } from '../environment.js';
-import type { Job, TrainingPlan } from '../job.js';
-import type { StageName } from '../observer.js';
+import { openModelPager } from '../job/environment.js';
+import type { JobRun } from '../job/job-run.js';
+import type { TrainingPlan } from '../job/job.js';
+import type { StageName } from '../job/observer.js';
 import { score } from './score.js';
 
 /** A training run between two evaluations. */
@@ -35,8 +31,7 @@ export interface TrainStageInputs {
  * and keeps its own there.
  */
 export async function runTrainStage(
-  environment: JobEnvironment,
-  job: Job,
+  { job, environment }: JobRun,
   inputs: TrainStageInputs,
 ): Promise<TrainStageResult> {
   const { stage, source, plan } = inputs;
@@ -45,9 +40,14 @@ export async function runTrainStage(
   const pager = openModelPager(environment, source, stage);
   const { layout } = job.model;
   const ranks = new Map(job.emulated.map(({ path, rank }) => [path, rank]));
-  const rankOf = (block: number, linear: string): number | null =>
-    ranks.get(`${layout.blockPath(block)}.${linear}`) ?? null;
-  const model: PagedModel = { device: environment.device, layout, pager, rankOf };
+  const rankOf = (path: string): number | null => ranks.get(path) ?? null;
+  const model: PagedModel = {
+    device: environment.device,
+    layout,
+    pager,
+    rankOf,
+    longestRow: job.longestRow,
+  };
   const validate = async (adapter: LoraAdapter | null): Promise<Evaluation> => {
     const [evaluation] = await score(environment, {
       model,

@@ -1,12 +1,9 @@
-import type { SourceSlice } from '@emloc/models';
+import { weightPlace, type SourceSlice } from '@emloc/models';
 
-import type { EmulatedLinear, Job } from '../job.js';
+import type { EmulatedLinear, Job } from '../job/job.js';
 
 /** A linear layer's weight as a layer of its own. */
-export function weightSlice(job: Job, { path, block, linear }: EmulatedLinear): SourceSlice {
-  return {
-    name: path,
-    unit: job.model.layout.blockUnit(block),
-    tensors: [`${linear.name}.weight`],
-  };
+export function weightSlice({ model }: Job, linear: EmulatedLinear): SourceSlice {
+  const { page, tensor } = weightPlace(model.layout, linear);
+  return { name: linear.path, page, tensors: [tensor] };
 }

@@ -3,18 +3,19 @@ import { join } from 'node:path';
 import { FileHasher } from '@emloc/checkpoint';
 import { Device, MemoryBudget, memoryCategories } from '@emloc/device';
 import { deviceTarget, type CardUsage } from '@emloc/device-registry';
+import { pathOfBlock, type ModelLayout } from '@emloc/models';
+import { budgetBytesOf, type Job } from '@emloc/pipeline';
 import {
-  budgetBytesOf,
   DiskFactorStore,
   inputMismatchIn,
   noTrainingStore,
   StageClock,
-  type Job,
   type JobEnvironment,
+  type JobRun,
   type PlanInputs,
   type ProcessMemory,
   type TrainingStore,
-} from '@emloc/pipeline';
+} from '@emloc/pipeline/stages';
 import type { PagerObserver } from '@emloc/weight-pager';
 
 import type {
@@ -28,19 +29,13 @@ import type {
 import { guardedJob } from './guarded-job.js';
 import { preparedJob } from './prepared-job.js';
 
-/** What a stage's engine is given. */
-export interface EngineInputs {
-  readonly environment: JobEnvironment;
-  readonly job: Job;
-}
-
 /** A stage as its engine runs it. */
 export interface EngineStage<R> {
   /** What of the job's budget this process takes, and how it divides it. */
   divide(inputs: PlanInputs): Promise<ProcessMemory & { readonly leave?: LeftMemory }>;
   /** Where the states of training live; default: nowhere. */
   readonly training?: TrainingStore;
-  run(inputs: EngineInputs): Promise<R>;
+  run(run: JobRun): Promise<R>;
 }
 
 interface Context {
@@ -115,7 +110,7 @@ async function runOn<R>(
       openPagerObserver: observers.openPager,
       signal: context.signal,
     };
-    const result = await stage.run({ environment, job });
+    const result = await stage.run({ job, environment });
     clock.leave();
     return { ...result, report: { ...totals(clock), device: target.description } };
   } finally {
@@ -138,11 +133,8 @@ async function closeAll(closes: readonly (() => Promise<void> | void)[]): Promis
 }
 
 /** Blocks with their paths in the model. */
-export function namedBlocks(
-  { blockPath }: { readonly blockPath: (block: number) => string },
-  blocks: Iterable<number>,
-): readonly NamedBlock[] {
-  return [...blocks].map((block) => ({ block, layer: blockPath(block) }));
+export function namedBlocks(layout: ModelLayout, blocks: Iterable<number>): readonly NamedBlock[] {
+  return [...blocks].map((block) => ({ block, layer: pathOfBlock(layout, block) }));
 }
 
 /** Names the layer in whatever goes wrong there. */

@@ -1,6 +1,8 @@
-import { factorsFromRecord, type TensorRecord } from '@emloc/pipeline';
+import { pathOfBlock } from '@emloc/models';
+import type { TensorRecord } from '@emloc/pipeline';
+import { factorsFromRecord, type JobRun } from '@emloc/pipeline/stages';
 
-import { inLayer, type EngineInputs } from './engine-stage.js';
+import { inLayer } from './engine-stage.js';
 
 /** Asks for the factors of a block. */
 export interface FactorsRequest {
@@ -10,7 +12,7 @@ export interface FactorsRequest {
 
 /** Brings the factors of all emulated blocks into the environment's store, block by block. */
 export async function fetchFactors(
-  { environment, job }: EngineInputs,
+  { job, environment }: JobRun,
   request: (request: FactorsRequest) => Promise<TensorRecord>,
 ): Promise<void> {
   const {
@@ -21,7 +23,9 @@ export async function fetchFactors(
   for (const block of new Set(job.emulated.map((linear) => linear.block))) {
     signal?.throwIfAborted();
     const { factors, reports } = factorsFromRecord(
-      await inLayer(job.model.layout.blockPath(block), () => request({ type: 'factors', block })),
+      await inLayer(pathOfBlock(job.model.layout, block), () =>
+        request({ type: 'factors', block }),
+      ),
       { emulated: job.emulated, profile },
     );
     await store.put(block, factors, reports);

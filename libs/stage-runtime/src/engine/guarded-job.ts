@@ -1,12 +1,6 @@
 import type { FileHasher } from '@emloc/checkpoint';
-import {
-  guardReads,
-  inputsHash,
-  PipelineError,
-  readInputFiles,
-  TensorGuard,
-  type Job,
-} from '@emloc/pipeline';
+import { PipelineError, type Job } from '@emloc/pipeline';
+import { guardReads, inputsHash, readInputFiles, TensorGuard } from '@emloc/pipeline/stages';
 
 import type { InputHashRequest } from '../contract.js';
 

@@ -1,4 +1,4 @@
-export { inLayer, type EngineInputs, namedBlocks, runEngineStage } from './engine-stage.js';
+export { inLayer, namedBlocks, runEngineStage } from './engine-stage.js';
 export { preparedMemory } from './prepared-job.js';
 export { ownedBuffers } from './owned-buffers.js';
 export { requestedTraining, type TrainingRequest } from './training-requests.js';

@@ -1,11 +1,5 @@
-import {
-  prepareJob,
-  requireMemory,
-  type Job,
-  type MemoryPlan,
-  type PlanInputs,
-  type TuneOptions,
-} from '@emloc/pipeline';
+import { prepareJob, requireMemory, type Job, type TuneOptions } from '@emloc/pipeline';
+import type { MemoryPlan, PlanInputs } from '@emloc/pipeline/stages';
 
 interface Prepared {
   readonly name: string;

@@ -1,10 +1,10 @@
+import type { TensorRecord } from '@emloc/pipeline';
 import {
   stageProgressFromRecord,
   stageProgressToRecord,
   type StageProgress,
-  type TensorRecord,
   type TrainingStore,
-} from '@emloc/pipeline';
+} from '@emloc/pipeline/stages';
 
 /** What a training stage asks its service. */
 export type TrainingRequest =

@@ -58,18 +58,15 @@ async function isEmulated(options: TuneOptions): Promise<boolean> {
   const model = await openModel(options.model, { allowUnusedLayers });
   try {
     const { layout } = model;
-    if (options.maxLength > layout.maxPositions) {
+    if (options.maxLength > layout.text.maxPositions) {
       throw new PipelineError(
         'PIPELINE_INVALID_OPTION',
-        `option maxLength: ${options.maxLength} given, the model has ${layout.maxPositions} positions`,
+        `option maxLength: ${options.maxLength} given, the model has ${layout.text.maxPositions} positions`,
       );
     }
     adaptedLinears(layout, options.targets);
     const rules = parseRatioRules(options.ratios);
-    const blocks = Array.from({ length: layout.blockCount }, (_, block) => layout.blockPath(block));
-    return blocks.some((block) =>
-      layout.linears.some(({ name }) => ratioOf(rules, `${block}.${name}`) < 1),
-    );
+    return layout.linears.some(({ path }) => ratioOf(rules, path) < 1);
   } finally {
     await model.close();
   }

@@ -1,0 +1,125 @@
+import type { ProgramBuilder } from '../program.js';
+import type { Value } from '../value.js';
+import type { BackwardContext } from './operation.js';
+
+export interface Modulation {
+  /** One row for each sequence of x's rows. */
+  readonly scale: Value;
+  readonly shift: Value;
+}
+
+/** x · (1 + scale) + shift, with the scale and shift of the row's sequence (arXiv 2212.09748). */
+export function modulate(block: ProgramBuilder, x: Value, { scale, shift }: Modulation): Value {
+  const out = block.value(x.width, x.rows);
+  block.add({
+    name: 'modulate',
+    inputs: [x, scale, shift],
+    outputs: [out],
+    isCheap: false,
+    saves: () => [x, scale],
+
+    forward(context) {
+      const { bindings } = context;
+      bindings.device.kernels.modulate({
+        x: context.get(x),
+        scale: context.get(scale),
+        shift: context.get(shift),
+        sequences: bindings.layout(x.rows),
+        out: context.create(out),
+      });
+    },
+
+    backward(context) {
+      const { bindings, dOut } = context;
+      summed(context, [scale, shift], (dScale, dShift) =>
+        context.contribute(x, (dX, accumulate) =>
+          bindings.device.kernels.modulateBackward({
+            dOut,
+            x: context.get(x),
+            scale: context.get(scale),
+            sequences: bindings.layout(x.rows),
+            dX,
+            accumulate,
+            dScale,
+            dShift,
+          }),
+        ),
+      );
+    },
+  });
+  return out;
+}
+
+/** base + gate · x, with the gate of the row's sequence. */
+export function gatedAdd(
+  block: ProgramBuilder,
+  base: Value,
+  { x, gate }: { readonly x: Value; readonly gate: Value },
+): Value {
+  const out = block.value(base.width, base.rows);
+  block.add({
+    name: 'gatedAdd',
+    inputs: [base, x, gate],
+    outputs: [out],
+    isCheap: false,
+    saves: () => [x, gate],
+
+    forward(context) {
+      const { bindings } = context;
+      const { kernels } = bindings.device;
+      const input = context.get(base);
+      const output = context.reuse(base, out) ? input : context.create(out);
+      if (output !== input) kernels.cast({ x: input, out: output });
+      kernels.gatedAdd({
+        x: context.get(x),
+        gate: context.get(gate),
+        sequences: bindings.layout(x.rows),
+        out: output,
+      });
+    },
+
+    backward(context) {
+      const { bindings, dOut } = context;
+      if (context.needsGradient(base)) context.passThrough(base, dOut);
+      summed(context, [gate], (dGate) =>
+        context.contribute(x, (dX, accumulate) =>
+          bindings.device.kernels.gatedAddBackward({
+            dOut,
+            x: context.get(x),
+            gate: context.get(gate),
+            sequences: bindings.layout(x.rows),
+            dX,
+            accumulate,
+            dGate,
+          }),
+        ),
+      );
+    },
+  });
+  return out;
+}
+
+type Gradient = ReturnType<BackwardContext['scratch']>;
+
+/**
+ * Runs `run` with a tensor for the gradient of each value that needs one, null for the others, and
+ * adds these to the values' gradients.
+ */
+function summed(
+  context: BackwardContext,
+  values: readonly Value[],
+  run: (...gradients: (Gradient | null)[]) => void,
+): void {
+  const gradients = values.map((value) =>
+    context.needsGradient(value) ? context.scratch(value, value.width, 'modulation') : null,
+  );
+  try {
+    run(...gradients);
+    gradients.forEach((gradient, index) => {
+      const value = values[index];
+      if (gradient && value) context.passThrough(value, gradient);
+    });
+  } finally {
+    for (const gradient of gradients) gradient?.dispose();
+  }
+}

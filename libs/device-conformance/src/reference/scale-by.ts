@@ -1,0 +1,3 @@
+export function scaleBy(x: Float64Array, factor: number): Float64Array {
+  return x.map((value) => factor * value);
+}

@@ -1,0 +1,22 @@
+import type { MseLossOptions } from '@emloc/device';
+
+import { assertShape, matrix } from '../checks.js';
+import { float32 } from '../memory.js';
+
+/** Sums in float64. */
+export function mseLoss({ prediction, target, loss, gradientScale }: MseLossOptions): void {
+  const [rows, width] = matrix('mseLoss', prediction);
+  assertShape('mseLoss', target, prediction.shape);
+  assertShape('mseLoss', loss, [rows]);
+  const [values, goals, losses] = [float32(prediction), float32(target), float32(loss)];
+  const factor = (2 * (gradientScale ?? 0)) / width;
+  for (let row = 0, j = 0; row < rows; row += 1) {
+    let sum = 0;
+    for (const end = j + width; j < end; j += 1) {
+      const difference = (values[j] as number) - (goals[j] as number);
+      sum += difference * difference;
+      if (gradientScale !== undefined) values[j] = factor * difference;
+    }
+    losses[row] = sum / width;
+  }
+}

@@ -1,0 +1,28 @@
+import { assertShape, matrix } from '../checks.js';
+import type { LaunchedKernel } from '../kernel.js';
+import type { Tensor } from '../tensor.js';
+import { streaming } from '../work.js';
+
+/** The mean of squared differences of each row, and optionally the gradient of their sum. */
+export interface MseLossOptions {
+  /**
+   * (N, d). Overwritten by gradientScale · 2 (prediction − target) / d when `gradientScale` is
+   * given.
+   */
+  readonly prediction: Tensor;
+  /** (N, d), dtype of `prediction` or float32 */
+  readonly target: Tensor;
+  /** float32 (N): the mean over the columns */
+  readonly loss: Tensor;
+  readonly gradientScale?: number;
+}
+
+export const mseLoss: LaunchedKernel<MseLossOptions> = {
+  work({ prediction, target, loss, gradientScale }) {
+    const [rows] = matrix('mseLoss', prediction);
+    assertShape('mseLoss', target, prediction.shape);
+    assertShape('mseLoss', loss, [rows]);
+    const written = gradientScale === undefined ? [] : [prediction];
+    return streaming(prediction, 3, [prediction, target, loss, ...written]);
+  },
+};

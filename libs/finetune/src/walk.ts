@@ -1,0 +1,178 @@
+import {
+  inferBlock,
+  outputsWithGradient,
+  type BlockBindings,
+  type BlockOutcome,
+  type Streams,
+} from '@emloc/autograd';
+import { at } from '@emloc/checked';
+import type { Tensor } from '@emloc/device';
+import { bindBlock, type Block, type ModelLayout } from '@emloc/models';
+
+import type { DeviceAdapter } from './device-adapter.js';
+import type { DeviceBatch } from './device-batch.js';
+import { lendFactors, type LentFactors } from './lent-factors.js';
+import type { PagedModel, PassContext } from './paged-model.js';
+
+/** How the backward goes through a chain. */
+export interface BackwardPath {
+  /**
+   * By block: the streams that it reads whose gradient is wanted; null: the backward does not visit
+   * it.
+   */
+  readonly wanted: readonly (ReadonlySet<string> | null)[];
+  /** The first block that is visited; the length of the chain where none is. */
+  readonly lowest: number;
+}
+
+/** Which blocks and streams lead back to an adapted linear. */
+export function backwardPath(
+  { blocks }: ModelLayout,
+  adaptedIn: (block: Block) => ReadonlySet<string>,
+): BackwardPath {
+  const carried = new Set<string>();
+  const wanted = blocks.map((block) => {
+    const { program } = block;
+    const adapted = adaptedIn(block);
+    const inputs = new Set([...program.inputs.keys()].filter((stream) => carried.has(stream)));
+    const outputs = outputsWithGradient(program, { adapted, inputs });
+    for (const stream of program.outputs.keys()) {
+      if (outputs.has(stream)) carried.add(stream);
+      else carried.delete(stream);
+    }
+    return adapted.size > 0 || inputs.size > 0 ? inputs : null;
+  });
+  const lowest = wanted.findIndex((inputs) => inputs !== null);
+  return { wanted, lowest: lowest < 0 ? blocks.length : lowest };
+}
+
+/**
+ * Pages in the order that one micro-batch of training asks for them: forward to the loss, whose
+ * block goes back at once, then back through the blocks that are visited.
+ */
+export function trainingOrder({ blocks }: ModelLayout, { wanted }: BackwardPath): number[] {
+  const back = blocks.slice(0, -1).filter(({ index }) => at(wanted, index) !== null);
+  return [...blocks, ...back.reverse()].map(({ page }) => page);
+}
+
+/** Pages in the order of one forward pass through the first so many blocks; default: all. */
+export function inferenceOrder({ blocks }: ModelLayout, count = blocks.length): number[] {
+  return blocks.slice(0, count).map(({ page }) => page);
+}
+
+/** What is bound to a block beside its weights. */
+export interface Binding {
+  readonly batch: DeviceBatch;
+  readonly adapter?: DeviceAdapter | null;
+  readonly gradientScale?: number | null;
+  readonly onLinear?: (linear: string, x: Tensor, y: Tensor) => void;
+}
+
+/** A block whose weights are on the device. */
+export class BlockVisit {
+  #lent: { readonly adapter: DeviceAdapter; readonly factors: LentFactors } | null = null;
+
+  constructor(
+    private readonly model: PagedModel,
+    private readonly pass: PassContext,
+    readonly block: Block,
+    private readonly tensors: ReadonlyMap<string, Tensor>,
+  ) {}
+
+  /** Lets the block's factors hold an adapter until the visit ends; see LentFactors. */
+  lend(adapter: DeviceAdapter): void {
+    const { model, block, tensors } = this;
+    this.#lent = { adapter, factors: lendFactors({ model, adapter, block, tensors }) };
+  }
+
+  bind({ batch, adapter, gradientScale, onLinear }: Binding): BlockBindings {
+    const lent = this.#lent?.adapter === adapter ? this.#lent?.factors : undefined;
+    return bindBlock(this.block, this.tensors, {
+      device: this.model.device,
+      layouts: batch.layouts,
+      integers: batch.integers,
+      ropes: this.pass.ropes,
+      gradientScale,
+      onLinear,
+      adapter: (linear) => adapter?.binding(this.block, linear) ?? null,
+      adapterAt: (linear) => lent?.at(linear) ?? null,
+    });
+  }
+
+  /** Runs the block without keeping anything. */
+  infer(binding: Binding, inputs: Streams): BlockOutcome {
+    return inferBlock(this.block.program, this.bind(binding), inputs);
+  }
+
+  end(): void {
+    this.#lent?.factors.takeBack();
+  }
+}
+
+/**
+ * Runs `use` with a block's weights on the device. The pager was told the order of the visits
+ * before.
+ */
+export async function visitBlock<T>(
+  { model, pass, block }: { model: PagedModel; pass: PassContext; block: Block },
+  use: (visit: BlockVisit) => T | Promise<T>,
+): Promise<T> {
+  const lease = await model.pager.acquire(block.page);
+  const visit = new BlockVisit(model, pass, block, lease.tensors);
+  try {
+    return await use(visit);
+  } finally {
+    visit.end();
+    lease.release();
+  }
+}
+
+/** Whether a block after this one reads what the stream holds after this one. */
+export function isReadAfter(
+  { blocks }: ModelLayout,
+  { index }: Pick<Block, 'index'>,
+  stream: string,
+): boolean {
+  const next = blocks
+    .slice(index + 1)
+    .find(({ program }) => program.inputs.has(stream) || program.outputs.has(stream));
+  return next?.program.inputs.has(stream) ?? false;
+}
+
+/** The streams of one batch on their way through the chain. */
+export class StreamState {
+  readonly #tensors: Map<string, Tensor>;
+
+  constructor(
+    private readonly layout: ModelLayout,
+    initial: Streams,
+  ) {
+    this.#tensors = new Map([...initial].map(([stream, tensor]) => [stream, tensor.retain()]));
+  }
+
+  get tensors(): Streams {
+    return this.#tensors;
+  }
+
+  /** Takes over what a block wrote, and lets go of what no later block reads. */
+  advance(block: Block, outputs: Streams): void {
+    for (const [stream, tensor] of outputs) {
+      this.#tensors.get(stream)?.dispose();
+      this.#tensors.set(stream, tensor);
+    }
+    for (const [stream, tensor] of this.#tensors) {
+      if (isReadAfter(this.layout, block, stream)) continue;
+      tensor.dispose();
+      this.#tensors.delete(stream);
+    }
+  }
+
+  dispose(): void {
+    for (const tensor of this.#tensors.values()) tensor.dispose();
+    this.#tensors.clear();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}

@@ -1,0 +1,53 @@
+import { at } from '@emloc/checked';
+import type { HostArray } from '@emloc/device';
+
+/** A stream of activations that a batch brings. */
+export interface ValueShape {
+  /** Name of its row layout. */
+  readonly rows: string;
+  readonly width: number;
+}
+
+/** The sizes of a batch, without what is in it: memory depends on nothing else. */
+export interface BatchShape {
+  /** By row layout: cumulative lengths of its sequences, first 0; there is no padding. */
+  readonly layouts: ReadonlyMap<string, readonly number[]>;
+  /** By stream of integers: how many there are. */
+  readonly integers: ReadonlyMap<string, number>;
+  /** By stream of activations. */
+  readonly values: ReadonlyMap<string, ValueShape>;
+  /** Σ of the weights of its losses: what the mean loss of a step is divided by. */
+  readonly lossWeight: number;
+  /** What throughput counts: tokens of a text. */
+  readonly items: number;
+}
+
+/** What a batch brings to the streams of a model's chain. */
+export interface Batch {
+  readonly shape: BatchShape;
+  /** By stream; such streams carry no gradient. */
+  readonly integers: ReadonlyMap<string, Int32Array>;
+  /** By stream, (rows, width); they carry no gradient either. */
+  readonly values: ReadonlyMap<string, HostArray>;
+}
+
+/** Rows of a data set as batches, made when their turn comes. */
+export interface RowSource {
+  /** The sizes of a batch of these rows, in this order. */
+  shape(rows: readonly number[]): BatchShape;
+  load(rows: readonly number[]): Promise<Batch>;
+}
+
+/** Batches of a source, each as the numbers of its rows. */
+export interface Batches {
+  readonly source: RowSource;
+  readonly rows: readonly (readonly number[])[];
+}
+
+/** The length of the longest sequence between cumulative offsets. */
+export function longestSequence(offsets: readonly number[]): number {
+  let longest = 0;
+  for (let i = 1; i < offsets.length; i += 1)
+    longest = Math.max(longest, at(offsets, i) - at(offsets, i - 1));
+  return longest;
+}

@@ -1,0 +1,11 @@
+import type { ConfigReader } from './config.js';
+import type { DecoderShape } from './decoder-shape.js';
+
+/** One family of dense decoders: reads a config and says what the model is made of. */
+export interface DecoderFamily {
+  readonly name: string;
+  /** Values of `architectures[0]` in config.json. */
+  readonly architectures: readonly string[];
+  /** @throws ModelError naming any key whose value would change the result and is not supported. */
+  shape(config: ConfigReader): DecoderShape;
+}

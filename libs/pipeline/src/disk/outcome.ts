@@ -1,0 +1,113 @@
+import { basename, join } from 'node:path';
+import {
+  recordFileName,
+  writeFileAtomic,
+  writeOutput,
+  writePeftAdapter,
+  type LoraAdapter,
+  type OutputPlace,
+} from '@emloc/checkpoint';
+import { linearModules } from '@emloc/models';
+
+import type { JobResult } from '../job/job-result.js';
+import type { Job } from '../job/job.js';
+import { textRecordOf } from '../job/text-record.js';
+import { baseNameOf, baseRevisionOf } from '../options/base-name.js';
+import { outcomeFiles } from './output-folder.js';
+
+/** What decides a job's bytes besides its inputs. */
+export interface Provenance {
+  readonly program: string;
+  /** Device and numerical library, e.g. `cpu, OpenBLAS 0.3.21, 2 threads`. */
+  readonly device: string;
+}
+
+/**
+ * Writes a job's adapter folder, whole or not at all, in place of another adapter where
+ * `overwrite` says so:
+ * the PEFT adapter, in `uncorrected/` the adapter as training on the emulator left it, and
+ * `emloc.json` with everything that must be remembered. Equal inputs give equal bytes.
+ */
+export function writeOutcome(
+  place: OutputPlace,
+  job: Job,
+  {
+    result,
+    provenance,
+    overwrite = true,
+  }: { result: JobResult; provenance: Provenance; overwrite?: boolean },
+): Promise<void> {
+  const fill = async (temporary: string): Promise<void> => {
+    await writeAdapter(temporary, job, result.adapter);
+    await writeAdapter(join(temporary, 'uncorrected'), job, result.uncorrected);
+    const record = await recordOf(job, result, provenance);
+    await writeFileAtomic(
+      join(temporary, recordFileName),
+      `${JSON.stringify({ ...record, files: outcomeFiles }, null, 2)}\n`,
+    );
+  };
+  return writeOutput(place, fill, { overwrite });
+}
+
+function writeAdapter(folder: string, job: Job, adapter: LoraAdapter): Promise<void> {
+  const { baseName } = job.options;
+  const baseModel = baseNameOf(baseName, job.model.checkpoint) ?? undefined;
+  const baseRevision = baseRevisionOf(baseName, job.model.checkpoint) ?? undefined;
+  return writePeftAdapter(
+    folder,
+    { ...adapter, baseModel, baseRevision },
+    { linearModules: linearModules(job.model.layout) },
+  );
+}
+
+async function recordOf(
+  job: Job,
+  result: JobResult,
+  provenance: Provenance,
+): Promise<Record<string, unknown>> {
+  const { options, report } = job;
+  const { checkpoint, layout } = job.model;
+  return {
+    program: provenance.program,
+    device: provenance.device,
+    job: job.id,
+    baseModel: {
+      name: baseNameOf(options.baseName, checkpoint) ?? basename(options.model),
+      revision: baseRevisionOf(options.baseName, checkpoint),
+      sha256: await checkpoint.fingerprint(),
+      architecture: layout.family,
+    },
+    data: {
+      sha256: report.datasetSha256,
+      train: report.train,
+      validation: report.validation,
+      trainRows: job.trainRows.count,
+    },
+    text: textRecordOf(options),
+    lora: {
+      rank: options.rank,
+      alpha: options.alpha,
+      useRslora: options.useRslora,
+      targets: options.targets,
+    },
+    training: {
+      seed: options.seed,
+      batch: options.batch,
+      gradientAccumulation: options.gradientAccumulation,
+      maxLength: options.maxLength,
+      weightDecay: options.weightDecay,
+      maxGradientNorm: options.maxGradientNorm,
+      ...job.training.schedule,
+    },
+    calibration:
+      job.emulated.length > 0 ? { seed: options.seed, rows: options.calibrationRows } : null,
+    ratios: options.ratios,
+    emulator: result.emulator,
+    correction: result.correction,
+    refinement: result.refinement && {
+      ...result.refinement,
+      learningRate: job.refinement?.schedule.learningRate,
+    },
+    validation: result.validation,
+  };
+}

@@ -1,0 +1,68 @@
+import { createHash } from 'node:crypto';
+import { openSafetensors, writeSafetensors, type SafetensorsFile } from '@emloc/checkpoint';
+
+import { RecordReader, type RecordTensor, type TensorRecord } from '../records/tensor-record.js';
+
+const checksumAttribute = 'sha256';
+
+/**
+ * Writes a record as a safetensors file, whole or not at all, with a checksum of its data and
+ * attributes.
+ */
+export async function writeTensorFile(
+  path: string,
+  { tensors, attributes }: TensorRecord,
+): Promise<void> {
+  const entries = tensors.map(({ name, shape, dtype, bytes }) => ({
+    name,
+    shape,
+    dtype,
+    data: () => bytes,
+  }));
+  await writeSafetensors(path, entries, {
+    ...attributes,
+    [checksumAttribute]: checksum({ tensors, attributes }),
+  });
+}
+
+/**
+ * Reads a record back.
+ * @throws CheckpointError; PipelineError PIPELINE_RECORD_INVALID when the file is damaged
+ */
+export async function readTensorFile(path: string): Promise<TensorRecord> {
+  const file = await openSafetensors(path);
+  try {
+    const { [checksumAttribute]: expected, ...attributes } = file.metadata;
+    const tensors: RecordTensor[] = [];
+    for (const name of file.tensors.keys()) tensors.push(await readTensor(file, name));
+    const record = { tensors, attributes };
+    if (checksum(record) !== expected)
+      throw new RecordReader(record, path).invalid('its checksum does not match');
+    return record;
+  } finally {
+    await file.close();
+  }
+}
+
+async function readTensor(file: SafetensorsFile, name: string): Promise<RecordTensor> {
+  const tensor = file.tensors.get(name);
+  if (!tensor) throw new Error(`no tensor ${name} in ${file.path}`);
+  const bytes = new Uint8Array(tensor.end - tensor.start);
+  await file.read(name, bytes);
+  return { name, dtype: tensor.dtype as RecordTensor['dtype'], shape: tensor.shape, bytes };
+}
+
+/** Independent of the order of tensors and attributes. */
+function checksum({ tensors, attributes }: TensorRecord): string {
+  const hash = createHash('sha256');
+  const names = (a: readonly [string, unknown], b: readonly [string, unknown]): number =>
+    a[0] < b[0] ? -1 : 1;
+  for (const [name, value] of Object.entries(attributes).sort(names))
+    hash.update(JSON.stringify([name, value]));
+  for (const [name, { dtype, shape, bytes }] of tensors
+    .map((tensor) => [tensor.name, tensor] as const)
+    .sort(names)) {
+    hash.update(JSON.stringify([name, dtype, shape])).update(bytes);
+  }
+  return hash.digest('hex');
+}

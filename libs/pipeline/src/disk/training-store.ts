@@ -1,0 +1,61 @@
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CheckpointError } from '@emloc/checkpoint';
+
+import { PipelineError } from '../errors.js';
+import type { StageProgress, TrainingStore } from '../job/training-store.js';
+import { stageProgressFromRecord, stageProgressToRecord } from '../records/training-state.js';
+import { readTensorFile, writeTensorFile } from './tensor-file.js';
+
+type TrainingStage = 'train' | 'refine';
+
+/** A damaged state gives way to the one before it, so one more than the newest is kept. */
+const keptStates = 2;
+
+/**
+ * States of training as files in a folder, which must exist; each is written whole or not at all.
+ */
+export class DiskTrainingStore implements TrainingStore {
+  constructor(
+    private readonly folder: string,
+    readonly everySteps: number,
+  ) {}
+
+  /** The newest state that can be read. */
+  async load(stage: TrainingStage): Promise<StageProgress | null> {
+    for (const name of await this.#states(stage)) {
+      const progress = await intactOrNull(async () =>
+        stageProgressFromRecord(await readTensorFile(join(this.folder, name))),
+      );
+      if (progress) return progress;
+    }
+    return null;
+  }
+
+  async save(stage: TrainingStage, progress: StageProgress): Promise<void> {
+    await writeTensorFile(
+      join(this.folder, `${stage}-${String(progress.state.step).padStart(9, '0')}.safetensors`),
+      stageProgressToRecord(progress),
+    );
+    for (const name of (await this.#states(stage)).slice(keptStates))
+      await rm(join(this.folder, name), { force: true });
+  }
+
+  /** Newest first. */
+  async #states(stage: TrainingStage): Promise<readonly string[]> {
+    return (await readdir(this.folder))
+      .filter((name) => /^(\w+)-\d{9}\.safetensors$/.exec(name)?.[1] === stage)
+      .sort()
+      .reverse();
+  }
+}
+
+/** What was stored, or null where it is damaged or missing. */
+export async function intactOrNull<T>(read: () => Promise<T>): Promise<T | null> {
+  try {
+    return await read();
+  } catch (error) {
+    if (error instanceof CheckpointError || error instanceof PipelineError) return null;
+    throw error;
+  }
+}

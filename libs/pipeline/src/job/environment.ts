@@ -1,0 +1,122 @@
+import { freemem } from 'node:os';
+import process from 'node:process';
+import type { Device, MemoryCategory } from '@emloc/device';
+import {
+  minimumDeviceBytes,
+  openPager,
+  streamingHostBytes,
+  type LayerSource,
+  type Pager,
+  type PagerObserver,
+} from '@emloc/weight-pager';
+
+import type { FactorStore } from './factor-store.js';
+import type { JobObserver } from './observer.js';
+import type { StageClock } from './stage-clock.js';
+import type { TrainingStore } from './training-store.js';
+
+/**
+ * How a stage divides its budget: what weights may take, and for how many blocks the backward finds
+ * its tensors kept.
+ */
+export interface StageMemory {
+  /** null: as little as the pager can work with. */
+  readonly pagerBytes: number | null;
+  readonly keptBlocks: number;
+}
+
+/** Stages that page a model; calibration and emulation take turns within one. */
+export type MemoryPhase = 'emulate' | 'train' | 'correct' | 'refine';
+
+export type MemoryPlan = { readonly [P in MemoryPhase]: StageMemory };
+
+/** As little for weights as possible, nothing kept: what planning starts from. */
+export const leanMemoryPlan: MemoryPlan = Object.freeze({
+  emulate: { pagerBytes: null, keptBlocks: 0 },
+  train: { pagerBytes: null, keptBlocks: 0 },
+  correct: { pagerBytes: null, keptBlocks: 0 },
+  refine: { pagerBytes: null, keptBlocks: 0 },
+});
+
+/** What stages run on. */
+export interface JobEnvironment {
+  readonly device: Device;
+  readonly clock: StageClock;
+  readonly memory: MemoryPlan;
+  readonly factors: FactorStore;
+  readonly training: TrainingStore;
+  /** none: on a null device, where no weight is needed. */
+  readonly reads: 'real' | 'none';
+  readonly hostBytes: number;
+  readonly prefetch: boolean;
+  readonly observer: JobObserver;
+  /** Makes the observer of a pager that is opened. */
+  readonly openPagerObserver?: () => PagerObserver;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Phases that ask for every layer once, or once for each of a few passes, while up to two pagers of
+ * linear layers may be open.
+ */
+const streamingPhases: readonly MemoryPhase[] = ['emulate', 'correct'];
+
+/** A pager over a whole model, within what the plan gives this phase. */
+export function openModelPager(
+  environment: JobEnvironment,
+  source: LayerSource,
+  phase: MemoryPhase,
+): Pager {
+  const bytes =
+    environment.memory[phase].pagerBytes ?? minimumDeviceBytes(source, environment.device);
+  const hostBytes = streamingPhases.includes(phase)
+    ? streamingHostBytes(source, environment.hostBytes, 1 / 2)
+    : environment.hostBytes;
+  return open(environment, source, { bytes, hostBytes, category: 'weights' });
+}
+
+/** A pager over single linear layers, with just the slots that it needs. */
+export function openLinearPager(environment: JobEnvironment, source: LayerSource): Pager {
+  const hostBytes = streamingHostBytes(source, environment.hostBytes, 1 / 4);
+  return open(environment, source, {
+    bytes: minimumDeviceBytes(source, environment.device),
+    hostBytes,
+    category: 'factors',
+  });
+}
+
+interface Shares {
+  readonly bytes: number;
+  readonly hostBytes: number;
+  readonly category: MemoryCategory;
+}
+
+function open(
+  environment: JobEnvironment,
+  source: LayerSource,
+  { bytes, hostBytes: limitBytes, category }: Shares,
+): Pager {
+  const hostBytes = Number.isFinite(limitBytes) ? limitBytes : affordableHostBytes(source);
+  const { device, prefetch, reads, openPagerObserver, signal } = environment;
+  return openPager({
+    device,
+    source,
+    deviceBytes: bytes,
+    hostBytes,
+    prefetch,
+    category,
+    reads,
+    observer: openPagerObserver?.(),
+    signal,
+  });
+}
+
+/**
+ * Where no limit is given: half of the memory that is free, since page-locked memory cannot be
+ * swapped out; at least what streaming needs.
+ */
+function affordableHostBytes(source: LayerSource): number {
+  const constrainedBytes = process.constrainedMemory();
+  const availableBytes = constrainedBytes > 0 ? Math.min(freemem(), constrainedBytes) : freemem();
+  return Math.max(availableBytes / 2, streamingHostBytes(source, Number.POSITIVE_INFINITY));
+}

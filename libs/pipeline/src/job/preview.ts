@@ -1,0 +1,53 @@
+import {
+  openDatasetSession,
+  type DatasetSummary,
+  type OpenDatasetSession,
+  type RowOutcome,
+  type TextDescription,
+} from '@emloc/dataset';
+import { openModel } from '@emloc/models';
+
+import type { OptionsOf } from '../options/table.js';
+import { textRecordOf, textSourceOf } from './text-record.js';
+
+/** Of which rows are shown, and how they become text. */
+export type PreviewOptions = OptionsOf<'data'>;
+
+/** What rows became as a whole. */
+export interface PreviewSummary extends DatasetSummary {
+  readonly text: TextDescription;
+  /** As `YYYY-MM-DD`. */
+  readonly date: string;
+  /** Tokens that rows were cut to. */
+  readonly maxLength: number;
+}
+
+export interface PreviewHost {
+  readonly openDataset?: OpenDatasetSession;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * What becomes of each row of a file, as a job with these options would train on it; needs no
+ * device.
+ * @throws the typed errors of model and data set
+ */
+export async function* previewRows(
+  options: PreviewOptions,
+  { openDataset = openDatasetSession, signal }: PreviewHost,
+): AsyncGenerator<RowOutcome, PreviewSummary> {
+  const { date } = textRecordOf(options);
+  // No weight is read here, so it matters to nobody which of them there are.
+  const model = await openModel(options.model, { allowUnusedLayers: true });
+  await model.close();
+  const maxLength = Math.min(options.maxLength, model.layout.text.maxPositions);
+  const session = openDataset(textSourceOf({ ...options, date }, model));
+  try {
+    const text = await session.describe();
+    const { data: path, limit } = options;
+    const summary = yield* session.read({ path, maxLength, limit, withText: true }, signal);
+    return { ...summary, text, date, maxLength };
+  } finally {
+    await session.close();
+  }
+}

@@ -1,0 +1,71 @@
+import type { LayerSource } from '@emloc/weight-pager';
+
+import { correct } from '../stages/correct.js';
+import { buildEmulator } from '../stages/emulate.js';
+import { runTrainStage } from '../stages/train.js';
+import { emulatorSource } from './factor-store.js';
+import { jobResultOf, type JobResult } from './job-result.js';
+import type { JobRun } from './job-run.js';
+import { startingAdapter } from './job.js';
+import { noOutcomeStore, type OutcomeStore } from './outcome-store.js';
+import { refine } from './refinement.js';
+import type { StageOutcome, TunedOutcome } from './stage-outcomes.js';
+
+/**
+ * Runs all stages of a job in this process, but those that `outcomes` has. The same for a real
+ * device and for planning on a null one.
+ */
+export function runJob(run: JobRun, outcomes: OutcomeStore = noOutcomeStore): Promise<JobResult> {
+  return run.job.emulated.length === 0 ? runPlainLora(run, outcomes) : runEmloc(run, outcomes);
+}
+
+async function runEmloc(run: JobRun, outcomes: OutcomeStore): Promise<JobResult> {
+  const { job, environment } = run;
+  const layers = await buildEmulator(run);
+  const emulator = emulatorSource(job.model, job.emulated, {
+    store: environment.factors,
+    profile: environment.device.profile,
+  });
+  const tuned = await outcomeOf(outcomes, 'train', () => tuneOn(run, emulator));
+  const correction = await outcomeOf(outcomes, 'correct', async () => {
+    const { adapter, chosen, scores, base } = await correct(run, {
+      adapter: tuned.adapter,
+      emulator,
+    });
+    return { adapter, chosen, scores, baseLoss: base.loss };
+  });
+  const plan = job.refinement;
+  const refinement =
+    plan && (await outcomeOf(outcomes, 'refine', () => refine(run, { plan, correction })));
+  return jobResultOf(job, { layers, tuned, correction, refinement });
+}
+
+/** Ratio 1: LoRA on the paged original, the upper bound to compare with. */
+async function runPlainLora(run: JobRun, outcomes: OutcomeStore): Promise<JobResult> {
+  const { job } = run;
+  const tuned = await outcomeOf(outcomes, 'train', () => tuneOn(run, job.model.source));
+  return jobResultOf(job, { layers: [], tuned, correction: null, refinement: null });
+}
+
+async function outcomeOf<S extends keyof StageOutcome>(
+  outcomes: OutcomeStore,
+  stage: S,
+  run: () => Promise<StageOutcome[S]>,
+): Promise<StageOutcome[S]> {
+  const finished = await outcomes.load(stage);
+  if (finished) return finished;
+  const outcome = await run();
+  await outcomes.save(stage, outcome);
+  return outcome;
+}
+
+async function tuneOn(run: JobRun, source: LayerSource): Promise<TunedOutcome> {
+  const { result, before, after } = await runTrainStage(run, {
+    stage: 'train',
+    source,
+    adapter: startingAdapter(run.job),
+    plan: run.job.training,
+    evaluateBefore: true,
+  });
+  return { ...result, before, after };
+}

@@ -1,0 +1,90 @@
+import type { LoraAdapter } from '@emloc/checkpoint';
+import type { Evaluation } from '@emloc/tasks';
+
+import { adapterFromRecord, adapterToRecord } from '../records/adapter.js';
+import { hasFields, RecordReader, type TensorRecord } from '../records/tensor-record.js';
+import { isEvaluation, isEvaluationOrNull } from '../records/training-state.js';
+
+/** What training has come to. */
+export interface TunedOutcome {
+  readonly adapter: LoraAdapter;
+  /**
+   * On the validation split, of the model that was trained on: without an adapter and with the
+   * trained one.
+   */
+  readonly before: Evaluation | null;
+  readonly after: Evaluation;
+  readonly steps: number;
+  readonly tokens: number;
+  readonly seconds: number;
+  /** Training loss of the last step. */
+  readonly finalLoss: number;
+}
+
+/** What correction has come to. */
+export interface CorrectionOutcome {
+  /** The candidate that goes on. */
+  readonly adapter: LoraAdapter;
+  /** Its key in `scores`. */
+  readonly chosen: string;
+  /** Validation loss on the original by candidate: `none` and each λ. */
+  readonly scores: Readonly<Record<string, number>>;
+  /** Validation loss of the original without an adapter. */
+  readonly baseLoss: number;
+}
+
+/** What refinement has come to. */
+export interface RefinementOutcome {
+  readonly adapter: LoraAdapter;
+  /** Its validation loss on the original. */
+  readonly loss: number;
+  readonly steps: number;
+  readonly kept: boolean;
+}
+
+/** Outcomes by stage. */
+export interface StageOutcome {
+  readonly train: TunedOutcome;
+  readonly correct: CorrectionOutcome;
+  readonly refine: RefinementOutcome;
+}
+
+/** An adapter's record with the numbers of an outcome in attribute `outcome`. */
+export function outcomeToRecord({
+  adapter,
+  ...numbers
+}: StageOutcome[keyof StageOutcome]): TensorRecord {
+  const { tensors, attributes } = adapterToRecord(adapter);
+  return { tensors, attributes: { ...attributes, outcome: JSON.stringify(numbers) } };
+}
+
+/** @throws PipelineError PIPELINE_RECORD_INVALID */
+export function outcomeFromRecord<S extends keyof StageOutcome>(
+  stage: S,
+  record: TensorRecord,
+): StageOutcome[S] {
+  const numbers = new RecordReader(record, `outcome of ${stage}`).json(
+    'outcome',
+    (value): value is Omit<StageOutcome[S], 'adapter'> => isNumbersOf[stage](value),
+  );
+  return { ...numbers, adapter: adapterFromRecord(record) } as StageOutcome[S];
+}
+
+const isNumbersOf: Readonly<Record<keyof StageOutcome, (value: unknown) => boolean>> =
+  Object.freeze({
+    train: (value: unknown) =>
+      hasFields(value, {
+        steps: 'number',
+        tokens: 'number',
+        seconds: 'number',
+        finalLoss: 'number',
+      }) &&
+      isEvaluationOrNull(value['before']) &&
+      isEvaluation(value['after']),
+    correct: (value: unknown) =>
+      hasFields(value, { chosen: 'string', baseLoss: 'number' }) &&
+      typeof value['scores'] === 'object' &&
+      Object.values(value['scores'] ?? {}).every((score) => typeof score === 'number'),
+    refine: (value: unknown) =>
+      hasFields(value, { loss: 'number', steps: 'number', kept: 'boolean' }),
+  });

@@ -1,0 +1,88 @@
+import type { OptionCommand } from './kinds.js';
+import { optionsFor, type OptionsOf } from './table.js';
+
+/** A whole fine-tuning job. */
+export type TuneOptions = OptionsOf<'tune'>;
+
+/** How a model is scored. */
+export type EvaluateOptions = OptionsOf<'eval'>;
+
+/** `auto` scores the candidates on the validation split; a number is the λ of the correction. */
+export type CorrectionChoice = TuneOptions['correction'];
+
+/** Options as they are asked for: what is absent, undefined or null has its default. */
+export type GivenOptions<C extends OptionCommand, Required extends keyof OptionsOf<C>> = {
+  readonly [K in keyof OptionsOf<C>]?: OptionsOf<C>[K] | null | undefined;
+} & Pick<OptionsOf<C>, Required>;
+
+export const defaultTuneOptions = Object.freeze(
+  defaultsOf('tune') as Omit<TuneOptions, 'model' | 'data' | 'out'>,
+);
+
+/** A job that can be resumed keeps its state after so many optimizer steps. */
+export const defaultCheckpointSteps = 50;
+
+/**
+ * Fills in the defaults and checks every value against its range. The result is frozen.
+ * @throws PipelineError; EmulatorError for a ratio
+ */
+export function resolveTuneOptions(
+  options: GivenOptions<'tune', 'model' | 'data' | 'out'>,
+): TuneOptions {
+  return resolve('tune', options);
+}
+
+/**
+ * Fills in the defaults and checks every value against its range. The result is frozen.
+ * @throws PipelineError
+ */
+export function resolveEvaluateOptions(
+  options: GivenOptions<'eval', 'model' | 'data'>,
+): EvaluateOptions {
+  return resolve('eval', options);
+}
+
+/**
+ * Fills in the defaults and checks every value against its range. The result is frozen.
+ * @throws PipelineError
+ */
+export function resolvePreviewOptions(
+  options: GivenOptions<'data', 'model' | 'data'>,
+): OptionsOf<'data'> {
+  return resolve('data', options);
+}
+
+/** The day of a moment in UTC, as `date` of a job that was given none. */
+export function utcDay(time: Date): string {
+  return time.toISOString().slice(0, 10);
+}
+
+/** What decides the bytes of a job's result, besides model and rows. */
+export function decidingOptions(options: TuneOptions): Readonly<Record<string, unknown>> {
+  const values: Readonly<Record<string, unknown>> = options;
+  return Object.fromEntries(
+    optionsFor('tune')
+      .filter(({ decides }) => decides ?? true)
+      .map(({ name }) => [name, values[name]]),
+  );
+}
+
+function defaultsOf(command: OptionCommand): unknown {
+  return Object.fromEntries(
+    optionsFor(command).flatMap((option) =>
+      option.default === undefined ? [] : [[option.name, option.default]],
+    ),
+  );
+}
+
+function resolve<C extends OptionCommand>(
+  command: C,
+  given: Readonly<Record<string, unknown>>,
+): OptionsOf<C> {
+  const resolved = optionsFor(command).map((option) => {
+    const value = given[option.name] ?? option.default;
+    if (value !== null) option.assert(option.name, value);
+    return [option.name, Array.isArray(value) ? Object.freeze([...value]) : value] as const;
+  });
+  return Object.freeze(Object.fromEntries(resolved)) as OptionsOf<C>;
+}

@@ -1,0 +1,37 @@
+import { leanMemoryPlan } from '../job/environment.js';
+import { emulatorSource, plannedFactorStore } from '../job/factor-store.js';
+import { startingAdapter } from '../job/job.js';
+import { correctBlocks, correctedBlocks } from '../stages/correct.js';
+import type { ProcessMemory } from './divide-emulation.js';
+import { createNullRun } from './null-run.js';
+import { doesNotFit, type PlanInputs } from './plan.js';
+
+/**
+ * What a process takes that computes corrections and scores nothing: so little that several find
+ * room on one device.
+ * @throws PipelineError PIPELINE_DOES_NOT_FIT
+ */
+export async function correctionMemory({
+  job,
+  profile,
+  budgetBytes,
+}: PlanInputs): Promise<ProcessMemory> {
+  const run = createNullRun(job, { profile });
+  try {
+    const adapter = startingAdapter(job);
+    const emulator = emulatorSource(job.model, job.emulated, {
+      store: plannedFactorStore,
+      profile,
+    });
+    await correctBlocks(run, {
+      adapter,
+      emulator,
+      blocks: correctedBlocks(job, adapter),
+    });
+    const neededBytes = run.budget.peakBytes;
+    if (neededBytes > budgetBytes) throw doesNotFit('correct', { budgetBytes, neededBytes });
+    return { budgetBytes: neededBytes, memory: leanMemoryPlan };
+  } finally {
+    await run.close();
+  }
+}

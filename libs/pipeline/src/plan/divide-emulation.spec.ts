@@ -1,0 +1,115 @@
+import { Device, MemoryBudget } from '@emloc/device';
+import { cpuProfile, createCpuBackend } from '@emloc/device-cpu';
+
+import { openWorkspace, type Workspace } from '../../test/fixtures.js';
+import type { JobEnvironment, MemoryPlan } from '../job/environment.js';
+import { plannedFactorStore } from '../job/factor-store.js';
+import { prepareJob, type Job } from '../job/job.js';
+import { StageClock } from '../job/stage-clock.js';
+import { noTrainingStore } from '../job/training-store.js';
+import { calibrate, emulateBlock } from '../stages/emulate.js';
+import { divideEmulation, type EmulationDivision } from './divide-emulation.js';
+
+let workspace: Workspace;
+let job: Job;
+
+beforeAll(async () => {
+  workspace = await openWorkspace();
+  job = await prepareJob(workspace.options({ calibrationRows: 8 }));
+});
+
+afterAll(async () => {
+  await job.close();
+  await workspace.close();
+});
+
+const divide = (budgetBytes: number): Promise<EmulationDivision> =>
+  divideEmulation({ job, profile: cpuProfile, budgetBytes });
+
+function process({
+  budgetBytes,
+  memory,
+}: {
+  budgetBytes: number;
+  memory: MemoryPlan;
+}): JobEnvironment {
+  const budget = new MemoryBudget(budgetBytes);
+  return {
+    device: new Device(createCpuBackend(), budget),
+    clock: new StageClock(budget),
+    memory,
+    factors: plannedFactorStore,
+    training: noTrainingStore,
+    reads: 'real',
+    hostBytes: Number.POSITIVE_INFINITY,
+    prefetch: true,
+    observer: () => undefined,
+  };
+}
+
+/** Runs both on devices of these budgets. */
+async function run(
+  division: EmulationDivision,
+): Promise<{ calibrateBytes: number; emulateBytes: number }> {
+  const [calibrator, builder] = [process(division.calibrate), process(division.emulate)];
+  for await (const statistics of calibrate({ job, environment: calibrator }))
+    await emulateBlock({ job, environment: builder }, statistics);
+  await calibrator.device.close();
+  await builder.device.close();
+  return {
+    calibrateBytes: calibrator.device.budget.peakBytes,
+    emulateBytes: builder.device.budget.peakBytes,
+  };
+}
+
+/** The smallest budget that has a property which larger ones have too. */
+async function least(holds: (budgetBytes: number) => Promise<boolean>): Promise<number> {
+  let [low, high] = [0, 2 ** 26];
+  while (high - low > 1) {
+    const middle = Math.floor((low + high) / 2);
+    if (await holds(middle)) high = middle;
+    else low = middle;
+  }
+  return high;
+}
+
+describe('divideEmulation', () => {
+  it('gives emulation what it takes and calibration the rest, within the budget', async () => {
+    const division = await divide(2 ** 30);
+    expect(division.overlaps).toBe(true);
+    expect(division.calibrate.budgetBytes + division.emulate.budgetBytes).toBe(2 ** 30);
+    const { emulateBytes } = await run(division);
+    expect(emulateBytes).toBeLessThanOrEqual(division.emulate.budgetBytes);
+    expect(emulateBytes).toBeGreaterThan(0.95 * division.emulate.budgetBytes);
+  });
+
+  it('lets them take turns where both do not fit, and run where they just do', async () => {
+    const overlapping = await least(async (bytes) =>
+      divide(bytes).then(
+        ({ overlaps }) => overlaps,
+        () => false,
+      ),
+    );
+    const division = await divide(overlapping);
+    const { calibrateBytes, emulateBytes } = await run(division);
+    expect(calibrateBytes + emulateBytes).toBeLessThanOrEqual(overlapping);
+    const turns = await divide(overlapping - 1);
+    expect(turns).toMatchObject({
+      overlaps: false,
+      calibrate: { budgetBytes: overlapping - 1 },
+      emulate: { budgetBytes: overlapping - 1 },
+    });
+    await run(turns);
+  });
+
+  it('refuses a budget in which one of them does not fit, with the bytes that it needs', async () => {
+    const refusal = await divide(100_000).then(
+      () => null,
+      (error: unknown) => error as Error,
+    );
+    expect(refusal).toMatchObject({ code: 'PIPELINE_DOES_NOT_FIT' });
+    const needed = Number(/\((\d+) bytes\)/.exec(refusal?.message ?? '')?.[1]);
+    expect(needed).toBeGreaterThan(100_000);
+    await expect(divide(needed - 1)).rejects.toMatchObject({ code: 'PIPELINE_DOES_NOT_FIT' });
+  });
+});

@@ -1,0 +1,49 @@
+import { at } from '@emloc/checked';
+import { longestSequence, type Batches, type BatchShape, type RowSource } from '@emloc/models';
+
+import type { Job, TrainingPlan } from '../job/job.js';
+
+/**
+ * A job whose batches are only those that can set a memory peak: the ones that no other batch
+ * outdoes in rows, sequences, targets and longest sequence at once. Memory grows with each of
+ * these, so the peaks are those of the whole job.
+ */
+export function heaviestJob(job: Job): Job {
+  return {
+    ...job,
+    calibration: heaviestBatches(job.calibration),
+    validation: heaviestBatches(job.validation),
+    training: heaviestPlan(job.training, job.trainRows),
+    refinement: job.refinement && heaviestPlan(job.refinement, job.trainRows),
+  };
+}
+
+function heaviestPlan(plan: TrainingPlan, source: RowSource): TrainingPlan {
+  const { rows } = heaviestBatches({ source, rows: plan.batches.flat() });
+  return { ...plan, batches: rows.map((batch) => [batch]) };
+}
+
+/** The Pareto front of batches by what memory depends on; one of several equals. */
+export function heaviestBatches<B extends Batches>(batches: B): B {
+  const front: { readonly rows: readonly number[]; readonly weight: readonly number[] }[] = [];
+  for (const rows of batches.rows) {
+    const weight = weightOf(batches.source.shape(rows));
+    if (front.some((other) => outdoes(other.weight, weight))) continue;
+    const kept = front.filter((other) => !outdoes(weight, other.weight));
+    front.splice(0, front.length, ...kept, { rows, weight });
+  }
+  return { ...batches, rows: front.map(({ rows }) => rows) };
+}
+
+function weightOf({ layouts, integers }: BatchShape): readonly number[] {
+  const ofRows = [...layouts.values()].flatMap((offsets) => [
+    offsets.at(-1) ?? 0,
+    offsets.length,
+    longestSequence(offsets),
+  ]);
+  return [...ofRows, ...integers.values()];
+}
+
+function outdoes(a: readonly number[], b: readonly number[]): boolean {
+  return a.every((value, index) => value >= at(b, index));
+}

@@ -1,0 +1,221 @@
+import { formatBytes, type DeviceProfile, type DeviceRates } from '@emloc/device';
+import { deviceBytes, minimumDeviceBytes, type LayerSource } from '@emloc/weight-pager';
+
+import { PipelineError } from '../errors.js';
+import {
+  leanMemoryPlan,
+  type MemoryPhase,
+  type MemoryPlan,
+  type StageMemory,
+} from '../job/environment.js';
+import { emulatorSource, plannedFactorStore } from '../job/factor-store.js';
+import { startingAdapter, type Job } from '../job/job.js';
+import type { StageName } from '../job/observer.js';
+import { runJob } from '../job/run-job.js';
+import type { StageReport } from '../job/stage-clock.js';
+import { runTrainStage } from '../stages/train.js';
+import { heaviestJob } from './heaviest-batches.js';
+import { createNullRun } from './null-run.js';
+import { StageWork } from './stage-work.js';
+
+/** How a job divides a budget, or by how much it passes it. */
+export type MemoryFit =
+  | { readonly fits: true; readonly neededBytes: number; readonly memory: MemoryPlan }
+  | { readonly fits: false; readonly neededBytes: number; readonly phase: MemoryPhase };
+
+/** Peaks and times of a job that has not run. */
+export interface JobPlan {
+  readonly fits: boolean;
+  readonly budgetBytes: number;
+  /** The smallest budget that every stage can work in. */
+  readonly neededBytes: number;
+  readonly stages: readonly StageReport[];
+}
+
+export interface PlanInputs {
+  readonly job: Job;
+  readonly profile: DeviceProfile;
+  readonly budgetBytes: number;
+}
+
+const stagesOfPhase: Readonly<Record<MemoryPhase, readonly StageName[]>> = Object.freeze({
+  emulate: ['calibrate', 'emulate'],
+  train: ['train'],
+  correct: ['correct'],
+  refine: ['refine'],
+});
+
+/**
+ * What one phase takes: weights of its model in all and at least, and the peak of everything else.
+ */
+interface PhaseNeeds {
+  readonly phase: MemoryPhase;
+  readonly allWeightBytes: number;
+  readonly leastWeightBytes: number;
+  readonly besideWeightBytes: number;
+}
+
+/**
+ * Decides what each phase gives to weights and to kept tensors, by running the job's heaviest
+ * batches on a null device: weights get what nothing else needs, and once all of them stay, blocks
+ * keep their tensors for the backward.
+ */
+export async function fitMemory({ job, profile, budgetBytes }: PlanInputs): Promise<MemoryFit> {
+  const heaviest = heaviestJob(job);
+  const needs = await phaseNeeds(heaviest, profile);
+  const tightest = needs.reduce((most, need) =>
+    leastBytes(need) > leastBytes(most) ? need : most,
+  );
+  const neededBytes = leastBytes(tightest);
+  if (neededBytes > budgetBytes) return { fits: false, neededBytes, phase: tightest.phase };
+  const memory = { ...leanMemoryPlan };
+  for (const need of needs)
+    memory[need.phase] = await divide(heaviest, { profile, need, budgetBytes });
+  return { fits: true, neededBytes, memory };
+}
+
+/**
+ * The memory plan of a job.
+ * @throws PipelineError PIPELINE_DOES_NOT_FIT naming the stage and the least budget
+ */
+export async function requireMemory(inputs: PlanInputs): Promise<MemoryPlan> {
+  const fit = await fitMemory(inputs);
+  if (fit.fits) return fit.memory;
+  throw doesNotFit(stagesOfPhase[fit.phase].at(-1) ?? fit.phase, {
+    budgetBytes: inputs.budgetBytes,
+    neededBytes: fit.neededBytes,
+  });
+}
+
+/** The error of a stage that a budget has no room for. */
+export function doesNotFit(
+  stage: string,
+  { budgetBytes, neededBytes }: { budgetBytes: number; neededBytes: number },
+): PipelineError {
+  return new PipelineError(
+    'PIPELINE_DOES_NOT_FIT',
+    `stage ${stage} does not fit into ${formatBytes(budgetBytes)}: this job needs at least ` +
+      `${formatBytes(neededBytes)} (${neededBytes} bytes); a smaller batch, max-length, rank or ratio needs less`,
+  );
+}
+
+/**
+ * Runs the whole job on a null device with the target's profile. `rates` turn its work into
+ * seconds.
+ */
+export async function planJob(
+  inputs: PlanInputs & { readonly rates: DeviceRates },
+): Promise<JobPlan> {
+  const { job, profile, budgetBytes, rates } = inputs;
+  const fit = await fitMemory(inputs);
+  const work = new StageWork();
+  const run = createNullRun(job, {
+    profile,
+    memory: fit.fits ? fit.memory : leanMemoryPlan,
+    budgetBytes: fit.fits ? budgetBytes : undefined,
+    prefetch: job.options.prefetch,
+    onTurn: (backend) => work.record(backend),
+  });
+  try {
+    await runJob(run);
+  } finally {
+    await run.close();
+  }
+  const stages = run.environment.clock
+    .reports()
+    .map((report) => ({ ...report, seconds: work.seconds(report.name, rates) }));
+  return { fits: fit.fits, budgetBytes, neededBytes: fit.neededBytes, stages };
+}
+
+function leastBytes({ besideWeightBytes, leastWeightBytes }: PhaseNeeds): number {
+  return besideWeightBytes + leastWeightBytes;
+}
+
+async function phaseNeeds(job: Job, profile: DeviceProfile): Promise<readonly PhaseNeeds[]> {
+  const run = createNullRun(job, { profile, exclude: ['weights'] });
+  const { device } = run.environment;
+  try {
+    await runJob(run);
+    const reports = run.environment.clock.reports();
+    return (Object.keys(stagesOfPhase) as MemoryPhase[]).flatMap((phase) => {
+      const peaks = reports
+        .filter(({ name }) => stagesOfPhase[phase].includes(name))
+        .map(({ peakDeviceBytes }) => peakDeviceBytes);
+      if (peaks.length === 0) return [];
+      const source = sourceOf(job, profile, phase);
+      return [
+        {
+          phase,
+          allWeightBytes: source.layers.reduce((sum, layer) => sum + deviceBytes(layer, device), 0),
+          leastWeightBytes: minimumDeviceBytes(source, device),
+          besideWeightBytes: Math.max(...peaks),
+        },
+      ];
+    });
+  } finally {
+    await run.close();
+  }
+}
+
+/** The model that a phase pages: training's is the emulator, if there is one. */
+function sourceOf(job: Job, profile: DeviceProfile, phase: MemoryPhase): LayerSource {
+  return phase === 'train'
+    ? emulatorSource(job.model, job.emulated, { store: plannedFactorStore, profile })
+    : job.model.source;
+}
+
+async function divide(
+  job: Job,
+  inputs: { profile: DeviceProfile; need: PhaseNeeds; budgetBytes: number },
+): Promise<StageMemory> {
+  const {
+    profile,
+    need: { phase, allWeightBytes, besideWeightBytes },
+    budgetBytes,
+  } = inputs;
+  const pagerBytes = Math.min(allWeightBytes, budgetBytes - besideWeightBytes);
+  if ((phase !== 'train' && phase !== 'refine') || pagerBytes < allWeightBytes)
+    return { pagerBytes, keptBlocks: 0 };
+  const fits = async (keptBlocks: number): Promise<boolean> =>
+    (await trainingPeak(job, profile, { stage: phase, memory: { pagerBytes, keptBlocks } })) <=
+    budgetBytes;
+  return { pagerBytes, keptBlocks: await largest(job.model.layout.blocks.length - 1, fits) };
+}
+
+/**
+ * The largest whole number up to `limit` for which a property holds that holds for 0 and is lost
+ * once.
+ */
+async function largest(limit: number, holds: (value: number) => Promise<boolean>): Promise<number> {
+  if (await holds(limit)) return limit;
+  let low = 0;
+  let high = limit;
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if (await holds(middle)) low = middle;
+    else high = middle;
+  }
+  return low;
+}
+
+async function trainingPeak(
+  job: Job,
+  profile: DeviceProfile,
+  { stage, memory }: { stage: 'train' | 'refine'; memory: StageMemory },
+): Promise<number> {
+  const plan = stage === 'train' ? job.training : job.refinement;
+  if (!plan) return 0;
+  const run = createNullRun(job, { profile, memory: { ...leanMemoryPlan, [stage]: memory } });
+  try {
+    await runTrainStage(run, {
+      stage,
+      source: sourceOf(job, profile, stage),
+      adapter: startingAdapter(job),
+      plan,
+      evaluateBefore: false,
+    });
+    return run.budget.peakBytes;
+  } finally {
+    await run.close();
+  }
+}

@@ -1,0 +1,90 @@
+import { at, get } from '@emloc/checked';
+import type { PackedBatch } from '@emloc/dataset';
+import type { Device, Tensor } from '@emloc/device';
+import { evaluate, FinetuneError, type EvaluateOptions, type Scorer } from '@emloc/finetune';
+
+import type { TextRows } from './text-rows.js';
+
+/** Scores of one variant over all batches. */
+export interface Evaluation {
+  /** Σ NLL / Σ trained-on tokens. */
+  readonly loss: number;
+  /** Share of the trained-on tokens that are the argmax. */
+  readonly tokenAccuracy: number;
+  /** Share of the rows that were not cut and in which every trained-on token is the argmax. */
+  readonly exactMatch: number;
+  readonly rows: number;
+  /** Trained-on tokens. */
+  readonly tokens: number;
+}
+
+/** Batches of texts. */
+export interface TextBatches {
+  readonly source: TextRows;
+  readonly rows: readonly (readonly number[])[];
+}
+
+interface TextEvaluation extends Omit<EvaluateOptions<Evaluation>, 'batches' | 'scorer'> {
+  readonly batches: TextBatches;
+}
+
+/**
+ * Scores several adapters (null: none) on texts; one evaluation per variant.
+ * @throws FinetuneError FINETUNE_NO_TARGETS, FINETUNE_NON_FINITE
+ */
+export async function evaluateText(options: TextEvaluation): Promise<readonly Evaluation[]> {
+  const { source, rows } = options.batches;
+  if (!rows.some((batch) => source.shape(batch).lossWeight > 0))
+    throw new FinetuneError('FINETUNE_NO_TARGETS', 'no row has a token to score');
+  return evaluate({ ...options, scorer: () => new TextScorer(options.batches) });
+}
+
+/** Sums in float64 on the host, in the order of the batches. */
+class TextScorer implements Scorer<Evaluation> {
+  #nll = 0;
+  #tokens = 0;
+  #correct = 0;
+  #rows = 0;
+  #exact = 0;
+
+  constructor(private readonly batches: TextBatches) {}
+
+  async add(device: Device, results: ReadonlyMap<string, Tensor>, batch: number): Promise<void> {
+    const nll = await device.download(get(results, 'losses'));
+    const predicted = await device.download(get(results, 'predictions'));
+    this.#count(this.batches.source.packed(at(this.batches.rows, batch)), { nll, predicted });
+  }
+
+  finish(): Evaluation {
+    const loss = this.#nll / this.#tokens;
+    if (!Number.isFinite(loss))
+      throw new FinetuneError('FINETUNE_NON_FINITE', `evaluation: loss ${loss}`);
+    return {
+      loss,
+      tokenAccuracy: this.#correct / this.#tokens,
+      exactMatch: this.#exact / this.#rows,
+      rows: this.#rows,
+      tokens: this.#tokens,
+    };
+  }
+
+  #count(
+    batch: PackedBatch,
+    { nll, predicted }: { nll: ArrayLike<number>; predicted: ArrayLike<number> },
+  ): void {
+    let target = 0;
+    for (let row = 0; row + 1 < batch.offsets.length; row += 1) {
+      const end = at(batch.offsets, row + 1);
+      let isExact = true;
+      for (; target < batch.targets.length && at(batch.targetRows, target) < end; target += 1) {
+        const isCorrect = predicted[target] === batch.targets[target];
+        this.#nll += at(nll, target);
+        this.#correct += isCorrect ? 1 : 0;
+        isExact &&= isCorrect;
+      }
+      this.#rows += 1;
+      this.#exact += isExact && !at(batch.isCut, row) ? 1 : 0;
+    }
+    this.#tokens += batch.targets.length;
+  }
+}

@@ -1,0 +1,79 @@
+import { Device, MemoryBudget, type DeviceProfile } from '@emloc/device';
+import { createNullBackend } from '@emloc/device-null';
+import { generate } from '@emloc/tasks';
+import { deviceBytes, openPager } from '@emloc/weight-pager';
+
+import type { SyntheticModel } from './gpu-model.js';
+import { defaultShape } from './gpu-shapes.js';
+import { trainingBounds, type TrainingTask } from './gpu-training.js';
+
+/** Device memory that a measurement of training may take, the driver's context included. */
+export interface GpuBudgets {
+  /** LoRA on an emulator. */
+  readonly train: number;
+  /** LoRA on the full model. */
+  readonly paged: number;
+}
+
+const gibibyte = 2 ** 30;
+/** The driver's own memory on a card, which PyTorch's figures do not count either. */
+const contextBytes = 524 * 2 ** 20;
+/** What was measured beside PyTorch's inference at the default shape. */
+const defaultBudgets: GpuBudgets = Object.freeze({
+  train: 14.45 * gibibyte + contextBytes,
+  paged: 14 * gibibyte,
+});
+
+/** Of another shape than the default: what inference takes, for both. */
+export async function gpuBudgets(
+  shape: string,
+  model: SyntheticModel,
+  profile: DeviceProfile,
+): Promise<GpuBudgets> {
+  if (shape === defaultShape) return defaultBudgets;
+  const bytes = await inferenceBytes(model, profile);
+  return { train: bytes, paged: bytes };
+}
+
+/** Budgets of a job that keeps everything twice, then pages and recomputes. */
+export async function identityBudgets(
+  shape: string,
+  task: Omit<TrainingTask, 'budgetBytes'>,
+  profile: DeviceProfile,
+): Promise<readonly number[]> {
+  if (shape === defaultShape) return [10, 10, 3.75].map((gibibytes) => gibibytes * gibibyte);
+  const unbounded = { ...task, budgetBytes: Number.POSITIVE_INFINITY };
+  const { least, most } = await trainingBounds(unbounded, profile);
+  return [most, most, least];
+}
+
+/** Tokens of a step of `train`. */
+const prefillTokens = 2048;
+
+/** All weights and a prefill to its next token, on the null device. */
+async function inferenceBytes(
+  { layout, original: source }: SyntheticModel,
+  profile: DeviceProfile,
+): Promise<number> {
+  const budget = new MemoryBudget(Number.POSITIVE_INFINITY);
+  const device = new Device(createNullBackend(profile), budget);
+  const pager = openPager({
+    device,
+    source,
+    deviceBytes: source.layers.reduce((sum, layer) => sum + deviceBytes(layer, device), 0),
+    hostBytes: Number.POSITIVE_INFINITY,
+    reads: 'none',
+  });
+  try {
+    await generate({
+      model: { device, layout, pager },
+      variant: null,
+      prompts: [{ ids: new Int32Array(prefillTokens), maxTokens: 1 }],
+      stopIds: new Set(),
+    });
+  } finally {
+    await pager.close();
+  }
+  await device.close();
+  return budget.peakBytes;
+}

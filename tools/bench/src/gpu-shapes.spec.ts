@@ -1,0 +1,43 @@
+import { at } from '@emloc/checked';
+import { cudaProfile } from '@emloc/device-cuda';
+import { parameterCount } from '@emloc/models';
+
+import { gpuBudgets, identityBudgets } from './gpu-budgets.js';
+import { syntheticModel } from './gpu-model.js';
+import { gpuShapes } from './gpu-shapes.js';
+
+const profile = cudaProfile();
+
+describe.each([
+  ['qwen2.5-7b', 7_615_616_512],
+  ['qwen3-8b', 8_190_735_360],
+  ['llama-3.1-8b', 8_030_261_248],
+  ['mistral-small-24b', 23_572_403_200],
+  ['gemma-3-12b', 11_766_034_176],
+])('%s', (shape, parameters) => {
+  it('has as many parameters as the published model', () => {
+    expect(gpuShapes.has(shape)).toBe(true);
+    const { layout, firstLinears } = syntheticModel({ shape, ratio: 0.4, profile });
+    expect(parameterCount(layout)).toBe(parameters);
+    expect(firstLinears).toHaveLength(7);
+  });
+
+  it('is measured within its weights and no more than 2 GiB beside them', async () => {
+    const model = syntheticModel({ shape, ratio: 0.4, profile });
+    const { train, paged } = await gpuBudgets(shape, model, profile);
+    for (const bytes of [train, paged]) expect(bytes).toBeLessThan(2 * parameters + 2 ** 31);
+    expect(train).toBeGreaterThan(2 * parameters);
+  });
+});
+
+test('of a shape without budgets of its own, identity pages in less than what keeps everything', async () => {
+  const shape = 'qwen3-8b';
+  const { layout, emulator } = syntheticModel({ shape, ratio: 0.4, profile, blocks: 2 });
+  const budgets = await identityBudgets(
+    shape,
+    { layout, source: emulator, loraRank: 1, sequences: 1, sequenceLength: 64, steps: 1 },
+    profile,
+  );
+  expect(at(budgets, 0)).toBe(at(budgets, 1));
+  expect(at(budgets, 2)).toBeLessThan(at(budgets, 0));
+});

@@ -1,0 +1,79 @@
+/**
+ * `node tools/goldens/pack.mjs FOLDER...` makes a fixture NAME.golden.br of each golden folder:
+ * config.json, golden.json and model.safetensors in one file, which @emloc/golden-models unpacks.
+ *
+ * Compressed by brotli: the length of a header (uint32, little endian), the header (JSON, the files
+ * in order with their name and bytes, and from where on a file is bf16 values), the files. Values
+ * come as two planes, first every exponent, then every sign with its mantissa: mantissas of random
+ * weights are noise, exponents nearly a constant.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+import { brotliCompressSync, constants } from 'node:zlib';
+
+const fixtures = fileURLToPath(new URL('../../libs/golden-models/fixtures/', import.meta.url));
+
+/**
+ * @param {Readonly<Record<string, Uint8Array>>} files by name; NAME.safetensors is all bf16
+ * @returns {Uint8Array}
+ */
+export function pack(files) {
+  const entries = Object.entries(files).map(([name, data]) => ({
+    name,
+    bytes: data.length,
+    valuesFrom: name.endsWith('.safetensors') ? valuesFrom(data) : data.length,
+    data,
+  }));
+  const header = Buffer.from(
+    JSON.stringify(entries.map(({ name, bytes, valuesFrom }) => ({ name, bytes, valuesFrom }))),
+  );
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(header.length);
+  const bodies = entries.flatMap(({ data, valuesFrom }) => [
+    data.subarray(0, valuesFrom),
+    toPlanes(data.subarray(valuesFrom)),
+  ]);
+  const plain = Buffer.concat([length, header, ...bodies]);
+  return brotliCompressSync(plain, {
+    params: {
+      [constants.BROTLI_PARAM_QUALITY]: constants.BROTLI_MAX_QUALITY,
+      [constants.BROTLI_PARAM_LGWIN]: constants.BROTLI_MAX_WINDOW_BITS,
+      [constants.BROTLI_PARAM_SIZE_HINT]: plain.length,
+    },
+  });
+}
+
+/** @param {Uint8Array} data @throws Error where a tensor is not bf16 */
+function valuesFrom(data) {
+  const bytes = Buffer.from(data);
+  const end = 8 + Number(bytes.readBigUInt64LE());
+  const header = JSON.parse(bytes.toString('utf8', 8, end));
+  for (const [name, { dtype }] of Object.entries(header))
+    if (name !== '__metadata__' && dtype !== 'BF16') throw new Error(`${name} is ${dtype}`);
+  return end;
+}
+
+/** @param {Uint8Array} values little-endian bf16: sign, 8 bits of exponent, 7 of mantissa */
+function toPlanes(values) {
+  const count = values.length / 2;
+  const planes = new Uint8Array(values.length);
+  for (let index = 0; index < count; index++) {
+    const [low = 0, high = 0] = values.subarray(2 * index, 2 * index + 2);
+    planes[index] = ((high & 0x7f) << 1) | (low >> 7);
+    planes[count + index] = (high & 0x80) | (low & 0x7f);
+  }
+  return planes;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const names = ['config.json', 'golden.json', 'model.safetensors'];
+  for (const folder of process.argv.slice(2)) {
+    const files = Object.fromEntries(names.map((name) => [name, readFileSync(join(folder, name))]));
+    const packed = pack(files);
+    const file = join(fixtures, `${basename(folder)}.golden.br`);
+    writeFileSync(file, packed);
+    console.log(`${file}: ${packed.length} bytes`);
+  }
+}
