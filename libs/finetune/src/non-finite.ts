@@ -65,11 +65,7 @@ async function firstNonFiniteBlock(
 }
 
 async function isFinite({ device }: PagedModel, x: Tensor): Promise<boolean> {
-  const squaredNorm = device.allocate([1], 'float32', 'activations', 'squared norm');
-  try {
-    device.kernels.squaredNorms({ tensors: [x], out: squaredNorm });
-    return Number.isFinite(at(await device.download(squaredNorm), 0));
-  } finally {
-    squaredNorm.dispose();
-  }
+  using squaredNorm = device.allocate([1], 'float32', 'activations', 'squared norm');
+  device.kernels.squaredNorms({ tensors: [x], out: squaredNorm });
+  return Number.isFinite(at(await device.download(squaredNorm), 0));
 }
