@@ -43,6 +43,7 @@ const nativeFiles = [
   'libs/device-*/src/**/native*.ts',
   'libs/device-*/src/**/native/**/*.ts',
   'libs/checkpoint/src/output/native-*.ts',
+  'libs/hub/src/native-*.ts',
 ];
 
 /** Inner loops over numbers, where a call for each of them would be felt. */

@@ -26,9 +26,9 @@ function ownerships(nativeFiles) {
       reason: 'metrics are behind @emloc/telemetry',
     },
     {
-      packages: ['@huggingface/*'],
-      files: ['libs/dataset/**/*.ts'],
-      reason: 'tokenizers and templates are behind @emloc/dataset',
+      packages: ['@huggingface/*', 'undici'],
+      files: ['libs/hub/**/*.ts'],
+      reason: 'models by their hub names are behind @emloc/hub',
     },
     {
       packages: ['@tensorflow/*'],
@@ -39,7 +39,7 @@ function ownerships(nativeFiles) {
       packages: ['koffi'],
       files: [...nativeFiles],
       reason:
-        'FFI is in the native files of the device implementations, and one for output folders',
+        'FFI is in the native files of the device implementations, one for output folders and one for the lock of the hub cache',
     },
   ];
 }

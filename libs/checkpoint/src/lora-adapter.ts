@@ -20,6 +20,8 @@ export interface LoraAdapter {
   readonly targetModules: readonly string[];
   /** Name of the base model, as on a model hub. */
   readonly baseModel?: string;
+  /** Commit of the base model under that name. */
+  readonly baseRevision?: string;
   /** By module path, e.g. `model.layers.0.self_attn.q_proj`. */
   readonly layers: ReadonlyMap<string, LoraLayer>;
 }

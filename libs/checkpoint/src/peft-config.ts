@@ -25,7 +25,15 @@ export interface PeftConfig {
  */
 export function peftConfigText(
   adapter: LoraAdapter,
-  { targetModules, baseModel }: { targetModules: readonly string[]; baseModel: string | null },
+  {
+    targetModules,
+    baseModel,
+    revision,
+  }: {
+    targetModules: readonly string[];
+    baseModel: string | null;
+    revision: string | null;
+  },
 ): string {
   const config = {
     alpha_pattern: ownNumbers(adapter, 'alpha'),
@@ -52,7 +60,7 @@ export function peftConfigText(
     qalora_group_size: 16,
     r: adapter.rank,
     rank_pattern: ownNumbers(adapter, 'rank'),
-    revision: null,
+    revision,
     target_modules: targetModules,
     target_parameters: null,
     task_type: 'CAUSAL_LM',

@@ -71,6 +71,17 @@ describe('writing', () => {
       });
     }));
 
+  it('names the commit of the base beside its name, and without a name nothing', () =>
+    inFolder(async (folder) => {
+      const baseRevision = '0a'.repeat(20);
+      const written = [];
+      for (const baseModel of ['owner/model', undefined]) {
+        await writePeftAdapter(folder, tinyAdapter({ baseModel, baseRevision }));
+        written.push((await readConfig(folder))['revision']);
+      }
+      expect(written).toEqual([baseRevision, null]);
+    }));
+
   it("uses PEFT's names, float32, shapes and keys", () =>
     inFolder(async (folder) => {
       await writePeftAdapter(folder, tinyAdapter(), { linearModules: tinyLinears });

@@ -43,10 +43,9 @@ export async function writePeftAdapter(
   assertAdapter(adapter);
   if (options.linearModules) assertFitsModel(adapter, options.linearModules);
   const targetModules = targetModulesOf(adapter.layers.keys(), options.linearModules);
-  const config = peftConfigText(adapter, {
-    targetModules,
-    baseModel: publicName(adapter.baseModel),
-  });
+  const baseModel = publicName(adapter.baseModel);
+  const revision = baseModel === null ? null : (adapter.baseRevision ?? null);
+  const config = peftConfigText(adapter, { targetModules, baseModel, revision });
   try {
     await mkdir(folder, { recursive: true });
   } catch (error) {

@@ -60,3 +60,23 @@ export function tokenizerWith(
     return loadTokenizer(folder, { ...textOptions, ...options });
   });
 }
+
+/** Bytes and texts as they are, objects as JSON. */
+export type FolderFiles = Readonly<Record<string, string | object | Uint8Array>>;
+
+/** The tokenizer of a folder with these files and nothing else. */
+export function tokenizerOf(
+  files: FolderFiles,
+  options: Partial<TextOptions> = {},
+): Promise<ChatTokenizer> {
+  return inTemporaryFolder(async (folder) => {
+    for (const [name, content] of Object.entries(files))
+      await writeFile(
+        join(folder, name),
+        typeof content === 'string' || content instanceof Uint8Array
+          ? content
+          : JSON.stringify(content),
+      );
+    return loadTokenizer(folder, { ...textOptions, ...options });
+  });
+}

@@ -26,18 +26,33 @@ const workspaceBytes: WorkspaceBytes = Object.freeze({
       sum(products.map(({ left, leftColumns, out }) => left.dim(0) * leftColumns + 3 * out.size)),
     ),
   gram: ({ out }: KernelOptions<'gram'>) => bytes(5 * out.size),
-  rmsNorm: ({ x, inverseRms }: KernelOptions<'rmsNorm'>) => bytes(3 * x.size + 4 * inverseRms.size),
-  rmsNormBackward: ({ x, inverseRms, accumulate, out }: KernelOptions<'rmsNormBackward'>) =>
-    bytes((5 + Number(accumulate ?? false) + (out ? 2 : 0)) * x.size + 3 * inverseRms.size),
+  rmsNorm: ({ x, inverseRms, weightOffset }: KernelOptions<'rmsNorm'>) =>
+    bytes(3 * x.size + 4 * inverseRms.size + (weightOffset ? x.dim(-1) : 0)),
+  rmsNormBackward: (options: KernelOptions<'rmsNormBackward'>) =>
+    bytes(
+      (5 + Number(options.accumulate ?? false) + (options.out ? 2 : 0)) * options.x.size +
+        3 * options.inverseRms.size +
+        (options.weightOffset ? options.x.dim(-1) : 0),
+    ),
+  layerNorm: ({ x, mean }: KernelOptions<'layerNorm'>) => bytes(6 * x.size + 7 * mean.size),
+  layerNormBackward: ({ x, mean, accumulate }: KernelOptions<'layerNormBackward'>) =>
+    bytes((9 + Number(accumulate ?? false)) * x.size + 4 * mean.size),
   rope: ({ x, positions, cos }: KernelOptions<'rope'>) =>
     bytes(5 * x.size + 3 * positions.size * cos.dim(1)),
   attention: (options: KernelOptions<'attention'>) =>
     bytes(attentionElements(options, { tiles: 6, rows: 6, sequenceRows: 2 })),
   attentionBackward: (options: KernelOptions<'attentionBackward'>) =>
     bytes(attentionElements(options, { tiles: 9, rows: 16, sequenceRows: 10 })),
-  gatedActivation: ({ out }: KernelOptions<'gatedActivation'>) => bytes(3 * out.size),
-  gatedActivationBackward: ({ dOut, out }: KernelOptions<'gatedActivationBackward'>) =>
-    bytes((9 + (out ? 1 : 0)) * dOut.size),
+  activation: ({ out, kind }: KernelOptions<'activation'>) =>
+    bytes((activationTensors[kind].share + 1) * out.size),
+  activationBackward: ({ x, kind, accumulate }: KernelOptions<'activationBackward'>) =>
+    bytes((slopeTensors(kind) + 1 + Number(accumulate ?? false)) * x.size),
+  gatedActivation: ({ out, kind }: KernelOptions<'gatedActivation'>) =>
+    bytes((activationTensors[kind].share + 2 + (kind === 'clampedSwiglu' ? 3 : 0)) * out.size),
+  gatedActivationBackward: ({ dOut, out, kind }: KernelOptions<'gatedActivationBackward'>) =>
+    bytes(
+      (slopeTensors(kind) + 4 + (out ? 1 : 0) + (kind === 'clampedSwiglu' ? 8.5 : 0)) * dOut.size,
+    ),
   gatherRows: ({ out }: KernelOptions<'gatherRows'>) => bytes(out.size),
   scatterRows: ({ x, out }: KernelOptions<'scatterRows'>) =>
     bytes(2 * out.size + x.size + out.dim(0)),
@@ -45,12 +60,20 @@ const workspaceBytes: WorkspaceBytes = Object.freeze({
     bytes(
       Math.max(0, ...copies.map(({ x, columns, out }) => 2 * x.dim(0) * columns + 5 * out.size)),
     ),
-  crossEntropy: ({ logits, gradientScale }: KernelOptions<'crossEntropy'>) =>
-    crossEntropyBytes(logits, gradientScale !== undefined),
+  crossEntropy: crossEntropyBytes,
   add: ({ out, alpha = 1 }: KernelOptions<'add'>) => bytes(out.size * (1 + Number(alpha !== 1))),
   addBias: ({ out }: KernelOptions<'addBias'>) => bytes(out.size),
   fill: ({ out }: KernelOptions<'fill'>) => bytes(out.size),
   scale: ({ out }: KernelOptions<'scale'>) => bytes(out.size),
+  scaleBy: ({ out }: KernelOptions<'scaleBy'>) => bytes(out.size),
+  modulate: ({ x }: KernelOptions<'modulate'>) => bytes(5 * x.size + 2 * x.dim(0)),
+  modulateBackward: (options: KernelOptions<'modulateBackward'>) =>
+    sequenceSumBytes(options, 3 + Number(!!options.dScale), [options.dScale, options.dShift]),
+  gatedAdd: ({ x }: KernelOptions<'gatedAdd'>) => bytes(3 * x.size + x.dim(0)),
+  gatedAddBackward: (options: KernelOptions<'gatedAddBackward'>) =>
+    sequenceSumBytes(options, 2 + Number(!!options.dGate), [options.dGate]),
+  mseLoss: ({ prediction, loss, gradientScale }: KernelOptions<'mseLoss'>) =>
+    bytes((gradientScale === undefined ? 2 : 3) * prediction.size + 2 * loss.size),
   squaredNorms: ({ tensors }: KernelOptions<'squaredNorms'>) =>
     bytes(Math.max(0, ...tensors.map(({ size }) => size)) + 2 * tensors.length),
   adamw: ({ parameters }: KernelOptions<'adamw'>) =>
@@ -70,10 +93,44 @@ function sum(values: readonly number[]): number {
   return values.reduce((total, value) => total + value, 0);
 }
 
-function crossEntropyBytes(logits: Tensor, hasGradient: boolean): number {
+/** Tensors of the input's size that share and slope of an activation make, see activations.ts. */
+const activationTensors = {
+  silu: { share: 1, slope: 4 },
+  quickGelu: { share: 2, slope: 5 },
+  clampedSwiglu: { share: 2, slope: 5 },
+  gelu: { share: 4, slope: 6 },
+  geluTanh: { share: 7, slope: 10 },
+} as const;
+
+function slopeTensors(kind: keyof typeof activationTensors): number {
+  const { share, slope } = activationTensors[kind];
+  return share + slope;
+}
+
+/** `tensors` of the size of x, and copies of it while sums over sequences are made. */
+function sequenceSumBytes(
+  { x, accumulate }: { readonly x: Tensor; readonly accumulate?: boolean },
+  tensors: number,
+  sums: readonly (Tensor | null | undefined)[],
+): number {
+  const made = sums.reduce((total, tensor) => total + 2 * (tensor?.size ?? 0), 0);
+  const copies = Number(accumulate ?? false) + (made > 0 ? 2 : 0);
+  return bytes((tensors + copies) * x.size + x.dim(0) + made);
+}
+
+function crossEntropyBytes({
+  logits,
+  gradientScale,
+  logitScale = 1,
+  softCap,
+}: KernelOptions<'crossEntropy'>): number {
+  const hasGradient = gradientScale !== undefined;
+  const capped = softCap === undefined ? 0 : 3 + 4 * Number(hasGradient);
+  const extra = (capped + Number(logitScale !== 1)) * logits.size;
   const [rows, width] = [logits.dim(0), logits.dim(1)];
   const booleans = (1 + Number(hasGradient)) * rows * width;
-  return bytes((3 + 4 * Number(hasGradient)) * rows * width + 2 * width + 16 * rows) + booleans;
+  const plain = (3 + 4 * Number(hasGradient)) * rows * width + 2 * width + 16 * rows;
+  return bytes(plain + extra) + booleans;
 }
 
 interface AttentionCounts {

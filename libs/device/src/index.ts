@@ -6,7 +6,6 @@ export { Tensor } from './tensor.js';
 export { type ScopedAllocation, TensorScope } from './tensor-scope.js';
 export {
   type AttentionMask,
-  type RowRange,
   assertScoring,
   attendedKeys,
   attendedPairs,

@@ -43,9 +43,10 @@ export interface WaitingStream {
 type WaitingStreams = Map<string, WaitingStream>;
 
 /**
- * A forward pass that takes all batches through one block before it asks for the next, so that every
- * page is read once. Streams wait in host memory. The pager must have been given `inferenceOrder` as
- * its schedule. Variants share what comes before the first block that one of them adapts.
+ * A forward pass that takes all batches through one block before it asks for the next, so that
+ * every page is read once. Streams wait in host memory. The pager must have been given
+ * `inferenceOrder` as its schedule. Variants share what comes before the first block that one of
+ * them adapts.
  */
 export class BreadthFirstPass {
   readonly #pass: PassContext;
@@ -95,7 +96,7 @@ export class BreadthFirstPass {
     this.close();
   }
 
-  /** Gives every variant streams of its own where this block makes them differ, or ends the chain. */
+  /** Gives every variant its own streams where this block makes them differ, or ends the chain. */
   async #part(block: Block): Promise<void> {
     const { variants, model } = this.options;
     const differs =

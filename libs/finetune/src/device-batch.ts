@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import type { Device, SequenceLayout, Tensor } from '@emloc/device';
 import { longestSequence, type Batch } from '@emloc/models';
 
@@ -67,9 +68,9 @@ export class DeviceBatch {
 /** Rows counted from 0 in every sequence. */
 function positionsOf(offsets: readonly number[]): Int32Array {
   const positions = new Int32Array(offsets.at(-1) ?? 0);
-  offsets.forEach((end, index) => {
-    const start = offsets[index - 1] ?? end;
-    for (let row = start; row < end; row += 1) positions[row] = row - start;
-  });
+  for (let i = 1; i < offsets.length; i += 1) {
+    const start = at(offsets, i - 1);
+    for (let row = start; row < at(offsets, i); row += 1) positions[row] = row - start;
+  }
   return positions;
 }

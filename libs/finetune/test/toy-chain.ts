@@ -127,7 +127,7 @@ function trunk(): BlockDeclaration[] {
   ];
 }
 
-/** A chain of two streams: patches through a frozen tower, joined with words, to a mean of squares. */
+/** Patches through a frozen tower, joined with words, to a mean of squares. */
 export function toyLayout(): ModelLayout {
   return layoutFrom({
     family: 'toy',

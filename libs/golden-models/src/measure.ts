@@ -55,9 +55,9 @@ async function measureLora(model: PagedModel, golden: Golden): Promise<Measured[
   return { loss, gradients };
 }
 
-/** sum + share · values */
+/** sum + share · values; without a sum: share · values */
 function plus(sum: Float32Array | undefined, share: number, values: Float32Array): Float32Array {
-  return values.map((value, index) => (sum?.[index] ?? 0) + share * value);
+  return values.map((value, index) => (sum ? at(sum, index) : 0) + share * value);
 }
 
 /** The golden's LoRA on every linear layer. */

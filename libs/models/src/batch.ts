@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import type { HostArray } from '@emloc/device';
 
 /** A stream of activations that a batch brings. */
@@ -9,7 +10,7 @@ export interface ValueShape {
 
 /** The sizes of a batch, without what is in it: memory depends on nothing else. */
 export interface BatchShape {
-  /** By row layout: cumulative lengths of its sequences, first 0; rows are packed without padding. */
+  /** By row layout: cumulative lengths of its sequences, first 0; there is no padding. */
   readonly layouts: ReadonlyMap<string, readonly number[]>;
   /** By stream of integers: how many there are. */
   readonly integers: ReadonlyMap<string, number>;
@@ -45,8 +46,8 @@ export interface Batches {
 
 /** The length of the longest sequence between cumulative offsets. */
 export function longestSequence(offsets: readonly number[]): number {
-  return offsets.reduce(
-    (longest, end, index) => Math.max(longest, end - (offsets[index - 1] ?? end)),
-    0,
-  );
+  let longest = 0;
+  for (let i = 1; i < offsets.length; i += 1)
+    longest = Math.max(longest, at(offsets, i) - at(offsets, i - 1));
+  return longest;
 }

@@ -65,7 +65,7 @@ export interface NumberedBlocks {
 export interface OtherTensors {
   /** Names of tensors that repeat others, such as a tied head. */
   readonly repeated: readonly string[];
-  /** Prefix of the model's own names where the checkpoint has other models, too; null: it has not. */
+  /** Prefix of the model's own names where the checkpoint has other models; null: it has none. */
   readonly within: string | null;
 }
 

@@ -50,7 +50,11 @@ function specOf(objects: { data?: StoredObject; validation?: StoredObject }, job
 }
 
 const fetchInto = (spec: JobSpec, signal = new AbortController().signal) =>
-  jobOptionsOf(spec, harness.storage, { folder, signal });
+  jobOptionsOf(spec, harness.storage, {
+    folder,
+    signal,
+    modelFolder: (model) => Promise.resolve(`/resolved${model}`),
+  });
 
 test('uploaded rows lie in the folder under names of its own, whatever they were called, for their owner alone', async () => {
   const { data, validation } = await fetchInto(
@@ -69,6 +73,11 @@ test('uploaded rows lie in the folder under names of its own, whatever they were
     1,
     ['data.jsonl', 'validation.jsonl'],
   ]);
+});
+
+test('the model is where this host has it', async () => {
+  const { model } = await fetchInto(specOf({ data: await upload('rows') }));
+  expect(model).toBe('/resolved/model');
 });
 
 test('a link that stands in the place of the rows is not followed', async () => {

@@ -91,6 +91,7 @@ export async function startStageHarness(): Promise<StageHarness> {
         scratch,
         heartbeatMs,
         abandonMs,
+        modelFolder: (model) => Promise.resolve(model),
       });
       const draining = new AbortController();
       return {

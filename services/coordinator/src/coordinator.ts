@@ -1,4 +1,7 @@
+import { homedir } from 'node:os';
+import process from 'node:process';
 import { JobService } from '@emloc/contracts';
+import { servedModel, servedModelFolder, type ServingHost } from '@emloc/hub';
 import { clientCredentials, type Authenticator } from '@emloc/rpc';
 import { openNumberedLog, openRecordStore } from '@emloc/service-kit';
 import { programVersion, type ServiceContext, type ServiceSetup } from '@emloc/service-runtime';
@@ -38,7 +41,15 @@ export async function startCoordinator(
   const background = new AbortController();
   await index.start(lane, background.signal);
   await feed.start(background.signal);
-  const datasetFiles = createDatasetFiles(storage, scratch);
+  const hub: ServingHost = {
+    mode: options.modelHub,
+    env: process.env,
+    home: homedir,
+    program: `emloc/${programVersion}`,
+  };
+  const datasetFiles = createDatasetFiles(storage, scratch, (model) =>
+    servedModelFolder(model, hub),
+  );
   const authenticate: Authenticator =
     options.tokensFile === undefined
       ? everyoneIsLocal
@@ -56,6 +67,7 @@ export async function startCoordinator(
         datasetFiles,
         limits: {
           modelRoots: options.modelRoots,
+          findHubModel: (hubName) => servedModel(hubName, hub),
           dataRoots: options.dataRoots,
           maxSteps: options.maxSteps,
         },

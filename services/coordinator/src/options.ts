@@ -1,6 +1,7 @@
 import {
   booleanOption,
   bytesOption,
+  choiceOption,
   durationOption,
   integerOption,
   listOption,
@@ -53,6 +54,11 @@ export const coordinatorOptions = {
     description: 'folders whose models may be used; none: no model path is accepted',
     placeholder: 'DIR,DIR',
     default: [],
+  }),
+  modelHub: choiceOption({
+    description: 'models by hub names: those in the hub cache of this host, or none',
+    choices: ['cache', 'off'],
+    default: 'cache',
   }),
   dataRoots: listOption({
     description: 'folders whose files may be used as data; none: only uploaded data sets',

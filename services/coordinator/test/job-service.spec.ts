@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
@@ -33,6 +34,7 @@ let deployment: Deployment;
 let coordinator: RunningCoordinator;
 beforeAll(async () => {
   deployment = await startDeployment();
+  process.env['HF_HUB_CACHE'] = join(deployment.folder, 'hub');
   writeFileSync(join(deployment.folder, 'tokens.json'), tokensText());
   coordinator = await deployment.start({
     'tokens-file': join(deployment.folder, 'tokens.json'),
@@ -41,10 +43,13 @@ beforeAll(async () => {
     'max-steps': '1000',
   });
 });
-afterAll(() => deployment.close());
+afterAll(async () => {
+  delete process.env['HF_HUB_CACHE'];
+  await deployment.close();
+});
 
 function tokensText(): string {
-  const tokens = ['alice', 'bob', 'carol', 'dave/..', 'erin', 'frank'].map((tenant) => ({
+  const tokens = ['alice', 'bob', 'carol', 'dave/..', 'erin', 'frank', 'grace'].map((tenant) => ({
     tenant,
     sha256: hashToken(`token of ${tenant}`.replaceAll(' ', '-')),
   }));
@@ -208,6 +213,30 @@ describe('creating a job', () => {
     );
   });
 
+  test('a hub name is a folder under a root, else a model of the hub cache at its commit', async () => {
+    const commit = '0a'.repeat(20);
+    const cached = join(deployment.folder, 'hub', 'models--owner--cached');
+    mkdirSync(join(cached, 'snapshots', commit), { recursive: true });
+    for (const name of ['config.json', 'model.safetensors'])
+      writeFileSync(join(cached, 'snapshots', commit, name), '{}');
+    mkdirSync(join(cached, 'refs'));
+    writeFileSync(join(cached, 'refs', 'v1'), commit);
+    const rooted = join(deployment.folder, 'models', 'owner', 'rooted');
+    mkdirSync(rooted, { recursive: true });
+    const named = async (model: string): Promise<string | undefined> =>
+      (await as('grace').createJob(jobRequest(deployment, { model }))).options?.model;
+    expect(await named('owner/rooted')).toBe(rooted);
+    expect(await named('owner/cached@v1')).toBe(`owner/cached@${commit}`);
+    for (const model of ['owner/none', 'owner/cached', 'owner/cached@../x', 'owner/rooted@v1']) {
+      const { fieldViolations } = await refusal(
+        as('grace').createJob(jobRequest(deployment, { model })),
+      );
+      const [{ field, description } = { field: '', description: '' }] = fieldViolations;
+      expect([field, description]).toEqual(['job.options.model', expect.stringContaining(model)]);
+      expect(description).not.toContain(deployment.folder);
+    }
+  });
+
   test('paths stay inside the roots, whatever links say', async () => {
     const outside = join(deployment.folder, 'outside');
     mkdirSync(outside);
@@ -303,7 +332,9 @@ describe('creating a job', () => {
   test('of large uploads the first part is looked at', async () => {
     const large = Buffer.alloc(3 * 2 ** 20, '{"prompt": "x", "completion": "y"}\n');
     const { name } = await as('frank').uploadDataset(uploadOf(large));
-    const files = createDatasetFiles(coordinator.storage, deployment.folder);
+    const files = createDatasetFiles(coordinator.storage, deployment.folder, (model) =>
+      Promise.resolve(model),
+    );
     const data = await findDataset(
       coordinator.storage.datasets,
       'frank',

@@ -57,7 +57,7 @@ function setOption(
 }
 
 function isPath({ flags }: Option): boolean {
-  return /<(dir|file)>/.test(flags);
+  return /<(dir|file)\b/.test(flags);
 }
 
 /** `~` is the home folder, as a shell has it in flags. */

@@ -6,7 +6,7 @@ import type { FlagValues } from './flags.js';
 /** Flags of `serve` that a service gets, in the service's own words. */
 export function serviceFlags(service: ServiceName, values: FlagValues): string[] {
   return [
-    ...given(values, { logLevel: '--log-level' }),
+    ...given(values, { logLevel: '--log-level', modelHub: '--model-hub' }),
     ...(service === 'coordinator'
       ? coordinatorFlags(values)
       : given(values, { device: '--device', threads: '--threads' })),

@@ -10,20 +10,30 @@ export interface Run {
   readonly stderr: string;
 }
 
-/** A signal, sent once the output matches a pattern or a file is there. */
+/** A signal, sent once the output matches a pattern, a file is there or something else holds. */
 export interface Interruption {
   readonly signal: NodeJS.Signals;
-  readonly moment: RegExp | string;
+  readonly moment: RegExp | string | (() => boolean);
 }
 
 /** Runs the command in a folder as a user does. */
 export function runEmloc(
   args: readonly string[],
-  { folder, interruption }: { readonly folder: string; readonly interruption?: Interruption },
+  {
+    folder,
+    interruption,
+    env = {},
+  }: {
+    readonly folder: string;
+    readonly interruption?: Interruption;
+    /** Added to this process's own. */
+    readonly env?: Readonly<Record<string, string>>;
+  },
 ): Promise<Run> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [command, ...args], {
       cwd: folder,
+      env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let [stdout, stderr] = ['', ''];
@@ -32,7 +42,7 @@ export function runEmloc(
     const poll = setInterval(() => {
       if (!interruption) return clearInterval(poll);
       const { moment, signal } = interruption;
-      if (!(typeof moment === 'string' ? existsSync(moment) : moment.test(stdout + stderr))) return;
+      if (!hasCome(moment, stdout + stderr)) return;
       clearInterval(poll);
       child.kill(signal);
     }, 10);
@@ -42,4 +52,9 @@ export function runEmloc(
       resolve({ code, stdout, stderr });
     });
   });
+}
+
+function hasCome(moment: Interruption['moment'], output: string): boolean {
+  if (typeof moment === 'function') return moment();
+  return typeof moment === 'string' ? existsSync(moment) : moment.test(output);
 }

@@ -5,17 +5,13 @@ import { DatasetError, RowError } from '../errors.js';
 import { JsonSyntaxError, parseJson, PyDict, type CalendarDate } from '../jinja/index.js';
 import { isLfsPointer, lfsReason } from '../lfs-pointer.js';
 import { reservedTemplateNames } from '../reserved-names.js';
-import {
-  createTokenizer,
-  TokenizerError,
-  type Encoding,
-  type Tokenizer,
-} from '../tokenizers/index.js';
+import { TokenizerError, type Encoding, type Tokenizer } from '../tokenizers/index.js';
 import { parseCalendarDate } from './calendar-date.js';
 import { ChatTemplate, type RowVariables } from './chat-template.js';
 import { findChatTemplates, type TemplateSource } from './find-templates.js';
+import { loadFolderTokenizer, type FolderTokenizer } from './folder-tokenizer.js';
 import { readJsonObject, type JsonObject } from './model-files.js';
-import { specialTokensOf, templateVariables, type SpecialTokens } from './special-tokens.js';
+import { templateVariables, type SpecialTokens } from './special-tokens.js';
 
 /** The largest that any tokenizer has is far below. */
 const mostTokenId = 2 ** 31 - 1;
@@ -54,15 +50,13 @@ export interface ChatTokenizer {
 }
 
 /**
- * The tokenizer of a model folder: `tokenizer.json`, tokens that stand only in
- * `tokenizer_config.json` or `added_tokens.json`, special tokens by name, chat templates.
+ * The tokenizer of a model folder: `tokenizer.json` or another vocabulary, tokens that stand only
+ * in `tokenizer_config.json` or `added_tokens.json`, special tokens by name, chat templates.
  * @throws DatasetError DATASET_TOKENIZER_INVALID, DATASET_TEMPLATE_INVALID, DATASET_INVALID_OPTION
  */
 export async function loadTokenizer(folder: string, options: TextOptions): Promise<ChatTokenizer> {
   const read = async (name: string): Promise<JsonObject> =>
     (await readJsonObject(folder, name)) ?? {};
-  const definition = await readJsonObject(folder, 'tokenizer.json');
-  if (!definition) throw invalid(folder, 'tokenizer.json', 'file not found');
   const [config, tokensMap, addedTokens, generation, model] = (await Promise.all(
     [
       'tokenizer_config.json',
@@ -72,14 +66,9 @@ export async function loadTokenizer(folder: string, options: TextOptions): Promi
       'config.json',
     ].map(read),
   )) as [JsonObject, JsonObject, JsonObject, JsonObject, JsonObject];
-  const tokenizer = create(folder, {
-    definition,
-    config,
-    addedTokens,
-    specialTokensMap: tokensMap,
-  });
-  assertInVocabulary(folder, tokenizer, options.vocabularySize);
-  const specialTokens = specialTokensOf(config, tokensMap);
+  const loaded = await loadFolderTokenizer(folder, { config, tokensMap, addedTokens, model });
+  const { tokenizer, specialTokens } = loaded;
+  assertInVocabulary(folder, loaded, options.vocabularySize);
   const settings = {
     variables: templateVariables(specialTokens, config, tokensMap),
     templateArguments: argumentsOf(options.templateArguments),
@@ -90,8 +79,7 @@ export async function loadTokenizer(folder: string, options: TextOptions): Promi
     listedEosIds(folder, 'generation_config.json', generation),
     listedEosIds(folder, 'config.json', model),
   ];
-  return new FolderTokenizer(tokenizer, {
-    specialTokens,
+  return new TemplateTokenizer(loaded, {
     eosTokenIds: eosIds(tokenizer, specialTokens.get('eos_token'), listed),
     templates: sources.map((source) => new ChatTemplate(source, settings)),
   });
@@ -109,32 +97,24 @@ async function sourcesOf(
   return [{ name: 'default', source: chatTemplate, origin }];
 }
 
-class FolderTokenizer implements ChatTokenizer {
+class TemplateTokenizer implements ChatTokenizer {
   readonly specialTokens: SpecialTokens;
   readonly eosTokenIds: readonly number[];
   readonly templates: readonly ChatTemplate[];
+  readonly prefixIds: readonly number[];
+  readonly suffixIds: readonly number[];
   readonly #tokenizer: Tokenizer;
 
   constructor(
-    tokenizer: Tokenizer,
-    {
-      specialTokens,
-      eosTokenIds,
-      templates,
-    }: Pick<ChatTokenizer, 'specialTokens' | 'eosTokenIds' | 'templates'>,
+    { tokenizer, specialTokens, prefixIds, suffixIds }: FolderTokenizer,
+    { eosTokenIds, templates }: Pick<ChatTokenizer, 'eosTokenIds' | 'templates'>,
   ) {
     this.#tokenizer = tokenizer;
     this.specialTokens = specialTokens;
+    this.prefixIds = prefixIds;
+    this.suffixIds = suffixIds;
     this.eosTokenIds = eosTokenIds;
     this.templates = templates;
-  }
-
-  get prefixIds(): readonly number[] {
-    return this.#tokenizer.specialPrefixIds;
-  }
-
-  get suffixIds(): readonly number[] {
-    return this.#tokenizer.specialSuffixIds;
   }
 
   encode(text: string): Encoding {
@@ -165,22 +145,17 @@ class FolderTokenizer implements ChatTokenizer {
   }
 }
 
-function create(folder: string, files: Parameters<typeof createTokenizer>[0]): Tokenizer {
-  try {
-    return createTokenizer(files);
-  } catch (error) {
-    if (!(error instanceof TokenizerError)) throw error;
-    throw invalid(folder, error.file, `${error.part}: ${error.reason}`, error);
-  }
-}
-
 /** @throws DatasetError DATASET_TOKENIZER_INVALID */
-function assertInVocabulary(folder: string, tokenizer: Tokenizer, modelSize = Infinity): void {
+function assertInVocabulary(
+  folder: string,
+  { tokenizer, source }: FolderTokenizer,
+  modelSize = Infinity,
+): void {
   const highest = tokenizer.vocabularySize - 1;
   if (highest < modelSize) return;
   throw invalid(
     folder,
-    'tokenizer.json',
+    source,
     `the token ${JSON.stringify(tokenizer.idToToken(highest) ?? '')} has the id ${highest}, the model's vocabulary ends at ${modelSize - 1}: tokenizer and model do not belong together`,
   );
 }
@@ -239,8 +214,6 @@ function argumentsOf(text: string | null): PyDict | null {
   }
 }
 
-function invalid(folder: string, file: string, reason: string, cause?: unknown): DatasetError {
-  return new DatasetError('DATASET_TOKENIZER_INVALID', `${join(folder, file)}: ${reason}`, {
-    cause,
-  });
+function invalid(folder: string, file: string, reason: string): DatasetError {
+  return new DatasetError('DATASET_TOKENIZER_INVALID', `${join(folder, file)}: ${reason}`);
 }

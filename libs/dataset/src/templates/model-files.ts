@@ -1,8 +1,9 @@
+import type { Buffer } from 'node:buffer';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { DatasetError } from '../errors.js';
-import { isLfsPointer, lfsReason } from '../lfs-pointer.js';
+import { isLfsPointer, lfsBeginningLength, lfsReason } from '../lfs-pointer.js';
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
@@ -33,9 +34,24 @@ export async function readText(folder: string, name: string): Promise<string | n
   return text;
 }
 
+/**
+ * Bytes of a file of the folder, null where it does not exist.
+ * @throws DatasetError DATASET_TOKENIZER_INVALID
+ */
+export async function readBytes(folder: string, name: string): Promise<Uint8Array | null> {
+  const bytes = await bytesOf(folder, name);
+  if (bytes && isLfsPointer(bytes.toString('latin1', 0, lfsBeginningLength)))
+    throw invalid(folder, name, lfsReason);
+  return bytes;
+}
+
 async function textOf(folder: string, name: string): Promise<string | null> {
+  return (await bytesOf(folder, name))?.toString('utf8') ?? null;
+}
+
+async function bytesOf(folder: string, name: string): Promise<Buffer | null> {
   try {
-    return await readFile(join(folder, name), 'utf8');
+    return await readFile(join(folder, name));
   } catch (cause) {
     if (isMissing(cause)) return null;
     throw invalid(folder, name, 'cannot be read', cause);

@@ -49,8 +49,10 @@ export interface Tokenizer {
 
 /** Parsed files of a model folder. */
 export interface TokenizerFiles {
-  /** tokenizer.json */
+  /** tokenizer.json, or what stands for it. */
   readonly definition: JsonObject;
+  /** The file that the definition comes from, for messages; by default tokenizer.json. */
+  readonly source?: string;
   /** tokenizer_config.json, `{}` where there is none. */
   readonly config: JsonObject;
   /**
@@ -61,17 +63,17 @@ export interface TokenizerFiles {
   readonly specialTokensMap?: JsonObject;
 }
 
-const fileName = 'tokenizer.json';
-
 /** @throws TokenizerError */
 export function createTokenizer(files: TokenizerFiles): Tokenizer {
-  const definition = new JsonPart(files.definition, fileName);
+  const { source = 'tokenizer.json' } = files;
+  const definition = new JsonPart(files.definition, source);
   const model = createModel(definition.get('model'));
   const normalizer = createNormalizer(definition.get('normalizer'));
   const added = new AddedVocabulary(model, normalizer);
   const { prefix, suffix } = readAffixes(definition.get('post_processor'));
   addTokens(added, definition.get('added_tokens'), files);
   return new RustLikeTokenizer({
+    source,
     model,
     added,
     preTokenization: createPreTokenizer(definition.get('pre_tokenizer')),
@@ -92,13 +94,14 @@ function addTokens(added: AddedVocabulary, part: JsonPart, files: TokenizerFiles
     },
     own,
   );
-  withErrorsOf(() => {
+  withErrorsOf(part.file, () => {
     added.add(own);
     added.add(configured);
   });
 }
 
 interface TokenizerParts {
+  readonly source: string;
   readonly model: TokenModel;
   readonly added: AddedVocabulary;
   readonly preTokenization: PreTokenization;
@@ -123,7 +126,7 @@ class RustLikeTokenizer implements Tokenizer {
   }
 
   encode(text: string): Encoding {
-    const { added, preTokenization } = this.#parts;
+    const { source, added, preTokenization } = this.#parts;
     const ids = new ChunkedInt32List();
     const starts = new ChunkedInt32List();
     const ends = new ChunkedInt32List();
@@ -132,7 +135,7 @@ class RustLikeTokenizer implements Tokenizer {
       starts.push(start);
       ends.push(end);
     };
-    withErrorsOf(() =>
+    withErrorsOf(source, () =>
       added.split(text, {
         token: take,
         text: (part) =>
@@ -203,17 +206,17 @@ class WordEncoder {
   }
 }
 
-/** Names the part of tokenizer.json that gave up on a text. */
-function withErrorsOf(work: () => void): void {
+/** Names the part of the definition that gave up on a text. */
+function withErrorsOf(file: string, work: () => void): void {
   try {
     work();
   } catch (cause) {
     if (cause instanceof GrowthError)
-      throw new TokenizerError(fileName, 'normalizer', cause.message, { cause });
+      throw new TokenizerError(file, 'normalizer', cause.message, { cause });
     if (cause instanceof PatternWorkError)
-      throw new TokenizerError(fileName, 'a pattern', cause.message, { cause });
+      throw new TokenizerError(file, 'a pattern', cause.message, { cause });
     if (cause instanceof ModelError)
-      throw new TokenizerError(fileName, 'model', cause.message, { cause });
+      throw new TokenizerError(file, 'model', cause.message, { cause });
     throw cause;
   }
 }

@@ -34,7 +34,7 @@ export function attention(context: CpuContext, options: AttentionOptions): void 
         out: headOf(out, { row: tile.queryRow, head, width, headLength }),
       };
       const { scale, softCap = null } = options;
-      const sink = sinks?.[head] ?? Number.NEGATIVE_INFINITY;
+      const sink = sinks ? (sinks[head] as number) : Number.NEGATIVE_INFINITY;
       attendTile(context, scratch, { tile, headLength, scale, softCap, sink, ...heads2d });
       writeLogSumExp(context, scratch, logSumExp, head * rows + tile.queryRow, tile.rows);
     }

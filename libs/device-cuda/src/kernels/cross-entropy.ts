@@ -1,5 +1,6 @@
 import type { CrossEntropyOptions } from '@emloc/device';
 
+import { blockFor } from '../block-for.js';
 import {
   addressOf,
   expectDType,
@@ -8,12 +9,9 @@ import {
   type CudaContext,
 } from '../context.js';
 import { isWide, wideCount } from '../wide.js';
-import { blockFor } from './rms-norm.js';
 
-export function crossEntropy(
-  context: CudaContext,
-  { logits, targets, loss, prediction, gradientScale }: CrossEntropyOptions,
-): void {
+export function crossEntropy(context: CudaContext, options: CrossEntropyOptions): void {
+  const { logits, targets, loss, prediction, gradientScale, logitScale = 1, softCap } = options;
   const [rows, columns] = rowsAndColumns('crossEntropy', logits);
   for (const tensor of [targets, loss, prediction]) expectShape('crossEntropy', tensor, [rows]);
   const dtype = expectDType('crossEntropy', ['float32', 'bfloat16'] as const, logits);
@@ -21,7 +19,9 @@ export function crossEntropy(
   expectDType('crossEntropy', ['float32'], loss);
   const address = addressOf(context, logits);
   const width = isWide(columns, wideCount(dtype), address) ? wideCount(dtype) : 1;
-  context.launcher
+  const isPlain = logitScale === 1 && softCap === undefined;
+  const { launcher } = context;
+  launcher
     .begin()
     .pointer(address)
     .pointer(addressOf(context, targets))
@@ -29,9 +29,12 @@ export function crossEntropy(
     .pointer(addressOf(context, prediction))
     .int32(columns)
     .int32(gradientScale === undefined ? 0 : 1)
-    .float32(gradientScale ?? 0)
-    .launch('cross-entropy', `cross_entropy_${dtype}${width > 1 ? '_wide' : ''}`, {
-      grid: [rows],
-      block: blockFor(columns, width, 1024),
-    });
+    .float32(gradientScale ?? 0);
+  // A cap of 0 is none.
+  if (!isPlain) launcher.float32(logitScale).float32(softCap ?? 0);
+  const name = isPlain ? 'cross_entropy' : 'cross_entropy_transformed';
+  launcher.launch('cross-entropy', `${name}_${dtype}${width > 1 ? '_wide' : ''}`, {
+    grid: [rows],
+    block: blockFor(columns, width, 1024),
+  });
 }

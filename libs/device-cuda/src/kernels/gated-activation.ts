@@ -1,28 +1,38 @@
-import type { GatedActivationBackwardOptions, GatedActivationOptions, Tensor } from '@emloc/device';
+import {
+  type GatedActivationBackwardOptions,
+  type GatedActivationKind,
+  type GatedActivationOptions,
+  type Tensor,
+} from '@emloc/device';
 
 import { addressOf, expectDType, expectShape, type CudaContext } from '../context.js';
+import { shapeFor } from '../shape-for.js';
 import { isWide, wideCount } from '../wide.js';
+import { activationNames } from './activation.js';
 
-const threads = 256;
+/** Of gpt-oss's clamped SwiGLU; read by no other kind. */
+const defaultLimit = 7;
 
 export function gatedActivation(
   context: CudaContext,
-  { gate, up, out }: GatedActivationOptions,
+  { gate, up, kind, limit, out }: GatedActivationOptions,
 ): void {
-  launch(context, 'gated_activation', [gate, up, out]);
+  launch(context, 'gated_activation', { kind, limit }, [gate, up, out]);
 }
 
 export function gatedActivationBackward(
   context: CudaContext,
-  { dOut, gate, up, dGate, dUp, out }: GatedActivationBackwardOptions,
+  { dOut, gate, up, kind, limit, dGate, dUp, out }: GatedActivationBackwardOptions,
 ): void {
-  launch(context, 'gated_activation_backward', [dOut, gate, up, dGate, dUp, out ?? null]);
+  const tensors = [dOut, gate, up, dGate, dUp, out ?? null] as const;
+  launch(context, 'gated_activation_backward', { kind, limit }, tensors);
 }
 
 /** Null tensors become null pointers. */
 function launch(
   context: CudaContext,
   name: string,
+  { kind, limit = defaultLimit }: { kind: GatedActivationKind; limit?: number },
   [first, ...others]: readonly [Tensor, ...(Tensor | null)[]],
 ): void {
   const tensors = [first, ...others.filter((tensor) => tensor !== null)] as const;
@@ -33,10 +43,7 @@ function launch(
   const { launcher } = context;
   launcher.begin();
   for (const address of addresses) launcher.pointer(address);
-  launcher
-    .pointer(first.size)
-    .launch('gated-activation', `${name}_${dtype}${width > 1 ? '_wide' : ''}`, {
-      grid: [Math.ceil(first.size / width / threads)],
-      block: threads,
-    });
+  launcher.pointer(first.size).float32(limit);
+  const suffix = `${activationNames[kind]}_${dtype}${width > 1 ? '_wide' : ''}`;
+  launcher.launch('gated-activation', `${name}_${suffix}`, shapeFor(first.size, width));
 }

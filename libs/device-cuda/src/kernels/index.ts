@@ -1,6 +1,7 @@
 import type { KernelName, KernelOptions } from '@emloc/device';
 
 import type { CudaContext } from '../context.js';
+import { activation, activationBackward } from './activation.js';
 import { adamw } from './adamw.js';
 import { addBias } from './add-bias.js';
 import { add } from './add.js';
@@ -12,12 +13,17 @@ import { crossEntropy } from './cross-entropy.js';
 import { eigh } from './eigh.js';
 import { fill } from './fill.js';
 import { gatedActivation, gatedActivationBackward } from './gated-activation.js';
+import { gatedAdd, gatedAddBackward } from './gated-add.js';
 import { gatherRows } from './gather-rows.js';
 import { gemm } from './gemm.js';
 import { gram } from './gram.js';
+import { layerNorm, layerNormBackward } from './layer-norm.js';
+import { modulate, modulateBackward } from './modulate.js';
+import { mseLoss } from './mse-loss.js';
 import { outerProducts } from './outer-products.js';
 import { rmsNorm, rmsNormBackward } from './rms-norm.js';
 import { rope } from './rope.js';
+import { scaleBy } from './scale-by.js';
 import { scale } from './scale.js';
 import { scatterRows } from './scatter-rows.js';
 import { squaredNorms } from './squared-norms.js';
@@ -27,9 +33,13 @@ export const operations = {
   gemm,
   rmsNorm,
   rmsNormBackward,
+  layerNorm,
+  layerNormBackward,
   rope,
   attention,
   attentionBackward,
+  activation,
+  activationBackward,
   gatedActivation,
   gatedActivationBackward,
   gatherRows,
@@ -37,11 +47,17 @@ export const operations = {
   copyBlocks,
   outerProducts,
   crossEntropy,
+  mseLoss,
   add,
   addBias,
   fill,
   cast,
   scale,
+  scaleBy,
+  modulate,
+  modulateBackward,
+  gatedAdd,
+  gatedAddBackward,
   squaredNorms,
   adamw,
   gram,

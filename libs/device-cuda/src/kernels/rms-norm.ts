@@ -1,5 +1,6 @@
 import type { RmsNormBackwardOptions, RmsNormOptions, Tensor } from '@emloc/device';
 
+import { blockFor } from '../block-for.js';
 import {
   addressOf,
   expectDType,
@@ -13,12 +14,12 @@ const computeDTypes = ['float32', 'bfloat16'] as const;
 
 export function rmsNorm(
   context: CudaContext,
-  { x, weight, epsilon, out, inverseRms }: RmsNormOptions,
+  { x, weight, weightOffset = 0, epsilon, out, inverseRms }: RmsNormOptions,
 ): void {
   const [rows, columns] = checkRows('rmsNorm', x, weight, inverseRms);
   expectShape('rmsNorm', out, x.shape);
-  const dtype = expectDType('rmsNorm', computeDTypes, x, weight, out);
-  const addresses = [x, weight, out].map((tensor) => addressOf(context, tensor)) as [
+  const dtype = expectDType('rmsNorm', computeDTypes, x, ...(weight ? [weight] : []), out);
+  const addresses = [x, weight, out].map((tensor) => (tensor ? addressOf(context, tensor) : 0)) as [
     number,
     number,
     number,
@@ -32,16 +33,15 @@ export function rmsNorm(
     .pointer(addressOf(context, inverseRms))
     .int32(columns)
     .float32(epsilon)
+    .float32(weightOffset)
     .launch('rms-norm', `rms_norm_${dtype}${width > 1 ? '_wide' : ''}`, {
       grid: [rows],
       block: blockFor(columns, width),
     });
 }
 
-export function rmsNormBackward(
-  context: CudaContext,
-  { dOut, x, weight, inverseRms, dX, accumulate, out }: RmsNormBackwardOptions,
-): void {
+export function rmsNormBackward(context: CudaContext, options: RmsNormBackwardOptions): void {
+  const { dOut, x, weight, weightOffset = 0, inverseRms, dX, accumulate, out } = options;
   const [rows, columns] = checkRows('rmsNormBackward', x, weight, inverseRms);
   expectShape('rmsNormBackward', dOut, x.shape);
   expectShape('rmsNormBackward', dX, x.shape);
@@ -51,9 +51,8 @@ export function rmsNormBackward(
     computeDTypes,
     x,
     dOut,
-    weight,
     dX,
-    ...(out ? [out] : []),
+    ...[weight, out].filter((tensor) => !!tensor),
   );
   const addresses = [dOut, x, weight, dX, out].map((tensor) =>
     tensor ? addressOf(context, tensor) : 0,
@@ -69,6 +68,7 @@ export function rmsNormBackward(
     .pointer(addresses[4])
     .int32(columns)
     .int32(accumulate ? 1 : 0)
+    .float32(weightOffset)
     .launch('rms-norm', `rms_norm_backward_${dtype}${width > 1 ? '_wide' : ''}`, {
       grid: [rows],
       block: blockFor(columns, width),
@@ -78,20 +78,12 @@ export function rmsNormBackward(
 function checkRows(
   operation: string,
   x: Tensor,
-  weight: Tensor,
+  weight: Tensor | null,
   inverseRms: Tensor,
 ): readonly [number, number] {
   const [rows, columns] = rowsAndColumns(operation, x);
-  expectShape(operation, weight, [columns]);
+  if (weight) expectShape(operation, weight, [columns]);
   expectShape(operation, inverseRms, [rows]);
   expectDType(operation, ['float32'], inverseRms);
   return [rows, columns];
-}
-
-/**
- * Threads for a row: whole warps, no more than the row has accesses. It depends on the row's length
- * alone, so sums keep their order.
- */
-export function blockFor(columns: number, width: number, maximum = 512): number {
-  return Math.min(maximum, Math.max(32, Math.ceil(columns / width / 32) * 32));
 }

@@ -12,7 +12,7 @@ import { linearModules } from '@emloc/models';
 import type { JobResult } from '../job/job-result.js';
 import type { Job } from '../job/job.js';
 import { textRecordOf } from '../job/text-record.js';
-import { baseNameOf } from '../options/base-name.js';
+import { baseNameOf, baseRevisionOf } from '../options/base-name.js';
 import { outcomeFiles } from './output-folder.js';
 
 /** What decides a job's bytes besides its inputs. */
@@ -50,10 +50,12 @@ export function writeOutcome(
 }
 
 function writeAdapter(folder: string, job: Job, adapter: LoraAdapter): Promise<void> {
-  const baseModel = baseNameOf(job.options.baseName, job.model.checkpoint) ?? undefined;
+  const { baseName } = job.options;
+  const baseModel = baseNameOf(baseName, job.model.checkpoint) ?? undefined;
+  const baseRevision = baseRevisionOf(baseName, job.model.checkpoint) ?? undefined;
   return writePeftAdapter(
     folder,
-    { ...adapter, baseModel },
+    { ...adapter, baseModel, baseRevision },
     { linearModules: linearModules(job.model.layout) },
   );
 }
@@ -71,6 +73,7 @@ async function recordOf(
     job: job.id,
     baseModel: {
       name: baseNameOf(options.baseName, checkpoint) ?? basename(options.model),
+      revision: baseRevisionOf(options.baseName, checkpoint),
       sha256: await checkpoint.fingerprint(),
       architecture: layout.family,
     },

@@ -30,8 +30,12 @@ describe('readInputFiles', () => {
       'additional_chat_templates/tool_use.jinja',
       'chat_template.jinja',
       'config.json',
+      'merges.txt',
       'model-1.safetensors',
+      'spiece.model',
       'tokenizer.json',
+      'tokenizer.model',
+      'vocab.json',
     ];
     const others = ['README.md', 'other.safetensors', 'additional_chat_templates/notes.txt'];
     for (const name of [...names, ...others]) await writeFile(join(model, name), name);

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readShardIndex } from '@emloc/checkpoint';
+import { vocabularyFiles } from '@emloc/dataset/tokenizers';
 
 import type { TuneOptions } from '../options/resolve.js';
 
@@ -28,6 +29,7 @@ const smallFiles = [
   'tokenizer_config.json',
   'special_tokens_map.json',
   'added_tokens.json',
+  ...vocabularyFiles,
   'chat_template.jinja',
   'chat_template.json',
 ];

@@ -1,4 +1,4 @@
-import { assertHubName, baseNameOf } from './base-name.js';
+import { assertHubName, baseNameOf, baseRevisionOf } from './base-name.js';
 
 const folder = '/home/me/models/base';
 
@@ -41,6 +41,17 @@ describe('the name of a base model in its adapters', () => {
     ['/cache/models--a b--c/snapshots/0123abcd', null],
   ])('is of the folder %j: %j', (cached, expected) => {
     expect(baseNameOf(null, { folder: cached, config: {} })).toBe(expected);
+  });
+
+  it.each([
+    ['models--owner--name', '0a'.repeat(20), null, true],
+    ['models--owner--name', '0a'.repeat(20), 'owner/name', true],
+    ['models--owner--name', '0a'.repeat(20), 'owner/other', false],
+    ['models--owner--name', 'main', null, false],
+    ['owner--name', '0a'.repeat(20), null, false],
+  ])('goes with the commit of the snapshot %s/%s, named %j: %j', (model, commit, given, isSo) => {
+    const snapshot = `/cache/${model}/snapshots/${commit}`;
+    expect(baseRevisionOf(given, { folder: snapshot })).toBe(isSo ? commit : null);
   });
 
   it('is none where neither option nor config has one', () => {

@@ -18,7 +18,9 @@ export function assertHubName(name: string, value: string): void {
 }
 
 /** A snapshot in a cache of a hub's models: `models--OWNER--NAME/snapshots/REVISION`. */
-const cachedSnapshot = /(?:^|[\\/])models--([^\\/]+)[\\/]snapshots[\\/][^\\/]+[\\/]*$/;
+const cachedSnapshot = /(?:^|[\\/])models--([^\\/]+)[\\/]snapshots[\\/]([^\\/]+)[\\/]*$/;
+
+const commitHash = /^[0-9a-f]{40}$/;
 
 /**
  * The name of a base model in its adapters: the given one, or that of the hub's cache which the
@@ -30,13 +32,34 @@ export function baseNameOf(
   { config, folder }: Pick<Checkpoint, 'config' | 'folder'>,
 ): string | null {
   if (given !== null) return given;
-  const cached = cachedSnapshot.exec(folder)?.[1]?.replace('--', '/');
-  if (cached !== undefined && isHubName(cached)) return cached;
+  const cached = snapshotOf(folder);
+  if (cached) return cached.name;
   const known = config['_name_or_path'];
   if (typeof known !== 'string' || !isHubName(known)) return null;
   const [owner, name] = known.split('/');
   const isPath = folders.test(owner ?? '') || !name || /^checkpoint-\d+$/.test(name);
   return isPath ? null : known;
+}
+
+/**
+ * The commit of a base model under the name that its adapters have for it: that of the snapshot
+ * which the folder is; null where it is none, or one of another name.
+ */
+export function baseRevisionOf(
+  given: string | null,
+  { folder }: Pick<Checkpoint, 'folder'>,
+): string | null {
+  const cached = snapshotOf(folder);
+  const isNamed = cached !== null && (given === null || given === cached.name);
+  return isNamed && commitHash.test(cached.revision) ? cached.revision : null;
+}
+
+function snapshotOf(folder: string): { readonly name: string; readonly revision: string } | null {
+  const [, cached, revision] = cachedSnapshot.exec(folder) ?? [];
+  const name = cached?.replace('--', '/');
+  return name !== undefined && revision !== undefined && isHubName(name)
+    ? { name, revision }
+    : null;
 }
 
 function isHubName(text: string): boolean {

@@ -11,9 +11,11 @@ const mostTemplateBytes = 2 ** 20;
 /** What is read and written, and how rows become text. */
 export const inputOptions = Object.freeze({
   model: text({
-    flag: '--model <dir>',
-    help: 'checkpoint folder (Hugging Face layout)',
-    helpIn: { jobs: 'checkpoint folder as the server sees it' },
+    flag: '--model <dir|name>',
+    help: 'checkpoint folder (Hugging Face layout), or OWNER/NAME[@REVISION] of a hub, which is downloaded',
+    helpIn: {
+      jobs: 'checkpoint folder as the server sees it, or OWNER/NAME[@REVISION] that the server has',
+    },
     commands: [...running, 'merge', 'data'],
     field: 'model',
     decides: false,

@@ -16,7 +16,6 @@ import {
 import { createNullBackend } from '@emloc/device-null';
 import type { ModelLayout } from '@emloc/models';
 
-
 /** Shapes that a job works with, for a benchmark that resembles it. */
 export interface BenchmarkShape {
   readonly layout: ModelLayout;

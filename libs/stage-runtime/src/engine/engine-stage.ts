@@ -133,10 +133,7 @@ async function closeAll(closes: readonly (() => Promise<void> | void)[]): Promis
 }
 
 /** Blocks with their paths in the model. */
-export function namedBlocks(
-  layout: ModelLayout,
-  blocks: Iterable<number>,
-): readonly NamedBlock[] {
+export function namedBlocks(layout: ModelLayout, blocks: Iterable<number>): readonly NamedBlock[] {
   return [...blocks].map((block) => ({ block, layer: pathOfBlock(layout, block) }));
 }
 

@@ -23,7 +23,9 @@ export async function fetchFactors(
   for (const block of new Set(job.emulated.map((linear) => linear.block))) {
     signal?.throwIfAborted();
     const { factors, reports } = factorsFromRecord(
-      await inLayer(pathOfBlock(job.model.layout, block), () => request({ type: 'factors', block })),
+      await inLayer(pathOfBlock(job.model.layout, block), () =>
+        request({ type: 'factors', block }),
+      ),
       { emulated: job.emulated, profile },
     );
     await store.put(block, factors, reports);

@@ -17,6 +17,8 @@ export interface FetchOptions {
    */
   readonly folder: string;
   readonly signal: AbortSignal;
+  /** Where the model of a job is on this host: a path as it is, or of a hub name. */
+  modelFolder(model: string, signal: AbortSignal): Promise<string>;
 }
 
 /**
@@ -33,6 +35,7 @@ export async function jobOptionsOf(
   const { data, validation, ...options } = fromTuneOptionsMessage(spec.options);
   return resolveTuneOptions({
     ...options,
+    model: await fetch.modelFolder(options.model, fetch.signal),
     data: await pathOf(data, { ...fetch, object: spec.data, storage, file: 'data.jsonl' }),
     validation:
       validation === undefined || validation === null

@@ -1,6 +1,9 @@
+import { homedir } from 'node:os';
+import process from 'node:process';
+import { servedModelFolder } from '@emloc/hub';
 import type { CallContext, Handlers, Service } from '@emloc/rpc';
 import type { OptionSet, OptionValues } from '@emloc/service-kit';
-import { runService } from '@emloc/service-runtime';
+import { programVersion, runService } from '@emloc/service-runtime';
 
 import { EngineThread } from './engine-thread.js';
 import { stageAuthentication } from './stage-authentication.js';
@@ -59,6 +62,15 @@ export async function runStageService<
         abandonMs: options.grace,
         device: options.device,
         threads: options.threads === 0 ? undefined : options.threads,
+        modelFolder: (model, signal) =>
+          servedModelFolder(model, {
+            mode: options.modelHub,
+            env: process.env,
+            home: homedir,
+            program: `emloc/${programVersion}`,
+            signal,
+            onNotice: (notice) => logger.info({ model, notice }, 'model of a hub'),
+          }),
         onError: (error, attempt) =>
           logger.warn({ error, ...attempt }, 'stage attempt ended without a result'),
       });

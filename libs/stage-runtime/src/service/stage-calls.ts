@@ -20,7 +20,7 @@ import type { AnyEngineContract, EngineReport, OwnTask, RuntimeRequest } from '.
 import type { EngineThread } from './engine-thread.js';
 import { orUnavailable } from './errors.js';
 import { EventQueue } from './event-queue.js';
-import { jobOptionsOf } from './job-options.js';
+import { jobOptionsOf, type FetchOptions } from './job-options.js';
 import { Slot, untilAbandoned } from './slot.js';
 import { now, stageEventOf, stageNumbers, type StageEventInit } from './stage-events.js';
 import { openStageMetrics, type StageMetrics } from './stage-metrics.js';
@@ -83,6 +83,7 @@ export interface StageCallsOptions {
    * than its thread is given to stop.
    */
   readonly abandonMs?: number;
+  readonly modelFolder: FetchOptions['modelFolder'];
   /** Told of every attempt that failed. */
   readonly onError?: (
     error: unknown,
@@ -241,7 +242,11 @@ export class StageCalls {
     await mkdir(scratch, { recursive: true });
     const metrics = openStageMetrics(this.options.metrics, handler.stage);
     try {
-      const options = await jobOptionsOf(spec, storage, { folder: scratch, signal: call.signal });
+      const options = await jobOptionsOf(spec, storage, {
+        folder: scratch,
+        signal: call.signal,
+        modelFolder: this.options.modelFolder,
+      });
       const result = create(
         handler.result,
         await handler.run(

@@ -1,4 +1,5 @@
 import {
+  choiceOption,
   integerOption,
   listOption,
   stringOption,
@@ -26,6 +27,12 @@ export const stageOptions = {
       'name of the device for all processes that share it (default: UUID of the card, or host name and device)',
     placeholder: 'NAME',
     default: undefined,
+  }),
+  modelHub: choiceOption({
+    description:
+      'models by hub names: those in the hub cache of this host, downloaded where they are missing, or none',
+    choices: ['cache', 'download', 'off'],
+    default: 'cache',
   }),
   coordinatorNames: listOption({
     description: 'names of client certificates that may call, with TLS',

@@ -19,11 +19,11 @@ import {
 import { invalidRequest, type FieldViolation } from '@emloc/rpc';
 
 import { sha256OfDataset } from '../resource-names.js';
+import { checkModel, type ModelLimits } from './model.js';
 import { confine } from './paths.js';
 
 /** What a client may ask for. */
-export interface OptionLimits {
-  readonly modelRoots: readonly string[];
+export interface OptionLimits extends ModelLimits {
   readonly dataRoots: readonly string[];
   /** Optimizer steps of training and of refinement, each. */
   readonly maxSteps: number;
@@ -58,11 +58,7 @@ export async function checkTuneOptions(
   limits: OptionLimits,
 ): Promise<CheckedOptions> {
   const given = fromTuneOptionsMessage(message ?? create(TuneOptionsSchema));
-  const model = await confine(`${prefix}.model`, given.model, {
-    roots: limits.modelRoots,
-    option: 'model-roots',
-    kind: 'folder',
-  });
+  const model = await checkModel(`${prefix}.model`, given.model, limits);
   const data = await checkSource(`${prefix}.data`, given.data, limits);
   const validation =
     given.validation === undefined || given.validation === null
@@ -102,7 +98,12 @@ export async function checkTuneOptions(
 /** Options for the engine, with the paths under which rows of uploaded data sets lie. */
 export function engineOptions(
   plain: PlainTuneOptions,
-  paths: { readonly data: string; readonly validation: string | null; readonly out: string },
+  paths: {
+    readonly model: string;
+    readonly data: string;
+    readonly validation: string | null;
+    readonly out: string;
+  },
 ): TuneOptions {
   return resolveTuneOptions({ ...plain, ...paths });
 }

@@ -37,7 +37,12 @@ export interface DatasetFiles {
 
 type FetchOptions = NonNullable<Parameters<DatasetFiles['open']>[1]>;
 
-export function createDatasetFiles(storage: JobStorage, scratch: string): DatasetFiles {
+/** @param modelFolder where a model is on this host: a path as it is, or of a hub name */
+export function createDatasetFiles(
+  storage: JobStorage,
+  scratch: string,
+  modelFolder: (model: string) => Promise<string>,
+): DatasetFiles {
   const fetched = async (
     object: StoredObject,
     path: string,
@@ -65,7 +70,11 @@ export function createDatasetFiles(storage: JobStorage, scratch: string): Datase
               : null,
         };
         return {
-          options: engineOptions(plain, { ...paths, out: join(folder, 'adapter') }),
+          options: engineOptions(plain, {
+            ...paths,
+            model: await modelFolder(plain.model),
+            out: join(folder, 'adapter'),
+          }),
           folder,
           close,
         };

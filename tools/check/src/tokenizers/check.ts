@@ -1,14 +1,16 @@
 import { compare, type Counts, type Variant } from './compare.js';
+import { fileVariants } from './file-variants.js';
 import { realTokenizers } from './packages.js';
 import { realVariants } from './real-variants.js';
 import { smallVariants } from './small-variants.js';
 
 /**
  * Compares ids, ranges and decoded texts with those of the Rust package, for real tokenizers,
- * variants of them and small ones. Arguments: names of real tokenizers, or `small`; all without.
+ * variants of them, the older files that some of them come from, and small ones. Arguments: names
+ * of real tokenizers, `files` or `small`; all without.
  */
 export async function check(args: readonly string[]): Promise<boolean> {
-  const known: readonly string[] = [...realTokenizers, 'small'];
+  const known: readonly string[] = [...realTokenizers, 'files', 'small'];
   const unknown = args.filter((name) => !known.includes(name));
   if (unknown.length > 0) {
     console.error(`no tokenizer ${unknown.join(', ')}; there are ${known.join(', ')}`);
@@ -27,5 +29,6 @@ export async function check(args: readonly string[]): Promise<boolean> {
 }
 
 function variantsOf(name: string): Iterable<Variant> {
+  if (name === 'files') return fileVariants();
   return name === 'small' ? smallVariants() : realVariants(name);
 }

@@ -1,5 +1,10 @@
 import { at } from '@emloc/checked';
-import { createTokenizer, type Encoding, type Tokenizer } from '@emloc/dataset/tokenizers';
+import {
+  createTokenizer,
+  type Encoding,
+  type Tokenizer,
+  type TokenizerFiles,
+} from '@emloc/dataset/tokenizers';
 
 import type { JsonObject } from './packages.js';
 import {
@@ -18,6 +23,8 @@ export interface Variant {
   /** What the configuration adds, in order, for the reference. */
   readonly toAdd?: readonly TokenToAdd[];
   readonly texts: readonly string[];
+  /** Other files that ours is made of, in place of the definition. */
+  readonly files?: () => TokenizerFiles;
 }
 
 export interface Counts {
@@ -28,8 +35,9 @@ export interface Counts {
 /** Prints what differs, at most three texts a tokenizer. */
 export async function compare(variant: Variant, counts: Counts): Promise<void> {
   const { definition, config = {}, addedTokens } = variant;
+  const { files = () => ({ definition, config, addedTokens }) } = variant;
   const reference = attempt(() => createReference(definition, variant.toAdd));
-  const ours = attempt(() => createTokenizer({ definition, config, addedTokens }));
+  const ours = attempt(() => createTokenizer(files()));
   if (!('value' in reference) || !('value' in ours)) {
     const same = !('value' in reference) && !('value' in ours);
     report(

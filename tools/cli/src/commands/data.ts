@@ -11,6 +11,7 @@ import { previewRows, resolvePreviewOptions, type PreviewSummary } from '@emloc/
 import type { Command } from 'commander';
 
 import { addFlags, commonFlags, optionFlags, optionValues } from '../flags.js';
+import { withModelFolder } from '../model-folder.js';
 import {
   brackets,
   colours,
@@ -43,10 +44,11 @@ export function addDataCommand(program: Command): void {
 
 async function showRows(context: CommandContext): ReturnType<Parameters<typeof runCommand>[1]> {
   const { values, signal } = context;
-  const options = resolvePreviewOptions({
+  const given = resolvePreviewOptions({
     ...(optionValues('data', values) as { model: string }),
     data: fileOf(context),
   });
+  const options = await withModelFolder(given, context);
   const printer = new RowPrinter(context, options.data);
   const outcomes = previewRows(options, { openDataset: openDatasetThread, signal });
   let next = await outcomes.next();

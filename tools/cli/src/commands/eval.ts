@@ -3,6 +3,7 @@ import { evaluateModel, resolveEvaluateOptions } from '@emloc/pipeline';
 import type { Command } from 'commander';
 
 import { addFlags, commonFlags, deviceFlags, optionFlags, optionValues } from '../flags.js';
+import { withModelFolder } from '../model-folder.js';
 import { rowsSummary } from '../output/rows-summary.js';
 import { evaluateTable } from '../output/tables.js';
 import { runCommand } from '../run-command.js';
@@ -19,7 +20,8 @@ export function addEvalCommand(program: Command): void {
     )
     .action(
       runCommand(['model', 'data'], async ({ values, progress, signal }) => {
-        const options = resolveEvaluateOptions(optionValues('eval', values) as RequiredPaths);
+        const given = resolveEvaluateOptions(optionValues('eval', values) as RequiredPaths);
+        const options = await withModelFolder(given, { progress, signal });
         const report = await evaluateModel(options, {
           target: targetOf(values),
           signal,

@@ -5,6 +5,7 @@ import type { OptionsOf } from '@emloc/pipeline';
 import type { Command } from 'commander';
 
 import { addFlags, commonFlags, optionFlags, optionValues } from '../flags.js';
+import { modelFolder } from '../model-folder.js';
 import { runCommand } from '../run-command.js';
 
 export function addMergeCommand(program: Command): void {
@@ -27,14 +28,15 @@ export function addMergeCommand(program: Command): void {
           values,
         ) as RequiredPaths;
         await settleOutput(adapter);
+        const folder = await modelFolder(model, { progress, signal });
         const report = await mergeCheckpoint({
-          model,
+          model: folder,
           out,
           allowUnusedLayers,
           overwrite: values['overwrite'] === true,
           dtype: dtype ?? undefined,
           signal,
-          adapter: await readPeftAdapter(adapter, { base: model }),
+          adapter: await readPeftAdapter(adapter, { base: folder }),
           onProgress: ({ phase, doneBytes, totalBytes }) =>
             progress.update(phase, doneBytes, totalBytes),
         });

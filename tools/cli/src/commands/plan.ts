@@ -10,6 +10,7 @@ import {
   optionValues,
   progressFlags,
 } from '../flags.js';
+import { withModelFolder } from '../model-folder.js';
 import { planTable } from '../output/tables.js';
 import { runCommand } from '../run-command.js';
 import { targetOf, type RequiredPaths } from './tune.js';
@@ -26,10 +27,11 @@ export function addPlanCommand(program: Command): void {
     )
     .action(
       runCommand(['model', 'data'], async ({ values, progress, signal }) => {
-        const options = resolveTuneOptions({
+        const given = resolveTuneOptions({
           out: '',
           ...optionValues('plan', values),
         } as RequiredPaths);
+        const options = await withModelFolder(given, { progress, signal });
         const { fits, budgetBytes, neededBytes, stages } = await planTune(
           options,
           targetOf(values),

@@ -10,7 +10,7 @@ import {
   type LocalDeployment,
   type StageName,
 } from '@emloc/local-deployment';
-import { InvalidArgumentError, type Command } from 'commander';
+import { InvalidArgumentError, Option, type Command } from 'commander';
 
 import { applyConfigFile } from '../config-file.js';
 import { addFlags, commonFlags, type FlagValues } from '../flags.js';
@@ -46,6 +46,12 @@ export function addServeCommand(program: Command): void {
       '--model-root <dir>',
       'models of jobs are in it (repeatable; default: the current folder)',
       list,
+    )
+    .addOption(
+      new Option(
+        '--model-hub <mode>',
+        "models of jobs by hub names: those in this machine's hub cache, or none (default: cache)",
+      ).choices(['cache', 'off']),
     )
     .option(
       '--data-root <dir>',

@@ -13,6 +13,7 @@ import {
   startMode,
   type FlagValues,
 } from '../flags.js';
+import { withModelFolder } from '../model-folder.js';
 import { tuneTable } from '../output/tables.js';
 import { runCommand } from '../run-command.js';
 import { programVersion } from '../version.js';
@@ -33,8 +34,9 @@ export function addTuneCommand(program: Command): void {
     )
     .action(
       runCommand(['model', 'data', 'out'], async ({ values, progress, signal }) => {
-        const options = resolveTuneOptions(optionValues('tune', values) as RequiredPaths);
+        const given = resolveTuneOptions(optionValues('tune', values) as RequiredPaths);
         const [mode, overwrite] = [startMode(values), values['overwrite'] === true];
+        const options = await withModelFolder(given, { progress, signal });
         const done =
           mode === 'resume' && !overwrite
             ? await findDoneJob(options, { openDataset: openDatasetThread, signal })

@@ -21,7 +21,9 @@ export const file_emloc_v1_tune_options: GenFile = /*@__PURE__*/
  */
 export type TuneOptions = Message<"emloc.v1.TuneOptions"> & {
   /**
-   * Folder of the model in Hugging Face's layout, as the services see it, inside one of their configured roots.
+   * Folder of the model in Hugging Face's layout, as the services see it, inside one of their configured roots; or
+   * OWNER/NAME[@REVISION], a folder under a root or a model of the hub cache of each host. The server answers with the
+   * commit as revision.
    *
    * @generated from field: string model = 1;
    */

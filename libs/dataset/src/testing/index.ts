@@ -1,0 +1,1 @@
+export { writePieceModel } from './write-piece-model.js';

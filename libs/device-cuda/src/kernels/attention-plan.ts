@@ -1,0 +1,149 @@
+import {
+  assertScoring,
+  causalMask,
+  DeviceError,
+  type AttentionOptions,
+  type Tensor,
+} from '@emloc/device';
+
+import { expectDType, expectShape, rowsAndColumns } from '../context.js';
+
+/**
+ * Head sizes that the tensor-core kernels are compiled for; a smaller multiple of 8 is padded with
+ * zeros in shared memory.
+ */
+const tileWidths = [32, 64, 80, 96, 128, 256] as const;
+const narrowest = tileWidths[0];
+/** From here on the rows of tiles that a block walks over are fewer; see attention.cuh. */
+const widest = 128;
+/** Rows that a block of the tensor-core kernels does. */
+export const tileRows = 64;
+export const tileThreads = 128;
+/** Rows, one warp each, that a block of the scalar kernels does, and the largest head they do. */
+export const scalarRows = 4;
+const scalarMaximum = 256;
+
+export interface AttentionProblem {
+  readonly rows: number;
+  readonly headDim: number;
+  readonly dtype: 'float32' | 'bfloat16';
+  /** Width of the tensor-core kernel to use; null for the scalar ones. */
+  readonly width: number | null;
+  /** Macros of the mask and the soft cap; none for causal attention without one. */
+  readonly macros: readonly string[];
+  /** Rows of a window; 0 where there is none. */
+  readonly window: number;
+}
+
+/** How a kernel of the backward is launched. */
+export interface BackwardLaunch {
+  readonly unit: string;
+  readonly name: string;
+  readonly block: number;
+  readonly sharedBytes: number;
+}
+
+/** Only the head size, the mask and the soft cap in use are compiled. */
+export function unitOf(file: string, { width, macros }: AttentionProblem): string {
+  return width === null
+    ? ['attention-scalar', ...macros].join(':')
+    : [file, `HEAD_WIDTH=${width}`, ...macros].join(':');
+}
+
+/** Of the kernels of the backward that know no mask, beside those that do. */
+export function backwardUnit(problem: AttentionProblem): string {
+  return problem.width === null
+    ? `attention-backward:HEAD_WIDTH=${narrowest}`
+    : unitOf('attention-backward', problem);
+}
+
+export function forwardSharedBytes({ width }: AttentionProblem): number {
+  return width === null ? 0 : rowBytes(width, 4 * stepRows(width));
+}
+
+export function keysLaunch(problem: AttentionProblem): BackwardLaunch {
+  const { width, dtype } = problem;
+  const isWide = width !== null && width > widest;
+  return {
+    unit: unitOf(isWide ? 'attention-keys-wide' : 'attention-backward', problem),
+    name: `attention_keys_${width ?? dtype}`,
+    block: isWide ? 2 * tileThreads : tileThreads,
+    sharedBytes: backwardSharedBytes(problem),
+  };
+}
+
+export function queriesLaunch(problem: AttentionProblem): BackwardLaunch {
+  const { width, dtype } = problem;
+  return {
+    unit: unitOf('attention-backward', problem),
+    name: `attention_queries_${width ?? dtype}`,
+    block: tileThreads,
+    sharedBytes: backwardSharedBytes(problem),
+  };
+}
+
+/** Two tiles of the block's own rows, two of a step, and two float32 a row but in wide tiles. */
+function backwardSharedBytes({ width }: AttentionProblem): number {
+  if (width === null) return 0;
+  const tiles = rowBytes(width, 2 * tileRows + 2 * stepRows(width));
+  return width > widest ? tiles : tiles + 2 * tileRows * 4;
+}
+
+function stepRows(width: number): number {
+  return width > widest ? 32 : tileRows;
+}
+
+/** Rows that are 8 elements wider than the head, in bfloat16; see tile.cuh. */
+function rowBytes(width: number, rows: number): number {
+  return rows * (width + 8) * 2;
+}
+
+/** @throws DeviceError for operands that do not belong together, and for what has no kernel */
+export function inspect(
+  operation: string,
+  options: AttentionOptions,
+  like: readonly Tensor[],
+): AttentionProblem {
+  const { q, k, v, out, logSumExp, sequences, heads, kvHeads, sinks } = options;
+  const [rows, columns] = rowsAndColumns(operation, q);
+  const headDim = columns / heads;
+  if (!Number.isInteger(headDim) || heads % kvHeads !== 0) {
+    throw new DeviceError(
+      'DEVICE_SHAPE_MISMATCH',
+      `cuda: ${operation}: ${columns} columns, ${heads} heads, ${kvHeads} key heads do not divide`,
+    );
+  }
+  for (const tensor of [out, ...like]) expectShape(operation, tensor, [rows, columns]);
+  for (const tensor of [k, v]) expectShape(operation, tensor, [rows, kvHeads * headDim]);
+  if (sinks) expectShape(operation, sinks, [heads]);
+  expectShape(operation, logSumExp, [heads, rows]);
+  expectShape(operation, sequences.deviceOffsets, [sequences.offsets.length]);
+  const operands = [k, v, out, ...(sinks ? [sinks] : []), ...like];
+  const dtype = expectDType(operation, ['float32', 'bfloat16'] as const, q, ...operands);
+  assertScoring(`cuda: ${operation}`, options);
+  if (headDim > scalarMaximum)
+    throw new DeviceError(
+      'DEVICE_UNSUPPORTED',
+      `cuda: ${operation}: heads of ${headDim}, at most ${scalarMaximum}`,
+    );
+  return { rows, headDim, dtype, width: tileWidth(q, headDim), ...scoring(options) };
+}
+
+/** Mask and soft cap as attention.cuh takes them. */
+function scoring({
+  mask = causalMask,
+  softCap,
+  sequences,
+}: AttentionOptions): Pick<AttentionProblem, 'macros' | 'window'> {
+  const masks = mask.kind === 'causal' ? [] : [`MASK=${mask.kind.toUpperCase()}`];
+  return {
+    macros: [...masks, ...(softCap === undefined ? [] : ['SOFT_CAP=1'])],
+    window: mask.kind === 'window' ? Math.min(mask.window, sequences.maxLength) : 0,
+  };
+}
+
+export function tileWidth(q: Tensor, headDim: number): number | null {
+  return q.dtype === 'bfloat16' && headDim % 8 === 0
+    ? (tileWidths.find((width) => headDim <= width) ?? null)
+    : null;
+}

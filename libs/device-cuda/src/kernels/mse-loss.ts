@@ -1,0 +1,39 @@
+import type { MseLossOptions } from '@emloc/device';
+
+import { blockFor } from '../block-for.js';
+import {
+  addressOf,
+  expectDType,
+  expectShape,
+  rowsAndColumns,
+  type CudaContext,
+} from '../context.js';
+import { isWide, wideCount } from '../wide.js';
+
+export function mseLoss(
+  context: CudaContext,
+  { prediction, target, loss, gradientScale }: MseLossOptions,
+): void {
+  const [rows, columns] = rowsAndColumns('mseLoss', prediction);
+  expectShape('mseLoss', target, prediction.shape);
+  expectShape('mseLoss', loss, [rows]);
+  const dtype = expectDType('mseLoss', ['float32', 'bfloat16'] as const, prediction);
+  const targetDType = expectDType('mseLoss', ['float32', dtype] as const, target);
+  expectDType('mseLoss', ['float32'], loss);
+  const [values, goals] = [addressOf(context, prediction), addressOf(context, target)];
+  // The wider of the two dtypes says how many elements 16 bytes hold.
+  const together = wideCount(targetDType);
+  const canBeWide = isWide(columns, together, values, goals);
+  context.launcher
+    .begin()
+    .pointer(values)
+    .pointer(goals)
+    .pointer(addressOf(context, loss))
+    .int32(columns)
+    .int32(gradientScale === undefined ? 0 : 1)
+    .float32((2 * (gradientScale ?? 0)) / columns)
+    .launch('mse-loss', `mse_loss_${dtype}_${targetDType}${canBeWide ? '_wide' : ''}`, {
+      grid: [rows],
+      block: blockFor(columns, canBeWide ? together : 1),
+    });
+}

@@ -1,0 +1,89 @@
+import { readFile } from 'node:fs/promises';
+
+import { sizeOf, type RepoCache } from './cache-layout.js';
+import { HubError } from './errors.js';
+import type { HubName } from './hub-name.js';
+import { indexName, neededFiles, shardNames, shardsOf, weightsName } from './needed-files.js';
+import type { RepoFile } from './repo-file.js';
+import { readTree } from './tree-cache.js';
+
+/** What the cache has of a model. */
+export interface CachedSnapshot {
+  readonly commit: string;
+  /** Paths of needed files that are not there, or not whole. */
+  readonly missing: readonly string[];
+  /** The listing of the commit, where it was kept: only with it is nothing overlooked. */
+  readonly tree: readonly RepoFile[] | null;
+}
+
+/**
+ * What the cache has of a model at a revision, without asking anybody; null where the revision was
+ * never looked up.
+ * @throws HubError HUB_UNSUPPORTED_REPOSITORY where the commit is known to have no usable weights
+ */
+export async function findCached(
+  cache: RepoCache,
+  hubName: HubName,
+): Promise<CachedSnapshot | null> {
+  const commit = await cache.knownCommit(hubName);
+  if (commit === null) return null;
+  const tree = await readTree(cache.treePath(commit));
+  const missing = tree
+    ? await missingOfTree(cache, { name: hubName.name, commit, tree })
+    : await missingOfFolder(cache, { name: hubName.name, commit });
+  return { commit, tree, missing };
+}
+
+async function missingOfTree(
+  cache: RepoCache,
+  { name, commit, tree }: { name: string; commit: string; tree: readonly RepoFile[] },
+): Promise<string[]> {
+  const { small, weights, isIndex } = neededFiles(name, tree);
+  const missing = await missingFiles(cache, commit, [...small, weights]);
+  if (!isIndex || missing.includes(weights.path)) return missing;
+  const index = await readFile(cache.pathIn(commit, weights.path), 'utf8');
+  return [...missing, ...(await missingFiles(cache, commit, shardsOf(name, index, tree)))];
+}
+
+async function missingFiles(
+  cache: RepoCache,
+  commit: string,
+  files: readonly RepoFile[],
+): Promise<string[]> {
+  const missing: string[] = [];
+  for (const file of files) if (!(await cache.has(commit, file))) missing.push(file.path);
+  return missing;
+}
+
+/** Without a listing: what no model can be without. */
+async function missingOfFolder(
+  cache: RepoCache,
+  { name, commit }: { name: string; commit: string },
+): Promise<string[]> {
+  const isThere = async (path: string): Promise<boolean> =>
+    (await sizeOf(cache.pathIn(commit, path))) !== null;
+  const missing = (await isThere('config.json')) ? [] : ['config.json'];
+  if (await isThere(weightsName)) return missing;
+  const index = await readFile(cache.pathIn(commit, indexName), 'utf8').catch(() => null);
+  if (index === null) return [...missing, weightsName];
+  for (const shard of shardNames(name, index)) if (!(await isThere(shard))) missing.push(shard);
+  return missing;
+}
+
+const mostNamed = 5;
+
+/** @throws HubError HUB_NOT_CACHED unless the cache has all that is needed */
+export function assertCached(
+  found: CachedSnapshot | null,
+  { model, where, why }: { model: string; where: string; why: string },
+): CachedSnapshot {
+  if (found?.missing.length === 0) return found;
+  throw new HubError('HUB_NOT_CACHED', `${model}${lack(found, model)} in ${where}, and ${why}`);
+}
+
+function lack(found: CachedSnapshot | null, model: string): string {
+  if (found === null) return ' is not';
+  const commit = model.endsWith(found.commit) ? '' : ` (commit ${found.commit})`;
+  const more = found.missing.length - mostNamed;
+  return `${commit} lacks ${found.missing.slice(0, mostNamed).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+}

@@ -1,0 +1,48 @@
+export type HubErrorCode =
+  | 'HUB_OPTION_INVALID'
+  | 'HUB_NOT_FOUND'
+  | 'HUB_REVISION_NOT_FOUND'
+  | 'HUB_GATED'
+  | 'HUB_ACCESS_DENIED'
+  | 'HUB_UNREACHABLE'
+  | 'HUB_NOT_CACHED'
+  | 'HUB_REFUSED'
+  | 'HUB_UNSUPPORTED_REPOSITORY'
+  | 'HUB_FILE_CORRUPT'
+  | 'HUB_RESPONSE_INVALID'
+  | 'HUB_DISK_FULL'
+  | 'HUB_CACHE_FAILED'
+  | 'HUB_INTERRUPTED';
+
+/**
+ * Why a model cannot be had by its hub name. Messages name the model and where it was looked for,
+ * never a token and never the query of an address, which may be signed.
+ */
+export class HubError extends Error {
+  override readonly name = 'HubError';
+
+  constructor(
+    readonly code: HubErrorCode,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+const fullDisk: readonly (string | undefined)[] = ['ENOSPC', 'EDQUOT'];
+
+/** What reading or writing the cache failed with, as an error of this library. */
+export function cacheError(error: unknown, path: string): HubError {
+  if (error instanceof HubError) return error;
+  const code = (error as NodeJS.ErrnoException).code;
+  if (fullDisk.includes(code))
+    return new HubError('HUB_DISK_FULL', `${path}: the disk of the hub cache is full (${code})`, {
+      cause: error,
+    });
+  return new HubError(
+    'HUB_CACHE_FAILED',
+    `${path}: the hub cache cannot be read or written (${code ?? (error as Error).message})`,
+    { cause: error },
+  );
+}

@@ -1,0 +1,1 @@
+export { HubServer, hubTokens, defaultCommit, hashOf, type ServedModel } from './hub-server.js';

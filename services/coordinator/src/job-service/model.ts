@@ -1,0 +1,38 @@
+import { join } from 'node:path';
+import { HubError, parseHubName, type HubModel, type HubName } from '@emloc/hub';
+
+import { confine, type ConfinedPath } from './paths.js';
+
+/** Which models a client may ask for. */
+export interface ModelLimits {
+  readonly modelRoots: readonly string[];
+  /** A model by its hub name on this host. @throws HubError where it cannot be had */
+  readonly findHubModel: (hubName: HubName) => Promise<Pick<HubModel, 'name' | 'commit'>>;
+}
+
+/**
+ * Where a model is: a folder inside a root, by its path or as OWNER/NAME under the root; else, of a
+ * hub, its name at a commit, which each host finds in its own cache.
+ */
+export async function checkModel(
+  field: string,
+  model: string,
+  { modelRoots, findHubModel }: ModelLimits,
+): Promise<ConfinedPath> {
+  const inRoots = { roots: modelRoots, option: 'model-roots', kind: 'folder' } as const;
+  try {
+    const hubName = parseHubName(model);
+    if (hubName === null) return await confine(field, model, inRoots);
+    for (const root of hubName.revision === null ? modelRoots : []) {
+      const found = await confine(field, join(root, hubName.name), inRoots);
+      if ('path' in found) return found;
+    }
+    const { name, commit } = await findHubModel(hubName);
+    return { path: `${name}@${commit}` };
+  } catch (error) {
+    if (!(error instanceof HubError)) throw error;
+    return {
+      violation: { field, description: `${error.code}: ${error.message}; a path must be absolute` },
+    };
+  }
+}
