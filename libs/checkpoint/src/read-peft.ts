@@ -48,25 +48,21 @@ export async function readPeftAdapter(
     configPath,
   );
   await assertSafetensors(folder);
-  const file = await openSafetensors(join(folder, adapterWeightsName));
-  try {
-    const { rank, alpha, useRslora, targetModules, baseModel } = config;
-    const layers = await readLayers(file, config);
-    const adapter: LoraAdapter = {
-      rank,
-      alpha,
-      useRslora,
-      targetModules,
-      layers,
-      ...(baseModel !== undefined && { baseModel }),
-    };
-    assertAdapter(adapter);
-    if (linearModules) assertFitsModel(adapter, linearModules);
-    await assertCopies(file, base);
-    return adapter;
-  } finally {
-    await file.close();
-  }
+  await using file = await openSafetensors(join(folder, adapterWeightsName));
+  const { rank, alpha, useRslora, targetModules, baseModel } = config;
+  const layers = await readLayers(file, config);
+  const adapter: LoraAdapter = {
+    rank,
+    alpha,
+    useRslora,
+    targetModules,
+    layers,
+    ...(baseModel !== undefined && { baseModel }),
+  };
+  assertAdapter(adapter);
+  if (linearModules) assertFitsModel(adapter, linearModules);
+  await assertCopies(file, base);
+  return adapter;
 }
 
 async function assertSafetensors(folder: string): Promise<void> {

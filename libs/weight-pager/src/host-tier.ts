@@ -1,4 +1,4 @@
-import { at, get } from '@emloc/checked';
+import { at, firstError, get } from '@emloc/checked';
 import { DeviceError, type Device, type HostArray, type HostBuffer } from '@emloc/device';
 import pLimit from 'p-limit';
 
@@ -183,7 +183,8 @@ export class HostTier implements Staging {
     return arrays;
   }
 
-  #failure(layer: number, error: unknown): Error {
+  #failure(layer: number, thrown: unknown): Error {
+    const error = firstError(thrown);
     if (error instanceof PagerError || error instanceof DeviceError) return error;
     if (error instanceof Error && isOfTheData(error)) return error;
     const name = at(this.options.source.layers, layer).name;

@@ -39,7 +39,7 @@ export interface TrainingPlan {
 type DatedOptions = TuneOptions & { readonly date: string };
 
 /** Everything that the stages need to know, decided before a device is touched. */
-export interface Job {
+export interface Job extends AsyncDisposable {
   readonly options: DatedOptions;
   readonly model: Model;
   readonly trainRows: TextRows;
@@ -125,6 +125,7 @@ async function jobOf(options: DatedOptions, model: Model, host: PrepareHost): Pr
     },
     id: await jobId(options, model, [dataset.sha256, heldOut?.sha256 ?? '']),
     close: () => model.close(),
+    [Symbol.asyncDispose]: () => model.close(),
   };
 }
 
@@ -141,18 +142,14 @@ async function loadRows(
   { openDataset = openDatasetSession, signal }: PrepareHost,
 ): Promise<LoadedRows> {
   const { data, validation, maxLength, strict } = options;
-  const session = openDataset(textSourceOf(options, model));
-  try {
-    const load = (path: string): Promise<Dataset> =>
-      loadDataset(session, { path, maxLength, strict, signal });
-    return {
-      dataset: await load(data),
-      heldOut: validation === null ? null : await load(validation),
-      text: await session.describe(),
-    };
-  } finally {
-    await session.close();
-  }
+  await using session = openDataset(textSourceOf(options, model));
+  const load = (path: string): Promise<Dataset> =>
+    loadDataset(session, { path, maxLength, strict, signal });
+  return {
+    dataset: await load(data),
+    heldOut: validation === null ? null : await load(validation),
+    text: await session.describe(),
+  };
 }
 
 /** What the owner of a job should know of model and rows; holds nothing that stands in rows. */
