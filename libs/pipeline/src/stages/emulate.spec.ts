@@ -47,8 +47,8 @@ describe('calibration', () => {
   it('names what failed first where nothing can be given back either', async () => {
     // Not closed: its tensors stay.
     const run = createNullRun(job, { profile: cpuProfile });
-    const { device, factors } = run.environment;
-    const failure = new Error('factors');
+    const { device } = run.environment;
+    const failure = new Error('observer');
     let isGone = false;
     const allocate = device.allocate.bind(device);
     device.allocate = (...given) => {
@@ -60,15 +60,12 @@ describe('calibration', () => {
       };
       return tensor;
     };
-    const put = (): Promise<never> => {
+    const observer = (): never => {
       isGone = true;
-      return Promise.reject(failure);
+      throw failure;
     };
 
-    const building = buildEmulator({
-      job,
-      environment: { ...run.environment, factors: { ...factors, put } },
-    });
+    const building = buildEmulator({ job, environment: { ...run.environment, observer } });
 
     const thrown = await building.catch((error: unknown) => error);
     expect(thrown).not.toBe(failure);
