@@ -1,4 +1,9 @@
+/**
+ * `node tools/gpu-bundle/pack.mjs [PROGRAM...] [SCRIPT.py...]` writes dist/emloc-gpu: `run`, Node,
+ * and the programs that are named with what they load, compressed.
+ */
 import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import {
   chmodSync,
   closeSync,
@@ -7,9 +12,9 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
+  readFileSync,
   renameSync,
   rmSync,
-  statSync,
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -17,53 +22,84 @@ import process from 'node:process';
 
 import { bundle, listPrograms } from '../setup/bundle.mjs';
 import { workspaceRoot } from '../setup/workspace.mjs';
+import { selectContents } from './contents.mjs';
+import { bytesIn, checkoutBytes, maximumFolderBytes, maximumTogetherBytes } from './size.mjs';
 
-/** The narrow channel that the folder has to fit through. */
-const maximumBytes = 40_000_000;
+const tool = join(workspaceRoot, 'tools', 'gpu-bundle');
 const folder = join(workspaceRoot, 'dist', 'emloc-gpu');
-const programs = ['gpu-bundle', 'emloc', 'bench'];
+/** What becomes programs.tar.xz. */
+const staging = join(workspaceRoot, 'dist', 'emloc-gpu-programs');
 
 /**
  * What starts a program there: `./emloc-gpu/run gpu-bundle check`, `./emloc-gpu/run emloc tune
  * ...`.
+ * @param {string} id of what is packed: another folder's programs are not started in its place
+ * @param {readonly string[]} programs
  */
-const runScript = `#!/bin/sh
-# Unpacks Node at the first start, then runs programs/NAME/NAME.mjs with the arguments that follow NAME.
+const runScript = (id, programs) => `#!/bin/sh
+# Unpacks Node and the programs at the first start, then runs NAME with the arguments that follow it.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-node="$here/node"
-if [ ! -x "$node" ]; then
-  if command -v xz >/dev/null 2>&1; then xz -dc "$here/node.xz" >"$node.$$"
+home="$here/unpacked-${id}"
+if [ ! -d "$home" ]; then
+  new="$home.$$"
+  mkdir "$new"
+  if command -v xz >/dev/null 2>&1; then
+    xz -dc "$here/node.xz" >"$new/node"
+    xz -dc "$here/programs.tar.xz" | tar -x -f - -C "$new"
   elif command -v python3 >/dev/null 2>&1; then
-    python3 -c 'import lzma, shutil, sys; shutil.copyfileobj(lzma.open(sys.argv[1]), open(sys.argv[2], "wb"))' "$here/node.xz" "$node.$$"
+    python3 - "$here" "$new" <<'END'
+import lzma, shutil, sys, tarfile
+here, new = sys.argv[1:]
+shutil.copyfileobj(lzma.open(here + '/node.xz'), open(new + '/node', 'wb'))
+tarfile.open(here + '/programs.tar.xz').extractall(new)
+END
   else echo "run: needs xz or python3 to unpack node.xz once" >&2; exit 1; fi
-  chmod +x "$node.$$"
-  mv "$node.$$" "$node"
+  chmod +x "$new/node"
+  # Another first start at the same time may have been faster.
+  if [ -d "$home" ]; then rm -r "$new"; else mv "$new" "$home"; fi
 fi
-name=\${1:?usage: run PROGRAM [ARGUMENTS]; programs: $(ls "$here/programs" | tr '\\n' ' ')}
+name=\${1:?usage: run PROGRAM [ARGUMENTS]; programs: ${programs.join(' ')}}
+program="$home/programs/$name/$name.mjs"
+if [ ! -f "$program" ]; then echo "run: there is no $name here; programs: ${programs.join(' ')}" >&2; exit 1; fi
 shift
 # Layers are read by 16 threads; large arrays come in large pages, which takes a tenth of the time.
 export UV_THREADPOOL_SIZE="\${UV_THREADPOOL_SIZE:-16}" GLIBC_TUNABLES="\${GLIBC_TUNABLES:-glibc.malloc.hugetlb=1}"
-exec "$node" "$here/programs/$name/$name.mjs" "$@"
+exec "$home/node" "$program" "$@"
 `;
 
-/** Compressing takes a minute, so the result is kept beside the folder by Node's version. */
+/** @param {string} command @param {string[]} args @param {string} [output] a file for stdout */
+function execute(command, args, output) {
+  const stdout = output === undefined ? 'inherit' : openSync(output, 'w');
+  const { status, error } = spawnSync(command, args, { stdio: ['ignore', stdout, 'inherit'] });
+  if (typeof stdout === 'number') closeSync(stdout);
+  if (status !== 0) throw new Error(`gpu-bundle: ${command} failed`, { cause: error });
+}
+
+/** @param {string} source @param {string} target */
+function compress(source, target) {
+  execute('xz', ['-9e', '-k', '-c', source], `${target}.part`);
+  renameSync(`${target}.part`, target);
+}
+
+/**
+ * Node without its symbols, which are an eighth of it. Compressing takes a minute, so the result is
+ * kept beside the folder by Node's version.
+ */
 function packNode() {
-  const packed = join(workspaceRoot, 'dist', `node-${process.version}-${process.arch}.xz`);
+  const packed = join(workspaceRoot, 'dist', `node-${process.version}-${process.arch}-stripped.xz`);
   if (!existsSync(packed)) {
-    const output = openSync(`${packed}.part`, 'w');
-    const { status, error } = spawnSync('xz', ['-6', '-T0', '-k', '-c', process.execPath], {
-      stdio: ['ignore', output, 'inherit'],
-    });
-    closeSync(output);
-    if (status !== 0) throw new Error('gpu-bundle: xz could not compress Node', { cause: error });
-    renameSync(`${packed}.part`, packed);
+    const stripped = join(workspaceRoot, 'dist', `node.${process.pid}`);
+    cpSync(process.execPath, stripped);
+    execute('strip', [stripped]);
+    compress(stripped, packed);
+    rmSync(stripped);
   }
   cpSync(packed, join(folder, 'node.xz'));
 }
 
 /** koffi's JavaScript and the one native file that glibc on this architecture loads. */
-function packKoffi() {
+function stageKoffi() {
   const modules = join(workspaceRoot, 'node_modules');
   const native = `@koromix/koffi-linux-${process.arch}`;
   for (const file of [
@@ -77,12 +113,12 @@ function packKoffi() {
   ]) {
     copy(
       join(modules, 'koffi', file),
-      join(folder, 'node_modules/koffi', file),
+      join(staging, 'node_modules/koffi', file),
       (path) => !/\.(cc|hh|S|asm|ts)$/.test(path),
     );
   }
   for (const file of ['package.json', 'index.js', `linux_${process.arch}`])
-    copy(join(modules, native, file), join(folder, 'node_modules', native, file));
+    copy(join(modules, native, file), join(staging, 'node_modules', native, file));
 }
 
 /** @param {string} source @param {string} target @param {(path: string) => boolean} [filter] */
@@ -92,36 +128,60 @@ function copy(source, target, filter = () => true) {
   cpSync(source, target, { recursive: true, filter });
 }
 
-async function packPrograms() {
-  for (const program of listPrograms().filter(({ name }) => programs.includes(name))) {
+/** @param {readonly string[]} names */
+async function stagePrograms(names) {
+  for (const program of listPrograms().filter(({ name }) => names.includes(name))) {
     await bundle(program);
     copy(
       program.folder,
-      join(folder, 'programs', program.name),
+      join(staging, 'programs', program.name),
       (path) => !path.endsWith('.map') && !path.endsWith('inputs.json'),
     );
   }
 }
 
-/** @param {string} path @returns {number} */
-function bytesIn(path) {
-  const status = statSync(path);
-  return status.isDirectory()
-    ? readdirSync(path).reduce((sum, name) => sum + bytesIn(join(path, name)), 0)
-    : status.size;
+/** @returns {string} what tells this folder's programs from another's */
+function packPrograms() {
+  const archive = join(folder, 'programs.tar');
+  execute('tar', ['-c', '-f', archive, '-C', staging, 'programs', 'node_modules']);
+  compress(archive, `${archive}.xz`);
+  rmSync(archive);
+  const hash = createHash('sha256').update(process.version);
+  return hash
+    .update(readFileSync(`${archive}.xz`))
+    .digest('hex')
+    .slice(0, 12);
 }
 
-rmSync(folder, { recursive: true, force: true });
-mkdirSync(folder, { recursive: true });
-await packPrograms();
-packKoffi();
+/** @throws Error where the folder, or the checkout with it, is too large */
+function checkSize() {
+  const [bytes, checkout] = [bytesIn(folder), checkoutBytes(workspaceRoot)];
+  const megabytes = (/** @type {number} */ count) => `${(count / 1e6).toFixed(1)} MB`;
+  console.log(
+    `${folder}: ${megabytes(bytes)}, with the checkout ${megabytes(bytes + checkout)}: ${readdirSync(join(staging, 'programs')).join(', ')}`,
+  );
+  if (bytes > maximumFolderBytes)
+    throw new Error(`gpu-bundle: ${bytes} bytes, at most ${maximumFolderBytes}`);
+  if (bytes + checkout > maximumTogetherBytes)
+    throw new Error(
+      `gpu-bundle: ${bytes + checkout} bytes with the checkout, at most ${maximumTogetherBytes}`,
+    );
+}
+
+const { programs, scripts } = selectContents(process.argv.slice(2), {
+  programs: listPrograms().map(({ name }) => name),
+  scripts: readdirSync(tool).filter((name) => name.endsWith('.py')),
+});
+for (const path of [folder, staging]) {
+  rmSync(path, { recursive: true, force: true });
+  mkdirSync(path, { recursive: true });
+}
+await stagePrograms(programs);
+stageKoffi();
+const id = packPrograms();
 packNode();
-for (const script of ['bench_torch.py', 'check_peft.py'])
-  copy(join(workspaceRoot, 'tools/gpu-bundle', script), join(folder, script));
-writeFileSync(join(folder, 'run'), runScript);
+for (const script of scripts) copy(join(tool, script), join(folder, script));
+writeFileSync(join(folder, 'run'), runScript(id, programs));
 chmodSync(join(folder, 'run'), 0o755);
-const bytes = bytesIn(folder);
-console.log(
-  `${folder}: ${(bytes / 1e6).toFixed(1)} MB, programs ${readdirSync(join(folder, 'programs')).join(', ')}`,
-);
-if (bytes > maximumBytes) throw new Error(`gpu-bundle: ${bytes} bytes, at most ${maximumBytes}`);
+checkSize();
+rmSync(staging, { recursive: true });

@@ -19,7 +19,7 @@ export interface Differentiation {
  */
 export interface GradientPlan {
   readonly needsGradient: (value: Value) => boolean;
-  /** Values to keep from the forward. The block's inputs are not among them: their owner keeps them. */
+  /** Values to keep from the forward. The block's inputs are not among them: their owner's. */
   readonly kept: ReadonlySet<number>;
   /**
    * Values run again from kept ones when the backward first asks for them, by the index of their

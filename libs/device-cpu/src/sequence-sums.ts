@@ -12,11 +12,20 @@ export function sumBySequence(
   const sums = new Float64Array(width);
   for (let s = 1; s < offsets.length; s += 1) {
     sums.fill(0);
-    const end = (offsets[s] as number) * width;
-    for (let j = (offsets[s - 1] as number) * width; j < end;) {
-      for (let i = 0; i < width; i += 1, j += 1)
-        sums[i] = (sums[i] as number) + (a[j] as number) * (b ? (b[j] as number) : 1);
+    for (let row = offsets[s - 1] as number; row < (offsets[s] as number); row += 1) {
+      if (b) addProducts(sums, a, b, row * width);
+      else addRow(sums, a, row * width);
     }
     out.set(sums, (s - 1) * width);
   }
+}
+
+function addProducts(sums: Float64Array, a: Float32Array, b: Float32Array, start: number): void {
+  for (let i = 0, j = start; i < sums.length; i += 1, j += 1)
+    sums[i] = (sums[i] as number) + (a[j] as number) * (b[j] as number);
+}
+
+function addRow(sums: Float64Array, a: Float32Array, start: number): void {
+  for (let i = 0, j = start; i < sums.length; i += 1, j += 1)
+    sums[i] = (sums[i] as number) + (a[j] as number);
 }

@@ -3,6 +3,7 @@ import {
   DeviceError,
   MemoryBudget,
   OutOfBudgetError,
+  type AttentionMask,
   type DeviceProfile,
   type DType,
 } from '@emloc/device';
@@ -67,7 +68,7 @@ describe('null backend', () => {
     });
   });
 
-  test('counts causal attention by the pairs within each sequence', () => {
+  test('counts attention by the pairs of its mask within each sequence', () => {
     const { backend, device, tensor } = openDevice();
     const sequences = {
       offsets: [0, 3, 5],
@@ -82,6 +83,17 @@ describe('null backend', () => {
     expect(backend.work.get('attention')?.flops).toBe(2 * 2 * 4 * 2 * (6 + 3));
     device.kernels.attentionBackward({ ...options, dOut: out, dQ: q, dK: k, dV: v });
     expect(backend.work.get('attentionBackward')?.flops).toBe(5 * 2 * 4 * 2 * (6 + 3));
+    const pairs = (mask: AttentionMask) => {
+      const before = backend.work.get('attention')?.flops ?? 0;
+      device.kernels.attention({ ...options, mask, softCap: 30, sinks: tensor([2]) });
+      return ((backend.work.get('attention')?.flops ?? 0) - before) / (2 * 2 * 4 * 2);
+    };
+    expect(pairs({ kind: 'none' })).toBe(9 + 4);
+    expect(pairs({ kind: 'window', window: 2 })).toBe(5 + 3);
+    expect(() => device.kernels.attention({ ...options, sinks: tensor([3]) })).toThrow(
+      /attention: t3 has shape \[3\], expected \[2\]/,
+    );
+    expect(() => pairs({ kind: 'window', window: 0 })).toThrow(/a window of 0 rows/);
     expect(() => device.kernels.attention({ ...options, k: q })).toThrow(
       /attention: t5x8 has shape \[5, 8\], expected \[5, 4\]/,
     );

@@ -113,6 +113,18 @@ describe('the device over TensorFlow.js', () => {
       out: wave([160, 32]),
       logSumExp: wave([4, 160]),
     };
+    const scored = {
+      ...attention,
+      mask: { kind: 'window', window: 40 },
+      softCap: 2,
+      sinks: wave([4]),
+    };
+    const gradients = {
+      dOut: wave([160, 32]),
+      dQ: wave([160, 32]),
+      dK: wave([160, 16]),
+      dV: wave([160, 16]),
+    };
     const [x, out, weight, inverseRms] = [
       wave([9, 31]),
       wave([9, 31], 2),
@@ -237,16 +249,11 @@ describe('the device over TensorFlow.js', () => {
       ],
       ['mseLoss', { prediction: wave([9, 31]), target: x, loss: wave([9]), gradientScale: 1 }],
       ['attention', attention],
-      [
-        'attentionBackward',
-        {
-          ...attention,
-          dOut: wave([160, 32]),
-          dQ: wave([160, 32]),
-          dK: wave([160, 16]),
-          dV: wave([160, 16]),
-        },
-      ],
+      ['attention', { ...attention, mask: { kind: 'none' } }],
+      ['attention', scored],
+      ['attentionBackward', { ...attention, ...gradients }],
+      ['attentionBackward', { ...attention, ...gradients, mask: { kind: 'none' } }],
+      ['attentionBackward', { ...scored, ...gradients }],
       ['gatedActivation', { gate: x, up: out, kind: 'silu', out: wave([9, 31]) }],
       [
         'gatedActivationBackward',

@@ -40,9 +40,11 @@ const workspaceBytes: WorkspaceBytes = Object.freeze({
   rope: ({ x, positions, cos }: KernelOptions<'rope'>) =>
     bytes(5 * x.size + 3 * positions.size * cos.dim(1)),
   attention: (options: KernelOptions<'attention'>) =>
-    bytes(attentionElements(options, { tiles: 6, rows: 6, sequenceRows: 2 })),
+    bytes(attentionElements(options, { tiles: 6 + capped(options, 1), rows: 6, sequenceRows: 2 })),
   attentionBackward: (options: KernelOptions<'attentionBackward'>) =>
-    bytes(attentionElements(options, { tiles: 9, rows: 16, sequenceRows: 10 })),
+    bytes(
+      attentionElements(options, { tiles: 9 + capped(options, 8), rows: 16, sequenceRows: 10 }),
+    ),
   activation: ({ out, kind }: KernelOptions<'activation'>) =>
     bytes((activationTensors[kind].share + 1) * out.size),
   activationBackward: ({ x, kind, accumulate }: KernelOptions<'activationBackward'>) =>
@@ -142,16 +144,22 @@ interface AttentionCounts {
   readonly sequenceRows: number;
 }
 
+/** What a soft cap takes beside. */
+function capped({ softCap }: Pick<AttentionOptions, 'softCap'>, tiles: number): number {
+  return softCap === undefined ? 0 : tiles;
+}
+
 function attentionElements(
-  { q, k, v, sequences, heads }: AttentionOptions,
+  { q, k, v, sequences, heads, mask }: AttentionOptions,
   { tiles, rows, sequenceRows }: AttentionCounts,
 ): number {
   const longest = longestSequence(sequences);
   const width = q.dim(1);
   const keyWidth = k.dim(1);
   const tile = Math.min(tileRows, longest);
+  const keys = mask?.kind === 'window' ? Math.min(longest, mask.window + tile - 1) : longest;
   const perTile =
-    tiles * heads * tile * longest + rows * (tile * width + longest * keyWidth) + 8 * heads * tile;
+    tiles * heads * tile * keys + rows * (tile * width + keys * keyWidth) + 8 * heads * tile;
   const tileCount = Math.ceil(longest / tileRows);
   return perTile + sequenceRows * (q.size + k.size + v.size) + 2 * tileCount * longest * keyWidth;
 }

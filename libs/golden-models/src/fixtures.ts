@@ -10,6 +10,7 @@ import { parseGolden, type Golden } from './golden.js';
 import { renameTensors } from './rename-tensors.js';
 import { tokenizerFiles } from './tokenizer.js';
 
+const ownFolder = 'fixtures';
 const suffix = '.golden.br';
 const weights = 'model.safetensors';
 
@@ -26,11 +27,13 @@ export interface FixtureOptions {
   readonly tokenizer?: boolean;
   /** Gives tensors other names: another layout of the same model. */
   readonly rename?: (name: string) => string;
+  /** The folder of the packed fixtures; this package's own where nothing is said. */
+  readonly from?: string;
 }
 
-/** The names of all fixtures, sorted. */
-export function fixtureNames(): readonly string[] {
-  return readdirSync(fixturePath(''))
+/** The names of all fixtures, sorted. @throws where there is no such folder */
+export function fixtureNames(from = ownFixtures()): readonly string[] {
+  return readdirSync(from)
     .filter((file) => file.endsWith(suffix))
     .map((file) => file.slice(0, -suffix.length))
     .sort();
@@ -39,9 +42,9 @@ export function fixtureNames(): readonly string[] {
 /** Unpacks a fixture into a temporary folder. @throws where there is none of that name */
 export async function unpackFixture(
   name: string,
-  { tokenizer = false, rename }: FixtureOptions = {},
+  { tokenizer = false, rename, from = ownFixtures() }: FixtureOptions = {},
 ): Promise<GoldenFixture> {
-  const files = new Map(unpack(await readFile(fixturePath(`${name}${suffix}`))));
+  const files = new Map(unpack(await readFile(join(from, `${name}${suffix}`))));
   if (rename) files.set(weights, renameTensors(required(files.get(weights), weights), rename));
   const folder = await mkdtemp(join(tmpdir(), `emloc-golden-${name}-`));
   const added = tokenizer ? Object.entries(tokenizerFiles()) : [];
@@ -54,6 +57,7 @@ export async function unpackFixture(
   };
 }
 
-function fixturePath(file: string): string {
-  return fileURLToPath(new URL(`../fixtures/${file}`, import.meta.url));
+function ownFixtures(): string {
+  // A template: what a bundler finds in quotes it carries along, and fixtures travel alone.
+  return fileURLToPath(new URL(`../${ownFolder}/`, import.meta.url));
 }

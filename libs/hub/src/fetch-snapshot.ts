@@ -2,8 +2,8 @@ import { readFile, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { formatBytes } from '@emloc/device';
 
-import { RepoCache, sizeOf } from './cache-layout.js';
-import { findCached, type CachedSnapshot } from './cached-snapshot.js';
+import { sizeOf, type RepoCache } from './cache-layout.js';
+import type { CachedSnapshot } from './cached-snapshot.js';
 import { downloadBlob } from './download-blob.js';
 import { HubError } from './errors.js';
 import type { HubName } from './hub-name.js';
@@ -43,9 +43,11 @@ export async function fetchSnapshot(
   const isWhole = cached?.missing.length === 0;
   // A listing of a commit says for ever what belongs to it.
   if (isWhole && cached.tree && cached.commit === hubName.revision) return cached.commit;
-  let commit: string;
   try {
-    commit = await latestCommit(fetching, { isPatient: !isWhole });
+    const commit = await latestCommit(fetching, { isPatient: !isWhole });
+    await completeSnapshot(commit, fetching);
+    await cache.rememberCommit(hubName, commit).catch(ignoreReadOnly);
+    return commit;
   } catch (error) {
     if (!isWhole || !isAway(error)) throw error;
     fetching.onNotice(
@@ -53,10 +55,10 @@ export async function fetchSnapshot(
     );
     return cached.commit;
   }
-  await completeSnapshot(commit, fetching);
-  await cache.rememberCommit(hubName, commit).catch(() => undefined);
-  return commit;
 }
+
+/** A cache that has all files and cannot be written is as good as any. */
+function ignoreReadOnly(): void {}
 
 function isAway(error: unknown): error is HubError {
   return error instanceof HubError && error.code === 'HUB_UNREACHABLE';
@@ -87,7 +89,7 @@ async function treeOf(commit: string, fetching: Fetching): Promise<readonly Repo
   if (kept) return kept;
   const tree = await listRepository({ name: hubName.name, commit }, fetching);
   neededFiles(hubName.name, tree);
-  await writeTree(cache.treePath(commit), tree);
+  await writeTree(cache.treePath(commit), tree).catch(ignoreReadOnly);
   return tree;
 }
 
@@ -147,7 +149,7 @@ async function freeBytesAt(folder: string): Promise<number> {
   }
 }
 
-/** Works on some files at a time; the first failure stops the others, and all have ended by then. */
+/** Works on some files at a time; the first failure stops the others, which have ended by then. */
 async function inParallel(
   files: readonly RepoFile[],
   signal: AbortSignal,

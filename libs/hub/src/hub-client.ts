@@ -6,7 +6,7 @@ import { PassingError } from './retry.js';
 import type { HubSettings } from './settings.js';
 
 /** What a request is made for, for messages. */
-export interface Subject {
+interface Subject {
   readonly model: string;
   readonly file: string | null;
 }
@@ -135,7 +135,7 @@ export class HubClient {
         { status: response.status, header },
         {
           ...request,
-          page: `${this.endpoint}/${request.model.split('@')[0] ?? ''}`,
+          page: `${this.endpoint}/${request.model.replace(/@.*$/, '')}`,
           host: url.origin,
           hasToken: this.#token !== null,
         },

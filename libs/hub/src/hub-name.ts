@@ -24,10 +24,11 @@ const commitHash = /^[0-9a-f]{40}$/;
  * @throws HubError HUB_OPTION_INVALID for a name with a revision that no repository can have
  */
 export function parseHubName(text: string): HubName | null {
-  const [name = '', ...rest] = text.split('@');
+  const end = text.indexOf('@');
+  const name = end < 0 ? text : text.slice(0, end);
   if (!isRepository(name)) return null;
-  if (rest.length === 0) return { name, revision: null };
-  const revision = rest.join('@');
+  if (end < 0) return { name, revision: null };
+  const revision = text.slice(end + 1);
   if (isRevision(revision)) return { name, revision };
   throw new HubError(
     'HUB_OPTION_INVALID',

@@ -18,10 +18,8 @@ export function blobName({ gitSha1, sha256 }: RepoFile): string {
   return sha256 ?? gitSha1;
 }
 
-/**
- * Whether a path stays inside the folder that it is joined to.
- */
-export function isSafePath(path: string): boolean {
+/** Whether a path stays inside the folder that it is joined to. */
+function isSafePath(path: string): boolean {
   return (
     path !== '' &&
     !/[\\\0]/.test(path) &&

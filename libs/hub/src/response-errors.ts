@@ -79,11 +79,19 @@ function said(answer: Answer): string {
   return words ? `${answer.status}: ${words}` : String(answer.status);
 }
 
-/** Seconds or a date, RFC 9110 10.2.3; null where the server does not say. */
+/**
+ * Seconds or a date, RFC 9110 10.2.3, or the `t` of RateLimit, seconds until the limit is lifted;
+ * null where the server does not say.
+ */
 function retryAfterMs(answer: Answer): number | null {
-  const text = answer.header('retry-after');
+  const text = answer.header('retry-after') ?? rateLimitSeconds(answer);
   if (text === null) return null;
   const seconds = Number(text);
   const ms = Number.isNaN(seconds) ? Date.parse(text) - Date.now() : seconds * 1000;
   return Number.isNaN(ms) ? null : Math.max(0, ms);
+}
+
+function rateLimitSeconds(answer: Answer): string | null {
+  const isLimited = answer.status === 429;
+  return (isLimited && /\bt=(\d+)/.exec(answer.header('ratelimit') ?? '')?.[1]) || null;
 }

@@ -9,8 +9,11 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
+import { createServer } from 'node:http';
+import { connect, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import process from 'node:process';
 
 import { hubModel, type HubHost, type HubModel } from '../src/hub-model.js';
 import { parseHubName } from '../src/hub-name.js';
@@ -376,6 +379,30 @@ describe('a model by its hub name', () => {
     });
   });
 
+  it('comes through a proxy where there is one', async () => {
+    const tunnels: string[] = [];
+    const proxy = createServer();
+    proxy.on('connect', ({ url = '' }, socket) => {
+      tunnels.push(url);
+      const far = connect(Number(url.split(':').at(1)), '127.0.0.1', () => {
+        socket.write('HTTP/1.1 200 Connected\r\n\r\n');
+        far.pipe(socket).pipe(far);
+      });
+      for (const end of [far, socket]) end.on('error', () => undefined);
+    });
+    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+    const { port } = proxy.address() as AddressInfo;
+    process.env['HTTP_PROXY'] = `http://127.0.0.1:${port}`;
+    try {
+      await get('owner/small');
+    } finally {
+      delete process.env['HTTP_PROXY'];
+      proxy.closeAllConnections();
+      proxy.close();
+    }
+    expect(tunnels).toContain(new URL(server.endpoint).host);
+  });
+
   it.each([
     ['owner/none', 'HUB_NOT_FOUND'],
     ['owner/small@none', 'HUB_REVISION_NOT_FOUND'],
@@ -437,6 +464,14 @@ describe('a model by its hub name', () => {
         ),
       );
       await expect(get('owner/other', away)).rejects.toMatchObject({ code: 'HUB_UNREACHABLE' });
+    });
+
+    it('is the older commit where a newer one cannot be downloaded, which is said', async () => {
+      await get('owner/small');
+      server.serve({ ...small, commit: otherCommit });
+      server.disturbances.push({ at: '/tree/', status: 503, times: 9 });
+      await expect(get('owner/small')).resolves.toMatchObject({ commit: defaultCommit });
+      expect(notices).toHaveLength(1);
     });
 
     it('stays what it was while a newer commit is not whole', async () => {

@@ -8,8 +8,8 @@ import { programVersion } from './version.js';
 const mebibyte = 2 ** 20;
 
 /**
- * The folder of what `--model` names: a folder, or a model of a hub, of which is downloaded what the
- * cache has not.
+ * The folder of what `--model` names: a folder, or a model of a hub, of which is downloaded what
+ * the cache has not.
  * @throws HubError
  */
 export async function modelFolder(

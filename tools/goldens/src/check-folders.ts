@@ -21,7 +21,8 @@ export async function* checkFolders(
   for (const folder of folders) yield await checkFolder(folder, { measure, limits });
 }
 
-async function checkFolder(
+/** Compares one folder. */
+export async function checkFolder(
   folder: string,
   { measure, limits }: { readonly measure: Measure; readonly limits: Limits },
 ): Promise<Outcome> {

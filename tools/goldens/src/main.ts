@@ -1,19 +1,24 @@
 import process from 'node:process';
 import { deviceTarget } from '@emloc/device-registry';
 
+import { checkFixtures } from './check-fixtures.js';
 import { checkFolders } from './check-folders.js';
 import { limitsOf, measureFolder } from './measure-folder.js';
 import { parseOptions } from './options.js';
 import { formatOutcome, formatSummary, isRight, toJson, type Outcome } from './report.js';
 
-/** `npm run goldens`: compares folders with their goldens. Exit code 1: one is wrong. */
+/** `npm run goldens`: compares folders or fixtures with their goldens. Exit code 1: one is wrong. */
 async function main(args: readonly string[]): Promise<boolean> {
-  const { folders, device, vramBytes, json } = parseOptions(args);
+  const { folders, fixtures, device, vramBytes, json } = parseOptions(args);
   const target = deviceTarget(device);
   const outcomes: Outcome[] = [];
   const measure = (folder: string, golden: Parameters<typeof measureFolder>[1]) =>
     measureFolder(folder, golden, { target, vramBytes });
-  for await (const outcome of checkFolders(folders, measure, limitsOf(target))) {
+  const checked =
+    fixtures === null
+      ? checkFolders(folders, measure, limitsOf(target))
+      : checkFixtures({ from: fixtures, names: folders }, measure, limitsOf(target));
+  for await (const outcome of checked) {
     outcomes.push(outcome);
     if (!json) console.log(formatOutcome(outcome));
   }

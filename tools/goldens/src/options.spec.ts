@@ -4,6 +4,7 @@ describe('parseOptions', () => {
   it('runs on the CPU with all weights unless told otherwise', () => {
     expect(parseOptions(['a', 'b'])).toEqual({
       folders: ['a', 'b'],
+      fixtures: null,
       device: 'cpu',
       vramBytes: null,
       json: false,
@@ -13,14 +14,24 @@ describe('parseOptions', () => {
   it('takes options anywhere', () => {
     expect(parseOptions(['--json', 'a', '--vram', '8MiB', 'b', '--device=cuda'])).toEqual({
       folders: ['a', 'b'],
+      fixtures: null,
       device: 'cuda',
       vramBytes: 2 ** 23,
       json: true,
     });
   });
 
+  it('takes a folder of fixtures, with names or without', () => {
+    expect(parseOptions(['--fixtures', 'dir'])).toMatchObject({ fixtures: 'dir', folders: [] });
+    expect(parseOptions(['--fixtures', 'dir', 'phi3'])).toMatchObject({
+      fixtures: 'dir',
+      folders: ['phi3'],
+    });
+  });
+
   it.each([
     [[]],
+    [['--fixtures']],
     [['--json']],
     [['a', '--vrma', '1']],
     [['a', '--vram']],

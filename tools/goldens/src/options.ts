@@ -3,7 +3,10 @@ import { parseBytes } from '@emloc/device';
 
 /** What `npm run goldens` was asked for. */
 export interface GoldensOptions {
+  /** With `fixtures` names of fixtures there, none for all. */
   readonly folders: readonly string[];
+  /** A folder of packed fixtures. Null: the folders are goldens themselves. */
+  readonly fixtures: string | null;
   /** The name of a device. */
   readonly device: string;
   /** The weights are paged within it. Null: all of them are on the device. */
@@ -12,14 +15,14 @@ export interface GoldensOptions {
 }
 
 export const usage =
-  'usage: npm run -s goldens -- FOLDER... [--device cuda] [--vram SIZE] [--json]';
+  'usage: npm run -s goldens -- {FOLDER... | --fixtures DIR [NAME...]} [--device cuda] [--vram SIZE] [--json]';
 
 /** @throws Error with the usage for what is no option, and without folders */
 export function parseOptions(args: readonly string[]): GoldensOptions {
   const { values, positionals } = parse(args);
-  if (positionals.length === 0) throw new Error(`no folder\n${usage}`);
-  const { device, vram, json } = values;
-  return { folders: positionals, device, vramBytes: bytesOf(vram), json };
+  const { fixtures = null, device, vram, json } = values;
+  if (positionals.length === 0 && fixtures === null) throw new Error(`no folder\n${usage}`);
+  return { folders: positionals, fixtures, device, vramBytes: bytesOf(vram), json };
 }
 
 function bytesOf(vram: string | undefined): number | null {
@@ -35,6 +38,7 @@ function parse(args: readonly string[]) {
       args: [...args],
       allowPositionals: true,
       options: {
+        fixtures: { type: 'string' },
         device: { type: 'string', default: 'cpu' },
         vram: { type: 'string' },
         json: { type: 'boolean', default: false },

@@ -1,9 +1,17 @@
 import { last } from '@emloc/checked';
-import type { Tensor } from '@emloc/device';
+import type { AttentionMask, Tensor } from '@emloc/device';
 
 import { relativeError, tolerances, type Check, type Lab } from './lab.js';
 
-interface Shape {
+/** What a shape has beside causal scores. */
+interface Scoring {
+  readonly mask?: AttentionMask;
+  readonly softCap?: number;
+  /** Random numbers for every head, as a compute dtype holds them. */
+  readonly hasSinks?: boolean;
+}
+
+interface Shape extends Scoring {
   readonly heads: number;
   readonly kvHeads: number;
   readonly headDim: number;
@@ -11,11 +19,21 @@ interface Shape {
   readonly dtype: 'float32' | 'bfloat16';
 }
 
+const scorings: Readonly<Record<string, Scoring>> = {
+  '': {},
+  ' without a mask': { mask: { kind: 'none' } },
+  ' in a window with a soft cap and sinks': {
+    mask: { kind: 'window', window: 300 },
+    softCap: 5,
+    hasSinks: true,
+  },
+};
+
 /**
  * Small problems against double precision; a large one on tensor cores against the scalar kernels.
  */
 export function attentionChecks(): readonly Check[] {
-  const sizes = [16, 32, 40, 64, 80, 96, 128, 12, 200];
+  const sizes = [16, 32, 40, 64, 80, 96, 128, 200, 256, 12];
   const small = (['bfloat16', 'float32'] as const).flatMap((dtype) =>
     sizes.map((headDim) => ({ heads: 4, kvHeads: 2, headDim, lengths: [1, 70, 130, 64], dtype })),
   );
@@ -24,17 +42,20 @@ export function attentionChecks(): readonly Check[] {
       name: `attention ${shape.dtype} heads of ${shape.headDim}`,
       run: (lab: Lab) => againstReference(lab, shape),
     })),
-    ...[64, 96, 128].map((headDim) => ({
-      name: `attention at 1024 + 777 rows, heads of ${headDim}, against the scalar kernels; equal bits twice`,
-      run: (lab: Lab) =>
-        againstScalar(lab, {
-          heads: 28,
-          kvHeads: 4,
-          headDim,
-          lengths: [1024, 777],
-          dtype: 'bfloat16',
-        }),
-    })),
+    ...[64, 80, 96, 128, 256].flatMap((headDim) =>
+      Object.entries(scorings).map(([name, scoring]) => ({
+        name: `attention${name} at 1024 + 777 rows, heads of ${headDim}, against the scalar kernels; equal bits twice`,
+        run: (lab: Lab) =>
+          againstScalar(lab, {
+            heads: 28,
+            kvHeads: 4,
+            headDim,
+            lengths: [1024, 777],
+            dtype: 'bfloat16',
+            ...scoring,
+          }),
+      })),
+    ),
   ];
 }
 
@@ -160,17 +181,30 @@ function reference(
   return { out, logSumExp, dQ, dK, dV };
 }
 
+interface Inputs {
+  readonly q: Tensor;
+  readonly k: Tensor;
+  readonly v: Tensor;
+  readonly dOut: Tensor;
+  readonly sinks?: Tensor;
+}
+
 async function againstScalar(lab: Lab, shape: Shape): Promise<void> {
-  const { heads, kvHeads, headDim } = shape;
+  const { heads, kvHeads, headDim, mask, softCap, hasSinks } = shape;
   const { q, k, v, dOut, sequences } = operandsOf(lab, shape);
-  const common = { sequences, heads, kvHeads, scale: headDim ** -0.5 };
-  const run = (inputs: { q: Tensor; k: Tensor; v: Tensor; dOut: Tensor }) => {
+  const common = {
+    ...{ sequences, heads, kvHeads, scale: headDim ** -0.5 },
+    ...(mask && { mask }),
+    ...(softCap !== undefined && { softCap }),
+  };
+  const sinks = hasSinks ? { sinks: lab.normal([heads], 'bfloat16').tensor } : {};
+  const run = (inputs: Inputs) => {
     const outputs = outputsOf(lab, inputs.q, inputs.k, heads);
     lab.device.kernels.attention({ ...common, ...inputs, ...outputs });
     lab.device.kernels.attentionBackward({ ...common, ...inputs, ...outputs });
     return outputs;
   };
-  const inputs = { q: q.tensor, k: k.tensor, v: v.tensor, dOut: dOut.tensor };
+  const inputs = { q: q.tensor, k: k.tensor, v: v.tensor, dOut: dOut.tensor, ...sinks };
   const [fast, again] = [run(inputs), run(inputs)];
   const widen = (tensor: Tensor) => {
     const out = lab.empty(tensor.shape, 'float32');
@@ -182,6 +216,7 @@ async function againstScalar(lab: Lab, shape: Shape): Promise<void> {
     k: widen(inputs.k),
     v: widen(inputs.v),
     dOut: widen(inputs.dOut),
+    ...(inputs.sinks && { sinks: widen(inputs.sinks) }),
   });
   for (const name of ['out', 'logSumExp', 'dQ', 'dK', 'dV'] as const) {
     const [one, two] = [

@@ -1,5 +1,13 @@
 import { at, last } from '@emloc/checked';
-import type { Device, DType, HostArray, SequenceLayout, Tensor } from '@emloc/device';
+import {
+  attendedPairs,
+  type AttentionMask,
+  type Device,
+  type DType,
+  type HostArray,
+  type SequenceLayout,
+  type Tensor,
+} from '@emloc/device';
 
 import { createRandom, normals } from './random.js';
 
@@ -166,13 +174,27 @@ const benchGemm: Group = async (device, operands, report) => {
   );
 };
 
+type AttentionBench = readonly [
+  heads: number,
+  kvHeads: number,
+  headDim: number,
+  lengths: readonly number[],
+  mask: AttentionMask,
+];
+
 const benchAttention: Group = async (device, operands, report) => {
-  for (const [heads, kvHeads, headDim, lengths] of [
-    [28, 4, 128, [1024, 1024]],
-    [32, 8, 64, [1024, 1024]],
-    [28, 4, 128, [8192]],
-    [28, 4, 128, Array.from({ length: 16 }, () => 128)],
-  ] as const) {
+  const causal: AttentionMask = { kind: 'causal' };
+  for (const [heads, kvHeads, headDim, lengths, mask] of [
+    [28, 4, 128, [1024, 1024], causal],
+    [32, 8, 64, [1024, 1024], causal],
+    [28, 4, 128, [8192], causal],
+    [28, 4, 128, Array.from({ length: 16 }, () => 128), causal],
+    [28, 4, 128, [4096], { kind: 'none' }],
+    [16, 16, 80, [4096], { kind: 'none' }],
+    [32, 8, 64, [8192], { kind: 'window', window: 1024 }],
+    [8, 4, 256, [2048], causal],
+    [8, 4, 256, [8192], { kind: 'window', window: 1024 }],
+  ] as readonly AttentionBench[]) {
     const sequences = operands.sequences(lengths);
     const rows = last(sequences.offsets);
     const [q, out, dOut, dQ] = Array.from({ length: 4 }, () =>
@@ -182,9 +204,11 @@ const benchAttention: Group = async (device, operands, report) => {
       operands.random([rows, kvHeads * headDim]),
     ) as [Tensor, Tensor, Tensor, Tensor];
     const logSumExp = operands.empty([heads, rows], 'float32');
-    const options = { q, k, v, out, logSumExp, sequences, heads, kvHeads, scale: headDim ** -0.5 };
-    const pairs = lengths.reduce((sum, length) => sum + (length * (length + 1)) / 2, 0);
-    const label = `${lengths.length} x ${lengths[0]}, ${heads}/${kvHeads} heads of ${headDim}`;
+    const scale = headDim ** -0.5;
+    const options = { q, k, v, out, logSumExp, sequences, heads, kvHeads, scale, mask };
+    const pairs = attendedPairs(sequences, mask);
+    const kind = mask.kind === 'causal' ? '' : `, mask ${Object.values(mask).join(' ')}`;
+    const label = `${lengths.length} x ${lengths[0]}, ${heads}/${kvHeads} heads of ${headDim}${kind}`;
     report(
       await measure(device, `attention ${label}`, { flops: 4 * pairs * heads * headDim }, () =>
         device.kernels.attention(options),
@@ -271,6 +295,12 @@ const benchElementwise: Group = async (device, operands, report) => {
       kernels.gatedActivationBackward({ dOut: out, gate, up, kind: 'silu', dGate: gate, dUp: up }),
     ),
   );
+  report(
+    await measure(device, 'activation gelu', { bytes: 2 * innerBytes }, () =>
+      kernels.activation({ x: gate, kind: 'gelu', out }),
+    ),
+  );
+  await benchSequenceKernels(device, operands, report);
   const logits = operands.random([1024, vocabulary]);
   const targets = operands.integers(Array.from({ length: 1024 }, (_, row) => row * 7));
   const [loss, prediction] = [operands.empty([1024], 'float32'), operands.empty([1024], 'int32')];
@@ -283,6 +313,58 @@ const benchElementwise: Group = async (device, operands, report) => {
   report(
     await measure(device, 'crossEntropy with gradient', { bytes: 6 * 1024 * vocabulary }, () =>
       kernels.crossEntropy({ ...entropy, gradientScale: 1 }),
+    ),
+  );
+};
+
+/** Kernels of models whose norms have means and whose blocks are modulated. */
+const benchSequenceKernels: Group = async (device, operands, report) => {
+  const { kernels } = device;
+  const [rows, width] = [4608, 3072];
+  const bytes = 2 * rows * width;
+  const [x, y, dX] = [0, 1, 2].map(() => operands.random([rows, width])) as [
+    Tensor,
+    Tensor,
+    Tensor,
+  ];
+  const [mean, inverseStd] = [operands.empty([rows], 'float32'), operands.empty([rows], 'float32')];
+  const norm = { x, weight: null, bias: null, epsilon: 1e-6, out: y, mean, inverseStd };
+  report(await measure(device, 'layerNorm', { bytes: 2 * bytes }, () => kernels.layerNorm(norm)));
+  report(
+    await measure(device, 'layerNormBackward', { bytes: 3 * bytes }, () =>
+      kernels.layerNormBackward({ dOut: y, x, weight: null, mean, inverseStd, dX }),
+    ),
+  );
+  const heads = { x: x.reshape([rows * 24, 128]), out: y.reshape([rows * 24, 128]) };
+  const inverseRms = operands.empty([rows * 24], 'float32');
+  report(
+    await measure(device, 'rmsNorm of heads', { bytes: 2 * bytes }, () =>
+      kernels.rmsNorm({ ...heads, weight: null, epsilon: 1e-6, inverseRms }),
+    ),
+  );
+  const sequences = operands.sequences([rows]);
+  const [scale, shift] = [operands.random([1, width]), operands.random([1, width])];
+  report(
+    await measure(device, 'modulate', { bytes: 2 * bytes }, () =>
+      kernels.modulate({ x, scale, shift, sequences, out: y }),
+    ),
+  );
+  report(
+    await measure(device, 'modulateBackward with sums', { bytes: 5 * bytes }, () =>
+      kernels.modulateBackward({
+        dOut: y,
+        x,
+        scale,
+        sequences,
+        dX,
+        dScale: scale,
+        dShift: shift,
+      }),
+    ),
+  );
+  report(
+    await measure(device, 'gatedAdd', { bytes: 3 * bytes }, () =>
+      kernels.gatedAdd({ x, gate: scale, sequences, out: y }),
     ),
   );
 };

@@ -15,7 +15,7 @@ export interface AttentionShape extends Pick<
   readonly sinks?: string;
 }
 
-/** Softmax attention within each sequence, without stored scores (FlashAttention, arXiv 2205.14135). */
+/** Softmax attention within each sequence, no scores stored (FlashAttention, arXiv 2205.14135). */
 export function attention(block: ProgramBuilder, shape: AttentionShape): Value {
   const { q, k, v, sinks, heads } = shape;
   const sinksName = sinks === undefined ? null : block.parameter(sinks, [heads]);

@@ -11,7 +11,7 @@ export interface RmsNormShape {
   readonly heads?: number;
 }
 
-/** x / sqrt(mean(x²) + epsilon) · weight over a row, or over each of its heads (arXiv 1910.07467). */
+/** x / sqrt(mean(x²) + epsilon) · weight over a row or each of its heads (arXiv 1910.07467). */
 export function rmsNorm(block: ProgramBuilder, x: Value, shape: RmsNormShape): Value {
   const { epsilon, weightOffset, heads = 1 } = shape;
   const width = x.width / heads;

@@ -29,19 +29,20 @@ async function checkBackward(
   fixture: Fixture,
   kind: ActivationKind,
   {
+    size = shape,
     layout,
     accumulate = false,
     over,
-  }: { layout?: Layout; accumulate?: boolean; over?: 'dOut' | 'x' } = {},
+  }: { size?: readonly number[]; layout?: Layout; accumulate?: boolean; over?: 'dOut' | 'x' } = {},
 ): Promise<void> {
   const [values, gradients, before] = [
-    fixture.values(shape, { scale: 6 }),
-    fixture.values(shape),
-    fixture.values(shape),
+    fixture.values(size, { scale: 6 }),
+    fixture.values(size),
+    fixture.values(size),
   ];
-  const x = fixture.tensor(values, shape, { layout });
-  const dOut = fixture.tensor(gradients, shape, { layout });
-  const fresh = accumulate ? fixture.tensor(before, shape) : fixture.output(shape);
+  const x = fixture.tensor(values, size, { layout });
+  const dOut = fixture.tensor(gradients, size, { layout });
+  const fresh = accumulate ? fixture.tensor(before, size) : fixture.output(size);
   const dX = over === undefined ? fresh : over === 'x' ? x : dOut;
   fixture.device.kernels.activationBackward({ dOut, x, kind, dX, accumulate });
   const expected = numericGradient(values, () => dot(activation(values, kind), gradients));
@@ -88,7 +89,8 @@ export const activationCases: readonly CaseDefinition[] = [
   }),
   ...group('activationBackward', {
     'gives the gradient of finite differences': async (fixture) => {
-      for (const kind of kinds) await checkBackward(fixture, kind);
+      for (const kind of kinds)
+        for (const size of [shape, [8, 32]]) await checkBackward(fixture, kind, { size });
     },
     accumulates: async (fixture) => {
       for (const kind of kinds) await checkBackward(fixture, kind, { accumulate: true });

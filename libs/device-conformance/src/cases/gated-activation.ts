@@ -44,26 +44,27 @@ async function checkForward(
 async function checkBackward(
   fixture: Fixture,
   {
+    size = shape,
     layout = 'whole',
     inPlace = false,
     kind = 'silu',
     limit,
-  }: Variant & { layout?: Layout; inPlace?: boolean } = {},
+  }: Variant & { size?: readonly number[]; layout?: Layout; inPlace?: boolean } = {},
 ): Promise<void> {
   const [gate, up, dOut] = [
-    fixture.values(shape, { scale: 6 }),
-    fixture.values(shape, { scale: kind === 'clampedSwiglu' ? 6 : 1 }),
-    fixture.values(shape),
+    fixture.values(size, { scale: 6 }),
+    fixture.values(size, { scale: kind === 'clampedSwiglu' ? 6 : 1 }),
+    fixture.values(size),
   ];
   const [gateTensor, upTensor] = [
-    fixture.tensor(gate, shape, { layout }),
-    fixture.tensor(up, shape, { layout }),
+    fixture.tensor(gate, size, { layout }),
+    fixture.tensor(up, size, { layout }),
   ];
   const [dGate, dUp] = inPlace
     ? [gateTensor, upTensor]
-    : [fixture.output(shape), fixture.output(shape)];
+    : [fixture.output(size), fixture.output(size)];
   fixture.device.kernels.gatedActivationBackward({
-    dOut: fixture.tensor(dOut, shape, { layout }),
+    dOut: fixture.tensor(dOut, size, { layout }),
     gate: gateTensor,
     up: upTensor,
     kind,
@@ -133,14 +134,19 @@ export const gatedActivationCases: readonly CaseDefinition[] = [
     },
   }),
   ...group('gatedActivationBackward', {
-    'gives the gradients of finite differences': (fixture) => checkBackward(fixture),
+    'gives the gradients of finite differences': async (fixture) => {
+      for (const size of [shape, [8, 32]]) await checkBackward(fixture, { size });
+    },
     'reads row views': (fixture) => checkBackward(fixture, { layout: 'rows' }),
     "gives the forward's output once more, bit for bit": (fixture) => checkOutputAgain(fixture),
     'may write it over the gradient': (fixture) =>
       checkOutputAgain(fixture, { overGradient: true }),
     'overwrites gate and up': (fixture) => checkBackward(fixture, { inPlace: true }),
     'gives the gradients of every kind': async (fixture) => {
-      for (const variant of variants) await checkBackward(fixture, { ...variant, inPlace: true });
+      for (const variant of variants) {
+        await checkBackward(fixture, { ...variant, inPlace: true });
+        await checkBackward(fixture, { ...variant, size: [8, 32] });
+      }
     },
     'gives the output of every kind once more': async (fixture) => {
       for (const variant of variants)

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { Tensor } from '@emloc/device';
+import type { AttentionOptions, Tensor } from '@emloc/device';
 
 import { group, type CaseDefinition } from '../case.js';
 import type { Fixture } from '../fixture.js';
@@ -16,6 +16,53 @@ async function assertRepeatable(
   assert.deepEqual(second, first);
 }
 
+function assertAttentionRepeatable(
+  fixture: Fixture,
+  headLength: number,
+  scoring: Pick<AttentionOptions, 'mask' | 'softCap'>,
+): Promise<void> {
+  const [rows, heads, kvHeads] = [131, 4, 2];
+  const [shape, keyShape] = [
+    [rows, heads * headLength],
+    [rows, kvHeads * headLength],
+  ];
+  const [q, k, v, dOut] = [
+    fixture.values(shape),
+    fixture.values(keyShape),
+    fixture.values(keyShape),
+    fixture.values(shape),
+  ];
+  return assertRepeatable(fixture, () => {
+    const [out, logSumExp] = [fixture.output(shape), fixture.output([heads, rows], 'float32')];
+    const [dQ, dK, dV] = [
+      fixture.output(shape),
+      fixture.output(keyShape),
+      fixture.output(keyShape),
+    ];
+    const options = {
+      q: fixture.tensor(q, shape),
+      k: fixture.tensor(k, keyShape),
+      v: fixture.tensor(v, keyShape),
+      sequences: fixture.sequences([100, 31]),
+      heads,
+      kvHeads,
+      scale: headLength ** -0.5,
+      out,
+      logSumExp,
+      ...scoring,
+    };
+    fixture.device.kernels.attention(options);
+    fixture.device.kernels.attentionBackward({
+      ...options,
+      dOut: fixture.tensor(dOut, shape),
+      dQ,
+      dK,
+      dV,
+    });
+    return [out, logSumExp, dQ, dK, dV];
+  });
+}
+
 export const determinismCases: readonly CaseDefinition[] = group('determinism', {
   gemm: (fixture) => {
     const [a, b] = [fixture.values([67, 129]), fixture.values([129, 131])];
@@ -29,44 +76,9 @@ export const determinismCases: readonly CaseDefinition[] = group('determinism', 
       return [out];
     });
   },
-  'attention and its backward': (fixture) => {
-    const [rows, heads, headLength] = [131, 4, 16];
-    const shape = [rows, heads * headLength];
-    const [q, k, v, dOut] = [
-      fixture.values(shape),
-      fixture.values([rows, 2 * headLength]),
-      fixture.values([rows, 2 * headLength]),
-      fixture.values(shape),
-    ];
-    return assertRepeatable(fixture, () => {
-      const [out, logSumExp] = [fixture.output(shape), fixture.output([heads, rows], 'float32')];
-      const [dQ, dK, dV] = [
-        fixture.output(shape),
-        fixture.output([rows, 2 * headLength]),
-        fixture.output([rows, 2 * headLength]),
-      ];
-      const options = {
-        q: fixture.tensor(q, shape),
-        k: fixture.tensor(k, [rows, 2 * headLength]),
-        v: fixture.tensor(v, [rows, 2 * headLength]),
-        sequences: fixture.sequences([100, 31]),
-        heads,
-        kvHeads: 2,
-        scale: 0.25,
-        out,
-        logSumExp,
-      };
-      fixture.device.kernels.attention(options);
-      fixture.device.kernels.attentionBackward({
-        ...options,
-        dOut: fixture.tensor(dOut, shape),
-        dQ,
-        dK,
-        dV,
-      });
-      return [out, logSumExp, dQ, dK, dV];
-    });
-  },
+  'attention and its backward': (fixture) => assertAttentionRepeatable(fixture, 16, {}),
+  'attention in a window with a soft cap, heads of 256': (fixture) =>
+    assertAttentionRepeatable(fixture, 256, { mask: { kind: 'window', window: 40 }, softCap: 3 }),
   outerProducts: (fixture) => {
     const [left, right] = [fixture.values([1100, 24]), fixture.values([1100, 264])];
     return assertRepeatable(fixture, () => {

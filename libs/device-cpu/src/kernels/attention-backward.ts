@@ -21,7 +21,7 @@ type HeadName = 'q' | 'k' | 'v' | 'out' | 'dOut' | 'dQ' | 'dK' | 'dV';
 
 /**
  * Scores again tile by tile (Dao et al., FlashAttention, algorithm 4): dV += Pᵀ dOut, dP = dOut Vᵀ,
- * dS = P (dP − delta) · slope · scale with delta = Σ dOut · out and the soft cap's slope, dQ = dS K,
+ * dS = P (dP − delta) · slope · scale with delta = Σ dOut · out, slope of the soft cap, dQ = dS K,
  * dK += dSᵀ Q. Key heads sum over their group and over tiles in ascending order.
  */
 export function attentionBackward(context: CpuContext, options: AttentionBackwardOptions): void {

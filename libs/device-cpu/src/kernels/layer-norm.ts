@@ -79,15 +79,23 @@ function sumFrom(x: Float32Array, start: number, count: number, origin: number):
 
 /** Σ (x − center)², likewise. */
 function squaresAbout(x: Float32Array, start: number, count: number, center: number): number {
-  let [s0, s1] = [0, 0];
+  let [s0, s1, s2, s3] = [0, 0, 0, 0];
   const end = start + count;
-  const endOfPairs = end - (count % 2);
+  const endOfQuads = end - (count % 4);
   let i = start;
-  for (; i < endOfPairs; i += 2) {
-    const [a, b] = [(x[i] as number) - center, (x[i + 1] as number) - center];
+  for (; i < endOfQuads; i += 4) {
+    const a = (x[i] as number) - center;
+    const b = (x[i + 1] as number) - center;
+    const c = (x[i + 2] as number) - center;
+    const d = (x[i + 3] as number) - center;
     s0 += a * a;
     s1 += b * b;
+    s2 += c * c;
+    s3 += d * d;
   }
-  for (; i < end; i += 1) s0 += ((x[i] as number) - center) * ((x[i] as number) - center);
-  return s0 + s1;
+  for (; i < end; i += 1) {
+    const a = (x[i] as number) - center;
+    s0 += a * a;
+  }
+  return s0 + s1 + (s2 + s3);
 }

@@ -1,9 +1,11 @@
-import { at } from '@emloc/checked';
-import type {
-  AttentionBackwardOptions,
-  AttentionOptions,
-  SequenceLayout,
-  Tensor,
+import { at, last } from '@emloc/checked';
+import {
+  attendedKeys,
+  causalMask,
+  type AttentionBackwardOptions,
+  type AttentionMask,
+  type AttentionOptions,
+  type Tensor,
 } from '@emloc/device';
 import { assertShape, checkAttention } from '@emloc/device-cpu';
 import type * as tfjs from '@tensorflow/tfjs-core';
@@ -13,36 +15,40 @@ import type { TfjsContext } from '../context.js';
 /** Query rows whose scores exist at once. */
 export const tileRows = 128;
 
-/** A block of queries of one sequence. */
+/** A block of queries of one sequence, and the keys that they attend to. */
 interface QueryTile {
-  /** First row of the sequence, and of the queries, in the packed tensors. */
+  /** First row of the sequence, of the queries and of the keys in the packed tensors. */
   readonly start: number;
   readonly row: number;
+  readonly keyRow: number;
   readonly rows: number;
-  /** Keys that the last row sees. */
   readonly keys: number;
 }
 
 /** The tiles of every sequence that has rows. */
-function queryTiles({ offsets }: SequenceLayout): QueryTile[][] {
-  const sequences: QueryTile[][] = [];
+function queryTiles({ sequences, mask = causalMask }: AttentionOptions): QueryTile[][] {
+  const { offsets } = sequences;
+  const tilesOfSequences: QueryTile[][] = [];
   for (let sequence = 1; sequence < offsets.length; sequence += 1) {
     const [start, end] = [at(offsets, sequence - 1), at(offsets, sequence)];
     const tiles: QueryTile[] = [];
     for (let row = start; row < end; row += tileRows) {
       const rows = Math.min(tileRows, end - row);
-      tiles.push({ start, row, rows, keys: row - start + rows });
+      const queries = { first: row - start, end: row - start + rows };
+      const keys = attendedKeys(mask, queries, end - start);
+      const keyRow = start + keys.first;
+      tiles.push({ start, row, keyRow, rows, keys: keys.end - keys.first });
     }
-    if (tiles.length > 0) sequences.push(tiles);
+    if (tiles.length > 0) tilesOfSequences.push(tiles);
   }
-  return sequences;
+  return tilesOfSequences;
 }
 
 /** Tile by tile: scores of all heads, softmax, product with the values. */
 export function attention(context: TfjsContext, options: AttentionOptions): void {
   const { tf, memory } = context;
   checkAttention('attention', options);
-  const results = queryTiles(options.sequences)
+  const results = queryTiles(options)
     .flat()
     .map((tile) => tf.tidy(() => attendTile(context, options, tile)));
   if (results.length === 0) return;
@@ -70,10 +76,13 @@ function attendTile(
 ): { out: tfjs.Tensor2D; logSumExp: tfjs.Tensor2D } {
   const { tf } = context;
   const { heads, kvHeads, v } = options;
-  const scores = maskedScores(context, options, tile);
-  const largest = tf.max(scores, 2, true);
+  const scores = maskedScores(context, options, tile, scaledProducts(context, options, tile));
+  const sinks = sinksOf(context, options);
+  const largestKey = tf.max(scores, 2, true);
+  const largest = sinks ? tf.maximum(largestKey, sinks) : largestKey;
   const exponentials = tf.exp(tf.sub(scores, largest));
-  const sums = tf.sum(exponentials, 2, true);
+  const keySums = tf.sum(exponentials, 2, true);
+  const sums = sinks ? tf.add(keySums, tf.exp(tf.sub(sinks, largest))) : keySums;
   const probabilities = grouped(context, tf.div(exponentials, sums), kvHeads);
   const product = tf.matMul(probabilities, keyRows(context, v, options, tile));
   return {
@@ -82,9 +91,15 @@ function attendTile(
   };
 }
 
+/** (heads, 1, 1) */
+function sinksOf({ tf, memory }: TfjsContext, { sinks, heads }: AttentionOptions) {
+  return sinks && tf.reshape(memory.float32(sinks), [heads, 1, 1]);
+}
+
 /**
  * Probabilities again tile by tile (Dao et al., FlashAttention, algorithm 4): dV += Pᵀ dOut, dP =
- * dOut Vᵀ, dS = P (dP − delta) · scale with delta = Σ dOut · out, dQ = dS K, dK += dSᵀ Q.
+ * dOut Vᵀ, dS = P (dP − delta) · slope · scale with delta = Σ dOut · out and the soft cap's slope,
+ * dQ = dS K, dK += dSᵀ Q.
  */
 export function attentionBackward(context: TfjsContext, options: AttentionBackwardOptions): void {
   const { tf, memory } = context;
@@ -93,7 +108,7 @@ export function attentionBackward(context: TfjsContext, options: AttentionBackwa
   assertShape('attentionBackward', options.dQ, options.q.shape);
   assertShape('attentionBackward', options.dK, options.k.shape);
   assertShape('attentionBackward', options.dV, options.v.shape);
-  const results = queryTiles(options.sequences).map((tiles) =>
+  const results = queryTiles(options).map((tiles) =>
     tf.tidy(() => pullBackSequence(context, options, tiles)),
   );
   if (results.length === 0) return;
@@ -116,16 +131,19 @@ function pullBackSequence(
   tiles: readonly QueryTile[],
 ): Gradients {
   const { tf } = context;
-  const length = tiles.at(-1)?.keys ?? 0;
+  const { start, row, rows } = last(tiles);
+  const length = row + rows - start;
   const results = tiles.map((tile) => tf.tidy(() => pullBackTile(context, options, tile)));
   const sum = (name: 'dK' | 'dV') =>
     results
-      .map((result, i) =>
-        tf.pad(result[name], [
-          [0, length - at(tiles, i).keys],
+      .map((result, i) => {
+        const { keyRow, keys } = at(tiles, i);
+        const before = keyRow - start;
+        return tf.pad(result[name], [
+          [before, length - before - keys],
           [0, 0],
-        ]),
-      )
+        ]);
+      })
       .reduce((total, part) => tf.add(total, part));
   return {
     dQ: tf.concat(
@@ -143,20 +161,25 @@ function pullBackTile(
   tile: QueryTile,
 ): Gradients {
   const { tf, memory } = context;
-  const { heads, kvHeads, q, k, v, out, dOut, logSumExp, scale } = options;
+  const { heads, kvHeads, q, k, v, out, dOut, logSumExp, scale, softCap } = options;
   const rowsOf = (tensor: Tensor) =>
     byHead(context, tensor.rows(tile.row, tile.row + tile.rows), heads);
   const sums = tf.reshape(
     tf.slice(memory.float32<tfjs.Tensor2D>(logSumExp), [0, tile.row], [heads, tile.rows]),
     [heads, tile.rows, 1],
   );
-  const probabilities = tf.exp(tf.sub(maskedScores(context, options, tile), sums));
+  const products = scaledProducts(context, options, tile);
+  const probabilities = tf.exp(tf.sub(maskedScores(context, options, tile, products), sums));
   const gradient = rowsOf(dOut);
   const grouping = (x: tfjs.Tensor) => grouped(context, x, kvHeads);
   const dP = tf.matMul(grouping(gradient), keyRows(context, v, options, tile), false, true);
   const delta = tf.sum(tf.mul(gradient, rowsOf(out)), 2, true);
+  const dScores = tf.mul(
+    tf.mul(probabilities, tf.sub(tf.reshape(dP, probabilities.shape), delta)),
+    scale,
+  );
   const dS = grouping(
-    tf.mul(tf.mul(probabilities, tf.sub(tf.reshape(dP, probabilities.shape), delta)), scale),
+    softCap === undefined ? dScores : tf.mul(dScores, slopes(context, products, softCap)),
   );
   const dQ = tf.reshape(tf.matMul(dS, keyRows(context, k, options, tile)), [
     heads,
@@ -170,8 +193,8 @@ function pullBackTile(
   };
 }
 
-/** scale · Q Kᵀ (heads, rows, keys), −∞ where a key comes after the query. */
-function maskedScores(
+/** scale · Q Kᵀ (heads, rows, keys). */
+function scaledProducts(
   context: TfjsContext,
   { q, k, heads, kvHeads, scale }: AttentionOptions,
   tile: QueryTile,
@@ -185,27 +208,51 @@ function maskedScores(
     false,
     true,
   );
-  return tf.add(
-    tf.reshape(products, [heads, rows, keys]),
-    tf.tensor2d(causalMask(rows, keys), [rows, keys]),
-  ) as tfjs.Tensor3D;
+  return tf.reshape(products, [heads, rows, keys]);
 }
 
-/** 0 where the last `rows` queries of `keys` positions see a key, −∞ elsewhere. */
-function causalMask(rows: number, keys: number): Float32Array {
-  const mask = new Float32Array(rows * keys);
-  for (let row = 0; row < rows; row += 1)
-    mask.fill(Number.NEGATIVE_INFINITY, row * keys + keys - rows + row + 1, (row + 1) * keys);
-  return mask;
+/** The products under the soft cap, −∞ where a query does not attend to a key. */
+function maskedScores(
+  { tf }: TfjsContext,
+  { softCap, mask = causalMask }: AttentionOptions,
+  tile: QueryTile,
+  products: tfjs.Tensor3D,
+): tfjs.Tensor3D {
+  const scores =
+    softCap === undefined
+      ? products
+      : tf.tidy(() => tf.mul<tfjs.Tensor3D>(tf.tanh(tf.div(products, softCap)), softCap));
+  if (mask.kind === 'none') return scores;
+  return tf.add(scores, tf.tensor2d(maskOf(mask, tile), [tile.rows, tile.keys]));
+}
+
+/** 1 − tanh² of products over the soft cap; e = exp(−2 |x|) keeps its last bits: 4 e / (1 + e)². */
+function slopes({ tf }: TfjsContext, products: tfjs.Tensor3D, softCap: number): tfjs.Tensor {
+  return tf.tidy(() => {
+    const e = tf.exp(tf.mul(tf.abs(products), -2 / softCap));
+    return tf.div(tf.mul(e, 4), tf.square(tf.add(e, 1)));
+  });
+}
+
+/** 0 where a query of the tile attends to a key, −∞ elsewhere. */
+function maskOf(mask: AttentionMask, { row, keyRow, rows, keys }: QueryTile): Float32Array {
+  const values = new Float32Array(rows * keys);
+  for (let i = 0; i < rows; i += 1) {
+    const own = row - keyRow + i;
+    const first = mask.kind === 'window' ? Math.max(0, own - mask.window + 1) : 0;
+    values.fill(Number.NEGATIVE_INFINITY, i * keys, i * keys + first);
+    values.fill(Number.NEGATIVE_INFINITY, i * keys + own + 1, (i + 1) * keys);
+  }
+  return values;
 }
 
 function keyRows(
   context: TfjsContext,
   tensor: Tensor,
   { kvHeads }: Pick<AttentionOptions, 'kvHeads'>,
-  { start, keys }: QueryTile,
+  { keyRow, keys }: QueryTile,
 ): tfjs.Tensor3D {
-  return byHead(context, tensor.rows(start, start + keys), kvHeads);
+  return byHead(context, tensor.rows(keyRow, keyRow + keys), kvHeads);
 }
 
 /** (rows, heads · headLength) as (heads, rows, headLength). */

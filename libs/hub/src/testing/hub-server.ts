@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { at } from '@emloc/checked';
 
 /** A repository that the server has. */
 export interface ServedModel {
@@ -56,6 +57,18 @@ export const defaultCommit = '0123456789abcdef0123456789abcdef01234567';
 const largeBytes = 1024;
 const filesPerPage = 3;
 
+/** /api/models/OWNER/NAME/ACTION/REVISION */
+const apiPath = /^\/api\/models\/([^/]+\/[^/]+)\/([^/]+)\/([^/]+)$/;
+/** /OWNER/NAME/resolve/REVISION/PATH */
+const filePath = /^\/([^/]+\/[^/]+)\/resolve\/([^/]+)\/(.+)$/;
+
+interface ApiRequest {
+  readonly name: string;
+  readonly action: string;
+  readonly revision: string;
+  readonly url: URL;
+}
+
 /**
  * Two servers on free ports that play a hub: its pages of listings, its redirects of large files to
  * another host, its refusals.
@@ -91,7 +104,7 @@ export class HubServer {
   pathsOf(server: SeenRequest['server']): string[] {
     return this.requests
       .filter((request) => request.server === server)
-      .map(({ path }) => path.split('?')[0] ?? '');
+      .map(({ path }) => path.replace(/\?.*$/, ''));
   }
 
   async close(): Promise<void> {
@@ -132,26 +145,26 @@ export class HubServer {
   }
 
   #serveHub(url: URL, answer: Answer, authorization: string | null): void {
-    const [, api, kind, owner, name, action, revision = '', ...rest] = url.pathname.split('/');
-    if (api === 'api' && kind === 'models')
-      return this.#serveApi(`${owner}/${name}`, { action, revision, url }, answer, authorization);
-    // /OWNER/NAME/resolve/REVISION/PATH
-    const model = this.#models.get(`${api}/${kind}`);
-    if (!model || owner !== 'resolve') return answer.refuse(404, 'RepoNotFound');
+    const asked = apiPath.exec(url.pathname);
+    if (asked) {
+      const [name, action, revision] = [at(asked, 1), at(asked, 2), at(asked, 3)];
+      return this.#serveApi({ name, action, revision, url }, answer, authorization);
+    }
+    const wanted = filePath.exec(url.pathname);
+    const model = wanted && this.#models.get(at(wanted, 1));
+    if (!model) return answer.refuse(404, 'RepoNotFound');
     if (isRefused(model, authorization)) return refuse(model, answer, authorization);
-    const path = [action, revision, ...rest].filter((part) => part !== '').join('/');
-    this.#resolve(model, { revision: decodeURIComponent(name ?? ''), path }, answer);
+    const revision = decodeURIComponent(at(wanted, 2));
+    this.#resolve(model, { revision, path: at(wanted, 3) }, answer);
   }
 
   #serveApi(
-    name: string,
-    { action, revision, url }: { action: string | undefined; revision: string; url: URL },
+    { name, action, revision, url }: ApiRequest,
     answer: Answer,
     authorization: string | null,
   ): void {
     const model = this.#models.get(name);
-    if (!model) return answer.refuse(authorization ? 404 : 401, 'RepoNotFound');
-    if (model.access === 'private' && isRefused(model, authorization))
+    if (!model || (model.access === 'private' && isRefused(model, authorization)))
       return answer.refuse(authorization ? 404 : 401, 'RepoNotFound');
     const commit = commitAt(model, decodeURIComponent(revision));
     if (commit === null) return answer.refuse(404, 'RevisionNotFound');
@@ -227,7 +240,7 @@ class Answer {
     const start = this.#rangeStart(etag);
     if (start >= bytes.length && start > 0) return this.refuse(416, null);
     const body = Buffer.from(bytes.subarray(start));
-    if (this.disturbance.damage === true) body[0] = (body[0] ?? 0) ^ 1;
+    if (this.disturbance.damage === true) body.writeUInt8(body.readUInt8(0) ^ 1, 0);
     const range = { 'content-range': `bytes ${start}-${bytes.length - 1}/${bytes.length}` };
     this.response.writeHead(start > 0 ? 206 : 200, {
       etag,

@@ -1,0 +1,29 @@
+import { selectContents } from '../contents.mjs';
+
+const available = {
+  programs: ['bench', 'check', 'emloc', 'goldens', 'gpu-bundle', 'trainer'],
+  scripts: ['bench_torch.py', 'check_peft.py'],
+};
+
+describe('selectContents', () => {
+  it('has only what is named', () => {
+    expect(selectContents(['goldens'], available)).toEqual({ programs: ['goldens'], scripts: [] });
+    expect(selectContents(['check_peft.py', 'bench'], available)).toEqual({
+      programs: ['bench'],
+      scripts: ['check_peft.py'],
+    });
+  });
+
+  it('has the checks and the command where no program is named', () => {
+    const programs = ['emloc', 'goldens', 'gpu-bundle'];
+
+    expect(selectContents([], available)).toEqual({ programs, scripts: [] });
+    expect(selectContents(['check_peft.py'], available).programs).toEqual(programs);
+  });
+
+  it('refuses other names', () => {
+    expect(() => selectContents(['goldenz'], available)).toThrow(
+      'there is no goldenz; programs: b',
+    );
+  });
+});
