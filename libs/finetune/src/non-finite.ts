@@ -24,8 +24,8 @@ interface Place {
 }
 
 /**
- * Names the first layer whose output, or else whose gradient, is NaN or infinite: runs the step's
- * forward once more, block by block.
+ * Names the first block whose output, or else linear whose gradient, is NaN or infinite: runs the
+ * step's forward once more, block by block.
  */
 export async function locateNonFinite(suspects: Suspects): Promise<Place> {
   for (const batch of suspects.batches) {
