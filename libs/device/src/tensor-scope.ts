@@ -3,7 +3,7 @@ import type { Device } from './device.js';
 import type { DType } from './dtype.js';
 import type { Tensor } from './tensor.js';
 
-export interface ScopedAllocation {
+interface ScopedAllocation {
   readonly shape: readonly number[];
   readonly dtype: DType;
   readonly label: string;
