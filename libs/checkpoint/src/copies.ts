@@ -27,12 +27,8 @@ export async function assertCopies(file: SafetensorsFile, base: string | undefin
   if (!first) return;
   if (base === undefined)
     throw refusal(file, first.copy, 'which cannot be compared without the base');
-  const checkpoint = await openCheckpoint(base);
-  try {
-    for (const { copy, original } of copies) await assertCopy(file, copy, { checkpoint, original });
-  } finally {
-    await checkpoint.close();
-  }
+  await using checkpoint = await openCheckpoint(base);
+  for (const { copy, original } of copies) await assertCopy(file, copy, { checkpoint, original });
 }
 
 interface Original {

@@ -86,7 +86,7 @@ export interface Binding {
 }
 
 /** A block whose weights are on the device. */
-export class BlockVisit {
+export class BlockVisit implements Disposable {
   #lent: { readonly adapter: DeviceAdapter; readonly factors: LentFactors } | null = null;
 
   constructor(
@@ -121,7 +121,8 @@ export class BlockVisit {
     return inferBlock(this.block.program, this.bind(binding), inputs);
   }
 
-  end(): void {
+  /** Ends the visit. */
+  [Symbol.dispose](): void {
     this.#lent?.factors.takeBack();
   }
 }
@@ -134,14 +135,9 @@ export async function visitBlock<T>(
   { model, pass, block }: { model: PagedModel; pass: PassContext; block: Block },
   use: (visit: BlockVisit) => T | Promise<T>,
 ): Promise<T> {
-  const lease = await model.pager.acquire(block.page);
-  const visit = new BlockVisit(model, pass, block, lease.tensors);
-  try {
-    return await use(visit);
-  } finally {
-    visit.end();
-    lease.release();
-  }
+  using lease = await model.pager.acquire(block.page);
+  using visit = new BlockVisit(model, pass, block, lease.tensors);
+  return await use(visit);
 }
 
 /** Whether a block after this one reads what the stream holds after this one. */

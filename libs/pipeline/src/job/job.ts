@@ -39,7 +39,7 @@ export interface TrainingPlan {
 type JobOptions = TuneOptions & { readonly date: string; readonly maxLength: number };
 
 /** Everything that the stages need to know, decided before a device is touched. */
-export interface Job {
+export interface Job extends AsyncDisposable {
   readonly options: JobOptions;
   readonly model: Model;
   readonly trainRows: TextRows;
@@ -120,6 +120,7 @@ async function jobOf(options: JobOptions, model: Model, host: PrepareHost): Prom
     },
     id: await jobId(options, model, [dataset.sha256, heldOut?.sha256 ?? '']),
     close: () => model.close(),
+    [Symbol.asyncDispose]: () => model.close(),
   };
 }
 
@@ -136,18 +137,14 @@ async function loadRows(
   { openDataset = openDatasetSession, signal }: PrepareHost,
 ): Promise<LoadedRows> {
   const { data, validation, maxLength, strict } = options;
-  const session = openDataset(textSourceOf(options, model));
-  try {
-    const load = (path: string): Promise<Dataset> =>
-      loadDataset(session, { path, maxLength, strict, signal });
-    return {
-      dataset: await load(data),
-      heldOut: validation === null ? null : await load(validation),
-      text: await session.describe(),
-    };
-  } finally {
-    await session.close();
-  }
+  await using session = openDataset(textSourceOf(options, model));
+  const load = (path: string): Promise<Dataset> =>
+    loadDataset(session, { path, maxLength, strict, signal });
+  return {
+    dataset: await load(data),
+    heldOut: validation === null ? null : await load(validation),
+    text: await session.describe(),
+  };
 }
 
 /** What the owner of a job should know of model and rows; holds nothing that stands in rows. */

@@ -42,13 +42,9 @@ export async function* previewRows(
   const model = await openModel(options.model, { allowUnusedLayers: true });
   await model.close();
   const maxLength = readableLength(options.maxLength, model.layout.text);
-  const session = openDataset(textSourceOf({ ...options, date }, model));
-  try {
-    const text = await session.describe();
-    const { data: path, limit } = options;
-    const summary = yield* session.read({ path, maxLength, limit, withText: true }, signal);
-    return { ...summary, text, date, maxLength };
-  } finally {
-    await session.close();
-  }
+  await using session = openDataset(textSourceOf({ ...options, date }, model));
+  const text = await session.describe();
+  const { data: path, limit } = options;
+  const summary = yield* session.read({ path, maxLength, limit, withText: true }, signal);
+  return { ...summary, text, date, maxLength };
 }

@@ -89,6 +89,7 @@ function jobOn(model: Model): Job {
     id: 'synthetic',
     report: {} as Job['report'],
     close: () => model.close(),
+    [Symbol.asyncDispose]: () => model.close(),
   };
 }
 
