@@ -39,10 +39,16 @@ const staging = join(workspaceRoot, 'dist', 'emloc-gpu-programs');
 const runScript = (id, programs) => `#!/bin/sh
 # Unpacks Node and the programs at the first start, then runs NAME with the arguments that follow it.
 set -eu
+name=\${1:?usage: run PROGRAM [ARGUMENTS]; programs: ${programs.join(' ')}}
+case " ${programs.join(' ')} " in
+  *" $name "*) ;;
+  *) echo "run: there is no $name here; programs: ${programs.join(' ')}" >&2; exit 1 ;;
+esac
 here=$(cd "$(dirname "$0")" && pwd)
 home="$here/unpacked-${id}"
 if [ ! -d "$home" ]; then
   new="$home.$$"
+  rm -rf "$new"
   mkdir "$new"
   if command -v xz >/dev/null 2>&1; then
     xz -dc "$here/node.xz" >"$new/node"
@@ -54,18 +60,15 @@ here, new = sys.argv[1:]
 shutil.copyfileobj(lzma.open(here + '/node.xz'), open(new + '/node', 'wb'))
 tarfile.open(here + '/programs.tar.xz').extractall(new)
 END
-  else echo "run: needs xz or python3 to unpack node.xz once" >&2; exit 1; fi
+  else echo "run: needs xz or python3 to unpack once" >&2; exit 1; fi
   chmod +x "$new/node"
   # Another first start at the same time may have been faster.
   if [ -d "$home" ]; then rm -r "$new"; else mv "$new" "$home"; fi
 fi
-name=\${1:?usage: run PROGRAM [ARGUMENTS]; programs: ${programs.join(' ')}}
-program="$home/programs/$name/$name.mjs"
-if [ ! -f "$program" ]; then echo "run: there is no $name here; programs: ${programs.join(' ')}" >&2; exit 1; fi
 shift
 # Layers are read by 16 threads; large arrays come in large pages, which takes a tenth of the time.
 export UV_THREADPOOL_SIZE="\${UV_THREADPOOL_SIZE:-16}" GLIBC_TUNABLES="\${GLIBC_TUNABLES:-glibc.malloc.hugetlb=1}"
-exec "$home/node" "$program" "$@"
+exec "$home/node" "$home/programs/$name/$name.mjs" "$@"
 `;
 
 /** @param {string} command @param {string[]} args @param {string} [output] a file for stdout */

@@ -16,8 +16,8 @@ export default {
     'tools/*': { entry: ['src/main.ts', specs], project: files },
     'tools/check': { entry: 'src/main.ts', project: files },
     'tools/dashboards': { entry: specs, project: files },
-    'tools/goldens': { entry: ['*.mjs', specs], project: [files, '*.mjs'] },
-    'tools/gpu-bundle': { entry: ['src/main.ts', '*.mjs'], project: [files, '*.mjs'] },
+    'tools/goldens': { entry: ['src/main.ts', '*.mjs', specs], project: [files, '*.mjs'] },
+    'tools/gpu-bundle': { entry: ['src/main.ts', '*.mjs', specs], project: [files, '*.mjs'] },
     'tools/setup': { entry: ['*.mjs', 'test/*.spec.ts'], project: '**/*.{ts,mjs}' },
   },
   ignore: ['**/generated/**'],
@@ -29,5 +29,5 @@ export default {
     '@tensorflow/tfjs-backend-cpu',
     'kustomize',
   ],
-  ignoreBinaries: ['kubectl', 'nvcc', 'openssl', 'xz'],
+  ignoreBinaries: ['kubectl', 'nvcc', 'openssl'],
 };

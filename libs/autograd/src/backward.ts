@@ -1,5 +1,5 @@
 import { at, required } from '@emloc/checked';
-import type { OuterProduct, Tensor } from '@emloc/device';
+import { TensorScope, type OuterProduct, type Tensor } from '@emloc/device';
 
 import { rowsOf, type BlockBindings } from './bindings.js';
 import type { GradientPlan } from './gradient-plan.js';
@@ -11,7 +11,7 @@ import type { Value } from './value.js';
  * The tensors that a forward kept for its backward; owned by whoever holds it. No weight is among
  * them.
  */
-export class SavedBlock {
+export class SavedBlock implements Disposable {
   readonly values = new Map<number, Tensor>();
   readonly aux = new Map<number, readonly Tensor[]>();
 
@@ -26,6 +26,10 @@ export class SavedBlock {
     for (const tensors of this.aux.values()) for (const tensor of tensors) tensor.dispose();
     this.values.clear();
     this.aux.clear();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
   }
 }
 
@@ -48,21 +52,49 @@ export function backwardBlock(
   saved: SavedBlock,
   inputs: BackwardInputs,
 ): ReadonlyMap<string, Tensor> {
-  return new BackwardRun(saved, inputs).run();
+  using run = new BackwardRun(saved, inputs);
+  return run.run();
 }
 
 /** Products that need a value once, and the tensors that are held for them until then. */
-interface Waiter {
-  readonly held: readonly Tensor[];
-  productsOf(tensor: Tensor): readonly OuterProduct[];
+class Waiter implements Disposable {
+  readonly #held: readonly Tensor[];
+
+  constructor(
+    held: readonly Tensor[],
+    readonly productsOf: (tensor: Tensor) => readonly OuterProduct[],
+  ) {
+    this.#held = held.map((tensor) => tensor.retain());
+  }
+
+  [Symbol.dispose](): void {
+    for (const tensor of this.#held) tensor.dispose();
+  }
 }
 
-class BackwardRun implements BackwardContext {
+/** What waits for one value. */
+class Waiters implements Disposable {
+  readonly #waiters: Waiter[] = [];
+
+  add(waiter: Waiter): void {
+    this.#waiters.push(waiter);
+  }
+
+  productsOf(tensor: Tensor): readonly OuterProduct[] {
+    return this.#waiters.flatMap(({ productsOf }) => productsOf(tensor));
+  }
+
+  [Symbol.dispose](): void {
+    for (const waiter of this.#waiters) waiter[Symbol.dispose]();
+  }
+}
+
+class BackwardRun implements BackwardContext, Disposable {
   readonly bindings: BlockBindings;
   readonly #inputs = new Map<number, Tensor>();
   readonly #gradients = new Map<number, Tensor>();
   /** What waits for a value to be restored, by value. */
-  readonly #waiting = new Map<number, Waiter[]>();
+  readonly #waiting = new Map<number, Waiters>();
   readonly #alive: Map<number, Tensor>;
   #index = 0;
   /** Gradients of the present operation's outputs. */
@@ -87,20 +119,19 @@ class BackwardRun implements BackwardContext {
 
   run(): ReadonlyMap<string, Tensor> {
     const { program, plan } = this.saved;
-    try {
-      for (let index = program.operations.length - 1; index >= 0; index -= 1) {
-        this.#index = index;
-        if (plan.visited[index]) this.#visit(at(program.operations, index));
-        for (const id of at(plan.lastUses, index)) this.#drop(id);
-      }
-      return this.#takeInputGradients();
-    } finally {
-      for (const gradient of this.#gradients.values()) gradient.dispose();
-      for (const { held } of [...this.#waiting.values()].flat())
-        for (const tensor of held) tensor.dispose();
-      for (const tensor of this.#restored.values()) tensor.dispose();
-      this.saved.dispose();
+    for (let index = program.operations.length - 1; index >= 0; index -= 1) {
+      this.#index = index;
+      if (plan.visited[index]) this.#visit(at(program.operations, index));
+      for (const id of at(plan.lastUses, index)) this.#drop(id);
     }
+    return this.#takeInputGradients();
+  }
+
+  [Symbol.dispose](): void {
+    for (const gradient of this.#gradients.values()) gradient.dispose();
+    for (const waiters of this.#waiting.values()) waiters[Symbol.dispose]();
+    for (const tensor of this.#restored.values()) tensor.dispose();
+    this.saved.dispose();
   }
 
   get aux(): readonly Tensor[] {
@@ -165,16 +196,14 @@ class BackwardRun implements BackwardContext {
     held: readonly Tensor[],
     productsOf: Waiter['productsOf'],
   ): void {
-    const waiter = { held: held.map((tensor) => tensor.retain()), productsOf };
     if (this.#willBeRestored(value)) {
-      this.#waiting.set(value.id, [...(this.#waiting.get(value.id) ?? []), waiter]);
+      const waiters = this.#waiting.get(value.id) ?? new Waiters();
+      waiters.add(new Waiter(held, productsOf));
+      this.#waiting.set(value.id, waiters);
       return;
     }
-    try {
-      this.#multiply([waiter], this.get(value));
-    } finally {
-      for (const tensor of waiter.held) tensor.dispose();
-    }
+    using waiter = new Waiter(held, productsOf);
+    this.#multiply(waiter, this.get(value));
   }
 
   restore(value: Value, { overGradient = false } = {}): Tensor | undefined {
@@ -203,40 +232,40 @@ class BackwardRun implements BackwardContext {
   }
 
   #serve(value: Value): void {
-    const [tensor, waiters] = [this.#restored.get(value.id), this.#waiting.get(value.id) ?? []];
+    using waiters = this.#waiting.get(value.id);
+    using tensor = this.#restored.get(value.id);
     this.#restored.delete(value.id);
-    try {
-      if (tensor) this.#multiply(waiters, tensor);
-    } finally {
-      tensor?.dispose();
-      this.#waiting.delete(value.id);
-      for (const { held } of waiters) for (const one of held) one.dispose();
-    }
+    this.#waiting.delete(value.id);
+    if (waiters && tensor) this.#multiply(waiters, tensor);
   }
 
-  #multiply(waiters: readonly Waiter[], tensor: Tensor): void {
-    this.bindings.device.kernels.outerProducts({
-      products: waiters.flatMap(({ productsOf }) => productsOf(tensor)),
-    });
+  #multiply(waiters: Pick<Waiter, 'productsOf'>, tensor: Tensor): void {
+    this.bindings.device.kernels.outerProducts({ products: waiters.productsOf(tensor) });
   }
 
   #visit(operation: Operation): void {
+    using _held = this.#begin(operation);
+    if (this.#dOuts.size === 0 && !operation.isLoss) return;
+    operation.backward(this);
+    for (const output of operation.outputs) this.#serve(output);
+  }
+
+  /** Holds the gradients of an operation's outputs, and what its forward kept, for the visit. */
+  #begin(operation: Operation): Disposable {
     for (const { id } of operation.outputs) {
       const gradient = this.#gradients.get(id);
       if (!gradient) continue;
       this.#gradients.delete(id);
       this.#dOuts.set(id, gradient);
     }
-    try {
-      if (this.#dOuts.size === 0 && !operation.isLoss) return;
-      operation.backward(this);
-      for (const output of operation.outputs) this.#serve(output);
-    } finally {
-      for (const gradient of this.#dOuts.values()) gradient.dispose();
-      this.#dOuts.clear();
-      for (const tensor of this.aux) tensor.dispose();
-      this.saved.aux.delete(this.#index);
-    }
+    return { [Symbol.dispose]: () => this.#end() };
+  }
+
+  #end(): void {
+    for (const gradient of this.#dOuts.values()) gradient.dispose();
+    this.#dOuts.clear();
+    for (const tensor of this.aux) tensor.dispose();
+    this.saved.aux.delete(this.#index);
   }
 
   /**
@@ -254,7 +283,7 @@ class BackwardRun implements BackwardContext {
   #recompute(value: Value): Tensor | null {
     const index = this.saved.plan.recomputed.get(value.id);
     if (index === undefined) return null;
-    const auxiliary: Tensor[] = [];
+    using scope = new TensorScope(this.bindings.device, 'auxiliary');
     const context: ForwardContext = {
       bindings: this.bindings,
       rows: (like) => this.rows(like),
@@ -270,19 +299,13 @@ class BackwardRun implements BackwardContext {
       aux: (shape, dtype, label) => {
         const { device } = this.bindings;
         const kind = dtype === 'compute' ? device.profile.computeDType : 'float32';
-        const tensor = device.allocate(shape, kind, 'activations', label);
-        auxiliary.push(tensor);
-        return tensor;
+        return scope.own(device.allocate(shape, kind, 'activations', label));
       },
       result: (name) => {
         throw new Error(`autograd: ${name} is made again`);
       },
     };
-    try {
-      at(this.saved.program.operations, index).forward(context);
-    } finally {
-      for (const tensor of auxiliary) tensor.dispose();
-    }
+    at(this.saved.program.operations, index).forward(context);
     return this.#alive.get(value.id) ?? null;
   }
 

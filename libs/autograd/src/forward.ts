@@ -30,7 +30,8 @@ export function inferBlock(
   bindings: BlockBindings,
   inputs: Streams,
 ): BlockOutcome {
-  return new ForwardRun(program, bindings, inputs, null).run();
+  using run = new ForwardRun(program, bindings, inputs, null);
+  return run.run();
 }
 
 /**
@@ -45,20 +46,24 @@ export function forwardBlock(
 ): BlockForward {
   const saved = new SavedBlock(program, plan);
   try {
-    return { ...new ForwardRun(program, bindings, inputs, saved).run(), saved };
+    using run = new ForwardRun(program, bindings, inputs, saved);
+    return { ...run.run(), saved };
   } catch (error) {
     saved.dispose();
     throw error;
   }
 }
 
-class ForwardRun implements ForwardContext {
+class ForwardRun implements ForwardContext, Disposable {
   readonly #alive = new Map<number, Tensor>();
+  readonly #outputs = new Map<string, Tensor>();
   readonly #results = new Map<string, Tensor>();
   readonly #lastUse: ReadonlyMap<number, number>;
   readonly #inputs: ReadonlySet<number>;
   #index = 0;
   #auxiliary: Tensor[] = [];
+  /** Outputs and results are the caller's. */
+  #isDone = false;
 
   constructor(
     private readonly program: Program,
@@ -72,29 +77,27 @@ class ForwardRun implements ForwardContext {
   }
 
   run(): BlockOutcome {
-    const outputs = new Map<string, Tensor>();
-    let isDone = false;
-    try {
-      for (const [index, operation] of this.program.operations.entries()) {
-        this.#index = index;
-        operation.forward(this);
-        this.#settleAuxiliary();
-        for (const value of [...operation.inputs, ...operation.outputs]) this.#dropIfDead(value);
-      }
-      for (const [stream, value] of this.program.outputs) {
-        const tensor = this.get(value);
-        outputs.set(stream, tensor);
-        this.#alive.delete(value.id);
-        if (this.saved && this.#isKept(value)) this.saved.values.set(value.id, tensor.retain());
-      }
-      isDone = true;
-      return { outputs, results: this.#results };
-    } finally {
-      for (const tensor of this.#auxiliary) tensor.dispose();
-      for (const [id, tensor] of this.#alive) if (!this.#inputs.has(id)) tensor.dispose();
-      if (!isDone)
-        for (const tensor of [...outputs.values(), ...this.#results.values()]) tensor.dispose();
+    for (const [index, operation] of this.program.operations.entries()) {
+      this.#index = index;
+      operation.forward(this);
+      this.#settleAuxiliary();
+      for (const value of [...operation.inputs, ...operation.outputs]) this.#dropIfDead(value);
     }
+    for (const [stream, value] of this.program.outputs) {
+      const tensor = this.get(value);
+      this.#outputs.set(stream, tensor);
+      this.#alive.delete(value.id);
+      if (this.saved && this.#isKept(value)) this.saved.values.set(value.id, tensor.retain());
+    }
+    this.#isDone = true;
+    return { outputs: this.#outputs, results: this.#results };
+  }
+
+  [Symbol.dispose](): void {
+    for (const tensor of this.#auxiliary) tensor.dispose();
+    for (const [id, tensor] of this.#alive) if (!this.#inputs.has(id)) tensor.dispose();
+    if (!this.#isDone)
+      for (const tensor of [...this.#outputs.values(), ...this.#results.values()]) tensor.dispose();
   }
 
   rows(value: Value): number {

@@ -25,14 +25,7 @@ export async function writeFileAtomic(
   signal?.throwIfAborted();
   const temporary = siblingOf(path);
   try {
-    const file = await open(temporary, 'wx');
-    try {
-      if (typeof content === 'function') await content(file);
-      else await file.writeFile(content);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
+    await writeSynced(temporary, 'wx', content);
     signal?.throwIfAborted();
     await rename(temporary, path);
   } catch (error) {
@@ -40,6 +33,18 @@ export async function writeFileAtomic(
     throw fileError(error, path);
   }
   await syncFolder(dirname(path));
+}
+
+/** Writes a file in its place and syncs it to disk; `flags` as `open` takes them. */
+export async function writeSynced(
+  path: string,
+  flags: 'w' | 'wx',
+  content: FileContent,
+): Promise<void> {
+  await using file = await open(path, flags);
+  if (typeof content === 'function') await content(file);
+  else await file.writeFile(content);
+  await file.sync();
 }
 
 function siblingOf(path: string): string {
@@ -63,10 +68,6 @@ export async function syncFolder(folder: string): Promise<void> {
 }
 
 async function syncPath(path: string, flags: number): Promise<void> {
-  const handle = await open(path, flags);
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
+  await using handle = await open(path, flags);
+  await handle.sync();
 }

@@ -21,7 +21,7 @@ interface CheckpointTensor {
  * An open Hugging Face folder: every header checked, no weight in memory. Reads may run
  * concurrently.
  */
-export interface Checkpoint {
+export interface Checkpoint extends AsyncDisposable {
   readonly folder: string;
   /** By file name, then in the order of their data. */
   readonly tensors: ReadonlyMap<string, CheckpointTensor>;
@@ -188,6 +188,10 @@ class FolderCheckpoint implements ShardedCheckpoint {
 
   close(): Promise<void> {
     return closeAll(this.files);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 
   #fileOf(name: string): ReleasableSafetensorsFile {

@@ -9,7 +9,8 @@ import { CheckpointError, quoted } from './errors.js';
 import { assertFinite } from './finite.js';
 import { parseCopyName } from './peft-names.js';
 import type { SafetensorsFile } from './safetensors-file.js';
-import { embeddingName, headName } from './tied-head.js';
+import { embeddingIn, isHead } from './tied-head.js';
+import { knownName } from './wrapped-names.js';
 
 /**
  * Checks that every copy of a base's tensor in an adapter's file is the base's: PEFT would compute
@@ -26,12 +27,8 @@ export async function assertCopies(file: SafetensorsFile, base: string | undefin
   if (!first) return;
   if (base === undefined)
     throw refusal(file, first.copy, 'which cannot be compared without the base');
-  const checkpoint = await openCheckpoint(base);
-  try {
-    for (const { copy, original } of copies) await assertCopy(file, copy, { checkpoint, original });
-  } finally {
-    await checkpoint.close();
-  }
+  await using checkpoint = await openCheckpoint(base);
+  for (const { copy, original } of copies) await assertCopy(file, copy, { checkpoint, original });
 }
 
 interface Original {
@@ -44,10 +41,9 @@ async function assertCopy(
   copy: string,
   { checkpoint, original }: Original,
 ): Promise<void> {
-  const isTied = original === headName && !checkpoint.tensors.has(headName);
-  const name = isTied ? embeddingName : original;
-  if (!checkpoint.tensors.has(name))
-    throw refusal(file, copy, `which ${checkpoint.folder} does not have`);
+  const stored = knownName(original, (each) => checkpoint.tensors.has(each));
+  const name = stored ?? (isHead(original) ? embeddingIn(checkpoint) : undefined);
+  if (name === undefined) throw refusal(file, copy, `which ${checkpoint.folder} does not have`);
   const [mine, theirs] = [finiteRows(file, copy), rowsOfCheckpoint(checkpoint, name)];
   if (mine.shape.join() !== theirs.shape.join())
     throw refusal(

@@ -1,3 +1,5 @@
+import { firstError } from '@emloc/checked';
+
 /**
  * Codes of everything that reading and writing of checkpoints refuses; `docs/errors.md` explains
  * each.
@@ -62,7 +64,8 @@ function escaped(character: string): string {
 }
 
 /** Turns an error of the file system into a typed one; others pass. */
-export function fileError(error: unknown, path: string): unknown {
+export function fileError(thrown: unknown, path: string): unknown {
+  const error = firstError(thrown);
   const code = errnoCode(error);
   if (code === undefined || error instanceof CheckpointError) return error;
   if (code === 'ENOENT')

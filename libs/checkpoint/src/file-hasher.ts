@@ -28,7 +28,7 @@ interface Task {
  * Hashes ranges of files in threads of its own, which start when they are needed. They do not keep
  * the process alive.
  */
-export class FileHasher {
+export class FileHasher implements AsyncDisposable {
   readonly #idle: Worker[] = [];
   readonly #busy = new Map<Worker, Task>();
   readonly #queue: Task[] = [];
@@ -58,6 +58,10 @@ export class FileHasher {
     this.#idle.length = 0;
     for (const { reject } of tasks) reject(ioFailed('file hasher: was closed'));
     await Promise.all(open.map((worker) => worker.terminate()));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 
   #next(): void {

@@ -13,6 +13,7 @@ export {
   type LoraLayer,
 } from './lora-adapter.js';
 export { readPeftAdapter } from './read-peft.js';
+export { currentName } from './wrapped-names.js';
 export { writePeftAdapter } from './write-peft.js';
 export { fromFloat32, isFloat } from './floats.js';
 export { mergeCheckpoint } from './merge/merge.js';

@@ -20,6 +20,7 @@ import {
   type PeftConfig,
 } from './peft-config.js';
 import { loraTensorName, parseCopyName, parseLoraTensorName } from './peft-names.js';
+import { withPathsOf } from './rename-layers.js';
 import { openSafetensors, type SafetensorsFile } from './safetensors-file.js';
 
 export interface ReadPeftOptions {
@@ -48,25 +49,22 @@ export async function readPeftAdapter(
     configPath,
   );
   await assertSafetensors(folder);
-  const file = await openSafetensors(join(folder, adapterWeightsName));
-  try {
-    const { rank, alpha, useRslora, targetModules, baseModel } = config;
-    const layers = await readLayers(file, config);
-    const adapter: LoraAdapter = {
-      rank,
-      alpha,
-      useRslora,
-      targetModules,
-      layers,
-      ...(baseModel !== undefined && { baseModel }),
-    };
-    assertAdapter(adapter);
-    if (linearModules) assertFitsModel(adapter, linearModules);
-    await assertCopies(file, base);
-    return adapter;
-  } finally {
-    await file.close();
-  }
+  await using file = await openSafetensors(join(folder, adapterWeightsName));
+  const { rank, alpha, useRslora, targetModules, baseModel } = config;
+  const layers = await readLayers(file, config);
+  const own: LoraAdapter = {
+    rank,
+    alpha,
+    useRslora,
+    targetModules,
+    layers,
+    ...(baseModel !== undefined && { baseModel }),
+  };
+  const adapter = linearModules ? withPathsOf(own, (path) => linearModules.has(path)) : own;
+  assertAdapter(adapter);
+  if (linearModules) assertFitsModel(adapter, linearModules);
+  await assertCopies(file, base);
+  return adapter;
 }
 
 async function assertSafetensors(folder: string): Promise<void> {

@@ -13,7 +13,7 @@ import {
 /**
  * An open safetensors file. Nothing but its header is kept in memory; reads may run concurrently.
  */
-export interface SafetensorsFile {
+export interface SafetensorsFile extends AsyncDisposable {
   readonly path: string;
   /** Size of the whole file. */
   readonly bytes: number;
@@ -125,6 +125,10 @@ class RangedSafetensorsFile implements ReleasableSafetensorsFile {
 
   close(): Promise<void> {
     return this.file.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 
   #tensor(name: string): SafetensorsTensor {

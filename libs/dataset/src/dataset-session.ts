@@ -20,7 +20,7 @@ export interface TextDescription {
 }
 
 /** Reads files of rows with one model's tokenizer. */
-export interface DatasetSession {
+export interface DatasetSession extends AsyncDisposable {
   /**
    * @throws DatasetError DATASET_TOKENIZER_INVALID, DATASET_TEMPLATE_INVALID,
    * DATASET_INVALID_OPTION
@@ -53,5 +53,6 @@ export function openDatasetSession({ folder, ...options }: TextSource): DatasetS
       return yield* readDataset(request, await tokenizer(), signal);
     },
     close: () => Promise.resolve(),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
   };
 }

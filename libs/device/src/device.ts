@@ -194,6 +194,10 @@ export class Device {
       );
     }
   }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
 }
 
 function accountWorkspaces(backend: Backend, budget: MemoryBudget): Kernels {

@@ -3,6 +3,7 @@ export { parseBytes } from './bytes.js';
 export { formatBytes, DeviceError, OutOfBudgetError } from './errors.js';
 export { memoryCategories, type MemoryCategory, MemoryBudget, PeakScope } from './budget.js';
 export { Tensor } from './tensor.js';
+export { TensorScope } from './tensor-scope.js';
 export {
   type AttentionMask,
   assertScoring,

@@ -84,6 +84,10 @@ export class Tensor<Handle = unknown> {
     if (this.#references === 0) this.releaseStorage();
   }
 
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
   /**
    * A view of rows [start, end) of the leading dimension. It shares memory and reference count with
    * its base: it needs no `dispose` of its own and is valid while the base is.

@@ -2,8 +2,8 @@ import type { Device, Tensor } from '@emloc/device';
 
 import { EmulatorError } from './errors.js';
 import { orthonormalRows } from './orthonormal-rows.js';
+import { PieceScope } from './piece-scope.js';
 import { forEachConverted } from './row-chunks.js';
-import { TensorScope } from './tensor-scope.js';
 
 export interface CorrectLayerOptions {
   readonly device: Device;
@@ -42,28 +42,24 @@ export interface LayerCorrection {
 export async function correctLoraLayer(options: CorrectLayerOptions): Promise<LayerCorrection> {
   assertOperands(options);
   const { device, original, a, b, scale } = options;
-  const scope = new TensorScope(device, `correction of ${original.label}`, options.pieceBytes);
-  try {
-    const rotation = await rotate(scope, a);
-    const { rows: aCorrected, norms } = orthonormalRows(
-      await hostOf(scope, rotation.rotatedA),
-      a.dim(0),
-      a.dim(1),
-    );
-    const bRotated = await rotateB(scope, { b, rotation: rotation.q, norms });
-    const p = scope.upload(aCorrected, { shape: a.shape, dtype: 'float32', label: 'P' });
-    const delta = await hostOf(scope, difference(scope, options, { p, alpha: 1 / scale }));
-    return { aCorrected, bRotated: Float32Array.from(bRotated), delta: Float32Array.from(delta) };
-  } finally {
-    scope.close();
-  }
+  using scope = new PieceScope(device, `correction of ${original.label}`, options.pieceBytes);
+  const rotation = await rotate(scope, a);
+  const { rows: aCorrected, norms } = orthonormalRows(
+    await hostOf(scope, rotation.rotatedA),
+    a.dim(0),
+    a.dim(1),
+  );
+  const bRotated = await rotateB(scope, { b, rotation: rotation.q, norms });
+  const p = scope.upload(aCorrected, { shape: a.shape, dtype: 'float32', label: 'P' });
+  const delta = await hostOf(scope, difference(scope, options, { p, alpha: 1 / scale }));
+  return { aCorrected, bRotated: Float32Array.from(bRotated), delta: Float32Array.from(delta) };
 }
 
 /**
  * Q from A Aᵀ = Q Σ² Qᵀ as rows of `q`, and Qᵀ A, whose rows are σ_i P[:,i]ᵀ. Both in the
  * statistics dtype.
  */
-async function rotate(scope: TensorScope, a: Tensor): Promise<{ q: Tensor; rotatedA: Tensor }> {
+async function rotate(scope: PieceScope, a: Tensor): Promise<{ q: Tensor; rotatedA: Tensor }> {
   const { kernels, profile } = scope.device;
   const [rank, inFeatures] = [a.dim(0), a.dim(1)];
   const exact = scope.statistic([rank, inFeatures], 'A');
@@ -80,7 +76,7 @@ async function rotate(scope: TensorScope, a: Tensor): Promise<{ q: Tensor; rotat
 
 /** B Q Σ (out, r). */
 async function rotateB(
-  scope: TensorScope,
+  scope: PieceScope,
   { b, rotation, norms }: { b: Tensor; rotation: Tensor; norms: Float64Array },
 ): Promise<Float32Array | Float64Array> {
   const { kernels } = scope.device;
@@ -96,7 +92,7 @@ async function rotateB(
 
 /** alpha · (W P − U (V P)) (out, r) float32, with Pᵀ = p (r, in). */
 function difference(
-  scope: TensorScope,
+  scope: PieceScope,
   { original, emulator }: CorrectLayerOptions,
   { p, alpha }: { p: Tensor; alpha: number },
 ): Tensor {
@@ -123,7 +119,7 @@ function difference(
 }
 
 /** x pᵀ (rows, r) in float32 for x (rows, n) in the compute dtype and p (r, n) float32. */
-function productWithRows(scope: TensorScope, x: Tensor, p: Tensor): Tensor {
+function productWithRows(scope: PieceScope, x: Tensor, p: Tensor): Tensor {
   const out = scope.allocate({
     shape: [x.dim(0), p.dim(0)],
     dtype: 'float32',
@@ -136,7 +132,7 @@ function productWithRows(scope: TensorScope, x: Tensor, p: Tensor): Tensor {
 }
 
 /** Values of a tensor, which is freed. */
-async function hostOf(scope: TensorScope, tensor: Tensor): Promise<Float32Array | Float64Array> {
+async function hostOf(scope: PieceScope, tensor: Tensor): Promise<Float32Array | Float64Array> {
   const values = await scope.device.download(tensor);
   scope.free(tensor);
   return values as Float32Array | Float64Array;

@@ -10,7 +10,7 @@ import {
 import { inputStatistic, problemOf, upload } from '../test/problem.js';
 import { openReferenceDevice } from '../test/reference-device.js';
 import { solveEigenproblem } from './eigenproblem.js';
-import { TensorScope } from './tensor-scope.js';
+import { PieceScope } from './piece-scope.js';
 
 /** Orthonormal columns with the span of a random matrix. */
 function orthonormalColumns(rows: number, columns: number, seed: number) {
@@ -46,7 +46,7 @@ describe('basis of a tall weight', () => {
         randomMatrix(100, inFeatures, 3),
       );
       const device = openReferenceDevice({ statisticsDType });
-      const scope = new TensorScope(device, 'test');
+      using scope = new PieceScope(device, 'test');
       const weight = upload(device, problem.w, 'w');
       const { basis } = await solveEigenproblem({
         scope,
@@ -65,7 +65,7 @@ describe('basis of a tall weight', () => {
       );
       for (const [i, value] of gram.values.entries())
         expect(Math.abs(value - (kept[i] as number))).toBeLessThan(tolerance);
-      scope.close();
+      scope[Symbol.dispose]();
       weight.dispose();
       expect(device.liveTensors).toBe(0);
     },

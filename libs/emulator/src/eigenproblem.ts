@@ -2,15 +2,15 @@ import { at } from '@emloc/checked';
 import type { Tensor } from '@emloc/device';
 
 import { EmulatorError } from './errors.js';
+import type { PieceScope } from './piece-scope.js';
 import { forEachConverted, rowChunks } from './row-chunks.js';
 import type { LayerStatistic, StatisticValues } from './statistics.js';
-import type { TensorScope } from './tensor-scope.js';
 
 /** Weight of the identity that makes a statistic definite: Ĝ = G + δ (t / in) I. */
 const damping = 1e-7;
 
 export interface Problem {
-  readonly scope: TensorScope;
+  readonly scope: PieceScope;
   /** W (out, in) in the compute dtype */
   readonly weight: Tensor;
   readonly statistic: LayerStatistic;
@@ -209,7 +209,7 @@ function multiply({ scope, weight }: Problem, x: Tensor): Tensor {
 
 /** eigh in place: row i of `vectors`, which is `a`, belongs to the i-th eigenvalue, ascending. */
 async function decompose(
-  scope: TensorScope,
+  scope: PieceScope,
   a: Tensor,
 ): Promise<{ vectors: Tensor; eigenvalues: StatisticValues }> {
   const values = scope.statistic([a.dim(0)], 'eigenvalues');
@@ -236,7 +236,7 @@ export function topValues(ascending: StatisticValues, rank: number): readonly nu
  * pads at once.
  */
 function selectTop(
-  scope: TensorScope,
+  scope: PieceScope,
   {
     vectors,
     columns,
@@ -278,7 +278,7 @@ function inverseSingularValues(
  * small λ are orthonormal only to ε λ₁ / λ, and each step squares that defect. Zero columns stay
  * zero.
  */
-function orthonormalize(scope: TensorScope, x: Tensor): void {
+function orthonormalize(scope: PieceScope, x: Tensor): void {
   const { kernels, profile } = scope.device;
   const [rows, columns] = [x.dim(0), x.dim(1)];
   const identity = new Float64Array(columns * columns);
@@ -303,7 +303,7 @@ function orthonormalize(scope: TensorScope, x: Tensor): void {
  * column of the same memory read as (n − 1, n + 1), so two products with a row of one value add to
  * it on the device.
  */
-function shiftDiagonal(scope: TensorScope, a: Tensor, shift: number): void {
+function shiftDiagonal(scope: PieceScope, a: Tensor, shift: number): void {
   const { kernels } = scope.device;
   const n = a.dim(0);
   const ones = scope.uploadStatistic(new Float64Array(n).fill(1), [n, 1], 'ones');
@@ -330,7 +330,7 @@ function shiftDiagonal(scope: TensorScope, a: Tensor, shift: number): void {
   scope.free(ones, row);
 }
 
-function scaleRows(scope: TensorScope, x: Tensor, scales: StatisticValues): void {
+function scaleRows(scope: PieceScope, x: Tensor, scales: StatisticValues): void {
   const scale = scope.uploadStatistic(scales, [scales.length], 'row scales');
   scope.device.kernels.scale({ x, scale, along: 'rows', out: x });
   scope.free(scale);

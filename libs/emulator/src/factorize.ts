@@ -3,9 +3,9 @@ import type { Device, Tensor } from '@emloc/device';
 
 import { dampingOf, solveEigenproblem, topValues, type Solution } from './eigenproblem.js';
 import { EmulatorError } from './errors.js';
+import { PieceScope } from './piece-scope.js';
 import { forEachConverted } from './row-chunks.js';
 import type { LayerStatistic, StatisticValues } from './statistics.js';
-import { TensorScope } from './tensor-scope.js';
 
 export interface FactorizeOptions {
   readonly device: Device;
@@ -56,31 +56,27 @@ export async function factorize({
   assertProblem(weight, statistic, rank);
   const { rankMultiple } = device.profile;
   const paddedRank = Math.ceil(rank / rankMultiple) * rankMultiple;
-  const scope = new TensorScope(device, `factorisation of ${weight.label}`, pieceBytes);
-  try {
-    const solution = await solveEigenproblem({ scope, weight, statistic, rank, paddedRank });
-    const { u, v } = balancedFactors(scope, {
-      weight,
-      solution,
-      scales: componentScales(solution, statistic, { rank, paddedRank }),
-    });
-    const { eigenvalues, usedFallback } = solution;
-    return {
-      u: scope.release(u),
-      v: scope.release(v),
-      rank,
-      paddedRank,
-      relativeError: relativeErrorOf(eigenvalues, rank),
-      usedFallback,
-    };
-  } finally {
-    scope.close();
-  }
+  using scope = new PieceScope(device, `factorisation of ${weight.label}`, pieceBytes);
+  const solution = await solveEigenproblem({ scope, weight, statistic, rank, paddedRank });
+  const { u, v } = balancedFactors(scope, {
+    weight,
+    solution,
+    scales: componentScales(solution, statistic, { rank, paddedRank }),
+  });
+  const { eigenvalues, usedFallback } = solution;
+  return {
+    u: scope.release(u),
+    v: scope.release(v),
+    rank,
+    paddedRank,
+    relativeError: relativeErrorOf(eigenvalues, rank),
+    usedFallback,
+  };
 }
 
 /** U Σ^½ and Σ^-½ Uᵀ W, rounded to the compute dtype. */
 function balancedFactors(
-  scope: TensorScope,
+  scope: PieceScope,
   { weight, solution, scales }: { weight: Tensor; solution: Solution; scales: Float64Array },
 ): { u: Tensor; v: Tensor } {
   const { kernels, profile } = scope.device;
@@ -109,7 +105,7 @@ function balancedFactors(
 
 /** x, scaled, in the compute dtype; x is freed. */
 function rounded(
-  scope: TensorScope,
+  scope: PieceScope,
   {
     x,
     scales,

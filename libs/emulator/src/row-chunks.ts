@@ -1,14 +1,14 @@
 import { at } from '@emloc/checked';
 import { byteLength, type Tensor } from '@emloc/device';
 
-import type { TensorScope } from './tensor-scope.js';
+import type { PieceScope } from './piece-scope.js';
 
 /**
  * Row ranges [start, end) of a (rows, columns) tensor whose pieces take at most `scope.pieceBytes`
  * in `dtype`, or are one row.
  */
 export function rowChunks(
-  { pieceBytes }: TensorScope,
+  { pieceBytes }: PieceScope,
   { rows, columns, dtype }: { rows: number; columns: number; dtype: 'float32' | 'float64' },
 ): readonly (readonly [start: number, end: number])[] {
   const height = Math.max(1, Math.min(rows, Math.floor(pieceBytes / byteLength([columns], dtype))));
@@ -25,7 +25,7 @@ export type VisitRows = (piece: Tensor, start: number, end: number) => void;
  * Visits x (rows, columns) piece by piece in another dtype, so that it never exists whole in it.
  */
 export function forEachConverted(
-  scope: TensorScope,
+  scope: PieceScope,
   { x, dtype }: { x: Tensor; dtype: 'float32' | 'float64' },
   visit: VisitRows,
 ): void {

@@ -1,10 +1,9 @@
 import { at } from '@emloc/checked';
-import type { Device, Tensor } from '@emloc/device';
+import { TensorScope, type Device, type Tensor } from '@emloc/device';
 
 import { EmulatorError } from './errors.js';
 import type { StatisticPlan } from './statistics-plan.js';
 import type { LayerStatistic, LayerStatistics, StatisticValues } from './statistics.js';
-import { TensorScope } from './tensor-scope.js';
 
 interface Accumulation {
   readonly plan: StatisticPlan;
@@ -64,33 +63,30 @@ export class StatisticsAccumulator {
   }
 
   /**
-   * Brings the statistics to the host and frees the device's.
+   * Brings the statistics to the host and frees the device's; once.
    * @throws EmulatorError EMULATOR_NON_FINITE naming the layer
    */
   async finish(): Promise<LayerStatistics> {
-    try {
-      const squaredNorms = new Map<string, number>();
-      for (const [group, { total }] of this.#squaredNorms)
-        squaredNorms.set(group, Number((await this.device.download(total))[0]));
-      const statistics: LayerStatistic[] = [];
-      for (const { plan, sum } of this.#accumulations.values()) {
-        const matrix = (await this.device.download(sum)) as StatisticValues;
-        this.#scope.free(sum);
-        const trace = this.#checkedTrace(plan, matrix);
-        const { kind, linears, features, inFeatures } = plan;
-        statistics.push({
-          kind,
-          linears,
-          features,
-          inFeatures,
-          matrix,
-          squaredNorm: squaredNorms.get(plan.group) ?? trace,
-        });
-      }
-      return { label: this.label, statistics };
-    } finally {
-      this.dispose();
+    using _held = this.#scope;
+    const squaredNorms = new Map<string, number>();
+    for (const [group, { total }] of this.#squaredNorms)
+      squaredNorms.set(group, Number((await this.device.download(total))[0]));
+    const statistics: LayerStatistic[] = [];
+    for (const { plan, sum } of this.#accumulations.values()) {
+      const matrix = (await this.device.download(sum)) as StatisticValues;
+      this.#scope.free(sum);
+      const trace = this.#checkedTrace(plan, matrix);
+      const { kind, linears, features, inFeatures } = plan;
+      statistics.push({
+        kind,
+        linears,
+        features,
+        inFeatures,
+        matrix,
+        squaredNorm: squaredNorms.get(plan.group) ?? trace,
+      });
     }
+    return { label: this.label, statistics };
   }
 
   /** Frees what is held; may be called again. */
@@ -99,7 +95,7 @@ export class StatisticsAccumulator {
   }
 
   dispose(): void {
-    this.#scope.close();
+    this.#scope[Symbol.dispose]();
     this.#accumulations.clear();
     this.#squaredNorms.clear();
     this.#normFeeders.clear();

@@ -9,7 +9,7 @@ import { DeviceBatch } from './device-batch.js';
 import { PassContext, shapesOf, type PagedModel } from './paged-model.js';
 import { isReadAfter, visitBlock, type BlockVisit } from './walk.js';
 
-/** Sees the inputs (N, in) and outputs without bias (N, out) of a block's linear layers. */
+/** Sees the inputs (N, in) and outputs without bias (N, out) of a block's linears. */
 export type LinearVisit = (linear: string, x: Tensor, y: Tensor) => void;
 
 export interface BreadthFirstOptions {

@@ -86,7 +86,7 @@ export class DeviceAdapter {
     }
   }
 
-  /** Names, within a block, of its adapted linear layers. */
+  /** Names, within a block, of its adapted linears. */
   adaptedIn(block: Block): ReadonlySet<string> {
     const names = block.program.linears.map(({ name }) => name);
     return new Set(names.filter((name) => this.#layers.has(this.pathOf(block, name))));

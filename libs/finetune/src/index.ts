@@ -1,6 +1,6 @@
 export { FinetuneError } from './errors.js';
 export type { PagedModel } from './paged-model.js';
-export { inferenceOrder } from './walk.js';
+export { blocksBeforeLoss, inferenceOrder } from './walk.js';
 export { adaptedLinears, initialAdapter } from './lora.js';
 export { DeviceAdapter } from './device-adapter.js';
 export { defaultAdamw } from './optimizer.js';

@@ -24,8 +24,8 @@ interface Place {
 }
 
 /**
- * Names the first layer whose output, or else whose gradient, is NaN or infinite: runs the step's
- * forward once more, block by block.
+ * Names the first block whose output, or else linear whose gradient, is NaN or infinite: runs the
+ * step's forward once more, block by block.
  */
 export async function locateNonFinite(suspects: Suspects): Promise<Place> {
   for (const batch of suspects.batches) {
@@ -65,11 +65,7 @@ async function firstNonFiniteBlock(
 }
 
 async function isFinite({ device }: PagedModel, x: Tensor): Promise<boolean> {
-  const squaredNorm = device.allocate([1], 'float32', 'activations', 'squared norm');
-  try {
-    device.kernels.squaredNorms({ tensors: [x], out: squaredNorm });
-    return Number.isFinite(at(await device.download(squaredNorm), 0));
-  } finally {
-    squaredNorm.dispose();
-  }
+  using squaredNorm = device.allocate([1], 'float32', 'activations', 'squared norm');
+  device.kernels.squaredNorms({ tensors: [x], out: squaredNorm });
+  return Number.isFinite(at(await device.download(squaredNorm), 0));
 }

@@ -130,16 +130,13 @@ class MicroBatchRun {
     const { block } = visit;
     const bindings = this.#bind(visit);
     const inputs = get(this.#inputs, block.index);
-    try {
-      const saved = this.#saved.get(block.index) ?? this.#recompute(visit, bindings);
-      this.#saved.delete(block.index);
-      const gradients = this.#takeGradients(block);
-      for (const [stream, gradient] of backwardBlock(saved, { bindings, inputs, gradients }))
-        this.#addGradient(stream, gradient);
-    } finally {
-      this.#inputs.delete(block.index);
-      disposeAll(inputs);
-    }
+    const saved = this.#saved.get(block.index) ?? this.#recompute(visit, bindings);
+    this.#saved.delete(block.index);
+    const gradients = this.#takeGradients(block);
+    for (const [stream, gradient] of backwardBlock(saved, { bindings, inputs, gradients }))
+      this.#addGradient(stream, gradient);
+    this.#inputs.delete(block.index);
+    disposeAll(inputs);
   }
 
   #recompute(visit: BlockVisit, bindings: BlockBindings): SavedBlock {
@@ -195,24 +192,22 @@ class MicroBatchRun {
   /** Adds a gradient, which is taken over, to what later readers of the stream gave. */
   #addGradient(stream: string, gradient: Tensor): void {
     const sum = this.#gradients.get(stream);
-    if (!sum) {
-      this.#gradients.set(stream, gradient);
+    if (sum) this.#addTo(sum, stream, gradient);
+    else this.#gradients.set(stream, gradient);
+  }
+
+  #addTo(sum: Tensor, stream: string, gradient: Tensor): void {
+    using x = gradient;
+    const { device } = this.inputs.model;
+    if (!sum.isShared) {
+      device.kernels.add({ x, out: sum });
       return;
     }
-    const { device } = this.inputs.model;
-    try {
-      if (!sum.isShared) {
-        device.kernels.add({ x: gradient, out: sum });
-        return;
-      }
-      const own = device.allocate(sum.shape, sum.dtype, 'activations', `gradient of ${stream}`);
-      device.kernels.cast({ x: sum, out: own });
-      device.kernels.add({ x: gradient, out: own });
-      sum.dispose();
-      this.#gradients.set(stream, own);
-    } finally {
-      gradient.dispose();
-    }
+    const own = device.allocate(sum.shape, sum.dtype, 'activations', `gradient of ${stream}`);
+    device.kernels.cast({ x: sum, out: own });
+    device.kernels.add({ x, out: own });
+    sum.dispose();
+    this.#gradients.set(stream, own);
   }
 
   #plan(block: Block): GradientPlan {

@@ -7,7 +7,13 @@ import {
 } from '@emloc/autograd';
 import { at } from '@emloc/checked';
 import type { Tensor } from '@emloc/device';
-import { bindBlock, type Block, type ModelLayout } from '@emloc/models';
+import {
+  bindBlock,
+  lossBlock,
+  type Block,
+  type ModelLayout,
+  type ModelLinear,
+} from '@emloc/models';
 
 import type { DeviceAdapter } from './device-adapter.js';
 import type { DeviceBatch } from './device-batch.js';
@@ -46,6 +52,17 @@ export function backwardPath(
   return { wanted, lowest: lowest < 0 ? blocks.length : lowest };
 }
 
+/** How many blocks before the loss the backward goes back, where these linears are adapted. */
+export function blocksBeforeLoss(
+  layout: ModelLayout,
+  adapted: Iterable<Pick<ModelLinear, 'block' | 'name'>>,
+): number {
+  const names = layout.blocks.map(() => new Set<string>());
+  for (const { block, name } of adapted) at(names, block).add(name);
+  const { lowest } = backwardPath(layout, ({ index }) => at(names, index));
+  return Math.max(0, lossBlock(layout).index - lowest);
+}
+
 /**
  * Pages in the order that one micro-batch of training asks for them: forward to the loss, whose
  * block goes back at once, then back through the blocks that are visited.
@@ -69,7 +86,7 @@ export interface Binding {
 }
 
 /** A block whose weights are on the device. */
-export class BlockVisit {
+export class BlockVisit implements Disposable {
   #lent: { readonly adapter: DeviceAdapter; readonly factors: LentFactors } | null = null;
 
   constructor(
@@ -104,7 +121,8 @@ export class BlockVisit {
     return inferBlock(this.block.program, this.bind(binding), inputs);
   }
 
-  end(): void {
+  /** Ends the visit. */
+  [Symbol.dispose](): void {
     this.#lent?.factors.takeBack();
   }
 }
@@ -117,14 +135,9 @@ export async function visitBlock<T>(
   { model, pass, block }: { model: PagedModel; pass: PassContext; block: Block },
   use: (visit: BlockVisit) => T | Promise<T>,
 ): Promise<T> {
-  const lease = await model.pager.acquire(block.page);
-  const visit = new BlockVisit(model, pass, block, lease.tensors);
-  try {
-    return await use(visit);
-  } finally {
-    visit.end();
-    lease.release();
-  }
+  using lease = await model.pager.acquire(block.page);
+  using visit = new BlockVisit(model, pass, block, lease.tensors);
+  return await use(visit);
 }
 
 /** Whether a block after this one reads what the stream holds after this one. */

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 
 import { sizeOf, type RepoCache } from './cache-layout.js';
-import { HubError } from './errors.js';
+import { cut, HubError } from './errors.js';
 import type { HubName } from './hub-name.js';
 import { indexName, neededFiles, shardNames, shardsOf, weightsName } from './needed-files.js';
 import type { RepoFile } from './repo-file.js';
@@ -85,5 +85,5 @@ function lack(found: CachedSnapshot | null, model: string): string {
   if (found === null) return ' is not';
   const commit = model.endsWith(found.commit) ? '' : ` (commit ${found.commit})`;
   const more = found.missing.length - mostNamed;
-  return `${commit} lacks ${found.missing.slice(0, mostNamed).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+  return `${commit} lacks ${found.missing.slice(0, mostNamed).map(cut).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }

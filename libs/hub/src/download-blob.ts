@@ -2,7 +2,7 @@ import { mkdir, rm } from 'node:fs/promises';
 
 import { lockBlob } from './blob-lock.js';
 import { sizeOf, type RepoCache } from './cache-layout.js';
-import { HubError } from './errors.js';
+import { cut, HubError } from './errors.js';
 import type { OpenAnswer } from './hub-client.js';
 import type { Asking } from './listing.js';
 import { leftPartials, PartialFile } from './partial-file.js';
@@ -160,7 +160,7 @@ function assertSameFile(answer: OpenAnswer, file: RepoFile, download: BlobDownlo
   if (!isOther) return;
   throw new HubError(
     'HUB_RESPONSE_INVALID',
-    `${file.path} of ${download.name}: the hub announces ${size ?? '?'} bytes with hash ${etag ?? '?'}, its listing ${file.sizeBytes} bytes with ${blobName(file)}`,
+    `${file.path} of ${download.name}: the hub announces ${cut(size ?? '?')} bytes with hash ${cut(etag ?? '?')}, its listing ${file.sizeBytes} bytes with ${blobName(file)}`,
   );
 }
 

@@ -30,6 +30,13 @@ export class HubError extends Error {
   }
 }
 
+const mostQuoted = 120;
+
+/** What others have named, at a length that a message can have. */
+export function cut(text: string): string {
+  return text.length > mostQuoted ? `${text.slice(0, mostQuoted)}…` : text;
+}
+
 const fullDisk: readonly (string | undefined)[] = ['ENOSPC', 'EDQUOT'];
 
 /** What reading or writing the cache failed with, as an error of this library. */

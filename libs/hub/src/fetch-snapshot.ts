@@ -29,6 +29,9 @@ interface Fetching extends Asking, FetchObserver {
 /** Files that are downloaded at the same time. */
 const parallelDownloads = 4;
 
+/** Tries of the first question. */
+const firstAttempts = 3;
+
 /**
  * Brings all that is needed of a model into the cache: the commit of the revision is looked up, and
  * what is there already is not asked for again. Where the hub cannot be reached, what the cache has
@@ -64,13 +67,14 @@ function isAway(error: unknown): error is HubError {
   return error instanceof HubError && error.code === 'HUB_UNREACHABLE';
 }
 
-/** @param isPatient whether it is worth waiting for a hub that is away */
+/**
+ * @param isPatient whether it is worth waiting for a hub that is away; not for long, since nothing
+ * is lost yet
+ */
 function latestCommit(fetching: Fetching, { isPatient }: { isPatient: boolean }): Promise<string> {
   const { hubName, policy } = fetching;
-  return commitOf(hubName, {
-    ...fetching,
-    policy: isPatient ? policy : { ...policy, attempts: 1 },
-  });
+  const attempts = isPatient ? Math.min(firstAttempts, policy.attempts) : 1;
+  return commitOf(hubName, { ...fetching, policy: { ...policy, attempts } });
 }
 
 async function completeSnapshot(commit: string, fetching: Fetching): Promise<void> {

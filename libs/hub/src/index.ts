@@ -1,6 +1,6 @@
 export { HubError } from './errors.js';
 export { parseHubName, type HubName } from './hub-name.js';
 export { hubSettings } from './settings.js';
-export type { HubModel } from './hub-model.js';
-export { resolveModel } from './resolve-model.js';
+export { hubModel, type HubModel } from './hub-model.js';
+export { resolveModel, type ModelHost } from './resolve-model.js';
 export { servedModel, servedModelFolder, type ServingHost } from './served-model.js';

@@ -1,4 +1,4 @@
-import { HubError } from './errors.js';
+import { cut, HubError } from './errors.js';
 import type { RepoFile } from './repo-file.js';
 
 export const weightsName = 'model.safetensors';
@@ -60,7 +60,7 @@ export function shardsOf(name: string, text: string, files: readonly RepoFile[])
   return shardNames(name, text).map((path) => {
     const file = byPath.get(path);
     if (file) return file;
-    throw unsupported(name, `has ${indexName}, which names ${path}, but not that file`);
+    throw unsupported(name, `has ${indexName}, which names ${cut(path)}, but not that file`);
   });
 }
 
@@ -88,7 +88,7 @@ function weightMapOf(name: string, text: string): object {
 function noWeights(files: readonly RepoFile[]): string {
   if (files.some(({ path }) => path === 'adapter_config.json'))
     return `holds an adapter, not a model: there is no ${weightsName}`;
-  const others = files.map(({ path }) => path).filter((path) => otherWeights.test(path));
+  const others = files.filter(({ path }) => otherWeights.test(path)).map(({ path }) => cut(path));
   const more = others.length - mostNamed;
   const found =
     others.length === 0

@@ -42,7 +42,7 @@ export async function servedModel(hubName: HubName, host: ServingHost): Promise<
       return cachedModel(hubName, {
         cacheFolder: hubCacheFolder(env, host.home()),
         where: 'the hub cache of this host',
-        why: `it downloads none (--model-hub cache): fetch it there, with \`emloc plan --model ${hubNameText(hubName)}\` for instance`,
+        why: `it downloads none (--model-hub cache): fetch it there (emloc fetch ${hubNameText(hubName)})`,
       });
     case 'download':
       return hubModel(hubName, { ...host, settings: hubSettings(env, host.home()) });

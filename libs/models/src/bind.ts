@@ -15,10 +15,10 @@ export interface BlockRunInputs {
   readonly ropes: ReadonlyMap<string, RopeTable>;
   /** Default: no gradient is taken. */
   readonly gradientScale?: number | null;
-  /** The adapter on a linear layer of this block, by its name within the block. */
+  /** The adapter on a linear of this block, by its name within the block. */
   readonly adapter?: (linear: string) => AdapterBinding | null;
   /**
-   * Where a linear layer's factors hold its adapter; null or absent: nowhere. See LinearWeights.
+   * Where a linear's factors hold its adapter; null or absent: nowhere. See LinearWeights.
    */
   readonly adapterAt?: (linear: string) => number | null;
   readonly onLinear?: (linear: string, x: Tensor, y: Tensor) => void;

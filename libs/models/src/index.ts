@@ -14,6 +14,7 @@ export {
   type BlockDeclaration,
   type ModelLayout,
   type ModelLinear,
+  type TextLimits,
 } from './layout.js';
 export { layoutOf } from './layout-of.js';
 export { type Model, openModel } from './open-model.js';

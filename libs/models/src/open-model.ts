@@ -12,7 +12,7 @@ import { checkpointSource } from './sources.js';
 import { unusedTensors } from './unused-tensors.js';
 
 /** A checkpoint folder whose every tensor is there in the shape that its config says. */
-export interface Model {
+export interface Model extends AsyncDisposable {
   readonly layout: ModelLayout;
   readonly checkpoint: Checkpoint;
   /** One layer per page of the layout. A weight that is not finite is an error where it is read. */
@@ -47,6 +47,7 @@ export async function openModel(
       source: checkpointSource(layout, checkpoint),
       notices: unused === null ? notices : [...notices, unused],
       close: () => checkpoint.close(),
+      [Symbol.asyncDispose]: () => checkpoint.close(),
     };
   } catch (error) {
     await checkpoint.close();
@@ -73,9 +74,17 @@ async function layoutIn(
   };
 }
 
-/** The names whose embedding is there; the first ones where none is, which an error then names. */
+/**
+ * The names whose embedding is there; where none is, those that layers have, or the first: an error
+ * then names one.
+ */
 function namesIn({ tensors }: Checkpoint, { names }: DecoderShape): DecoderNames {
-  return names.find(({ embedding }) => tensors.has(`${embedding}.weight`)) ?? at(names, 0);
+  const all = [...tensors.keys()];
+  return (
+    names.find(({ embedding }) => tensors.has(`${embedding}.weight`)) ??
+    names.find(({ layers }) => all.some((name) => name.startsWith(`${layers}.`))) ??
+    at(names, 0)
+  );
 }
 
 function assertTensors(layout: ModelLayout, checkpoint: Checkpoint): void {

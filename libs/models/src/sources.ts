@@ -45,7 +45,7 @@ function finiteReader(
   };
 }
 
-/** Names, within a page, of the low-rank factors that stand in for a linear layer's weight. */
+/** Names, within a page, of the low-rank factors that stand in for a linear's weight. */
 export function factorNames(linear: string): { readonly u: string; readonly v: string } {
   return { u: `${linear}.u`, v: `${linear}.v` };
 }

@@ -32,7 +32,9 @@ import {
 
 import { PipelineError } from './errors.js';
 import { inOrder, longestOf } from './job/job.js';
+import { recordedLongestRow } from './job/longest-row-record.js';
 import { textSourceOf, withRecordedText } from './job/text-record.js';
+import { readableLength } from './options/max-length.js';
 import type { EvaluateOptions } from './options/resolve.js';
 import { inferenceBytes } from './plan/default-budget.js';
 import { heaviestBatches } from './plan/heaviest-batches.js';
@@ -83,6 +85,8 @@ interface Evaluated {
   readonly model: Model;
   readonly adapter: LoraAdapter | null;
   readonly rows: readonly EncodedRow[];
+  /** Of these rows and those that the adapter was trained on: rotary tables may depend on it. */
+  readonly longestRow: number;
   readonly batches: TextBatches;
   /** For answers only. */
   readonly tokenizer: ChatTokenizer | null;
@@ -97,53 +101,46 @@ export async function evaluateModel(
   for (const folder of [options.model, options.adapter ?? options.model])
     await settleOutput(folder);
   const { allowUnusedLayers } = options;
-  const model = await openModel(options.model, { allowUnusedLayers });
-  try {
-    for (const notice of model.notices) host.onNotice?.(notice);
-    const adapter =
-      options.adapter === null
-        ? null
-        : await readPeftAdapter(options.adapter, {
-            linearModules: adaptableModules(model.layout),
-            base: options.model,
-          });
-    const { dataset, source, text } = await loadRows(options, model, host);
-    const { rows, report } = dataset;
-    host.onRows?.({ report, text, date: source.date });
-    const tokenizer = options.answers > 0 ? await loadTokenizer(options.model, source) : null;
-    const maxLength = Math.min(options.maxLength, model.layout.text.maxPositions);
-    const batches = inOrder(rows, options.batch);
-    const evaluated = { options, model, adapter, rows, batches, tokenizer };
-    const { profile } = host.target;
-    const budgetBytes = options.vramBytes ?? (await inferenceBytes(model, profile, maxLength));
-    const pagerBytes = await weightBytes(evaluated, profile, budgetBytes);
-    const budget = new MemoryBudget(budgetBytes);
-    const device = new Device(await host.target.open(budgetBytes), budget);
-    try {
-      const { evaluation, answers } = await run(evaluated, {
-        device,
-        pagerBytes,
-        reads: 'real',
-        host,
-      });
-      return {
-        ...evaluation,
-        sourceRows: report.sourceRows,
-        droppedRows: report.droppedRows,
-        truncatedRows: report.truncatedRows,
-        date: source.date,
-        ...(options.answers > 0 ? { answers } : {}),
-        perplexity: Math.exp(evaluation.loss),
-        budgetBytes,
-        peakDeviceBytes: budget.peakBytes,
-        seconds: (performance.now() - started) / 1000,
-      };
-    } finally {
-      await device.close();
-    }
-  } finally {
-    await model.close();
-  }
+  await using model = await openModel(options.model, { allowUnusedLayers });
+  for (const notice of model.notices) host.onNotice?.(notice);
+  const adapter =
+    options.adapter === null
+      ? null
+      : await readPeftAdapter(options.adapter, {
+          linearModules: adaptableModules(model.layout),
+          base: options.model,
+        });
+  const { dataset, source, text } = await loadRows(options, model, host);
+  const { rows, report } = dataset;
+  host.onRows?.({ report, text, date: source.date });
+  const tokenizer = options.answers > 0 ? await loadTokenizer(options.model, source) : null;
+  const maxLength = readableLength(options.maxLength, model.layout.text);
+  const batches = inOrder(rows, options.batch);
+  const longestRow = Math.max(longestOf(rows), await recordedLongestRow(options.adapter));
+  const evaluated = { options, model, adapter, rows, longestRow, batches, tokenizer };
+  const { profile } = host.target;
+  const budgetBytes = options.vramBytes ?? (await inferenceBytes(model, profile, maxLength));
+  const pagerBytes = await weightBytes(evaluated, profile, budgetBytes);
+  const budget = new MemoryBudget(budgetBytes);
+  await using device = new Device(await host.target.open(budgetBytes), budget);
+  const { evaluation, answers } = await run(evaluated, {
+    device,
+    pagerBytes,
+    reads: 'real',
+    host,
+  });
+  return {
+    ...evaluation,
+    sourceRows: report.sourceRows,
+    droppedRows: report.droppedRows,
+    truncatedRows: report.truncatedRows,
+    date: source.date,
+    ...(options.answers > 0 ? { answers } : {}),
+    perplexity: Math.exp(evaluation.loss),
+    budgetBytes,
+    peakDeviceBytes: budget.peakBytes,
+    seconds: (performance.now() - started) / 1000,
+  };
 }
 
 async function loadRows(
@@ -156,19 +153,15 @@ async function loadRows(
   readonly text: TextDescription;
 }> {
   const source = textSourceOf(await withRecordedText(options), model);
-  const session = openDataset(source);
-  try {
-    const dataset = await loadDataset(session, {
-      path: options.data,
-      maxLength: Math.min(options.maxLength, model.layout.text.maxPositions),
-      limit: options.limit,
-      strict: options.strict,
-      signal,
-    });
-    return { dataset, source, text: await session.describe() };
-  } finally {
-    await session.close();
-  }
+  await using session = openDataset(source);
+  const dataset = await loadDataset(session, {
+    path: options.data,
+    maxLength: readableLength(options.maxLength, model.layout.text),
+    limit: options.limit,
+    strict: options.strict,
+    signal,
+  });
+  return { dataset, source, text: await session.describe() };
 }
 
 async function run(
@@ -180,10 +173,10 @@ async function run(
     host,
   }: { device: Device; pagerBytes: number; reads: 'real' | 'none'; host: Partial<EvaluateHost> },
 ): Promise<{ evaluation: Evaluation; answers: readonly AnsweredRow[] }> {
-  const { options, model, adapter, batches } = evaluated;
+  const { options, model, adapter, batches, longestRow } = evaluated;
   const { source, layout } = model;
   const { hostBytes, prefetch } = options;
-  const pager = openPager({
+  await using pager = openPager({
     device,
     source,
     deviceBytes: pagerBytes,
@@ -193,29 +186,21 @@ async function run(
     observer: host.pagerObserver,
     signal: host.signal,
   });
-  const paged = { device, layout, pager, longestRow: longestOf(evaluated.rows) };
-  try {
-    const variant = adapter && DeviceAdapter.load(device, layout, adapter, { trainable: false });
-    try {
-      const [evaluation] = await evaluateText({
-        model: paged,
-        batches,
-        variants: [variant],
-        signal: host.signal,
-        onProgress: host.onProgress,
-      });
-      if (!evaluation) throw new Error('evaluation gave no result');
-      const answers =
-        reads === 'real' && evaluated.tokenizer
-          ? await answerRows({ ...evaluated, tokenizer: evaluated.tokenizer }, paged, variant)
-          : [];
-      return { evaluation, answers };
-    } finally {
-      variant?.dispose();
-    }
-  } finally {
-    await pager.close();
-  }
+  const paged = { device, layout, pager, longestRow };
+  using variant = adapter && DeviceAdapter.load(device, layout, adapter, { trainable: false });
+  const [evaluation] = await evaluateText({
+    model: paged,
+    batches,
+    variants: [variant],
+    signal: host.signal,
+    onProgress: host.onProgress,
+  });
+  if (!evaluation) throw new Error('evaluation gave no result');
+  const answers =
+    reads === 'real' && evaluated.tokenizer
+      ? await answerRows({ ...evaluated, tokenizer: evaluated.tokenizer }, paged, variant)
+      : [];
+  return { evaluation, answers };
 }
 
 /**

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readPeftAdapter } from '@emloc/checkpoint';
 
@@ -279,6 +279,25 @@ describe('tune refuses', () => {
       code: 'PIPELINE_INVALID_OPTION',
       message: expect.stringContaining('1024'),
     });
+  });
+});
+
+it('a job without a maximum length is the one with what the model has, and usually has', async () => {
+  const model = join(workspace.outputs, '..', 'short-model');
+  await cp(tinyModel, model, { recursive: true });
+  const path = join(model, 'config.json');
+  const config = JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>;
+  await writeFile(path, JSON.stringify({ ...config, max_position_embeddings: 48 }));
+  const idOf = async (overrides: Partial<TuneOptions>): Promise<string> => {
+    const job = await prepareJob(workspace.options(overrides));
+    await job.close();
+    expect(job.longestRow).toBeLessThanOrEqual(job.options.maxLength);
+    return job.id;
+  };
+  expect(await idOf({ model, maxLength: null })).toBe(await idOf({ model, maxLength: 48 }));
+  expect(await idOf({ maxLength: null })).toBe(await idOf({ maxLength: 1024 }));
+  await expect(idOf({ model, maxLength: 49 })).rejects.toMatchObject({
+    code: 'PIPELINE_INVALID_OPTION',
   });
 });
 

@@ -1,5 +1,6 @@
 import { rm, statfs } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { firstError } from '@emloc/checked';
 import {
   CheckpointError,
   FileHasher,
@@ -114,28 +115,22 @@ export interface TuneReport {
  */
 export async function tune(options: TuneOptions, host: TuneHost): Promise<TuneReport> {
   assertInteger('checkpointSteps', host.checkpointSteps ?? defaultCheckpointSteps, 1);
-  const place = await holdOutput(options.out);
-  try {
-    await assertFree(place, host.overwrite ?? false);
-    const progress = hiddenPath(place, 'job');
-    const found = await findProgress(progress, host.mode ?? 'start');
-    await settleOutput(options.model);
-    const inputs = await readInputFiles(options);
-    const doubtful = found && assertSameFiles(found, inputs);
-    const job = await prepareJob({ ...options, date: options.date ?? found?.date ?? null }, host);
-    const hasher = new FileHasher();
-    try {
-      if (found) assertSameJob(found, { job: job.id, date: job.options.date, ...host.provenance });
-      const known = found ? await knownHashes(progress) : new Map<string, string>();
-      if (doubtful) await assertSameWeights(job, { doubtful, hasher, known });
-      return await tuneJob(job, { host, place, inputs, hasher, known, isResumed: found !== null });
-    } finally {
-      await hasher.close();
-      await job.close();
-    }
-  } finally {
-    await place.release();
-  }
+  await using place = await holdOutput(options.out);
+  await assertFree(place, host.overwrite ?? false);
+  const progress = hiddenPath(place, 'job');
+  const found = await findProgress(progress, host.mode ?? 'start');
+  await settleOutput(options.model);
+  const inputs = await readInputFiles(options);
+  const doubtful = found && assertSameFiles(found, inputs);
+  await using job = await prepareJob(
+    { ...options, date: options.date ?? found?.date ?? null },
+    host,
+  );
+  await using hasher = new FileHasher();
+  if (found) assertSameJob(found, { job: job.id, date: job.options.date, ...host.provenance });
+  const known = found ? await knownHashes(progress) : new Map<string, string>();
+  if (doubtful) await assertSameWeights(job, { doubtful, hasher, known });
+  return await tuneJob(job, { host, place, inputs, hasher, known, isResumed: found !== null });
 }
 
 /** What one run of a job has beside the job. */
@@ -179,15 +174,11 @@ export async function planTune(
   target: DeviceTarget,
   { onNotice, ...host }: PrepareHost & { readonly onNotice?: (message: string) => void } = {},
 ): Promise<JobPlan> {
-  const job = await prepareJob(options, host);
-  try {
-    for (const notice of job.model.notices) onNotice?.(notice);
-    const rates = await ratesOf(job, target);
-    const budgetBytes = await budgetBytesOf(job, target.profile);
-    return await planJob({ job, profile: target.profile, budgetBytes, rates });
-  } finally {
-    await job.close();
-  }
+  await using job = await prepareJob(options, host);
+  for (const notice of job.model.notices) onNotice?.(notice);
+  const rates = await ratesOf(job, target);
+  const budgetBytes = await budgetBytesOf(job, target.profile);
+  return await planJob({ job, profile: target.profile, budgetBytes, rates });
 }
 
 async function ratesOf(job: Job, target: DeviceTarget): Promise<DeviceRates> {
@@ -206,11 +197,8 @@ async function ratesOf(job: Job, target: DeviceTarget): Promise<DeviceRates> {
       return target.ratesElsewhere;
     throw error;
   }
-  try {
-    return await measureRates(device, benchmarkShape(job));
-  } finally {
-    await device.close();
-  }
+  await using opened = device;
+  return await measureRates(opened, benchmarkShape(job));
 }
 
 /** The shapes of a job's average micro-batch. */
@@ -246,14 +234,14 @@ async function tuneJob(job: Job, run: TuneRun): Promise<TuneReport> {
   await assertDiskSpace(job, { profile, folder: dirname(path) });
   host.signal?.throwIfAborted();
   const budget = new MemoryBudget(budgetBytes);
-  const device = new Device(await host.target.open(budgetBytes), budget);
-  const clock = new StageClock(budget, { observer });
+  await using device = new Device(await host.target.open(budgetBytes), budget);
   try {
     const { provenance, checkpointSteps = defaultCheckpointSteps } = host;
-    const folder = await openJobFolder(
+    await using folder = await openJobFolder(
       { path, job, profile, provenance, inputs: run.inputs, checkpointSteps },
       run.isResumed,
     );
+    using clock = new StageClock(budget, { observer });
     const { factors, training, outcomes } = folder;
     const guard = new TensorGuard({
       checkpoint: job.model.checkpoint,
@@ -264,35 +252,29 @@ async function tuneJob(job: Job, run: TuneRun): Promise<TuneReport> {
         return before ?? hash;
       },
     });
-    try {
-      const environment: JobEnvironment = {
-        device,
-        clock,
-        memory,
-        observer,
-        factors,
-        training,
-        reads: 'real',
-        hostBytes: options.hostBytes,
-        prefetch: options.prefetch,
-        openPagerObserver: host.openPagerObserver,
-        signal: host.signal,
-      };
-      const model = guardReads(job.model, (tensor) => guard.check(tensor));
-      const result = await runJob({ job: { ...job, model }, environment }, outcomes);
-      await guard.checkRest(run.known.keys());
-      await folder.close();
-      await writeOutcome(place, job, { result, provenance, overwrite: host.overwrite ?? false });
-      await rm(path, { recursive: true, force: true });
-      return reportOf(job, result, { budget, stages: clock.reports() });
-    } finally {
-      clock.leave();
-      await folder.close();
-    }
-  } catch (error) {
+    const environment: JobEnvironment = {
+      device,
+      clock,
+      memory,
+      observer,
+      factors,
+      training,
+      reads: 'real',
+      hostBytes: options.hostBytes,
+      prefetch: options.prefetch,
+      openPagerObserver: host.openPagerObserver,
+      signal: host.signal,
+    };
+    const model = guardReads(job.model, (tensor) => guard.check(tensor));
+    const result = await runJob({ job: { ...job, model }, environment }, outcomes);
+    await guard.checkRest(run.known.keys());
+    await folder.close();
+    await writeOutcome(place, job, { result, provenance, overwrite: host.overwrite ?? false });
+    await rm(path, { recursive: true, force: true });
+    return reportOf(job, result, { budget, stages: clock.reports() });
+  } catch (thrown) {
+    const error = firstError(thrown);
     throw await unfinished(inputMismatchIn(error) ?? error, { path, host });
-  } finally {
-    await device.close();
   }
 }
 

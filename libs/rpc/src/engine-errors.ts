@@ -1,3 +1,5 @@
+import { firstError } from '@emloc/checked';
+
 import type { RpcCode } from './codes.js';
 import { RpcError } from './errors.js';
 
@@ -137,9 +139,10 @@ const productCode = /^(?!ERR_)[A-Z][A-Z0-9]*(_[A-Z0-9]+)+$/;
  * @param metadata goes into the ErrorInfo: stage, layer, request id
  */
 export function toRpcError(
-  error: unknown,
+  thrown: unknown,
   metadata: Readonly<Record<string, string>> = {},
 ): RpcError {
+  const error = firstError(thrown);
   if (error instanceof RpcError) return withMetadata(error, metadata);
   const code = engineCodeOf(error);
   if (code !== null) {

@@ -142,6 +142,20 @@ describe('toRpcError', () => {
     });
   });
 
+  it('gives what went wrong first, not what giving back met afterwards', () => {
+    const cause = new EngineError('DEVICE_OUT_OF_BUDGET', 'layer 3 needs 4 MiB');
+    const fail = (): never => {
+      using _held = {
+        [Symbol.dispose]: () => {
+          throw new EngineError('DEVICE_NATIVE_FAILURE', 'free');
+        },
+      };
+      throw cause;
+    };
+
+    expect(rpcErrorOf(fail)).toMatchObject({ reason: 'DEVICE_OUT_OF_BUDGET', cause });
+  });
+
   it.each([
     new EngineError('ENOENT', '/secret/path'),
     new EngineError('ERR_INVALID_ARG_TYPE', 'x'),
@@ -195,3 +209,11 @@ describe('google.rpc.Status', () => {
     expect(rpcCodes.map((code) => codeOf(codeNumber(code)))).toEqual(rpcCodes);
   });
 });
+
+function rpcErrorOf(run: () => never): RpcError {
+  try {
+    return run();
+  } catch (error) {
+    return toRpcError(error);
+  }
+}

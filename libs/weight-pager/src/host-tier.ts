@@ -1,4 +1,4 @@
-import { at, get } from '@emloc/checked';
+import { at, firstError, get } from '@emloc/checked';
 import { DeviceError, type Device, type HostArray, type HostBuffer } from '@emloc/device';
 import pLimit from 'p-limit';
 
@@ -22,7 +22,7 @@ export interface StagedLayer {
    */
   readonly arrays: Promise<readonly HostArray[]>;
   /** The arrays are not looked at any more. To be called exactly once, after `arrays` settled. */
-  release(): void;
+  [Symbol.dispose](): void;
 }
 
 /** What comes after a load, for the host tier to decide with. */
@@ -107,7 +107,7 @@ export class HostTier implements Staging {
     }
     return {
       arrays: entry.filled,
-      release: () => {
+      [Symbol.dispose]: () => {
         entry.users -= 1;
         this.#reclaim(entry);
       },
@@ -144,7 +144,7 @@ export class HostTier implements Staging {
         if (this.#entries.get(layer) === entry) this.#discard(layer);
         reject(this.#failure(layer, error));
       })
-      .finally(() => {
+      .then(() => {
         entry.isSettled = true;
         this.#reclaim(entry);
       });
@@ -183,7 +183,8 @@ export class HostTier implements Staging {
     return arrays;
   }
 
-  #failure(layer: number, error: unknown): Error {
+  #failure(layer: number, thrown: unknown): Error {
+    const error = firstError(thrown);
     if (error instanceof PagerError || error instanceof DeviceError) return error;
     if (error instanceof Error && isOfTheData(error)) return error;
     const name = at(this.options.source.layers, layer).name;

@@ -27,7 +27,7 @@ export class NoReads implements Staging {
       bytes: this.#zeros.subarray(0, byteLength(shape, dtype)),
       dtype,
     }));
-    return { arrays: Promise.resolve(arrays), release: () => undefined };
+    return { arrays: Promise.resolve(arrays), [Symbol.dispose]: () => undefined };
   }
 
   trim(): void {}

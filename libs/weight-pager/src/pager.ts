@@ -3,7 +3,7 @@ import type { HostArray, Tensor } from '@emloc/device';
 
 import { DeviceLayer } from './device-layer.js';
 import { PagerError } from './errors.js';
-import { HostTier, type Outlook, type Staging } from './host-tier.js';
+import { HostTier, type Outlook, type StagedLayer, type Staging } from './host-tier.js';
 import { NoReads } from './no-reads.js';
 import { assertOptions, LayerLimits, type PagerOptions } from './options.js';
 import { PagingPolicy } from './policy.js';
@@ -12,7 +12,7 @@ import { hostLayout, storedBytes, twoLargest } from './source.js';
 import { PagerLog, type PagerStatistics } from './statistics.js';
 
 /** A layer on the device for as long as it is held. */
-export interface Lease {
+export interface Lease extends Disposable {
   /**
    * By name, in the device's compute dtype; to be read only, by kernels launched before `release`.
    */
@@ -22,7 +22,7 @@ export interface Lease {
 }
 
 /** Layers of a source that take turns on a device. */
-export interface Pager {
+export interface Pager extends AsyncDisposable {
   readonly statistics: PagerStatistics;
   /**
    * States the exact order of the accesses to come, in place of what was stated before; an empty
@@ -111,18 +111,20 @@ class WeightPager implements Pager {
     await this.#arrive(resident);
     resident.memory.order();
     let isHeld = true;
-    return {
-      tensors: resident.memory.tensors,
-      release: () => {
-        if (isHeld) this.#unpin(resident);
-        isHeld = false;
-      },
+    const release = (): void => {
+      if (isHeld) this.#unpin(resident);
+      isHeld = false;
     };
+    return { tensors: resident.memory.tensors, release, [Symbol.dispose]: release };
   }
 
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 
   #openStaging(): Staging {
@@ -233,8 +235,14 @@ class WeightPager implements Pager {
       const arrays = await staged.arrays;
       if (!memory.isDisposed) this.#upload(layer, memory, arrays);
     } finally {
-      this.#follow(memory.copied().finally(() => staged.release()));
+      this.#follow(this.#copied(memory, staged));
     }
+  }
+
+  /** Holds what is staged for as long as it is copied. */
+  async #copied(memory: DeviceLayer, staged: StagedLayer): Promise<void> {
+    using _source = staged;
+    await memory.copied();
   }
 
   #upload(layer: number, memory: DeviceLayer, arrays: readonly HostArray[]): void {
@@ -328,6 +336,6 @@ function unless<T>(signal: AbortSignal, promise: Promise<T>): Promise<T> {
     const onAbort = (): void => reject(signal.reason as Error);
     if (signal.aborted) return onAbort();
     signal.addEventListener('abort', onAbort);
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+    void promise.then(resolve, reject).then(() => signal.removeEventListener('abort', onAbort));
   });
 }

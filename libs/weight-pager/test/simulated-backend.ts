@@ -1,5 +1,7 @@
 import { at } from '@emloc/checked';
 import {
+  factorizationNames,
+  launchedKernelNames,
   type Backend,
   type DeviceEvent,
   type DeviceProfile,
@@ -88,33 +90,15 @@ export class SimulatedBackend implements Backend<Memory> {
     private readonly random: () => number,
     private readonly computeShare = 0.5,
   ) {
-    this.kernels = { add: this.#add, fill: this.#fill } as unknown as Kernels;
-    for (const name of [
-      'gemm',
-      'rmsNorm',
-      'rmsNormBackward',
-      'rope',
-      'attention',
-      'attentionBackward',
-      'gatedActivation',
-      'gatedActivationBackward',
-      'gatherRows',
-      'scatterRows',
-      'copyBlocks',
-      'outerProducts',
-      'crossEntropy',
-      'addBias',
-      'cast',
-      'scale',
-      'squaredNorms',
-      'adamw',
-      'gram',
-      'eigh',
-      'cholesky',
-    ] as const) {
-      (this.kernels as unknown as Record<string, () => void>)[name] = () =>
-        this.check(false, `${name} is not simulated`);
-    }
+    const refused = [...launchedKernelNames, ...factorizationNames].map((name) => [
+      name,
+      () => this.check(false, `${name} is not simulated`),
+    ]);
+    this.kernels = {
+      ...(Object.fromEntries(refused) as Kernels),
+      add: this.#add,
+      fill: this.#fill,
+    };
   }
 
   check(holds: boolean, violation: string): void {

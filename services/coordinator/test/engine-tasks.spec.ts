@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -153,6 +153,17 @@ test('model and rows are looked at, and any ratio below 1 makes an emulator', as
   expect(await inspect({ ratios: ['.*q_proj=0.5', '1'] })).toMatchObject({
     kind: 'inspect',
     isEmulated: true,
+  });
+  const short = join(folder, 'short-model');
+  cpSync(join(examples, 'models/tiny-qwen2'), short, { recursive: true });
+  const config = JSON.parse(readFileSync(join(short, 'config.json'), 'utf8')) as object;
+  writeFileSync(
+    join(short, 'config.json'),
+    JSON.stringify({ ...config, max_position_embeddings: 48 }),
+  );
+  expect(await inspect({ model: short, maxLength: null })).toMatchObject({ isEmulated: true });
+  await expect(inspect({ model: short, maxLength: 49 })).rejects.toMatchObject({
+    code: 'PIPELINE_INVALID_OPTION',
   });
   await expect(inspect({ maxLength: 10_000_000 })).rejects.toMatchObject({
     code: 'PIPELINE_INVALID_OPTION',

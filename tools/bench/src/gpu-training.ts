@@ -1,7 +1,7 @@
 import type { LoraAdapter } from '@emloc/checkpoint';
 import { Device, MemoryBudget, type Backend, type DeviceProfile } from '@emloc/device';
 import { createNullBackend } from '@emloc/device-null';
-import { defaultAdamw, initialAdapter, train } from '@emloc/finetune';
+import { blocksBeforeLoss, defaultAdamw, initialAdapter, train } from '@emloc/finetune';
 import type { ModelLayout } from '@emloc/models';
 import { consecutive, TextRows } from '@emloc/tasks';
 import {
@@ -54,7 +54,7 @@ export async function planTraining(
   const pagerBytes = Math.min(allBytes, task.budgetBytes - besideWeightsBytes);
   if (pagerBytes < leastBytes)
     throw new Error(`a budget of ${task.budgetBytes} bytes is ${leastBytes - pagerBytes} too few`);
-  let keptBlocks = pagerBytes < allBytes ? 0 : task.layout.blocks.length - 1;
+  let keptBlocks = pagerBytes < allBytes ? 0 : blocksBeforeLoss(task.layout, task.layout.linears);
   while (keptBlocks > 0 && (await peakOf({ pagerBytes, keptBlocks })) > task.budgetBytes)
     keptBlocks -= 1;
   return { pagerBytes, keptBlocks };
@@ -66,7 +66,10 @@ export async function trainingBounds(
   profile: DeviceProfile,
 ): Promise<{ readonly least: number; readonly most: number }> {
   const { allBytes, leastBytes, besideWeightsBytes } = await trainingNeeds(task, profile);
-  const memory = { pagerBytes: allBytes, keptBlocks: task.layout.blocks.length - 1 };
+  const memory = {
+    pagerBytes: allBytes,
+    keptBlocks: blocksBeforeLoss(task.layout, task.layout.linears),
+  };
   const { budgetPeakBytes } = await rehearse(task, profile, memory);
   return { least: leastBytes + besideWeightsBytes, most: budgetPeakBytes };
 }

@@ -3,6 +3,7 @@ import { Command } from 'commander';
 
 import { addDataCommand } from './commands/data.js';
 import { addEvalCommand } from './commands/eval.js';
+import { addFetchCommand } from './commands/fetch.js';
 import { addInfoCommand } from './commands/info.js';
 import { addJobsCommand } from './commands/jobs.js';
 import { addMergeCommand } from './commands/merge.js';
@@ -24,6 +25,7 @@ addTuneCommand(program);
 addPlanCommand(program);
 addEvalCommand(program);
 addMergeCommand(program);
+addFetchCommand(program);
 addInfoCommand(program);
 addServeCommand(program);
 addJobsCommand(program);

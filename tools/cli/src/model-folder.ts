@@ -1,22 +1,17 @@
 import { homedir } from 'node:os';
 import process from 'node:process';
-import { hubSettings, resolveModel } from '@emloc/hub';
+import { hubSettings, resolveModel, type ModelHost } from '@emloc/hub';
 
 import type { CommandContext } from './run-command.js';
 import { programVersion } from './version.js';
 
+type Shown = Pick<CommandContext, 'progress' | 'signal'>;
+
 const mebibyte = 2 ** 20;
 
-/**
- * The folder of what `--model` names: a folder, or a model of a hub, of which is downloaded what
- * the cache has not.
- * @throws HubError
- */
-export async function modelFolder(
-  model: string,
-  { progress, signal }: Pick<CommandContext, 'progress' | 'signal'>,
-): Promise<string> {
-  const { folder, hub } = await resolveModel(model, {
+/** How this command asks a hub, with a bar for what is downloaded. */
+export function hubHost(model: string, { progress, signal }: Shown): ModelHost {
+  return {
     settings: () => hubSettings(process.env, homedir()),
     program: `emloc/${programVersion}`,
     signal,
@@ -27,16 +22,25 @@ export async function modelFolder(
         Math.floor(done / mebibyte),
         Math.ceil(total / mebibyte),
       ),
-  });
-  progress.stop();
-  if (hub) progress.note(`model ${hub.name}, commit ${hub.commit}`);
+  };
+}
+
+/**
+ * The folder of what `--model` names: a folder, or a model of a hub, of which is downloaded what
+ * the cache has not.
+ * @throws HubError
+ */
+export async function modelFolder(model: string, shown: Shown): Promise<string> {
+  const { folder, hub } = await resolveModel(model, hubHost(model, shown));
+  shown.progress.stop();
+  if (hub) shown.progress.note(`model ${hub.name}, commit ${hub.commit}`);
   return folder;
 }
 
 /** Options with the folder of their model in place of its name. */
 export async function withModelFolder<O extends { readonly model: string }>(
   options: O,
-  context: Pick<CommandContext, 'progress' | 'signal'>,
+  shown: Shown,
 ): Promise<O> {
-  return { ...options, model: await modelFolder(options.model, context) };
+  return { ...options, model: await modelFolder(options.model, shown) };
 }

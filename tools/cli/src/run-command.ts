@@ -1,5 +1,6 @@
 import { constants } from 'node:os';
 import process from 'node:process';
+import { firstError } from '@emloc/checked';
 import { DatasetError } from '@emloc/dataset';
 import type { Command } from 'commander';
 
@@ -61,8 +62,9 @@ export function runCommand(
       if (values['json'] === true) printLine(result.document);
       else process.stdout.write(`${visible(result.text)}\n`);
       process.exitCode = result.exitCode ?? 0;
-    } catch (error) {
+    } catch (thrown) {
       progress.stop();
+      const error = firstError(thrown);
       process.stderr.write(`${visible(describeError(error))}\n`);
       process.exitCode = stoppedBy ? stopCode(stoppedBy) : error instanceof UsageError ? 2 : 1;
     } finally {

@@ -41,18 +41,23 @@ const emloc = (
 
 describe('--model with a hub name', () => {
   it('downloads the model once, and needs no network for it afterwards', async () => {
-    const data = await emloc(['data', 'rows.jsonl', '--model', 'owner/tiny@main', '--limit', '1']);
-    expect([data.code, data.stderr]).toEqual([
+    const fetched = await emloc(['fetch', 'owner/tiny@main', '--json']);
+    expect([fetched.code, JSON.parse(fetched.stdout)]).toEqual([
       0,
-      expect.stringContaining(`model owner/tiny, commit ${defaultCommit}`),
+      {
+        name: 'owner/tiny',
+        commit: defaultCommit,
+        folder: expect.stringContaining(join(folder, 'hf', 'hub', 'models--owner--tiny')),
+      },
     ]);
     const args = ['--model', 'owner/tiny', '--data', 'rows.jsonl', '--max-length', '16'];
     const plan = await emloc(['plan', ...args, '--vram', '64MiB', '--json'], {
       HF_HUB_OFFLINE: '1',
     });
-    expect([plan.code, JSON.parse(plan.stdout)]).toEqual([
+    expect([plan.code, JSON.parse(plan.stdout), plan.stderr]).toEqual([
       0,
       expect.objectContaining({ fits: true }),
+      expect.stringContaining(`model owner/tiny, commit ${defaultCommit}`),
     ]);
   });
 

@@ -7,7 +7,7 @@ import { limitsOf, measureFolder } from './measure-folder.js';
 import { parseOptions } from './options.js';
 import { formatOutcome, formatSummary, isRight, toJson, type Outcome } from './report.js';
 
-/** `npm run goldens`: compares folders or fixtures with their goldens. Exit code 1: one is wrong. */
+/** `npm run goldens`: compares folders or fixtures with goldens. Exit code 1: one is wrong. */
 async function main(args: readonly string[]): Promise<boolean> {
   const { folders, fixtures, device, vramBytes, json } = parseOptions(args);
   const target = deviceTarget(device);

@@ -33,14 +33,10 @@ export function joinColumns(block: ProgramBuilder, parts: readonly Value[]): Val
       const { kernels } = context.bindings.device;
       for (const [index, part] of parts.entries()) {
         if (!context.needsGradient(part)) continue;
-        const gradient = context.scratch(part, part.width, 'joinColumns.gradient');
-        try {
-          const copy = { x: context.dOut, xColumn: starts[index], columns: part.width };
-          kernels.copyBlocks({ copies: [{ ...copy, out: gradient }] });
-          context.passThrough(part, gradient);
-        } finally {
-          gradient.dispose();
-        }
+        using gradient = context.scratch(part, part.width, 'joinColumns.gradient');
+        const copy = { x: context.dOut, xColumn: starts[index], columns: part.width };
+        kernels.copyBlocks({ copies: [{ ...copy, out: gradient }] });
+        context.passThrough(part, gradient);
       }
     },
   });

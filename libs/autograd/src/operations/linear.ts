@@ -88,18 +88,14 @@ function applyFactors(
   { x, input, output, adapter, name }: Application,
 ): void {
   const { kernels } = context.bindings.device;
-  const projected = context.scratch(x, rankOf(weights.v), 'linear.projected');
-  try {
-    kernels.gemm({ a: input, b: weights.v, transposeB: true, out: projected });
-    kernels.gemm({ a: projected, b: weights.u, transposeB: true, out: output });
-    if (!context.keepsAux) return;
-    const hidden = context.aux([context.rows(x), adapter.rank], 'compute', `${name}.loraHidden`);
-    kernels.copyBlocks({
-      copies: [{ x: projected, xColumn: weights.adapterAt, columns: adapter.rank, out: hidden }],
-    });
-  } finally {
-    projected.dispose();
-  }
+  using projected = context.scratch(x, rankOf(weights.v), 'linear.projected');
+  kernels.gemm({ a: input, b: weights.v, transposeB: true, out: projected });
+  kernels.gemm({ a: projected, b: weights.u, transposeB: true, out: output });
+  if (!context.keepsAux) return;
+  const hidden = context.aux([context.rows(x), adapter.rank], 'compute', `${name}.loraHidden`);
+  kernels.copyBlocks({
+    copies: [{ x: projected, xColumn: weights.adapterAt, columns: adapter.rank, out: hidden }],
+  });
 }
 
 /** y (+)= s · (x Aᵀ) Bᵀ; x Aᵀ is kept for the backward. */
@@ -135,13 +131,9 @@ function applyWeight(
     kernels.gemm({ a: input, b: weights.weight, transposeB: true, out: output, accumulate });
     return;
   }
-  const projected = context.scratch(x, rankOf(weights.v), 'linear.projected');
-  try {
-    kernels.gemm({ a: input, b: weights.v, transposeB: true, out: projected });
-    kernels.gemm({ a: projected, b: weights.u, transposeB: true, out: output, accumulate });
-  } finally {
-    projected.dispose();
-  }
+  using projected = context.scratch(x, rankOf(weights.v), 'linear.projected');
+  kernels.gemm({ a: input, b: weights.v, transposeB: true, out: projected });
+  kernels.gemm({ a: projected, b: weights.u, transposeB: true, out: output, accumulate });
 }
 
 interface Pullback {
@@ -156,23 +148,19 @@ function pullBackFactors(
   { x, adapter, name }: Pullback,
 ): void {
   const { kernels } = context.bindings.device;
-  const dProjected = context.scratch(x, rankOf(weights.v), 'linear.dProjected');
-  try {
-    kernels.gemm({ a: context.dOut, b: weights.u, out: dProjected });
-    if (context.needsGradient(x))
-      context.contribute(x, (dX, accumulate) =>
-        kernels.gemm({ a: dProjected, b: weights.v, out: dX, accumulate }),
-      );
-    accumulateGradients(context, {
-      x,
-      adapter,
-      name,
-      dHidden: dProjected,
-      column: weights.adapterAt,
-    });
-  } finally {
-    dProjected.dispose();
-  }
+  using dProjected = context.scratch(x, rankOf(weights.v), 'linear.dProjected');
+  kernels.gemm({ a: context.dOut, b: weights.u, out: dProjected });
+  if (context.needsGradient(x))
+    context.contribute(x, (dX, accumulate) =>
+      kernels.gemm({ a: dProjected, b: weights.v, out: dX, accumulate }),
+    );
+  accumulateGradients(context, {
+    x,
+    adapter,
+    name,
+    dHidden: dProjected,
+    column: weights.adapterAt,
+  });
 }
 
 function pullBackSum(
@@ -181,19 +169,15 @@ function pullBackSum(
   { x, adapter, name }: Pullback,
 ): void {
   const { kernels } = context.bindings.device;
-  const dHidden = context.scratch(x, adapter.rank, `${name}.dLoraHidden`);
-  try {
-    kernels.gemm({ a: context.dOut, b: adapter.b, out: dHidden, alpha: adapter.scale });
-    if (context.needsGradient(x)) {
-      context.contribute(x, (dX, accumulate) => {
-        kernels.gemm({ a: dHidden, b: adapter.a, out: dX, accumulate });
-        pullBackWeight(context, weights, { x, dX, accumulate: true });
-      });
-    }
-    accumulateGradients(context, { x, adapter, name, dHidden, column: 0 });
-  } finally {
-    dHidden.dispose();
+  using dHidden = context.scratch(x, adapter.rank, `${name}.dLoraHidden`);
+  kernels.gemm({ a: context.dOut, b: adapter.b, out: dHidden, alpha: adapter.scale });
+  if (context.needsGradient(x)) {
+    context.contribute(x, (dX, accumulate) => {
+      kernels.gemm({ a: dHidden, b: adapter.a, out: dX, accumulate });
+      pullBackWeight(context, weights, { x, dX, accumulate: true });
+    });
   }
+  accumulateGradients(context, { x, adapter, name, dHidden, column: 0 });
 }
 
 function pullBackWeight(
@@ -206,13 +190,9 @@ function pullBackWeight(
     kernels.gemm({ a: context.dOut, b: weights.weight, out: dX, accumulate });
     return;
   }
-  const dProjected = context.scratch(x, rankOf(weights.v), 'linear.dProjected');
-  try {
-    kernels.gemm({ a: context.dOut, b: weights.u, out: dProjected });
-    kernels.gemm({ a: dProjected, b: weights.v, out: dX, accumulate });
-  } finally {
-    dProjected.dispose();
-  }
+  using dProjected = context.scratch(x, rankOf(weights.v), 'linear.dProjected');
+  kernels.gemm({ a: context.dOut, b: weights.u, out: dProjected });
+  kernels.gemm({ a: dProjected, b: weights.v, out: dX, accumulate });
 }
 
 /**

@@ -1,5 +1,5 @@
 import { required } from '@emloc/checked';
-import type { Tensor } from '@emloc/device';
+import { TensorScope, type Tensor } from '@emloc/device';
 
 import type { AdapterBinding, BlockBindings, LinearWeights } from '../bindings.js';
 import type { ProgramBuilder } from '../program.js';
@@ -94,46 +94,37 @@ function runChunk(
   const norm = { weight: bindings.parameter(shape.norm.weight), weightOffset };
   const table = denseWeight(bindings.linear(shape.head), shape.head);
   const rows = bindings.integers(shape.targetRows).rows(start, end);
-  const owned: Tensor[] = [];
-  const allocate = (width: number, label: string): Tensor => {
-    const tensor = device.allocate(
-      [end - start, width],
-      profile.computeDType,
-      'activations',
-      `lmLoss.${label}`,
+  using scope = new TensorScope(device, 'lmLoss');
+  const allocate = (width: number, label: string): Tensor =>
+    scope.own(
+      device.allocate([end - start, width], profile.computeDType, 'activations', `lmLoss.${label}`),
     );
-    owned.push(tensor);
-    return tensor;
-  };
   const width = x.dim(1);
-  const inverseRms = device.allocate([end - start], 'float32', 'activations', 'lmLoss.inverseRms');
-  owned.push(inverseRms);
-  try {
-    const gathered = allocate(width, 'x');
-    kernels.gatherRows({ table: x, rows, out: gathered });
-    const normed = allocate(width, 'normed');
-    kernels.rmsNorm({ ...norm, x: gathered, epsilon, out: normed, inverseRms });
-    const logits = allocate(shape.vocabularySize, 'logits');
-    kernels.gemm({ a: normed, b: table, transposeB: true, out: logits });
-    const adapter = bindings.adapter(shape.head);
-    if (adapter) addAdapter(adapter, { normed, logits, hidden: allocate(adapter.rank, 'hidden') });
-    kernels.crossEntropy({
-      logits,
-      targets: bindings.integers(shape.targets).rows(start, end),
-      loss: losses.rows(start, end),
-      prediction: predictions.rows(start, end),
-      logitScale: shape.logitScale,
-      softCap: shape.softCap,
-      gradientScale: dX ? required(gradientScale ?? undefined, 'gradient scale') : undefined,
-    });
-    if (!dX) return;
-    kernels.gemm({ a: logits, b: table, out: normed });
-    const dGathered = allocate(width, 'dX');
-    kernels.rmsNormBackward({ ...norm, dOut: normed, x: gathered, inverseRms, dX: dGathered });
-    kernels.scatterRows({ x: dGathered, rows, out: dX });
-  } finally {
-    for (const tensor of owned) tensor.dispose();
-  }
+  const inverseRms = scope.own(
+    device.allocate([end - start], 'float32', 'activations', 'lmLoss.inverseRms'),
+  );
+  const gathered = allocate(width, 'x');
+  kernels.gatherRows({ table: x, rows, out: gathered });
+  const normed = allocate(width, 'normed');
+  kernels.rmsNorm({ ...norm, x: gathered, epsilon, out: normed, inverseRms });
+  const logits = allocate(shape.vocabularySize, 'logits');
+  kernels.gemm({ a: normed, b: table, transposeB: true, out: logits });
+  const adapter = bindings.adapter(shape.head);
+  if (adapter) addAdapter(adapter, { normed, logits, hidden: allocate(adapter.rank, 'hidden') });
+  kernels.crossEntropy({
+    logits,
+    targets: bindings.integers(shape.targets).rows(start, end),
+    loss: losses.rows(start, end),
+    prediction: predictions.rows(start, end),
+    logitScale: shape.logitScale,
+    softCap: shape.softCap,
+    gradientScale: dX ? required(gradientScale ?? undefined, 'gradient scale') : undefined,
+  });
+  if (!dX) return;
+  kernels.gemm({ a: logits, b: table, out: normed });
+  const dGathered = allocate(width, 'dX');
+  kernels.rmsNormBackward({ ...norm, dOut: normed, x: gathered, inverseRms, dX: dGathered });
+  kernels.scatterRows({ x: dGathered, rows, out: dX });
 
   /** Of an adapter that was made elsewhere: none is trained on a head. */
   function addAdapter(

@@ -1,3 +1,5 @@
+import { TensorScope, type Tensor } from '@emloc/device';
+
 import type { ProgramBuilder } from '../program.js';
 import type { Value } from '../value.js';
 import type { BackwardContext } from './operation.js';
@@ -99,8 +101,6 @@ export function gatedAdd(
   return out;
 }
 
-type Gradient = ReturnType<BackwardContext['scratch']>;
-
 /**
  * Runs `run` with a tensor for the gradient of each value that needs one, null for the others, and
  * adds these to the values' gradients.
@@ -108,18 +108,17 @@ type Gradient = ReturnType<BackwardContext['scratch']>;
 function summed(
   context: BackwardContext,
   values: readonly Value[],
-  run: (...gradients: (Gradient | null)[]) => void,
+  run: (...gradients: (Tensor | null)[]) => void,
 ): void {
+  using scope = new TensorScope(context.bindings.device, 'modulation');
   const gradients = values.map((value) =>
-    context.needsGradient(value) ? context.scratch(value, value.width, 'modulation') : null,
+    context.needsGradient(value)
+      ? scope.own(context.scratch(value, value.width, 'modulation'))
+      : null,
   );
-  try {
-    run(...gradients);
-    gradients.forEach((gradient, index) => {
-      const value = values[index];
-      if (gradient && value) context.passThrough(value, gradient);
-    });
-  } finally {
-    for (const gradient of gradients) gradient?.dispose();
-  }
+  run(...gradients);
+  gradients.forEach((gradient, index) => {
+    const value = values[index];
+    if (gradient && value) context.passThrough(value, gradient);
+  });
 }

@@ -33,18 +33,14 @@ export function gatherRows(block: ProgramBuilder, x: Value, selection: RowSelect
       if (!context.needsGradient(x)) return;
       const { bindings, dOut } = context;
       const { kernels } = bindings.device;
-      const spread = context.scratch(x, x.width, 'gatherRows.dX');
-      try {
-        kernels.fill({ out: spread, value: 0 });
-        kernels.scatterRows({
-          x: dOut,
-          rows: bindings.integers(selection.indices),
-          out: spread,
-        });
-        context.passThrough(x, spread);
-      } finally {
-        spread.dispose();
-      }
+      using spread = context.scratch(x, x.width, 'gatherRows.dX');
+      kernels.fill({ out: spread, value: 0 });
+      kernels.scatterRows({
+        x: dOut,
+        rows: bindings.integers(selection.indices),
+        out: spread,
+      });
+      context.passThrough(x, spread);
     },
   });
   return out;
@@ -87,13 +83,9 @@ export function joinRows(block: ProgramBuilder, parts: readonly JoinedPart[], ro
       const { kernels } = bindings.device;
       for (const { value, indices } of parts) {
         if (!context.needsGradient(value)) continue;
-        const part = context.scratch(value, value.width, 'joinRows.gradient');
-        try {
-          kernels.gatherRows({ table: dOut, rows: bindings.integers(indices), out: part });
-          context.passThrough(value, part);
-        } finally {
-          part.dispose();
-        }
+        using part = context.scratch(value, value.width, 'joinRows.gradient');
+        kernels.gatherRows({ table: dOut, rows: bindings.integers(indices), out: part });
+        context.passThrough(value, part);
       }
     },
   });

@@ -9,6 +9,7 @@ import { holdPlace, settleOutput } from '../output/held-place.js';
 import { assertReplaceable, recordFileName } from '../output/owned.js';
 import { findPlace } from '../output/place.js';
 import { writeOutput } from '../output/write-output.js';
+import { withPathsOf } from '../rename-layers.js';
 import { writeSafetensors } from '../write-safetensors.js';
 import { copyOtherFiles, listOtherFiles, rewriteDType, type OtherFiles } from './other-files.js';
 import { assertFreeDisk, assertOutsideModel } from './output-folder.js';
@@ -61,39 +62,32 @@ export interface MergeReport {
  * too full or `out` is taken.
  */
 export async function mergeCheckpoint(options: MergeOptions): Promise<MergeReport> {
-  const { model, adapter, out, dtype, signal, overwrite = false } = options;
+  const { model, out, dtype, signal, overwrite = false } = options;
   signal?.throwIfAborted();
   await settleOutput(model);
-  const source = await openShards(model);
-  try {
-    if (options.allowUnusedLayers !== true) assertLayersUsed(source);
-    await assertOwnHead(source, adapter);
-    const plan = planMerge(source, adapter, dtype);
-    await assertOutsideModel(model, await findPlace(out));
-    const others = await listOtherFiles(model, new Set([...plan.keys(), recordFileName]));
-    await assertFreeDisk(out, neededBytes(source, plan, others));
-    const files = [...plan.keys(), ...others.copied, recordFileName].sort();
-    const place = await holdPlace(out);
-    try {
-      await assertReplaceable(place, { overwrite, kind: mergedKind, written: files });
-      const written = await writeOutput(
-        place,
-        (temporary) => fill(temporary, { ...options, source, plan, others, files }),
-        { signal, overwrite },
-      );
-      return {
-        folder: out,
-        mergedLayers: adapter.layers.size,
-        tensorBytes: outputBytes(plan),
-        files: Object.fromEntries(written),
-        leftOut: others.leftOut,
-      };
-    } finally {
-      await place.release();
-    }
-  } finally {
-    await source.close();
-  }
+  await using source = await openShards(model);
+  if (options.allowUnusedLayers !== true) assertLayersUsed(source);
+  const adapter = withPathsOf(options.adapter, (path) => source.tensors.has(`${path}.weight`));
+  await assertOwnHead(source, adapter);
+  const plan = planMerge(source, adapter, dtype);
+  await assertOutsideModel(model, await findPlace(out));
+  const others = await listOtherFiles(model, new Set([...plan.keys(), recordFileName]));
+  await assertFreeDisk(out, neededBytes(source, plan, others));
+  const files = [...plan.keys(), ...others.copied, recordFileName].sort();
+  await using place = await holdPlace(out);
+  await assertReplaceable(place, { overwrite, kind: mergedKind, written: files });
+  const written = await writeOutput(
+    place,
+    (temporary) => fill(temporary, { ...options, source, plan, others, files }),
+    { signal, overwrite },
+  );
+  return {
+    folder: out,
+    mergedLayers: adapter.layers.size,
+    tensorBytes: outputBytes(plan),
+    files: Object.fromEntries(written),
+    leftOut: others.leftOut,
+  };
 }
 
 const mergedKind = { name: 'merged checkpoint', mark: configFileName };

@@ -12,7 +12,7 @@ import {
   type LoraLayer,
 } from '../lora-adapter.js';
 import { tensorBytes, type TensorDType } from '../tensor-dtype.js';
-import { headName, isHeadTied } from '../tied-head.js';
+import { isHead, isHeadTied } from '../tied-head.js';
 
 /**
  * What becomes of one tensor. It is worked on in units: rows where it is adapted, elements where it
@@ -115,7 +115,7 @@ export async function assertOwnHead(
   checkpoint: ShardedCheckpoint,
   adapter: LoraAdapter,
 ): Promise<void> {
-  const path = [...adapter.layers.keys()].find((each) => `${each}.weight` === headName);
+  const path = [...adapter.layers.keys()].find((each) => isHead(`${each}.weight`));
   if (path === undefined || !(await isHeadTied(checkpoint))) return;
   throw new CheckpointError(
     'CHECKPOINT_ADAPTER_MISMATCH',

@@ -17,6 +17,7 @@ function zeros(): { source: SafetensorsFile; reads: number[] } {
     headerBytes: new Uint8Array(),
     read: unused,
     close: unused,
+    [Symbol.asyncDispose]: unused,
     readRange: async (_, __, destination) => {
       reads.push(destination.byteLength);
     },

@@ -28,21 +28,17 @@ export interface VerifyInputs {
  * @throws CheckpointError CHECKPOINT_VERIFICATION_FAILED
  */
 export async function verifyMerge(folder: string, inputs: VerifyInputs): Promise<void> {
-  const merged = await openShards(folder);
-  try {
-    for (const [file, tensors] of inputs.plan) {
-      const [output, source] = [merged.files.get(file), inputs.source.files.get(file)];
-      if (!output || !source) throw failed(`${file} is missing from ${folder}`);
-      assertHeader(output, source, tensors);
-      const hash = await hashOf(join(folder, file), inputs);
-      if (hash !== inputs.written.get(file))
-        throw failed(
-          `${file} reads back as SHA-256 ${hash}, written was ${inputs.written.get(file) ?? 'nothing'}`,
-        );
-      for (const tensor of tensors) await assertSamples(source, output, tensor);
-    }
-  } finally {
-    await merged.close();
+  await using merged = await openShards(folder);
+  for (const [file, tensors] of inputs.plan) {
+    const [output, source] = [merged.files.get(file), inputs.source.files.get(file)];
+    if (!output || !source) throw failed(`${file} is missing from ${folder}`);
+    assertHeader(output, source, tensors);
+    const hash = await hashOf(join(folder, file), inputs);
+    if (hash !== inputs.written.get(file))
+      throw failed(
+        `${file} reads back as SHA-256 ${hash}, written was ${inputs.written.get(file) ?? 'nothing'}`,
+      );
+    for (const tensor of tensors) await assertSamples(source, output, tensor);
   }
 }
 

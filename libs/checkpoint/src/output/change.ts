@@ -1,7 +1,7 @@
-import { open, readFile, rename, rm } from 'node:fs/promises';
+import { readFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
-import { syncFolder } from '../atomic.js';
+import { syncFolder, writeSynced } from '../atomic.js';
 import { CheckpointError, errnoCode, fileError } from '../errors.js';
 import { isPathList } from './owned.js';
 
@@ -26,13 +26,7 @@ export interface Change {
 
 /** From here on the change is found by `readChange`, also after a crash. */
 export async function writeChange(path: string, change: Change): Promise<void> {
-  const file = await open(beginning(path), 'w');
-  try {
-    await file.writeFile(`${JSON.stringify(change)}\n`);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
+  await writeSynced(beginning(path), 'w', `${JSON.stringify(change)}\n`);
   await rename(beginning(path), path);
   await syncFolder(dirname(path));
 }

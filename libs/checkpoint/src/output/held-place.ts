@@ -6,7 +6,7 @@ import { createParent, findPlace, hiddenPath, locatePlace, type OutputPlace } fr
 import { isUnsettled, settle } from './settle.js';
 
 /** A place whose lock this process holds, with nothing half done in it. */
-export interface HeldPlace extends OutputPlace {
+export interface HeldPlace extends OutputPlace, AsyncDisposable {
   release(): Promise<void>;
 }
 
@@ -19,13 +19,14 @@ export interface HeldPlace extends OutputPlace {
 export async function holdPlace(out: string): Promise<HeldPlace> {
   const place = await findPlace(out);
   await createParent(place);
-  const release = await lockOutput(hiddenPath(place, 'lock'));
+  const lock = await lockOutput(hiddenPath(place, 'lock'));
   try {
     await settle(place);
     await sweepLocks(place);
-    return { ...place, release };
+    const release = async (): Promise<void> => lock[Symbol.asyncDispose]();
+    return { ...place, release, [Symbol.asyncDispose]: release };
   } catch (error) {
-    await release();
+    await lock[Symbol.asyncDispose]();
     throw error;
   }
 }
@@ -37,18 +38,13 @@ export async function holdPlace(out: string): Promise<HeldPlace> {
 export async function settleOutput(path: string): Promise<void> {
   const place = await locatePlace(path);
   if (!(await isUnsettled(place))) return;
-  let release;
-  try {
-    release = await lockOutput(hiddenPath(place, 'lock'));
-  } catch (error) {
-    if ((error as { code?: unknown }).code === 'CHECKPOINT_OUTPUT_BUSY') return;
-    throw error;
-  }
-  try {
-    await settle(place);
-  } finally {
-    await release();
-  }
+  await using lock = await lockOutput(hiddenPath(place, 'lock')).catch(nullIfBusy);
+  if (lock) await settle(place);
+}
+
+function nullIfBusy(error: unknown): null {
+  if ((error as { code?: unknown }).code === 'CHECKPOINT_OUTPUT_BUSY') return null;
+  throw error;
 }
 
 /** Locks that were put aside by processes that were killed then. */

@@ -38,11 +38,9 @@ describe('lockOutput', () => {
         code: 'CHECKPOINT_OUTPUT_BUSY',
         message: expect.stringContaining(`process ${process.pid}`),
       });
-    await held[0]?.();
+    await held[0]?.[Symbol.asyncDispose]();
     expect(await readdir(folder)).toEqual([]);
-    await (
-      await lockOutput(path)
-    )();
+    await using _again = await lockOutput(path);
   });
 
   it.each([
@@ -56,9 +54,9 @@ describe('lockOutput', () => {
     ],
   ])('takes over the lock of %s', async (_name, holder) => {
     await writeFile(path, JSON.stringify(await holder()));
-    const unlock = await lockOutput(path);
+    const lock = await lockOutput(path);
     await expect(lockOutput(path)).rejects.toMatchObject({ code: 'CHECKPOINT_OUTPUT_BUSY' });
-    await unlock();
+    await lock[Symbol.asyncDispose]();
     expect(await readdir(folder)).toEqual([]);
   });
 
@@ -73,15 +71,13 @@ describe('lockOutput', () => {
     await expect(lockOutput(path)).rejects.toMatchObject({ code: 'CHECKPOINT_OUTPUT_BUSY' });
     expect(await readFile(path, 'utf8')).toBe(content);
     await utimes(path, new Date(0), new Date(0));
-    await (
-      await lockOutput(path)
-    )();
+    await using _again = await lockOutput(path);
   });
 
   it('gives back only its own lock', async () => {
-    const unlock = await lockOutput(path);
+    const lock = await lockOutput(path);
     await writeFile(path, 'another');
-    await unlock();
+    await lock[Symbol.asyncDispose]();
     expect(await readFile(path, 'utf8')).toBe('another');
   });
 });

@@ -30,10 +30,10 @@ const attempts = 5;
 
 /**
  * Takes the lock file `path`, whose folder must exist; the lock of a process that is gone is taken
- * over. Resolves to a function that gives it back.
+ * over. Held until it is disposed.
  * @throws CheckpointError CHECKPOINT_OUTPUT_BUSY while another process holds it
  */
-export async function lockOutput(path: string): Promise<() => Promise<void>> {
+export async function lockOutput(path: string): Promise<AsyncDisposable> {
   const own = JSON.stringify({
     host: hostname(),
     pid: process.pid,
@@ -50,15 +50,17 @@ export async function lockOutput(path: string): Promise<() => Promise<void>> {
   throw busy(path, '');
 }
 
-function holdLock(path: string, own: string): () => Promise<void> {
+function holdLock(path: string, own: string): AsyncDisposable {
   const timer = setInterval(
     () => void utimes(path, new Date(), new Date()).catch(() => undefined),
     heartbeatMs,
   ).unref();
-  return async () => {
-    clearInterval(timer);
-    if ((await readFile(path, 'utf8').catch(ignoreMissing)) === own)
-      await rm(path, { force: true });
+  return {
+    async [Symbol.asyncDispose]() {
+      clearInterval(timer);
+      if ((await readFile(path, 'utf8').catch(ignoreMissing)) === own)
+        await rm(path, { force: true });
+    },
   };
 }
 

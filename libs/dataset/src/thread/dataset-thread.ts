@@ -47,6 +47,10 @@ class DatasetThread implements DatasetSession {
     await worker?.terminate();
   }
 
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
   /** Ends the thread when the signal comes first. */
   #ask(message: ToThread, signal?: AbortSignal): Promise<FromThread> {
     signal?.throwIfAborted();

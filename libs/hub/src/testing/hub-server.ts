@@ -1,7 +1,8 @@
-import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { at } from '@emloc/checked';
+
+import { hashOf, largeBytes, treeEntry } from './served-files.js';
 
 /** A repository that the server has. */
 export interface ServedModel {
@@ -53,8 +54,6 @@ export const hubTokens = Object.freeze({ account: 'hf_account', licensed: 'hf_li
 
 export const defaultCommit = '0123456789abcdef0123456789abcdef01234567';
 
-/** Files of at least so many bytes are not in git and lie on the second server. */
-const largeBytes = 1024;
 const filesPerPage = 3;
 
 /** /api/models/OWNER/NAME/ACTION/REVISION */
@@ -283,25 +282,6 @@ function refuse({ access }: ServedModel, answer: Answer, authorization: string |
 function commitAt({ refs, commit = defaultCommit }: ServedModel, revision: string): string | null {
   if (revision === commit) return commit;
   return (refs ?? { main: commit })[revision] ?? null;
-}
-
-function treeEntry(path: string, contents: Uint8Array | string): unknown {
-  const bytes = Buffer.from(contents);
-  const entry = { type: 'file', path, size: bytes.length, oid: gitSha1(bytes) };
-  return bytes.length < largeBytes
-    ? entry
-    : { ...entry, lfs: { oid: hashOf(bytes), size: bytes.length, pointerSize: 130 } };
-}
-
-/** What the hub has for the ETag of a file. */
-export function hashOf(bytes: Uint8Array): string {
-  return bytes.length < largeBytes
-    ? gitSha1(bytes)
-    : createHash('sha256').update(bytes).digest('hex');
-}
-
-function gitSha1(bytes: Uint8Array): string {
-  return createHash('sha1').update(`blob ${bytes.length}\0`).update(bytes).digest('hex');
 }
 
 function listen(server: Server): Promise<void> {

@@ -1,1 +1,2 @@
-export { HubServer, hubTokens, defaultCommit, hashOf, type ServedModel } from './hub-server.js';
+export { HubServer, hubTokens, defaultCommit, type ServedModel } from './hub-server.js';
+export { hashOf } from './served-files.js';

@@ -27,28 +27,24 @@ export async function findDoneJob(
   options: TuneOptions,
   host: PrepareHost = {},
 ): Promise<DoneJob | null> {
-  const place = await holdOutput(options.out);
-  try {
-    const adapterOf = await recordedJob(place);
-    if (adapterOf === null) return null;
-    const date = options.date ?? (await recordedText(place.folder))?.date ?? null;
-    const job = await prepareJob({ ...options, date }, host);
-    await job.close();
-    const progress = hiddenPath(place, 'job');
-    const isOwnProgress = (await findProgress(progress, 'resume'))?.job === job.id;
-    if (adapterOf !== job.id) {
-      if (isOwnProgress) return null;
-      throw new PipelineError(
-        'PIPELINE_RESUME_MISMATCH',
-        `output ${options.out} has the adapter of job ${adapterOf}, this one is ${job.id}, of which there is no progress to go on with: model, data or options differ`,
-      );
-    }
-    // The process was killed after it had written the adapter.
-    if (isOwnProgress) await rm(progress, { recursive: true, force: true });
-    return { job: job.id, adapter: resolve(options.out), done: true };
-  } finally {
-    await place.release();
+  await using place = await holdOutput(options.out);
+  const adapterOf = await recordedJob(place);
+  if (adapterOf === null) return null;
+  const date = options.date ?? (await recordedText(place.folder))?.date ?? null;
+  const job = await prepareJob({ ...options, date }, host);
+  await job.close();
+  const progress = hiddenPath(place, 'job');
+  const isOwnProgress = (await findProgress(progress, 'resume'))?.job === job.id;
+  if (adapterOf !== job.id) {
+    if (isOwnProgress) return null;
+    throw new PipelineError(
+      'PIPELINE_RESUME_MISMATCH',
+      `output ${options.out} has the adapter of job ${adapterOf}, this one is ${job.id}, of which there is no progress to go on with: model, data or options differ`,
+    );
   }
+  // The process was killed after it had written the adapter.
+  if (isOwnProgress) await rm(progress, { recursive: true, force: true });
+  return { job: job.id, adapter: resolve(options.out), done: true };
 }
 
 /** The job that an adapter's record names; null where there is none. */

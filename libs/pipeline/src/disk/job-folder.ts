@@ -32,7 +32,7 @@ export interface JobIdentity extends Provenance {
 }
 
 /** The folder that a job keeps its progress in. */
-export interface JobFolder {
+export interface JobFolder extends AsyncDisposable {
   readonly factors: FactorStore;
   readonly training: TrainingStore;
   readonly outcomes: OutcomeStore;
@@ -133,15 +133,17 @@ export async function openJobFolder(
   );
   const factors = new DiskFactorStore(path, { emulated: job.emulated, profile });
   const hashes = await HashLog.open(join(path, hashFile));
+  const close = async (): Promise<void> => {
+    await factors.close();
+    await hashes.close();
+  };
   return {
     factors,
     training: new DiskTrainingStore(path, checkpointSteps),
     outcomes: diskOutcomes(path),
     hashes,
-    close: async () => {
-      await factors.close();
-      await hashes.close();
-    },
+    close,
+    [Symbol.asyncDispose]: close,
   };
 }
 

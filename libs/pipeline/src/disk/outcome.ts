@@ -7,13 +7,13 @@ import {
   type LoraAdapter,
   type OutputPlace,
 } from '@emloc/checkpoint';
-import { linearModules } from '@emloc/models';
 
 import type { JobResult } from '../job/job-result.js';
 import type { Job } from '../job/job.js';
 import { textRecordOf } from '../job/text-record.js';
 import { baseNameOf, baseRevisionOf } from '../options/base-name.js';
 import { outcomeFiles } from './output-folder.js';
+import { peftModules } from './peft-modules.js';
 
 /** What decides a job's bytes besides its inputs. */
 export interface Provenance {
@@ -56,7 +56,7 @@ function writeAdapter(folder: string, job: Job, adapter: LoraAdapter): Promise<v
   return writePeftAdapter(
     folder,
     { ...adapter, baseModel, baseRevision },
-    { linearModules: linearModules(job.model.layout) },
+    { linearModules: peftModules(job.model) },
   );
 }
 
@@ -82,6 +82,7 @@ async function recordOf(
       train: report.train,
       validation: report.validation,
       trainRows: job.trainRows.count,
+      longestRow: job.longestRow,
     },
     text: textRecordOf(options),
     lora: {

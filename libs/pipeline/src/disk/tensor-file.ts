@@ -30,18 +30,14 @@ export async function writeTensorFile(
  * @throws CheckpointError; PipelineError PIPELINE_RECORD_INVALID when the file is damaged
  */
 export async function readTensorFile(path: string): Promise<TensorRecord> {
-  const file = await openSafetensors(path);
-  try {
-    const { [checksumAttribute]: expected, ...attributes } = file.metadata;
-    const tensors: RecordTensor[] = [];
-    for (const name of file.tensors.keys()) tensors.push(await readTensor(file, name));
-    const record = { tensors, attributes };
-    if (checksum(record) !== expected)
-      throw new RecordReader(record, path).invalid('its checksum does not match');
-    return record;
-  } finally {
-    await file.close();
-  }
+  await using file = await openSafetensors(path);
+  const { [checksumAttribute]: expected, ...attributes } = file.metadata;
+  const tensors: RecordTensor[] = [];
+  for (const name of file.tensors.keys()) tensors.push(await readTensor(file, name));
+  const record = { tensors, attributes };
+  if (checksum(record) !== expected)
+    throw new RecordReader(record, path).invalid('its checksum does not match');
+  return record;
 }
 
 async function readTensor(file: SafetensorsFile, name: string): Promise<RecordTensor> {

@@ -1,5 +1,6 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { firstError } from '@emloc/checked';
 import { CheckpointError } from '@emloc/checkpoint';
 
 import { PipelineError } from '../errors.js';
@@ -54,7 +55,8 @@ export class DiskTrainingStore implements TrainingStore {
 export async function intactOrNull<T>(read: () => Promise<T>): Promise<T | null> {
   try {
     return await read();
-  } catch (error) {
+  } catch (thrown) {
+    const error = firstError(thrown);
     if (error instanceof CheckpointError || error instanceof PipelineError) return null;
     throw error;
   }

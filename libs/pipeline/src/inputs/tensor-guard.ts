@@ -1,4 +1,4 @@
-import { at } from '@emloc/checked';
+import { at, firstError } from '@emloc/checked';
 import type { Checkpoint, FileHasher } from '@emloc/checkpoint';
 import type { Model } from '@emloc/models';
 
@@ -104,7 +104,8 @@ function otherTensor(tensor: string, { tensors }: Pick<Checkpoint, 'tensors'>): 
 }
 
 /** Why a read failed or a job cannot go on, if it was that the model or the data is another one. */
-export function inputMismatchIn(error: unknown): PipelineError | null {
+export function inputMismatchIn(thrown: unknown): PipelineError | null {
+  const error = firstError(thrown);
   if (error instanceof PipelineError && error.code === 'PIPELINE_RESUME_MISMATCH') return error;
   return error instanceof Error ? inputMismatchIn(error.cause) : null;
 }

@@ -19,7 +19,7 @@ import { adaptedLinears, initialAdapter, type LearningRateSchedule } from '@emlo
 import { openModel, type Model, type ModelLinear } from '@emloc/models';
 import { consecutive, TextRows, type TextBatches } from '@emloc/tasks';
 
-import { PipelineError } from '../errors.js';
+import { maxLengthOf } from '../options/max-length.js';
 import { decidingOptions, utcDay, type TuneOptions } from '../options/resolve.js';
 import { textSourceOf } from './text-record.js';
 
@@ -36,11 +36,11 @@ export interface TrainingPlan {
 }
 
 /** Options of a job that has begun. */
-type DatedOptions = TuneOptions & { readonly date: string };
+type JobOptions = TuneOptions & { readonly date: string; readonly maxLength: number };
 
 /** Everything that the stages need to know, decided before a device is touched. */
-export interface Job {
-  readonly options: DatedOptions;
+export interface Job extends AsyncDisposable {
+  readonly options: JobOptions;
   readonly model: Model;
   readonly trainRows: TextRows;
   readonly calibration: TextBatches;
@@ -81,21 +81,16 @@ export async function prepareJob(options: TuneOptions, host: PrepareHost = {}): 
   const { allowUnusedLayers } = options;
   const model = await openModel(options.model, { allowUnusedLayers });
   try {
-    return await jobOf({ ...options, date }, model, host);
+    const maxLength = maxLengthOf(options.maxLength, model.layout.text);
+    return await jobOf({ ...options, date, maxLength }, model, host);
   } catch (error) {
     await model.close();
     throw error;
   }
 }
 
-async function jobOf(options: DatedOptions, model: Model, host: PrepareHost): Promise<Job> {
+async function jobOf(options: JobOptions, model: Model, host: PrepareHost): Promise<Job> {
   const { layout } = model;
-  if (options.maxLength > layout.text.maxPositions) {
-    throw new PipelineError(
-      'PIPELINE_INVALID_OPTION',
-      `option maxLength: ${options.maxLength} given, the model has ${layout.text.maxPositions} positions`,
-    );
-  }
   adaptedLinears(layout, options.targets);
   const { dataset, heldOut, text } = await loadRows(options, model, host);
   const split = heldOut
@@ -125,6 +120,7 @@ async function jobOf(options: DatedOptions, model: Model, host: PrepareHost): Pr
     },
     id: await jobId(options, model, [dataset.sha256, heldOut?.sha256 ?? '']),
     close: () => model.close(),
+    [Symbol.asyncDispose]: () => model.close(),
   };
 }
 
@@ -136,23 +132,19 @@ interface LoadedRows {
 }
 
 async function loadRows(
-  options: TuneOptions,
+  options: JobOptions,
   model: Model,
   { openDataset = openDatasetSession, signal }: PrepareHost,
 ): Promise<LoadedRows> {
   const { data, validation, maxLength, strict } = options;
-  const session = openDataset(textSourceOf(options, model));
-  try {
-    const load = (path: string): Promise<Dataset> =>
-      loadDataset(session, { path, maxLength, strict, signal });
-    return {
-      dataset: await load(data),
-      heldOut: validation === null ? null : await load(validation),
-      text: await session.describe(),
-    };
-  } finally {
-    await session.close();
-  }
+  await using session = openDataset(textSourceOf(options, model));
+  const load = (path: string): Promise<Dataset> =>
+    loadDataset(session, { path, maxLength, strict, signal });
+  return {
+    dataset: await load(data),
+    heldOut: validation === null ? null : await load(validation),
+    text: await session.describe(),
+  };
 }
 
 /** What the owner of a job should know of model and rows; holds nothing that stands in rows. */
@@ -249,7 +241,7 @@ function refinementPlan(
 }
 
 async function jobId(
-  options: TuneOptions,
+  options: JobOptions,
   model: Model,
   datasets: readonly string[],
 ): Promise<string> {

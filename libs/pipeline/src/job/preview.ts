@@ -7,6 +7,7 @@ import {
 } from '@emloc/dataset';
 import { openModel } from '@emloc/models';
 
+import { readableLength } from '../options/max-length.js';
 import type { OptionsOf } from '../options/table.js';
 import { textRecordOf, textSourceOf } from './text-record.js';
 
@@ -40,14 +41,10 @@ export async function* previewRows(
   // No weight is read here, so it matters to nobody which of them there are.
   const model = await openModel(options.model, { allowUnusedLayers: true });
   await model.close();
-  const maxLength = Math.min(options.maxLength, model.layout.text.maxPositions);
-  const session = openDataset(textSourceOf({ ...options, date }, model));
-  try {
-    const text = await session.describe();
-    const { data: path, limit } = options;
-    const summary = yield* session.read({ path, maxLength, limit, withText: true }, signal);
-    return { ...summary, text, date, maxLength };
-  } finally {
-    await session.close();
-  }
+  const maxLength = readableLength(options.maxLength, model.layout.text);
+  await using session = openDataset(textSourceOf({ ...options, date }, model));
+  const text = await session.describe();
+  const { data: path, limit } = options;
+  const summary = yield* session.read({ path, maxLength, limit, withText: true }, signal);
+  return { ...summary, text, date, maxLength };
 }

@@ -26,7 +26,7 @@ interface Entry {
  * Books time and memory to stages, which may take turns (a block is calibrated, then emulated, then
  * the next).
  */
-export class StageClock {
+export class StageClock implements Disposable {
   readonly #entries = new Map<StageName, Entry>();
   #current: { stage: StageName; started: number; scope: PeakScope } | null = null;
 
@@ -59,6 +59,15 @@ export class StageClock {
     entry.seconds += (performance.now() - current.started) / 1000;
     entry.peakBytes = Math.max(entry.peakBytes, peakBytes);
     this.options.onTurn?.('leave', current.stage);
+  }
+
+  [Symbol.dispose](): void {
+    this.leave();
+  }
+
+  /** Finishes these stages when it is disposed. */
+  during(...stages: readonly StageName[]): Disposable {
+    return { [Symbol.dispose]: () => this.finish(...stages) };
   }
 
   /** Marks stages as over: they are not entered again. */

@@ -1,11 +1,9 @@
-import { access } from 'node:fs/promises';
-import { join } from 'node:path';
-import { readJsonObject, recordFileName } from '@emloc/checkpoint';
 import type { TextSource } from '@emloc/dataset';
 import type { Model } from '@emloc/models';
 
 import { PipelineError } from '../errors.js';
 import { utcDay, type EvaluateOptions, type TuneOptions } from '../options/resolve.js';
+import { readRecord } from './record.js';
 
 /** Options that decide how rows become text. */
 type TextChoices = Pick<TuneOptions, 'date' | 'chatTemplate' | 'templateArgs'>;
@@ -73,13 +71,8 @@ export async function withRecordedText(options: EvaluateOptions): Promise<Evalua
  * @throws CheckpointError where it has a record that cannot be read
  */
 export async function recordedText(adapter: string): Promise<TextRecord | null> {
-  const path = join(adapter, recordFileName);
-  const isThere = await access(path).then(
-    () => true,
-    () => false,
-  );
-  if (!isThere) return null;
-  const record = await readJsonObject(path, 'CHECKPOINT_ADAPTER_INVALID');
+  const record = await readRecord(adapter);
+  if (!record) return null;
   const { text } = record as { readonly text?: Partial<TextRecord> | null };
   if (typeof text?.date !== 'string') return null;
   const { date, chatTemplate, templateArguments } = text;

@@ -145,11 +145,12 @@ export const trainingOptions = Object.freeze({
     field: 'gradient_accumulation',
     mostServed: mostCounted,
   }),
+  /** null: 1024, or the model's positions where it has fewer. */
   maxLength: integer({
-    default: 1024,
+    default: null,
     least: 2,
     flag: '--max-length <tokens>',
-    help: 'longer rows are truncated',
+    help: "longer rows are truncated (default: 1024, or the model's positions where it has fewer)",
     commands: [...running, 'data'],
     field: 'max_length_tokens',
     mostServed: 10 * mostCounted,

@@ -16,22 +16,18 @@ export async function correctionMemory({
   profile,
   budgetBytes,
 }: PlanInputs): Promise<ProcessMemory> {
-  const run = createNullRun(job, { profile });
-  try {
-    const adapter = startingAdapter(job);
-    const emulator = emulatorSource(job.model, job.emulated, {
-      store: plannedFactorStore,
-      profile,
-    });
-    await correctBlocks(run, {
-      adapter,
-      emulator,
-      blocks: correctedBlocks(job, adapter),
-    });
-    const neededBytes = run.budget.peakBytes;
-    if (neededBytes > budgetBytes) throw doesNotFit('correct', { budgetBytes, neededBytes });
-    return { budgetBytes: neededBytes, memory: leanMemoryPlan };
-  } finally {
-    await run.close();
-  }
+  await using run = createNullRun(job, { profile });
+  const adapter = startingAdapter(job);
+  const emulator = emulatorSource(job.model, job.emulated, {
+    store: plannedFactorStore,
+    profile,
+  });
+  await correctBlocks(run, {
+    adapter,
+    emulator,
+    blocks: correctedBlocks(job, adapter),
+  });
+  const neededBytes = run.budget.peakBytes;
+  if (neededBytes > budgetBytes) throw doesNotFit('correct', { budgetBytes, neededBytes });
+  return { budgetBytes: neededBytes, memory: leanMemoryPlan };
 }

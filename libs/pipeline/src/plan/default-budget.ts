@@ -15,28 +15,23 @@ export async function inferenceBytes(
   tokens: number,
 ): Promise<number> {
   const budget = new MemoryBudget(Number.POSITIVE_INFINITY);
-  const device = new Device(createNullBackend(profile), budget);
+  await using device = new Device(createNullBackend(profile), budget);
   const { layout, source } = model;
   const allBytes = source.layers.reduce((sum, layer) => sum + deviceBytes(layer, device), 0);
-  const pager = openPager({
+  await using pager = openPager({
     device,
     source,
     deviceBytes: allBytes,
     hostBytes: Number.POSITIVE_INFINITY,
     reads: 'none',
   });
-  try {
-    pager.schedule(inferenceOrder(layout));
-    using pass = new BreadthFirstPass({
-      model: { device, layout, pager },
-      batches: prefill(tokens),
-      variants: [null],
-    });
-    for (const block of layout.blocks) await pass.run(block);
-  } finally {
-    await pager.close();
-  }
-  await device.close();
+  pager.schedule(inferenceOrder(layout));
+  using pass = new BreadthFirstPass({
+    model: { device, layout, pager },
+    batches: prefill(tokens),
+    variants: [null],
+  });
+  for (const block of layout.blocks) await pass.run(block);
   return budget.peakBytes;
 }
 

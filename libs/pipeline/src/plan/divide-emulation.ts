@@ -63,29 +63,24 @@ export async function divideEmulation({
 }
 
 async function emulationNeeds(job: Job, profile: PlanInputs['profile']): Promise<EmulationNeeds> {
-  const calibration = createNullRun(job, { profile });
-  const emulation = createNullRun(job, { profile });
+  await using emulation = createNullRun(job, { profile });
+  await using calibration = createNullRun(job, { profile });
   const { source } = job.model;
   const scope = calibration.budget.openPeakScope(['weights']);
-  try {
-    const seen = new Set<string>();
-    for await (const calibrated of calibrate(calibration)) {
-      const shape = shapeOf(job, calibrated.block);
-      if (seen.has(shape)) continue;
-      seen.add(shape);
-      await emulateBlock(emulation, calibrated);
-    }
-    const { device } = calibration.environment;
-    return {
-      allWeightBytes: source.layers.reduce((sum, layer) => sum + deviceBytes(layer, device), 0),
-      leastWeightBytes: minimumDeviceBytes(source, device),
-      besideWeightBytes: scope.close(),
-      emulateBytes: emulation.budget.peakBytes,
-    };
-  } finally {
-    await calibration.close();
-    await emulation.close();
+  const seen = new Set<string>();
+  for await (const calibrated of calibrate(calibration)) {
+    const shape = shapeOf(job, calibrated.block);
+    if (seen.has(shape)) continue;
+    seen.add(shape);
+    await emulateBlock(emulation, calibrated);
   }
+  const { device } = calibration.environment;
+  return {
+    allWeightBytes: source.layers.reduce((sum, layer) => sum + deviceBytes(layer, device), 0),
+    leastWeightBytes: minimumDeviceBytes(source, device),
+    besideWeightBytes: scope.close(),
+    emulateBytes: emulation.budget.peakBytes,
+  };
 }
 
 /** Equal for blocks whose emulation takes the same memory. */

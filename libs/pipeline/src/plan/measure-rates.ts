@@ -2,6 +2,7 @@ import {
   Device,
   kernelDefinitions,
   MemoryBudget,
+  TensorScope,
   type DeviceRates,
   type KernelName,
   type KernelOptions,
@@ -10,7 +11,6 @@ import {
   type Probe,
   type ProbeOperands,
   type ProbeShape,
-  type Tensor,
   type Work,
 } from '@emloc/device';
 import { createNullBackend } from '@emloc/device-null';
@@ -121,7 +121,7 @@ async function transferRates(
   device: Device,
 ): Promise<Pick<DeviceRates, 'uploadSecondsPerByte' | 'downloadSecondsPerByte'>> {
   const elements = 2 ** 20;
-  const tensor = device.allocate([elements], device.profile.computeDType, 'workspace', 'benchmark');
+  using tensor = device.allocate([elements], device.profile.computeDType, 'workspace', 'benchmark');
   const host = device.allocateHost(tensor.byteLength);
   try {
     const upload = await timed(async (repetitions) => {
@@ -138,7 +138,6 @@ async function transferRates(
     };
   } finally {
     host.dispose();
-    tensor.dispose();
   }
 }
 
@@ -197,33 +196,25 @@ async function withOperands<T>(
   device: Device,
   run: (operands: ProbeOperands) => Promise<T>,
 ): Promise<T> {
-  const owned: Tensor[] = [];
-  const own = (tensor: Tensor): Tensor => {
-    owned.push(tensor);
-    return tensor;
-  };
-  try {
-    return await run({
-      statisticsDType: device.profile.statisticsDType,
-      tensor: (shape, dtype = device.profile.computeDType) => {
-        const tensor = own(device.allocate(shape, dtype, 'workspace', 'benchmark'));
-        device.kernels.fill({ out: tensor, value: 0.5 });
-        return tensor;
-      },
-      indices: (values) =>
-        own(
-          device.tensor(
-            { bytes: new Uint8Array(values.buffer), dtype: 'int32' },
-            [values.length],
-            'int32',
-            'workspace',
-            'benchmark',
-          ),
+  using scope = new TensorScope(device, 'benchmark');
+  return await run({
+    statisticsDType: device.profile.statisticsDType,
+    tensor: (shape, dtype = device.profile.computeDType) => {
+      const tensor = scope.own(device.allocate(shape, dtype, 'workspace', 'benchmark'));
+      device.kernels.fill({ out: tensor, value: 0.5 });
+      return tensor;
+    },
+    indices: (values) =>
+      scope.own(
+        device.tensor(
+          { bytes: new Uint8Array(values.buffer), dtype: 'int32' },
+          [values.length],
+          'int32',
+          'workspace',
+          'benchmark',
         ),
-      upload: (tensor, values) =>
-        device.upload(tensor, { bytes: new Uint8Array(values.buffer), dtype: 'float32' }),
-    });
-  } finally {
-    for (const tensor of owned) tensor.dispose();
-  }
+      ),
+    upload: (tensor, values) =>
+      device.upload(tensor, { bytes: new Uint8Array(values.buffer), dtype: 'float32' }),
+  });
 }

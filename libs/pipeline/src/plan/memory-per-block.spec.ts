@@ -68,6 +68,7 @@ function jobOn(model: Model): Job {
     options: {
       ...defaultTuneOptions,
       date: '2026-01-31',
+      maxLength: Math.max(...rowLengths),
       model: '',
       data: '',
       out: '',
@@ -88,6 +89,7 @@ function jobOn(model: Model): Job {
     id: 'synthetic',
     report: {} as Job['report'],
     close: () => model.close(),
+    [Symbol.asyncDispose]: () => model.close(),
   };
 }
 

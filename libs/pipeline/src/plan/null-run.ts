@@ -9,7 +9,7 @@ import { StageClock, type StageClockOptions } from '../job/stage-clock.js';
 import { noTrainingStore } from '../job/training-store.js';
 
 /** A rehearsal of a job on the null device. */
-export interface NullRun extends JobRun {
+export interface NullRun extends JobRun, AsyncDisposable {
   readonly backend: NullBackend;
   readonly budget: MemoryBudget;
   close(): Promise<void>;
@@ -45,5 +45,6 @@ export function createNullRun(job: Job, options: NullRunOptions): NullRun {
     prefetch: options.prefetch ?? true,
     observer: () => undefined,
   };
-  return { job, environment, backend, budget, close: () => device.close() };
+  const close = (): Promise<void> => device.close();
+  return { job, environment, backend, budget, close, [Symbol.asyncDispose]: close };
 }

@@ -8,7 +8,7 @@ import { prepareJob } from '../job/job.js';
 import type { TuneOptions } from '../options/resolve.js';
 import { tune } from '../tune.js';
 import { measureRates } from './measure-rates.js';
-import { planJob, type JobPlan } from './plan.js';
+import { planJob, requireMemory, type JobPlan } from './plan.js';
 
 const rates: DeviceRates = {
   kernels: {},
@@ -97,6 +97,23 @@ describe('planJob', () => {
     expect((await plan(2 ** 30, { batch: 1 })).neededBytes).toBeLessThan(neededBytes);
     expect((await plan(2 ** 30, { maxLength: 48 })).neededBytes).toBeLessThan(neededBytes);
     expect((await plan(2 ** 30, { rank: 1 })).neededBytes).toBeLessThanOrEqual(neededBytes);
+  });
+
+  it.each([
+    ['all blocks', null, (layers: number) => layers],
+    [
+      'those from the first that is trained on',
+      'model\\.layers\\.1\\..*',
+      (layers: number) => layers - 1,
+    ],
+  ])('keeps, of a model that fits, the tensors of %s', async (_, targets, expected) => {
+    const budgetBytes = 2 ** 30;
+    const job = await prepareJob(workspace.options({ vramBytes: budgetBytes, targets }));
+    const { train, refine } = await requireMemory({ job, profile: cpuProfile, budgetBytes });
+    const { count } = job.model.layout.numbered;
+    await job.close();
+    expect(train.keptBlocks).toBe(expected(count));
+    expect(refine.keptBlocks).toBe(expected(count));
   });
 
   it('takes longer for more steps', async () => {

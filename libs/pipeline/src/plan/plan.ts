@@ -1,4 +1,5 @@
 import { formatBytes, type DeviceProfile, type DeviceRates } from '@emloc/device';
+import { adaptedLinears, blocksBeforeLoss } from '@emloc/finetune';
 import { deviceBytes, minimumDeviceBytes, type LayerSource } from '@emloc/weight-pager';
 
 import { PipelineError } from '../errors.js';
@@ -109,18 +110,14 @@ export async function planJob(
   const { job, profile, budgetBytes, rates } = inputs;
   const fit = await fitMemory(inputs);
   const work = new StageWork();
-  const run = createNullRun(job, {
+  await using run = createNullRun(job, {
     profile,
     memory: fit.fits ? fit.memory : leanMemoryPlan,
     budgetBytes: fit.fits ? budgetBytes : undefined,
     prefetch: job.options.prefetch,
     onTurn: (backend) => work.record(backend),
   });
-  try {
-    await runJob(run);
-  } finally {
-    await run.close();
-  }
+  await runJob(run);
   const stages = run.environment.clock
     .reports()
     .map((report) => ({ ...report, seconds: work.seconds(report.name, rates) }));
@@ -132,29 +129,25 @@ function leastBytes({ besideWeightBytes, leastWeightBytes }: PhaseNeeds): number
 }
 
 async function phaseNeeds(job: Job, profile: DeviceProfile): Promise<readonly PhaseNeeds[]> {
-  const run = createNullRun(job, { profile, exclude: ['weights'] });
+  await using run = createNullRun(job, { profile, exclude: ['weights'] });
   const { device } = run.environment;
-  try {
-    await runJob(run);
-    const reports = run.environment.clock.reports();
-    return (Object.keys(stagesOfPhase) as MemoryPhase[]).flatMap((phase) => {
-      const peaks = reports
-        .filter(({ name }) => stagesOfPhase[phase].includes(name))
-        .map(({ peakDeviceBytes }) => peakDeviceBytes);
-      if (peaks.length === 0) return [];
-      const source = sourceOf(job, profile, phase);
-      return [
-        {
-          phase,
-          allWeightBytes: source.layers.reduce((sum, layer) => sum + deviceBytes(layer, device), 0),
-          leastWeightBytes: minimumDeviceBytes(source, device),
-          besideWeightBytes: Math.max(...peaks),
-        },
-      ];
-    });
-  } finally {
-    await run.close();
-  }
+  await runJob(run);
+  const reports = run.environment.clock.reports();
+  return (Object.keys(stagesOfPhase) as MemoryPhase[]).flatMap((phase) => {
+    const peaks = reports
+      .filter(({ name }) => stagesOfPhase[phase].includes(name))
+      .map(({ peakDeviceBytes }) => peakDeviceBytes);
+    if (peaks.length === 0) return [];
+    const source = sourceOf(job, profile, phase);
+    return [
+      {
+        phase,
+        allWeightBytes: source.layers.reduce((sum, layer) => sum + deviceBytes(layer, device), 0),
+        leastWeightBytes: minimumDeviceBytes(source, device),
+        besideWeightBytes: Math.max(...peaks),
+      },
+    ];
+  });
 }
 
 /** The model that a phase pages: training's is the emulator, if there is one. */
@@ -179,7 +172,9 @@ async function divide(
   const fits = async (keptBlocks: number): Promise<boolean> =>
     (await trainingPeak(job, profile, { stage: phase, memory: { pagerBytes, keptBlocks } })) <=
     budgetBytes;
-  return { pagerBytes, keptBlocks: await largest(job.model.layout.blocks.length - 1, fits) };
+  const { layout } = job.model;
+  const visited = blocksBeforeLoss(layout, adaptedLinears(layout, job.options.targets).values());
+  return { pagerBytes, keptBlocks: await largest(visited, fits) };
 }
 
 /**
@@ -205,17 +200,13 @@ async function trainingPeak(
 ): Promise<number> {
   const plan = stage === 'train' ? job.training : job.refinement;
   if (!plan) return 0;
-  const run = createNullRun(job, { profile, memory: { ...leanMemoryPlan, [stage]: memory } });
-  try {
-    await runTrainStage(run, {
-      stage,
-      source: sourceOf(job, profile, stage),
-      adapter: startingAdapter(job),
-      plan,
-      evaluateBefore: false,
-    });
-    return run.budget.peakBytes;
-  } finally {
-    await run.close();
-  }
+  await using run = createNullRun(job, { profile, memory: { ...leanMemoryPlan, [stage]: memory } });
+  await runTrainStage(run, {
+    stage,
+    source: sourceOf(job, profile, stage),
+    adapter: startingAdapter(job),
+    plan,
+    evaluateBefore: false,
+  });
+  return run.budget.peakBytes;
 }

@@ -37,17 +37,14 @@ export async function correct(
   { adapter, emulator }: { adapter: LoraAdapter; emulator: LayerSource },
 ): Promise<CorrectionResult> {
   const { clock } = run.environment;
+  using _stage = clock.during('correct');
   clock.enter('correct');
-  try {
-    const corrections = await correctBlocks(run, {
-      adapter,
-      emulator,
-      blocks: correctedBlocks(run.job, adapter),
-    });
-    return await chooseCorrection(run, { adapter, corrections });
-  } finally {
-    clock.finish('correct');
-  }
+  const corrections = await correctBlocks(run, {
+    adapter,
+    emulator,
+    blocks: correctedBlocks(run.job, adapter),
+  });
+  return await chooseCorrection(run, { adapter, corrections });
 }
 
 /** Blocks that have layers to correct; none where no correction is wanted. */
@@ -93,19 +90,15 @@ async function scoreOnOriginal(
 ): Promise<readonly Evaluation[]> {
   const { device } = environment;
   const { layout, source } = job.model;
-  const pager = openModelPager(environment, source, 'correct');
-  try {
-    const model = { device, layout, pager, longestRow: job.longestRow };
-    return await score(environment, {
-      model,
-      stage: 'correct',
-      adapters,
-      batches: job.validation,
-      task: 'scoring',
-    });
-  } finally {
-    await pager.close();
-  }
+  await using pager = openModelPager(environment, source, 'correct');
+  const model = { device, layout, pager, longestRow: job.longestRow };
+  return await score(environment, {
+    model,
+    stage: 'correct',
+    adapters,
+    batches: job.validation,
+    task: 'scoring',
+  });
 }
 
 /** The λ that are scored beside `none`. */
@@ -160,14 +153,14 @@ export async function correctBlocks(
   const emulated = job.emulated.filter(
     ({ path, block }) => blocks.includes(block) && adapter.layers.has(path),
   );
-  const originals = openLinearPager(
+  await using originals = openLinearPager(
     environment,
     sliceSource(
       job.model.source,
       emulated.map((linear) => weightSlice(job, linear)),
     ),
   );
-  const factors = openLinearPager(
+  await using factors = openLinearPager(
     environment,
     sliceSource(
       emulator,
@@ -175,43 +168,30 @@ export async function correctBlocks(
     ),
   );
   const corrections = new Map<string, LayerCorrection>();
-  try {
-    const order = emulated.map((_, index) => index);
-    originals.schedule(order);
-    factors.schedule(order);
-    for (const [index, linear] of emulated.entries()) {
-      environment.signal?.throwIfAborted();
-      const original = await originals.acquire(index);
-      try {
-        const lowRank = await factors.acquire(index);
-        try {
-          corrections.set(
-            linear.path,
-            await correctOne(environment, adapter, {
-              linear,
-              original: original.tensors,
-              factors: lowRank.tensors,
-            }),
-          );
-        } finally {
-          lowRank.release();
-        }
-      } finally {
-        original.release();
-      }
-      environment.observer({
-        type: 'progress',
-        stage: 'correct',
-        task: 'correcting',
-        done: index + 1,
-        total: emulated.length,
-      });
-    }
-    return corrections;
-  } finally {
-    await originals.close();
-    await factors.close();
+  const order = emulated.map((_, index) => index);
+  originals.schedule(order);
+  factors.schedule(order);
+  for (const [index, linear] of emulated.entries()) {
+    environment.signal?.throwIfAborted();
+    using original = await originals.acquire(index);
+    using lowRank = await factors.acquire(index);
+    corrections.set(
+      linear.path,
+      await correctOne(environment, adapter, {
+        linear,
+        original: original.tensors,
+        factors: lowRank.tensors,
+      }),
+    );
+    environment.observer({
+      type: 'progress',
+      stage: 'correct',
+      task: 'correcting',
+      done: index + 1,
+      total: emulated.length,
+    });
   }
+  return corrections;
 }
 
 async function correctOne(
@@ -237,24 +217,16 @@ async function correctOne(
       'lora',
       label,
     );
-  const a = upload(layer.a, [adapter.rank, layer.inFeatures], `${linear.path}.lora_A`);
-  try {
-    const b = upload(layer.b, [layer.outFeatures, adapter.rank], `${linear.path}.lora_B`);
-    try {
-      return await correctLoraLayer({
-        device,
-        original: get(original, `${linear.name}.weight`),
-        emulator: { u: get(factors, uSpec.name), v: get(factors, vSpec.name) },
-        a,
-        b,
-        scale: adapterScale(adapter),
-      });
-    } finally {
-      b.dispose();
-    }
-  } finally {
-    a.dispose();
-  }
+  using a = upload(layer.a, [adapter.rank, layer.inFeatures], `${linear.path}.lora_A`);
+  using b = upload(layer.b, [layer.outFeatures, adapter.rank], `${linear.path}.lora_B`);
+  return await correctLoraLayer({
+    device,
+    original: get(original, `${linear.name}.weight`),
+    emulator: { u: get(factors, uSpec.name), v: get(factors, vSpec.name) },
+    a,
+    b,
+    scale: adapterScale(adapter),
+  });
 }
 
 function factorSlice({ job, environment }: JobRun, linear: EmulatedLinear): SourceSlice {

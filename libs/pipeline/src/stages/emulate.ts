@@ -33,19 +33,16 @@ export async function buildEmulator(run: JobRun): Promise<readonly EmulatedLayer
   const { clock, factors: store } = run.environment;
   const reports = new Map(await store.finished());
   if (job.emulated.every(({ block }) => reports.has(block))) return reportsInOrder(job, reports);
-  try {
+  using _stages = clock.during('calibrate', 'emulate');
+  clock.enter('calibrate');
+  for await (const calibrated of calibrate(run, { skip: new Set(reports.keys()) })) {
+    clock.enter('emulate');
+    const emulated = await emulateBlock(run, calibrated);
+    await store.put(calibrated.block, emulated.factors, emulated.reports);
+    reports.set(calibrated.block, emulated.reports);
     clock.enter('calibrate');
-    for await (const calibrated of calibrate(run, { skip: new Set(reports.keys()) })) {
-      clock.enter('emulate');
-      const emulated = await emulateBlock(run, calibrated);
-      await store.put(calibrated.block, emulated.factors, emulated.reports);
-      reports.set(calibrated.block, emulated.reports);
-      clock.enter('calibrate');
-    }
-    return reportsInOrder(job, reports);
-  } finally {
-    clock.finish('calibrate', 'emulate');
   }
+  return reportsInOrder(job, reports);
 }
 
 function reportsInOrder(
@@ -75,30 +72,26 @@ export async function* calibrate(
   const needed = job.emulated.filter(({ block }) => !skip.has(block));
   if (needed.length === 0) return;
   const lastBlock = Math.max(...needed.map(({ block }) => block));
-  const pager = openModelPager(environment, source, 'emulate');
-  try {
-    pager.schedule(inferenceOrder(layout, lastBlock + 1));
-    using pass = new BreadthFirstPass({
-      model: { device, layout, pager, longestRow: job.longestRow },
-      batches: job.calibration,
-      variants: [null],
-      signal: environment.signal,
+  await using pager = openModelPager(environment, source, 'emulate');
+  pager.schedule(inferenceOrder(layout, lastBlock + 1));
+  using pass = new BreadthFirstPass({
+    model: { device, layout, pager, longestRow: job.longestRow },
+    batches: job.calibration,
+    variants: [null],
+    signal: environment.signal,
+  });
+  for (const block of layout.blocks.slice(0, lastBlock + 1)) {
+    const plans = statisticPlans(needed, block.index);
+    using accumulator = new StatisticsAccumulator(device, block.path, plans);
+    await pass.run(block, { onLinear: (linear, x, y) => accumulator.observe(linear, x, y) });
+    environment.observer({
+      type: 'progress',
+      stage: 'calibrate',
+      task: 'calibrating',
+      done: block.index + 1,
+      total: lastBlock + 1,
     });
-    for (const block of layout.blocks.slice(0, lastBlock + 1)) {
-      const plans = statisticPlans(needed, block.index);
-      using accumulator = new StatisticsAccumulator(device, block.path, plans);
-      await pass.run(block, { onLinear: (linear, x, y) => accumulator.observe(linear, x, y) });
-      environment.observer({
-        type: 'progress',
-        stage: 'calibrate',
-        task: 'calibrating',
-        done: block.index + 1,
-        total: lastBlock + 1,
-      });
-      if (plans.length > 0) yield { block: block.index, statistics: await accumulator.finish() };
-    }
-  } finally {
-    await pager.close();
+    if (plans.length > 0) yield { block: block.index, statistics: await accumulator.finish() };
   }
 }
 
@@ -109,7 +102,7 @@ export async function emulateBlock(
 ): Promise<Omit<BlockFactors, 'block'>> {
   const linears = job.emulated.filter((linear) => linear.block === block);
   const before = job.emulated.findIndex((linear) => linear.block === block);
-  const weights = openLinearPager(
+  await using weights = openLinearPager(
     environment,
     sliceSource(
       job.model.source,
@@ -118,31 +111,23 @@ export async function emulateBlock(
   );
   const factors: StoredFactors[] = [];
   const reports: EmulatedLayerReport[] = [];
-  try {
-    weights.schedule(linears.map((_, index) => index));
-    for (const [index, linear] of linears.entries()) {
-      environment.signal?.throwIfAborted();
-      const lease = await weights.acquire(index);
-      try {
-        const weight = get(lease.tensors, `${linear.name}.weight`);
-        const { stored, report } = await emulateLinear(environment, { linear, weight, statistics });
-        factors.push(stored);
-        reports.push(report);
-      } finally {
-        lease.release();
-      }
-      environment.observer({
-        type: 'progress',
-        stage: 'emulate',
-        task: 'factorising',
-        done: before + index + 1,
-        total: job.emulated.length,
-      });
-    }
-    return { factors, reports };
-  } finally {
-    await weights.close();
+  weights.schedule(linears.map((_, index) => index));
+  for (const [index, linear] of linears.entries()) {
+    environment.signal?.throwIfAborted();
+    using lease = await weights.acquire(index);
+    const weight = get(lease.tensors, `${linear.name}.weight`);
+    const { stored, report } = await emulateLinear(environment, { linear, weight, statistics });
+    factors.push(stored);
+    reports.push(report);
+    environment.observer({
+      type: 'progress',
+      stage: 'emulate',
+      task: 'factorising',
+      done: before + index + 1,
+      total: job.emulated.length,
+    });
   }
+  return { factors, reports };
 }
 
 function statisticPlans(
@@ -167,21 +152,18 @@ async function emulateLinear(
     statistic: statisticFor(statistics, linear.name),
     rank,
   });
-  try {
-    return {
-      stored: { linear, u: await bytesOf(factors.u), v: await bytesOf(factors.v) },
-      report: {
-        name: path,
-        ratio,
-        rank,
-        relativeError: factors.relativeError,
-        usedFallback: factors.usedFallback,
-      },
-    };
-  } finally {
-    factors.u.dispose();
-    factors.v.dispose();
-  }
+  using v = factors.v;
+  using u = factors.u;
+  return {
+    stored: { linear, u: await bytesOf(u), v: await bytesOf(v) },
+    report: {
+      name: path,
+      ratio,
+      rank,
+      relativeError: factors.relativeError,
+      usedFallback: factors.usedFallback,
+    },
+  };
 
   async function bytesOf(tensor: Tensor): Promise<Uint8Array> {
     const bytes = new Uint8Array(tensor.byteLength);

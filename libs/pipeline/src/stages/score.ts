@@ -17,22 +17,27 @@ export async function score(
   },
 ): Promise<readonly Evaluation[]> {
   const { model, stage, task } = inputs;
-  const variants: (DeviceAdapter | null)[] = [];
-  try {
-    for (const adapter of inputs.adapters) {
-      variants.push(
-        adapter && DeviceAdapter.load(model.device, model.layout, adapter, { trainable: false }),
-      );
-    }
-    return await evaluateText({
-      model,
-      batches: inputs.batches,
-      variants,
-      signal: environment.signal,
-      onProgress: (done, total) =>
-        environment.observer({ type: 'progress', stage, task, done, total }),
-    });
-  } finally {
-    for (const variant of variants) variant?.dispose();
+  using variants = new Variants();
+  for (const adapter of inputs.adapters) variants.load(model, adapter);
+  return await evaluateText({
+    model,
+    batches: inputs.batches,
+    variants: variants.loaded,
+    signal: environment.signal,
+    onProgress: (done, total) =>
+      environment.observer({ type: 'progress', stage, task, done, total }),
+  });
+}
+
+/** Adapters on the device. */
+class Variants implements Disposable {
+  readonly loaded: (DeviceAdapter | null)[] = [];
+
+  load({ device, layout }: PagedModel, adapter: LoraAdapter | null): void {
+    this.loaded.push(adapter && DeviceAdapter.load(device, layout, adapter, { trainable: false }));
+  }
+
+  [Symbol.dispose](): void {
+    for (const variant of this.loaded) variant?.dispose();
   }
 }

@@ -36,8 +36,9 @@ export async function runTrainStage(
 ): Promise<TrainStageResult> {
   const { stage, source, plan } = inputs;
   const { training } = environment;
+  using _stage = environment.clock.during(stage);
   environment.clock.enter(stage);
-  const pager = openModelPager(environment, source, stage);
+  await using pager = openModelPager(environment, source, stage);
   const { layout } = job.model;
   const ranks = new Map(job.emulated.map(({ path, rank }) => [path, rank]));
   const rankOf = (path: string): number | null => ranks.get(path) ?? null;
@@ -59,34 +60,29 @@ export async function runTrainStage(
     if (!evaluation) throw new Error('evaluation gave no result');
     return evaluation;
   };
-  try {
-    const progress = await training.load(stage);
-    if (progress)
-      environment.observer({
-        type: 'notice',
-        message: `${stage} goes on after step ${progress.state.step}`,
-      });
-    const before = progress ? progress.before : inputs.evaluateBefore ? await validate(null) : null;
-    const { weightDecay, maxGradientNorm } = job.options;
-    const result = await train({
-      model,
-      adapter: inputs.adapter,
-      rows: job.trainRows,
-      batches: plan.batches,
-      schedule: plan.schedule,
-      optimizer: { ...defaultAdamw, weightDecay, maxGradientNorm },
-      keptBlocks: environment.memory[stage].keptBlocks,
-      resume: progress?.state ?? null,
-      checkpoint: {
-        everySteps: training.everySteps,
-        save: (state) => training.save(stage, { before, state }),
-      },
-      onStep: (report) => environment.observer({ type: 'step', stage, ...report }),
-      signal: environment.signal,
+  const progress = await training.load(stage);
+  if (progress)
+    environment.observer({
+      type: 'notice',
+      message: `${stage} goes on after step ${progress.state.step}`,
     });
-    return { result, before, after: await validate(result.adapter) };
-  } finally {
-    await pager.close();
-    environment.clock.finish(stage);
-  }
+  const before = progress ? progress.before : inputs.evaluateBefore ? await validate(null) : null;
+  const { weightDecay, maxGradientNorm } = job.options;
+  const result = await train({
+    model,
+    adapter: inputs.adapter,
+    rows: job.trainRows,
+    batches: plan.batches,
+    schedule: plan.schedule,
+    optimizer: { ...defaultAdamw, weightDecay, maxGradientNorm },
+    keptBlocks: environment.memory[stage].keptBlocks,
+    resume: progress?.state ?? null,
+    checkpoint: {
+      everySteps: training.everySteps,
+      save: (state) => training.save(stage, { before, state }),
+    },
+    onStep: (report) => environment.observer({ type: 'step', stage, ...report }),
+    signal: environment.signal,
+  });
+  return { result, before, after: await validate(result.adapter) };
 }

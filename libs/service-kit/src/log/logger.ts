@@ -1,3 +1,4 @@
+import { firstError } from '@emloc/checked';
 import pino, { type Logger as PinoLogger } from 'pino';
 
 /** Levels as everywhere: a service logs what an operator must know at `info` and above. */
@@ -78,7 +79,8 @@ function wrap(logger: PinoLogger): Logger {
  * Values under names that sound secret are removed, at any depth; errors and binary data become
  * what may be read.
  */
-function redact(value: unknown, withStacks: boolean, depth: number): unknown {
+function redact(given: unknown, withStacks: boolean, depth: number): unknown {
+  const value = firstError(given);
   if (value instanceof Error) return describeError(value, withStacks, depth);
   if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`;
   if (typeof value !== 'object' || value === null)

@@ -1,4 +1,5 @@
 import type { Transferable } from 'node:worker_threads';
+import { firstError } from '@emloc/checked';
 
 /** What a worker thread is asked, says on the way, asks back and answers. */
 export interface WorkerContract {
@@ -61,9 +62,10 @@ export interface WireError {
   readonly cause: WireError | undefined;
 }
 
-/** Code and other plain fields come along. */
+/** Code and other plain fields come along; of errors in a row the first. */
 export function toWireError(thrown: unknown): WireError {
-  const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+  const first = firstError(thrown);
+  const error = first instanceof Error ? first : new Error(String(first));
   const fields = Object.entries(error).filter(
     (field): field is [string, string | number | boolean] =>
       field[0] !== 'cause' && ['string', 'number', 'boolean'].includes(typeof field[1]),

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { firstError } from '@emloc/checked';
 import { FileHasher } from '@emloc/checkpoint';
 import { Device, MemoryBudget, memoryCategories } from '@emloc/device';
 import { deviceTarget, type CardUsage } from '@emloc/device-registry';
@@ -141,7 +142,8 @@ export function namedBlocks(layout: ModelLayout, blocks: Iterable<number>): read
 export async function inLayer<T>(layer: string, run: () => Promise<T>): Promise<T> {
   try {
     return await run();
-  } catch (error) {
+  } catch (thrown) {
+    const error = firstError(thrown);
     if (error instanceof Error && !('layer' in error)) Object.assign(error, { layer });
     throw error;
   }

@@ -8,7 +8,7 @@ import {
   adapterFromRecord,
   budgetBytesOf,
   jobResultOf,
-  PipelineError,
+  maxLengthOf,
   planTune,
   prepareJob,
   writeOutcome,
@@ -58,12 +58,7 @@ async function isEmulated(options: TuneOptions): Promise<boolean> {
   const model = await openModel(options.model, { allowUnusedLayers });
   try {
     const { layout } = model;
-    if (options.maxLength > layout.text.maxPositions) {
-      throw new PipelineError(
-        'PIPELINE_INVALID_OPTION',
-        `option maxLength: ${options.maxLength} given, the model has ${layout.text.maxPositions} positions`,
-      );
-    }
+    maxLengthOf(options.maxLength, layout.text);
     adaptedLinears(layout, options.targets);
     const rules = parseRatioRules(options.ratios);
     return layout.linears.some(({ path }) => ratioOf(rules, path) < 1);

@@ -142,6 +142,8 @@ export type TuneOptions = Message<"emloc.v1.TuneOptions"> & {
   gradientAccumulation?: number | undefined;
 
   /**
+   * Not set: 1024, or the model's positions where it has fewer.
+   *
    * @generated from field: optional int32 max_length_tokens = 20;
    */
   maxLengthTokens?: number | undefined;

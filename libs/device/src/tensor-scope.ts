@@ -1,18 +1,15 @@
-import type { Device, DType, MemoryCategory, Tensor } from '@emloc/device';
+import type { MemoryCategory } from './budget.js';
+import type { Device } from './device.js';
+import type { DType } from './dtype.js';
+import type { Tensor } from './tensor.js';
 
-export interface ScopedAllocation {
+interface ScopedAllocation {
   readonly shape: readonly number[];
   readonly dtype: DType;
   readonly label: string;
   /** 'workspace' unless told otherwise. */
   readonly category?: MemoryCategory;
 }
-
-/**
- * Bytes of a converted piece of a weight, unless told otherwise: enough rows for fast products at
- * any width that models have.
- */
-const defaultPieceBytes = 32 * 2 ** 20;
 
 /** Owns the tensors of one computation, so that a failure anywhere leaves none behind. */
 export class TensorScope {
@@ -22,12 +19,14 @@ export class TensorScope {
     readonly device: Device,
     /** Prefix of the tensors' labels. */
     readonly label: string,
-    /** What a piece of a matrix that is processed piece by piece may take. */
-    readonly pieceBytes: number = defaultPieceBytes,
   ) {}
 
   allocate({ shape, dtype, label, category = 'workspace' }: ScopedAllocation): Tensor {
-    const tensor = this.device.allocate(shape, dtype, category, `${this.label} ${label}`);
+    return this.own(this.device.allocate(shape, dtype, category, `${this.label} ${label}`));
+  }
+
+  /** Takes a tensor over. */
+  own(tensor: Tensor): Tensor {
     this.#tensors.add(tensor);
     return tensor;
   }
@@ -72,7 +71,8 @@ export class TensorScope {
     return tensor;
   }
 
-  close(): void {
+  /** Frees what is still owned, in the order in which it came; may be called again. */
+  [Symbol.dispose](): void {
     this.free(...this.#tensors);
   }
 }

@@ -1,0 +1,94 @@
+import { firstError } from '@emloc/checked';
+import { cpuProfile } from '@emloc/device-cpu';
+
+import { openWorkspace, type Workspace } from '../../test/fixtures.js';
+import { prepareJob, type Job } from '../job/job.js';
+import { createNullRun } from '../plan/null-run.js';
+import { buildEmulator, calibrate } from './emulate.js';
+
+let workspace: Workspace;
+let job: Job;
+
+beforeAll(async () => {
+  workspace = await openWorkspace();
+  job = await prepareJob(workspace.options({ calibrationRows: 8 }));
+});
+
+afterAll(async () => {
+  await job.close();
+  await workspace.close();
+});
+
+describe('calibration', () => {
+  it('gives everything back when its reader has enough', async () => {
+    await using run = createNullRun(job, { profile: cpuProfile });
+    const { device } = run.environment;
+    const blocks = calibrate(run);
+
+    expect((await blocks.next()).done).toBe(false);
+    expect(device.liveTensors).toBeGreaterThan(0);
+    await blocks.return(undefined);
+
+    expect(device.liveTensors).toBe(0);
+  });
+
+  it('gives everything back when its reader fails', async () => {
+    await using run = createNullRun(job, { profile: cpuProfile });
+    const failure = new Error('reader');
+
+    const reading = (async (): Promise<void> => {
+      for await (const _ of calibrate(run)) throw failure;
+    })();
+
+    await expect(reading).rejects.toBe(failure);
+    expect(run.environment.device.liveTensors).toBe(0);
+  });
+
+  it('names what failed first where nothing can be given back either', async () => {
+    // Not closed: its tensors stay.
+    const run = createNullRun(job, { profile: cpuProfile });
+    const { device } = run.environment;
+    const failure = new Error('observer');
+    let isGone = false;
+    const allocate = device.allocate.bind(device);
+    device.allocate = (...given) => {
+      const tensor = allocate(...given);
+      const dispose = tensor.dispose.bind(tensor);
+      tensor.dispose = () => {
+        dispose();
+        if (isGone) throw new Error('the device is gone');
+      };
+      return tensor;
+    };
+    const observer = (): never => {
+      isGone = true;
+      throw failure;
+    };
+
+    const building = buildEmulator({ job, environment: { ...run.environment, observer } });
+
+    const thrown = await building.catch((error: unknown) => error);
+    expect(thrown).not.toBe(failure);
+    expect(firstError(thrown)).toBe(failure);
+  });
+});
+
+describe('the clock of stages', () => {
+  it('hears of the end of a stage that fails', async () => {
+    await using run = createNullRun(job, { profile: cpuProfile });
+    const failing = {
+      ...run.environment.factors,
+      put: () => Promise.reject(new Error('factors')),
+    };
+
+    await expect(
+      buildEmulator({ job, environment: { ...run.environment, factors: failing } }),
+    ).rejects.toThrow('factors');
+
+    expect(run.environment.clock.reports().map(({ name }) => name)).toEqual([
+      'calibrate',
+      'emulate',
+    ]);
+    expect(run.environment.device.liveTensors).toBe(0);
+  });
+});
