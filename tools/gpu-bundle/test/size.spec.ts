@@ -1,13 +1,15 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
-import { workspaceRoot } from '../../setup/workspace.mjs';
 import { checkoutBytes, maximumFolderBytes, maximumTogetherBytes } from '../size.mjs';
+
+const repository = fileURLToPath(new URL('../../../', import.meta.url));
 
 describe('checkoutBytes', () => {
   it('leaves room for the folder that goes to a GPU machine with it', () => {
-    const bytes = checkoutBytes(workspaceRoot);
+    const bytes = checkoutBytes(repository);
 
     expect(bytes).toBeGreaterThan(10_000_000);
     expect(bytes).toBeLessThanOrEqual(maximumTogetherBytes - maximumFolderBytes);
