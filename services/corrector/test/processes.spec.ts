@@ -19,7 +19,7 @@ import {
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 const job = 'job';
-const keys = ['block-0', 'block-1', 'block-2', 'block-3', 'choice'];
+const keys = ['block-1', 'block-2', 'block-3', 'block-4', 'choice'];
 
 let stages: StageProcesses;
 beforeAll(async () => {

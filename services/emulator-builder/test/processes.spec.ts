@@ -15,7 +15,7 @@ import {
 import { writeRandomModel } from './random-model.js';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
-const blocks = ['block-0', 'block-1', 'block-2', 'block-3'];
+const blocks = ['block-1', 'block-2', 'block-3', 'block-4'];
 
 let stages: StageProcesses;
 let calibrator: StageProcess;
