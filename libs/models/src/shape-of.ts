@@ -15,6 +15,7 @@ import { olmo3 } from './olmo3/index.js';
 import { phi3 } from './phi3/index.js';
 import { qwen2 } from './qwen2/index.js';
 import { qwen3 } from './qwen3/index.js';
+import { seedOss } from './seed-oss/index.js';
 import { smollm3 } from './smollm3/index.js';
 
 const families: readonly DecoderFamily[] = Object.freeze([
@@ -34,6 +35,7 @@ const families: readonly DecoderFamily[] = Object.freeze([
   phi3,
   qwen2,
   qwen3,
+  seedOss,
   smollm3,
 ]);
 
