@@ -16,6 +16,7 @@ const textFamilies = [
   'GraniteForCausalLM',
   'SmolLM3ForCausalLM',
   'Glm4ForCausalLM',
+  'SeedOssForCausalLM',
 ];
 
 describe('shapeOf', () => {
@@ -90,6 +91,7 @@ describe('shapeOf', () => {
     ['GraniteForCausalLM', false],
     ['SmolLM3ForCausalLM', true],
     ['Glm4ForCausalLM', false],
+    ['SeedOssForCausalLM', false],
   ])('ties the head of %s where nothing is said: %s', (architecture, isTied) => {
     expect(of(architecture).tiedHead).toBe(isTied);
     expect(of(architecture, { tie_word_embeddings: null }).tiedHead).toBe(isTied);
@@ -107,6 +109,8 @@ describe('shapeOf', () => {
     ['SmolLM3ForCausalLM', { mlp_bias: true }, [false, false, true]],
     ['Glm4ForCausalLM', {}, [true, false, false]],
     ['Glm4ForCausalLM', { attention_bias: false }, [false, false, false]],
+    ['SeedOssForCausalLM', {}, [true, false, false]],
+    ['SeedOssForCausalLM', { attention_out_bias: true, mlp_bias: true }, [true, true, true]],
     ['InternLM2ForCausalLM', {}, [true, true, false]],
     ['InternLM2ForCausalLM', { bias: false }, [false, false, false]],
     ['InternLM3ForCausalLM', { qkv_bias: true }, [true, false, false]],
@@ -122,6 +126,7 @@ describe('shapeOf', () => {
     ['Gemma2ForCausalLM', { head_dim: null }, 256],
     ['Gemma3ForCausalLM', {}, 256],
     ['Glm4ForCausalLM', {}, 128],
+    ['SeedOssForCausalLM', {}, 128],
     ['GraniteForCausalLM', { head_dim: 16 }, 16],
   ])('%s with %j has its head dimension', (architecture, config, headDim) => {
     expect(of(architecture, config).headDim).toBe(headDim);
