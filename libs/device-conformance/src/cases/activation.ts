@@ -8,6 +8,11 @@ import { activation } from '../reference/activation.js';
 
 const kinds: readonly ActivationKind[] = ['gelu', 'geluTanh', 'quickGelu', 'silu'];
 const shape = [7, 43];
+/** For finite differences, narrow and wide accesses: they take the square of the elements. */
+const few = [
+  [3, 43],
+  [2, 32],
+];
 
 async function checkForward(
   fixture: Fixture,
@@ -90,7 +95,7 @@ export const activationCases: readonly CaseDefinition[] = [
   ...group('activationBackward', {
     'gives the gradient of finite differences': async (fixture) => {
       for (const kind of kinds)
-        for (const size of [shape, [8, 32]]) await checkBackward(fixture, kind, { size });
+        for (const size of few) await checkBackward(fixture, kind, { size });
     },
     accumulates: async (fixture) => {
       for (const kind of kinds) await checkBackward(fixture, kind, { accumulate: true });

@@ -6,6 +6,11 @@ import { dot, numericGradient } from '../gradient.js';
 import { gatedActivation } from '../reference/gated-activation.js';
 
 const shape = [7, 43];
+/** For finite differences, narrow and wide accesses: they take the square of the elements. */
+const few = [
+  [3, 43],
+  [2, 32],
+];
 
 interface Variant {
   readonly kind?: GatedActivationKind;
@@ -135,7 +140,7 @@ export const gatedActivationCases: readonly CaseDefinition[] = [
   }),
   ...group('gatedActivationBackward', {
     'gives the gradients of finite differences': async (fixture) => {
-      for (const size of [shape, [8, 32]]) await checkBackward(fixture, { size });
+      for (const size of few) await checkBackward(fixture, { size });
     },
     'reads row views': (fixture) => checkBackward(fixture, { layout: 'rows' }),
     "gives the forward's output once more, bit for bit": (fixture) => checkOutputAgain(fixture),
@@ -144,8 +149,7 @@ export const gatedActivationCases: readonly CaseDefinition[] = [
     'overwrites gate and up': (fixture) => checkBackward(fixture, { inPlace: true }),
     'gives the gradients of every kind': async (fixture) => {
       for (const variant of variants) {
-        await checkBackward(fixture, { ...variant, inPlace: true });
-        await checkBackward(fixture, { ...variant, size: [8, 32] });
+        for (const size of few) await checkBackward(fixture, { ...variant, size, inPlace: true });
       }
     },
     'gives the output of every kind once more': async (fixture) => {
