@@ -240,6 +240,9 @@ function refinementPlan(
   };
 }
 
+/** Changes where kept progress means something else than before: 2 counts the chain's blocks. */
+const progressFormat = 2;
+
 async function jobId(
   options: JobOptions,
   model: Model,
@@ -247,7 +250,7 @@ async function jobId(
 ): Promise<string> {
   const fingerprint = await model.checkpoint.fingerprint();
   return createHash('sha256')
-    .update(JSON.stringify([decidingOptions(options), fingerprint, datasets]))
+    .update(JSON.stringify([decidingOptions(options), fingerprint, datasets, progressFormat]))
     .digest('hex')
     .slice(0, 16);
 }
