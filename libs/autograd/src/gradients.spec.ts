@@ -4,6 +4,7 @@ import type { Tensor } from '@emloc/device';
 import {
   BlockFixture,
   decoderBlock,
+  joinedLinears,
   rows,
   twoLinears,
   values,
@@ -128,6 +129,8 @@ async function expectGradients(program: Program, options: BlockOptions): Promise
 describe('gradients agree with finite differences', () => {
   it.each<[string, () => Program, BlockOptions]>([
     ['two linears', twoLinears, { adapted: ['first', 'second'] }],
+    ['joined columns', joinedLinears, { adapted: ['left', 'right', 'out'] }],
+    ['joined columns, one part adapted', joinedLinears, { adapted: ['right'] }],
     ['two linears, the first adapted', twoLinears, { adapted: ['first'] }],
     [
       'two low-rank linears',

@@ -6,6 +6,7 @@ import type { AdapterBinding, BlockBindings, LinearWeights } from '../src/bindin
 import { add } from '../src/operations/add.js';
 import { attention } from '../src/operations/attention.js';
 import { gatedActivation } from '../src/operations/gated-activation.js';
+import { joinColumns } from '../src/operations/join-columns.js';
 import { linear } from '../src/operations/linear.js';
 import { rmsNorm } from '../src/operations/rms-norm.js';
 import { rope } from '../src/operations/rope.js';
@@ -43,6 +44,16 @@ export function twoLinears(): Program {
   return block.build({
     x: linear(block, first, { name: 'second', outFeatures: width, bias: true }),
   });
+}
+
+/** Two linears side by side, their outputs joined for a third. */
+export function joinedLinears(): Program {
+  const block = new ProgramBuilder();
+  const x = block.input('x', width, 'rows');
+  const left = linear(block, x, { name: 'left', outFeatures: 3 });
+  const right = linear(block, x, { name: 'right', outFeatures: 5 });
+  const joined = joinColumns(block, [left, right]);
+  return block.build({ x: linear(block, joined, { name: 'out', outFeatures: width }) });
 }
 
 type Value = ReturnType<ProgramBuilder['value']>;
