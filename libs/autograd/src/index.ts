@@ -1,4 +1,4 @@
-export { type LinearSpec, type ParameterSpec, type Program, ProgramBuilder } from './program.js';
+export { type LinearSpec, type Program, ProgramBuilder } from './program.js';
 export type { AdapterBinding, BlockBindings, LinearWeights, RopeTable } from './bindings.js';
 export { type GradientPlan, outputsWithGradient, planGradients } from './gradient-plan.js';
 export {
@@ -14,7 +14,6 @@ export { add } from './operations/add.js';
 export { attention } from './operations/attention.js';
 export { embedding } from './operations/embedding.js';
 export { gatedActivation } from './operations/gated-activation.js';
-export { joinColumns } from './operations/join-columns.js';
 export { layerNorm } from './operations/layer-norm.js';
 export { linear } from './operations/linear.js';
 export { lmLoss } from './operations/lm-loss.js';

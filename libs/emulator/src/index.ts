@@ -12,4 +12,4 @@ export {
   unpackTriangle,
 } from './statistics.js';
 export { StatisticsAccumulator } from './statistics-accumulator.js';
-export { type CalibratedLinear, planStatistics, type StatisticPlan } from './statistics-plan.js';
+export { planStatistics, type StatisticPlan } from './statistics-plan.js';

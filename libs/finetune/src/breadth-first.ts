@@ -10,7 +10,7 @@ import { PassContext, shapesOf, type PagedModel } from './paged-model.js';
 import { isReadAfter, visitBlock, type BlockVisit } from './walk.js';
 
 /** Sees the inputs (N, in) and outputs without bias (N, out) of a block's linears. */
-export type LinearVisit = (linear: string, x: Tensor, y: Tensor) => void;
+type LinearVisit = (linear: string, x: Tensor, y: Tensor) => void;
 
 export interface BreadthFirstOptions {
   readonly model: PagedModel;

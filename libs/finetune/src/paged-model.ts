@@ -71,7 +71,7 @@ export class PassContext {
 }
 
 /** Rows of the longest sequence of a layout in any of the batches; at least 1. */
-export function longestRow(batches: readonly BatchShape[], rows: string): number {
+function longestRow(batches: readonly BatchShape[], rows: string): number {
   return batches.reduce(
     (longest, { layouts }) => Math.max(longest, longestSequence(layouts.get(rows) ?? [])),
     1,

@@ -1,13 +1,5 @@
 export { bfloat16Limits, compareGolden, float32Limits } from './compare.js';
-export type {
-  Comparison,
-  Deviation,
-  Limits,
-  Measured,
-  MeasuredGradients,
-  Quantity,
-} from './compare.js';
+export type { Comparison, Deviation, Limits, Measured, Quantity } from './compare.js';
 export { fixtureNames, unpackFixture, type GoldenFixture } from './fixtures.js';
-export { goldenAdapter, goldenAlpha, goldenRank, type GoldenAdapter } from './golden-adapter.js';
 export { readGolden, type Golden } from './golden.js';
 export { LogitRecorder, measureGolden } from './measure.js';

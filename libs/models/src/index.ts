@@ -1,6 +1,5 @@
 export type { Batch, Batches, BatchShape, RowSource, ValueShape } from './batch.js';
 export { longestSequence } from './batch.js';
-export type { RopeFrequencies, RopeSpec } from './decoder-shape.js';
 export {
   adaptableModules,
   layoutFrom,

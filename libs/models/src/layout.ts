@@ -4,7 +4,7 @@ import { at } from '@emloc/checked';
 import type { RopeSpec } from './decoder-shape.js';
 
 /** A tensor of a page. */
-export interface PageTensor {
+interface PageTensor {
   /** Name within the page, e.g. `self_attn.q_proj.weight`. */
   readonly name: string;
   /** Name in the checkpoint, e.g. `model.layers.0.self_attn.q_proj.weight`. */
@@ -56,13 +56,13 @@ export interface TextLimits {
 }
 
 /** Blocks that the checkpoint counts, e.g. `model.layers.0` to `model.layers.31`. */
-export interface NumberedBlocks {
+interface NumberedBlocks {
   readonly prefix: string;
   readonly count: number;
 }
 
 /** What else a checkpoint may hold. */
-export interface OtherTensors {
+interface OtherTensors {
   /** Names of tensors that repeat others, such as a tied head. */
   readonly repeated: readonly string[];
   /** Prefix of the model's own names where the checkpoint has other models; null: it has none. */

@@ -1,2 +1,2 @@
-export { chosenRope, readLayerRope, readRope, readTheta, type RopeModel } from './read-rope.js';
+export { chosenRope, readLayerRope, readRope, readTheta } from './read-rope.js';
 export { positionBounds } from './parameters.js';

@@ -34,7 +34,7 @@ export interface PieceClass {
 }
 
 /** How text becomes pieces and comes back, as tokenizer.json says it. */
-export interface TextParts {
+interface TextParts {
   readonly normalizer: JsonObject | null;
   readonly pre_tokenizer: JsonObject | null;
   readonly decoder: JsonObject;
