@@ -95,6 +95,14 @@ export class ConfigReader {
     if (this.has(key)) throw this.unsupported(key, 'only leaving it out');
   }
 
+  /** The error of `architectures` that are none of those known. */
+  unknownArchitecture(architecture: unknown, known: readonly string[]): ModelError {
+    return new ModelError(
+      'MODEL_UNKNOWN_ARCHITECTURE',
+      `config.json: ${this.path === '' ? '' : `${this.path}architectures: `}architecture ${shown(architecture ?? null)} is not supported (supported: ${known.join(', ')})`,
+    );
+  }
+
   private orNull(key: string, fallback: number | null): boolean {
     return (this.values[key] === undefined ? fallback : this.values[key]) === null;
   }
