@@ -79,7 +79,10 @@ export class ProgramBuilder {
     if (elements(storedShape) !== elements(shape))
       throw new Error(`program: ${name} of [${shape.join()}] stored as [${storedShape.join()}]`);
     const stored = storedShape.join() === shape.join() ? {} : { storedShape: [...storedShape] };
-    this.#parameters.set(name, Object.freeze({ name, shape: Object.freeze([...shape]), ...stored }));
+    this.#parameters.set(
+      name,
+      Object.freeze({ name, shape: Object.freeze([...shape]), ...stored }),
+    );
     return name;
   }
 

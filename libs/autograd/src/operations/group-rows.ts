@@ -16,7 +16,7 @@ export function groupRows(block: ProgramBuilder, x: Value, { count, rows }: RowG
     inputs: [x],
     outputs: [out],
     isCheap: true,
-    saves: () => [],
+    saves: () => [x],
 
     forward(context) {
       context.view(x, out);
