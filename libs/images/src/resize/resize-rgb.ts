@@ -1,6 +1,8 @@
 import type { ImageSize } from '../image-input.js';
 import { resizeWindows, weightBits, type ResizeFilter, type Windows } from './windows.js';
 
+// Looked up once: inner loops would do it for each pixel.
+const { imul } = Math;
 const half = 2 ** (weightBits - 1);
 
 /**
@@ -58,9 +60,9 @@ function resizeRow(rgb: Uint8Array, offset: number, windows: Windows, out: Uint8
     let blue = half;
     for (let index = first; index < end; index++) {
       const weight = weights[index] as number;
-      red = (red + Math.imul(rgb[from] as number, weight)) | 0;
-      green = (green + Math.imul(rgb[from + 1] as number, weight)) | 0;
-      blue = (blue + Math.imul(rgb[from + 2] as number, weight)) | 0;
+      red = (red + imul(rgb[from] as number, weight)) | 0;
+      green = (green + imul(rgb[from + 1] as number, weight)) | 0;
+      blue = (blue + imul(rgb[from + 2] as number, weight)) | 0;
       from += 3;
     }
     out[to] = clip(red);
@@ -98,7 +100,7 @@ function resizeColumns(
 function addRow(sums: Int32Array, offset: number, row: Uint8Array, weight: number): void {
   for (let index = 0; index < row.length; index++)
     sums[offset + index] =
-      ((sums[offset + index] as number) + Math.imul(row[index] as number, weight)) | 0;
+      ((sums[offset + index] as number) + imul(row[index] as number, weight)) | 0;
 }
 
 function clipAll(sums: Int32Array): Uint8Array {
