@@ -38,7 +38,7 @@ function rgbOf({ data, channels }: RawImage, isCmyk: boolean, label: string): Ui
 }
 
 /** As Pillow does it, without profiles: each colour is (1 - ink) (1 - black). */
-export function cmykToRgb(cmyk: Uint8Array): Uint8Array {
+function cmykToRgb(cmyk: Uint8Array): Uint8Array {
   const rgb = new Uint8Array((cmyk.length / 4) * 3);
   for (let from = 0, to = 0; to < rgb.length; from += 4, to += 3) {
     const light = 255 - (cmyk[from + 3] as number);

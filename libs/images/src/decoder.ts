@@ -1,9 +1,10 @@
+import type sharpFunction from 'sharp';
 import type { Metadata, Sharp, SharpOptions } from 'sharp';
 
 import { ImageError } from './errors.js';
 import type { ImageFormat } from './format.js';
 
-type SharpModule = (typeof import('sharp'))['default'];
+type SharpModule = typeof sharpFunction;
 
 /** libvips' loaders of the formats that are read; no other is ever run. */
 const loaders = ['Png', 'Jpeg', 'Webp', 'Nsgif', 'Tiff', 'Heif'].map(

@@ -2,10 +2,10 @@ import { ImageError } from './errors.js';
 import type { ImageSize } from './image-input.js';
 
 /** Where Pillow refuses an image as a decompression bomb. */
-export const maxPixels = 178_956_970;
+const maxPixels = 178_956_970;
 
 /** The longest side that a JPEG can have. Bounds the time that a resize takes, too. */
-export const maxSide = 65_535;
+const maxSide = 65_535;
 
 /** Bytes of a file: more than the RGB bytes of the largest image. */
 export const maxFileBytes = 2 ** 29;

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 /** What Pillow makes of a file, by fixtures/make-fixtures.py. */
-export interface ExpectedImage {
+interface ExpectedImage {
   readonly width: number;
   readonly height: number;
   readonly sha256: string;
@@ -15,7 +15,7 @@ export interface ExpectedImage {
   }[];
 }
 
-export interface Expected {
+interface Expected {
   readonly images: Readonly<Record<string, ExpectedImage>>;
   readonly orientations: Readonly<Record<string, Omit<ExpectedImage, 'tilings'>>>;
   readonly resizes: readonly {
