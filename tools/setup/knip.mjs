@@ -29,5 +29,5 @@ export default {
     '@tensorflow/tfjs-backend-cpu',
     'kustomize',
   ],
-  ignoreBinaries: ['kubectl', 'nvcc', 'openssl'],
+  ignoreBinaries: ['kubectl', 'mkfifo', 'nvcc', 'openssl'],
 };
