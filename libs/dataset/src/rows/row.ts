@@ -51,23 +51,26 @@ export interface DatasetRow {
 export function parseRow(text: string): DatasetRow {
   const row = parseObject(text);
   assertWellFormed(row, text);
-  const [prompt, completion] = [column(row, 'prompt'), column(row, 'completion')];
   assertNoImages(row);
-  const [messages, conversations] = [column(row, 'messages'), column(row, 'conversations')];
-  const isWhole = prompt !== null && completion !== null;
-  const source = messages === null && !isWhole && conversations !== null ? 'conversations' : null;
-  if (messages === null && source === null && prompt === null && completion === null)
-    throw new RowError(null, 'has neither messages nor conversations nor prompt and completion');
+  const format = formatOf(row);
   return {
-    content: contentOf(source ?? (messages === null ? 'completion' : 'messages'), row),
+    content: contentOf(format, row),
     tools: listColumn(row, 'tools'),
     documents: listColumn(row, 'documents'),
     templateArguments: templateArguments(column(row, 'chat_template_kwargs')),
-    unusedColumns: unusedColumns(row, source ?? (messages === null ? 'completion' : 'messages')),
+    unusedColumns: unusedColumns(row, format),
   };
 }
 
 type Format = 'messages' | 'conversations' | 'completion';
+
+function formatOf(row: PyDict): Format {
+  const has = (name: string): boolean => column(row, name) !== null;
+  if (has('messages')) return 'messages';
+  if (has('conversations') && !(has('prompt') && has('completion'))) return 'conversations';
+  if (has('prompt') || has('completion')) return 'completion';
+  throw new RowError(null, 'has neither messages nor conversations nor prompt and completion');
+}
 
 function contentOf(format: Format, row: PyDict): DatasetRow['content'] {
   if (format === 'completion')
@@ -107,14 +110,12 @@ function column(row: PyDict, name: string): PyValue {
 }
 
 function unusedColumns(row: PyDict, format: Format): string[] {
-  const others = ['prompt', 'completion', 'conversations'].filter(
-    (name) => name !== format && !(format === 'completion' && name !== 'conversations'),
-  );
+  const read = format === 'completion' ? ['prompt', 'completion'] : [format];
+  const isUnread = (name: string): boolean =>
+    ['prompt', 'completion', 'conversations'].includes(name) && !read.includes(name);
   return [...row.keys()]
     .map(String)
-    .filter(
-      (name) => !knownColumns.has(name) || (others.includes(name) && column(row, name) !== null),
-    );
+    .filter((name) => !knownColumns.has(name) || (isUnread(name) && column(row, name) !== null));
 }
 
 function completionOf(prompt: PyValue, completion: PyValue): DatasetRow['content'] {
