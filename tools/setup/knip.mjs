@@ -10,6 +10,8 @@ export default {
   workspaces: {
     '.': { entry: 'examples/**/*.{ts,mjs}', project: ['*.{js,mjs}', 'examples/**/*.{ts,mjs}'] },
     'libs/*': { entry: specs, project: files, includeEntryExports: true },
+    // Rows with images will read by its face.
+    'libs/images': { entry: specs, project: files },
     // Its face is for programs outside this repository, too.
     'libs/sdk': { entry: specs, project: files },
     'services/*': { entry: ['src/main.ts', specs], project: files },
