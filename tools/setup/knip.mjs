@@ -10,7 +10,7 @@ export default {
   workspaces: {
     '.': { entry: 'examples/**/*.{ts,mjs}', project: ['*.{js,mjs}', 'examples/**/*.{ts,mjs}'] },
     'libs/*': { entry: specs, project: files, includeEntryExports: true },
-    // Rows with images will read by its face.
+    // No program reads images, so only its own tests import its face.
     'libs/images': { entry: specs, project: files },
     // Its face is for programs outside this repository, too.
     'libs/sdk': { entry: specs, project: files },

@@ -28,7 +28,7 @@ export class LocalImageReader implements ImageReader {
   async patches(
     input: ImageInput,
     options: PatchOptions,
-    signal?: AbortSignal,
+    signal?: Pick<AbortSignal, 'throwIfAborted'>,
   ): Promise<Float32Array> {
     assertPatchOptions(options);
     return patchTiles(await this.tiles(input, options, signal), options);

@@ -26,6 +26,14 @@ interface Expected {
   }[];
 }
 
+export const smallTiles = Object.freeze({
+  tileSize: 28,
+  minTiles: 1,
+  maxTiles: 6,
+  useThumbnail: true,
+  exifOrientation: false,
+});
+
 export function fixture(name: string): string {
   return fileURLToPath(new URL(`../fixtures/${name}`, import.meta.url));
 }

@@ -6,15 +6,8 @@ import { crc32, deflateSync } from 'node:zlib';
 
 import { measureImage } from '../src/header.js';
 import { LocalImageReader } from '../src/image-reader.js';
-import { fixture } from './fixtures.js';
+import { fixture, smallTiles as options } from './fixtures.js';
 
-const options = {
-  tileSize: 28,
-  minTiles: 1,
-  maxTiles: 6,
-  useThumbnail: true,
-  exifOrientation: false,
-};
 const reader = new LocalImageReader();
 
 let folder = '';

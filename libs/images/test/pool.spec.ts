@@ -4,17 +4,13 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 
 import { LocalImageReader } from '../src/image-reader.js';
 import type { ImagePool as Pool } from '../src/thread/image-pool.js';
-import { fixture } from './fixtures.js';
+import { fixture, smallTiles } from './fixtures.js';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const input = { kind: 'file', path: fixture('baseline-420.jpg') } as const;
 const missing = { kind: 'file', path: join(root, 'none.png'), label: 'row 3: none.png' } as const;
 const options = {
-  tileSize: 28,
-  minTiles: 1,
-  maxTiles: 6,
-  useThumbnail: true,
-  exifOrientation: false,
+  ...smallTiles,
   patchSize: 14,
   mean: [0.485, 0.456, 0.406],
   std: [0.229, 0.224, 0.225],

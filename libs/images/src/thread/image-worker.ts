@@ -21,7 +21,7 @@ async function answer({ task, cancelled }: ToThread): Promise<FromThread> {
     throwIfAborted: () => {
       if (Atomics.load(cancelled, 0) !== 0) throw new Error('the image is not wanted any more');
     },
-  } as AbortSignal;
+  };
   const values =
     task.type === 'patches'
       ? await reader.patches(task.input, task.options, signal)
