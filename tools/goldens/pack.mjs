@@ -73,7 +73,9 @@ function filesOf(folder) {
   const beside = folder.replace(/-original-layout\/?$/, '');
   const found = ['config.json', 'golden.json', 'model.safetensors', 'pixels.safetensors'].flatMap(
     (name) => {
-      const file = [folder, beside].map((each) => join(each, name)).find((each) => existsSync(each));
+      const file = [folder, beside]
+        .map((each) => join(each, name))
+        .find((each) => existsSync(each));
       return file === undefined ? [] : [[name, readFileSync(file)]];
     },
   );

@@ -1,4 +1,4 @@
-import { get } from '@emloc/checked';
+import { at, get } from '@emloc/checked';
 import type { Tensor } from '@emloc/device';
 
 import { backwardBlock, type BackwardInputs, type SavedBlock } from '../src/backward.js';
@@ -30,7 +30,7 @@ export function pullBack(
 
 /** Weights of the scalar Σ weight · output whose gradient is checked. */
 export const outputWeights = ({ outputs }: Program): Float32Array =>
-  values(99, rows * (outputs.get('x')?.width ?? 0), 1);
+  values(99, rows * get(outputs, 'x').width, 1);
 
 async function scalarOf(fixture: BlockFixture): Promise<number> {
   const output = infer(fixture.program, fixture.bind(false), fixture.inputs());
@@ -38,7 +38,7 @@ async function scalarOf(fixture: BlockFixture): Promise<number> {
   output.dispose();
   fixture.release();
   const weights = outputWeights(fixture.program);
-  return result.reduce((sum, value, index) => sum + value * (weights[index] ?? 0), 0);
+  return result.reduce((sum, value, index) => sum + value * at(weights, index), 0);
 }
 
 /** Gradients by the engine: of the adapters' matrices and, where asked for, of the input as `x`. */
@@ -116,7 +116,7 @@ export async function expectGradients(
     const expected = await differencesOf(fixture, name);
     expect(largest(expected)).toBeGreaterThan(0);
     const error =
-      largest(gradient.map((value, index) => value - (expected[index] ?? 0))) / largest(expected);
+      largest(gradient.map((value, index) => value - at(expected, index))) / largest(expected);
     expect([name, error < 2e-3 ? 'agrees' : error]).toEqual([name, 'agrees']);
   }
   await fixture.close();

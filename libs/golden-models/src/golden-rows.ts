@@ -56,7 +56,7 @@ async function readPixels(file: string): Promise<Float32Array> {
 }
 
 /** (tiles, 3, side, side) as (tiles · patches, 3 · patchSize²), row-major over each tile's grid. */
-export function patchesOf(
+function patchesOf(
   pixels: Float32Array,
   { tileSize: side, patchSize, gridSize }: ImageLimits,
 ): Float32Array {

@@ -127,7 +127,7 @@ export function isObject(value: unknown): value is Readonly<Record<string, unkno
 }
 
 /** A value of a config as an error shows it: cut, and numbers that JSON does not have by name. */
-export function shown(value: unknown): string {
+function shown(value: unknown): string {
   const text = typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? 'nothing');
   return text.length > maxShownCharacters ? `${text.slice(0, maxShownCharacters)}…` : text;
 }

@@ -33,7 +33,7 @@ const streams = Object.freeze({
   hidden: 'hidden',
 });
 /** The row layout of everything that has a row a token. */
-export const tokens = 'tokens';
+const tokens = 'tokens';
 
 /**
  * The chain of a decoder: embedding, its layers, and norm and head with the loss.

@@ -42,7 +42,7 @@ export interface Block {
   readonly isFront: boolean;
 }
 
-/** Where jobs adapt and emulate a linear: unless told otherwise, where a pattern names it, never. */
+/** Where jobs adapt and emulate a linear: by default, where a pattern names it, or never. */
 interface Treatment {
   readonly adapted: 'byDefault' | 'whenNamed';
   readonly emulated: 'byDefault' | 'whenNamed' | 'never';

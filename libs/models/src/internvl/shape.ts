@@ -1,6 +1,6 @@
 import type { ActivationKind } from '@emloc/device';
 
-/** What tells one vision tower and projector from another; every number is read from config.json. */
+/** What tells one tower and projector from another; every number is read from config.json. */
 export interface VisionShape {
   readonly hiddenSize: number;
   readonly intermediateSize: number;
