@@ -73,8 +73,8 @@ function byLetter(answer: string, { texts }: Options): number | null {
 }
 
 function byText(answer: string, { texts }: Options): number | null {
-  const plain = comparable(withoutIntroduction(answer));
-  const index = texts.findIndex((text) => comparable(text) === plain);
+  const forms = [answer, withoutIntroduction(answer)].map(comparable);
+  const index = texts.findIndex((text) => forms.includes(comparable(text)));
   return index < 0 ? null : index;
 }
 

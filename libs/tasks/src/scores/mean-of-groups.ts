@@ -36,7 +36,7 @@ export function meanOfGroups(
   if (key === undefined) return { score: mean(rows.map(({ score }) => score)), details: [] };
   if (rows.every(({ group }) => group?.[key] === undefined))
     return meanOfGroups(rows, inner, prefix);
-  const groups = [...Map.groupBy(rows, ({ group }) => group?.[key] ?? unnamed)];
+  const groups = [...membersByValue(rows, key)];
   const means = groups.map(([value, members]) => {
     const name = `${prefix}${key}=${value}`;
     const { score, details } = meanOfGroups(members, inner, `${name} `);
@@ -46,6 +46,21 @@ export function meanOfGroups(
     score: mean(means.map(({ score }) => score)),
     details: means.flatMap(({ details }) => details),
   };
+}
+
+/** In the order in which the values come first. */
+function membersByValue(
+  rows: readonly ScoredRow[],
+  key: keyof Group,
+): ReadonlyMap<string, readonly ScoredRow[]> {
+  const groups = new Map<string, ScoredRow[]>();
+  for (const row of rows) {
+    const value = row.group?.[key] ?? unnamed;
+    const members = groups.get(value);
+    if (members) members.push(row);
+    else groups.set(value, [row]);
+  }
+  return groups;
 }
 
 /** NaN of nothing. */
