@@ -31,7 +31,7 @@ interface RowScore {
 }
 
 /** Scores of all rows. */
-export interface Score {
+interface Score {
   /** 0 to 1. */
   readonly score: number;
   readonly rows: number;
