@@ -1,8 +1,10 @@
 """Batches of pictures with questions, drawn by worker processes without end."""
 
 import multiprocessing
+import os
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Full
 from random import Random
 
 import numpy as np
@@ -121,8 +123,8 @@ def load_tokenizer(folder: Path) -> Tokenizer:
 
 def start_workers(folder: Path, rows: int, workers: int) -> multiprocessing.Queue:
     """
-    A queue that the workers, which end with this process, keep filled. They are forked, so that they
-    import nothing again: start them before the accelerator is touched.
+    A queue that the workers, which end soon after this process, keep filled. They are forked, so
+    that they import nothing again: start them before the accelerator is touched.
     """
     context = multiprocessing.get_context('fork')
     queue = context.Queue(2 * workers)
@@ -134,5 +136,13 @@ def start_workers(folder: Path, rows: int, workers: int) -> multiprocessing.Queu
 
 def _fill(queue: multiprocessing.Queue, folder: Path, rows: int, worker: int) -> None:
     random, encoder = Random(f'pretraining {worker}'), RowEncoder(load_tokenizer(folder))
-    while True:
-        queue.put(drawn_batch(random, encoder, rows, 5))
+    parent = os.getppid()
+    while os.getppid() == parent:
+        batch = drawn_batch(random, encoder, rows, 5)
+        while os.getppid() == parent:
+            try:
+                queue.put(batch, timeout=2)
+                break
+            except Full:
+                continue
+    os._exit(0)

@@ -246,5 +246,5 @@ def read_options() -> argparse.Namespace:
 
 if __name__ == '__main__':
     train(read_options())
-    # The workers still draw; nothing is left to do.
+    # The workers, still drawing, end when they see that this process is gone.
     os._exit(0)
