@@ -4,7 +4,7 @@ Pretrains the example's model from random weights on drawn pictures.
     python3 examples/images/pretrain.py --out FOLDER --minutes 7
 
 The tokenizer and processor files must be in examples/images/model (see tokens.py); config,
-generation config and bfloat16 weights are written into the folder every two minutes and at the end.
+generation config and bfloat16 weights are written into the folder every minute and at the end.
 Needs PyTorch and transformers.
 """
 
@@ -34,6 +34,7 @@ from tokens import (
 FILES = Path(__file__).parent / 'model'
 WARM_UP_SECONDS = 12
 POOL = 400
+SAVE_SECONDS = 60
 
 
 def config_of(tokenizer: Tokenizer) -> InternVLConfig:
@@ -209,7 +210,7 @@ def train(options: argparse.Namespace) -> None:
                 f'{source.taken // options.reuse} taken, {accuracy(model, held_out, device)}',
                 flush=True,
             )
-        if elapsed - saved >= 120:
+        if elapsed - saved >= SAVE_SECONDS:
             saved = elapsed
             save(model, tokenizer, options.out)
     save(model, tokenizer, options.out)
@@ -240,7 +241,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument('--rate', type=float, default=1.5e-3)
     parser.add_argument('--workers', type=int, default=max(1, (os.cpu_count() or 2) - 2))
     parser.add_argument('--held-out', type=int, default=8)
-    parser.add_argument('--show', type=float, default=20, help='seconds between lines')
+    parser.add_argument('--show', type=float, default=30, help='seconds between lines')
     return parser.parse_args()
 
 
