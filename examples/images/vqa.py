@@ -61,7 +61,7 @@ def question_of(picture: Picture) -> str:
 
 
 def picture_of(random: Random, place: int) -> Picture:
-    """Shapes and charts in turn."""
+    """Shapes, a chart and a number in turn, each 112 pixels square."""
     size = (112, 112)
     if place % 3 == 0:
         return draw_shapes(random, size, (2, 3))
@@ -71,9 +71,16 @@ def picture_of(random: Random, place: int) -> Picture:
 
 
 def pictures_of(split: str) -> list[Picture]:
-    """The pictures of one of SPLITS, always the same ones."""
+    """The pictures of one of SPLITS, always the same ones; no test code is a training code."""
     random = Random(f'{SEED} {split}')
-    return [picture_of(random, place) for place in range(SPLITS[split])]
+    taken = set() if split == 'train' else {code_of(other) for other in pictures_of('train')}
+    return [_untaken(random, place, taken) for place in range(SPLITS[split])]
+
+
+def _untaken(random: Random, place: int, taken: set[str]) -> Picture:
+    while code_of(picture := picture_of(random, place)) in taken:
+        pass
+    return picture
 
 
 def png(picture: Picture) -> bytes:
