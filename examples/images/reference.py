@@ -3,7 +3,8 @@ What LoRA by PEFT reaches on the codes of vqa.py, from a pretrained model folder
 
     python3 examples/images/reference.py --model FOLDER [--steps 300] [--rate 3e-3]
 
-Prints the exact matches of each kind of picture before and after. Needs PyTorch, transformers, PEFT.
+Prints the exact matches of each kind of picture before and after. Needs PyTorch, transformers and
+PEFT.
 """
 
 import argparse

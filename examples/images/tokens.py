@@ -55,7 +55,7 @@ SPLIT = Regex(r' ?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s+')
 
 
 def train_tokenizer() -> Tokenizer:
-    """A byte-level BPE of at most VOCABULARY tokens: every text can be encoded, our words are short."""
+    """A byte-level BPE of at most VOCABULARY tokens that can encode every text."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.NFC()
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
