@@ -8,6 +8,9 @@ export const maximumTogetherBytes = 60_000_000;
 /** What the folder may take alone; the rest is the checkout's. */
 export const maximumFolderBytes = 28_000_000;
 
+/** What the decoder of images adds to the folder where it is packed. */
+export const maximumDecoderBytes = 7_000_000;
+
 /**
  * Bytes of the files of a checkout: those that git tracks, or without git all that .gitignore does
  * not name.

@@ -36,6 +36,11 @@ function ownerships(nativeFiles) {
       reason: 'TensorFlow.js is behind @emloc/device-tfjs',
     },
     {
+      packages: ['sharp'],
+      files: ['libs/images/**/*.ts'],
+      reason: 'images are decoded behind @emloc/images',
+    },
+    {
       packages: ['koffi'],
       files: [...nativeFiles],
       reason:

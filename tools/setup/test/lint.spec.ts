@@ -70,6 +70,7 @@ describe('the lint configuration', () => {
       "export { default } from 'koffi';",
     ],
     'FFI in a native file': ['libs/device-cpu/src/native.ts', "export { default } from 'koffi';"],
+    'sharp outside the images': ['libs/dataset/src/x.ts', "export { default } from 'sharp';"],
     'everything of a module': ['libs/finetune/src/x.ts', "export * from './y.js';"],
     'everything of a module under a name': [
       'libs/finetune/src/x.ts',
@@ -112,6 +113,7 @@ describe('the lint configuration', () => {
     ['engine imports NATS', 'no-restricted-imports'],
     ['engine loads gRPC', 'no-restricted-syntax'],
     ['rpc imports prom-client', 'no-restricted-imports'],
+    ['sharp outside the images', 'no-restricted-imports'],
   ])('%s: %s', (name, rule) => {
     expect(found[name]).toContain(rule);
   });

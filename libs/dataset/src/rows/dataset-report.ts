@@ -51,7 +51,7 @@ export class DatasetCounts {
 
   addSource({ content, unusedColumns }: DatasetRow, texts: readonly EncodedText[]): void {
     const hasMessages =
-      content.kind === 'conversation' && content.fieldOf(0).startsWith('messages');
+      content.kind === 'conversation' && /^(messages|conversations)/.test(content.fieldOf(0));
     this.#formats[hasMessages ? 'messages' : 'completion'] += 1;
     if (texts.length > 1) this.#partedRows += 1;
     if (texts.some(({ isTextLost }) => isTextLost)) this.#lostTextRows += 1;

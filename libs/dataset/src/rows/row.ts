@@ -3,6 +3,8 @@ import { at, last } from '@emloc/checked';
 import { RowError } from '../errors.js';
 import { JsonSyntaxError, parseJson, PyDict, PyFloat, type PyValue } from '../jinja/index.js';
 import { reservedTemplateNames } from '../reserved-names.js';
+import { messagesOfConversations } from './conversations.js';
+import { kindOf } from './kind-of.js';
 import { assertWellFormed } from './well-formed.js';
 
 const roles = ['system', 'developer', 'user', 'assistant', 'tool', 'function'];
@@ -10,6 +12,7 @@ const roles = ['system', 'developer', 'user', 'assistant', 'tool', 'function'];
 /** Columns that mean something; what else a row has is left alone. */
 const knownColumns = new Set([
   'messages',
+  'conversations',
   'prompt',
   'completion',
   'tools',
@@ -42,26 +45,50 @@ export interface DatasetRow {
 
 /**
  * Reads one row: an object with `messages`, else with `prompt` and `completion` (both texts, or
- * both lists of messages). Null is absence.
+ * both lists of messages), else with `conversations`. Null is absence.
  * @throws RowError
  */
 export function parseRow(text: string): DatasetRow {
   const row = parseObject(text);
   assertWellFormed(row, text);
-  const [prompt, completion] = [column(row, 'prompt'), column(row, 'completion')];
-  const messages = column(row, 'messages');
-  if (messages === null && prompt === null && completion === null)
-    throw new RowError(null, 'has neither messages nor prompt and completion');
+  assertNoImages(row);
+  const format = formatOf(row);
   return {
-    content:
-      messages === null
-        ? completionOf(prompt, completion)
-        : conversationOf([{ field: 'messages', messages: messageList('messages', messages) }]),
+    content: contentOf(format, row),
     tools: listColumn(row, 'tools'),
     documents: listColumn(row, 'documents'),
     templateArguments: templateArguments(column(row, 'chat_template_kwargs')),
-    unusedColumns: unusedColumns(row, messages !== null),
+    unusedColumns: unusedColumns(row, format),
   };
+}
+
+type Format = 'messages' | 'conversations' | 'completion';
+
+function formatOf(row: PyDict): Format {
+  const has = (name: string): boolean => column(row, name) !== null;
+  if (has('messages')) return 'messages';
+  if (has('conversations') && !(has('prompt') && has('completion'))) return 'conversations';
+  if (has('prompt') || has('completion')) return 'completion';
+  throw new RowError(null, 'has neither messages nor conversations nor prompt and completion');
+}
+
+function contentOf(format: Format, row: PyDict): DatasetRow['content'] {
+  if (format === 'completion')
+    return completionOf(column(row, 'prompt'), column(row, 'completion'));
+  const listed = messageList(format, column(row, format));
+  const messages = format === 'messages' ? listed : messagesOfConversations(listed);
+  return conversationOf([{ field: format, messages }]);
+}
+
+const imageColumns = ['image', 'images', 'video', 'videos'];
+
+/** A row is not trained on without what it speaks of. */
+function assertNoImages(row: PyDict): void {
+  for (const name of imageColumns) {
+    const value = column(row, name);
+    if (value !== null && value !== '' && !(Array.isArray(value) && value.length === 0))
+      throw new RowError(name, 'cannot be used: this model takes text alone');
+  }
 }
 
 /** The message quotes no text of the row. */
@@ -82,13 +109,13 @@ function column(row: PyDict, name: string): PyValue {
   return row.get(name) ?? null;
 }
 
-function unusedColumns(row: PyDict, hasMessages: boolean): string[] {
-  const names = [...row.keys()].map(String);
-  return names.filter(
-    (name) =>
-      !knownColumns.has(name) ||
-      (hasMessages && (name === 'prompt' || name === 'completion') && column(row, name) !== null),
-  );
+function unusedColumns(row: PyDict, format: Format): string[] {
+  const read = format === 'completion' ? ['prompt', 'completion'] : [format];
+  const isUnread = (name: string): boolean =>
+    ['prompt', 'completion', 'conversations'].includes(name) && !read.includes(name);
+  return [...row.keys()]
+    .map(String)
+    .filter((name) => !knownColumns.has(name) || (isUnread(name) && column(row, name) !== null));
 }
 
 function completionOf(prompt: PyValue, completion: PyValue): DatasetRow['content'] {
@@ -223,16 +250,4 @@ function templateArguments(value: PyValue): PyDict | null {
       'is set from the row itself, it cannot be given here',
     );
   return value;
-}
-
-function kindOf(value: PyValue): string {
-  if (value === null) return 'null';
-  if (Array.isArray(value)) return 'a list';
-  if (value instanceof PyDict) return 'an object';
-  if (value instanceof PyFloat) return 'a number';
-  return (
-    { string: 'text', number: 'a number', bigint: 'a number', boolean: 'true or false' }[
-      typeof value as string
-    ] ?? typeof value
-  );
 }

@@ -1,0 +1,95 @@
+import type sharpFunction from 'sharp';
+import type { Metadata, Sharp, SharpOptions } from 'sharp';
+
+import { ImageError } from './errors.js';
+import type { ImageFormat } from './format.js';
+
+type SharpModule = typeof sharpFunction;
+
+/** libvips' loaders of the formats that are read; no other is ever run. */
+const loaders = ['Png', 'Jpeg', 'Webp', 'Nsgif', 'Tiff', 'Heif'].map(
+  (name) => `VipsForeignLoad${name}Buffer`,
+);
+
+const options: SharpOptions = {
+  // Truncated images are errors, as in Pillow; what a codec merely warns of is not.
+  failOn: 'error',
+  // Checked before, by what the header says.
+  limitInputPixels: false,
+  // Pillow's conversion to RGB knows no profiles.
+  ignoreIcc: true,
+  animated: false,
+};
+
+let loading: Promise<SharpModule> | undefined;
+
+/**
+ * Loaded when the first image is read: text needs no decoder.
+ * @throws ImageError IMAGE_DECODER_MISSING
+ */
+async function loadSharp(label: string): Promise<SharpModule> {
+  try {
+    return await (loading ??= importSharp());
+  } catch (cause) {
+    throw new ImageError(
+      'IMAGE_DECODER_MISSING',
+      `${label}: images are decoded by the package sharp, which cannot be loaded here`,
+      { cause },
+    );
+  }
+}
+
+async function importSharp(): Promise<SharpModule> {
+  const { default: sharp } = await import('sharp');
+  sharp.cache(false);
+  sharp.concurrency(1);
+  sharp.block({ operation: ['VipsForeignLoad'] });
+  sharp.unblock({ operation: loaders });
+  return sharp;
+}
+
+/** What the header says. @throws ImageError IMAGE_DECODER_MISSING; what sharp throws */
+export async function readMetadata(bytes: Uint8Array, label: string): Promise<Metadata> {
+  const sharp = await loadSharp(label);
+  return sharp(bytes, options).metadata();
+}
+
+/** Samples of 8 bits, (height, width, channels). */
+export interface RawImage {
+  readonly data: Uint8Array;
+  readonly width: number;
+  readonly height: number;
+  readonly channels: number;
+}
+
+/**
+ * The pixels: 3 channels of RGB, or 4 of CMYK, which are the file's own.
+ * @throws ImageError IMAGE_DECODER_MISSING; what sharp throws
+ */
+export async function decodeRaw(
+  bytes: Uint8Array,
+  { isCmyk, label }: { readonly isCmyk: boolean; readonly label: string },
+): Promise<RawImage> {
+  const sharp = await loadSharp(label);
+  const image = sharp(bytes, options);
+  const { data, info } = await (isCmyk ? asCmyk(image) : asRgb(image))
+    .raw({ depth: 'uchar' })
+    .toBuffer({ resolveWithObject: true });
+  const { width, height, channels } = info;
+  return { data, width, height, channels };
+}
+
+/** sharp would manage colours on the way from CMYK to RGB. */
+function asCmyk(image: Sharp): Sharp {
+  return image.pipelineColourspace('cmyk').toColourspace('cmyk');
+}
+
+/** Grey becomes three equal channels; alpha is dropped without compositing. */
+function asRgb(image: Sharp): Sharp {
+  return image.toColourspace('srgb').removeAlpha();
+}
+
+/** Whether sharp says the same of a file as its first bytes do. */
+export function isFormat({ format }: Metadata, expected: ImageFormat): boolean {
+  return format === expected;
+}

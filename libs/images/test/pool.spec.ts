@@ -1,0 +1,88 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+import { LocalImageReader } from '../src/image-reader.js';
+import type { ImagePool as Pool } from '../src/thread/image-pool.js';
+import { fixture, smallTiles } from './fixtures.js';
+
+const root = fileURLToPath(new URL('../../../', import.meta.url));
+const input = { kind: 'file', path: fixture('baseline-420.jpg') } as const;
+const missing = { kind: 'file', path: join(root, 'none.png'), label: 'row 3: none.png' } as const;
+const options = {
+  ...smallTiles,
+  patchSize: 14,
+  mean: [0.485, 0.456, 0.406],
+  std: [0.229, 0.224, 0.225],
+};
+
+let folder = '';
+let ImagePool: typeof Pool;
+
+/** Threads are started from a bundle, as in every program. */
+beforeAll(async () => {
+  await mkdir(join(root, 'dist'), { recursive: true });
+  folder = await mkdtemp(join(root, 'dist', 'images-'));
+  const { bundle } = (await import(pathToFileURL(join(root, 'tools/setup/bundle.mjs')).href)) as {
+    bundle: (program: object, root: string) => Promise<unknown>;
+  };
+  const outFile = join(folder, 'images.mjs');
+  const entry = join(root, 'libs/images/src/thread/image-pool.ts');
+  await bundle({ name: 'images', entry, folder, outFile }, root);
+  ({ ImagePool } = (await import(pathToFileURL(outFile).href)) as { ImagePool: typeof Pool });
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+describe('ImagePool', () => {
+  it('gives what is read in the calling thread, more images than threads', async () => {
+    await using pool = new ImagePool(2);
+    const local = new LocalImageReader();
+    const [patches, tiles] = await Promise.all([
+      local.patches(input, options),
+      local.tiles(input, options),
+    ]);
+    const all = await Promise.all(Array.from({ length: 7 }, () => pool.patches(input, options)));
+
+    expect(all).toHaveLength(7);
+    for (const one of all) expect(Buffer.from(one.buffer)).toEqual(Buffer.from(patches.buffer));
+    expect(Buffer.from(await pool.tiles(input, options))).toEqual(Buffer.from(tiles));
+  });
+
+  it('names the image that fails, and goes on with the next', async () => {
+    await using pool = new ImagePool(1);
+
+    await expect(pool.tiles(missing, options)).rejects.toMatchObject({
+      name: 'ImageError',
+      code: 'IMAGE_UNREADABLE',
+      message: 'row 3: none.png: cannot be read: ENOENT',
+    });
+    await expect(pool.patches(input, { ...options, patchSize: 9 })).rejects.toMatchObject({
+      code: 'IMAGE_INVALID_OPTION',
+    });
+    expect(await pool.tiles(input, options)).not.toHaveLength(0);
+  });
+
+  it('drops what is not wanted any more, waiting or being read', async () => {
+    await using pool = new ImagePool(1);
+    const controller = new AbortController();
+    const reason = new Error('enough');
+    const dropped = [1, 2, 3].map(() => pool.tiles(input, options, controller.signal));
+    const kept = pool.tiles(input, options);
+    const settled = Promise.allSettled(dropped);
+    controller.abort(reason);
+
+    for (const one of await settled) expect(one).toEqual({ status: 'rejected', reason });
+    expect(await kept).not.toHaveLength(0);
+    await expect(pool.tiles(input, options, controller.signal)).rejects.toBe(reason);
+  });
+
+  it('refuses what is waiting when it is closed, and what comes after', async () => {
+    const pool = new ImagePool(1);
+    const waiting = Promise.allSettled([pool.tiles(input, options), pool.tiles(input, options)]);
+    await pool[Symbol.asyncDispose]();
+
+    const closed = expect.objectContaining({ code: 'IMAGE_POOL_CLOSED' }) as Error;
+    expect(await waiting).toEqual(Array(2).fill({ status: 'rejected', reason: closed }));
+    await expect(pool.tiles(input, options)).rejects.toEqual(closed);
+  });
+});
