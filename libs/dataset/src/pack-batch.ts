@@ -14,6 +14,8 @@ export interface PackedBatch {
   readonly targetRows: Int32Array;
   /** (M): those next tokens. */
   readonly targets: Int32Array;
+  /** Ascending: the tokens that stand for images, whose rows are replaced by those of the tower. */
+  readonly imageRows: Int32Array;
   /** (S): whether tokens of row s were cut off, so that its answer is not whole. */
   readonly isCut: readonly boolean[];
   /** T */
@@ -43,8 +45,25 @@ export function packBatch(rows: readonly EncodedRow[]): PackedBatch {
     offsets,
     isCut: rows.map(({ isCut = false }) => isCut),
     tokens,
+    imageRows: imageRowsOf(rows, offsets),
     targetRows: Int32Array.from(targetRows),
     targets: Int32Array.from(targetRows, (row) => at(ids, row + 1)),
     trainedTokens: targetRows.length,
   };
+}
+
+function imageRowsOf(rows: readonly EncodedRow[], offsets: readonly number[]): Int32Array {
+  const images = rows.flatMap(({ images: ofRow = [] }, row) =>
+    ofRow.map(({ contextStart, contextTokens }) => ({
+      start: at(offsets, row) + contextStart,
+      contextTokens,
+    })),
+  );
+  const count = images.reduce((sum, { contextTokens }) => sum + contextTokens, 0);
+  const imageRows = new Int32Array(count);
+  let filled = 0;
+  for (const { start, contextTokens } of images)
+    for (let token = 0; token < contextTokens; token += 1, filled += 1)
+      imageRows[filled] = start + token;
+  return imageRows;
 }

@@ -4,6 +4,7 @@ import { open, stat, type FileHandle } from 'node:fs/promises';
 import { ImageError } from './errors.js';
 import { labelOf, type ImageInput } from './image-input.js';
 import { maxFileBytes } from './limits.js';
+import type { FileEnds } from './whole.js';
 
 /** The first bytes of an image, and whether they are all of it. */
 export interface ImageBytes {
@@ -22,11 +23,42 @@ export async function readBytes(input: ImageInput, limit = maxFileBytes): Promis
     assertBytes(input.bytes.length, label);
     return { bytes: input.bytes.subarray(0, limit), isWhole: input.bytes.length <= limit };
   }
-  const handle = await openRegular(input.path, label);
+  return withFile(input.path, label, async (handle, size) => ({
+    bytes: await readPart(handle, 0, Math.min(size, limit)),
+    isWhole: size <= limit,
+  }));
+}
+
+/**
+ * At most `limit` bytes from the start, and as many from the end.
+ * @throws ImageError as `readBytes`
+ */
+export async function readEnds(input: ImageInput, limit: number): Promise<FileEnds> {
+  const label = labelOf(input);
+  if (input.kind === 'bytes') {
+    const { bytes } = input;
+    assertBytes(bytes.length, label);
+    const tail = bytes.subarray(Math.max(0, bytes.length - limit));
+    return { head: bytes.subarray(0, limit), tail, byteLength: bytes.length };
+  }
+  return withFile(input.path, label, async (handle, size) => {
+    const length = Math.min(size, limit);
+    const head = await readPart(handle, 0, length);
+    const tail = length === size ? head : await readPart(handle, size - length, length);
+    return { head, tail, byteLength: size };
+  });
+}
+
+async function withFile<T>(
+  path: string,
+  label: string,
+  read: (handle: FileHandle, size: number) => Promise<T>,
+): Promise<T> {
+  const handle = await openRegular(path, label);
   try {
     const { size } = await handle.stat();
     assertBytes(size, label);
-    return { bytes: await readStart(handle, Math.min(size, limit)), isWhole: size <= limit };
+    return await read(handle, size);
   } catch (error) {
     throw error instanceof ImageError ? error : unreadable(label, error);
   } finally {
@@ -47,11 +79,11 @@ async function openRegular(path: string, label: string): Promise<FileHandle> {
   throw notRegular(label);
 }
 
-async function readStart(handle: FileHandle, length: number): Promise<Uint8Array> {
+async function readPart(handle: FileHandle, start: number, length: number): Promise<Uint8Array> {
   const bytes = new Uint8Array(length);
   let filled = 0;
   while (filled < length) {
-    const { bytesRead } = await handle.read(bytes, filled, length - filled, filled);
+    const { bytesRead } = await handle.read(bytes, filled, length - filled, start + filled);
     if (bytesRead === 0) break;
     filled += bytesRead;
   }

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { at } from '@emloc/checked';
 
 import { DatasetError, RowError } from '../errors.js';
+import type { ImageTextOptions } from '../images/image-text-options.js';
 import { JsonSyntaxError, parseJson, PyDict, type CalendarDate } from '../jinja/index.js';
 import { isLfsPointer, lfsReason } from '../lfs-pointer.js';
 import { reservedTemplateNames } from '../reserved-names.js';
@@ -26,6 +27,8 @@ export interface TextOptions {
   readonly templateArguments: string | null;
   /** Rows of the model's embedding; a token beyond it is refused. */
   readonly vocabularySize?: number;
+  /** Absent or null: a model that takes text alone. */
+  readonly images?: ImageTextOptions | null;
 }
 
 /** Text to tokens and back, and conversations to text, as the model was trained on them. */
