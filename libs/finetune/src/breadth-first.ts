@@ -68,12 +68,11 @@ export class BreadthFirstPass {
     await setImmediate();
     signal?.throwIfAborted();
     await this.#part(block);
+    const isWanted = (stream: string): boolean => block.program.inputs.has(stream);
     await visitBlock({ model, pass: this.#pass, block }, async (visit) => {
       for (const [index, rows] of batches.rows.entries()) {
-        const host = await batches.source.load(rows);
-        using batch = new DeviceBatch(model.device, host, (stream) =>
-          block.program.inputs.has(stream),
-        );
+        const host = await batches.source.load(rows, isWanted);
+        using batch = new DeviceBatch(model.device, host, isWanted);
         for (const variant of this.#variants.keys())
           await this.#runOne(visit, { batch, where: { batch: index, variant }, visitor });
       }

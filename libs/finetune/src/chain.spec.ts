@@ -1,17 +1,20 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { get } from '@emloc/checked';
 import type { LoraAdapter } from '@emloc/checkpoint';
-import { pagesSource, restOf, type ModelLayout, type RowSource } from '@emloc/models';
+import {
+  pagesSource,
+  restOf,
+  type Batch,
+  type BatchShape,
+  type ModelLayout,
+  type RowSource,
+} from '@emloc/models';
 import { minimumDeviceBytes, openPager, type LayerSource } from '@emloc/weight-pager';
 
 import { openDevice, toyAdapter, toyLayout, ToyRows, toySource } from '../test/toy-chain.js';
 import { DeviceAdapter } from './device-adapter.js';
-import { frontLength, runFront } from './front.js';
+import { frontLength, frontStreams, runFront, type FrontStore } from './front.js';
 import { gradientsOf, type LossAndGradients } from './gradients.js';
 import type { PagedModel } from './paged-model.js';
-import { StreamStore } from './stream-store.js';
 
 const trained = [
   'layers.0.modulation',
@@ -23,13 +26,6 @@ const trained = [
   'head.out',
 ];
 const rows = [0, 1, 2];
-let folder: string;
-
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'emloc-chain-'));
-});
-
-afterAll(() => rm(folder, { recursive: true, force: true }));
 
 /** Runs with a model whose weights are paged through the least room; nothing may be left. */
 async function withModel<T>(
@@ -123,22 +119,17 @@ describe('a frozen front', () => {
     expect(frontLength(layout, (path) => path === 'tower.0.embed')).toBe(0);
   });
 
-  it.each([
-    ['in memory', Number.POSITIVE_INFINITY],
-    ['partly on disk', 300],
-    ['on disk', 0],
-  ])('gives the same losses and gradients with its streams %s', async (_name, hostBytes) => {
-    await using store = new StreamStore({ hostBytes, folder });
+  it('gives the same losses and gradients with its streams brought by batches', async () => {
+    const store = new KeptStreams();
     const source = toySource(layout);
-    const given = new ToyRows();
-    const fronted = await withModel(layout, source, (model) =>
-      runFront({ model, blocks: 2, source: given, rows, groupRows: 2, store }),
+    await withModel(layout, source, (model) =>
+      runFront({ model, blocks: 2, source: new ToyRows(), rows, store }),
     );
     expect(new Set(source.reads)).toEqual(new Set(['tower.0', 'tower.1']));
-    expect((await readdir(folder)).length).toBe(hostBytes === Number.POSITIVE_INFINITY ? 0 : 1);
 
     const rest = restOf(layout, 2);
     const restSource = toySource(layout);
+    const fronted = new FrontedRows(store, layout);
     const found = await withModel(rest.layout, pagesSource(restSource, rest.pages), (model) =>
       differentiate(model, { adapter, source: fronted }),
     );
@@ -149,22 +140,56 @@ describe('a frozen front', () => {
       expectClose(get(found.gradients, path).a, a);
       expectClose(get(found.gradients, path).b, b);
     }
-    await store.close();
-    expect(await readdir(folder)).toEqual([]);
   });
 
   it('gives a row the same streams whatever rows go with it', async () => {
-    const bytesOf = async (groupRows: number): Promise<string[]> => {
-      await using store = new StreamStore({ hostBytes: Number.POSITIVE_INFINITY, folder });
-      await withModel(layout, toySource(layout), (model) =>
-        runFront({ model, blocks: 2, source: new ToyRows(), rows, groupRows, store }),
-      );
-      const streams = await Promise.all(rows.map((row) => store.get(row, 'image')));
-      return streams.map(({ bytes }) => Buffer.from(bytes).toString('base64'));
+    const bytesOf = async (groups: readonly (readonly number[])[]): Promise<KeptStreams> => {
+      const store = new KeptStreams();
+      for (const group of groups)
+        await withModel(layout, toySource(layout), (model) =>
+          runFront({ model, blocks: 2, source: new ToyRows(), rows: group, store }),
+        );
+      return store;
     };
-    expect(await bytesOf(1)).toEqual(await bytesOf(3));
+    const together = await bytesOf([rows]);
+    expect(together.streams.size).toBe(rows.length);
+    expect((await bytesOf(rows.map((row) => [row]))).streams).toEqual(together.streams);
   });
 });
+
+class KeptStreams implements FrontStore {
+  readonly streams = new Map<string, Buffer>();
+
+  put(row: number, stream: string, bytes: Uint8Array): Promise<void> {
+    this.streams.set(`${stream} ${row}`, Buffer.from(bytes));
+    return Promise.resolve();
+  }
+}
+
+/** Rows that bring what the front wrote. */
+class FrontedRows extends ToyRows {
+  constructor(
+    private readonly store: KeptStreams,
+    private readonly layout: ModelLayout,
+  ) {
+    super();
+  }
+
+  override shape(rows: readonly number[]): BatchShape {
+    const shape = super.shape(rows);
+    return { ...shape, values: new Map([...shape.values, ...frontStreams(this.layout, 2)]) };
+  }
+
+  override async load(rows: readonly number[]): Promise<Batch> {
+    const batch = await super.load(rows);
+    const values = new Map(batch.values);
+    for (const stream of frontStreams(this.layout, 2).keys()) {
+      const parts = rows.map((row) => get(this.store.streams, `${stream} ${row}`));
+      values.set(stream, { bytes: Buffer.concat(parts), dtype: 'float32' });
+    }
+    return { ...batch, shape: this.shape(rows), values };
+  }
+}
 
 function expectClose(found: Float32Array, expected: Float32Array): void {
   const largest = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0);

@@ -58,7 +58,7 @@ interface PassBytes {
 }
 
 /** What the streams of a batch take while they wait, at most at a time, for all variants. */
-function passBytes({ layout, device }: PagedModel, variants: number): PassBytes {
+export function passBytes({ layout, device }: PagedModel, variants: number): PassBytes {
   const elementBytes = bytesPerElement[device.profile.computeDType] * variants;
   const widths = widestStreams(layout);
   return {
@@ -85,7 +85,7 @@ function widestStreams(layout: ModelLayout): ReadonlyMap<string, number> {
 }
 
 /** Consecutive batches whose streams take up to the limit, or one that takes more. */
-function splitPasses({ source, rows }: Batches, bytes: PassBytes): (readonly number[])[][] {
+export function splitPasses({ source, rows }: Batches, bytes: PassBytes): (readonly number[])[][] {
   const passes: (readonly number[])[][] = [];
   let free = 0;
   for (const batch of rows) {

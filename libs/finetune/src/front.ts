@@ -1,10 +1,10 @@
-import { at, get } from '@emloc/checked';
-import type { HostArray } from '@emloc/device';
-import type { Batch, BatchShape, ModelLayout, RowSource, ValueShape } from '@emloc/models';
+import { get } from '@emloc/checked';
+import { bytesPerElement } from '@emloc/device';
+import type { BatchShape, ModelLayout, RowSource, ValueShape } from '@emloc/models';
 
 import { BreadthFirstPass } from './breadth-first.js';
+import { passBytes, splitPasses } from './evaluate.js';
 import type { PagedModel } from './paged-model.js';
-import type { StreamStore } from './stream-store.js';
 import { inferenceOrder, isReadAfter } from './walk.js';
 
 /**
@@ -21,88 +21,62 @@ export function frontLength(
   return end < 0 ? blocks.length : end;
 }
 
+/** Takes over what a front makes of its rows. */
+export interface FrontStore {
+  /**
+   * @param bytes (rows, width) of the stream in the device's compute dtype, which change after the
+   * call
+   */
+  put(row: number, stream: string, bytes: Uint8Array): Promise<void>;
+}
+
 export interface FrontInputs {
-  /** The whole model. */
+  /** The whole model, of which the pager has at least the front's pages. */
   readonly model: PagedModel;
   /** Blocks of the front. */
   readonly blocks: number;
   readonly source: RowSource;
-  /** Rows that the job works on. */
+  /** Rows whose streams are wanted. */
   readonly rows: readonly number[];
-  /** Rows that go through the front together. Default 16. */
-  readonly groupRows?: number;
-  /** Keeps the streams; the caller's. */
-  readonly store: StreamStore;
+  readonly store: FrontStore;
+  readonly onProgress?: (done: number, total: number) => void;
   readonly signal?: AbortSignal;
 }
 
 /**
  * Runs the front once for every row, each alone, so that what a row gets depends on no other row.
- * The rows then bring what the front wrote, for the rest of the chain: `restOf` the layout.
+ * What it wrote goes into the store: batches can bring it to the rest of the chain, `restOf` the
+ * layout. Rows go through together, as many as the host has room for.
  */
-export async function runFront(inputs: FrontInputs): Promise<RowSource> {
-  const { model, blocks, source, rows, store, signal, groupRows = 16 } = inputs;
-  const front = model.layout.blocks.slice(0, blocks);
-  const streams = streamsAfter(model.layout, blocks);
-  const groups = Math.ceil(rows.length / groupRows);
-  model.pager.schedule(inferenceOrder(model.layout, blocks), groups);
-  for (let group = 0; group < groups; group += 1) {
-    const members = rows.slice(group * groupRows, (group + 1) * groupRows);
-    const batches = { source, rows: members.map((row) => [row]) };
-    using pass = new BreadthFirstPass({ model, batches, variants: [null], signal });
-    for (const block of front) await pass.run(block);
-    for (const [index, row] of members.entries())
-      for (const name of streams.keys()) {
-        const { buffer, shape } = get(pass.waiting(index), name);
-        await store.put(row, name, { bytes: buffer.bytes, shape });
-      }
+export async function runFront(inputs: FrontInputs): Promise<void> {
+  const { model, blocks, source, rows, store, signal } = inputs;
+  const front = { ...model.layout, blocks: model.layout.blocks.slice(0, blocks) };
+  const streams = [...frontStreams(model.layout, blocks).keys()];
+  const batches = { source, rows: rows.map((row) => [row]) };
+  const passes = splitPasses(batches, passBytes({ ...model, layout: front }, 1));
+  model.pager.schedule(inferenceOrder(front), passes.length);
+  let done = 0;
+  for (const members of passes) {
+    using pass = new BreadthFirstPass({
+      model,
+      batches: { source, rows: members },
+      variants: [null],
+      signal,
+    });
+    for (const block of front.blocks) {
+      await pass.run(block);
+      inputs.onProgress?.((done += 1), passes.length * blocks);
+    }
+    for (const [index, [row]] of members.entries())
+      for (const stream of streams)
+        if (row !== undefined)
+          await store.put(row, stream, get(pass.waiting(index), stream).buffer.bytes);
   }
-  return new FrontedRows(source, { model, streams, store, isNeeded: neededAfter(model, blocks) });
 }
 
 /** Streams of the front that a later block reads. */
-function streamsAfter(layout: ModelLayout, blocks: number): ReadonlyMap<string, ValueShape> {
+export function frontStreams(layout: ModelLayout, blocks: number): ReadonlyMap<string, ValueShape> {
   const last = { index: blocks - 1 };
   const written = layout.blocks.slice(0, blocks).flatMap(({ program }) => [...program.outputs]);
   return new Map(written.filter(([name]) => isReadAfter(layout, last, name)));
-}
-
-/** Whether a stream that a batch brings is read by a block after the front. */
-function neededAfter({ layout }: PagedModel, blocks: number): (stream: string) => boolean {
-  return (stream) => isReadAfter(layout, { index: blocks - 1 }, stream);
-}
-
-interface Fronted {
-  readonly model: PagedModel;
-  readonly streams: ReadonlyMap<string, ValueShape>;
-  readonly store: StreamStore;
-  readonly isNeeded: (stream: string) => boolean;
-}
-
-class FrontedRows implements RowSource {
-  constructor(
-    private readonly source: RowSource,
-    private readonly front: Fronted,
-  ) {}
-
-  shape(rows: readonly number[]): BatchShape {
-    const shape = this.source.shape(rows);
-    const own = [...shape.values].filter(([stream]) => this.front.isNeeded(stream));
-    return { ...shape, values: new Map([...own, ...this.front.streams]) };
-  }
-
-  async load(rows: readonly number[]): Promise<Batch> {
-    const batch = await this.source.load(rows);
-    const values = new Map([...batch.values].filter(([stream]) => this.front.isNeeded(stream)));
-    for (const name of this.front.streams.keys()) values.set(name, await this.#joined(rows, name));
-    return { ...batch, shape: this.shape(rows), values };
-  }
-
-  /** A stream of the rows, one after another. */
-  async #joined(rows: readonly number[], name: string): Promise<HostArray> {
-    const parts: Uint8Array[] = [];
-    for (const row of rows) parts.push((await this.front.store.get(row, name)).bytes);
-    const bytes = parts.length === 1 ? at(parts, 0) : Buffer.concat(parts);
-    return { bytes, dtype: this.front.model.device.profile.computeDType };
-  }
 }

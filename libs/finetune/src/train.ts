@@ -3,6 +3,7 @@ import { at } from '@emloc/checked';
 import type { LoraAdapter } from '@emloc/checkpoint';
 import type { Batch, BatchShape, RowSource } from '@emloc/models';
 
+import { BatchReader } from './batch-reader.js';
 import { DeviceAdapter } from './device-adapter.js';
 import { FinetuneError } from './errors.js';
 import { locateNonFinite } from './non-finite.js';
@@ -116,6 +117,7 @@ async function runSteps(inputs: RunInputs): Promise<TrainingProgress> {
   const remaining = batches.slice(progress.step);
   if (remaining.length > 0)
     model.pager.schedule(trainingOrder(model.layout, path), remaining.flat().length);
+  const reader = new BatchReader(inputs.rows, remaining.flat());
   try {
     for (const microBatches of remaining) {
       // A synchronous device settles every promise in microtasks: without this turn no signal or
@@ -126,6 +128,7 @@ async function runSteps(inputs: RunInputs): Promise<TrainingProgress> {
       const report = await runStep({
         ...inputs,
         microBatches,
+        reader,
         index,
         learningRate: learningRateAt(schedule, index),
       });
@@ -160,6 +163,7 @@ function isSaved(
 
 interface StepInputs extends RunInputs {
   readonly microBatches: readonly (readonly number[])[];
+  readonly reader: BatchReader;
   readonly index: number;
   readonly learningRate: number;
 }
@@ -171,8 +175,8 @@ async function runStep(inputs: StepInputs): Promise<StepReport> {
   const weight = sumOf(shapes, ({ lossWeight }) => lossWeight);
   adapter.zeroGradients();
   const launched: Promise<Float32Array>[] = [];
-  for (const rows of inputs.microBatches) {
-    const batch = await inputs.rows.load(rows);
+  for (const _ of inputs.microBatches) {
+    const batch = await inputs.reader.next();
     const { losses } = await runMicroBatch({ ...inputs, batch, gradientScale: 1 / weight });
     losses.catch(() => undefined); // Awaited below; a later micro-batch may fail before.
     launched.push(losses);

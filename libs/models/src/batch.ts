@@ -35,7 +35,11 @@ export interface Batch {
 export interface RowSource {
   /** The sizes of a batch of these rows, in this order. */
   shape(rows: readonly number[]): BatchShape;
-  load(rows: readonly number[]): Promise<Batch>;
+  /**
+   * @param isWanted the streams of activations that are read; the batch may be without the others.
+   * Default: all
+   */
+  load(rows: readonly number[], isWanted?: (stream: string) => boolean): Promise<Batch>;
 }
 
 /** Batches of a source, each as the numbers of its rows. */

@@ -1,13 +1,30 @@
 import { at } from '@emloc/checked';
 import { packBatch, type EncodedRow, type PackedBatch } from '@emloc/dataset';
-import type { Batch, BatchShape, RowSource } from '@emloc/models';
+import { imageStreams, type Batch, type BatchShape, type RowSource } from '@emloc/models';
 
-/** Encoded rows of a text as batches of a decoder's chain. */
+import type { ImageSet } from '../images/image-set.js';
+
+/** Images that stand in texts. */
+export interface TextImages {
+  readonly set: ImageSet;
+  /** Of the set's tiles: what a batch brings of them. */
+  readonly tiles: RowSource;
+}
+
+/** Encoded rows of a text as batches of a decoder's chain, with their images where it takes some. */
 export class TextRows implements RowSource {
   /** By the list of row numbers: a batch is asked for at every step of a chain. */
   readonly #packed = new WeakMap<readonly number[], PackedBatch>();
 
-  constructor(private readonly rows: readonly EncodedRow[]) {}
+  constructor(
+    private readonly rows: readonly EncodedRow[],
+    private readonly images: TextImages | null = null,
+  ) {}
+
+  /** The same rows, whose images bring something else. */
+  bringing(tiles: RowSource): TextRows {
+    return this.images ? new TextRows(this.rows, { ...this.images, tiles }) : this;
+  }
 
   get count(): number {
     return this.rows.length;
@@ -27,15 +44,31 @@ export class TextRows implements RowSource {
     return batch;
   }
 
-  shape(rows: readonly number[]): BatchShape {
-    return shapeOf(this.packed(rows));
+  /** Numbers of the tiles in these rows, in order. */
+  tilesOf(rows: readonly number[]): number[] {
+    return rows.flatMap((row) => this.images?.set.tilesOf(at(this.rows, row)) ?? []);
   }
 
-  load(rows: readonly number[]): Promise<Batch> {
-    const batch = this.packed(rows);
-    const { ids, targetRows, targets } = batch;
+  shape(rows: readonly number[]): BatchShape {
+    const packed = this.packed(rows);
+    const text = shapeOf(packed);
+    return this.images
+      ? withImages(text, this.images.tiles.shape(this.tilesOf(rows)), packed)
+      : text;
+  }
+
+  async load(rows: readonly number[], isWanted?: (stream: string) => boolean): Promise<Batch> {
+    const packed = this.packed(rows);
+    const { ids, targetRows, targets, imageRows } = packed;
     const integers = new Map(Object.entries({ ids, targetRows, targets }));
-    return Promise.resolve({ shape: shapeOf(batch), integers, values: new Map() });
+    const shape = shapeOf(packed);
+    if (!this.images) return { shape, integers, values: new Map() };
+    const tiles = await this.images.tiles.load(this.tilesOf(rows), isWanted);
+    return {
+      shape: withImages(shape, tiles.shape, packed),
+      integers: new Map([...integers, ...tiles.integers, [imageStreams.places, imageRows]]),
+      values: tiles.values,
+    };
   }
 }
 
@@ -47,6 +80,20 @@ function shapeOf({ ids, offsets, targets }: PackedBatch): BatchShape {
     values: new Map(),
     lossWeight: trained,
     items: tokens,
+  };
+}
+
+function withImages(
+  text: BatchShape,
+  { layouts, integers, values }: BatchShape,
+  { imageRows }: PackedBatch,
+): BatchShape {
+  const places = [imageStreams.places, imageRows.length] as const;
+  return {
+    ...text,
+    layouts: new Map([...text.layouts, ...layouts]),
+    integers: new Map([...text.integers, ...integers, places]),
+    values,
   };
 }
 
