@@ -161,7 +161,7 @@ function assertSameWeights(
 export function budgetBytesOf(job: Job, profile: DeviceProfile): Promise<number> {
   const { vramBytes, maxLength } = job.options;
   return vramBytes === null
-    ? inferenceBytes(job.model, profile, maxLength)
+    ? inferenceBytes(job.whole, profile, maxLength)
     : Promise.resolve(vramBytes);
 }
 
@@ -265,9 +265,9 @@ async function tuneJob(job: Job, run: TuneRun): Promise<TuneReport> {
       openPagerObserver: host.openPagerObserver,
       signal: host.signal,
     };
-    const model = guardReads(job.model, (tensor) => guard.check(tensor));
-    const result = await runJob({ job: { ...job, model }, environment }, outcomes);
-    await guard.checkRest(run.known.keys());
+    const whole = guardReads(job.whole, (tensor) => guard.check(tensor));
+    const result = await runJob({ job: onModel(job, whole), environment }, outcomes);
+    await guard.checkRest([...run.known.keys()].filter((name) => !isImage(name)));
     await folder.close();
     await writeOutcome(place, job, { result, provenance, overwrite: host.overwrite ?? false });
     await rm(path, { recursive: true, force: true });

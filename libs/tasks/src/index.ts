@@ -1,7 +1,7 @@
 export { generate } from './text/generate.js';
 export { ImageSet } from './images/image-set.js';
 export { PatchValues } from './images/patch-values.js';
-export { blankTiles, joined, patchRows, projectedRows, type TileValues } from './images/tiles.js';
+export { blankTiles, patchRows, projectedRows, type TileValues } from './images/tiles.js';
 export { consecutive, TextRows, type TextImages } from './text/text-rows.js';
 export { evaluateText, type Evaluation, type TextBatches } from './text/text-score.js';
 export { ScoreError } from './scores/errors.js';

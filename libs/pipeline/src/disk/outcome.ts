@@ -56,7 +56,7 @@ function writeAdapter(folder: string, job: Job, adapter: LoraAdapter): Promise<v
   return writePeftAdapter(
     folder,
     { ...adapter, baseModel, baseRevision },
-    { linearModules: peftModules(job.model) },
+    { linearModules: peftModules(job.whole) },
   );
 }
 

@@ -1,6 +1,7 @@
 import { freemem } from 'node:os';
 import process from 'node:process';
 import type { Device, MemoryCategory } from '@emloc/device';
+import type { ImageReader } from '@emloc/images';
 import {
   minimumDeviceBytes,
   openPager,
@@ -26,17 +27,27 @@ export interface StageMemory {
 }
 
 /** Stages that page a model; calibration and emulation take turns within one. */
-export type MemoryPhase = 'emulate' | 'train' | 'correct' | 'refine';
+export type MemoryPhase = 'front' | 'emulate' | 'train' | 'correct' | 'refine';
 
 export type MemoryPlan = { readonly [P in MemoryPhase]: StageMemory };
 
 /** As little for weights as possible, nothing kept: what planning starts from. */
 export const leanMemoryPlan: MemoryPlan = Object.freeze({
+  front: { pagerBytes: null, keptBlocks: 0 },
   emulate: { pagerBytes: null, keptBlocks: 0 },
   train: { pagerBytes: null, keptBlocks: 0 },
   correct: { pagerBytes: null, keptBlocks: 0 },
   refine: { pagerBytes: null, keptBlocks: 0 },
 });
+
+/** How the images of rows are read. */
+export interface ImageAccess {
+  readonly reader: ImageReader;
+  /** Keeps what is made of them; may have some of it from an earlier run of the same job. */
+  readonly folder: string;
+  /** Hears what an image's contents are, by its number, before anything that is made of it is used. */
+  readonly onImage?: (image: number, sha256: string) => Promise<void>;
+}
 
 /** What stages run on. */
 export interface JobEnvironment {
@@ -45,6 +56,8 @@ export interface JobEnvironment {
   readonly memory: MemoryPlan;
   readonly factors: FactorStore;
   readonly training: TrainingStore;
+  /** null: on a null device, where no image is needed. */
+  readonly images: ImageAccess | null;
   /** none: on a null device, where no weight is needed. */
   readonly reads: 'real' | 'none';
   readonly hostBytes: number;
@@ -59,7 +72,7 @@ export interface JobEnvironment {
  * Phases that ask for every layer once, or once for each of a few passes, while up to two pagers of
  * linear layers may be open.
  */
-const streamingPhases: readonly MemoryPhase[] = ['emulate', 'correct'];
+const streamingPhases: readonly MemoryPhase[] = ['front', 'emulate', 'correct'];
 
 /** A pager over a whole model, within what the plan gives this phase. */
 export function openModelPager(

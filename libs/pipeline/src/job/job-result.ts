@@ -126,7 +126,7 @@ function orderedLayers(
 
 /** Size and quality of an emulator whose layers have these reports. */
 export function emulatorReport(job: Job, layers: readonly EmulatedLayerReport[]): EmulatorReport {
-  const originalParameters = parameterCount(job.model.layout);
+  const originalParameters = parameterCount(job.whole.layout);
   const saved = job.emulated.reduce(
     (sum, { inFeatures, outFeatures, rank }) =>
       sum + inFeatures * outFeatures - rank * (inFeatures + outFeatures),

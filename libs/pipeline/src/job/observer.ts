@@ -1,7 +1,7 @@
 import type { DatasetReport, TextDescription } from '@emloc/dataset';
 
-/** The stages of a job, in their order. */
-export const stageNames = ['calibrate', 'emulate', 'train', 'correct', 'refine'] as const;
+/** The stages of a job, in their order: `front` is what runs once an image. */
+export const stageNames = ['front', 'calibrate', 'emulate', 'train', 'correct', 'refine'] as const;
 
 export type StageName = (typeof stageNames)[number];
 

@@ -2,6 +2,7 @@ import type { LayerSource } from '@emloc/weight-pager';
 
 import { correct } from '../stages/correct.js';
 import { buildEmulator } from '../stages/emulate.js';
+import { bringImages } from '../stages/front.js';
 import { runTrainStage } from '../stages/train.js';
 import { emulatorSource } from './factor-store.js';
 import { jobResultOf, type JobResult } from './job-result.js';
@@ -15,8 +16,14 @@ import type { StageOutcome, TunedOutcome } from './stage-outcomes.js';
  * Runs all stages of a job in this process, but those that `outcomes` has. The same for a real
  * device and for planning on a null one.
  */
-export function runJob(run: JobRun, outcomes: OutcomeStore = noOutcomeStore): Promise<JobResult> {
-  return run.job.emulated.length === 0 ? runPlainLora(run, outcomes) : runEmloc(run, outcomes);
+export async function runJob(
+  given: JobRun,
+  outcomes: OutcomeStore = noOutcomeStore,
+): Promise<JobResult> {
+  const run = await bringImages(given);
+  return run.job.emulated.length === 0
+    ? await runPlainLora(run, outcomes)
+    : await runEmloc(run, outcomes);
 }
 
 async function runEmloc(run: JobRun, outcomes: OutcomeStore): Promise<JobResult> {

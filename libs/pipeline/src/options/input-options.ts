@@ -1,7 +1,7 @@
 import { assertHubName } from './base-name.js';
 import { assertDate, assertTemplateArgs } from './checks.js';
 import { job, running, tuning } from './commands.js';
-import { choice, flagged, text, textFile } from './kinds.js';
+import { choice, flagged, integer, text, textFile } from './kinds.js';
 
 const source =
   'a file of this machine, which is uploaded; server:PATH, a file that the server sees; or datasets/ID, uploaded before';
@@ -93,6 +93,40 @@ export const inputOptions = Object.freeze({
     commands: [...running, 'data'],
     field: 'template_args',
     mostServed: 65_536,
+  }),
+  /** Of an image, the thumbnail apart; null: 6, or what an adapter was trained with. */
+  maxTiles: integer({
+    default: null,
+    least: 1,
+    flag: '--max-tiles <n>',
+    help: 'tiles that an image is cut into at most (default: 6, or what the adapter was trained with)',
+    commands: [...running, 'data'],
+    field: 'max_tiles',
+    mostServed: 1024,
+  }),
+  /** Whether images are turned as their EXIF data say; the published models were trained without. */
+  exifOrientation: flagged({
+    default: false,
+    flag: '--exif-orientation',
+    help: 'turn images as their EXIF data say',
+    commands: [...running, 'data'],
+    field: 'exif_orientation',
+  }),
+  /** null: the folder of the file of rows. */
+  imageRoot: text({
+    default: null,
+    flag: '--image-root <dir>',
+    help: 'folder that paths of images start from and stay in (default: that of the file of rows)',
+    commands: [...tuning, 'eval', 'data'],
+    decides: false,
+  }),
+  /** Whether images are fetched by http and https. */
+  remoteImages: flagged({
+    default: false,
+    flag: '--remote-images',
+    help: 'fetch images whose rows name a URL',
+    commands: [...tuning, 'eval', 'data'],
+    decides: false,
   }),
   /** Whether what is only warned of in rows is an error. */
   strict: flagged({

@@ -37,11 +37,12 @@ export const trainingOptions = Object.freeze({
     field: 'rank',
     mostServed: 65_536,
   }),
+  /** null: 16; 8 for models that take images. */
   alpha: number({
-    default: 16,
+    default: null,
     range: positive,
     flag: '--alpha <x>',
-    help: 'LoRA alpha',
+    help: 'LoRA alpha (default: 16; 8 for models that take images)',
     commands: job,
     field: 'alpha',
     mostServed: Number.MAX_VALUE,
@@ -62,11 +63,12 @@ export const trainingOptions = Object.freeze({
     commands: job,
     field: 'targets',
   }),
+  /** null: 2e-4; 4e-5 for models that take images. */
   learningRate: number({
-    default: 2e-4,
+    default: null,
     range: positive,
     flag: '--lr <x>',
-    help: 'peak learning rate',
+    help: 'peak learning rate (default: 2e-4; 4e-5 for models that take images)',
     commands: job,
     field: 'learning_rate',
     mostServed: Number.MAX_VALUE,
@@ -145,12 +147,12 @@ export const trainingOptions = Object.freeze({
     field: 'gradient_accumulation',
     mostServed: mostCounted,
   }),
-  /** null: 1024, or the model's positions where it has fewer. */
+  /** null: 1024, 8192 for models that take images, or the model's positions where it has fewer. */
   maxLength: integer({
     default: null,
     least: 2,
     flag: '--max-length <tokens>',
-    help: "longer rows are truncated (default: 1024, or the model's positions where it has fewer)",
+    help: "longer rows are truncated (default: 1024; 8192 for models that take images; the model's positions where it has fewer)",
     commands: [...running, 'data'],
     field: 'max_length_tokens',
     mostServed: 10 * mostCounted,

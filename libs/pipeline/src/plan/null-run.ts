@@ -3,6 +3,7 @@ import { createNullBackend, type NullBackend } from '@emloc/device-null';
 
 import { leanMemoryPlan, type JobEnvironment, type MemoryPlan } from '../job/environment.js';
 import { plannedFactorStore } from '../job/factor-store.js';
+import { bringing, plannedTiles } from '../job/images.js';
 import type { JobRun } from '../job/job-run.js';
 import type { Job } from '../job/job.js';
 import { StageClock, type StageClockOptions } from '../job/stage-clock.js';
@@ -40,11 +41,15 @@ export function createNullRun(job: Job, options: NullRunOptions): NullRun {
     memory: options.memory ?? leanMemoryPlan,
     factors: plannedFactorStore,
     training: noTrainingStore,
+    images: null,
     reads: 'none',
     hostBytes: Number.POSITIVE_INFINITY,
     prefetch: options.prefetch ?? true,
     observer: () => undefined,
   };
   const close = (): Promise<void> => device.close();
-  return { job, environment, backend, budget, close, [Symbol.asyncDispose]: close };
+  const planned = job.images
+    ? bringing(job, plannedTiles(job.images, options.profile.computeDType))
+    : job;
+  return { job: planned, environment, backend, budget, close, [Symbol.asyncDispose]: close };
 }

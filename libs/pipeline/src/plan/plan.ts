@@ -14,6 +14,7 @@ import { startingAdapter, type Job } from '../job/job.js';
 import type { StageName } from '../job/observer.js';
 import { runJob } from '../job/run-job.js';
 import type { StageReport } from '../job/stage-clock.js';
+import { frontSource } from '../stages/front.js';
 import { runTrainStage } from '../stages/train.js';
 import { heaviestJob } from './heaviest-batches.js';
 import { createNullRun } from './null-run.js';
@@ -40,6 +41,7 @@ export interface PlanInputs {
 }
 
 const stagesOfPhase: Readonly<Record<MemoryPhase, readonly StageName[]>> = Object.freeze({
+  front: ['front'],
   emulate: ['calibrate', 'emulate'],
   train: ['train'],
   correct: ['correct'],
@@ -152,6 +154,7 @@ async function phaseNeeds(job: Job, profile: DeviceProfile): Promise<readonly Ph
 
 /** The model that a phase pages: training's is the emulator, if there is one. */
 function sourceOf(job: Job, profile: DeviceProfile, phase: MemoryPhase): LayerSource {
+  if (phase === 'front') return frontSource(job);
   return phase === 'train'
     ? emulatorSource(job.model, job.emulated, { store: plannedFactorStore, profile })
     : job.model.source;

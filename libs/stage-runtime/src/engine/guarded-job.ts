@@ -31,5 +31,8 @@ export async function guardedJob(job: Job, { context, hasher }: Guarding): Promi
     hasher,
     remember: (tensor, found) => remember(`tensor ${tensor}`, found),
   });
-  return { ...job, model: guardReads(job.model, (tensor) => guard.check(tensor)) };
+  return onModel(
+    job,
+    guardReads(job.whole, (tensor) => guard.check(tensor)),
+  );
 }

@@ -4,7 +4,7 @@ import type { ImageReader } from '@emloc/images';
 import type { ImageLimits } from '@emloc/models';
 
 import type { ImageSet, NumberedImage } from './image-set.js';
-import { joined, type TileValues } from './tiles.js';
+import type { TileValues } from './tiles.js';
 
 export interface PatchOptions {
   readonly set: ImageSet;
@@ -34,9 +34,9 @@ export class PatchValues implements TileValues {
 
   /** float32 (tiles · grid², 3 · patchSize²) */
   async read(tiles: readonly number[]): Promise<HostArray> {
-    const parts: HostArray[] = [];
-    for (const tile of tiles) parts.push({ bytes: await this.#patches(tile), dtype: 'float32' });
-    return joined(parts, 'float32');
+    const parts: Uint8Array[] = [];
+    for (const tile of tiles) parts.push(await this.#patches(tile));
+    return { bytes: parts.length === 1 ? at(parts, 0) : Buffer.concat(parts), dtype: 'float32' };
   }
 
   async #patches(tile: number): Promise<Uint8Array> {

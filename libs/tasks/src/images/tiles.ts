@@ -1,4 +1,3 @@
-import { at } from '@emloc/checked';
 import type { HostArray } from '@emloc/device';
 import {
   imageRows,
@@ -48,10 +47,9 @@ export function projectedRows(
 }
 
 /** Tiles whose values nobody looks at: for planning. */
-export function blankTiles(bytesPerTile: number): TileValues {
+export function blankTiles(bytesPerTile: number, dtype: HostArray['dtype']): TileValues {
   return {
-    read: (tiles) =>
-      Promise.resolve({ bytes: new Uint8Array(tiles.length * bytesPerTile), dtype: 'float32' }),
+    read: (tiles) => Promise.resolve({ bytes: new Uint8Array(tiles.length * bytesPerTile), dtype }),
   };
 }
 
@@ -96,10 +94,4 @@ class TileRows implements RowSource {
       items: tiles,
     };
   }
-}
-
-/** Parts of equal dtype, one after another. */
-export function joined(parts: readonly HostArray[], dtype: HostArray['dtype']): HostArray {
-  if (parts.length === 1) return at(parts, 0);
-  return { bytes: Buffer.concat(parts.map(({ bytes }) => bytes)), dtype };
 }

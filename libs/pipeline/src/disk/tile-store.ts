@@ -1,0 +1,88 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { at } from '@emloc/checked';
+import { writeFileAtomic } from '@emloc/checkpoint';
+import type { HostArray, HostDType } from '@emloc/device';
+import type { FrontStore } from '@emloc/finetune';
+import type { ImageSet, TileValues } from '@emloc/tasks';
+
+export interface TileStoreOptions {
+  /** May have tiles of an earlier run of the same job. */
+  readonly folder: string;
+  readonly set: ImageSet;
+  /** What else decides a tile's values: equal texts for equal ones. */
+  readonly making: string;
+  readonly dtype: HostDType;
+  readonly bytesPerTile: number;
+  /** Hears what an image's contents are before anything that is made of it is used. */
+  readonly onImage?: (image: number, sha256: string) => Promise<void>;
+}
+
+/**
+ * What a model's front made of tiles, a file a tile. Files are named by the contents of the image:
+ * another image under the same name is another tile.
+ */
+export class TileStore implements FrontStore, TileValues {
+  /** By tile: number of its image. */
+  readonly #imageOf: readonly number[];
+  readonly #hashes = new Map<number, Promise<string>>();
+
+  constructor(private readonly options: TileStoreOptions) {
+    this.#imageOf = options.set.images.flatMap(({ image }, index) =>
+      new Array<number>(image.tiles).fill(index),
+    );
+  }
+
+  /** Those of the tiles that are not there yet, in their order. */
+  async missing(tiles: readonly number[]): Promise<readonly number[]> {
+    await mkdir(this.options.folder, { recursive: true });
+    const missing: number[] = [];
+    for (const tile of tiles) if (!(await this.#isThere(tile))) missing.push(tile);
+    return missing;
+  }
+
+  async put(tile: number, _stream: string, bytes: Uint8Array): Promise<void> {
+    await writeFileAtomic(await this.#path(tile), bytes);
+  }
+
+  /** (tiles · tokensPerTile, width) */
+  async read(tiles: readonly number[]): Promise<HostArray> {
+    const parts = await Promise.all(tiles.map(async (tile) => readFile(await this.#path(tile))));
+    const { dtype } = this.options;
+    return { bytes: parts.length === 1 ? at(parts, 0) : Buffer.concat(parts), dtype };
+  }
+
+  async #isThere(tile: number): Promise<boolean> {
+    const found = await stat(await this.#path(tile)).catch(() => null);
+    return found?.size === this.options.bytesPerTile;
+  }
+
+  async #path(tile: number): Promise<string> {
+    const { folder, set, making, dtype } = this.options;
+    const index = at(this.#imageOf, tile);
+    const { image, first } = at(set.images, index);
+    const content = await this.#hashOf(index);
+    const key = JSON.stringify([content, image.maxTiles, tile - first, making, dtype]);
+    return join(folder, createHash('sha256').update(key).digest('hex').slice(0, 40));
+  }
+
+  #hashOf(index: number): Promise<string> {
+    const known = this.#hashes.get(index);
+    if (known) return known;
+    const hashing = this.#hash(index);
+    this.#hashes.set(index, hashing);
+    return hashing;
+  }
+
+  async #hash(index: number): Promise<string> {
+    const { input } = at(this.options.set.images, index).image;
+    const hash = createHash('sha256');
+    if (input.kind === 'bytes') hash.update(input.bytes);
+    else for await (const chunk of createReadStream(input.path)) hash.update(chunk as Uint8Array);
+    const sha256 = hash.digest('hex');
+    await this.options.onImage?.(index, sha256);
+    return sha256;
+  }
+}

@@ -1,0 +1,111 @@
+import { get } from '@emloc/checked';
+import { bytesPerElement, type HostDType } from '@emloc/device';
+import { frontLength, frontStreams } from '@emloc/finetune';
+import {
+  imageStreams,
+  pagesSource,
+  restOf,
+  type ImageLimits,
+  type Model,
+  type ModelLayout,
+  type RowSource,
+} from '@emloc/models';
+import { blankTiles, patchRows, projectedRows, type ImageSet, type TileValues } from '@emloc/tasks';
+
+import type { Job } from './job.js';
+
+/** The images of a job's rows. */
+export interface JobImages {
+  readonly limits: ImageLimits;
+  readonly set: ImageSet;
+  /** Whether images are turned as their EXIF data say. */
+  readonly exifOrientation: boolean;
+  /** null: batches bring the tiles' patches, and all of the model runs at every step. */
+  readonly front: ImageFront | null;
+}
+
+/** First blocks of a model, which run once a tile: batches bring what they wrote. */
+export interface ImageFront {
+  readonly blocks: number;
+  /** Pages of those blocks, the first of the model's. */
+  readonly pages: number;
+  /** Columns of what is written: (tokensPerTile, width) a tile. */
+  readonly width: number;
+}
+
+/** What makes of a tile what texts take in, if nothing in it is trained or emulated. */
+export function imageFront(
+  layout: ModelLayout,
+  isTouched: (path: string) => boolean,
+): ImageFront | null {
+  const blocks = frontLength(layout, () => false);
+  if (blocks === 0 || frontLength(layout, isTouched) < blocks) return null;
+  return {
+    blocks,
+    pages: new Set(layout.blocks.slice(0, blocks).map(({ page }) => page)).size,
+    width: get(frontStreams(layout, blocks), imageStreams.image).width,
+  };
+}
+
+/** What is left of a model behind its front. */
+export function behindFront(model: Model, front: ImageFront | null): Model {
+  if (!front) return model;
+  const { layout, pages } = restOf(model.layout, front.blocks);
+  return { ...model, layout, source: pagesSource(model.source, pages) };
+}
+
+/** The job with another source of its whole model's pages. */
+export function onModel(job: Job, whole: Model): Job {
+  return { ...job, whole, model: behindFront(whole, job.images?.front ?? null) };
+}
+
+/** The job with rows whose images bring this. */
+export function bringing(job: Job, tiles: RowSource): Job {
+  const { trainRows, calibration, validation } = job;
+  return {
+    ...job,
+    trainRows: trainRows.bringing(tiles),
+    calibration: { ...calibration, source: calibration.source.bringing(tiles) },
+    validation: { ...validation, source: validation.source.bringing(tiles) },
+  };
+}
+
+/** Tiles as a job's batches bring them, of which only the sizes matter. */
+export function plannedTiles(
+  { limits, front }: Pick<JobImages, 'limits' | 'front'>,
+  dtype: HostDType,
+): RowSource {
+  return front
+    ? frontedTiles(limits, front, blankTiles(frontBytes(limits, front, dtype), dtype))
+    : patchRows(limits, blankTiles(4 * 3 * limits.tileSize ** 2, 'float32'));
+}
+
+/** Tiles as what the front made of them. */
+export function frontedTiles(
+  limits: ImageLimits,
+  { width }: ImageFront,
+  values: TileValues,
+): RowSource {
+  return projectedRows({ ...limits, width }, values);
+}
+
+/** Bytes of what the front makes of a tile. */
+export function frontBytes(
+  { tokensPerTile }: ImageLimits,
+  { width }: ImageFront,
+  dtype: HostDType,
+): number {
+  return tokensPerTile * width * bytesPerElement[dtype];
+}
+
+/** Numbers of the tiles that a job's stages read, ascending. */
+export function tilesRead(job: Job): readonly number[] {
+  const { trainRows, calibration, validation, training, refinement, emulated } = job;
+  const trained = [...training.batches, ...(refinement?.batches ?? [])];
+  const read = new Set([
+    ...trainRows.tilesOf(trained.flat(2)),
+    ...(emulated.length > 0 ? calibration.source.tilesOf(calibration.rows.flat()) : []),
+    ...validation.source.tilesOf(validation.rows.flat()),
+  ]);
+  return [...read].sort((a, b) => a - b);
+}
