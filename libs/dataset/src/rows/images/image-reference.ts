@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 
-import { RowError } from '../../errors.js';
+import { RowError, RowImagesError } from '../../errors.js';
 import { PyDict, type PyValue } from '../../jinja/index.js';
 import { kindOf } from '../kind-of.js';
 
@@ -49,7 +49,7 @@ function textSource(text: string, field: string): ImageSource {
   try {
     return { kind: 'path', path: fileURLToPath(text) };
   } catch {
-    throw new RowError(field, 'is no file URL of this machine');
+    throw unusable(field, text, 'is no file URL of this machine');
   }
 }
 
@@ -57,12 +57,18 @@ function dataUrlBytes(url: string, field: string): Uint8Array {
   const comma = url.indexOf(',');
   const head = url.slice(0, Math.max(0, comma));
   if (!/;base64$/i.test(head))
-    throw new RowError(field, 'is a data URL without base64: data:image/png;base64,... is needed');
+    throw unusable(field, 'a data URL', 'is not in base64: data:image/png;base64,... is needed');
   return base64Bytes(url.slice(comma + 1), field);
 }
 
 function base64Bytes(text: string, field: string): Uint8Array {
-  if (!/^[A-Za-z0-9+/_\s-]+={0,2}\s*$/.test(text)) throw new RowError(field, 'is not valid base64');
+  if (!/^[A-Za-z0-9+/_\s-]+={0,2}\s*$/.test(text))
+    throw unusable(field, `data of ${text.length} characters`, 'is not valid base64');
   // A copy: a small Buffer shares its memory with others.
   return Uint8Array.from(Buffer.from(text, 'base64'));
+}
+
+/** Told with all other images that cannot be used. */
+function unusable(field: string, image: string, reason: string): RowImagesError {
+  return new RowImagesError([{ field, image, reason }]);
 }
