@@ -20,6 +20,7 @@ describe('packBatch', () => {
       ids: Int32Array.of(10, 11, 12, 20, 30, 31),
       positions: Int32Array.of(0, 1, 2, 0, 0, 1),
       offsets: [0, 3, 4, 6],
+      imageRows: new Int32Array(),
       isCut: [false, false, false],
       targetRows: Int32Array.of(0, 1, 4),
       targets: Int32Array.of(11, 12, 31),

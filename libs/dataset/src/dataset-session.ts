@@ -50,7 +50,8 @@ export function openDatasetSession({ folder, ...options }: TextSource): DatasetS
       };
     },
     async *read(request, signal) {
-      return yield* readDataset(request, await tokenizer(), signal);
+      const { images = null } = options;
+      return yield* readDataset(request, { tokenizer: await tokenizer(), images, signal });
     },
     close: () => Promise.resolve(),
     [Symbol.asyncDispose]: () => Promise.resolve(),

@@ -19,6 +19,18 @@ export interface RowProblem {
   readonly reason: string;
   /** A template's own words, which may hold text of the row: for its owner, never for a log. */
   readonly detail?: string;
+  /** What the row calls an image that cannot be used, for its owner; only where it is one. */
+  readonly image?: string;
+  /** Where the row is in a file that the file of rows lists. */
+  readonly set?: RowSetName;
+}
+
+/** One of the data sets that a file lists. */
+export interface RowSetName {
+  /** 1-based. */
+  readonly number: number;
+  /** Its file, for the owner. */
+  readonly file: string;
 }
 
 /** The one error type of this library. `problems` is filled for DATASET_INVALID_ROW only. */
@@ -56,9 +68,28 @@ export class RowError extends Error {
     super(reason);
   }
 
-  problemOf(line: number): RowProblem {
+  /** All that is wrong with the row, which may be more than the error itself says. */
+  problemsAt(place: RowPlace): readonly RowProblem[] {
     const { field, reason, detail } = this;
-    return { line, field, reason, ...(detail === undefined ? {} : { detail }) };
+    return [{ ...place, field, reason, ...(detail === undefined ? {} : { detail }) }];
+  }
+}
+
+/** Where a row is. */
+export type RowPlace = Pick<RowProblem, 'line' | 'set'>;
+
+/** An image that cannot be used: what the row calls it, and why. */
+export type ImageProblem = Required<Pick<RowProblem, 'field' | 'reason' | 'image'>>;
+
+/** Images of a row cannot be used. */
+export class RowImagesError extends RowError {
+  /** @param problems at least one */
+  constructor(readonly problems: readonly ImageProblem[]) {
+    super(problems.at(0)?.field ?? null, problems.at(0)?.reason ?? '');
+  }
+
+  override problemsAt(place: RowPlace): readonly RowProblem[] {
+    return this.problems.map((problem) => ({ ...place, ...problem }));
   }
 }
 
@@ -67,11 +98,26 @@ export class RowLimitError extends RowError {}
 
 /** A problem as one line of text. */
 export function describeProblem(
-  { line, field, reason, detail }: RowProblem,
+  problem: RowProblem,
   path: string,
   { forOwner }: { readonly forOwner: boolean },
 ): string {
+  return `${placeOf(problem, path, forOwner)}: ${problemWords(problem, { forOwner })}`;
+}
+
+/** The same without where the row is. */
+export function problemWords(
+  { field, reason, detail, image }: RowProblem,
+  { forOwner }: { readonly forOwner: boolean },
+): string {
   const words = forOwner && detail !== undefined ? `${reason}: ${detail}` : reason;
-  const described = `${field === null ? '' : `${field} `}${words}`;
-  return `${path}:${line}: ${described.replace(/[\r\n\u2028\u2029]+/g, ' ')}`;
+  const named = forOwner && image !== undefined ? `${image}: ${words}` : words;
+  const separator = named === words ? ' ' : ': ';
+  const described = field === null ? named : `${field}${separator}${named}`;
+  return described.replace(/[\r\n\u2028\u2029]+/g, ' ');
+}
+
+function placeOf({ line, set }: RowPlace, path: string, forOwner: boolean): string {
+  if (!set) return `${path}:${line}`;
+  return forOwner ? `${set.file}:${line}` : `${path}: data set ${set.number}:${line}`;
 }

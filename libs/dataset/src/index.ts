@@ -6,7 +6,7 @@ export {
   type TextSource,
 } from './dataset-session.js';
 export type { EncodedRow, RowImage } from './encoded-row.js';
-export { DatasetError, describeProblem } from './errors.js';
+export { DatasetError, describeProblem, problemWords, type RowProblem } from './errors.js';
 export type { ImageTextOptions } from './images/image-text-options.js';
 export { assertNoTextLost, loadDataset, type Dataset } from './load-dataset.js';
 export { packBatch, type PackedBatch } from './pack-batch.js';

@@ -51,6 +51,9 @@ describe('loadDataset', () => {
       trainedTokens: 2 * trained,
       lostTokens: 0,
       longestTokens: tokens,
+      images: 0,
+      tiles: 0,
+      augmentedSets: 0,
       formats: { messages: 1, completion: 1 },
       unusedColumns: { id: 1 },
     });

@@ -5,6 +5,9 @@ import type { DatasetReport } from './rows/dataset-report.js';
 import type { DatasetRequest, DatasetSummary } from './rows/read-dataset.js';
 import { maxProblems } from './rows/scan-rows.js';
 
+/** Images that cannot be used are all named, up to this many; more are counted. */
+const maxImageProblems = 5000;
+
 /** So long a file is still read after its first problem, to name more than one. */
 const graceMs = 500;
 
@@ -34,22 +37,44 @@ export async function loadDataset(
 ): Promise<Dataset> {
   const { path } = request;
   const rows: EncodedRow[] = [];
-  const problems: RowProblem[] = [];
-  let stopMs = Infinity;
+  const found = new FoundProblems();
   const outcomes = session.read(request, signal);
   let next = await outcomes.next();
   for (; next.done !== true; next = await outcomes.next()) {
     if (next.value.kind === 'row') rows.push(next.value.row);
-    if (next.value.kind === 'bad') problems.push(next.value.problem);
-    if (problems.length === 1) stopMs = Math.min(stopMs, performance.now() + graceMs);
-    if (problems.length >= maxProblems || performance.now() > stopMs) break;
+    if (next.value.kind === 'bad') found.add(next.value.problems);
+    if (found.isEnough()) break;
   }
   if (next.done !== true) {
     await outcomes.return(undefined as never);
-    throw invalidRows(path, problems, { isWhole: false });
+    throw invalidRows(path, found, { isWhole: false });
   }
-  if (problems.length > 0) throw invalidRows(path, problems, { isWhole: true });
+  if (found.problems.length > 0) throw invalidRows(path, found, { isWhole: true });
   return { rows, ...checked(next.value, request, strict) };
+}
+
+/** Problems of images are looked for to the end of the file; others soon end it. */
+class FoundProblems {
+  readonly problems: RowProblem[] = [];
+  unnamedImages = 0;
+  #images = 0;
+  #stopMs = Infinity;
+
+  add(problems: readonly RowProblem[]): void {
+    for (const problem of problems) {
+      if (problem.image === undefined)
+        this.#stopMs = Math.min(this.#stopMs, performance.now() + graceMs);
+      else this.#images += 1;
+      if (problem.image === undefined || this.#images <= maxImageProblems)
+        this.problems.push(problem);
+      else this.unnamedImages += 1;
+    }
+  }
+
+  isEnough(): boolean {
+    const others = this.problems.length - Math.min(this.#images, maxImageProblems);
+    return others >= maxProblems || performance.now() > this.#stopMs;
+  }
 }
 
 function checked(
@@ -83,14 +108,14 @@ export function assertNoTextLost(
 
 function invalidRows(
   path: string,
-  problems: readonly RowProblem[],
+  { problems, unnamedImages }: FoundProblems,
   { isWhole }: { readonly isWhole: boolean },
 ): DatasetError {
-  const more = isWhole
-    ? []
-    : [
-        `stopped after the first ${problems.length === 1 ? 'problem' : `${problems.length} problems`}`,
-      ];
+  const stopped = `stopped after the first ${problems.length === 1 ? 'problem' : `${problems.length} problems`}`;
+  const more = [
+    ...(unnamedImages > 0 ? [`and ${unnamedImages} more images that cannot be used`] : []),
+    ...(isWhole ? [] : [stopped]),
+  ];
   const told = (forOwner: boolean): string =>
     [...problems.map((problem) => describeProblem(problem, path, { forOwner })), ...more].join(
       '\n',

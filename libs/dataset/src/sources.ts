@@ -5,8 +5,8 @@ export function sourcesOf(rows: readonly Pick<EncodedRow, 'line' | 'part'>[]): n
   const sources: number[][] = [];
   for (const [index, { line, part }] of rows.entries()) {
     const previous = rows[index - 1];
-    if (part !== undefined && previous?.part !== undefined && previous.line === line)
-      sources.at(-1)?.push(index);
+    const isNext = part !== undefined && previous?.part !== undefined && previous.part < part;
+    if (isNext && previous.line === line) sources.at(-1)?.push(index);
     else sources.push([index]);
   }
   return sources;

@@ -1,6 +1,6 @@
 import { RowError } from '../errors.js';
 import type { ChatTokenizer } from '../templates/chat-tokenizer.js';
-import type { EncodedText } from './encoded-text.js';
+import type { MaskedText } from './encoded-text.js';
 import { maskOf } from './token-mask.js';
 
 /**
@@ -12,7 +12,7 @@ import { maskOf } from './token-mask.js';
 export function encodeCompletion(
   { prompt, completion }: { readonly prompt: string; readonly completion: string },
   tokenizer: ChatTokenizer,
-): EncodedText {
+): MaskedText {
   const text = prompt + completion;
   const range = { start: prompt.length, end: text.length };
   const encoding = tokenizer.encode(text);
@@ -25,7 +25,7 @@ export function encodeCompletion(
   const flags = new Uint8Array(ids.length);
   flags.set(trained, before.length);
   flags.fill(1, Math.max(1, ids.length - after.length));
-  return { ids, trained: flags, text, ranges: [range], isTextLost: false };
+  return { ids, trained: flags, text, ranges: [range], isTextLost: false, imageCount: 0 };
 }
 
 function endIds(ids: Int32Array, { suffixIds, eosTokenIds }: ChatTokenizer): readonly number[] {

@@ -1,12 +1,18 @@
 import { at } from '@emloc/checked';
 
 import { RowError, RowLimitError } from '../errors.js';
+import type { MeasuredImage } from '../images/measure-images.js';
+import { withImageText, writeImages, type ConversationTemplate } from '../images/write-images.js';
 import { PyDict, type PyValue } from '../jinja/index.js';
-import { isAssistant, type Conversation, type DatasetRow } from '../rows/row.js';
-import type { ChatTemplate } from '../templates/chat-template.js';
+import type { Conversation, DatasetRow } from '../rows/dataset-row.js';
+import { isAssistant } from '../rows/messages.js';
+import { turnsOf } from '../rows/turns-of.js';
 import type { ChatTokenizer } from '../templates/chat-tokenizer.js';
+import type { Encoding } from '../tokenizers/index.js';
 import { encodeCompletion } from './encode-completion.js';
-import type { EncodedText } from './encoded-text.js';
+import type { EncodedText, MaskedText } from './encoded-text.js';
+import { expandImages } from './expand-images.js';
+import { withoutLineEnd } from './line-ends.js';
 import { rangesOfTurns } from './many-turns.js';
 import { RenderedConversation, RowClock } from './rendered-conversation.js';
 import { joinRanges, type TextRange } from './text-range.js';
@@ -17,34 +23,37 @@ import { isRange, TurnBorders, type TurnRange } from './turn-ranges.js';
  * Tokens of a row and what of them is trained on. Where the template writes earlier turns otherwise
  * once later ones follow, each turn that is learned becomes a text of its own, as the model will
  * see it in use.
+ * @param measured the row's images
  * @returns one text, or several
  * @throws RowError
  */
-export function encodeRow(row: DatasetRow, tokenizer: ChatTokenizer): readonly EncodedText[] {
-  const { content } = row;
-  const template = tokenizer.templateFor(row);
-  if (content.kind === 'conversation') {
-    if (!template)
-      throw new RowError(
-        content.fieldOf(0).replace(/\[0\]$/, ''),
-        'needs a chat template, and the model folder has none',
-      );
-    return new ConversationEncoder(row, content, { template, tokenizer }).encode();
-  }
-  if (!template) return [encodeCompletion(content, tokenizer)];
-  const turns = {
-    messages: [message('user', content.prompt), message('assistant', content.completion)],
-    isTrained: [false, true],
-    fieldOf: (index: number) => (index === 0 ? 'prompt' : 'completion'),
-  };
-  return new ConversationEncoder(row, turns, { template, tokenizer }).encode();
+export function encodeRow(
+  row: DatasetRow,
+  tokenizer: ChatTokenizer,
+  measured: readonly MeasuredImage[] = [],
+): readonly EncodedText[] {
+  const { images } = tokenizer;
+  return maskRow(row, tokenizer).map((text) =>
+    images ? expandImages(text, images, measured) : { ...text, images: [] },
+  );
 }
 
-function message(role: string, content: string): PyDict {
-  return PyDict.fromEntries([
-    ['role', role],
-    ['content', content],
-  ]);
+function maskRow(row: DatasetRow, tokenizer: ChatTokenizer): readonly MaskedText[] {
+  const { content } = row;
+  const template = tokenizer.templateFor(row);
+  if (content.kind === 'completion' && !template) return [encodeCompletion(content, tokenizer)];
+  const turns = content.kind === 'conversation' ? content : turnsOf(content);
+  if (!template)
+    throw new RowError(
+      turns.fieldOf(0).replace(/\[0\]$/, ''),
+      'needs a chat template, and the model folder has none',
+    );
+  if (turns.imageTurns.size === 0)
+    return new ConversationEncoder(row, turns, { template, tokenizer }).encode();
+  const style = tokenizer.imageStyle(template);
+  const written = { ...turns, messages: writeImages(turns, style) };
+  const model = { template: withImageText(template, style), tokenizer };
+  return new ConversationEncoder(row, written, model).encode();
 }
 
 class ConversationEncoder {
@@ -54,17 +63,20 @@ class ConversationEncoder {
   constructor(
     private readonly row: DatasetRow,
     private readonly conversation: Conversation,
-    private readonly model: { readonly template: ChatTemplate; readonly tokenizer: ChatTokenizer },
+    private readonly model: {
+      readonly template: ConversationTemplate;
+      readonly tokenizer: ChatTokenizer;
+    },
   ) {
     this.#learned = conversation.messages.flatMap((turn, index) =>
       isAssistant(turn) && conversation.isTrained[index] === true ? [index] : [],
     );
   }
 
-  encode(): readonly EncodedText[] {
+  encode(): readonly MaskedText[] {
     const whole = this.#render(this.conversation.messages);
     const encoding = this.model.tokenizer.encode(whole.text);
-    const finish = (ranges: readonly TextRange[]): readonly EncodedText[] => [
+    const finish = (ranges: readonly TextRange[]): readonly MaskedText[] => [
       this.#textOf(whole, encoding, ranges, this.#learned),
     ];
     if (this.model.template.hasGenerationMarks) return finish(this.#marked(whole));
@@ -75,7 +87,7 @@ class ConversationEncoder {
   }
 
   /** The conversation up to a turn as a text of its own, of which only that turn is learned. */
-  #partOf(turn: number): EncodedText {
+  #partOf(turn: number): MaskedText {
     const part = this.#render(this.conversation.messages.slice(0, turn + 1));
     const encoding = this.model.tokenizer.encode(part.text);
     const borders = new TurnBorders(part, () => encoding.starts);
@@ -136,17 +148,33 @@ class ConversationEncoder {
 
   #textOf(
     rendered: RenderedConversation,
-    encoding: ReturnType<ChatTokenizer['encode']>,
+    encoding: Encoding,
     ranges: readonly TextRange[],
     turns: readonly number[],
-  ): EncodedText {
-    const joined = joinRanges(ranges);
+  ): MaskedText {
+    const joined = joinRanges(this.#learnedOf(ranges, rendered.text, encoding));
     return {
       ...maskOf(encoding, joined),
       text: rendered.text,
       ranges: joined,
       isTextLost: turns.some((turn) => isLost(rendered.messages[turn], rendered.text)),
+      imageCount: this.#imagesWithin(rendered.messages.length),
     };
+  }
+
+  /** Models that take images do not learn the line end behind an end of turn. */
+  #learnedOf(ranges: readonly TextRange[], text: string, encoding: Encoding): readonly TextRange[] {
+    const { tokenizer } = this.model;
+    if (!tokenizer.images) return ranges;
+    const isSpecial = (id: number): boolean => tokenizer.isSpecial(id);
+    return ranges.map((range) => withoutLineEnd(range, text, encoding, isSpecial));
+  }
+
+  #imagesWithin(messages: number): number {
+    return [...this.conversation.imageTurns]
+      .filter(([turn]) => turn < messages)
+      .flatMap(([, segments]) => segments)
+      .filter(({ kind }) => kind === 'image').length;
   }
 }
 

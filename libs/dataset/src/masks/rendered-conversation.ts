@@ -1,6 +1,7 @@
 import { RowError, RowLimitError } from '../errors.js';
+import type { ConversationTemplate } from '../images/write-images.js';
 import { PyDict, type PyValue } from '../jinja/index.js';
-import type { ChatTemplate, RowVariables } from '../templates/chat-template.js';
+import type { RowVariables } from '../templates/chat-template.js';
 
 /** What a template makes of the first messages of a conversation: a text, or a refusal. */
 export type PartRendering = { readonly text: string } | { readonly refusal: RowError };
@@ -32,7 +33,7 @@ export class RenderedConversation {
 
   /** @throws RowError when the template refuses the whole */
   constructor(
-    readonly template: ChatTemplate,
+    readonly template: ConversationTemplate,
     readonly messages: readonly PyDict[],
     readonly row: RowVariables,
     private readonly clock: RowClock,
@@ -124,15 +125,15 @@ function withContent(message: PyDict, content: PyValue, text: string): PyDict {
   return replaced;
 }
 
+/** In a list of parts, the first that has text. */
 function contentLike(content: PyValue, text: string): PyValue {
   if (!Array.isArray(content)) return text;
-  const [first, ...rest] = content;
-  return first instanceof PyDict
-    ? [
-        PyDict.fromEntries(
-          [...first.entries()].map(([key, value]) => [key, key === 'text' ? text : value]),
-        ),
-        ...rest,
-      ]
-    : content;
+  const first = content.findIndex((part) => part instanceof PyDict && part.has('text'));
+  return content.map((part, index) =>
+    index === first && part instanceof PyDict
+      ? PyDict.fromEntries(
+          [...part.entries()].map(([key, value]) => [key, key === 'text' ? text : value]),
+        )
+      : part,
+  );
 }

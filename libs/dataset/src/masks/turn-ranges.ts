@@ -1,7 +1,7 @@
 import { at } from '@emloc/checked';
 
 import { RowError } from '../errors.js';
-import { isAssistant } from '../rows/row.js';
+import { isAssistant } from '../rows/messages.js';
 import { endingAt, endOfPrompt } from './prompt-end.js';
 import type { RenderedConversation } from './rendered-conversation.js';
 import { sharedPrefix, sharedSuffix, type TextRange } from './text-range.js';

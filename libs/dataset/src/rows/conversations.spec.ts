@@ -6,7 +6,8 @@ const turns = [
   { from: 'human', value: 'Hi' },
   { from: 'gpt', value: 'Hello' },
 ];
-const parse = (row: object): ReturnType<typeof parseRow> => parseRow(JSON.stringify(row));
+const parse = (row: object): ReturnType<typeof parseRow> =>
+  parseRow(JSON.stringify(row), { takesImages: false });
 
 test('turns of conversations are messages', () => {
   const { content, unusedColumns } = parse({ id: 1, conversations: turns });

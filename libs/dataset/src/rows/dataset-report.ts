@@ -1,6 +1,7 @@
 import type { EncodedRow } from '../encoded-row.js';
 import type { EncodedText } from '../masks/encoded-text.js';
-import type { DatasetRow } from './row.js';
+import type { DatasetRow } from './dataset-row.js';
+import type { RowSet } from './row-sets.js';
 
 /** What became of the rows of a file. */
 export interface DatasetReport {
@@ -26,6 +27,11 @@ export interface DatasetReport {
   readonly longestTokens: number;
   /** Rows of the file by the columns that hold their text. */
   readonly formats: { readonly messages: number; readonly completion: number };
+  /** Images of `rows`, and the tiles that they are cut into, thumbnails included. */
+  readonly images: number;
+  readonly tiles: number;
+  /** Data sets of a list whose images it wants changed at random. */
+  readonly augmentedSets: number;
   /** Columns that nothing reads, with the number of rows that have them; the first twenty. */
   readonly unusedColumns: Readonly<Record<string, number>>;
 }
@@ -46,8 +52,15 @@ export class DatasetCounts {
   #trainedTokens = 0;
   #lostTokens = 0;
   #longestTokens = 0;
+  #images = 0;
+  #tiles = 0;
+  #augmentedSets = 0;
   readonly #formats = { messages: 0, completion: 0 };
   readonly #unusedColumns = new Map<string, number>();
+
+  addSet({ isAugmented }: RowSet): void {
+    if (isAugmented) this.#augmentedSets += 1;
+  }
 
   addSource({ content, unusedColumns }: DatasetRow, texts: readonly EncodedText[]): void {
     const hasMessages =
@@ -66,7 +79,7 @@ export class DatasetCounts {
    * @param tokens of the row before it was cut
    * @returns whether there is something to train on; else it counts as dropped
    */
-  addRow({ ids, trained, isCut = false }: EncodedRow, tokens: number): boolean {
+  addRow({ ids, trained, isCut = false, images = [] }: EncodedRow, tokens: number): boolean {
     this.#longestTokens = Math.max(this.#longestTokens, tokens);
     const trainedTokens = trained.reduce((sum, flag) => sum + flag, 0);
     if (trainedTokens === 0) {
@@ -78,6 +91,8 @@ export class DatasetCounts {
     this.#truncatedRows += isCut ? 1 : 0;
     this.#tokens += ids.length;
     this.#trainedTokens += trainedTokens;
+    this.#images += images.length;
+    this.#tiles += images.reduce((sum, { tiles }) => sum + tiles, 0);
     this.#lostTokens += tokens - ids.length;
     return true;
   }
@@ -94,6 +109,9 @@ export class DatasetCounts {
       trainedTokens: this.#trainedTokens,
       lostTokens: this.#lostTokens,
       longestTokens: this.#longestTokens,
+      images: this.#images,
+      tiles: this.#tiles,
+      augmentedSets: this.#augmentedSets,
       formats: { ...this.#formats },
       unusedColumns: Object.fromEntries(this.#unusedColumns),
     };

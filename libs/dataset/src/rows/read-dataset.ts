@@ -1,15 +1,21 @@
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
+import { dirname, resolve } from 'node:path';
 
 import type { EncodedRow } from '../encoded-row.js';
-import { DatasetError, RowError, type RowProblem } from '../errors.js';
+import { DatasetError, RowError, type RowPlace, type RowProblem } from '../errors.js';
+import type { ImageFolder } from '../images/image-folder.js';
+import type { ImageTextOptions } from '../images/image-text-options.js';
+import { ImageMeasurer, type MeasuredImage } from '../images/measure-images.js';
 import { encodeRow } from '../masks/encode-row.js';
 import type { EncodedText } from '../masks/encoded-text.js';
 import type { TextRange } from '../masks/text-range.js';
 import type { ChatTokenizer } from '../templates/chat-tokenizer.js';
+import { workAhead } from './ahead.js';
 import { DatasetCounts, type DatasetReport } from './dataset-report.js';
+import type { DatasetRow } from './dataset-row.js';
 import { decodeRow, isBlank } from './decode-row.js';
-import type { RawRow } from './raw-row.js';
-import { readRows } from './read-rows.js';
+import { readSets, type SourcedRow } from './read-sets.js';
+import type { RowSet } from './row-sets.js';
 import { parseRow } from './row.js';
 
 /** A file of rows, and how they are taken. */
@@ -39,40 +45,169 @@ export type RowOutcome =
       readonly part?: number;
       readonly reason: string;
     }
-  | { readonly kind: 'bad'; readonly problem: RowProblem };
+  /** All that is wrong with it, at least one thing. */
+  | { readonly kind: 'bad'; readonly problems: readonly RowProblem[] };
 
 /** What a file held as a whole. */
 export interface DatasetSummary {
   readonly report: DatasetReport;
-  /** SHA-256 of the bytes that were read, hexadecimal. */
+  /**
+   * SHA-256 of the bytes of rows that were read, and of the sizes of their images where there are
+   * any, hexadecimal.
+   */
   readonly sha256: string;
 }
 
+/** Rows whose images are looked at before the first of them is taken, and bytes of such rows. */
+const [mostAhead, mostBytesAhead] = [64, 32 * 2 ** 20];
+
+export interface ReadDatasetHost {
+  readonly tokenizer: ChatTokenizer;
+  /** Null: the model takes text alone. */
+  readonly images: ImageTextOptions | null;
+  readonly signal?: AbortSignal;
+}
+
 /**
- * Reads, checks and tokenises the rows of a file, in its order.
+ * Reads, checks and tokenises the rows of a file, or of the files that it lists, in its order.
  * @throws DatasetError DATASET_UNREADABLE, DATASET_INVALID_OPTION, DATASET_TEMPLATE_INVALID; the
  * signal's reason when aborted
  */
 export async function* readDataset(
   request: DatasetRequest,
-  tokenizer: ChatTokenizer,
-  signal?: AbortSignal,
+  host: ReadDatasetHost,
 ): AsyncGenerator<RowOutcome, DatasetSummary> {
-  const { path, maxLength, limit = null } = request;
+  const { maxLength } = request;
   if (!Number.isInteger(maxLength) || maxLength < 2)
     throw new DatasetError(
       'DATASET_INVALID_OPTION',
       `data set: maxLength is ${maxLength}, an integer of at least 2 is needed`,
     );
-  const hash = createHash('sha256');
-  const counts = new DatasetCounts();
-  const encoder = new RowEncoder(request, { tokenizer, counts });
-  for await (const row of readRows(path, { signal, onBytes: (chunk) => hash.update(chunk) })) {
-    signal?.throwIfAborted();
-    if (limit !== null && counts.sourceRows >= limit) break;
-    yield* encoder.encode(row);
+  const reader = new DatasetReader(request, host);
+  yield* reader.outcomes();
+  return reader.summary();
+}
+
+/** A row that was parsed, or what is wrong with it. */
+type ParsedRow = { readonly place: RowPlace; readonly bytes: number } & (
+  { readonly row: DatasetRow; readonly set: RowSet | null } | { readonly error: RowError }
+);
+
+/** A parsed row whose images were measured. */
+type PreparedRow =
+  | {
+      readonly place: RowPlace;
+      readonly row: DatasetRow;
+      readonly images: readonly MeasuredImage[];
+    }
+  | { readonly place: RowPlace; readonly error: RowError };
+
+class DatasetReader {
+  readonly #counts = new DatasetCounts();
+  readonly #hash = createHash('sha256');
+  #imageHash: Hash | undefined;
+  readonly #measurer: ImageMeasurer | null;
+
+  constructor(
+    private readonly request: DatasetRequest,
+    private readonly host: ReadDatasetHost,
+  ) {
+    const { images, signal } = host;
+    this.#measurer = images && new ImageMeasurer(images, signal);
   }
-  return { report: counts.report(), sha256: hash.digest('hex') };
+
+  async *outcomes(): AsyncGenerator<RowOutcome> {
+    const encoder = new RowEncoder(this.request, { ...this.host, counts: this.#counts });
+    const prepared = workAhead(this.#parsed(), (row) => this.#prepare(row), {
+      most: this.#measurer ? mostAhead : 1,
+      mostBytes: mostBytesAhead,
+      bytesOf: ({ bytes }) => bytes,
+    });
+    for await (const row of prepared) {
+      this.host.signal?.throwIfAborted();
+      if ('images' in row) this.#hashImages(row.images);
+      yield* encoder.encode(row);
+    }
+  }
+
+  summary(): DatasetSummary {
+    const imageHash = this.#imageHash?.digest('hex');
+    if (imageHash !== undefined) this.#hash.update(imageHash);
+    return { report: this.#counts.report(), sha256: this.#hash.digest('hex') };
+  }
+
+  /** Blank lines left out. */
+  async *#parsed(): AsyncGenerator<ParsedRow> {
+    const { path, limit = null } = this.request;
+    const { images, signal } = this.host;
+    const rows = readSets(path, {
+      images,
+      signal,
+      onBytes: (chunk) => this.#hash.update(chunk),
+      onSet: (set) => this.#counts.addSet(set),
+    });
+    for await (const row of rows) {
+      signal?.throwIfAborted();
+      if (limit !== null && this.#counts.sourceRows >= limit) break;
+      const parsed = this.#parse(row);
+      if (parsed) yield parsed;
+    }
+  }
+
+  #parse({ number, bytes, set }: SourcedRow): ParsedRow | null {
+    const place = {
+      line: number,
+      ...(set ? { set: { number: set.number, file: set.file } } : {}),
+    };
+    const parsed = { place, bytes: bytes.length };
+    try {
+      const text = decodeRow(bytes);
+      if (isBlank(text)) return null;
+      this.#counts.sourceRows += 1;
+      return { ...parsed, set, row: parseRow(text, { takesImages: this.#measurer !== null }) };
+    } catch (error) {
+      if (!(error instanceof RowError)) throw error;
+      return { ...parsed, error };
+    }
+  }
+
+  async #prepare(parsed: ParsedRow): Promise<PreparedRow> {
+    if ('error' in parsed) return parsed;
+    const { place, row, set } = parsed;
+    const { images } = this.host;
+    if (!this.#measurer || !images || row.images.length === 0) return { place, row, images: [] };
+    try {
+      const measured = await this.#measurer.measure({
+        references: row.images,
+        place: `${set?.file ?? this.request.path}:${place.line}`,
+        folder: imageFolder(this.request.path, images, set),
+        maxTiles: set?.maxTiles ?? images.maxTiles,
+      });
+      return { place, row, images: measured };
+    } catch (error) {
+      if (!(error instanceof RowError)) throw error;
+      return { place, error };
+    }
+  }
+
+  #hashImages(images: readonly MeasuredImage[]): void {
+    if (images.length === 0) return;
+    this.#imageHash ??= createHash('sha256');
+    for (const { byteLength, width, height, tiles } of images)
+      this.#imageHash.update(`${JSON.stringify([byteLength, width, height, tiles])}\n`);
+  }
+}
+
+function imageFolder(
+  path: string,
+  { imageRoot, restrictToRoot }: ImageTextOptions,
+  set: RowSet | null,
+): ImageFolder {
+  const base = resolve(imageRoot ?? dirname(path));
+  return {
+    root: set?.root ?? base,
+    within: imageRoot !== null || restrictToRoot ? base : null,
+  };
 }
 
 class RowEncoder {
@@ -81,27 +216,38 @@ class RowEncoder {
     private readonly host: { readonly tokenizer: ChatTokenizer; readonly counts: DatasetCounts },
   ) {}
 
-  *encode({ number, bytes }: RawRow): Generator<RowOutcome> {
+  *encode(prepared: PreparedRow): Generator<RowOutcome> {
     const { counts, tokenizer } = this.host;
+    const { place } = prepared;
     try {
-      const text = decodeRow(bytes);
-      if (isBlank(text)) return;
-      counts.sourceRows += 1;
-      const row = parseRow(text);
-      const texts = encodeRow(row, tokenizer);
+      if ('error' in prepared) throw prepared.error;
+      const { row, images } = prepared;
+      const texts = encodeRow(row, tokenizer, images);
+      for (const text of texts) this.#assertImagesKept(text);
       counts.addSource(row, texts);
       for (const [index, each] of texts.entries())
-        yield this.#outcome(each, number, texts.length > 1 ? index + 1 : undefined);
+        yield this.#outcome(each, place.line, texts.length > 1 ? index + 1 : undefined);
     } catch (error) {
       if (!(error instanceof RowError)) throw error;
       counts.badRows += 1;
-      yield { kind: 'bad', problem: error.problemOf(number) };
+      yield { kind: 'bad', problems: error.problemsAt(place) };
     }
+  }
+
+  /** @throws RowError where the end of an image would be cut off */
+  #assertImagesKept({ ids, images }: EncodedText): void {
+    const { maxLength } = this.request;
+    const last = images.at(-1);
+    if (last === undefined || last.contextStart + last.contextTokens < maxLength) return;
+    throw new RowError(
+      null,
+      `has images up to its token ${last.contextStart + last.contextTokens + 1} of ${ids.length}, beyond the maximum length of ${maxLength}`,
+    );
   }
 
   #outcome(encoded: EncodedText, line: number, part: number | undefined): RowOutcome {
     const { maxLength, withText = false } = this.request;
-    const { ids, trained, text, ranges } = encoded;
+    const { ids, trained, text, ranges, images } = encoded;
     const isCut = ids.length > maxLength;
     const row: EncodedRow = {
       ids: ids.slice(0, maxLength),
@@ -109,6 +255,7 @@ class RowEncoder {
       line,
       ...(part === undefined ? {} : { part }),
       ...(isCut ? { isCut } : {}),
+      ...(images.length > 0 ? { images } : {}),
     };
     if (!this.host.counts.addRow(row, ids.length))
       return {

@@ -1,6 +1,8 @@
 import { RowError, type RowProblem } from '../errors.js';
 import { decodeRow, isBlank } from './decode-row.js';
+import type { ContentRules } from './messages.js';
 import { readRows } from './read-rows.js';
+import { isListOfSets } from './row-sets.js';
 import { parseRow } from './row.js';
 
 /** Problems after which a file is looked at no further. */
@@ -13,6 +15,8 @@ export interface ScanRowsOptions {
   readonly maxBytes: number;
   /** Reading ends after this time. */
   readonly maxMs: number;
+  /** Whether rows may have images; by default they may. */
+  readonly takesImages?: boolean;
 }
 
 /** What a look at the rows of a file has found. */
@@ -30,15 +34,21 @@ export interface RowScan {
  * memory and time.
  * @throws DatasetError DATASET_UNREADABLE
  */
-export async function scanRows({ path, maxBytes, maxMs }: ScanRowsOptions): Promise<RowScan> {
+export async function scanRows({
+  path,
+  maxBytes,
+  maxMs,
+  takesImages = true,
+}: ScanRowsOptions): Promise<RowScan> {
   const endMs = performance.now() + maxMs;
+  if (await isListOfSets(path)) return { rows: 0, isWhole: false, problems: [listOfSets] };
   const problems: RowProblem[] = [];
   let [rows, bytesRead] = [0, 0];
   for await (const { number, bytes } of readRows(path)) {
     bytesRead += bytes.length + 1;
     if (bytesRead > maxBytes || performance.now() > endMs || problems.length >= maxProblems)
       return { rows, isWhole: false, problems };
-    const found = lookAt(bytes);
+    const found = lookAt(bytes, { takesImages });
     if (found === 'row') rows += 1;
     else if (found !== 'blank')
       problems.push({ line: number, field: found.field, reason: found.reason });
@@ -46,11 +56,18 @@ export async function scanRows({ path, maxBytes, maxMs }: ScanRowsOptions): Prom
   return { rows, isWhole: true, problems };
 }
 
-function lookAt(bytes: Uint8Array): 'row' | 'blank' | RowError {
+/** The files that it names are nobody's but the machine's where it lies. */
+const listOfSets: RowProblem = {
+  line: 1,
+  field: null,
+  reason: 'lists data sets by their paths: a file of rows is needed here',
+};
+
+function lookAt(bytes: Uint8Array, rules: ContentRules): 'row' | 'blank' | RowError {
   try {
     const text = decodeRow(bytes);
     if (isBlank(text)) return 'blank';
-    parseRow(text);
+    parseRow(text, rules);
     return 'row';
   } catch (error) {
     if (error instanceof RowError) return error;

@@ -12,6 +12,7 @@ export function datasetWarnings(
   { withNames }: { readonly withNames: boolean },
 ): string[] {
   const { lostTextRows, sourceRows, partedRows, truncatedRows, droppedRows, lostTokens } = report;
+  const { augmentedSets } = report;
   return [
     lostTextRows > 0
       ? `in ${lostTextRows} of ${countOf(sourceRows, 'row')} the chat template leaves out text that the assistant wrote (--strict makes this an error)`
@@ -24,6 +25,9 @@ export function datasetWarnings(
       ? `${countOf(droppedRows, 'row')} dropped, with nothing to train on within the maximum length`
       : '',
     lostTokens > 0 ? `${countOf(lostTokens, 'token')} lost by that` : '',
+    augmentedSets > 0
+      ? `${countOf(augmentedSets, 'data set')} with data_augment: images are taken as they are`
+      : '',
     unusedColumns(report, withNames),
   ].filter(Boolean);
 }

@@ -2,7 +2,9 @@ import { join } from 'node:path';
 import { at } from '@emloc/checked';
 
 import { DatasetError, RowError } from '../errors.js';
+import { imageStyleOf, type ImageStyle } from '../images/image-style.js';
 import type { ImageTextOptions } from '../images/image-text-options.js';
+import { imageTokensOf, type ImageTokens } from '../images/image-tokens.js';
 import { JsonSyntaxError, parseJson, PyDict, type CalendarDate } from '../jinja/index.js';
 import { isLfsPointer, lfsReason } from '../lfs-pointer.js';
 import { reservedTemplateNames } from '../reserved-names.js';
@@ -11,6 +13,7 @@ import { parseCalendarDate } from './calendar-date.js';
 import { ChatTemplate, type RowVariables } from './chat-template.js';
 import { findChatTemplates, type TemplateSource } from './find-templates.js';
 import { loadFolderTokenizer, type FolderTokenizer } from './folder-tokenizer.js';
+import { namedTemplate, type NamedTemplateOptions } from './internvl-template.js';
 import { readJsonObject, type JsonObject } from './model-files.js';
 import { templateVariables, type SpecialTokens } from './special-tokens.js';
 
@@ -48,6 +51,12 @@ export interface ChatTokenizer {
   encode(text: string): Encoding;
   /** The exact text of tokens, special tokens included unless told otherwise. */
   decode(ids: ArrayLike<number>, options?: { readonly skipSpecialTokens?: boolean }): string;
+  /** Null: the model takes text alone. */
+  readonly images: ImageTokens | null;
+  /** How a template takes the images of rows. @throws DatasetError DATASET_TEMPLATE_INVALID */
+  imageStyle(template: ChatTemplate): ImageStyle;
+  /** Whether a token is not text: an end of turn, say. */
+  isSpecial(id: number): boolean;
   /** The template for a row: that for tools where it has some and the model has such a one. */
   templateFor(row: Pick<RowVariables, 'tools'>): ChatTemplate | null;
 }
@@ -77,7 +86,8 @@ export async function loadTokenizer(folder: string, options: TextOptions): Promi
     templateArguments: argumentsOf(options.templateArguments),
     date: dateOf(options.date),
   };
-  const sources = await sourcesOf(folder, config, options);
+  const start = tokenizer.decode(loaded.prefixIds);
+  const sources = await sourcesOf(folder, config, { ...options, start });
   const listed = [
     listedEosIds(folder, 'generation_config.json', generation),
     listedEosIds(folder, 'config.json', model),
@@ -85,19 +95,33 @@ export async function loadTokenizer(folder: string, options: TextOptions): Promi
   return new TemplateTokenizer(loaded, {
     eosTokenIds: eosIds(tokenizer, specialTokens.get('eos_token'), listed),
     templates: sources.map((source) => new ChatTemplate(source, settings)),
+    images: imagesOf(folder, loaded, options),
   });
 }
 
 async function sourcesOf(
   folder: string,
   config: JsonObject,
-  { chatTemplate }: TextOptions,
+  { chatTemplate, images, start }: TextOptions & Pick<NamedTemplateOptions, 'start'>,
 ): Promise<readonly TemplateSource[]> {
+  if (chatTemplate === null && images && images.template !== null) {
+    const { template: name, systemMessage } = images;
+    return [namedTemplate({ name, systemMessage, start })];
+  }
   if (chatTemplate === null) return [...(await findChatTemplates(folder, config)).values()];
   const origin = 'the given chat template';
   if (isLfsPointer(chatTemplate))
     throw new DatasetError('DATASET_TEMPLATE_INVALID', `${origin} ${lfsReason}`);
   return [{ name: 'default', source: chatTemplate, origin }];
+}
+
+function imagesOf(
+  folder: string,
+  { tokenizer, source }: FolderTokenizer,
+  { images }: TextOptions,
+): ImageTokens | null {
+  const idOf = (token: string): number | undefined => tokenizer.tokenToId(token);
+  return images ? imageTokensOf(images, { idOf, source: join(folder, source) }) : null;
 }
 
 class TemplateTokenizer implements ChatTokenizer {
@@ -106,12 +130,15 @@ class TemplateTokenizer implements ChatTokenizer {
   readonly templates: readonly ChatTemplate[];
   readonly prefixIds: readonly number[];
   readonly suffixIds: readonly number[];
+  readonly images: ImageTokens | null;
   readonly #tokenizer: Tokenizer;
+  readonly #imageStyles = new Map<ChatTemplate, ImageStyle>();
 
   constructor(
     { tokenizer, specialTokens, prefixIds, suffixIds }: FolderTokenizer,
-    { eosTokenIds, templates }: Pick<ChatTokenizer, 'eosTokenIds' | 'templates'>,
+    { eosTokenIds, templates, images }: Pick<ChatTokenizer, 'eosTokenIds' | 'templates' | 'images'>,
   ) {
+    this.images = images;
     this.#tokenizer = tokenizer;
     this.specialTokens = specialTokens;
     this.prefixIds = prefixIds;
@@ -134,6 +161,18 @@ class TemplateTokenizer implements ChatTokenizer {
 
   decode(ids: ArrayLike<number>, options?: { readonly skipSpecialTokens?: boolean }): string {
     return this.#tokenizer.decode(ids, options);
+  }
+
+  imageStyle(template: ChatTemplate): ImageStyle {
+    const known = this.#imageStyles.get(template);
+    if (known) return known;
+    const style = imageStyleOf(template);
+    this.#imageStyles.set(template, style);
+    return style;
+  }
+
+  isSpecial(id: number): boolean {
+    return this.decode([id], { skipSpecialTokens: true }) === '' && this.decode([id]) !== '';
   }
 
   templateFor({ tools }: Pick<RowVariables, 'tools'>): ChatTemplate | null {

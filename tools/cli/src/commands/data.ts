@@ -1,11 +1,15 @@
 import process from 'node:process';
+import { at } from '@emloc/checked';
 import {
   assertNoTextLost,
   countOf,
   datasetWarnings,
   describeProblem,
   openDatasetThread,
+  problemWords,
+  type RowImage,
   type RowOutcome,
+  type RowProblem,
 } from '@emloc/dataset';
 import { previewRows, resolvePreviewOptions, type PreviewSummary } from '@emloc/pipeline';
 import type { Command } from 'commander';
@@ -16,6 +20,7 @@ import {
   brackets,
   colours,
   droppedPreview,
+  imageName,
   rowPreview,
   type Marks,
 } from '../output/row-preview.js';
@@ -35,7 +40,7 @@ export function addDataCommand(program: Command): void {
   addFlags(command, optionFlags('data'), commonFlags)
     .addHelpText(
       'after',
-      '\nWith --json: a line of JSON for each row, {"row", "part"?, "ids", "trained", "cut"?}, {"row", "dropped"} or {"row", "error"},' +
+      '\nWith --json: a line of JSON for each row, {"row", "part"?, "ids", "trained", "cut"?, "images"?}, {"row", "dropped"} or {"row", "error"},' +
         '\nand last {"summary"}. The exit code is 1 where a row is bad.' +
         '\n\nExample:\n  emloc data train.jsonl --model ./base --max-length 2048',
     )
@@ -105,8 +110,10 @@ class RowPrinter {
   print(outcome: RowOutcome): void {
     if (outcome.kind === 'bad') {
       this.badRows += 1;
-      const told = describeProblem(outcome.problem, this.path, { forOwner: true });
-      process.stderr.write(`${visible(told)}\n`);
+      for (const problem of outcome.problems) {
+        const told = describeProblem(problem, this.path, { forOwner: true });
+        process.stderr.write(`${visible(told)}\n`);
+      }
     }
     if (this.context.values['json'] === true) this.context.printLine(documentOf(outcome));
     else this.#show(outcome);
@@ -137,7 +144,7 @@ class RowPrinter {
 function documentOf(outcome: RowOutcome): unknown {
   switch (outcome.kind) {
     case 'bad':
-      return { row: outcome.problem.line, error: wordsOf(outcome.problem) };
+      return badDocument(outcome.problems);
     case 'dropped':
       return { row: outcome.line, ...partOf(outcome), dropped: outcome.reason };
     case 'row': {
@@ -148,6 +155,7 @@ function documentOf(outcome: RowOutcome): unknown {
         ids: [...row.ids],
         trained: [...row.trained],
         ...(row.isCut ? { cut: true } : {}),
+        ...(row.images ? { images: row.images.map(imageDocument) } : {}),
         ...(text
           ? { text: text.ranges.map(({ start, end }) => text.text.slice(start, end)).join('') }
           : {}),
@@ -156,14 +164,24 @@ function documentOf(outcome: RowOutcome): unknown {
   }
 }
 
+function imageDocument(image: RowImage): unknown {
+  const { width, height, tiles, contextStart, contextTokens } = image;
+  return {
+    image: imageName(image),
+    width,
+    height,
+    tiles,
+    start: contextStart,
+    tokens: contextTokens,
+  };
+}
+
 function partOf({ part }: { readonly part?: number }): { readonly part?: number } {
   return part === undefined ? {} : { part };
 }
 
-function wordsOf({
-  field,
-  reason,
-  detail,
-}: Extract<RowOutcome, { kind: 'bad' }>['problem']): string {
-  return `${field === null ? '' : `${field} `}${reason}${detail === undefined ? '' : `: ${detail}`}`;
+function badDocument(problems: readonly RowProblem[]): unknown {
+  const { line, set } = at(problems, 0);
+  const told = problems.map((problem) => problemWords(problem, { forOwner: true }));
+  return { row: line, ...(set ? { file: set.file } : {}), error: told.join('; ') };
 }

@@ -1,4 +1,4 @@
-import type { RowOutcome } from '@emloc/dataset';
+import { countOf, type RowImage, type RowOutcome } from '@emloc/dataset';
 
 type Shown = Extract<RowOutcome, { kind: 'row' }>;
 type Dropped = Extract<RowOutcome, { kind: 'dropped' }>;
@@ -20,7 +20,18 @@ export function rowPreview(
 ): string {
   const trained = row.trained.reduce((sum, flag) => sum + flag, 0);
   const title = `row ${row.line}${part(row)}: ${row.ids.length} tokens, ${trained} trained on${row.isCut ? ', cut' : ''}`;
-  return `${title}\n${indent(text ? marked(text, marks, visible) : '')}`;
+  const images = (row.images ?? []).map((image) => `${visible(imageLine(image))}\n`).join('');
+  return `${title}\n${images}${indent(text ? marked(text, marks, visible) : '')}`;
+}
+
+function imageLine(image: RowImage): string {
+  const { width, height, tiles, contextTokens } = image;
+  return `  image ${imageName(image)}: ${width} x ${height}, ${countOf(tiles, 'tile')}, ${contextTokens} tokens`;
+}
+
+/** What the row calls it; of bytes in the row, how many they are. */
+export function imageName({ input }: RowImage): string {
+  return input.kind === 'file' ? input.path : `data of ${input.bytes.length} bytes`;
 }
 
 export function droppedPreview({ line, reason, ...row }: Dropped): string {

@@ -11,10 +11,15 @@ export interface RowsSummary {
 export function rowsSummary({ report, text, date }: RowsSummary): string[] {
   return [
     `${countOf(report.rows, 'row')} to learn from${ofSources(report)}: ${report.tokens} tokens, ${report.trainedTokens} of them trained on; the longest has ${report.longestTokens}`,
+    ...imagesLine(report),
     templateLine(text, date),
     `special tokens: ${specialTokens(text)}`,
     ...datasetWarnings(report, { withNames: true }).map((warning) => `warning: ${warning}`),
   ];
+}
+
+function imagesLine({ images, tiles }: DatasetReport): string[] {
+  return images > 0 ? [`${countOf(images, 'image')} in ${countOf(tiles, 'tile')}`] : [];
 }
 
 function ofSources({ rows, sourceRows }: DatasetReport): string {
