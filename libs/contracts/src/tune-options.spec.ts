@@ -45,6 +45,8 @@ const every: Required<PlainTuneOptions> = {
   strict: true,
   baseName: 'org/name',
   allowUnusedLayers: false,
+  maxTiles: 4,
+  exifOrientation: true,
 };
 
 describe('tune options as a message', () => {

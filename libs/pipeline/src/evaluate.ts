@@ -22,7 +22,7 @@ import {
 import { createNullBackend } from '@emloc/device-null';
 import { DeviceAdapter, type PagedModel } from '@emloc/finetune';
 import { adaptableModules, openModel, type Model } from '@emloc/models';
-import { evaluateText, generate, type Evaluation, type TextBatches } from '@emloc/tasks';
+import { evaluateText, generate, TextRows, type Evaluation, type TextBatches } from '@emloc/tasks';
 import {
   deviceBytes,
   minimumDeviceBytes,
@@ -34,7 +34,7 @@ import { PipelineError } from './errors.js';
 import { inOrder, longestOf } from './job/job.js';
 import { recordedLongestRow } from './job/longest-row-record.js';
 import { textSourceOf, withRecordedText } from './job/text-record.js';
-import { readableLength } from './options/max-length.js';
+import { readableLength } from './options/modality.js';
 import type { EvaluateOptions } from './options/resolve.js';
 import { inferenceBytes } from './plan/default-budget.js';
 import { heaviestBatches } from './plan/heaviest-batches.js';
@@ -114,8 +114,8 @@ export async function evaluateModel(
   const { rows, report } = dataset;
   host.onRows?.({ report, text, date: source.date });
   const tokenizer = options.answers > 0 ? await loadTokenizer(options.model, source) : null;
-  const maxLength = readableLength(options.maxLength, model.layout.text);
-  const batches = inOrder(rows, options.batch);
+  const maxLength = readableLength(options.maxLength, model.layout);
+  const batches = inOrder(new TextRows(rows), options.batch);
   const longestRow = Math.max(longestOf(rows), await recordedLongestRow(options.adapter));
   const evaluated = { options, model, adapter, rows, longestRow, batches, tokenizer };
   const { profile } = host.target;
@@ -156,7 +156,7 @@ async function loadRows(
   await using session = openDataset(source);
   const dataset = await loadDataset(session, {
     path: options.data,
-    maxLength: readableLength(options.maxLength, model.layout.text),
+    maxLength: readableLength(options.maxLength, model.layout),
     limit: options.limit,
     strict: options.strict,
     signal,

@@ -19,6 +19,7 @@ import {
 } from '@emloc/device';
 import { EmulatorError } from '@emloc/emulator';
 import { FinetuneError } from '@emloc/finetune';
+import { LocalImageReader, type ImageReader } from '@emloc/images';
 import type { PagerObserver } from '@emloc/weight-pager';
 
 import {
@@ -33,6 +34,7 @@ import {
 import { writeOutcome, type Provenance } from './disk/outcome.js';
 import { assertFree, holdOutput } from './disk/output-folder.js';
 import { PipelineError } from './errors.js';
+import { guardImages, isImageName } from './inputs/image-guard.js';
 import { readInputFiles, type InputFile } from './inputs/input-files.js';
 import {
   assertSameTensors,
@@ -42,6 +44,7 @@ import {
 } from './inputs/tensor-guard.js';
 import type { JobEnvironment } from './job/environment.js';
 import { factorBytes } from './job/factor-store.js';
+import { keptImageBytes, onModel } from './job/images.js';
 import type { EmulatorReport, JobResult, ValidationLosses } from './job/job-result.js';
 import { prepareJob, type Job, type PrepareHost } from './job/job.js';
 import type { JobObserver } from './job/observer.js';
@@ -61,6 +64,8 @@ export interface TuneHost extends PrepareHost {
   readonly observer?: JobObserver;
   /** Makes the observer of a pager that is opened. */
   readonly openPagerObserver?: () => PagerObserver;
+  /** Where images are decoded: by default in this thread, which is busy meanwhile. */
+  readonly openImages?: () => ImageReader;
   /** Whether an output folder that is there already is replaced. */
   readonly overwrite?: boolean;
   /**
@@ -227,7 +232,7 @@ async function tuneJob(job: Job, run: TuneRun): Promise<TuneReport> {
     train: job.report.train,
     validation: job.report.validation,
     text: job.report.text,
-    date: textRecordOf(options).date,
+    date: options.date,
   });
   const memory = await requireMemory({ job, profile, budgetBytes });
   const path = hiddenPath(place, 'job');
@@ -236,22 +241,25 @@ async function tuneJob(job: Job, run: TuneRun): Promise<TuneReport> {
   const budget = new MemoryBudget(budgetBytes);
   await using device = new Device(await host.target.open(budgetBytes), budget);
   try {
-    const { provenance, checkpointSteps = defaultCheckpointSteps } = host;
+    const {
+      provenance,
+      checkpointSteps = defaultCheckpointSteps,
+      openImages = (): ImageReader => new LocalImageReader(),
+    } = host;
     await using folder = await openJobFolder(
       { path, job, profile, provenance, inputs: run.inputs, checkpointSteps },
       run.isResumed,
     );
     using clock = new StageClock(budget, { observer });
     const { factors, training, outcomes } = folder;
-    const guard = new TensorGuard({
-      checkpoint: job.model.checkpoint,
-      hasher: run.hasher,
-      remember: async (tensor, hash) => {
-        const before = run.known.get(tensor);
-        if (before === undefined) await folder.hashes.add(tensor, hash);
-        return before ?? hash;
-      },
-    });
+    const remember = async (name: string, hash: string): Promise<string> => {
+      const before = run.known.get(name);
+      if (before === undefined) await folder.hashes.add(name, hash);
+      return before ?? hash;
+    };
+    const { checkpoint } = job.whole;
+    const guard = new TensorGuard({ checkpoint, hasher: run.hasher, remember });
+    await using reader = openImages();
     const environment: JobEnvironment = {
       device,
       clock,
@@ -259,6 +267,7 @@ async function tuneJob(job: Job, run: TuneRun): Promise<TuneReport> {
       observer,
       factors,
       training,
+      images: { reader, folder: path, onImage: guardImages(remember) },
       reads: 'real',
       hostBytes: options.hostBytes,
       prefetch: options.prefetch,
@@ -267,7 +276,7 @@ async function tuneJob(job: Job, run: TuneRun): Promise<TuneReport> {
     };
     const whole = guardReads(job.whole, (tensor) => guard.check(tensor));
     const result = await runJob({ job: onModel(job, whole), environment }, outcomes);
-    await guard.checkRest([...run.known.keys()].filter((name) => !isImage(name)));
+    await guard.checkRest([...run.known.keys()].filter((name) => !isImageName(name)));
     await folder.close();
     await writeOutcome(place, job, { result, provenance, overwrite: host.overwrite ?? false });
     await rm(path, { recursive: true, force: true });
@@ -318,7 +327,7 @@ function reportOf(
   const { train, emulator } = result;
   return {
     job: job.id,
-    date: textRecordOf(job.options).date,
+    date: job.options.date,
     sourceRows: job.report.train.sourceRows,
     droppedRows: job.report.train.droppedRows,
     truncatedRows: job.report.train.truncatedRows,
@@ -359,11 +368,12 @@ async function assertDiskSpace(
     ) *
     job.options.rank *
     4;
-  const neededBytes = factorBytes(job.emulated, profile) + keptAdapters * adapterBytes;
+  const imageBytes = keptImageBytes(job, profile.computeDType);
+  const neededBytes = factorBytes(job.emulated, profile) + keptAdapters * adapterBytes + imageBytes;
   const { bavail, bsize } = await statfs(folder);
   if (bavail * bsize >= neededBytes) return;
   throw new PipelineError(
     'PIPELINE_DISK_FULL',
-    `${folder} has ${formatBytes(bavail * bsize)} free, factors and adapters need ${formatBytes(neededBytes)}`,
+    `${folder} has ${formatBytes(bavail * bsize)} free, factors, adapters${imageBytes > 0 ? ' and what is made of images' : ''} need ${formatBytes(neededBytes)}`,
   );
 }

@@ -1,7 +1,15 @@
 import { Stage } from '@emloc/contracts';
 
-/** The stages of a job, in their order. */
-export const stageNames = ['calibrate', 'emulate', 'train', 'correct', 'refine', 'merge'] as const;
+/** The stages of a job, in their order: `front` is what runs once an image. */
+export const stageNames = [
+  'front',
+  'calibrate',
+  'emulate',
+  'train',
+  'correct',
+  'refine',
+  'merge',
+] as const;
 
 export type StageName = (typeof stageNames)[number];
 
@@ -13,6 +21,7 @@ const names: Readonly<Record<Stage, StageName | null>> = Object.freeze({
   [Stage.CORRECT]: 'correct',
   [Stage.REFINE]: 'refine',
   [Stage.MERGE]: 'merge',
+  [Stage.FRONT]: 'front',
 });
 
 /** null for none, and for one that this version does not know. */

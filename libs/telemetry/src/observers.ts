@@ -1,7 +1,8 @@
 import type { Metrics } from './metrics.js';
 
 /** Names of the stages, as labels. */
-export type StageLabel = 'calibrate' | 'emulate' | 'train' | 'correct' | 'refine' | 'merge';
+export type StageLabel =
+  'calibrate' | 'emulate' | 'train' | 'correct' | 'refine' | 'merge' | 'front';
 
 /**
  * What a gRPC server reports of its calls: the shape of @emloc/rpc's observer. `method` is

@@ -14,6 +14,7 @@ import type { CalibrateContract } from './contract.js';
 serveWorker<CalibrateContract>((task, context) =>
   runEngineStage(task, context, {
     divide,
+    uses: ['calibration'],
     run: async (run) => {
       const { job, environment } = run;
       environment.clock.enter('calibrate');

@@ -81,6 +81,7 @@ function choose(task: Task<'choose'>, context: Context): Promise<CorrectorOutcom
       budgetBytes: inputs.budgetBytes,
       memory: await preparedMemory(inputs),
     }),
+    uses: ['validation'],
     run: async (run) => {
       const { clock } = run.environment;
       clock.enter('correct');

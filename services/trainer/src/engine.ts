@@ -28,6 +28,7 @@ serveWorker<TrainContract>((task, context) =>
       budgetBytes: inputs.budgetBytes,
       memory: await preparedMemory(inputs),
     }),
+    uses: [task.stage === 'train' ? 'training' : 'refinement', 'validation'],
     training: requestedTraining((request) => context.request(request), task.checkpointSteps),
     run: async (run) => {
       const { job, environment } = run;

@@ -102,6 +102,7 @@ async function runOnce(job: Job, device: Device, memory: MemoryPlan): Promise<Er
     memory,
     factors: new HostFactors(),
     training: noTrainingStore,
+    images: null,
     clock: new StageClock(device.budget),
     reads: 'real',
     hostBytes: Number.POSITIVE_INFINITY,

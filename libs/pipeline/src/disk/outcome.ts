@@ -84,7 +84,7 @@ async function recordOf(
       trainRows: job.trainRows.count,
       longestRow: job.longestRow,
     },
-    text: textRecordOf(options),
+    text: textRecordOf(options, layout),
     lora: {
       rank: options.rank,
       alpha: options.alpha,

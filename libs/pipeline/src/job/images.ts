@@ -98,14 +98,27 @@ export function frontBytes(
   return tokensPerTile * width * bytesPerElement[dtype];
 }
 
-/** Numbers of the tiles that a job's stages read, ascending. */
-export function tilesRead(job: Job): readonly number[] {
+/** Bytes of what a job keeps of its images on disk. */
+export function keptImageBytes(job: Job, dtype: HostDType): number {
+  const { images } = job;
+  if (!images?.front) return 0;
+  return tilesOf(job, rowUses).length * frontBytes(images.limits, images.front, dtype);
+}
+
+/** What a stage reads rows for. */
+export type RowUse = (typeof rowUses)[number];
+
+export const rowUses = ['calibration', 'training', 'refinement', 'validation'] as const;
+
+/** Numbers of the tiles in the rows that a job has for these uses, ascending. */
+export function tilesOf(job: Job, uses: readonly RowUse[]): readonly number[] {
   const { trainRows, calibration, validation, training, refinement, emulated } = job;
-  const trained = [...training.batches, ...(refinement?.batches ?? [])];
-  const read = new Set([
-    ...trainRows.tilesOf(trained.flat(2)),
-    ...(emulated.length > 0 ? calibration.source.tilesOf(calibration.rows.flat()) : []),
-    ...validation.source.tilesOf(validation.rows.flat()),
-  ]);
-  return [...read].sort((a, b) => a - b);
+  const tiles: Readonly<Record<RowUse, () => readonly number[]>> = {
+    calibration: () =>
+      emulated.length > 0 ? calibration.source.tilesOf(calibration.rows.flat()) : [],
+    training: () => trainRows.tilesOf(training.batches.flat(2)),
+    refinement: () => trainRows.tilesOf(refinement?.batches.flat(2) ?? []),
+    validation: () => validation.source.tilesOf(validation.rows.flat()),
+  };
+  return [...new Set(uses.flatMap((use) => tiles[use]()))].sort((a, b) => a - b);
 }

@@ -17,10 +17,11 @@ import type { DeviceProfile } from '@emloc/device';
 import { emulatorRank, parseRatioRules, ratioOf } from '@emloc/emulator';
 import { adaptedLinears, initialAdapter, type LearningRateSchedule } from '@emloc/finetune';
 import { openModel, type Model, type ModelLinear } from '@emloc/models';
-import { consecutive, TextRows, type TextBatches } from '@emloc/tasks';
+import { consecutive, ImageSet, TextRows, type TextBatches, type TextImages } from '@emloc/tasks';
 
-import { maxLengthOf } from '../options/max-length.js';
+import { withModality, type ModalityOptions } from '../options/modality.js';
 import { decidingOptions, utcDay, type TuneOptions } from '../options/resolve.js';
+import { behindFront, imageFront, plannedTiles, type JobImages } from './images.js';
 import { textSourceOf } from './text-record.js';
 
 /** A linear layer that the emulator replaces by factors of this rank. */
@@ -36,12 +37,18 @@ export interface TrainingPlan {
 }
 
 /** Options of a job that has begun. */
-type JobOptions = TuneOptions & { readonly date: string; readonly maxLength: number };
+type JobOptions = Omit<TuneOptions, ModalityOptions> & {
+  readonly [K in 'date' | ModalityOptions]: NonNullable<TuneOptions[K]>;
+};
 
 /** Everything that the stages need to know, decided before a device is touched. */
 export interface Job extends AsyncDisposable {
   readonly options: JobOptions;
+  readonly whole: Model;
+  /** Without what runs once an image: what its stages run. */
   readonly model: Model;
+  /** null: the model takes none. */
+  readonly images: JobImages | null;
   readonly trainRows: TextRows;
   readonly calibration: TextBatches;
   readonly validation: TextBatches;
@@ -68,6 +75,8 @@ export interface Job extends AsyncDisposable {
 export interface PrepareHost {
   /** Where rows are read: by default in this thread, which is busy meanwhile. */
   readonly openDataset?: OpenDatasetSession;
+  /** Whether images must lie beside the rows that name them: where the rows are somebody else's. */
+  readonly restrictImages?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -81,32 +90,41 @@ export async function prepareJob(options: TuneOptions, host: PrepareHost = {}): 
   const { allowUnusedLayers } = options;
   const model = await openModel(options.model, { allowUnusedLayers });
   try {
-    const maxLength = maxLengthOf(options.maxLength, model.layout.text);
-    return await jobOf({ ...options, date, maxLength }, model, host);
+    return await jobOf({ ...withModality(options, model.layout), date }, model, host);
   } catch (error) {
     await model.close();
     throw error;
   }
 }
 
-async function jobOf(options: JobOptions, model: Model, host: PrepareHost): Promise<Job> {
-  const { layout } = model;
-  adaptedLinears(layout, options.targets);
-  const { dataset, heldOut, text } = await loadRows(options, model, host);
+async function jobOf(options: JobOptions, whole: Model, host: PrepareHost): Promise<Job> {
+  const adapted = adaptedLinears(whole.layout, options.targets);
+  const { dataset, heldOut, text } = await loadRows(options, whole, host);
   const split = heldOut
     ? { train: dataset.rows, validation: heldOut.rows }
     : splitValidation(dataset.rows, { seed: options.seed });
+  const touched = new Set([
+    ...adapted.keys(),
+    ...emulatedLinears(whole, options).map(({ path }) => path),
+  ]);
+  const images = imagesOf(options, whole, { rows: [...split.train, ...split.validation], touched });
+  const model = behindFront(whole, images?.front ?? null);
   const emulated = emulatedLinears(model, options);
   const training = trainingPlan(split.train, options);
+  const rowsOf = rowsWith(images);
   return {
     options,
+    whole,
     model,
-    trainRows: new TextRows(split.train),
+    images,
+    trainRows: rowsOf(split.train),
     calibration: inOrder(
-      sampleCalibration(split.train, { count: options.calibrationRows, seed: options.seed }),
+      rowsOf(
+        sampleCalibration(split.train, { count: options.calibrationRows, seed: options.seed }),
+      ),
       options.batch,
     ),
-    validation: inOrder(split.validation, options.batch),
+    validation: inOrder(rowsOf(split.validation), options.batch),
     longestRow: longestOf([...split.train, ...split.validation]),
     training,
     refinement:
@@ -118,10 +136,33 @@ async function jobOf(options: JobOptions, model: Model, host: PrepareHost): Prom
       datasetSha256: dataset.sha256,
       text,
     },
-    id: await jobId(options, model, [dataset.sha256, heldOut?.sha256 ?? '']),
-    close: () => model.close(),
-    [Symbol.asyncDispose]: () => model.close(),
+    id: await jobId(options, whole, [dataset.sha256, heldOut?.sha256 ?? '']),
+    close: () => whole.close(),
+    [Symbol.asyncDispose]: () => whole.close(),
   };
+}
+
+function imagesOf(
+  { exifOrientation }: JobOptions,
+  { layout }: Model,
+  { rows, touched }: { rows: readonly EncodedRow[]; touched: ReadonlySet<string> },
+): JobImages | null {
+  if (!layout.images) return null;
+  return {
+    limits: layout.images,
+    set: new ImageSet(rows),
+    exifOrientation,
+    front: imageFront(layout, (path) => touched.has(path)),
+  };
+}
+
+/** Makes rows whose images bring nothing yet but their sizes. */
+export function rowsWith(images: JobImages | null): (rows: readonly EncodedRow[]) => TextRows {
+  const given: TextImages | null = images && {
+    set: images.set,
+    tiles: plannedTiles(images, 'float32'),
+  };
+  return (rows) => new TextRows(rows, given);
 }
 
 interface LoadedRows {
@@ -134,10 +175,10 @@ interface LoadedRows {
 async function loadRows(
   options: JobOptions,
   model: Model,
-  { openDataset = openDatasetSession, signal }: PrepareHost,
+  { openDataset = openDatasetSession, restrictImages, signal }: PrepareHost,
 ): Promise<LoadedRows> {
   const { data, validation, maxLength, strict } = options;
-  await using session = openDataset(textSourceOf(options, model));
+  await using session = openDataset(textSourceOf(options, model, { restrictImages }));
   const load = (path: string): Promise<Dataset> =>
     loadDataset(session, { path, maxLength, strict, signal });
   return {
@@ -165,8 +206,8 @@ export function startingAdapter(job: Job): LoraAdapter {
 }
 
 /** Rows in order, `batchRows` to a batch. */
-export function inOrder(rows: readonly EncodedRow[], batchRows: number): TextBatches {
-  return { source: new TextRows(rows), rows: consecutive(rows.length, batchRows) };
+export function inOrder(source: TextRows, batchRows: number): TextBatches {
+  return { source, rows: consecutive(source.count, batchRows) };
 }
 
 /** Tokens of the longest row. */
@@ -189,7 +230,7 @@ function emulatedLinears({ layout }: Model, options: TuneOptions): EmulatedLinea
   });
 }
 
-function trainingPlan(rows: readonly EncodedRow[], options: TuneOptions): TrainingPlan {
+function trainingPlan(rows: readonly EncodedRow[], options: JobOptions): TrainingPlan {
   const { batch, gradientAccumulation, epochs, steps, seed } = options;
   const batches = batchSchedule({
     rows,
@@ -217,7 +258,7 @@ function trainingPlan(rows: readonly EncodedRow[], options: TuneOptions): Traini
 function refinementPlan(
   rows: readonly EncodedRow[],
   mainSteps: number,
-  options: TuneOptions,
+  options: JobOptions,
 ): TrainingPlan | null {
   const steps = options.refineSteps ?? Math.ceil(mainSteps / 10);
   if (steps === 0) return null;

@@ -7,9 +7,10 @@ import {
 } from '@emloc/dataset';
 import { openModel } from '@emloc/models';
 
-import { readableLength } from '../options/max-length.js';
+import { readableLength } from '../options/modality.js';
+import { utcDay } from '../options/resolve.js';
 import type { OptionsOf } from '../options/table.js';
-import { textRecordOf, textSourceOf } from './text-record.js';
+import { textSourceOf } from './text-record.js';
 
 /** Of which rows are shown, and how they become text. */
 export type PreviewOptions = OptionsOf<'data'>;
@@ -37,11 +38,11 @@ export async function* previewRows(
   options: PreviewOptions,
   { openDataset = openDatasetSession, signal }: PreviewHost,
 ): AsyncGenerator<RowOutcome, PreviewSummary> {
-  const { date } = textRecordOf(options);
+  const date = options.date ?? utcDay(new Date());
   // No weight is read here, so it matters to nobody which of them there are.
   const model = await openModel(options.model, { allowUnusedLayers: true });
   await model.close();
-  const maxLength = readableLength(options.maxLength, model.layout.text);
+  const maxLength = readableLength(options.maxLength, model.layout);
   await using session = openDataset(textSourceOf({ ...options, date }, model));
   const text = await session.describe();
   const { data: path, limit } = options;

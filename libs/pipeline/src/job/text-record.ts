@@ -1,12 +1,18 @@
 import type { TextSource } from '@emloc/dataset';
-import type { Model } from '@emloc/models';
+import type { ImageLimits, Model, ModelLayout } from '@emloc/models';
 
 import { PipelineError } from '../errors.js';
 import { utcDay, type EvaluateOptions, type TuneOptions } from '../options/resolve.js';
 import { readRecord } from './record.js';
 
 /** Options that decide how rows become text. */
-type TextChoices = Pick<TuneOptions, 'date' | 'chatTemplate' | 'templateArgs'>;
+type TextChoices = Pick<
+  TuneOptions,
+  'date' | 'chatTemplate' | 'templateArgs' | 'maxTiles' | 'exifOrientation'
+>;
+
+/** Options that say where images are. */
+type ImagePlaces = Pick<TuneOptions, 'imageRoot' | 'remoteImages'>;
 
 /** What `emloc.json` remembers of them; all of it decides what the model was trained to see. */
 export interface TextRecord {
@@ -16,24 +22,56 @@ export interface TextRecord {
   readonly chatTemplate: string | null;
   /** A JSON object, as it was given; null: none. */
   readonly templateArguments: string | null;
+  /** How images became tiles; absent for models of text alone. */
+  readonly images?: { readonly maxTiles: number; readonly exifOrientation: boolean };
 }
 
-export function textRecordOf({ date, chatTemplate, templateArgs }: TextChoices): TextRecord {
-  return { date: date ?? utcDay(new Date()), chatTemplate, templateArguments: templateArgs };
+/** What images are cut into where nothing is said, as in the published training scripts. */
+const usualMaxTiles = 6;
+
+export function textRecordOf(
+  options: TextChoices,
+  { images }: Pick<ModelLayout, 'images'>,
+): TextRecord {
+  const { date, chatTemplate, templateArgs, maxTiles, exifOrientation } = options;
+  return {
+    date: date ?? utcDay(new Date()),
+    chatTemplate,
+    templateArguments: templateArgs,
+    ...(images && { images: { maxTiles: maxTiles ?? mostTiles(images), exifOrientation } }),
+  };
+}
+
+/** A model that was made for whole pictures gets whole pictures. */
+function mostTiles({ maxTiles }: ImageLimits): number {
+  return Math.min(usualMaxTiles, maxTiles);
 }
 
 /**
  * How the rows of a job or an evaluation become text: those of today, unless it has a date.
  * @param model whose vocabulary the tokens must be in
+ * @param host.restrictImages whether the rows are somebody else's, so that their images must lie
+ * beside them
  */
 export function textSourceOf(
-  options: TextChoices & Pick<TuneOptions, 'model'>,
-  { layout }: Model,
+  options: TextChoices & ImagePlaces & Pick<TuneOptions, 'model'>,
+  { layout }: Pick<Model, 'layout'>,
+  { restrictImages = false }: { readonly restrictImages?: boolean } = {},
 ): TextSource {
+  const { images, ...record } = textRecordOf(options, layout);
   return {
     folder: options.model,
     vocabularySize: layout.text.vocabularySize,
-    ...textRecordOf(options),
+    ...record,
+    images: images &&
+      layout.images && {
+        ...layout.images,
+        ...images,
+        minTiles: Math.min(layout.images.minTiles, images.maxTiles),
+        imageRoot: options.imageRoot,
+        restrictToRoot: restrictImages,
+        allowRemoteImages: options.remoteImages,
+      },
   };
 }
 
@@ -63,6 +101,15 @@ export async function withRecordedText(options: EvaluateOptions): Promise<Evalua
         : options.templateArgs,
       recorded.templateArguments,
     ),
+    ...(recorded.images && {
+      maxTiles: choose('maxTiles', options.maxTiles, recorded.images.maxTiles),
+      exifOrientation:
+        choose(
+          'exifOrientation',
+          options.exifOrientation || null,
+          recorded.images.exifOrientation,
+        ) ?? false,
+    }),
   };
 }
 
@@ -75,8 +122,11 @@ export async function recordedText(adapter: string): Promise<TextRecord | null> 
   if (!record) return null;
   const { text } = record as { readonly text?: Partial<TextRecord> | null };
   if (typeof text?.date !== 'string') return null;
-  const { date, chatTemplate, templateArguments } = text;
+  const { date, chatTemplate, templateArguments, images } = text;
   return {
+    ...(typeof images?.maxTiles === 'number' && {
+      images: { maxTiles: images.maxTiles, exifOrientation: images.exifOrientation === true },
+    }),
     date,
     chatTemplate: typeof chatTemplate === 'string' ? chatTemplate : null,
     templateArguments: typeof templateArguments === 'string' ? templateArguments : null,

@@ -21,11 +21,11 @@ type Limits = Pick<ModelLayout, 'text' | 'images'>;
 /** Options whose defaults are those of a model's kind. */
 export type ModalityOptions = keyof ModalityDefaults;
 
-/** Options of a job on a model, with that kind's defaults. @throws PipelineError */
+/** Options of a job with the defaults of its kind of model. @throws PipelineError */
 export function withModality<O extends Pick<TuneOptions, ModalityOptions>>(
   options: O,
   layout: Limits,
-): O & ModalityDefaults {
+): Omit<O, ModalityOptions> & ModalityDefaults {
   const defaults = defaultsOf(layout);
   return {
     ...options,

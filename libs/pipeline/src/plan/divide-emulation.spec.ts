@@ -40,6 +40,7 @@ function process({
     memory,
     factors: plannedFactorStore,
     training: noTrainingStore,
+    images: null,
     reads: 'real',
     hostBytes: Number.POSITIVE_INFINITY,
     prefetch: true,

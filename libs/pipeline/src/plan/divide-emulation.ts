@@ -3,6 +3,7 @@ import { deviceBytes, minimumDeviceBytes } from '@emloc/weight-pager';
 import { leanMemoryPlan, type MemoryPlan } from '../job/environment.js';
 import type { Job } from '../job/job.js';
 import { calibrate, emulateBlock } from '../stages/emulate.js';
+import { bringImages } from '../stages/front.js';
 import { heaviestJob } from './heaviest-batches.js';
 import { createNullRun } from './null-run.js';
 import { doesNotFit, type PlanInputs } from './plan.js';
@@ -23,13 +24,15 @@ export interface EmulationDivision {
 
 /**
  * What the two take, each alone: calibration's weights in all and at least, the peak beside them;
- * the peak of emulation's heaviest block.
+ * the peak of emulation's heaviest block, and of what runs once an image.
  */
 interface EmulationNeeds {
   readonly allWeightBytes: number;
   readonly leastWeightBytes: number;
   readonly besideWeightBytes: number;
   readonly emulateBytes: number;
+  /** What runs once an image, with the least weights. */
+  readonly frontBytes: number;
 }
 
 /**
@@ -44,7 +47,10 @@ export async function divideEmulation({
   budgetBytes,
 }: PlanInputs): Promise<EmulationDivision> {
   const needs = await emulationNeeds(heaviestJob(job), profile);
-  const leastCalibrateBytes = needs.besideWeightBytes + needs.leastWeightBytes;
+  const leastCalibrateBytes = Math.max(
+    needs.besideWeightBytes + needs.leastWeightBytes,
+    needs.frontBytes,
+  );
   if (leastCalibrateBytes > budgetBytes)
     throw doesNotFit('calibrate', { budgetBytes, neededBytes: leastCalibrateBytes });
   if (needs.emulateBytes > budgetBytes)
@@ -66,6 +72,8 @@ async function emulationNeeds(job: Job, profile: PlanInputs['profile']): Promise
   await using emulation = createNullRun(job, { profile });
   await using calibration = createNullRun(job, { profile });
   const { source } = job.model;
+  await bringImages(calibration, ['calibration']);
+  const frontBytes = calibration.budget.peakBytes;
   const scope = calibration.budget.openPeakScope(['weights']);
   const seen = new Set<string>();
   for await (const calibrated of calibrate(calibration)) {
@@ -80,6 +88,7 @@ async function emulationNeeds(job: Job, profile: PlanInputs['profile']): Promise
     leastWeightBytes: minimumDeviceBytes(source, device),
     besideWeightBytes: scope.close(),
     emulateBytes: emulation.budget.peakBytes,
+    frontBytes,
   };
 }
 

@@ -74,8 +74,11 @@ function jobOn(model: Model): Job {
       out: '',
       rank,
       alpha: 8,
+      learningRate: 1e-3,
     },
+    whole: model,
     model,
+    images: null,
     trainRows,
     calibration: { source: trainRows, rows: [] },
     validation: { source: trainRows, rows: [[0]] },
@@ -106,7 +109,7 @@ async function trainingPeak(
   const run = createNullRun(job, {
     profile: cpuProfile,
     exclude: ['weights'],
-    memory: { emulate: stage, train: stage, correct: stage, refine: stage },
+    memory: { front: stage, emulate: stage, train: stage, correct: stage, refine: stage },
   });
   try {
     await runTrainStage(run, {

@@ -36,6 +36,7 @@ beforeAll(async () => {
     memory: leanMemoryPlan,
     factors: plannedFactorStore,
     training: noTrainingStore,
+    images: null,
     reads: 'real',
     hostBytes: Number.POSITIVE_INFINITY,
     prefetch: true,

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { runFront, type FrontStore } from '@emloc/finetune';
 import { pagesSource, type RowSource } from '@emloc/models';
-import { PatchValues, patchRows } from '@emloc/tasks';
+import { patchRows, PatchValues } from '@emloc/tasks';
 import type { LayerSource } from '@emloc/weight-pager';
 
 import { TileStore } from '../disk/tile-store.js';
@@ -11,9 +11,11 @@ import {
   frontBytes,
   frontedTiles,
   plannedTiles,
-  tilesRead,
+  rowUses,
+  tilesOf,
   type ImageFront,
   type JobImages,
+  type RowUse,
 } from '../job/images.js';
 import type { JobRun } from '../job/job-run.js';
 import type { Job } from '../job/job.js';
@@ -21,17 +23,17 @@ import type { Job } from '../job/job.js';
 /**
  * The run with rows that bring their images. What the front makes of the tiles is made first, where
  * it is not there yet.
- * @param read which of a job's tiles are read; default: those of all stages
+ * @param uses of the rows that are read; default: those of all stages
  */
 export async function bringImages(
   run: JobRun,
-  read: (job: Job) => readonly number[] = tilesRead,
+  uses: readonly RowUse[] = rowUses,
 ): Promise<JobRun> {
   const { job, environment } = run;
   const { images } = job;
   if (!images) return run;
   const tiles = images.front
-    ? await fronted(run, { images, front: images.front, tiles: read(job) })
+    ? await fronted(run, { images, front: images.front, tiles: tilesOf(job, uses) })
     : patches(run, images, 0);
   return { job: bringing(job, tiles), environment };
 }
@@ -113,5 +115,8 @@ function patches({ environment }: JobRun, images: JobImages, ahead: number): Row
   if (!access) return plannedTiles({ ...images, front: null }, 'float32');
   const { limits, set, exifOrientation } = images;
   const { reader } = access;
-  return patchRows(limits, new PatchValues({ limits, set, exifOrientation, reader, ahead, signal }));
+  return patchRows(
+    limits,
+    new PatchValues({ limits, set, exifOrientation, reader, ahead, signal }),
+  );
 }

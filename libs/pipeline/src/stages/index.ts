@@ -8,6 +8,9 @@ export { stageProgressToRecord, stageProgressFromRecord } from '../records/train
 export { statisticsToRecord, statisticsFromRecord } from '../records/statistics.js';
 export { factorsToRecord, factorsFromRecord } from '../records/factors.js';
 export { correctionsToRecord, correctionsFromRecord } from '../records/corrections.js';
+export { onModel, type RowUse } from '../job/images.js';
+export { bringImages } from './front.js';
+export { guardImages } from '../inputs/image-guard.js';
 export { StageClock } from '../job/stage-clock.js';
 export { calibrate, emulateBlock } from './emulate.js';
 export { runTrainStage, type TrainStageInputs } from './train.js';

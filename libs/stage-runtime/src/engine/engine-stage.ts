@@ -4,10 +4,13 @@ import { firstError } from '@emloc/checked';
 import { FileHasher } from '@emloc/checkpoint';
 import { Device, MemoryBudget, memoryCategories } from '@emloc/device';
 import { deviceTarget, type CardUsage } from '@emloc/device-registry';
+import { ImagePool } from '@emloc/images';
 import { pathOfBlock, type ModelLayout } from '@emloc/models';
 import { budgetBytesOf, type Job } from '@emloc/pipeline';
 import {
+  bringImages,
   DiskFactorStore,
+  guardImages,
   inputMismatchIn,
   noTrainingStore,
   StageClock,
@@ -15,6 +18,7 @@ import {
   type JobRun,
   type PlanInputs,
   type ProcessMemory,
+  type RowUse,
   type TrainingStore,
 } from '@emloc/pipeline/stages';
 import type { PagerObserver } from '@emloc/weight-pager';
@@ -36,6 +40,8 @@ export interface EngineStage<R> {
   divide(inputs: PlanInputs): Promise<ProcessMemory & { readonly leave?: LeftMemory }>;
   /** Where the states of training live; default: nowhere. */
   readonly training?: TrainingStore;
+  /** What the stage reads rows for; default: it reads none. */
+  readonly uses?: readonly RowUse[];
   run(run: JobRun): Promise<R>;
 }
 
@@ -96,6 +102,7 @@ async function runOn<R>(
     emulated: job.emulated,
     profile,
   });
+  const reader = new ImagePool();
   const observers = openObservers(context, budget, target.card);
   try {
     const environment: JobEnvironment = {
@@ -104,6 +111,13 @@ async function runOn<R>(
       memory,
       factors,
       training: stage.training ?? noTrainingStore,
+      images: {
+        reader,
+        folder: task.scratch,
+        onImage: guardImages(
+          async (name, hash) => (await context.request({ type: 'input', name, hash })) as string,
+        ),
+      },
       reads: 'real',
       hostBytes: task.options.hostBytes,
       prefetch: task.options.prefetch,
@@ -111,12 +125,13 @@ async function runOn<R>(
       openPagerObserver: observers.openPager,
       signal: context.signal,
     };
-    const result = await stage.run({ job, environment });
+    const given = { job, environment };
+    const result = await stage.run(stage.uses ? await bringImages(given, stage.uses) : given);
     clock.leave();
     return { ...result, report: { ...totals(clock), device: target.description } };
   } finally {
     clock.leave();
-    await closeAll([() => observers.flush(), () => factors.close(), () => device.close()]);
+    await closeAll([() => observers.flush(), () => reader[Symbol.asyncDispose](), () => factors.close(), () => device.close()]);
   }
 }
 

@@ -18,7 +18,7 @@ let prepared: Prepared | null = null;
 export async function preparedJob(name: string, options: TuneOptions): Promise<Job> {
   if (prepared?.name === name) return prepared.job;
   const before = prepared;
-  const job = prepareJob(options);
+  const job = prepareJob(options, { restrictImages: true });
   const own: Prepared = { name, job, memory: null };
   prepared = own;
   await before?.job.then(

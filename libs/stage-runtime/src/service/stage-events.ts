@@ -15,6 +15,7 @@ export const stageNumbers: Readonly<Record<StageLabel, Stage>> = Object.freeze({
   correct: Stage.CORRECT,
   refine: Stage.REFINE,
   merge: Stage.MERGE,
+  front: Stage.FRONT,
 });
 
 /** What an engine tells, as the caller of the stage hears it; null: nothing. */

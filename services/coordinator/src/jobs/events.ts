@@ -20,6 +20,7 @@ import {
   type Status,
 } from '@emloc/contracts';
 import { toStatus, type RpcError } from '@emloc/rpc';
+import type { StageLabel } from '@emloc/telemetry';
 
 import type { JobState, StageName } from './record.js';
 
@@ -62,9 +63,10 @@ const stages = Object.freeze({
   correct: Stage.CORRECT,
   refine: Stage.REFINE,
   merge: Stage.MERGE,
+  front: Stage.FRONT,
 });
 
-export function stageEnum(stage: StageName): Stage {
+export function stageEnum(stage: StageLabel): Stage {
   return stages[stage];
 }
 

@@ -8,9 +8,9 @@ import {
   adapterFromRecord,
   budgetBytesOf,
   jobResultOf,
-  maxLengthOf,
   planTune,
   prepareJob,
+  withModality,
   writeOutcome,
   type TuneOptions,
 } from '@emloc/pipeline';
@@ -58,7 +58,7 @@ async function isEmulated(options: TuneOptions): Promise<boolean> {
   const model = await openModel(options.model, { allowUnusedLayers });
   try {
     const { layout } = model;
-    maxLengthOf(options.maxLength, layout.text);
+    withModality(options, layout);
     adaptedLinears(layout, options.targets);
     const rules = parseRatioRules(options.ratios);
     return layout.linears.some((linear) => ratioOf(rules, linear) < 1);
@@ -77,7 +77,7 @@ async function makeOutcome(
     adapterFromRecord(await context.request('uncorrected')),
   ];
   const { device, ...outcomes } = jobOutcomes(results, { adapter, uncorrected });
-  const job = await prepareJob(options);
+  const job = await prepareJob(options, { restrictImages: true });
   try {
     context.signal.throwIfAborted();
     await writeOutcome(await findPlace(options.out), job, {

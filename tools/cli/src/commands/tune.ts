@@ -1,4 +1,5 @@
 import { openDatasetThread } from '@emloc/dataset';
+import { ImagePool } from '@emloc/images';
 import { findDoneJob, resolveTuneOptions, tune } from '@emloc/pipeline';
 import type { Command } from 'commander';
 
@@ -50,6 +51,7 @@ export function addTuneCommand(program: Command): void {
           target,
           signal,
           openDataset: openDatasetThread,
+          openImages: () => new ImagePool(),
           observer: progress.observe,
           overwrite,
           mode,
