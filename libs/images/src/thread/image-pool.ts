@@ -6,6 +6,7 @@ import type { DecodeOptions, ImageInput } from '../image-input.js';
 import type { ImageReader } from '../image-reader.js';
 import type { PatchOptions } from '../patches.js';
 import type { Tiling } from '../tiling.js';
+import { AbortListeners } from './abort-listeners.js';
 import { fromWireError, type FromThread, type ImageTask, type ToThread } from './messages.js';
 
 const mostThreads = 4;
@@ -25,6 +26,7 @@ interface Waiting {
 export class ImagePool implements ImageReader {
   readonly #idle: Worker[] = [];
   readonly #busy = new Map<Worker, Waiting>();
+  readonly #listeners = new AbortListeners();
   #queue: Waiting[] = [];
   #isClosed = false;
 
@@ -67,7 +69,7 @@ export class ImagePool implements ImageReader {
       if (this.#isClosed) throw closed();
       const message = { task, cancelled: new Int32Array(new SharedArrayBuffer(4)) };
       const settle: Waiting['settle'] = (result) => {
-        signal?.removeEventListener('abort', onAbort);
+        listening?.[Symbol.dispose]();
         if (result instanceof Error) reject(result);
         else resolve(result);
       };
@@ -78,7 +80,7 @@ export class ImagePool implements ImageReader {
         this.#queue = this.#queue.filter((one) => one !== waiting);
         settle(signal?.reason as Error);
       };
-      signal?.addEventListener('abort', onAbort);
+      const listening = signal && this.#listeners.listen(signal, onAbort);
       this.#queue.push(waiting);
       this.#next();
     });

@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, readFile, stat } from 'node:fs/promises';
+import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { at } from '@emloc/checked';
-import { writeFileAtomic } from '@emloc/checkpoint';
 import type { HostArray, HostDType } from '@emloc/device';
 import type { FrontStore } from '@emloc/finetune';
 import type { ImageSet, TileValues } from '@emloc/tasks';
@@ -44,7 +43,11 @@ export class TileStore implements FrontStore, TileValues {
   }
 
   async put(tile: number, _stream: string, bytes: Uint8Array): Promise<void> {
-    await writeFileAtomic(await this.#path(tile), bytes);
+    const path = await this.#path(tile);
+    // Whole or not at all after a kill. Not synced: there may be tens of thousands, and what a power
+    // failure cuts is of another size.
+    await writeFile(`${path}.tmp`, bytes);
+    await rename(`${path}.tmp`, path);
   }
 
   /** (tiles · tokensPerTile, width) */

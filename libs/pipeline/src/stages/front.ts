@@ -25,10 +25,7 @@ import type { Job } from '../job/job.js';
  * it is not there yet.
  * @param uses of the rows that are read; default: those of all stages
  */
-export async function bringImages(
-  run: JobRun,
-  uses: readonly RowUse[] = rowUses,
-): Promise<JobRun> {
+export async function bringImages(run: JobRun, uses: readonly RowUse[] = rowUses): Promise<JobRun> {
   const { job, environment } = run;
   const { images } = job;
   if (!images) return run;
