@@ -177,6 +177,7 @@ describe('the built-in template', () => {
     expect([...(text?.ids ?? [])].filter((id) => id === 1)).toHaveLength(1);
     expect(text?.ids[0]).toBe(1);
     expect(text?.ids[1]).toBe(first);
+    expect(tokenizer.eosTokenIds).toEqual([2, first + 1]);
   });
 
   it('gives way to a template that the user gives', async () => {
