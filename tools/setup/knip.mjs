@@ -10,7 +10,7 @@ export default {
   workspaces: {
     '.': { entry: 'examples/**/*.{ts,mjs}', project: ['*.{js,mjs}', 'examples/**/*.{ts,mjs}'] },
     'libs/*': { entry: specs, project: files, includeEntryExports: true },
-    // No program reads images, so only its own tests import its face.
+    // Rows are only measured: its own tests alone decode by its face.
     'libs/images': { entry: specs, project: files },
     // No program scores answers, so only its own tests import those.
     'libs/tasks': { entry: specs, project: files },

@@ -1,5 +1,5 @@
 import { batchSchedule } from './batch-schedule.js';
-import type { EncodedRow } from './encoded-row.js';
+import type { EncodedRow, RowImage } from './encoded-row.js';
 import { packBatch } from './pack-batch.js';
 import { sampleCalibration, splitValidation } from './split.js';
 
@@ -14,6 +14,19 @@ function rowsOf(count: number): EncodedRow[] {
 const linesOf = (rows: readonly EncodedRow[]): number[] => rows.map(({ line }) => line);
 
 describe('packBatch', () => {
+  it('has the tokens that stand for images', () => {
+    const image = (contextStart: number, contextTokens: number): RowImage => ({
+      input: { kind: 'file', path: 'a.png', label: 'a.png' },
+      ...{ width: 9, height: 9, tiles: 1, maxTiles: 1, contextStart, contextTokens },
+    });
+    const rows = [
+      { ...row([1, 9, 9, 2, 9, 3], [0, 0, 0, 0, 0, 1]), images: [image(1, 2), image(4, 1)] },
+      row([4], [0]),
+      { ...row([9, 9], [0, 0]), images: [image(0, 2)] },
+    ];
+    expect(packBatch(rows).imageRows).toEqual(Int32Array.of(1, 2, 4, 7, 8));
+  });
+
   it('puts rows one after the other, each token predicting the next of its own row only', () => {
     const batch = packBatch([row([10, 11, 12], [0, 1, 1]), row([20], [0]), row([30, 31], [0, 1])]);
     expect(batch).toEqual({

@@ -5,7 +5,9 @@ import { join } from 'node:path';
 import { exampleModel, inTemporaryFolder, textOptions } from '../test/model-folder.js';
 import { processorMs } from '../test/processor-time.js';
 import { openDatasetSession, type DatasetSession } from './dataset-session.js';
+import type { RowProblem } from './errors.js';
 import { loadDataset, type Dataset, type LoadDatasetOptions } from './load-dataset.js';
+import type { DatasetSummary } from './rows/read-dataset.js';
 import { loadTokenizer, type ChatTokenizer } from './templates/chat-tokenizer.js';
 
 let tokenizer: ChatTokenizer;
@@ -216,6 +218,30 @@ describe('loadDataset', () => {
     });
   });
 
+  it('collects all images that cannot be used, up to five thousand, and then counts', async () => {
+    const image = (line: number): RowProblem => ({ line, field: 'image', reason: 'x', image: 'p' });
+    const reader = (problems: readonly RowProblem[]): DatasetSession => ({
+      ...session,
+      async *read() {
+        for (const problem of problems) yield { kind: 'bad', problems: [problem] };
+        return (await load(SHORT)) satisfies DatasetSummary;
+      },
+    });
+    const images = Array.from({ length: 5002 }, (_, index) => image(index + 1));
+    const many = await load('', {}, reader(images)).catch((caught: unknown) => caught);
+    expect((many as { problems: unknown[] }).problems).toHaveLength(5000);
+    expect(String(many)).toMatch(/\nand 2 more images that cannot be used$/);
+    expect(String(many)).not.toContain('stopped');
+    const { messageForOwner } = many as { messageForOwner: string };
+    expect(messageForOwner).toMatch(/data\.jsonl:1: image: p: x\n/);
+
+    const others = Array.from({ length: 20 }, (_, line) => ({ line, field: null, reason: 'y' }));
+    const mixed = await load('', {}, reader([...images.slice(0, 30), ...others])).catch(
+      (caught: unknown) => caught,
+    );
+    expect((mixed as { problems: unknown[] }).problems).toHaveLength(40);
+    expect(String(mixed)).toContain('stopped after the first 40 problems');
+  });
   it('collects the problems of all rows, up to ten', async () => {
     const three = await load(`{}\n${SHORT}\n{}\n[]\n`).catch((caught: unknown) => caught);
     expect((three as { problems: { line: number }[] }).problems.map(({ line }) => line)).toEqual([

@@ -126,6 +126,14 @@ test('every image that cannot be used is named, with row and field, whatever els
     expect(problems).toHaveLength(37);
   }));
 
+test('a number of tiles that no image can have is refused before rows are read', () =>
+  inFolders(async (folder) => {
+    await expect(read(folder, [], { maxTiles: 0 })).rejects.toMatchObject({
+      code: 'DATASET_INVALID_OPTION',
+      message: 'tiles: maxTiles is 0, a whole number from 1 to 1024 is expected',
+    });
+  }));
+
 test('the hash of a data set is another one where an image has another size', () =>
   inFolders(async (folder) => {
     const sha256 = async (): Promise<string> =>

@@ -6,7 +6,10 @@ import {
   shownText,
   type ReadFileOptions,
 } from '../../test/image-rows.js';
-import { tokenizerWith } from '../../test/model-folder.js';
+import { tokenizerOf, tokenizerWith } from '../../test/model-folder.js';
+import { modelFile, vocabularyGolden } from '../../test/vocabulary-golden.js';
+import { encodeRow } from '../masks/encode-row.js';
+import { parseRow } from '../rows/row.js';
 import type { ImageTextOptions } from './image-text-options.js';
 
 const row = {
@@ -148,9 +151,33 @@ describe('the built-in template', () => {
     expect(own.endsWith(turns)).toBe(true);
   });
 
-  it('begins with what the tokenizer puts before a text', async () => {
-    const { templates } = await tokenizerWith(imageModelFiles(null), { images: imageOptions });
-    expect(templates).toMatchObject([{ origin: 'the built-in template internvl2_5' }]);
+  it('begins with what the tokenizer puts before a text, once', async () => {
+    const tokens = ['<|im_start|>', '<|im_end|>', '<img>', '<IMG_CONTEXT>', '</img>'];
+    const first = vocabularyGolden.models.internlm?.pieces.length ?? 0;
+    const added = Object.fromEntries(
+      tokens.map((content, index) => [first + index, { content, special: true }]),
+    );
+    const tokenizer = await tokenizerOf(
+      {
+        'tokenizer.model': modelFile('internlm'),
+        'tokenizer_config.json': {
+          tokenizer_class: 'InternLM2Tokenizer',
+          added_tokens_decoder: {
+            1: { content: '<s>', special: true },
+            2: { content: '</s>', special: true },
+            ...added,
+          },
+        },
+      },
+      { images: imageOptions },
+    );
+    const parsed = parseRow(JSON.stringify({ messages: chat }), { takesImages: true });
+    const [text] = encodeRow(parsed, tokenizer);
+    expect(text?.text.startsWith('<s><|im_start|>system\nLook.')).toBe(true);
+    expect([...(text?.ids ?? [])].filter((id) => id === 1)).toHaveLength(1);
+    expect(text?.ids[0]).toBe(1);
+    expect(text?.ids[1]).toBe(first);
+    expect(tokenizer.eosTokenIds).toEqual([2, first + 1]);
   });
 
   it('gives way to a template that the user gives', async () => {

@@ -1,5 +1,5 @@
 import { DatasetError } from '../errors.js';
-import { imageTokens } from './image-style.js';
+import { contextText, imageTokens } from './image-style.js';
 import type { ImageTextOptions } from './image-text-options.js';
 
 /** What a tokenizer has for images. */
@@ -18,13 +18,14 @@ export function imageTokensOf(
     source,
   }: { readonly idOf: (token: string) => number | undefined; readonly source: string },
 ): ImageTokens {
-  const ids = imageTokens.map((token) => {
+  const required = (token: string): number => {
     const id = idOf(token);
     if (id !== undefined) return id;
     throw new DatasetError(
       'DATASET_TOKENIZER_INVALID',
       `${source}: there is no token ${token}, which a model that takes images needs`,
     );
-  });
-  return { contextId: ids[1] ?? -1, tokensPerTile };
+  };
+  for (const token of imageTokens) required(token);
+  return { contextId: required(contextText), tokensPerTile };
 }

@@ -4,9 +4,10 @@ import {
   tileCount,
   type ImageFacts,
   type ImageInput,
+  type Tiling,
 } from '@emloc/images';
 
-import { RowImagesError, type ImageProblem } from '../errors.js';
+import { DatasetError, RowImagesError, type ImageProblem } from '../errors.js';
 import type { ImageReference, ImageSource } from '../rows/images/image-reference.js';
 import { ImageRefusal, resolveImagePath, type ImageFolder } from './image-folder.js';
 import type { ImageTextOptions } from './image-text-options.js';
@@ -37,15 +38,27 @@ const mostRemembered = 2 ** 16;
 
 type Found = ImageFacts & { readonly source: Exclude<ImageSource, { kind: 'url' }> };
 
+/** @throws DatasetError DATASET_INVALID_OPTION */
+function assertTiling(tiling: Tiling): void {
+  try {
+    tileCount({ width: 1, height: 1 }, tiling);
+  } catch (error) {
+    throw new DatasetError('DATASET_INVALID_OPTION', (error as Error).message, { cause: error });
+  }
+}
+
 /** Measures the images of rows, none of them decoded. */
 export class ImageMeasurer {
   readonly #limiter = new Limiter(atOnce);
   readonly #remembered = new Map<string, Promise<Found>>();
 
+  /** @throws DatasetError DATASET_INVALID_OPTION */
   constructor(
     private readonly options: ImageTextOptions,
     private readonly signal?: AbortSignal,
-  ) {}
+  ) {
+    assertTiling(options);
+  }
 
   /** @throws RowImagesError with all images of the row that cannot be used */
   async measure({ references, place, folder, maxTiles }: RowImages): Promise<MeasuredImage[]> {
@@ -130,8 +143,11 @@ const label = 'image';
 
 function reasonOf(error: unknown): string {
   if (error instanceof ImageRefusal) return error.message;
-  if (error instanceof ImageError) return error.message.replace(/^image: /, '');
-  throw error;
+  if (!(error instanceof ImageError)) throw error;
+  const { code, message } = error;
+  if (code === 'IMAGE_DECODER_MISSING')
+    throw new DatasetError('DATASET_UNREADABLE', `data set: ${message.replace(/^image: /, '')}`);
+  return message.replace(/^image: /, '');
 }
 
 function labelOf(place: string, reference: ImageReference | undefined): string {

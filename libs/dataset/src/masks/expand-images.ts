@@ -31,7 +31,7 @@ export function expandImages(
   const { text, moved } = replaceMarks(
     masked.text,
     contextText,
-    (index) => `${contextText} × ${counts[index] ?? 0}`,
+    (index) => `${contextText} × ${at(counts, index)}`,
   );
   return {
     ...masked,

@@ -13,7 +13,7 @@ import { parseCalendarDate } from './calendar-date.js';
 import { ChatTemplate, type RowVariables } from './chat-template.js';
 import { findChatTemplates, type TemplateSource } from './find-templates.js';
 import { loadFolderTokenizer, type FolderTokenizer } from './folder-tokenizer.js';
-import { namedTemplate, type NamedTemplateOptions } from './internvl-template.js';
+import { endOfTurn, namedTemplate, type NamedTemplateOptions } from './internvl-template.js';
 import { readJsonObject, type JsonObject } from './model-files.js';
 import { templateVariables, type SpecialTokens } from './special-tokens.js';
 
@@ -93,7 +93,11 @@ export async function loadTokenizer(folder: string, options: TextOptions): Promi
     listedEosIds(folder, 'config.json', model),
   ];
   return new TemplateTokenizer(loaded, {
-    eosTokenIds: eosIds(tokenizer, specialTokens.get('eos_token'), listed),
+    eosTokenIds: eosIds(
+      tokenizer,
+      [specialTokens.get('eos_token'), isNamed(options) ? endOfTurn : undefined],
+      listed,
+    ),
     templates: sources.map((source) => new ChatTemplate(source, settings)),
     images: imagesOf(folder, loaded, options),
   });
@@ -202,15 +206,20 @@ function assertInVocabulary(
   );
 }
 
-/** The named token, then those that the first file that lists any lists, without repetition. */
+/** Whether the template is one that the model's config names. */
+function isNamed({ chatTemplate, images }: TextOptions): boolean {
+  return chatTemplate === null && typeof images?.template === 'string';
+}
+
+/** The named tokens, then those that the first file that lists any lists, without repetition. */
 function eosIds(
   tokenizer: Tokenizer,
-  named: string | undefined,
+  named: readonly (string | undefined)[],
   listed: readonly (readonly number[])[],
 ): number[] {
-  const id = named === undefined ? undefined : tokenizer.tokenToId(named);
-  const first = listed.find((ids) => ids.length > 0) ?? [];
-  return [...new Set([...(id === undefined ? [] : [id]), ...first])];
+  const ids = named.flatMap((token) => tokenizer.tokenToId(token ?? '') ?? []);
+  const first = listed.find((each) => each.length > 0) ?? [];
+  return [...new Set([...ids, ...first])];
 }
 
 /**

@@ -5,6 +5,9 @@ import type { TemplateSource } from './find-templates.js';
 const systemText =
   '你是书生·万象，英文名是InternVL，是由上海人工智能实验室、清华大学及多家合作单位联合开发的多模态大语言模型。';
 
+/** Ends a turn, and what the model says. */
+export const endOfTurn = '<|im_end|>';
+
 export interface NamedTemplateOptions {
   /** Name in the model's config. */
   readonly name: string;
@@ -34,12 +37,12 @@ export function namedTemplate({
     '{% for part in content %}{{ part.text }}{% endfor %}{% endif %}{% endmacro %}',
     write(start),
     "{%- if not messages or messages[0].role != 'system' %}",
-    write(`<|im_start|>system\n${systemMessage ?? systemText}<|im_end|>\n`),
+    write(`<|im_start|>system\n${systemMessage ?? systemText}${endOfTurn}\n`),
     '{%- endif %}{%- for message in messages %}',
     `${write('<|im_start|>')}{{ message.role }}${write('\n')}`,
     "{%- if message.role == 'assistant' %}{% generation %}",
-    `{{ written(message.content) }}${write('<|im_end|>')}{%- endgeneration %}`,
-    `{%- else %}{{ written(message.content) }}${write('<|im_end|>')}{%- endif %}`,
+    `{{ written(message.content) }}${write(endOfTurn)}{%- endgeneration %}`,
+    `{%- else %}{{ written(message.content) }}${write(endOfTurn)}{%- endif %}`,
     `${write('\n')}{%- endfor %}`,
     `{%- if add_generation_prompt %}${write('<|im_start|>assistant\n')}{%- endif %}`,
   ].join('');
