@@ -71,9 +71,9 @@ export class BreadthFirstPass {
     await visitBlock({ model, pass: this.#pass, block }, async (visit) => {
       for (const [index, rows] of batches.rows.entries()) {
         const host = await batches.source.load(rows);
-        using batch = new DeviceBatch(model.device, host, (stream) =>
-          block.program.inputs.has(stream),
-        );
+        using batch = new DeviceBatch(model.device, host, {
+          isWanted: (stream) => block.program.inputs.has(stream),
+        });
         for (const variant of this.#variants.keys())
           await this.#runOne(visit, { batch, where: { batch: index, variant }, visitor });
       }

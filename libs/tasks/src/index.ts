@@ -1,3 +1,3 @@
-export { generate } from './text/generate.js';
+export { TextPrompts } from './text/text-prompts.js';
 export { consecutive, TextRows } from './text/text-rows.js';
 export { evaluateText, type Evaluation, type TextBatches } from './text/text-score.js';
