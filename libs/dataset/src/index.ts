@@ -8,6 +8,7 @@ export {
 export type { EncodedRow } from './encoded-row.js';
 export { DatasetError, describeProblem } from './errors.js';
 export { assertNoTextLost, loadDataset, type Dataset } from './load-dataset.js';
+export { answerEndIds, encodePrompt, type Prompt } from './masks/encode-prompt.js';
 export { packBatch, type PackedBatch } from './pack-batch.js';
 export { createRandom } from './random.js';
 export type { DatasetReport } from './rows/dataset-report.js';
@@ -18,4 +19,5 @@ export { reservedTemplateNames } from './reserved-names.js';
 export { heldOutCount, sampleCalibration, splitValidation } from './split.js';
 export { parseCalendarDate } from './templates/calendar-date.js';
 export { loadTokenizer, type ChatTokenizer } from './templates/chat-tokenizer.js';
+export { TextStream } from './templates/text-stream.js';
 export { openDatasetThread } from './thread/dataset-thread.js';

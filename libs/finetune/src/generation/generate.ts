@@ -15,7 +15,7 @@ import {
   type CachedSequence,
 } from './key-value-cache.js';
 import { finishedLogits, sampleToken, type Sampling } from './sampling.js';
-import { cachedLayout, stepBlocks } from './steps.js';
+import { BlockInputs, cachedLayout, stepBlocks } from './steps.js';
 
 /** What is answered: rows of one sequence each, whose last position predicts. */
 export interface GenerationSource {
@@ -123,7 +123,8 @@ class Generation implements Disposable {
     const { shape } = source.step(new Int32Array(1));
     this.#stepBlocks = stepBlocks(layout, shape);
     const longest = new Map([[this.#rows, [0, Math.max(1, ...capacities)]]]);
-    this.#pass = new PassContext(model, [{ ...shape, layouts: longest }]);
+    const shapes = group.batches.map((batch) => source.prompts.shape(batch));
+    this.#pass = new PassContext(model, [...shapes, { ...shape, layouts: longest }]);
     try {
       const total = capacities.reduce((sum, rowsOf) => sum + rowsOf, 0);
       this.#cache = new KeyValueCache(device, layout, total);
@@ -262,7 +263,7 @@ class Generation implements Disposable {
     const { model, adapter, sampling } = this.options;
     const { block } = visit;
     const { batch, places, state } = run;
-    using inputs = new BlockInputs(model, visit.block, run);
+    using inputs = new BlockInputs(model.device, visit.block, run);
     const { outputs, results } = visit.infer(
       {
         ...{ batch, adapter, wantsLogits: sampling.temperature > 0 },
@@ -310,34 +311,6 @@ interface BlockRun {
   readonly places: CachePlaces;
   readonly state: StreamState;
   readonly answers: readonly Answer[];
-}
-
-/** What a block reads: streams that blocks before it or the batch gave; of others no rows. */
-class BlockInputs implements Disposable {
-  readonly tensors = new Map<string, Tensor>();
-  readonly #empty: Tensor[] = [];
-
-  constructor(
-    { device }: PagedModel,
-    { program }: Block,
-    { batch, state }: Pick<BlockRun, 'batch' | 'state'>,
-  ) {
-    for (const [stream, { width }] of program.inputs) {
-      const known = state.tensors.get(stream) ?? batch.values.get(stream);
-      this.tensors.set(stream, known ?? this.#none(device, width, stream));
-    }
-  }
-
-  [Symbol.dispose](): void {
-    for (const tensor of this.#empty) tensor.dispose();
-  }
-
-  #none(device: PagedModel['device'], width: number, stream: string): Tensor {
-    const { computeDType } = device.profile;
-    const tensor = device.allocate([0, width], computeDType, 'activations', stream);
-    this.#empty.push(tensor);
-    return tensor;
-  }
 }
 
 function pagesOf(blocks: readonly Block[]): number[] {

@@ -1,5 +1,9 @@
 import { at } from '@emloc/checked';
+import type { Device, Tensor } from '@emloc/device';
 import type { BatchShape, Block, ModelLayout } from '@emloc/models';
+
+import type { DeviceBatch } from '../device-batch.js';
+import type { StreamState } from '../walk.js';
 
 /**
  * The row layout whose sequences a model can go on with.
@@ -18,4 +22,32 @@ export function stepBlocks({ blocks }: ModelLayout, { layouts }: BatchShape): re
       outputs.size === 0 ||
       [...outputs.values()].some(({ rows }) => (layouts.get(rows)?.at(-1) ?? 0) > 0),
   );
+}
+
+/** What a block reads: streams that blocks before it or the batch gave; of others no rows. */
+export class BlockInputs implements Disposable {
+  readonly tensors = new Map<string, Tensor>();
+  readonly #empty: Tensor[] = [];
+
+  constructor(
+    device: Device,
+    { program }: Block,
+    { batch, state }: { readonly batch: DeviceBatch; readonly state: StreamState },
+  ) {
+    for (const [stream, { width }] of program.inputs) {
+      const known = state.tensors.get(stream) ?? batch.values.get(stream);
+      this.tensors.set(stream, known ?? this.#none(device, width, stream));
+    }
+  }
+
+  [Symbol.dispose](): void {
+    for (const tensor of this.#empty) tensor.dispose();
+  }
+
+  #none(device: Device, width: number, stream: string): Tensor {
+    const { computeDType } = device.profile;
+    const tensor = device.allocate([0, width], computeDType, 'activations', stream);
+    this.#empty.push(tensor);
+    return tensor;
+  }
 }
