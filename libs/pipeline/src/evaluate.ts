@@ -1,6 +1,7 @@
 import { at } from '@emloc/checked';
 import { readPeftAdapter, settleOutput, type LoraAdapter } from '@emloc/checkpoint';
 import {
+  answerEndIds,
   loadDataset,
   loadTokenizer,
   openDatasetSession,
@@ -20,9 +21,9 @@ import {
   type DeviceTarget,
 } from '@emloc/device';
 import { createNullBackend } from '@emloc/device-null';
-import { DeviceAdapter, type PagedModel } from '@emloc/finetune';
+import { DeviceAdapter, type PagedModel, type Sampling } from '@emloc/finetune';
 import { adaptableModules, openModel, type Model } from '@emloc/models';
-import { evaluateText, generate, type Evaluation, type TextBatches } from '@emloc/tasks';
+import { evaluateText, type Evaluation, type TextBatches } from '@emloc/tasks';
 import {
   deviceBytes,
   minimumDeviceBytes,
@@ -30,6 +31,9 @@ import {
   type PagerObserver,
 } from '@emloc/weight-pager';
 
+import { answerRows } from './answers/answer-rows.js';
+import { longestAnswered, textTask, type AnswerTask } from './answers/answer-task.js';
+import { planAnswers, singleAnswerBytes, type Answering } from './answers/plan-answers.js';
 import { PipelineError } from './errors.js';
 import { inOrder, longestOf } from './job/job.js';
 import { recordedLongestRow } from './job/longest-row-record.js';
@@ -88,9 +92,20 @@ interface Evaluated {
   /** Of these rows and those that the adapter was trained on: rotary tables may depend on it. */
   readonly longestRow: number;
   readonly batches: TextBatches;
-  /** For answers only. */
-  readonly tokenizer: ChatTokenizer | null;
+  /** Null: none are asked for. */
+  readonly questions: Questions | null;
 }
+
+/** Rows that are answered, up to their last trained-on part. */
+interface Questions {
+  readonly tokenizer: ChatTokenizer;
+  readonly rows: readonly EncodedRow[];
+  readonly task: AnswerTask;
+  /** As planned; 1 before. */
+  readonly groupRows: number;
+}
+
+const greedy: Sampling = Object.freeze({ temperature: 0, topP: 1, seed: 0 });
 
 /** Streams a model (with an adapter or without) over a data set within a budget. */
 export async function evaluateModel(
@@ -113,14 +128,14 @@ export async function evaluateModel(
   const { dataset, source, text } = await loadRows(options, model, host);
   const { rows, report } = dataset;
   host.onRows?.({ report, text, date: source.date });
-  const tokenizer = options.answers > 0 ? await loadTokenizer(options.model, source) : null;
+  const questions = await questionsOf(options, rows, { model, source });
   const maxLength = readableLength(options.maxLength, model.layout.text);
   const batches = inOrder(rows, options.batch);
   const longestRow = Math.max(longestOf(rows), await recordedLongestRow(options.adapter));
-  const evaluated = { options, model, adapter, rows, longestRow, batches, tokenizer };
+  const asked = { options, model, adapter, rows, longestRow, batches, questions };
   const { profile } = host.target;
-  const budgetBytes = options.vramBytes ?? (await inferenceBytes(model, profile, maxLength));
-  const pagerBytes = await weightBytes(evaluated, profile, budgetBytes);
+  const budgetBytes = options.vramBytes ?? (await defaultBytes(asked, profile, maxLength));
+  const { evaluated, pagerBytes } = await planned(asked, profile, budgetBytes);
   const budget = new MemoryBudget(budgetBytes);
   await using device = new Device(await host.target.open(budgetBytes), budget);
   const { evaluation, answers } = await run(evaluated, {
@@ -135,7 +150,7 @@ export async function evaluateModel(
     droppedRows: report.droppedRows,
     truncatedRows: report.truncatedRows,
     date: source.date,
-    ...(options.answers > 0 ? { answers } : {}),
+    ...(options.answers > 0 && { answers }),
     perplexity: Math.exp(evaluation.loss),
     budgetBytes,
     peakDeviceBytes: budget.peakBytes,
@@ -196,47 +211,50 @@ async function run(
     onProgress: host.onProgress,
   });
   if (!evaluation) throw new Error('evaluation gave no result');
-  const answers =
-    reads === 'real' && evaluated.tokenizer
-      ? await answerRows({ ...evaluated, tokenizer: evaluated.tokenizer }, paged, variant)
-      : [];
+  const { questions } = evaluated;
+  const isAnswered = reads === 'real' && questions !== null;
+  const answers = isAnswered ? await answerQuestions(questions, { paged, variant, host }) : [];
   return { evaluation, answers };
 }
 
-/**
- * Answers as many tokens as the expected answer has, at most: so a batch of answers takes no more
- * memory than the rows took.
- */
-async function answerRows(
-  { options, rows, tokenizer }: Evaluated & { readonly tokenizer: ChatTokenizer },
-  model: PagedModel,
-  variant: DeviceAdapter | null,
+async function questionsOf(
+  { answers, batch, maxNewTokens }: EvaluateOptions,
+  rows: readonly EncodedRow[],
+  { model, source }: { readonly model: Model; readonly source: TextSource },
+): Promise<Questions | null> {
+  if (answers === 0) return null;
+  const asked = rows.slice(0, answers);
+  const prompts = asked.map((row) => row.ids.slice(0, answerStart(row)));
+  const { maxPositions } = model.layout.text;
+  return {
+    tokenizer: await loadTokenizer(source.folder, source),
+    rows: asked,
+    task: textTask(prompts, { maxNewTokens, maxPositions, batch }),
+    groupRows: 1,
+  };
+}
+
+async function answerQuestions(
+  { tokenizer, rows, task, groupRows }: Questions,
+  {
+    paged,
+    variant,
+    host,
+  }: { paged: PagedModel; variant: DeviceAdapter | null; host: Partial<EvaluateHost> },
 ): Promise<AnsweredRow[]> {
-  const asked = rows.slice(0, options.answers);
-  const answered: AnsweredRow[] = [];
-  for (let start = 0; start < asked.length; start += options.batch) {
-    const batch = asked.slice(start, start + options.batch);
-    const prompts = batch.map((row) => ({
-      ids: row.ids.slice(0, answerStart(row)),
-      maxTokens: row.ids.length - answerStart(row),
-    }));
-    const answers = await generate({
-      model,
-      variant,
-      prompts,
-      stopIds: new Set(tokenizer.eosTokenIds),
-    });
-    batch.forEach((row, index) =>
-      answered.push({
-        line: row.line,
-        expected: tokenizer
-          .decode(row.ids.slice(answerStart(row)), { skipSpecialTokens: true })
-          .trim(),
-        answer: tokenizer.decode(at(answers, index), { skipSpecialTokens: true }).trim(),
-      }),
-    );
-  }
-  return answered;
+  const longestRow = Math.max(paged.longestRow ?? 0, longestAnswered(task));
+  const answers = await answerRows(task, {
+    ...{ model: { ...paged, longestRow }, adapter: variant, groupRows, sampling: greedy },
+    stopIds: answerEndIds(tokenizer),
+    signal: host.signal,
+    onProgress: host.onProgress,
+  });
+  const textOf = (ids: Int32Array) => tokenizer.decode(ids, { skipSpecialTokens: true }).trim();
+  return rows.map((row, index) => ({
+    line: row.line,
+    expected: textOf(row.ids.slice(answerStart(row))),
+    answer: textOf(at(answers, index).ids),
+  }));
 }
 
 /** Index of the first token of a row's last trained-on part. */
@@ -244,6 +262,49 @@ function answerStart({ ids, trained }: EncodedRow): number {
   let start = trained.lastIndexOf(1);
   while (start > 0 && trained[start - 1] === 1) start -= 1;
   return start < 0 ? ids.length : start;
+}
+
+/** What inference takes, or what one answer at a time takes where that is more. */
+async function defaultBytes(
+  evaluated: Evaluated,
+  profile: DeviceProfile,
+  maxLength: number,
+): Promise<number> {
+  const { model, questions } = evaluated;
+  const bytes = await inferenceBytes(model, profile, maxLength);
+  if (!questions) return bytes;
+  const answering = answeringOf(evaluated, questions.task, profile);
+  return Math.max(bytes, await singleAnswerBytes(answering, questions.task));
+}
+
+function answeringOf(
+  { model, adapter, longestRow }: Evaluated,
+  task: AnswerTask,
+  profile: DeviceProfile,
+): Answering {
+  const longest = Math.max(longestRow, longestAnswered(task));
+  return { model, adapter, profile, sampling: greedy, longestRow: longest };
+}
+
+/**
+ * What the budget leaves for weights beside the heaviest batch and the answers, and how many of
+ * these are made together.
+ * @throws PipelineError PIPELINE_DOES_NOT_FIT
+ */
+async function planned(
+  evaluated: Evaluated,
+  profile: DeviceProfile,
+  budgetBytes: number,
+): Promise<{ readonly evaluated: Evaluated; readonly pagerBytes: number }> {
+  const pagerBytes = await weightBytes(evaluated, profile, budgetBytes);
+  const { questions } = evaluated;
+  if (!questions) return { evaluated, pagerBytes };
+  const answering = answeringOf(evaluated, questions.task, profile);
+  const { groupRows, besideBytes } = await planAnswers(answering, questions.task, budgetBytes);
+  return {
+    evaluated: { ...evaluated, questions: { ...questions, groupRows } },
+    pagerBytes: Math.min(pagerBytes, budgetBytes - besideBytes),
+  };
 }
 
 /**

@@ -178,7 +178,25 @@ describe('optionValues', () => {
 
   it.each([
     ['plan', 'tune'],
-    ['eval', 'adapter', 'answers', 'data', 'limit'],
+    ['eval', 'adapter', 'answers', 'data', 'limit', 'max-new-tokens'],
+    [
+      'generate',
+      'model',
+      'adapter',
+      'date',
+      'chat-template',
+      'template-args',
+      'allow-unused-layers',
+      'seed',
+      'prompt',
+      'system',
+      'max-new-tokens',
+      'temperature',
+      'top-p',
+      'vram',
+      'host-memory',
+      'no-prefetch',
+    ],
     ['merge', 'adapter', 'dtype', 'model', 'out', 'allow-unused-layers'],
     [
       'data',
@@ -198,7 +216,7 @@ describe('optionValues', () => {
         ? optionFlags('tune').map(({ long }) => long)
         : names.map((name) => `--${name}`);
     expect(flags).toEqual(expect.arrayContaining(wanted));
-    if (command === 'data' || command === 'merge') expect(flags).toHaveLength(wanted.length);
+    if (['data', 'merge', 'generate'].includes(command)) expect(flags).toHaveLength(wanted.length);
   });
 
   it('refuses steps and epochs together', () => {

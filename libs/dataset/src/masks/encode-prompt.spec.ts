@@ -1,4 +1,4 @@
-import { tokenizerOf } from '../../test/model-folder.js';
+import { tokenizerWith as exampleWith } from '../../test/model-folder.js';
 import type { ChatTokenizer } from '../templates/chat-tokenizer.js';
 import { answerEndIds, encodePrompt } from './encode-prompt.js';
 
@@ -10,7 +10,7 @@ function tokenizerWith(
   template: string | null,
   files: Readonly<Record<string, object>> = {},
 ): Promise<ChatTokenizer> {
-  return tokenizerOf({ ...(template !== null && { 'chat_template.jinja': template }), ...files });
+  return exampleWith({ ...(template !== null && { 'chat_template.jinja': template }), ...files });
 }
 
 describe('a prompt', () => {

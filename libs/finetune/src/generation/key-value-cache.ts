@@ -1,6 +1,12 @@
 import type { AttentionCache } from '@emloc/autograd';
 import { at } from '@emloc/checked';
-import { bytesPerElement, type CacheLayout, type Device, type Tensor } from '@emloc/device';
+import {
+  bytesPerElement,
+  type CacheLayout,
+  type Device,
+  type DeviceProfile,
+  type Tensor,
+} from '@emloc/device';
 import type { Block, ModelLayout } from '@emloc/models';
 
 import { bytesOf } from '../paged-model.js';
@@ -24,10 +30,13 @@ export function cachedSequences(capacities: readonly number[]): CachedSequence[]
 }
 
 /** Device bytes of keys and values of one row, in all attentions of a model. */
-export function cacheRowBytes({ blocks }: ModelLayout, { profile }: Device): number {
+export function cacheRowBytes(
+  { blocks }: ModelLayout,
+  { computeDType }: Pick<DeviceProfile, 'computeDType'>,
+): number {
   const widths = blocks.flatMap(({ program }) => program.caches.map(({ width }) => width));
   const elements = widths.reduce((sum, width) => sum + 2 * width, 0);
-  return elements * bytesPerElement[profile.computeDType];
+  return elements * bytesPerElement[computeDType];
 }
 
 /** Keys and values of all attentions of a model, for sequences that go on. */

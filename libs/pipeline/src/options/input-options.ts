@@ -1,6 +1,6 @@
 import { assertHubName } from './base-name.js';
 import { assertDate, assertTemplateArgs } from './checks.js';
-import { job, running, tuning } from './commands.js';
+import { job, modelled, running, tuning } from './commands.js';
 import { choice, flagged, text, textFile } from './kinds.js';
 
 const source =
@@ -16,7 +16,7 @@ export const inputOptions = Object.freeze({
     helpIn: {
       jobs: 'checkpoint folder as the server sees it, or OWNER/NAME[@REVISION] that the server has',
     },
-    commands: [...running, 'merge', 'data'],
+    commands: [...modelled, 'merge', 'data'],
     field: 'model',
     decides: false,
   }),
@@ -26,7 +26,7 @@ export const inputOptions = Object.freeze({
     flag: '--adapter <dir>',
     help: 'PEFT adapter (default: none, the base model)',
     helpIn: { merge: 'PEFT adapter' },
-    commands: ['eval', 'merge'],
+    commands: ['eval', 'generate', 'merge'],
   }),
   data: text({
     flag: '--data <file>',
@@ -71,7 +71,7 @@ export const inputOptions = Object.freeze({
     check: assertDate,
     flag: '--date <day>',
     help: 'what templates take for today, YYYY-MM-DD (default: the day of the job, UTC)',
-    commands: [...running, 'data'],
+    commands: [...modelled, 'data'],
     field: 'date',
   }),
   /** Text of a chat template in place of the model's own. */
@@ -80,7 +80,7 @@ export const inputOptions = Object.freeze({
     mostBytes: mostTemplateBytes,
     flag: '--chat-template <file>',
     help: "Jinja chat template in place of the model's",
-    commands: [...running, 'data'],
+    commands: [...modelled, 'data'],
     field: 'chat_template',
     mostServed: mostTemplateBytes,
   }),
@@ -90,7 +90,7 @@ export const inputOptions = Object.freeze({
     check: assertTemplateArgs,
     flag: '--template-args <json>',
     help: 'JSON object of more variables for the chat template, as in \'{"enable_thinking": false}\'',
-    commands: [...running, 'data'],
+    commands: [...modelled, 'data'],
     field: 'template_args',
     mostServed: 65_536,
   }),
@@ -120,7 +120,7 @@ export const inputOptions = Object.freeze({
     helpIn: {
       merge: 'take a checkpoint that has more layers than its config says, and keep those',
     },
-    commands: [...running, 'merge'],
+    commands: [...modelled, 'merge'],
     field: 'allow_unused_layers',
     decides: false,
   }),
