@@ -30,8 +30,10 @@ export function addGenerateCommand(program: Command): void {
             if (isShown) process.stdout.write(visible(text));
           },
         });
-        // The text is on stdout already, and how it came about is none of it.
-        if (isShown) progress.note(`\n${summary(report)}`);
+        if (isShown) {
+          process.stdout.write('\n');
+          progress.note(summary(report));
+        }
         return { document: report, text: '' };
       }),
     );
