@@ -68,9 +68,9 @@ export interface BlockBindings {
   /** A stream of integers that the batch brings, int32. */
   integers(stream: string): Tensor;
   rope(table: string): RopeTable;
-  /** The cache of an attention, by its number among the program's `caches`; none: nothing is kept. */
+  /** The cache of an attention, by its number among the program's `caches`; none: no cache. */
   readonly cache?: (index: number) => AttentionCache;
-  /** Whether a loss over tokens gives its logits as a result: (M, vocabulary) in the compute dtype. */
+  /** Whether a loss over tokens gives its logits, too: (M, vocabulary) in the compute dtype. */
   readonly wantsLogits?: boolean;
   /** Factor of the loss whose gradient a training forward takes; null: no gradient is taken. */
   readonly gradientScale: number | null;

@@ -5,7 +5,7 @@ import { createCudaBackend, cudaOrdinal, cudaProfile, type CudaBackend } from '@
 
 import { gpuBudgets, identityBudgets } from './gpu-budgets.js';
 import { measureFactors } from './gpu-factors.js';
-import { generationRow, generationRuns, planGeneration, runGeneration } from './gpu-generate.js';
+import { measureGeneration } from './gpu-generate.js';
 import { syntheticModel, type SyntheticModel } from './gpu-model.js';
 import { ProfiledBackend, profileTable } from './gpu-profile.js';
 import { defaultShape, gpuShapes } from './gpu-shapes.js';

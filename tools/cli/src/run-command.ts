@@ -22,8 +22,8 @@ export interface CommandContext {
 }
 
 /**
- * What a command has to say: a document for machines, a text for people, which is empty where it was
- * shown already.
+ * What a command has to say: a document for machines, a text for people, which is empty where it
+ * was shown already.
  */
 export interface CommandResult {
   readonly document: unknown;

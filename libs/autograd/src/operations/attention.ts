@@ -17,9 +17,9 @@ export interface AttentionShape extends Pick<
 }
 
 /**
- * Softmax attention within each sequence, no scores stored (FlashAttention, arXiv 2205.14135). Where
- * rows look back only, a cache can be bound: keys and values are written there, and rows that go on
- * attend to what it has.
+ * Softmax attention within each sequence, no scores stored (FlashAttention, arXiv 2205.14135).
+ * Where rows look back only, a cache can be bound: keys and values are written there, and rows that
+ * go on attend to what it has.
  */
 export function attention(block: ProgramBuilder, shape: AttentionShape): Value {
   const { q, k, v, sinks, heads } = shape;

@@ -33,9 +33,10 @@ function chunkRows(vocabularySize: number): number {
 
 /**
  * Final norm, LM head and cross-entropy on the rows that predict a target. Its results are
- * `losses`, float32 (M): −log p(target), `predictions`, int32 (M): the most likely tokens, and where
- * they are wanted `logits` (M, vocabulary), before their factor and cap. Its gradient is that of gradientScale · Σ losses. Logits exist only for a chunk of rows at a time, so
- * that the gradient is taken with the loss.
+ * `losses`, float32 (M): −log p(target), and `predictions`, int32 (M): the most likely tokens. Its
+ * gradient is that of gradientScale · Σ losses. Logits exist only for a chunk of rows at a time, so
+ * that the gradient is taken with the loss; where they are wanted, they are the result `logits`
+ * (M, vocabulary), before their factor and cap.
  */
 export function lmLoss(block: ProgramBuilder, x: Value, shape: LmLossShape): void {
   const { head, vocabularySize } = shape;

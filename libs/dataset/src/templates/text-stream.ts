@@ -9,7 +9,7 @@ const replacement = '\ufffd';
  */
 export class TextStream {
   readonly #ids: number[] = [];
-  /** Tokens before `#shown` that are decoded with those after it: words depend on what is before. */
+  /** From here on tokens before `#shown` are decoded again: words depend on what is before. */
   #context = 0;
   #shown = 0;
 

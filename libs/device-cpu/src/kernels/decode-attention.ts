@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import {
   assertScoring,
   attendedKeys,
@@ -151,7 +152,7 @@ export function checkDecodeAttention(options: DecodeAttentionOptions): number {
   if (sinks) assertShape(kernel, sinks, [heads]);
   assertScoring(kernel, options);
   cache.starts.forEach((start, i) => {
-    const length = cache.lengths[i] ?? 0;
+    const length = at(cache.lengths, i);
     if (start >= 0 && length >= 1 && start + length <= capacity) return;
     throw new DeviceError(
       'DEVICE_SHAPE_MISMATCH',

@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import {
   assertScoring,
   attendedKeys,
@@ -172,7 +173,7 @@ function unitOf({
 
 function assertRanges({ cache }: DecodeAttentionOptions, capacity: number): void {
   cache.starts.forEach((start, index) => {
-    const length = cache.lengths[index] ?? 0;
+    const length = at(cache.lengths, index);
     if (start >= 0 && length >= 1 && start + length <= capacity) return;
     throw new DeviceError(
       'DEVICE_SHAPE_MISMATCH',

@@ -11,8 +11,8 @@ import type { AttentionOptions } from './attention.js';
 
 /**
  * Softmax attention of one query a sequence, the last of its rows, to the rows that a cache has of
- * it: what `attention` gives for a sequence's last row. The result for a sequence depends on nothing
- * of the others.
+ * it: what `attention` gives for a sequence's last row. The result for a sequence depends on
+ * nothing of the others.
  */
 export interface DecodeAttentionOptions extends Pick<
   AttentionOptions,

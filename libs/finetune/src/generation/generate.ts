@@ -224,7 +224,7 @@ class Generation implements Disposable {
     this.#pass.close();
   }
 
-  /** Steps that ask for the pages of the first pass go on with it, so that nothing is loaded late. */
+  /** Steps with the pages of the first pass go on with it, so that nothing is loaded late. */
   #schedulePrefill(): void {
     const { pager, layout } = this.options.model;
     pager.schedule(pagesOf(layout.blocks), this.#skips ? 1 : 1 + this.#steps);

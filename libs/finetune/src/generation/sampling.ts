@@ -12,7 +12,7 @@ export interface Sampling {
   readonly seed: number;
 }
 
-/** What a draw depends on beside the seed: so an answer depends on nothing else that is answered. */
+/** What a draw depends on beside the seed: so answers do not depend on each other. */
 export interface DrawPlace {
   /** Number of the prompt. */
   readonly row: number;
