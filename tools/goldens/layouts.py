@@ -63,17 +63,21 @@ def write(layout, model):
     if config["rope_scaling"] is not None:
         config["rope_scaling"] = {"type": rope["rope_type"], "factor": rope["factor"]}
     config["bias"] = False
+    return config, to_internlm2(config, tensors)
+
+
+def to_internlm2(config, tensors):
     renamed = {name: tensors[other] for name, other in INTERNLM2_OUTER.items()}
     for layer in range(config["num_hidden_layers"]):
         block = f"model.layers.{layer}."
         for name, other in INTERNLM2.items():
             renamed[f"{block}{name}.weight"] = tensors[f"{block}{other}.weight"]
         parts = [tensors[f"{block}self_attn.{part}_proj.weight"] for part in "qkv"]
-        fused = torch.empty(sum(len(part) for part in parts), config["hidden_size"])
+        fused = torch.empty(sum(len(part) for part in parts), config["hidden_size"], dtype=parts[0].dtype)
         for rows, part in zip(fused_rows(config), parts, strict=True):
             fused[rows] = part
         renamed[f"{block}attention.wqkv.weight"] = fused
-    return config, renamed
+    return renamed
 
 
 def read(config, tensors):

@@ -10,7 +10,8 @@ A recipe: `class` of transformers, its `config`, `seed`, and where needed: `sequ
 ("internlm2", "internlm3": the class is Llama's, the folder is written as those have it), `written` (what config.json
 has instead of what the class would write; `unwritten` keys are left out, "text_config.KEY" within it). `rename` gives tensors
 of the folder other prefixes; with it, `original` is what OUT/NAME-original-layout has written and unwritten, and there
-tensors keep the names that the class writes. The golden.json in OUT/NAME is for both.
+tensors keep the names that the class writes. The golden.json in OUT/NAME is for both. `images` (InternVL): how many tiles its one
+sequence has; OUT/NAME-original-layout is then the layout of internvl.py.
 """
 
 import argparse
@@ -24,6 +25,7 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
+import internvl
 import layouts
 
 RANK, ALPHA = 4, 8
@@ -60,7 +62,7 @@ def create(recipe, layers):
     config = model_class.config_class(**values)
     config.dtype = torch.bfloat16
     model = model_class._from_config(config, dtype=torch.float32, attn_implementation="eager")
-    set_random_weights(model, recipe["seed"])
+    (internvl if "images" in recipe else sys.modules[__name__]).set_random_weights(model, recipe["seed"])
     return model
 
 
@@ -80,6 +82,8 @@ def write(model, recipe, folder):
             config[part]["dtype"] = "bfloat16"
     renamed = {rename(name, recipe.get("rename", {})): tensor for name, tensor in tensors.items()}
     write_folder(folder, config, renamed, recipe)
+    if "images" in recipe:
+        write_folder(folder.with_name(folder.name + ORIGINAL), *internvl.to_original(config, tensors), {})
     if "original" in recipe:
         write_folder(folder.with_name(folder.name + ORIGINAL), config, tensors, recipe["original"])
 
@@ -183,15 +187,19 @@ def measure_lora(model, linears, sequences):
         "k the row-major index; A is (r,in), B is (out,r)",
         "loss": "mean cross entropy over all tokens of all sequences",
         "value": losses.mean().item(),
-        "grads": {
-            path: {
-                "A_norm": a.grad.norm().item(),
-                "B_norm": b.grad.norm().item(),
-                "A_first": a.grad.flatten()[:4].tolist(),
-                "B_first": b.grad.flatten()[:4].tolist(),
-            }
-            for path, (a, b) in adapters.items()
-        },
+        "grads": gradients(adapters),
+    }
+
+
+def gradients(adapters):
+    return {
+        path: {
+            "A_norm": a.grad.norm().item(),
+            "B_norm": b.grad.norm().item(),
+            "A_first": a.grad.flatten()[:4].tolist(),
+            "B_first": b.grad.flatten()[:4].tolist(),
+        }
+        for path, (a, b) in adapters.items()
     }
 
 
@@ -211,11 +219,15 @@ def measure_rounded_factor(model, ids):
     }
 
 
+def how():
+    versions = f"transformers {transformers.__version__}, torch {torch.__version__}"
+    return f"{versions}, float32 on CPU, eager attention; weights are bf16 values"
+
+
 def measure(folder, sequences):
     model, linears = load(folder)
     golden = {
-        "how": f"transformers {transformers.__version__}, torch {torch.__version__}, float32 on CPU, eager attention; "
-        "weights are bf16 values",
+        "how": how(),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
     }
     with torch.no_grad():
@@ -226,11 +238,70 @@ def measure(folder, sequences):
     return golden
 
 
+def measure_images(folder, recipe):
+    """Golden of one sequence with all tiles, and the tiles themselves in pixels.safetensors."""
+    model = getattr(transformers, recipe["class"]).from_pretrained(
+        folder, dtype=torch.float32, attn_implementation="eager"
+    )
+    config, tiles = model.eval().config, recipe["images"]
+    side = config.vision_config.image_size[0]
+    generator = torch.Generator().manual_seed(recipe["seed"] + 1)
+    pixels = torch.randn(tiles, 3, side, side, generator=generator).to(torch.bfloat16)
+    save_file({"pixels": pixels}, folder / "pixels.safetensors")
+    token = [config.image_token_id] * config.image_seq_length
+    answer = torch.randint(6, config.text_config.vocab_size, (20,), generator=generator).tolist()
+    # One image of all tiles but the last, which is another image.
+    ids = [7, 9] + token * (tiles - 1) + [11, 12] + token + [13] + answer
+    labels = [-100] * (len(ids) - len(answer)) + answer
+    run = lambda: model(input_ids=torch.tensor([ids]), pixel_values=pixels.float(), use_cache=False).logits[0]
+    with torch.no_grad():
+        logits = run()
+        features = model.model.get_image_features(pixel_values=pixels.float(), return_dict=True).pooler_output
+    linears = {
+        path: [(module, torch.arange(module.out_features))]
+        for path, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear) and path != "lm_head"
+    }
+    return {
+        "ids": ids,
+        "labels": labels,
+        "pixels": f"pixels.safetensors, bfloat16 ({tiles} tiles, 3, {side}, {side}), already normalised; tiles fill the "
+        f"image tokens (id {config.image_token_id}) in order",
+        "image_features": {
+            "shape": list(features.shape),
+            "first_16": features.flatten()[:16].tolist(),
+            "norm": features.norm().item(),
+        },
+        "logsumexp": rounded(logits.logsumexp(-1)),
+        "argmax": logits.argmax(-1).tolist(),
+        "last_first_32": rounded(logits[-1, :32]),
+        "first_first_8": rounded(logits[0, :8]),
+        "lora": measure_images_lora(model, linears, run, labels),
+    }
+
+
+def measure_images_lora(model, linears, run, labels):
+    model.requires_grad_(False)
+    adapters = attach_lora(linears)
+    loss = torch.nn.functional.cross_entropy(run()[:-1], torch.tensor(labels[1:]))
+    loss.backward()
+    return {
+        "loss": "mean cross entropy over labels that are not -100",
+        "value": loss.item(),
+        "grads": gradients(adapters),
+    }
+
+
 def make(out, names, layers):
     for name in names or sorted(path.stem for path in RECIPES.glob("*.json")):
         recipe = json.loads((RECIPES / f"{name}.json").read_text())
         folder = out / name
         write(create(recipe, layers), recipe, folder)
+        if "images" in recipe:
+            golden = {"how": how(), **measure_images(folder, recipe)}
+            (folder / "golden.json").write_text(json.dumps(golden) + "\n")
+            print(f"{name}: loss {round(golden['lora']['value'], 3)}")
+            continue
         vocabulary = recipe["config"].get("text_config", recipe["config"])["vocab_size"]
         generator = torch.Generator().manual_seed(recipe["seed"] + 1)
         sequences = [

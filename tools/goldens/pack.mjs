@@ -1,13 +1,14 @@
 /**
  * `node tools/goldens/pack.mjs FOLDER...` makes a fixture NAME.golden.br of each golden folder:
- * config.json, golden.json and model.safetensors in one file, which @emloc/golden-models unpacks.
+ * config.json, golden.json, model.safetensors and, in a folder of their own, pixels.safetensors of
+ * models with images in one file, which @emloc/golden-models unpacks.
  *
  * Compressed by brotli: the length of a header (uint32, little endian), the header (JSON, the files
  * in order with their name and bytes, and from where on a file is bf16 values), the files. Values
  * come as two planes, first every exponent, then every sign with its mantissa: mantissas of random
  * weights are noise, exponents nearly a constant.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
@@ -67,12 +68,26 @@ function toPlanes(values) {
   return planes;
 }
 
+/** @param {string} folder; what NAME-original-layout lacks is in NAME beside it */
+function filesOf(folder) {
+  const beside = folder.replace(/-original-layout\/?$/, '');
+  const found = ['config.json', 'golden.json', 'model.safetensors', 'pixels.safetensors'].flatMap(
+    (name) => {
+      const file = [folder, beside]
+        .map((each) => join(each, name))
+        .find((each) => existsSync(each));
+      return file === undefined ? [] : [[name, readFileSync(file)]];
+    },
+  );
+  return Object.fromEntries(found);
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const names = ['config.json', 'golden.json', 'model.safetensors'];
   for (const folder of process.argv.slice(2)) {
-    const files = Object.fromEntries(names.map((name) => [name, readFileSync(join(folder, name))]));
+    const files = filesOf(folder);
     const packed = pack(files);
-    const file = join(fixtures, `${basename(folder)}.golden.br`);
+    const place = 'pixels.safetensors' in files ? join(fixtures, 'images') : fixtures;
+    const file = join(place, `${basename(folder)}.golden.br`);
     writeFileSync(file, packed);
     console.log(`${file}: ${packed.length} bytes`);
   }

@@ -12,6 +12,8 @@ export default {
     'libs/*': { entry: specs, project: files, includeEntryExports: true },
     // No program reads images, so only its own tests import its face.
     'libs/images': { entry: specs, project: files },
+    // No program scores answers, so only its own tests import those.
+    'libs/tasks': { entry: specs, project: files },
     // Its face is for programs outside this repository, too.
     'libs/sdk': { entry: specs, project: files },
     'services/*': { entry: ['src/main.ts', specs], project: files },

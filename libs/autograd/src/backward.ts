@@ -1,7 +1,7 @@
 import { at, required } from '@emloc/checked';
 import { TensorScope, type OuterProduct, type Tensor } from '@emloc/device';
 
-import { rowsOf, type BlockBindings } from './bindings.js';
+import { hasRows, rowsOf, type BlockBindings } from './bindings.js';
 import type { GradientPlan } from './gradient-plan.js';
 import type { BackwardContext, ForwardContext, Operation } from './operations/operation.js';
 import type { Program } from './program.js';
@@ -246,6 +246,7 @@ class BackwardRun implements BackwardContext, Disposable {
   #visit(operation: Operation): void {
     using _held = this.#begin(operation);
     if (this.#dOuts.size === 0 && !operation.isLoss) return;
+    if (!hasRows(this.bindings, operation)) return;
     operation.backward(this);
     for (const output of operation.outputs) this.#serve(output);
   }
@@ -294,6 +295,10 @@ class BackwardRun implements BackwardContext, Disposable {
         return tensor;
       },
       reuse: () => false,
+      view: (from, to) => {
+        const tensor = this.get(from).retain();
+        this.#alive.set(to.id, tensor.reshape([this.rows(to), to.width]));
+      },
       keepsAux: false,
       scratch: (like, width, label) => this.scratch(like, width, label),
       aux: (shape, dtype, label) => {

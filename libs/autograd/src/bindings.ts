@@ -85,3 +85,11 @@ export interface BlockBindings {
 export function rowsOf(bindings: BlockBindings, { rows }: Value): number {
   return bindings.layout(rows).offsets.at(-1) ?? 0;
 }
+
+/** Whether an operation has anything to compute: a batch may bring no row of a layout. */
+export function hasRows(
+  bindings: BlockBindings,
+  { outputs }: { readonly outputs: readonly Value[] },
+): boolean {
+  return outputs.length === 0 || outputs.some((output) => rowsOf(bindings, output) > 0);
+}

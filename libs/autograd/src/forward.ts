@@ -2,9 +2,9 @@ import { at, get } from '@emloc/checked';
 import type { Tensor } from '@emloc/device';
 
 import { SavedBlock } from './backward.js';
-import { rowsOf, type BlockBindings } from './bindings.js';
+import { hasRows, rowsOf, type BlockBindings } from './bindings.js';
 import type { GradientPlan } from './gradient-plan.js';
-import type { ForwardContext, ResultDType } from './operations/operation.js';
+import type { ForwardContext, Operation, ResultDType } from './operations/operation.js';
 import type { Program } from './program.js';
 import type { Value } from './value.js';
 
@@ -79,7 +79,7 @@ class ForwardRun implements ForwardContext, Disposable {
   run(): BlockOutcome {
     for (const [index, operation] of this.program.operations.entries()) {
       this.#index = index;
-      operation.forward(this);
+      this.#forward(operation);
       this.#settleAuxiliary();
       for (const value of [...operation.inputs, ...operation.outputs]) this.#dropIfDead(value);
     }
@@ -98,6 +98,12 @@ class ForwardRun implements ForwardContext, Disposable {
     for (const [id, tensor] of this.#alive) if (!this.#inputs.has(id)) tensor.dispose();
     if (!this.#isDone)
       for (const tensor of [...this.#outputs.values(), ...this.#results.values()]) tensor.dispose();
+  }
+
+  /** Where its outputs have no rows there is nothing to compute, only their tensors to make. */
+  #forward(operation: Operation): void {
+    if (hasRows(this.bindings, operation)) operation.forward(this);
+    else for (const output of operation.outputs) this.create(output);
   }
 
   rows(value: Value): number {
@@ -132,10 +138,15 @@ class ForwardRun implements ForwardContext, Disposable {
       !this.#inputs.has(from.id) &&
       !this.#isKept(from) &&
       this.#lastUse.get(from.id) === this.#index;
-    if (!tensor || !isFree) return false;
+    if (!tensor || !isFree || tensor.isShared) return false;
     this.#alive.delete(from.id);
     this.#alive.set(to.id, tensor);
     return true;
+  }
+
+  view(from: Value, to: Value): void {
+    const tensor = this.get(from).retain();
+    this.#alive.set(to.id, tensor.reshape([this.rows(to), to.width]));
   }
 
   scratch(like: Value, width: number, label: string): Tensor {

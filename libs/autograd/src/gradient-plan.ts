@@ -62,7 +62,7 @@ export function planGradients(program: Program, wanted: Differentiation): Gradie
       kept.add(value.id);
       return;
     }
-    if (recomputed.has(value.id)) return;
+    // It may be asked for at any of its uses first: what it is made from lives until the last one.
     recomputed.set(value.id, producer);
     for (const input of operation.inputs) use(input, index);
   };

@@ -5,6 +5,8 @@ import type { Value } from './value.js';
 export interface ParameterSpec {
   readonly name: string;
   readonly shape: readonly number[];
+  /** In checkpoints, where it is another one of as many elements. */
+  readonly storedShape?: readonly number[];
 }
 
 /** A linear layer of a block, y = x Wᵀ (+ bias). */
@@ -90,9 +92,19 @@ export class ProgramBuilder {
   }
 
   /** Declares a tensor of the block and gives its name. */
-  parameter(name: string, shape: readonly number[]): string {
+  parameter(
+    name: string,
+    shape: readonly number[],
+    storedShape: readonly number[] = shape,
+  ): string {
     if (this.#parameters.has(name)) throw new Error(`program: two parameters named ${name}`);
-    this.#parameters.set(name, Object.freeze({ name, shape: Object.freeze([...shape]) }));
+    if (elements(storedShape) !== elements(shape))
+      throw new Error(`program: ${name} of [${shape.join()}] stored as [${storedShape.join()}]`);
+    const stored = storedShape.join() === shape.join() ? {} : { storedShape: [...storedShape] };
+    this.#parameters.set(
+      name,
+      Object.freeze({ name, shape: Object.freeze([...shape]), ...stored }),
+    );
     return name;
   }
 
@@ -134,4 +146,8 @@ export class ProgramBuilder {
       logits: this.#logits,
     });
   }
+}
+
+function elements(shape: readonly number[]): number {
+  return shape.reduce((product, extent) => product * extent, 1);
 }

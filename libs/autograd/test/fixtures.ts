@@ -71,6 +71,8 @@ export interface BlockOptions {
   readonly lowRank?: readonly string[];
   /** Whether the factors of low rank hold the adapters. */
   readonly lent?: boolean;
+  /** Offsets of row layouts that differ from `offsets`. */
+  readonly layouts?: Readonly<Record<string, readonly number[]>>;
 }
 
 const offsets: readonly number[] = [0, 3, 4, 7];
@@ -120,7 +122,11 @@ export class BlockFixture {
   /** Puts the present host values on the device. */
   bind(gradients: boolean): BlockBindings & { readonly gradients: ReadonlyMap<string, Tensor> } {
     const written = new Map<string, Tensor>();
-    const sequences = this.#sequences();
+    const sequences = new Map(
+      Object.entries({ rows: offsets, ...this.options.layouts }).map(
+        ([name, each]) => [name, this.#sequences(each)] as const,
+      ),
+    );
     const angleTable = (values: Float32Array): Tensor => this.upload(values, [4, headDim / 2]);
     const angles = Array.from({ length: 4 * (headDim / 2) }, (_, index) => 0.3 * index);
     const table = {
@@ -136,7 +142,7 @@ export class BlockFixture {
     const norms = new Map(this.#others.map(({ name }) => [name, this.tensor(name)]));
     return {
       device: this.device,
-      layout: () => sequences,
+      layout: (name) => get(sequences, name),
       integers: (stream) => this.#integers(get(this.integerStreams, stream)),
       rope: () => table,
       gradientScale: null,
@@ -247,12 +253,14 @@ export class BlockFixture {
     return { rank, scale: adapterScale, a, b, gradients };
   }
 
-  #sequences(): SequenceLayout {
+  #sequences(starts: readonly number[]): SequenceLayout {
+    const lengths = starts.slice(1).map((end, index) => end - at(starts, index));
+    const positions = lengths.flatMap((length) => Array.from({ length }, (_, row) => row));
     return {
-      offsets,
-      deviceOffsets: this.#integers(offsets),
-      positions: this.#integers([0, 1, 2, 0, 0, 1, 2]),
-      maxLength: 3,
+      offsets: starts,
+      deviceOffsets: this.#integers(starts),
+      positions: this.#integers(positions),
+      maxLength: Math.max(0, ...lengths),
     };
   }
 

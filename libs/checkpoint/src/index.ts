@@ -15,7 +15,7 @@ export {
 export { readPeftAdapter } from './read-peft.js';
 export { currentName } from './wrapped-names.js';
 export { writePeftAdapter } from './write-peft.js';
-export { fromFloat32, isFloat } from './floats.js';
+export { fromFloat32, isFloat, toFloat32 } from './floats.js';
 export { mergeCheckpoint } from './merge/merge.js';
 export { readJsonObject } from './json-file.js';
 export { FileHasher, type FileRange } from './file-hasher.js';

@@ -83,7 +83,8 @@ function ownNumbers({ layers }: LoraAdapter, name: 'rank' | 'alpha'): Record<str
 
 /**
  * What PEFT is to select, so that it adapts exactly these layers: the last name of a path where
- * every linear layer of the model with that name is adapted, whole paths otherwise. Sorted.
+ * every linear layer of the model with that name is adapted, whole paths otherwise. Numbers are
+ * names of no layer alone: blocks have them, too. Sorted.
  */
 export function targetModulesOf(
   paths: Iterable<string>,
@@ -92,6 +93,7 @@ export function targetModulesOf(
   const adapted = new Set(paths);
   const isWhole = (suffix: string) =>
     linearModules !== undefined &&
+    !/^\d+$/.test(suffix) &&
     [...linearModules.keys()].every((path) => lastName(path) !== suffix || adapted.has(path));
   const whole = new Map(
     [...new Set([...adapted].map(lastName))].map((suffix) => [suffix, isWhole(suffix)]),

@@ -5,6 +5,7 @@
 const renamed: readonly (readonly [former: string, current: string])[] = [
   ['language_model.model', 'model.language_model'],
   ['language_model.lm_head', 'lm_head'],
+  ['language_model.output', 'output'],
   ['vision_tower', 'model.vision_tower'],
   ['multi_modal_projector', 'model.multi_modal_projector'],
 ];

@@ -2,35 +2,46 @@ import { EmulatorError } from './errors.js';
 
 /** One `PATTERN=ratio`: `pattern` is anchored at both ends. */
 export interface RatioRule {
-  readonly pattern: RegExp;
+  /** null: whatever the model has emulated by default. */
+  readonly pattern: RegExp | null;
   readonly ratio: number;
 }
 
 const decimal = /^(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 
 /**
- * Compiles ordered `PATTERN=ratio` rules; a bare ratio stands for `.*=ratio`. The pattern may
- * contain '=': the last one divides.
+ * Compiles ordered `PATTERN=ratio` rules; a bare ratio is for every linear that the model has
+ * emulated by default. The pattern may contain '=': the last one divides.
  * @throws EmulatorError EMULATOR_INVALID_RATIO naming the rule
  */
 export function parseRatioRules(specs: readonly string[]): readonly RatioRule[] {
   return specs.map((spec) => {
     const divider = spec.lastIndexOf('=');
-    const pattern = divider < 0 ? '.*' : spec.slice(0, divider).trim();
+    const pattern = divider < 0 ? null : spec.slice(0, divider).trim();
     if (pattern === '') throw invalid(spec, 'has no pattern before the last "="');
     return {
-      pattern: compilePattern(pattern, spec),
+      pattern: pattern === null ? null : compilePattern(pattern, spec),
       ratio: parseRatio(spec.slice(divider + 1).trim(), spec),
     };
   });
+}
+
+/** A linear as rules see it. */
+interface RatedLinear {
+  /** Module path. */
+  readonly path: string;
+  readonly emulated: 'byDefault' | 'whenNamed' | 'never';
 }
 
 /**
  * Ratio of the first rule that matches the whole module path; 1, which keeps a layer whole, where
  * none does.
  */
-export function ratioOf(rules: readonly RatioRule[], modulePath: string): number {
-  return rules.find(({ pattern }) => pattern.test(modulePath))?.ratio ?? 1;
+export function ratioOf(rules: readonly RatioRule[], { path, emulated }: RatedLinear): number {
+  if (emulated === 'never') return 1;
+  const isMeant = (pattern: RegExp | null): boolean =>
+    pattern === null ? emulated === 'byDefault' : pattern.test(path);
+  return rules.find(({ pattern }) => isMeant(pattern))?.ratio ?? 1;
 }
 
 /**

@@ -9,8 +9,8 @@ export interface LoraConfig {
   readonly alpha: number;
   readonly useRslora: boolean;
   /**
-   * Regular expression that must match the whole module path; null: every linear layer of the
-   * blocks.
+   * Regular expression that must match the whole module path; null: every linear layer that the
+   * model has adapted by default.
    */
   readonly targets: string | null;
 }
@@ -24,9 +24,9 @@ export function adaptedLinears(
   targets: string | null,
 ): ReadonlyMap<string, ModelLinear> {
   const pattern = targets === null ? null : new RegExp(`^(?:${targets})$`);
-  const adapted = new Map(
-    [...linearModules(layout)].filter(([path]) => !pattern || pattern.test(path)),
-  );
+  const isMeant = ({ path, adapted: when }: ModelLinear): boolean =>
+    pattern ? pattern.test(path) : when === 'byDefault';
+  const adapted = new Map([...linearModules(layout)].filter(([, linear]) => isMeant(linear)));
   if (adapted.size === 0) {
     throw new FinetuneError(
       'FINETUNE_INVALID_OPTION',

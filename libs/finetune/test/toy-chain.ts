@@ -136,6 +136,7 @@ export function toyLayout(): ModelLayout {
     numbered: { prefix: 'layers', count: 2 },
     others: { repeated: [], within: null },
     text: { vocabularySize: entries, maxPositions: 64 },
+    images: null,
   });
 }
 

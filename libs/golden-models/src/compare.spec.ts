@@ -38,6 +38,7 @@ function measured(
 ): Measured {
   return {
     sequences: [{ logits: changes.logits ?? logits, nllMean: 5 }],
+    imageFeatures: undefined,
     lora: {
       loss: changes.loss ?? 6,
       gradients: new Map([[path, { a: changes.a ?? gradient, b: gradient }]]),

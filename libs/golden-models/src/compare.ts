@@ -10,6 +10,8 @@ export interface Measured {
     readonly loss: number;
     readonly gradients: ReadonlyMap<string, MeasuredGradients>;
   };
+  /** What tower and projector make of the tiles: (tiles · rows a tile, width). */
+  readonly imageFeatures: Float32Array | undefined;
 }
 
 interface MeasuredSequence {
@@ -67,6 +69,7 @@ export function compareGolden(
     ),
     deviation('losses', 'loss with LoRA', relative([measured.lora.loss], [golden.lora.loss])),
     ...gradientDeviations(golden, measured),
+    ...featureDeviations(golden, measured),
   ];
   return {
     worst: {
@@ -116,6 +119,22 @@ function largestLogits(rows: readonly Float32Array[], argmax: readonly number[])
     return (top - at(row, at(argmax, index))) / Math.max(1, Math.abs(top));
   });
   return maximum(errors);
+}
+
+function featureDeviations(
+  { imageFeatures: expected }: Golden,
+  { imageFeatures: found = new Float32Array() }: Measured,
+): readonly Deviation[] {
+  if (!expected) return [];
+  const { shape, first, norm } = expected;
+  const size = shape.reduce((product, extent) => product * extent, 1);
+  const isWhole = found.length === size;
+  const errors = [
+    relative(found.subarray(0, first.length), first),
+    relative([normOf(found)], [norm]),
+  ];
+  const error = isWhole ? maximum(errors) : Number.POSITIVE_INFINITY;
+  return [deviation('logits', 'image features', error)];
 }
 
 function gradientDeviations(golden: Golden, measured: Measured): readonly Deviation[] {

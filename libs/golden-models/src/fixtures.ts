@@ -52,7 +52,7 @@ export async function unpackFixture(
   const golden = new TextDecoder().decode(files.get('golden.json'));
   return {
     folder,
-    golden: parseGolden(JSON.parse(golden)),
+    golden: parseGolden(JSON.parse(golden), folder),
     close: () => rm(folder, { recursive: true, force: true }),
   };
 }

@@ -12,6 +12,15 @@ export interface Golden {
   readonly lora: GoldenLora;
   /** What the vision tower and the projector make of the tiles. */
   readonly imageFeatures: GoldenFeatures | undefined;
+  readonly images: GoldenImages | undefined;
+}
+
+/** The tiles of the sequences, one after another. */
+interface GoldenImages {
+  /** A safetensors file with one tensor, (tiles, 3, side, side), normalised. */
+  readonly file: string;
+  /** The token whose rows they fill, where the golden says it. */
+  readonly token: number | undefined;
 }
 
 export interface GoldenSequence {
@@ -59,6 +68,7 @@ export interface GoldenGradient {
 }
 
 const originalLayout = '-original-layout';
+const pixelsName = 'pixels.safetensors';
 
 /**
  * Reads FOLDER/golden.json; of a folder NAME-original-layout without one, NAME/golden.json beside
@@ -68,12 +78,14 @@ const originalLayout = '-original-layout';
 export async function readGolden(folder: string): Promise<Golden> {
   const own = join(folder, 'golden.json');
   const beside = siblingOf(folder);
+  let from = folder;
   const text = await readFile(own, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT' || beside === undefined) throw error;
+    from = beside;
     return readFile(join(beside, 'golden.json'), 'utf8');
   });
   try {
-    return parseGolden(JSON.parse(text));
+    return parseGolden(JSON.parse(text), from);
   } catch (error) {
     throw new Error(`${own}: ${(error as Error).message}`, { cause: error });
   }
@@ -86,8 +98,11 @@ function siblingOf(folder: string): string | undefined {
   return join(dirname(path), name.slice(0, -originalLayout.length));
 }
 
-/** @throws Error that names the field */
-export function parseGolden(value: unknown): Golden {
+/**
+ * @param folder where the files beside it are
+ * @throws Error that names the field
+ */
+export function parseGolden(value: unknown, folder = '.'): Golden {
   const golden = asFields(value, 'golden');
   if (typeof golden.how !== 'string') throw new Error('how is not a text');
   return {
@@ -96,6 +111,17 @@ export function parseGolden(value: unknown): Golden {
     // Goldens of image generation have theirs within the training step.
     lora: toLora(golden.lora ?? optional(golden.train, 'train', asFields)?.lora),
     imageFeatures: optional(golden.image_features, 'image_features', toFeatures),
+    images: optional(golden.pixels, 'pixels', (text) => toImages(text, folder)),
+  };
+}
+
+/** From words such as `pixels.safetensors, …; tiles fill the image tokens (id 5) in order`. */
+function toImages(text: unknown, folder: string): GoldenImages {
+  if (typeof text !== 'string') throw new Error('pixels is not a text');
+  const [, id] = /\(id (\d+)\)/.exec(text) ?? [];
+  return {
+    file: join(folder, pixelsName),
+    token: id === undefined ? undefined : Number(id),
   };
 }
 

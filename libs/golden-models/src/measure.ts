@@ -1,45 +1,90 @@
-import { at } from '@emloc/checked';
-import type { LoraAdapter } from '@emloc/checkpoint';
-import type { EncodedRow } from '@emloc/dataset';
+import { at, get } from '@emloc/checked';
+import { toFloat32 } from '@emloc/checkpoint';
 import type { Backend, HostValues, KernelOptions } from '@emloc/device';
-import { DeviceAdapter, gradientsOf, type PagedModel } from '@emloc/finetune';
-import type { ModelLayout } from '@emloc/models';
-import { evaluateText, TextRows } from '@emloc/tasks';
+import {
+  BreadthFirstPass,
+  DeviceAdapter,
+  frontLength,
+  gradientsOf,
+  inferenceOrder,
+  type PagedModel,
+} from '@emloc/finetune';
+import { imageStreams } from '@emloc/models';
+import { evaluateText, type TextRows } from '@emloc/tasks';
 
 import type { Measured, MeasuredGradients } from './compare.js';
-import { goldenAdapter, goldenAlpha, goldenRank } from './golden-adapter.js';
-import type { Golden } from './golden.js';
+import { goldenGradients, goldenModules, loraOn } from './golden-lora.js';
+import { GoldenRows, readTiles, rowOf } from './golden-rows.js';
+import type { Golden, GoldenSequence } from './golden.js';
 
-/** Computes with a model what its golden has: logits and loss of each sequence, and gradients. */
-export async function measureGolden(
-  model: PagedModel,
-  golden: Golden,
-  recorder: LogitRecorder,
-): Promise<Measured> {
-  const sequences: { logits: Float32Array; nllMean: number }[] = [];
-  for (const { ids } of golden.sequences) {
-    const nllMean = await lossOf(model, fullRow(ids));
-    recorder.begin();
-    // Every row predicts, the last one a token of any value.
-    await lossOf(model, fullRow([...ids, 0]));
-    sequences.push({ logits: await recorder.end(), nllMean });
-  }
-  return { sequences, lora: await measureLora(model, golden) };
+/** What is measured, and with what. */
+interface Measurement {
+  readonly model: PagedModel;
+  readonly golden: Golden;
+  /** config.json */
+  readonly config: Readonly<Record<string, unknown>>;
 }
 
-async function lossOf(model: PagedModel, row: EncodedRow): Promise<number> {
-  const batches = { source: new TextRows([row]), rows: [[0]] };
+/**
+ * Computes with a model what its golden has: logits and loss of each sequence, gradients, and what
+ * becomes of images.
+ */
+export async function measureGolden(
+  { model, golden, config }: Measurement,
+  recorder: LogitRecorder,
+): Promise<Measured> {
+  const tiles = await readTiles(model.layout, golden);
+  const rows = (sequences: Sequences): GoldenRows => new GoldenRows(sequences.map(rowOf), tiles);
+  const own = rows(golden.sequences);
+  const bare = golden.sequences.map(({ ids }) => ({ ids, labels: undefined }));
+  const full = rows(bare);
+  // Every row predicts, the last one a token of any value.
+  const longer = rows(bare.map(({ ids }) => ({ ids: [...ids, 0], labels: undefined })));
+  const sequences: { logits: Float32Array; nllMean: number }[] = [];
+  for (const index of golden.sequences.keys()) {
+    const nllMean = await lossOf(model, full, index);
+    recorder.begin();
+    await lossOf(model, longer, index);
+    sequences.push({ logits: await recorder.end(), nllMean });
+  }
+  const lora = await measureLora({ model, golden, config }, own);
+  const imageFeatures = golden.imageFeatures && (await featuresOf(model, own));
+  return { sequences, lora, imageFeatures };
+}
+
+type Sequences = readonly Pick<GoldenSequence, 'ids' | 'labels'>[];
+
+async function lossOf(model: PagedModel, source: TextRows, row: number): Promise<number> {
+  const batches = { source, rows: [[row]] };
   const [evaluation] = await evaluateText({ model, batches, variants: [null] });
   return evaluation?.loss ?? Number.NaN;
 }
 
+/** What tower and projector make of the tiles of all rows. */
+async function featuresOf(model: PagedModel, source: TextRows): Promise<Float32Array> {
+  const { layout, device, pager } = model;
+  const front = layout.blocks.slice(
+    0,
+    frontLength(layout, () => false),
+  );
+  const batches = { source, rows: [Array.from({ length: source.count }, (_, row) => row)] };
+  pager.schedule(inferenceOrder(layout, front.length));
+  using pass = new BreadthFirstPass({ model, batches, variants: [null] });
+  for (const block of front) await pass.run(block);
+  const { buffer } = get(pass.waiting(0), imageStreams.image);
+  return toFloat32(buffer.bytes, device.profile.computeDType);
+}
+
 /** Sequence by sequence, as the golden was made: some rotary tables depend on a row's length. */
-async function measureLora(model: PagedModel, golden: Golden): Promise<Measured['lora']> {
-  const source = new TextRows(golden.sequences.map(({ ids }) => fullRow(ids)));
+async function measureLora(
+  { model, golden, config }: Measurement,
+  source: TextRows,
+): Promise<Measured['lora']> {
   const rows = golden.sequences.map((_, row) => [row]);
   const weights = rows.map((batch) => source.shape(batch).lossWeight);
   const whole = weights.reduce((sum, weight) => sum + weight, 0);
-  const host = adapterOn(model.layout);
+  const modules = goldenModules(model.layout, golden, config);
+  const host = loraOn(modules);
   using adapter = DeviceAdapter.load(model.device, model.layout, host, { trainable: true });
   let loss = 0;
   const gradients = new Map<string, MeasuredGradients>();
@@ -52,33 +97,12 @@ async function measureLora(model: PagedModel, golden: Golden): Promise<Measured[
       gradients.set(path, { a: plus(sum?.a, share, a), b: plus(sum?.b, share, b) });
     }
   }
-  return { loss, gradients };
+  return { loss, gradients: goldenGradients(modules, gradients) };
 }
 
 /** sum + share · values; without a sum: share · values */
 function plus(sum: Float32Array | undefined, share: number, values: Float32Array): Float32Array {
   return values.map((value, index) => (sum ? at(sum, index) : 0) + share * value);
-}
-
-/** The golden's LoRA on every linear layer. */
-function adapterOn({ linears }: ModelLayout): LoraAdapter {
-  const layers = linears.map(({ path, inFeatures, outFeatures }) => {
-    const values = goldenAdapter(inFeatures, outFeatures);
-    return [path, { ...values, inFeatures, outFeatures }] as const;
-  });
-  return {
-    rank: goldenRank,
-    alpha: goldenAlpha,
-    useRslora: false,
-    targetModules: [],
-    layers: new Map(layers),
-  };
-}
-
-/** A row whose every token but the first is a target. */
-function fullRow(ids: readonly number[]): EncodedRow {
-  const trained = Uint8Array.from(ids, (_, index) => (index > 0 ? 1 : 0));
-  return { ids: Int32Array.from(ids), trained, line: 1 };
 }
 
 /** Sees the logits that a backend's cross-entropy is given. */

@@ -21,7 +21,7 @@ const activations: Readonly<Record<string, DecoderShape['activation']>> = Object
 
 export function readActivation(
   config: ConfigReader,
-  key: 'hidden_act' | 'hidden_activation',
+  key: 'hidden_act' | 'hidden_activation' | 'projector_hidden_act',
   fallback: keyof typeof activations,
 ): DecoderShape['activation'] {
   const name = config.has(key) ? config.get(key) : fallback;

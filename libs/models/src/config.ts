@@ -95,6 +95,14 @@ export class ConfigReader {
     if (this.has(key)) throw this.unsupported(key, 'only leaving it out');
   }
 
+  /** The error of `architectures` that are none of those known. */
+  unknownArchitecture(architecture: unknown, known: readonly string[]): ModelError {
+    return new ModelError(
+      'MODEL_UNKNOWN_ARCHITECTURE',
+      `config.json: ${this.path === '' ? '' : `${this.path}architectures: `}architecture ${shown(architecture ?? null)} is not supported (supported: ${known.join(', ')})`,
+    );
+  }
+
   private orNull(key: string, fallback: number | null): boolean {
     return (this.values[key] === undefined ? fallback : this.values[key]) === null;
   }
@@ -119,7 +127,7 @@ export function isObject(value: unknown): value is Readonly<Record<string, unkno
 }
 
 /** A value of a config as an error shows it: cut, and numbers that JSON does not have by name. */
-export function shown(value: unknown): string {
+function shown(value: unknown): string {
   const text = typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? 'nothing');
   return text.length > maxShownCharacters ? `${text.slice(0, maxShownCharacters)}…` : text;
 }

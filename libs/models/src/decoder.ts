@@ -16,7 +16,12 @@ import { at } from '@emloc/checked';
 import type { AttentionOptions } from '@emloc/device';
 
 import type { DecoderLayer, DecoderNames, DecoderShape } from './decoder-shape.js';
-import { layoutFrom, type BlockDeclaration, type ModelLayout } from './layout.js';
+import {
+  layoutFrom,
+  type BlockDeclaration,
+  type LayoutDeclaration,
+  type ModelLayout,
+} from './layout.js';
 
 type Value = ReturnType<ProgramBuilder['value']>;
 
@@ -38,6 +43,18 @@ export function decoderLayout(
   shape: DecoderShape,
   names: DecoderNames = at(shape.names, 0),
 ): ModelLayout {
+  return layoutFrom({ ...decoderChain(shape, names), images: null });
+}
+
+/**
+ * The chain of a decoder, for models that have more.
+ * @param place what becomes of the embedded tokens before the first layer
+ */
+export function decoderChain(
+  shape: DecoderShape,
+  names: DecoderNames,
+  place: (block: ProgramBuilder, embedded: Value) => Value = (_block, embedded) => embedded,
+): Omit<LayoutDeclaration, 'images'> {
   const { modules, tiedHead, layers, ropes, vocabularySize, maxPositions } = shape;
   const programs = new Map<string, Program>();
   const programOf = (layer: DecoderLayer): Program => {
@@ -46,7 +63,7 @@ export function decoderLayout(
     programs.set(kind, program);
     return program;
   };
-  return layoutFrom({
+  return {
     family: shape.family,
     ropes: new Map([...ropes].map(([name, spec]) => [name, { spec, rows: tokens }])),
     numbered: { prefix: names.layers, count: layers.length },
@@ -69,7 +86,7 @@ export function decoderLayout(
       }),
       headBlock(shape),
     ],
-  });
+  };
 
   function embeddingBlock({ hiddenSize: width, embeddingFactor }: DecoderShape): BlockDeclaration {
     const block = new ProgramBuilder();
@@ -84,7 +101,9 @@ export function decoderLayout(
     return {
       name: 'the embedding',
       path: names.embedding,
-      program: block.build({ [streams.hidden]: scale(block, looked, embeddingFactor) }),
+      program: block.build({
+        [streams.hidden]: place(block, scale(block, looked, embeddingFactor)),
+      }),
       page: tiedHead ? 'embedding and head' : 'embedding',
       checkpointName: () => `${names.embedding}.weight`,
     };

@@ -1,6 +1,7 @@
-import { decoderLayout } from './decoder.js';
+import { at } from '@emloc/checked';
+
 import type { ModelLayout } from './layout.js';
-import { shapeOf } from './shape-of.js';
+import { modelOf } from './model-of.js';
 
 /**
  * The layout that a config.json describes, with the first of the names that its family has in
@@ -8,5 +9,6 @@ import { shapeOf } from './shape-of.js';
  * @throws ModelError for an unknown architecture or an unsupported value.
  */
 export function layoutOf(config: Readonly<Record<string, unknown>>): ModelLayout {
-  return decoderLayout(shapeOf(config));
+  const { names, tiedHead, layout } = modelOf(config);
+  return layout({ names: at(names, 0), tiedHead });
 }

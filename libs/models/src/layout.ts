@@ -2,6 +2,7 @@ import type { LinearSpec, Program } from '@emloc/autograd';
 import { at } from '@emloc/checked';
 
 import type { RopeSpec } from './decoder-shape.js';
+import type { ImageLimits } from './image-limits.js';
 
 /** A tensor of a page. */
 interface PageTensor {
@@ -10,6 +11,8 @@ interface PageTensor {
   /** Name in the checkpoint, e.g. `model.layers.0.self_attn.q_proj.weight`. */
   readonly checkpointName: string;
   readonly shape: readonly number[];
+  /** In the checkpoint, where it is another one of as many elements. */
+  readonly storedShape?: readonly number[];
 }
 
 /** Weights that move between disk, host and device as one. */
@@ -39,8 +42,14 @@ export interface Block {
   readonly isFront: boolean;
 }
 
+/** Where jobs adapt and emulate a linear: by default, where a pattern names it, or never. */
+interface Treatment {
+  readonly adapted: 'byDefault' | 'whenNamed';
+  readonly emulated: 'byDefault' | 'whenNamed' | 'never';
+}
+
 /** One weight matrix of a model. */
-export interface ModelLinear extends LinearSpec {
+export interface ModelLinear extends LinearSpec, Treatment {
   /** Module path, as adapters name it, e.g. `model.layers.3.self_attn.q_proj`. */
   readonly path: string;
   /** Index of its block. */
@@ -83,6 +92,8 @@ export interface ModelLayout {
   readonly numbered: NumberedBlocks;
   readonly others: OtherTensors;
   readonly text: TextLimits;
+  /** null: no images. */
+  readonly images: ImageLimits | null;
 }
 
 /** A block before it has its place. */
@@ -96,12 +107,14 @@ export interface BlockDeclaration {
   readonly checkpointName?: (parameter: string) => string;
   /** Module path of a linear. Default: within `path`. */
   readonly linearPath?: (linear: string) => string;
+  /** Of a linear. Default: both by default. */
+  readonly treatment?: (linear: string) => Treatment;
   readonly isFront?: boolean;
 }
 
 export interface LayoutDeclaration extends Pick<
   ModelLayout,
-  'family' | 'ropes' | 'numbered' | 'others' | 'text'
+  'family' | 'ropes' | 'numbered' | 'others' | 'text' | 'images'
 > {
   readonly blocks: readonly BlockDeclaration[];
 }
@@ -144,11 +157,14 @@ function nameOf({ path, checkpointName }: BlockDeclaration, parameter: string): 
   return checkpointName?.(parameter) ?? `${path}.${parameter}`;
 }
 
+const always: Treatment = Object.freeze({ adapted: 'byDefault', emulated: 'byDefault' });
+
 function linearsOf(declaration: BlockDeclaration, block: number): ModelLinear[] {
-  const { path, program, linearPath } = declaration;
+  const { path, program, linearPath, treatment = () => always } = declaration;
   return program.linears.map((linear) =>
     Object.freeze({
       ...linear,
+      ...treatment(linear.name),
       path: linearPath?.(linear.name) ?? `${path}.${linear.name}`,
       block,
       weight: nameOf(declaration, `${linear.name}.weight`),

@@ -2,12 +2,12 @@ import { at } from '@emloc/checked';
 import { openCheckpoint, sameTensor, type Checkpoint } from '@emloc/checkpoint';
 import type { LayerSource } from '@emloc/weight-pager';
 
-import type { DecoderNames, DecoderShape } from './decoder-shape.js';
-import { decoderLayout } from './decoder.js';
+import type { DecoderNames } from './decoder-shape.js';
 import { ModelError } from './errors.js';
 import type { ModelLayout } from './layout.js';
 import { missingTensor } from './missing-tensor.js';
-import { shapeOf } from './shape-of.js';
+import { modelOf } from './model-of.js';
+import type { ModelShape } from './model-shape.js';
 import { checkpointSource } from './sources.js';
 import { unusedTensors } from './unused-tensors.js';
 
@@ -59,18 +59,24 @@ export async function openModel(
 async function layoutIn(
   checkpoint: Checkpoint,
 ): Promise<{ readonly layout: ModelLayout; readonly notices: readonly string[] }> {
-  const shape = shapeOf(checkpoint.config);
+  const shape = modelOf(checkpoint.config);
   const names = namesIn(checkpoint, shape);
-  const layout = decoderLayout(shape, names);
   const [head, embedding] = [`${names.head}.weight`, `${names.embedding}.weight`];
-  const isStored = shape.tiedHead && checkpoint.tensors.has(head);
-  if (!isStored || !checkpoint.tensors.has(embedding)) return { layout, notices: [] };
-  if (await sameTensor(checkpoint, head, embedding)) return { layout, notices: [] };
+  if (!checkpoint.tensors.has(head)) {
+    const tiedHead = shape.tiedHead || shape.tiedBy === 'checkpoint';
+    return { layout: shape.layout({ names, tiedHead }), notices: [] };
+  }
+  const isSame =
+    shape.tiedHead &&
+    (!checkpoint.tensors.has(embedding) || (await sameTensor(checkpoint, head, embedding)));
   return {
-    layout: decoderLayout({ ...shape, tiedHead: false }, names),
-    notices: [
-      `warning: ${head} differs from ${embedding} although config.json says tie_word_embeddings: the head of the file is used`,
-    ],
+    layout: shape.layout({ names, tiedHead: isSame }),
+    notices:
+      isSame === shape.tiedHead || shape.tiedBy === 'checkpoint'
+        ? []
+        : [
+            `warning: ${head} differs from ${embedding} although config.json says tie_word_embeddings: the head of the file is used`,
+          ],
   };
 }
 
@@ -78,7 +84,7 @@ async function layoutIn(
  * The names whose embedding is there; where none is, those that layers have, or the first: an error
  * then names one.
  */
-function namesIn({ tensors }: Checkpoint, { names }: DecoderShape): DecoderNames {
+function namesIn({ tensors }: Checkpoint, { names }: ModelShape): DecoderNames {
   const all = [...tensors.keys()];
   return (
     names.find(({ embedding }) => tensors.has(`${embedding}.weight`)) ??
@@ -88,7 +94,9 @@ function namesIn({ tensors }: Checkpoint, { names }: DecoderShape): DecoderNames
 }
 
 function assertTensors(layout: ModelLayout, checkpoint: Checkpoint): void {
-  for (const { checkpointName, shape } of layout.pages.flatMap(({ tensors }) => tensors)) {
+  const tensors = layout.pages.flatMap((page) => page.tensors);
+  for (const { checkpointName, storedShape, ...rest } of tensors) {
+    const shape = storedShape ?? rest.shape;
     const tensor = checkpoint.tensors.get(checkpointName);
     if (!tensor) throw missingTensor(checkpointName, layout, checkpoint);
     if (tensor.shape.join() !== shape.join()) {

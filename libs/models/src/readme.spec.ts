@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-import { refusal } from '../test/shapes.js';
-import { shapeOf } from './shape-of.js';
+import { refusal, shapeOf } from '../test/shapes.js';
 
 const readme = readFileSync(new URL('../../../README.md', import.meta.url), 'utf8');
 

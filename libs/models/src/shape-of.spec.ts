@@ -1,5 +1,4 @@
-import { of, refusal, sizes } from '../test/shapes.js';
-import { shapeOf } from './shape-of.js';
+import { of, refusal, shapeOf, sizes } from '../test/shapes.js';
 
 const textFamilies = [
   'LlamaForCausalLM',

@@ -1,7 +1,6 @@
-import { ConfigReader, shown } from './config.js';
+import type { ConfigReader } from './config.js';
 import type { DecoderFamily } from './decoder-family.js';
 import type { DecoderShape } from './decoder-shape.js';
-import { ModelError } from './errors.js';
 import { gemma2 } from './gemma2/index.js';
 import { gemma3, gemma3Wrapped } from './gemma3/index.js';
 import { glm4 } from './glm4/index.js';
@@ -18,7 +17,7 @@ import { qwen3 } from './qwen3/index.js';
 import { seedOss } from './seed-oss/index.js';
 import { smollm3 } from './smollm3/index.js';
 
-const families: readonly DecoderFamily[] = Object.freeze([
+export const decoders: readonly DecoderFamily[] = Object.freeze([
   gemma2,
   gemma3,
   gemma3Wrapped,
@@ -39,20 +38,32 @@ const families: readonly DecoderFamily[] = Object.freeze([
   smollm3,
 ]);
 
+/** Those that transformers has by this type, with the names of every plain decoder. */
+const wrappable: readonly DecoderFamily[] = Object.freeze([llama, mistral, phi3, qwen2, qwen3]);
+
 /**
- * The decoder that a config.json describes.
+ * The decoder that a config describes: a config.json, or the part of one.
  * @throws ModelError for an unknown architecture or an unsupported value.
  */
-export function shapeOf(config: Readonly<Record<string, unknown>>): DecoderShape {
-  const architectures = config['architectures'];
+export function decoderIn(config: ConfigReader): DecoderShape {
+  const architectures = config.get('architectures');
   const architecture: unknown = Array.isArray(architectures) ? architectures[0] : undefined;
-  const family = families.find(({ architectures: known }) =>
+  const family = decoders.find(({ architectures: known }) =>
     known.some((name) => name === architecture),
   );
-  if (family) return family.shape(new ConfigReader(config));
-  const known = families.flatMap(({ architectures: names }) => names).join(', ');
-  throw new ModelError(
-    'MODEL_UNKNOWN_ARCHITECTURE',
-    `config.json: architecture ${shown(architecture ?? null)} is not supported (supported: ${known})`,
-  );
+  if (family) return family.shape(config);
+  const known = decoders.flatMap(({ architectures: names }) => names);
+  throw config.unknownArchitecture(architecture, known);
+}
+
+/**
+ * The decoder that a part of a config names by its `model_type`, as transformers does.
+ * @throws ModelError MODEL_UNSUPPORTED_CONFIG for a type that is none of transformers' decoders
+ */
+export function decoderOfType(config: ConfigReader, fallback: string): DecoderShape {
+  const type = config.has('model_type') ? config.get('model_type') : fallback;
+  const family = wrappable.find(({ name }) => name === type);
+  if (family) return family.shape(config);
+  const known = wrappable.map(({ name }) => JSON.stringify(name));
+  throw config.unsupported('model_type', `only ${known.join(', ')}`);
 }

@@ -1,5 +1,4 @@
-import { refusal, sizes, wrapped } from '../test/shapes.js';
-import { shapeOf } from './shape-of.js';
+import { refusal, shapeOf, sizes, wrapped } from '../test/shapes.js';
 
 describe('shapeOf has, of a wrapper, the language model', () => {
   const names = [

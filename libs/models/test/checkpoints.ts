@@ -77,10 +77,11 @@ export async function writeCheckpoint(
   const extra = (changes.extra ?? []).map(({ name, shape: extents }) => ({
     checkpointName: name,
     shape: extents,
+    storedShape: undefined,
   }));
   const entries = [...tensors, ...extra].map(
-    ({ checkpointName: name, shape: expected }): SafetensorsEntry => {
-      const extents = changes.shapes?.[name] ?? expected;
+    ({ checkpointName: name, shape: expected, storedShape }): SafetensorsEntry => {
+      const extents = changes.shapes?.[name] ?? storedShape ?? expected;
       const dtype = changes.dtypes?.[name] ?? 'float32';
       const values = seededValues(
         changes.valuesOf?.[name] ?? name,

@@ -1,7 +1,8 @@
 import { at } from '@emloc/checked';
 
+import { ConfigReader } from '../src/config.js';
 import type { DecoderShape } from '../src/decoder-shape.js';
-import { shapeOf } from '../src/shape-of.js';
+import { decoderIn } from '../src/shape-of.js';
 import type { Config } from './checkpoints.js';
 
 /** What every text family's config says at least. */
@@ -15,6 +16,11 @@ export const sizes = {
   max_position_embeddings: 256,
   rms_norm_eps: 1e-5,
 };
+
+/** The decoder that a config.json describes. */
+export function shapeOf(config: Config): DecoderShape {
+  return decoderIn(new ConfigReader(config));
+}
 
 /** The shape of a small config of an architecture. */
 export function of(architecture: string, config: Config = {}): DecoderShape {

@@ -20,7 +20,7 @@ function catalogue(): Map<string, string[]> {
  */
 const elsewhere = {
   sections: ['The command', 'Client of a remote deployment'],
-  codes: /^(DEPLOYMENT_|NATS_SERVER_|TELEMETRY_)/,
+  codes: /^(DEPLOYMENT_|NATS_SERVER_|SCORE_|TELEMETRY_)/,
 };
 
 /** Said by services themselves, with no error of an engine or a library behind it. */

@@ -8,7 +8,11 @@ import { checkFixtures } from './check-fixtures.js';
 import type { Outcome } from './report.js';
 
 const repository = fileURLToPath(new URL('../../../libs/golden-models/fixtures/', import.meta.url));
-const nothing: Measured = { sequences: [], lora: { loss: 0, gradients: new Map() } };
+const nothing: Measured = {
+  sequences: [],
+  imageFeatures: undefined,
+  lora: { loss: 0, gradients: new Map() },
+};
 
 async function collect(outcomes: AsyncGenerator<Outcome>): Promise<readonly Outcome[]> {
   const list: Outcome[] = [];

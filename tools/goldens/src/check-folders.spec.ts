@@ -5,7 +5,11 @@ import { unpackFixture, type GoldenFixture, type Measured } from '@emloc/golden-
 import { checkFolders } from './check-folders.js';
 import type { Outcome } from './report.js';
 
-const nothing: Measured = { sequences: [], lora: { loss: 0, gradients: new Map() } };
+const nothing: Measured = {
+  sequences: [],
+  imageFeatures: undefined,
+  lora: { loss: 0, gradients: new Map() },
+};
 
 async function collect(outcomes: AsyncGenerator<Outcome>): Promise<readonly Outcome[]> {
   const list: Outcome[] = [];

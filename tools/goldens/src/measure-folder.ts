@@ -54,6 +54,7 @@ async function measureOn(
   const recorder = new LogitRecorder(backend);
   const device = new Device(backend, budget);
   const { layout, source } = model;
+  const { config } = model.checkpoint;
   try {
     const pager = openPager({
       device,
@@ -62,8 +63,9 @@ async function measureOn(
       hostBytes: Number.POSITIVE_INFINITY,
       reads,
     });
+    const paged = { device, layout, pager };
     try {
-      return await measureGolden({ device, layout, pager }, golden, recorder);
+      return await measureGolden({ model: paged, golden, config }, recorder);
     } finally {
       await pager.close();
     }

@@ -9,11 +9,14 @@ export interface EmbeddingShape {
   /** Stream of integers, one a row: which entry it is. */
   readonly indices: string;
   readonly rows: string;
+  /** Shape of the table in checkpoints, where it is not (entries, width). */
+  readonly storedShape?: readonly number[];
 }
 
 /** Rows of a frozen table. */
 export function embedding(block: ProgramBuilder, shape: EmbeddingShape): Value {
-  const table = block.parameter(shape.table, [shape.entries, shape.width]);
+  const { entries, width, storedShape } = shape;
+  const table = block.parameter(shape.table, [entries, width], storedShape);
   const out = block.value(shape.width, shape.rows);
   block.add({
     name: 'embedding',

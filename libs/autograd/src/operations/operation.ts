@@ -42,6 +42,8 @@ export interface ForwardContext {
    * any more.
    */
   reuse(from: Value, to: Value): boolean;
+  /** Makes `to` another shape of the memory of `from`, without a copy. */
+  view(from: Value, to: Value): void;
   /** Allocates (rows of `like`, width) for the time of the call; the caller disposes. */
   scratch(like: Value, width: number, label: string): Tensor;
   /** Whether side results are kept for a backward. */

@@ -70,7 +70,7 @@ export function joinRows(block: ProgramBuilder, parts: readonly JoinedPart[], ro
     forward(context) {
       const { bindings } = context;
       const output = context.create(out);
-      for (const { value, indices } of parts)
+      for (const { value, indices } of parts.filter((part) => context.rows(part.value) > 0))
         bindings.device.kernels.scatterRows({
           x: context.get(value),
           rows: bindings.integers(indices),
@@ -82,7 +82,7 @@ export function joinRows(block: ProgramBuilder, parts: readonly JoinedPart[], ro
       const { bindings, dOut } = context;
       const { kernels } = bindings.device;
       for (const { value, indices } of parts) {
-        if (!context.needsGradient(value)) continue;
+        if (!context.needsGradient(value) || context.rows(value) === 0) continue;
         using part = context.scratch(value, value.width, 'joinRows.gradient');
         kernels.gatherRows({ table: dOut, rows: bindings.integers(indices), out: part });
         context.passThrough(value, part);

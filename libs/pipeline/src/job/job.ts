@@ -182,8 +182,8 @@ export function paddedRank(rank: number, { rankMultiple }: DeviceProfile): numbe
 function emulatedLinears({ layout }: Model, options: TuneOptions): EmulatedLinear[] {
   const rules = parseRatioRules(options.ratios);
   return layout.linears.flatMap((linear) => {
-    const { path, inFeatures, outFeatures } = linear;
-    const ratio = ratioOf(rules, path);
+    const { inFeatures, outFeatures } = linear;
+    const ratio = ratioOf(rules, linear);
     if (ratio >= 1) return [];
     return [{ ...linear, ratio, rank: emulatorRank(ratio, inFeatures, outFeatures) }];
   });

@@ -61,7 +61,7 @@ async function isEmulated(options: TuneOptions): Promise<boolean> {
     maxLengthOf(options.maxLength, layout.text);
     adaptedLinears(layout, options.targets);
     const rules = parseRatioRules(options.ratios);
-    return layout.linears.some(({ path }) => ratioOf(rules, path) < 1);
+    return layout.linears.some((linear) => ratioOf(rules, linear) < 1);
   } finally {
     await model.close();
   }
