@@ -1,4 +1,4 @@
-export { TextPrompts } from './text/text-prompts.js';
+export { Prompts, TextPrompts } from './text/text-prompts.js';
 export { consecutive, TextRows } from './text/text-rows.js';
 export { evaluateText, type Evaluation, type TextBatches } from './text/text-score.js';
 export { ScoreError } from './scores/errors.js';

@@ -1,48 +1,68 @@
-import { at } from '@emloc/checked';
+import { get } from '@emloc/checked';
 import type { GenerationSource } from '@emloc/finetune';
 import type { Batch, BatchShape, RowSource } from '@emloc/models';
 
-/** Prompts of a decoder's chain, which go on token by token. */
-export class TextPrompts implements GenerationSource {
+import { TextRows } from './text-rows.js';
+
+/** Row layout of everything that has a row a token. */
+const tokens = 'tokens';
+
+/**
+ * Rows of a chain over tokens as prompts, which go on token by token. What else a row brings, such
+ * as images, it brings with its prompt; the tokens after that bring none of it.
+ */
+export class Prompts implements GenerationSource {
   readonly prompts: RowSource;
 
-  /** @param ids of each prompt, at least one */
-  constructor(ids: readonly Int32Array[]) {
-    const rowsOf = (rows: readonly number[]) => rows.map((row) => at(ids, row));
+  /** @param rows of at least one token each; what is trained on in them does not count */
+  constructor(private readonly rows: RowSource) {
     this.prompts = {
-      shape: (rows) => shapeOf(rowsOf(rows)),
-      load: (rows) => Promise.resolve(batchOf(rowsOf(rows))),
+      shape: (numbers) => endingShape(rows.shape(numbers)),
+      load: async (numbers) => endingBatch(await rows.load(numbers)),
     };
   }
 
   step(next: Int32Array): Batch {
-    return batchOf(Array.from(next, (id) => Int32Array.of(id)));
+    const { layouts, integers, values } = this.rows.shape([]);
+    const offsets = Array.from({ length: next.length + 1 }, (_, row) => row);
+    const none = new Map<string, Int32Array>();
+    for (const stream of integers.keys()) none.set(stream, new Int32Array());
+    const noBytes = { bytes: new Uint8Array(), dtype: 'float32' } as const;
+    return endingBatch({
+      shape: {
+        ...{ layouts: new Map([...layouts, [tokens, offsets]]), values, lossWeight: 0 },
+        ...{ integers: new Map(integers).set('ids', next.length), items: next.length },
+      },
+      integers: none.set('ids', next),
+      values: new Map([...values.keys()].map((stream) => [stream, noBytes])),
+    });
   }
 }
 
-/** Sequences whose last token predicts; what comes after it is not known, so any target will do. */
-function batchOf(sequences: readonly Int32Array[]): Batch {
-  const shape = shapeOf(sequences);
-  const offsets = shape.layouts.get('tokens') ?? [];
-  const ids = new Int32Array(offsets.at(-1) ?? 0);
-  sequences.forEach((sequence, index) => ids.set(sequence, at(offsets, index)));
-  const integers = {
-    ids,
-    targetRows: Int32Array.from(offsets.slice(1), (end) => end - 1),
-    targets: new Int32Array(sequences.length),
-  };
-  return { shape, integers: new Map(Object.entries(integers)), values: new Map() };
+/** Prompts of text alone. */
+export class TextPrompts extends Prompts {
+  /** @param ids of each prompt, at least one */
+  constructor(ids: readonly Int32Array[]) {
+    super(
+      new TextRows(
+        ids.map((each) => ({ ids: each, trained: new Uint8Array(each.length), line: 0 })),
+      ),
+    );
+  }
 }
 
-function shapeOf(sequences: readonly Int32Array[]): BatchShape {
-  const offsets = [0];
-  for (const { length } of sequences) offsets.push((offsets.at(-1) ?? 0) + length);
-  const [ids, count] = [offsets.at(-1) ?? 0, sequences.length];
-  return {
-    layouts: new Map([['tokens', offsets]]),
-    integers: new Map(Object.entries({ ids, targetRows: count, targets: count })),
-    values: new Map(),
-    lossWeight: count,
-    items: ids,
-  };
+/** A batch in which the last token of each sequence predicts, and nothing else. */
+function endingBatch(batch: Batch): Batch {
+  const ends = get(batch.shape.layouts, tokens).slice(1);
+  const targetRows = Int32Array.from(ends, (end) => end - 1);
+  // What comes next is not known: any target will do.
+  const targets = new Int32Array(ends.length);
+  const integers = new Map([...batch.integers, ...Object.entries({ targetRows, targets })]);
+  return { ...batch, shape: endingShape(batch.shape), integers };
+}
+
+function endingShape(shape: BatchShape): BatchShape {
+  const count = get(shape.layouts, tokens).length - 1;
+  const counts = Object.entries({ targetRows: count, targets: count });
+  return { ...shape, integers: new Map([...shape.integers, ...counts]), lossWeight: count };
 }
