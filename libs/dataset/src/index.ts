@@ -13,6 +13,7 @@ export { packBatch, type PackedBatch } from './pack-batch.js';
 export { createRandom } from './random.js';
 export type { DatasetReport } from './rows/dataset-report.js';
 export type { DatasetSummary, RowOutcome } from './rows/read-dataset.js';
+export { readColumns } from './rows/read-columns.js';
 export { scanRows, type RowScan } from './rows/scan-rows.js';
 export { countOf, datasetWarnings } from './rows/warnings.js';
 export { reservedTemplateNames } from './reserved-names.js';

@@ -1,11 +1,7 @@
-import { at } from '@emloc/checked';
 import { readPeftAdapter, settleOutput, type LoraAdapter } from '@emloc/checkpoint';
 import {
-  answerEndIds,
   loadDataset,
-  loadTokenizer,
   openDatasetSession,
-  type ChatTokenizer,
   type Dataset,
   type DatasetReport,
   type EncodedRow,
@@ -21,7 +17,7 @@ import {
   type DeviceTarget,
 } from '@emloc/device';
 import { createNullBackend } from '@emloc/device-null';
-import { DeviceAdapter, type PagedModel, type Sampling } from '@emloc/finetune';
+import { DeviceAdapter } from '@emloc/finetune';
 import { adaptableModules, openModel, type Model } from '@emloc/models';
 import { evaluateText, type Evaluation, type TextBatches } from '@emloc/tasks';
 import {
@@ -31,9 +27,16 @@ import {
   type PagerObserver,
 } from '@emloc/weight-pager';
 
-import { answerRows } from './answers/answer-rows.js';
-import { longestAnswered, textTask, type AnswerTask } from './answers/answer-task.js';
+import { longestAnswered, type AnswerTask } from './answers/answer-task.js';
 import { planAnswers, singleAnswerBytes, type Answering } from './answers/plan-answers.js';
+import {
+  answerQuestions,
+  greedy,
+  rowQuestions,
+  type AnsweredRow,
+  type AnswerScore,
+  type RowQuestions,
+} from './answers/row-questions.js';
 import { PipelineError } from './errors.js';
 import { inOrder, longestOf } from './job/job.js';
 import { recordedLongestRow } from './job/longest-row-record.js';
@@ -54,14 +57,8 @@ export interface EvaluateReport
   readonly seconds: number;
   /** Absent unless asked for. */
   readonly answers?: readonly AnsweredRow[];
-}
-
-/** What a model says where a row has its last trained-on part. */
-interface AnsweredRow {
-  /** Line in the data file. */
-  readonly line: number;
-  readonly expected: string;
-  readonly answer: string;
+  /** Of the answers to all rows. Absent unless asked for. */
+  readonly score?: AnswerScore;
 }
 
 export interface EvaluateHost {
@@ -93,19 +90,8 @@ interface Evaluated {
   readonly longestRow: number;
   readonly batches: TextBatches;
   /** Null: none are asked for. */
-  readonly questions: Questions | null;
+  readonly questions: RowQuestions | null;
 }
-
-/** Rows that are answered, up to their last trained-on part. */
-interface Questions {
-  readonly tokenizer: ChatTokenizer;
-  readonly rows: readonly EncodedRow[];
-  readonly task: AnswerTask;
-  /** As planned; 1 before. */
-  readonly groupRows: number;
-}
-
-const greedy: Sampling = Object.freeze({ temperature: 0, topP: 1, seed: 0 });
 
 /** Streams a model (with an adapter or without) over a data set within a budget. */
 export async function evaluateModel(
@@ -128,7 +114,9 @@ export async function evaluateModel(
   const { dataset, source, text } = await loadRows(options, model, host);
   const { rows, report } = dataset;
   host.onRows?.({ report, text, date: source.date });
-  const questions = await questionsOf(options, rows, { model, source });
+  const questions = await rowQuestions(options, rows, {
+    ...{ model, source, signal: host.signal },
+  });
   const maxLength = readableLength(options.maxLength, model.layout.text);
   const batches = inOrder(rows, options.batch);
   const longestRow = Math.max(longestOf(rows), await recordedLongestRow(options.adapter));
@@ -138,7 +126,7 @@ export async function evaluateModel(
   const { evaluated, pagerBytes } = await planned(asked, profile, budgetBytes);
   const budget = new MemoryBudget(budgetBytes);
   await using device = new Device(await host.target.open(budgetBytes), budget);
-  const { evaluation, answers } = await run(evaluated, {
+  const { evaluation, answers, score } = await run(evaluated, {
     device,
     pagerBytes,
     reads: 'real',
@@ -151,6 +139,7 @@ export async function evaluateModel(
     truncatedRows: report.truncatedRows,
     date: source.date,
     ...(options.answers > 0 && { answers }),
+    ...(score && { score }),
     perplexity: Math.exp(evaluation.loss),
     budgetBytes,
     peakDeviceBytes: budget.peakBytes,
@@ -187,7 +176,11 @@ async function run(
     reads,
     host,
   }: { device: Device; pagerBytes: number; reads: 'real' | 'none'; host: Partial<EvaluateHost> },
-): Promise<{ evaluation: Evaluation; answers: readonly AnsweredRow[] }> {
+): Promise<{
+  evaluation: Evaluation;
+  answers: readonly AnsweredRow[];
+  score: AnswerScore | null;
+}> {
   const { options, model, adapter, batches, longestRow } = evaluated;
   const { source, layout } = model;
   const { hostBytes, prefetch } = options;
@@ -212,56 +205,10 @@ async function run(
   });
   if (!evaluation) throw new Error('evaluation gave no result');
   const { questions } = evaluated;
-  const isAnswered = reads === 'real' && questions !== null;
-  const answers = isAnswered ? await answerQuestions(questions, { paged, variant, host }) : [];
-  return { evaluation, answers };
-}
-
-async function questionsOf(
-  { answers, batch, maxNewTokens }: EvaluateOptions,
-  rows: readonly EncodedRow[],
-  { model, source }: { readonly model: Model; readonly source: TextSource },
-): Promise<Questions | null> {
-  if (answers === 0) return null;
-  const asked = rows.slice(0, answers);
-  const prompts = asked.map((row) => row.ids.slice(0, answerStart(row)));
-  const { maxPositions } = model.layout.text;
-  return {
-    tokenizer: await loadTokenizer(source.folder, source),
-    rows: asked,
-    task: textTask(prompts, { maxNewTokens, maxPositions, batch }),
-    groupRows: 1,
-  };
-}
-
-async function answerQuestions(
-  { tokenizer, rows, task, groupRows }: Questions,
-  {
-    paged,
-    variant,
-    host,
-  }: { paged: PagedModel; variant: DeviceAdapter | null; host: Partial<EvaluateHost> },
-): Promise<AnsweredRow[]> {
-  const longestRow = Math.max(paged.longestRow ?? 0, longestAnswered(task));
-  const answers = await answerRows(task, {
-    ...{ model: { ...paged, longestRow }, adapter: variant, groupRows, sampling: greedy },
-    stopIds: answerEndIds(tokenizer),
-    signal: host.signal,
-    onProgress: host.onProgress,
-  });
-  const textOf = (ids: Int32Array) => tokenizer.decode(ids, { skipSpecialTokens: true }).trim();
-  return rows.map((row, index) => ({
-    line: row.line,
-    expected: textOf(row.ids.slice(answerStart(row))),
-    answer: textOf(at(answers, index).ids),
-  }));
-}
-
-/** Index of the first token of a row's last trained-on part. */
-function answerStart({ ids, trained }: EncodedRow): number {
-  let start = trained.lastIndexOf(1);
-  while (start > 0 && trained[start - 1] === 1) start -= 1;
-  return start < 0 ? ids.length : start;
+  if (reads === 'none' || !questions) return { evaluation, answers: [], score: null };
+  const { signal, onProgress } = host;
+  const asking = { model: paged, adapter: variant, signal, onProgress };
+  return { evaluation, ...(await answerQuestions(questions, asking)) };
 }
 
 /** What inference takes, or what one answer at a time takes where that is more. */

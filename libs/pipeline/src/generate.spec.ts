@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -84,13 +84,18 @@ describe('an answer', () => {
 });
 
 describe('answers to rows', () => {
-  const score = (vramBytes: number | null): Promise<EvaluateReport> =>
+  const score = (
+    vramBytes: number | null,
+    change: Partial<Parameters<typeof resolveEvaluateOptions>[0]> = {},
+    target = cpuTarget(),
+  ): Promise<EvaluateReport> =>
     evaluateModel(
       resolveEvaluateOptions({
         ...{ model: tinyModel, adapter, data: workspace.data, vramBytes },
         ...{ answers: 7, limit: 9, batch: 3, maxNewTokens: 12, date: '2026-01-31' },
+        ...change,
       }),
-      { target: cpuTarget() },
+      { target },
     );
 
   it('are the same in any group that the budget allows', async () => {
@@ -106,5 +111,37 @@ describe('answers to rows', () => {
     const { answers, peakDeviceBytes, budgetBytes } = await score(null);
     expect(answers).toEqual((await score(2 ** 28)).answers);
     expect(peakDeviceBytes).toBeLessThanOrEqual(budgetBytes);
+  });
+
+  it('are scored by a metric, all of them, whatever is shown', async () => {
+    const { answers = [] } = await score(null, { answers: 9 });
+    const lines = (await readFile(workspace.data, 'utf8')).split('\n').slice(0, 9);
+    const rows = lines.map((line, index) => ({
+      ...(JSON.parse(line) as object),
+      answers: index % 3 === 0 ? ['no such answer'] : ['nor this', answers[index]?.answer],
+    }));
+    const data = join(folder, 'scored.jsonl');
+    await writeFile(data, rows.map((row) => JSON.stringify(row)).join('\n'));
+    const scored = await score(null, { data, metric: 'relaxed-accuracy', answers: 2 });
+    expect(scored.answers).toEqual(answers.slice(0, 2));
+    expect(scored.score).toMatchObject({ name: 'relaxed-accuracy', score: 6 / 9, rows: 9 });
+    expect(scored.loss).toBe((await score(null, { data })).loss);
+  });
+
+  it('cannot be scored where a row has no right answer, which is seen before a device is used', async () => {
+    const data = join(folder, 'unscored.jsonl');
+    const turns = [
+      { role: 'user', content: 'Hi' },
+      { role: 'assistant', content: 'Ho' },
+    ];
+    const more = [...turns, { role: 'user', content: 'And?' }];
+    const rows = [{ messages: turns }, { messages: more }];
+    await writeFile(data, rows.map((row) => JSON.stringify(row)).join('\n'));
+    const target = cpuTarget();
+    await expect(score(null, { data, metric: 'anls' }, target)).rejects.toMatchObject({
+      code: 'SCORE_NO_GOLD',
+      message: expect.stringContaining('unscored.jsonl:2: no right answer'),
+    });
+    expect(target.opened).toHaveLength(0);
   });
 });

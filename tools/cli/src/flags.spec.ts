@@ -178,7 +178,7 @@ describe('optionValues', () => {
 
   it.each([
     ['plan', 'tune'],
-    ['eval', 'adapter', 'answers', 'data', 'limit', 'max-new-tokens'],
+    ['eval', 'adapter', 'answers', 'data', 'limit', 'max-new-tokens', 'metric'],
     [
       'generate',
       'model',

@@ -1,5 +1,7 @@
+import { metricNames } from '@emloc/tasks';
+
 import { modelled } from './commands.js';
-import { flagged, integer, number, size, text } from './kinds.js';
+import { choice, flagged, integer, number, size, text } from './kinds.js';
 
 /** How much is done, and in how much memory. */
 export const runningOptions = Object.freeze({
@@ -57,6 +59,14 @@ export const runningOptions = Object.freeze({
     flag: '--top-p <x>',
     help: 'draw from the most likely tokens that have this share of the probability together',
     commands: ['generate'],
+  }),
+  /** How answers to all rows are scored; null: they are not. */
+  metric: choice({
+    choices: metricNames,
+    default: null,
+    flag: '--metric <name>',
+    help: 'score the answers to all rows, as docs/scores.md says (default: answers are not scored)',
+    commands: ['eval'],
   }),
   /** Device memory budget; null: what inference would take. */
   vramBytes: size({
