@@ -1,4 +1,4 @@
-import type { Device, SequenceLayout, Tensor } from '@emloc/device';
+import type { CacheLayout, Device, SequenceLayout, Tensor } from '@emloc/device';
 
 import type { Value } from './value.js';
 
@@ -38,6 +38,22 @@ export interface RopeTable {
 }
 
 /**
+ * Where an attention leaves the keys and values of its rows, for later rows of the same sequences.
+ */
+export interface AttentionCache {
+  /** (capacity, kvHeads · headDim) each, compute dtype */
+  readonly keys: Tensor;
+  readonly values: Tensor;
+  /** int32 (N): where the rows of this run go. */
+  readonly rows: Tensor;
+  /**
+   * Null: the rows are whole sequences, which attend to themselves. Else there is one row a
+   * sequence, which attends to what the cache then has of it.
+   */
+  readonly layout: CacheLayout | null;
+}
+
+/**
  * What a program's names stand for during one run. A pullback keeps none of it: forward and
  * backward are each handed bindings, so weights may leave the device in between.
  */
@@ -52,6 +68,10 @@ export interface BlockBindings {
   /** A stream of integers that the batch brings, int32. */
   integers(stream: string): Tensor;
   rope(table: string): RopeTable;
+  /** The cache of an attention, by its number among the program's `caches`; none: no cache. */
+  readonly cache?: (index: number) => AttentionCache;
+  /** Whether a loss over tokens gives its logits, too: (M, vocabulary) in the compute dtype. */
+  readonly wantsLogits?: boolean;
   /** Factor of the loss whose gradient a training forward takes; null: no gradient is taken. */
   readonly gradientScale: number | null;
   /**

@@ -4,7 +4,7 @@ import type { Tensor } from '@emloc/device';
 import { SavedBlock } from './backward.js';
 import { hasRows, rowsOf, type BlockBindings } from './bindings.js';
 import type { GradientPlan } from './gradient-plan.js';
-import type { ForwardContext, Operation } from './operations/operation.js';
+import type { ForwardContext, Operation, ResultDType } from './operations/operation.js';
 import type { Program } from './program.js';
 import type { Value } from './value.js';
 
@@ -167,8 +167,10 @@ class ForwardRun implements ForwardContext, Disposable {
     return tensor;
   }
 
-  result(name: string, shape: readonly number[], dtype: 'float32' | 'int32'): Tensor {
-    const tensor = this.bindings.device.allocate(shape, dtype, 'activations', name);
+  result(name: string, shape: readonly number[], dtype: ResultDType): Tensor {
+    const { device } = this.bindings;
+    const stored = dtype === 'compute' ? device.profile.computeDType : dtype;
+    const tensor = device.allocate(shape, stored, 'activations', name);
     this.#results.set(name, tensor);
     return tensor;
   }

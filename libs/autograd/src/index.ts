@@ -1,5 +1,11 @@
-export { type LinearSpec, type Program, ProgramBuilder } from './program.js';
-export type { AdapterBinding, BlockBindings, LinearWeights, RopeTable } from './bindings.js';
+export { type LinearSpec, type LogitSpec, type Program, ProgramBuilder } from './program.js';
+export type {
+  AdapterBinding,
+  AttentionCache,
+  BlockBindings,
+  LinearWeights,
+  RopeTable,
+} from './bindings.js';
 export { type GradientPlan, outputsWithGradient, planGradients } from './gradient-plan.js';
 export {
   type BlockForward,

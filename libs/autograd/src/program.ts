@@ -22,6 +22,22 @@ export interface LinearSpec {
   readonly isTrainable: boolean;
 }
 
+/** Keys and values that an attention can leave for later rows of its sequences. */
+export interface CacheSpec {
+  /** kvHeads · headDim */
+  readonly width: number;
+  /** Row layout of its sequences. */
+  readonly rows: string;
+}
+
+/** What the logits of a block become before the softmax: cap · tanh(factor · logit / cap). */
+export interface LogitSpec {
+  readonly vocabularySize: number;
+  readonly factor: number;
+  /** Null: the factor alone. */
+  readonly softCap: number | null;
+}
+
 /**
  * A block of a model, written forward only: straight-line operations over values. It reads streams
  * and writes streams, by name; what it needs of a checkpoint it declares.
@@ -34,6 +50,10 @@ export interface Program {
   /** All tensors, those of the linears among them. */
   readonly parameters: readonly ParameterSpec[];
   readonly linears: readonly LinearSpec[];
+  /** Of every attention that looks back only. */
+  readonly caches: readonly CacheSpec[];
+  /** Null where it ends in no loss over tokens. */
+  readonly logits: LogitSpec | null;
 }
 
 /** A linear as an operation declares it. */
@@ -52,6 +72,8 @@ export class ProgramBuilder {
   readonly #operations: Operation[] = [];
   readonly #parameters = new Map<string, ParameterSpec>();
   readonly #linears: LinearSpec[] = [];
+  readonly #caches: CacheSpec[] = [];
+  #logits: LogitSpec | null = null;
   /** The first linear that reads a value. */
   readonly #groups = new Map<number, string>();
 
@@ -97,6 +119,16 @@ export class ProgramBuilder {
     this.#linears.push(Object.freeze({ name, group, inFeatures, outFeatures, bias, isTrainable }));
   }
 
+  /** Declares what an attention can leave for later rows, and gives its number. */
+  cache(spec: CacheSpec): number {
+    return this.#caches.push(Object.freeze(spec)) - 1;
+  }
+
+  /** Declares the logits that the block makes. */
+  logits(spec: LogitSpec): void {
+    this.#logits = Object.freeze(spec);
+  }
+
   add(operation: Operation): void {
     this.#operations.push(Object.freeze(operation));
   }
@@ -110,6 +142,8 @@ export class ProgramBuilder {
       operations: Object.freeze([...this.#operations]),
       parameters: Object.freeze([...this.#parameters.values()]),
       linears: Object.freeze([...this.#linears]),
+      caches: Object.freeze([...this.#caches]),
+      logits: this.#logits,
     });
   }
 }

@@ -11,6 +11,7 @@ import { castCases } from './cases/cast.js';
 import { choleskyCases } from './cases/cholesky.js';
 import { copyBlocksCases } from './cases/copy-blocks.js';
 import { crossEntropyCases } from './cases/cross-entropy.js';
+import { decodeAttentionCases } from './cases/decode-attention.js';
 import { eighCases } from './cases/eigh.js';
 import { fillCases } from './cases/fill.js';
 import { gatedActivationCases } from './cases/gated-activation.js';
@@ -65,6 +66,7 @@ const definitions: readonly CaseDefinition[] = [
   ...layerNormCases,
   ...ropeCases,
   ...attentionCases,
+  ...decodeAttentionCases,
   ...activationCases,
   ...gatedActivationCases,
   ...gatherRowsCases,

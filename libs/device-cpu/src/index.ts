@@ -12,4 +12,5 @@ export {
 export { convert, elementsOf } from './convert.js';
 export { type HostFactorizations, hostFactorizations } from './host-factorizations.js';
 export { checkAttention } from './kernels/attention-tiles.js';
+export { checkDecodeAttention } from './kernels/decode-attention.js';
 export { ropeExtents } from './kernels/rope.js';

@@ -2,6 +2,7 @@ import type { DeviceProfile, KernelOptions, WorkspaceBytes } from '@emloc/device
 
 import { chunkScratchBytes } from './activations.js';
 import { attentionBackwardScratchBytes, attentionScratchBytes } from './kernels/attention-tiles.js';
+import { decodeAttentionScratchBytes } from './kernels/decode-attention.js';
 import { gramChunkRows } from './kernels/gram.js';
 import { wholeProduct } from './kernels/outer-products.js';
 import { eighWorkElements } from './native-blas.js';
@@ -28,6 +29,7 @@ const workspaceBytes: WorkspaceBytes = Object.freeze({
     ),
   attention: (options: KernelOptions<'attention'>) => attentionScratchBytes(options, 1),
   attentionBackward: attentionBackwardScratchBytes,
+  decodeAttention: decodeAttentionScratchBytes,
   gatedActivation: ({ out }: KernelOptions<'gatedActivation'>) => chunkScratchBytes(out.size, 2),
   gatedActivationBackward: ({ dOut }: KernelOptions<'gatedActivationBackward'>) =>
     chunkScratchBytes(dOut.size, 4),

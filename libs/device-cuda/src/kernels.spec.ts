@@ -36,7 +36,12 @@ describe('kernel files', () => {
   const masks = ['MASK=NONE', 'MASK=WINDOW:SOFT_CAP=1'];
   const variants = kernelFiles()
     .filter((name) => name.startsWith('attention'))
-    .flatMap((name) => masks.map((macros) => `${name}:${macros}`));
+    .flatMap((name) => masks.map((macros) => `${name}:${macros}`))
+    .concat(
+      'decode-attention:LANES=32:GROUP=8:SOFT_CAP=1',
+      'decode-attention:LANES=1:GROUP=1:ALIGNED=0',
+      'decode-attention:LANES=32:GROUP=4:ALIGNED=0',
+    );
   whenNvcc.each(variants)(
     '%s compiles and spills next to nothing',
     (unit) => {

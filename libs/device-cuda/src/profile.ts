@@ -4,6 +4,7 @@ import { allocationBytes } from './context.js';
 import { adamwScratchBytes } from './kernels/adamw.js';
 import { attentionBackwardScratchBytes } from './kernels/attention.js';
 import { choleskyScratchBytes } from './kernels/cholesky.js';
+import { decodeAttentionScratchBytes } from './kernels/decode-attention.js';
 import { eighScratchBytes } from './kernels/eigh.js';
 import { gramScratchBytes } from './kernels/gram.js';
 import { outerProductsScratchBytes } from './kernels/outer-products.js';
@@ -53,6 +54,7 @@ export function cudaProfile(options: CudaProfileOptions = {}): DeviceProfile {
     reserveBytes,
     workspaceBytes: Object.freeze({
       attentionBackward: attentionBackwardScratchBytes,
+      decodeAttention: decodeAttentionScratchBytes,
       outerProducts: outerProductsScratchBytes,
       squaredNorms: squaredNormsScratchBytes,
       adamw: adamwScratchBytes,

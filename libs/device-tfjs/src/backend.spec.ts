@@ -119,6 +119,14 @@ describe('the device over TensorFlow.js', () => {
       softCap: 2,
       sinks: wave([4]),
     };
+    const decoding = {
+      ...{ q: wave([2, 32]), keys: wave([20, 16]), values: wave([20, 16]), out: wave([2, 32]) },
+      cache: {
+        ...{ starts: [1, 12], lengths: [9, 7] },
+        ...{ deviceStarts: ints([1, 12]), deviceLengths: ints([9, 7]) },
+      },
+      ...{ heads: 4, kvHeads: 2, scale: 0.3 },
+    };
     const gradients = {
       dOut: wave([160, 32]),
       dQ: wave([160, 32]),
@@ -251,6 +259,8 @@ describe('the device over TensorFlow.js', () => {
       ['attention', attention],
       ['attention', { ...attention, mask: { kind: 'none' } }],
       ['attention', scored],
+      ['decodeAttention', decoding],
+      ['decodeAttention', { ...decoding, softCap: 30, sinks: wave([4]) }],
       ['attentionBackward', { ...attention, ...gradients }],
       ['attentionBackward', { ...attention, ...gradients, mask: { kind: 'none' } }],
       ['attentionBackward', { ...scored, ...gradients }],

@@ -45,6 +45,8 @@ const workspaceBytes: WorkspaceBytes = Object.freeze({
     bytes(
       attentionElements(options, { tiles: 9 + capped(options, 8), rows: 16, sequenceRows: 10 }),
     ),
+  decodeAttention: (options: KernelOptions<'decodeAttention'>) =>
+    bytes(decodeAttentionElements(options)),
   activation: ({ out, kind }: KernelOptions<'activation'>) =>
     bytes((activationTensors[kind].share + 1) * out.size),
   activationBackward: ({ x, kind, accumulate }: KernelOptions<'activationBackward'>) =>
@@ -162,6 +164,19 @@ function attentionElements(
     tiles * heads * tile * keys + rows * (tile * width + keys * keyWidth) + 8 * heads * tile;
   const tileCount = Math.ceil(longest / tileRows);
   return perTile + sequenceRows * (q.size + k.size + v.size) + 2 * tileCount * longest * keyWidth;
+}
+
+/** Scores and what softmax makes of them, keys and values by head, the queries and the results. */
+function decodeAttentionElements({
+  q,
+  keys,
+  cache,
+  heads,
+  softCap,
+}: KernelOptions<'decodeAttention'>): number {
+  const longest = Math.max(0, ...cache.lengths);
+  const scores = (6 + capped({ softCap }, 2)) * heads * longest;
+  return scores + 4 * longest * keys.dim(1) + 6 * q.size + 4 * heads;
 }
 
 function longestSequence({ offsets }: SequenceLayout): number {

@@ -85,6 +85,22 @@ export function assertAtLeast(
 }
 
 /**
+ * @throws DeviceError DEVICE_SHAPE_MISMATCH unless a sequence has at least one row in a cache and
+ * none beyond its end
+ */
+export function assertCacheRange(
+  kernel: string,
+  { start, length }: { readonly start: number; readonly length: number },
+  keys: Tensor,
+): void {
+  if (start >= 0 && length >= 1 && start + length <= keys.dim(0)) return;
+  throw new DeviceError(
+    'DEVICE_SHAPE_MISMATCH',
+    `${kernel}: a sequence has rows ${start} to ${start + length} of ${keys.label}, which has ${keys.dim(0)}`,
+  );
+}
+
+/**
  * How many sequences there are.
  * @throws DeviceError DEVICE_SHAPE_MISMATCH unless the layout ends at `rows`
  */

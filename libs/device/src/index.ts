@@ -11,6 +11,7 @@ export {
   attendedPairs,
   causalMask,
 } from './attention-mask.js';
+export type { CacheLayout } from './cache-layout.js';
 export type { SequenceLayout } from './sequence-layout.js';
 export type { Work } from './work.js';
 export type { Prepare, Probe, ProbeOperands, ProbeShape } from './probe.js';
@@ -27,6 +28,7 @@ export type { CastOptions } from './kernels/cast.js';
 export type { CholeskyOptions } from './kernels/cholesky.js';
 export type { BlockCopy, CopyBlocksOptions } from './kernels/copy-blocks.js';
 export type { CrossEntropyOptions } from './kernels/cross-entropy.js';
+export type { DecodeAttentionOptions } from './kernels/decode-attention.js';
 export type { EighOptions } from './kernels/eigh.js';
 export type { FillOptions } from './kernels/fill.js';
 export type {

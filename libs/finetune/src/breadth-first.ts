@@ -72,7 +72,7 @@ export class BreadthFirstPass {
     await visitBlock({ model, pass: this.#pass, block }, async (visit) => {
       for (const [index, rows] of batches.rows.entries()) {
         const host = await batches.source.load(rows, isWanted);
-        using batch = new DeviceBatch(model.device, host, isWanted);
+        using batch = new DeviceBatch(model.device, host, { isWanted });
         for (const variant of this.#variants.keys())
           await this.#runOne(visit, { batch, where: { batch: index, variant }, visitor });
       }

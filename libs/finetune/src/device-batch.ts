@@ -15,13 +15,21 @@ export class DeviceBatch {
   constructor(
     private readonly device: Device,
     { shape, integers, values }: Batch,
-    /** The streams of activations that are wanted. */
-    isWanted: (stream: string) => boolean = () => true,
+    {
+      isWanted = () => true,
+      positions = new Map(),
+    }: {
+      /** Of the streams of activations; default: all. */
+      readonly isWanted?: (stream: string) => boolean;
+      /** Positions of rows that are not counted from the start of their sequence, by row layout. */
+      readonly positions?: ReadonlyMap<string, Int32Array>;
+    } = {},
   ) {
     try {
       for (const [stream, numbers] of integers)
         this.integers.set(stream, this.#integers(numbers, `batch.${stream}`));
-      for (const [rows, offsets] of shape.layouts) this.layouts.set(rows, this.#layout(offsets));
+      for (const [rows, offsets] of shape.layouts)
+        this.layouts.set(rows, this.#layout(offsets, positions.get(rows)));
       const { computeDType } = device.profile;
       for (const [stream, { rows, width }] of shape.values) {
         if (!isWanted(stream)) continue;
@@ -48,11 +56,11 @@ export class DeviceBatch {
     this.dispose();
   }
 
-  #layout(offsets: readonly number[]): SequenceLayout {
+  #layout(offsets: readonly number[], positions = positionsOf(offsets)): SequenceLayout {
     return {
       offsets,
       deviceOffsets: this.#integers(Int32Array.from(offsets), 'batch.offsets'),
-      positions: this.#integers(positionsOf(offsets), 'batch.positions'),
+      positions: this.#integers(positions, 'batch.positions'),
       maxLength: longestSequence(offsets),
     };
   }

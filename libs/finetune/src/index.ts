@@ -10,4 +10,14 @@ export { train, type TrainResult } from './train.js';
 export { frontLength, frontStreams, runFront, type FrontStore } from './front.js';
 export { BreadthFirstPass, type BreadthFirstOptions } from './breadth-first.js';
 export { gradientsOf } from './gradients.js';
+export {
+  generate,
+  rehearseGeneration,
+  type GeneratedAnswer,
+  type GenerateOptions,
+  type GenerationGroup,
+  type GenerationSource,
+} from './generation/generate.js';
+export { cacheRowBytes } from './generation/key-value-cache.js';
+export type { Sampling } from './generation/sampling.js';
 export { evaluate, type EvaluateOptions, type Scorer } from './evaluate.js';

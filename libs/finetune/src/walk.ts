@@ -1,6 +1,7 @@
 import {
   inferBlock,
   outputsWithGradient,
+  type AttentionCache,
   type BlockBindings,
   type BlockOutcome,
   type Streams,
@@ -83,6 +84,9 @@ export interface Binding {
   readonly adapter?: DeviceAdapter | null;
   readonly gradientScale?: number | null;
   readonly onLinear?: (linear: string, x: Tensor, y: Tensor) => void;
+  /** Of the block's attentions, by number. */
+  readonly cache?: (index: number) => AttentionCache;
+  readonly wantsLogits?: boolean;
 }
 
 /** A block whose weights are on the device. */
@@ -102,15 +106,14 @@ export class BlockVisit implements Disposable {
     this.#lent = { adapter, factors: lendFactors({ model, adapter, block, tensors }) };
   }
 
-  bind({ batch, adapter, gradientScale, onLinear }: Binding): BlockBindings {
+  bind({ batch, adapter, ...binding }: Binding): BlockBindings {
     const lent = this.#lent?.adapter === adapter ? this.#lent?.factors : undefined;
     return bindBlock(this.block, this.tensors, {
       device: this.model.device,
       layouts: batch.layouts,
       integers: batch.integers,
       ropes: this.pass.ropes,
-      gradientScale,
-      onLinear,
+      ...binding,
       adapter: (linear) => adapter?.binding(this.block, linear) ?? null,
       adapterAt: (linear) => lent?.at(linear) ?? null,
     });

@@ -1,4 +1,10 @@
-import type { AdapterBinding, BlockBindings, LinearWeights, RopeTable } from '@emloc/autograd';
+import type {
+  AdapterBinding,
+  AttentionCache,
+  BlockBindings,
+  LinearWeights,
+  RopeTable,
+} from '@emloc/autograd';
 import { get } from '@emloc/checked';
 import type { Device, SequenceLayout, Tensor } from '@emloc/device';
 
@@ -22,6 +28,10 @@ export interface BlockRunInputs {
    */
   readonly adapterAt?: (linear: string) => number | null;
   readonly onLinear?: (linear: string, x: Tensor, y: Tensor) => void;
+  /** Caches of the block's attentions, by number. Default: none. */
+  readonly cache?: (index: number) => AttentionCache;
+  /** Default: no. */
+  readonly wantsLogits?: boolean;
 }
 
 /**
@@ -63,5 +73,7 @@ export function bindBlock(
     rope: (table) => get(inputs.ropes, table),
     gradientScale: inputs.gradientScale ?? null,
     onLinear: inputs.onLinear,
+    cache: inputs.cache,
+    wantsLogits: inputs.wantsLogits,
   };
 }

@@ -1,10 +1,7 @@
-import { at } from '@emloc/checked';
 import { readPeftAdapter, settleOutput, type LoraAdapter } from '@emloc/checkpoint';
 import {
   loadDataset,
-  loadTokenizer,
   openDatasetSession,
-  type ChatTokenizer,
   type Dataset,
   type DatasetReport,
   type EncodedRow,
@@ -20,9 +17,10 @@ import {
   type DeviceTarget,
 } from '@emloc/device';
 import { createNullBackend } from '@emloc/device-null';
-import { DeviceAdapter, type PagedModel } from '@emloc/finetune';
-import { adaptableModules, openModel, type Model } from '@emloc/models';
-import { evaluateText, generate, TextRows, type Evaluation, type TextBatches } from '@emloc/tasks';
+import { DeviceAdapter } from '@emloc/finetune';
+import type { ImageReader } from '@emloc/images';
+import { adaptableModules, openModel, type Model, type RowSource } from '@emloc/models';
+import { evaluateText, type Evaluation, type TextBatches } from '@emloc/tasks';
 import {
   deviceBytes,
   minimumDeviceBytes,
@@ -30,7 +28,19 @@ import {
   type PagerObserver,
 } from '@emloc/weight-pager';
 
+import { answersBringing, longestAnswered, type AnswerTask } from './answers/answer-task.js';
+import { planAnswers, singleAnswerBytes, type Answering } from './answers/plan-answers.js';
+import {
+  answerQuestions,
+  greedy,
+  rowQuestions,
+  type AnsweredRow,
+  type AnswerScore,
+  type RowQuestions,
+} from './answers/row-questions.js';
+import { assertImagesFit, seeImages } from './answers/seen-images.js';
 import { PipelineError } from './errors.js';
+import { behindFront, imagesOf, plannedTiles, rowsWith, type JobImages } from './job/images.js';
 import { inOrder, longestOf } from './job/job.js';
 import { recordedLongestRow } from './job/longest-row-record.js';
 import { textSourceOf, withRecordedText } from './job/text-record.js';
@@ -50,14 +60,8 @@ export interface EvaluateReport
   readonly seconds: number;
   /** Absent unless asked for. */
   readonly answers?: readonly AnsweredRow[];
-}
-
-/** What a model says where a row has its last trained-on part. */
-interface AnsweredRow {
-  /** Line in the data file. */
-  readonly line: number;
-  readonly expected: string;
-  readonly answer: string;
+  /** Of the answers to all rows. Absent unless asked for. */
+  readonly score?: AnswerScore;
 }
 
 export interface EvaluateHost {
@@ -67,6 +71,8 @@ export interface EvaluateHost {
   readonly onRows?: (rows: EvaluatedRows) => void;
   /** Where rows are read: by default in this thread, which is busy meanwhile. */
   readonly openDataset?: OpenDatasetSession;
+  /** Where images are decoded: by default in this thread, too. */
+  readonly openImages?: () => ImageReader;
   /** Told what the user should know, such as tensors of the checkpoint that are not used. */
   readonly onNotice?: (message: string) => void;
   readonly pagerObserver?: PagerObserver;
@@ -82,14 +88,18 @@ interface EvaluatedRows {
 
 interface Evaluated {
   readonly options: EvaluateOptions;
+  readonly whole: Model;
+  /** Without what runs once an image. */
   readonly model: Model;
+  /** null: the model takes none. */
+  readonly images: JobImages | null;
   readonly adapter: LoraAdapter | null;
   readonly rows: readonly EncodedRow[];
   /** Of these rows and those that the adapter was trained on: rotary tables may depend on it. */
   readonly longestRow: number;
   readonly batches: TextBatches;
-  /** For answers only. */
-  readonly tokenizer: ChatTokenizer | null;
+  /** Null: none are asked for. */
+  readonly questions: RowQuestions | null;
 }
 
 /** Streams a model (with an adapter or without) over a data set within a budget. */
@@ -113,17 +123,36 @@ export async function evaluateModel(
   const { dataset, source, text } = await loadRows(options, model, host);
   const { rows, report } = dataset;
   host.onRows?.({ report, text, date: source.date });
-  const tokenizer = options.answers > 0 ? await loadTokenizer(options.model, source) : null;
+  const images = imagesOf(rows, {
+    layout: model.layout,
+    touched: new Set(adapter?.layers.keys()),
+    exifOrientation: source.images?.exifOrientation ?? false,
+  });
+  const questions = await rowQuestions(options, rows, {
+    ...{ model, source, images, signal: host.signal },
+  });
   const maxLength = readableLength(options.maxLength, model.layout);
-  const batches = inOrder(new TextRows(rows), options.batch);
+  const batches = inOrder(rowsWith(images)(rows), options.batch);
   const longestRow = Math.max(longestOf(rows), await recordedLongestRow(options.adapter));
-  const evaluated = { options, model, adapter, rows, longestRow, batches, tokenizer };
   const { profile } = host.target;
-  const budgetBytes = options.vramBytes ?? (await inferenceBytes(model, profile, maxLength));
-  const pagerBytes = await weightBytes(evaluated, profile, budgetBytes);
+  const asked: Evaluated = {
+    ...{ options, whole: model, model: behindFront(model, images?.front ?? null) },
+    ...{ images, adapter, rows, longestRow, batches, questions },
+  };
+  const unseen = images ? showing(asked, plannedTiles(images, profile.computeDType)) : asked;
+  const budgetBytes = options.vramBytes ?? (await defaultBytes(unseen, profile, maxLength));
+  if (images) await assertImagesFit({ whole: model, images }, profile, budgetBytes);
+  const { evaluated, pagerBytes } = await planned(unseen, profile, budgetBytes);
   const budget = new MemoryBudget(budgetBytes);
   await using device = new Device(await host.target.open(budgetBytes), budget);
-  const { evaluation, answers } = await run(evaluated, {
+  await using seen =
+    evaluated.images &&
+    (await seeImages(
+      { whole: model, images: evaluated.images },
+      { ...host, device, hostBytes: options.hostBytes },
+    ));
+  const shown = seen ? showing(evaluated, seen.tiles) : evaluated;
+  const { evaluation, answers, score } = await run(shown, {
     device,
     pagerBytes,
     reads: 'real',
@@ -135,11 +164,22 @@ export async function evaluateModel(
     droppedRows: report.droppedRows,
     truncatedRows: report.truncatedRows,
     date: source.date,
-    ...(options.answers > 0 ? { answers } : {}),
+    ...(options.answers > 0 && { answers }),
+    ...(score && { score }),
     perplexity: Math.exp(evaluation.loss),
     budgetBytes,
     peakDeviceBytes: budget.peakBytes,
     seconds: (performance.now() - started) / 1000,
+  };
+}
+
+/** The evaluation with rows whose images bring this. */
+function showing(evaluated: Evaluated, tiles: RowSource): Evaluated {
+  const { batches, questions } = evaluated;
+  return {
+    ...evaluated,
+    batches: { ...batches, source: batches.source.bringing(tiles) },
+    questions: questions && { ...questions, task: answersBringing(questions.task, tiles) },
   };
 }
 
@@ -172,7 +212,11 @@ async function run(
     reads,
     host,
   }: { device: Device; pagerBytes: number; reads: 'real' | 'none'; host: Partial<EvaluateHost> },
-): Promise<{ evaluation: Evaluation; answers: readonly AnsweredRow[] }> {
+): Promise<{
+  evaluation: Evaluation;
+  answers: readonly AnsweredRow[];
+  score: AnswerScore | null;
+}> {
   const { options, model, adapter, batches, longestRow } = evaluated;
   const { source, layout } = model;
   const { hostBytes, prefetch } = options;
@@ -196,54 +240,54 @@ async function run(
     onProgress: host.onProgress,
   });
   if (!evaluation) throw new Error('evaluation gave no result');
-  const answers =
-    reads === 'real' && evaluated.tokenizer
-      ? await answerRows({ ...evaluated, tokenizer: evaluated.tokenizer }, paged, variant)
-      : [];
-  return { evaluation, answers };
+  const { questions } = evaluated;
+  if (reads === 'none' || !questions) return { evaluation, answers: [], score: null };
+  const { signal, onProgress } = host;
+  const asking = { model: paged, adapter: variant, signal, onProgress };
+  return { evaluation, ...(await answerQuestions(questions, asking)) };
+}
+
+/** What inference takes, or what one answer at a time takes where that is more. */
+async function defaultBytes(
+  evaluated: Evaluated,
+  profile: DeviceProfile,
+  maxLength: number,
+): Promise<number> {
+  const { whole, questions } = evaluated;
+  const bytes = await inferenceBytes(whole, profile, maxLength);
+  if (!questions) return bytes;
+  const answering = answeringOf(evaluated, questions.task, profile);
+  return Math.max(bytes, await singleAnswerBytes(answering, questions.task));
+}
+
+function answeringOf(
+  { model, adapter, longestRow }: Evaluated,
+  task: AnswerTask,
+  profile: DeviceProfile,
+): Answering {
+  const longest = Math.max(longestRow, longestAnswered(task));
+  return { model, adapter, profile, sampling: greedy, longestRow: longest };
 }
 
 /**
- * Answers as many tokens as the expected answer has, at most: so a batch of answers takes no more
- * memory than the rows took.
+ * What the budget leaves for weights beside the heaviest batch and the answers, and how many of
+ * these are made together.
+ * @throws PipelineError PIPELINE_DOES_NOT_FIT
  */
-async function answerRows(
-  { options, rows, tokenizer }: Evaluated & { readonly tokenizer: ChatTokenizer },
-  model: PagedModel,
-  variant: DeviceAdapter | null,
-): Promise<AnsweredRow[]> {
-  const asked = rows.slice(0, options.answers);
-  const answered: AnsweredRow[] = [];
-  for (let start = 0; start < asked.length; start += options.batch) {
-    const batch = asked.slice(start, start + options.batch);
-    const prompts = batch.map((row) => ({
-      ids: row.ids.slice(0, answerStart(row)),
-      maxTokens: row.ids.length - answerStart(row),
-    }));
-    const answers = await generate({
-      model,
-      variant,
-      prompts,
-      stopIds: new Set(tokenizer.eosTokenIds),
-    });
-    batch.forEach((row, index) =>
-      answered.push({
-        line: row.line,
-        expected: tokenizer
-          .decode(row.ids.slice(answerStart(row)), { skipSpecialTokens: true })
-          .trim(),
-        answer: tokenizer.decode(at(answers, index), { skipSpecialTokens: true }).trim(),
-      }),
-    );
-  }
-  return answered;
-}
-
-/** Index of the first token of a row's last trained-on part. */
-function answerStart({ ids, trained }: EncodedRow): number {
-  let start = trained.lastIndexOf(1);
-  while (start > 0 && trained[start - 1] === 1) start -= 1;
-  return start < 0 ? ids.length : start;
+async function planned(
+  evaluated: Evaluated,
+  profile: DeviceProfile,
+  budgetBytes: number,
+): Promise<{ readonly evaluated: Evaluated; readonly pagerBytes: number }> {
+  const pagerBytes = await weightBytes(evaluated, profile, budgetBytes);
+  const { questions } = evaluated;
+  if (!questions) return { evaluated, pagerBytes };
+  const answering = answeringOf(evaluated, questions.task, profile);
+  const { groupRows, besideBytes } = await planAnswers(answering, questions.task, budgetBytes);
+  return {
+    evaluated: { ...evaluated, questions: { ...questions, groupRows } },
+    pagerBytes: Math.min(pagerBytes, budgetBytes - besideBytes),
+  };
 }
 
 /**

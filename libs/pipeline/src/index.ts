@@ -1,6 +1,7 @@
 export { PipelineError } from './errors.js';
 export {
   resolveEvaluateOptions,
+  resolveGenerateOptions,
   resolvePreviewOptions,
   resolveTuneOptions,
   type TuneOptions,
@@ -21,6 +22,7 @@ export { jobResultOf, type JobOutcomes } from './job/job-result.js';
 export { requireMemory, type JobPlan } from './plan/plan.js';
 export { writeOutcome } from './disk/outcome.js';
 export { tune, budgetBytesOf, planTune, type TuneReport } from './tune.js';
+export { generateText, type GenerateReport } from './generate.js';
 export { evaluateModel, type EvaluateReport } from './evaluate.js';
 export { previewRows, type PreviewSummary } from './job/preview.js';
 export { findDoneJob } from './disk/done-job.js';

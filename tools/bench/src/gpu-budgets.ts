@@ -1,6 +1,7 @@
 import { Device, MemoryBudget, type DeviceProfile } from '@emloc/device';
 import { createNullBackend } from '@emloc/device-null';
-import { generate } from '@emloc/tasks';
+import { BreadthFirstPass, inferenceOrder } from '@emloc/finetune';
+import { TextPrompts } from '@emloc/tasks';
 import { deviceBytes, openPager } from '@emloc/weight-pager';
 
 import type { SyntheticModel } from './gpu-model.js';
@@ -65,12 +66,14 @@ async function inferenceBytes(
     reads: 'none',
   });
   try {
-    await generate({
+    pager.schedule(inferenceOrder(layout));
+    const { prompts: prefill } = new TextPrompts([new Int32Array(prefillTokens)]);
+    using pass = new BreadthFirstPass({
       model: { device, layout, pager },
-      variant: null,
-      prompts: [{ ids: new Int32Array(prefillTokens), maxTokens: 1 }],
-      stopIds: new Set(),
+      batches: { source: prefill, rows: [[0]] },
+      variants: [null],
     });
+    for (const block of layout.blocks) await pass.run(block);
   } finally {
     await pager.close();
   }

@@ -3,6 +3,7 @@ import { cudaProfile } from '@emloc/device-cuda';
 import { parameterCount } from '@emloc/models';
 
 import { gpuBudgets, identityBudgets } from './gpu-budgets.js';
+import { measureGeneration } from './gpu-generate.js';
 import { syntheticModel } from './gpu-model.js';
 import { gpuShapes } from './gpu-shapes.js';
 
@@ -40,4 +41,24 @@ test('of a shape without budgets of its own, identity pages in less than what ke
   );
   expect(at(budgets, 0)).toBe(at(budgets, 1));
   expect(at(budgets, 2)).toBeLessThan(at(budgets, 0));
+});
+
+test('answers are measured with all weights on the card, and with a quarter of them', async () => {
+  const model = syntheticModel({ shape: 'qwen3-8b', ratio: 1, profile, blocks: 8 });
+  const budgets: number[] = [];
+  const figures = { tokensPerSecond: 2, prefillSeconds: 1, stallSeconds: 0 };
+  const rows = await measureGeneration(model, profile, (budgetBytes) => {
+    budgets.push(budgetBytes);
+    return Promise.resolve({ figures, peakBytes: budgetBytes });
+  });
+  expect(rows.map(({ detail }) => detail.split(',').slice(0, 2))).toEqual([
+    ['1 at a time', ' all weights resident'],
+    ['16 at a time', ' all weights resident'],
+    ['1 at a time', ' weights paged'],
+    ['16 at a time', ' weights paged'],
+  ]);
+  const weights = 2 * parameterCount(model.layout);
+  expect(at(budgets, 0)).toBeGreaterThan(weights);
+  expect(at(budgets, 1)).toBeGreaterThan(at(budgets, 0));
+  expect(at(budgets, 3)).toBeLessThan(weights);
 });

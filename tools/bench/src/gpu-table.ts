@@ -1,6 +1,6 @@
 /** One of our figures. */
 export interface GpuRow {
-  readonly name: 'train' | 'paged' | 'factors';
+  readonly name: 'train' | 'paged' | 'factors' | 'generate';
   readonly tokensPerSecond?: number;
   readonly seconds?: number;
   readonly peakBytes: number;
@@ -22,6 +22,7 @@ const titles: Readonly<Record<GpuRow['name'], string>> = {
   train: 'LoRA on an emulator of ratio 0.4, 2 x 1024 tokens',
   paged: 'LoRA on the full model, its blocks paged',
   factors: 'from statistics to factors, a block',
+  generate: 'greedy answers, tokens after the first',
 };
 
 /**

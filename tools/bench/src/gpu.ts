@@ -5,6 +5,7 @@ import { createCudaBackend, cudaOrdinal, cudaProfile, type CudaBackend } from '@
 
 import { gpuBudgets, identityBudgets } from './gpu-budgets.js';
 import { measureFactors } from './gpu-factors.js';
+import { measureGeneration } from './gpu-generate.js';
 import { syntheticModel, type SyntheticModel } from './gpu-model.js';
 import { ProfiledBackend, profileTable } from './gpu-profile.js';
 import { defaultShape, gpuShapes } from './gpu-shapes.js';
@@ -18,12 +19,13 @@ import {
   type TrainingTask,
 } from './gpu-training.js';
 
-const help = `usage: bench gpu [--rows train,paged,factors,identity] [--steps 12] [--paged-rows 2,4,8] [--device cuda:1] [--profile] [--json FILE]
+const help = `usage: bench gpu [--rows train,paged,factors,generate,identity] [--steps 12] [--paged-rows 2,4,8] [--device cuda:1] [--profile] [--json FILE]
                  [--torch FILE] [--ratio 0.4] [--rank 8] [--shape ${defaultShape}]
 Trains and factorises at the shape of a model (random weights, nothing on disk), by default one of 7.6 B on a card of 24 GB or more, and prints a table.
   train    LoRA on an emulator, 2 x 1024 tokens a step, the peak below 14.45 GiB (without the driver's context)
   paged    LoRA on the full model, its blocks streamed from page-locked memory within 14 GiB, at each number of rows of 1024 tokens
   factors  from a block's statistics to its factors
+  generate greedy answers of 128 tokens to prompts of 512, one and 16 at a time, all weights on the card, and a quarter of them
   identity whether a smaller model trains to the same bits twice, and with its blocks paged within a third of the memory
   --shape    one of ${[...gpuShapes.keys()].join(', ')}; all but the first train and page within what
              inference takes (bfloat16 weights and a prefill of 2048 tokens, the driver's context included), and identity pages within
@@ -79,6 +81,7 @@ export async function measure(args: readonly string[]): Promise<number> {
   if (wanted.includes('train')) rows.push(await trainRow(settings));
   if (wanted.includes('paged')) rows.push(await pagedRow(settings));
   if (wanted.includes('factors')) rows.push(await factorsRow(settings));
+  if (wanted.includes('generate')) rows.push(...(await generateRows(settings)));
   const isSame = wanted.includes('identity') ? await checkIdentity(settings) : true;
   if (values.json) await writeFile(values.json, JSON.stringify(rows, null, 2));
   const torch = values.torch
@@ -255,6 +258,16 @@ async function checkIdentity(settings: Settings): Promise<boolean> {
     `equal bits twice: ${isRepeatable ? 'yes' : 'NO'}; paged and recomputed: ${isSamePaged ? 'yes' : 'NO'}\n`,
   );
   return isRepeatable && isSamePaged;
+}
+
+function generateRows(settings: Settings): Promise<GpuRow[]> {
+  const model = modelOf({ ...settings, ratio: 1 });
+  return measureGeneration(model, cudaProfile(), (bytes, run) =>
+    withCard(settings, bytes, async (backend) => {
+      const figures = await run(backend);
+      return { figures, peakBytes: peakBytes(backend) };
+    }),
+  );
 }
 
 async function factorsRow(settings: Settings): Promise<GpuRow> {

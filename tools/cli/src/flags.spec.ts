@@ -102,6 +102,12 @@ describe('optionValues', () => {
       '--base-name',
       'org/name',
       '--allow-unused-layers',
+      '--max-tiles',
+      '12',
+      '--exif-orientation',
+      '--image-root',
+      'i',
+      '--allow-remote-images',
     );
     expect(
       resolveTuneOptions({ ...optionValues('tune', command.opts()), out: 'o' } as Parameters<
@@ -141,6 +147,10 @@ describe('optionValues', () => {
       strict: true,
       baseName: 'org/name',
       allowUnusedLayers: true,
+      maxTiles: 12,
+      exifOrientation: true,
+      imageRoot: 'i',
+      remoteImages: true,
     });
   });
 
@@ -178,12 +188,46 @@ describe('optionValues', () => {
 
   it.each([
     ['plan', 'tune'],
-    ['eval', 'adapter', 'answers', 'data', 'limit'],
+    [
+      'eval',
+      'image-root',
+      'allow-remote-images',
+      'adapter',
+      'answers',
+      'data',
+      'limit',
+      'max-new-tokens',
+      'metric',
+    ],
+    [
+      'generate',
+      'model',
+      'adapter',
+      'date',
+      'chat-template',
+      'template-args',
+      'allow-unused-layers',
+      'seed',
+      'prompt',
+      'image',
+      'max-tiles',
+      'system',
+      'max-new-tokens',
+      'temperature',
+      'top-p',
+      'vram',
+      'host-memory',
+      'no-prefetch',
+    ],
     ['merge', 'adapter', 'dtype', 'model', 'out', 'allow-unused-layers'],
     [
       'data',
       'model',
       'data',
+      'max-tiles',
+      'exif-orientation',
+      'image-root',
+      'allow-remote-images',
       'max-length',
       'date',
       'chat-template',
@@ -198,7 +242,7 @@ describe('optionValues', () => {
         ? optionFlags('tune').map(({ long }) => long)
         : names.map((name) => `--${name}`);
     expect(flags).toEqual(expect.arrayContaining(wanted));
-    if (command === 'data' || command === 'merge') expect(flags).toHaveLength(wanted.length);
+    if (['data', 'merge', 'generate'].includes(command)) expect(flags).toHaveLength(wanted.length);
   });
 
   it('refuses steps and epochs together', () => {

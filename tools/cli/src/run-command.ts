@@ -21,7 +21,10 @@ export interface CommandContext {
   printLine(document: unknown): void;
 }
 
-/** What a command has to say: a document for machines, a text for people. */
+/**
+ * What a command has to say: a document for machines, a text for people, which is empty where it
+ * was shown already.
+ */
 export interface CommandResult {
   readonly document: unknown;
   readonly text: string;
@@ -60,7 +63,7 @@ export function runCommand(
       });
       progress.stop();
       if (values['json'] === true) printLine(result.document);
-      else process.stdout.write(`${visible(result.text)}\n`);
+      else if (result.text !== '') process.stdout.write(`${visible(result.text)}\n`);
       process.exitCode = result.exitCode ?? 0;
     } catch (thrown) {
       progress.stop();

@@ -1,6 +1,7 @@
 import { at } from '@emloc/checked';
-import type { AttentionOptions } from '@emloc/device';
+import type { AttentionOptions, Kernels, Tensor } from '@emloc/device';
 
+import type { AttentionCache } from '../bindings.js';
 import type { ProgramBuilder } from '../program.js';
 import type { Value } from '../value.js';
 
@@ -15,13 +16,18 @@ export interface AttentionShape extends Pick<
   readonly sinks?: string;
 }
 
-/** Softmax attention within each sequence, no scores stored (FlashAttention, arXiv 2205.14135). */
+/**
+ * Softmax attention within each sequence, no scores stored (FlashAttention, arXiv 2205.14135).
+ * Where rows look back only, a cache can be bound: keys and values are written there, and rows that
+ * go on attend to what it has.
+ */
 export function attention(block: ProgramBuilder, shape: AttentionShape): Value {
   const { q, k, v, sinks, heads } = shape;
   const sinksName = sinks === undefined ? null : block.parameter(sinks, [heads]);
   const out = block.value(q.width, q.rows);
   const { kvHeads, scale, mask, softCap } = shape;
   const options = { heads, kvHeads, scale, mask, softCap };
+  const cacheIndex = mask?.kind === 'none' ? null : block.cache({ width: k.width, rows: k.rows });
   block.add({
     name: 'attention',
     inputs: [q, k, v],
@@ -31,17 +37,20 @@ export function attention(block: ProgramBuilder, shape: AttentionShape): Value {
 
     forward(context) {
       const { bindings } = context;
+      const { kernels } = bindings.device;
+      const cache = cacheIndex === null ? undefined : bindings.cache?.(cacheIndex);
+      const sinkLogits = sinksName === null ? undefined : bindings.parameter(sinksName);
+      const operands = { q: context.get(q), k: context.get(k), v: context.get(v) };
+      if (cache) write(kernels, operands, cache);
+      const attended = { ...options, sinks: sinkLogits, out: context.create(out) };
+      if (cache?.layout) {
+        const { keys, values, layout } = cache;
+        kernels.decodeAttention({ ...attended, q: operands.q, keys, values, cache: layout });
+        return;
+      }
       const logSumExp = context.aux([heads, context.rows(q)], 'float32', 'attention.logSumExp');
-      bindings.device.kernels.attention({
-        ...options,
-        q: context.get(q),
-        k: context.get(k),
-        v: context.get(v),
-        out: context.create(out),
-        logSumExp,
-        sequences: bindings.layout(q.rows),
-        sinks: sinksName === null ? undefined : bindings.parameter(sinksName),
-      });
+      const sequences = bindings.layout(q.rows);
+      kernels.attention({ ...attended, ...operands, logSumExp, sequences });
     },
 
     backward(context) {
@@ -67,4 +76,14 @@ export function attention(block: ProgramBuilder, shape: AttentionShape): Value {
     },
   });
   return out;
+}
+
+/** Leaves keys and values where the cache has a place for them. */
+function write(
+  kernels: Kernels,
+  { k, v }: { readonly k: Tensor; readonly v: Tensor },
+  { keys, values, rows }: AttentionCache,
+): void {
+  kernels.scatterRows({ x: k, rows, out: keys });
+  kernels.scatterRows({ x: v, rows, out: values });
 }

@@ -35,12 +35,15 @@ function chunkRows(vocabularySize: number): number {
  * Final norm, LM head and cross-entropy on the rows that predict a target. Its results are
  * `losses`, float32 (M): −log p(target), and `predictions`, int32 (M): the most likely tokens. Its
  * gradient is that of gradientScale · Σ losses. Logits exist only for a chunk of rows at a time, so
- * that the gradient is taken with the loss.
+ * that the gradient is taken with the loss; where they are wanted, they are the result `logits`
+ * (M, vocabulary), before their factor and cap.
  */
 export function lmLoss(block: ProgramBuilder, x: Value, shape: LmLossShape): void {
   const { head, vocabularySize } = shape;
   block.parameter(shape.norm.weight, [x.width]);
   block.linear(x, { name: head, outFeatures: vocabularySize, isTrainable: false });
+  const { logitScale: factor = 1, softCap = null } = shape;
+  block.logits({ vocabularySize, factor, softCap });
   block.add({
     name: 'lmLoss',
     inputs: [x],
@@ -66,6 +69,7 @@ interface Head {
   /** (M) each */
   readonly losses: Tensor;
   readonly predictions: Tensor;
+  readonly logits: Tensor | null;
   /** (N, width) */
   readonly dX: Tensor | null;
 }
@@ -76,16 +80,19 @@ function forward(context: ForwardContext, x: Value, shape: LmLossShape): void {
   const input = context.get(x);
   const losses = context.result('losses', [count], 'float32');
   const predictions = context.result('predictions', [count], 'int32');
+  const logits = bindings.wantsLogits
+    ? context.result('logits', [count, shape.vocabularySize], 'compute')
+    : null;
   const dX = context.keepsAux ? context.aux(input.shape, 'compute', 'lmLoss.dX') : null;
   if (dX) bindings.device.kernels.fill({ out: dX, value: 0 });
   const chunk = chunkRows(shape.vocabularySize);
-  const head = { bindings, shape, x: input, losses, predictions, dX };
+  const head = { bindings, shape, x: input, losses, predictions, logits, dX };
   for (let start = 0; start < count; start += chunk)
     runChunk(head, { start, end: Math.min(count, start + chunk) });
 }
 
 function runChunk(
-  { bindings, shape, x, losses, predictions, dX }: Head,
+  { bindings, shape, x, losses, predictions, logits: wanted, dX }: Head,
   { start, end }: { readonly start: number; readonly end: number },
 ): void {
   const { device, gradientScale } = bindings;
@@ -107,7 +114,7 @@ function runChunk(
   kernels.gatherRows({ table: x, rows, out: gathered });
   const normed = allocate(width, 'normed');
   kernels.rmsNorm({ ...norm, x: gathered, epsilon, out: normed, inverseRms });
-  const logits = allocate(shape.vocabularySize, 'logits');
+  const logits = wanted?.rows(start, end) ?? allocate(shape.vocabularySize, 'logits');
   kernels.gemm({ a: normed, b: table, transposeB: true, out: logits });
   const adapter = bindings.adapter(shape.head);
   if (adapter) addAdapter(adapter, { normed, logits, hidden: allocate(adapter.rank, 'hidden') });

@@ -3,6 +3,9 @@ import type { OuterProduct, Tensor } from '@emloc/device';
 import type { BlockBindings } from '../bindings.js';
 import type { Value } from '../value.js';
 
+/** Dtype of a result; 'compute' is the device's. */
+export type ResultDType = 'float32' | 'int32' | 'compute';
+
 /** One step of a program: what it reads and makes, and how it runs forward and backward. */
 export interface Operation {
   /** Kind of the operation, for messages. */
@@ -48,7 +51,7 @@ export interface ForwardContext {
   /** Allocates a side result that the backward gets as `aux`; freed at once where none are kept. */
   aux(shape: readonly number[], dtype: 'compute' | 'float32', label: string): Tensor;
   /** Allocates a result of the whole block beside its streams, such as a loss. */
-  result(name: string, shape: readonly number[], dtype: 'float32' | 'int32'): Tensor;
+  result(name: string, shape: readonly number[], dtype: ResultDType): Tensor;
   /** Rows of a layout. */
   rows(value: Value): number;
 }

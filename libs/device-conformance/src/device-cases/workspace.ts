@@ -29,6 +29,23 @@ const launches: Launch = {
     });
     return { ...attentionOptions(fixture), out, dOut, logSumExp, dQ, dK, dV };
   },
+  decodeAttention: (fixture) => {
+    const integers = (numbers: readonly number[]) =>
+      fixture.tensor(numbers, [numbers.length], { dtype: 'int32' });
+    const [starts, lengths] = [
+      [0, 70],
+      [70, 600],
+    ];
+    const cached = () => fixture.tensor(fixture.values([700, 32]), [700, 32]);
+    return {
+      ...{ q: fixture.tensor(fixture.values([2, 64]), [2, 64]), keys: cached(), values: cached() },
+      cache: {
+        ...{ starts, lengths },
+        ...{ deviceStarts: integers(starts), deviceLengths: integers(lengths) },
+      },
+      ...{ heads: 4, kvHeads: 2, scale: 0.25, softCap: 3, out: fixture.output([2, 64]) },
+    };
+  },
   activation: (fixture) => ({
     x: fixture.tensor(fixture.values([9, 31]), [9, 31]),
     kind: 'gelu',

@@ -12,6 +12,7 @@ import { cast } from './cast.js';
 import { cholesky } from './cholesky.js';
 import { copyBlocks } from './copy-blocks.js';
 import { crossEntropy } from './cross-entropy.js';
+import { decodeAttention } from './decode-attention.js';
 import { eigh } from './eigh.js';
 import { fill } from './fill.js';
 import { gatedActivation, gatedActivationBackward } from './gated-activation.js';
@@ -47,6 +48,7 @@ export function createKernels(context: CpuContext): Kernels {
     gram: scratched('gram', gram),
     attention: scratched('attention', attention),
     attentionBackward: scratched('attentionBackward', attentionBackward),
+    decodeAttention: scratched('decodeAttention', decodeAttention),
     activation: scratched('activation', activation),
     activationBackward: scratched('activationBackward', activationBackward),
     gatedActivation: scratched('gatedActivation', gatedActivation),

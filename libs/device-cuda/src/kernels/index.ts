@@ -10,6 +10,7 @@ import { cast } from './cast.js';
 import { cholesky } from './cholesky.js';
 import { copyBlocks } from './copy-blocks.js';
 import { crossEntropy } from './cross-entropy.js';
+import { decodeAttention } from './decode-attention.js';
 import { eigh } from './eigh.js';
 import { fill } from './fill.js';
 import { gatedActivation, gatedActivationBackward } from './gated-activation.js';
@@ -38,6 +39,7 @@ export const operations = {
   rope,
   attention,
   attentionBackward,
+  decodeAttention,
   activation,
   activationBackward,
   gatedActivation,

@@ -11,6 +11,7 @@ import { cast } from './cast.js';
 import { cholesky } from './cholesky.js';
 import { copyBlocks } from './copy-blocks.js';
 import { crossEntropy } from './cross-entropy.js';
+import { decodeAttention } from './decode-attention.js';
 import { eigh } from './eigh.js';
 import { fill } from './fill.js';
 import { gatedActivation, gatedActivationBackward } from './gated-activation.js';
@@ -52,6 +53,7 @@ export function createKernels(context: TfjsContext): Kernels {
     rope: launched('rope', rope),
     attention: launched('attention', attention),
     attentionBackward: launched('attentionBackward', attentionBackward),
+    decodeAttention: launched('decodeAttention', decodeAttention),
     activation: launched('activation', activation),
     activationBackward: launched('activationBackward', activationBackward),
     gatedActivation: launched('gatedActivation', gatedActivation),

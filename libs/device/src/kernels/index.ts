@@ -7,6 +7,7 @@ import { cast } from './cast.js';
 import { cholesky } from './cholesky.js';
 import { copyBlocks } from './copy-blocks.js';
 import { crossEntropy } from './cross-entropy.js';
+import { decodeAttention } from './decode-attention.js';
 import { eigh } from './eigh.js';
 import { fill } from './fill.js';
 import { gatedActivation, gatedActivationBackward } from './gated-activation.js';
@@ -34,6 +35,7 @@ const launchedKernels = Object.freeze({
   rope,
   attention,
   attentionBackward,
+  decodeAttention,
   activation,
   activationBackward,
   gatedActivation,

@@ -11,8 +11,7 @@ export interface TileStoreOptions {
   /** May have tiles of an earlier run of the same job. */
   readonly folder: string;
   readonly set: ImageSet;
-  /** What else decides a tile's values: equal texts for equal ones. */
-  readonly making: string;
+  readonly exifOrientation: boolean;
   readonly dtype: HostDType;
   readonly bytesPerTile: number;
   /** Hears what an image's contents are before anything that is made of it is used. */
@@ -63,11 +62,11 @@ export class TileStore implements FrontStore, TileValues {
   }
 
   async #path(tile: number): Promise<string> {
-    const { folder, set, making, dtype } = this.options;
+    const { folder, set, exifOrientation, dtype } = this.options;
     const index = at(this.#imageOf, tile);
     const { image, first } = at(set.images, index);
     const content = await this.#hashOf(index);
-    const key = JSON.stringify([content, image.maxTiles, tile - first, making, dtype]);
+    const key = JSON.stringify([content, image.maxTiles, tile - first, exifOrientation, dtype]);
     return join(folder, createHash('sha256').update(key).digest('hex').slice(0, 40));
   }
 

@@ -1,4 +1,5 @@
 import { get } from '@emloc/checked';
+import type { EncodedRow } from '@emloc/dataset';
 import { bytesPerElement, type HostDType } from '@emloc/device';
 import { frontLength, frontStreams } from '@emloc/finetune';
 import {
@@ -10,7 +11,15 @@ import {
   type ModelLayout,
   type RowSource,
 } from '@emloc/models';
-import { blankTiles, patchRows, projectedRows, type ImageSet, type TileValues } from '@emloc/tasks';
+import {
+  blankTiles,
+  ImageSet,
+  patchRows,
+  projectedRows,
+  TextRows,
+  type TextImages,
+  type TileValues,
+} from '@emloc/tasks';
 
 import type { Job } from './job.js';
 
@@ -33,11 +42,39 @@ export interface ImageFront {
   readonly width: number;
 }
 
+/** How the images of rows are looked at. */
+interface Sight {
+  readonly layout: ModelLayout;
+  /** Linears that are trained or emulated, by path. */
+  readonly touched: ReadonlySet<string>;
+  readonly exifOrientation: boolean;
+}
+
+/** null: the model takes none. */
+export function imagesOf(
+  rows: readonly EncodedRow[],
+  { layout, touched, exifOrientation }: Sight,
+): JobImages | null {
+  if (!layout.images) return null;
+  return {
+    limits: layout.images,
+    set: new ImageSet(rows),
+    exifOrientation,
+    front: imageFront(layout, (path) => touched.has(path)),
+  };
+}
+
+/** Makes rows whose images bring nothing yet but their sizes. */
+export function rowsWith(images: JobImages | null): (rows: readonly EncodedRow[]) => TextRows {
+  const given: TextImages | null = images && {
+    set: images.set,
+    tiles: plannedTiles(images, 'float32'),
+  };
+  return (rows) => new TextRows(rows, given);
+}
+
 /** What makes of a tile what texts take in, if nothing in it is trained or emulated. */
-export function imageFront(
-  layout: ModelLayout,
-  isTouched: (path: string) => boolean,
-): ImageFront | null {
+function imageFront(layout: ModelLayout, isTouched: (path: string) => boolean): ImageFront | null {
   const blocks = frontLength(layout, () => false);
   if (blocks === 0 || frontLength(layout, isTouched) < blocks) return null;
   return {

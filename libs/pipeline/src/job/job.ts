@@ -21,7 +21,7 @@ import { consecutive, ImageSet, TextRows, type TextBatches, type TextImages } fr
 
 import { withModality, type ModalityOptions } from '../options/modality.js';
 import { decidingOptions, utcDay, type TuneOptions } from '../options/resolve.js';
-import { behindFront, imageFront, plannedTiles, type JobImages } from './images.js';
+import { behindFront, imagesOf, rowsWith, type JobImages } from './images.js';
 import { textSourceOf } from './text-record.js';
 
 /** A linear layer that the emulator replaces by factors of this rank. */
@@ -107,7 +107,8 @@ async function jobOf(options: JobOptions, whole: Model, host: PrepareHost): Prom
     ...adapted.keys(),
     ...emulatedLinears(whole, options).map(({ path }) => path),
   ]);
-  const images = imagesOf(options, whole, { rows: [...split.train, ...split.validation], touched });
+  const rows = [...split.train, ...split.validation];
+  const images = imagesOf(rows, { ...options, layout: whole.layout, touched });
   const model = behindFront(whole, images?.front ?? null);
   const emulated = emulatedLinears(model, options);
   const training = trainingPlan(split.train, options);
@@ -125,7 +126,7 @@ async function jobOf(options: JobOptions, whole: Model, host: PrepareHost): Prom
       options.batch,
     ),
     validation: inOrder(rowsOf(split.validation), options.batch),
-    longestRow: longestOf([...split.train, ...split.validation]),
+    longestRow: longestOf(rows),
     training,
     refinement:
       emulated.length > 0 ? refinementPlan(split.train, training.batches.length, options) : null,
@@ -140,29 +141,6 @@ async function jobOf(options: JobOptions, whole: Model, host: PrepareHost): Prom
     close: () => whole.close(),
     [Symbol.asyncDispose]: () => whole.close(),
   };
-}
-
-function imagesOf(
-  { exifOrientation }: JobOptions,
-  { layout }: Model,
-  { rows, touched }: { rows: readonly EncodedRow[]; touched: ReadonlySet<string> },
-): JobImages | null {
-  if (!layout.images) return null;
-  return {
-    limits: layout.images,
-    set: new ImageSet(rows),
-    exifOrientation,
-    front: imageFront(layout, (path) => touched.has(path)),
-  };
-}
-
-/** Makes rows whose images bring nothing yet but their sizes. */
-export function rowsWith(images: JobImages | null): (rows: readonly EncodedRow[]) => TextRows {
-  const given: TextImages | null = images && {
-    set: images.set,
-    tiles: plannedTiles(images, 'float32'),
-  };
-  return (rows) => new TextRows(rows, given);
 }
 
 interface LoadedRows {

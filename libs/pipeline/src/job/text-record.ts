@@ -2,7 +2,7 @@ import type { TextSource } from '@emloc/dataset';
 import type { ImageLimits, Model, ModelLayout } from '@emloc/models';
 
 import { PipelineError } from '../errors.js';
-import { utcDay, type EvaluateOptions, type TuneOptions } from '../options/resolve.js';
+import { utcDay, type TuneOptions } from '../options/resolve.js';
 import { readRecord } from './record.js';
 
 /** Options that decide how rows become text. */
@@ -76,10 +76,12 @@ export function textSourceOf(
 }
 
 /**
- * Options of an evaluation with what its adapter remembers where they say nothing.
+ * Options with what their adapter remembers where they say nothing.
  * @throws PipelineError PIPELINE_INVALID_OPTION where they say something else
  */
-export async function withRecordedText(options: EvaluateOptions): Promise<EvaluateOptions> {
+export async function withRecordedText<O extends TextChoices & { readonly adapter: string | null }>(
+  options: O,
+): Promise<O> {
   const recorded = options.adapter === null ? null : await recordedText(options.adapter);
   if (!recorded) return options;
   const choose = <T>(name: string, given: T | null, kept: T | null): T | null => {

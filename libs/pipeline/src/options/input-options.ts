@@ -1,6 +1,6 @@
 import { assertHubName } from './base-name.js';
 import { assertDate, assertTemplateArgs } from './checks.js';
-import { job, running, tuning } from './commands.js';
+import { job, modelled, running, tuning } from './commands.js';
 import { choice, flagged, integer, text, textFile } from './kinds.js';
 
 const source =
@@ -16,7 +16,7 @@ export const inputOptions = Object.freeze({
     helpIn: {
       jobs: 'checkpoint folder as the server sees it, or OWNER/NAME[@REVISION] that the server has',
     },
-    commands: [...running, 'merge', 'data'],
+    commands: [...modelled, 'merge', 'data'],
     field: 'model',
     decides: false,
   }),
@@ -26,7 +26,7 @@ export const inputOptions = Object.freeze({
     flag: '--adapter <dir>',
     help: 'PEFT adapter (default: none, the base model)',
     helpIn: { merge: 'PEFT adapter' },
-    commands: ['eval', 'merge'],
+    commands: ['eval', 'generate', 'merge'],
   }),
   data: text({
     flag: '--data <file>',
@@ -71,7 +71,7 @@ export const inputOptions = Object.freeze({
     check: assertDate,
     flag: '--date <day>',
     help: 'what templates take for today, YYYY-MM-DD (default: the day of the job, UTC)',
-    commands: [...running, 'data'],
+    commands: [...modelled, 'data'],
     field: 'date',
   }),
   /** Text of a chat template in place of the model's own. */
@@ -80,7 +80,7 @@ export const inputOptions = Object.freeze({
     mostBytes: mostTemplateBytes,
     flag: '--chat-template <file>',
     help: "Jinja chat template in place of the model's",
-    commands: [...running, 'data'],
+    commands: [...modelled, 'data'],
     field: 'chat_template',
     mostServed: mostTemplateBytes,
   }),
@@ -90,7 +90,7 @@ export const inputOptions = Object.freeze({
     check: assertTemplateArgs,
     flag: '--template-args <json>',
     help: 'JSON object of more variables for the chat template, as in \'{"enable_thinking": false}\'',
-    commands: [...running, 'data'],
+    commands: [...modelled, 'data'],
     field: 'template_args',
     mostServed: 65_536,
   }),
@@ -100,7 +100,7 @@ export const inputOptions = Object.freeze({
     least: 1,
     flag: '--max-tiles <n>',
     help: 'tiles that an image is cut into at most (default: 6, or what the adapter was trained with)',
-    commands: [...running, 'data'],
+    commands: [...modelled, 'data'],
     field: 'max_tiles',
     mostServed: 1024,
   }),
@@ -109,7 +109,7 @@ export const inputOptions = Object.freeze({
     default: false,
     flag: '--exif-orientation',
     help: 'turn images as their EXIF data say',
-    commands: [...running, 'data'],
+    commands: [...modelled, 'data'],
     field: 'exif_orientation',
   }),
   /** null: the folder of the file of rows. */
@@ -117,15 +117,16 @@ export const inputOptions = Object.freeze({
     default: null,
     flag: '--image-root <dir>',
     help: 'folder that paths of images start from and stay in (default: that of the file of rows)',
-    commands: [...tuning, 'eval', 'data'],
+    helpIn: { generate: 'folder that images must lie in (default: they may lie anywhere)' },
+    commands: [...tuning, 'eval', 'generate', 'data'],
     decides: false,
   }),
   /** Whether images are fetched by http and https. */
   remoteImages: flagged({
     default: false,
-    flag: '--remote-images',
-    help: 'fetch images whose rows name a URL',
-    commands: [...tuning, 'eval', 'data'],
+    flag: '--allow-remote-images',
+    help: 'fetch images that are named by a URL',
+    commands: [...tuning, 'eval', 'generate', 'data'],
     decides: false,
   }),
   /** Whether what is only warned of in rows is an error. */
@@ -154,7 +155,7 @@ export const inputOptions = Object.freeze({
     helpIn: {
       merge: 'take a checkpoint that has more layers than its config says, and keep those',
     },
-    commands: [...running, 'merge'],
+    commands: [...modelled, 'merge'],
     field: 'allow_unused_layers',
     decides: false,
   }),

@@ -1,7 +1,7 @@
 import { assertBytes, assertInteger, assertText, invalidOption } from './checks.js';
 
 /** Who takes options of the table; `jobs` stands for a deployment's jobs, over the wire. */
-export type OptionCommand = 'tune' | 'plan' | 'jobs' | 'eval' | 'merge' | 'data';
+export type OptionCommand = 'tune' | 'plan' | 'jobs' | 'eval' | 'generate' | 'merge' | 'data';
 
 /** How the text of a flag becomes a value. */
 type OptionKind =

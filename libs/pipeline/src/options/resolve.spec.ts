@@ -13,7 +13,7 @@ describe('resolveTuneOptions', () => {
   it('fills in defaults for what is absent, undefined or null', () => {
     const options = resolveTuneOptions({ ...paths, rank: undefined, alpha: null, steps: null });
     expect(options).toEqual({ ...defaultTuneOptions, ...paths });
-    expect(options).toMatchObject({ rank: 8, alpha: 16, steps: null, ratios: ['0.5'] });
+    expect(options).toMatchObject({ rank: 8, alpha: null, steps: null, ratios: ['0.5'] });
   });
 
   it('gives what nobody can change, and keeps no list of the caller', () => {
@@ -125,7 +125,7 @@ describe('the table of options', () => {
         expect(() => option.assert(name, option.default)).not.toThrow();
   });
 
-  it.each(['tune', 'plan', 'jobs', 'eval', 'merge', 'data'] as const)(
+  it.each(['tune', 'plan', 'jobs', 'eval', 'generate', 'merge', 'data'] as const)(
     'has no flag twice for %s',
     (command) => {
       const flags = optionsFor(command).map(({ flag }) => flag.split(' ')[0]);

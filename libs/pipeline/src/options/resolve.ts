@@ -7,6 +7,9 @@ export type TuneOptions = OptionsOf<'tune'>;
 /** How a model is scored. */
 export type EvaluateOptions = OptionsOf<'eval'>;
 
+/** How a model answers a prompt. */
+export type GenerateOptions = OptionsOf<'generate'>;
+
 /** `auto` scores the candidates on the validation split; a number is the λ of the correction. */
 export type CorrectionChoice = TuneOptions['correction'];
 
@@ -40,6 +43,16 @@ export function resolveEvaluateOptions(
   options: GivenOptions<'eval', 'model' | 'data'>,
 ): EvaluateOptions {
   return resolve('eval', options);
+}
+
+/**
+ * Fills in the defaults and checks every value against its range. The result is frozen.
+ * @throws PipelineError
+ */
+export function resolveGenerateOptions(
+  options: GivenOptions<'generate', 'model' | 'prompt'>,
+): GenerateOptions {
+  return resolve('generate', options);
 }
 
 /**

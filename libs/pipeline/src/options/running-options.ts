@@ -1,5 +1,7 @@
-import { running } from './commands.js';
-import { flagged, integer, size } from './kinds.js';
+import { metricNames } from '@emloc/tasks';
+
+import { modelled } from './commands.js';
+import { choice, flagged, integer, number, size, text, texts } from './kinds.js';
 
 /** How much is done, and in how much memory. */
 export const runningOptions = Object.freeze({
@@ -19,12 +21,66 @@ export const runningOptions = Object.freeze({
     help: 'also show greedy answers to the first rows',
     commands: ['eval'],
   }),
+  /** What the model is asked; a base model without a chat template goes on with it. */
+  prompt: text({
+    flag: '--prompt <text>',
+    help: 'what the model is asked; without a chat template, the text that it goes on with',
+    commands: ['generate'],
+  }),
+  /** Files that it shows, in their order. */
+  images: texts({
+    default: Object.freeze([]),
+    flag: '--image <file>',
+    help: 'image that the prompt shows, where it says <image> or before it (repeatable)',
+    commands: ['generate'],
+  }),
+  /** What it is told before; null: nothing. */
+  system: text({
+    default: null,
+    flag: '--system <text>',
+    help: 'what the model is told before the prompt (default: nothing)',
+    commands: ['generate'],
+  }),
+  /** Most tokens of an answer. */
+  maxNewTokens: integer({
+    default: 256,
+    least: 1,
+    flag: '--max-new-tokens <n>',
+    help: 'most tokens of an answer',
+    commands: ['eval', 'generate'],
+  }),
+  /** 0: always the most likely token. */
+  temperature: number({
+    default: 0,
+    range: {
+      expected: 'at least 0',
+      holds: (value) => value >= 0 && Number.isFinite(value),
+    },
+    flag: '--temperature <x>',
+    help: 'tokens are drawn, from logits divided by it; 0 takes the most likely one',
+    commands: ['generate'],
+  }),
+  topP: number({
+    default: 1,
+    range: { expected: 'above 0 and at most 1', holds: (value) => value > 0 && value <= 1 },
+    flag: '--top-p <x>',
+    help: 'draw from the most likely tokens that have this share of the probability together',
+    commands: ['generate'],
+  }),
+  /** How answers to all rows are scored; null: they are not. */
+  metric: choice({
+    choices: metricNames,
+    default: null,
+    flag: '--metric <name>',
+    help: 'score the answers to all rows, as docs/scores.md says (default: answers are not scored)',
+    commands: ['eval'],
+  }),
   /** Device memory budget; null: what inference would take. */
   vramBytes: size({
     default: null,
     flag: '--vram <size>',
     help: 'device memory budget, as in 16GiB (default: what inference takes)',
-    commands: running,
+    commands: modelled,
     field: 'vram_bytes',
     decides: false,
   }),
@@ -36,7 +92,7 @@ export const runningOptions = Object.freeze({
     default: Number.POSITIVE_INFINITY,
     flag: '--host-memory <size>',
     help: 'host memory for weights that are not on the device (default: half of what is free)',
-    commands: running,
+    commands: modelled,
     field: 'host_bytes',
     decides: false,
   }),
@@ -44,7 +100,7 @@ export const runningOptions = Object.freeze({
     default: true,
     flag: '--no-prefetch',
     help: 'load a layer only when it is asked for',
-    commands: running,
+    commands: modelled,
     field: 'prefetch',
     decides: false,
   }),

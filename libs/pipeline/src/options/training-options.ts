@@ -204,7 +204,7 @@ export const trainingOptions = Object.freeze({
     least: 0,
     flag: '--seed <n>',
     help: 'decides everything random',
-    commands: job,
+    commands: [...job, 'generate'],
     field: 'seed',
   }),
 });

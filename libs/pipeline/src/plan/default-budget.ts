@@ -1,13 +1,17 @@
+import type { EncodedRow } from '@emloc/dataset';
 import { Device, MemoryBudget, type DeviceProfile } from '@emloc/device';
 import { createNullBackend } from '@emloc/device-null';
 import { BreadthFirstPass, inferenceOrder } from '@emloc/finetune';
-import type { Model } from '@emloc/models';
-import { TextRows, type TextBatches } from '@emloc/tasks';
+import type { ImageLimits, Model } from '@emloc/models';
+import type { TextBatches } from '@emloc/tasks';
 import { deviceBytes, openPager } from '@emloc/weight-pager';
+
+import { imagesOf, rowsWith } from '../job/images.js';
 
 /**
  * Device memory that inference takes: all weights in the compute dtype and one prefill of `tokens`
- * tokens, to its next token.
+ * tokens, to its next token; for a model that takes images, with one of as many tiles as go into
+ * them.
  */
 export async function inferenceBytes(
   model: Model,
@@ -28,18 +32,33 @@ export async function inferenceBytes(
   pager.schedule(inferenceOrder(layout));
   using pass = new BreadthFirstPass({
     model: { device, layout, pager },
-    batches: prefill(tokens),
+    batches: prefill(model, tokens),
     variants: [null],
   });
   for (const block of layout.blocks) await pass.run(block);
   return budget.peakBytes;
 }
 
-function prefill(tokens: number): TextBatches {
+function prefill({ layout }: Model, tokens: number): TextBatches {
   const trained = new Uint8Array(tokens);
   trained[tokens - 1] = 1;
-  return {
-    source: new TextRows([{ ids: new Int32Array(tokens), trained, line: 0 }]),
-    rows: [[0]],
-  };
+  const images = layout.images ? imagesIn(layout.images, tokens) : [];
+  const rows = [{ ids: new Int32Array(tokens), trained, line: 0, images }];
+  const all = imagesOf(rows, { layout, touched: new Set(), exifOrientation: false });
+  return { source: rowsWith(all && { ...all, front: null })(rows), rows: [[0]] };
+}
+
+/** One image of the most tiles that go into so many tokens; none where not even one does. */
+function imagesIn(
+  { maxTiles, useThumbnail, tokensPerTile }: ImageLimits,
+  tokens: number,
+): NonNullable<EncodedRow['images']> {
+  const most = maxTiles > 1 && useThumbnail ? maxTiles + 1 : maxTiles;
+  const tiles = Math.min(most, Math.floor(tokens / tokensPerTile));
+  if (tiles === 0) return [];
+  const input = { kind: 'bytes', bytes: new Uint8Array(), label: '' } as const;
+  const size = { width: 1, height: 1 };
+  return [
+    { input, ...size, tiles, maxTiles, contextStart: 0, contextTokens: tiles * tokensPerTile },
+  ];
 }

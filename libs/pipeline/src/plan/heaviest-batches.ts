@@ -35,7 +35,8 @@ export function heaviestBatches<B extends Batches>(batches: B): B {
   return { ...batches, rows: front.map(({ rows }) => rows) };
 }
 
-function weightOf({ layouts, integers }: BatchShape): readonly number[] {
+/** What memory depends on, and grows with. */
+export function weightOf({ layouts, integers }: BatchShape): readonly number[] {
   const ofRows = [...layouts.values()].flatMap((offsets) => [
     offsets.at(-1) ?? 0,
     offsets.length,
@@ -44,6 +45,7 @@ function weightOf({ layouts, integers }: BatchShape): readonly number[] {
   return [...ofRows, ...integers.values()];
 }
 
-function outdoes(a: readonly number[], b: readonly number[]): boolean {
+/** Whether `a` is at least as much of everything. */
+export function outdoes(a: readonly number[], b: readonly number[]): boolean {
   return a.every((value, index) => value >= at(b, index));
 }

@@ -1,8 +1,9 @@
 import { join } from 'node:path';
+import type { Device } from '@emloc/device';
 import { runFront, type FrontStore } from '@emloc/finetune';
-import { pagesSource, type RowSource } from '@emloc/models';
+import { pagesSource, type Model, type RowSource } from '@emloc/models';
 import { patchRows, PatchValues } from '@emloc/tasks';
-import type { LayerSource } from '@emloc/weight-pager';
+import type { LayerSource, Pager } from '@emloc/weight-pager';
 
 import { TileStore } from '../disk/tile-store.js';
 import { openModelPager, type ImageAccess } from '../job/environment.js';
@@ -27,78 +28,102 @@ import type { Job } from '../job/job.js';
  */
 export async function bringImages(run: JobRun, uses: readonly RowUse[] = rowUses): Promise<JobRun> {
   const { job, environment } = run;
-  const { images } = job;
+  const { whole, images } = job;
   if (!images) return run;
-  const tiles = images.front
-    ? await fronted(run, { images, front: images.front, tiles: tilesOf(job, uses) })
-    : patches(run, images, 0);
+  const { clock, observer } = environment;
+  const tiles = await tilesFor(
+    { whole, images, tiles: tilesOf(job, uses) },
+    {
+      device: environment.device,
+      access: environment.images,
+      openPager: (source) => openModelPager(environment, source, 'front'),
+      begin: () => {
+        clock.enter('front');
+        return clock.during('front');
+      },
+      onProgress: (done, total) =>
+        observer({ type: 'progress', stage: 'front', task: 'images', done, total }),
+      signal: environment.signal,
+    },
+  );
   return { job: bringing(job, tiles), environment };
 }
 
-/** Images that are made while one is used, in the order of their tiles. */
-const imagesAhead = 4;
+/** What images are looked at with. */
+export interface ImageHost {
+  readonly device: Device;
+  /** null: on a null device, where no image is needed. */
+  readonly access: ImageAccess | null;
+  openPager(source: LayerSource): Pager;
+  /** Called before anything is made; what it returns is disposed afterwards. */
+  readonly begin?: () => Disposable;
+  readonly onProgress?: (done: number, total: number) => void;
+  readonly signal?: AbortSignal;
+}
 
-interface Fronted {
+interface Wanted {
+  readonly whole: Model;
   readonly images: JobImages;
-  readonly front: ImageFront;
+  /** Those that rows will bring. */
   readonly tiles: readonly number[];
 }
 
-async function fronted(run: JobRun, { images, front, tiles }: Fronted): Promise<RowSource> {
-  const access = run.environment.images;
-  const store = access && openStore(run, { images, front, access });
-  const missing = store ? await store.missing(tiles) : tiles;
+/** What rows bring of their images' tiles, made now as far as it is made once. */
+export async function tilesFor(wanted: Wanted, host: ImageHost): Promise<RowSource> {
+  const { images } = wanted;
+  const { front } = images;
+  if (!front) return patches(images, host, 0);
+  const { computeDType } = host.device.profile;
+  const store = host.access && openStore({ images, front, access: host.access }, host.device);
+  const missing = store ? await store.missing(wanted.tiles) : wanted.tiles;
   if (missing.length > 0)
-    await make(run, { images, front, tiles: missing, store: store ?? nowhere });
-  return store
-    ? frontedTiles(images.limits, front, store)
-    : plannedTiles(images, run.environment.device.profile.computeDType);
+    await make({ ...wanted, front, tiles: missing, store: store ?? nowhere }, host);
+  return store ? frontedTiles(images.limits, front, store) : plannedTiles(images, computeDType);
 }
 
 const nowhere: FrontStore = { put: () => Promise.resolve() };
 
 function openStore(
-  { job, environment }: JobRun,
   {
     images: { limits, set, exifOrientation },
     front,
     access: { folder, onImage },
-  }: Omit<Fronted, 'tiles'> & { readonly access: ImageAccess },
+  }: Pick<Wanted, 'images'> & { readonly front: ImageFront; readonly access: ImageAccess },
+  { profile: { computeDType: dtype } }: Device,
 ): TileStore {
-  const dtype = environment.device.profile.computeDType;
   return new TileStore({
-    folder: join(folder, 'images'),
-    set,
-    making: JSON.stringify([job.id, exifOrientation]),
-    dtype,
+    ...{ folder: join(folder, 'images'), set, exifOrientation, dtype, onImage },
     bytesPerTile: frontBytes(limits, front, dtype),
-    onImage,
   });
 }
 
+/** Images that are made while one is used, in the order of their tiles. */
+const imagesAhead = 4;
+
 async function make(
-  run: JobRun,
-  { images, front, tiles, store }: Fronted & { readonly store: FrontStore },
-): Promise<void> {
-  const { job, environment } = run;
-  const { layout } = job.whole;
-  using _stage = environment.clock.during('front');
-  environment.clock.enter('front');
-  await using pager = openModelPager(environment, frontSource(job), 'front');
-  await runFront({
-    model: { device: environment.device, layout, pager },
-    blocks: front.blocks,
-    source: patches(run, images, imagesAhead),
-    rows: tiles,
+  {
+    whole,
+    images,
+    front,
+    tiles,
     store,
-    onProgress: (done, total) =>
-      environment.observer({ type: 'progress', stage: 'front', task: 'images', done, total }),
-    signal: environment.signal,
+  }: Wanted & { readonly front: ImageFront; readonly store: FrontStore },
+  host: ImageHost,
+): Promise<void> {
+  const { device, begin, onProgress, signal } = host;
+  using _begun = begin?.();
+  await using pager = host.openPager(frontSource({ whole, images }));
+  await runFront({
+    model: { device, layout: whole.layout, pager },
+    blocks: front.blocks,
+    source: patches(images, host, imagesAhead),
+    rows: tiles,
+    ...{ store, onProgress, signal },
   });
 }
 
 /** The pages of what runs once a tile. */
-export function frontSource({ whole, images }: Job): LayerSource {
+export function frontSource({ whole, images }: Pick<Job, 'whole' | 'images'>): LayerSource {
   const count = images?.front?.pages ?? 0;
   return pagesSource(
     whole.source,
@@ -107,8 +132,11 @@ export function frontSource({ whole, images }: Job): LayerSource {
 }
 
 /** Tiles as their patches. */
-function patches({ environment }: JobRun, images: JobImages, ahead: number): RowSource {
-  const { images: access, signal } = environment;
+function patches(
+  images: JobImages,
+  { access, signal }: Pick<ImageHost, 'access' | 'signal'>,
+  ahead: number,
+): RowSource {
   if (!access) return plannedTiles({ ...images, front: null }, 'float32');
   const { limits, set, exifOrientation } = images;
   const { reader } = access;

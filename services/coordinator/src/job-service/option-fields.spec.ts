@@ -51,7 +51,7 @@ describe('the message TuneOptions beside the table of options', () => {
   });
 
   it('has no field for options that only this machine takes', () => {
-    const local = (['tune', 'eval', 'merge', 'data'] as const)
+    const local = (['tune', 'eval', 'generate', 'merge', 'data'] as const)
       .flatMap((command) => optionsFor(command))
       .filter(({ commands }) => !commands.includes('jobs'));
     expect(local.length).toBeGreaterThan(0);

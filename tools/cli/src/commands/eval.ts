@@ -1,4 +1,5 @@
 import { openDatasetThread } from '@emloc/dataset';
+import { ImagePool } from '@emloc/images';
 import { evaluateModel, resolveEvaluateOptions } from '@emloc/pipeline';
 import type { Command } from 'commander';
 
@@ -26,6 +27,7 @@ export function addEvalCommand(program: Command): void {
           target: targetOf(values),
           signal,
           openDataset: openDatasetThread,
+          openImages: () => new ImagePool(),
           onRows: (rows) => progress.note(rowsSummary(rows).join('\n')),
           onNotice: (message) => progress.observe({ type: 'notice', message }),
           onProgress: (done, total) => progress.update('evaluating', done, total),

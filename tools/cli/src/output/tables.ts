@@ -138,6 +138,14 @@ export function evaluateTable(report: EvaluateReport): string {
   return [scoreTable(report), ...answers].join('\n\n');
 }
 
+function metricRows({ score }: EvaluateReport): [string, string][] {
+  if (!score) return [];
+  return [score, ...score.details].map(({ name, score: value, rows }) => [
+    name === score.name ? name : `  ${name}`,
+    `${(100 * value).toFixed(2)} % of ${rows} rows`,
+  ]);
+}
+
 function scoreTable(report: EvaluateReport): string {
   return render(
     [
@@ -145,6 +153,7 @@ function scoreTable(report: EvaluateReport): string {
       ['perplexity', report.perplexity.toFixed(3)],
       ['token accuracy', `${(100 * report.tokenAccuracy).toFixed(2)} %`],
       ['exact match', `${(100 * report.exactMatch).toFixed(2)} % of ${report.rows} rows`],
+      ...metricRows(report),
       [
         'rows',
         `${report.sourceRows} in the file, ${report.droppedRows} dropped, ${report.truncatedRows} cut`,

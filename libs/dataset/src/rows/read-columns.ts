@@ -1,0 +1,52 @@
+import { PyDict } from '../jinja/index.js';
+import type { DatasetRow } from './dataset-row.js';
+import { decodeRow } from './decode-row.js';
+import { isAssistant } from './messages.js';
+import { readRows } from './read-rows.js';
+import { parseRow } from './row.js';
+
+/** What a row of a file holds beside what the model sees of it. */
+export interface RowColumns {
+  /** 1-based line of the file, or element of its JSON array. */
+  readonly line: number;
+  /** All columns, as JSON has them. */
+  readonly fields: Readonly<Record<string, unknown>>;
+  /** What the assistant says in the end; undefined where someone else has the last word. */
+  readonly lastAnswer: string | undefined;
+}
+
+/**
+ * The columns of some rows of a file whose form was checked, in its order.
+ * @param lines numbers of those rows
+ * @throws DatasetError DATASET_UNREADABLE; the signal's reason when aborted
+ */
+export async function* readColumns(
+  path: string,
+  lines: ReadonlySet<number>,
+  signal?: AbortSignal,
+): AsyncGenerator<RowColumns> {
+  let left = lines.size;
+  for await (const { number: line, bytes } of readRows(path, { signal })) {
+    if (!lines.has(line)) continue;
+    const text = decodeRow(bytes);
+    const fields = JSON.parse(text) as Record<string, unknown>;
+    yield { line, fields, lastAnswer: lastAnswerOf(parseRow(text, { takesImages: true })) };
+    left -= 1;
+    if (left === 0) return;
+  }
+}
+
+function lastAnswerOf({ content }: DatasetRow): string | undefined {
+  if (content.kind === 'completion') return content.completion;
+  const last = content.messages.at(-1);
+  if (!last || !isAssistant(last)) return undefined;
+  const said = last.get('content');
+  if (typeof said === 'string') return said;
+  if (!Array.isArray(said)) return undefined;
+  return said.map((part) => textOf(part)).join('');
+}
+
+function textOf(part: unknown): string {
+  const text = part instanceof PyDict ? part.get('text') : '';
+  return typeof text === 'string' ? text : '';
+}

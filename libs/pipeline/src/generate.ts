@@ -1,0 +1,198 @@
+import { at } from '@emloc/checked';
+import { readPeftAdapter, settleOutput, type LoraAdapter } from '@emloc/checkpoint';
+import { answerEndIds, encodePrompt, loadTokenizer, TextStream } from '@emloc/dataset';
+import { Device, MemoryBudget, type DeviceTarget } from '@emloc/device';
+import { DeviceAdapter, type GeneratedAnswer } from '@emloc/finetune';
+import type { ImageReader } from '@emloc/images';
+import { adaptableModules, openModel, type Model } from '@emloc/models';
+import { deviceBytes, openPager, type PagerObserver } from '@emloc/weight-pager';
+
+import { answerRows } from './answers/answer-rows.js';
+import {
+  answersBringing,
+  answerTask,
+  longestAnswered,
+  promptRow,
+  type AnswerTask,
+} from './answers/answer-task.js';
+import { planAnswers, singleAnswerBytes, type Answering } from './answers/plan-answers.js';
+import { assertImagesFit, seeImages } from './answers/seen-images.js';
+import { PipelineError } from './errors.js';
+import { behindFront, imagesOf, plannedTiles, rowsWith, type JobImages } from './job/images.js';
+import { recordedLongestRow } from './job/longest-row-record.js';
+import { textSourceOf, withRecordedText } from './job/text-record.js';
+import type { GenerateOptions } from './options/resolve.js';
+import { inferenceBytes } from './plan/default-budget.js';
+
+/** An answer, as `generate` prints it. */
+export interface GenerateReport {
+  readonly text: string;
+  readonly promptTokens: number;
+  readonly tokens: number;
+  /** Whether the model ended it, or the most tokens that it could have. */
+  readonly finish: GeneratedAnswer['finish'];
+  /** What a template took for today, as `YYYY-MM-DD`. */
+  readonly date: string;
+  readonly budgetBytes: number;
+  readonly peakDeviceBytes: number;
+  /** From the first pass to the last token. */
+  readonly seconds: number;
+  readonly tokensPerSecond: number;
+}
+
+export interface GenerateHost {
+  readonly target: DeviceTarget;
+  /** Parts of the text as they are made; together they are the text. */
+  readonly onText?: (text: string) => void;
+  /** Where images are decoded: by default in this thread, which is busy meanwhile. */
+  readonly openImages?: () => ImageReader;
+  /** Told what the user should know, such as tensors of the checkpoint that are not used. */
+  readonly onNotice?: (message: string) => void;
+  readonly pagerObserver?: PagerObserver;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Answers a prompt with a model, with an adapter or without, within a budget.
+ * @throws PipelineError PIPELINE_INVALID_OPTION for a prompt that the model cannot read,
+ * PIPELINE_DOES_NOT_FIT; DatasetError; those of models, adapters and devices
+ */
+export async function generateText(
+  given: GenerateOptions,
+  host: GenerateHost,
+): Promise<GenerateReport> {
+  for (const folder of [given.model, given.adapter ?? given.model]) await settleOutput(folder);
+  const { allowUnusedLayers } = given;
+  await using whole = await openModel(given.model, { allowUnusedLayers });
+  for (const notice of whole.notices) host.onNotice?.(notice);
+  const adapter = await adapterOf(given, whole);
+  const options = await withRecordedText(given);
+  const source = textSourceOf(options, whole);
+  const tokenizer = await loadTokenizer(options.model, source);
+  const { system, images: shown } = options;
+  const prompt = await encodePrompt(
+    { text: options.prompt, system, images: shown },
+    tokenizer,
+    source.images,
+    host.signal,
+  );
+  assertReadable(prompt.ids, whole);
+  const images = imagesOf([promptRow(prompt)], {
+    layout: whole.layout,
+    touched: new Set(adapter?.layers.keys()),
+    exifOrientation: options.exifOrientation,
+  });
+  const model = behindFront(whole, images?.front ?? null);
+  const task = answerTask(rowsWith(images)([promptRow(prompt)]), {
+    ...{ maxNewTokens: options.maxNewTokens, batch: 1 },
+    maxPositions: whole.layout.text.maxPositions,
+  });
+  const longest = Math.max(longestAnswered(task), await recordedLongestRow(options.adapter));
+  const { profile } = host.target;
+  const { temperature, topP, seed } = options;
+  const sampling = { temperature, topP, seed };
+  const answering = { model, adapter, profile, sampling, longestRow: longest };
+  const stream = new TextStream(tokenizer);
+  const { answer, ...measured } = await answerWithin(
+    { whole, images, answering, task, options },
+    host,
+    {
+      stopIds: answerEndIds(tokenizer),
+      onToken: (id) => show(stream.add(id), host),
+    },
+  );
+  show(stream.end(), host);
+  const tokens = answer.ids.length;
+  return {
+    text: tokenizer.decode(answer.ids, { skipSpecialTokens: true }),
+    ...{ promptTokens: prompt.ids.length, tokens, finish: answer.finish, date: source.date },
+    ...measured,
+    tokensPerSecond: tokens / measured.seconds,
+  };
+}
+
+function show(text: string, { onText }: GenerateHost): void {
+  if (text !== '') onText?.(text);
+}
+
+async function adapterOf(
+  { adapter, model: base }: GenerateOptions,
+  { layout }: Model,
+): Promise<LoraAdapter | null> {
+  if (adapter === null) return null;
+  return readPeftAdapter(adapter, { linearModules: adaptableModules(layout), base });
+}
+
+/** @throws PipelineError PIPELINE_INVALID_OPTION */
+function assertReadable({ length }: Int32Array, { layout }: Model): void {
+  const { maxPositions } = layout.text;
+  if (length > 0 && length < maxPositions) return;
+  throw new PipelineError(
+    'PIPELINE_INVALID_OPTION',
+    length === 0
+      ? 'option prompt: it has no token, and the tokenizer puts none before it'
+      : `option prompt: ${length} tokens with what the chat template adds, the model has ${maxPositions} positions, of which an answer needs at least 1`,
+  );
+}
+
+interface AnswerInputs {
+  readonly whole: Model;
+  readonly images: JobImages | null;
+  readonly answering: Answering;
+  readonly task: AnswerTask;
+  readonly options: GenerateOptions;
+}
+
+interface MeasuredAnswer extends Pick<
+  GenerateReport,
+  'budgetBytes' | 'peakDeviceBytes' | 'seconds'
+> {
+  readonly answer: GeneratedAnswer;
+}
+
+async function answerWithin(
+  { whole, images, answering, options, ...given }: AnswerInputs,
+  host: GenerateHost,
+  { stopIds, onToken }: { stopIds: ReadonlySet<number>; onToken: (id: number) => void },
+): Promise<MeasuredAnswer> {
+  const { model, adapter, sampling, longestRow } = answering;
+  const { layout, source } = model;
+  const { hostBytes, prefetch } = options;
+  const { target, pagerObserver: observer, signal } = host;
+  const { computeDType } = target.profile;
+  const task = images
+    ? answersBringing(given.task, plannedTiles(images, computeDType))
+    : given.task;
+  const budgetBytes = options.vramBytes ?? (await defaultBytes({ whole, images, answering, task }));
+  if (images) await assertImagesFit({ whole, images }, target.profile, budgetBytes);
+  const { groupRows, besideBytes } = await planAnswers(answering, task, budgetBytes);
+  const budget = new MemoryBudget(budgetBytes);
+  await using device = new Device(await target.open(budgetBytes), budget);
+  await using seen = images && (await seeImages({ whole, images }, { ...host, device, hostBytes }));
+  const all = source.layers.reduce((sum, layer) => sum + deviceBytes(layer, device), 0);
+  await using pager = openPager({
+    ...{ device, source, hostBytes, prefetch, observer, signal },
+    deviceBytes: Math.min(all, budgetBytes - besideBytes),
+  });
+  using variant = adapter && DeviceAdapter.load(device, layout, adapter, { trainable: false });
+  const started = performance.now();
+  const answers = await answerRows(seen ? answersBringing(task, seen.tiles) : task, {
+    ...{ model: { device, layout, pager, longestRow }, adapter: variant },
+    ...{ sampling, stopIds, groupRows, signal, onToken: (_row: number, id: number) => onToken(id) },
+  });
+  const seconds = (performance.now() - started) / 1000;
+  return { answer: at(answers, 0), budgetBytes, peakDeviceBytes: budget.peakBytes, seconds };
+}
+
+/** What one answer takes with all weights on the device, or what inference takes with an image. */
+async function defaultBytes({
+  whole,
+  images,
+  answering,
+  task,
+}: Omit<AnswerInputs, 'options'>): Promise<number> {
+  const bytes = await singleAnswerBytes(answering, task);
+  if (!images?.front) return bytes;
+  const tokens = longestAnswered(task);
+  return Math.max(bytes, await inferenceBytes(whole, answering.profile, tokens));
+}
