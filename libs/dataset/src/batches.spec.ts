@@ -1,6 +1,7 @@
 import { batchSchedule } from './batch-schedule.js';
 import type { EncodedRow, RowImage } from './encoded-row.js';
 import { packBatch } from './pack-batch.js';
+import { sourcesOf } from './sources.js';
 import { sampleCalibration, splitValidation } from './split.js';
 
 function row(ids: readonly number[], trained: readonly number[], line = 1): EncodedRow {
@@ -185,4 +186,12 @@ describe('batchSchedule', () => {
       expect.objectContaining({ code: 'DATASET_INVALID_OPTION' }),
     );
   });
+});
+
+test('a row that a list takes again, in parts, is another row', () => {
+  const part = (number: number): EncodedRow => ({ ...row([1, 2], [0, 1], 1), part: number });
+  expect(sourcesOf([part(1), part(2), part(1), part(2)])).toEqual([
+    [0, 1],
+    [2, 3],
+  ]);
 });

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 import { loadDataset, openDatasetSession } from '../src/index.js';
+import { imageOptions } from './image-rows.js';
 import { exampleModel, examplesFolder, inTemporaryFolder, textOptions } from './model-folder.js';
 
 interface Row {
@@ -64,4 +65,20 @@ describe('the example data set', () => {
     expect(Math.min(...rows.map(({ ids }) => ids.length))).toBeGreaterThanOrEqual(40);
     expect(report.longestTokens).toBeLessThanOrEqual(80);
   });
+});
+
+test.each([
+  ['train.jsonl', 600],
+  ['test.jsonl', 200],
+])('%s of the example with images has %d rows with one picture each', async (file, count) => {
+  const folder = join(examplesFolder, 'images');
+  const images = { ...imageOptions, template: null, tileSize: 112, tokensPerTile: 16 };
+  const session = openDatasetSession({ folder: join(folder, 'model'), ...textOptions, images });
+  const path = join(folder, 'data', file);
+  const { rows, report } = await loadDataset(session, { path, maxLength: 2048 });
+  expect(report).toMatchObject({ rows: count, images: count, tiles: count, truncatedRows: 0 });
+  for (const { ids, images: [image] = [] } of rows) {
+    expect(image).toMatchObject({ width: 112, height: 112, contextStart: 4, contextTokens: 16 });
+    expect(ids.filter((id) => id === 5)).toHaveLength(16);
+  }
 });
