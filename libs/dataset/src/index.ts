@@ -8,7 +8,7 @@ export {
 export type { EncodedRow } from './encoded-row.js';
 export { DatasetError, describeProblem } from './errors.js';
 export { assertNoTextLost, loadDataset, type Dataset } from './load-dataset.js';
-export { answerEndIds, encodePrompt, type Prompt } from './masks/encode-prompt.js';
+export { answerEndIds, encodePrompt } from './masks/encode-prompt.js';
 export { packBatch, type PackedBatch } from './pack-batch.js';
 export { createRandom } from './random.js';
 export type { DatasetReport } from './rows/dataset-report.js';
