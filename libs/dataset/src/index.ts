@@ -9,7 +9,7 @@ export type { EncodedRow, RowImage } from './encoded-row.js';
 export { DatasetError, describeProblem, problemWords, type RowProblem } from './errors.js';
 export type { ImageTextOptions } from './images/image-text-options.js';
 export { assertNoTextLost, loadDataset, type Dataset } from './load-dataset.js';
-export { answerEndIds, encodePrompt, type Prompt } from './masks/encode-prompt.js';
+export { answerEndIds, encodePrompt } from './masks/encode-prompt.js';
 export { packBatch, type PackedBatch } from './pack-batch.js';
 export { createRandom } from './random.js';
 export type { DatasetReport } from './rows/dataset-report.js';

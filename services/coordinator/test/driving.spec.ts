@@ -89,7 +89,7 @@ test('a job goes through its stages, and everything is told in order', async () 
     state: Job_State.SUCCEEDED,
     retries: 0,
     lastEventSequence: BigInt(told.length),
-    options: { learningRate: 2e-4 },
+    options: { weightDecay: 0 },
   });
   await until(
     async () => (await coordinator.storage.stages.read(name.slice(5), 'train')) === undefined,

@@ -123,6 +123,12 @@ describe('emloc', () => {
     expect(tuned['loss']).not.toBe(base['loss']);
     expect(tuned['tokens']).toBe(base['tokens']);
 
+    const asked = ['--prompt', 'Who?', '--max-new-tokens', '5', '--adapter', adapter];
+    const answer = await json('generate', '--model', model, ...asked);
+    expect(answer).toMatchObject({ text: expect.any(String), seconds: aNumber, finish: 'length' });
+    const { stdout } = await emloc(['generate', '--model', model, ...asked]);
+    expect(stdout).toBe(`${String(answer['text'])}\n`);
+
     const merged = join(outputs, 'merged');
     await json(
       'merge',
@@ -263,7 +269,7 @@ describe('emloc', () => {
     expect(stderr).toMatch(message);
   });
 
-  it.each(['tune', 'plan', 'eval', 'merge', 'info', 'serve'])(
+  it.each(['tune', 'plan', 'eval', 'generate', 'merge', 'info', 'serve'])(
     'explains %s with an example',
     async (name) => {
       const { code, stdout } = await emloc([name, '--help']);

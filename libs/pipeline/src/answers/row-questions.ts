@@ -108,8 +108,8 @@ export async function answerQuestions(
 /** Of rows that became several, the last part has what the line is scored by. */
 function scoreOf(rows: readonly AnsweredRow[], { metric, references }: Scoring): AnswerScore {
   const run = createMetric(metric);
-  for (const [index, { line, answer }] of rows.entries())
-    if (rows.at(index + 1)?.line !== line) run.add(answer, get(references, line));
+  const lastParts = new Map(rows.map(({ line, answer }) => [line, answer]));
+  for (const [line, answer] of lastParts) run.add(answer, get(references, line));
   return { name: metric, ...run.finish() };
 }
 

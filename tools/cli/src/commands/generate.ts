@@ -1,6 +1,6 @@
 import process from 'node:process';
 import { ImagePool } from '@emloc/images';
-import { generateText, resolveGenerateOptions } from '@emloc/pipeline';
+import { generateText, resolveGenerateOptions, type GenerateReport } from '@emloc/pipeline';
 import type { Command } from 'commander';
 
 import { addFlags, commonFlags, deviceFlags, optionFlags, optionValues } from '../flags.js';
@@ -41,11 +41,9 @@ export function addGenerateCommand(program: Command): void {
     );
 }
 
-function summary({ tokens, finish, seconds, tokensPerSecond }: Report): string {
+function summary({ tokens, finish, seconds, tokensPerSecond }: GenerateReport): string {
   const end = finish === 'length' ? ', all that it could have' : '';
   return `${tokens} tokens${end}, ${seconds.toFixed(1)} s, ${tokensPerSecond.toFixed(1)} tokens/s`;
 }
-
-type Report = Awaited<ReturnType<typeof generateText>>;
 
 type RequiredTexts = Parameters<typeof resolveGenerateOptions>[0];
