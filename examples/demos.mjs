@@ -23,7 +23,7 @@ const demos = Object.freeze({
     train: 'examples/images/data/train.jsonl',
     test: 'examples/images/data/test.jsonl',
     adapter: 'out/demo-images-adapter',
-    tuneFlags: ['--steps', '600', '--batch', '8', '--lr', '5e-3'],
+    tuneFlags: ['--steps', '600', '--batch', '8', '--lr', '3e-3'],
   },
 });
 

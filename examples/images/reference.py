@@ -1,7 +1,7 @@
 """
 What LoRA by PEFT reaches on the codes of vqa.py, from a pretrained model folder.
 
-    python3 examples/images/reference.py --model FOLDER [--steps 600] [--rate 5e-3]
+    python3 examples/images/reference.py --model FOLDER [--steps 600] [--rate 3e-3]
 
 Prints the exact matches of each kind of picture before and after. Needs PyTorch, transformers and
 PEFT.
@@ -69,7 +69,7 @@ if __name__ == '__main__':
     parser.add_argument('--steps', type=int, default=600)
     parser.add_argument('--rows', type=int, default=8)
     parser.add_argument('--alpha', type=int, default=8)
-    parser.add_argument('--rate', type=float, nargs='+', default=[5e-3])
+    parser.add_argument('--rate', type=float, nargs='+', default=[3e-3])
     given = parser.parse_args()
     for value in given.rate:
         tune(given, value)

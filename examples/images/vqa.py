@@ -58,9 +58,9 @@ def question_of(picture: Picture) -> str:
 
 
 def picture_of(random: Random, place: int) -> Picture:
-    """A chart and shapes in turn, each 112 pixels square."""
+    """A chart and two shapes in turn, each 112 pixels square."""
     size = (112, 112)
-    return draw_shapes(random, size, (2, 3)) if place % 2 else draw_chart(random, size, (3, 4))
+    return draw_shapes(random, size, (2, 2)) if place % 2 else draw_chart(random, size, (3, 4))
 
 
 def pictures_of(split: str) -> list[Picture]:

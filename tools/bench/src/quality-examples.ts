@@ -41,7 +41,7 @@ export const qualityExamples: Readonly<Record<string, QualityExample>> = Object.
         target: null,
       },
     ],
-    flags: { steps: 600, lr: 5e-3, limit: 200 },
+    flags: { steps: 600, lr: 3e-3, limit: 200 },
   },
 });
 

@@ -14,7 +14,7 @@ import type { QualityVariant } from './quality-variants.js';
 
 const help = `usage: npm run bench -- quality [--example text|images] [--steps N] [--seeds 0,1,2] [--lr X] [--limit N] [--device cpu] [--json]
 Fine-tunes the example's model in several ways for each seed and scores them on the test rows: text is examples/models/demo-5m
-(200 steps, rate 3e-3, 300 rows), images examples/images/model (600 steps, rate 5e-3, 200 rows). Run it from the repository root.
+(200 steps, rate 3e-3, 300 rows), images examples/images/model (600 steps, rate 3e-3, 200 rows). Run it from the repository root.
 `;
 
 /** Holds everything: a budget does not change a result, and paging would only take time. */
