@@ -10,7 +10,7 @@ import { join, relative } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 
-import { demoOf } from './demos.mjs';
+import { demoOf } from '../tools/setup/demos.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const demo = chosenDemo();

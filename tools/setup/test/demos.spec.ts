@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { demoOf } from '../../../examples/demos.mjs';
+import { demoOf } from '../demos.mjs';
 import { workspaceRoot } from '../workspace.mjs';
 
 describe('demoOf', () => {
