@@ -1,7 +1,8 @@
 /**
  * `npm run demo`: fine-tunes models/demo-5m on data/train.jsonl with EMLoC, within a budget that
  * its float32 weights and training do not fit into together, and compares it with the base model on
- * data/test.jsonl. `npm run demo -- --steps 50` passes flags to `emloc tune`.
+ * data/test.jsonl. `npm run demo -- --example images` does so with images/model and images/data;
+ * `npm run demo -- --steps 50` passes flags to `emloc tune`.
  */
 import { spawn } from 'node:child_process';
 import { rmSync } from 'node:fs';
@@ -9,21 +10,11 @@ import { join, relative } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 
+import { demoOf } from '../tools/setup/demos.mjs';
+
 const root = fileURLToPath(new URL('..', import.meta.url));
-const model = 'examples/models/demo-5m';
-const test = 'examples/data/test.jsonl';
-const adapter = join(root, 'out', 'demo-adapter');
-const tuneFlags = [
-  '--vram',
-  '24MiB',
-  '--steps',
-  '160',
-  '--lr',
-  '3e-3',
-  '--max-length',
-  '128',
-  ...process.argv.slice(2),
-];
+const demo = chosenDemo();
+const adapter = join(root, demo.adapter);
 const answers = 3;
 
 const started = performance.now();
@@ -31,34 +22,43 @@ rmSync(adapter, { recursive: true, force: true });
 const base = await emloc('the base model on the test rows', [
   'eval',
   '--model',
-  model,
+  demo.model,
   '--data',
-  test,
+  demo.test,
   '--answers',
   `${answers}`,
 ]);
 const tuned = await emloc('fine-tuning', [
   'tune',
   '--model',
-  model,
+  demo.model,
   '--data',
-  'examples/data/train.jsonl',
+  demo.train,
   '--out',
   adapter,
-  ...tuneFlags,
+  ...demo.tuneFlags,
 ]);
 const result = await emloc('the tuned model on the test rows', [
   'eval',
   '--model',
-  model,
+  demo.model,
   '--adapter',
   adapter,
   '--data',
-  test,
+  demo.test,
   '--answers',
   `${answers}`,
 ]);
 report();
+
+function chosenDemo() {
+  try {
+    return demoOf(process.argv.slice(2));
+  } catch (error) {
+    console.error(`demo: ${/** @type {Error} */ (error).message}`);
+    process.exit(2);
+  }
+}
 
 /**
  * Runs the emloc command as a user does, with `--json`; its progress is shown.

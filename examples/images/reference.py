@@ -1,7 +1,7 @@
 """
 What LoRA by PEFT reaches on the codes of vqa.py, from a pretrained model folder.
 
-    python3 examples/images/reference.py --model FOLDER [--steps 300] [--rate 3e-3]
+    python3 examples/images/reference.py --model FOLDER [--steps 600] [--rate 3e-3]
 
 Prints the exact matches of each kind of picture before and after. Needs PyTorch, transformers and
 PEFT.
@@ -66,8 +66,8 @@ def tune(options: argparse.Namespace, rate: float) -> None:
 if __name__ == '__main__':
     parser = argparse.ArgumentParser()
     parser.add_argument('--model', type=Path, required=True)
-    parser.add_argument('--steps', type=int, default=300)
-    parser.add_argument('--rows', type=int, default=16)
+    parser.add_argument('--steps', type=int, default=600)
+    parser.add_argument('--rows', type=int, default=8)
     parser.add_argument('--alpha', type=int, default=8)
     parser.add_argument('--rate', type=float, nargs='+', default=[3e-3])
     given = parser.parse_args()

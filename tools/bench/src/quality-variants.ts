@@ -5,7 +5,7 @@ export interface QualityVariant {
   readonly name: string;
   readonly options: Pick<TuneOptions, 'ratios'> &
     Partial<Pick<TuneOptions, 'correction' | 'refineSteps'>>;
-  /** Least share of full LoRA's gain; null: the reference itself. */
+  /** Least share of full LoRA's gain; null: none is asked for. */
   readonly target: number | null;
 }
 

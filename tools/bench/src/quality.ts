@@ -8,36 +8,20 @@ import type { DeviceTarget } from '@emloc/device';
 import { deviceTarget } from '@emloc/device-registry';
 import { evaluateModel, resolveEvaluateOptions, resolveTuneOptions, tune } from '@emloc/pipeline';
 
+import { qualityExample, type QualityExample } from './quality-examples.js';
 import { qualityTable, summarise, type QualityRun, type QualityScore } from './quality-summary.js';
-import { qualityVariants, type QualityVariant } from './quality-variants.js';
+import type { QualityVariant } from './quality-variants.js';
 
-const help = `usage: npm run bench -- quality [--steps 200] [--seeds 0,1,2] [--lr 3e-3] [--limit 300] [--device cpu] [--json]
-Fine-tunes examples/models/demo-5m on examples/data/train.jsonl in four ways for each seed and scores them on the test rows.
-Run it from the repository root.
+const help = `usage: npm run bench -- quality [--example text|images] [--steps N] [--seeds 0,1,2] [--lr X] [--limit N] [--device cpu] [--json]
+Fine-tunes the example's model in several ways for each seed and scores them on the test rows: text is examples/models/demo-5m
+(200 steps, rate 3e-3, 300 rows), images examples/images/model (600 steps, rate 3e-3, 200 rows). Run it from the repository root.
 `;
 
-/**
- * What all runs have in common. The budget holds everything: it does not change a result, and
- * paging would only take time.
- */
-const shared = Object.freeze({
-  model: 'examples/models/demo-5m',
-  data: 'examples/data/train.jsonl',
-  batch: 8,
-  rank: 8,
-  alpha: 16,
-  maxLength: 128,
-  vramBytes: 2 ** 31,
-});
-const test = Object.freeze({
-  model: shared.model,
-  data: 'examples/data/test.jsonl',
-  batch: 8,
-  maxLength: 128,
-  vramBytes: 2 ** 31,
-});
+/** Holds everything: a budget does not change a result, and paging would only take time. */
+const vramBytes = 2 ** 31;
 
 interface QualityFlags {
+  readonly example: QualityExample;
   readonly steps: number;
   readonly seeds: readonly number[];
   readonly learningRate: number;
@@ -59,10 +43,11 @@ export async function measure(args: readonly string[]): Promise<number> {
   const { values } = parseArgs({
     args: [...args],
     options: {
-      steps: { type: 'string', default: '200' },
+      example: { type: 'string', default: 'text' },
+      steps: { type: 'string' },
       seeds: { type: 'string', default: '0,1,2' },
-      lr: { type: 'string', default: '3e-3' },
-      limit: { type: 'string', default: '300' },
+      lr: { type: 'string' },
+      limit: { type: 'string' },
       device: { type: 'string', default: 'cpu' },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
@@ -72,11 +57,13 @@ export async function measure(args: readonly string[]): Promise<number> {
     process.stdout.write(help);
     return 0;
   }
+  const example = qualityExample(values.example);
   const flags = {
-    steps: Number(values.steps),
+    example,
+    steps: Number(values.steps ?? example.flags.steps),
     seeds: values.seeds.split(',').map(Number),
-    learningRate: Number(values.lr),
-    limit: Number(values.limit),
+    learningRate: Number(values.lr ?? example.flags.lr),
+    limit: Number(values.limit ?? example.flags.limit),
   };
   const folder = await mkdtemp(join(tmpdir(), 'emloc-quality-'));
   try {
@@ -89,16 +76,18 @@ export async function measure(args: readonly string[]): Promise<number> {
 }
 
 async function compare(bench: QualityBench, isJson: boolean): Promise<void> {
-  const { steps, seeds, learningRate, device, limit } = bench;
+  const { example, steps, seeds, learningRate, device, limit } = bench;
+  const { model, train, test, options, variants } = example;
   const base = await score(bench, null);
   say(`base: loss ${base.loss.toFixed(4)}`);
-  const runs: QualityRun[][] = qualityVariants.map(() => []);
+  const runs: QualityRun[][] = variants.map(() => []);
   for (const seed of seeds) {
-    for (const [index, variant] of qualityVariants.entries())
+    for (const [index, variant] of variants.entries())
       at(runs, index).push(await runVariant(bench, variant, seed));
   }
-  const rows = summarise(base, qualityVariants, runs);
-  const conditions = { ...shared, test: test.data, limit, steps, seeds, learningRate, device };
+  const rows = summarise(base, variants, runs);
+  const common = { model, data: train, test, ...options, vramBytes };
+  const conditions = { ...common, limit, steps, seeds, learningRate, device };
   if (isJson) process.stdout.write(`${JSON.stringify({ conditions, base, rows })}\n`);
   else
     process.stdout.write(
@@ -111,9 +100,11 @@ async function runVariant(
   { name, options }: QualityVariant,
   seed: number,
 ): Promise<QualityRun> {
-  const { steps, learningRate, target, device } = bench;
+  const { example, steps, learningRate, target, device } = bench;
+  const { model, train: data } = example;
   const out = join(bench.folder, 'adapter');
-  const resolved = resolveTuneOptions({ ...shared, ...options, out, steps, learningRate, seed });
+  const common = { model, data, ...example.options, vramBytes };
+  const resolved = resolveTuneOptions({ ...common, ...options, out, steps, learningRate, seed });
   const started = performance.now();
   const report = await tune(resolved, {
     target,
@@ -137,13 +128,13 @@ async function runVariant(
 }
 
 async function score(
-  { target, limit }: QualityBench,
+  { example, target, limit }: QualityBench,
   adapter: string | null,
 ): Promise<QualityScore> {
-  const { loss, exactMatch } = await evaluateModel(
-    resolveEvaluateOptions({ ...test, adapter, limit }),
-    { target },
-  );
+  const { batch, maxLength } = example.options;
+  const given = { model: example.model, data: example.test, batch, maxLength, vramBytes };
+  const options = resolveEvaluateOptions({ ...given, adapter, limit });
+  const { loss, exactMatch } = await evaluateModel(options, { target });
   return { loss, exactMatch };
 }
 

@@ -16,7 +16,15 @@ import {
   originalPaths,
   withinOriginal,
 } from './names.js';
-import { blocksUpTo, gridOf, readShuffle, readTower, type TowerShape } from './read-vision.js';
+import {
+  blocksUpTo,
+  convertedTower,
+  gridOf,
+  originalTower,
+  readShuffle,
+  readTower,
+  type TowerShape,
+} from './read-vision.js';
 import type { VisionShape } from './shape.js';
 import { imageRows, imageStreams } from './streams.js';
 import { visionBlocks, type VisionParts } from './vision.js';
@@ -32,17 +40,7 @@ export const internvlChat: ModelFamily = {
     // Weights under other names: tools/merge_lora.py of the original folds them in.
     for (const key of ['use_backbone_lora', 'use_llm_lora']) config.only(key, [0]);
     config.only('ps_version', ['v1', 'v2']);
-    const tower = readTower(config.nested('vision_config'), {
-      hiddenSize: 3200,
-      intermediateSize: 12_800,
-      layers: 48,
-      heads: 25,
-      norm: 'rms_norm',
-      imageSize: 224,
-      biasKey: 'qkv_bias',
-      qkNormKey: 'qk_normalization',
-      qkNorm: true,
-    });
+    const tower = readTower(config.nested('vision_config'), originalTower);
     const tileSize = forcedSize(config, tower);
     const text = decoderIn(config.nested('llm_config'));
     const vision: VisionShape = {
@@ -91,17 +89,7 @@ export const internvl: ModelFamily = {
     const visionConfig = config.nested('vision_config');
     for (const key of ['use_absolute_position_embeddings', 'use_mean_pooling'])
       visionConfig.only(key, [true]);
-    const tower = readTower(visionConfig, {
-      hiddenSize: 1024,
-      intermediateSize: 4096,
-      layers: 24,
-      heads: 16,
-      norm: 'layer_norm',
-      imageSize: 448,
-      biasKey: 'attention_bias',
-      qkNormKey: 'use_qk_norm',
-      qkNorm: false,
-    });
+    const tower = readTower(visionConfig, convertedTower);
     const vision: VisionShape = {
       ...tower,
       blocks: blocksUpTo(config, 'vision_feature_layer', tower.layers),

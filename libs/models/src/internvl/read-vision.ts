@@ -4,7 +4,7 @@ import { ModelError } from '../errors.js';
 import type { VisionShape } from './shape.js';
 
 /** What a class has for keys that a vision_config leaves out, and how it calls them. */
-export interface VisionDefaults {
+interface VisionDefaults {
   readonly hiddenSize: number;
   readonly intermediateSize: number;
   readonly layers: number;
@@ -14,7 +14,38 @@ export interface VisionDefaults {
   readonly biasKey: string;
   readonly qkNormKey: string;
   readonly qkNorm: boolean;
+  /** Of the norms of q and k; null: the blocks'. */
+  readonly qkEpsilon: number | null;
 }
+
+/** Of InternVisionConfig. */
+export const originalTower = Object.freeze<VisionDefaults>({
+  hiddenSize: 3200,
+  intermediateSize: 12_800,
+  layers: 48,
+  heads: 25,
+  norm: 'rms_norm',
+  imageSize: 224,
+  biasKey: 'qkv_bias',
+  qkNormKey: 'qk_normalization',
+  qkNorm: true,
+  qkEpsilon: null,
+});
+
+/** Of InternVLVisionConfig. */
+export const convertedTower = Object.freeze<VisionDefaults>({
+  hiddenSize: 1024,
+  intermediateSize: 4096,
+  layers: 24,
+  heads: 16,
+  norm: 'layer_norm',
+  imageSize: 448,
+  biasKey: 'attention_bias',
+  qkNormKey: 'use_qk_norm',
+  qkNorm: false,
+  // transformers' default, whatever layer_norm_eps says.
+  qkEpsilon: 1e-6,
+});
 
 /** Far above every tower's. */
 const mostLayers = 10_000;
@@ -40,15 +71,17 @@ export function readTower(config: ConfigReader, defaults: VisionDefaults): Tower
       'MODEL_INVALID_CONFIG',
       `config.json: vision_config.hidden_size ${hiddenSize} is no multiple of num_attention_heads ${heads}`,
     );
+  const epsilon = config.number('layer_norm_eps', 1e-6, { least: Number.MIN_VALUE, most: 1 });
   return {
     hiddenSize,
     heads,
     intermediateSize: config.positiveInteger('intermediate_size', defaults.intermediateSize),
     layers: config.positiveInteger('num_hidden_layers', defaults.layers, { most: mostLayers }),
     norm: readNorm(config, defaults.norm),
-    epsilon: config.number('layer_norm_eps', 1e-6, { least: Number.MIN_VALUE, most: 1 }),
+    epsilon,
     qkvBias: config.boolean(defaults.biasKey, false),
     qkNorm: config.boolean(defaults.qkNormKey, defaults.qkNorm),
+    qkEpsilon: defaults.qkEpsilon ?? epsilon,
     activation: readActivation(config, 'hidden_act', 'gelu'),
     ...readGrid(config, defaults.imageSize),
   };

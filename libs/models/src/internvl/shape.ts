@@ -12,6 +12,8 @@ export interface VisionShape {
   readonly epsilon: number;
   readonly qkvBias: boolean;
   readonly qkNorm: boolean;
+  /** Of the norms of q and k. */
+  readonly qkEpsilon: number;
   readonly activation: ActivationKind;
   /** Pixels of a patch's side. */
   readonly patchSize: number;

@@ -148,7 +148,7 @@ function attentionOutput(
   x: Value,
   { shape, names }: Pick<VisionParts, 'shape' | 'names'>,
 ): Value {
-  const { hiddenSize, heads, qkNorm, epsilon } = shape;
+  const { hiddenSize, heads, qkNorm, qkEpsilon: epsilon } = shape;
   const { q, k, v } = queriesKeysValues(block, x, { shape, names });
   // Over the whole projection, all heads together.
   const normed = (value: Value, name: string): Value =>

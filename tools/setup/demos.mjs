@@ -1,0 +1,45 @@
+/** What `npm run demo` can show: for each example its files and how it is tuned. */
+
+/**
+ * @typedef {object} Demo
+ * @property {string} model base model
+ * @property {string} train data to fine-tune on
+ * @property {string} test data to score on
+ * @property {string} adapter where the adapter goes, from the repository root
+ * @property {readonly string[]} tuneFlags
+ */
+
+/** @type {Readonly<Record<string, Demo>>} */
+const demos = Object.freeze({
+  text: {
+    model: 'examples/models/demo-5m',
+    train: 'examples/data/train.jsonl',
+    test: 'examples/data/test.jsonl',
+    adapter: 'out/demo-adapter',
+    tuneFlags: ['--vram', '24MiB', '--steps', '160', '--lr', '3e-3', '--max-length', '128'],
+  },
+  images: {
+    model: 'examples/images/model',
+    train: 'examples/images/data/train.jsonl',
+    test: 'examples/images/data/test.jsonl',
+    adapter: 'out/demo-images-adapter',
+    tuneFlags: ['--steps', '600', '--batch', '8', '--lr', '3e-3'],
+  },
+});
+
+/**
+ * The example that the arguments name, `text` without `--example NAME`; all others are flags of
+ * `emloc tune` and come after its own.
+ * @param {readonly string[]} args
+ * @returns {Demo}
+ * @throws {Error} for an example that is not there
+ */
+export function demoOf(args) {
+  const place = args.indexOf('--example');
+  const name = place < 0 ? 'text' : (args[place + 1] ?? '');
+  const own = place < 0 ? args : args.toSpliced(place, 2);
+  if (!Object.hasOwn(demos, name))
+    throw new Error(`--example ${name}: one of ${Object.keys(demos).join(', ')} expected`);
+  const demo = /** @type {Demo} */ (demos[name]);
+  return { ...demo, tuneFlags: [...demo.tuneFlags, ...own] };
+}
