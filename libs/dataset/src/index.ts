@@ -7,7 +7,6 @@ export {
 } from './dataset-session.js';
 export type { EncodedRow, RowImage } from './encoded-row.js';
 export { DatasetError, describeProblem, problemWords, type RowProblem } from './errors.js';
-export type { ImageTextOptions } from './images/image-text-options.js';
 export { assertNoTextLost, loadDataset, type Dataset } from './load-dataset.js';
 export { answerEndIds, encodePrompt } from './masks/encode-prompt.js';
 export { packBatch, type PackedBatch } from './pack-batch.js';

@@ -1,6 +1,5 @@
 import { get } from '@emloc/checked';
-import { bytesPerElement } from '@emloc/device';
-import type { BatchShape, ModelLayout, RowSource, ValueShape } from '@emloc/models';
+import type { ModelLayout, RowSource, ValueShape } from '@emloc/models';
 
 import { BreadthFirstPass } from './breadth-first.js';
 import { passBytes, splitPasses } from './evaluate.js';

@@ -44,13 +44,12 @@ import {
 } from './inputs/tensor-guard.js';
 import type { JobEnvironment } from './job/environment.js';
 import { factorBytes } from './job/factor-store.js';
-import { keptImageBytes, onModel } from './job/images.js';
+import { keptImageBytes, onModel } from './job/image-rows.js';
 import type { EmulatorReport, JobResult, ValidationLosses } from './job/job-result.js';
 import { prepareJob, type Job, type PrepareHost } from './job/job.js';
 import type { JobObserver } from './job/observer.js';
 import { runJob } from './job/run-job.js';
 import { StageClock, type StageReport } from './job/stage-clock.js';
-import { textRecordOf } from './job/text-record.js';
 import { assertInteger } from './options/checks.js';
 import { defaultCheckpointSteps, type TuneOptions } from './options/resolve.js';
 import { inferenceBytes } from './plan/default-budget.js';

@@ -1,6 +1,4 @@
-/**
- * Many that wait on one signal, as one listener: Node.js takes more than ten on a signal for a leak.
- */
+/** Many that wait on a signal, as one listener: Node.js takes more than ten for a leak. */
 export class AbortListeners {
   readonly #bySignal = new Map<AbortSignal, Set<() => void>>();
 

@@ -43,8 +43,8 @@ export class TileStore implements FrontStore, TileValues {
 
   async put(tile: number, _stream: string, bytes: Uint8Array): Promise<void> {
     const path = await this.#path(tile);
-    // Whole or not at all after a kill. Not synced: there may be tens of thousands, and what a power
-    // failure cuts is of another size.
+    // Whole or not at all after a kill. Not synced: there may be tens of thousands, and what a
+    // power failure cuts is of another size.
     await writeFile(`${path}.tmp`, bytes);
     await rename(`${path}.tmp`, path);
   }

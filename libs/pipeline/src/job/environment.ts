@@ -45,7 +45,7 @@ export interface ImageAccess {
   readonly reader: ImageReader;
   /** Keeps what is made of them; may have some of it from an earlier run of the same job. */
   readonly folder: string;
-  /** Hears what an image's contents are, by its number, before anything that is made of it is used. */
+  /** Hears an image's contents, by its number, before anything that is made of it is used. */
   readonly onImage?: (image: number, sha256: string) => Promise<void>;
 }
 

@@ -17,7 +17,7 @@ import type { DeviceProfile } from '@emloc/device';
 import { emulatorRank, parseRatioRules, ratioOf } from '@emloc/emulator';
 import { adaptedLinears, initialAdapter, type LearningRateSchedule } from '@emloc/finetune';
 import { openModel, type Model, type ModelLinear } from '@emloc/models';
-import { consecutive, ImageSet, TextRows, type TextBatches, type TextImages } from '@emloc/tasks';
+import { consecutive, type TextBatches, type TextRows } from '@emloc/tasks';
 
 import { withModality, type ModalityOptions } from '../options/modality.js';
 import { decidingOptions, utcDay, type TuneOptions } from '../options/resolve.js';

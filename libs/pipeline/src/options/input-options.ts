@@ -104,7 +104,7 @@ export const inputOptions = Object.freeze({
     field: 'max_tiles',
     mostServed: 1024,
   }),
-  /** Whether images are turned as their EXIF data say; the published models were trained without. */
+  /** Whether images are turned as their EXIF data say; published models were trained without. */
   exifOrientation: flagged({
     default: false,
     flag: '--exif-orientation',

@@ -3,7 +3,8 @@ import { createNullBackend, type NullBackend } from '@emloc/device-null';
 
 import { leanMemoryPlan, type JobEnvironment, type MemoryPlan } from '../job/environment.js';
 import { plannedFactorStore } from '../job/factor-store.js';
-import { bringing, plannedTiles } from '../job/images.js';
+import { bringing } from '../job/image-rows.js';
+import { plannedTiles } from '../job/images.js';
 import type { JobRun } from '../job/job-run.js';
 import type { Job } from '../job/job.js';
 import { StageClock, type StageClockOptions } from '../job/stage-clock.js';

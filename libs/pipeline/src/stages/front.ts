@@ -7,16 +7,13 @@ import type { LayerSource, Pager } from '@emloc/weight-pager';
 
 import { TileStore } from '../disk/tile-store.js';
 import { openModelPager, type ImageAccess } from '../job/environment.js';
+import { bringing, rowUses, tilesOf, type RowUse } from '../job/image-rows.js';
 import {
-  bringing,
   frontBytes,
   frontedTiles,
   plannedTiles,
-  rowUses,
-  tilesOf,
   type ImageFront,
   type JobImages,
-  type RowUse,
 } from '../job/images.js';
 import type { JobRun } from '../job/job-run.js';
 import type { Job } from '../job/job.js';

@@ -8,7 +8,7 @@ export { stageProgressToRecord, stageProgressFromRecord } from '../records/train
 export { statisticsToRecord, statisticsFromRecord } from '../records/statistics.js';
 export { factorsToRecord, factorsFromRecord } from '../records/factors.js';
 export { correctionsToRecord, correctionsFromRecord } from '../records/corrections.js';
-export { onModel, type RowUse } from '../job/images.js';
+export { onModel, type RowUse } from '../job/image-rows.js';
 export { bringImages } from './front.js';
 export { guardImages } from '../inputs/image-guard.js';
 export { StageClock } from '../job/stage-clock.js';

@@ -131,7 +131,12 @@ async function runOn<R>(
     return { ...result, report: { ...totals(clock), device: target.description } };
   } finally {
     clock.leave();
-    await closeAll([() => observers.flush(), () => reader[Symbol.asyncDispose](), () => factors.close(), () => device.close()]);
+    await closeAll([
+      () => observers.flush(),
+      () => reader[Symbol.asyncDispose](),
+      () => factors.close(),
+      () => device.close(),
+    ]);
   }
 }
 

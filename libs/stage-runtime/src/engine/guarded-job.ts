@@ -1,6 +1,12 @@
 import type { FileHasher } from '@emloc/checkpoint';
 import { PipelineError, type Job } from '@emloc/pipeline';
-import { guardReads, inputsHash, onModel, readInputFiles, TensorGuard } from '@emloc/pipeline/stages';
+import {
+  guardReads,
+  inputsHash,
+  onModel,
+  readInputFiles,
+  TensorGuard,
+} from '@emloc/pipeline/stages';
 
 import type { InputHashRequest } from '../contract.js';
 

@@ -8,7 +8,7 @@ export interface NumberedImage {
   readonly first: number;
 }
 
-/** The images of rows, each once however often it stands there, with their tiles counted through. */
+/** The images of rows, each once however often it stands there, their tiles counted through. */
 export class ImageSet {
   readonly images: readonly NumberedImage[];
   readonly tiles: number;

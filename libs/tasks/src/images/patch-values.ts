@@ -52,7 +52,7 @@ export class PatchValues implements TileValues {
     const { set, ahead } = this.options;
     const wanted = this.#make(index);
     for (let next = index + 1; next <= index + ahead && next < set.images.length; next += 1)
-      this.#make(next);
+      void this.#make(next);
     for (const old of this.#made.keys()) {
       if (this.#made.size <= 2 * ahead + 2) break;
       if (old < index || old > index + ahead) this.#made.delete(old);

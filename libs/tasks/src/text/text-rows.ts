@@ -11,7 +11,7 @@ export interface TextImages {
   readonly tiles: RowSource;
 }
 
-/** Encoded rows of a text as batches of a decoder's chain, with their images where it takes some. */
+/** Encoded rows of a text as batches of a decoder's chain, with images where it takes some. */
 export class TextRows implements RowSource {
   /** By the list of row numbers: a batch is asked for at every step of a chain. */
   readonly #packed = new WeakMap<readonly number[], PackedBatch>();
