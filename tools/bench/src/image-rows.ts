@@ -56,6 +56,6 @@ function chunk(type: string, data: Uint8Array): Uint8Array {
   const size = Buffer.alloc(4);
   size.writeUInt32BE(data.length);
   const sum = Buffer.alloc(4);
-  sum.writeUInt32BE(checksum(body));
+  sum.writeUInt32BE(crc32(body));
   return Buffer.concat([size, body, sum]);
 }
