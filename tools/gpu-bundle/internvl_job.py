@@ -1,8 +1,9 @@
 """A whole job on a random checkpoint in the shape of a published InternVL2.5, and what it takes on the card.
 
-python3 internvl_job.py --out DIR [--shape internvl2.5-38b] [--seconds 500] [--no-goldens] [-- FLAGS OF emloc tune]
+python3 internvl_job.py --out DIR [--shape internvl2.5-38b] [--seconds 500] [--no-goldens] [--then COMMAND] [-- FLAGS OF emloc tune]
 Runs from a checkout, with the folder of this script as the bundle. The checkpoint goes to --scratch (a memory file system, which it takes
-for its own), the adapter to --work; both are removed. Writes log.txt, one JSON line a stage into stages.jsonl, and the report.
+for its own), the adapter to --work; both are removed. COMMAND runs after
+the job, with {model} for the checkpoint. Writes log.txt, one JSON line a stage into stages.jsonl, and the report.
 """
 import argparse
 import json
@@ -105,6 +106,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=500)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--run", nargs="+", default=[os.path.join(HERE, "run")])
+    parser.add_argument("--then", action="append", default=[])
     parser.add_argument("--no-goldens", action="store_true")
     args = parser.parse_args(own)
     log = Log(args.out)
@@ -128,6 +130,8 @@ def main():
             sizes = {name: os.path.getsize(os.path.join(adapter, name)) for name in sorted(os.listdir(adapter)) if os.path.isfile(os.path.join(adapter, name))}
             log.stage("adapter", **sizes)
             shutil.copy(os.path.join(adapter, "adapter_config.json"), args.out)
+        for command in args.then:
+            log.run(command, ["sh", "-c", command.replace("{model}", model)], limit=max(10, args.seconds - (time.perf_counter() - log.start)))
     finally:
         for folder in (args.scratch, args.work):
             shutil.rmtree(folder, ignore_errors=True)
