@@ -59,7 +59,7 @@ export const modelShapes: ReadonlyMap<string, ModelShape> = new Map<string, Mode
 const tokenizerFiles = ['tokenizer.json', 'tokenizer_config.json', 'chat_template.jinja'];
 /** Shards are written at the same time: a file system takes one writer a file. */
 const maximumShards = 16;
-const patternBytes = 2 ** 26;
+const mostPatternBytes = 2 ** 26;
 
 /**
  * Writes a checkpoint of random bfloat16 weights and returns its bytes. Weights repeat a pattern
@@ -84,7 +84,8 @@ export async function makeShapeModel(
     file: `model-${String(index + 1).padStart(5, '0')}.safetensors`,
     tensors: tensors.slice(boundary(index), boundary(index + 1)),
   }));
-  const pattern = randomPattern();
+  const bytesOf = tensors.map(({ dimensions }) => byteLength(dimensions, 'bfloat16'));
+  const pattern = randomPattern(Math.min(mostPatternBytes, Math.max(...bytesOf)));
   let at = 0;
   await Promise.all(
     shards.map(({ file, tensors: own }) =>
@@ -110,7 +111,7 @@ export async function makeShapeModel(
     join(folder, 'model.safetensors.index.json'),
     JSON.stringify({ metadata: {}, weight_map: weightMap }),
   );
-  return tensors.reduce((sum, { dimensions }) => sum + byteLength(dimensions, 'bfloat16'), 0);
+  return bytesOf.reduce((sum, bytes) => sum + bytes, 0);
 }
 
 /**
@@ -173,7 +174,7 @@ function configOf(shape: Qwen2Sizes): Record<string, unknown> {
 }
 
 /** bfloat16 values, uniform with the standard deviation 0.02. */
-function randomPattern(): Uint8Array {
+function randomPattern(patternBytes: number): Uint8Array {
   const values = new Uint16Array(patternBytes / 2);
   const value = new Float32Array(1);
   const bits = new Uint16Array(value.buffer);
