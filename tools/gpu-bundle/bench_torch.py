@@ -1,7 +1,7 @@
 """What a PyTorch user gets at the shape of `bench gpu`: LoRA on an emulator and on the full model of 7.6 B parameters, and the published
 way to factors. Random weights; prints a line a run and writes them where --json says, for `bench gpu --torch FILE`.
 
-python3 bench_torch.py --json torch.json [--rows emulator,peft,factors] [--steps 6]
+python3 bench_torch.py --json torch.json [--rows emulator,graph,peft,factors] [--steps 6] [--shape qwen2.5-7b] [--sequences 2] [--length 1024]
 Needs torch, transformers and peft, and 40 GB of GPU memory for all rows.
 """
 import argparse
@@ -14,18 +14,33 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint
-from transformers import Qwen2Config, Qwen2ForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
 SEQUENCES, LENGTH, RANK, ALPHA, RATIO, MULTIPLE = 2, 1024, 8, 16, 0.4, 64
 LINEARS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 DEVICE = "cuda"
 
 
-def config():
-    return Qwen2Config(
+SHAPES = {
+    "qwen2.5-7b": (Qwen2ForCausalLM, Qwen2Config, dict(
         hidden_size=3584, intermediate_size=18944, num_hidden_layers=28, num_attention_heads=28, num_key_value_heads=4, vocab_size=152064,
         max_position_embeddings=32768, rms_norm_eps=1e-6, tie_word_embeddings=False, use_cache=False,
-    )
+    )),
+    "internvl2.5-8b-llm": (LlamaForCausalLM, LlamaConfig, dict(
+        hidden_size=4096, intermediate_size=14336, num_hidden_layers=32, num_attention_heads=32, num_key_value_heads=8, vocab_size=92553,
+        max_position_embeddings=32768, rms_norm_eps=1e-5, tie_word_embeddings=False, use_cache=False,
+    )),
+    "micro": (LlamaForCausalLM, LlamaConfig, dict(
+        hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1, vocab_size=512,
+        max_position_embeddings=32768, rms_norm_eps=1e-5, tie_word_embeddings=False, use_cache=False,
+    )),
+}
+SHAPE = "qwen2.5-7b"
+
+
+def config():
+    _, kind, sizes = SHAPES[SHAPE]
+    return kind(**sizes)
 
 
 def stored_rank(linear):
@@ -52,7 +67,7 @@ class LowRankLora(nn.Module):
 
 def build(emulator):
     with torch.device("meta"):
-        model = Qwen2ForCausalLM._from_config(config(), dtype=torch.bfloat16, attn_implementation="sdpa")
+        model = SHAPES[SHAPE][0]._from_config(config(), dtype=torch.bfloat16, attn_implementation="sdpa")
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     if emulator:
@@ -97,12 +112,42 @@ def train(step, parameters, steps):
     return statistics.median(times[3:]), torch.cuda.max_memory_allocated()
 
 
+def train_graph(step, parameters, steps):
+    """The same as one CUDA graph."""
+    optimizer = torch.optim.AdamW(parameters, lr=1e-4, weight_decay=0, fused=True, capturable=True)
+
+    def whole():
+        step().backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0, foreach=True)
+        optimizer.step()
+
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(3):
+            whole()
+            optimizer.zero_grad(set_to_none=True)
+    torch.cuda.current_stream().wait_stream(side)
+    free()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        whole()
+    times = []
+    for _ in range(2 + steps):
+        torch.cuda.synchronize()
+        start = time.perf_counter()
+        graph.replay()
+        torch.cuda.synchronize()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times[2:]), torch.cuda.max_memory_reserved()
+
+
 def batch():
-    return torch.randint(0, 152064, (SEQUENCES, LENGTH), device=DEVICE)
+    return torch.randint(0, config().vocab_size, (SEQUENCES, LENGTH), device=DEVICE)
 
 
-def emulator_run(compiled, checkpointed, steps):
-    """The first `checkpointed` of 28 layers run their forward twice."""
+def emulator_run(compiled, checkpointed, steps, run_steps=train):
+    """The first `checkpointed` layers run their forward twice."""
     model = build(emulator=True)
     ids = batch()
     inner = model.model
@@ -124,10 +169,10 @@ def emulator_run(compiled, checkpointed, steps):
             return out[0] if isinstance(out, tuple) else out
 
         for index, layer in enumerate(layers):
-            hidden = checkpoint(run, layer, hidden, use_reentrant=False) if index < checkpointed else run(layer, hidden)
+            hidden = checkpoint(run, layer, hidden, use_reentrant=False, preserve_rng_state=False) if index < checkpointed else run(layer, hidden)
         return loss_of(hidden, ids[:, 1:])
 
-    return train(step, [p for p in model.parameters() if p.requires_grad], steps)
+    return run_steps(step, [p for p in model.parameters() if p.requires_grad], steps)
 
 
 def peft_run(checkpointing, steps):
@@ -169,23 +214,33 @@ def factors_run():
 
 
 def main():
+    global SHAPE, SEQUENCES, LENGTH
     parser = argparse.ArgumentParser()
     parser.add_argument("--json")
     parser.add_argument("--rows", default="emulator,peft,factors")
     parser.add_argument("--steps", type=int, default=6)
+    parser.add_argument("--shape", default=SHAPE, choices=list(SHAPES))
+    parser.add_argument("--sequences", type=int, default=SEQUENCES)
+    parser.add_argument("--length", type=int, default=LENGTH)
     args = parser.parse_args()
+    SHAPE, SEQUENCES, LENGTH = args.shape, args.sequences, args.length
+    layers = config().num_hidden_layers
     torch.manual_seed(0)
     torch._dynamo.config.cache_size_limit = 64
     wanted = args.rows.split(",")
     runs = []
     if "emulator" in wanted:
-        # With ten layers checkpointed the compiled model stays below 14.45 GiB.
-        for compiled, checkpointed in ((False, 0), (False, 28), (True, 0), (True, 10), (True, 28)):
-            name = f"hand-written LoRA, ranks in 64s, {'torch.compile' if compiled else 'eager'}, {checkpointed} of 28 layers checkpointed"
+        # With ten layers checkpointed the compiled model of 7.6 B stays below 14.45 GiB.
+        for compiled, checkpointed in ((False, 0), (False, layers), (True, 0), (True, 10), (True, layers)):
+            name = f"hand-written LoRA, ranks in 64s, {'torch.compile' if compiled else 'eager'}, {checkpointed} of {layers} layers checkpointed"
             runs.append(("train", name, lambda c=compiled, k=checkpointed: emulator_run(c, k, args.steps)))
+    if "graph" in wanted:
+        for checkpointed in (0, 10, layers):
+            name = f"hand-written LoRA, ranks in 64s, torch.compile, one CUDA graph, {checkpointed} of {layers} layers checkpointed"
+            runs.append(("graph", name, lambda k=checkpointed: emulator_run(True, k, args.steps, train_graph)))
     if "peft" in wanted:
         for checkpointing in (False, True):
-            name = f"PEFT, 2 x 1024 tokens, {'checkpointing' if checkpointing else 'all kept'}"
+            name = f"PEFT, {SEQUENCES} x {LENGTH} tokens, {'checkpointing' if checkpointing else 'all kept'}"
             runs.append(("paged", name, lambda k=checkpointing: peft_run(k, args.steps)))
     if "factors" in wanted:
         runs.append(("factors", "published route", factors_run))
