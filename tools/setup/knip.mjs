@@ -10,10 +10,6 @@ export default {
   workspaces: {
     '.': { entry: 'examples/**/*.{ts,mjs}', project: ['*.{js,mjs}', 'examples/**/*.{ts,mjs}'] },
     'libs/*': { entry: specs, project: files, includeEntryExports: true },
-    // Rows are only measured: its own tests alone decode by its face.
-    'libs/images': { entry: specs, project: files },
-    // No program scores answers, so only its own tests import those.
-    'libs/tasks': { entry: specs, project: files },
     // Its face is for programs outside this repository, too.
     'libs/sdk': { entry: specs, project: files },
     'services/*': { entry: ['src/main.ts', specs], project: files },

@@ -1,7 +1,7 @@
 export { FinetuneError } from './errors.js';
 export type { PagedModel } from './paged-model.js';
 export { blocksBeforeLoss, inferenceOrder } from './walk.js';
-export { adaptedLinears, initialAdapter } from './lora.js';
+export { adaptedLinears, blankAdapter, initialAdapter } from './lora.js';
 export { DeviceAdapter } from './device-adapter.js';
 export { defaultAdamw } from './optimizer.js';
 export { type LearningRateSchedule, scheduleKinds } from './schedule.js';

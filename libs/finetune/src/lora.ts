@@ -43,16 +43,36 @@ export function adaptedLinears(
  */
 export function initialAdapter(layout: ModelLayout, config: LoraConfig, seed: number): LoraAdapter {
   const allPaths = [...linearModules(layout).keys()];
+  return adapterOf(layout, config, (path, { inFeatures }) => {
+    const random = createRandom(seed, `lora ${allPaths.indexOf(path)}`);
+    const bound = 1 / Math.sqrt(inFeatures);
+    return Float32Array.from(
+      { length: config.rank * inFeatures },
+      () => (2 * random.nextFloat() - 1) * bound,
+    );
+  });
+}
+
+/** An adapter of which only the sizes matter: for planning. */
+export function blankAdapter(layout: ModelLayout, config: LoraConfig): LoraAdapter {
+  return adapterOf(
+    layout,
+    config,
+    (_path, { inFeatures }) => new Float32Array(config.rank * inFeatures),
+  );
+}
+
+function adapterOf(
+  layout: ModelLayout,
+  config: LoraConfig,
+  valuesOfA: (path: string, linear: ModelLinear) => Float32Array,
+): LoraAdapter {
   const adapted = adaptedLinears(layout, config.targets);
   const layers = new Map(
-    [...adapted].map(([path, { inFeatures, outFeatures }]) => {
-      const random = createRandom(seed, `lora ${allPaths.indexOf(path)}`);
-      const bound = 1 / Math.sqrt(inFeatures);
-      const a = Float32Array.from(
-        { length: config.rank * inFeatures },
-        () => (2 * random.nextFloat() - 1) * bound,
-      );
-      return [path, { a, b: new Float32Array(outFeatures * config.rank), inFeatures, outFeatures }];
+    [...adapted].map(([path, linear]) => {
+      const { inFeatures, outFeatures } = linear;
+      const b = new Float32Array(outFeatures * config.rank);
+      return [path, { a: valuesOfA(path, linear), b, inFeatures, outFeatures }];
     }),
   );
   const targetModules = [

@@ -15,7 +15,12 @@ import {
 } from '@emloc/dataset';
 import type { DeviceProfile } from '@emloc/device';
 import { emulatorRank, parseRatioRules, ratioOf } from '@emloc/emulator';
-import { adaptedLinears, initialAdapter, type LearningRateSchedule } from '@emloc/finetune';
+import {
+  adaptedLinears,
+  blankAdapter,
+  initialAdapter,
+  type LearningRateSchedule,
+} from '@emloc/finetune';
 import { openModel, type Model, type ModelLinear } from '@emloc/models';
 import { consecutive, type TextBatches, type TextRows } from '@emloc/tasks';
 
@@ -177,10 +182,14 @@ export function jobNotices({ report, model }: Job): string[] {
   ];
 }
 
-/** The adapter that training starts from. */
-export function startingAdapter(job: Job): LoraAdapter {
-  const { rank, alpha, useRslora, targets, seed } = job.options;
-  return initialAdapter(job.model.layout, { rank, alpha, useRslora, targets }, seed);
+/** The adapter that training starts from; where it is only planned, one of its sizes. */
+export function startingAdapter(
+  { options, model: { layout } }: Job,
+  { reads = 'real' }: { readonly reads?: 'real' | 'none' } = {},
+): LoraAdapter {
+  const { rank, alpha, useRslora, targets, seed } = options;
+  const config = { rank, alpha, useRslora, targets };
+  return reads === 'none' ? blankAdapter(layout, config) : initialAdapter(layout, config, seed);
 }
 
 /** Rows in order, `batchRows` to a batch. */

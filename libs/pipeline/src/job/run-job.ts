@@ -70,7 +70,7 @@ async function tuneOn(run: JobRun, source: LayerSource): Promise<TunedOutcome> {
   const { result, before, after } = await runTrainStage(run, {
     stage: 'train',
     source,
-    adapter: startingAdapter(run.job),
+    adapter: startingAdapter(run.job, run.environment),
     plan: run.job.training,
     evaluateBefore: true,
   });

@@ -17,7 +17,7 @@ export async function correctionMemory({
   budgetBytes,
 }: PlanInputs): Promise<ProcessMemory> {
   await using run = createNullRun(job, { profile });
-  const adapter = startingAdapter(job);
+  const adapter = startingAdapter(job, { reads: 'none' });
   const emulator = emulatorSource(job.model, job.emulated, {
     store: plannedFactorStore,
     profile,

@@ -207,7 +207,7 @@ async function trainingPeak(
   await runTrainStage(run, {
     stage,
     source: sourceOf(job, profile, stage),
-    adapter: startingAdapter(job),
+    adapter: startingAdapter(job, { reads: 'none' }),
     plan,
     evaluateBefore: false,
   });

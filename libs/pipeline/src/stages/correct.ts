@@ -72,8 +72,10 @@ export async function chooseCorrection(
 ): Promise<CorrectionResult> {
   const { correction } = run.job.options;
   const candidates = new Map<string, LoraAdapter>([['none', adapter]]);
+  // What is only planned needs an adapter of the same sizes, not its values.
+  const isPlanned = run.environment.reads === 'none';
   for (const lambda of lambdasOf(correction))
-    candidates.set(String(lambda), corrected(adapter, corrections, lambda));
+    candidates.set(String(lambda), isPlanned ? adapter : corrected(adapter, corrections, lambda));
   const [base, ...evaluations] = await scoreOnOriginal(run, [null, ...candidates.values()]);
   if (!base) throw new Error('evaluation gave no result');
   const scores = Object.fromEntries(

@@ -62,13 +62,16 @@ interface Brought {
 type Frame = ReturnType<typeof visionStreams>;
 
 class TileRows implements RowSource {
+  /** By the number of tiles: a batch is asked for at every step of a chain. */
+  readonly #frames = new Map<number, Frame>();
+
   constructor(
     private readonly brought: Brought,
     private readonly frame: (tiles: number) => Frame,
   ) {}
 
   shape(tiles: readonly number[]): BatchShape {
-    return this.#shape(this.frame(tiles.length), tiles.length);
+    return this.#shape(this.#frameOf(tiles.length), tiles.length);
   }
 
   async load(
@@ -76,12 +79,20 @@ class TileRows implements RowSource {
     isWanted: (stream: string) => boolean = () => true,
   ): Promise<Batch> {
     const { stream, values } = this.brought;
-    const frame = this.frame(tiles.length);
+    const frame = this.#frameOf(tiles.length);
     return {
       shape: this.#shape(frame, tiles.length),
       integers: frame.integers,
       values: isWanted(stream) ? new Map([[stream, await values.read(tiles)]]) : new Map(),
     };
+  }
+
+  #frameOf(tiles: number): Frame {
+    const known = this.#frames.get(tiles);
+    if (known) return known;
+    const frame = this.frame(tiles);
+    this.#frames.set(tiles, frame);
+    return frame;
   }
 
   #shape({ layouts, integers }: Frame, tiles: number): BatchShape {
