@@ -76,6 +76,7 @@ test('only cases that ask for nothing pass on a device whose kernels and copies 
     );
   }
   expect(passing.sort()).toEqual([
+    'decodeAttention: attends: no sequence',
     'gatherRows: copies no rows',
     'gemm: leaves nothing to do for empty results',
     'upload: refuses a source of another size',

@@ -107,6 +107,7 @@ async function checkAlone(fixture: Fixture): Promise<void> {
   const { options } = operandsOf(fixture, shape, 'whole', 1);
   fixture.device.kernels.decodeAttention(options);
   const together = await fixture.bytes(options.out);
+  assert.ok(together.some((byte) => byte !== 0));
   for (const sequence of shape.lengths.keys()) {
     const rows = [sequence, sequence + 1] as const;
     const { starts, lengths, deviceStarts, deviceLengths } = options.cache;

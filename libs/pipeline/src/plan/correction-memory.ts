@@ -16,18 +16,18 @@ export async function correctionMemory({
   profile,
   budgetBytes,
 }: PlanInputs): Promise<ProcessMemory> {
-  await using run = createNullRun(job, { profile });
   const adapter = startingAdapter(job, { reads: 'none' });
   const emulator = emulatorSource(job.model, job.emulated, {
     store: plannedFactorStore,
     profile,
   });
-  await correctBlocks(run, {
-    adapter,
-    emulator,
-    blocks: correctedBlocks(job, adapter),
-  });
-  const neededBytes = run.budget.peakBytes;
+  let neededBytes = 0;
+  // Block by block, as such a process is given them: what is paged ahead depends on it.
+  for (const block of correctedBlocks(job, adapter)) {
+    await using run = createNullRun(job, { profile });
+    await correctBlocks(run, { adapter, emulator, blocks: [block] });
+    neededBytes = Math.max(neededBytes, run.budget.peakBytes);
+  }
   if (neededBytes > budgetBytes) throw doesNotFit('correct', { budgetBytes, neededBytes });
   return { budgetBytes: neededBytes, memory: leanMemoryPlan };
 }
