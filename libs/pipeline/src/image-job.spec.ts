@@ -139,6 +139,15 @@ describe('a job on rows with images', () => {
     });
   });
 
+  it('is refused before a device is touched where its images need more disk than they may', async () => {
+    const target = cpuTarget();
+    await expect(run('disk', { imageCacheBytes: 1000 }, { target })).rejects.toMatchObject({
+      code: 'PIPELINE_DISK_FULL',
+      message: expect.stringMatching(/option imageCacheBytes allows 1000 B/),
+    });
+    expect(target.opened).toEqual([]);
+  });
+
   it.each(['front', 'train'] as const)(
     'goes on after it was stopped in %s, looking at no image twice',
     async (stage) => {

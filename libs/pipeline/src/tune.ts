@@ -368,6 +368,12 @@ async function assertDiskSpace(
     job.options.rank *
     4;
   const imageBytes = keptImageBytes(job, profile.computeDType);
+  const { imageCacheBytes } = job.options;
+  if (imageBytes > imageCacheBytes)
+    throw new PipelineError(
+      'PIPELINE_DISK_FULL',
+      `what is made of images takes ${formatBytes(imageBytes)}, option imageCacheBytes allows ${formatBytes(imageCacheBytes)}`,
+    );
   const neededBytes = factorBytes(job.emulated, profile) + keptAdapters * adapterBytes + imageBytes;
   const { bavail, bsize } = await statfs(folder);
   if (bavail * bsize >= neededBytes) return;

@@ -107,6 +107,8 @@ describe('optionValues', () => {
       '--exif-orientation',
       '--image-root',
       'i',
+      '--image-cache',
+      '1GiB',
       '--allow-remote-images',
     );
     expect(
@@ -150,6 +152,7 @@ describe('optionValues', () => {
       maxTiles: 12,
       exifOrientation: true,
       imageRoot: 'i',
+      imageCacheBytes: 2 ** 30,
       remoteImages: true,
     });
   });

@@ -1,6 +1,6 @@
 import { metricNames } from '@emloc/tasks';
 
-import { modelled } from './commands.js';
+import { modelled, tuning } from './commands.js';
 import { choice, flagged, integer, number, size, text, texts } from './kinds.js';
 
 /** How much is done, and in how much memory. */
@@ -94,6 +94,14 @@ export const runningOptions = Object.freeze({
     help: 'host memory for weights that are not on the device (default: half of what is free)',
     commands: modelled,
     field: 'host_bytes',
+    decides: false,
+  }),
+  /** Disk space for what is made of images; Infinity: what is free beside the output. */
+  imageCacheBytes: size({
+    default: Number.POSITIVE_INFINITY,
+    flag: '--image-cache <size>',
+    help: 'disk space beside the output for what is made of images (default: what is free)',
+    commands: tuning,
     decides: false,
   }),
   prefetch: flagged({
