@@ -23,15 +23,9 @@ export interface TileStoreOptions {
  * another image under the same name is another tile.
  */
 export class TileStore implements FrontStore, TileValues {
-  /** By tile: number of its image. */
-  readonly #imageOf: readonly number[];
   readonly #hashes = new Map<number, Promise<string>>();
 
-  constructor(private readonly options: TileStoreOptions) {
-    this.#imageOf = options.set.images.flatMap(({ image }, index) =>
-      new Array<number>(image.tiles).fill(index),
-    );
-  }
+  constructor(private readonly options: TileStoreOptions) {}
 
   /** Those of the tiles that are not there yet, in their order. */
   async missing(tiles: readonly number[]): Promise<readonly number[]> {
@@ -63,8 +57,7 @@ export class TileStore implements FrontStore, TileValues {
 
   async #path(tile: number): Promise<string> {
     const { folder, set, exifOrientation, dtype } = this.options;
-    const index = at(this.#imageOf, tile);
-    const { image, first } = at(set.images, index);
+    const { index, image, first } = set.ofTile(tile);
     const content = await this.#hashOf(index);
     const key = JSON.stringify([content, image.maxTiles, tile - first, exifOrientation, dtype]);
     return join(folder, createHash('sha256').update(key).digest('hex').slice(0, 40));

@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
-import { get } from '@emloc/checked';
+import { at, get } from '@emloc/checked';
 import type { EncodedRow, RowImage } from '@emloc/dataset';
 
 /** An image, and the numbers of its tiles: `first`, `first` + 1, ... */
 export interface NumberedImage {
+  /** Among the images of its set. */
+  readonly index: number;
   readonly image: RowImage;
   readonly first: number;
 }
@@ -12,6 +14,7 @@ export interface NumberedImage {
 export class ImageSet {
   readonly images: readonly NumberedImage[];
   readonly tiles: number;
+  readonly #ofTile: readonly NumberedImage[];
   readonly #byKey = new Map<string, NumberedImage>();
   readonly #keys = new WeakMap<Uint8Array, string>();
 
@@ -20,11 +23,19 @@ export class ImageSet {
     for (const image of rows.flatMap(({ images = [] }) => images)) {
       const key = this.#keyOf(image);
       if (this.#byKey.has(key)) continue;
-      this.#byKey.set(key, { image, first: tiles });
+      this.#byKey.set(key, { index: this.#byKey.size, image, first: tiles });
       tiles += image.tiles;
     }
     this.tiles = tiles;
     this.images = [...this.#byKey.values()];
+    this.#ofTile = this.images.flatMap((image) =>
+      new Array<NumberedImage>(image.image.tiles).fill(image),
+    );
+  }
+
+  /** The image that a tile is of. */
+  ofTile(tile: number): NumberedImage {
+    return at(this.#ofTile, tile);
   }
 
   /** Numbers of the tiles that go with a row's context tokens, in their order. */

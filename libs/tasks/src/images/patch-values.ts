@@ -21,16 +21,10 @@ export interface PatchOptions {
  * the next images made already.
  */
 export class PatchValues implements TileValues {
-  /** By tile: number of its image. */
-  readonly #imageOf: readonly number[];
   /** The images that were asked for last, and those after them. */
   readonly #made = new Map<number, Promise<Float32Array>>();
 
-  constructor(private readonly options: PatchOptions) {
-    this.#imageOf = options.set.images.flatMap(({ image }, index) =>
-      new Array<number>(image.tiles).fill(index),
-    );
-  }
+  constructor(private readonly options: PatchOptions) {}
 
   /** float32 (tiles · grid², 3 · patchSize²) */
   async read(tiles: readonly number[]): Promise<HostArray> {
@@ -41,10 +35,10 @@ export class PatchValues implements TileValues {
 
   async #patches(tile: number): Promise<Uint8Array> {
     const { set, limits } = this.options;
-    const index = at(this.#imageOf, tile);
+    const { index, first } = set.ofTile(tile);
     const patches = await this.#image(index);
     const bytes = 4 * limits.gridSize ** 2 * 3 * limits.patchSize ** 2;
-    const start = (tile - at(set.images, index).first) * bytes;
+    const start = (tile - first) * bytes;
     return new Uint8Array(patches.buffer, patches.byteOffset + start, bytes);
   }
 
