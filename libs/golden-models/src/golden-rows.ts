@@ -1,17 +1,8 @@
 import { at, required } from '@emloc/checked';
 import { openSafetensors, toFloat32 } from '@emloc/checkpoint';
-import type { EncodedRow } from '@emloc/dataset';
-import {
-  imageRows,
-  imageStreams,
-  placement,
-  visionStreams,
-  type Batch,
-  type BatchShape,
-  type ImageLimits,
-  type ModelLayout,
-} from '@emloc/models';
-import { TextRows } from '@emloc/tasks';
+import type { EncodedRow, RowImage } from '@emloc/dataset';
+import type { ImageLimits, ModelLayout } from '@emloc/models';
+import { ImageSet, patchRows, TextRows, type TileValues } from '@emloc/tasks';
 
 import type { Golden, GoldenSequence } from './golden.js';
 
@@ -84,75 +75,41 @@ export function rowOf({ ids, labels }: Pick<GoldenSequence, 'ids' | 'labels'>): 
 }
 
 /** Rows of a golden: texts whose image tokens take its tiles, one after another over all rows. */
-export class GoldenRows extends TextRows {
-  readonly #firstTiles: readonly number[];
-
-  constructor(
-    rows: readonly EncodedRow[],
-    private readonly tiles: GoldenTiles | null,
-  ) {
-    super(rows);
-    const counts = rows.map(({ ids }) => (tiles ? tilesIn(ids, tiles) : 0));
-    this.#firstTiles = [0, ...counts].map((_, index) =>
-      counts.slice(0, index).reduce((sum, count) => sum + count, 0),
-    );
-  }
-
-  override shape(rows: readonly number[]): BatchShape {
-    const shape = super.shape(rows);
-    if (!this.tiles) return shape;
-    const { images } = this.tiles;
-    const { layouts, integers } = visionStreams(images, this.#count(rows));
-    const places = this.#count(rows) * images.tokensPerTile;
-    return {
-      ...shape,
-      layouts: new Map([...shape.layouts, ...layouts]),
-      integers: new Map([
-        ...shape.integers,
-        ...[...integers].map(([name, { length }]) => [name, length] as const),
-        [imageStreams.places, places],
-      ]),
-      values: new Map([
-        [imageStreams.patches, { rows: imageRows.patches, width: 3 * images.patchSize ** 2 }],
-      ]),
-    };
-  }
-
-  override async load(rows: readonly number[]): Promise<Batch> {
-    const batch = await super.load(rows);
-    if (!this.tiles) return batch;
-    const { images, imageToken } = this.tiles;
-    const places = placement(this.packed(rows).ids, imageToken);
-    const { integers } = visionStreams(images, this.#count(rows));
-    const patches = Buffer.concat(rows.map((row) => this.#patches(row)));
-    return {
-      shape: this.shape(rows),
-      integers: new Map([...batch.integers, ...integers, [imageStreams.places, places]]),
-      values: new Map([[imageStreams.patches, { bytes: patches, dtype: 'float32' }]]),
-    };
-  }
-
-  #count(rows: readonly number[]): number {
-    return rows.reduce(
-      (sum, row) => sum + at(this.#firstTiles, row + 1) - at(this.#firstTiles, row),
-      0,
-    );
-  }
-
-  #patches(row: number): Uint8Array {
-    const { images, patches } = required(this.tiles, 'tiles');
-    const size = 3 * images.tileSize ** 2;
-    const part = patches.subarray(
-      at(this.#firstTiles, row) * size,
-      at(this.#firstTiles, row + 1) * size,
-    );
-    return new Uint8Array(part.buffer, part.byteOffset, part.byteLength);
-  }
+export function goldenRows(rows: readonly EncodedRow[], tiles: GoldenTiles | null): TextRows {
+  if (!tiles) return new TextRows(rows);
+  const { images: limits, patches } = tiles;
+  const size = 3 * limits.tileSize ** 2;
+  const shown = rows.map((row, index) => ({ ...row, images: imagesIn(row, index, tiles) }));
+  const read: TileValues['read'] = (wanted) => {
+    const parts = wanted.map((tile) => patches.subarray(tile * size, (tile + 1) * size));
+    const bytes = parts.map((part) => Buffer.from(part.buffer, part.byteOffset, part.byteLength));
+    return Promise.resolve({ bytes: Buffer.concat(bytes), dtype: 'float32' });
+  };
+  return new TextRows(shown, { set: new ImageSet(shown), tiles: patchRows(limits, { read }) });
 }
 
-/** @throws Error where the image tokens are no whole number of tiles */
-function tilesIn(ids: Int32Array, { images, imageToken }: GoldenTiles): number {
-  const count = placement(ids, imageToken).length / images.tokensPerTile;
-  if (Number.isInteger(count)) return count;
-  throw new Error(`${count} tiles of ${images.tokensPerTile} tokens in a sequence`);
+/**
+ * Runs of image tokens as images, each another one.
+ * @throws Error where they are no whole number of tiles
+ */
+function imagesIn(
+  { ids }: EncodedRow,
+  row: number,
+  { images: { tokensPerTile }, imageToken }: GoldenTiles,
+): RowImage[] {
+  const images: RowImage[] = [];
+  for (let start = ids.indexOf(imageToken); start >= 0;) {
+    let end = start;
+    while (ids[end] === imageToken) end += 1;
+    const tiles = (end - start) / tokensPerTile;
+    if (!Number.isInteger(tiles))
+      throw new Error(`${tiles} tiles of ${tokensPerTile} tokens in a sequence`);
+    const bytes = Uint8Array.from(Buffer.from(`${row} ${start}`));
+    images.push({
+      ...{ input: { kind: 'bytes', bytes, label: '' }, width: 1, height: 1 },
+      ...{ tiles, maxTiles: tiles, contextStart: start, contextTokens: end - start },
+    });
+    start = ids.indexOf(imageToken, end);
+  }
+  return images;
 }

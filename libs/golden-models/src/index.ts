@@ -1,6 +1,6 @@
 export { bfloat16Limits, compareGolden, float32Limits } from './compare.js';
 export type { Comparison, Deviation, Limits, Measured, Quantity } from './compare.js';
 export { fixtureNames, unpackFixture, type GoldenFixture } from './fixtures.js';
-export { GoldenRows, readTiles, type GoldenTiles } from './golden-rows.js';
+export { goldenRows, readTiles, type GoldenTiles } from './golden-rows.js';
 export { readGolden, type Golden } from './golden.js';
 export { LogitRecorder, measureGolden } from './measure.js';

@@ -14,7 +14,7 @@ import { evaluateText, type TextRows } from '@emloc/tasks';
 
 import type { Measured, MeasuredGradients } from './compare.js';
 import { goldenGradients, goldenModules, loraOn } from './golden-lora.js';
-import { GoldenRows, readTiles, rowOf } from './golden-rows.js';
+import { goldenRows, readTiles, rowOf } from './golden-rows.js';
 import type { Golden, GoldenSequence } from './golden.js';
 
 /** What is measured, and with what. */
@@ -34,7 +34,7 @@ export async function measureGolden(
   recorder: LogitRecorder,
 ): Promise<Measured> {
   const tiles = await readTiles(model.layout, golden);
-  const rows = (sequences: Sequences): GoldenRows => new GoldenRows(sequences.map(rowOf), tiles);
+  const rows = (sequences: Sequences): TextRows => goldenRows(sequences.map(rowOf), tiles);
   const own = rows(golden.sequences);
   const bare = golden.sequences.map(({ ids }) => ({ ids, labels: undefined }));
   const full = rows(bare);

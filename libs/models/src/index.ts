@@ -16,7 +16,7 @@ export {
   type TextLimits,
 } from './layout.js';
 export type { ImageLimits } from './image-limits.js';
-export { imageRows, imageStreams, placement, visionStreams } from './internvl/streams.js';
+export { imageRows, imageStreams, visionStreams } from './internvl/streams.js';
 export { layoutOf } from './layout-of.js';
 export { type Model, openModel } from './open-model.js';
 export {

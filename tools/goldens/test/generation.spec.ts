@@ -5,7 +5,7 @@ import { cpuProfile, createCpuBackend } from '@emloc/device-cpu';
 import { generate, type PagedModel } from '@emloc/finetune';
 import {
   fixtureNames,
-  GoldenRows,
+  goldenRows,
   readTiles,
   unpackFixture,
   type Golden,
@@ -60,7 +60,7 @@ async function agreement({ model, golden, tiles }: Fixture): Promise<unknown> {
   const untrained = prompts.map((ids) => rowOf(ids, ids.length));
   const answers = await generate({
     ...{ model, adapter: null, stopIds: new Set<number>() },
-    source: new Prompts(new GoldenRows(untrained, tiles)),
+    source: new Prompts(goldenRows(untrained, tiles)),
     group: { batches: [rows.slice(0, 1), rows.slice(1)], maxTokens: () => tokens },
     sampling: { temperature: 0, topP: 1, seed: 0 },
   });
@@ -68,7 +68,7 @@ async function agreement({ model, golden, tiles }: Fixture): Promise<unknown> {
     const prompt = at(prompts, row);
     return rowOf([...prompt, ...(answers.get(row)?.ids ?? [])], prompt.length);
   });
-  const batches = { source: new GoldenRows(whole, tiles), rows: [rows] };
+  const batches = { source: goldenRows(whole, tiles), rows: [rows] };
   const [score] = await evaluateText({ model, batches, variants: [null] });
   return { tokens: score?.tokens, share: score?.tokenAccuracy };
 }

@@ -93,8 +93,3 @@ function shuffledPatches({
     return row * gridSize + j * shuffleSize + (within % shuffleSize);
   });
 }
-
-/** Rows of a batch's tokens whose embedding an image's row takes the place of. */
-export function placement(ids: ArrayLike<number>, imageToken: number): Int32Array {
-  return Int32Array.from(Array.from(ids).flatMap((id, row) => (id === imageToken ? [row] : [])));
-}
