@@ -69,6 +69,33 @@ function parseObject(name: string, value: string): object {
   return parsed;
 }
 
+/** Latents of pictures are eighths of pixels, in squares of two. */
+const pictureUnit = 16;
+
+/** @throws PipelineError PIPELINE_INVALID_OPTION naming the nearest size that can be had */
+export function assertResolution(name: string, value: number): void {
+  if (value % pictureUnit === 0) return;
+  const nearest = Math.max(1, Math.round(value / pictureUnit)) * pictureUnit;
+  throw invalidOption(name, value, `a multiple of ${pictureUnit}, ${nearest} say,`);
+}
+
+/** Width and height of a picture, by `WIDTHxHEIGHT` or by the side of a square. */
+export function parseSize(text: string): { readonly width: number; readonly height: number } {
+  const [width, height = width] = text.split('x').map(Number);
+  return { width: width ?? Number.NaN, height: height ?? Number.NaN };
+}
+
+/** @throws PipelineError PIPELINE_INVALID_OPTION */
+export function assertSize(name: string, value: string): void {
+  if (!/^\d{1,5}(x\d{1,5})?$/.test(value))
+    throw invalidOption(name, value, 'WIDTHxHEIGHT or one side in pixels');
+  const { width, height } = parseSize(value);
+  for (const side of [width, height]) {
+    assertInteger(name, side, pictureUnit);
+    assertResolution(name, side);
+  }
+}
+
 const mostQuoted = 200;
 
 export function invalidOption(

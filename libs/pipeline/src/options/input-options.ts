@@ -29,8 +29,8 @@ export const inputOptions = Object.freeze({
     commands: ['eval', 'generate', 'merge'],
   }),
   data: text({
-    flag: '--data <file>',
-    help: 'training rows, JSONL with "messages" or "prompt" and "completion"',
+    flag: '--data <path>',
+    help: 'training rows, JSONL with "messages" or "prompt" and "completion"; for models that make pictures a folder of images',
     helpIn: {
       jobs: `training rows, JSONL: ${source}`,
       eval: 'rows to score, JSONL as for tune',
@@ -43,7 +43,7 @@ export const inputOptions = Object.freeze({
   /** null: held out of `data`. */
   validation: text({
     default: null,
-    flag: '--validation <file>',
+    flag: '--validation <path>',
     help: 'validation rows (default: 5 % of the data, 16 to 256 rows, held out by seed)',
     helpIn: { jobs: 'validation rows, as --data (default: held out of the data)' },
     commands: job,
@@ -78,6 +78,7 @@ export const inputOptions = Object.freeze({
   chatTemplate: textFile({
     default: null,
     mostBytes: mostTemplateBytes,
+    of: 'text',
     flag: '--chat-template <file>',
     help: "Jinja chat template in place of the model's",
     commands: [...modelled, 'data'],
@@ -88,6 +89,7 @@ export const inputOptions = Object.freeze({
   templateArgs: text({
     default: null,
     check: assertTemplateArgs,
+    of: 'text',
     flag: '--template-args <json>',
     help: 'JSON object of more variables for the chat template, as in \'{"enable_thinking": false}\'',
     commands: [...modelled, 'data'],
@@ -98,6 +100,7 @@ export const inputOptions = Object.freeze({
   maxTiles: integer({
     default: null,
     least: 1,
+    of: 'text',
     flag: '--max-tiles <n>',
     help: 'tiles that an image is cut into at most (default: 6, or what the adapter was trained with)',
     commands: [...modelled, 'data'],
@@ -115,6 +118,7 @@ export const inputOptions = Object.freeze({
   /** null: the folder of the file of rows. */
   imageRoot: text({
     default: null,
+    of: 'text',
     flag: '--image-root <dir>',
     help: 'folder that paths of images start from and stay in (default: that of the file of rows)',
     helpIn: { generate: 'folder that images must lie in (default: they may lie anywhere)' },
@@ -124,6 +128,7 @@ export const inputOptions = Object.freeze({
   /** Whether images are fetched by http and https. */
   remoteImages: flagged({
     default: false,
+    of: 'text',
     flag: '--allow-remote-images',
     help: 'fetch images that are named by a URL',
     commands: [...tuning, 'eval', 'generate', 'data'],
@@ -132,6 +137,7 @@ export const inputOptions = Object.freeze({
   /** Whether what is only warned of in rows is an error. */
   strict: flagged({
     default: false,
+    of: 'text',
     flag: '--strict',
     help: 'what is only warned of in rows is an error',
     commands: [...running, 'data'],

@@ -3,6 +3,9 @@ import { assertBytes, assertInteger, assertText, invalidOption } from './checks.
 /** Who takes options of the table; `jobs` stands for a deployment's jobs, over the wire. */
 export type OptionCommand = 'tune' | 'plan' | 'jobs' | 'eval' | 'generate' | 'merge' | 'data';
 
+/** Models that write text, and models that make pictures. */
+export type ModelKind = 'text' | 'pictures';
+
 /** How the text of a flag becomes a value. */
 type OptionKind =
   | 'text'
@@ -31,6 +34,8 @@ interface Common<D, C extends OptionCommand> {
   readonly commands: readonly C[];
   /** In the message TuneOptions of the contracts; of those, and only those, that `jobs` takes. */
   readonly field?: string;
+  /** The only kind of model that it means something to; absent: all. */
+  readonly of?: ModelKind;
   /** The option that excludes this one. */
   readonly excludes?: 'epochs';
   /** False: it changes no byte of a result, or what it names is compared by its contents. */
@@ -110,9 +115,20 @@ export function texts<C extends OptionCommand>({
 
 export function integer<D extends number | null = never, C extends OptionCommand = never>({
   least,
+  check,
   ...common
-}: Common<D, C> & { least: number }): OptionSpec<Value<number, D>, C> {
-  return { ...common, kind: 'integer', assert: (name, value) => assertInteger(name, value, least) };
+}: Common<D, C> & {
+  least: number;
+  check?: (name: string, value: number) => void;
+}): OptionSpec<Value<number, D>, C> {
+  return {
+    ...common,
+    kind: 'integer',
+    assert: (name, value) => {
+      assertInteger(name, value, least);
+      check?.(name, value as number);
+    },
+  };
 }
 
 /** Values that a number may have, and how they are called in an error. */

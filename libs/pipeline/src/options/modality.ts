@@ -1,47 +1,144 @@
 import type { ModelLayout } from '@emloc/models';
 
+import { PipelineError } from '../errors.js';
+import type { ModelKind, OptionCommand } from './kinds.js';
 import { maxLengthOf } from './max-length.js';
 import type { TuneOptions } from './resolve.js';
+import { optionsFor, type OptionsOf } from './table.js';
 
-/** What holds where nothing is said, for a kind of model. */
-interface ModalityDefaults {
+/** Options whose defaults are those of a model's kind, and what they are then. */
+type Defaulted = Pick<
+  TuneOptions,
+  | 'rank'
+  | 'alpha'
+  | 'learningRate'
+  | 'schedule'
+  | 'warmupRatio'
+  | 'weightDecay'
+  | 'steps'
+  | 'batch'
+  | 'gradientAccumulation'
+  | 'maxLength'
+  | 'resolution'
+>;
+
+export type ModalityOptions = keyof Defaulted;
+
+/** Options that every job has, or those of its kind only. */
+type Always = Exclude<ModalityOptions, 'steps'>;
+
+/** Options of a job where all that has a value has it. */
+export type ResolvedModality = {
+  readonly [K in ModalityOptions]: K extends Always ? NonNullable<Defaulted[K]> : Defaulted[K];
+};
+
+const text: ResolvedModality = Object.freeze({
+  rank: 8,
+  alpha: 16,
+  learningRate: 2e-4,
+  schedule: 'cosine',
+  warmupRatio: 0.03,
+  weightDecay: 0,
+  steps: null,
+  batch: 8,
+  gradientAccumulation: 1,
   /** Tokens that rows are cut to. */
-  readonly maxLength: number;
-  readonly alpha: number;
-  readonly learningRate: number;
-}
-
-const text: ModalityDefaults = Object.freeze({ maxLength: 1024, alpha: 16, learningRate: 2e-4 });
+  maxLength: 1024,
+  resolution: 0,
+});
 
 /** Those of the paper's jobs on InternVL2.5. */
-const images: ModalityDefaults = Object.freeze({ maxLength: 8192, alpha: 8, learningRate: 4e-5 });
+const images: ResolvedModality = Object.freeze({
+  ...text,
+  alpha: 8,
+  learningRate: 4e-5,
+  maxLength: 8192,
+});
 
-type Limits = Pick<ModelLayout, 'text' | 'images'>;
+/** Those of diffusers' train_dreambooth_lora_flux, which the paper's job on FLUX.1-dev has, too. */
+const pictures: ResolvedModality = Object.freeze({
+  rank: 4,
+  alpha: 4,
+  learningRate: 1e-4,
+  schedule: 'constant',
+  warmupRatio: 0,
+  weightDecay: 1e-4,
+  steps: 500,
+  batch: 1,
+  gradientAccumulation: 4,
+  maxLength: 0,
+  resolution: 512,
+});
 
-/** Options whose defaults are those of a model's kind. */
-export type ModalityOptions = keyof ModalityDefaults;
+/** Prodigy multiplies it by what it finds. */
+const prodigyLearningRate = 1;
+
+/** What a model's kind is known by. */
+type Limits = Pick<ModelLayout, 'text' | 'images' | 'diffusion'>;
 
 /** Options of a job with the defaults of its kind of model. @throws PipelineError */
-export function withModality<O extends Pick<TuneOptions, ModalityOptions>>(
+export function withModality<O extends Pick<TuneOptions, ModalityOptions | 'optimizer'>>(
   options: O,
   layout: Limits,
-): Omit<O, ModalityOptions> & ModalityDefaults {
+): Omit<O, ModalityOptions> & ResolvedModality {
   const defaults = defaultsOf(layout);
+  const names = Object.keys(defaults) as ModalityOptions[];
+  const values = Object.fromEntries(
+    names.map((name) => [name, options[name] ?? defaultOf(name)]),
+  ) as ResolvedModality;
+  const { maxLength } = options;
   return {
     ...options,
-    maxLength: maxLengthOf(options.maxLength, layout.text, defaults.maxLength),
-    alpha: options.alpha ?? defaults.alpha,
-    learningRate: options.learningRate ?? defaults.learningRate,
+    ...values,
+    ...(layout.text && {
+      maxLength: maxLengthOf(maxLength, layout.text, defaults.maxLength),
+    }),
   };
+
+  function defaultOf(name: ModalityOptions): unknown {
+    if (name === 'learningRate' && options.optimizer === 'prodigy') return prodigyLearningRate;
+    return defaults[name];
+  }
+}
+
+/** Rows of a batch where nothing is learnt. */
+export function batchOf(given: number | null, layout: Limits): number {
+  return given ?? defaultsOf(layout).batch;
 }
 
 /** Tokens that rows are cut to where they are only looked at or scored: what the model can read. */
-export function readableLength(given: number | null, layout: Limits): number {
+export function readableLength(
+  given: number | null,
+  layout: Limits & { readonly text: NonNullable<Limits['text']> },
+): number {
   const { maxPositions } = layout.text;
   const most = given === null ? null : Math.min(given, maxPositions);
   return maxLengthOf(most, layout.text, defaultsOf(layout).maxLength);
 }
 
-function defaultsOf({ images: limits }: Limits): ModalityDefaults {
+/**
+ * Refuses options that mean nothing to a kind of model.
+ * @throws PipelineError PIPELINE_INVALID_OPTION
+ */
+export function assertOptionsOf<C extends OptionCommand>(
+  command: C,
+  options: OptionsOf<C>,
+  kind: ModelKind,
+): void {
+  const values: Readonly<Record<string, unknown>> = options;
+  for (const { name, of, default: usual } of optionsFor(command)) {
+    const value = values[name];
+    const isUsual = value === usual || (Array.isArray(value) && value.length === 0);
+    if (of === undefined || of === kind || isUsual) continue;
+    const kinds = { text: 'writes text', pictures: 'makes pictures' };
+    throw new PipelineError(
+      'PIPELINE_INVALID_OPTION',
+      `option ${name}: this model ${kinds[kind]}; the option is for one that ${kinds[of]}`,
+    );
+  }
+}
+
+function defaultsOf({ images: limits, diffusion }: Limits): ResolvedModality {
+  if (diffusion) return pictures;
   return limits ? images : text;
 }

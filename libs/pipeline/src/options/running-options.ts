@@ -9,6 +9,7 @@ export const runningOptions = Object.freeze({
   limit: integer({
     default: null,
     least: 1,
+    of: 'text',
     flag: '--limit <n>',
     help: 'only the first rows',
     commands: ['eval', 'data'],
@@ -17,6 +18,7 @@ export const runningOptions = Object.freeze({
   answers: integer({
     default: 0,
     least: 0,
+    of: 'text',
     flag: '--answers <n>',
     help: 'also show greedy answers to the first rows',
     commands: ['eval'],
@@ -24,12 +26,13 @@ export const runningOptions = Object.freeze({
   /** What the model is asked; a base model without a chat template goes on with it. */
   prompt: text({
     flag: '--prompt <text>',
-    help: 'what the model is asked; without a chat template, the text that it goes on with',
+    help: 'what the model is asked; without a chat template, the text that it goes on with; or what a picture shows',
     commands: ['generate'],
   }),
   /** Files that it shows, in their order. */
   images: texts({
     default: Object.freeze([]),
+    of: 'text',
     flag: '--image <file>',
     help: 'image that the prompt shows, where it says <image> or before it (repeatable)',
     commands: ['generate'],
@@ -37,6 +40,7 @@ export const runningOptions = Object.freeze({
   /** What it is told before; null: nothing. */
   system: text({
     default: null,
+    of: 'text',
     flag: '--system <text>',
     help: 'what the model is told before the prompt (default: nothing)',
     commands: ['generate'],
@@ -45,6 +49,7 @@ export const runningOptions = Object.freeze({
   maxNewTokens: integer({
     default: 256,
     least: 1,
+    of: 'text',
     flag: '--max-new-tokens <n>',
     help: 'most tokens of an answer',
     commands: ['eval', 'generate'],
@@ -56,6 +61,7 @@ export const runningOptions = Object.freeze({
       expected: 'at least 0',
       holds: (value) => value >= 0 && Number.isFinite(value),
     },
+    of: 'text',
     flag: '--temperature <x>',
     help: 'tokens are drawn, from logits divided by it; 0 takes the most likely one',
     commands: ['generate'],
@@ -63,6 +69,7 @@ export const runningOptions = Object.freeze({
   topP: number({
     default: 1,
     range: { expected: 'above 0 and at most 1', holds: (value) => value > 0 && value <= 1 },
+    of: 'text',
     flag: '--top-p <x>',
     help: 'draw from the most likely tokens that have this share of the probability together',
     commands: ['generate'],
@@ -71,6 +78,7 @@ export const runningOptions = Object.freeze({
   metric: choice({
     choices: metricNames,
     default: null,
+    of: 'text',
     flag: '--metric <name>',
     help: 'score the answers to all rows, as docs/scores.md says (default: answers are not scored)',
     commands: ['eval'],

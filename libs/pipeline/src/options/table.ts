@@ -1,5 +1,6 @@
 import { inputOptions } from './input-options.js';
 import type { OptionCommand, OptionSpec } from './kinds.js';
+import { pictureOptions } from './picture-options.js';
 import { runningOptions } from './running-options.js';
 import { trainingOptions } from './training-options.js';
 
@@ -11,6 +12,7 @@ import { trainingOptions } from './training-options.js';
 export const optionTable = Object.freeze({
   ...inputOptions,
   ...trainingOptions,
+  ...pictureOptions,
   ...runningOptions,
 });
 

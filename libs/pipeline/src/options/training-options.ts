@@ -28,21 +28,22 @@ export const trainingOptions = Object.freeze({
     commands: job,
     field: 'ratios',
   }),
+  /** null: 8; 4 for models that make pictures. */
   rank: integer({
-    default: 8,
+    default: null,
     least: 1,
     flag: '--rank <n>',
-    help: 'LoRA rank',
+    help: 'LoRA rank (default: 8; 4 for models that make pictures)',
     commands: job,
     field: 'rank',
     mostServed: 65_536,
   }),
-  /** null: 16; 8 for models that take images. */
+  /** null: 16; 8 for models that take images, 4 for those that make them. */
   alpha: number({
     default: null,
     range: positive,
     flag: '--alpha <x>',
-    help: 'LoRA alpha (default: 16; 8 for models that take images)',
+    help: 'LoRA alpha (default: 16; 8 for models that take images, 4 for those that make them)',
     commands: job,
     field: 'alpha',
     mostServed: Number.MAX_VALUE,
@@ -54,47 +55,57 @@ export const trainingOptions = Object.freeze({
     commands: job,
     field: 'use_rslora',
   }),
-  /** Regular expression over whole module paths; null: all linear layers of the blocks. */
+  /** Regular expression over whole module paths; null: those of the kind of model. */
   targets: text({
     default: null,
     check: assertRegExp,
     flag: '--targets <pattern>',
-    help: 'regular expression over whole module paths (default: all linear layers of the blocks)',
+    help: 'regular expression over whole module paths (default: all linear layers of the blocks; of models that make pictures attention and feed-forward, as diffusers does)',
     commands: job,
     field: 'targets',
   }),
-  /** null: 2e-4; 4e-5 for models that take images. */
+  /** null: 2e-4; 4e-5 for models that take images, 1e-4 for those that make them; 1 for Prodigy. */
   learningRate: number({
     default: null,
     range: positive,
     flag: '--lr <x>',
-    help: 'peak learning rate (default: 2e-4; 4e-5 for models that take images)',
+    help: 'peak learning rate (default: 2e-4; 4e-5 for models that take images, 1e-4 for those that make them; 1 for prodigy)',
     commands: job,
     field: 'learning_rate',
     mostServed: Number.MAX_VALUE,
   }),
+  optimizer: choice({
+    choices: ['adamw', 'prodigy'],
+    default: 'adamw',
+    flag: '--optimizer <name>',
+    help: 'adamw, or prodigy, which finds its learning rate',
+    commands: job,
+    field: 'optimizer',
+  }),
+  /** null: cosine; constant for models that make pictures. */
   schedule: choice({
     choices: scheduleKinds,
-    default: 'cosine',
+    default: null,
     flag: '--schedule <kind>',
-    help: 'learning rate: cosine, linear or constant',
+    help: 'learning rate: cosine, linear or constant (default: cosine; constant for models that make pictures)',
     commands: job,
     field: 'schedule',
   }),
-  /** Share of the steps. */
+  /** Share of the steps; null: 0.03; 0 for models that make pictures. */
   warmupRatio: number({
-    default: 0.03,
+    default: null,
     range: { expected: 'at least 0 and below 1', holds: (value) => value >= 0 && value < 1 },
     flag: '--warmup-ratio <x>',
-    help: 'share of the steps that warm up',
+    help: 'share of the steps that warm up (default: 0.03; 0 for models that make pictures)',
     commands: job,
     field: 'warmup_ratio',
   }),
+  /** null: 0; 1e-4 for models that make pictures. */
   weightDecay: number({
-    default: 0,
+    default: null,
     range: { expected: 'at least 0', holds: (value) => value >= 0 && Number.isFinite(value) },
     flag: '--weight-decay <x>',
-    help: 'AdamW weight decay',
+    help: 'weight decay (default: 0; 1e-4 for models that make pictures)',
     commands: job,
     field: 'weight_decay',
   }),
@@ -107,13 +118,13 @@ export const trainingOptions = Object.freeze({
     commands: job,
     field: 'max_gradient_norm',
   }),
-  /** null: `epochs` decides. */
+  /** null: `epochs` decides; 500 for models that make pictures. */
   steps: integer({
     default: null,
     least: 1,
     excludes: 'epochs',
     flag: '--steps <n>',
-    help: 'optimizer steps',
+    help: 'optimizer steps (default: what --epochs gives; 500 for models that make pictures)',
     commands: job,
     field: 'steps',
     mostServed: 'maxSteps',
@@ -123,26 +134,28 @@ export const trainingOptions = Object.freeze({
     range: positive,
     flag: '--epochs <x>',
     help: 'passes over the training rows',
+    of: 'text',
     commands: job,
     field: 'epochs',
     mostServed: 'maxSteps',
   }),
-  /** Rows per micro-batch. */
+  /** Rows per micro-batch; null: 8; 1 for models that make pictures. */
   batch: integer({
-    default: 8,
+    default: null,
     least: 1,
     flag: '--batch <n>',
-    help: 'rows per micro-batch',
-    helpIn: { eval: 'rows per batch' },
+    help: 'rows per micro-batch (default: 8; 1 for models that make pictures)',
+    helpIn: { eval: 'rows per batch (default: 8; 1 for models that make pictures)' },
     commands: running,
     field: 'batch_rows',
     mostServed: mostCounted,
   }),
+  /** null: 1; 4 for models that make pictures. */
   gradientAccumulation: integer({
-    default: 1,
+    default: null,
     least: 1,
     flag: '--grad-accum <n>',
-    help: 'micro-batches per step',
+    help: 'micro-batches per step (default: 1; 4 for models that make pictures)',
     commands: job,
     field: 'gradient_accumulation',
     mostServed: mostCounted,
@@ -153,6 +166,7 @@ export const trainingOptions = Object.freeze({
     least: 2,
     flag: '--max-length <tokens>',
     help: "longer rows are truncated (default: 1024; 8192 for models that take images; the model's positions where it has fewer)",
+    of: 'text',
     commands: [...running, 'data'],
     field: 'max_length_tokens',
     mostServed: 10 * mostCounted,
@@ -161,7 +175,7 @@ export const trainingOptions = Object.freeze({
     default: 64,
     least: 1,
     flag: '--calibration <rows>',
-    help: 'rows that the emulator is calibrated on',
+    help: 'rows that the emulator is calibrated on; draws of image, noise and noise level for models that make pictures',
     commands: job,
     field: 'calibration_rows',
     mostServed: mostCounted,
