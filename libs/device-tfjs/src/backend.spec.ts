@@ -256,6 +256,13 @@ describe('the device over TensorFlow.js', () => {
         },
       ],
       ['mseLoss', { prediction: wave([9, 31]), target: x, loss: wave([9]), gradientScale: 1 }],
+      [
+        'mseLoss',
+        {
+          ...{ prediction: wave([9, 31]), target: x, weights: wave([9], 2), loss: wave([9]) },
+          gradientScale: 1,
+        },
+      ],
       ['attention', attention],
       ['attention', { ...attention, mask: { kind: 'none' } }],
       ['attention', scored],
