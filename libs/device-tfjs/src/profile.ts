@@ -87,6 +87,10 @@ const workspaceBytes: WorkspaceBytes = Object.freeze({
       14 * Math.max(0, ...parameters.map(({ size }) => size)) +
         2 * sum(parameters.map(() => scalarBytes)),
     ),
+  prodigyMoments: ({ parameters }: KernelOptions<'prodigyMoments'>) =>
+    bytes(15 * Math.max(0, ...parameters.map(({ size }) => size)) + 8 * parameters.length),
+  prodigyUpdate: ({ parameters }: KernelOptions<'prodigyUpdate'>) =>
+    bytes(8 * Math.max(0, ...parameters.map(({ size }) => size))),
   eigh: ({ a, values }: KernelOptions<'eigh'>) => bytes(a.size + values.size),
   cholesky: ({ a }: KernelOptions<'cholesky'>) => bytes(a.size),
 });
