@@ -36,14 +36,14 @@ export class DeviceBatch {
       for (const [rows, offsets] of shape.layouts)
         this.layouts.set(rows, this.#layout(offsets, positions.get(rows)));
       const { computeDType } = device.profile;
-      for (const [stream, { rows, width }] of shape.values) {
+      for (const [stream, { rows, width, dtype = computeDType }] of shape.values) {
         if (!isWanted(stream)) continue;
         const source = values.get(stream);
         const count = shape.layouts.get(rows)?.at(-1);
         if (!source || count === undefined)
           throw new Error(`a batch says that it brings ${stream} and does not`);
         const label = `batch.${stream}`;
-        const tensor = device.tensor(source, [count, width], computeDType, 'activations', label);
+        const tensor = device.tensor(source, [count, width], dtype, 'activations', label);
         this.values.set(stream, this.#own(tensor));
       }
     } catch (error) {

@@ -6,6 +6,8 @@ export interface ValueShape {
   /** Name of its row layout. */
   readonly rows: string;
   readonly width: number;
+  /** On the device; absent: what it computes in. */
+  readonly dtype?: 'float32';
 }
 
 /** The sizes of a batch, without what is in it: memory depends on nothing else. */
