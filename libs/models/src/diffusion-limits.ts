@@ -1,26 +1,24 @@
-/** How a flow-matching sampler spaces its noise levels, and training its own. */
+/** How far noise levels of sampling are moved towards noise, by an image's rows. */
+export interface DynamicShift {
+  /** Of images of `baseRows` and of `maxRows` rows; a line goes through both. */
+  readonly baseShift: number;
+  readonly maxShift: number;
+  readonly baseRows: number;
+  readonly maxRows: number;
+  /** Whether the shift is a logarithm of the factor on the odds, or the factor itself. */
+  readonly kind: 'exponential' | 'linear';
+}
+
+/** The noise levels that a model was made with. */
 export interface NoiseSchedule {
-  /** Noise levels that training draws from: 1, 1 − 1/steps, … 1/steps. */
-  readonly trainSteps: number;
-  readonly shift:
-    | {
-        /** σ' = shift · σ / (1 + (shift − 1) σ), in training, too. */
-        readonly kind: 'constant';
-        readonly shift: number;
-      }
-    | {
-        /**
-         * By the rows of a latent, in sampling alone: μ goes linearly from `baseShift` at
-         * `baseRows` to `maxShift` at `maxRows`.
-         */
-        readonly kind: 'byRows';
-        readonly baseShift: number;
-        readonly maxShift: number;
-        readonly baseRows: number;
-        readonly maxRows: number;
-        /** Of s: exponential e^μ / (e^μ + 1/s − 1), linear μ / (μ + 1/s − 1). */
-        readonly form: 'exponential' | 'linear';
-      };
+  /** How many training draws from: 1, 1 − 1 / levels, … 1 / levels. */
+  readonly levels: number;
+  /** Factor on the odds of every noise level; not used where the shift is dynamic. */
+  readonly shift: number;
+  /** null: the same for all sizes. */
+  readonly dynamic: DynamicShift | null;
+  /** The last noise level before 0, which the others are stretched to; null: as it comes. */
+  readonly shiftTerminal: number | null;
 }
 
 /** What a model that makes images of noise is given, and what its other parts make. */
@@ -30,7 +28,7 @@ export interface DiffusionLimits {
   /** Pixels of a latent pixel's side. */
   readonly pixelsPerLatent: number;
   /** Latent pixels of the side of the square that is one row. */
-  readonly patchSize: number;
+  readonly patch: number;
   /** Columns of a prompt's rows. */
   readonly promptWidth: number;
   /** Columns of the vector that stands for a whole prompt. */
@@ -43,8 +41,7 @@ export interface DiffusionLimits {
   readonly featureWidth: number;
   /** Elements of a head that turn by a row's number: of the sequence, the image row, its column. */
   readonly ropeAxes: readonly number[];
-  /** Latents are (sample − shift) · scale of the encoder's. */
-  readonly latentShift: number;
-  readonly latentScale: number;
+  /** Latents are (sample of the encoder's − shift) · scale. */
+  readonly scaling: { readonly shift: number; readonly scale: number };
   readonly schedule: NoiseSchedule;
 }

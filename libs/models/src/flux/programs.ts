@@ -162,6 +162,7 @@ export function outputProgram(shape: TransformerShape): Program {
   const index = shape.doubleBlocks + shape.singleBlocks;
   const [scale, shift] = modulationOf(block, shape, { index, vectors: 2 });
   const target = block.input(streams.target, inChannels, rows.latents);
+  const weight = block.input(streams.weight, 1, rows.latents);
   if (!scale || !shift) throw new Error('two parts expected');
   const plain = layerNorm(block, x, { epsilon, weight: null, bias: null });
   const prediction = linear(block, modulate(block, plain, { scale, shift }), {
@@ -169,7 +170,7 @@ export function outputProgram(shape: TransformerShape): Program {
     outFeatures: inChannels,
     bias: true,
   });
-  mseLoss(block, { prediction, target });
+  mseLoss(block, { prediction, target, weight });
   return block.build({});
 
   function outputInput(builder: ProgramBuilder, { singleBlocks }: TransformerShape): Value {

@@ -1,9 +1,18 @@
 import type { ConfigReader } from '../config.js';
-import type { NoiseSchedule } from '../diffusion-limits.js';
+import type { DynamicShift, NoiseSchedule } from '../diffusion-limits.js';
 
 /** Far above every scheduler's. */
-const mostSteps = 1_000_000;
-const shifts = { least: Number.MIN_VALUE, most: 1000 };
+const mostLevels = 1_000_000;
+const mostShift = 1000;
+
+/** Other ways to space noise levels, which diffusers' class offers. */
+const switches = [
+  'invert_sigmas',
+  'stochastic_sampling',
+  'use_beta_sigmas',
+  'use_exponential_sigmas',
+  'use_karras_sigmas',
+];
 
 /**
  * scheduler/scheduler_config.json
@@ -11,28 +20,31 @@ const shifts = { least: Number.MIN_VALUE, most: 1000 };
  */
 export function readSchedule(config: ConfigReader): NoiseSchedule {
   config.only('_class_name', ['FlowMatchEulerDiscreteScheduler']);
-  for (const key of [
-    'invert_sigmas',
-    'stochastic_sampling',
-    'use_beta_sigmas',
-    'use_exponential_sigmas',
-    'use_karras_sigmas',
-  ])
-    config.only(key, [false]);
-  config.absent('shift_terminal');
-  config.only('time_shift_type', ['exponential', 'linear']);
-  const trainSteps = config.positiveInteger('num_train_timesteps', 1000, { most: mostSteps });
-  if (!config.boolean('use_dynamic_shifting', false))
-    return { trainSteps, shift: { kind: 'constant', shift: config.number('shift', 1, shifts) } };
+  for (const key of switches) config.only(key, [false]);
+  const isDynamic = config.boolean('use_dynamic_shifting', false);
+  const positive = { least: Number.MIN_VALUE, most: mostShift };
   return {
-    trainSteps,
-    shift: {
-      kind: 'byRows',
-      baseShift: config.number('base_shift', 0.5, {}),
-      maxShift: config.number('max_shift', 1.15, {}),
-      baseRows: config.positiveInteger('base_image_seq_len', 256),
-      maxRows: config.positiveInteger('max_image_seq_len', 4096),
-      form: config.get('time_shift_type') === 'linear' ? 'linear' : 'exponential',
-    },
+    levels: config.positiveInteger('num_train_timesteps', 1000, { most: mostLevels }),
+    shift: config.number('shift', 1, positive),
+    dynamic: isDynamic ? readDynamic(config) : null,
+    shiftTerminal: config.has('shift_terminal')
+      ? config.number('shift_terminal', undefined, { least: Number.MIN_VALUE, most: 1 })
+      : null,
+  };
+}
+
+function readDynamic(config: ConfigReader): DynamicShift {
+  const key = 'time_shift_type';
+  config.only(key, ['exponential', 'linear']);
+  const baseRows = config.positiveInteger('base_image_seq_len', 256);
+  const maxRows = config.positiveInteger('max_image_seq_len', 4096);
+  if (maxRows <= baseRows)
+    throw config.unsupported('max_image_seq_len', `only above base_image_seq_len, ${baseRows}`);
+  return {
+    baseShift: config.number('base_shift', 0.5, { most: mostShift }),
+    maxShift: config.number('max_shift', 1.15, { most: mostShift }),
+    baseRows,
+    maxRows,
+    kind: config.get(key) === 'linear' ? 'linear' : 'exponential',
   };
 }

@@ -16,7 +16,7 @@ export interface TransformerShape {
 }
 
 /** Latent pixels of the side of the square that is one row. */
-export const patchSize = 2;
+export const patch = 2;
 /** Columns of a noise level's features. */
 export const featureWidth = 256;
 /** Of every norm. */

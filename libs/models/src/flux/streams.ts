@@ -21,6 +21,8 @@ export const diffusionStreams = Object.freeze({
   latents: 'latents',
   /** Values, the same shape: noise − latent. */
   target: 'target',
+  /** Values (latents, 1), float32: factors on the rows' losses. */
+  weight: 'weight',
   /** Values (prompt, promptWidth). */
   prompt: 'prompt',
   /** Values (samples, pooledWidth). */
@@ -48,7 +50,7 @@ export function modulationStream(block: number): string {
 /** A sample's sizes. */
 export interface DiffusionSample {
   readonly promptTokens: number;
-  /** Squares of latent pixels: (pixels / pixelsPerLatent / patchSize) of each side. */
+  /** Squares of latent pixels: (pixels / pixelsPerLatent / patch) of each side. */
   readonly rows: number;
   readonly columns: number;
 }
@@ -168,10 +170,10 @@ export function noiseFeatures(
 
 /** The column of a packed row that has a channel of the latent pixel (dy, dx) of its square. */
 export function packedColumn(
-  { patchSize }: Pick<DiffusionLimits, 'patchSize'>,
+  { patch }: Pick<DiffusionLimits, 'patch'>,
   { channel, dy, dx }: { readonly channel: number; readonly dy: number; readonly dx: number },
 ): number {
-  return (channel * patchSize + dy) * patchSize + dx;
+  return (channel * patch + dy) * patch + dx;
 }
 
 function halfWidth(axes: readonly number[]): number {
