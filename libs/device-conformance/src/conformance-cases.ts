@@ -23,6 +23,8 @@ import { layerNormCases } from './cases/layer-norm.js';
 import { modulateCases } from './cases/modulate.js';
 import { mseLossCases } from './cases/mse-loss.js';
 import { outerProductsCases } from './cases/outer-products.js';
+import { prodigyMomentsCases } from './cases/prodigy-moments.js';
+import { prodigyUpdateCases } from './cases/prodigy-update.js';
 import { rmsNormCases } from './cases/rms-norm.js';
 import { ropeCases } from './cases/rope.js';
 import { scaleByCases } from './cases/scale-by.js';
@@ -85,6 +87,8 @@ const definitions: readonly CaseDefinition[] = [
   ...gatedAddCases,
   ...squaredNormsCases,
   ...adamwCases,
+  ...prodigyMomentsCases,
+  ...prodigyUpdateCases,
   ...gramCases,
   ...eighCases,
   ...choleskyCases,

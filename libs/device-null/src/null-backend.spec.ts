@@ -189,9 +189,20 @@ describe('null backend', () => {
       weightDecay: 0,
       step: 1,
     });
+    const [state, sums] = [[p], t([1], 'float32')];
+    kernels.prodigyMoments({
+      ...{ parameters: state, gradients: state, starts: state, gradientSums: state },
+      ...{ firstMoments: state, secondMoments: state, squaredGradientNorms: sums },
+      ...{ maxGradientNorm: 1, beta1: 0, beta2: 0, distance: 1, firstDistance: 1 },
+      ...{ alignments: sums, magnitudes: sums },
+    });
+    kernels.prodigyUpdate({
+      ...{ parameters: state, firstMoments: state, secondMoments: state },
+      ...{ stepSize: 1, epsilon: 0, weightDecay: 0 },
+    });
     kernels.gram({ x, out: t([8, 8], 'float64') });
     expect(await kernels.cholesky({ a: t([8, 8], 'float64') })).toBe(true);
-    expect(backend.work.size).toBe(29);
+    expect(backend.work.size).toBe(31);
     expect(() => kernels.copyBlocks({ copies: [{ x, columns: 3, xColumn: 6, out: y }] })).toThrow(
       /\[6, 8\], at least \[6, 9\] expected/,
     );

@@ -256,6 +256,13 @@ describe('the device over TensorFlow.js', () => {
         },
       ],
       ['mseLoss', { prediction: wave([9, 31]), target: x, loss: wave([9]), gradientScale: 1 }],
+      [
+        'mseLoss',
+        {
+          ...{ prediction: wave([9, 31]), target: x, weights: wave([9], 2), loss: wave([9]) },
+          gradientScale: 1,
+        },
+      ],
       ['attention', attention],
       ['attention', { ...attention, mask: { kind: 'none' } }],
       ['attention', scored],
@@ -330,6 +337,22 @@ describe('the device over TensorFlow.js', () => {
           epsilon: 1e-8,
           weightDecay: 0.1,
           step: 1,
+        },
+      ],
+      [
+        'prodigyMoments',
+        {
+          ...{ parameters: [wave([31])], gradients: [wave([31], 2)], starts: [wave([31], 3)] },
+          ...{ firstMoments: [wave([31])], secondMoments: [wave([31])], gradientSums: [weight] },
+          ...{ squaredGradientNorms: wave([1]), alignments: wave([1]), magnitudes: wave([1]) },
+          ...{ maxGradientNorm: 1, beta1: 0.9, beta2: 0.99, distance: 0.1, firstDistance: 1e-6 },
+        },
+      ],
+      [
+        'prodigyUpdate',
+        {
+          ...{ parameters: [wave([31])], firstMoments: [wave([31])], secondMoments: [wave([31])] },
+          ...{ stepSize: 0.1, epsilon: 1e-8, weightDecay: 0.1 },
         },
       ],
     ];

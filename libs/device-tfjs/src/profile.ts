@@ -76,8 +76,10 @@ const workspaceBytes: WorkspaceBytes = Object.freeze({
   gatedAdd: ({ x }: KernelOptions<'gatedAdd'>) => bytes(3 * x.size + x.dim(0)),
   gatedAddBackward: (options: KernelOptions<'gatedAddBackward'>) =>
     sequenceSumBytes(options, 2 + Number(!!options.dGate), [options.dGate]),
-  mseLoss: ({ prediction, loss, gradientScale }: KernelOptions<'mseLoss'>) =>
-    bytes((gradientScale === undefined ? 2 : 3) * prediction.size + 2 * loss.size),
+  mseLoss: ({ prediction, weights, loss, gradientScale }: KernelOptions<'mseLoss'>) =>
+    bytes(
+      (gradientScale === undefined ? 2 : 3) * prediction.size + (2 + (weights ? 2 : 0)) * loss.size,
+    ),
   squaredNorms: ({ tensors }: KernelOptions<'squaredNorms'>) =>
     bytes(Math.max(0, ...tensors.map(({ size }) => size)) + 2 * tensors.length),
   adamw: ({ parameters }: KernelOptions<'adamw'>) =>
@@ -85,6 +87,10 @@ const workspaceBytes: WorkspaceBytes = Object.freeze({
       14 * Math.max(0, ...parameters.map(({ size }) => size)) +
         2 * sum(parameters.map(() => scalarBytes)),
     ),
+  prodigyMoments: ({ parameters }: KernelOptions<'prodigyMoments'>) =>
+    bytes(15 * Math.max(0, ...parameters.map(({ size }) => size)) + 8 * parameters.length),
+  prodigyUpdate: ({ parameters }: KernelOptions<'prodigyUpdate'>) =>
+    bytes(8 * Math.max(0, ...parameters.map(({ size }) => size))),
   eigh: ({ a, values }: KernelOptions<'eigh'>) => bytes(a.size + values.size),
   cholesky: ({ a }: KernelOptions<'cholesky'>) => bytes(a.size),
 });

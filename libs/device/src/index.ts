@@ -44,6 +44,8 @@ export type { LayerNormOptions, LayerNormBackwardOptions } from './kernels/layer
 export type { ModulateOptions, ModulateBackwardOptions } from './kernels/modulate.js';
 export type { MseLossOptions } from './kernels/mse-loss.js';
 export type { OuterProduct, OuterProductsOptions } from './kernels/outer-products.js';
+export type { ProdigyMomentsOptions } from './kernels/prodigy-moments.js';
+export type { ProdigyUpdateOptions } from './kernels/prodigy-update.js';
 export type { RmsNormOptions, RmsNormBackwardOptions } from './kernels/rms-norm.js';
 export type { RopeOptions } from './kernels/rope.js';
 export type { ScaleByOptions } from './kernels/scale-by.js';

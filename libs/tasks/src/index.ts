@@ -5,6 +5,20 @@ export type { Score, TaskBatches, TaskRows } from './task-rows.js';
 export { consecutive, TextRows, type TextBatches, type TextImages } from './text/text-rows.js';
 export { Prompts, TextPrompts } from './text/text-prompts.js';
 export { evaluateText, type Evaluation } from './text/text-score.js';
+export { DiffusionError } from './diffusion/errors.js';
+export {
+  decoderLatents,
+  unpackLatents,
+  type LatentScaling,
+  type LatentSize,
+  type PatchLimits,
+} from './diffusion/latents.js';
+export { sample, type EvaluateVelocity, type VelocityQuestion } from './diffusion/sample.js';
+export {
+  samplingNoiseLevels,
+  type DynamicShift,
+  type NoiseSchedule,
+} from './diffusion/scheduler.js';
 export { ScoreError } from './scores/errors.js';
 export { createMetric, metricNames, metrics, type MetricName } from './scores/metrics.js';
 export { referenceOf, type Reference } from './scores/reference.js';

@@ -187,6 +187,32 @@ export const determinismCases: readonly CaseDefinition[] = group('determinism', 
       return [parameter, first, second];
     });
   },
+  'prodigyMoments and prodigyUpdate': (fixture) => {
+    const size = 40_000;
+    const [value, start, gradient, sum] = [0, 1, 2, 3].map(() =>
+      fixture.values([size], { dtype: 'float32' }),
+    );
+    return assertRepeatable(fixture, () => {
+      const one = (values = new Float64Array(size)): Tensor[] => [
+        fixture.tensor(values, [size], { dtype: 'float32' }),
+      ];
+      const [parameters, firstMoments, secondMoments] = [one(value), one(), one()];
+      const [gradients, gradientSums] = [one(gradient), one(sum)];
+      const [squaredGradientNorms, alignments, magnitudes] = [0, 1, 2].map(() =>
+        fixture.output([1], 'float32'),
+      ) as [Tensor, Tensor, Tensor];
+      const { kernels } = fixture.device;
+      kernels.squaredNorms({ tensors: gradients, out: squaredGradientNorms });
+      const state = { parameters, firstMoments, secondMoments };
+      kernels.prodigyMoments({
+        ...{ ...state, starts: one(start), gradients, gradientSums, squaredGradientNorms },
+        ...{ maxGradientNorm: 1, beta1: 0.9, beta2: 0.999, distance: 0.1, firstDistance: 1e-6 },
+        ...{ alignments, magnitudes },
+      });
+      kernels.prodigyUpdate({ ...state, stepSize: 0.1, epsilon: 1e-9, weightDecay: 0.1 });
+      return [...parameters, ...gradientSums, alignments, magnitudes];
+    });
+  },
   'eigh and cholesky': (fixture) => {
     const [n, dtype] = [48, fixture.statistics];
     const x = fixture.values([60, n]);

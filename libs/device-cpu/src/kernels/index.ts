@@ -24,6 +24,8 @@ import { layerNorm, layerNormBackward } from './layer-norm.js';
 import { modulate, modulateBackward } from './modulate.js';
 import { mseLoss } from './mse-loss.js';
 import { outerProducts } from './outer-products.js';
+import { prodigyMoments } from './prodigy-moments.js';
+import { prodigyUpdate } from './prodigy-update.js';
 import { rmsNorm, rmsNormBackward } from './rms-norm.js';
 import { rope } from './rope.js';
 import { scaleBy } from './scale-by.js';
@@ -75,6 +77,8 @@ export function createKernels(context: CpuContext): Kernels {
     mseLoss,
     squaredNorms,
     adamw,
+    prodigyMoments,
+    prodigyUpdate,
     eigh: (options) => eigh(context, options),
     cholesky: (options) => cholesky(context, options),
   };

@@ -22,6 +22,8 @@ import { layerNorm, layerNormBackward } from './layer-norm.js';
 import { modulate, modulateBackward } from './modulate.js';
 import { mseLoss } from './mse-loss.js';
 import { outerProducts } from './outer-products.js';
+import { prodigyMoments } from './prodigy-moments.js';
+import { prodigyUpdate } from './prodigy-update.js';
 import { rmsNorm, rmsNormBackward } from './rms-norm.js';
 import { rope } from './rope.js';
 import { scaleBy } from './scale-by.js';
@@ -62,6 +64,8 @@ export const operations = {
   gatedAddBackward,
   squaredNorms,
   adamw,
+  prodigyMoments,
+  prodigyUpdate,
   gram,
   eigh,
   cholesky,

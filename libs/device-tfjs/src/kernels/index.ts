@@ -23,6 +23,8 @@ import { layerNorm, layerNormBackward } from './layer-norm.js';
 import { modulate, modulateBackward } from './modulate.js';
 import { mseLoss } from './mse-loss.js';
 import { outerProducts } from './outer-products.js';
+import { prodigyMoments } from './prodigy-moments.js';
+import { prodigyUpdate } from './prodigy-update.js';
 import { rmsNorm, rmsNormBackward } from './rms-norm.js';
 import { rope } from './rope.js';
 import { scaleBy } from './scale-by.js';
@@ -76,6 +78,8 @@ export function createKernels(context: TfjsContext): Kernels {
     mseLoss: launched('mseLoss', mseLoss),
     squaredNorms: launched('squaredNorms', squaredNorms),
     adamw: launched('adamw', adamw),
+    prodigyMoments: launched('prodigyMoments', prodigyMoments),
+    prodigyUpdate: launched('prodigyUpdate', prodigyUpdate),
     gram: launched('gram', gram),
     eigh: (options) => eigh(context, options),
     cholesky: (options) => cholesky(context, options),

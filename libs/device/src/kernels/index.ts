@@ -19,6 +19,8 @@ import { layerNorm, layerNormBackward } from './layer-norm.js';
 import { modulate, modulateBackward } from './modulate.js';
 import { mseLoss } from './mse-loss.js';
 import { outerProducts } from './outer-products.js';
+import { prodigyMoments } from './prodigy-moments.js';
+import { prodigyUpdate } from './prodigy-update.js';
 import { rmsNorm, rmsNormBackward } from './rms-norm.js';
 import { rope } from './rope.js';
 import { scaleBy } from './scale-by.js';
@@ -58,6 +60,8 @@ const launchedKernels = Object.freeze({
   gatedAddBackward,
   squaredNorms,
   adamw,
+  prodigyMoments,
+  prodigyUpdate,
   gram,
 });
 

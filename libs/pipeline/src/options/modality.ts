@@ -1,4 +1,4 @@
-import type { ModelLayout } from '@emloc/models';
+import { textLimits, type ModelLayout } from '@emloc/models';
 
 import { PipelineError } from '../errors.js';
 import type { ModelKind, OptionCommand } from './kinds.js';
@@ -107,13 +107,10 @@ export function batchOf(given: number | null, layout: Limits): number {
 }
 
 /** Tokens that rows are cut to where they are only looked at or scored: what the model can read. */
-export function readableLength(
-  given: number | null,
-  layout: Limits & { readonly text: NonNullable<Limits['text']> },
-): number {
-  const { maxPositions } = layout.text;
+export function readableLength(given: number | null, layout: Limits): number {
+  const { maxPositions } = textLimits(layout);
   const most = given === null ? null : Math.min(given, maxPositions);
-  return maxLengthOf(most, layout.text, defaultsOf(layout).maxLength);
+  return maxLengthOf(most, textLimits(layout), defaultsOf(layout).maxLength);
 }
 
 /**
