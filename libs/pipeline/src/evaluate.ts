@@ -45,7 +45,7 @@ import { behindFront, inOrder } from './job/job.js';
 import { recordedLongestRow } from './job/longest-row-record.js';
 import { longestOf } from './job/text-job.js';
 import { textSourceOf, withRecordedText } from './job/text-record.js';
-import { readableLength } from './options/modality.js';
+import { batchOf, readableLength } from './options/modality.js';
 import type { EvaluateOptions } from './options/resolve.js';
 import { inferenceBytes } from './plan/default-budget.js';
 import { heaviestBatches } from './plan/heaviest-batches.js';
@@ -133,7 +133,7 @@ export async function evaluateModel(
     ...{ model, source, images, signal: host.signal },
   });
   const maxLength = readableLength(options.maxLength, model.layout);
-  const batches = inOrder(rowsWith(images)(rows), options.batch);
+  const batches = inOrder(rowsWith(images)(rows), batchOf(options.batch, model.layout));
   const longestRow = Math.max(longestOf(rows), await recordedLongestRow(options.adapter));
   const { profile } = host.target;
   const asked: Evaluated = {

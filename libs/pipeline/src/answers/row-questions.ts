@@ -11,6 +11,7 @@ import { textLimits, type Model } from '@emloc/models';
 import { createMetric, type MetricName, type Reference } from '@emloc/tasks';
 
 import { rowsWith, type JobImages } from '../job/images.js';
+import { batchOf } from '../options/modality.js';
 import type { EvaluateOptions } from '../options/resolve.js';
 import { answerRows, type AnswerOptions } from './answer-rows.js';
 import { answerTask, longestAnswered, promptRow, type AnswerTask } from './answer-task.js';
@@ -54,7 +55,7 @@ interface Scoring {
  * @throws ScoreError; DatasetError
  */
 export async function rowQuestions(
-  { answers: shown, metric, batch, maxNewTokens, data: path }: EvaluateOptions,
+  { answers: shown, metric, batch: given, maxNewTokens, data: path }: EvaluateOptions,
   rows: readonly EncodedRow[],
   {
     model,
@@ -74,6 +75,7 @@ export async function rowQuestions(
     promptRow({ ...row, ids: row.ids.slice(0, answerStart(row)) }),
   );
   const { maxPositions } = textLimits(model.layout);
+  const batch = batchOf(given, model.layout);
   return {
     ...{ tokenizer: await loadTokenizer(source.folder, source), rows: asked, scoring },
     task: answerTask(rowsWith(images)(prompts), { maxNewTokens, maxPositions, batch }),

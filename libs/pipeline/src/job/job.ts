@@ -12,7 +12,7 @@ import { pagesSource, restOf, type Model } from '@emloc/models';
 import { consecutive, type TaskBatches, type TaskRows } from '@emloc/tasks';
 import type { LayerSource } from '@emloc/weight-pager';
 
-import type { ModalityOptions } from '../options/modality.js';
+import type { ModalityOptions, ResolvedModality } from '../options/modality.js';
 import { decidingOptions, type TuneOptions } from '../options/resolve.js';
 import type { EmulatedLinear } from './emulated-linear.js';
 import type { JobEnvironment } from './environment.js';
@@ -24,9 +24,8 @@ export interface TrainingPlan {
 }
 
 /** Options of a job that has begun. */
-export type JobOptions = Omit<TuneOptions, ModalityOptions> & {
-  readonly [K in 'date' | ModalityOptions]: NonNullable<TuneOptions[K]>;
-};
+export type JobOptions = Omit<TuneOptions, 'date' | ModalityOptions> &
+  ResolvedModality & { readonly date: string };
 
 /** What a stage reads rows for. */
 export type RowUse = (typeof rowUses)[number];

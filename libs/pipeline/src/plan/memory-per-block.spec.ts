@@ -9,6 +9,7 @@ import { consecutive, TextRows } from '@emloc/tasks';
 
 import { startingAdapter, type Job } from '../job/job.js';
 import { textTask } from '../job/text-task.js';
+import { withModality } from '../options/modality.js';
 import { defaultTuneOptions } from '../options/resolve.js';
 import { runTrainStage } from '../stages/train.js';
 import { createNullRun } from './null-run.js';
@@ -67,15 +68,12 @@ function jobOn(model: Model): Job<TextRows> {
   const trainRows = new TextRows(rowLengths.map(rowOf));
   return {
     options: {
-      ...defaultTuneOptions,
+      ...withModality(
+        { ...defaultTuneOptions, model: '', data: '', out: '', rank, alpha: 8, learningRate: 1e-3 },
+        model.layout,
+      ),
       date: '2026-01-31',
       maxLength: Math.max(...rowLengths),
-      model: '',
-      data: '',
-      out: '',
-      rank,
-      alpha: 8,
-      learningRate: 1e-3,
     },
     whole: model,
     frontBlocks: 0,
