@@ -7,6 +7,7 @@ import { choleskyScratchBytes } from './kernels/cholesky.js';
 import { decodeAttentionScratchBytes } from './kernels/decode-attention.js';
 import { eighScratchBytes } from './kernels/eigh.js';
 import { gramScratchBytes } from './kernels/gram.js';
+import { groupNormScratchBytes } from './kernels/group-norm.js';
 import { outerProductsScratchBytes } from './kernels/outer-products.js';
 import { squaredNormsScratchBytes } from './kernels/squared-norms.js';
 
@@ -58,6 +59,7 @@ export function cudaProfile(options: CudaProfileOptions = {}): DeviceProfile {
       outerProducts: outerProductsScratchBytes,
       squaredNorms: squaredNormsScratchBytes,
       adamw: adamwScratchBytes,
+      groupNorm: groupNormScratchBytes,
       gram: gramScratchBytes,
       eigh: eighScratchBytes,
       cholesky: choleskyScratchBytes,
