@@ -1,6 +1,6 @@
 // gather_patches: size x size pixels of an image (height, width, channels), each repeated `upsample` times in both directions, around
 // the output pixel first + blockIdx.x, as one row (channels, size, size); zeros outside of the image. The taps of a pixel lie in shared
-// memory as they are in the image, from where the row is written in order: `tap_stride` units apart, channels and 8 bytes more.
+// memory as they are in the image, from where the row is written in order: `tap_stride` elements apart, 4 bytes more than the channels are.
 #include "prelude.cuh"
 
 template <typename T, int W>

@@ -269,6 +269,7 @@ describe('the device over TensorFlow.js', () => {
       ['attention', attention],
       ['attention', { ...attention, mask: { kind: 'none' } }],
       ['attention', scored],
+      ['attention', { ...attention, mask: { kind: 'none' }, relativeBias: wave([9, 4]) }],
       ['decodeAttention', decoding],
       ['decodeAttention', { ...decoding, softCap: 30, sinks: wave([4]) }],
       ['attentionBackward', { ...attention, ...gradients }],

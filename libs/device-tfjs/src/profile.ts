@@ -41,7 +41,13 @@ const workspaceBytes: WorkspaceBytes = Object.freeze({
   rope: ({ x, positions, cos }: KernelOptions<'rope'>) =>
     bytes(5 * x.size + 3 * positions.size * cos.dim(1)),
   attention: (options: KernelOptions<'attention'>) =>
-    bytes(attentionElements(options, { tiles: 6 + capped(options, 1), rows: 6, sequenceRows: 2 })),
+    bytes(
+      attentionElements(options, {
+        tiles: 6 + capped(options, 1) + (options.relativeBias ? 1 : 0),
+        rows: 6,
+        sequenceRows: 2,
+      }),
+    ),
   attentionBackward: (options: KernelOptions<'attentionBackward'>) =>
     bytes(
       attentionElements(options, { tiles: 9 + capped(options, 8), rows: 16, sequenceRows: 10 }),
