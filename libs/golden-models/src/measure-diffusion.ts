@@ -81,9 +81,14 @@ export async function measureDiffusion(run: DiffusionMeasurement): Promise<Measu
       ['vae.decoded_of_mean', decoded],
       ['train.packed_noisy', trained.noisy],
       ['train.prediction', trained.prediction],
-      ['sample.image', await decode(golden.sample, trained.sampled)],
+      ['sample.image', (await decode(golden.sample, trained.sampled)).map(brightness)],
     ]),
   };
+}
+
+/** From -1 to 1, and what is beyond, to 0 to 1. */
+function brightness(value: number): number {
+  return Math.min(1, Math.max(0, value / 2 + 0.5));
 }
 
 interface Grid {
@@ -225,8 +230,6 @@ function batchOf(question: Question, { golden, limits }: Facts): Batch {
     ...(target ? [[streams.weight, rows, ones] as const] : []),
   ];
   const sizes = diffusionSizes(limits, inSamples);
-  const widthOf = (layout: string, { length }: Float32Array): number =>
-    length / (get(sizes.layouts, layout).at(-1) ?? 0);
   return {
     ...diffusionPlaces(limits, inSamples),
     shape: {
@@ -236,7 +239,7 @@ function batchOf(question: Question, { golden, limits }: Facts): Batch {
           stream,
           {
             rows: layout,
-            width: widthOf(layout, { length } as Float32Array),
+            width: length / (get(sizes.layouts, layout).at(-1) ?? 0),
             dtype: stream === streams.weight ? 'float32' : undefined,
           },
         ]),
@@ -260,7 +263,7 @@ async function measureLora(
   const { device, layout } = model;
   using adapter = DeviceAdapter.load(device, layout, loraOn(modules), { trainable: true });
   const source = { shape: () => batch.shape, load: () => Promise.resolve(batch) };
-  return gradientsOf({ model, adapter, source, rows: [0] });
+  return await gradientsOf({ model, adapter, source, rows: [0] });
 }
 
 async function sampled(
