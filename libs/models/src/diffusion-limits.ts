@@ -44,4 +44,21 @@ export interface DiffusionLimits {
   /** Latents are (sample of the encoder's − shift) · scale. */
   readonly scaling: { readonly shift: number; readonly scale: number };
   readonly schedule: NoiseSchedule;
+  readonly prompts: PromptLimits;
+}
+
+/** What the text encoders are given. */
+export interface PromptLimits {
+  readonly pooled: {
+    /** Tokens of a prompt, padded. */
+    readonly tokens: number;
+    /** The token whose first row stands for the prompt; null: that of the largest id. */
+    readonly end: number | null;
+  };
+  readonly rows: {
+    /** Kinds of distance between two rows, half of them to each side. */
+    readonly buckets: number;
+    /** The distance from which on all are of one kind. */
+    readonly maxDistance: number;
+  };
 }

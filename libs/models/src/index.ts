@@ -32,6 +32,15 @@ export { imageRows, imageStreams, visionStreams } from './internvl/streams.js';
 export { predictionLayout } from './prediction-layout.js';
 export { layoutOf } from './layout-of.js';
 export { type Model, openModel } from './open-model.js';
+export { type DiffusionModel, isDiffusionFolder, openDiffusionModel } from './open-diffusion.js';
+export { fluxLayouts, type FluxConfigs, type FluxLayouts } from './flux/components.js';
+export {
+  encoderStreams,
+  imageBatch,
+  latentBatch,
+  pooledBatch,
+  promptBatch,
+} from './flux/encoder-streams.js';
 export {
   factorNames,
   overlaySource,

@@ -1,6 +1,5 @@
 import { refuseQuantization } from '../common.js';
 import type { ConfigReader } from '../config.js';
-import { ModelError } from '../errors.js';
 import type { TransformerShape } from './shape.js';
 
 /** Far above every model's. */
@@ -57,11 +56,7 @@ function readAxes(config: ConfigReader, headDim: number): readonly number[] {
   const axes: unknown = config.has(key) ? config.get(key) : [16, 56, 56];
   if (!isAxes(axes)) throw config.invalid(key, `a list of ${axisCount} even numbers above 0`);
   const sum = axes.reduce((total, axis) => total + axis, 0);
-  if (sum !== headDim)
-    throw new ModelError(
-      'MODEL_INVALID_CONFIG',
-      `config.json: ${key} [${axes.join(', ')}] are ${sum} elements of a head, attention_head_dim is ${headDim}`,
-    );
+  if (sum !== headDim) throw config.invalid(key, `together attention_head_dim, ${headDim}`);
   return axes;
 }
 
