@@ -48,6 +48,22 @@ describe('ImagePool', () => {
     expect(Buffer.from(await pool.tiles(input, options))).toEqual(Buffer.from(tiles));
   });
 
+  it('gives the pixels that are made in the calling thread', async () => {
+    await using pool = new ImagePool(1);
+    const plan = {
+      ...{ resize: { width: 40, height: 30 }, crop: { left: 3, top: 0 }, width: 32, height: 16 },
+      ...{ flip: true, exifOrientation: true },
+    };
+    const pixels = await pool.pixels(input, plan);
+
+    expect(pixels).toHaveLength(32 * 16 * 3);
+    expect(pixels).toEqual(await new LocalImageReader().pixels(input, plan));
+    await expect(pool.pixels(input, { ...plan, width: 38 })).rejects.toMatchObject({
+      code: 'IMAGE_INVALID_OPTION',
+      message: 'pixels: crop.left is 3, a whole number from 0 to 2 is expected',
+    });
+  });
+
   it('names the image that fails, and goes on with the next', async () => {
     await using pool = new ImagePool(1);
 
