@@ -10,6 +10,11 @@ export { DatasetError, describeProblem, problemWords, type RowProblem } from './
 export { assertNoTextLost, loadDataset, type Dataset } from './load-dataset.js';
 export { answerEndIds, encodePrompt } from './masks/encode-prompt.js';
 export { packBatch, type PackedBatch } from './pack-batch.js';
+export { describePictures } from './pictures/describe-pictures.js';
+export { defaultSizes, type PictureOptions } from './pictures/picture-options.js';
+export { pictureWarnings, type PictureReport } from './pictures/picture-report.js';
+export type { PictureRow } from './pictures/picture-row.js';
+export { readPictures, type Pictures } from './pictures/read-pictures.js';
 export { createRandom } from './random.js';
 export type { DatasetReport } from './rows/dataset-report.js';
 export type { DatasetSummary, RowOutcome } from './rows/read-dataset.js';
