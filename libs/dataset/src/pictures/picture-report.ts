@@ -102,6 +102,9 @@ function groupBy(
   return [...groups.values()];
 }
 
+/** Names of one content that are shown. */
+const shownNames = 5;
+
 /**
  * What an owner of pictures should know before they are trained on.
  * @param options.withNames whether files are named: a name is the user's
@@ -115,7 +118,7 @@ export function pictureWarnings(
     ignored.others > 0
       ? `${countOf(ignored.others, 'file')} ignored, neither a picture nor the caption of one`
       : '',
-    ignored.hidden > 0 ? `${countOf(ignored.hidden, 'hidden file or folder')} ignored` : '',
+    ignored.hidden > 0 ? `${hiddenFiles(ignored.hidden)} ignored` : '',
     enlarged > 0 ? `${enlarged} of ${all} have fewer pixels than they are resized to` : '',
     ...duplicates.map((names) => {
       const named = withNames ? `: ${names.slice(0, shownNames).join(', ')}` : '';
@@ -125,4 +128,6 @@ export function pictureWarnings(
   ].filter(Boolean);
 }
 
-const shownNames = 5;
+function hiddenFiles(count: number): string {
+  return `${count} hidden ${count === 1 ? 'file or folder' : 'files or folders'}`;
+}

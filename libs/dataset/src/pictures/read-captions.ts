@@ -43,10 +43,12 @@ export async function readCaptions(
   for (const { name } of pictures) {
     const file = texts.get(stemOf(name));
     if (file) used.add(file);
+    const known = problems.length;
     const caption =
       captionOf(metadata.texts.get(name), 'metadata') ??
       captionOf(await textOf(file, problems), 'file') ??
       captionOf(prompt, 'prompt');
+    if (problems.length > known) continue;
     if (caption) captions.set(name, caption);
     else problems.push({ kind: 'caption', place: name, reason: missingReason(file, metadata) });
   }
@@ -85,7 +87,7 @@ async function textOf(
       error instanceof RowError
         ? error.reason
         : `cannot be read: ${(error as NodeJS.ErrnoException).code ?? String(error)}`;
-    problems.push({ kind: 'picture', place: file.name, reason });
+    problems.push({ kind: 'caption', place: file.name, reason });
     return null;
   }
 }

@@ -31,7 +31,7 @@ export async function* readCsv(
 
 /** As RFC 4180 has it; lines may end in a line feed alone, blank ones are left out. */
 export function parseCsv(text: string): CsvRecord[] {
-  const field = /("(?:[^"]|"")*"|[^,\r\n]*)(,|\r\n|\n|\r|$)/y;
+  const field = /("(?:[^"]|"")*"|(?!")[^,\r\n]*)(,|\r\n|\n|\r|$)/y;
   const records: CsvRecord[] = [];
   let [line, start, fields] = [1, 1, [] as string[]];
   while (field.lastIndex < text.length) {

@@ -71,7 +71,7 @@ class MetadataReader implements Metadata {
       own.set(name, text);
     } catch (error) {
       if (!(error instanceof RowError)) throw error;
-      this.#refuse(place, `${error.field ?? 'row'} ${error.reason}`);
+      this.#refuse(place, [error.field, error.reason].filter(Boolean).join(' '));
     }
   }
 
