@@ -56,7 +56,10 @@ export function reportPictures(
     largest: bySize.at(-1) ?? none,
     enlarged: count(({ size, plan }) => isEnlarged(size, plan)),
     flipped: count(({ plan }) => plan.flip),
-    cropped: { mean: sum(cropped) / Math.max(1, rows.length), most: Math.max(0, ...cropped) },
+    cropped: {
+      mean: sum(cropped) / Math.max(1, rows.length),
+      most: cropped.reduce((most, share) => Math.max(most, share), 0),
+    },
     ignored: {
       hidden: sum(ignored.map(({ hidden }) => hidden)),
       others: sum(ignored.map(({ others }) => others)),

@@ -68,11 +68,11 @@ it.each([
     900,
     'is too small: 127 x 900 pixels; at a resolution of 512 the shorter side must have at least 128',
   ],
-  [2048, 128, null],
+  [1024, 128, null],
   [
-    2049,
+    1025,
     128,
-    'is too narrow: 2049 x 128 pixels; the longer side may be at most 16 times the shorter one',
+    'is too narrow: 1025 x 128 pixels; the longer side may be at most 8 times the shorter one',
   ],
 ])('of %d x %d says: %s', (width, height, reason) => {
   const options = { resolution: 512, buckets: false };

@@ -8,7 +8,7 @@ import type { SizeOptions } from './picture-options.js';
 const leastShare = 1 / 4;
 
 /** Most of a picture's longer side to its shorter one. */
-const mostRatio = 16;
+const mostRatio = 8;
 
 /**
  * Why a picture of this size is not used; null where it is.
