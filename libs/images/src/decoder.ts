@@ -6,10 +6,24 @@ import type { ImageFormat } from './format.js';
 
 type SharpModule = typeof sharpFunction;
 
-/** libvips' loaders of the formats that are read; no other is ever run. */
-const loaders = ['Png', 'Jpeg', 'Webp', 'Nsgif', 'Tiff', 'Heif'].map(
-  (name) => `VipsForeignLoad${name}Buffer`,
-);
+/** libvips' loaders of the formats that are read, from memory alone: no file is opened. */
+const wanted = ['Png', 'Jpeg', 'Webp', 'Nsgif', 'Tiff', 'Heif'];
+
+/** All other kinds of loaders that libvips can be built with. */
+const unwanted = [
+  ...['Analyze', 'Csv', 'Dcraw', 'Exr', 'Fits', 'Jp2k', 'Jxl', 'Magick', 'Magick7', 'Mat'],
+  ...['Matrix', 'Nifti', 'Openslide', 'Pdf', 'Ppm', 'Rad', 'Raw', 'Svg', 'Uhdr', 'Vips'],
+];
+
+/**
+ * Classes of libvips that are blocked, one by one: what is blocked is the process's, not the
+ * thread's. Were all loaders blocked and the wanted ones unblocked again, as each thread loads
+ * sharp, then other threads could decode nothing in between.
+ */
+export const blockedLoaders: readonly string[] = [
+  ...wanted.flatMap((name) => [`${name}File`, `${name}Source`]),
+  ...unwanted,
+].map((name) => `VipsForeignLoad${name}`);
 
 const options: SharpOptions = {
   // Truncated images are errors, as in Pillow; what a codec merely warns of is not.
@@ -43,8 +57,7 @@ async function importSharp(): Promise<SharpModule> {
   const { default: sharp } = await import('sharp');
   sharp.cache(false);
   sharp.concurrency(1);
-  sharp.block({ operation: ['VipsForeignLoad'] });
-  sharp.unblock({ operation: loaders });
+  sharp.block({ operation: [...blockedLoaders] });
   return sharp;
 }
 

@@ -1,10 +1,11 @@
 import { decodeImage } from './decode.js';
 import type { DecodeOptions, ImageInput } from './image-input.js';
 import { assertPatchOptions, patchTiles, type PatchOptions } from './patches.js';
+import { assertPixelPlan, planPixels, type PixelPlan } from './pixels.js';
 import { tileImage } from './tiles.js';
 import { assertTiling, type Tiling } from './tiling.js';
 
-/** Makes images into what a vision tower takes. */
+/** Makes images into what a vision tower or a diffusion model takes. */
 export interface ImageReader extends AsyncDisposable {
   /**
    * Rows of the patch embedding, (tiles · grid², 3 · patchSize²): tiles row-major, the thumbnail
@@ -21,6 +22,11 @@ export interface ImageReader extends AsyncDisposable {
     options: Tiling & DecodeOptions,
     signal?: AbortSignal,
   ): Promise<Uint8Array>;
+  /**
+   * (plan.height, plan.width, 3) in [-1, 1].
+   * @throws ImageError; the signal's reason
+   */
+  pixels(input: ImageInput, plan: PixelPlan, signal?: AbortSignal): Promise<Float32Array>;
 }
 
 /** Reads in the calling thread, which is busy while an image is resized. */
@@ -47,6 +53,19 @@ export class LocalImageReader implements ImageReader {
     const tiles = tileImage(image, options, checkpoint);
     checkpoint();
     return tiles;
+  }
+
+  async pixels(
+    input: ImageInput,
+    plan: PixelPlan,
+    signal?: Pick<AbortSignal, 'throwIfAborted'>,
+  ): Promise<Float32Array> {
+    const checkpoint = (): void => signal?.throwIfAborted();
+    assertPixelPlan(plan);
+    checkpoint();
+    const image = await decodeImage(input, plan);
+    checkpoint();
+    return planPixels(image, plan, checkpoint);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

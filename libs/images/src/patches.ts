@@ -2,6 +2,7 @@ import { at } from '@emloc/checked';
 
 import { ImageError } from './errors.js';
 import type { DecodeOptions } from './image-input.js';
+import { normalisedValues } from './normalise.js';
 import { assertTiling, type Tiling } from './tiling.js';
 
 /** How an image becomes the rows of a vision tower's patch embedding. */
@@ -41,7 +42,9 @@ function invalid(message: string): ImageError {
 export function patchTiles(tiles: Uint8Array, options: PatchOptions): Float32Array {
   const { tileSize, patchSize } = options;
   const grid = tileSize / patchSize;
-  const [red, green, blue] = [0, 1, 2].map((channel) => normalised(options, channel));
+  const [red, green, blue] = [0, 1, 2].map((channel) =>
+    normalisedValues(at(options.mean, channel), at(options.std, channel)),
+  );
   if (!red || !green || !blue) throw invalid('three channels are expected');
   const area = patchSize * patchSize;
   const out = new Float32Array(tiles.length);
@@ -59,13 +62,4 @@ export function patchTiles(tiles: Uint8Array, options: PatchOptions): Float32Arr
     }
   }
   return out;
-}
-
-/** By value of 8 bits; each step is rounded to float32, as torchvision's are. */
-function normalised({ mean, std }: PatchOptions, channel: number): Float32Array {
-  const [centre, scale] = [Math.fround(at(mean, channel)), Math.fround(at(std, channel))];
-  return Float32Array.from(
-    { length: 256 },
-    (_, value) => Math.fround(Math.fround(value / 255) - centre) / scale,
-  );
 }

@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
+import type { PixelPlan } from '../src/pixels.js';
+
 /** What Pillow makes of a file, by fixtures/make-fixtures.py. */
 interface ExpectedImage {
   readonly width: number;
@@ -24,6 +26,11 @@ interface Expected {
     readonly filter: 'bicubic' | 'bilinear';
     readonly sha256: string;
   }[];
+  /** Of a file, turned by its EXIF orientation. */
+  readonly pixels: readonly (Omit<PixelPlan, 'exifOrientation'> & {
+    readonly name: string;
+    readonly sha256: string;
+  })[];
 }
 
 export const smallTiles = Object.freeze({

@@ -2,9 +2,9 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
-import { LocalImageReader } from '../src/image-reader.js';
+import { LocalImageReader, type ImageReader } from '../src/image-reader.js';
 import type { ImagePool as Pool } from '../src/thread/image-pool.js';
-import { fixture, smallTiles } from './fixtures.js';
+import { fixture, sha256, smallTiles } from './fixtures.js';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const input = { kind: 'file', path: fixture('baseline-420.jpg') } as const;
@@ -48,6 +48,22 @@ describe('ImagePool', () => {
     expect(Buffer.from(await pool.tiles(input, options))).toEqual(Buffer.from(tiles));
   });
 
+  it('gives the pixels that are made in the calling thread', async () => {
+    await using pool = new ImagePool(1);
+    const plan = {
+      ...{ resize: { width: 40, height: 30 }, crop: { left: 3, top: 0 }, width: 32, height: 16 },
+      ...{ flip: true, exifOrientation: true },
+    };
+    const pixels = await pool.pixels(input, plan);
+
+    expect(pixels).toHaveLength(32 * 16 * 3);
+    expect(pixels).toEqual(await new LocalImageReader().pixels(input, plan));
+    await expect(pool.pixels(input, { ...plan, width: 38 })).rejects.toMatchObject({
+      code: 'IMAGE_INVALID_OPTION',
+      message: 'pixels: crop.left is 3, a whole number from 0 to 2 is expected',
+    });
+  });
+
   it('names the image that fails, and goes on with the next', async () => {
     await using pool = new ImagePool(1);
 
@@ -85,4 +101,19 @@ describe('ImagePool', () => {
     expect(await waiting).toEqual(Array(2).fill({ status: 'rejected', reason: closed }));
     await expect(pool.tiles(input, options)).rejects.toEqual(closed);
   });
+
+  it('reads in many pools that start at the same time', async () => {
+    const names = ['rgb.png', 'progressive.jpg', 'lossless.webp', 'frames.gif', 'lzw.tif'];
+    const expected = await Promise.all(names.map((name) => digest(new LocalImageReader(), name)));
+    for (let round = 0; round < 2; round++) {
+      const pools = Array.from({ length: 6 }, () => new ImagePool(4));
+      const read = pools.map((pool) => Promise.all(names.map((name) => digest(pool, name))));
+      expect(await Promise.all(read)).toEqual(Array(6).fill(expected));
+      await Promise.all(pools.map((pool) => pool[Symbol.asyncDispose]()));
+    }
+  });
 });
+
+async function digest(reader: ImageReader, name: string): Promise<string> {
+  return sha256(await reader.tiles({ kind: 'file', path: fixture(name) }, smallTiles));
+}

@@ -5,6 +5,7 @@ import { ImageError } from '../errors.js';
 import type { DecodeOptions, ImageInput } from '../image-input.js';
 import type { ImageReader } from '../image-reader.js';
 import type { PatchOptions } from '../patches.js';
+import type { PixelPlan } from '../pixels.js';
 import type { Tiling } from '../tiling.js';
 import { AbortListeners } from './abort-listeners.js';
 import { fromWireError, type FromThread, type ImageTask, type ToThread } from './messages.js';
@@ -46,6 +47,10 @@ export class ImagePool implements ImageReader {
     signal?: AbortSignal,
   ): Promise<Uint8Array> {
     return (await this.#read({ type: 'tiles', input, options }, signal)) as Uint8Array;
+  }
+
+  async pixels(input: ImageInput, plan: PixelPlan, signal?: AbortSignal): Promise<Float32Array> {
+    return (await this.#read({ type: 'pixels', input, options: plan }, signal)) as Float32Array;
   }
 
   /** Refuses what is not done by now, and ends the threads. */

@@ -1,7 +1,7 @@
 import { parentPort } from 'node:worker_threads';
 
 import { LocalImageReader } from '../image-reader.js';
-import { toWireError, type FromThread, type ToThread } from './messages.js';
+import { toWireError, type FromThread, type ImageTask, type ToThread } from './messages.js';
 
 const reader = new LocalImageReader();
 
@@ -22,9 +22,19 @@ async function answer({ task, cancelled }: ToThread): Promise<FromThread> {
       if (Atomics.load(cancelled, 0) !== 0) throw new Error('the image is not wanted any more');
     },
   };
-  const values =
-    task.type === 'patches'
-      ? await reader.patches(task.input, task.options, signal)
-      : await reader.tiles(task.input, task.options, signal);
-  return { type: 'done', values };
+  return { type: 'done', values: await read(task, signal) };
+}
+
+function read(
+  task: ImageTask,
+  signal: Pick<AbortSignal, 'throwIfAborted'>,
+): Promise<Float32Array | Uint8Array> {
+  switch (task.type) {
+    case 'patches':
+      return reader.patches(task.input, task.options, signal);
+    case 'tiles':
+      return reader.tiles(task.input, task.options, signal);
+    case 'pixels':
+      return reader.pixels(task.input, task.options, signal);
+  }
 }

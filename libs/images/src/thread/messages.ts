@@ -1,12 +1,14 @@
 import { ImageError, type ImageErrorCode } from '../errors.js';
 import type { DecodeOptions, ImageInput } from '../image-input.js';
 import type { PatchOptions } from '../patches.js';
+import type { PixelPlan } from '../pixels.js';
 import type { Tiling } from '../tiling.js';
 
 /** What a thread is asked for; one thing at a time. */
 export type ImageTask = { readonly input: ImageInput } & (
   | { readonly type: 'patches'; readonly options: PatchOptions }
   | { readonly type: 'tiles'; readonly options: Tiling & DecodeOptions }
+  | { readonly type: 'pixels'; readonly options: PixelPlan }
 );
 
 export interface ToThread {
