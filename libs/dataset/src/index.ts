@@ -10,6 +10,11 @@ export { DatasetError, describeProblem, problemWords, type RowProblem } from './
 export { assertNoTextLost, loadDataset, type Dataset } from './load-dataset.js';
 export { answerEndIds, encodePrompt } from './masks/encode-prompt.js';
 export { packBatch, type PackedBatch } from './pack-batch.js';
+export {
+  openPromptTokenizers,
+  type PromptTokenizers,
+  type PromptTokens,
+} from './prompts/prompt-tokenizers.js';
 export { createRandom } from './random.js';
 export type { DatasetReport } from './rows/dataset-report.js';
 export type { DatasetSummary, RowOutcome } from './rows/read-dataset.js';
