@@ -8,16 +8,19 @@ checkpoints have them: clip/ without tokenizer.json, t5/ with one that transform
 
 import base64
 import io
+import itertools
 import json
 import sys
+from collections import Counter
 from pathlib import Path
 
 import sentencepiece
 import tokenizers
 import transformers
 from sentencepiece import sentencepiece_model_pb2
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+from tokenizers import normalizers, pre_tokenizers
 
+CLIP_PATTERN = tokenizers.Regex(r"\p{L}+|\p{N}|[^\s\p{L}\p{N}]+")
 CLIP_LENGTH, T5_LENGTHS = 77, (16, 48)
 EXTRA_IDS = 100
 
@@ -35,6 +38,7 @@ PROMPTS = [
     "Café crème, Ñandú, naïve über",
     "Cafe\u0301 cre\u0300me, N\u0303andu\u0301, nai\u0308ve u\u0308ber",
     "q\u0301\u0323 \u0301\u0323 \u0301\u0323x \u1ea1\u0301",
+    "\u0301\u0323 marks first\t\u0308\u0327",
     "ＦＵＬＬ ｗｉｄｔｈ　ｄｏｇ　１２３",
     "ﬁne ﬂuffy oﬃce ½ x² Ⅷ ㎏ ™ ㍿",
     "👩 🐕 😀 👩‍👩‍👧‍👦 🇩🇪 👍🏽 ❤️",
@@ -80,19 +84,52 @@ def write(path, value):
     path.write_text(text + "\n", encoding="utf-8")
 
 
-def make_clip(folder):
-    """Bytes, bytes that end a word, merges, then the two special tokens: CLIP's order of ids."""
-    trained = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
-    trained.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
-    trained.pre_tokenizer = pre_tokenizers.Sequence(
+def clip_words():
+    """Words of the corpus as CLIP splits them, as characters of bytes, the last one marked."""
+    split = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(tokenizers.Regex(r"\p{L}+|\p{N}|[^\s\p{L}\p{N}]+"), "removed", True),
+            pre_tokenizers.Split(CLIP_PATTERN, "removed", invert=True),
             pre_tokenizers.ByteLevel(add_prefix_space=False),
         ]
     )
-    trainer = trainers.BpeTrainer(vocab_size=700, end_of_word_suffix="</w>", show_progress=False)
-    trained.train_from_iterator(corpus(), trainer)
-    merges = json.loads(trained.to_str())["model"]["merges"]
+    normal = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
+    for text in corpus():
+        for word, _ in split.pre_tokenize_str(normal.normalize_str(text)):
+            yield (*word[:-1], word[-1] + "</w>")
+
+
+def learn_merges(words, limit):
+    """The most frequent pair, of equal ones the first by its letters, until none is there twice."""
+    words, merges = Counter(words), []
+    while len(merges) < limit:
+        pairs = Counter()
+        for word, count in words.items():
+            for pair in itertools.pairwise(word):
+                pairs[pair] += count
+        best = min(pairs, key=lambda pair: (-pairs[pair], pair), default=None)
+        if best is None or pairs[best] < 2:
+            break
+        merges.append(best)
+        merged = Counter()
+        for word, count in words.items():
+            merged[join(word, best)] += count
+        words = merged
+    return merges
+
+
+def join(word, pair):
+    parts = []
+    for part in word:
+        if parts and (parts[-1], part) == pair:
+            parts[-1] += part
+        else:
+            parts.append(part)
+    return tuple(parts)
+
+
+def make_clip(folder):
+    """Bytes, bytes that end a word, merges, then the two special tokens: CLIP's order of ids."""
+    merges = learn_merges(clip_words(), 200)
     letters = sorted(pre_tokenizers.ByteLevel.alphabet(), key=lambda c: (ord(c) > 255, ord(c)))
     merged = ["".join(pair) for pair in merges]
     names = [*letters, *(c + "</w>" for c in letters), *merged]
@@ -143,7 +180,8 @@ def make_t5(folder):
     specials = [(0, "<pad>"), (1, "</s>"), (2, "<unk>")]
     specials += [(len(model.pieces) + i, s) for i, s in enumerate(sentinels)]
     spaces = {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": True}
-    sequence = [{"Sequence": {"id": "A", "type_id": 0}}, {"SpecialToken": {"id": "</s>", "type_id": 0}}]
+    end = {"SpecialToken": {"id": "</s>", "type_id": 0}}
+    sequence = [{"Sequence": {"id": "A", "type_id": 0}}, end]
     write(
         folder / "tokenizer.json",
         {
