@@ -5,6 +5,7 @@ import {
   assertListedIds,
   bytePairFiles,
   convertBytePairs,
+  convertDefinition,
   convertPieces,
   createTokenizer,
   JsonPart,
@@ -15,6 +16,7 @@ import {
   vocabularyFiles,
   type ConvertedVocabulary,
   type ListedTokens,
+  type RereadClass,
   type Tokenizer,
 } from '../tokenizers/index.js';
 import { listNames, readBytes, readJsonObject, readText, type JsonObject } from './model-files.js';
@@ -63,6 +65,32 @@ export async function loadFolderTokenizer(
     prefixIds: tokenizer.specialPrefixIds,
     suffixIds: tokenizer.specialSuffixIds,
   };
+}
+
+/**
+ * The same as a class of transformers reads it, whatever class the folder names: of
+ * `tokenizer.json` only the vocabulary is taken.
+ * @throws DatasetError DATASET_TOKENIZER_INVALID
+ */
+export async function loadTokenizerAs(
+  name: RereadClass,
+  folder: string,
+  given: TokenFiles,
+): Promise<FolderTokenizer> {
+  const files = { ...given, config: { ...given.config, tokenizer_class: name } };
+  const source = 'tokenizer.json';
+  const definition = await readJsonObject(folder, source);
+  if (!definition) return convertFolder(folder, files);
+  const config = new JsonPart(files.config, 'tokenizer_config.json');
+  return create(folder, files, {
+    source,
+    listed: named(folder, () =>
+      listedTokens(config, new JsonPart(files.addedTokens, 'added_tokens.json')),
+    ),
+    converted: named(folder, () =>
+      convertDefinition(new JsonPart(definition, source), name, config),
+    ),
+  });
 }
 
 async function convertFolder(folder: string, files: TokenFiles): Promise<FolderTokenizer> {

@@ -1,6 +1,7 @@
 export { TokenizerError } from './errors.js';
 export type { ConvertedVocabulary } from './files/class-options.js';
 export { bytePairFiles, convertBytePairs } from './files/convert-byte-pairs.js';
+export { convertDefinition, type RereadClass } from './files/convert-definition.js';
 export { convertPieces } from './files/convert-pieces.js';
 export { assertListedIds, listedTokens, type ListedTokens } from './files/listed-tokens.js';
 export { saveAdvice, tokenizerClassOf, vocabularyFiles } from './files/tokenizer-class.js';

@@ -1,11 +1,18 @@
 import type { JsonObject, JsonPart } from '../json.js';
-import { configuredAffixes, type AffixNames, type TokenDefaults } from './class-options.js';
+import {
+  configuredAffixes,
+  tokenOr,
+  type AffixNames,
+  type TokenDefaults,
+} from './class-options.js';
 
 /** How a class of transformers reads vocab.json and merges.txt, which are of bytes. */
 export interface BytePairClass {
   readonly kind: 'byte pairs';
   readonly tokens: TokenDefaults;
   readonly affixes: (config: JsonPart) => AffixNames;
+  /** What the model has besides vocabulary and merges. */
+  readonly modelParts: (config: JsonPart) => JsonObject;
   readonly textParts: (config: JsonPart) => JsonObject;
 }
 
@@ -23,6 +30,7 @@ const gpt2: BytePairClass = {
   kind: 'byte pairs',
   tokens: { unk_token: endOfText, bos_token: endOfText, eos_token: endOfText },
   affixes: (config) => ({ ...configuredAffixes(config, false), suffix: [] }),
+  modelParts: () => ({}),
   textParts: (config) => ({
     normalizer: null,
     pre_tokenizer: byteLevel(config, true),
@@ -39,6 +47,7 @@ const qwen2: BytePairClass = {
   kind: 'byte pairs',
   tokens: { unk_token: endOfText, eos_token: endOfText, pad_token: endOfText },
   affixes: () => none,
+  modelParts: () => ({}),
   textParts: (config) => ({
     normalizer: { type: 'NFC' },
     pre_tokenizer: {
@@ -52,9 +61,58 @@ const qwen2: BytePairClass = {
   }),
 };
 
+/** Its own special tokens, endings of English, words, digits one by one, and signs. */
+const clipPattern =
+  "<\\|startoftext\\|>|<\\|endoftext\\|>|'s|'t|'re|'ve|'m|'ll|'d" +
+  '|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+';
+
+/** Ends of words are marked, white space is none of any token. */
+export const clip: BytePairClass = {
+  kind: 'byte pairs',
+  tokens: {
+    unk_token: endOfText,
+    bos_token: '<|startoftext|>',
+    eos_token: endOfText,
+    pad_token: endOfText,
+  },
+  affixes: () => ({ prefix: ['bos_token'], suffix: ['eos_token'] }),
+  modelParts: (config) => ({
+    unk_token: tokenOr(config.get('unk_token'), endOfText),
+    continuing_subword_prefix: '',
+    end_of_word_suffix: '</w>',
+    fuse_unk: false,
+  }),
+  textParts: () => ({
+    normalizer: {
+      type: 'Sequence',
+      normalizers: [
+        { type: 'NFC' },
+        { type: 'Replace', pattern: { Regex: '\\s+' }, content: ' ' },
+        { type: 'Lowercase' },
+      ],
+    },
+    pre_tokenizer: {
+      type: 'Sequence',
+      pretokenizers: [
+        { type: 'Split', pattern: { Regex: clipPattern }, behavior: 'Removed', invert: true },
+        { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true },
+      ],
+    },
+    decoder: {
+      type: 'Sequence',
+      decoders: [
+        decoder,
+        { type: 'Replace', pattern: { String: '</w>' }, content: ' ' },
+        { type: 'Strip', content: ' ', start: 0, stop: 1 },
+      ],
+    },
+  }),
+};
+
 /** By the name of the class, without `Fast`. */
 export const bytePairClasses: ReadonlyMap<string, BytePairClass> = new Map([
   ['GPT2Tokenizer', gpt2],
   ['CodeGenTokenizer', gpt2],
   ['Qwen2Tokenizer', qwen2],
+  ['CLIPTokenizer', clip],
 ]);

@@ -1,4 +1,4 @@
-import type { JsonObject, JsonPart } from '../json.js';
+import { isObject, type JsonObject, type JsonPart } from '../json.js';
 
 /** What the files beside the vocabulary say of a tokenizer. */
 export interface ClassOptions {
@@ -23,6 +23,12 @@ export function configuredAffixes(config: JsonPart, addsBos: boolean): AffixName
     prefix: config.get('add_bos_token').flagOr(addsBos) ? ['bos_token'] : [],
     suffix: config.get('add_eos_token').flagOr(false) ? ['eos_token'] : [],
   };
+}
+
+/** A special token of the config, written as text or as `{ "content": text }`, or the default. */
+export function tokenOr(part: JsonPart, fallback: string): string {
+  if (part.isAbsent) return fallback;
+  return isObject(part.value) ? part.get('content').text : part.text;
 }
 
 /** What a class of transformers makes of the vocabulary files of a folder. */

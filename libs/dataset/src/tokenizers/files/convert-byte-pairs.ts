@@ -17,7 +17,12 @@ export function convertBytePairs(
 ): ConvertedVocabulary {
   return {
     definition: {
-      model: { type: 'BPE', vocab: vocabulary, merges: readMerges(merges, vocabulary) },
+      model: {
+        type: 'BPE',
+        vocab: vocabulary,
+        merges: readMerges(merges, vocabulary),
+        ...reading.modelParts(config),
+      },
       ...reading.textParts(config),
     },
     tokens: reading.tokens,

@@ -49,7 +49,7 @@ export const withExtraIds: MakeVocabulary = (model, options) => {
 };
 
 /** From the highest number on. */
-export function extraIds({ config }: ClassOptions): readonly string[] {
+export function extraIds({ config }: Pick<ClassOptions, 'config'>): readonly string[] {
   const part = config.get('extra_ids');
   const count = part.isAbsent ? defaultExtraIds : part.count;
   if (count > 10_000) part.fail(`is ${count}, the limit is 10000`);

@@ -18,6 +18,8 @@ const classesOfModels: ReadonlyMap<string, string> = new Map([
   ['gpt2', 'GPT2Tokenizer'],
   ['phi', 'CodeGenTokenizer'],
   ['t5', 'T5Tokenizer'],
+  ['clip', 'CLIPTokenizer'],
+  ['clip_text_model', 'CLIPTokenizer'],
   ['xlm-roberta', 'XLMRobertaTokenizer'],
 ]);
 

@@ -92,7 +92,7 @@ class Sorter {
   }
 
   finish(): void {
-    if (this.#pending.length > 2)
+    if (this.#pending.length > 1)
       this.#pending.sort(([a], [b]) => combiningClass(a) - combiningClass(b));
     for (const [codePoint, change] of this.#pending) this.next(codePoint, change);
     this.#pending = [];
