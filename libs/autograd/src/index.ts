@@ -22,6 +22,7 @@ export { embedding } from './operations/embedding.js';
 export { frozenLinear } from './operations/frozen-linear.js';
 export { gatedActivation } from './operations/gated-activation.js';
 export { groupRows } from './operations/group-rows.js';
+export { joinColumns } from './operations/join-columns.js';
 export { layerNorm } from './operations/layer-norm.js';
 export { layerScale } from './operations/layer-scale.js';
 export { linear } from './operations/linear.js';

@@ -18,10 +18,18 @@ export interface BatchShape {
   readonly integers: ReadonlyMap<string, number>;
   /** By stream of activations. */
   readonly values: ReadonlyMap<string, ValueShape>;
+  /** By rotary table that the batch brings: its rows, and half the elements that rotate. */
+  readonly ropes?: ReadonlyMap<string, ValueShape>;
   /** Σ of the weights of its losses: what the mean loss of a step is divided by. */
   readonly lossWeight: number;
   /** What throughput counts: tokens of a text. */
   readonly items: number;
+}
+
+/** A rotary table of a batch, an entry a row: (rows, width), row-major. */
+export interface RowAngles {
+  readonly cos: Float32Array;
+  readonly sin: Float32Array;
 }
 
 /** What a batch brings to the streams of a model's chain. */
@@ -31,6 +39,8 @@ export interface Batch {
   readonly integers: ReadonlyMap<string, Int32Array>;
   /** By stream, (rows, width); they carry no gradient either. */
   readonly values: ReadonlyMap<string, HostArray>;
+  /** By rotary table: where positions have more than one axis. */
+  readonly ropes?: ReadonlyMap<string, RowAngles>;
 }
 
 /** Rows of a data set as batches, made when their turn comes. */
