@@ -16,9 +16,11 @@ import { eighCases } from './cases/eigh.js';
 import { fillCases } from './cases/fill.js';
 import { gatedActivationCases } from './cases/gated-activation.js';
 import { gatedAddCases } from './cases/gated-add.js';
+import { gatherPatchesCases } from './cases/gather-patches.js';
 import { gatherRowsCases } from './cases/gather-rows.js';
 import { gemmCases } from './cases/gemm.js';
 import { gramCases } from './cases/gram.js';
+import { groupNormCases } from './cases/group-norm.js';
 import { layerNormCases } from './cases/layer-norm.js';
 import { modulateCases } from './cases/modulate.js';
 import { mseLossCases } from './cases/mse-loss.js';
@@ -66,12 +68,14 @@ const definitions: readonly CaseDefinition[] = [
   ...gemmCases,
   ...rmsNormCases,
   ...layerNormCases,
+  ...groupNormCases,
   ...ropeCases,
   ...attentionCases,
   ...decodeAttentionCases,
   ...activationCases,
   ...gatedActivationCases,
   ...gatherRowsCases,
+  ...gatherPatchesCases,
   ...scatterRowsCases,
   ...copyBlocksCases,
   ...outerProductsCases,

@@ -7,6 +7,7 @@ import { choleskyScratchBytes } from './kernels/cholesky.js';
 import { decodeAttentionScratchBytes } from './kernels/decode-attention.js';
 import { eighScratchBytes } from './kernels/eigh.js';
 import { gramScratchBytes } from './kernels/gram.js';
+import { groupNormScratchBytes } from './kernels/group-norm.js';
 import { outerProductsScratchBytes } from './kernels/outer-products.js';
 import { prodigyMomentsScratchBytes } from './kernels/prodigy-moments.js';
 import { prodigyUpdateScratchBytes } from './kernels/prodigy-update.js';
@@ -62,6 +63,7 @@ export function cudaProfile(options: CudaProfileOptions = {}): DeviceProfile {
       adamw: adamwScratchBytes,
       prodigyMoments: prodigyMomentsScratchBytes,
       prodigyUpdate: prodigyUpdateScratchBytes,
+      groupNorm: groupNormScratchBytes,
       gram: gramScratchBytes,
       eigh: eighScratchBytes,
       cholesky: choleskyScratchBytes,

@@ -126,6 +126,15 @@ describe('null backend', () => {
     const { kernels } = device;
     const [x, y, w, row] = [t([6, 8]), t([6, 8]), t([8]), t([6], 'float32')];
     const ids = t([6], 'int32');
+    const sequences = {
+      offsets: [0, 4, 6],
+      deviceOffsets: t([3], 'int32'),
+      positions: ids,
+      maxLength: 4,
+    };
+    const patches = {
+      ...{ height: 2, width: 3, size: 3, stride: 1, before: 1, outWidth: 3, first: 0 },
+    };
     kernels.rmsNorm({ x, weight: w, epsilon: 1e-6, out: y, inverseRms: row });
     kernels.rmsNormBackward({ dOut: y, x, weight: w, inverseRms: row, dX: y, accumulate: true });
     kernels.rope({
@@ -142,14 +151,10 @@ describe('null backend', () => {
     kernels.layerNormBackward({ dOut: y, x, weight: null, mean: row, inverseStd: row, dX: y });
     kernels.activation({ x, kind: 'gelu', out: x });
     kernels.activationBackward({ dOut: y, x, kind: 'gelu', dX: y });
+    kernels.groupNorm({ x, groups: 4, weight: w, bias: w, epsilon: 0, sequences, out: y });
+    kernels.gatherPatches({ x, ...patches, out: t([6, 72]) });
     kernels.scaleBy({ x, out: x, factor: 2 });
     kernels.mseLoss({ prediction: x, target: y, loss: row, gradientScale: 1 });
-    const sequences = {
-      offsets: [0, 4, 6],
-      deviceOffsets: t([3], 'int32'),
-      positions: ids,
-      maxLength: 4,
-    };
     const [scale, dScale] = [t([2, 8]), t([2, 8])];
     kernels.modulate({ x, scale, shift: dScale, sequences, out: y });
     kernels.modulateBackward({ dOut: y, x, scale, sequences, dX: x, dScale, dShift: null });

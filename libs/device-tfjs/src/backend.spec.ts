@@ -140,6 +140,13 @@ describe('the device over TensorFlow.js', () => {
       wave([9], 0.5),
     ];
     const modulation = { x: wave([160, 32]), scale: wave([3, 32]), sequences };
+    const normed = {
+      ...{ x: wave([160, 32]), groups: 4, epsilon: 1e-6, sequences, out: wave([160, 32]) },
+      ...{ weight: wave([32]), bias: wave([32]) },
+    };
+    const patches = {
+      ...{ height: 4, width: 5, size: 3, stride: 1, before: 1, outWidth: 5, first: 1 },
+    };
     const moments = [wave([31]), wave([31])].map((one, i) => ({ one, two: wave([31], i) }));
     return [
       ['gemm', { a: wave([9, 20]), b: wave([20, 31]), out, alpha: 0.5, accumulate: true }],
@@ -215,6 +222,9 @@ describe('the device over TensorFlow.js', () => {
           accumulate: true,
         },
       ],
+      ['groupNorm', { ...normed, activation: 'silu' }],
+      ['groupNorm', normed],
+      ['gatherPatches', { ...patches, x: wave([20, 8]), out: wave([18, 72]) }],
       ['activation', { x, kind: 'gelu', out }],
       ['activation', { x, kind: 'geluTanh', out }],
       ['activationBackward', { dOut: out, x, kind: 'gelu', dX: wave([9, 31]), accumulate: true }],
@@ -266,6 +276,7 @@ describe('the device over TensorFlow.js', () => {
       ['attention', attention],
       ['attention', { ...attention, mask: { kind: 'none' } }],
       ['attention', scored],
+      ['attention', { ...attention, mask: { kind: 'none' }, relativeBias: wave([9, 4]) }],
       ['decodeAttention', decoding],
       ['decodeAttention', { ...decoding, softCap: 30, sinks: wave([4]) }],
       ['attentionBackward', { ...attention, ...gradients }],

@@ -1,7 +1,7 @@
 import type { RopeTable } from '@emloc/autograd';
-import { at } from '@emloc/checked';
+import { at, get } from '@emloc/checked';
 import type { Device, SequenceLayout, Tensor } from '@emloc/device';
-import { longestSequence, type Batch } from '@emloc/models';
+import { longestSequence, type Batch, type BatchShape } from '@emloc/models';
 
 import { bytesOf } from './paged-model.js';
 
@@ -34,7 +34,10 @@ export class DeviceBatch {
       for (const [stream, numbers] of integers)
         this.integers.set(stream, this.#integers(numbers, `batch.${stream}`));
       for (const [rows, offsets] of shape.layouts)
-        this.layouts.set(rows, this.#layout(offsets, positions.get(rows)));
+        this.layouts.set(rows, {
+          ...this.#layout(offsets, positions.get(rows)),
+          ...gridsOf(shape, rows),
+        });
       const { computeDType } = device.profile;
       for (const [stream, { rows, width, dtype = computeDType }] of shape.values) {
         if (!isWanted(stream)) continue;
@@ -106,6 +109,21 @@ export class DeviceBatch {
     const source = { bytes: bytesOf(numbers), dtype: 'int32' } as const;
     return this.#own(this.device.tensor(source, [numbers.length], 'int32', 'activations', label));
   }
+}
+
+/** @throws Error where a sequence does not have the rows of its image */
+function gridsOf({ layouts, grids }: BatchShape, rows: string): Pick<SequenceLayout, 'grids'> {
+  const images = grids?.get(rows);
+  if (!images) return {};
+  const offsets = get(layouts, rows);
+  const odd = offsets.slice(1).findIndex((end, image) => {
+    const { height = 0, width = 0 } = images[image] ?? {};
+    return end - at(offsets, image) !== height * width;
+  });
+  if (odd < 0 && images.length === offsets.length - 1) return { grids: images };
+  throw new Error(
+    `a batch has ${offsets.length - 1} sequences of ${rows} and ${images.length} grids, which differ`,
+  );
 }
 
 /** Rows counted from 0 in every sequence. */

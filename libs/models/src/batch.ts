@@ -1,5 +1,5 @@
 import { at } from '@emloc/checked';
-import type { HostArray } from '@emloc/device';
+import type { Grid, HostArray } from '@emloc/device';
 
 /** A stream of activations that a batch brings. */
 export interface ValueShape {
@@ -14,6 +14,8 @@ export interface ValueShape {
 export interface BatchShape {
   /** By row layout: cumulative lengths of its sequences, first 0; there is no padding. */
   readonly layouts: ReadonlyMap<string, readonly number[]>;
+  /** By row layout whose rows are pixels: the image that each of its sequences is. */
+  readonly grids?: ReadonlyMap<string, readonly Grid[]>;
   /** By stream of integers: how many there are. */
   readonly integers: ReadonlyMap<string, number>;
   /** By stream of activations. */

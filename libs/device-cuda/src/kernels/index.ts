@@ -15,9 +15,11 @@ import { eigh } from './eigh.js';
 import { fill } from './fill.js';
 import { gatedActivation, gatedActivationBackward } from './gated-activation.js';
 import { gatedAdd, gatedAddBackward } from './gated-add.js';
+import { gatherPatches } from './gather-patches.js';
 import { gatherRows } from './gather-rows.js';
 import { gemm } from './gemm.js';
 import { gram } from './gram.js';
+import { groupNorm } from './group-norm.js';
 import { layerNorm, layerNormBackward } from './layer-norm.js';
 import { modulate, modulateBackward } from './modulate.js';
 import { mseLoss } from './mse-loss.js';
@@ -38,6 +40,7 @@ export const operations = {
   rmsNormBackward,
   layerNorm,
   layerNormBackward,
+  groupNorm,
   rope,
   attention,
   attentionBackward,
@@ -47,6 +50,7 @@ export const operations = {
   gatedActivation,
   gatedActivationBackward,
   gatherRows,
+  gatherPatches,
   scatterRows,
   copyBlocks,
   outerProducts,

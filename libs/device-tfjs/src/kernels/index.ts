@@ -16,9 +16,11 @@ import { eigh } from './eigh.js';
 import { fill } from './fill.js';
 import { gatedActivation, gatedActivationBackward } from './gated-activation.js';
 import { gatedAdd, gatedAddBackward } from './gated-add.js';
+import { gatherPatches } from './gather-patches.js';
 import { gatherRows } from './gather-rows.js';
 import { gemm } from './gemm.js';
 import { gram } from './gram.js';
+import { groupNorm } from './group-norm.js';
 import { layerNorm, layerNormBackward } from './layer-norm.js';
 import { modulate, modulateBackward } from './modulate.js';
 import { mseLoss } from './mse-loss.js';
@@ -52,6 +54,7 @@ export function createKernels(context: TfjsContext): Kernels {
     rmsNormBackward: launched('rmsNormBackward', rmsNormBackward),
     layerNorm: launched('layerNorm', layerNorm),
     layerNormBackward: launched('layerNormBackward', layerNormBackward),
+    groupNorm: launched('groupNorm', groupNorm),
     rope: launched('rope', rope),
     attention: launched('attention', attention),
     attentionBackward: launched('attentionBackward', attentionBackward),
@@ -61,6 +64,7 @@ export function createKernels(context: TfjsContext): Kernels {
     gatedActivation: launched('gatedActivation', gatedActivation),
     gatedActivationBackward: launched('gatedActivationBackward', gatedActivationBackward),
     gatherRows: launched('gatherRows', gatherRows),
+    gatherPatches: launched('gatherPatches', gatherPatches),
     scatterRows: launched('scatterRows', scatterRows),
     copyBlocks: launched('copyBlocks', copyBlocks),
     outerProducts: launched('outerProducts', outerProducts),
