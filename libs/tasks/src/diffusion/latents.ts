@@ -15,7 +15,10 @@ export type PatchLimits = Pick<DiffusionLimits, 'latentChannels' | 'patch'>;
 const logVarianceRange = { least: -30, most: 20 } as const;
 
 /** Rows that an image takes in a transformer. */
-export function latentRows({ height, width }: LatentSize, { patch }: PatchLimits): number {
+export function latentRows(
+  { height, width }: LatentSize,
+  { patch }: Pick<PatchLimits, 'patch'>,
+): number {
   return (height / patch) * (width / patch);
 }
 

@@ -33,7 +33,7 @@ export function samplingNoiseLevels(
   return [...stretched(levels, schedule.shiftTerminal), 0];
 }
 
-type DynamicShift = NonNullable<NoiseSchedule['dynamic']>;
+type DynamicShift = Omit<NonNullable<NoiseSchedule['dynamic']>, 'kind'>;
 
 /** The dynamic shift of an image's rows: exponential ones are about 0.5 to 1.15. */
 export function dynamicShift(
