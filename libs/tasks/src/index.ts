@@ -9,16 +9,11 @@ export { DiffusionError } from './diffusion/errors.js';
 export {
   decoderLatents,
   unpackLatents,
-  type LatentScaling,
   type LatentSize,
   type PatchLimits,
 } from './diffusion/latents.js';
 export { sample, type EvaluateVelocity, type VelocityQuestion } from './diffusion/sample.js';
-export {
-  samplingNoiseLevels,
-  type DynamicShift,
-  type NoiseSchedule,
-} from './diffusion/scheduler.js';
+export { samplingNoiseLevels } from './diffusion/scheduler.js';
 export { ScoreError } from './scores/errors.js';
 export { createMetric, metricNames, metrics, type MetricName } from './scores/metrics.js';
 export { referenceOf, type Reference } from './scores/reference.js';
