@@ -50,12 +50,14 @@ export interface DiffusionLimits {
 /** What the text encoders are given. */
 export interface PromptLimits {
   readonly pooled: {
+    readonly vocabularySize: number;
     /** Tokens of a prompt, padded. */
     readonly tokens: number;
     /** The token whose first row stands for the prompt; null: that of the largest id. */
     readonly end: number | null;
   };
   readonly rows: {
+    readonly vocabularySize: number;
     /** Kinds of distance between two rows, half of them to each side. */
     readonly buckets: number;
     /** The distance from which on all are of one kind. */

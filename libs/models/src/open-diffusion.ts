@@ -22,6 +22,8 @@ import { modelFrom, type Model } from './open-model.js';
 
 /** A folder of models that make images together; only the transformer is trained. */
 export interface DiffusionModel extends AsyncDisposable {
+  /** Has what is no weight: tokenizers, say. */
+  readonly folder: string;
   readonly transformer: Model;
   /** `pooledBatch` to `pooled`. */
   readonly clip: Model;
@@ -75,7 +77,14 @@ export async function openDiffusionModel(
     const models = modelsOf(opened, layouts, allowUnusedLayers);
     const { limits } = layouts;
     const notices = Object.values(models).flatMap((model) => model.notices);
-    return { ...models, limits, notices, close, [Symbol.asyncDispose]: close };
+    return {
+      folder: place.folder,
+      ...models,
+      limits,
+      notices,
+      close,
+      [Symbol.asyncDispose]: close,
+    };
   } catch (error) {
     await close();
     throw error;

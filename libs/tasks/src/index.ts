@@ -5,7 +5,37 @@ export type { Score, TaskBatches, TaskRows } from './task-rows.js';
 export { consecutive, TextRows, type TextBatches, type TextImages } from './text/text-rows.js';
 export { Prompts, TextPrompts } from './text/text-prompts.js';
 export { evaluateText, type Evaluation } from './text/text-score.js';
+export {
+  ConditionRows,
+  ConditionSet,
+  givenConditioning,
+  keptConditioning,
+  type Condition,
+  type Conditioning,
+} from './diffusion/conditions.js';
+export type { DrawEvaluation } from './diffusion/diffusion-score.js';
+export { conditionsOf, drawRows, plainLosses, type DrawLosses } from './diffusion/draw-rows.js';
+export {
+  fixedDraws,
+  heldOutPictures,
+  numbersOf,
+  trainingDraws,
+  type Draw,
+  type Picture,
+} from './diffusion/draws.js';
 export { DiffusionError } from './diffusion/errors.js';
+export { blankStreams, type KeptStreams } from './diffusion/kept-streams.js';
+export type { LatentRows } from './diffusion/latent-rows.js';
+export {
+  assertNoiseScheme,
+  type LossWeighting,
+  type NoiseScheme,
+} from './diffusion/noise-levels.js';
+export {
+  questionBatch,
+  samplingConditions,
+  type SampledCaptions,
+} from './diffusion/sampling-batch.js';
 export {
   decoderLatents,
   unpackLatents,

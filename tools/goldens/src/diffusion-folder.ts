@@ -15,7 +15,7 @@ import {
   type DiffusionModel,
   type Model,
 } from '@emloc/models';
-import { deviceBytes, minimumDeviceBytes, openPager } from '@emloc/weight-pager';
+import { allDeviceBytes, minimumDeviceBytes, openPager } from '@emloc/weight-pager';
 
 interface DiffusionCheck {
   readonly target: DeviceTarget;
@@ -70,7 +70,7 @@ async function measureOn(
       withModel: async ({ source, layout }, run) => {
         const pager = openPager({
           ...{ device, source, reads: weights.reads },
-          deviceBytes: Math.min(weights.freeBytes, allBytes(source, device)),
+          deviceBytes: Math.min(weights.freeBytes, allDeviceBytes(source, device)),
           hostBytes: Number.POSITIVE_INFINITY,
         });
         try {
@@ -85,9 +85,6 @@ async function measureOn(
   }
 }
 
-function allBytes({ layers }: Model['source'], device: Device): number {
-  return layers.reduce((sum, layer) => sum + deviceBytes(layer, device), 0);
-}
 
 /** What everything but weights takes at most, by a rehearsal on the null device. */
 async function bytesBeside(

@@ -62,8 +62,12 @@ export function readClip(config: ConfigReader): ClipShape {
   };
 }
 
-export function pooledLimits({ positions, end }: ClipShape): PromptLimits['pooled'] {
-  return { tokens: positions, end };
+export function pooledLimits({
+  positions,
+  end,
+  vocabularySize,
+}: ClipShape): PromptLimits['pooled'] {
+  return { vocabularySize, tokens: positions, end };
 }
 
 /**

@@ -67,8 +67,8 @@ export function readT5(config: ConfigReader): T5Shape {
   };
 }
 
-export function rowLimits({ buckets, maxDistance }: T5Shape): PromptLimits['rows'] {
-  return { buckets, maxDistance };
+export function rowLimits({ buckets, maxDistance, vocabularySize }: T5Shape): PromptLimits['rows'] {
+  return { vocabularySize, buckets, maxDistance };
 }
 
 /**

@@ -1,9 +1,10 @@
 import { at, get } from '@emloc/checked';
 import type { Device, Tensor } from '@emloc/device';
-import { evaluate, FinetuneError, type EvaluateOptions, type Scorer } from '@emloc/finetune';
+import { evaluate, FinetuneError, type Scorer } from '@emloc/finetune';
 import { diffusionRows } from '@emloc/models';
 
-import type { LatentRows } from './latent-rows.js';
+import type { Score, Scoring } from '../task-rows.js';
+import type { SampleSource } from './sample-row.js';
 
 /** The error where noise levels are within (`above`, `upTo`]. */
 interface NoiseBand {
@@ -14,10 +15,11 @@ interface NoiseBand {
   readonly draws: number;
 }
 
-/** Scores of one variant over all draws. */
-export interface DrawEvaluation {
-  /** Mean over the numbers of all latents of (predicted velocity − velocity)². */
-  readonly loss: number;
+/**
+ * Scores of one variant over all draws; `loss` is the mean over the numbers of all latents of
+ * (predicted velocity − velocity)².
+ */
+export interface DrawEvaluation extends Score {
   /** From the least noise to the most. */
   readonly bands: readonly NoiseBand[];
   readonly draws: number;
@@ -27,14 +29,11 @@ export interface DrawEvaluation {
 
 /** Batches of draws. */
 export interface DrawBatches {
-  readonly source: LatentRows;
+  readonly source: SampleSource;
   readonly rows: readonly (readonly number[])[];
 }
 
-interface DrawEvaluationOptions extends Omit<
-  EvaluateOptions<DrawEvaluation>,
-  'batches' | 'scorer'
-> {
+interface DrawEvaluationOptions extends Scoring {
   /** With a target, and weights of 1. */
   readonly batches: DrawBatches;
 }

@@ -10,23 +10,15 @@ import {
   type BatchShape,
   type DiffusionLimits,
   type DiffusionSample,
-  type RowSource,
   type ValueShape,
 } from '@emloc/models';
 
-import { conditionValues, type Condition, type Conditioning } from './conditions.js';
+import type { Scoring, TaskRows } from '../task-rows.js';
+import { conditionValues, type Conditioning } from './conditions.js';
+import { evaluateDraws, type DrawEvaluation } from './diffusion-score.js';
 import { float32Array, membersAt, readStreams, type KeptStreams } from './kept-streams.js';
-import { latentRows, type LatentSize } from './latents.js';
-
-/** A row of a source, before its latents are there. */
-export interface Sample {
-  readonly size: LatentSize;
-  readonly condition: Condition;
-  /** Factor of its losses. */
-  readonly weight: number;
-  /** Whether it counts among those that the sum of losses is divided by. */
-  readonly isCounted: boolean;
-}
+import { latentRows } from './latents.js';
+import type { Sample, SampleSource } from './sample-row.js';
 
 /** Packed latents of a sample: (rows, columns) each. */
 export interface LatentContent {
@@ -51,10 +43,25 @@ export interface LatentRowsOptions {
 const keptPlaces = 8;
 
 /** Samples of latents as rows of a transformer; those of a batch may have several sizes. */
-export class LatentRows implements RowSource {
+export class LatentRows implements TaskRows, SampleSource {
   readonly #places = new Map<string, ReturnType<typeof diffusionPlaces>>();
 
   constructor(private readonly options: LatentRowsOptions) {}
+
+  get count(): number {
+    return this.options.samples.length;
+  }
+
+  get items(): number {
+    return this.count;
+  }
+
+  evaluate(
+    batches: readonly (readonly number[])[],
+    scoring: Scoring,
+  ): Promise<readonly DrawEvaluation[]> {
+    return evaluateDraws({ ...scoring, batches: { source: this, rows: batches } });
+  }
 
   samples(rows: readonly number[]): readonly Sample[] {
     return membersAt(this.options.samples, rows);
