@@ -1,6 +1,9 @@
+import { cp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { at, get } from '@emloc/checked';
-import { Device, MemoryBudget } from '@emloc/device';
+import { openCheckpoint, writeSafetensors } from '@emloc/checkpoint';
+import { byteLength, Device, MemoryBudget } from '@emloc/device';
 import { createCpuBackend } from '@emloc/device-cpu';
 import { deviceTarget } from '@emloc/device-registry';
 import { frontLength, frontStreams, runChain, runFront, type PagedModel } from '@emloc/finetune';
@@ -95,6 +98,35 @@ function batchOf(
   };
 }
 
+/** Gives the tensors of a component other names. */
+async function rename(folder: string, to: (name: string) => string): Promise<void> {
+  const file = join(folder, 'model.safetensors');
+  const { tensors, close, read } = await openAll(folder);
+  const entries = await Promise.all(
+    [...tensors].map(async ([name, { shape, dtype }]) => ({
+      ...{ name: to(name), shape, dtype },
+      data: await read(name).then((bytes) => () => bytes),
+    })),
+  );
+  await close();
+  await writeSafetensors(file, entries, { format: 'pt' });
+}
+
+async function openAll(folder: string) {
+  const checkpoint = await openCheckpoint(folder);
+  const { tensors } = checkpoint;
+  return {
+    tensors,
+    close: () => checkpoint.close(),
+    read: async (name: string): Promise<Uint8Array> => {
+      const { shape } = get(tensors, name);
+      const bytes = new Uint8Array(byteLength(shape, 'bfloat16'));
+      await checkpoint.read(name, bytes);
+      return bytes;
+    },
+  };
+}
+
 const first = { promptTokens: 7, rows: 3, columns: 2, level: 0.75 };
 const second = { promptTokens: 5, rows: 2, columns: 4, level: 0.25 };
 
@@ -110,6 +142,19 @@ describe.each(fixtureNames(from))('%s', (name) => {
     const comparison = await compareDiffusionFolder(fixture.folder, check);
     expect(comparison?.wrong).toEqual([]);
     expect(comparison?.worst.outputs).toBeGreaterThan(0);
+  });
+
+  it('computes the same with the names of older files', async () => {
+    const folder = `${fixture.folder}-older`;
+    await cp(fixture.folder, folder, { recursive: true });
+    await rename(join(folder, 'text_encoder'), (tensor) => `text_model.${tensor}`);
+    await rename(join(folder, 'text_encoder_2'), (tensor) =>
+      tensor === 'shared.weight' ? 'encoder.embed_tokens.weight' : tensor,
+    );
+    const check = { target, vramBytes: null, limits: float32Limits };
+    const older = await compareDiffusionFolder(folder, check);
+    await rm(folder, { recursive: true });
+    expect(older).toEqual(await compareDiffusionFolder(fixture.folder, check));
   });
 
   it('computes the same in pages', async () => {
