@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import type { AttentionOptions, Tensor } from '@emloc/device';
 
 import type { CpuContext } from '../context.js';
@@ -17,7 +18,7 @@ export function attention(context: CpuContext, options: AttentionOptions): void 
     options.logSumExp,
   ].map(float32) as Float32Arrays<5>;
   const sinks = options.sinks && float32(options.sinks);
-  const biases = options.relativeBias && columnsOf(options.relativeBias);
+  const biases = options.relativeBias ? columnsOf(options.relativeBias) : null;
   const rows = logSumExp.length / heads;
   const scratch = takeTile(context, options);
   const group = heads / kvHeads;
@@ -36,7 +37,7 @@ export function attention(context: CpuContext, options: AttentionOptions): void 
       };
       const { scale, softCap = null } = options;
       const sink = sinks ? (sinks[head] as number) : Number.NEGATIVE_INFINITY;
-      const bias = biases?.[head] ?? null;
+      const bias = biases && at(biases, head);
       attendTile(context, scratch, { tile, headLength, scale, softCap, sink, bias, ...heads2d });
       writeLogSumExp(context, scratch, logSumExp, head * rows + tile.queryRow, tile.rows);
     }

@@ -43,7 +43,7 @@ function probabilityBytes(options: Shape): number {
   return roundUp(rows * stride * bytesPerElement[options.q.dtype]);
 }
 
-/** A chunk of the queries of one head and the keys that they attend to, counted in the sequence. */
+/** Some queries of one head and the keys that they attend to, counted in their sequence. */
 interface Chunk {
   readonly head: number;
   readonly start: number;
@@ -52,7 +52,7 @@ interface Chunk {
   readonly keys: RowRange;
 }
 
-/** Chunk by chunk and head by head: scores by cuBLAS, softmax, product with the values by cuBLAS. */
+/** Chunk by chunk and head by head: a product for the scores, softmax, one with the values. */
 export function attentionWide(
   context: CudaContext,
   options: AttentionOptions,
