@@ -133,16 +133,15 @@ function columnsOf(table: Tensor): Float32Array[] {
   );
 }
 
-/** Adds to each score the bias of its distance, or that of the largest in its direction. */
+/** Adds to each score the bias of its distance, or that of the last in its direction. */
 function addBias(scores: Float32Array, tile: QueryTile, bias: Float32Array): void {
   const { rows, keys, queryRow, keyRow } = tile;
   const last = bias.length - 1;
   for (let row = 0, i = 0; row < rows; row += 1) {
-    // Entry of the first key.
-    const first = last / 2 + keyRow - queryRow - row;
-    for (let key = 0; key < keys; key += 1, i += 1) {
-      const entry = Math.min(Math.max(first + key, 0), last);
-      scores[i] = (scores[i] as number) + (bias[entry] as number);
+    let entry = last / 2 + keyRow - queryRow - row;
+    for (const end = i + keys; i < end; i += 1, entry += 1) {
+      const within = entry < 0 ? 0 : entry > last ? last : entry;
+      scores[i] = (scores[i] as number) + (bias[within] as number);
     }
   }
 }
