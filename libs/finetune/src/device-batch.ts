@@ -116,11 +116,12 @@ function gridsOf({ layouts, grids }: BatchShape, rows: string): Pick<SequenceLay
   const images = grids?.get(rows);
   if (!images) return {};
   const offsets = get(layouts, rows);
-  const odd = offsets.slice(1).findIndex((end, image) => {
-    const { height = 0, width = 0 } = images[image] ?? {};
-    return end - at(offsets, image) !== height * width;
-  });
-  if (odd < 0 && images.length === offsets.length - 1) return { grids: images };
+  const fits =
+    images.length === offsets.length - 1 &&
+    images.every(
+      ({ height, width }, image) => at(offsets, image + 1) - at(offsets, image) === height * width,
+    );
+  if (fits) return { grids: images };
   throw new Error(
     `a batch has ${offsets.length - 1} sequences of ${rows} and ${images.length} grids, which differ`,
   );
