@@ -338,8 +338,8 @@ describe('scores of draws', () => {
       const [all] = await evaluateDraws({ model, batches, variants: [null] });
       const rows = [6, 4, 6, 4] as const;
       const mean = (...numbers: (0 | 1 | 2 | 3)[]): number =>
-        numbers.reduce((sum, i) => sum + parts[i] * rows[i], 0) /
-        numbers.reduce((sum, i) => sum + rows[i], 0);
+        numbers.reduce<number>((sum, i) => sum + parts[i] * rows[i], 0) /
+        numbers.reduce<number>((sum, i) => sum + rows[i], 0);
       expect(all?.loss).toBeCloseTo(mean(0, 1, 2, 3), 5);
       expect(all).toMatchObject({ draws: 4, rows: 20 });
       expect(Object.keys(all ?? {})[0]).toBe('loss');

@@ -55,9 +55,7 @@ describe('packed latents', () => {
     );
     const packed = packLatents(pixels, size, { latentChannels, patch });
     expect(unpackLatents(packed, size, { latentChannels, patch })).toEqual(pixels);
-    expect(latentRows(size, { latentChannels, patch })).toBe(
-      packed.length / (latentChannels * patch ** 2),
-    );
+    expect(latentRows(size, { patch })).toBe(packed.length / (latentChannels * patch ** 2));
   });
 
   it('have channels before places within a patch', () => {
