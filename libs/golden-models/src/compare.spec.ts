@@ -129,7 +129,7 @@ describe('compareGolden', () => {
     ['no sequences', { ...measured(), sequences: [] }],
     ['rows of another sequence', { ...measured({ logits: logits.subarray(0, 8) }) }],
   ] as const)('is over every limit with %s', (_, found) => {
-    const limits = { logits: 1e300, losses: 1e300, gradients: 1e300 };
+    const limits = { logits: 1e300, outputs: 1e300, losses: 1e300, gradients: 1e300 };
 
     expect(compareGolden(golden, found, limits).wrong[0]?.error).toBe(Number.POSITIVE_INFINITY);
   });

@@ -49,7 +49,7 @@ interface GoldenFeatures {
   readonly norm: number;
 }
 
-interface GoldenLora {
+export interface GoldenLora {
   /** Mean cross-entropy over the targets of all sequences, with the LoRA of `goldenAdapter`. */
   readonly loss: number;
   /** By module path. */
@@ -158,7 +158,8 @@ function toSequence(sequence: Fields, prefix: string): GoldenSequence {
   };
 }
 
-function toLora(value: unknown): GoldenLora {
+/** @throws Error that names the field */
+export function toLora(value: unknown): GoldenLora {
   const lora = asFields(value, 'lora');
   const gradients = Object.entries(asFields(lora.grads, 'lora.grads'));
   return {

@@ -1,6 +1,6 @@
-import { fixtureNames, float32Limits, unpackFixture, type Limits } from '@emloc/golden-models';
+import { fixtureNames, float32Limits, unpackFixture } from '@emloc/golden-models';
 
-import { checkFolder, type Measure } from './check-folders.js';
+import { checkFolder, type Checks, type Measure } from './check-folders.js';
 import type { Outcome } from './report.js';
 
 /** Packed fixtures in a folder; no names: all of them. */
@@ -16,24 +16,24 @@ interface Fixtures {
 export async function* checkFixtures(
   { from, names }: Fixtures,
   measure: Measure,
-  limits: Limits = float32Limits,
+  others: Partial<Omit<Checks, 'measure'>> = {},
 ): AsyncGenerator<Outcome> {
+  const checks = { limits: float32Limits, ...others, measure };
   const all = fixtureNames(from);
   if (all.length === 0) throw new Error(`${from} has no fixture (NAME.golden.br)`);
   for (const name of names.length > 0 ? names : all) {
-    if (all.includes(name)) yield await checkFixture({ from, name }, measure, limits);
+    if (all.includes(name)) yield await checkFixture({ from, name }, checks);
     else yield { folder: name, failure: `${from} has no ${name}.golden.br` };
   }
 }
 
 async function checkFixture(
   { from, name }: { readonly from: string; readonly name: string },
-  measure: Measure,
-  limits: Limits,
+  checks: Checks,
 ): Promise<Outcome> {
   const fixture = await unpackFixture(name, { from });
   try {
-    return { ...(await checkFolder(fixture.folder, { measure, limits })), folder: name };
+    return { ...(await checkFolder(fixture.folder, checks)), folder: name };
   } finally {
     await fixture.close();
   }

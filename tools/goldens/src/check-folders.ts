@@ -2,6 +2,7 @@ import {
   compareGolden,
   float32Limits,
   readGolden,
+  type Comparison,
   type Golden,
   type Limits,
   type Measured,
@@ -12,21 +13,35 @@ import type { Outcome } from './report.js';
 /** Computes with the model of a folder what its golden asks for. @throws where it cannot */
 export type Measure = (folder: string, golden: Golden) => Promise<Measured>;
 
+/** Compares a folder of models that make images; null: it is none. @throws where it cannot */
+export type CompareDiffusion = (folder: string, limits: Limits) => Promise<Comparison | null>;
+
+/** What a folder is compared with. */
+export interface Checks {
+  readonly measure: Measure;
+  readonly limits: Limits;
+  /** Absent: no folder is taken for one of such models. */
+  readonly compareDiffusion?: CompareDiffusion;
+}
+
 /** Compares folders one after another. One that cannot be read or measured has its reason. */
 export async function* checkFolders(
   folders: readonly string[],
   measure: Measure,
-  limits: Limits = float32Limits,
+  others: Partial<Omit<Checks, 'measure'>> = {},
 ): AsyncGenerator<Outcome> {
-  for (const folder of folders) yield await checkFolder(folder, { measure, limits });
+  const checks = { limits: float32Limits, ...others, measure };
+  for (const folder of folders) yield await checkFolder(folder, checks);
 }
 
 /** Compares one folder. */
 export async function checkFolder(
   folder: string,
-  { measure, limits }: { readonly measure: Measure; readonly limits: Limits },
+  { measure, limits, compareDiffusion }: Checks,
 ): Promise<Outcome> {
   try {
+    const ofImages = await compareDiffusion?.(folder, limits);
+    if (ofImages) return { folder, comparison: ofImages };
     const golden = await readGolden(folder);
     return { folder, comparison: compareGolden(golden, await measure(folder, golden), limits) };
   } catch (error) {

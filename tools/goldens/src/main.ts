@@ -1,8 +1,10 @@
 import process from 'node:process';
 import { deviceTarget } from '@emloc/device-registry';
+import type { Limits } from '@emloc/golden-models';
 
 import { checkFixtures } from './check-fixtures.js';
 import { checkFolders } from './check-folders.js';
+import { compareDiffusionFolder } from './diffusion-folder.js';
 import { limitsOf, measureFolder } from './measure-folder.js';
 import { parseOptions } from './options.js';
 import { formatOutcome, formatSummary, isRight, toJson, type Outcome } from './report.js';
@@ -14,10 +16,15 @@ async function main(args: readonly string[]): Promise<boolean> {
   const outcomes: Outcome[] = [];
   const measure = (folder: string, golden: Parameters<typeof measureFolder>[1]) =>
     measureFolder(folder, golden, { target, vramBytes });
+  const others = {
+    limits: limitsOf(target),
+    compareDiffusion: (folder: string, limits: Limits) =>
+      compareDiffusionFolder(folder, { target, vramBytes, limits }),
+  };
   const checked =
     fixtures === null
-      ? checkFolders(folders, measure, limitsOf(target))
-      : checkFixtures({ from: fixtures, names: folders }, measure, limitsOf(target));
+      ? checkFolders(folders, measure, others)
+      : checkFixtures({ from: fixtures, names: folders }, measure, others);
   for await (const outcome of checked) {
     outcomes.push(outcome);
     if (!json) console.log(formatOutcome(outcome));

@@ -2,7 +2,7 @@ import type { Comparison, Deviation } from '@emloc/golden-models';
 
 import { formatOutcome, formatSummary, isRight, toJson, type Outcome } from './report.js';
 
-const worst = { logits: 2.1e-6, losses: 0, gradients: 4.4e-5 };
+const worst = { logits: 2.1e-6, outputs: undefined, losses: 0, gradients: 4.4e-5 };
 
 const outcome = (wrong: readonly Deviation[], changes: Partial<Comparison> = {}): Outcome => ({
   folder: '/somewhere/qwen3/',

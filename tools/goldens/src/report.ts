@@ -7,7 +7,7 @@ export type Outcome =
   /** It could not be compared: its family is not there, a file is missing. */
   | { readonly folder: string; readonly failure: string };
 
-const quantities: readonly Quantity[] = ['logits', 'losses', 'gradients'];
+const quantities: readonly Quantity[] = ['logits', 'outputs', 'losses', 'gradients'];
 
 /** Deviations that a line names; the others are counted. */
 const named = 3;

@@ -1,0 +1,169 @@
+import { fileURLToPath } from 'node:url';
+import { at, get } from '@emloc/checked';
+import { Device, MemoryBudget } from '@emloc/device';
+import { createCpuBackend } from '@emloc/device-cpu';
+import { deviceTarget } from '@emloc/device-registry';
+import { frontLength, frontStreams, runChain, runFront, type PagedModel } from '@emloc/finetune';
+import {
+  fixtureNames,
+  float32Limits,
+  unpackFixture,
+  type GoldenFixture,
+} from '@emloc/golden-models';
+import {
+  diffusionPlaces,
+  diffusionRows,
+  diffusionSizes,
+  noiseFeatures,
+  openDiffusionModel,
+  pagesSource,
+  predictionLayout,
+  restOf,
+  diffusionStreams as streams,
+  type Batch,
+  type DiffusionLimits,
+  type ModelLayout,
+} from '@emloc/models';
+import { openPager, type LayerSource } from '@emloc/weight-pager';
+
+import { compareDiffusionFolder } from '../src/diffusion-folder.js';
+
+const from = fileURLToPath(
+  new URL('../../../libs/golden-models/fixtures/diffusion', import.meta.url),
+);
+const target = deviceTarget('cpu');
+
+async function onCpu<T>(
+  layout: ModelLayout,
+  source: LayerSource,
+  use: (model: PagedModel) => Promise<T>,
+): Promise<T> {
+  const device = new Device(createCpuBackend(), new MemoryBudget(2 ** 30));
+  const pager = openPager({ device, source, deviceBytes: 2 ** 28, hostBytes: 2 ** 28 });
+  try {
+    return await use({ device, layout, pager });
+  } finally {
+    await pager.close();
+    expect(device.liveTensors).toBe(0);
+    await device.close();
+  }
+}
+
+/** Samples of these sizes, filled with smooth numbers. */
+function batchOf(
+  limits: DiffusionLimits,
+  samples: readonly { promptTokens: number; rows: number; columns: number; level: number }[],
+): Batch {
+  const sizes = diffusionSizes(limits, samples);
+  const { latents, prompt, samples: each } = diffusionRows;
+  const smooth = (rows: string, width: number, seed: number): [string, Float32Array, number] => {
+    const offsets = get(sizes.layouts, rows);
+    const values = samples.flatMap((_, sample) =>
+      Array.from({ length: (at(offsets, sample + 1) - at(offsets, sample)) * width }, (_, index) =>
+        Math.sin(0.37 * index + seed),
+      ),
+    );
+    return [rows, Float32Array.from(values), width];
+  };
+  const features = samples.flatMap(({ level }) => [...noiseFeatures(limits, level)]);
+  const level = (): [string, Float32Array, number] => [
+    each,
+    Float32Array.from(features),
+    limits.featureWidth,
+  ];
+  const values = new Map([
+    [streams.latents, smooth(latents, limits.latentChannels * limits.patch ** 2, 1)],
+    [streams.prompt, smooth(prompt, limits.promptWidth, 2)],
+    [streams.pooled, smooth(each, limits.pooledWidth, 3)],
+    [streams.noiseLevel, level()],
+    ...(limits.hasGuidance ? [[streams.guidance, level()] as const] : []),
+  ]);
+  return {
+    ...diffusionPlaces(limits, samples),
+    shape: {
+      ...sizes,
+      values: new Map([...values].map(([name, [rows, , width]]) => [name, { rows, width }])),
+      lossWeight: 1,
+      items: samples.length,
+    },
+    values: new Map(
+      [...values].map(([name, [, { buffer, byteOffset, byteLength }]]) => [
+        name,
+        { bytes: new Uint8Array(buffer, byteOffset, byteLength), dtype: 'float32' as const },
+      ]),
+    ),
+  };
+}
+
+const first = { promptTokens: 7, rows: 3, columns: 2, level: 0.75 };
+const second = { promptTokens: 5, rows: 2, columns: 4, level: 0.25 };
+
+describe.each(fixtureNames(from))('%s', (name) => {
+  let fixture: GoldenFixture;
+  beforeAll(async () => {
+    fixture = await unpackFixture(name, { from });
+  });
+  afterAll(() => fixture.close());
+
+  it('computes what diffusers and transformers do', async () => {
+    const check = { target, vramBytes: null, limits: float32Limits };
+    const comparison = await compareDiffusionFolder(fixture.folder, check);
+    expect(comparison?.wrong).toEqual([]);
+    expect(comparison?.worst.outputs).toBeGreaterThan(0);
+  });
+
+  it('computes the same in pages', async () => {
+    const check = { target, limits: float32Limits };
+    const whole = await compareDiffusionFolder(fixture.folder, { ...check, vramBytes: null });
+    const paged = await compareDiffusionFolder(fixture.folder, { ...check, vramBytes: 1_500_000 });
+    expect(paged).toEqual(whole);
+  });
+
+  it('gives samples that are packed what they get alone', async () => {
+    await using models = await openDiffusionModel(fixture.folder);
+    const { transformer, limits } = models;
+    const layout = predictionLayout(transformer.layout);
+    const [both, alone] = await onCpu(layout, transformer.source, async (model) => {
+      const predict = async (samples: Parameters<typeof batchOf>[1]): Promise<Float32Array> =>
+        get(await runChain({ model, batch: batchOf(limits, samples) }), streams.prediction);
+      return [await predict([first, second]), await predict([first])];
+    });
+    const rows = first.rows * first.columns;
+    const width = both.length / (rows + second.rows * second.columns);
+    expect(alone).toHaveLength(rows * width);
+    alone.forEach((value, index) => expect(both[index]).toBeCloseTo(value, 3));
+  });
+
+  it('gives the same with a front whose streams are brought', async () => {
+    await using models = await openDiffusionModel(fixture.folder);
+    const { transformer, limits } = models;
+    const layout = predictionLayout(transformer.layout);
+    const batch = batchOf(limits, [first]);
+    const whole = await onCpu(layout, transformer.source, (model) => runChain({ model, batch }));
+    const blocks = frontLength(layout, () => false);
+    const values = new Map(batch.values);
+    await onCpu(layout, transformer.source, (model) =>
+      runFront({
+        ...{ model, blocks, rows: [0] },
+        source: { shape: () => batch.shape, load: () => Promise.resolve(batch) },
+        store: {
+          put: (_row, stream, bytes) => {
+            values.set(stream, { bytes: Uint8Array.from(bytes), dtype: 'float32' });
+            return Promise.resolve();
+          },
+        },
+      }),
+    );
+    const made = frontStreams(layout, blocks);
+    const rest = restOf(layout, blocks);
+    const brought = {
+      ...batch,
+      shape: { ...batch.shape, values: new Map([...batch.shape.values, ...made]) },
+      values,
+    };
+    const source = pagesSource(transformer.source, rest.pages);
+    const again = await onCpu(rest.layout, source, (model) => runChain({ model, batch: brought }));
+    expect(made.size).toBe(layout.blocks.filter(({ isFront }) => isFront).length - 1);
+    expect(again).toEqual(whole);
+  });
+});
