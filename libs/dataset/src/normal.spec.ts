@@ -20,6 +20,10 @@ describe('normalQuantile', () => {
     expect(Math.abs(normalQuantile(p) / expected - 1)).toBeLessThan(1e-14);
   });
 
+  it.each([0, 1, -0.5, Number.NaN])('refuses %d', (p) => {
+    expect(() => normalQuantile(p)).toThrow(RangeError);
+  });
+
   it('is 0 in the middle, and its two sides mirror each other', () => {
     expect(normalQuantile(0.5)).toBe(0);
     for (const p of [0.01, 0.2, 0.25, 0.49])

@@ -16,10 +16,12 @@ export function fillNormal(random: Random, out: Float32Array): Float32Array {
 }
 
 /**
- * The number that a standard normal variable is below with probability `p`, 0 < p < 1; relative
- * error about 1e-16 (Wichura, algorithm AS 241, PPND16).
+ * The number that a standard normal variable is below with probability `p`; relative error about
+ * 1e-16 (Wichura, algorithm AS 241, PPND16).
+ * @throws RangeError unless 0 < p < 1
  */
 export function normalQuantile(p: number): number {
+  if (!(p > 0 && p < 1)) throw new RangeError(`normal quantile: ${p} is not between 0 and 1`);
   const centred = p - 0.5;
   if (Math.abs(centred) <= 0.425) {
     const r = 0.180625 - centred * centred;

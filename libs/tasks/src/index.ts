@@ -4,20 +4,50 @@ export { blankTiles, patchRows, projectedRows, type TileValues } from './images/
 export { consecutive, TextRows, type TextImages } from './text/text-rows.js';
 export { Prompts, TextPrompts } from './text/text-prompts.js';
 export { evaluateText, type Evaluation, type TextBatches } from './text/text-score.js';
+export {
+  ConditionRows,
+  ConditionSet,
+  givenConditioning,
+  keptConditioning,
+  type Condition,
+  type Conditioning,
+} from './diffusion/conditions.js';
+export {
+  evaluateDraws,
+  type DrawBatches,
+  type DrawEvaluation,
+} from './diffusion/diffusion-score.js';
+export { conditionsOf, drawRows, plainLosses, type DrawLosses } from './diffusion/draw-rows.js';
+export {
+  fixedDraws,
+  heldOutPictures,
+  numbersOf,
+  trainingDraws,
+  type Draw,
+  type Picture,
+  type TrainingDraws,
+} from './diffusion/draws.js';
 export { DiffusionError } from './diffusion/errors.js';
+export { blankStreams, type KeptStreams } from './diffusion/kept-streams.js';
+export type { LatentRows } from './diffusion/latent-rows.js';
 export {
   decoderLatents,
+  packLatents,
   unpackLatents,
-  type LatentScaling,
   type LatentSize,
-  type PatchLimits,
 } from './diffusion/latents.js';
-export { sample, type EvaluateVelocity, type VelocityQuestion } from './diffusion/sample.js';
 export {
-  samplingNoiseLevels,
-  type DynamicShift,
-  type NoiseSchedule,
-} from './diffusion/scheduler.js';
+  assertNoiseScheme,
+  type LossWeighting,
+  type NoiseScheme,
+} from './diffusion/noise-levels.js';
+export {
+  questionBatch,
+  samplingConditions,
+  type SampledCaptions,
+} from './diffusion/sampling-batch.js';
+export { sample, type EvaluateVelocity, type VelocityQuestion } from './diffusion/sample.js';
+export { samplingNoiseLevels } from './diffusion/scheduler.js';
 export { ScoreError } from './scores/errors.js';
 export { createMetric, metricNames, metrics, type MetricName } from './scores/metrics.js';
 export { referenceOf, type Reference } from './scores/reference.js';

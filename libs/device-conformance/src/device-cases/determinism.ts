@@ -212,7 +212,7 @@ export const determinismCases: readonly CaseDefinition[] = group('determinism', 
       fixture.values([size], { dtype: 'float32' }),
     );
     return assertRepeatable(fixture, () => {
-      const one = (values = new Float64Array(size)): Tensor[] => [
+      const one = (values: ArrayLike<number> = new Float64Array(size)): Tensor[] => [
         fixture.tensor(values, [size], { dtype: 'float32' }),
       ];
       const [parameters, firstMoments, secondMoments] = [one(value), one(), one()];

@@ -36,7 +36,7 @@ describe('packed latents', () => {
     const moments = new Float32Array(2 * mean.length).map((_, i) =>
       i % 32 < 16 ? (mean[Math.floor(i / 32) * 16 + (i % 32)] ?? 0) : -30,
     );
-    const latents = sampleMoments(moments, null, { ...limits, ...scaling });
+    const latents = sampleMoments(moments, null, { ...limits, scaling });
     const noisy = latents.map((z, i) => (1 - noiseLevel) * z + noiseLevel * (noise[i] ?? 0));
     const packed = packLatents(noisy, size, limits);
     expect(packed).toHaveLength(golden.packedNoisy.length);
@@ -55,9 +55,7 @@ describe('packed latents', () => {
     );
     const packed = packLatents(pixels, size, { latentChannels, patch });
     expect(unpackLatents(packed, size, { latentChannels, patch })).toEqual(pixels);
-    expect(latentRows(size, { latentChannels, patch })).toBe(
-      packed.length / (latentChannels * patch ** 2),
-    );
+    expect(latentRows(size, { patch })).toBe(packed.length / (latentChannels * patch ** 2));
   });
 
   it('have channels before places within a patch', () => {
@@ -78,7 +76,7 @@ describe('packed latents', () => {
 });
 
 describe('draws from moments', () => {
-  const one = { latentChannels: 1, shift: 0.5, scale: 2 };
+  const one = { latentChannels: 1, scaling: { shift: 0.5, scale: 2 } };
 
   it('add noise by the standard deviation, then shift, then scale', () => {
     const moments = Float32Array.of(1, Math.log(4), -1, 0);
@@ -91,7 +89,7 @@ describe('draws from moments', () => {
 
   it('clamp logarithms of variances to -30 and 20', () => {
     const [low, high] = sampleMoments(Float32Array.of(0, -1000, 0, 1000), Float32Array.of(1, 1), {
-      ...{ latentChannels: 1, shift: 0, scale: 1 },
+      ...{ latentChannels: 1, scaling: { shift: 0, scale: 1 } },
     });
     expect(low).toBeCloseTo(Math.exp(-15), 10);
     expect((high ?? 0) / Math.exp(10)).toBeCloseTo(1, 5);

@@ -1,3 +1,5 @@
+import type { DiffusionLimits } from '@emloc/models';
+
 import { DiffusionError } from './errors.js';
 
 /** Height and width of an image's latents, in latent pixels. */
@@ -7,24 +9,16 @@ export interface LatentSize {
 }
 
 /** How latents become rows of a transformer. */
-export interface PatchLimits {
-  /** Numbers in a latent pixel. */
-  readonly latentChannels: number;
-  /** Latent pixels along a side of a row's patch. */
-  readonly patch: number;
-}
-
-/** How latents of the image encoder are centred and scaled for a transformer. */
-export interface LatentScaling {
-  readonly shift: number;
-  readonly scale: number;
-}
+export type PatchLimits = Pick<DiffusionLimits, 'latentChannels' | 'patch'>;
 
 /** The range that logarithms of variances are clamped to. */
 const logVarianceRange = { least: -30, most: 20 } as const;
 
 /** Rows that an image takes in a transformer. */
-export function latentRows({ height, width }: LatentSize, { patch }: PatchLimits): number {
+export function latentRows(
+  { height, width }: LatentSize,
+  { patch }: Pick<PatchLimits, 'patch'>,
+): number {
   return (height / patch) * (width / patch);
 }
 
@@ -67,7 +61,10 @@ export function unpackLatents(
 export function sampleMoments(
   moments: Float32Array,
   noise: Float32Array | null,
-  { latentChannels: channels, shift, scale }: Pick<PatchLimits, 'latentChannels'> & LatentScaling,
+  {
+    latentChannels: channels,
+    scaling: { shift, scale },
+  }: Pick<DiffusionLimits, 'latentChannels' | 'scaling'>,
 ): Float32Array {
   const latents = new Float32Array(moments.length / 2);
   for (let index = 0; index < latents.length; index += 1) {
@@ -82,7 +79,7 @@ export function sampleMoments(
 /** Latents of a transformer as the image decoder takes them: latent / scale + shift. */
 export function decoderLatents(
   latents: Float32Array,
-  { shift, scale }: LatentScaling,
+  { scaling: { shift, scale } }: Pick<DiffusionLimits, 'scaling'>,
 ): Float32Array {
   return latents.map((latent) => latent / scale + shift);
 }

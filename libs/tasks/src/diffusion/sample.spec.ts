@@ -1,5 +1,6 @@
+import type { NoiseSchedule } from '@emloc/models';
+
 import { sample, type SampleOptions, type VelocityQuestion } from './sample.js';
-import type { NoiseSchedule } from './scheduler.js';
 
 const schedule: NoiseSchedule = { levels: 1000, shift: 1, dynamic: null, shiftTerminal: null };
 const size = { height: 4, width: 2 };

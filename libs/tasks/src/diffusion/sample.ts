@@ -1,9 +1,10 @@
 import { setImmediate } from 'node:timers/promises';
 import { at } from '@emloc/checked';
+import type { NoiseSchedule } from '@emloc/models';
 
 import { latentRows, type LatentSize, type PatchLimits } from './latents.js';
 import { noiseOf } from './noise.js';
-import { samplingNoiseLevels, type NoiseSchedule } from './scheduler.js';
+import { samplingNoiseLevels } from './scheduler.js';
 
 /** What a transformer is asked: the velocity of packed latents at a noise level. */
 export interface VelocityQuestion {

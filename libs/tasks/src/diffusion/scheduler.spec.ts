@@ -1,11 +1,7 @@
 import { readFileSync } from 'node:fs';
+import type { NoiseSchedule } from '@emloc/models';
 
-import {
-  dynamicShift,
-  samplingNoiseLevels,
-  trainingNoiseLevel,
-  type NoiseSchedule,
-} from './scheduler.js';
+import { dynamicShift, samplingNoiseLevels, trainingNoiseLevel } from './scheduler.js';
 
 const golden = JSON.parse(
   readFileSync(new URL('../../test/goldens/golden-flux.json', import.meta.url), 'utf8'),

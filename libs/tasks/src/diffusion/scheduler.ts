@@ -1,27 +1,6 @@
+import type { NoiseSchedule } from '@emloc/models';
+
 import { DiffusionError } from './errors.js';
-
-/** How far noise levels are moved towards noise, after an image's rows. */
-export interface DynamicShift {
-  /** Shift of images of `baseRows` and of `maxRows` rows; a line goes through both. */
-  readonly baseShift: number;
-  readonly maxShift: number;
-  readonly baseRows: number;
-  readonly maxRows: number;
-  /** Whether the shift is a logarithm of the factor, or the factor itself. */
-  readonly kind: 'exponential' | 'linear';
-}
-
-/** The schedule of noise levels that a model was made with. */
-export interface NoiseSchedule {
-  /** Noise levels of training: 1, 1 − 1 / levels, ... */
-  readonly levels: number;
-  /** Factor of the odds of every noise level; not used where the shift is dynamic. */
-  readonly shift: number;
-  /** null: the same for all sizes. */
-  readonly dynamic: DynamicShift | null;
-  /** The last noise level before 0, which the others are stretched to; null: as it comes. */
-  readonly shiftTerminal: number | null;
-}
 
 /**
  * The noise level of a training draw: from 1 (index 0) down to about 1 / levels. A dynamic shift
@@ -53,6 +32,8 @@ export function samplingNoiseLevels(
   const levels = Array.from({ length: steps }, (_, step) => shiftedBy(factor, 1 - step / steps));
   return [...stretched(levels, schedule.shiftTerminal), 0];
 }
+
+type DynamicShift = Omit<NonNullable<NoiseSchedule['dynamic']>, 'kind'>;
 
 /** The dynamic shift of an image's rows: exponential ones are about 0.5 to 1.15. */
 export function dynamicShift(
