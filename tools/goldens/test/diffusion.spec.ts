@@ -2,7 +2,7 @@ import { cp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { at, get } from '@emloc/checked';
-import { openCheckpoint, writeSafetensors } from '@emloc/checkpoint';
+import { openCheckpoint, writeSafetensors, type SafetensorsEntry } from '@emloc/checkpoint';
 import { byteLength, Device, MemoryBudget } from '@emloc/device';
 import { createCpuBackend } from '@emloc/device-cpu';
 import { deviceTarget } from '@emloc/device-registry';
@@ -100,31 +100,14 @@ function batchOf(
 
 /** Gives the tensors of a component other names. */
 async function rename(folder: string, to: (name: string) => string): Promise<void> {
-  const file = join(folder, 'model.safetensors');
-  const { tensors, close, read } = await openAll(folder);
-  const entries = await Promise.all(
-    [...tensors].map(async ([name, { shape, dtype }]) => ({
-      ...{ name: to(name), shape, dtype },
-      data: await read(name).then((bytes) => () => bytes),
-    })),
-  );
-  await close();
-  await writeSafetensors(file, entries, { format: 'pt' });
-}
-
-async function openAll(folder: string) {
-  const checkpoint = await openCheckpoint(folder);
-  const { tensors } = checkpoint;
-  return {
-    tensors,
-    close: () => checkpoint.close(),
-    read: async (name: string): Promise<Uint8Array> => {
-      const { shape } = get(tensors, name);
-      const bytes = new Uint8Array(byteLength(shape, 'bfloat16'));
-      await checkpoint.read(name, bytes);
-      return bytes;
-    },
-  };
+  await using checkpoint = await openCheckpoint(folder);
+  const entries: SafetensorsEntry[] = [];
+  for (const [name, { shape, dtype }] of checkpoint.tensors) {
+    const bytes = new Uint8Array(byteLength(shape, 'bfloat16'));
+    await checkpoint.read(name, bytes);
+    entries.push({ name: to(name), shape, dtype, data: () => bytes });
+  }
+  await writeSafetensors(join(folder, 'model.safetensors'), entries, { format: 'pt' });
 }
 
 const first = { promptTokens: 7, rows: 3, columns: 2, level: 0.75 };
