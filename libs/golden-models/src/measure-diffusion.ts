@@ -280,7 +280,7 @@ async function sampled(
     evaluate: ({ latents: asked, noiseLevel }) =>
       predict({ latents: asked, grid, noiseLevel, guidance }),
   });
-  return decoderLatents(unpackLatents(latents, size, limits), limits.scaling);
+  return decoderLatents(unpackLatents(latents, size, limits), limits);
 }
 
 function latentSize(
