@@ -24,7 +24,6 @@ export {
   diffusionStreams,
   modulationStream,
   noiseFeatures,
-  packedColumn,
   type DiffusionSample,
 } from './flux/streams.js';
 export type { ImageLimits } from './image-limits.js';

@@ -4,7 +4,7 @@ import { parameterCount } from '../layout.js';
 import { predictionLayout } from '../prediction-layout.js';
 import { fluxLayouts, type FluxConfigs } from './components.js';
 import { bucketOf, pooledRow } from './encoder-streams.js';
-import { diffusionPlaces, diffusionSizes, noiseFeatures, packedColumn } from './streams.js';
+import { diffusionPlaces, diffusionSizes, noiseFeatures } from './streams.js';
 
 /** Of FLUX.1-dev as it was published; keys that say nothing new are left out. */
 const published: FluxConfigs = {
@@ -219,11 +219,6 @@ describe('streams', () => {
     expect(at(features, 0)).toBeCloseTo(Math.cos(1), 6);
     expect(at(features, 128)).toBeCloseTo(Math.sin(1), 6);
     expect(at(features, 129)).toBeCloseTo(Math.sin(10_000 ** (-1 / 128)), 6);
-  });
-
-  it('have channels before places in a packed row', () => {
-    const columns = [0, 1].map((channel) => packedColumn({ patch: 2 }, { channel, dy: 1, dx: 0 }));
-    expect(columns).toEqual([2, 6]);
   });
 });
 

@@ -17,7 +17,7 @@ export const diffusionRows = Object.freeze({
 
 /** Streams that a batch of the transformer brings. */
 export const diffusionStreams = Object.freeze({
-  /** Values (latents, channels · patch²): the noisy latent; see `packedColumn`. */
+  /** Values (latents, channels · patch²), channel by channel: the noisy latent. */
   latents: 'latents',
   /** Values, the same shape: noise − latent. */
   target: 'target',
@@ -176,14 +176,6 @@ export function noiseFeatures(
     features[half + j] = Math.sin(angle);
   }
   return features;
-}
-
-/** The column of a packed row that has a channel of the latent pixel (dy, dx) of its square. */
-export function packedColumn(
-  { patch }: Pick<DiffusionLimits, 'patch'>,
-  { channel, dy, dx }: { readonly channel: number; readonly dy: number; readonly dx: number },
-): number {
-  return (channel * patch + dy) * patch + dx;
 }
 
 function halfWidth(axes: readonly number[]): number {
