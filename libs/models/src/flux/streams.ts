@@ -129,7 +129,7 @@ function anglesOf(
   const sin = new Float32Array(positions.length * width);
   let start = 0;
   for (const [axis, extent] of ropeAxes.entries()) {
-    const numbers = positions.map((position) => position[axis] ?? 0);
+    const numbers = positions.map((position) => at(position, axis));
     const half = extent / 2;
     const table = axisAngles(extent, numbers);
     for (const [row, number] of numbers.entries()) {
