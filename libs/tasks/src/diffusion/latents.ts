@@ -69,8 +69,10 @@ export function sampleMoments(
   const latents = new Float32Array(moments.length / 2);
   for (let index = 0; index < latents.length; index += 1) {
     const place = index + Math.floor(index / channels) * channels;
-    const deviation = noise === null ? 0 : deviationOf(moments[place + channels] as number);
-    const draw = (moments[place] as number) + deviation * (noise?.[index] ?? 0);
+    const offset = noise
+      ? deviationOf(moments[place + channels] as number) * (noise[index] as number)
+      : 0;
+    const draw = (moments[place] as number) + offset;
     latents[index] = (draw - shift) * scale;
   }
   return latents;
@@ -79,7 +81,7 @@ export function sampleMoments(
 /** Latents of a transformer as the image decoder takes them: latent / scale + shift. */
 export function decoderLatents(
   latents: Float32Array,
-  { scaling: { shift, scale } }: Pick<DiffusionLimits, 'scaling'>,
+  { shift, scale }: DiffusionLimits['scaling'],
 ): Float32Array {
   return latents.map((latent) => latent / scale + shift);
 }
