@@ -42,8 +42,8 @@ export function adaptedLinears(
 }
 
 /**
- * A fresh adapter: A random, B zero. Each layer draws from a random stream of its own, so the values
- * of one do not depend on which others are adapted.
+ * A fresh adapter: A random, B zero. Each layer draws from a random stream of its own, so the
+ * values of one do not depend on which others are adapted.
  */
 export function initialAdapter(layout: ModelLayout, config: LoraConfig, seed: number): LoraAdapter {
   const allPaths = [...linearModules(layout).keys()];

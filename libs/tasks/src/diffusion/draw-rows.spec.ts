@@ -1,5 +1,5 @@
 import { at, get } from '@emloc/checked';
-import { Device, MemoryBudget, type HostArray } from '@emloc/device';
+import type { HostArray } from '@emloc/device';
 import { cpuProfile } from '@emloc/device-cpu';
 import { createNullBackend } from '@emloc/device-null';
 import {

@@ -19,7 +19,7 @@ import { float32Array, membersAt, readStreams, type KeptStreams } from './kept-s
 import { latentRows, type LatentSize } from './latents.js';
 
 /** A row of a source, before its latents are there. */
-export interface Sample {
+interface Sample {
   readonly size: LatentSize;
   readonly condition: Condition;
   /** Factor of its losses. */

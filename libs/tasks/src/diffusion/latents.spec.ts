@@ -97,6 +97,6 @@ describe('draws from moments', () => {
 
   it('are undone for the decoder', () => {
     const latents = sampleMoments(Float32Array.of(0.25, 0), null, one);
-    expect([...decoderLatents(latents, one)]).toEqual([0.25]);
+    expect([...decoderLatents(latents, one.scaling)]).toEqual([0.25]);
   });
 });
