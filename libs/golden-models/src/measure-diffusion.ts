@@ -31,7 +31,7 @@ import { pixelsOf, tensorOf, type DiffusionGolden } from './diffusion-golden.js'
 import { loraOn } from './golden-lora.js';
 
 /** Opens a component on a device for the time of `run`. */
-export type WithModel = <T>(model: Model, run: (paged: PagedModel) => Promise<T>) => Promise<T>;
+type WithModel = <T>(model: Model, run: (paged: PagedModel) => Promise<T>) => Promise<T>;
 
 interface DiffusionMeasurement {
   readonly models: DiffusionModel;
