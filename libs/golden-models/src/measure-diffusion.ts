@@ -263,7 +263,7 @@ async function sampled(
     evaluate: ({ latents: asked, noiseLevel }) =>
       predict({ latents: asked, grid, noiseLevel, guidance }),
   });
-  return decoderLatents(unpackLatents(latents, size, limits), limits);
+  return decoderLatents(unpackLatents(latents, size, limits), limits.scaling);
 }
 
 function latentSize(
