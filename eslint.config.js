@@ -51,7 +51,7 @@ const hotFiles = [
   'libs/checkpoint/src/{finite,floats}.ts',
   'libs/checkpoint/src/merge/tensor.ts',
   'libs/dataset/src/masks/token-mask.ts',
-  'libs/dataset/src/random.ts',
+  'libs/dataset/src/{normal,random}.ts',
   'libs/dataset/src/rows/split-array.ts',
   'libs/dataset/src/tokenizers/int32-list.ts',
   'libs/dataset/src/tokenizers/models/{bpe,{key,run}-queue,merge-table,pair-filter}.ts',
@@ -64,6 +64,7 @@ const hotFiles = [
   'libs/device-cuda/src/widen.ts',
   'libs/images/src/{decode,orientation,patches,resize/*}.ts',
   'libs/emulator/src/{apply-correction,orthonormal-rows,statistics}.ts',
+  'libs/tasks/src/diffusion/{draw-rows,latents,sample}.ts',
   'libs/emulator/test/{matrix,reference-device}.ts',
   'tools/gpu-bundle/src/{attention-checks,kernel-checks,lab,random}.ts',
 ];

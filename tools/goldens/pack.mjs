@@ -1,14 +1,15 @@
 /**
  * `node tools/goldens/pack.mjs FOLDER...` makes a fixture NAME.golden.br of each golden folder:
  * config.json, golden.json, model.safetensors and, in a folder of their own, pixels.safetensors of
- * models with images in one file, which @emloc/golden-models unpacks.
+ * models with images in one file, which @emloc/golden-models unpacks. Of models that make images,
+ * in a folder of their own, too, every JSON and safetensors file with the folder that it is in.
  *
  * Compressed by brotli: the length of a header (uint32, little endian), the header (JSON, the files
  * in order with their name and bytes, and from where on a file is bf16 values), the files. Values
  * come as two planes, first every exponent, then every sign with its mantissa: mantissas of random
  * weights are noise, exponents nearly a constant.
  */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
@@ -17,14 +18,15 @@ import { brotliCompressSync, constants } from 'node:zlib';
 const fixtures = fileURLToPath(new URL('../../libs/golden-models/fixtures/', import.meta.url));
 
 /**
- * @param {Readonly<Record<string, Uint8Array>>} files by name; NAME.safetensors is all bf16
+ * @param {Readonly<Record<string, Uint8Array>>} files by name; NAME.safetensors is all bf16,
+ *   tensors.safetensors float32, which stays as it is
  * @returns {Uint8Array}
  */
 export function pack(files) {
   const entries = Object.entries(files).map(([name, data]) => ({
     name,
     bytes: data.length,
-    valuesFrom: name.endsWith('.safetensors') ? valuesFrom(data) : data.length,
+    valuesFrom: isBfloat16(name) ? valuesFrom(data) : data.length,
     data,
   }));
   const header = Buffer.from(
@@ -44,6 +46,11 @@ export function pack(files) {
       [constants.BROTLI_PARAM_SIZE_HINT]: plain.length,
     },
   });
+}
+
+/** @param {string} name of a file */
+function isBfloat16(name) {
+  return name.endsWith('.safetensors') && name !== 'tensors.safetensors';
 }
 
 /** @param {Uint8Array} data @throws Error where a tensor is not bf16 */
@@ -70,6 +77,7 @@ function toPlanes(values) {
 
 /** @param {string} folder; what NAME-original-layout lacks is in NAME beside it */
 function filesOf(folder) {
+  if (existsSync(join(folder, 'transformer'))) return allFilesOf(folder);
   const beside = folder.replace(/-original-layout\/?$/, '');
   const found = ['config.json', 'golden.json', 'model.safetensors', 'pixels.safetensors'].flatMap(
     (name) => {
@@ -82,12 +90,24 @@ function filesOf(folder) {
   return Object.fromEntries(found);
 }
 
+/** @param {string} folder of several models */
+function allFilesOf(folder) {
+  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' });
+  const kept = names.filter((name) => /\.(json|safetensors)$/.test(name)).sort();
+  return Object.fromEntries(kept.map((name) => [name, readFileSync(join(folder, name))]));
+}
+
+/** @param {Readonly<Record<string, Uint8Array>>} files the folder within the fixtures */
+function placeOf(files) {
+  if ('tensors.safetensors' in files) return join(fixtures, 'diffusion');
+  return 'pixels.safetensors' in files ? join(fixtures, 'images') : fixtures;
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   for (const folder of process.argv.slice(2)) {
     const files = filesOf(folder);
     const packed = pack(files);
-    const place = 'pixels.safetensors' in files ? join(fixtures, 'images') : fixtures;
-    const file = join(place, `${basename(folder)}.golden.br`);
+    const file = join(placeOf(files), `${basename(folder)}.golden.br`);
     writeFileSync(file, packed);
     console.log(`${file}: ${packed.length} bytes`);
   }

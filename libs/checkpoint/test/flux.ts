@@ -18,8 +18,8 @@ const width = 8;
 const headWidth = 4;
 const promptWidth = 6;
 const pooledWidth = 5;
-export const doubleBlocks = 2;
-export const singleBlocks = 3;
+const doubleBlocks = 2;
+const singleBlocks = 3;
 
 export const fluxConfig = Object.freeze({
   _class_name: 'FluxTransformer2DModel',

@@ -1,5 +1,5 @@
 import type { LoraAdapter } from '@emloc/checkpoint';
-import { createRandom } from '@emloc/dataset';
+import { createRandom, fillNormal } from '@emloc/dataset';
 import { linearModules, type ModelLayout, type ModelLinear } from '@emloc/models';
 
 import { FinetuneError } from './errors.js';
@@ -13,6 +13,11 @@ export interface LoraConfig {
    * model has adapted by default.
    */
   readonly targets: string | null;
+  /**
+   * What A begins with: uniform in ±1/√in (PEFT's Kaiming initialisation with a = √5), as language
+   * models have it, or normal with standard deviation 1/rank, as image models do. Default: uniform.
+   */
+  readonly start?: 'uniform' | 'gaussian';
 }
 
 /**
@@ -37,19 +42,18 @@ export function adaptedLinears(
 }
 
 /**
- * A fresh adapter: A uniform in ±1/√in (PEFT's Kaiming initialisation with a = √5), B zero. Each
- * layer draws from a random stream of its own, so the values of one do not depend on which others
- * are adapted.
+ * A fresh adapter: A random, B zero. Each layer draws from a random stream of its own, so the
+ * values of one do not depend on which others are adapted.
  */
 export function initialAdapter(layout: ModelLayout, config: LoraConfig, seed: number): LoraAdapter {
   const allPaths = [...linearModules(layout).keys()];
   return adapterOf(layout, config, (path, { inFeatures }) => {
     const random = createRandom(seed, `lora ${allPaths.indexOf(path)}`);
+    const values = new Float32Array(config.rank * inFeatures);
+    if (config.start === 'gaussian')
+      return fillNormal(random, values).map((value) => value / config.rank);
     const bound = 1 / Math.sqrt(inFeatures);
-    return Float32Array.from(
-      { length: config.rank * inFeatures },
-      () => (2 * random.nextFloat() - 1) * bound,
-    );
+    return values.map(() => (2 * random.nextFloat() - 1) * bound);
   });
 }
 

@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { required } from '@emloc/checked';
 
@@ -15,7 +15,10 @@ const suffix = '.golden.br';
 const weights = 'model.safetensors';
 
 export interface GoldenFixture {
-  /** Has config.json, model.safetensors, golden.json, and the files of a tokenizer if asked for. */
+  /**
+   * Has config.json, model.safetensors, golden.json, and the files of a tokenizer if asked for; of
+   * models that make images the folders of their components, too.
+   */
   readonly folder: string;
   readonly golden: Golden;
   /** Removes the folder. */
@@ -48,7 +51,10 @@ export async function unpackFixture(
   if (rename) files.set(weights, renameTensors(required(files.get(weights), weights), rename));
   const folder = await mkdtemp(join(tmpdir(), `emloc-golden-${name}-`));
   const added = tokenizer ? Object.entries(tokenizerFiles()) : [];
-  for (const [file, data] of [...files, ...added]) await writeFile(join(folder, file), data);
+  for (const [file, data] of [...files, ...added]) {
+    await mkdir(dirname(join(folder, file)), { recursive: true });
+    await writeFile(join(folder, file), data);
+  }
   const golden = new TextDecoder().decode(files.get('golden.json'));
   return {
     folder,

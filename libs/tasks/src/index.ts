@@ -13,7 +13,11 @@ export {
   type Condition,
   type Conditioning,
 } from './diffusion/conditions.js';
-export type { DrawEvaluation } from './diffusion/diffusion-score.js';
+export {
+  evaluateDraws,
+  type DrawBatches,
+  type DrawEvaluation,
+} from './diffusion/diffusion-score.js';
 export { conditionsOf, drawRows, plainLosses, type DrawLosses } from './diffusion/draw-rows.js';
 export {
   fixedDraws,
@@ -22,10 +26,17 @@ export {
   trainingDraws,
   type Draw,
   type Picture,
+  type TrainingDraws,
 } from './diffusion/draws.js';
 export { DiffusionError } from './diffusion/errors.js';
 export { blankStreams, type KeptStreams } from './diffusion/kept-streams.js';
 export type { LatentRows } from './diffusion/latent-rows.js';
+export {
+  decoderLatents,
+  packLatents,
+  unpackLatents,
+  type LatentSize,
+} from './diffusion/latents.js';
 export {
   assertNoiseScheme,
   type LossWeighting,
@@ -36,12 +47,6 @@ export {
   samplingConditions,
   type SampledCaptions,
 } from './diffusion/sampling-batch.js';
-export {
-  decoderLatents,
-  unpackLatents,
-  type LatentSize,
-  type PatchLimits,
-} from './diffusion/latents.js';
 export { sample, type EvaluateVelocity, type VelocityQuestion } from './diffusion/sample.js';
 export { samplingNoiseLevels } from './diffusion/scheduler.js';
 export { ScoreError } from './scores/errors.js';

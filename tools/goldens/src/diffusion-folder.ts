@@ -9,12 +9,7 @@ import {
   type Limits,
   type MeasuredDiffusion,
 } from '@emloc/golden-models';
-import {
-  isDiffusionFolder,
-  openDiffusionModel,
-  type DiffusionModel,
-  type Model,
-} from '@emloc/models';
+import { isDiffusionFolder, openDiffusionModel, type DiffusionModel } from '@emloc/models';
 import { allDeviceBytes, minimumDeviceBytes, openPager } from '@emloc/weight-pager';
 
 interface DiffusionCheck {
@@ -84,7 +79,6 @@ async function measureOn(
     await device.close();
   }
 }
-
 
 /** What everything but weights takes at most, by a rehearsal on the null device. */
 async function bytesBeside(

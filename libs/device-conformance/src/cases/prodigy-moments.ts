@@ -1,3 +1,5 @@
+import { at } from '@emloc/checked';
+
 import { group, type CaseDefinition } from '../case.js';
 import type { Fixture } from '../fixture.js';
 import { prodigyMoments, type ProdigySettings } from '../reference/prodigy-moments.js';
@@ -46,7 +48,7 @@ async function check(
       ['second moment', lists.secondMoments, second],
       ['sum of gradients', lists.gradientSums, sum],
     ] as const)
-      await fixture.assertClose(list[i] as Output, values, `${name} ${i}`);
+      await fixture.assertClose(at(list, i), values, `${name} ${i}`);
   }
   await fixture.assertClose(
     alignments,

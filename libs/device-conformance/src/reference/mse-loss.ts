@@ -9,6 +9,6 @@ export function mseLoss(
     let sum = 0;
     for (let i = row * width; i < (row + 1) * width; i += 1)
       sum += ((prediction[i] as number) - (target[i] as number)) ** 2;
-    return ((weights?.[row] ?? 1) * sum) / width;
+    return ((weights ? (weights[row] as number) : 1) * sum) / width;
   });
 }

@@ -9,8 +9,8 @@ import { streaming } from '../work.js';
  */
 export interface MseLossOptions {
   /**
-   * (N, d). Overwritten by gradientScale · weight · 2 (prediction − target) / d when `gradientScale`
-   * is given.
+   * (N, d). Overwritten by gradientScale · weight · 2 (prediction − target) / d when
+   * `gradientScale` is given.
    */
   readonly prediction: Tensor;
   /** (N, d), dtype of `prediction` or float32 */

@@ -19,7 +19,7 @@ export interface OptimizerRecord {
 }
 
 /** What Prodigy keeps beside moments. */
-export interface ProdigyRecord {
+interface ProdigyRecord {
   readonly gradientSums: readonly Float32Array[];
   /** Its estimate of how far the solution is from the start. */
   readonly distance: number;

@@ -9,8 +9,8 @@ import { defaultProdigy } from './prodigy.js';
 
 const sizes = [6, 4];
 /**
- * Start and goal of two parameters, and how steep the valley is in each direction. The start is near
- * 0, so that float32 tells the first, tiny steps from it.
+ * Start and goal of two parameters, and how steep the valley is in each direction. The start is
+ * near 0, so that float32 tells the first, tiny steps from it.
  */
 const start = (parameter: number, i: number): number =>
   Math.fround(1e-3 * Math.sin(3 * parameter + i));

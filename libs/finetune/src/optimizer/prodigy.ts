@@ -20,7 +20,7 @@ export const defaultProdigy: ProdigyConfig = Object.freeze({
   firstDistance: 1e-6,
 });
 
-export interface ProdigyInputs {
+interface ProdigyInputs {
   readonly config: ProdigyConfig;
   /**
    * The parameters' values before the first step of all, which must stay untouched until the device

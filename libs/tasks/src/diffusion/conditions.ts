@@ -31,7 +31,7 @@ export interface Conditioning {
   read(conditions: readonly Condition[], stream: string): Promise<HostArray>;
 }
 
-export type ConditionLimits = Pick<DiffusionLimits, 'featureWidth' | 'pooledWidth' | 'hasGuidance'>;
+type ConditionLimits = Pick<DiffusionLimits, 'featureWidth' | 'pooledWidth' | 'hasGuidance'>;
 
 /**
  * What the transformer's own beginning makes modulation of.

@@ -79,7 +79,7 @@ async function contentOf(
 }
 
 /** Latents between an image and noise, and the way from one to the other. */
-export function noised({
+function noised({
   image,
   noise,
   noiseLevel,

@@ -3,6 +3,7 @@ import {
   heldOutPictures,
   numbersOf,
   trainingDraws,
+  type DrawInputs,
   type Picture,
   type TrainingDrawInputs,
 } from './draws.js';
@@ -12,10 +13,11 @@ const picture = (isClass = false): Picture => ({
   isClass,
 });
 const five = [1, 2, 3, 4, 5].map(() => picture());
-const common = {
-  ...{ pictures: five, seed: 7, patch: 2, scheme: { kind: 'none' } },
+const common: DrawInputs = {
+  ...{ pictures: five, seed: 7, patch: 2 },
+  scheme: { kind: 'none' },
   schedule: { levels: 1000, shift: 1, dynamic: null, shiftTerminal: null },
-} as const;
+};
 
 function inputs(overrides: Partial<TrainingDrawInputs> = {}): TrainingDrawInputs {
   const trained = numbersOf(overrides.pictures ?? five, { isClass: false });

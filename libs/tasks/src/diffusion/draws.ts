@@ -55,7 +55,8 @@ export interface TrainingDraws {
 const picturesPerHeldOut = 8;
 
 /**
- * Pictures to score on instead of training on them: one of each eight of the subject, none of fewer.
+ * Pictures to score on instead of training on them: one of each eight of the subject, none of
+ * fewer.
  */
 export function heldOutPictures(pictures: readonly Picture[], seed: number): readonly number[] {
   const subjects = numbersOf(pictures, { isClass: false });

@@ -35,7 +35,10 @@ export function packLatents(
   limits: PatchLimits,
 ): Float32Array {
   const pixelOf = packedPlaces(size, limits);
-  return Float32Array.from(pixelOf, (pixel) => pixels[pixel] as number);
+  const packed = new Float32Array(pixelOf.length);
+  for (let index = 0; index < packed.length; index += 1)
+    packed[index] = pixels[pixelOf[index] as number] as number;
+  return packed;
 }
 
 /** The inverse of `packLatents`. @returns (height · width, channels) */
@@ -44,10 +47,10 @@ export function unpackLatents(
   size: LatentSize,
   limits: PatchLimits,
 ): Float32Array {
-  const pixels = new Float32Array(rows.length);
-  packedPlaces(size, limits).forEach((pixel, packed) => {
-    pixels[pixel] = rows[packed] as number;
-  });
+  const pixelOf = packedPlaces(size, limits);
+  const pixels = new Float32Array(pixelOf.length);
+  for (let index = 0; index < pixels.length; index += 1)
+    pixels[pixelOf[index] as number] = rows[index] as number;
   return pixels;
 }
 
@@ -67,19 +70,21 @@ export function sampleMoments(
   }: Pick<DiffusionLimits, 'latentChannels' | 'scaling'>,
 ): Float32Array {
   const latents = new Float32Array(moments.length / 2);
-  for (let index = 0; index < latents.length; index += 1) {
-    const place = index + Math.floor(index / channels) * channels;
-    const deviation = noise === null ? 0 : deviationOf(moments[place + channels] as number);
-    const draw = (moments[place] as number) + deviation * (noise?.[index] ?? 0);
-    latents[index] = (draw - shift) * scale;
-  }
+  for (let first = 0; first < latents.length; first += channels)
+    for (let index = first; index < first + channels; index += 1) {
+      const place = first + index;
+      const offset = noise
+        ? deviationOf(moments[place + channels] as number) * (noise[index] as number)
+        : 0;
+      latents[index] = ((moments[place] as number) + offset - shift) * scale;
+    }
   return latents;
 }
 
 /** Latents of a transformer as the image decoder takes them: latent / scale + shift. */
 export function decoderLatents(
   latents: Float32Array,
-  { scaling: { shift, scale } }: Pick<DiffusionLimits, 'scaling'>,
+  { shift, scale }: DiffusionLimits['scaling'],
 ): Float32Array {
   return latents.map((latent) => latent / scale + shift);
 }

@@ -34,7 +34,7 @@ export type LossWeighting =
 /** The published models' own, where a schedule has none. */
 const fluxShift = Object.freeze({ baseShift: 0.5, maxShift: 1.15, baseRows: 256, maxRows: 4096 });
 
-export interface LevelInputs {
+interface LevelInputs {
   readonly scheme: NoiseScheme;
   readonly schedule: NoiseSchedule;
   /** Of the image in the transformer. */

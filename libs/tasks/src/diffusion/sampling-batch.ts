@@ -14,7 +14,7 @@ export interface SampledCaptions {
   readonly negative: number | null;
 }
 
-export interface QuestionBatchOptions {
+interface QuestionBatchOptions {
   readonly limits: DiffusionLimits;
   readonly captions: SampledCaptions;
   readonly prompts: KeptStreams;
