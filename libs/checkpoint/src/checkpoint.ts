@@ -70,8 +70,8 @@ interface Fields extends Pick<ShardedCheckpoint, 'folder' | 'config' | 'files' |
 }
 
 /** Rows of a tensor; one of no dimensions has one. */
-export function rowsIn([rows = 1]: readonly number[]): number {
-  return rows;
+export function rowsIn(shape: readonly number[]): number {
+  return shape.at(0) ?? 1;
 }
 
 /** A checkpoint whose tensors are rows of those in its files. Closes the files with itself. */
@@ -114,7 +114,7 @@ export class StoredCheckpoint implements ShardedCheckpoint {
   ): Promise<void> {
     const { tensor, rowBytes } = this.#found(name);
     const { shape } = tensor;
-    const [rows = -1] = shape;
+    const rows = shape.at(0) ?? -1;
     const areRows = Number.isSafeInteger(startRow) && Number.isSafeInteger(endRow);
     if (!areRows || startRow < 0 || startRow > endRow || endRow > rows) {
       throw new CheckpointError(

@@ -18,7 +18,9 @@ export {
   type LoraAdapter,
   type LoraLayer,
 } from './lora-adapter.js';
+export { readAdapter } from './read-adapter.js';
 export { readPeftAdapter } from './read-peft.js';
+export { writeDiffusersAdapter } from './flux/write-diffusers.js';
 export { currentName } from './wrapped-names.js';
 export { writePeftAdapter } from './write-peft.js';
 export { fromFloat32, isFloat, toFloat32 } from './floats.js';

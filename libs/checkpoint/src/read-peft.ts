@@ -1,10 +1,9 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 
+import { invalidAdapter, readLayer, type LayerNames } from './adapter-tensors.js';
 import { assertCopies } from './copies.js';
 import { CheckpointError, quoted } from './errors.js';
-import { assertFinite } from './finite.js';
-import { isFloat, toFloat32 } from './floats.js';
 import { readJsonObject } from './json-file.js';
 import {
   assertAdapter,
@@ -81,13 +80,15 @@ async function assertSafetensors(folder: string): Promise<void> {
   }
 }
 
+const names: LayerNames = Object.freeze({ nameOf: loraTensorName, ranksFrom: adapterConfigName });
+
 async function readLayers(
   file: SafetensorsFile,
   config: PeftConfig,
 ): Promise<Map<string, LoraLayer>> {
   const layers = new Map<string, LoraLayer>();
   for (const path of layerPaths(file, config))
-    layers.set(path, await readLayer(file, path, config));
+    layers.set(path, await readLayer(file, path, { ...config, ...names }));
   return layers;
 }
 
@@ -101,63 +102,13 @@ function layerPaths(file: SafetensorsFile, { suffixes }: PeftConfig): Set<string
       suffixes === null ||
       suffixes.some((suffix) => parsed.path === suffix || parsed.path.endsWith(`.${suffix}`));
     if (!isTarget)
-      throw invalid(
+      throw invalidAdapter(
         file,
         `has weights of ${quoted(parsed.path)}, which target_modules does not select`,
       );
     paths.add(parsed.path);
   }
   return paths;
-}
-
-async function readLayer(
-  file: SafetensorsFile,
-  path: string,
-  config: PeftConfig,
-): Promise<LoraLayer> {
-  const rank = config.ranks(path) ?? config.rank;
-  const alpha = config.alphas(path) ?? config.alpha;
-  const [aRank, inFeatures] = matrixShape(file, loraTensorName(path, 'a'));
-  const [outFeatures, bRank] = matrixShape(file, loraTensorName(path, 'b'));
-  if (aRank !== rank || bRank !== rank)
-    throw invalid(
-      file,
-      `layer ${quoted(path)} has rank ${aRank} in A and ${bRank} in B, ${adapterConfigName} says ${rank}`,
-    );
-  return {
-    a: await readFloats(file, loraTensorName(path, 'a')),
-    b: await readFloats(file, loraTensorName(path, 'b')),
-    inFeatures,
-    outFeatures,
-    ...(rank !== config.rank && { rank }),
-    ...(alpha !== config.alpha && { alpha }),
-  };
-}
-
-function matrixShape(file: SafetensorsFile, name: string): readonly [number, number] {
-  const tensor = file.tensors.get(name);
-  if (!tensor) throw invalid(file, `lacks ${quoted(name)}`);
-  const [rows, columns, ...rest] = tensor.shape;
-  if (rows === undefined || columns === undefined || rest.length > 0)
-    throw invalid(
-      file,
-      `${quoted(name)} has shape [${tensor.shape.join(', ')}], not two dimensions`,
-    );
-  return [rows, columns];
-}
-
-async function readFloats(file: SafetensorsFile, name: string): Promise<Float32Array> {
-  const { dtype, start = 0, end = 0 } = file.tensors.get(name) ?? {};
-  if (!isFloat(dtype)) {
-    throw new CheckpointError(
-      'CHECKPOINT_ADAPTER_UNSUPPORTED',
-      `${file.path}: ${quoted(name)} has dtype ${String(dtype)}; supported are float32, bfloat16, float16`,
-    );
-  }
-  const bytes = new Uint8Array(end - start);
-  await file.read(name, bytes);
-  assertFinite(bytes, dtype, { name, file: file.path });
-  return toFloat32(bytes, dtype);
 }
 
 function unsupported(file: SafetensorsFile, name: string): CheckpointError {
@@ -168,8 +119,4 @@ function unsupported(file: SafetensorsFile, name: string): CheckpointError {
     'CHECKPOINT_ADAPTER_UNSUPPORTED',
     `${file.path}: ${quoted(name)} is ${what}, which is not supported`,
   );
-}
-
-function invalid(file: SafetensorsFile, reason: string): CheckpointError {
-  return new CheckpointError('CHECKPOINT_ADAPTER_INVALID', `${file.path}: ${reason}`);
 }

@@ -1,5 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { at } from '@emloc/checked';
 
 import { fromFloat32, type FloatDType } from '../src/floats.js';
 import type { LinearModules } from '../src/lora-adapter.js';
@@ -17,8 +18,8 @@ const width = 8;
 const headWidth = 4;
 const promptWidth = 6;
 const pooledWidth = 5;
-export const doubleBlocks = 2;
-export const singleBlocks = 3;
+const doubleBlocks = 2;
+const singleBlocks = 3;
 
 export const fluxConfig = Object.freeze({
   _class_name: 'FluxTransformer2DModel',
@@ -175,16 +176,14 @@ export function storedAsBfl(tensors: ReadonlyMap<string, Values>): Map<string, V
 }
 
 function stacked(tensors: readonly Values[]): Values {
-  const [rows, columns] = [
-    tensors.reduce((sum, { shape }) => sum + (shape[0] ?? 0), 0),
-    tensors[0]?.shape.slice(1) ?? [],
-  ];
+  const rows = tensors.reduce((sum, { shape }) => sum + at(shape, 0), 0);
+  const columns = at(tensors, 0).shape.slice(1);
   const values = Float32Array.from(tensors.flatMap((tensor) => [...tensor.values]));
   return { shape: [rows, ...columns], values };
 }
 
 function halves({ shape, values }: Values): readonly [Values, Values] {
-  const half = [(shape[0] ?? 0) / 2, ...shape.slice(1)];
+  const half = [at(shape, 0) / 2, ...shape.slice(1)];
   return [
     { shape: half, values: values.slice(0, values.length / 2) },
     { shape: half, values: values.slice(values.length / 2) },

@@ -32,17 +32,10 @@ template <typename T> struct Row {
   }
 };
 
-// The score of a product of a query and a key, as it enters the exponent, and its slope.
-__device__ __forceinline__ Score exact_score(float product, float scale, float soft_cap) {
-  if (!SOFT_CAP) return {product * scale, 1.0f};
-  const float x = product * scale / soft_cap, e = expf(-2 * fabsf(x));
-  return {soft_cap * tanhf(x), 4 * e / ((1 + e) * (1 + e))};
-}
-
 template <typename T>
 __device__ void attention(
     const T* q, const T* k, const T* v, T* out, float* log_sum_exp, const int* offsets, int n, int heads, int kv_heads, int head_dim,
-    float scale, int window, float soft_cap, const T* sinks) {
+    float scale, int window, float soft_cap, const T* sinks, const T* relative_bias, int reach) {
   const int start = offsets[blockIdx.z], length = offsets[blockIdx.z + 1] - start;
   const int row = blockIdx.x * (blockDim.x >> 5) + (threadIdx.x >> 5);
   if (row >= length) return;
@@ -56,7 +49,8 @@ __device__ void attention(
     const i64 other = ((i64)(start + j) * kv_heads + kv_head) * head_dim;
     key.load(k + other, head_dim);
     value.load(v + other, head_dim);
-    const float score = exact_score(query.dot(key), scale, soft_cap).value;
+    const float bias = relative_bias ? to_float(relative_bias[(i64)bias_entry(j - row, reach) * heads + head]) : 0.0f;
+    const float score = exact_score(query.dot(key), scale, soft_cap).value + bias;
     const float highest = fmaxf(maximum, score), shrink = expf(maximum - highest), p = expf(score - highest);
     total = total * shrink + p;
 #pragma unroll
@@ -129,8 +123,9 @@ __device__ void attention_keys(
 #define EACH(NAME, T) \
   extern "C" __global__ void attention_##NAME( \
       const T* q, const T* k, const T* v, T* out, float* log_sum_exp, const int* offsets, int n, int heads, int kv_heads, int head_dim, \
-      float scale, int window, float soft_cap, const T* sinks) { \
-    attention<T>(q, k, v, out, log_sum_exp, offsets, n, heads, kv_heads, head_dim, scale, window, soft_cap, sinks); \
+      float scale, int window, float soft_cap, const T* sinks, const T* relative_bias, int reach) { \
+    attention<T>( \
+        q, k, v, out, log_sum_exp, offsets, n, heads, kv_heads, head_dim, scale, window, soft_cap, sinks, relative_bias, reach); \
   } \
   extern "C" __global__ void attention_queries_##NAME(PARAMETERS(T), T* d_q) { attention_queries<T>(ARGUMENTS, d_q); } \
   extern "C" __global__ void attention_keys_##NAME(PARAMETERS(T), T* d_k, T* d_v) { attention_keys<T>(ARGUMENTS, d_k, d_v); }

@@ -1,7 +1,7 @@
 // Grouped-query attention of packed sequences on tensor cores, scores in registers only (online softmax as in FlashAttention-2,
 // arXiv 2307.08691). A block does 64 queries of one head: q, out (N, heads head_dim), k, v (N, kv_heads head_dim), log_sum_exp
 // (heads, N). head_dim is a multiple of 8 up to D; what is missing counts as zeros. A sink (heads), where there are sinks, is one
-// more score of the softmax, whose share is dropped.
+// more score of the softmax, whose share is dropped. With RELATIVE_BIAS a row of relative_bias (2 reach + 1, heads) is added to scores.
 #include "prelude.cuh"
 #include "tile.cuh"
 #include "attention.cuh"
@@ -9,10 +9,11 @@
 template <int D>
 __device__ void attention(
     const bf16* q, const bf16* k, const bf16* v, bf16* out, float* log_sum_exp, const int* offsets, int n, int heads, int kv_heads,
-    int head_dim, float scale, int window, float soft_cap, const bf16* sinks) {
+    int head_dim, float scale, int window, float soft_cap, const bf16* sinks, const bf16* relative_bias, int reach) {
   constexpr int STEP = Steps<D>::rows, STAGE = 2 * STEP * Tile<D>::stride;
   extern __shared__ __align__(128) unsigned char memory[];
   bf16* tiles = reinterpret_cast<bf16*>(memory);      // two stages of keys and values; the second one first holds the queries
+  float* biases = reinterpret_cast<float*>(tiles + 2 * STAGE);  // of the head by distance, in the scores' unit
   const int start = offsets[blockIdx.z], length = offsets[blockIdx.z + 1] - start;
   const int tile = gridDim.x - 1 - blockIdx.x;        // the longest first
   const int first = tile * TILE_ROWS;
@@ -29,6 +30,10 @@ __device__ void attention(
   load_tile<D, STEP>(tiles, k_base + begin * k_stride, k_stride, length - begin, head_dim);
   load_tile<D, STEP>(tiles + STAGE / 2, v_base + begin * k_stride, k_stride, length - begin, head_dim);
   commit_copies();
+  if (RELATIVE_BIAS) {
+    const float unit = 1.0f / (SOFT_CAP ? soft_cap : scale);
+    for (int i = threadIdx.x; i <= 2 * reach; i += blockDim.x) biases[i] = to_float(relative_bias[(i64)i * heads + head]) * unit;
+  }
   wait_for_copies();
   __syncthreads();
   Fragment query[D / 16];
@@ -65,6 +70,16 @@ __device__ void attention(
       for (int c = 0; c < STEP / 8; c += 1) {
 #pragma unroll
         for (int e = 0; e < 4; e += 1) scores[c][e] = to_score(scores[c][e], factor.inner).value;
+      }
+    }
+    if (RELATIVE_BIAS) {
+#pragma unroll
+      for (int c = 0; c < STEP / 8; c += 1) {
+#pragma unroll
+        for (int e = 0; e < 4; e += 1) {
+          const int column = key + c * 8 + t * 2 + (e & 1), row = first + warp_row + g + (e >> 1) * 8;
+          scores[c][e] += biases[bias_entry(column - row, reach)];
+        }
       }
     }
     const Overlap mask = overlap<TILE_ROWS, STEP>(first, key, length, window);
@@ -142,8 +157,9 @@ __device__ void attention(
 #define EACH(D) \
   extern "C" __global__ void __launch_bounds__(TILE_THREADS) attention_##D( \
       const bf16* q, const bf16* k, const bf16* v, bf16* out, float* log_sum_exp, const int* offsets, int n, int heads, int kv_heads, \
-      int head_dim, float scale, int window, float soft_cap, const bf16* sinks) { \
-    attention<D>(q, k, v, out, log_sum_exp, offsets, n, heads, kv_heads, head_dim, scale, window, soft_cap, sinks); \
+      int head_dim, float scale, int window, float soft_cap, const bf16* sinks, const bf16* relative_bias, int reach) { \
+    attention<D>( \
+        q, k, v, out, log_sum_exp, offsets, n, heads, kv_heads, head_dim, scale, window, soft_cap, sinks, relative_bias, reach); \
   }
 // A model needs one head size, so only that is compiled when it is named.
 #ifdef HEAD_WIDTH

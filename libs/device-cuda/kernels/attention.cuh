@@ -1,5 +1,6 @@
 // Which keys a query attends to, and how its scores are capped: for attention.cu and its backward. A model needs one kind, so that
-// each is compiled when it is named: MASK is CAUSAL, NONE or WINDOW, SOFT_CAP is 0 or 1. Positions count from the sequence's start.
+// each is compiled when it is named: MASK is CAUSAL, NONE or WINDOW, SOFT_CAP is 0 or 1, and so is RELATIVE_BIAS, of attention.cu only.
+// Positions count from the sequence's start.
 #define CAUSAL 0
 #define NONE 1
 #define WINDOW 2
@@ -8,6 +9,9 @@
 #endif
 #ifndef SOFT_CAP
 #define SOFT_CAP 0
+#endif
+#ifndef RELATIVE_BIAS
+#define RELATIVE_BIAS 0
 #endif
 
 // Rows of the tiles that a block walks over; its own tile has TILE_ROWS. A wide head takes short ones: 99 KiB hold all of a block.
@@ -75,6 +79,16 @@ __device__ __forceinline__ Score to_score(float product, float inner) {
   const float e = exp2_fast(fabsf(x) * (-2 * LOG2E)), r = reciprocal_fast(1 + e);
   return {copysignf((1 - e) * r, x), 4 * e * r * r};
 }
+
+// The score of a product of a query and a key, as it enters the exponent, and its slope.
+__device__ __forceinline__ Score exact_score(float product, float scale, float soft_cap) {
+  if (!SOFT_CAP) return {product * scale, 1.0f};
+  const float x = product * scale / soft_cap, e = expf(-2 * fabsf(x));
+  return {soft_cap * tanhf(x), 4 * e / ((1 + e) * (1 + e))};
+}
+
+// The row of a table (2 reach + 1, heads) that a key's distance from a query has: the last one in its direction for those beyond.
+__device__ __forceinline__ int bias_entry(int distance, int reach) { return reach + min(max(distance, -reach), reach); }
 
 // What the kernels of the backward read, of operands of type T in their parameters.
 struct Operands {

@@ -38,6 +38,8 @@ describe('kernel files', () => {
     .filter((name) => name.startsWith('attention'))
     .flatMap((name) => masks.map((macros) => `${name}:${macros}`))
     .concat(
+      'attention:MASK=NONE:RELATIVE_BIAS=1',
+      'attention:MASK=WINDOW:SOFT_CAP=1:RELATIVE_BIAS=1',
       'decode-attention:LANES=32:GROUP=8:SOFT_CAP=1',
       'decode-attention:LANES=1:GROUP=1:ALIGNED=0',
       'decode-attention:LANES=32:GROUP=4:ALIGNED=0',

@@ -2,6 +2,7 @@ import type { DeviceProfile } from '@emloc/device';
 
 import { allocationBytes } from './context.js';
 import { adamwScratchBytes } from './kernels/adamw.js';
+import { attentionScratchBytes } from './kernels/attention-wide.js';
 import { attentionBackwardScratchBytes } from './kernels/attention.js';
 import { choleskyScratchBytes } from './kernels/cholesky.js';
 import { decodeAttentionScratchBytes } from './kernels/decode-attention.js';
@@ -56,6 +57,7 @@ export function cudaProfile(options: CudaProfileOptions = {}): DeviceProfile {
     rankMultiple: 64,
     reserveBytes,
     workspaceBytes: Object.freeze({
+      attention: attentionScratchBytes,
       attentionBackward: attentionBackwardScratchBytes,
       decodeAttention: decodeAttentionScratchBytes,
       outerProducts: outerProductsScratchBytes,

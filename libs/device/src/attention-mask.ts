@@ -1,6 +1,6 @@
 import { at } from '@emloc/checked';
 
-import { assertLive } from './checks.js';
+import { assertLive, matrix } from './checks.js';
 import { DeviceError } from './errors.js';
 import type { SequenceLayout } from './sequence-layout.js';
 import type { Tensor } from './tensor.js';
@@ -74,9 +74,9 @@ export function assertScoring(
  * @throws DeviceError DEVICE_SHAPE_MISMATCH unless it has an odd number of rows, of `heads` columns
  */
 export function relativeReach(kernel: string, bias: Tensor, heads: number): number {
-  const [entries = 0, columns] = bias.shape;
   assertLive(bias);
-  if (bias.shape.length === 2 && columns === heads && entries % 2 === 1) return (entries - 1) / 2;
+  const [entries, columns] = matrix(kernel, bias);
+  if (columns === heads && entries % 2 === 1) return (entries - 1) / 2;
   throw new DeviceError(
     'DEVICE_SHAPE_MISMATCH',
     `${kernel}: ${bias.label} has shape [${bias.shape.join(', ')}], an odd number of rows of ${heads} expected`,

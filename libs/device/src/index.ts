@@ -7,6 +7,7 @@ export { TensorScope } from './tensor-scope.js';
 export { assertDivides } from './checks.js';
 export {
   type AttentionMask,
+  type RowRange,
   assertScoring,
   attendedKeys,
   attendedPairs,

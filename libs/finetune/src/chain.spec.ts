@@ -15,6 +15,7 @@ import { DeviceAdapter } from './device-adapter.js';
 import { frontLength, frontStreams, runFront, type FrontStore } from './front.js';
 import { gradientsOf, type LossAndGradients } from './gradients.js';
 import type { PagedModel } from './paged-model.js';
+import { runChain } from './run-chain.js';
 
 const trained = [
   'layers.0.modulation',
@@ -65,6 +66,33 @@ function whole(adapter: LoraAdapter, keptBlocks = 0): Promise<LossAndGradients> 
     differentiate(model, { adapter, source: new ToyRows(), keptBlocks }),
   );
 }
+
+describe('a chain that ends in no loss', () => {
+  const whole = toyLayout();
+  const layout = { ...whole, blocks: whole.blocks.slice(0, -1) };
+
+  it('gives what its last block writes, to a store as on the device all the way', async () => {
+    const stored: Uint8Array[] = [];
+    const outputs = await withModel(layout, toySource(whole), async (model) => {
+      await runFront({
+        ...{ model, blocks: layout.blocks.length, source: new ToyRows(), rows: [0, 2] },
+        store: {
+          put: (_row, _stream, bytes) => {
+            stored.push(Uint8Array.from(bytes));
+            return Promise.resolve();
+          },
+        },
+      });
+      const batch = await new ToyRows().load([2]);
+      return runChain({ model, batch });
+    });
+    expect([...frontStreams(layout, layout.blocks.length).keys()]).toEqual(['hidden']);
+    expect([...outputs.keys()]).toEqual(['hidden']);
+    const { buffer, byteOffset, byteLength } = get(outputs, 'hidden');
+    expect(stored).toHaveLength(2);
+    expect(stored[1]).toEqual(new Uint8Array(buffer, byteOffset, byteLength));
+  });
+});
 
 describe('a chain of several streams', () => {
   const layout = toyLayout();

@@ -63,32 +63,25 @@ export class DeviceBatch {
     this.dispose();
   }
 
-  /** Float32 whatever the device computes in: an angle is the last thing to round. */
   #addRopes({ shape, ropes }: Batch): void {
     for (const [name, { rows, width }] of shape.ropes ?? []) {
       const angles = ropes?.get(name);
       const count = shape.layouts.get(rows)?.at(-1);
       if (!angles || count === undefined)
         throw new Error(`a batch says that it brings the rotary table ${name} and does not`);
-      const table = (values: Float32Array, part: string): Tensor =>
-        this.#own(
-          this.device.tensor(
-            { bytes: bytesOf(values), dtype: 'float32' },
-            [count, width],
-            'float32',
-            'activations',
-            `batch.${name}.${part}`,
-          ),
-        );
+      const entries = Int32Array.from({ length: count }, (_, row) => row);
       this.ropes.set(name, {
-        cos: table(angles.cos, 'cos'),
-        sin: table(angles.sin, 'sin'),
-        entries: this.#integers(
-          Int32Array.from({ length: count }, (_, row) => row),
-          `batch.${name}.entries`,
-        ),
+        cos: this.#angles(angles.cos, [count, width], `batch.${name}.cos`),
+        sin: this.#angles(angles.sin, [count, width], `batch.${name}.sin`),
+        entries: this.#integers(entries, `batch.${name}.entries`),
       });
     }
+  }
+
+  /** Float32 whatever the device computes in: an angle is the last thing to round. */
+  #angles(values: Float32Array, shape: readonly number[], label: string): Tensor {
+    const source = { bytes: bytesOf(values), dtype: 'float32' } as const;
+    return this.#own(this.device.tensor(source, shape, 'float32', 'activations', label));
   }
 
   #own(tensor: Tensor): Tensor {
@@ -116,11 +109,12 @@ function gridsOf({ layouts, grids }: BatchShape, rows: string): Pick<SequenceLay
   const images = grids?.get(rows);
   if (!images) return {};
   const offsets = get(layouts, rows);
-  const odd = offsets.slice(1).findIndex((end, image) => {
-    const { height = 0, width = 0 } = images[image] ?? {};
-    return end - at(offsets, image) !== height * width;
-  });
-  if (odd < 0 && images.length === offsets.length - 1) return { grids: images };
+  const fits =
+    images.length === offsets.length - 1 &&
+    images.every(
+      ({ height, width }, image) => at(offsets, image + 1) - at(offsets, image) === height * width,
+    );
+  if (fits) return { grids: images };
   throw new Error(
     `a batch has ${offsets.length - 1} sequences of ${rows} and ${images.length} grids, which differ`,
   );

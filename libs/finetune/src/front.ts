@@ -44,8 +44,9 @@ export interface FrontInputs {
 
 /**
  * Runs the front, or a whole chain that ends in no loss, once for every row, each alone, so that
- * what a row gets depends on no other row. What it wrote goes into the store: batches can bring it to the rest of the chain, `restOf` the
- * layout. Rows go through together, as many as the host has room for.
+ * what a row gets depends on no other row. What it wrote goes into the store: batches can bring it
+ * to the rest of the chain, `restOf` the layout. Rows go through together, as many as the host has
+ * room for.
  */
 export async function runFront(inputs: FrontInputs): Promise<void> {
   const { model, blocks, source, rows, store, signal } = inputs;
@@ -72,7 +73,10 @@ export async function runFront(inputs: FrontInputs): Promise<void> {
   }
 }
 
-/** Streams of the front that a later block reads; of a whole chain those that its last block writes. */
+/**
+ * Streams of the front that a later block reads; of a whole chain those that its last block
+ * writes.
+ */
 export function frontStreams(layout: ModelLayout, blocks: number): ReadonlyMap<string, ValueShape> {
   const last = { index: blocks - 1 };
   const written = layout.blocks.slice(0, blocks).flatMap(({ program }) => [...program.outputs]);

@@ -10,7 +10,7 @@ export { type LearningRateSchedule, scheduleKinds } from './schedule.js';
 export { type TrainingState } from './training-state.js';
 export { train, type TrainResult } from './train.js';
 export { frontLength, frontStreams, runFront, type FrontStore } from './front.js';
-export { runChain, type ChainRun } from './run-chain.js';
+export { runChain } from './run-chain.js';
 export { BreadthFirstPass } from './breadth-first.js';
 export { gradientsOf } from './gradients.js';
 export {

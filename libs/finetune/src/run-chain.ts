@@ -7,7 +7,7 @@ import { DeviceBatch } from './device-batch.js';
 import { PassContext, type PagedModel } from './paged-model.js';
 import { inferenceOrder, StreamState, visitBlock } from './walk.js';
 
-export interface ChainRun {
+interface ChainRun {
   readonly model: PagedModel;
   readonly batch: Batch;
   /** Default: none. */

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { get, required } from '@emloc/checked';
+import { at, get, required } from '@emloc/checked';
 import { openSafetensors, toFloat32 } from '@emloc/checkpoint';
 import { byteLength } from '@emloc/device';
 
@@ -111,11 +111,10 @@ export function pixelsOf({ shape, values }: GoldenTensor): GoldenPicture {
   const count = picture.height * picture.width;
   return {
     ...picture,
-    pixels: values.map(
-      (_, index) =>
-        values[(index % picture.channels) * count + Math.floor(index / picture.channels)] ??
-        Number.NaN,
-    ),
+    pixels: values.map((_, index) => {
+      const [pixel, channel] = [Math.floor(index / picture.channels), index % picture.channels];
+      return at(values, channel * count + pixel);
+    }),
   };
 }
 

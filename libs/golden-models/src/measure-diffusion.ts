@@ -9,7 +9,6 @@ import {
   imageBatch,
   latentBatch,
   noiseFeatures,
-  packedColumn,
   pooledBatch,
   predictionLayout,
   promptBatch,
@@ -19,19 +18,20 @@ import {
   type DiffusionModel,
   type Model,
 } from '@emloc/models';
-import { decoderLatents, sample, samplingNoiseLevels, unpackLatents } from '@emloc/tasks';
+import {
+  decoderLatents,
+  packLatents,
+  sample,
+  samplingNoiseLevels,
+  unpackLatents,
+} from '@emloc/tasks';
 
 import type { Measured } from './compare.js';
-import {
-  pixelsOf,
-  tensorOf,
-  type DiffusionGolden,
-  type GoldenPicture,
-} from './diffusion-golden.js';
+import { pixelsOf, tensorOf, type DiffusionGolden } from './diffusion-golden.js';
 import { loraOn } from './golden-lora.js';
 
 /** Opens a component on a device for the time of `run`. */
-export type WithModel = <T>(model: Model, run: (paged: PagedModel) => Promise<T>) => Promise<T>;
+type WithModel = <T>(model: Model, run: (paged: PagedModel) => Promise<T>) => Promise<T>;
 
 interface DiffusionMeasurement {
   readonly models: DiffusionModel;
@@ -153,9 +153,10 @@ async function measureTransformer({
   const { pixels: noise } = pixelsOf(tensorOf(golden, 'train.noise'));
   const latents = mean.pixels.map((value) => (value - limits.scaling.shift) * limits.scaling.scale);
   const mixed = noise.map((value, i) => noiseLevel * value + (1 - noiseLevel) * at(latents, i));
-  const noisy = packed({ ...mean, pixels: mixed }, limits);
-  const target = packed(
-    { ...mean, pixels: noise.map((value, i) => value - at(latents, i)) },
+  const noisy = packLatents(mixed, mean, limits);
+  const target = packLatents(
+    noise.map((value, i) => value - at(latents, i)),
+    mean,
     limits,
   );
   const asked = { latents: noisy, grid: gridOf(mean, limits), noiseLevel, guidance };
@@ -173,24 +174,6 @@ async function measureTransformer({
       sampled: await sampled({ golden, limits }, predict),
     };
   });
-}
-
-/** Packs rows of pixels by the column that each number of a row has. */
-function packed(
-  { pixels, width, channels }: GoldenPicture,
-  limits: Pick<DiffusionLimits, 'patch'>,
-): Float32Array {
-  const { patch } = limits;
-  const rows = new Float32Array(pixels.length);
-  const columns = channels * patch ** 2;
-  for (const [index, value] of pixels.entries()) {
-    const [pixel, channel] = [Math.floor(index / channels), index % channels];
-    const [y, x] = [Math.floor(pixel / width), pixel % width];
-    const row = Math.floor(y / patch) * (width / patch) + Math.floor(x / patch);
-    const column = packedColumn(limits, { channel, dy: y % patch, dx: x % patch });
-    rows[row * columns + column] = value;
-  }
-  return rows;
 }
 
 /** Squares of latent pixels. */

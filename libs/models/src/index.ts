@@ -1,4 +1,4 @@
-export type { Batch, Batches, BatchShape, RowAngles, RowSource, ValueShape } from './batch.js';
+export type { Batch, Batches, BatchShape, RowSource, ValueShape } from './batch.js';
 export { longestSequence } from './batch.js';
 export {
   adaptableModules,
@@ -22,9 +22,7 @@ export {
   diffusionRows,
   diffusionSizes,
   diffusionStreams,
-  modulationStream,
   noiseFeatures,
-  packedColumn,
   type DiffusionSample,
 } from './flux/streams.js';
 export type { ImageLimits } from './image-limits.js';
@@ -33,7 +31,7 @@ export { predictionLayout } from './prediction-layout.js';
 export { layoutOf } from './layout-of.js';
 export { type Model, openModel } from './open-model.js';
 export { type DiffusionModel, isDiffusionFolder, openDiffusionModel } from './open-diffusion.js';
-export { fluxLayouts, type FluxConfigs, type FluxLayouts } from './flux/components.js';
+export { fluxLayouts } from './flux/components.js';
 export {
   encoderStreams,
   imageBatch,

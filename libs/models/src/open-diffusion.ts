@@ -84,12 +84,12 @@ export async function openDiffusionModel(
 
 /** @throws ModelError for a folder of another pipeline's, or of none */
 async function placeOf(path: string): Promise<DiffusionPlace> {
-  const index = join(path, indexName);
+  const place = await findDiffusionModel(path);
+  const index = join(place?.folder ?? path, indexName);
   if (await exists(index)) {
     const values = await readJsonObject(index, 'CHECKPOINT_INVALID_CONFIG');
     new ConfigReader(values, '', indexName).only('_class_name', ['FluxPipeline']);
   }
-  const place = await findDiffusionModel(path);
   if (place) return place;
   throw new ModelError(
     'MODEL_INVALID_CONFIG',

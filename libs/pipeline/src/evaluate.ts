@@ -22,7 +22,7 @@ import type { ImageReader } from '@emloc/images';
 import { adaptableModules, openModel, type Model, type RowSource } from '@emloc/models';
 import { evaluateText, type Evaluation, type TextBatches } from '@emloc/tasks';
 import {
-  deviceBytes,
+  allDeviceBytes,
   minimumDeviceBytes,
   openPager,
   type PagerObserver,
@@ -40,9 +40,10 @@ import {
 } from './answers/row-questions.js';
 import { assertImagesFit, seeImages } from './answers/seen-images.js';
 import { PipelineError } from './errors.js';
-import { behindFront, imagesOf, plannedTiles, rowsWith, type JobImages } from './job/images.js';
-import { inOrder, longestOf } from './job/job.js';
+import { imagesOf, plannedTiles, rowsWith, type JobImages } from './job/images.js';
+import { behindFront, inOrder } from './job/job.js';
 import { recordedLongestRow } from './job/longest-row-record.js';
+import { longestOf } from './job/text-job.js';
 import { textSourceOf, withRecordedText } from './job/text-record.js';
 import { readableLength } from './options/modality.js';
 import type { EvaluateOptions } from './options/resolve.js';
@@ -136,7 +137,7 @@ export async function evaluateModel(
   const longestRow = Math.max(longestOf(rows), await recordedLongestRow(options.adapter));
   const { profile } = host.target;
   const asked: Evaluated = {
-    ...{ options, whole: model, model: behindFront(model, images?.front ?? null) },
+    ...{ options, whole: model, model: behindFront(model, images?.front?.blocks ?? 0) },
     ...{ images, adapter, rows, longestRow, batches, questions },
   };
   const unseen = images ? showing(asked, plannedTiles(images, profile.computeDType)) : asked;
@@ -316,6 +317,6 @@ async function weightBytes(
       `evaluation does not fit into ${formatBytes(budgetBytes)}: it needs at least ${formatBytes(besideBytes + least)}; a smaller batch needs less`,
     );
   }
-  const all = source.layers.reduce((sum, layer) => sum + deviceBytes(layer, device), 0);
+  const all = allDeviceBytes(source, device);
   return Math.min(all, budgetBytes - besideBytes);
 }

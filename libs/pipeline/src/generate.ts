@@ -5,7 +5,7 @@ import { Device, MemoryBudget, type DeviceTarget } from '@emloc/device';
 import { DeviceAdapter, type GeneratedAnswer } from '@emloc/finetune';
 import type { ImageReader } from '@emloc/images';
 import { adaptableModules, openModel, textLimits, type Model } from '@emloc/models';
-import { deviceBytes, openPager, type PagerObserver } from '@emloc/weight-pager';
+import { allDeviceBytes, openPager, type PagerObserver } from '@emloc/weight-pager';
 
 import { answerRows } from './answers/answer-rows.js';
 import {
@@ -18,7 +18,8 @@ import {
 import { planAnswers, singleAnswerBytes, type Answering } from './answers/plan-answers.js';
 import { assertImagesFit, seeImages } from './answers/seen-images.js';
 import { PipelineError } from './errors.js';
-import { behindFront, imagesOf, plannedTiles, rowsWith, type JobImages } from './job/images.js';
+import { imagesOf, plannedTiles, rowsWith, type JobImages } from './job/images.js';
+import { behindFront } from './job/job.js';
 import { recordedLongestRow } from './job/longest-row-record.js';
 import { textSourceOf, withRecordedText } from './job/text-record.js';
 import type { GenerateOptions } from './options/resolve.js';
@@ -82,7 +83,7 @@ export async function generateText(
     touched: new Set(adapter?.layers.keys()),
     exifOrientation: options.exifOrientation,
   });
-  const model = behindFront(whole, images?.front ?? null);
+  const model = behindFront(whole, images?.front?.blocks ?? 0);
   const task = answerTask(rowsWith(images)([promptRow(prompt)]), {
     ...{ maxNewTokens: options.maxNewTokens, batch: 1 },
     maxPositions: textLimits(whole.layout).maxPositions,
@@ -169,7 +170,7 @@ async function answerWithin(
   const budget = new MemoryBudget(budgetBytes);
   await using device = new Device(await target.open(budgetBytes), budget);
   await using seen = images && (await seeImages({ whole, images }, { ...host, device, hostBytes }));
-  const all = source.layers.reduce((sum, layer) => sum + deviceBytes(layer, device), 0);
+  const all = allDeviceBytes(source, device);
   await using pager = openPager({
     ...{ device, source, hostBytes, prefetch, observer, signal },
     deviceBytes: Math.min(all, budgetBytes - besideBytes),

@@ -7,8 +7,8 @@ import { openSafetensors } from '@emloc/checkpoint';
 import { cpuTarget, tuneHost } from '../test/fixtures.js';
 import { evaluateModel } from './evaluate.js';
 import { generateText } from './generate.js';
-import { prepareJob } from './job/job.js';
 import type { JobEvent } from './job/observer.js';
+import { prepareJob } from './job/prepare-job.js';
 import {
   resolveEvaluateOptions,
   resolveGenerateOptions,

@@ -7,8 +7,8 @@ import { MemoryBudget } from '@emloc/device';
 
 import { leaveCrash, outputPaths, takeSnapshot } from '../test/crash.js';
 import { cpuTarget, openWorkspace, tuneHost, type Workspace } from '../test/fixtures.js';
-import { prepareJob } from './job/job.js';
 import { stageNames, type JobEvent, type StageName } from './job/observer.js';
+import { prepareJob } from './job/prepare-job.js';
 import type { TuneOptions } from './options/resolve.js';
 import { fitMemory } from './plan/plan.js';
 import { tune, type TuneHost } from './tune.js';

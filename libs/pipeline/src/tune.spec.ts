@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { readPeftAdapter } from '@emloc/checkpoint';
 
 import { cpuTarget, openWorkspace, tinyModel, tuneHost, type Workspace } from '../test/fixtures.js';
-import { prepareJob } from './job/job.js';
 import type { JobEvent } from './job/observer.js';
+import { prepareJob } from './job/prepare-job.js';
 import type { TuneOptions } from './options/resolve.js';
 import { fitMemory } from './plan/plan.js';
 import { tune, type TuneHost, type TuneReport } from './tune.js';

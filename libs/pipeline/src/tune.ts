@@ -44,10 +44,10 @@ import {
 } from './inputs/tensor-guard.js';
 import type { JobEnvironment } from './job/environment.js';
 import { factorBytes } from './job/factor-store.js';
-import { keptImageBytes, onModel } from './job/image-rows.js';
 import type { EmulatorReport, JobResult, ValidationLosses } from './job/job-result.js';
-import { prepareJob, type Job, type PrepareHost } from './job/job.js';
+import { onModel, type Job, type PrepareHost } from './job/job.js';
 import type { JobObserver } from './job/observer.js';
+import { prepareJob } from './job/prepare-job.js';
 import { runJob } from './job/run-job.js';
 import { StageClock, type StageReport } from './job/stage-clock.js';
 import { assertInteger } from './options/checks.js';
@@ -212,7 +212,7 @@ function benchmarkShape(job: Job): BenchmarkShape {
     layout: job.model.layout,
     sequences: Math.min(job.options.batch, 16),
     loraRank: job.options.rank,
-    sequenceLength: Math.max(2, Math.round(trainRows.tokens / trainRows.count)),
+    sequenceLength: Math.max(2, Math.round(trainRows.items / trainRows.count)),
   };
 }
 
@@ -367,7 +367,7 @@ async function assertDiskSpace(
     ) *
     job.options.rank *
     4;
-  const imageBytes = keptImageBytes(job, profile.computeDType);
+  const imageBytes = job.task.keptBytes(job, profile.computeDType);
   const { imageCacheBytes } = job.options;
   if (imageBytes > imageCacheBytes)
     throw new PipelineError(

@@ -1,9 +1,10 @@
 export { ImageSet } from './images/image-set.js';
 export { PatchValues } from './images/patch-values.js';
 export { blankTiles, patchRows, projectedRows, type TileValues } from './images/tiles.js';
-export { consecutive, TextRows, type TextImages } from './text/text-rows.js';
+export type { Score, TaskBatches, TaskRows } from './task-rows.js';
+export { consecutive, TextRows, type TextBatches, type TextImages } from './text/text-rows.js';
 export { Prompts, TextPrompts } from './text/text-prompts.js';
-export { evaluateText, type Evaluation, type TextBatches } from './text/text-score.js';
+export { evaluateText, type Evaluation } from './text/text-score.js';
 export {
   ConditionRows,
   ConditionSet,

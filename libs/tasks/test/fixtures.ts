@@ -4,10 +4,9 @@ import { Device, MemoryBudget, type Backend } from '@emloc/device';
 import { cpuProfile, createCpuBackend } from '@emloc/device-cpu';
 import type { PagedModel } from '@emloc/finetune';
 import { openModel, type Model } from '@emloc/models';
-import { deviceBytes, minimumDeviceBytes, openPager, type Pager } from '@emloc/weight-pager';
+import { allDeviceBytes, minimumDeviceBytes, openPager, type Pager } from '@emloc/weight-pager';
 
-import { TextRows } from '../src/text/text-rows.js';
-import type { TextBatches } from '../src/text/text-score.js';
+import { TextRows, type TextBatches } from '../src/text/text-rows.js';
 
 export interface Fixture {
   readonly model: Model;
@@ -38,7 +37,7 @@ export async function openFixture(
   const bytes =
     options.weights === 'least'
       ? minimumDeviceBytes(source, device)
-      : source.layers.reduce((sum, layer) => sum + deviceBytes(layer, device), 0);
+      : allDeviceBytes(source, device);
   const pager = openPager({
     device,
     source,

@@ -1,7 +1,7 @@
 export type { PagerOptions } from './options.js';
 export { type Lease, openPager, type Pager } from './pager.js';
 export {
-  deviceBytes,
+  allDeviceBytes,
   type LayerSource,
   type LayerSpec,
   minimumDeviceBytes,

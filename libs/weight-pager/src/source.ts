@@ -59,6 +59,11 @@ export function deviceBytes(layer: LayerSpec, device: Device): number {
   return layer.tensors.reduce((sum, { shape }) => sum + device.allocatedBytes(shape, dtype), 0);
 }
 
+/** Bytes that all layers together take from the device's budget. */
+export function allDeviceBytes({ layers }: LayerSource, device: Device): number {
+  return layers.reduce((sum, layer) => sum + deviceBytes(layer, device), 0);
+}
+
 /** Two slots: the largest layer beside the next largest one. */
 export function twoLargest(sizes: readonly number[]): number {
   const descending = [...sizes].sort((a, b) => b - a);

@@ -1,4 +1,4 @@
-import { mergeCheckpoint, readPeftAdapter } from '@emloc/checkpoint';
+import { mergeCheckpoint, readAdapter } from '@emloc/checkpoint';
 import { pathOfBlock } from '@emloc/models';
 import { adapterFromRecord, adapterToRecord } from '@emloc/pipeline';
 import {
@@ -112,7 +112,7 @@ async function merge(
     out,
     dtype,
     signal,
-    adapter: await readPeftAdapter(adapter, { base: options.model }),
+    adapter: await readAdapter(adapter, { base: options.model }),
     onProgress: ({ phase, doneBytes, totalBytes }) =>
       emit({ type: 'progress', stage: 'merge', task: phase, done: doneBytes, total: totalBytes }),
   });

@@ -2,7 +2,7 @@ import { Device, MemoryBudget, type DeviceProfile } from '@emloc/device';
 import { createNullBackend } from '@emloc/device-null';
 import { BreadthFirstPass, inferenceOrder } from '@emloc/finetune';
 import { TextPrompts } from '@emloc/tasks';
-import { deviceBytes, openPager } from '@emloc/weight-pager';
+import { allDeviceBytes, openPager } from '@emloc/weight-pager';
 
 import type { SyntheticModel } from './gpu-model.js';
 import { defaultShape } from './gpu-shapes.js';
@@ -61,7 +61,7 @@ async function inferenceBytes(
   const pager = openPager({
     device,
     source,
-    deviceBytes: source.layers.reduce((sum, layer) => sum + deviceBytes(layer, device), 0),
+    deviceBytes: allDeviceBytes(source, device),
     hostBytes: Number.POSITIVE_INFINITY,
     reads: 'none',
   });

@@ -4,7 +4,7 @@ import { createNullBackend } from '@emloc/device-null';
 import { generate, rehearseGeneration, type GenerationGroup } from '@emloc/finetune';
 import { textLimits } from '@emloc/models';
 import { TextPrompts } from '@emloc/tasks';
-import { deviceBytes, minimumDeviceBytes, openPager } from '@emloc/weight-pager';
+import { allDeviceBytes, minimumDeviceBytes, openPager } from '@emloc/weight-pager';
 
 import type { SyntheticModel } from './gpu-model.js';
 import type { GpuRow } from './gpu-table.js';
@@ -84,7 +84,7 @@ async function planGeneration(
 ): Promise<GenerationMemory> {
   const { layout, original: source } = model;
   const device = new Device(createNullBackend(profile), new MemoryBudget(Number.POSITIVE_INFINITY));
-  const all = source.layers.reduce((sum, layer) => sum + deviceBytes(layer, device), 0);
+  const all = allDeviceBytes(source, device);
   const least = minimumDeviceBytes(source, device);
   const scope = device.budget.openPeakScope(['weights']);
   const hostBytes = Number.POSITIVE_INFINITY;

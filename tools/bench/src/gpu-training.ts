@@ -5,7 +5,7 @@ import { blocksBeforeLoss, defaultAdamw, initialAdapter, train } from '@emloc/fi
 import { textLimits, type ModelLayout } from '@emloc/models';
 import { consecutive, TextRows } from '@emloc/tasks';
 import {
-  deviceBytes,
+  allDeviceBytes,
   minimumDeviceBytes,
   openPager,
   type LayerSource,
@@ -84,7 +84,7 @@ async function trainingNeeds(
   const memory = { pagerBytes: leastBytes, keptBlocks: 0 };
   const { besideWeightsBytes } = await rehearse(task, profile, memory);
   return {
-    allBytes: task.source.layers.reduce((sum, layer) => sum + deviceBytes(layer, device), 0),
+    allBytes: allDeviceBytes(task.source, device),
     leastBytes,
     besideWeightsBytes,
   };

@@ -4,7 +4,7 @@ import { defaultAdamw, initialAdapter, train, type PagedModel } from '@emloc/fin
 import type { Model } from '@emloc/models';
 import { consecutive, evaluateText, TextRows } from '@emloc/tasks';
 import {
-  deviceBytes,
+  allDeviceBytes,
   minimumDeviceBytes,
   openPager,
   streamingHostBytes,
@@ -110,7 +110,7 @@ export async function trainingSteps(
     device,
     rows,
   } = inputs;
-  const all = source.layers.reduce((sum, layer) => sum + deviceBytes(layer, device), 0);
+  const all = allDeviceBytes(source, device);
   const pager = openPager({
     device,
     source,
@@ -137,7 +137,7 @@ export async function trainingSteps(
     const { bytesMoved, stallSeconds } = pager.statistics;
     return {
       stepSeconds,
-      tokensPerStep: rows.tokens,
+      tokensPerStep: rows.items,
       copiedBytes: bytesMoved.hostToDevice,
       stallSeconds,
       losses,

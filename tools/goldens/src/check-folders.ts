@@ -14,7 +14,7 @@ import type { Outcome } from './report.js';
 export type Measure = (folder: string, golden: Golden) => Promise<Measured>;
 
 /** Compares a folder of models that make images; null: it is none. @throws where it cannot */
-export type CompareDiffusion = (folder: string, limits: Limits) => Promise<Comparison | null>;
+type CompareDiffusion = (folder: string, limits: Limits) => Promise<Comparison | null>;
 
 /** What a folder is compared with. */
 export interface Checks {

@@ -9,13 +9,8 @@ import {
   type Limits,
   type MeasuredDiffusion,
 } from '@emloc/golden-models';
-import {
-  isDiffusionFolder,
-  openDiffusionModel,
-  type DiffusionModel,
-  type Model,
-} from '@emloc/models';
-import { deviceBytes, minimumDeviceBytes, openPager } from '@emloc/weight-pager';
+import { isDiffusionFolder, openDiffusionModel, type DiffusionModel } from '@emloc/models';
+import { allDeviceBytes, minimumDeviceBytes, openPager } from '@emloc/weight-pager';
 
 interface DiffusionCheck {
   readonly target: DeviceTarget;
@@ -70,7 +65,7 @@ async function measureOn(
       withModel: async ({ source, layout }, run) => {
         const pager = openPager({
           ...{ device, source, reads: weights.reads },
-          deviceBytes: Math.min(weights.freeBytes, allBytes(source, device)),
+          deviceBytes: Math.min(weights.freeBytes, allDeviceBytes(source, device)),
           hostBytes: Number.POSITIVE_INFINITY,
         });
         try {
@@ -83,10 +78,6 @@ async function measureOn(
   } finally {
     await device.close();
   }
-}
-
-function allBytes({ layers }: Model['source'], device: Device): number {
-  return layers.reduce((sum, layer) => sum + deviceBytes(layer, device), 0);
 }
 
 /** What everything but weights takes at most, by a rehearsal on the null device. */

@@ -10,7 +10,7 @@ import {
   type Measured,
 } from '@emloc/golden-models';
 import { openModel, type Model } from '@emloc/models';
-import { deviceBytes, minimumDeviceBytes, openPager } from '@emloc/weight-pager';
+import { allDeviceBytes, minimumDeviceBytes, openPager } from '@emloc/weight-pager';
 
 /** Errors that a device's dtype allows. */
 export function limitsOf({ profile }: DeviceTarget): Limits {
@@ -88,7 +88,7 @@ async function weightBytes(
     new MemoryBudget(Number.POSITIVE_INFINITY),
   );
   const least = minimumDeviceBytes(model.source, probe);
-  const all = model.source.layers.reduce((sum, layer) => sum + deviceBytes(layer, probe), 0);
+  const all = allDeviceBytes(model.source, probe);
   await probe.close();
   const rehearsal = { model, golden, budgetBytes, pagerBytes: least, reads: 'none' } as const;
   await measureOn(backend, rehearsal, budget);

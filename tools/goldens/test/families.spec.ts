@@ -15,7 +15,7 @@ import {
 } from '@emloc/golden-models';
 import { openModel } from '@emloc/models';
 import { evaluateText, TextRows } from '@emloc/tasks';
-import { deviceBytes, minimumDeviceBytes, openPager, type Pager } from '@emloc/weight-pager';
+import { allDeviceBytes, minimumDeviceBytes, openPager, type Pager } from '@emloc/weight-pager';
 
 import { measureFolder } from '../src/measure-folder.js';
 import { writeDeepTwin } from './deep-twin.js';
@@ -36,7 +36,7 @@ async function onCpu<T>(
   const backend = createCpuBackend();
   const recorder = new LogitRecorder(backend);
   const device = new Device(backend, new MemoryBudget(2 ** 32));
-  const all = source.layers.reduce((sum, layer) => sum + deviceBytes(layer, device), 0);
+  const all = allDeviceBytes(source, device);
   const bytes = weights === 'all' ? all : minimumDeviceBytes(source, device);
   const pager = openPager({ device, source, deviceBytes: bytes, hostBytes: 2 ** 32 });
   try {

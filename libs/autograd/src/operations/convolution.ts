@@ -12,7 +12,7 @@ import type { Value } from '../value.js';
 import { forwardOnly, type ForwardContext } from './operation.js';
 
 export interface ConvolutionShape {
-  /** Module path: parameters `${name}.weight`, stored (outChannels, channels, 3, 3), and `.bias`. */
+  /** Module path: parameters `${name}.weight`, stored (outChannels, channels, 3, 3), and bias. */
   readonly name: string;
   readonly outChannels: number;
   /**

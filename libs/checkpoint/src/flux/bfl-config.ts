@@ -1,3 +1,5 @@
+import { at, get } from '@emloc/checked';
+
 import { CheckpointError } from '../errors.js';
 import type { BflTensors } from './bfl-view.js';
 
@@ -15,7 +17,10 @@ type TransformerConfig = Readonly<Record<string, unknown>>;
  * CHECKPOINT_TENSOR_MISMATCH for shapes that contradict each other
  */
 export function bflConfig({ file, tensors, width, blocks }: BflTensors): TransformerConfig {
-  const extent = (name: string, dimension: number) => tensors.get(name)?.shape[dimension] ?? 0;
+  const extent = (name: string, dimension: number) => {
+    const { shape } = get(tensors, name);
+    return dimension < shape.length ? at(shape, dimension) : 0;
+  };
   const inChannels = extent('img_in.weight', 1);
   const outChannels = extent('final_layer.linear.weight', 0);
   if (inChannels !== latentChannels || outChannels !== latentChannels) {
@@ -26,7 +31,11 @@ export function bflConfig({ file, tensors, width, blocks }: BflTensors): Transfo
   }
   const headWidth = extent('double_blocks.0.img_attn.norm.query_norm.scale', 0);
   const mlpWidth = extent('double_blocks.0.img_mlp.0.weight', 0);
-  if (width % headWidth !== 0 || headWidth % 2 !== 0 || mlpWidth !== mlpRatio * width) {
+  if (
+    !(width > 0 && width % headWidth === 0) ||
+    headWidth % 2 !== 0 ||
+    mlpWidth !== mlpRatio * width
+  ) {
     throw new CheckpointError(
       'CHECKPOINT_TENSOR_MISMATCH',
       `${file.path} has a width of ${width}, heads of ${headWidth} and ${mlpWidth} in feed-forward; a width is a multiple of an even head's, and feed-forward ${mlpRatio} times the width`,

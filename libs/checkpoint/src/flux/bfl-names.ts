@@ -1,12 +1,12 @@
 /**
- * A module of the single-file layout, and the modules of diffusers whose rows it holds. Paths have
- * `N` where the number of the block stands.
+ * A module of the single-file layout, and the modules of diffusers whose rows it holds. Paths
+ * have `N` where the number of the block stands.
  */
 export interface BflModule {
   readonly stored: string;
   /** In the order of their rows. */
   readonly modules: readonly string[];
-  /** Whether the halves of its rows stand the other way round: (shift, scale) for (scale, shift). */
+  /** Whether the halves of its rows stand the other way round: shift, scale for scale, shift. */
   readonly isSwapped?: boolean;
   /** The module's only tensor where it is no linear layer. */
   readonly onlyTensor?: 'scale';

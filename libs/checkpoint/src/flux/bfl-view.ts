@@ -1,10 +1,12 @@
+import { at } from '@emloc/checked';
+
 import { rowsIn, type StoredTensor, type TensorPart } from '../checkpoint.js';
 import { CheckpointError, quoted } from '../errors.js';
 import { isFloat } from '../floats.js';
+import { listed } from '../listed.js';
 import type { SafetensorsFile } from '../safetensors-file.js';
 import type { SafetensorsTensor } from '../safetensors-header.js';
 import { bflModule, bflModules, numbered, rowsOfModules, type BflModule } from './bfl-names.js';
-import { listed } from './listed.js';
 
 const optionalPrefix = 'model.diffusion_model.';
 /** The module that a file has or has not: FLUX.1-schnell takes no guidance. */
@@ -88,7 +90,7 @@ function partsOf(
   const part = (start: number, count: number) => ({ stored: prefix + stored, start, rows: count });
   let start = 0;
   return module.modules.map((target, index) => {
-    const count = counts[index] ?? 0;
+    const count = at(counts, index);
     const whole = [part(start, count)];
     start += count;
     return [target, module.isSwapped ? [part(rows / 2, rows / 2), part(0, rows / 2)] : whole];

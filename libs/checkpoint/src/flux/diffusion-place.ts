@@ -1,5 +1,6 @@
 import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { at } from '@emloc/checked';
 
 import type { Checkpoint, ShardedCheckpoint } from '../checkpoint.js';
 import { CheckpointError, errnoCode, fileError } from '../errors.js';
@@ -63,8 +64,7 @@ async function singleFile(folder: string, names: readonly string[]): Promise<str
   const found: string[] = [];
   for (const name of named.length > 0 ? named : others)
     if (await isBflFile(join(folder, name))) found.push(name);
-  const [file = named.length === 1 ? (named[0] ?? null) : null, second] = found;
-  if (second === undefined) return file;
+  if (found.length <= 1) return found.at(0) ?? (named.length === 1 ? at(named, 0) : null);
   throw new CheckpointError(
     'CHECKPOINT_INVALID_INDEX',
     `${folder} has ${found.length} transformers (${found.join(', ')}): give the path of the one that is meant`,

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { writeFileAtomic } from '../atomic.js';
 import type { ShardedCheckpoint } from '../checkpoint.js';
 import type { FloatDType } from '../floats.js';
 import type { LoraAdapter } from '../lora-adapter.js';
-import { configFileName, openShards } from '../open-checkpoint.js';
 import { holdPlace, settleOutput } from '../output/held-place.js';
 import { assertReplaceable, recordFileName } from '../output/owned.js';
 import { findPlace } from '../output/place.js';
@@ -15,6 +15,7 @@ import { writeSafetensors } from '../write-safetensors.js';
 import { copyOtherFiles, listOtherFiles, rewriteDType, type OtherFiles } from './other-files.js';
 import { assertFreeDisk, assertOutsideModel } from './output-folder.js';
 import { assertOwnHead, outputBytes, planMerge, type MergePlan, type TensorMerge } from './plan.js';
+import { findMergeSource, type MergeSource } from './source.js';
 import { mergedPieces } from './tensor.js';
 import { assertLayersUsed } from './unused-layers.js';
 import { verifyMerge } from './verify.js';
@@ -26,7 +27,10 @@ export interface MergeProgress {
 }
 
 export interface MergeOptions {
-  /** The base model's folder. */
+  /**
+   * The base model's folder; of a diffusion model also the file with its transformer, whose folder
+   * is then the model's.
+   */
   readonly model: string;
   readonly adapter: LoraAdapter;
   /** Must not exist, or be empty, unless `overwrite` says otherwise; not inside `model`. */
@@ -66,35 +70,37 @@ export async function mergeCheckpoint(options: MergeOptions): Promise<MergeRepor
   const { model, out, dtype, signal, overwrite = false } = options;
   signal?.throwIfAborted();
   await settleOutput(model);
-  await using source = await openShards(model);
-  if (options.allowUnusedLayers !== true) assertLayersUsed(source);
-  const adapter = withPathsOf(options.adapter, (path) => source.tensors.has(`${path}.weight`));
-  await assertOwnHead(source, adapter);
-  const plan = planMerge(source, adapter, dtype);
-  await assertOutsideModel(model, await findPlace(out));
-  const others = await listOtherFiles(model, new Set([...plan.keys(), recordFileName]));
-  await assertFreeDisk(out, neededBytes(source, plan, others));
-  const files = [...plan.keys(), ...others.copied, recordFileName].sort();
+  const source = await findMergeSource(model);
+  await using checkpoint = await source.open(source.folder);
+  if (options.allowUnusedLayers !== true) assertLayersUsed(checkpoint);
+  const adapter = withPathsOf(options.adapter, (path) => checkpoint.tensors.has(`${path}.weight`));
+  await assertOwnHead(checkpoint, adapter);
+  const plan = planMerge(checkpoint, adapter, dtype);
+  await assertOutsideModel(source.folder, await findPlace(out));
+  const weights = [...plan.keys()].map((file) => source.under + file);
+  const others = await listOtherFiles(source, new Set([...weights, recordFileName]));
+  await assertFreeDisk(out, neededBytes(checkpoint, plan, others));
+  const files = [...weights, ...others.copied, recordFileName].sort();
   await using place = await holdPlace(out);
-  await assertReplaceable(place, { overwrite, kind: mergedKind, written: files });
+  const kind = { name: 'merged checkpoint', mark: source.mark };
+  await assertReplaceable(place, { overwrite, kind, written: files });
   const written = await writeOutput(
     place,
-    (temporary) => fill(temporary, { ...options, source, plan, others, files }),
+    (temporary) => fill(temporary, { ...options, source, checkpoint, plan, others, files }),
     { signal, overwrite },
   );
   return {
     folder: out,
     mergedLayers: adapter.layers.size,
     tensorBytes: outputBytes(plan),
-    files: Object.fromEntries(written),
+    files: Object.fromEntries([...written].map(([file, hash]) => [source.under + file, hash])),
     leftOut: others.leftOut,
   };
 }
 
-const mergedKind = { name: 'merged checkpoint', mark: configFileName };
-
 interface FillInputs extends MergeOptions {
-  readonly source: ShardedCheckpoint;
+  readonly source: MergeSource;
+  readonly checkpoint: ShardedCheckpoint;
   readonly plan: MergePlan;
   readonly others: OtherFiles;
   /** Paths of everything that is written. */
@@ -104,20 +110,25 @@ interface FillInputs extends MergeOptions {
 /** Writes and verifies the folder; returns SHA-256 by weight file. */
 async function fill(
   temporary: string,
-  { model, dtype, source, plan, others, files, signal, onProgress }: FillInputs,
+  { dtype, source, checkpoint, plan, others, files, signal, onProgress }: FillInputs,
 ): Promise<ReadonlyMap<string, string>> {
   const totalBytes = outputBytes(plan);
-  await copyOtherFiles(model, temporary, others);
-  if (dtype) await rewriteDType(temporary, { dtype, totalBytes, indexFile: source.indexFile });
+  const weights = join(temporary, source.under);
+  await mkdir(weights, { recursive: true });
+  await copyOtherFiles(source.folder, temporary, { ...others, signal });
+  if (dtype && source.configFile !== null)
+    await rewriteDType(weights, { dtype, totalBytes, indexFile: checkpoint.indexFile });
   const written = new Map<string, string>();
-  const onMerged = counter('merging', totalBytes, onProgress);
+  const onBytes = counter('merging', totalBytes, onProgress);
   for (const [file, tensors] of plan)
     written.set(
       file,
-      await mergeFile(join(temporary, file), { source, file, tensors, signal, onBytes: onMerged }),
+      await mergeFile(join(weights, file), { checkpoint, file, tensors, signal, onBytes }),
     );
-  await verifyMerge(temporary, {
-    source,
+  await using merged = await source.open(temporary);
+  await verifyMerge(weights, {
+    source: checkpoint,
+    merged,
     plan,
     written,
     signal,
@@ -128,7 +139,7 @@ async function fill(
 }
 
 interface MergeFileInputs {
-  readonly source: ShardedCheckpoint;
+  readonly checkpoint: ShardedCheckpoint;
   readonly file: string;
   readonly tensors: readonly TensorMerge[];
   readonly signal?: AbortSignal;
@@ -137,10 +148,10 @@ interface MergeFileInputs {
 
 async function mergeFile(
   path: string,
-  { source, file, tensors, signal, onBytes }: MergeFileInputs,
+  { checkpoint, file, tensors, signal, onBytes }: MergeFileInputs,
 ): Promise<string> {
-  const original = source.files.get(file);
-  if (!original) throw new Error(`no file ${file} in ${source.folder}`);
+  const original = checkpoint.files.get(file);
+  if (!original) throw new Error(`no file ${file} in ${checkpoint.folder}`);
   const hash = createHash('sha256');
   const entries = tensors.map((tensor) => ({
     name: tensor.name,

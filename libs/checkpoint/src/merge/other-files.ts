@@ -8,15 +8,16 @@ import type { FloatDType } from '../floats.js';
 import { parseJsonObject, readJsonBytes } from '../json-file.js';
 import { assertNoLfsPointer, isLfsPointer } from '../lfs-pointer.js';
 import { configFileName } from '../open-checkpoint.js';
+import type { Components, MergeSource } from './source.js';
 
 /**
  * The same model's weights in other formats or outside the index: they would be the unmerged ones.
  */
 const otherWeights =
-  /(\.(safetensors|gguf|pt|pth|ckpt|h5|msgpack|onnx|ot)|(^|\/)pytorch_model[^/]*\.bin(\.index\.json)?)$/;
+  /(\.(safetensors|gguf|pt|pth|ckpt|h5|msgpack|onnx|ot)|(^|\/)(diffusion_)?pytorch_(model|lora_weights)[^/]*\.bin(\.index\.json)?)$/;
 
-/** What programs read of a model beside its weights. */
-const modelFiles = /\.(json|jinja|model|txt)$/;
+/** What programs read of a model beside the weights that are merged. */
+const modelFiles = /\.(json|jinja|model|txt|safetensors)$/;
 const mostPointerBytes = 1024;
 
 /** Files of a model folder beside the weights that are merged, as paths relative to it, sorted. */
@@ -32,17 +33,17 @@ export interface OtherFiles {
 
 /** @throws CheckpointError CHECKPOINT_LFS_POINTER where one stands for a file of the model */
 export async function listOtherFiles(
-  folder: string,
+  { folder, components }: Pick<MergeSource, 'folder' | 'components'>,
   merged: ReadonlySet<string>,
 ): Promise<OtherFiles> {
   const found = { copied: [] as string[], copiedBytes: 0, leftOut: [] as string[] };
   try {
-    await walk(folder, '', async (path, isFolder) => {
+    await walk({ root: folder, followed: components.links }, '', async (path, isFolder) => {
       if (merged.has(path)) return;
       const info = isFolder ? null : await stat(join(folder, path));
       const isPart =
         info?.isFile() === true &&
-        !otherWeights.test(path) &&
+        (isComponent(path, components) || !otherWeights.test(path)) &&
         !(await isForeignPointer(join(folder, path), info.size));
       if (!isPart) {
         found.leftOut.push(path);
@@ -57,6 +58,12 @@ export async function listOtherFiles(
   return found;
 }
 
+/** Whether a path belongs to what is no part of the weights that are merged into. */
+function isComponent(path: string, { folders, files }: Components): boolean {
+  const slash = path.indexOf('/');
+  return slash < 0 ? files.has(path) : folders.has(path.slice(0, slash));
+}
+
 async function isForeignPointer(path: string, bytes: number): Promise<boolean> {
   if (bytes > mostPointerBytes) return false;
   const content = await readFile(path);
@@ -64,10 +71,14 @@ async function isForeignPointer(path: string, bytes: number): Promise<boolean> {
   return isLfsPointer(content);
 }
 
-/** Copies them; with a dtype, config.json and the index say so afterwards. */
-export async function copyOtherFiles(from: string, to: string, files: OtherFiles): Promise<void> {
+export async function copyOtherFiles(
+  from: string,
+  to: string,
+  { copied, signal }: Pick<OtherFiles, 'copied'> & { readonly signal?: AbortSignal },
+): Promise<void> {
   try {
-    for (const path of files.copied) {
+    for (const path of copied) {
+      signal?.throwIfAborted();
       await mkdir(dirname(join(to, path)), { recursive: true });
       await copyFile(join(from, path), join(to, path), constants.COPYFILE_FICLONE);
     }
@@ -101,7 +112,8 @@ export async function rewriteDType(
  */
 function withDType(text: string, dtype: FloatDType): string {
   const key = /("(?:torch_)?dtype"\s*:\s*)(?:"[^"]*"|null)/g;
-  return key.test(text)
+  // diffusers keeps no dtype in its configs.
+  return key.test(text) || text.includes('"_class_name"')
     ? text.replace(key, `$1"${dtype}"`)
     : text.replace('{', `{\n  "torch_dtype": "${dtype}",`);
 }
@@ -114,19 +126,22 @@ async function rewriteJson(path: string, edit: (text: string) => string): Promis
 }
 
 /**
- * Visits files, and the folders that are not entered. Links to folders are not followed: they may
- * lead anywhere.
+ * Visits files, and the folders that are not entered. Links to folders are followed where they are
+ * one of those named, at the root: others may lead anywhere.
  */
 async function walk(
-  root: string,
+  { root, followed }: { readonly root: string; readonly followed: ReadonlySet<string> },
   under: string,
   visit: (path: string, isFolder: boolean) => Promise<void>,
 ): Promise<void> {
   const entries = await readdir(join(root, under), { withFileTypes: true });
   for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
     const path = under === '' ? entry.name : `${under}/${entry.name}`;
-    const isHiddenFolder = entry.isDirectory() && entry.name.startsWith('.');
-    if (entry.isDirectory() && !isHiddenFolder) await walk(root, path, visit);
+    const isLinked = entry.isSymbolicLink() && followed.has(path);
+    const isFolder =
+      entry.isDirectory() || (isLinked && (await stat(join(root, path))).isDirectory());
+    const isHiddenFolder = isFolder && entry.name.startsWith('.');
+    if (isFolder && !isHiddenFolder) await walk({ root, followed }, path, visit);
     else await visit(path, isHiddenFolder);
   }
 }

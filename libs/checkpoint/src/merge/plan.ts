@@ -1,6 +1,6 @@
 import { bytesPerElement, elementCount } from '@emloc/device';
 
-import type { ShardedCheckpoint } from '../checkpoint.js';
+import { rowsIn, type ShardedCheckpoint } from '../checkpoint.js';
 import { CheckpointError, quoted } from '../errors.js';
 import { isFloat, type FloatDType } from '../floats.js';
 import {
@@ -27,13 +27,16 @@ export interface TensorMerge {
   /** Bytes of a unit in the source. */
   readonly unitBytes: number;
   readonly outputBytes: number;
-  readonly update: LowRankUpdate | null;
+  /** Of rows that do not overlap. */
+  readonly updates: readonly LowRankUpdate[];
 }
 
-/** W += scale · B A. */
-export interface LowRankUpdate extends LoraLayer {
+/** W += scale · B A in some rows of W; B has as many. */
+export interface LowRankUpdate extends Pick<LoraLayer, 'a' | 'b' | 'inFeatures'> {
   readonly rank: number;
   readonly scale: number;
+  readonly startRow: number;
+  readonly rows: number;
 }
 
 /** Every tensor of every file, in the order of its data. */
@@ -51,7 +54,7 @@ export function planMerge(
 ): MergePlan {
   assertAdapter(adapter);
   assertMergeable(checkpoint, adapter, dtype);
-  const updates = updatesOf(adapter);
+  const updates = updatesOf(checkpoint, adapter);
   return new Map(
     [...checkpoint.files].map(([file, { tensors }]) => [
       file,
@@ -60,7 +63,7 @@ export function planMerge(
           name,
           ...tensor,
           to: outputDType(tensor.dtype, dtype),
-          update: updates.get(name) ?? null,
+          updates: updates.get(name) ?? [],
         }),
       ),
     ]),
@@ -72,13 +75,25 @@ export function outputBytes(plan: MergePlan): number {
   return [...plan.values()].flat().reduce((sum, tensor) => sum + tensor.outputBytes, 0);
 }
 
-function updatesOf(adapter: LoraAdapter): Map<string, LowRankUpdate> {
-  return new Map(
-    [...adapter.layers].map(([path, layer]) => [
-      `${path}.weight`,
-      { ...layer, rank: layerRank(adapter, layer), scale: layerScale(adapter, layer) },
-    ]),
-  );
+/** By the names that tensors have in their files. */
+function updatesOf(
+  checkpoint: ShardedCheckpoint,
+  adapter: LoraAdapter,
+): Map<string, LowRankUpdate[]> {
+  const updates = new Map<string, LowRankUpdate[]>();
+  for (const [path, layer] of adapter.layers) {
+    const rank = layerRank(adapter, layer);
+    const scale = layerScale(adapter, layer);
+    const { a, inFeatures } = layer;
+    let row = 0;
+    for (const { stored, start, rows } of checkpoint.partsOf(`${path}.weight`)) {
+      const b = layer.b.subarray(row * rank, (row + rows) * rank);
+      const update = { a, b, inFeatures, rank, scale, startRow: start, rows };
+      updates.set(stored, [...(updates.get(stored) ?? []), update]);
+      row += rows;
+    }
+  }
+  return updates;
 }
 
 function planTensor({
@@ -86,20 +101,17 @@ function planTensor({
   shape,
   dtype: from,
   to,
-  update,
-}: {
-  name: string;
-  shape: readonly number[];
-  dtype: TensorDType;
-  to: TensorDType;
-  update: LowRankUpdate | null;
+  updates,
+}: Pick<TensorMerge, 'name' | 'shape' | 'to' | 'updates'> & {
+  readonly dtype: TensorDType;
 }): TensorMerge {
   const outputBytes = tensorBytes(shape, to) ?? 0;
-  const common = { name, shape, from, to, outputBytes, update };
+  const common = { name, shape, from, to, outputBytes, updates };
+  const [update] = updates;
   if (update && isFloat(from))
     return {
       ...common,
-      units: update.outFeatures,
+      units: rowsIn(shape),
       unitBytes: update.inFeatures * bytesPerElement[from],
     };
   if (from !== to && isFloat(from))

@@ -28,7 +28,7 @@ function zeros(): { source: SafetensorsFile; reads: number[] } {
 function adapted(rows: number, columns: number, to: FloatDType): TensorMerge {
   const a = new Float32Array(columns).fill(1);
   const b = Float32Array.from({ length: rows }, (_, row) => row + 1);
-  const update = { a, b, inFeatures: columns, outFeatures: rows, rank: 1, scale: 2 };
+  const update = { a, b, inFeatures: columns, rank: 1, scale: 2, startRow: 0, rows };
   return {
     name: 'w',
     shape: [rows, columns],
@@ -37,7 +37,7 @@ function adapted(rows: number, columns: number, to: FloatDType): TensorMerge {
     units: rows,
     unitBytes: 2 * columns,
     outputBytes: 0,
-    update,
+    updates: [update],
   };
 }
 
@@ -68,7 +68,7 @@ it('takes at least one row at a time, however long, and copies what is neither a
     units: 9 * mebibyte,
     unitBytes: 1,
     outputBytes: 9 * mebibyte,
-    update: null,
+    updates: [],
   };
   for await (const piece of mergedPieces(raw.source, copied))
     expect(piece.byteLength).toBeGreaterThan(0);

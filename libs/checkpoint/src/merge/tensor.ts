@@ -39,25 +39,25 @@ export async function mergedUnits(
   tensor: TensorMerge,
   { start, end }: { start: number; end: number },
 ): Promise<Uint8Array> {
-  const { name, from, to, unitBytes, update } = tensor;
+  const { name, from, to, unitBytes, updates } = tensor;
   const bytes = new Uint8Array((end - start) * unitBytes);
   await source.readRange(name, start * unitBytes, bytes);
-  if (!isFloat(from) || !isFloat(to) || (from === to && !update)) return bytes;
+  if (!isFloat(from) || !isFloat(to) || (from === to && updates.length === 0)) return bytes;
   assertFinite(bytes, from, { name, file: source.path });
   const values = toFloat32(bytes, from);
-  if (update) addLowRank(values, update, { start, end, name });
+  for (const update of updates) addLowRank(values, update, { start, end, name });
   assertInRange(values, to, name);
   return fromFloat32(values, to);
 }
 
 function addLowRank(
   values: Float32Array,
-  { a, b, rank, scale, inFeatures }: LowRankUpdate,
+  { a, b, rank, scale, inFeatures, startRow, rows }: LowRankUpdate,
   { start, end, name }: { start: number; end: number; name: string },
 ): void {
   const delta = new Float64Array(inFeatures);
-  for (let row = start; row < end; row += 1) {
-    const factors = b.subarray(row * rank, (row + 1) * rank);
+  for (let row = Math.max(start, startRow); row < Math.min(end, startRow + rows); row += 1) {
+    const factors = b.subarray((row - startRow) * rank, (row - startRow + 1) * rank);
     if (factors.every((factor) => factor === 0)) continue;
     delta.fill(0);
     for (let k = 0; k < rank; k += 4) addFourScaled(delta, a, { k, rank, scale, factors });

@@ -17,13 +17,10 @@ async function verifyAfter(
   await writeTinyModel(model, { dtype: 'bfloat16', shards: 2 });
   const report = await mergeCheckpoint({ model, adapter: tinyAdapter(), out });
   await spoil(out, report);
-  const source = await openShards(model);
-  try {
-    const plan = planMerge(source, tinyAdapter({ alpha }), undefined);
-    await verifyMerge(out, { source, plan, written: new Map(Object.entries(report.files)) });
-  } finally {
-    await source.close();
-  }
+  await using source = await openShards(model);
+  await using merged = await openShards(out);
+  const plan = planMerge(source, tinyAdapter({ alpha }), undefined);
+  await verifyMerge(out, { source, merged, plan, written: new Map(Object.entries(report.files)) });
 }
 
 const first = 'model-00001-of-00002.safetensors';

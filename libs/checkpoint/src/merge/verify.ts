@@ -4,7 +4,6 @@ import { join } from 'node:path';
 
 import type { ShardedCheckpoint } from '../checkpoint.js';
 import { CheckpointError, fileError, quoted } from '../errors.js';
-import { openShards } from '../open-checkpoint.js';
 import type { SafetensorsFile } from '../safetensors-file.js';
 import type { MergePlan, TensorMerge } from './plan.js';
 import { mergedUnits } from './tensor.js';
@@ -15,6 +14,8 @@ const readBytes = 1 << 20;
 
 export interface VerifyInputs {
   readonly source: ShardedCheckpoint;
+  /** What was written, opened. */
+  readonly merged: ShardedCheckpoint;
   readonly plan: MergePlan;
   /** SHA-256 in hex of what was written, by file. */
   readonly written: ReadonlyMap<string, string>;
@@ -23,15 +24,14 @@ export interface VerifyInputs {
 }
 
 /**
- * Checks a merged folder as it lies on the disk: it opens as a checkpoint, its headers are the
- * plan's, its files hash to what was written, and the start, middle and end of every tensor are
+ * Checks merged weights as they lie in a folder: their headers are the plan's, files hash to what
+ * was written, and the start, middle and end of every tensor and of what was added to it are
  * recomputed from the source.
  * @throws CheckpointError CHECKPOINT_VERIFICATION_FAILED
  */
 export async function verifyMerge(folder: string, inputs: VerifyInputs): Promise<void> {
-  await using merged = await openShards(folder);
   for (const [file, tensors] of inputs.plan) {
-    const [output, source] = [merged.files.get(file), inputs.source.files.get(file)];
+    const [output, source] = [inputs.merged.files.get(file), inputs.source.files.get(file)];
     if (!output || !source) throw failed(`${file} is missing from ${folder}`);
     assertHeader(output, source, tensors);
     const hash = await hashOf(join(folder, file), inputs);
@@ -72,7 +72,8 @@ async function assertSamples(
 ): Promise<void> {
   const { name, units, unitBytes, outputBytes } = tensor;
   const count = Math.min(units, Math.max(1, Math.floor(sampleBytes / unitBytes)));
-  const starts = new Set(count > 0 ? [0, Math.floor((units - count) / 2), units - count] : []);
+  const ranges = [{ startRow: 0, rows: units }, ...tensor.updates];
+  const starts = new Set(count > 0 ? ranges.flatMap((range) => startsIn(range, count, units)) : []);
   for (const start of starts) {
     const expected = await mergedUnits(source, tensor, { start, end: start + count });
     const actual = new Uint8Array(expected.byteLength);
@@ -82,6 +83,16 @@ async function assertSamples(
         `${output.path}: ${quoted(name)} differs from its recomputed value from byte ${start * (outputBytes / units)}`,
       );
   }
+}
+
+/** Where samples of `count` units begin. */
+function startsIn(
+  { startRow, rows }: { readonly startRow: number; readonly rows: number },
+  count: number,
+  units: number,
+): number[] {
+  const starts = [startRow, startRow + Math.floor((rows - count) / 2), startRow + rows - count];
+  return starts.map((start) => Math.max(0, Math.min(start, units - count)));
 }
 
 async function hashOf(path: string, { signal, onBytes }: VerifyInputs): Promise<string> {

@@ -1,4 +1,4 @@
-import { readdir, rm } from 'node:fs/promises';
+import { readdir, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
 import { lockOutput } from './lock.js';
@@ -32,11 +32,16 @@ export async function holdPlace(out: string): Promise<HeldPlace> {
 }
 
 /**
- * For who only reads: finishes or undoes a change of a folder that a killed process left half done.
+ * For who only reads: finishes or undoes a change of a folder, or of the one that a file is in,
+ * which a killed process left half done.
  * Where a process that lives is about it, or there is nothing of the kind, does nothing.
  */
 export async function settleOutput(path: string): Promise<void> {
-  const place = await locatePlace(path);
+  const isFile = await stat(path).then(
+    (info) => info.isFile(),
+    () => false,
+  );
+  const place = await locatePlace(isFile ? dirname(path) : path);
   if (!(await isUnsettled(place))) return;
   await using lock = await lockOutput(hiddenPath(place, 'lock')).catch(nullIfBusy);
   if (lock) await settle(place);

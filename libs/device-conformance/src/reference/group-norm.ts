@@ -1,3 +1,5 @@
+import { at } from '@emloc/checked';
+
 export interface GroupNormParameters {
   readonly groups: number;
   readonly weight: Float64Array;
@@ -18,14 +20,14 @@ export function groupNorm(
     (owners[Math.floor(index / width)] as number) * groups +
     Math.floor(((index % width) * groups) / width);
   const members = Array.from({ length: lengths.length * groups }, (): number[] => []);
-  x.forEach((value, index) => members[partOf(index)]?.push(value));
+  x.forEach((value, index) => at(members, partOf(index)).push(value));
   const moments = members.map((values) => {
     const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
     const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
     return { mean, deviation: Math.sqrt(squares / values.length + epsilon) };
   });
   return x.map((value, index) => {
-    const { mean, deviation } = moments[partOf(index)] ?? { mean: 0, deviation: 1 };
+    const { mean, deviation } = at(moments, partOf(index));
     const [gain, shift] = [weight[index % width] as number, bias[index % width] as number];
     const result = ((value - mean) / deviation) * gain + shift;
     return activation ? result / (1 + Math.exp(-result)) : result;

@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import type { AttentionOptions, Tensor } from '@emloc/device';
 
 import type { CpuContext } from '../context.js';
@@ -17,7 +18,7 @@ export function attention(context: CpuContext, options: AttentionOptions): void 
     options.logSumExp,
   ].map(float32) as Float32Arrays<5>;
   const sinks = options.sinks && float32(options.sinks);
-  const biases = options.relativeBias && columnsOf(options.relativeBias);
+  const biases = options.relativeBias ? columnsOf(options.relativeBias) : null;
   const rows = logSumExp.length / heads;
   const scratch = takeTile(context, options);
   const group = heads / kvHeads;
@@ -36,7 +37,7 @@ export function attention(context: CpuContext, options: AttentionOptions): void 
       };
       const { scale, softCap = null } = options;
       const sink = sinks ? (sinks[head] as number) : Number.NEGATIVE_INFINITY;
-      const bias = biases?.[head] ?? null;
+      const bias = biases && at(biases, head);
       attendTile(context, scratch, { tile, headLength, scale, softCap, sink, bias, ...heads2d });
       writeLogSumExp(context, scratch, logSumExp, head * rows + tile.queryRow, tile.rows);
     }
@@ -132,16 +133,15 @@ function columnsOf(table: Tensor): Float32Array[] {
   );
 }
 
-/** Adds to each score the bias of its distance, or that of the largest in its direction. */
+/** Adds to each score the bias of its distance, or that of the last in its direction. */
 function addBias(scores: Float32Array, tile: QueryTile, bias: Float32Array): void {
   const { rows, keys, queryRow, keyRow } = tile;
   const last = bias.length - 1;
   for (let row = 0, i = 0; row < rows; row += 1) {
-    // Entry of the first key.
-    const first = last / 2 + keyRow - queryRow - row;
-    for (let key = 0; key < keys; key += 1, i += 1) {
-      const entry = Math.min(Math.max(first + key, 0), last);
-      scores[i] = (scores[i] as number) + (bias[entry] as number);
+    let entry = last / 2 + keyRow - queryRow - row;
+    for (const end = i + keys; i < end; i += 1, entry += 1) {
+      const within = entry < 0 ? 0 : entry > last ? last : entry;
+      scores[i] = (scores[i] as number) + (bias[within] as number);
     }
   }
 }

@@ -2,49 +2,57 @@ import { assertPatches, type GatherPatchesOptions } from '@emloc/device';
 
 import { float32 } from '../memory.js';
 
+/** Tap by tap: the channels of a pixel, or zeros, go `size²` apart into the patch. */
 export function gatherPatches(options: GatherPatchesOptions): void {
   assertPatches('gatherPatches', options);
-  const { x, size, stride, before, outWidth, first, out } = options;
+  const { x, height, width, size, stride, before, outWidth, first, out } = options;
+  const { upsample = 1 } = options;
   const [source, target] = [float32(x), float32(out)];
-  const channels = x.dim(1);
-  const pixelOf = pixelFinder(options);
-  for (let p = 0; p < out.dim(0); p += 1) {
-    const top = Math.floor((first + p) / outWidth) * stride - before;
-    const left = ((first + p) % outWidth) * stride - before;
-    const start = p * channels * size * size;
-    for (let tap = 0; tap < size * size; tap += 1) {
-      const pixel = pixelOf(top + Math.floor(tap / size), left + (tap % size));
-      const to = { start: start + tap, step: size * size, count: channels };
-      if (pixel < 0) clear(target, to);
-      else spread(source, pixel * channels, target, to);
+  const [channels, taps, pixels] = [x.dim(1), size * size, out.dim(0)];
+  const lastRow = Math.floor((first + pixels) / outWidth);
+  const rows = placesOf({ length: height, upsample, before, count: lastRow * stride + size });
+  const columns = placesOf({ length: width, upsample, before, count: outWidth * stride + size });
+  let [top, left] = [Math.floor(first / outWidth) * stride, (first % outWidth) * stride];
+  for (let p = 0; p < pixels; p += 1) {
+    for (let dy = 0, tap = p * channels * taps; dy < size; dy += 1) {
+      const row = rows[top + dy] as number;
+      for (let dx = 0; dx < size; dx += 1, tap += 1) {
+        const column = columns[left + dx] as number;
+        const from = row < 0 || column < 0 ? -1 : (row * width + column) * channels;
+        spread(source, from, target, tap, taps, channels);
+      }
     }
+    left += stride;
+    if (left < outWidth * stride) continue;
+    left = 0;
+    top += stride;
   }
 }
 
-/** The row of x that a place of the image shows; −1 outside of it. */
-function pixelFinder({ height, width, upsample = 1 }: GatherPatchesOptions) {
-  return (y: number, x: number): number =>
-    y < 0 || x < 0 || y >= height * upsample || x >= width * upsample
-      ? -1
-      : Math.floor(y / upsample) * width + Math.floor(x / upsample);
-}
-
-interface Places {
-  readonly start: number;
-  readonly step: number;
+interface Axis {
+  readonly length: number;
+  readonly upsample: number;
+  readonly before: number;
   readonly count: number;
 }
 
-function clear(target: Float32Array, { start, step, count }: Places): void {
-  for (let i = 0, j = start; i < count; i += 1, j += step) target[j] = 0;
+/** Where in the image `count` places from `before` in front of it on are; −1 outside. */
+function placesOf({ length, upsample, before, count }: Axis): Int32Array {
+  return Int32Array.from({ length: count }, (_, i) => {
+    const place = i - before;
+    return place >= 0 && place < length * upsample ? Math.floor(place / upsample) : -1;
+  });
 }
 
+/** target[to + i · step] = source[from + i] for `count` elements; zeros for `from` −1. */
 function spread(
   source: Float32Array,
   from: number,
   target: Float32Array,
-  { start, step, count }: Places,
+  to: number,
+  step: number,
+  count: number,
 ): void {
-  for (let i = from, j = start; i < from + count; i += 1, j += step)
-    target[j] = source[i] as number;
+  for (let i = 0, j = to; i < count; i += 1, j += step)
+    target[j] = from < 0 ? 0 : (source[from + i] as number);
 }

@@ -2,6 +2,7 @@ import {
   assertScoring,
   causalMask,
   DeviceError,
+  relativeReach,
   type AttentionOptions,
   type Tensor,
 } from '@emloc/device';
@@ -21,7 +22,9 @@ export const tileRows = 64;
 export const tileThreads = 128;
 /** Rows, one warp each, that a block of the scalar kernels does, and the largest head they do. */
 export const scalarRows = 4;
-const scalarMaximum = 256;
+export const scalarMaximum = 256;
+/** The largest reach of a bias whose table a block of the tensor-core kernels holds. */
+const maximumReach = 2048;
 
 export interface AttentionProblem {
   readonly rows: number;
@@ -57,8 +60,18 @@ export function backwardUnit(problem: AttentionProblem): string {
     : unitOf('attention-backward', problem);
 }
 
-export function forwardSharedBytes({ width }: AttentionProblem): number {
-  return width === null ? 0 : rowBytes(width, 4 * stepRows(width));
+/** Two stages of keys and values, and a float32 for each distance of a bias. */
+export function forwardSharedBytes(
+  { width }: AttentionProblem,
+  options: Pick<AttentionOptions, 'relativeBias'>,
+): number {
+  if (width === null) return 0;
+  return rowBytes(width, 4 * stepRows(width)) + 4 * (options.relativeBias?.dim(0) ?? 0);
+}
+
+/** The largest distance of a bias by relative position; 0 where there is none. */
+export function reachOf({ relativeBias }: Pick<AttentionOptions, 'relativeBias'>): number {
+  return relativeBias ? (relativeBias.dim(0) - 1) / 2 : 0;
 }
 
 export function keysLaunch(problem: AttentionProblem): BackwardLaunch {
@@ -121,23 +134,38 @@ export function inspect(
   const operands = [k, v, out, ...(sinks ? [sinks] : []), ...like];
   const dtype = expectDType(operation, ['float32', 'bfloat16'] as const, q, ...operands);
   assertScoring(`cuda: ${operation}`, options);
-  if (headDim > scalarMaximum)
-    throw new DeviceError(
-      'DEVICE_UNSUPPORTED',
-      `cuda: ${operation}: heads of ${headDim}, at most ${scalarMaximum}`,
-    );
+  const { relativeBias } = options;
+  if (relativeBias) {
+    expectDType(operation, [dtype], relativeBias);
+    const reach = relativeReach(`cuda: ${operation}`, relativeBias, heads);
+    expectAtMost(operation, 'a bias by relative position reaches', reach, maximumReach);
+  }
   return { rows, headDim, dtype, width: tileWidth(q, headDim), ...scoring(options) };
 }
 
-/** Mask and soft cap as attention.cuh takes them. */
+/** @throws DeviceError DEVICE_UNSUPPORTED for more than a kernel does */
+export function expectAtMost(operation: string, what: string, count: number, most: number): void {
+  if (count <= most) return;
+  throw new DeviceError(
+    'DEVICE_UNSUPPORTED',
+    `cuda: ${operation}: ${what} ${count}, at most ${most}`,
+  );
+}
+
+/** Mask, soft cap and bias as attention.cuh takes them. */
 function scoring({
   mask = causalMask,
   softCap,
+  relativeBias,
   sequences,
 }: AttentionOptions): Pick<AttentionProblem, 'macros' | 'window'> {
   const masks = mask.kind === 'causal' ? [] : [`MASK=${mask.kind.toUpperCase()}`];
   return {
-    macros: [...masks, ...(softCap === undefined ? [] : ['SOFT_CAP=1'])],
+    macros: [
+      ...masks,
+      ...(softCap === undefined ? [] : ['SOFT_CAP=1']),
+      ...(relativeBias ? ['RELATIVE_BIAS=1'] : []),
+    ],
     window: mask.kind === 'window' ? Math.min(mask.window, sequences.maxLength) : 0,
   };
 }

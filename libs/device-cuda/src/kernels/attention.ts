@@ -12,10 +12,13 @@ import {
 import type { Launcher } from '../launcher.js';
 import {
   backwardUnit,
+  expectAtMost,
   forwardSharedBytes,
   inspect,
   keysLaunch,
   queriesLaunch,
+  reachOf,
+  scalarMaximum,
   scalarRows,
   tileRows,
   tileThreads,
@@ -24,23 +27,27 @@ import {
   type AttentionProblem,
   type BackwardLaunch,
 } from './attention-plan.js';
+import { attentionWide } from './attention-wide.js';
 
 /** Blocks of the keys' kernel, long and short ones mixed, that keep the largest cards busy. */
 const enoughBlocks = 512;
 
 export function attention(context: CudaContext, options: AttentionOptions): void {
   const problem = inspect('attention', options, []);
-  const { q, k, v, out, logSumExp, sequences, heads, sinks } = options;
+  if (problem.headDim > scalarMaximum) return attentionWide(context, options, problem);
+  const { q, k, v, out, logSumExp, sequences, heads, sinks, relativeBias } = options;
   const { launcher } = context;
   launcher.begin();
   for (const tensor of [q, k, v, out, logSumExp, sequences.deviceOffsets])
     launcher.pointer(addressOf(context, tensor));
   scalars(launcher, options, problem)
     .pointer(sinks ? addressOf(context, sinks) : 0)
+    .pointer(relativeBias ? addressOf(context, relativeBias) : 0)
+    .int32(reachOf(options))
     .launch(unitOf('attention', problem), `attention_${problem.width ?? problem.dtype}`, {
       grid: gridFor(options, heads, problem),
       block: tileThreads,
-      sharedBytes: forwardSharedBytes(problem),
+      sharedBytes: forwardSharedBytes(problem, options),
     });
 }
 
@@ -71,6 +78,7 @@ export function attentionBackwardScratchBytes(options: AttentionBackwardOptions)
 
 export function attentionBackward(context: CudaContext, options: AttentionBackwardOptions): void {
   const problem = inspect('attentionBackward', options, [options.dOut, options.dQ]);
+  expectAtMost('attentionBackward', 'heads of', problem.headDim, scalarMaximum);
   const { q, out, dOut, dK, dV, heads, k } = options;
   for (const tensor of [dK, dV]) expectShape('attentionBackward', tensor, k.shape);
   expectDType('attentionBackward', [problem.dtype], dK, dV);

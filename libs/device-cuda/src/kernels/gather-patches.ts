@@ -18,7 +18,7 @@ export function gatherPatches(context: CudaContext, options: GatherPatchesOption
   const dtype = expectDType('gatherPatches', ['float32', 'bfloat16'] as const, x, out);
   const channels = x.dim(1);
   const elementBytes = bytesPerElement[dtype];
-  // Taps lie apart by a little more than the channels, so that those of a channel are in other banks.
+  // A little more than the channels, so that the taps of one channel are in different banks.
   const tapStride = channels + 4 / elementBytes;
   const sharedBytes = size * size * tapStride * elementBytes;
   if (sharedBytes > sharedLimit)

@@ -4,13 +4,12 @@ import type { LaunchedKernel } from '../kernel.js';
 import type { Tensor } from '../tensor.js';
 
 /**
- * Pixels of an image and of its surroundings as rows, so that a convolution is a product with its
- * stored weight (out, channels, size, size) as (out, channels · size²):
- *
- *     out[p, (c · size + dy) · size + dx] = image[y · stride + dy − before, x · stride + dx − before, c]
- *
- * for the output pixel `first` + p at row y and column x of `outWidth` columns; zeros outside of
- * the image. With `upsample` u the image is x with each pixel repeated u times in both directions.
+ * Pixels of an image and of their surroundings as rows, so that a convolution is a product with its
+ * stored weight (out, channels, size, size) seen as (out, channels · size²): column
+ * (c · size + dy) · size + dx of a row is channel c of the pixel dy below and dx right of the
+ * patch's first, zero outside of the image. The first one is `stride` times the output pixel's row
+ * and column, less `before`. With `upsample` u the image is x with each pixel repeated u times in
+ * both directions.
  */
 export interface GatherPatchesOptions {
   /** (height · width, channels), row by row of the image. */

@@ -32,7 +32,7 @@ export interface EncoderNames {
   readonly t5Table: string;
 }
 
-export const newestNames: EncoderNames = Object.freeze({
+const newestNames: EncoderNames = Object.freeze({
   clipPrefix: '',
   t5Table: 'shared.weight',
 });

@@ -41,7 +41,7 @@ export function pixelRows(level: number): string {
 }
 
 /** How often images are halved on the way to their latents. */
-export function pixelLevels({ pixelsPerLatent }: Pick<DiffusionLimits, 'pixelsPerLatent'>): number {
+function pixelLevels({ pixelsPerLatent }: Pick<DiffusionLimits, 'pixelsPerLatent'>): number {
   return Math.log2(pixelsPerLatent);
 }
 

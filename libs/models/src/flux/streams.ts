@@ -17,7 +17,7 @@ export const diffusionRows = Object.freeze({
 
 /** Streams that a batch of the transformer brings. */
 export const diffusionStreams = Object.freeze({
-  /** Values (latents, channels · patch²): the noisy latent; see `packedColumn`. */
+  /** Values (latents, channels · patch²), channel by channel: the noisy latent. */
   latents: 'latents',
   /** Values, the same shape: noise − latent. */
   target: 'target',
@@ -127,20 +127,30 @@ function anglesOf(
   const width = halfWidth(ropeAxes);
   const cos = new Float32Array(positions.length * width);
   const sin = new Float32Array(positions.length * width);
-  const frequencies = ropeAxes.flatMap((axis, index) =>
-    Array.from({ length: axis / 2 }, (_, pair) => ({
-      axis: index,
-      frequency: 1 / ropeBase ** ((2 * pair) / axis),
-    })),
-  );
-  for (const [row, position] of positions.entries()) {
-    for (const [column, { axis, frequency }] of frequencies.entries()) {
-      const angle = (position[axis] ?? 0) * frequency;
-      cos[row * width + column] = Math.cos(angle);
-      sin[row * width + column] = Math.sin(angle);
+  let start = 0;
+  for (const [axis, extent] of ropeAxes.entries()) {
+    const numbers = positions.map((position) => at(position, axis));
+    const half = extent / 2;
+    const table = axisAngles(extent, numbers);
+    for (const [row, number] of numbers.entries()) {
+      const from = number * half;
+      cos.set(table.cos.subarray(from, from + half), row * width + start);
+      sin.set(table.sin.subarray(from, from + half), row * width + start);
     }
+    start += half;
   }
   return { cos, sin };
+}
+
+/** Of every number up to the largest: (numbers, extent / 2). */
+function axisAngles(extent: number, numbers: readonly number[]): RowAngles {
+  const half = extent / 2;
+  const count = 1 + numbers.reduce((largest, number) => Math.max(largest, number), 0);
+  const angles = Float64Array.from(
+    { length: count * half },
+    (_, index) => Math.floor(index / half) / ropeBase ** ((2 * (index % half)) / extent),
+  );
+  return { cos: Float32Array.from(angles, Math.cos), sin: Float32Array.from(angles, Math.sin) };
 }
 
 /** In float32, as it is multiplied with. */
@@ -166,14 +176,6 @@ export function noiseFeatures(
     features[half + j] = Math.sin(angle);
   }
   return features;
-}
-
-/** The column of a packed row that has a channel of the latent pixel (dy, dx) of its square. */
-export function packedColumn(
-  { patch }: Pick<DiffusionLimits, 'patch'>,
-  { channel, dy, dx }: { readonly channel: number; readonly dy: number; readonly dx: number },
-): number {
-  return (channel * patch + dy) * patch + dx;
 }
 
 function halfWidth(axes: readonly number[]): number {

@@ -13,8 +13,8 @@ import type { TransformerShape } from './shape.js';
 const [doubles, singles] = ['transformer_blocks', 'single_transformer_blocks'];
 
 /**
- * The chain of the transformer: what noise level, guidance and prompt make (its front), then latents
- * and prompts through double and single blocks to a mean of squares.
+ * The chain of the transformer: what noise level, guidance and prompt make (its front), then
+ * latents and prompts through double and single blocks to a mean of squares.
  */
 export function transformerLayout(
   shape: TransformerShape,

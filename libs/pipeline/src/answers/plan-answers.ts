@@ -10,7 +10,7 @@ import {
   type Sampling,
 } from '@emloc/finetune';
 import type { Model } from '@emloc/models';
-import { deviceBytes, minimumDeviceBytes, openPager } from '@emloc/weight-pager';
+import { allDeviceBytes, minimumDeviceBytes, openPager } from '@emloc/weight-pager';
 
 import { PipelineError } from '../errors.js';
 import { outdoes, weightOf } from '../plan/heaviest-batches.js';
@@ -99,7 +99,7 @@ async function weightBytes({
   profile,
 }: Answering): Promise<{ all: number; least: number }> {
   await using device = countingDevice(profile);
-  const all = source.layers.reduce((sum, layer) => sum + deviceBytes(layer, device), 0);
+  const all = allDeviceBytes(source, device);
   return { all, least: minimumDeviceBytes(source, device) };
 }
 

@@ -3,7 +3,8 @@ import { join, resolve } from 'node:path';
 import { hiddenPath, recordFileName, type OutputPlace } from '@emloc/checkpoint';
 
 import { PipelineError } from '../errors.js';
-import { prepareJob, type PrepareHost } from '../job/job.js';
+import type { PrepareHost } from '../job/job.js';
+import { prepareJob } from '../job/prepare-job.js';
 import { recordedText } from '../job/text-record.js';
 import type { TuneOptions } from '../options/resolve.js';
 import { findProgress } from './job-folder.js';

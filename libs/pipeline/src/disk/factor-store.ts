@@ -4,8 +4,8 @@ import { openSafetensors, type SafetensorsFile } from '@emloc/checkpoint';
 import type { DeviceProfile } from '@emloc/device';
 
 import type { EmulatedLayerReport } from '../job/emulated-layer-report.js';
+import type { EmulatedLinear } from '../job/emulated-linear.js';
 import type { FactorStore, StoredFactors } from '../job/factor-store.js';
-import type { EmulatedLinear } from '../job/job.js';
 import { factorsFromRecord, factorsToRecord } from '../records/factors.js';
 import { readTensorFile, writeTensorFile } from './tensor-file.js';
 import { intactOrNull } from './training-store.js';

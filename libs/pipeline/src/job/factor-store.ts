@@ -3,7 +3,7 @@ import { factorNames, overlaySource, type Model, type TensorOverlay } from '@eml
 import type { LayerSource, TensorSpec } from '@emloc/weight-pager';
 
 import type { EmulatedLayerReport } from './emulated-layer-report.js';
-import { paddedRank, type EmulatedLinear } from './job.js';
+import { paddedRank, type EmulatedLinear } from './emulated-linear.js';
 
 /** One linear layer's factors as they are trained on: raw bytes in the device's compute dtype. */
 export interface StoredFactors {

@@ -2,15 +2,7 @@ import { get } from '@emloc/checked';
 import type { EncodedRow } from '@emloc/dataset';
 import { bytesPerElement, type HostDType } from '@emloc/device';
 import { frontLength, frontStreams } from '@emloc/finetune';
-import {
-  imageStreams,
-  pagesSource,
-  restOf,
-  type ImageLimits,
-  type Model,
-  type ModelLayout,
-  type RowSource,
-} from '@emloc/models';
+import { imageStreams, type ImageLimits, type ModelLayout, type RowSource } from '@emloc/models';
 import {
   blankTiles,
   ImageSet,
@@ -80,13 +72,6 @@ function imageFront(layout: ModelLayout, isTouched: (path: string) => boolean): 
     pages: new Set(layout.blocks.slice(0, blocks).map(({ page }) => page)).size,
     width: get(frontStreams(layout, blocks), imageStreams.image).width,
   };
-}
-
-/** What is left of a model behind its front. */
-export function behindFront(model: Model, front: ImageFront | null): Model {
-  if (!front) return model;
-  const { layout, pages } = restOf(model.layout, front.blocks);
-  return { ...model, layout, source: pagesSource(model.source, pages) };
 }
 
 /** Tiles as a job's batches bring them, of which only the sizes matter. */

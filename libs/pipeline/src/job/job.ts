@@ -1,39 +1,21 @@
 import { createHash } from 'node:crypto';
 import type { LoraAdapter } from '@emloc/checkpoint';
 import {
-  batchSchedule,
   datasetWarnings,
-  loadDataset,
-  openDatasetSession,
-  sampleCalibration,
-  splitValidation,
-  type Dataset,
   type DatasetReport,
-  type EncodedRow,
   type OpenDatasetSession,
   type TextDescription,
 } from '@emloc/dataset';
-import type { DeviceProfile } from '@emloc/device';
-import { emulatorRank, parseRatioRules, ratioOf } from '@emloc/emulator';
-import {
-  adaptedLinears,
-  blankAdapter,
-  initialAdapter,
-  type LearningRateSchedule,
-} from '@emloc/finetune';
-import { openModel, type Model, type ModelLinear } from '@emloc/models';
-import { consecutive, type TextBatches, type TextRows } from '@emloc/tasks';
+import type { HostDType } from '@emloc/device';
+import { blankAdapter, initialAdapter, type LearningRateSchedule } from '@emloc/finetune';
+import { pagesSource, restOf, type Model } from '@emloc/models';
+import { consecutive, type TaskBatches, type TaskRows } from '@emloc/tasks';
+import type { LayerSource } from '@emloc/weight-pager';
 
-import { withModality, type ModalityOptions } from '../options/modality.js';
-import { decidingOptions, utcDay, type TuneOptions } from '../options/resolve.js';
-import { behindFront, imagesOf, rowsWith, type JobImages } from './images.js';
-import { textSourceOf } from './text-record.js';
-
-/** A linear layer that the emulator replaces by factors of this rank. */
-export interface EmulatedLinear extends ModelLinear {
-  readonly ratio: number;
-  readonly rank: number;
-}
+import type { ModalityOptions } from '../options/modality.js';
+import { decidingOptions, type TuneOptions } from '../options/resolve.js';
+import type { EmulatedLinear } from './emulated-linear.js';
+import type { JobEnvironment } from './environment.js';
 
 /** A training run: rows by index per micro-batch per step, and its schedule. */
 export interface TrainingPlan {
@@ -42,21 +24,42 @@ export interface TrainingPlan {
 }
 
 /** Options of a job that has begun. */
-type JobOptions = Omit<TuneOptions, ModalityOptions> & {
+export type JobOptions = Omit<TuneOptions, ModalityOptions> & {
   readonly [K in 'date' | ModalityOptions]: NonNullable<TuneOptions[K]>;
 };
 
+/** What a stage reads rows for. */
+export type RowUse = (typeof rowUses)[number];
+
+export const rowUses = ['calibration', 'training', 'refinement', 'validation'] as const;
+
+/**
+ * What rows of a kind bring that is made once, before the stages that read them: by models that run
+ * on images or texts alone, or by the first blocks of the model itself.
+ */
+export interface JobTask<R extends TaskRows = TaskRows> {
+  /** The pages of what runs then, one model after another. */
+  sources(job: Job<R>): readonly LayerSource[];
+  /** The job with rows that bring nothing but sizes: for planning. */
+  planned(job: Job<R>, dtype: HostDType): Job<R>;
+  /** The job with rows that bring what is made of them; what is not there yet is made first. */
+  bring(job: Job<R>, environment: JobEnvironment, uses: readonly RowUse[]): Promise<Job<R>>;
+  /** Bytes of what is kept on disk for it. */
+  keptBytes(job: Job<R>, dtype: HostDType): number;
+}
+
 /** Everything that the stages need to know, decided before a device is touched. */
-export interface Job extends AsyncDisposable {
+export interface Job<R extends TaskRows = TaskRows> extends AsyncDisposable {
   readonly options: JobOptions;
   readonly whole: Model;
-  /** Without what runs once an image: what its stages run. */
+  /** First blocks of it that run once a row of theirs: 0 where they run at every step. */
+  readonly frontBlocks: number;
+  /** Without them: what the job's stages run. */
   readonly model: Model;
-  /** null: the model takes none. */
-  readonly images: JobImages | null;
-  readonly trainRows: TextRows;
-  readonly calibration: TextBatches;
-  readonly validation: TextBatches;
+  readonly task: JobTask<R>;
+  readonly trainRows: R;
+  readonly calibration: TaskBatches<R>;
+  readonly validation: TaskBatches<R>;
   /** Tokens of the longest row of all: some rotary tables depend on it. */
   readonly longestRow: number;
   readonly training: TrainingPlan;
@@ -85,92 +88,6 @@ export interface PrepareHost {
   readonly signal?: AbortSignal;
 }
 
-/**
- * Reads and checks model, data and options against each other. A job without a date gets that of
- * today.
- * @throws the typed errors of each
- */
-export async function prepareJob(options: TuneOptions, host: PrepareHost = {}): Promise<Job> {
-  const date = options.date ?? utcDay(new Date());
-  const { allowUnusedLayers } = options;
-  const model = await openModel(options.model, { allowUnusedLayers });
-  try {
-    return await jobOf({ ...withModality(options, model.layout), date }, model, host);
-  } catch (error) {
-    await model.close();
-    throw error;
-  }
-}
-
-async function jobOf(options: JobOptions, whole: Model, host: PrepareHost): Promise<Job> {
-  const adapted = adaptedLinears(whole.layout, options.targets);
-  const { dataset, heldOut, text } = await loadRows(options, whole, host);
-  const split = heldOut
-    ? { train: dataset.rows, validation: heldOut.rows }
-    : splitValidation(dataset.rows, { seed: options.seed });
-  const touched = new Set([
-    ...adapted.keys(),
-    ...emulatedLinears(whole, options).map(({ path }) => path),
-  ]);
-  const rows = [...split.train, ...split.validation];
-  const images = imagesOf(rows, { ...options, layout: whole.layout, touched });
-  const model = behindFront(whole, images?.front ?? null);
-  const emulated = emulatedLinears(model, options);
-  const training = trainingPlan(split.train, options);
-  const rowsOf = rowsWith(images);
-  return {
-    options,
-    whole,
-    model,
-    images,
-    trainRows: rowsOf(split.train),
-    calibration: inOrder(
-      rowsOf(
-        sampleCalibration(split.train, { count: options.calibrationRows, seed: options.seed }),
-      ),
-      options.batch,
-    ),
-    validation: inOrder(rowsOf(split.validation), options.batch),
-    longestRow: longestOf(rows),
-    training,
-    refinement:
-      emulated.length > 0 ? refinementPlan(split.train, training.batches.length, options) : null,
-    emulated,
-    report: {
-      train: dataset.report,
-      validation: (heldOut ?? dataset).report,
-      datasetSha256: dataset.sha256,
-      text,
-    },
-    id: await jobId(options, whole, [dataset.sha256, heldOut?.sha256 ?? '']),
-    close: () => whole.close(),
-    [Symbol.asyncDispose]: () => whole.close(),
-  };
-}
-
-interface LoadedRows {
-  readonly dataset: Dataset;
-  /** Null: rows are held out of the data set. */
-  readonly heldOut: Dataset | null;
-  readonly text: TextDescription;
-}
-
-async function loadRows(
-  options: JobOptions,
-  model: Model,
-  { openDataset = openDatasetSession, restrictImages, signal }: PrepareHost,
-): Promise<LoadedRows> {
-  const { data, validation, maxLength, strict } = options;
-  await using session = openDataset(textSourceOf(options, model, { restrictImages }));
-  const load = (path: string): Promise<Dataset> =>
-    loadDataset(session, { path, maxLength, strict, signal });
-  return {
-    dataset: await load(data),
-    heldOut: validation === null ? null : await load(validation),
-    text: await session.describe(),
-  };
-}
-
 /** What the owner of a job should know of model and rows; holds nothing that stands in rows. */
 export function jobNotices({ report, model }: Job): string[] {
   const of = (rows: DatasetReport): string[] => datasetWarnings(rows, { withNames: false });
@@ -193,85 +110,47 @@ export function startingAdapter(
 }
 
 /** Rows in order, `batchRows` to a batch. */
-export function inOrder(source: TextRows, batchRows: number): TextBatches {
+export function inOrder<R extends TaskRows>(source: R, batchRows: number): TaskBatches<R> {
   return { source, rows: consecutive(source.count, batchRows) };
 }
 
-/** Tokens of the longest row. */
-export function longestOf(rows: readonly EncodedRow[]): number {
-  return rows.reduce((longest, { ids }) => Math.max(longest, ids.length), 0);
+/** The rows that a use reads, by number. */
+export function rowsFor<R extends TaskRows>(
+  job: Job<R>,
+  use: RowUse,
+): { readonly source: R; readonly numbers: readonly number[] } {
+  const { trainRows: source, calibration, validation, training, refinement, emulated } = job;
+  switch (use) {
+    case 'calibration': {
+      const numbers = emulated.length > 0 ? calibration.rows.flat() : [];
+      return { source: calibration.source, numbers };
+    }
+    case 'training':
+      return { source, numbers: training.batches.flat(2) };
+    case 'refinement':
+      return { source, numbers: refinement?.batches.flat(2) ?? [] };
+    case 'validation':
+      return { source: validation.source, numbers: validation.rows.flat() };
+  }
 }
 
-/** Rank in which a device stores factors of this mathematical rank. */
-export function paddedRank(rank: number, { rankMultiple }: DeviceProfile): number {
-  return Math.ceil(rank / rankMultiple) * rankMultiple;
+/** What is left of a model whose first blocks run once. */
+export function behindFront(model: Model, frontBlocks: number): Model {
+  if (frontBlocks === 0) return model;
+  const { layout, pages } = restOf(model.layout, frontBlocks);
+  return { ...model, layout, source: pagesSource(model.source, pages) };
 }
 
-function emulatedLinears({ layout }: Model, options: TuneOptions): EmulatedLinear[] {
-  const rules = parseRatioRules(options.ratios);
-  return layout.linears.flatMap((linear) => {
-    const { inFeatures, outFeatures } = linear;
-    const ratio = ratioOf(rules, linear);
-    if (ratio >= 1) return [];
-    return [{ ...linear, ratio, rank: emulatorRank(ratio, inFeatures, outFeatures) }];
-  });
-}
-
-function trainingPlan(rows: readonly EncodedRow[], options: JobOptions): TrainingPlan {
-  const { batch, gradientAccumulation, epochs, steps, seed } = options;
-  const batches = batchSchedule({
-    rows,
-    batchSize: batch,
-    gradientAccumulation,
-    epochs,
-    steps: steps ?? undefined,
-    seed,
-  });
-  return {
-    batches,
-    schedule: {
-      kind: options.schedule,
-      learningRate: options.learningRate,
-      steps: batches.length,
-      warmupRatio: options.warmupRatio,
-    },
-  };
-}
-
-/**
- * On top of the main steps: 10 % of them unless told otherwise, data order from seed + 1, cosine
- * after 3 % warm-up.
- */
-function refinementPlan(
-  rows: readonly EncodedRow[],
-  mainSteps: number,
-  options: JobOptions,
-): TrainingPlan | null {
-  const steps = options.refineSteps ?? Math.ceil(mainSteps / 10);
-  if (steps === 0) return null;
-  const { batch, gradientAccumulation, seed } = options;
-  return {
-    batches: batchSchedule({
-      rows,
-      batchSize: batch,
-      gradientAccumulation,
-      epochs: options.epochs,
-      steps,
-      seed: seed + 1,
-    }),
-    schedule: {
-      kind: 'cosine',
-      learningRate: options.refineLearningRate ?? options.learningRate / 2,
-      steps,
-      warmupRatio: 0.03,
-    },
-  };
+/** The job with another source of its whole model's pages. */
+export function onModel(job: Job, whole: Model): Job {
+  return { ...job, whole, model: behindFront(whole, job.frontBlocks) };
 }
 
 /** Changes where kept progress means something else than before: 2 counts the chain's blocks. */
 const progressFormat = 2;
 
-async function jobId(
+/** The name of a job: a hash of everything that decides its result. */
+export async function jobId(
   options: JobOptions,
   model: Model,
   datasets: readonly string[],

@@ -2,11 +2,10 @@ import type { LayerSource } from '@emloc/weight-pager';
 
 import { correct } from '../stages/correct.js';
 import { buildEmulator } from '../stages/emulate.js';
-import { bringImages } from '../stages/front.js';
 import { runTrainStage } from '../stages/train.js';
 import { emulatorSource } from './factor-store.js';
 import { jobResultOf, type JobResult } from './job-result.js';
-import type { JobRun } from './job-run.js';
+import { bringRows, type JobRun } from './job-run.js';
 import { startingAdapter } from './job.js';
 import { noOutcomeStore, type OutcomeStore } from './outcome-store.js';
 import { refine } from './refinement.js';
@@ -20,7 +19,7 @@ export async function runJob(
   given: JobRun,
   outcomes: OutcomeStore = noOutcomeStore,
 ): Promise<JobResult> {
-  const run = await bringImages(given);
+  const run = await bringRows(given);
   return run.job.emulated.length === 0
     ? await runPlainLora(run, outcomes)
     : await runEmloc(run, outcomes);

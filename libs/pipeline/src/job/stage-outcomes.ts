@@ -1,9 +1,9 @@
 import type { LoraAdapter } from '@emloc/checkpoint';
-import type { Evaluation } from '@emloc/tasks';
+import type { Score } from '@emloc/tasks';
 
 import { adapterFromRecord, adapterToRecord } from '../records/adapter.js';
 import { hasFields, RecordReader, type TensorRecord } from '../records/tensor-record.js';
-import { isEvaluation, isEvaluationOrNull } from '../records/training-state.js';
+import { isScore, isScoreOrNull } from '../records/training-state.js';
 
 /** What training has come to. */
 export interface TunedOutcome {
@@ -12,8 +12,8 @@ export interface TunedOutcome {
    * On the validation split, of the model that was trained on: without an adapter and with the
    * trained one.
    */
-  readonly before: Evaluation | null;
-  readonly after: Evaluation;
+  readonly before: Score | null;
+  readonly after: Score;
   readonly steps: number;
   readonly tokens: number;
   readonly seconds: number;
@@ -79,8 +79,8 @@ const isNumbersOf: Readonly<Record<keyof StageOutcome, (value: unknown) => boole
         seconds: 'number',
         finalLoss: 'number',
       }) &&
-      isEvaluationOrNull(value['before']) &&
-      isEvaluation(value['after']),
+      isScoreOrNull(value['before']) &&
+      isScore(value['after']),
     correct: (value: unknown) =>
       hasFields(value, { chosen: 'string', baseLoss: 'number' }) &&
       typeof value['scores'] === 'object' &&

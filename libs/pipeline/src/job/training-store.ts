@@ -1,10 +1,10 @@
 import type { TrainingState } from '@emloc/finetune';
-import type { Evaluation } from '@emloc/tasks';
+import type { Score } from '@emloc/tasks';
 
 /** How far a training stage has come. */
 export interface StageProgress {
   /** The evaluation before training; null where none was asked for. */
-  readonly before: Evaluation | null;
+  readonly before: Score | null;
   readonly state: TrainingState;
 }
 

@@ -2,7 +2,8 @@ import { fileURLToPath } from 'node:url';
 import { cpuProfile } from '@emloc/device-cpu';
 
 import { emulatorSource, plannedFactorStore } from '../job/factor-store.js';
-import { prepareJob, startingAdapter } from '../job/job.js';
+import { startingAdapter } from '../job/job.js';
+import { prepareJob } from '../job/prepare-job.js';
 import { resolveTuneOptions } from '../options/resolve.js';
 import { correctBlocks, correctedBlocks } from '../stages/correct.js';
 import { correctionMemory } from './correction-memory.js';

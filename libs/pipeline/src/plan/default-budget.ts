@@ -4,7 +4,7 @@ import { createNullBackend } from '@emloc/device-null';
 import { BreadthFirstPass, inferenceOrder } from '@emloc/finetune';
 import type { ImageLimits, Model } from '@emloc/models';
 import type { TextBatches } from '@emloc/tasks';
-import { deviceBytes, openPager } from '@emloc/weight-pager';
+import { allDeviceBytes, openPager } from '@emloc/weight-pager';
 
 import { imagesOf, rowsWith } from '../job/images.js';
 
@@ -21,7 +21,7 @@ export async function inferenceBytes(
   const budget = new MemoryBudget(Number.POSITIVE_INFINITY);
   await using device = new Device(createNullBackend(profile), budget);
   const { layout, source } = model;
-  const allBytes = source.layers.reduce((sum, layer) => sum + deviceBytes(layer, device), 0);
+  const allBytes = allDeviceBytes(source, device);
   await using pager = openPager({
     device,
     source,

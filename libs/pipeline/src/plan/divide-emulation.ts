@@ -1,9 +1,9 @@
-import { deviceBytes, minimumDeviceBytes } from '@emloc/weight-pager';
+import { allDeviceBytes, minimumDeviceBytes } from '@emloc/weight-pager';
 
 import { leanMemoryPlan, type MemoryPlan } from '../job/environment.js';
+import { bringRows } from '../job/job-run.js';
 import type { Job } from '../job/job.js';
 import { calibrate, emulateBlock } from '../stages/emulate.js';
-import { bringImages } from '../stages/front.js';
 import { heaviestJob } from './heaviest-batches.js';
 import { createNullRun } from './null-run.js';
 import { doesNotFit, type PlanInputs } from './plan.js';
@@ -72,7 +72,7 @@ async function emulationNeeds(job: Job, profile: PlanInputs['profile']): Promise
   await using emulation = createNullRun(job, { profile });
   await using calibration = createNullRun(job, { profile });
   const { source } = job.model;
-  await bringImages(calibration, ['calibration']);
+  await bringRows(calibration, ['calibration']);
   const frontBytes = calibration.budget.peakBytes;
   const scope = calibration.budget.openPeakScope(['weights']);
   const seen = new Set<string>();
@@ -84,7 +84,7 @@ async function emulationNeeds(job: Job, profile: PlanInputs['profile']): Promise
   }
   const { device } = calibration.environment;
   return {
-    allWeightBytes: source.layers.reduce((sum, layer) => sum + deviceBytes(layer, device), 0),
+    allWeightBytes: allDeviceBytes(source, device),
     leastWeightBytes: minimumDeviceBytes(source, device),
     besideWeightBytes: scope.close(),
     emulateBytes: emulation.budget.peakBytes,

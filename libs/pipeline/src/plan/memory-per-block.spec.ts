@@ -8,6 +8,7 @@ import { layoutOf, openModel, type Model, type ModelLinear } from '@emloc/models
 import { consecutive, TextRows } from '@emloc/tasks';
 
 import { startingAdapter, type Job } from '../job/job.js';
+import { textTask } from '../job/text-task.js';
 import { defaultTuneOptions } from '../options/resolve.js';
 import { runTrainStage } from '../stages/train.js';
 import { createNullRun } from './null-run.js';
@@ -62,7 +63,7 @@ function rowOf(length: number): EncodedRow {
   return { ids: new Int32Array(length), trained: new Uint8Array(length).fill(1, 1), line: 1 };
 }
 
-function jobOn(model: Model): Job {
+function jobOn(model: Model): Job<TextRows> {
   const trainRows = new TextRows(rowLengths.map(rowOf));
   return {
     options: {
@@ -77,8 +78,9 @@ function jobOn(model: Model): Job {
       learningRate: 1e-3,
     },
     whole: model,
+    frontBlocks: 0,
     model,
-    images: null,
+    task: textTask(null),
     trainRows,
     calibration: { source: trainRows, rows: [] },
     validation: { source: trainRows, rows: [[0]] },

@@ -3,8 +3,6 @@ import { createNullBackend, type NullBackend } from '@emloc/device-null';
 
 import { leanMemoryPlan, type JobEnvironment, type MemoryPlan } from '../job/environment.js';
 import { plannedFactorStore } from '../job/factor-store.js';
-import { bringing } from '../job/image-rows.js';
-import { plannedTiles } from '../job/images.js';
 import type { JobRun } from '../job/job-run.js';
 import type { Job } from '../job/job.js';
 import { StageClock, type StageClockOptions } from '../job/stage-clock.js';
@@ -49,8 +47,6 @@ export function createNullRun(job: Job, options: NullRunOptions): NullRun {
     observer: () => undefined,
   };
   const close = (): Promise<void> => device.close();
-  const planned = job.images
-    ? bringing(job, plannedTiles(job.images, options.profile.computeDType))
-    : job;
+  const planned = job.task.planned(job, options.profile.computeDType);
   return { job: planned, environment, backend, budget, close, [Symbol.asyncDispose]: close };
 }

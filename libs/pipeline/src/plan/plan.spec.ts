@@ -5,7 +5,7 @@ import { cpuProfile, createCpuBackend } from '@emloc/device-cpu';
 import { openModel } from '@emloc/models';
 
 import { openWorkspace, tinyModel, tuneHost, type Workspace } from '../../test/fixtures.js';
-import { prepareJob } from '../job/job.js';
+import { prepareJob } from '../job/prepare-job.js';
 import type { TuneOptions } from '../options/resolve.js';
 import { tune } from '../tune.js';
 import { measureRates } from './measure-rates.js';

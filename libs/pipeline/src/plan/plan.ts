@@ -1,6 +1,6 @@
 import { formatBytes, type DeviceProfile, type DeviceRates } from '@emloc/device';
 import { adaptedLinears, blocksBeforeLoss } from '@emloc/finetune';
-import { deviceBytes, minimumDeviceBytes, type LayerSource } from '@emloc/weight-pager';
+import { allDeviceBytes, minimumDeviceBytes, type LayerSource } from '@emloc/weight-pager';
 
 import { PipelineError } from '../errors.js';
 import {
@@ -14,7 +14,6 @@ import { startingAdapter, type Job } from '../job/job.js';
 import type { StageName } from '../job/observer.js';
 import { runJob } from '../job/run-job.js';
 import type { StageReport } from '../job/stage-clock.js';
-import { frontSource } from '../stages/front.js';
 import { runTrainStage } from '../stages/train.js';
 import { heaviestJob } from './heaviest-batches.js';
 import { createNullRun } from './null-run.js';
@@ -140,12 +139,12 @@ async function phaseNeeds(job: Job, profile: DeviceProfile): Promise<readonly Ph
       .filter(({ name }) => stagesOfPhase[phase].includes(name))
       .map(({ peakDeviceBytes }) => peakDeviceBytes);
     if (peaks.length === 0) return [];
-    const source = sourceOf(job, profile, phase);
+    const sources = phase === 'front' ? job.task.sources(job) : [sourceOf(job, profile, phase)];
     return [
       {
         phase,
-        allWeightBytes: source.layers.reduce((sum, layer) => sum + deviceBytes(layer, device), 0),
-        leastWeightBytes: minimumDeviceBytes(source, device),
+        allWeightBytes: Math.max(...sources.map((source) => allDeviceBytes(source, device))),
+        leastWeightBytes: Math.max(...sources.map((source) => minimumDeviceBytes(source, device))),
         besideWeightBytes: Math.max(...peaks),
       },
     ];
@@ -153,8 +152,11 @@ async function phaseNeeds(job: Job, profile: DeviceProfile): Promise<readonly Ph
 }
 
 /** The model that a phase pages: training's is the emulator, if there is one. */
-function sourceOf(job: Job, profile: DeviceProfile, phase: MemoryPhase): LayerSource {
-  if (phase === 'front') return frontSource(job);
+function sourceOf(
+  job: Job,
+  profile: DeviceProfile,
+  phase: Exclude<MemoryPhase, 'front'>,
+): LayerSource {
   return phase === 'train'
     ? emulatorSource(job.model, job.emulated, { store: plannedFactorStore, profile })
     : job.model.source;

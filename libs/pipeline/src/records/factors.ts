@@ -2,8 +2,8 @@ import { at } from '@emloc/checked';
 import type { DeviceProfile } from '@emloc/device';
 
 import type { EmulatedLayerReport } from '../job/emulated-layer-report.js';
+import type { EmulatedLinear } from '../job/emulated-linear.js';
 import { factorSpecs, type BlockFactors } from '../job/factor-store.js';
-import type { EmulatedLinear } from '../job/job.js';
 import { hasFields, RecordReader, type RecordTensor, type TensorRecord } from './tensor-record.js';
 
 interface FactorsHeader {

@@ -1,6 +1,6 @@
 import { at } from '@emloc/checked';
 import type { TrainingState } from '@emloc/finetune';
-import type { Evaluation } from '@emloc/tasks';
+import type { Score } from '@emloc/tasks';
 
 import type { StageProgress } from '../job/training-store.js';
 import { adapterFromRecord, adapterToRecord, parametersOf } from './adapter.js';
@@ -67,23 +67,17 @@ export function stageProgressToRecord({ before, state }: StageProgress): TensorR
 /** @throws PipelineError PIPELINE_RECORD_INVALID */
 export function stageProgressFromRecord(record: TensorRecord): StageProgress {
   return {
-    before: new RecordReader(record, 'training state').json('before', isEvaluationOrNull),
+    before: new RecordReader(record, 'training state').json('before', isScoreOrNull),
     state: trainingStateFromRecord(record),
   };
 }
 
-export function isEvaluation(value: unknown): value is Evaluation {
-  return hasFields(value, {
-    loss: 'number',
-    tokenAccuracy: 'number',
-    exactMatch: 'number',
-    rows: 'number',
-    tokens: 'number',
-  });
+export function isScore(value: unknown): value is Score {
+  return hasFields(value, { loss: 'number' });
 }
 
-export function isEvaluationOrNull(value: unknown): value is Evaluation | null {
-  return value === null || isEvaluation(value);
+export function isScoreOrNull(value: unknown): value is Score | null {
+  return value === null || isScore(value);
 }
 
 function isEstimate(

@@ -3,13 +3,14 @@ import { adapterScale, type LoraAdapter } from '@emloc/checkpoint';
 import type { Tensor } from '@emloc/device';
 import { applyCorrection, correctLoraLayer, type LayerCorrection } from '@emloc/emulator';
 import { sliceSource, weightPlace, type SourceSlice } from '@emloc/models';
-import type { Evaluation } from '@emloc/tasks';
+import type { Score } from '@emloc/tasks';
 import type { LayerSource } from '@emloc/weight-pager';
 
+import type { EmulatedLinear } from '../job/emulated-linear.js';
 import { openLinearPager, openModelPager, type JobEnvironment } from '../job/environment.js';
 import { factorSpecs } from '../job/factor-store.js';
 import type { JobRun } from '../job/job-run.js';
-import type { EmulatedLinear, Job } from '../job/job.js';
+import type { Job } from '../job/job.js';
 import type { CorrectionChoice } from '../options/resolve.js';
 import { score } from './score.js';
 import { weightSlice } from './weight-slice.js';
@@ -25,7 +26,7 @@ export interface CorrectionResult {
   /** Validation loss on the original by candidate: `none` and each λ. */
   readonly scores: Readonly<Record<string, number>>;
   /** The original without an adapter. */
-  readonly base: Evaluation;
+  readonly base: Score;
 }
 
 /**
@@ -89,7 +90,7 @@ export async function chooseCorrection(
 async function scoreOnOriginal(
   { job, environment }: JobRun,
   adapters: readonly (LoraAdapter | null)[],
-): Promise<readonly Evaluation[]> {
+): Promise<readonly Score[]> {
   const { device } = environment;
   const { layout, source } = job.model;
   await using pager = openModelPager(environment, source, 'correct');

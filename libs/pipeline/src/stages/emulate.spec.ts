@@ -2,7 +2,8 @@ import { firstError } from '@emloc/checked';
 import { cpuProfile } from '@emloc/device-cpu';
 
 import { openWorkspace, type Workspace } from '../../test/fixtures.js';
-import { prepareJob, type Job } from '../job/job.js';
+import type { Job } from '../job/job.js';
+import { prepareJob } from '../job/prepare-job.js';
 import { createNullRun } from '../plan/null-run.js';
 import { buildEmulator, calibrate } from './emulate.js';
 

@@ -12,10 +12,11 @@ import { BreadthFirstPass, inferenceOrder } from '@emloc/finetune';
 import { sliceSource } from '@emloc/models';
 
 import type { EmulatedLayerReport } from '../job/emulated-layer-report.js';
+import type { EmulatedLinear } from '../job/emulated-linear.js';
 import { openLinearPager, openModelPager, type JobEnvironment } from '../job/environment.js';
 import type { BlockFactors, StoredFactors } from '../job/factor-store.js';
 import type { JobRun } from '../job/job-run.js';
-import type { EmulatedLinear, Job } from '../job/job.js';
+import type { Job } from '../job/job.js';
 import { weightSlice } from './weight-slice.js';
 
 /** The statistics of one block, as they leave calibration. */

@@ -6,8 +6,7 @@ import { patchRows, PatchValues } from '@emloc/tasks';
 import type { LayerSource, Pager } from '@emloc/weight-pager';
 
 import { TileStore } from '../disk/tile-store.js';
-import { openModelPager, type ImageAccess } from '../job/environment.js';
-import { bringing, rowUses, tilesOf, type RowUse } from '../job/image-rows.js';
+import type { ImageAccess } from '../job/environment.js';
 import {
   frontBytes,
   frontedTiles,
@@ -15,36 +14,6 @@ import {
   type ImageFront,
   type JobImages,
 } from '../job/images.js';
-import type { JobRun } from '../job/job-run.js';
-import type { Job } from '../job/job.js';
-
-/**
- * The run with rows that bring their images. What the front makes of the tiles is made first, where
- * it is not there yet.
- * @param uses of the rows that are read; default: those of all stages
- */
-export async function bringImages(run: JobRun, uses: readonly RowUse[] = rowUses): Promise<JobRun> {
-  const { job, environment } = run;
-  const { whole, images } = job;
-  if (!images) return run;
-  const { clock, observer } = environment;
-  const tiles = await tilesFor(
-    { whole, images, tiles: tilesOf(job, uses) },
-    {
-      device: environment.device,
-      access: environment.images,
-      openPager: (source) => openModelPager(environment, source, 'front'),
-      begin: () => {
-        clock.enter('front');
-        return clock.during('front');
-      },
-      onProgress: (done, total) =>
-        observer({ type: 'progress', stage: 'front', task: 'images', done, total }),
-      signal: environment.signal,
-    },
-  );
-  return { job: bringing(job, tiles), environment };
-}
 
 /** What images are looked at with. */
 export interface ImageHost {
@@ -120,8 +89,8 @@ async function make(
 }
 
 /** The pages of what runs once a tile. */
-export function frontSource({ whole, images }: Pick<Job, 'whole' | 'images'>): LayerSource {
-  const count = images?.front?.pages ?? 0;
+export function frontSource({ whole, images }: Pick<Wanted, 'whole' | 'images'>): LayerSource {
+  const count = images.front?.pages ?? 0;
   return pagesSource(
     whole.source,
     Array.from({ length: count }, (_, page) => page),

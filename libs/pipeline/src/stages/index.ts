@@ -1,5 +1,5 @@
-export { jobNotices, startingAdapter } from '../job/job.js';
-export { type JobRun } from '../job/job-run.js';
+export { jobNotices, onModel, startingAdapter, type RowUse } from '../job/job.js';
+export { bringRows, type JobRun } from '../job/job-run.js';
 export { type MemoryPlan, type JobEnvironment } from '../job/environment.js';
 export { emulatorSource, type FactorStore } from '../job/factor-store.js';
 export { DiskFactorStore } from '../disk/factor-store.js';
@@ -8,8 +8,6 @@ export { stageProgressToRecord, stageProgressFromRecord } from '../records/train
 export { statisticsToRecord, statisticsFromRecord } from '../records/statistics.js';
 export { factorsToRecord, factorsFromRecord } from '../records/factors.js';
 export { correctionsToRecord, correctionsFromRecord } from '../records/corrections.js';
-export { onModel, type RowUse } from '../job/image-rows.js';
-export { bringImages } from './front.js';
 export { guardImages } from '../inputs/image-guard.js';
 export { StageClock } from '../job/stage-clock.js';
 export { calibrate, emulateBlock } from './emulate.js';

@@ -1,6 +1,6 @@
 import type { LoraAdapter } from '@emloc/checkpoint';
 import { DeviceAdapter, type PagedModel } from '@emloc/finetune';
-import { evaluateText, type Evaluation, type TextBatches } from '@emloc/tasks';
+import type { Score, TaskBatches } from '@emloc/tasks';
 
 import type { JobEnvironment } from '../job/environment.js';
 import type { StageName } from '../job/observer.js';
@@ -12,16 +12,16 @@ export async function score(
     model: PagedModel;
     stage: StageName;
     adapters: readonly (LoraAdapter | null)[];
-    batches: TextBatches;
+    batches: TaskBatches;
     task: string;
   },
-): Promise<readonly Evaluation[]> {
+): Promise<readonly Score[]> {
   const { model, stage, task } = inputs;
   using variants = new Variants();
   for (const adapter of inputs.adapters) variants.load(model, adapter);
-  return await evaluateText({
+  const { source, rows } = inputs.batches;
+  return await source.evaluate(rows, {
     model,
-    batches: inputs.batches,
     variants: variants.loaded,
     signal: environment.signal,
     onProgress: (done, total) =>

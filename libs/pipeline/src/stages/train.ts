@@ -1,6 +1,6 @@
 import type { LoraAdapter } from '@emloc/checkpoint';
 import { defaultAdamw, train, type PagedModel, type TrainResult } from '@emloc/finetune';
-import type { Evaluation } from '@emloc/tasks';
+import type { Score } from '@emloc/tasks';
 import type { LayerSource } from '@emloc/weight-pager';
 
 import { openModelPager } from '../job/environment.js';
@@ -13,8 +13,8 @@ import { score } from './score.js';
 export interface TrainStageResult {
   readonly result: TrainResult;
   /** null where it was not asked for */
-  readonly before: Evaluation | null;
-  readonly after: Evaluation;
+  readonly before: Score | null;
+  readonly after: Score;
 }
 
 export interface TrainStageInputs {
@@ -49,7 +49,7 @@ export async function runTrainStage(
     rankOf,
     longestRow: job.longestRow,
   };
-  const validate = async (adapter: LoraAdapter | null): Promise<Evaluation> => {
+  const validate = async (adapter: LoraAdapter | null): Promise<Score> => {
     const [evaluation] = await score(environment, {
       model,
       stage,

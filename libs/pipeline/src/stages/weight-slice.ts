@@ -1,6 +1,7 @@
 import { weightPlace, type SourceSlice } from '@emloc/models';
 
-import type { EmulatedLinear, Job } from '../job/job.js';
+import type { EmulatedLinear } from '../job/emulated-linear.js';
+import type { Job } from '../job/job.js';
 
 /** A linear layer's weight as a layer of its own. */
 export function weightSlice({ model }: Job, linear: EmulatedLinear): SourceSlice {

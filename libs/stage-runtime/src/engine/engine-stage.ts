@@ -8,7 +8,7 @@ import { ImagePool } from '@emloc/images';
 import { pathOfBlock, type ModelLayout } from '@emloc/models';
 import { budgetBytesOf, type Job } from '@emloc/pipeline';
 import {
-  bringImages,
+  bringRows,
   DiskFactorStore,
   guardImages,
   inputMismatchIn,
@@ -126,7 +126,7 @@ async function runOn<R>(
       signal: context.signal,
     };
     const given = { job, environment };
-    const result = await stage.run(stage.uses ? await bringImages(given, stage.uses) : given);
+    const result = await stage.run(stage.uses ? await bringRows(given, stage.uses) : given);
     clock.leave();
     return { ...result, report: { ...totals(clock), device: target.description } };
   } finally {

@@ -3,6 +3,8 @@ import { packBatch, type EncodedRow, type PackedBatch } from '@emloc/dataset';
 import { imageStreams, type Batch, type BatchShape, type RowSource } from '@emloc/models';
 
 import type { ImageSet } from '../images/image-set.js';
+import type { Scoring, TaskBatches, TaskRows } from '../task-rows.js';
+import { evaluateText, type Evaluation } from './text-score.js';
 
 /** Images that stand in texts. */
 export interface TextImages {
@@ -11,8 +13,11 @@ export interface TextImages {
   readonly tiles: RowSource;
 }
 
+/** Batches of texts. */
+export type TextBatches = TaskBatches<TextRows>;
+
 /** Encoded rows of a text as batches of a decoder's chain, with images where it takes some. */
-export class TextRows implements RowSource {
+export class TextRows implements TaskRows {
   /** By the list of row numbers: a batch is asked for at every step of a chain. */
   readonly #packed = new WeakMap<readonly number[], PackedBatch>();
 
@@ -30,8 +35,7 @@ export class TextRows implements RowSource {
     return this.rows.length;
   }
 
-  /** Of all rows. */
-  get tokens(): number {
+  get items(): number {
     return this.rows.reduce((sum, { ids }) => sum + ids.length, 0);
   }
 
@@ -42,6 +46,13 @@ export class TextRows implements RowSource {
     const batch = packBatch(rows.map((row) => at(this.rows, row)));
     this.#packed.set(rows, batch);
     return batch;
+  }
+
+  evaluate(
+    batches: readonly (readonly number[])[],
+    scoring: Scoring,
+  ): Promise<readonly Evaluation[]> {
+    return evaluateText({ ...scoring, batches: { source: this, rows: batches } });
   }
 
   /** Numbers of the tiles in these rows, in order. */

@@ -1,14 +1,13 @@
 import { at, get } from '@emloc/checked';
 import type { PackedBatch } from '@emloc/dataset';
 import type { Device, Tensor } from '@emloc/device';
-import { evaluate, FinetuneError, type EvaluateOptions, type Scorer } from '@emloc/finetune';
+import { evaluate, FinetuneError, type Scorer } from '@emloc/finetune';
+import type { Batches, RowSource } from '@emloc/models';
 
-import type { TextRows } from './text-rows.js';
+import type { Score, Scoring } from '../task-rows.js';
 
-/** Scores of one variant over all batches. */
-export interface Evaluation {
-  /** Σ NLL / Σ trained-on tokens. */
-  readonly loss: number;
+/** Scores of one variant over all batches; `loss` is Σ NLL / Σ trained-on tokens. */
+export interface Evaluation extends Score {
   /** Share of the trained-on tokens that are the argmax. */
   readonly tokenAccuracy: number;
   /** Share of the rows that were not cut and in which every trained-on token is the argmax. */
@@ -18,20 +17,16 @@ export interface Evaluation {
   readonly tokens: number;
 }
 
-/** Batches of texts. */
-export interface TextBatches {
-  readonly source: TextRows;
-  readonly rows: readonly (readonly number[])[];
+/** Batches of rows that are packed one after another. */
+interface PackedBatches extends Batches {
+  readonly source: RowSource & { packed(rows: readonly number[]): PackedBatch };
 }
 
-interface TextEvaluation extends Omit<EvaluateOptions<Evaluation>, 'batches' | 'scorer'> {
-  readonly batches: TextBatches;
+interface TextEvaluation extends Scoring {
+  readonly batches: PackedBatches;
 }
 
-/**
- * Scores several adapters (null: none) on texts; one evaluation per variant.
- * @throws FinetuneError FINETUNE_NO_TARGETS, FINETUNE_NON_FINITE
- */
+/** One evaluation per variant. @throws FinetuneError FINETUNE_NO_TARGETS, FINETUNE_NON_FINITE */
 export async function evaluateText(options: TextEvaluation): Promise<readonly Evaluation[]> {
   const { source, rows } = options.batches;
   if (!rows.some((batch) => source.shape(batch).lossWeight > 0))
@@ -47,7 +42,7 @@ class TextScorer implements Scorer<Evaluation> {
   #rows = 0;
   #exact = 0;
 
-  constructor(private readonly batches: TextBatches) {}
+  constructor(private readonly batches: PackedBatches) {}
 
   async add(device: Device, results: ReadonlyMap<string, Tensor>, batch: number): Promise<void> {
     const nll = await device.download(get(results, 'losses'));

@@ -68,14 +68,9 @@ function tunedOf(
     tokens: Number(tokens),
     seconds,
     finalLoss,
-    before: evaluationOf(lossBefore),
-    after: evaluationOf(lossAfter),
+    before: { loss: lossBefore },
+    after: { loss: lossAfter },
   };
-}
-
-/** Stages answer with losses; nothing else of an evaluation goes into an outcome. */
-function evaluationOf(loss: number): JobOutcomes['tuned']['after'] {
-  return { loss, tokenAccuracy: Number.NaN, exactMatch: Number.NaN, rows: 0, tokens: 0 };
 }
 
 function correctionOf(

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { mergeCheckpoint, readPeftAdapter, settleOutput } from '@emloc/checkpoint';
+import { mergeCheckpoint, readAdapter, settleOutput } from '@emloc/checkpoint';
 import { formatBytes } from '@emloc/device';
 import type { OptionsOf } from '@emloc/pipeline';
 import type { Command } from 'commander';
@@ -36,7 +36,7 @@ export function addMergeCommand(program: Command): void {
           overwrite: values['overwrite'] === true,
           dtype: dtype ?? undefined,
           signal,
-          adapter: await readPeftAdapter(adapter, { base: folder }),
+          adapter: await readAdapter(adapter, { base: folder }),
           onProgress: ({ phase, doneBytes, totalBytes }) =>
             progress.update(phase, doneBytes, totalBytes),
         });

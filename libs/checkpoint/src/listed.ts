@@ -1,4 +1,4 @@
-import { quoted } from '../errors.js';
+import { quoted } from './errors.js';
 
 const most = 5;
 

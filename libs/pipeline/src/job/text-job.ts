@@ -1,0 +1,159 @@
+import {
+  batchSchedule,
+  loadDataset,
+  openDatasetSession,
+  sampleCalibration,
+  splitValidation,
+  type Dataset,
+  type EncodedRow,
+  type TextDescription,
+} from '@emloc/dataset';
+import { adaptedLinears } from '@emloc/finetune';
+import type { Model } from '@emloc/models';
+import type { TextRows } from '@emloc/tasks';
+
+import { emulatedLinears } from './emulated-linear.js';
+import { imagesOf, rowsWith } from './images.js';
+import {
+  behindFront,
+  inOrder,
+  jobId,
+  type Job,
+  type JobOptions,
+  type PrepareHost,
+  type TrainingPlan,
+} from './job.js';
+import { textSourceOf } from './text-record.js';
+import { textTask } from './text-task.js';
+
+/** A job on rows of text, with images where the model takes some. */
+export async function textJob(
+  options: JobOptions,
+  whole: Model,
+  host: PrepareHost,
+): Promise<Job<TextRows>> {
+  const adapted = adaptedLinears(whole.layout, options.targets);
+  const { dataset, heldOut, text } = await loadRows(options, whole, host);
+  const split = heldOut
+    ? { train: dataset.rows, validation: heldOut.rows }
+    : splitValidation(dataset.rows, { seed: options.seed });
+  const touched = new Set([
+    ...adapted.keys(),
+    ...emulatedLinears(whole, options).map(({ path }) => path),
+  ]);
+  const rows = [...split.train, ...split.validation];
+  const images = imagesOf(rows, { ...options, layout: whole.layout, touched });
+  const frontBlocks = images?.front?.blocks ?? 0;
+  const model = behindFront(whole, frontBlocks);
+  const emulated = emulatedLinears(model, options);
+  const training = trainingPlan(split.train, options);
+  const rowsOf = rowsWith(images);
+  return {
+    options,
+    whole,
+    frontBlocks,
+    model,
+    task: textTask(images),
+    trainRows: rowsOf(split.train),
+    calibration: inOrder(
+      rowsOf(
+        sampleCalibration(split.train, { count: options.calibrationRows, seed: options.seed }),
+      ),
+      options.batch,
+    ),
+    validation: inOrder(rowsOf(split.validation), options.batch),
+    longestRow: longestOf(rows),
+    training,
+    refinement:
+      emulated.length > 0 ? refinementPlan(split.train, training.batches.length, options) : null,
+    emulated,
+    report: {
+      train: dataset.report,
+      validation: (heldOut ?? dataset).report,
+      datasetSha256: dataset.sha256,
+      text,
+    },
+    id: await jobId(options, whole, [dataset.sha256, heldOut?.sha256 ?? '']),
+    close: () => whole.close(),
+    [Symbol.asyncDispose]: () => whole.close(),
+  };
+}
+
+interface LoadedRows {
+  readonly dataset: Dataset;
+  /** Null: rows are held out of the data set. */
+  readonly heldOut: Dataset | null;
+  readonly text: TextDescription;
+}
+
+async function loadRows(
+  options: JobOptions,
+  model: Model,
+  { openDataset = openDatasetSession, restrictImages, signal }: PrepareHost,
+): Promise<LoadedRows> {
+  const { data, validation, maxLength, strict } = options;
+  await using session = openDataset(textSourceOf(options, model, { restrictImages }));
+  const load = (path: string): Promise<Dataset> =>
+    loadDataset(session, { path, maxLength, strict, signal });
+  return {
+    dataset: await load(data),
+    heldOut: validation === null ? null : await load(validation),
+    text: await session.describe(),
+  };
+}
+
+/** Tokens of the longest row. */
+export function longestOf(rows: readonly EncodedRow[]): number {
+  return rows.reduce((longest, { ids }) => Math.max(longest, ids.length), 0);
+}
+
+function trainingPlan(rows: readonly EncodedRow[], options: JobOptions): TrainingPlan {
+  const { batch, gradientAccumulation, epochs, steps, seed } = options;
+  const batches = batchSchedule({
+    rows,
+    batchSize: batch,
+    gradientAccumulation,
+    epochs,
+    steps: steps ?? undefined,
+    seed,
+  });
+  return {
+    batches,
+    schedule: {
+      kind: options.schedule,
+      learningRate: options.learningRate,
+      steps: batches.length,
+      warmupRatio: options.warmupRatio,
+    },
+  };
+}
+
+/**
+ * On top of the main steps: 10 % of them unless told otherwise, data order from seed + 1, cosine
+ * after 3 % warm-up.
+ */
+function refinementPlan(
+  rows: readonly EncodedRow[],
+  mainSteps: number,
+  options: JobOptions,
+): TrainingPlan | null {
+  const steps = options.refineSteps ?? Math.ceil(mainSteps / 10);
+  if (steps === 0) return null;
+  const { batch, gradientAccumulation, seed } = options;
+  return {
+    batches: batchSchedule({
+      rows,
+      batchSize: batch,
+      gradientAccumulation,
+      epochs: options.epochs,
+      steps,
+      seed: seed + 1,
+    }),
+    schedule: {
+      kind: 'cosine',
+      learningRate: options.refineLearningRate ?? options.learningRate / 2,
+      steps,
+      warmupRatio: 0.03,
+    },
+  };
+}

@@ -1,0 +1,81 @@
+import type { HostDType } from '@emloc/device';
+import type { RowSource } from '@emloc/models';
+import type { TextRows } from '@emloc/tasks';
+
+import { frontSource, tilesFor } from '../stages/front.js';
+import { openModelPager, type JobEnvironment } from './environment.js';
+import { frontBytes, plannedTiles, type JobImages } from './images.js';
+import { rowsFor, rowUses, type Job, type JobTask, type RowUse } from './job.js';
+
+/** Texts, with images where the model takes some. */
+export function textTask(images: JobImages | null): JobTask<TextRows> {
+  return images ? new ImageTextTask(images) : plainText;
+}
+
+const plainText: JobTask<TextRows> = Object.freeze({
+  sources: () => [],
+  planned: (job: Job<TextRows>) => job,
+  bring: (job: Job<TextRows>) => Promise.resolve(job),
+  keptBytes: () => 0,
+});
+
+class ImageTextTask implements JobTask<TextRows> {
+  constructor(private readonly images: JobImages) {}
+
+  sources({ whole }: Job<TextRows>) {
+    return this.images.front ? [frontSource({ whole, images: this.images })] : [];
+  }
+
+  planned(job: Job<TextRows>, dtype: HostDType): Job<TextRows> {
+    return bringing(job, plannedTiles(this.images, dtype));
+  }
+
+  async bring(
+    job: Job<TextRows>,
+    environment: JobEnvironment,
+    uses: readonly RowUse[],
+  ): Promise<Job<TextRows>> {
+    const { clock, observer } = environment;
+    const tiles = await tilesFor(
+      { whole: job.whole, images: this.images, tiles: tilesOf(job, uses) },
+      {
+        device: environment.device,
+        access: environment.images,
+        openPager: (source) => openModelPager(environment, source, 'front'),
+        begin: () => {
+          clock.enter('front');
+          return clock.during('front');
+        },
+        onProgress: (done, total) =>
+          observer({ type: 'progress', stage: 'front', task: 'images', done, total }),
+        signal: environment.signal,
+      },
+    );
+    return bringing(job, tiles);
+  }
+
+  keptBytes(job: Job<TextRows>, dtype: HostDType): number {
+    const { limits, front } = this.images;
+    return front ? tilesOf(job, rowUses).length * frontBytes(limits, front, dtype) : 0;
+  }
+}
+
+/** The job with rows whose images bring this. */
+function bringing(job: Job<TextRows>, tiles: RowSource): Job<TextRows> {
+  const { trainRows, calibration, validation } = job;
+  return {
+    ...job,
+    trainRows: trainRows.bringing(tiles),
+    calibration: { ...calibration, source: calibration.source.bringing(tiles) },
+    validation: { ...validation, source: validation.source.bringing(tiles) },
+  };
+}
+
+/** Numbers of the tiles in the rows that a job has for these uses, ascending. */
+function tilesOf(job: Job<TextRows>, uses: readonly RowUse[]): readonly number[] {
+  const tiles = uses.flatMap((use) => {
+    const { source, numbers } = rowsFor(job, use);
+    return source.tilesOf(numbers);
+  });
+  return [...new Set(tiles)].sort((a, b) => a - b);
+}
