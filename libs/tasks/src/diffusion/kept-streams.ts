@@ -35,7 +35,7 @@ export async function readStreams(
 }
 
 /** @throws Error where the parts have several dtypes */
-export function joined(parts: readonly HostArray[]): HostArray {
+function joined(parts: readonly HostArray[]): HostArray {
   const [first] = parts;
   if (!first) return { bytes: new Uint8Array(), dtype: 'float32' };
   const other = parts.find(({ dtype }) => dtype !== first.dtype);
