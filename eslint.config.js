@@ -62,7 +62,7 @@ const hotFiles = [
   'libs/device-cpu/src/{checks,convert,gains,sequence-sums,sums}.ts',
   'libs/device-cpu/src/{kernels,portable}/*.ts',
   'libs/device-cuda/src/widen.ts',
-  'libs/images/src/{decode,orientation,patches,resize/*}.ts',
+  'libs/images/src/{decode,orientation,patches,pixels,resize/*}.ts',
   'libs/emulator/src/{apply-correction,orthonormal-rows,statistics}.ts',
   'libs/tasks/src/diffusion/{draw-rows,latents,sample}.ts',
   'libs/emulator/test/{matrix,reference-device}.ts',
