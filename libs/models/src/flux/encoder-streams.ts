@@ -62,7 +62,7 @@ export function pooledBatch({ prompts }: Pick<DiffusionLimits, 'prompts'>, ids: 
 }
 
 /** The first row of the token that ends a prompt; 0 where there is none. */
-export function pooledRow({ end }: PromptLimits['pooled'], ids: Int32Array): number {
+export function pooledRow({ end }: Pick<PromptLimits['pooled'], 'end'>, ids: Int32Array): number {
   const token = end ?? ids.reduce((largest, id) => Math.max(largest, id), 0);
   return Math.max(0, ids.indexOf(token));
 }
@@ -92,7 +92,10 @@ export function promptBatch({ prompts }: Pick<DiffusionLimits, 'prompts'>, ids: 
  * The kind of a distance (key − query), as T5 has it: exact near 0, then by its logarithm. Every
  * step in float32, where some distances are just at a border.
  */
-export function bucketOf({ buckets, maxDistance }: PromptLimits['rows'], distance: number): number {
+export function bucketOf(
+  { buckets, maxDistance }: Omit<PromptLimits['rows'], 'vocabularySize'>,
+  distance: number,
+): number {
   const each = buckets / 2;
   const base = distance > 0 ? each : 0;
   const length = Math.abs(distance);
