@@ -60,7 +60,9 @@ export class PictureTask implements JobTask<LatentRows> {
     const { clock, observer, device, images, signal } = environment;
     clock.enter('front');
     using _stage = clock.during('front');
-    const streams = await makeStreams(this.options, this.#wanted(job, uses), {
+    const diffusion = { ...this.options.diffusion, transformer: job.whole };
+    const making = { ...this.options, diffusion };
+    const streams = await makeStreams(making, this.#wanted(job, uses), {
       ...{ device, access: images, signal },
       openPager: (source) => openModelPager(environment, source, 'front'),
       onProgress: (task, done, total) =>
