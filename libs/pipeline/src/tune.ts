@@ -53,7 +53,6 @@ import { runJob } from './job/run-job.js';
 import { StageClock, type StageReport } from './job/stage-clock.js';
 import { assertInteger } from './options/checks.js';
 import { defaultCheckpointSteps, type TuneOptions } from './options/resolve.js';
-import { inferenceBytes } from './plan/default-budget.js';
 import { measureRates, type BenchmarkShape } from './plan/measure-rates.js';
 import { planJob, requireMemory, type JobPlan } from './plan/plan.js';
 
@@ -164,10 +163,8 @@ function assertSameWeights(
 
 /** The budget that a job runs in: the given one, or what inference would take. */
 export function budgetBytesOf(job: Job, profile: DeviceProfile): Promise<number> {
-  const { vramBytes, maxLength } = job.options;
-  return vramBytes === null
-    ? inferenceBytes(job.whole, profile, maxLength)
-    : Promise.resolve(vramBytes);
+  const { vramBytes } = job.options;
+  return vramBytes === null ? job.task.inferenceBytes(job, profile) : Promise.resolve(vramBytes);
 }
 
 /**
