@@ -14,6 +14,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
@@ -37,24 +38,24 @@ def source_of(folder, name):
     return re.sub(r'^#include "([\w.-]+)"$', lambda match: source_of(folder, match[1]), text, flags=re.M)
 
 
-class Kernels:
-    """Functions of kernel files by name, compiled with macros."""
+def compile_file(folder, name, macros):
+    with tempfile.TemporaryDirectory() as scratch:
+        source, image = Path(scratch) / f"{name}.cu", Path(scratch) / "image"
+        source.write_text(source_of(folder, f"{name}.cu"))
+        target = "-gencode=arch=compute_90a,code=sm_90a"
+        subprocess.run(["nvcc", "-std=c++17", "-cubin", target, *(f"-D{macro}" for macro in macros), "-o", image, source], check=True)
+        return image.read_bytes()
 
-    def __init__(self, folder, files, macros):
-        self.modules = []
-        for name in files:
-            with tempfile.TemporaryDirectory() as scratch:
-                source, image = Path(scratch) / f"{name}.cu", Path(scratch) / "image"
-                source.write_text(source_of(folder, f"{name}.cu"))
-                subprocess.run(
-                    ["nvcc", "-std=c++17", "-cubin", "-gencode=arch=compute_90a,code=sm_90a", "-o", image, source]
-                    + [f"-D{macro}" for macro in macros],
-                    check=True,
-                )
-                module = ctypes.c_void_p()
-                call("cuModuleLoadData", ctypes.byref(module), image.read_bytes())
-                self.modules.append(module)
-        self.functions = {}
+
+class Kernels:
+    """Functions of compiled kernel files by name."""
+
+    def __init__(self, images):
+        self.modules, self.functions = [], {}
+        for image in images:
+            module = ctypes.c_void_p()
+            call("cuModuleLoadData", ctypes.byref(module), image)
+            self.modules.append(module)
 
     def __getitem__(self, name):
         if name not in self.functions:
@@ -311,16 +312,21 @@ def main():
     options = parser.parse_args()
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.zeros(1, device="cuda")  # makes PyTorch's context the current one
-    files = ["attention-wgmma", "attention-wgmma-backward"]
-    hopper = {mask: Kernels(options.kernels, files, [f"MASK={mask}"]) for mask in ("NONE", "CAUSAL")}
+    masks, hopper_files, older_files = ("NONE", "CAUSAL"), ("attention-wgmma", "attention-wgmma-backward"), ("attention", "attention-backward")
+    units = {
+        **{("ours", mask): [(name, [f"MASK={mask}"]) for name in hopper_files] for mask in masks},
+        **{("older", mask): [(name, [f"MASK={mask}", "HEAD_WIDTH=128"]) for name in older_files] for mask in masks},
+        ("no turns", "NONE"): [(name, ["MASK=NONE", "TURNS=0"]) for name in hopper_files],
+    }
+    with ThreadPoolExecutor(16) as pool:
+        images = {key: [pool.submit(compile_file, options.kernels, *unit) for unit in value] for key, value in units.items()}
+    kernels = {key: Kernels([image.result() for image in value]) for key, value in images.items()}
     good = True
-    for mask in hopper:
+    for mask in masks:
         for lengths, heads, kv_heads in (([128], 1, 1), ([64], 2, 2), ([256], 2, 1), ([1, 70, 130, 64, 300], 4, 2), ([1536], 24, 24), ([777, 1024], 28, 4)):
-            good &= check(hopper[mask], Problem(lengths, heads, kv_heads, mask), f"{mask.lower()} {lengths} rows, {heads}/{kv_heads} heads")
+            good &= check(kernels["ours", mask], Problem(lengths, heads, kv_heads, mask), f"{mask.lower()} {lengths} rows, {heads}/{kv_heads} heads")
     if options.quick or not good:
         return 0 if good else 1
-    older = {mask: Kernels(options.kernels, ["attention", "attention-backward"], [f"MASK={mask}", "HEAD_WIDTH=128"]) for mask in hopper}
-    no_turns = Kernels(options.kernels, files, ["MASK=NONE", "TURNS=0"])
     rows = []
 
     def report(what, part, ms, flops):
@@ -330,9 +336,9 @@ def main():
     for lengths, heads, kv_heads, mask in (([1536], 24, 24, "NONE"), ([4608], 24, 24, "NONE"), ([1024, 1024], 28, 4, "CAUSAL")):
         problem = Problem(lengths, heads, kv_heads, mask)
         shape = f"{len(lengths)} x {lengths[0]}, {heads}/{kv_heads}, {mask.lower()}"
-        contenders = {"ours": Ours(hopper[mask], problem), "ours, other cards'": Ours(older[mask], problem, hopper=False)}
+        contenders = {"ours": Ours(kernels["ours", mask], problem), "ours, other cards'": Ours(kernels["older", mask], problem, hopper=False)}
         if mask == "NONE":
-            contenders["ours, no turns"] = Ours(no_turns, problem)
+            contenders["ours, no turns"] = Ours(kernels["no turns", mask], problem)
         if len(lengths) == 1:
             contenders["cuDNN"] = Torch(SDPBackend.CUDNN_ATTENTION, problem)
             contenders["flash"] = Torch(SDPBackend.FLASH_ATTENTION, problem)
