@@ -2,6 +2,7 @@
 
 python3 internvl_torch.py train --model DIR --json FILE [--steps 6]    LoRA on the LLM of the full model, checkpointing, one image of 7 tiles a row
 python3 internvl_torch.py check --model DIR --adapter DIR --merged DIR [--json FILE]    logits of adapter and merged checkpoint, float32
+python3 internvl_torch.py check --dtype bfloat16 ...    the same in bfloat16, beside what that dtype changes in PyTorch itself
 Prints a JSON line a result and appends it to FILE.
 """
 import argparse
@@ -78,19 +79,41 @@ def train(args):
     )
 
 
+def logits_of(args, row, *, folder=None, adapter=None, dtype=torch.float32):
+    """In float32 on the host, of a model that is loaded for this alone."""
+    device = "cpu" if args.dtype == "float32" else DEVICE
+    model = load(folder or args.model, dtype, device).eval()
+    if adapter:
+        model = PeftModel.from_pretrained(model, adapter).eval()
+    kinds = {"pixel_values": dtype}
+    with torch.no_grad():
+        return model(**{name: value.to(device, kinds.get(name, value.dtype)) for name, value in row.items()}).logits.float().cpu()
+
+
 def check(args):
     torch.manual_seed(0)
-    base = load(args.model, torch.float32, "cpu").eval()
-    row = inputs(base, 2, 2 * base.config.image_seq_length + 24, "cpu")
-    with torch.no_grad():
-        plain = base(**row).logits
-        adapted = PeftModel.from_pretrained(base, args.adapter).eval()(**row).logits
-        merged = load(args.merged, torch.float32, "cpu").eval()(**row).logits
-    difference = (adapted - merged).abs().max().item()
+    shape = AutoModelForImageTextToText.from_pretrained(args.model, dtype=torch.bfloat16)
+    row = inputs(shape, 2, 2 * shape.config.image_seq_length + 24, "cpu")
+    del shape
+    of = lambda **what: logits_of(args, row, **what)
+    plain, adapted = of(), of(adapter=args.adapter)
     effect = (adapted - plain).abs().max().item()
-    report(args.json, name="adapter by PEFT, merged checkpoint by transformers", largestLogit=adapted.abs().max().item(), difference=difference, effectOfAdapter=effect)
-    assert effect > 10 * difference, "the adapter changes nothing"
-    assert difference < 1e-3, "logits of the merged checkpoint differ"
+    if args.dtype == "float32":
+        difference = (adapted - of(folder=args.merged)).abs().max().item()
+        report(args.json, name="adapter by PEFT, merged checkpoint by transformers", largestLogit=adapted.abs().max().item(), difference=difference, effectOfAdapter=effect)
+        assert effect > 10 * difference, "the adapter changes nothing"
+        assert difference < 1e-3, "logits of the merged checkpoint differ"
+        return
+    # Relative to the norm of all logits, since the largest difference of millions is noise.
+    relative = lambda found: ((found - adapted).norm() / adapted.norm()).item()
+    own = relative(of(adapter=args.adapter, dtype=torch.bfloat16))
+    merged = relative(of(folder=args.merged, dtype=torch.bfloat16))
+    report(
+        args.json, name="bfloat16: adapter by PEFT, merged checkpoint by transformers, each against the adapter in float32", own=own, merged=merged,
+        mergedInFloat32=relative(of(folder=args.merged)), effectOfAdapter=relative(plain),
+    )
+    assert relative(plain) > relative(of(folder=args.merged)), "the adapter changes less than rounding the merged weights"
+    assert merged < 1.25 * own, "logits of the merged checkpoint differ by more than bfloat16 does"
 
 
 def main():
@@ -100,6 +123,7 @@ def main():
         parser.add_argument(f"--{name}")
     for name, value in (("steps", 4), ("warmup", 1), ("accumulate", 2), ("tiles", 7), ("length", 2048)):
         parser.add_argument(f"--{name}", type=int, default=value)
+    parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
     args = parser.parse_args()
     {"train": train, "check": check}[args.what](args)
 

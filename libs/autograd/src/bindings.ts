@@ -31,10 +31,12 @@ export interface AdapterBinding {
   readonly gradients: { readonly a: Tensor; readonly b: Tensor } | null;
 }
 
-/** A rotary table: (positions, rotated elements / 2) float32 each. */
+/** A rotary table: (entries, rotated elements / 2) float32 each. */
 export interface RopeTable {
   readonly cos: Tensor;
   readonly sin: Tensor;
+  /** int32, one a row: its entry. Absent: its position in its sequence. */
+  readonly entries?: Tensor;
 }
 
 /**

@@ -35,6 +35,7 @@ export interface GradientPlan {
 /**
  * Decides what to keep. Outputs of cheap operations (norms, activations) are computed again instead
  * of kept.
+ * @throws Error where a gradient goes through an operation without a backward
  */
 export function planGradients(program: Program, wanted: Differentiation): GradientPlan {
   const { operations } = program;
@@ -43,6 +44,9 @@ export function planGradients(program: Program, wanted: Differentiation): Gradie
   const visited = operations.map(
     ({ inputs, outputs, isLoss }) => outputs.some(needs) || (isLoss === true && inputs.some(needs)),
   );
+  const refused = operations.find(({ isForwardOnly }, index) => isForwardOnly && visited[index]);
+  if (refused)
+    throw new Error(`autograd: a gradient through ${refused.name}, which has no backward`);
   const savedBy = operations.map((operation, index) =>
     visited[index] ? operation.saves(isAdapted(operation, wanted)) : [],
   );

@@ -1,5 +1,5 @@
 import { at, get } from '@emloc/checked';
-import { Device, MemoryBudget, type SequenceLayout, type Tensor } from '@emloc/device';
+import { Device, MemoryBudget, type Grid, type SequenceLayout, type Tensor } from '@emloc/device';
 import { cpuProfile, createCpuBackend } from '@emloc/device-cpu';
 
 import type { AdapterBinding, BlockBindings, LinearWeights } from '../src/bindings.js';
@@ -73,6 +73,8 @@ export interface BlockOptions {
   readonly lent?: boolean;
   /** Offsets of row layouts that differ from `offsets`. */
   readonly layouts?: Readonly<Record<string, readonly number[]>>;
+  /** The images that the sequences of a layout are. */
+  readonly grids?: Readonly<Record<string, readonly Grid[]>>;
 }
 
 const offsets: readonly number[] = [0, 3, 4, 7];
@@ -85,7 +87,7 @@ const adapterScale = 1.5;
  * A block's weights and adapters on the CPU device; two adapters' worth of host values to perturb.
  */
 export class BlockFixture {
-  readonly device = new Device(createCpuBackend(), new MemoryBudget(2 ** 26));
+  readonly device = new Device(createCpuBackend(), new MemoryBudget(2 ** 28));
   readonly host = new Map<string, Float32Array>();
   /** Streams of integers that the program reads. */
   readonly integerStreams = new Map<string, readonly number[]>();
@@ -96,7 +98,8 @@ export class BlockFixture {
     readonly program: Program,
     readonly options: BlockOptions,
   ) {
-    for (const [stream, value] of program.inputs) this.#define(stream, [rows, value.width], 1);
+    for (const [stream, value] of program.inputs)
+      this.#define(stream, [options.layouts?.[value.rows]?.at(-1) ?? rows, value.width], 1);
     for (const { name, shape } of this.#others) this.#define(name, shape, 1);
     program.linears.forEach((linear, index) => this.#defineLinear(linear, 10 * (index + 1)));
   }
@@ -124,7 +127,8 @@ export class BlockFixture {
     const written = new Map<string, Tensor>();
     const sequences = new Map(
       Object.entries({ rows: offsets, ...this.options.layouts }).map(
-        ([name, each]) => [name, this.#sequences(each)] as const,
+        ([name, each]) =>
+          [name, { ...this.#sequences(each), grids: this.options.grids?.[name] }] as const,
       ),
     );
     const angleTable = (values: Float32Array): Tensor => this.upload(values, [4, headDim / 2]);

@@ -1,14 +1,8 @@
-import { join } from 'node:path';
-
 import { CheckpointError, quoted } from './errors.js';
 import type { FileRange } from './file-hasher.js';
 import { fingerprint } from './fingerprint.js';
-import { parseJsonObject, readJsonBytes } from './json-file.js';
-import { openReleasable, type ReleasableSafetensorsFile } from './safetensors-file.js';
-import { indexFileName, readShardIndex, type ShardIndex } from './shard-index.js';
+import type { ReleasableSafetensorsFile } from './safetensors-file.js';
 import type { TensorDType } from './tensor-dtype.js';
-
-export const configFileName = 'config.json';
 
 interface CheckpointTensor {
   readonly dtype: TensorDType;
@@ -40,102 +34,59 @@ export interface Checkpoint extends AsyncDisposable {
    * first dimension.
    */
   readRows(name: string, startRow: number, endRow: number, destination: Uint8Array): Promise<void>;
-  /** Where the data of a tensor lies. */
+  /** Where the data of a tensor lies: the smallest range that has all of it. */
   rangeOf(name: string): FileRange;
   close(): Promise<void>;
-}
-
-/**
- * Opens a folder with one model.safetensors, or with shards and their index.
- * @throws CheckpointError before any weight is read: missing or malformed files, an index that
- * disagrees with its shards.
- */
-export async function openCheckpoint(folder: string): Promise<Checkpoint> {
-  return openShards(folder);
 }
 
 /** A checkpoint with its files, by name. */
 export interface ShardedCheckpoint extends Checkpoint {
   readonly files: ReadonlyMap<string, ReleasableSafetensorsFile>;
-  readonly hasIndex: boolean;
+  readonly indexFile: string | null;
+  /** Where the rows of a tensor are stored, in their order; together as many as it has. */
+  partsOf(name: string): readonly TensorPart[];
 }
 
-export async function openShards(folder: string): Promise<ShardedCheckpoint> {
-  const index = await readShardIndex(folder);
-  const configPath = join(folder, configFileName);
-  const configBytes = await readJsonBytes(configPath, 'CHECKPOINT_INVALID_CONFIG');
-  const config = parseJsonObject(configBytes, configPath, 'CHECKPOINT_INVALID_CONFIG');
-  const files = new Map<string, ReleasableSafetensorsFile>();
-  try {
-    for (const name of index.files) {
-      const file = await openReleasable(join(folder, name));
-      files.set(name, file);
-      await file.release();
-    }
-    const tensors = locateTensors(folder, index, files);
-    return new FolderCheckpoint({
-      folder,
-      tensors,
-      config,
-      files,
-      hasIndex: index.weightMap !== null,
-      configBytes,
-    });
-  } catch (error) {
-    await closeAll(files);
-    throw error;
-  }
+/** Rows of a tensor as it stands in a file: indices of its first dimension. */
+export interface TensorPart {
+  /** The tensor's name in the file. */
+  readonly stored: string;
+  readonly start: number;
+  readonly rows: number;
 }
 
-function locateTensors(
-  folder: string,
-  { weightMap }: ShardIndex,
-  files: ReadonlyMap<string, ReleasableSafetensorsFile>,
-): Map<string, CheckpointTensor> {
-  const tensors = new Map<string, CheckpointTensor>();
-  for (const [file, { tensors: inFile }] of files) {
-    for (const [name, { dtype, shape }] of inFile) {
-      const mapped = weightMap ? weightMap.get(name) : file;
-      if (mapped !== file) {
-        const where = mapped === undefined ? 'does not name it' : `maps it to ${mapped}`;
-        throw new CheckpointError(
-          'CHECKPOINT_INVALID_INDEX',
-          `${folder}: ${file} holds ${quoted(name)}, but ${indexFileName} ${where}`,
-        );
-      }
-      tensors.set(name, { dtype, shape, file });
-    }
-  }
-  for (const [name, file] of weightMap ?? []) {
-    if (!tensors.has(name)) {
-      throw new CheckpointError(
-        'CHECKPOINT_INVALID_INDEX',
-        `${folder}: ${indexFileName} maps ${quoted(name)} to ${file}, which does not hold it`,
-      );
-    }
-  }
-  return tensors;
+/** A tensor of a checkpoint, which is rows of one or more that are stored in a file. */
+export interface StoredTensor {
+  readonly dtype: TensorDType;
+  readonly shape: readonly number[];
+  readonly file: string;
+  /** In the order of its rows. */
+  readonly parts: readonly TensorPart[];
 }
 
-interface Fields extends Pick<
-  ShardedCheckpoint,
-  'folder' | 'tensors' | 'config' | 'files' | 'hasIndex'
-> {
+interface Fields extends Pick<ShardedCheckpoint, 'folder' | 'config' | 'files' | 'indexFile'> {
+  readonly tensors: ReadonlyMap<string, StoredTensor>;
   readonly configBytes: Uint8Array;
 }
 
-class FolderCheckpoint implements ShardedCheckpoint {
+/** Rows of a tensor; one of no dimensions has one. */
+export function rowsIn([rows = 1]: readonly number[]): number {
+  return rows;
+}
+
+/** A checkpoint whose tensors are rows of those in its files. Closes the files with itself. */
+export class StoredCheckpoint implements ShardedCheckpoint {
   readonly folder;
   readonly tensors;
   readonly config;
   readonly files;
-  readonly hasIndex;
+  readonly indexFile;
   readonly #configBytes;
   #fingerprint: Promise<string> | null = null;
 
   constructor(fields: Fields) {
     ({ folder: this.folder, tensors: this.tensors, config: this.config } = fields);
-    ({ files: this.files, hasIndex: this.hasIndex, configBytes: this.#configBytes } = fields);
+    ({ files: this.files, indexFile: this.indexFile, configBytes: this.#configBytes } = fields);
   }
 
   fingerprint(): Promise<string> {
@@ -144,7 +95,15 @@ class FolderCheckpoint implements ShardedCheckpoint {
   }
 
   async read(name: string, destination: Uint8Array): Promise<void> {
-    await this.#fileOf(name).read(name, destination);
+    const { tensor, rowBytes } = this.#found(name);
+    const rows = rowsIn(tensor.shape);
+    if (destination.byteLength !== rows * rowBytes) {
+      throw new CheckpointError(
+        'CHECKPOINT_TENSOR_MISMATCH',
+        `${this.folder}: tensor ${quoted(name)} has ${rows * rowBytes} bytes, its destination ${destination.byteLength}`,
+      );
+    }
+    await this.#read(name, { start: 0, end: rows }, destination);
   }
 
   async readRows(
@@ -153,25 +112,16 @@ class FolderCheckpoint implements ShardedCheckpoint {
     endRow: number,
     destination: Uint8Array,
   ): Promise<void> {
-    const file = this.#fileOf(name);
-    const { start = 0, end = 0, shape = [] } = file.tensors.get(name) ?? {};
-    const [rows] = shape;
-    if (
-      rows === undefined ||
-      !(
-        Number.isSafeInteger(startRow) &&
-        Number.isSafeInteger(endRow) &&
-        startRow >= 0 &&
-        startRow <= endRow &&
-        endRow <= rows
-      )
-    ) {
+    const { tensor, rowBytes } = this.#found(name);
+    const { shape } = tensor;
+    const [rows = -1] = shape;
+    const areRows = Number.isSafeInteger(startRow) && Number.isSafeInteger(endRow);
+    if (!areRows || startRow < 0 || startRow > endRow || endRow > rows) {
       throw new CheckpointError(
         'CHECKPOINT_TENSOR_MISMATCH',
         `${this.folder}: rows ${startRow} to ${endRow} of ${quoted(name)}, which has shape [${shape.join(', ')}]`,
       );
     }
-    const rowBytes = rows === 0 ? 0 : (end - start) / rows;
     const expected = (endRow - startRow) * rowBytes;
     if (destination.byteLength !== expected) {
       throw new CheckpointError(
@@ -179,11 +129,22 @@ class FolderCheckpoint implements ShardedCheckpoint {
         `${this.folder}: ${endRow - startRow} rows of ${quoted(name)} take ${expected} bytes, the destination has ${destination.byteLength}`,
       );
     }
-    await file.readRange(name, startRow * rowBytes, destination);
+    await this.#read(name, { start: startRow, end: endRow }, destination);
   }
 
   rangeOf(name: string): FileRange {
-    return this.#fileOf(name).rangeOf(name);
+    const { tensor, file, rowBytes } = this.#found(name);
+    const ranges = tensor.parts.map(({ stored, start, rows }) => {
+      const first = file.rangeOf(stored).start + start * rowBytes;
+      return { first, last: first + rows * rowBytes };
+    });
+    const start = Math.min(...ranges.map(({ first }) => first));
+    const end = Math.max(...ranges.map(({ last }) => last));
+    return { path: file.path, start, bytes: end - start };
+  }
+
+  partsOf(name: string): readonly TensorPart[] {
+    return this.#found(name).tensor.parts;
   }
 
   close(): Promise<void> {
@@ -194,18 +155,47 @@ class FolderCheckpoint implements ShardedCheckpoint {
     return this.close();
   }
 
-  #fileOf(name: string): ReleasableSafetensorsFile {
+  async #read(
+    name: string,
+    { start, end }: { start: number; end: number },
+    destination: Uint8Array,
+  ): Promise<void> {
+    const { tensor, file, rowBytes } = this.#found(name);
+    let before = 0;
+    for (const part of tensor.parts) {
+      const first = Math.max(start, before);
+      const last = Math.min(end, before + part.rows);
+      if (first < last)
+        await file.readRange(
+          part.stored,
+          (part.start + first - before) * rowBytes,
+          destination.subarray((first - start) * rowBytes, (last - start) * rowBytes),
+        );
+      before += part.rows;
+    }
+  }
+
+  #found(name: string): {
+    readonly tensor: StoredTensor;
+    readonly file: ReleasableSafetensorsFile;
+    readonly rowBytes: number;
+  } {
     const tensor = this.tensors.get(name);
     const file = tensor && this.files.get(tensor.file);
-    if (!file)
+    const stored = tensor?.parts[0] && file?.tensors.get(tensor.parts[0].stored);
+    if (!file || !stored) {
       throw new CheckpointError(
         'CHECKPOINT_TENSOR_MISSING',
         `${this.folder} has no tensor ${quoted(name)}`,
       );
-    return file;
+    }
+    const rows = rowsIn(stored.shape);
+    return { tensor, file, rowBytes: rows === 0 ? 0 : (stored.end - stored.start) / rows };
   }
 }
 
-async function closeAll(files: ReadonlyMap<string, ReleasableSafetensorsFile>): Promise<void> {
+export async function closeAll(
+  files: ReadonlyMap<string, ReleasableSafetensorsFile>,
+): Promise<void> {
   await Promise.all([...files.values()].map((file) => file.close()));
 }

@@ -1,4 +1,4 @@
-import { openCheckpoint, type Checkpoint } from './checkpoint.js';
+import type { Checkpoint } from './checkpoint.js';
 import {
   firstDifference,
   rowsOfCheckpoint,
@@ -7,6 +7,7 @@ import {
 } from './compare-tensors.js';
 import { CheckpointError, quoted } from './errors.js';
 import { assertFinite } from './finite.js';
+import { openCheckpoint } from './open-checkpoint.js';
 import { parseCopyName } from './peft-names.js';
 import type { SafetensorsFile } from './safetensors-file.js';
 import { embeddingIn, isHead } from './tied-head.js';

@@ -4,7 +4,13 @@ export { assertFinite } from './finite.js';
 export { openSafetensors, type SafetensorsFile } from './safetensors-file.js';
 export { type SafetensorsEntry, writeSafetensors } from './write-safetensors.js';
 export { writeFileAtomic } from './atomic.js';
-export { type Checkpoint, openCheckpoint } from './checkpoint.js';
+export type { Checkpoint } from './checkpoint.js';
+export { openCheckpoint } from './open-checkpoint.js';
+export {
+  type DiffusionPlace,
+  findDiffusionModel,
+  openTransformer,
+} from './flux/diffusion-place.js';
 export {
   adapterScale,
   layerRank,

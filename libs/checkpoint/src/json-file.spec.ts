@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 import { expectRefusal, inFolder, tinyAdapter, writeTinyModel } from '../test/fixtures.js';
 import { bareNumber } from './bare-number.js';
-import { openCheckpoint } from './checkpoint.js';
+import { openCheckpoint } from './open-checkpoint.js';
 import { readPeftAdapter } from './read-peft.js';
 import { writePeftAdapter } from './write-peft.js';
 

@@ -1,44 +1,89 @@
 import { access, readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 
 import { CheckpointError, fileError, quoted } from './errors.js';
 import { readJsonObject } from './json-file.js';
 
-const singleFileName = 'model.safetensors';
-export const indexFileName = 'model.safetensors.index.json';
+/** What weight files are called: by transformers, by diffusers. */
+const stems = ['model', 'diffusion_pytorch_model'] as const;
+/** Copies of the same weights in one dtype, which a loader takes when it is told to. */
+const variants = ['fp16', 'bf16', 'fp32'] as const;
 
 /** Which files hold a checkpoint. */
 export interface ShardIndex {
   /** Names in the folder, sorted. */
   readonly files: readonly string[];
-  /** File by tensor name; null for a checkpoint of one file without an index. */
+  /** Name of the index in the folder; null for a checkpoint of one file without one. */
+  readonly indexFile: string | null;
+  /** File by tensor name; null without an index. */
   readonly weightMap: ReadonlyMap<string, string> | null;
 }
 
+/** Names that one set of weights may have in a folder. */
+interface WeightNames {
+  readonly single: string;
+  readonly indexes: readonly string[];
+}
+
 /**
- * Finds the safetensors files of a Hugging Face folder.
+ * Finds the safetensors files of a folder of transformers or diffusers. A variant such as fp16 is
+ * taken where it is the only set of weights.
  * @throws CheckpointError when there are none, the index is malformed or names files outside the
- * folder, or both layouts are there.
+ * folder, or several sets of weights are there.
  */
 export async function readShardIndex(folder: string): Promise<ShardIndex> {
   const names = new Set(await listFolder(folder));
-  const isSingle = names.has(singleFileName);
-  if (!names.has(indexFileName)) {
-    if (!isSingle) throw noWeights(folder, [...names]);
-    return { files: [singleFileName], weightMap: null };
-  }
-  const index = await readWeightMap(folder);
-  if (isSingle && !index.files.includes(singleFileName)) {
+  const there = ({ single, indexes }: WeightNames) =>
+    [single, ...indexes].some((name) => names.has(name));
+  const plain = stems.map((stem) => weightNames(stem)).filter(there);
+  const found = plain.length > 0 || hasPlainShards(names) ? plain : allVariants().filter(there);
+  const [weights, ...others] = found;
+  if (!weights) throw noWeights(folder, [...names]);
+  if (others.length > 0) throw severalWeights(folder, found);
+  return readWeights(folder, weights, names);
+}
+
+function weightNames(stem: string, variant?: string): WeightNames {
+  const index = `${stem}.safetensors.index`;
+  return variant === undefined
+    ? { single: `${stem}.safetensors`, indexes: [`${index}.json`] }
+    : {
+        single: `${stem}.${variant}.safetensors`,
+        indexes: [`${index}.${variant}.json`, `${stem}.safetensors.${variant}.index.json`],
+      };
+}
+
+function allVariants(): WeightNames[] {
+  return stems.flatMap((stem) => variants.map((variant) => weightNames(stem, variant)));
+}
+
+/** Shards that an index is missing for: a variant beside them is not all that is there. */
+function hasPlainShards(names: Iterable<string>): boolean {
+  return [...names].some((name) =>
+    /^(model|diffusion_pytorch_model)-\d+-of-\d+\.safetensors$/.test(name),
+  );
+}
+
+async function readWeights(
+  folder: string,
+  { single, indexes }: WeightNames,
+  names: ReadonlySet<string>,
+): Promise<ShardIndex> {
+  const [indexFile, second] = indexes.filter((name) => names.has(name));
+  if (indexFile === undefined) return { files: [single], indexFile: null, weightMap: null };
+  if (second !== undefined) throw bothIndexes(folder, indexFile, second);
+  const index = await readWeightMap(folder, indexFile);
+  if (names.has(single) && !index.files.includes(single)) {
     throw new CheckpointError(
       'CHECKPOINT_INVALID_INDEX',
-      `${folder} has both ${singleFileName} and an index of other files: remove the one that is not meant`,
+      `${folder} has both ${single} and an index of other files: remove the one that is not meant`,
     );
   }
   return index;
 }
 
-async function readWeightMap(folder: string): Promise<ShardIndex> {
-  const path = join(folder, indexFileName);
+async function readWeightMap(folder: string, indexFile: string): Promise<ShardIndex> {
+  const path = join(folder, indexFile);
   const { weight_map: value } = await readJsonObject(path, 'CHECKPOINT_INVALID_INDEX');
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new CheckpointError('CHECKPOINT_INVALID_INDEX', `${path} has no weight_map`);
@@ -49,8 +94,8 @@ async function readWeightMap(folder: string): Promise<ShardIndex> {
   if (weightMap.size === 0)
     throw new CheckpointError('CHECKPOINT_INVALID_INDEX', `${path}: weight_map is empty`);
   const files = [...new Set(weightMap.values())].sort();
-  for (const file of files) await assertExists(folder, file);
-  return { files, weightMap };
+  for (const file of files) await assertExists(path, join(folder, file));
+  return { files, indexFile, weightMap };
 }
 
 function shardName(path: string, tensor: string, file: unknown): string {
@@ -65,13 +110,13 @@ function shardName(path: string, tensor: string, file: unknown): string {
   return file;
 }
 
-async function assertExists(folder: string, file: string): Promise<void> {
+async function assertExists(index: string, path: string): Promise<void> {
   try {
-    await access(join(folder, file));
+    await access(path);
   } catch (error) {
     throw new CheckpointError(
       'CHECKPOINT_NOT_FOUND',
-      `shard ${file} named in ${indexFileName} is missing from ${folder}`,
+      `shard ${basename(path)} named in ${basename(index)} is missing from ${dirname(path)}`,
       { cause: error },
     );
   }
@@ -85,28 +130,46 @@ async function listFolder(folder: string): Promise<string[]> {
   }
 }
 
+function severalWeights(folder: string, found: readonly WeightNames[]): CheckpointError {
+  const names = found.map(({ single }) => single).join(' and ');
+  return new CheckpointError(
+    'CHECKPOINT_INVALID_INDEX',
+    `${folder} has the weights of both ${names}: remove those that are not meant`,
+  );
+}
+
+function bothIndexes(folder: string, one: string, other: string): CheckpointError {
+  return new CheckpointError(
+    'CHECKPOINT_INVALID_INDEX',
+    `${folder} has both ${one} and ${other}: remove the one that is not meant`,
+  );
+}
+
 function noWeights(folder: string, names: readonly string[]): CheckpointError {
   const some = (pattern: RegExp) => names.filter((name) => pattern.test(name)).sort()[0];
+  const [usual, diffusion] = stems;
+  const stem = some(/^diffusion_pytorch_model/) === undefined ? usual : diffusion;
   const refuse = (name: string, advice: string) =>
     new CheckpointError(
       'CHECKPOINT_UNSUPPORTED_FORMAT',
-      `${folder} has ${quoted(name)} but no ${singleFileName}: ${advice}`,
+      `${folder} has ${quoted(name)} but no ${stem}.safetensors: ${advice}`,
     );
-  const adapter = some(/^adapter_(config\.json|model\.)/);
+  const adapter = some(/^(adapter_(config\.json|model\.)|pytorch_lora_weights\.)/);
   if (adapter) return refuse(adapter, 'it is an adapter, give the base model here');
   const shard = some(/\.safetensors$/);
-  if (shard) return refuse(shard, `several files need ${indexFileName}, which is missing`);
+  if (shard)
+    return refuse(shard, `several files need ${stem}.safetensors.index.json, which is missing`);
   const pickled = some(/\.(bin|pt|pth|ckpt)$/);
   if (pickled)
     return refuse(
       pickled,
-      "pickled weights can run code and are not read; save the model again with transformers' save_pretrained",
+      'pickled weights can run code and are not read; save the model again with save_pretrained',
     );
   const gguf = some(/\.gguf$/);
   if (gguf)
     return refuse(gguf, 'GGUF files are for inference; use the safetensors release of the model');
   return new CheckpointError(
     'CHECKPOINT_NOT_FOUND',
-    `${folder} has neither ${singleFileName} nor ${indexFileName}`,
+    `${folder} has neither model.safetensors nor diffusion_pytorch_model.safetensors, nor an index of several files`,
   );
 }

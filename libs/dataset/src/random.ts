@@ -35,12 +35,11 @@ export class Xoshiro128 implements Random {
 
   /** The next 32 random bits as an unsigned integer. */
   nextUint32(): number {
-    const [s0, s1, s2, s3] = [0, 1, 2, 3].map((index) => at(this.#state, index)) as [
-      number,
-      number,
-      number,
-      number,
-    ];
+    // Not with `at`: latents of a picture take a million of these.
+    const s0 = this.#state[0] as number;
+    const s1 = this.#state[1] as number;
+    const s2 = this.#state[2] as number;
+    const s3 = this.#state[3] as number;
     const result = Math.imul(rotateLeft(Math.imul(s1, 5), 7), 9) >>> 0;
     const mixed2 = s2 ^ s0;
     const mixed3 = s3 ^ s1;

@@ -16,13 +16,17 @@ import { eighCases } from './cases/eigh.js';
 import { fillCases } from './cases/fill.js';
 import { gatedActivationCases } from './cases/gated-activation.js';
 import { gatedAddCases } from './cases/gated-add.js';
+import { gatherPatchesCases } from './cases/gather-patches.js';
 import { gatherRowsCases } from './cases/gather-rows.js';
 import { gemmCases } from './cases/gemm.js';
 import { gramCases } from './cases/gram.js';
+import { groupNormCases } from './cases/group-norm.js';
 import { layerNormCases } from './cases/layer-norm.js';
 import { modulateCases } from './cases/modulate.js';
 import { mseLossCases } from './cases/mse-loss.js';
 import { outerProductsCases } from './cases/outer-products.js';
+import { prodigyMomentsCases } from './cases/prodigy-moments.js';
+import { prodigyUpdateCases } from './cases/prodigy-update.js';
 import { rmsNormCases } from './cases/rms-norm.js';
 import { ropeCases } from './cases/rope.js';
 import { scaleByCases } from './cases/scale-by.js';
@@ -64,12 +68,14 @@ const definitions: readonly CaseDefinition[] = [
   ...gemmCases,
   ...rmsNormCases,
   ...layerNormCases,
+  ...groupNormCases,
   ...ropeCases,
   ...attentionCases,
   ...decodeAttentionCases,
   ...activationCases,
   ...gatedActivationCases,
   ...gatherRowsCases,
+  ...gatherPatchesCases,
   ...scatterRowsCases,
   ...copyBlocksCases,
   ...outerProductsCases,
@@ -85,6 +91,8 @@ const definitions: readonly CaseDefinition[] = [
   ...gatedAddCases,
   ...squaredNormsCases,
   ...adamwCases,
+  ...prodigyMomentsCases,
+  ...prodigyUpdateCases,
   ...gramCases,
   ...eighCases,
   ...choleskyCases,

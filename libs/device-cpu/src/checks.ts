@@ -39,6 +39,26 @@ export function assertSize(kernel: KernelName, { size, label }: Tensor, expected
   );
 }
 
+/**
+ * A list's tensor that goes with a parameter; of any size where none is given.
+ * @throws DeviceError DEVICE_SHAPE_MISMATCH where it is missing or has another size
+ */
+export function partnerOf(
+  kernel: KernelName,
+  list: readonly Tensor[],
+  index: number,
+  parameter?: Tensor,
+): Tensor {
+  const tensor = list[index];
+  if (!tensor)
+    throw new DeviceError(
+      'DEVICE_SHAPE_MISMATCH',
+      `${kernel}: a list has no entry ${index} for ${parameter?.label ?? 'a parameter'}`,
+    );
+  assertSize(kernel, tensor, parameter?.size ?? tensor.size);
+  return tensor;
+}
+
 /** Rows and columns over the last dimension, whatever the rank. */
 export function rowsAndColumns({ shape, size }: Tensor): readonly [rows: number, columns: number] {
   const columns = shape.at(-1) ?? 1;

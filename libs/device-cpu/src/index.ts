@@ -7,6 +7,7 @@ export {
   assertShape,
   assertSize,
   matrix,
+  partnerOf,
   rowsAndColumns,
 } from './checks.js';
 export { convert, elementsOf } from './convert.js';

@@ -38,6 +38,8 @@ const workspaceBytes: WorkspaceBytes = Object.freeze({
   crossEntropy: ({ logits, softCap, gradientScale }: KernelOptions<'crossEntropy'>) =>
     (softCap !== undefined && gradientScale !== undefined ? 2 : 1) *
     scratchBytes(logits.dim(-1) * 4),
+  groupNorm: ({ x, activation }: KernelOptions<'groupNorm'>) =>
+    activation ? chunkScratchBytes(x.size, 1) : 0,
   gram: ({ x }: KernelOptions<'gram'>) => {
     const [rows, n] = [x.dim(0), x.dim(1)];
     const chunk = Math.min(rows, gramChunkRows);

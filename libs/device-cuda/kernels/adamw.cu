@@ -1,5 +1,6 @@
 #include "prelude.cuh"
 #include "chunks.cuh"
+#include "clip.cuh"
 
 // Decoupled weight decay (arXiv 1711.05101); `rest` are 1 - beta and `correction` 1 - beta^step, rounded once.
 extern "C" __global__ void adamw(
@@ -7,11 +8,7 @@ extern "C" __global__ void adamw(
     float learning_rate, float beta1, float beta2, float rest1, float rest2, float epsilon, float weight_decay, float correction1,
     float correction2) {
   __shared__ double shared[32];
-  double total = 0;
-  for (int i = threadIdx.x; i < norms; i += THREADS) total += (double)squared_norms[i];
-  const float norm = (float)sqrt(block_sum(total, shared));
-  // Comparisons, not min: a NaN norm must reach the parameters, where the caller sees it.
-  const float clip = norm + 1e-6f <= max_norm ? 1.0f : max_norm / (norm + 1e-6f);
+  const float clip = clip_factor(squared_norms, norms, max_norm, shared);
   const Chunk chunk = chunks[blockIdx.x];
   float* p = reinterpret_cast<float*>(addresses[chunk.tensor]);
   const float* g = reinterpret_cast<const float*>(addresses[tensors + chunk.tensor]);

@@ -1,11 +1,13 @@
-// The mean of squared differences of each row of d elements, one block a row, W elements an access (W divides d). With a gradient the
-// prediction becomes factor (prediction - target).
+// The mean of squared differences of each row of d elements, times its weight (null: 1), one block a row, W elements an access (W
+// divides d). With a gradient the prediction becomes factor weight (prediction - target).
 #include "prelude.cuh"
 
 template <typename T, typename U, int W>
-__device__ void mse_loss(T* prediction, const U* target, float* loss, int d, int with_gradient, float factor) {
+__device__ void mse_loss(T* prediction, const U* target, const float* weights, float* loss, int d, int with_gradient, float factor) {
   __shared__ float shared[32];
   const i64 base = (i64)blockIdx.x * d;
+  const float weight = weights ? weights[blockIdx.x] : 1.0f;
+  const float scale = factor * weight;
   float sum = 0;
   for (int i = threadIdx.x * W; i < d; i += blockDim.x * W) {
     Vector<T, W> v = load_vector<T, W>(prediction + base + i);
@@ -14,17 +16,18 @@ __device__ void mse_loss(T* prediction, const U* target, float* loss, int d, int
     for (int j = 0; j < W; j += 1) {
       const float difference = to_float(v.at[j]) - to_float(t.at[j]);
       sum += difference * difference;
-      store(&v.at[j], factor * difference);
+      store(&v.at[j], scale * difference);
     }
     if (with_gradient) store_vector<T, W>(prediction + base + i, v);
   }
   sum = block_sum(sum, shared);
-  if (threadIdx.x == 0) loss[blockIdx.x] = sum / d;
+  if (threadIdx.x == 0) loss[blockIdx.x] = weight * (sum / d);
 }
 
 #define EACH(NAME, T, U, W) \
-  extern "C" __global__ void mse_loss_##NAME(T* prediction, const U* target, float* loss, int d, int with_gradient, float factor) { \
-    mse_loss<T, U, W>(prediction, target, loss, d, with_gradient, factor); \
+  extern "C" __global__ void mse_loss_##NAME( \
+      T* prediction, const U* target, const float* weights, float* loss, int d, int with_gradient, float factor) { \
+    mse_loss<T, U, W>(prediction, target, weights, loss, d, with_gradient, factor); \
   }
 EACH(float32_float32_wide, float, float, 4)
 EACH(float32_float32, float, float, 1)

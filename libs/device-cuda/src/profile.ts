@@ -7,7 +7,10 @@ import { choleskyScratchBytes } from './kernels/cholesky.js';
 import { decodeAttentionScratchBytes } from './kernels/decode-attention.js';
 import { eighScratchBytes } from './kernels/eigh.js';
 import { gramScratchBytes } from './kernels/gram.js';
+import { groupNormScratchBytes } from './kernels/group-norm.js';
 import { outerProductsScratchBytes } from './kernels/outer-products.js';
+import { prodigyMomentsScratchBytes } from './kernels/prodigy-moments.js';
+import { prodigyUpdateScratchBytes } from './kernels/prodigy-update.js';
 import { squaredNormsScratchBytes } from './kernels/squared-norms.js';
 
 export interface CudaProfileOptions {
@@ -58,6 +61,9 @@ export function cudaProfile(options: CudaProfileOptions = {}): DeviceProfile {
       outerProducts: outerProductsScratchBytes,
       squaredNorms: squaredNormsScratchBytes,
       adamw: adamwScratchBytes,
+      prodigyMoments: prodigyMomentsScratchBytes,
+      prodigyUpdate: prodigyUpdateScratchBytes,
+      groupNorm: groupNormScratchBytes,
       gram: gramScratchBytes,
       eigh: eighScratchBytes,
       cholesky: choleskyScratchBytes,

@@ -126,6 +126,15 @@ describe('null backend', () => {
     const { kernels } = device;
     const [x, y, w, row] = [t([6, 8]), t([6, 8]), t([8]), t([6], 'float32')];
     const ids = t([6], 'int32');
+    const sequences = {
+      offsets: [0, 4, 6],
+      deviceOffsets: t([3], 'int32'),
+      positions: ids,
+      maxLength: 4,
+    };
+    const patches = {
+      ...{ height: 2, width: 3, size: 3, stride: 1, before: 1, outWidth: 3, first: 0 },
+    };
     kernels.rmsNorm({ x, weight: w, epsilon: 1e-6, out: y, inverseRms: row });
     kernels.rmsNormBackward({ dOut: y, x, weight: w, inverseRms: row, dX: y, accumulate: true });
     kernels.rope({
@@ -142,14 +151,10 @@ describe('null backend', () => {
     kernels.layerNormBackward({ dOut: y, x, weight: null, mean: row, inverseStd: row, dX: y });
     kernels.activation({ x, kind: 'gelu', out: x });
     kernels.activationBackward({ dOut: y, x, kind: 'gelu', dX: y });
+    kernels.groupNorm({ x, groups: 4, weight: w, bias: w, epsilon: 0, sequences, out: y });
+    kernels.gatherPatches({ x, ...patches, out: t([6, 72]) });
     kernels.scaleBy({ x, out: x, factor: 2 });
     kernels.mseLoss({ prediction: x, target: y, loss: row, gradientScale: 1 });
-    const sequences = {
-      offsets: [0, 4, 6],
-      deviceOffsets: t([3], 'int32'),
-      positions: ids,
-      maxLength: 4,
-    };
     const [scale, dScale] = [t([2, 8]), t([2, 8])];
     kernels.modulate({ x, scale, shift: dScale, sequences, out: y });
     kernels.modulateBackward({ dOut: y, x, scale, sequences, dX: x, dScale, dShift: null });
@@ -189,9 +194,20 @@ describe('null backend', () => {
       weightDecay: 0,
       step: 1,
     });
+    const [state, sums] = [[p], t([1], 'float32')];
+    kernels.prodigyMoments({
+      ...{ parameters: state, gradients: state, starts: state, gradientSums: state },
+      ...{ firstMoments: state, secondMoments: state, squaredGradientNorms: sums },
+      ...{ maxGradientNorm: 1, beta1: 0, beta2: 0, distance: 1, firstDistance: 1 },
+      ...{ alignments: sums, magnitudes: sums },
+    });
+    kernels.prodigyUpdate({
+      ...{ parameters: state, firstMoments: state, secondMoments: state },
+      ...{ stepSize: 1, epsilon: 0, weightDecay: 0 },
+    });
     kernels.gram({ x, out: t([8, 8], 'float64') });
     expect(await kernels.cholesky({ a: t([8, 8], 'float64') })).toBe(true);
-    expect(backend.work.size).toBe(29);
+    expect(backend.work.size).toBe(31);
     expect(() => kernels.copyBlocks({ copies: [{ x, columns: 3, xColumn: 6, out: y }] })).toThrow(
       /\[6, 8\], at least \[6, 9\] expected/,
     );

@@ -140,6 +140,13 @@ describe('the device over TensorFlow.js', () => {
       wave([9], 0.5),
     ];
     const modulation = { x: wave([160, 32]), scale: wave([3, 32]), sequences };
+    const normed = {
+      ...{ x: wave([160, 32]), groups: 4, epsilon: 1e-6, sequences, out: wave([160, 32]) },
+      ...{ weight: wave([32]), bias: wave([32]) },
+    };
+    const patches = {
+      ...{ height: 4, width: 5, size: 3, stride: 1, before: 1, outWidth: 5, first: 1 },
+    };
     const moments = [wave([31]), wave([31])].map((one, i) => ({ one, two: wave([31], i) }));
     return [
       ['gemm', { a: wave([9, 20]), b: wave([20, 31]), out, alpha: 0.5, accumulate: true }],
@@ -215,6 +222,9 @@ describe('the device over TensorFlow.js', () => {
           accumulate: true,
         },
       ],
+      ['groupNorm', { ...normed, activation: 'silu' }],
+      ['groupNorm', normed],
+      ['gatherPatches', { ...patches, x: wave([20, 8]), out: wave([18, 72]) }],
       ['activation', { x, kind: 'gelu', out }],
       ['activation', { x, kind: 'geluTanh', out }],
       ['activationBackward', { dOut: out, x, kind: 'gelu', dX: wave([9, 31]), accumulate: true }],
@@ -256,9 +266,17 @@ describe('the device over TensorFlow.js', () => {
         },
       ],
       ['mseLoss', { prediction: wave([9, 31]), target: x, loss: wave([9]), gradientScale: 1 }],
+      [
+        'mseLoss',
+        {
+          ...{ prediction: wave([9, 31]), target: x, weights: wave([9], 2), loss: wave([9]) },
+          gradientScale: 1,
+        },
+      ],
       ['attention', attention],
       ['attention', { ...attention, mask: { kind: 'none' } }],
       ['attention', scored],
+      ['attention', { ...attention, mask: { kind: 'none' }, relativeBias: wave([9, 4]) }],
       ['decodeAttention', decoding],
       ['decodeAttention', { ...decoding, softCap: 30, sinks: wave([4]) }],
       ['attentionBackward', { ...attention, ...gradients }],
@@ -330,6 +348,22 @@ describe('the device over TensorFlow.js', () => {
           epsilon: 1e-8,
           weightDecay: 0.1,
           step: 1,
+        },
+      ],
+      [
+        'prodigyMoments',
+        {
+          ...{ parameters: [wave([31])], gradients: [wave([31], 2)], starts: [wave([31], 3)] },
+          ...{ firstMoments: [wave([31])], secondMoments: [wave([31])], gradientSums: [weight] },
+          ...{ squaredGradientNorms: wave([1]), alignments: wave([1]), magnitudes: wave([1]) },
+          ...{ maxGradientNorm: 1, beta1: 0.9, beta2: 0.99, distance: 0.1, firstDistance: 1e-6 },
+        },
+      ],
+      [
+        'prodigyUpdate',
+        {
+          ...{ parameters: [wave([31])], firstMoments: [wave([31])], secondMoments: [wave([31])] },
+          ...{ stepSize: 0.1, epsilon: 1e-8, weightDecay: 0.1 },
         },
       ],
     ];

@@ -37,10 +37,17 @@ const workspaceBytes: WorkspaceBytes = Object.freeze({
   layerNorm: ({ x, mean }: KernelOptions<'layerNorm'>) => bytes(6 * x.size + 7 * mean.size),
   layerNormBackward: ({ x, mean, accumulate }: KernelOptions<'layerNormBackward'>) =>
     bytes((9 + Number(accumulate ?? false)) * x.size + 4 * mean.size),
+  groupNorm: ({ x }: KernelOptions<'groupNorm'>) => bytes(6 * x.size),
   rope: ({ x, positions, cos }: KernelOptions<'rope'>) =>
     bytes(5 * x.size + 3 * positions.size * cos.dim(1)),
   attention: (options: KernelOptions<'attention'>) =>
-    bytes(attentionElements(options, { tiles: 6 + capped(options, 1), rows: 6, sequenceRows: 2 })),
+    bytes(
+      attentionElements(options, {
+        tiles: 6 + capped(options, 1) + (options.relativeBias ? 1 : 0),
+        rows: 6,
+        sequenceRows: 2,
+      }),
+    ),
   attentionBackward: (options: KernelOptions<'attentionBackward'>) =>
     bytes(
       attentionElements(options, { tiles: 9 + capped(options, 8), rows: 16, sequenceRows: 10 }),
@@ -58,6 +65,8 @@ const workspaceBytes: WorkspaceBytes = Object.freeze({
       (slopeTensors(kind) + 4 + (out ? 1 : 0) + (kind === 'clampedSwiglu' ? 8.5 : 0)) * dOut.size,
     ),
   gatherRows: ({ out }: KernelOptions<'gatherRows'>) => bytes(out.size),
+  gatherPatches: ({ x, out, size }: KernelOptions<'gatherPatches'>) =>
+    bytes(x.size + x.dim(1) + 2 * out.size + out.dim(0) * size ** 2),
   scatterRows: ({ x, out }: KernelOptions<'scatterRows'>) =>
     bytes(2 * out.size + x.size + out.dim(0)),
   copyBlocks: ({ copies }: KernelOptions<'copyBlocks'>) =>
@@ -76,8 +85,10 @@ const workspaceBytes: WorkspaceBytes = Object.freeze({
   gatedAdd: ({ x }: KernelOptions<'gatedAdd'>) => bytes(3 * x.size + x.dim(0)),
   gatedAddBackward: (options: KernelOptions<'gatedAddBackward'>) =>
     sequenceSumBytes(options, 2 + Number(!!options.dGate), [options.dGate]),
-  mseLoss: ({ prediction, loss, gradientScale }: KernelOptions<'mseLoss'>) =>
-    bytes((gradientScale === undefined ? 2 : 3) * prediction.size + 2 * loss.size),
+  mseLoss: ({ prediction, weights, loss, gradientScale }: KernelOptions<'mseLoss'>) =>
+    bytes(
+      (gradientScale === undefined ? 2 : 3) * prediction.size + (2 + (weights ? 2 : 0)) * loss.size,
+    ),
   squaredNorms: ({ tensors }: KernelOptions<'squaredNorms'>) =>
     bytes(Math.max(0, ...tensors.map(({ size }) => size)) + 2 * tensors.length),
   adamw: ({ parameters }: KernelOptions<'adamw'>) =>
@@ -85,6 +96,10 @@ const workspaceBytes: WorkspaceBytes = Object.freeze({
       14 * Math.max(0, ...parameters.map(({ size }) => size)) +
         2 * sum(parameters.map(() => scalarBytes)),
     ),
+  prodigyMoments: ({ parameters }: KernelOptions<'prodigyMoments'>) =>
+    bytes(15 * Math.max(0, ...parameters.map(({ size }) => size)) + 8 * parameters.length),
+  prodigyUpdate: ({ parameters }: KernelOptions<'prodigyUpdate'>) =>
+    bytes(8 * Math.max(0, ...parameters.map(({ size }) => size))),
   eigh: ({ a, values }: KernelOptions<'eigh'>) => bytes(a.size + values.size),
   cholesky: ({ a }: KernelOptions<'cholesky'>) => bytes(a.size),
 });

@@ -1,7 +1,9 @@
 import { at } from '@emloc/checked';
 
+import { assertLive } from './checks.js';
 import { DeviceError } from './errors.js';
 import type { SequenceLayout } from './sequence-layout.js';
+import type { Tensor } from './tensor.js';
 
 /**
  * Which rows of its own sequence a row attends to: those up to itself, all of them, or the last
@@ -65,4 +67,18 @@ export function assertScoring(
       'DEVICE_UNSUPPORTED',
       `${kernel}: a soft cap of ${softCap}, a positive number expected`,
     );
+}
+
+/**
+ * The largest distance that a bias by relative position tells apart.
+ * @throws DeviceError DEVICE_SHAPE_MISMATCH unless it has an odd number of rows, of `heads` columns
+ */
+export function relativeReach(kernel: string, bias: Tensor, heads: number): number {
+  const [entries = 0, columns] = bias.shape;
+  assertLive(bias);
+  if (bias.shape.length === 2 && columns === heads && entries % 2 === 1) return (entries - 1) / 2;
+  throw new DeviceError(
+    'DEVICE_SHAPE_MISMATCH',
+    `${kernel}: ${bias.label} has shape [${bias.shape.join(', ')}], an odd number of rows of ${heads} expected`,
+  );
 }

@@ -111,3 +111,20 @@ export function assertSequences(kernel: string, sequences: SequenceLayout, rows:
   assertCount(kernel, 'last sequence offset', offsets.at(-1) ?? 0, rows);
   return offsets.length - 1;
 }
+
+/**
+ * @throws DeviceError DEVICE_SHAPE_MISMATCH unless the columns of a matrix are a whole number of
+ * equal parts
+ */
+export function assertDivides(
+  kernel: string,
+  { name, count }: { readonly name: string; readonly count: number },
+  tensor: Tensor,
+): void {
+  const columns = lastExtent(tensor);
+  if (Number.isInteger(count) && count >= 1 && columns % count === 0) return;
+  throw new DeviceError(
+    'DEVICE_SHAPE_MISMATCH',
+    `${kernel}: ${count} ${name} do not divide the ${columns} columns of ${tensor.label}`,
+  );
+}

@@ -4,15 +4,17 @@ export { formatBytes, DeviceError, OutOfBudgetError } from './errors.js';
 export { memoryCategories, type MemoryCategory, MemoryBudget, PeakScope } from './budget.js';
 export { Tensor } from './tensor.js';
 export { TensorScope } from './tensor-scope.js';
+export { assertDivides } from './checks.js';
 export {
   type AttentionMask,
   assertScoring,
   attendedKeys,
   attendedPairs,
   causalMask,
+  relativeReach,
 } from './attention-mask.js';
 export type { CacheLayout } from './cache-layout.js';
-export type { SequenceLayout } from './sequence-layout.js';
+export type { Grid, SequenceLayout } from './sequence-layout.js';
 export type { Work } from './work.js';
 export type { Prepare, Probe, ProbeOperands, ProbeShape } from './probe.js';
 export type {
@@ -37,13 +39,17 @@ export type {
   GatedActivationBackwardOptions,
 } from './kernels/gated-activation.js';
 export type { GatedAddOptions, GatedAddBackwardOptions } from './kernels/gated-add.js';
+export { assertPatches, type GatherPatchesOptions } from './kernels/gather-patches.js';
 export type { GatherRowsOptions } from './kernels/gather-rows.js';
 export type { GemmOptions } from './kernels/gemm.js';
 export type { GramOptions } from './kernels/gram.js';
+export type { GroupNormOptions } from './kernels/group-norm.js';
 export type { LayerNormOptions, LayerNormBackwardOptions } from './kernels/layer-norm.js';
 export type { ModulateOptions, ModulateBackwardOptions } from './kernels/modulate.js';
 export type { MseLossOptions } from './kernels/mse-loss.js';
 export type { OuterProduct, OuterProductsOptions } from './kernels/outer-products.js';
+export type { ProdigyMomentsOptions } from './kernels/prodigy-moments.js';
+export type { ProdigyUpdateOptions } from './kernels/prodigy-update.js';
 export type { RmsNormOptions, RmsNormBackwardOptions } from './kernels/rms-norm.js';
 export type { RopeOptions } from './kernels/rope.js';
 export type { ScaleByOptions } from './kernels/scale-by.js';

@@ -1,5 +1,11 @@
 import type { Tensor } from './tensor.js';
 
+/** An image whose pixels are rows, one row of the image after another. */
+export interface Grid {
+  readonly height: number;
+  readonly width: number;
+}
+
 /**
  * Sequences packed one after another without padding: rows `offsets[i]` to `offsets[i + 1]` of
  * every activation belong to sequence i, so padding tokens never exist on a device.
@@ -13,4 +19,6 @@ export interface SequenceLayout {
   readonly positions: Tensor;
   /** The longest sequence in rows. */
   readonly maxLength: number;
+  /** The image that each sequence is, where rows are pixels. */
+  readonly grids?: readonly Grid[];
 }

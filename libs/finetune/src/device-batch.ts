@@ -1,6 +1,7 @@
-import { at } from '@emloc/checked';
+import type { RopeTable } from '@emloc/autograd';
+import { at, get } from '@emloc/checked';
 import type { Device, SequenceLayout, Tensor } from '@emloc/device';
-import { longestSequence, type Batch } from '@emloc/models';
+import { longestSequence, type Batch, type BatchShape } from '@emloc/models';
 
 import { bytesOf } from './paged-model.js';
 
@@ -10,11 +11,13 @@ export class DeviceBatch {
   readonly layouts = new Map<string, SequenceLayout>();
   /** The streams that the batch brings; owned by the batch. */
   readonly values = new Map<string, Tensor>();
+  /** The rotary tables that the batch brings. */
+  readonly ropes = new Map<string, RopeTable>();
   readonly #tensors: Tensor[] = [];
 
   constructor(
     private readonly device: Device,
-    { shape, integers, values }: Batch,
+    batch: Batch,
     {
       isWanted = () => true,
       positions = new Map(),
@@ -25,22 +28,26 @@ export class DeviceBatch {
       readonly positions?: ReadonlyMap<string, Int32Array>;
     } = {},
   ) {
+    const { shape, integers, values } = batch;
     try {
+      this.#addRopes(batch);
       for (const [stream, numbers] of integers)
         this.integers.set(stream, this.#integers(numbers, `batch.${stream}`));
       for (const [rows, offsets] of shape.layouts)
-        this.layouts.set(rows, this.#layout(offsets, positions.get(rows)));
+        this.layouts.set(rows, {
+          ...this.#layout(offsets, positions.get(rows)),
+          ...gridsOf(shape, rows),
+        });
       const { computeDType } = device.profile;
-      for (const [stream, { rows, width }] of shape.values) {
+      for (const [stream, { rows, width, dtype = computeDType }] of shape.values) {
         if (!isWanted(stream)) continue;
         const source = values.get(stream);
         const count = shape.layouts.get(rows)?.at(-1);
         if (!source || count === undefined)
           throw new Error(`a batch says that it brings ${stream} and does not`);
         const label = `batch.${stream}`;
-        const tensor = device.tensor(source, [count, width], computeDType, 'activations', label);
-        this.#tensors.push(tensor);
-        this.values.set(stream, tensor);
+        const tensor = device.tensor(source, [count, width], dtype, 'activations', label);
+        this.values.set(stream, this.#own(tensor));
       }
     } catch (error) {
       this.dispose();
@@ -56,6 +63,39 @@ export class DeviceBatch {
     this.dispose();
   }
 
+  /** Float32 whatever the device computes in: an angle is the last thing to round. */
+  #addRopes({ shape, ropes }: Batch): void {
+    for (const [name, { rows, width }] of shape.ropes ?? []) {
+      const angles = ropes?.get(name);
+      const count = shape.layouts.get(rows)?.at(-1);
+      if (!angles || count === undefined)
+        throw new Error(`a batch says that it brings the rotary table ${name} and does not`);
+      const table = (values: Float32Array, part: string): Tensor =>
+        this.#own(
+          this.device.tensor(
+            { bytes: bytesOf(values), dtype: 'float32' },
+            [count, width],
+            'float32',
+            'activations',
+            `batch.${name}.${part}`,
+          ),
+        );
+      this.ropes.set(name, {
+        cos: table(angles.cos, 'cos'),
+        sin: table(angles.sin, 'sin'),
+        entries: this.#integers(
+          Int32Array.from({ length: count }, (_, row) => row),
+          `batch.${name}.entries`,
+        ),
+      });
+    }
+  }
+
+  #own(tensor: Tensor): Tensor {
+    this.#tensors.push(tensor);
+    return tensor;
+  }
+
   #layout(offsets: readonly number[], positions = positionsOf(offsets)): SequenceLayout {
     return {
       offsets,
@@ -67,10 +107,23 @@ export class DeviceBatch {
 
   #integers(numbers: Int32Array, label: string): Tensor {
     const source = { bytes: bytesOf(numbers), dtype: 'int32' } as const;
-    const tensor = this.device.tensor(source, [numbers.length], 'int32', 'activations', label);
-    this.#tensors.push(tensor);
-    return tensor;
+    return this.#own(this.device.tensor(source, [numbers.length], 'int32', 'activations', label));
   }
+}
+
+/** @throws Error where a sequence does not have the rows of its image */
+function gridsOf({ layouts, grids }: BatchShape, rows: string): Pick<SequenceLayout, 'grids'> {
+  const images = grids?.get(rows);
+  if (!images) return {};
+  const offsets = get(layouts, rows);
+  const odd = offsets.slice(1).findIndex((end, image) => {
+    const { height = 0, width = 0 } = images[image] ?? {};
+    return end - at(offsets, image) !== height * width;
+  });
+  if (odd < 0 && images.length === offsets.length - 1) return { grids: images };
+  throw new Error(
+    `a batch has ${offsets.length - 1} sequences of ${rows} and ${images.length} grids, which differ`,
+  );
 }
 
 /** Rows counted from 0 in every sequence. */

@@ -57,10 +57,17 @@ interface PassBytes {
   of(shape: BatchShape): number;
 }
 
-/** What the streams of a batch take while they wait, at most at a time, for all variants. */
-export function passBytes({ layout, device }: PagedModel, variants: number): PassBytes {
+/**
+ * What the streams of a batch take while they wait, at most at a time, for all variants.
+ * @param blocks how many of the chain are run; default: all
+ */
+export function passBytes(
+  { layout, device }: PagedModel,
+  variants: number,
+  blocks = layout.blocks.length,
+): PassBytes {
   const elementBytes = bytesPerElement[device.profile.computeDType] * variants;
-  const widths = widestStreams(layout);
+  const widths = widestStreams(layout, blocks);
   return {
     of: ({ layouts }) =>
       [...widths].reduce(
@@ -70,11 +77,11 @@ export function passBytes({ layout, device }: PagedModel, variants: number): Pas
   };
 }
 
-/** By row layout: the most columns that wait between two blocks. */
-function widestStreams(layout: ModelLayout): ReadonlyMap<string, number> {
+/** By row layout: the most columns that wait after one of the first so many blocks. */
+function widestStreams(layout: ModelLayout, blocks: number): ReadonlyMap<string, number> {
   const widest = new Map<string, number>();
   const written = new Map<string, { readonly rows: string; readonly width: number }>();
-  for (const block of layout.blocks) {
+  for (const block of layout.blocks.slice(0, blocks)) {
     for (const [stream, value] of block.program.outputs) written.set(stream, value);
     const waiting = new Map<string, number>();
     for (const [stream, { rows, width }] of written)

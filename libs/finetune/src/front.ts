@@ -43,17 +43,16 @@ export interface FrontInputs {
 }
 
 /**
- * Runs the front once for every row, each alone, so that what a row gets depends on no other row.
- * What it wrote goes into the store: batches can bring it to the rest of the chain, `restOf` the
+ * Runs the front, or a whole chain that ends in no loss, once for every row, each alone, so that
+ * what a row gets depends on no other row. What it wrote goes into the store: batches can bring it to the rest of the chain, `restOf` the
  * layout. Rows go through together, as many as the host has room for.
  */
 export async function runFront(inputs: FrontInputs): Promise<void> {
   const { model, blocks, source, rows, store, signal } = inputs;
-  const front = { ...model.layout, blocks: model.layout.blocks.slice(0, blocks) };
   const streams = [...frontStreams(model.layout, blocks).keys()];
   const batches = { source, rows: rows.map((row) => [row]) };
-  const passes = splitPasses(batches, passBytes({ ...model, layout: front }, 1));
-  model.pager.schedule(inferenceOrder(front), passes.length);
+  const passes = splitPasses(batches, passBytes(model, 1, blocks));
+  model.pager.schedule(inferenceOrder(model.layout, blocks), passes.length);
   let done = 0;
   for (const members of passes) {
     using pass = new BreadthFirstPass({
@@ -62,7 +61,7 @@ export async function runFront(inputs: FrontInputs): Promise<void> {
       variants: [null],
       signal,
     });
-    for (const block of front.blocks) {
+    for (const block of model.layout.blocks.slice(0, blocks)) {
       await pass.run(block);
       inputs.onProgress?.((done += 1), passes.length * blocks);
     }
@@ -73,7 +72,7 @@ export async function runFront(inputs: FrontInputs): Promise<void> {
   }
 }
 
-/** Streams of the front that a later block reads. */
+/** Streams of the front that a later block reads; of a whole chain those that its last block writes. */
 export function frontStreams(layout: ModelLayout, blocks: number): ReadonlyMap<string, ValueShape> {
   const last = { index: blocks - 1 };
   const written = layout.blocks.slice(0, blocks).flatMap(({ program }) => [...program.outputs]);

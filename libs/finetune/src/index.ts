@@ -3,11 +3,14 @@ export type { PagedModel } from './paged-model.js';
 export { blocksBeforeLoss, inferenceOrder } from './walk.js';
 export { adaptedLinears, blankAdapter, initialAdapter } from './lora.js';
 export { DeviceAdapter } from './device-adapter.js';
-export { defaultAdamw } from './optimizer.js';
+export { defaultAdamw } from './optimizer/adamw.js';
+export { type OptimizerConfig } from './optimizer/create-optimizer.js';
+export { defaultProdigy } from './optimizer/prodigy.js';
 export { type LearningRateSchedule, scheduleKinds } from './schedule.js';
 export { type TrainingState } from './training-state.js';
 export { train, type TrainResult } from './train.js';
 export { frontLength, frontStreams, runFront, type FrontStore } from './front.js';
+export { runChain, type ChainRun } from './run-chain.js';
 export { BreadthFirstPass } from './breadth-first.js';
 export { gradientsOf } from './gradients.js';
 export {

@@ -48,14 +48,15 @@ export async function runMicroBatch(inputs: MicroBatch): Promise<LaunchedMicroBa
   return await run.run();
 }
 
+/** Of every program, by what a plan depends on beside it. */
+const plans = new WeakMap<Program, Map<string, GradientPlan>>();
+
 class MicroBatchRun {
   readonly #batch: DeviceBatch;
   readonly #state: StreamState;
   /** By block that is visited again: the streams that it read. */
   readonly #inputs = new Map<number, ReadonlyMap<string, Tensor>>();
   readonly #saved = new Map<number, SavedBlock>();
-  /** Of blocks that differ in nothing that a plan depends on. */
-  readonly #plans = new Map<Program, Map<string, GradientPlan>>();
   /** Of the streams, where the backward has come to. */
   readonly #gradients = new Map<string, Tensor>();
   #losses: Tensor | null = null;
@@ -214,9 +215,9 @@ class MicroBatchRun {
     const adapted = this.inputs.adapter.adaptedIn(block);
     const inputs = this.#wanted(block) ?? new Set<string>();
     const key = `${[...adapted].join()} ${[...inputs].join()}`;
-    const plans = this.#plans.get(block.program) ?? new Map<string, GradientPlan>();
-    const plan = plans.get(key) ?? planGradients(block.program, { adapted, inputs });
-    this.#plans.set(block.program, plans.set(key, plan));
+    const known = plans.get(block.program) ?? new Map<string, GradientPlan>();
+    const plan = known.get(key) ?? planGradients(block.program, { adapted, inputs });
+    plans.set(block.program, known.set(key, plan));
     return plan;
   }
 }

@@ -7,7 +7,8 @@ import { BatchReader } from './batch-reader.js';
 import { DeviceAdapter } from './device-adapter.js';
 import { FinetuneError } from './errors.js';
 import { locateNonFinite } from './non-finite.js';
-import { AdamwState, type AdamwConfig } from './optimizer.js';
+import { createOptimizer, type OptimizerConfig } from './optimizer/create-optimizer.js';
+import type { Optimizer } from './optimizer/optimizer.js';
 import { PassContext, type PagedModel } from './paged-model.js';
 import { learningRateAt, type LearningRateSchedule } from './schedule.js';
 import { runMicroBatch } from './step.js';
@@ -37,13 +38,13 @@ interface StepReport {
 
 export interface TrainOptions {
   readonly model: PagedModel;
-  /** Where training starts from. */
+  /** Where training starts from: the same for a run that goes on from a state. */
   readonly adapter: LoraAdapter;
   readonly rows: RowSource;
   /** Row indices per micro-batch per optimizer step. */
   readonly batches: readonly (readonly (readonly number[])[])[];
   readonly schedule: LearningRateSchedule;
-  readonly optimizer: AdamwConfig;
+  readonly optimizer: OptimizerConfig;
   /** The last so many blocks keep their saved tensors; see `MicroBatch`. */
   readonly keptBlocks: number;
   /** A state of this run to go on from; null: from `adapter`. */
@@ -76,13 +77,17 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const resume = options.resume ?? null;
   if (batches.length === 0)
     return { adapter: options.adapter, steps: 0, tokens: 0, seconds: 0, finalLoss: Number.NaN };
-  if (resume) assertStateFits(resume, { adapter: options.adapter, steps: batches.length });
+  const { adapter: first, optimizer: config } = options;
+  if (resume)
+    assertStateFits(resume, { adapter: first, steps: batches.length, optimizer: config.kind });
   const shapes = batches.map((microBatches) => microBatches.map((batch) => rows.shape(batch)));
   const { device, layout } = model;
   using pass = new PassContext(model, shapes.flat());
-  const start = resume?.adapter ?? options.adapter;
-  using adapter = DeviceAdapter.load(device, layout, start, { trainable: true });
-  using optimizer = new AdamwState(device, adapter.parameters, options.optimizer);
+  using adapter = DeviceAdapter.load(device, layout, resume?.adapter ?? first, {
+    trainable: true,
+  });
+  const { parameters } = adapter;
+  using optimizer = createOptimizer(config, { device, parameters, start: first });
   if (resume) optimizer.upload(resume);
   const path = backwardPath(layout, (block) => adapter.adaptedIn(block));
   const run = { ...options, shapes, pass, adapter, optimizer, path };
@@ -95,7 +100,7 @@ interface RunInputs extends Omit<TrainOptions, 'adapter' | 'optimizer'> {
   readonly shapes: readonly (readonly BatchShape[])[];
   readonly pass: PassContext;
   readonly adapter: DeviceAdapter;
-  readonly optimizer: AdamwState;
+  readonly optimizer: Optimizer;
   readonly path: BackwardPath;
 }
 
@@ -193,7 +198,7 @@ async function runStep(inputs: StepInputs): Promise<StepReport> {
   const loss = total / weight;
   if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm))
     throw await diverged(inputs, { loss, gradientNorm, squaredNorms });
-  optimizer.update(adapter.gradients, { learningRate, step: index + 1 });
+  await optimizer.update(adapter.gradients, { learningRate, step: index + 1 });
   adapter.refresh();
   return {
     step: index + 1,

@@ -2,13 +2,14 @@ import type { LoraAdapter } from '@emloc/checkpoint';
 
 import type { DeviceAdapter } from './device-adapter.js';
 import { FinetuneError } from './errors.js';
-import type { AdamwState } from './optimizer.js';
+import type { OptimizerConfig } from './optimizer/create-optimizer.js';
+import type { Optimizer, OptimizerRecord } from './optimizer/optimizer.js';
 
 /**
  * A training run between two optimizer steps: with it, the run goes on to the same bits as without
  * the interruption.
  */
-export interface TrainingState {
+export interface TrainingState extends OptimizerRecord {
   /** Completed optimizer steps. */
   readonly step: number;
   /** Input tokens of these steps. */
@@ -16,11 +17,11 @@ export interface TrainingState {
   readonly seconds: number;
   /** Loss of the last step. */
   readonly finalLoss: number;
-  /** With the parameters after that step. */
+  /**
+   * With the parameters after that step. What the optimizer keeps is in the order of its layers: of
+   * A, then of B of each.
+   */
   readonly adapter: LoraAdapter;
-  /** float32, in the order of the adapter's layers: of A, then of B of each. */
-  readonly firstMoments: readonly Float32Array[];
-  readonly secondMoments: readonly Float32Array[];
 }
 
 /** Where a run's states are kept. */
@@ -39,7 +40,7 @@ export type TrainingProgress = Pick<TrainingState, 'step' | 'tokens' | 'seconds'
 /** Brings the state of a run to the host. */
 export async function downloadState(
   progress: TrainingProgress,
-  { adapter, optimizer }: { adapter: DeviceAdapter; optimizer: AdamwState },
+  { adapter, optimizer }: { adapter: DeviceAdapter; optimizer: Optimizer },
 ): Promise<TrainingState> {
   return { ...progress, adapter: await adapter.download(), ...(await optimizer.download()) };
 }
@@ -50,9 +51,13 @@ export async function downloadState(
  */
 export function assertStateFits(
   state: TrainingState,
-  { adapter, steps }: { adapter: LoraAdapter; steps: number },
+  {
+    adapter,
+    steps,
+    optimizer,
+  }: { adapter: LoraAdapter; steps: number; optimizer: OptimizerConfig['kind'] },
 ): void {
-  const { step, firstMoments, secondMoments } = state;
+  const { step, firstMoments, secondMoments, prodigy } = state;
   if (!Number.isSafeInteger(step) || step < 1 || step > steps)
     throw invalid(`it has ${step} steps, the run has ${steps}`);
   if (state.adapter.rank !== adapter.rank)
@@ -62,7 +67,9 @@ export function assertStateFits(
   if (paths.length !== statePaths.length || paths.some((path, index) => path !== statePaths[index]))
     throw invalid('it adapts other layers than the run');
   const sizes = [...state.adapter.layers.values()].flatMap(({ a, b }) => [a.length, b.length]);
-  for (const moments of [firstMoments, secondMoments]) {
+  const kept = prodigy ? 'prodigy' : 'adamw';
+  if (kept !== optimizer) throw invalid(`it is one of ${kept}, the run uses ${optimizer}`);
+  for (const moments of [firstMoments, secondMoments, ...(prodigy ? [prodigy.gradientSums] : [])]) {
     if (
       moments.length !== sizes.length ||
       moments.some(({ length }, index) => length !== sizes[index])

@@ -112,7 +112,8 @@ export class BlockVisit implements Disposable {
       device: this.model.device,
       layouts: batch.layouts,
       integers: batch.integers,
-      ropes: this.pass.ropes,
+      ropes:
+        batch.ropes.size === 0 ? this.pass.ropes : new Map([...this.pass.ropes, ...batch.ropes]),
       ...binding,
       adapter: (linear) => adapter?.binding(this.block, linear) ?? null,
       adapterAt: (linear) => lent?.at(linear) ?? null,
@@ -143,7 +144,10 @@ export async function visitBlock<T>(
   return await use(visit);
 }
 
-/** Whether a block after this one reads what the stream holds after this one. */
+/**
+ * Whether what the stream holds after this block is read: by a later block, or by whoever runs the
+ * chain, who gets the streams that its last block writes.
+ */
 export function isReadAfter(
   { blocks }: ModelLayout,
   { index }: Pick<Block, 'index'>,
@@ -152,7 +156,8 @@ export function isReadAfter(
   const next = blocks
     .slice(index + 1)
     .find(({ program }) => program.inputs.has(stream) || program.outputs.has(stream));
-  return next?.program.inputs.has(stream) ?? false;
+  if (next) return next.program.inputs.has(stream);
+  return index === blocks.length - 1 && (blocks.at(-1)?.program.outputs.has(stream) ?? false);
 }
 
 /** The streams of one batch on their way through the chain. */

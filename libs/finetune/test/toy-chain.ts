@@ -133,10 +133,11 @@ export function toyLayout(): ModelLayout {
     family: 'toy',
     blocks: [...tower(), ...trunk()],
     ropes: new Map(),
-    numbered: { prefix: 'layers', count: 2 },
+    numbered: [{ prefix: 'layers', count: 2, key: 'layers' }],
     others: { repeated: [], within: null },
     text: { vocabularySize: entries, maxPositions: 64 },
     images: null,
+    diffusion: null,
   });
 }
 

@@ -1,25 +1,37 @@
 import { at } from '@emloc/checked';
-import type { HostArray } from '@emloc/device';
+import type { Grid, HostArray } from '@emloc/device';
 
 /** A stream of activations that a batch brings. */
 export interface ValueShape {
   /** Name of its row layout. */
   readonly rows: string;
   readonly width: number;
+  /** On the device; absent: what it computes in. */
+  readonly dtype?: 'float32';
 }
 
 /** The sizes of a batch, without what is in it: memory depends on nothing else. */
 export interface BatchShape {
   /** By row layout: cumulative lengths of its sequences, first 0; there is no padding. */
   readonly layouts: ReadonlyMap<string, readonly number[]>;
+  /** By row layout whose rows are pixels: the image that each of its sequences is. */
+  readonly grids?: ReadonlyMap<string, readonly Grid[]>;
   /** By stream of integers: how many there are. */
   readonly integers: ReadonlyMap<string, number>;
   /** By stream of activations. */
   readonly values: ReadonlyMap<string, ValueShape>;
+  /** By rotary table that the batch brings: its rows, and half the elements that rotate. */
+  readonly ropes?: ReadonlyMap<string, ValueShape>;
   /** Σ of the weights of its losses: what the mean loss of a step is divided by. */
   readonly lossWeight: number;
   /** What throughput counts: tokens of a text. */
   readonly items: number;
+}
+
+/** A rotary table of a batch, an entry a row: (rows, width), row-major. */
+export interface RowAngles {
+  readonly cos: Float32Array;
+  readonly sin: Float32Array;
 }
 
 /** What a batch brings to the streams of a model's chain. */
@@ -29,6 +41,8 @@ export interface Batch {
   readonly integers: ReadonlyMap<string, Int32Array>;
   /** By stream, (rows, width); they carry no gradient either. */
   readonly values: ReadonlyMap<string, HostArray>;
+  /** By rotary table: where positions have more than one axis. */
+  readonly ropes?: ReadonlyMap<string, RowAngles>;
 }
 
 /** Rows of a data set as batches, made when their turn comes. */

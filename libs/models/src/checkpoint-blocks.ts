@@ -1,8 +1,14 @@
 import type { ModelLayout } from './layout.js';
 
-/** The number that the checkpoint gives to the block of a tensor, by its name; null: none. */
-export function blockOf(name: string, { numbered: { prefix } }: ModelLayout): number | null {
-  if (!name.startsWith(`${prefix}.`)) return null;
-  const [, number] = /^(\d{1,9})\./.exec(name.slice(prefix.length + 1)) ?? [];
-  return number === undefined ? null : Number(number);
+type NumberedBlocks = ModelLayout['numbered'][number];
+
+/** The numbered block that a tensor belongs to, by its name; null: it belongs to none. */
+export function blockOf(
+  name: string,
+  { numbered }: Pick<ModelLayout, 'numbered'>,
+): { readonly blocks: NumberedBlocks; readonly number: number } | null {
+  const blocks = numbered.find(({ prefix }) => name.startsWith(`${prefix}.`));
+  if (!blocks) return null;
+  const [, number] = /^(\d{1,9})\./.exec(name.slice(blocks.prefix.length + 1)) ?? [];
+  return number === undefined ? null : { blocks, number: Number(number) };
 }

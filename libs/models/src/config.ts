@@ -11,12 +11,14 @@ const largestSize = 2 ** 24;
 /** The most characters of a value that an error repeats. */
 const maxShownCharacters = 200;
 
-/** Typed access to config.json; every refusal names the key and its value. null is absence. */
+/** Typed access to a config.json; every refusal names the key and its value. null is absence. */
 export class ConfigReader {
   constructor(
     private readonly values: Readonly<Record<string, unknown>>,
     /** Before every key in messages, e.g. `rope_parameters.`. */
     private readonly path = '',
+    /** Its name, for messages. */
+    private readonly file = 'config.json',
   ) {}
 
   has(key: string): boolean {
@@ -33,14 +35,14 @@ export class ConfigReader {
 
   /** The same config with other values under some keys. */
   with(values: Readonly<Record<string, unknown>>): ConfigReader {
-    return new ConfigReader({ ...this.values, ...values }, this.path);
+    return new ConfigReader({ ...this.values, ...values }, this.path, this.file);
   }
 
   /** An object within the config; an empty one where it is absent. */
   nested(key: string): ConfigReader {
     const value = this.values[key] ?? {};
     if (!isObject(value)) throw this.invalid(key, 'an object');
-    return new ConfigReader(value, `${this.path}${key}.`);
+    return new ConfigReader(value, `${this.path}${key}.`, this.file);
   }
 
   positiveInteger(
@@ -99,7 +101,7 @@ export class ConfigReader {
   unknownArchitecture(architecture: unknown, known: readonly string[]): ModelError {
     return new ModelError(
       'MODEL_UNKNOWN_ARCHITECTURE',
-      `config.json: ${this.path === '' ? '' : `${this.path}architectures: `}architecture ${shown(architecture ?? null)} is not supported (supported: ${known.join(', ')})`,
+      `${this.file}: ${this.path === '' ? '' : `${this.path}architectures: `}architecture ${shown(architecture ?? null)} is not supported (supported: ${known.join(', ')})`,
     );
   }
 
@@ -110,14 +112,14 @@ export class ConfigReader {
   unsupported(key: string, supported: string): ModelError {
     return new ModelError(
       'MODEL_UNSUPPORTED_CONFIG',
-      `config.json: ${this.path}${key} = ${shown(this.values[key])} is not supported (${supported})`,
+      `${this.file}: ${this.path}${key} = ${shown(this.values[key])} is not supported (${supported})`,
     );
   }
 
   invalid(key: string, expected: string): ModelError {
     return new ModelError(
       'MODEL_INVALID_CONFIG',
-      `config.json: ${this.path}${key} must be ${expected}, got ${shown(this.values[key])}`,
+      `${this.file}: ${this.path}${key} must be ${expected}, got ${shown(this.values[key])}`,
     );
   }
 }

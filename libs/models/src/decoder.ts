@@ -43,7 +43,7 @@ export function decoderLayout(
   shape: DecoderShape,
   names: DecoderNames = at(shape.names, 0),
 ): ModelLayout {
-  return layoutFrom({ ...decoderChain(shape, names), images: null });
+  return layoutFrom({ ...decoderChain(shape, names), images: null, diffusion: null });
 }
 
 /**
@@ -54,7 +54,7 @@ export function decoderChain(
   shape: DecoderShape,
   names: DecoderNames,
   place: (block: ProgramBuilder, embedded: Value) => Value = (_block, embedded) => embedded,
-): Omit<LayoutDeclaration, 'images'> {
+): Omit<LayoutDeclaration, 'images' | 'diffusion'> {
   const { modules, tiedHead, layers, ropes, vocabularySize, maxPositions } = shape;
   const programs = new Map<string, Program>();
   const programOf = (layer: DecoderLayer): Program => {
@@ -66,7 +66,7 @@ export function decoderChain(
   return {
     family: shape.family,
     ropes: new Map([...ropes].map(([name, spec]) => [name, { spec, rows: tokens }])),
-    numbered: { prefix: names.layers, count: layers.length },
+    numbered: [{ prefix: names.layers, count: layers.length, key: 'num_hidden_layers' }],
     others: {
       repeated: tiedHead ? [`${names.head}.weight`] : [],
       within: names.within ?? null,

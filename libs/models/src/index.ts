@@ -1,4 +1,4 @@
-export type { Batch, Batches, BatchShape, RowSource, ValueShape } from './batch.js';
+export type { Batch, Batches, BatchShape, RowAngles, RowSource, ValueShape } from './batch.js';
 export { longestSequence } from './batch.js';
 export {
   adaptableModules,
@@ -8,6 +8,7 @@ export {
   parameterCount,
   pathOfBlock,
   restOf,
+  textLimits,
   weightPlace,
   type Block,
   type BlockDeclaration,
@@ -15,10 +16,31 @@ export {
   type ModelLinear,
   type TextLimits,
 } from './layout.js';
+export type { DiffusionLimits, NoiseSchedule } from './diffusion-limits.js';
+export {
+  diffusionPlaces,
+  diffusionRows,
+  diffusionSizes,
+  diffusionStreams,
+  modulationStream,
+  noiseFeatures,
+  packedColumn,
+  type DiffusionSample,
+} from './flux/streams.js';
 export type { ImageLimits } from './image-limits.js';
 export { imageRows, imageStreams, visionStreams } from './internvl/streams.js';
+export { predictionLayout } from './prediction-layout.js';
 export { layoutOf } from './layout-of.js';
 export { type Model, openModel } from './open-model.js';
+export { type DiffusionModel, isDiffusionFolder, openDiffusionModel } from './open-diffusion.js';
+export { fluxLayouts, type FluxConfigs, type FluxLayouts } from './flux/components.js';
+export {
+  encoderStreams,
+  imageBatch,
+  latentBatch,
+  pooledBatch,
+  promptBatch,
+} from './flux/encoder-streams.js';
 export {
   factorNames,
   overlaySource,

@@ -2,6 +2,7 @@ import type { LinearSpec, Program } from '@emloc/autograd';
 import { at } from '@emloc/checked';
 
 import type { RopeSpec } from './decoder-shape.js';
+import type { DiffusionLimits } from './diffusion-limits.js';
 import type { ImageLimits } from './image-limits.js';
 
 /** A tensor of a page. */
@@ -68,6 +69,8 @@ export interface TextLimits {
 interface NumberedBlocks {
   readonly prefix: string;
   readonly count: number;
+  /** Key of config.json that says how many they are. */
+  readonly key: string;
 }
 
 /** What else a checkpoint may hold. */
@@ -89,11 +92,14 @@ export interface ModelLayout {
   readonly otherLinears: readonly ModelLinear[];
   /** Rotary tables by name, and the row layout whose positions they cover. */
   readonly ropes: ReadonlyMap<string, { readonly spec: RopeSpec; readonly rows: string }>;
-  readonly numbered: NumberedBlocks;
+  readonly numbered: readonly NumberedBlocks[];
   readonly others: OtherTensors;
-  readonly text: TextLimits;
-  /** null: no images. */
+  /** null: its rows are no texts that it goes on with. */
+  readonly text: TextLimits | null;
+  /** null: no images are read. */
   readonly images: ImageLimits | null;
+  /** null: no images are made. */
+  readonly diffusion: DiffusionLimits | null;
 }
 
 /** A block before it has its place. */
@@ -114,7 +120,7 @@ export interface BlockDeclaration {
 
 export interface LayoutDeclaration extends Pick<
   ModelLayout,
-  'family' | 'ropes' | 'numbered' | 'others' | 'text' | 'images'
+  'family' | 'ropes' | 'numbered' | 'others' | 'text' | 'images' | 'diffusion'
 > {
   readonly blocks: readonly BlockDeclaration[];
 }
@@ -181,6 +187,15 @@ export function linearModules({ linears }: ModelLayout): ReadonlyMap<string, Mod
 export function adaptableModules(layout: ModelLayout): ReadonlyMap<string, ModelLinear> {
   const { linears, otherLinears } = layout;
   return new Map([...linears, ...otherLinears].map((linear) => [linear.path, linear]));
+}
+
+/**
+ * What a text model's rows are bound by.
+ * @throws Error for a model whose rows are no texts
+ */
+export function textLimits({ text }: Pick<ModelLayout, 'text'>): TextLimits {
+  if (text) return text;
+  throw new Error('the model has no texts to go on with');
 }
 
 /** The block that ends the chain in a loss. */

@@ -33,11 +33,16 @@ export function missingTensor(
 
 /** Where the checkpoint ends before this block. */
 function fewerBlocks(name: string, layout: ModelLayout, names: readonly string[]): string | null {
-  const block = blockOf(name, layout);
-  if (block === null) return null;
-  const most = names.reduce((last, each) => Math.max(last, blockOf(each, layout) ?? -1), -1);
-  if (most < 0 || most >= block) return null;
-  return `: it has ${most + 1} layers, config.json says ${layout.numbered.count} (num_hidden_layers)`;
+  const missing = blockOf(name, layout);
+  if (missing === null) return null;
+  const { count, key } = missing.blocks;
+  const within = { numbered: [missing.blocks] };
+  const most = names.reduce(
+    (last, each) => Math.max(last, blockOf(each, within)?.number ?? -1),
+    -1,
+  );
+  if (most < 0 || most >= missing.number) return null;
+  return `: it has ${most + 1} layers, config.json says ${count} (${key})`;
 }
 
 /** Where a name ends like this one from `suffix` on. */

@@ -38,27 +38,40 @@ export async function openModel(
 ): Promise<Model> {
   const checkpoint = await openCheckpoint(folder);
   try {
-    const { layout, notices } = await layoutIn(checkpoint);
-    assertTensors(layout, checkpoint);
-    const unused = unusedTensors(layout, checkpoint, { allowUnusedLayers });
-    return {
-      layout,
-      checkpoint,
-      source: checkpointSource(layout, checkpoint),
-      notices: unused === null ? notices : [...notices, unused],
-      close: () => checkpoint.close(),
-      [Symbol.asyncDispose]: () => checkpoint.close(),
-    };
+    return modelFrom(checkpoint, { ...(await layoutIn(checkpoint)), allowUnusedLayers });
   } catch (error) {
     await checkpoint.close();
     throw error;
   }
 }
 
-/** The layout that config.json describes, with a head of its own where the weights have one. */
-async function layoutIn(
+interface FoundLayout {
+  readonly layout: ModelLayout;
+  readonly notices: readonly string[];
+}
+
+/**
+ * A model of an open checkpoint, which closes with it.
+ * @throws ModelError where the layout's tensors are not there in their shapes
+ */
+export function modelFrom(
   checkpoint: Checkpoint,
-): Promise<{ readonly layout: ModelLayout; readonly notices: readonly string[] }> {
+  { layout, notices, allowUnusedLayers }: FoundLayout & Required<OpenModelOptions>,
+): Model {
+  assertTensors(layout, checkpoint);
+  const unused = unusedTensors(layout, checkpoint, { allowUnusedLayers });
+  return {
+    layout,
+    checkpoint,
+    source: checkpointSource(layout, checkpoint),
+    notices: unused === null ? notices : [...notices, unused],
+    close: () => checkpoint.close(),
+    [Symbol.asyncDispose]: () => checkpoint.close(),
+  };
+}
+
+/** The layout that config.json describes, with a head of its own where the weights have one. */
+async function layoutIn(checkpoint: Checkpoint): Promise<FoundLayout> {
   const shape = modelOf(checkpoint.config);
   const names = namesIn(checkpoint, shape);
   const [head, embedding] = [`${names.head}.weight`, `${names.embedding}.weight`];

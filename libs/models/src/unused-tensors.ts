@@ -39,16 +39,17 @@ function assertNoLayers(
   layout: ModelLayout,
   { folder }: Checkpoint,
 ): void {
-  const beyond = unused.filter((name) => (blockOf(name, layout) ?? -1) >= layout.numbered.count);
-  const blocks = new Set(beyond.map((name) => blockOf(name, layout) ?? 0));
-  if (blocks.size === 0) return;
-  const paths = [...blocks]
-    .sort((a, b) => a - b)
-    .map((block) => `${layout.numbered.prefix}.${block}`);
-  throw new ModelError(
-    'MODEL_UNUSED_LAYERS',
-    `the checkpoint in ${folder} has ${listed(paths)}, but config.json says ${layout.numbered.count} layers (num_hidden_layers); --allow-unused-layers leaves out the others`,
-  );
+  for (const numbered of layout.numbered) {
+    const { prefix, count, key } = numbered;
+    const numbers = unused.map((name) => blockOf(name, { numbered: [numbered] })?.number ?? -1);
+    const beyond = new Set(numbers.filter((number) => number >= count));
+    if (beyond.size === 0) continue;
+    const paths = [...beyond].sort((a, b) => a - b).map((number) => `${prefix}.${number}`);
+    throw new ModelError(
+      'MODEL_UNUSED_LAYERS',
+      `the checkpoint in ${folder} has ${listed(paths)}, but config.json says ${count} layers (${key}); --allow-unused-layers leaves out the others`,
+    );
+  }
 }
 
 function listed(names: readonly string[]): string {

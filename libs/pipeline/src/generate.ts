@@ -4,7 +4,7 @@ import { answerEndIds, encodePrompt, loadTokenizer, TextStream } from '@emloc/da
 import { Device, MemoryBudget, type DeviceTarget } from '@emloc/device';
 import { DeviceAdapter, type GeneratedAnswer } from '@emloc/finetune';
 import type { ImageReader } from '@emloc/images';
-import { adaptableModules, openModel, type Model } from '@emloc/models';
+import { adaptableModules, openModel, textLimits, type Model } from '@emloc/models';
 import { deviceBytes, openPager, type PagerObserver } from '@emloc/weight-pager';
 
 import { answerRows } from './answers/answer-rows.js';
@@ -85,7 +85,7 @@ export async function generateText(
   const model = behindFront(whole, images?.front ?? null);
   const task = answerTask(rowsWith(images)([promptRow(prompt)]), {
     ...{ maxNewTokens: options.maxNewTokens, batch: 1 },
-    maxPositions: whole.layout.text.maxPositions,
+    maxPositions: textLimits(whole.layout).maxPositions,
   });
   const longest = Math.max(longestAnswered(task), await recordedLongestRow(options.adapter));
   const { profile } = host.target;
@@ -125,7 +125,7 @@ async function adapterOf(
 
 /** @throws PipelineError PIPELINE_INVALID_OPTION */
 function assertReadable({ length }: Int32Array, { layout }: Model): void {
-  const { maxPositions } = layout.text;
+  const { maxPositions } = textLimits(layout);
   if (length > 0 && length < maxPositions) return;
   throw new PipelineError(
     'PIPELINE_INVALID_OPTION',

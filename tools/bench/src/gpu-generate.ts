@@ -2,6 +2,7 @@ import process from 'node:process';
 import { Device, MemoryBudget, type Backend, type DeviceProfile } from '@emloc/device';
 import { createNullBackend } from '@emloc/device-null';
 import { generate, rehearseGeneration, type GenerationGroup } from '@emloc/finetune';
+import { textLimits } from '@emloc/models';
 import { TextPrompts } from '@emloc/tasks';
 import { deviceBytes, minimumDeviceBytes, openPager } from '@emloc/weight-pager';
 
@@ -135,7 +136,7 @@ function inputsOf(
   { layout }: SyntheticModel,
   { prompts, promptTokens, tokens }: GenerationRun,
 ): { readonly prompts: TextPrompts; readonly group: GenerationGroup } {
-  const { vocabularySize } = layout.text;
+  const { vocabularySize } = textLimits(layout);
   const ids = Array.from({ length: prompts }, (_, row) =>
     Int32Array.from(
       { length: promptTokens },

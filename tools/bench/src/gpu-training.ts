@@ -2,7 +2,7 @@ import type { LoraAdapter } from '@emloc/checkpoint';
 import { Device, MemoryBudget, type Backend, type DeviceProfile } from '@emloc/device';
 import { createNullBackend } from '@emloc/device-null';
 import { blocksBeforeLoss, defaultAdamw, initialAdapter, train } from '@emloc/finetune';
-import type { ModelLayout } from '@emloc/models';
+import { textLimits, type ModelLayout } from '@emloc/models';
 import { consecutive, TextRows } from '@emloc/tasks';
 import {
   deviceBytes,
@@ -164,7 +164,7 @@ function randomRows({ layout, sequences, sequenceLength }: TrainingTask): TextRo
   let state = 1;
   const token = (): number => {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return Math.floor((state / 2 ** 32) * layout.text.vocabularySize);
+    return Math.floor((state / 2 ** 32) * textLimits(layout).vocabularySize);
   };
   const rows = Array.from({ length: sequences }, () => ({
     ids: Int32Array.from({ length: sequenceLength }, token),

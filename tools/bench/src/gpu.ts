@@ -140,7 +140,7 @@ async function trainRow(settings: Settings): Promise<GpuRow> {
   const { train: budgetBytes } = await gpuBudgets(settings.shape, model, cudaProfile());
   return withCard(settings, budgetBytes, async (backend) => {
     const task: TrainingTask = { ...emulatorTask(model, settings), budgetBytes };
-    const blocks = model.layout.numbered.count;
+    const blocks = model.layout.numbered.reduce((sum, { count }) => sum + count, 0);
     const memory = await planTraining(task, backend.profile);
     note(`train: ${memory.keptBlocks} of ${blocks} blocks keep their tensors`);
     const run = await runTraining(task, backend, {

@@ -3,7 +3,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { Device, MemoryBudget, type Backend } from '@emloc/device';
 import { defaultAdamw, initialAdapter, train } from '@emloc/finetune';
-import type { Model } from '@emloc/models';
+import { textLimits, type Model } from '@emloc/models';
 import { minimumDeviceBytes, openPager } from '@emloc/weight-pager';
 
 import { cardOf } from './bench-device.js';
@@ -47,7 +47,7 @@ export async function sampleTraining(
   });
   const samples: MemorySample[] = [];
   const interval = Math.max(1, Math.floor(steps / sampleCount));
-  const rows = randomRows(8, 48, Math.min(4096, layout.text.vocabularySize));
+  const rows = randomRows(8, 48, Math.min(4096, textLimits(layout).vocabularySize));
   try {
     await train({
       model: { device, layout, pager },

@@ -1,7 +1,7 @@
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { Device, MemoryBudget, parseBytes } from '@emloc/device';
-import { openModel } from '@emloc/models';
+import { openModel, textLimits } from '@emloc/models';
 import { minimumDeviceBytes } from '@emloc/weight-pager';
 
 import { benchDevice } from './bench-device.js';
@@ -64,7 +64,11 @@ export async function measure(args: readonly string[]): Promise<number> {
   );
   try {
     const rows = (count: number) =>
-      randomRows(count, Number(values.tokens), Math.min(4096, model.layout.text.vocabularySize));
+      randomRows(
+        count,
+        Number(values.tokens),
+        Math.min(4096, textLimits(model.layout).vocabularySize),
+      );
     const one = { model, device, rows: rows(1) };
     const report: StreamReport = {
       modelBytes: model.source.layers

@@ -1,5 +1,6 @@
 import { cp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { at } from '@emloc/checked';
 import { openModel } from '@emloc/models';
 
 interface Entry {
@@ -18,7 +19,7 @@ const perLayer = ['layer_types', 'no_rope_layers'];
 /** Copies a model with more layers than it has: they repeat, with other lowest bits in weights. */
 export async function writeDeepTwin(folder: string, out: string, layers: number): Promise<void> {
   const model = await openModel(folder);
-  const { prefix, count } = model.layout.numbered;
+  const { prefix, count } = at(model.layout.numbered, 0);
   await model.close();
   await cp(folder, out, { recursive: true });
   const config = JSON.parse(await readFile(join(folder, 'config.json'), 'utf8')) as Config;

@@ -14,6 +14,12 @@ export interface AttentionShape extends Pick<
   readonly v: Value;
   /** Name of a parameter (heads): a logit in each softmax whose share is dropped. Default: none. */
   readonly sinks?: string;
+  /**
+   * (2 · reach + 1, heads): what is added to scores by relative position, the rows being distances
+   * from −reach to reach, which stand for all beyond them, too. Such an attention has no backward
+   * and no cache. Default: none.
+   */
+  readonly relativeBias?: Value;
 }
 
 /**
@@ -22,17 +28,19 @@ export interface AttentionShape extends Pick<
  * go on attend to what it has.
  */
 export function attention(block: ProgramBuilder, shape: AttentionShape): Value {
-  const { q, k, v, sinks, heads } = shape;
+  const { q, k, v, sinks, heads, relativeBias } = shape;
   const sinksName = sinks === undefined ? null : block.parameter(sinks, [heads]);
   const out = block.value(q.width, q.rows);
   const { kvHeads, scale, mask, softCap } = shape;
   const options = { heads, kvHeads, scale, mask, softCap };
-  const cacheIndex = mask?.kind === 'none' ? null : block.cache({ width: k.width, rows: k.rows });
+  const isCacheless = mask?.kind === 'none' || relativeBias !== undefined;
+  const cacheIndex = isCacheless ? null : block.cache({ width: k.width, rows: k.rows });
   block.add({
     name: 'attention',
-    inputs: [q, k, v],
+    inputs: [q, k, v, ...(relativeBias ? [relativeBias] : [])],
     outputs: [out],
     isCheap: false,
+    isForwardOnly: relativeBias !== undefined,
     saves: () => [q, k, v, out],
 
     forward(context) {
@@ -50,7 +58,8 @@ export function attention(block: ProgramBuilder, shape: AttentionShape): Value {
       }
       const logSumExp = context.aux([heads, context.rows(q)], 'float32', 'attention.logSumExp');
       const sequences = bindings.layout(q.rows);
-      kernels.attention({ ...attended, ...operands, logSumExp, sequences });
+      const bias = relativeBias && context.get(relativeBias);
+      kernels.attention({ ...attended, ...operands, logSumExp, sequences, relativeBias: bias });
     },
 
     backward(context) {

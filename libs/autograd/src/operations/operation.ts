@@ -24,11 +24,21 @@ export interface Operation {
    * calls `restore`.
    */
   readonly isCheap: boolean;
+  /** Whether it has no backward: a plan of gradients through it is refused. */
+  readonly isForwardOnly?: boolean;
   /** Values whose tensors the backward reads. `isAdapted`: its linear has a trained adapter. */
   saves(isAdapted: boolean): readonly Value[];
   forward(context: ForwardContext): void;
   backward(context: BackwardContext): void;
 }
+
+/** What operations without a backward have in common. */
+export const forwardOnly = Object.freeze({
+  isForwardOnly: true,
+  isCheap: false,
+  saves: () => [],
+  backward: () => undefined,
+}) satisfies Partial<Operation>;
 
 /** An operation's view of a forward run. */
 export interface ForwardContext {

@@ -1,3 +1,6 @@
+import type { RopeOptions } from '@emloc/device';
+
+import type { BlockBindings } from '../bindings.js';
 import type { ProgramBuilder } from '../program.js';
 import type { Value } from '../value.js';
 
@@ -28,8 +31,7 @@ export function rope(block: ProgramBuilder, x: Value, shape: RopeShape): Value {
       bindings.device.kernels.rope({
         x: input,
         out: context.reuse(x, out) ? input : context.create(out),
-        ...bindings.rope(table),
-        positions: bindings.layout(x.rows).positions,
+        ...rotation(bindings),
         heads,
         rotaryDim,
         pairs,
@@ -44,8 +46,7 @@ export function rope(block: ProgramBuilder, x: Value, shape: RopeShape): Value {
       bindings.device.kernels.rope({
         x: context.dOut,
         out: dX,
-        ...bindings.rope(table),
-        positions: bindings.layout(x.rows).positions,
+        ...rotation(bindings),
         heads,
         rotaryDim,
         pairs,
@@ -54,4 +55,9 @@ export function rope(block: ProgramBuilder, x: Value, shape: RopeShape): Value {
     },
   });
   return out;
+
+  function rotation(bindings: BlockBindings): Pick<RopeOptions, 'cos' | 'sin' | 'positions'> {
+    const { cos, sin, entries } = bindings.rope(table);
+    return { cos, sin, positions: entries ?? bindings.layout(x.rows).positions };
+  }
 }

@@ -12,9 +12,9 @@ import {
   tinyTensors,
   writeTinyModel,
 } from '../../test/fixtures.js';
-import { openCheckpoint } from '../checkpoint.js';
 import { fromFloat32, toFloat32, type FloatDType } from '../floats.js';
 import { adapterScale, type LoraAdapter } from '../lora-adapter.js';
+import { openCheckpoint } from '../open-checkpoint.js';
 import { writeSafetensors, type SafetensorsEntry } from '../write-safetensors.js';
 import { mergeCheckpoint, type MergeProgress } from './merge.js';
 

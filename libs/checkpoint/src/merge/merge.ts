@@ -2,9 +2,10 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 
 import { writeFileAtomic } from '../atomic.js';
-import { configFileName, openShards, type ShardedCheckpoint } from '../checkpoint.js';
+import type { ShardedCheckpoint } from '../checkpoint.js';
 import type { FloatDType } from '../floats.js';
 import type { LoraAdapter } from '../lora-adapter.js';
+import { configFileName, openShards } from '../open-checkpoint.js';
 import { holdPlace, settleOutput } from '../output/held-place.js';
 import { assertReplaceable, recordFileName } from '../output/owned.js';
 import { findPlace } from '../output/place.js';
@@ -107,7 +108,7 @@ async function fill(
 ): Promise<ReadonlyMap<string, string>> {
   const totalBytes = outputBytes(plan);
   await copyOtherFiles(model, temporary, others);
-  if (dtype) await rewriteDType(temporary, { dtype, totalBytes, hasIndex: source.hasIndex });
+  if (dtype) await rewriteDType(temporary, { dtype, totalBytes, indexFile: source.indexFile });
   const written = new Map<string, string>();
   const onMerged = counter('merging', totalBytes, onProgress);
   for (const [file, tensors] of plan)

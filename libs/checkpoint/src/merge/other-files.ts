@@ -3,12 +3,11 @@ import { copyFile, mkdir, readdir, readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 import { writeFileAtomic } from '../atomic.js';
-import { configFileName } from '../checkpoint.js';
 import { fileError } from '../errors.js';
 import type { FloatDType } from '../floats.js';
 import { parseJsonObject, readJsonBytes } from '../json-file.js';
 import { assertNoLfsPointer, isLfsPointer } from '../lfs-pointer.js';
-import { indexFileName } from '../shard-index.js';
+import { configFileName } from '../open-checkpoint.js';
 
 /**
  * The same model's weights in other formats or outside the index: they would be the unmerged ones.
@@ -83,11 +82,15 @@ export async function copyOtherFiles(from: string, to: string, files: OtherFiles
  */
 export async function rewriteDType(
   folder: string,
-  { dtype, totalBytes, hasIndex }: { dtype: FloatDType; totalBytes: number; hasIndex: boolean },
+  {
+    dtype,
+    totalBytes,
+    indexFile,
+  }: { dtype: FloatDType; totalBytes: number; indexFile: string | null },
 ): Promise<void> {
   await rewriteJson(join(folder, configFileName), (text) => withDType(text, dtype));
-  if (hasIndex)
-    await rewriteJson(join(folder, indexFileName), (text) =>
+  if (indexFile !== null)
+    await rewriteJson(join(folder, indexFile), (text) =>
       text.replace(/("total_size"\s*:\s*)[\d.eE+]+/, `$1${totalBytes}`),
     );
 }

@@ -2,7 +2,7 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { expectRefusal, inFolder, tinyAdapter, writeTinyModel } from '../../test/fixtures.js';
-import { openShards } from '../checkpoint.js';
+import { openShards } from '../open-checkpoint.js';
 import { mergeCheckpoint, type MergeReport } from './merge.js';
 import { planMerge } from './plan.js';
 import { verifyMerge } from './verify.js';

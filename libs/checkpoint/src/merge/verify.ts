@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
 
-import { openShards, type ShardedCheckpoint } from '../checkpoint.js';
+import type { ShardedCheckpoint } from '../checkpoint.js';
 import { CheckpointError, fileError, quoted } from '../errors.js';
+import { openShards } from '../open-checkpoint.js';
 import type { SafetensorsFile } from '../safetensors-file.js';
 import type { MergePlan, TensorMerge } from './plan.js';
 import { mergedUnits } from './tensor.js';

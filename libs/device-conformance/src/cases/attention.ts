@@ -125,6 +125,31 @@ const everything: AttentionShape = {
   ...{ mask: { kind: 'window', window: 3 }, softCap: 1.5, sinks: [0.5, -2, 3, 0] },
 };
 
+/** A bias for distances up to `reach` in both directions. */
+function withBias(fixture: Fixture, shape: AttentionShape, reach: number): AttentionShape {
+  const values = fixture.values([2 * reach + 1, shape.heads], { scale: 3 });
+  return { ...shape, relativeBias: Array.from(values) };
+}
+
+/** Shapes that differ in what is beside a bias. */
+function biasedShapes(headLength: number): readonly [AttentionShape, ...AttentionShape[]] {
+  const shape: AttentionShape = {
+    ...{ lengths: [5, 100, 1], heads: 2, kvHeads: 2, headLength, scale: 1 / headLength },
+    mask: { kind: 'none' },
+  };
+  return [
+    shape,
+    { ...shape, mask: { kind: 'causal' }, kvHeads: 1, sinks: [0.5, -2] },
+    { ...shape, mask: { kind: 'window', window: 40 }, softCap: 2 },
+  ];
+}
+
+/** Heads that are wider than any of a language model, as image decoders have one. */
+const wide: AttentionShape = {
+  ...{ lengths: [70, 1, 200], heads: 1, kvHeads: 1, headLength: 512, scale: 512 ** -0.5 },
+  mask: { kind: 'none' },
+};
+
 async function refuses(
   fixture: Fixture,
   change: Partial<AttentionShape>,
@@ -164,7 +189,8 @@ function optionsOf(
   layout: Layout,
 ) {
   const { query, key } = shapesOf(shape);
-  const { heads, kvHeads, scale, lengths, mask, softCap, sinks } = shape;
+  const { heads, kvHeads, scale, lengths, mask, softCap, sinks, relativeBias } = shape;
+  const table = relativeBias && [relativeBias.length / heads, heads];
   return {
     q: fixture.tensor(q, query, { layout }),
     k: fixture.tensor(k, key, { layout }),
@@ -176,6 +202,7 @@ function optionsOf(
     ...(mask && { mask }),
     ...(softCap !== undefined && { softCap }),
     ...(sinks && { sinks: fixture.tensor(sinks, [heads], { layout }) }),
+    ...(table && { relativeBias: fixture.tensor(relativeBias, table, { layout }) }),
   };
 }
 
@@ -265,6 +292,38 @@ export const attentionCases: readonly CaseDefinition[] = [
       checkForward(fixture, { ...long, mask: { kind: 'window', window: 1 } }),
     'reads row views, sinks among them': (fixture) =>
       checkForward(fixture, everything, { layout: 'rows' }),
+    ...Object.fromEntries(
+      [6, 32, 64, 128, 264].map((headLength) => [
+        `adds a bias by relative position, heads of ${headLength}`,
+        async (fixture: Fixture) => {
+          const [plain, ...others] = biasedShapes(headLength);
+          for (const shape of others) await checkForward(fixture, withBias(fixture, shape, 3));
+          for (const reach of [0, 3, 128])
+            await checkForward(fixture, withBias(fixture, plain, reach));
+        },
+      ]),
+    ),
+    'reads row views, a bias among them': async (fixture) => {
+      const shape: AttentionShape = { ...small, mask: { kind: 'none' } };
+      await checkForward(fixture, withBias(fixture, shape, 2), { layout: 'rows' });
+    },
+    'refuses a bias with an even number of distances': async (fixture) => {
+      const relativeBias = Array.from(fixture.values([4, 4]));
+      await assert.rejects(checkForward(fixture, { ...small, relativeBias }), {
+        code: 'DEVICE_SHAPE_MISMATCH',
+      });
+    },
+    'attends one head of 512': (fixture) => checkForward(fixture, wide),
+    'attends heads of 512, masked, grouped, capped and with sinks': async (fixture) => {
+      const several = { lengths: [70, 1, 30], heads: 4, kvHeads: 2, sinks: [0.5, -2, 3, 0] };
+      const grouped = { ...wide, ...several };
+      await checkForward(fixture, { ...grouped, mask: { kind: 'causal' } });
+      await checkForward(fixture, { ...grouped, mask: { kind: 'window', window: 30 }, softCap: 2 });
+    },
+    'attends heads of 300 and 257': async (fixture) => {
+      for (const headLength of [300, 257]) await checkForward(fixture, { ...wide, headLength });
+    },
+    'reads row views, heads of 512': (fixture) => checkForward(fixture, wide, { layout: 'rows' }),
     'refuses a window of no rows': (fixture) =>
       refuses(fixture, { mask: { kind: 'window', window: 0 } }, /attention: a window of 0 rows/),
     'refuses a soft cap of nothing': (fixture) =>

@@ -11,6 +11,7 @@ interface Variant {
   readonly layout?: Layout;
   readonly targetDType?: DType;
   readonly gradientScale?: number;
+  readonly isWeighted?: boolean;
 }
 
 async function check(fixture: Fixture, variant: Variant): Promise<void> {
@@ -19,17 +20,20 @@ async function check(fixture: Fixture, variant: Variant): Promise<void> {
   const prediction = fixture.values(shape, { scale: 2 });
   const target = fixture.values(shape, { dtype: targetDType });
   const tensor = fixture.tensor(prediction, shape, { layout });
+  const weights = variant.isWeighted ? fixture.values([rows], { dtype: 'float32' }) : undefined;
   const loss = fixture.output([rows], 'float32');
   fixture.device.kernels.mseLoss({
     prediction: tensor,
     target: fixture.tensor(target, shape, { dtype: targetDType, layout }),
+    weights: weights && fixture.tensor(weights, [rows], { dtype: 'float32', layout }),
     loss,
     gradientScale,
   });
-  await fixture.assertClose(loss, mseLoss(prediction, target, width), 'loss');
+  await fixture.assertClose(loss, mseLoss(prediction, target, width, weights), 'loss');
   if (gradientScale === undefined) return fixture.assertEqual(tensor, prediction, 'prediction');
   const total = () =>
-    gradientScale * mseLoss(prediction, target, width).reduce((sum, value) => sum + value, 0);
+    gradientScale *
+    mseLoss(prediction, target, width, weights).reduce((sum, value) => sum + value, 0);
   await fixture.assertClose(tensor, numericGradient(prediction, total), 'dPrediction');
 }
 
@@ -43,6 +47,11 @@ export const mseLossCases: readonly CaseDefinition[] = group('mseLoss', {
   'takes targets in float32': async (fixture) => {
     for (const width of [43, 64])
       await check(fixture, { width, targetDType: 'float32', gradientScale: 2 });
+  },
+  'weighs rows, in the losses and in the gradient': async (fixture) => {
+    for (const width of [43, 64])
+      await check(fixture, { width, isWeighted: true, gradientScale: 0.5, layout: 'rows' });
+    await check(fixture, { isWeighted: true });
   },
   'reads row views': (fixture) => check(fixture, { layout: 'rows', gradientScale: 1 }),
   'takes long rows': async (fixture) => {

@@ -79,6 +79,25 @@ export const determinismCases: readonly CaseDefinition[] = group('determinism', 
   'attention and its backward': (fixture) => assertAttentionRepeatable(fixture, 16, {}),
   'attention in a window with a soft cap, heads of 256': (fixture) =>
     assertAttentionRepeatable(fixture, 256, { mask: { kind: 'window', window: 40 }, softCap: 3 }),
+  'groupNorm, and attention with a head of 512': (fixture) => {
+    const size = [700, 512];
+    const x = fixture.values(size);
+    const parameter = fixture.values([512]);
+    return assertRepeatable(fixture, () => {
+      const sequences = fixture.sequences([650, 50]);
+      const [values, out] = [fixture.tensor(x, size), fixture.output(size)];
+      const logSumExp = fixture.output([1, 700], 'float32');
+      const [weight, bias] = [parameter, parameter].map((given) =>
+        fixture.tensor(given, [512]),
+      ) as [Tensor, Tensor];
+      const { kernels } = fixture.device;
+      const mask = { kind: 'none' } as const;
+      kernels.groupNorm({ x: values, groups: 32, weight, bias, epsilon: 1e-6, sequences, out });
+      const attended = { q: out, k: out, v: values, sequences, out: fixture.output(size) };
+      kernels.attention({ ...attended, heads: 1, kvHeads: 1, scale: 0.05, mask, logSumExp });
+      return [out, attended.out, logSumExp];
+    });
+  },
   outerProducts: (fixture) => {
     const [left, right] = [fixture.values([1100, 24]), fixture.values([1100, 264])];
     return assertRepeatable(fixture, () => {
@@ -185,6 +204,32 @@ export const determinismCases: readonly CaseDefinition[] = group('determinism', 
         step: 1,
       });
       return [parameter, first, second];
+    });
+  },
+  'prodigyMoments and prodigyUpdate': (fixture) => {
+    const size = 40_000;
+    const [value, start, gradient, sum] = [0, 1, 2, 3].map(() =>
+      fixture.values([size], { dtype: 'float32' }),
+    );
+    return assertRepeatable(fixture, () => {
+      const one = (values: ArrayLike<number> = new Float64Array(size)): Tensor[] => [
+        fixture.tensor(values, [size], { dtype: 'float32' }),
+      ];
+      const [parameters, firstMoments, secondMoments] = [one(value), one(), one()];
+      const [gradients, gradientSums] = [one(gradient), one(sum)];
+      const [squaredGradientNorms, alignments, magnitudes] = [0, 1, 2].map(() =>
+        fixture.output([1], 'float32'),
+      ) as [Tensor, Tensor, Tensor];
+      const { kernels } = fixture.device;
+      kernels.squaredNorms({ tensors: gradients, out: squaredGradientNorms });
+      const state = { parameters, firstMoments, secondMoments };
+      kernels.prodigyMoments({
+        ...{ ...state, starts: one(start), gradients, gradientSums, squaredGradientNorms },
+        ...{ maxGradientNorm: 1, beta1: 0.9, beta2: 0.999, distance: 0.1, firstDistance: 1e-6 },
+        ...{ alignments, magnitudes },
+      });
+      kernels.prodigyUpdate({ ...state, stepSize: 0.1, epsilon: 1e-9, weightDecay: 0.1 });
+      return [...parameters, ...gradientSums, alignments, magnitudes];
     });
   },
   'eigh and cholesky': (fixture) => {

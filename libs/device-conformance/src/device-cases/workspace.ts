@@ -85,6 +85,18 @@ const launches: Launch = {
     tensors: [fixture.tensor(fixture.values([70_001]), [70_001])],
     out: fixture.output([1], 'float32'),
   }),
+  groupNorm: (fixture) => ({
+    x: fixture.tensor(fixture.values([1000, 24]), [1000, 24]),
+    ...{ groups: 4, epsilon: 1e-6, sequences: fixture.sequences([990, 10]), activation: 'silu' },
+    weight: fixture.tensor(fixture.values([24]), [24]),
+    bias: fixture.tensor(fixture.values([24]), [24]),
+    out: fixture.output([1000, 24]),
+  }),
+  gatherPatches: (fixture) => ({
+    x: fixture.tensor(fixture.values([12, 5]), [12, 5]),
+    ...{ height: 3, width: 4, size: 3, stride: 1, before: 1, outWidth: 4, first: 0 },
+    out: fixture.output([12, 45]),
+  }),
   gram: (fixture) => ({
     x: fixture.tensor(fixture.values([150, 33]), [150, 33]),
     out: fixture.tensor(new Float64Array(33 * 33), [33, 33], { dtype: fixture.statistics }),
@@ -129,9 +141,18 @@ async function check<K extends KernelName>(
   assert.equal(budget.inUseBytes, before, `${name}: bytes in use after the call`);
 }
 
-export const workspaceCases: readonly CaseDefinition[] = group(
-  'workspace',
-  Object.fromEntries(
+export const workspaceCases: readonly CaseDefinition[] = group('workspace', {
+  'of attention, heads of 512, is what the profile declares, for the call only': (fixture) => {
+    const [q, k, v, out] = [0, 1, 2, 3].map(() =>
+      fixture.tensor(fixture.values([200, 512]), [200, 512]),
+    ) as [never, never, never, never];
+    const sequences = fixture.sequences([150, 50]);
+    const logSumExp = fixture.output([1, 200], 'float32');
+    const mask = { kind: 'none' } as const;
+    const shape = { heads: 1, kvHeads: 1, scale: 0.05, mask };
+    return check(fixture, 'attention', { q, k, v, sequences, ...shape, out, logSumExp });
+  },
+  ...Object.fromEntries(
     Object.entries(launches).map(([name, options]) => [
       `of ${name} is what the profile declares, for the call only`,
       (fixture: Fixture) =>
@@ -142,4 +163,4 @@ export const workspaceCases: readonly CaseDefinition[] = group(
         ),
     ]),
   ),
-);
+});

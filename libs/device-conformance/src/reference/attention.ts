@@ -11,6 +11,8 @@ export interface AttentionShape {
   readonly softCap?: number;
   /** One more score of every head's softmax, which no value belongs to. */
   readonly sinks?: readonly number[];
+  /** (2 · reach + 1, heads): added to a score, by the key's distance from the query. */
+  readonly relativeBias?: readonly number[];
 }
 
 export interface AttentionInputs {
@@ -27,6 +29,8 @@ interface Query {
   readonly head: number;
   readonly start: number;
   readonly keys: readonly number[];
+  /** Of each key: its position less that of the query. */
+  readonly distances: readonly number[];
 }
 
 function attends(mask: AttentionMask, query: number, key: number): boolean {
@@ -42,10 +46,12 @@ function queries(shape: AttentionShape): Query[] {
     for (let row = first; row < first + length; row += 1) {
       for (let head = 0; head < heads; head += 1) {
         const keyHead = Math.floor(head / (heads / kvHeads));
-        const keys = Array.from({ length }, (_, i) => i)
-          .filter((key) => attends(mask, row - first, key))
-          .map((key) => ((first + key) * kvHeads + keyHead) * headLength);
-        result.push({ row, head, start: (row * heads + head) * headLength, keys });
+        const positions = Array.from({ length }, (_, i) => i).filter((key) =>
+          attends(mask, row - first, key),
+        );
+        const keys = positions.map((key) => ((first + key) * kvHeads + keyHead) * headLength);
+        const distances = positions.map((key) => key - (row - first));
+        result.push({ row, head, start: (row * heads + head) * headLength, keys, distances });
       }
     }
     first += length;
@@ -65,15 +71,27 @@ function product(
   return sum;
 }
 
+function biasOf(
+  table: readonly number[],
+  { heads, head }: { readonly heads: number; readonly head: number },
+  distance: number,
+): number {
+  const reach = (table.length / heads - 1) / 2;
+  return at(table, (reach + Math.min(Math.max(distance, -reach), reach)) * heads + head);
+}
+
 /** log Σ exp of a query's scores, their softmax, and the slope of the soft cap at each. */
 function probabilities(
   { q, k }: AttentionInputs,
-  { head, start, keys }: Query,
-  { headLength, scale, softCap, sinks }: AttentionShape,
+  { head, start, keys, distances }: Query,
+  { heads, headLength, scale, softCap, sinks, relativeBias }: AttentionShape,
 ) {
   const products = keys.map((key) => scale * product(q, start, k, key, headLength));
   const tanhs = softCap === undefined ? [] : products.map((score) => Math.tanh(score / softCap));
-  const scores = softCap === undefined ? products : tanhs.map((tanh) => softCap * tanh);
+  const capped = softCap === undefined ? products : tanhs.map((tanh) => softCap * tanh);
+  const scores = relativeBias
+    ? capped.map((score, j) => score + biasOf(relativeBias, { heads, head }, at(distances, j)))
+    : capped;
   const all = sinks ? [...scores, at(sinks, head)] : scores;
   const largest = Math.max(...all);
   const logSumExp =

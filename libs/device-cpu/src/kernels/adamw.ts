@@ -1,24 +1,20 @@
-import { DeviceError, type AdamwOptions, type Tensor } from '@emloc/device';
+import type { AdamwOptions } from '@emloc/device';
 
-import { assertShape, assertSize } from '../checks.js';
+import { assertShape, partnerOf } from '../checks.js';
+import { gradientClip } from '../gradient-clip.js';
 import { float32 } from '../memory.js';
 
 /** Arithmetic in float64, moments and parameters rounded to float32. */
 export function adamw(options: AdamwOptions): void {
   const { parameters, squaredGradientNorms, maxGradientNorm } = options;
   assertShape('adamw', squaredGradientNorms, [parameters.length]);
-  let total = 0;
-  for (const squaredNorm of float32(squaredGradientNorms)) total += squaredNorm;
-  const gradientScale =
-    maxGradientNorm === Number.POSITIVE_INFINITY
-      ? 1
-      : Math.min(1, maxGradientNorm / (Math.sqrt(total) + 1e-6));
+  const gradientScale = gradientClip(squaredGradientNorms, maxGradientNorm);
   parameters.forEach((parameter, i) => {
     const [gradient, first, second] = [
       options.gradients,
       options.firstMoments,
       options.secondMoments,
-    ].map((list) => partner(list, i, parameter));
+    ].map((list) => float32(partnerOf('adamw', list, i, parameter)));
     update(options, gradientScale, {
       values: float32(parameter),
       gradient,
@@ -33,17 +29,6 @@ interface ParameterState {
   readonly gradient: Float32Array;
   readonly first: Float32Array;
   readonly second: Float32Array;
-}
-
-function partner(list: readonly Tensor[], index: number, parameter: Tensor): Float32Array {
-  const tensor = list[index];
-  if (!tensor)
-    throw new DeviceError(
-      'DEVICE_SHAPE_MISMATCH',
-      `adamw: a list has no entry ${index} for ${parameter.label}`,
-    );
-  assertSize('adamw', tensor, parameter.size);
-  return float32(tensor);
 }
 
 function update(

@@ -3,6 +3,7 @@ import {
   attendedKeys,
   causalMask,
   DeviceError,
+  relativeReach,
   type AttentionBackwardOptions,
   type AttentionMask,
   type AttentionOptions,
@@ -116,6 +117,7 @@ export function checkAttention(kernel: KernelName, options: AttentionOptions): n
   assertShape(kernel, logSumExp, [heads, rows]);
   if (sinks) assertShape(kernel, sinks, [heads]);
   assertScoring(kernel, options);
+  if (options.relativeBias) relativeReach(kernel, options.relativeBias, heads);
   assertSequences(kernel, sequences, rows);
   return headLength;
 }

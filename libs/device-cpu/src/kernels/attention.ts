@@ -1,4 +1,4 @@
-import type { AttentionOptions } from '@emloc/device';
+import type { AttentionOptions, Tensor } from '@emloc/device';
 
 import type { CpuContext } from '../context.js';
 import type { Matrix } from '../linear-algebra.js';
@@ -17,6 +17,7 @@ export function attention(context: CpuContext, options: AttentionOptions): void 
     options.logSumExp,
   ].map(float32) as Float32Arrays<5>;
   const sinks = options.sinks && float32(options.sinks);
+  const biases = options.relativeBias && columnsOf(options.relativeBias);
   const rows = logSumExp.length / heads;
   const scratch = takeTile(context, options);
   const group = heads / kvHeads;
@@ -35,7 +36,8 @@ export function attention(context: CpuContext, options: AttentionOptions): void 
       };
       const { scale, softCap = null } = options;
       const sink = sinks ? (sinks[head] as number) : Number.NEGATIVE_INFINITY;
-      attendTile(context, scratch, { tile, headLength, scale, softCap, sink, ...heads2d });
+      const bias = biases?.[head] ?? null;
+      attendTile(context, scratch, { tile, headLength, scale, softCap, sink, bias, ...heads2d });
       writeLogSumExp(context, scratch, logSumExp, head * rows + tile.queryRow, tile.rows);
     }
   }
@@ -80,6 +82,8 @@ interface TileProduct {
   readonly softCap: number | null;
   /** −∞ for none */
   readonly sink: number;
+  /** By distance of a key from a query, from −reach to reach; null for none. */
+  readonly bias: Float32Array | null;
   readonly q: Matrix<Float32Array>;
   readonly k: Matrix<Float32Array>;
   readonly v: Matrix<Float32Array>;
@@ -89,7 +93,7 @@ interface TileProduct {
 function attendTile(
   { linearAlgebra, scratch, wasm }: CpuContext,
   addresses: TileScratch,
-  { tile, headLength, scale, softCap, sink, q, k, v, out }: TileProduct,
+  { tile, headLength, scale, softCap, sink, bias, q, k, v, out }: TileProduct,
 ): void {
   const { rows, keys, firstEnd, window } = tile;
   const scores = { data: scratch.float32(addresses.scores, rows * keys), stride: keys };
@@ -105,6 +109,7 @@ function attendTile(
     accumulate: false,
   });
   if (softCap !== null) wasm.softCapRow(addresses.scores, rows * keys, softCap, 0);
+  if (bias) addBias(scores.data, tile, bias);
   const { maxima, sums } = addresses;
   wasm.softmaxRows(addresses.scores, rows, keys, firstEnd, window, sink, maxima, sums);
   linearAlgebra.sgemm({
@@ -117,6 +122,28 @@ function attendTile(
     alpha: 1,
     accumulate: false,
   });
+}
+
+/** The columns of (entries, heads), one after another. */
+function columnsOf(table: Tensor): Float32Array[] {
+  const [values, heads] = [float32(table), table.dim(1)];
+  return Array.from({ length: heads }, (_, head) =>
+    Float32Array.from({ length: table.dim(0) }, (__, i) => values[i * heads + head] as number),
+  );
+}
+
+/** Adds to each score the bias of its distance, or that of the largest in its direction. */
+function addBias(scores: Float32Array, tile: QueryTile, bias: Float32Array): void {
+  const { rows, keys, queryRow, keyRow } = tile;
+  const last = bias.length - 1;
+  for (let row = 0, i = 0; row < rows; row += 1) {
+    // Entry of the first key.
+    const first = last / 2 + keyRow - queryRow - row;
+    for (let key = 0; key < keys; key += 1, i += 1) {
+      const entry = Math.min(Math.max(first + key, 0), last);
+      scores[i] = (scores[i] as number) + (bias[entry] as number);
+    }
+  }
 }
 
 function writeLogSumExp(

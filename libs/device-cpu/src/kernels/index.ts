@@ -17,13 +17,17 @@ import { eigh } from './eigh.js';
 import { fill } from './fill.js';
 import { gatedActivation, gatedActivationBackward } from './gated-activation.js';
 import { gatedAdd, gatedAddBackward } from './gated-add.js';
+import { gatherPatches } from './gather-patches.js';
 import { gatherRows } from './gather-rows.js';
 import { gemm } from './gemm.js';
 import { gram } from './gram.js';
+import { groupNorm } from './group-norm.js';
 import { layerNorm, layerNormBackward } from './layer-norm.js';
 import { modulate, modulateBackward } from './modulate.js';
 import { mseLoss } from './mse-loss.js';
 import { outerProducts } from './outer-products.js';
+import { prodigyMoments } from './prodigy-moments.js';
+import { prodigyUpdate } from './prodigy-update.js';
 import { rmsNorm, rmsNormBackward } from './rms-norm.js';
 import { rope } from './rope.js';
 import { scaleBy } from './scale-by.js';
@@ -54,12 +58,14 @@ export function createKernels(context: CpuContext): Kernels {
     gatedActivation: scratched('gatedActivation', gatedActivation),
     gatedActivationBackward: scratched('gatedActivationBackward', gatedActivationBackward),
     crossEntropy: scratched('crossEntropy', crossEntropy),
+    groupNorm: scratched('groupNorm', groupNorm),
     rmsNorm,
     rmsNormBackward,
     layerNorm,
     layerNormBackward,
     rope,
     gatherRows,
+    gatherPatches,
     scatterRows,
     copyBlocks,
     add,
@@ -75,6 +81,8 @@ export function createKernels(context: CpuContext): Kernels {
     mseLoss,
     squaredNorms,
     adamw,
+    prodigyMoments,
+    prodigyUpdate,
     eigh: (options) => eigh(context, options),
     cholesky: (options) => cholesky(context, options),
   };

@@ -1,14 +1,7 @@
-import { at } from '@emloc/checked';
-import { DeviceError, type AdamwOptions, type Tensor } from '@emloc/device';
+import type { AdamwOptions } from '@emloc/device';
 
-import {
-  addressOf,
-  expectDType,
-  expectShape,
-  roundUp,
-  withScratch,
-  type CudaContext,
-} from '../context.js';
+import { addressOf, expectDType, roundUp, withScratch, type CudaContext } from '../context.js';
+import { expectLists } from '../tensor-lists.js';
 import { chunkThreads, tableFor, withAddresses } from '../tensor-table.js';
 
 export function adamwScratchBytes({ parameters }: AdamwOptions): number {
@@ -28,7 +21,7 @@ export function adamw(context: CudaContext, options: AdamwOptions): void {
   } = options;
   const lists = [parameters, gradients, firstMoments, secondMoments];
   if (parameters.length === 0) return;
-  checkLists(parameters, gradients, firstMoments, secondMoments);
+  expectLists('adamw', parameters, gradients, firstMoments, secondMoments);
   expectDType('adamw', ['float32'], squaredGradientNorms);
   const known = tableFor(parameters, 4);
   const { layout } = known;
@@ -54,28 +47,4 @@ export function adamw(context: CudaContext, options: AdamwOptions): void {
       .float32(1 - beta2 ** step)
       .launch('adamw', 'adamw', { grid: [layout.chunkCount], block: chunkThreads });
   });
-}
-
-/** Lists that were found to belong to the first one. */
-const checked = new WeakMap<readonly Tensor[], WeakSet<readonly Tensor[]>>();
-
-function checkLists(
-  parameters: readonly Tensor[],
-  ...others: readonly (readonly Tensor[])[]
-): void {
-  const known = checked.get(parameters) ?? new WeakSet();
-  checked.set(parameters, known);
-  for (const list of [parameters, ...others].filter((candidate) => !known.has(candidate))) {
-    if (list.length !== parameters.length) {
-      throw new DeviceError(
-        'DEVICE_SHAPE_MISMATCH',
-        `cuda: adamw: ${list.length} tensors for ${parameters.length} parameters`,
-      );
-    }
-    list.forEach((tensor, index) => {
-      expectShape('adamw', tensor, at(parameters, index).shape);
-      expectDType('adamw', ['float32'], tensor);
-    });
-    known.add(list);
-  }
 }

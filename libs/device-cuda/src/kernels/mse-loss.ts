@@ -12,14 +12,15 @@ import { isWide, wideCount } from '../wide.js';
 
 export function mseLoss(
   context: CudaContext,
-  { prediction, target, loss, gradientScale }: MseLossOptions,
+  { prediction, target, weights, loss, gradientScale }: MseLossOptions,
 ): void {
   const [rows, columns] = rowsAndColumns('mseLoss', prediction);
   expectShape('mseLoss', target, prediction.shape);
   expectShape('mseLoss', loss, [rows]);
   const dtype = expectDType('mseLoss', ['float32', 'bfloat16'] as const, prediction);
   const targetDType = expectDType('mseLoss', ['float32', dtype] as const, target);
-  expectDType('mseLoss', ['float32'], loss);
+  expectDType('mseLoss', ['float32'], loss, ...(weights ? [weights] : []));
+  if (weights) expectShape('mseLoss', weights, [rows]);
   const [values, goals] = [addressOf(context, prediction), addressOf(context, target)];
   // The wider of the two dtypes says how many elements 16 bytes hold.
   const together = wideCount(targetDType);
@@ -28,6 +29,7 @@ export function mseLoss(
     .begin()
     .pointer(values)
     .pointer(goals)
+    .pointer(weights ? addressOf(context, weights) : 0)
     .pointer(addressOf(context, loss))
     .int32(columns)
     .int32(gradientScale === undefined ? 0 : 1)

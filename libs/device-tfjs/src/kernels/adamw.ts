@@ -1,25 +1,22 @@
-import { DeviceError, type AdamwOptions, type Tensor } from '@emloc/device';
-import { assertShape, assertSize } from '@emloc/device-cpu';
+import type { AdamwOptions, Tensor } from '@emloc/device';
+import { assertShape, partnerOf } from '@emloc/device-cpu';
 import type { Tensor as TfTensor } from '@tensorflow/tfjs-core';
 
 import type { TfjsContext } from '../context.js';
+import { gradientClip } from '../gradient-clip.js';
 
 /** In float32; the bias corrections in float64 on the host. */
 export function adamw(context: TfjsContext, options: AdamwOptions): void {
-  const { tf, memory } = context;
+  const { tf } = context;
   const { parameters, squaredGradientNorms, maxGradientNorm } = options;
   assertShape('adamw', squaredGradientNorms, [parameters.length]);
-  const norm = tf.sqrt(tf.sum(memory.float32(squaredGradientNorms)));
-  const clip =
-    maxGradientNorm === Number.POSITIVE_INFINITY
-      ? null
-      : tf.minimum(1, tf.div(maxGradientNorm, tf.add(norm, 1e-6)));
+  const clip = gradientClip(context, squaredGradientNorms, maxGradientNorm);
   parameters.forEach((parameter, i) => {
     const [gradient, first, second] = [
       options.gradients,
       options.firstMoments,
       options.secondMoments,
-    ].map((list) => partner(list, i, parameter));
+    ].map((list) => partnerOf('adamw', list, i, parameter).reshape([parameter.size]));
     tf.tidy(() =>
       update(context, options, clip, { parameter, gradient, first, second } as ParameterState),
     );
@@ -31,17 +28,6 @@ interface ParameterState {
   readonly gradient: Tensor;
   readonly first: Tensor;
   readonly second: Tensor;
-}
-
-function partner(list: readonly Tensor[], index: number, parameter: Tensor): Tensor {
-  const tensor = list[index];
-  if (!tensor)
-    throw new DeviceError(
-      'DEVICE_SHAPE_MISMATCH',
-      `adamw: a list has no entry ${index} for ${parameter.label}`,
-    );
-  assertSize('adamw', tensor, parameter.size);
-  return tensor.reshape([parameter.size]);
 }
 
 function update(

@@ -2,6 +2,7 @@ import { at, last } from '@emloc/checked';
 import {
   attendedKeys,
   causalMask,
+  relativeReach,
   type AttentionBackwardOptions,
   type AttentionMask,
   type AttentionOptions,
@@ -76,7 +77,12 @@ function attendTile(
 ): { out: tfjs.Tensor2D; logSumExp: tfjs.Tensor2D } {
   const { tf } = context;
   const { heads, kvHeads, v } = options;
-  const scores = maskedScores(context, options, tile, scaledProducts(context, options, tile));
+  const scores = biased(
+    context,
+    options,
+    tile,
+    maskedScores(context, options, tile, scaledProducts(context, options, tile)),
+  );
   const sinks = sinksOf(context, options);
   const largestKey = tf.max(scores, 2, true);
   const largest = sinks ? tf.maximum(largestKey, sinks) : largestKey;
@@ -89,6 +95,26 @@ function attendTile(
     out: byRow(context, tf.reshape(product, [heads, tile.rows, -1]) as tfjs.Tensor3D),
     logSumExp: tf.reshape(tf.add(tf.log(sums), largest), [heads, tile.rows]) as tfjs.Tensor2D,
   };
+}
+
+/** Scores and the bias of each key's distance from each query. */
+function biased(
+  { tf, memory }: TfjsContext,
+  { relativeBias, heads }: AttentionOptions,
+  { row, keyRow, rows, keys }: QueryTile,
+  scores: tfjs.Tensor3D,
+): tfjs.Tensor3D {
+  if (!relativeBias) return scores;
+  const reach = relativeReach('attention', relativeBias, heads);
+  const entries = Int32Array.from({ length: rows * keys }, (_, i) => {
+    const distance = keyRow + (i % keys) - row - Math.floor(i / keys);
+    return reach + Math.min(Math.max(distance, -reach), reach);
+  });
+  return tf.tidy(() => {
+    const table = tf.transpose(memory.float32<tfjs.Tensor2D>(relativeBias));
+    const biases = tf.gather(table, tf.tensor1d(entries, 'int32'), 1);
+    return tf.add(scores, tf.reshape(biases, [heads, rows, keys]));
+  });
 }
 
 /** (heads, 1, 1) */

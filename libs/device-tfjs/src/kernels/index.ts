@@ -16,13 +16,17 @@ import { eigh } from './eigh.js';
 import { fill } from './fill.js';
 import { gatedActivation, gatedActivationBackward } from './gated-activation.js';
 import { gatedAdd, gatedAddBackward } from './gated-add.js';
+import { gatherPatches } from './gather-patches.js';
 import { gatherRows } from './gather-rows.js';
 import { gemm } from './gemm.js';
 import { gram } from './gram.js';
+import { groupNorm } from './group-norm.js';
 import { layerNorm, layerNormBackward } from './layer-norm.js';
 import { modulate, modulateBackward } from './modulate.js';
 import { mseLoss } from './mse-loss.js';
 import { outerProducts } from './outer-products.js';
+import { prodigyMoments } from './prodigy-moments.js';
+import { prodigyUpdate } from './prodigy-update.js';
 import { rmsNorm, rmsNormBackward } from './rms-norm.js';
 import { rope } from './rope.js';
 import { scaleBy } from './scale-by.js';
@@ -50,6 +54,7 @@ export function createKernels(context: TfjsContext): Kernels {
     rmsNormBackward: launched('rmsNormBackward', rmsNormBackward),
     layerNorm: launched('layerNorm', layerNorm),
     layerNormBackward: launched('layerNormBackward', layerNormBackward),
+    groupNorm: launched('groupNorm', groupNorm),
     rope: launched('rope', rope),
     attention: launched('attention', attention),
     attentionBackward: launched('attentionBackward', attentionBackward),
@@ -59,6 +64,7 @@ export function createKernels(context: TfjsContext): Kernels {
     gatedActivation: launched('gatedActivation', gatedActivation),
     gatedActivationBackward: launched('gatedActivationBackward', gatedActivationBackward),
     gatherRows: launched('gatherRows', gatherRows),
+    gatherPatches: launched('gatherPatches', gatherPatches),
     scatterRows: launched('scatterRows', scatterRows),
     copyBlocks: launched('copyBlocks', copyBlocks),
     outerProducts: launched('outerProducts', outerProducts),
@@ -76,6 +82,8 @@ export function createKernels(context: TfjsContext): Kernels {
     mseLoss: launched('mseLoss', mseLoss),
     squaredNorms: launched('squaredNorms', squaredNorms),
     adamw: launched('adamw', adamw),
+    prodigyMoments: launched('prodigyMoments', prodigyMoments),
+    prodigyUpdate: launched('prodigyUpdate', prodigyUpdate),
     gram: launched('gram', gram),
     eigh: (options) => eigh(context, options),
     cholesky: (options) => cholesky(context, options),

@@ -5,14 +5,23 @@ import type { TfjsContext } from '../context.js';
 
 export function mseLoss(
   { tf, memory }: TfjsContext,
-  { prediction, target, loss, gradientScale }: MseLossOptions,
+  { prediction, target, weights, loss, gradientScale }: MseLossOptions,
 ): void {
   const [rows, width] = matrix('mseLoss', prediction);
   assertShape('mseLoss', target, prediction.shape);
   assertShape('mseLoss', loss, [rows]);
+  if (weights) assertShape('mseLoss', weights, [rows]);
   if (prediction.size === 0) return;
   const difference = tf.sub(memory.float32(prediction), memory.float32(target));
-  memory.write(loss, tf.mean(tf.square(difference), 1));
-  if (gradientScale !== undefined)
-    memory.write(prediction, tf.mul(difference, (2 * gradientScale) / width));
+  const means = tf.mean(tf.square(difference), 1);
+  memory.write(loss, weights ? tf.mul(means, memory.float32(weights)) : means);
+  if (gradientScale === undefined) return;
+  const factor = (2 * gradientScale) / width;
+  memory.write(
+    prediction,
+    tf.mul(
+      difference,
+      weights ? tf.mul(memory.float32(weights.reshape([rows, 1])), factor) : factor,
+    ),
+  );
 }

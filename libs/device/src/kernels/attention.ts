@@ -1,4 +1,9 @@
-import { assertScoring, attendedPairs, type AttentionMask } from '../attention-mask.js';
+import {
+  assertScoring,
+  attendedPairs,
+  relativeReach,
+  type AttentionMask,
+} from '../attention-mask.js';
 import { assertCount, assertLive, assertShape, matrix } from '../checks.js';
 import type { LaunchedKernel } from '../kernel.js';
 import { probePositions, probeRows, type ProbeOperands, type ProbeShape } from '../probe.js';
@@ -34,9 +39,15 @@ export interface AttentionOptions {
    * it has no gradient.
    */
   readonly sinks?: Tensor;
+  /**
+   * (2 · reach + 1, heads), compute dtype: added to the score, after the soft cap, of a query at
+   * position i and a key at j is the row reach + min(max(j − i, −reach), reach). The backward has
+   * no such term.
+   */
+  readonly relativeBias?: Tensor;
 }
 
-export interface AttentionBackwardOptions extends Omit<AttentionOptions, 'out'> {
+export interface AttentionBackwardOptions extends Omit<AttentionOptions, 'out' | 'relativeBias'> {
   readonly out: Tensor;
   readonly dOut: Tensor;
   /** Overwritten; shapes of q, k and v. */
@@ -108,6 +119,7 @@ function checkAttention(
   if (sinks) assertShape(kernel, sinks, [heads]);
   assertLive(...(sinks ? [sinks] : []));
   assertScoring(kernel, options);
+  if (options.relativeBias) relativeReach(kernel, options.relativeBias, heads);
   assertCount(kernel, 'last sequence offset', sequences.offsets.at(-1) ?? 0, rows);
   return headLength;
 }

@@ -12,13 +12,17 @@ import { eigh } from './eigh.js';
 import { fill } from './fill.js';
 import { gatedActivation, gatedActivationBackward } from './gated-activation.js';
 import { gatedAdd, gatedAddBackward } from './gated-add.js';
+import { gatherPatches } from './gather-patches.js';
 import { gatherRows } from './gather-rows.js';
 import { gemm } from './gemm.js';
 import { gram } from './gram.js';
+import { groupNorm } from './group-norm.js';
 import { layerNorm, layerNormBackward } from './layer-norm.js';
 import { modulate, modulateBackward } from './modulate.js';
 import { mseLoss } from './mse-loss.js';
 import { outerProducts } from './outer-products.js';
+import { prodigyMoments } from './prodigy-moments.js';
+import { prodigyUpdate } from './prodigy-update.js';
 import { rmsNorm, rmsNormBackward } from './rms-norm.js';
 import { rope } from './rope.js';
 import { scaleBy } from './scale-by.js';
@@ -32,6 +36,7 @@ const launchedKernels = Object.freeze({
   rmsNormBackward,
   layerNorm,
   layerNormBackward,
+  groupNorm,
   rope,
   attention,
   attentionBackward,
@@ -41,6 +46,7 @@ const launchedKernels = Object.freeze({
   gatedActivation,
   gatedActivationBackward,
   gatherRows,
+  gatherPatches,
   scatterRows,
   copyBlocks,
   outerProducts,
@@ -58,6 +64,8 @@ const launchedKernels = Object.freeze({
   gatedAddBackward,
   squaredNorms,
   adamw,
+  prodigyMoments,
+  prodigyUpdate,
   gram,
 });
 

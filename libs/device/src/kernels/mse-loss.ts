@@ -3,26 +3,33 @@ import type { LaunchedKernel } from '../kernel.js';
 import type { Tensor } from '../tensor.js';
 import { streaming } from '../work.js';
 
-/** The mean of squared differences of each row, and optionally the gradient of their sum. */
+/**
+ * The mean of squared differences of each row, times the row's weight, and optionally the gradient
+ * of their sum.
+ */
 export interface MseLossOptions {
   /**
-   * (N, d). Overwritten by gradientScale · 2 (prediction − target) / d when `gradientScale` is
-   * given.
+   * (N, d). Overwritten by gradientScale · weight · 2 (prediction − target) / d when `gradientScale`
+   * is given.
    */
   readonly prediction: Tensor;
   /** (N, d), dtype of `prediction` or float32 */
   readonly target: Tensor;
-  /** float32 (N): the mean over the columns */
+  /** float32 (N); absent: 1 each */
+  readonly weights?: Tensor | undefined;
+  /** float32 (N): weight · the mean over the columns */
   readonly loss: Tensor;
   readonly gradientScale?: number;
 }
 
 export const mseLoss: LaunchedKernel<MseLossOptions> = {
-  work({ prediction, target, loss, gradientScale }) {
+  work({ prediction, target, weights, loss, gradientScale }) {
     const [rows] = matrix('mseLoss', prediction);
     assertShape('mseLoss', target, prediction.shape);
     assertShape('mseLoss', loss, [rows]);
+    const weighing = weights ? [weights] : [];
+    for (const tensor of weighing) assertShape('mseLoss', tensor, [rows]);
     const written = gradientScale === undefined ? [] : [prediction];
-    return streaming(prediction, 3, [prediction, target, loss, ...written]);
+    return streaming(prediction, 3, [prediction, target, ...weighing, loss, ...written]);
   },
 };

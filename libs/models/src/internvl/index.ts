@@ -144,6 +144,7 @@ function internvlShape(text: DecoderShape, { vision, images }: Parts): ModelShap
         family: 'internvl',
         others: { ...chain.others, within: null },
         images,
+        diffusion: null,
         blocks: [
           ...visionBlocks(vision(names), text.hiddenSize),
           ...chain.blocks.map((block) => withWholeLast(block, text)),

@@ -7,7 +7,7 @@ import {
   type TextSource,
 } from '@emloc/dataset';
 import type { DeviceAdapter, PagedModel, Sampling } from '@emloc/finetune';
-import type { Model } from '@emloc/models';
+import { textLimits, type Model } from '@emloc/models';
 import { createMetric, type MetricName, type Reference } from '@emloc/tasks';
 
 import { rowsWith, type JobImages } from '../job/images.js';
@@ -73,7 +73,7 @@ export async function rowQuestions(
   const prompts = asked.map((row) =>
     promptRow({ ...row, ids: row.ids.slice(0, answerStart(row)) }),
   );
-  const { maxPositions } = model.layout.text;
+  const { maxPositions } = textLimits(model.layout);
   return {
     ...{ tokenizer: await loadTokenizer(source.folder, source), rows: asked, scoring },
     task: answerTask(rowsWith(images)(prompts), { maxNewTokens, maxPositions, batch }),

@@ -1,5 +1,5 @@
 import type { TextSource } from '@emloc/dataset';
-import type { ImageLimits, Model, ModelLayout } from '@emloc/models';
+import { textLimits, type ImageLimits, type Model, type ModelLayout } from '@emloc/models';
 
 import { PipelineError } from '../errors.js';
 import { utcDay, type TuneOptions } from '../options/resolve.js';
@@ -61,7 +61,7 @@ export function textSourceOf(
   const { images, ...record } = textRecordOf(options, layout);
   return {
     folder: options.model,
-    vocabularySize: layout.text.vocabularySize,
+    vocabularySize: textLimits(layout).vocabularySize,
     ...record,
     images: images &&
       layout.images && {

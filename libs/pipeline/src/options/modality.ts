@@ -1,4 +1,4 @@
-import type { ModelLayout } from '@emloc/models';
+import { textLimits, type ModelLayout } from '@emloc/models';
 
 import { maxLengthOf } from './max-length.js';
 import type { TuneOptions } from './resolve.js';
@@ -29,7 +29,7 @@ export function withModality<O extends Pick<TuneOptions, ModalityOptions>>(
   const defaults = defaultsOf(layout);
   return {
     ...options,
-    maxLength: maxLengthOf(options.maxLength, layout.text, defaults.maxLength),
+    maxLength: maxLengthOf(options.maxLength, textLimits(layout), defaults.maxLength),
     alpha: options.alpha ?? defaults.alpha,
     learningRate: options.learningRate ?? defaults.learningRate,
   };
@@ -37,9 +37,9 @@ export function withModality<O extends Pick<TuneOptions, ModalityOptions>>(
 
 /** Tokens that rows are cut to where they are only looked at or scored: what the model can read. */
 export function readableLength(given: number | null, layout: Limits): number {
-  const { maxPositions } = layout.text;
+  const { maxPositions } = textLimits(layout);
   const most = given === null ? null : Math.min(given, maxPositions);
-  return maxLengthOf(most, layout.text, defaultsOf(layout).maxLength);
+  return maxLengthOf(most, textLimits(layout), defaultsOf(layout).maxLength);
 }
 
 function defaultsOf({ images: limits }: Limits): ModalityDefaults {

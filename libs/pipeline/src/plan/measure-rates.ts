@@ -46,13 +46,16 @@ export async function measureRates(device: Device, shape: BenchmarkShape): Promi
   return { kernels, otherwise: streaming, ...(await transferRates(device)) };
 }
 
+/** Columns of logits that are timed for a model that has none. */
+const noVocabulary = 1024;
+
 /** Sizes of operands like those of the model's widest block. */
 function probeShape({ layout, sequences, sequenceLength, loraRank }: BenchmarkShape): ProbeShape {
   const { linears, text } = layout;
   const widest = linears.reduce((most, linear) =>
     linear.outFeatures > most.outFeatures ? linear : most,
   );
-  const headDim = Math.max(...[...layout.ropes.values()].map(({ spec }) => spec.rotaryDim));
+  const headDim = headDimOf(layout);
   const hiddenSize = widest.inFeatures;
   return {
     sequences,
@@ -60,10 +63,16 @@ function probeShape({ layout, sequences, sequenceLength, loraRank }: BenchmarkSh
     hiddenSize,
     heads: Math.max(1, Math.round(hiddenSize / headDim)),
     headDim,
-    vocabularySize: text.vocabularySize,
+    vocabularySize: text?.vocabularySize ?? noVocabulary,
     widest,
     loraRank,
   };
+}
+
+/** What a head has at least. */
+function headDimOf({ ropes, diffusion }: ModelLayout): number {
+  if (diffusion) return diffusion.ropeAxes.reduce((sum, axis) => sum + axis, 0);
+  return Math.max(...[...ropes.values()].map(({ spec }) => spec.rotaryDim));
 }
 
 /** Null for a kernel without a probe: it streams. */

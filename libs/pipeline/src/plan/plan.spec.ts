@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { at } from '@emloc/checked';
 import { Device, MemoryBudget, type DeviceRates } from '@emloc/device';
 import { cpuProfile, createCpuBackend } from '@emloc/device-cpu';
 import { openModel } from '@emloc/models';
@@ -110,7 +111,7 @@ describe('planJob', () => {
     const budgetBytes = 2 ** 30;
     const job = await prepareJob(workspace.options({ vramBytes: budgetBytes, targets }));
     const { train, refine } = await requireMemory({ job, profile: cpuProfile, budgetBytes });
-    const { count } = job.model.layout.numbered;
+    const { count } = at(job.model.layout.numbered, 0);
     await job.close();
     expect(train.keptBlocks).toBe(expected(count));
     expect(refine.keptBlocks).toBe(expected(count));

@@ -111,6 +111,12 @@ describe('records', () => {
     expect(
       stageProgressFromRecord(travelled(stageProgressToRecord({ before: evaluation, state }))),
     ).toEqual({ before: evaluation, state });
+    const prodigy = { gradientSums: moments, distance: 0.1 + 0.2, numerator: 1e-17 / 3 };
+    expect(
+      stageProgressFromRecord(
+        travelled(stageProgressToRecord({ before: null, state: { ...state, prodigy } })),
+      ),
+    ).toEqual({ before: null, state: { ...state, prodigy } });
     const tuned = {
       adapter,
       before: null,

@@ -7,23 +7,32 @@ import { adapterFromRecord, adapterToRecord, parametersOf } from './adapter.js';
 import { float32Tensor, hasFields, RecordReader, type TensorRecord } from './tensor-record.js';
 
 /**
- * An adapter's record with its moments beside each matrix: `NAME.first_moment` and
- * `NAME.second_moment`.
+ * An adapter's record with what the optimizer keeps beside each matrix: `NAME.first_moment`,
+ * `NAME.second_moment` and, of Prodigy, `NAME.gradient_sum`.
  */
 function trainingStateToRecord({
   adapter,
   firstMoments,
   secondMoments,
+  prodigy,
   ...numbers
 }: TrainingState): TensorRecord {
   const { tensors, attributes } = adapterToRecord(adapter);
-  const moments = parametersOf(adapter).flatMap(({ name, shape }, index) => [
+  const kept = parametersOf(adapter).flatMap(({ name, shape }, index) => [
     float32Tensor(`${name}.first_moment`, shape, at(firstMoments, index)),
     float32Tensor(`${name}.second_moment`, shape, at(secondMoments, index)),
+    ...(prodigy
+      ? [float32Tensor(`${name}.gradient_sum`, shape, at(prodigy.gradientSums, index))]
+      : []),
   ]);
+  const estimate = prodigy && { distance: prodigy.distance, numerator: prodigy.numerator };
   return {
-    tensors: [...tensors, ...moments],
-    attributes: { ...attributes, training: JSON.stringify(numbers) },
+    tensors: [...tensors, ...kept],
+    attributes: {
+      ...attributes,
+      training: JSON.stringify(numbers),
+      ...(estimate ? { prodigy: JSON.stringify(estimate) } : {}),
+    },
   };
 }
 
@@ -33,18 +42,19 @@ function trainingStateFromRecord(record: TensorRecord): TrainingState {
   const adapter = adapterFromRecord(record);
   const { step, tokens, seconds, finalLoss } = reader.json('training', isNumbers);
   const parameters = parametersOf(adapter);
+  const read = (kind: string): Float32Array[] =>
+    parameters.map(({ name, shape }) => reader.float32(`${name}.${kind}`, shape));
+  const estimate =
+    record.attributes['prodigy'] === undefined ? null : reader.json('prodigy', isEstimate);
   return {
     step,
     tokens,
     seconds,
     finalLoss,
     adapter,
-    firstMoments: parameters.map(({ name, shape }) =>
-      reader.float32(`${name}.first_moment`, shape),
-    ),
-    secondMoments: parameters.map(({ name, shape }) =>
-      reader.float32(`${name}.second_moment`, shape),
-    ),
+    firstMoments: read('first_moment'),
+    secondMoments: read('second_moment'),
+    ...(estimate ? { prodigy: { ...estimate, gradientSums: read('gradient_sum') } } : {}),
   };
 }
 
@@ -74,6 +84,12 @@ export function isEvaluation(value: unknown): value is Evaluation {
 
 export function isEvaluationOrNull(value: unknown): value is Evaluation | null {
   return value === null || isEvaluation(value);
+}
+
+function isEstimate(
+  value: unknown,
+): value is { readonly distance: number; readonly numerator: number } {
+  return hasFields(value, { distance: 'number', numerator: 'number' });
 }
 
 function isNumbers(

@@ -3,7 +3,7 @@ import type { LoraAdapter } from '@emloc/checkpoint';
 import type { CrossEntropyOptions } from '@emloc/device';
 import { createCpuBackend } from '@emloc/device-cpu';
 import { DeviceAdapter, gradientsOf } from '@emloc/finetune';
-import { linearModules, type ModelLayout } from '@emloc/models';
+import { linearModules, textLimits, type ModelLayout } from '@emloc/models';
 
 import { fullRow, oneBatch, openFixture } from '../../test/fixtures.js';
 import { TextRows } from './text-rows.js';
@@ -86,7 +86,7 @@ describe.each(['demo-5m', 'tiny-qwen2'] as const)('%s against transformers', (na
     await evaluateText({ model: fixture.paged, batches: oneBatch(ends), variants: [null] });
     await Promise.all(pending);
     const [all] = rows;
-    const vocabulary = fixture.model.layout.text.vocabularySize;
+    const vocabulary = textLimits(fixture.model.layout).vocabularySize;
     expect(rows).toHaveLength(1);
     expect(all).toHaveLength(2 * golden.logits.length * vocabulary);
     golden.logits.forEach((reference, text) => {

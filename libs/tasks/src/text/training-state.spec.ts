@@ -1,6 +1,7 @@
 import type { LoraAdapter } from '@emloc/checkpoint';
 import {
   defaultAdamw,
+  defaultProdigy,
   initialAdapter,
   train,
   type TrainingState,
@@ -49,6 +50,7 @@ async function run(
 async function statesOf(
   everySteps: number,
   abortAfter?: number,
+  overrides: Partial<TrainOptions> = {},
 ): Promise<readonly TrainingState[]> {
   const states: TrainingState[] = [];
   const abort = new AbortController();
@@ -56,7 +58,10 @@ async function statesOf(
   const onStep = ({ step }: { step: number }): void => {
     if (step === abortAfter) abort.abort(new Error('enough'));
   };
-  const running = run({ checkpoint: { everySteps, save }, onStep, signal: abort.signal });
+  const running = run({
+    ...{ checkpoint: { everySteps, save }, onStep, signal: abort.signal },
+    ...overrides,
+  });
   await (abortAfter === undefined ? running : expect(running).rejects.toThrow('enough'));
   return states;
 }
@@ -81,25 +86,31 @@ describe('states of training', () => {
     expect((await statesOf(3, 3)).map(({ step }) => step)).toEqual([3]);
   });
 
-  it('each lead to the bits of one run, under another budget too', async () => {
-    const whole = await run();
-    const states = await statesOf(1);
-    expect(states).toHaveLength(batches.length);
-    for (const state of states) {
-      const reports: number[] = [];
-      const resumed = await run(
-        { resume: state, onStep: ({ step }) => reports.push(step) },
-        { weights: 'least' },
-      );
-      expect(bitsOf(resumed.adapter)).toEqual(bitsOf(whole.adapter));
-      expect([resumed.steps, resumed.tokens, resumed.finalLoss]).toEqual([
-        whole.steps,
-        whole.tokens,
-        whole.finalLoss,
-      ]);
-      expect(reports).toEqual([1, 2, 3, 4, 5].slice(state.step));
-    }
-  });
+  it.each([
+    ['AdamW', defaultAdamw],
+    ['Prodigy', defaultProdigy],
+  ])(
+    'each lead to the bits of one run of %s, under another budget too',
+    async (_name, optimizer) => {
+      const whole = await run({ optimizer });
+      const states = await statesOf(1, undefined, { optimizer });
+      expect(states).toHaveLength(batches.length);
+      for (const state of states) {
+        const reports: number[] = [];
+        const resumed = await run(
+          { optimizer, resume: state, onStep: ({ step }) => reports.push(step) },
+          { weights: 'least' },
+        );
+        expect(bitsOf(resumed.adapter)).toEqual(bitsOf(whole.adapter));
+        expect([resumed.steps, resumed.tokens, resumed.finalLoss]).toEqual([
+          whole.steps,
+          whole.tokens,
+          whole.finalLoss,
+        ]);
+        expect(reports).toEqual([1, 2, 3, 4, 5].slice(state.step));
+      }
+    },
+  );
 
   it('need their moments: without them the bits are others', async () => {
     const [state] = await statesOf(2);
@@ -111,6 +122,14 @@ describe('states of training', () => {
     expect(bitsOf((await run({ resume: forgetful })).adapter)).not.toEqual(
       bitsOf((await run({ resume: state })).adapter),
     );
+  });
+
+  it('of another optimizer are refused', async () => {
+    const [state] = await statesOf(2);
+    await expect(run({ resume: state, optimizer: defaultProdigy })).rejects.toMatchObject({
+      code: 'FINETUNE_INVALID_STATE',
+      message: expect.stringMatching(/one of adamw, the run uses prodigy/),
+    });
   });
 
   it('of another run are refused', async () => {

@@ -1,4 +1,13 @@
-import { copyFile, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import {
+  copyFile,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 
 import {
@@ -9,8 +18,8 @@ import {
   tinyTensors,
   writeTinyModel,
 } from '../test/fixtures.js';
-import { openCheckpoint } from './checkpoint.js';
 import { fromFloat32 } from './floats.js';
+import { openCheckpoint } from './open-checkpoint.js';
 import { writeSafetensors } from './write-safetensors.js';
 
 const indexName = 'model.safetensors.index.json';
@@ -179,6 +188,74 @@ describe('an index that disagrees with its shards', () => {
     }));
 });
 
+describe('the weights of a component of diffusers', () => {
+  const transformed = async (folder: string, shards: number, stem: (name: string) => string) => {
+    await writeTinyModel(folder, { dtype: 'bfloat16', shards });
+    for (const name of await readdir(folder)) {
+      const text = name.endsWith('.index.json') ? await readFile(join(folder, name), 'utf8') : null;
+      if (text !== null) {
+        const map = text.replace(/model-[\w-]+\.safetensors/g, (file) => stem(file));
+        await writeFile(join(folder, name), map);
+      }
+      await rename(join(folder, name), join(folder, stem(name)));
+    }
+  };
+  const renamed =
+    (stem: string, variant = '') =>
+    (name: string): string =>
+      name
+        .replace(/^model(-|\.safetensors$)/, `${stem}${variant}$1`)
+        .replace(/^model(.*)index.json$/, `${stem}$1index${variant}.json`);
+
+  it.each(
+    [1, 3].flatMap((shards) =>
+      ['model', 'diffusion_pytorch_model'].flatMap((stem) =>
+        ['', '.fp16', '.bf16', '.fp32'].map((variant) => ({ shards, stem, variant })),
+      ),
+    ),
+  )('are found in $shards files called $stem$variant', ({ shards, stem, variant }) =>
+    inFolder(async (folder) => {
+      await transformed(folder, shards, renamed(stem, variant));
+      await using checkpoint = await openCheckpoint(folder);
+      expect(checkpoint.tensors.size).toBe(tinyTensors().size);
+      const files = [...checkpoint.tensors.values()].map(({ file }) => file);
+      expect(files.every((file) => file.startsWith(`${stem}${variant}`))).toBe(true);
+    }),
+  );
+
+  it('are those without a variant where both are there', () =>
+    inFolder(async (folder) => {
+      await transformed(folder, 2, renamed('diffusion_pytorch_model'));
+      await writeFile(join(folder, 'diffusion_pytorch_model.fp16.safetensors'), 'not looked into');
+      await using checkpoint = await openCheckpoint(folder);
+      expect(checkpoint.tensors.size).toBe(tinyTensors().size);
+    }));
+
+  it('are refused where several may be meant, or an index is missing', () =>
+    inFolder(async (folder) => {
+      await transformed(folder, 1, renamed('diffusion_pytorch_model', '.fp16'));
+      await writeFile(join(folder, 'diffusion_pytorch_model.bf16.safetensors'), '');
+      await expectRefusal(
+        openCheckpoint(folder),
+        'CHECKPOINT_INVALID_INDEX',
+        /weights of both diffusion_pytorch_model.fp16.safetensors and diffusion_pytorch_model.bf16.safetensors/,
+      );
+      await writeFile(join(folder, 'diffusion_pytorch_model-00001-of-00002.safetensors'), '');
+      await expectRefusal(
+        openCheckpoint(folder),
+        'CHECKPOINT_UNSUPPORTED_FORMAT',
+        /need diffusion_pytorch_model.safetensors.index.json, which is missing/,
+      );
+      await writeFile(join(folder, 'diffusion_pytorch_model.safetensors'), '');
+      await writeFile(join(folder, 'model.safetensors'), '');
+      await expectRefusal(
+        openCheckpoint(folder),
+        'CHECKPOINT_INVALID_INDEX',
+        /both model.safetensors and diffusion_pytorch_model.safetensors/,
+      );
+    }));
+});
+
 describe('a folder that is no checkpoint', () => {
   it.each([
     [
@@ -192,6 +269,16 @@ describe('a folder that is no checkpoint', () => {
       'model-00001-of-00002.safetensors',
       'CHECKPOINT_UNSUPPORTED_FORMAT',
       /index.json, which is missing/,
+    ],
+    [
+      'pytorch_lora_weights.safetensors',
+      'CHECKPOINT_UNSUPPORTED_FORMAT',
+      /no model.safetensors: it is an adapter/,
+    ],
+    [
+      'diffusion_pytorch_model.bin',
+      'CHECKPOINT_UNSUPPORTED_FORMAT',
+      /but no diffusion_pytorch_model.safetensors: pickled/,
     ],
     ['README.md', 'CHECKPOINT_NOT_FOUND', /neither model.safetensors nor/],
   ] as const)('with only %s is refused', (name, code, message) =>

@@ -1,0 +1,165 @@
+import { at } from '@emloc/checked';
+import { createRandom, type Random } from '@emloc/dataset';
+import type { NoiseSchedule } from '@emloc/models';
+
+import { latentRows, type LatentSize } from './latents.js';
+import { levelIndex, type NoiseScheme } from './noise-levels.js';
+
+/** An image of a data set, as far as draws depend on it. */
+export interface Picture {
+  /** Number of its caption: images with the same one share it. */
+  readonly caption: number;
+  /** Of its latents. */
+  readonly size: LatentSize;
+  /** Whether it shows the class and not the subject: for prior preservation. */
+  readonly isClass: boolean;
+}
+
+/** A sample of a loss: an image with noise. */
+export interface Draw {
+  /** Number of the picture. */
+  readonly picture: number;
+  /** Index of the noise level, 0 for pure noise. */
+  readonly level: number;
+  /** What the noise, and the draw from the image's distribution, come of. */
+  readonly seed: number;
+}
+
+/** What draws of all kinds come of. */
+export interface DrawInputs {
+  readonly pictures: readonly Picture[];
+  readonly seed: number;
+  readonly scheme: NoiseScheme;
+  readonly schedule: NoiseSchedule;
+  /** Latent pixels along a side of a row's patch. */
+  readonly patch: number;
+}
+
+export interface TrainingDrawInputs extends DrawInputs {
+  /** Pictures that are trained on, by number; those of the class come beside. */
+  readonly trained: readonly number[];
+  readonly steps: number;
+  /** Draws of trained pictures in a micro-batch. */
+  readonly batchRows: number;
+  /** Micro-batches of a step. */
+  readonly accumulation: number;
+}
+
+export interface TrainingDraws {
+  readonly draws: readonly Draw[];
+  /** Numbers of draws per micro-batch per step. */
+  readonly batches: readonly (readonly (readonly number[])[])[];
+}
+
+/** With so many pictures, some can be kept from training to score on. */
+const picturesPerHeldOut = 8;
+
+/**
+ * Pictures to score on instead of training on them: one of each eight of the subject, none of fewer.
+ */
+export function heldOutPictures(pictures: readonly Picture[], seed: number): readonly number[] {
+  const subjects = numbersOf(pictures, { isClass: false });
+  const count = Math.floor(subjects.length / picturesPerHeldOut);
+  const order = createRandom(seed, 'held-out pictures').shuffle([...subjects]);
+  return order.slice(0, count).sort((a, b) => a - b);
+}
+
+/** Numbers of the pictures of the subject, or of those of the class. */
+export function numbersOf(
+  pictures: readonly Picture[],
+  { isClass }: Pick<Picture, 'isClass'>,
+): readonly number[] {
+  return [...pictures.keys()].filter((number) => at(pictures, number).isClass === isClass);
+}
+
+/**
+ * The draws of a training run. Each depends on seed, step and row alone; pictures take turns, each
+ * once in an order of its own per round. Where there are pictures of the class, every draw of the
+ * subject has one of the class in the same micro-batch.
+ */
+export function trainingDraws(inputs: TrainingDrawInputs): TrainingDraws {
+  const { pictures, trained, steps, batchRows, accumulation, seed } = inputs;
+  const classes = numbersOf(pictures, { isClass: true });
+  const subject = new Turns(trained, (round) => createRandom(seed, `pictures of round ${round}`));
+  const prior = new Turns(classes, (round) => createRandom(seed, `class of round ${round}`));
+  const draws: Draw[] = [];
+  const batches = range(steps, (step) =>
+    range(accumulation, (part) => {
+      const rows = range(
+        batchRows,
+        (row) => step * accumulation * batchRows + part * batchRows + row,
+      );
+      const name = (turn: number): string =>
+        `step ${step} row ${turn - step * accumulation * batchRows}`;
+      const made = rows.map((turn) =>
+        drawOf(inputs, subject.picture(turn), createRandom(seed, `draw of ${name(turn)}`)),
+      );
+      if (classes.length > 0)
+        for (const turn of rows)
+          made.push(
+            drawOf(inputs, prior.picture(turn), createRandom(seed, `class draw of ${name(turn)}`)),
+          );
+      draws.push(...made);
+      return range(made.length, (index) => draws.length - made.length + index);
+    }),
+  );
+  return { draws, batches };
+}
+
+/**
+ * Draws that stay the same all the time, for calibration or for scores: pictures take turns, noise
+ * levels stand in the middles of equal shares of the scheme.
+ * @param purpose another one gives other noise
+ */
+export function fixedDraws(
+  inputs: DrawInputs & { readonly of: readonly number[]; readonly count: number },
+  purpose: 'calibration' | 'validation',
+): Draw[] {
+  const { of, count, pictures, seed, scheme, schedule, patch } = inputs;
+  return range(count, (index) => {
+    const picture = at(of, index % of.length);
+    const rows = latentRows(at(pictures, picture).size, { patch });
+    return {
+      picture,
+      level: levelIndex((index + 0.5) / count, { scheme, schedule, rows }),
+      seed: seedFrom(createRandom(seed, `${purpose} draw ${index}`)),
+    };
+  });
+}
+
+function drawOf(
+  { pictures, scheme, schedule, patch }: DrawInputs,
+  picture: number,
+  random: Random,
+): Draw {
+  const rows = latentRows(at(pictures, picture).size, { patch });
+  // Never 0, where a normal distribution has no quantile.
+  const uniform = Math.max(random.nextFloat(), 2 ** -54);
+  const level = levelIndex(uniform, { scheme, schedule, rows });
+  return { picture, level, seed: seedFrom(random) };
+}
+
+function seedFrom(random: Random): number {
+  return random.nextInt(2 ** 32);
+}
+
+/** Members of a list in rounds, each round in an order of its own. */
+class Turns {
+  readonly #rounds = new Map<number, readonly number[]>();
+
+  constructor(
+    private readonly members: readonly number[],
+    private readonly randomOf: (round: number) => Random,
+  ) {}
+
+  picture(turn: number): number {
+    const round = Math.floor(turn / this.members.length);
+    const order = this.#rounds.get(round) ?? this.randomOf(round).shuffle([...this.members]);
+    this.#rounds.set(round, order);
+    return at(order, turn % this.members.length);
+  }
+}
+
+function range<T>(count: number, of: (index: number) => T): T[] {
+  return Array.from({ length: count }, (_, index) => of(index));
+}
