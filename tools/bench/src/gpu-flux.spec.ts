@@ -1,4 +1,3 @@
-import { Device, MemoryBudget } from '@emloc/device';
 import { createCpuBackend } from '@emloc/device-cpu';
 import { cudaProfile } from '@emloc/device-cuda';
 import { parameterCount } from '@emloc/models';
