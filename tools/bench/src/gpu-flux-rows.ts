@@ -1,7 +1,7 @@
 import { Device, MemoryBudget } from '@emloc/device';
 import { cudaProfile } from '@emloc/device-cuda';
 import { createNullBackend } from '@emloc/device-null';
-import { deviceBytes } from '@emloc/weight-pager';
+import { allDeviceBytes } from '@emloc/weight-pager';
 
 import { note, peakBytes, profileStep, withCard } from './gpu-card.js';
 import {
@@ -122,5 +122,5 @@ function weightBytes({ original }: SyntheticFlux): number {
     createNullBackend(cudaProfile()),
     new MemoryBudget(Number.POSITIVE_INFINITY),
   );
-  return original.layers.reduce((sum, layer) => sum + deviceBytes(layer, device), 0);
+  return allDeviceBytes(original, device);
 }

@@ -10,7 +10,7 @@ import {
   type ModelLayout,
   type ValueShape,
 } from '@emloc/models';
-import { deviceBytes, openPager, type LayerSource } from '@emloc/weight-pager';
+import { allDeviceBytes, openPager, type LayerSource } from '@emloc/weight-pager';
 
 import { RandomDraws } from './flux-rows.js';
 import { fluxConfigs } from './flux-shape.js';
@@ -93,7 +93,7 @@ export async function runForwards(
   const pager = openPager({
     device,
     source: model.original,
-    deviceBytes: model.original.layers.reduce((sum, layer) => sum + deviceBytes(layer, device), 0),
+    deviceBytes: allDeviceBytes(model.original, device),
     hostBytes: Number.POSITIVE_INFINITY,
   });
   const draws = new RandomDraws({ ...model, size, hasTarget: false });
