@@ -14,6 +14,7 @@ export { type OptionCommand, type OptionSpec } from './options/kinds.js';
 export { optionsFor, optionTable, type NamedOption, type OptionsOf } from './options/table.js';
 export { stageNames, type StageName, type JobEvent, type JobObserver } from './job/observer.js';
 export { type Job } from './job/job.js';
+export { type JobReport } from './job/report.js';
 export { prepareJob } from './job/prepare-job.js';
 export { type StartMode } from './disk/job-folder.js';
 export { type TensorRecord } from './records/tensor-record.js';

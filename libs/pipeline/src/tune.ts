@@ -48,11 +48,11 @@ import type { EmulatorReport, JobResult, ValidationLosses } from './job/job-resu
 import { onModel, type Job, type PrepareHost } from './job/job.js';
 import type { JobObserver } from './job/observer.js';
 import { prepareJob } from './job/prepare-job.js';
+import { countsOf } from './job/report.js';
 import { runJob } from './job/run-job.js';
 import { StageClock, type StageReport } from './job/stage-clock.js';
 import { assertInteger } from './options/checks.js';
 import { defaultCheckpointSteps, type TuneOptions } from './options/resolve.js';
-import { inferenceBytes } from './plan/default-budget.js';
 import { measureRates, type BenchmarkShape } from './plan/measure-rates.js';
 import { planJob, requireMemory, type JobPlan } from './plan/plan.js';
 
@@ -157,16 +157,14 @@ function assertSameWeights(
     known,
   }: { doubtful: ReadonlySet<string> } & Pick<TuneRun, 'hasher' | 'known'>,
 ): Promise<void> {
-  const files = [...doubtful].map((name) => name.replace(/^model\//, ''));
+  const files = [...doubtful].map((name) => name.replace(/^model\/(transformer\/)?/, ''));
   return assertSameTensors(new Set(files), { checkpoint, hasher, known });
 }
 
 /** The budget that a job runs in: the given one, or what inference would take. */
 export function budgetBytesOf(job: Job, profile: DeviceProfile): Promise<number> {
-  const { vramBytes, maxLength } = job.options;
-  return vramBytes === null
-    ? inferenceBytes(job.whole, profile, maxLength)
-    : Promise.resolve(vramBytes);
+  const { vramBytes } = job.options;
+  return vramBytes === null ? job.task.inferenceBytes(job, profile) : Promise.resolve(vramBytes);
 }
 
 /**
@@ -228,9 +226,7 @@ async function tuneJob(job: Job, run: TuneRun): Promise<TuneReport> {
     job: job.id,
     budgetBytes,
     trainRows: job.trainRows.count,
-    train: job.report.train,
-    validation: job.report.validation,
-    text: job.report.text,
+    report: job.report,
     date: options.date,
   });
   const memory = await requireMemory({ job, profile, budgetBytes });
@@ -327,9 +323,7 @@ function reportOf(
   return {
     job: job.id,
     date: job.options.date,
-    sourceRows: job.report.train.sourceRows,
-    droppedRows: job.report.train.droppedRows,
-    truncatedRows: job.report.train.truncatedRows,
+    ...countsOf(job.report),
     adapter: resolve(job.options.out),
     budgetBytes: budget.totalBytes,
     peakDeviceBytes: budget.peakBytes,

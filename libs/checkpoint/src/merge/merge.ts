@@ -82,7 +82,7 @@ export async function mergeCheckpoint(options: MergeOptions): Promise<MergeRepor
   await assertFreeDisk(out, neededBytes(checkpoint, plan, others));
   const files = [...weights, ...others.copied, recordFileName].sort();
   await using place = await holdPlace(out);
-  const kind = { name: 'merged checkpoint', mark: source.mark };
+  const kind = { name: 'merged checkpoint', marks: [source.mark] };
   await assertReplaceable(place, { overwrite, kind, written: files });
   const written = await writeOutput(
     place,

@@ -24,8 +24,8 @@ const forbidden = process.platform === 'win32' ? /[\\\0:]/ : /\0/;
 export interface OutputKind {
   /** e.g. `adapter` */
   readonly name: string;
-  /** A file that every output of the kind has. */
-  readonly mark: string;
+  /** Files of which every output of the kind has one. */
+  readonly marks: readonly string[];
 }
 
 /**
@@ -47,7 +47,7 @@ export async function assertReplaceable(
   if (!overwrite)
     throw refuse('the folder is not empty; choose another, or allow it to be overwritten');
   const owned = await ownedFiles(folder);
-  if (!owned?.includes(kind.mark))
+  if (!owned || !kind.marks.some((mark) => owned.includes(mark)))
     throw refuse(
       `the folder is not empty and holds no ${kind.name} whose ${recordFileName} says that it was written here, so it is not replaced`,
     );

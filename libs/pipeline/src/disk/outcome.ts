@@ -1,17 +1,20 @@
 import { basename, join } from 'node:path';
 import {
   recordFileName,
+  writeDiffusersAdapter,
   writeFileAtomic,
   writeOutput,
   writePeftAdapter,
   type LoraAdapter,
   type OutputPlace,
 } from '@emloc/checkpoint';
+import { linearModules } from '@emloc/models';
 
 import type { JobResult } from '../job/job-result.js';
 import type { Job } from '../job/job.js';
 import { textRecordOf } from '../job/text-record.js';
 import { baseNameOf, baseRevisionOf } from '../options/base-name.js';
+import { pictureRecordOf } from '../pictures/picture-record.js';
 import { outcomeFiles } from './output-folder.js';
 import { peftModules } from './peft-modules.js';
 
@@ -43,13 +46,16 @@ export function writeOutcome(
     const record = await recordOf(job, result, provenance);
     await writeFileAtomic(
       join(temporary, recordFileName),
-      `${JSON.stringify({ ...record, files: outcomeFiles }, null, 2)}\n`,
+      `${JSON.stringify({ ...record, files: outcomeFiles(job.whole.layout) }, null, 2)}\n`,
     );
   };
   return writeOutput(place, fill, { overwrite });
 }
 
 function writeAdapter(folder: string, job: Job, adapter: LoraAdapter): Promise<void> {
+  const { layout } = job.whole;
+  if (layout.diffusion)
+    return writeDiffusersAdapter(folder, adapter, { linearModules: linearModules(layout) });
   const { baseName } = job.options;
   const baseModel = baseNameOf(baseName, job.model.checkpoint) ?? undefined;
   const baseRevision = baseRevisionOf(baseName, job.model.checkpoint) ?? undefined;
@@ -65,7 +71,7 @@ async function recordOf(
   result: JobResult,
   provenance: Provenance,
 ): Promise<Record<string, unknown>> {
-  const { options, report } = job;
+  const { options } = job;
   const { checkpoint, layout } = job.model;
   return {
     program: provenance.program,
@@ -77,14 +83,7 @@ async function recordOf(
       sha256: await checkpoint.fingerprint(),
       architecture: layout.family,
     },
-    data: {
-      sha256: report.datasetSha256,
-      train: report.train,
-      validation: report.validation,
-      trainRows: job.trainRows.count,
-      longestRow: job.longestRow,
-    },
-    text: textRecordOf(options, layout),
+    ...dataRecord(job),
     lora: {
       rank: options.rank,
       alpha: options.alpha,
@@ -110,5 +109,24 @@ async function recordOf(
       learningRate: job.refinement?.schedule.learningRate,
     },
     validation: result.validation,
+  };
+}
+
+/** What was learned from, and how it was read. */
+function dataRecord({ options, report, trainRows, longestRow, model }: Job) {
+  const { datasetSha256: sha256 } = report;
+  if (report.kind === 'rows') {
+    const { train, validation } = report;
+    return {
+      data: { sha256, train, validation, trainRows: trainRows.count, longestRow },
+      text: textRecordOf(options, model.layout),
+    };
+  }
+  const { pictures, captionsCut, heldOut } = report;
+  // Names of files say something of whoever has them.
+  const { duplicates, ...counted } = pictures;
+  return {
+    data: { sha256, pictures: { ...counted, duplicates: duplicates.length }, captionsCut, heldOut },
+    pictures: pictureRecordOf(options),
   };
 }

@@ -6,17 +6,22 @@ import {
   type HeldPlace,
   type OutputPlace,
 } from '@emloc/checkpoint';
+import type { ModelLayout } from '@emloc/models';
 
 import { PipelineError, type PipelineErrorCode } from '../errors.js';
 
+/** Files of an adapter, of PEFT's layout and of diffusers'. */
+const peftFiles = ['adapter_config.json', 'adapter_model.safetensors'];
+const diffusersFiles = ['pytorch_lora_weights.safetensors'];
+
 /** Paths of what a job writes, within its output folder. */
-export const outcomeFiles: readonly string[] = Object.freeze([
-  'adapter_config.json',
-  'adapter_model.safetensors',
-  recordFileName,
-  'uncorrected/adapter_config.json',
-  'uncorrected/adapter_model.safetensors',
-]);
+export function outcomeFiles({ diffusion }: Pick<ModelLayout, 'diffusion'>): readonly string[] {
+  return pathsOf(diffusion ? diffusersFiles : peftFiles);
+}
+
+function pathsOf(files: readonly string[]): string[] {
+  return [...files, recordFileName, ...files.map((name) => `uncorrected/${name}`)];
+}
 
 /**
  * Takes the place of an adapter: locked, with nothing half done in it.
@@ -29,9 +34,11 @@ export async function holdOutput(out: string): Promise<HeldPlace> {
 
 /** @throws PipelineError PIPELINE_OUTPUT_EXISTS where an adapter may not be written */
 export async function assertFree(place: OutputPlace, overwrite: boolean): Promise<void> {
-  const kind = { name: 'adapter', mark: 'adapter_config.json' };
+  const marks = ['adapter_config.json', 'pytorch_lora_weights.safetensors'];
+  const kind = { name: 'adapter', marks };
+  const written = pathsOf([...peftFiles, ...diffusersFiles]);
   try {
-    await assertReplaceable(place, { overwrite, kind, written: outcomeFiles });
+    await assertReplaceable(place, { overwrite, kind, written });
   } catch (error) {
     throw asOutputError(error);
   }

@@ -45,7 +45,7 @@ describe('readInputFiles', () => {
     );
     const data = join(folder, 'rows.jsonl');
     await writeFile(data, 'rows');
-    const files = await readInputFiles({ model, data, validation: data });
+    const files = await readInputFiles({ model, data, validation: data, classData: null });
     expect(files.map(({ name }) => name)).toEqual(
       [
         ...names.map((name) => `model/${name}`),

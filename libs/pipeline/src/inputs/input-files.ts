@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readShardIndex } from '@emloc/checkpoint';
+import { findDiffusionModel, readShardIndex, type DiffusionPlace } from '@emloc/checkpoint';
 import { vocabularyFiles } from '@emloc/dataset/tokenizers';
 
 import type { TuneOptions } from '../options/resolve.js';
@@ -35,28 +35,66 @@ const smallFiles = [
 ];
 const templateFolder = 'additional_chat_templates';
 
-type Paths = Pick<TuneOptions, 'model' | 'data' | 'validation'>;
+type Paths = Pick<TuneOptions, 'model' | 'data' | 'validation' | 'classData'>;
 
 /**
  * The files that a job depends on, those that are not there left out.
  * @throws CheckpointError where the folder is no model
  */
-export async function readInputFiles({ model, data, validation }: Paths): Promise<InputFile[]> {
-  const { files: weights } = await readShardIndex(model);
-  const templates = await readdir(join(model, templateFolder)).catch(() => [] as string[]);
+export async function readInputFiles(paths: Paths): Promise<InputFile[]> {
+  const place = await findDiffusionModel(paths.model);
+  const found = place ? await diffusionFiles(place) : await modelFiles(paths.model);
+  const data = Object.entries({
+    data: paths.data,
+    validation: paths.validation,
+    class: paths.classData,
+  }).flatMap(([name, path]) => (path === null ? [] : [inputFile(name, path, false)]));
+  const files = await Promise.all([...found, ...data]);
+  return files.filter((file) => file !== null).sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** Of one model's folder, under `name`. */
+async function modelFiles(
+  folder: string,
+  name = 'model',
+): Promise<readonly Promise<InputFile | null>[]> {
+  const { files: weights, indexFile } = await readShardIndex(folder);
+  const templates = await readdir(join(folder, templateFolder)).catch(() => [] as string[]);
   const small = [
     ...smallFiles,
+    ...(indexFile === null ? [] : [indexFile]),
     ...templates
-      .filter((name) => name.endsWith('.jinja'))
-      .map((name) => `${templateFolder}/${name}`),
+      .filter((file) => file.endsWith('.jinja'))
+      .map((file) => `${templateFolder}/${file}`),
   ];
-  const found = await Promise.all([
-    ...small.map((path) => inputFile(`model/${path}`, join(model, path), true)),
-    ...weights.map((path) => inputFile(`model/${path}`, join(model, path), false)),
-    inputFile('data', data, false),
-    ...(validation === null ? [] : [inputFile('validation', validation, false)]),
-  ]);
-  return found.filter((file) => file !== null).sort((a, b) => (a.name < b.name ? -1 : 1));
+  return [
+    ...[...new Set(small)].map((file) => inputFile(`${name}/${file}`, join(folder, file), true)),
+    ...weights.map((file) => inputFile(`${name}/${file}`, join(folder, file), false)),
+  ];
+}
+
+/** Of a folder of several models, and what they share. */
+async function diffusionFiles({
+  folder,
+  transformerFile,
+}: DiffusionPlace): Promise<readonly Promise<InputFile | null>[]> {
+  const models = ['text_encoder', 'text_encoder_2', 'vae'];
+  if (transformerFile === null) models.push('transformer');
+  const found = await Promise.all(
+    models.map((name) => modelFiles(join(folder, name), `model/${name}`)),
+  );
+  const shared = [
+    'model_index.json',
+    'scheduler/scheduler_config.json',
+    ...['tokenizer', 'tokenizer_2'].flatMap((name) => smallFiles.map((file) => `${name}/${file}`)),
+  ];
+  return [
+    ...found.flat(),
+    ...shared.map((file) => inputFile(`model/${file}`, join(folder, file), true)),
+    ...(transformerFile === null
+      ? []
+      : [inputFile(`model/${transformerFile}`, join(folder, transformerFile), false)]),
+  ];
 }
 
 async function inputFile(name: string, path: string, isSmall: boolean): Promise<InputFile | null> {

@@ -3,6 +3,7 @@ import process from 'node:process';
 import type { Device, MemoryCategory } from '@emloc/device';
 import type { ImageReader } from '@emloc/images';
 import {
+  allDeviceBytes,
   minimumDeviceBytes,
   openPager,
   streamingHostBytes,
@@ -80,8 +81,13 @@ export function openModelPager(
   source: LayerSource,
   phase: MemoryPhase,
 ): Pager {
+  const { device } = environment;
+  const planned = environment.memory[phase].pagerBytes;
+  // A phase that pages several models has what the largest takes.
   const bytes =
-    environment.memory[phase].pagerBytes ?? minimumDeviceBytes(source, environment.device);
+    planned === null
+      ? minimumDeviceBytes(source, device)
+      : Math.min(planned, allDeviceBytes(source, device));
   const hostBytes = streamingPhases.includes(phase)
     ? streamingHostBytes(source, environment.hostBytes, 1 / 2)
     : environment.hostBytes;

@@ -1,12 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { LoraAdapter } from '@emloc/checkpoint';
-import {
-  datasetWarnings,
-  type DatasetReport,
-  type OpenDatasetSession,
-  type TextDescription,
-} from '@emloc/dataset';
-import type { HostDType } from '@emloc/device';
+import type { OpenDatasetSession } from '@emloc/dataset';
+import type { DeviceProfile, HostDType } from '@emloc/device';
 import { blankAdapter, initialAdapter, type LearningRateSchedule } from '@emloc/finetune';
 import { pagesSource, restOf, type Model } from '@emloc/models';
 import { consecutive, type TaskBatches, type TaskRows } from '@emloc/tasks';
@@ -16,6 +11,7 @@ import type { ModalityOptions, ResolvedModality } from '../options/modality.js';
 import { decidingOptions, type TuneOptions } from '../options/resolve.js';
 import type { EmulatedLinear } from './emulated-linear.js';
 import type { JobEnvironment } from './environment.js';
+import { reportWarnings, type JobReport } from './report.js';
 
 /** A training run: rows by index per micro-batch per step, and its schedule. */
 export interface TrainingPlan {
@@ -43,6 +39,8 @@ export interface JobTask<R extends TaskRows = TaskRows> {
   planned(job: Job<R>, dtype: HostDType): Job<R>;
   /** The job with rows that bring what is made of them; what is not there yet is made first. */
   bring(job: Job<R>, environment: JobEnvironment, uses: readonly RowUse[]): Promise<Job<R>>;
+  /** Device memory that the whole model takes to be used, without a budget. */
+  inferenceBytes(job: Job<R>, profile: DeviceProfile): Promise<number>;
   /** Bytes of what is kept on disk for it. */
   keptBytes(job: Job<R>, dtype: HostDType): number;
 }
@@ -66,13 +64,7 @@ export interface Job<R extends TaskRows = TaskRows> extends AsyncDisposable {
   readonly refinement: TrainingPlan | null;
   /** Empty at ratio 1: plain LoRA on the original. */
   readonly emulated: readonly EmulatedLinear[];
-  readonly report: {
-    readonly train: DatasetReport;
-    readonly validation: DatasetReport;
-    readonly datasetSha256: string;
-    /** How rows became text. */
-    readonly text: TextDescription;
-  };
+  readonly report: JobReport;
   /** Name of the job: a hash of everything that decides its result. */
   readonly id: string;
   close(): Promise<void>;
@@ -89,13 +81,7 @@ export interface PrepareHost {
 
 /** What the owner of a job should know of model and rows; holds nothing that stands in rows. */
 export function jobNotices({ report, model }: Job): string[] {
-  const of = (rows: DatasetReport): string[] => datasetWarnings(rows, { withNames: false });
-  const ofValidation = report.validation === report.train ? [] : of(report.validation);
-  return [
-    ...model.notices,
-    ...of(report.train),
-    ...ofValidation.map((warning) => `validation: ${warning}`),
-  ];
+  return [...model.notices, ...reportWarnings(report)];
 }
 
 /** The adapter that training starts from; where it is only planned, one of its sizes. */
@@ -104,7 +90,8 @@ export function startingAdapter(
   { reads = 'real' }: { readonly reads?: 'real' | 'none' } = {},
 ): LoraAdapter {
   const { rank, alpha, useRslora, targets, seed } = options;
-  const config = { rank, alpha, useRslora, targets };
+  const start = layout.diffusion ? 'gaussian' : 'uniform';
+  const config = { rank, alpha, useRslora, targets, start } as const;
   return reads === 'none' ? blankAdapter(layout, config) : initialAdapter(layout, config, seed);
 }
 

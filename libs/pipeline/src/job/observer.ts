@@ -1,4 +1,4 @@
-import type { DatasetReport, TextDescription } from '@emloc/dataset';
+import type { JobReport } from './report.js';
 
 /** The stages of a job, in their order: `front` is what runs once an image. */
 export const stageNames = ['front', 'calibrate', 'emulate', 'train', 'correct', 'refine'] as const;
@@ -12,9 +12,7 @@ export type JobEvent =
       readonly job: string;
       readonly budgetBytes: number;
       readonly trainRows: number;
-      readonly train: DatasetReport;
-      readonly validation: DatasetReport;
-      readonly text: TextDescription;
+      readonly report: JobReport;
       /** Of the rows' text, as `YYYY-MM-DD`. */
       readonly date: string;
     }

@@ -1,7 +1,8 @@
-import { openModel } from '@emloc/models';
+import { isDiffusionFolder, openDiffusionModel, openModel } from '@emloc/models';
 
-import { withModality } from '../options/modality.js';
+import { assertOptionsOf, withModality } from '../options/modality.js';
 import { utcDay, type TuneOptions } from '../options/resolve.js';
+import { pictureJob } from '../pictures/picture-job.js';
 import type { Job, PrepareHost } from './job.js';
 import { textJob } from './text-job.js';
 
@@ -13,11 +14,29 @@ import { textJob } from './text-job.js';
 export async function prepareJob(options: TuneOptions, host: PrepareHost = {}): Promise<Job> {
   const date = options.date ?? utcDay(new Date());
   const { allowUnusedLayers } = options;
+  if (await isDiffusionFolder(options.model)) return await onPictures({ ...options, date }, host);
+  assertOptionsOf('tune', options, 'text');
   const model = await openModel(options.model, { allowUnusedLayers });
   try {
     return await textJob({ ...withModality(options, model.layout), date }, model, host);
   } catch (error) {
     await model.close();
+    throw error;
+  }
+}
+
+async function onPictures(
+  options: TuneOptions & { readonly date: string },
+  host: PrepareHost,
+): Promise<Job> {
+  assertOptionsOf('tune', options, 'pictures');
+  const { allowUnusedLayers } = options;
+  const diffusion = await openDiffusionModel(options.model, { allowUnusedLayers });
+  try {
+    const resolved = withModality(options, diffusion.transformer.layout);
+    return await pictureJob(resolved, diffusion, host);
+  } catch (error) {
+    await diffusion.close();
     throw error;
   }
 }

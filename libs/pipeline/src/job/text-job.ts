@@ -68,6 +68,7 @@ export async function textJob(
       emulated.length > 0 ? refinementPlan(split.train, training.batches.length, options) : null,
     emulated,
     report: {
+      kind: 'rows',
       train: dataset.report,
       validation: (heldOut ?? dataset).report,
       datasetSha256: dataset.sha256,

@@ -1,5 +1,11 @@
 import type { LoraAdapter } from '@emloc/checkpoint';
-import { defaultAdamw, train, type PagedModel, type TrainResult } from '@emloc/finetune';
+import {
+  defaultAdamw,
+  defaultProdigy,
+  train,
+  type PagedModel,
+  type TrainResult,
+} from '@emloc/finetune';
 import type { Score } from '@emloc/tasks';
 import type { LayerSource } from '@emloc/weight-pager';
 
@@ -68,13 +74,14 @@ export async function runTrainStage(
     });
   const before = progress ? progress.before : inputs.evaluateBefore ? await validate(null) : null;
   const { weightDecay, maxGradientNorm } = job.options;
+  const optimizer = job.options.optimizer === 'prodigy' ? defaultProdigy : defaultAdamw;
   const result = await train({
     model,
     adapter: inputs.adapter,
     rows: job.trainRows,
     batches: plan.batches,
     schedule: plan.schedule,
-    optimizer: { ...defaultAdamw, weightDecay, maxGradientNorm },
+    optimizer: { ...optimizer, weightDecay, maxGradientNorm },
     keptBlocks: environment.memory[stage].keptBlocks,
     resume: progress?.state ?? null,
     checkpoint: {

@@ -1,7 +1,8 @@
 import { formatBytes } from '@emloc/device';
-import type { JobEvent, JobObserver, StageName } from '@emloc/pipeline';
+import type { JobEvent, JobObserver, JobReport, StageName } from '@emloc/pipeline';
 import { SingleBar } from 'cli-progress';
 
+import { picturesSummary } from './pictures-summary.js';
 import { rowsSummary } from './rows-summary.js';
 import { visible } from './visible.js';
 
@@ -32,13 +33,19 @@ function announcement(event: JobEvent): string | null {
     case 'prepared':
       return [
         `job ${event.job}: ${event.trainRows} training rows, device memory budget ${formatBytes(event.budgetBytes)}`,
-        ...rowsSummary({ report: event.train, text: event.text, date: event.date }),
+        ...reportSummary(event.report, event.date),
       ].join('\n');
     case 'notice':
       return event.message;
     default:
       return null;
   }
+}
+
+function reportSummary(report: JobReport, date: string): string[] {
+  return report.kind === 'rows'
+    ? rowsSummary({ report: report.train, text: report.text, date })
+    : picturesSummary(report);
 }
 
 function stepSummary({ loss, tokens, seconds }: Extract<JobEvent, { type: 'step' }>): string {

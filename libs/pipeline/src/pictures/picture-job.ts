@@ -1,0 +1,219 @@
+import { readPictures, type Pictures } from '@emloc/dataset';
+import { adaptedLinears, frontLength } from '@emloc/finetune';
+import type { DiffusionModel } from '@emloc/models';
+import {
+  assertNoiseScheme,
+  fixedDraws,
+  heldOutPictures,
+  numbersOf,
+  trainingDraws,
+  type DrawLosses,
+  type LatentRows,
+  type NoiseScheme,
+} from '@emloc/tasks';
+
+import { emulatedLinears } from '../job/emulated-linear.js';
+import {
+  behindFront,
+  inOrder,
+  jobId,
+  type Job,
+  type JobOptions,
+  type PrepareHost,
+  type TrainingPlan,
+} from '../job/job.js';
+import { plannedStreams, type Making } from './made-streams.js';
+import { openPromptReader, pictureSet, type PictureSet } from './picture-set.js';
+import { PictureTask, type JobDraws } from './picture-task.js';
+
+/** A job on pictures: the model learns to make such. */
+export async function pictureJob(
+  options: JobOptions,
+  diffusion: DiffusionModel,
+  host: PrepareHost,
+): Promise<Job<LatentRows>> {
+  const { notices, transformer } = diffusion;
+  const whole = { ...transformer, notices };
+  const touched = new Set([
+    ...adaptedLinears(whole.layout, options.targets).keys(),
+    ...emulatedLinears(whole, options).map(({ path }) => path),
+  ]);
+  const frontBlocks = frontLength(whole.layout, (path) => touched.has(path));
+  const model = behindFront(whole, frontBlocks);
+  const emulated = emulatedLinears(model, options);
+  const { train, validation, heldOut, set } = await loadPictures(options, diffusion, host);
+  const making: Making = { diffusion, set, frontBlocks };
+  const guidance = set.limits.hasGuidance ? options.trainGuidance : null;
+  const { draws, training, refinement } = drawsOf(set, options, heldOut);
+  const task = new PictureTask({ ...making, draws, guidance, losses: lossesOf(options) });
+  const rows = task.rows(plannedStreams(making, 'float32'));
+  return {
+    options,
+    whole,
+    frontBlocks,
+    model,
+    task,
+    trainRows: rows.training,
+    calibration: inOrder(rows.calibration, options.batch),
+    validation: inOrder(rows.validation, options.batch),
+    longestRow: 1,
+    training,
+    refinement: emulated.length > 0 ? refinement : null,
+    emulated,
+    report: {
+      kind: 'pictures',
+      pictures: train.report,
+      captionsCut: set.captions.filter(({ isCut }) => isCut).length,
+      heldOut: heldOut.length,
+      datasetSha256: train.sha256,
+    },
+    id: await jobId(options, whole, [
+      train.sha256,
+      validation?.sha256 ?? '',
+      ...(await fingerprints(diffusion)),
+    ]),
+    close: () => diffusion.close(),
+    [Symbol.asyncDispose]: () => diffusion.close(),
+  };
+}
+
+function fingerprints({ clip, t5, vaeEncoder }: DiffusionModel): Promise<string[]> {
+  return Promise.all([clip, t5, vaeEncoder].map(({ checkpoint }) => checkpoint.fingerprint()));
+}
+
+interface LoadedPictures {
+  readonly train: Pictures;
+  /** null: pictures are held out of the data, or none. */
+  readonly validation: Pictures | null;
+  readonly set: PictureSet;
+  /** Numbers of the pictures that are scored on and not trained on. */
+  readonly heldOut: readonly number[];
+}
+
+async function loadPictures(
+  options: JobOptions,
+  diffusion: DiffusionModel,
+  { restrictImages = false, signal }: PrepareHost,
+): Promise<LoadedPictures> {
+  const { data, validation: held, classData, seed } = options;
+  const { resolution, crop, flip, buckets } = options;
+  const sizes = { resolution, crop, flip, buckets, exifOrientation: true, seed };
+  const prompt = options.instancePrompt;
+  const read = (path: string, classes: string | null): Promise<Pictures> =>
+    readPictures(
+      {
+        ...sizes,
+        instance: { path, prompt },
+        classes: classes === null ? null : { path: classes, prompt: options.classPrompt },
+        restrictToRoot: restrictImages,
+      },
+      signal,
+    );
+  const train = await read(data, classData);
+  const validation = held === null ? null : await read(held, null);
+  const reader = await openPromptReader(diffusion);
+  const set = pictureSet([...train.rows, ...(validation?.rows ?? [])], reader);
+  const own = train.rows.length;
+  const heldOut = validation
+    ? validation.rows.map((_, index) => own + index)
+    : heldOutPictures(set.pictures, seed);
+  return { train, validation, set, heldOut };
+}
+
+/** Draws that a candidate is scored on. */
+const validationDraws = 32;
+
+interface Planned {
+  readonly draws: JobDraws;
+  readonly training: TrainingPlan;
+  readonly refinement: TrainingPlan | null;
+}
+
+function drawsOf(set: PictureSet, options: JobOptions, heldOut: readonly number[]): Planned {
+  const { pictures, limits } = set;
+  const { seed } = options;
+  const scheme = schemeOf(options);
+  assertNoiseScheme(scheme);
+  const inputs = { pictures, seed, scheme, schedule: limits.schedule, patch: limits.patch };
+  const trained = numbersOf(pictures, { isClass: false }).filter(
+    (number) => !heldOut.includes(number),
+  );
+  const run = (steps: number, runSeed: number) =>
+    trainingDraws({
+      ...inputs,
+      ...{ trained, steps, seed: runSeed, batchRows: options.batch },
+      accumulation: options.gradientAccumulation,
+    });
+  const steps = options.steps ?? 0;
+  const main = run(steps, seed);
+  const refineSteps = options.refineSteps ?? Math.ceil(steps / 10);
+  const more = run(refineSteps, seed + 1);
+  const scored = heldOut.length > 0 ? heldOut : trained;
+  return {
+    draws: {
+      training: [...main.draws, ...more.draws],
+      calibration: fixedDraws(
+        { ...inputs, of: trained, count: options.calibrationRows },
+        'calibration',
+      ),
+      validation: fixedDraws(
+        { ...inputs, scheme: { kind: 'none' }, of: scored, count: validationDraws },
+        'validation',
+      ),
+    },
+    training: {
+      batches: main.batches,
+      schedule: {
+        kind: options.schedule,
+        learningRate: options.learningRate,
+        steps,
+        warmupRatio: options.warmupRatio,
+      },
+    },
+    refinement: refineSteps === 0 ? null : refinementPlan(options, refineSteps, behind(more, main)),
+  };
+}
+
+/** Batches of draws that stand behind others. */
+function behind(
+  { batches }: { readonly batches: TrainingPlan['batches'] },
+  before: { readonly draws: readonly unknown[] },
+): TrainingPlan['batches'] {
+  return batches.map((step) => step.map((part) => part.map((row) => row + before.draws.length)));
+}
+
+/** As for texts: cosine after 3 % of warm-up, at half of the rate. */
+function refinementPlan(
+  options: JobOptions,
+  steps: number,
+  batches: TrainingPlan['batches'],
+): TrainingPlan {
+  const learningRate = options.refineLearningRate ?? options.learningRate / 2;
+  return { batches, schedule: { kind: 'cosine', learningRate, steps, warmupRatio: 0.03 } };
+}
+
+function schemeOf({
+  noiseScheme: kind,
+  logitMean: mean,
+  logitStd: std,
+  modeScale,
+  noiseShift: shift,
+}: JobOptions): NoiseScheme {
+  switch (kind) {
+    case 'none':
+      return { kind };
+    case 'logit-normal':
+      return { kind, mean, std };
+    case 'mode':
+      return { kind, scale: modeScale };
+    case 'sigmoid':
+    case 'flux-shift':
+      return { kind, scale: std };
+    case 'shift':
+      return { kind, scale: std, shift };
+  }
+}
+
+function lossesOf({ lossWeighting: weighting, priorWeight: classWeight }: JobOptions): DrawLosses {
+  return { weighting, classWeight };
+}
