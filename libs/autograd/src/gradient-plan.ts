@@ -48,7 +48,7 @@ export function planGradients(program: Program, wanted: Differentiation): Gradie
   if (refused)
     throw new Error(`autograd: a gradient through ${refused.name}, which has no backward`);
   const savedBy = operations.map((operation, index) =>
-    visited[index] ? operation.saves(isAdapted(operation, wanted)) : [],
+    visited[index] ? operation.saves(isAdapted(operation, wanted), needs) : [],
   );
   const producers = new Map(
     operations.flatMap(({ outputs }, index) => outputs.map(({ id }) => [id, index] as const)),

@@ -60,8 +60,8 @@ export interface StoredTensor {
   readonly dtype: TensorDType;
   readonly shape: readonly number[];
   readonly file: string;
-  /** In the order of its rows. */
-  readonly parts: readonly TensorPart[];
+  /** In the order of its rows; absent: it is stored as it is, under its name. */
+  readonly parts?: readonly TensorPart[];
 }
 
 interface Fields extends Pick<ShardedCheckpoint, 'folder' | 'config' | 'files' | 'indexFile'> {
@@ -133,8 +133,8 @@ export class StoredCheckpoint implements ShardedCheckpoint {
   }
 
   rangeOf(name: string): FileRange {
-    const { tensor, file, rowBytes } = this.#found(name);
-    const ranges = tensor.parts.map(({ stored, start, rows }) => {
+    const { parts, file, rowBytes } = this.#found(name);
+    const ranges = parts.map(({ stored, start, rows }) => {
       const first = file.rangeOf(stored).start + start * rowBytes;
       return { first, last: first + rows * rowBytes };
     });
@@ -144,7 +144,7 @@ export class StoredCheckpoint implements ShardedCheckpoint {
   }
 
   partsOf(name: string): readonly TensorPart[] {
-    return this.#found(name).tensor.parts;
+    return this.#found(name).parts;
   }
 
   close(): Promise<void> {
@@ -160,9 +160,9 @@ export class StoredCheckpoint implements ShardedCheckpoint {
     { start, end }: { start: number; end: number },
     destination: Uint8Array,
   ): Promise<void> {
-    const { tensor, file, rowBytes } = this.#found(name);
+    const { parts, file, rowBytes } = this.#found(name);
     let before = 0;
-    for (const part of tensor.parts) {
+    for (const part of parts) {
       const first = Math.max(start, before);
       const last = Math.min(end, before + part.rows);
       if (first < last)
@@ -177,20 +177,22 @@ export class StoredCheckpoint implements ShardedCheckpoint {
 
   #found(name: string): {
     readonly tensor: StoredTensor;
+    readonly parts: readonly TensorPart[];
     readonly file: ReleasableSafetensorsFile;
     readonly rowBytes: number;
   } {
     const tensor = this.tensors.get(name);
     const file = tensor && this.files.get(tensor.file);
-    const stored = tensor?.parts[0] && file?.tensors.get(tensor.parts[0].stored);
-    if (!file || !stored) {
+    const stored = file?.tensors.get(tensor?.parts?.at(0)?.stored ?? name);
+    if (!tensor || !file || !stored) {
       throw new CheckpointError(
         'CHECKPOINT_TENSOR_MISSING',
         `${this.folder} has no tensor ${quoted(name)}`,
       );
     }
     const rows = rowsIn(stored.shape);
-    return { tensor, file, rowBytes: rows === 0 ? 0 : (stored.end - stored.start) / rows };
+    const parts = tensor.parts ?? [{ stored: name, start: 0, rows }];
+    return { tensor, parts, file, rowBytes: rows === 0 ? 0 : (stored.end - stored.start) / rows };
   }
 }
 

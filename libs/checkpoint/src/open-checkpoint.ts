@@ -2,7 +2,6 @@ import { join } from 'node:path';
 
 import {
   closeAll,
-  rowsIn,
   StoredCheckpoint,
   type Checkpoint,
   type ShardedCheckpoint,
@@ -73,8 +72,7 @@ function locateTensors(
           `${folder}: ${file} holds ${quoted(name)}, but ${indexFile} ${where}`,
         );
       }
-      const parts = [{ stored: name, start: 0, rows: rowsIn(shape) }];
-      tensors.set(name, { dtype, shape, file, parts });
+      tensors.set(name, { dtype, shape, file });
     }
   }
   for (const [name, file] of weightMap ?? []) {

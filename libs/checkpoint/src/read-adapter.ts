@@ -28,12 +28,13 @@ async function diffusionFile(path: string): Promise<string | null> {
   const names = await namesIn(path);
   if (names === null) return path;
   if (names.includes(diffusersWeightsName)) return join(path, diffusersWeightsName);
+  if (names.includes(adapterConfigName)) return null;
   if (names.includes(adapterWeightsName)) {
     const file = join(path, adapterWeightsName);
     return (await hasDiffusionLora(file)) ? file : null;
   }
   const [first, ...others] = names.filter((name) => name.endsWith('.safetensors'));
-  if (first === undefined || names.includes(adapterConfigName)) return null;
+  if (first === undefined) return null;
   if (others.length === 0) return join(path, first);
   throw new CheckpointError(
     'CHECKPOINT_ADAPTER_INVALID',

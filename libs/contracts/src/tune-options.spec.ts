@@ -2,6 +2,7 @@ import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 
 import {
   fromTuneOptionsMessage,
+  NoiseScheme,
   toTuneOptionsMessage,
   TuneOptionsSchema,
   type PlainTuneOptions,
@@ -47,6 +48,22 @@ const every: Required<PlainTuneOptions> = {
   allowUnusedLayers: false,
   maxTiles: 4,
   exifOrientation: true,
+  optimizer: 'prodigy',
+  instancePrompt: 'a photo of sks dog',
+  resolution: 768,
+  crop: 'random',
+  flip: false,
+  buckets: true,
+  classData: '/data/dogs',
+  classPrompt: 'a photo of a dog',
+  priorWeight: 0,
+  noiseScheme: 'logit-normal',
+  logitMean: -0.5,
+  logitStd: 2,
+  modeScale: 1.29,
+  noiseShift: 1,
+  lossWeighting: 'sigma-sqrt',
+  trainGuidance: 3.5,
 };
 
 describe('tune options as a message', () => {
@@ -77,6 +94,16 @@ describe('tune options as a message', () => {
     expect(overTheWire({ model: 'm', data: 'd', correction }).correction).toBe(correction);
   });
 
+  it.each(['none', 'logit-normal', 'mode', 'sigmoid', 'shift', 'flux-shift'] as const)(
+    'keeps the noise scheme %s',
+    (noiseScheme) => {
+      expect(toTuneOptionsMessage({ model: 'm', data: 'd', noiseScheme }).noiseScheme).toBe(
+        NoiseScheme[noiseScheme.toUpperCase().replace('-', '_') as keyof typeof NoiseScheme],
+      );
+      expect(overTheWire({ model: 'm', data: 'd', noiseScheme }).noiseScheme).toBe(noiseScheme);
+    },
+  );
+
   it('refuses a size or seed that is no whole number', () => {
     expect(() => toTuneOptionsMessage({ model: 'm', data: 'd', seed: 1.5 })).toThrow(RangeError);
     expect(() => toTuneOptionsMessage({ model: 'm', data: 'd', vramBytes: Number.NaN })).toThrow(
@@ -87,6 +114,7 @@ describe('tune options as a message', () => {
   it('does not make valid options of values that it does not know', () => {
     const message = create(TuneOptionsSchema, {
       schedule: 9 as never,
+      crop: 3 as never,
       seed: 2n ** 60n + 1n,
       correction: { choice: { case: 'policy', value: 9 as never } },
     });
@@ -94,6 +122,7 @@ describe('tune options as a message', () => {
       model: '',
       data: '',
       schedule: 9,
+      crop: 3,
       seed: Number.NaN,
       correction: Number.NaN,
     });

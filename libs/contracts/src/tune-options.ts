@@ -2,6 +2,7 @@ import {
   create,
   ScalarType,
   type DescEnum,
+  type DescEnumValue,
   type DescField,
   type MessageInitShape,
 } from '@bufbuild/protobuf';
@@ -12,7 +13,11 @@ import {
   CorrectionChoice_Policy as Policy,
   TuneOptionsSchema,
   type CorrectionChoice,
+  type Crop,
   type DataSource,
+  type LossWeighting,
+  type NoiseScheme,
+  type Optimizer,
   type Schedule,
   type TuneOptions,
 } from './generated/emloc/v1/tune_options_pb.js';
@@ -29,7 +34,9 @@ type Choice = 'auto' | 'none' | number;
 type Plain<T> = T extends bigint
   ? number
   : T extends number
-    ? PlainNumber<T>
+    ? `${number}` extends `${T}`
+      ? number
+      : never
     : T extends CorrectionChoice
       ? Choice
       : T extends DataSource
@@ -38,10 +45,25 @@ type Plain<T> = T extends bigint
           ? readonly I[]
           : T;
 
-/** Any number is assignable to an enum, but not its digits to those of the enum's values. */
-type PlainNumber<T extends number> = `${number}` extends `${T}` ? number : ScheduleName;
+/** Names of an enum's values, as options have them. */
+type NamesOf<E> = Hyphened<Lowercase<Exclude<keyof E & string, 'UNSPECIFIED'>>>;
 
-type ScheduleName = Lowercase<Exclude<keyof typeof Schedule, 'UNSPECIFIED'>>;
+type Hyphened<S extends string> = S extends `${infer Head}_${infer Tail}`
+  ? `${Head}-${Hyphened<Tail>}`
+  : S;
+
+/** Fields whose values are those of an enum. */
+interface Choices {
+  readonly schedule: NamesOf<typeof Schedule>;
+  readonly optimizer: NamesOf<typeof Optimizer>;
+  readonly crop: NamesOf<typeof Crop>;
+  readonly noiseScheme: NamesOf<typeof NoiseScheme>;
+  readonly lossWeighting: NamesOf<typeof LossWeighting>;
+}
+
+type PlainField<F extends keyof Fields> = F extends keyof Choices
+  ? Choices[F]
+  : Plain<NonNullable<Fields[F]>>;
 
 /** Fields that have not the name of the engine's option. */
 const renamed = Object.freeze({ batchRows: 'batch', maxLengthTokens: 'maxLength' } as const);
@@ -60,11 +82,11 @@ type RequiredField = 'model' | 'data';
  * holds.
  */
 export type PlainTuneOptions = {
-  readonly [F in RequiredField]: Plain<NonNullable<Fields[F]>>;
+  readonly [F in RequiredField]: PlainField<F>;
 } & {
-  readonly [F in keyof Fields as F extends RequiredField ? never : PlainName<F>]?: Plain<
-    NonNullable<Fields[F]>
-  > | null;
+  readonly [
+    F in keyof Fields as F extends RequiredField ? never : PlainName<F>
+  ]?: PlainField<F> | null;
 };
 
 /** Where no limit is not a value, but one that is not set. */
@@ -152,14 +174,20 @@ function isInt64(field: DescField & { fieldKind: 'scalar' }): boolean {
   return field.scalar === ScalarType.INT64;
 }
 
-/** A value of an enum by its name in lower case, without the prefix that all of them share. */
+/** A value of an enum by the name that options have for it. */
 function numberOf({ values }: DescEnum, name: unknown): number | undefined {
-  return values.find(({ localName }) => localName.toLowerCase() === name)?.number;
+  return values.find((value) => plainEnumName(value) === name)?.number;
 }
 
-/** The name of an enum's value in lower case; the bare number where it has none. */
+/** The name that options have for an enum's value; the bare number where it has none. */
 function nameOf({ value }: DescEnum, number: number): string | number {
-  return value[number]?.localName.toLowerCase() ?? number;
+  const known = value[number];
+  return known === undefined ? number : plainEnumName(known);
+}
+
+/** `flux-shift` for NOISE_SCHEME_FLUX_SHIFT: without the prefix that all values share. */
+function plainEnumName({ localName }: DescEnumValue): string {
+  return localName.toLowerCase().replaceAll('_', '-');
 }
 
 function exactNumber(value: bigint): number {

@@ -27,13 +27,18 @@ function read(file: string): string {
   return readFileSync(fileURLToPath(new URL(file, folder)), 'utf8');
 }
 
+/** Whether cards of this compute capability have Hopper's own matrix instructions. */
+export function hasWgmma(capability: number): boolean {
+  return capability === 90;
+}
+
 /**
  * What to compile for: machine code where NVRTC knows the card, else PTX for the newest it knows,
- * which the driver translates.
+ * which the driver translates. On Hopper with what other cards lack.
  * @param capability 90 for compute capability 9.0
  */
 export function targetOf(capability: number, supported: readonly number[]): string {
-  if (supported.includes(capability)) return `sm_${capability}`;
+  if (supported.includes(capability)) return `sm_${capability}${hasWgmma(capability) ? 'a' : ''}`;
   const older = supported.filter((architecture) => architecture < capability);
   if (older.length === 0)
     throw new DeviceError(

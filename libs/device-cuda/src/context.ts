@@ -14,6 +14,8 @@ export interface CudaContext {
   readonly streams: Streams;
   readonly transfers: Transfers;
   readonly cublas: { readonly calls: Cublas; readonly handle: number };
+  /** Whether kernels may use wgmma and the copy engine: Hopper cards alone have both. */
+  readonly hasWgmma: boolean;
   readonly cusolver: { readonly calls: Cusolver; readonly handle: number };
 }
 

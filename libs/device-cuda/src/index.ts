@@ -19,6 +19,8 @@ export interface CudaBackendOptions extends Pick<
   readonly capacityBytes?: number;
   /** Where compiled kernels are kept. Default: `emloc/kernels` in the user's cache folder. */
   readonly kernelCacheFolder?: string;
+  /** Default true; false keeps Hopper cards to the kernels of the others, for comparisons. */
+  readonly useWgmma?: boolean;
   /**
    * Told of every allocation of tensors and of scratch memory, in bytes, before it is made; one
    * that throws prevents it. For tests.
@@ -42,12 +44,14 @@ export function createCudaBackend(options: CudaBackendOptions = {}): CudaBackend
     reserveBytes,
     kernelCacheFolder,
     onAllocate,
+    useWgmma = true,
   } = options;
   const profile = cudaProfile({ statisticsDType, reserveBytes });
   const session = CudaSession.open({
     ordinal,
     kernelCacheFolder,
     onAllocate,
+    useWgmma,
     arenaBytes: (freeBytes) => {
       const bytes = Math.min(capacityBytes - profile.reserveBytes, freeBytes - reserveSlackBytes);
       return Math.max(1, Math.ceil(bytes / pageBytes)) * pageBytes;

@@ -72,9 +72,9 @@ function compile(
   try {
     const [name = '', ...macros] = unit.split(':');
     const source = join(fileURLToPath(new URL('../kernels/', import.meta.url)), `${name}.cu`);
-    const targets = cards.map(
-      (architecture) => `-gencode=arch=compute_${architecture},code=sm_${architecture}`,
-    );
+    const targets = cards
+      .map((card) => targetOf(card, architectures).replace('sm_', ''))
+      .map((target) => `-gencode=arch=compute_${target},code=sm_${target}`);
     const image = join(folder, 'image');
     const { status, stderr } = spawnSync(
       'nvcc',
@@ -95,7 +95,8 @@ function compile(
 
 describe('kernel compiler', () => {
   test('compiles machine code where it can, else for the newest older card', () => {
-    expect(targetOf(90, [80, 89, 90])).toBe('sm_90');
+    expect(targetOf(90, [80, 89, 90])).toBe('sm_90a');
+    expect(targetOf(89, [80, 89, 90])).toBe('sm_89');
     expect(targetOf(131, [80, 100, 120])).toBe('compute_120');
     expect(() => targetOf(70, [80, 90])).toThrow(
       expect.objectContaining({ code: 'DEVICE_UNSUPPORTED' }),

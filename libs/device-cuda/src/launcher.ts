@@ -6,6 +6,11 @@ import {
   CU_LAUNCH_PARAM_BUFFER_POINTER,
   CU_LAUNCH_PARAM_BUFFER_SIZE,
   CU_MEMHOSTALLOC_PORTABLE,
+  CU_TENSOR_MAP_DATA_TYPE_BFLOAT16,
+  CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE,
+  CU_TENSOR_MAP_INTERLEAVE_NONE,
+  CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
+  CU_TENSOR_MAP_SWIZZLE_128B,
   viewMemory,
   type Driver,
 } from './native/driver.js';
@@ -16,6 +21,20 @@ import type { Streams } from './streams.js';
 const maximumParameterBytes = 4096;
 /** Shared memory that a kernel may ask for without saying so first. */
 const defaultSharedBytes = 48 * 1024;
+
+/** Bytes of a CUtensorMap, and what its address is a multiple of. */
+const tensorMapBytes = 128;
+const tensorMapAlignment = 64;
+
+/** A matrix of bfloat16, and the tiles of it that a kernel's copy engine brings. */
+export interface MappedMatrix {
+  readonly address: number;
+  readonly rows: number;
+  readonly columns: number;
+  readonly tileRows: number;
+  /** At most 64: what the swizzle takes. */
+  readonly tileColumns: number;
+}
 
 export interface LaunchShape {
   readonly grid: readonly [number, number?, number?];
@@ -93,6 +112,27 @@ export class Launcher {
     const at = this.#align(8);
     this.#parameters.setFloat64(at, value, true);
     this.#cursor = at + 8;
+    return this;
+  }
+
+  /** A CUtensorMap by value, its tiles swizzled in 128 bytes; outside the matrix they are zero. */
+  tensorMap({ address, rows, columns, tileRows, tileColumns }: MappedMatrix): this {
+    const at = this.#align(tensorMapAlignment);
+    this.driver.cuTensorMapEncodeTiled(
+      this.#memory + at,
+      CU_TENSOR_MAP_DATA_TYPE_BFLOAT16,
+      2,
+      address,
+      BigUint64Array.of(BigInt(columns), BigInt(rows)),
+      BigUint64Array.of(BigInt(columns * 2)),
+      Uint32Array.of(tileColumns, tileRows),
+      Uint32Array.of(1, 1),
+      CU_TENSOR_MAP_INTERLEAVE_NONE,
+      CU_TENSOR_MAP_SWIZZLE_128B,
+      CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
+      CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE,
+    );
+    this.#cursor = at + tensorMapBytes;
     return this;
   }
 

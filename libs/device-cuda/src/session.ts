@@ -1,5 +1,5 @@
 import { deviceOf, findCard, usedBytesByNvml, type CudaCard } from './card.js';
-import { KernelCompiler } from './compiler.js';
+import { hasWgmma, KernelCompiler } from './compiler.js';
 import type { CudaContext } from './context.js';
 import { createKernelCache } from './kernel-cache.js';
 import { Launcher } from './launcher.js';
@@ -32,6 +32,7 @@ export interface SessionOptions {
   readonly arenaBytes: (freeBytes: number) => number;
   readonly kernelCacheFolder?: string;
   readonly onAllocate?: (bytes: number) => void;
+  readonly useWgmma: boolean;
 }
 
 /**
@@ -79,7 +80,13 @@ export class CudaSession {
     const cusolverBytes = withCusolver - withCublas;
     const context = (this.#ownBytes() ?? this.#usedBytes()) - buffers - cublasBytes - cusolverBytes;
     this.#overhead = { context, buffers, cublas: cublasBytes, cusolver: cusolverBytes };
-    this.context = { streams, cublas, cusolver, ...this.#createMemory(streams, options) };
+    this.context = {
+      streams,
+      cublas,
+      cusolver,
+      hasWgmma: options.useWgmma && hasWgmma(card.computeCapability),
+      ...this.#createMemory(streams, options),
+    };
   }
 
   static open(options: SessionOptions): CudaSession {

@@ -31,7 +31,7 @@ export { predictionLayout } from './prediction-layout.js';
 export { layoutOf } from './layout-of.js';
 export { type Model, openModel } from './open-model.js';
 export { type DiffusionModel, isDiffusionFolder, openDiffusionModel } from './open-diffusion.js';
-export { fluxLayouts } from './flux/components.js';
+export { fluxLayouts, type FluxConfigs } from './flux/components.js';
 export {
   encoderStreams,
   imageBatch,

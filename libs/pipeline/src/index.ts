@@ -9,7 +9,7 @@ export {
   defaultCheckpointSteps,
   utcDay,
 } from './options/resolve.js';
-export { withModality } from './options/modality.js';
+export { assertOptionsOf, withModality } from './options/modality.js';
 export { type OptionCommand, type OptionSpec } from './options/kinds.js';
 export { optionsFor, optionTable, type NamedOption, type OptionsOf } from './options/table.js';
 export { stageNames, type StageName, type JobEvent, type JobObserver } from './job/observer.js';

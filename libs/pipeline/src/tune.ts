@@ -53,7 +53,6 @@ import { runJob } from './job/run-job.js';
 import { StageClock, type StageReport } from './job/stage-clock.js';
 import { assertInteger } from './options/checks.js';
 import { defaultCheckpointSteps, type TuneOptions } from './options/resolve.js';
-import { inferenceBytes } from './plan/default-budget.js';
 import { measureRates, type BenchmarkShape } from './plan/measure-rates.js';
 import { planJob, requireMemory, type JobPlan } from './plan/plan.js';
 
@@ -164,10 +163,8 @@ function assertSameWeights(
 
 /** The budget that a job runs in: the given one, or what inference would take. */
 export function budgetBytesOf(job: Job, profile: DeviceProfile): Promise<number> {
-  const { vramBytes, maxLength } = job.options;
-  return vramBytes === null
-    ? inferenceBytes(job.whole, profile, maxLength)
-    : Promise.resolve(vramBytes);
+  const { vramBytes } = job.options;
+  return vramBytes === null ? job.task.inferenceBytes(job, profile) : Promise.resolve(vramBytes);
 }
 
 /**
@@ -213,8 +210,17 @@ function benchmarkShape(job: Job): BenchmarkShape {
     layout: job.model.layout,
     sequences: Math.min(job.options.batch, 16),
     loraRank: job.options.rank,
-    sequenceLength: Math.max(2, Math.round(trainRows.items / trainRows.count)),
+    sequenceLength: Math.max(2, sequenceLength(trainRows)),
   };
+}
+
+/** Of an average text, or of a picture with its prompt, whichever layout has most rows. */
+function sequenceLength(rows: Job['trainRows']): number {
+  const { layouts, items } = rows.shape([0]);
+  const lengths = [...layouts.values()].map((offsets) => offsets.at(-1) ?? 0);
+  return items === 1
+    ? lengths.reduce((most, length) => Math.max(most, length), 0)
+    : Math.round(rows.items / rows.count);
 }
 
 async function tuneJob(job: Job, run: TuneRun): Promise<TuneReport> {

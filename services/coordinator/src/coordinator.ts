@@ -2,6 +2,7 @@ import { homedir } from 'node:os';
 import process from 'node:process';
 import { JobService } from '@emloc/contracts';
 import { servedModel, servedModelFolder, type ServingHost } from '@emloc/hub';
+import { isDiffusionFolder } from '@emloc/models';
 import { clientCredentials, type Authenticator } from '@emloc/rpc';
 import { openNumberedLog, openRecordStore } from '@emloc/service-kit';
 import { programVersion, type ServiceContext, type ServiceSetup } from '@emloc/service-runtime';
@@ -68,6 +69,8 @@ export async function startCoordinator(
         limits: {
           modelRoots: options.modelRoots,
           findHubModel: (hubName) => servedModel(hubName, hub),
+          kindOfModel: async (model) =>
+            (await isDiffusionFolder(await servedModelFolder(model, hub))) ? 'pictures' : 'text',
           dataRoots: options.dataRoots,
           maxSteps: options.maxSteps,
         },

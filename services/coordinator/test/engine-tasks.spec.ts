@@ -141,10 +141,28 @@ test('model and rows are looked at, and any ratio below 1 makes an emulator', as
   expect(await inspect({})).toEqual({
     kind: 'inspect',
     isEmulated: true,
-    data: { rows: 8, isWhole: true, problems: [] },
-    validation: { rows: 2, isWhole: true, problems: [] },
+    decided: {
+      rank: 8,
+      alpha: 16,
+      learningRate: 2e-4,
+      schedule: 'cosine',
+      warmupRatio: 0.03,
+      weightDecay: 0,
+      gradientAccumulation: 1,
+    },
+    found: {
+      kind: 'text',
+      data: { rows: 8, isWhole: true, problems: [] },
+      validation: { rows: 2, isWhole: true, problems: [] },
+    },
   });
-  expect(await inspect({ validation: null })).toMatchObject({ isEmulated: true, validation: null });
+  expect(await inspect({ validation: null })).toMatchObject({
+    isEmulated: true,
+    found: { validation: null },
+  });
+  await expect(inspect({ trainGuidance: 3.5 })).rejects.toMatchObject({
+    code: 'PIPELINE_INVALID_OPTION',
+  });
   expect(await inspect({ ratios: ['1'] })).toMatchObject({ kind: 'inspect', isEmulated: false });
   expect(await inspect({ ratios: ['.*nothing_like_it=0.5'] })).toMatchObject({
     kind: 'inspect',

@@ -20,13 +20,22 @@ export function fakeEngine(): FakeEngine {
     get outcomes() {
       return outcomes;
     },
-    async inspect({ ratios, data, validation }) {
+    async inspect({ ratios, data, validation, rank, batch, gradientAccumulation, schedule }) {
       if (this.failure) throw this.failure;
       const scan = (path: string) => scanRows({ path, maxBytes: maxInspectedBytes, maxMs: 60_000 });
       return {
         isEmulated: ratios.some((ratio) => ratio !== '1'),
-        data: await scan(data),
-        validation: validation === null ? null : await scan(validation),
+        decided: {
+          rank: rank ?? 8,
+          batch: batch ?? 8,
+          gradientAccumulation: gradientAccumulation ?? 1,
+          schedule: schedule ?? 'cosine',
+        },
+        found: {
+          kind: 'text',
+          data: await scan(data),
+          validation: validation === null ? null : await scan(validation),
+        },
       };
     },
     plan: async () => ({

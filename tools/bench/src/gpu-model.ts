@@ -45,6 +45,14 @@ export function syntheticModel({
 }): SyntheticModel {
   const config = get(gpuShapes, shape);
   const layout = layoutOf({ ...config, num_hidden_layers: blocks ?? config.num_hidden_layers });
+  return syntheticWeights(layout, { ratio, profile });
+}
+
+/** @param ratio of the emulator */
+export function syntheticWeights(
+  layout: ModelLayout,
+  { ratio, profile }: { readonly ratio: number; readonly profile: DeviceProfile },
+): SyntheticModel {
   const rankOf = ({ inFeatures, outFeatures }: ModelLinear): number =>
     emulatorRank(ratio, inFeatures, outFeatures);
   const paddedRankOf = (linear: ModelLinear): number =>
@@ -72,6 +80,11 @@ export function syntheticModel({
   };
 }
 
+/** Whether the emulator has factors in place of it. */
+export function isEmulated({ emulated }: ModelLinear): boolean {
+  return emulated === 'byDefault';
+}
+
 /** By page: factors in place of its linears' weights. */
 function factorOverlays(
   { blocks, linears }: ModelLayout,
@@ -90,7 +103,7 @@ function factorOverlays(
   };
   return new Map(
     blocks.flatMap(({ index, page }): [number, TensorOverlay][] => {
-      const own = linears.filter(({ block }) => block === index);
+      const own = linears.filter((linear) => linear.block === index && isEmulated(linear));
       if (own.length === 0) return [];
       const overlay: TensorOverlay = {
         removes: new Set(own.map(({ name }) => `${name}.weight`)),
@@ -115,7 +128,7 @@ function randomWeights(layout: ModelLayout): LayerSource['read'] {
       destination.byteOffset,
       destination.byteLength / 2,
     );
-    if (tensor.endsWith('norm.weight')) {
+    if (/norm(_\w+)?\.weight$/.test(tensor)) {
       target.fill(0x3f80);
     } else {
       patterns ??= { narrow: normalPattern(0.02), wide: normalPattern(0.03) };

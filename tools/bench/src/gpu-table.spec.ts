@@ -22,6 +22,27 @@ test('puts each rival below the row that it is a rival of, faster being above 1 
   ]);
 });
 
+test('rows of images have rivals of their own size, and milliseconds', () => {
+  const ours = { name: 'train', title: 'LoRA', peakBytes: 2 ** 34, detail: 'all kept' } as const;
+  const table = gpuTable(
+    [
+      { ...ours, size: 512, seconds: 0.1 },
+      { ...ours, size: 1024, seconds: 0.3 },
+    ],
+    [
+      { rival: 'train', size: 1024, name: 'graph', seconds: 0.39 },
+      { rival: 'train', size: 512, name: 'graph', seconds: 0.14 },
+    ],
+  );
+  expect(table.split('\n').slice(2)).toEqual([
+    '| **LoRA** (all kept) | 100.0 ms | 16.00 |  |',
+    '| PyTorch: graph | 140.0 ms |  | 1.40 |',
+    '| **LoRA** (all kept) | 300.0 ms | 16.00 |  |',
+    '| PyTorch: graph | 390.0 ms |  | 1.30 |',
+    '',
+  ]);
+});
+
 test('takes the middle of an even number of values', () => {
   expect(median([4, 1, 3, 2])).toBe(2.5);
 });

@@ -1,6 +1,10 @@
 /** One of our figures. */
 export interface GpuRow {
-  readonly name: 'train' | 'paged' | 'factors' | 'generate';
+  readonly name: 'train' | 'paged' | 'factors' | 'generate' | 'sample';
+  /** Default: that of the name, at the default shape. */
+  readonly title?: string;
+  /** Pixels of an image's side; its rivals have the same. */
+  readonly size?: number;
   readonly tokensPerSecond?: number;
   readonly seconds?: number;
   readonly peakBytes: number;
@@ -11,6 +15,7 @@ export interface GpuRow {
 export interface TorchRow {
   /** Which of our rows it is a rival of. */
   readonly rival: GpuRow['name'];
+  readonly size?: number;
   readonly name: string;
   readonly tokensPerSecond?: number;
   readonly seconds?: number;
@@ -23,6 +28,7 @@ const titles: Readonly<Record<GpuRow['name'], string>> = {
   paged: 'LoRA on the full model, its blocks paged',
   factors: 'from statistics to factors, a block',
   generate: 'greedy answers, tokens after the first',
+  sample: 'one forward of sampling',
 };
 
 /**
@@ -31,9 +37,14 @@ const titles: Readonly<Record<GpuRow['name'], string>> = {
  */
 export function gpuTable(rows: readonly GpuRow[], torch: readonly TorchRow[]): string {
   const lines = rows.flatMap((row) => [
-    cells([`**${titles[row.name]}** (${row.detail})`, figureOf(row), gibibytes(row.peakBytes), '']),
+    cells([
+      `**${row.title ?? titles[row.name]}** (${row.detail})`,
+      figureOf(row),
+      gibibytes(row.peakBytes),
+      '',
+    ]),
     ...torch
-      .filter(({ rival }) => rival === row.name)
+      .filter(({ rival, size }) => rival === row.name && size === row.size)
       .map((other) =>
         cells([
           `PyTorch: ${other.name}`,
@@ -52,7 +63,8 @@ function ratioOf(ours: GpuRow, theirs: TorchRow): string {
   return ours.seconds && theirs.seconds ? (theirs.seconds / ours.seconds).toFixed(2) : '';
 }
 
-function figureOf({ tokensPerSecond, seconds }: GpuRow | TorchRow): string {
+function figureOf({ tokensPerSecond, seconds, size }: GpuRow | TorchRow): string {
+  if (size !== undefined && seconds !== undefined) return `${(seconds * 1000).toFixed(1)} ms`;
   if (tokensPerSecond !== undefined)
     return `${Math.round(tokensPerSecond).toLocaleString('en-US')} tokens/s`;
   return seconds === undefined ? '' : `${seconds.toFixed(2)} s`;

@@ -2,7 +2,7 @@ import type { LoraAdapter } from '@emloc/checkpoint';
 import { Device, MemoryBudget, type Backend, type DeviceProfile } from '@emloc/device';
 import { createNullBackend } from '@emloc/device-null';
 import { blocksBeforeLoss, defaultAdamw, initialAdapter, train } from '@emloc/finetune';
-import { textLimits, type ModelLayout } from '@emloc/models';
+import { textLimits, type ModelLayout, type RowSource } from '@emloc/models';
 import { consecutive, TextRows } from '@emloc/tasks';
 import {
   allDeviceBytes,
@@ -23,6 +23,8 @@ export interface TrainingTask {
   readonly sequenceLength: number;
   readonly steps: number;
   readonly budgetBytes: number;
+  /** Those of a step. Default: random tokens. */
+  readonly rows?: RowSource;
 }
 
 /** How the budget is divided: what weights may take, and for how many blocks tensors are kept. */
@@ -54,10 +56,25 @@ export async function planTraining(
   const pagerBytes = Math.min(allBytes, task.budgetBytes - besideWeightsBytes);
   if (pagerBytes < leastBytes)
     throw new Error(`a budget of ${task.budgetBytes} bytes is ${leastBytes - pagerBytes} too few`);
-  let keptBlocks = pagerBytes < allBytes ? 0 : blocksBeforeLoss(task.layout, task.layout.linears);
-  while (keptBlocks > 0 && (await peakOf({ pagerBytes, keptBlocks })) > task.budgetBytes)
-    keptBlocks -= 1;
+  if (pagerBytes < allBytes) return { pagerBytes, keptBlocks: 0 };
+  const most = blocksBeforeLoss(task.layout, task.layout.linears);
+  const keptBlocks = await mostThat(
+    most,
+    async (count) => (await peakOf({ pagerBytes, keptBlocks: count })) <= task.budgetBytes,
+  );
   return { pagerBytes, keptBlocks };
+}
+
+/** The largest number up to `most` that fits, where 0 does and all below one that does do, too. */
+async function mostThat(most: number, fits: (count: number) => Promise<boolean>): Promise<number> {
+  if (await fits(most)) return most;
+  let [good, bad] = [0, most];
+  while (bad - good > 1) {
+    const middle = (good + bad) >> 1;
+    if (await fits(middle)) good = middle;
+    else bad = middle;
+  }
+  return good;
 }
 
 /** Budgets of a task: the least that it can work in, and what keeps everything. */
@@ -134,7 +151,7 @@ export async function runTraining(
         { rank: task.loraRank, alpha: 2 * task.loraRank, useRslora: false, targets: null },
         0,
       ),
-      rows: randomRows(task),
+      rows: task.rows ?? randomRows(task),
       batches: Array.from({ length: task.steps }, () => step),
       schedule: { kind: 'constant', learningRate: 1e-4, steps: task.steps, warmupRatio: 0 },
       optimizer: defaultAdamw,

@@ -1,10 +1,13 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
-import { createCudaBackend, cudaOrdinal, cudaProfile, type CudaBackend } from '@emloc/device-cuda';
+import { cudaOrdinal, cudaProfile, type CudaBackend } from '@emloc/device-cuda';
 
+import { fluxShape } from './flux-shape.js';
 import { gpuBudgets, identityBudgets } from './gpu-budgets.js';
+import { note, peakBytes, profileStep, withCard } from './gpu-card.js';
 import { measureFactors } from './gpu-factors.js';
+import { fluxRows } from './gpu-flux-rows.js';
 import { measureGeneration } from './gpu-generate.js';
 import { syntheticModel, type SyntheticModel } from './gpu-model.js';
 import { ProfiledBackend, profileTable } from './gpu-profile.js';
@@ -21,6 +24,7 @@ import {
 
 const help = `usage: bench gpu [--rows train,paged,factors,generate,identity] [--steps 12] [--paged-rows 2,4,8] [--device cuda:1] [--profile] [--json FILE]
                  [--torch FILE] [--ratio 0.4] [--rank 8] [--shape ${defaultShape}]
+       bench gpu --shape ${fluxShape} [--size 512] [--rows train,paged,sample] [--ratio 0.45] [--rank 4] [--paged-rows 4] [--steps 12] ...
 Trains and factorises at the shape of a model (random weights, nothing on disk), by default one of 7.6 B on a card of 24 GB or more, and prints a table.
   train    LoRA on an emulator, 2 x 1024 tokens a step, the peak below 14.45 GiB (without the driver's context)
   paged    LoRA on the full model, its blocks streamed from page-locked memory within 14 GiB, at each number of rows of 1024 tokens
@@ -30,8 +34,11 @@ Trains and factorises at the shape of a model (random weights, nothing on disk),
   --shape    one of ${[...gpuShapes.keys()].join(', ')}; all but the first train and page within what
              inference takes (bfloat16 weights and a prefill of 2048 tokens, the driver's context included), and identity pages within
              the least that it can work in
+  ${fluxShape} trains on one image of 512 x 512 (--size) within 16 GiB (larger ones: 22), on the paged model within 16 GiB on several
+             images together, and runs one forward of sampling with all weights on the card
   --profile  also times every kind of launch of a step, and of a step of 16 tokens, which shows what launching costs
-  --torch    the file that bench_torch.py --json wrote on the same machine, at the default shape: its rows come beside ours
+  --torch    the file that bench_torch.py --json wrote on the same machine, at the default shape (bench_flux_torch.py: at ${fluxShape}): its rows
+             come beside ours
 `;
 
 interface Settings {
@@ -49,12 +56,13 @@ export async function measure(args: readonly string[]): Promise<number> {
   const { values } = parseArgs({
     args: [...args],
     options: {
-      rows: { type: 'string', default: 'train,paged,factors' },
+      rows: { type: 'string' },
       steps: { type: 'string', default: '12' },
-      'paged-rows': { type: 'string', default: '2,4,8' },
+      'paged-rows': { type: 'string' },
+      size: { type: 'string', default: '512' },
       device: { type: 'string', default: 'cuda' },
-      ratio: { type: 'string', default: '0.4' },
-      rank: { type: 'string', default: '8' },
+      ratio: { type: 'string' },
+      rank: { type: 'string' },
       shape: { type: 'string', default: defaultShape },
       profile: { type: 'boolean', default: false },
       json: { type: 'string' },
@@ -63,7 +71,8 @@ export async function measure(args: readonly string[]): Promise<number> {
     },
   });
   const ordinal = cudaOrdinal(values.device);
-  if (values.help || ordinal === null || !gpuShapes.has(values.shape)) {
+  const isFlux = values.shape === fluxShape;
+  if (values.help || ordinal === null || !(isFlux || gpuShapes.has(values.shape))) {
     (values.help ? process.stdout : process.stderr).write(help);
     return values.help ? 0 : 2;
   }
@@ -71,18 +80,18 @@ export async function measure(args: readonly string[]): Promise<number> {
     ordinal,
     shape: values.shape,
     steps: Number(values.steps),
-    ratio: Number(values.ratio),
-    rank: Number(values.rank),
-    pagedRows: values['paged-rows'].split(',').map(Number),
+    ratio: Number(values.ratio ?? (isFlux ? 0.45 : 0.4)),
+    rank: Number(values.rank ?? (isFlux ? 4 : 8)),
+    pagedRows: (values['paged-rows'] ?? (isFlux ? '4' : '2,4,8')).split(',').map(Number),
     profile: values.profile,
   };
-  const rows: GpuRow[] = [];
-  const wanted = values.rows.split(',');
-  if (wanted.includes('train')) rows.push(await trainRow(settings));
-  if (wanted.includes('paged')) rows.push(await pagedRow(settings));
-  if (wanted.includes('factors')) rows.push(await factorsRow(settings));
-  if (wanted.includes('generate')) rows.push(...(await generateRows(settings)));
-  const isSame = wanted.includes('identity') ? await checkIdentity(settings) : true;
+  const wanted = (values.rows ?? (isFlux ? 'train,paged,sample' : 'train,paged,factors')).split(
+    ',',
+  );
+  const size = Number(values.size);
+  const { rows, isSame } = isFlux
+    ? { rows: await fluxRows(wanted, { ...settings, size }), isSame: true }
+    : await textRows(wanted, settings);
   if (values.json) await writeFile(values.json, JSON.stringify(rows, null, 2));
   const torch = values.torch
     ? (JSON.parse(await readFile(values.torch, 'utf8')) as TorchRow[])
@@ -91,27 +100,17 @@ export async function measure(args: readonly string[]): Promise<number> {
   return isSame ? 0 : 1;
 }
 
-function note(text: string): void {
-  process.stderr.write(`${text}\n`);
-}
-
-async function withCard<T>(
-  { ordinal }: Settings,
-  capacityBytes: number,
-  run: (backend: CudaBackend) => Promise<T>,
-): Promise<T> {
-  const backend = createCudaBackend({ ordinal, capacityBytes });
-  try {
-    return await run(backend);
-  } finally {
-    await backend.close();
-  }
-}
-
-/** What the process took on the card beside the driver's context. */
-function peakBytes(backend: CudaBackend): number {
-  const { ownBytes, usedBytes, overhead } = backend.measureMemory();
-  return (ownBytes ?? usedBytes) - overhead.context;
+async function textRows(
+  wanted: readonly string[],
+  settings: Settings,
+): Promise<{ readonly rows: readonly GpuRow[]; readonly isSame: boolean }> {
+  const rows: GpuRow[] = [];
+  if (wanted.includes('train')) rows.push(await trainRow(settings));
+  if (wanted.includes('paged')) rows.push(await pagedRow(settings));
+  if (wanted.includes('factors')) rows.push(await factorsRow(settings));
+  if (wanted.includes('generate')) rows.push(...(await generateRows(settings)));
+  const isSame = wanted.includes('identity') ? await checkIdentity(settings) : true;
+  return { rows, isSame };
 }
 
 function modelOf({ shape, ratio }: Settings, blocks?: number): SyntheticModel {
@@ -160,24 +159,6 @@ async function trainRow(settings: Settings): Promise<GpuRow> {
       detail: `${memory.keptBlocks} of ${blocks} blocks kept`,
     };
   });
-}
-
-async function profileStep(
-  backend: CudaBackend,
-  task: TrainingTask,
-  memory: TrainingMemory,
-): Promise<void> {
-  const profiled = new ProfiledBackend(backend);
-  await runTraining(task, profiled.backend, {
-    memory,
-    reads: 'real',
-    onStep: (step) => {
-      if (step === 2) profiled.record();
-    },
-  });
-  process.stdout.write(
-    `a step of ${task.sequences} x ${task.sequenceLength} tokens, by launches\n${profileTable(await profiled.finish())}`,
-  );
 }
 
 async function profile(

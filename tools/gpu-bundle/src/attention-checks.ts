@@ -27,7 +27,26 @@ const scorings: Readonly<Record<string, Scoring>> = {
     softCap: 5,
     hasSinks: true,
   },
+  ' in a window with sinks': { mask: { kind: 'window', window: 300 }, hasSinks: true },
 };
+
+/**
+ * Heads of 128 that the kernels of Hopper cards do: without groups, with groups that a block sums
+ * itself, with sequences that end within a tile or are shorter than one.
+ */
+const hopperShapes: readonly Omit<Shape, 'dtype'>[] = [
+  { heads: 24, kvHeads: 24, headDim: 128, lengths: [1536, 333], mask: { kind: 'none' } },
+  { heads: 24, kvHeads: 24, headDim: 128, lengths: [4608], mask: { kind: 'none' } },
+  { heads: 8, kvHeads: 4, headDim: 128, lengths: [8192] },
+  {
+    heads: 6,
+    kvHeads: 3,
+    headDim: 128,
+    lengths: [1, 127, 128, 129, 64, 3, 400],
+    mask: { kind: 'none' },
+  },
+  { heads: 6, kvHeads: 3, headDim: 128, lengths: [1, 127, 128, 129, 64, 3, 400] },
+];
 
 /**
  * Small problems against double precision; a large one on tensor cores against the scalar kernels.
@@ -56,6 +75,10 @@ export function attentionChecks(): readonly Check[] {
           }),
       })),
     ),
+    ...hopperShapes.map((shape) => ({
+      name: `attention of ${shape.lengths.join(' + ')} rows, ${shape.heads}/${shape.kvHeads} heads of 128, ${shape.mask?.kind ?? 'causal'}, against the scalar kernels; equal bits twice`,
+      run: (lab: Lab) => againstScalar(lab, { ...shape, dtype: 'bfloat16' }),
+    })),
   ];
 }
 

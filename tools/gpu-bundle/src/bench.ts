@@ -110,19 +110,23 @@ async function measure(
 
 /**
  * Kernels at the shapes of a 7.6B model (3584 wide, 28 and 4 heads of 128, 18944 inside) on 2 x
- * 1024 tokens.
+ * 1024 tokens, and attention at others.
+ * @param only of the groups gemm, attention, elementwise, images and optimizer those whose name matches
  */
 export async function benchmarkKernels(
   device: Device,
   report: (line: Measurement) => void,
+  only: RegExp | null,
 ): Promise<void> {
-  for (const group of [
-    benchGemm,
-    benchAttention,
-    benchElementwise,
-    benchImageCoders,
-    benchOptimizer,
-  ]) {
+  const groups = {
+    gemm: benchGemm,
+    attention: benchAttention,
+    elementwise: benchElementwise,
+    images: benchImageCoders,
+    optimizer: benchOptimizer,
+  };
+  for (const [name, group] of Object.entries(groups)) {
+    if (only && !only.test(name)) continue;
     const operands = new Operands(device);
     try {
       await group(device, operands, report);
@@ -196,6 +200,8 @@ const benchAttention: Group = async (device, operands, report) => {
     [28, 4, 128, [8192], causal],
     [28, 4, 128, Array.from({ length: 16 }, () => 128), causal],
     [28, 4, 128, [4096], { kind: 'none' }],
+    [24, 24, 128, [1536], { kind: 'none' }],
+    [24, 24, 128, [4608], { kind: 'none' }],
     [16, 16, 80, [4096], { kind: 'none' }],
     [32, 8, 64, [8192], { kind: 'window', window: 1024 }],
     [8, 4, 256, [2048], causal],

@@ -15,22 +15,29 @@ import { kernelChecks } from './kernel-checks.js';
 import { Lab, type Check } from './lab.js';
 import { checkMemory } from './memory-checks.js';
 
-const usage = `usage: gpu-bundle info | check | bench | all [--device cuda:1] [--only PATTERN]
+const usage = `usage: gpu-bundle info | check | bench | all [--device cuda:1] [--only PATTERN] [--no-wgmma]
   info   what was found of CUDA, as JSON
   check  the conformance suite, every kernel against references in double precision, memory and streams
   bench  rates of kernels, copies and factorisations
-  --only runs the checks whose names match the regular expression, without those of memory`;
+  --only runs the checks whose names match the regular expression, without those of memory; of bench the groups gemm, attention,
+         elementwise and optimizer, without copies and factorisations
+  --no-wgmma keeps a Hopper card to the kernels of the others`;
 
 interface Options {
   readonly ordinal: number;
   readonly only: RegExp | null;
+  readonly useWgmma: boolean;
 }
 
 async function main(argv: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args: [...argv],
     allowPositionals: true,
-    options: { device: { type: 'string', default: 'cuda' }, only: { type: 'string' } },
+    options: {
+      device: { type: 'string', default: 'cuda' },
+      only: { type: 'string' },
+      'no-wgmma': { type: 'boolean', default: false },
+    },
   });
   const command = positionals.at(0) ?? 'all';
   const ordinal = cudaOrdinal(values.device);
@@ -39,11 +46,13 @@ async function main(argv: readonly string[]): Promise<number> {
     console.error(usage);
     return 2;
   }
-  const failures =
-    command === 'bench'
-      ? 0
-      : await check({ ordinal, only: values.only ? new RegExp(values.only) : null });
-  if (command !== 'check') await bench(ordinal);
+  const options: Options = {
+    ordinal,
+    only: values.only ? new RegExp(values.only) : null,
+    useWgmma: !values['no-wgmma'],
+  };
+  const failures = command === 'bench' ? 0 : await check(options);
+  if (command !== 'check') await bench(options);
   return failures === 0 ? 0 : 1;
 }
 
@@ -53,8 +62,8 @@ function info(): number {
   return description.available ? 0 : 1;
 }
 
-async function check({ ordinal, only }: Options): Promise<number> {
-  const backend = createCudaBackend({ ordinal });
+async function check({ ordinal, only, useWgmma }: Options): Promise<number> {
+  const backend = createCudaBackend({ ordinal, useWgmma });
   const checks = [...conformance(backend), ...own(backend)].filter(
     ({ name }) => !only || only.test(name),
   );
@@ -113,17 +122,19 @@ async function runCheck(name: string, run: () => Promise<void>): Promise<number>
   }
 }
 
-async function bench(ordinal: number): Promise<void> {
-  const backend = createCudaBackend({ ordinal });
+async function bench({ ordinal, only, useWgmma }: Options): Promise<void> {
+  const backend = createCudaBackend({ ordinal, useWgmma });
   const device = new Device(backend, new MemoryBudget(Number.POSITIVE_INFINITY));
   console.log(`${backend.card.name}, ${backend.card.multiprocessors} multiprocessors`);
   const report = ({ name, ms, rate, unit }: Measurement) =>
     console.log(
       `${name.padEnd(58)} ${ms.toFixed(3).padStart(9)} ms ${rate.toFixed(1).padStart(9)} ${unit}`,
     );
-  await benchmarkKernels(device, report);
-  await benchmarkCopies(device, report);
-  await benchmarkFactorizations(device, report);
+  await benchmarkKernels(device, report, only);
+  if (!only) {
+    await benchmarkCopies(device, report);
+    await benchmarkFactorizations(device, report);
+  }
   printMemory('after benchmarks', backend);
   await device.close();
 }

@@ -18,7 +18,7 @@ export function modulate(block: ProgramBuilder, x: Value, { scale, shift }: Modu
     inputs: [x, scale, shift],
     outputs: [out],
     isCheap: false,
-    saves: () => [x, scale],
+    saves: (_isAdapted, needsGradient) => (needsGradient(scale) ? [x, scale] : [scale]),
 
     forward(context) {
       const { bindings } = context;
@@ -37,7 +37,7 @@ export function modulate(block: ProgramBuilder, x: Value, { scale, shift }: Modu
         context.contribute(x, (dX, accumulate) =>
           bindings.device.kernels.modulateBackward({
             dOut,
-            x: context.get(x),
+            x: readFor(context, scale, x),
             scale: context.get(scale),
             sequences: bindings.layout(x.rows),
             dX,
@@ -64,7 +64,7 @@ export function gatedAdd(
     inputs: [base, x, gate],
     outputs: [out],
     isCheap: false,
-    saves: () => [x, gate],
+    saves: (_isAdapted, needsGradient) => (needsGradient(gate) ? [x, gate] : [gate]),
 
     forward(context) {
       const { bindings } = context;
@@ -87,7 +87,7 @@ export function gatedAdd(
         context.contribute(x, (dX, accumulate) =>
           bindings.device.kernels.gatedAddBackward({
             dOut,
-            x: context.get(x),
+            x: readFor(context, gate, x),
             gate: context.get(gate),
             sequences: bindings.layout(x.rows),
             dX,
@@ -99,6 +99,11 @@ export function gatedAdd(
     },
   });
   return out;
+}
+
+/** x, which only the gradient of `vector` is made of: without one it is not kept, nor read. */
+function readFor(context: BackwardContext, vector: Value, x: Value): Tensor {
+  return context.needsGradient(vector) ? context.get(x) : context.dOut;
 }
 
 /**

@@ -26,8 +26,11 @@ export interface Operation {
   readonly isCheap: boolean;
   /** Whether it has no backward: a plan of gradients through it is refused. */
   readonly isForwardOnly?: boolean;
-  /** Values whose tensors the backward reads. `isAdapted`: its linear has a trained adapter. */
-  saves(isAdapted: boolean): readonly Value[];
+  /**
+   * Values whose tensors the backward reads. `isAdapted`: its linear has a trained adapter;
+   * `needsGradient`: as the backward will be told.
+   */
+  saves(isAdapted: boolean, needsGradient: (value: Value) => boolean): readonly Value[];
   forward(context: ForwardContext): void;
   backward(context: BackwardContext): void;
 }

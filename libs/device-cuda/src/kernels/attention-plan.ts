@@ -53,11 +53,12 @@ export function unitOf(file: string, { width, macros }: AttentionProblem): strin
     : [file, `HEAD_WIDTH=${width}`, ...macros].join(':');
 }
 
-/** Of the kernels of the backward that know no mask, beside those that do. */
+/** Of the kernels of the backward that know no mask: a unit that is soon compiled. */
+export const masklessUnit = `attention-backward:HEAD_WIDTH=${narrowest}`;
+
+/** Of the same kernels, beside those of the problem that do know one. */
 export function backwardUnit(problem: AttentionProblem): string {
-  return problem.width === null
-    ? `attention-backward:HEAD_WIDTH=${narrowest}`
-    : unitOf('attention-backward', problem);
+  return problem.width === null ? masklessUnit : unitOf('attention-backward', problem);
 }
 
 /** Two stages of keys and values, and a float32 for each distance of a bias. */

@@ -16,6 +16,7 @@ import {
   forwardSharedBytes,
   inspect,
   keysLaunch,
+  masklessUnit,
   queriesLaunch,
   reachOf,
   scalarMaximum,
@@ -27,6 +28,13 @@ import {
   type AttentionProblem,
   type BackwardLaunch,
 } from './attention-plan.js';
+import {
+  isForWgmma,
+  wgmmaAttention,
+  wgmmaDelta,
+  wgmmaKeys,
+  wgmmaQueries,
+} from './attention-wgmma.js';
 import { attentionWide } from './attention-wide.js';
 
 /** Blocks of the keys' kernel, long and short ones mixed, that keep the largest cards busy. */
@@ -35,6 +43,7 @@ const enoughBlocks = 512;
 export function attention(context: CudaContext, options: AttentionOptions): void {
   const problem = inspect('attention', options, []);
   if (problem.headDim > scalarMaximum) return attentionWide(context, options, problem);
+  if (isForWgmma(context, options, problem)) return wgmmaAttention(context, options, problem);
   const { q, k, v, out, logSumExp, sequences, heads, sinks, relativeBias } = options;
   const { launcher } = context;
   launcher.begin();
@@ -79,25 +88,58 @@ export function attentionBackwardScratchBytes(options: AttentionBackwardOptions)
 export function attentionBackward(context: CudaContext, options: AttentionBackwardOptions): void {
   const problem = inspect('attentionBackward', options, [options.dOut, options.dQ]);
   expectAtMost('attentionBackward', 'heads of', problem.headDim, scalarMaximum);
-  const { q, out, dOut, dK, dV, heads, k } = options;
+  const { q, dK, dV, heads, k } = options;
   for (const tensor of [dK, dV]) expectShape('attentionBackward', tensor, k.shape);
   expectDType('attentionBackward', [problem.dtype], dK, dV);
-  withScratch(context, attentionBackwardScratchBytes(options), (delta) => {
-    context.launcher
-      .begin()
-      .pointer(addressOf(context, out))
-      .pointer(addressOf(context, dOut))
-      .pointer(delta)
-      .int32(problem.rows)
-      .int32(heads)
-      .int32(problem.headDim)
-      .launch(backwardUnit(problem), `attention_delta_${problem.dtype}`, {
-        grid: [Math.ceil((problem.rows * heads) / 4)],
-        block: 128,
-      });
-    launchKeys(context, options, problem, { delta, parts: delta + deltaBytes(q, heads) });
-    launchQueries(context, options, problem, delta);
+  const run = isForWgmma(context, options, problem) ? backwardByWgmma : backwardByMma;
+  withScratch(context, attentionBackwardScratchBytes(options), (delta) =>
+    run(context, options, problem, { delta, parts: delta + deltaBytes(q, heads) }),
+  );
+}
+
+/** Addresses of scratch memory. */
+interface Scratch {
+  readonly delta: number;
+  readonly parts: number;
+}
+
+function backwardByWgmma(
+  context: CudaContext,
+  options: AttentionBackwardOptions,
+  problem: AttentionProblem,
+  { delta, parts }: Scratch,
+): void {
+  const bytes = partBytes(options);
+  wgmmaDelta(context, options, problem, delta);
+  wgmmaKeys(context, options, problem, {
+    delta,
+    parts: bytes > 0 ? { k: parts, v: parts + bytes } : null,
   });
+  if (bytes > 0) addParts(context, options, problem, parts);
+  wgmmaQueries(context, options, problem, delta);
+}
+
+function backwardByMma(
+  context: CudaContext,
+  options: AttentionBackwardOptions,
+  problem: AttentionProblem,
+  { delta, parts }: Scratch,
+): void {
+  const { out, dOut, heads } = options;
+  context.launcher
+    .begin()
+    .pointer(addressOf(context, out))
+    .pointer(addressOf(context, dOut))
+    .pointer(delta)
+    .int32(problem.rows)
+    .int32(heads)
+    .int32(problem.headDim)
+    .launch(backwardUnit(problem), `attention_delta_${problem.dtype}`, {
+      grid: [Math.ceil((problem.rows * heads) / 4)],
+      block: 128,
+    });
+  launchKeys(context, options, problem, { delta, parts });
+  launchQueries(context, options, problem, delta);
 }
 
 function deltaBytes(q: Tensor, heads: number): number {
@@ -127,7 +169,7 @@ function launchKeys(
   context: CudaContext,
   options: AttentionBackwardOptions,
   problem: AttentionProblem,
-  { delta, parts }: { readonly delta: number; readonly parts: number },
+  { delta, parts }: Scratch,
 ): void {
   const { dK, dV, heads, kvHeads } = options;
   const { launcher } = context;
@@ -143,19 +185,29 @@ function launchKeys(
     .pointer(hasParts ? parts + bytes : 0)
     .int32(hasParts ? 1 : heads / kvHeads);
   launchBackward(launcher, options, problem, launch, hasParts ? heads : kvHeads);
-  if (!hasParts) return;
+  if (hasParts) addParts(context, options, problem, parts);
+}
+
+/** dK and dV as the sums of the parts that every head has left. */
+function addParts(
+  context: CudaContext,
+  options: AttentionBackwardOptions,
+  { headDim }: AttentionProblem,
+  parts: number,
+): void {
+  const { dK, dV, heads, kvHeads } = options;
   for (const [source, target] of [
     [parts, dK],
-    [parts + bytes, dV],
+    [parts + partBytes(options), dV],
   ] as const) {
-    launcher
+    context.launcher
       .begin()
       .pointer(source)
       .pointer(addressOf(context, target))
       .pointer(target.size / 2)
       .int32(heads / kvHeads)
-      .int32(problem.headDim)
-      .launch(backwardUnit(problem), 'attention_add_parts', {
+      .int32(headDim)
+      .launch(masklessUnit, 'attention_add_parts', {
         grid: [Math.ceil(target.size / 2 / 256)],
         block: 256,
       });

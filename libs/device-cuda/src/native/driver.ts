@@ -63,6 +63,9 @@ const declarations = {
   cuModuleUnload: 'int cuModuleUnload(uint64_t module)',
   cuModuleGetFunction: 'int cuModuleGetFunction(void *function, uint64_t module, const char *name)',
   cuFuncSetAttribute: 'int cuFuncSetAttribute(uint64_t function, int attribute, int value)',
+  cuTensorMapEncodeTiled:
+    'int cuTensorMapEncodeTiled(uint64_t map, int type, uint32_t rank, uint64_t address, void *extents, void *strides, void *box, ' +
+    'void *elementStrides, int interleave, int swizzle, int promotion, int fill)',
   cuLaunchKernel:
     'int cuLaunchKernel(uint64_t function, uint32_t gridX, uint32_t gridY, uint32_t gridZ, uint32_t blockX, uint32_t blockY, ' +
     'uint32_t blockZ, uint32_t sharedBytes, uint64_t stream, uint64_t parameters, uint64_t extra)',
@@ -80,6 +83,11 @@ export const CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR = 76;
 export const CU_DEVICE_ATTRIBUTE_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED = 102;
 export const CU_LAUNCH_PARAM_BUFFER_POINTER = 1;
 export const CU_LAUNCH_PARAM_BUFFER_SIZE = 2;
+export const CU_TENSOR_MAP_DATA_TYPE_BFLOAT16 = 9;
+export const CU_TENSOR_MAP_INTERLEAVE_NONE = 0;
+export const CU_TENSOR_MAP_SWIZZLE_128B = 3;
+export const CU_TENSOR_MAP_L2_PROMOTION_L2_256B = 3;
+export const CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE = 0;
 
 const CUDA_ERROR_NOT_READY = 600;
 

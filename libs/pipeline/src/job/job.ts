@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { LoraAdapter } from '@emloc/checkpoint';
 import type { OpenDatasetSession } from '@emloc/dataset';
-import type { HostDType } from '@emloc/device';
+import type { DeviceProfile, HostDType } from '@emloc/device';
 import { blankAdapter, initialAdapter, type LearningRateSchedule } from '@emloc/finetune';
 import { pagesSource, restOf, type Model } from '@emloc/models';
 import { consecutive, type TaskBatches, type TaskRows } from '@emloc/tasks';
@@ -39,6 +39,8 @@ export interface JobTask<R extends TaskRows = TaskRows> {
   planned(job: Job<R>, dtype: HostDType): Job<R>;
   /** The job with rows that bring what is made of them; what is not there yet is made first. */
   bring(job: Job<R>, environment: JobEnvironment, uses: readonly RowUse[]): Promise<Job<R>>;
+  /** Device memory that the whole model takes to be used, without a budget. */
+  inferenceBytes(job: Job<R>, profile: DeviceProfile): Promise<number>;
   /** Bytes of what is kept on disk for it. */
   keptBytes(job: Job<R>, dtype: HostDType): number;
 }

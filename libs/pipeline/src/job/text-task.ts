@@ -1,7 +1,8 @@
-import type { HostDType } from '@emloc/device';
+import type { DeviceProfile, HostDType } from '@emloc/device';
 import type { RowSource } from '@emloc/models';
 import type { TextRows } from '@emloc/tasks';
 
+import { inferenceBytes } from '../plan/default-budget.js';
 import { frontSource, tilesFor } from '../stages/front.js';
 import { openModelPager, type JobEnvironment } from './environment.js';
 import { frontBytes, plannedTiles, type JobImages } from './images.js';
@@ -12,7 +13,12 @@ export function textTask(images: JobImages | null): JobTask<TextRows> {
   return images ? new ImageTextTask(images) : plainText;
 }
 
+function prefillBytes({ whole, options }: Job<TextRows>, profile: DeviceProfile): Promise<number> {
+  return inferenceBytes(whole, profile, options.maxLength);
+}
+
 const plainText: JobTask<TextRows> = Object.freeze({
+  inferenceBytes: prefillBytes,
   sources: () => [],
   planned: (job: Job<TextRows>) => job,
   bring: (job: Job<TextRows>) => Promise.resolve(job),
@@ -20,6 +26,8 @@ const plainText: JobTask<TextRows> = Object.freeze({
 });
 
 class ImageTextTask implements JobTask<TextRows> {
+  readonly inferenceBytes = prefillBytes;
+
   constructor(private readonly images: JobImages) {}
 
   sources({ whole }: Job<TextRows>) {

@@ -32,7 +32,7 @@ export const inputOptions = Object.freeze({
     flag: '--data <path>',
     help: 'training rows, JSONL with "messages" or "prompt" and "completion"; for models that make pictures a folder of images',
     helpIn: {
-      jobs: `training rows, JSONL: ${source}`,
+      jobs: `training rows, JSONL: ${source}; for models that make pictures server:PATH of a folder of images`,
       eval: 'rows to score, JSONL as for tune',
       data: 'rows to show, in place of FILE',
     },

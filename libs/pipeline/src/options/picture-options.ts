@@ -65,6 +65,9 @@ export const pictureOptions = Object.freeze({
     of: pictures,
     flag: '--class-data <dir>',
     help: 'images of what the subject is one of, learnt beside it so that they are not forgotten (default: none)',
+    helpIn: {
+      jobs: 'images of what the subject is one of: server:PATH, a folder that the server sees',
+    },
     commands: job,
     field: 'class_data',
     decides: false,

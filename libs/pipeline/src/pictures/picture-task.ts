@@ -1,5 +1,5 @@
 import { at } from '@emloc/checked';
-import type { HostDType } from '@emloc/device';
+import type { DeviceProfile, HostDType } from '@emloc/device';
 import {
   conditionsOf,
   drawRows,
@@ -12,6 +12,8 @@ import type { LayerSource } from '@emloc/weight-pager';
 
 import { openModelPager, type JobEnvironment } from '../job/environment.js';
 import { rowsFor, rowUses, type Job, type JobTask, type RowUse } from '../job/job.js';
+import { residentBytes } from '../plan/default-budget.js';
+import { heaviestBatches } from '../plan/heaviest-batches.js';
 import {
   keptBytes,
   madeSources,
@@ -69,6 +71,14 @@ export class PictureTask implements JobTask<LatentRows> {
         observer({ type: 'progress', stage: 'front', task, done, total }),
     });
     return this.#bringing(job, streams);
+  }
+
+  /** One picture, the largest, through all of the transformer. */
+  inferenceBytes(job: Job<LatentRows>, profile: DeviceProfile): Promise<number> {
+    const whole = { ...this.options, frontBlocks: 0 };
+    const { training } = this.rows(plannedStreams(whole, profile.computeDType));
+    const all = { source: training, rows: job.training.batches.flat(2).map((row) => [row]) };
+    return residentBytes(job.whole, profile, heaviestBatches(all));
   }
 
   keptBytes(job: Job<LatentRows>, dtype: HostDType): number {

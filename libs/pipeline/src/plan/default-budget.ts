@@ -2,7 +2,7 @@ import type { EncodedRow } from '@emloc/dataset';
 import { Device, MemoryBudget, type DeviceProfile } from '@emloc/device';
 import { createNullBackend } from '@emloc/device-null';
 import { BreadthFirstPass, inferenceOrder } from '@emloc/finetune';
-import type { ImageLimits, Model } from '@emloc/models';
+import type { Batches, ImageLimits, Model } from '@emloc/models';
 import type { TextBatches } from '@emloc/tasks';
 import { allDeviceBytes, openPager } from '@emloc/weight-pager';
 
@@ -13,10 +13,19 @@ import { imagesOf, rowsWith } from '../job/images.js';
  * tokens, to its next token; for a model that takes images, with one of as many tiles as go into
  * them.
  */
-export async function inferenceBytes(
+export function inferenceBytes(
   model: Model,
   profile: DeviceProfile,
   tokens: number,
+): Promise<number> {
+  return residentBytes(model, profile, prefill(model, tokens));
+}
+
+/** Device memory of all weights in the compute dtype and one pass of batches through them. */
+export async function residentBytes(
+  model: Model,
+  profile: DeviceProfile,
+  batches: Batches,
 ): Promise<number> {
   const budget = new MemoryBudget(Number.POSITIVE_INFINITY);
   await using device = new Device(createNullBackend(profile), budget);
@@ -32,7 +41,7 @@ export async function inferenceBytes(
   pager.schedule(inferenceOrder(layout));
   using pass = new BreadthFirstPass({
     model: { device, layout, pager },
-    batches: prefill(model, tokens),
+    batches,
     variants: [null],
   });
   for (const block of layout.blocks) await pass.run(block);

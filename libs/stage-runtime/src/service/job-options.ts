@@ -32,7 +32,7 @@ export async function jobOptionsOf(
 ): Promise<TuneOptions> {
   if (!spec.options)
     throw new JobStorageError('JOB_SPEC_MISSING', `job spec of ${spec.job} has no options`);
-  const { data, validation, ...options } = fromTuneOptionsMessage(spec.options);
+  const { data, validation, classData, ...options } = fromTuneOptionsMessage(spec.options);
   return resolveTuneOptions({
     ...options,
     model: await fetch.modelFolder(options.model, fetch.signal),
@@ -46,8 +46,18 @@ export async function jobOptionsOf(
             storage,
             file: 'validation.jsonl',
           }),
+    classData: classData ? folderOf(classData) : null,
     out: '',
   });
+}
+
+/** Folders are not uploaded. */
+function folderOf(source: string | UploadedDataset): string {
+  if (typeof source === 'string') return source;
+  throw new JobStorageError(
+    'JOB_SPEC_MISSING',
+    `the job spec has ${source.dataset} for a folder of images, which cannot be uploaded`,
+  );
 }
 
 interface Fetching extends FetchOptions {

@@ -1,10 +1,10 @@
-import type { Job } from '@emloc/contracts';
+import { toTuneOptionsMessage, type Job } from '@emloc/contracts';
 import { invalidRequest, RpcError, toRpcError } from '@emloc/rpc';
 
 import type { DatasetFiles } from '../outcome/dataset-files.js';
 import { maxInspectedBytes, type Engine, type Inspection } from '../outcome/engine.js';
 import type { Places } from './places.js';
-import { rowViolations } from './row-problems.js';
+import { dataViolations } from './row-problems.js';
 import { checkTuneOptions, type CheckedOptions, type OptionLimits } from './tune-options.js';
 
 /** What jobs are checked with. */
@@ -26,13 +26,14 @@ export interface CheckedJob {
 export async function checkJob(job: Job | undefined, checks: JobChecks): Promise<CheckedJob> {
   const { inspecting, limits } = checks;
   const checked = await checkTuneOptions(job?.options, 'job.options', limits);
-  const { isEmulated, ...rows } = await inspecting(() => inspect(checked, checks));
-  const violations = rowViolations(checked.plain, rows, {
+  const { isEmulated, decided, found } = await inspecting(() => inspect(checked, checks));
+  const plain = { ...checked.plain, ...decided };
+  const violations = dataViolations(plain, found, {
     prefix: 'job.options',
     maxSteps: limits.maxSteps,
   });
   if (violations.length > 0) throw invalidRequest(violations);
-  return { checked, isEmulated };
+  return { checked: { ...checked, plain, message: toTuneOptionsMessage(plain) }, isEmulated };
 }
 
 /**

@@ -1,13 +1,22 @@
 import { join } from 'node:path';
 import { HubError, parseHubName, type HubModel, type HubName } from '@emloc/hub';
+import { toRpcError, type FieldViolation } from '@emloc/rpc';
 
 import { confine, type ConfinedPath } from './paths.js';
+
+/** Models that are trained on rows of text, and models that are trained on folders of pictures. */
+export type ModelKind = 'text' | 'pictures';
 
 /** Which models a client may ask for. */
 export interface ModelLimits {
   readonly modelRoots: readonly string[];
   /** A model by its hub name on this host. @throws HubError where it cannot be had */
   readonly findHubModel: (hubName: HubName) => Promise<Pick<HubModel, 'name' | 'commit'>>;
+  /**
+   * The kind of a model that this server has, by its path or its hub name with the commit.
+   * @throws the typed errors of hub and checkpoint
+   */
+  readonly kindOfModel: (model: string) => Promise<ModelKind>;
 }
 
 /**
@@ -34,5 +43,20 @@ export async function checkModel(
     return {
       violation: { field, description: `${error.code}: ${error.message}; a path must be absolute` },
     };
+  }
+}
+
+/** The kind of a model, or what is wrong with it. */
+export async function checkKind(
+  field: string,
+  model: string,
+  { kindOfModel }: ModelLimits,
+): Promise<{ readonly kind: ModelKind } | { readonly violation: FieldViolation }> {
+  try {
+    return { kind: await kindOfModel(model) };
+  } catch (error) {
+    const { code, message } = toRpcError(error);
+    if (code !== 'INVALID_ARGUMENT' && code !== 'NOT_FOUND') throw error;
+    return { violation: { field, description: message } };
   }
 }

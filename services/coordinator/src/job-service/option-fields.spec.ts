@@ -40,7 +40,7 @@ const fitting: Readonly<Record<NamedOption['kind'], readonly string[]>> = {
   number: ['double'],
   size: ['int64'],
   switch: ['bool'],
-  choice: ['Schedule'],
+  choice: ['Schedule', 'Optimizer', 'Crop', 'NoiseScheme', 'LossWeighting'],
   choiceOrNumber: ['CorrectionChoice'],
 };
 
@@ -80,7 +80,8 @@ describe('the message TuneOptions beside the table of options', () => {
     expect(choices.length).toBeGreaterThan(0);
     for (const { name, field = '', choices: values = [] } of choices) {
       const found = fields.get(field)?.enum?.values.slice(1) ?? [];
-      expect([name, found.map(({ localName }) => localName.toLowerCase())]).toEqual([name, values]);
+      const names = found.map(({ localName }) => localName.toLowerCase().replaceAll('_', '-'));
+      expect([name, names]).toEqual([name, values]);
     }
   });
 

@@ -1,3 +1,4 @@
+import type { Stats } from 'node:fs';
 import { realpath, stat } from 'node:fs/promises';
 import { isAbsolute, relative, resolve, sep } from 'node:path';
 import type { FieldViolation } from '@emloc/rpc';
@@ -7,12 +8,19 @@ const maxPathLength = 4096;
 /** A path that a client gave: where it leads, or what is wrong with it. */
 export type ConfinedPath = { readonly path: string } | { readonly violation: FieldViolation };
 
+/** What a path may lead to. */
+const kinds = {
+  folder: (entry: Stats) => entry.isDirectory(),
+  file: (entry: Stats) => entry.isFile(),
+  'folder or file': (entry: Stats) => entry.isDirectory() || entry.isFile(),
+};
+
 export interface Confinement {
   /** Folders that may be read; none: no path is accepted. */
   readonly roots: readonly string[];
   /** The option that names them. */
   readonly option: string;
-  readonly kind: 'folder' | 'file';
+  readonly kind: keyof typeof kinds;
 }
 
 /**
@@ -40,9 +48,7 @@ export async function confine(
         : outside(option),
     );
   if (!realRoots.some((root) => isInside(found, root))) return refuse(outside(option));
-  const entry = await stat(found);
-  const isOfKind = kind === 'folder' ? entry.isDirectory() : entry.isFile();
-  return isOfKind ? { path: found } : refuse(`is no ${kind}`);
+  return kinds[kind](await stat(found)) ? { path: found } : refuse(`is no ${kind}`);
 }
 
 function outside(option: string): string {

@@ -1,4 +1,4 @@
-import { rowViolations } from './row-problems.js';
+import { dataViolations } from './row-problems.js';
 
 const scan = (rows: number, isWhole = true) => ({ rows, isWhole, problems: [] });
 const options = { epochs: 3, batch: 4, gradientAccumulation: 2, steps: null };
@@ -7,7 +7,7 @@ const of = (
   data: ReturnType<typeof scan>,
   validation: ReturnType<typeof scan> | null,
   changes = {},
-) => rowViolations({ ...options, ...changes }, { data, validation }, limits);
+) => dataViolations({ ...options, ...changes }, { kind: 'text', data, validation }, limits);
 
 test('steps of epochs are counted, not those that were asked for', () => {
   expect(of(scan(80), scan(1))).toEqual([]);
@@ -55,10 +55,29 @@ test('problems are told with their lines', () => {
       { line: 3, field: null, reason: 'is not valid UTF-8' },
     ],
   };
-  expect(rowViolations(options, { data, validation: null }, limits)).toEqual(
+  expect(dataViolations(options, { kind: 'text', data, validation: null }, limits)).toEqual(
     ['line 2: prompt is missing', 'line 3: is not valid UTF-8'].map((description) => ({
       field: 'job.options.data',
       description,
     })),
   );
+});
+
+test('problems of folders are told with their options', () => {
+  const problems = [
+    { option: 'data', description: 'a.png: is empty' },
+    { option: 'classData', description: '/dogs/b.png: is empty' },
+  ] as const;
+  expect(dataViolations(options, { kind: 'pictures', problems }, limits)).toEqual([
+    { field: 'job.options.data', description: 'a.png: is empty' },
+    { field: 'job.options.class_data', description: '/dogs/b.png: is empty' },
+  ]);
+});
+
+test('steps that nobody asked for have their limit, too', () => {
+  const found = { kind: 'pictures', problems: [] } as const;
+  expect(dataViolations({ ...options, steps: 30 }, found, limits)).toEqual([]);
+  expect(dataViolations({ ...options, steps: 31 }, found, limits)).toEqual([
+    { field: 'job.options.steps', description: '31 is the default, at most 30 is allowed' },
+  ]);
 });

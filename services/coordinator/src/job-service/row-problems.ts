@@ -1,19 +1,48 @@
 import type { PlainTuneOptions } from '@emloc/contracts';
 import { heldOutCount, type RowScan } from '@emloc/dataset';
+import { optionTable } from '@emloc/pipeline';
 import type { FieldViolation } from '@emloc/rpc';
 
-import type { Inspection } from '../outcome/engine.js';
+import type { FoundPictures, FoundRows, Inspection } from '../outcome/engine.js';
 
+/** With what the kind of model decides. */
 type StepOptions = Pick<PlainTuneOptions, 'steps' | 'epochs' | 'batch' | 'gradientAccumulation'>;
 
-/**
- * What is wrong with the rows of a job, and with the number of steps that they make.
- * @param prefix of field names, such as `job.options`
- */
-export function rowViolations(
+interface Limits {
+  /** Of field names, such as `job.options`. */
+  readonly prefix: string;
+  readonly maxSteps: number;
+}
+
+/** What is wrong with what a job is trained on, and with the number of steps that it makes. */
+export function dataViolations(
   plain: StepOptions,
-  { data, validation }: Pick<Inspection, 'data' | 'validation'>,
-  { prefix, maxSteps }: { prefix: string; maxSteps: number },
+  found: Inspection['found'],
+  limits: Limits,
+): FieldViolation[] {
+  return found.kind === 'text'
+    ? rowViolations(plain, found, limits)
+    : pictureViolations(plain, found, limits);
+}
+
+function pictureViolations(
+  { steps }: StepOptions,
+  { problems }: FoundPictures,
+  { prefix, maxSteps }: Limits,
+): FieldViolation[] {
+  const ofFolders = problems.map(({ option, description }) => ({
+    field: `${prefix}.${optionTable[option].field}`,
+    description,
+  }));
+  if (ofFolders.length > 0 || !(typeof steps === 'number' && steps > maxSteps)) return ofFolders;
+  const description = `${steps} is the default, at most ${maxSteps} is allowed`;
+  return [{ field: `${prefix}.steps`, description }];
+}
+
+function rowViolations(
+  plain: StepOptions,
+  { data, validation }: Omit<FoundRows, 'kind'>,
+  { prefix, maxSteps }: Limits,
 ): FieldViolation[] {
   const ofRows = [
     ...scanViolations(`${prefix}.data`, data),

@@ -18,17 +18,13 @@ import {
 } from '@emloc/pipeline';
 import { invalidRequest, type FieldViolation } from '@emloc/rpc';
 
-import { sha256OfDataset } from '../resource-names.js';
-import { checkModel, type ModelLimits } from './model.js';
-import { confine } from './paths.js';
+import { checkKind, checkModel, type ModelLimits } from './model.js';
+import { checkSources, sourceNames, type SourceLimits } from './sources.js';
 
 /** What a client may ask for. */
-export interface OptionLimits extends ModelLimits {
-  readonly dataRoots: readonly string[];
+export interface OptionLimits extends ModelLimits, SourceLimits {
   /** Optimizer steps of training and of refinement, each. */
   readonly maxSteps: number;
-  /** Where a data set of the client's tenant is; undefined: it has none with this hash. */
-  readonly findDataset: (sha256: string) => Promise<StoredObject | undefined>;
 }
 
 /** Options with defaults and real paths, and where uploaded rows are. */
@@ -45,7 +41,7 @@ const maxTextLength = 1000;
 const maxTexts = 1000;
 
 /** Options that are checked where they lead. */
-const sources: readonly string[] = ['model', 'data', 'validation'];
+const places: readonly string[] = ['model', ...sourceNames];
 
 /**
  * Checks everything that needs neither the model nor a device.
@@ -59,22 +55,17 @@ export async function checkTuneOptions(
 ): Promise<CheckedOptions> {
   const given = fromTuneOptionsMessage(message ?? create(TuneOptionsSchema));
   const model = await checkModel(`${prefix}.model`, given.model, limits);
-  const data = await checkSource(`${prefix}.data`, given.data, limits);
-  const validation =
-    given.validation === undefined || given.validation === null
-      ? null
-      : await checkSource(`${prefix}.validation`, given.validation, limits);
-  const misplaced = [model, data, validation].flatMap((checked) =>
-    checked && 'violation' in checked ? [checked.violation] : [],
-  );
-  const violations = [...misplaced, ...valueViolations(given, prefix, limits)];
-  if (
-    violations.length > 0 ||
-    'violation' in model ||
-    'violation' in data ||
-    (validation && 'violation' in validation)
-  )
-    throw invalidRequest(violations);
+  const kind = 'path' in model ? await checkKind(`${prefix}.model`, model.path, limits) : model;
+  const sources = await checkSources(given, 'kind' in kind ? kind.kind : null, {
+    ...limits,
+    prefix,
+  });
+  const violations = [
+    ...('violation' in kind ? [kind.violation] : []),
+    ...sources.violations,
+    ...valueViolations(given, prefix, limits),
+  ];
+  if (violations.length > 0 || 'violation' in model) throw invalidRequest(violations);
   const { ratios, ...defaults } = defaultTuneOptions;
   const set = Object.fromEntries(
     Object.entries(given).filter(([, value]) => value !== undefined && value !== null),
@@ -84,15 +75,9 @@ export async function checkTuneOptions(
     ratios: [...ratios],
     ...set,
     model: model.path,
-    data: sourceOf(data, given.data),
-    validation: validation && given.validation ? sourceOf(validation, given.validation) : null,
+    ...sources.plain,
   };
-  return {
-    message: toTuneOptionsMessage(plain),
-    plain,
-    ...objectOf('data', data),
-    ...objectOf('validation', validation),
-  };
+  return { message: toTuneOptionsMessage(plain), plain, ...sources.objects };
 }
 
 /** Options for the engine, with the paths under which rows of uploaded data sets lie. */
@@ -102,50 +87,11 @@ export function engineOptions(
     readonly model: string;
     readonly data: string;
     readonly validation: string | null;
+    readonly classData: string | null;
     readonly out: string;
   },
 ): TuneOptions {
   return resolveTuneOptions({ ...plain, ...paths });
-}
-
-type CheckedSource =
-  | { readonly path: string }
-  | { readonly object: StoredObject }
-  | { readonly violation: FieldViolation };
-
-async function checkSource(
-  field: string,
-  source: PlainTuneOptions['data'],
-  { dataRoots, findDataset }: OptionLimits,
-): Promise<CheckedSource> {
-  if (typeof source === 'string')
-    return confine(field, source, { roots: dataRoots, option: 'data-roots', kind: 'file' });
-  const sha256 = sha256OfDataset(source.dataset);
-  const object = sha256 === undefined ? undefined : await findDataset(sha256);
-  return object
-    ? { object }
-    : {
-        violation: {
-          field: `${field}.dataset`,
-          description: `${JSON.stringify(source.dataset.slice(0, 100))} was not found`,
-        },
-      };
-}
-
-function sourceOf(
-  checked: { readonly path: string } | { readonly object: StoredObject },
-  given: PlainTuneOptions['data'],
-): PlainTuneOptions['data'] {
-  return 'path' in checked ? checked.path : given;
-}
-
-function objectOf<K extends string>(
-  key: K,
-  checked: CheckedSource | null,
-): Partial<Record<K, StoredObject>> {
-  return checked && 'object' in checked
-    ? ({ [key]: checked.object } as Record<K, StoredObject>)
-    : {};
 }
 
 /**
@@ -160,7 +106,7 @@ function valueViolations(
   const values: Readonly<Record<string, unknown>> = given;
   return optionsFor('jobs').flatMap((option) => {
     const value = values[option.name];
-    if (value === undefined || sources.includes(option.name)) return [];
+    if (value === undefined || places.includes(option.name)) return [];
     const description =
       lengthProblem(option, value) ??
       valueProblem(option, value) ??

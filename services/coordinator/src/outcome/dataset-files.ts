@@ -68,6 +68,7 @@ export function createDatasetFiles(
             : plain.validation
               ? pathOf(plain.validation)
               : null,
+          classData: plain.classData ? pathOf(plain.classData) : null,
         };
         return {
           options: engineOptions(plain, {

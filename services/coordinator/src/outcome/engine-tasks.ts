@@ -1,26 +1,19 @@
 import { findPlace } from '@emloc/checkpoint';
-import { scanRows } from '@emloc/dataset';
 import { deviceTarget } from '@emloc/device-registry';
-import { parseRatioRules, ratioOf } from '@emloc/emulator';
-import { adaptedLinears } from '@emloc/finetune';
-import { openModel } from '@emloc/models';
 import {
   adapterFromRecord,
   budgetBytesOf,
   jobResultOf,
   planTune,
   prepareJob,
-  withModality,
   writeOutcome,
-  type TuneOptions,
 } from '@emloc/pipeline';
 import type { WorkerContext } from '@emloc/service-kit';
 
-import { maxInspectedBytes, type Inspection, type OutcomeTask } from './engine.js';
+import type { OutcomeTask } from './engine.js';
+import { inspect } from './inspect.js';
 import { jobOutcomes } from './job-outcomes.js';
 import type { EngineWorkerContract } from './worker-contract.js';
-
-const maxScanMs = 5000;
 
 type TaskContext = Pick<WorkerContext<EngineWorkerContract>, 'request' | 'signal'>;
 
@@ -39,31 +32,6 @@ export async function runEngineTask(
       };
     case 'outcome':
       return { kind: 'outcome', budgetBytes: await makeOutcome(task, context) };
-  }
-}
-
-async function inspect(options: TuneOptions): Promise<Inspection> {
-  const emulated = await isEmulated(options);
-  const scan = (path: string) => scanRows({ path, maxBytes: maxInspectedBytes, maxMs: maxScanMs });
-  return {
-    isEmulated: emulated,
-    data: await scan(options.data),
-    validation: options.validation === null ? null : await scan(options.validation),
-  };
-}
-
-/** Checks the model, and options against it. Any layer whose ratio is below 1 makes an emulator. */
-async function isEmulated(options: TuneOptions): Promise<boolean> {
-  const { allowUnusedLayers } = options;
-  const model = await openModel(options.model, { allowUnusedLayers });
-  try {
-    const { layout } = model;
-    withModality(options, layout);
-    adaptedLinears(layout, options.targets);
-    const rules = parseRatioRules(options.ratios);
-    return layout.linears.some((linear) => ratioOf(rules, linear) < 1);
-  } finally {
-    await model.close();
   }
 }
 

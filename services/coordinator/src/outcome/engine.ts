@@ -1,4 +1,5 @@
 import type { JsonValue } from '@bufbuild/protobuf';
+import type { PlainTuneOptions } from '@emloc/contracts';
 import type { RowScan } from '@emloc/dataset';
 import type { JobPlan, TensorRecord, TuneOptions } from '@emloc/pipeline';
 
@@ -18,9 +19,30 @@ export type AdapterName = 'adapter' | 'uncorrected';
 export interface Inspection {
   /** Whether any layer is replaced by factors. */
   readonly isEmulated: boolean;
+  /** Options that were not asked for and that the kind of model decides. */
+  readonly decided: Partial<PlainTuneOptions>;
+  readonly found: FoundRows | FoundPictures;
+}
+
+/** Of a model that is trained on rows of text. */
+export interface FoundRows {
+  readonly kind: 'text';
   readonly data: RowScan;
   /** Null: the rows for validation are taken from the data. */
   readonly validation: RowScan | null;
+}
+
+/** Of a model that is trained on folders of pictures. */
+export interface FoundPictures {
+  readonly kind: 'pictures';
+  readonly problems: readonly FolderProblem[];
+}
+
+/** Why a folder of pictures cannot be used. */
+export interface FolderProblem {
+  /** The option that names the folder. */
+  readonly option: 'data' | 'validation' | 'classData';
+  readonly description: string;
 }
 
 /**

@@ -8,12 +8,17 @@ import {
   type EmlocClient,
   type MergeDtype,
   type PlainTuneOptions,
-  type UploadedDataset,
 } from '@emloc/sdk';
 import type { Command } from 'commander';
 
 import { connectionFlags, withClient } from '../connection.js';
 import { addFlags, commonFlags, optionFlags, optionValues, type FlagValues } from '../flags.js';
+import {
+  assertUploadable,
+  deployedFolder,
+  deployedSource,
+  type JobSource,
+} from '../job-sources.js';
 import { createJobDisplay } from '../output/job-display.js';
 import { jobTable } from '../output/jobs-tables.js';
 import type { Progress } from '../output/progress.js';
@@ -128,27 +133,22 @@ async function remoteOptions(
   client: EmlocClient,
   context: CommandContext,
 ): Promise<PlainTuneOptions> {
-  const { data, validation, ...same } = optionValues('jobs', context.values) as PlainTuneOptions & {
-    data: string;
-    validation?: string;
+  const { data, validation, classData, ...same } = optionValues(
+    'jobs',
+    context.values,
+  ) as PlainTuneOptions & { data: string; validation?: string; classData?: string };
+  const sourceOf = async (flag: string, text: string): Promise<JobSource> => {
+    const deployed = deployedSource(text);
+    if (deployed !== null) return deployed;
+    await assertUploadable(flag, text);
+    return { dataset: (await upload(client, text, context)).name };
   };
   return {
     ...same,
-    data: await sourceOf(client, data, context),
-    ...(validation === undefined
-      ? {}
-      : { validation: await sourceOf(client, validation, context) }),
+    ...(classData === undefined ? {} : { classData: deployedFolder('--class-data', classData) }),
+    data: await sourceOf('--data', data),
+    ...(validation === undefined ? {} : { validation: await sourceOf('--validation', validation) }),
   };
-}
-
-async function sourceOf(
-  client: EmlocClient,
-  text: string,
-  context: CommandContext,
-): Promise<string | UploadedDataset> {
-  if (text.startsWith('server:')) return text.slice('server:'.length);
-  if (/^datasets\/[^/]+$/.test(text)) return { dataset: text };
-  return { dataset: (await upload(client, text, context)).name };
 }
 
 function upload(

@@ -11,7 +11,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file emloc/v1/tune_options.proto.
  */
 export const file_emloc_v1_tune_options: GenFile = /*@__PURE__*/
-  fileDesc("ChtlbWxvYy92MS90dW5lX29wdGlvbnMucHJvdG8SCGVtbG9jLnYxIoQLCgtUdW5lT3B0aW9ucxISCgVtb2RlbBgBIAEoCUID4EECEicKBGRhdGEYAiABKAsyFC5lbWxvYy52MS5EYXRhU291cmNlQgPgQQISKAoKdmFsaWRhdGlvbhgDIAEoCzIULmVtbG9jLnYxLkRhdGFTb3VyY2USFwoKdnJhbV9ieXRlcxgEIAEoA0gAiAEBEhcKCmhvc3RfYnl0ZXMYBSABKANIAYgBARIOCgZyYXRpb3MYBiADKAkSEQoEcmFuaxgHIAEoBUgCiAEBEhIKBWFscGhhGAggASgBSAOIAQESFwoKdXNlX3JzbG9yYRgJIAEoCEgEiAEBEhQKB3RhcmdldHMYCiABKAlIBYgBARIaCg1sZWFybmluZ19yYXRlGAsgASgBSAaIAQESKQoIc2NoZWR1bGUYDCABKA4yEi5lbWxvYy52MS5TY2hlZHVsZUgHiAEBEhkKDHdhcm11cF9yYXRpbxgNIAEoAUgIiAEBEhkKDHdlaWdodF9kZWNheRgOIAEoAUgJiAEBEh4KEW1heF9ncmFkaWVudF9ub3JtGA8gASgBSAqIAQESEgoFc3RlcHMYECABKAVIC4gBARITCgZlcG9jaHMYESABKAFIDIgBARIXCgpiYXRjaF9yb3dzGBIgASgFSA2IAQESIgoVZ3JhZGllbnRfYWNjdW11bGF0aW9uGBMgASgFSA6IAQESHgoRbWF4X2xlbmd0aF90b2tlbnMYFCABKAVID4gBARIdChBjYWxpYnJhdGlvbl9yb3dzGBUgASgFSBCIAQESLgoKY29ycmVjdGlvbhgWIAEoCzIaLmVtbG9jLnYxLkNvcnJlY3Rpb25DaG9pY2USGQoMcmVmaW5lX3N0ZXBzGBcgASgFSBGIAQESIQoUcmVmaW5lX2xlYXJuaW5nX3JhdGUYGCABKAFIEogBARIVCghwcmVmZXRjaBgZIAEoCEgTiAEBEhEKBHNlZWQYGiABKANIFIgBARIRCgRkYXRlGBsgASgJSBWIAQESGgoNY2hhdF90ZW1wbGF0ZRgcIAEoCUgWiAEBEhoKDXRlbXBsYXRlX2FyZ3MYHSABKAlIF4gBARITCgZzdHJpY3QYHiABKAhIGIgBARIWCgliYXNlX25hbWUYHyABKAlIGYgBARIgChNhbGxvd191bnVzZWRfbGF5ZXJzGCAgASgISBqIAQESFgoJbWF4X3RpbGVzGCEgASgFSBuIAQESHQoQZXhpZl9vcmllbnRhdGlvbhgiIAEoCEgciAEBQg0KC192cmFtX2J5dGVzQg0KC19ob3N0X2J5dGVzQgcKBV9yYW5rQggKBl9hbHBoYUINCgtfdXNlX3JzbG9yYUIKCghfdGFyZ2V0c0IQCg5fbGVhcm5pbmdfcmF0ZUILCglfc2NoZWR1bGVCDwoNX3dhcm11cF9yYXRpb0IPCg1fd2VpZ2h0X2RlY2F5QhQKEl9tYXhfZ3JhZGllbnRfbm9ybUIICgZfc3RlcHNCCQoHX2Vwb2Noc0INCgtfYmF0Y2hfcm93c0IYChZfZ3JhZGllbnRfYWNjdW11bGF0aW9uQhQKEl9tYXhfbGVuZ3RoX3Rva2Vuc0ITChFfY2FsaWJyYXRpb25fcm93c0IPCg1fcmVmaW5lX3N0ZXBzQhcKFV9yZWZpbmVfbGVhcm5pbmdfcmF0ZUILCglfcHJlZmV0Y2hCBwoFX3NlZWRCBwoFX2RhdGVCEAoOX2NoYXRfdGVtcGxhdGVCEAoOX3RlbXBsYXRlX2FyZ3NCCQoHX3N0cmljdEIMCgpfYmFzZV9uYW1lQhYKFF9hbGxvd191bnVzZWRfbGF5ZXJzQgwKCl9tYXhfdGlsZXNCEwoRX2V4aWZfb3JpZW50YXRpb24iOQoKRGF0YVNvdXJjZRIOCgRwYXRoGAEgASgJSAASEQoHZGF0YXNldBgCIAEoCUgAQggKBnNvdXJjZSKnAQoQQ29ycmVjdGlvbkNob2ljZRIzCgZwb2xpY3kYASABKA4yIS5lbWxvYy52MS5Db3JyZWN0aW9uQ2hvaWNlLlBvbGljeUgAEhAKBmxhbWJkYRgCIAEoAUgAIkIKBlBvbGljeRIWChJQT0xJQ1lfVU5TUEVDSUZJRUQQABIPCgtQT0xJQ1lfQVVUTxABEg8KC1BPTElDWV9OT05FEAJCCAoGY2hvaWNlKmUKCFNjaGVkdWxlEhgKFFNDSEVEVUxFX1VOU1BFQ0lGSUVEEAASEwoPU0NIRURVTEVfQ09TSU5FEAESEwoPU0NIRURVTEVfTElORUFSEAISFQoRU0NIRURVTEVfQ09OU1RBTlQQA2IGcHJvdG8z", [file_google_api_field_behavior]);
+  fileDesc("ChtlbWxvYy92MS90dW5lX29wdGlvbnMucHJvdG8SCGVtbG9jLnYxIuEQCgtUdW5lT3B0aW9ucxISCgVtb2RlbBgBIAEoCUID4EECEicKBGRhdGEYAiABKAsyFC5lbWxvYy52MS5EYXRhU291cmNlQgPgQQISKAoKdmFsaWRhdGlvbhgDIAEoCzIULmVtbG9jLnYxLkRhdGFTb3VyY2USFwoKdnJhbV9ieXRlcxgEIAEoA0gAiAEBEhcKCmhvc3RfYnl0ZXMYBSABKANIAYgBARIOCgZyYXRpb3MYBiADKAkSEQoEcmFuaxgHIAEoBUgCiAEBEhIKBWFscGhhGAggASgBSAOIAQESFwoKdXNlX3JzbG9yYRgJIAEoCEgEiAEBEhQKB3RhcmdldHMYCiABKAlIBYgBARIaCg1sZWFybmluZ19yYXRlGAsgASgBSAaIAQESKQoIc2NoZWR1bGUYDCABKA4yEi5lbWxvYy52MS5TY2hlZHVsZUgHiAEBEhkKDHdhcm11cF9yYXRpbxgNIAEoAUgIiAEBEhkKDHdlaWdodF9kZWNheRgOIAEoAUgJiAEBEh4KEW1heF9ncmFkaWVudF9ub3JtGA8gASgBSAqIAQESEgoFc3RlcHMYECABKAVIC4gBARITCgZlcG9jaHMYESABKAFIDIgBARIXCgpiYXRjaF9yb3dzGBIgASgFSA2IAQESIgoVZ3JhZGllbnRfYWNjdW11bGF0aW9uGBMgASgFSA6IAQESHgoRbWF4X2xlbmd0aF90b2tlbnMYFCABKAVID4gBARIdChBjYWxpYnJhdGlvbl9yb3dzGBUgASgFSBCIAQESLgoKY29ycmVjdGlvbhgWIAEoCzIaLmVtbG9jLnYxLkNvcnJlY3Rpb25DaG9pY2USGQoMcmVmaW5lX3N0ZXBzGBcgASgFSBGIAQESIQoUcmVmaW5lX2xlYXJuaW5nX3JhdGUYGCABKAFIEogBARIVCghwcmVmZXRjaBgZIAEoCEgTiAEBEhEKBHNlZWQYGiABKANIFIgBARIRCgRkYXRlGBsgASgJSBWIAQESGgoNY2hhdF90ZW1wbGF0ZRgcIAEoCUgWiAEBEhoKDXRlbXBsYXRlX2FyZ3MYHSABKAlIF4gBARITCgZzdHJpY3QYHiABKAhIGIgBARIWCgliYXNlX25hbWUYHyABKAlIGYgBARIgChNhbGxvd191bnVzZWRfbGF5ZXJzGCAgASgISBqIAQESFgoJbWF4X3RpbGVzGCEgASgFSBuIAQESHQoQZXhpZl9vcmllbnRhdGlvbhgiIAEoCEgciAEBEisKCW9wdGltaXplchgjIAEoDjITLmVtbG9jLnYxLk9wdGltaXplckgdiAEBEhwKD2luc3RhbmNlX3Byb21wdBgkIAEoCUgeiAEBEhcKCnJlc29sdXRpb24YJSABKAVIH4gBARIhCgRjcm9wGCYgASgOMg4uZW1sb2MudjEuQ3JvcEggiAEBEhEKBGZsaXAYJyABKAhIIYgBARIUCgdidWNrZXRzGCggASgISCKIAQESKAoKY2xhc3NfZGF0YRgpIAEoCzIULmVtbG9jLnYxLkRhdGFTb3VyY2USGQoMY2xhc3NfcHJvbXB0GCogASgJSCOIAQESGQoMcHJpb3Jfd2VpZ2h0GCsgASgBSCSIAQESMAoMbm9pc2Vfc2NoZW1lGCwgASgOMhUuZW1sb2MudjEuTm9pc2VTY2hlbWVIJYgBARIXCgpsb2dpdF9tZWFuGC0gASgBSCaIAQESFgoJbG9naXRfc3RkGC4gASgBSCeIAQESFwoKbW9kZV9zY2FsZRgvIAEoAUgoiAEBEhgKC25vaXNlX3NoaWZ0GDAgASgBSCmIAQESNAoObG9zc193ZWlnaHRpbmcYMSABKA4yFy5lbWxvYy52MS5Mb3NzV2VpZ2h0aW5nSCqIAQESGwoOdHJhaW5fZ3VpZGFuY2UYMiABKAFIK4gBAUINCgtfdnJhbV9ieXRlc0INCgtfaG9zdF9ieXRlc0IHCgVfcmFua0IICgZfYWxwaGFCDQoLX3VzZV9yc2xvcmFCCgoIX3RhcmdldHNCEAoOX2xlYXJuaW5nX3JhdGVCCwoJX3NjaGVkdWxlQg8KDV93YXJtdXBfcmF0aW9CDwoNX3dlaWdodF9kZWNheUIUChJfbWF4X2dyYWRpZW50X25vcm1CCAoGX3N0ZXBzQgkKB19lcG9jaHNCDQoLX2JhdGNoX3Jvd3NCGAoWX2dyYWRpZW50X2FjY3VtdWxhdGlvbkIUChJfbWF4X2xlbmd0aF90b2tlbnNCEwoRX2NhbGlicmF0aW9uX3Jvd3NCDwoNX3JlZmluZV9zdGVwc0IXChVfcmVmaW5lX2xlYXJuaW5nX3JhdGVCCwoJX3ByZWZldGNoQgcKBV9zZWVkQgcKBV9kYXRlQhAKDl9jaGF0X3RlbXBsYXRlQhAKDl90ZW1wbGF0ZV9hcmdzQgkKB19zdHJpY3RCDAoKX2Jhc2VfbmFtZUIWChRfYWxsb3dfdW51c2VkX2xheWVyc0IMCgpfbWF4X3RpbGVzQhMKEV9leGlmX29yaWVudGF0aW9uQgwKCl9vcHRpbWl6ZXJCEgoQX2luc3RhbmNlX3Byb21wdEINCgtfcmVzb2x1dGlvbkIHCgVfY3JvcEIHCgVfZmxpcEIKCghfYnVja2V0c0IPCg1fY2xhc3NfcHJvbXB0Qg8KDV9wcmlvcl93ZWlnaHRCDwoNX25vaXNlX3NjaGVtZUINCgtfbG9naXRfbWVhbkIMCgpfbG9naXRfc3RkQg0KC19tb2RlX3NjYWxlQg4KDF9ub2lzZV9zaGlmdEIRCg9fbG9zc193ZWlnaHRpbmdCEQoPX3RyYWluX2d1aWRhbmNlIjkKCkRhdGFTb3VyY2USDgoEcGF0aBgBIAEoCUgAEhEKB2RhdGFzZXQYAiABKAlIAEIICgZzb3VyY2UipwEKEENvcnJlY3Rpb25DaG9pY2USMwoGcG9saWN5GAEgASgOMiEuZW1sb2MudjEuQ29ycmVjdGlvbkNob2ljZS5Qb2xpY3lIABIQCgZsYW1iZGEYAiABKAFIACJCCgZQb2xpY3kSFgoSUE9MSUNZX1VOU1BFQ0lGSUVEEAASDwoLUE9MSUNZX0FVVE8QARIPCgtQT0xJQ1lfTk9ORRACQggKBmNob2ljZSplCghTY2hlZHVsZRIYChRTQ0hFRFVMRV9VTlNQRUNJRklFRBAAEhMKD1NDSEVEVUxFX0NPU0lORRABEhMKD1NDSEVEVUxFX0xJTkVBUhACEhUKEVNDSEVEVUxFX0NPTlNUQU5UEAMqUgoJT3B0aW1pemVyEhkKFU9QVElNSVpFUl9VTlNQRUNJRklFRBAAEhMKD09QVElNSVpFUl9BREFNVxABEhUKEU9QVElNSVpFUl9QUk9ESUdZEAIqPgoEQ3JvcBIUChBDUk9QX1VOU1BFQ0lGSUVEEAASDwoLQ1JPUF9DRU5UUkUQARIPCgtDUk9QX1JBTkRPTRACKscBCgtOb2lzZVNjaGVtZRIcChhOT0lTRV9TQ0hFTUVfVU5TUEVDSUZJRUQQABIVChFOT0lTRV9TQ0hFTUVfTk9ORRABEh0KGU5PSVNFX1NDSEVNRV9MT0dJVF9OT1JNQUwQAhIVChFOT0lTRV9TQ0hFTUVfTU9ERRADEhgKFE5PSVNFX1NDSEVNRV9TSUdNT0lEEAQSFgoSTk9JU0VfU0NIRU1FX1NISUZUEAUSGwoXTk9JU0VfU0NIRU1FX0ZMVVhfU0hJRlQQBiqCAQoNTG9zc1dlaWdodGluZxIeChpMT1NTX1dFSUdIVElOR19VTlNQRUNJRklFRBAAEhcKE0xPU1NfV0VJR0hUSU5HX05PTkUQARIdChlMT1NTX1dFSUdIVElOR19TSUdNQV9TUVJUEAISGQoVTE9TU19XRUlHSFRJTkdfQ09TTUFQEANiBnByb3RvMw", [file_google_api_field_behavior]);
 
 /**
  * How a model is fine-tuned. What is not set takes the default that the server documents; values out of range are refused
@@ -63,11 +63,15 @@ export type TuneOptions = Message<"emloc.v1.TuneOptions"> & {
   ratios: string[];
 
   /**
+   * Not set: 8; 4 for models that make pictures.
+   *
    * @generated from field: optional int32 rank = 7;
    */
   rank?: number | undefined;
 
   /**
+   * Not set: 16; 8 for models that take images, 4 for those that make them.
+   *
    * @generated from field: optional double alpha = 8;
    */
   alpha?: number | undefined;
@@ -80,30 +84,37 @@ export type TuneOptions = Message<"emloc.v1.TuneOptions"> & {
   useRslora?: boolean | undefined;
 
   /**
-   * Regular expression over whole module paths; not set: all linear layers of the blocks.
+   * Regular expression over whole module paths; not set: all linear layers of the blocks; of models that make
+   * pictures those of attention and feed-forward.
    *
    * @generated from field: optional string targets = 10;
    */
   targets?: string | undefined;
 
   /**
+   * Not set: 2e-4; 4e-5 for models that take images, 1e-4 for those that make them; 1 for Prodigy.
+   *
    * @generated from field: optional double learning_rate = 11;
    */
   learningRate?: number | undefined;
 
   /**
+   * Not set: cosine; constant for models that make pictures.
+   *
    * @generated from field: optional emloc.v1.Schedule schedule = 12;
    */
   schedule?: Schedule | undefined;
 
   /**
-   * Share of the steps, at least 0 and below 1.
+   * Share of the steps, at least 0 and below 1; not set: 0.03; 0 for models that make pictures.
    *
    * @generated from field: optional double warmup_ratio = 13;
    */
   warmupRatio?: number | undefined;
 
   /**
+   * Not set: 0; 1e-4 for models that make pictures.
+   *
    * @generated from field: optional double weight_decay = 14;
    */
   weightDecay?: number | undefined;
@@ -116,39 +127,43 @@ export type TuneOptions = Message<"emloc.v1.TuneOptions"> & {
   maxGradientNorm?: number | undefined;
 
   /**
-   * Optimizer steps; not set: `epochs` decides.
+   * Optimizer steps; not set: `epochs` decides; 500 for models that make pictures.
    *
    * @generated from field: optional int32 steps = 16;
    */
   steps?: number | undefined;
 
   /**
+   * Not for models that make pictures.
+   *
    * @generated from field: optional double epochs = 17;
    */
   epochs?: number | undefined;
 
   /**
-   * Rows per micro-batch.
+   * Rows per micro-batch; not set: 8; 1 for models that make pictures.
    *
    * @generated from field: optional int32 batch_rows = 18;
    */
   batchRows?: number | undefined;
 
   /**
-   * Micro-batches per optimizer step.
+   * Micro-batches per optimizer step; not set: 1; 4 for models that make pictures.
    *
    * @generated from field: optional int32 gradient_accumulation = 19;
    */
   gradientAccumulation?: number | undefined;
 
   /**
-   * Not set: 1024, or the model's positions where it has fewer.
+   * Not set: 1024, 8192 for models that take images, or the model's positions where it has fewer.
    *
    * @generated from field: optional int32 max_length_tokens = 20;
    */
   maxLengthTokens?: number | undefined;
 
   /**
+   * Rows that the emulator is calibrated on; draws of image, noise and noise level for models that make pictures.
+   *
    * @generated from field: optional int32 calibration_rows = 21;
    */
   calibrationRows?: number | undefined;
@@ -239,6 +254,110 @@ export type TuneOptions = Message<"emloc.v1.TuneOptions"> & {
    * @generated from field: optional bool exif_orientation = 34;
    */
   exifOrientation?: boolean | undefined;
+
+  /**
+   * @generated from field: optional emloc.v1.Optimizer optimizer = 35;
+   */
+  optimizer?: Optimizer | undefined;
+
+  /**
+   * What images without a caption of their own show; not set: every image has a caption.
+   *
+   * @generated from field: optional string instance_prompt = 36;
+   */
+  instancePrompt?: string | undefined;
+
+  /**
+   * Pixels of the side that images are resized to, a multiple of 16; not set: 512.
+   *
+   * @generated from field: optional int32 resolution = 37;
+   */
+  resolution?: number | undefined;
+
+  /**
+   * @generated from field: optional emloc.v1.Crop crop = 38;
+   */
+  crop?: Crop | undefined;
+
+  /**
+   * Mirror half of the images, by seed.
+   *
+   * @generated from field: optional bool flip = 39;
+   */
+  flip?: boolean | undefined;
+
+  /**
+   * Keep shapes: sizes of about the area of the resolution, in place of squares.
+   *
+   * @generated from field: optional bool buckets = 40;
+   */
+  buckets?: boolean | undefined;
+
+  /**
+   * Folder of images of the subject's class, against forgetting it; not set: none. Only a path can be given.
+   *
+   * @generated from field: emloc.v1.DataSource class_data = 41;
+   */
+  classData?: DataSource | undefined;
+
+  /**
+   * What images of the class without a caption of their own show.
+   *
+   * @generated from field: optional string class_prompt = 42;
+   */
+  classPrompt?: string | undefined;
+
+  /**
+   * Weight of the loss on images of the class, at least 0.
+   *
+   * @generated from field: optional double prior_weight = 43;
+   */
+  priorWeight?: number | undefined;
+
+  /**
+   * @generated from field: optional emloc.v1.NoiseScheme noise_scheme = 44;
+   */
+  noiseScheme?: NoiseScheme | undefined;
+
+  /**
+   * Mean of the scheme logit-normal.
+   *
+   * @generated from field: optional double logit_mean = 45;
+   */
+  logitMean?: number | undefined;
+
+  /**
+   * Standard deviation of the scheme logit-normal.
+   *
+   * @generated from field: optional double logit_std = 46;
+   */
+  logitStd?: number | undefined;
+
+  /**
+   * Scale of the scheme mode.
+   *
+   * @generated from field: optional double mode_scale = 47;
+   */
+  modeScale?: number | undefined;
+
+  /**
+   * Shift of the scheme shift; above 1 draws more noise.
+   *
+   * @generated from field: optional double noise_shift = 48;
+   */
+  noiseShift?: number | undefined;
+
+  /**
+   * @generated from field: optional emloc.v1.LossWeighting loss_weighting = 49;
+   */
+  lossWeighting?: LossWeighting | undefined;
+
+  /**
+   * Guidance scale that a guided model is told while it learns, at least 0.
+   *
+   * @generated from field: optional double train_guidance = 50;
+   */
+  trainGuidance?: number | undefined;
 };
 
 /**
@@ -249,7 +368,7 @@ export const TuneOptionsSchema: GenMessage<TuneOptions> = /*@__PURE__*/
   messageDesc(file_emloc_v1_tune_options, 0);
 
 /**
- * Where JSONL rows come from.
+ * Where rows of JSONL, or images, come from.
  *
  * @generated from message emloc.v1.DataSource
  */
@@ -259,7 +378,8 @@ export type DataSource = Message<"emloc.v1.DataSource"> & {
    */
   source: {
     /**
-     * File as the services see it, inside one of their configured roots.
+     * File, or for models that make pictures a folder of images, as the services see it, inside one of their configured
+     * roots.
      *
      * @generated from field: string path = 1;
      */
@@ -267,7 +387,7 @@ export type DataSource = Message<"emloc.v1.DataSource"> & {
     case: "path";
   } | {
     /**
-     * An uploaded data set, `datasets/{dataset}`.
+     * An uploaded data set, `datasets/{dataset}`; not for models that make pictures.
      *
      * @generated from field: string dataset = 2;
      */
@@ -378,4 +498,149 @@ export enum Schedule {
  */
 export const ScheduleSchema: GenEnum<Schedule> = /*@__PURE__*/
   enumDesc(file_emloc_v1_tune_options, 0);
+
+/**
+ * What turns gradients into steps.
+ *
+ * @generated from enum emloc.v1.Optimizer
+ */
+export enum Optimizer {
+  /**
+   * @generated from enum value: OPTIMIZER_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * @generated from enum value: OPTIMIZER_ADAMW = 1;
+   */
+  ADAMW = 1,
+
+  /**
+   * Finds its learning rate.
+   *
+   * @generated from enum value: OPTIMIZER_PRODIGY = 2;
+   */
+  PRODIGY = 2,
+}
+
+/**
+ * Describes the enum emloc.v1.Optimizer.
+ */
+export const OptimizerSchema: GenEnum<Optimizer> = /*@__PURE__*/
+  enumDesc(file_emloc_v1_tune_options, 1);
+
+/**
+ * What is kept of an image that does not fit.
+ *
+ * @generated from enum emloc.v1.Crop
+ */
+export enum Crop {
+  /**
+   * @generated from enum value: CROP_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * @generated from enum value: CROP_CENTRE = 1;
+   */
+  CENTRE = 1,
+
+  /**
+   * A place chosen by the seed.
+   *
+   * @generated from enum value: CROP_RANDOM = 2;
+   */
+  RANDOM = 2,
+}
+
+/**
+ * Describes the enum emloc.v1.Crop.
+ */
+export const CropSchema: GenEnum<Crop> = /*@__PURE__*/
+  enumDesc(file_emloc_v1_tune_options, 2);
+
+/**
+ * How noise levels are drawn.
+ *
+ * @generated from enum emloc.v1.NoiseScheme
+ */
+export enum NoiseScheme {
+  /**
+   * @generated from enum value: NOISE_SCHEME_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Uniform.
+   *
+   * @generated from enum value: NOISE_SCHEME_NONE = 1;
+   */
+  NONE = 1,
+
+  /**
+   * @generated from enum value: NOISE_SCHEME_LOGIT_NORMAL = 2;
+   */
+  LOGIT_NORMAL = 2,
+
+  /**
+   * @generated from enum value: NOISE_SCHEME_MODE = 3;
+   */
+  MODE = 3,
+
+  /**
+   * @generated from enum value: NOISE_SCHEME_SIGMOID = 4;
+   */
+  SIGMOID = 4,
+
+  /**
+   * @generated from enum value: NOISE_SCHEME_SHIFT = 5;
+   */
+  SHIFT = 5,
+
+  /**
+   * Shifted by the size of the image, as when sampling.
+   *
+   * @generated from enum value: NOISE_SCHEME_FLUX_SHIFT = 6;
+   */
+  FLUX_SHIFT = 6,
+}
+
+/**
+ * Describes the enum emloc.v1.NoiseScheme.
+ */
+export const NoiseSchemeSchema: GenEnum<NoiseScheme> = /*@__PURE__*/
+  enumDesc(file_emloc_v1_tune_options, 3);
+
+/**
+ * Weight of a noise level in the loss.
+ *
+ * @generated from enum emloc.v1.LossWeighting
+ */
+export enum LossWeighting {
+  /**
+   * @generated from enum value: LOSS_WEIGHTING_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * @generated from enum value: LOSS_WEIGHTING_NONE = 1;
+   */
+  NONE = 1,
+
+  /**
+   * @generated from enum value: LOSS_WEIGHTING_SIGMA_SQRT = 2;
+   */
+  SIGMA_SQRT = 2,
+
+  /**
+   * @generated from enum value: LOSS_WEIGHTING_COSMAP = 3;
+   */
+  COSMAP = 3,
+}
+
+/**
+ * Describes the enum emloc.v1.LossWeighting.
+ */
+export const LossWeightingSchema: GenEnum<LossWeighting> = /*@__PURE__*/
+  enumDesc(file_emloc_v1_tune_options, 4);
 

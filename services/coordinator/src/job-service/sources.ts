@@ -1,0 +1,92 @@
+import type { PlainTuneOptions, StoredObject } from '@emloc/contracts';
+import { optionTable } from '@emloc/pipeline';
+import type { FieldViolation } from '@emloc/rpc';
+
+import { sha256OfDataset } from '../resource-names.js';
+import type { ModelKind } from './model.js';
+import { confine } from './paths.js';
+
+/** Which data a client may ask for. */
+export interface SourceLimits {
+  readonly dataRoots: readonly string[];
+  /** Where a data set of the client's tenant is; undefined: it has none with this hash. */
+  readonly findDataset: (sha256: string) => Promise<StoredObject | undefined>;
+}
+
+/** Options that say where data is. */
+export const sourceNames = ['data', 'validation', 'classData'] as const;
+
+type SourceName = (typeof sourceNames)[number];
+type Source = PlainTuneOptions['data'];
+type GivenSources = Pick<PlainTuneOptions, SourceName>;
+
+interface CheckedSources {
+  /** Real paths, and names of uploaded data sets. */
+  readonly plain: GivenSources;
+  readonly objects: Partial<Record<'data' | 'validation', StoredObject>>;
+  readonly violations: readonly FieldViolation[];
+}
+
+type CheckedSource =
+  | { readonly path: string }
+  | { readonly object: StoredObject }
+  | { readonly violation: FieldViolation };
+
+interface CheckOptions extends SourceLimits {
+  /** Of field names, such as `job.options`. */
+  readonly prefix: string;
+}
+
+/**
+ * Where the data of a job is.
+ * @param kind of the model; null: it is not known, and what is given may be a file or a folder
+ */
+export async function checkSources(
+  given: GivenSources,
+  kind: ModelKind | null,
+  { prefix, ...limits }: CheckOptions,
+): Promise<CheckedSources> {
+  const [plain, objects]: [Partial<Record<SourceName, Source>>, CheckedSources['objects']] = [
+    {},
+    {},
+  ];
+  const violations: FieldViolation[] = [];
+  for (const name of sourceNames) {
+    const source = given[name];
+    if (source === undefined || source === null) continue;
+    const field = `${prefix}.${optionTable[name].field}`;
+    const checked = await checkSource(field, source, {
+      ...limits,
+      kind: name === 'classData' ? 'pictures' : kind,
+    });
+    if ('violation' in checked) violations.push(checked.violation);
+    else plain[name] = 'path' in checked ? checked.path : source;
+    if ('object' in checked && name !== 'classData') objects[name] = checked.object;
+  }
+  return { plain: { data: '', ...plain }, objects, violations };
+}
+
+/** Folders are not uploaded: only their paths can be given. */
+async function checkSource(
+  field: string,
+  source: Source,
+  { kind, dataRoots, findDataset }: SourceLimits & { readonly kind: ModelKind | null },
+): Promise<CheckedSource> {
+  const refuse = (description: string): CheckedSource => ({
+    violation: { field: `${field}.dataset`, description },
+  });
+  if (typeof source === 'string')
+    return confine(field, source, {
+      roots: dataRoots,
+      option: 'data-roots',
+      kind: kind === 'text' ? 'file' : 'folder or file',
+    });
+  const quoted = JSON.stringify(source.dataset.slice(0, 100));
+  if (kind === 'pictures')
+    return refuse(
+      `${quoted} given: folders of images are not uploaded, the path of one that the services see is expected (server:PATH)`,
+    );
+  const sha256 = sha256OfDataset(source.dataset);
+  const object = sha256 === undefined ? undefined : await findDataset(sha256);
+  return object ? { object } : refuse(`${quoted} was not found`);
+}
