@@ -2,6 +2,7 @@ import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { at } from '@emloc/checked';
 import { fromFloat32, writeSafetensors } from '@emloc/checkpoint';
 import { createRandom, fillNormal } from '@emloc/dataset';
 import { encodePng } from '@emloc/images';
@@ -114,7 +115,7 @@ async function writeWeights(path: string, layouts: readonly ModelLayout[]): Prom
 function valuesOf(name: string, shape: readonly number[]): Uint8Array {
   const count = shape.reduce((product, extent) => product * extent, 1);
   const values = fillNormal(createRandom(1, name), new Float32Array(count));
-  const fanIn = shape.length > 1 ? count / (shape[0] ?? 1) : 0;
+  const fanIn = shape.length > 1 ? count / at(shape, 0) : 0;
   return fromFloat32(
     values.map((value) => (fanIn > 0 ? value / Math.sqrt(fanIn) : 1 + 0.1 * value)),
     'float32',

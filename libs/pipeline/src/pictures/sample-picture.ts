@@ -1,4 +1,4 @@
-import { get } from '@emloc/checked';
+import { at, get } from '@emloc/checked';
 import type { Device } from '@emloc/device';
 import {
   FinetuneError,
@@ -107,16 +107,16 @@ export async function decodePicture(
 /** From -1 to 1, and what is beyond, to 0 to 255. */
 function toBytes(values: Float32Array): Uint8Array {
   const bytes = new Uint8ClampedArray(values.length);
-  for (let index = 0; index < values.length; index += 1)
-    bytes[index] = 255 * ((values[index] as number) / 2 + 0.5);
+  // Without a callback, which takes seconds for all numbers of a large picture.
+  for (const [index, value] of values.entries()) bytes[index] = 255 * (value / 2 + 0.5);
   return new Uint8Array(bytes.buffer);
 }
 
 function assertFinite(values: Float32Array): void {
-  for (let index = 0; index < values.length; index += 1)
-    if (!Number.isFinite(values[index]))
-      throw new FinetuneError(
-        'FINETUNE_NON_FINITE',
-        `sampling: number ${index} of ${values.length} of the picture is ${values[index]}`,
-      );
+  const index = values.findIndex((value) => !Number.isFinite(value));
+  if (index < 0) return;
+  throw new FinetuneError(
+    'FINETUNE_NON_FINITE',
+    `sampling: number ${index} of ${values.length} of the picture is ${at(values, index)}`,
+  );
 }
