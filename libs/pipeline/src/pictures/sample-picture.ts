@@ -106,16 +106,17 @@ export async function decodePicture(
 
 /** From -1 to 1, and what is beyond, to 0 to 255. */
 function toBytes(values: Float32Array): Uint8Array {
-  return Uint8Array.from(values, (value) =>
-    Math.round(255 * Math.min(1, Math.max(0, value / 2 + 0.5))),
-  );
+  const bytes = new Uint8ClampedArray(values.length);
+  for (let index = 0; index < values.length; index += 1)
+    bytes[index] = 255 * ((values[index] as number) / 2 + 0.5);
+  return new Uint8Array(bytes.buffer);
 }
 
 function assertFinite(values: Float32Array): void {
-  const index = values.findIndex((value) => !Number.isFinite(value));
-  if (index < 0) return;
-  throw new FinetuneError(
-    'FINETUNE_NON_FINITE',
-    `sampling: number ${index} of ${values.length} of the picture is ${values[index]}`,
-  );
+  for (let index = 0; index < values.length; index += 1)
+    if (!Number.isFinite(values[index]))
+      throw new FinetuneError(
+        'FINETUNE_NON_FINITE',
+        `sampling: number ${index} of ${values.length} of the picture is ${values[index]}`,
+      );
 }
