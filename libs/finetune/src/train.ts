@@ -52,7 +52,16 @@ export interface TrainOptions {
   /** Where states are kept; none: nowhere. */
   readonly checkpoint?: TrainingCheckpoint;
   readonly onStep?: (report: StepReport) => void;
+  /** What uses the model between steps; none: nothing. */
+  readonly pause?: TrainingPause;
   readonly signal?: AbortSignal;
+}
+
+/** Uses the model, its pager and the adapter after every so many steps, without changing them. */
+export interface TrainingPause {
+  readonly everySteps: number;
+  /** May give the pager another schedule. @param step 1 after the first step */
+  run(step: number, adapter: DeviceAdapter): Promise<void>;
 }
 
 export interface TrainResult {
@@ -105,8 +114,8 @@ interface RunInputs extends Omit<TrainOptions, 'adapter' | 'optimizer'> {
 }
 
 async function runSteps(inputs: RunInputs): Promise<TrainingProgress> {
-  const { model, batches, path, schedule, resume, checkpoint, signal } = inputs;
-  const started = performance.now() - (resume?.seconds ?? 0) * 1000;
+  const { model, batches, path, schedule, resume, checkpoint, pause, signal } = inputs;
+  let started = performance.now() - (resume?.seconds ?? 0) * 1000;
   let progress: TrainingProgress = {
     step: resume?.step ?? 0,
     tokens: resume?.tokens ?? 0,
@@ -120,8 +129,11 @@ async function runSteps(inputs: RunInputs): Promise<TrainingProgress> {
     savedStep = progress.step;
   };
   const remaining = batches.slice(progress.step);
-  if (remaining.length > 0)
-    model.pager.schedule(trainingOrder(model.layout, path), remaining.flat().length);
+  const scheduleRest = (): void => {
+    const rest = batches.slice(progress.step).flat().length;
+    if (rest > 0) model.pager.schedule(trainingOrder(model.layout, path), rest);
+  };
+  scheduleRest();
   const reader = new BatchReader(inputs.rows, remaining.flat());
   try {
     for (const microBatches of remaining) {
@@ -149,6 +161,12 @@ async function runSteps(inputs: RunInputs): Promise<TrainingProgress> {
         isSaved(progress.step, { steps: batches.length, everySteps: checkpoint.everySteps })
       )
         await save();
+      if (pause && progress.step % pause.everySteps === 0) {
+        const paused = performance.now();
+        await pause.run(progress.step, inputs.adapter);
+        scheduleRest();
+        started += performance.now() - paused;
+      }
     }
   } catch (error) {
     // The parameters change only once a step is sure: what is on the device is the state after the

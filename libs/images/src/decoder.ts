@@ -3,6 +3,7 @@ import type { Metadata, Sharp, SharpOptions } from 'sharp';
 
 import { ImageError } from './errors.js';
 import type { ImageFormat } from './format.js';
+import type { RgbImage } from './image-input.js';
 
 type SharpModule = typeof sharpFunction;
 
@@ -47,7 +48,7 @@ async function loadSharp(label: string): Promise<SharpModule> {
   } catch (cause) {
     throw new ImageError(
       'IMAGE_DECODER_MISSING',
-      `${label}: images are decoded by the package sharp, which cannot be loaded here`,
+      `${label}: images are decoded and written by the package sharp, which cannot be loaded here`,
       { cause },
     );
   }
@@ -100,6 +101,17 @@ function asCmyk(image: Sharp): Sharp {
 /** Grey becomes three equal channels; alpha is dropped without compositing. */
 function asRgb(image: Sharp): Sharp {
   return image.toColourspace('srgb').removeAlpha();
+}
+
+/**
+ * A PNG file of 8 bits a channel, without metadata: equal pixels give equal bytes.
+ * @throws ImageError IMAGE_DECODER_MISSING
+ */
+export async function encodePng({ rgb, width, height }: RgbImage): Promise<Uint8Array> {
+  const sharp = await loadSharp('a PNG file');
+  return sharp(rgb, { raw: { width, height, channels: 3 } })
+    .png()
+    .toBuffer();
 }
 
 /** Whether sharp says the same of a file as its first bytes do. */

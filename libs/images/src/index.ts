@@ -1,5 +1,6 @@
+export { encodePng } from './decoder.js';
 export { ImageError } from './errors.js';
-export type { DecodeOptions, ImageInput, ImageSize } from './image-input.js';
+export type { DecodeOptions, ImageInput, ImageSize, RgbImage } from './image-input.js';
 export { inspectImage, type ImageFacts } from './inspect.js';
 export { LocalImageReader, type ImageReader } from './image-reader.js';
 export type { PixelPlan } from './pixels.js';

@@ -45,7 +45,7 @@ import { behindFront, inOrder } from './job/job.js';
 import { recordedLongestRow } from './job/longest-row-record.js';
 import { longestOf } from './job/text-job.js';
 import { textSourceOf, withRecordedText } from './job/text-record.js';
-import { batchOf, readableLength } from './options/modality.js';
+import { assertOptionsOf, batchOf, readableLength } from './options/modality.js';
 import type { EvaluateOptions } from './options/resolve.js';
 import { inferenceBytes } from './plan/default-budget.js';
 import { heaviestBatches } from './plan/heaviest-batches.js';
@@ -108,6 +108,7 @@ export async function evaluateModel(
   options: EvaluateOptions,
   host: EvaluateHost,
 ): Promise<EvaluateReport> {
+  assertOptionsOf('eval', options, 'text');
   const started = performance.now();
   for (const folder of [options.model, options.adapter ?? options.model])
     await settleOutput(folder);

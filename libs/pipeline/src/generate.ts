@@ -22,6 +22,7 @@ import { imagesOf, plannedTiles, rowsWith, type JobImages } from './job/images.j
 import { behindFront } from './job/job.js';
 import { recordedLongestRow } from './job/longest-row-record.js';
 import { textSourceOf, withRecordedText } from './job/text-record.js';
+import { assertOptionsOf } from './options/modality.js';
 import type { GenerateOptions } from './options/resolve.js';
 import { inferenceBytes } from './plan/default-budget.js';
 
@@ -62,6 +63,7 @@ export async function generateText(
   given: GenerateOptions,
   host: GenerateHost,
 ): Promise<GenerateReport> {
+  assertOptionsOf('generate', given, 'text');
   for (const folder of [given.model, given.adapter ?? given.model]) await settleOutput(folder);
   const { allowUnusedLayers } = given;
   await using whole = await openModel(given.model, { allowUnusedLayers });

@@ -210,8 +210,17 @@ function benchmarkShape(job: Job): BenchmarkShape {
     layout: job.model.layout,
     sequences: Math.min(job.options.batch, 16),
     loraRank: job.options.rank,
-    sequenceLength: Math.max(2, Math.round(trainRows.items / trainRows.count)),
+    sequenceLength: Math.max(2, sequenceLength(trainRows)),
   };
+}
+
+/** Of an average text, or of a picture with its prompt, whichever layout has most rows. */
+function sequenceLength(rows: Job['trainRows']): number {
+  const { layouts, items } = rows.shape([0]);
+  const lengths = [...layouts.values()].map((offsets) => offsets.at(-1) ?? 0);
+  return items === 1
+    ? lengths.reduce((most, length) => Math.max(most, length), 0)
+    : Math.round(rows.items / rows.count);
 }
 
 async function tuneJob(job: Job, run: TuneRun): Promise<TuneReport> {

@@ -134,7 +134,7 @@ function open(
  * Where no limit is given: half of the memory that is free, since page-locked memory cannot be
  * swapped out; at least what streaming needs.
  */
-function affordableHostBytes(source: LayerSource): number {
+export function affordableHostBytes(source: LayerSource): number {
   const constrainedBytes = process.constrainedMemory();
   const availableBytes = constrainedBytes > 0 ? Math.min(freemem(), constrainedBytes) : freemem();
   return Math.max(availableBytes / 2, streamingHostBytes(source, Number.POSITIVE_INFINITY));

@@ -7,7 +7,7 @@ import {
 } from '@emloc/dataset';
 import { openModel } from '@emloc/models';
 
-import { readableLength } from '../options/modality.js';
+import { assertOptionsOf, readableLength } from '../options/modality.js';
 import { utcDay } from '../options/resolve.js';
 import type { OptionsOf } from '../options/table.js';
 import { textSourceOf } from './text-record.js';
@@ -38,6 +38,7 @@ export async function* previewRows(
   options: PreviewOptions,
   { openDataset = openDatasetSession, signal }: PreviewHost,
 ): AsyncGenerator<RowOutcome, PreviewSummary> {
+  assertOptionsOf('data', options, 'text');
   const date = options.date ?? utcDay(new Date());
   // No weight is read here, so it matters to nobody which of them there are.
   const model = await openModel(options.model, { allowUnusedLayers: true });

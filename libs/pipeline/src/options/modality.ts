@@ -106,6 +106,11 @@ export function batchOf(given: number | null, layout: Limits): number {
   return given ?? defaultsOf(layout).batch;
 }
 
+/** Pixels of the side that pictures are resized to. @param recorded of an adapter; null: none */
+export function resolutionOf(given: number | null, recorded: number | null = null): number {
+  return given ?? recorded ?? pictures.resolution;
+}
+
 /** Tokens that rows are cut to where they are only looked at or scored: what the model can read. */
 export function readableLength(given: number | null, layout: Limits): number {
   const { maxPositions } = textLimits(layout);

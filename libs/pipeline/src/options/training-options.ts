@@ -2,7 +2,7 @@ import { parseRatioRules } from '@emloc/emulator';
 import { scheduleKinds } from '@emloc/finetune';
 
 import { assertRegExp } from './checks.js';
-import { job, running } from './commands.js';
+import { job, modelled, running } from './commands.js';
 import {
   choice,
   choiceOrNumber,
@@ -218,7 +218,7 @@ export const trainingOptions = Object.freeze({
     least: 0,
     flag: '--seed <n>',
     help: 'decides everything random',
-    commands: [...job, 'generate'],
+    commands: [...modelled, 'data'],
     field: 'seed',
   }),
 });

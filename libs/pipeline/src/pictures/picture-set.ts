@@ -71,3 +71,17 @@ export function latentSize(
 ): LatentSize {
   return { height: height / pixelsPerLatent, width: width / pixelsPerLatent };
 }
+
+/** A set with these captions, too; equal ones are one. @returns numbers of the texts' captions */
+export function captionsWith(
+  set: PictureSet,
+  reader: PromptReader,
+  texts: readonly string[],
+): { readonly set: PictureSet; readonly numbers: readonly number[] } {
+  const captions = [...set.captions];
+  const numbers = texts.map((text) => {
+    const known = captions.findIndex((caption) => caption.text === text);
+    return known >= 0 ? known : captions.push(reader.read(text)) - 1;
+  });
+  return { set: { ...set, captions }, numbers };
+}

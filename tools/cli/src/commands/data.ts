@@ -4,14 +4,22 @@ import {
   assertNoTextLost,
   countOf,
   datasetWarnings,
+  describePictures,
   describeProblem,
   openDatasetThread,
+  pictureWarnings,
   problemWords,
   type RowImage,
   type RowOutcome,
   type RowProblem,
 } from '@emloc/dataset';
-import { previewRows, resolvePreviewOptions, type PreviewSummary } from '@emloc/pipeline';
+import {
+  modelKind,
+  previewPictures,
+  previewRows,
+  resolvePreviewOptions,
+  type PreviewSummary,
+} from '@emloc/pipeline';
 import type { Command } from 'commander';
 
 import { addFlags, commonFlags, optionFlags, optionValues } from '../flags.js';
@@ -35,14 +43,17 @@ const shownRows = 20;
 export function addDataCommand(program: Command): void {
   const command = program
     .command('data')
-    .argument('[file]', 'rows, as --data of tune')
-    .description('show rows as they would be trained on: text, what of it is learned, what is cut');
+    .argument('[file]', 'rows or a folder of pictures, as --data of tune')
+    .description(
+      'show rows as they would be trained on: text, what of it is learned, what is cut; or what becomes of pictures',
+    );
   addFlags(command, optionFlags('data'), commonFlags)
     .addHelpText(
       'after',
-      '\nWith --json: a line of JSON for each row, {"row", "part"?, "ids", "trained", "cut"?, "images"?}, {"row", "dropped"} or {"row", "error"},' +
+      '\nWith --json: for pictures one {"summary"}; for rows a line of JSON for each row, {"row", "part"?, "ids", "trained", "cut"?, "images"?}, {"row", "dropped"} or {"row", "error"},' +
         '\nand last {"summary"}. The exit code is 1 where a row is bad.' +
-        '\n\nExample:\n  emloc data train.jsonl --model ./base --max-length 2048',
+        '\n\nExample:\n  emloc data train.jsonl --model ./base --max-length 2048' +
+        '\n  emloc data photos/ --model ./flux --instance-prompt "a photo of sks dog"',
     )
     .action(runCommand(['model'], showRows));
 }
@@ -54,6 +65,7 @@ async function showRows(context: CommandContext): ReturnType<Parameters<typeof r
     data: fileOf(context),
   });
   const options = await withModelFolder(given, context);
+  if ((await modelKind(options.model)) === 'pictures') return await showPictures(options, context);
   const printer = new RowPrinter(context, options.data);
   const outcomes = previewRows(options, { openDataset: openDatasetThread, signal });
   let next = await outcomes.next();
@@ -70,6 +82,20 @@ async function showRows(context: CommandContext): ReturnType<Parameters<typeof r
     document,
     text: rowsSummary(next.value).map(visible).join('\n'),
     exitCode: printer.badRows > 0 ? 1 : 0,
+  };
+}
+
+async function showPictures(
+  options: ReturnType<typeof resolvePreviewOptions>,
+  { signal }: CommandContext,
+): ReturnType<Parameters<typeof runCommand>[1]> {
+  const pictures = await previewPictures(options, { signal });
+  const { report, sha256 } = pictures;
+  const warnings = pictureWarnings(report, { withNames: true });
+  const lines = [...describePictures(pictures), ...warnings.map((each) => `warning: ${each}`)];
+  return {
+    document: { summary: { folder: options.data, sha256, ...report, warnings } },
+    text: lines.map(visible).join('\n'),
   };
 }
 

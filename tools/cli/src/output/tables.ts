@@ -1,5 +1,11 @@
 import { formatBytes } from '@emloc/device';
-import type { EvaluateReport, JobPlan, StageReport, TuneReport } from '@emloc/pipeline';
+import type {
+  EvaluateReport,
+  JobPlan,
+  PicturesEvaluateReport,
+  StageReport,
+  TuneReport,
+} from '@emloc/pipeline';
 import Table from 'cli-table3';
 
 const frameless = {
@@ -136,6 +142,31 @@ export function evaluateTable(report: EvaluateReport): string {
       `  line ${line}\n    expected  ${expected}\n    answer    ${answer}`,
   );
   return [scoreTable(report), ...answers].join('\n\n');
+}
+
+/** Scores on pictures, for people. */
+export function picturesTable(report: PicturesEvaluateReport): string {
+  const { pictures, draws, guidance, bands } = report;
+  return render(
+    [
+      ['loss', report.loss.toFixed(4)],
+      ...bands.map(({ above, upTo, loss, draws: count }) => [
+        `  noise ${above.toFixed(2)} to ${upTo.toFixed(2)}`,
+        loss === null ? 'no draw' : `${loss.toFixed(4)} of ${count} draws`,
+      ]),
+      ['draws', `${draws} of ${pictures} pictures${guidanceOf(guidance)}`],
+      [
+        'device memory',
+        `${formatBytes(report.peakDeviceBytes)} of ${formatBytes(report.budgetBytes)}`,
+      ],
+      ['time', `${report.seconds.toFixed(1)} s`],
+    ],
+    0,
+  );
+}
+
+function guidanceOf(guidance: number | null): string {
+  return guidance === null ? '' : `, guidance ${guidance}`;
 }
 
 function metricRows({ score }: EvaluateReport): [string, string][] {
