@@ -20,16 +20,17 @@ export function fakeEngine(): FakeEngine {
     get outcomes() {
       return outcomes;
     },
-    async inspect({ ratios, data, validation, rank, batch, gradientAccumulation, schedule }) {
+    async inspect({ ratios, data, validation, ...given }) {
       if (this.failure) throw this.failure;
       const scan = (path: string) => scanRows({ path, maxBytes: maxInspectedBytes, maxMs: 60_000 });
       return {
         isEmulated: ratios.some((ratio) => ratio !== '1'),
         decided: {
-          rank: rank ?? 8,
-          batch: batch ?? 8,
-          gradientAccumulation: gradientAccumulation ?? 1,
-          schedule: schedule ?? 'cosine',
+          rank: given.rank ?? 8,
+          batch: given.batch ?? 8,
+          gradientAccumulation: given.gradientAccumulation ?? 1,
+          schedule: given.schedule ?? 'cosine',
+          weightDecay: given.weightDecay ?? 0,
         },
         found: {
           kind: 'text',

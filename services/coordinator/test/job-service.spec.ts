@@ -284,6 +284,46 @@ describe('creating a job', () => {
     ).toBe('job.options.data.dataset');
   });
 
+  test('models that make pictures take folders inside the roots, never uploads', async () => {
+    const model = join(deployment.folder, 'models', 'painter');
+    const photos = join(deployment.folder, 'data', 'photos');
+    for (const folder of [model, photos]) mkdirSync(folder);
+    writeFileSync(join(model, 'model_index.json'), '{}');
+    const inFolder = (value: string) => ({ source: { case: 'path', value } as const });
+    const uploaded = { source: { case: 'dataset', value: `datasets/${'a'.repeat(64)}` } } as const;
+    const violationsOf = async (options: Parameters<typeof jobRequest>[1]) =>
+      (await refusal(as('alice').createJob(jobRequest(deployment, options)))).fieldViolations;
+    const upload = expect.stringContaining('not uploaded, the path of one that the services see');
+    expect(
+      await violationsOf({ model, data: uploaded, validation: uploaded, classData: uploaded }),
+    ).toEqual(
+      ['data', 'validation', 'class_data'].map((name) => ({
+        field: `job.options.${name}.dataset`,
+        description: upload,
+      })),
+    );
+    expect(
+      await violationsOf({ model, data: inFolder(photos), classData: inFolder('/etc') }),
+    ).toEqual([
+      {
+        field: 'job.options.class_data',
+        description: 'is not inside one of the folders of --data-roots',
+      },
+    ]);
+    expect(await violationsOf({ data: inFolder(photos) })).toEqual([
+      { field: 'job.options.data', description: 'is no file' },
+    ]);
+    expect(
+      await violationsOf({ model, data: inFolder(photos), crop: 9 as never, priorWeight: -1 }),
+    ).toMatchObject([{ field: 'job.options.crop' }, { field: 'job.options.prior_weight' }]);
+    const { job } = jobRequest(deployment, {
+      model,
+      data: inFolder(photos),
+      classData: inFolder(photos),
+    });
+    expect(await as('alice').planJob({ options: job.options })).toMatchObject({ fits: true });
+  });
+
   test("a model that the engine refuses is the request's fault", async () => {
     coordinator.engine.failure = Object.assign(new Error('config.json: unknown architecture'), {
       code: 'MODEL_UNKNOWN_ARCHITECTURE',

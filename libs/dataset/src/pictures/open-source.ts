@@ -33,8 +33,9 @@ export async function openSource(path: string, options: ListOptions): Promise<Pi
   try {
     return await withUnknown(await listPictures(folder, options));
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    throw code === undefined ? error : unreadable(path, `cannot be read: ${code}`, error);
+    const { code } = error as { readonly code?: unknown };
+    // Reasons of signals have codes, too: numbers.
+    throw typeof code === 'string' ? unreadable(path, `cannot be read: ${code}`, error) : error;
   }
 }
 

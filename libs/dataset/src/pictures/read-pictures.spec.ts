@@ -406,10 +406,12 @@ describe('an option', () => {
   });
 });
 
-it('ends when it is not wanted any more', () =>
-  inTemporaryFolder(async (folder) => {
-    await write(folder, { 'a.png': picture });
-    const reason = new Error('enough');
+it.each([new Error('enough'), new DOMException('late', 'TimeoutError')])(
+  'ends when it is not wanted any more, as %s says',
+  (reason) =>
+    inTemporaryFolder(async (folder) => {
+      await write(folder, { 'a.png': picture });
 
-    await expect(readPictures(optionsOf(folder), AbortSignal.abort(reason))).rejects.toBe(reason);
-  }));
+      await expect(readPictures(optionsOf(folder), AbortSignal.abort(reason))).rejects.toBe(reason);
+    }),
+);

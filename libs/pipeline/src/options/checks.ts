@@ -81,8 +81,8 @@ export function assertResolution(name: string, value: number): void {
 
 /** Width and height of a picture, by `WIDTHxHEIGHT` or by the side of a square. */
 export function parseSize(text: string): { readonly width: number; readonly height: number } {
-  const [width = Number.NaN, height = width] = text.split('x').map(Number);
-  return { width, height };
+  const sides = text.split('x').map(Number);
+  return { width: sides.at(0) ?? Number.NaN, height: sides.at(-1) ?? Number.NaN };
 }
 
 /** @throws PipelineError PIPELINE_INVALID_OPTION */
