@@ -260,6 +260,7 @@ describe('optionValues', () => {
       'limit',
       'max-new-tokens',
       'metric',
+      'seed',
       'draws',
     ],
     [
@@ -306,6 +307,7 @@ describe('optionValues', () => {
       'template-args',
       'strict',
       'limit',
+      'seed',
       'instance-prompt',
       'resolution',
       'crop',
