@@ -53,6 +53,7 @@ import { runJob } from './job/run-job.js';
 import { StageClock, type StageReport } from './job/stage-clock.js';
 import { assertInteger } from './options/checks.js';
 import { defaultCheckpointSteps, type TuneOptions } from './options/resolve.js';
+import { samplesIn } from './pictures/training-samples.js';
 import { measureRates, type BenchmarkShape } from './plan/measure-rates.js';
 import { planJob, requireMemory, type JobPlan } from './plan/plan.js';
 
@@ -282,7 +283,9 @@ async function tuneJob(job: Job, run: TuneRun): Promise<TuneReport> {
     const result = await runJob({ job: onModel(job, whole), environment }, outcomes);
     await guard.checkRest([...run.known.keys()].filter((name) => !isImageName(name)));
     await folder.close();
-    await writeOutcome(place, job, { result, provenance, overwrite: host.overwrite ?? false });
+    const samples = await samplesIn(path);
+    const overwrite = host.overwrite ?? false;
+    await writeOutcome(place, job, { result, provenance, overwrite, samples });
     await rm(path, { recursive: true, force: true });
     return reportOf(job, result, { budget, stages: clock.reports() });
   } catch (thrown) {
