@@ -55,7 +55,7 @@ import { assertInteger } from './options/checks.js';
 import { defaultCheckpointSteps, type TuneOptions } from './options/resolve.js';
 import { samplesIn } from './pictures/training-samples.js';
 import { measureRates, type BenchmarkShape } from './plan/measure-rates.js';
-import { planJob, requireMemory, type JobPlan } from './plan/plan.js';
+import { fitMemory, planJob, requireMemory, type JobPlan } from './plan/plan.js';
 
 /** What a job runs on and who watches it. */
 export interface TuneHost extends PrepareHost {
@@ -163,9 +163,15 @@ function assertSameWeights(
 }
 
 /** The budget that a job runs in: the given one, or what inference would take. */
-export function budgetBytesOf(job: Job, profile: DeviceProfile): Promise<number> {
-  const { vramBytes } = job.options;
-  return vramBytes === null ? job.task.inferenceBytes(job, profile) : Promise.resolve(vramBytes);
+export async function budgetBytesOf(job: Job, profile: DeviceProfile): Promise<number> {
+  const { vramBytes, samplePrompts } = job.options;
+  if (vramBytes !== null) return vramBytes;
+  const inferenceBytes = await job.task.inferenceBytes(job, profile);
+  if (samplePrompts.length === 0) return inferenceBytes;
+  // Samples are decoded beside what is on the device.
+  const budgetBytes = Number.POSITIVE_INFINITY;
+  const { neededBytes } = await fitMemory({ job, profile, budgetBytes });
+  return Math.max(inferenceBytes, neededBytes);
 }
 
 /**
