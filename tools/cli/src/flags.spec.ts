@@ -261,6 +261,7 @@ describe('optionValues', () => {
       'max-new-tokens',
       'metric',
       'draws',
+      'seed',
     ],
     [
       'generate',
@@ -311,6 +312,7 @@ describe('optionValues', () => {
       'crop',
       'flip',
       'buckets',
+      'seed',
     ],
   ] as const)('gives %s the flags %s …', (command, ...names) => {
     const flags = optionFlags(command).map(({ long }) => long);
