@@ -58,7 +58,7 @@ export interface TrainOptions {
 }
 
 /** Uses the model, its pager and the adapter after every so many steps, without changing them. */
-interface TrainingPause {
+export interface TrainingPause {
   readonly everySteps: number;
   /** May give the pager another schedule. @param step 1 after the first step */
   run(step: number, adapter: DeviceAdapter): Promise<void>;

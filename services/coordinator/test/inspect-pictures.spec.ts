@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { resolveTuneOptions } from '@emloc/pipeline';
 
+import { runEngineTask } from '../src/outcome/engine-tasks.js';
 import { inspect } from '../src/outcome/inspect.js';
 import { scanPictures } from '../src/outcome/scan-pictures.js';
 import { writeFluxFolder } from './flux-folder.js';
@@ -22,6 +23,7 @@ function folderOf(name: string, texts: Readonly<Record<string, string>> = {}): s
 }
 
 const data = folderOf('data');
+const { signal } = new AbortController();
 
 beforeAll(() => writeFluxFolder(model));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -100,6 +102,16 @@ test('pictures lie in their folder', async () => {
   expect(await problemsOf({ data: linked })).toMatchObject({
     problems: [{ option: 'data', description: expect.stringMatching(/^link\.png: /) }],
   });
+  const plan = {
+    kind: 'plan',
+    options: optionsOf({ data: linked }),
+    device: 'cpu',
+    threads: 1,
+  } as const;
+  const context = { request: () => Promise.reject(new Error('not asked')), signal };
+  await expect(runEngineTask(plan, context)).rejects.toMatchObject({
+    messageForOwner: expect.stringContaining('link.png: '),
+  });
 });
 
 test('at most ten problems of a folder are told', async () => {
@@ -113,9 +125,10 @@ test('a folder that takes too long is not judged, one that is not there is', asy
     ...optionsOf({ data: folderOf('late', { 'a.png': 'none' }) }),
     resolution: 64,
   };
-  expect(await scanPictures(options, { maxMs: 0 })).toEqual([]);
+  const late = AbortSignal.abort(new DOMException('late', 'TimeoutError'));
+  expect(await scanPictures(options, late)).toEqual([]);
   const absent = { ...options, data: join(folder, 'absent') };
-  await expect(scanPictures(absent, { maxMs: 10_000 })).rejects.toMatchObject({
+  await expect(scanPictures(absent, signal)).rejects.toMatchObject({
     code: 'DATASET_UNREADABLE',
   });
 });

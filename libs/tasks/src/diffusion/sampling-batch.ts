@@ -33,7 +33,7 @@ export function questionBatches({
   conditioning,
 }: QuestionBatchOptions): (question: VelocityQuestion) => Promise<Batch> {
   const samples: Sample[] = [];
-  let asked = new Float32Array();
+  let asked: Float32Array = new Float32Array();
   const rows = new LatentRows({
     samples,
     content: () => Promise.resolve({ latents: asked, target: null }),

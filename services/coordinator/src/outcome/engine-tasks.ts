@@ -28,7 +28,9 @@ export async function runEngineTask(
     case 'plan':
       return {
         kind: 'plan',
-        plan: await planTune(task.options, deviceTarget(task.device, task.threads)),
+        plan: await planTune(task.options, deviceTarget(task.device, task.threads), {
+          restrictImages: true,
+        }),
       };
     case 'outcome':
       return { kind: 'outcome', budgetBytes: await makeOutcome(task, context) };

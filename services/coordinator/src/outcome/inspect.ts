@@ -8,7 +8,7 @@ import { assertOptionsOf, optionsFor, withModality, type TuneOptions } from '@em
 import { maxInspectedBytes, type FoundRows, type Inspection } from './engine.js';
 import { scanPictures } from './scan-pictures.js';
 
-/** How long a data set, or a folder, is looked at. */
+/** How long a data set, or folders of pictures, are looked at. */
 const maxScanMs = 5000;
 
 type Kind = Inspection['found']['kind'];
@@ -31,7 +31,7 @@ export async function inspect(options: TuneOptions): Promise<Inspection> {
     found:
       kind === 'text'
         ? await scanData(options)
-        : { kind, problems: await scanPictures(resolved, { maxMs: maxScanMs }) },
+        : { kind, problems: await scanPictures(resolved, AbortSignal.timeout(maxScanMs)) },
   };
 }
 

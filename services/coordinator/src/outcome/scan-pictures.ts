@@ -22,18 +22,18 @@ type Sources = Pick<PictureOptions, 'instance' | 'classes'>;
 const maxProblems = 10;
 
 /**
- * Looks at the folders of pictures of a job, none longer than this time: what is not seen then is
+ * Looks at the folders of pictures of a job until the signal aborts: what is not seen then is
  * checked by the first stage. Pictures must lie in their folder.
  * @throws DatasetError where a folder cannot be read or has no pictures
  */
 export async function scanPictures(
   options: FolderOptions,
-  limits: { readonly maxMs: number },
+  signal: AbortSignal,
 ): Promise<readonly FolderProblem[]> {
   const { data, validation, instancePrompt: prompt, classData, classPrompt } = options;
   const classes = classData === null ? null : { path: classData, prompt: classPrompt };
   const scan = (sources: Sources): Promise<readonly string[]> =>
-    problemsIn({ ...sizesOf(options), ...sources }, limits);
+    problemsIn({ ...sizesOf(options), ...sources }, signal);
   const learned = await scan({ instance: { path: data, prompt }, classes });
   const held =
     validation === null
@@ -57,9 +57,8 @@ function optionOf(description: string, classData: string | null): FolderProblem[
 
 async function problemsIn(
   options: PictureOptions,
-  { maxMs }: { readonly maxMs: number },
+  signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const signal = AbortSignal.timeout(maxMs);
   try {
     await readPictures(options, signal);
     return [];
