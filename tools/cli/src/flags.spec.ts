@@ -262,6 +262,7 @@ describe('optionValues', () => {
       'metric',
       'seed',
       'draws',
+      'seed',
     ],
     [
       'generate',
@@ -313,6 +314,7 @@ describe('optionValues', () => {
       'crop',
       'flip',
       'buckets',
+      'seed',
     ],
   ] as const)('gives %s the flags %s …', (command, ...names) => {
     const flags = optionFlags(command).map(({ long }) => long);

@@ -218,6 +218,10 @@ export const trainingOptions = Object.freeze({
     least: 0,
     flag: '--seed <n>',
     help: 'decides everything random',
+    helpIn: {
+      eval: 'decides which draws of pictures are scored, and how pictures are cut',
+      data: 'decides how pictures are cut',
+    },
     commands: [...modelled, 'data'],
     field: 'seed',
   }),
