@@ -8,7 +8,7 @@ export { type OptimizerConfig } from './optimizer/create-optimizer.js';
 export { defaultProdigy } from './optimizer/prodigy.js';
 export { type LearningRateSchedule, scheduleKinds } from './schedule.js';
 export { type TrainingState } from './training-state.js';
-export { train, type TrainResult } from './train.js';
+export { train, type TrainingPause, type TrainResult } from './train.js';
 export { frontLength, frontStreams, runFront, type FrontStore } from './front.js';
 export { runChain } from './run-chain.js';
 export { BreadthFirstPass } from './breadth-first.js';

@@ -53,8 +53,9 @@ import { runJob } from './job/run-job.js';
 import { StageClock, type StageReport } from './job/stage-clock.js';
 import { assertInteger } from './options/checks.js';
 import { defaultCheckpointSteps, type TuneOptions } from './options/resolve.js';
+import { samplesIn } from './pictures/training-samples.js';
 import { measureRates, type BenchmarkShape } from './plan/measure-rates.js';
-import { planJob, requireMemory, type JobPlan } from './plan/plan.js';
+import { fitMemory, planJob, requireMemory, type JobPlan } from './plan/plan.js';
 
 /** What a job runs on and who watches it. */
 export interface TuneHost extends PrepareHost {
@@ -162,9 +163,15 @@ function assertSameWeights(
 }
 
 /** The budget that a job runs in: the given one, or what inference would take. */
-export function budgetBytesOf(job: Job, profile: DeviceProfile): Promise<number> {
-  const { vramBytes } = job.options;
-  return vramBytes === null ? job.task.inferenceBytes(job, profile) : Promise.resolve(vramBytes);
+export async function budgetBytesOf(job: Job, profile: DeviceProfile): Promise<number> {
+  const { vramBytes, samplePrompts } = job.options;
+  if (vramBytes !== null) return vramBytes;
+  const inferenceBytes = await job.task.inferenceBytes(job, profile);
+  if (samplePrompts.length === 0) return inferenceBytes;
+  // Samples are decoded beside what is on the device.
+  const budgetBytes = Number.POSITIVE_INFINITY;
+  const { neededBytes } = await fitMemory({ job, profile, budgetBytes });
+  return Math.max(inferenceBytes, neededBytes);
 }
 
 /**
@@ -282,7 +289,9 @@ async function tuneJob(job: Job, run: TuneRun): Promise<TuneReport> {
     const result = await runJob({ job: onModel(job, whole), environment }, outcomes);
     await guard.checkRest([...run.known.keys()].filter((name) => !isImageName(name)));
     await folder.close();
-    await writeOutcome(place, job, { result, provenance, overwrite: host.overwrite ?? false });
+    const samples = await samplesIn(path);
+    const overwrite = host.overwrite ?? false;
+    await writeOutcome(place, job, { result, provenance, overwrite, samples });
     await rm(path, { recursive: true, force: true });
     return reportOf(job, result, { budget, stages: clock.reports() });
   } catch (thrown) {

@@ -13,7 +13,7 @@ const prompts = fileURLToPath(new URL('../../dataset/test/goldens/prompts', impo
 const [promptWidth, pooledWidth] = [24, 16];
 
 /** A model that makes pictures, with two double and two single blocks. */
-const configs: FluxConfigs = {
+const usualConfigs: FluxConfigs = {
   transformer: {
     ...{ num_layers: 2, num_single_layers: 2, num_attention_heads: 2, attention_head_dim: 16 },
     ...{ axes_dims_rope: [4, 6, 6], in_channels: 16, patch_size: 1 },
@@ -52,12 +52,16 @@ export interface PictureWorkspace {
   close(): Promise<void>;
 }
 
-export async function openPictureWorkspace(pictures = 3): Promise<PictureWorkspace> {
+export async function openPictureWorkspace(
+  pictures = 3,
+  { hasGuidance = true }: { readonly hasGuidance?: boolean } = {},
+): Promise<PictureWorkspace> {
   const folder = await mkdtemp(join(tmpdir(), 'emloc-pictures-'));
   const [model, data, outputs] = ['model', 'pictures', 'outputs'].map((name) => join(folder, name));
   if (!model || !data || !outputs) throw new Error('three folders expected');
   for (const path of [data, outputs]) await mkdir(path, { recursive: true });
-  await writeModel(model);
+  const transformer = { ...usualConfigs.transformer, guidance_embeds: hasGuidance };
+  await writeModel(model, { ...usualConfigs, transformer });
   for (let number = 0; number < pictures; number += 1)
     await writeFile(join(data, `${number}.png`), await picture(number));
   return {
@@ -87,7 +91,7 @@ function picture(number: number): Promise<Uint8Array> {
   return encodePng({ rgb, width, height });
 }
 
-async function writeModel(folder: string): Promise<void> {
+async function writeModel(folder: string, configs: FluxConfigs): Promise<void> {
   const { transformer, clip, t5, vaeEncoder, vaeDecoder } = fluxLayouts(configs);
   const write = async (file: string, value: object): Promise<void> => {
     await mkdir(dirname(join(folder, file)), { recursive: true });

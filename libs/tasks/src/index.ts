@@ -43,7 +43,7 @@ export {
   type NoiseScheme,
 } from './diffusion/noise-levels.js';
 export {
-  questionBatch,
+  questionBatches,
   samplingConditions,
   type SampledCaptions,
 } from './diffusion/sampling-batch.js';

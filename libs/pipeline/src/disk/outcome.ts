@@ -1,4 +1,6 @@
+import { copyFile, mkdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { at } from '@emloc/checked';
 import {
   recordFileName,
   writeDiffusersAdapter,
@@ -15,6 +17,7 @@ import type { Job } from '../job/job.js';
 import { textRecordOf } from '../job/text-record.js';
 import { baseNameOf, baseRevisionOf } from '../options/base-name.js';
 import { pictureRecordOf } from '../pictures/picture-record.js';
+import { samplesFolder } from '../pictures/training-samples.js';
 import { outcomeFiles } from './output-folder.js';
 import { peftModules } from './peft-modules.js';
 
@@ -38,15 +41,26 @@ export function writeOutcome(
     result,
     provenance,
     overwrite = true,
-  }: { result: JobResult; provenance: Provenance; overwrite?: boolean },
+    samples = [],
+  }: {
+    result: JobResult;
+    provenance: Provenance;
+    overwrite?: boolean;
+    /** Files of pictures that were made on the way. */
+    samples?: readonly string[];
+  },
 ): Promise<void> {
   const fill = async (temporary: string): Promise<void> => {
     await writeAdapter(temporary, job, result.adapter);
     await writeAdapter(join(temporary, 'uncorrected'), job, result.uncorrected);
+    const shown = samples.map((path) => `${samplesFolder}/${basename(path)}`);
+    if (samples.length > 0) await mkdir(join(temporary, samplesFolder));
+    for (const [index, path] of samples.entries())
+      await copyFile(path, join(temporary, at(shown, index)));
     const record = await recordOf(job, result, provenance);
     await writeFileAtomic(
       join(temporary, recordFileName),
-      `${JSON.stringify({ ...record, files: outcomeFiles(job.whole.layout) }, null, 2)}\n`,
+      `${JSON.stringify({ ...record, files: [...outcomeFiles(job.whole.layout), ...shown] }, null, 2)}\n`,
     );
   };
   return writeOutput(place, fill, { overwrite });

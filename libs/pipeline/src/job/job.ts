@@ -2,7 +2,13 @@ import { createHash } from 'node:crypto';
 import type { LoraAdapter } from '@emloc/checkpoint';
 import type { OpenDatasetSession } from '@emloc/dataset';
 import type { DeviceProfile, HostDType } from '@emloc/device';
-import { blankAdapter, initialAdapter, type LearningRateSchedule } from '@emloc/finetune';
+import {
+  blankAdapter,
+  initialAdapter,
+  type DeviceAdapter,
+  type LearningRateSchedule,
+  type PagedModel,
+} from '@emloc/finetune';
 import { pagesSource, restOf, type Model } from '@emloc/models';
 import { consecutive, type TaskBatches, type TaskRows } from '@emloc/tasks';
 import type { LayerSource } from '@emloc/weight-pager';
@@ -55,6 +61,8 @@ export interface Job<R extends TaskRows = TaskRows> extends AsyncDisposable {
   readonly model: Model;
   readonly task: JobTask<R>;
   readonly trainRows: R;
+  /** null: nothing is to be shown. */
+  readonly sampler: JobSampler | null;
   readonly calibration: TaskBatches<R>;
   readonly validation: TaskBatches<R>;
   /** Tokens of the longest row of all: some rotary tables depend on it. */
@@ -68,6 +76,20 @@ export interface Job<R extends TaskRows = TaskRows> extends AsyncDisposable {
   /** Name of the job: a hash of everything that decides its result. */
   readonly id: string;
   close(): Promise<void>;
+}
+
+/** Shows what a model has learned, by what it makes. */
+export interface JobSampler {
+  /** Of training; null: before and after it only. */
+  readonly everySteps: number | null;
+  /**
+   * @param moment steps of training that are done, 0 before the first; or with the result
+   * @param sampled the model behind its front, on the device
+   */
+  make(
+    moment: number | 'final',
+    sampled: { readonly model: PagedModel; readonly adapter: DeviceAdapter | null },
+  ): Promise<unknown>;
 }
 
 /** How a job is prepared. */

@@ -9,6 +9,7 @@ import { bringRows, type JobRun } from './job-run.js';
 import { startingAdapter } from './job.js';
 import { noOutcomeStore, type OutcomeStore } from './outcome-store.js';
 import { refine } from './refinement.js';
+import { sampleOriginal } from './sample-original.js';
 import type { StageOutcome, TunedOutcome } from './stage-outcomes.js';
 
 /**
@@ -20,9 +21,13 @@ export async function runJob(
   outcomes: OutcomeStore = noOutcomeStore,
 ): Promise<JobResult> {
   const run = await bringRows(given);
-  return run.job.emulated.length === 0
-    ? await runPlainLora(run, outcomes)
-    : await runEmloc(run, outcomes);
+  await sampleOriginal(run, 0, null);
+  const result =
+    run.job.emulated.length === 0
+      ? await runPlainLora(run, outcomes)
+      : await runEmloc(run, outcomes);
+  await sampleOriginal(run, 'final', result.adapter);
+  return result;
 }
 
 async function runEmloc(run: JobRun, outcomes: OutcomeStore): Promise<JobResult> {

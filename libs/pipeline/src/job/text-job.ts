@@ -54,6 +54,7 @@ export async function textJob(
     frontBlocks,
     model,
     task: textTask(images),
+    sampler: null,
     trainRows: rowsOf(split.train),
     calibration: inOrder(
       rowsOf(

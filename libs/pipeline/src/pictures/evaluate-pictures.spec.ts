@@ -4,7 +4,7 @@ import { writeDiffusersAdapter } from '@emloc/checkpoint';
 import { createRandom, fillNormal } from '@emloc/dataset';
 
 import { cpuTarget } from '../../test/fixtures.js';
-import { openPictureWorkspace, type PictureWorkspace } from '../../test/picture-model.js';
+import { openPictureWorkspace, type PictureWorkspace } from '../../test/picture-workspace.js';
 import { resolveEvaluateOptions, type EvaluateOptions } from '../options/resolve.js';
 import {
   evaluatePictures,
@@ -15,7 +15,7 @@ import {
 let workspace: PictureWorkspace;
 
 beforeAll(async () => {
-  workspace = await openPictureWorkspace();
+  workspace = await openPictureWorkspace(5);
 });
 
 afterAll(() => workspace.close());
@@ -33,16 +33,19 @@ function evaluate(
 
 describe('evaluatePictures', () => {
   it('has one error for equal draws, whatever the budget and the batch', async () => {
-    const free = await evaluate();
-    const tight = await evaluate({ vramBytes: Math.floor(free.budgetBytes * 0.8) });
-    const together = await evaluate({ batch: 3 });
+    const resolution = 16;
+    const free = await evaluate({ resolution });
+    const vramBytes = Math.floor(free.budgetBytes * 0.9);
+    const tight = await evaluate({ resolution, vramBytes, prefetch: false });
+    const together = await evaluate({ resolution, batch: 3 });
 
-    expect(free).toMatchObject({ draws: 7, pictures: 5, rows: 7 * 4, guidance: 1 });
+    expect(free).toMatchObject({ draws: 7, pictures: 5, rows: 7, guidance: 1 });
     expect(free.loss).toBeGreaterThan(0);
     expect(free.peakDeviceBytes).toBeLessThanOrEqual(free.budgetBytes);
+    expect(tight.peakDeviceBytes).toBeLessThanOrEqual(vramBytes);
     expect(tight.loss).toBe(free.loss);
     expect(together.loss).toBeCloseTo(free.loss, 5);
-    expect((await evaluate({ seed: 1 })).loss).not.toBe(free.loss);
+    expect((await evaluate({ resolution, seed: 1 })).loss).not.toBe(free.loss);
   });
 
   it('has the mean of its bands, which hold all draws', async () => {
@@ -54,7 +57,7 @@ describe('evaluatePictures', () => {
   });
 
   it('takes pictures of several sizes', async () => {
-    const report = await evaluate({ resolution: 64, buckets: true, batch: 2 });
+    const report = await evaluate({ resolution: 32, buckets: true, batch: 2 });
 
     expect(report.loss).toBeGreaterThan(0);
   });
@@ -62,8 +65,8 @@ describe('evaluatePictures', () => {
   it('scores with an adapter, and with what it was trained with', async () => {
     const folder = join(workspace.outputs, 'adapter');
     const random = createRandom(3, 'adapter');
-    const values = (): Float32Array => fillNormal(random, new Float32Array(2 * 64));
-    const layer = { a: values(), b: values(), inFeatures: 64, outFeatures: 64 };
+    const values = (): Float32Array => fillNormal(random, new Float32Array(2 * 32));
+    const layer = { a: values(), b: values(), inFeatures: 32, outFeatures: 32 };
     const path = 'transformer_blocks.0.attn.to_q';
     await writeDiffusersAdapter(folder, {
       ...{ rank: 2, alpha: 2, useRslora: false, targetModules: [path] },
@@ -102,7 +105,7 @@ describe('evaluatePictures', () => {
     await expect(evaluate({ vramBytes: 1000 })).rejects.toMatchObject({
       code: 'PIPELINE_DOES_NOT_FIT',
       message: expect.stringMatching(
-        /^evaluation does not fit into 1000 B: the .* needs/,
+        /^evaluation does not fit into 1000 B: at least .* are needed, for the .+$/,
       ) as string,
     });
   });

@@ -7,14 +7,14 @@ import { LocalImageReader } from '@emloc/images';
 import { linearModules, openDiffusionModel } from '@emloc/models';
 
 import { cpuTarget } from '../../test/fixtures.js';
-import { openPictureWorkspace, type PictureWorkspace } from '../../test/picture-model.js';
+import { openPictureWorkspace, type PictureWorkspace } from '../../test/picture-workspace.js';
 import { resolveGenerateOptions, type GenerateOptions } from '../options/resolve.js';
 import { generatePicture, type PictureReport } from './generate-picture.js';
 
 let workspace: PictureWorkspace;
 
 beforeAll(async () => {
-  workspace = await openPictureWorkspace();
+  workspace = await openPictureWorkspace(5);
 });
 
 afterAll(() => workspace.close());
@@ -26,7 +26,7 @@ async function make(
   const target = cpuTarget();
   const notices: string[] = [];
   const given = resolveGenerateOptions({
-    ...{ model: workspace.model, prompt: 'a red circle', size: '48x32', inferenceSteps: 3 },
+    ...{ model: workspace.model, prompt: 'a red circle', size: '32x16', inferenceSteps: 3 },
     ...{ imageOut: join(workspace.outputs, `${name}.png`), ...options },
   });
   const report = await generatePicture(given, {
@@ -63,13 +63,13 @@ describe('generatePicture', () => {
     const tight = await make('tight', { vramBytes: least, prefetch: false });
 
     const { report } = free;
-    expect(report).toMatchObject({ width: 48, height: 32, steps: 3, seed: 0 });
+    expect(report).toMatchObject({ width: 32, height: 16, steps: 3, seed: 0 });
     expect(report.peakDeviceBytes).toBeLessThanOrEqual(report.budgetBytes);
     expect(tight.report.budgetBytes).toBeLessThan(report.budgetBytes);
     expect(tight.report.peakDeviceBytes).toBeLessThanOrEqual(least);
     expect(tight.bytes.equals(free.bytes)).toBe(true);
     expect((await make('other', { seed: 1 })).bytes.equals(free.bytes)).toBe(false);
-    const size = { width: 48, height: 32 };
+    const size = { width: 32, height: 16 };
     const plan = { ...size, resize: size, crop: { left: 0, top: 0 }, flip: false };
     const pixels = await new LocalImageReader().pixels(
       { kind: 'file', path: report.path },
@@ -82,7 +82,7 @@ describe('generatePicture', () => {
     await expect(make('none', { vramBytes: 1000 })).rejects.toMatchObject({
       code: 'PIPELINE_DOES_NOT_FIT',
       message: expect.stringMatching(
-        /^a picture of 48 x 32 does not fit into 1000 B: the .* needs at least .* \(\d+ bytes\)$/,
+        /^a picture of 32 x 16 does not fit into 1000 B: at least .* \(\d+ bytes\) are needed, for the .+$/,
       ) as string,
     });
   });
@@ -170,7 +170,7 @@ describe('generatePicture', () => {
 
 describe('generatePicture without guidance', () => {
   it('takes 4 steps, and no guidance scale', async () => {
-    const unguided = await openPictureWorkspace({ hasGuidance: false });
+    const unguided = await openPictureWorkspace(1, { hasGuidance: false });
     const given = { model: unguided.model, prompt: 'a', size: '32' };
     const imageOut = join(unguided.outputs, 'a.png');
     const host = { target: cpuTarget() };

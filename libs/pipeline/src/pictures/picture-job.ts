@@ -23,8 +23,9 @@ import {
   type TrainingPlan,
 } from '../job/job.js';
 import { plannedStreams, type Making } from './made-streams.js';
-import { openPromptReader, pictureSet, type PictureSet } from './picture-set.js';
-import { PictureTask, type JobDraws } from './picture-task.js';
+import { openPromptReader, pictureSet, type PictureSet, type PromptReader } from './picture-set.js';
+import { PictureTask, type JobDraws, type PictureSamples } from './picture-task.js';
+import { sampleRequests } from './training-samples.js';
 
 /** A job on pictures: the model learns to make such. */
 export async function pictureJob(
@@ -41,11 +42,12 @@ export async function pictureJob(
   const frontBlocks = frontLength(whole.layout, (path) => touched.has(path));
   const model = behindFront(whole, frontBlocks);
   const emulated = emulatedLinears(model, options);
-  const { train, validation, heldOut, set } = await loadPictures(options, diffusion, host);
+  const { train, validation, heldOut, set, samples } = await loadPictures(options, diffusion, host);
   const making: Making = { diffusion, set, frontBlocks };
   const guidance = set.limits.hasGuidance ? options.trainGuidance : null;
   const { draws, training, refinement } = drawsOf(set, options, heldOut);
-  const task = new PictureTask({ ...making, draws, guidance, losses: lossesOf(options) });
+  const losses = lossesOf(options);
+  const task = new PictureTask({ ...making, draws, guidance, losses, samples });
   const rows = task.rows(plannedStreams(making, 'float32'));
   return {
     options,
@@ -53,6 +55,7 @@ export async function pictureJob(
     frontBlocks,
     model,
     task,
+    sampler: null,
     trainRows: rows.training,
     calibration: inOrder(rows.calibration, options.batch),
     validation: inOrder(rows.validation, options.batch),
@@ -88,6 +91,7 @@ interface LoadedPictures {
   readonly set: PictureSet;
   /** Numbers of the pictures that are scored on and not trained on. */
   readonly heldOut: readonly number[];
+  readonly samples: PictureSamples | null;
 }
 
 async function loadPictures(
@@ -112,12 +116,30 @@ async function loadPictures(
   const train = await read(data, classData);
   const validation = held === null ? null : await read(held, null);
   const reader = await openPromptReader(diffusion);
-  const set = pictureSet([...train.rows, ...(validation?.rows ?? [])], reader);
-  const own = train.rows.length;
+  const own = pictureSet([...train.rows, ...(validation?.rows ?? [])], reader);
+  const count = train.rows.length;
   const heldOut = validation
-    ? validation.rows.map((_, index) => own + index)
-    : heldOutPictures(set.pictures, seed);
-  return { train, validation, set, heldOut };
+    ? validation.rows.map((_, index) => count + index)
+    : heldOutPictures(own.pictures, seed);
+  return { train, validation, heldOut, ...withSamples(own, reader, options) };
+}
+
+/** The captions of samples are behind those of the pictures. */
+function withSamples(
+  own: PictureSet,
+  reader: PromptReader,
+  {
+    samplePrompts: prompts,
+    sampleEvery,
+    sampleInferenceSteps: steps,
+    resolution,
+    seed,
+  }: JobOptions,
+): Pick<LoadedPictures, 'set' | 'samples'> {
+  if (prompts.length === 0) return { set: own, samples: null };
+  const size = { width: resolution, height: resolution };
+  const { set, ...samples } = sampleRequests(own, reader, { prompts, size, steps, seed });
+  return { set, samples: { ...samples, everySteps: sampleEvery } };
 }
 
 /** Draws that a candidate is scored on. */

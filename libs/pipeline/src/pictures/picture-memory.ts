@@ -101,7 +101,7 @@ function assertFits(
   if (bytes <= budgetBytes) return;
   throw new PipelineError(
     'PIPELINE_DOES_NOT_FIT',
-    `${what} does not fit into ${formatBytes(budgetBytes)}: ${part} needs at least ${formatBytes(bytes)} (${bytes} bytes)`,
+    `${what} does not fit into ${formatBytes(budgetBytes)}: at least ${formatBytes(bytes)} (${bytes} bytes) are needed, for ${part}`,
   );
 }
 

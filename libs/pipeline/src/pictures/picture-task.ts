@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { at } from '@emloc/checked';
 import type { DeviceProfile, HostDType } from '@emloc/device';
 import {
@@ -11,7 +12,14 @@ import {
 import type { LayerSource } from '@emloc/weight-pager';
 
 import { openModelPager, type JobEnvironment } from '../job/environment.js';
-import { rowsFor, rowUses, type Job, type JobTask, type RowUse } from '../job/job.js';
+import {
+  rowsFor,
+  rowUses,
+  type Job,
+  type JobSampler,
+  type JobTask,
+  type RowUse,
+} from '../job/job.js';
 import { residentBytes } from '../plan/default-budget.js';
 import { heaviestBatches } from '../plan/heaviest-batches.js';
 import {
@@ -23,6 +31,7 @@ import {
   type Making,
   type Wanted,
 } from './made-streams.js';
+import { samplesFolder, TrainingSamples, type SampleRequests } from './training-samples.js';
 
 /** Draws of a job, by the rows that they are. */
 export interface JobDraws {
@@ -38,6 +47,13 @@ export interface PictureTaskOptions extends Making {
   readonly guidance: number | null;
   /** Of training. */
   readonly losses: DrawLosses;
+  /** null: no pictures are made while the model learns. */
+  readonly samples: PictureSamples | null;
+}
+
+/** Pictures that are made while a model learns. */
+export interface PictureSamples extends Pick<SampleRequests, 'requests' | 'conditions'> {
+  readonly everySteps: number | null;
 }
 
 type Rows = Pick<Job<LatentRows>, 'trainRows' | 'calibration' | 'validation'>;
@@ -46,12 +62,15 @@ type Rows = Pick<Job<LatentRows>, 'trainRows' | 'calibration' | 'validation'>;
 export class PictureTask implements JobTask<LatentRows> {
   constructor(private readonly options: PictureTaskOptions) {}
 
-  sources(): readonly LayerSource[] {
-    return madeSources(this.options);
+  sources({ model }: Job<LatentRows>): readonly LayerSource[] {
+    const sources = madeSources(this.options);
+    return this.options.samples ? [...sources, model.source] : sources;
   }
 
   planned(job: Job<LatentRows>, dtype: HostDType): Job<LatentRows> {
-    return this.#bringing(job, plannedStreams(this.options, dtype));
+    const streams = plannedStreams(this.options, dtype);
+    const hostBytes = Number.POSITIVE_INFINITY;
+    return this.#bringing(job, streams, { images: null, hostBytes });
   }
 
   async bring(
@@ -70,7 +89,7 @@ export class PictureTask implements JobTask<LatentRows> {
       onProgress: (task, done, total) =>
         observer({ type: 'progress', stage: 'front', task, done, total }),
     });
-    return this.#bringing(job, streams);
+    return this.#bringing(job, streams, environment);
   }
 
   /** One picture, the largest, through all of the transformer. */
@@ -104,14 +123,32 @@ export class PictureTask implements JobTask<LatentRows> {
     };
   }
 
-  #bringing(job: Job<LatentRows>, streams: MadeStreams): Job<LatentRows> {
+  #bringing(
+    job: Job<LatentRows>,
+    streams: MadeStreams,
+    environment: Pick<JobEnvironment, 'images' | 'hostBytes' | 'signal'>,
+  ): Job<LatentRows> {
     const rows = this.rows(streams);
     const brought: Rows = {
       trainRows: rows.training,
       calibration: { ...job.calibration, source: rows.calibration },
       validation: { ...job.validation, source: rows.validation },
     };
-    return { ...job, ...brought };
+    return { ...job, ...brought, sampler: this.#sampler(streams, environment) };
+  }
+
+  #sampler(
+    streams: MadeStreams,
+    { images, hostBytes, signal }: Pick<JobEnvironment, 'images' | 'hostBytes' | 'signal'>,
+  ): JobSampler | null {
+    const { samples, set, diffusion } = this.options;
+    if (!samples) return null;
+    const { everySteps, requests } = samples;
+    const made = new TrainingSamples({
+      ...{ requests, limits: set.limits, decoder: diffusion.vaeDecoder, streams },
+      ...{ folder: images && join(images.folder, samplesFolder), hostBytes, signal },
+    });
+    return { everySteps, make: (...args) => made.make(...args) };
   }
 
   #wanted(job: Job<LatentRows>, uses: readonly RowUse[]): Wanted {
@@ -125,10 +162,13 @@ export class PictureTask implements JobTask<LatentRows> {
       rowsFor(job, use).numbers.map((row) => at(lists[use], row)),
     );
     const conditions = conditionsOf({ draws: wanted, pictures, guidance, limits });
+    const all = uses.includes('training')
+      ? [...conditions, ...(this.options.samples?.conditions ?? [])]
+      : conditions;
     return {
-      captions: unique(conditions.map(({ caption }) => caption)),
+      captions: unique(all.map(({ caption }) => caption)),
       pictures: unique(wanted.map(({ picture }) => picture)),
-      conditions,
+      conditions: all,
     };
   }
 }

@@ -18,7 +18,7 @@ import {
 } from '@emloc/models';
 import {
   decoderLatents,
-  questionBatch,
+  questionBatches,
   sample,
   unpackLatents,
   type EvaluateVelocity,
@@ -69,9 +69,15 @@ function velocities(
 ): EvaluateVelocity {
   const predicting = { ...model, layout: predictionLayout(model.layout) };
   const { captions: prompts, conditioning } = streams;
+  const batchOf = questionBatches({ limits, captions, prompts, conditioning });
   return async (question) => {
-    const batch = await questionBatch(question, { limits, captions, prompts, conditioning });
-    const run = { model: predicting, batch, adapter, isScheduled: true, signal };
+    const run = {
+      model: predicting,
+      batch: await batchOf(question),
+      adapter,
+      isScheduled: true,
+      signal,
+    };
     return get(await runChain(run), diffusionStreams.prediction);
   };
 }

@@ -7,7 +7,7 @@ import { defaultAdamw, initialAdapter, train } from '@emloc/finetune';
 import { drawRows, plainLosses, trainingDraws } from '@emloc/tasks';
 import { minimumDeviceBytes, openPager } from '@emloc/weight-pager';
 
-import { openPictureWorkspace, type PictureWorkspace } from '../../test/picture-model.js';
+import { openPictureWorkspace, type PictureWorkspace } from '../../test/picture-workspace.js';
 import { resolvePreviewOptions } from '../options/resolve.js';
 import { plannedStreams } from './made-streams.js';
 import { rehearseTransformer } from './paged-transformer.js';
@@ -29,7 +29,7 @@ let set: PictureSet;
 let samples: SampleRequests;
 
 beforeAll(async () => {
-  workspace = await openPictureWorkspace();
+  workspace = await openPictureWorkspace(5);
   const { model, pictures: data } = workspace;
   opened = await openPictureModel({ model, adapter: null, allowUnusedLayers: false });
   const options = { model, data, instancePrompt: 'a photo of sks', resolution: 32 };

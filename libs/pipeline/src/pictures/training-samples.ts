@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomic } from '@emloc/checkpoint';
 import type { DeviceAdapter, PagedModel } from '@emloc/finetune';
@@ -52,6 +52,19 @@ export function sampleRequests(
   }));
   const conditions = requests.flatMap((request) => requestConditions(request, set.limits));
   return { set, requests, conditions };
+}
+
+/** Where samples are, in a job's folder and in its output. */
+export const samplesFolder = 'samples';
+
+/** Files of samples in a job's folder, of all its runs, by name; none where there are none. */
+export async function samplesIn(jobFolder: string): Promise<readonly string[]> {
+  const folder = join(jobFolder, samplesFolder);
+  const names = await readdir(folder).catch(() => [] as string[]);
+  return names
+    .filter((name) => name.endsWith('.png'))
+    .sort()
+    .map((name) => join(folder, name));
 }
 
 /** When a sample was made: before training, after so many steps, or with the result. */

@@ -79,6 +79,7 @@ function jobOn(model: Model): Job<TextRows> {
     frontBlocks: 0,
     model,
     task: textTask(null),
+    sampler: null,
     trainRows,
     calibration: { source: trainRows, rows: [] },
     validation: { source: trainRows, rows: [[0]] },

@@ -4,6 +4,7 @@ import {
   defaultProdigy,
   train,
   type PagedModel,
+  type TrainingPause,
   type TrainResult,
 } from '@emloc/finetune';
 import type { Score } from '@emloc/tasks';
@@ -11,7 +12,7 @@ import type { LayerSource } from '@emloc/weight-pager';
 
 import { openModelPager } from '../job/environment.js';
 import type { JobRun } from '../job/job-run.js';
-import type { TrainingPlan } from '../job/job.js';
+import type { Job, TrainingPlan } from '../job/job.js';
 import type { StageName } from '../job/observer.js';
 import { score } from './score.js';
 
@@ -29,6 +30,15 @@ export interface TrainStageInputs {
   readonly adapter: LoraAdapter;
   readonly plan: TrainingPlan;
   readonly evaluateBefore: boolean;
+}
+
+/** Samples are of the model that is trained, as it is. */
+function pauseOf({ sampler }: Job, model: PagedModel): TrainingPause | undefined {
+  if (sampler?.everySteps === null || !sampler) return undefined;
+  return {
+    everySteps: sampler.everySteps,
+    run: async (step, adapter) => void (await sampler.make(step, { model, adapter })),
+  };
 }
 
 /**
@@ -88,6 +98,7 @@ export async function runTrainStage(
       everySteps: training.everySteps,
       save: (state) => training.save(stage, { before, state }),
     },
+    pause: stage === 'train' ? pauseOf(job, model) : undefined,
     onStep: (report) => environment.observer({ type: 'step', stage, ...report }),
     signal: environment.signal,
   });

@@ -38,7 +38,7 @@ import { conditionsOf, drawRows, plainLosses, type DrawRowsOptions } from './dra
 import type { Draw } from './draws.js';
 import { blankStreams, widened, type KeptStreams } from './kept-streams.js';
 import { sample } from './sample.js';
-import { questionBatch, samplingConditions } from './sampling-batch.js';
+import { questionBatches, samplingConditions } from './sampling-batch.js';
 
 const { layout, limits } = fluxFixture();
 const draws: readonly Draw[] = [
@@ -264,12 +264,12 @@ describe('conditions', () => {
       const weights = randomSource(layout);
       const used = pages ? pagesSource(weights, pages) : weights;
       await withModel(chain, { source: used }, async (model) => {
+        const batchOf = questionBatches({ limits, captions, prompts: encoded, conditioning });
         const made = await sample({
           ...{ limits, size, steps: 3, guidance: 2, negativeScale: 1.5, start: { seed: 1 } },
           schedule: limits.schedule,
           evaluate: async (question) => {
-            const options = { limits, captions, prompts: encoded, conditioning };
-            const batch = await questionBatch(question, options);
+            const batch = await batchOf(question);
             return get(await runChain({ model, batch }), 'prediction');
           },
         });

@@ -4,6 +4,7 @@ import type { Condition, Conditioning } from './conditions.js';
 import type { KeptStreams } from './kept-streams.js';
 import { LatentRows } from './latent-rows.js';
 import { latentRows, type LatentSize } from './latents.js';
+import type { Sample } from './sample-row.js';
 import type { VelocityQuestion } from './sample.js';
 import { samplingNoiseLevels } from './scheduler.js';
 
@@ -21,18 +22,29 @@ interface QuestionBatchOptions {
   readonly conditioning: Conditioning;
 }
 
-/** A question of `sample` as a batch of a transformer without its loss. */
-export function questionBatch(
-  question: VelocityQuestion,
-  { limits, captions, prompts, conditioning }: QuestionBatchOptions,
-): Promise<Batch> {
-  const { latents, size } = question;
+/**
+ * Makes a question of `sample` a batch of a transformer without its loss: one question after
+ * another, so that what depends on their size alone is made once.
+ */
+export function questionBatches({
+  limits,
+  captions,
+  prompts,
+  conditioning,
+}: QuestionBatchOptions): (question: VelocityQuestion) => Promise<Batch> {
+  const samples: Sample[] = [];
+  let asked: Float32Array = new Float32Array();
   const rows = new LatentRows({
-    samples: [{ size, condition: conditionOf(question, captions), weight: 1, isCounted: true }],
-    content: () => Promise.resolve({ latents, target: null }),
+    samples,
+    content: () => Promise.resolve({ latents: asked, target: null }),
     ...{ limits, prompts, conditioning, hasTarget: false },
   });
-  return rows.load([0]);
+  return (question) => {
+    const condition = conditionOf(question, captions);
+    samples[0] = { size: question.size, condition, weight: 1, isCounted: true };
+    asked = question.latents;
+    return rows.load([0]);
+  };
 }
 
 /** What the modulation of every question of `sample` depends on, in the order of the questions. */
