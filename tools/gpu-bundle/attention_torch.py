@@ -68,24 +68,29 @@ class Kernels:
             self.functions[name] = function
         return self.functions[name]
 
+    @staticmethod
+    def parameter(value):
+        """The memory that holds it, and its address there."""
+        if isinstance(value, bytes):
+            packed = value
+        elif isinstance(value, torch.Tensor) or value is None:
+            packed = struct.pack("<Q", 0 if value is None else value.data_ptr())
+        else:
+            packed = struct.pack("<i" if isinstance(value, int) else "<f", value)
+        memory = ctypes.create_string_buffer(len(packed) + 64)
+        address = (ctypes.addressof(memory) + 63) // 64 * 64
+        ctypes.memmove(address, packed, len(packed))
+        return memory, address
+
     def launch(self, name, grid, block, shared, parameters):
         """Parameters: tensors and None (addresses), ints, floats, bytes (tensor maps, aligned to 64)."""
-        packed = bytearray()
-        for value in parameters:
-            if isinstance(value, bytes):
-                packed += b"\0" * (-len(packed) % 64) + value
-            elif isinstance(value, torch.Tensor) or value is None:
-                packed += b"\0" * (-len(packed) % 8) + struct.pack("<Q", 0 if value is None else value.data_ptr())
-            else:
-                packed += struct.pack("<i" if isinstance(value, int) else "<f", value)
+        kept = [self.parameter(value) for value in parameters]
+        addresses = (ctypes.c_void_p * len(kept))(*(address for _, address in kept))
         function = self[name]
         if shared > 48 * 1024:
             call("cuFuncSetAttribute", function, 8, shared)
-        buffer = ctypes.create_string_buffer(bytes(packed), len(packed))
-        size = ctypes.c_size_t(len(packed))
-        extra = (ctypes.c_void_p * 5)(1, ctypes.addressof(buffer), 2, ctypes.addressof(size), None)
         stream = ctypes.c_void_p(torch.cuda.current_stream().cuda_stream)
-        call("cuLaunchKernel", function, *grid, block, 1, 1, shared, stream, None, extra)
+        call("cuLaunchKernel", function, *grid, block, 1, 1, shared, stream, addresses, None)
 
 
 def tensor_map(x, tile_rows):
@@ -176,7 +181,7 @@ class Ours:
         if not self.hopper:
             return self.kernels.launch(
                 "attention_128", self.grid(p.heads), 128, 4 * 64 * 136 * 2,
-                [p.q, p.k, p.v, self.out, self.log, p.offsets, p.rows, p.heads, p.kv_heads, HEAD, p.scale, 0, 0.0, None],
+                [p.q, p.k, p.v, self.out, self.log, p.offsets, p.rows, p.heads, p.kv_heads, HEAD, p.scale, 0, 0.0, None, None, 0],
             )
         q, k, v, _ = self.maps[128]
         self.kernels.launch(

@@ -17,11 +17,7 @@ export { pictureWarnings, type PictureReport } from './pictures/picture-report.j
 export type { PictureRow } from './pictures/picture-row.js';
 export { readPictures, type Pictures } from './pictures/read-pictures.js';
 export { createRandom, type Random } from './random.js';
-export {
-  openPromptTokenizers,
-  type PromptTokenizers,
-  type PromptTokens,
-} from './prompts/prompt-tokenizers.js';
+export { openPromptTokenizers } from './prompts/prompt-tokenizers.js';
 export type { DatasetReport } from './rows/dataset-report.js';
 export type { DatasetSummary, RowOutcome } from './rows/read-dataset.js';
 export { readColumns } from './rows/read-columns.js';

@@ -19,7 +19,10 @@ export interface CudaBackendOptions extends Pick<
   readonly capacityBytes?: number;
   /** Where compiled kernels are kept. Default: `emloc/kernels` in the user's cache folder. */
   readonly kernelCacheFolder?: string;
-  /** Default true; false keeps Hopper cards to the kernels of the others, for comparisons. */
+  /**
+   * Whether attention on Hopper cards takes the kernels for them. Default false: not all of them
+   * have been seen right on a card.
+   */
   readonly useWgmma?: boolean;
   /**
    * Told of every allocation of tensors and of scratch memory, in bytes, before it is made; one
@@ -44,7 +47,7 @@ export function createCudaBackend(options: CudaBackendOptions = {}): CudaBackend
     reserveBytes,
     kernelCacheFolder,
     onAllocate,
-    useWgmma = true,
+    useWgmma = false,
   } = options;
   const profile = cudaProfile({ statisticsDType, reserveBytes });
   const session = CudaSession.open({

@@ -22,6 +22,9 @@ const maximumParameterBytes = 4096;
 /** Shared memory that a kernel may ask for without saying so first. */
 const defaultSharedBytes = 48 * 1024;
 
+/** Parameters that a kernel with tensor maps takes at most. */
+const maximumParameters = 64;
+
 /** Bytes of a CUtensorMap, and what its address is a multiple of. */
 const tensorMapBytes = 128;
 const tensorMapAlignment = 64;
@@ -46,7 +49,9 @@ export interface LaunchShape {
 /**
  * Launches kernels. Parameters go into one packed native buffer, laid out as the C compiler lays
  * out the parameter list; the driver copies it during the launch, so that one buffer serves all
- * launches.
+ * launches. Where parameters are tensor maps the buffer is no image of the kernel's own: a
+ * parameter aligned to 64 makes the compiler move all of them, so that the first lies 48 bytes
+ * into it on Hopper cards. Such a launch lists the address of each parameter instead.
  */
 export class Launcher {
   readonly #modules = new Map<string, number>();
@@ -55,7 +60,12 @@ export class Launcher {
   readonly #parameters: DataView;
   readonly #extra: BigUint64Array;
   readonly #extraAddress: number;
+  /** Addresses of the parameters, for launches with tensor maps. */
+  readonly #list: BigUint64Array;
+  readonly #listAddress: number;
+  readonly #offsets: number[] = [];
   #cursor = 0;
+  #hasTensorMaps = false;
 
   constructor(
     private readonly driver: Driver,
@@ -63,9 +73,12 @@ export class Launcher {
     private readonly streams: Streams,
   ) {
     const address = new Cell();
-    driver.cuMemHostAlloc(address.raw, maximumParameterBytes + 64, CU_MEMHOSTALLOC_PORTABLE);
+    const bytes = maximumParameterBytes + 64 + maximumParameters * 8;
+    driver.cuMemHostAlloc(address.raw, bytes, CU_MEMHOSTALLOC_PORTABLE);
     this.#memory = address.value;
     this.#extraAddress = this.#memory + maximumParameterBytes;
+    this.#listAddress = this.#extraAddress + 64;
+    this.#list = new BigUint64Array(viewMemory(this.#listAddress, maximumParameters * 8));
     this.#parameters = new DataView(viewMemory(this.#memory, maximumParameterBytes));
     // The `extra` list (buffer, its size by address, end), then the size itself.
     this.#extra = new BigUint64Array(viewMemory(this.#extraAddress, 48));
@@ -82,42 +95,38 @@ export class Launcher {
   /** Starts a parameter list; what an earlier, failed launch left behind is forgotten. */
   begin(): this {
     this.#cursor = 0;
+    this.#offsets.length = 0;
+    this.#hasTensorMaps = false;
     return this;
   }
 
   /** A device address or a 64-bit count. */
   pointer(value: number): this {
-    const at = this.#align(8);
+    const at = this.#place(8);
     this.#parameters.setUint32(at, value >>> 0, true);
     this.#parameters.setUint32(at + 4, Math.floor(value / 2 ** 32), true);
-    this.#cursor = at + 8;
     return this;
   }
 
   int32(value: number): this {
-    const at = this.#align(4);
-    this.#parameters.setInt32(at, value, true);
-    this.#cursor = at + 4;
+    this.#parameters.setInt32(this.#place(4), value, true);
     return this;
   }
 
   float32(value: number): this {
-    const at = this.#align(4);
-    this.#parameters.setFloat32(at, value, true);
-    this.#cursor = at + 4;
+    this.#parameters.setFloat32(this.#place(4), value, true);
     return this;
   }
 
   float64(value: number): this {
-    const at = this.#align(8);
-    this.#parameters.setFloat64(at, value, true);
-    this.#cursor = at + 8;
+    this.#parameters.setFloat64(this.#place(8), value, true);
     return this;
   }
 
   /** A CUtensorMap by value, its tiles swizzled in 128 bytes; outside the matrix they are zero. */
   tensorMap({ address, rows, columns, tileRows, tileColumns }: MappedMatrix): this {
-    const at = this.#align(tensorMapAlignment);
+    const at = this.#place(tensorMapBytes, tensorMapAlignment);
+    this.#hasTensorMaps = true;
     this.driver.cuTensorMapEncodeTiled(
       this.#memory + at,
       CU_TENSOR_MAP_DATA_TYPE_BFLOAT16,
@@ -132,7 +141,6 @@ export class Launcher {
       CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
       CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE,
     );
-    this.#cursor = at + tensorMapBytes;
     return this;
   }
 
@@ -145,8 +153,7 @@ export class Launcher {
     name: string,
     { grid: [x, y = 1, z = 1], block, sharedBytes = 0, stream = 'compute' }: LaunchShape,
   ): void {
-    const parameterBytes = this.#cursor;
-    this.#cursor = 0;
+    const [list, extra] = this.#finish();
     if (x === 0 || y === 0 || z === 0) return;
     if (y > 65_535 || z > 65_535 || x >= 2 ** 31) {
       throw new DeviceError(
@@ -154,7 +161,6 @@ export class Launcher {
         `cuda: ${name} over a grid of ${x} x ${y} x ${z}, limits 2147483647 x 65535 x 65535`,
       );
     }
-    this.#extra[5] = BigInt(parameterBytes);
     const handle = this.#function(file, name, sharedBytes);
     this.driver.cuLaunchKernel(
       handle,
@@ -166,8 +172,8 @@ export class Launcher {
       1,
       sharedBytes,
       this.streams.handleOf(stream),
-      0,
-      this.#extraAddress,
+      list,
+      extra,
     );
     this.streams.advance(stream);
   }
@@ -177,8 +183,28 @@ export class Launcher {
     this.driver.cuMemFreeHost(this.#memory);
   }
 
-  #align(bytes: number): number {
-    return Math.ceil(this.#cursor / bytes) * bytes;
+  /** Where the next parameter goes. */
+  #place(bytes: number, alignment = bytes): number {
+    const at = Math.ceil(this.#cursor / alignment) * alignment;
+    this.#offsets.push(at);
+    this.#cursor = at + bytes;
+    return at;
+  }
+
+  /**
+   * Ends the parameter list: what the driver takes it from, either the list of addresses or the
+   * buffer.
+   */
+  #finish(): readonly [list: number, extra: number] {
+    const hasTensorMaps = this.#hasTensorMaps;
+    if (hasTensorMaps) {
+      for (const [index, at] of this.#offsets.entries())
+        this.#list[index] = BigInt(this.#memory + at);
+    } else {
+      this.#extra[5] = BigInt(this.#cursor);
+    }
+    this.begin();
+    return hasTensorMaps ? [this.#listAddress, 0] : [0, this.#extraAddress];
   }
 
   #function(file: string, name: string, sharedBytes: number): number {

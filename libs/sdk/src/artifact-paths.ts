@@ -51,10 +51,14 @@ export interface PlacedArtifact {
  */
 export type Part = 'adapter' | 'merged';
 
-/** The file without which a part is not there. */
-const essentialFiles: Readonly<Record<Part, readonly string[]>> = Object.freeze({
-  adapter: ['adapter_config.json', 'adapter_model.safetensors'],
-  merged: ['config.json'],
+/** Files without which a part is not there, of models that write text and of others. */
+const essentialFiles: Readonly<Record<Part, readonly (readonly string[])[]>> = Object.freeze({
+  adapter: [
+    ['adapter_config.json', 'adapter_model.safetensors'],
+    ['pytorch_lora_weights.safetensors'],
+  ],
+  // Of a model that makes pictures, the transformer may be a file of any name.
+  merged: [['config.json'], ['vae/config.json']],
 });
 
 /**
@@ -81,10 +85,20 @@ export function placeArtifacts(
       );
     seen.add(path.toLowerCase());
   }
-  const missing = essentialFiles[part].filter((file) => !paths.includes(file));
-  if (missing.length > 0)
-    throw new EmlocError('SDK_ARTIFACT_MISSING', `${job} has no ${missing.join(' and no ')}`);
+  assertWhole(paths, { job, part });
   return placed;
+}
+
+function assertWhole(
+  paths: readonly string[],
+  { job, part }: { readonly job: string; readonly part: Part },
+): void {
+  const missing = essentialFiles[part].map((files) =>
+    files.filter((file) => !paths.includes(file)),
+  );
+  if (missing.some((files) => files.length === 0)) return;
+  const described = missing.map((files) => files.join(' and no ')).join(', nor ');
+  throw new EmlocError('SDK_ARTIFACT_MISSING', `${job} has no ${described}`);
 }
 
 function placeOf({ kind, path }: Artifact, part: Part): readonly string[] | null {

@@ -51,7 +51,12 @@ export async function downloadToFolder(
 }
 
 /** Files of which a folder has one when it is an adapter's or a checkpoint's. */
-const replaceable = ['adapter_config.json', 'config.json'];
+const replaceable = [
+  'adapter_config.json',
+  'pytorch_lora_weights.safetensors',
+  'config.json',
+  'model_index.json',
+];
 
 /**
  * That a result may be written to a folder: it is not there, empty, or holds an adapter or a

@@ -305,6 +305,19 @@ describe('downloadJob', () => {
     expect(await filesIn(folder)).toEqual(['config.json', 'model.safetensors']);
   });
 
+  it('writes what a model that makes pictures has learnt, and the merged model', async () => {
+    const adapter = 'pytorch_lora_weights.safetensors';
+    const vae = 'vae/config.json';
+    const { client, job, folder } = await withJob([
+      { path: adapter, kind: Kind.ADAPTER },
+      { path: `merged/${vae}`, kind: Kind.MERGED_CHECKPOINT },
+    ]);
+    await client.downloadJob(job, folder);
+    expect(await filesIn(folder)).toEqual([adapter]);
+    await client.downloadJob(job, folder, { part: 'merged', overwrite: true });
+    expect(await filesIn(folder)).toEqual([vae]);
+  });
+
   it('leaves nothing where the folder is expected when it fails, and goes on from there the next time', async () => {
     const { client, service, job, folder, parent } = await withJob(adapterFiles);
     service.faults.next(
@@ -360,7 +373,7 @@ describe('downloadJob', () => {
     const error = await thrownBy(() => client.downloadJob(other, folder));
     expect([error.code, error.message]).toEqual([
       'SDK_ARTIFACT_MISSING',
-      `${other} has no adapter_model.safetensors`,
+      `${other} has no adapter_model.safetensors, nor pytorch_lora_weights.safetensors`,
     ]);
   });
 

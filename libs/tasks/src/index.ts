@@ -26,9 +26,7 @@ export {
   trainingDraws,
   type Draw,
   type Picture,
-  type TrainingDraws,
 } from './diffusion/draws.js';
-export { DiffusionError } from './diffusion/errors.js';
 export { blankStreams, type KeptStreams } from './diffusion/kept-streams.js';
 export type { LatentRows } from './diffusion/latent-rows.js';
 export {
@@ -37,17 +35,13 @@ export {
   unpackLatents,
   type LatentSize,
 } from './diffusion/latents.js';
-export {
-  assertNoiseScheme,
-  type LossWeighting,
-  type NoiseScheme,
-} from './diffusion/noise-levels.js';
+export { assertNoiseScheme, type NoiseScheme } from './diffusion/noise-levels.js';
 export {
   questionBatches,
   samplingConditions,
   type SampledCaptions,
 } from './diffusion/sampling-batch.js';
-export { sample, type EvaluateVelocity, type VelocityQuestion } from './diffusion/sample.js';
+export { sample, type EvaluateVelocity } from './diffusion/sample.js';
 export { samplingNoiseLevels } from './diffusion/scheduler.js';
 export { ScoreError } from './scores/errors.js';
 export { createMetric, metricNames, metrics, type MetricName } from './scores/metrics.js';

@@ -39,14 +39,17 @@ export const mergeStage: StageHandler<MergeRequest, typeof MergeResultSchema> = 
   },
 };
 
-/** The weights are named; their configuration lies beside them. */
+/** What lies beside the weights of a PEFT adapter; those of diffusers need nothing. */
+const peftFiles = { weights: 'adapter_model.safetensors', config: 'adapter_config.json' };
+
 async function fetchAdapter(
   { storage, signal }: StageAttempt,
   { bucket, name }: StoredObject,
   folder: string,
 ): Promise<void> {
   await mkdir(folder, { recursive: true });
-  for (const object of [name, `${dirname(name)}/adapter_config.json`])
+  const isPeft = basename(name) === peftFiles.weights;
+  for (const object of [name, ...(isPeft ? [`${dirname(name)}/${peftFiles.config}`] : [])])
     await getObjectFile(storage.bucketOf(bucket), object, join(folder, basename(object)), {
       signal,
     });

@@ -9,11 +9,11 @@ export function note(text: string): void {
 }
 
 export async function withCard<T>(
-  { ordinal }: { readonly ordinal: number },
+  { ordinal, useWgmma }: { readonly ordinal: number; readonly useWgmma: boolean },
   capacityBytes: number,
   run: (backend: CudaBackend) => Promise<T>,
 ): Promise<T> {
-  const backend = createCudaBackend({ ordinal, capacityBytes });
+  const backend = createCudaBackend({ ordinal, capacityBytes, useWgmma });
   try {
     return await run(backend);
   } finally {

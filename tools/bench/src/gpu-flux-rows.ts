@@ -16,6 +16,7 @@ import { planTraining, runTraining } from './gpu-training.js';
 
 export interface FluxSettings {
   readonly ordinal: number;
+  readonly useWgmma: boolean;
   readonly steps: number;
   readonly ratio: number;
   readonly rank: number;

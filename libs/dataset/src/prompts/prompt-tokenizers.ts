@@ -6,7 +6,7 @@ import { readJsonObject, type JsonObject } from '../templates/model-files.js';
 import { TokenizerError, type RereadClass } from '../tokenizers/index.js';
 
 /** Tokens of a prompt, as many as its encoder is given. */
-export interface PromptTokens {
+interface PromptTokens {
   /** With the special tokens around the text, padded. */
   readonly ids: Int32Array;
   /** How many of the ids are no padding. */

@@ -9,7 +9,7 @@ import {
 /** What a job learns from, as far as it may be told. */
 export type JobReport = RowsReport | PicturesReport;
 
-export interface RowsReport {
+interface RowsReport {
   readonly kind: 'rows';
   readonly train: DatasetReport;
   readonly validation: DatasetReport;
@@ -18,7 +18,7 @@ export interface RowsReport {
   readonly text: TextDescription;
 }
 
-export interface PicturesReport {
+interface PicturesReport {
   readonly kind: 'pictures';
   readonly pictures: PictureReport;
   /** Captions that are longer than the model reads. */

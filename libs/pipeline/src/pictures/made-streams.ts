@@ -62,7 +62,7 @@ export interface MakingHost {
 type DType = 'float32' | 'bfloat16';
 
 /** The compute dtypes that devices have. */
-export function streamDType(dtype: HostDType): DType {
+function streamDType(dtype: HostDType): DType {
   if (dtype === 'float32' || dtype === 'bfloat16') return dtype;
   throw new Error(`streams of ${dtype} cannot be kept`);
 }

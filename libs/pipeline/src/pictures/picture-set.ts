@@ -4,7 +4,7 @@ import type { DiffusionLimits, DiffusionModel } from '@emloc/models';
 import type { LatentSize, Picture } from '@emloc/tasks';
 
 /** A text as both encoders take it. */
-export interface Caption {
+interface Caption {
   readonly text: string;
   /** Ids for CLIP and for T5, padded. */
   readonly pooledIds: Int32Array;

@@ -165,10 +165,16 @@ function chosenLoss({ correction }: CorrectResult): number {
   return correction?.scores[correction.chosen] ?? Number.POSITIVE_INFINITY;
 }
 
-/** The PEFT adapter among the artifacts; its configuration lies beside it. */
+/** Names of the weights of adapters in PEFT's layout and in that of diffusers. */
+const adapterNames: readonly string[] = [
+  'adapter_model.safetensors',
+  'pytorch_lora_weights.safetensors',
+];
+
+/** The adapter among the artifacts; what else belongs to it lies beside it. */
 function mergedAdapter({ id, artifacts }: JobRecord): StoredObject {
   const { path, sizeBytes, sha256 } = needed(
-    artifacts.find((artifact) => artifact.path === 'adapter_model.safetensors'),
+    artifacts.find((artifact) => adapterNames.includes(artifact.path)),
     'outcome',
   );
   return create(StoredObjectSchema, {
