@@ -12,7 +12,7 @@ import type { LayerSource } from '@emloc/weight-pager';
 
 import { openModelPager } from '../job/environment.js';
 import type { JobRun } from '../job/job-run.js';
-import type { Job, TrainingPlan } from '../job/job.js';
+import type { TrainingPlan } from '../job/job.js';
 import type { StageName } from '../job/observer.js';
 import { score } from './score.js';
 
@@ -32,11 +32,19 @@ export interface TrainStageInputs {
   readonly evaluateBefore: boolean;
 }
 
-/** Samples are of the model that is trained, as it is. */
-function pauseOf({ sampler }: Job, model: PagedModel): TrainingPause | undefined {
+/**
+ * Samples are of the model that is trained, as it is. A rehearsal, which may be of a few steps only,
+ * has one at least.
+ */
+function pauseOf(
+  { job: { sampler }, environment }: JobRun,
+  { model, steps }: { readonly model: PagedModel; readonly steps: number },
+): TrainingPause | undefined {
   if (sampler?.everySteps === null || !sampler) return undefined;
+  const { everySteps } = sampler;
+  const { reads } = environment;
   return {
-    everySteps: sampler.everySteps,
+    everySteps: reads === 'none' ? Math.min(everySteps, Math.max(1, steps)) : everySteps,
     run: async (step, adapter) => void (await sampler.make(step, { model, adapter })),
   };
 }
@@ -47,9 +55,10 @@ function pauseOf({ sampler }: Job, model: PagedModel): TrainingPause | undefined
  * and keeps its own there.
  */
 export async function runTrainStage(
-  { job, environment }: JobRun,
+  run: JobRun,
   inputs: TrainStageInputs,
 ): Promise<TrainStageResult> {
+  const { job, environment } = run;
   const { stage, source, plan } = inputs;
   const { training } = environment;
   using _stage = environment.clock.during(stage);
@@ -98,7 +107,7 @@ export async function runTrainStage(
       everySteps: training.everySteps,
       save: (state) => training.save(stage, { before, state }),
     },
-    pause: stage === 'train' ? pauseOf(job, model) : undefined,
+    pause: stage === 'train' ? pauseOf(run, { model, steps: plan.batches.length }) : undefined,
     onStep: (report) => environment.observer({ type: 'step', stage, ...report }),
     signal: environment.signal,
   });
