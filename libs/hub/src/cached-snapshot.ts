@@ -1,9 +1,11 @@
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
+import { join, posix, sep } from 'node:path';
 
 import { sizeOf, type RepoCache } from './cache-layout.js';
 import { cut, HubError } from './errors.js';
 import type { HubName } from './hub-name.js';
-import { indexName, neededFiles, shardNames, shardsOf, weightsName } from './needed-files.js';
+import { neededFiles, shardPaths, shardsOf } from './needed-files.js';
+import { neededPaths } from './needed-paths.js';
 import type { RepoFile } from './repo-file.js';
 import { readTree } from './tree-cache.js';
 
@@ -38,11 +40,15 @@ async function missingOfTree(
   cache: RepoCache,
   { name, commit, tree }: { name: string; commit: string; tree: readonly RepoFile[] },
 ): Promise<string[]> {
-  const { small, weights, isIndex } = neededFiles(name, tree);
-  const missing = await missingFiles(cache, commit, [...small, weights]);
-  if (!isIndex || missing.includes(weights.path)) return missing;
-  const index = await readFile(cache.pathIn(commit, weights.path), 'utf8');
-  return [...missing, ...(await missingFiles(cache, commit, shardsOf(name, index, tree)))];
+  const { small, weights, indexes } = neededFiles(name, tree);
+  const missing = await missingFiles(cache, commit, [...small, ...weights, ...indexes]);
+  const shards: RepoFile[] = [];
+  for (const { path } of indexes) {
+    if (missing.includes(path)) continue;
+    const text = await readFile(cache.pathIn(commit, path), 'utf8');
+    shards.push(...shardsOf(name, { path, text }, tree));
+  }
+  return [...missing, ...(await missingFiles(cache, commit, shards))];
 }
 
 async function missingFiles(
@@ -60,14 +66,23 @@ async function missingOfFolder(
   cache: RepoCache,
   { name, commit }: { name: string; commit: string },
 ): Promise<string[]> {
-  const isThere = async (path: string): Promise<boolean> =>
-    (await sizeOf(cache.pathIn(commit, path))) !== null;
-  const missing = (await isThere('config.json')) ? [] : ['config.json'];
-  if (await isThere(weightsName)) return missing;
-  const index = await readFile(cache.pathIn(commit, indexName), 'utf8').catch(() => null);
-  if (index === null) return [...missing, weightsName];
-  for (const shard of shardNames(name, index)) if (!(await isThere(shard))) missing.push(shard);
-  return missing;
+  const there = await filesIn(cache.snapshotFolder(commit));
+  const { weights, lacks } = neededPaths(there);
+  const shards: string[] = [];
+  for (const { path } of weights.filter(({ isIndex }) => isIndex)) {
+    const text = await readFile(cache.pathIn(commit, path), 'utf8');
+    shards.push(...shardPaths(name, { path, text }));
+  }
+  return [...lacks, ...shards.filter((shard) => !there.includes(shard))];
+}
+
+/** Paths of the files of a folder, with slashes; a link that leads nowhere is none. */
+async function filesIn(folder: string): Promise<string[]> {
+  const names = await readdir(folder, { recursive: true }).catch(() => [] as string[]);
+  const found: string[] = [];
+  for (const name of names)
+    if ((await sizeOf(join(folder, name))) !== null) found.push(name.split(sep).join(posix.sep));
+  return found;
 }
 
 const mostNamed = 5;

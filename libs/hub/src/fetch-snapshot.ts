@@ -80,11 +80,15 @@ function latestCommit(fetching: Fetching, { isPatient }: { isPatient: boolean })
 async function completeSnapshot(commit: string, fetching: Fetching): Promise<void> {
   const { cache, hubName } = fetching;
   const tree = await treeOf(commit, fetching);
-  const { small, weights, isIndex } = neededFiles(hubName.name, tree);
-  if (!isIndex) return completeFiles([...small, weights], commit, fetching);
-  await completeFiles([weights], commit, { ...fetching, onProgress: () => undefined });
-  const index = await readFile(cache.pathIn(commit, weights.path), 'utf8');
-  await completeFiles([...small, ...shardsOf(hubName.name, index, tree)], commit, fetching);
+  const { small, weights, indexes } = neededFiles(hubName.name, tree);
+  await completeFiles(indexes, commit, { ...fetching, onProgress: () => undefined });
+  const shards = await Promise.all(
+    indexes.map(async ({ path }) => {
+      const text = await readFile(cache.pathIn(commit, path), 'utf8');
+      return shardsOf(hubName.name, { path, text }, tree);
+    }),
+  );
+  await completeFiles([...small, ...weights, ...shards.flat()], commit, fetching);
 }
 
 async function treeOf(commit: string, fetching: Fetching): Promise<readonly RepoFile[]> {

@@ -1,4 +1,4 @@
-import { neededFiles, shardNames, shardsOf } from './needed-files.js';
+import { neededFiles, shardPaths, shardsOf, type NeededFiles } from './needed-files.js';
 import type { RepoFile } from './repo-file.js';
 
 const file = (path: string): RepoFile => ({
@@ -11,6 +11,12 @@ const file = (path: string): RepoFile => ({
 const files = (...paths: string[]): RepoFile[] => paths.map(file);
 const indexOf = (...shards: unknown[]): string =>
   JSON.stringify({ weight_map: Object.fromEntries(shards.map((shard, i) => [`t${i}`, shard])) });
+
+const paths = (listed: readonly RepoFile[]): string[] => listed.map(({ path }) => path);
+const weightsOf = (...names: string[]): string[] => {
+  const { weights, indexes } = neededFiles('a/b', files(...names));
+  return paths([...weights, ...indexes]);
+};
 
 describe('what is needed of a repository', () => {
   it('is what the model and its tokenizer are made of', () => {
@@ -38,15 +44,25 @@ describe('what is needed of a repository', () => {
       'sub/config.json',
     ];
     const needed = neededFiles('a/b', files(...kept, ...left, 'model.safetensors'));
-    expect(needed.small.map(({ path }) => path)).toEqual(kept);
-    expect(needed.weights.path).toBe('model.safetensors');
-    expect(needed.isIndex).toBe(false);
+    expect(paths(needed.small)).toEqual(kept);
+    expect(paths(needed.weights)).toEqual(['model.safetensors']);
+    expect(needed.indexes).toEqual([]);
   });
 
   it('is the single file where there are shards, too', () => {
     const both = ['config.json', 'model.safetensors.index.json', 'model.safetensors'];
-    expect(neededFiles('a/b', files(...both)).isIndex).toBe(false);
-    expect(neededFiles('a/b', files(...both.slice(0, 2))).isIndex).toBe(true);
+    expect(weightsOf(...both)).toEqual(['model.safetensors']);
+    expect(weightsOf(...both.slice(0, 2))).toEqual(['model.safetensors.index.json']);
+  });
+
+  it.each([
+    'model.fp16.safetensors',
+    'model.safetensors.index.bf16.json',
+    'model.safetensors.fp16.index.json',
+  ])('is the variant %s only where there are no other weights', (variant) => {
+    expect(weightsOf('config.json', variant)).toEqual([variant]);
+    for (const plain of ['model.safetensors', 'model.safetensors.index.json'])
+      expect(weightsOf('config.json', variant, plain)).toEqual([plain]);
   });
 
   it.each([
@@ -54,8 +70,12 @@ describe('what is needed of a repository', () => {
     [['config.json', 'a.gguf', 'b.gguf', 'c.gguf', 'd.gguf'], 'a.gguf, b.gguf, c.gguf and 1 more'],
     [['adapter_config.json', 'adapter_model.safetensors'], 'holds an adapter, not a model'],
     [['model.safetensors'], 'has no config.json'],
-  ])('cannot be had of %j: %s', (paths, what) => {
-    const needed = (): unknown => neededFiles('a/b', files(...paths));
+    [
+      ['flux1-dev.safetensors', 'ae.safetensors'],
+      'a/b has no folder transformer, folder scheduler, folder text_encoder, folder text_encoder_2, folder tokenizer, folder tokenizer_2, folder vae; its weights are flux1-dev.safetensors, ae.safetensors',
+    ],
+  ])('cannot be had of %j: %s', (listed, what) => {
+    const needed = (): NeededFiles => neededFiles('a/b', files(...listed));
     expect(needed).toThrow(what);
     expect(needed).toThrow(
       expect.objectContaining({ code: 'HUB_UNSUPPORTED_REPOSITORY' }) as Error,
@@ -63,13 +83,17 @@ describe('what is needed of a repository', () => {
   });
 
   it('are the shards that the index names, once each', () => {
-    const listed = files('1.safetensors', '2.safetensors', '3.safetensors');
     const index = indexOf('2.safetensors', '1.safetensors', '2.safetensors');
-    expect(shardsOf('a/b', index, listed).map(({ path }) => path)).toEqual([
-      '1.safetensors',
-      '2.safetensors',
-    ]);
-    expect(() => shardsOf('a/b', indexOf('4.safetensors'), listed)).toThrow('names 4.safetensors');
+    const other = indexOf('4.safetensors');
+    for (const folder of ['', 'vae/']) {
+      const at = (text: string) => ({ path: `${folder}x.index.json`, text });
+      const shards = ['1', '2'].map((shard) => `${folder}${shard}.safetensors`);
+      const listed = files(...shards, `${folder}3.safetensors`, 'sub/4.safetensors');
+      expect(paths(shardsOf('a/b', at(index), listed))).toEqual(shards);
+      expect(() => shardsOf('a/b', at(other), listed)).toThrow(
+        `has ${folder}x.index.json, which names ${folder}4.safetensors`,
+      );
+    }
   });
 
   it.each([
@@ -82,8 +106,8 @@ describe('what is needed of a repository', () => {
     indexOf('x/1.safetensors'),
     indexOf('1.bin'),
     indexOf(7),
-  ])('is not said by the index %s', (index) => {
-    expect(() => shardNames('a/b', index)).toThrow(
+  ])('is not said by the index %s', (text) => {
+    expect(() => shardPaths('a/b', { path: 'vae/x.index.json', text })).toThrow(
       expect.objectContaining({ code: 'HUB_UNSUPPORTED_REPOSITORY' }) as Error,
     );
   });

@@ -1,100 +1,103 @@
+import { posix } from 'node:path';
+
 import { cut, HubError } from './errors.js';
+import { neededPaths, noTransformer, weightsName } from './needed-paths.js';
 import type { RepoFile } from './repo-file.js';
 
-export const weightsName = 'model.safetensors';
-export const indexName = `${weightsName}.index.json`;
-
-/** Files beside the weights that decide what a model computes and how text becomes tokens. */
-const smallNames: ReadonlySet<string> = new Set([
-  'config.json',
-  'generation_config.json',
-  'tokenizer.json',
-  'tokenizer_config.json',
-  'tokenizer.model',
-  'vocab.json',
-  'vocab.txt',
-  'merges.txt',
-  'special_tokens_map.json',
-  'added_tokens.json',
-  'chat_template.jinja',
-  'chat_template.json',
-]);
-const moreTemplates = /^additional_chat_templates\/[^/]+\.jinja$/;
 const shardName = /^[^/\\]+\.safetensors$/;
 const otherWeights = /\.(safetensors|bin|pth?|gguf|ggml|onnx|h5|msgpack|ckpt|npz)$/;
 
 const mostNamed = 3;
 
-/** What a model needs of its repository. */
+/** What a model, or the models that make images together, need of their repository. */
 export interface NeededFiles {
   readonly small: readonly RepoFile[];
-  /** The weights in one file, or the index of those in several. */
-  readonly weights: RepoFile;
-  readonly isIndex: boolean;
+  /** Weights in one file each. */
+  readonly weights: readonly RepoFile[];
+  /** Indexes of weights in several files. */
+  readonly indexes: readonly RepoFile[];
+}
+
+/** An index as it was read. */
+export interface WeightIndex {
+  /** In the repository. */
+  readonly path: string;
+  readonly text: string;
 }
 
 /**
  * @param name of the repository, for messages
- * @throws HubError HUB_UNSUPPORTED_REPOSITORY without config.json or safetensors
+ * @throws HubError HUB_UNSUPPORTED_REPOSITORY without a config, safetensors or what else a model
+ * cannot be without
  */
 export function neededFiles(name: string, files: readonly RepoFile[]): NeededFiles {
-  const byPath = new Map(files.map((file) => [file.path, file]));
-  // A repository may have both; whoever reads a folder takes the single file first.
-  const weights = byPath.get(weightsName) ?? byPath.get(indexName);
-  if (!weights) throw unsupported(name, noWeights(files));
-  if (!byPath.has('config.json')) throw unsupported(name, 'has no config.json');
+  const { small, weights, lacks } = neededPaths(files.map(({ path }) => path));
+  if (lacks.length > 0) throw unsupported(name, lackOf(lacks, files));
+  const listed = (paths: readonly string[]): RepoFile[] => {
+    const set = new Set(paths);
+    return files.filter(({ path }) => set.has(path));
+  };
+  const weightPaths = (isWanted: boolean): string[] =>
+    weights.filter(({ isIndex }) => isIndex === isWanted).map(({ path }) => path);
   return {
-    small: files.filter(({ path }) => smallNames.has(path) || moreTemplates.test(path)),
-    weights,
-    isIndex: weights.path === indexName,
+    small: listed(small),
+    weights: listed(weightPaths(false)),
+    indexes: listed(weightPaths(true)),
   };
 }
 
 /**
  * The files that an index names, from the listing.
- * @param text of model.safetensors.index.json
  * @throws HubError HUB_UNSUPPORTED_REPOSITORY for an index that is none, or names what is not there
  */
-export function shardsOf(name: string, text: string, files: readonly RepoFile[]): RepoFile[] {
+export function shardsOf(name: string, index: WeightIndex, files: readonly RepoFile[]): RepoFile[] {
   const byPath = new Map(files.map((file) => [file.path, file]));
-  return shardNames(name, text).map((path) => {
+  return shardPaths(name, index).map((path) => {
     const file = byPath.get(path);
     if (file) return file;
-    throw unsupported(name, `has ${indexName}, which names ${cut(path)}, but not that file`);
+    throw unsupported(name, `has ${index.path}, which names ${cut(path)}, but not that file`);
   });
 }
 
-/** The names of shards in an index, sorted. @throws HubError HUB_UNSUPPORTED_REPOSITORY */
-export function shardNames(name: string, text: string): string[] {
-  const names = new Set<unknown>(Object.values(weightMapOf(name, text)));
+/** The paths of an index's shards, sorted. @throws HubError HUB_UNSUPPORTED_REPOSITORY */
+export function shardPaths(name: string, index: WeightIndex): string[] {
+  const names = new Set<unknown>(Object.values(weightMapOf(name, index)));
   const shards = [...names].filter(
     (shard): shard is string => typeof shard === 'string' && shardName.test(shard),
   );
   if (shards.length === 0 || shards.length < names.size)
-    throw unsupported(name, `has an ${indexName} that names no safetensors files beside itself`);
-  return shards.sort();
+    throw unsupported(name, `has ${index.path}, which names no safetensors files beside itself`);
+  return shards.sort().map((shard) => posix.join(posix.dirname(index.path), shard));
 }
 
-function weightMapOf(name: string, text: string): object {
+function weightMapOf(name: string, { path, text }: WeightIndex): object {
   try {
     const { weight_map: map } = JSON.parse(text) as { weight_map?: unknown };
     if (typeof map === 'object' && map !== null) return map;
   } catch (cause) {
-    throw unsupported(name, `has an ${indexName} that is no JSON`, cause);
+    throw unsupported(name, `has ${path}, which is no JSON`, cause);
   }
-  throw unsupported(name, `has an ${indexName} without weight_map`);
+  throw unsupported(name, `has ${path}, which has no weight_map`);
 }
 
-function noWeights(files: readonly RepoFile[]): string {
-  if (files.some(({ path }) => path === 'adapter_config.json'))
-    return `holds an adapter, not a model: there is no ${weightsName}`;
-  const others = files.filter(({ path }) => otherWeights.test(path)).map(({ path }) => cut(path));
-  const more = others.length - mostNamed;
-  const found =
-    others.length === 0
-      ? 'it has no weights at all'
-      : `its weights are ${others.slice(0, mostNamed).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
-  return `has no ${weightsName} and no ${indexName}; ${found}`;
+/** What is not there, and where it is weights, those that are. */
+function lackOf(lacks: readonly string[], files: readonly RepoFile[]): string {
+  if (lacks.includes(weightsName)) {
+    if (files.some(({ path }) => path === 'adapter_config.json'))
+      return `holds an adapter, not a model: there is no ${weightsName}`;
+    return `has no ${weightsName} and no ${weightsName}.index.json; ${weightsOf(files)}`;
+  }
+  const what = `has no ${lacks.join(', ')}`;
+  const isOfWeights = lacks.some((lack) => lack.endsWith('.safetensors') || lack === noTransformer);
+  return isOfWeights ? `${what}; ${weightsOf(files)}` : what;
+}
+
+function weightsOf(files: readonly RepoFile[]): string {
+  const found = files.filter(({ path }) => otherWeights.test(path)).map(({ path }) => cut(path));
+  const more = found.length - mostNamed;
+  return found.length === 0
+    ? 'it has no weights at all'
+    : `its weights are ${found.slice(0, mostNamed).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
 function unsupported(name: string, what: string, cause?: unknown): HubError {
