@@ -1,5 +1,5 @@
 /** A file with weights, or the index of several files beside it. */
-export interface WeightPath {
+interface WeightPath {
   readonly path: string;
   readonly isIndex: boolean;
 }

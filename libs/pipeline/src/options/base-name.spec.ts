@@ -36,6 +36,7 @@ describe('the name of a base model in its adapters', () => {
     ],
     ['hub/models--owner--name/snapshots/main/', 'owner/name'],
     ['/cache/models--gpt2/snapshots/0123abcd', 'gpt2'],
+    ['/cache/models--owner--flux/snapshots/0123abcd/transformer', 'owner/flux'],
     ['/cache/models--owner--name', null],
     ['/cache/models--owner--name/snapshots/0123abcd/inner', null],
     ['/cache/models--a b--c/snapshots/0123abcd', null],
@@ -51,7 +52,8 @@ describe('the name of a base model in its adapters', () => {
     ['owner--name', '0a'.repeat(20), null, false],
   ])('goes with the commit of the snapshot %s/%s, named %j: %j', (model, commit, given, isSo) => {
     const snapshot = `/cache/${model}/snapshots/${commit}`;
-    expect(baseRevisionOf(given, { folder: snapshot })).toBe(isSo ? commit : null);
+    for (const inner of ['', '/transformer'])
+      expect(baseRevisionOf(given, { folder: `${snapshot}${inner}` })).toBe(isSo ? commit : null);
   });
 
   it('is none where neither option nor config has one', () => {

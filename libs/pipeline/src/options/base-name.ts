@@ -17,8 +17,12 @@ export function assertHubName(name: string, value: string): void {
     throw invalidOption(name, value, 'a name as on a hub, OWNER/NAME or NAME,');
 }
 
-/** A snapshot in a cache of a hub's models: `models--OWNER--NAME/snapshots/REVISION`. */
-const cachedSnapshot = /(?:^|[\\/])models--([^\\/]+)[\\/]snapshots[\\/]([^\\/]+)[\\/]*$/;
+/**
+ * A snapshot in a cache of a hub's models: `models--OWNER--NAME/snapshots/REVISION`, or the part of
+ * it that is trained.
+ */
+const cachedSnapshot =
+  /(?:^|[\\/])models--([^\\/]+)[\\/]snapshots[\\/]([^\\/]+)(?:[\\/]+transformer)?[\\/]*$/;
 
 const commitHash = /^[0-9a-f]{40}$/;
 
@@ -43,7 +47,7 @@ export function baseNameOf(
 
 /**
  * The commit of a base model under the name that its adapters have for it: that of the snapshot
- * which the folder is; null where it is none, or one of another name.
+ * which the folder is, or is of; null where it is none, or one of another name.
  */
 export function baseRevisionOf(
   given: string | null,
