@@ -14,7 +14,7 @@ import type { Outcome } from './report.js';
 export type Measure = (folder: string, golden: Golden) => Promise<Measured>;
 
 /** Compares a folder of models that make images; null: it is none. @throws where it cannot */
-type CompareDiffusion = (folder: string, limits: Limits) => Promise<Comparison | null>;
+type CompareDiffusion = (folder: string) => Promise<Comparison | null>;
 
 /** What a folder is compared with. */
 export interface Checks {
@@ -40,7 +40,7 @@ export async function checkFolder(
   { measure, limits, compareDiffusion }: Checks,
 ): Promise<Outcome> {
   try {
-    const ofImages = await compareDiffusion?.(folder, limits);
+    const ofImages = await compareDiffusion?.(folder);
     if (ofImages) return { folder, comparison: ofImages };
     const golden = await readGolden(folder);
     return { folder, comparison: compareGolden(golden, await measure(folder, golden), limits) };

@@ -1,7 +1,9 @@
 import { Device, formatBytes, MemoryBudget, type Backend, type DeviceTarget } from '@emloc/device';
 import { createNullBackend } from '@emloc/device-null';
 import {
+  bfloat16DiffusionLimits,
   compareDiffusion,
+  float32Limits,
   measureDiffusion,
   readDiffusionGolden,
   type Comparison,
@@ -17,6 +19,11 @@ interface DiffusionCheck {
   /** The budget in which weights are paged; null: those of a component stay on the device. */
   readonly vramBytes: number | null;
   readonly limits: Limits;
+}
+
+/** Errors that a device's dtype allows. */
+export function diffusionLimitsOf({ profile }: DeviceTarget): Limits {
+  return profile.computeDType === 'float32' ? float32Limits : bfloat16DiffusionLimits;
 }
 
 /**

@@ -1,10 +1,9 @@
 import process from 'node:process';
 import { deviceTarget } from '@emloc/device-registry';
-import type { Limits } from '@emloc/golden-models';
 
 import { checkFixtures } from './check-fixtures.js';
 import { checkFolders } from './check-folders.js';
-import { compareDiffusionFolder } from './diffusion-folder.js';
+import { compareDiffusionFolder, diffusionLimitsOf } from './diffusion-folder.js';
 import { limitsOf, measureFolder } from './measure-folder.js';
 import { parseOptions } from './options.js';
 import { formatOutcome, formatSummary, isRight, toJson, type Outcome } from './report.js';
@@ -18,8 +17,8 @@ async function main(args: readonly string[]): Promise<boolean> {
     measureFolder(folder, golden, { target, vramBytes });
   const others = {
     limits: limitsOf(target),
-    compareDiffusion: (folder: string, limits: Limits) =>
-      compareDiffusionFolder(folder, { target, vramBytes, limits }),
+    compareDiffusion: (folder: string) =>
+      compareDiffusionFolder(folder, { target, vramBytes, limits: diffusionLimitsOf(target) }),
   };
   const checked =
     fixtures === null
