@@ -16,9 +16,9 @@ import type { MeasuredDiffusion } from './measure-diffusion.js';
 /**
  * `bfloat16Limits` for models that make images. Their loss with the golden's LoRA is the square of
  * a prediction far from its target, and what rounds in the one conditioning vector of a sample
- * shifts all of its rows alike: errors of rows do not average out. PyTorch in bfloat16 is 5.1e-3 off
- * in the two fixtures' losses, and over 80 other noises, noise levels and pooled prompts of each
- * 5.3e-3 on average (root mean square) and 2.4e-2 at most; here the loss of one is 2e-2 off.
+ * shifts all of its rows alike: errors of rows do not average out. PyTorch in bfloat16 is 5.1e-3
+ * off in the two fixtures' losses, and over 80 other noises, noise levels and pooled prompts of
+ * each 5.3e-3 on average (root mean square) and 2.4e-2 at most; here the loss of one is 2e-2 off.
  */
 export const bfloat16DiffusionLimits: Limits = { ...bfloat16Limits, losses: 4e-2 };
 

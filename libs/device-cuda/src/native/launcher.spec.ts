@@ -1,9 +1,9 @@
 import koffi from 'koffi';
 
-import type { KernelCompiler } from './compiler.js';
-import { Launcher } from './launcher.js';
-import { viewMemory, type Driver } from './native/driver.js';
-import type { Streams } from './streams.js';
+import type { KernelCompiler } from '../compiler.js';
+import { Launcher } from '../launcher.js';
+import type { Streams } from '../streams.js';
+import { viewMemory, type Driver } from './driver.js';
 
 /** What a launch gave the driver: addresses of the `kernelParams` and of the `extra` list. */
 interface Launch {
