@@ -33,8 +33,8 @@ export interface TrainStageInputs {
 }
 
 /**
- * Samples are of the model that is trained, as it is. A rehearsal, which may be of a few steps only,
- * has one at least.
+ * Samples are of the model that is trained, as it is. A rehearsal, which may be of a few steps, has
+ * one at least.
  */
 function pauseOf(
   { job: { sampler }, environment }: JobRun,
