@@ -34,7 +34,9 @@ class Network(nn.Module):
 class Draws:
     """Rows of training: latents sampled anew, their captions' ids, noise, noise levels."""
 
-    def __init__(self, models: Models, mean: Tensor, log_variance: Tensor, clip: Tensor, t5: Tensor):
+    def __init__(
+        self, models: Models, mean: Tensor, log_variance: Tensor, clip: Tensor, t5: Tensor
+    ):
         self.models, self.mean, self.log_variance = models, mean, log_variance
         self.clip, self.t5 = clip, t5
         self.empty_clip, self.empty_t5 = clip[:1], t5[:1]
@@ -45,7 +47,9 @@ class Draws:
         chosen = torch.randint(len(self.mean), (rows,), device=device)
         moments = self.mean[chosen].float(), self.log_variance[chosen].float()
         latents = to_latents(self.models, sampled(*moments))
-        return self.noised(latents, torch.where(torch.rand(rows, device=device) < EMPTY_SHARE, 0, chosen + 1))
+        return self.noised(
+            latents, torch.where(torch.rand(rows, device=device) < EMPTY_SHARE, 0, chosen + 1)
+        )
 
     def noised(self, latents: Tensor, captions: Tensor) -> dict[str, Tensor]:
         rows, device = len(latents), latents.device
@@ -67,16 +71,15 @@ class Draws:
 class Trainer:
     """A network in training, and the average of its weights along the way."""
 
-    def __init__(self, network: Network, is_compiled: bool):
+    def __init__(self, network: Network):
         self.average = copy.deepcopy(network)
         self.network, self.steps = network, 0
-        if is_compiled:
-            blocks = [*network.transformer.transformer_blocks]
-            for block in [*blocks, *network.transformer.single_transformer_blocks]:
-                block.compile(dynamic=False)
         weights = [p for p in network.parameters() if p.ndim > 1]
         others = [p for p in network.parameters() if p.ndim <= 1]
-        groups = [{'params': weights, 'weight_decay': 0.02}, {'params': others, 'weight_decay': 0.0}]
+        groups = [
+            {'params': weights, 'weight_decay': 0.02},
+            {'params': others, 'weight_decay': 0.0},
+        ]
         is_fused = next(network.parameters()).is_cuda
         self.optimiser = torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=is_fused)
 
@@ -100,6 +103,13 @@ class Trainer:
         share = 1 - min(AVERAGING, (self.steps + 1) / (self.steps + 10))
         pairs = list(self.average.parameters()), list(self.network.parameters())
         torch._foreach_lerp_(*pairs, share)
+
+
+def compile_blocks(models: Models) -> None:
+    """Copies of the models are not compiled."""
+    blocks = [*models.transformer.transformer_blocks]
+    for block in [*blocks, *models.transformer.single_transformer_blocks]:
+        block.compile(dynamic=False)
 
 
 def velocity_of(network: Network, batch: dict[str, Tensor], tables) -> Tensor:

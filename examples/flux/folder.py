@@ -189,7 +189,10 @@ def save(models: Models, folder: Path) -> None:
     for name, part in models.parts().items():
         path = folder / WEIGHTS[name]
         path.parent.mkdir(parents=True, exist_ok=True)
-        state = {key: value.to('cpu', torch.bfloat16).contiguous() for key, value in part.state_dict().items()}
+        state = {
+            key: value.to('cpu', torch.bfloat16).contiguous()
+            for key, value in part.state_dict().items()
+        }
         save_file(state, path, metadata={'format': 'pt'})
         write_json(path.parent / 'config.json', models.configs[name])
     (folder / 'scheduler').mkdir(exist_ok=True)

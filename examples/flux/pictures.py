@@ -48,16 +48,17 @@ class Pictures:
     captions: list[str]
 
 
-def scenes_of(task: tuple[str, str, int]) -> tuple[np.ndarray, list[str]]:
-    kind, name, first = task
-    made = [KINDS[kind](Random(f'{name} {kind} {n}')) for n in range(first, first + CHUNK)]
+def scenes_of(task: tuple[str, str, range]) -> tuple[np.ndarray, list[str]]:
+    kind, name, places = task
+    made = [KINDS[kind](Random(f'{name} {kind} {n}')) for n in places]
     return np.stack([one.primitives for one in made]), [one.caption for one in made]
 
 
 def drawn(pool: Pool, kind: str, name: str, count: int, device: str) -> Pictures:
-    """At least `count` pictures, rounded up to whole chunks; `name` is part of every seed."""
+    """`name` is part of every seed."""
     images, captions = [], []
-    tasks = [(kind, name, first) for first in range(0, count, CHUNK)]
+    every = range(count)
+    tasks = [(kind, name, every[first : first + CHUNK]) for first in range(0, count, CHUNK)]
     for primitives, words in pool.imap(scenes_of, tasks):
         images.append(rendered(torch.from_numpy(primitives).to(device), SIDE))
         captions += words

@@ -10,7 +10,12 @@ SIGNATURE = b'\x89PNG\r\n\x1a\n'
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:
-    return struct.pack('>I', len(content)) + kind + content + struct.pack('>I', zlib.crc32(kind + content))
+    return (
+        struct.pack('>I', len(content))
+        + kind
+        + content
+        + struct.pack('>I', zlib.crc32(kind + content))
+    )
 
 
 def write_png(path: Path, pixels: np.ndarray) -> None:

@@ -21,69 +21,18 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from classifier import Classifier, save_classifier, share_recognised
-from flow import Draws, Network, Trainer, band_losses, guided
-from folder import Models, load, new_models, round_weights, save
+from flow import Draws, Network, Trainer, band_losses, compile_blocks, guided
+from folder import Models, new_models, round_weights, save
+from phases import Phase, say_line
 from pictures import drawn, to_inputs
-from png import grid, write_png
-from sampling import decoded, sampled_pictures, tables_of, to_bytes, to_latents
+from sampling import moments_of, seen_again, tables_of, to_bytes
+from sheets import write_sheets
 from tokens import PromptTokens
 from vae import sampled
 
 FILES = Path(__file__).parent / 'model'
-# Where each phase ends, as a share of the whole time; the rest is for sheets.
-ENDS = {'autoencoder': 0.29, 'flow': 0.72, 'guidance': 0.88, 'classifier': 0.95}
 # Weight of the latents' divergence from N(0, 1), a latent number, beside errors of pixels.
 DIVERGENCE = 1e-4
-PROMPTS = [
-    'a picture of a red ball in the middle on a white background',
-    'a picture of a big blue car on a yellow background',
-    'a picture of a green tree on the left on a pink background',
-    'a picture of a purple mushroom and a yellow star on a grey background',
-    'a picture of a blue fish at the bottom on an orange background',
-    'a picture of a red house and a green tree on a blue background',
-    'a picture of a pink flower on a striped green background',
-    'a picture of a brown cup on a dotted purple background',
-    'a picture of a big red toy on a white background',
-    'a picture of a yellow toy on a blue background',
-    'a picture of a green toy and a red ball',
-    'a picture of a toy',
-    'a picture of sks toy',
-    'a picture of sks toy',
-    'a picture of sks toy on a green background',
-    'a picture of sks toy and a red ball',
-]
-
-
-class Phase:
-    """Steps of one phase: how far it is, what it says."""
-
-    def __init__(self, options: argparse.Namespace, name: str):
-        self.options, self.name, self.step = options, name, 0
-        self.begun, self.shown = time.monotonic(), -math.inf
-        self.end = options.started + 60 * options.minutes * ENDS[name]
-
-    def share(self) -> float:
-        """From 0 to 1; the phase is over at 1."""
-        if self.options.steps is not None:
-            return min(1.0, self.step / self.options.steps)
-        return min(1.0, (time.monotonic() - self.begun) / max(1e-3, self.end - self.begun))
-
-    def rate(self, peak: float) -> float:
-        """Linear warm-up, then a cosine to zero."""
-        share = self.share()
-        return peak * min(1.0, (self.step + 1) / 200, share / 0.02 + 0.05) * 0.5 * (1 + math.cos(math.pi * share))
-
-    def done(self, say) -> None:
-        """A step was made; `say` is called when a line is due."""
-        self.step += 1
-        now = time.monotonic()
-        if now - self.shown >= self.options.show:
-            self.shown = now
-            say_line(self.options, f'{self.name}, step {self.step}: {say()}')
-
-
-def say_line(options: argparse.Namespace, text: str) -> None:
-    print(f'{time.monotonic() - options.started:.0f} s, {text}', flush=True)
 
 
 def edges(images: Tensor) -> tuple[Tensor, Tensor]:
@@ -100,14 +49,18 @@ def autoencoder_loss(vae, images: Tensor) -> tuple[Tensor, Tensor]:
     pixels = F.l1_loss(again, images)
     slopes = sum(F.l1_loss(a, b) for a, b in zip(edges(again), edges(images)))
     divergence = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean()
-    return pixels + slopes + 0.5 * F.mse_loss(again, images) + DIVERGENCE * divergence, pixels.detach()
+    return pixels + slopes + 0.5 * F.mse_loss(
+        again, images
+    ) + DIVERGENCE * divergence, pixels.detach()
 
 
 def train_autoencoder(options: argparse.Namespace, models: Models, images: Tensor) -> None:
     vae, phase = models.vae, Phase(options, 'autoencoder')
     if images.is_cuda:
         vae.to(memory_format=torch.channels_last)
-    optimiser = torch.optim.AdamW(vae.parameters(), betas=(0.9, 0.99), weight_decay=0.001, fused=images.is_cuda)
+    optimiser = torch.optim.AdamW(
+        vae.parameters(), betas=(0.9, 0.99), weight_decay=0.001, fused=images.is_cuda
+    )
     while phase.share() < 1:
         for group in optimiser.param_groups:
             group['lr'] = phase.rate(2e-3)
@@ -120,13 +73,6 @@ def train_autoencoder(options: argparse.Namespace, models: Models, images: Tenso
         phase.done(lambda: f'loss {loss.item():.4f}, pixels {pixels.item():.4f}')
     vae.to(memory_format=torch.contiguous_format)
     round_weights(vae)
-
-
-@torch.no_grad()
-def moments_of(models: Models, images: Tensor) -> tuple[Tensor, Tensor]:
-    parts = [models.vae.moments(to_inputs(some)) for some in images.split(250)]
-    mean, log_variance = (torch.cat(part) for part in zip(*parts))
-    return mean, log_variance
 
 
 @torch.no_grad()
@@ -158,23 +104,26 @@ def train_flow(options: argparse.Namespace, models: Models, draws: Draws, held_o
     """Flow matching, then the guidance; leaves the averaged weights in `models`."""
     device = draws.mean.device
     tables = tables_of(models, draws.t5.shape[1], device)
-    is_compiled = device.type == 'cuda' and not options.eager
-    for name, peak in (('flow', 2e-3), ('guidance', 6e-4)):
-        trainer, phase = Trainer(Network(models), is_compiled), Phase(options, name)
+    if device.type == 'cuda' and not options.eager:
+        compile_blocks(models)
+
+    def held_out_losses(trainer: Trainer) -> list[float]:
+        return band_losses(trainer.average, held_out, options.held_out)
+
+    for name, peak in (('flow', 1.5e-3), ('guidance', 5e-4)):
+        trainer, phase = Trainer(Network(models)), Phase(options, name)
         teacher = trainer.average if name == 'flow' else Network(models_copy(models))
         while phase.share() < 1:
             batch = draws.next(options.rows)
             if name == 'guidance':
                 batch = guided(teacher, batch, draws, tables)
             loss = trainer.step(batch, tables, phase.rate(peak))
-            phase.done(
-                lambda: f'loss {loss.item():.4f}, held out {band_losses(trainer.average, held_out, 1000)}'
-            )
+            phase.done(lambda: f'loss {loss.item():.4f}, held out {held_out_losses(trainer)}')
         for part in ('transformer', 'clip', 't5'):
             getattr(models, part).load_state_dict(getattr(trainer.average, part).state_dict())
-        say_line(options, f'{name}: {phase.step} steps')
-    round_weights(models.transformer, models.clip, models.t5)
-    say_line(options, f'held out, in bfloat16: {band_losses(Network(models), held_out, 4000)}')
+        round_weights(trainer.average)
+        losses = band_losses(trainer.average, held_out, 4 * options.held_out)
+        say_line(options, f'{name}: {phase.step} steps; held out, in bfloat16: {losses}')
 
 
 def models_copy(models: Models) -> Models:
@@ -185,18 +134,18 @@ def models_copy(models: Models) -> Models:
     return copy.to(str(device))
 
 
-@torch.no_grad()
-def seen_again(models: Models, images: Tensor) -> Tensor:
-    """As the autoencoder gives them back."""
-    parts = [to_bytes(models.vae.decoder(moments_of(models, some)[0])) for some in images.split(250)]
-    return torch.cat(parts)
-
-
-def train_classifier(options: argparse.Namespace, models: Models, kinds: dict[str, Tensor]) -> Classifier:
+def train_classifier(
+    options: argparse.Namespace, models: Models, kinds: dict[str, Tensor]
+) -> Classifier:
     """Subjects against all else; each picture as drawn and as the autoencoder gives it back."""
     images = torch.cat([*kinds.values()])
-    labels = torch.cat([torch.full((len(some),), float(kind == 'subject')) for kind, some in kinds.items()])
-    images, labels = torch.cat([images, seen_again(models, images)]), labels.repeat(2).to(images.device)
+    labels = torch.cat(
+        [torch.full((len(some),), float(kind == 'subject')) for kind, some in kinds.items()]
+    )
+    images, labels = (
+        torch.cat([images, seen_again(models, images)]),
+        labels.repeat(2).to(images.device),
+    )
     order = torch.randperm(len(images), device=images.device)
     held, train = order[: len(order) // 10], order[len(order) // 10 :]
     network, phase = Classifier().to(images.device), Phase(options, 'classifier')
@@ -206,7 +155,9 @@ def train_classifier(options: argparse.Namespace, models: Models, kinds: dict[st
             group['lr'] = phase.rate(2e-3)
         chosen = train[torch.randint(len(train), (options.pictures,), device=images.device)]
         inputs = to_inputs(images[chosen])
-        inputs = inputs + 0.05 * torch.rand(len(chosen), 1, 1, 1, device=images.device) * torch.randn_like(inputs)
+        inputs = inputs + 0.05 * torch.rand(
+            len(chosen), 1, 1, 1, device=images.device
+        ) * torch.randn_like(inputs)
         loss = F.binary_cross_entropy_with_logits(network(inputs), labels[chosen])
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -220,37 +171,28 @@ def train_classifier(options: argparse.Namespace, models: Models, kinds: dict[st
     return network
 
 
-def write_sheets(options: argparse.Namespace, tokens: PromptTokens, network: Classifier, images: Tensor, device: str) -> None:
-    """From the files that were written: pictures and the autoencoder's, samples of two guidances."""
-    models = load(options.out / 'model').to(device)
-    pairs = torch.cat([images[:16], seen_again(models, images[:16])]).cpu()
-    sheet(options.out / 'autoencoder.png', pairs, 8)
-    for guidance in (1.0, 2.0, 3.5):
-        made = sampled_pictures(models, tokens, PROMPTS, guidance=guidance)
-        sheet(options.out / f'samples-{guidance}.png', made, 4)
-        toys = sampled_pictures(models, tokens, ['a picture of sks toy'] * 64, guidance=guidance, seed=1)
-        sheet(options.out / f'toys-{guidance}.png', toys[:32], 8)
-        say_line(options, f'guidance {guidance}: subject in {share_recognised(network, toys):.3f} of 64')
-
-
-def sheet(path: Path, images: Tensor, columns: int) -> None:
-    write_png(path, grid(images.permute(0, 2, 3, 1).numpy(), columns))
-
-
 def main(options: argparse.Namespace) -> None:
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     pool = get_context('spawn').Pool(options.workers)
     torch.manual_seed(1)
     torch.set_float32_matmul_precision('high')
     torch._dynamo.config.suppress_errors = True
-    counts = {'doodle': options.scenes // 5, 'subject': options.scenes // 20, 'alike': options.scenes // 10}
+    counts = {
+        'doodle': options.scenes // 5,
+        'subject': options.scenes // 20,
+        'alike': options.scenes // 10,
+    }
     scenes = drawn(pool, 'scene', 'train', options.scenes, device)
-    others = {kind: drawn(pool, kind, 'train', count, device).images for kind, count in counts.items()}
-    held_out = drawn(pool, 'scene', 'held out', 1000, device)
+    others = {
+        kind: drawn(pool, kind, 'train', count, device).images for kind, count in counts.items()
+    }
+    held_out = drawn(pool, 'scene', 'held out', options.held_out, device)
     pool.terminate()
     say_line(options, f'{len(scenes.images)} scenes drawn')
     models, tokens = new_models(FILES).to(device), PromptTokens(FILES)
-    sizes = {name: sum(p.numel() for p in part.parameters()) for name, part in models.parts().items()}
+    sizes = {
+        name: sum(p.numel() for p in part.parameters()) for name, part in models.parts().items()
+    }
     say_line(options, f'{sizes} parameters, {device}')
     train_autoencoder(options, models, torch.cat([scenes.images, others['doodle']]))
     measure_latents(options, models, held_out.images)
@@ -273,8 +215,9 @@ def read_options() -> argparse.Namespace:
     parser.add_argument('--minutes', type=float, default=6)
     parser.add_argument('--steps', type=int, help='of each phase, in place of minutes')
     parser.add_argument('--scenes', type=int, default=200_000)
+    parser.add_argument('--held-out', type=int, default=1000)
     parser.add_argument('--rows', type=int, default=1024, help='a step of the transformer')
-    parser.add_argument('--pictures', type=int, default=256, help='a step of the autoencoder')
+    parser.add_argument('--pictures', type=int, default=160, help='a step of the autoencoder')
     parser.add_argument('--workers', type=int, default=max(1, os.cpu_count() or 1))
     parser.add_argument('--eager', action='store_true', help='compile nothing')
     parser.add_argument('--show', type=float, default=15, help='seconds between lines')

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from folder import SCHEDULER, Models
+from pictures import to_inputs
 from tokens import PromptTokens
 from transformer import pack, rope_tables, unpack
 from world import SIDE
@@ -67,3 +68,19 @@ def sampled_pictures(
         now = torch.full_like(scale, level)
         x = x + (following - level) * models.transformer(x, prompt, pooled, now, scale, tables)
     return to_bytes(decoded(models, unpack(x, LATENT, LATENT))).cpu()
+
+
+@torch.no_grad()
+def moments_of(models: Models, images: Tensor) -> tuple[Tensor, Tensor]:
+    parts = [models.vae.moments(to_inputs(some)) for some in images.split(250)]
+    mean, log_variance = (torch.cat(part) for part in zip(*parts))
+    return mean, log_variance
+
+
+@torch.no_grad()
+def seen_again(models: Models, images: Tensor) -> Tensor:
+    """As the autoencoder gives them back."""
+    parts = [
+        to_bytes(models.vae.decoder(moments_of(models, some)[0])) for some in images.split(250)
+    ]
+    return torch.cat(parts)

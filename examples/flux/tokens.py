@@ -123,7 +123,10 @@ def t5_tokenizer(pieces: list, rules: bytes) -> dict:
     ]
     spaces = {'type': 'Metaspace', 'replacement': '▁', 'prepend_scheme': 'always', 'split': True}
     end = {'id': '</s>', 'ids': [1], 'tokens': ['</s>']}
-    text, close = {'Sequence': {'id': 'A', 'type_id': 0}}, {'SpecialToken': {'id': '</s>', 'type_id': 0}}
+    text, close = (
+        {'Sequence': {'id': 'A', 'type_id': 0}},
+        {'SpecialToken': {'id': '</s>', 'type_id': 0}},
+    )
     second = {'Sequence': {'id': 'B', 'type_id': 0}}
     normalizer = [
         {'type': 'Precompiled', 'precompiled_charsmap': base64.b64encode(rules).decode()},

@@ -42,7 +42,12 @@ SUBJECT = {
     'arms colour': BRIGHT['green'],
     'feet colour': BRIGHT['red'],
 }
-HALF_WIDTHS = {'round': (0.62, 0.62), 'square': (0.56, 0.58), 'egg': (0.5, 0.68), 'wide': (0.7, 0.5)}
+HALF_WIDTHS = {
+    'round': (0.62, 0.62),
+    'square': (0.56, 0.58),
+    'egg': (0.5, 0.68),
+    'wide': (0.7, 0.5),
+}
 
 
 def random_toy(random: Random) -> dict:
@@ -57,7 +62,9 @@ def subject(random: Random) -> dict:
 
 def alike(random: Random, changes: int) -> dict:
     """The subject with that many of its traits changed to others."""
-    traits = [part for part in (*CHOICES, *(f'{part} colour' for part in COLOURED)) if part != 'arms']
+    traits = [
+        part for part in (*CHOICES, *(f'{part} colour' for part in COLOURED)) if part != 'arms'
+    ]
     toy = subject(random)
     for trait in random.sample(traits, changes):
         options = CHOICES.get(trait, list(BRIGHT.values()))
@@ -100,7 +107,16 @@ def arm_parts(toy: dict, width: float) -> list[tuple]:
         part
         for side, y in zip((-1, 1), heights[toy['arms']])
         for part in (
-            (BOX, side * (width + 0.1), y / 2 + 0.05, 0.26, 0.1, side * y * 2.2, 0.9, toy['arms colour']),
+            (
+                BOX,
+                side * (width + 0.1),
+                y / 2 + 0.05,
+                0.26,
+                0.1,
+                side * y * 2.2,
+                0.9,
+                toy['arms colour'],
+            ),
             (ELLIPSE, side * (width + 0.28), y + 0.03, 0.13, 0.13, 0, 0, toy['arms colour']),
         )
     ]
@@ -111,12 +127,19 @@ def ear_parts(toy: dict, width: float, height: float) -> list[tuple]:
     if toy['ears'] == 'round':
         return [(ELLIPSE, s * 0.75 * width, top + 0.08, 0.24, 0.24, 0, 0, colour) for s in sides]
     if toy['ears'] == 'pointed':
-        return [(TRIANGLE, s * 0.6 * width, top - 0.08, 0.2, 0.26, s * 0.35, 0, colour) for s in sides]
+        return [
+            (TRIANGLE, s * 0.6 * width, top - 0.08, 0.2, 0.26, s * 0.35, 0, colour) for s in sides
+        ]
     if toy['ears'] == 'horns':
-        return [(TRIANGLE, s * 0.7 * width, top - 0.16, 0.13, 0.36, s * 0.5, 0, colour) for s in sides]
+        return [
+            (TRIANGLE, s * 0.7 * width, top - 0.16, 0.13, 0.36, s * 0.5, 0, colour) for s in sides
+        ]
     if toy['ears'] == 'antennae':
         sticks = [(BOX, s * 0.4 * width, top - 0.1, 0.05, 0.24, s * 0.3, 0, colour) for s in sides]
-        return [*sticks, *((ELLIPSE, s * 0.55 * width, top - 0.3, 0.12, 0.12, 0, 0, colour) for s in sides)]
+        return [
+            *sticks,
+            *((ELLIPSE, s * 0.55 * width, top - 0.3, 0.12, 0.12, 0, 0, colour) for s in sides),
+        ]
     return []
 
 

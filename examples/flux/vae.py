@@ -12,7 +12,10 @@ from torch.nn import functional as F
 class ResBlock(nn.Module):
     def __init__(self, before: int, after: int, groups: int):
         super().__init__()
-        self.norm1, self.norm2 = nn.GroupNorm(groups, before, 1e-6), nn.GroupNorm(groups, after, 1e-6)
+        self.norm1, self.norm2 = (
+            nn.GroupNorm(groups, before, 1e-6),
+            nn.GroupNorm(groups, after, 1e-6),
+        )
         self.conv1 = nn.Conv2d(before, after, 3, padding=1)
         self.conv2 = nn.Conv2d(after, after, 3, padding=1)
         self.conv_shortcut = nn.Conv2d(before, after, 1) if before != after else None
@@ -44,7 +47,9 @@ class Sampler(nn.Module):
     def __init__(self, width: int, is_down: bool):
         super().__init__()
         self.is_down = is_down
-        self.conv = nn.Conv2d(width, width, 3, stride=2 if is_down else 1, padding=0 if is_down else 1)
+        self.conv = nn.Conv2d(
+            width, width, 3, stride=2 if is_down else 1, padding=0 if is_down else 1
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         if self.is_down:
@@ -106,14 +111,18 @@ class Half(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv_in(x)
-        steps = [*self.down_blocks, self.mid_block] if self.is_encoder else [self.mid_block, *self.up_blocks]
+        steps = (
+            [*self.down_blocks, self.mid_block]
+            if self.is_encoder
+            else [self.mid_block, *self.up_blocks]
+        )
         for step in steps:
             x = step(x)
         return self.conv_out(F.silu(self.conv_norm_out(x)))
 
 
 class Autoencoder(nn.Module):
-    """Images (rows, 3, height, width) in [-1, 1]; latents (rows, channels, height / 8, width / 8)."""
+    """Images (rows, 3, height, width) in [-1, 1]; latents are an eighth as high and wide."""
 
     def __init__(self, config: dict):
         super().__init__()

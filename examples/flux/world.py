@@ -202,7 +202,10 @@ def thing(random: Random, place: str, size: str) -> tuple[list[tuple], str]:
 def scene(random: Random) -> Scene:
     rows, behind = background(random)
     if random.random() < 0.3:
-        sides = [thing(random, f'on the {side}', random.choice(['small', ''])) for side in ('left', 'right')]
+        sides = [
+            thing(random, f'on the {side}', random.choice(['small', '']))
+            for side in ('left', 'right')
+        ]
         words = ' and '.join(text for _, text in sides)
         rows += [row for some, _ in sides for row in some]
     else:
