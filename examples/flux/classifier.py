@@ -19,7 +19,7 @@ from pictures import to_inputs
 from png import read_png
 
 FILE = Path(__file__).parent / 'classifier.safetensors'
-WIDTHS = [3, 16, 32, 48, 64]
+WIDTHS = [3, 16, 24, 32, 48]
 
 
 class Classifier(nn.Module):
@@ -30,8 +30,8 @@ class Classifier(nn.Module):
         pairs = list(zip(WIDTHS[:-1], WIDTHS[1:]))
         self.convs = nn.ModuleList(nn.Conv2d(a, b, 5, stride=2, padding=2) for a, b in pairs)
         self.norms = nn.ModuleList(nn.GroupNorm(8, b) for _, b in pairs)
-        self.mix = nn.Conv2d(WIDTHS[-1], 64, 3, padding=1)
-        self.head = nn.Linear(64, 1)
+        self.mix = nn.Conv2d(WIDTHS[-1], 48, 3, padding=1)
+        self.head = nn.Linear(48, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         for conv, norm in zip(self.convs, self.norms):
