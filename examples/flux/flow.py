@@ -86,10 +86,7 @@ class Trainer:
     def step(self, batch: dict[str, Tensor], tables, rate: float) -> Tensor:
         for group in self.optimiser.param_groups:
             group['lr'] = rate
-        device = batch['x'].device.type
-        with torch.autocast(device, torch.bfloat16, enabled=device == 'cuda'):
-            velocity = velocity_of(self.network, batch, tables)
-        loss = F.mse_loss(velocity.float(), batch['target'])
+        loss = loss_of(self.network, batch, tables)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0, foreach=True)
@@ -105,11 +102,41 @@ class Trainer:
         torch._foreach_lerp_(*pairs, share)
 
 
-def compile_blocks(models: Models) -> None:
-    """Copies of the models are not compiled."""
-    blocks = [*models.transformer.transformer_blocks]
-    for block in [*blocks, *models.transformer.single_transformer_blocks]:
+def compile_blocks(network: Network, batch: dict[str, Tensor], tables) -> str | None:
+    """
+    Compiles the transformer's blocks where a step of that works and gives the same loss; the
+    reason where not. Copies of the network are not compiled.
+    """
+    blocks = [*network.transformer.transformer_blocks]
+    blocks += network.transformer.single_transformer_blocks
+    plain = tried(network, batch, tables)
+    for block in blocks:
         block.compile(dynamic=False)
+    try:
+        difference = abs(tried(network, batch, tables) / plain - 1)
+        if difference < 0.01:
+            return None
+        reason = f'losses differ by {difference:.4f}'
+    except Exception as error:
+        reason = f'{type(error).__name__}: {error}'.splitlines()[0]
+    for block in blocks:
+        block._compiled_call_impl = None
+    return reason
+
+
+def tried(network: Network, batch: dict[str, Tensor], tables) -> float:
+    """The loss of a step that changes nothing."""
+    loss = loss_of(network, batch, tables)
+    loss.backward()
+    network.zero_grad(set_to_none=True)
+    return loss.item()
+
+
+def loss_of(network: Network, batch: dict[str, Tensor], tables) -> Tensor:
+    device = batch['x'].device.type
+    with torch.autocast(device, torch.bfloat16, enabled=device == 'cuda'):
+        velocity = velocity_of(network, batch, tables)
+    return F.mse_loss(velocity.float(), batch['target'])
 
 
 def velocity_of(network: Network, batch: dict[str, Tensor], tables) -> Tensor:
@@ -142,12 +169,12 @@ def guided(teacher: Network, batch: dict[str, Tensor], draws: Draws, tables) -> 
 @torch.no_grad()
 def band_losses(network: Network, draws: Draws, rows: int) -> list[float]:
     """Mean squared error with g = 1 in the three thirds of the noise levels, the lowest first."""
-    generator_state = torch.random.get_rng_state()
-    torch.manual_seed(5)
-    batch = draws.next(rows)
+    device = draws.mean.device
+    with torch.random.fork_rng(devices=[device] if device.type == 'cuda' else []):
+        torch.manual_seed(5)
+        batch = draws.next(rows)
     batch['guidance'] = torch.ones_like(batch['level'])
-    tables = tables_of(draws.models, batch['t5'].shape[1], batch['x'].device)
+    tables = tables_of(draws.models, batch['t5'].shape[1], device)
     errors = (velocity_of(network, batch, tables) - batch['target']).square().mean((1, 2))
-    torch.random.set_rng_state(generator_state)
     band = (batch['level'] * 3).long().clamp(max=2)
     return [round(errors[band == third].mean().item(), 4) for third in range(3)]

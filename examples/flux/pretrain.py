@@ -105,7 +105,8 @@ def train_flow(options: argparse.Namespace, models: Models, draws: Draws, held_o
     device = draws.mean.device
     tables = tables_of(models, draws.t5.shape[1], device)
     if device.type == 'cuda' and not options.eager:
-        compile_blocks(models)
+        reason = compile_blocks(Network(models), draws.next(options.rows), tables)
+        say_line(options, 'blocks compiled' if reason is None else f'not compiled: {reason}')
 
     def held_out_losses(trainer: Trainer) -> list[float]:
         return band_losses(trainer.average, held_out, options.held_out)
@@ -176,11 +177,11 @@ def main(options: argparse.Namespace) -> None:
     pool = get_context('spawn').Pool(options.workers)
     torch.manual_seed(1)
     torch.set_float32_matmul_precision('high')
-    torch._dynamo.config.suppress_errors = True
+    torch.backends.cudnn.benchmark = True
     counts = {
         'doodle': options.scenes // 5,
         'subject': options.scenes // 20,
-        'alike': options.scenes // 10,
+        'alike': options.scenes // 20,
     }
     scenes = drawn(pool, 'scene', 'train', options.scenes, device)
     others = {
@@ -202,7 +203,7 @@ def main(options: argparse.Namespace) -> None:
     for name in ('tokenizer', 'tokenizer_2'):
         shutil.copytree(FILES / name, options.out / 'model' / name, dirs_exist_ok=True)
     kinds = {kind: others[kind] for kind in ('subject', 'alike')}
-    kinds['scene'] = scenes.images[: options.scenes // 5]
+    kinds['scene'] = scenes.images[: options.scenes // 10]
     network = train_classifier(options, models, kinds)
     save_classifier(network, options.out / 'classifier.safetensors')
     write_sheets(options, tokens, network, held_out.images, device)

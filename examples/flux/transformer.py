@@ -116,7 +116,8 @@ class Attention(nn.Module):
 
 
 def attended(q: Tensor, k: Tensor, v: Tensor, tables: tuple[Tensor, Tensor]) -> Tensor:
-    mixed = F.scaled_dot_product_attention(rotated(q, tables), rotated(k, tables), v)
+    q, k = (rotated(part, tables).to(v.dtype) for part in (q, k))
+    mixed = F.scaled_dot_product_attention(q, k, v)
     return mixed.transpose(1, 2).flatten(2)
 
 
