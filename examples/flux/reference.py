@@ -87,7 +87,10 @@ def tune(options: argparse.Namespace, models: Models, tokens: PromptTokens, rate
     return torch.stack(losses[-100:]).mean().item()
 
 
-def report(options: argparse.Namespace, models: Models, tokens: PromptTokens, name: str) -> None:
+def report(
+    options: argparse.Namespace, models: Models, tokens: PromptTokens, name: str, file: str
+) -> None:
+    """A line, and sheets of pictures where a folder for them is named."""
     device = next(models.transformer.parameters()).device
     network, shares = load_classifier(options.classifier).to(device), {}
     for guidance in (1.0, 2.0, 3.5):
@@ -99,19 +102,20 @@ def report(options: argparse.Namespace, models: Models, tokens: PromptTokens, na
         others = sampled_pictures(models, tokens, captions, guidance=guidance, seed=3)
         if options.out is not None:
             images = torch.cat([made[:16], others]).permute(0, 2, 3, 1).numpy()
-            write_png(options.out / f'{name}-{guidance}.png', grid(images, 8))
+            write_png(options.out / f'{file}-{guidance}.png', grid(images, 8))
     print(f'{name}: share of the subject by guidance {shares}', flush=True)
 
 
 def main(options: argparse.Namespace) -> None:
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     tokens = PromptTokens(options.model)
-    report(options, load(options.model).to(device), tokens, 'base')
+    report(options, load(options.model).to(device), tokens, 'base', 'base')
     for rate in options.rate:
         torch.manual_seed(1)
         models = load(options.model).to(device)
         loss = tune(options, models, tokens, rate)
-        report(options, models, tokens, f'rank {options.rank}, rate {rate}, loss {loss:.4f}')
+        name = f'rank {options.rank}, rate {rate}, loss {loss:.4f}'
+        report(options, models, tokens, name, f'lora-{rate}')
 
 
 if __name__ == '__main__':
