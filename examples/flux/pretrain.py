@@ -5,7 +5,9 @@ Pretrains the example's model and its classifier from random weights on drawn pi
 
 The tokenizers must be in examples/flux/model (see tokens.py). FOLDER gets model/ (the published
 layout, bfloat16), classifier.safetensors and sheets of pictures to look at. --steps N makes N steps
-of each phase and heeds no clock. Needs PyTorch, safetensors and tokenizers.
+of each phase and heeds no clock. Where a machine is lent for a few minutes at a time, the
+autoencoder is one run (--only autoencoder, which writes autoencoder.pt) and all else another one
+(--autoencoder FILE). Needs PyTorch, safetensors and tokenizers.
 """
 
 import argparse
@@ -26,7 +28,7 @@ from folder import Models, new_models, round_weights, save
 from phases import Phase, say_line
 from pictures import drawn, to_inputs
 from sampling import moments_of, seen_again, tables_of, to_bytes
-from sheets import write_sheets
+from sheets import write_again, write_sheets
 from tokens import PromptTokens
 from vae import sampled
 
@@ -195,8 +197,15 @@ def main(options: argparse.Namespace) -> None:
         name: sum(p.numel() for p in part.parameters()) for name, part in models.parts().items()
     }
     say_line(options, f'{sizes} parameters, {device}')
-    train_autoencoder(options, models, torch.cat([scenes.images, others['doodle']]))
+    if options.autoencoder is None:
+        train_autoencoder(options, models, torch.cat([scenes.images, others['doodle']]))
+        torch.save(models.vae.state_dict(), options.out / 'autoencoder.pt')
+    else:
+        models.vae.load_state_dict(torch.load(options.autoencoder, weights_only=True))
     measure_latents(options, models, held_out.images)
+    if options.only == 'autoencoder':
+        write_again(options, models, held_out.images)
+        return
     draws, held = (draws_of(models, tokens, some, device) for some in (scenes, held_out))
     train_flow(options, models, draws, held)
     save(models, options.out / 'model')
@@ -215,6 +224,8 @@ def read_options() -> argparse.Namespace:
     parser.add_argument('--out', type=Path, required=True)
     parser.add_argument('--minutes', type=float, default=6)
     parser.add_argument('--steps', type=int, help='of each phase, in place of minutes')
+    parser.add_argument('--only', choices=['autoencoder'], help='end after this phase')
+    parser.add_argument('--autoencoder', type=Path, help='made by an earlier run')
     parser.add_argument('--scenes', type=int, default=200_000)
     parser.add_argument('--held-out', type=int, default=1000)
     parser.add_argument('--rows', type=int, default=1024, help='a step of the transformer')

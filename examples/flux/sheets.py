@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from classifier import Classifier, share_recognised
-from folder import load
+from folder import Models, load
 from phases import say_line
 from png import grid, write_png
 from sampling import sampled_pictures, seen_again
@@ -42,8 +42,7 @@ def write_sheets(
 ) -> None:
     """From the files that were written: the autoencoder's pictures, samples by guidance."""
     models = load(options.out / 'model').to(device)
-    pairs = torch.cat([images[:16], seen_again(models, images[:16])]).cpu()
-    sheet(options.out / 'autoencoder.png', pairs, 8)
+    write_again(options, models, images)
     for guidance in (1.0, 2.0, 3.5):
         made = sampled_pictures(models, tokens, PROMPTS, guidance=guidance)
         sheet(options.out / f'samples-{guidance}.png', made, 4)
@@ -54,6 +53,12 @@ def write_sheets(
         say_line(
             options, f'guidance {guidance}: subject in {share_recognised(network, toys):.3f} of 64'
         )
+
+
+def write_again(options: argparse.Namespace, models: Models, images: Tensor) -> None:
+    """Pictures above what the autoencoder makes of them."""
+    pairs = torch.cat([images[:16], seen_again(models, images[:16])]).cpu()
+    sheet(options.out / 'autoencoder.png', pairs, 8)
 
 
 def sheet(path: Path, images: Tensor, columns: int) -> None:
