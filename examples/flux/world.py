@@ -13,22 +13,11 @@ import numpy as np
 
 from draw import BOX, DOTS, ELLIPSE, FIELDS, RING, SMILE, STRIPES, TRIANGLE
 from draw import STAR as STAR_KIND
-from toys import random_toy, toy_parts
+from toys import BLACK, BRIGHT, WHITE, random_toy, toy_parts
 
 SIDE = 96
 MOST_PRIMITIVES = 48
-COLOURS = {
-    'red': (0.85, 0.14, 0.16),
-    'orange': (0.96, 0.53, 0.10),
-    'yellow': (0.96, 0.83, 0.15),
-    'green': (0.16, 0.62, 0.24),
-    'blue': (0.13, 0.33, 0.82),
-    'purple': (0.52, 0.20, 0.68),
-    'pink': (0.96, 0.50, 0.72),
-    'brown': (0.48, 0.30, 0.16),
-    'white': (0.97, 0.97, 0.97),
-    'black': (0.10, 0.10, 0.12),
-}
+COLOURS = {**BRIGHT, 'white': WHITE, 'black': BLACK}
 NAMES = list(COLOURS)
 BACKGROUNDS = {
     'white': (0.99, 0.99, 0.99),

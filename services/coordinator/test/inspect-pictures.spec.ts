@@ -2,12 +2,12 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } fr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { writeFluxFolder } from '@emloc/models/testing';
 import { resolveTuneOptions } from '@emloc/pipeline';
 
 import { runEngineTask } from '../src/outcome/engine-tasks.js';
 import { inspect } from '../src/outcome/inspect.js';
 import { scanPictures } from '../src/outcome/scan-pictures.js';
-import { writeFluxFolder } from './flux-folder.js';
 
 const images = fileURLToPath(new URL('../../../examples/images/data/test/', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'emloc-pictures-'));

@@ -1,12 +1,13 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { writeSafetensors, type SafetensorsEntry } from '@emloc/checkpoint';
-import { fluxLayouts, type ModelLayout } from '@emloc/models';
+
+import { fluxLayouts, type FluxConfigs } from '../flux/components.js';
+import type { ModelLayout } from '../layout.js';
 
 const [promptWidth, pooledWidth] = [12, 10];
 
-/** A model that makes pictures, with a double and a single block. */
-const configs = {
+const smallest: FluxConfigs = {
   transformer: {
     ...{ num_layers: 1, num_single_layers: 1, num_attention_heads: 2, attention_head_dim: 8 },
     ...{ axes_dims_rope: [2, 2, 4], in_channels: 16, patch_size: 1 },
@@ -35,11 +36,33 @@ const configs = {
   },
 };
 
-/** Writes the folder of a model that makes pictures, all of whose weights are 0. */
-export async function writeFluxFolder(folder: string): Promise<void> {
+/** Configs of a model that makes pictures, as small as it can be but for these values. */
+export function fluxConfigs(changes: Partial<FluxConfigs> = {}): FluxConfigs {
+  const { transformer, clip, t5, vae, scheduler } = smallest;
+  return {
+    transformer: { ...transformer, ...changes.transformer },
+    clip: { ...clip, ...changes.clip },
+    t5: { ...t5, ...changes.t5 },
+    vae: { ...vae, ...changes.vae },
+    scheduler: { ...scheduler, ...changes.scheduler },
+  };
+}
+
+/**
+ * Writes diffusers' folder of such a model, without tokenizers.
+ * @param valuesOf float32 values of a tensor; default: zeros
+ */
+export async function writeFluxFolder(
+  folder: string,
+  configs = fluxConfigs(),
+  valuesOf = (_name: string, shape: readonly number[]): Float32Array =>
+    new Float32Array(elements(shape)),
+): Promise<void> {
   const { transformer, clip, t5, vaeEncoder, vaeDecoder } = fluxLayouts(configs);
-  const write = (file: string, value: object): Promise<void> =>
-    writeIn(join(folder, file), (path) => writeFile(path, JSON.stringify(value)));
+  const write = async (file: string, value: object): Promise<void> => {
+    await mkdir(dirname(join(folder, file)), { recursive: true });
+    await writeFile(join(folder, file), JSON.stringify(value));
+  };
   await write('model_index.json', { _class_name: 'FluxPipeline' });
   await write('scheduler/scheduler_config.json', configs.scheduler);
   const components = [
@@ -50,16 +73,15 @@ export async function writeFluxFolder(folder: string): Promise<void> {
   ] as const;
   for (const [name, stem, config, layouts] of components) {
     await write(`${name}/config.json`, config);
-    await writeSafetensors(join(folder, name, `${stem}.safetensors`), blank(layouts), {});
+    const path = join(folder, name, `${stem}.safetensors`);
+    await writeSafetensors(path, entriesOf(layouts, valuesOf), {});
   }
 }
 
-async function writeIn(path: string, write: (path: string) => Promise<void>): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
-  await write(path);
-}
-
-function blank(layouts: readonly ModelLayout[]): SafetensorsEntry[] {
+function entriesOf(
+  layouts: readonly ModelLayout[],
+  valuesOf: (name: string, shape: readonly number[]) => Float32Array,
+): SafetensorsEntry[] {
   const tensors = layouts.flatMap(({ pages }) => pages.flatMap((page) => page.tensors));
   const named = new Map(
     tensors.map(({ checkpointName: name, shape, storedShape = shape }) => [name, storedShape]),
@@ -68,6 +90,13 @@ function blank(layouts: readonly ModelLayout[]): SafetensorsEntry[] {
     name,
     shape,
     dtype: 'float32',
-    data: () => new Uint8Array(4 * shape.reduce((count, size) => count * size, 1)),
+    data: () => {
+      const { buffer, byteOffset, byteLength } = valuesOf(name, shape);
+      return new Uint8Array(buffer, byteOffset, byteLength);
+    },
   }));
+}
+
+function elements(shape: readonly number[]): number {
+  return shape.reduce((count, size) => count * size, 1);
 }

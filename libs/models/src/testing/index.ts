@@ -1,0 +1,1 @@
+export { fluxConfigs, writeFluxFolder } from './flux-folder.js';
