@@ -27,7 +27,7 @@ export {
   type Draw,
   type Picture,
 } from './diffusion/draws.js';
-export { blankStreams, type KeptStreams } from './diffusion/kept-streams.js';
+export { blankStreams, readStreams, type KeptStreams } from './diffusion/kept-streams.js';
 export type { LatentRows } from './diffusion/latent-rows.js';
 export {
   decoderLatents,

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { at } from '@emloc/checked';
 import type { HostArray, HostDType } from '@emloc/device';
 import type { FrontStore } from '@emloc/finetune';
-import type { ImageSet, TileValues } from '@emloc/tasks';
+import { imageStreams } from '@emloc/models';
+import { readStreams, type ImageSet, type TileValues } from '@emloc/tasks';
+
+import { StreamStore } from './stream-store.js';
 
 export interface TileStoreOptions {
   /** May have tiles of an earlier run of the same job. */
@@ -24,43 +25,36 @@ export interface TileStoreOptions {
  */
 export class TileStore implements FrontStore, TileValues {
   readonly #hashes = new Map<number, Promise<string>>();
+  readonly #store: StreamStore;
 
-  constructor(private readonly options: TileStoreOptions) {}
-
-  /** Those of the tiles that are not there yet, in their order. */
-  async missing(tiles: readonly number[]): Promise<readonly number[]> {
-    await mkdir(this.options.folder, { recursive: true });
-    const missing: number[] = [];
-    for (const tile of tiles) if (!(await this.#isThere(tile))) missing.push(tile);
-    return missing;
+  constructor(private readonly options: TileStoreOptions) {
+    const { folder, dtype, bytesPerTile } = options;
+    const streams = new Map([[imageStreams.image, bytesPerTile]]);
+    this.#store = new StreamStore({
+      ...{ folder, dtype, bytesOf: () => streams },
+      keyOf: (tile) => this.#keyOf(tile),
+    });
   }
 
-  async put(tile: number, _stream: string, bytes: Uint8Array): Promise<void> {
-    const path = await this.#path(tile);
-    // Whole or not at all after a kill. Not synced: there may be tens of thousands, and what a
-    // power failure cuts is of another size.
-    await writeFile(`${path}.tmp`, bytes);
-    await rename(`${path}.tmp`, path);
+  /** Those of the tiles that are not there yet, in their order. */
+  missing(tiles: readonly number[]): Promise<readonly number[]> {
+    return this.#store.missing(tiles);
+  }
+
+  put(tile: number, stream: string, bytes: Uint8Array): Promise<void> {
+    return this.#store.put(tile, stream, bytes);
   }
 
   /** (tiles · tokensPerTile, width) */
-  async read(tiles: readonly number[]): Promise<HostArray> {
-    const parts = await Promise.all(tiles.map(async (tile) => readFile(await this.#path(tile))));
-    const { dtype } = this.options;
-    return { bytes: parts.length === 1 ? at(parts, 0) : Buffer.concat(parts), dtype };
+  read(tiles: readonly number[]): Promise<HostArray> {
+    return readStreams(this.#store, imageStreams.image, tiles);
   }
 
-  async #isThere(tile: number): Promise<boolean> {
-    const found = await stat(await this.#path(tile)).catch(() => null);
-    return found?.size === this.options.bytesPerTile;
-  }
-
-  async #path(tile: number): Promise<string> {
-    const { folder, set, exifOrientation, dtype } = this.options;
+  async #keyOf(tile: number): Promise<string> {
+    const { set, exifOrientation } = this.options;
     const { index, image, first } = set.ofTile(tile);
     const content = await this.#hashOf(index);
-    const key = JSON.stringify([content, image.maxTiles, tile - first, exifOrientation, dtype]);
-    return join(folder, createHash('sha256').update(key).digest('hex').slice(0, 40));
+    return JSON.stringify([content, image.maxTiles, tile - first, exifOrientation]);
   }
 
   #hashOf(index: number): Promise<string> {
