@@ -1,9 +1,9 @@
 /**
  * Blanks what ICU knows of languages other than English in an executable of Node. The data lies in
- * it as one package of named items (ICU's `ucmndata.h`): a header whose first two bytes are its size
- * and in which "CmnD" stands at 12, then a table: the count, and for each item where its name and
- * its contents begin, counted from the table. Items are read when they are asked for, so blank ones
- * do no harm to who never asks, and compress to nothing.
+ * it as one package of named items (ICU's `ucmndata.h`): a header whose first two bytes are its
+ * size and in which "CmnD" stands at 12, then a table: the count, and for each item where its name
+ * and its contents begin, counted from the table. Items are read when they are asked for, so blank
+ * ones do no harm to who never asks, and compress to nothing.
  */
 
 const magic = 'CmnD';
