@@ -1,4 +1,7 @@
+import type { ProgramBuilder } from '@emloc/autograd';
 import type { HostDType } from '@emloc/device';
+
+type Value = ReturnType<ProgramBuilder['value']>;
 
 /** Frequencies of a rotary table. */
 export interface RopeFrequencies {
@@ -23,7 +26,24 @@ export interface RopeSpec {
   frequencies(length: number): RopeFrequencies;
 }
 
-/** What tells one decoder layer from another of the same model. */
+/** What mixes the rows of a sequence in a layer. */
+interface Mixer {
+  /** Its name among the model's. */
+  readonly kind: string;
+  /** @param x the layer's normed input; the result is as wide */
+  readonly mix: (block: ProgramBuilder, x: Value, place: MixerPlace) => Value;
+}
+
+/** Where a mixer is. */
+export interface MixerPlace {
+  readonly shape: DecoderShape;
+  readonly layer: DecoderLayer;
+}
+
+/**
+ * What tells one decoder layer from another of the same model: layers of equal JSON share their
+ * program.
+ */
 export interface DecoderLayer {
   /**
    * Names in `DecoderShape.ropes`; null: no rotation. `query` and `key` differ for ministral3 only.
@@ -31,6 +51,8 @@ export interface DecoderLayer {
   readonly rope: { readonly query: string; readonly key: string } | null;
   /** Rows that attention sees, the row itself among them; null: all before it. */
   readonly window: number | null;
+  /** The family's own. Default: attention. */
+  readonly mixer?: Mixer;
 }
 
 /** What tells one dense decoder from another; every number is read from config.json. */
