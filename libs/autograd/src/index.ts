@@ -1,4 +1,10 @@
-export { type LinearSpec, type LogitSpec, type Program, ProgramBuilder } from './program.js';
+export {
+  type CacheSpec,
+  type LinearSpec,
+  type LogitSpec,
+  type Program,
+  ProgramBuilder,
+} from './program.js';
 export type {
   AdapterBinding,
   AttentionCache,

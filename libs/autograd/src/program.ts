@@ -28,6 +28,10 @@ export interface CacheSpec {
   readonly width: number;
   /** Row layout of its sequences. */
   readonly rows: string;
+  /** A cache that attentions of several blocks share; absent: it has one of its own. */
+  readonly name?: string;
+  /** Whether it leaves them, or only reads what another attention left. */
+  readonly isWritten: boolean;
 }
 
 /** What the logits of a block become before the softmax: cap · tanh(factor · logit / cap). */

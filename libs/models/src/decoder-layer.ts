@@ -85,9 +85,9 @@ function attentionOutput(block: ProgramBuilder, x: Value, { shape, layer }: Mixe
 }
 
 /** A window that no row outgrows is none: so it needs no other kernel. */
-function maskOf(
+export function maskOf(
   { window }: DecoderLayer,
-  { maxPositions }: DecoderShape,
+  { maxPositions }: Pick<DecoderShape, 'maxPositions'>,
 ): AttentionOptions['mask'] {
   return window === null || window >= maxPositions
     ? { kind: 'causal' }
@@ -111,7 +111,8 @@ function queriesKeysValues(
   return { q, k, v };
 }
 
-function feedForward(block: ProgramBuilder, x: Value, shape: DecoderShape): Value {
+/** A gated feed-forward of a layer. */
+export function feedForward(block: ProgramBuilder, x: Value, shape: DecoderShape): Value {
   const { intermediateSize: inner, hiddenSize, bias, activation: kind, linears } = shape;
   const { gate, up } = gateAndUp(block, x, { inner, bias: bias.mlp, linears });
   return linear(block, gatedActivation(block, { gate, up, kind }), {

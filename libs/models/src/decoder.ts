@@ -1,6 +1,7 @@
 import { embedding, lmLoss, ProgramBuilder, scale, type Program } from '@emloc/autograd';
 import { at } from '@emloc/checked';
 
+import type { ChainParts } from './chain-parts.js';
 import { layerProgram } from './decoder-layer.js';
 import type { DecoderLayer, DecoderNames, DecoderShape } from './decoder-shape.js';
 import { streams, tokens } from './decoder-streams.js';
@@ -20,29 +21,23 @@ type Value = ReturnType<ProgramBuilder['value']>;
 export function decoderLayout(
   shape: DecoderShape,
   names: DecoderNames = at(shape.names, 0),
+  parts?: ChainParts,
 ): ModelLayout {
-  return layoutFrom({ ...decoderChain(shape, names), images: null, diffusion: null });
-}
-
-/** What models that have more put in place of a plain decoder's. */
-interface ChainParts {
-  /** What becomes of the embedded tokens before the first layer. Default: nothing. */
-  readonly place?: (block: ProgramBuilder, embedded: Value) => Value;
-  /** The program of a layer; it reads and writes the stream `hidden`. Default: layerProgram. */
-  readonly program?: (shape: DecoderShape, layer: DecoderLayer) => Program;
+  return layoutFrom({ ...decoderChain(shape, names, parts), images: null, diffusion: null });
 }
 
 /** The chain of a decoder, for models that have more. */
 export function decoderChain(
   shape: DecoderShape,
   names: DecoderNames,
-  { place = (_block, embedded) => embedded, program = layerProgram }: ChainParts = {},
+  parts: ChainParts = {},
 ): Omit<LayoutDeclaration, 'images' | 'diffusion'> {
+  const { place = (_block: ProgramBuilder, embedded: Value) => embedded, tables } = parts;
   const { modules, tiedHead, layers, ropes, vocabularySize, maxPositions } = shape;
   const programs = new Map<string, Program>();
-  const programOf = (layer: DecoderLayer): Program => {
+  const programOf = (layer: DecoderLayer, index: number): Program => {
     const kind = JSON.stringify(layer);
-    const known = programs.get(kind) ?? program(shape, layer);
+    const known = programs.get(kind) ?? parts.program?.(index) ?? layerProgram(shape, layer);
     programs.set(kind, known);
     return known;
   };
@@ -53,17 +48,21 @@ export function decoderChain(
     others: {
       repeated: tiedHead ? [`${names.head}.weight`] : [],
       within: names.within ?? null,
+      unread: parts.unread,
     },
+    tables,
     text: { vocabularySize, maxPositions },
     blocks: [
       embeddingBlock(shape),
+      ...(parts.between ?? []),
       ...layers.map((layer, index): BlockDeclaration => {
         const path = `${modules.layers}.${index}`;
         return {
           name: path,
           path,
-          program: programOf(layer),
+          program: programOf(layer, index),
           page: `block ${index}`,
+          treatment: parts.treatment,
           checkpointName: (parameter) => `${names.layers}.${index}.${parameter}`,
         };
       }),

@@ -4,7 +4,8 @@ import type { LayerSource } from '@emloc/weight-pager';
 
 import type { DecoderNames } from './decoder-shape.js';
 import { ModelError } from './errors.js';
-import type { ModelLayout } from './layout.js';
+import { checkpointTables, type TableReader } from './host-tables.js';
+import type { ModelLayout, PageTensor } from './layout.js';
 import { missingTensor } from './missing-tensor.js';
 import { modelOf } from './model-of.js';
 import type { ModelShape } from './model-shape.js';
@@ -17,6 +18,8 @@ export interface Model extends AsyncDisposable {
   readonly checkpoint: Checkpoint;
   /** One layer per page of the layout. A weight that is not finite is an error where it is read. */
   readonly source: LayerSource;
+  /** Of the layout's tables. */
+  readonly tables: TableReader;
   /** What whoever runs the job should know, for people: tensors that are not used, say. */
   readonly notices: readonly string[];
   close(): Promise<void>;
@@ -64,6 +67,7 @@ export function modelFrom(
     layout,
     checkpoint,
     source: checkpointSource(layout, checkpoint),
+    tables: checkpointTables(checkpoint),
     notices: unused === null ? notices : [...notices, unused],
     close: () => checkpoint.close(),
     [Symbol.asyncDispose]: () => checkpoint.close(),
@@ -108,7 +112,10 @@ function namesIn({ tensors }: Checkpoint, { names }: ModelShape): DecoderNames {
 
 function assertTensors(layout: ModelLayout, checkpoint: Checkpoint): void {
   const tensors = layout.pages.flatMap((page) => page.tensors);
-  for (const { checkpointName, storedShape, ...rest } of tensors) {
+  const tables = layout.tables.map(({ checkpointName, entries, width }): PageTensor => {
+    return { name: checkpointName, checkpointName, shape: [entries, width] };
+  });
+  for (const { checkpointName, storedShape, ...rest } of [...tensors, ...tables]) {
     const shape = storedShape ?? rest.shape;
     const tensor = checkpoint.tensors.get(checkpointName);
     if (!tensor) throw missingTensor(checkpointName, layout, checkpoint);

@@ -3,6 +3,7 @@ import type { DecoderFamily } from './decoder-family.js';
 import type { DecoderShape } from './decoder-shape.js';
 import { gemma2 } from './gemma2/index.js';
 import { gemma3, gemma3Wrapped } from './gemma3/index.js';
+import { gemma4, gemma4Unified, gemma4UnifiedWrapped, gemma4Wrapped } from './gemma4/index.js';
 import { glm4 } from './glm4/index.js';
 import { granite } from './granite/index.js';
 import { internlm2 } from './internlm2/index.js';
@@ -21,6 +22,10 @@ export const decoders: readonly DecoderFamily[] = Object.freeze([
   gemma2,
   gemma3,
   gemma3Wrapped,
+  gemma4,
+  gemma4Unified,
+  gemma4UnifiedWrapped,
+  gemma4Wrapped,
   glm4,
   granite,
   internlm2,

@@ -22,8 +22,9 @@ export function unusedTensors(
     layout.pages.flatMap(({ tensors }) => tensors.map(({ checkpointName }) => checkpointName)),
   );
   // A tied head that is stored, too, is the embedding: openModel has compared them.
-  const { repeated, within } = layout.others;
-  for (const name of repeated) used.add(name);
+  const { repeated, within, unread = [] } = layout.others;
+  const tables = layout.tables.map(({ checkpointName }) => checkpointName);
+  for (const name of [...repeated, ...unread, ...tables]) used.add(name);
   const unused = [...checkpoint.tensors.keys()].filter(
     (name) =>
       !used.has(name) && !computed.test(name) && (within === null || name.startsWith(`${within}.`)),

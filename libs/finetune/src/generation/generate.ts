@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { at, get, required } from '@emloc/checked';
 import type { Tensor } from '@emloc/device';
-import { lossBlock, type Batch, type Block, type RowSource } from '@emloc/models';
+import { lossBlock, type Batch, type BatchShape, type Block, type RowSource } from '@emloc/models';
 
 import type { DeviceAdapter } from '../device-adapter.js';
 import { DeviceBatch } from '../device-batch.js';
@@ -20,8 +20,10 @@ import { BlockInputs, cachedLayout, stepBlocks } from './steps.js';
 /** What is answered: rows of one sequence each, whose last position predicts. */
 export interface GenerationSource {
   readonly prompts: RowSource;
+  /** The sizes of a batch in which so many sequences go on by a row each. */
+  stepShape(count: number): BatchShape;
   /** The batch in which each of these tokens is the one row that its sequence goes on by. */
-  step(next: Int32Array): Batch;
+  step(next: Int32Array): Promise<Batch>;
 }
 
 /** Prompts that are answered together. */
@@ -120,7 +122,7 @@ class Generation implements Disposable {
       ...{ ids: [], finish: null },
     }));
     this.#open = this.#answers;
-    const { shape } = source.step(new Int32Array(1));
+    const shape = source.stepShape(1);
     this.#stepBlocks = stepBlocks(layout, shape);
     const longest = new Map([[this.#rows, [0, Math.max(1, ...capacities)]]]);
     const shapes = group.batches.map((batch) => source.prompts.shape(batch));
@@ -169,7 +171,9 @@ class Generation implements Disposable {
     const { model, source } = this.options;
     const { device, layout } = model;
     const open = this.#open;
-    const host = source.step(Int32Array.from(open, ({ ids }) => required(ids.at(-1), 'a token')));
+    const host = await source.step(
+      Int32Array.from(open, ({ ids }) => required(ids.at(-1), 'a token')),
+    );
     const sequences = open.map(({ cached }) => cached);
     const positions = new Map([[this.#rows, Int32Array.from(sequences, ({ length }) => length)]]);
     using batch = new DeviceBatch(device, host, { positions });
@@ -251,8 +255,9 @@ class Generation implements Disposable {
   ): Promise<number[]> {
     const { model, source } = this.options;
     const { inputs } = visit.block.program;
-    const host = await source.prompts.load(rows);
-    using batch = new DeviceBatch(model.device, host, { isWanted: (name) => inputs.has(name) });
+    const isWanted = (stream: string): boolean => inputs.has(stream);
+    const host = await source.prompts.load(rows, isWanted);
+    using batch = new DeviceBatch(model.device, host, { isWanted });
     const sequences = answers.map(({ cached }) => cached);
     using places = new CachePlaces(model.device, sequences, this.#promptLengths(rows));
     return await this.#runBlock(visit, { batch, places, state, answers });

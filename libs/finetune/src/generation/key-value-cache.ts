@@ -1,4 +1,4 @@
-import type { AttentionCache } from '@emloc/autograd';
+import type { AttentionCache, CacheSpec } from '@emloc/autograd';
 import { at } from '@emloc/checked';
 import {
   bytesPerElement,
@@ -34,15 +34,24 @@ export function cacheRowBytes(
   { blocks }: ModelLayout,
   { computeDType }: Pick<DeviceProfile, 'computeDType'>,
 ): number {
-  const widths = blocks.flatMap(({ program }) => program.caches.map(({ width }) => width));
+  const written = blocks.flatMap(({ program }) => program.caches.filter((each) => each.isWritten));
+  const widths = written.map(({ width }) => width);
   const elements = widths.reduce((sum, width) => sum + 2 * width, 0);
   return elements * bytesPerElement[computeDType];
+}
+
+/** Keys and values of an attention, or of all that share a cache. */
+interface KeysAndValues {
+  readonly keys: Tensor;
+  readonly values: Tensor;
 }
 
 /** Keys and values of all attentions of a model, for sequences that go on. */
 export class KeyValueCache {
   /** By block, then by attention. */
-  readonly #tensors: { readonly keys: Tensor; readonly values: Tensor }[][] = [];
+  readonly #tensors: KeysAndValues[][] = [];
+  /** Those that attentions share, by name. */
+  readonly #shared = new Map<string, KeysAndValues>();
   readonly #owned: Tensor[] = [];
 
   /** @throws OutOfBudgetError */
@@ -53,12 +62,7 @@ export class KeyValueCache {
   ) {
     try {
       for (const { name, program } of blocks)
-        this.#tensors.push(
-          program.caches.map(({ width }) => ({
-            keys: this.#allocate(rows, width, `keys of ${name}`),
-            values: this.#allocate(rows, width, `values of ${name}`),
-          })),
-        );
+        this.#tensors.push(program.caches.map((spec) => this.#cache(spec, rows, name)));
     } catch (error) {
       this.dispose();
       throw error;
@@ -77,6 +81,16 @@ export class KeyValueCache {
 
   [Symbol.dispose](): void {
     this.dispose();
+  }
+
+  #cache({ width, name }: CacheSpec, rows: number, block: string): KeysAndValues {
+    const known = name === undefined ? undefined : this.#shared.get(name);
+    const made = known ?? {
+      keys: this.#allocate(rows, width, `keys of ${block}`),
+      values: this.#allocate(rows, width, `values of ${block}`),
+    };
+    if (name !== undefined) this.#shared.set(name, made);
+    return made;
   }
 
   #allocate(rows: number, width: number, label: string): Tensor {

@@ -1,0 +1,95 @@
+import { add, linear, ProgramBuilder, rmsNorm, scale, splitColumns } from '@emloc/autograd';
+import { at } from '@emloc/checked';
+
+import type { ChainParts } from '../chain-parts.js';
+import type { DecoderNames } from '../decoder-shape.js';
+import { streams, tokens } from '../decoder-streams.js';
+import { rootFactor } from '../gemma.js';
+import type { BlockDeclaration, HostTable } from '../layout.js';
+import { gemma4Program, inputLinears } from './layer.js';
+import { gemma4Streams, type Gemma4Shape, type LayerInputs } from './shape.js';
+
+/** Names beside the embedding's. */
+const own = Object.freeze({
+  table: 'embed_tokens_per_layer',
+  projection: 'per_layer_model_projection',
+  norm: 'per_layer_projection_norm',
+});
+
+/** What the family's chain has in place of a plain decoder's. */
+export function gemma4Parts(shape: Gemma4Shape, names: DecoderNames): ChainParts {
+  const { layerInputs } = shape;
+  const narrow: readonly string[] = Object.values(inputLinears);
+  return {
+    program: (index) => gemma4Program(shape, index),
+    // As wide as a layer's input, factors of the others would save nothing.
+    treatment: (name) =>
+      narrow.includes(name)
+        ? { adapted: 'whenNamed', emulated: 'whenNamed' }
+        : { adapted: 'byDefault', emulated: 'byDefault' },
+    unread: unreadNames(shape, names),
+    ...(layerInputs && {
+      between: [inputsBlock(shape, layerInputs, names)],
+      tables: [tableOf(shape, layerInputs, names)],
+    }),
+  };
+}
+
+/** What layers that share keys and values may have in checkpoints all the same. */
+function unreadNames({ layers }: Gemma4Shape, names: DecoderNames): readonly string[] {
+  const left = ['k_proj.weight', 'k_proj.bias', 'v_proj.weight', 'v_proj.bias', 'k_norm.weight'];
+  return layers.flatMap(({ keysAndValues }, index) =>
+    typeof keysAndValues === 'object'
+      ? left.map((name) => `${names.layers}.${index}.self_attn.${name}`)
+      : [],
+  );
+}
+
+function tableOf(
+  { layers }: Gemma4Shape,
+  { entries, width }: LayerInputs,
+  names: DecoderNames,
+): HostTable {
+  return {
+    stream: gemma4Streams.lookedUp,
+    rows: tokens,
+    indices: streams.ids,
+    checkpointName: `${parentOf(names.embedding)}.${own.table}.weight`,
+    ...{ entries, width: layers.length * width },
+  };
+}
+
+/** What each layer gets of a token: of its embedding, and of what the table has of it. */
+function inputsBlock(
+  shape: Gemma4Shape,
+  { width }: LayerInputs,
+  names: DecoderNames,
+): BlockDeclaration {
+  const { hiddenSize, epsilon, layers } = shape;
+  const block = new ProgramBuilder();
+  const outFeatures = layers.length * width;
+  const x = block.input(streams.hidden, hiddenSize, tokens);
+  const looked = block.input(gemma4Streams.lookedUp, outFeatures, tokens);
+  const projected = linear(block, x, { name: own.projection, outFeatures });
+  const normed = rmsNorm(block, scale(block, projected, 1 / Math.sqrt(hiddenSize)), {
+    ...{ epsilon, weight: `${own.norm}.weight`, heads: layers.length },
+  });
+  const sum = add(block, normed, scale(block, looked, rootFactor(width)));
+  const inputs = splitColumns(block, scale(block, sum, Math.SQRT1_2), {
+    widths: layers.map(() => width),
+  });
+  return {
+    name: "the layers' inputs",
+    path: parentOf(shape.modules.layers),
+    program: block.build(
+      Object.fromEntries(layers.map((_, index) => [gemma4Streams.input(index), at(inputs, index)])),
+    ),
+    page: "layers' inputs",
+    checkpointName: (name) => `${parentOf(names.embedding)}.${name}`,
+    treatment: () => ({ adapted: 'whenNamed', emulated: 'never' }),
+  };
+}
+
+function parentOf(path: string): string {
+  return path.slice(0, path.lastIndexOf('.'));
+}
