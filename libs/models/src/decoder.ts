@@ -46,6 +46,10 @@ export function decoderChain(
     programs.set(kind, known);
     return known;
   };
+  const treatment: BlockDeclaration['treatment'] = (linear) => {
+    const when = shape.onlyWhenNamed.includes(linear) ? 'whenNamed' : 'byDefault';
+    return { adapted: when, emulated: when };
+  };
   return {
     family: shape.family,
     ropes: new Map([...ropes].map(([name, spec]) => [name, { spec, rows: tokens }])),
@@ -65,6 +69,7 @@ export function decoderChain(
           program: programOf(layer),
           page: `block ${index}`,
           checkpointName: (parameter) => `${names.layers}.${index}.${parameter}`,
+          treatment,
         };
       }),
       headBlock(shape),
