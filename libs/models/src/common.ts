@@ -74,6 +74,7 @@ export const plainDecoder: Knobs = Object.freeze<Knobs>({
       head: 'lm_head',
     },
   ],
+  ignored: [],
   modules: { layers: 'model.layers', head: 'lm_head' },
 });
 

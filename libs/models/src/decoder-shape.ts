@@ -124,12 +124,16 @@ export interface DecoderShape {
    * have had several.
    */
   readonly names: readonly DecoderNames[];
+  /** Prefixes of tensors that the class which opens the folder leaves out. */
+  readonly ignored: readonly string[];
   /** Module paths in the class that opens the folder: what PEFT's keys are made of. */
   readonly modules: {
     /** A block's path is `${layers}.${index}` */
     readonly layers: string;
     readonly head: string;
   };
+  /** What whoever loads its adapters elsewhere should know, for people. */
+  readonly adapterNotice?: string;
 }
 
 /** Names of a decoder's parts in a checkpoint. */

@@ -57,7 +57,9 @@ export function decoderChain(
     others: {
       repeated: tiedHead ? [`${names.head}.weight`] : [],
       within: names.within ?? null,
+      ignored: shape.ignored,
     },
+    adapterNotice: shape.adapterNotice,
     text: { vocabularySize, maxPositions },
     blocks: [
       embeddingBlock(shape),

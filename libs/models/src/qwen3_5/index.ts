@@ -27,10 +27,11 @@ const classSizes = {
 const layerTypes = ['linear_attention', 'full_attention'] as const;
 const ropeName = 'shared';
 
-/** Names of both classes: the text class opens folders of the wrapper, too. */
-const names: DecoderShape['names'] = Object.freeze([...plainDecoder.names, ...wrappedNames.names]);
+/** AutoModelForCausalLM opens such a folder as the class without images, whose paths differ. */
+const adapterNotice =
+  'note: the adapter has the module paths of Qwen3_5ForConditionalGeneration (model.language_model.layers…), which is what vLLM serves; loaded onto Qwen3_5ForCausalLM, as AutoModelForCausalLM opens this folder, it changes nothing, as adapters of that class do in vLLM';
 
-/** Qwen3.5 and 3.6 without images. */
+/** Qwen3.5 and 3.6 without images, which open the folders of those with them, too. */
 export const qwen35: DecoderFamily = {
   name: 'qwen3_5',
   architectures: ['Qwen3_5ForCausalLM'],
@@ -38,7 +39,11 @@ export const qwen35: DecoderFamily = {
   shape(config) {
     refuseQuantization(config);
     const text = isObject(config.get('text_config')) ? config.nested('text_config') : config;
-    return { ...qwen35Shape(text, defaults), names };
+    return {
+      ...qwen35Shape(text, defaults),
+      names: [...plainDecoder.names, ...wrappedNames.names],
+      ignored: ['mtp.', 'model.visual.'],
+    };
   },
 };
 
@@ -55,6 +60,8 @@ export const qwen35Wrapped: DecoderFamily = {
       ...qwen35Shape(text, { ...defaults, sizes: classSizes }),
       ...wrappedNames,
       names: [...wrappedNames.names, ...plainDecoder.names],
+      ignored: ['mtp.'],
+      adapterNotice,
       tiedHead: config.boolean('tie_word_embeddings', false),
     };
   },
