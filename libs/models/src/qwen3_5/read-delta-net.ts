@@ -1,9 +1,9 @@
 import type { ConfigReader } from '../config.js';
-import { ModelError } from '../errors.js';
 import type { DeltaNetShape } from './delta-net.js';
 
 /** Far above every model's. */
 const most = 2 ** 16;
+const mostTaps = 64;
 
 /** The `linear_…` keys; where they are absent, what transformers' class has. */
 export function readDeltaNet(config: ConfigReader): DeltaNetShape {
@@ -12,9 +12,9 @@ export function readDeltaNet(config: ConfigReader): DeltaNetShape {
   const keyHeads = read('linear_num_key_heads', 16);
   const valueHeads = read('linear_num_value_heads', 32);
   if (valueHeads % keyHeads !== 0)
-    throw new ModelError(
-      'MODEL_INVALID_CONFIG',
-      `config.json: linear_num_value_heads ${valueHeads} is no multiple of linear_num_key_heads ${keyHeads}`,
+    throw config.invalid(
+      'linear_num_value_heads',
+      `a multiple of linear_num_key_heads ${keyHeads}, not ${valueHeads}`,
     );
   return {
     keyHeads,
@@ -24,5 +24,3 @@ export function readDeltaNet(config: ConfigReader): DeltaNetShape {
     taps: config.positiveInteger('linear_conv_kernel_dim', 4, { most: mostTaps }),
   };
 }
-
-const mostTaps = 64;
