@@ -6,8 +6,8 @@
  *
  * Compressed by brotli: the length of a header (uint32, little endian), the header (JSON, the files
  * in order with their name and bytes, and from where on a file is bf16 values, which lie behind
- * others), the files. Values come as two planes, first every exponent, then every sign with its mantissa: mantissas of random
- * weights are noise, exponents nearly a constant.
+ * others), the files. Values come as two planes, first every exponent, then every sign with its
+ * mantissa: mantissas of random weights are noise, exponents nearly a constant.
  */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';

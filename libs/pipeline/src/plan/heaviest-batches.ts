@@ -6,8 +6,8 @@ import type { Job, TrainingPlan } from '../job/job.js';
 
 /**
  * A job whose batches are only those that can set a memory peak: the ones that no other batch
- * outdoes in rows, sequences, targets, longest sequence and chunks at once. Memory grows with each of
- * these, so the peaks are those of the whole job.
+ * outdoes in rows, sequences, targets, longest sequence and chunks at once. Memory grows with each
+ * of these, so the peaks are those of the whole job.
  */
 export function heaviestJob(job: Job): Job {
   return {
