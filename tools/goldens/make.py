@@ -8,9 +8,10 @@ Needs torch and transformers, a processor is enough. A folder has config.json, m
 
 A recipe: `class` of transformers, its `config`, `seed`, and where needed: `sequences` (lengths, default 48 and 17), `layout`
 ("internlm2", "internlm3": the class is Llama's, the folder is written as those have it), `written` (what config.json
-has instead of what the class would write; `unwritten` keys are left out, "text_config.KEY" within it), `stray` (modules of
-layer 0 that layers which share keys and values have in the folder all the same). `rename` gives tensors of the folder other prefixes; with it, `original` is what OUT/NAME-original-layout has written and unwritten, and there
-tensors keep the names that the class writes. The golden.json in OUT/NAME is for both. `images` (InternVL): how many tiles its one
+has instead of what the class would write; `unwritten` keys are left out, "text_config.KEY" within it). `rename` gives tensors
+of the folder other prefixes; with it, `original` is what OUT/NAME-original-layout has written and unwritten, and there
+tensors keep the names that the class writes. The golden.json in OUT/NAME is for both. `float32` are ends of the names of tensors
+that are stored so, and `beside` tensors, by name with their shape, that the class does not read. `images` (InternVL): how many tiles its one
 sequence has; OUT/NAME-original-layout is then the layout of internvl.py.
 """
 
@@ -36,13 +37,14 @@ RECIPES = pathlib.Path(__file__).parent / "recipes"
 def set_random_weights(model, seed):
     """Values that show mistakes: logits of several units, norms around their neutral value, biases that are not 0."""
     generator = torch.Generator().manual_seed(seed)
-    # The norms of Gemma 1 to 3 multiply by 1 + w.
-    kind = model.config.model_type
-    neutral = 0.0 if kind.startswith("gemma") and not kind.startswith("gemma4") else 1.0
+    # Norms of Gemma 1 to 3 and Qwen3.5 multiply by 1 + w, but for the one of Qwen's delta nets.
+    offset = model.config.model_type.startswith(("gemma", "qwen3_5")) and "gemma4" not in model.config.model_type
     for name, parameter in model.named_parameters():
         noise = torch.randn(parameter.shape, generator=generator)
         if "norm" in name and parameter.dim() == 1:
-            values = neutral + 0.2 * noise
+            values = (0.0 if offset and ".linear_attn." not in name else 1.0) + 0.2 * noise
+        elif name.endswith(".A_log"):
+            values = noise
         elif parameter.dim() == 1:
             values = 0.1 * noise
         elif "embed" in name:
@@ -84,8 +86,11 @@ def write(model, recipe, folder):
     for part in ("text_config", "vision_config"):
         if part in config:
             config[part]["dtype"] = "bfloat16"
-    tensors |= stray_tensors(config, tensors, recipe)
     renamed = {rename(name, recipe.get("rename", {})): tensor for name, tensor in tensors.items()}
+    renamed |= beside(recipe)
+    for name in renamed:
+        if name.endswith(tuple(recipe.get("float32", []))):
+            renamed[name] = renamed[name].float()
     write_folder(folder, config, renamed, recipe)
     if "images" in recipe:
         write_folder(folder.with_name(folder.name + ORIGINAL), *internvl.to_original(config, tensors), {})
@@ -93,14 +98,10 @@ def write(model, recipe, folder):
         write_folder(folder.with_name(folder.name + ORIGINAL), config, tensors, recipe["original"])
 
 
-def stray_tensors(config, tensors, recipe):
-    """What layers that share keys and values have in files all the same: nothing reads it."""
-    first = config["num_hidden_layers"] - config["num_kv_shared_layers"] if "stray" in recipe else 0
-    return {
-        f"model.layers.{layer}.{module}.weight": torch.full_like(tensors[f"model.layers.0.{module}.weight"], 7.0)
-        for layer in range(first, config.get("num_hidden_layers", 0))
-        for module in recipe.get("stray", [])
-    }
+def beside(recipe):
+    generator = torch.Generator().manual_seed(recipe["seed"] + 2)
+    shapes = recipe.get("beside", {})
+    return {name: torch.randn(shape, generator=generator).to(torch.bfloat16) for name, shape in shapes.items()}
 
 
 def rename(name, prefixes):
@@ -136,7 +137,7 @@ def load(folder):
     linears = {
         path: [(module, torch.arange(module.out_features))]
         for path, module in model.named_modules()
-        if isinstance(module, torch.nn.Linear) and ".layers." in path and "vision" not in path and "audio" not in path
+        if isinstance(module, torch.nn.Linear) and ".layers." in path and "vis" not in path and "audio" not in path
     }
     return model.eval(), linears
 

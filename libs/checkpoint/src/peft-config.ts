@@ -30,7 +30,8 @@ export function peftConfigText(
     baseModel,
     revision,
   }: {
-    targetModules: readonly string[];
+    /** A list of names, or an expression. */
+    targetModules: readonly string[] | string;
     baseModel: string | null;
     revision: string | null;
   },
@@ -101,6 +102,33 @@ export function targetModulesOf(
   return [
     ...new Set([...adapted].map((path) => (whole.get(lastName(path)) ? lastName(path) : path))),
   ].sort();
+}
+
+/**
+ * The same as a regular expression of PEFT's, which selects nothing outside a module of the model,
+ * whatever is called alike there.
+ */
+export function targetExpressionOf(
+  paths: Iterable<string>,
+  linearModules: LinearModules | undefined,
+  within: string,
+): string {
+  const start = `${within}.`;
+  const inside = new Map(
+    [...(linearModules ?? [])].filter(([path]) => `.${path}`.includes(`.${start}`)),
+  );
+  const targets = targetModulesOf(paths, linearModules && inside);
+  const names = targets.filter((target) => !target.includes('.')).map(escaped);
+  const whole = targets
+    .filter((target) => target.includes('.'))
+    .map((path) => escaped(path.slice(path.indexOf(start) + start.length)));
+  const choices = [...(names.length > 0 ? [`.*\\.(${names.join('|')})`] : []), ...whole];
+  const [only = '', ...others] = choices;
+  return `.*${escaped(start)}${others.length > 0 ? `(${choices.join('|')})` : only}`;
+}
+
+function escaped(name: string): string {
+  return name.replaceAll('.', '\\.');
 }
 
 /** Keys that change nothing in what a finished adapter computes. */

@@ -15,10 +15,10 @@ export interface ChainParts {
    * stream `hidden`. Default: layerProgram.
    */
   readonly program?: (index: number) => Program;
-  /** Of the linears of layers. Default: both by default. */
-  readonly treatment?: BlockDeclaration['treatment'];
   /** Default: none. */
   readonly tables?: readonly HostTable[];
-  /** Names of tensors in checkpoints that the model's class leaves out. Default: none. */
-  readonly unread?: readonly string[];
+  /** Prefixes of further tensors that the class which opens the folder leaves out. Default: none. */
+  readonly ignored?: readonly string[];
+  /** See ModelLayout.others. */
+  readonly targetsWithin?: string;
 }

@@ -57,7 +57,9 @@ function attentionOutput(block: ProgramBuilder, x: Value, { shape, layer }: Mixe
     mask: maskOf(layer, shape),
     softCap: shape.scoreCap ?? undefined,
   });
-  return linear(block, out, {
+  const { gate } = projected;
+  const gated = gate ? gatedActivation(block, { gate, up: out, kind: 'sigmoid' }) : out;
+  return linear(block, gated, {
     name: shape.linears.output,
     outFeatures: hiddenSize,
     bias: shape.bias.output,
@@ -94,21 +96,42 @@ export function maskOf(
     : { kind: 'window', window };
 }
 
-function queriesKeysValues(
-  block: ProgramBuilder,
-  x: Value,
-  { heads, kvHeads, headDim, bias, linears: { qkv } }: DecoderShape,
-): { readonly q: Value; readonly k: Value; readonly v: Value } {
+interface Projected {
+  readonly q: Value;
+  readonly k: Value;
+  readonly v: Value;
+  /** As wide as q; absent where there is none. */
+  readonly gate?: Value;
+}
+
+function queriesKeysValues(block: ProgramBuilder, x: Value, shape: DecoderShape): Projected {
+  const { heads, kvHeads, headDim, bias, attentionGate } = shape;
+  const { qkv } = shape.linears;
   const [queries, keys] = [heads * headDim, kvHeads * headDim];
   const apply = (name: string, outFeatures: number): Value =>
     linear(block, x, { name, outFeatures, bias: bias.qkv });
-  if (qkv.kind === 'separate')
-    return { q: apply(qkv.q, queries), k: apply(qkv.k, keys), v: apply(qkv.v, keys) };
+  if (qkv.kind === 'separate') {
+    const q = apply(qkv.q, attentionGate ? 2 * queries : queries);
+    const [k, v] = [apply(qkv.k, keys), apply(qkv.v, keys)];
+    return { ...(attentionGate ? queriesAndGates(block, q, heads) : { q }), k, v };
+  }
   const groups = qkv.rows === 'grouped' ? kvHeads : 1;
   const fused = apply(qkv.name, queries + 2 * keys);
   const [q, k, v] = splitColumns(block, fused, { widths: [queries, keys, keys], groups });
   if (!q || !k || !v) throw new Error('three parts expected');
   return { q, k, v };
+}
+
+/** Head by head, a query and then its gate. */
+function queriesAndGates(
+  block: ProgramBuilder,
+  both: Value,
+  heads: number,
+): { readonly q: Value; readonly gate: Value } {
+  const widths = [both.width / 2, both.width / 2];
+  const [q, gate] = splitColumns(block, both, { widths, groups: heads });
+  if (!q || !gate) throw new Error('two parts expected');
+  return { q, gate };
 }
 
 /** A gated feed-forward of a layer. */

@@ -76,6 +76,8 @@ export interface DecoderShape {
   };
   /** Root mean squares of q and k: of none, each head, or the whole projection. */
   readonly qkNorm: 'none' | 'head' | 'projection';
+  /** Whether σ of a gate multiplies attention's result; q's rows are q and gate, head by head. */
+  readonly attentionGate: boolean;
   /** Added to the norms' weights: 1 in Gemma. */
   readonly normOffset: 0 | 1;
   /** Names of the block's norms without `.weight`; null: there is none. */
@@ -105,6 +107,8 @@ export interface DecoderShape {
       | { readonly kind: 'fused'; readonly name: string };
     readonly down: string;
   };
+  /** Linears of a block that are neither adapted nor emulated unless a pattern names them. */
+  readonly onlyWhenNamed: readonly string[];
   /**
    * Factor on the embedding; 1: none. Gemma's is rounded to the dtype that the embedding's weight
    * has in the run.
@@ -120,12 +124,16 @@ export interface DecoderShape {
    * have had several.
    */
   readonly names: readonly DecoderNames[];
+  /** Prefixes of tensors that the class which opens the folder leaves out. */
+  readonly ignored: readonly string[];
   /** Module paths in the class that opens the folder: what PEFT's keys are made of. */
   readonly modules: {
     /** A block's path is `${layers}.${index}` */
     readonly layers: string;
     readonly head: string;
   };
+  /** What whoever loads its adapters elsewhere should know, for people. */
+  readonly adapterNotice?: string;
 }
 
 /** Names of a decoder's parts in a checkpoint. */

@@ -41,6 +41,10 @@ export function decoderChain(
     programs.set(kind, known);
     return known;
   };
+  const treatment: BlockDeclaration['treatment'] = (linear) => {
+    const when = shape.onlyWhenNamed.includes(linear) ? 'whenNamed' : 'byDefault';
+    return { adapted: when, emulated: when };
+  };
   return {
     family: shape.family,
     ropes: new Map([...ropes].map(([name, spec]) => [name, { spec, rows: tokens }])),
@@ -48,9 +52,11 @@ export function decoderChain(
     others: {
       repeated: tiedHead ? [`${names.head}.weight`] : [],
       within: names.within ?? null,
-      unread: parts.unread,
+      ignored: [...shape.ignored, ...(parts.ignored ?? [])],
+      targetsWithin: parts.targetsWithin,
     },
     tables,
+    adapterNotice: shape.adapterNotice,
     text: { vocabularySize, maxPositions },
     blocks: [
       embeddingBlock(shape),
@@ -62,8 +68,8 @@ export function decoderChain(
           path,
           program: programOf(layer, index),
           page: `block ${index}`,
-          treatment: parts.treatment,
           checkpointName: (parameter) => `${names.layers}.${index}.${parameter}`,
+          treatment,
         };
       }),
       headBlock(shape),

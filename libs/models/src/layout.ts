@@ -77,10 +77,15 @@ interface NumberedBlocks {
 interface OtherTensors {
   /** Names of tensors that repeat others, such as a tied head. */
   readonly repeated: readonly string[];
-  /** Names of tensors that the model's class leaves out. Default: none. */
-  readonly unread?: readonly string[];
   /** Prefix of the model's own names where the checkpoint has other models; null: it has none. */
   readonly within: string | null;
+  /** Prefixes of tensors that the class which opens the checkpoint leaves out. Default: none. */
+  readonly ignored?: readonly string[];
+  /**
+   * Module in whose paths alone an adapter's target_modules are to be looked for, where others have
+   * modules of the same names that PEFT refuses to adapt. Default: everywhere.
+   */
+  readonly targetsWithin?: string;
 }
 
 /** A table that never enters a device: batches bring the rows that they look up. */
@@ -110,6 +115,8 @@ export interface ModelLayout {
   readonly numbered: readonly NumberedBlocks[];
   readonly others: OtherTensors;
   readonly tables: readonly HostTable[];
+  /** What whoever loads its adapters elsewhere should know, for people. Default: nothing. */
+  readonly adapterNotice?: string;
   /** null: its rows are no texts that it goes on with. */
   readonly text: TextLimits | null;
   /** null: no images are read. */
@@ -136,7 +143,7 @@ export interface BlockDeclaration {
 
 export interface LayoutDeclaration extends Pick<
   ModelLayout,
-  'family' | 'ropes' | 'numbered' | 'others' | 'text' | 'images' | 'diffusion'
+  'family' | 'ropes' | 'numbered' | 'others' | 'adapterNotice' | 'text' | 'images' | 'diffusion'
 > {
   readonly blocks: readonly BlockDeclaration[];
   /** Default: none. */

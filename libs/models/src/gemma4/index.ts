@@ -4,6 +4,7 @@ import type { DecoderFamily } from '../decoder-family.js';
 import { readCap, rootFactor } from '../gemma.js';
 import { readLayerRope, readTheta } from '../rope/index.js';
 import { readLayerCount, readSizes, type SizeDefaults } from '../sizes.js';
+import { inputLinears } from './layer.js';
 import { gemma4Parts } from './parts.js';
 import { readLayers } from './read-layers.js';
 import type { Gemma4Shape, LayerInputs } from './shape.js';
@@ -87,6 +88,8 @@ function gemma4Shape(config: ConfigReader, ofClass: Gemma4Class): Gemma4Shape {
     tiedHead: config.boolean('tie_word_embeddings', true),
     bias: { qkv: hasBias, output: hasBias, mlp: false },
     qkNorm: 'head',
+    // As narrow as a layer's input: factors of them would save nothing.
+    onlyWhenNamed: Object.values(inputLinears),
     norms: {
       attentionInput: 'input_layernorm',
       attentionOutput: 'post_attention_layernorm',

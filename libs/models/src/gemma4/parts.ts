@@ -6,7 +6,7 @@ import type { DecoderNames } from '../decoder-shape.js';
 import { streams, tokens } from '../decoder-streams.js';
 import { rootFactor } from '../gemma.js';
 import type { BlockDeclaration, HostTable } from '../layout.js';
-import { gemma4Program, inputLinears } from './layer.js';
+import { gemma4Program } from './layer.js';
 import { gemma4Streams, type Gemma4Shape, type LayerInputs } from './shape.js';
 
 /** Names beside the embedding's. */
@@ -19,15 +19,11 @@ const own = Object.freeze({
 /** What the family's chain has in place of a plain decoder's. */
 export function gemma4Parts(shape: Gemma4Shape, names: DecoderNames): ChainParts {
   const { layerInputs } = shape;
-  const narrow: readonly string[] = Object.values(inputLinears);
   return {
     program: (index) => gemma4Program(shape, index),
-    // As wide as a layer's input, factors of the others would save nothing.
-    treatment: (name) =>
-      narrow.includes(name)
-        ? { adapted: 'whenNamed', emulated: 'whenNamed' }
-        : { adapted: 'byDefault', emulated: 'byDefault' },
-    unread: unreadNames(shape, names),
+    ignored: strayNames(shape, names),
+    // Linears of the towers that clip are modules of their own, with the names of those here.
+    ...(names.within !== undefined && { targetsWithin: 'language_model' }),
     ...(layerInputs && {
       between: [inputsBlock(shape, layerInputs, names)],
       tables: [tableOf(shape, layerInputs, names)],
@@ -36,8 +32,8 @@ export function gemma4Parts(shape: Gemma4Shape, names: DecoderNames): ChainParts
 }
 
 /** What layers that share keys and values may have in checkpoints all the same. */
-function unreadNames({ layers }: Gemma4Shape, names: DecoderNames): readonly string[] {
-  const left = ['k_proj.weight', 'k_proj.bias', 'v_proj.weight', 'v_proj.bias', 'k_norm.weight'];
+function strayNames({ layers }: Gemma4Shape, names: DecoderNames): readonly string[] {
+  const left = ['k_proj.', 'v_proj.', 'k_norm.', 'v_norm.'];
   return layers.flatMap(({ keysAndValues }, index) =>
     typeof keysAndValues === 'object'
       ? left.map((name) => `${names.layers}.${index}.self_attn.${name}`)
