@@ -38,14 +38,23 @@ export const gemma4Unified = family(['Gemma4UnifiedForCausalLM'], (config) =>
 );
 
 /** The language model of Gemma 4 with images and sounds. */
-export const gemma4Wrapped = family(['Gemma4ForConditionalGeneration'], (config) =>
-  wrappedShape(config, 'gemma4_text', plain),
-);
+export const gemma4Wrapped = wrappedFamily('Gemma4ForConditionalGeneration', {
+  ...plain,
+  type: 'gemma4_text',
+});
 
 /** The language model of the 12B with images and sounds. */
-export const gemma4UnifiedWrapped = family(['Gemma4UnifiedForConditionalGeneration'], (config) =>
-  wrappedShape(config, 'gemma4_unified_text', unified),
-);
+export const gemma4UnifiedWrapped = wrappedFamily('Gemma4UnifiedForConditionalGeneration', {
+  ...unified,
+  type: 'gemma4_unified_text',
+});
+
+function wrappedFamily(
+  architecture: string,
+  ofClass: Gemma4Class & { readonly type: string },
+): DecoderFamily<Gemma4Shape> {
+  return family([architecture], (config) => wrappedShape(config, architecture, ofClass));
+}
 
 function family(
   architectures: readonly string[],
@@ -54,14 +63,24 @@ function family(
   return { name: 'gemma4', architectures, shape, parts: gemma4Parts };
 }
 
-function wrappedShape(config: ConfigReader, type: string, ofClass: Gemma4Class): Gemma4Shape {
+/** What loads such an adapter elsewhere, and what it does not change there. */
+function adapterNoticeOf(architecture: string): string {
+  return `note: the adapter has the module paths of ${architecture} (model.language_model.layers…), as which transformers and vLLM open this folder; loaded onto a class of text alone, it may change nothing`;
+}
+
+function wrappedShape(
+  config: ConfigReader,
+  architecture: string,
+  ofClass: Gemma4Class & { readonly type: string },
+): Gemma4Shape {
   refuseQuantization(config);
   if (!isObject(config.get('text_config'))) throw config.invalid('text_config', 'an object');
   const text = config.nested('text_config');
-  text.only('model_type', [type]);
+  text.only('model_type', [ofClass.type]);
   return {
     ...gemma4Shape(text, ofClass),
     ...wrappedNames,
+    adapterNotice: adapterNoticeOf(architecture),
     tiedHead: config.boolean('tie_word_embeddings', true),
   };
 }

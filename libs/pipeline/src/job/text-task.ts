@@ -21,7 +21,8 @@ const plainText: JobTask<TextRows> = Object.freeze({
   inferenceBytes: prefillBytes,
   sources: () => [],
   planned: (job: Job<TextRows>) => job,
-  bring: (job: Job<TextRows>) => Promise.resolve(lookingUp(job)),
+  bring: (job: Job<TextRows>, { reads }: JobEnvironment) =>
+    Promise.resolve(reads === 'none' ? job : lookingUp(job)),
   keptBytes: () => 0,
 });
 
