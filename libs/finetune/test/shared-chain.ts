@@ -10,7 +10,10 @@ function source(): Program {
   const x = block.input('hidden', width, rows);
   const project = (name: string, outFeatures: number) => linear(block, x, { name, outFeatures });
   const [q, keys, values] = [project('q', width), project('k', 4), project('v', 4)];
-  const seen = attention(block, { q, k: keys, v: values, ...heads });
+  const seen = attention(block, {
+    ...{ q, k: keys, v: values, ...heads },
+    cache: { name: 'keys', isWritten: true },
+  });
   return block.build({ hidden: add(block, x, seen), keys, values });
 }
 
@@ -20,7 +23,8 @@ function reader(): Program {
   const x = block.input('hidden', width, rows);
   const [k, v] = [block.input('keys', 4, rows), block.input('values', 4, rows)];
   const q = linear(block, x, { name: 'q', outFeatures: width });
-  const seen = attention(block, { q, k, v, ...heads });
+  const cache = { name: 'keys', isWritten: false };
+  const seen = attention(block, { q, k, v, ...heads, cache });
   return block.build({ hidden: add(block, x, seen) });
 }
 
