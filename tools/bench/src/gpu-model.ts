@@ -18,7 +18,7 @@ const patternElements = 2 ** 20;
 /** A model of random weights that are made where they are read: nothing on disk. */
 export interface SyntheticModel {
   readonly layout: ModelLayout;
-  /** Of the first block that has any. */
+  /** Those that are emulated, of the first block that has any. */
   readonly firstLinears: readonly ModelLinear[];
   readonly original: LayerSource;
   /** Rank of a linear layer's factors, before padding. */
@@ -70,10 +70,11 @@ export function syntheticWeights(
     read,
   };
   const overlays = factorOverlays(layout, { read, paddedRankOf });
-  const { block: first } = at(layout.linears, 0);
+  const emulated = layout.linears.filter(isEmulated);
+  const { block: first } = at(emulated, 0);
   return {
     layout,
-    firstLinears: layout.linears.filter(({ block }) => block === first),
+    firstLinears: emulated.filter(({ block }) => block === first),
     original,
     rankOf,
     emulator: overlaySource(original, overlays),

@@ -15,6 +15,9 @@ describe.each([
   ['llama-3.1-8b', 8_030_261_248],
   ['mistral-small-24b', 23_572_403_200],
   ['gemma-3-12b', 11_766_034_176],
+  ['gemma-4-31b', 30_697_345_340],
+  // Without the table of its layers' inputs, which stays on the host.
+  ['gemma-4-e4b', 4_644_441_130],
 ])('%s', (shape, parameters) => {
   it('has as many parameters as the published model', () => {
     expect(gpuShapes.has(shape)).toBe(true);

@@ -3,6 +3,7 @@ import type { GenerationSource } from '@emloc/finetune';
 import type { Batch, BatchShape, RowSource } from '@emloc/models';
 
 import { TextRows } from './text-rows.js';
+import type { TextTables } from './text-tables.js';
 
 /** Row layout of everything that has a row a token. */
 const tokens = 'tokens';
@@ -49,12 +50,9 @@ export class Prompts implements GenerationSource {
 /** Prompts of text alone. */
 export class TextPrompts extends Prompts {
   /** @param ids of each prompt, at least one */
-  constructor(ids: readonly Int32Array[]) {
-    super(
-      new TextRows(
-        ids.map((each) => ({ ids: each, trained: new Uint8Array(each.length), line: 0 })),
-      ),
-    );
+  constructor(ids: readonly Int32Array[], tables?: TextTables) {
+    const rows = ids.map((each) => ({ ids: each, trained: new Uint8Array(each.length), line: 0 }));
+    super(new TextRows(rows, null, tables));
   }
 }
 
