@@ -1,3 +1,5 @@
+import { at } from '@emloc/checked';
+
 import { CheckpointError, quoted } from './errors.js';
 import type { LinearModules, LoraAdapter } from './lora-adapter.js';
 import { parseLayerNumbers, type LayerNumbers } from './peft-patterns.js';
@@ -123,8 +125,8 @@ export function targetExpressionOf(
     .filter((target) => target.includes('.'))
     .map((path) => escaped(path.slice(path.indexOf(start) + start.length)));
   const choices = [...(names.length > 0 ? [`.*\\.(${names.join('|')})`] : []), ...whole];
-  const [only = '', ...others] = choices;
-  return `.*${escaped(start)}${others.length > 0 ? `(${choices.join('|')})` : only}`;
+  const either = choices.length === 1 ? at(choices, 0) : `(${choices.join('|')})`;
+  return `.*${escaped(start)}${either}`;
 }
 
 function escaped(name: string): string {

@@ -17,7 +17,7 @@ export interface ChainParts {
   readonly program?: (index: number) => Program;
   /** Default: none. */
   readonly tables?: readonly HostTable[];
-  /** Prefixes of further tensors that the class which opens the folder leaves out. Default: none. */
+  /** Prefixes of further tensors that the class of the folder leaves out. Default: none. */
   readonly ignored?: readonly string[];
   /** See ModelLayout.others. */
   readonly targetsWithin?: string;

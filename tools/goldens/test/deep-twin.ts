@@ -96,7 +96,7 @@ function repeated(
     start += data.length;
   };
   const addParted = (name: string, entry: Entry, data: Buffer): void => {
-    const [rows = 0, columns = 0] = entry.shape;
+    const [rows, columns] = [at(entry.shape, 0), at(entry.shape, 1)];
     const times = layers / count;
     const isTable = name.includes('embed_tokens');
     const rowBytes = isTable ? data.length / rows : data.length;
