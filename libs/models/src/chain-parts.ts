@@ -1,6 +1,6 @@
 import type { Program, ProgramBuilder } from '@emloc/autograd';
 
-import type { BlockDeclaration, HostTable } from './layout.js';
+import type { BlockDeclaration, HostTable, ModelLayout } from './layout.js';
 
 type Value = ReturnType<ProgramBuilder['value']>;
 
@@ -19,6 +19,7 @@ export interface ChainParts {
   readonly tables?: readonly HostTable[];
   /** Prefixes of further tensors that the class of the folder leaves out. Default: none. */
   readonly ignored?: readonly string[];
-  /** See ModelLayout.others. */
+  /** See ModelLayout.others, this and what follows. */
+  readonly denied?: ModelLayout['others']['denied'];
   readonly targetsWithin?: string;
 }

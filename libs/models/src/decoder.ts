@@ -53,6 +53,7 @@ export function decoderChain(
       repeated: tiedHead ? [`${names.head}.weight`] : [],
       within: names.within ?? null,
       ignored: [...shape.ignored, ...(parts.ignored ?? [])],
+      denied: parts.denied,
       targetsWithin: parts.targetsWithin,
     },
     tables,

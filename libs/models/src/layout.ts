@@ -81,6 +81,8 @@ interface OtherTensors {
   readonly within: string | null;
   /** Prefixes of tensors that the class which opens the checkpoint leaves out. Default: none. */
   readonly ignored?: readonly string[];
+  /** Tensors that belong to parts which a key of config.json leaves out. Default: none. */
+  readonly denied?: readonly { readonly tensor: string; readonly key: string }[];
   /**
    * Module in whose paths alone an adapter's target_modules are to be looked for, where others have
    * modules of the same names that PEFT refuses to adapt. Default: everywhere.

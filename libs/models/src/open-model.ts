@@ -62,6 +62,7 @@ export function modelFrom(
   { layout, notices, allowUnusedLayers }: FoundLayout & Required<OpenModelOptions>,
 ): Model {
   assertTensors(layout, checkpoint);
+  assertNotDenied(layout, checkpoint);
   const unused = unusedTensors(layout, checkpoint, { allowUnusedLayers });
   return {
     layout,
@@ -107,6 +108,15 @@ function namesIn({ tensors }: Checkpoint, { names }: ModelShape): DecoderNames {
     names.find(({ embedding }) => tensors.has(`${embedding}.weight`)) ??
     names.find(({ layers }) => all.some((name) => name.startsWith(`${layers}.`))) ??
     at(names, 0)
+  );
+}
+
+function assertNotDenied({ others }: ModelLayout, { tensors, folder }: Checkpoint): void {
+  const found = others.denied?.find(({ tensor }) => tensors.has(tensor));
+  if (!found) return;
+  throw new ModelError(
+    'MODEL_INVALID_CONFIG',
+    `the checkpoint in ${folder} has ${found.tensor}, of a part that config.json leaves out (${found.key})`,
   );
 }
 

@@ -290,6 +290,20 @@ describe('a checkpoint of Gemma 4', () => {
   });
 
   it.each([
+    ['hidden_size_per_layer_input', table],
+    ['enable_moe_block', 'model.layers.0.router.proj.weight'],
+  ])('is refused with a part that the config leaves out: %s', async (key, name) => {
+    const config = { architectures: [plain], ...text };
+    const refused = opened(config, { extra: [{ name, shape: [6, 48] }] }, () => Promise.resolve());
+    await expect(refused).rejects.toMatchObject({
+      code: 'MODEL_INVALID_CONFIG',
+      message: expect.stringContaining(
+        `has ${name}, of a part that config.json leaves out (${key})`,
+      ),
+    });
+  });
+
+  it.each([
     ['MODEL_TENSOR_MISSING', { without: [table] }],
     ['MODEL_TENSOR_MISMATCH', { shapes: { [table]: [60, 17] } }],
   ] as const)('is refused without its table as it should be: %s', async (code, changes) => {

@@ -22,6 +22,7 @@ export function gemma4Parts(shape: Gemma4Shape, names: DecoderNames): ChainParts
   return {
     program: (index) => gemma4Program(shape, index),
     ignored: strayNames(shape, names),
+    denied: deniedTensors(shape, names),
     // Linears of the towers that clip are modules of their own, with the names of those here.
     ...(names.within !== undefined && { targetsWithin: 'language_model' }),
     ...(layerInputs && {
@@ -39,6 +40,15 @@ function strayNames({ layers }: Gemma4Shape, names: DecoderNames): readonly stri
       ? left.map((name) => `${names.layers}.${index}.self_attn.${name}`)
       : [],
   );
+}
+
+/** Of parts that the config says are not there: without them the result would be another. */
+function deniedTensors({ layerInputs }: Gemma4Shape, names: DecoderNames) {
+  const table = `${parentOf(names.embedding)}.${own.table}.weight`;
+  return [
+    { tensor: `${names.layers}.0.router.proj.weight`, key: 'enable_moe_block' },
+    ...(layerInputs ? [] : [{ tensor: table, key: 'hidden_size_per_layer_input' }]),
+  ];
 }
 
 function tableOf(
