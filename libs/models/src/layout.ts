@@ -14,6 +14,8 @@ export interface PageTensor {
   readonly shape: readonly number[];
   /** In the checkpoint, where it is another one of as many elements. */
   readonly storedShape?: readonly number[];
+  /** On the device. Default: its compute dtype. */
+  readonly deviceDType?: 'float32';
 }
 
 /** Weights that move between disk, host and device as one. */

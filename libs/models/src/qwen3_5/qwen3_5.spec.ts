@@ -260,7 +260,7 @@ describe('a folder of Qwen3.5', () => {
     expect(layoutOf(config).adapterNotice).toEqual(expected);
   });
 
-  it('has each tensor in its own dtype', () =>
+  it('has each tensor in its own dtype, and what decays come of in float32 on the device', () =>
     opened(
       alone,
       {
@@ -275,6 +275,8 @@ describe('a folder of Qwen3.5', () => {
         expect(dtypes.get('linear_attn.in_proj_qkv.weight')).toBe('bfloat16');
         expect(dtypes.get('linear_attn.dt_bias')).toBe('bfloat16');
         expect(dtypes.get('linear_attn.A_log')).toBe('float32');
+        const kept = tensors.filter(({ deviceDType }) => deviceDType === 'float32');
+        expect(kept.map(({ name }) => name)).toEqual(['linear_attn.A_log', 'linear_attn.dt_bias']);
       },
     ));
 
