@@ -116,15 +116,19 @@ export function targetExpressionOf(
   within: string,
 ): string {
   const start = `${within}.`;
+  const adapted = [...paths];
+  // Of a module that is in it without others between, no dot comes before the name.
+  const isAnyDirect = adapted.some((path) => path.endsWith(`${start}${lastName(path)}`));
+  const between = isAnyDirect ? '(.*\\.)?' : '.*\\.';
   const inside = new Map(
     [...(linearModules ?? [])].filter(([path]) => `.${path}`.includes(`.${start}`)),
   );
-  const targets = targetModulesOf(paths, linearModules && inside);
+  const targets = targetModulesOf(adapted, linearModules && inside);
   const names = targets.filter((target) => !target.includes('.')).map(escaped);
   const whole = targets
     .filter((target) => target.includes('.'))
     .map((path) => escaped(path.slice(path.indexOf(start) + start.length)));
-  const choices = [...(names.length > 0 ? [`.*\\.(${names.join('|')})`] : []), ...whole];
+  const choices = [...(names.length > 0 ? [`${between}(${names.join('|')})`] : []), ...whole];
   const either = choices.length === 1 ? at(choices, 0) : `(${choices.join('|')})`;
   return `.*${escaped(start)}${either}`;
 }

@@ -462,9 +462,10 @@ describe('the expression that selects within a module', () => {
   const inside = ['q_proj', 'o_proj'].flatMap((name) =>
     [0, 1].map((layer) => `model.language_model.layers.${layer}.self_attn.${name}`),
   );
+  const direct = 'model.language_model.per_layer_model_projection';
   const outside = ['model.vision_tower.layers.0.self_attn.q_proj', 'model.embed_vision.q_proj'];
   const size = { inFeatures: 4, outFeatures: 4 };
-  const modules = new Map([...inside, ...outside].map((path) => [path, size]));
+  const modules = new Map([...inside, direct, ...outside].map((path) => [path, size]));
   const selected = (paths: readonly string[]): string[] => {
     const expression = targetExpressionOf(paths, modules, 'language_model');
     expect(expression.startsWith('.*language_model\\.')).toBe(true);
@@ -476,6 +477,8 @@ describe('the expression that selects within a module', () => {
     ['all of a name', inside.filter((path) => path.endsWith('q_proj'))],
     ['one', inside.slice(1, 2)],
     ['all of a name and one more', inside.slice(0, 3)],
+    ['one without modules between', [direct]],
+    ['that and all of a name', [...inside.slice(0, 2), direct]],
   ])('selects what is adapted and nothing outside: %s', (_, paths) => {
     expect(selected(paths)).toEqual(paths);
   });
