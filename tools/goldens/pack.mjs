@@ -6,9 +6,9 @@
  * operations alone golden.json and tensors.safetensors.
  *
  * Compressed by brotli: the length of a header (uint32, little endian), the header (JSON, the files
- * in order with their name and bytes, and from where on a file is bf16 values), the files. Values
- * come as two planes, first every exponent, then every sign with its mantissa: mantissas of random
- * weights are noise, exponents nearly a constant.
+ * in order with their name and bytes, and from where on a file is bf16 values, which lie behind
+ * others), the files. Values come as two planes, first every exponent, then every sign with its
+ * mantissa: mantissas of random weights are noise, exponents nearly a constant.
  */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -19,8 +19,8 @@ import { brotliCompressSync, constants } from 'node:zlib';
 const fixtures = fileURLToPath(new URL('../../libs/golden-models/fixtures/', import.meta.url));
 
 /**
- * @param {Readonly<Record<string, Uint8Array>>} files by name; NAME.safetensors is all bf16,
- *   tensors.safetensors float32, which stays as it is
+ * @param {Readonly<Record<string, Uint8Array>>} files by name; NAME.safetensors is bf16 but for
+ *   its first tensors, tensors.safetensors float32, which stay as they are
  * @returns {Uint8Array}
  */
 export function pack(files) {
@@ -54,14 +54,15 @@ function isBfloat16(name) {
   return name.endsWith('.safetensors') && name !== 'tensors.safetensors';
 }
 
-/** @param {Uint8Array} data @throws Error where a tensor is not bf16 */
+/** @param {Uint8Array} data @returns {number} where the last tensor ends that is not bf16 */
 function valuesFrom(data) {
   const bytes = Buffer.from(data);
   const end = 8 + Number(bytes.readBigUInt64LE());
   const header = JSON.parse(bytes.toString('utf8', 8, end));
-  for (const [name, { dtype }] of Object.entries(header))
-    if (name !== '__metadata__' && dtype !== 'BF16') throw new Error(`${name} is ${dtype}`);
-  return end;
+  const ends = Object.values(header).flatMap(({ dtype, data_offsets: offsets }) =>
+    dtype === undefined || dtype === 'BF16' ? [] : [offsets[1]],
+  );
+  return end + Math.max(0, ...ends);
 }
 
 /** @param {Uint8Array} values little-endian bf16: sign, 8 bits of exponent, 7 of mantissa */

@@ -7,6 +7,8 @@ export interface ParameterSpec {
   readonly shape: readonly number[];
   /** In checkpoints, where it is another one of as many elements. */
   readonly storedShape?: readonly number[];
+  /** On the device. Default: the compute dtype. */
+  readonly deviceDType?: 'float32';
 }
 
 /** A linear layer of a block, y = x Wᵀ (+ bias). */
@@ -110,15 +112,15 @@ export class ProgramBuilder {
     shape: readonly number[],
     storedShape: readonly number[] = shape,
   ): string {
-    if (this.#parameters.has(name)) throw new Error(`program: two parameters named ${name}`);
     if (elements(storedShape) !== elements(shape))
       throw new Error(`program: ${name} of [${shape.join()}] stored as [${storedShape.join()}]`);
     const stored = storedShape.join() === shape.join() ? {} : { storedShape: [...storedShape] };
-    this.#parameters.set(
-      name,
-      Object.freeze({ name, shape: Object.freeze([...shape]), ...stored }),
-    );
-    return name;
+    return this.#declare({ name, shape: Object.freeze([...shape]), ...stored });
+  }
+
+  /** Declares a tensor that is float32 on every device, and gives its name. */
+  float32Parameter(name: string, shape: readonly number[]): string {
+    return this.#declare({ name, shape: Object.freeze([...shape]), deviceDType: 'float32' });
   }
 
   /** Declares a linear that reads `x`, its weight and its bias. */
@@ -164,6 +166,13 @@ export class ProgramBuilder {
       states: Object.freeze([...this.#states]),
       logits: this.#logits,
     });
+  }
+
+  #declare(parameter: ParameterSpec): string {
+    const { name } = parameter;
+    if (this.#parameters.has(name)) throw new Error(`program: two parameters named ${name}`);
+    this.#parameters.set(name, Object.freeze(parameter));
+    return name;
   }
 }
 

@@ -14,6 +14,8 @@ interface PageTensor {
   readonly shape: readonly number[];
   /** In the checkpoint, where it is another one of as many elements. */
   readonly storedShape?: readonly number[];
+  /** On the device. Default: its compute dtype. */
+  readonly deviceDType?: 'float32';
 }
 
 /** Weights that move between disk, host and device as one. */
@@ -79,6 +81,8 @@ interface OtherTensors {
   readonly repeated: readonly string[];
   /** Prefix of the model's own names where the checkpoint has other models; null: it has none. */
   readonly within: string | null;
+  /** Prefixes of tensors that the class which opens the checkpoint leaves out. Default: none. */
+  readonly ignored?: readonly string[];
 }
 
 /** Everything the engines know of a model: a chain of blocks over named streams. */
@@ -94,6 +98,8 @@ export interface ModelLayout {
   readonly ropes: ReadonlyMap<string, { readonly spec: RopeSpec; readonly rows: string }>;
   readonly numbered: readonly NumberedBlocks[];
   readonly others: OtherTensors;
+  /** What whoever loads its adapters elsewhere should know, for people. Default: nothing. */
+  readonly adapterNotice?: string;
   /** null: its rows are no texts that it goes on with. */
   readonly text: TextLimits | null;
   /** null: no images are read. */
@@ -120,7 +126,7 @@ export interface BlockDeclaration {
 
 export interface LayoutDeclaration extends Pick<
   ModelLayout,
-  'family' | 'ropes' | 'numbered' | 'others' | 'text' | 'images' | 'diffusion'
+  'family' | 'ropes' | 'numbered' | 'others' | 'adapterNotice' | 'text' | 'images' | 'diffusion'
 > {
   readonly blocks: readonly BlockDeclaration[];
 }

@@ -13,6 +13,7 @@ import { olmo2 } from './olmo2/index.js';
 import { olmo3 } from './olmo3/index.js';
 import { phi3 } from './phi3/index.js';
 import { qwen2 } from './qwen2/index.js';
+import { qwen35, qwen35Wrapped } from './qwen3_5/index.js';
 import { qwen3 } from './qwen3/index.js';
 import { seedOss } from './seed-oss/index.js';
 import { smollm3 } from './smollm3/index.js';
@@ -34,6 +35,8 @@ export const decoders: readonly DecoderFamily[] = Object.freeze([
   phi3,
   qwen2,
   qwen3,
+  qwen35,
+  qwen35Wrapped,
   seedOss,
   smollm3,
 ]);

@@ -29,8 +29,8 @@ export interface GatedDeltaRuleShape extends Pick<
  */
 export function gatedDeltaRule(block: ProgramBuilder, shape: GatedDeltaRuleShape): Value {
   const { q, k, v, a, b, keyHeads, valueHeads } = shape;
-  const logDecay = block.parameter(shape.logDecay, [valueHeads]);
-  const offset = block.parameter(shape.offset, [valueHeads]);
+  const logDecay = block.float32Parameter(shape.logDecay, [valueHeads]);
+  const offset = block.float32Parameter(shape.offset, [valueHeads]);
   const out = block.value(v.width, v.rows);
   const inputs = [q, k, v, a, b];
   const state = [valueHeads, q.width / keyHeads, v.width / valueHeads];
