@@ -109,10 +109,9 @@ async function run(
     'activations',
     'places',
   );
+  const goesOn = states?.goesOn ?? false;
   const state = tensors && {
-    state: (index: number) => ({
-      ...{ values: at(tensors, index), places: at32, goesOn: states.goesOn },
-    }),
+    state: (index: number) => ({ values: at(tensors, index), places: at32, goesOn }),
   };
   const output = infer(program, { ...bindings, ...state }, fixture.inputs());
   const found = (await device.download(output)) as Float32Array;
