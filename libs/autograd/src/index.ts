@@ -11,6 +11,7 @@ export type {
   BlockBindings,
   LinearWeights,
   RopeTable,
+  StateCache,
 } from './bindings.js';
 export { type GradientPlan, outputsWithGradient, planGradients } from './gradient-plan.js';
 export {

@@ -1,7 +1,7 @@
 import { at } from '@emloc/checked';
 
 import { expectGradients, infer } from '../test/check-gradients.js';
-import { BlockFixture } from '../test/fixtures.js';
+import { BlockFixture, values } from '../test/fixtures.js';
 import { add } from './operations/add.js';
 import { causalConvolution } from './operations/causal-convolution.js';
 import { gatedActivation } from './operations/gated-activation.js';
@@ -79,6 +79,81 @@ describe('gradients agree with finite differences', () => {
   });
 });
 
+/** Rows of two sequences: what each has in turn, and where their states are. */
+const turns: readonly { readonly rows: readonly (readonly number[])[]; goesOn: boolean }[] = [
+  { rows: [[0, 1], [4]], goesOn: false },
+  { rows: [[2], [5]], goesOn: true },
+  { rows: [[3], [6]], goesOn: true },
+];
+const places: readonly number[] = [2, 0];
+
+/** Takes rows of x through a program, with or without states. */
+async function run(
+  program: Program,
+  x: Float32Array,
+  { lengths, states }: { lengths: readonly number[]; states?: StateTurn },
+): Promise<Float32Array> {
+  const offsets = lengths.reduce((sums, length) => [...sums, (sums.at(-1) ?? 0) + length], [0]);
+  const fixture = new BlockFixture(program, { adapted: [], layouts: { rows: offsets } });
+  fixture.host.set('x', x);
+  const { device } = fixture;
+  const bindings = fixture.bind(false);
+  const tensors = states?.values.map((held, index) => {
+    const { width: each } = at(program.states, index);
+    return fixture.upload(held, [held.length / each, each]);
+  });
+  const at32 = device.tensor(
+    { bytes: new Uint8Array(Int32Array.from(places).buffer), dtype: 'int32' },
+    [places.length],
+    'int32',
+    'activations',
+    'places',
+  );
+  const goesOn = states?.goesOn ?? false;
+  const state = tensors && {
+    state: (index: number) => ({ values: at(tensors, index), places: at32, goesOn }),
+  };
+  const output = infer(program, { ...bindings, ...state }, fixture.inputs());
+  const found = (await device.download(output)) as Float32Array;
+  for (const [index, tensor] of tensors?.entries() ?? [])
+    states?.values[index]?.set((await device.download(tensor)) as Float32Array);
+  output.dispose();
+  at32.dispose();
+  await fixture.close();
+  return found;
+}
+
+interface StateTurn {
+  /** By number; kept up to date. */
+  readonly values: readonly Float32Array[];
+  readonly goesOn: boolean;
+}
+
+describe('a delta net that goes on row by row', () => {
+  it('gives what it gives for whole sequences', async () => {
+    const program = deltaNet();
+    expect(program.states.map(({ width: each, dtype }) => [each, dtype])).toEqual([
+      [2 * 14, 'compute'],
+      [2 * 4 * 3, 'float32'],
+    ]);
+    const x = values(3, 7 * width, 1);
+    const whole = await run(program, x, { lengths: [4, 3] });
+    const rowOf = (from: Float32Array, row: number) =>
+      from.subarray(row * width, (row + 1) * width);
+    const states = program.states.map(({ width: each }) => new Float32Array(3 * each).fill(NaN));
+    for (const { rows, goesOn } of turns) {
+      const taken = rows.flat();
+      const part = Float32Array.from(taken.flatMap((row) => [...rowOf(x, row)]));
+      const lengths = rows.map(({ length }) => length);
+      const found = await run(program, part, { lengths, states: { values: states, goesOn } });
+      for (const [index, row] of taken.entries())
+        rowOf(found, index).forEach((value, i) =>
+          expect(value).toBeCloseTo(at(rowOf(whole, row), i), 5),
+        );
+    }
+  });
+});
+
 describe('a scalar parameter', () => {
   it('multiplies every element', async () => {
     const block = new ProgramBuilder();
@@ -88,10 +163,10 @@ describe('a scalar parameter', () => {
     });
     fixture.host.get('scalar')?.set([-2.5]);
     const output = infer(fixture.program, fixture.bind(false), fixture.inputs());
-    const values = await fixture.device.download(output);
+    const found = await fixture.device.download(output);
     const expected = fixture.host.get('x') ?? new Float32Array();
-    values.forEach((value, index) => expect(value).toBe(Math.fround(-2.5 * at(expected, index))));
-    expect(values).toHaveLength(expected.length);
+    found.forEach((value, index) => expect(value).toBe(Math.fround(-2.5 * at(expected, index))));
+    expect(found).toHaveLength(expected.length);
     output.dispose();
     await fixture.close();
   });

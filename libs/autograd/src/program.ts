@@ -36,6 +36,16 @@ export interface CacheSpec {
   readonly isWritten: boolean;
 }
 
+/** What an operation can leave of each sequence for later rows of it, whatever its length. */
+export interface StateSpec {
+  /** Elements of a sequence. */
+  readonly width: number;
+  /** 'compute' is the device's. */
+  readonly dtype: 'compute' | 'float32';
+  /** Row layout of its sequences. */
+  readonly rows: string;
+}
+
 /** What the logits of a block become before the softmax: cap · tanh(factor · logit / cap). */
 export interface LogitSpec {
   readonly vocabularySize: number;
@@ -58,6 +68,8 @@ export interface Program {
   readonly linears: readonly LinearSpec[];
   /** Of every attention that looks back only. */
   readonly caches: readonly CacheSpec[];
+  /** Of every operation that carries a state along its rows. */
+  readonly states: readonly StateSpec[];
   /** Null where it ends in no loss over tokens. */
   readonly logits: LogitSpec | null;
 }
@@ -79,6 +91,7 @@ export class ProgramBuilder {
   readonly #parameters = new Map<string, ParameterSpec>();
   readonly #linears: LinearSpec[] = [];
   readonly #caches: CacheSpec[] = [];
+  readonly #states: StateSpec[] = [];
   #logits: LogitSpec | null = null;
   /** The first linear that reads a value. */
   readonly #groups = new Map<number, string>();
@@ -130,6 +143,11 @@ export class ProgramBuilder {
     return this.#caches.push(Object.freeze(spec)) - 1;
   }
 
+  /** Declares what an operation can leave of each sequence, and gives its number. */
+  state(spec: StateSpec): number {
+    return this.#states.push(Object.freeze(spec)) - 1;
+  }
+
   /** Declares the logits that the block makes. */
   logits(spec: LogitSpec): void {
     this.#logits = Object.freeze(spec);
@@ -149,6 +167,7 @@ export class ProgramBuilder {
       parameters: Object.freeze([...this.#parameters.values()]),
       linears: Object.freeze([...this.#linears]),
       caches: Object.freeze([...this.#caches]),
+      states: Object.freeze([...this.#states]),
       logits: this.#logits,
     });
   }

@@ -1,5 +1,6 @@
 import type { ProgramBuilder } from '../program.js';
 import type { Value } from '../value.js';
+import { withState } from './carried-state.js';
 
 export interface CausalConvolutionShape {
   /** Name of the weight: (width, taps), stored as (width, 1, taps). */
@@ -7,7 +8,10 @@ export interface CausalConvolutionShape {
   readonly taps: number;
 }
 
-/** silu of a causal convolution of each channel, within each sequence. */
+/**
+ * silu of a causal convolution of each channel, within each sequence. What it carries along rows is
+ * the last taps − 1 of them.
+ */
 export function causalConvolution(
   block: ProgramBuilder,
   x: Value,
@@ -15,6 +19,11 @@ export function causalConvolution(
 ): Value {
   const weight = block.parameter(name, [x.width, taps], [x.width, 1, taps]);
   const out = block.value(x.width, x.rows);
+  const border = [taps - 1, x.width];
+  const stateIndex =
+    taps === 1
+      ? null
+      : block.state({ width: (taps - 1) * x.width, dtype: 'compute', rows: x.rows });
   block.add({
     name: 'causalConvolution',
     inputs: [x],
@@ -24,11 +33,16 @@ export function causalConvolution(
 
     forward(context) {
       const { bindings } = context;
-      bindings.device.kernels.causalConvolution({
+      const operands = {
         x: context.get(x),
         weight: bindings.parameter(weight),
         sequences: bindings.layout(x.rows),
         out: context.create(out),
+      };
+      withState(bindings, stateIndex, {
+        shape: border,
+        launch: ({ initial: initialRows, final: finalRows }) =>
+          bindings.device.kernels.causalConvolution({ ...operands, initialRows, finalRows }),
       });
     },
 

@@ -4,6 +4,7 @@ import { deltaChunks, type GatedDeltaRuleOptions, type Tensor } from '@emloc/dev
 import type { BlockBindings } from '../bindings.js';
 import type { ProgramBuilder } from '../program.js';
 import type { Value } from '../value.js';
+import { withState } from './carried-state.js';
 
 export interface GatedDeltaRuleShape extends Pick<
   GatedDeltaRuleOptions,
@@ -24,7 +25,7 @@ export interface GatedDeltaRuleShape extends Pick<
 
 /**
  * Linear attention by the gated delta rule (arXiv 2412.06464), decay = −exp(logDecay) · softplus(a
- * + offset) and strength = σ(b), within each sequence.
+ * + offset) and strength = σ(b), within each sequence. What it carries along rows is its state.
  */
 export function gatedDeltaRule(block: ProgramBuilder, shape: GatedDeltaRuleShape): Value {
   const { q, k, v, a, b, keyHeads, valueHeads } = shape;
@@ -33,6 +34,11 @@ export function gatedDeltaRule(block: ProgramBuilder, shape: GatedDeltaRuleShape
   const out = block.value(v.width, v.rows);
   const inputs = [q, k, v, a, b];
   const state = [valueHeads, q.width / keyHeads, v.width / valueHeads];
+  const stateIndex = block.state({
+    width: state.reduce((product, extent) => product * extent, 1),
+    dtype: 'float32',
+    rows: v.rows,
+  });
   block.add({
     name: 'gatedDeltaRule',
     inputs,
@@ -51,8 +57,12 @@ export function gatedDeltaRule(block: ProgramBuilder, shape: GatedDeltaRuleShape
         ? context.aux([deltaChunks(sequences), ...state], 'float32', 'gatedDeltaRule.states')
         : null;
       kernels.deltaGates({ ...gateOperands(context), decay, strength });
-      const operands = { ...operandsOf(context), decay, strength, states };
-      kernels.gatedDeltaRule({ ...operands, out: context.create(out) });
+      const gated = { ...operandsOf(context), decay, strength, states, out: context.create(out) };
+      withState(bindings, stateIndex, {
+        shape: state,
+        launch: ({ initial: initialState, final: finalState }) =>
+          kernels.gatedDeltaRule({ ...gated, initialState, finalState }),
+      });
     },
 
     backward(context) {

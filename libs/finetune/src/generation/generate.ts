@@ -8,13 +8,13 @@ import { DeviceBatch } from '../device-batch.js';
 import { FinetuneError } from '../errors.js';
 import { PassContext, type PagedModel } from '../paged-model.js';
 import { StreamState, visitBlock, type BlockVisit } from '../walk.js';
+import { finishedLogits, sampleToken, type Sampling } from './sampling.js';
 import {
   cachedSequences,
   CachePlaces,
-  KeyValueCache,
+  SequenceCache,
   type CachedSequence,
-} from './key-value-cache.js';
-import { finishedLogits, sampleToken, type Sampling } from './sampling.js';
+} from './sequence-cache.js';
 import { BlockInputs, cachedLayout, stepBlocks } from './steps.js';
 
 /** What is answered: rows of one sequence each, whose last position predicts. */
@@ -54,8 +54,8 @@ export interface GeneratedAnswer {
 }
 
 /**
- * Answers a group of prompts: one pass over the paged model for all prompts, whose keys and values
- * stay in a cache, then one for each further token of all answers that are not done. An answer
+ * Answers a group of prompts: one pass over the paged model for all prompts, whose keys, values and
+ * states stay in a cache, then one for each further token of all answers that are not done. An answer
  * depends on its prompt, its number and the sampling alone.
  * @returns answers by number of the prompt
  * @throws FinetuneError FINETUNE_NON_FINITE; OutOfBudgetError; the signal's reason when aborted
@@ -100,7 +100,7 @@ interface Answer {
 
 class Generation implements Disposable {
   readonly #answers: readonly Answer[];
-  readonly #cache: KeyValueCache;
+  readonly #cache: SequenceCache;
   readonly #pass: PassContext;
   /** Those blocks whose streams are not empty in a step. */
   readonly #stepBlocks: readonly Block[];
@@ -129,7 +129,7 @@ class Generation implements Disposable {
     this.#pass = new PassContext(model, [...shapes, { ...shape, layouts: longest }]);
     try {
       const total = capacities.reduce((sum, rowsOf) => sum + rowsOf, 0);
-      this.#cache = new KeyValueCache(device, layout, total);
+      this.#cache = new SequenceCache(device, layout, { rows: total, sequences: rows.length });
     } catch (error) {
       this.#pass.close();
       throw error;
@@ -272,7 +272,7 @@ class Generation implements Disposable {
     const { outputs, results } = visit.infer(
       {
         ...{ batch, adapter, wantsLogits: sampling.temperature > 0 },
-        cache: this.#cache.of(block, places),
+        ...this.#cache.of(block, places),
       },
       inputs.tensors,
     );

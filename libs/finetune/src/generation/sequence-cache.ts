@@ -1,10 +1,11 @@
-import type { AttentionCache, CacheSpec } from '@emloc/autograd';
+import type { AttentionCache, CacheSpec, StateCache } from '@emloc/autograd';
 import { at } from '@emloc/checked';
 import {
   bytesPerElement,
   type CacheLayout,
   type Device,
   type DeviceProfile,
+  type DType,
   type Tensor,
 } from '@emloc/device';
 import type { Block, ModelLayout } from '@emloc/models';
@@ -13,6 +14,8 @@ import { bytesOf } from '../paged-model.js';
 
 /** A sequence that goes on: rows `start` to `start + capacity` of every cache are its own. */
 export interface CachedSequence {
+  /** Its number, and the place of its states. */
+  readonly place: number;
   readonly start: number;
   readonly capacity: number;
   /** Rows that the caches have of it. */
@@ -22,22 +25,27 @@ export interface CachedSequence {
 /** Rows of the caches by sequence, one after another. */
 export function cachedSequences(capacities: readonly number[]): CachedSequence[] {
   let end = 0;
-  return capacities.map((capacity) => {
+  return capacities.map((capacity, place) => {
     const start = end;
     end += capacity;
-    return { start, capacity, length: 0 };
+    return { place, start, capacity, length: 0 };
   });
 }
 
-/** Device bytes of keys and values of one row, in all attentions of a model. */
-export function cacheRowBytes(
+/** Device bytes of keys, values and states of one sequence of so many rows, in a whole model. */
+export function cacheBytes(
   { blocks }: ModelLayout,
   { computeDType }: Pick<DeviceProfile, 'computeDType'>,
+  rows: number,
 ): number {
-  const written = blocks.flatMap(({ program }) => program.caches.filter((each) => each.isWritten));
-  const widths = written.map(({ width }) => width);
-  const elements = widths.reduce((sum, width) => sum + 2 * width, 0);
-  return elements * bytesPerElement[computeDType];
+  const programs = blocks.map(({ program }) => program);
+  const rowBytes = programs
+    .flatMap(({ caches }) => caches.filter(({ isWritten }) => isWritten))
+    .reduce((sum, { width }) => sum + 2 * width * bytesPerElement[computeDType], 0);
+  return programs
+    .flatMap(({ states }) => states)
+    .map(({ width, dtype }) => width * bytesPerElement[dtype === 'compute' ? computeDType : dtype])
+    .reduce((sum, bytes) => sum + bytes, rows * rowBytes);
 }
 
 /** Keys and values of an attention, or of all that share a cache. */
@@ -46,33 +54,48 @@ interface KeysAndValues {
   readonly values: Tensor;
 }
 
-/** Keys and values of all attentions of a model, for sequences that go on. */
-export class KeyValueCache {
+/** Keys and values of all attentions of a model, and all states, for sequences that go on. */
+export class SequenceCache {
   /** By block, then by attention. */
-  readonly #tensors: KeysAndValues[][] = [];
+  readonly #rows: KeysAndValues[][] = [];
   /** Those that attentions share, by name. */
   readonly #shared = new Map<string, KeysAndValues>();
+  /** By block, then by operation with a state. */
+  readonly #states: Tensor[][] = [];
   readonly #owned: Tensor[] = [];
 
   /** @throws OutOfBudgetError */
   constructor(
     private readonly device: Device,
     { blocks }: ModelLayout,
-    rows: number,
+    { rows, sequences }: { readonly rows: number; readonly sequences: number },
   ) {
+    const { computeDType } = device.profile;
     try {
-      for (const { name, program } of blocks)
-        this.#tensors.push(program.caches.map((spec) => this.#cache(spec, rows, name)));
+      for (const { name, program } of blocks) {
+        this.#rows.push(program.caches.map((spec) => this.#cache(spec, rows, name)));
+        this.#states.push(
+          program.states.map(({ width, dtype }) => {
+            const stored = dtype === 'compute' ? computeDType : dtype;
+            return this.#allocate([sequences, width], stored, `states of ${name}`);
+          }),
+        );
+      }
     } catch (error) {
       this.dispose();
       throw error;
     }
   }
 
-  /** What a block is bound to: the caches of its attentions. */
-  of({ index }: Block, { rows, layout }: Omit<AttentionCache, 'keys' | 'values'>) {
-    const caches = at(this.#tensors, index);
-    return (attention: number): AttentionCache => ({ ...at(caches, attention), rows, layout });
+  /** What a block is bound to: the caches of its attentions, and its states. */
+  of({ index }: Block, { rows, layout, places }: CachePlaces) {
+    const [caches, states] = [at(this.#rows, index), at(this.#states, index)];
+    return {
+      cache: (attention: number): AttentionCache => ({ ...at(caches, attention), rows, layout }),
+      state: (operation: number): StateCache => ({
+        ...{ values: at(states, operation), places, goesOn: layout !== null },
+      }),
+    };
   }
 
   dispose(): void {
@@ -84,18 +107,18 @@ export class KeyValueCache {
   }
 
   #cache({ width, name }: CacheSpec, rows: number, block: string): KeysAndValues {
+    const { computeDType } = this.device.profile;
     const known = name === undefined ? undefined : this.#shared.get(name);
     const made = known ?? {
-      keys: this.#allocate(rows, width, `keys of ${block}`),
-      values: this.#allocate(rows, width, `values of ${block}`),
+      keys: this.#allocate([rows, width], computeDType, `keys of ${block}`),
+      values: this.#allocate([rows, width], computeDType, `values of ${block}`),
     };
     if (name !== undefined) this.#shared.set(name, made);
     return made;
   }
 
-  #allocate(rows: number, width: number, label: string): Tensor {
-    const { computeDType } = this.device.profile;
-    const tensor = this.device.allocate([rows, width], computeDType, 'activations', label);
+  #allocate(shape: readonly number[], dtype: DType, label: string): Tensor {
+    const tensor = this.device.allocate(shape, dtype, 'activations', label);
     this.#owned.push(tensor);
     return tensor;
   }
@@ -105,6 +128,8 @@ export class KeyValueCache {
 export class CachePlaces {
   readonly rows: Tensor;
   readonly layout: CacheLayout | null;
+  /** int32, one a sequence: where its states are. */
+  readonly places: Tensor;
   readonly #owned: Tensor[] = [];
 
   /**
@@ -122,6 +147,7 @@ export class CachePlaces {
           Array.from({ length: lengths ? at(lengths, index) : 1 }, (_, i) => start + length + i),
         ),
       );
+      this.places = this.#integers(sequences.map(({ place }) => place));
       this.layout = lengths ? null : this.#layout(sequences);
     } catch (error) {
       this.dispose();

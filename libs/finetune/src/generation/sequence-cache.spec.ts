@@ -8,14 +8,15 @@ it('blocks that read what another one made have its cache, and take no memory of
   const device = openDevice();
   const layout = sharedLayout();
   const before = device.budget.inUseBytes;
-  const cache = new KeyValueCache(device, layout, 16);
+  const cache = new SequenceCache(device, layout, { rows: 16, sequences: 1 });
   const elementBytes = 4;
-  expect(cacheRowBytes(layout, device.profile)).toBe(2 * 4 * elementBytes);
-  expect(device.budget.inUseBytes - before).toBe(16 * cacheRowBytes(layout, device.profile));
+  const bytes = cacheBytes(layout, device.profile, 16);
+  expect(bytes).toBe(16 * 2 * 4 * elementBytes);
+  expect(device.budget.inUseBytes - before).toBe(bytes);
 
   const places = new CachePlaces(device, cachedSequences([16]), [3]);
   const [made, first, second] = [1, 2, 4].map((block) =>
-    cache.of(at(layout.blocks, block), places)(0),
+    cache.of(at(layout.blocks, block), places).cache(0),
   );
   expect(made?.keys).toBeDefined();
   for (const read of [first, second])
