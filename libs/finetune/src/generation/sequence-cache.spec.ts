@@ -2,7 +2,7 @@ import { at } from '@emloc/checked';
 
 import { sharedLayout } from '../../test/shared-chain.js';
 import { openDevice } from '../../test/toy-chain.js';
-import { cachedSequences, CachePlaces, cacheRowBytes, KeyValueCache } from './key-value-cache.js';
+import { cacheBytes, cachedSequences, CachePlaces, SequenceCache } from './sequence-cache.js';
 
 it('blocks that read what another one made have its cache, and take no memory of their own', async () => {
   const device = openDevice();
