@@ -9,6 +9,8 @@ export class TextTables {
   /** By stream. */
   readonly shapes: ReadonlyMap<string, ValueShape>;
   readonly #tables: readonly HostTable[];
+  /** What rows of sizes alone are, for all of them. */
+  #zeros = new Uint8Array();
 
   /** @param reader null: rows are nothing but sizes, for planning */
   constructor(
@@ -28,6 +30,11 @@ export class TextTables {
 
   #read(table: HostTable, ids: Int32Array): HostArray | Promise<HostArray> {
     if (this.reader) return this.reader.read(table, ids);
-    return { bytes: new Uint8Array(2 * table.width * ids.length), dtype: 'bfloat16' };
+    return { bytes: this.#blank(2 * table.width * ids.length), dtype: 'bfloat16' };
+  }
+
+  #blank(bytes: number): Uint8Array {
+    if (bytes > this.#zeros.byteLength) this.#zeros = new Uint8Array(bytes);
+    return this.#zeros.subarray(0, bytes);
   }
 }
