@@ -10,7 +10,8 @@ A recipe: `class` of transformers, its `config`, `seed`, and where needed: `sequ
 ("internlm2", "internlm3": the class is Llama's, the folder is written as those have it), `written` (what config.json
 has instead of what the class would write; `unwritten` keys are left out, "text_config.KEY" within it). `rename` gives tensors
 of the folder other prefixes; with it, `original` is what OUT/NAME-original-layout has written and unwritten, and there
-tensors keep the names that the class writes. The golden.json in OUT/NAME is for both. `images` (InternVL): how many tiles its one
+tensors keep the names that the class writes. The golden.json in OUT/NAME is for both. `float32` are ends of the names of tensors
+that are stored so, and `beside` tensors, by name with their shape, that the class does not read. `images` (InternVL): how many tiles its one
 sequence has; OUT/NAME-original-layout is then the layout of internvl.py.
 """
 
@@ -36,12 +37,14 @@ RECIPES = pathlib.Path(__file__).parent / "recipes"
 def set_random_weights(model, seed):
     """Values that show mistakes: logits of several units, norms around their neutral value, biases that are not 0."""
     generator = torch.Generator().manual_seed(seed)
-    # Gemma's norms multiply by 1 + w.
-    neutral = 0.0 if model.config.model_type.startswith("gemma") else 1.0
+    # Norms of Gemma 1 to 3 and Qwen3.5 multiply by 1 + w, but for the one of Qwen's delta nets.
+    offset = model.config.model_type.startswith(("gemma", "qwen3_5")) and "gemma4" not in model.config.model_type
     for name, parameter in model.named_parameters():
         noise = torch.randn(parameter.shape, generator=generator)
         if "norm" in name and parameter.dim() == 1:
-            values = neutral + 0.2 * noise
+            values = (0.0 if offset and ".linear_attn." not in name else 1.0) + 0.2 * noise
+        elif name.endswith(".A_log"):
+            values = noise
         elif parameter.dim() == 1:
             values = 0.1 * noise
         elif "embed" in name:
@@ -49,6 +52,9 @@ def set_random_weights(model, seed):
         else:
             values = 1.2 / math.sqrt(parameter[0].numel()) * noise
         parameter.data.copy_(values.to(torch.bfloat16).to(parameter.dtype))
+    for name, buffer in model.named_buffers():
+        if name.endswith(".layer_scalar"):
+            buffer.copy_((0.8 + 0.1 * torch.randn(1, generator=generator)).to(torch.bfloat16))
 
 
 def create(recipe, layers):
@@ -81,11 +87,21 @@ def write(model, recipe, folder):
         if part in config:
             config[part]["dtype"] = "bfloat16"
     renamed = {rename(name, recipe.get("rename", {})): tensor for name, tensor in tensors.items()}
+    renamed |= beside(recipe)
+    for name in renamed:
+        if name.endswith(tuple(recipe.get("float32", []))):
+            renamed[name] = renamed[name].float()
     write_folder(folder, config, renamed, recipe)
     if "images" in recipe:
         write_folder(folder.with_name(folder.name + ORIGINAL), *internvl.to_original(config, tensors), {})
     if "original" in recipe:
         write_folder(folder.with_name(folder.name + ORIGINAL), config, tensors, recipe["original"])
+
+
+def beside(recipe):
+    generator = torch.Generator().manual_seed(recipe["seed"] + 2)
+    shapes = recipe.get("beside", {})
+    return {name: torch.randn(shape, generator=generator).to(torch.bfloat16) for name, shape in shapes.items()}
 
 
 def rename(name, prefixes):
@@ -121,7 +137,7 @@ def load(folder):
     linears = {
         path: [(module, torch.arange(module.out_features))]
         for path, module in model.named_modules()
-        if isinstance(module, torch.nn.Linear) and ".layers." in path and "vision" not in path
+        if isinstance(module, torch.nn.Linear) and ".layers." in path and "vis" not in path and "audio" not in path
     }
     return model.eval(), linears
 

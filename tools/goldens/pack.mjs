@@ -2,12 +2,13 @@
  * `node tools/goldens/pack.mjs FOLDER...` makes a fixture NAME.golden.br of each golden folder:
  * config.json, golden.json, model.safetensors and, in a folder of their own, pixels.safetensors of
  * models with images in one file, which @emloc/golden-models unpacks. Of models that make images,
- * in a folder of their own, too, every JSON and safetensors file with the folder that it is in.
+ * in a folder of their own, too, every JSON and safetensors file with the folder that it is in; of
+ * operations alone golden.json and tensors.safetensors.
  *
  * Compressed by brotli: the length of a header (uint32, little endian), the header (JSON, the files
- * in order with their name and bytes, and from where on a file is bf16 values), the files. Values
- * come as two planes, first every exponent, then every sign with its mantissa: mantissas of random
- * weights are noise, exponents nearly a constant.
+ * in order with their name and bytes, and from where on a file is bf16 values, which lie behind
+ * others), the files. Values come as two planes, first every exponent, then every sign with its
+ * mantissa: mantissas of random weights are noise, exponents nearly a constant.
  */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -18,8 +19,8 @@ import { brotliCompressSync, constants } from 'node:zlib';
 const fixtures = fileURLToPath(new URL('../../libs/golden-models/fixtures/', import.meta.url));
 
 /**
- * @param {Readonly<Record<string, Uint8Array>>} files by name; NAME.safetensors is all bf16,
- *   tensors.safetensors float32, which stays as it is
+ * @param {Readonly<Record<string, Uint8Array>>} files by name; NAME.safetensors is bf16 but for
+ *   its first tensors, tensors.safetensors float32, which stay as they are
  * @returns {Uint8Array}
  */
 export function pack(files) {
@@ -53,14 +54,15 @@ function isBfloat16(name) {
   return name.endsWith('.safetensors') && name !== 'tensors.safetensors';
 }
 
-/** @param {Uint8Array} data @throws Error where a tensor is not bf16 */
+/** @param {Uint8Array} data @returns {number} where the last tensor ends that is not bf16 */
 function valuesFrom(data) {
   const bytes = Buffer.from(data);
   const end = 8 + Number(bytes.readBigUInt64LE());
   const header = JSON.parse(bytes.toString('utf8', 8, end));
-  for (const [name, { dtype }] of Object.entries(header))
-    if (name !== '__metadata__' && dtype !== 'BF16') throw new Error(`${name} is ${dtype}`);
-  return end;
+  const ends = Object.values(header).flatMap(({ dtype, data_offsets: offsets }) =>
+    dtype === undefined || dtype === 'BF16' ? [] : [offsets[1]],
+  );
+  return end + Math.max(0, ...ends);
 }
 
 /** @param {Uint8Array} values little-endian bf16: sign, 8 bits of exponent, 7 of mantissa */
@@ -77,7 +79,7 @@ function toPlanes(values) {
 
 /** @param {string} folder; what NAME-original-layout lacks is in NAME beside it */
 function filesOf(folder) {
-  if (existsSync(join(folder, 'transformer'))) return allFilesOf(folder);
+  if (existsSync(join(folder, 'tensors.safetensors'))) return allFilesOf(folder);
   const beside = folder.replace(/-original-layout\/?$/, '');
   const found = ['config.json', 'golden.json', 'model.safetensors', 'pixels.safetensors'].flatMap(
     (name) => {
@@ -90,7 +92,7 @@ function filesOf(folder) {
   return Object.fromEntries(found);
 }
 
-/** @param {string} folder of several models */
+/** @param {string} folder of several models, or of operations */
 function allFilesOf(folder) {
   const names = readdirSync(folder, { recursive: true, encoding: 'utf8' });
   const kept = names.filter((name) => /\.(json|safetensors)$/.test(name)).sort();
@@ -99,7 +101,8 @@ function allFilesOf(folder) {
 
 /** @param {Readonly<Record<string, Uint8Array>>} files the folder within the fixtures */
 function placeOf(files) {
-  if ('tensors.safetensors' in files) return join(fixtures, 'diffusion');
+  if ('tensors.safetensors' in files)
+    return join(fixtures, 'transformer/config.json' in files ? 'diffusion' : 'operations');
   return 'pixels.safetensors' in files ? join(fixtures, 'images') : fixtures;
 }
 

@@ -99,6 +99,8 @@ class BackwardRun implements BackwardContext, Disposable {
   #index = 0;
   /** Gradients of the present operation's outputs. */
   readonly #dOuts = new Map<number, Tensor>();
+  /** Gradients of values that others have given one before. */
+  readonly #addends: { readonly value: Value; readonly gradient: Tensor }[] = [];
   /** The present operation's outputs once more. */
   readonly #restored = new Map<number, Tensor>();
 
@@ -113,8 +115,20 @@ class BackwardRun implements BackwardContext, Disposable {
       this.#inputs.set(id, required(inputs.get(stream), `input stream ${stream}`));
     for (const [stream, { id }] of program.outputs) {
       const gradient = gradients.get(stream);
-      if (gradient) this.#gradients.set(id, gradient);
+      if (gradient) this.#takeOver(id, gradient);
     }
+  }
+
+  /** The gradient of an output stream; several streams may have one value. */
+  #takeOver(id: number, gradient: Tensor): void {
+    const existing = this.#gradients.get(id);
+    if (!existing) {
+      this.#gradients.set(id, gradient);
+      return;
+    }
+    const value = at(this.saved.program.values, id);
+    using x = gradient;
+    this.bindings.device.kernels.add({ x, out: this.#own(value, existing) });
   }
 
   run(): ReadonlyMap<string, Tensor> {
@@ -129,6 +143,7 @@ class BackwardRun implements BackwardContext, Disposable {
 
   [Symbol.dispose](): void {
     for (const gradient of this.#gradients.values()) gradient.dispose();
+    for (const { gradient } of this.#addends) gradient.dispose();
     for (const waiters of this.#waiting.values()) waiters[Symbol.dispose]();
     for (const tensor of this.#restored.values()) tensor.dispose();
     this.saved.dispose();
@@ -177,12 +192,19 @@ class BackwardRun implements BackwardContext, Disposable {
 
   own(values: readonly Value[]): readonly Tensor[] {
     return values.map((value) => {
-      if (this.#gradients.has(value.id))
-        throw new Error(`autograd: value ${value.id} must have no other user`);
       const gradient = this.#allocate(value, `gradient ${value.id}`);
-      this.#gradients.set(value.id, gradient);
+      if (this.#gradients.has(value.id)) this.#addends.push({ value, gradient });
+      else this.#gradients.set(value.id, gradient);
       return gradient;
     });
+  }
+
+  /** Adds what an operation wrote for values that had a gradient already. */
+  #addUp(): void {
+    for (const { value, gradient } of this.#addends.splice(0)) {
+      using x = gradient;
+      this.passThrough(value, x);
+    }
   }
 
   passThrough(value: Value, tensor: Tensor): void {
@@ -248,6 +270,7 @@ class BackwardRun implements BackwardContext, Disposable {
     if (this.#dOuts.size === 0 && !operation.isLoss) return;
     if (!hasRows(this.bindings, operation)) return;
     operation.backward(this);
+    this.#addUp();
     for (const output of operation.outputs) this.#serve(output);
   }
 
@@ -314,13 +337,14 @@ class BackwardRun implements BackwardContext, Disposable {
     return this.#alive.get(value.id) ?? null;
   }
 
+  /** Operations may write more gradients than are wanted. */
   #takeInputGradients(): ReadonlyMap<string, Tensor> {
     const taken = new Map<string, Tensor>();
-    for (const [stream, { id }] of this.saved.program.inputs) {
-      const gradient = this.#gradients.get(id);
-      if (!gradient) continue;
+    for (const [stream, value] of this.saved.program.inputs) {
+      const gradient = this.#gradients.get(value.id);
+      if (!gradient || !this.needsGradient(value)) continue;
       taken.set(stream, gradient);
-      this.#gradients.delete(id);
+      this.#gradients.delete(value.id);
     }
     return taken;
   }

@@ -55,6 +55,16 @@ export interface AttentionCache {
   readonly layout: CacheLayout | null;
 }
 
+/** Where an operation leaves what it carries along rows, for later rows of the same sequences. */
+export interface StateCache {
+  /** (places, width), a row a sequence */
+  readonly values: Tensor;
+  /** int32 (S): the places of this run's sequences. */
+  readonly places: Tensor;
+  /** Whether the rows go on from what is there; else they are whole sequences. */
+  readonly goesOn: boolean;
+}
+
 /**
  * What a program's names stand for during one run. A pullback keeps none of it: forward and
  * backward are each handed bindings, so weights may leave the device in between.
@@ -72,6 +82,8 @@ export interface BlockBindings {
   rope(table: string): RopeTable;
   /** The cache of an attention, by its number among the program's `caches`; none: no cache. */
   readonly cache?: (index: number) => AttentionCache;
+  /** Likewise of an operation with a state, by its number among the program's `states`. */
+  readonly state?: (index: number) => StateCache;
   /** Whether a loss over tokens gives its logits, too: (M, vocabulary) in the compute dtype. */
   readonly wantsLogits?: boolean;
   /** Factor of the loss whose gradient a training forward takes; null: no gradient is taken. */

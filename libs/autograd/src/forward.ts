@@ -83,12 +83,10 @@ class ForwardRun implements ForwardContext, Disposable {
       this.#settleAuxiliary();
       for (const value of [...operation.inputs, ...operation.outputs]) this.#dropIfDead(value);
     }
-    for (const [stream, value] of this.program.outputs) {
-      const tensor = this.get(value);
-      this.#outputs.set(stream, tensor);
-      this.#alive.delete(value.id);
-      if (this.saved && this.#isKept(value)) this.saved.values.set(value.id, tensor.retain());
-    }
+    // A stream may be a value that another stream is, too, or that was read.
+    for (const [stream, value] of this.program.outputs)
+      this.#outputs.set(stream, this.get(value).retain());
+    for (const value of new Set(this.program.outputs.values())) this.#drop(value);
     this.#isDone = true;
     return { outputs: this.#outputs, results: this.#results };
   }
@@ -187,9 +185,12 @@ class ForwardRun implements ForwardContext, Disposable {
   }
 
   #dropIfDead(value: Value): void {
+    if (this.#lastUse.get(value.id) === this.#index) this.#drop(value);
+  }
+
+  #drop(value: Value): void {
     const tensor = this.#alive.get(value.id);
-    if (!tensor || this.#inputs.has(value.id) || this.#lastUse.get(value.id) !== this.#index)
-      return;
+    if (!tensor || this.#inputs.has(value.id)) return;
     this.#alive.delete(value.id);
     if (this.saved && this.#isKept(value)) this.saved.values.set(value.id, tensor);
     else tensor.dispose();

@@ -12,6 +12,7 @@ import {
   decoderBlock,
   joinedLinears,
   rows,
+  sharedKeys,
   twoLinears,
   type BlockOptions,
 } from '../test/fixtures.js';
@@ -24,6 +25,7 @@ const everything = ['q', 'k', 'v', 'o', 'gate', 'up', 'down'];
 describe('gradients agree with finite differences', () => {
   it.each<[string, () => Program, BlockOptions]>([
     ['two linears', twoLinears, { adapted: ['first', 'second'] }],
+    ['keys that two attentions read', sharedKeys, { adapted: ['k', 'q1', 'q2'] }],
     ['joined columns', joinedLinears, { adapted: ['left', 'right', 'out'] }],
     ['joined columns, one part adapted', joinedLinears, { adapted: ['right'] }],
     ['two linears, the first adapted', twoLinears, { adapted: ['first'] }],

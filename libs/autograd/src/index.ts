@@ -1,10 +1,17 @@
-export { type LinearSpec, type LogitSpec, type Program, ProgramBuilder } from './program.js';
+export {
+  type CacheSpec,
+  type LinearSpec,
+  type LogitSpec,
+  type Program,
+  ProgramBuilder,
+} from './program.js';
 export type {
   AdapterBinding,
   AttentionCache,
   BlockBindings,
   LinearWeights,
   RopeTable,
+  StateCache,
 } from './bindings.js';
 export { type GradientPlan, outputsWithGradient, planGradients } from './gradient-plan.js';
 export {
@@ -18,13 +25,16 @@ export { backwardBlock, type SavedBlock } from './backward.js';
 export { activation } from './operations/activation.js';
 export { add } from './operations/add.js';
 export { attention } from './operations/attention.js';
+export { causalConvolution } from './operations/causal-convolution.js';
 export { convolution } from './operations/convolution.js';
 export { embedding } from './operations/embedding.js';
 export { frozenLinear } from './operations/frozen-linear.js';
 export { gatedActivation } from './operations/gated-activation.js';
+export { gatedDeltaRule } from './operations/gated-delta-rule.js';
 export { groupNorm } from './operations/group-norm.js';
 export { groupRows } from './operations/group-rows.js';
 export { joinColumns } from './operations/join-columns.js';
+export { l2Norm } from './operations/l2-norm.js';
 export { layerNorm } from './operations/layer-norm.js';
 export { layerScale } from './operations/layer-scale.js';
 export { linear } from './operations/linear.js';
@@ -35,5 +45,6 @@ export { placeRows } from './operations/place-rows.js';
 export { rmsNorm } from './operations/rms-norm.js';
 export { rope } from './operations/rope.js';
 export { gatherRows, joinRows } from './operations/rows.js';
+export { scaleByParameter } from './operations/scale-by-parameter.js';
 export { scale } from './operations/scale.js';
 export { splitColumns } from './operations/split-columns.js';

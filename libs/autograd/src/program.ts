@@ -7,6 +7,8 @@ export interface ParameterSpec {
   readonly shape: readonly number[];
   /** In checkpoints, where it is another one of as many elements. */
   readonly storedShape?: readonly number[];
+  /** On the device. Default: the compute dtype. */
+  readonly deviceDType?: 'float32';
 }
 
 /** A linear layer of a block, y = x Wᵀ (+ bias). */
@@ -26,6 +28,20 @@ export interface LinearSpec {
 export interface CacheSpec {
   /** kvHeads · headDim */
   readonly width: number;
+  /** Row layout of its sequences. */
+  readonly rows: string;
+  /** A cache that attentions of several blocks share; absent: it has one of its own. */
+  readonly name?: string;
+  /** Whether it leaves them, or only reads what another attention left. */
+  readonly isWritten: boolean;
+}
+
+/** What an operation can leave of each sequence for later rows of it, whatever its length. */
+export interface StateSpec {
+  /** Elements of a sequence. */
+  readonly width: number;
+  /** 'compute' is the device's. */
+  readonly dtype: 'compute' | 'float32';
   /** Row layout of its sequences. */
   readonly rows: string;
 }
@@ -52,6 +68,8 @@ export interface Program {
   readonly linears: readonly LinearSpec[];
   /** Of every attention that looks back only. */
   readonly caches: readonly CacheSpec[];
+  /** Of every operation that carries a state along its rows. */
+  readonly states: readonly StateSpec[];
   /** Null where it ends in no loss over tokens. */
   readonly logits: LogitSpec | null;
 }
@@ -73,6 +91,7 @@ export class ProgramBuilder {
   readonly #parameters = new Map<string, ParameterSpec>();
   readonly #linears: LinearSpec[] = [];
   readonly #caches: CacheSpec[] = [];
+  readonly #states: StateSpec[] = [];
   #logits: LogitSpec | null = null;
   /** The first linear that reads a value. */
   readonly #groups = new Map<number, string>();
@@ -97,15 +116,15 @@ export class ProgramBuilder {
     shape: readonly number[],
     storedShape: readonly number[] = shape,
   ): string {
-    if (this.#parameters.has(name)) throw new Error(`program: two parameters named ${name}`);
     if (elements(storedShape) !== elements(shape))
       throw new Error(`program: ${name} of [${shape.join()}] stored as [${storedShape.join()}]`);
     const stored = storedShape.join() === shape.join() ? {} : { storedShape: [...storedShape] };
-    this.#parameters.set(
-      name,
-      Object.freeze({ name, shape: Object.freeze([...shape]), ...stored }),
-    );
-    return name;
+    return this.#declare({ name, shape: Object.freeze([...shape]), ...stored });
+  }
+
+  /** Declares a tensor that is float32 on every device, and gives its name. */
+  float32Parameter(name: string, shape: readonly number[]): string {
+    return this.#declare({ name, shape: Object.freeze([...shape]), deviceDType: 'float32' });
   }
 
   /** Declares a linear that reads `x`, its weight and its bias. */
@@ -122,6 +141,11 @@ export class ProgramBuilder {
   /** Declares what an attention can leave for later rows, and gives its number. */
   cache(spec: CacheSpec): number {
     return this.#caches.push(Object.freeze(spec)) - 1;
+  }
+
+  /** Declares what an operation can leave of each sequence, and gives its number. */
+  state(spec: StateSpec): number {
+    return this.#states.push(Object.freeze(spec)) - 1;
   }
 
   /** Declares the logits that the block makes. */
@@ -143,8 +167,16 @@ export class ProgramBuilder {
       parameters: Object.freeze([...this.#parameters.values()]),
       linears: Object.freeze([...this.#linears]),
       caches: Object.freeze([...this.#caches]),
+      states: Object.freeze([...this.#states]),
       logits: this.#logits,
     });
+  }
+
+  #declare(parameter: ParameterSpec): string {
+    const { name } = parameter;
+    if (this.#parameters.has(name)) throw new Error(`program: two parameters named ${name}`);
+    this.#parameters.set(name, Object.freeze(parameter));
+    return name;
   }
 }
 

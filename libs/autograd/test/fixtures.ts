@@ -56,6 +56,18 @@ export function joinedLinears(): Program {
   return block.build({ x: linear(block, joined, { name: 'out', outFeatures: width }) });
 }
 
+/** Two attentions over the same keys, which are the values, too. */
+export function sharedKeys(): Program {
+  const block = new ProgramBuilder();
+  const x = block.input('x', width, 'rows');
+  const k = linear(block, x, { name: 'k', outFeatures: 4 });
+  const attended = ['q1', 'q2'].map((name) => {
+    const q = linear(block, x, { name, outFeatures: width });
+    return attention(block, { q, k, v: k, heads: 2, kvHeads: 1, scale: 0.5 });
+  });
+  return block.build({ x: add(block, at(attended, 0), at(attended, 1)) });
+}
+
 type Value = ReturnType<ProgramBuilder['value']>;
 
 /** Smooth values without symmetry. */

@@ -1,4 +1,5 @@
 export { CheckpointError, quoted } from './errors.js';
+export { absenceOf } from './absent-modules.js';
 export { sameTensor } from './compare-tensors.js';
 export { assertFinite } from './finite.js';
 export { openSafetensors, type SafetensorsFile } from './safetensors-file.js';

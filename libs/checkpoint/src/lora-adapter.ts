@@ -1,3 +1,4 @@
+import { absenceOf } from './absent-modules.js';
 import { CheckpointError, quoted } from './errors.js';
 
 /** A (rank, in) and B (out, rank) of one linear layer, row-major. */
@@ -83,7 +84,7 @@ export function assertFitsModel(adapter: LoraAdapter, linearModules: LinearModul
     if (!linear)
       throw new CheckpointError(
         'CHECKPOINT_ADAPTER_MISMATCH',
-        `the adapter's layer ${quoted(path)} is no linear layer of this model`,
+        `the adapter's layer ${quoted(path)} is no linear layer of this model${absenceOf(path, linearModules)}`,
       );
     if (linear.inFeatures !== inFeatures || linear.outFeatures !== outFeatures) {
       throw new CheckpointError(

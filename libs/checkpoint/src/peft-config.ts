@@ -1,3 +1,5 @@
+import { at } from '@emloc/checked';
+
 import { CheckpointError, quoted } from './errors.js';
 import type { LinearModules, LoraAdapter } from './lora-adapter.js';
 import { parseLayerNumbers, type LayerNumbers } from './peft-patterns.js';
@@ -30,7 +32,8 @@ export function peftConfigText(
     baseModel,
     revision,
   }: {
-    targetModules: readonly string[];
+    /** A list of names, or an expression. */
+    targetModules: readonly string[] | string;
     baseModel: string | null;
     revision: string | null;
   },
@@ -101,6 +104,37 @@ export function targetModulesOf(
   return [
     ...new Set([...adapted].map((path) => (whole.get(lastName(path)) ? lastName(path) : path))),
   ].sort();
+}
+
+/**
+ * The same as a regular expression of PEFT's, which selects nothing outside a module of the model,
+ * whatever is called alike there.
+ */
+export function targetExpressionOf(
+  paths: Iterable<string>,
+  linearModules: LinearModules | undefined,
+  within: string,
+): string {
+  const start = `${within}.`;
+  const adapted = [...paths];
+  // Of a module that is in it without others between, no dot comes before the name.
+  const isAnyDirect = adapted.some((path) => path.endsWith(`${start}${lastName(path)}`));
+  const between = isAnyDirect ? '(.*\\.)?' : '.*\\.';
+  const inside = new Map(
+    [...(linearModules ?? [])].filter(([path]) => `.${path}`.includes(`.${start}`)),
+  );
+  const targets = targetModulesOf(adapted, linearModules && inside);
+  const names = targets.filter((target) => !target.includes('.')).map(escaped);
+  const whole = targets
+    .filter((target) => target.includes('.'))
+    .map((path) => escaped(path.slice(path.indexOf(start) + start.length)));
+  const choices = [...(names.length > 0 ? [`${between}(${names.join('|')})`] : []), ...whole];
+  const either = choices.length === 1 ? at(choices, 0) : `(${choices.join('|')})`;
+  return `.*${escaped(start)}${either}`;
+}
+
+function escaped(name: string): string {
+  return name.replaceAll('.', '\\.');
 }
 
 /** Keys that change nothing in what a finished adapter computes. */

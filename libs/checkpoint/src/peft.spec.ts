@@ -11,8 +11,8 @@ import {
 } from '../test/fixtures.js';
 import type { CheckpointErrorCode } from './errors.js';
 import { fromFloat32, toFloat32 } from './floats.js';
-import { adapterScale, type LoraAdapter } from './lora-adapter.js';
-import { targetModulesOf } from './peft-config.js';
+import { adapterScale, assertFitsModel, type LoraAdapter } from './lora-adapter.js';
+import { targetExpressionOf, targetModulesOf } from './peft-config.js';
 import { readPeftAdapter } from './read-peft.js';
 import { openSafetensors } from './safetensors-file.js';
 import { writePeftAdapter } from './write-peft.js';
@@ -456,4 +456,51 @@ describe('reading', () => {
         /adapter_config.json/,
       );
     }));
+});
+
+describe('the expression that selects within a module', () => {
+  const inside = ['q_proj', 'o_proj'].flatMap((name) =>
+    [0, 1].map((layer) => `model.language_model.layers.${layer}.self_attn.${name}`),
+  );
+  const direct = 'model.language_model.per_layer_model_projection';
+  const outside = ['model.vision_tower.layers.0.self_attn.q_proj', 'model.embed_vision.q_proj'];
+  const size = { inFeatures: 4, outFeatures: 4 };
+  const modules = new Map([...inside, direct, ...outside].map((path) => [path, size]));
+  const selected = (paths: readonly string[]): string[] => {
+    const expression = targetExpressionOf(paths, modules, 'language_model');
+    expect(expression.startsWith('.*language_model\\.')).toBe(true);
+    return [...modules.keys()].filter((path) => new RegExp(`^(?:${expression})$`).test(path));
+  };
+
+  it.each([
+    ['all', inside],
+    ['all of a name', inside.filter((path) => path.endsWith('q_proj'))],
+    ['one', inside.slice(1, 2)],
+    ['all of a name and one more', inside.slice(0, 3)],
+    ['one without modules between', [direct]],
+    ['that and all of a name', [...inside.slice(0, 2), direct]],
+  ])('selects what is adapted and nothing outside: %s', (_, paths) => {
+    expect(selected(paths)).toEqual(paths);
+  });
+});
+
+describe('a projection that a layer does not have', () => {
+  const size = { inFeatures: 4, outFeatures: 4 };
+  const layers = (names: readonly string[]) =>
+    new Map(names.map((name) => [`model.layers.3.self_attn.${name}`, size]));
+  const refused = (name: string, has: readonly string[]) => {
+    const [a, b] = [new Float32Array(4), new Float32Array(4)];
+    const [path = ''] = layers([name]).keys();
+    const adapter = tinyAdapter({ rank: 1, layers: new Map([[path, { a, b, ...size }]]) });
+    return () => assertFitsModel(adapter, layers(has));
+  };
+
+  it('is explained where keys are the values, or are another layer’s', () => {
+    expect(refused('v_proj', ['q_proj', 'k_proj', 'o_proj'])).toThrow(
+      'v_proj is no linear layer of this model: its keys and values are both what k_proj gives',
+    );
+    for (const name of ['k_proj', 'v_proj'])
+      expect(refused(name, ['q_proj', 'o_proj'])).toThrow('uses the keys and values of one before');
+    expect(refused('v_proj', ['qkv_proj'])).toThrow(/is no linear layer of this model$/);
+  });
 });

@@ -28,6 +28,25 @@ describe('names of a wrapper', () => {
     expect(knownName('language_model.lm_head.weight', () => true)).toBe('lm_head.weight');
   });
 
+  it.each([
+    ['model.layers.3.mlp.up_proj', 'model.language_model.layers.3.mlp.up_proj'],
+    ['model.layers.3.mlp.up_proj', 'language_model.model.layers.3.mlp.up_proj'],
+    ['model.embed_tokens.weight', 'model.language_model.embed_tokens.weight'],
+    ['model.norm.weight', 'model.language_model.norm.weight'],
+  ])('%s of the language model alone is %s within', (alone, within) => {
+    expect(knownName(alone, (each) => each === within)).toBe(within);
+    expect(knownName(within, (each) => each === alone)).toBe(alone);
+    for (const name of [alone, within]) {
+      const known = currentName(name);
+      expect(knownName(name, () => true)).toBe(known);
+    }
+  });
+
+  it('take no other head’s layers for those of the language model', () => {
+    const stored = 'model.language_model.layers.0.mlp.up_proj';
+    expect(knownName('mtp.layers.0.mlp.up_proj', (each) => each === stored)).toBeUndefined();
+  });
+
   it.each(['model.layers.0.mlp', 'language_modelling.model.x', 'vision_tower_2.x', 'output'])(
     'are not changed in %s',
     (name) => {

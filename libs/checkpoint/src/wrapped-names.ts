@@ -16,19 +16,38 @@ export function currentName(name: string): string {
 }
 
 /**
- * What something that may be named as in either version of a wrapper is called here; the name of
- * today is preferred where both are known. undefined: there is none.
+ * What something is called here that may be named as in either version of a wrapper, or as in the
+ * class of its language model alone; the wrapper's name of today is preferred to that of before,
+ * and the class that names it to the other one. undefined: there is none.
  */
 export function knownName(
   name: string,
   isKnown: (candidate: string) => boolean,
 ): string | undefined {
   const current = currentName(name);
-  const former = replaced(
-    current,
-    renamed.map(([before, after]) => [after, before]),
+  const other = nameInOtherClass(current);
+  return [current, ...(other === undefined ? [] : [other])]
+    .flatMap((each) => [each, formerName(each)])
+    .find(isKnown);
+}
+
+function formerName(current: string): string {
+  const former = renamed.map(([before, after]) => [after, before] as const);
+  return replaced(current, former) ?? current;
+}
+
+/** Of a decoder's parts: with the wrapper around it, or without it. */
+function nameInOtherClass(current: string): string | undefined {
+  return (
+    replaced(current, [['model.language_model', 'model']]) ??
+    replaced(
+      current,
+      ['layers', 'embed_tokens', 'norm', 'per_layer_model_projection'].map((part) => [
+        `model.${part}`,
+        `model.language_model.${part}`,
+      ]),
+    )
   );
-  return [current, former ?? current].find(isKnown);
 }
 
 function replaced(

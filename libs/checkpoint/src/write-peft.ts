@@ -15,6 +15,7 @@ import {
   adapterConfigName,
   adapterWeightsName,
   peftConfigText,
+  targetExpressionOf,
   targetModulesOf,
 } from './peft-config.js';
 import { loraTensorName } from './peft-names.js';
@@ -26,6 +27,11 @@ export interface WritePeftOptions extends AtomicOptions {
    * paths.
    */
   readonly linearModules?: LinearModules;
+  /**
+   * Module that all layers are in, where target_modules must select nothing outside it. Default:
+   * none.
+   */
+  readonly targetsWithin?: string;
 }
 
 /**
@@ -42,7 +48,12 @@ export async function writePeftAdapter(
 ): Promise<void> {
   assertAdapter(adapter);
   if (options.linearModules) assertFitsModel(adapter, options.linearModules);
-  const targetModules = targetModulesOf(adapter.layers.keys(), options.linearModules);
+  const { linearModules, targetsWithin } = options;
+  const paths = adapter.layers.keys();
+  const targetModules =
+    targetsWithin === undefined
+      ? targetModulesOf(paths, linearModules)
+      : targetExpressionOf(paths, linearModules, targetsWithin);
   const baseModel = publicName(adapter.baseModel);
   const revision = baseModel === null ? null : (adapter.baseRevision ?? null);
   const config = peftConfigText(adapter, { targetModules, baseModel, revision });

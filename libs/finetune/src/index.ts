@@ -21,6 +21,6 @@ export {
   type GenerationGroup,
   type GenerationSource,
 } from './generation/generate.js';
-export { cacheRowBytes } from './generation/key-value-cache.js';
+export { cacheBytes } from './generation/sequence-cache.js';
 export type { Sampling } from './generation/sampling.js';
 export { evaluate, type EvaluateOptions, type Scorer } from './evaluate.js';

@@ -1,5 +1,7 @@
+import { at } from '@emloc/checked';
+
 import { toyLayout } from '../test/toy-chain.js';
-import { initialAdapter, type LoraConfig } from './lora.js';
+import { adaptedLinears, initialAdapter, type LoraConfig } from './lora.js';
 
 const layout = toyLayout();
 const rank = 64;
@@ -38,4 +40,14 @@ describe('a fresh adapter', () => {
     const { a } = started('gaussian').layers.get(path) ?? {};
     expect(started('gaussian', 'layers\\.1\\.k').layers.get(path)?.a).toEqual(a);
   });
+});
+
+it('targets that no layer has are explained where keys are the values', () => {
+  const linear = at(layout.linears, 0);
+  const paths = ['q_proj', 'k_proj'].map((name) => `layers.5.self_attn.${name}`);
+  const other = { ...layout, linears: paths.map((path) => ({ ...linear, path })) };
+  expect(() => adaptedLinears(other, String.raw`.*\.v_proj`)).toThrow(
+    'layers.5.self_attn.v_proj: its keys and values are both what k_proj gives',
+  );
+  expect(() => adaptedLinears(other, 'x')).toThrow(/\(an example: layers\.5\.self_attn\.q_proj\)$/);
 });

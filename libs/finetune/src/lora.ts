@@ -1,4 +1,4 @@
-import type { LoraAdapter } from '@emloc/checkpoint';
+import { absenceOf, type LoraAdapter } from '@emloc/checkpoint';
 import { createRandom, fillNormal } from '@emloc/dataset';
 import { linearModules, type ModelLayout, type ModelLinear } from '@emloc/models';
 
@@ -35,10 +35,21 @@ export function adaptedLinears(
   if (adapted.size === 0) {
     throw new FinetuneError(
       'FINETUNE_INVALID_OPTION',
-      `targets ${JSON.stringify(targets)} match no linear layer (an example: ${layout.linears.at(0)?.path ?? ''})`,
+      `targets ${JSON.stringify(targets)} match no linear layer (an example: ${layout.linears.at(0)?.path ?? ''})${pattern ? absentMatch(layout, pattern) : ''}`,
     );
   }
   return adapted;
+}
+
+/** Why the first projection that a pattern names and the model does not have is not there. */
+function absentMatch(layout: ModelLayout, pattern: RegExp): string {
+  const modules = linearModules(layout);
+  const named = [...modules.keys()]
+    .filter((path) => path.endsWith('.q_proj'))
+    .flatMap((path) => ['k_proj', 'v_proj'].map((name) => path.replace(/q_proj$/, name)))
+    .filter((path) => !modules.has(path) && pattern.test(path));
+  const [first] = named;
+  return first === undefined ? '' : `; ${first}${absenceOf(first, modules)}`;
 }
 
 /**

@@ -4,6 +4,7 @@ import {
   type AttentionCache,
   type BlockBindings,
   type BlockOutcome,
+  type StateCache,
   type Streams,
 } from '@emloc/autograd';
 import { at } from '@emloc/checked';
@@ -86,6 +87,8 @@ export interface Binding {
   readonly onLinear?: (linear: string, x: Tensor, y: Tensor) => void;
   /** Of the block's attentions, by number. */
   readonly cache?: (index: number) => AttentionCache;
+  /** Of the block's operations with a state, by number. */
+  readonly state?: (index: number) => StateCache;
   readonly wantsLogits?: boolean;
 }
 

@@ -27,9 +27,10 @@ export function goldenModules(
   const known = [...golden.lora.gradients.keys()];
   const isFused = linears.some(({ path }) => path.endsWith('.attention.wqkv'));
   const llm = isFused ? 'internlm2' : 'other';
-  return linears.map((linear): GoldenModules => {
-    if (known.includes(linear.path) || config['model_type'] !== 'internvl_chat')
-      return { linear, paths: [linear.path], rows: null };
+  const isInternvl = config['model_type'] === 'internvl_chat';
+  const adapted = linears.filter(({ path }) => isInternvl || known.includes(path));
+  return adapted.map((linear): GoldenModules => {
+    if (known.includes(linear.path)) return { linear, paths: [linear.path], rows: null };
     const paths = known.filter((path) => originalPath(path, llm) === linear.path);
     return { linear, paths, rows: paths.length > 1 ? partRows(linear, config) : null };
   });

@@ -2,7 +2,7 @@ import { at, required } from '@emloc/checked';
 import { openSafetensors, toFloat32 } from '@emloc/checkpoint';
 import type { EncodedRow, RowImage } from '@emloc/dataset';
 import type { ImageLimits, ModelLayout } from '@emloc/models';
-import { ImageSet, patchRows, TextRows, type TileValues } from '@emloc/tasks';
+import { ImageSet, patchRows, TextRows, type TextTables, type TileValues } from '@emloc/tasks';
 
 import type { Golden, GoldenSequence } from './golden.js';
 
@@ -75,8 +75,12 @@ export function rowOf({ ids, labels }: Pick<GoldenSequence, 'ids' | 'labels'>): 
 }
 
 /** Rows of a golden: texts whose image tokens take its tiles, one after another over all rows. */
-export function goldenRows(rows: readonly EncodedRow[], tiles: GoldenTiles | null): TextRows {
-  if (!tiles) return new TextRows(rows);
+export function goldenRows(
+  rows: readonly EncodedRow[],
+  tiles: GoldenTiles | null,
+  tables?: TextTables,
+): TextRows {
+  if (!tiles) return new TextRows(rows, null, tables);
   const { images: limits, patches } = tiles;
   const size = 3 * limits.tileSize ** 2;
   const shown = rows.map((row, index) => ({ ...row, images: imagesIn(row, index, tiles) }));

@@ -9,8 +9,8 @@ import {
   inferenceOrder,
   type PagedModel,
 } from '@emloc/finetune';
-import { imageStreams } from '@emloc/models';
-import { evaluateText, type TextRows } from '@emloc/tasks';
+import { imageStreams, type TableReader } from '@emloc/models';
+import { evaluateText, TextTables, type TextRows } from '@emloc/tasks';
 
 import type { Measured, MeasuredGradients } from './compare.js';
 import { goldenGradients, goldenModules, loraOn } from './golden-lora.js';
@@ -20,6 +20,8 @@ import type { Golden, GoldenSequence } from './golden.js';
 /** What is measured, and with what. */
 interface Measurement {
   readonly model: PagedModel;
+  /** Those that stay on the host. */
+  readonly tables: TableReader;
   readonly golden: Golden;
   /** config.json */
   readonly config: Readonly<Record<string, unknown>>;
@@ -30,11 +32,12 @@ interface Measurement {
  * becomes of images.
  */
 export async function measureGolden(
-  { model, golden, config }: Measurement,
+  { model, tables: reader, golden, config }: Measurement,
   recorder: LogitRecorder,
 ): Promise<Measured> {
   const tiles = await readTiles(model.layout, golden);
-  const rows = (sequences: Sequences): TextRows => goldenRows(sequences.map(rowOf), tiles);
+  const tables = new TextTables(model.layout, reader);
+  const rows = (sequences: Sequences): TextRows => goldenRows(sequences.map(rowOf), tiles, tables);
   const own = rows(golden.sequences);
   const bare = golden.sequences.map(({ ids }) => ({ ids, labels: undefined }));
   const full = rows(bare);
@@ -77,7 +80,7 @@ async function featuresOf(model: PagedModel, source: TextRows): Promise<Float32A
 
 /** Sequence by sequence, as the golden was made: some rotary tables depend on a row's length. */
 async function measureLora(
-  { model, golden, config }: Measurement,
+  { model, golden, config }: Omit<Measurement, 'tables'>,
   source: TextRows,
 ): Promise<Measured['lora']> {
   const rows = golden.sequences.map((_, row) => [row]);

@@ -4,6 +4,7 @@ import type {
   BlockBindings,
   LinearWeights,
   RopeTable,
+  StateCache,
 } from '@emloc/autograd';
 import { get } from '@emloc/checked';
 import type { Device, SequenceLayout, Tensor } from '@emloc/device';
@@ -30,6 +31,8 @@ export interface BlockRunInputs {
   readonly onLinear?: (linear: string, x: Tensor, y: Tensor) => void;
   /** Caches of the block's attentions, by number. Default: none. */
   readonly cache?: (index: number) => AttentionCache;
+  /** Likewise of its operations with a state. Default: none. */
+  readonly state?: (index: number) => StateCache;
   /** Default: no. */
   readonly wantsLogits?: boolean;
 }
@@ -74,6 +77,7 @@ export function bindBlock(
     gradientScale: inputs.gradientScale ?? null,
     onLinear: inputs.onLinear,
     cache: inputs.cache,
+    state: inputs.state,
     wantsLogits: inputs.wantsLogits,
   };
 }

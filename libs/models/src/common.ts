@@ -40,6 +40,7 @@ type Knobs = Omit<
 /** Llama's block and names without any family's particulars. */
 export const plainDecoder: Knobs = Object.freeze<Knobs>({
   qkNorm: 'none',
+  attentionGate: false,
   normOffset: 0,
   norms: {
     attentionInput: 'input_layernorm',
@@ -60,6 +61,7 @@ export const plainDecoder: Knobs = Object.freeze<Knobs>({
     gateUp: { kind: 'separate', gate: 'mlp.gate_proj', up: 'mlp.up_proj' },
     down: 'mlp.down_proj',
   },
+  onlyWhenNamed: [],
   embeddingFactor: () => 1,
   residualFactor: 1,
   logitFactor: 1,
@@ -72,6 +74,7 @@ export const plainDecoder: Knobs = Object.freeze<Knobs>({
       head: 'lm_head',
     },
   ],
+  ignored: [],
   modules: { layers: 'model.layers', head: 'lm_head' },
 });
 

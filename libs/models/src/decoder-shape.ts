@@ -1,4 +1,7 @@
+import type { ProgramBuilder } from '@emloc/autograd';
 import type { HostDType } from '@emloc/device';
+
+type Value = ReturnType<ProgramBuilder['value']>;
 
 /** Frequencies of a rotary table. */
 export interface RopeFrequencies {
@@ -23,7 +26,24 @@ export interface RopeSpec {
   frequencies(length: number): RopeFrequencies;
 }
 
-/** What tells one decoder layer from another of the same model. */
+/** What mixes the rows of a sequence in a layer. */
+interface Mixer {
+  /** Its name among the model's. */
+  readonly kind: string;
+  /** @param x the layer's normed input; the result is as wide */
+  readonly mix: (block: ProgramBuilder, x: Value, place: MixerPlace) => Value;
+}
+
+/** Where a mixer is. */
+export interface MixerPlace {
+  readonly shape: DecoderShape;
+  readonly layer: DecoderLayer;
+}
+
+/**
+ * What tells one decoder layer from another of the same model: layers of equal JSON share their
+ * program.
+ */
 export interface DecoderLayer {
   /**
    * Names in `DecoderShape.ropes`; null: no rotation. `query` and `key` differ for ministral3 only.
@@ -31,6 +51,8 @@ export interface DecoderLayer {
   readonly rope: { readonly query: string; readonly key: string } | null;
   /** Rows that attention sees, the row itself among them; null: all before it. */
   readonly window: number | null;
+  /** The family's own. Default: attention. */
+  readonly mixer?: Mixer;
 }
 
 /** What tells one dense decoder from another; every number is read from config.json. */
@@ -54,6 +76,8 @@ export interface DecoderShape {
   };
   /** Root mean squares of q and k: of none, each head, or the whole projection. */
   readonly qkNorm: 'none' | 'head' | 'projection';
+  /** Whether σ of a gate multiplies attention's result; q's rows are q and gate, head by head. */
+  readonly attentionGate: boolean;
   /** Added to the norms' weights: 1 in Gemma. */
   readonly normOffset: 0 | 1;
   /** Names of the block's norms without `.weight`; null: there is none. */
@@ -83,6 +107,8 @@ export interface DecoderShape {
       | { readonly kind: 'fused'; readonly name: string };
     readonly down: string;
   };
+  /** Linears of a block that are neither adapted nor emulated unless a pattern names them. */
+  readonly onlyWhenNamed: readonly string[];
   /**
    * Factor on the embedding; 1: none. Gemma's is rounded to the dtype that the embedding's weight
    * has in the run.
@@ -98,12 +124,16 @@ export interface DecoderShape {
    * have had several.
    */
   readonly names: readonly DecoderNames[];
+  /** Prefixes of tensors that the class which opens the folder leaves out. */
+  readonly ignored: readonly string[];
   /** Module paths in the class that opens the folder: what PEFT's keys are made of. */
   readonly modules: {
     /** A block's path is `${layers}.${index}` */
     readonly layers: string;
     readonly head: string;
   };
+  /** What whoever loads its adapters elsewhere should know, for people. */
+  readonly adapterNotice?: string;
 }
 
 /** Names of a decoder's parts in a checkpoint. */

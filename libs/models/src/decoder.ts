@@ -1,21 +1,10 @@
-import {
-  add,
-  attention,
-  embedding,
-  gatedActivation,
-  linear,
-  lmLoss,
-  ProgramBuilder,
-  rmsNorm,
-  rope,
-  scale,
-  splitColumns,
-  type Program,
-} from '@emloc/autograd';
+import { embedding, lmLoss, ProgramBuilder, scale, type Program } from '@emloc/autograd';
 import { at } from '@emloc/checked';
-import type { AttentionOptions } from '@emloc/device';
 
+import type { ChainParts } from './chain-parts.js';
+import { layerProgram } from './decoder-layer.js';
 import type { DecoderLayer, DecoderNames, DecoderShape } from './decoder-shape.js';
+import { streams, tokens } from './decoder-streams.js';
 import {
   layoutFrom,
   type BlockDeclaration,
@@ -25,16 +14,6 @@ import {
 
 type Value = ReturnType<ProgramBuilder['value']>;
 
-/** The streams of a text model: what a batch brings, and what passes from block to block. */
-const streams = Object.freeze({
-  ids: 'ids',
-  targetRows: 'targetRows',
-  targets: 'targets',
-  hidden: 'hidden',
-});
-/** The row layout of everything that has a row a token. */
-const tokens = 'tokens';
-
 /**
  * The chain of a decoder: embedding, its layers, and norm and head with the loss.
  * @param names in the checkpoint; default: the first that the shape has
@@ -42,26 +21,29 @@ const tokens = 'tokens';
 export function decoderLayout(
   shape: DecoderShape,
   names: DecoderNames = at(shape.names, 0),
+  parts?: ChainParts,
 ): ModelLayout {
-  return layoutFrom({ ...decoderChain(shape, names), images: null, diffusion: null });
+  return layoutFrom({ ...decoderChain(shape, names, parts), images: null, diffusion: null });
 }
 
-/**
- * The chain of a decoder, for models that have more.
- * @param place what becomes of the embedded tokens before the first layer
- */
+/** The chain of a decoder, for models that have more. */
 export function decoderChain(
   shape: DecoderShape,
   names: DecoderNames,
-  place: (block: ProgramBuilder, embedded: Value) => Value = (_block, embedded) => embedded,
+  parts: ChainParts = {},
 ): Omit<LayoutDeclaration, 'images' | 'diffusion'> {
+  const { place = (_block: ProgramBuilder, embedded: Value) => embedded, tables } = parts;
   const { modules, tiedHead, layers, ropes, vocabularySize, maxPositions } = shape;
   const programs = new Map<string, Program>();
-  const programOf = (layer: DecoderLayer): Program => {
+  const programOf = (layer: DecoderLayer, index: number): Program => {
     const kind = JSON.stringify(layer);
-    const program = programs.get(kind) ?? layerProgram(shape, layer);
-    programs.set(kind, program);
-    return program;
+    const known = programs.get(kind) ?? parts.program?.(index) ?? layerProgram(shape, layer);
+    programs.set(kind, known);
+    return known;
+  };
+  const treatment: BlockDeclaration['treatment'] = (linear) => {
+    const when = shape.onlyWhenNamed.includes(linear) ? 'whenNamed' : 'byDefault';
+    return { adapted: when, emulated: when };
   };
   return {
     family: shape.family,
@@ -70,18 +52,25 @@ export function decoderChain(
     others: {
       repeated: tiedHead ? [`${names.head}.weight`] : [],
       within: names.within ?? null,
+      ignored: [...shape.ignored, ...(parts.ignored ?? [])],
+      denied: parts.denied,
+      targetsWithin: parts.targetsWithin,
     },
+    tables,
+    adapterNotice: shape.adapterNotice,
     text: { vocabularySize, maxPositions },
     blocks: [
       embeddingBlock(shape),
+      ...(parts.between ?? []),
       ...layers.map((layer, index): BlockDeclaration => {
         const path = `${modules.layers}.${index}`;
         return {
           name: path,
           path,
-          program: programOf(layer),
+          program: programOf(layer, index),
           page: `block ${index}`,
           checkpointName: (parameter) => `${names.layers}.${index}.${parameter}`,
+          treatment,
         };
       }),
       headBlock(shape),
@@ -136,130 +125,4 @@ export function decoderChain(
       linearPath: () => modules.head,
     };
   }
-}
-
-/** One layer: attention and a gated feed-forward, each added to what comes in. */
-function layerProgram(shape: DecoderShape, layer: DecoderLayer): Program {
-  const block = new ProgramBuilder();
-  const { norms } = shape;
-  const norm = (x: Value, name: string | null): Value =>
-    name === null ? x : rmsNorm(block, x, { ...normOf(shape), weight: `${name}.weight` });
-  const branch = (x: Value, name: string | null): Value =>
-    scale(block, norm(x, name), shape.residualFactor);
-
-  const x = block.input(streams.hidden, shape.hiddenSize, tokens);
-  const attended = attentionOutput(block, norm(x, norms.attentionInput), { shape, layer });
-  const middle = add(block, x, branch(attended, norms.attentionOutput));
-  const fed = feedForward(block, norm(middle, norms.mlpInput), shape);
-  const out = add(block, middle, branch(fed, norms.mlpOutput));
-  return block.build({ [streams.hidden]: out });
-}
-
-function normOf({ epsilon, normOffset }: DecoderShape): {
-  readonly epsilon: number;
-  readonly weightOffset: number;
-} {
-  return { epsilon, weightOffset: normOffset };
-}
-
-function attentionOutput(
-  block: ProgramBuilder,
-  x: Value,
-  { shape, layer }: { readonly shape: DecoderShape; readonly layer: DecoderLayer },
-): Value {
-  const { heads, kvHeads, hiddenSize } = shape;
-  const projected = queriesKeysValues(block, x, shape);
-  const q = rotated(normed(projected.q, 'q_norm', heads), layer.rope?.query, heads);
-  const k = rotated(normed(projected.k, 'k_norm', kvHeads), layer.rope?.key, kvHeads);
-  const out = attention(block, {
-    q,
-    k,
-    v: projected.v,
-    heads,
-    kvHeads,
-    scale: shape.attentionScale,
-    mask: maskOf(layer, shape),
-    softCap: shape.scoreCap ?? undefined,
-  });
-  return linear(block, out, {
-    name: shape.linears.output,
-    outFeatures: hiddenSize,
-    bias: shape.bias.output,
-  });
-
-  function normed(value: Value, name: string, count: number): Value {
-    if (shape.qkNorm === 'none') return value;
-    return rmsNorm(block, value, {
-      ...normOf(shape),
-      weight: `self_attn.${name}.weight`,
-      heads: shape.qkNorm === 'head' ? count : 1,
-    });
-  }
-
-  function rotated(value: Value, table: string | undefined, count: number): Value {
-    const spec = table === undefined ? undefined : shape.ropes.get(table);
-    if (table === undefined || !spec) return value;
-    return rope(block, value, {
-      table,
-      heads: count,
-      rotaryDim: spec.rotaryDim,
-      pairs: spec.pairs,
-    });
-  }
-}
-
-/** A window that no row outgrows is none: so it needs no other kernel. */
-function maskOf(
-  { window }: DecoderLayer,
-  { maxPositions }: DecoderShape,
-): AttentionOptions['mask'] {
-  return window === null || window >= maxPositions
-    ? { kind: 'causal' }
-    : { kind: 'window', window };
-}
-
-function queriesKeysValues(
-  block: ProgramBuilder,
-  x: Value,
-  { heads, kvHeads, headDim, bias, linears: { qkv } }: DecoderShape,
-): { readonly q: Value; readonly k: Value; readonly v: Value } {
-  const [queries, keys] = [heads * headDim, kvHeads * headDim];
-  const apply = (name: string, outFeatures: number): Value =>
-    linear(block, x, { name, outFeatures, bias: bias.qkv });
-  if (qkv.kind === 'separate')
-    return { q: apply(qkv.q, queries), k: apply(qkv.k, keys), v: apply(qkv.v, keys) };
-  const groups = qkv.rows === 'grouped' ? kvHeads : 1;
-  const fused = apply(qkv.name, queries + 2 * keys);
-  const [q, k, v] = splitColumns(block, fused, { widths: [queries, keys, keys], groups });
-  if (!q || !k || !v) throw new Error('three parts expected');
-  return { q, k, v };
-}
-
-function feedForward(block: ProgramBuilder, x: Value, shape: DecoderShape): Value {
-  const { intermediateSize: inner, hiddenSize, bias, activation: kind, linears } = shape;
-  const { gate, up } = gateAndUp(block, x, { inner, bias: bias.mlp, linears });
-  return linear(block, gatedActivation(block, { gate, up, kind }), {
-    name: linears.down,
-    outFeatures: hiddenSize,
-    bias: bias.mlp,
-  });
-}
-
-function gateAndUp(
-  block: ProgramBuilder,
-  x: Value,
-  {
-    inner,
-    bias,
-    linears: { gateUp },
-  }: { readonly inner: number; readonly bias: boolean } & Pick<DecoderShape, 'linears'>,
-): { readonly gate: Value; readonly up: Value } {
-  const apply = (name: string, outFeatures: number): Value =>
-    linear(block, x, { name, outFeatures, bias });
-  if (gateUp.kind === 'separate')
-    return { gate: apply(gateUp.gate, inner), up: apply(gateUp.up, inner) };
-  const fused = apply(gateUp.name, 2 * inner);
-  const [gate, up] = splitColumns(block, fused, { widths: [inner, inner] });
-  if (!gate || !up) throw new Error('two parts expected');
-  return { gate, up };
 }

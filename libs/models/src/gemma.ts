@@ -28,7 +28,7 @@ export function gemmaDecoder(config: ConfigReader, { hiddenSize }: Sizes) {
     attentionScale: 1 / Math.sqrt(scalar),
     // `hidden_act` is another key, which transformers does not read in these families.
     activation: readActivation(config, 'hidden_activation', 'gelu_pytorch_tanh'),
-    embeddingFactor: (weight) => rounded(fround(Math.sqrt(hiddenSize)), weight),
+    embeddingFactor: rootFactor(hiddenSize),
   } satisfies Partial<DecoderShape>;
 }
 
@@ -39,6 +39,11 @@ export function readCap(
   fallback: number | null,
 ): number | null {
   return config.numberOrNull(key, fallback, capBounds);
+}
+
+/** √size as a factor on an embedding: rounded to the dtype that its weight has in the run. */
+export function rootFactor(size: number): (weight: HostDType) => number {
+  return (weight) => rounded(fround(Math.sqrt(size)), weight);
 }
 
 /** Bits of a float's significand, the hidden one among them. */

@@ -13,6 +13,7 @@ export {
   type Block,
   type BlockDeclaration,
   type ModelLayout,
+  type HostTable,
   type ModelLinear,
   type TextLimits,
 } from './layout.js';
@@ -30,6 +31,7 @@ export { imageRows, imageStreams, visionStreams } from './internvl/streams.js';
 export { predictionLayout } from './prediction-layout.js';
 export { layoutOf } from './layout-of.js';
 export { type Model, openModel } from './open-model.js';
+export type { TableReader } from './host-tables.js';
 export { type DiffusionModel, isDiffusionFolder, openDiffusionModel } from './open-diffusion.js';
 export { fluxLayouts, type FluxConfigs } from './flux/components.js';
 export {

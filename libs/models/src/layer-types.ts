@@ -11,8 +11,20 @@ export function readLayerTypes(
   count: number,
   derived: (layer: number) => LayerType,
 ): readonly LayerType[] {
+  return (
+    listedTypes(config, count, layerTypes) ??
+    Array.from({ length: count }, (_, layer) => derived(layer))
+  );
+}
+
+/** `layer_types`, whose every entry is one of those known; null where it is absent. */
+export function listedTypes<Type extends string>(
+  config: ConfigReader,
+  count: number,
+  known: readonly Type[],
+): readonly Type[] | null {
   const key = 'layer_types';
-  if (!config.has(key)) return Array.from({ length: count }, (_, layer) => derived(layer));
+  if (!config.has(key)) return null;
   const values: unknown = config.get(key);
   if (!Array.isArray(values)) throw config.invalid(key, 'a list');
   if (values.length !== count)
@@ -21,8 +33,8 @@ export function readLayerTypes(
       `a list of num_hidden_layers ${count} types, not of ${values.length}`,
     );
   return values.map((value: unknown) => {
-    const type = layerTypes.find((each) => each === value);
-    if (type === undefined) throw config.unsupported(key, `only ${layerTypes.join(' and ')}`);
+    const type = known.find((each) => each === value);
+    if (type === undefined) throw config.unsupported(key, `only ${known.join(' and ')}`);
     return type;
   });
 }

@@ -6,7 +6,7 @@ import type { DiffusionLimits } from './diffusion-limits.js';
 import type { ImageLimits } from './image-limits.js';
 
 /** A tensor of a page. */
-interface PageTensor {
+export interface PageTensor {
   /** Name within the page, e.g. `self_attn.q_proj.weight`. */
   readonly name: string;
   /** Name in the checkpoint, e.g. `model.layers.0.self_attn.q_proj.weight`. */
@@ -14,6 +14,8 @@ interface PageTensor {
   readonly shape: readonly number[];
   /** In the checkpoint, where it is another one of as many elements. */
   readonly storedShape?: readonly number[];
+  /** On the device. Default: its compute dtype. */
+  readonly deviceDType?: 'float32';
 }
 
 /** Weights that move between disk, host and device as one. */
@@ -79,6 +81,28 @@ interface OtherTensors {
   readonly repeated: readonly string[];
   /** Prefix of the model's own names where the checkpoint has other models; null: it has none. */
   readonly within: string | null;
+  /** Prefixes of tensors that the class which opens the checkpoint leaves out. Default: none. */
+  readonly ignored?: readonly string[];
+  /** Tensors that belong to parts which a key of config.json leaves out. Default: none. */
+  readonly denied?: readonly { readonly tensor: string; readonly key: string }[];
+  /**
+   * Module in whose paths alone an adapter's target_modules are to be looked for, where others have
+   * modules of the same names that PEFT refuses to adapt. Default: everywhere.
+   */
+  readonly targetsWithin?: string;
+}
+
+/** A table that never enters a device: batches bring the rows that they look up. */
+export interface HostTable {
+  /** The stream of activations that the rows are, and the layout of its rows. */
+  readonly stream: string;
+  readonly rows: string;
+  /** The stream of integers that says which entry each row is. */
+  readonly indices: string;
+  /** Name in the checkpoint, where it is (entries, width). */
+  readonly checkpointName: string;
+  readonly entries: number;
+  readonly width: number;
 }
 
 /** Everything the engines know of a model: a chain of blocks over named streams. */
@@ -94,6 +118,9 @@ export interface ModelLayout {
   readonly ropes: ReadonlyMap<string, { readonly spec: RopeSpec; readonly rows: string }>;
   readonly numbered: readonly NumberedBlocks[];
   readonly others: OtherTensors;
+  readonly tables: readonly HostTable[];
+  /** What whoever loads its adapters elsewhere should know, for people. Default: nothing. */
+  readonly adapterNotice?: string;
   /** null: its rows are no texts that it goes on with. */
   readonly text: TextLimits | null;
   /** null: no images are read. */
@@ -120,13 +147,19 @@ export interface BlockDeclaration {
 
 export interface LayoutDeclaration extends Pick<
   ModelLayout,
-  'family' | 'ropes' | 'numbered' | 'others' | 'text' | 'images' | 'diffusion'
+  'family' | 'ropes' | 'numbered' | 'others' | 'adapterNotice' | 'text' | 'images' | 'diffusion'
 > {
   readonly blocks: readonly BlockDeclaration[];
+  /** Default: none. */
+  readonly tables?: readonly HostTable[];
 }
 
 /** Gives blocks their places and pages. */
-export function layoutFrom({ blocks: declared, ...rest }: LayoutDeclaration): ModelLayout {
+export function layoutFrom({
+  blocks: declared,
+  tables = [],
+  ...rest
+}: LayoutDeclaration): ModelLayout {
   const pages = new Map<string, PageTensor[]>();
   const blocks = declared.map((declaration, index): Block => {
     const { name, path, program, page, isFront = false } = declaration;
@@ -153,6 +186,7 @@ export function layoutFrom({ blocks: declared, ...rest }: LayoutDeclaration): Mo
   return Object.freeze({
     ...rest,
     blocks,
+    tables,
     pages: [...pages].map(([name, tensors]) => ({ name, tensors })),
     linears: linears.filter(({ isTrainable }) => isTrainable),
     otherLinears: linears.filter(({ isTrainable }) => !isTrainable),

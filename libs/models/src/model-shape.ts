@@ -30,15 +30,16 @@ export interface ModelFamily {
 /** A family that is a decoder and nothing else. */
 export function decoderModel(family: DecoderFamily): ModelFamily {
   const { name, architectures } = family;
-  return { name, architectures, shape: (config) => ofDecoder(family.shape(config)) };
+  return { name, architectures, shape: (config) => ofDecoder(family.shape(config), family) };
 }
 
-function ofDecoder(shape: DecoderShape): ModelShape {
+function ofDecoder(shape: DecoderShape, family: DecoderFamily): ModelShape {
   const { names, tiedHead } = shape;
   return {
     names,
     tiedHead,
     tiedBy: 'config',
-    layout: (found) => decoderLayout({ ...shape, tiedHead: found.tiedHead }, found.names),
+    layout: ({ names: found, tiedHead: isTied }) =>
+      decoderLayout({ ...shape, tiedHead: isTied }, found, family.parts?.(shape, found)),
   };
 }

@@ -4,7 +4,8 @@ import type { LayerSource } from '@emloc/weight-pager';
 
 import type { DecoderNames } from './decoder-shape.js';
 import { ModelError } from './errors.js';
-import type { ModelLayout } from './layout.js';
+import { checkpointTables, type TableReader } from './host-tables.js';
+import type { ModelLayout, PageTensor } from './layout.js';
 import { missingTensor } from './missing-tensor.js';
 import { modelOf } from './model-of.js';
 import type { ModelShape } from './model-shape.js';
@@ -17,6 +18,8 @@ export interface Model extends AsyncDisposable {
   readonly checkpoint: Checkpoint;
   /** One layer per page of the layout. A weight that is not finite is an error where it is read. */
   readonly source: LayerSource;
+  /** Of the layout's tables. */
+  readonly tables: TableReader;
   /** What whoever runs the job should know, for people: tensors that are not used, say. */
   readonly notices: readonly string[];
   close(): Promise<void>;
@@ -59,11 +62,13 @@ export function modelFrom(
   { layout, notices, allowUnusedLayers }: FoundLayout & Required<OpenModelOptions>,
 ): Model {
   assertTensors(layout, checkpoint);
+  assertNotDenied(layout, checkpoint);
   const unused = unusedTensors(layout, checkpoint, { allowUnusedLayers });
   return {
     layout,
     checkpoint,
     source: checkpointSource(layout, checkpoint),
+    tables: checkpointTables(checkpoint),
     notices: unused === null ? notices : [...notices, unused],
     close: () => checkpoint.close(),
     [Symbol.asyncDispose]: () => checkpoint.close(),
@@ -106,9 +111,21 @@ function namesIn({ tensors }: Checkpoint, { names }: ModelShape): DecoderNames {
   );
 }
 
+function assertNotDenied({ others }: ModelLayout, { tensors, folder }: Checkpoint): void {
+  const found = others.denied?.find(({ tensor }) => tensors.has(tensor));
+  if (!found) return;
+  throw new ModelError(
+    'MODEL_INVALID_CONFIG',
+    `the checkpoint in ${folder} has ${found.tensor}, of a part that config.json leaves out (${found.key})`,
+  );
+}
+
 function assertTensors(layout: ModelLayout, checkpoint: Checkpoint): void {
   const tensors = layout.pages.flatMap((page) => page.tensors);
-  for (const { checkpointName, storedShape, ...rest } of tensors) {
+  const tables = layout.tables.map(({ checkpointName, entries, width }): PageTensor => {
+    return { name: checkpointName, checkpointName, shape: [entries, width] };
+  });
+  for (const { checkpointName, storedShape, ...rest } of [...tensors, ...tables]) {
     const shape = storedShape ?? rest.shape;
     const tensor = checkpoint.tensors.get(checkpointName);
     if (!tensor) throw missingTensor(checkpointName, layout, checkpoint);

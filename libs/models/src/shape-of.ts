@@ -3,6 +3,7 @@ import type { DecoderFamily } from './decoder-family.js';
 import type { DecoderShape } from './decoder-shape.js';
 import { gemma2 } from './gemma2/index.js';
 import { gemma3, gemma3Wrapped } from './gemma3/index.js';
+import { gemma4, gemma4Unified, gemma4UnifiedWrapped, gemma4Wrapped } from './gemma4/index.js';
 import { glm4 } from './glm4/index.js';
 import { granite } from './granite/index.js';
 import { internlm2 } from './internlm2/index.js';
@@ -13,6 +14,7 @@ import { olmo2 } from './olmo2/index.js';
 import { olmo3 } from './olmo3/index.js';
 import { phi3 } from './phi3/index.js';
 import { qwen2 } from './qwen2/index.js';
+import { qwen35, qwen35Wrapped } from './qwen3_5/index.js';
 import { qwen3 } from './qwen3/index.js';
 import { seedOss } from './seed-oss/index.js';
 import { smollm3 } from './smollm3/index.js';
@@ -21,6 +23,10 @@ export const decoders: readonly DecoderFamily[] = Object.freeze([
   gemma2,
   gemma3,
   gemma3Wrapped,
+  gemma4,
+  gemma4Unified,
+  gemma4UnifiedWrapped,
+  gemma4Wrapped,
   glm4,
   granite,
   internlm2,
@@ -34,6 +40,8 @@ export const decoders: readonly DecoderFamily[] = Object.freeze([
   phi3,
   qwen2,
   qwen3,
+  qwen35,
+  qwen35Wrapped,
   seedOss,
   smollm3,
 ]);

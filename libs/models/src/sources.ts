@@ -119,11 +119,9 @@ export function sliceSource(base: LayerSource, slices: readonly SourceSlice[]): 
 function layerSpec({ name, tensors }: Page, checkpoint: Checkpoint): LayerSpec {
   return {
     name,
-    tensors: tensors.map((tensor) => ({
-      name: tensor.name,
-      shape: tensor.shape,
-      dtype: found(checkpoint.tensors.get(tensor.checkpointName), tensor.checkpointName)
-        .dtype as HostDType,
+    tensors: tensors.map(({ name: tensor, shape, checkpointName, deviceDType }): TensorSpec => ({
+      ...{ name: tensor, shape, deviceDType },
+      dtype: found(checkpoint.tensors.get(checkpointName), checkpointName).dtype as HostDType,
     })),
   };
 }

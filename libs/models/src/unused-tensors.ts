@@ -22,11 +22,15 @@ export function unusedTensors(
     layout.pages.flatMap(({ tensors }) => tensors.map(({ checkpointName }) => checkpointName)),
   );
   // A tied head that is stored, too, is the embedding: openModel has compared them.
-  const { repeated, within } = layout.others;
-  for (const name of repeated) used.add(name);
+  const { repeated, within, ignored = [] } = layout.others;
+  const tables = layout.tables.map(({ checkpointName }) => checkpointName);
+  for (const name of [...repeated, ...tables]) used.add(name);
   const unused = [...checkpoint.tensors.keys()].filter(
     (name) =>
-      !used.has(name) && !computed.test(name) && (within === null || name.startsWith(`${within}.`)),
+      !used.has(name) &&
+      !computed.test(name) &&
+      !ignored.some((prefix) => name.startsWith(prefix)) &&
+      (within === null || name.startsWith(`${within}.`)),
   );
   if (!allowUnusedLayers) assertNoLayers(unused, layout, checkpoint);
   if (unused.length === 0) return null;

@@ -71,9 +71,13 @@ export async function writeCheckpoint(
 ): Promise<TestCheckpoint> {
   const folder = await mkdtemp(join(tmpdir(), 'emloc-model-'));
   await writeFile(join(folder, 'config.json'), JSON.stringify(config));
-  const tensors = layoutOf(config)
-    .pages.flatMap((page) => page.tensors)
-    .filter(({ checkpointName }) => !changes.without?.includes(checkpointName));
+  const { pages, tables } = layoutOf(config);
+  const looked = tables.map(({ checkpointName, entries: rows, width }) => ({
+    ...{ checkpointName, shape: [rows, width], storedShape: undefined },
+  }));
+  const tensors = [...pages.flatMap((page) => page.tensors), ...looked].filter(
+    ({ checkpointName }) => !changes.without?.includes(checkpointName),
+  );
   const extra = (changes.extra ?? []).map(({ name, shape: extents }) => ({
     checkpointName: name,
     shape: extents,

@@ -20,7 +20,7 @@ import { createNullBackend } from '@emloc/device-null';
 import { DeviceAdapter } from '@emloc/finetune';
 import type { ImageReader } from '@emloc/images';
 import { adaptableModules, openModel, type Model, type RowSource } from '@emloc/models';
-import { evaluateText, type Evaluation, type TextBatches } from '@emloc/tasks';
+import { evaluateText, TextTables, type Evaluation, type TextBatches } from '@emloc/tasks';
 import {
   allDeviceBytes,
   minimumDeviceBytes,
@@ -134,7 +134,8 @@ export async function evaluateModel(
     ...{ model, source, images, signal: host.signal },
   });
   const maxLength = readableLength(options.maxLength, model.layout);
-  const batches = inOrder(rowsWith(images)(rows), batchOf(options.batch, model.layout));
+  const tables = new TextTables(model.layout, model.tables);
+  const batches = inOrder(rowsWith(images, tables)(rows), batchOf(options.batch, model.layout));
   const longestRow = Math.max(longestOf(rows), await recordedLongestRow(options.adapter));
   const { profile } = host.target;
   const asked: Evaluated = {

@@ -5,6 +5,7 @@ import { Device, MemoryBudget, type DeviceTarget } from '@emloc/device';
 import { DeviceAdapter, type GeneratedAnswer } from '@emloc/finetune';
 import type { ImageReader } from '@emloc/images';
 import { adaptableModules, openModel, textLimits, type Model } from '@emloc/models';
+import { TextTables } from '@emloc/tasks';
 import { allDeviceBytes, openPager, type PagerObserver } from '@emloc/weight-pager';
 
 import { answerRows } from './answers/answer-rows.js';
@@ -86,7 +87,8 @@ export async function generateText(
     exifOrientation: options.exifOrientation,
   });
   const model = behindFront(whole, images?.front?.blocks ?? 0);
-  const task = answerTask(rowsWith(images)([promptRow(prompt)]), {
+  const tables = new TextTables(whole.layout, whole.tables);
+  const task = answerTask(rowsWith(images, tables)([promptRow(prompt)]), {
     ...{ maxNewTokens: options.maxNewTokens, batch: 1 },
     maxPositions: textLimits(whole.layout).maxPositions,
   });

@@ -45,7 +45,7 @@ import {
 import type { JobEnvironment } from './job/environment.js';
 import { factorBytes } from './job/factor-store.js';
 import type { EmulatorReport, JobResult, ValidationLosses } from './job/job-result.js';
-import { onModel, type Job, type PrepareHost } from './job/job.js';
+import { modelNotices, onModel, type Job, type PrepareHost } from './job/job.js';
 import type { JobObserver } from './job/observer.js';
 import { prepareJob } from './job/prepare-job.js';
 import { countsOf } from './job/report.js';
@@ -236,7 +236,7 @@ async function tuneJob(job: Job, run: TuneRun): Promise<TuneReport> {
   const { profile } = host.target;
   const observer = host.observer ?? (() => undefined);
   const budgetBytes = await budgetBytesOf(job, profile);
-  for (const message of job.model.notices) observer({ type: 'notice', message });
+  for (const message of modelNotices(job)) observer({ type: 'notice', message });
   observer({
     type: 'prepared',
     job: job.id,

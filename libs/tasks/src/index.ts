@@ -4,6 +4,7 @@ export { blankTiles, patchRows, projectedRows, type TileValues } from './images/
 export type { Score, TaskBatches, TaskRows } from './task-rows.js';
 export { consecutive, TextRows, type TextBatches, type TextImages } from './text/text-rows.js';
 export { Prompts, TextPrompts } from './text/text-prompts.js';
+export { TextTables } from './text/text-tables.js';
 export { evaluateText, type Evaluation } from './text/text-score.js';
 export {
   ConditionRows,

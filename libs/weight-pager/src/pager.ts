@@ -14,7 +14,8 @@ import { PagerLog, type PagerStatistics } from './statistics.js';
 /** A layer on the device for as long as it is held. */
 export interface Lease extends Disposable {
   /**
-   * By name, in the device's compute dtype; to be read only, by kernels launched before `release`.
+   * By name, in the dtypes that the spec says; to be read only, by kernels launched before
+   * `release`.
    */
   readonly tensors: ReadonlyMap<string, Tensor>;
   /** Launched kernels need not be done. Releasing twice is a no-op. */

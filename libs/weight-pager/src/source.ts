@@ -5,6 +5,8 @@ export interface TensorSpec {
   readonly shape: readonly number[];
   /** Element type as stored. */
   readonly dtype: HostDType;
+  /** On the device. Default: its compute dtype. */
+  readonly deviceDType?: 'float32';
 }
 
 export interface LayerSpec {
@@ -53,10 +55,17 @@ export function storedBytes(layer: LayerSpec): number {
   return layer.tensors.reduce((sum, { shape, dtype }) => sum + byteLength(shape, dtype), 0);
 }
 
-/** Bytes that a layer takes from the device's budget, in the device's compute dtype. */
+/** Bytes that a layer takes from the device's budget. */
 export function deviceBytes(layer: LayerSpec, device: Device): number {
-  const dtype = device.profile.computeDType;
-  return layer.tensors.reduce((sum, { shape }) => sum + device.allocatedBytes(shape, dtype), 0);
+  return layer.tensors.reduce(
+    (sum, tensor) => sum + device.allocatedBytes(tensor.shape, deviceDTypeOf(tensor, device)),
+    0,
+  );
+}
+
+/** What a tensor is stored in on a device. */
+export function deviceDTypeOf({ deviceDType }: TensorSpec, { profile }: Device) {
+  return deviceDType ?? profile.computeDType;
 }
 
 /** Bytes that all layers together take from the device's budget. */

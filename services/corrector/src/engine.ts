@@ -107,7 +107,7 @@ async function merge(
   { emit, signal }: Context,
 ): Promise<CorrectorOutcome> {
   const started = performance.now();
-  await mergeCheckpoint({
+  const { notices } = await mergeCheckpoint({
     model: options.model,
     out,
     dtype,
@@ -116,6 +116,7 @@ async function merge(
     onProgress: ({ phase, doneBytes, totalBytes }) =>
       emit({ type: 'progress', stage: 'merge', task: phase, done: doneBytes, total: totalBytes }),
   });
+  for (const message of notices) emit({ type: 'notice', message });
   return {
     kind: 'merge',
     report: { seconds: (performance.now() - started) / 1000, peakDeviceBytes: 0, device: '' },

@@ -1,7 +1,7 @@
 import { Device, MemoryBudget, type DeviceProfile } from '@emloc/device';
 import { createNullBackend } from '@emloc/device-null';
 import { BreadthFirstPass, inferenceOrder } from '@emloc/finetune';
-import { TextPrompts } from '@emloc/tasks';
+import { TextPrompts, TextTables } from '@emloc/tasks';
 import { allDeviceBytes, openPager } from '@emloc/weight-pager';
 
 import type { SyntheticModel } from './gpu-model.js';
@@ -67,7 +67,8 @@ async function inferenceBytes(
   });
   try {
     pager.schedule(inferenceOrder(layout));
-    const { prompts: prefill } = new TextPrompts([new Int32Array(prefillTokens)]);
+    const tables = new TextTables(layout, null);
+    const { prompts: prefill } = new TextPrompts([new Int32Array(prefillTokens)], tables);
     using pass = new BreadthFirstPass({
       model: { device, layout, pager },
       batches: { source: prefill, rows: [[0]] },

@@ -3,7 +3,7 @@ import { Device, MemoryBudget, type Backend, type DeviceProfile } from '@emloc/d
 import { createNullBackend } from '@emloc/device-null';
 import { generate, rehearseGeneration, type GenerationGroup } from '@emloc/finetune';
 import { textLimits } from '@emloc/models';
-import { TextPrompts } from '@emloc/tasks';
+import { TextPrompts, TextTables } from '@emloc/tasks';
 import { allDeviceBytes, minimumDeviceBytes, openPager } from '@emloc/weight-pager';
 
 import type { SyntheticModel } from './gpu-model.js';
@@ -144,5 +144,6 @@ function inputsOf(
     ),
   );
   const batches = ids.map((_, row) => [row]);
-  return { prompts: new TextPrompts(ids), group: { batches, maxTokens: () => tokens } };
+  const asked = new TextPrompts(ids, new TextTables(layout, null));
+  return { prompts: asked, group: { batches, maxTokens: () => tokens } };
 }

@@ -18,7 +18,7 @@ const patternElements = 2 ** 20;
 /** A model of random weights that are made where they are read: nothing on disk. */
 export interface SyntheticModel {
   readonly layout: ModelLayout;
-  /** Of the first block that has any. */
+  /** Those that are emulated, of the first block that has any. */
   readonly firstLinears: readonly ModelLinear[];
   readonly original: LayerSource;
   /** Rank of a linear layer's factors, before padding. */
@@ -61,19 +61,19 @@ export function syntheticWeights(
   const original: LayerSource = {
     layers: layout.pages.map(({ name, tensors }) => ({
       name,
-      tensors: tensors.map((tensor): TensorSpec => ({
-        name: tensor.name,
-        shape: tensor.shape,
+      tensors: tensors.map(({ name: tensor, shape, deviceDType }): TensorSpec => ({
+        ...{ name: tensor, shape, deviceDType },
         dtype: 'bfloat16',
       })),
     })),
     read,
   };
   const overlays = factorOverlays(layout, { read, paddedRankOf });
-  const { block: first } = at(layout.linears, 0);
+  const emulated = layout.linears.filter(isEmulated);
+  const { block: first } = at(emulated, 0);
   return {
     layout,
-    firstLinears: layout.linears.filter(({ block }) => block === first),
+    firstLinears: emulated.filter(({ block }) => block === first),
     original,
     rankOf,
     emulator: overlaySource(original, overlays),

@@ -3,8 +3,41 @@ export type ShapeConfig = Readonly<Record<string, unknown>> & {
   readonly num_hidden_layers: number;
 };
 
+/** Three of four layers are gated delta nets. @param sizes what differs between the large ones */
+function qwen35Config(sizes: ShapeConfig): ShapeConfig {
+  return {
+    architectures: ['Qwen3_5ForCausalLM'],
+    model_type: 'qwen3_5_text',
+    num_key_value_heads: 4,
+    head_dim: 256,
+    linear_num_key_heads: 16,
+    linear_key_head_dim: 128,
+    linear_value_head_dim: 128,
+    linear_conv_kernel_dim: 4,
+    full_attention_interval: 4,
+    vocab_size: 248_320,
+    max_position_embeddings: 262_144,
+    rope_parameters: { rope_type: 'default', rope_theta: 1e7, partial_rotary_factor: 0.25 },
+    rms_norm_eps: 1e-6,
+    tie_word_embeddings: false,
+    ...sizes,
+  };
+}
+
 /** 7.6 B parameters, 15.2 GB in bfloat16. */
 export const defaultShape = 'qwen2.5-7b';
+
+/** What the shapes of Gemma 4 have in common. */
+const gemma4 = {
+  architectures: ['Gemma4ForCausalLM'],
+  head_dim: 256,
+  global_head_dim: 512,
+  hidden_activation: 'gelu_pytorch_tanh',
+  vocab_size: 262_144,
+  final_logit_softcapping: 30,
+  rms_norm_eps: 1e-6,
+  tie_word_embeddings: true,
+};
 
 /** Shapes of published models, by name. */
 export const gpuShapes: ReadonlyMap<string, ShapeConfig> = new Map(
@@ -68,6 +101,20 @@ export const gpuShapes: ReadonlyMap<string, ShapeConfig> = new Map(
       rms_norm_eps: 1e-5,
       tie_word_embeddings: false,
     },
+    'qwen3.5-9b': qwen35Config({
+      hidden_size: 4096,
+      intermediate_size: 12_288,
+      num_hidden_layers: 32,
+      num_attention_heads: 16,
+      linear_num_value_heads: 32,
+    }),
+    'qwen3.6-27b': qwen35Config({
+      hidden_size: 5120,
+      intermediate_size: 17_408,
+      num_hidden_layers: 64,
+      num_attention_heads: 24,
+      linear_num_value_heads: 48,
+    }),
     'gemma-3-12b': {
       architectures: ['Gemma3ForCausalLM'],
       hidden_size: 3840,
@@ -87,6 +134,31 @@ export const gpuShapes: ReadonlyMap<string, ShapeConfig> = new Map(
       rope_scaling: { rope_type: 'linear', factor: 8 },
       rms_norm_eps: 1e-6,
       tie_word_embeddings: true,
+    },
+    'gemma-4-e4b': {
+      ...gemma4,
+      hidden_size: 2560,
+      intermediate_size: 10_240,
+      num_hidden_layers: 42,
+      num_attention_heads: 8,
+      num_key_value_heads: 2,
+      num_kv_shared_layers: 18,
+      hidden_size_per_layer_input: 256,
+      vocab_size_per_layer_input: 262_144,
+      max_position_embeddings: 131_072,
+      sliding_window: 512,
+    },
+    'gemma-4-31b': {
+      ...gemma4,
+      hidden_size: 5376,
+      intermediate_size: 21_504,
+      num_hidden_layers: 60,
+      num_attention_heads: 32,
+      num_key_value_heads: 16,
+      num_global_key_value_heads: 4,
+      attention_k_eq_v: true,
+      max_position_embeddings: 262_144,
+      sliding_window: 1024,
     },
   }),
 );

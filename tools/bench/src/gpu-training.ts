@@ -3,7 +3,7 @@ import { Device, MemoryBudget, type Backend, type DeviceProfile } from '@emloc/d
 import { createNullBackend } from '@emloc/device-null';
 import { blocksBeforeLoss, defaultAdamw, initialAdapter, train } from '@emloc/finetune';
 import { textLimits, type ModelLayout, type RowSource } from '@emloc/models';
-import { consecutive, TextRows } from '@emloc/tasks';
+import { consecutive, TextRows, TextTables } from '@emloc/tasks';
 import {
   allDeviceBytes,
   minimumDeviceBytes,
@@ -188,7 +188,7 @@ function randomRows({ layout, sequences, sequenceLength }: TrainingTask): TextRo
     trained: Uint8Array.from({ length: sequenceLength }, (_, index) => (index === 0 ? 0 : 1)),
     line: 0,
   }));
-  return new TextRows(rows);
+  return new TextRows(rows, null, new TextTables(layout, null));
 }
 
 /** Whether two runs gave the same losses and the same adapter, bit for bit. */

@@ -53,7 +53,7 @@ async function measureOn(
 ): Promise<Measured> {
   const recorder = new LogitRecorder(backend);
   const device = new Device(backend, budget);
-  const { layout, source } = model;
+  const { layout, source, tables } = model;
   const { config } = model.checkpoint;
   try {
     const pager = openPager({
@@ -65,7 +65,7 @@ async function measureOn(
     });
     const paged = { device, layout, pager };
     try {
-      return await measureGolden({ model: paged, golden, config }, recorder);
+      return await measureGolden({ model: paged, tables, golden, config }, recorder);
     } finally {
       await pager.close();
     }

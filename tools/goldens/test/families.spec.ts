@@ -14,7 +14,7 @@ import {
   type GoldenFixture,
 } from '@emloc/golden-models';
 import { openModel } from '@emloc/models';
-import { evaluateText, TextRows } from '@emloc/tasks';
+import { evaluateText, TextRows, TextTables } from '@emloc/tasks';
 import { allDeviceBytes, minimumDeviceBytes, openPager, type Pager } from '@emloc/weight-pager';
 
 import { measureFolder } from '../src/measure-folder.js';
@@ -26,13 +26,16 @@ function fullRow(ids: readonly number[]): EncodedRow {
   return { ids: Int32Array.from(ids), trained, line: 1 };
 }
 
+type OpenedModel = PagedModel & { readonly pager: Pager; readonly tables: TextTables };
+
 /** Runs a model on the CPU, its weights in the memory that they take or in the least. */
 async function onCpu<T>(
   folder: string,
   { weights, longestRow }: { weights: 'all' | 'least'; longestRow: number },
-  use: (model: PagedModel & { readonly pager: Pager }, recorder: LogitRecorder) => Promise<T>,
+  use: (model: OpenedModel, recorder: LogitRecorder) => Promise<T>,
 ): Promise<T> {
-  const { layout, source, close } = await openModel(folder);
+  const { layout, source, tables: reader, close } = await openModel(folder);
+  const tables = new TextTables(layout, reader);
   const backend = createCpuBackend();
   const recorder = new LogitRecorder(backend);
   const device = new Device(backend, new MemoryBudget(2 ** 32));
@@ -40,7 +43,7 @@ async function onCpu<T>(
   const bytes = weights === 'all' ? all : minimumDeviceBytes(source, device);
   const pager = openPager({ device, source, deviceBytes: bytes, hostBytes: 2 ** 32 });
   try {
-    return await use({ device, layout, pager, longestRow }, recorder);
+    return await use({ device, layout, pager, longestRow, tables }, recorder);
   } finally {
     await pager.close();
     expect(device.liveTensors).toBe(0);
@@ -74,7 +77,7 @@ describe.each(fixtureNames())('%s', (name) => {
       async (model, recorder) => {
         const logits = async (batches: readonly (readonly number[])[]) => {
           recorder.begin();
-          const source = new TextRows(rows);
+          const source = new TextRows(rows, null, model.tables);
           await evaluateText({ model, batches: { source, rows: batches }, variants: [null] });
           return recorder.end();
         };
@@ -97,12 +100,12 @@ describe.each(fixtureNames())('%s', (name) => {
     const rows = fixture.golden.sequences.map(({ ids }) => fullRow(ids.slice(0, 12)));
     const trained = (weights: 'all' | 'least') =>
       onCpu(twin, { weights, longestRow: 12 }, async (model) => {
-        const { layout, pager } = model;
+        const { layout, pager, tables } = model;
         const options = { rank: 2, alpha: 4, useRslora: false, targets: null };
         const { adapter } = await train({
           model,
           adapter: initialAdapter(layout, options, 5),
-          rows: new TextRows(rows),
+          rows: new TextRows(rows, null, tables),
           batches: [[[0, 1]], [[0]]],
           optimizer: defaultAdamw,
           keptBlocks: 0,

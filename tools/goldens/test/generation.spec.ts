@@ -12,7 +12,7 @@ import {
   type GoldenTiles,
 } from '@emloc/golden-models';
 import { openModel } from '@emloc/models';
-import { evaluateText, Prompts } from '@emloc/tasks';
+import { evaluateText, Prompts, TextTables } from '@emloc/tasks';
 import { minimumDeviceBytes, openPager } from '@emloc/weight-pager';
 
 const tokens = 16;
@@ -24,6 +24,7 @@ interface Fixture {
   readonly model: PagedModel;
   readonly golden: Golden;
   readonly tiles: GoldenTiles | null;
+  readonly tables: TextTables;
 }
 
 /** Runs with a fixture's model, as little of it as possible on the device at a time. */
@@ -33,7 +34,7 @@ async function withFixture<T>(
   use: (fixture: Fixture) => Promise<T>,
 ): Promise<T> {
   const fixture = await unpackFixture(name, { from });
-  const { layout, source, close } = await openModel(fixture.folder);
+  const { layout, source, tables: reader, close } = await openModel(fixture.folder);
   const { golden } = fixture;
   const device = new Device(createCpuBackend(), new MemoryBudget(2 ** 30));
   const deviceBytes = minimumDeviceBytes(source, device);
@@ -41,7 +42,8 @@ async function withFixture<T>(
   const longestRow = Math.max(...golden.sequences.map(({ ids }) => ids.length)) + tokens;
   try {
     const tiles = await readTiles(layout, golden);
-    return await use({ model: { device, layout, pager, longestRow }, golden, tiles });
+    const tables = new TextTables(layout, reader);
+    return await use({ model: { device, layout, pager, longestRow }, golden, tiles, tables });
   } finally {
     await pager.close();
     expect(device.budget.inUseBytes).toBe(cpuProfile.reserveBytes);
@@ -52,7 +54,7 @@ async function withFixture<T>(
 }
 
 /** The share of greedy tokens that are the most likely ones of whole forward passes. */
-async function agreement({ model, golden, tiles }: Fixture): Promise<unknown> {
+async function agreement({ model, golden, tiles, tables }: Fixture): Promise<unknown> {
   const given = golden.sequences.map(({ ids }) => ids);
   // One more, without an image: the end of the first.
   const prompts = [...given, at(given, 0).slice(-9)];
@@ -60,7 +62,7 @@ async function agreement({ model, golden, tiles }: Fixture): Promise<unknown> {
   const untrained = prompts.map((ids) => rowOf(ids, ids.length));
   const answers = await generate({
     ...{ model, adapter: null, stopIds: new Set<number>() },
-    source: new Prompts(goldenRows(untrained, tiles)),
+    source: new Prompts(goldenRows(untrained, tiles, tables)),
     group: { batches: [rows.slice(0, 1), rows.slice(1)], maxTokens: () => tokens },
     sampling: { temperature: 0, topP: 1, seed: 0 },
   });
@@ -68,7 +70,7 @@ async function agreement({ model, golden, tiles }: Fixture): Promise<unknown> {
     const prompt = at(prompts, row);
     return rowOf([...prompt, ...(answers.get(row)?.ids ?? [])], prompt.length);
   });
-  const batches = { source: goldenRows(whole, tiles), rows: [rows] };
+  const batches = { source: goldenRows(whole, tiles, tables), rows: [rows] };
   const [score] = await evaluateText({ model, batches, variants: [null] });
   return { tokens: score?.tokens, share: score?.tokenAccuracy };
 }

@@ -20,6 +20,11 @@ export interface AttentionShape extends Pick<
    * and no cache. Default: none.
    */
   readonly relativeBias?: Value;
+  /**
+   * Where keys and values that another block made are attended to, here or there: the cache that
+   * both use, and whether they are written here. Default: a cache of its own.
+   */
+  readonly cache?: { readonly name: string; readonly isWritten: boolean };
 }
 
 /**
@@ -34,7 +39,10 @@ export function attention(block: ProgramBuilder, shape: AttentionShape): Value {
   const { kvHeads, scale, mask, softCap } = shape;
   const options = { heads, kvHeads, scale, mask, softCap };
   const isCacheless = mask?.kind === 'none' || relativeBias !== undefined;
-  const cacheIndex = isCacheless ? null : block.cache({ width: k.width, rows: k.rows });
+  const { isWritten, ...named } = shape.cache ?? { isWritten: true };
+  const cacheIndex = isCacheless
+    ? null
+    : block.cache({ width: k.width, rows: k.rows, isWritten, ...named });
   block.add({
     name: 'attention',
     inputs: [q, k, v, ...(relativeBias ? [relativeBias] : [])],
@@ -49,7 +57,7 @@ export function attention(block: ProgramBuilder, shape: AttentionShape): Value {
       const cache = cacheIndex === null ? undefined : bindings.cache?.(cacheIndex);
       const sinkLogits = sinksName === null ? undefined : bindings.parameter(sinksName);
       const operands = { q: context.get(q), k: context.get(k), v: context.get(v) };
-      if (cache) write(kernels, operands, cache);
+      if (cache && isWritten) write(kernels, operands, cache);
       const attended = { ...options, sinks: sinkLogits, out: context.create(out) };
       if (cache?.layout) {
         const { keys, values, layout } = cache;

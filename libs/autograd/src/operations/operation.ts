@@ -84,10 +84,7 @@ export interface BackwardContext {
    * into it.
    */
   contribute(value: Value, write: (gradient: Tensor, accumulate: boolean) => void): void;
-  /**
-   * Gradients of values that have no other user, to be overwritten.
-   * @throws Error where one has another
-   */
+  /** What an operation gives to the gradients of its inputs, to be overwritten. */
   own(values: readonly Value[]): readonly Tensor[];
   /**
    * Launches outer products that read a value's tensor: now or, where the backward of the operation

@@ -57,7 +57,12 @@ export interface MergeReport {
    * formats.
    */
   readonly leftOut: readonly string[];
+  /** What whoever serves the merged model should know, for people. */
+  readonly notices: readonly string[];
 }
+
+/** Of the heads that guess further tokens, which nothing here trains. */
+const guessingHead = 'mtp.';
 
 /**
  * Writes W + s · B A in place of every adapted weight, file by file, with everything else as it
@@ -95,7 +100,16 @@ export async function mergeCheckpoint(options: MergeOptions): Promise<MergeRepor
     tensorBytes: outputBytes(plan),
     files: Object.fromEntries([...written].map(([file, hash]) => [source.under + file, hash])),
     leftOut: others.leftOut,
+    notices: noticesOf(checkpoint),
   };
+}
+
+function noticesOf({ tensors }: ShardedCheckpoint): readonly string[] {
+  const stale = [...tensors.keys()].filter((name) => name.startsWith(guessingHead));
+  if (stale.length === 0) return [];
+  return [
+    `warning: ${stale.length} tensors of the multi-token prediction (${guessingHead}*) are copied as they were: they guess what the model would say without the adapter, so that fewer of their guesses are taken`,
+  ];
 }
 
 interface FillInputs extends MergeOptions {

@@ -1,4 +1,4 @@
-import { toFloat32, type FloatDType } from '../floats.js';
+import { fromFloat32, toFloat32, type FloatDType } from '../floats.js';
 import type { SafetensorsFile } from '../safetensors-file.js';
 import type { TensorMerge } from './plan.js';
 import { mergedPieces } from './tensor.js';
@@ -73,4 +73,36 @@ it('takes at least one row at a time, however long, and copies what is neither a
   for await (const piece of mergedPieces(raw.source, copied))
     expect(piece.byteLength).toBeGreaterThan(0);
   expect(raw.reads).toEqual([8 * mebibyte, mebibyte]);
+});
+
+describe('a number beside the weights', () => {
+  /** Of one value, as a bound of what a layer clips is. */
+  const bound = (to: FloatDType): TensorMerge => ({
+    ...{ name: 'input_max', shape: [], from: 'bfloat16', to, updates: [] },
+    ...{ units: 1, unitBytes: 2, outputBytes: 0 },
+  });
+  const merged = async (value: number, to: FloatDType): Promise<Uint8Array> => {
+    const { source } = zeros();
+    const readRange = (_: string, __: number, destination: Uint8Array): Promise<void> => {
+      destination.set(fromFloat32(Float32Array.of(value), 'bfloat16'));
+      return Promise.resolve();
+    };
+    const pieces: Uint8Array[] = [];
+    for await (const piece of mergedPieces({ ...source, readRange }, bound(to))) pieces.push(piece);
+    return Buffer.concat(pieces);
+  };
+
+  it.each([Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])(
+    'stays %p in any dtype',
+    async (value) => {
+      for (const dtype of ['bfloat16', 'float16', 'float32'] as const)
+        expect([...toFloat32(await merged(value, dtype), dtype)]).toEqual([value]);
+    },
+  );
+
+  it('is refused in another dtype where it is no number', async () => {
+    await expect(merged(Number.NaN, 'float32')).rejects.toMatchObject({
+      code: 'CHECKPOINT_NOT_FINITE',
+    });
+  });
 });

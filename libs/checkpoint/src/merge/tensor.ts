@@ -43,11 +43,18 @@ export async function mergedUnits(
   const bytes = new Uint8Array((end - start) * unitBytes);
   await source.readRange(name, start * unitBytes, bytes);
   if (!isFloat(from) || !isFloat(to) || (from === to && updates.length === 0)) return bytes;
+  if (isInfiniteBound(tensor, bytes, from)) return fromFloat32(toFloat32(bytes, from), to);
   assertFinite(bytes, from, { name, file: source.path });
   const values = toFloat32(bytes, from);
   for (const update of updates) addLowRank(values, update, { start, end, name });
   assertInRange(values, to, name);
   return fromFloat32(values, to);
+}
+
+/** A number beside the weights, such as what a layer clips at, may be none: infinite. */
+function isInfiniteBound({ shape }: TensorMerge, bytes: Uint8Array, dtype: FloatDType): boolean {
+  const isInfinite = (value: number): boolean => Math.abs(value) === Number.POSITIVE_INFINITY;
+  return shape.length === 0 && toFloat32(bytes, dtype).every(isInfinite);
 }
 
 function addLowRank(

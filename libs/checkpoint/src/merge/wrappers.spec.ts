@@ -18,12 +18,18 @@ import { writeSafetensors, type SafetensorsEntry } from '../write-safetensors.js
 import { mergeCheckpoint } from './merge.js';
 
 type Naming = 'current' | 'former';
+/** Of module paths: those of the language model's class alone, too. */
+type PathNaming = Naming | 'alone';
 
 const namings: readonly Naming[] = ['current', 'former'];
-const combinations = namings.flatMap((stored) => namings.map((adapted) => ({ stored, adapted })));
+const pathNamings: readonly PathNaming[] = [...namings, 'alone'];
+const combinations = namings.flatMap((stored) =>
+  pathNamings.map((adapted) => ({ stored, adapted })),
+);
 
 /** A name of the tiny model within a wrapper. */
-function within(naming: Naming, name: string): string {
+function within(naming: PathNaming, name: string): string {
+  if (naming === 'alone') return name;
   if (name.startsWith('lm_head')) return naming === 'current' ? name : `language_model.${name}`;
   return name.replace(
     'model',
@@ -64,7 +70,7 @@ function entry(
   return { name, shape, dtype: 'float32', data: () => fromFloat32(values, 'float32') };
 }
 
-function wrappedAdapter(naming: Naming, adapter = tinyAdapter()): LoraAdapter {
+function wrappedAdapter(naming: PathNaming, adapter = tinyAdapter()): LoraAdapter {
   const layers = [...adapter.layers].map(([path, layer]) => [within(naming, path), layer] as const);
   return { ...adapter, layers: new Map(layers) };
 }
@@ -168,6 +174,43 @@ describe.each(combinations)(
   },
 );
 
+describe('tensors that guess further tokens', () => {
+  const guessing = ['mtp.fc.weight', 'mtp.layers.0.mlp.up_proj.weight'];
+
+  it('stay as they are in their own dtype, and the report says so', () =>
+    inFolder(async (folder) => {
+      const [model, out] = [join(folder, 'model'), join(folder, 'out')];
+      await writeWrapped(model, { naming: 'current' });
+      const file = await openSafetensors(join(model, 'model.safetensors'));
+      const kept = await Promise.all(
+        [...file.tensors].map(async ([name, { shape, start, end }]) => {
+          const bytes = new Uint8Array(end - start);
+          await file.read(name, bytes);
+          return { name, shape, dtype: 'float32' as const, data: () => bytes };
+        }),
+      );
+      await file.close();
+      const values = fromFloat32(randomValues(48, 3), 'bfloat16');
+      const added = guessing.map((name): SafetensorsEntry => ({
+        ...{ name, shape: [8, 6], dtype: 'bfloat16', data: () => values },
+      }));
+      await writeSafetensors(join(model, 'model.safetensors'), [...kept, ...added], {});
+      const { notices } = await mergeCheckpoint({ model, adapter: wrappedAdapter('alone'), out });
+      expect(notices).toEqual([expect.stringContaining('2 tensors of the multi-token prediction')]);
+      const merged = await tensorsOf(out);
+      for (const name of guessing)
+        expect(merged.get(name)).toBe(Buffer.from(values).toString('hex'));
+    }));
+
+  it('are none in other models, of which nothing is said', () =>
+    inFolder(async (folder) => {
+      const [model, out] = [join(folder, 'model'), join(folder, 'out')];
+      await writeWrapped(model, { naming: 'current' });
+      const { notices } = await mergeCheckpoint({ model, adapter: wrappedAdapter('current'), out });
+      expect(notices).toEqual([]);
+    }));
+});
+
 describe.each(namings)('a wrapper under %s names', (naming) => {
   it('is not merged with more layers than its text_config says', () =>
     inFolder(async (folder) => {
@@ -202,7 +245,7 @@ describe.each(namings)('a wrapper under %s names', (naming) => {
   it('has linear layers that adapters of either name are read for', () =>
     inFolder(async (folder) => {
       const linearModules = wrappedAdapter(naming).layers;
-      for (const each of namings) {
+      for (const each of pathNamings) {
         const path = join(folder, each);
         await writePeftAdapter(path, wrappedAdapter(each));
         const read = await readPeftAdapter(path, { linearModules });

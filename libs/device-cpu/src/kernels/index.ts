@@ -9,19 +9,24 @@ import { add } from './add.js';
 import { attentionBackward } from './attention-backward.js';
 import { attention } from './attention.js';
 import { cast } from './cast.js';
+import { causalConvolution, causalConvolutionBackward } from './causal-convolution.js';
 import { cholesky } from './cholesky.js';
 import { copyBlocks } from './copy-blocks.js';
 import { crossEntropy } from './cross-entropy.js';
 import { decodeAttention } from './decode-attention.js';
+import { deltaGates, deltaGatesBackward } from './delta-gates.js';
 import { eigh } from './eigh.js';
 import { fill } from './fill.js';
 import { gatedActivation, gatedActivationBackward } from './gated-activation.js';
 import { gatedAdd, gatedAddBackward } from './gated-add.js';
+import { gatedDeltaRuleBackward } from './gated-delta-rule-backward.js';
+import { gatedDeltaRule } from './gated-delta-rule.js';
 import { gatherPatches } from './gather-patches.js';
 import { gatherRows } from './gather-rows.js';
 import { gemm } from './gemm.js';
 import { gram } from './gram.js';
 import { groupNorm } from './group-norm.js';
+import { l2Norm, l2NormBackward } from './l2-norm.js';
 import { layerNorm, layerNormBackward } from './layer-norm.js';
 import { modulate, modulateBackward } from './modulate.js';
 import { mseLoss } from './mse-loss.js';
@@ -53,12 +58,20 @@ export function createKernels(context: CpuContext): Kernels {
     attention: scratched('attention', attention),
     attentionBackward: scratched('attentionBackward', attentionBackward),
     decodeAttention: scratched('decodeAttention', decodeAttention),
+    causalConvolution: scratched('causalConvolution', causalConvolution),
+    causalConvolutionBackward: scratched('causalConvolutionBackward', causalConvolutionBackward),
+    gatedDeltaRule: scratched('gatedDeltaRule', gatedDeltaRule),
+    gatedDeltaRuleBackward: scratched('gatedDeltaRuleBackward', gatedDeltaRuleBackward),
     activation: scratched('activation', activation),
     activationBackward: scratched('activationBackward', activationBackward),
     gatedActivation: scratched('gatedActivation', gatedActivation),
     gatedActivationBackward: scratched('gatedActivationBackward', gatedActivationBackward),
     crossEntropy: scratched('crossEntropy', crossEntropy),
     groupNorm: scratched('groupNorm', groupNorm),
+    l2Norm,
+    l2NormBackward,
+    deltaGates,
+    deltaGatesBackward,
     rmsNorm,
     rmsNormBackward,
     layerNorm,

@@ -1,27 +1,29 @@
 import { setImmediate } from 'node:timers/promises';
 import { at, get, required } from '@emloc/checked';
 import type { Tensor } from '@emloc/device';
-import { lossBlock, type Batch, type Block, type RowSource } from '@emloc/models';
+import { lossBlock, type Batch, type BatchShape, type Block, type RowSource } from '@emloc/models';
 
 import type { DeviceAdapter } from '../device-adapter.js';
 import { DeviceBatch } from '../device-batch.js';
 import { FinetuneError } from '../errors.js';
 import { PassContext, type PagedModel } from '../paged-model.js';
 import { StreamState, visitBlock, type BlockVisit } from '../walk.js';
+import { finishedLogits, sampleToken, type Sampling } from './sampling.js';
 import {
   cachedSequences,
   CachePlaces,
-  KeyValueCache,
+  SequenceCache,
   type CachedSequence,
-} from './key-value-cache.js';
-import { finishedLogits, sampleToken, type Sampling } from './sampling.js';
+} from './sequence-cache.js';
 import { BlockInputs, cachedLayout, stepBlocks } from './steps.js';
 
 /** What is answered: rows of one sequence each, whose last position predicts. */
 export interface GenerationSource {
   readonly prompts: RowSource;
+  /** The sizes of a batch in which so many sequences go on by a row each. */
+  stepShape(count: number): BatchShape;
   /** The batch in which each of these tokens is the one row that its sequence goes on by. */
-  step(next: Int32Array): Batch;
+  step(next: Int32Array): Promise<Batch>;
 }
 
 /** Prompts that are answered together. */
@@ -52,8 +54,8 @@ export interface GeneratedAnswer {
 }
 
 /**
- * Answers a group of prompts: one pass over the paged model for all prompts, whose keys and values
- * stay in a cache, then one for each further token of all answers that are not done. An answer
+ * Answers a group of prompts: one pass over the paged model for all prompts, whose keys, values and
+ * states stay in a cache, then one for each further token of all answers that are not done. An answer
  * depends on its prompt, its number and the sampling alone.
  * @returns answers by number of the prompt
  * @throws FinetuneError FINETUNE_NON_FINITE; OutOfBudgetError; the signal's reason when aborted
@@ -98,7 +100,7 @@ interface Answer {
 
 class Generation implements Disposable {
   readonly #answers: readonly Answer[];
-  readonly #cache: KeyValueCache;
+  readonly #cache: SequenceCache;
   readonly #pass: PassContext;
   /** Those blocks whose streams are not empty in a step. */
   readonly #stepBlocks: readonly Block[];
@@ -120,14 +122,14 @@ class Generation implements Disposable {
       ...{ ids: [], finish: null },
     }));
     this.#open = this.#answers;
-    const { shape } = source.step(new Int32Array(1));
+    const shape = source.stepShape(1);
     this.#stepBlocks = stepBlocks(layout, shape);
     const longest = new Map([[this.#rows, [0, Math.max(1, ...capacities)]]]);
     const shapes = group.batches.map((batch) => source.prompts.shape(batch));
     this.#pass = new PassContext(model, [...shapes, { ...shape, layouts: longest }]);
     try {
       const total = capacities.reduce((sum, rowsOf) => sum + rowsOf, 0);
-      this.#cache = new KeyValueCache(device, layout, total);
+      this.#cache = new SequenceCache(device, layout, { rows: total, sequences: rows.length });
     } catch (error) {
       this.#pass.close();
       throw error;
@@ -169,7 +171,9 @@ class Generation implements Disposable {
     const { model, source } = this.options;
     const { device, layout } = model;
     const open = this.#open;
-    const host = source.step(Int32Array.from(open, ({ ids }) => required(ids.at(-1), 'a token')));
+    const host = await source.step(
+      Int32Array.from(open, ({ ids }) => required(ids.at(-1), 'a token')),
+    );
     const sequences = open.map(({ cached }) => cached);
     const positions = new Map([[this.#rows, Int32Array.from(sequences, ({ length }) => length)]]);
     using batch = new DeviceBatch(device, host, { positions });
@@ -251,8 +255,9 @@ class Generation implements Disposable {
   ): Promise<number[]> {
     const { model, source } = this.options;
     const { inputs } = visit.block.program;
-    const host = await source.prompts.load(rows);
-    using batch = new DeviceBatch(model.device, host, { isWanted: (name) => inputs.has(name) });
+    const isWanted = (stream: string): boolean => inputs.has(stream);
+    const host = await source.prompts.load(rows, isWanted);
+    using batch = new DeviceBatch(model.device, host, { isWanted });
     const sequences = answers.map(({ cached }) => cached);
     using places = new CachePlaces(model.device, sequences, this.#promptLengths(rows));
     return await this.#runBlock(visit, { batch, places, state, answers });
@@ -267,7 +272,7 @@ class Generation implements Disposable {
     const { outputs, results } = visit.infer(
       {
         ...{ batch, adapter, wantsLogits: sampling.temperature > 0 },
-        cache: this.#cache.of(block, places),
+        ...this.#cache.of(block, places),
       },
       inputs.tensors,
     );

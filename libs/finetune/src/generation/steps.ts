@@ -7,10 +7,14 @@ import type { StreamState } from '../walk.js';
 
 /**
  * The row layout whose sequences a model can go on with.
- * @throws where its attentions look back over none, or over several
+ * @throws where what looks back does over the rows of none, or of several
  */
 export function cachedLayout({ family, blocks }: ModelLayout): string {
-  const names = new Set(blocks.flatMap(({ program }) => program.caches.map(({ rows }) => rows)));
+  const names = new Set(
+    blocks.flatMap(({ program: { caches, states } }) =>
+      [...caches, ...states].map(({ rows }) => rows),
+    ),
+  );
   if (names.size === 1) return at([...names], 0);
   throw new Error(`${family}: rows of ${names.size} layouts go on, one expected`);
 }

@@ -135,9 +135,11 @@ function internvlShape(text: DecoderShape, { vision, images }: Parts): ModelShap
     tiedHead: text.tiedHead,
     tiedBy: 'checkpoint',
     layout: ({ names, tiedHead }) => {
-      const chain = decoderChain({ ...text, tiedHead }, names, (block, embedded) => {
-        const value = block.input(imageStreams.image, text.hiddenSize, imageRows.image);
-        return placeRows(block, embedded, { value, indices: imageStreams.places });
+      const chain = decoderChain({ ...text, tiedHead }, names, {
+        place: (block, embedded) => {
+          const value = block.input(imageStreams.image, text.hiddenSize, imageRows.image);
+          return placeRows(block, embedded, { value, indices: imageStreams.places });
+        },
       });
       return layoutFrom({
         ...chain,

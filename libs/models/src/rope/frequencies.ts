@@ -16,6 +16,13 @@ export function ropeFrequencies(parameters: RopeParameters, length: number): Rop
     case 'default':
     case 'dynamic':
       return { inverse: plain, factor: 1 };
+    case 'proportional':
+      return {
+        factor: 1,
+        inverse: plain.map((each, pair) =>
+          pair < parameters.turningPairs ? each / fround(parameters.factor) : 0,
+        ),
+      };
     case 'linear':
       return { inverse: plain.map((each) => each / fround(parameters.factor)), factor: 1 };
     case 'llama3':

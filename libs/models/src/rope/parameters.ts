@@ -17,6 +17,12 @@ export type RopeParameters = Common &
     | { readonly type: 'default' }
     | { readonly type: 'linear'; readonly factor: number }
     | { readonly type: 'dynamic'; readonly factor: number }
+    | {
+        readonly type: 'proportional';
+        readonly factor: number;
+        /** Pairs that turn, the first ones; the others stay as they are. */
+        readonly turningPairs: number;
+      }
     | (Scaled & {
         readonly type: 'llama3';
         readonly factor: number;
@@ -50,6 +56,8 @@ export interface RopeContext extends Common {
   readonly isLayered: boolean;
 }
 
+/** The share of a head that turns. */
+export const partialKey = 'partial_rotary_factor';
 /** Bounds of numbers of positions; the logarithm of 1 divides in longrope. */
 export const positionBounds = { least: 2, most: 2 ** 31 - 1 };
 const factorBounds = { least: 1e-3, most: 1e6 };
@@ -68,6 +76,11 @@ export function readParameters(
     case 'linear':
     case 'dynamic':
       return { ...common, type, factor: rope.number('factor', undefined, factorBounds) };
+    case 'proportional':
+      return {
+        ...{ ...common, type, factor: rope.number('factor', 1, factorBounds) },
+        turningPairs: Math.floor((rotaryDim * rope.number(partialKey, 1, { most: 1 })) / 2),
+      };
     case 'llama3':
       return { ...common, type, ...llama3(rope, context) };
     case 'yarn':

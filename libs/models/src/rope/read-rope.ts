@@ -3,6 +3,7 @@ import type { RopeSpec } from '../decoder-shape.js';
 import { ModelError } from '../errors.js';
 import { ropeFrequencies } from './frequencies.js';
 import {
+  partialKey,
   positionBounds,
   readParameters,
   type RopeParameters,
@@ -42,6 +43,7 @@ const keysOf: Readonly<Record<RopeType, readonly string[]>> = Object.freeze({
   default: [],
   linear: ['factor'],
   dynamic: ['factor'],
+  proportional: ['factor'],
   llama3: ['factor', 'low_freq_factor', 'high_freq_factor'],
   yarn: [
     'factor',
@@ -177,7 +179,8 @@ function readOne(
   assertKeys(rope, [...keysOf[type], ...(model.reads === undefined ? [] : [model.reads])]);
   return readParameters(type, rope, {
     theta: readTheta(rope, defaults.theta),
-    rotaryDim: readRotaryDim(rope, config, model),
+    // Of a proportional one, pairs lie across the whole head, those that do not turn among them.
+    rotaryDim: type === 'proportional' ? model.headDim : readRotaryDim(rope, config, model),
     maxPositions: model.maxPositions,
     originalPositions: defaults.originalPositions,
     isLayered: defaults.isLayered,
@@ -199,7 +202,7 @@ function assertKeys(rope: ConfigReader, read: readonly string[]): void {
 }
 
 function readRotaryDim(rope: ConfigReader, config: ConfigReader, model: RopeModel): number {
-  const key = 'partial_rotary_factor';
+  const key = partialKey;
   if (model.partial === undefined) {
     for (const place of [config, rope]) place.only(key, [1]);
     return model.headDim;

@@ -3,7 +3,7 @@ import type { LoraAdapter } from '@emloc/checkpoint';
 import { Device, formatBytes, MemoryBudget, type DeviceProfile } from '@emloc/device';
 import { createNullBackend } from '@emloc/device-null';
 import {
-  cacheRowBytes,
+  cacheBytes,
   DeviceAdapter,
   rehearseGeneration,
   type GenerationGroup,
@@ -75,10 +75,10 @@ function doesNotFit(
   { budgetBytes, neededBytes }: { readonly budgetBytes: number; readonly neededBytes: number },
 ): PipelineError {
   const tokens = Math.max(...promptTokens.map((length, row) => length + at(maxTokens, row)));
-  const cacheBytes = tokens * cacheRowBytes(model.layout, profile);
+  const kept = cacheBytes(model.layout, profile, tokens);
   return new PipelineError(
     'PIPELINE_DOES_NOT_FIT',
-    `answers do not fit into ${formatBytes(budgetBytes)}: one of ${tokens} tokens with its prompt needs at least ${formatBytes(neededBytes)}, ${formatBytes(cacheBytes)} of it for keys and values`,
+    `answers do not fit into ${formatBytes(budgetBytes)}: one of ${tokens} tokens with its prompt needs at least ${formatBytes(neededBytes)}, ${formatBytes(kept)} of it for keys, values and states`,
   );
 }
 

@@ -8,7 +8,7 @@ import {
 } from '@emloc/dataset';
 import type { DeviceAdapter, PagedModel, Sampling } from '@emloc/finetune';
 import { textLimits, type Model } from '@emloc/models';
-import { createMetric, type MetricName, type Reference } from '@emloc/tasks';
+import { createMetric, TextTables, type MetricName, type Reference } from '@emloc/tasks';
 
 import { rowsWith, type JobImages } from '../job/images.js';
 import { batchOf } from '../options/modality.js';
@@ -75,10 +75,11 @@ export async function rowQuestions(
     promptRow({ ...row, ids: row.ids.slice(0, answerStart(row)) }),
   );
   const { maxPositions } = textLimits(model.layout);
+  const tables = new TextTables(model.layout, model.tables);
   const batch = batchOf(given, model.layout);
   return {
     ...{ tokenizer: await loadTokenizer(source.folder, source), rows: asked, scoring },
-    task: answerTask(rowsWith(images)(prompts), { maxNewTokens, maxPositions, batch }),
+    task: answerTask(rowsWith(images, tables)(prompts), { maxNewTokens, maxPositions, batch }),
     ...{ groupRows: 1, shown },
   };
 }

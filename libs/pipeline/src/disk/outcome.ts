@@ -76,7 +76,7 @@ function writeAdapter(folder: string, job: Job, adapter: LoraAdapter): Promise<v
   return writePeftAdapter(
     folder,
     { ...adapter, baseModel, baseRevision },
-    { linearModules: peftModules(job.whole) },
+    { linearModules: peftModules(job.whole), targetsWithin: layout.others.targetsWithin },
   );
 }
 

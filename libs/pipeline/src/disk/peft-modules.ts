@@ -11,14 +11,16 @@ const suffix = '.weight';
  */
 export function peftModules({ layout, checkpoint }: Model): ReadonlyMap<string, Widths> {
   const modules = new Map<string, Widths>(linearModules(layout));
-  if (layout.others.within === null) return modules;
+  const { within, repeated, ignored = [] } = layout.others;
+  if (within === null) return modules;
   const own = new Set(
     layout.pages.flatMap(({ tensors }) => tensors.map(({ checkpointName }) => checkpointName)),
   );
-  for (const name of layout.others.repeated) own.add(name);
+  for (const name of repeated) own.add(name);
   for (const [name, { shape }] of checkpoint.tensors) {
     const [outFeatures, inFeatures, ...rest] = shape;
     if (own.has(name) || !name.endsWith(suffix) || rest.length > 0) continue;
+    if (ignored.some((prefix) => name.startsWith(prefix))) continue;
     if (outFeatures === undefined || inFeatures === undefined) continue;
     modules.set(currentName(name).slice(0, -suffix.length), { inFeatures, outFeatures });
   }

@@ -1,5 +1,5 @@
 import type { FileRange } from '@emloc/checkpoint';
-import type { Model } from '@emloc/models';
+import type { HostTable, Model } from '@emloc/models';
 
 import { assertSameTensors, guardReads, inputMismatchIn, TensorGuard } from './tensor-guard.js';
 
@@ -89,6 +89,22 @@ it('guardReads ends a read when both it and the check have ended, failed or not'
   });
   await expect(source.read(0, 'w', new Uint8Array(4))).rejects.toThrow('refused');
   expect(ended).toEqual(['model.w', 'read']);
+});
+
+it('guardReads checks a table of which rows are read', async () => {
+  const checked: string[] = [];
+  const table = { checkpointName: 'model.table' } as HostTable;
+  const rows = { bytes: Uint8Array.of(1), dtype: 'float32' } as const;
+  const model = {
+    layout: { pages: [] },
+    source: {},
+    tables: { read: () => Promise.resolve(rows) },
+  } as unknown as Model;
+  const read = (check: (tensor: string) => Promise<void>) =>
+    guardReads(model, check).tables.read(table, Int32Array.of(3));
+  expect(await read((tensor) => Promise.resolve(void checked.push(tensor)))).toBe(rows);
+  expect(checked).toEqual(['model.table']);
+  await expect(read(() => Promise.reject(new Error('refused')))).rejects.toThrow('refused');
 });
 
 it('inputMismatchIn finds why a read failed, below whatever it caused', async () => {

@@ -74,23 +74,27 @@ export async function assertSameTensors(
 
 /** The model, with a check beside every read of a tensor. A read ends when both have. */
 export function guardReads(model: Model, check: (tensor: string) => Promise<void>): Model {
-  const { layout, source } = model;
+  const { layout, source, tables } = model;
   const names = layout.pages.map(
     ({ tensors }) => new Map(tensors.map(({ name, checkpointName }) => [name, checkpointName])),
   );
+  const guarded = async <T>(read: Promise<T>, name: string | undefined): Promise<T> => {
+    const checking = name === undefined ? Promise.resolve() : check(name);
+    const failed = (await Promise.allSettled([read, checking])).find(
+      ({ status }) => status === 'rejected',
+    );
+    if (failed?.status === 'rejected') throw failed.reason;
+    return await read;
+  };
   return {
     ...model,
     source: {
       layers: source.layers,
-      read: async (layer, tensor, destination) => {
-        const name = at(names, layer).get(tensor);
-        const ends = await Promise.allSettled([
-          source.read(layer, tensor, destination),
-          name === undefined ? undefined : check(name),
-        ]);
-        const failed = ends.find((end) => end.status === 'rejected');
-        if (failed) throw failed.reason;
-      },
+      read: (layer, tensor, destination) =>
+        guarded(source.read(layer, tensor, destination), at(names, layer).get(tensor)),
+    },
+    tables: {
+      read: (table, entries) => guarded(tables.read(table, entries), table.checkpointName),
     },
   };
 }

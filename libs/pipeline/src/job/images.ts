@@ -10,6 +10,7 @@ import {
   projectedRows,
   TextRows,
   type TextImages,
+  type TextTables,
   type TileValues,
 } from '@emloc/tasks';
 
@@ -55,12 +56,15 @@ export function imagesOf(
 }
 
 /** Makes rows whose images bring nothing yet but their sizes. */
-export function rowsWith(images: JobImages | null): (rows: readonly EncodedRow[]) => TextRows {
+export function rowsWith(
+  images: JobImages | null,
+  tables: TextTables,
+): (rows: readonly EncodedRow[]) => TextRows {
   const given: TextImages | null = images && {
     set: images.set,
     tiles: plannedTiles(images, 'float32'),
   };
-  return (rows) => new TextRows(rows, given);
+  return (rows) => new TextRows(rows, given, tables);
 }
 
 /** What makes of a tile what texts take in, if nothing in it is trained or emulated. */

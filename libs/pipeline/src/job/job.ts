@@ -101,9 +101,14 @@ export interface PrepareHost {
   readonly signal?: AbortSignal;
 }
 
+/** What the owner of a job should know of its model, and of the adapter that comes of it. */
+export function modelNotices({ model: { notices, layout } }: Job): readonly string[] {
+  return layout.adapterNotice === undefined ? notices : [...notices, layout.adapterNotice];
+}
+
 /** What the owner of a job should know of model and rows; holds nothing that stands in rows. */
-export function jobNotices({ report, model }: Job): string[] {
-  return [...model.notices, ...reportWarnings(report)];
+export function jobNotices(job: Job): string[] {
+  return [...modelNotices(job), ...reportWarnings(job.report)];
 }
 
 /** The adapter that training starts from; where it is only planned, one of its sizes. */

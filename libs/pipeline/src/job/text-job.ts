@@ -10,7 +10,7 @@ import {
 } from '@emloc/dataset';
 import { adaptedLinears } from '@emloc/finetune';
 import type { Model } from '@emloc/models';
-import type { TextRows } from '@emloc/tasks';
+import { TextTables, type TextRows } from '@emloc/tasks';
 
 import { emulatedLinears } from './emulated-linear.js';
 import { imagesOf, rowsWith } from './images.js';
@@ -47,7 +47,7 @@ export async function textJob(
   const model = behindFront(whole, frontBlocks);
   const emulated = emulatedLinears(model, options);
   const training = trainingPlan(split.train, options);
-  const rowsOf = rowsWith(images);
+  const rowsOf = rowsWith(images, new TextTables(whole.layout, null));
   return {
     options,
     whole,

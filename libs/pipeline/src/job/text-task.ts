@@ -1,6 +1,6 @@
 import type { DeviceProfile, HostDType } from '@emloc/device';
 import type { RowSource } from '@emloc/models';
-import type { TextRows } from '@emloc/tasks';
+import { TextTables, type TextRows } from '@emloc/tasks';
 
 import { inferenceBytes } from '../plan/default-budget.js';
 import { frontSource, tilesFor } from '../stages/front.js';
@@ -21,9 +21,18 @@ const plainText: JobTask<TextRows> = Object.freeze({
   inferenceBytes: prefillBytes,
   sources: () => [],
   planned: (job: Job<TextRows>) => job,
-  bring: (job: Job<TextRows>) => Promise.resolve(job),
+  bring: (job: Job<TextRows>, { reads }: JobEnvironment) =>
+    Promise.resolve(reads === 'none' ? job : lookingUp(job)),
   keptBytes: () => 0,
 });
+
+/** The job with rows that bring what the model's tables have of their tokens. */
+function lookingUp(job: Job<TextRows>): Job<TextRows> {
+  const { layout, tables: reader } = job.whole;
+  if (layout.tables.length === 0) return job;
+  const tables = new TextTables(layout, reader);
+  return withRows(job, (rows) => rows.lookingUp(tables));
+}
 
 class ImageTextTask implements JobTask<TextRows> {
   readonly inferenceBytes = prefillBytes;
@@ -70,12 +79,16 @@ class ImageTextTask implements JobTask<TextRows> {
 
 /** The job with rows whose images bring this. */
 function bringing(job: Job<TextRows>, tiles: RowSource): Job<TextRows> {
+  return withRows(job, (rows) => rows.bringing(tiles));
+}
+
+function withRows(job: Job<TextRows>, change: (rows: TextRows) => TextRows): Job<TextRows> {
   const { trainRows, calibration, validation } = job;
   return {
     ...job,
-    trainRows: trainRows.bringing(tiles),
-    calibration: { ...calibration, source: calibration.source.bringing(tiles) },
-    validation: { ...validation, source: validation.source.bringing(tiles) },
+    trainRows: change(trainRows),
+    calibration: { ...calibration, source: change(calibration.source) },
+    validation: { ...validation, source: change(validation.source) },
   };
 }
 

@@ -3,7 +3,7 @@ import { Device, MemoryBudget, type DeviceProfile } from '@emloc/device';
 import { createNullBackend } from '@emloc/device-null';
 import { BreadthFirstPass, inferenceOrder } from '@emloc/finetune';
 import type { Batches, ImageLimits, Model } from '@emloc/models';
-import type { TextBatches } from '@emloc/tasks';
+import { TextTables, type TextBatches } from '@emloc/tasks';
 import { allDeviceBytes, openPager } from '@emloc/weight-pager';
 
 import { imagesOf, rowsWith } from '../job/images.js';
@@ -54,7 +54,8 @@ function prefill({ layout }: Model, tokens: number): TextBatches {
   const images = layout.images ? imagesIn(layout.images, tokens) : [];
   const rows = [{ ids: new Int32Array(tokens), trained, line: 0, images }];
   const all = imagesOf(rows, { layout, touched: new Set(), exifOrientation: false });
-  return { source: rowsWith(all && { ...all, front: null })(rows), rows: [[0]] };
+  const rowsOf = rowsWith(all && { ...all, front: null }, new TextTables(layout, null));
+  return { source: rowsOf(rows), rows: [[0]] };
 }
 
 /** One image of the most tiles that go into so many tokens; none where not even one does. */

@@ -1,12 +1,13 @@
 import { at } from '@emloc/checked';
+import { deltaChunkRows } from '@emloc/device';
 import { longestSequence, type Batches, type BatchShape, type RowSource } from '@emloc/models';
 
 import type { Job, TrainingPlan } from '../job/job.js';
 
 /**
  * A job whose batches are only those that can set a memory peak: the ones that no other batch
- * outdoes in rows, sequences, targets and longest sequence at once. Memory grows with each of
- * these, so the peaks are those of the whole job.
+ * outdoes in rows, sequences, targets, longest sequence and chunks at once. Memory grows with each
+ * of these, so the peaks are those of the whole job.
  */
 export function heaviestJob(job: Job): Job {
   return {
@@ -41,8 +42,15 @@ export function weightOf({ layouts, integers }: BatchShape): readonly number[] {
     offsets.at(-1) ?? 0,
     offsets.length,
     longestSequence(offsets),
+    chunksIn(offsets),
   ]);
   return [...ofRows, ...integers.values()];
+}
+
+/** Chunks of the sequences, at whose starts linear attention keeps its states. */
+function chunksIn(offsets: readonly number[]): number {
+  const lengths = offsets.slice(1).map((end, index) => end - at(offsets, index));
+  return lengths.reduce((sum, length) => sum + Math.ceil(length / deltaChunkRows), 0);
 }
 
 /** Whether `a` is at least as much of everything. */

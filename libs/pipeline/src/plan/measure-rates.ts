@@ -35,10 +35,15 @@ type Launches = (device: Device, operands: ProbeOperands) => () => void | Promis
 const minimumProbeSeconds = 0.03;
 const maximumRepetitions = 64;
 
+/** Kernels that models launch whose blocks carry states along rows, and no others. */
+const ofStates: readonly KernelName[] = ['gatedDeltaRule', 'gatedDeltaRuleBackward'];
+
 /** Times every kernel that has a probe on a device at a job's shapes: a second or two. */
 export async function measureRates(device: Device, shape: BenchmarkShape): Promise<DeviceRates> {
   const kernels: Partial<Record<KernelName, KernelRate>> = {};
+  const hasStates = shape.layout.blocks.some(({ program }) => program.states.length > 0);
   for (const name of Object.keys(kernelDefinitions) as KernelName[]) {
+    if (!hasStates && ofStates.includes(name)) continue;
     const rate = await rateOf(device, name, probeShape(shape));
     if (rate) kernels[name] = rate;
   }

@@ -5,6 +5,7 @@ import { imageStreams, type Batch, type BatchShape, type RowSource } from '@emlo
 import type { ImageSet } from '../images/image-set.js';
 import type { Scoring, TaskBatches, TaskRows } from '../task-rows.js';
 import { evaluateText, type Evaluation } from './text-score.js';
+import { TextTables } from './text-tables.js';
 
 /** Images that stand in texts. */
 export interface TextImages {
@@ -16,6 +17,9 @@ export interface TextImages {
 /** Batches of texts. */
 export type TextBatches = TaskBatches<TextRows>;
 
+/** What rows of a model without tables look up. */
+const noTables = new TextTables({ tables: [] }, null);
+
 /** Encoded rows of a text as batches of a decoder's chain, with images where it takes some. */
 export class TextRows implements TaskRows {
   /** By the list of row numbers: a batch is asked for at every step of a chain. */
@@ -24,11 +28,17 @@ export class TextRows implements TaskRows {
   constructor(
     private readonly rows: readonly EncodedRow[],
     private readonly images: TextImages | null = null,
+    private readonly tables: TextTables = noTables,
   ) {}
 
   /** The same rows, whose images bring something else. */
   bringing(tiles: RowSource): TextRows {
-    return this.images ? new TextRows(this.rows, { ...this.images, tiles }) : this;
+    return this.images ? new TextRows(this.rows, { ...this.images, tiles }, this.tables) : this;
+  }
+
+  /** The same rows, which bring what these tables have of their tokens. */
+  lookingUp(tables: TextTables): TextRows {
+    return new TextRows(this.rows, this.images, tables);
   }
 
   get count(): number {
@@ -62,36 +72,45 @@ export class TextRows implements TaskRows {
 
   shape(rows: readonly number[]): BatchShape {
     const packed = this.packed(rows);
-    const text = shapeOf(packed);
+    const text = this.#textShape(packed);
     return this.images
       ? withImages(text, this.images.tiles.shape(this.tilesOf(rows)), packed)
       : text;
   }
 
-  async load(rows: readonly number[], isWanted?: (stream: string) => boolean): Promise<Batch> {
+  async load(
+    rows: readonly number[],
+    isWanted: (stream: string) => boolean = () => true,
+  ): Promise<Batch> {
     const packed = this.packed(rows);
     const { ids, targetRows, targets, imageRows } = packed;
     const integers = new Map(Object.entries({ ids, targetRows, targets }));
-    const shape = shapeOf(packed);
-    if (!this.images) return { shape, integers, values: new Map() };
+    const shape = this.#textShape(packed);
+    const values = await this.tables.lookUp(ids, isWanted);
+    if (!this.images) return { shape, integers, values };
     const tiles = await this.images.tiles.load(this.tilesOf(rows), isWanted);
     return {
       shape: withImages(shape, tiles.shape, packed),
       integers: new Map([...integers, ...tiles.integers, [imageStreams.places, imageRows]]),
-      values: tiles.values,
+      values: new Map([...values, ...tiles.values]),
     };
   }
-}
 
-function shapeOf({ ids, offsets, targets }: PackedBatch): BatchShape {
-  const [tokens, trained] = [ids.length, targets.length];
-  return {
-    layouts: new Map([['tokens', offsets]]),
-    integers: new Map(Object.entries({ ids: tokens, targetRows: trained, targets: trained })),
-    values: new Map(),
-    lossWeight: trained,
-    items: tokens,
-  };
+  /** What the tables have of tokens that follow rows. */
+  lookUp(ids: Int32Array): ReturnType<TextTables['lookUp']> {
+    return this.tables.lookUp(ids, () => true);
+  }
+
+  #textShape({ ids, offsets, targets }: PackedBatch): BatchShape {
+    const [tokens, trained] = [ids.length, targets.length];
+    return {
+      layouts: new Map([['tokens', offsets]]),
+      integers: new Map(Object.entries({ ids: tokens, targetRows: trained, targets: trained })),
+      values: this.tables.shapes,
+      lossWeight: trained,
+      items: tokens,
+    };
+  }
 }
 
 function withImages(
@@ -104,7 +123,7 @@ function withImages(
     ...text,
     layouts: new Map([...text.layouts, ...layouts]),
     integers: new Map([...text.integers, ...integers, places]),
-    values,
+    values: new Map([...text.values, ...values]),
   };
 }
 

@@ -40,6 +40,7 @@ export function addMergeCommand(program: Command): void {
           onProgress: ({ phase, doneBytes, totalBytes }) =>
             progress.update(phase, doneBytes, totalBytes),
         });
+        for (const message of report.notices) progress.observe({ type: 'notice', message });
         return {
           document: report,
           text: `merged ${report.mergedLayers} layers into ${resolve(out)} (${formatBytes(report.tensorBytes)}, verified)`,
