@@ -2,13 +2,15 @@ import { exp4 } from './exp';
 
 /**
  * Activations of the form x · s(x): s is the logistic function of x (silu), of 1.702 x (quickGelu, and gpt-oss's clamped SwiGLU) or
- * of 2 √(2/π) (x + 0.044715 x³) (geluTanh), or the normal distribution function (gelu). The numbers are those of src/activations.ts.
+ * of 2 √(2/π) (x + 0.044715 x³) (geluTanh), or the normal distribution function (gelu); and of s(x) alone
+ * with s the logistic function (sigmoid). The numbers are those of src/activations.ts.
  */
 const SILU: i32 = 0;
 const QUICK_GELU: i32 = 1;
 const GELU_TANH: i32 = 2;
 const GELU: i32 = 3;
 const CLAMPED_SWIGLU: i32 = 4;
+const SIGMOID: i32 = 5;
 
 const TANH_FACTOR: f32 = 1.5957691216057308; // 2 √(2/π)
 const TANH_CUBIC: f32 = 0.044715;
@@ -55,7 +57,7 @@ function normal(x: v128): v128 {
 @inline
 function share(kind: i32, x: v128): v128 {
   if (kind == GELU) return normal(x);
-  if (kind == SILU) return sigmoid(x);
+  if (kind == SILU || kind == SIGMOID) return sigmoid(x);
   if (kind == GELU_TANH) {
     // Bounded, so that the cube does not overflow where s is 0 or 1 anyway.
     const y = f32x4.max(f32x4.min(x, f32x4.splat(16)), f32x4.splat(-16));
@@ -65,12 +67,20 @@ function share(kind: i32, x: v128): v128 {
   return sigmoid(f32x4.mul(x, f32x4.splat(1.702)));
 }
 
-/** d(x · s(x)) / dx for s = s(x) */
+/** act(x) for s = s(x) */
+// @ts-ignore: decorator
+@inline
+function activated(kind: i32, x: v128, s: v128): v128 {
+  return kind == SIGMOID ? s : f32x4.mul(x, s);
+}
+
+/** act'(x) for s = s(x) */
 // @ts-ignore: decorator
 @inline
 function slope(kind: i32, x: v128, s: v128): v128 {
   const one = f32x4.splat(1);
   if (kind == GELU) return f32x4.add(s, f32x4.mul(x, f32x4.mul(bell(x), f32x4.splat(0.3989422804014327))));
+  if (kind == SIGMOID) return f32x4.mul(s, f32x4.sub(one, s));
   let rise = f32x4.mul(x, f32x4.sub(one, s));
   if (kind == GELU_TANH) {
     const y = f32x4.max(f32x4.min(x, f32x4.splat(16)), f32x4.splat(-16));
@@ -112,7 +122,7 @@ export function gatedForward(kind: i32, gate: usize, up: usize, count: i32, limi
       g = f32x4.min(g, limits);
       u = f32x4.add(f32x4.max(f32x4.min(u, limits), f32x4.neg(limits)), f32x4.splat(1));
     }
-    v128.store(gate, f32x4.mul(f32x4.mul(g, share(kind, g)), u));
+    v128.store(gate, f32x4.mul(activated(kind, g, share(kind, g)), u));
     gate += 16;
     up += 16;
   }
@@ -135,7 +145,7 @@ export function gatedBackward(kind: i32, dOut: usize, gate: usize, up: usize, co
     }
     const s = share(kind, g);
     const dGate = f32x4.mul(f32x4.mul(d, u), slope(kind, g, s));
-    v128.store(up, v128.andnot(f32x4.mul(d, f32x4.mul(g, s)), upHeld));
+    v128.store(up, v128.andnot(f32x4.mul(d, activated(kind, g, s)), upHeld));
     v128.store(gate, v128.andnot(dGate, gateHeld));
     dOut += 16;
     gate += 16;

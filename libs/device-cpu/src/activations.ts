@@ -1,14 +1,15 @@
-import type { ActivationKind } from '@emloc/device';
+import type { ActivationKind, GatedActivationKind } from '@emloc/device';
 
 import { scratchBytes } from './scratch.js';
 
 /** The numbers of assembly/activation.ts. */
-export const activationCodes: Readonly<Record<ActivationKind | 'clampedSwiglu', number>> = {
+export const activationCodes: Readonly<Record<ActivationKind | GatedActivationKind, number>> = {
   silu: 0,
   quickGelu: 1,
   geluTanh: 2,
   gelu: 3,
   clampedSwiglu: 4,
+  sigmoid: 5,
 };
 
 /**

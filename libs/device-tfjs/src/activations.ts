@@ -11,10 +11,11 @@ const tanhCubic = 0.044715;
 /** Where geluTanh's share is 0 or 1 in float32. */
 const saturation = 16;
 
-/** s of act(x) = x · s(x): a logistic function, or the normal distribution function. */
+/** s of act(x) = x · s(x), or of sigmoid's s(x) alone: a logistic function, or the normal distribution function. */
 export function share(tf: Tf, kind: Kind, x: TfTensor): TfTensor {
   switch (kind) {
     case 'silu':
+    case 'sigmoid':
       return tf.sigmoid(x);
     case 'gelu':
       return tf.mul(tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1), 0.5);
@@ -35,6 +36,7 @@ export function slope(tf: Tf, kind: Kind, x: TfTensor, s: TfTensor): TfTensor {
     const bell = tf.exp(tf.mul(tf.square(x), -0.5));
     return tf.add(s, tf.mul(x, tf.mul(bell, 1 / Math.sqrt(2 * Math.PI))));
   }
+  if (kind === 'sigmoid') return tf.mul(s, tf.sub(1, s));
   const rise = tf.mul(x, tf.sub(1, s));
   return tf.mul(s, tf.add(steepened(tf, kind, x, rise), 1));
 }

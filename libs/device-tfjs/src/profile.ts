@@ -115,6 +115,7 @@ function sum(values: readonly number[]): number {
 /** Tensors of the input's size that share and slope of an activation make, see activations.ts. */
 const activationTensors = {
   silu: { share: 1, slope: 4 },
+  sigmoid: { share: 1, slope: 2 },
   quickGelu: { share: 2, slope: 5 },
   clampedSwiglu: { share: 2, slope: 5 },
   gelu: { share: 4, slope: 6 },

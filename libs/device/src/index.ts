@@ -28,10 +28,15 @@ export type { AddBiasOptions } from './kernels/add-bias.js';
 export type { AddOptions } from './kernels/add.js';
 export type { AttentionOptions, AttentionBackwardOptions } from './kernels/attention.js';
 export type { CastOptions } from './kernels/cast.js';
+export type {
+  CausalConvolutionOptions,
+  CausalConvolutionBackwardOptions,
+} from './kernels/causal-convolution.js';
 export type { CholeskyOptions } from './kernels/cholesky.js';
 export type { BlockCopy, CopyBlocksOptions } from './kernels/copy-blocks.js';
 export type { CrossEntropyOptions } from './kernels/cross-entropy.js';
 export type { DecodeAttentionOptions } from './kernels/decode-attention.js';
+export type { DeltaGatesOptions, DeltaGatesBackwardOptions } from './kernels/delta-gates.js';
 export type { EighOptions } from './kernels/eigh.js';
 export type { FillOptions } from './kernels/fill.js';
 export type {
@@ -40,11 +45,18 @@ export type {
   GatedActivationBackwardOptions,
 } from './kernels/gated-activation.js';
 export type { GatedAddOptions, GatedAddBackwardOptions } from './kernels/gated-add.js';
+export {
+  type GatedDeltaRuleOptions,
+  type GatedDeltaRuleBackwardOptions,
+  deltaChunkRows,
+  deltaChunks,
+} from './kernels/gated-delta-rule.js';
 export { assertPatches, type GatherPatchesOptions } from './kernels/gather-patches.js';
 export type { GatherRowsOptions } from './kernels/gather-rows.js';
 export type { GemmOptions } from './kernels/gemm.js';
 export type { GramOptions } from './kernels/gram.js';
 export type { GroupNormOptions } from './kernels/group-norm.js';
+export type { L2NormOptions, L2NormBackwardOptions } from './kernels/l2-norm.js';
 export type { LayerNormOptions, LayerNormBackwardOptions } from './kernels/layer-norm.js';
 export type { ModulateOptions, ModulateBackwardOptions } from './kernels/modulate.js';
 export type { MseLossOptions } from './kernels/mse-loss.js';

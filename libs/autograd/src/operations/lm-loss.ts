@@ -9,7 +9,7 @@ import type { RmsNormShape } from './rms-norm.js';
 
 export interface LmLossShape {
   /** Of the rows that predict; before the head. */
-  readonly norm: Omit<RmsNormShape, 'heads'>;
+  readonly norm: Omit<RmsNormShape, 'heads' | 'weight'> & { readonly weight: string };
   /** Name of the head, a linear (vocabulary, width) without bias. */
   readonly head: string;
   readonly vocabularySize: number;

@@ -2,8 +2,8 @@ import type { ProgramBuilder } from '../program.js';
 import type { Value } from '../value.js';
 
 export interface RmsNormShape {
-  /** Name of the weight, (width), or (width / heads) where each head is normed. */
-  readonly weight: string;
+  /** Name of the weight, (width), or (width / heads) where each head is normed; null: all ones. */
+  readonly weight: string | null;
   readonly epsilon: number;
   /** Added to the weight: 1 in Gemma. Default 0. */
   readonly weightOffset?: number;
@@ -15,7 +15,7 @@ export interface RmsNormShape {
 export function rmsNorm(block: ProgramBuilder, x: Value, shape: RmsNormShape): Value {
   const { epsilon, weightOffset, heads = 1 } = shape;
   const width = x.width / heads;
-  const weight = block.parameter(shape.weight, [width]);
+  const weight = shape.weight === null ? null : block.parameter(shape.weight, [width]);
   const out = block.value(x.width, x.rows);
   block.add({
     name: 'rmsNorm',
@@ -29,7 +29,7 @@ export function rmsNorm(block: ProgramBuilder, x: Value, shape: RmsNormShape): V
       const inverseRms = context.aux([rows], 'float32', 'rmsNorm.inverseRms');
       context.bindings.device.kernels.rmsNorm({
         x: context.get(x).reshape([rows, width]),
-        weight: context.bindings.parameter(weight),
+        weight: weight === null ? null : context.bindings.parameter(weight),
         weightOffset,
         epsilon,
         out: context.create(out).reshape([rows, width]),
@@ -45,7 +45,7 @@ export function rmsNorm(block: ProgramBuilder, x: Value, shape: RmsNormShape): V
         context.bindings.device.kernels.rmsNormBackward({
           dOut: context.dOut.reshape(byHead),
           x: context.get(x).reshape(byHead),
-          weight: context.bindings.parameter(weight),
+          weight: weight === null ? null : context.bindings.parameter(weight),
           weightOffset,
           inverseRms,
           dX: dX.reshape(byHead),

@@ -21,6 +21,7 @@ interface Variant {
 const variants: readonly Variant[] = [
   { kind: 'gelu' },
   { kind: 'geluTanh' },
+  { kind: 'sigmoid' },
   { kind: 'clampedSwiglu', limit: 2.3 },
   { kind: 'clampedSwiglu' },
 ];

@@ -1,4 +1,4 @@
-import type { KernelName, KernelOptions, Kernels } from '@emloc/device';
+import { DeviceError, type KernelName, type KernelOptions, type Kernels } from '@emloc/device';
 
 import type { CpuContext } from '../context.js';
 import { cpuProfile } from '../profile.js';
@@ -35,6 +35,11 @@ import { scale } from './scale.js';
 import { scatterRows } from './scatter-rows.js';
 import { squaredNorms } from './squared-norms.js';
 
+/** @throws DeviceError DEVICE_UNSUPPORTED when the kernel is launched */
+const missing = (kernel: KernelName) => (): never => {
+  throw new DeviceError('DEVICE_UNSUPPORTED', `cpu device: it has no ${kernel}`);
+};
+
 /** All kernels; those that need scratch get what the profile declares for them, and no more. */
 export function createKernels(context: CpuContext): Kernels {
   const scratched =
@@ -53,6 +58,14 @@ export function createKernels(context: CpuContext): Kernels {
     attention: scratched('attention', attention),
     attentionBackward: scratched('attentionBackward', attentionBackward),
     decodeAttention: scratched('decodeAttention', decodeAttention),
+    causalConvolution: missing('causalConvolution'),
+    causalConvolutionBackward: missing('causalConvolutionBackward'),
+    l2Norm: missing('l2Norm'),
+    l2NormBackward: missing('l2NormBackward'),
+    deltaGates: missing('deltaGates'),
+    deltaGatesBackward: missing('deltaGatesBackward'),
+    gatedDeltaRule: missing('gatedDeltaRule'),
+    gatedDeltaRuleBackward: missing('gatedDeltaRuleBackward'),
     activation: scratched('activation', activation),
     activationBackward: scratched('activationBackward', activationBackward),
     gatedActivation: scratched('gatedActivation', gatedActivation),

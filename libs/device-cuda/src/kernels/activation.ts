@@ -14,6 +14,7 @@ const computeDTypes = ['float32', 'bfloat16'] as const;
 /** What activation.cu and gated-activation.cu call them. */
 export const activationNames: Readonly<Record<ActivationKind | GatedActivationKind, string>> = {
   silu: 'silu',
+  sigmoid: 'sigmoid',
   quickGelu: 'quick_gelu',
   geluTanh: 'gelu_tanh',
   gelu: 'gelu',

@@ -1,4 +1,4 @@
-import type { KernelName, KernelOptions } from '@emloc/device';
+import { DeviceError, type KernelName, type KernelOptions } from '@emloc/device';
 
 import type { CudaContext } from '../context.js';
 import { activation, activationBackward } from './activation.js';
@@ -33,6 +33,11 @@ import { scale } from './scale.js';
 import { scatterRows } from './scatter-rows.js';
 import { squaredNorms } from './squared-norms.js';
 
+/** @throws DeviceError DEVICE_UNSUPPORTED when the kernel is launched */
+const missing = (kernel: KernelName) => (): never => {
+  throw new DeviceError('DEVICE_UNSUPPORTED', `cuda device: it has no ${kernel}`);
+};
+
 /** All kernels, of a context that is bound when they are launched. */
 export const operations = {
   gemm,
@@ -45,6 +50,14 @@ export const operations = {
   attention,
   attentionBackward,
   decodeAttention,
+  causalConvolution: missing('causalConvolution'),
+  causalConvolutionBackward: missing('causalConvolutionBackward'),
+  l2Norm: missing('l2Norm'),
+  l2NormBackward: missing('l2NormBackward'),
+  deltaGates: missing('deltaGates'),
+  deltaGatesBackward: missing('deltaGatesBackward'),
+  gatedDeltaRule: missing('gatedDeltaRule'),
+  gatedDeltaRuleBackward: missing('gatedDeltaRuleBackward'),
   activation,
   activationBackward,
   gatedActivation,

@@ -25,7 +25,8 @@ export function gatedActivation(
     TfTensor,
   ];
   const clamped = clamp(tf, kind, limit, gates, ups);
-  const activated = tf.mul(clamped.gates, share(tf, kind, clamped.gates));
+  const s = share(tf, kind, clamped.gates);
+  const activated = activate(tf, kind, clamped.gates, s);
   memory.write(out, tf.mul(activated, clamped.ups));
 }
 
@@ -44,7 +45,7 @@ export function gatedActivationBackward(
   ) as [TfTensor, TfTensor, TfTensor];
   const { gates, ups } = clamp(tf, kind, limit, rawGates, rawUps);
   const s = share(tf, kind, gates);
-  const activated = tf.mul(gates, s);
+  const activated = activate(tf, kind, gates, s);
   const gateGradient = tf.mul(tf.mul(gradient, ups), slope(tf, kind, gates, s));
   const upGradient = tf.mul(gradient, activated);
   const again = out ? tf.mul(activated, ups) : null;
@@ -58,6 +59,11 @@ export function gatedActivationBackward(
     isClamped ? free(tf, upGradient, tf.greater(tf.abs(rawUps), limit)) : upGradient,
   );
   if (out && again) memory.write(out, again);
+}
+
+/** act(gate), s being its share. */
+function activate(tf: Tf, kind: GatedActivationKind, gates: TfTensor, s: TfTensor): TfTensor {
+  return kind === 'sigmoid' ? s : tf.mul(gates, s);
 }
 
 function clamp(

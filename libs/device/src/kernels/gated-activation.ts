@@ -5,8 +5,9 @@ import type { Tensor } from '../tensor.js';
 import { streaming } from '../work.js';
 import type { ActivationKind } from './activation.js';
 
-/** The functions of `activation`, and gpt-oss's clamped SwiGLU. */
-export type GatedActivationKind = Exclude<ActivationKind, 'quickGelu'> | 'clampedSwiglu';
+/** The functions of `activation`, the logistic function, and gpt-oss's clamped SwiGLU. */
+export type GatedActivationKind =
+  Exclude<ActivationKind, 'quickGelu'> | 'sigmoid' | 'clampedSwiglu';
 
 /**
  * out = act(gate) · up, elementwise. clampedSwiglu: out = (u + 1) g σ(1.702 g) with g = min(gate,

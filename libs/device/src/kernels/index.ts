@@ -4,19 +4,23 @@ import { addBias } from './add-bias.js';
 import { add } from './add.js';
 import { attention, attentionBackward } from './attention.js';
 import { cast } from './cast.js';
+import { causalConvolution, causalConvolutionBackward } from './causal-convolution.js';
 import { cholesky } from './cholesky.js';
 import { copyBlocks } from './copy-blocks.js';
 import { crossEntropy } from './cross-entropy.js';
 import { decodeAttention } from './decode-attention.js';
+import { deltaGates, deltaGatesBackward } from './delta-gates.js';
 import { eigh } from './eigh.js';
 import { fill } from './fill.js';
 import { gatedActivation, gatedActivationBackward } from './gated-activation.js';
 import { gatedAdd, gatedAddBackward } from './gated-add.js';
+import { gatedDeltaRule, gatedDeltaRuleBackward } from './gated-delta-rule.js';
 import { gatherPatches } from './gather-patches.js';
 import { gatherRows } from './gather-rows.js';
 import { gemm } from './gemm.js';
 import { gram } from './gram.js';
 import { groupNorm } from './group-norm.js';
+import { l2Norm, l2NormBackward } from './l2-norm.js';
 import { layerNorm, layerNormBackward } from './layer-norm.js';
 import { modulate, modulateBackward } from './modulate.js';
 import { mseLoss } from './mse-loss.js';
@@ -41,6 +45,14 @@ const launchedKernels = Object.freeze({
   attention,
   attentionBackward,
   decodeAttention,
+  causalConvolution,
+  causalConvolutionBackward,
+  l2Norm,
+  l2NormBackward,
+  deltaGates,
+  deltaGatesBackward,
+  gatedDeltaRule,
+  gatedDeltaRuleBackward,
   activation,
   activationBackward,
   gatedActivation,
