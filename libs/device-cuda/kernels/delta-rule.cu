@@ -90,8 +90,8 @@ __device__ void delta_rule(
       for (int i = 0; i < 4; i += 1) {
         float* x = updates[2 * n + (i >> 1)] + (i & 1) * 2;
         const int row = n * 16 + (i >> 1) * 8 + t * 2;
-        x[0] = factors.strength[row] * (low_half(value.at[i]) - factors.growth[row] * x[0]);
-        x[1] = factors.strength[row + 1] * (high_half(value.at[i]) - factors.growth[row + 1] * x[1]);
+        x[0] = factors.strength[row] * low_half(value.at[i]) + factors.erased[row] * x[0];
+        x[1] = factors.strength[row + 1] * high_half(value.at[i]) + factors.erased[row + 1] * x[1];
       }
     }
     float written[8][4] = {};
@@ -110,6 +110,7 @@ __device__ void delta_rule(
     }
     __syncthreads();
     if (c + 1 < span.chunks) load_others(c + 1);
+    scale_columns(written, factors.rest);
 
     const float decay = factors.growth[CHUNK_ROWS - 1];
 #pragma unroll
@@ -119,7 +120,7 @@ __device__ void delta_rule(
     }
 #pragma unroll
     for (int j = 0; j < 4; j += 1) {
-      const Fragment left = scaled_left(written[2 * j], written[2 * j + 1], factors.rest, j * 16);
+      const Fragment left = to_left(written[2 * j], written[2 * j + 1]);
 #pragma unroll
       for (int i = 0; i < D / 16; i += 1) multiply_pair(state + 2 * i, left, load_right_columns<D>(keys, j * 16, i * 16));
     }

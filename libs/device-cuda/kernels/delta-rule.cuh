@@ -29,20 +29,21 @@ __device__ __forceinline__ float exp_fast(float x) { return exp2_fast(x * LOG2E)
 __device__ __forceinline__ float low_half(u32 pair) { return __uint_as_float(pair << 16); }
 __device__ __forceinline__ float high_half(u32 pair) { return __uint_as_float(pair & 0xffff0000u); }
 
-// The factors of a chunk's rows, in shared memory.
+// The factors of a chunk's rows, in shared memory, CHUNK_ROWS of each.
 struct Factors {
-  float *growth, *rest, *strength;  // e^(G_i), e^(G_C - G_i), strength of row i; CHUNK_ROWS each
+  float *growth, *rest, *strength, *erased;  // e^(G_i), e^(G_C - G_i), strength of row i, and -strength e^(G_i)
   __device__ __forceinline__ explicit Factors(float* memory)
-      : growth(memory), rest(memory + CHUNK_ROWS), strength(memory + 2 * CHUNK_ROWS) {}
-  static constexpr int elements = 3 * CHUNK_ROWS;
+      : growth(memory), rest(memory + CHUNK_ROWS), strength(memory + 2 * CHUNK_ROWS), erased(memory + 3 * CHUNK_ROWS) {}
+  static constexpr int elements = 4 * CHUNK_ROWS;
 
   // By the block's first 64 threads; `strengths` are those of the chunk's first row.
-  __device__ __forceinline__ void load(const float* sums, const float* strengths, int stride, int rows) {
+  __device__ __forceinline__ void load(const float* sums, const float* strengths, int stride, int rows) const {
     const int i = threadIdx.x;
     if (i >= CHUNK_ROWS) return;
     growth[i] = exp_fast(sums[i]);
     rest[i] = exp_fast(sums[CHUNK_ROWS - 1] - sums[i]);
     strength[i] = i < rows ? strengths[(i64)i * stride] : 0.0f;
+    erased[i] = -strength[i] * growth[i];
   }
 };
 
@@ -84,14 +85,15 @@ __device__ __forceinline__ void write_transposed(bf16* target, i64 row_stride, c
   }
 }
 
-// Two neighbouring transposed results times the factors of their columns, `row` being the first of 16, as a left operand.
-__device__ __forceinline__ Fragment scaled_left(const float* first, const float* second, const float* factors, int row) {
-  const int t = threadIdx.x & 3;
-  const float2 a = *reinterpret_cast<const float2*>(factors + row + t * 2);
-  const float2 b = *reinterpret_cast<const float2*>(factors + row + 8 + t * 2);
-  return {
-      pack_bf16(first[0] * a.x, first[1] * a.y), pack_bf16(first[2] * a.x, first[3] * a.y),
-      pack_bf16(second[0] * b.x, second[1] * b.y), pack_bf16(second[2] * b.x, second[3] * b.y)};
+// A left operand of a transposed matrix, each column times its row's factor; `row` is the first column's.
+__device__ __forceinline__ Fragment scaled_left(const Fragment& left, const float* factors, int row) {
+  Fragment scaled;
+#pragma unroll
+  for (int i = 0; i < 4; i += 1) {
+    const float2 f = *reinterpret_cast<const float2*>(factors + row + (i >> 1) * 8 + (threadIdx.x & 3) * 2);
+    scaled.at[i] = pack_bf16(low_half(left.at[i]) * f.x, high_half(left.at[i]) * f.y);
+  }
+  return scaled;
 }
 // Transposed results, each column times its row's factor.
 __device__ __forceinline__ void scale_columns(float (*sums)[4], const float* factors) {
