@@ -76,8 +76,7 @@ __device__ __forceinline__ u32 load_pair(const bf16* p) { return *reinterpret_ca
 // Where q or k of a chunk lie, for pairs of neighbours; what is missing counts as zeros.
 struct Pairs {
   const bf16* at;
-  i64 stride;
-  int rows, columns;
+  int stride, rows, columns;
   __device__ __forceinline__ u32 load(int row, int column) const {
     return row < rows && column < columns ? load_pair(at + row * stride + column) : 0;
   }
@@ -90,7 +89,7 @@ __device__ __forceinline__ void add_by_state(
     float (*sums)[4], float* dots, const bf16* left, const bf16* half_state, const float* factors, const Pairs& others,
     int first_column, const Seat& seat) {
   float products[4][4] = {};
-#pragma unroll
+#pragma unroll 2  // all unrolled needs more registers than there are
   for (int i = 0; i < D / 16; i += 1) {
     const Fragment rows = load_left<D>(left, seat.block * 16, i * 16);
 #pragma unroll
@@ -152,9 +151,9 @@ __device__ void delta_rule_gradients(const RuleOperands& in, const Prepared& pre
   if (blockIdx.x >= span.chunks) return;
   const int first = blockIdx.x * CHUNK_ROWS, rows = min(span.length - first, CHUNK_ROWS), group = rule.value_heads / rule.key_heads;
   const int key_head = rule.first / group + blockIdx.y;
-  const i64 k_stride = (i64)rule.key_heads * rule.key_dim, v_stride = (i64)rule.value_heads * rule.value_dim;
-  const i64 k_at = (span.start + first) * k_stride + key_head * rule.key_dim;
-  const i64 state_elements = (i64)rule.key_dim * rule.value_dim;
+  const int k_stride = rule.key_heads * rule.key_dim, v_stride = rule.value_heads * rule.value_dim;
+  const i64 k_at = (i64)(span.start + first) * k_stride + key_head * rule.key_dim;
+  const int state_elements = rule.key_dim * rule.value_dim;
   const Seat seat;
   const int warp_row = seat.block * 16, side_column = seat.side * (D / 2);
   load_tile<D, CHUNK_ROWS, GRADIENT_THREADS>(keys, in.k + k_at, k_stride, rows, rule.key_dim);
@@ -165,7 +164,7 @@ __device__ void delta_rule_gradients(const RuleOperands& in, const Prepared& pre
   for (int member = 0; member < group; member += 1) {
     const int place = blockIdx.y * group + member, head = rule.first + place;
     const i64 chunk = span.chunk + blockIdx.x, held = chunk * rule.held + place;
-    const i64 v_at = (span.start + first) * v_stride + head * rule.value_dim, gate = (i64)(span.start + first) * rule.value_heads + head;
+    const i64 v_at = (i64)(span.start + first) * v_stride + head * rule.value_dim, gate = (i64)(span.start + first) * rule.value_heads + head;
     const float* state = in.states + (chunk * rule.value_heads + head) * state_elements;
     const bf16* d_state = in.d_states + held * state_elements;
     const bf16* scores = prepared.scores + held * CHUNK_ROWS * CHUNK_ROWS;
