@@ -11,6 +11,7 @@ import {
   benchmarkKernels,
   type Measurement,
 } from './bench.js';
+import { deltaChecks } from './delta-checks.js';
 import { kernelChecks } from './kernel-checks.js';
 import { Lab, type Check } from './lab.js';
 import { checkMemory } from './memory-checks.js';
@@ -94,7 +95,7 @@ function conformance(backend: CudaBackend): readonly NamedRun[] {
 
 /** Each check with random numbers of its own. */
 function own(backend: CudaBackend): readonly NamedRun[] {
-  return [...kernelChecks(), ...attentionChecks()].map((one: Check, index) => ({
+  return [...kernelChecks(), ...attentionChecks(), ...deltaChecks()].map((one: Check, index) => ({
     name: one.name,
     run: async () => {
       const lab = new Lab(
