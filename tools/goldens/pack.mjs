@@ -2,7 +2,8 @@
  * `node tools/goldens/pack.mjs FOLDER...` makes a fixture NAME.golden.br of each golden folder:
  * config.json, golden.json, model.safetensors and, in a folder of their own, pixels.safetensors of
  * models with images in one file, which @emloc/golden-models unpacks. Of models that make images,
- * in a folder of their own, too, every JSON and safetensors file with the folder that it is in.
+ * in a folder of their own, too, every JSON and safetensors file with the folder that it is in; of
+ * operations alone golden.json and tensors.safetensors.
  *
  * Compressed by brotli: the length of a header (uint32, little endian), the header (JSON, the files
  * in order with their name and bytes, and from where on a file is bf16 values), the files. Values
@@ -77,7 +78,7 @@ function toPlanes(values) {
 
 /** @param {string} folder; what NAME-original-layout lacks is in NAME beside it */
 function filesOf(folder) {
-  if (existsSync(join(folder, 'transformer'))) return allFilesOf(folder);
+  if (existsSync(join(folder, 'tensors.safetensors'))) return allFilesOf(folder);
   const beside = folder.replace(/-original-layout\/?$/, '');
   const found = ['config.json', 'golden.json', 'model.safetensors', 'pixels.safetensors'].flatMap(
     (name) => {
@@ -90,7 +91,7 @@ function filesOf(folder) {
   return Object.fromEntries(found);
 }
 
-/** @param {string} folder of several models */
+/** @param {string} folder of several models, or of operations */
 function allFilesOf(folder) {
   const names = readdirSync(folder, { recursive: true, encoding: 'utf8' });
   const kept = names.filter((name) => /\.(json|safetensors)$/.test(name)).sort();
@@ -99,7 +100,8 @@ function allFilesOf(folder) {
 
 /** @param {Readonly<Record<string, Uint8Array>>} files the folder within the fixtures */
 function placeOf(files) {
-  if ('tensors.safetensors' in files) return join(fixtures, 'diffusion');
+  if ('tensors.safetensors' in files)
+    return join(fixtures, 'transformer/config.json' in files ? 'diffusion' : 'operations');
   return 'pixels.safetensors' in files ? join(fixtures, 'images') : fixtures;
 }
 

@@ -8,19 +8,23 @@ import { addBiasCases } from './cases/add-bias.js';
 import { addCases } from './cases/add.js';
 import { attentionCases } from './cases/attention.js';
 import { castCases } from './cases/cast.js';
+import { causalConvolutionCases } from './cases/causal-convolution.js';
 import { choleskyCases } from './cases/cholesky.js';
 import { copyBlocksCases } from './cases/copy-blocks.js';
 import { crossEntropyCases } from './cases/cross-entropy.js';
 import { decodeAttentionCases } from './cases/decode-attention.js';
+import { deltaGatesCases } from './cases/delta-gates.js';
 import { eighCases } from './cases/eigh.js';
 import { fillCases } from './cases/fill.js';
 import { gatedActivationCases } from './cases/gated-activation.js';
 import { gatedAddCases } from './cases/gated-add.js';
+import { gatedDeltaRuleCases } from './cases/gated-delta-rule.js';
 import { gatherPatchesCases } from './cases/gather-patches.js';
 import { gatherRowsCases } from './cases/gather-rows.js';
 import { gemmCases } from './cases/gemm.js';
 import { gramCases } from './cases/gram.js';
 import { groupNormCases } from './cases/group-norm.js';
+import { l2NormCases } from './cases/l2-norm.js';
 import { layerNormCases } from './cases/layer-norm.js';
 import { modulateCases } from './cases/modulate.js';
 import { mseLossCases } from './cases/mse-loss.js';
@@ -72,6 +76,10 @@ const definitions: readonly CaseDefinition[] = [
   ...ropeCases,
   ...attentionCases,
   ...decodeAttentionCases,
+  ...causalConvolutionCases,
+  ...l2NormCases,
+  ...deltaGatesCases,
+  ...gatedDeltaRuleCases,
   ...activationCases,
   ...gatedActivationCases,
   ...gatherRowsCases,

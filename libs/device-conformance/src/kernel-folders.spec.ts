@@ -14,11 +14,18 @@ function namesIn(folder: string): string[] {
 /** A file NAME.ts for each kernel with its backward: the interface's own folder. */
 const names = namesIn('device/src/kernels');
 
+const noLinearAttention = Object.fromEntries(
+  ['causal-convolution', 'delta-gates', 'gated-delta-rule', 'l2-norm'].map((name) => [
+    name,
+    'has no kernels of linear attention: a launch is refused',
+  ]),
+);
+
 /** Files that a folder does without, and why. */
 const folders: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'device-cpu/src/kernels': {},
-  'device-cuda/src/kernels': {},
-  'device-tfjs/src/kernels': {},
+  'device-cuda/src/kernels': noLinearAttention,
+  'device-tfjs/src/kernels': noLinearAttention,
   'device-conformance/src/cases': {},
   'device-conformance/src/reference': {
     eigh: 'checked by what eigenvectors are',

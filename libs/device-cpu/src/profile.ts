@@ -3,6 +3,8 @@ import type { DeviceProfile, KernelOptions, WorkspaceBytes } from '@emloc/device
 import { chunkScratchBytes } from './activations.js';
 import { attentionBackwardScratchBytes, attentionScratchBytes } from './kernels/attention-tiles.js';
 import { decodeAttentionScratchBytes } from './kernels/decode-attention.js';
+import { gatedDeltaRuleBackwardScratchBytes } from './kernels/gated-delta-rule-backward.js';
+import { gatedDeltaRuleScratchBytes } from './kernels/gated-delta-rule.js';
 import { gramChunkRows } from './kernels/gram.js';
 import { wholeProduct } from './kernels/outer-products.js';
 import { eighWorkElements } from './native-blas.js';
@@ -30,6 +32,12 @@ const workspaceBytes: WorkspaceBytes = Object.freeze({
   attention: (options: KernelOptions<'attention'>) => attentionScratchBytes(options, 1),
   attentionBackward: attentionBackwardScratchBytes,
   decodeAttention: decodeAttentionScratchBytes,
+  causalConvolution: ({ weight }: KernelOptions<'causalConvolution'>) =>
+    chunkScratchBytes(weight.dim(0), 1),
+  causalConvolutionBackward: ({ weight }: KernelOptions<'causalConvolutionBackward'>) =>
+    chunkScratchBytes(weight.dim(0), 1 + weight.dim(1)),
+  gatedDeltaRule: gatedDeltaRuleScratchBytes,
+  gatedDeltaRuleBackward: gatedDeltaRuleBackwardScratchBytes,
   gatedActivation: ({ out }: KernelOptions<'gatedActivation'>) => chunkScratchBytes(out.size, 2),
   gatedActivationBackward: ({ dOut }: KernelOptions<'gatedActivationBackward'>) =>
     chunkScratchBytes(dOut.size, 4),

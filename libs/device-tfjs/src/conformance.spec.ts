@@ -5,6 +5,8 @@ import { createTfjsBackend, describeTfjs } from './index.js';
 const noDType =
   'TensorFlow.js has no bfloat16 and no float64; float32 and int32 are all that a job on this device allocates';
 
+const noLinearAttention = 'no kernels of linear attention: a launch is refused';
+
 const gaps = {
   'upload: converts float16 to every float dtype': noDType,
   'upload: converts bfloat16 to every float dtype': noDType,
@@ -13,6 +15,22 @@ const gaps = {
   'download: gives values, bfloat16 widened, and raw bytes': noDType,
   'cast: converts between all float dtypes, special values included': noDType,
   'cast: reads row views': noDType,
+  causalConvolution: noLinearAttention,
+  causalConvolutionBackward: noLinearAttention,
+  l2Norm: noLinearAttention,
+  l2NormBackward: noLinearAttention,
+  deltaGates: noLinearAttention,
+  deltaGatesBackward: noLinearAttention,
+  gatedDeltaRule: noLinearAttention,
+  gatedDeltaRuleBackward: noLinearAttention,
+  'workspace: of causalConvolution is what the profile declares, for the call only':
+    noLinearAttention,
+  'workspace: of causalConvolutionBackward is what the profile declares, for the call only':
+    noLinearAttention,
+  'workspace: of gatedDeltaRule is what the profile declares, for the call only': noLinearAttention,
+  'workspace: of gatedDeltaRuleBackward is what the profile declares, for the call only':
+    noLinearAttention,
+  'determinism: the gated delta rule and its backward': noLinearAttention,
 };
 
 describeDeviceConformance('tfjs, plain JavaScript', () => createTfjsBackend('cpu'), { gaps });

@@ -10,7 +10,8 @@ import {
   type Deviation,
   type Limits,
 } from './compare.js';
-import { pixelsOf, type DiffusionGolden, type GoldenTensor } from './diffusion-golden.js';
+import { pixelsOf, type DiffusionGolden } from './diffusion-golden.js';
+import type { GoldenTensor } from './golden-tensors.js';
 import type { MeasuredDiffusion } from './measure-diffusion.js';
 
 /**

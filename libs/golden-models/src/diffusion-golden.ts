@@ -1,10 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { at, get, required } from '@emloc/checked';
-import { openSafetensors, toFloat32 } from '@emloc/checkpoint';
-import { byteLength } from '@emloc/device';
 
 import { asFields, asNumber, asNumbers } from './fields.js';
+import { readGoldenTensors, tensorsFile, type GoldenTensor } from './golden-tensors.js';
 import { toLora, type GoldenLora } from './golden.js';
 
 /** What diffusers and transformers compute with a folder's models, in float32. */
@@ -29,13 +28,6 @@ export interface DiffusionGolden {
   readonly tensors: ReadonlyMap<string, GoldenTensor>;
 }
 
-export interface GoldenTensor {
-  readonly shape: readonly number[];
-  readonly values: Float32Array;
-}
-
-const tensorsFile = 'tensors.safetensors';
-
 /**
  * Reads FOLDER/golden.json and FOLDER/tensors.safetensors.
  * @throws Error that names file and field
@@ -43,7 +35,7 @@ const tensorsFile = 'tensors.safetensors';
 export async function readDiffusionGolden(folder: string): Promise<DiffusionGolden> {
   const file = join(folder, 'golden.json');
   const text = await readFile(file, 'utf8');
-  const tensors = await readTensors(join(folder, tensorsFile));
+  const tensors = await readGoldenTensors(join(folder, tensorsFile));
   try {
     return { ...parse(JSON.parse(text)), tensors };
   } catch (error) {
@@ -78,18 +70,6 @@ function parse(value: unknown): Omit<DiffusionGolden, 'tensors'> {
 function onlyRow(value: unknown, name: string): readonly number[] {
   if (!Array.isArray(value) || value.length !== 1) throw new Error(`${name} is no list of one`);
   return asNumbers(value[0], `${name}[0]`);
-}
-
-async function readTensors(path: string): Promise<ReadonlyMap<string, GoldenTensor>> {
-  await using file = await openSafetensors(path);
-  const tensors = new Map<string, GoldenTensor>();
-  for (const [name, { dtype, shape }] of file.tensors) {
-    if (dtype !== 'float32') throw new Error(`${path}: ${name} is ${dtype}, float32 expected`);
-    const bytes = new Uint8Array(byteLength(shape, dtype));
-    await file.read(name, bytes);
-    tensors.set(name, { shape, values: toFloat32(bytes, dtype) });
-  }
-  return tensors;
 }
 
 /** @throws Error where the golden lacks it */

@@ -1,6 +1,9 @@
 export { bfloat16Limits, compareGolden, float32Limits } from './compare.js';
 export type { Comparison, Deviation, Limits, Measured, Quantity } from './compare.js';
 export { bfloat16DiffusionLimits, compareDiffusion } from './compare-diffusion.js';
+export { compareDeltaRule, float32DeltaRuleLimits } from './compare-delta-rule.js';
+export { readDeltaRuleGolden } from './delta-rule-golden.js';
+export { measureDeltaRule } from './measure-delta-rule.js';
 export { readDiffusionGolden, type DiffusionGolden } from './diffusion-golden.js';
 export { measureDiffusion, type MeasuredDiffusion } from './measure-diffusion.js';
 export { fixtureNames, unpackFixture, type GoldenFixture } from './fixtures.js';

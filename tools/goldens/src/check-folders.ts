@@ -13,15 +13,15 @@ import type { Outcome } from './report.js';
 /** Computes with the model of a folder what its golden asks for. @throws where it cannot */
 export type Measure = (folder: string, golden: Golden) => Promise<Measured>;
 
-/** Compares a folder of models that make images; null: it is none. @throws where it cannot */
-type CompareDiffusion = (folder: string) => Promise<Comparison | null>;
+/** Compares a folder of another kind than language models; null: it is none. @throws where it cannot */
+type CompareOther = (folder: string) => Promise<Comparison | null>;
 
 /** What a folder is compared with. */
 export interface Checks {
   readonly measure: Measure;
   readonly limits: Limits;
-  /** Absent: no folder is taken for one of such models. */
-  readonly compareDiffusion?: CompareDiffusion;
+  /** The kinds that a folder is asked for first. */
+  readonly others?: readonly CompareOther[];
 }
 
 /** Compares folders one after another. One that cannot be read or measured has its reason. */
@@ -37,11 +37,13 @@ export async function* checkFolders(
 /** Compares one folder. */
 export async function checkFolder(
   folder: string,
-  { measure, limits, compareDiffusion }: Checks,
+  { measure, limits, others = [] }: Checks,
 ): Promise<Outcome> {
   try {
-    const ofImages = await compareDiffusion?.(folder);
-    if (ofImages) return { folder, comparison: ofImages };
+    for (const compare of others) {
+      const comparison = await compare(folder);
+      if (comparison) return { folder, comparison };
+    }
     const golden = await readGolden(folder);
     return { folder, comparison: compareGolden(golden, await measure(folder, golden), limits) };
   } catch (error) {

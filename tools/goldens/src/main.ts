@@ -3,6 +3,7 @@ import { deviceTarget } from '@emloc/device-registry';
 
 import { checkFixtures } from './check-fixtures.js';
 import { checkFolders } from './check-folders.js';
+import { compareDeltaRuleFolder } from './delta-rule-folder.js';
 import { compareDiffusionFolder, diffusionLimitsOf } from './diffusion-folder.js';
 import { limitsOf, measureFolder } from './measure-folder.js';
 import { parseOptions } from './options.js';
@@ -17,8 +18,11 @@ async function main(args: readonly string[]): Promise<boolean> {
     measureFolder(folder, golden, { target, vramBytes });
   const others = {
     limits: limitsOf(target),
-    compareDiffusion: (folder: string) =>
-      compareDiffusionFolder(folder, { target, vramBytes, limits: diffusionLimitsOf(target) }),
+    others: [
+      (folder: string) => compareDeltaRuleFolder(folder, { target, vramBytes }),
+      (folder: string) =>
+        compareDiffusionFolder(folder, { target, vramBytes, limits: diffusionLimitsOf(target) }),
+    ],
   };
   const checked =
     fixtures === null

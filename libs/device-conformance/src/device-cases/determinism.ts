@@ -63,6 +63,55 @@ function assertAttentionRepeatable(
   });
 }
 
+function assertRuleRepeatable(fixture: Fixture): Promise<void> {
+  const [lengths, heads, state] = [[100, 31], 4, [2, 4, 16, 16]];
+  const [keyShape, shape, gates] = [
+    [131, 2 * 16],
+    [131, heads * 16],
+    [131, heads],
+  ] as const;
+  const [q, k] = [fixture.values(keyShape), fixture.values(keyShape, { scale: 0.4 })];
+  const [v, dOut] = [fixture.values(shape), fixture.values(shape)];
+  const gate = fixture.values(gates, { scale: 0.4, dtype: 'float32' });
+  const asFloat32 = { dtype: 'float32' } as const;
+  return assertRepeatable(fixture, () => {
+    const options = {
+      q: fixture.tensor(q, keyShape),
+      k: fixture.tensor(k, keyShape),
+      v: fixture.tensor(v, shape),
+      decay: fixture.tensor(
+        gate.map((value) => value - 0.4),
+        gates,
+        asFloat32,
+      ),
+      strength: fixture.tensor(
+        gate.map((value) => value + 0.5),
+        gates,
+        asFloat32,
+      ),
+      sequences: fixture.sequences(lengths),
+      ...{ keyHeads: 2, valueHeads: heads },
+      states: fixture.output([3, ...state.slice(1)], 'float32'),
+    };
+    const [out, finalState] = [fixture.output(shape), fixture.output(state, 'float32')];
+    const [dQ, dK, dV] = [
+      fixture.output(keyShape),
+      fixture.output(keyShape),
+      fixture.output(shape),
+    ];
+    const [dDecay, dStrength] = [
+      fixture.output(gates, 'float32'),
+      fixture.output(gates, 'float32'),
+    ];
+    fixture.device.kernels.gatedDeltaRule({ ...options, out, finalState });
+    const written = { dQ, dK, dV, dDecay, dStrength };
+    fixture.device.kernels.gatedDeltaRuleBackward({
+      ...{ ...options, dOut: fixture.tensor(dOut, shape), ...written },
+    });
+    return [out, finalState, ...Object.values(written)];
+  });
+}
+
 export const determinismCases: readonly CaseDefinition[] = group('determinism', {
   gemm: (fixture) => {
     const [a, b] = [fixture.values([67, 129]), fixture.values([129, 131])];
@@ -76,6 +125,7 @@ export const determinismCases: readonly CaseDefinition[] = group('determinism', 
       return [out];
     });
   },
+  'the gated delta rule and its backward': assertRuleRepeatable,
   'attention and its backward': (fixture) => assertAttentionRepeatable(fixture, 16, {}),
   'attention in a window with a soft cap, heads of 256': (fixture) =>
     assertAttentionRepeatable(fixture, 256, { mask: { kind: 'window', window: 40 }, softCap: 3 }),

@@ -46,6 +46,31 @@ const launches: Launch = {
       ...{ heads: 4, kvHeads: 2, scale: 0.25, softCap: 3, out: fixture.output([2, 64]) },
     };
   },
+  causalConvolution: (fixture) => ({
+    ...convolutionOptions(fixture),
+    out: fixture.output([80, 40]),
+  }),
+  causalConvolutionBackward: (fixture) => ({
+    ...convolutionOptions(fixture),
+    dOut: fixture.tensor(fixture.values([80, 40]), [80, 40]),
+    dX: fixture.output([80, 40]),
+  }),
+  gatedDeltaRule: (fixture) => ({
+    ...ruleOptions(fixture),
+    out: fixture.output([80, 96]),
+    states: null,
+  }),
+  gatedDeltaRuleBackward: (fixture) => ({
+    ...ruleOptions(fixture),
+    dOut: fixture.tensor(fixture.values([80, 96]), [80, 96]),
+    states: fixture.tensor(new Float64Array(4 * 16 * 24 * 4), [4, 4, 16, 24], {
+      dtype: 'float32',
+    }),
+    ...{ dQ: fixture.output([80, 32]), dK: fixture.output([80, 32]) },
+    dV: fixture.output([80, 96]),
+    dDecay: fixture.output([80, 4], 'float32'),
+    dStrength: fixture.output([80, 4], 'float32'),
+  }),
   activation: (fixture) => ({
     x: fixture.tensor(fixture.values([9, 31]), [9, 31]),
     kind: 'gelu',
@@ -102,6 +127,27 @@ const launches: Launch = {
     out: fixture.tensor(new Float64Array(33 * 33), [33, 33], { dtype: fixture.statistics }),
   }),
 };
+
+function convolutionOptions(fixture: Fixture) {
+  return {
+    x: fixture.tensor(fixture.values([80, 40]), [80, 40]),
+    weight: fixture.tensor(fixture.values([40, 4]), [40, 4]),
+    sequences: fixture.sequences([1, 70, 9]),
+  };
+}
+
+function ruleOptions(fixture: Fixture) {
+  const gates = { dtype: 'float32' } as const;
+  return {
+    q: fixture.tensor(fixture.values([80, 32]), [80, 32]),
+    k: fixture.tensor(fixture.values([80, 32], { scale: 0.4 }), [80, 32]),
+    v: fixture.tensor(fixture.values([80, 96]), [80, 96]),
+    decay: fixture.tensor(new Float64Array(80 * 4).fill(-0.1), [80, 4], gates),
+    strength: fixture.tensor(new Float64Array(80 * 4).fill(0.5), [80, 4], gates),
+    sequences: fixture.sequences([1, 70, 9]),
+    ...{ keyHeads: 2, valueHeads: 4 },
+  };
+}
 
 function attentionOptions(fixture: Fixture): KernelOptions<'attention'> {
   const [q, k, v] = [

@@ -1,4 +1,4 @@
-import { DeviceError, type KernelName, type KernelOptions, type Kernels } from '@emloc/device';
+import type { KernelName, KernelOptions, Kernels } from '@emloc/device';
 
 import type { CpuContext } from '../context.js';
 import { cpuProfile } from '../profile.js';
@@ -9,19 +9,24 @@ import { add } from './add.js';
 import { attentionBackward } from './attention-backward.js';
 import { attention } from './attention.js';
 import { cast } from './cast.js';
+import { causalConvolution, causalConvolutionBackward } from './causal-convolution.js';
 import { cholesky } from './cholesky.js';
 import { copyBlocks } from './copy-blocks.js';
 import { crossEntropy } from './cross-entropy.js';
 import { decodeAttention } from './decode-attention.js';
+import { deltaGates, deltaGatesBackward } from './delta-gates.js';
 import { eigh } from './eigh.js';
 import { fill } from './fill.js';
 import { gatedActivation, gatedActivationBackward } from './gated-activation.js';
 import { gatedAdd, gatedAddBackward } from './gated-add.js';
+import { gatedDeltaRuleBackward } from './gated-delta-rule-backward.js';
+import { gatedDeltaRule } from './gated-delta-rule.js';
 import { gatherPatches } from './gather-patches.js';
 import { gatherRows } from './gather-rows.js';
 import { gemm } from './gemm.js';
 import { gram } from './gram.js';
 import { groupNorm } from './group-norm.js';
+import { l2Norm, l2NormBackward } from './l2-norm.js';
 import { layerNorm, layerNormBackward } from './layer-norm.js';
 import { modulate, modulateBackward } from './modulate.js';
 import { mseLoss } from './mse-loss.js';
@@ -34,11 +39,6 @@ import { scaleBy } from './scale-by.js';
 import { scale } from './scale.js';
 import { scatterRows } from './scatter-rows.js';
 import { squaredNorms } from './squared-norms.js';
-
-/** @throws DeviceError DEVICE_UNSUPPORTED when the kernel is launched */
-const missing = (kernel: KernelName) => (): never => {
-  throw new DeviceError('DEVICE_UNSUPPORTED', `cpu device: it has no ${kernel}`);
-};
 
 /** All kernels; those that need scratch get what the profile declares for them, and no more. */
 export function createKernels(context: CpuContext): Kernels {
@@ -58,20 +58,20 @@ export function createKernels(context: CpuContext): Kernels {
     attention: scratched('attention', attention),
     attentionBackward: scratched('attentionBackward', attentionBackward),
     decodeAttention: scratched('decodeAttention', decodeAttention),
-    causalConvolution: missing('causalConvolution'),
-    causalConvolutionBackward: missing('causalConvolutionBackward'),
-    l2Norm: missing('l2Norm'),
-    l2NormBackward: missing('l2NormBackward'),
-    deltaGates: missing('deltaGates'),
-    deltaGatesBackward: missing('deltaGatesBackward'),
-    gatedDeltaRule: missing('gatedDeltaRule'),
-    gatedDeltaRuleBackward: missing('gatedDeltaRuleBackward'),
+    causalConvolution: scratched('causalConvolution', causalConvolution),
+    causalConvolutionBackward: scratched('causalConvolutionBackward', causalConvolutionBackward),
+    gatedDeltaRule: scratched('gatedDeltaRule', gatedDeltaRule),
+    gatedDeltaRuleBackward: scratched('gatedDeltaRuleBackward', gatedDeltaRuleBackward),
     activation: scratched('activation', activation),
     activationBackward: scratched('activationBackward', activationBackward),
     gatedActivation: scratched('gatedActivation', gatedActivation),
     gatedActivationBackward: scratched('gatedActivationBackward', gatedActivationBackward),
     crossEntropy: scratched('crossEntropy', crossEntropy),
     groupNorm: scratched('groupNorm', groupNorm),
+    l2Norm,
+    l2NormBackward,
+    deltaGates,
+    deltaGatesBackward,
     rmsNorm,
     rmsNormBackward,
     layerNorm,
