@@ -144,11 +144,19 @@ function biasedShapes(headLength: number): readonly [AttentionShape, ...Attentio
   ];
 }
 
-/** Heads that are wider than any of a language model, as image decoders have one. */
+/** One head of 512, as image decoders have. */
 const wide: AttentionShape = {
   ...{ lengths: [70, 1, 200], heads: 1, kvHeads: 1, headLength: 512, scale: 512 ** -0.5 },
   mask: { kind: 'none' },
 };
+
+/** Heads of 512 without a factor on the scores, as some layers of language models have. */
+const unscaled: readonly AttentionShape[] = (
+  [{ kind: 'causal' }, { kind: 'window', window: 30 }] as const
+).map((mask) => ({
+  ...{ lengths: [70, 1, 30], heads: 4, kvHeads: 2, headLength: 512, scale: 1 },
+  mask,
+}));
 
 async function refuses(
   fixture: Fixture,
@@ -232,10 +240,11 @@ async function checkBackward(
   shape: AttentionShape,
   {
     layout = 'whole',
+    scale = 1,
     expect = attentionBackward,
-  }: { layout?: Layout; expect?: typeof attentionBackward } = {},
+  }: { layout?: Layout; scale?: number; expect?: typeof attentionBackward } = {},
 ): Promise<void> {
-  const inputs = createInputs(fixture, shape);
+  const inputs = createInputs(fixture, shape, scale);
   const { query, key, logSumExp } = shapesOf(shape);
   const dOut = fixture.values(query);
   const forward = attention(inputs, shape);
@@ -320,6 +329,9 @@ export const attentionCases: readonly CaseDefinition[] = [
       await checkForward(fixture, { ...grouped, mask: { kind: 'causal' } });
       await checkForward(fixture, { ...grouped, mask: { kind: 'window', window: 30 }, softCap: 2 });
     },
+    'attends heads of 512, scores without a factor': async (fixture) => {
+      for (const shape of unscaled) await checkForward(fixture, shape, { scale: 0.1 });
+    },
     'attends heads of 300 and 257': async (fixture) => {
       for (const headLength of [300, 257]) await checkForward(fixture, { ...wide, headLength });
     },
@@ -353,6 +365,14 @@ export const attentionCases: readonly CaseDefinition[] = [
         (fixture: Fixture) => checkBackward(fixture, shape),
       ]),
     ),
+    'gives the gradients of heads of 512, scores without a factor': async (fixture) => {
+      for (const shape of unscaled) await checkBackward(fixture, shape, { scale: 0.1 });
+    },
+    'gives the gradients of heads of 512, a soft cap and sinks': (fixture) =>
+      checkBackward(fixture, {
+        ...{ lengths: [5, 70], heads: 2, kvHeads: 1, headLength: 512, scale: 512 ** -0.5 },
+        ...{ softCap: 3, sinks: [0.5, -2] },
+      }),
     'reads row views': (fixture) => checkBackward(fixture, small, { layout: 'rows' }),
   }),
 ];

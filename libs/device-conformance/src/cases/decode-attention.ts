@@ -32,10 +32,12 @@ const variants: Readonly<Record<string, AttentionShape>> = {
     ]),
   ),
   ...Object.fromEntries(
-    [8, 16, 32, 64, 80, 96, 128, 136, 256, 12, 250].map((headLength): [string, AttentionShape] => [
-      `heads of ${headLength}`,
-      { lengths, heads: 6, kvHeads: 2, headLength, scale: headLength ** -0.5 },
-    ]),
+    [8, 16, 32, 64, 80, 96, 128, 136, 256, 512, 12, 250].map(
+      (headLength): [string, AttentionShape] => [
+        `heads of ${headLength}`,
+        { lengths, heads: 6, kvHeads: 2, headLength, scale: headLength ** -0.5 },
+      ],
+    ),
   ),
   ...Object.fromEntries(
     [1, 2, 4, 5, 7, 8, 12].map((heads): [string, AttentionShape] => [
