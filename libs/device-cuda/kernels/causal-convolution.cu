@@ -45,11 +45,11 @@ template <typename T, int W> __device__ __forceinline__ Channels<W> load_channel
 template <typename T, int W> struct Weights {
   Channels<W> at[TAPS];
   __device__ __forceinline__ explicit Weights(const T* weight) {
+    Vector<T, W> list[TAPS];  // channel by channel
 #pragma unroll
-    for (int i = 0; i < W; i += 1) {
+    for (int i = 0; i < TAPS; i += 1) list[i] = load_vector<T, W>(weight + i * W);
 #pragma unroll
-      for (int j = 0; j < TAPS; j += 1) at[j].at[i] = to_float(weight[i * TAPS + j]);
-    }
+    for (int i = 0; i < W * TAPS; i += 1) at[i % TAPS].at[i / TAPS] = to_float(list[i / W].at[i % W]);
   }
 };
 

@@ -38,7 +38,7 @@ export function causalConvolution(context: CudaContext, options: CausalConvoluti
   const [source, taps, initial, target] = [x, weight, initialRows, out].map((tensor) =>
     tensor ? addressOf(context, tensor) : 0,
   ) as [number, number, number, number];
-  const { suffix, shape } = shapeOf(problem, source, initial, target);
+  const { suffix, shape } = shapeOf(problem, source, taps, initial, target);
   context.launcher
     .begin()
     .pointer(source)
@@ -63,7 +63,13 @@ export function causalConvolutionBackward(
   const addresses = [dOut, x, weight, sequences.deviceOffsets, dX].map((tensor) =>
     addressOf(context, tensor),
   ) as [number, number, number, number, number];
-  const { suffix, shape } = shapeOf(problem, addresses[0], addresses[1], addresses[4]);
+  const { suffix, shape } = shapeOf(
+    problem,
+    addresses[0],
+    addresses[1],
+    addresses[2],
+    addresses[4],
+  );
   const { launcher } = context;
   launcher.begin();
   for (const address of addresses) launcher.pointer(address);
@@ -96,7 +102,7 @@ function inspect(
   return { rows, channels, taps, dtype, unit, sequences: count };
 }
 
-/** The form that the addresses of rows allow, and its blocks. */
+/** The form that the addresses of rows and weights allow, and its blocks. */
 function shapeOf(
   { rows, channels, dtype }: ConvolutionProblem,
   ...addresses: readonly number[]
