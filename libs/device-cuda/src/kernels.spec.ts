@@ -45,6 +45,7 @@ describe('kernel files', () => {
       'decode-attention:LANES=32:GROUP=8:SOFT_CAP=1',
       'decode-attention:LANES=1:GROUP=1:ALIGNED=0',
       'decode-attention:LANES=32:GROUP=4:ALIGNED=0',
+      'decode-attention:LANES=32:GROUP=4:EIGHTS=2',
     );
   whenNvcc.each(variants)(
     '%s compiles and spills next to nothing',
