@@ -7,8 +7,8 @@ import { measure, Operands, type Group, type Measurement } from './bench-lab.js'
 /**
  * Kernels at the shapes of a 7.6B model (3584 wide, 28 and 4 heads of 128, 18944 inside) on 2 x
  * 1024 tokens, and attention at others.
- * @param only of the groups gemm, attention, delta, elementwise, images and optimizer those whose name
- * matches
+ * @param only of the groups gemm, attention, delta, elementwise, images and optimizer those whose
+ * name matches
  */
 export async function benchmarkKernels(
   device: Device,

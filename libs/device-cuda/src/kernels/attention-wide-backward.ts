@@ -109,8 +109,8 @@ function writeSums(
 
 /**
  * A chunk's products of queries and keys and of gradients and values, the softmax's gradient, and
- * its products with queries, keys and gradients. As cuBLAS counts, matrices are column-major: theirs
- * are the transposes of ours.
+ * its products with queries, keys and gradients. As cuBLAS counts, matrices are column-major:
+ * theirs are the transposes of ours.
  */
 function pullBack(context: CudaContext, launch: Launch, chunk: Chunk): void {
   const { options, problem, plan, scratch } = launch;

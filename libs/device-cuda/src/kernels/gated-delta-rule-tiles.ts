@@ -30,7 +30,7 @@ interface TiledPass extends RulePass {
 /** An operand by its tensor, or by its place in scratch memory. */
 type Operand = Tensor | null | undefined | { readonly scratch: number };
 
-/** Units of the kernels, one each: a prepared chunk, a walk over chunks, the gradients of a chunk. */
+/** Units, a kernel each. */
 type TiledUnit =
   'delta-rule-prepare' | 'delta-rule' | 'delta-rule-backward' | 'delta-rule-gradients';
 
