@@ -1,11 +1,14 @@
 // One query a sequence against the rows that a cache has of it. A block does the heads of one key head, up to GROUP of them, and
 // CHUNK keys, counted from the first that is attended to: so the parts of a sequence, and the order of its sums, are the same
-// whatever else is in the batch. LANES threads do a key or a value, eight elements each. Where sequences have more than one part,
+// whatever else is in the batch. LANES threads do a key or a value, EIGHTS times eight elements each. Where sequences have more than one part,
 // a second kernel puts them together.
 #include "prelude.cuh"
 
 #ifndef LANES
-#define LANES 16  // a power of two, up to 32: at least the head's elements over eight
+#define LANES 16  // a power of two, up to 32: at least the head's elements over those of a thread
+#endif
+#ifndef EIGHTS
+#define EIGHTS 1
 #endif
 #ifndef GROUP
 #define GROUP 8
@@ -20,6 +23,7 @@
 #define CHUNK 256
 #define THREADS 128
 #define WARPS (THREADS / 32)
+#define ELEMENTS (8 * EIGHTS)
 #define SLOTS (THREADS / LANES)
 #define MINUS_INFINITY __int_as_float(0xff800000)
 
@@ -37,6 +41,12 @@ template <typename T> __device__ __forceinline__ void load_eight(float* to, cons
 #pragma unroll
   for (int i = 0; i < 8; i += 1) to[i] = i < valid ? to_float(from[i]) : 0.0f;
 #endif
+}
+
+// This thread's elements, of which `valid` are the head's own.
+template <typename T> __device__ __forceinline__ void load_elements(float* to, const T* from, int valid) {
+#pragma unroll
+  for (int i = 0; i < ELEMENTS; i += 8) load_eight(to + i, from + i, valid - i);
 }
 
 __device__ __forceinline__ float score_of(float product, float scale, float soft_cap) {
@@ -70,7 +80,7 @@ __device__ void decode(
     const T* q, const T* keys, const T* values, const int* starts, const int* lengths, T* out, float* parts, int heads, int kv_heads,
     int head_dim, float scale, int window, float soft_cap, const T* sinks) {
   __shared__ float scores[GROUP][CHUNK];
-  __shared__ float sums[WARPS][GROUP][LANES * 8];
+  __shared__ float sums[WARPS][GROUP][LANES * ELEMENTS];
   __shared__ float maxima[GROUP], totals[GROUP];
   const int sequence = blockIdx.z, chunk = blockIdx.x;
   const Range range = attended(lengths[sequence], window);
@@ -80,24 +90,24 @@ __device__ void decode(
   const int kv_head = blockIdx.y / blocks, within = blockIdx.y % blocks * GROUP;
   const int head = kv_head * group + within, used = min(group - within, GROUP);
   const int lane = threadIdx.x % LANES, slot = threadIdx.x / LANES, warp = threadIdx.x >> 5;
-  const int column = lane * 8, valid = head_dim - column;
+  const int column = lane * ELEMENTS, valid = head_dim - column;
   const i64 row = (i64)starts[sequence] + range.first + chunk * CHUNK, stride = (i64)kv_heads * head_dim;
   const i64 origin = row * stride + (i64)kv_head * head_dim + column;
 
-  float query[GROUP][8];
+  float query[GROUP][ELEMENTS];
 #pragma unroll
   for (int g = 0; g < GROUP; g += 1)
-    load_eight(query[g], q + ((i64)sequence * heads + head + g) * head_dim + column, g < used ? valid : 0);
+    load_elements(query[g], q + ((i64)sequence * heads + head + g) * head_dim + column, g < used ? valid : 0);
 #pragma unroll 4
   for (int base = 0; base < count; base += SLOTS) {
     const int j = base + slot;
-    float key[8];
-    load_eight(key, keys + origin + j * stride, j < count ? valid : 0);
+    float key[ELEMENTS];
+    load_elements(key, keys + origin + j * stride, j < count ? valid : 0);
 #pragma unroll
     for (int g = 0; g < GROUP; g += 1) {
       float product = 0;
 #pragma unroll
-      for (int i = 0; i < 8; i += 1) product += query[g][i] * key[i];
+      for (int i = 0; i < ELEMENTS; i += 1) product += query[g][i] * key[i];
 #pragma unroll
       for (int offset = LANES / 2; offset > 0; offset >>= 1) product += __shfl_xor_sync(0xffffffffu, product, offset);
       if (lane == 0 && j < count) scores[g][j] = score_of(product, scale, soft_cap);
@@ -116,25 +126,25 @@ __device__ void decode(
   }
   __syncthreads();
 
-  float sum[GROUP][8] = {};
+  float sum[GROUP][ELEMENTS] = {};
 #pragma unroll 4
   for (int base = 0; base < count; base += SLOTS) {
     const int j = base + slot;
     if (j >= count) break;
-    float value[8];
-    load_eight(value, values + origin + j * stride, valid);
+    float value[ELEMENTS];
+    load_elements(value, values + origin + j * stride, valid);
 #pragma unroll
     for (int g = 0; g < GROUP; g += 1) {
       const float p = scores[g][j];
 #pragma unroll
-      for (int i = 0; i < 8; i += 1) sum[g][i] += p * value[i];
+      for (int i = 0; i < ELEMENTS; i += 1) sum[g][i] += p * value[i];
     }
   }
   __syncwarp();
 #pragma unroll
   for (int g = 0; g < GROUP; g += 1) {
 #pragma unroll
-    for (int i = 0; i < 8; i += 1) {
+    for (int i = 0; i < ELEMENTS; i += 1) {
       float x = sum[g][i];
 #pragma unroll
       for (int offset = LANES; offset < 32; offset <<= 1) x += __shfl_xor_sync(0xffffffffu, x, offset);

@@ -42,7 +42,7 @@ __device__ void gated_activation_backward(
     const bool up_held = K == CLAMPED_SWIGLU && fabsf(up_given) > limit;
     store(&again.at[j], activate<K>(x) * y);
     store(&g.at[j], gate_held ? 0.0f : pull_back<K>(z * y, x, s));
-    store(&u.at[j], up_held ? 0.0f : z * x * s);
+    store(&u.at[j], up_held ? 0.0f : K == SIGMOID ? z * s : z * x * s);
   }
   store_vector<T, W>(d_gate + i, g);
   store_vector<T, W>(d_up + i, u);
@@ -63,6 +63,7 @@ __device__ void gated_activation_backward(
   EACH(NAME##_bfloat16_wide, KIND, bf16, 8) \
   EACH(NAME##_bfloat16, KIND, bf16, 1)
 KINDS(silu, SILU)
+KINDS(sigmoid, SIGMOID)
 KINDS(gelu, GELU)
 KINDS(gelu_tanh, GELU_TANH)
 KINDS(clamped_swiglu, CLAMPED_SWIGLU)

@@ -1,6 +1,7 @@
 // groupNorm in three kernels: moments of each column over CHUNK_ROWS rows of a sequence, about the first of them; those of a group of
 // columns of a sequence, of all its chunks in a fixed order; and the result. `offsets` (sequences + 1) as in sequences.cuh.
 #include "prelude.cuh"
+#include "sequence-of.cuh"
 #include "sequences.cuh"
 #include "activation.cuh"
 

@@ -1,5 +1,6 @@
 // out = x (1 + scale) + shift for the rows of each sequence. The backward is in what sequences share.
 #include "prelude.cuh"
+#include "sequence-of.cuh"
 #include "sequences.cuh"
 
 template <typename T, int W>

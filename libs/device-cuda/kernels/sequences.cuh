@@ -1,15 +1,4 @@
-// Rows that share a row of a table (sequences, d) with the rest of their sequence. `offsets` (sequences + 1) grow from 0 to the rows.
-
-// The sequence of a row; empty ones have none.
-__device__ __forceinline__ int sequence_of(const int* offsets, int sequences, int row) {
-  int low = 0, high = sequences;
-  while (high - low > 1) {
-    const int middle = (low + high) / 2;
-    if (offsets[middle] <= row) low = middle;
-    else high = middle;
-  }
-  return low;
-}
+// Rows that share a row of a table (sequences, d) with the rest of their sequence: see sequence-of.cuh, which comes first.
 
 // out = (one + table) x for every row, or out += …; one block a row of d elements, W of them an access (W divides d).
 template <typename T, int W>

@@ -74,6 +74,24 @@ template <int D> __device__ __forceinline__ Fragment load_right_columns(const bf
   return f;
 }
 
+// A left operand whose rows are tile columns from `column`, 16 of them, and whose columns are tile rows from `row`.
+template <int D> __device__ __forceinline__ Fragment load_left_transposed(const bf16* tile, int row, int column) {
+  const int lane = threadIdx.x & 31;
+  Fragment f;
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+               : "=r"(f.at[0]), "=r"(f.at[1]), "=r"(f.at[2]), "=r"(f.at[3])
+               : "r"(shared_address(tile + (row + (lane & 7) + (lane >> 4) * 8) * Tile<D>::stride + column + (lane >> 3 & 1) * 8))
+               : "memory");
+  return f;
+}
+
+// The transpose of an 8x8 matrix of bf16 that a warp holds in fragments' order, two neighbours of a row a lane.
+__device__ __forceinline__ u32 transpose(u32 pair) {
+  u32 y;
+  asm volatile("movmatrix.sync.aligned.m8n8.trans.b16 %0, %1;" : "=r"(y) : "r"(pair));
+  return y;
+}
+
 __device__ __forceinline__ void multiply(float* sums, const Fragment& left, u32 right0, u32 right1) {
   asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
                : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])

@@ -39,10 +39,13 @@ describe('kernel files', () => {
     .flatMap((name) => masks.map((macros) => `${name}:${macros}`))
     .concat(
       'attention:MASK=NONE:RELATIVE_BIAS=1',
+      'delta-rule:HEAD_WIDTH=64',
+      'delta-rule-gradients:HEAD_WIDTH=64',
       'attention:MASK=WINDOW:SOFT_CAP=1:RELATIVE_BIAS=1',
       'decode-attention:LANES=32:GROUP=8:SOFT_CAP=1',
       'decode-attention:LANES=1:GROUP=1:ALIGNED=0',
       'decode-attention:LANES=32:GROUP=4:ALIGNED=0',
+      'decode-attention:LANES=32:GROUP=4:EIGHTS=2',
     );
   whenNvcc.each(variants)(
     '%s compiles and spills next to nothing',

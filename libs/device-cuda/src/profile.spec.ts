@@ -1,6 +1,10 @@
 import { Tensor, type DType, type SequenceLayout } from '@emloc/device';
 
 import { cudaOrdinal, cudaProfile, describeCuda } from './index.js';
+import {
+  gatedDeltaRuleBackwardScratchBytes,
+  gatedDeltaRuleScratchBytes,
+} from './kernels/gated-delta-rule-plan.js';
 
 const tensor = (shape: readonly number[], dtype: DType) =>
   new Tensor(shape, dtype, 'planned', null, () => undefined);
@@ -57,6 +61,26 @@ describe('cuda profile', () => {
     };
     expect(scratch(2048)).toBe(2048 * 28 * 4 + 2 * 2048 * 28 * 128 * 4);
     expect(scratch(16_384)).toBe(16_384 * 28 * 4);
+  });
+
+  test('counts what a delta rule prepares for all chunks, in passes where that is much', () => {
+    const options = (rows: number, dtype: DType) => ({
+      ...{ q: tensor([rows, 16 * 128], dtype), v: tensor([rows, 48 * 128], dtype) },
+      ...{ keyHeads: 16, valueHeads: 48 },
+      sequences: {
+        ...{ offsets: [0, rows], deviceOffsets: tensor([2], 'int32'), maxLength: rows },
+        positions: tensor([rows], 'int32'),
+      },
+    });
+    const perChunk = 2 * 64 * 64 * 2 + 64 * 4;
+    expect(gatedDeltaRuleScratchBytes(options(2048, 'bfloat16'))).toBe(32 * 48 * perChunk);
+    expect(gatedDeltaRuleBackwardScratchBytes(options(2048, 'bfloat16'))).toBe(
+      32 * 48 * (perChunk + 128 * 128 * 2),
+    );
+    const many = gatedDeltaRuleBackwardScratchBytes(options(2 ** 14, 'bfloat16'));
+    expect([many > 2 ** 26, many <= 2 ** 27]).toEqual([true, true]);
+    expect(gatedDeltaRuleScratchBytes(options(2048, 'float32'))).toBe(0);
+    expect(gatedDeltaRuleBackwardScratchBytes(options(2048, 'float32'))).toBeLessThan(2 ** 26);
   });
 
   test('counts sums of stretches of rows for outer products of few columns, none where one block does all rows or the library does them', () => {

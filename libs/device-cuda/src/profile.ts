@@ -7,6 +7,10 @@ import { attentionBackwardScratchBytes } from './kernels/attention.js';
 import { choleskyScratchBytes } from './kernels/cholesky.js';
 import { decodeAttentionScratchBytes } from './kernels/decode-attention.js';
 import { eighScratchBytes } from './kernels/eigh.js';
+import {
+  gatedDeltaRuleBackwardScratchBytes,
+  gatedDeltaRuleScratchBytes,
+} from './kernels/gated-delta-rule-plan.js';
 import { gramScratchBytes } from './kernels/gram.js';
 import { groupNormScratchBytes } from './kernels/group-norm.js';
 import { outerProductsScratchBytes } from './kernels/outer-products.js';
@@ -60,6 +64,8 @@ export function cudaProfile(options: CudaProfileOptions = {}): DeviceProfile {
       attention: attentionScratchBytes,
       attentionBackward: attentionBackwardScratchBytes,
       decodeAttention: decodeAttentionScratchBytes,
+      gatedDeltaRule: gatedDeltaRuleScratchBytes,
+      gatedDeltaRuleBackward: gatedDeltaRuleBackwardScratchBytes,
       outerProducts: outerProductsScratchBytes,
       squaredNorms: squaredNormsScratchBytes,
       adamw: adamwScratchBytes,

@@ -52,7 +52,7 @@ const hopperShapes: readonly Omit<Shape, 'dtype'>[] = [
  * Small problems against double precision; a large one on tensor cores against the scalar kernels.
  */
 export function attentionChecks(): readonly Check[] {
-  const sizes = [16, 32, 40, 64, 80, 96, 128, 200, 256, 12];
+  const sizes = [16, 32, 40, 64, 80, 96, 128, 200, 256, 512, 12];
   const small = (['bfloat16', 'float32'] as const).flatMap((dtype) =>
     sizes.map((headDim) => ({ heads: 4, kvHeads: 2, headDim, lengths: [1, 70, 130, 64], dtype })),
   );

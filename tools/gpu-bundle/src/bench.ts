@@ -1,118 +1,14 @@
 import { at, last } from '@emloc/checked';
-import {
-  attendedPairs,
-  type AttentionMask,
-  type Device,
-  type DType,
-  type HostArray,
-  type SequenceLayout,
-  type Tensor,
-} from '@emloc/device';
+import { attendedPairs, type AttentionMask, type Device, type Tensor } from '@emloc/device';
 
-import { createRandom, normals } from './random.js';
-
-/** One measured line. */
-export interface Measurement {
-  readonly name: string;
-  readonly ms: number;
-  readonly rate: number;
-  readonly unit: 'TFLOP/s' | 'GB/s' | 'launches/s';
-}
-
-const blockOfNormals = 2 ** 20;
-
-/** Tensors with random contents, all freed by `dispose`. */
-class Operands {
-  readonly #tensors: Tensor[] = [];
-  readonly #pattern = normals(blockOfNormals, createRandom(7), 0.5);
-
-  constructor(private readonly device: Device) {}
-
-  random(shape: readonly number[], dtype: DType = 'bfloat16'): Tensor {
-    const tensor = this.empty(shape, dtype);
-    const flat = tensor.reshape([tensor.size]);
-    for (let start = 0; start < tensor.size; start += blockOfNormals) {
-      const end = Math.min(start + blockOfNormals, tensor.size);
-      this.device.upload(flat.rows(start, end), bytesOf(this.#pattern.subarray(0, end - start)));
-    }
-    return tensor;
-  }
-
-  integers(values: readonly number[]): Tensor {
-    const tensor = this.empty([values.length], 'int32');
-    this.device.upload(tensor, {
-      bytes: new Uint8Array(Int32Array.from(values).buffer),
-      dtype: 'int32',
-    });
-    return tensor;
-  }
-
-  empty(shape: readonly number[], dtype: DType): Tensor {
-    const tensor = this.device.allocate(shape, dtype, 'activations', `bench ${shape.join('x')}`);
-    this.#tensors.push(tensor);
-    return tensor;
-  }
-
-  sequences(lengths: readonly number[]): SequenceLayout {
-    const offsets = lengths.reduce<number[]>((sums, length) => [...sums, last(sums) + length], [0]);
-    const positions = lengths.flatMap((length) => Array.from({ length }, (_, index) => index));
-    return {
-      offsets,
-      deviceOffsets: this.integers(offsets),
-      positions: this.integers(positions),
-      maxLength: Math.max(...lengths),
-    };
-  }
-
-  dispose(): void {
-    for (const tensor of this.#tensors.splice(0)) tensor.dispose();
-  }
-}
-
-function bytesOf(values: Float32Array): HostArray {
-  return {
-    bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
-    dtype: 'float32',
-  };
-}
-
-interface Work {
-  readonly flops?: number;
-  readonly bytes?: number;
-}
-
-/** Median of five batches, each long enough that the host's clock measures the device. */
-async function measure(
-  device: Device,
-  name: string,
-  { flops, bytes }: Work,
-  launch: () => void,
-): Promise<Measurement> {
-  const batch = async (count: number): Promise<number> => {
-    const start = performance.now();
-    for (let i = 0; i < count; i += 1) launch();
-    await device.synchronize();
-    return (performance.now() - start) / count;
-  };
-  const first = await batch(3);
-  const count = Math.max(3, Math.min(200, Math.ceil(30 / first)));
-  const times = [];
-  for (let i = 0; i < 5; i += 1) times.push(await batch(count));
-  const ms = at(
-    times.sort((one, other) => one - other),
-    2,
-  );
-  if (flops) return { name, ms, rate: flops / ms / 1e9, unit: 'TFLOP/s' };
-  return bytes
-    ? { name, ms, rate: bytes / ms / 1e6, unit: 'GB/s' }
-    : { name, ms, rate: 1000 / ms, unit: 'launches/s' };
-}
+import { benchDelta } from './bench-delta.js';
+import { measure, Operands, type Group, type Measurement } from './bench-lab.js';
 
 /**
  * Kernels at the shapes of a 7.6B model (3584 wide, 28 and 4 heads of 128, 18944 inside) on 2 x
  * 1024 tokens, and attention at others.
- * @param only of the groups gemm, attention, elementwise, images and optimizer those whose name
- * matches
+ * @param only of the groups gemm, attention, delta, elementwise, images and optimizer those whose
+ * name matches
  */
 export async function benchmarkKernels(
   device: Device,
@@ -122,10 +18,12 @@ export async function benchmarkKernels(
   const groups = {
     gemm: benchGemm,
     attention: benchAttention,
+    delta: benchDelta,
     elementwise: benchElementwise,
     images: benchImageCoders,
     optimizer: benchOptimizer,
   };
+  await warmUp(device);
   for (const [name, group] of Object.entries(groups)) {
     if (only && !only.test(name)) continue;
     const operands = new Operands(device);
@@ -138,11 +36,21 @@ export async function benchmarkKernels(
   }
 }
 
-type Group = (
-  device: Device,
-  operands: Operands,
-  report: (line: Measurement) => void,
-) => Promise<void>;
+/** An idle card takes a while to reach its clock: half a second of products. */
+async function warmUp(device: Device): Promise<void> {
+  const operands = new Operands(device);
+  const [a, b, out] = [0, 1, 2].map(() => operands.random([4096, 4096])) as [
+    Tensor,
+    Tensor,
+    Tensor,
+  ];
+  const start = performance.now();
+  while (performance.now() - start < 500) {
+    for (let i = 0; i < 20; i += 1) device.kernels.gemm({ a, b, out });
+    await device.synchronize();
+  }
+  operands.dispose();
+}
 
 const benchGemm: Group = async (device, operands, report) => {
   for (const [m, n, k] of [
@@ -207,6 +115,7 @@ const benchAttention: Group = async (device, operands, report) => {
     [32, 8, 64, [8192], { kind: 'window', window: 1024 }],
     [8, 4, 256, [2048], causal],
     [8, 4, 256, [8192], { kind: 'window', window: 1024 }],
+    [32, 4, 512, [1024, 1024], causal],
   ] as readonly AttentionBench[]) {
     const sequences = operands.sequences(lengths);
     const rows = last(sequences.offsets);

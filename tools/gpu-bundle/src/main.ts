@@ -5,12 +5,9 @@ import { conformanceCases, runConformanceCase } from '@emloc/device-conformance'
 import { createCudaBackend, cudaOrdinal, describeCuda, type CudaBackend } from '@emloc/device-cuda';
 
 import { attentionChecks } from './attention-checks.js';
-import {
-  benchmarkCopies,
-  benchmarkFactorizations,
-  benchmarkKernels,
-  type Measurement,
-} from './bench.js';
+import type { Measurement } from './bench-lab.js';
+import { benchmarkCopies, benchmarkFactorizations, benchmarkKernels } from './bench.js';
+import { deltaChecks } from './delta-checks.js';
 import { kernelChecks } from './kernel-checks.js';
 import { Lab, type Check } from './lab.js';
 import { checkMemory } from './memory-checks.js';
@@ -19,7 +16,7 @@ const usage = `usage: gpu-bundle info | check | bench | all [--device cuda:1] [-
   info   what was found of CUDA, as JSON
   check  the conformance suite, every kernel against references in double precision, memory and streams
   bench  rates of kernels, copies and factorisations
-  --only runs the checks whose names match the regular expression, without those of memory; of bench the groups gemm, attention,
+  --only runs the checks whose names match the regular expression, without those of memory; of bench the groups gemm, attention, delta,
          elementwise and optimizer, without copies and factorisations
   --no-wgmma keeps attention on a Hopper card from the kernels for it`;
 
@@ -94,7 +91,7 @@ function conformance(backend: CudaBackend): readonly NamedRun[] {
 
 /** Each check with random numbers of its own. */
 function own(backend: CudaBackend): readonly NamedRun[] {
-  return [...kernelChecks(), ...attentionChecks()].map((one: Check, index) => ({
+  return [...kernelChecks(), ...attentionChecks(), ...deltaChecks()].map((one: Check, index) => ({
     name: one.name,
     run: async () => {
       const lab = new Lab(

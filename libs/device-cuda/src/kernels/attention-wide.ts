@@ -11,40 +11,44 @@ import { addressOf, roundUp, withScratch, type CudaContext } from '../context.js
 import { multiply } from '../multiply.js';
 import { reachOf, scalarMaximum, type AttentionProblem } from './attention-plan.js';
 
-/** Scores and probabilities of about so many bytes exist at a time. */
+/** What is kept of pairs of a query and a key takes about so many bytes at a time. */
 const chunkBytes = 2 ** 26;
 /** Of a chunk, unless a sequence is shorter. */
 const fewestRows = 64;
 
-type Shape = Pick<AttentionOptions, 'q' | 'heads' | 'sequences'>;
+export type WideShape = Pick<AttentionOptions, 'q' | 'heads' | 'sequences'>;
 
-/** Queries of a chunk, and elements from one row of scores to the next. */
-function chunkOf({ q, sequences: { maxLength } }: Shape) {
+/** Queries of a chunk, and elements from one row of pairs to the next. */
+export function planChunks({ sequences: { maxLength } }: WideShape, pairBytes: number) {
   const stride = Math.ceil(maxLength / 8) * 8;
-  const rowBytes = stride * (4 + bytesPerElement[q.dtype]);
-  const fitting = Math.floor(chunkBytes / rowBytes / fewestRows) * fewestRows;
+  const fitting = Math.floor(chunkBytes / (stride * pairBytes) / fewestRows) * fewestRows;
   return { rows: Math.min(maxLength, Math.max(fewestRows, fitting)), stride };
 }
 
+/** Scores and probabilities. */
+function chunkOf(options: WideShape) {
+  return planChunks(options, 4 + bytesPerElement[options.q.dtype]);
+}
+
 /** Scratch bytes of `attention`: none but for heads that its own kernels do not hold. */
-export function attentionScratchBytes(options: Shape): number {
+export function attentionScratchBytes(options: WideShape): number {
   const { q, heads } = options;
   if (q.dim(1) / heads <= scalarMaximum || q.size === 0) return 0;
   return scoreBytes(options) + probabilityBytes(options);
 }
 
-function scoreBytes(options: Shape): number {
+function scoreBytes(options: WideShape): number {
   const { rows, stride } = chunkOf(options);
   return roundUp(rows * stride * 4);
 }
 
-function probabilityBytes(options: Shape): number {
+function probabilityBytes(options: WideShape): number {
   const { rows, stride } = chunkOf(options);
   return roundUp(rows * stride * bytesPerElement[options.q.dtype]);
 }
 
 /** Some queries of one head and the keys that they attend to, counted in their sequence. */
-interface Chunk {
+export interface Chunk {
   readonly head: number;
   readonly start: number;
   readonly length: number;
@@ -67,22 +71,35 @@ export function attentionWide(
   });
 }
 
+/** Chunk by chunk, all heads of each. */
 function chunksOf(options: AttentionOptions): Chunk[] {
-  const { heads, mask = causalMask } = options;
-  const { offsets } = options.sequences;
+  const heads = Array.from({ length: options.heads }, (_, head) => head);
   const { rows } = chunkOf(options);
-  const chunks: Chunk[] = [];
-  for (let sequence = 1; sequence < offsets.length; sequence += 1) {
-    const start = at(offsets, sequence - 1);
-    const length = at(offsets, sequence) - start;
-    for (let first = 0; first < length; first += rows) {
-      const queries = { first, end: Math.min(length, first + rows) };
-      const keys = attendedKeys(mask, queries, length);
-      for (let head = 0; head < heads; head += 1)
-        chunks.push({ head, start, length, queries, keys });
-    }
-  }
-  return chunks;
+  return spansOf(options.sequences).flatMap((span) =>
+    queryChunks(options, span.length, rows).flatMap((chunk) =>
+      heads.map((head) => ({ ...span, ...chunk, head })),
+    ),
+  );
+}
+
+/** First row and rows of each sequence. */
+export function spansOf({ offsets }: AttentionOptions['sequences']) {
+  return offsets.slice(1).map((end, index) => {
+    const start = at(offsets, index);
+    return { start, length: end - start };
+  });
+}
+
+/** Up to `rows` queries of a sequence at a time and the keys that some of them attend to. */
+export function queryChunks(
+  { mask = causalMask }: Pick<AttentionOptions, 'mask'>,
+  length: number,
+  rows: number,
+): readonly { readonly queries: RowRange; readonly keys: RowRange }[] {
+  return Array.from({ length: Math.ceil(length / rows) }, (_, index) => {
+    const queries = { first: index * rows, end: Math.min(length, (index + 1) * rows) };
+    return { queries, keys: attendedKeys(mask, queries, length) };
+  });
 }
 
 interface ChunkLaunch {

@@ -12,7 +12,6 @@ import {
 import type { Launcher } from '../launcher.js';
 import {
   backwardUnit,
-  expectAtMost,
   forwardSharedBytes,
   inspect,
   keysLaunch,
@@ -35,6 +34,7 @@ import {
   wgmmaKeys,
   wgmmaQueries,
 } from './attention-wgmma.js';
+import { attentionWideBackward, attentionWideBackwardBytes } from './attention-wide-backward.js';
 import { attentionWide } from './attention-wide.js';
 
 /** Blocks of the keys' kernel, long and short ones mixed, that keep the largest cards busy. */
@@ -78,23 +78,33 @@ function scalars(
 
 /**
  * Scratch bytes of `attentionBackward`: one float32 a query and head, and float32 parts of dK and
- * dV for every head where the keys alone would leave much of the card idle.
+ * dV for every head where the keys alone would leave much of the card idle; what wide heads take.
  */
 export function attentionBackwardScratchBytes(options: AttentionBackwardOptions): number {
   const { q, heads } = options;
-  return deltaBytes(q, heads) + 2 * partBytes(options);
+  const isWide = q.dim(1) / heads > scalarMaximum;
+  const others = isWide ? attentionWideBackwardBytes(options) : 2 * partBytes(options);
+  return deltaBytes(q, heads) + others;
 }
 
 export function attentionBackward(context: CudaContext, options: AttentionBackwardOptions): void {
   const problem = inspect('attentionBackward', options, [options.dOut, options.dQ]);
-  expectAtMost('attentionBackward', 'heads of', problem.headDim, scalarMaximum);
   const { q, dK, dV, heads, k } = options;
   for (const tensor of [dK, dV]) expectShape('attentionBackward', tensor, k.shape);
   expectDType('attentionBackward', [problem.dtype], dK, dV);
-  const run = isForWgmma(context, options, problem) ? backwardByWgmma : backwardByMma;
+  const run = backwardOf(context, options, problem);
   withScratch(context, attentionBackwardScratchBytes(options), (delta) =>
     run(context, options, problem, { delta, parts: delta + deltaBytes(q, heads) }),
   );
+}
+
+function backwardOf(
+  context: CudaContext,
+  options: AttentionBackwardOptions,
+  problem: AttentionProblem,
+): typeof backwardByMma {
+  if (problem.headDim > scalarMaximum) return backwardByProducts;
+  return isForWgmma(context, options, problem) ? backwardByWgmma : backwardByMma;
 }
 
 /** Addresses of scratch memory. */
@@ -125,6 +135,28 @@ function backwardByMma(
   problem: AttentionProblem,
   { delta, parts }: Scratch,
 ): void {
+  launchDelta(context, options, problem, delta);
+  launchKeys(context, options, problem, { delta, parts });
+  launchQueries(context, options, problem, delta);
+}
+
+/** Of heads that no kernel of ours holds. */
+function backwardByProducts(
+  context: CudaContext,
+  options: AttentionBackwardOptions,
+  problem: AttentionProblem,
+  { delta, parts }: Scratch,
+): void {
+  launchDelta(context, options, problem, delta);
+  attentionWideBackward(context, options, problem, { delta, scratch: parts });
+}
+
+function launchDelta(
+  context: CudaContext,
+  options: AttentionBackwardOptions,
+  problem: AttentionProblem,
+  delta: number,
+): void {
   const { out, dOut, heads } = options;
   context.launcher
     .begin()
@@ -138,8 +170,6 @@ function backwardByMma(
       grid: [Math.ceil((problem.rows * heads) / 4)],
       block: 128,
     });
-  launchKeys(context, options, problem, { delta, parts });
-  launchQueries(context, options, problem, delta);
 }
 
 function deltaBytes(q: Tensor, heads: number): number {

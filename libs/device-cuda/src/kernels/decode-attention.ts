@@ -1,4 +1,4 @@
-import { at } from '@emloc/checked';
+import { at, last } from '@emloc/checked';
 import {
   assertScoring,
   attendedKeys,
@@ -17,14 +17,15 @@ import {
   type CudaContext,
 } from '../context.js';
 
-/** CHUNK, THREADS and the elements of a thread in decode-attention.cu. */
+/** CHUNK and THREADS of decode-attention.cu, and elements that a thread accesses at once. */
 const chunkKeys = 256;
 const threads = 128;
 const laneElements = 8;
-/** Heads that a block does at once, at most. */
-const groupSizes = [1, 2, 4, 8] as const;
-const largestGroup = 8;
-const largestHead = 256;
+/** Threads of a key, at most. */
+const mostLanes = 32;
+/** Heads that a block does at once, by the accesses of a thread for each: what registers hold. */
+const groupSizes = { 1: [1, 2, 4, 8], 2: [1, 2, 4] } as const;
+const largestHead = 2 * mostLanes * laneElements;
 
 interface DecodeProblem {
   readonly sequences: number;
@@ -147,28 +148,33 @@ function inspect(options: DecodeAttentionOptions): DecodeProblem {
       `cuda: ${operation}: heads of ${headDim}, at most ${largestHead}`,
     );
   const group = heads / kvHeads;
-  const size = groupSizes.find((each) => group <= each) ?? largestGroup;
+  const eights = headDim > mostLanes * laneElements ? 2 : 1;
+  const sizes = groupSizes[eights];
+  const size = sizes.find((each) => group <= each) ?? last(sizes);
   return {
     ...{ sequences, headDim, dtype, chunks: chunksOf(options) },
     window: mask?.kind === 'window' ? mask.window : 0,
-    unit: unitOf({ headDim, size, isCapped: softCap !== undefined }),
+    unit: unitOf({ headDim, eights, size, isCapped: softCap !== undefined }),
     blocks: Math.ceil(group / size),
   };
 }
 
 function unitOf({
   headDim,
+  eights,
   size,
   isCapped,
 }: {
   readonly headDim: number;
+  readonly eights: 1 | 2;
   readonly size: number;
   readonly isCapped: boolean;
 }): string {
-  const lanes = 2 ** Math.ceil(Math.log2(Math.ceil(headDim / laneElements)));
+  const lanes = 2 ** Math.ceil(Math.log2(Math.ceil(headDim / (laneElements * eights))));
   const aligned = headDim % laneElements === 0 ? 1 : 0;
   const macros = [`LANES=${lanes}`, `GROUP=${size}`, `ALIGNED=${aligned}`];
-  return ['decode-attention', ...macros, ...(isCapped ? ['SOFT_CAP=1'] : [])].join(':');
+  const others = [...(eights > 1 ? [`EIGHTS=${eights}`] : []), ...(isCapped ? ['SOFT_CAP=1'] : [])];
+  return ['decode-attention', ...macros, ...others].join(':');
 }
 
 function assertRanges({ cache }: DecodeAttentionOptions, capacity: number): void {

@@ -1,4 +1,4 @@
-import { DeviceError, type KernelName, type KernelOptions } from '@emloc/device';
+import type { KernelName, KernelOptions } from '@emloc/device';
 
 import type { CudaContext } from '../context.js';
 import { activation, activationBackward } from './activation.js';
@@ -7,19 +7,23 @@ import { addBias } from './add-bias.js';
 import { add } from './add.js';
 import { attention, attentionBackward } from './attention.js';
 import { cast } from './cast.js';
+import { causalConvolution, causalConvolutionBackward } from './causal-convolution.js';
 import { cholesky } from './cholesky.js';
 import { copyBlocks } from './copy-blocks.js';
 import { crossEntropy } from './cross-entropy.js';
 import { decodeAttention } from './decode-attention.js';
+import { deltaGates, deltaGatesBackward } from './delta-gates.js';
 import { eigh } from './eigh.js';
 import { fill } from './fill.js';
 import { gatedActivation, gatedActivationBackward } from './gated-activation.js';
 import { gatedAdd, gatedAddBackward } from './gated-add.js';
+import { gatedDeltaRule, gatedDeltaRuleBackward } from './gated-delta-rule.js';
 import { gatherPatches } from './gather-patches.js';
 import { gatherRows } from './gather-rows.js';
 import { gemm } from './gemm.js';
 import { gram } from './gram.js';
 import { groupNorm } from './group-norm.js';
+import { l2Norm, l2NormBackward } from './l2-norm.js';
 import { layerNorm, layerNormBackward } from './layer-norm.js';
 import { modulate, modulateBackward } from './modulate.js';
 import { mseLoss } from './mse-loss.js';
@@ -33,11 +37,6 @@ import { scale } from './scale.js';
 import { scatterRows } from './scatter-rows.js';
 import { squaredNorms } from './squared-norms.js';
 
-/** @throws DeviceError DEVICE_UNSUPPORTED when the kernel is launched */
-const missing = (kernel: KernelName) => (): never => {
-  throw new DeviceError('DEVICE_UNSUPPORTED', `cuda device: it has no ${kernel}`);
-};
-
 /** All kernels, of a context that is bound when they are launched. */
 export const operations = {
   gemm,
@@ -50,14 +49,14 @@ export const operations = {
   attention,
   attentionBackward,
   decodeAttention,
-  causalConvolution: missing('causalConvolution'),
-  causalConvolutionBackward: missing('causalConvolutionBackward'),
-  l2Norm: missing('l2Norm'),
-  l2NormBackward: missing('l2NormBackward'),
-  deltaGates: missing('deltaGates'),
-  deltaGatesBackward: missing('deltaGatesBackward'),
-  gatedDeltaRule: missing('gatedDeltaRule'),
-  gatedDeltaRuleBackward: missing('gatedDeltaRuleBackward'),
+  causalConvolution,
+  causalConvolutionBackward,
+  l2Norm,
+  l2NormBackward,
+  deltaGates,
+  deltaGatesBackward,
+  gatedDeltaRule,
+  gatedDeltaRuleBackward,
   activation,
   activationBackward,
   gatedActivation,
