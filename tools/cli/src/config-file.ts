@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import type { Command, Option } from 'commander';
-import { LineCounter, parseDocument } from 'yaml';
+import { LineCounter, parseDocument, visit, type Scalar } from 'yaml';
 
 import { rivalOf } from './flags.js';
 import { UsageError } from './usage-error.js';
@@ -49,11 +49,20 @@ function setOption(
     for (const text of texts)
       parsed = option.parseArg ? option.parseArg(text, parsed as never) : text;
   } catch (cause) {
-    throw new UsageError(`config file ${file}: ${key}: ${(cause as Error).message}`, { cause });
+    const { message } = cause as Error;
+    const given = message.includes(texts.at(-1) ?? '') ? '' : ` ${quoted(texts)}`;
+    throw new UsageError(`config file ${file}: ${key}${given}: ${message}`, { cause });
   }
   if (texts.length !== 1 && !Array.isArray(parsed))
     throw new UsageError(`config file ${file}: ${key} takes one value`);
   command.setOptionValueWithSource(name, parsed, 'config');
+}
+
+const mostQuoted = 200;
+
+function quoted(texts: readonly string[]): string {
+  const all = texts.map((text) => JSON.stringify(text)).join(', ');
+  return all.length > mostQuoted ? `${all.slice(0, mostQuoted)}…` : all;
 }
 
 function isPath({ flags }: Option): boolean {
@@ -82,9 +91,16 @@ function readConfig(file: string): Record<string, unknown> {
   const document = parseDocument(text, { lineCounter: new LineCounter(), prettyErrors: true });
   const [error] = document.errors;
   if (error) throw new UsageError(`config file ${file}: ${error.message}`, { cause: error });
+  visit(document, { Scalar: keepNumberAsGiven });
   const config: unknown = document.toJS();
   if (config === null) return {};
   if (typeof config !== 'object' || Array.isArray(config))
     throw new UsageError(`config file ${file}: a mapping of flags to values is expected`);
   return config as Record<string, unknown>;
+}
+
+/** So that what is wrong with it is told of what stands in the file, which may have more digits. */
+function keepNumberAsGiven(_key: unknown, node: Scalar): void {
+  const { value, source } = node;
+  if (typeof value === 'number' && Object.is(Number(source), value)) node.value = source;
 }

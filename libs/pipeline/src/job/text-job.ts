@@ -12,6 +12,7 @@ import { adaptedLinears } from '@emloc/finetune';
 import type { Model } from '@emloc/models';
 import type { TextRows } from '@emloc/tasks';
 
+import { assertRank } from '../options/checks.js';
 import { emulatedLinears } from './emulated-linear.js';
 import { imagesOf, rowsWith } from './images.js';
 import {
@@ -33,6 +34,7 @@ export async function textJob(
   host: PrepareHost,
 ): Promise<Job<TextRows>> {
   const adapted = adaptedLinears(whole.layout, options.targets);
+  assertRank(options.rank, adapted.values());
   const { dataset, heldOut, text } = await loadRows(options, whole, host);
   const split = heldOut
     ? { train: dataset.rows, validation: heldOut.rows }

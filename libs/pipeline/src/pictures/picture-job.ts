@@ -22,6 +22,7 @@ import {
   type PrepareHost,
   type TrainingPlan,
 } from '../job/job.js';
+import { assertRank } from '../options/checks.js';
 import { plannedStreams, type Making } from './made-streams.js';
 import { openPromptReader, pictureSet, type PictureSet, type PromptReader } from './picture-set.js';
 import { PictureTask, type JobDraws, type PictureSamples } from './picture-task.js';
@@ -35,8 +36,10 @@ export async function pictureJob(
 ): Promise<Job<LatentRows>> {
   const { notices, transformer } = diffusion;
   const whole = { ...transformer, notices };
+  const adapted = adaptedLinears(whole.layout, options.targets);
+  assertRank(options.rank, adapted.values());
   const touched = new Set([
-    ...adaptedLinears(whole.layout, options.targets).keys(),
+    ...adapted.keys(),
     ...emulatedLinears(whole, options).map(({ path }) => path),
   ]);
   const frontBlocks = frontLength(whole.layout, (path) => touched.has(path));
