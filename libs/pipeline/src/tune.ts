@@ -51,6 +51,7 @@ import { prepareJob } from './job/prepare-job.js';
 import { countsOf } from './job/report.js';
 import { runJob } from './job/run-job.js';
 import { StageClock, type StageReport } from './job/stage-clock.js';
+import type { Ending } from './job/training-course.js';
 import { assertInteger } from './options/checks.js';
 import { defaultCheckpointSteps, type TuneOptions } from './options/resolve.js';
 import { samplesIn } from './pictures/training-samples.js';
@@ -109,6 +110,8 @@ export interface TuneReport {
     readonly tokensPerSecond: number;
     readonly finalLoss: number;
   };
+  readonly ending: Ending;
+  readonly courses: JobResult['courses'];
 }
 
 /**
@@ -359,6 +362,8 @@ function reportOf(
       tokensPerSecond: train.tokens / train.seconds,
       finalLoss: train.finalLoss,
     },
+    ending: result.ending,
+    courses: result.courses,
   };
 }
 

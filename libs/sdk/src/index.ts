@@ -31,6 +31,7 @@ export {
   type MergeDtype,
   type Job,
   type StageReport,
+  type TrainingCourse,
   type TuneReport,
   type JobPlan,
   type JobEvent,

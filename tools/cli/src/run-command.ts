@@ -5,6 +5,7 @@ import { DatasetError } from '@emloc/dataset';
 import type { Command } from 'commander';
 
 import { applyConfigFile } from './config-file.js';
+import { failureCode } from './exit-codes.js';
 import type { FlagValues } from './flags.js';
 import { createProgress, type Progress } from './output/progress.js';
 import { visible } from './output/visible.js';
@@ -69,7 +70,7 @@ export function runCommand(
       progress.stop();
       const error = firstError(thrown);
       process.stderr.write(`${visible(describeError(error))}\n`);
-      process.exitCode = stoppedBy ? stopCode(stoppedBy) : error instanceof UsageError ? 2 : 1;
+      process.exitCode = stoppedBy ? stopCode(stoppedBy) : failureCode(error, command.name());
     } finally {
       for (const signal of stopSignals) process.off(signal, stop);
     }

@@ -220,6 +220,17 @@ export const trainingOptions = Object.freeze({
     commands: job,
     field: 'refine_learning_rate',
   }),
+  /** null: validation before and after training only, and the result is how it ended. */
+  evalSteps: integer({
+    default: null,
+    least: 1,
+    most: mostSteps,
+    flag: '--eval-steps <n>',
+    help: 'validate after every so many steps, too, and keep the best state (default: how training ended is kept)',
+    commands: job,
+    field: 'eval_steps',
+    mostServed: 'maxSteps',
+  }),
   seed: integer({
     default: 0,
     least: 0,

@@ -12,6 +12,7 @@ import {
 import type { Command } from 'commander';
 
 import { connectionFlags, withClient } from '../connection.js';
+import { endingCode } from '../exit-codes.js';
 import { addFlags, commonFlags, optionFlags, optionValues, type FlagValues } from '../flags.js';
 import {
   assertUploadable,
@@ -76,13 +77,15 @@ async function createJob(
     return { document: created, text: created.name };
   progress.observe({ type: 'notice', message: `${created.name} created` });
   const job = await client.waitForJob(created.name, { signal, ...createJobDisplay(progress) });
-  if (download === undefined) return { document: job, text: jobTable(job) };
+  const exitCode = endingCode(job.report?.ending ?? null);
+  if (download === undefined) return { document: job, text: jobTable(job), exitCode };
   const onProgress = (done: number, total: number): void =>
     progress.update('downloading', done, total);
   await client.downloadJob(job.name, download, { signal, overwrite, onProgress });
   return {
     document: { ...job, folder: resolve(download) },
     text: `${jobTable(job)}\n\nadapter in ${resolve(download)}`,
+    exitCode,
   };
 }
 

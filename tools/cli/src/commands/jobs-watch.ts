@@ -3,6 +3,7 @@ import type { JobEvent } from '@emloc/sdk';
 import { InvalidArgumentError, type Command } from 'commander';
 
 import { connectionFlags, withClient } from '../connection.js';
+import { endingCode } from '../exit-codes.js';
 import { addFlags, commonFlags } from '../flags.js';
 import { jobNameOf } from '../job-name.js';
 import { createJobDisplay } from '../output/job-display.js';
@@ -12,7 +13,9 @@ import { runCommand } from '../run-command.js';
 export function addWatchJobCommand(jobs: Command): void {
   const command = jobs
     .command('watch')
-    .description('show a job until it ends; the exit code is 0 only when it has succeeded')
+    .description(
+      'show a job until it ends; the exit code is 0 only when it has succeeded, 3 where its training diverged or its adapter is worse than the base model',
+    )
     .argument('<job>', 'jobs/ID or ID')
     .option('--after <sequence>', 'only what follows this event', whole);
   addFlags(command, connectionFlags, commonFlags)
@@ -35,7 +38,8 @@ export function addWatchJobCommand(jobs: Command): void {
             onEvent,
             onInterruption: display.onInterruption,
           });
-          return { document: { job }, text: jobTable(job) };
+          const exitCode = endingCode(job.report?.ending ?? null);
+          return { document: { job }, text: jobTable(job), exitCode };
         }),
       ),
     );

@@ -4,6 +4,7 @@ import { findDoneJob, resolveTuneOptions, tune } from '@emloc/pipeline';
 import type { Command } from 'commander';
 
 import { deviceTarget } from '../device-target.js';
+import { endingCode } from '../exit-codes.js';
 import {
   addFlags,
   commonFlags,
@@ -58,7 +59,8 @@ export function addTuneCommand(program: Command): void {
           checkpointSteps: values['checkpointSteps'] as number | undefined,
           provenance: { program: `emloc ${programVersion}`, device: target.description },
         });
-        return { document: report, text: tuneTable(report) };
+        const exitCode = endingCode(report.ending);
+        return { document: report, text: tuneTable(report), exitCode };
       }),
     );
 }
