@@ -296,6 +296,18 @@ it('getJob gives the report as plain values, null where a stage did not run', as
       correction: { chosen: '3', scores: { none: 2, 3: 1 } },
       emulator: null,
       refinement: null,
+      ending: 'worse',
+      courses: {
+        train: {
+          curve: [
+            { step: 0, loss: 4 },
+            { step: 7, loss: 5 },
+          ],
+          chosenStep: 0,
+          divergence: null,
+        },
+        refine: null,
+      },
       train: { steps: 7, tokens: 8, tokensPerSecond: 9, finalLoss: 0.5 },
     },
   });
