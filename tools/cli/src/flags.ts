@@ -25,6 +25,13 @@ function number(text: string): number {
   return value;
 }
 
+function positive(text: string): number {
+  const value = number(text);
+  if (!Number.isSafeInteger(value) || value < 1)
+    throw new InvalidArgumentError('A whole number of at least 1 is expected.');
+  return value;
+}
+
 function size(text: string): number {
   try {
     return parseSize(text);
@@ -155,7 +162,7 @@ export const progressFlags: readonly Option[] = [
   option(
     '--checkpoint-steps <n>',
     withDefault('training is kept on disk after so many steps', defaultCheckpointSteps),
-    number,
+    positive,
   ),
 ];
 

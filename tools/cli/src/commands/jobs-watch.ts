@@ -3,6 +3,7 @@ import type { JobEvent } from '@emloc/sdk';
 import { InvalidArgumentError, type Command } from 'commander';
 
 import { connectionFlags, withClient } from '../connection.js';
+import { downloadInto } from '../download-place.js';
 import { addFlags, commonFlags } from '../flags.js';
 import { jobNameOf } from '../job-name.js';
 import { createJobDisplay } from '../output/job-display.js';
@@ -69,8 +70,9 @@ export function addDownloadCommand(jobs: Command): void {
           };
           const artifact = values['artifact'] as string | undefined;
           if (artifact === undefined)
-            await client.downloadJob(job, out, {
+            await downloadInto(client, job, {
               ...options,
+              out,
               part: values['merged'] === true ? 'merged' : 'adapter',
             });
           else await client.downloadArtifact(artifactNameOf(job, artifact), out, options);

@@ -1,0 +1,50 @@
+import { constants } from 'node:os';
+
+import { UsageError } from './usage-error.js';
+
+/** Exit codes of every command, beside those of signals. */
+export const exitCodes = Object.freeze({ done: 0, failed: 1, usage: 2 });
+
+/** Codes of errors about how the command was called that libraries and services find. */
+const usageCodes: ReadonlySet<unknown> = new Set([
+  'CHECKPOINT_INVALID_OPTION',
+  'DEPLOYMENT_INVALID_OPTION',
+  'DEVICE_INVALID_OPTION',
+  'DEVICE_UNKNOWN',
+  'EMULATOR_INVALID_RATIO',
+  'HUB_OPTION_INVALID',
+  'INVALID_REQUEST',
+  'SDK_OPTION_INVALID',
+]);
+
+const refused = new WeakSet<object>();
+
+/** What a script is told of an error. */
+export function exitCodeOf(error: unknown): number {
+  if (!(error instanceof Error)) return exitCodes.failed;
+  const { code, reason } = error as { code?: unknown; reason?: unknown };
+  const isUsage =
+    error instanceof UsageError ||
+    refused.has(error) ||
+    usageCodes.has(code) ||
+    usageCodes.has(reason);
+  return isUsage ? exitCodes.usage : exitCodes.failed;
+}
+
+/** As shells tell it: 130, 143, 129. */
+export function signalExitCode(signal: NodeJS.Signals): number {
+  return 128 + constants.signals[signal];
+}
+
+/**
+ * Runs what looks at options alone, before any model or data is read: what it refuses is a mistake
+ * in how the command was called, whatever its code.
+ */
+export function checkOptions<T>(check: () => T): T {
+  try {
+    return check();
+  } catch (error) {
+    if (error instanceof Error) refused.add(error);
+    throw error;
+  }
+}
