@@ -246,19 +246,17 @@ async function tuneJob(job: Job, run: TuneRun): Promise<TuneReport> {
   });
   const memory = await requireMemory({ job, profile, budgetBytes });
   const path = hiddenPath(place, 'job');
-  await assertDiskSpace(job, place, { profile, inputs: run.inputs });
+  const { checkpointSteps = defaultCheckpointSteps } = host;
+  const { inputs, isResumed } = run;
+  await assertDiskSpace(job, place, { profile, inputs, checkpointSteps, isResumed });
   host.signal?.throwIfAborted();
   const budget = new MemoryBudget(budgetBytes);
   await using device = new Device(await host.target.open(budgetBytes), budget);
   try {
-    const {
-      provenance,
-      checkpointSteps = defaultCheckpointSteps,
-      openImages = (): ImageReader => new LocalImageReader(),
-    } = host;
+    const { provenance, openImages = (): ImageReader => new LocalImageReader() } = host;
     await using folder = await openJobFolder(
-      { path, job, profile, provenance, inputs: run.inputs, checkpointSteps },
-      run.isResumed,
+      { path, job, profile, provenance, inputs, checkpointSteps },
+      isResumed,
     );
     using clock = new StageClock(budget, { observer });
     const { factors, training, outcomes } = folder;

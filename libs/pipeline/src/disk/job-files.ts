@@ -1,4 +1,4 @@
-import { recordFileName, safetensorsBytes } from '@emloc/checkpoint';
+import { safetensorsBytes } from '@emloc/checkpoint';
 import { byteLength, type DeviceProfile } from '@emloc/device';
 import { adaptedLinears } from '@emloc/finetune';
 import type { TensorSpec } from '@emloc/weight-pager';
@@ -13,10 +13,13 @@ import { keptStates } from './training-store.js';
 export interface JobDiskUse {
   readonly profile: DeviceProfile;
   readonly inputs: readonly InputFile[];
+  readonly checkpointSteps: number;
+  /** Whether states of an interrupted run may be there. */
+  readonly isResumed: boolean;
 }
 
-/** Numbers, paths and scores beside the tensors of a record. */
-const attributeBytes = 8192;
+/** Numbers and scores beside the tensors of a record, or what a configuration has beside names. */
+const attributeBytes = 2048;
 /** A report of a layer as JSON, its name apart. */
 const reportBytes = 400;
 /** A hash with what stands around it in a line of the log of hashes. */
@@ -30,8 +33,9 @@ export function jobFiles(job: Job, use: JobDiskUse): readonly (readonly number[]
   const { refinement, training, emulated } = job;
   const adapter = adapterBytes(job);
   const outcome = adapter.tensors + attributeBytes;
+  const state = stateBytes(job);
   const states = (steps: number, writing: number): number[] =>
-    Array.from({ length: Math.min(keptStates + writing, steps) }, () => stateBytes(job));
+    Array.from({ length: Math.min(keptStates + writing, statesOf(steps, use)) }, () => state);
   const always = [...progressFiles(job, use), ...sampleFiles(job)];
   const trained = states(training.schedule.steps, 0);
   const refined = refinement ? states(refinement.schedule.steps, 0) : [];
@@ -43,6 +47,11 @@ export function jobFiles(job: Job, use: JobDiskUse): readonly (readonly number[]
     [...always, ...trained, ...kept, ...refining],
     [...always, ...trained, ...kept, ...refined, ...outputFiles(job, adapter.written)],
   ];
+}
+
+/** States that a stage may have saved by its end; an interruption saves one in place of a later. */
+function statesOf(steps: number, { checkpointSteps, isResumed }: JobDiskUse): number {
+  return Math.min(steps, Math.ceil(steps / checkpointSteps) + (isResumed ? keptStates : 0));
 }
 
 /** One adapter in a record and as it is written for others. */
@@ -123,8 +132,9 @@ function outputFiles(job: Job, adapter: number): number[] {
   const paths = textBytes([...adaptedLinears(job.model.layout, job.options.targets).keys()]);
   const config = 2 * paths + attributeBytes;
   const reports = textBytes(job.emulated.map(({ path }) => path));
-  const record = reports + reportBytes * job.emulated.length + recordFileName.length;
-  return [adapter, adapter, config, config, record + 2 * attributeBytes, ...sampleFiles(job)];
+  const said = textBytes([JSON.stringify([job.options, job.report], null, 2)]);
+  const record = said + reports + reportBytes * job.emulated.length + attributeBytes;
+  return [adapter, adapter, config, config, record, ...sampleFiles(job)];
 }
 
 function textBytes(texts: readonly string[]): number {
