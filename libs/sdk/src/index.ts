@@ -14,7 +14,6 @@ export {
   type WatchOptions,
 } from './client.js';
 export type { OnTransfer } from './download.js';
-export { assertFolderFree } from './download-folder.js';
 export {
   describeFailure,
   EmlocError,

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
+import { isAbsolute } from 'node:path';
 import type { Command, Option } from 'commander';
 import { LineCounter, parseDocument, visit, type Scalar } from 'yaml';
 
@@ -43,7 +44,7 @@ function setOption(
   }
   const texts = (Array.isArray(value) ? value : [value])
     .map((item: unknown) => scalar(item, `config file ${file}: ${key}`))
-    .map((text) => (isPath(option) ? atHome(text) : text));
+    .map((text) => (isPath(option) ? atHome(text, `config file ${file}: ${key}`) : text));
   let parsed: unknown;
   try {
     for (const text of texts)
@@ -66,15 +67,21 @@ function quoted(texts: readonly string[]): string {
 }
 
 function isPath({ flags }: Option): boolean {
-  return /<(dir|file)\b/.test(flags);
+  return /<(dir|file|path)\b/.test(flags);
 }
 
-/** `~` is the home folder, as a shell has it in flags. */
-function atHome(path: string): string {
-  return path.replace(/^~(?=$|\/)/, () => homedir());
+/** `~` is the home folder, as a shell has it in flags. @throws UsageError for those of others */
+function atHome(path: string, where: string): string {
+  if (!/^(server:)?~/.test(path)) return path;
+  const [, rest] = /^~(|\/.*)$/s.exec(path) ?? [];
+  if (rest === undefined || !isAbsolute(homedir()))
+    throw new UsageError(`${where}: the home folder of ${path} is not known, give the whole path`);
+  return homedir() + rest;
 }
 
 function scalar(value: unknown, where: string): string {
+  if (typeof value === 'string' && value.includes('\0'))
+    throw new UsageError(`${where} has the character U+0000`);
   if (typeof value === 'string' || typeof value === 'number') return String(value);
   throw new UsageError(`${where} must be a text or a number`);
 }

@@ -338,10 +338,17 @@ describe('a config file', () => {
       model: join(homedir(), 'base'),
       targets: '~/x',
     });
-    expect(withConfig('model: a/~/b\nvalidation: ~other/c\n')).toMatchObject({
-      model: 'a/~/b',
-      validation: '~other/c',
+    expect(withConfig('data: "~"\nvalidation: ~/v\nimage-root: ~/i\nout: a/~/b\n')).toMatchObject({
+      data: homedir(),
+      validation: join(homedir(), 'v'),
+      imageRoot: join(homedir(), 'i'),
+      out: 'a/~/b',
     });
+  });
+
+  it('refuses the home folders of others, and those of servers', () => {
+    for (const path of ['~other/c', 'server:~/c'])
+      expect(() => withConfig(`validation: "${path}"\n`)).toThrow(/validation: the home folder of/);
   });
 
   it('sets what the command line does not', () => {

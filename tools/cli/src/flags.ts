@@ -56,6 +56,13 @@ function numberOf(
   };
 }
 
+function positive(text: string): number {
+  const value = number(text);
+  if (!Number.isSafeInteger(value) || value < 1)
+    throw new InvalidArgumentError('A whole number of at least 1 is expected.');
+  return value;
+}
+
 function size(text: string): number {
   try {
     return parseSize(text);
@@ -188,7 +195,7 @@ export const progressFlags: readonly Option[] = [
   option(
     '--checkpoint-steps <n>',
     withDefault('training is kept on disk after so many steps', defaultCheckpointSteps),
-    integer,
+    positive,
   ),
 ];
 

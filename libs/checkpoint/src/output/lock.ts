@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { open, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import process from 'node:process';
 
-import { CheckpointError, fileError } from '../errors.js';
+import { CheckpointError, errnoCode, fileError } from '../errors.js';
 
 /** Who holds a lock. */
 interface LockHolder {
@@ -66,11 +66,19 @@ function holdLock(path: string, own: string): AsyncDisposable {
 
 /** Resolves to false where there is a lock. */
 async function create(path: string, own: string): Promise<boolean> {
+  const file = await open(path, 'wx').catch((error: unknown) => {
+    if (errnoCode(error) === 'EEXIST') return null;
+    throw fileError(error, path);
+  });
+  if (file === null) return false;
   try {
-    await writeFile(path, own, { flag: 'wx' });
+    await file.writeFile(own);
+    await file.close();
     return true;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    // A lock that tells nobody's name would stand in everybody's way.
+    await file.close().catch(() => undefined);
+    await rm(path, { force: true });
     throw fileError(error, path);
   }
 }

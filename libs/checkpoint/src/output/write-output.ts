@@ -54,6 +54,21 @@ export async function writeOutput<T>(
   }
 }
 
+/**
+ * Bytes of each entry that is on disk, beside the new output, while it takes the place of what is
+ * there: a note, and links to what is not this program's.
+ */
+export async function changeFiles(
+  { folder }: OutputPlace,
+  written: readonly string[],
+): Promise<number[]> {
+  if ((await entriesOf(folder)).length === 0) return [];
+  const owned = (await ownedFiles(folder)) ?? [];
+  const foreign = await foreignPaths(folder, owned, written);
+  const note = Buffer.byteLength(JSON.stringify([written, owned, foreign]));
+  return [note, note, ...foreign.map((path) => 2 * path.length + folder.length)];
+}
+
 async function put(place: OutputPlace, staged: string, overwrite: boolean): Promise<void> {
   const { folder, side } = place;
   const isNew = (await entriesOf(folder)).length === 0;

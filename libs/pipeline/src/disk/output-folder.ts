@@ -1,6 +1,7 @@
 import {
   assertReplaceable,
   CheckpointError,
+  hiddenPath,
   holdPlace,
   recordFileName,
   type HeldPlace,
@@ -9,10 +10,14 @@ import {
 import type { ModelLayout } from '@emloc/models';
 
 import { PipelineError, type PipelineErrorCode } from '../errors.js';
+import { findProgress, type StartMode } from './job-folder.js';
 
 /** Files of an adapter, of PEFT's layout and of diffusers'. */
 const peftFiles = ['adapter_config.json', 'adapter_model.safetensors'];
 const diffusersFiles = ['pytorch_lora_weights.safetensors'];
+
+/** Of every kind: a folder that has one of them holds an adapter. */
+export const adapterFiles: ReadonlySet<string> = new Set([...peftFiles, ...diffusersFiles]);
 
 /** Paths of what a job writes, within its output folder. */
 export function outcomeFiles({ diffusion }: Pick<ModelLayout, 'diffusion'>): readonly string[] {
@@ -23,6 +28,11 @@ function pathsOf(files: readonly string[]): string[] {
   return [...files, recordFileName, ...files.map((name) => `uncorrected/${name}`)];
 }
 
+/** Those of every kind of model. */
+export const outputPaths: readonly string[] = Object.freeze(
+  pathsOf([...peftFiles, ...diffusersFiles]),
+);
+
 /**
  * Takes the place of an adapter: locked, with nothing half done in it.
  * @throws PipelineError PIPELINE_OUTPUT_EXISTS where a file is in the way,
@@ -32,13 +42,27 @@ export async function holdOutput(out: string): Promise<HeldPlace> {
   return holdPlace(out).catch((error: unknown) => Promise.reject(asOutputError(error)));
 }
 
+/**
+ * Looks before any work whether an adapter may be written to `out`. An adapter that is there is
+ * none of its business where a job is gone on with: it may be that job's.
+ * @throws PipelineError PIPELINE_OUTPUT_EXISTS, PIPELINE_OUTPUT_UNWRITABLE, PIPELINE_OUTPUT_BUSY,
+ * PIPELINE_RESUME_NEEDED
+ */
+export async function assertOutputFree(
+  out: string,
+  { mode, overwrite }: { readonly mode: StartMode; readonly overwrite: boolean },
+): Promise<void> {
+  await using place = await holdOutput(out);
+  if (mode !== 'resume' || overwrite) await assertFree(place, overwrite);
+  await findProgress(hiddenPath(place, 'job'), mode);
+}
+
 /** @throws PipelineError PIPELINE_OUTPUT_EXISTS where an adapter may not be written */
 export async function assertFree(place: OutputPlace, overwrite: boolean): Promise<void> {
   const marks = ['adapter_config.json', 'pytorch_lora_weights.safetensors'];
   const kind = { name: 'adapter', marks };
-  const written = pathsOf([...peftFiles, ...diffusersFiles]);
   try {
-    await assertReplaceable(place, { overwrite, kind, written });
+    await assertReplaceable(place, { overwrite, kind, written: outputPaths });
   } catch (error) {
     throw asOutputError(error);
   }
@@ -47,7 +71,9 @@ export async function assertFree(place: OutputPlace, overwrite: boolean): Promis
 /** What is wrong with an output has the codes of jobs here. */
 function asOutputError(error: unknown): Error {
   const code =
-    error instanceof CheckpointError ? /^CHECKPOINT(_OUTPUT_.*)$/.exec(error.code)?.[1] : undefined;
+    error instanceof CheckpointError
+      ? /^CHECKPOINT(_OUTPUT_.*|_DISK_FULL)$/.exec(error.code)?.[1]
+      : undefined;
   return code === undefined
     ? (error as Error)
     : new PipelineError(`PIPELINE${code}` as PipelineErrorCode, (error as Error).message, {

@@ -11,7 +11,7 @@ import { readTensorFile, writeTensorFile } from './tensor-file.js';
 type TrainingStage = 'train' | 'refine';
 
 /** A damaged state gives way to the one before it, so one more than the newest is kept. */
-const keptStates = 2;
+export const keptStates = 2;
 
 /**
  * States of training as files in a folder, which must exist; each is written whole or not at all.

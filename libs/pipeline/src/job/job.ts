@@ -51,8 +51,8 @@ export interface JobTask<R extends TaskRows = TaskRows> {
   bring(job: Job<R>, environment: JobEnvironment, uses: readonly RowUse[]): Promise<Job<R>>;
   /** Device memory that the whole model takes to be used, without a budget. */
   inferenceBytes(job: Job<R>, profile: DeviceProfile): Promise<number>;
-  /** Bytes of what is kept on disk for it. */
-  keptBytes(job: Job<R>, dtype: HostDType): number;
+  /** Bytes of each file that is kept on disk for it. */
+  keptFiles(job: Job<R>, dtype: HostDType): readonly number[];
 }
 
 /** Everything that the stages need to know, decided before a device is touched. */

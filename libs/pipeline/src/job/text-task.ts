@@ -22,7 +22,7 @@ const plainText: JobTask<TextRows> = Object.freeze({
   sources: () => [],
   planned: (job: Job<TextRows>) => job,
   bring: (job: Job<TextRows>) => Promise.resolve(job),
-  keptBytes: () => 0,
+  keptFiles: () => [],
 });
 
 class ImageTextTask implements JobTask<TextRows> {
@@ -62,9 +62,9 @@ class ImageTextTask implements JobTask<TextRows> {
     return bringing(job, tiles);
   }
 
-  keptBytes(job: Job<TextRows>, dtype: HostDType): number {
+  keptFiles(job: Job<TextRows>, dtype: HostDType): readonly number[] {
     const { limits, front } = this.images;
-    return front ? tilesOf(job, rowUses).length * frontBytes(limits, front, dtype) : 0;
+    return front ? tilesOf(job, rowUses).map(() => frontBytes(limits, front, dtype)) : [];
   }
 }
 

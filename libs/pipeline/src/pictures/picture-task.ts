@@ -25,7 +25,7 @@ import {
 import { residentBytes } from '../plan/default-budget.js';
 import { heaviestBatches } from '../plan/heaviest-batches.js';
 import {
-  keptBytes,
+  keptFiles,
   madeSources,
   makeStreams,
   plannedStreams,
@@ -103,8 +103,8 @@ export class PictureTask implements JobTask<LatentRows> {
     return residentBytes(job.whole, profile, heaviestBatches(all));
   }
 
-  keptBytes(job: Job<LatentRows>, dtype: HostDType): number {
-    return keptBytes(this.options, this.#wanted(job, rowUses), dtype);
+  keptFiles(job: Job<LatentRows>, dtype: HostDType): readonly number[] {
+    return keptFiles(this.options, this.#wanted(job, rowUses), dtype);
   }
 
   /** Rows of the draws, which bring these streams. */

@@ -2,7 +2,6 @@ import { resolve } from 'node:path';
 import { at } from '@emloc/checked';
 import { formatBytes } from '@emloc/device';
 import {
-  assertFolderFree,
   type CreateJobOptions,
   type Dataset,
   type EmlocClient,
@@ -12,7 +11,8 @@ import {
 import type { Command } from 'commander';
 
 import { connectionFlags, withClient } from '../connection.js';
-import { endingCode } from '../exit-codes.js';
+import { assertDownloadable, downloadInto } from '../download-place.js';
+import { endingCode } from '../exit-code.js';
 import { addFlags, commonFlags, optionFlags, optionValues, type FlagValues } from '../flags.js';
 import {
   assertUploadable,
@@ -63,7 +63,8 @@ async function createJob(
     values['overwrite'] === true,
   ];
   const merge = mergeOf(values['merge']);
-  if (download !== undefined) await assertFolderFree(download, { overwrite });
+  if (download !== undefined)
+    await assertDownloadable({ out: download, part: 'adapter', overwrite });
   const created = await client.createJob(
     {
       options: await remoteOptions(client, context),
@@ -81,7 +82,8 @@ async function createJob(
   if (download === undefined) return { document: job, text: jobTable(job), exitCode };
   const onProgress = (done: number, total: number): void =>
     progress.update('downloading', done, total);
-  await client.downloadJob(job.name, download, { signal, overwrite, onProgress });
+  const target = { out: download, part: 'adapter', overwrite } as const;
+  await downloadInto(client, job.name, { ...target, signal, onProgress });
   return {
     document: { ...job, folder: resolve(download) },
     text: `${jobTable(job)}\n\nadapter in ${resolve(download)}`,

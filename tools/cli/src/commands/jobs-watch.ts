@@ -3,7 +3,8 @@ import type { JobEvent } from '@emloc/sdk';
 import { InvalidArgumentError, type Command } from 'commander';
 
 import { connectionFlags, withClient } from '../connection.js';
-import { endingCode } from '../exit-codes.js';
+import { downloadInto } from '../download-place.js';
+import { endingCode } from '../exit-code.js';
 import { addFlags, commonFlags } from '../flags.js';
 import { jobNameOf } from '../job-name.js';
 import { createJobDisplay } from '../output/job-display.js';
@@ -73,8 +74,9 @@ export function addDownloadCommand(jobs: Command): void {
           };
           const artifact = values['artifact'] as string | undefined;
           if (artifact === undefined)
-            await client.downloadJob(job, out, {
+            await downloadInto(client, job, {
               ...options,
+              out,
               part: values['merged'] === true ? 'merged' : 'adapter',
             });
           else await client.downloadArtifact(artifactNameOf(job, artifact), out, options);
