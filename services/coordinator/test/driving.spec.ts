@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ErrorInfoSchema, Job_State, MergeOptions_Dtype } from '@emloc/contracts';
+import { Ending, ErrorInfoSchema, Job_State, MergeOptions_Dtype } from '@emloc/contracts';
 import { fromStatus, RpcError } from '@emloc/rpc';
 
 import {

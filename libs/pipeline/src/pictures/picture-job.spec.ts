@@ -62,6 +62,19 @@ describe('a job on pictures', () => {
     });
   });
 
+  it('is validated on the way in the memory that is planned for it', async () => {
+    await using job = await prepareJob(workspace.options({ evalSteps: 1 }));
+    const { profile } = cpuTarget();
+    const { neededBytes } = await fitMemory({ job, profile, budgetBytes: 2 ** 40 });
+    const { report } = await run('validated', { evalSteps: 1, vramBytes: neededBytes });
+    const { curve, chosenStep } = report.courses.train;
+    const steps = Array.from({ length: job.training.batches.length + 1 }, (_, step) => step);
+    expect(curve?.map(({ step }) => step)).toEqual(steps);
+    const losses = curve?.map(({ loss }) => loss) ?? [];
+    expect(losses.indexOf(Math.min(...losses))).toBe(chosenStep);
+    expect(report.peakDeviceBytes).toBeLessThanOrEqual(neededBytes);
+  });
+
   it('goes on after an interruption to the same bytes', async () => {
     const out = join(workspace.outputs, 'resumed');
     const abort = new AbortController();
