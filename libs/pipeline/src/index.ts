@@ -9,6 +9,7 @@ export {
   defaultCheckpointSteps,
   utcDay,
 } from './options/resolve.js';
+export { assertRank } from './options/checks.js';
 export { assertOptionsOf, withModality } from './options/modality.js';
 export { type OptionCommand, type OptionSpec } from './options/kinds.js';
 export { optionsFor, optionTable, type NamedOption, type OptionsOf } from './options/table.js';
