@@ -50,7 +50,7 @@ import { prepareJob } from './job/prepare-job.js';
 import { countsOf } from './job/report.js';
 import { runJob } from './job/run-job.js';
 import { StageClock, type StageReport } from './job/stage-clock.js';
-import type { Ending } from './job/training-course.js';
+import { endingNotice, type Ending } from './job/training-course.js';
 import { assertInteger } from './options/checks.js';
 import { defaultCheckpointSteps, type TuneOptions } from './options/resolve.js';
 import { samplesIn } from './pictures/training-samples.js';
@@ -287,6 +287,9 @@ async function tuneJob(job: Job, run: TuneRun): Promise<TuneReport> {
     };
     const whole = guardReads(job.whole, (tensor) => guard.check(tensor));
     const result = await runJob({ job: onModel(job, whole), environment }, outcomes);
+    const losses = { base: result.validation.base, final: result.resultLoss };
+    const message = endingNotice(result.ending, losses);
+    if (message !== null) observer({ type: 'notice', message });
     await guard.checkRest([...run.known.keys()].filter((name) => !isImageName(name)));
     await folder.close();
     const samples = await samplesIn(path);

@@ -39,6 +39,8 @@ export interface JobResult {
   readonly emulator: EmulatorReport | null;
   readonly train: Omit<TunedOutcome, 'before' | 'after' | 'course'>;
   readonly ending: Ending;
+  /** Validation loss of the original with the adapter that is the result. */
+  readonly resultLoss: number;
   readonly courses: { readonly train: TrainingCourse; readonly refine: TrainingCourse | null };
 }
 
@@ -82,9 +84,11 @@ export function jobResultOf(job: Job, outcomes: JobOutcomes): JobResult {
       emulator: null,
       train,
       ending: endingOf(course, losses),
+      resultLoss: losses.final,
       courses,
     };
   }
+  const final = refinement?.kept ? refinement.loss : chosenLoss(correction);
   const scores = orderedScores(job, correction.scores);
   const numbers = Object.entries(scores)
     .filter(([key]) => key !== 'none')
@@ -105,15 +109,14 @@ export function jobResultOf(job: Job, outcomes: JobOutcomes): JobResult {
     refinement: refinement && { steps: refinement.steps, kept: refinement.kept },
     emulator: emulatorReport(job, orderedLayers(job, outcomes.layers)),
     train,
-    ending: endingOf(course, { base: correction.baseLoss, final: finalLoss(outcomes) }),
+    ending: endingOf(course, { base: correction.baseLoss, final }),
+    resultLoss: final,
     courses,
   };
 }
 
-/** Validation loss of the original with the adapter that is the result. */
-function finalLoss({ correction, refinement }: JobOutcomes): number {
-  if (refinement?.kept) return refinement.loss;
-  return correction?.scores[correction.chosen] ?? Number.NaN;
+function chosenLoss({ chosen, scores }: CorrectionOutcome): number {
+  return scores[chosen] ?? Number.NaN;
 }
 
 function orderedScores(
