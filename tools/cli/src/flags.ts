@@ -24,7 +24,7 @@ function number(text: string): number {
   if (text.trim() === '' || Number.isNaN(value))
     throw new InvalidArgumentError('A number is expected.');
   if (!Number.isFinite(value) && !/inf/i.test(text))
-    throw new InvalidArgumentError('A number that a computer has is expected.');
+    throw new InvalidArgumentError('A finite number is expected.');
   return value;
 }
 

@@ -20,6 +20,7 @@ import type { JobRun } from '../job/job-run.js';
 import type { TrainingPlan } from '../job/job.js';
 import type { StageName } from '../job/observer.js';
 import type { TunedOutcome } from '../job/stage-outcomes.js';
+import type { TrainingCourse } from '../job/training-course.js';
 import type { StageProgress, ValidatedState } from '../job/training-store.js';
 import { heaviestRow, withHeaviest } from '../plan/supremum.js';
 import { isFiniteAdapter, zeroLayersNotice } from './adapter-values.js';
@@ -79,18 +80,21 @@ class TrainStage {
     const result = await this.#train({ before, validations, progress });
     const { adapter: _end, divergence, ...numbers } = result;
     const chosen = validations ? await this.#best(result, validations) : await this.#ended(result);
-    const notice = zeroLayersNotice(chosen.adapter);
-    if (notice !== null && this.#isReal) this.#notice(`${stage}: ${notice}`);
     const course = {
       curve: validations ? [...validations.curve] : null,
       chosenStep: chosen.step,
       divergence: divergence?.error.message ?? this.#notFinite(result),
     };
-    if (course.divergence !== null && stage === 'train')
-      this.#notice(
-        `training diverged (${course.divergence}): the adapter after step ${chosen.step} is kept`,
-      );
+    if (stage === 'train') this.#tellOf(chosen, course);
     return { ...numbers, adapter: chosen.adapter, before, after: chosen.score, course };
+  }
+
+  /** What the owner should know of the result. */
+  #tellOf({ adapter, step }: ValidatedState, { divergence }: TrainingCourse): void {
+    const notice = this.#isReal ? zeroLayersNotice(adapter) : null;
+    if (notice !== null) this.#notice(`train: ${notice}`);
+    if (divergence !== null)
+      this.#notice(`training diverged (${divergence}): the adapter after step ${step} is kept`);
   }
 
   get #isReal(): boolean {

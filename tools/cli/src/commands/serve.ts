@@ -65,7 +65,7 @@ export function addServeCommand(program: Command): void {
       'use a running NATS; its credentials are in EMLOC_NATS_USER and EMLOC_NATS_PASSWORD, EMLOC_NATS_TOKEN or EMLOC_NATS_CREDS',
     )
     .option('--device <name>', 'auto, cpu, cuda or cuda:N (default: auto)')
-    .option('--threads <n>', 'CPU threads of each stage (default: all cores)', whole)
+    .option('--threads <n>', 'CPU threads of each stage (default: all cores)', threads)
     .option(
       '--tokens-file <file>',
       'tenants and their tokens; without it, everyone on this machine may submit jobs',
@@ -98,6 +98,13 @@ export function addServeCommand(program: Command): void {
 function whole(text: string): number {
   if (!/^\d+$/.test(text)) throw new InvalidArgumentError('A whole number is expected.');
   return Number(text);
+}
+
+/** As many as a stage takes. */
+function threads(text: string): number {
+  const count = whole(text);
+  if (count > 1024) throw new InvalidArgumentError('At most 1024 are expected.');
+  return count;
 }
 
 function list(text: string, previous: readonly string[] | undefined): readonly string[] {
