@@ -75,6 +75,17 @@ describe('a job on pictures', () => {
     expect(report.peakDeviceBytes).toBeLessThanOrEqual(neededBytes);
   });
 
+  it('is planned for any number of steps', async () => {
+    const neededBytes = async (steps: number): Promise<number> => {
+      await using job = await prepareJob(workspace.options({ steps, buckets: true }));
+      const { profile } = cpuTarget();
+      return (await fitMemory({ job, profile, budgetBytes: 2 ** 40 })).neededBytes;
+    };
+    const [few, many] = [await neededBytes(20), await neededBytes(10_000_000)];
+    expect(many).toBeGreaterThanOrEqual(few);
+    expect(many).toBeLessThan(1.2 * few);
+  });
+
   it('goes on after an interruption to the same bytes', async () => {
     const out = join(workspace.outputs, 'resumed');
     const abort = new AbortController();
