@@ -238,7 +238,7 @@ describe('emloc jobs', () => {
     expect(stderr).toMatch(/train: step .* loss/);
   });
 
-  it('ends with 1 when the job fails, naming stage, layer and cause', async () => {
+  it('ends with 3 when training has diverged and left nothing, naming stage, layer and cause', async () => {
     const name = deployment.service.addJob();
     deployment.service.fail(name, failure);
     for (const args of [
@@ -246,7 +246,7 @@ describe('emloc jobs', () => {
       ['watch', name, '--json'],
     ]) {
       const { code, stderr } = await jobs(args);
-      expect(code).toBe(1);
+      expect(code).toBe(3);
       expect(stderr).toContain(
         `error: SDK_JOB_FAILED: ${name} failed: stage train, layer 3: loss is NaN at step 4 (FINETUNE_NON_FINITE)\n`,
       );
