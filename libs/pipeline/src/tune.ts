@@ -32,7 +32,7 @@ import {
   type StartMode,
 } from './disk/job-folder.js';
 import { writeOutcome, type Provenance } from './disk/outcome.js';
-import { assertFree, holdOutput } from './disk/output-folder.js';
+import { asOutputError, assertFree, holdOutput } from './disk/output-folder.js';
 import { PipelineError } from './errors.js';
 import { guardImages, isImageName } from './inputs/image-guard.js';
 import { readInputFiles, type InputFile } from './inputs/input-files.js';
@@ -299,7 +299,7 @@ async function tuneJob(job: Job, run: TuneRun): Promise<TuneReport> {
     return reportOf(job, result, { budget, stages: clock.reports() });
   } catch (thrown) {
     const error = firstError(thrown);
-    throw await unfinished(inputMismatchIn(error) ?? error, { path, host });
+    throw await unfinished(inputMismatchIn(error) ?? asOutputError(error), { path, host });
   }
 }
 

@@ -23,6 +23,12 @@ describe('exitCodeOf', () => {
     expect(exitCodeOf(told)).toBe(2);
   });
 
+  it('is 2 where a service was called wrongly with the flags of serve', () => {
+    const ended = (code: number): Error =>
+      new Error('x', { cause: Object.assign(new Error(), { failure: { name: 'trainer', code } }) });
+    expect([exitCodeOf(ended(2)), exitCodeOf(ended(1))]).toEqual([2, 1]);
+  });
+
   it('is 2 for a value that is refused before the model is read, and 1 for one after', () => {
     const resolve = () => resolveTuneOptions({ model: 'm', data: 'd', out: 'o', rank: 0 });
     const error = caught(() => checkOptions(resolve));

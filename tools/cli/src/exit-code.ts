@@ -56,8 +56,15 @@ export function exitCodeOf(error: unknown): number {
     error instanceof UsageError ||
     refused.has(error) ||
     usageCodes.has(code) ||
-    usageCodes.has(reason);
+    usageCodes.has(reason) ||
+    isOfService(error);
   return isUsage ? exitCodes.usage : exitCodes.failed;
+}
+
+/** Services end with the same code where their flags, which are those of `serve`, are wrong. */
+function isOfService({ cause }: Error): boolean {
+  const { failure } = Object(cause) as { failure?: { code?: unknown } | null };
+  return failure?.code === exitCodes.usage;
 }
 
 /** As shells tell it: 130, 143, 129. */

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { open, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
 import { hostname } from 'node:os';
+import { dirname } from 'node:path';
 import process from 'node:process';
 
 import { CheckpointError, errnoCode, fileError } from '../errors.js';
@@ -31,7 +32,8 @@ const attempts = 5;
 /**
  * Takes the lock file `path`, whose folder must exist; the lock of a process that is gone is taken
  * over. Held until it is disposed.
- * @throws CheckpointError CHECKPOINT_OUTPUT_BUSY while another process holds it
+ * @throws CheckpointError CHECKPOINT_OUTPUT_BUSY while another process holds it,
+ * CHECKPOINT_OUTPUT_UNWRITABLE
  */
 export async function lockOutput(path: string): Promise<AsyncDisposable> {
   const own = JSON.stringify({
@@ -68,7 +70,7 @@ function holdLock(path: string, own: string): AsyncDisposable {
 async function create(path: string, own: string): Promise<boolean> {
   const file = await open(path, 'wx').catch((error: unknown) => {
     if (errnoCode(error) === 'EEXIST') return null;
-    throw fileError(error, path);
+    throw unwritable(error, path);
   });
   if (file === null) return false;
   try {
@@ -81,6 +83,18 @@ async function create(path: string, own: string): Promise<boolean> {
     await rm(path, { force: true });
     throw fileError(error, path);
   }
+}
+
+/** Where permissions say nothing of it, as in file systems of the kernel. */
+function unwritable(error: unknown, path: string): unknown {
+  const code = errnoCode(error) ?? '';
+  if (!['EACCES', 'EINVAL', 'ENOENT', 'ENOTSUP', 'EPERM', 'EROFS'].includes(code))
+    return fileError(error, path);
+  return new CheckpointError(
+    'CHECKPOINT_OUTPUT_UNWRITABLE',
+    `${path}: nothing can be written in ${dirname(path)} (${code})`,
+    { cause: error },
+  );
 }
 
 /** Removes the lock that was read; one that took its place meanwhile is put back. */

@@ -15,7 +15,14 @@ import {
   isOurHidden,
   type OutputPlace,
 } from './place.js';
-import { exchangeNote, isUnsettled, linkForeign, settleExchange, settleFiles } from './settle.js';
+import {
+  exchangeNote,
+  isUnsettled,
+  linkForeign,
+  settle,
+  settleExchange,
+  settleFiles,
+} from './settle.js';
 
 export interface WriteOutputOptions extends AtomicOptions {
   /** Whether an output of this program that is there already is replaced. */
@@ -46,8 +53,10 @@ export async function writeOutput<T>(
     await put(place, staged, overwrite);
     return result;
   } catch (error) {
-    // Once the change is noted the staged folder may hold what was there before.
-    if (!(await isUnsettled(place))) await rm(staged, { recursive: true, force: true });
+    // Once the change is noted the staged folder may hold what was there before. Where it cannot
+    // be settled now either, the next start does.
+    if (await isUnsettled(place)) await settle(place).catch(() => undefined);
+    else await rm(staged, { recursive: true, force: true });
     throw ['ENOTEMPTY', 'EEXIST', 'ENOTDIR'].includes(errnoCode(error) ?? '')
       ? outputExists(place, 'exists and is not an empty folder', { cause: error })
       : fileError(error, place.out);

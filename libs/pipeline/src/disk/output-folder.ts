@@ -68,8 +68,11 @@ export async function assertFree(place: OutputPlace, overwrite: boolean): Promis
   }
 }
 
-/** What is wrong with an output has the codes of jobs here. */
-function asOutputError(error: unknown): Error {
+/** What is wrong with an output or its disk has the codes of jobs here; other errors pass. */
+export function asOutputError(error: unknown): Error {
+  const { code: system } = Object(error) as { code?: unknown };
+  if (system === 'ENOSPC' || system === 'EDQUOT')
+    return new PipelineError('PIPELINE_DISK_FULL', (error as Error).message, { cause: error });
   const code =
     error instanceof CheckpointError
       ? /^CHECKPOINT(_OUTPUT_.*|_DISK_FULL)$/.exec(error.code)?.[1]

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { at } from '@emloc/checked';
 import { formatBytes } from '@emloc/device';
+import { resolveTuneOptions } from '@emloc/pipeline';
 import {
   type CreateJobOptions,
   type Dataset,
@@ -12,7 +13,7 @@ import type { Command } from 'commander';
 
 import { connectionFlags, withClient } from '../connection.js';
 import { assertDownloadable, downloadInto } from '../download-place.js';
-import { endingCode } from '../exit-code.js';
+import { checkOptions, endingCode } from '../exit-code.js';
 import { addFlags, commonFlags, optionFlags, optionValues, type FlagValues } from '../flags.js';
 import {
   assertUploadable,
@@ -133,7 +134,10 @@ export function addUploadCommand(jobs: Command): void {
     );
 }
 
-/** The job that the flags describe, with its local files uploaded. */
+/**
+ * The job that the flags describe, with its local files uploaded: not before its options have been
+ * looked at, which the deployment does again.
+ */
 async function remoteOptions(
   client: EmlocClient,
   context: CommandContext,
@@ -142,6 +146,7 @@ async function remoteOptions(
     'jobs',
     context.values,
   ) as PlainTuneOptions & { data: string; validation?: string; classData?: string };
+  checkOptions(() => resolveTuneOptions({ ...same, classData, validation, data, out: '' }));
   const sourceOf = async (flag: string, text: string): Promise<JobSource> => {
     const deployed = deployedSource(text);
     if (deployed !== null) return deployed;
