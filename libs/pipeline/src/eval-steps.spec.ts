@@ -98,7 +98,7 @@ describe('validation during training', () => {
     expect(during.length).toBeGreaterThan(8);
     const expected = await filesOf('whole');
     for (const [index, { snapshot }] of during.entries()) {
-      if (index % 2 === 1) continue;
+      if (index % 3 > 0) continue;
       await leaveCrash(join(workspace.outputs, `killed-${index}`), snapshot);
       await run(`killed-${index}`, validated, { mode: 'resume' });
       expect(await filesOf(`killed-${index}`)).toEqual(expected);
@@ -107,7 +107,7 @@ describe('validation during training', () => {
 
   it('takes time and memory in a plan', async () => {
     const { target } = tuneHost();
-    const options = workspace.options({ ...validated, steps: 400, evalSteps: null });
+    const options = workspace.options({ ...validated, steps: 20, evalSteps: null });
     const seconds = async (evalSteps: number | null): Promise<number> => {
       const { stages } = await planTune({ ...options, evalSteps }, target);
       return stages.find(({ name }) => name === 'train')?.seconds ?? Number.NaN;
