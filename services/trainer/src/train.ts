@@ -1,7 +1,5 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import {
   RefineResultSchema,
-  TrainingCourseSchema,
   TrainResultSchema,
   type RefineRequest,
   type StoredObject,
@@ -79,16 +77,9 @@ export function refineStage(
   };
 }
 
-function courseMessage({
-  curve,
-  chosenStep,
-  divergence,
-}: TrainingCourse): MessageInitShape<typeof TrainingCourseSchema> {
-  return {
-    curve: curve?.map(({ step, loss }) => ({ step, loss })) ?? [],
-    chosenStep,
-    divergence: divergence ?? '',
-  };
+/** How a training run went, as the contracts say it. */
+function courseMessage({ curve, chosenStep, divergence }: TrainingCourse) {
+  return { curve: [...(curve ?? [])], chosenStep, divergence: divergence ?? '' };
 }
 
 async function runTraining(attempt: StageAttempt, task: TrainingTask): Promise<TrainingOutcome> {

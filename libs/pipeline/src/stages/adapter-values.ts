@@ -5,10 +5,8 @@ export function isFiniteAdapter({ layers }: LoraAdapter): boolean {
 }
 
 function isFiniteArray(values: Float32Array): boolean {
-  for (let index = 0; index < values.length; index += 1) {
-    // Zero times what is not finite is NaN.
-    if ((values[index] as number) * 0 !== 0) return false;
-  }
+  // Zero times what is not finite is NaN.
+  for (const value of values) if (value * 0 !== 0) return false;
   return true;
 }
 
