@@ -29,7 +29,7 @@ export { assertMergePlace } from './merge/output-folder.js';
 export { readJsonObject } from './json-file.js';
 export { FileHasher, type FileRange } from './file-hasher.js';
 export { readShardIndex } from './shard-index.js';
-export { entriesOf, findPlace, hiddenPath, type OutputPlace } from './output/place.js';
+export { entriesOf, findPlace, hiddenPath, locatePlace, type OutputPlace } from './output/place.js';
 export { assertReplaceable, isFileBelow, ownedFiles, recordFileName } from './output/owned.js';
 export { holdPlace, settleOutput, type HeldPlace } from './output/held-place.js';
 export { changeFiles, writeOutput } from './output/write-output.js';

@@ -34,4 +34,4 @@ export { evaluatePictures, type PicturesEvaluateReport } from './pictures/evalua
 export { previewPictures } from './pictures/preview-pictures.js';
 export { previewRows, type PreviewSummary } from './job/preview.js';
 export { findDoneJob } from './disk/done-job.js';
-export { assertOutputFree } from './disk/output-folder.js';
+export { assertOutputFree } from './disk/recorded-job.js';

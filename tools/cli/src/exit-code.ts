@@ -35,11 +35,14 @@ function codeOf(error: Error): unknown {
 /** Codes of errors about how the command was called that libraries and services find. */
 const usageCodes: ReadonlySet<unknown> = new Set([
   'CHECKPOINT_INVALID_OPTION',
+  'DATASET_INVALID_OPTION',
   'DEPLOYMENT_INVALID_OPTION',
   'DEVICE_INVALID_OPTION',
   'DEVICE_UNKNOWN',
+  'DIFFUSION_INVALID_OPTION',
   'EMULATOR_INVALID_RATIO',
   'HUB_OPTION_INVALID',
+  'IMAGE_INVALID_OPTION',
   'INVALID_REQUEST',
   'SDK_OPTION_INVALID',
 ]);

@@ -24,7 +24,10 @@ const program = new Command('emloc')
     'Fine-tune a model on the device that just fits it for inference (EMLoC, arXiv 2506.12015)',
   )
   .version(programVersion)
-  .configureOutput({ writeErr: (text) => process.stderr.write(text) })
+  .configureOutput({
+    writeErr: (text) => process.stderr.write(text),
+    outputError: (text, write) => write(text.replace(/^error: /, 'error: CLI_USAGE: ')),
+  })
   .exitOverride()
   .showHelpAfterError('(add --help for what is expected)');
 

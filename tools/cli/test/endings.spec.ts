@@ -134,15 +134,17 @@ END
     )"`);
   };
 
-  it('is written at its root, and full is left as it was before any work', async () => {
+  it('is written at its root; full, it is left as it was before any work', async () => {
     const { stdout, stderr } = inNamespace(
       `emloc ${quoted(tuning)} --out vol && cp vol/emloc.json before && echo mine >vol/notes &&
-       head -c 16m /dev/zero >vol/fill 2>/dev/null; truncate -s -64k vol/fill
+       head -c 16m /dev/zero >vol/fill 2>/dev/null
+       emloc ${quoted(tuning)} --out vol --resume; truncate -s -64k vol/fill
        emloc ${quoted(tuning)} --seed 1 --out vol --overwrite; echo code $?
        cmp vol/emloc.json before && ls -A vol`,
     );
     const names = ['adapter_config.json', 'adapter_model.safetensors', 'emloc.json', 'fill'];
-    expect(stdout.trimEnd().split('\n').slice(-7)).toEqual([
+    expect(stdout.trimEnd().split('\n').slice(-8)).toEqual([
+      expect.stringMatching(/^job \w+ is done: /),
       'code 1',
       ...names,
       'notes',

@@ -13,43 +13,45 @@ import { PipelineError } from '../errors.js';
 import type { Job } from '../job/job.js';
 import { jobFiles, type JobDiskUse } from './job-files.js';
 import { outputPaths } from './output-folder.js';
+import { storedStates } from './training-store.js';
 
 /**
- * That a job's progress and output have room where they will be; what an interrupted run has left
- * there is room already.
+ * That a job's progress and output have room where they will be. What an interrupted run has left
+ * there is room already: it is gone on with, or thrown away.
  * @throws PipelineError PIPELINE_DISK_FULL
  */
 export async function assertDiskSpace(
   job: Job,
   place: OutputPlace,
-  use: JobDiskUse,
+  use: Omit<JobDiskUse, 'storedStates'> & { readonly isResumed: boolean },
 ): Promise<void> {
-  const made = job.task.keptFiles(job, use.profile.computeDType);
-  const imageBytes = made.reduce((sum, bytes) => sum + bytes, 0);
-  const { imageCacheBytes } = job.options;
-  if (imageBytes > imageCacheBytes)
-    throw full(
-      `what is made of images takes ${formatBytes(imageBytes)}, option imageCacheBytes allows ${formatBytes(imageCacheBytes)}`,
-    );
-  const folder = dirname(hiddenPath(place, 'job'));
-  const disk = await diskSpaceAt(folder);
+  const imageBytes = assertImageCache(job, use);
+  const progress = hiddenPath(place, 'job');
+  const disk = await diskSpaceAt(dirname(progress));
+  const stored = await storedIn(progress);
+  const states = use.isResumed ? await storedStates(progress) : 0;
   const replacing = await changeFiles(place, outputPaths);
-  const moments = jobFiles(job, use).map((files) => [...files, ...replacing]);
-  const stored = await storedIn(hiddenPath(place, 'job'));
-  const neededBytes =
-    most(moments.map((files) => bytesOnDisk(files, disk))) - kept(stored.bytes, moments);
+  const moments = jobFiles(job, { ...use, storedStates: states });
+  const bytes = moments.map((files) => bytesOnDisk([...files, ...replacing], disk));
+  const neededBytes = most(bytes) - stored.bytes;
   if (neededBytes > disk.freeBytes)
     throw full(
-      `${folder} has ${formatBytes(disk.freeBytes)} free, factors, adapters${imageBytes > 0 ? ' and what is made of images' : ''} need ${formatBytes(neededBytes)}`,
+      `${dirname(progress)} has ${formatBytes(disk.freeBytes)} free, factors, adapters${imageBytes > 0 ? ' and what is made of images' : ''} need ${formatBytes(neededBytes)}`,
     );
-  const files = most(moments.map(({ length }) => length)) - stored.files;
+  const files = most(moments.map(({ length }) => length)) + replacing.length - stored.files;
   if (files > disk.freeFiles)
-    throw full(`${folder} has room for ${disk.freeFiles} files, the job needs ${files}`);
+    throw full(`${dirname(progress)} has room for ${disk.freeFiles} files, the job needs ${files}`);
 }
 
-/** A file that turns out to be damaged is written anew beside itself. */
-function kept(storedBytes: number, moments: readonly (readonly number[])[]): number {
-  return storedBytes === 0 ? 0 : Math.max(0, storedBytes - most(moments.flat()));
+/** Bytes of what is made of images, which an option may limit. */
+function assertImageCache(job: Job, { profile }: Pick<JobDiskUse, 'profile'>): number {
+  const made = job.task.keptFiles(job, profile.computeDType);
+  const imageBytes = made.reduce((sum, bytes) => sum + bytes, 0);
+  const { imageCacheBytes } = job.options;
+  if (imageBytes <= imageCacheBytes) return imageBytes;
+  throw full(
+    `what is made of images takes ${formatBytes(imageBytes)}, option imageCacheBytes allows ${formatBytes(imageCacheBytes)}`,
+  );
 }
 
 function most(values: readonly number[]): number {

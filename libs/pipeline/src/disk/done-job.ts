@@ -1,13 +1,6 @@
-import { readFile, rm } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
-import {
-  entriesOf,
-  hiddenPath,
-  isFileBelow,
-  ownedFiles,
-  recordFileName,
-  type OutputPlace,
-} from '@emloc/checkpoint';
+import { rm } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { entriesOf, hiddenPath, recordFileName } from '@emloc/checkpoint';
 
 import { PipelineError } from '../errors.js';
 import type { PrepareHost } from '../job/job.js';
@@ -15,7 +8,8 @@ import { prepareJob } from '../job/prepare-job.js';
 import { recordedText } from '../job/text-record.js';
 import type { TuneOptions } from '../options/resolve.js';
 import { findProgress } from './job-folder.js';
-import { adapterFiles, holdOutput } from './output-folder.js';
+import { adapterFiles } from './output-folder.js';
+import { holdOrSee, recordedJob } from './recorded-job.js';
 
 /** A job whose adapter is where it was to be. */
 export interface DoneJob {
@@ -35,7 +29,7 @@ export async function findDoneJob(
   options: TuneOptions,
   host: PrepareHost = {},
 ): Promise<DoneJob | null> {
-  await using place = await holdOutput(options.out);
+  await using place = await holdOrSee(options.out);
   const { job: adapterOf, missing } = await recordedJob(place);
   const holdsAdapter = (await entriesOf(place.folder)).some((name) => adapterFiles.has(name));
   if (adapterOf === null && !holdsAdapter) return null;
@@ -46,35 +40,19 @@ export async function findDoneJob(
   const isOwnProgress = (await findProgress(progress, 'resume'))?.job === job.id;
   if (adapterOf === job.id && missing === null) {
     // The process was killed after it had written the adapter.
-    if (isOwnProgress) await rm(progress, { recursive: true, force: true });
+    if (isOwnProgress && place.isHeld) await rm(progress, { recursive: true, force: true });
     return { job: job.id, adapter: resolve(options.out), done: true };
   }
   if (isOwnProgress) return null;
-  const held =
-    adapterOf === null
-      ? `an adapter of which ${recordFileName} does not tell the job`
-      : adapterOf === job.id
-        ? `the adapter of this job without ${String(missing)}`
-        : `the adapter of job ${adapterOf}`;
   throw new PipelineError(
     'PIPELINE_RESUME_MISMATCH',
-    `output ${options.out} has ${held}; this job is ${job.id}, of which there is no progress to go on with: model, data or options differ, or files of the output have changed`,
+    `output ${options.out} has ${described(adapterOf, missing, job.id)}; this job is ${job.id}, of which there is no progress to go on with: model, data or options differ, or files of the output have changed`,
   );
 }
 
-/** The job that an adapter's record names, and a file that it lists and that is not there. */
-async function recordedJob({
-  folder,
-}: OutputPlace): Promise<{ readonly job: string | null; readonly missing: string | null }> {
-  try {
-    const { job } = JSON.parse(await readFile(join(folder, recordFileName), 'utf8')) as {
-      job?: unknown;
-    };
-    if (typeof job !== 'string') return { job: null, missing: null };
-    const owned = ((await ownedFiles(folder)) ?? []).filter((path) => adapterFiles.has(path));
-    for (const path of owned) if (!(await isFileBelow(folder, path))) return { job, missing: path };
-    return { job, missing: null };
-  } catch {
-    return { job: null, missing: null };
-  }
+function described(adapterOf: string | null, missing: string | null, job: string): string {
+  if (adapterOf === null) return `an adapter of which ${recordFileName} does not tell the job`;
+  return adapterOf === job && missing !== null
+    ? `the adapter of this job without ${missing}`
+    : `the adapter of job ${adapterOf}`;
 }

@@ -21,7 +21,7 @@ async function measure(
   const { profile } = host.target;
   await using job = await prepareJob(options, host);
   const inputs = await readInputFiles(options);
-  const moments = jobFiles(job, { profile, inputs, checkpointSteps, isResumed: false });
+  const moments = jobFiles(job, { profile, inputs, checkpointSteps, storedStates: 0 });
   const needs = moments.map((files) => bytesOnDisk(files, { blockBytes: 4096 }));
   const stop = watchDisk(outputs);
   await tune(options, host);

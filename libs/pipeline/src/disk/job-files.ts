@@ -14,8 +14,8 @@ export interface JobDiskUse {
   readonly profile: DeviceProfile;
   readonly inputs: readonly InputFile[];
   readonly checkpointSteps: number;
-  /** Whether states of an interrupted run may be there. */
-  readonly isResumed: boolean;
+  /** States of training that an interrupted run has left. */
+  readonly storedStates: number;
 }
 
 /** Numbers and scores beside the tensors of a record, or what a configuration has beside names. */
@@ -52,8 +52,8 @@ export function jobFiles(job: Job, use: JobDiskUse): readonly (readonly number[]
 }
 
 /** States that a stage may have saved by its end; an interruption saves one in place of a later. */
-function statesOf(steps: number, { checkpointSteps, isResumed }: JobDiskUse): number {
-  return Math.min(steps, Math.ceil(steps / checkpointSteps) + (isResumed ? keptStates : 0));
+function statesOf(steps: number, { checkpointSteps, storedStates }: JobDiskUse): number {
+  return Math.min(steps, Math.ceil(steps / checkpointSteps) + storedStates);
 }
 
 /** One adapter in a record and as it is written for others. */

@@ -1,7 +1,6 @@
 import {
   assertReplaceable,
   CheckpointError,
-  hiddenPath,
   holdPlace,
   recordFileName,
   type HeldPlace,
@@ -10,7 +9,6 @@ import {
 import type { ModelLayout } from '@emloc/models';
 
 import { PipelineError, type PipelineErrorCode } from '../errors.js';
-import { findProgress, type StartMode } from './job-folder.js';
 
 /** Files of an adapter, of PEFT's layout and of diffusers'. */
 const peftFiles = ['adapter_config.json', 'adapter_model.safetensors'];
@@ -40,21 +38,6 @@ export const outputPaths: readonly string[] = Object.freeze(
  */
 export async function holdOutput(out: string): Promise<HeldPlace> {
   return holdPlace(out).catch((error: unknown) => Promise.reject(asOutputError(error)));
-}
-
-/**
- * Looks before any work whether an adapter may be written to `out`. An adapter that is there is
- * none of its business where a job is gone on with: it may be that job's.
- * @throws PipelineError PIPELINE_OUTPUT_EXISTS, PIPELINE_OUTPUT_UNWRITABLE, PIPELINE_OUTPUT_BUSY,
- * PIPELINE_RESUME_NEEDED
- */
-export async function assertOutputFree(
-  out: string,
-  { mode, overwrite }: { readonly mode: StartMode; readonly overwrite: boolean },
-): Promise<void> {
-  await using place = await holdOutput(out);
-  if (mode !== 'resume' || overwrite) await assertFree(place, overwrite);
-  await findProgress(hiddenPath(place, 'job'), mode);
 }
 
 /** @throws PipelineError PIPELINE_OUTPUT_EXISTS where an adapter may not be written */
