@@ -55,8 +55,21 @@ export async function writeSafetensors(
   );
 }
 
+/** Bytes of the file that `writeSafetensors` makes of these in standard order. */
+export function safetensorsBytes(
+  entries: readonly Omit<SafetensorsEntry, 'data'>[],
+  metadata: Readonly<Record<string, string>>,
+): number {
+  const path = 'safetensors';
+  const header = encodeHeader(path, [...entries].sort(compareEntries), metadata);
+  return entries.reduce((sum, entry) => sum + sizeOf(entry, path), header.byteLength);
+}
+
 /** Widest elements first, so that every tensor is aligned, then by name in code points. */
-function compareEntries(a: SafetensorsEntry, b: SafetensorsEntry): number {
+function compareEntries(
+  a: Omit<SafetensorsEntry, 'data'>,
+  b: Omit<SafetensorsEntry, 'data'>,
+): number {
   return (
     alignmentRank(b.dtype) - alignmentRank(a.dtype) ||
     Buffer.compare(Buffer.from(a.name), Buffer.from(b.name))
@@ -65,7 +78,7 @@ function compareEntries(a: SafetensorsEntry, b: SafetensorsEntry): number {
 
 function encodeHeader(
   path: string,
-  entries: readonly SafetensorsEntry[],
+  entries: readonly Omit<SafetensorsEntry, 'data'>[],
   metadata: Readonly<Record<string, string>>,
 ): Uint8Array {
   const fields = new Map<string, unknown>();
@@ -134,7 +147,7 @@ async function writeTensor(
   }
 }
 
-function sizeOf({ name, shape, dtype }: SafetensorsEntry, path: string): number {
+function sizeOf({ name, shape, dtype }: Omit<SafetensorsEntry, 'data'>, path: string): number {
   const bytes = tensorBytes(shape, dtype);
   if (bytes === null || shape.some((extent) => !Number.isSafeInteger(extent) || extent < 0)) {
     throw new CheckpointError(

@@ -1,5 +1,6 @@
 // Replaces an output, or settles one, and is killed before one of the calls that change the disk:
-// MODE FOLDER CALL. Call 0 is never reached.
+// MODE FOLDER CALL. Call 0 is never reached. With `fill` it is not killed: from the call on that
+// takes space, counted apart, the disk is full.
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import process from 'node:process';
@@ -9,17 +10,24 @@ import { writeOutput } from '../src/output/write-output.js';
 import { layOutAdapter } from './output-states.js';
 
 /** What it does. */
-export type ReplaceMode = 'replace' | 'settle';
+export type ReplaceMode = 'replace' | 'settle' | 'fill';
 
 const [mode, folder = '', call = '0'] = process.argv.slice(2) as [ReplaceMode, ...string[]];
 const names = ['open', 'rename', 'rm', 'rmdir', 'unlink', 'mkdir', 'symlink', 'chmod'] as const;
 type Call = (...values: unknown[]) => Promise<unknown>;
 let calls = 0;
+let creations = 0;
 
 const promises = fs.promises as unknown as Record<(typeof names)[number], Call>;
 for (const name of names) {
   const original = promises[name];
   promises[name] = (...values) => {
+    if (mode === 'fill') {
+      if (takesSpace(name, values)) creations += 1;
+      return takesSpace(name, values) && creations >= Number(call)
+        ? Promise.reject(Object.assign(new Error('full'), { code: 'ENOSPC', syscall: name }))
+        : original.apply(fs.promises, values);
+    }
     calls += 1;
     if (calls !== Number(call)) return original.apply(fs.promises, values);
     process.kill(process.pid, 'SIGKILL');
@@ -28,10 +36,22 @@ for (const name of names) {
 }
 syncBuiltinESMExports();
 
+function takesSpace(name: string, [path, flags]: readonly unknown[]): boolean {
+  if (name === 'open') return typeof flags === 'string' && flags.startsWith('w');
+  return name === 'symlink' || (name === 'mkdir' && !fs.existsSync(String(path)));
+}
+
 if (mode === 'settle') await settleOutput(folder);
 else {
   const place = await holdPlace(folder);
-  await writeOutput(place, (temporary) => layOutAdapter(temporary, 'new'), { overwrite: true });
+  const writing = writeOutput(place, (temporary) => layOutAdapter(temporary, 'new'), {
+    overwrite: true,
+  });
+  await writing.catch((error: unknown) => {
+    if (mode !== 'fill' || (error as { code?: unknown }).code !== 'CHECKPOINT_DISK_FULL')
+      throw error;
+    process.stdout.write('full ');
+  });
   await place.release();
 }
 process.stdout.write(String(calls));

@@ -38,6 +38,7 @@ const every: Required<PlainTuneOptions> = {
   correction: 3,
   refineSteps: 0,
   refineLearningRate: 1e-4,
+  evalSteps: 50,
   prefetch: false,
   seed: 0,
   date: '2026-01-31',

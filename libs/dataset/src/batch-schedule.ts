@@ -19,27 +19,74 @@ export interface BatchScheduleOptions {
   readonly seed: number;
 }
 
+/** Micro-batches of one optimizer step, each as row indices. */
+type StepRows = readonly (readonly number[])[];
+
+/** Row indices per micro-batch per optimizer step, of which an epoch or two are there at a time. */
+export interface BatchSchedule {
+  /** Optimizer steps. */
+  readonly length: number;
+  /** Steps that visit every row that any step does: those of the first epoch. */
+  readonly covering: number;
+  at(step: number): StepRows | undefined;
+  /** Micro-batches of the steps before this one. */
+  microBatchesBefore(step: number): number;
+}
+
 /**
- * Row indices per micro-batch per optimizer step. Each epoch visits every row once, in an order of
- * its own that the seed decides; a batch never crosses from one epoch into the next, so an epoch's
- * last step may be smaller.
+ * The batches of a run. Each epoch visits every row once, in an order of its own that the seed
+ * decides; a batch never crosses from one epoch into the next, so an epoch's last step may be
+ * smaller.
  * @throws DatasetError DATASET_INVALID_OPTION
  */
-export function batchSchedule(options: BatchScheduleOptions): number[][][] {
+export function batchSchedule(options: BatchScheduleOptions): BatchSchedule {
   assertPositive(options);
-  const { rows, batchSize, gradientAccumulation, epochs, seed } = options;
-  const sources = sourcesOf(rows);
-  const stepsPerEpoch = Math.ceil(rows.length / (batchSize * gradientAccumulation));
-  const steps = options.steps ?? Math.ceil(epochs * stepsPerEpoch);
-  const schedule: number[][][] = [];
-  for (let epoch = 0; schedule.length < steps; epoch += 1) {
-    const order = createRandom(seed, `order of epoch ${epoch}`)
-      .shuffle([...sources])
-      .flat();
-    const ofEpoch = chunksOf(chunksOf(order, batchSize), gradientAccumulation);
-    for (const step of ofEpoch.slice(0, steps - schedule.length)) schedule.push(step);
+  return new EpochBatches(options);
+}
+
+/** The one that is trained on, and the next, whose first batch is loaded ahead. */
+const keptEpochs = 2;
+
+class EpochBatches implements BatchSchedule {
+  readonly length: number;
+  readonly covering: number;
+  readonly #stepsPerEpoch: number;
+  readonly #sources: readonly (readonly number[])[];
+  readonly #epochs = new Map<number, readonly StepRows[]>();
+
+  constructor(private readonly options: BatchScheduleOptions) {
+    const { rows, batchSize, gradientAccumulation, epochs, steps } = options;
+    this.#sources = sourcesOf(rows);
+    this.#stepsPerEpoch = Math.ceil(rows.length / (batchSize * gradientAccumulation));
+    this.length = steps ?? Math.ceil(epochs * this.#stepsPerEpoch);
+    this.covering = Math.min(this.length, this.#stepsPerEpoch);
   }
-  return schedule;
+
+  at(step: number): StepRows | undefined {
+    if (!(step >= 0 && step < this.length)) return undefined;
+    return this.#epoch(Math.floor(step / this.#stepsPerEpoch))[step % this.#stepsPerEpoch];
+  }
+
+  microBatchesBefore(step: number): number {
+    const { rows, batchSize, gradientAccumulation } = this.options;
+    const perEpoch = Math.ceil(rows.length / batchSize);
+    const inEpoch = (step % this.#stepsPerEpoch) * gradientAccumulation;
+    return Math.floor(step / this.#stepsPerEpoch) * perEpoch + Math.min(perEpoch, inEpoch);
+  }
+
+  #epoch(epoch: number): readonly StepRows[] {
+    const known = this.#epochs.get(epoch);
+    if (known) return known;
+    const { batchSize, gradientAccumulation, seed } = this.options;
+    const order = createRandom(seed, `order of epoch ${epoch}`)
+      .shuffle([...this.#sources])
+      .flat();
+    const made = chunksOf(chunksOf(order, batchSize), gradientAccumulation);
+    for (const old of [...this.#epochs.keys()].slice(0, -(keptEpochs - 1)))
+      this.#epochs.delete(old);
+    this.#epochs.set(epoch, made);
+    return made;
+  }
 }
 
 function assertPositive(options: BatchScheduleOptions): void {

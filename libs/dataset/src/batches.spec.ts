@@ -1,4 +1,4 @@
-import { batchSchedule } from './batch-schedule.js';
+import { batchSchedule as scheduleOf, type BatchScheduleOptions } from './batch-schedule.js';
 import type { EncodedRow, RowImage } from './encoded-row.js';
 import { packBatch } from './pack-batch.js';
 import { sourcesOf } from './sources.js';
@@ -110,6 +110,12 @@ describe('sampleCalibration', () => {
   });
 });
 
+/** All steps, one after another. */
+function batchSchedule(options: BatchScheduleOptions) {
+  const schedule = scheduleOf(options);
+  return Array.from({ length: schedule.length }, (_, step) => schedule.at(step) ?? []);
+}
+
 describe('batchSchedule', () => {
   const base = { rows: rowsOf(10), batchSize: 2, gradientAccumulation: 2, epochs: 1, seed: 0 };
 
@@ -167,6 +173,17 @@ describe('batchSchedule', () => {
         .flat(2)
         .map((index) => index + 1),
     );
+  });
+
+  it('gives any step without those before it, however many there are', () => {
+    const many = scheduleOf({ ...base, steps: 1e7 });
+    const few = batchSchedule({ ...base, steps: 40 });
+    for (const step of [37, 0, 38, 1, 37]) expect(many.at(step)).toEqual(few[step]);
+    expect(many.at(9_999_999)).toHaveLength(2);
+    expect([many.at(-1), many.at(1e7)]).toEqual([undefined, undefined]);
+    expect(new Set(few.slice(0, many.covering).flat(2)).size).toBe(10);
+    for (const step of [0, 1, 2, 3, 17, 40])
+      expect(many.microBatchesBefore(step)).toBe(few.slice(0, step).flat().length);
   });
 
   it('depends on the seed and nothing else', () => {

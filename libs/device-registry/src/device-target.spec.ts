@@ -42,7 +42,7 @@ describe('devices by name', () => {
     expect(deviceTarget('tfjs').description).not.toContain('plain JavaScript');
   });
 
-  it.each([0, 1.5, Number.NaN])('refuses %p threads', (threads) => {
+  it.each([0, 1.5, 1025, Number.NaN])('refuses %p threads', (threads) => {
     expect(() => deviceTarget('cpu', threads)).toThrow(DeviceRegistryError);
   });
 

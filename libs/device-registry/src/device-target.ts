@@ -37,16 +37,22 @@ export interface CardUsage {
   usedBytes(): number | null;
 }
 
+/** More than any machine has cores. */
+const mostThreads = 1024;
+
 /**
  * The device of this name (`auto`, `cpu`, `cuda`, `cuda:N`, `tfjs`, `tfjs:cpu`); `auto` is CUDA
  * where it can be had, else the CPU. A device that cannot be had can still be planned for.
  * @param threads of the CPU device; all cores by default. @throws DeviceRegistryError
  */
 export function deviceTarget(name: string = 'auto', threads?: number): NamedTarget {
-  if (threads !== undefined && !(Number.isSafeInteger(threads) && threads > 0)) {
+  const isAllowed =
+    threads === undefined ||
+    (Number.isSafeInteger(threads) && threads > 0 && threads <= mostThreads);
+  if (!isAllowed) {
     throw new DeviceRegistryError(
       'DEVICE_INVALID_OPTION',
-      `${threads} threads: a whole number of at least 1 is expected`,
+      `${threads} threads: a whole number of at least 1 and at most ${mostThreads} is expected`,
     );
   }
   const ordinal = cudaOrdinal(name);

@@ -5,10 +5,12 @@ const unitBytes: ReadonlyMap<string, number> = new Map(
     mb: 1e6,
     gb: 1e9,
     tb: 1e12,
+    pb: 1e15,
     kib: 2 ** 10,
     mib: 2 ** 20,
     gib: 2 ** 30,
     tib: 2 ** 40,
+    pib: 2 ** 50,
   }),
 );
 

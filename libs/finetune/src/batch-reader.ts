@@ -1,25 +1,27 @@
-import { at } from '@emloc/checked';
 import type { Batch, RowSource } from '@emloc/models';
 
 /** Gives the batches of a run in their order, and loads each while the one before it is used. */
 export class BatchReader {
-  #next = 0;
   #loading: Promise<Batch> | null = null;
 
   constructor(
     private readonly source: RowSource,
-    private readonly batches: readonly (readonly number[])[],
+    private readonly batches: Iterator<readonly number[]>,
   ) {}
 
+  /** @throws RangeError after the last one */
   async next(): Promise<Batch> {
-    const batch = await (this.#loading ?? this.#load());
-    this.#next += 1;
-    this.#loading = this.#next < this.batches.length ? this.#load() : null;
+    const loading = this.#loading ?? this.#load();
+    if (!loading) throw new RangeError('a batch is read after the last one');
+    const batch = await loading;
+    this.#loading = this.#load();
     return batch;
   }
 
-  #load(): Promise<Batch> {
-    const loading = this.source.load(at(this.batches, this.#next));
+  #load(): Promise<Batch> | null {
+    const { done, value } = this.batches.next();
+    if (done) return null;
+    const loading = this.source.load(value);
     // Awaited when its turn comes, which an error before it may prevent.
     loading.catch(() => undefined);
     return loading;

@@ -6,6 +6,7 @@ import {
   type Batches,
   type BatchShape,
   type ModelLayout,
+  type RowSource,
 } from '@emloc/models';
 import type { Pager } from '@emloc/weight-pager';
 
@@ -34,11 +35,12 @@ export class PassContext {
   /** @throws ModelError where rows of this length are not supported */
   constructor(
     private readonly model: PagedModel,
-    batches: readonly BatchShape[],
+    batches: Iterable<BatchShape>,
   ) {
     try {
+      const longestOf = longestRows(batches);
       for (const [name, { spec, rows }] of model.layout.ropes) {
-        const longest = longestRow(batches, rows);
+        const longest = Math.max(1, longestOf.get(rows) ?? 0);
         const frequencies = spec.frequencies(Math.max(longest, model.longestRow ?? 0));
         const tables = ropeTables(frequencies, longest);
         this.ropes.set(name, {
@@ -50,6 +52,14 @@ export class PassContext {
       this.close();
       throw error;
     }
+  }
+
+  /** For batches of which no more than the sizes are looked at, one after another. */
+  static of(
+    model: PagedModel,
+    { source, rows }: { readonly source: RowSource; readonly rows: Iterable<readonly number[]> },
+  ): PassContext {
+    return new PassContext(model, shapesIn(source, rows));
   }
 
   close(): void {
@@ -70,12 +80,17 @@ export class PassContext {
   }
 }
 
-/** Rows of the longest sequence of a layout in any of the batches; at least 1. */
-function longestRow(batches: readonly BatchShape[], rows: string): number {
-  return batches.reduce(
-    (longest, { layouts }) => Math.max(longest, longestSequence(layouts.get(rows) ?? [])),
-    1,
-  );
+/** By layout: rows of the longest sequence in any of the batches. */
+function longestRows(batches: Iterable<BatchShape>): ReadonlyMap<string, number> {
+  const longest = new Map<string, number>();
+  for (const { layouts } of batches)
+    for (const [rows, offsets] of layouts)
+      longest.set(rows, Math.max(longest.get(rows) ?? 0, longestSequence(offsets)));
+  return longest;
+}
+
+function* shapesIn(source: RowSource, batches: Iterable<readonly number[]>): Generator<BatchShape> {
+  for (const rows of batches) yield source.shape(rows);
 }
 
 /** The sizes of batches. */

@@ -1,7 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
-import { at } from '@emloc/checked';
 import type { LoraAdapter } from '@emloc/checkpoint';
-import type { Batch, BatchShape, RowSource } from '@emloc/models';
+import type { Batch, RowSource } from '@emloc/models';
 
 import { BatchReader } from './batch-reader.js';
 import { DeviceAdapter } from './device-adapter.js';
@@ -11,6 +10,13 @@ import { createOptimizer, type OptimizerConfig } from './optimizer/create-optimi
 import type { Optimizer } from './optimizer/optimizer.js';
 import { PassContext, type PagedModel } from './paged-model.js';
 import { learningRateAt, type LearningRateSchedule } from './schedule.js';
+import {
+  batchesOf,
+  countMicroBatches,
+  coveringBatches,
+  microBatches,
+  type StepBatches,
+} from './step-batches.js';
 import { runMicroBatch } from './step.js';
 import {
   assertStateFits,
@@ -41,8 +47,8 @@ export interface TrainOptions {
   /** Where training starts from: the same for a run that goes on from a state. */
   readonly adapter: LoraAdapter;
   readonly rows: RowSource;
-  /** Row indices per micro-batch per optimizer step. */
-  readonly batches: readonly (readonly (readonly number[])[])[];
+  /** Numbers of rows. */
+  readonly batches: StepBatches;
   readonly schedule: LearningRateSchedule;
   readonly optimizer: OptimizerConfig;
   /** The last so many blocks keep their saved tensors; see `MicroBatch`. */
@@ -54,24 +60,44 @@ export interface TrainOptions {
   readonly onStep?: (report: StepReport) => void;
   /** What uses the model between steps; none: nothing. */
   readonly pause?: TrainingPause;
+  /**
+   * Where a step's numbers are not finite: an error, or the end of the run, whose adapter is that
+   * of the steps before. Default: an error
+   */
+  readonly onDivergence?: 'throw' | 'end';
   readonly signal?: AbortSignal;
 }
 
-/** Uses the model, its pager and the adapter after every so many steps, without changing them. */
+/** Uses the model, its pager and the adapter after some steps, without changing them. */
 export interface TrainingPause {
-  readonly everySteps: number;
-  /** May give the pager another schedule. @param step 1 after the first step */
+  /**
+   * Also asked where a run goes on from a state, which may have been kept before its pause.
+   * @param step 1 after the first step
+   */
+  isDue(step: number): boolean;
+  /** May give the pager another schedule. */
   run(step: number, adapter: DeviceAdapter): Promise<void>;
+}
+
+/** The step whose numbers were not finite, so that it was not made. */
+export interface Divergence {
+  /** FINETUNE_NON_FINITE naming step and layer */
+  readonly error: FinetuneError;
+  /** Of the step's batches, before it; where it is finite, the gradients were not. */
+  readonly loss: number;
 }
 
 export interface TrainResult {
   readonly adapter: LoraAdapter;
+  /** Completed ones. */
   readonly steps: number;
   /** Items over all steps. */
   readonly tokens: number;
   readonly seconds: number;
   /** Loss of the last step. */
   readonly finalLoss: number;
+  /** Why the run ended before its last step; null: it did not. */
+  readonly divergence: Divergence | null;
 }
 
 /**
@@ -84,14 +110,12 @@ export interface TrainResult {
 export async function train(options: TrainOptions): Promise<TrainResult> {
   const { model, rows, batches } = options;
   const resume = options.resume ?? null;
-  if (batches.length === 0)
-    return { adapter: options.adapter, steps: 0, tokens: 0, seconds: 0, finalLoss: Number.NaN };
+  if (batches.length === 0) return { adapter: options.adapter, ...notBegun };
   const { adapter: first, optimizer: config } = options;
   if (resume)
     assertStateFits(resume, { adapter: first, steps: batches.length, optimizer: config.kind });
-  const shapes = batches.map((microBatches) => microBatches.map((batch) => rows.shape(batch)));
   const { device, layout } = model;
-  using pass = new PassContext(model, shapes.flat());
+  using pass = PassContext.of(model, { source: rows, rows: coveringBatches(batches) });
   using adapter = DeviceAdapter.load(device, layout, resume?.adapter ?? first, {
     trainable: true,
   });
@@ -99,22 +123,26 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   using optimizer = createOptimizer(config, { device, parameters, start: first });
   if (resume) optimizer.upload(resume);
   const path = backwardPath(layout, (block) => adapter.adaptedIn(block));
-  const run = { ...options, shapes, pass, adapter, optimizer, path };
-  const { tokens, seconds, finalLoss } = await runSteps(run);
-  return { adapter: await adapter.download(), steps: batches.length, tokens, seconds, finalLoss };
+  const run = { ...options, pass, adapter, optimizer, path };
+  const { step: steps, ...outcome } = await runSteps(run);
+  return { adapter: await adapter.download(), steps, ...outcome };
 }
 
+const notBegun = Object.freeze({
+  ...{ steps: 0, tokens: 0, seconds: 0, finalLoss: Number.NaN, divergence: null },
+});
+
 interface RunInputs extends Omit<TrainOptions, 'adapter' | 'optimizer'> {
-  /** Of the micro-batches of each step. */
-  readonly shapes: readonly (readonly BatchShape[])[];
   readonly pass: PassContext;
   readonly adapter: DeviceAdapter;
   readonly optimizer: Optimizer;
   readonly path: BackwardPath;
 }
 
-async function runSteps(inputs: RunInputs): Promise<TrainingProgress> {
-  const { model, batches, path, schedule, resume, checkpoint, pause, signal } = inputs;
+async function runSteps(
+  inputs: RunInputs,
+): Promise<TrainingProgress & Pick<TrainResult, 'divergence'>> {
+  const { model, batches, path, schedule, resume, checkpoint, signal } = inputs;
   let started = performance.now() - (resume?.seconds ?? 0) * 1000;
   let progress: TrainingProgress = {
     step: resume?.step ?? 0,
@@ -128,15 +156,21 @@ async function runSteps(inputs: RunInputs): Promise<TrainingProgress> {
     await checkpoint.save(await downloadState(progress, inputs));
     savedStep = progress.step;
   };
-  const remaining = batches.slice(progress.step);
   const scheduleRest = (): void => {
-    const rest = batches.slice(progress.step).flat().length;
+    const rest = countMicroBatches(batches, progress.step);
     if (rest > 0) model.pager.schedule(trainingOrder(model.layout, path), rest);
   };
+  const pause = async (): Promise<void> => {
+    if (!inputs.pause?.isDue(progress.step)) return;
+    const paused = performance.now();
+    await inputs.pause.run(progress.step, inputs.adapter);
+    started += performance.now() - paused;
+  };
+  if (resume) await pause();
   scheduleRest();
-  const reader = new BatchReader(inputs.rows, remaining.flat());
+  const reader = new BatchReader(inputs.rows, microBatches(batches, progress.step));
   try {
-    for (const microBatches of remaining) {
+    while (progress.step < batches.length) {
       // A synchronous device settles every promise in microtasks: without this turn no signal or
       // timer would ever be seen.
       await setImmediate();
@@ -144,11 +178,15 @@ async function runSteps(inputs: RunInputs): Promise<TrainingProgress> {
       const index = progress.step;
       const report = await runStep({
         ...inputs,
-        microBatches,
+        stepRows: batchesOf(batches, index),
         reader,
         index,
         learningRate: learningRateAt(schedule, index),
       });
+      if ('error' in report) {
+        if (inputs.onDivergence !== 'end') throw report.error;
+        return { ...progress, divergence: report };
+      }
       progress = {
         step: report.step,
         tokens: progress.tokens + report.tokens,
@@ -161,11 +199,9 @@ async function runSteps(inputs: RunInputs): Promise<TrainingProgress> {
         isSaved(progress.step, { steps: batches.length, everySteps: checkpoint.everySteps })
       )
         await save();
-      if (pause && progress.step % pause.everySteps === 0) {
-        const paused = performance.now();
-        await pause.run(progress.step, inputs.adapter);
+      if (inputs.pause?.isDue(progress.step)) {
+        await pause();
         scheduleRest();
-        started += performance.now() - paused;
       }
     }
   } catch (error) {
@@ -174,7 +210,7 @@ async function runSteps(inputs: RunInputs): Promise<TrainingProgress> {
     if (signal?.aborted) await save();
     throw error;
   }
-  return progress;
+  return { ...progress, divergence: null };
 }
 
 function isSaved(
@@ -185,20 +221,21 @@ function isSaved(
 }
 
 interface StepInputs extends RunInputs {
-  readonly microBatches: readonly (readonly number[])[];
+  /** Of each micro-batch. */
+  readonly stepRows: readonly (readonly number[])[];
   readonly reader: BatchReader;
   readonly index: number;
   readonly learningRate: number;
 }
 
-async function runStep(inputs: StepInputs): Promise<StepReport> {
-  const { adapter, optimizer, index, learningRate } = inputs;
+async function runStep(inputs: StepInputs): Promise<StepReport | Divergence> {
+  const { adapter, optimizer, index, learningRate, rows, stepRows } = inputs;
   const started = performance.now();
-  const shapes = at(inputs.shapes, index);
+  const shapes = stepRows.map((numbers) => rows.shape(numbers));
   const weight = sumOf(shapes, ({ lossWeight }) => lossWeight);
   adapter.zeroGradients();
   const launched: Promise<Float32Array>[] = [];
-  for (const _ of inputs.microBatches) {
+  for (const _ of stepRows) {
     const batch = await inputs.reader.next();
     const { losses } = await runMicroBatch({ ...inputs, batch, gradientScale: 1 / weight });
     losses.catch(() => undefined); // Awaited below; a later micro-batch may fail before.
@@ -215,7 +252,7 @@ async function runStep(inputs: StepInputs): Promise<StepReport> {
   const gradientNorm = Math.sqrt(squaredNorms.reduce((sum, value) => sum + value, 0));
   const loss = total / weight;
   if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm))
-    throw await diverged(inputs, { loss, gradientNorm, squaredNorms });
+    return { error: await diverged(inputs, { loss, gradientNorm, squaredNorms }), loss };
   await optimizer.update(adapter.gradients, { learningRate, step: index + 1 });
   adapter.refresh();
   return {
@@ -231,7 +268,7 @@ async function runStep(inputs: StepInputs): Promise<StepReport> {
 
 /** The error of a step whose numbers are not finite. */
 async function diverged(
-  { model, pass, adapter, rows, microBatches, index }: StepInputs,
+  { model, pass, adapter, rows, stepRows, index }: StepInputs,
   {
     loss,
     gradientNorm,
@@ -239,7 +276,7 @@ async function diverged(
   }: { loss: number; gradientNorm: number; squaredNorms: Float32Array },
 ): Promise<FinetuneError> {
   const batches: Batch[] = [];
-  for (const numbers of microBatches) batches.push(await rows.load(numbers));
+  for (const numbers of stepRows) batches.push(await rows.load(numbers));
   const { name, layer } = await locateNonFinite({ model, pass, adapter, batches, squaredNorms });
   return new FinetuneError(
     'FINETUNE_NON_FINITE',

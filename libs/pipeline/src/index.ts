@@ -9,6 +9,7 @@ export {
   defaultCheckpointSteps,
   utcDay,
 } from './options/resolve.js';
+export { assertRank } from './options/checks.js';
 export { assertOptionsOf, withModality } from './options/modality.js';
 export { type OptionCommand, type OptionSpec } from './options/kinds.js';
 export { optionsFor, optionTable, type NamedOption, type OptionsOf } from './options/table.js';
@@ -20,6 +21,7 @@ export { type StartMode } from './disk/job-folder.js';
 export { type TensorRecord } from './records/tensor-record.js';
 export { adapterToRecord, adapterFromRecord } from './records/adapter.js';
 export { type StageReport } from './job/stage-clock.js';
+export { type TrainingCourse } from './job/training-course.js';
 export { jobResultOf, type JobOutcomes } from './job/job-result.js';
 export { requireMemory, type JobPlan } from './plan/plan.js';
 export { writeOutcome } from './disk/outcome.js';
@@ -32,3 +34,4 @@ export { evaluatePictures, type PicturesEvaluateReport } from './pictures/evalua
 export { previewPictures } from './pictures/preview-pictures.js';
 export { previewRows, type PreviewSummary } from './job/preview.js';
 export { findDoneJob } from './disk/done-job.js';
+export { assertOutputFree } from './disk/recorded-job.js';

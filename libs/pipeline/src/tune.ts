@@ -1,5 +1,5 @@
-import { rm, statfs } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
+import { rm } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { firstError } from '@emloc/checked';
 import {
   CheckpointError,
@@ -11,7 +11,6 @@ import {
 import {
   Device,
   DeviceError,
-  formatBytes,
   MemoryBudget,
   type DeviceProfile,
   type DeviceRates,
@@ -22,6 +21,7 @@ import { FinetuneError } from '@emloc/finetune';
 import { LocalImageReader, type ImageReader } from '@emloc/images';
 import type { PagerObserver } from '@emloc/weight-pager';
 
+import { assertDiskSpace } from './disk/disk-space.js';
 import {
   assertSameFiles,
   assertSameJob,
@@ -32,7 +32,7 @@ import {
   type StartMode,
 } from './disk/job-folder.js';
 import { writeOutcome, type Provenance } from './disk/outcome.js';
-import { assertFree, holdOutput } from './disk/output-folder.js';
+import { asOutputError, assertFree, holdOutput } from './disk/output-folder.js';
 import { PipelineError } from './errors.js';
 import { guardImages, isImageName } from './inputs/image-guard.js';
 import { readInputFiles, type InputFile } from './inputs/input-files.js';
@@ -43,7 +43,6 @@ import {
   TensorGuard,
 } from './inputs/tensor-guard.js';
 import type { JobEnvironment } from './job/environment.js';
-import { factorBytes } from './job/factor-store.js';
 import type { EmulatorReport, JobResult, ValidationLosses } from './job/job-result.js';
 import { modelNotices, onModel, type Job, type PrepareHost } from './job/job.js';
 import type { JobObserver } from './job/observer.js';
@@ -51,6 +50,7 @@ import { prepareJob } from './job/prepare-job.js';
 import { countsOf } from './job/report.js';
 import { runJob } from './job/run-job.js';
 import { StageClock, type StageReport } from './job/stage-clock.js';
+import { endingNotice, type Ending } from './job/training-course.js';
 import { assertInteger } from './options/checks.js';
 import { defaultCheckpointSteps, type TuneOptions } from './options/resolve.js';
 import { samplesIn } from './pictures/training-samples.js';
@@ -109,6 +109,8 @@ export interface TuneReport {
     readonly tokensPerSecond: number;
     readonly finalLoss: number;
   };
+  readonly ending: Ending;
+  readonly courses: JobResult['courses'];
 }
 
 /**
@@ -247,19 +249,17 @@ async function tuneJob(job: Job, run: TuneRun): Promise<TuneReport> {
   });
   const memory = await requireMemory({ job, profile, budgetBytes });
   const path = hiddenPath(place, 'job');
-  await assertDiskSpace(job, { profile, folder: dirname(path) });
+  const { checkpointSteps = defaultCheckpointSteps } = host;
+  const { inputs, isResumed } = run;
+  await assertDiskSpace(job, place, { profile, inputs, checkpointSteps, isResumed });
   host.signal?.throwIfAborted();
   const budget = new MemoryBudget(budgetBytes);
   await using device = new Device(await host.target.open(budgetBytes), budget);
   try {
-    const {
-      provenance,
-      checkpointSteps = defaultCheckpointSteps,
-      openImages = (): ImageReader => new LocalImageReader(),
-    } = host;
+    const { provenance, openImages = (): ImageReader => new LocalImageReader() } = host;
     await using folder = await openJobFolder(
-      { path, job, profile, provenance, inputs: run.inputs, checkpointSteps },
-      run.isResumed,
+      { path, job, profile, provenance, inputs, checkpointSteps },
+      isResumed,
     );
     using clock = new StageClock(budget, { observer });
     const { factors, training, outcomes } = folder;
@@ -287,6 +287,9 @@ async function tuneJob(job: Job, run: TuneRun): Promise<TuneReport> {
     };
     const whole = guardReads(job.whole, (tensor) => guard.check(tensor));
     const result = await runJob({ job: onModel(job, whole), environment }, outcomes);
+    const losses = { base: result.validation.base, final: result.resultLoss };
+    const message = endingNotice(result.ending, losses);
+    if (message !== null) observer({ type: 'notice', message });
     await guard.checkRest([...run.known.keys()].filter((name) => !isImageName(name)));
     await folder.close();
     const samples = await samplesIn(path);
@@ -296,7 +299,7 @@ async function tuneJob(job: Job, run: TuneRun): Promise<TuneReport> {
     return reportOf(job, result, { budget, stages: clock.reports() });
   } catch (thrown) {
     const error = firstError(thrown);
-    throw await unfinished(inputMismatchIn(error) ?? error, { path, host });
+    throw await unfinished(inputMismatchIn(error) ?? asOutputError(error), { path, host });
   }
 }
 
@@ -359,38 +362,7 @@ function reportOf(
       tokensPerSecond: train.tokens / train.seconds,
       finalLoss: train.finalLoss,
     },
+    ending: result.ending,
+    courses: result.courses,
   };
-}
-
-/**
- * Adapters on disk at a time: two in the output, an outcome of each of three stages, three matrices
- * in each of three states of training.
- */
-const keptAdapters = 2 + 3 + 3 * 3;
-
-async function assertDiskSpace(
-  job: Job,
-  { profile, folder }: { profile: DeviceProfile; folder: string },
-): Promise<void> {
-  const adapterBytes =
-    job.model.layout.linears.reduce(
-      (sum, { inFeatures, outFeatures }) => sum + inFeatures + outFeatures,
-      0,
-    ) *
-    job.options.rank *
-    4;
-  const imageBytes = job.task.keptBytes(job, profile.computeDType);
-  const { imageCacheBytes } = job.options;
-  if (imageBytes > imageCacheBytes)
-    throw new PipelineError(
-      'PIPELINE_DISK_FULL',
-      `what is made of images takes ${formatBytes(imageBytes)}, option imageCacheBytes allows ${formatBytes(imageCacheBytes)}`,
-    );
-  const neededBytes = factorBytes(job.emulated, profile) + keptAdapters * adapterBytes + imageBytes;
-  const { bavail, bsize } = await statfs(folder);
-  if (bavail * bsize >= neededBytes) return;
-  throw new PipelineError(
-    'PIPELINE_DISK_FULL',
-    `${folder} has ${formatBytes(bavail * bsize)} free, factors, adapters${imageBytes > 0 ? ' and what is made of images' : ''} need ${formatBytes(neededBytes)}`,
-  );
 }

@@ -1,4 +1,4 @@
-import { lstat, mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { lstat, mkdir, readdir, realpath, rename, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 
 import type { PlacedArtifact } from './artifact-paths.js';
@@ -29,7 +29,8 @@ export async function downloadToFolder(
   source: FolderSource,
   { folder: given, overwrite, onProgress }: FolderTarget,
 ): Promise<void> {
-  const folder = resolve(given);
+  // Of a link, the folder that it leads to: the link stays.
+  const folder = await realpath(given).catch(() => resolve(given));
   await assertFolderFree(folder, { overwrite });
   const staging = `${folder}.part`;
   await prepareStaging(staging, source.files);
@@ -63,7 +64,7 @@ const replaceable = [
  * checkpoint that may be replaced.
  * @throws EmlocError SDK_OUTPUT_EXISTS
  */
-export async function assertFolderFree(folder: string, { overwrite = false } = {}): Promise<void> {
+async function assertFolderFree(folder: string, { overwrite = false } = {}): Promise<void> {
   const entries = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return [] as string[];
     throw new EmlocError(

@@ -1,12 +1,14 @@
 import { timestampDate, type Timestamp } from '@bufbuild/protobuf/wkt';
 import {
   MergeOptions_Dtype as Dtype,
+  Ending,
   fromTuneOptionsMessage,
   Artifact_Kind as Kind,
   StageStateChanged_State as StageState,
   Job_State as State,
   toTuneOptionsMessage,
   type Artifact as ArtifactMessage,
+  type TrainingCourse as CourseMessage,
   type Dataset as DatasetMessage,
   type JobEvent as JobEventMessage,
   type Job as JobMessage,
@@ -31,6 +33,7 @@ import type {
   JobState,
   MergeDtype,
   StageReport,
+  TrainingCourse,
   TuneReport,
 } from './values.js';
 
@@ -206,6 +209,7 @@ function fromReport(report: TuneReportMessage): TuneReport {
     emulator,
     train,
     refinement,
+    ending,
   } = report;
   return {
     budgetBytes: Number(budgetBytes),
@@ -228,6 +232,27 @@ function fromReport(report: TuneReportMessage): TuneReport {
       finalLoss: train?.finalLoss ?? Number.NaN,
     },
     refinement: refinement ? { steps: refinement.steps, kept: refinement.kept } : null,
+    ending: endings[ending],
+    courses: {
+      train: fromCourse(train?.course),
+      refine: refinement ? fromCourse(refinement.course) : null,
+    },
+  };
+}
+
+const endings: Readonly<Record<Ending, TuneReport['ending']>> = Object.freeze({
+  [Ending.UNSPECIFIED]: null,
+  [Ending.SOUND]: 'sound',
+  [Ending.WORSE]: 'worse',
+  [Ending.DIVERGED]: 'diverged',
+});
+
+function fromCourse(course: CourseMessage | undefined): TrainingCourse {
+  const { curve = [], chosenStep = 0, divergence = '' } = course ?? {};
+  return {
+    curve: curve.length === 0 ? null : curve.map(({ step, loss }) => ({ step, loss })),
+    chosenStep,
+    divergence: divergence === '' ? null : divergence,
   };
 }
 

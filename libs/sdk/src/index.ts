@@ -14,7 +14,6 @@ export {
   type WatchOptions,
 } from './client.js';
 export type { OnTransfer } from './download.js';
-export { assertFolderFree } from './download-folder.js';
 export {
   describeFailure,
   EmlocError,
@@ -31,6 +30,7 @@ export {
   type MergeDtype,
   type Job,
   type StageReport,
+  type TrainingCourse,
   type TuneReport,
   type JobPlan,
   type JobEvent,

@@ -81,6 +81,22 @@ export interface TuneReport {
   };
   /** null without refinement. `kept`: whether the refined adapter is the result. */
   readonly refinement: { readonly steps: number; readonly kept: boolean } | null;
+  /**
+   * What the job came to: `worse` than the base model on the validation rows, or `diverged` while
+   * it was trained; null: the server does not say.
+   */
+  readonly ending: 'sound' | 'worse' | 'diverged' | null;
+  readonly courses: { readonly train: TrainingCourse; readonly refine: TrainingCourse | null };
+}
+
+/** How a training run went. */
+export interface TrainingCourse {
+  /** Validation losses from the start to the end; null: training was not validated on the way. */
+  readonly curve: readonly { readonly step: number; readonly loss: number }[] | null;
+  /** Steps that the adapter which was kept has behind it. */
+  readonly chosenStep: number;
+  /** What was not finite, and where; null: nothing. */
+  readonly divergence: string | null;
 }
 
 /** What a job would take. */

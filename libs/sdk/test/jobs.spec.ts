@@ -1,4 +1,4 @@
-import { MergeOptions_Dtype as Dtype, Stage, Job_State as State } from '@emloc/contracts';
+import { MergeOptions_Dtype as Dtype, Ending, Stage, Job_State as State } from '@emloc/contracts';
 import { RpcError } from '@emloc/rpc';
 
 import { isFinalState } from '../src/index.js';
@@ -274,7 +274,16 @@ it('getJob gives the report as plain values, null where a stage did not run', as
       stages: [{ stage: Stage.TRAIN, seconds: 1, peakDeviceBytes: 3n, device: 'cpu' }],
       validation: { base: 4, uncorrected: 2, corrected: 1 },
       correction: { chosen: '3', scores: { none: 2, 3: 1 } },
-      train: { steps: 7, tokens: 8n, tokensPerSecond: 9, finalLoss: 0.5 },
+      train: {
+        ...{ steps: 7, tokens: 8n, tokensPerSecond: 9, finalLoss: 0.5 },
+        course: {
+          curve: [
+            { step: 0, loss: 4 },
+            { step: 7, loss: 5 },
+          ],
+        },
+      },
+      ending: Ending.WORSE,
     },
   });
   expect(await client.getJob(name)).toMatchObject({
@@ -296,6 +305,18 @@ it('getJob gives the report as plain values, null where a stage did not run', as
       correction: { chosen: '3', scores: { none: 2, 3: 1 } },
       emulator: null,
       refinement: null,
+      ending: 'worse',
+      courses: {
+        train: {
+          curve: [
+            { step: 0, loss: 4 },
+            { step: 7, loss: 5 },
+          ],
+          chosenStep: 0,
+          divergence: null,
+        },
+        refine: null,
+      },
       train: { steps: 7, tokens: 8, tokensPerSecond: 9, finalLoss: 0.5 },
     },
   });

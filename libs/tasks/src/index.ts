@@ -19,12 +19,13 @@ export {
   type DrawBatches,
   type DrawEvaluation,
 } from './diffusion/diffusion-score.js';
-export { conditionsOf, drawRows, plainLosses, type DrawLosses } from './diffusion/draw-rows.js';
+export { conditionOf, drawRows, plainLosses, type DrawLosses } from './diffusion/draw-rows.js';
 export {
   fixedDraws,
   heldOutPictures,
   numbersOf,
   trainingDraws,
+  type Draws,
   type Draw,
   type Picture,
 } from './diffusion/draws.js';

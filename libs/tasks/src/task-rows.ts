@@ -8,7 +8,10 @@ export interface Score {
 }
 
 /** Adapters (null: none) that are scored in one pass over a paged model. */
-export type Scoring = Omit<EvaluateOptions<unknown>, 'batches' | 'scorer'>;
+export interface Scoring extends Omit<EvaluateOptions<unknown>, 'batches' | 'scorer'> {
+  /** A loss that is not finite: an error, or a score as others. Default: an error */
+  readonly nonFinite?: 'throw' | 'tell';
+}
 
 /** Rows of a task, which know how a model is scored on them. */
 export interface TaskRows extends RowSource {
@@ -18,7 +21,7 @@ export interface TaskRows extends RowSource {
   /**
    * One score per variant.
    * @param batches numbers of the rows of each batch
-   * @throws FinetuneError FINETUNE_NO_TARGETS, FINETUNE_NON_FINITE
+   * @throws FinetuneError FINETUNE_NO_TARGETS, FINETUNE_NON_FINITE unless it is told
    */
   evaluate(batches: readonly (readonly number[])[], scoring: Scoring): Promise<readonly Score[]>;
 }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ErrorInfoSchema, Job_State, MergeOptions_Dtype } from '@emloc/contracts';
+import { Ending, ErrorInfoSchema, Job_State, MergeOptions_Dtype } from '@emloc/contracts';
 import { fromStatus, RpcError } from '@emloc/rpc';
 
 import {
@@ -159,6 +159,7 @@ test('the report is what tune reports', async () => {
     train: { steps: 4, finalLoss: 0.125 },
     refinement: { steps: 1, kept: true },
     emulator: { parameters: 5n },
+    ending: Ending.SOUND,
   });
   expect(report?.stages.map(({ stage }) => stage)).toEqual([1, 2, 3, 4, 5]);
 });

@@ -60,9 +60,14 @@ function resultsOf(
   { emulator, correction, refinement, validation }: OutcomeRecord,
   report: TuneReport,
 ) {
+  const { courses } = report;
   const train = create(TrainResultSchema, {
     report: { device: provenance.device },
-    train: { ...report.train, tokens: BigInt(report.train.tokens) },
+    train: {
+      ...report.train,
+      tokens: BigInt(report.train.tokens),
+      course: messageOf(courses.train),
+    },
     lossBefore: validation['emulator'] ?? validation['base'],
     lossAfter: validation['emulatorTuned'] ?? validation['uncorrected'],
   });
@@ -91,13 +96,20 @@ function resultsOf(
           refine: toJson(
             RefineResultSchema,
             create(RefineResultSchema, {
-              refinement: { steps: refinement.steps, kept: refinement.kept },
+              refinement: {
+                ...{ steps: refinement.steps, kept: refinement.kept },
+                course: courses.refine ? messageOf(courses.refine) : undefined,
+              },
               loss: validation['refined'],
             }),
           ),
         }
       : {}),
   };
+}
+
+function messageOf({ curve, chosenStep, divergence }: TuneReport['courses']['train']) {
+  return { curve: [...(curve ?? [])], chosenStep, divergence: divergence ?? '' };
 }
 
 const filesIn = (path: string): Map<string, Buffer> =>
@@ -113,6 +125,7 @@ const filesIn = (path: string): Map<string, Buffer> =>
 test.each([
   ['with an emulator', {}],
   ['of plain LoRA', { ratios: ['1'] }],
+  ['validated on the way', { evalSteps: 1 }],
 ])('the outcome %s has the bytes that tune writes', async (_, changes) => {
   const report = await tune(optionsInto('tuned', changes), { target, provenance, overwrite: true });
   const record = JSON.parse(
@@ -182,6 +195,10 @@ test('model and rows are looked at, and any ratio below 1 makes an emulator', as
   expect(await inspect({ model: short, maxLength: null })).toMatchObject({ isEmulated: true });
   await expect(inspect({ model: short, maxLength: 49 })).rejects.toMatchObject({
     code: 'PIPELINE_INVALID_OPTION',
+  });
+  await expect(inspect({ rank: 5000 })).rejects.toMatchObject({
+    code: 'PIPELINE_INVALID_OPTION',
+    message: expect.stringMatching(/^option rank: 5000 given, at most \d+, /),
   });
   await expect(inspect({ maxLength: 10_000_000 })).rejects.toMatchObject({
     code: 'PIPELINE_INVALID_OPTION',

@@ -1,4 +1,4 @@
-import type { TensorRecord } from '@emloc/pipeline';
+import type { TensorRecord, TrainingCourse } from '@emloc/pipeline';
 import type { EngineContract, EngineReport } from '@emloc/stage-runtime';
 import type { FactorsRequest, TrainingRequest } from '@emloc/stage-runtime/engine';
 
@@ -18,7 +18,9 @@ export interface TrainingOutcome {
   readonly finalLoss: number;
   /** Validation loss before; null in refinement. */
   readonly lossBefore: number | null;
+  /** Of the adapter. */
   readonly lossAfter: number;
+  readonly course: TrainingCourse;
 }
 
 /** The trainer's engine. */

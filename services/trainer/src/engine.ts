@@ -36,11 +36,7 @@ serveWorker<TrainContract>((task, context) =>
         for (const message of jobNotices(job)) environment.observer({ type: 'notice', message });
       const training =
         task.stage === 'train' ? await trainInputs(run, context) : refineInputs(run, task);
-      const {
-        result: { adapter, ...numbers },
-        before,
-        after,
-      } = await runTrainStage(run, training);
+      const { adapter, before, after, ...numbers } = await runTrainStage(run, training);
       return {
         ...numbers,
         adapter: adapterToRecord(adapter),

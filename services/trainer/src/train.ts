@@ -6,7 +6,7 @@ import {
   type TrainRequest,
 } from '@emloc/contracts';
 import { tensorKeys } from '@emloc/job-storage';
-import type { TensorRecord } from '@emloc/pipeline';
+import type { TensorRecord, TrainingCourse } from '@emloc/pipeline';
 import { isRefinementKept, refinementNotice } from '@emloc/pipeline/stages';
 import {
   blockFactors,
@@ -34,7 +34,7 @@ export function trainStage(
     resumedFrom: async ({ record }) => stepOf(record.checkpoint),
     run: async (attempt) => {
       const outcome = await runTraining(attempt, { stage: 'train', adapter: null, ...settings });
-      const { report, steps, tokens, seconds, finalLoss, lossBefore, lossAfter } = outcome;
+      const { report, steps, tokens, seconds, finalLoss, lossBefore, lossAfter, course } = outcome;
       return {
         report: reportMessage('train', report),
         train: {
@@ -42,6 +42,7 @@ export function trainStage(
           tokens: BigInt(tokens),
           tokensPerSecond: seconds > 0 ? tokens / seconds : 0,
           finalLoss,
+          course: courseMessage(course),
         },
         lossBefore: lossBefore ?? Number.NaN,
         lossAfter,
@@ -62,18 +63,23 @@ export function refineStage(
     run: async (attempt, { adapter: given, loss: before }) => {
       const adapter = await attempt.records.read('lora', given?.name ?? '');
       const outcome = await runTraining(attempt, { stage: 'refine', adapter, ...settings });
-      const { report, steps, lossAfter } = outcome;
-      const kept = isRefinementKept(before, lossAfter);
-      if (!kept)
-        attempt.emit({ case: 'notice', value: { message: refinementNotice(before, lossAfter) } });
+      const { report, steps, lossAfter, course } = outcome;
+      const kept = isRefinementKept(before, lossAfter, course);
+      const message = refinementNotice(before, lossAfter, course);
+      if (message !== null) attempt.emit({ case: 'notice', value: { message } });
       return {
         report: reportMessage('refine', report),
-        refinement: { steps, kept },
+        refinement: { steps, kept, course: courseMessage(course) },
         loss: lossAfter,
         adapter: kept ? await store(attempt, 'refine', outcome.adapter) : given,
       };
     },
   };
+}
+
+/** How a training run went, as the contracts say it. */
+function courseMessage({ curve, chosenStep, divergence }: TrainingCourse) {
+  return { curve: [...(curve ?? [])], chosenStep, divergence: divergence ?? '' };
 }
 
 async function runTraining(attempt: StageAttempt, task: TrainingTask): Promise<TrainingOutcome> {

@@ -23,6 +23,7 @@ function trainRequest(job: string, token: number) {
     vramBytes: 16 * 2 ** 20,
     ratios: ['1'],
     steps,
+    evalSteps: 4,
     batch: 4,
     maxLength: 96,
   };

@@ -134,11 +134,10 @@ function tune({ options, dist }: ServeBench, out: string): Promise<void> {
       [join(dist, 'emloc', 'emloc.mjs'), 'tune', ...args, '--json'],
       { stdio: 'ignore' },
     );
-    child
-      .once('error', reject)
-      .once('close', (code) =>
-        code === 0 ? resolve() : reject(new Error(`emloc tune ended with ${code}`)),
-      );
+    child.once('error', reject).once('close', (code) =>
+      // 3: done, though the model got no better.
+      code === 0 || code === 3 ? resolve() : reject(new Error(`emloc tune ended with ${code}`)),
+    );
   });
 }
 

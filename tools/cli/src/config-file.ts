@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
+import { isAbsolute } from 'node:path';
 import type { Command, Option } from 'commander';
-import { LineCounter, parseDocument } from 'yaml';
+import { LineCounter, parseDocument, visit, type Scalar } from 'yaml';
 
 import { rivalOf } from './flags.js';
 import { UsageError } from './usage-error.js';
@@ -43,29 +44,44 @@ function setOption(
   }
   const texts = (Array.isArray(value) ? value : [value])
     .map((item: unknown) => scalar(item, `config file ${file}: ${key}`))
-    .map((text) => (isPath(option) ? atHome(text) : text));
+    .map((text) => (isPath(option) ? atHome(text, `config file ${file}: ${key}`) : text));
   let parsed: unknown;
   try {
     for (const text of texts)
       parsed = option.parseArg ? option.parseArg(text, parsed as never) : text;
   } catch (cause) {
-    throw new UsageError(`config file ${file}: ${key}: ${(cause as Error).message}`, { cause });
+    const { message } = cause as Error;
+    const given = message.includes(texts.at(-1) ?? '') ? '' : ` ${quoted(texts)}`;
+    throw new UsageError(`config file ${file}: ${key}${given}: ${message}`, { cause });
   }
   if (texts.length !== 1 && !Array.isArray(parsed))
     throw new UsageError(`config file ${file}: ${key} takes one value`);
   command.setOptionValueWithSource(name, parsed, 'config');
 }
 
-function isPath({ flags }: Option): boolean {
-  return /<(dir|file)\b/.test(flags);
+const mostQuoted = 200;
+
+function quoted(texts: readonly string[]): string {
+  const all = texts.map((text) => JSON.stringify(text)).join(', ');
+  return all.length > mostQuoted ? `${all.slice(0, mostQuoted)}…` : all;
 }
 
-/** `~` is the home folder, as a shell has it in flags. */
-function atHome(path: string): string {
-  return path.replace(/^~(?=$|\/)/, () => homedir());
+function isPath({ flags }: Option): boolean {
+  return /<(dir|file|path)\b/.test(flags);
+}
+
+/** `~` is the home folder, as a shell has it in flags. @throws UsageError for those of others */
+function atHome(path: string, where: string): string {
+  if (!/^(server:)?~/.test(path)) return path;
+  const [, rest] = /^~(|\/.*)$/s.exec(path) ?? [];
+  if (rest === undefined || !isAbsolute(homedir()))
+    throw new UsageError(`${where}: the home folder of ${path} is not known, give the whole path`);
+  return homedir() + rest;
 }
 
 function scalar(value: unknown, where: string): string {
+  if (typeof value === 'string' && value.includes('\0'))
+    throw new UsageError(`${where} has the character U+0000`);
   if (typeof value === 'string' || typeof value === 'number') return String(value);
   throw new UsageError(`${where} must be a text or a number`);
 }
@@ -82,9 +98,16 @@ function readConfig(file: string): Record<string, unknown> {
   const document = parseDocument(text, { lineCounter: new LineCounter(), prettyErrors: true });
   const [error] = document.errors;
   if (error) throw new UsageError(`config file ${file}: ${error.message}`, { cause: error });
+  visit(document, { Scalar: keepNumberAsGiven });
   const config: unknown = document.toJS();
   if (config === null) return {};
   if (typeof config !== 'object' || Array.isArray(config))
     throw new UsageError(`config file ${file}: a mapping of flags to values is expected`);
   return config as Record<string, unknown>;
+}
+
+/** So that what is wrong with it is told of what stands in the file, which may have more digits. */
+function keepNumberAsGiven(_key: unknown, node: Scalar): void {
+  const { value, source } = node;
+  if (typeof value === 'number' && Object.is(Number(source), value)) node.value = source;
 }

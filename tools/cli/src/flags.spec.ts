@@ -89,6 +89,8 @@ describe('optionValues', () => {
       '0',
       '--refine-lr',
       '1e-5',
+      '--eval-steps',
+      '50',
       '--seed',
       '11',
       '--no-prefetch',
@@ -179,6 +181,7 @@ describe('optionValues', () => {
       correction: 2.5,
       refineSteps: 0,
       refineLearningRate: 1e-5,
+      evalSteps: 50,
       seed: 11,
       prefetch: false,
       date: '2024-02-29',
@@ -335,10 +338,17 @@ describe('a config file', () => {
       model: join(homedir(), 'base'),
       targets: '~/x',
     });
-    expect(withConfig('model: a/~/b\nvalidation: ~other/c\n')).toMatchObject({
-      model: 'a/~/b',
-      validation: '~other/c',
+    expect(withConfig('data: "~"\nvalidation: ~/v\nimage-root: ~/i\nout: a/~/b\n')).toMatchObject({
+      data: homedir(),
+      validation: join(homedir(), 'v'),
+      imageRoot: join(homedir(), 'i'),
+      out: 'a/~/b',
     });
+  });
+
+  it('refuses the home folders of others, and those of servers', () => {
+    for (const path of ['~other/c', 'server:~/c'])
+      expect(() => withConfig(`validation: "${path}"\n`)).toThrow(/validation: the home folder of/);
   });
 
   it('sets what the command line does not', () => {
@@ -378,7 +388,7 @@ describe('a config file', () => {
     ['an unknown key', 'learning-rate: 1\n', 'unknown key "learning-rate"'],
     ['a key in camel case', 'maxLength: 8\n', 'unknown key "maxLength"'],
     ['itself', 'config: other.yaml\n', 'unknown key "config"'],
-    ['a text for a number', 'rank: eight\n', 'rank: A number is expected'],
+    ['a text for a number', 'rank: eight\n', 'rank "eight": A number is expected'],
     ['a mapping for a number', 'rank: {a: 1}\n', 'rank must be a text or a number'],
     ['null', 'rank:\n', 'rank must be a text or a number'],
     ['a text for a switch', 'rslora: "yes"\n', 'rslora must be true or false'],
@@ -392,6 +402,15 @@ describe('a config file', () => {
     expect(run).toThrow(UsageError);
     expect(run).toThrow(part);
     expect(run).toThrow(join(folder, 'config.yaml'));
+  });
+
+  it.each([
+    ['rank: 9223372036854775808\n', 'rank "9223372036854775808": '],
+    ['lr: 9007199254740993\n', 'lr "9007199254740993": above 0 and at most 1000000 expected'],
+    ['alpha: 1e999\n', 'alpha "1e999": '],
+    ['alpha: .nan\n', 'alpha ".nan": A number is expected.'],
+  ])('tells the number of %j as it was given', (text, message) => {
+    expect(() => withConfig(text)).toThrow(message);
   });
 
   it('is refused where it cannot be read', () => {

@@ -4,6 +4,7 @@ import {
   defaultCheckpointSteps,
   optionsFor,
   optionTable,
+  PipelineError,
   type NamedOption,
   type OptionCommand,
   type OptionsOf,
@@ -22,6 +23,43 @@ function number(text: string): number {
   const value = Number(text);
   if (text.trim() === '' || Number.isNaN(value))
     throw new InvalidArgumentError('A number is expected.');
+  if (!Number.isFinite(value) && !/inf/i.test(text))
+    throw new InvalidArgumentError('A finite number is expected.');
+  return value;
+}
+
+function integer(text: string): number {
+  const value = number(text);
+  // Told as it was given: its digits are lost in the number.
+  if (Number.isInteger(value) && !Number.isSafeInteger(value))
+    throw new InvalidArgumentError(
+      `A whole number is expected, at most ${Number.MAX_SAFE_INTEGER}.`,
+    );
+  return value;
+}
+
+/** A number that its option refuses is told here where it reads otherwise than it was given. */
+function numberOf(
+  { name, assert }: NamedOption,
+  parse: (text: string) => number,
+): (text: string) => number {
+  return (text) => {
+    const value = parse(text);
+    if (String(value) === text) return value;
+    try {
+      assert(name, value);
+    } catch (error) {
+      if (!(error instanceof PipelineError)) throw error;
+      throw new InvalidArgumentError(error.message.replace(/^option \w+: \S+ given, /, ''));
+    }
+    return value;
+  };
+}
+
+function positive(text: string): number {
+  const value = number(text);
+  if (!Number.isSafeInteger(value) || value < 1)
+    throw new InvalidArgumentError('A whole number of at least 1 is expected.');
   return value;
 }
 
@@ -71,11 +109,13 @@ function withDefault(description: string, value: unknown): string {
 }
 
 /** How the text of a flag becomes a value; undefined: it stays as it is, or there is none. */
-function parserOf({ kind, choices = [] }: NamedOption): Parameters<typeof option>[2] {
+function parserOf(spec: NamedOption): Parameters<typeof option>[2] {
+  const { kind, choices = [] } = spec;
   switch (kind) {
     case 'integer':
+      return numberOf(spec, integer);
     case 'number':
-      return number;
+      return numberOf(spec, number);
     case 'size':
       return size;
     case 'texts':
@@ -145,7 +185,7 @@ export const deviceFlags: readonly Option[] = [
     '--device <name>',
     'auto, cpu, cuda, cuda:N or tfjs (default: auto, CUDA where it can be had)',
   ),
-  option('--threads <n>', 'CPU threads (default: all cores)', number),
+  option('--threads <n>', 'CPU threads, at most 1024 (default: all cores)', integer),
 ];
 
 /** Flags about jobs that were interrupted; they change no bytes of a result. */
@@ -155,7 +195,7 @@ export const progressFlags: readonly Option[] = [
   option(
     '--checkpoint-steps <n>',
     withDefault('training is kept on disk after so many steps', defaultCheckpointSteps),
-    number,
+    positive,
   ),
 ];
 

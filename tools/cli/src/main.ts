@@ -1,5 +1,5 @@
 import process from 'node:process';
-import { Command } from 'commander';
+import { Command, CommanderError } from 'commander';
 
 import { addDataCommand } from './commands/data.js';
 import { addEvalCommand } from './commands/eval.js';
@@ -11,14 +11,24 @@ import { addMergeCommand } from './commands/merge.js';
 import { addPlanCommand } from './commands/plan.js';
 import { addServeCommand } from './commands/serve.js';
 import { addTuneCommand } from './commands/tune.js';
+import { exitCodes } from './exit-code.js';
+import { describeError } from './output/describe-error.js';
+import { ignoreFailures, watchOutput } from './output/watch-output.js';
 import { programVersion } from './version.js';
+
+ignoreFailures(process.stderr);
+const stdout = watchOutput(process.stdout, () => undefined);
 
 const program = new Command('emloc')
   .description(
     'Fine-tune a model on the device that just fits it for inference (EMLoC, arXiv 2506.12015)',
   )
   .version(programVersion)
-  .configureOutput({ writeErr: (text) => process.stderr.write(text) })
+  .configureOutput({
+    writeErr: (text) => process.stderr.write(text),
+    outputError: (text, write) => write(text.replace(/^error: /, 'error: CLI_USAGE: ')),
+  })
+  .exitOverride()
   .showHelpAfterError('(add --help for what is expected)');
 
 addDataCommand(program);
@@ -32,4 +42,20 @@ addInfoCommand(program);
 addServeCommand(program);
 addJobsCommand(program);
 
-await program.parseAsync(process.argv);
+try {
+  await program.parseAsync(process.argv);
+} catch (error) {
+  if (!(error instanceof CommanderError)) throw error;
+  process.exitCode = error.exitCode === 0 ? await shown() : exitCodes.usage;
+}
+
+/** The exit code after help or the version. */
+async function shown(): Promise<number> {
+  try {
+    await stdout.finish();
+    return exitCodes.done;
+  } catch (error) {
+    process.stderr.write(`${describeError(error)}\n`);
+    return exitCodes.failed;
+  }
+}

@@ -1,13 +1,14 @@
-import { constants } from 'node:os';
 import process from 'node:process';
 import { firstError } from '@emloc/checked';
-import { DatasetError } from '@emloc/dataset';
 import type { Command } from 'commander';
 
 import { applyConfigFile } from './config-file.js';
+import { exitCodeOf, exitCodes, signalExitCode } from './exit-code.js';
 import type { FlagValues } from './flags.js';
+import { describeError, InterruptedError, isCoded } from './output/describe-error.js';
 import { createProgress, type Progress } from './output/progress.js';
 import { visible } from './output/visible.js';
+import { watchOutput } from './output/watch-output.js';
 import { UsageError } from './usage-error.js';
 
 /** What a command works with. */
@@ -33,8 +34,8 @@ export interface CommandResult {
 }
 
 /**
- * Runs a command: reads its config file, stops it at SIGINT, SIGTERM or SIGHUP, prints the
- * result or the error, sets the exit code.
+ * Runs a command: reads its config file, stops it at SIGINT, SIGTERM or SIGHUP or when nobody takes
+ * what it prints, prints the result or the error, sets the exit code.
  */
 export function runCommand(
   required: readonly string[],
@@ -43,79 +44,69 @@ export function runCommand(
   return async (...given: readonly unknown[]): Promise<void> => {
     const command = given.at(-1) as Command;
     const abort = new AbortController();
-    let stoppedBy: NodeJS.Signals | null = null;
-    const stop = (signal: NodeJS.Signals): void => {
-      stoppedBy ??= signal;
-      abort.abort(new Error(`stopped by ${signal}`));
-    };
+    const stdout = watchOutput(process.stdout, (error) => abort.abort(error));
+    using stop = stopAtSignals(abort);
     const progress = createProgress({ stream: process.stderr });
-    for (const signal of stopSignals) process.on(signal, stop);
     try {
       applyConfigFile(command);
       const values: FlagValues = command.opts();
       assertRequired(values, required);
-      const result = await run({
-        args: command.args,
-        values,
-        progress,
-        signal: abort.signal,
-        printLine,
-      });
+      const context = { args: command.args, values, progress, signal: abort.signal, printLine };
+      const result = await run(context);
       progress.stop();
       if (values['json'] === true) printLine(result.document);
       else if (result.text !== '') process.stdout.write(`${visible(result.text)}\n`);
-      process.exitCode = result.exitCode ?? 0;
+      await stdout.finish();
+      process.exitCode = result.exitCode ?? exitCodes.done;
     } catch (thrown) {
       progress.stop();
-      const error = firstError(thrown);
+      const { error, code } = endingOf(firstError(thrown), { abort, by: stop.by });
       process.stderr.write(`${visible(describeError(error))}\n`);
-      process.exitCode = stoppedBy ? stopCode(stoppedBy) : error instanceof UsageError ? 2 : 1;
-    } finally {
-      for (const signal of stopSignals) process.off(signal, stop);
+      process.exitCode = code;
     }
   };
 }
 
 const stopSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-/** As shells tell it: 130, 143, 129. */
-function stopCode(signal: NodeJS.Signals): number {
-  return 128 + constants.signals[signal];
+function stopAtSignals(
+  abort: AbortController,
+): Disposable & { readonly by: NodeJS.Signals | null } {
+  let by: NodeJS.Signals | null = null;
+  const stop = (signal: NodeJS.Signals): void => {
+    by ??= signal;
+    abort.abort(new InterruptedError(`stopped by ${signal}`));
+  };
+  for (const signal of stopSignals) process.on(signal, stop);
+  return {
+    get by() {
+      return by;
+    },
+    [Symbol.dispose]: () => {
+      for (const signal of stopSignals) process.off(signal, stop);
+    },
+  };
+}
+
+/** What is said of an error, and the exit code: what stopped the work goes before what followed. */
+function endingOf(
+  error: unknown,
+  { abort, by }: { readonly abort: AbortController; readonly by: NodeJS.Signals | null },
+): { readonly error: unknown; readonly code: number } {
+  if (by !== null)
+    return { error: isCoded(error) ? error : abort.signal.reason, code: signalExitCode(by) };
+  const told: unknown = abort.signal.aborted ? abort.signal.reason : error;
+  return { error: told, code: exitCodeOf(told) };
 }
 
 function printLine(document: unknown): void {
   process.stdout.write(`${visible(JSON.stringify(document))}\n`);
 }
 
+/** A text that is empty is as good as none. */
 function assertRequired(values: FlagValues, required: readonly string[]): void {
-  const missing = required.filter((name) => values[name] === undefined).map((name) => `--${name}`);
+  const missing = required
+    .filter((name) => values[name] === undefined || values[name] === '')
+    .map((name) => `--${name}`);
   if (missing.length > 0) throw new UsageError(`missing: ${missing.join(', ')} (see --help)`);
-}
-
-/** `error: CODE: message`, with the messages of the causes that say more. */
-export function describeError(error: unknown): string {
-  if (!(error instanceof Error)) return `error: ${String(error)}`;
-  const code = (error as { code?: unknown }).code;
-  const causes: string[] = [];
-  let above = error;
-  for (let cause = error.cause; cause instanceof Error && causes.length < 4; cause = cause.cause) {
-    // The same with more or less around it says nothing new.
-    if (!error.message.includes(cause.message) && !cause.message.endsWith(above.message))
-      causes.push(`  because: ${cause.message}`);
-    above = cause;
-  }
-  const unexpected =
-    typeof code === 'string' ? [] : [(error.stack ?? '').split('\n').slice(1, 6).join('\n')];
-  return [
-    `error: ${typeof code === 'string' ? `${code}: ` : ''}${messageOf(error)}`,
-    ...causes,
-    ...unexpected,
-  ]
-    .filter(Boolean)
-    .join('\n');
-}
-
-/** What whoever runs the command may see, which a log may not: a template's words about a row. */
-function messageOf(error: Error): string {
-  return error instanceof DatasetError ? error.messageForOwner : error.message;
 }

@@ -9,6 +9,8 @@ describe('parseSize', () => {
     ['500MB', 5e8],
     ['16gib', 2 ** 34],
     ['1TB', 1e12],
+    ['1PiB', 2 ** 50],
+    ['0.5 pb', 5e14],
     [' 3 KiB ', 3072],
     ['1.7B', 1],
   ])('reads %j as %d bytes', (text, bytes) => {

@@ -89,6 +89,11 @@ describe('emloc', () => {
         worstLayer: { name: expect.any(String), relativeError: aNumber },
       },
       train: { steps: 2, tokens: aNumber, tokensPerSecond: aNumber, finalLoss: aNumber },
+      ending: 'sound',
+      courses: {
+        train: { curve: null, chosenStep: 2, divergence: null },
+        refine: { curve: null, chosenStep: 1, divergence: null },
+      },
     });
     expect((await readdir(adapter)).sort()).toEqual([
       'adapter_config.json',

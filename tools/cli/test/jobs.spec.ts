@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -238,7 +238,7 @@ describe('emloc jobs', () => {
     expect(stderr).toMatch(/train: step .* loss/);
   });
 
-  it('ends with 1 when the job fails, naming stage, layer and cause', async () => {
+  it('ends with 3 when training has diverged and left nothing, naming stage, layer and cause', async () => {
     const name = deployment.service.addJob();
     deployment.service.fail(name, failure);
     for (const args of [
@@ -246,7 +246,7 @@ describe('emloc jobs', () => {
       ['watch', name, '--json'],
     ]) {
       const { code, stderr } = await jobs(args);
-      expect(code).toBe(1);
+      expect(code).toBe(3);
       expect(stderr).toContain(
         `error: SDK_JOB_FAILED: ${name} failed: stage train, layer 3: loss is NaN at step 4 (FINETUNE_NON_FINITE)\n`,
       );
@@ -272,11 +272,9 @@ describe('emloc jobs', () => {
     ];
     expect(artifacts.map(({ path }) => path)).toContain('uncorrected/adapter_model.safetensors');
     const out = join(folder, 'two');
-    await mkdir(`${out}.part`);
-    await writeFile(
-      join(`${out}.part`, 'adapter_model.safetensors.part'),
-      fakeAdapter.subarray(0, 1000),
-    );
+    const arrived = join(folder, '.two.download.part');
+    await mkdir(arrived);
+    await writeFile(join(arrived, 'adapter_model.safetensors.part'), fakeAdapter.subarray(0, 1000));
     expect((await json('download', name, '--out', out))[0]).toEqual({ job: name, out });
     expect(deployment.service.downloadOffsets).toContain(1000);
     const model = artifacts.find(({ path }) => path === 'adapter_model.safetensors') as {
@@ -288,7 +286,24 @@ describe('emloc jobs', () => {
       code: 1,
       stderr: expect.stringContaining('SDK_OUTPUT_EXISTS'),
     });
+    const files = artifacts.map(({ path }) => path).filter((path) => path !== 'emloc.json');
+    await writeFile(join(out, 'emloc.json'), JSON.stringify({ files }));
+    await writeFile(join(out, 'notes.txt'), 'mine');
     await json('download', name, '--out', out, '--overwrite');
+    expect(await readFile(join(out, 'notes.txt'), 'utf8')).toBe('mine');
+    expect(await readFile(join(out, 'adapter_model.safetensors'))).toEqual(
+      Buffer.from(fakeAdapter),
+    );
+    expect((await readdir(folder)).filter((entry) => entry.startsWith('.two'))).toEqual([]);
+  });
+
+  it('downloads through a link, which stays', async () => {
+    const name = deployment.service.addJob();
+    finishJob(deployment.service, name);
+    await symlink(join('disk', 'adapter'), join(folder, 'link'));
+    await json('download', name, '--out', `${join(folder, 'link')}/`);
+    expect((await lstat(join(folder, 'link'))).isSymbolicLink()).toBe(true);
+    expect(await readdir(join(folder, 'disk', 'adapter'))).toContain('adapter_model.safetensors');
   });
 
   it('plans on the deployment', async () => {
@@ -356,7 +371,7 @@ describe('emloc jobs', () => {
 
   const refusals: readonly (readonly [string, readonly string[], number, RegExp])[] = [
     ['a missing flag', ['create', '--model', '/m'], 2, /--data/],
-    ['a missing job', ['watch'], 1, /missing required argument 'job'/],
+    ['a missing job', ['watch'], 2, /missing required argument 'job'/],
     [
       'an output that is there before anything is sent',
       ['create', '--model', '/m', '--data', 'data.jsonl', '--download', '.'],
@@ -370,6 +385,12 @@ describe('emloc jobs', () => {
       /int8/,
     ],
     [
+      'a value out of range before anything is sent',
+      ['create', '--model', '/m', '--data', 'data.jsonl', '--rank', '0'],
+      2,
+      /rank: 0 given/,
+    ],
+    [
       'a file that is not there',
       ['create', '--model', '/m', '--data', 'none.jsonl'],
       1,
@@ -378,13 +399,13 @@ describe('emloc jobs', () => {
     [
       'flags of this machine',
       ['create', '--model', '/m', '--data', 'data.jsonl', '--device', 'cpu'],
-      1,
+      2,
       /unknown option '--device'/,
     ],
     [
       'a token in the clear',
       ['list', '--server', 'example.org:7070'],
-      1,
+      2,
       /SDK_OPTION_INVALID.*TLS/,
     ],
     ['a certificate that is not there', ['list', '--tls-ca', 'none.pem'], 2, /--tls-ca none\.pem/],

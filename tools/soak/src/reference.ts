@@ -106,12 +106,11 @@ function run(program: string, args: readonly string[]): Promise<void> {
     });
     let errors = '';
     child.stderr.on('data', (text: Buffer) => (errors = (errors + text.toString()).slice(-4000)));
-    child
-      .once('error', reject)
-      .once('close', (code) =>
-        code === 0
-          ? resolve()
-          : reject(new Error(`emloc ${args[0]} ended with ${code}: ${errors}`)),
-      );
+    child.once('error', reject).once('close', (code) =>
+      // 3: done, though the model got no better.
+      code === 0 || code === 3
+        ? resolve()
+        : reject(new Error(`emloc ${args[0]} ended with ${code}: ${errors}`)),
+    );
   });
 }

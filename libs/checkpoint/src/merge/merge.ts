@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { get } from '@emloc/checked';
 
 import { writeFileAtomic } from '../atomic.js';
 import type { ShardedCheckpoint } from '../checkpoint.js';
@@ -9,9 +10,9 @@ import type { LoraAdapter } from '../lora-adapter.js';
 import { holdPlace, settleOutput } from '../output/held-place.js';
 import { assertReplaceable, recordFileName } from '../output/owned.js';
 import { findPlace } from '../output/place.js';
-import { writeOutput } from '../output/write-output.js';
+import { changeFiles, writeOutput } from '../output/write-output.js';
 import { withPathsOf } from '../rename-layers.js';
-import { writeSafetensors } from '../write-safetensors.js';
+import { safetensorsBytes, writeSafetensors } from '../write-safetensors.js';
 import { copyOtherFiles, listOtherFiles, rewriteDType, type OtherFiles } from './other-files.js';
 import { assertFreeDisk, assertOutsideModel } from './output-folder.js';
 import { assertOwnHead, outputBytes, planMerge, type MergePlan, type TensorMerge } from './plan.js';
@@ -84,11 +85,12 @@ export async function mergeCheckpoint(options: MergeOptions): Promise<MergeRepor
   await assertOutsideModel(source.folder, await findPlace(out));
   const weights = [...plan.keys()].map((file) => source.under + file);
   const others = await listOtherFiles(source, new Set([...weights, recordFileName]));
-  await assertFreeDisk(out, neededBytes(checkpoint, plan, others));
   const files = [...weights, ...others.copied, recordFileName].sort();
   await using place = await holdPlace(out);
   const kind = { name: 'merged checkpoint', marks: [source.mark] };
   await assertReplaceable(place, { overwrite, kind, written: files });
+  const sizes = [...weightFiles(checkpoint, plan), ...otherFiles(others, files, dtype)];
+  await assertFreeDisk(place, [...sizes, ...(await changeFiles(place, files))]);
   const written = await writeOutput(
     place,
     (temporary) => fill(temporary, { ...options, source, checkpoint, plan, others, files }),
@@ -184,17 +186,34 @@ async function mergeFile(
   return hash.digest('hex');
 }
 
-/** Headers get longer where offsets have more digits; a twentieth more covers that. */
-function neededBytes(
-  { files }: ShardedCheckpoint,
-  plan: MergePlan,
+/** Bytes of each weight file. */
+function weightFiles({ files }: ShardedCheckpoint, plan: MergePlan): number[] {
+  return [...plan].map(([file, tensors]) => {
+    const entries = tensors.map(({ name, shape, to }) => ({ name, shape, dtype: to }));
+    return safetensorsBytes(entries, get(files, file).metadata) + headerSlackBytes;
+  });
+}
+
+/** Offsets have more digits in the order of the file than in the standard one, or fewer. */
+const headerSlackBytes = 4096;
+
+/** Bytes of each other file. What is rewritten for another dtype is there twice for a moment. */
+function otherFiles(
   { copiedBytes }: OtherFiles,
-): number {
-  const headerBytes = [...files.values()].reduce(
-    (sum, file) => sum + file.headerBytes.byteLength,
-    0,
-  );
-  return outputBytes(plan) + copiedBytes + Math.ceil(headerBytes * 1.05) + 4096;
+  files: readonly string[],
+  dtype: FloatDType | undefined,
+): number[] {
+  const record = Buffer.byteLength(JSON.stringify(files, null, 2)) + headerSlackBytes;
+  return [
+    record,
+    ...copiedBytes,
+    ...(dtype
+      ? copiedBytes
+          .slice()
+          .sort((a, b) => b - a)
+          .slice(0, 2)
+      : []),
+  ];
 }
 
 /**

@@ -23,7 +23,8 @@ const mostPointerBytes = 1024;
 /** Files of a model folder beside the weights that are merged, as paths relative to it, sorted. */
 export interface OtherFiles {
   readonly copied: readonly string[];
-  readonly copiedBytes: number;
+  /** Of each, in their order. */
+  readonly copiedBytes: readonly number[];
   /**
    * Weights in other formats, hidden folders, what is no file, and Git LFS pointers that stand for
    * no file of the model: not part of a merged model.
@@ -36,7 +37,7 @@ export async function listOtherFiles(
   { folder, components }: Pick<MergeSource, 'folder' | 'components'>,
   merged: ReadonlySet<string>,
 ): Promise<OtherFiles> {
-  const found = { copied: [] as string[], copiedBytes: 0, leftOut: [] as string[] };
+  const found = { copied: [] as string[], copiedBytes: [] as number[], leftOut: [] as string[] };
   try {
     await walk({ root: folder, followed: components.links }, '', async (path, isFolder) => {
       if (merged.has(path)) return;
@@ -50,7 +51,7 @@ export async function listOtherFiles(
         return;
       }
       found.copied.push(path);
-      found.copiedBytes += info.size;
+      found.copiedBytes.push(info.size);
     });
   } catch (error) {
     throw fileError(error, folder);

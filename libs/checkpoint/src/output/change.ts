@@ -26,8 +26,13 @@ export interface Change {
 
 /** From here on the change is found by `readChange`, also after a crash. */
 export async function writeChange(path: string, change: Change): Promise<void> {
-  await writeSynced(beginning(path), 'w', `${JSON.stringify(change)}\n`);
-  await rename(beginning(path), path);
+  try {
+    await writeSynced(beginning(path), 'w', `${JSON.stringify(change)}\n`);
+    await rename(beginning(path), path);
+  } catch (error) {
+    await rm(beginning(path), { force: true });
+    throw error;
+  }
   await syncFolder(dirname(path));
 }
 

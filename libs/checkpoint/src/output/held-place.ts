@@ -1,6 +1,7 @@
 import { readdir, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
+import { fileError } from '../errors.js';
 import { lockOutput } from './lock.js';
 import { createParent, findPlace, hiddenPath, locatePlace, type OutputPlace } from './place.js';
 import { isUnsettled, settle } from './settle.js';
@@ -27,7 +28,7 @@ export async function holdPlace(out: string): Promise<HeldPlace> {
     return { ...place, release, [Symbol.asyncDispose]: release };
   } catch (error) {
     await lock[Symbol.asyncDispose]();
-    throw error;
+    throw fileError(error, out);
   }
 }
 

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { open, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
 import { hostname } from 'node:os';
+import { dirname } from 'node:path';
 import process from 'node:process';
 
-import { CheckpointError, fileError } from '../errors.js';
+import { CheckpointError, errnoCode, fileError } from '../errors.js';
 
 /** Who holds a lock. */
 interface LockHolder {
@@ -31,7 +32,8 @@ const attempts = 5;
 /**
  * Takes the lock file `path`, whose folder must exist; the lock of a process that is gone is taken
  * over. Held until it is disposed.
- * @throws CheckpointError CHECKPOINT_OUTPUT_BUSY while another process holds it
+ * @throws CheckpointError CHECKPOINT_OUTPUT_BUSY while another process holds it,
+ * CHECKPOINT_OUTPUT_UNWRITABLE
  */
 export async function lockOutput(path: string): Promise<AsyncDisposable> {
   const own = JSON.stringify({
@@ -66,13 +68,33 @@ function holdLock(path: string, own: string): AsyncDisposable {
 
 /** Resolves to false where there is a lock. */
 async function create(path: string, own: string): Promise<boolean> {
+  const file = await open(path, 'wx').catch((error: unknown) => {
+    if (errnoCode(error) === 'EEXIST') return null;
+    throw unwritable(error, path);
+  });
+  if (file === null) return false;
   try {
-    await writeFile(path, own, { flag: 'wx' });
+    await file.writeFile(own);
+    await file.close();
     return true;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    // A lock that tells nobody's name would stand in everybody's way.
+    await file.close().catch(() => undefined);
+    await rm(path, { force: true });
     throw fileError(error, path);
   }
+}
+
+/** Where permissions say nothing of it, as in file systems of the kernel. */
+function unwritable(error: unknown, path: string): unknown {
+  const code = errnoCode(error) ?? '';
+  if (!['EACCES', 'EINVAL', 'ENOENT', 'ENOTSUP', 'EPERM', 'EROFS'].includes(code))
+    return fileError(error, path);
+  return new CheckpointError(
+    'CHECKPOINT_OUTPUT_UNWRITABLE',
+    `${path}: nothing can be written in ${dirname(path)} (${code})`,
+    { cause: error },
+  );
 }
 
 /** Removes the lock that was read; one that took its place meanwhile is put back. */

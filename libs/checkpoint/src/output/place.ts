@@ -20,7 +20,7 @@ export interface OutputPlace {
 }
 
 /** What is hidden at a place while work is under way. */
-export type HiddenName = 'job' | 'lock' | 'change' | 'new';
+export type HiddenName = 'job' | 'download' | 'lock' | 'change' | 'new';
 
 /** Name of hidden entries inside an output folder: they are never a user's. */
 const insidePrefix = '.emloc.';
@@ -55,8 +55,11 @@ export async function locatePlace(out: string): Promise<OutputPlace> {
 }
 
 /** Creates the folder that the hidden entries of a place lie in. */
-export async function createParent({ folder, side }: OutputPlace): Promise<void> {
-  if (side === 'beside') await mkdir(dirname(folder), { recursive: true });
+export async function createParent({ out, folder, side }: OutputPlace): Promise<void> {
+  if (side === 'inside') return;
+  await mkdir(dirname(folder), { recursive: true }).catch((error: unknown) => {
+    throw fileError(error, out);
+  });
 }
 
 export function hiddenPath({ folder, side }: OutputPlace, name: HiddenName): string {

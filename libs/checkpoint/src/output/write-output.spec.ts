@@ -202,6 +202,25 @@ describe('a process that is killed while it replaces an adapter', () => {
     expect(await readdir(join(out, '..'))).toEqual(['out']);
   }
 
+  it('leaves the old adapter, or the new one, and nothing else where the disk becomes full', async () => {
+    const folder = join(home, 'full');
+    const out = join(folder, 'out');
+    const fills = async (call: number): Promise<boolean> => {
+      await rm(folder, { recursive: true, force: true });
+      await mkdir(folder);
+      await cp(join(home, 'before'), out, { recursive: true });
+      const args = [program, 'fill', out, String(call)];
+      const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+      // The second call is the first after the lock.
+      if (status !== 0) expect({ call, stderr }).toMatchObject({ call: 1 });
+      await expectSettled(out);
+      return status !== 0 || stdout.startsWith('full');
+    };
+    let call = 1;
+    while (await fills(call)) call += 1;
+    expect(call).toBeGreaterThan(5);
+  }, 60_000);
+
   it('leaves a whole adapter and all files of the user at every moment, and the next start finds both alone', async () => {
     const seen = new Set<string>();
     const calls = await killEverywhere(false, async (out, cwd, call) => {

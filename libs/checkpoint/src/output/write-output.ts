@@ -15,7 +15,14 @@ import {
   isOurHidden,
   type OutputPlace,
 } from './place.js';
-import { exchangeNote, isUnsettled, linkForeign, settleExchange, settleFiles } from './settle.js';
+import {
+  exchangeNote,
+  isUnsettled,
+  linkForeign,
+  settle,
+  settleExchange,
+  settleFiles,
+} from './settle.js';
 
 export interface WriteOutputOptions extends AtomicOptions {
   /** Whether an output of this program that is there already is replaced. */
@@ -46,12 +53,29 @@ export async function writeOutput<T>(
     await put(place, staged, overwrite);
     return result;
   } catch (error) {
-    // Once the change is noted the staged folder may hold what was there before.
-    if (!(await isUnsettled(place))) await rm(staged, { recursive: true, force: true });
+    // Once the change is noted the staged folder may hold what was there before. Where it cannot
+    // be settled now either, the next start does.
+    if (await isUnsettled(place)) await settle(place).catch(() => undefined);
+    else await rm(staged, { recursive: true, force: true });
     throw ['ENOTEMPTY', 'EEXIST', 'ENOTDIR'].includes(errnoCode(error) ?? '')
       ? outputExists(place, 'exists and is not an empty folder', { cause: error })
       : fileError(error, place.out);
   }
+}
+
+/**
+ * Bytes of each entry that is on disk, beside the new output, while it takes the place of what is
+ * there: a note, and links to what is not this program's.
+ */
+export async function changeFiles(
+  { folder }: OutputPlace,
+  written: readonly string[],
+): Promise<number[]> {
+  if ((await entriesOf(folder)).length === 0) return [];
+  const owned = (await ownedFiles(folder)) ?? [];
+  const foreign = await foreignPaths(folder, owned, written);
+  const note = Buffer.byteLength(JSON.stringify([written, owned, foreign]));
+  return [note, note, ...foreign.map((path) => 2 * path.length + folder.length)];
 }
 
 async function put(place: OutputPlace, staged: string, overwrite: boolean): Promise<void> {

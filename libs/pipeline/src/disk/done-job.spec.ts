@@ -1,4 +1,4 @@
-import { cp, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { outputPaths } from '../../test/crash.js';
@@ -71,11 +71,32 @@ it('refuses another job beside that adapter, unless there is progress of that on
   expect(await findDoneJob(optionsOf({ seed: 7 }))).toBeNull();
 });
 
-it('leaves alone what has no record of a job', async () => {
+it('refuses an adapter whose record does not tell its job, and leaves it alone', async () => {
   await tune(optionsOf(), tuneHost());
   await cp(out, `${out}-copy`, { recursive: true });
-  await writeFile(join(out, 'emloc.json'), '{}');
+  const mismatch = { code: 'PIPELINE_RESUME_MISMATCH', message: expect.stringContaining('tell') };
+  for (const text of ['{}', 'no JSON']) {
+    await writeFile(join(out, 'emloc.json'), text);
+    await expect(findDoneJob(optionsOf())).rejects.toMatchObject(mismatch);
+    expect(await readFile(join(out, 'emloc.json'), 'utf8')).toBe(text);
+  }
+  await rm(join(out, 'emloc.json'));
+  await expect(findDoneJob(optionsOf())).rejects.toMatchObject(mismatch);
+  const rest = (await readdir(`${out}-copy`)).filter((name) => name !== 'emloc.json');
+  expect((await readdir(out)).sort()).toEqual(rest.sort());
+});
+
+it('refuses an adapter of the job that has lost a file', async () => {
+  await tune(optionsOf(), tuneHost());
+  await rm(join(out, 'adapter_model.safetensors'));
+  await expect(findDoneJob(optionsOf())).rejects.toMatchObject({
+    code: 'PIPELINE_RESUME_MISMATCH',
+    message: expect.stringContaining('without adapter_model.safetensors'),
+  });
+});
+
+it('leaves a folder without an adapter to the job', async () => {
+  await mkdir(out);
+  await writeFile(join(out, 'notes.txt'), '');
   expect(await findDoneJob(optionsOf())).toBeNull();
-  expect((await readdir(out)).sort()).toEqual((await readdir(`${out}-copy`)).sort());
-  expect(await readFile(join(out, 'emloc.json'), 'utf8')).toBe('{}');
 });

@@ -1,6 +1,6 @@
-import { readFile, rm } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
-import { hiddenPath, recordFileName, type OutputPlace } from '@emloc/checkpoint';
+import { rm } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { entriesOf, hiddenPath, recordFileName } from '@emloc/checkpoint';
 
 import { PipelineError } from '../errors.js';
 import type { PrepareHost } from '../job/job.js';
@@ -8,7 +8,8 @@ import { prepareJob } from '../job/prepare-job.js';
 import { recordedText } from '../job/text-record.js';
 import type { TuneOptions } from '../options/resolve.js';
 import { findProgress } from './job-folder.js';
-import { holdOutput } from './output-folder.js';
+import { adapterFiles } from './output-folder.js';
+import { holdOrSee, recordedJob } from './recorded-job.js';
 
 /** A job whose adapter is where it was to be. */
 export interface DoneJob {
@@ -21,41 +22,37 @@ export interface DoneJob {
 /**
  * For who would go on with a job: tells that there is nothing left to do, since its adapter is
  * there; null where no adapter is, or progress of this job beside another one's.
- * @throws PipelineError PIPELINE_RESUME_MISMATCH where the adapter is another job's and there is no
- * progress to go on with
+ * @throws PipelineError PIPELINE_RESUME_MISMATCH where there is no progress to go on with and the
+ * adapter is another job's, does not tell whose it is, or is not whole
  */
 export async function findDoneJob(
   options: TuneOptions,
   host: PrepareHost = {},
 ): Promise<DoneJob | null> {
-  await using place = await holdOutput(options.out);
-  const adapterOf = await recordedJob(place);
-  if (adapterOf === null) return null;
+  await using place = await holdOrSee(options.out);
+  const { job: adapterOf, missing } = await recordedJob(place);
+  const holdsAdapter = (await entriesOf(place.folder)).some((name) => adapterFiles.has(name));
+  if (adapterOf === null && !holdsAdapter) return null;
   const date = options.date ?? (await recordedText(place.folder))?.date ?? null;
   const job = await prepareJob({ ...options, date }, host);
   await job.close();
   const progress = hiddenPath(place, 'job');
   const isOwnProgress = (await findProgress(progress, 'resume'))?.job === job.id;
-  if (adapterOf !== job.id) {
-    if (isOwnProgress) return null;
-    throw new PipelineError(
-      'PIPELINE_RESUME_MISMATCH',
-      `output ${options.out} has the adapter of job ${adapterOf}, this one is ${job.id}, of which there is no progress to go on with: model, data or options differ`,
-    );
+  if (adapterOf === job.id && missing === null) {
+    // The process was killed after it had written the adapter.
+    if (isOwnProgress && place.isHeld) await rm(progress, { recursive: true, force: true });
+    return { job: job.id, adapter: resolve(options.out), done: true };
   }
-  // The process was killed after it had written the adapter.
-  if (isOwnProgress) await rm(progress, { recursive: true, force: true });
-  return { job: job.id, adapter: resolve(options.out), done: true };
+  if (isOwnProgress) return null;
+  throw new PipelineError(
+    'PIPELINE_RESUME_MISMATCH',
+    `output ${options.out} has ${described(adapterOf, missing, job.id)}; this job is ${job.id}, of which there is no progress to go on with: model, data or options differ, or files of the output have changed`,
+  );
 }
 
-/** The job that an adapter's record names; null where there is none. */
-async function recordedJob({ folder }: OutputPlace): Promise<string | null> {
-  try {
-    const { job } = JSON.parse(await readFile(join(folder, recordFileName), 'utf8')) as {
-      job?: unknown;
-    };
-    return typeof job === 'string' ? job : null;
-  } catch {
-    return null;
-  }
+function described(adapterOf: string | null, missing: string | null, job: string): string {
+  if (adapterOf === null) return `an adapter of which ${recordFileName} does not tell the job`;
+  return adapterOf === job && missing !== null
+    ? `the adapter of this job without ${missing}`
+    : `the adapter of job ${adapterOf}`;
 }

@@ -65,7 +65,7 @@ export class DiskFactorStore implements FactorStore {
   }
 
   async #reportsOf(block: number): Promise<readonly EmulatedLayerReport[] | null> {
-    const stored = await intactOrNull(async () =>
+    const stored = await intactOrNull(this.#path(block), async () =>
       factorsFromRecord(await readTensorFile(this.#path(block)), this.inputs),
     );
     return stored?.block === block ? stored.reports : null;

@@ -165,7 +165,9 @@ function diskOutcomes(folder: string): OutcomeStore {
   const pathOf = (stage: keyof StageOutcome): string => join(folder, `${stage}.safetensors`);
   return {
     load: (stage) =>
-      intactOrNull(async () => outcomeFromRecord(stage, await readTensorFile(pathOf(stage)))),
+      intactOrNull(pathOf(stage), async () =>
+        outcomeFromRecord(stage, await readTensorFile(pathOf(stage))),
+      ),
     save: (stage, outcome) => writeTensorFile(pathOf(stage), outcomeToRecord(outcome)),
   };
 }

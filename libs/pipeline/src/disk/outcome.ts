@@ -111,6 +111,7 @@ async function recordOf(
       maxLength: options.maxLength,
       weightDecay: options.weightDecay,
       maxGradientNorm: options.maxGradientNorm,
+      evalSteps: options.evalSteps,
       ...job.training.schedule,
     },
     calibration:
@@ -123,6 +124,8 @@ async function recordOf(
       learningRate: job.refinement?.schedule.learningRate,
     },
     validation: result.validation,
+    ending: result.ending,
+    courses: result.courses,
   };
 }
 

@@ -14,6 +14,9 @@ import { PipelineError, type PipelineErrorCode } from '../errors.js';
 const peftFiles = ['adapter_config.json', 'adapter_model.safetensors'];
 const diffusersFiles = ['pytorch_lora_weights.safetensors'];
 
+/** Of every kind: a folder that has one of them holds an adapter. */
+export const adapterFiles: ReadonlySet<string> = new Set([...peftFiles, ...diffusersFiles]);
+
 /** Paths of what a job writes, within its output folder. */
 export function outcomeFiles({ diffusion }: Pick<ModelLayout, 'diffusion'>): readonly string[] {
   return pathsOf(diffusion ? diffusersFiles : peftFiles);
@@ -22,6 +25,11 @@ export function outcomeFiles({ diffusion }: Pick<ModelLayout, 'diffusion'>): rea
 function pathsOf(files: readonly string[]): string[] {
   return [...files, recordFileName, ...files.map((name) => `uncorrected/${name}`)];
 }
+
+/** Those of every kind of model. */
+export const outputPaths: readonly string[] = Object.freeze(
+  pathsOf([...peftFiles, ...diffusersFiles]),
+);
 
 /**
  * Takes the place of an adapter: locked, with nothing half done in it.
@@ -36,18 +44,22 @@ export async function holdOutput(out: string): Promise<HeldPlace> {
 export async function assertFree(place: OutputPlace, overwrite: boolean): Promise<void> {
   const marks = ['adapter_config.json', 'pytorch_lora_weights.safetensors'];
   const kind = { name: 'adapter', marks };
-  const written = pathsOf([...peftFiles, ...diffusersFiles]);
   try {
-    await assertReplaceable(place, { overwrite, kind, written });
+    await assertReplaceable(place, { overwrite, kind, written: outputPaths });
   } catch (error) {
     throw asOutputError(error);
   }
 }
 
-/** What is wrong with an output has the codes of jobs here. */
-function asOutputError(error: unknown): Error {
+/** What is wrong with an output or its disk has the codes of jobs here; other errors pass. */
+export function asOutputError(error: unknown): Error {
+  const { code: system } = Object(error) as { code?: unknown };
+  if (system === 'ENOSPC' || system === 'EDQUOT')
+    return new PipelineError('PIPELINE_DISK_FULL', (error as Error).message, { cause: error });
   const code =
-    error instanceof CheckpointError ? /^CHECKPOINT(_OUTPUT_.*)$/.exec(error.code)?.[1] : undefined;
+    error instanceof CheckpointError
+      ? /^CHECKPOINT(_OUTPUT_.*|_DISK_FULL)$/.exec(error.code)?.[1]
+      : undefined;
   return code === undefined
     ? (error as Error)
     : new PipelineError(`PIPELINE${code}` as PipelineErrorCode, (error as Error).message, {

@@ -13,7 +13,7 @@ import {
 } from '@emloc/weight-pager';
 
 import type { FactorStore } from './factor-store.js';
-import type { JobObserver } from './observer.js';
+import type { JobObserver, StageName } from './observer.js';
 import type { StageClock } from './stage-clock.js';
 import type { TrainingStore } from './training-store.js';
 
@@ -66,8 +66,15 @@ export interface JobEnvironment {
   readonly observer: JobObserver;
   /** Makes the observer of a pager that is opened. */
   readonly openPagerObserver?: () => PagerObserver;
+  /** Steps of each training that a rehearsal has at most; absent: all. */
+  readonly mostSteps?: number;
+  /** Told in a rehearsal when a part is over that a stage may have often. */
+  readonly onPart?: (stage: StageName, part: StagePart) => void;
   readonly signal?: AbortSignal;
 }
+
+/** What a stage does again and again: optimizer steps, validations and samples between them. */
+export type StagePart = 'step' | 'validation' | 'sample';
 
 /**
  * Phases that ask for every layer once, or once for each of a few passes, while up to two pagers of

@@ -1,4 +1,4 @@
-import { byteLength, type DeviceProfile, type HostDType } from '@emloc/device';
+import type { DeviceProfile, HostDType } from '@emloc/device';
 import { factorNames, overlaySource, type Model, type TensorOverlay } from '@emloc/models';
 import type { LayerSource, TensorSpec } from '@emloc/weight-pager';
 
@@ -79,11 +79,4 @@ export function emulatorSource(
     });
   }
   return overlaySource(model.source, overlays);
-}
-
-/** Bytes of all factors on disk. */
-export function factorBytes(emulated: readonly EmulatedLinear[], profile: DeviceProfile): number {
-  return emulated
-    .flatMap((linear) => factorSpecs(linear, profile))
-    .reduce((sum, { shape, dtype }) => sum + byteLength(shape, dtype), 0);
 }

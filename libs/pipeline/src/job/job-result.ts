@@ -1,11 +1,11 @@
 import type { LoraAdapter } from '@emloc/checkpoint';
-import type { TrainResult } from '@emloc/finetune';
 import { parameterCount } from '@emloc/models';
 
 import { lambdasOf } from '../stages/correct.js';
 import type { EmulatedLayerReport } from './emulated-layer-report.js';
 import type { Job } from './job.js';
 import type { CorrectionOutcome, RefinementOutcome, TunedOutcome } from './stage-outcomes.js';
+import { endingOf, type Ending, type TrainingCourse } from './training-course.js';
 
 /** Validation losses along the way; null where a stage did not run. */
 export interface ValidationLosses {
@@ -37,7 +37,11 @@ export interface JobResult {
    */
   readonly refinement: { readonly steps: number; readonly kept: boolean } | null;
   readonly emulator: EmulatorReport | null;
-  readonly train: TrainResult;
+  readonly train: Omit<TunedOutcome, 'before' | 'after' | 'course'>;
+  readonly ending: Ending;
+  /** Validation loss of the original with the adapter that is the result. */
+  readonly resultLoss: number;
+  readonly courses: { readonly train: TrainingCourse; readonly refine: TrainingCourse | null };
 }
 
 /** Outcomes of a job's stages. */
@@ -57,16 +61,18 @@ export interface JobOutcomes {
  */
 export function jobResultOf(job: Job, outcomes: JobOutcomes): JobResult {
   const {
-    tuned: { before, after, ...train },
+    tuned: { before, after, course, ...train },
     correction,
     refinement,
   } = outcomes;
+  const courses = { train: course, refine: refinement?.course ?? null };
   if (!correction) {
+    const losses = { base: before?.loss ?? Number.NaN, final: after.loss };
     return {
       adapter: train.adapter,
       uncorrected: train.adapter,
       validation: {
-        base: before?.loss ?? Number.NaN,
+        base: losses.base,
         emulator: null,
         emulatorTuned: null,
         uncorrected: after.loss,
@@ -77,12 +83,17 @@ export function jobResultOf(job: Job, outcomes: JobOutcomes): JobResult {
       refinement: null,
       emulator: null,
       train,
+      ending: endingOf(course, losses),
+      resultLoss: losses.final,
+      courses,
     };
   }
+  const final = refinement?.kept ? refinement.loss : chosenLoss(correction);
   const scores = orderedScores(job, correction.scores);
   const numbers = Object.entries(scores)
     .filter(([key]) => key !== 'none')
-    .map(([, loss]) => loss);
+    .map(([, loss]) => loss)
+    .filter((loss) => Number.isFinite(loss));
   return {
     adapter: refinement?.kept ? refinement.adapter : correction.adapter,
     uncorrected: train.adapter,
@@ -98,7 +109,14 @@ export function jobResultOf(job: Job, outcomes: JobOutcomes): JobResult {
     refinement: refinement && { steps: refinement.steps, kept: refinement.kept },
     emulator: emulatorReport(job, orderedLayers(job, outcomes.layers)),
     train,
+    ending: endingOf(course, { base: correction.baseLoss, final }),
+    resultLoss: final,
+    courses,
   };
+}
+
+function chosenLoss({ chosen, scores }: CorrectionOutcome): number {
+  return scores[chosen] ?? Number.NaN;
 }
 
 function orderedScores(

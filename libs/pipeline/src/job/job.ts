@@ -4,12 +4,14 @@ import type { OpenDatasetSession } from '@emloc/dataset';
 import type { DeviceProfile, HostDType } from '@emloc/device';
 import {
   blankAdapter,
+  coveringBatches,
   initialAdapter,
   type DeviceAdapter,
   type LearningRateSchedule,
   type PagedModel,
+  type StepBatches,
 } from '@emloc/finetune';
-import { pagesSource, restOf, type Model } from '@emloc/models';
+import { pagesSource, restOf, type BatchShape, type Model } from '@emloc/models';
 import { consecutive, type TaskBatches, type TaskRows } from '@emloc/tasks';
 import type { LayerSource } from '@emloc/weight-pager';
 
@@ -19,10 +21,12 @@ import type { EmulatedLinear } from './emulated-linear.js';
 import type { JobEnvironment } from './environment.js';
 import { reportWarnings, type JobReport } from './report.js';
 
-/** A training run: rows by index per micro-batch per step, and its schedule. */
+/** A training run: numbers of rows, and its schedule. */
 export interface TrainingPlan {
-  readonly batches: readonly (readonly (readonly number[])[])[];
+  readonly batches: StepBatches;
   readonly schedule: LearningRateSchedule;
+  /** Of a plan whose batches are not all looked at: at least as much of everything as any has. */
+  readonly heaviest?: BatchShape;
 }
 
 /** Options of a job that has begun. */
@@ -47,8 +51,8 @@ export interface JobTask<R extends TaskRows = TaskRows> {
   bring(job: Job<R>, environment: JobEnvironment, uses: readonly RowUse[]): Promise<Job<R>>;
   /** Device memory that the whole model takes to be used, without a budget. */
   inferenceBytes(job: Job<R>, profile: DeviceProfile): Promise<number>;
-  /** Bytes of what is kept on disk for it. */
-  keptBytes(job: Job<R>, dtype: HostDType): number;
+  /** Bytes of each file that is kept on disk for it. */
+  keptFiles(job: Job<R>, dtype: HostDType): readonly number[];
 }
 
 /** Everything that the stages need to know, decided before a device is touched. */
@@ -127,7 +131,7 @@ export function inOrder<R extends TaskRows>(source: R, batchRows: number): TaskB
   return { source, rows: consecutive(source.count, batchRows) };
 }
 
-/** The rows that a use reads, by number. */
+/** The rows that a use reads, by number; of training and refinement those of the covering steps. */
 export function rowsFor<R extends TaskRows>(
   job: Job<R>,
   use: RowUse,
@@ -139,12 +143,16 @@ export function rowsFor<R extends TaskRows>(
       return { source: calibration.source, numbers };
     }
     case 'training':
-      return { source, numbers: training.batches.flat(2) };
+      return { source, numbers: coveringRows(training) };
     case 'refinement':
-      return { source, numbers: refinement?.batches.flat(2) ?? [] };
+      return { source, numbers: refinement ? coveringRows(refinement) : [] };
     case 'validation':
       return { source: validation.source, numbers: validation.rows.flat() };
   }
+}
+
+function coveringRows({ batches }: TrainingPlan): readonly number[] {
+  return [...coveringBatches(batches)].flat();
 }
 
 /** What is left of a model whose first blocks run once. */

@@ -70,13 +70,12 @@ async function outcomeOf<S extends keyof StageOutcome>(
   return outcome;
 }
 
-async function tuneOn(run: JobRun, source: LayerSource): Promise<TunedOutcome> {
-  const { result, before, after } = await runTrainStage(run, {
+function tuneOn(run: JobRun, source: LayerSource): Promise<TunedOutcome> {
+  return runTrainStage(run, {
     stage: 'train',
     source,
     adapter: startingAdapter(run.job, run.environment),
     plan: run.job.training,
     evaluateBefore: true,
   });
-  return { ...result, before, after };
 }

@@ -2,8 +2,9 @@ import type { LoraAdapter } from '@emloc/checkpoint';
 import type { Score } from '@emloc/tasks';
 
 import { adapterFromRecord, adapterToRecord } from '../records/adapter.js';
-import { hasFields, RecordReader, type TensorRecord } from '../records/tensor-record.js';
+import { hasFields, jsonOf, RecordReader, type TensorRecord } from '../records/tensor-record.js';
 import { isScore, isScoreOrNull } from '../records/training-state.js';
+import { isCourse, type TrainingCourse } from './training-course.js';
 
 /** What training has come to. */
 export interface TunedOutcome {
@@ -14,6 +15,7 @@ export interface TunedOutcome {
    */
   readonly before: Score | null;
   readonly after: Score;
+  readonly course: TrainingCourse;
   readonly steps: number;
   readonly tokens: number;
   readonly seconds: number;
@@ -40,6 +42,7 @@ export interface RefinementOutcome {
   readonly loss: number;
   readonly steps: number;
   readonly kept: boolean;
+  readonly course: TrainingCourse;
 }
 
 /** Outcomes by stage. */
@@ -55,7 +58,7 @@ export function outcomeToRecord({
   ...numbers
 }: StageOutcome[keyof StageOutcome]): TensorRecord {
   const { tensors, attributes } = adapterToRecord(adapter);
-  return { tensors, attributes: { ...attributes, outcome: JSON.stringify(numbers) } };
+  return { tensors, attributes: { ...attributes, outcome: jsonOf(numbers) } };
 }
 
 /** @throws PipelineError PIPELINE_RECORD_INVALID */
@@ -80,11 +83,13 @@ const isNumbersOf: Readonly<Record<keyof StageOutcome, (value: unknown) => boole
         finalLoss: 'number',
       }) &&
       isScoreOrNull(value['before']) &&
-      isScore(value['after']),
+      isScore(value['after']) &&
+      isCourse(value['course']),
     correct: (value: unknown) =>
       hasFields(value, { chosen: 'string', baseLoss: 'number' }) &&
       typeof value['scores'] === 'object' &&
       Object.values(value['scores'] ?? {}).every((score) => typeof score === 'number'),
     refine: (value: unknown) =>
-      hasFields(value, { loss: 'number', steps: 'number', kept: 'boolean' }),
+      hasFields(value, { loss: 'number', steps: 'number', kept: 'boolean' }) &&
+      isCourse(value['course']),
   });

@@ -12,6 +12,9 @@ import { adaptedLinears } from '@emloc/finetune';
 import type { Model } from '@emloc/models';
 import { TextTables, type TextRows } from '@emloc/tasks';
 
+import { PipelineError } from '../errors.js';
+import { assertRank } from '../options/checks.js';
+import { mostSteps } from '../options/training-options.js';
 import { emulatedLinears } from './emulated-linear.js';
 import { imagesOf, rowsWith } from './images.js';
 import {
@@ -33,6 +36,7 @@ export async function textJob(
   host: PrepareHost,
 ): Promise<Job<TextRows>> {
   const adapted = adaptedLinears(whole.layout, options.targets);
+  assertRank(options.rank, adapted.values());
   const { dataset, heldOut, text } = await loadRows(options, whole, host);
   const split = heldOut
     ? { train: dataset.rows, validation: heldOut.rows }
@@ -119,6 +123,11 @@ function trainingPlan(rows: readonly EncodedRow[], options: JobOptions): Trainin
     steps: steps ?? undefined,
     seed,
   });
+  if (batches.length > mostSteps)
+    throw new PipelineError(
+      'PIPELINE_INVALID_OPTION',
+      `option epochs: ${epochs} given, they make ${batches.length} steps, at most ${mostSteps} are allowed`,
+    );
   return {
     batches,
     schedule: {

@@ -23,7 +23,7 @@ const plainText: JobTask<TextRows> = Object.freeze({
   planned: (job: Job<TextRows>) => job,
   bring: (job: Job<TextRows>, { reads }: JobEnvironment) =>
     Promise.resolve(reads === 'none' ? job : lookingUp(job)),
-  keptBytes: () => 0,
+  keptFiles: () => [],
 });
 
 /** The job with rows that bring what the model's tables have of their tokens. */
@@ -71,9 +71,9 @@ class ImageTextTask implements JobTask<TextRows> {
     return bringing(job, tiles);
   }
 
-  keptBytes(job: Job<TextRows>, dtype: HostDType): number {
+  keptFiles(job: Job<TextRows>, dtype: HostDType): readonly number[] {
     const { limits, front } = this.images;
-    return front ? tilesOf(job, rowUses).length * frontBytes(limits, front, dtype) : 0;
+    return front ? tilesOf(job, rowUses).map(() => frontBytes(limits, front, dtype)) : [];
   }
 }
 

@@ -1,11 +1,34 @@
 import { parseCalendarDate, reservedTemplateNames } from '@emloc/dataset';
+import type { ModelLinear } from '@emloc/models';
 
 import { PipelineError } from '../errors.js';
 
 /** @throws PipelineError PIPELINE_INVALID_OPTION naming the option */
-export function assertInteger(name: string, value: unknown, least: number): void {
-  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= least) return;
-  throw invalidOption(name, value, `a whole number of at least ${least}`);
+export function assertInteger(
+  name: string,
+  value: unknown,
+  least: number,
+  most = Number.MAX_SAFE_INTEGER,
+): void {
+  if (Number.isSafeInteger(value) && Number(value) >= least && Number(value) <= most) return;
+  const upTo = most < Number.MAX_SAFE_INTEGER ? ` and at most ${most}` : '';
+  throw invalidOption(name, value, `a whole number of at least ${least}${upTo}`);
+}
+
+/**
+ * @param adapted the layers that are trained
+ * @throws PipelineError PIPELINE_INVALID_OPTION for a rank that none of them can have
+ */
+export function assertRank(
+  rank: number,
+  adapted: Iterable<Pick<ModelLinear, 'path' | 'inFeatures' | 'outFeatures'>>,
+): void {
+  let [most, largest] = [0, ''];
+  for (const { path, inFeatures, outFeatures } of adapted)
+    if (Math.min(inFeatures, outFeatures) > most)
+      [most, largest] = [Math.min(inFeatures, outFeatures), path];
+  if (rank <= most) return;
+  throw invalidOption('rank', rank, `at most ${most}, the smaller side of ${largest},`);
 }
 
 /** @throws PipelineError PIPELINE_INVALID_OPTION naming the option */
@@ -104,7 +127,8 @@ export function invalidOption(
   expected: string,
   cause?: unknown,
 ): PipelineError {
-  const given = JSON.stringify(value) ?? 'nothing';
+  // JSON has no word for NaN and Infinity.
+  const given = typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? 'nothing');
   const quoted = given.length > mostQuoted ? `${given.slice(0, mostQuoted)}…` : given;
   return new PipelineError(
     'PIPELINE_INVALID_OPTION',

@@ -115,17 +115,19 @@ export function texts<C extends OptionCommand>({
 
 export function integer<D extends number | null = never, C extends OptionCommand = never>({
   least,
+  most,
   check,
   ...common
 }: Common<D, C> & {
   least: number;
+  most?: number;
   check?: (name: string, value: number) => void;
 }): OptionSpec<Value<number, D>, C> {
   return {
     ...common,
     kind: 'integer',
     assert: (name, value) => {
-      assertInteger(name, value, least);
+      assertInteger(name, value, least, most);
       check?.(name, value as number);
     },
   };
@@ -137,7 +139,20 @@ interface Range {
   holds(value: number): boolean;
 }
 
+/** Infinity: no limit. */
 export const positive: Range = { expected: 'positive', holds: (value) => value > 0 };
+
+export const positiveFinite: Range = {
+  expected: 'positive and finite',
+  holds: (value) => value > 0 && Number.isFinite(value),
+};
+
+export function positiveUpTo(most: number): Range {
+  return {
+    expected: `above 0 and at most ${most}`,
+    holds: (value) => value > 0 && value <= most,
+  };
+}
 
 export function number<D extends number | null = never, C extends OptionCommand = never>({
   range,

@@ -10,12 +10,20 @@ import {
   integer,
   number,
   positive,
+  positiveFinite,
+  positiveUpTo,
   text,
   texts,
 } from './kinds.js';
 
 /** Of things that a deployment counts in 32 bits, so that sums of them stay exact. */
 const mostCounted = 1_000_000;
+
+/** Optimizer steps of a run. */
+export const mostSteps = 10_000_000;
+
+/** Beyond it no optimizer learns anything. */
+const learningRates = positiveUpTo(1_000_000);
 
 /** What decides an adapter, besides model and rows. */
 export const trainingOptions = Object.freeze({
@@ -41,12 +49,11 @@ export const trainingOptions = Object.freeze({
   /** null: 16; 8 for models that take images, 4 for those that make them. */
   alpha: number({
     default: null,
-    range: positive,
+    range: positiveFinite,
     flag: '--alpha <x>',
     help: 'LoRA alpha (default: 16; 8 for models that take images, 4 for those that make them)',
     commands: job,
     field: 'alpha',
-    mostServed: Number.MAX_VALUE,
   }),
   useRslora: flagged({
     default: false,
@@ -67,12 +74,11 @@ export const trainingOptions = Object.freeze({
   /** null: 2e-4; 4e-5 for models that take images, 1e-4 for those that make them; 1 for Prodigy. */
   learningRate: number({
     default: null,
-    range: positive,
+    range: learningRates,
     flag: '--lr <x>',
     help: 'peak learning rate (default: 2e-4; 4e-5 for models that take images, 1e-4 for those that make them; 1 for prodigy)',
     commands: job,
     field: 'learning_rate',
-    mostServed: Number.MAX_VALUE,
   }),
   optimizer: choice({
     choices: ['adamw', 'prodigy'],
@@ -122,6 +128,7 @@ export const trainingOptions = Object.freeze({
   steps: integer({
     default: null,
     least: 1,
+    most: mostSteps,
     excludes: 'epochs',
     flag: '--steps <n>',
     help: 'optimizer steps (default: what --epochs gives; 500 for models that make pictures)',
@@ -131,7 +138,7 @@ export const trainingOptions = Object.freeze({
   }),
   epochs: number({
     default: 1,
-    range: positive,
+    range: positiveFinite,
     flag: '--epochs <x>',
     help: 'passes over the training rows',
     of: 'text',
@@ -197,6 +204,7 @@ export const trainingOptions = Object.freeze({
   refineSteps: integer({
     default: null,
     least: 0,
+    most: mostSteps,
     flag: '--refine-steps <n>',
     help: 'steps on the original after the correction (default: 10 % of the steps)',
     commands: job,
@@ -206,12 +214,22 @@ export const trainingOptions = Object.freeze({
   /** null: half of `learningRate`. */
   refineLearningRate: number({
     default: null,
-    range: positive,
+    range: learningRates,
     flag: '--refine-lr <x>',
     help: 'their peak learning rate (default: half of --lr)',
     commands: job,
     field: 'refine_learning_rate',
-    mostServed: Number.MAX_VALUE,
+  }),
+  /** null: validation before and after training only, and the result is how it ended. */
+  evalSteps: integer({
+    default: null,
+    least: 1,
+    most: mostSteps,
+    flag: '--eval-steps <n>',
+    help: 'validate after every so many steps, too, and keep the best state (default: how training ended is kept)',
+    commands: job,
+    field: 'eval_steps',
+    mostServed: 'maxSteps',
   }),
   seed: integer({
     default: 0,

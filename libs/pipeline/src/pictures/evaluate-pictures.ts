@@ -3,7 +3,7 @@ import type { PictureReport as FolderReport, Pictures } from '@emloc/dataset';
 import { Device, MemoryBudget, type DeviceProfile } from '@emloc/device';
 import type { ImageReader } from '@emloc/images';
 import {
-  conditionsOf,
+  conditionOf,
   drawRows,
   evaluateDraws,
   fixedDraws,
@@ -117,7 +117,7 @@ async function scoredOn(
 }
 
 function wantedBy({ making: { set }, draws, guidance }: Scored): Wanted {
-  const conditions = conditionsOf({ ...set, draws, guidance });
+  const conditions = draws.map((draw) => conditionOf({ ...set, guidance }, draw));
   return {
     captions: unique(conditions.map(({ caption }) => caption)),
     pictures: unique(draws.map(({ picture }) => picture)),

@@ -112,17 +112,17 @@ function elementsOf({ set: { limits, pictures } }: Making, row: number, stream: 
   return height * width * 2 * limits.latentChannels;
 }
 
-/** Bytes of what is kept of these. */
-export function keptBytes(making: Making, wanted: Wanted, dtype: HostDType): number {
-  const element = bytesPerElement[dtype];
+/** Bytes of each file of what is kept of these. */
+export function keptFiles(making: Making, wanted: Wanted, dtype: HostDType): readonly number[] {
   const { pooled, prompt, moments } = encoderStreams;
-  const captions = wanted.captions.reduce(
-    (sum, row) => sum + elementsOf(making, row, pooled) + elementsOf(making, row, prompt),
-    0,
-  );
-  const pictures = wanted.pictures.reduce((sum, row) => sum + elementsOf(making, row, moments), 0);
   const { count } = new ConditionSet(wanted.conditions);
-  return element * (captions + pictures + count * conditionWidth(making));
+  const width = conditionWidth(making);
+  const elements = [
+    ...wanted.captions.flatMap((row) => [pooled, prompt].map((of) => elementsOf(making, row, of))),
+    ...wanted.pictures.map((row) => elementsOf(making, row, moments)),
+    ...Array.from({ length: width > 0 ? count : 0 }, () => width),
+  ];
+  return elements.map((each) => each * bytesPerElement[dtype]);
 }
 
 function conditionWidth({ diffusion, frontBlocks }: Making): number {

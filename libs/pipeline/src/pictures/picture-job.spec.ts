@@ -62,6 +62,30 @@ describe('a job on pictures', () => {
     });
   });
 
+  it('is validated on the way in the memory that is planned for it', async () => {
+    await using job = await prepareJob(workspace.options({ evalSteps: 1 }));
+    const { profile } = cpuTarget();
+    const { neededBytes } = await fitMemory({ job, profile, budgetBytes: 2 ** 40 });
+    const { report } = await run('validated', { evalSteps: 1, vramBytes: neededBytes });
+    const { curve, chosenStep } = report.courses.train;
+    const steps = Array.from({ length: job.training.batches.length + 1 }, (_, step) => step);
+    expect(curve?.map(({ step }) => step)).toEqual(steps);
+    const losses = curve?.map(({ loss }) => loss) ?? [];
+    expect(losses.indexOf(Math.min(...losses))).toBe(chosenStep);
+    expect(report.peakDeviceBytes).toBeLessThanOrEqual(neededBytes);
+  });
+
+  it('is planned for any number of steps', async () => {
+    const neededBytes = async (steps: number): Promise<number> => {
+      await using job = await prepareJob(workspace.options({ steps, buckets: true }));
+      const { profile } = cpuTarget();
+      return (await fitMemory({ job, profile, budgetBytes: 2 ** 40 })).neededBytes;
+    };
+    const [few, many] = [await neededBytes(20), await neededBytes(10_000_000)];
+    expect(many).toBeGreaterThanOrEqual(few);
+    expect(many).toBeLessThan(1.2 * few);
+  });
+
   it('goes on after an interruption to the same bytes', async () => {
     const out = join(workspace.outputs, 'resumed');
     const abort = new AbortController();

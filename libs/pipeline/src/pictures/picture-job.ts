@@ -1,5 +1,5 @@
 import { readPictures, type Pictures } from '@emloc/dataset';
-import { adaptedLinears, frontLength } from '@emloc/finetune';
+import { adaptedLinears, frontLength, type StepBatches } from '@emloc/finetune';
 import type { DiffusionModel } from '@emloc/models';
 import {
   assertNoiseScheme,
@@ -8,6 +8,7 @@ import {
   numbersOf,
   trainingDraws,
   type DrawLosses,
+  type Draws,
   type LatentRows,
   type NoiseScheme,
 } from '@emloc/tasks';
@@ -22,6 +23,7 @@ import {
   type PrepareHost,
   type TrainingPlan,
 } from '../job/job.js';
+import { assertRank } from '../options/checks.js';
 import { plannedStreams, type Making } from './made-streams.js';
 import { openPromptReader, pictureSet, type PictureSet, type PromptReader } from './picture-set.js';
 import { PictureTask, type JobDraws, type PictureSamples } from './picture-task.js';
@@ -35,8 +37,10 @@ export async function pictureJob(
 ): Promise<Job<LatentRows>> {
   const { notices, transformer } = diffusion;
   const whole = { ...transformer, notices };
+  const adapted = adaptedLinears(whole.layout, options.targets);
+  assertRank(options.rank, adapted.values());
   const touched = new Set([
-    ...adaptedLinears(whole.layout, options.targets).keys(),
+    ...adapted.keys(),
     ...emulatedLinears(whole, options).map(({ path }) => path),
   ]);
   const frontBlocks = frontLength(whole.layout, (path) => touched.has(path));
@@ -173,7 +177,7 @@ function drawsOf(set: PictureSet, options: JobOptions, heldOut: readonly number[
   const scored = heldOut.length > 0 ? heldOut : trained;
   return {
     draws: {
-      training: [...main.draws, ...more.draws],
+      training: inTurn(main.draws, more.draws),
       calibration: fixedDraws(
         { ...inputs, of: trained, count: options.calibrationRows },
         'calibration',
@@ -196,12 +200,22 @@ function drawsOf(set: PictureSet, options: JobOptions, heldOut: readonly number[
   };
 }
 
+function inTurn(first: Draws, second: Draws): Draws {
+  return {
+    length: first.length + second.length,
+    at: (number) => (number < first.length ? first.at(number) : second.at(number - first.length)),
+  };
+}
+
 /** Batches of draws that stand behind others. */
 function behind(
-  { batches }: { readonly batches: TrainingPlan['batches'] },
-  before: { readonly draws: readonly unknown[] },
-): TrainingPlan['batches'] {
-  return batches.map((step) => step.map((part) => part.map((row) => row + before.draws.length)));
+  { batches }: { readonly batches: StepBatches },
+  { draws }: { readonly draws: Draws },
+): StepBatches {
+  return {
+    ...batches,
+    at: (step) => batches.at(step)?.map((part) => part.map((row) => row + draws.length)),
+  };
 }
 
 /** As for texts: cosine after 3 % of warm-up, at half of the rate. */

@@ -1,12 +1,14 @@
 import { join } from 'node:path';
-import { at } from '@emloc/checked';
 import type { DeviceProfile, HostDType } from '@emloc/device';
+import { microBatches } from '@emloc/finetune';
 import {
-  conditionsOf,
+  conditionOf,
+  ConditionSet,
   drawRows,
   plainLosses,
   type Draw,
   type DrawLosses,
+  type Draws,
   type LatentRows,
 } from '@emloc/tasks';
 import type { LayerSource } from '@emloc/weight-pager';
@@ -23,7 +25,7 @@ import {
 import { residentBytes } from '../plan/default-budget.js';
 import { heaviestBatches } from '../plan/heaviest-batches.js';
 import {
-  keptBytes,
+  keptFiles,
   madeSources,
   makeStreams,
   plannedStreams,
@@ -36,7 +38,7 @@ import { samplesFolder, TrainingSamples, type SampleRequests } from './training-
 /** Draws of a job, by the rows that they are. */
 export interface JobDraws {
   /** Of training and, behind them, of refinement. */
-  readonly training: readonly Draw[];
+  readonly training: Draws;
   readonly calibration: readonly Draw[];
   readonly validation: readonly Draw[];
 }
@@ -83,7 +85,8 @@ export class PictureTask implements JobTask<LatentRows> {
     using _stage = clock.during('front');
     const diffusion = { ...this.options.diffusion, transformer: job.whole };
     const making = { ...this.options, diffusion };
-    const streams = await makeStreams(making, this.#wanted(job, uses), {
+    const most = environment.reads === 'none' ? rehearsedDrawSteps : undefined;
+    const streams = await makeStreams(making, this.#wanted(job, uses, most), {
       ...{ device, access: images, signal },
       openPager: (source) => openModelPager(environment, source, 'front'),
       onProgress: (task, done, total) =>
@@ -96,18 +99,18 @@ export class PictureTask implements JobTask<LatentRows> {
   inferenceBytes(job: Job<LatentRows>, profile: DeviceProfile): Promise<number> {
     const whole = { ...this.options, frontBlocks: 0 };
     const { training } = this.rows(plannedStreams(whole, profile.computeDType));
-    const all = { source: training, rows: job.training.batches.flat(2).map((row) => [row]) };
+    const all = { source: training, rows: rowsFor(job, 'training').numbers.map((row) => [row]) };
     return residentBytes(job.whole, profile, heaviestBatches(all));
   }
 
-  keptBytes(job: Job<LatentRows>, dtype: HostDType): number {
-    return keptBytes(this.options, this.#wanted(job, rowUses), dtype);
+  keptFiles(job: Job<LatentRows>, dtype: HostDType): readonly number[] {
+    return keptFiles(this.options, this.#wanted(job, rowUses), dtype);
   }
 
   /** Rows of the draws, which bring these streams. */
   rows(streams: MadeStreams): { readonly [K in keyof JobDraws]: LatentRows } {
     const { draws, losses } = this.options;
-    const of = (list: readonly Draw[], its: DrawLosses): LatentRows => {
+    const of = (list: Draws, its: DrawLosses): LatentRows => {
       const { set, guidance } = this.options;
       const { limits, pictures } = set;
       const { captions: prompts, moments, conditioning } = streams;
@@ -151,28 +154,53 @@ export class PictureTask implements JobTask<LatentRows> {
     return { everySteps, make: (...args) => made.make(...args) };
   }
 
-  #wanted(job: Job<LatentRows>, uses: readonly RowUse[]): Wanted {
-    const { draws, set, guidance } = this.options;
-    const { limits, pictures } = set;
-    const lists: Readonly<Record<RowUse, readonly Draw[]>> = {
-      ...draws,
-      refinement: draws.training,
-    };
-    const wanted = uses.flatMap((use) =>
-      rowsFor(job, use).numbers.map((row) => at(lists[use], row)),
-    );
-    const conditions = conditionsOf({ draws: wanted, pictures, guidance, limits });
-    const all = uses.includes('training')
-      ? [...conditions, ...(this.options.samples?.conditions ?? [])]
-      : conditions;
+  /** @param most steps whose draws are looked at; default: all */
+  #wanted(job: Job<LatentRows>, uses: readonly RowUse[], most?: number): Wanted {
+    const { set, guidance, samples } = this.options;
+    const conditions = new ConditionSet();
+    const captions = new Set<number>();
+    const pictures = new Set<number>();
+    for (const use of uses)
+      for (const draw of this.#drawsFor(job, use, most)) {
+        const condition = conditionOf({ ...set, guidance }, draw);
+        conditions.add(condition);
+        captions.add(condition.caption);
+        pictures.add(draw.picture);
+      }
+    if (uses.includes('training'))
+      for (const condition of samples?.conditions ?? []) {
+        conditions.add(condition);
+        captions.add(condition.caption);
+      }
     return {
-      captions: unique(all.map(({ caption }) => caption)),
-      pictures: unique(wanted.map(({ picture }) => picture)),
-      conditions: all,
+      captions: ascending(captions),
+      pictures: ascending(pictures),
+      conditions: conditions.members,
     };
+  }
+
+  *#drawsFor(job: Job<LatentRows>, use: RowUse, most = Number.POSITIVE_INFINITY): Generator<Draw> {
+    const { draws } = this.options;
+    const plan = { training: job.training, refinement: job.refinement };
+    if (use === 'calibration' || use === 'validation') {
+      for (const row of rowsFor(job, use).numbers) yield drawAt(draws[use], row);
+      return;
+    }
+    const batches = plan[use]?.batches ?? [];
+    for (const rows of microBatches(batches, 0, Math.min(batches.length, most)))
+      for (const row of rows) yield drawAt(draws.training, row);
   }
 }
 
-function unique(numbers: readonly number[]): number[] {
-  return [...new Set(numbers)].sort((a, b) => a - b);
+/** Steps whose draws a rehearsal looks at: their noise levels are nearly all that there are. */
+const rehearsedDrawSteps = 4096;
+
+function drawAt(draws: Draws, number: number): Draw {
+  const draw = draws.at(number);
+  if (!draw) throw new RangeError(`draw ${number} of ${draws.length}`);
+  return draw;
+}
+
+function ascending(numbers: ReadonlySet<number>): number[] {
+  return [...numbers].sort((a, b) => a - b);
 }

@@ -60,7 +60,10 @@ async function trained(
     ...{ steps: 4, batchRows: 1, accumulation: 2 },
   });
   const rows = { draws, ...set, guidance: 1, losses: plainLosses };
-  const levels = draws.map(({ level }) => 1 - level / 1000);
+  const levels = Array.from(
+    { length: draws.length },
+    (_, number) => 1 - (draws.at(number)?.level ?? 0) / 1000,
+  );
   const conditions = levels.map((noiseLevel) => ({ noiseLevel, guidance: 1, caption: 0 }));
   const streams = await temporaryStreams(
     { diffusion, set, frontBlocks },
@@ -90,7 +93,7 @@ async function trained(
       folder === null
         ? undefined
         : {
-            everySteps: 2,
+            isDue: (step) => step % 2 === 0,
             run: async (step, adapter) => {
               paths.push(...(await made.make(step, { model: paged, adapter })));
             },

@@ -1,13 +1,16 @@
 import { at } from '@emloc/checked';
 import { deltaChunkRows } from '@emloc/device';
-import { longestSequence, type Batches, type BatchShape, type RowSource } from '@emloc/models';
+import { microBatches } from '@emloc/finetune';
+import { longestSequence, type BatchShape, type RowSource } from '@emloc/models';
 
 import type { Job, TrainingPlan } from '../job/job.js';
+import { supremum } from './supremum.js';
 
 /**
  * A job whose batches are only those that can set a memory peak: the ones that no other batch
  * outdoes in rows, sequences, targets, longest sequence and chunks at once. Memory grows with each
- * of these, so the peaks are those of the whole job.
+ * of these, so the peaks are those of the whole job, or where its steps are too many to be looked
+ * at, above them.
  */
 export function heaviestJob(job: Job): Job {
   return {
@@ -19,13 +22,34 @@ export function heaviestJob(job: Job): Job {
   };
 }
 
+/** Steps whose batches are looked at one by one: so many cost about a second. */
+const lookedAtSteps = 4096;
+
 function heaviestPlan(plan: TrainingPlan, source: RowSource): TrainingPlan {
-  const { rows } = heaviestBatches({ source, rows: plan.batches.flat() });
-  return { ...plan, batches: rows.map((batch) => [batch]) };
+  const { batches } = plan;
+  const steps = Math.min(batches.length, lookedAtSteps);
+  const { rows } = heaviestBatches({ source, rows: copies(microBatches(batches, 0, steps)) });
+  return {
+    ...plan,
+    batches: rows.map((batch) => [batch]),
+    ...(steps < batches.length && { heaviest: supremum(source, batches) }),
+  };
+}
+
+/** Lists of their own, so that a source keeps nothing of what it makes of them. */
+function* copies(batches: Iterable<readonly number[]>): Generator<readonly number[]> {
+  for (const rows of batches) yield [...rows];
+}
+
+interface ManyBatches {
+  readonly source: RowSource;
+  readonly rows: Iterable<readonly number[]>;
 }
 
 /** The Pareto front of batches by what memory depends on; one of several equals. */
-export function heaviestBatches<B extends Batches>(batches: B): B {
+export function heaviestBatches<B extends ManyBatches>(
+  batches: B,
+): B & { readonly rows: readonly (readonly number[])[] } {
   const front: { readonly rows: readonly number[]; readonly weight: readonly number[] }[] = [];
   for (const rows of batches.rows) {
     const weight = weightOf(batches.source.shape(rows));

@@ -24,6 +24,9 @@ export interface NullRunOptions {
   readonly prefetch?: boolean;
   readonly exclude?: readonly MemoryCategory[];
   readonly onTurn?: (backend: NullBackend) => NonNullable<StageClockOptions['onTurn']>;
+  /** Default: all. */
+  readonly mostSteps?: number;
+  readonly onPart?: JobEnvironment['onPart'];
 }
 
 /**
@@ -45,6 +48,8 @@ export function createNullRun(job: Job, options: NullRunOptions): NullRun {
     hostBytes: Number.POSITIVE_INFINITY,
     prefetch: options.prefetch ?? true,
     observer: () => undefined,
+    mostSteps: options.mostSteps,
+    onPart: options.onPart,
   };
   const close = (): Promise<void> => device.close();
   const planned = job.task.planned(job, options.profile.computeDType);

@@ -123,6 +123,20 @@ describe('planJob', () => {
       Number.NaN;
     expect(await seconds(6)).toBeGreaterThan(await seconds(2));
   });
+
+  it('stands for any number of steps, and costs no more for many', async () => {
+    const few = await plan(2 ** 30, { steps: 200, refineSteps: null });
+    const many = await plan(2 ** 30, { steps: 10_000_000, refineSteps: null });
+    const seconds = ({ stages }: JobPlan, name: string): number =>
+      stages.find((stage) => stage.name === name)?.seconds ?? Number.NaN;
+    for (const name of ['train', 'refine'])
+      expect([name, seconds(many, name) / seconds(few, name) / 50_000]).toEqual([
+        name,
+        expect.closeTo(1, 1),
+      ]);
+    expect(many.neededBytes).toBeGreaterThanOrEqual(few.neededBytes);
+    expect(many.neededBytes).toBeLessThan(1.1 * few.neededBytes);
+  });
 });
 
 describe('measureRates', () => {

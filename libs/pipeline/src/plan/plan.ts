@@ -17,7 +17,7 @@ import type { StageReport } from '../job/stage-clock.js';
 import { runTrainStage } from '../stages/train.js';
 import { heaviestJob } from './heaviest-batches.js';
 import { createNullRun } from './null-run.js';
-import { StageWork } from './stage-work.js';
+import { StageWork, type PartCounts } from './stage-work.js';
 
 /** How a job divides a budget, or by how much it passes it. */
 export type MemoryFit =
@@ -117,12 +117,29 @@ export async function planJob(
     budgetBytes: fit.fits ? budgetBytes : undefined,
     prefetch: job.options.prefetch,
     onTurn: (backend) => work.record(backend),
+    mostSteps: rehearsedSteps,
+    onPart: work.onPart,
   });
   await runJob(run);
-  const stages = run.environment.clock
-    .reports()
-    .map((report) => ({ ...report, seconds: work.seconds(report.name, rates) }));
+  const stages = run.environment.clock.reports().map((report) => ({
+    ...report,
+    seconds: work.seconds(report.name, rates, partCounts(job, report.name)),
+  }));
   return { fits: fit.fits, budgetBytes, neededBytes: fit.neededBytes, stages };
+}
+
+/** Steps of a training that stand for all of them where only time is asked for. */
+const rehearsedSteps = 256;
+
+/** How often a stage has each of its parts; undefined: it has none. */
+function partCounts(job: Job, stage: StageName): PartCounts | undefined {
+  const plan = stage === 'train' ? job.training : stage === 'refine' ? job.refinement : null;
+  if (!plan) return undefined;
+  const { length: step } = plan.batches;
+  const { sampleEvery, evalSteps } = job.options;
+  const sample = stage === 'train' && sampleEvery !== null ? Math.floor(step / sampleEvery) : 0;
+  const validation = evalSteps === null ? 0 : Math.floor((step - 1) / evalSteps);
+  return { step, validation, sample };
 }
 
 function leastBytes({ besideWeightBytes, leastWeightBytes }: PhaseNeeds): number {

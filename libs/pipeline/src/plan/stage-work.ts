@@ -1,6 +1,7 @@
 import type { DeviceRates, KernelName } from '@emloc/device';
 import type { KernelWork, NullBackend } from '@emloc/device-null';
 
+import type { StagePart } from '../job/environment.js';
 import type { StageName } from '../job/observer.js';
 
 interface Snapshot {
@@ -9,31 +10,75 @@ interface Snapshot {
   readonly downloadedBytes: number;
 }
 
+/** What a stage did between two moments, of which the second ends a part of this kind. */
+interface Span {
+  readonly from: Snapshot;
+  readonly to: Snapshot;
+  readonly part: StagePart | null;
+}
+
+/** How often a stage that is not rehearsed in full has each part. */
+export type PartCounts = Readonly<Record<StagePart, number>>;
+
 /** Work that a null device counted, by the stage that asked for it. */
 export class StageWork {
-  readonly #spans = new Map<StageName, { from: Snapshot; to: Snapshot }[]>();
+  readonly #spans = new Map<StageName, Span[]>();
+  readonly #begun = new Set<StageName>();
+  #backend: NullBackend | null = null;
+  #from: Snapshot | null = null;
 
   /** A `StageClock` hook that books what `backend` counts between `enter` and `leave`. */
   record(backend: NullBackend): (turn: 'enter' | 'leave', stage: StageName) => void {
-    let from = snapshot(backend);
+    this.#backend = backend;
     return (turn, stage) => {
-      if (turn === 'enter') from = snapshot(backend);
-      else
-        this.#spans.set(stage, [
-          ...(this.#spans.get(stage) ?? []),
-          { from, to: snapshot(backend) },
-        ]);
+      if (turn === 'leave') this.#end(stage, null);
+      this.#from = snapshot(backend);
     };
   }
 
-  /** Time that a stage's work takes, nothing overlapping. */
-  seconds(stage: StageName, rates: DeviceRates): number {
-    return (this.#spans.get(stage) ?? []).reduce(
-      (sum, { from, to }) => sum + secondsAt(to, rates) - secondsAt(from, rates),
-      0,
-    );
+  /** Books what was counted since the part before as one of this kind. */
+  readonly onPart = (stage: StageName, part: StagePart): void => {
+    // With the first step goes what is done once.
+    const isFirst = part === 'step' && !this.#begun.has(stage);
+    this.#begun.add(stage);
+    this.#end(stage, isFirst ? null : part);
+  };
+
+  /**
+   * Time that a stage's work takes, nothing overlapping.
+   * @param counts of the stage's parts; absent: as rehearsed
+   */
+  seconds(stage: StageName, rates: DeviceRates, counts?: PartCounts): number {
+    const spans = this.#of(stage);
+    const total = (part: StagePart | null): number =>
+      spans
+        .filter((span) => span.part === part)
+        .reduce((sum, { from, to }) => sum + secondsAt(to, rates) - secondsAt(from, rates), 0);
+    const factor = (part: StagePart): number => {
+      const rehearsed = spans.filter((span) => span.part === part).length;
+      if (!counts || rehearsed === 0) return 1;
+      // The first step is among what is done once.
+      return Math.max(0, counts[part] - (part === 'step' ? 1 : 0)) / rehearsed;
+    };
+    return stageParts.reduce((sum, part) => sum + factor(part) * total(part), total(null));
+  }
+
+  #end(stage: StageName, part: StagePart | null): void {
+    const [backend, from] = [this.#backend, this.#from];
+    if (!backend || !from) return;
+    const to = snapshot(backend);
+    this.#of(stage).push({ from, to, part });
+    this.#from = to;
+  }
+
+  #of(stage: StageName): Span[] {
+    const spans = this.#spans.get(stage) ?? [];
+    this.#spans.set(stage, spans);
+    return spans;
   }
 }
+
+const stageParts: readonly StagePart[] = ['step', 'validation', 'sample'];
 
 function snapshot(backend: NullBackend): Snapshot {
   const { uploaded, downloaded } = backend.transferred;

@@ -110,22 +110,49 @@ describe('records', () => {
         .map((_, index) => moments[index]?.map((value) => value + 1) ?? new Float32Array()),
     };
     expect(
-      stageProgressFromRecord(travelled(stageProgressToRecord({ before: evaluation, state }))),
-    ).toEqual({ before: evaluation, state });
+      stageProgressFromRecord(
+        travelled(stageProgressToRecord({ before: evaluation, state, validations: null })),
+      ),
+    ).toEqual({ before: evaluation, state, validations: null });
+    const curve = [
+      { step: 0, loss: 2.5 },
+      { step: 2, loss: Number.NaN },
+      { step: 3, loss: 1 / 3 },
+    ];
+    const other = {
+      ...adapter,
+      layers: new Map(
+        [...adapter.layers].map(([path, layer]) => [
+          path,
+          { ...layer, b: layer.b.map((_, index) => index / 3) },
+        ]),
+      ),
+    };
+    for (const best of [null, { step: 3, score: evaluation, adapter: other }]) {
+      const progress = { before: evaluation, state, validations: { curve, best } };
+      expect(stageProgressFromRecord(travelled(stageProgressToRecord(progress)))).toEqual(progress);
+    }
     const prodigy = { gradientSums: moments, distance: 0.1 + 0.2, numerator: 1e-17 / 3 };
     expect(
       stageProgressFromRecord(
-        travelled(stageProgressToRecord({ before: null, state: { ...state, prodigy } })),
+        travelled(
+          stageProgressToRecord({
+            before: null,
+            state: { ...state, prodigy },
+            validations: null,
+          }),
+        ),
       ),
-    ).toEqual({ before: null, state: { ...state, prodigy } });
+    ).toEqual({ before: null, state: { ...state, prodigy }, validations: null });
     const tuned = {
       adapter,
       before: null,
-      after: evaluation,
+      after: { ...evaluation, loss: Number.POSITIVE_INFINITY },
+      course: { curve, chosenStep: 3, divergence: 'step 4: loss NaN' },
       steps: 3,
       tokens: 1234,
       seconds: 1.5,
-      finalLoss: 2 / 3,
+      finalLoss: Number.NaN,
     };
     expect(outcomeFromRecord('train', travelled(outcomeToRecord(tuned)))).toEqual(tuned);
     const correction = { adapter, chosen: '3', scores: { none: 1.1, 3: 1 / 3 }, baseLoss: 2.5 };

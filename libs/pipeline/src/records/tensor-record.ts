@@ -89,7 +89,7 @@ export class RecordReader {
     if (text === undefined) throw this.invalid(`attribute ${name} is missing`);
     let value: unknown;
     try {
-      value = JSON.parse(text);
+      value = JSON.parse(text, withNumber);
     } catch (cause) {
       throw this.invalid(`attribute ${name} is no JSON`, { cause });
     }
@@ -100,6 +100,18 @@ export class RecordReader {
   invalid(reason: string, options?: ErrorOptions): PipelineError {
     return new PipelineError('PIPELINE_RECORD_INVALID', `${this.label}: ${reason}`, options);
   }
+}
+
+/** JSON that `RecordReader.json` reads, with numbers that JSON has no word for. */
+export function jsonOf(value: unknown): string {
+  return JSON.stringify(value, (_key, item: unknown) =>
+    typeof item === 'number' && !Number.isFinite(item) ? String(item) : item,
+  );
+}
+
+function withNumber(_key: string, item: unknown): unknown {
+  const isNumber = item === 'NaN' || item === 'Infinity' || item === '-Infinity';
+  return isNumber ? Number(item) : item;
 }
 
 type FieldType = 'number' | 'string' | 'boolean';

@@ -1,10 +1,18 @@
 import { at } from '@emloc/checked';
+import type { LoraAdapter } from '@emloc/checkpoint';
 import type { TrainingState } from '@emloc/finetune';
 import type { Score } from '@emloc/tasks';
 
-import type { StageProgress } from '../job/training-store.js';
+import { isCurve } from '../job/training-course.js';
+import type { KeptValidations, StageProgress, ValidatedState } from '../job/training-store.js';
 import { adapterFromRecord, adapterToRecord, parametersOf } from './adapter.js';
-import { float32Tensor, hasFields, RecordReader, type TensorRecord } from './tensor-record.js';
+import {
+  float32Tensor,
+  hasFields,
+  jsonOf,
+  RecordReader,
+  type TensorRecord,
+} from './tensor-record.js';
 
 /**
  * An adapter's record with what the optimizer keeps beside each matrix: `NAME.first_moment`,
@@ -30,8 +38,8 @@ function trainingStateToRecord({
     tensors: [...tensors, ...kept],
     attributes: {
       ...attributes,
-      training: JSON.stringify(numbers),
-      ...(estimate ? { prodigy: JSON.stringify(estimate) } : {}),
+      training: jsonOf(numbers),
+      ...(estimate ? { prodigy: jsonOf(estimate) } : {}),
     },
   };
 }
@@ -58,18 +66,63 @@ function trainingStateFromRecord(record: TensorRecord): TrainingState {
   };
 }
 
-/** A training state's record with the evaluation before training in attribute `before`. */
-export function stageProgressToRecord({ before, state }: StageProgress): TensorRecord {
+/**
+ * A training state's record with the evaluation before training in attribute `before`, that of
+ * validations in `validations`, and the matrices of their best state as `NAME.best`.
+ */
+export function stageProgressToRecord({ before, state, validations }: StageProgress): TensorRecord {
   const { tensors, attributes } = trainingStateToRecord(state);
-  return { tensors, attributes: { ...attributes, before: JSON.stringify(before) } };
+  const { adapter, ...best } = validations?.best ?? {};
+  const kept = validations && {
+    curve: validations.curve,
+    best: validations.best && best,
+  };
+  const bestTensors = (adapter ? parametersOf(adapter) : []).map(({ name, shape, values }) =>
+    float32Tensor(`${name}.best`, shape, values),
+  );
+  return {
+    tensors: [...tensors, ...bestTensors],
+    attributes: { ...attributes, before: jsonOf(before), validations: jsonOf(kept) },
+  };
 }
 
 /** @throws PipelineError PIPELINE_RECORD_INVALID */
 export function stageProgressFromRecord(record: TensorRecord): StageProgress {
+  const reader = new RecordReader(record, 'training state');
+  const state = trainingStateFromRecord(record);
+  const kept = reader.json('validations', isKeptOrNull);
   return {
-    before: new RecordReader(record, 'training state').json('before', isScoreOrNull),
-    state: trainingStateFromRecord(record),
+    before: reader.json('before', isScoreOrNull),
+    state,
+    validations: kept && {
+      curve: kept.curve,
+      best: kept.best && { ...kept.best, adapter: bestOf(state.adapter, reader) },
+    },
   };
+}
+
+/** The best validated adapter, of the same layers as the state's. */
+function bestOf(adapter: LoraAdapter, reader: RecordReader): LoraAdapter {
+  const { rank } = adapter;
+  const layers = [...adapter.layers].map(([path, layer]) => {
+    const { inFeatures, outFeatures } = layer;
+    const a = reader.float32(`${path}.lora_A.best`, [rank, inFeatures]);
+    const b = reader.float32(`${path}.lora_B.best`, [outFeatures, rank]);
+    return [path, { ...layer, a, b }] as const;
+  });
+  return { ...adapter, layers: new Map(layers) };
+}
+
+interface KeptNumbers {
+  readonly curve: KeptValidations['curve'];
+  readonly best: Omit<ValidatedState, 'adapter'> | null;
+}
+
+function isKeptOrNull(value: unknown): value is KeptNumbers | null {
+  if (value === null) return true;
+  if (!hasFields(value, {}) || !isCurve(value['curve'])) return false;
+  const { best } = value;
+  return best === null || (hasFields(best, { step: 'number' }) && isScore(best['score']));
 }
 
 export function isScore(value: unknown): value is Score {

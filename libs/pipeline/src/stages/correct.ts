@@ -12,6 +12,7 @@ import { factorSpecs } from '../job/factor-store.js';
 import type { JobRun } from '../job/job-run.js';
 import type { Job } from '../job/job.js';
 import type { CorrectionChoice } from '../options/resolve.js';
+import { isSoundAdapter } from './adapter-values.js';
 import { score } from './score.js';
 import { weightSlice } from './weight-slice.js';
 
@@ -48,12 +49,15 @@ export async function correct(
   return await chooseCorrection(run, { adapter, corrections });
 }
 
-/** Blocks that have layers to correct; none where no correction is wanted. */
+/**
+ * Blocks that have layers to correct; none where no correction is wanted, or the adapter has
+ * diverged so far that there is none.
+ */
 export function correctedBlocks(
   { options, emulated }: Job,
   adapter: LoraAdapter,
 ): readonly number[] {
-  if (lambdasOf(options.correction).length === 0) return [];
+  if (lambdasOf(options.correction).length === 0 || !isSoundAdapter(adapter)) return [];
   return [
     ...new Set(emulated.filter(({ path }) => adapter.layers.has(path)).map(({ block }) => block)),
   ];
@@ -113,8 +117,8 @@ export function lambdasOf(choice: CorrectionChoice): readonly number[] {
 /** The key of the lowest loss; the first wins a tie, and `none` is first. */
 function lowest(scores: Readonly<Record<string, number>>): string {
   return Object.entries(scores).reduce(
-    (best, entry) => (entry[1] < best[1] ? entry : best),
-    ['none', scores['none'] ?? Number.POSITIVE_INFINITY],
+    (best, entry) => (!(entry[1] >= best[1]) && Number.isFinite(entry[1]) ? entry : best),
+    ['none', scores['none'] ?? Number.NaN],
   )[0];
 }
 

@@ -15,6 +15,7 @@ export { runTrainStage, type TrainStageInputs } from './train.js';
 export { correctedBlocks, chooseCorrection, correctBlocks } from './correct.js';
 export { runJob } from '../job/run-job.js';
 export { isRefinementKept, refinementNotice } from '../job/refinement.js';
+export { endingOf } from '../job/training-course.js';
 export { emulatorReport, type EmulatorReport } from '../job/job-result.js';
 export { type PlanInputs } from '../plan/plan.js';
 export { divideEmulation, type ProcessMemory } from '../plan/divide-emulation.js';

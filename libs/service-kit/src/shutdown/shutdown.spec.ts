@@ -42,11 +42,11 @@ test('exits within the grace period when a step hangs or throws, and says which'
   ]);
 });
 
-test('SIGTERM asks for the end once', async () => {
+test.each(['SIGTERM', 'SIGHUP'] as const)('%s asks for the end once', async (signal) => {
   const { shutdown, codes } = create();
   const stop = shutdown.listen();
-  process.emit('SIGTERM');
-  process.emit('SIGTERM');
+  process.emit(signal);
+  process.emit(signal);
   await shutdown.request('test');
   stop();
   expect(codes).toEqual([0]);

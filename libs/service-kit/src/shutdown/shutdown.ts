@@ -83,8 +83,9 @@ class OrderlyShutdown implements Shutdown {
       if (this.#ending) this.exit(130);
       else void this.request('SIGINT');
     };
-    process.on('SIGTERM', terminate).on('SIGINT', interrupt);
-    return () => void process.off('SIGTERM', terminate).off('SIGINT', interrupt);
+    process.on('SIGTERM', terminate).on('SIGHUP', terminate).on('SIGINT', interrupt);
+    return () =>
+      void process.off('SIGTERM', terminate).off('SIGHUP', terminate).off('SIGINT', interrupt);
   }
 
   async #end(reason: string): Promise<number> {

@@ -91,6 +91,10 @@ export class ConditionSet {
     return this.#all.length;
   }
 
+  get members(): readonly Condition[] {
+    return this.#all;
+  }
+
   /** @returns its number, the known one where it is there */
   add(condition: Condition): number {
     const known = this.#numbers.get(keyOf(condition));

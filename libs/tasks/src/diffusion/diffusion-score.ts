@@ -49,7 +49,7 @@ export async function evaluateDraws(
 ): Promise<readonly DrawEvaluation[]> {
   if (!options.batches.rows.some((batch) => batch.length > 0))
     throw new FinetuneError('FINETUNE_NO_TARGETS', 'there is no draw to score');
-  return evaluate({ ...options, scorer: () => new DrawScorer(options.batches) });
+  return evaluate({ ...options, scorer: () => new DrawScorer(options) });
 }
 
 interface BandSum {
@@ -64,11 +64,11 @@ class DrawScorer implements Scorer<DrawEvaluation> {
     ...{ loss: 0, rows: 0, draws: 0 },
   }));
 
-  constructor(private readonly batches: DrawBatches) {}
+  constructor(private readonly options: Pick<DrawEvaluationOptions, 'batches' | 'nonFinite'>) {}
 
   async add(device: Device, results: ReadonlyMap<string, Tensor>, batch: number): Promise<void> {
     const losses = await device.download(get(results, 'losses'));
-    const { source, rows } = this.batches;
+    const { source, rows } = this.options.batches;
     const numbers = at(rows, batch);
     const offsets = get(source.shape(numbers).layouts, diffusionRows.latents);
     for (const [index, { condition }] of source.samples(numbers).entries()) {
@@ -84,7 +84,7 @@ class DrawScorer implements Scorer<DrawEvaluation> {
     const total = (field: keyof BandSum): number =>
       this.#bands.reduce((sum, band) => sum + band[field], 0);
     const loss = total('loss') / total('rows');
-    if (!Number.isFinite(loss))
+    if (!Number.isFinite(loss) && this.options.nonFinite !== 'tell')
       throw new FinetuneError('FINETUNE_NON_FINITE', `evaluation: loss ${loss}`);
     const bands = this.#bands.map((band, index) => ({
       above: index / bandCount,

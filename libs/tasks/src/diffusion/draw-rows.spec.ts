@@ -34,7 +34,7 @@ import {
   type Conditioning,
 } from './conditions.js';
 import { evaluateDraws } from './diffusion-score.js';
-import { conditionsOf, drawRows, plainLosses, type DrawRowsOptions } from './draw-rows.js';
+import { conditionOf, drawRows, plainLosses, type DrawRowsOptions } from './draw-rows.js';
 import type { Draw } from './draws.js';
 import { blankStreams, widened, type KeptStreams } from './kept-streams.js';
 import { sample } from './sample.js';
@@ -222,7 +222,7 @@ async function keptOf(set: ConditionSet, blocks: number): Promise<Conditioning> 
 }
 
 describe('conditions', () => {
-  const conditions = conditionsOf({ draws, pictures, guidance: 1, limits });
+  const conditions = draws.map((draw) => conditionOf({ pictures, guidance: 1, limits }, draw));
   const blocks = frontLength(layout, () => false);
 
   it('are counted once each', () => {

@@ -2,12 +2,18 @@ import { at } from '@emloc/checked';
 import { encoderStreams, type DiffusionLimits } from '@emloc/models';
 
 import type { Condition } from './conditions.js';
-import type { Draw, Picture } from './draws.js';
+import type { Draw, Draws, Picture } from './draws.js';
 import { widened, type KeptStreams } from './kept-streams.js';
-import { LatentRows, type LatentContent, type LatentRowsOptions } from './latent-rows.js';
+import {
+  LatentRows,
+  type LatentContent,
+  type LatentRowsOptions,
+  type Samples,
+} from './latent-rows.js';
 import { packLatents, sampleMoments } from './latents.js';
 import { lossWeight, type LossWeighting } from './noise-levels.js';
 import { noiseOf } from './noise.js';
+import type { Sample } from './sample-row.js';
 import { trainingNoiseLevel } from './scheduler.js';
 
 export interface DrawLosses {
@@ -23,7 +29,7 @@ export interface DrawRowsOptions extends Pick<
   LatentRowsOptions,
   'limits' | 'prompts' | 'conditioning'
 > {
-  readonly draws: readonly Draw[];
+  readonly draws: Draws;
   readonly pictures: readonly Picture[];
   readonly guidance: number | null;
   readonly losses: DrawLosses;
@@ -37,39 +43,51 @@ export interface DrawRowsOptions extends Pick<
  * class's losses are added.
  */
 export function drawRows(options: DrawRowsOptions): LatentRows {
-  const { draws, pictures, limits, losses, prompts, conditioning } = options;
-  const conditions = conditionsOf(options);
-  const samples = draws.map(({ picture }, index) => {
-    const { size, isClass } = at(pictures, picture);
-    const condition = at(conditions, index);
-    const factor = isClass ? losses.classWeight : 1;
-    const weight = lossWeight(losses.weighting, condition.noiseLevel) * factor;
-    return { size, condition, weight, isCounted: !isClass };
-  });
-  const content = (row: number): Promise<LatentContent> => contentOf(options, at(draws, row));
+  const { draws, limits, prompts, conditioning } = options;
+  const samples: Samples = {
+    length: draws.length,
+    at: (row) => {
+      const draw = draws.at(row);
+      return draw && sampleOf(options, draw);
+    },
+  };
+  const content = (row: number): Promise<LatentContent> => contentOf(options, draws.at(row));
   return new LatentRows({ limits, samples, hasTarget: true, content, prompts, conditioning });
 }
 
-/** What the modulation of each draw depends on. */
-export function conditionsOf({
-  draws,
-  pictures,
-  guidance,
-  limits: { schedule },
-}: Pick<DrawRowsOptions, 'draws' | 'pictures' | 'guidance'> & {
-  readonly limits: Pick<DiffusionLimits, 'schedule'>;
-}): Condition[] {
-  return draws.map(({ picture, level }) => ({
+function sampleOf(options: DrawRowsOptions, draw: Draw): Sample {
+  const { pictures, losses } = options;
+  const { size, isClass } = at(pictures, draw.picture);
+  const condition = conditionOf(options, draw);
+  const factor = isClass ? losses.classWeight : 1;
+  const weight = lossWeight(losses.weighting, condition.noiseLevel) * factor;
+  return { size, condition, weight, isCounted: !isClass };
+}
+
+/** What the modulation of a draw depends on. */
+export function conditionOf(
+  {
+    pictures,
+    guidance,
+    limits: { schedule },
+  }: Pick<DrawRowsOptions, 'pictures' | 'guidance'> & {
+    readonly limits: Pick<DiffusionLimits, 'schedule'>;
+  },
+  { picture, level }: Draw,
+): Condition {
+  return {
     noiseLevel: trainingNoiseLevel(schedule, level),
     guidance,
     caption: at(pictures, picture).caption,
-  }));
+  };
 }
 
 async function contentOf(
   { limits, moments, pictures }: DrawRowsOptions,
-  { picture, level, seed }: Draw,
+  draw: Draw | undefined,
 ): Promise<LatentContent> {
+  if (!draw) throw new RangeError('a draw is asked for that there is not');
+  const { picture, level, seed } = draw;
   const encoded = widened(await moments.read(picture, encoderStreams.moments));
   const own = noiseOf(seed, 'image', encoded.length / 2);
   const { size } = at(pictures, picture);

@@ -1,8 +1,8 @@
 import {
+  trainingDraws as drawsOf,
   fixedDraws,
   heldOutPictures,
   numbersOf,
-  trainingDraws,
   type DrawInputs,
   type Picture,
   type TrainingDrawInputs,
@@ -24,7 +24,28 @@ function inputs(overrides: Partial<TrainingDrawInputs> = {}): TrainingDrawInputs
   return { ...common, trained, steps: 20, batchRows: 1, accumulation: 4, ...overrides };
 }
 
+/** All draws, one after another. */
+function trainingDraws(of: TrainingDrawInputs) {
+  const { draws, batches } = drawsOf(of);
+  return {
+    draws: [...new Array(draws.length).keys()].flatMap((number) => draws.at(number) ?? []),
+    batches: Array.from({ length: batches.length }, (_, step) => batches.at(step) ?? []),
+  };
+}
+
 describe('draws of training', () => {
+  it('are made when they are asked for, however many there are', () => {
+    const pictures = [...five, picture(true), picture(true)];
+    const many = drawsOf(inputs({ pictures, steps: 1e7 }));
+    const few = trainingDraws(inputs({ pictures, steps: 30 }));
+    for (const step of [29, 0, 17]) expect(many.batches.at(step)).toEqual(few.batches[step]);
+    for (const number of [239, 0, 7]) expect(many.draws.at(number)).toEqual(few.draws[number]);
+    expect(many.draws.at(many.draws.length - 1)).toBeDefined();
+    expect([many.draws.at(-1), many.draws.at(8e7)]).toEqual([undefined, undefined]);
+    const covering = few.batches.slice(0, many.batches.covering).flat(2);
+    expect(new Set(covering.map((number) => few.draws[number]?.picture)).size).toBe(7);
+  });
+
   it('come in steps of micro-batches, each draw once', () => {
     const { draws, batches } = trainingDraws(inputs({ batchRows: 2, accumulation: 3 }));
     expect(batches.map((step) => step.map((rows) => rows.length))).toEqual(

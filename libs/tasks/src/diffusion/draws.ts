@@ -1,5 +1,6 @@
 import { at } from '@emloc/checked';
 import { createRandom, type Random } from '@emloc/dataset';
+import type { StepBatches } from '@emloc/finetune';
 import type { NoiseSchedule } from '@emloc/models';
 
 import { latentRows, type LatentSize } from './latents.js';
@@ -45,10 +46,16 @@ export interface TrainingDrawInputs extends DrawInputs {
   readonly accumulation: number;
 }
 
+/** Draws by number, made when they are asked for; a list is one. */
+export interface Draws {
+  readonly length: number;
+  at(number: number): Draw | undefined;
+}
+
 export interface TrainingDraws {
-  readonly draws: readonly Draw[];
-  /** Numbers of draws per micro-batch per step. */
-  readonly batches: readonly (readonly (readonly number[])[])[];
+  readonly draws: Draws;
+  /** Numbers of draws. */
+  readonly batches: StepBatches;
 }
 
 /** With so many pictures, some can be kept from training to score on. */
@@ -76,35 +83,39 @@ export function numbersOf(
 /**
  * The draws of a training run. Each depends on seed, step and row alone; pictures take turns, each
  * once in an order of its own per round. Where there are pictures of the class, every draw of the
- * subject has one of the class in the same micro-batch.
+ * subject has one of the class in the same micro-batch, behind all of the subject.
  */
 export function trainingDraws(inputs: TrainingDrawInputs): TrainingDraws {
   const { pictures, trained, steps, batchRows, accumulation, seed } = inputs;
   const classes = numbersOf(pictures, { isClass: true });
   const subject = new Turns(trained, (round) => createRandom(seed, `pictures of round ${round}`));
   const prior = new Turns(classes, (round) => createRandom(seed, `class of round ${round}`));
-  const draws: Draw[] = [];
-  const batches = range(steps, (step) =>
-    range(accumulation, (part) => {
-      const rows = range(
-        batchRows,
-        (row) => step * accumulation * batchRows + part * batchRows + row,
-      );
-      const name = (turn: number): string =>
-        `step ${step} row ${turn - step * accumulation * batchRows}`;
-      const made = rows.map((turn) =>
-        drawOf(inputs, subject.picture(turn), createRandom(seed, `draw of ${name(turn)}`)),
-      );
-      if (classes.length > 0)
-        for (const turn of rows)
-          made.push(
-            drawOf(inputs, prior.picture(turn), createRandom(seed, `class draw of ${name(turn)}`)),
-          );
-      draws.push(...made);
-      return range(made.length, (index) => draws.length - made.length + index);
-    }),
-  );
-  return { draws, batches };
+  const width = classes.length > 0 ? 2 * batchRows : batchRows;
+  const draw = (number: number): Draw => {
+    const part = Math.floor(number / width);
+    const isClass = number % width >= batchRows;
+    const turn = part * batchRows + (number % batchRows);
+    const step = Math.floor(part / accumulation);
+    const name = `step ${step} row ${turn - step * accumulation * batchRows}`;
+    return isClass
+      ? drawOf(inputs, prior.picture(turn), createRandom(seed, `class draw of ${name}`))
+      : drawOf(inputs, subject.picture(turn), createRandom(seed, `draw of ${name}`));
+  };
+  const length = steps * accumulation * width;
+  const round = Math.ceil(Math.max(trained.length, classes.length) / (batchRows * accumulation));
+  return {
+    draws: { length, at: (number) => (number >= 0 && number < length ? draw(number) : undefined) },
+    batches: {
+      length: steps,
+      covering: Math.min(steps, round),
+      at: (step) => range(accumulation, (part) => rowsOf(step * accumulation + part)),
+      microBatchesBefore: (step) => step * accumulation,
+    },
+  };
+
+  function rowsOf(part: number): readonly number[] {
+    return range(width, (row) => part * width + row);
+  }
 }
 
 /**
@@ -144,6 +155,8 @@ function seedFrom(random: Random): number {
   return random.nextInt(2 ** 32);
 }
 
+const keptRounds = 64;
+
 /** Members of a list in rounds, each round in an order of its own. */
 class Turns {
   readonly #rounds = new Map<number, readonly number[]>();
@@ -155,9 +168,16 @@ class Turns {
 
   picture(turn: number): number {
     const round = Math.floor(turn / this.members.length);
-    const order = this.#rounds.get(round) ?? this.randomOf(round).shuffle([...this.members]);
+    return at(this.#order(round), turn % this.members.length);
+  }
+
+  #order(round: number): readonly number[] {
+    const known = this.#rounds.get(round);
+    if (known) return known;
+    const order = this.randomOf(round).shuffle([...this.members]);
+    if (this.#rounds.size >= keptRounds) this.#rounds.clear();
     this.#rounds.set(round, order);
-    return at(order, turn % this.members.length);
+    return order;
   }
 }
 

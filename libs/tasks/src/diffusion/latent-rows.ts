@@ -16,7 +16,7 @@ import {
 import type { Scoring, TaskRows } from '../task-rows.js';
 import { conditionValues, type Conditioning } from './conditions.js';
 import { evaluateDraws, type DrawEvaluation } from './diffusion-score.js';
-import { float32Array, membersAt, readStreams, type KeptStreams } from './kept-streams.js';
+import { float32Array, readStreams, type KeptStreams } from './kept-streams.js';
 import { latentRows } from './latents.js';
 import type { Sample, SampleSource } from './sample-row.js';
 
@@ -27,9 +27,15 @@ export interface LatentContent {
   readonly target: Float32Array | null;
 }
 
+/** Samples by number, made when they are asked for; a list is one. */
+export interface Samples {
+  readonly length: number;
+  at(number: number): Sample | undefined;
+}
+
 export interface LatentRowsOptions {
   readonly limits: DiffusionLimits;
-  readonly samples: readonly Sample[];
+  readonly samples: Samples;
   /** Whether the chain ends in its loss, and reads what that compares. */
   readonly hasTarget: boolean;
   /** Makes the latents of a sample, by its number. */
@@ -64,7 +70,11 @@ export class LatentRows implements TaskRows, SampleSource {
   }
 
   samples(rows: readonly number[]): readonly Sample[] {
-    return membersAt(this.options.samples, rows);
+    return rows.map((row) => {
+      const sample = this.options.samples.at(row);
+      if (sample && row >= 0) return sample;
+      throw new RangeError(`sample ${row} of ${this.count}`);
+    });
   }
 
   shape(rows: readonly number[]): BatchShape {

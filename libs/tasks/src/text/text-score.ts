@@ -31,7 +31,7 @@ export async function evaluateText(options: TextEvaluation): Promise<readonly Ev
   const { source, rows } = options.batches;
   if (!rows.some((batch) => source.shape(batch).lossWeight > 0))
     throw new FinetuneError('FINETUNE_NO_TARGETS', 'no row has a token to score');
-  return evaluate({ ...options, scorer: () => new TextScorer(options.batches) });
+  return evaluate({ ...options, scorer: () => new TextScorer(options) });
 }
 
 /** Sums in float64 on the host, in the order of the batches. */
@@ -42,17 +42,18 @@ class TextScorer implements Scorer<Evaluation> {
   #rows = 0;
   #exact = 0;
 
-  constructor(private readonly batches: PackedBatches) {}
+  constructor(private readonly options: Pick<TextEvaluation, 'batches' | 'nonFinite'>) {}
 
   async add(device: Device, results: ReadonlyMap<string, Tensor>, batch: number): Promise<void> {
     const nll = await device.download(get(results, 'losses'));
     const predicted = await device.download(get(results, 'predictions'));
-    this.#count(this.batches.source.packed(at(this.batches.rows, batch)), { nll, predicted });
+    const { source, rows } = this.options.batches;
+    this.#count(source.packed(at(rows, batch)), { nll, predicted });
   }
 
   finish(): Evaluation {
     const loss = this.#nll / this.#tokens;
-    if (!Number.isFinite(loss))
+    if (!Number.isFinite(loss) && this.options.nonFinite !== 'tell')
       throw new FinetuneError('FINETUNE_NON_FINITE', `evaluation: loss ${loss}`);
     return {
       loss,

@@ -10,6 +10,7 @@ import {
   BuildEmulatorResultSchema,
   CalibrateResultSchema,
   CorrectResultSchema,
+  Ending,
   MergeResultSchema,
   RefineResultSchema,
   StoredObjectSchema,
@@ -26,10 +27,12 @@ import {
   type TrainResult,
 } from '@emloc/contracts';
 import { bucketNames } from '@emloc/job-storage';
+import { endingOf } from '@emloc/pipeline/stages';
 import { RpcError } from '@emloc/rpc';
 
 import type { ArtifactRecord, JobRecord, StageName } from '../jobs/record.js';
 import { attemptsOf } from '../jobs/transitions.js';
+import { courseOf } from './course.js';
 import type { StageRequest } from './stage-services.js';
 
 /** Results of a job's stages; undefined where a stage has not finished or does not run. */
@@ -122,7 +125,8 @@ export function mergedArtifacts(
 
 /** The outcome as `emloc tune` reports it. */
 export function tuneReport(record: JobRecord): JsonValue {
-  const { calibrate, emulate, train, correct, refine, merge } = resultsOf(record);
+  const results = resultsOf(record);
+  const { calibrate, emulate, train, correct, refine, merge } = results;
   const stages = [calibrate, emulate, train, correct, refine, merge].flatMap((result) =>
     result?.report ? [result.report] : [],
   );
@@ -141,6 +145,7 @@ export function tuneReport(record: JobRecord): JsonValue {
       emulator: emulate?.emulator,
       train: train?.train,
       refinement: refine?.refinement,
+      ending: endingNumber(results),
     }),
   );
 }
@@ -150,7 +155,7 @@ function validationLosses({ train, correct, refine }: StageResults) {
   if (!correct)
     return create(ValidationLossesSchema, { base: train.lossBefore, uncorrected: train.lossAfter });
   const { none = Number.NaN, ...corrected } = correct.correction?.scores ?? {};
-  const losses = Object.values(corrected);
+  const losses = Object.values(corrected).filter((loss) => Number.isFinite(loss));
   return create(ValidationLossesSchema, {
     base: correct.baseLoss,
     emulator: train.lossBefore,
@@ -159,6 +164,26 @@ function validationLosses({ train, correct, refine }: StageResults) {
     corrected: losses.length > 0 ? Math.min(...losses) : undefined,
     refined: refine?.loss,
   });
+}
+
+const endings: Readonly<Record<ReturnType<typeof endingOf>, Ending>> = Object.freeze({
+  sound: Ending.SOUND,
+  worse: Ending.WORSE,
+  diverged: Ending.DIVERGED,
+});
+
+function endingNumber({ train, correct, refine }: StageResults): Ending {
+  const course = courseOf(train?.train?.course);
+  const ending = correct
+    ? endingOf(course, {
+        base: correct.baseLoss,
+        final: refine?.refinement?.kept ? refine.loss : chosenLoss(correct),
+      })
+    : endingOf(course, {
+        base: train?.lossBefore ?? Number.NaN,
+        final: train?.lossAfter ?? Number.NaN,
+      });
+  return endings[ending];
 }
 
 function chosenLoss({ correction }: CorrectResult): number {

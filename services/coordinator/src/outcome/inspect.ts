@@ -3,7 +3,13 @@ import { scanRows, type RowScan } from '@emloc/dataset';
 import { parseRatioRules, ratioOf } from '@emloc/emulator';
 import { adaptedLinears } from '@emloc/finetune';
 import { isDiffusionFolder, openDiffusionModel, openModel, type ModelLayout } from '@emloc/models';
-import { assertOptionsOf, optionsFor, withModality, type TuneOptions } from '@emloc/pipeline';
+import {
+  assertOptionsOf,
+  assertRank,
+  optionsFor,
+  withModality,
+  type TuneOptions,
+} from '@emloc/pipeline';
 
 import { maxInspectedBytes, type FoundRows, type Inspection } from './engine.js';
 import { scanPictures } from './scan-pictures.js';
@@ -23,7 +29,7 @@ export async function inspect(options: TuneOptions): Promise<Inspection> {
   await using model = await openTrained(options, kind);
   const { layout } = model;
   const resolved = withModality(options, layout);
-  adaptedLinears(layout, options.targets);
+  assertRank(resolved.rank, adaptedLinears(layout, options.targets).values());
   const rules = parseRatioRules(options.ratios);
   return {
     isEmulated: layout.linears.some((linear) => ratioOf(rules, linear) < 1),

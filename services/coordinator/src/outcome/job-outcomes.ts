@@ -13,6 +13,8 @@ import {
 import type { JobOutcomes } from '@emloc/pipeline';
 import { RpcError } from '@emloc/rpc';
 
+import { courseOf } from '../drive/course.js';
+
 /** Adapters of a job. */
 export interface JobAdapters {
   /** The result. */
@@ -59,7 +61,7 @@ function layersOf(result: BuildEmulatorResult | null): JobOutcomes['layers'] {
 
 function tunedOf(
   { lossBefore, lossAfter }: TrainResult,
-  { steps, tokens, finalLoss }: NonNullable<TrainResult['train']>,
+  { steps, tokens, finalLoss, course }: NonNullable<TrainResult['train']>,
   { seconds, uncorrected }: { seconds: number; uncorrected: LoraAdapter },
 ): JobOutcomes['tuned'] {
   return {
@@ -70,6 +72,7 @@ function tunedOf(
     finalLoss,
     before: { loss: lossBefore },
     after: { loss: lossAfter },
+    course: courseOf(course),
   };
 }
 
@@ -89,6 +92,9 @@ function refinementOf(
 ): JobOutcomes['refinement'] {
   const { refinement, loss } = result ?? {};
   return refinement && loss !== undefined
-    ? { adapter, loss, steps: refinement.steps, kept: refinement.kept }
+    ? {
+        ...{ adapter, loss, steps: refinement.steps, kept: refinement.kept },
+        course: courseOf(refinement.course),
+      }
     : null;
 }

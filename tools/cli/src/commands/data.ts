@@ -22,6 +22,7 @@ import {
 } from '@emloc/pipeline';
 import type { Command } from 'commander';
 
+import { checkOptions } from '../exit-code.js';
 import { addFlags, commonFlags, optionFlags, optionValues } from '../flags.js';
 import { withModelFolder } from '../model-folder.js';
 import {
@@ -60,10 +61,10 @@ export function addDataCommand(program: Command): void {
 
 async function showRows(context: CommandContext): ReturnType<Parameters<typeof runCommand>[1]> {
   const { values, signal } = context;
-  const given = resolvePreviewOptions({
-    ...(optionValues('data', values) as { model: string }),
-    data: fileOf(context),
-  });
+  const data = fileOf(context);
+  const given = checkOptions(() =>
+    resolvePreviewOptions({ ...(optionValues('data', values) as { model: string }), data }),
+  );
   const options = await withModelFolder(given, context);
   if ((await modelKind(options.model)) === 'pictures') return await showPictures(options, context);
   const printer = new RowPrinter(context, options.data);

@@ -8,6 +8,7 @@ import {
 } from '@emloc/pipeline';
 import type { Command } from 'commander';
 
+import { checkOptions } from '../exit-code.js';
 import { addFlags, commonFlags, deviceFlags, optionFlags, optionValues } from '../flags.js';
 import { withModelFolder } from '../model-folder.js';
 import { rowsSummary } from '../output/rows-summary.js';
@@ -29,21 +30,27 @@ export function addEvalCommand(program: Command): void {
     .action(
       runCommand(['model', 'data'], async (context) => {
         const given = optionValues('eval', context.values) as RequiredPaths;
-        const options = await withModelFolder(resolveEvaluateOptions(given), context);
+        const resolved = checkOptions(() => resolveEvaluateOptions(given));
+        const target = targetOf(context.values);
+        const options = await withModelFolder(resolved, context);
         const kind = await modelKind(options.model);
-        return kind === 'pictures' ? onPictures(options, context) : onText(options, context);
+        return kind === 'pictures'
+          ? onPictures(options, target, context)
+          : onText(options, target, context);
       }),
     );
 }
 
 type Options = ReturnType<typeof resolveEvaluateOptions>;
+type Target = ReturnType<typeof targetOf>;
 
 async function onText(
   options: Options,
-  { values, progress, signal }: CommandContext,
+  target: Target,
+  { progress, signal }: CommandContext,
 ): Promise<CommandResult> {
   const report = await evaluateModel(options, {
-    target: targetOf(values),
+    target,
     signal,
     openDataset: openDatasetThread,
     openImages: () => new ImagePool(),
@@ -56,10 +63,11 @@ async function onText(
 
 async function onPictures(
   options: Options,
-  { values, progress, signal }: CommandContext,
+  target: Target,
+  { progress, signal }: CommandContext,
 ): Promise<CommandResult> {
   const report = await evaluatePictures(options, {
-    target: targetOf(values),
+    target,
     signal,
     openImages: () => new ImagePool(),
     onPictures: (folder) => {

@@ -11,6 +11,7 @@ import {
 } from '@emloc/pipeline';
 import type { Command } from 'commander';
 
+import { checkOptions } from '../exit-code.js';
 import { addFlags, commonFlags, deviceFlags, optionFlags, optionValues } from '../flags.js';
 import { withModelFolder } from '../model-folder.js';
 import { visible } from '../output/visible.js';
@@ -32,22 +33,28 @@ export function addGenerateCommand(program: Command): void {
     .action(
       runCommand(['model', 'prompt'], async (context) => {
         const given = optionValues('generate', context.values) as RequiredTexts;
-        const options = await withModelFolder(resolveGenerateOptions(given), context);
+        const resolved = checkOptions(() => resolveGenerateOptions(given));
+        const target = targetOf(context.values);
+        const options = await withModelFolder(resolved, context);
         const kind = await modelKind(options.model);
-        return kind === 'pictures' ? picture(options, context) : text(options, context);
+        return kind === 'pictures'
+          ? picture(options, target, context)
+          : text(options, target, context);
       }),
     );
 }
 
 type Options = ReturnType<typeof resolveGenerateOptions>;
+type Target = ReturnType<typeof targetOf>;
 
 async function text(
   options: Options,
+  target: Target,
   { values, progress, signal }: CommandContext,
 ): Promise<CommandResult> {
   const isShown = values['json'] !== true;
   const report = await generateText(options, {
-    target: targetOf(values),
+    target,
     openImages: () => new ImagePool(),
     signal,
     onNotice: (message) => progress.observe({ type: 'notice', message }),
@@ -64,10 +71,11 @@ async function text(
 
 async function picture(
   options: Options,
-  { values, progress, signal }: CommandContext,
+  target: Target,
+  { progress, signal }: CommandContext,
 ): Promise<CommandResult> {
   const report = await generatePicture(options, {
-    target: targetOf(values),
+    target,
     signal,
     onNotice: (message) => progress.observe({ type: 'notice', message }),
     onProgress: (task, done, total) => progress.update(task, done, total),

@@ -1,8 +1,8 @@
 import { resolve } from 'node:path';
 import { at } from '@emloc/checked';
 import { formatBytes } from '@emloc/device';
+import { resolveTuneOptions } from '@emloc/pipeline';
 import {
-  assertFolderFree,
   type CreateJobOptions,
   type Dataset,
   type EmlocClient,
@@ -12,6 +12,8 @@ import {
 import type { Command } from 'commander';
 
 import { connectionFlags, withClient } from '../connection.js';
+import { assertDownloadable, downloadInto } from '../download-place.js';
+import { checkOptions, endingCode } from '../exit-code.js';
 import { addFlags, commonFlags, optionFlags, optionValues, type FlagValues } from '../flags.js';
 import {
   assertUploadable,
@@ -62,7 +64,8 @@ async function createJob(
     values['overwrite'] === true,
   ];
   const merge = mergeOf(values['merge']);
-  if (download !== undefined) await assertFolderFree(download, { overwrite });
+  if (download !== undefined)
+    await assertDownloadable({ out: download, part: 'adapter', overwrite });
   const created = await client.createJob(
     {
       options: await remoteOptions(client, context),
@@ -76,13 +79,16 @@ async function createJob(
     return { document: created, text: created.name };
   progress.observe({ type: 'notice', message: `${created.name} created` });
   const job = await client.waitForJob(created.name, { signal, ...createJobDisplay(progress) });
-  if (download === undefined) return { document: job, text: jobTable(job) };
+  const exitCode = endingCode(job.report?.ending ?? null);
+  if (download === undefined) return { document: job, text: jobTable(job), exitCode };
   const onProgress = (done: number, total: number): void =>
     progress.update('downloading', done, total);
-  await client.downloadJob(job.name, download, { signal, overwrite, onProgress });
+  const target = { out: download, part: 'adapter', overwrite } as const;
+  await downloadInto(client, job.name, { ...target, signal, onProgress });
   return {
     document: { ...job, folder: resolve(download) },
     text: `${jobTable(job)}\n\nadapter in ${resolve(download)}`,
+    exitCode,
   };
 }
 
@@ -128,7 +134,10 @@ export function addUploadCommand(jobs: Command): void {
     );
 }
 
-/** The job that the flags describe, with its local files uploaded. */
+/**
+ * The job that the flags describe, with its local files uploaded: not before its options have been
+ * looked at, which the deployment does again.
+ */
 async function remoteOptions(
   client: EmlocClient,
   context: CommandContext,
@@ -137,6 +146,7 @@ async function remoteOptions(
     'jobs',
     context.values,
   ) as PlainTuneOptions & { data: string; validation?: string; classData?: string };
+  checkOptions(() => resolveTuneOptions({ ...same, classData, validation, data, out: '' }));
   const sourceOf = async (flag: string, text: string): Promise<JobSource> => {
     const deployed = deployedSource(text);
     if (deployed !== null) return deployed;

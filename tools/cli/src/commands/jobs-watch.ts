@@ -3,6 +3,8 @@ import type { JobEvent } from '@emloc/sdk';
 import { InvalidArgumentError, type Command } from 'commander';
 
 import { connectionFlags, withClient } from '../connection.js';
+import { downloadInto } from '../download-place.js';
+import { endingCode } from '../exit-code.js';
 import { addFlags, commonFlags } from '../flags.js';
 import { jobNameOf } from '../job-name.js';
 import { createJobDisplay } from '../output/job-display.js';
@@ -12,7 +14,9 @@ import { runCommand } from '../run-command.js';
 export function addWatchJobCommand(jobs: Command): void {
   const command = jobs
     .command('watch')
-    .description('show a job until it ends; the exit code is 0 only when it has succeeded')
+    .description(
+      'show a job until it ends; the exit code is 0 only when it has succeeded, 3 where its training diverged or its adapter is worse than the base model',
+    )
     .argument('<job>', 'jobs/ID or ID')
     .option('--after <sequence>', 'only what follows this event', whole);
   addFlags(command, connectionFlags, commonFlags)
@@ -35,7 +39,8 @@ export function addWatchJobCommand(jobs: Command): void {
             onEvent,
             onInterruption: display.onInterruption,
           });
-          return { document: { job }, text: jobTable(job) };
+          const exitCode = endingCode(job.report?.ending ?? null);
+          return { document: { job }, text: jobTable(job), exitCode };
         }),
       ),
     );
@@ -69,8 +74,9 @@ export function addDownloadCommand(jobs: Command): void {
           };
           const artifact = values['artifact'] as string | undefined;
           if (artifact === undefined)
-            await client.downloadJob(job, out, {
+            await downloadInto(client, job, {
               ...options,
+              out,
               part: values['merged'] === true ? 'merged' : 'adapter',
             });
           else await client.downloadArtifact(artifactNameOf(job, artifact), out, options);

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { mergeCheckpoint, readAdapter, settleOutput } from '@emloc/checkpoint';
+import { assertMergePlace, mergeCheckpoint, readAdapter, settleOutput } from '@emloc/checkpoint';
 import { formatBytes } from '@emloc/device';
 import type { OptionsOf } from '@emloc/pipeline';
 import type { Command } from 'commander';
@@ -27,13 +27,15 @@ export function addMergeCommand(program: Command): void {
           'merge',
           values,
         ) as RequiredPaths;
+        const overwrite = values['overwrite'] === true;
+        await assertMergePlace(out, { overwrite });
         await settleOutput(adapter);
         const folder = await modelFolder(model, { progress, signal });
         const report = await mergeCheckpoint({
           model: folder,
           out,
           allowUnusedLayers,
-          overwrite: values['overwrite'] === true,
+          overwrite,
           dtype: dtype ?? undefined,
           signal,
           adapter: await readAdapter(adapter, { base: folder }),

@@ -2,6 +2,7 @@ import { openDatasetThread } from '@emloc/dataset';
 import { planTune, resolveTuneOptions } from '@emloc/pipeline';
 import type { Command } from 'commander';
 
+import { checkOptions } from '../exit-code.js';
 import {
   addFlags,
   commonFlags,
@@ -9,6 +10,7 @@ import {
   optionFlags,
   optionValues,
   progressFlags,
+  startMode,
 } from '../flags.js';
 import { withModelFolder } from '../model-folder.js';
 import { planTable } from '../output/tables.js';
@@ -27,20 +29,17 @@ export function addPlanCommand(program: Command): void {
     )
     .action(
       runCommand(['model', 'data'], async ({ values, progress, signal }) => {
-        const given = resolveTuneOptions({
-          out: '',
-          ...optionValues('plan', values),
-        } as RequiredPaths);
-        const options = await withModelFolder(given, { progress, signal });
-        const { fits, budgetBytes, neededBytes, stages } = await planTune(
-          options,
-          targetOf(values),
-          {
-            openDataset: openDatasetThread,
-            signal,
-            onNotice: (message) => progress.observe({ type: 'notice', message }),
-          },
+        const given = checkOptions(() =>
+          resolveTuneOptions({ out: '', ...optionValues('plan', values) } as RequiredPaths),
         );
+        startMode(values);
+        const target = targetOf(values);
+        const options = await withModelFolder(given, { progress, signal });
+        const { fits, budgetBytes, neededBytes, stages } = await planTune(options, target, {
+          openDataset: openDatasetThread,
+          signal,
+          onNotice: (message) => progress.observe({ type: 'notice', message }),
+        });
         const plan = {
           fits,
           budgetBytes,

@@ -13,12 +13,14 @@ import {
 import { InvalidArgumentError, Option, type Command } from 'commander';
 
 import { applyConfigFile } from '../config-file.js';
+import { exitCodeOf, exitCodes, signalExitCode } from '../exit-code.js';
 import { addFlags, commonFlags, type FlagValues } from '../flags.js';
+import { describeError } from '../output/describe-error.js';
 import { serveDocument, serveText } from '../output/serve-report.js';
 import { openServiceLogs, type ServiceLogs } from '../output/service-logs.js';
-import { describeError } from '../run-command.js';
+import { visible } from '../output/visible.js';
+import { watchOutput } from '../output/watch-output.js';
 import { serviceFlags } from '../service-flags.js';
-import { UsageError } from '../usage-error.js';
 
 export function addServeCommand(program: Command): void {
   const command = program
@@ -63,7 +65,7 @@ export function addServeCommand(program: Command): void {
       'use a running NATS; its credentials are in EMLOC_NATS_USER and EMLOC_NATS_PASSWORD, EMLOC_NATS_TOKEN or EMLOC_NATS_CREDS',
     )
     .option('--device <name>', 'auto, cpu, cuda or cuda:N (default: auto)')
-    .option('--threads <n>', 'CPU threads of each stage (default: all cores)', whole)
+    .option('--threads <n>', 'CPU threads of each stage (default: all cores)', threads)
     .option(
       '--tokens-file <file>',
       'tenants and their tokens; without it, everyone on this machine may submit jobs',
@@ -87,8 +89,8 @@ export function addServeCommand(program: Command): void {
         applyConfigFile(serve);
         process.exitCode = await runServe(serve.opts());
       } catch (error) {
-        process.stderr.write(`${describeError(error)}\n`);
-        process.exitCode = error instanceof UsageError ? 2 : 1;
+        process.stderr.write(`${visible(describeError(error))}\n`);
+        process.exitCode = exitCodeOf(error);
       }
     });
 }
@@ -96,6 +98,13 @@ export function addServeCommand(program: Command): void {
 function whole(text: string): number {
   if (!/^\d+$/.test(text)) throw new InvalidArgumentError('A whole number is expected.');
   return Number(text);
+}
+
+/** As many as a stage takes. */
+function threads(text: string): number {
+  const count = whole(text);
+  if (count > 1024) throw new InvalidArgumentError('At most 1024 are expected.');
+  return count;
 }
 
 function list(text: string, previous: readonly string[] | undefined): readonly string[] {
@@ -116,16 +125,20 @@ function replica(
 
 /**
  * Serves until a signal ends it.
- * @returns 0 after an orderly end, 1 when a process had to be killed, 130 when it was not waited
- * for or had not started
+ * @returns 0 after an orderly end, 1 when a process had to be killed; the signal's own code where it
+ * came before the start, and that of SIGINT where the second one did not wait for the end
+ * @throws OutputError where nobody can be told the address
  */
 async function runServe(values: FlagValues): Promise<number> {
   const [stop, kill] = [new AbortController(), new AbortController()];
   const logs = openServiceLogs(values['logDir'] as string | undefined, process.stderr);
-  const onSignal = (signal: NodeJS.Signals): void =>
-    (stop.signal.aborted && signal === 'SIGINT' ? kill : stop).abort(
-      new Error(`stopped by ${signal}`),
-    );
+  const stdout = watchOutput(process.stdout, (error) => stop.abort(error));
+  let stoppedBy: NodeJS.Signals | null = null;
+  const onSignal = (signal: NodeJS.Signals): void => {
+    stoppedBy ??= signal;
+    const isSecond = stop.signal.aborted && signal === 'SIGINT';
+    (isSecond ? kill : stop).abort(new Error(`stopped by ${signal}`));
+  };
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal).on('SIGHUP', onSignal);
   try {
     const deployment = await start(values, logs, { stop: stop.signal, kill: kill.signal });
@@ -137,10 +150,12 @@ async function runServe(values: FlagValues): Promise<number> {
     );
     await aborted(stop.signal);
     const isOrderly = await deployment.stop();
-    return kill.signal.aborted ? 130 : isOrderly ? 0 : 1;
+    if (kill.signal.aborted) return signalExitCode('SIGINT');
+    await stdout.finish();
+    return isOrderly ? exitCodes.done : exitCodes.failed;
   } catch (error) {
-    if (error !== stop.signal.reason) throw error;
-    return 130;
+    if (error !== stop.signal.reason || stoppedBy === null) throw error;
+    return signalExitCode(stoppedBy);
   } finally {
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal).off('SIGHUP', onSignal);
     logs.close();

@@ -1,9 +1,10 @@
 import { openDatasetThread } from '@emloc/dataset';
 import { ImagePool } from '@emloc/images';
-import { findDoneJob, resolveTuneOptions, tune } from '@emloc/pipeline';
+import { assertOutputFree, findDoneJob, resolveTuneOptions, tune } from '@emloc/pipeline';
 import type { Command } from 'commander';
 
 import { deviceTarget } from '../device-target.js';
+import { checkOptions, endingCode, runTraining } from '../exit-code.js';
 import {
   addFlags,
   commonFlags,
@@ -35,8 +36,12 @@ export function addTuneCommand(program: Command): void {
     )
     .action(
       runCommand(['model', 'data', 'out'], async ({ values, progress, signal }) => {
-        const given = resolveTuneOptions(optionValues('tune', values) as RequiredPaths);
+        const given = checkOptions(() =>
+          resolveTuneOptions(optionValues('tune', values) as RequiredPaths),
+        );
         const [mode, overwrite] = [startMode(values), values['overwrite'] === true];
+        const target = targetOf(values);
+        await assertOutputFree(given.out, { mode, overwrite });
         const options = await withModelFolder(given, { progress, signal });
         const done =
           mode === 'resume' && !overwrite
@@ -46,19 +51,21 @@ export function addTuneCommand(program: Command): void {
           const text = `job ${done.job} is done: its adapter is in ${done.adapter}`;
           return { document: done, text };
         }
-        const target = targetOf(values);
-        const report = await tune(options, {
-          target,
-          signal,
-          openDataset: openDatasetThread,
-          openImages: () => new ImagePool(),
-          observer: progress.observe,
-          overwrite,
-          mode,
-          checkpointSteps: values['checkpointSteps'] as number | undefined,
-          provenance: { program: `emloc ${programVersion}`, device: target.description },
-        });
-        return { document: report, text: tuneTable(report) };
+        const report = await runTraining(() =>
+          tune(options, {
+            target,
+            signal,
+            openDataset: openDatasetThread,
+            openImages: () => new ImagePool(),
+            observer: progress.observe,
+            overwrite,
+            mode,
+            checkpointSteps: values['checkpointSteps'] as number | undefined,
+            provenance: { program: `emloc ${programVersion}`, device: target.description },
+          }),
+        );
+        const exitCode = endingCode(report.ending);
+        return { document: report, text: tuneTable(report), exitCode };
       }),
     );
 }

@@ -38,7 +38,9 @@ export function openServiceLogs(
   const fileOf = (process: string): WriteStream => {
     const file =
       files.get(process) ??
-      createWriteStream(join(folder, `${process}.log`), { flags: 'a', mode: 0o600 });
+      openFile(join(folder, `${process}.log`), (reason) =>
+        note(process, `its log is not written any more: ${reason}`),
+      );
     files.set(process, file);
     return file;
   };
@@ -49,4 +51,10 @@ export function openServiceLogs(
       for (const file of files.values()) file.end();
     },
   };
+}
+
+/** A log that cannot be written stops no service. */
+function openFile(path: string, onFailure: (reason: string) => void): WriteStream {
+  const file = createWriteStream(path, { flags: 'a', mode: 0o600 });
+  return file.once('error', (error) => onFailure(error.message)).on('error', () => undefined);
 }

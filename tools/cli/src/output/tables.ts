@@ -49,9 +49,11 @@ type NamedStage = Omit<StageReport, 'name'> & { readonly name: string | null };
 /** What a table of a job's outcome needs; `adapter` says where it is. */
 export type TuneOutcome = Omit<
   TuneReport,
-  'job' | 'stages' | 'date' | 'sourceRows' | 'droppedRows' | 'truncatedRows'
+  'job' | 'stages' | 'date' | 'sourceRows' | 'droppedRows' | 'truncatedRows' | 'ending'
 > & {
   readonly stages: readonly NamedStage[];
+  /** null: whoever ran the job does not say. */
+  readonly ending: TuneReport['ending'] | null;
 };
 
 /** The result of a job for people. */
@@ -74,6 +76,7 @@ export function tuneTable(report: TuneOutcome): string {
           `${report.train.steps} steps, ${report.train.tokens} tokens, ${Math.round(report.train.tokensPerSecond)} tokens/s`,
         ],
         ...emulatorRows(report),
+        ...endingRows(report),
         ['adapter', report.adapter],
       ],
       0,
@@ -91,6 +94,18 @@ function emulatorRows({ emulator }: TuneOutcome): [string, string][] {
         `largest output error ${(100 * emulator.worstLayer.relativeError).toFixed(1)} % in ${emulator.worstLayer.name}`,
     ],
   ];
+}
+
+/** What a script finds as exit code 3. */
+function endingRows({ ending, courses }: TuneOutcome): [string, string][] {
+  switch (ending) {
+    case 'worse':
+      return [['ending', 'worse than the base model on the validation rows']];
+    case 'diverged':
+      return [['ending', `training diverged: ${courses.train.divergence ?? ''}`]];
+    default:
+      return [];
+  }
 }
 
 function validationTable({ validation, correction }: TuneOutcome): string {

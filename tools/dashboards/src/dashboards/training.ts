@@ -24,7 +24,7 @@ const lastStep: Row = {
     timeSeries({
       title: 'Loss',
       description:
-        'Mean loss of the last step, per trained-on token, in nats. A job begins anew: it jumps up there. A loss that is not finite ends the job with FINETUNE_NON_FINITE.',
+        'Mean loss of the last step, per trained-on token, in nats. A job begins anew: it jumps up there. A loss that is not finite ends training.',
       unit: NoUnit,
       width: 12,
       decimals: 3,

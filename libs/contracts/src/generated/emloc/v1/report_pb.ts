@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file emloc/v1/report.proto.
  */
 export const file_emloc_v1_report: GenFile = /*@__PURE__*/
-  fileDesc("ChVlbWxvYy92MS9yZXBvcnQucHJvdG8SCGVtbG9jLnYxImkKC1N0YWdlUmVwb3J0Eh4KBXN0YWdlGAEgASgOMg8uZW1sb2MudjEuU3RhZ2USDwoHc2Vjb25kcxgCIAEoARIZChFwZWFrX2RldmljZV9ieXRlcxgDIAEoAxIOCgZkZXZpY2UYBCABKAkixgIKClR1bmVSZXBvcnQSFAoMYnVkZ2V0X2J5dGVzGAEgASgDEhkKEXBlYWtfZGV2aWNlX2J5dGVzGAIgASgDEiUKBnN0YWdlcxgDIAMoCzIVLmVtbG9jLnYxLlN0YWdlUmVwb3J0Ei4KCnZhbGlkYXRpb24YBCABKAsyGi5lbWxvYy52MS5WYWxpZGF0aW9uTG9zc2VzEi4KCmNvcnJlY3Rpb24YBSABKAsyGi5lbWxvYy52MS5Db3JyZWN0aW9uUmVwb3J0EioKCGVtdWxhdG9yGAYgASgLMhguZW1sb2MudjEuRW11bGF0b3JSZXBvcnQSJAoFdHJhaW4YByABKAsyFS5lbWxvYy52MS5UcmFpblJlcG9ydBIuCgpyZWZpbmVtZW50GAggASgLMhouZW1sb2MudjEuUmVmaW5lbWVudFJlcG9ydCLRAQoQVmFsaWRhdGlvbkxvc3NlcxIMCgRiYXNlGAEgASgBEhUKCGVtdWxhdG9yGAIgASgBSACIAQESGwoOZW11bGF0b3JfdHVuZWQYAyABKAFIAYgBARITCgt1bmNvcnJlY3RlZBgEIAEoARIWCgljb3JyZWN0ZWQYBSABKAFIAogBARIUCgdyZWZpbmVkGAYgASgBSAOIAQFCCwoJX2VtdWxhdG9yQhEKD19lbXVsYXRvcl90dW5lZEIMCgpfY29ycmVjdGVkQgoKCF9yZWZpbmVkIokBChBDb3JyZWN0aW9uUmVwb3J0Eg4KBmNob3NlbhgBIAEoCRI2CgZzY29yZXMYAiADKAsyJi5lbWxvYy52MS5Db3JyZWN0aW9uUmVwb3J0LlNjb3Jlc0VudHJ5Gi0KC1Njb3Jlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAToCOAEilQEKDkVtdWxhdG9yUmVwb3J0EhIKCnBhcmFtZXRlcnMYASABKAMSGwoTb3JpZ2luYWxfcGFyYW1ldGVycxgCIAEoAxIpCgt3b3JzdF9sYXllchgDIAEoCzIULmVtbG9jLnYxLkxheWVyRXJyb3ISJwoGbGF5ZXJzGAQgAygLMhcuZW1sb2MudjEuRW11bGF0ZWRMYXllciIyCgpMYXllckVycm9yEgwKBG5hbWUYASABKAkSFgoOcmVsYXRpdmVfZXJyb3IYAiABKAEiaQoNRW11bGF0ZWRMYXllchIMCgRuYW1lGAEgASgJEgwKBHJhbmsYAiABKAUSFgoOcmVsYXRpdmVfZXJyb3IYAyABKAESFQoNdXNlZF9mYWxsYmFjaxgEIAEoCBINCgVyYXRpbxgFIAEoASJbCgtUcmFpblJlcG9ydBINCgVzdGVwcxgBIAEoBRIOCgZ0b2tlbnMYAiABKAMSGQoRdG9rZW5zX3Blcl9zZWNvbmQYAyABKAESEgoKZmluYWxfbG9zcxgEIAEoASIvChBSZWZpbmVtZW50UmVwb3J0Eg0KBXN0ZXBzGAEgASgFEgwKBGtlcHQYAiABKAgqngEKBVN0YWdlEhUKEVNUQUdFX1VOU1BFQ0lGSUVEEAASEwoPU1RBR0VfQ0FMSUJSQVRFEAESEQoNU1RBR0VfRU1VTEFURRACEg8KC1NUQUdFX1RSQUlOEAMSEQoNU1RBR0VfQ09SUkVDVBAEEhAKDFNUQUdFX1JFRklORRAFEg8KC1NUQUdFX01FUkdFEAYSDwoLU1RBR0VfRlJPTlQQB2IGcHJvdG8z");
+  fileDesc("ChVlbWxvYy92MS9yZXBvcnQucHJvdG8SCGVtbG9jLnYxImkKC1N0YWdlUmVwb3J0Eh4KBXN0YWdlGAEgASgOMg8uZW1sb2MudjEuU3RhZ2USDwoHc2Vjb25kcxgCIAEoARIZChFwZWFrX2RldmljZV9ieXRlcxgDIAEoAxIOCgZkZXZpY2UYBCABKAki6AIKClR1bmVSZXBvcnQSFAoMYnVkZ2V0X2J5dGVzGAEgASgDEhkKEXBlYWtfZGV2aWNlX2J5dGVzGAIgASgDEiUKBnN0YWdlcxgDIAMoCzIVLmVtbG9jLnYxLlN0YWdlUmVwb3J0Ei4KCnZhbGlkYXRpb24YBCABKAsyGi5lbWxvYy52MS5WYWxpZGF0aW9uTG9zc2VzEi4KCmNvcnJlY3Rpb24YBSABKAsyGi5lbWxvYy52MS5Db3JyZWN0aW9uUmVwb3J0EioKCGVtdWxhdG9yGAYgASgLMhguZW1sb2MudjEuRW11bGF0b3JSZXBvcnQSJAoFdHJhaW4YByABKAsyFS5lbWxvYy52MS5UcmFpblJlcG9ydBIuCgpyZWZpbmVtZW50GAggASgLMhouZW1sb2MudjEuUmVmaW5lbWVudFJlcG9ydBIgCgZlbmRpbmcYCSABKA4yEC5lbWxvYy52MS5FbmRpbmci0QEKEFZhbGlkYXRpb25Mb3NzZXMSDAoEYmFzZRgBIAEoARIVCghlbXVsYXRvchgCIAEoAUgAiAEBEhsKDmVtdWxhdG9yX3R1bmVkGAMgASgBSAGIAQESEwoLdW5jb3JyZWN0ZWQYBCABKAESFgoJY29ycmVjdGVkGAUgASgBSAKIAQESFAoHcmVmaW5lZBgGIAEoAUgDiAEBQgsKCV9lbXVsYXRvckIRCg9fZW11bGF0b3JfdHVuZWRCDAoKX2NvcnJlY3RlZEIKCghfcmVmaW5lZCKJAQoQQ29ycmVjdGlvblJlcG9ydBIOCgZjaG9zZW4YASABKAkSNgoGc2NvcmVzGAIgAygLMiYuZW1sb2MudjEuQ29ycmVjdGlvblJlcG9ydC5TY29yZXNFbnRyeRotCgtTY29yZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAE6AjgBIpUBCg5FbXVsYXRvclJlcG9ydBISCgpwYXJhbWV0ZXJzGAEgASgDEhsKE29yaWdpbmFsX3BhcmFtZXRlcnMYAiABKAMSKQoLd29yc3RfbGF5ZXIYAyABKAsyFC5lbWxvYy52MS5MYXllckVycm9yEicKBmxheWVycxgEIAMoCzIXLmVtbG9jLnYxLkVtdWxhdGVkTGF5ZXIiMgoKTGF5ZXJFcnJvchIMCgRuYW1lGAEgASgJEhYKDnJlbGF0aXZlX2Vycm9yGAIgASgBImkKDUVtdWxhdGVkTGF5ZXISDAoEbmFtZRgBIAEoCRIMCgRyYW5rGAIgASgFEhYKDnJlbGF0aXZlX2Vycm9yGAMgASgBEhUKDXVzZWRfZmFsbGJhY2sYBCABKAgSDQoFcmF0aW8YBSABKAEihQEKC1RyYWluUmVwb3J0Eg0KBXN0ZXBzGAEgASgFEg4KBnRva2VucxgCIAEoAxIZChF0b2tlbnNfcGVyX3NlY29uZBgDIAEoARISCgpmaW5hbF9sb3NzGAQgASgBEigKBmNvdXJzZRgFIAEoCzIYLmVtbG9jLnYxLlRyYWluaW5nQ291cnNlImMKDlRyYWluaW5nQ291cnNlEigKBWN1cnZlGAEgAygLMhkuZW1sb2MudjEuVmFsaWRhdGlvblBvaW50EhMKC2Nob3Nlbl9zdGVwGAIgASgFEhIKCmRpdmVyZ2VuY2UYAyABKAkiLQoPVmFsaWRhdGlvblBvaW50EgwKBHN0ZXAYASABKAUSDAoEbG9zcxgCIAEoASJZChBSZWZpbmVtZW50UmVwb3J0Eg0KBXN0ZXBzGAEgASgFEgwKBGtlcHQYAiABKAgSKAoGY291cnNlGAMgASgLMhguZW1sb2MudjEuVHJhaW5pbmdDb3Vyc2UqngEKBVN0YWdlEhUKEVNUQUdFX1VOU1BFQ0lGSUVEEAASEwoPU1RBR0VfQ0FMSUJSQVRFEAESEQoNU1RBR0VfRU1VTEFURRACEg8KC1NUQUdFX1RSQUlOEAMSEQoNU1RBR0VfQ09SUkVDVBAEEhAKDFNUQUdFX1JFRklORRAFEg8KC1NUQUdFX01FUkdFEAYSDwoLU1RBR0VfRlJPTlQQBypZCgZFbmRpbmcSFgoSRU5ESU5HX1VOU1BFQ0lGSUVEEAASEAoMRU5ESU5HX1NPVU5EEAESEAoMRU5ESU5HX1dPUlNFEAISEwoPRU5ESU5HX0RJVkVSR0VEEANiBnByb3RvMw");
 
 /**
  * What a stage took, or will take.
@@ -99,6 +99,11 @@ export type TuneReport = Message<"emloc.v1.TuneReport"> & {
    * @generated from field: emloc.v1.RefinementReport refinement = 8;
    */
   refinement?: RefinementReport | undefined;
+
+  /**
+   * @generated from field: emloc.v1.Ending ending = 9;
+   */
+  ending: Ending;
 };
 
 /**
@@ -308,6 +313,11 @@ export type TrainReport = Message<"emloc.v1.TrainReport"> & {
    * @generated from field: double final_loss = 4;
    */
   finalLoss: number;
+
+  /**
+   * @generated from field: emloc.v1.TrainingCourse course = 5;
+   */
+  course?: TrainingCourse | undefined;
 };
 
 /**
@@ -316,6 +326,65 @@ export type TrainReport = Message<"emloc.v1.TrainReport"> & {
  */
 export const TrainReportSchema: GenMessage<TrainReport> = /*@__PURE__*/
   messageDesc(file_emloc_v1_report, 7);
+
+/**
+ * How a training run went.
+ *
+ * @generated from message emloc.v1.TrainingCourse
+ */
+export type TrainingCourse = Message<"emloc.v1.TrainingCourse"> & {
+  /**
+   * From the start to the end; empty where validation during training was not asked for.
+   *
+   * @generated from field: repeated emloc.v1.ValidationPoint curve = 1;
+   */
+  curve: ValidationPoint[];
+
+  /**
+   * Optimizer steps that the adapter which was kept has behind it.
+   *
+   * @generated from field: int32 chosen_step = 2;
+   */
+  chosenStep: number;
+
+  /**
+   * What was not finite, and where, so that the run ended there; empty: nothing.
+   *
+   * @generated from field: string divergence = 3;
+   */
+  divergence: string;
+};
+
+/**
+ * Describes the message emloc.v1.TrainingCourse.
+ * Use `create(TrainingCourseSchema)` to create a new message.
+ */
+export const TrainingCourseSchema: GenMessage<TrainingCourse> = /*@__PURE__*/
+  messageDesc(file_emloc_v1_report, 8);
+
+/**
+ * A validation loss after so many optimizer steps, 0 before the first.
+ *
+ * @generated from message emloc.v1.ValidationPoint
+ */
+export type ValidationPoint = Message<"emloc.v1.ValidationPoint"> & {
+  /**
+   * @generated from field: int32 step = 1;
+   */
+  step: number;
+
+  /**
+   * @generated from field: double loss = 2;
+   */
+  loss: number;
+};
+
+/**
+ * Describes the message emloc.v1.ValidationPoint.
+ * Use `create(ValidationPointSchema)` to create a new message.
+ */
+export const ValidationPointSchema: GenMessage<ValidationPoint> = /*@__PURE__*/
+  messageDesc(file_emloc_v1_report, 9);
 
 /**
  * The refinement on the original model.
@@ -334,6 +403,11 @@ export type RefinementReport = Message<"emloc.v1.RefinementReport"> & {
    * @generated from field: bool kept = 2;
    */
   kept: boolean;
+
+  /**
+   * @generated from field: emloc.v1.TrainingCourse course = 3;
+   */
+  course?: TrainingCourse | undefined;
 };
 
 /**
@@ -341,7 +415,7 @@ export type RefinementReport = Message<"emloc.v1.RefinementReport"> & {
  * Use `create(RefinementReportSchema)` to create a new message.
  */
 export const RefinementReportSchema: GenMessage<RefinementReport> = /*@__PURE__*/
-  messageDesc(file_emloc_v1_report, 8);
+  messageDesc(file_emloc_v1_report, 10);
 
 /**
  * The stages of a job, in their order.
@@ -399,4 +473,42 @@ export enum Stage {
  */
 export const StageSchema: GenEnum<Stage> = /*@__PURE__*/
   enumDesc(file_emloc_v1_report, 0);
+
+/**
+ * What a job came to.
+ *
+ * @generated from enum emloc.v1.Ending
+ */
+export enum Ending {
+  /**
+   * @generated from enum value: ENDING_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * @generated from enum value: ENDING_SOUND = 1;
+   */
+  SOUND = 1,
+
+  /**
+   * Worse than the base model on the validation rows; with validation during training also where training ended worse than it
+   * began, or never was better.
+   *
+   * @generated from enum value: ENDING_WORSE = 2;
+   */
+  WORSE = 2,
+
+  /**
+   * Numbers ceased to be finite while the model was trained.
+   *
+   * @generated from enum value: ENDING_DIVERGED = 3;
+   */
+  DIVERGED = 3,
+}
+
+/**
+ * Describes the enum emloc.v1.Ending.
+ */
+export const EndingSchema: GenEnum<Ending> = /*@__PURE__*/
+  enumDesc(file_emloc_v1_report, 1);
 

@@ -1,0 +1,32 @@
+import type { LoraAdapter } from '@emloc/checkpoint';
+
+export function isFiniteAdapter({ layers }: LoraAdapter): boolean {
+  return [...layers.values()].every(({ a, b }) => isFiniteArray(a) && isFiniteArray(b));
+}
+
+function isFiniteArray(values: Float32Array): boolean {
+  // Zero times what is not finite is NaN.
+  for (const value of values) if (value * 0 !== 0) return false;
+  return true;
+}
+
+/**
+ * Beyond it squares of values, or sums of a few, are no float32 numbers: such an adapter has
+ * diverged.
+ */
+const largestSound = 1e15;
+
+export function isSoundAdapter({ layers }: LoraAdapter): boolean {
+  const isSound = (value: number): boolean => Math.abs(value) <= largestSound;
+  return [...layers.values()].every(({ a, b }) => a.every(isSound) && b.every(isSound));
+}
+
+/** What is said of an adapter that changes nothing in some of its layers; null: nothing. */
+export function zeroLayersNotice({ layers }: LoraAdapter): string | null {
+  const zero = [...layers].filter(([, { b }]) => b.every((value) => value === 0));
+  const [first] = zero;
+  if (!first) return null;
+  return zero.length === layers.size
+    ? `B is zero in all ${layers.size} layers: the adapter changes nothing`
+    : `B is zero in ${zero.length} of ${layers.size} layers, which the adapter does not change; the first is ${first[0]}`;
+}

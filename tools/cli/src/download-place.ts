@@ -1,0 +1,84 @@
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  assertReplaceable,
+  CheckpointError,
+  hiddenPath,
+  holdPlace,
+  writeOutput,
+  type OutputPlace,
+} from '@emloc/checkpoint';
+import { EmlocError, type EmlocClient, type OnTransfer } from '@emloc/sdk';
+
+/** What of a job is downloaded, and what tells that a folder holds one. */
+const kinds = Object.freeze({
+  adapter: {
+    name: 'adapter',
+    marks: ['adapter_config.json', 'pytorch_lora_weights.safetensors'],
+  },
+  merged: { name: 'merged checkpoint', marks: ['config.json', 'vae/config.json'] },
+});
+
+export interface DownloadTarget {
+  readonly out: string;
+  readonly part: keyof typeof kinds;
+  readonly overwrite: boolean;
+}
+
+/**
+ * Looks whether the result of a job can be written, before the job is created.
+ * @throws EmlocError SDK_OUTPUT_EXISTS; CheckpointError CHECKPOINT_OUTPUT_UNWRITABLE,
+ * CHECKPOINT_OUTPUT_BUSY
+ */
+export async function assertDownloadable(target: DownloadTarget): Promise<void> {
+  await inSdkWords(async () => {
+    await using place = await holdPlace(target.out);
+    await assertFree(place, target);
+  });
+}
+
+/**
+ * Writes the result of a job as `tune` and `merge` write theirs: through links, into mount points,
+ * beside what else is in the folder. What has arrived when it is stopped stays hidden there for the
+ * next call.
+ * @throws as `assertDownloadable`, and what the client throws
+ */
+export async function downloadInto(
+  client: EmlocClient,
+  job: string,
+  {
+    signal,
+    onProgress,
+    ...target
+  }: DownloadTarget & { readonly signal: AbortSignal; readonly onProgress: OnTransfer },
+): Promise<void> {
+  await inSdkWords(async () => {
+    await using place = await holdPlace(target.out);
+    await assertFree(place, target);
+    const arrived = hiddenPath(place, 'download');
+    const { part, overwrite } = target;
+    await client.downloadJob(job, arrived, { part, overwrite: true, signal, onProgress });
+    await writeOutput(place, (folder) => moveEntries(arrived, folder), { overwrite, signal });
+    await rm(arrived, { recursive: true, force: true });
+  });
+}
+
+function assertFree(place: OutputPlace, { part, overwrite }: DownloadTarget): Promise<void> {
+  return assertReplaceable(place, { overwrite, kind: kinds[part], written: kinds[part].marks });
+}
+
+async function moveEntries(from: string, to: string): Promise<void> {
+  await mkdir(to, { recursive: true });
+  for (const name of await readdir(from)) await rename(join(from, name), join(to, name));
+}
+
+/** What is in the way has the code of downloads. */
+async function inSdkWords(work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    throw error instanceof CheckpointError && error.code === 'CHECKPOINT_OUTPUT_EXISTS'
+      ? new EmlocError('SDK_OUTPUT_EXISTS', error.message, { cause: error })
+      : error;
+  }
+}
