@@ -23,7 +23,7 @@ export interface BatchScheduleOptions {
 type StepRows = readonly (readonly number[])[];
 
 /** Row indices per micro-batch per optimizer step, of which an epoch or two are there at a time. */
-export interface BatchSchedule {
+interface BatchSchedule {
   /** Optimizer steps. */
   readonly length: number;
   /** Steps that visit every row that any step does: those of the first epoch. */

@@ -9,7 +9,7 @@ export { defaultProdigy } from './optimizer/prodigy.js';
 export { type LearningRateSchedule, scheduleKinds } from './schedule.js';
 export { type TrainingState } from './training-state.js';
 export { batchesOf, coveringBatches, microBatches, type StepBatches } from './step-batches.js';
-export { train, type Divergence, type TrainingPause, type TrainResult } from './train.js';
+export { train, type TrainingPause, type TrainResult } from './train.js';
 export { frontLength, frontStreams, runFront, type FrontStore } from './front.js';
 export { runChain } from './run-chain.js';
 export { BreadthFirstPass } from './breadth-first.js';

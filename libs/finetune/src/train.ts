@@ -80,7 +80,7 @@ export interface TrainingPause {
 }
 
 /** The step whose numbers were not finite, so that it was not made. */
-export interface Divergence {
+interface Divergence {
   /** FINETUNE_NON_FINITE naming step and layer */
   readonly error: FinetuneError;
   /** Of the step's batches, before it; where it is finite, the gradients were not. */
