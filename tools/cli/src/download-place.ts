@@ -57,7 +57,9 @@ export async function downloadInto(
     await assertFree(place, target);
     const arrived = hiddenPath(place, 'download');
     const { part, overwrite } = target;
-    await client.downloadJob(job, arrived, { part, overwrite: true, signal, onProgress });
+    // Whole, but not in its place when a process was killed: some of it may be gone by now.
+    await rm(arrived, { recursive: true, force: true });
+    await client.downloadJob(job, arrived, { part, signal, onProgress });
     await writeOutput(place, (folder) => moveEntries(arrived, folder), { overwrite, signal });
     await rm(arrived, { recursive: true, force: true });
   });

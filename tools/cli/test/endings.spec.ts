@@ -122,7 +122,7 @@ it('ends with 1 for a value that only this model does not take', async () => {
 
 /** Mounting is for root, and not in every container even then. */
 const canMount =
-  spawnSync('unshare', ['-m', 'sh', '-c', 'mount -t tmpfs none /mnt'], { stdio: 'ignore' })
+  spawnSync('sh', ['-c', "unshare -m sh -c 'mount -t tmpfs none /mnt'"], { stdio: 'ignore' })
     .status === 0;
 
 (canMount ? describe : describe.skip)('a volume', () => {

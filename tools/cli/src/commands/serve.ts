@@ -125,8 +125,8 @@ function replica(
 
 /**
  * Serves until a signal ends it.
- * @returns 0 after an orderly end, 1 when a process had to be killed; the signal's own code where it
- * came before the start, and that of SIGINT where the second one did not wait for the end
+ * @returns 0 after an orderly end, 1 when a process had to be killed; the signal's own code where
+ * it came before the start, and that of SIGINT where the second one did not wait for the end
  * @throws OutputError where nobody can be told the address
  */
 async function runServe(values: FlagValues): Promise<number> {
