@@ -1,4 +1,5 @@
 import { parseCalendarDate, reservedTemplateNames } from '@emloc/dataset';
+import { PathPatterns, PatternError } from '@emloc/patterns';
 
 import { PipelineError } from '../errors.js';
 
@@ -16,11 +17,12 @@ export function assertText(name: string, value: unknown): void {
 /** @throws PipelineError PIPELINE_INVALID_OPTION naming the option */
 export function assertRegExp(name: string, value: string): void {
   try {
-    new RegExp(value);
+    new PathPatterns().compile(value);
   } catch (cause) {
+    if (!(cause instanceof PatternError)) throw cause;
     throw new PipelineError(
       'PIPELINE_INVALID_OPTION',
-      `option ${name}: ${JSON.stringify(value)} is no regular expression`,
+      `option ${name}: ${shown(value)} cannot be used as a pattern: ${cause.message}`,
       { cause },
     );
   }
@@ -98,17 +100,20 @@ export function assertSize(name: string, value: string): void {
 
 const mostQuoted = 200;
 
+function shown(value: unknown): string {
+  const given = JSON.stringify(value) ?? 'nothing';
+  return given.length > mostQuoted ? `${given.slice(0, mostQuoted)}…` : given;
+}
+
 export function invalidOption(
   name: string,
   value: unknown,
   expected: string,
   cause?: unknown,
 ): PipelineError {
-  const given = JSON.stringify(value) ?? 'nothing';
-  const quoted = given.length > mostQuoted ? `${given.slice(0, mostQuoted)}…` : given;
   return new PipelineError(
     'PIPELINE_INVALID_OPTION',
-    `option ${name}: ${quoted} given, ${expected} expected`,
+    `option ${name}: ${shown(value)} given, ${expected} expected`,
     cause === undefined ? {} : { cause },
   );
 }

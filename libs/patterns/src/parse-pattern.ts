@@ -1,12 +1,12 @@
 import { at } from '@emloc/checked';
 
-import { CodePointSet } from '../unicode/code-point-set.js';
 import { foldCase, hasLongFold } from './case-fold.js';
 import { PatternError, type Assertion, type PatternNode } from './node.js';
 import { parseClass } from './parse-class.js';
 import { parseCharacterEscape, parseSetEscape, pointOf, unsupported } from './parse-escape.js';
 import { PatternReader } from './pattern-reader.js';
 import { latinNumbers } from './property.js';
+import { CodePointSet } from './unicode/code-point-set.js';
 
 interface Flags {
   readonly ignoreCase: boolean;
