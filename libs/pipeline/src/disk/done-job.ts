@@ -1,6 +1,7 @@
-import { readFile, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { hiddenPath, recordFileName, type OutputPlace } from '@emloc/checkpoint';
+import { readRegularFile } from '@emloc/untrusted';
 
 import { PipelineError } from '../errors.js';
 import type { PrepareHost } from '../job/job.js';
@@ -9,6 +10,8 @@ import { recordedText } from '../job/text-record.js';
 import type { TuneOptions } from '../options/resolve.js';
 import { findProgress } from './job-folder.js';
 import { holdOutput } from './output-folder.js';
+
+const maxRecordBytes = 2 ** 24;
 
 /** A job whose adapter is where it was to be. */
 export interface DoneJob {
@@ -51,9 +54,8 @@ export async function findDoneJob(
 /** The job that an adapter's record names; null where there is none. */
 async function recordedJob({ folder }: OutputPlace): Promise<string | null> {
   try {
-    const { job } = JSON.parse(await readFile(join(folder, recordFileName), 'utf8')) as {
-      job?: unknown;
-    };
+    const bytes = await readRegularFile(join(folder, recordFileName), maxRecordBytes);
+    const { job } = JSON.parse(bytes.toString('utf8')) as { job?: unknown };
     return typeof job === 'string' ? job : null;
   } catch {
     return null;

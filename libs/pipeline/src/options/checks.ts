@@ -1,5 +1,6 @@
 import { parseCalendarDate, reservedTemplateNames } from '@emloc/dataset';
 import { PathPatterns, PatternError } from '@emloc/patterns';
+import { JsonTextError, parseJsonText } from '@emloc/untrusted';
 
 import { PipelineError } from '../errors.js';
 
@@ -60,15 +61,19 @@ export function assertTemplateArgs(name: string, value: string): void {
 }
 
 function parseObject(name: string, value: string): object {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(value);
-  } catch (cause) {
-    throw invalidOption(name, value, 'a JSON object', cause);
-  }
+  const parsed = parseJson(name, value);
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
     throw invalidOption(name, value, 'a JSON object');
   return parsed;
+}
+
+function parseJson(name: string, value: string): unknown {
+  try {
+    return parseJsonText(value);
+  } catch (cause) {
+    if (!(cause instanceof JsonTextError)) throw cause;
+    throw invalidOption(name, value, 'a JSON object', cause);
+  }
 }
 
 /** Latents of pictures are eighths of pixels, in squares of two. */
