@@ -2,7 +2,7 @@ import { at } from '@emloc/checked';
 
 import type { Dice } from './dice.js';
 import { hostileNumber, hostileText, hostileValue } from './hostile.js';
-import { loosen, LooseObject, writeLoose } from './loose-json.js';
+import { copyLoose, loosen, LooseObject, writeLoose } from './loose-json.js';
 import { mutateText } from './mutate-text.js';
 
 /** Nodes of a document that are looked at. */
@@ -69,7 +69,7 @@ function edit(slots: readonly Slot[], { dice, fragments }: EditOptions): void {
   else if (kind < 25 && typeof value === 'number')
     write(slot, dice.chance(0.5) ? value + dice.pick([-1, 1, 0.5]) : hostileNumber(dice));
   else if (kind < 55) write(slot, hostileValue(dice));
-  else if (kind < 65) write(slot, read(dice.pick(slots)));
+  else if (kind < 65) write(slot, copyLoose(read(dice.pick(slots))));
   else if (kind < 75 && fragments.length > 0) write(slot, dice.pick(fragments));
   else if (kind < 85) (Array.isArray(holder) ? holder : holder.entries).splice(index, 1);
   else if (Array.isArray(holder)) repeat(holder, index, dice);
@@ -79,12 +79,14 @@ function edit(slots: readonly Slot[], { dice, fragments }: EditOptions): void {
 function repeat(list: unknown[], index: number, dice: Dice): void {
   const item = list[index];
   const count = dice.pick([1, 1, 3, 100, 2000]);
-  if (list.length < 10_000) list.splice(index, 0, ...Array.from({ length: count }, () => item));
+  if (list.length < 10_000)
+    list.splice(index, 0, ...Array.from({ length: count }, () => copyLoose(item)));
 }
 
 function editKey({ entries }: LooseObject, index: number, dice: Dice): void {
   const [key, value] = entries[index] ?? ['', null];
-  if (dice.chance(0.4)) entries.push([key, dice.chance(0.5) ? value : hostileValue(dice)]);
+  if (dice.chance(0.4))
+    entries.push([key, dice.chance(0.5) ? copyLoose(value) : hostileValue(dice)]);
   else if (dice.chance(0.5)) entries[index] = [hostileText(dice), value];
   else entries.push([hostileText(dice), hostileValue(dice)]);
 }
