@@ -9,8 +9,8 @@ import { dtypeOfName, tensorBytes, type TensorDType } from './tensor-dtype.js';
 export const headerPrefixBytes = 8;
 /** The format's own limit. */
 export const maxHeaderBytes = 100_000_000;
-/** Those of 280,000 tensors; the largest models have a tenth of that in all their files. */
-const maxHeaderValues = 2_000_000;
+/** Those of 100,000 tensors: as many as the largest models have in all their files. */
+const maxHeaderValues = 700_000;
 /** A shape is a list in an object in an object. */
 const maxHeaderDepth = 16;
 /** As torch has it. */

@@ -11,6 +11,7 @@ import { addMergeCommand } from './commands/merge.js';
 import { addPlanCommand } from './commands/plan.js';
 import { addServeCommand } from './commands/serve.js';
 import { addTuneCommand } from './commands/tune.js';
+import { told } from './output/visible.js';
 import { programVersion } from './version.js';
 
 const program = new Command('emloc')
@@ -18,7 +19,7 @@ const program = new Command('emloc')
     'Fine-tune a model on the device that just fits it for inference (EMLoC, arXiv 2506.12015)',
   )
   .version(programVersion)
-  .configureOutput({ writeErr: (text) => process.stderr.write(text) })
+  .configureOutput({ writeErr: (text) => process.stderr.write(told(text)) })
   .showHelpAfterError('(add --help for what is expected)');
 
 addDataCommand(program);

@@ -7,7 +7,7 @@ import type { Command } from 'commander';
 import { applyConfigFile } from './config-file.js';
 import type { FlagValues } from './flags.js';
 import { createProgress, type Progress } from './output/progress.js';
-import { visible } from './output/visible.js';
+import { told, visible } from './output/visible.js';
 import { UsageError } from './usage-error.js';
 
 /** What a command works with. */
@@ -68,7 +68,7 @@ export function runCommand(
     } catch (thrown) {
       progress.stop();
       const error = firstError(thrown);
-      process.stderr.write(`${visible(describeError(error))}\n`);
+      process.stderr.write(`${told(describeError(error))}\n`);
       process.exitCode = stoppedBy ? stopCode(stoppedBy) : error instanceof UsageError ? 2 : 1;
     } finally {
       for (const signal of stopSignals) process.off(signal, stop);

@@ -64,6 +64,11 @@ export const rows: readonly unknown[] = [
   },
 ];
 
+/** As many of them as a job needs. */
+export function enoughRows(): string[] {
+  return Array.from({ length: 64 }, (_, i) => JSON.stringify(rows[i % rows.length]));
+}
+
 export async function writeRows(folder: string, lines: readonly string[]): Promise<string> {
   await mkdir(folder, { recursive: true });
   const path = join(folder, 'rows.jsonl');

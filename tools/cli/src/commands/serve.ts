@@ -16,6 +16,7 @@ import { applyConfigFile } from '../config-file.js';
 import { addFlags, commonFlags, type FlagValues } from '../flags.js';
 import { serveDocument, serveText } from '../output/serve-report.js';
 import { openServiceLogs, type ServiceLogs } from '../output/service-logs.js';
+import { told, visible } from '../output/visible.js';
 import { describeError } from '../run-command.js';
 import { serviceFlags } from '../service-flags.js';
 import { UsageError } from '../usage-error.js';
@@ -87,7 +88,7 @@ export function addServeCommand(program: Command): void {
         applyConfigFile(serve);
         process.exitCode = await runServe(serve.opts());
       } catch (error) {
-        process.stderr.write(`${describeError(error)}\n`);
+        process.stderr.write(`${told(describeError(error))}\n`);
         process.exitCode = error instanceof UsageError ? 2 : 1;
       }
     });
@@ -132,8 +133,8 @@ async function runServe(values: FlagValues): Promise<number> {
     const isSecure = values['tlsCert'] !== undefined;
     process.stdout.write(
       values['json'] === true
-        ? `${JSON.stringify(serveDocument(deployment, isSecure))}\n`
-        : `${serveText(deployment, isSecure)}\n`,
+        ? `${visible(JSON.stringify(serveDocument(deployment, isSecure)))}\n`
+        : `${visible(serveText(deployment, isSecure))}\n`,
     );
     await aborted(stop.signal);
     const isOrderly = await deployment.stop();

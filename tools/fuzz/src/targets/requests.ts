@@ -12,7 +12,7 @@ import type { Dice } from '../dice.js';
 import { limits } from '../judge.js';
 import type { Target, Workplace } from '../target.js';
 import { mutateMessage } from '../wire.js';
-import { addModel, rows, writeRows } from '../workplace.js';
+import { addModel, enoughRows, writeRows } from '../workplace.js';
 
 /** What a server says of a request that is wrong; anything else is a fault of the server's. */
 const right = new Set([
@@ -69,10 +69,7 @@ interface Messages {
 /** The one asks for a job of a model that is not there: none is to be trained. */
 async function validMessages(place: Workplace): Promise<Messages> {
   const model = await addModel(place, 'model');
-  const data = await writeRows(
-    place.folder,
-    rows.map((row) => JSON.stringify(row)),
-  );
+  const data = await writeRows(place.folder, enoughRows());
   const options = {
     data: { source: { case: 'path' as const, value: data } },
     ratios: ['.*mlp.*=0.4', '0.5'],

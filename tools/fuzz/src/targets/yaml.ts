@@ -6,7 +6,7 @@ import process from 'node:process';
 import { limits } from '../judge.js';
 import { mutateText } from '../mutate-text.js';
 import type { OpenTarget } from '../target.js';
-import { addModel, rows, writeRows } from '../workplace.js';
+import { addModel, enoughRows, writeRows } from '../workplace.js';
 
 const fragments = [
   '- ',
@@ -41,10 +41,7 @@ export const openYamlTarget: OpenTarget = async ({ root, folder }) => {
   const own = { root, folder: join(folder, 'yaml') };
   await mkdir(own.folder, { recursive: true });
   const model = await addModel(own, 'model');
-  const data = await writeRows(
-    own.folder,
-    rows.map((row) => JSON.stringify(row)),
-  );
+  const data = await writeRows(own.folder, enoughRows());
   const config = join(own.folder, 'job.yaml');
   const base = `model: ${model}\ndata: ${data}\nsteps: 2\nrank: 2\nratio:\n  - ".*mlp.*=0.4"\n  - 0.5\nvram: 64MiB\nlr: 1e-4\nmax-length: 64\n`;
   return {
