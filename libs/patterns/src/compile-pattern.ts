@@ -1,7 +1,7 @@
 import { at } from '@emloc/checked';
 
 import { fixedLength, isNullable, PatternError, type Assertion, type PatternNode } from './node.js';
-import { PatternSets } from './pattern-sets.js';
+import type { PatternSets } from './pattern-sets.js';
 import { latinNumbers } from './property.js';
 import { CodePointSet } from './unicode/code-point-set.js';
 import { wordCharacters } from './unicode/properties.js';

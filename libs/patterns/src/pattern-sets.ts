@@ -7,7 +7,8 @@ const setsPerTable = 32;
 const maxSets = 32 * setsPerTable;
 
 /**
- * Many sets, of one pattern or of several, each asked for by its number in constant time: one bit of a table of all characters.
+ * Many sets, of one pattern or of several, each asked for by its number in constant time: one bit
+ * of a table of all characters.
  */
 export class PatternSets {
   readonly #tables: Uint32Array[] = [];

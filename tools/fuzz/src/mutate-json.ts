@@ -22,8 +22,12 @@ export function mutateJson(
 ): string {
   const root: unknown[] = [loosen(document)];
   const edits = 1 + dice.below(3);
-  for (let i = 0; i < edits; i += 1) edit(slotsOf(root), { dice, fragments });
-  const text = writeLoose(root[0]);
+  for (let i = 0; i < edits; i += 1) {
+    // The whole document may be taken away.
+    if (root.length === 0) root.push(null);
+    edit(slotsOf(root), { dice, fragments });
+  }
+  const text = root.length === 0 ? '' : writeLoose(root[0]);
   return dice.chance(0.05)
     ? mutateText(text, dice, ['{', '}', '[', ']', '"', ',', ':', '\\'])
     : text;
@@ -45,12 +49,12 @@ function slotsOf(root: unknown[]): Slot[] {
 }
 
 function read({ holder, index }: Slot): unknown {
-  return Array.isArray(holder) ? holder[index] : holder.entries[index]?.[1];
+  return Array.isArray(holder) ? at(holder, index) : at(holder.entries, index)[1];
 }
 
 function write({ holder, index }: Slot, value: unknown): void {
   if (Array.isArray(holder)) holder[index] = value;
-  else if (holder.entries[index]) holder.entries[index][1] = value;
+  else at(holder.entries, index)[1] = value;
 }
 
 interface EditOptions {
@@ -84,7 +88,7 @@ function repeat(list: unknown[], index: number, dice: Dice): void {
 }
 
 function editKey({ entries }: LooseObject, index: number, dice: Dice): void {
-  const [key, value] = entries[index] ?? ['', null];
+  const [key, value] = at(entries, index);
   if (dice.chance(0.4))
     entries.push([key, dice.chance(0.5) ? copyLoose(value) : hostileValue(dice)]);
   else if (dice.chance(0.5)) entries[index] = [hostileText(dice), value];

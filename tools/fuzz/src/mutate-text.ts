@@ -1,6 +1,6 @@
 import type { Dice } from './dice.js';
 
-/** A text with one to four changes: fragments put in, parts cut, doubled, moved, single characters. */
+/** A text with one to four changes: fragments put in, parts cut, doubled or moved, characters. */
 export function mutateText(text: string, dice: Dice, fragments: readonly string[]): string {
   let changed = text;
   for (let edits = 1 + dice.below(4); edits > 0; edits -= 1)

@@ -4,7 +4,7 @@ import { at } from '@emloc/checked';
 import type { Dice } from './dice.js';
 import { hostileText } from './hostile.js';
 
-/** A field of a message of protocol buffers: its tag, and its value with a length where it has one. */
+/** A field of a message: its tag, and its value, without the length that some have before it. */
 interface Field {
   readonly tag: number;
   readonly value: Buffer;
