@@ -21,6 +21,7 @@ export class CaseThread {
   run(request: CaseRequest): Promise<CaseReport> {
     const worker = (this.#worker ??= this.#start());
     const startMs = performance.now();
+    const before = process.cpuUsage();
     return new Promise((resolve) => {
       const settle = (report: CaseReport): void => {
         clearInterval(timer);
@@ -32,7 +33,7 @@ export class CaseThread {
         void worker.terminate().finally(() => settle({ isTaken: false, problem }));
       };
       const timer = setInterval(() => {
-        const excess = excessOf(performance.now() - startMs);
+        const excess = excessOf(performance.now() - startMs, process.cpuUsage(before));
         if (excess !== null) fail(excess);
       }, sampleMs);
       const onError = (error: Error): void =>
@@ -53,8 +54,10 @@ export class CaseThread {
   }
 }
 
-function excessOf(ms: number): string | null {
-  if (ms > limits.ms) return `it took more than ${limits.ms / 1000} s`;
+function excessOf(clockMs: number, { user, system }: NodeJS.CpuUsage): string | null {
+  if (user + system > 1000 * limits.processorMs)
+    return `it took more than ${limits.processorMs / 1000} s of the processor`;
+  if (clockMs > limits.clockMs) return `it took more than ${limits.clockMs / 1000} s`;
   const bytes = process.memoryUsage.rss();
   const most = limits.memoryBytes + ownBytes;
   return bytes > most

@@ -109,9 +109,9 @@ function send(session: ClientHttp2Session, method: string, message: Buffer): Pro
     const read = (headers: Readonly<Record<string, unknown>>): void => {
       status = (headers['grpc-status'] as string | undefined) ?? status;
     };
-    request.setTimeout(limits.ms, () => {
+    request.setTimeout(limits.clockMs, () => {
       request.close();
-      reject(new Error(`${method} was not answered within ${limits.ms / 1000} s`));
+      reject(new Error(`${method} was not answered within ${limits.clockMs / 1000} s`));
     });
     request.on('response', read).on('trailers', read).on('error', reject);
     request.on('close', () =>

@@ -65,7 +65,7 @@ function runCommand(program: string, config: string): Promise<Ending> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [program, 'plan', '--config', config], {
       stdio: ['ignore', 'pipe', 'pipe'],
-      timeout: limits.ms,
+      timeout: limits.clockMs,
       killSignal: 'SIGKILL',
     });
     let output = '';
