@@ -1,5 +1,4 @@
-/** Strings, which may hold anything, or a number that Python's json writes and JSON has not. */
-const tokens = /"(?:[^"\\]|\\.)*"|-?\bInfinity\b|\bNaN\b/gs;
+import { stringEnd } from './duplicate-keys.js';
 
 /**
  * The first NaN or infinity that stands in a text which is JSON but for them, and the key that it
@@ -7,10 +6,16 @@ const tokens = /"(?:[^"\\]|\\.)*"|-?\bInfinity\b|\bNaN\b/gs;
  */
 export function bareNumber(json: string): { readonly key: string; readonly value: string } | null {
   let key = '';
-  for (const { 0: token, index } of json.matchAll(tokens)) {
-    if (!token.startsWith('"')) return { key, value: token };
-    if (/^\s*:/.test(json.slice(index + token.length, index + token.length + 16)))
-      key = token.slice(1, -1);
+  for (let at = 0; at < json.length; at += 1) {
+    const character = json.charAt(at);
+    if (character === '"') {
+      const end = stringEnd(json, at);
+      if (/^\s*:/.test(json.slice(end, end + 16))) key = json.slice(at + 1, end - 1);
+      at = end - 1;
+    } else if ('-IN'.includes(character)) {
+      const value = /^(-?Infinity|NaN)\b/.exec(json.slice(at, at + 10))?.[0];
+      if (value !== undefined) return { key, value };
+    }
   }
   return null;
 }

@@ -27,7 +27,7 @@ export function duplicateKey(json: string): string | null {
 }
 
 /** Index after the closing quote of the string that starts at `start`. */
-function stringEnd(json: string, start: number): number {
+export function stringEnd(json: string, start: number): number {
   let at = start + 1;
   while (at < json.length && json[at] !== '"') at += json[at] === '\\' ? 2 : 1;
   return at + 1;

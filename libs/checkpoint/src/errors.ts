@@ -1,4 +1,5 @@
 import { firstError } from '@emloc/checked';
+import { FileRefusal } from '@emloc/untrusted';
 
 /**
  * Codes of everything that reading and writing of checkpoints refuses; `docs/errors.md` explains
@@ -51,9 +52,18 @@ const maxQuotedCharacters = 200;
 
 /** A name out of a file that may be hostile, fit for a message: escaped and of bounded length. */
 export function quoted(name: unknown): string {
-  const text = typeof name === 'string' ? name : (JSON.stringify(name) ?? String(name));
+  const text = typeof name === 'string' ? name : textOf(name);
   const short = text.length > maxQuotedCharacters ? `${text.slice(0, maxQuotedCharacters)}…` : text;
   return /^[\w.\-/]+$/.test(short) ? short : JSON.stringify(short).replace(invisible, escaped);
+}
+
+/** Of a value out of JSON. One that is nested too deep for its kind has no text of its own. */
+function textOf(value: unknown): string {
+  try {
+    return JSON.stringify(value) ?? String(value);
+  } catch {
+    return Array.isArray(value) ? 'a list' : 'an object';
+  }
 }
 
 /** Controls, marks of direction and line ends that JSON leaves as they are. */
@@ -63,9 +73,18 @@ function escaped(character: string): string {
   return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 
-/** Turns an error of the file system into a typed one; others pass. */
-export function fileError(thrown: unknown, path: string): unknown {
+/**
+ * Turns an error of the file system into a typed one; others pass.
+ * @param refusal the code of what is no regular file, or too large
+ */
+export function fileError(
+  thrown: unknown,
+  path: string,
+  refusal: CheckpointErrorCode = 'CHECKPOINT_INVALID_FILE',
+): unknown {
   const error = firstError(thrown);
+  if (error instanceof FileRefusal)
+    return new CheckpointError(refusal, error.message, { cause: error });
   const code = errnoCode(error);
   if (code === undefined || error instanceof CheckpointError) return error;
   if (code === 'ENOENT')

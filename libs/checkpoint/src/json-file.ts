@@ -1,4 +1,4 @@
-import { readFile, stat } from 'node:fs/promises';
+import { JsonTextError, parseJsonText, readRegularFile, type JsonLimits } from '@emloc/untrusted';
 
 import { bareNumber } from './bare-number.js';
 import { CheckpointError, fileError, quoted, type CheckpointErrorCode } from './errors.js';
@@ -20,16 +20,9 @@ export async function readJsonObject(
 /** The bytes of a JSON file of bearable size. */
 export async function readJsonBytes(path: string, code: CheckpointErrorCode): Promise<Buffer> {
   try {
-    const info = await stat(path);
-    if (!info.isFile()) throw new CheckpointError(code, `${path} is not a regular file`);
-    if (info.size > maxJsonBytes)
-      throw new CheckpointError(
-        code,
-        `${path} has ${info.size} bytes, above the limit of ${maxJsonBytes}`,
-      );
-    return await readFile(path);
+    return await readRegularFile(path, maxJsonBytes);
   } catch (error) {
-    throw fileError(error, path);
+    throw fileError(error, path, code);
   }
 }
 
@@ -40,15 +33,30 @@ export function parseJsonObject(
 ): Record<string, unknown> {
   assertNoLfsPointer(bytes, path);
   const text = bytes.toString('utf8');
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
+  const value = parseJson(text, (reason, cause) => {
     const bare = bareNumber(text);
-    const reason = bare ? `: ${quoted(bare.key)} is ${bare.value}, which is no JSON number` : '';
-    throw new CheckpointError(code, `${path} is not JSON${reason}`, { cause: error });
-  }
+    const words = bare ? `${quoted(bare.key)} is ${bare.value}, which is no JSON number` : reason;
+    return new CheckpointError(code, `${path} is not JSON: ${words}`, { cause });
+  });
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new CheckpointError(code, `${path} does not hold a JSON object`);
   return value as Record<string, unknown>;
+}
+
+/**
+ * Parses JSON that may be anyone's.
+ * @param refusal makes the error of what is wrong
+ */
+export function parseJson(
+  text: string,
+  refusal: (reason: string, cause: unknown) => CheckpointError,
+  limits: JsonLimits = {},
+): unknown {
+  try {
+    return parseJsonText(text, limits);
+  } catch (error) {
+    if (!(error instanceof JsonTextError)) throw error;
+    const where = error.key === null ? '' : `${quoted(error.key)}: `;
+    throw refusal(where + error.reason, error);
+  }
 }

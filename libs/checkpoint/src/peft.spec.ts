@@ -308,8 +308,6 @@ describe('reading', () => {
     modules_to_save: ['lm_head'],
     lora_bias: true,
     use_qalora: true,
-    rank_pattern: { '(.*_proj)+': 4 },
-    alpha_pattern: { '.*q.*_.*': 4 },
     layer_replication: [[0, 2]],
     target_parameters: ['w'],
     trainable_token_indices: [1],

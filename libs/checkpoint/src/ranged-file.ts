@@ -1,4 +1,5 @@
-import { open, type FileHandle } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { openRegularFile } from '@emloc/untrusted';
 
 import { CheckpointError, fileError } from './errors.js';
 
@@ -24,18 +25,10 @@ export class RangedFile {
   /** @throws CheckpointError when there is no such regular file. */
   static async open(path: string): Promise<RangedFile> {
     try {
-      const handle = await open(path, 'r');
-      try {
-        const stat = await handle.stat();
-        if (!stat.isFile())
-          throw new CheckpointError('CHECKPOINT_INVALID_FILE', `${path} is not a regular file`);
-        const file = new RangedFile(path, stat.size);
-        file.#handle = Promise.resolve(handle);
-        return file;
-      } catch (error) {
-        await handle.close();
-        throw error;
-      }
+      const { handle, bytes } = await openRegularFile(path);
+      const file = new RangedFile(path, bytes);
+      file.#handle = Promise.resolve(handle);
+      return file;
     } catch (error) {
       throw fileError(error, path);
     }
@@ -115,13 +108,12 @@ export class RangedFile {
   }
 
   async #reopen(): Promise<FileHandle> {
-    const handle = await open(this.path, 'r');
-    const { size } = await handle.stat();
-    if (size === this.bytes) return handle;
+    const { handle, bytes } = await openRegularFile(this.path);
+    if (bytes === this.bytes) return handle;
     await handle.close();
     throw new CheckpointError(
       'CHECKPOINT_IO_FAILED',
-      `${this.path} has ${size} bytes, ${this.bytes} when it was opened`,
+      `${this.path} has ${bytes} bytes, ${this.bytes} when it was opened`,
     );
   }
 }

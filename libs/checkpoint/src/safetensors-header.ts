@@ -2,12 +2,19 @@ import { at } from '@emloc/checked';
 
 import { duplicateKey } from './duplicate-keys.js';
 import { CheckpointError, quoted } from './errors.js';
+import { parseJson } from './json-file.js';
 import { dtypeOfName, tensorBytes, type TensorDType } from './tensor-dtype.js';
 
 /** Bytes before the header: its length as a little-endian uint64. */
 export const headerPrefixBytes = 8;
 /** The format's own limit. */
 export const maxHeaderBytes = 100_000_000;
+/** Those of 100,000 tensors: as many as the largest models have in all their files. */
+const maxHeaderValues = 700_000;
+/** A shape is a list in an object in an object. */
+const maxHeaderDepth = 16;
+/** As torch has it. */
+const maxDimensions = 64;
 export const metadataKey = '__metadata__';
 
 export interface SafetensorsTensor {
@@ -68,19 +75,27 @@ export function parseHeader(bytes: Uint8Array, dataBytes: number, path: string):
 }
 
 function parseObject(bytes: Uint8Array, path: string): object {
-  let value: unknown;
-  let text: string;
-  try {
-    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-    value = JSON.parse(text);
-  } catch (error) {
-    throw invalid(path, 'the header is not UTF-8 JSON', { cause: error });
-  }
+  const refusal = (reason: string, cause: unknown): CheckpointError =>
+    invalid(path, `the header is not UTF-8 JSON: ${reason}`, { cause });
+  const text = decode(bytes, refusal);
+  const limits = { maxDepth: maxHeaderDepth, maxValues: maxHeaderValues };
+  const value = parseJson(text, refusal, limits);
   if (!isObject(value) || !text.startsWith('{'))
     throw invalid(path, 'the header is not a JSON object');
   const duplicate = duplicateKey(text);
   if (duplicate !== null) throw invalid(path, `the header has the key ${quoted(duplicate)} twice`);
   return value;
+}
+
+function decode(
+  bytes: Uint8Array,
+  refusal: (reason: string, cause: unknown) => CheckpointError,
+): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (error) {
+    throw refusal('its text is no UTF-8', error);
+  }
 }
 
 function parseTensor(name: string, value: unknown, path: string): SafetensorsTensor {
@@ -93,6 +108,8 @@ function parseTensor(name: string, value: unknown, path: string): SafetensorsTen
   if (!dtype) return fail(`unknown dtype ${quoted(dtypeName)}`);
   if (!isExtents(shape))
     return fail(`shape ${quoted(shape)} is not a list of non-negative integers`);
+  if (shape.length > maxDimensions)
+    return fail(`it has ${shape.length} dimensions, at most ${maxDimensions} are read`);
   if (!isExtents(offsets) || offsets.length !== 2)
     return fail(`data_offsets ${quoted(offsets)} are not two non-negative integers`);
   const [start, end] = [at(offsets, 0), at(offsets, 1)];

@@ -1,6 +1,7 @@
 import { absenceOf, type LoraAdapter } from '@emloc/checkpoint';
 import { createRandom, fillNormal } from '@emloc/dataset';
 import { linearModules, type ModelLayout, type ModelLinear } from '@emloc/models';
+import { PathPatterns, PatternError, PatternWorkError } from '@emloc/patterns';
 
 import { FinetuneError } from './errors.js';
 
@@ -22,34 +23,58 @@ export interface LoraConfig {
 
 /**
  * The linear layers that a LoRA configuration adapts, by module path, in the model's order.
- * @throws FinetuneError when it is none.
+ * @throws FinetuneError when it is none, or the targets take too much work to find them.
  */
 export function adaptedLinears(
   layout: ModelLayout,
   targets: string | null,
 ): ReadonlyMap<string, ModelLinear> {
-  const pattern = targets === null ? null : new RegExp(`^(?:${targets})$`);
-  const isMeant = ({ path, adapted: when }: ModelLinear): boolean =>
-    pattern ? pattern.test(path) : when === 'byDefault';
+  const isMeant = targets === null ? isAdaptedByDefault : selectorOf(targets);
   const adapted = new Map([...linearModules(layout)].filter(([, linear]) => isMeant(linear)));
-  if (adapted.size === 0) {
-    throw new FinetuneError(
-      'FINETUNE_INVALID_OPTION',
-      `targets ${JSON.stringify(targets)} match no linear layer (an example: ${layout.linears.at(0)?.path ?? ''})${pattern ? absentMatch(layout, pattern) : ''}`,
+  if (adapted.size === 0)
+    throw invalidTargets(
+      targets,
+      `match no linear layer (an example: ${layout.linears.at(0)?.path ?? ''})${targets === null ? '' : absentMatch(layout, selectorOf(targets))}`,
     );
-  }
   return adapted;
 }
 
-/** Why the first projection that a pattern names and the model does not have is not there. */
-function absentMatch(layout: ModelLayout, pattern: RegExp): string {
+function isAdaptedByDefault({ adapted }: ModelLinear): boolean {
+  return adapted === 'byDefault';
+}
+
+/** Why the first projection that is meant and that the model does not have is not there. */
+function absentMatch(
+  layout: ModelLayout,
+  isMeant: (linear: Pick<ModelLinear, 'path'>) => boolean,
+): string {
   const modules = linearModules(layout);
-  const named = [...modules.keys()]
+  const [first] = [...modules.keys()]
     .filter((path) => path.endsWith('.q_proj'))
     .flatMap((path) => ['k_proj', 'v_proj'].map((name) => path.replace(/q_proj$/, name)))
-    .filter((path) => !modules.has(path) && pattern.test(path));
-  const [first] = named;
+    .filter((path) => !modules.has(path) && isMeant({ path }));
   return first === undefined ? '' : `; ${first}${absenceOf(first, modules)}`;
+}
+
+function selectorOf(targets: string): (linear: Pick<ModelLinear, 'path'>) => boolean {
+  const naming = <T>(work: () => T): T => {
+    try {
+      return work();
+    } catch (cause) {
+      if (!(cause instanceof PatternError || cause instanceof PatternWorkError)) throw cause;
+      throw invalidTargets(targets, `cannot be used: ${cause.message}`, cause);
+    }
+  };
+  const pattern = naming(() => new PathPatterns().compile(targets));
+  return ({ path }) => naming(() => pattern.test(path));
+}
+
+const mostQuoted = 200;
+
+function invalidTargets(targets: string | null, reason: string, cause?: unknown): FinetuneError {
+  const given = JSON.stringify(targets);
+  const shown = given.length > mostQuoted ? `${given.slice(0, mostQuoted)}…` : given;
+  return new FinetuneError('FINETUNE_INVALID_OPTION', `targets ${shown} ${reason}`, { cause });
 }
 
 /**

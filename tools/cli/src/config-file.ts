@@ -1,11 +1,16 @@
-import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { isAbsolute } from 'node:path';
+import { readRegularFileSync } from '@emloc/untrusted';
 import type { Command, Option } from 'commander';
-import { LineCounter, parseDocument, visit, type Scalar } from 'yaml';
+import { isMap, isScalar, LineCounter, parseDocument, visit, type Scalar } from 'yaml';
 
+import { burdenOf } from './config-burden.js';
 import { rivalOf } from './flags.js';
 import { UsageError } from './usage-error.js';
+
+/** Far more than all options need. */
+const maxConfigBytes = 16 * 2 ** 20;
+const mostShown = 200;
 
 /**
  * Sets the options that `--config` names and the command line does not.
@@ -19,7 +24,7 @@ export function applyConfigFile(command: Command): void {
       ({ long }) => long === `--${key}` || long === `--no-${key}`,
     );
     if (!option || key === 'config')
-      throw new UsageError(`config file ${file}: unknown key "${key}"`);
+      throw new UsageError(`config file ${file}: unknown key "${shown(key)}"`);
     const name = option.attributeName();
     const rival = rivalOf(name);
     const rivalSource = rival === undefined ? undefined : command.getOptionValueSource(rival);
@@ -89,17 +94,13 @@ function scalar(value: unknown, where: string): string {
 function readConfig(file: string): Record<string, unknown> {
   let text: string;
   try {
-    text = readFileSync(file, 'utf8');
+    text = readRegularFileSync(file, maxConfigBytes).toString('utf8');
   } catch (cause) {
     throw new UsageError(`config file ${file} cannot be read: ${(cause as Error).message}`, {
       cause,
     });
   }
-  const document = parseDocument(text, { lineCounter: new LineCounter(), prettyErrors: true });
-  const [error] = document.errors;
-  if (error) throw new UsageError(`config file ${file}: ${error.message}`, { cause: error });
-  visit(document, { Scalar: keepNumberAsGiven });
-  const config: unknown = document.toJS();
+  const config = parseConfig(text, file);
   if (config === null) return {};
   if (typeof config !== 'object' || Array.isArray(config))
     throw new UsageError(`config file ${file}: a mapping of flags to values is expected`);
@@ -110,4 +111,41 @@ function readConfig(file: string): Record<string, unknown> {
 function keepNumberAsGiven(_key: unknown, node: Scalar): void {
   const { value, source } = node;
   if (typeof value === 'number' && Object.is(Number(source), value)) node.value = source;
+}
+
+/** @throws UsageError */
+function parseConfig(text: string, file: string): unknown {
+  const burden = burdenOf(text);
+  if (burden !== null) throw new UsageError(`config file ${file}: ${burden}`);
+  const lineCounter = new LineCounter();
+  const document = parseDocument(text, { lineCounter, prettyErrors: false, uniqueKeys: false });
+  const [error] = document.errors;
+  if (error) {
+    const { line, col } = lineCounter.linePos(error.pos[0]);
+    const place = `line ${line}, column ${col}`;
+    throw new UsageError(`config file ${file}: ${error.message} at ${place}`, { cause: error });
+  }
+  assertUniqueKeys(document, file);
+  visit(document, { Scalar: keepNumberAsGiven });
+  try {
+    return document.toJS();
+  } catch (cause) {
+    // Aliases of nothing, or that multiply.
+    throw new UsageError(`config file ${file}: ${(cause as Error).message}`, { cause });
+  }
+}
+
+/** The parser itself compares every key with every other. */
+function assertUniqueKeys({ contents }: ReturnType<typeof parseDocument>, file: string): void {
+  const seen = new Set<string>();
+  for (const { key } of isMap(contents) ? contents.items : []) {
+    const name = String(isScalar(key) ? key.value : key);
+    if (seen.has(name))
+      throw new UsageError(`config file ${file}: keys must be unique, "${shown(name)}" is not`);
+    seen.add(name);
+  }
+}
+
+function shown(key: string): string {
+  return key.length > mostShown ? `${key.slice(0, mostShown)}…` : key;
 }

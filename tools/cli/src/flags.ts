@@ -1,5 +1,4 @@
 import { isUtf8 } from 'node:buffer';
-import { readFileSync } from 'node:fs';
 import {
   defaultCheckpointSteps,
   optionsFor,
@@ -11,6 +10,7 @@ import {
   type OptionSpec,
   type StartMode,
 } from '@emloc/pipeline';
+import { readRegularFileSync } from '@emloc/untrusted';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 
 import { parseSize } from './sizes.js';
@@ -82,9 +82,12 @@ function readText(path: string): string {
   return new TextDecoder().decode(bytes);
 }
 
+/** Far more than any template has. */
+const maxFlagFileBytes = 64 * 2 ** 20;
+
 function readBytes(path: string): Buffer {
   try {
-    return readFileSync(path);
+    return readRegularFileSync(path, maxFlagFileBytes);
   } catch (error) {
     throw new InvalidArgumentError(`${path} cannot be read: ${(error as Error).message}.`);
   }

@@ -13,6 +13,7 @@ import { addServeCommand } from './commands/serve.js';
 import { addTuneCommand } from './commands/tune.js';
 import { exitCodes } from './exit-code.js';
 import { describeError } from './output/describe-error.js';
+import { told } from './output/visible.js';
 import { ignoreFailures, watchOutput } from './output/watch-output.js';
 import { programVersion } from './version.js';
 
@@ -25,7 +26,7 @@ const program = new Command('emloc')
   )
   .version(programVersion)
   .configureOutput({
-    writeErr: (text) => process.stderr.write(text),
+    writeErr: (text) => process.stderr.write(told(text)),
     outputError: (text, write) => write(text.replace(/^error: /, 'error: CLI_USAGE: ')),
   })
   .exitOverride()

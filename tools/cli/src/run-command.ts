@@ -7,7 +7,7 @@ import { exitCodeOf, exitCodes, signalExitCode } from './exit-code.js';
 import type { FlagValues } from './flags.js';
 import { describeError, InterruptedError, isCoded } from './output/describe-error.js';
 import { createProgress, type Progress } from './output/progress.js';
-import { visible } from './output/visible.js';
+import { told, visible } from './output/visible.js';
 import { watchOutput } from './output/watch-output.js';
 import { UsageError } from './usage-error.js';
 
@@ -61,7 +61,7 @@ export function runCommand(
     } catch (thrown) {
       progress.stop();
       const { error, code } = endingOf(firstError(thrown), { abort, by: stop.by });
-      process.stderr.write(`${visible(describeError(error))}\n`);
+      process.stderr.write(`${told(describeError(error))}\n`);
       process.exitCode = code;
     }
   };
@@ -95,8 +95,8 @@ function endingOf(
 ): { readonly error: unknown; readonly code: number } {
   if (by !== null)
     return { error: isCoded(error) ? error : abort.signal.reason, code: signalExitCode(by) };
-  const told: unknown = abort.signal.aborted ? abort.signal.reason : error;
-  return { error: told, code: exitCodeOf(told) };
+  const reason: unknown = abort.signal.aborted ? abort.signal.reason : error;
+  return { error: reason, code: exitCodeOf(reason) };
 }
 
 function printLine(document: unknown): void {

@@ -1,5 +1,6 @@
 import { readLayer, type LayerNumbersOf } from '../adapter-tensors.js';
 import { CheckpointError, quoted } from '../errors.js';
+import { parseJson } from '../json-file.js';
 import { listed } from '../listed.js';
 import {
   assertAdapter,
@@ -80,19 +81,14 @@ function statedOptions(file: SafetensorsFile, modules: readonly LoraModule[]): L
 }
 
 function parsedOptions(file: SafetensorsFile, text: string): object {
-  const invalid = (cause?: unknown) =>
+  const invalid = (reason: string, cause?: unknown) =>
     new CheckpointError(
       'CHECKPOINT_ADAPTER_INVALID',
-      `${file.path}: ${optionsKey} in its metadata is no JSON object`,
+      `${file.path}: ${optionsKey} in its metadata is no JSON object${reason}`,
       { cause },
     );
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw invalid(error);
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid();
+  const value = parseJson(text, (reason, cause) => invalid(`: ${reason}`, cause));
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid('');
   return value;
 }
 

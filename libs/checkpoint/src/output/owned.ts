@@ -1,6 +1,7 @@
-import { lstat, readdir, readFile } from 'node:fs/promises';
+import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import process from 'node:process';
+import { readRegularFile } from '@emloc/untrusted';
 
 import { CheckpointError, errnoCode, fileError, quoted } from '../errors.js';
 import { entriesOf, isOurHidden, type OutputPlace } from './place.js';
@@ -63,8 +64,8 @@ export async function assertReplaceable(
 export async function ownedFiles(folder: string): Promise<readonly string[] | null> {
   try {
     const path = join(folder, recordFileName);
-    if ((await lstat(path)).size > maxRecordBytes) return null;
-    const { files, job } = JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>;
+    const text = (await readRegularFile(path, maxRecordBytes)).toString('utf8');
+    const { files, job } = JSON.parse(text) as Record<string, unknown>;
     if (files === undefined) return typeof job === 'string' ? filesOfFirstAdapters : null;
     return isPathList(files) ? [...new Set([...files, recordFileName])] : null;
   } catch {

@@ -4,6 +4,9 @@ import { PyFloat } from './scalars.js';
 import { PyDict, type PyValue } from './values.js';
 
 const DEFAULT_DEPTH = 1000;
+/** Each takes up to 100 bytes, a list or an object as much as several. */
+const MAX_VALUES = 4_000_000;
+const VALUES_PER_CONTAINER = 8;
 
 const numberAt = /-?(?:0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?/y;
 // eslint-disable-next-line no-control-regex -- control characters are what it looks for
@@ -38,6 +41,7 @@ class JsonParser {
   readonly #maxDepth: number;
   #at = 0;
   #depth = 0;
+  #valuesLeft = MAX_VALUES;
 
   constructor(text: string, maxDepth: number) {
     this.#text = text;
@@ -65,6 +69,7 @@ class JsonParser {
   }
 
   #value(): PyValue {
+    if (--this.#valuesLeft < 0) this.#fail(`more than ${MAX_VALUES} values`);
     switch (this.#text.charCodeAt(this.#at)) {
       case 0x22:
         return this.#string();
@@ -85,6 +90,7 @@ class JsonParser {
 
   #deeper(read: () => PyValue): PyValue {
     if (++this.#depth > this.#maxDepth) this.#fail(`nested more than ${this.#maxDepth} deep`);
+    this.#valuesLeft -= VALUES_PER_CONTAINER;
     const value = read();
     this.#depth--;
     return value;

@@ -1,6 +1,7 @@
-import { open, realpath, stat } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
 import { ImageError, inspectImage } from '@emloc/images';
+import { openRegularFile } from '@emloc/untrusted';
 
 import { DatasetError } from '../errors.js';
 import { ImageRefusal, resolveImagePath } from '../images/image-folder.js';
@@ -108,7 +109,7 @@ async function kindOf(path: string): Promise<string> {
 
 async function beginningOf(path: string): Promise<string> {
   if (!(await isFile(path))) return '';
-  const handle = await open(path);
+  const { handle } = await openRegularFile(path);
   try {
     const { bytesRead, buffer } = await handle.read(Buffer.alloc(512), 0, 512, 0);
     return buffer.toString('latin1', 0, bytesRead);

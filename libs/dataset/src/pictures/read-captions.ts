@@ -1,8 +1,8 @@
-import { readFile, stat } from 'node:fs/promises';
 import { posix } from 'node:path';
 
 import { RowError } from '../errors.js';
 import { decodeRow } from '../rows/decode-row.js';
+import { smallFile } from '../rows/small-file.js';
 import type { ListedFile, PictureFiles } from './list-pictures.js';
 import { readMetadata } from './metadata/read-metadata.js';
 import type { PictureProblem } from './picture-problems.js';
@@ -71,7 +71,8 @@ function stemOf(name: string): string {
 
 /** One line: encoders read line ends as spaces. */
 function captionOf(text: string | null | undefined, source: CaptionSource): Caption | null {
-  const line = (text ?? '').trim().replace(/\s*[\r\n\u2028\u2029]+\s*/g, ' ');
+  const lines = (text ?? '').split(/[\r\n\u2028\u2029]+/).map((each) => each.trim());
+  const line = lines.filter((each) => each !== '').join(' ');
   return line === '' ? null : { text: line, source };
 }
 
@@ -94,11 +95,7 @@ async function textOf(
 
 /** Without a byte order mark. @throws RowError */
 async function readText(path: string): Promise<string> {
-  const facts = await stat(path);
-  if (!facts.isFile()) throw new RowError(null, 'is no regular file');
-  if (facts.size > maxCaptionBytes)
-    throw new RowError(null, `has ${facts.size} bytes, a caption at most ${maxCaptionBytes}`);
-  return decodeRow(await readFile(path)).replace(/^\ufeff/, '');
+  return decodeRow(await smallFile(path, maxCaptionBytes)).replace(/^\ufeff/, '');
 }
 
 function missingReason(

@@ -132,7 +132,7 @@ describe('a folder of pictures', () => {
       /^text\.png: is no image/,
       /^narrow\.png: is too narrow: 300 x 10/,
       /^latin\.txt: is not valid UTF-8$/,
-      /^long\.txt: has 70000 bytes, a caption at most 65536$/,
+      /^long\.txt: has 70000 bytes, above the limit of 65536$/,
       /^bare\.png: has no caption: no text beside it, and no prompt is given$/,
       /^blank\.png: has no caption: blank\.txt is empty, and no prompt is given$/,
       /^metadata\.jsonl:1: file_name: gone\.png: there is no such picture in the folder$/,

@@ -1,3 +1,6 @@
+import { JsonTextError, parseJsonText } from '@emloc/untrusted';
+
+import { DatasetError } from '../errors.js';
 import { PyDict } from '../jinja/index.js';
 import type { DatasetRow } from './dataset-row.js';
 import { decodeRow } from './decode-row.js';
@@ -29,10 +32,24 @@ export async function* readColumns(
   for await (const { number: line, bytes } of readRows(path, { signal })) {
     if (!lines.has(line)) continue;
     const text = decodeRow(bytes);
-    const fields = JSON.parse(text) as Record<string, unknown>;
-    yield { line, fields, lastAnswer: lastAnswerOf(parseRow(text, { takesImages: true })) };
+    yield {
+      line,
+      fields: fieldsOf(text, `${path}:${line}`),
+      lastAnswer: lastAnswerOf(parseRow(text, { takesImages: true })),
+    };
     left -= 1;
     if (left === 0) return;
+  }
+}
+
+/** Rows may have numbers of Python's that JSON has not. @throws DatasetError DATASET_UNREADABLE */
+function fieldsOf(text: string, place: string): Record<string, unknown> {
+  try {
+    return parseJsonText(text, { maxDepth: 1000 }) as Record<string, unknown>;
+  } catch (cause) {
+    if (!(cause instanceof JsonTextError)) throw cause;
+    const reason = `its columns are no JSON: ${cause.reason}`;
+    throw new DatasetError('DATASET_UNREADABLE', `${place}: ${reason}`, { cause });
   }
 }
 

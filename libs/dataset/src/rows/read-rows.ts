@@ -1,5 +1,5 @@
-import { createReadStream } from 'node:fs';
 import { createGunzip } from 'node:zlib';
+import { FileRefusal, openRegularFile } from '@emloc/untrusted';
 
 import { DatasetError } from '../errors.js';
 import { isLfsPointer, lfsBeginningLength, lfsReason } from '../lfs-pointer.js';
@@ -46,18 +46,23 @@ async function* rowsOf(
 }
 
 async function* readChunks(path: string): AsyncGenerator<Uint8Array> {
-  const stream = createReadStream(path);
+  const { handle } = await openRegularFile(path).catch((cause: unknown) => {
+    throw unreadable(path, cause);
+  });
+  const stream = handle.createReadStream();
   try {
     for await (const chunk of stream) yield chunk as Uint8Array;
   } catch (cause) {
-    throw new DatasetError(
-      'DATASET_UNREADABLE',
-      `${path}: cannot be read (${(cause as NodeJS.ErrnoException).code ?? 'unknown error'})`,
-      { cause },
-    );
+    throw unreadable(path, cause);
   } finally {
     stream.destroy();
   }
+}
+
+function unreadable(path: string, cause: unknown): DatasetError {
+  const { code = 'unknown error' } = cause as NodeJS.ErrnoException;
+  const reason = cause instanceof FileRefusal ? cause.reason : `cannot be read (${code})`;
+  return new DatasetError('DATASET_UNREADABLE', `${path}: ${reason}`, { cause });
 }
 
 async function* observed(

@@ -1,5 +1,5 @@
-import { open } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { readRegularFile } from '@emloc/untrusted';
 
 import { DatasetError, type RowSetName } from '../errors.js';
 import { ImageRefusal, resolveImagePath } from '../images/image-folder.js';
@@ -60,16 +60,7 @@ export async function isListOfSets(path: string): Promise<boolean> {
 
 /** Null for what is large, no regular file, or cannot be read: its reader says why. */
 async function smallFile(path: string): Promise<Uint8Array | null> {
-  const handle = await open(path, 'r').catch(() => null);
-  if (!handle) return null;
-  try {
-    const info = await handle.stat();
-    return info.isFile() && info.size <= maxListBytes ? await handle.readFile() : null;
-  } catch {
-    return null;
-  } finally {
-    await handle.close();
-  }
+  return readRegularFile(path, maxListBytes).catch(() => null);
 }
 
 function listOf(text: string): PyDict | null {

@@ -11,6 +11,11 @@ import {
 } from '../jinja/index.js';
 import type { TemplateSource } from './find-templates.js';
 
+/** Ten times what the longest templates have; a rendering takes time for each. */
+const maxCharacters = 2 ** 18;
+/** Of a template's own words. */
+const mostQuoted = 1000;
+
 /** What stays the same for all rows of a job. */
 export interface TemplateSettings {
   /** Special tokens by name. */
@@ -100,8 +105,8 @@ export class ChatTemplate {
       return new RowLimitError(null, `the chat template goes beyond a limit: ${message}`);
     const reason = 'the chat template refuses the conversation';
     return message === '' || this.#source.includes(message)
-      ? new RowError(null, message === '' ? reason : `${reason}: ${message}`)
-      : new RowError(null, reason, message);
+      ? new RowError(null, message === '' ? reason : `${reason}: ${short(message)}`)
+      : new RowError(null, reason, short(message));
   }
 }
 
@@ -111,14 +116,23 @@ function argumentsOf(values: PyDict | null): Readonly<Record<string, PyValue>> {
     : Object.fromEntries([...values.entries()].map(([name, value]) => [String(name), value]));
 }
 
+function short(words: string): string {
+  return words.length > mostQuoted ? `${words.slice(0, mostQuoted)}…` : words;
+}
+
 function compile(source: string, origin: string): Template {
+  if (source.length > maxCharacters)
+    throw new DatasetError(
+      'DATASET_TEMPLATE_INVALID',
+      `${origin}: the chat template has ${source.length} characters, at most ${maxCharacters} are read`,
+    );
   try {
     return compileTemplate(source);
   } catch (cause) {
     if (!(cause instanceof TemplateSyntaxError)) throw cause;
     throw new DatasetError(
       'DATASET_TEMPLATE_INVALID',
-      `${origin}:${cause.line}: the chat template cannot be used: ${cause.reason}`,
+      `${origin}:${cause.line}: the chat template cannot be used: ${short(cause.reason)}`,
       { cause },
     );
   }

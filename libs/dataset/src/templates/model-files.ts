@@ -1,11 +1,16 @@
 import type { Buffer } from 'node:buffer';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { FileRefusal, JsonTextError, parseJsonText, readRegularFile } from '@emloc/untrusted';
 
 import { DatasetError } from '../errors.js';
 import { isLfsPointer, lfsBeginningLength, lfsReason } from '../lfs-pointer.js';
+import { quote } from '../tokenizers/errors.js';
 
 export type JsonObject = Readonly<Record<string, unknown>>;
+
+/** Four times what the largest vocabularies have. */
+const maxFileBytes = 128_000_000;
 
 /**
  * A JSON object of the folder, null where the file does not exist.
@@ -14,14 +19,19 @@ export type JsonObject = Readonly<Record<string, unknown>>;
 export async function readJsonObject(folder: string, name: string): Promise<JsonObject | null> {
   const text = await readText(folder, name);
   if (text === null) return null;
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw invalid(folder, name, 'not valid JSON', cause);
-  }
+  const value = parsed(text, (reason, cause) => invalid(folder, name, reason, cause));
   if (!isJsonObject(value)) throw invalid(folder, name, 'not a JSON object');
   return value;
+}
+
+function parsed(text: string, refusal: (reason: string, cause: unknown) => DatasetError): unknown {
+  try {
+    return parseJsonText(text);
+  } catch (error) {
+    if (!(error instanceof JsonTextError)) throw error;
+    const where = error.key === null ? '' : `${quote(error.key)}: `;
+    throw refusal(`not valid JSON: ${where}${error.reason}`, error);
+  }
 }
 
 /**
@@ -51,9 +61,10 @@ async function textOf(folder: string, name: string): Promise<string | null> {
 
 async function bytesOf(folder: string, name: string): Promise<Buffer | null> {
   try {
-    return await readFile(join(folder, name));
+    return await readRegularFile(join(folder, name), maxFileBytes);
   } catch (cause) {
     if (isMissing(cause)) return null;
+    if (cause instanceof FileRefusal) throw invalid(folder, name, cause.reason, cause);
     throw invalid(folder, name, 'cannot be read', cause);
   }
 }

@@ -5,6 +5,9 @@ import { DatasetError } from '../errors.js';
 import type { DatasetRequest, DatasetSummary, RowOutcome } from '../rows/read-dataset.js';
 import { fromWireError, type FromThread, type ToThread } from './messages.js';
 
+/** Of what rows, templates and tokenizers make in the thread: no file is trusted with more. */
+const maxHeapMiB = 1024;
+
 /**
  * A session in a thread of its own, so that a signal ends it at once, whatever a template or a
  * tokenizer is at. The thread is started when it is first asked.
@@ -84,15 +87,20 @@ class DatasetThread implements DatasetSession {
   }
 
   #start(): Worker {
-    return new Worker(new URL('./dataset-worker.js', import.meta.url), { workerData: this.source });
+    return new Worker(new URL('./dataset-worker.js', import.meta.url), {
+      workerData: this.source,
+      resourceLimits: { maxOldGenerationSizeMb: maxHeapMiB },
+    });
   }
 }
 
 function died(error: Error): Error {
   return (error as NodeJS.ErrnoException).code === 'ERR_WORKER_OUT_OF_MEMORY'
-    ? new DatasetError('DATASET_UNREADABLE', 'data set: a row takes more memory than there is', {
-        cause: error,
-      })
+    ? new DatasetError(
+        'DATASET_UNREADABLE',
+        `data set: a row or the tokenizer takes more than ${maxHeapMiB} MiB of memory`,
+        { cause: error },
+      )
     : error;
 }
 

@@ -1,7 +1,14 @@
 import { Int32List } from './int32-list.js';
 
-/** How much text may be made of one text, in UTF-16 units. */
-const maxMadeUnits = 64 * 1024 * 1024;
+/** How much text may be made of one text, in UTF-16 units: of a short one, and of any. */
+const [leastMadeUnits, maxMadeUnits] = [4 * 1024 * 1024, 64 * 1024 * 1024];
+/** Times its length, where that is between the two. */
+const maxGrowth = 4;
+
+function madeLimit(sourceUnits: number): number {
+  const most = Math.max(leastMadeUnits, maxGrowth * sourceUnits);
+  return Math.max(Math.min(most, maxMadeUnits), sourceUnits + 1024);
+}
 
 /** A normalizer or pre-tokenizer makes more text than can be kept. */
 export class GrowthError extends Error {
@@ -29,17 +36,19 @@ export class AlignedText {
     private readonly runs: Int32List,
     /** Begin of the source of the whole. */
     readonly origin: number,
+    /** Length of the text that this one was made of in the first place. */
+    readonly sourceUnits: number,
   ) {}
 
   /** A part of the source itself, which begins there. */
   static of(text: string, origin: number): AlignedText {
     const runs = new Int32List(3);
     pushRun(runs, 0, origin, -1);
-    return new AlignedText(text, runs, origin);
+    return new AlignedText(text, runs, origin, text.length);
   }
 
-  static make(text: string, runs: Int32List, origin: number): AlignedText {
-    return new AlignedText(text, runs, origin);
+  static make(text: string, runs: Int32List, base: AlignedText, origin: number): AlignedText {
+    return new AlignedText(text, runs, origin, base.sourceUnits);
   }
 
   /** Begin of the source range of the character that the unit belongs to. */
@@ -64,7 +73,7 @@ export class AlignedText {
 
   /** The same runs with another text of the same characters, unit for unit. */
   withText(text: string): AlignedText {
-    return new AlignedText(text, this.runs, this.origin);
+    return new AlignedText(text, this.runs, this.origin, this.sourceUnits);
   }
 
   /** Text that stands in for a part of this one; whole characters. */
@@ -136,7 +145,7 @@ export class AlignedTextBuilder {
     private readonly base: AlignedText,
     private readonly origin = base.origin,
   ) {
-    this.#limit = Math.max(maxMadeUnits, base.text.length + 1024);
+    this.#limit = madeLimit(base.sourceUnits);
   }
 
   /** A part of the base as it is. */
@@ -166,7 +175,12 @@ export class AlignedTextBuilder {
 
   build(): AlignedText {
     this.#flush();
-    return AlignedText.make([...this.#chunks, ...this.#parts].join(''), this.#runs, this.origin);
+    return AlignedText.make(
+      [...this.#chunks, ...this.#parts].join(''),
+      this.#runs,
+      this.base,
+      this.origin,
+    );
   }
 
   /**
@@ -194,6 +208,6 @@ export class AlignedTextBuilder {
   #count(units: number): void {
     this.#length += units;
     if (this.#length > this.#limit)
-      throw new GrowthError(`more than ${maxMadeUnits} characters are made of one text`);
+      throw new GrowthError(`more than ${this.#limit} characters are made of one text`);
   }
 }

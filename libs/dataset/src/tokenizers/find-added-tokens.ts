@@ -1,8 +1,13 @@
+import {
+  joinedWordCharacters,
+  MembershipTable,
+  whiteSpace,
+  type CodePointSet,
+} from '@emloc/patterns/unicode';
+
 import type { AddedToken } from './added-token.js';
 import { isHighSurrogate, isLowSurrogate } from './aligned-text.js';
 import { UnitTrie } from './models/unit-trie.js';
-import { MembershipTable, type CodePointSet } from './unicode/code-point-set.js';
-import { joinedWordCharacters, whiteSpace } from './unicode/properties.js';
 
 export interface FindableToken {
   readonly id: number;

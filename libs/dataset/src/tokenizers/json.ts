@@ -1,3 +1,5 @@
+import { PatternSets } from '@emloc/patterns';
+
 import { quote, TokenizerError } from './errors.js';
 
 export type JsonObject = Readonly<Record<string, unknown>>;
@@ -14,6 +16,8 @@ export class JsonPart {
     readonly value: unknown,
     readonly file: string,
     readonly path = '',
+    /** Of all patterns in the file. */
+    readonly sets = new PatternSets(),
   ) {}
 
   /** @throws TokenizerError always */
@@ -27,7 +31,7 @@ export class JsonPart {
 
   get(key: string): JsonPart {
     const value = Object.hasOwn(this.object, key) ? this.object[key] : undefined;
-    return new JsonPart(value, this.file, this.path === '' ? key : `${this.path}.${key}`);
+    return this.#inner(value, this.path === '' ? key : `${this.path}.${key}`);
   }
 
   get object(): JsonObject {
@@ -40,7 +44,7 @@ export class JsonPart {
 
   get items(): readonly JsonPart[] {
     if (!Array.isArray(this.value)) return this.#mistaken('a list');
-    return this.value.map((item, i) => new JsonPart(item, this.file, `${this.path}[${i}]`));
+    return this.value.map((item, i) => this.#inner(item, `${this.path}[${i}]`));
   }
 
   get entries(): readonly (readonly [string, JsonPart])[] {
@@ -85,6 +89,10 @@ export class JsonPart {
   oneOf<T extends string>(choices: readonly T[]): T {
     const choice = choices.find((each) => each === this.text);
     return choice ?? this.fail(`${quote(this.text)} is none of ${choices.join(', ')}`);
+  }
+
+  #inner(value: unknown, path: string): JsonPart {
+    return new JsonPart(value, this.file, path, this.sets);
   }
 
   #mistaken(what: string): never {

@@ -1,6 +1,6 @@
+import { PatternError, PatternMatcher, type PatternNode } from '@emloc/patterns';
+
 import type { JsonPart } from './json.js';
-import { PatternMatcher } from './regex/match-pattern.js';
-import { PatternError, type PatternNode } from './regex/node.js';
 
 /** What is looked for in a text. */
 export interface TextPattern {
@@ -34,7 +34,7 @@ function forEachOccurrence(
 
 function regexPattern(part: JsonPart): TextPattern {
   try {
-    return new PatternMatcher(part.text);
+    return new PatternMatcher(part.text, part.sets);
   } catch (cause) {
     if (!(cause instanceof PatternError)) throw cause;
     return part.fail(`the pattern cannot be used: ${cause.message}`, cause);

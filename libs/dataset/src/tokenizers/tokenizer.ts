@@ -1,4 +1,5 @@
 import { at } from '@emloc/checked';
+import { PatternWorkError } from '@emloc/patterns';
 
 import { readAddedToken } from './added-token.js';
 import { AddedVocabulary } from './added-vocabulary.js';
@@ -14,7 +15,6 @@ import { createNormalizer } from './normalizers/create-normalizer.js';
 import { readAffixes } from './post-processors.js';
 import { toBytes } from './pre-tokenizers/byte-level.js';
 import { createPreTokenizer, type PreTokenization } from './pre-tokenizers/create-pre-tokenizer.js';
-import { PatternWorkError } from './regex/match-pattern.js';
 import { cachedLength, WordCache } from './word-cache.js';
 
 /** Tokens of a text. All three are of one length. */

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   hiddenPath,
@@ -8,6 +7,7 @@ import {
   recordFileName,
   type OutputPlace,
 } from '@emloc/checkpoint';
+import { readRegularFile } from '@emloc/untrusted';
 
 import { PipelineError } from '../errors.js';
 import { findProgress, type StartMode } from './job-folder.js';
@@ -28,6 +28,8 @@ export async function assertOutputFree(
   if (!mayBeDone) await assertFree(place, overwrite);
   await findProgress(hiddenPath(place, 'job'), mode);
 }
+
+const maxRecordBytes = 2 ** 24;
 
 /** A place that may be written, or one with an adapter that can only be looked at. */
 type SeenPlace = OutputPlace & AsyncDisposable & { readonly isHeld: boolean };
@@ -61,9 +63,8 @@ export async function recordedJob({
   folder,
 }: OutputPlace): Promise<{ readonly job: string | null; readonly missing: string | null }> {
   try {
-    const { job } = JSON.parse(await readFile(join(folder, recordFileName), 'utf8')) as {
-      job?: unknown;
-    };
+    const bytes = await readRegularFile(join(folder, recordFileName), maxRecordBytes);
+    const { job } = JSON.parse(bytes.toString('utf8')) as { job?: unknown };
     if (typeof job !== 'string') return { job: null, missing: null };
     const owned = ((await ownedFiles(folder)) ?? []).filter((path) => adapterFiles.has(path));
     for (const path of owned) if (!(await isFileBelow(folder, path))) return { job, missing: path };

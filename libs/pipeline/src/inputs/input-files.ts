@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { findDiffusionModel, readShardIndex, type DiffusionPlace } from '@emloc/checkpoint';
 import { vocabularyFiles } from '@emloc/dataset/tokenizers';
+import { readRegularFile } from '@emloc/untrusted';
 
 import type { TuneOptions } from '../options/resolve.js';
 
@@ -33,6 +34,8 @@ const smallFiles = [
   'chat_template.jinja',
   'chat_template.json',
 ];
+/** No file that can be read has more. */
+const maxSmallBytes = 128_000_000;
 const templateFolder = 'additional_chat_templates';
 
 type Paths = Pick<TuneOptions, 'model' | 'data' | 'validation' | 'classData'>;
@@ -108,7 +111,7 @@ async function inputFile(name: string, path: string, isSmall: boolean): Promise<
     inode: String(info.ino),
     sha256: isSmall
       ? createHash('sha256')
-          .update(await readFile(path))
+          .update(await readRegularFile(path, maxSmallBytes))
           .digest('hex')
       : null,
   };

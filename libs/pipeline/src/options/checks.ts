@@ -1,5 +1,7 @@
 import { parseCalendarDate, reservedTemplateNames } from '@emloc/dataset';
 import type { ModelLinear } from '@emloc/models';
+import { PathPatterns, PatternError } from '@emloc/patterns';
+import { JsonTextError, parseJsonText } from '@emloc/untrusted';
 
 import { PipelineError } from '../errors.js';
 
@@ -39,11 +41,12 @@ export function assertText(name: string, value: unknown): void {
 /** @throws PipelineError PIPELINE_INVALID_OPTION naming the option */
 export function assertRegExp(name: string, value: string): void {
   try {
-    new RegExp(value);
+    new PathPatterns().compile(value);
   } catch (cause) {
+    if (!(cause instanceof PatternError)) throw cause;
     throw new PipelineError(
       'PIPELINE_INVALID_OPTION',
-      `option ${name}: ${JSON.stringify(value)} is no regular expression`,
+      `option ${name}: ${shown(value)} cannot be used as a pattern: ${cause.message}`,
       { cause },
     );
   }
@@ -81,15 +84,19 @@ export function assertTemplateArgs(name: string, value: string): void {
 }
 
 function parseObject(name: string, value: string): object {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(value);
-  } catch (cause) {
-    throw invalidOption(name, value, 'a JSON object', cause);
-  }
+  const parsed = parseJson(name, value);
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
     throw invalidOption(name, value, 'a JSON object');
   return parsed;
+}
+
+function parseJson(name: string, value: string): unknown {
+  try {
+    return parseJsonText(value);
+  } catch (cause) {
+    if (!(cause instanceof JsonTextError)) throw cause;
+    throw invalidOption(name, value, 'a JSON object', cause);
+  }
 }
 
 /** Latents of pictures are eighths of pixels, in squares of two. */
@@ -121,18 +128,21 @@ export function assertSize(name: string, value: string): void {
 
 const mostQuoted = 200;
 
+function shown(value: unknown): string {
+  // JSON has no word for NaN and Infinity.
+  const given = typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? 'nothing');
+  return given.length > mostQuoted ? `${given.slice(0, mostQuoted)}…` : given;
+}
+
 export function invalidOption(
   name: string,
   value: unknown,
   expected: string,
   cause?: unknown,
 ): PipelineError {
-  // JSON has no word for NaN and Infinity.
-  const given = typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? 'nothing');
-  const quoted = given.length > mostQuoted ? `${given.slice(0, mostQuoted)}…` : given;
   return new PipelineError(
     'PIPELINE_INVALID_OPTION',
-    `option ${name}: ${quoted} given, ${expected} expected`,
+    `option ${name}: ${shown(value)} given, ${expected} expected`,
     cause === undefined ? {} : { cause },
   );
 }

@@ -49,7 +49,11 @@ describe('resolveTuneOptions', () => {
     ['correction', 'maybe', 'option correction: "maybe" given, auto, none or a positive number'],
     ['correction', 0, 'option correction: 0 given, auto, none or a positive number expected'],
     ['useRslora', 'yes', 'option useRslora: "yes" given, true or false expected'],
-    ['targets', '(', 'option targets: "(" is no regular expression'],
+    [
+      'targets',
+      '(',
+      'option targets: "(" cannot be used as a pattern: it is no regular expression',
+    ],
     ['targets', 7, 'option targets: 7 given, a text expected'],
     ['ratios', '0.5', 'option ratios: "0.5" given, a list of texts expected'],
     ['date', '2023-02-29', 'option date: "2023-02-29" given, a day as YYYY-MM-DD'],

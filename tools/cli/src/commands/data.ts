@@ -34,7 +34,7 @@ import {
   type Marks,
 } from '../output/row-preview.js';
 import { rowsSummary } from '../output/rows-summary.js';
-import { visible } from '../output/visible.js';
+import { told, visible } from '../output/visible.js';
 import { runCommand, type CommandContext } from '../run-command.js';
 import { UsageError } from '../usage-error.js';
 
@@ -138,8 +138,8 @@ class RowPrinter {
     if (outcome.kind === 'bad') {
       this.badRows += 1;
       for (const problem of outcome.problems) {
-        const told = describeProblem(problem, this.path, { forOwner: true });
-        process.stderr.write(`${visible(told)}\n`);
+        const line = describeProblem(problem, this.path, { forOwner: true });
+        process.stderr.write(`${told(line)}\n`);
       }
     }
     if (this.context.values['json'] === true) this.context.printLine(documentOf(outcome));
@@ -209,6 +209,6 @@ function partOf({ part }: { readonly part?: number }): { readonly part?: number 
 
 function badDocument(problems: readonly RowProblem[]): unknown {
   const { line, set } = at(problems, 0);
-  const told = problems.map((problem) => problemWords(problem, { forOwner: true }));
-  return { row: line, ...(set ? { file: set.file } : {}), error: told.join('; ') };
+  const words = problems.map((problem) => problemWords(problem, { forOwner: true }));
+  return { row: line, ...(set ? { file: set.file } : {}), error: words.join('; ') };
 }

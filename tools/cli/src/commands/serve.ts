@@ -18,7 +18,7 @@ import { addFlags, commonFlags, type FlagValues } from '../flags.js';
 import { describeError } from '../output/describe-error.js';
 import { serveDocument, serveText } from '../output/serve-report.js';
 import { openServiceLogs, type ServiceLogs } from '../output/service-logs.js';
-import { visible } from '../output/visible.js';
+import { told, visible } from '../output/visible.js';
 import { watchOutput } from '../output/watch-output.js';
 import { serviceFlags } from '../service-flags.js';
 
@@ -89,8 +89,8 @@ export function addServeCommand(program: Command): void {
         applyConfigFile(serve);
         process.exitCode = await runServe(serve.opts());
       } catch (error) {
-        process.stderr.write(`${visible(describeError(error))}\n`);
-        process.exitCode = exitCodeOf(error);
+          process.stderr.write(`${told(describeError(error))}\n`);
+          process.exitCode = exitCodeOf(error);
       }
     });
 }
@@ -145,8 +145,8 @@ async function runServe(values: FlagValues): Promise<number> {
     const isSecure = values['tlsCert'] !== undefined;
     process.stdout.write(
       values['json'] === true
-        ? `${JSON.stringify(serveDocument(deployment, isSecure))}\n`
-        : `${serveText(deployment, isSecure)}\n`,
+        ? `${visible(JSON.stringify(serveDocument(deployment, isSecure)))}\n`
+        : `${visible(serveText(deployment, isSecure))}\n`,
     );
     await aborted(stop.signal);
     const isOrderly = await deployment.stop();

@@ -4,7 +4,7 @@ import { SingleBar } from 'cli-progress';
 
 import { picturesSummary } from './pictures-summary.js';
 import { rowsSummary } from './rows-summary.js';
-import { visible } from './visible.js';
+import { told } from './visible.js';
 
 /** Shows a job as it runs; everything goes to stderr. */
 export interface Progress {
@@ -109,7 +109,7 @@ class BarProgress implements Progress {
 
   #print(text: string): void {
     this.stop();
-    this.options.stream.write(`${visible(text)}\n`);
+    this.options.stream.write(`${told(text)}\n`);
   }
 }
 
@@ -163,6 +163,6 @@ class LineProgress implements Progress {
   }
 
   #print(text: string): void {
-    this.options.stream.write(`${visible(text)}\n`);
+    this.options.stream.write(`${told(text)}\n`);
   }
 }

@@ -2,6 +2,8 @@ import { createWriteStream, mkdirSync, type WriteStream } from 'node:fs';
 import { join } from 'node:path';
 import { formatLogLine } from '@emloc/local-deployment';
 
+import { visible } from './visible.js';
+
 /** Where the lines of processes go. */
 export interface ServiceLogs {
   readonly write: (process: string, line: string) => void;
@@ -28,7 +30,7 @@ export function openServiceLogs(
   if (folder === undefined)
     return {
       write: (process, line) => {
-        if (!routine.test(line)) stream.write(`${formatLogLine(process, line)}\n`);
+        if (!routine.test(line)) stream.write(`${visible(formatLogLine(process, line))}\n`);
       },
       note,
       close: () => undefined,

@@ -12,3 +12,19 @@ export function visible(text: string): string {
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
 }
+
+const mostShown = 1000;
+/** Of what is cut, the end often says what the limit is. */
+const shownEnd = 200;
+
+/** A message for people: visible, and cut where one of its lines is as long as none has to be. */
+export function told(message: string): string {
+  return message
+    .split('\n')
+    .map((line) => visible(line.length > mostShown ? cut(line) : line))
+    .join('\n');
+}
+
+function cut(line: string): string {
+  return `${line.slice(0, mostShown - shownEnd)} … ${line.slice(-shownEnd)}`;
+}

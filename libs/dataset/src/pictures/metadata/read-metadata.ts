@@ -1,4 +1,5 @@
 import { posix } from 'node:path';
+import { JsonTextError, parseJsonText } from '@emloc/untrusted';
 
 import { DatasetError, RowError } from '../../errors.js';
 import { decodeRow, isBlank } from '../../rows/decode-row.js';
@@ -96,9 +97,10 @@ async function* entriesOf(file: ListedFile, problems: PictureProblem[]): AsyncGe
 function objectOf(text: string): Record<string, unknown> {
   let value: unknown;
   try {
-    value = JSON.parse(text);
-  } catch {
-    throw new RowError(null, 'is not valid JSON');
+    value = parseJsonText(text);
+  } catch (error) {
+    if (!(error instanceof JsonTextError)) throw error;
+    throw new RowError(null, `is not valid JSON: ${error.reason}`);
   }
   if (typeof value === 'object' && value !== null && !Array.isArray(value))
     return value as Record<string, unknown>;

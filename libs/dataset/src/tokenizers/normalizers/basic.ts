@@ -1,4 +1,5 @@
-import type { CodePointSet } from '../unicode/code-point-set.js';
+import type { CodePointSet } from '@emloc/patterns/unicode';
+
 import type { Normalizer } from './normalizer.js';
 import { findEach, mapCharacters } from './transform.js';
 

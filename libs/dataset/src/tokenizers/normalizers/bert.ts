@@ -1,6 +1,6 @@
+import { CodePointSet, oldNonspacingMarks, oldOther, whiteSpace } from '@emloc/patterns/unicode';
+
 import type { JsonPart } from '../json.js';
-import { CodePointSet } from '../unicode/code-point-set.js';
-import { oldNonspacingMarks, oldOther, whiteSpace } from '../unicode/properties.js';
 import { lowercase, sequence, without } from './basic.js';
 import type { Normalizer } from './normalizer.js';
 import { findEach, mapCharacters } from './transform.js';

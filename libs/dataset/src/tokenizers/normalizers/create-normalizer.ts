@@ -1,9 +1,9 @@
+import { CodePointSet, oldMarks, whiteSpace } from '@emloc/patterns/unicode';
+
 import { AlignedTextBuilder } from '../aligned-text.js';
 import { toByteCharacters } from '../byte-characters.js';
 import type { JsonPart } from '../json.js';
 import { textPattern } from '../text-pattern.js';
-import { CodePointSet } from '../unicode/code-point-set.js';
-import { oldMarks, whiteSpace } from '../unicode/properties.js';
 import { lowercase, sequence, without } from './basic.js';
 import { bertNormalizer } from './bert.js';
 import type { Normalizer } from './normalizer.js';

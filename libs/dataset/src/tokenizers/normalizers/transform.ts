@@ -1,10 +1,11 @@
+import type { CodePointSet } from '@emloc/patterns/unicode';
+
 import {
   AlignedTextBuilder,
   isHighSurrogate,
   isLowSurrogate,
   type AlignedText,
 } from '../aligned-text.js';
-import type { CodePointSet } from '../unicode/code-point-set.js';
 
 /**
  * Makes a text from a list of characters, each with how it came about: 0 in place of the next

@@ -1,7 +1,7 @@
 import { at } from '@emloc/checked';
+import { combiningClasses, undecomposed } from '@emloc/patterns/unicode';
 
 import type { AlignedText } from '../aligned-text.js';
-import { combiningClasses, undecomposed } from '../unicode/properties.js';
 import type { Normalizer } from './normalizer.js';
 import { Transform } from './transform.js';
 

@@ -1,8 +1,9 @@
+import { PatternMatcher } from '@emloc/patterns';
+
 import { AlignedTextBuilder } from '../aligned-text.js';
 import { toByteCharacters } from '../byte-characters.js';
 import type { JsonPart } from '../json.js';
 import { mapCharacters } from '../normalizers/transform.js';
-import { PatternMatcher } from '../regex/match-pattern.js';
 import type { PreTokenizer } from './pre-tokenizer.js';
 import { splitAt } from './split.js';
 

@@ -1,13 +1,9 @@
+import { joinedWordCharacters, numeric, oldPunctuation, whiteSpace } from '@emloc/patterns/unicode';
+
 import type { AlignedText } from '../aligned-text.js';
 import { quote } from '../errors.js';
 import type { JsonPart } from '../json.js';
 import { literalPattern, nodePattern, textPattern } from '../text-pattern.js';
-import {
-  joinedWordCharacters,
-  numeric,
-  oldPunctuation,
-  whiteSpace,
-} from '../unicode/properties.js';
 import { byteLevelSplit, toBytes } from './byte-level.js';
 import { metaspace, metaspaceOptions } from './metaspace.js';
 import type { PreTokenizer } from './pre-tokenizer.js';

@@ -1,5 +1,6 @@
+import { MembershipTable, type CodePointSet } from '@emloc/patterns/unicode';
+
 import type { TextPattern } from '../text-pattern.js';
-import { MembershipTable, type CodePointSet } from '../unicode/code-point-set.js';
 import type { PreTokenizer, TakePart } from './pre-tokenizer.js';
 import { createSplitter, type SplitBehavior } from './split-behavior.js';
 

@@ -1,6 +1,5 @@
-import { type CodePointSet } from '../unicode/code-point-set.js';
-import { unpackSet } from '../unicode/properties.js';
-import { scriptNames, withoutScript } from '../unicode/tables.js';
+import { scriptNames, unpackSet, withoutScript, type CodePointSet } from '@emloc/patterns/unicode';
+
 import type { PreTokenizer } from './pre-tokenizer.js';
 
 /** The script of no character in particular: joins whatever stands beside it. */

@@ -1,21 +1,30 @@
-import { type CodePointSet } from '../unicode/code-point-set.js';
+import { PatternError } from './node.js';
+import { type CodePointSet } from './unicode/code-point-set.js';
 
 const codePoints = 0x110000;
 const setsPerTable = 32;
+/** A table takes 4.25 MiB. */
+const maxSets = 32 * setsPerTable;
 
 /**
- * Many sets, each asked for by its number in constant time: one bit of a table of all characters.
+ * Many sets, of one pattern or of several, each asked for by its number in constant time: one bit
+ * of a table of all characters.
  */
-export class SetTable {
+export class PatternSets {
   readonly #tables: Uint32Array[] = [];
   readonly #numbers = new Map<string, number>();
 
-  /** The number of a set; the same for an equal set. */
+  /**
+   * The number of a set; the same for an equal set.
+   * @throws PatternError where there would be too many
+   */
   add(set: CodePointSet): number {
     const key = set.ranges.join();
     const known = this.#numbers.get(key);
     if (known !== undefined) return known;
     const number = this.#numbers.size;
+    if (number >= maxSets)
+      throw new PatternError(`there are more than ${maxSets} different sets of characters`);
     this.#numbers.set(key, number);
     const table = (this.#tables[number >> 5] ??= new Uint32Array(codePoints));
     const bit = 1 << (number & (setsPerTable - 1));

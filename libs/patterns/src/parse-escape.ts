@@ -1,7 +1,7 @@
-import { type CodePointSet } from '../unicode/code-point-set.js';
 import { PatternError } from './node.js';
 import type { PatternReader } from './pattern-reader.js';
 import { letterClasses, property } from './property.js';
+import { type CodePointSet } from './unicode/code-point-set.js';
 
 const controlEscapes: Readonly<Record<string, number>> = {
   t: 9,

@@ -1,9 +1,9 @@
-import { CodePointSet } from '../unicode/code-point-set.js';
 import { foldCase } from './case-fold.js';
 import { PatternError } from './node.js';
 import { parseCharacterEscape, parseSetEscape, pointOf, unsupported } from './parse-escape.js';
 import type { PatternReader } from './pattern-reader.js';
 import { posixClass } from './property.js';
+import { CodePointSet } from './unicode/code-point-set.js';
 
 const backspace = 8;
 

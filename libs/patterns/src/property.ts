@@ -1,4 +1,5 @@
-import { CodePointSet } from '../unicode/code-point-set.js';
+import { PatternError } from './node.js';
+import { CodePointSet } from './unicode/code-point-set.js';
 import {
   alphabetic,
   assigned,
@@ -8,9 +9,8 @@ import {
   uppercase,
   whiteSpace,
   wordCharacters,
-} from '../unicode/properties.js';
-import { pictographs } from '../unicode/tables.js';
-import { PatternError } from './node.js';
+} from './unicode/properties.js';
+import { pictographs } from './unicode/tables.js';
 
 /** Long names of general categories, as written in patterns: without case, spaces, `-` and `_`. */
 const longNames: Readonly<Record<string, string>> = {

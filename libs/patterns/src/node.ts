@@ -1,6 +1,6 @@
 import { at } from '@emloc/checked';
 
-import { type CodePointSet } from '../unicode/code-point-set.js';
+import { type CodePointSet } from './unicode/code-point-set.js';
 
 export type Assertion =
   | 'line start'

@@ -1,12 +1,15 @@
 import { compilePattern, Op, type Program } from './compile-pattern.js';
 import type { PatternNode } from './node.js';
 import { parsePattern } from './parse-pattern.js';
+import { PatternSets } from './pattern-sets.js';
 
 /** Steps for any text, and for each character on top of that. */
 const baseSteps = 20_000_000;
 const stepsPerUnit = 300;
+/** Numbers of the frames to go back to: 192 MiB. */
+const maxStack = 3 * 2 ** 24;
 
-/** A pattern took too many steps on a text: it backtracks without end, or nearly so. */
+/** A pattern took too much work on a text: it backtracks without end, or nearly so. */
 export class PatternWorkError extends Error {
   override readonly name = 'PatternWorkError';
 }
@@ -25,9 +28,13 @@ export class PatternMatcher {
   #stepsLeft = 0;
   #text = '';
 
-  /** @throws PatternError */
-  constructor(pattern: string | PatternNode) {
-    this.#program = compilePattern(typeof pattern === 'string' ? parsePattern(pattern) : pattern);
+  /**
+   * @param sets of this pattern, or of several that share the memory of their tables
+   * @throws PatternError
+   */
+  constructor(pattern: string | PatternNode, sets = new PatternSets()) {
+    const node = typeof pattern === 'string' ? parsePattern(pattern) : pattern;
+    this.#program = compilePattern(node, sets);
     this.#code = this.#program.code;
     this.#marks = new Int32Array(this.#program.loopCount).fill(-1);
   }
@@ -52,6 +59,22 @@ export class PatternMatcher {
       found(start, end);
       from = end;
       lastEnd = end;
+    }
+  }
+
+  /**
+   * Whether the text begins with a match.
+   * @param work steps that are left, counted down
+   * @throws PatternWorkError
+   */
+  beginsWithMatch(text: string, work: { steps: number }): boolean {
+    this.#text = text;
+    this.#stepsLeft = work.steps;
+    this.#depth = 0;
+    try {
+      return this.#run(0, 0) >= 0;
+    } finally {
+      work.steps = this.#stepsLeft;
     }
   }
 
@@ -261,6 +284,8 @@ export class PatternMatcher {
 
   #push(first: number, second: number, third: number): void {
     if (this.#depth + 3 > this.#stack.length) {
+      if (this.#stack.length >= maxStack)
+        throw new PatternWorkError('the pattern takes too much memory on this text');
       const larger = new Int32Array(2 * this.#stack.length);
       larger.set(this.#stack);
       this.#stack = larger;

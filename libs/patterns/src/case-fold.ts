@@ -1,4 +1,4 @@
-import { CodePointSet } from '../unicode/code-point-set.js';
+import { CodePointSet } from './unicode/code-point-set.js';
 
 /** Dotted and dotless i are no cases of i: their full folding depends on the language. */
 const apart = new Set([0x130, 0x131]);

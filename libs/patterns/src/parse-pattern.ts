@@ -1,12 +1,12 @@
 import { at } from '@emloc/checked';
 
-import { CodePointSet } from '../unicode/code-point-set.js';
 import { foldCase, hasLongFold } from './case-fold.js';
 import { PatternError, type Assertion, type PatternNode } from './node.js';
 import { parseClass } from './parse-class.js';
 import { parseCharacterEscape, parseSetEscape, pointOf, unsupported } from './parse-escape.js';
 import { PatternReader } from './pattern-reader.js';
 import { latinNumbers } from './property.js';
+import { CodePointSet } from './unicode/code-point-set.js';
 
 interface Flags {
   readonly ignoreCase: boolean;
@@ -19,6 +19,8 @@ const lineFeed = CodePointSet.of([[10, 10]]);
 const maxDepth = 200;
 /** As Oniguruma has it. */
 const maxRepeats = 100_000;
+/** Any longer one has more instructions than there may be. */
+const maxLength = 100_000;
 
 /** A literal, kept apart until it is known what follows it. */
 interface Literal {
@@ -32,6 +34,8 @@ interface Literal {
  * @throws PatternError where it is wrong, or has back references, calls, conditions or the like
  */
 export function parsePattern(pattern: string): PatternNode {
+  if (pattern.length > maxLength)
+    throw new PatternError(`it has ${pattern.length} characters, more than ${maxLength}`);
   const reader = new PatternReader(pattern);
   const node = new PatternParser(reader).choice(noFlags, 0);
   if (!reader.done) throw new PatternError('a group is closed that is not open');

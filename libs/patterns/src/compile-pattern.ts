@@ -1,10 +1,10 @@
 import { at } from '@emloc/checked';
 
-import { CodePointSet } from '../unicode/code-point-set.js';
-import { wordCharacters } from '../unicode/properties.js';
 import { fixedLength, isNullable, PatternError, type Assertion, type PatternNode } from './node.js';
+import type { PatternSets } from './pattern-sets.js';
 import { latinNumbers } from './property.js';
-import { SetTable } from './set-table.js';
+import { CodePointSet } from './unicode/code-point-set.js';
+import { wordCharacters } from './unicode/properties.js';
 
 /**
  * Instructions, each a number followed by its operands:
@@ -42,7 +42,7 @@ const maxInstructions = 50_000;
 
 export interface Program {
   readonly code: Int32Array;
-  readonly sets: SetTable;
+  readonly sets: PatternSets;
   /** What a match begins with; -1: anything, or it may be empty. */
   readonly first: number;
   readonly wordSet: number;
@@ -50,24 +50,25 @@ export interface Program {
 }
 
 /** @throws PatternError */
-export function compilePattern(node: PatternNode): Program {
-  const compiler = new Compiler();
+export function compilePattern(node: PatternNode, sets: PatternSets): Program {
+  const compiler = new Compiler(sets);
   const first = compiler.firstOf(node);
   compiler.emitNode(node);
   compiler.emit(Op.match);
   return {
     code: Int32Array.from(compiler.code),
-    sets: compiler.sets,
+    sets,
     first,
-    wordSet: compiler.sets.add(wordCharacters().union(latinNumbers)),
+    wordSet: sets.add(wordCharacters().union(latinNumbers)),
     loopCount: compiler.loopCount,
   };
 }
 
 class Compiler {
   readonly code: number[] = [];
-  readonly sets = new SetTable();
   loopCount = 0;
+
+  constructor(private readonly sets: PatternSets) {}
 
   emit(...numbers: readonly number[]): void {
     this.code.push(...numbers);
