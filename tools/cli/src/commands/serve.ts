@@ -89,8 +89,8 @@ export function addServeCommand(program: Command): void {
         applyConfigFile(serve);
         process.exitCode = await runServe(serve.opts());
       } catch (error) {
-          process.stderr.write(`${told(describeError(error))}\n`);
-          process.exitCode = exitCodeOf(error);
+        process.stderr.write(`${told(describeError(error))}\n`);
+        process.exitCode = exitCodeOf(error);
       }
     });
 }
