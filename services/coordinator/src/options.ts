@@ -87,6 +87,17 @@ export const coordinatorOptions = {
     default: 2 ** 30,
     min: 1,
   }),
+  maxUploads: integerOption({
+    description: 'uploads at the same time, of each tenant',
+    default: 4,
+    min: 1,
+    max: 1000,
+  }),
+  uploadIdle: durationOption({
+    description: 'how long an upload may stand still before it is ended',
+    default: 30_000,
+    min: 100,
+  }),
   jobRetention: durationOption({
     description:
       'how long a job that is over is kept, with its events and artifacts, and a data set that no job refers to; 0: for ever',

@@ -24,9 +24,11 @@ import type { Engine } from '../outcome/engine.js';
 import { artifactName, jobNotFound, parseArtifactName, parseJobName } from '../resource-names.js';
 import { createJob } from './create-job.js';
 import { parseFilter } from './filter.js';
+import { withOptionFields } from './option-errors.js';
 import { pageOf } from './pages.js';
-import { createPlaces } from './places.js';
+import { createQuota } from './quota.js';
 import { checkTuneOptions, type OptionLimits } from './tune-options.js';
+import { createTurns, type TurnLimits } from './turns.js';
 import { watchJob } from './watch-job.js';
 
 export interface JobServiceParts {
@@ -39,13 +41,30 @@ export interface JobServiceParts {
   readonly datasetFiles: DatasetFiles;
   readonly limits: Omit<OptionLimits, 'findDataset'>;
   readonly maxQueuedJobs: number;
-  readonly maxDatasetBytes: number;
+  readonly uploads: { readonly maxDatasetBytes: number; readonly idleMs: number };
+  /** Uploads of one tenant at the same time. */
+  readonly maxUploads: number;
   /** A job went into a state at a client's request. */
   readonly onTransition?: (state: JobState) => void;
 }
 
-/** Inspections at a time, each of which takes up to two files of what it looks at. */
-const maxInspections = 4;
+/** Each inspection has a thread, and up to two files of what it looks at. */
+const inspectionLimits: TurnLimits = Object.freeze({
+  places: 4,
+  placesOfTenant: 2,
+  waitingOfTenant: 100,
+  work: 'jobs to be checked',
+  reason: 'TOO_MANY_INSPECTIONS',
+});
+
+/** Each plan has a thread, which computes. */
+const planLimits: TurnLimits = Object.freeze({
+  places: 4,
+  placesOfTenant: 1,
+  waitingOfTenant: 16,
+  work: 'plans',
+  reason: 'TOO_MANY_PLANS',
+});
 
 /**
  * The job service. All state is in JetStream, so that any number of processes may serve it at once.
@@ -55,7 +74,12 @@ export function jobServiceHandlers(
 ): Handlers<typeof JobService, CallContext> {
   const { store, storage, log, index, feed } = parts;
   const inCreation = new Map<string, string>();
-  const inspecting = createPlaces(maxInspections);
+  const [inspecting, planning] = [createTurns(inspectionLimits), createTurns(planLimits)];
+  const uploading = createQuota({
+    most: parts.maxUploads,
+    work: 'uploads',
+    reason: 'TOO_MANY_UPLOADS',
+  });
   const limitsFor = (tenant: string): OptionLimits => ({
     ...parts.limits,
     findDataset: (sha256) => findDataset(storage.datasets, tenant, sha256),
@@ -74,6 +98,7 @@ export function jobServiceHandlers(
           inCreation,
           inspecting,
           limits: limitsFor(tenant),
+          signal: context.signal,
           onCreated: () => parts.onTransition?.('QUEUED'),
         }),
       );
@@ -144,14 +169,19 @@ export function jobServiceHandlers(
         signal: context.signal,
       });
     },
-    uploadDataset: (requests, context) =>
-      uploadDataset(storage.datasets, tenantOf(context), requests, {
-        maxDatasetBytes: parts.maxDatasetBytes,
-        signal: context.signal,
-      }),
+    uploadDataset: (requests, context) => {
+      const tenant = tenantOf(context);
+      return uploading(tenant, () =>
+        uploadDataset(storage.datasets, tenant, requests, {
+          ...parts.uploads,
+          signal: context.signal,
+        }),
+      );
+    },
     planJob: async ({ options }, context) => {
-      const checked = await checkTuneOptions(options, 'options', limitsFor(tenantOf(context)));
-      return planJob(checked, parts, context.signal);
+      const tenant = tenantOf(context);
+      const checked = await checkTuneOptions(options, 'options', limitsFor(tenant));
+      return planning(tenant, context.signal, () => planJob(checked, parts, context.signal));
     },
   };
 }
@@ -251,7 +281,11 @@ async function planJob(
 ): Promise<PlanJobResponse> {
   const held = await datasetFiles.open(checked, { signal });
   try {
-    const { fits, budgetBytes, neededBytes, stages } = await engine.plan(held.options, signal);
+    const { fits, budgetBytes, neededBytes, stages } = await withOptionFields(
+      'options',
+      held.folder,
+      () => engine.plan(held.options, signal),
+    );
     return create(PlanJobResponseSchema, {
       fits,
       budgetBytes: BigInt(budgetBytes),

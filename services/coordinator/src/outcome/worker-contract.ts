@@ -1,7 +1,7 @@
 import type { JobPlan, TensorRecord, TuneOptions } from '@emloc/pipeline';
 import type { WorkerContract } from '@emloc/service-kit';
 
-import type { AdapterName, Inspection, OutcomeTask } from './engine.js';
+import type { AdapterName, EngineStep, Inspection, OutcomeTask } from './engine.js';
 
 /** What the engine's thread is asked, and asks back. */
 export interface EngineWorkerContract extends WorkerContract {
@@ -14,7 +14,8 @@ export interface EngineWorkerContract extends WorkerContract {
         readonly threads: number | undefined;
       }
     | ({ readonly kind: 'outcome' } & OutcomeTask);
-  readonly event: never;
+  /** What comes next. */
+  readonly event: EngineStep;
   /** Asks for an adapter. */
   readonly request: AdapterName;
   readonly response: TensorRecord;
