@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { PeerCertificate } from 'node:tls';
+import type { Metadata } from '@grpc/grpc-js';
 
 import { RpcError } from './errors.js';
 
@@ -15,6 +16,28 @@ export interface PresentedIdentity {
   readonly authorization: string | null;
   /** Common name and DNS names of the client's verified certificate. */
   readonly certificateNames: readonly string[];
+}
+
+/**
+ * What a call brings.
+ * @throws RpcError UNAUTHENTICATED for several `authorization` headers: what stands before this
+ * server might have looked at another of them
+ */
+export function identityOf(
+  metadata: Metadata,
+  { sslPeerCertificate }: { readonly sslPeerCertificate?: PeerCertificate },
+): PresentedIdentity {
+  const given = metadata.get('authorization');
+  if (given.length > 1)
+    throw unauthenticated(
+      'TOKEN_AMBIGUOUS',
+      `${given.length} authorization headers were sent, one is expected`,
+    );
+  const [authorization] = given;
+  return {
+    authorization: typeof authorization === 'string' ? authorization : null,
+    certificateNames: namesOf(sslPeerCertificate),
+  };
 }
 
 /** Decides who calls. @throws RpcError UNAUTHENTICATED or PERMISSION_DENIED */
@@ -87,7 +110,7 @@ export function certificateNames(allowed: readonly string[]): Authenticator {
 }
 
 /** The names in a verified certificate. */
-export function namesOf(certificate: PeerCertificate | undefined): readonly string[] {
+function namesOf(certificate: PeerCertificate | undefined): readonly string[] {
   if (!certificate) return [];
   const { subject, subjectaltname = '' } = certificate as Partial<PeerCertificate>;
   const alternatives = subjectaltname
