@@ -1,6 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 import { EmptySchema } from '@bufbuild/protobuf/wkt';
-import { PlanJobResponseSchema, type JobService, type PlanJobResponse } from '@emloc/contracts';
+import type { JobService } from '@emloc/contracts';
 import type { JobStorage } from '@emloc/job-storage';
 import { invalidRequest, isRpcError, RpcError, type CallContext, type Handlers } from '@emloc/rpc';
 import {
@@ -12,7 +12,6 @@ import {
 
 import { downloadArtifact } from '../artifacts.js';
 import { findDataset, uploadDataset } from '../datasets.js';
-import { stageEnum } from '../jobs/events.js';
 import type { JobFeed } from '../jobs/feed.js';
 import type { JobIndex, JobSummary } from '../jobs/job-index.js';
 import type { LogEntry } from '../jobs/ledger.js';
@@ -22,10 +21,11 @@ import { requestCancel, requestDelete } from '../jobs/transitions.js';
 import type { DatasetFiles } from '../outcome/dataset-files.js';
 import type { Engine } from '../outcome/engine.js';
 import { artifactName, jobNotFound, parseArtifactName, parseJobName } from '../resource-names.js';
+import type { Roots } from '../tenant-roots.js';
 import { createJob } from './create-job.js';
 import { parseFilter } from './filter.js';
-import { withOptionFields } from './option-errors.js';
 import { pageOf } from './pages.js';
+import { planJob, planLimits } from './plan-job.js';
 import { createQuota } from './quota.js';
 import { checkTuneOptions, type OptionLimits } from './tune-options.js';
 import { createTurns, type TurnLimits } from './turns.js';
@@ -39,7 +39,8 @@ export interface JobServiceParts {
   readonly feed: JobFeed;
   readonly engine: Pick<Engine, 'inspect' | 'plan'>;
   readonly datasetFiles: DatasetFiles;
-  readonly limits: Omit<OptionLimits, 'findDataset'>;
+  readonly limits: Omit<OptionLimits, 'findDataset' | keyof Roots>;
+  readonly rootsOf: (tenant: string) => Roots;
   readonly maxQueuedJobs: number;
   readonly uploads: { readonly maxDatasetBytes: number; readonly idleMs: number };
   /** Uploads of one tenant at the same time. */
@@ -55,15 +56,6 @@ const inspectionLimits: TurnLimits = Object.freeze({
   waitingOfTenant: 100,
   work: 'jobs to be checked',
   reason: 'TOO_MANY_INSPECTIONS',
-});
-
-/** Each plan has a thread, which computes. */
-const planLimits: TurnLimits = Object.freeze({
-  places: 4,
-  placesOfTenant: 1,
-  waitingOfTenant: 16,
-  work: 'plans',
-  reason: 'TOO_MANY_PLANS',
 });
 
 /**
@@ -82,6 +74,7 @@ export function jobServiceHandlers(
   });
   const limitsFor = (tenant: string): OptionLimits => ({
     ...parts.limits,
+    ...parts.rootsOf(tenant),
     findDataset: (sha256) => findDataset(storage.datasets, tenant, sha256),
   });
   const read = (
@@ -272,31 +265,4 @@ function listJobs(
     jobs: page.items.map((job) => toJobMessage({ ...job, requestHash: '' })),
     nextPageToken: page.nextPageToken,
   };
-}
-
-async function planJob(
-  checked: Awaited<ReturnType<typeof checkTuneOptions>>,
-  { engine, datasetFiles }: JobServiceParts,
-  signal: AbortSignal,
-): Promise<PlanJobResponse> {
-  const held = await datasetFiles.open(checked, { signal });
-  try {
-    const { fits, budgetBytes, neededBytes, stages } = await withOptionFields(
-      'options',
-      held.folder,
-      () => engine.plan(held.options, signal),
-    );
-    return create(PlanJobResponseSchema, {
-      fits,
-      budgetBytes: BigInt(budgetBytes),
-      neededBytes: BigInt(neededBytes),
-      stages: stages.map(({ name, seconds, peakDeviceBytes }) => ({
-        stage: stageEnum(name),
-        seconds,
-        peakDeviceBytes: BigInt(peakDeviceBytes),
-      })),
-    });
-  } finally {
-    await held.close();
-  }
 }
