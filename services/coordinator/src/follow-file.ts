@@ -44,7 +44,9 @@ export async function followFile<T>(
       ),
     checkMs,
   ).unref();
-  signal.addEventListener('abort', () => clearInterval(timer), { once: true });
+  const stop = (): void => clearInterval(timer);
+  signal.addEventListener('abort', stop, { once: true });
+  if (signal.aborted) stop();
   return () => value;
 }
 
