@@ -53,7 +53,7 @@ export interface JobServiceParts {
 const inspectionLimits: TurnLimits = Object.freeze({
   places: 4,
   placesOfTenant: 2,
-  waitingOfTenant: 100,
+  waitingOfTenant: 1000,
   work: 'jobs to be checked',
   reason: 'TOO_MANY_INSPECTIONS',
 });
