@@ -134,6 +134,7 @@ export async function startCoordinator(
     ttlMs: options.leaseTtl,
     owner: context.instance,
     logger,
+    metrics,
     signal: leading.signal,
     lead,
   });

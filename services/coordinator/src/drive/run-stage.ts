@@ -91,7 +91,7 @@ async function again(
 async function tellTakeover(stage: StageName, run: StageRun): Promise<void> {
   const { attempts = 0, result = null } = run.ledger.record.stages[stage] ?? {};
   if (attempts === 0 || result) return;
-  const error = new RpcError('ABORTED', 'another coordinator leads by now', {
+  const error = new RpcError('ABORTED', 'the coordinator that started it drives the job no more', {
     reason: 'LEADER_CHANGED',
   });
   await tellEnd(stage, stageError(stage, error), run);
