@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from compiling import compile_parts
 from folder import Models
 from sampling import tables_of, to_latents
 from transformer import pack
@@ -102,26 +103,11 @@ class Trainer:
         torch._foreach_lerp_(*pairs, share)
 
 
-def compile_blocks(network: Network, batch: dict[str, Tensor], tables) -> str | None:
-    """
-    Compiles the transformer's blocks where a step of that works and gives the same loss; the
-    reason where not. Copies of the network are not compiled.
-    """
+def compile_blocks(network: Network, batch: dict[str, Tensor], tables) -> str:
+    """Compiles the transformer's blocks, see `compile_parts`."""
     blocks = [*network.transformer.transformer_blocks]
     blocks += network.transformer.single_transformer_blocks
-    plain = tried(network, batch, tables)
-    for block in blocks:
-        block.compile(dynamic=False)
-    try:
-        difference = abs(tried(network, batch, tables) / plain - 1)
-        if difference < 0.01:
-            return None
-        reason = f'losses differ by {difference:.4f}'
-    except Exception as error:
-        reason = f'{type(error).__name__}: {error}'.splitlines()[0]
-    for block in blocks:
-        block._compiled_call_impl = None
-    return reason
+    return compile_parts(blocks, lambda: tried(network, batch, tables))
 
 
 def tried(network: Network, batch: dict[str, Tensor], tables) -> float:

@@ -42,7 +42,7 @@ VAE = {
     'out_channels': 3,
     'down_block_types': ['DownEncoderBlock2D'] * 4,
     'up_block_types': ['UpDecoderBlock2D'] * 4,
-    'block_out_channels': [16, 32, 48, 48],
+    'block_out_channels': [24, 32, 48, 48],
     'layers_per_block': 2,
     'act_fn': 'silu',
     'latent_channels': 16,

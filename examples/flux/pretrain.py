@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from classifier import Classifier, save_classifier, share_recognised
+from compiling import compile_parts, plain_again
 from flow import Draws, Network, Trainer, band_losses, compile_blocks, guided
 from folder import Models, new_models, round_weights, save
 from phases import Phase, say_line
@@ -30,7 +31,7 @@ from pictures import drawn, to_inputs
 from sampling import moments_of, seen_again, tables_of, to_bytes
 from sheets import write_again, write_sheets
 from tokens import PromptTokens
-from vae import sampled
+from vae import Autoencoder, sampled
 
 FILES = Path(__file__).parent / 'model'
 # Weight of the latents' divergence from N(0, 1), a latent number, beside errors of pixels.
@@ -41,7 +42,7 @@ def edges(images: Tensor) -> tuple[Tensor, Tensor]:
     return images.diff(dim=2), images.diff(dim=3)
 
 
-def autoencoder_loss(vae, images: Tensor) -> tuple[Tensor, Tensor]:
+def autoencoder_loss(vae: Autoencoder, images: Tensor) -> tuple[Tensor, Tensor]:
     """All, and the mean absolute error of pixels alone."""
     device = images.device.type
     with torch.autocast(device, torch.bfloat16, enabled=device == 'cuda'):
@@ -58,8 +59,12 @@ def autoencoder_loss(vae, images: Tensor) -> tuple[Tensor, Tensor]:
 
 def train_autoencoder(options: argparse.Namespace, models: Models, images: Tensor) -> None:
     vae, phase = models.vae, Phase(options, 'autoencoder')
+    halves = [vae.encoder, vae.decoder]
     if images.is_cuda:
         vae.to(memory_format=torch.channels_last)
+    if images.is_cuda and not options.eager:
+        some = to_inputs(images[: options.pictures])
+        say_line(options, f'halves: {compile_parts(halves, lambda: tried(vae, some))}')
     optimiser = torch.optim.AdamW(
         vae.parameters(), betas=(0.9, 0.99), weight_decay=0.001, fused=images.is_cuda
     )
@@ -73,8 +78,18 @@ def train_autoencoder(options: argparse.Namespace, models: Models, images: Tenso
         torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0, foreach=True)
         optimiser.step()
         phase.done(lambda: f'loss {loss.item():.4f}, pixels {pixels.item():.4f}')
+    plain_again(halves)
     vae.to(memory_format=torch.contiguous_format)
     round_weights(vae)
+
+
+def tried(vae: Autoencoder, images: Tensor) -> float:
+    """The loss of a step that changes nothing; of the same draws each time."""
+    torch.manual_seed(3)
+    loss, _ = autoencoder_loss(vae, images)
+    loss.backward()
+    vae.zero_grad(set_to_none=True)
+    return loss.item()
 
 
 @torch.no_grad()
@@ -107,8 +122,8 @@ def train_flow(options: argparse.Namespace, models: Models, draws: Draws, held_o
     device = draws.mean.device
     tables = tables_of(models, draws.t5.shape[1], device)
     if device.type == 'cuda' and not options.eager:
-        reason = compile_blocks(Network(models), draws.next(options.rows), tables)
-        say_line(options, 'blocks compiled' if reason is None else f'not compiled: {reason}')
+        outcome = compile_blocks(Network(models), draws.next(options.rows), tables)
+        say_line(options, f'blocks: {outcome}')
 
     def held_out_losses(trainer: Trainer) -> list[float]:
         return band_losses(trainer.average, held_out, options.held_out)

@@ -20,8 +20,7 @@ export interface CudaBackendOptions extends Pick<
   /** Where compiled kernels are kept. Default: `emloc/kernels` in the user's cache folder. */
   readonly kernelCacheFolder?: string;
   /**
-   * Whether attention on Hopper cards takes the kernels for them. Default false: not all of them
-   * have been seen right on a card.
+   * Whether attention on Hopper cards takes the kernels for them. Default true.
    */
   readonly useWgmma?: boolean;
   /**
@@ -47,7 +46,7 @@ export function createCudaBackend(options: CudaBackendOptions = {}): CudaBackend
     reserveBytes,
     kernelCacheFolder,
     onAllocate,
-    useWgmma = false,
+    useWgmma = true,
   } = options;
   const profile = cudaProfile({ statisticsDType, reserveBytes });
   const session = CudaSession.open({

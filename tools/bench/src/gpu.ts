@@ -22,7 +22,7 @@ import {
   type TrainingTask,
 } from './gpu-training.js';
 
-const help = `usage: bench gpu [--rows train,paged,factors,generate,identity] [--steps 12] [--paged-rows 2,4,8] [--device cuda:1] [--wgmma] [--profile] [--json FILE]
+const help = `usage: bench gpu [--rows train,paged,factors,generate,identity] [--steps 12] [--paged-rows 2,4,8] [--device cuda:1] [--no-wgmma] [--profile] [--json FILE]
                  [--torch FILE] [--ratio 0.4] [--rank 8] [--shape ${defaultShape}]
        bench gpu --shape ${fluxShape} [--size 512] [--rows train,paged,sample] [--ratio 0.45] [--rank 4] [--paged-rows 4] [--steps 12] ...
 Trains and factorises at the shape of a model (random weights, nothing on disk), by default one of 7.6 B on a card of 24 GB or more, and prints a table.
@@ -36,7 +36,7 @@ Trains and factorises at the shape of a model (random weights, nothing on disk),
              the least that it can work in
   ${fluxShape} trains on one image of 512 x 512 (--size) within 16 GiB (larger ones: 22), on the paged model within 16 GiB on several
              images together, and runs one forward of sampling with all weights on the card
-  --wgmma    attention on a Hopper card takes the kernels for it
+  --no-wgmma attention on a Hopper card does not take the kernels for it
   --profile  also times every kind of launch of a step, and of a step of 16 tokens, which shows what launching costs
   --torch    the file that bench_torch.py --json wrote on the same machine, at the default shape (bench_flux_torch.py: at ${fluxShape}): its rows
              come beside ours
@@ -66,7 +66,7 @@ export async function measure(args: readonly string[]): Promise<number> {
       ratio: { type: 'string' },
       rank: { type: 'string' },
       shape: { type: 'string', default: defaultShape },
-      wgmma: { type: 'boolean', default: false },
+      'no-wgmma': { type: 'boolean', default: false },
       profile: { type: 'boolean', default: false },
       json: { type: 'string' },
       torch: { type: 'string' },
@@ -81,7 +81,7 @@ export async function measure(args: readonly string[]): Promise<number> {
   }
   const settings: Settings = {
     ordinal,
-    useWgmma: values.wgmma,
+    useWgmma: !values['no-wgmma'],
     shape: values.shape,
     steps: Number(values.steps),
     ratio: Number(values.ratio ?? (isFlux ? 0.45 : 0.4)),

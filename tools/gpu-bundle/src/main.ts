@@ -15,13 +15,13 @@ import { kernelChecks } from './kernel-checks.js';
 import { Lab, type Check } from './lab.js';
 import { checkMemory } from './memory-checks.js';
 
-const usage = `usage: gpu-bundle info | check | bench | all [--device cuda:1] [--only PATTERN] [--wgmma]
+const usage = `usage: gpu-bundle info | check | bench | all [--device cuda:1] [--only PATTERN] [--no-wgmma]
   info   what was found of CUDA, as JSON
   check  the conformance suite, every kernel against references in double precision, memory and streams
   bench  rates of kernels, copies and factorisations
   --only runs the checks whose names match the regular expression, without those of memory; of bench the groups gemm, attention,
          elementwise and optimizer, without copies and factorisations
-  --wgmma lets attention on a Hopper card take the kernels for it`;
+  --no-wgmma keeps attention on a Hopper card from the kernels for it`;
 
 interface Options {
   readonly ordinal: number;
@@ -36,7 +36,7 @@ async function main(argv: readonly string[]): Promise<number> {
     options: {
       device: { type: 'string', default: 'cuda' },
       only: { type: 'string' },
-      wgmma: { type: 'boolean', default: false },
+      'no-wgmma': { type: 'boolean', default: false },
     },
   });
   const command = positionals.at(0) ?? 'all';
@@ -49,7 +49,7 @@ async function main(argv: readonly string[]): Promise<number> {
   const options: Options = {
     ordinal,
     only: values.only ? new RegExp(values.only) : null,
-    useWgmma: values.wgmma,
+    useWgmma: !values['no-wgmma'],
   };
   const failures = command === 'bench' ? 0 : await check(options);
   if (command !== 'check') await bench(options);
