@@ -203,11 +203,10 @@ test.each([
     { authenticate: changing, reauthenticateMs: 50 },
   );
   const ending = new AbortController();
-  const watch = (token: string) =>
-    channel({ token })
-      .client(JobService)
-      .watchJob({}, { signal: ending.signal })
-      [Symbol.asyncIterator]();
+  const watch = (token: string) => {
+    const stream = channel({ token }).client(JobService).watchJob({}, { signal: ending.signal });
+    return stream[Symbol.asyncIterator]();
+  };
   const [revoked, kept] = [watch('token-a'), watch('token-b')];
   await Promise.all([revoked.next(), kept.next()]);
   isGood = false;

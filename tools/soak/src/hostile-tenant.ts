@@ -20,7 +20,7 @@ export interface HostileTenantOptions {
 }
 
 export interface HostileTenant {
-  /** Ends what it does. @returns codes of its calls that no coordinator should give, and how often */
+  /** @returns errors of its calls that no coordinator should give, and how often */
   stop(): Promise<readonly string[]>;
 }
 

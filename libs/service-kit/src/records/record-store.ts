@@ -53,8 +53,8 @@ export interface RecordStore<T> {
   /** @param filter a key whose tokens may be `*`, its last `>` */
   list(filter?: string): Promise<Versioned<T>[]>;
   /**
-   * Messages that are stored beyond the newest of each key. Stores keep no history: more than 0 says
-   * that the server has lost count, and takes what is there for what is not.
+   * Messages that are stored beyond the newest of each key. Stores keep no history: more than 0
+   * says that the server has lost count, and takes what is there for what is not.
    */
   surplus(): Promise<number>;
   /** Removes every record, and all that the server knows of them but the newest revision. */

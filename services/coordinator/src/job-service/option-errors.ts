@@ -18,7 +18,7 @@ export async function withOptionFields<T>(
     const { code, message, reason, metadata, fieldViolations } = toRpcError(error);
     if (code !== 'INVALID_ARGUMENT' && code !== 'NOT_FOUND') throw error;
     const description = message.replaceAll(`${folder}/`, '');
-    const { field } = fieldViolations[0] ?? {};
+    const field = fieldViolations.at(0)?.field;
     const named = field === undefined ? prefix : `${prefix}.${field}`;
     throw new RpcError('INVALID_ARGUMENT', `${named}: ${description}`, {
       reason,
