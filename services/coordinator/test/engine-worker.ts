@@ -4,6 +4,7 @@ import type { EngineWorkerContract } from '../src/outcome/worker-contract.js';
 
 /** A thread that does what the name of the model says, for tests of what threads are ended for. */
 serveWorker<EngineWorkerContract>(async (task, { emit }) => {
+  if (task.kind === 'ready') return { kind: 'ready' };
   const { model } = task.kind === 'outcome' ? { model: 'outcome' } : task.options;
   const found = { kind: 'pictures', problems: [] } as const;
   switch (model) {

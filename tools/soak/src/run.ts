@@ -15,6 +15,8 @@ export interface RunOutcome {
   readonly name: string;
   readonly faults: readonly AppliedFault[];
   readonly seconds: number;
+  /** How long the coordinator took to accept the job. */
+  readonly acceptedMs: number;
   /** Stage calls that were made again. */
   readonly retries: number;
   /** Empty: everything is as it has to be. */
@@ -87,7 +89,15 @@ async function runDisturbed(
     ...layerProblems(layers, final),
     ...processProblems(bed.takeExits(), applied),
   );
-  return { name, faults: applied, seconds, retries: final?.retries ?? 0, problems, events };
+  return {
+    name,
+    faults: applied,
+    seconds,
+    acceptedMs,
+    retries: final?.retries ?? 0,
+    problems,
+    events,
+  };
 }
 
 /**

@@ -74,7 +74,7 @@ export async function tryAcquireLease({
 
 /**
  * A server that has lost count of a store's records lets everybody create the lease, and nobody
- * renew it. Emptying the store makes it count anew; who held the lease loses it at the next renewal.
+ * renew it. Emptying the store makes it count anew; who held the lease loses it when it renews.
  * @returns whether it was necessary
  */
 async function mend(

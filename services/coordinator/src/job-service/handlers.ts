@@ -54,6 +54,7 @@ const inspectionLimits: TurnLimits = Object.freeze({
   places: 4,
   placesOfTenant: 2,
   waitingOfTenant: 1000,
+  restAfterMs: 1000,
   work: 'jobs to be checked',
   reason: 'TOO_MANY_INSPECTIONS',
 });

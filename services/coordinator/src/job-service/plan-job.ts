@@ -13,6 +13,7 @@ export const planLimits: TurnLimits = Object.freeze({
   places: 4,
   placesOfTenant: 1,
   waitingOfTenant: 16,
+  restAfterMs: 1000,
   work: 'plans',
   reason: 'TOO_MANY_PLANS',
 });

@@ -1,17 +1,20 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
 import { createTurns, type TurnLimits } from './turns.js';
 
 const limits: TurnLimits = {
   places: 3,
   placesOfTenant: 2,
   waitingOfTenant: 4,
+  restAfterMs: 240_000,
   work: 'plans',
   reason: 'TOO_MANY_PLANS',
 };
 const { signal: never } = new AbortController();
 
 /** Work that goes on until it is told to end. */
-function openTurns() {
-  const turns = createTurns(limits);
+function openTurns({ restAfterMs = limits.restAfterMs } = {}) {
+  const turns = createTurns({ ...limits, restAfterMs });
   const started: string[] = [];
   const ends = new Map<string, (error?: Error) => void>();
   const run = (tenant: string, name: string, signal = never): Promise<void> =>
@@ -74,4 +77,18 @@ test("a tenant's own calls alone are too many for it", async () => {
     end(`a${ended}`);
     await calls[ended];
   }
+});
+
+test('after work that failed late a place rests, and only that tenant waits for it', async () => {
+  const { run, started, end } = openTurns({ restAfterMs: 50 });
+  const failing = ['a1', 'a2'].map((name) => run('a', name).catch(() => 'failed'));
+  await sleep(100);
+  const [third, other] = [run('a', 'a3'), run('b', 'b1')];
+  for (const name of ['a1', 'a2']) end(name, new Error('took too long'));
+  expect(await Promise.all(failing)).toEqual(['failed', 'failed']);
+  await sleep(100);
+  expect(started).toEqual(['a1', 'a2', 'b1']);
+  while (!started.includes('a3')) await sleep(5);
+  for (const name of ['a3', 'b1']) end(name);
+  await Promise.all([third, other]);
 });

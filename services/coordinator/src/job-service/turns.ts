@@ -6,6 +6,11 @@ export interface TurnLimits {
   readonly placesOfTenant: number;
   /** Calls of one tenant that may wait. */
   readonly waitingOfTenant: number;
+  /**
+   * Work that fails after so long leaves its tenant's place empty for some times as long: whoever
+   * makes others end it time and again gets less of the processor than they.
+   */
+  readonly restAfterMs: number;
   /** What the work is, in messages: `plans`. */
   readonly work: string;
   /** Reason of the error of a tenant that has too many calls. */
@@ -27,13 +32,16 @@ interface Waiting {
 }
 
 const retryDelayMs = 1000;
+const restTimes = 4;
+const mostRestMs = 10_000;
 
 export function createTurns(limits: TurnLimits): Turns {
   const waiting: Waiting[] = [];
   const running: string[] = [];
+  const resting: string[] = [];
   const startNext = (): void => {
     for (;;) {
-      const next = nextTurn(waiting, running, limits);
+      const next = nextTurn(waiting, { running, resting }, limits);
       if (!next) return;
       waiting.splice(waiting.indexOf(next), 1);
       running.push(next.tenant);
@@ -63,10 +71,25 @@ export function createTurns(limits: TurnLimits): Turns {
       waiting.push(entry);
       startNext();
     });
+  const rest = (tenant: string, workedMs: number): void => {
+    if (workedMs < limits.restAfterMs) return;
+    resting.push(tenant);
+    setTimeout(
+      () => {
+        resting.splice(resting.indexOf(tenant), 1);
+        startNext();
+      },
+      Math.min(mostRestMs, restTimes * workedMs),
+    ).unref();
+  };
   return async (tenant, signal, work) => {
     await place(tenant, signal);
+    const startedMs = performance.now();
     try {
       return await work();
+    } catch (error) {
+      rest(tenant, performance.now() - startedMs);
+      throw error;
     } finally {
       running.splice(running.indexOf(tenant), 1);
       startNext();
@@ -77,13 +100,14 @@ export function createTurns(limits: TurnLimits): Turns {
 /** Of the tenants that may have another place, one with the fewest; of its calls the oldest. */
 function nextTurn(
   waiting: readonly Waiting[],
-  running: readonly string[],
+  { running, resting }: { running: readonly string[]; resting: readonly string[] },
   { places, placesOfTenant }: TurnLimits,
 ): Waiting | undefined {
   if (running.length >= places) return undefined;
+  const taken = [...running, ...resting];
   return waiting
-    .map((entry) => ({ entry, places: countOf(entry.tenant, running) }))
-    .filter(({ places: taken }) => taken < placesOfTenant)
+    .map((entry) => ({ entry, places: countOf(entry.tenant, taken) }))
+    .filter((candidate) => candidate.places < placesOfTenant)
     .sort((a, b) => a.places - b.places)
     .at(0)?.entry;
 }

@@ -23,6 +23,8 @@ export async function runEngineTask(
   context: TaskContext,
 ): Promise<EngineWorkerContract['result']> {
   switch (task.kind) {
+    case 'ready':
+      return { kind: 'ready' };
     case 'inspect':
       return { kind: 'inspect', ...(await inspect(task.options, context.emit)) };
     case 'plan':

@@ -6,6 +6,8 @@ import type { AdapterName, EngineStep, Inspection, OutcomeTask } from './engine.
 /** What the engine's thread is asked, and asks back. */
 export interface EngineWorkerContract extends WorkerContract {
   readonly task:
+    /** Is answered once the thread has loaded its program. */
+    | { readonly kind: 'ready' }
     | { readonly kind: 'inspect'; readonly options: TuneOptions }
     | {
         readonly kind: 'plan';
@@ -20,6 +22,7 @@ export interface EngineWorkerContract extends WorkerContract {
   readonly request: AdapterName;
   readonly response: TensorRecord;
   readonly result:
+    | { readonly kind: 'ready' }
     | ({ readonly kind: 'inspect' } & Inspection)
     | { readonly kind: 'plan'; readonly plan: JobPlan }
     | { readonly kind: 'outcome'; readonly budgetBytes: number };

@@ -20,7 +20,10 @@ const defaultThreads = Object.freeze({
   file: new URL('./worker.js', import.meta.url),
   heapMib: { inspect: 1024, plan: 2048 },
 });
-/** Threads that are kept for the next inspection. */
+/**
+ * Threads that wait for the next inspections: one that has to load its program first takes a second
+ * where the processor is busy.
+ */
 const maxIdle = 2;
 
 /**
@@ -37,16 +40,34 @@ export function startEngine(
   const idle: Host[] = [];
   const closing = new AbortController();
   const isOpen = (): boolean => !closing.signal.aborted;
+  const keep = (host: Host): Promise<void> | undefined => {
+    if (!isOpen() || idle.length >= maxIdle) return host.close();
+    idle.push(host);
+    return undefined;
+  };
+  const starting = new Set<Host>();
+  const startSpare = async (): Promise<void> => {
+    if (!isOpen() || idle.length + starting.size >= maxIdle) return;
+    const host = start('inspect');
+    starting.add(host);
+    const isReady = await host.run({ kind: 'ready' }).then(
+      () => true,
+      () => false,
+    );
+    starting.delete(host);
+    await (isReady ? keep(host) : host.close());
+  };
+  void startSpare();
   return {
     inspect: async (options, signal) => {
-      const host = idle.pop() ?? start('inspect');
+      const host = idle.shift() ?? start('inspect');
+      void startSpare();
       const ended = AbortSignal.any([signal, closing.signal]);
       const limited = new LimitedRun(host, ended, heapMib.inspect);
       try {
         return await limited.run({ kind: 'inspect', options });
       } finally {
-        if (isOpen() && !limited.isEnded && idle.length < maxIdle) idle.push(host);
-        else await host.close();
+        await (limited.isEnded ? host.close() : keep(host));
       }
     },
     plan: async (options, signal) => {
@@ -76,7 +97,7 @@ export function startEngine(
       ),
     close: async () => {
       closing.abort(new Error('the coordinator ends'));
-      await Promise.all([outcomes, ...idle].map((host) => host.close()));
+      await Promise.all([outcomes, ...idle, ...starting].map((host) => host.close()));
     },
   };
 }
