@@ -21,10 +21,10 @@ const defaultThreads = Object.freeze({
   heapMib: { inspect: 1024, plan: 2048 },
 });
 /**
- * Threads that wait for the next inspections: one that has to load its program first takes a second
- * where the processor is busy.
+ * Threads that wait for the next inspections, since one that has to load its program first takes a
+ * second where the processor is busy: one more than a tenant can have at a time.
  */
-const maxIdle = 2;
+const maxIdle = 3;
 
 /**
  * The engine in threads of its own: one for outcomes, and one for each inspection and each plan,
@@ -47,7 +47,6 @@ export function startEngine(
   };
   const starting = new Set<Host>();
   const startSpare = async (): Promise<void> => {
-    if (!isOpen() || idle.length + starting.size >= maxIdle) return;
     const host = start('inspect');
     starting.add(host);
     const isReady = await host.run({ kind: 'ready' }).then(
@@ -57,11 +56,14 @@ export function startEngine(
     starting.delete(host);
     await (isReady ? keep(host) : host.close());
   };
-  void startSpare();
+  const startSpares = (): void => {
+    while (isOpen() && idle.length + starting.size < maxIdle) void startSpare();
+  };
+  startSpares();
   return {
     inspect: async (options, signal) => {
       const host = idle.shift() ?? start('inspect');
-      void startSpare();
+      startSpares();
       const ended = AbortSignal.any([signal, closing.signal]);
       const limited = new LimitedRun(host, ended, heapMib.inspect);
       try {
