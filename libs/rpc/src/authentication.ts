@@ -43,6 +43,13 @@ export function identityOf(
 /** Decides who calls. @throws RpcError UNAUTHENTICATED or PERMISSION_DENIED */
 export type Authenticator = (identity: PresentedIdentity) => Principal | Promise<Principal>;
 
+/** Who makes a call, and who says so. */
+export interface AuthenticatedCall {
+  readonly identity: PresentedIdentity;
+  readonly principal: Principal;
+  readonly authenticate: Authenticator;
+}
+
 /**
  * Everyone may call: for health and reflection, and for servers that only this machine can reach.
  */

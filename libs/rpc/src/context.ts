@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { Metadata, ServerUnaryCall } from '@grpc/grpc-js';
 
-import type { Principal } from './authentication.js';
+import type { AuthenticatedCall, Principal } from './authentication.js';
 import { RpcError } from './errors.js';
-import type { AuthenticatedCall } from './reauthentication.js';
 
 /** Metadata that names a request in the logs of both ends. */
 export const requestIdKey = 'x-request-id';

@@ -1,14 +1,12 @@
-import type { Authenticator, PresentedIdentity, Principal } from './authentication.js';
+import type {
+  AuthenticatedCall,
+  Authenticator,
+  PresentedIdentity,
+  Principal,
+} from './authentication.js';
 import type { CallLife } from './context.js';
 import { toRpcError } from './engine-errors.js';
 import { RpcError } from './errors.js';
-
-/** Who makes a call, and who says so. */
-export interface AuthenticatedCall {
-  readonly identity: PresentedIdentity;
-  readonly principal: Principal;
-  readonly authenticate: Authenticator;
-}
 
 /** Ends the calls whose caller would not be let in any more: its token was revoked or expired. */
 export async function endUnwelcome(lives: Iterable<CallLife>): Promise<void> {

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { JobService } from '@emloc/contracts';
@@ -26,8 +27,9 @@ export interface HostileTenant {
 
 /** Backtracks for longer than anybody waits, on the name of any layer. */
 const endlessPattern = '(?:[a-z_.0-9]+)+!';
-const parallel = { checks: 24, plans: 8, uploads: 24, lists: 24, connections: 200 };
-const pauseMs = 20;
+/** Where processes share a machine, more calls would keep the processor busy by themselves. */
+const parallel = { checks: 24, plans: 8, uploads: 8, lists: 8, connections: 200 };
+const pauseMs = 100;
 /** Answers that tell of a defect, whatever is sent. */
 const defects: readonly string[] = ['INTERNAL', 'UNKNOWN', 'DATA_LOSS'];
 
@@ -36,6 +38,8 @@ type Jobs = Callers<typeof JobService, CallOptions>;
 /** A tenant that keeps a coordinator as busy as it can, until it is told to stop. */
 export function startHostileTenant(options: HostileTenantOptions): HostileTenant {
   const ending = new AbortController();
+  // Each call listens to it.
+  setMaxListeners(0, ending.signal);
   const channel = new RpcChannel({
     address: options.address,
     credentials: clientCredentials(null),

@@ -55,9 +55,11 @@ export function startEngine(
     );
     starting.delete(host);
     await (isReady ? keep(host) : host.close());
+    if (isReady) startSpares();
   };
+  // One after the other: each takes the processor from whoever is served.
   const startSpares = (): void => {
-    while (isOpen() && idle.length + starting.size < maxIdle) void startSpare();
+    if (isOpen() && starting.size === 0 && idle.length < maxIdle) void startSpare();
   };
   startSpares();
   return {
