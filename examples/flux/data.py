@@ -1,5 +1,6 @@
 """
-Writes the example's pictures: five of the subject to tune on, twenty of its class.
+Writes the example's pictures: five of the subject to tune on, eight more of it to score on, twenty
+of its class.
 
     python3 examples/flux/data.py [FOLDER]
 
@@ -20,6 +21,7 @@ from world import BACKGROUNDS, SIDE, Scene, filled, jittered, placed
 
 BEHIND = ['white', 'blue', 'yellow', 'grey', 'pink']
 ARMS = ['up', 'down', 'wave', 'up', 'down']
+TEST_BEHIND = ['green', 'orange', 'purple', 'white', 'blue', 'yellow', 'grey', 'pink']
 
 
 def portrait(random: Random, toy: dict, behind: str) -> Scene:
@@ -45,7 +47,11 @@ def write_data(folder: Path) -> None:
     others = [
         portrait(random, random_toy(random), random.choice(list(BACKGROUNDS))) for _ in range(20)
     ]
+    tests = [
+        portrait(random, SUBJECT | {'arms': random.choice(ARMS)}, behind) for behind in TEST_BEHIND
+    ]
     write_pictures(folder / 'subject', subjects)
+    write_pictures(folder / 'test', tests)
     write_pictures(folder / 'class', others)
 
 

@@ -30,6 +30,7 @@ import {
   maximumFolderBytes,
   maximumTogetherBytes,
 } from './size.mjs';
+import { blankLanguages } from './slim-icu.mjs';
 
 const tool = join(workspaceRoot, 'tools', 'gpu-bundle');
 const folder = join(workspaceRoot, 'dist', 'emloc-gpu');
@@ -92,15 +93,18 @@ function compress(source, target) {
 }
 
 /**
- * Node without its symbols, which are an eighth of it. Compressing takes a minute, so the result is
- * kept beside the folder by Node's version.
+ * Node without its symbols, which are an eighth of it, and without other languages than English.
+ * Compressing takes a minute, so the result is kept beside the folder by Node's version.
  */
 function packNode() {
-  const packed = join(workspaceRoot, 'dist', `node-${process.version}-${process.arch}-stripped.xz`);
+  const packed = join(workspaceRoot, 'dist', `node-${process.version}-${process.arch}-slim.xz`);
   if (!existsSync(packed)) {
     const stripped = join(workspaceRoot, 'dist', `node.${process.pid}`);
     cpSync(process.execPath, stripped);
     execute('strip', [stripped]);
+    const executable = readFileSync(stripped);
+    blankLanguages(executable);
+    writeFileSync(stripped, executable);
     compress(stripped, packed);
     rmSync(stripped);
   }

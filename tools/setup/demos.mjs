@@ -7,6 +7,14 @@
  * @property {string} test data to score on
  * @property {string} adapter where the adapter goes, from the repository root
  * @property {readonly string[]} tuneFlags
+ * @property {Pictures} [pictures] where the model makes pictures
+ */
+
+/**
+ * @typedef {object} Pictures
+ * @property {string} prompt what the pictures show that it is tuned on
+ * @property {readonly string[]} prompts what it makes pictures of, before and after
+ * @property {number} resolution
  */
 
 /** @type {Readonly<Record<string, Demo>>} */
@@ -24,6 +32,23 @@ const demos = Object.freeze({
     test: 'examples/images/data/test.jsonl',
     adapter: 'out/demo-images-adapter',
     tuneFlags: ['--steps', '600', '--batch', '8', '--lr', '3e-3'],
+  },
+  flux: {
+    model: 'examples/flux/model',
+    train: 'examples/flux/data/subject',
+    test: 'examples/flux/data/test',
+    adapter: 'out/demo-flux-adapter',
+    tuneFlags: ['--rank', '16', '--alpha', '16', '--steps', '500', '--lr', '2e-3'],
+    pictures: {
+      prompt: 'a picture of sks toy',
+      prompts: [
+        'a picture of sks toy',
+        'a picture of sks toy on a green background',
+        'sks toy and a red ball',
+        'a picture of a blue car',
+      ],
+      resolution: 96,
+    },
   },
 });
 

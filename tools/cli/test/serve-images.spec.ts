@@ -1,19 +1,17 @@
-import { spawn, type ChildProcess } from 'node:child_process';
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { runEmloc, type Run } from './run-emloc.js';
+import { startServing, type Serving } from './serving.js';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
-const command = join(root, 'tools/cli/bin/emloc.cjs');
 const model = join(root, 'examples/images/model');
 
 let folder: string;
 let rows: string;
-let server: { readonly child: ChildProcess; readonly closed: Promise<unknown> } | null = null;
-let endpoint: string;
+let server: Serving;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'emloc-serve-images-'));
@@ -25,33 +23,13 @@ beforeAll(async () => {
   await cp(join(root, 'examples/images/data/train'), join(data, 'train'), { recursive: true });
   rows = join(data, 'rows.jsonl');
   await writeFile(rows, lines.slice(0, 40).join('\n'));
-  endpoint = await serve(data);
+  server = await startServing(folder, data);
 }, 120_000);
 
 afterAll(async () => {
-  server?.child.kill('SIGTERM');
-  await server?.closed;
+  await server.stop();
   await rm(folder, { recursive: true, force: true });
 }, 60_000);
-
-/** Starts a deployment that sees this folder of data; resolves with its address. */
-function serve(data: string): Promise<string> {
-  const args = ['serve', '--port', '0', '--json', '--device', 'cpu', '--threads', '1'];
-  const folders = ['--state-dir', join(folder, 'state'), '--model-root', join(root, 'examples')];
-  const child = spawn(process.execPath, [command, ...args, ...folders, '--data-root', data], {
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
-  const closed = new Promise((resolve) => child.once('close', resolve));
-  server = { child, closed };
-  return new Promise((resolve, reject) => {
-    let text = '';
-    child.stdout.on('data', (part: Buffer) => {
-      text += part.toString();
-      if (text.endsWith('\n')) resolve((JSON.parse(text) as { endpoint: string }).endpoint);
-    });
-    void closed.then(() => reject(new Error('emloc serve ended')));
-  });
-}
 
 const emloc = (...args: readonly string[]): Promise<Run> => runEmloc(args, { folder });
 
@@ -60,7 +38,7 @@ const same = ['--model', model, '--vram', '64MiB', '--date', '2026-01-31', ...sh
 
 test('a job over services reads images beside the rows, and gives the bytes of one process', async () => {
   const [served, alone] = [join(folder, 'served'), join(folder, 'alone')];
-  const create = ['jobs', 'create', '--server', endpoint];
+  const create = ['jobs', 'create', '--server', server.endpoint];
   const job = await emloc(...create, '--data', `server:${rows}`, ...same, '--download', served);
   expect(job).toMatchObject({ code: 0 });
   const here = ['--data', rows, ...same, '--device', 'cpu', '--threads', '1', '--out', alone];
@@ -79,7 +57,7 @@ test('uploaded rows may not name files of the server', async () => {
   });
   const uploaded = join(folder, 'uploaded.jsonl');
   await writeFile(uploaded, lines.join('\n'));
-  const create = ['jobs', 'create', '--server', endpoint, '--data', uploaded];
+  const create = ['jobs', 'create', '--server', server.endpoint, '--data', uploaded];
   const { code, stderr } = await emloc(...create, ...same, '--watch');
   expect(code).not.toBe(0);
   expect(stderr).toMatch(/data\.jsonl:1: images\[0\]: .*\(DATASET_INVALID_ROW\)/);

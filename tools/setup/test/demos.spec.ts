@@ -10,9 +10,9 @@ describe('demoOf', () => {
     expect(demoOf(['--example', 'images']).model).toBe('examples/images/model');
   });
 
-  it.each(['text', 'images'])('names files of %s that are there', (name) => {
+  it.each(['text', 'images', 'flux'])('names files of %s that are there', (name) => {
     const { model, train, test } = demoOf(['--example', name]);
-    expect([join(model, 'config.json'), train, test].map(isThere)).toEqual([true, true, true]);
+    expect([model, train, test].map(isThere)).toEqual([true, true, true]);
   });
 
   it('hands every other argument to tune, after its own', () => {
@@ -22,7 +22,7 @@ describe('demoOf', () => {
   });
 
   it.each([[['--example', 'sounds']], [['--example']]])('refuses %j', (args) => {
-    expect(() => demoOf(args)).toThrow('one of text, images expected');
+    expect(() => demoOf(args)).toThrow('one of text, images, flux expected');
   });
 });
 

@@ -1,0 +1,52 @@
+import { cp, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { runEmloc, type Run } from './run-emloc.js';
+import { startServing, type Serving } from './serving.js';
+
+const root = fileURLToPath(new URL('../../..', import.meta.url));
+const model = join(root, 'examples/flux/model');
+
+let folder: string;
+let pictures: string;
+let server: Serving;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'emloc-serve-pictures-'));
+  pictures = join(folder, 'data', 'subject');
+  await cp(join(root, 'examples/flux/data/subject'), pictures, { recursive: true });
+  server = await startServing(folder, join(folder, 'data'));
+}, 120_000);
+
+afterAll(async () => {
+  await server.stop();
+  await rm(folder, { recursive: true, force: true });
+}, 60_000);
+
+const emloc = (...args: readonly string[]): Promise<Run> => runEmloc(args, { folder });
+
+const shown = ['--instance-prompt', 'a picture of sks toy', '--resolution', '96'];
+const shape = ['--steps', '2', '--calibration', '4', '--refine-steps', '1', '--rank', '2'];
+const same = ['--model', model, '--vram', '64MiB', ...shown, ...shape];
+
+test('a job over services learns a subject with the bytes of one process', async () => {
+  const [served, alone] = [join(folder, 'served'), join(folder, 'alone')];
+  const create = ['jobs', 'create', '--server', server.endpoint, '--data', `server:${pictures}`];
+  const job = await emloc(...create, ...same, '--download', served);
+  expect(job).toMatchObject({ code: 0 });
+  const here = ['--data', pictures, ...same, '--device', 'cpu', '--threads', '1', '--out', alone];
+  expect(await emloc('tune', ...here)).toMatchObject({ code: 0 });
+  const [first, second] = await Promise.all(
+    [served, alone].map((out) => readFile(join(out, 'pytorch_lora_weights.safetensors'))),
+  );
+  expect(first?.equals(second ?? Buffer.alloc(0))).toBe(true);
+}, 240_000);
+
+test('pictures of a folder that the deployment may not see are refused', async () => {
+  const create = ['jobs', 'create', '--server', server.endpoint, '--data', 'server:/etc'];
+  const { code, stderr } = await emloc(...create, ...same, '--watch');
+  expect(code).not.toBe(0);
+  expect(stderr).toMatch(/data/);
+}, 120_000);
