@@ -62,7 +62,8 @@ export class Connections {
   /** @param peer `address:port`, over whose connection a call of this principal came */
   identify(peer: string, principal: Principal): void {
     const connection = this.#open.get(peer);
-    if (connection) connection.owner = ownerOf(principal);
+    // Calls that anybody may make do not say whose connection it is.
+    if (connection) connection.owner = ownerOf(principal) ?? connection.owner;
   }
 
   #opened(socket: Socket): void {
