@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { PeerCertificate } from 'node:tls';
+import type { Metadata } from '@grpc/grpc-js';
 
 import { RpcError } from './errors.js';
 
@@ -17,8 +18,37 @@ export interface PresentedIdentity {
   readonly certificateNames: readonly string[];
 }
 
+/**
+ * What a call brings.
+ * @throws RpcError UNAUTHENTICATED for several `authorization` headers: what stands before this
+ * server might have looked at another of them
+ */
+export function identityOf(
+  metadata: Metadata,
+  { sslPeerCertificate }: { readonly sslPeerCertificate?: PeerCertificate },
+): PresentedIdentity {
+  const given = metadata.get('authorization');
+  if (given.length > 1)
+    throw unauthenticated(
+      'TOKEN_AMBIGUOUS',
+      `${given.length} authorization headers were sent, one is expected`,
+    );
+  const [authorization] = given;
+  return {
+    authorization: typeof authorization === 'string' ? authorization : null,
+    certificateNames: namesOf(sslPeerCertificate),
+  };
+}
+
 /** Decides who calls. @throws RpcError UNAUTHENTICATED or PERMISSION_DENIED */
 export type Authenticator = (identity: PresentedIdentity) => Principal | Promise<Principal>;
+
+/** Who makes a call, and who says so. */
+export interface AuthenticatedCall {
+  readonly identity: PresentedIdentity;
+  readonly principal: Principal;
+  readonly authenticate: Authenticator;
+}
 
 /**
  * Everyone may call: for health and reflection, and for servers that only this machine can reach.
@@ -87,7 +117,7 @@ export function certificateNames(allowed: readonly string[]): Authenticator {
 }
 
 /** The names in a verified certificate. */
-export function namesOf(certificate: PeerCertificate | undefined): readonly string[] {
+function namesOf(certificate: PeerCertificate | undefined): readonly string[] {
   if (!certificate) return [];
   const { subject, subjectaltname = '' } = certificate as Partial<PeerCertificate>;
   const alternatives = subjectaltname

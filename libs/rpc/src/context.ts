@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import type { ServerUnaryCall } from '@grpc/grpc-js';
+import type { Metadata, ServerUnaryCall } from '@grpc/grpc-js';
 
-import type { Principal } from './authentication.js';
+import type { AuthenticatedCall, Principal } from './authentication.js';
 import { RpcError } from './errors.js';
 
 /** Metadata that names a request in the logs of both ends. */
@@ -42,10 +42,12 @@ export class CallLife {
   readonly deadline: Date | null;
   readonly requestId: string;
   readonly startedMs = performance.now();
+  /** Null: it is not authenticated yet. */
+  caller: AuthenticatedCall | null = null;
 
   /** @param timeoutMs of calls that come without a deadline; Infinity: none */
   constructor(call: ServerCall, timeoutMs: number) {
-    this.requestId = requestIdOf(call);
+    this.requestId = requestIdOf(call.metadata);
     this.deadline =
       deadlineOf(call) ?? (Number.isFinite(timeoutMs) ? new Date(Date.now() + timeoutMs) : null);
     this.#timer =
@@ -90,7 +92,8 @@ function deadlineOf(call: ServerCall): Date | null {
   return Number.isFinite(ms) ? new Date(ms) : null;
 }
 
-function requestIdOf(call: ServerCall): string {
-  const [given] = call.metadata.get(requestIdKey);
+/** As the caller says, or a new one. */
+export function requestIdOf(metadata: Metadata): string {
+  const [given] = metadata.get(requestIdKey);
   return typeof given === 'string' && /^[\w.-]{1,64}$/.test(given) ? given : randomUUID();
 }

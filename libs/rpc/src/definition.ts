@@ -9,6 +9,7 @@ import {
 import type { MethodDefinition } from '@grpc/grpc-js';
 
 import { RpcError } from './errors.js';
+import { hasTooManyFields, maxFields } from './field-limit.js';
 
 /** `/package.Service/Method`, as it is on the wire. */
 export function methodPath(method: DescMethod): string {
@@ -40,12 +41,19 @@ export function encode(schema: DescMessage, message: Record<string, unknown>): B
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** @throws RpcError with the code that the reading side uses for bytes that are no such message */
+/**
+ * @throws RpcError with the code that the reading side uses for bytes that are no such message, or,
+ * on a server, for a message of too many fields
+ */
 export function decode(
   schema: DescMessage,
   bytes: Buffer,
   code: 'INVALID_ARGUMENT' | 'INTERNAL',
 ): Message {
+  if (code === 'INVALID_ARGUMENT' && hasTooManyFields(schema, bytes))
+    throw new RpcError(code, `${schema.typeName}: has more than ${maxFields} fields`, {
+      reason: 'TOO_MANY_FIELDS',
+    });
   try {
     return fromBinary(schema, bytes);
   } catch (cause) {

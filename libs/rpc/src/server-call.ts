@@ -9,7 +9,7 @@ import {
   type ServerWritableStream,
 } from '@grpc/grpc-js';
 
-import { namesOf, type Authenticator, type PresentedIdentity } from './authentication.js';
+import { identityOf, type Authenticator, type Principal } from './authentication.js';
 import type { RpcCode } from './codes.js';
 import { CallLife, requestIdKey, type CallContext, type ServerCall } from './context.js';
 import { decode, encode, methodPath } from './definition.js';
@@ -39,6 +39,9 @@ export interface CallSetting {
   readonly observer: RpcObserver;
   /** Calls in progress, so that closing can end them. */
   readonly lives: Set<CallLife>;
+  /** Calls of one tenant at the same time. */
+  readonly maxCallsOfTenant: number;
+  readonly onAuthenticated: (peer: string, principal: Principal) => void;
 }
 
 type Plain = Record<string, unknown>;
@@ -126,7 +129,12 @@ async function contextOf(
 ): Promise<CallContext> {
   if (setting.draining.aborted)
     throw new RpcError('UNAVAILABLE', 'the server is closing', { reason: 'SERVER_CLOSING' });
-  const principal = await setting.authenticate(identityOf(call));
+  const { authenticate } = setting;
+  const identity = identityOf(call.metadata, call.getAuthContext());
+  const principal = await authenticate(identity);
+  setting.onAuthenticated(call.getPeer(), principal);
+  assertRoom(principal, setting);
+  life.caller = { identity, principal, authenticate };
   const header = new Metadata();
   header.set(requestIdKey, life.requestId);
   call.sendMetadata(header);
@@ -141,12 +149,21 @@ async function contextOf(
   };
 }
 
-function identityOf(call: ServerCall): PresentedIdentity {
-  const [authorization] = call.metadata.get('authorization');
-  return {
-    authorization: typeof authorization === 'string' ? authorization : null,
-    certificateNames: namesOf(call.getAuthContext().sslPeerCertificate),
-  };
+const retryDelayMs = 1000;
+
+/** @throws RpcError RESOURCE_EXHAUSTED when a tenant has all the calls that it may have */
+function assertRoom(principal: Principal, { lives, maxCallsOfTenant }: CallSetting): void {
+  if (principal.kind !== 'tenant' || lives.size <= maxCallsOfTenant) return;
+  const count = [...lives].filter(
+    ({ caller }) =>
+      caller?.principal.kind === 'tenant' && caller.principal.tenant === principal.tenant,
+  ).length;
+  if (count < maxCallsOfTenant) return;
+  throw new RpcError(
+    'RESOURCE_EXHAUSTED',
+    `${count} calls of this tenant are under way, ${maxCallsOfTenant} are allowed`,
+    { reason: 'TOO_MANY_CALLS', retryDelayMs },
+  );
 }
 
 /** How long the event of a cancellation may lag behind the end of the stream that it looks like. */

@@ -2,11 +2,14 @@ import { healthV1, reflectionV1, reflectionV1Alpha } from '@emloc/contracts';
 import { Server, type ServerCredentials, type UntypedServiceImplementation } from '@grpc/grpc-js';
 
 import { anyone, type Authenticator } from './authentication.js';
+import { Connections, http2ServersOf } from './connections.js';
 import type { CallContext, CallLife } from './context.js';
-import { toMethodDefinition } from './definition.js';
+import { methodPath, toMethodDefinition } from './definition.js';
+import { refuseEarly } from './early-refusal.js';
 import { RpcError } from './errors.js';
 import { Health } from './health.js';
 import type { Handlers, Service } from './methods.js';
+import { endUnwelcome } from './reauthentication.js';
 import { reflectionAlphaHandlers, reflectionHandlers } from './reflection.js';
 import { toGrpcHandler, type CallSetting, type RpcObserver } from './server-call.js';
 
@@ -16,6 +19,16 @@ export interface RpcServerOptions {
   readonly maxReceiveBytes: number;
   /** Calls of one connection that run at the same time; more of them wait. */
   readonly maxConcurrentCalls: number;
+  /** Calls of one tenant that run at the same time, over all its connections. */
+  readonly maxCallsOfTenant: number;
+  /** Connections that are open at the same time; one more takes the place of another. */
+  readonly maxConnections: number;
+  /** How long a TLS handshake may take. */
+  readonly handshakeMs: number;
+  /** How long a request may be on its way, where it is a single message. */
+  readonly requestMs: number;
+  /** How often callers of calls in progress are checked again. */
+  readonly reauthenticateMs: number;
   /** Deadline of unary calls that come without one. */
   readonly unaryTimeoutMs: number;
   /** Deadline of streams that come without one; Infinity: none. */
@@ -28,6 +41,11 @@ export interface RpcServerOptions {
 const defaultServerOptions: RpcServerOptions = Object.freeze({
   maxReceiveBytes: 4 * 1024 * 1024,
   maxConcurrentCalls: 1000,
+  maxCallsOfTenant: 1000,
+  maxConnections: 1000,
+  handshakeMs: 10_000,
+  requestMs: 30_000,
+  reauthenticateMs: 1000,
   unaryTimeoutMs: 60_000,
   streamTimeoutMs: Number.POSITIVE_INFINITY,
   keepaliveMs: 30_000,
@@ -52,12 +70,25 @@ export class RpcServer {
   readonly #services: Service[] = [];
   readonly #lives = new Set<CallLife>();
   readonly #draining = new AbortController();
+  readonly #connections: Connections;
+  readonly #authenticators = new Map<string, Authenticator>();
+  #reauthenticating: NodeJS.Timeout | null = null;
   #closing: Promise<{ forced: boolean }> | null = null;
 
   constructor(options: Partial<RpcServerOptions> = {}) {
     this.#options = { ...defaultServerOptions, ...options };
-    const { maxReceiveBytes, maxConcurrentCalls, keepaliveMs } = this.#options;
+    const { maxReceiveBytes, maxConcurrentCalls, keepaliveMs, requestMs, observer } = this.#options;
+    this.#connections = new Connections(this.#options);
+    const early = refuseEarly({
+      authenticatorOf: (path) => this.#authenticators.get(path),
+      requestMs,
+      onRefused: (method, refusal) => {
+        observer.callStarted?.({ method });
+        observer.callFinished?.({ method, seconds: 0, ...refusal });
+      },
+    });
     this.#server = new Server({
+      interceptors: [early],
       'grpc.max_receive_message_length': maxReceiveBytes,
       // Sending has no limit of its own: what is sent is ours.
       'grpc.max_send_message_length': -1,
@@ -88,7 +119,11 @@ export class RpcServer {
       draining: this.#draining.signal,
       observer: this.#options.observer,
       lives: this.#lives,
+      maxCallsOfTenant: this.#options.maxCallsOfTenant,
+      onAuthenticated: (peer, principal) => this.#connections.identify(peer, principal),
     };
+    for (const method of service.methods)
+      this.#authenticators.set(methodPath(method), authenticate);
     const implementations = handlers as Readonly<Record<string, (...args: never) => unknown>>;
     const definition = Object.fromEntries(
       service.methods.map((method) => [method.localName, toMethodDefinition(method)]),
@@ -117,6 +152,8 @@ export class RpcServer {
     for (let attempt = 1; ; attempt += 1) {
       try {
         const bound = await this.#bind(`${name}:${port}`, credentials);
+        for (const server of http2ServersOf(this.#server)) this.#connections.guard(server);
+        this.#reauthenticate();
         return { port: bound, address: `${name}:${bound}` };
       } catch (cause) {
         const { message } = cause as Error;
@@ -128,6 +165,13 @@ export class RpcServer {
         });
       }
     }
+  }
+
+  #reauthenticate(): void {
+    this.#reauthenticating ??= setInterval(
+      () => void endUnwelcome(this.#lives),
+      this.#options.reauthenticateMs,
+    ).unref();
   }
 
   #bind(address: string, credentials: ServerCredentials): Promise<number> {
@@ -151,6 +195,7 @@ export class RpcServer {
 
   async #close(graceMs: number): Promise<{ forced: boolean }> {
     this.health.setReady(false);
+    if (this.#reauthenticating) clearInterval(this.#reauthenticating);
     this.#draining.abort(
       new RpcError('UNAVAILABLE', 'the server is closing', { reason: 'SERVER_CLOSING' }),
     );

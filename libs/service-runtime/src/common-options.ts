@@ -76,6 +76,12 @@ export const commonOptions = {
     description: 'listen without TLS on other addresses than loopback: something in front encrypts',
     default: false,
   }),
+  maxConnections: integerOption({
+    description: 'open gRPC connections; one more closes the oldest of who holds the most',
+    default: 1000,
+    min: 1,
+    max: 1_000_000,
+  }),
   instance: stringOption<string | undefined>({
     description: 'name of this process, unique among its replicas (default: host name and service)',
     placeholder: 'NAME',

@@ -73,7 +73,7 @@ export interface ServiceDefinition<S extends OptionSet> {
   /** Holds `commonOptions`. */
   readonly options: S;
   /** Limits of the gRPC server; without, its defaults. */
-  readonly serverLimits?: (options: OptionValues<S>) => Pick<RpcServerOptions, 'maxReceiveBytes'>;
+  readonly serverLimits?: (options: OptionValues<S>) => Partial<RpcServerOptions>;
   /**
    * Adds services to the server and starts what runs in the background. Steps that it adds to the
    * shutdown run before the server closes.
@@ -196,6 +196,7 @@ async function start<S extends OptionSet>(
   });
   const calls = observeCalls(telemetry.metrics);
   const server = new RpcServer({
+    maxConnections: options.maxConnections,
     ...definition.serverLimits?.(options),
     observer: {
       callStarted: calls.callStarted,

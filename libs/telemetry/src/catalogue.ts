@@ -62,6 +62,20 @@ export const catalogue = {
     help: 'Whether this coordinator leads, and drives the jobs: 1 or 0.',
     labels: [],
   },
+  leaseLosses: {
+    name: 'emloc_coordinator_lease_losses_total',
+    type: 'counter',
+    unit: 'none',
+    help: 'Times that this coordinator led and lost the lease before it gave it back.',
+    labels: [],
+  },
+  leaseRepairs: {
+    name: 'emloc_coordinator_lease_repairs_total',
+    type: 'counter',
+    unit: 'none',
+    help: 'Times that the bucket of the lease held more than the lease, and was emptied.',
+    labels: [],
+  },
 
   deviceMemoryInUse: {
     name: 'emloc_device_memory_in_use_bytes',

@@ -43,6 +43,9 @@ interface Answer {
   readonly body: string;
 }
 
+/** Who connects and asks nothing is let go soon, so that probes and Prometheus are answered. */
+const limits = Object.freeze({ handshakeMs: 10_000, checkMs: 1000, maxConnections: 1000 });
+
 const plainText = 'text/plain; charset=utf-8';
 
 /**
@@ -62,9 +65,19 @@ export async function startProbeServer(options: ProbeServerOptions): Promise<Pro
     );
   };
   const { tls, host, port } = options;
+  const checks = { connectionsCheckingInterval: limits.checkMs };
   const server: Server = tls
-    ? createHttpsServer({ cert: tls.certificate, key: tls.key }, listener)
-    : createHttpServer(listener);
+    ? createHttpsServer(
+        {
+          ...checks,
+          cert: tls.certificate,
+          key: tls.key,
+          handshakeTimeout: limits.handshakeMs,
+        },
+        listener,
+      )
+    : createHttpServer(checks, listener);
+  server.maxConnections = limits.maxConnections;
   server.headersTimeout = 5_000;
   server.requestTimeout = 10_000;
   server.maxHeadersCount = 100;

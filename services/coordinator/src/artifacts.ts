@@ -2,7 +2,12 @@ import { createHash } from 'node:crypto';
 import { open, readdir } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import { RpcError } from '@emloc/rpc';
-import { isServiceKitError, rangeSource, type ObjectBucket } from '@emloc/service-kit';
+import {
+  isServiceKitError,
+  rangeSource,
+  type ObjectBucket,
+  type StoredObject,
+} from '@emloc/service-kit';
 
 import type { ArtifactRecord } from './jobs/record.js';
 
@@ -67,9 +72,10 @@ interface Part {
 }
 
 /**
- * An artifact's bytes from `offset` on, read from the bucket as fast as they are taken. Only those
- * from the start are checked as a whole.
- * @throws RpcError OUT_OF_RANGE, NOT_FOUND; the signal's reason
+ * An artifact's bytes from `offset` on, read from the bucket as fast as they are taken. What is
+ * stored must be what the job's record says: its hash is compared before the first byte, and the
+ * bytes themselves are hashed where all of them are read.
+ * @throws RpcError OUT_OF_RANGE, NOT_FOUND, DATA_LOSS; the signal's reason
  */
 export async function* downloadArtifact(
   bucket: ObjectBucket,
@@ -82,18 +88,23 @@ export async function* downloadArtifact(
       `offset_bytes: ${offset} given, ${artifact.path} has ${artifact.sizeBytes} bytes`,
       { reason: 'OFFSET_OUT_OF_RANGE' },
     );
+  const key = artifactKey(job, artifact.path);
+  const found = await bucket.info(key);
+  if (!found) throw artifactNotFound(artifact);
+  assertAsRecorded(found, artifact);
   if (offset === artifact.sizeBytes) return;
   const ended = new AbortController();
   const parts = new Handover<{ position: number; bytes: Uint8Array }>();
   const reading = bucket.get(
-    artifactKey(job, artifact.path),
+    key,
     {
       write: (position, bytes) => parts.put({ position, bytes }),
     },
     { offsetBytes: offset, signal: AbortSignal.any([signal, ended.signal]) },
   );
   reading.then(
-    () => parts.end(null),
+    // It may have been replaced since it was looked at.
+    (stored) => parts.end(problemOf(stored, artifact)),
     (error: unknown) => parts.end(error instanceof Error ? error : new Error(String(error))),
   );
   try {
@@ -101,16 +112,38 @@ export async function* downloadArtifact(
       yield { offsetBytes: BigInt(position), data: bytes };
   } catch (error) {
     signal.throwIfAborted();
-    if (isServiceKitError(error, 'OBJECT_NOT_FOUND'))
-      throw new RpcError('NOT_FOUND', `${artifact.path} was not found`, {
-        reason: 'ARTIFACT_NOT_FOUND',
-        cause: error,
-      });
+    if (isServiceKitError(error, 'OBJECT_NOT_FOUND')) throw artifactNotFound(artifact, error);
     throw error;
   } finally {
     ended.abort();
     parts.end(null);
   }
+}
+
+function artifactNotFound({ path }: ArtifactRecord, cause?: unknown): RpcError {
+  return new RpcError('NOT_FOUND', `${path} was not found`, {
+    reason: 'ARTIFACT_NOT_FOUND',
+    cause,
+  });
+}
+
+function assertAsRecorded(stored: StoredObject, artifact: ArtifactRecord): void {
+  const problem = problemOf(stored, artifact);
+  if (problem) throw problem;
+}
+
+/** How a stored object is not the artifact of the job's record; null: it is. */
+function problemOf(
+  { byteLength, digest }: StoredObject,
+  { path, sizeBytes, sha256 }: ArtifactRecord,
+): RpcError | null {
+  const recorded = `SHA-256=${Buffer.from(sha256, 'hex').toString('base64url')}`;
+  if (byteLength === sizeBytes && digest.replace(/=+$/, '') === recorded) return null;
+  return new RpcError(
+    'DATA_LOSS',
+    `${path}: ${byteLength} bytes with ${digest} are stored, the job has made ${sizeBytes} with ${recorded}`,
+    { reason: 'ARTIFACT_CHANGED' },
+  );
 }
 
 /**

@@ -22,6 +22,7 @@ import { createDatasetFiles } from './outcome/dataset-files.js';
 import type { Engine } from './outcome/engine.js';
 import { createOutcomeMaker } from './outcome/outcome-maker.js';
 import { removeJob } from './removal.js';
+import { tenantRoots } from './tenant-roots.js';
 import { everyoneIsLocal, tenantTokens } from './tenant-tokens.js';
 
 export type CoordinatorContext = Omit<ServiceContext, 'natsAccess'>;
@@ -67,15 +68,18 @@ export async function startCoordinator(
         engine,
         datasetFiles,
         limits: {
-          modelRoots: options.modelRoots,
           findHubModel: (hubName) => servedModel(hubName, hub),
           kindOfModel: async (model) =>
             (await isDiffusionFolder(await servedModelFolder(model, hub))) ? 'pictures' : 'text',
-          dataRoots: options.dataRoots,
           maxSteps: options.maxSteps,
         },
+        rootsOf: await tenantRoots(options.tenantRoots, options, {
+          logger,
+          signal: background.signal,
+        }),
         maxQueuedJobs: options.maxQueuedJobs,
-        maxDatasetBytes: options.maxDatasetBytes,
+        uploads: { maxDatasetBytes: options.maxDatasetBytes, idleMs: options.uploadIdle },
+        maxUploads: options.maxUploads,
         onTransition: (state) => metrics.jobTransitions.add({ state: state.toLowerCase() }),
       }),
     ),
@@ -130,6 +134,7 @@ export async function startCoordinator(
     ttlMs: options.leaseTtl,
     owner: context.instance,
     logger,
+    metrics,
     signal: leading.signal,
     lead,
   });

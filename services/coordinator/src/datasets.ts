@@ -20,6 +20,8 @@ const maxNameLength = 255;
 
 export interface UploadLimits {
   readonly maxDatasetBytes: number;
+  /** How long the next message of an upload is waited for. */
+  readonly idleMs: number;
   readonly signal: AbortSignal;
 }
 
@@ -39,7 +41,7 @@ export async function uploadDataset(
   requests: AsyncIterable<UploadDatasetRequest>,
   limits: UploadLimits,
 ): Promise<Dataset> {
-  const iterator = requests[Symbol.asyncIterator]();
+  const iterator = withoutPauses(requests[Symbol.asyncIterator](), limits.idleMs);
   const upload = await announced(iterator, limits);
   const key = datasetKey(tenant, upload.sha256);
   const standing = await bucket.touch(key);
@@ -66,8 +68,38 @@ export async function findDataset(
   return stored && storedObjectMessage(bucketNames.datasets, stored);
 }
 
+/** What a tenant's uploads count on: a message in time. */
+interface Messages {
+  /** @throws RpcError DEADLINE_EXCEEDED when none comes in time */
+  next(): Promise<IteratorResult<UploadDatasetRequest>>;
+}
+
+function withoutPauses(iterator: AsyncIterator<UploadDatasetRequest>, idleMs: number): Messages {
+  return {
+    next: async () => {
+      let timer: NodeJS.Timeout | undefined;
+      const idle = new Promise<never>((_, reject) => {
+        timer = setTimeout(() => reject(uploadIdle(idleMs)), idleMs);
+      });
+      try {
+        return await Promise.race([iterator.next(), idle]);
+      } finally {
+        clearTimeout(timer);
+      }
+    },
+  };
+}
+
+function uploadIdle(idleMs: number): RpcError {
+  return new RpcError(
+    'DEADLINE_EXCEEDED',
+    `the upload stood still: its next message did not come within ${idleMs} ms`,
+    { reason: 'UPLOAD_IDLE' },
+  );
+}
+
 async function announced(
-  iterator: AsyncIterator<UploadDatasetRequest>,
+  iterator: Messages,
   { maxDatasetBytes }: UploadLimits,
 ): Promise<DatasetUpload> {
   const { value, done } = await iterator.next();
@@ -110,7 +142,7 @@ export function isDisplayName(text: string, maxLength: number): boolean {
  * The bytes, which end only when they are what was announced: an upload that is not is not kept.
  */
 async function* checked(
-  iterator: AsyncIterator<UploadDatasetRequest>,
+  iterator: Messages,
   { sizeBytes, sha256 }: DatasetUpload,
 ): AsyncGenerator<Uint8Array> {
   const hash = createHash('sha256');

@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { backoffMs, type RetryPolicy } from '@emloc/rpc';
 import {
   acquireLease,
+  isServiceKitError,
   openRecordStore,
   type Lease,
   type LeaseRecord,
@@ -8,6 +10,7 @@ import {
   type NatsConnection,
   type RecordStore,
 } from '@emloc/service-kit';
+import type { Metrics } from '@emloc/telemetry';
 
 export interface LeadershipOptions {
   readonly leases: RecordStore<LeaseRecord>;
@@ -15,6 +18,7 @@ export interface LeadershipOptions {
   /** Name of this process. */
   readonly owner: string;
   readonly logger: Logger;
+  readonly metrics: Pick<Metrics, 'leaseLosses' | 'leaseRepairs'>;
   /** Ends the leading and gives it to another at once. */
   readonly signal: AbortSignal;
   /** What the leader does until `stop` aborts. */
@@ -22,7 +26,15 @@ export interface LeadershipOptions {
 }
 
 const leaseName = 'coordinator';
-const pauseMs = 500;
+/** How long others may lead before one tries again whose leading has ended; attempts do not end. */
+const pauses: RetryPolicy = Object.freeze({
+  attempts: Number.POSITIVE_INFINITY,
+  initialDelayMs: 500,
+  maxDelayMs: 10_000,
+  factor: 2,
+});
+/** Leading that lasts for so many times the lease's own was no failure to begin with. */
+const steadyTtls = 3;
 
 export function openLeases(
   nats: NatsConnection,
@@ -36,30 +48,49 @@ export function openLeases(
  * `signal` has aborted and nothing is led any more.
  */
 export async function takePartInLeadership(options: LeadershipOptions): Promise<void> {
-  const { logger, signal } = options;
-  while (!signal.aborted) {
+  const { logger, signal, metrics, ttlMs } = options;
+  metrics.leaseLosses.add({}, 0);
+  metrics.leaseRepairs.add({}, 0);
+  for (let failures = 0; !signal.aborted;) {
+    const term = { startedMs: Number.NaN };
     try {
-      await leadOnce(options);
+      await leadOnce(options, term);
     } catch (error) {
       if (signal.aborted) return;
-      logger.warn({ error }, 'leading ended');
+      const ledMs = performance.now() - term.startedMs;
+      if (isServiceKitError(error, 'LEASE_LOST')) metrics.leaseLosses.add({});
+      failures = ledMs > steadyTtls * ttlMs ? 1 : failures + 1;
+      const pauseMs = backoffMs(pauses, failures);
+      logger.warn({ error, ledMs, pauseMs }, 'leading ended');
       await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
     }
   }
 }
 
-async function leadOnce({
-  leases,
-  ttlMs,
-  owner,
-  logger,
-  signal,
-  lead,
-}: LeadershipOptions): Promise<void> {
-  const lease: Lease = await acquireLease({ store: leases, name: leaseName, owner, ttlMs, signal });
+/** @throws ServiceKitError LEASE_LOST when another may lead; what `lead` throws */
+async function leadOnce(
+  { leases, ttlMs, owner, logger, metrics, signal, lead }: LeadershipOptions,
+  term: { startedMs: number },
+): Promise<void> {
+  const lease: Lease = await acquireLease({
+    store: leases,
+    name: leaseName,
+    owner,
+    ttlMs,
+    signal,
+    onMended: (surplus) => {
+      metrics.leaseRepairs.add({});
+      logger.error(
+        { surplus },
+        'the bucket of the lease held more than one message of its key, and was emptied',
+      );
+    },
+  });
+  term.startedMs = performance.now();
   logger.info({ token: lease.token }, 'leading');
   try {
     await lead(lease.token, AbortSignal.any([lease.lost, signal]));
+    if (!signal.aborted) lease.lost.throwIfAborted();
   } finally {
     await lease.release();
   }

@@ -65,6 +65,11 @@ export const coordinatorOptions = {
     placeholder: 'DIR,DIR',
     default: [],
   }),
+  tenantRoots: stringOption<string | undefined>({
+    description: 'model-roots and data-roots of single tenants, as JSON',
+    placeholder: 'FILE',
+    default: undefined,
+  }),
   maxRunning: integerOption({
     description: 'jobs that run at the same time',
     default: 1,
@@ -86,6 +91,22 @@ export const coordinatorOptions = {
     description: 'largest data set that may be uploaded',
     default: 2 ** 30,
     min: 1,
+  }),
+  maxCalls: integerOption({
+    description: 'calls at the same time, of each tenant',
+    default: 500,
+    min: 1,
+  }),
+  maxUploads: integerOption({
+    description: 'uploads at the same time, of each tenant',
+    default: 4,
+    min: 1,
+    max: 1000,
+  }),
+  uploadIdle: durationOption({
+    description: 'how long an upload may stand still before it is ended',
+    default: 30_000,
+    min: 100,
   }),
   jobRetention: durationOption({
     description:
@@ -127,8 +148,12 @@ export const coordinatorOptions = {
 export type CoordinatorOptions = OptionValues<typeof coordinatorOptions>;
 
 /** Limits of the coordinator's gRPC server. */
-export function serverLimits({ maxMessageBytes }: Pick<CoordinatorOptions, 'maxMessageBytes'>): {
+export function serverLimits({
+  maxMessageBytes,
+  maxCalls,
+}: Pick<CoordinatorOptions, 'maxMessageBytes' | 'maxCalls'>): {
   readonly maxReceiveBytes: number;
+  readonly maxCallsOfTenant: number;
 } {
-  return { maxReceiveBytes: maxMessageBytes };
+  return { maxReceiveBytes: maxMessageBytes, maxCallsOfTenant: maxCalls };
 }

@@ -43,7 +43,7 @@ const optionsInto = (
   });
 const context = (
   request: (name: string) => Promise<unknown> = () => Promise.reject(new Error('not asked')),
-) => ({ request: request as never, signal: new AbortController().signal });
+) => ({ request: request as never, signal: new AbortController().signal, emit: () => undefined });
 const target = deviceTarget('cpu', 1);
 const provenance = { program: 'emloc test', device: 'cpu, a library, 1 threads' };
 

@@ -39,11 +39,12 @@ const optionsOf = (changes: Changes) =>
     instancePrompt: 'a sks',
     ...changes,
   });
-const problemsOf = async (changes: Changes) => (await inspect(optionsOf(changes))).found;
+const problemsOf = async (changes: Changes) =>
+  (await inspect(optionsOf(changes), () => undefined)).found;
 
 test('a model that makes pictures decides the defaults, and what is looked at', async () => {
   const small = expect.stringMatching(/: is too small: .* at a resolution of 512 /);
-  expect(await inspect(optionsOf({ rank: 16, resolution: null }))).toEqual({
+  expect(await inspect(optionsOf({ rank: 16, resolution: null }), () => undefined)).toEqual({
     isEmulated: true,
     decided: {
       alpha: 4,
@@ -61,7 +62,9 @@ test('a model that makes pictures decides the defaults, and what is looked at', 
       problems: [0, 1].map(() => ({ option: 'data', description: small })),
     },
   });
-  expect(await inspect(optionsOf({ ratios: ['1'], optimizer: 'prodigy' }))).toMatchObject({
+  expect(
+    await inspect(optionsOf({ ratios: ['1'], optimizer: 'prodigy' }), () => undefined),
+  ).toMatchObject({
     isEmulated: false,
     decided: { learningRate: 1 },
     found: { kind: 'pictures', problems: [] },
@@ -69,10 +72,12 @@ test('a model that makes pictures decides the defaults, and what is looked at', 
 });
 
 test('options and targets that mean nothing to it are refused', async () => {
-  await expect(inspect(optionsOf({ epochs: 2 }))).rejects.toMatchObject({
+  await expect(inspect(optionsOf({ epochs: 2 }), () => undefined)).rejects.toMatchObject({
     code: 'PIPELINE_INVALID_OPTION',
   });
-  await expect(inspect(optionsOf({ targets: '.*gate_proj' }))).rejects.toMatchObject({
+  await expect(
+    inspect(optionsOf({ targets: '.*gate_proj' }), () => undefined),
+  ).rejects.toMatchObject({
     code: 'FINETUNE_INVALID_OPTION',
   });
 });
@@ -108,7 +113,11 @@ test('pictures lie in their folder', async () => {
     device: 'cpu',
     threads: 1,
   } as const;
-  const context = { request: () => Promise.reject(new Error('not asked')), signal };
+  const context = {
+    request: () => Promise.reject(new Error('not asked')),
+    signal,
+    emit: () => undefined,
+  };
   await expect(runEngineTask(plan, context)).rejects.toMatchObject({
     messageForOwner: expect.stringContaining('link.png: '),
   });

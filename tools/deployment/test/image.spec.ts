@@ -99,6 +99,8 @@ test('both devices have a stage to build on, and the last stage takes either', (
     'runtime',
   ]);
   expect(stages.at(-1)?.base).toBe('runtime-${DEVICE}');
+  // Each of the others can be given by its digest.
+  for (const { base } of stages.slice(0, -1)) expect(base).toMatch(/^\$\{\w+_IMAGE\}$/);
 });
 
 test("the image has nobody else's rights, and nothing in it can be written to by its user", () => {

@@ -357,15 +357,23 @@ describe.each([['base'], ['overlays/gpu'], ['overlays/minimal'], [everything]])(
         labels: Readonly<Record<string, string>>,
         port: number,
         protocol: string,
+        podLabels: Readonly<Record<string, string>> = { 'k8s-app': 'kube-dns' },
       ): boolean =>
-        mayConnect(rendered, { from: peerOf(from), to: stranger(labels), port, protocol });
+        mayConnect(rendered, {
+          from: peerOf(from),
+          to: stranger(labels, podLabels),
+          port,
+          protocol,
+        });
       expect([
         from.name,
         reaches(outside.dns, 53, 'UDP'),
         reaches(outside.dns, 53, 'TCP'),
+        reaches(outside.dns, 53, 'UDP', { 'k8s-app': 'something-else' }),
         reaches(outside.dns, 443, 'TCP'),
+        reaches(outside.others, 53, 'UDP'),
         reaches(outside.others, 443, 'TCP'),
-      ]).toEqual([from.name, isService(from), isService(from), false, false]);
+      ]).toEqual([from.name, isService(from), isService(from), false, false, false, false]);
     }
   });
 

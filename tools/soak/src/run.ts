@@ -15,6 +15,8 @@ export interface RunOutcome {
   readonly name: string;
   readonly faults: readonly AppliedFault[];
   readonly seconds: number;
+  /** How long the coordinator took to accept the job. */
+  readonly acceptedMs: number;
   /** Stage calls that were made again. */
   readonly retries: number;
   /** Empty: everything is as it has to be. */
@@ -29,9 +31,13 @@ export interface RunOptions {
   readonly faults: readonly Fault[];
   /** What the job takes when nothing happens. */
   readonly undisturbedMs: number;
+  /** Another tenant does its worst meanwhile, and the job must be accepted so soon all the same. */
+  readonly besideHostile?: { readonly acceptedWithinMs: number } | undefined;
 }
 
 const deadlineMs = 300_000;
+/** How long a hostile tenant has to get its calls under way. */
+const hostileLeadMs = 1000;
 
 /**
  * Runs the job while the faults happen, and holds what comes out against the reference. Ends when
@@ -39,9 +45,11 @@ const deadlineMs = 300_000;
  */
 async function runDisturbed(
   bed: TestBed,
-  { name, faults, undisturbedMs }: RunOptions,
+  { name, faults, undisturbedMs, besideHostile }: RunOptions,
 ): Promise<RunOutcome> {
   bed.takeExits();
+  const hostile = besideHostile ? bed.startHostileTenant() : null;
+  if (hostile) await sleep(hostileLeadMs);
   const startMs = performance.now();
   const deadline = new AbortController();
   const timer = setTimeout(
@@ -49,6 +57,7 @@ async function runDisturbed(
     deadlineMs,
   );
   const { name: job } = await bed.client.createJob({ options: bed.options, displayName: name });
+  const acceptedMs = performance.now() - startMs;
   const layers = await watchLayerResults(
     bed.deployment.natsAccess('soak'),
     job.replace('jobs/', ''),
@@ -74,11 +83,21 @@ async function runDisturbed(
   await layers.close();
   await untilReady(bed.deployment);
   problems.push(
+    ...((await hostile?.stop()) ?? []),
+    ...(besideHostile ? acceptanceProblems(acceptedMs, besideHostile) : []),
     ...eventProblems(events, final),
     ...layerProblems(layers, final),
     ...processProblems(bed.takeExits(), applied),
   );
-  return { name, faults: applied, seconds, retries: final?.retries ?? 0, problems, events };
+  return {
+    name,
+    faults: applied,
+    seconds,
+    acceptedMs,
+    retries: final?.retries ?? 0,
+    problems,
+    events,
+  };
 }
 
 /**
@@ -116,6 +135,16 @@ async function injectAll(
     return waited ? [await inject(bed.deployment, fault, elapsedMs())] : [];
   });
   return (await Promise.all(applied)).flat();
+}
+
+/** Nothing has been done to the deployment when the job is created. */
+function acceptanceProblems(
+  acceptedMs: number,
+  { acceptedWithinMs }: { readonly acceptedWithinMs: number },
+): string[] {
+  return acceptedMs <= acceptedWithinMs
+    ? []
+    : [`the job was accepted after ${Math.round(acceptedMs)} ms, not within ${acceptedWithinMs}`];
 }
 
 function describe(error: unknown): string {

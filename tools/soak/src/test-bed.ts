@@ -1,3 +1,5 @@
+import { randomBytes } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   defaultPolicy,
@@ -7,8 +9,10 @@ import {
   type ProcessExit,
   type StageName,
 } from '@emloc/local-deployment';
+import { hashToken } from '@emloc/rpc';
 import { connect, type CreateJobOptions, type EmlocClient } from '@emloc/sdk';
 
+import { startHostileTenant, type HostileTenant } from './hostile-tenant.js';
 import { prepareJob, tuneReference, type SoakPaths } from './reference.js';
 
 /** An end of a process, as its supervisor saw it. */
@@ -27,6 +31,8 @@ export interface TestBed {
   takeExits(): ObservedExit[];
   /** Lines of all processes since the last call, the last ones where there are many. */
   takeLines(): string[];
+  /** A second tenant begins to do its worst. */
+  startHostileTenant(): HostileTenant;
   close(): Promise<void>;
 }
 
@@ -46,6 +52,7 @@ export async function openTestBed(
 ): Promise<TestBed> {
   const options = await prepareJob(paths);
   const reference = await tuneReference(paths, options);
+  const tokens = await writeTokens(paths);
   let [exits, lines]: [ObservedExit[], string[]] = [[], []];
   const deployment = await startLocalDeployment({
     program: programsIn(paths.dist),
@@ -57,7 +64,10 @@ export async function openTestBed(
       '--log-level',
       logLevel,
       ...(service === 'coordinator'
-        ? ['--model-roots', paths.root, '--data-roots', paths.work]
+        ? [
+            ...['--model-roots', paths.root, '--data-roots', paths.work],
+            ...['--tokens-file', tokens.file],
+          ]
         : []),
     ],
     observer: { exited: (process, { code, signal }) => exits.push({ process, code, signal }) },
@@ -66,7 +76,7 @@ export async function openTestBed(
       if (lines.length > 2 * maxLines) lines = lines.slice(-maxLines);
     },
   });
-  const client = connect({ address: deployment.endpoint });
+  const client = connect({ address: deployment.endpoint, token: tokens.good });
   return {
     paths,
     deployment,
@@ -83,9 +93,37 @@ export async function openTestBed(
       lines = [];
       return taken;
     },
+    startHostileTenant: () =>
+      startHostileTenant({
+        address: deployment.endpoint,
+        token: tokens.hostile,
+        model: options.model,
+        data: join(paths.work, 'rows.jsonl'),
+      }),
     close: async () => {
       client.close();
       await deployment.stop();
     },
   };
+}
+
+interface Tokens {
+  readonly file: string;
+  readonly good: string;
+  readonly hostile: string;
+}
+
+async function writeTokens({ work }: SoakPaths): Promise<Tokens> {
+  const [good, hostile] = [randomToken(), randomToken()];
+  const file = join(work, 'tokens.json');
+  const entries = [
+    { tenant: 'good', sha256: hashToken(good) },
+    { tenant: 'hostile', sha256: hashToken(hostile) },
+  ];
+  await writeFile(file, JSON.stringify(entries), { mode: 0o600 });
+  return { file, good, hostile };
+}
+
+function randomToken(): string {
+  return randomBytes(32).toString('base64url');
 }

@@ -50,6 +50,17 @@ test.each([0, 1, 2])(
   300_000,
 );
 
+test('the same beside a tenant that does its worst, and accepted all the same', async () => {
+  const { problems } = await runUntilDisturbed(bed, {
+    name: 'hostile',
+    faults: [],
+    undisturbedMs,
+    // The soak holds it to two seconds; here other tests take the processor, too.
+    besideHostile: { acceptedWithinMs: 10_000 },
+  });
+  expect(problems).toEqual([]);
+}, 300_000);
+
 test('the same when every service is asked to end: readiness drops, exit with 0', async () => {
   const { problems, faults } = await runUntilDisturbed(bed, {
     name: 'terminations',

@@ -53,7 +53,7 @@ beforeAll(async () => {
   const options = {
     model: join(root, modelPath),
     vramBytes: 64 * 2 ** 20,
-    steps: 24,
+    steps: 120,
     batch: 4,
     calibrationRows: 16,
     maxLength: 96,
@@ -360,19 +360,27 @@ describe('operations', () => {
         );
     };
     let asked = false;
+    const train: Extract<JobEvent, { type: 'stage' }>[] = [];
+    const isFinished = (): boolean => train.some(({ state }) => state === 'finished');
     const running = runJob((event) => {
+      if (event.type === 'stage' && event.stage === 'train') train.push(event);
       if (asked || event.type !== 'step' || event.stage !== 'train' || event.step < 2) return;
       asked = true;
       void probing();
       trainer.child.kill('SIGTERM');
     });
     expect(await Promise.race([ended, running.then(() => 'the job was over before')])).toBe(0);
+    // So many steps are left after the second that the attempt cannot be over by now.
+    expect(isFinished()).toBe(false);
     await watching;
     expect(seen).toEqual([ServingStatus.SERVING, ServingStatus.NOT_SERVING]);
     expect(live).toEqual([ServingStatus.SERVING]);
     expect([...pages]).toContain(503);
     await deployment.startAgain('trainer');
-    expect((await running).retries).toBeGreaterThan(0);
+    await running;
+    expect(
+      train.some(({ state, attempt }) => state === 'started' && attempt >= 2) && isFinished(),
+    ).toBe(true);
   }, 240_000);
 });
 

@@ -1,4 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { jetstreamManager } from '@nats-io/jetstream';
+import { Kvm } from '@nats-io/kv';
 import type { NatsConnection } from '@nats-io/transport-node';
 
 import { openRecordStore, type RecordStore } from '../records/record-store.js';
@@ -54,6 +56,59 @@ test('stops waiting when it is told to', async () => {
   stop.abort();
   await waiting;
   await lease.release();
+});
+
+/** What the server's own limit prevents: several messages of one key. */
+async function storeWithSurplus(bucket: string): Promise<RecordStore<LeaseRecord>> {
+  await new Kvm(nats).create(bucket, { history: 5, ttl: ttlMs });
+  const broken = await openRecordStore<LeaseRecord>({ nats, bucket, ttlMs });
+  const record = { owner: 'gone', holder: 'gone' };
+  let { revision } = await broken.create('leader', record);
+  for (let more = 0; more < 2; more += 1)
+    ({ revision } = await broken.update('leader', record, revision));
+  const manager = await jetstreamManager(nats);
+  const { config } = await manager.streams.info(`KV_${bucket}`);
+  expect(await broken.surplus()).toBe(2);
+  return Object.assign(broken, {
+    // The history that made this possible ends with what it has made.
+    purge: async () => {
+      await manager.streams.purge(config.name);
+      await manager.streams.update(config.name, { ...config, max_msgs_per_subject: 1 });
+    },
+  });
+}
+
+test('a store whose server has lost count is emptied, told, and has one holder then', async () => {
+  const broken = await storeWithSurplus('miscounted');
+  const told: number[] = [];
+  const options = { store: broken, name: 'leader', ttlMs, onMended: (n: number) => told.push(n) };
+  const lease = await acquireLease({ ...options, owner: 'a' });
+  expect(told).toEqual([2]);
+  await sleep(ttlMs);
+  expect(lease.lost.aborted).toBe(false);
+  expect(await tryAcquireLease({ ...options, owner: 'b' })).toBeUndefined();
+  await lease.release();
+});
+
+test('of two holders, which a server that has lost count makes, one loses it and harms nothing', async () => {
+  const options = { store, name: 'twice', ttlMs };
+  const jobs = await openRecordStore<{ fence: number; by: string }>({ nats, bucket: 'twice' });
+  await jobs.create('job', { fence: 0, by: 'nobody' });
+  const write = ({ token, owner }: { token: number; owner: string }) =>
+    modifyFenced(jobs, 'job', token, (job) => ({ ...job, by: owner }));
+  const first = await acquireLease({ ...options, owner: 'first' });
+  await store.purge();
+  const second = await acquireLease({ ...options, owner: 'second' });
+  expect([first.lost.aborted, second.token > first.token]).toEqual([false, true]);
+  await write(first);
+  await write(second);
+  await expect(write(first)).rejects.toMatchObject({ code: 'LEASE_LOST' });
+  expect((await jobs.get('job'))?.value.by).toBe('second');
+  await new Promise((resolve) => {
+    first.lost.addEventListener('abort', resolve, { once: true });
+  });
+  expect(second.lost.aborted).toBe(false);
+  await second.release();
 });
 
 test('a stale token writes nothing', async () => {

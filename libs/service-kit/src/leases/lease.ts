@@ -34,6 +34,8 @@ export interface AcquireLeaseOptions {
   readonly ttlMs: number;
   /** Ends the waiting. */
   readonly signal?: AbortSignal;
+  /** The store held so many messages too many, and was emptied. */
+  readonly onMended?: (surplus: number) => void;
 }
 
 /**
@@ -49,21 +51,43 @@ export async function acquireLease(options: AcquireLeaseOptions): Promise<Lease>
   }
 }
 
-/** @returns undefined when another holds it */
+/** @returns undefined when another holds it, or when its store had to be mended first */
 export async function tryAcquireLease({
   store,
   name,
   owner,
   ttlMs,
+  onMended,
 }: AcquireLeaseOptions): Promise<Lease | undefined> {
   const startedMs = performance.now();
+  if (await mend(store, onMended)) return undefined;
   try {
     const record = await store.create(name, { owner, holder: randomUUID() });
-    return new HeldLease(store, record, ttlMs, startedMs);
+    return (await mend(store, onMended))
+      ? undefined
+      : new HeldLease(store, record, ttlMs, startedMs);
   } catch (error) {
     if (isServiceKitError(error, 'RECORD_EXISTS')) return undefined;
     throw error;
   }
+}
+
+/**
+ * A server that has lost count of a store's records lets everybody create the lease, and nobody
+ * renew it. Emptying the store makes it count anew; who held the lease loses it when it renews.
+ * @returns whether it was necessary
+ */
+async function mend(
+  store: RecordStore<LeaseRecord>,
+  onMended: AcquireLeaseOptions['onMended'],
+): Promise<boolean> {
+  // The server counts messages and keys one after the other, and a record may run out in between.
+  if ((await store.surplus()) <= 0) return false;
+  const surplus = await store.surplus();
+  if (surplus <= 0) return false;
+  await store.purge();
+  onMended?.(surplus);
+  return true;
 }
 
 class HeldLease implements Lease {

@@ -53,6 +53,13 @@ export interface RecordStore<T> {
   /** @param filter a key whose tokens may be `*`, its last `>` */
   list(filter?: string): Promise<Versioned<T>[]>;
   /**
+   * Messages that are stored beyond the newest of each key. Stores keep no history: more than 0
+   * says that the server has lost count, and takes what is there for what is not.
+   */
+  surplus(): Promise<number>;
+  /** Removes every record, and all that the server knows of them but the newest revision. */
+  purge(): Promise<void>;
+  /**
    * What is there, then every change, until `signal` aborts. A slow reader gets the changes later,
    * none less.
    */
@@ -154,13 +161,28 @@ class KvRecordStore<T> implements RecordStore<T> {
     // The client library's `keys` waits for an end that it misses when a key changes meanwhile.
     const prefix = `$KV.${this.bucket}.`;
     const { state } = await retryTransient(() =>
-      this.manager.streams.info(`KV_${this.bucket}`, { subjects_filter: prefix + filter }),
+      this.manager.streams.info(this.#stream, { subjects_filter: prefix + filter }),
     );
     const keys = Object.keys(state.subjects ?? {}).map((subject) => subject.slice(prefix.length));
     const records = await Promise.all(keys.map((key) => this.get(key)));
     return records
       .filter((record) => record !== undefined)
       .sort((a, b) => (a.key < b.key ? -1 : 1));
+  }
+
+  async surplus(): Promise<number> {
+    const { state } = await retryTransient(() =>
+      this.manager.streams.info(this.#stream, { subjects_filter: '>' }),
+    );
+    return state.messages - Object.keys(state.subjects ?? {}).length;
+  }
+
+  async purge(): Promise<void> {
+    await retryTransient(() => this.manager.streams.purge(this.#stream));
+  }
+
+  get #stream(): string {
+    return `KV_${this.bucket}`;
   }
 
   async *watch(

@@ -7,7 +7,7 @@ import type { Metrics } from '@emloc/telemetry';
 import { toStatusJson, type EventContent } from '../jobs/events.js';
 import type { JobLedger } from '../jobs/ledger.js';
 import type { StageName } from '../jobs/record.js';
-import { finishStage, retryStage, startStage } from '../jobs/transitions.js';
+import { finishStage, retryAttempt, retryStage, startStage } from '../jobs/transitions.js';
 import { EventForwarder } from './event-forwarder.js';
 import { callReplicas } from './replicas.js';
 import { addFailure, decideRetry, stageError, type FailureStreak } from './retry-policy.js';
@@ -38,6 +38,7 @@ export interface StageRun {
  */
 export async function runStage(stage: StageName, run: StageRun): Promise<void> {
   const streak: { failures: FailureStreak | null } = { failures: null };
+  await tellTakeover(stage, run);
   for (;;) {
     run.signal.throwIfAborted();
     const record = await run.ledger.change(startStage(stage));
@@ -77,13 +78,33 @@ async function again(
   streak.failures = addFailure(streak.failures, error, performance.now());
   const decision = decideRetry(error, streak.failures, { nowMs: performance.now(), retryForMs });
   if (!decision.retry) throw error;
-  await tellRetry(stage, error, run);
+  await tellEnd(stage, error, run);
   await sleep(decision.delayMs, undefined, { signal }).catch(() => signal.throwIfAborted());
   const untilMs = streak.failures.sinceMs + retryForMs;
   while (!(await anyReachable(stage, services))) {
     signal.throwIfAborted();
     if (performance.now() >= untilMs || ledger.record.state !== 'RUNNING') throw error;
   }
+}
+
+/** An attempt that a leader before this one began is not gone on with. */
+async function tellTakeover(stage: StageName, run: StageRun): Promise<void> {
+  const { attempts = 0, result = null } = run.ledger.record.stages[stage] ?? {};
+  if (attempts === 0 || result) return;
+  const error = new RpcError('ABORTED', 'the coordinator that started it drives the job no more', {
+    reason: 'LEADER_CHANGED',
+  });
+  await tellEnd(stage, stageError(stage, error), run);
+}
+
+async function tellEnd(
+  stage: StageName,
+  error: RpcError,
+  { ledger, metrics }: StageRun,
+): Promise<void> {
+  const { retries } = ledger.record;
+  const told = await ledger.change(retryAttempt(stage, toStatusJson(error)));
+  if (told.retries > retries) metrics.stageRetries.add({ stage });
 }
 
 async function tellRetry(

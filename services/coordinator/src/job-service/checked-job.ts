@@ -1,19 +1,23 @@
 import { toTuneOptionsMessage, type Job } from '@emloc/contracts';
-import { invalidRequest, RpcError, toRpcError } from '@emloc/rpc';
+import { invalidRequest } from '@emloc/rpc';
 
 import type { DatasetFiles } from '../outcome/dataset-files.js';
 import { maxInspectedBytes, type Engine, type Inspection } from '../outcome/engine.js';
-import type { Places } from './places.js';
+import { withOptionFields } from './option-errors.js';
 import { dataViolations } from './row-problems.js';
 import { checkTuneOptions, type CheckedOptions, type OptionLimits } from './tune-options.js';
+import type { Turns } from './turns.js';
 
 /** What jobs are checked with. */
 export interface JobChecks {
   readonly engine: Pick<Engine, 'inspect'>;
   readonly datasetFiles: DatasetFiles;
-  /** Of inspections, each of which has files. */
-  readonly inspecting: Places;
+  /** Of inspections, each of which has files and a thread. */
+  readonly inspecting: Turns;
   readonly limits: OptionLimits;
+  readonly tenant: string;
+  /** The caller has gone, or its deadline has passed. */
+  readonly signal: AbortSignal;
 }
 
 /** A job whose options, model and rows go together. */
@@ -24,9 +28,11 @@ export interface CheckedJob {
 
 /** @throws RpcError INVALID_ARGUMENT with what is wrong with options, model and rows */
 export async function checkJob(job: Job | undefined, checks: JobChecks): Promise<CheckedJob> {
-  const { inspecting, limits } = checks;
+  const { inspecting, limits, tenant, signal } = checks;
   const checked = await checkTuneOptions(job?.options, 'job.options', limits);
-  const { isEmulated, decided, found } = await inspecting(() => inspect(checked, checks));
+  const { isEmulated, decided, found } = await inspecting(tenant, signal, () =>
+    inspect(checked, checks),
+  );
   const plain = { ...checked.plain, ...decided };
   const violations = dataViolations(plain, found, {
     prefix: 'job.options',
@@ -39,24 +45,17 @@ export async function checkJob(job: Job | undefined, checks: JobChecks): Promise
 /**
  * Asks the engine about model and rows.
  * @throws RpcError INVALID_ARGUMENT for a model or options that do not go with it, and for
- * unreadable rows
+ * unreadable rows; the signal's reason
  */
 async function inspect(
   checked: CheckedOptions,
-  { engine, datasetFiles }: JobChecks,
+  { engine, datasetFiles, signal }: JobChecks,
 ): Promise<Inspection> {
-  const held = await datasetFiles.open(checked, { maxBytes: maxInspectedBytes });
+  const held = await datasetFiles.open(checked, { maxBytes: maxInspectedBytes, signal });
   try {
-    return await engine.inspect(held.options);
-  } catch (error) {
-    const seen = toRpcError(error);
-    if (seen.code !== 'INVALID_ARGUMENT' && seen.code !== 'NOT_FOUND') throw error;
-    const description = seen.message.replaceAll(`${held.folder}/`, '');
-    throw new RpcError('INVALID_ARGUMENT', `job.options: ${description}`, {
-      reason: seen.reason,
-      fieldViolations: [{ field: 'job.options', description }],
-      cause: error,
-    });
+    return await withOptionFields('job.options', held.folder, () =>
+      engine.inspect(held.options, signal),
+    );
   } finally {
     await held.close();
   }

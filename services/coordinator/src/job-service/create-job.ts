@@ -15,7 +15,7 @@ import { checkJob, type CheckedJob, type JobChecks } from './checked-job.js';
 import { writeSpec } from './job-spec.js';
 import { assertRequest, requestedJobId, requestHashOf, sameRequest } from './request.js';
 
-export interface JobCreation extends Admission, JobChecks {
+export interface JobCreation extends Admission, Omit<JobChecks, 'tenant'> {
   readonly store: RecordStore<JobRecord>;
   readonly storage: JobStorage;
   readonly onCreated?: () => void;
@@ -35,7 +35,7 @@ export async function createJob(
   const requestHash = requestHashOf(job);
   const standing = await creation.store.get(jobKey(tenant, id));
   if (standing) return sameRequest(standing, requestHash, requestId);
-  const checkedJob = await checkJob(job, creation);
+  const checkedJob = await checkJob(job, { ...creation, tenant });
   return withRoom(id, tenant, creation, () =>
     createChecked({ job, requestId, requestHash, ...checkedJob }, { id, tenant }, creation),
   );

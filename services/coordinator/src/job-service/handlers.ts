@@ -1,6 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 import { EmptySchema } from '@bufbuild/protobuf/wkt';
-import { PlanJobResponseSchema, type JobService, type PlanJobResponse } from '@emloc/contracts';
+import type { JobService } from '@emloc/contracts';
 import type { JobStorage } from '@emloc/job-storage';
 import { invalidRequest, isRpcError, RpcError, type CallContext, type Handlers } from '@emloc/rpc';
 import {
@@ -12,7 +12,6 @@ import {
 
 import { downloadArtifact } from '../artifacts.js';
 import { findDataset, uploadDataset } from '../datasets.js';
-import { stageEnum } from '../jobs/events.js';
 import type { JobFeed } from '../jobs/feed.js';
 import type { JobIndex, JobSummary } from '../jobs/job-index.js';
 import type { LogEntry } from '../jobs/ledger.js';
@@ -22,11 +21,14 @@ import { requestCancel, requestDelete } from '../jobs/transitions.js';
 import type { DatasetFiles } from '../outcome/dataset-files.js';
 import type { Engine } from '../outcome/engine.js';
 import { artifactName, jobNotFound, parseArtifactName, parseJobName } from '../resource-names.js';
+import type { Roots } from '../tenant-roots.js';
 import { createJob } from './create-job.js';
 import { parseFilter } from './filter.js';
 import { pageOf } from './pages.js';
-import { createPlaces } from './places.js';
+import { planJob, planLimits } from './plan-job.js';
+import { createQuota } from './quota.js';
 import { checkTuneOptions, type OptionLimits } from './tune-options.js';
+import { createTurns, type TurnLimits } from './turns.js';
 import { watchJob } from './watch-job.js';
 
 export interface JobServiceParts {
@@ -37,15 +39,25 @@ export interface JobServiceParts {
   readonly feed: JobFeed;
   readonly engine: Pick<Engine, 'inspect' | 'plan'>;
   readonly datasetFiles: DatasetFiles;
-  readonly limits: Omit<OptionLimits, 'findDataset'>;
+  readonly limits: Omit<OptionLimits, 'findDataset' | keyof Roots>;
+  readonly rootsOf: (tenant: string) => Roots;
   readonly maxQueuedJobs: number;
-  readonly maxDatasetBytes: number;
+  readonly uploads: { readonly maxDatasetBytes: number; readonly idleMs: number };
+  /** Uploads of one tenant at the same time. */
+  readonly maxUploads: number;
   /** A job went into a state at a client's request. */
   readonly onTransition?: (state: JobState) => void;
 }
 
-/** Inspections at a time, each of which takes up to two files of what it looks at. */
-const maxInspections = 4;
+/** Each inspection has a thread, and up to two files of what it looks at. */
+const inspectionLimits: TurnLimits = Object.freeze({
+  places: 4,
+  placesOfTenant: 2,
+  waitingOfTenant: 1000,
+  restAfterMs: 1000,
+  work: 'jobs to be checked',
+  reason: 'TOO_MANY_INSPECTIONS',
+});
 
 /**
  * The job service. All state is in JetStream, so that any number of processes may serve it at once.
@@ -55,9 +67,15 @@ export function jobServiceHandlers(
 ): Handlers<typeof JobService, CallContext> {
   const { store, storage, log, index, feed } = parts;
   const inCreation = new Map<string, string>();
-  const inspecting = createPlaces(maxInspections);
+  const [inspecting, planning] = [createTurns(inspectionLimits), createTurns(planLimits)];
+  const uploading = createQuota({
+    most: parts.maxUploads,
+    work: 'uploads',
+    reason: 'TOO_MANY_UPLOADS',
+  });
   const limitsFor = (tenant: string): OptionLimits => ({
     ...parts.limits,
+    ...parts.rootsOf(tenant),
     findDataset: (sha256) => findDataset(storage.datasets, tenant, sha256),
   });
   const read = (
@@ -74,6 +92,7 @@ export function jobServiceHandlers(
           inCreation,
           inspecting,
           limits: limitsFor(tenant),
+          signal: context.signal,
           onCreated: () => parts.onTransition?.('QUEUED'),
         }),
       );
@@ -144,14 +163,19 @@ export function jobServiceHandlers(
         signal: context.signal,
       });
     },
-    uploadDataset: (requests, context) =>
-      uploadDataset(storage.datasets, tenantOf(context), requests, {
-        maxDatasetBytes: parts.maxDatasetBytes,
-        signal: context.signal,
-      }),
+    uploadDataset: (requests, context) => {
+      const tenant = tenantOf(context);
+      return uploading(tenant, () =>
+        uploadDataset(storage.datasets, tenant, requests, {
+          ...parts.uploads,
+          signal: context.signal,
+        }),
+      );
+    },
     planJob: async ({ options }, context) => {
-      const checked = await checkTuneOptions(options, 'options', limitsFor(tenantOf(context)));
-      return planJob(checked, parts, context.signal);
+      const tenant = tenantOf(context);
+      const checked = await checkTuneOptions(options, 'options', limitsFor(tenant));
+      return planning(tenant, context.signal, () => planJob(checked, parts, context.signal));
     },
   };
 }
@@ -242,27 +266,4 @@ function listJobs(
     jobs: page.items.map((job) => toJobMessage({ ...job, requestHash: '' })),
     nextPageToken: page.nextPageToken,
   };
-}
-
-async function planJob(
-  checked: Awaited<ReturnType<typeof checkTuneOptions>>,
-  { engine, datasetFiles }: JobServiceParts,
-  signal: AbortSignal,
-): Promise<PlanJobResponse> {
-  const held = await datasetFiles.open(checked, { signal });
-  try {
-    const { fits, budgetBytes, neededBytes, stages } = await engine.plan(held.options, signal);
-    return create(PlanJobResponseSchema, {
-      fits,
-      budgetBytes: BigInt(budgetBytes),
-      neededBytes: BigInt(neededBytes),
-      stages: stages.map(({ name, seconds, peakDeviceBytes }) => ({
-        stage: stageEnum(name),
-        seconds,
-        peakDeviceBytes: BigInt(peakDeviceBytes),
-      })),
-    });
-  } finally {
-    await held.close();
-  }
 }

@@ -29,6 +29,8 @@ export type StageName = (typeof stageNames)[number];
 interface StageState {
   /** Starts so far. */
   readonly attempts: number;
+  /** The attempt whose end was last told, before another was begun. */
+  readonly retried?: number;
   /** The stage's result message as JSON; null: it has not finished. */
   readonly result: JsonValue;
 }

@@ -75,12 +75,26 @@ export function startStage(stage: StageName): Transition {
   };
 }
 
+/** Tells that a call of a stage is made again: of one of its replicas, within an attempt. */
 export function retryStage(stage: StageName, error: JsonValue): Transition {
   return (record, now) => {
     if (record.state !== 'RUNNING') return record;
     return withEvents({ ...record, retries: record.retries + 1 }, now, [
       stageChanged(stage, 'RETRYING', { attempt: attemptsOf(record, stage), error }),
     ]);
+  };
+}
+
+/** Tells, once, that an attempt at a stage has ended without a result and another follows. */
+export function retryAttempt(stage: StageName, error: JsonValue): Transition {
+  return (record, now) => {
+    const attempts = attemptsOf(record, stage);
+    const state = record.stages[stage];
+    if (!state || state.result || attempts === 0 || state.retried === attempts) return record;
+    return retryStage(stage, error)(
+      { ...record, stages: { ...record.stages, [stage]: { ...state, retried: attempts } } },
+      now,
+    );
   };
 }
 

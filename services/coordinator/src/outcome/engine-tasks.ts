@@ -11,11 +11,11 @@ import {
 import type { WorkerContext } from '@emloc/service-kit';
 
 import type { OutcomeTask } from './engine.js';
-import { inspect } from './inspect.js';
+import { inspect, inspectModel } from './inspect.js';
 import { jobOutcomes } from './job-outcomes.js';
 import type { EngineWorkerContract } from './worker-contract.js';
 
-type TaskContext = Pick<WorkerContext<EngineWorkerContract>, 'request' | 'signal'>;
+type TaskContext = Pick<WorkerContext<EngineWorkerContract>, 'request' | 'signal' | 'emit'>;
 
 /** What the engine's thread does. @throws the typed errors of the engine */
 export async function runEngineTask(
@@ -23,9 +23,13 @@ export async function runEngineTask(
   context: TaskContext,
 ): Promise<EngineWorkerContract['result']> {
   switch (task.kind) {
+    case 'ready':
+      return { kind: 'ready' };
     case 'inspect':
-      return { kind: 'inspect', ...(await inspect(task.options)) };
+      return { kind: 'inspect', ...(await inspect(task.options, context.emit)) };
     case 'plan':
+      await inspectModel(task.options, context.emit);
+      context.emit('plan');
       return {
         kind: 'plan',
         plan: await planTune(task.options, deviceTarget(task.device, task.threads), {

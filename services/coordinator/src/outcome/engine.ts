@@ -50,14 +50,19 @@ export interface FolderProblem {
  */
 export const maxInspectedBytes = 64 * 1024 * 1024;
 
+/** Steps of an inspection or a plan, in their order; each has a limit of time of its own. */
+export type EngineStep =
+  'options' | 'model' | 'targets' | 'rank' | 'ratios' | 'data' | 'validation' | 'plan';
+
 /** Work of the engine that needs no device; runs beside the thread that serves. */
 export interface Engine {
   /**
    * Reads and checks the model, and looks at the form of rows.
-   * @throws the typed errors of model, checkpoint, options and data sets
+   * @throws the typed errors of model, checkpoint, options and data sets; RpcError
+   * INVALID_ARGUMENT that names the field, without a prefix, where it is known
    */
-  inspect(options: TuneOptions): Promise<Inspection>;
-  /** @throws the typed errors of the engine */
+  inspect(options: TuneOptions, signal: AbortSignal): Promise<Inspection>;
+  /** @throws the typed errors of the engine; RpcError INVALID_ARGUMENT as of an inspection */
   plan(options: TuneOptions, signal: AbortSignal): Promise<JobPlan>;
   /** Writes the adapter's folder. @throws the typed errors of the engine */
   writeOutcome(

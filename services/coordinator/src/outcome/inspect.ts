@@ -11,7 +11,7 @@ import {
   type TuneOptions,
 } from '@emloc/pipeline';
 
-import { maxInspectedBytes, type FoundRows, type Inspection } from './engine.js';
+import { maxInspectedBytes, type EngineStep, type FoundRows, type Inspection } from './engine.js';
 import { scanPictures } from './scan-pictures.js';
 
 /** How long a data set, or folders of pictures, are looked at. */
@@ -19,25 +19,50 @@ const maxScanMs = 5000;
 
 type Kind = Inspection['found']['kind'];
 
+/** Told before each step. */
+export type OnStep = (step: EngineStep) => void;
+
 /**
  * Checks the model, options against it, and the form of what it is trained on.
  * @throws the typed errors of each
  */
-export async function inspect(options: TuneOptions): Promise<Inspection> {
-  const kind = (await isDiffusionFolder(options.model)) ? 'pictures' : 'text';
+export async function inspect(options: TuneOptions, onStep: OnStep): Promise<Inspection> {
+  const { kind, resolved, ...checked } = await inspectModel(options, onStep);
+  onStep('data');
+  return {
+    ...checked,
+    found:
+      kind === 'text'
+        ? await scanData(options, onStep)
+        : { kind, problems: await scanPictures(resolved, AbortSignal.timeout(maxScanMs)) },
+  };
+}
+
+/**
+ * Checks the model, and options against it; patterns against the names of all its layers, so that
+ * one that takes for ever does so here.
+ * @throws the typed errors of each
+ */
+export async function inspectModel(options: TuneOptions, onStep: OnStep) {
+  onStep('options');
+  const kind: Kind = (await isDiffusionFolder(options.model)) ? 'pictures' : 'text';
   assertOptionsOf('tune', options, kind);
+  onStep('model');
   await using model = await openTrained(options, kind);
   const { layout } = model;
   const resolved = withModality(options, layout);
-  assertRank(resolved.rank, adaptedLinears(layout, options.targets).values());
+  onStep('targets');
+  const adapted = adaptedLinears(layout, options.targets);
+  onStep('rank');
+  assertRank(resolved.rank, adapted.values());
+  onStep('ratios');
   const rules = parseRatioRules(options.ratios);
+  const replaced = layout.linears.filter((linear) => ratioOf(rules, linear) < 1);
   return {
-    isEmulated: layout.linears.some((linear) => ratioOf(rules, linear) < 1),
+    kind,
+    resolved,
+    isEmulated: replaced.length > 0,
     decided: decidedBy(kind, options, resolved),
-    found:
-      kind === 'text'
-        ? await scanData(options)
-        : { kind, problems: await scanPictures(resolved, AbortSignal.timeout(maxScanMs)) },
   };
 }
 
@@ -68,12 +93,11 @@ function decidedBy(kind: Kind, options: TuneOptions, resolved: object): Partial<
   );
 }
 
-async function scanData({ data, validation }: TuneOptions): Promise<FoundRows> {
+async function scanData({ data, validation }: TuneOptions, onStep: OnStep): Promise<FoundRows> {
   const scan = (path: string): Promise<RowScan> =>
     scanRows({ path, maxBytes: maxInspectedBytes, maxMs: maxScanMs });
-  return {
-    kind: 'text',
-    data: await scan(data),
-    validation: validation === null ? null : await scan(validation),
-  };
+  const found = await scan(data);
+  if (validation === null) return { kind: 'text', data: found, validation: null };
+  onStep('validation');
+  return { kind: 'text', data: found, validation: await scan(validation) };
 }

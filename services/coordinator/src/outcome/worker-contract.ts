@@ -1,11 +1,13 @@
 import type { JobPlan, TensorRecord, TuneOptions } from '@emloc/pipeline';
 import type { WorkerContract } from '@emloc/service-kit';
 
-import type { AdapterName, Inspection, OutcomeTask } from './engine.js';
+import type { AdapterName, EngineStep, Inspection, OutcomeTask } from './engine.js';
 
 /** What the engine's thread is asked, and asks back. */
 export interface EngineWorkerContract extends WorkerContract {
   readonly task:
+    /** Is answered once the thread has loaded its program. */
+    | { readonly kind: 'ready' }
     | { readonly kind: 'inspect'; readonly options: TuneOptions }
     | {
         readonly kind: 'plan';
@@ -14,11 +16,13 @@ export interface EngineWorkerContract extends WorkerContract {
         readonly threads: number | undefined;
       }
     | ({ readonly kind: 'outcome' } & OutcomeTask);
-  readonly event: never;
+  /** What comes next. */
+  readonly event: EngineStep;
   /** Asks for an adapter. */
   readonly request: AdapterName;
   readonly response: TensorRecord;
   readonly result:
+    | { readonly kind: 'ready' }
     | ({ readonly kind: 'inspect' } & Inspection)
     | { readonly kind: 'plan'; readonly plan: JobPlan }
     | { readonly kind: 'outcome'; readonly budgetBytes: number };

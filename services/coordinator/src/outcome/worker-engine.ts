@@ -1,8 +1,8 @@
 import type { TensorRecord } from '@emloc/pipeline';
-import { RpcError } from '@emloc/rpc';
 import { createWorkerHost, moved, type RunOptions, type WorkerHost } from '@emloc/service-kit';
 
 import type { Engine } from './engine.js';
+import { errorOfStep, StepWatch } from './step-limits.js';
 import type { EngineWorkerContract } from './worker-contract.js';
 
 export interface EngineOptions {
@@ -11,61 +11,77 @@ export interface EngineOptions {
   readonly planThreads: number;
 }
 
+type Host = WorkerHost<EngineWorkerContract>;
 type Task<K> = Extract<EngineWorkerContract['task'], { readonly kind: K }>;
 type Result<K> = Extract<EngineWorkerContract['result'], { readonly kind: K }>;
 
-const maxPlans = 2;
+/** What threads run, and the heap of one that does what a client asks for, without tensors. */
+const defaultThreads = Object.freeze({
+  file: new URL('./worker.js', import.meta.url),
+  heapMib: { inspect: 1024, plan: 2048 },
+});
 /**
- * Reading the headers of a checkpoint takes a moment; a pattern that a client made up may take for
- * ever.
+ * Threads that wait for the next inspections, since one that has to load its program first takes a
+ * second where the processor is busy: one more than a tenant can have at a time.
  */
-const inspectTimeoutMs = 20_000;
+const maxIdle = 3;
 
 /**
- * The engine in threads of its own: one for outcomes, one for inspections, and one for each plan. A
- * thread that nobody waits for any more is ended.
+ * The engine in threads of its own: one for outcomes, and one for each inspection and each plan,
+ * which is ended when it takes too long or when its caller has gone.
  */
-export function startEngine({ planDevice, planThreads }: EngineOptions): Engine {
-  const start = (): WorkerHost<EngineWorkerContract> =>
-    createWorkerHost<EngineWorkerContract>(new URL('./worker.js', import.meta.url));
-  const outcomes = start();
-  let inspections = start();
-  let plans = 0;
-  const isOpen = new AbortController();
-  const restartInspections = (): void => {
-    void inspections.close();
-    inspections = start();
+export function startEngine(
+  { planDevice, planThreads }: EngineOptions,
+  { file, heapMib } = defaultThreads,
+): Engine {
+  const outcomes: Host = createWorkerHost(file);
+  const start = (kind: 'inspect' | 'plan'): Host =>
+    createWorkerHost(file, { maxOldGenerationMib: heapMib[kind] });
+  const idle: Host[] = [];
+  const closing = new AbortController();
+  const isOpen = (): boolean => !closing.signal.aborted;
+  const keep = (host: Host): Promise<void> | undefined => {
+    if (!isOpen() || idle.length >= maxIdle) return host.close();
+    idle.push(host);
+    return undefined;
   };
+  const starting = new Set<Host>();
+  const startSpare = async (): Promise<void> => {
+    const host = start('inspect');
+    starting.add(host);
+    const isReady = await host.run({ kind: 'ready' }).then(
+      () => true,
+      () => false,
+    );
+    starting.delete(host);
+    await (isReady ? keep(host) : host.close());
+    if (isReady) startSpares();
+  };
+  // One after the other: each takes the processor from whoever is served.
+  const startSpares = (): void => {
+    if (isOpen() && starting.size === 0 && idle.length < maxIdle) void startSpare();
+  };
+  startSpares();
   return {
-    inspect: (options) =>
-      endedOn(AbortSignal.timeout(inspectTimeoutMs), restartInspections, () =>
-        run(inspections, { kind: 'inspect', options }),
-      ),
-    plan: async (options, signal) => {
-      if (plans >= maxPlans)
-        throw new RpcError(
-          'RESOURCE_EXHAUSTED',
-          `${plans} plans are being made, ${maxPlans} can be at a time`,
-          { reason: 'TOO_MANY_PLANS', retryDelayMs: 1000 },
-        );
-      const host = start();
-      plans += 1;
+    inspect: async (options, signal) => {
+      const host = idle.shift() ?? start('inspect');
+      startSpares();
+      const ended = AbortSignal.any([signal, closing.signal]);
+      const limited = new LimitedRun(host, ended, heapMib.inspect);
       try {
-        const task = {
-          kind: 'plan',
-          options,
-          device: planDevice,
-          threads: planThreads === 0 ? undefined : planThreads,
-        } as const;
-        return (
-          await endedOn(
-            AbortSignal.any([signal, isOpen.signal]),
-            () => void host.close(),
-            () => run(host, task),
-          )
-        ).plan;
+        return await limited.run({ kind: 'inspect', options });
       } finally {
-        plans -= 1;
+        await (limited.isEnded ? host.close() : keep(host));
+      }
+    },
+    plan: async (options, signal) => {
+      const host = start('plan');
+      const ended = AbortSignal.any([signal, closing.signal]);
+      const threads = planThreads === 0 ? undefined : planThreads;
+      try {
+        const task = { kind: 'plan', options, device: planDevice, threads } as const;
+        return (await new LimitedRun(host, ended, heapMib.plan).run(task)).plan;
+      } finally {
         await host.close();
       }
     },
@@ -84,28 +100,49 @@ export function startEngine({ planDevice, planThreads }: EngineOptions): Engine 
         },
       ),
     close: async () => {
-      isOpen.abort();
-      await Promise.all([outcomes, inspections].map((host) => host.close()));
+      closing.abort(new Error('the coordinator ends'));
+      await Promise.all([outcomes, ...idle, ...starting].map((host) => host.close()));
     },
   };
 }
 
-/** Work that is ended from outside when the signal aborts. */
-async function endedOn<T>(
-  signal: AbortSignal,
-  end: () => void,
-  work: () => Promise<T>,
-): Promise<T> {
-  signal.addEventListener('abort', end, { once: true });
-  try {
-    return await work();
-  } finally {
-    signal.removeEventListener('abort', end);
+/** One task, whose thread is ended when a step takes too long or when the signal aborts. */
+class LimitedRun {
+  readonly #watch = new StepWatch();
+  readonly #ended: AbortSignal;
+
+  constructor(
+    private readonly host: Host,
+    signal: AbortSignal,
+    private readonly heapMib: number,
+  ) {
+    this.#ended = AbortSignal.any([signal, this.#watch.passed]);
+  }
+
+  /** Whether the thread cannot be used any more. */
+  get isEnded(): boolean {
+    return this.#ended.aborted;
+  }
+
+  /** @throws the signal's reason; what `errorOfStep` says */
+  async run<K extends 'inspect' | 'plan'>(task: Task<K>): Promise<Result<K>> {
+    const end = (): void => void this.host.close();
+    try {
+      this.#ended.throwIfAborted();
+      this.#ended.addEventListener('abort', end, { once: true });
+      return await run(this.host, task, { onEvent: (step) => this.#watch.begin(step) });
+    } catch (error) {
+      this.#ended.throwIfAborted();
+      throw errorOfStep(error, this.#watch.step, this.heapMib);
+    } finally {
+      this.#ended.removeEventListener('abort', end);
+      this.#watch.end();
+    }
   }
 }
 
 async function run<K extends EngineWorkerContract['task']['kind']>(
-  host: WorkerHost<EngineWorkerContract>,
+  host: Host,
   task: Task<K>,
   options: RunOptions<EngineWorkerContract> = {},
 ): Promise<Result<K>> {

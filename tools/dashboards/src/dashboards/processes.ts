@@ -169,5 +169,24 @@ const process: Row = {
       width: 8,
       queries: [{ expr: `time() - process_start_time_seconds{${processes}}`, legend }],
     }),
+    timeSeries({
+      title: 'Leases lost and mended',
+      description:
+        'Coordinators that led and lost the lease, and repairs of its bucket. One when NATS is replaced is normal; many are not.',
+      unit: Short,
+      width: 24,
+      bars: true,
+      stacked: true,
+      queries: [
+        {
+          expr: `sum(increase(emloc_coordinator_lease_losses_total{${processes}}[$__rate_interval]))`,
+          legend: 'lost',
+        },
+        {
+          expr: `sum(increase(emloc_coordinator_lease_repairs_total{${processes}}[$__rate_interval]))`,
+          legend: 'mended',
+        },
+      ],
+    }),
   ],
 };

@@ -72,6 +72,7 @@ const publishOf: Readonly<Record<ServiceName, readonly string[]>> = {
     '$JS.API.DIRECT.GET.KV_emloc-coordinator-lease.>',
     '$JS.API.STREAM.MSG.GET.NUMBERED_jobs',
     '$JS.API.STREAM.PURGE.NUMBERED_jobs',
+    '$JS.API.STREAM.PURGE.KV_emloc-coordinator-lease',
     '$JS.API.STREAM.DELETE.*',
     '$JS.API.CONSUMER.CREATE.KV_emloc-jobs.>',
     '$JS.API.CONSUMER.DELETE.KV_emloc-jobs.*',

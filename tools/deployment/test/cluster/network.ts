@@ -22,8 +22,11 @@ export function peerOf(pod: Pod): Peer {
 }
 
 /** Some pod of another namespace. */
-export function stranger(namespaceLabels: Readonly<Record<string, string>>): Peer {
-  return { labels: {}, namespaceLabels, pod: null };
+export function stranger(
+  namespaceLabels: Readonly<Record<string, string>>,
+  labels: Readonly<Record<string, string>> = {},
+): Peer {
+  return { labels, namespaceLabels, pod: null };
 }
 
 /**

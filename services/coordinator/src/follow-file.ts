@@ -1,0 +1,75 @@
+import { readFile, stat } from 'node:fs/promises';
+import { ServiceKitError, type Logger } from '@emloc/service-kit';
+
+/** A file of settings that may change while the process runs. */
+export interface FollowedFile<T> {
+  readonly path: string;
+  /** The option that names it. */
+  readonly option: string;
+  /** @throws ServiceKitError OPTION_INVALID */
+  readonly parse: (text: string) => T;
+}
+
+export interface FollowOptions {
+  readonly logger: Logger;
+  /** Ends the following. */
+  readonly signal: AbortSignal;
+}
+
+const checkMs = 1000;
+
+/**
+ * What a file says, as of at most a second ago. One that cannot be read any more is logged, and
+ * what it said before holds.
+ * @throws ServiceKitError OPTION_INVALID for a file that cannot be read at the start
+ */
+export async function followFile<T>(
+  file: FollowedFile<T>,
+  { logger, signal }: FollowOptions,
+): Promise<() => T> {
+  const { path, option } = file;
+  let known = await versionOf(path);
+  let value = await read(file);
+  const refresh = async (): Promise<void> => {
+    const version = await versionOf(path);
+    if (version === known) return;
+    known = version;
+    value = await read(file);
+    logger.info({ path }, `${option} read again`);
+  };
+  const timer = setInterval(
+    () =>
+      void refresh().catch((error: unknown) =>
+        logger.error({ path, error }, `${option} cannot be read: what it said before holds`),
+      ),
+    checkMs,
+  ).unref();
+  const stop = (): void => clearInterval(timer);
+  signal.addEventListener('abort', stop, { once: true });
+  if (signal.aborted) stop();
+  return () => value;
+}
+
+/**
+ * JSON of an option's file. The parser's message would show a part of the text.
+ * @throws ServiceKitError OPTION_INVALID, which names the place
+ */
+export function parseOptionJson(option: string, text: string, place: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new ServiceKitError('OPTION_INVALID', `options: ${option}: ${place} is no JSON`);
+  }
+}
+
+async function read<T>({ path, option, parse }: FollowedFile<T>): Promise<T> {
+  const text = await readFile(path, 'utf8').catch((cause: Error) => {
+    throw new ServiceKitError('OPTION_INVALID', `options: ${option}: ${cause.message}`, { cause });
+  });
+  return parse(text);
+}
+
+async function versionOf(path: string): Promise<string> {
+  const found = await stat(path).catch(() => null);
+  return found ? `${found.mtimeMs} ${found.size} ${found.ino}` : '';
+}
