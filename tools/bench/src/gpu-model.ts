@@ -61,9 +61,8 @@ export function syntheticWeights(
   const original: LayerSource = {
     layers: layout.pages.map(({ name, tensors }) => ({
       name,
-      tensors: tensors.map((tensor): TensorSpec => ({
-        name: tensor.name,
-        shape: tensor.shape,
+      tensors: tensors.map(({ name: tensor, shape, deviceDType }): TensorSpec => ({
+        ...{ name: tensor, shape, deviceDType },
         dtype: 'bfloat16',
       })),
     })),

@@ -10,17 +10,19 @@ import { gpuShapes } from './gpu-shapes.js';
 const profile = cudaProfile();
 
 describe.each([
-  ['qwen2.5-7b', 7_615_616_512],
-  ['qwen3-8b', 8_190_735_360],
-  ['llama-3.1-8b', 8_030_261_248],
-  ['mistral-small-24b', 23_572_403_200],
-  ['gemma-3-12b', 11_766_034_176],
-])('%s', (shape, parameters) => {
+  ['qwen2.5-7b', 7_615_616_512, 7],
+  ['qwen3-8b', 8_190_735_360, 7],
+  ['llama-3.1-8b', 8_030_261_248, 7],
+  ['mistral-small-24b', 23_572_403_200, 7],
+  ['gemma-3-12b', 11_766_034_176, 7],
+  ['qwen3.5-9b', 8_953_803_264, 8],
+  ['qwen3.6-27b', 26_895_998_464, 8],
+])('%s', (shape, parameters, linears) => {
   it('has as many parameters as the published model', () => {
     expect(gpuShapes.has(shape)).toBe(true);
     const { layout, firstLinears } = syntheticModel({ shape, ratio: 0.4, profile });
     expect(parameterCount(layout)).toBe(parameters);
-    expect(firstLinears).toHaveLength(7);
+    expect(firstLinears).toHaveLength(linears);
   });
 
   it('is measured within its weights and no more than 2 GiB beside them', async () => {

@@ -3,6 +3,27 @@ export type ShapeConfig = Readonly<Record<string, unknown>> & {
   readonly num_hidden_layers: number;
 };
 
+/** Three of four layers are gated delta nets. @param sizes what differs between the large ones */
+function qwen35Config(sizes: ShapeConfig): ShapeConfig {
+  return {
+    architectures: ['Qwen3_5ForCausalLM'],
+    model_type: 'qwen3_5_text',
+    num_key_value_heads: 4,
+    head_dim: 256,
+    linear_num_key_heads: 16,
+    linear_key_head_dim: 128,
+    linear_value_head_dim: 128,
+    linear_conv_kernel_dim: 4,
+    full_attention_interval: 4,
+    vocab_size: 248_320,
+    max_position_embeddings: 262_144,
+    rope_parameters: { rope_type: 'default', rope_theta: 1e7, partial_rotary_factor: 0.25 },
+    rms_norm_eps: 1e-6,
+    tie_word_embeddings: false,
+    ...sizes,
+  };
+}
+
 /** 7.6 B parameters, 15.2 GB in bfloat16. */
 export const defaultShape = 'qwen2.5-7b';
 
@@ -68,6 +89,20 @@ export const gpuShapes: ReadonlyMap<string, ShapeConfig> = new Map(
       rms_norm_eps: 1e-5,
       tie_word_embeddings: false,
     },
+    'qwen3.5-9b': qwen35Config({
+      hidden_size: 4096,
+      intermediate_size: 12_288,
+      num_hidden_layers: 32,
+      num_attention_heads: 16,
+      linear_num_value_heads: 32,
+    }),
+    'qwen3.6-27b': qwen35Config({
+      hidden_size: 5120,
+      intermediate_size: 17_408,
+      num_hidden_layers: 64,
+      num_attention_heads: 24,
+      linear_num_value_heads: 48,
+    }),
     'gemma-3-12b': {
       architectures: ['Gemma3ForCausalLM'],
       hidden_size: 3840,

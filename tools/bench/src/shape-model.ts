@@ -1,10 +1,11 @@
 import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { at } from '@emloc/checked';
+import { at, get } from '@emloc/checked';
 import { writeSafetensors } from '@emloc/checkpoint';
 import { byteLength } from '@emloc/device';
 import { layoutOf } from '@emloc/models';
 
+import { gpuShapes } from './gpu-shapes.js';
 import { internvlShapes } from './internvl-shapes.js';
 
 /** Sizes of a model of the Qwen2 family. */
@@ -49,6 +50,10 @@ export const modelShapes: ReadonlyMap<string, ModelShape> = new Map<string, Mode
   ...Object.entries(qwen2Sizes).map(([name, sizes]): [string, ModelShape] => [
     name,
     { config: configOf(sizes), tokenizer: 'examples/models/demo-5m', takesImages: false },
+  ]),
+  ...['qwen3.5-9b', 'qwen3.6-27b'].map((name): [string, ModelShape] => [
+    name,
+    { config: get(gpuShapes, name), tokenizer: 'examples/models/demo-5m', takesImages: false },
   ]),
   ...Object.entries(internvlShapes).map(([name, config]): [string, ModelShape] => [
     name,

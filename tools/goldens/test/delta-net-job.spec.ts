@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { mergeCheckpoint, openSafetensors, readAdapter } from '@emloc/checkpoint';
 import { deviceTarget } from '@emloc/device-registry';
 import { unpackFixture, type GoldenFixture } from '@emloc/golden-models';
-import { resolveTuneOptions, tune, type JobEvent, type TuneHost } from '@emloc/pipeline';
+import { resolveTuneOptions, tune, type JobEvent } from '@emloc/pipeline';
+
+type TuneHost = Parameters<typeof tune>[1];
 
 const gates = /\.linear_attn\.in_proj_[ab]$/;
 const hasher = (data: Uint8Array) => createHash('sha256').update(data).digest('hex');
