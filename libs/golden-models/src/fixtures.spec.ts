@@ -47,14 +47,17 @@ describe('unpackFixture', () => {
     expect(golden.sequences.length).toBeGreaterThan(1);
     expect(golden.lora.gradients.size).toBeGreaterThan(0);
     expect(Math.max(...tensors.map(([, entry]) => entry.data_offsets[1]))).toBe(bytes);
-    for (const [tensor, entry] of tensors) {
+    // What has no dimensions bounds other values, and may be infinite.
+    const planes = tensors.filter(([, { dtype, shape }]) => dtype === 'BF16' && shape.length > 0);
+    expect(planes.length).toBeGreaterThan(15);
+    for (const [tensor, entry] of planes) {
       const size = entry.shape.reduce((product, extent) => product * extent, 1);
       const found = values(entry);
       const spread = Math.sqrt(found.reduce((sum, value) => sum + value ** 2, 0) / size);
       expect([tensor, found.length]).toEqual([tensor, size]);
       // Planes in the wrong order make numbers of any size.
       expect(spread).toBeGreaterThan(0.03);
-      expect(spread).toBeLessThan(1.2);
+      expect(spread).toBeLessThan(1.5);
     }
     await close();
     await expect(stat(folder)).rejects.toThrow('ENOENT');
