@@ -1,8 +1,8 @@
 import { DeviceError } from '@emloc/device';
 
 /**
- * Kernels that this device does not have, those of linear attention: TensorFlow.js has no triangular
- * solve.
+ * Kernels that this device does not have, those of linear attention: TensorFlow.js has no
+ * triangular solve.
  */
 export const missingKernels = [
   'causalConvolution',

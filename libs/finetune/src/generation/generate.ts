@@ -53,8 +53,8 @@ export interface GeneratedAnswer {
 
 /**
  * Answers a group of prompts: one pass over the paged model for all prompts, whose keys, values and
- * states stay in a cache, then one for each further token of all answers that are not done. An answer
- * depends on its prompt, its number and the sampling alone.
+ * states stay in a cache, then one for each further token of all answers that are not done. An
+ * answer depends on its prompt, its number and the sampling alone.
  * @returns answers by number of the prompt
  * @throws FinetuneError FINETUNE_NON_FINITE; OutOfBudgetError; the signal's reason when aborted
  */
