@@ -11,7 +11,10 @@ const tanhCubic = 0.044715;
 /** Where geluTanh's share is 0 or 1 in float32. */
 const saturation = 16;
 
-/** s of act(x) = x · s(x), or of sigmoid's s(x) alone: a logistic function, or the normal distribution function. */
+/**
+ * s of act(x) = x · s(x), or of sigmoid's s(x) alone: a logistic function, or the normal
+ * distribution function.
+ */
 export function share(tf: Tf, kind: Kind, x: TfTensor): TfTensor {
   switch (kind) {
     case 'silu':

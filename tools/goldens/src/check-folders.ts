@@ -13,7 +13,10 @@ import type { Outcome } from './report.js';
 /** Computes with the model of a folder what its golden asks for. @throws where it cannot */
 export type Measure = (folder: string, golden: Golden) => Promise<Measured>;
 
-/** Compares a folder of another kind than language models; null: it is none. @throws where it cannot */
+/**
+ * Compares a folder of another kind than language models; null: it is none.
+ * @throws where it cannot
+ */
 type CompareOther = (folder: string) => Promise<Comparison | null>;
 
 /** What a folder is compared with. */

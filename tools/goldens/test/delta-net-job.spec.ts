@@ -6,6 +6,8 @@ import { deviceTarget } from '@emloc/device-registry';
 import { unpackFixture, type GoldenFixture } from '@emloc/golden-models';
 import { resolveTuneOptions, tune, type JobEvent } from '@emloc/pipeline';
 
+type TuneHost = Parameters<typeof tune>[1];
+
 const gates = /\.linear_attn\.in_proj_[ab]$/;
 const hasher = (data: Uint8Array) => createHash('sha256').update(data).digest('hex');
 
@@ -35,7 +37,7 @@ describe('a job on a wrapper with delta nets', () => {
     await rm(whole, { recursive: true });
   });
 
-  async function run(name: string, host: Partial<Parameters<typeof tune>[1]> = {}): Promise<string> {
+  async function run(name: string, host: Partial<TuneHost> = {}): Promise<string> {
     const out = `${fixture.folder}-${name}`;
     const options = resolveTuneOptions({
       ...{ model: fixture.folder, data, validation: data, out, date: '2026-01-31' },

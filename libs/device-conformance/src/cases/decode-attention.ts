@@ -32,12 +32,10 @@ const variants: Readonly<Record<string, AttentionShape>> = {
     ]),
   ),
   ...Object.fromEntries(
-    [8, 16, 32, 64, 80, 96, 128, 136, 256, 512, 12, 250].map(
-      (headLength): [string, AttentionShape] => [
-        `heads of ${headLength}`,
-        { lengths, heads: 6, kvHeads: 2, headLength, scale: headLength ** -0.5 },
-      ],
-    ),
+    [8, 16, 32, 64, 80, 96, 128, 136, 256, 12, 250].map((headLength): [string, AttentionShape] => [
+      `heads of ${headLength}`,
+      { lengths, heads: 6, kvHeads: 2, headLength, scale: headLength ** -0.5 },
+    ]),
   ),
   ...Object.fromEntries(
     [1, 2, 4, 5, 7, 8, 12].map((heads): [string, AttentionShape] => [
@@ -48,6 +46,10 @@ const variants: Readonly<Record<string, AttentionShape>> = {
       },
     ]),
   ),
+  'heads of 512': {
+    lengths: [1, 70, 300],
+    ...{ heads: 4, kvHeads: 2, headLength: 512, scale: 512 ** -0.5 },
+  },
   'a window, a soft cap and sinks': {
     ...{ lengths, heads: 4, kvHeads: 2, headLength: 64, scale: 0.5 },
     ...{ mask: { kind: 'window', window: 300 }, softCap: 3, sinks: [0.5, -2, 3, 0] },

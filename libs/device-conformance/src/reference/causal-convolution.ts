@@ -1,3 +1,5 @@
+import { at } from '@emloc/checked';
+
 import { activate } from './activation.js';
 
 /** silu of each channel's causal convolution within sequences of these lengths. */
@@ -17,7 +19,8 @@ export function causalConvolution(
     const before = sequence * (taps - 1);
     const read = (row: number, channel: number): number => {
       if (row >= 0) return x[(start + row) * channels + channel] as number;
-      return initialRows?.[(before + taps - 1 + row) * channels + channel] ?? 0;
+      if (!initialRows) return 0;
+      return at(initialRows, (before + taps - 1 + row) * channels + channel);
     };
     for (let row = 0; row < length; row += 1) {
       for (let channel = 0; channel < channels; channel += 1) {

@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import type {
   CausalConvolutionBackwardOptions,
   CausalConvolutionOptions,
@@ -57,9 +58,9 @@ export function causalConvolutionBackward(
   for (const strip of strips(sizes, sequences)) {
     for (let row = strip.end - 1; row >= strip.start; row -= 1) {
       sumTaps({ input, taps, sums }, strip, row);
-      const at = row * strip.channels + strip.from;
+      const start = row * strip.channels + strip.from;
       const place = row % sizes.taps;
-      slopes[place]?.set(gradient.subarray(at, at + strip.count));
+      at(slopes, place).set(gradient.subarray(start, start + strip.count));
       context.wasm.activationBackward(
         activationCodes.silu,
         addresses[place + 1] as number,
@@ -157,13 +158,13 @@ function pullBackTaps(
   { from, count, channels, taps, end }: Strip,
   row: number,
 ): void {
-  const at = row * channels + from;
-  if (!accumulate) output.fill(0, at, at + count);
+  const place = row * channels + from;
+  if (!accumulate) output.fill(0, place, place + count);
   for (let later = 0; later < Math.min(taps, end - row); later += 1) {
-    const slope = slopes[(row + later) % taps] as Float32Array;
+    const slope = at(slopes, (row + later) % taps);
     for (let i = 0, w = (taps - 1 - later) * channels + from; i < count; i += 1)
-      output[at + i] =
-        (output[at + i] as number) + (weights[w + i] as number) * (slope[i] as number);
+      output[place + i] =
+        (output[place + i] as number) + (weights[w + i] as number) * (slope[i] as number);
   }
 }
 
@@ -178,11 +179,11 @@ function writeBorder(
   const initial = initialRows ? float32(initialRows) : null;
   for (let s = 1; s < offsets.length; s += 1) {
     const [start, end] = [offsets[s - 1] as number, offsets[s] as number];
-    const at = (s - 1) * (taps - 1) * channels;
+    const border = (s - 1) * (taps - 1) * channels;
     // In ascending order: a row comes from its own place or a later one.
     for (let i = 0; i < taps - 1; i += 1) {
-      const [source, to] = [end - (taps - 1) + i, at + i * channels];
-      const from = at + (source - start + taps - 1) * channels;
+      const [source, to] = [end - (taps - 1) + i, border + i * channels];
+      const from = border + (source - start + taps - 1) * channels;
       if (source >= start)
         final.set(input.subarray(source * channels, (source + 1) * channels), to);
       else if (initial) final.set(initial.subarray(from, from + channels), to);

@@ -1,7 +1,8 @@
-import { DeviceError, type Kernels, type LaunchedKernels } from '@emloc/device';
+import type { Kernels, LaunchedKernels } from '@emloc/device';
 
 import type { TfjsContext } from '../context.js';
 import { deviceErrorOf } from '../device-error.js';
+import { refusals } from '../missing-kernels.js';
 import { activation, activationBackward } from './activation.js';
 import { adamw } from './adamw.js';
 import { addBias } from './add-bias.js';
@@ -34,11 +35,6 @@ import { scale } from './scale.js';
 import { scatterRows } from './scatter-rows.js';
 import { squaredNorms } from './squared-norms.js';
 
-/** @throws DeviceError DEVICE_UNSUPPORTED when the kernel is launched */
-const missing = (kernel: keyof LaunchedKernels) => (): never => {
-  throw new DeviceError('DEVICE_UNSUPPORTED', `tfjs device: it has no ${kernel}`);
-};
-
 /** All kernels; what a launch makes on the way is gone when it returns. */
 export function createKernels(context: TfjsContext): Kernels {
   const launched =
@@ -54,6 +50,7 @@ export function createKernels(context: TfjsContext): Kernels {
       }
     };
   return {
+    ...refusals(),
     gemm: launched('gemm', gemm),
     rmsNorm: launched('rmsNorm', rmsNorm),
     rmsNormBackward: launched('rmsNormBackward', rmsNormBackward),
@@ -64,14 +61,6 @@ export function createKernels(context: TfjsContext): Kernels {
     attention: launched('attention', attention),
     attentionBackward: launched('attentionBackward', attentionBackward),
     decodeAttention: launched('decodeAttention', decodeAttention),
-    causalConvolution: missing('causalConvolution'),
-    causalConvolutionBackward: missing('causalConvolutionBackward'),
-    l2Norm: missing('l2Norm'),
-    l2NormBackward: missing('l2NormBackward'),
-    deltaGates: missing('deltaGates'),
-    deltaGatesBackward: missing('deltaGatesBackward'),
-    gatedDeltaRule: missing('gatedDeltaRule'),
-    gatedDeltaRuleBackward: missing('gatedDeltaRuleBackward'),
     activation: launched('activation', activation),
     activationBackward: launched('activationBackward', activationBackward),
     gatedActivation: launched('gatedActivation', gatedActivation),

@@ -1,3 +1,5 @@
+import { at } from '@emloc/checked';
+
 import { assertLive, assertSequences, assertShape, matrix } from '../checks.js';
 import { DeviceError } from '../errors.js';
 import type { LaunchedKernel } from '../kernel.js';
@@ -127,7 +129,7 @@ export function deltaChunks({ offsets }: SequenceLayout): number {
 /** Rows of every chunk. */
 function chunkLengths(offsets: readonly number[]): readonly number[] {
   return offsets.slice(1).flatMap((end, index) => {
-    const rows = end - (offsets[index] ?? 0);
+    const rows = end - at(offsets, index);
     return Array.from({ length: Math.ceil(rows / deltaChunkRows) }, (_, chunk) =>
       Math.min(deltaChunkRows, rows - chunk * deltaChunkRows),
     );
