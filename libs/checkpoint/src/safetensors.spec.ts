@@ -158,6 +158,18 @@ describe('hostile headers', () => {
     ],
     ['a shape that is no list', header({ a: f32(0, 4, '1') }), 4, /not a list/],
     [
+      'more dimensions than are read',
+      header({ a: f32(0, 4, Array<number>(65).fill(1)) }),
+      4,
+      /tensor a: it has 65 dimensions, at most 64/,
+    ],
+    [
+      'more values than are kept',
+      header({ a: f32(0, 4, Array<number>(700_001).fill(1)) }),
+      4,
+      /it has more than 700000 values/,
+    ],
+    [
       'three offsets',
       header({ a: { dtype: 'F32', shape: [1], data_offsets: [0, 4, 8] } }),
       4,

@@ -24,7 +24,10 @@ interface Progress extends TargetResult {
   readonly problems: { index: number; problem: string }[];
 }
 
-/** Runs cases until the time is over: always the next one of the target that had the least time. */
+/**
+ * Runs cases until the time is over, one of each target at least: always the next one of the target
+ * that had the least time.
+ */
 export async function runCases(
   place: Workplace,
   { targets, minutes, seed, from }: CaseOptions,
@@ -43,9 +46,9 @@ export async function runCases(
   const run = (request: CaseRequest): Promise<CaseReport> =>
     Object.hasOwn(threadTargets, request.target) ? thread.run(request) : here.run(request);
   try {
-    while (performance.now() < endMs) {
+    for (;;) {
       const next = leastServed(results);
-      if (!next) break;
+      if (!next || (next.cases > 0 && performance.now() >= endMs)) break;
       const request = { target: next.target, seed, index: from + next.cases };
       await countCase(next, request, run);
     }

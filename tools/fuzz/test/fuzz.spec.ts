@@ -14,7 +14,7 @@ test('half a minute of hostile files, options and requests is borne', async () =
   });
   const counted = [...stdout.matchAll(/^(\w+): (\d+) cases, .* 0 wrong, /gm)];
   expect(counted.map(([, name]) => name)).toEqual(
-    'header config tokenizer template rows adapter options yaml requests'.split(' '),
+    'header config tokenizer pieces template rows adapter options yaml requests'.split(' '),
   );
   for (const [line, , cases] of counted) expect([line, Number(cases) > 0]).toEqual([line, true]);
 });

@@ -69,6 +69,7 @@ describe('parseJson', () => {
     expect(toJson(parseJson(`${'['.repeat(900)}${']'.repeat(900)}`))).toHaveLength(1800);
     expect(failure('['.repeat(100_000)).reason).toBe('nested more than 1000 deep');
     expect(() => parseJson('[[[]]]', { maxDepth: 2 })).toThrow('nested more than 2 deep');
+    expect(failure(`[${'[],'.repeat(500_000)}0]`).reason).toBe('more than 4000000 values');
     expect(failure('1'.repeat(4301)).reason).toBe('an integer has more than 4300 digits');
   });
 

@@ -3,6 +3,7 @@ import { openAdapterTarget } from './adapter.js';
 import { openConfigTarget } from './config.js';
 import { openHeaderTarget } from './header.js';
 import { openOptionsTarget } from './options.js';
+import { openPiecesTarget } from './pieces.js';
 import { openRowsTarget } from './rows.js';
 import { openTemplateTarget } from './template.js';
 import { openTokenizerTarget } from './tokenizer.js';
@@ -12,6 +13,7 @@ export const threadTargets: Readonly<Record<string, OpenTarget>> = Object.freeze
   header: openHeaderTarget,
   config: openConfigTarget,
   tokenizer: openTokenizerTarget,
+  pieces: openPiecesTarget,
   template: openTemplateTarget,
   rows: openRowsTarget,
   adapter: openAdapterTarget,
