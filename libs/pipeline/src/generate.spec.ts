@@ -62,7 +62,7 @@ describe('an answer', () => {
     await expect(generated({ vramBytes: 2 ** 18 })).rejects.toMatchObject({
       code: 'PIPELINE_DOES_NOT_FIT',
       message: expect.stringMatching(
-        /answers do not fit into 256\.00 KiB: one of \d+ tokens .* needs at least .* for keys and values/,
+        /answers do not fit into 256\.00 KiB: one of \d+ tokens .* needs at least .* for keys, values and states/,
       ),
     });
   });

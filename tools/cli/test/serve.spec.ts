@@ -116,16 +116,16 @@ test.each([
   [
     'other addresses than loopback without tokens',
     ['--host', '0.0.0.0'],
-    1,
+    2,
     /coordinator ended with 2[^]*will not listen on 0\.0\.0\.0 without authentication/,
   ],
   [
     'replicas of a stage that runs once',
     ['--replicas', 'trainer=2'],
-    1,
+    2,
     /DEPLOYMENT_INVALID_OPTION: .*trainer runs once/,
   ],
-  ['a stage that does not exist', ['--replicas', 'welder=2'], 1, /STAGE=N is expected/],
+  ['a stage that does not exist', ['--replicas', 'welder=2'], 2, /STAGE=N is expected/],
 ])(
   'refuses %s',
   async (_name, args, status, message) => {

@@ -13,6 +13,8 @@ export interface AttentionShape {
   readonly sinks?: readonly number[];
   /** (2 · reach + 1, heads): added to a score, by the key's distance from the query. */
   readonly relativeBias?: readonly number[];
+  /** Whether only the last query of each sequence counts; outputs of the others are zero. */
+  readonly lastOnly?: boolean;
 }
 
 export interface AttentionInputs {
@@ -39,11 +41,12 @@ function attends(mask: AttentionMask, query: number, key: number): boolean {
 }
 
 function queries(shape: AttentionShape): Query[] {
-  const { lengths, heads, kvHeads, headLength, mask = { kind: 'causal' } } = shape;
+  const { lengths, heads, kvHeads, headLength, mask = { kind: 'causal' }, lastOnly } = shape;
   const result: Query[] = [];
   let first = 0;
   for (const length of lengths) {
-    for (let row = first; row < first + length; row += 1) {
+    const begin = lastOnly === true ? first + length - 1 : first;
+    for (let row = begin; row < first + length; row += 1) {
       for (let head = 0; head < heads; head += 1) {
         const keyHead = Math.floor(head / (heads / kvHeads));
         const positions = Array.from({ length }, (_, i) => i).filter((key) =>

@@ -25,7 +25,7 @@ export function decodeAttention(
       from.subarray(start * keyWidth, (start + length) * keyWidth);
     const queries = new Float64Array(length * width);
     queries.set(q.subarray(sequence * width, (sequence + 1) * width), (length - 1) * width);
-    const alone = { ...shape, lengths: [length] };
+    const alone = { ...shape, lengths: [length], lastOnly: true };
     const result = attention({ q: queries, k: rows(keys), v: rows(values) }, alone);
     out.set(result.out.subarray((length - 1) * width), sequence * width);
   });
