@@ -38,7 +38,10 @@ const demos = Object.freeze({
     train: 'examples/flux/data/subject',
     test: 'examples/flux/data/test',
     adapter: 'out/demo-flux-adapter',
-    tuneFlags: ['--rank', '16', '--alpha', '16', '--steps', '500', '--lr', '2e-3'],
+    tuneFlags: [
+      ...['--ratio', '0.75', '--rank', '16', '--alpha', '16'],
+      ...['--steps', '600', '--lr', '1e-3', '--refine-steps', '150'],
+    ],
     pictures: {
       prompt: 'a picture of sks toy',
       prompts: [
