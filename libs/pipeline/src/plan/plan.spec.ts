@@ -139,6 +139,20 @@ describe('planJob', () => {
   });
 });
 
+describe('a plan with validation during training', () => {
+  it('counts its time, and its memory', async () => {
+    const small = { batch: 2, maxLength: 32, steps: 20, calibrationRows: 2, refineSteps: 0 };
+    const trainOf = async (evalSteps: number | null) => {
+      const { stages } = await plan(2 ** 30, { ...small, evalSteps });
+      const stage = stages.find(({ name }) => name === 'train');
+      return { seconds: stage?.seconds ?? Number.NaN, bytes: stage?.peakDeviceBytes ?? 0 };
+    };
+    const [validated, plain] = [await trainOf(1), await trainOf(null)];
+    expect(validated.seconds).toBeGreaterThan(1.2 * plain.seconds);
+    expect(validated.bytes).toBeGreaterThanOrEqual(plain.bytes);
+  });
+});
+
 describe('measureRates', () => {
   it('finds finite positive costs for every kernel, and leaves nothing on the device', async () => {
     const model = await openModel(tinyModel);
