@@ -76,7 +76,7 @@ function runJest(args) {
       '--experimental-vm-modules',
       '--no-warnings=ExperimentalWarning',
       'node_modules/jest/bin/jest.js',
-      '--maxWorkers=3',
+      '--maxWorkers=2',
       '--json',
       `--outputFile=${outputFile}`,
       ...args,
