@@ -1,7 +1,8 @@
-import { at, last } from '@emloc/checked';
+import { at } from '@emloc/checked';
 import type { Device, DType, HostArray, SequenceLayout, Tensor } from '@emloc/device';
 
 import { createRandom, normals } from './random.js';
+import { sequenceLayout } from './sequence-layout.js';
 
 /** One measured line. */
 export interface Measurement {
@@ -46,14 +47,7 @@ export class Operands {
   }
 
   sequences(lengths: readonly number[]): SequenceLayout {
-    const offsets = lengths.reduce<number[]>((sums, length) => [...sums, last(sums) + length], [0]);
-    const positions = lengths.flatMap((length) => Array.from({ length }, (_, index) => index));
-    return {
-      offsets,
-      deviceOffsets: this.integers(offsets),
-      positions: this.integers(positions),
-      maxLength: Math.max(...lengths),
-    };
+    return sequenceLayout(lengths, (values) => this.integers(values));
   }
 
   dispose(): void {

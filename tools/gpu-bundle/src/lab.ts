@@ -1,7 +1,7 @@
-import { last } from '@emloc/checked';
 import type { Device, DType, HostDType, SequenceLayout, Tensor } from '@emloc/device';
 
 import { createRandom, normals, roundToBfloat16 } from './random.js';
+import { sequenceLayout } from './sequence-layout.js';
 
 /**
  * A check against a reference in double precision; throws when it fails. Every tensor it makes is
@@ -64,14 +64,7 @@ export class Lab {
   }
 
   sequences(lengths: readonly number[]): SequenceLayout {
-    const offsets = lengths.reduce<number[]>((sums, length) => [...sums, last(sums) + length], [0]);
-    const positions = lengths.flatMap((length) => Array.from({ length }, (_, index) => index));
-    return {
-      offsets,
-      deviceOffsets: this.integers(offsets),
-      positions: this.integers(positions),
-      maxLength: Math.max(...lengths),
-    };
+    return sequenceLayout(lengths, (values) => this.integers(values));
   }
 
   /** @throws Error when ‖tensor − expected‖ > tolerance ‖expected‖, with both places' names. */
