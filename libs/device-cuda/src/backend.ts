@@ -6,6 +6,7 @@ import {
   type HostBuffer,
   type HostValues,
   type Kernels,
+  type LaunchRecorder,
   type StreamName,
   type Tensor,
 } from '@emloc/device';
@@ -14,6 +15,7 @@ import type { CudaContext } from './context.js';
 import { operations } from './kernels/index.js';
 import { Marks } from './marks.js';
 import type { CudaMemory } from './memory.js';
+import { GraphRecorder } from './recorder.js';
 import type { CardMemory, CudaSession } from './session.js';
 import type { CudaEvent } from './streams.js';
 
@@ -30,12 +32,15 @@ export interface CudaBackend extends Backend<CudaMemory> {
 export class CudaDeviceBackend implements CudaBackend {
   readonly kernels: Kernels;
   readonly marks: Marks;
+  readonly recorder: LaunchRecorder | null;
 
   constructor(
     readonly profile: DeviceProfile,
     readonly session: CudaSession,
+    { useGraphs }: { readonly useGraphs: boolean },
   ) {
     this.kernels = bindKernels(session);
+    this.recorder = useGraphs ? createRecorder(session) : null;
     this.marks = new Marks(session.libraries.driver, session.context.streams);
   }
 
@@ -99,6 +104,15 @@ export class CudaDeviceBackend implements CudaBackend {
     this.marks.close();
     this.session.close();
   }
+}
+
+function createRecorder(session: CudaSession): LaunchRecorder {
+  const { streams, pool } = session.context;
+  return new GraphRecorder({
+    ...{ driver: session.libraries.driver, streams, pool },
+    activate: () => session.activate(),
+    isClosed: () => session.isClosed,
+  });
 }
 
 function bindKernels(session: CudaSession): Kernels {
