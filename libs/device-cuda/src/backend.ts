@@ -6,7 +6,6 @@ import {
   type HostBuffer,
   type HostValues,
   type Kernels,
-  type LaunchRecorder,
   type StreamName,
   type Tensor,
 } from '@emloc/device';
@@ -15,7 +14,7 @@ import type { CudaContext } from './context.js';
 import { operations } from './kernels/index.js';
 import { Marks } from './marks.js';
 import type { CudaMemory } from './memory.js';
-import { GraphRecorder } from './recorder.js';
+import { GraphRecorder, type GraphUse } from './recorder.js';
 import type { CardMemory, CudaSession } from './session.js';
 import type { CudaEvent } from './streams.js';
 
@@ -27,12 +26,13 @@ export interface CudaBackend extends Backend<CudaMemory> {
   measureMemory(): CardMemory;
   /** Times on the compute stream. */
   readonly marks: Marks;
+  readonly graphUse: GraphUse;
 }
 
 export class CudaDeviceBackend implements CudaBackend {
   readonly kernels: Kernels;
   readonly marks: Marks;
-  readonly recorder: LaunchRecorder | null;
+  readonly recorder: GraphRecorder | null;
 
   constructor(
     readonly profile: DeviceProfile,
@@ -46,6 +46,10 @@ export class CudaDeviceBackend implements CudaBackend {
 
   get card(): CudaSession['card'] {
     return this.session.card;
+  }
+
+  get graphUse(): GraphUse {
+    return this.recorder?.use ?? { recorded: 0, launched: 0 };
   }
 
   measureMemory(): CardMemory {
@@ -106,7 +110,7 @@ export class CudaDeviceBackend implements CudaBackend {
   }
 }
 
-function createRecorder(session: CudaSession): LaunchRecorder {
+function createRecorder(session: CudaSession): GraphRecorder {
   const { streams, pool } = session.context;
   return new GraphRecorder({
     ...{ driver: session.libraries.driver, streams, pool },

@@ -9,6 +9,12 @@ import type { Streams } from './streams.js';
 /** What the card must have free for the driver's part of a graph. */
 const leastFreeBytes = 2 ** 26;
 
+/** Graphs of a card since it was opened: how many, and how often any was launched. */
+export interface GraphUse {
+  readonly recorded: number;
+  readonly launched: number;
+}
+
 interface RecorderParts {
   readonly driver: Driver;
   readonly streams: Streams;
@@ -25,10 +31,15 @@ interface RecorderParts {
  * is as it was.
  */
 export class GraphRecorder implements LaunchRecorder {
+  readonly #use = { recorded: 0, launched: 0 };
   /** Of launches, at `begin`, and the places of the inputs. */
   #started: { readonly position: number; readonly inputs: readonly number[] } | null = null;
 
   constructor(private readonly parts: RecorderParts) {}
+
+  get use(): GraphUse {
+    return { ...this.#use };
+  }
 
   begin(inputs: readonly Tensor[]): boolean {
     const { driver, streams, pool } = this.parts;
@@ -51,10 +62,12 @@ export class GraphRecorder implements LaunchRecorder {
     const executable = this.#stop();
     if (executable === null) return null;
     const graph = new CudaGraph(this.parts, executable, {
+      onLaunch: () => (this.#use.launched += 1),
       launches: streams.positionOf('compute') - started.position,
       inputs: started.inputs,
       footprint: footprint && without(footprint, inputs),
     });
+    this.#use.recorded += 1;
     graph.launch();
     return graph;
   }
@@ -95,6 +108,7 @@ export class GraphRecorder implements LaunchRecorder {
 
 interface GraphRecord {
   readonly launches: number;
+  onLaunch(): void;
   readonly inputs: readonly number[];
   /** Null: it was not the work's from beginning to end. */
   readonly footprint: Footprint | null;
@@ -127,6 +141,7 @@ class CudaGraph implements LaunchGraph {
   launch(): void {
     const { driver, streams, pool } = this.parts;
     this.parts.activate();
+    this.record.onLaunch();
     driver.cuGraphLaunch(this.executable, streams.handleOf('compute'));
     streams.advance('compute');
     pool.touchFree();
