@@ -240,5 +240,18 @@ function accountWorkspaces(backend: Backend, budget: MemoryBudget): Kernels {
       },
     ];
   });
-  return Object.fromEntries([...launched, ...awaited]) as Kernels;
+  return withBias(Object.fromEntries([...launched, ...awaited]) as Kernels, profile);
+}
+
+/** Products add a bias by a launch of its own where the backend's do not. */
+function withBias(kernels: Kernels, { gemmAddsBias = false }: DeviceProfile): Kernels {
+  if (gemmAddsBias) return kernels;
+  const { gemm, addBias } = kernels;
+  return {
+    ...kernels,
+    gemm: ({ bias, ...product }) => {
+      gemm(product);
+      if (bias) addBias({ bias, out: product.out });
+    },
+  };
 }
