@@ -121,9 +121,9 @@ export class BiasedProducts {
     const descriptor = this.#describe(product);
     const type = types[dtype];
     const layouts = [
-      this.#layout(type, ...(left.transposed ? [k, m] : ([m, k] as const)), left.stride),
-      this.#layout(type, ...(right.transposed ? [n, k] : ([k, n] as const)), right.stride),
-      this.#layout(types[outDType], m, n, out.stride),
+      this.#layout(type, left.transposed ? [k, m] : [m, k], left.stride),
+      this.#layout(type, right.transposed ? [n, k] : [k, n], right.stride),
+      this.#layout(types[outDType], [m, n], out.stride),
     ] as const;
     return { descriptor, layouts, algorithm: this.#find(product, descriptor, layouts) };
   }
@@ -140,7 +140,7 @@ export class BiasedProducts {
     return cell.value;
   }
 
-  #layout(type: number, rows: number, columns: number, stride: number): number {
+  #layout(type: number, [rows, columns]: readonly [number, number], stride: number): number {
     const cell = new Cell();
     this.parts.calls.cublasLtMatrixLayoutCreate(cell.raw, type, rows, columns, stride);
     return cell.value;

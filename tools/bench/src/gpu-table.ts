@@ -25,7 +25,7 @@ export interface TorchRow {
 
 const titles: Readonly<Record<GpuRow['name'], string>> = {
   train: 'LoRA on an emulator of ratio 0.4, 2 x 1024 tokens',
-  short: 'the same, 16 tokens',
+  short: 'LoRA on an emulator of ratio 0.4, a step of 16 tokens',
   paged: 'LoRA on the full model, its blocks paged',
   factors: 'from statistics to factors, a block',
   generate: 'greedy answers, tokens after the first',
