@@ -186,7 +186,7 @@ async function trainRow(settings: Settings): Promise<GpuRow> {
 /** A step whose launches are longer than their kernels where they are made one by one. */
 async function shortRow(settings: Settings): Promise<GpuRow> {
   const model = modelOf(settings);
-  const { train: budgetBytes } = await gpuBudgets(settings.shape, model, cudaProfile());
+  const { train: budgetBytes } = await gpuBudgets(settings, model, cudaProfile());
   return withCard(settings, budgetBytes, async (backend) => {
     const size = { sequences: 1, sequenceLength: 16, steps: Math.max(20, settings.steps) };
     const task: TrainingTask = { ...emulatorTask(model, settings), ...size, budgetBytes };
