@@ -7,7 +7,7 @@ import { RecordingBackend } from '../test/recording-backend.js';
 import { toyAdapter, toyLayout, ToyRows, toySource } from '../test/toy-chain.js';
 import { defaultAdamw } from './optimizer/adamw.js';
 import { runChain } from './run-chain.js';
-import { train, type TrainingPause, type TrainResult } from './train.js';
+import { train, type TrainingPause } from './train.js';
 
 const whole = toyLayout();
 const source = toySource(whole);

@@ -269,10 +269,8 @@ async function checkIdentity(settings: Settings): Promise<boolean> {
       }),
     );
   }
-  const [first, ...others] = runs as [TrainingRun, ...TrainingRun[]];
-  const [isRepeatable = false, isSamePaged = false, isSameAlone = false] = others.map((other) =>
-    isIdentical(first, other),
-  );
+  const isSame = (index: number): boolean => isIdentical(at(runs, 0), at(runs, index));
+  const [isRepeatable, isSamePaged, isSameAlone] = [isSame(1), isSame(2), isSame(3)];
   process.stdout.write(
     `equal bits twice: ${isRepeatable ? 'yes' : 'NO'}; paged and recomputed: ${isSamePaged ? 'yes' : 'NO'}; without graphs: ${isSameAlone ? 'yes' : 'NO'}\n`,
   );

@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import koffi from 'koffi';
 
 import { checkAll, type CheckedCalls } from './status.js';
@@ -58,7 +59,7 @@ export function loadCublasLt(path: string): CublasLt {
     ...checkAll('cublasLt', functions, (status) => `status ${status}`),
     findAlgorithms(...args) {
       const found = new Int32Array(1);
-      return find(...args, found) === 0 ? (found[0] ?? 0) : 0;
+      return find(...args, found) === 0 ? at(found, 0) : 0;
     },
   };
 }

@@ -5,8 +5,8 @@ import type { Tensor } from '../tensor.js';
 import { bytesOf } from '../work.js';
 
 /**
- * out = alpha · op(a) · op(b) + bias, or out += … when `accumulate`. op transposes. All but the bias
- * are 2-D.
+ * out = alpha · op(a) · op(b) + bias, or out += … when `accumulate`. op transposes. All but the
+ * bias are 2-D.
  */
 export interface GemmOptions {
   /** (m, k), or (k, m) when `transposeA`. float32, bfloat16 or float64. */
