@@ -2,12 +2,12 @@ import { Readable } from 'node:stream';
 import { create } from '@bufbuild/protobuf';
 import { JobSpecSchema } from '@emloc/contracts';
 import { streamSource } from '@emloc/service-kit';
-import { memorySource } from '@emloc/tensor-bus';
 
 import {
   bucketNames,
   jobIdOf,
   jobNameOf,
+  memorySource,
   storedObjectMessage,
   tensorKeys,
   type JobStorage,

@@ -19,7 +19,6 @@ export {
   type NatsVariable,
 } from './nats/server-config.js';
 export type { NatsConnection } from '@nats-io/transport-node';
-export { createGmac, gmacBytes } from './objects/digest.js';
 export {
   openObjectBucket,
   rangeSource,

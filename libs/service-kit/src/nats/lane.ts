@@ -33,11 +33,7 @@ export interface Lane {
     options?: { reply?: string; headers?: Readonly<Record<string, string>> },
   ): boolean;
   /** @returns ends the subscription */
-  subscribe(
-    subject: string,
-    handler: (message: LaneMessage) => void,
-    options?: { queue?: string },
-  ): () => void;
+  subscribe(subject: string, handler: (message: LaneMessage) => void): () => void;
   /**
    * Called after every reconnection, with the subscriptions in place again.
    * @returns stops the calls
@@ -62,7 +58,6 @@ interface ServerInfo {
 
 interface LaneSubscription {
   readonly subject: string;
-  readonly queue: string | undefined;
   readonly handler: (message: LaneMessage) => void;
 }
 
@@ -157,14 +152,10 @@ class SocketLane implements Lane, LaneEvents {
     return true;
   }
 
-  subscribe(
-    subject: string,
-    handler: (message: LaneMessage) => void,
-    { queue }: { queue?: string } = {},
-  ): () => void {
+  subscribe(subject: string, handler: (message: LaneMessage) => void): () => void {
     const id = this.#nextSubscriptionId++;
-    this.#subscriptions.set(id, { subject, queue, handler });
-    if (this.connected) this.#socket?.write(subscribeLine(id, subject, queue));
+    this.#subscriptions.set(id, { subject, handler });
+    if (this.connected) this.#socket?.write(subscribeLine(id, subject));
     return () => {
       if (this.#subscriptions.delete(id) && this.connected) this.#socket?.write(`UNSUB ${id}\r\n`);
     };
@@ -293,8 +284,8 @@ class SocketLane implements Lane, LaneEvents {
       name: this.access.name,
       ...auth,
     };
-    const subscriptions = [...this.#subscriptions].map(([id, { subject, queue }]) =>
-      subscribeLine(id, subject, queue),
+    const subscriptions = [...this.#subscriptions].map(([id, { subject }]) =>
+      subscribeLine(id, subject),
     );
     socket.write(`CONNECT ${JSON.stringify(hello)}\r\n${subscriptions.join('')}PING\r\n`);
   }
@@ -335,8 +326,8 @@ class SocketLane implements Lane, LaneEvents {
   }
 }
 
-function subscribeLine(id: number, subject: string, queue: string | undefined): string {
-  return queue ? `SUB ${subject} ${queue} ${id}\r\n` : `SUB ${subject} ${id}\r\n`;
+function subscribeLine(id: number, subject: string): string {
+  return `SUB ${subject} ${id}\r\n`;
 }
 
 function encodeHeaders(headers: Readonly<Record<string, string>>): Buffer {

@@ -10,20 +10,15 @@ export interface ConsumerSettings {
   readonly subject: string;
 }
 
-/** Where a chunk is in its stream. */
-export interface StreamPlace {
-  readonly sequence: number;
-  /** Chunks of the subject that are stored and were not delivered yet. */
-  readonly pending: number;
-}
-
 /** What a consumer tells its owner. */
 export interface ConsumerEvents {
+  /** @param pending chunks that it will deliver, of those that are stored */
   opened(pending: number): void;
-  /** The next chunk; its memory is the owner's. */
-  chunk(message: LaneMessage, place: StreamPlace): void;
-  /** Answer to `askForPending`, where nothing was requested meanwhile. */
-  informed(pending: number): void;
+  /**
+   * The next chunk, whose memory is the owner's.
+   * @param sequence in the stream
+   */
+  chunk(message: LaneMessage, sequence: number): void;
   /** A chunk was lost, with a connection: the consumer is of no more use. */
   gap(): void;
   streamMissing(): void;
@@ -63,7 +58,6 @@ export class ChunkConsumer {
     this.#inbox = `${lane.inbox}.${randomUUID()}`;
     this.#stop = [
       lane.subscribe(`${this.#inbox}.create.*`, (message) => this.#answered(message)),
-      lane.subscribe(`${this.#inbox}.info.*`, (message) => this.#informed(message)),
       // The server may have forgotten it, or what it had on its way.
       lane.onReconnect(() => {
         this.#heardMs = -Infinity;
@@ -120,13 +114,6 @@ export class ChunkConsumer {
     );
   }
 
-  askForPending(): void {
-    const { lane, stream } = this.settings;
-    lane.publish(`$JS.API.CONSUMER.INFO.${stream}.${this.#name}`, [], {
-      reply: `${this.#inbox}.info.${this.#generation}`,
-    });
-  }
-
   close(): void {
     this.#drop();
     for (const stop of this.#stop) stop();
@@ -160,15 +147,6 @@ export class ChunkConsumer {
     this.events.opened(pending);
   }
 
-  #informed(message: LaneMessage): void {
-    const isLatest = message.subject === `${this.#inbox}.info.${this.#generation}`;
-    const { num_pending: pending } = answerOf(message);
-    // What was asked for and is on its way would be counted as neither.
-    if (!isLatest || pending === undefined || this.#requested > 0) return;
-    this.#heardMs = performance.now();
-    this.events.informed(pending);
-  }
-
   #received(message: LaneMessage): void {
     const found = message.reply === undefined ? undefined : placeOf(message.reply);
     if (!found) return this.#status(message);
@@ -179,7 +157,7 @@ export class ChunkConsumer {
     this.#heardMs = performance.now();
     this.#lastSequence = found.consumerSequence;
     this.#requested -= 1;
-    this.events.chunk(message, found);
+    this.events.chunk(message, found.sequence);
   }
 
   /**
@@ -210,13 +188,14 @@ function answerOf(message: LaneMessage): ConsumerAnswer {
  * `$JS.ACK.stream.consumer.delivered.streamSequence.consumerSequence.time.pending`, newer servers
  * with domain and account first.
  */
-function placeOf(reply: string): (StreamPlace & { readonly consumerSequence: number }) | undefined {
+function placeOf(
+  reply: string,
+): { readonly sequence: number; readonly consumerSequence: number } | undefined {
   const tokens = reply.split('.');
   if (tokens[0] !== '$JS' || tokens[1] !== 'ACK' || tokens.length < 9) return undefined;
   const shift = tokens.length >= 11 ? 2 : 0;
   return {
     sequence: Number(tokens[5 + shift]),
     consumerSequence: Number(tokens[6 + shift]),
-    pending: Number(tokens[8 + shift]),
   };
 }

@@ -1,10 +1,10 @@
+import { createHash } from 'node:crypto';
+
 import { ServiceKitError } from '../errors.js';
 import type { LaneMessage } from '../nats/lane-parser.js';
 import type { Lane } from '../nats/lane.js';
-import { ChunkConsumer, type StreamPlace } from './chunk-consumer.js';
-import { chunkIndexOf } from './chunk-id.js';
-import { createDigest, digestText, type DigestAlgorithm } from './digest.js';
-import { LiveChunks } from './live-chunks.js';
+import { ChunkConsumer } from './chunk-consumer.js';
+import { digestText } from './digest.js';
 
 /** Takes an object's bytes in order. */
 export interface ObjectSink {
@@ -19,17 +19,13 @@ export interface ReadSettings {
   /** For messages. */
   readonly name: string;
   readonly byteLength: number;
-  /**
-   * How many there are, or of how many bytes each but the last is while a writer of ours still
-   * stores them.
-   */
-  readonly chunks: { readonly count: number } | { readonly eachBytes: number };
+  /** How many there are. */
+  readonly chunks: number;
   /** Where to begin; default: with the first chunk. */
   readonly from?: StartPosition | undefined;
   readonly windowChunks: number;
   readonly stallTimeoutMs: number;
   readonly signal: AbortSignal | undefined;
-  readonly algorithm: DigestAlgorithm;
 }
 
 interface StartPosition {
@@ -45,21 +41,8 @@ interface StartPosition {
 const tickMs = 100;
 /** Silence after which the consumer is made anew: the server forgets it when it restarts. */
 const renewMs = 2000;
-/** Chunks that may wait for the sink as they came past on their way into the store. */
-const liveChunks = 16;
 /**
- * How far behind a writer a reader of the store stays: a server block of 8 MiB and a chunk. A block
- * that is read while it is written costs the server several copies of it.
- */
-const trailingBytes = 9 * 1024 * 1024;
-/** A writer that stores nothing for so long is slow, and what it has stored is read. */
-const slowWriterMs = 250;
-const pollMs = 25;
-
-/**
- * Reads chunks in order through a pull consumer; asks for more only as the sink takes them. What is
- * still on its way into the store is taken as it passes, and only what was missed is read from
- * there.
+ * Reads chunks in order through a pull consumer; asks for more only as the sink takes them.
  * @returns the digest of all bytes that were read
  * @throws ServiceKitError OBJECT_STALLED, OBJECT_CORRUPT; what the sink throws
  */
@@ -75,29 +58,24 @@ export async function readChunks(settings: ReadSettings, sink: ObjectSink): Prom
 class ChunkReader {
   readonly #queue: LaneMessage[] = [];
   readonly #consumer: ChunkConsumer;
-  readonly #live: LiveChunks | undefined;
   readonly #timer: NodeJS.Timeout;
   readonly #abort: () => void;
-  /** The last chunk that came from the store. */
-  #anchor: { readonly index: number; readonly sequence: number };
-  /** Of the chunk that the consumer delivers next, as far as is known. */
-  #consumerIndex = 0;
+  /** Stream sequence of the last chunk that came. */
+  #lastSequence: number;
   #receivedChunks: number;
-  #receivedBytes: number;
-  /** Chunks that are known to be stored. */
-  #storedChunks = 0;
-  #storedMs = performance.now();
+  /** Chunks that had come when the consumer was asked for. */
+  #openedAt = 0;
+  /** Bytes before the first chunk that is read. */
+  readonly #startBytes: number;
   #progressMs = performance.now();
   #wake: (() => void) | undefined;
   #error: Error | undefined;
 
   constructor(private readonly settings: ReadSettings) {
-    const { lane, subject, signal, name, chunks, from } = settings;
-    this.#anchor = from
-      ? { index: from.skippedChunks - 1, sequence: from.sequence - 1 }
-      : { index: -1, sequence: 0 };
+    const { signal, name, from } = settings;
+    this.#lastSequence = from ? from.sequence - 1 : 0;
     this.#receivedChunks = from?.skippedChunks ?? 0;
-    this.#receivedBytes = this.#receivedChunks * (from?.chunkBytes ?? 0);
+    this.#startBytes = this.#receivedChunks * (from?.chunkBytes ?? 0);
     this.#abort = () =>
       this.#fail(
         new ServiceKitError('OBJECT_STALLED', `objects: reading ${name} was aborted`, {
@@ -108,11 +86,7 @@ class ChunkReader {
     if (signal?.aborted) this.#abort();
     this.#consumer = new ChunkConsumer(settings, {
       opened: (pending) => this.#opened(pending),
-      chunk: (message, place) => this.#received(message, place),
-      informed: (pending) => {
-        this.#pending(pending);
-        this.#request();
-      },
+      chunk: (message, sequence) => this.#received(message, sequence),
       gap: () => this.#open(),
       streamMissing: () =>
         this.#fail(
@@ -122,15 +96,12 @@ class ChunkReader {
           ),
         ),
     });
-    if ('eachBytes' in chunks)
-      this.#live = new LiveChunks(lane, subject, liveChunks, () => this.#passed());
-    this.#timer = setInterval(() => this.#tick(), this.#live ? pollMs : tickMs);
+    this.#timer = setInterval(() => this.#tick(), tickMs);
   }
 
   async run(sink: ObjectSink): Promise<string> {
-    const { algorithm } = this.settings;
-    const hash = createDigest(algorithm);
-    let position = this.#receivedBytes;
+    const hash = createHash('sha256');
+    let position = this.#startBytes;
     if (position < this.settings.byteLength) this.#open();
     while (position < this.settings.byteLength) {
       const message = await this.#next();
@@ -151,13 +122,12 @@ class ChunkReader {
       this.#progressMs = performance.now();
       this.#request();
     }
-    return digestText(algorithm, hash.digest());
+    return digestText(hash.digest());
   }
 
   close(): void {
     clearInterval(this.#timer);
     this.settings.signal?.removeEventListener('abort', this.#abort);
-    this.#live?.end();
     this.#consumer.close();
     for (const message of this.#queue.splice(0)) message.release();
   }
@@ -181,7 +151,7 @@ class ChunkReader {
   async #next(): Promise<LaneMessage> {
     for (;;) {
       if (this.#error) throw this.#error;
-      const message = this.#queue.shift() ?? this.#takeLive();
+      const message = this.#queue.shift();
       if (message) return message;
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
@@ -189,102 +159,42 @@ class ChunkReader {
     }
   }
 
-  #takeLive(): LaneMessage | undefined {
-    const message = this.#live?.take(this.#receivedChunks);
-    if (message) this.#count(message);
-    return message;
-  }
-
-  /** A chunk came past, or none will any more. */
-  #passed(): void {
-    this.#progressMs = performance.now();
-    if (this.#live?.first === undefined) this.#open();
-    this.#request();
-    this.#wakeUp();
-  }
-
   /**
    * Asks for a consumer that starts after the last chunk that has arrived. Without an answer the
    * next tick asks again.
    */
   #open(): void {
-    this.#consumerIndex = this.#receivedChunks;
-    // Chunks lie one after another, with those of other objects between them: the next is not
-    // before this.
-    this.#consumer.open(this.#anchor.sequence + this.#receivedChunks - this.#anchor.index);
+    this.#openedAt = this.#receivedChunks;
+    this.#consumer.open(this.#lastSequence + 1);
   }
 
   #opened(pending: number): void {
     const { chunks, name } = this.settings;
-    const found = this.#consumerIndex + pending;
-    if ('count' in chunks && found < chunks.count)
+    const found = this.#openedAt + pending;
+    if (found < chunks)
       return this.#fail(
         new ServiceKitError(
           'OBJECT_CORRUPT',
-          `objects: ${name} has ${found} of its ${chunks.count} chunks`,
+          `objects: ${name} has ${found} of its ${chunks} chunks`,
         ),
       );
-    this.#pending(pending);
     this.#request();
   }
 
-  /** Tops the window up when half of it is free, or with all that may be read. */
+  /** Tops the window up when half of it is free. */
   #request(): void {
     const { windowChunks } = this.settings;
-    const readable = this.#readableChunks();
-    const batch = Math.min(readable, windowChunks - this.#consumer.requested - this.#queue.length);
-    if (this.#consumer.isOpen && batch >= Math.max(1, Math.min(readable, windowChunks >> 1)))
+    const batch = windowChunks - this.#consumer.requested - this.#queue.length;
+    if (this.#consumer.isOpen && batch >= Math.max(1, windowChunks >> 1))
       this.#consumer.request(batch);
   }
 
-  /** Chunks that are not asked for and may be. */
-  #readableChunks(): number {
-    const { chunks, byteLength } = this.settings;
-    if ('count' in chunks) return Infinity;
-    // Only what lies before those that come past.
-    if (this.#live?.first !== undefined)
-      return this.#live.first - this.#receivedChunks - this.#consumer.requested;
-    const pending = this.#storedChunks - this.#receivedChunks;
-    const isComplete = this.#receivedBytes + pending * chunks.eachBytes >= byteLength;
-    const isSlow = performance.now() - this.#storedMs > slowWriterMs;
-    return (
-      pending -
-      this.#consumer.requested -
-      (isComplete || isSlow ? 0 : Math.ceil(trailingBytes / chunks.eachBytes))
-    );
-  }
-
-  /** @param chunks that are stored and that the consumer has not delivered */
-  #pending(chunks: number): void {
-    const stored = this.#consumerIndex + chunks;
-    if (stored <= this.#storedChunks) return;
-    this.#storedChunks = stored;
-    this.#storedMs = performance.now();
-    this.#progressMs = this.#storedMs;
-  }
-
-  #received(message: LaneMessage, { sequence, pending }: StreamPlace): void {
+  #received(message: LaneMessage, sequence: number): void {
     this.#progressMs = performance.now();
-    const index = (this.#live && chunkIndexOf(message.headers)) ?? this.#receivedChunks;
-    this.#anchor = { index, sequence };
-    this.#consumerIndex = index + 1;
-    if (index < this.#receivedChunks) return this.#passedBefore(message, index);
-    this.#count(message);
-    this.#pending(pending);
+    this.#lastSequence = sequence;
+    this.#receivedChunks += 1;
     this.#queue.push(message);
     this.#wakeUp();
-  }
-
-  /** The consumer began, or still is, before what came past. */
-  #passedBefore(message: LaneMessage, index: number): void {
-    message.release();
-    if (this.#receivedChunks - index > this.settings.windowChunks) this.#open();
-    else this.#request();
-  }
-
-  #count(message: LaneMessage): void {
-    this.#receivedChunks += 1;
-    this.#receivedBytes += message.payload.length;
   }
 
   #tick(): void {
@@ -300,11 +210,7 @@ class ChunkReader {
         ),
       );
     }
-    // The next chunk is on its way past: the store is not needed.
-    if (this.#live?.first === this.#receivedChunks) return;
     if (isWaiting && this.#consumer.silentMs > renewMs) this.#open();
-    else if (this.#live && this.#consumer.isOpen && this.#consumer.requested === 0)
-      this.#consumer.askForPending();
   }
 
   #fail(error: Error): void {

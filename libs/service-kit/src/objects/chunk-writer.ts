@@ -1,10 +1,9 @@
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 
 import { ServiceKitError } from '../errors.js';
 import type { LaneMessage } from '../nats/lane-parser.js';
 import type { Lane } from '../nats/lane.js';
-import { chunkIdOf, messageIdHeader } from './chunk-id.js';
-import { createDigest, digestText, type DigestAlgorithm } from './digest.js';
+import { digestText } from './digest.js';
 
 export interface ChunkSource {
   /** Fills `target` from its start; returns how many bytes, fewer than fit only at the end. */
@@ -21,7 +20,6 @@ export interface WriteSettings {
   readonly windowChunks: number;
   readonly stallTimeoutMs: number;
   readonly signal: AbortSignal | undefined;
-  readonly algorithm: DigestAlgorithm;
   readonly onResend?: ((chunks: number) => void) | undefined;
 }
 
@@ -42,6 +40,9 @@ interface PendingChunk {
  */
 const resendMs = 2000;
 const tickMs = 100;
+
+/** Under which JetStream drops what is stored already. */
+const messageIdHeader = 'Nats-Msg-Id';
 
 /**
  * Publishes chunks to a stream, several in flight, until the server has acknowledged all.
@@ -94,8 +95,7 @@ class ChunkWriter {
   }
 
   async run(source: ChunkSource): Promise<WrittenChunks> {
-    const { algorithm } = this.settings;
-    const hash = createDigest(algorithm);
+    const hash = createHash('sha256');
     let chunks = 0;
     let byteLength = 0;
     for (;;) {
@@ -110,7 +110,7 @@ class ChunkWriter {
       byteLength += filled;
     }
     while (this.#pending.size > 0) await this.#changed();
-    return { byteLength, chunks, digest: digestText(algorithm, hash.digest()) };
+    return { byteLength, chunks, digest: digestText(hash.digest()) };
   }
 
   close(): void {
@@ -138,7 +138,7 @@ class ChunkWriter {
     this.#pending.set(chunk, pending);
     this.settings.lane.publish(this.settings.subject, [pending.data], {
       reply: `${this.#inbox}.${chunk}`,
-      headers: { [messageIdHeader]: chunkIdOf(this.#uploadId, chunk) },
+      headers: { [messageIdHeader]: `${this.#uploadId}.${chunk}` },
     });
   }
 

@@ -16,7 +16,7 @@ import { isConflict, requestTimeoutMs, retryTransient } from '../nats/retry.js';
 import { countFrom, startOfLast } from './chunk-position.js';
 import { readChunks, type ObjectSink, type ReadSettings } from './chunk-reader.js';
 import { writeChunks, type ChunkSource } from './chunk-writer.js';
-import { algorithmOf, type DigestAlgorithm } from './digest.js';
+import { isKnownDigest } from './digest.js';
 
 /**
  * What is written: `next` fills `target` from its start and returns the bytes that it wrote; fewer
@@ -34,7 +34,7 @@ export interface StoredObject {
   readonly chunks: number;
   /** Bytes of every chunk but the last. */
   readonly chunkBytes: number;
-  /** `SHA-256=` or `GMAC=` and the base64url digest. */
+  /** `SHA-256=` and the base64url digest. */
   readonly digest: string;
   readonly modified: string;
   readonly metadata: Readonly<Record<string, string>>;
@@ -43,10 +43,6 @@ export interface StoredObject {
 export interface PutOptions {
   readonly metadata?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
-  /** Chunks get this id instead of a random one, for a reader that follows the writer. */
-  readonly id?: string;
-  /** Default: SHA-256. Other clients refuse to read what has a GMAC. */
-  readonly algorithm?: DigestAlgorithm;
   /** Called with how many chunks are sent again, because the server did not answer or was away. */
   readonly onResend?: (chunks: number) => void;
 }
@@ -63,11 +59,6 @@ interface GetOptions extends ReadOptions {
    * digest is not checked.
    */
   readonly offsetBytes?: number;
-}
-
-interface FollowOptions extends ReadOptions {
-  /** What the writer was given. */
-  readonly algorithm?: DigestAlgorithm;
 }
 
 export interface ObjectBucketOptions {
@@ -99,18 +90,6 @@ export interface ObjectBucket {
    * OBJECT_STALLED; the sink may have got a part then
    */
   get(name: string, sink: ObjectSink, options?: GetOptions): Promise<StoredObject>;
-  /**
-   * Reads chunks that may still be on their way in from a bucket of the same `chunkBytes`: as they
-   * pass the server, for which the client must be allowed to subscribe to `$O.<bucket>.C.*`, and
-   * from the store those that it came too late or was too slow for. Of these it stays 9 MiB behind
-   * a writer that is not slow. @returns the digest of what was read
-   */
-  follow(
-    id: string,
-    byteLength: number,
-    sink: ObjectSink,
-    options?: FollowOptions,
-  ): Promise<string>;
   info(name: string): Promise<StoredObject | undefined>;
   list(): Promise<StoredObject[]>;
   /** Sets the time of its last change to now. @returns undefined: it is not there */
@@ -176,11 +155,12 @@ class JetStreamBucket implements ObjectBucket {
   async put(
     name: string,
     source: ChunkSource,
-    { metadata = {}, signal, id = randomId(), algorithm = 'SHA-256', onResend }: PutOptions = {},
+    { metadata = {}, signal, onResend }: PutOptions = {},
   ): Promise<StoredObject> {
     const { lane, windowChunks, stallTimeoutMs } = this.options;
     const chunkBytes = Math.min(this.options.chunkBytes, lane.maxPayloadBytes - 512);
     const previous = await this.info(name);
+    const id = randomId();
     try {
       const written = await writeChunks(
         {
@@ -191,7 +171,6 @@ class JetStreamBucket implements ObjectBucket {
           windowChunks,
           stallTimeoutMs,
           signal,
-          algorithm,
           onResend,
         },
         source,
@@ -205,7 +184,7 @@ class JetStreamBucket implements ObjectBucket {
         metadata,
       };
       await this.#publishMeta(stored);
-      if (previous && previous.id !== id) await this.discard(previous.id);
+      if (previous) await this.discard(previous.id);
       return stored;
     } catch (error) {
       // A server that is away keeps the chunks; sweepOrphans finds them.
@@ -233,39 +212,19 @@ class JetStreamBucket implements ObjectBucket {
       );
     }
     if (offsetBytes > 0 && offsetBytes === stored.byteLength) return stored;
-    const algorithm = algorithmOf(stored.digest);
-    if (!algorithm)
+    if (!isKnownDigest(stored.digest))
       throw new ServiceKitError(
         'OBJECT_CORRUPT',
         `objects: ${name} has a digest of an unknown kind: ${stored.digest}`,
       );
     const from = await this.#startOf(found, offsetBytes);
-    const digest = await this.#read(
-      stored.id,
-      stored.byteLength,
-      { count: stored.chunks },
-      name,
-      sink,
-      { ...options, from, algorithm },
-    );
+    const digest = await this.#read(stored, from, sink, options);
     if (offsetBytes === 0 && digest !== stored.digest)
       throw new ServiceKitError(
         'OBJECT_CORRUPT',
         `objects: ${name} has digest ${digest}, ${stored.digest} was stored`,
       );
     return stored;
-  }
-
-  follow(
-    id: string,
-    byteLength: number,
-    sink: ObjectSink,
-    { algorithm = 'SHA-256', ...options }: FollowOptions = {},
-  ): Promise<string> {
-    return this.#read(id, byteLength, { eachBytes: this.options.chunkBytes }, id, sink, {
-      ...options,
-      algorithm,
-    });
   }
 
   async info(name: string): Promise<StoredObject | undefined> {
@@ -352,12 +311,10 @@ class JetStreamBucket implements ObjectBucket {
   }
 
   #read(
-    id: string,
-    byteLength: number,
-    chunks: ReadSettings['chunks'],
-    name: string,
+    { id, name, byteLength, chunks }: StoredObject,
+    from: ReadSettings['from'],
     sink: ObjectSink,
-    options: ReadOptions & Pick<ReadSettings, 'from' | 'algorithm'>,
+    options: ReadOptions,
   ): Promise<string> {
     const { lane, windowChunks, stallTimeoutMs } = this.options;
     return readChunks(
@@ -371,8 +328,7 @@ class JetStreamBucket implements ObjectBucket {
         windowChunks,
         stallTimeoutMs: options.stallTimeoutMs ?? stallTimeoutMs,
         signal: options.signal,
-        from: options.from,
-        algorithm: options.algorithm,
+        from,
       },
       sink,
     );

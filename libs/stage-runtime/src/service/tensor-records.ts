@@ -3,13 +3,15 @@ import type { StoredObject } from '@emloc/contracts';
 import {
   bucketNames,
   JobStorageError,
+  memorySource,
   storedObjectMessage,
+  TensorBusError,
   type JobStorage,
+  type TensorStore,
 } from '@emloc/job-storage';
 import type { TensorRecord } from '@emloc/pipeline';
 import { isServiceKitError, moved, type Moved } from '@emloc/service-kit';
 import type { Metrics } from '@emloc/telemetry';
-import { memorySource, TensorBusError, type TensorStore } from '@emloc/tensor-bus';
 
 /** What tensors are, as a label of metrics. */
 type TensorKind = 'statistics' | 'factors' | 'lora';

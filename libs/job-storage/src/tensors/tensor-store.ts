@@ -5,17 +5,18 @@ import {
   type ObjectBucket,
   type ObjectSink,
   type PutOptions,
-  type ReadOptions,
 } from '@emloc/service-kit';
 
-import { TensorBusError } from '../errors.js';
-import { chunkLayout, type ChunkLayout } from '../layout.js';
-import { memorySink } from '../memory.js';
-import type { TensorHeader, TensorSink, TensorSource } from '../tensor-bus.js';
+import { TensorBusError } from './errors.js';
+import { tensorLayout, type TensorLayout } from './layout.js';
+import { memorySink } from './memory.js';
+import type { TensorHeader, TensorSink, TensorSource } from './tensor.js';
+
+type StoreOptions = Pick<PutOptions, 'signal' | 'onResend'>;
 
 /** Tensors under a key, and what is to be known of them. */
-export interface TensorSet<T extends TensorHeader> {
-  readonly tensors: readonly T[];
+interface TensorSet {
+  readonly tensors: readonly TensorSource[];
   readonly attributes?: Readonly<Record<string, string>>;
 }
 
@@ -25,10 +26,7 @@ interface StoredTensors {
   readonly attributes: Readonly<Record<string, string>>;
   readonly tensors: readonly TensorHeader[];
   /** @throws TensorBusError TENSOR_BUS_STALLED, TENSOR_BUS_CORRUPT; what a sink throws */
-  read(
-    sinkOf: (tensor: TensorHeader, index: number) => TensorSink,
-    options?: ReadOptions,
-  ): Promise<void>;
+  read(sinkOf: (tensor: TensorHeader, index: number) => TensorSink): Promise<void>;
   toMemory(): Promise<Uint8Array[]>;
 }
 
@@ -38,11 +36,7 @@ interface StoredTensors {
  * when all is stored.
  */
 export interface TensorStore {
-  write(
-    key: string,
-    set: TensorSet<TensorSource>,
-    options?: Pick<PutOptions, 'signal' | 'onResend'>,
-  ): Promise<void>;
+  write(key: string, set: TensorSet, options?: StoreOptions): Promise<void>;
   open(key: string): Promise<StoredTensors | undefined>;
   /** Keys that start so, sorted. */
   list(prefix?: string): Promise<string[]>;
@@ -64,14 +58,13 @@ export function createTensorStore(bucket: ObjectBucket): TensorStore {
   };
 }
 
-/** @param options.id of the chunks, for a reader that follows the writer */
-export async function writeTensors(
+async function writeTensors(
   bucket: ObjectBucket,
   key: string,
-  { tensors, attributes = {} }: TensorSet<TensorSource>,
-  options: Omit<PutOptions, 'metadata'>,
+  { tensors, attributes = {} }: TensorSet,
+  options: StoreOptions,
 ): Promise<void> {
-  const layout = chunkLayout(tensors, Number.MAX_SAFE_INTEGER);
+  const layout = tensorLayout(tensors);
   const source = rangeSource(layout.totalBytes, (offset, target) =>
     readRanges(tensors, layout, offset, target),
   );
@@ -96,14 +89,13 @@ async function openTensors(bucket: ObjectBucket, key: string): Promise<StoredTen
   if (!info) return undefined;
   const tensors = JSON.parse(info.metadata['tensors'] ?? '[]') as TensorHeader[];
   const attributes = JSON.parse(info.metadata['attributes'] ?? '{}') as Record<string, string>;
-  const read: StoredTensors['read'] = async (sinkOf, options) => {
+  const read: StoredTensors['read'] = async (sinkOf) => {
     const sinks = tensors.map(sinkOf);
     try {
-      await bucket.get(key, tensorsSink(tensors, sinks), options);
+      await bucket.get(key, tensorsSink(tensors, sinks));
     } catch (error) {
       throw toBusError(key, error);
     }
-    for (const sink of sinks) await sink.close?.();
   };
   const toMemory = async (): Promise<Uint8Array[]> => {
     const buffers = tensors.map(({ byteLength }) => new Uint8Array(byteLength));
@@ -114,11 +106,8 @@ async function openTensors(bucket: ObjectBucket, key: string): Promise<StoredTen
 }
 
 /** Spreads the bytes of the whole over the sinks. */
-export function tensorsSink(
-  tensors: readonly TensorHeader[],
-  sinks: readonly TensorSink[],
-): ObjectSink {
-  const layout = chunkLayout(tensors, Number.MAX_SAFE_INTEGER);
+function tensorsSink(tensors: readonly TensorHeader[], sinks: readonly TensorSink[]): ObjectSink {
+  const layout = tensorLayout(tensors);
   return {
     write: async (offset, bytes) => {
       for (const { tensor, offsetBytes, at: from, byteLength } of layout.rangesBetween(
@@ -133,7 +122,7 @@ export function tensorsSink(
 
 async function readRanges(
   tensors: readonly TensorSource[],
-  layout: ChunkLayout,
+  layout: TensorLayout,
   offset: number,
   target: Uint8Array,
 ): Promise<void> {
@@ -145,8 +134,8 @@ async function readRanges(
   }
 }
 
-/** The bus's code for what the object bucket says; what a source or sink threw passes. */
-export function toBusError(name: string, error: unknown): unknown {
+/** The code for what the object bucket says; what a source or sink threw passes. */
+function toBusError(name: string, error: unknown): unknown {
   if (!isServiceKitError(error)) return error;
   const code =
     error.code === 'OBJECT_CORRUPT'

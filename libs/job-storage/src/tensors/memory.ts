@@ -1,6 +1,6 @@
-import type { TensorHeader, TensorSink, TensorSource } from './tensor-bus.js';
+import type { TensorHeader, TensorSink, TensorSource } from './tensor.js';
 
-/** A tensor that lies in memory. `bytes` must not change until it is sent. */
+/** A tensor that lies in memory. `bytes` must not change until it is stored. */
 export function memorySource(
   header: Omit<TensorHeader, 'byteLength'>,
   bytes: Uint8Array,
