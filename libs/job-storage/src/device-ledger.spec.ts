@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openRecordStore, type RecordStore } from '@emloc/service-kit';
+import { openRecordStore, type RecordStore } from '@emloc/nats';
 
 import {
   grant,

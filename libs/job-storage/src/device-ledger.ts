@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { RecordStore } from '@emloc/service-kit';
+import type { RecordStore } from '@emloc/nats';
 
 import { createIfMissing } from './create-if-missing.js';
 import { JobStorageError } from './errors.js';

@@ -14,7 +14,7 @@ import {
   type ObjectBucket,
   type RecordStore,
   type WorkQueue,
-} from '@emloc/service-kit';
+} from '@emloc/nats';
 
 import { createIfMissing } from './create-if-missing.js';
 import { openDeviceLedger, type DeviceLedger, type DeviceRecord } from './device-ledger.js';

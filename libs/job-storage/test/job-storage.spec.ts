@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { create } from '@bufbuild/protobuf';
 import { JobSpecSchema } from '@emloc/contracts';
-import { streamSource } from '@emloc/service-kit';
+import { streamSource } from '@emloc/nats';
 
 import {
   bucketNames,

@@ -2,7 +2,8 @@ import { randomInt } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ServiceKitError, startNatsServer } from '@emloc/service-kit';
+import { NatsError } from '@emloc/nats';
+import { startNatsServer } from '@emloc/nats/testing';
 
 import { connectPatiently, isRefusal } from './nats-connections.js';
 
@@ -63,7 +64,7 @@ test.each<[boolean, string, string | undefined]>([
 ])('refusal: %s for "%s", %s', (expected, message, code) => {
   expect(
     isRefusal(
-      new ServiceKitError('NATS_CONNECT_FAILED', message, {
+      new NatsError('NATS_CONNECT_FAILED', message, {
         cause: Object.assign(new Error(), { code }),
       }),
     ),

@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   connectNats,
-  isServiceKitError,
+  isNatsError,
   openLane,
   type Lane,
-  type Logger,
   type NatsAccess,
   type NatsConnection,
-} from '@emloc/service-kit';
+} from '@emloc/nats';
+import type { Logger } from '@emloc/service-kit';
 
 /** A service's two connections to NATS: for messages, and for bulk data. */
 export interface NatsConnections {
@@ -28,7 +28,7 @@ const pauseMs = 500;
 
 /**
  * Connects, waiting for a server that starts at the same time.
- * @throws ServiceKitError NATS_CONNECT_FAILED when the server has not answered in time, or at once
+ * @throws NatsError NATS_CONNECT_FAILED when the server has not answered in time, or at once
  * when it refuses the service or is not trusted
  */
 export async function connectPatiently(
@@ -66,7 +66,7 @@ const refusal = /refused the credentials|requires TLS|authorization violation/i;
 
 /** Whether credentials or certificates are to blame, which waiting does not change. */
 export function isRefusal(error: unknown): boolean {
-  if (!isServiceKitError(error, 'NATS_CONNECT_FAILED')) return false;
+  if (!isNatsError(error, 'NATS_CONNECT_FAILED')) return false;
   const { code } = (error.cause ?? {}) as { code?: unknown };
   return refusal.test(error.message) || (typeof code === 'string' && certificateCode.test(code));
 }

@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openJobStorage, type JobStorage } from '@emloc/job-storage';
+import type { Lane, NatsAccess, NatsConnection } from '@emloc/nats';
 import {
   assertListenAllowed,
   RpcError,
@@ -17,10 +18,7 @@ import {
   describeOptions,
   isServiceKitError,
   secretValues,
-  type Lane,
   type Logger,
-  type NatsAccess,
-  type NatsConnection,
   type OptionSet,
   type OptionValues,
   type Shutdown,

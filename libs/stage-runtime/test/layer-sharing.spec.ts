@@ -5,12 +5,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import {
   connectNats,
   openWorkQueue,
-  startNatsServer,
   type NatsConnection,
-  type NatsServer,
   type WorkItem,
   type WorkQueue,
-} from '@emloc/service-kit';
+} from '@emloc/nats';
+import { startNatsServer, type NatsServer } from '@emloc/nats/testing';
 
 import { blockItems, blockKey, LayerSharing } from '../src/service/layer-sharing.js';
 

@@ -1,13 +1,8 @@
 import { createHash } from 'node:crypto';
 import { open, readdir } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
+import { isNatsError, rangeSource, type ObjectBucket, type StoredObject } from '@emloc/nats';
 import { RpcError } from '@emloc/rpc';
-import {
-  isServiceKitError,
-  rangeSource,
-  type ObjectBucket,
-  type StoredObject,
-} from '@emloc/service-kit';
 
 import type { ArtifactRecord } from './jobs/record.js';
 
@@ -112,7 +107,7 @@ export async function* downloadArtifact(
       yield { offsetBytes: BigInt(position), data: bytes };
   } catch (error) {
     signal.throwIfAborted();
-    if (isServiceKitError(error, 'OBJECT_NOT_FOUND')) throw artifactNotFound(artifact, error);
+    if (isNatsError(error, 'OBJECT_NOT_FOUND')) throw artifactNotFound(artifact, error);
     throw error;
   } finally {
     ended.abort();

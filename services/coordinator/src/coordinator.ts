@@ -3,8 +3,8 @@ import process from 'node:process';
 import { JobService } from '@emloc/contracts';
 import { servedModel, servedModelFolder, type ServingHost } from '@emloc/hub';
 import { isDiffusionFolder } from '@emloc/models';
+import { openNumberedLog, openRecordStore } from '@emloc/nats';
 import { clientCredentials, type Authenticator } from '@emloc/rpc';
-import { openNumberedLog, openRecordStore } from '@emloc/service-kit';
 import { programVersion, type ServiceContext, type ServiceSetup } from '@emloc/service-runtime';
 
 import { removeOldDatasets } from './dataset-removal.js';

@@ -9,8 +9,8 @@ import {
   type UploadDatasetRequest,
 } from '@emloc/contracts';
 import { bucketNames, storedObjectMessage } from '@emloc/job-storage';
+import { streamSource, type ObjectBucket, type StoredObject } from '@emloc/nats';
 import { invalidRequest, RpcError } from '@emloc/rpc';
-import { streamSource, type ObjectBucket, type StoredObject } from '@emloc/service-kit';
 
 import { tenantToken } from './jobs/record.js';
 import { datasetName } from './resource-names.js';

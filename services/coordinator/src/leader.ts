@@ -1,10 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  isServiceKitError,
-  type Logger,
-  type RecordStore,
-  type Versioned,
-} from '@emloc/service-kit';
+import { isNatsError, type RecordStore, type Versioned } from '@emloc/nats';
+import type { Logger } from '@emloc/service-kit';
 import type { Metrics } from '@emloc/telemetry';
 
 import { abandonJob, driveJob, type JobDrive } from './drive/drive-job.js';
@@ -24,7 +20,7 @@ export interface LeaderOptions extends Pick<
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly maxRunning: number;
-  /** Removes what is stored of a job. @throws ServiceKitError RECORD_NOT_FOUND */
+  /** Removes what is stored of a job. @throws NatsError RECORD_NOT_FOUND */
   readonly removeJob: (job: JobSummary) => Promise<void>;
   /** Removes data sets that are old and that no job refers to. */
   readonly removeOldDatasets: () => Promise<void>;
@@ -158,7 +154,7 @@ class Leader {
       (error: unknown) => {
         // What is left goes at the next check.
         this.#removed.delete(job.id);
-        if (!isServiceKitError(error, 'RECORD_NOT_FOUND'))
+        if (!isNatsError(error, 'RECORD_NOT_FOUND'))
           this.options.logger.warn({ job: job.id, error }, 'removing a job failed');
       },
     );
@@ -189,7 +185,7 @@ class Leader {
     const announced = this.#ledger(job).then(
       () => undefined,
       (error: unknown) => {
-        if (!isServiceKitError(error, 'RECORD_NOT_FOUND')) throw error;
+        if (!isNatsError(error, 'RECORD_NOT_FOUND')) throw error;
       },
     );
     this.#track(
@@ -222,9 +218,9 @@ class Leader {
           void this.#sweepLater(job.id);
         return;
       } catch (error) {
-        if (this.#stop.aborted || isServiceKitError(error, 'LEASE_LOST')) throw error;
+        if (this.#stop.aborted || isNatsError(error, 'LEASE_LOST')) throw error;
         // Somebody has deleted the job.
-        if (isServiceKitError(error, 'RECORD_NOT_FOUND')) return;
+        if (isNatsError(error, 'RECORD_NOT_FOUND')) return;
         logger.error({ job: job.id, error }, 'driving a job failed');
         if (crashes >= crashLimit) await abandonJob(await this.#ledger(job), error);
         else await sleep(crashPauseMs, undefined, { signal: this.#stop });

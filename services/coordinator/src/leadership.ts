@@ -1,15 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { backoffMs, type RetryPolicy } from '@emloc/rpc';
 import {
   acquireLease,
-  isServiceKitError,
+  isNatsError,
   openRecordStore,
   type Lease,
   type LeaseRecord,
-  type Logger,
   type NatsConnection,
   type RecordStore,
-} from '@emloc/service-kit';
+} from '@emloc/nats';
+import { backoffMs, type RetryPolicy } from '@emloc/rpc';
+import type { Logger } from '@emloc/service-kit';
 import type { Metrics } from '@emloc/telemetry';
 
 export interface LeadershipOptions {
@@ -58,7 +58,7 @@ export async function takePartInLeadership(options: LeadershipOptions): Promise<
     } catch (error) {
       if (signal.aborted) return;
       const ledMs = performance.now() - term.startedMs;
-      if (isServiceKitError(error, 'LEASE_LOST')) metrics.leaseLosses.add({});
+      if (isNatsError(error, 'LEASE_LOST')) metrics.leaseLosses.add({});
       failures = ledMs > steadyTtls * ttlMs ? 1 : failures + 1;
       const pauseMs = backoffMs(pauses, failures);
       logger.warn({ error, ledMs, pauseMs }, 'leading ended');
@@ -67,7 +67,7 @@ export async function takePartInLeadership(options: LeadershipOptions): Promise<
   }
 }
 
-/** @throws ServiceKitError LEASE_LOST when another may lead; what `lead` throws */
+/** @throws NatsError LEASE_LOST when another may lead; what `lead` throws */
 async function leadOnce(
   { leases, ttlMs, owner, logger, metrics, signal, lead }: LeadershipOptions,
   term: { startedMs: number },

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { connectNats, openNumberedLog, openRecordStore } from '@emloc/nats';
 import { hashToken } from '@emloc/rpc';
-import { connectNats, openNumberedLog, openRecordStore } from '@emloc/service-kit';
 
 import type { LogEntry } from '../src/jobs/ledger.js';
 import { jobKey, type JobRecord } from '../src/jobs/record.js';

@@ -6,6 +6,8 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { at } from '@emloc/checked';
 import { Job_State, JobService, type JobEvent, type TuneOptionsSchema } from '@emloc/contracts';
 import { openJobStorage, type JobStorage } from '@emloc/job-storage';
+import { connectNats, openLane, type Lane, type NatsConnection } from '@emloc/nats';
+import { startNatsServer, type NatsServer } from '@emloc/nats/testing';
 import {
   clientCredentials,
   RpcChannel,
@@ -14,18 +16,7 @@ import {
   type Callers,
   type CallOptions,
 } from '@emloc/rpc';
-import {
-  compileOptions,
-  connectNats,
-  createLogger,
-  createShutdown,
-  openLane,
-  startNatsServer,
-  type Lane,
-  type NatsConnection,
-  type NatsServer,
-  type Shutdown,
-} from '@emloc/service-kit';
+import { compileOptions, createLogger, createShutdown, type Shutdown } from '@emloc/service-kit';
 import { createTelemetry, type Telemetry } from '@emloc/telemetry';
 
 import { startCoordinator } from '../src/coordinator.js';

@@ -4,8 +4,8 @@ import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { connect as connectTcp } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { streamSource } from '@emloc/nats';
 import { hashToken, type RpcError } from '@emloc/rpc';
-import { streamSource } from '@emloc/service-kit';
 
 import {
   eventsOf,

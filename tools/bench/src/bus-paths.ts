@@ -1,7 +1,7 @@
 import { connect as connectTcp, createServer, type AddressInfo, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createTensorStore, type TensorSource, type TensorStore } from '@emloc/job-storage';
-import { connectNats, openLane, openObjectBucket } from '@emloc/service-kit';
+import { connectNats, openLane, openObjectBucket } from '@emloc/nats';
 
 import type { BlockSink, BlockSource } from './bus-blocks.js';
 import { largeWindowBytes, receiveGrpc, sendGrpc } from './bus-grpc.js';

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { at } from '@emloc/checked';
-import { findNatsServer, startNatsServer } from '@emloc/service-kit';
+import { findNatsServer } from '@emloc/nats';
+import { startNatsServer } from '@emloc/nats/testing';
 
 import { createBlockSink, createBlockSource } from './bus-blocks.js';
 import { busPaths } from './bus-paths.js';

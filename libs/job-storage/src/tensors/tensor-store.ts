@@ -1,11 +1,11 @@
 import { at } from '@emloc/checked';
 import {
-  isServiceKitError,
+  isNatsError,
   rangeSource,
   type ObjectBucket,
   type ObjectSink,
   type PutOptions,
-} from '@emloc/service-kit';
+} from '@emloc/nats';
 
 import { TensorBusError } from './errors.js';
 import { tensorLayout, type TensorLayout } from './layout.js';
@@ -136,7 +136,7 @@ async function readRanges(
 
 /** The code for what the object bucket says; what a source or sink threw passes. */
 function toBusError(name: string, error: unknown): unknown {
-  if (!isServiceKitError(error)) return error;
+  if (!isNatsError(error)) return error;
   const code =
     error.code === 'OBJECT_CORRUPT'
       ? 'TENSOR_BUS_CORRUPT'

@@ -10,7 +10,7 @@ import {
   natsServerLimits,
   readNatsPorts,
   type NatsServerUser,
-} from '@emloc/service-kit';
+} from '@emloc/nats';
 
 import { onLines } from './lines.js';
 import { exitOf, type ManagedProcess, type ProcessEndpoint } from './managed-process.js';

@@ -9,7 +9,7 @@ serveWorker<EchoContract>(async (task, { signal, isAborted, emit, request }) => 
       emit({ step: 2 });
       return `${task.text} ${await request({ question: task.text })}`;
     case 'throw':
-      throw new ServiceKitError('WORK_STALE', 'too late', { cause: new RangeError('inner') });
+      throw new ServiceKitError('WORKER_FAILED', 'too late', { cause: new RangeError('inner') });
     case 'exit':
       return process.exit(3);
     case 'spin':

@@ -40,7 +40,7 @@ test('runs a task, passes its events on in order and answers its requests', asyn
 test('an error keeps name, code and cause; so does a refused request', async () => {
   await expect(host.run({ kind: 'throw', text: '' })).rejects.toMatchObject({
     name: 'ServiceKitError',
-    code: 'WORK_STALE',
+    code: 'WORKER_FAILED',
     message: 'too late',
     cause: { name: 'RangeError', message: 'inner' },
   });

@@ -1,11 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isNatsError, type WorkItem, type WorkQueue, type WorkState } from '@emloc/nats';
 import { toRpcError } from '@emloc/rpc';
-import {
-  isServiceKitError,
-  type WorkItem,
-  type WorkQueue,
-  type WorkState,
-} from '@emloc/service-kit';
 import type { StageLabel } from '@emloc/telemetry';
 
 import type { NamedBlock } from '../contract.js';
@@ -104,7 +99,7 @@ export class LayerSharing<W, R> {
       await item.complete(result);
       return true;
     } catch (error) {
-      if (!isServiceKitError(error, 'WORK_STALE')) throw error;
+      if (!isNatsError(error, 'WORK_STALE')) throw error;
       return false;
     }
   }

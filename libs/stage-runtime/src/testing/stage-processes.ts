@@ -7,15 +7,10 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { create } from '@bufbuild/protobuf';
 import { JobSpecSchema, toTuneOptionsMessage, type StageEvent } from '@emloc/contracts';
 import { jobNameOf, openJobStorage, type JobStorage } from '@emloc/job-storage';
+import { connectNats, openLane, type WorkQueue, type WorkState } from '@emloc/nats';
+import { startNatsServer } from '@emloc/nats/testing';
 import { defaultTuneOptions, type TuneOptions } from '@emloc/pipeline';
 import { clientCredentials, RpcChannel } from '@emloc/rpc';
-import {
-  connectNats,
-  openLane,
-  startNatsServer,
-  type WorkQueue,
-  type WorkState,
-} from '@emloc/service-kit';
 
 /** A process, and what it says. */
 export interface Spawned {

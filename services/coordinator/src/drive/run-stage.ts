@@ -34,7 +34,7 @@ export interface StageRun {
  * Runs a stage until its result is in the job's record, starting it again after failures that may
  * pass.
  * @throws RpcError that names stage and layer, when it cannot succeed; the signal's reason;
- * ServiceKitError
+ * NatsError
  */
 export async function runStage(stage: StageName, run: StageRun): Promise<void> {
   const streak: { failures: FailureStreak | null } = { failures: null };

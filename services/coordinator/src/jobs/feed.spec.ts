@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { NumberedEvent, NumberedLog } from '@emloc/service-kit';
+import type { NumberedEvent, NumberedLog } from '@emloc/nats';
 
 import { JobFeed } from './feed.js';
 import type { LogEntry } from './ledger.js';

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Lane, RecordStore, Versioned } from '@emloc/service-kit';
+import type { Lane, RecordStore, Versioned } from '@emloc/nats';
 
 import { idOfKey, jobStates, type JobRecord, type JobState, type StageName } from './record.js';
 

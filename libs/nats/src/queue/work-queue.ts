@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf } from '@emloc/checked';
 import {
   AckPolicy,
   jetstream,
@@ -12,9 +13,8 @@ import {
 } from '@nats-io/jetstream';
 import { nanos, type NatsConnection } from '@nats-io/transport-node';
 
-import { isServiceKitError, ServiceKitError } from '../errors.js';
-import { messageOf } from '../nats/access.js';
-import { orUnanswered, requestTimeoutMs, retryTransient } from '../nats/retry.js';
+import { orUnanswered, requestTimeoutMs, retryTransient } from '../connection/retry.js';
+import { isNatsError, NatsError } from '../errors.js';
 import { openRecordStore, type RecordStore, type Versioned } from '../records/record-store.js';
 
 /** What is known of an item. `result` is there once, whoever computed it. */
@@ -56,7 +56,7 @@ export interface WorkItem<T, R> {
   readonly lost: AbortSignal;
   /**
    * Stores the result.
-   * @throws ServiceKitError WORK_STALE when another worker has the item: the result is dropped
+   * @throws NatsError WORK_STALE when another worker has the item: the result is dropped
    */
   complete(result: R): Promise<void>;
   /**
@@ -85,7 +85,7 @@ export interface WorkQueue<T, R> {
     filter: string,
     signal: AbortSignal,
   ): AsyncIterableIterator<{ readonly key: string; readonly state: WorkState<R> }>;
-  /** Gives a dead letter its attempts again. @throws ServiceKitError RECORD_NOT_FOUND */
+  /** Gives a dead letter its attempts again. @throws NatsError RECORD_NOT_FOUND */
   revive(key: string, payload: T): Promise<void>;
   /**
    * Forgets items, queued or done, so that their workers become stale.
@@ -151,7 +151,7 @@ class JetStreamWorkQueue<T, R> implements WorkQueue<T, R> {
     try {
       await this.records.create(key, { state: 'queued' });
     } catch (error) {
-      if (!isServiceKitError(error, 'RECORD_EXISTS')) throw error;
+      if (!isNatsError(error, 'RECORD_EXISTS')) throw error;
       // The first call may have died before it published.
       if ((await this.state(key))?.state !== 'queued') return;
     }
@@ -168,7 +168,7 @@ class JetStreamWorkQueue<T, R> implements WorkQueue<T, R> {
         const item = message && !signal.aborted ? await this.#claim(message) : undefined;
         if (item) yield item;
       } catch (error) {
-        if (isServiceKitError(error)) throw error;
+        if (isNatsError(error)) throw error;
         // The server is away; what it had handed out comes again.
         consumer = undefined;
         await sleep(200, undefined, { signal }).catch(() => undefined);
@@ -280,7 +280,7 @@ class JetStreamWorkQueue<T, R> implements WorkQueue<T, R> {
 
   /** Somebody else has changed the record: the next delivery sees what became of it. */
   #leave(message: JsMsg, error: unknown): undefined {
-    if (!isServiceKitError(error, 'RECORD_CONFLICT')) throw error;
+    if (!isNatsError(error, 'RECORD_CONFLICT')) throw error;
     message.nak(1000);
     return undefined;
   }
@@ -352,7 +352,7 @@ class ClaimedItem<T, R> implements WorkItem<T, R> {
     try {
       await this.records.update(this.key, state, this.token);
     } catch (cause) {
-      if (!isServiceKitError(cause, 'RECORD_CONFLICT')) throw cause;
+      if (!isNatsError(cause, 'RECORD_CONFLICT')) throw cause;
       throw this.#stale(cause);
     }
   }
@@ -365,8 +365,8 @@ class ClaimedItem<T, R> implements WorkItem<T, R> {
     this.#lost.abort(this.#stale());
   }
 
-  #stale(cause?: unknown): ServiceKitError {
-    return new ServiceKitError(
+  #stale(cause?: unknown): NatsError {
+    return new NatsError(
       'WORK_STALE',
       `work: ${this.key} went to another worker than ${this.options.owner} (token ${this.token})`,
       { cause },

@@ -1,8 +1,8 @@
 import { createHash, randomUUID } from 'node:crypto';
 
-import { ServiceKitError } from '../errors.js';
-import type { LaneMessage } from '../nats/lane-parser.js';
-import type { Lane } from '../nats/lane.js';
+import type { LaneMessage } from '../connection/lane-parser.js';
+import type { Lane } from '../connection/lane.js';
+import { NatsError } from '../errors.js';
 import { digestText } from './digest.js';
 
 export interface ChunkSource {
@@ -46,7 +46,7 @@ const messageIdHeader = 'Nats-Msg-Id';
 
 /**
  * Publishes chunks to a stream, several in flight, until the server has acknowledged all.
- * @throws ServiceKitError OBJECT_STALLED, OBJECT_WRITE_FAILED
+ * @throws NatsError OBJECT_STALLED, OBJECT_WRITE_FAILED
  */
 export async function writeChunks(
   settings: WriteSettings,
@@ -78,11 +78,9 @@ class ChunkWriter {
     const timer = setInterval(() => this.#tick(), tickMs);
     const abort = (): void =>
       this.#fail(
-        new ServiceKitError(
-          'OBJECT_WRITE_FAILED',
-          `objects: writing ${settings.name} was aborted`,
-          { cause: signal?.reason },
-        ),
+        new NatsError('OBJECT_WRITE_FAILED', `objects: writing ${settings.name} was aborted`, {
+          cause: signal?.reason,
+        }),
       );
     signal?.addEventListener('abort', abort, { once: true });
     if (signal?.aborted) abort();
@@ -150,14 +148,14 @@ class ChunkWriter {
     if (!pending || !answer) return;
     if (answer.kind === 'refused')
       return this.#fail(
-        new ServiceKitError(
+        new NatsError(
           'OBJECT_WRITE_FAILED',
           `objects: ${this.settings.name}: the server refused chunk ${chunk}: ${answer.reason}`,
         ),
       );
     if (!this.#isInOrder(chunk, answer.sequence))
       return this.#fail(
-        new ServiceKitError(
+        new NatsError(
           'OBJECT_WRITE_FAILED',
           `objects: ${this.settings.name}: chunk ${chunk} was stored out of order around a restart of the server`,
         ),
@@ -182,7 +180,7 @@ class ChunkWriter {
     if (this.#pending.size === 0) return;
     if (performance.now() - this.#progressMs > stallTimeoutMs) {
       return this.#fail(
-        new ServiceKitError(
+        new NatsError(
           'OBJECT_STALLED',
           `objects: ${name}: the server stored nothing for ${stallTimeoutMs} ms`,
         ),

@@ -2,8 +2,8 @@ import { jetstreamManager, StorageType, type JetStreamManager } from '@nats-io/j
 import { Kvm, type KV, type KvEntry, type KvWatchEntry } from '@nats-io/kv';
 import type { NatsConnection } from '@nats-io/transport-node';
 
-import { ServiceKitError } from '../errors.js';
-import { isConflict, requestTimeoutMs, retryTransient } from '../nats/retry.js';
+import { isConflict, requestTimeoutMs, retryTransient } from '../connection/retry.js';
+import { NatsError } from '../errors.js';
 
 /**
  * A record and the revision that an update must name. Revisions of a bucket only grow, also across
@@ -38,17 +38,17 @@ export interface RecordStoreOptions<T> {
  */
 export interface RecordStore<T> {
   get(key: string): Promise<Versioned<T> | undefined>;
-  /** @throws ServiceKitError RECORD_EXISTS */
+  /** @throws NatsError RECORD_EXISTS */
   create(key: string, value: T): Promise<Versioned<T>>;
-  /** @throws ServiceKitError RECORD_CONFLICT when the record has another revision by now */
+  /** @throws NatsError RECORD_CONFLICT when the record has another revision by now */
   update(key: string, value: T, revision: number): Promise<Versioned<T>>;
   /**
    * Reads, changes and updates until nobody came between.
    * @param change returns the record unchanged to leave it; may be called again
-   * @throws ServiceKitError RECORD_NOT_FOUND; what `change` throws
+   * @throws NatsError RECORD_NOT_FOUND; what `change` throws
    */
   modify(key: string, change: (value: T) => T): Promise<Versioned<T>>;
-  /** @throws ServiceKitError RECORD_CONFLICT when a revision is given and it is not the record's */
+  /** @throws NatsError RECORD_CONFLICT when a revision is given and it is not the record's */
   delete(key: string, revision?: number): Promise<void>;
   /** @param filter a key whose tokens may be `*`, its last `>` */
   list(filter?: string): Promise<Versioned<T>[]>;
@@ -129,13 +129,13 @@ class KvRecordStore<T> implements RecordStore<T> {
     for (;;) {
       const current = await this.get(key);
       if (!current)
-        throw new ServiceKitError('RECORD_NOT_FOUND', `records: ${this.bucket} has no ${key}`);
+        throw new NatsError('RECORD_NOT_FOUND', `records: ${this.bucket} has no ${key}`);
       const next = change(current.value);
       if (next === current.value) return current;
       try {
         return await this.update(key, next, current.revision);
       } catch (error) {
-        if (!(error instanceof ServiceKitError) || error.code !== 'RECORD_CONFLICT') throw error;
+        if (!(error instanceof NatsError) || error.code !== 'RECORD_CONFLICT') throw error;
       }
     }
   }
@@ -149,7 +149,7 @@ class KvRecordStore<T> implements RecordStore<T> {
       if (!isConflict(cause)) throw cause;
       // Our own first attempt may have been the one that deleted it.
       if (await this.get(key))
-        throw new ServiceKitError(
+        throw new NatsError(
           'RECORD_CONFLICT',
           `records: ${this.bucket}: ${key} is not at revision ${revision} any more`,
           { cause },
@@ -227,7 +227,7 @@ class KvRecordStore<T> implements RecordStore<T> {
       const standing = attempts > 1 ? await retryTransient(() => this.kv.get(key)) : null;
       if (standing?.operation === 'PUT' && standing.string() === data)
         return { key, value, revision: standing.revision };
-      throw new ServiceKitError(code, `records: ${this.bucket}: ${key} ${problem}`, { cause });
+      throw new NatsError(code, `records: ${this.bucket}: ${key} ${problem}`, { cause });
     }
   }
 

@@ -1,3 +1,4 @@
+import { messageOf } from '@emloc/checked';
 import {
   jetstream,
   jetstreamManager,
@@ -9,10 +10,9 @@ import {
 import { Objm, type ObjectInfo } from '@nats-io/obj';
 import { headers, type NatsConnection } from '@nats-io/transport-node';
 
-import { ServiceKitError } from '../errors.js';
-import { messageOf } from '../nats/access.js';
-import type { Lane } from '../nats/lane.js';
-import { isConflict, requestTimeoutMs, retryTransient } from '../nats/retry.js';
+import type { Lane } from '../connection/lane.js';
+import { isConflict, requestTimeoutMs, retryTransient } from '../connection/retry.js';
+import { NatsError } from '../errors.js';
 import { countFrom, startOfLast } from './chunk-position.js';
 import { readChunks, type ObjectSink, type ReadSettings } from './chunk-reader.js';
 import { writeChunks, type ChunkSource } from './chunk-writer.js';
@@ -82,11 +82,11 @@ export interface ObjectBucketOptions {
 export interface ObjectBucket {
   /**
    * Replaces what has this name, when everything is stored and not before.
-   * @throws ServiceKitError OBJECT_WRITE_FAILED, OBJECT_STALLED
+   * @throws NatsError OBJECT_WRITE_FAILED, OBJECT_STALLED
    */
   put(name: string, source: ChunkSource, options?: PutOptions): Promise<StoredObject>;
   /**
-   * @throws ServiceKitError OBJECT_NOT_FOUND, OBJECT_OFFSET_OUT_OF_RANGE, OBJECT_CORRUPT,
+   * @throws NatsError OBJECT_NOT_FOUND, OBJECT_OFFSET_OUT_OF_RANGE, OBJECT_CORRUPT,
    * OBJECT_STALLED; the sink may have got a part then
    */
   get(name: string, sink: ObjectSink, options?: GetOptions): Promise<StoredObject>;
@@ -110,7 +110,7 @@ const defaultChunkBytes = 128 * 1024;
 
 const defaults = { chunkBytes: 1024 * 1024, windowChunks: 8, stallTimeoutMs: 30_000 };
 
-/** Opens a bucket, making it when it is missing. @throws ServiceKitError OBJECT_WRITE_FAILED */
+/** Opens a bucket, making it when it is missing. @throws NatsError OBJECT_WRITE_FAILED */
 export async function openObjectBucket(options: ObjectBucketOptions): Promise<ObjectBucket> {
   try {
     const manager = await jetstreamManager(options.nats, { timeout: requestTimeoutMs });
@@ -127,7 +127,7 @@ export async function openObjectBucket(options: ObjectBucketOptions): Promise<Ob
       jetstream(options.nats),
     );
   } catch (cause) {
-    throw new ServiceKitError(
+    throw new NatsError(
       'OBJECT_WRITE_FAILED',
       `objects: bucket ${options.bucket} cannot be opened: ${messageOf(cause)}`,
       { cause },
@@ -200,27 +200,24 @@ class JetStreamBucket implements ObjectBucket {
   ): Promise<StoredObject> {
     const found = await this.#meta(name);
     if (!found)
-      throw new ServiceKitError(
-        'OBJECT_NOT_FOUND',
-        `objects: ${this.options.bucket} has no ${name}`,
-      );
+      throw new NatsError('OBJECT_NOT_FOUND', `objects: ${this.options.bucket} has no ${name}`);
     const { stored } = found;
     if (!Number.isSafeInteger(offsetBytes) || offsetBytes < 0 || offsetBytes > stored.byteLength) {
-      throw new ServiceKitError(
+      throw new NatsError(
         'OBJECT_OFFSET_OUT_OF_RANGE',
         `objects: ${name} has ${stored.byteLength} bytes, those from ${offsetBytes} on were asked for`,
       );
     }
     if (offsetBytes > 0 && offsetBytes === stored.byteLength) return stored;
     if (!isKnownDigest(stored.digest))
-      throw new ServiceKitError(
+      throw new NatsError(
         'OBJECT_CORRUPT',
         `objects: ${name} has a digest of an unknown kind: ${stored.digest}`,
       );
     const from = await this.#startOf(found, offsetBytes);
     const digest = await this.#read(stored, from, sink, options);
     if (offsetBytes === 0 && digest !== stored.digest)
-      throw new ServiceKitError(
+      throw new NatsError(
         'OBJECT_CORRUPT',
         `objects: ${name} has digest ${digest}, ${stored.digest} was stored`,
       );
@@ -288,7 +285,7 @@ class JetStreamBucket implements ObjectBucket {
 
   /**
    * Where in the stream the chunk begins that holds an offset; undefined: with the first.
-   * @throws ServiceKitError OBJECT_CORRUPT
+   * @throws NatsError OBJECT_CORRUPT
    */
   async #startOf(
     { stored, sequence: end }: FoundObject,
@@ -303,7 +300,7 @@ class JetStreamBucket implements ObjectBucket {
       countFrom(this.manager, at, start),
     );
     if (sequence === null)
-      throw new ServiceKitError(
+      throw new NatsError(
         'OBJECT_CORRUPT',
         `objects: ${name} has fewer than the last ${chunks - skippedChunks} of its ${chunks} chunks`,
       );
@@ -383,7 +380,7 @@ class JetStreamBucket implements ObjectBucket {
         }),
       );
     } catch (cause) {
-      throw new ServiceKitError(
+      throw new NatsError(
         'OBJECT_WRITE_FAILED',
         `objects: ${name} was uploaded but could not be named: ${messageOf(cause)}`,
         { cause },
@@ -403,7 +400,7 @@ class JetStreamBucket implements ObjectBucket {
 
 /** @throws anything but that another message was the newest */
 function ifReplaced(error: unknown): false {
-  if (error instanceof ServiceKitError && isConflict(error.cause)) return false;
+  if (error instanceof NatsError && isConflict(error.cause)) return false;
   throw error;
 }
 

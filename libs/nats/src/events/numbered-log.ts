@@ -11,8 +11,8 @@ import {
 } from '@nats-io/jetstream';
 import { errors, nanos, type NatsConnection } from '@nats-io/transport-node';
 
-import { ServiceKitError } from '../errors.js';
-import { isConflict, orUnanswered, requestTimeoutMs, retryTransient } from '../nats/retry.js';
+import { isConflict, orUnanswered, requestTimeoutMs, retryTransient } from '../connection/retry.js';
+import { NatsError } from '../errors.js';
 
 /** An event and its number within its topic: 1, 2, 3 and so on. */
 export interface NumberedEvent<E> {
@@ -28,7 +28,7 @@ export interface LogWriter<E> {
   /** The newest event; undefined: there is none. */
   readonly last: NumberedEvent<E> | undefined;
   /**
-   * @throws ServiceKitError LEASE_LOST when another writer has appended since this one was opened
+   * @throws NatsError LEASE_LOST when another writer has appended since this one was opened
    */
   append(event: E): Promise<NumberedEvent<E>>;
 }
@@ -238,7 +238,7 @@ class TopicWriter<E> implements LogWriter<E> {
       const standing = await lastOf<E>(this.at, this.topic);
       if (standing?.event.number === envelope.number && standing.writer === this.#id)
         return standing.event.position;
-      throw new ServiceKitError(
+      throw new NatsError(
         'LEASE_LOST',
         `events: another writer has appended to ${this.topic} after event ${envelope.number - 1}`,
         { cause },

@@ -1,3 +1,4 @@
+import { messageOf } from '@emloc/checked';
 import {
   connect,
   credsAuthenticator,
@@ -7,7 +8,7 @@ import {
   type TlsOptions,
 } from '@nats-io/transport-node';
 
-import { ServiceKitError } from '../errors.js';
+import { NatsError } from '../errors.js';
 
 /**
  * How a process reaches NATS. Everything but `servers` may be left out for an open server on
@@ -68,13 +69,13 @@ export function inboxPrefixOf({ inboxPrefix = '_INBOX' }: NatsAccess): string {
 
 /**
  * Connects, and stays connected until closed.
- * @throws ServiceKitError NATS_CONNECT_FAILED
+ * @throws NatsError NATS_CONNECT_FAILED
  */
 export async function connectNats(access: NatsAccess): Promise<NatsConnection> {
   try {
     return await connect(toConnectionOptions(access));
   } catch (cause) {
-    throw new ServiceKitError(
+    throw new NatsError(
       'NATS_CONNECT_FAILED',
       `nats: no connection to ${access.servers.join(', ')}: ${messageOf(cause)}`,
       { cause },
@@ -99,14 +100,4 @@ function authOptions(auth: NatsAuth | undefined): Partial<ConnectionOptions> {
 
 function tlsOptions({ ca, cert, key }: NatsTls): TlsOptions {
   return { ...(ca ? { ca } : {}), ...(cert ? { cert } : {}), ...(key ? { key } : {}) };
-}
-
-/** The text of something thrown. */
-export function messageOf(error: unknown): string {
-  const hasMessage =
-    typeof error === 'object' &&
-    error !== null &&
-    'message' in error &&
-    typeof error.message === 'string';
-  return hasMessage ? (error.message as string) : String(error);
 }

@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { startNatsServer, type NatsServer } from '../testing/server.js';
 import { BufferPool } from './buffer-pool.js';
 import { LaneParser, type LaneMessage } from './lane-parser.js';
 import { openLane } from './lane.js';
-import { startNatsServer, type NatsServer } from './server.js';
 
 describe('lane parser', () => {
   const stream = Buffer.concat([

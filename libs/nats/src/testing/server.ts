@@ -1,13 +1,18 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { accessSync, constants, mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { ServiceKitError } from '../errors.js';
-import { forgetNatsPorts, readNatsPorts, type NatsPorts } from './ports-file.js';
-import { natsServerConfig, natsServerLimits, type NatsServerConfig } from './server-config.js';
+import { NatsError } from '../errors.js';
+import { forgetNatsPorts, readNatsPorts, type NatsPorts } from '../server/ports-file.js';
+import {
+  natsServerConfig,
+  natsServerLimits,
+  type NatsServerConfig,
+} from '../server/server-config.js';
+import { findNatsServer, natsServerEnvironment } from '../server/server-program.js';
 
 export interface StartNatsServerOptions extends Partial<Omit<NatsServerConfig, 'storeDir'>> {
   /** Left out: one that is free. */
@@ -36,25 +41,13 @@ export interface NatsServer {
   stop(graceMs?: number): Promise<void>;
   /** SIGKILL, as a crash would. */
   kill(): Promise<void>;
-  /** Starts again with the same port and files. @throws ServiceKitError NATS_SERVER_FAILED */
+  /** Starts again with the same port and files. @throws NatsError NATS_SERVER_FAILED */
   restart(): Promise<void>;
 }
 
 /**
- * Go's default collects garbage after every few large messages, which halves what a server moves,
- * and a heap that may grow leaves the processor's caches. With these it collects when the process
- * comes near 112 MiB, and not before; what lives may take more. See `tools/bench bus`. Values in
- * our own environment have precedence.
- */
-export const natsServerEnvironment: Readonly<Record<string, string>> = {
-  GOGC: 'off',
-  GOMEMLIMIT: '112MiB',
-  GODEBUG: 'madvdontneed=0',
-};
-
-/**
  * Starts nats-server with JetStream and waits until it answers.
- * @throws ServiceKitError NATS_SERVER_NOT_FOUND with instructions, NATS_SERVER_FAILED with the end
+ * @throws NatsError NATS_SERVER_NOT_FOUND with instructions, NATS_SERVER_FAILED with the end
  * of its log
  */
 export async function startNatsServer(options: StartNatsServerOptions): Promise<NatsServer> {
@@ -84,24 +77,6 @@ export async function startNatsServer(options: StartNatsServerOptions): Promise<
 
 /** With it in place of a port, the server takes one that is free, and says which. */
 const anyPort = -1;
-
-/**
- * Path of nats-server on PATH (and in /usr/sbin, where Debian puts it).
- * @throws ServiceKitError NATS_SERVER_NOT_FOUND
- */
-export function findNatsServer(path = process.env['PATH'] ?? ''): string {
-  const name = process.platform === 'win32' ? 'nats-server.exe' : 'nats-server';
-  const candidates = [...path.split(delimiter), '/usr/local/sbin', '/usr/sbin']
-    .filter((folder) => folder !== '')
-    .map((folder) => join(folder, name));
-  const found = candidates.find(isExecutable);
-  if (found) return found;
-  throw new ServiceKitError(
-    'NATS_SERVER_NOT_FOUND',
-    'nats-server is not on PATH. Debian and Ubuntu: apt-get install nats-server; macOS: brew install nats-server; ' +
-      'others: https://github.com/nats-io/nats-server/releases (2.9 or later). Or name a running server with --nats-url.',
-  );
-}
 
 interface ChildSettings {
   readonly serverName: string;
@@ -219,7 +194,7 @@ class ChildNatsServer implements NatsServer {
     }
     await this.kill();
     const at = this.port === anyPort ? host : `${host}:${this.port}`;
-    throw new ServiceKitError(
+    throw new NatsError(
       'NATS_SERVER_FAILED',
       `nats-server did not answer on ${at} within ${readyTimeoutMs} ms (log: ${this.logFile}) ${this.#output.trim()}`,
     );
@@ -241,18 +216,4 @@ function greets(serverName: string, host: string, port: number): Promise<boolean
       end(bytes.toString('latin1').includes(`"server_name":"${serverName}"`)),
     );
   });
-}
-
-function isExecutable(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** A random password for a server user. */
-export function randomSecret(): string {
-  return randomBytes(24).toString('base64url');
 }

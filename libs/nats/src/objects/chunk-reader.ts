@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 
-import { ServiceKitError } from '../errors.js';
-import type { LaneMessage } from '../nats/lane-parser.js';
-import type { Lane } from '../nats/lane.js';
+import type { LaneMessage } from '../connection/lane-parser.js';
+import type { Lane } from '../connection/lane.js';
+import { NatsError } from '../errors.js';
 import { ChunkConsumer } from './chunk-consumer.js';
 import { digestText } from './digest.js';
 
@@ -44,7 +44,7 @@ const renewMs = 2000;
 /**
  * Reads chunks in order through a pull consumer; asks for more only as the sink takes them.
  * @returns the digest of all bytes that were read
- * @throws ServiceKitError OBJECT_STALLED, OBJECT_CORRUPT; what the sink throws
+ * @throws NatsError OBJECT_STALLED, OBJECT_CORRUPT; what the sink throws
  */
 export async function readChunks(settings: ReadSettings, sink: ObjectSink): Promise<string> {
   const reader = new ChunkReader(settings);
@@ -78,7 +78,7 @@ class ChunkReader {
     this.#startBytes = this.#receivedChunks * (from?.chunkBytes ?? 0);
     this.#abort = () =>
       this.#fail(
-        new ServiceKitError('OBJECT_STALLED', `objects: reading ${name} was aborted`, {
+        new NatsError('OBJECT_STALLED', `objects: reading ${name} was aborted`, {
           cause: signal?.reason,
         }),
       );
@@ -90,7 +90,7 @@ class ChunkReader {
       gap: () => this.#open(),
       streamMissing: () =>
         this.#fail(
-          new ServiceKitError(
+          new NatsError(
             'OBJECT_NOT_FOUND',
             `objects: ${name}: there is no stream ${settings.stream}`,
           ),
@@ -107,7 +107,7 @@ class ChunkReader {
       const message = await this.#next();
       try {
         if (position + message.payload.length > this.settings.byteLength)
-          throw new ServiceKitError(
+          throw new NatsError(
             'OBJECT_CORRUPT',
             `objects: ${this.settings.name} has more than the ${this.settings.byteLength} bytes that it should have`,
           );
@@ -134,14 +134,14 @@ class ChunkReader {
 
   /**
    * Bytes of a chunk that lie before the start.
-   * @throws ServiceKitError OBJECT_CORRUPT when it is no chunk that can lie at this position
+   * @throws NatsError OBJECT_CORRUPT when it is no chunk that can lie at this position
    */
   #skippedBytes(position: number, chunkLength: number): number {
     const { from, byteLength, name } = this.settings;
     if (!from || position !== from.skippedChunks * from.chunkBytes) return 0;
     const expected = Math.min(from.chunkBytes, byteLength - position);
     if (chunkLength !== expected)
-      throw new ServiceKitError(
+      throw new NatsError(
         'OBJECT_CORRUPT',
         `objects: ${name} has a chunk of ${chunkLength} bytes at ${position}, ${expected} were stored`,
       );
@@ -173,10 +173,7 @@ class ChunkReader {
     const found = this.#openedAt + pending;
     if (found < chunks)
       return this.#fail(
-        new ServiceKitError(
-          'OBJECT_CORRUPT',
-          `objects: ${name} has ${found} of its ${chunks} chunks`,
-        ),
+        new NatsError('OBJECT_CORRUPT', `objects: ${name} has ${found} of its ${chunks} chunks`),
       );
     this.#request();
   }
@@ -204,7 +201,7 @@ class ChunkReader {
     if (!isWaiting) this.#progressMs = now;
     else if (now - this.#progressMs > stallTimeoutMs) {
       return this.#fail(
-        new ServiceKitError(
+        new NatsError(
           'OBJECT_STALLED',
           `objects: ${name}: no chunk for ${stallTimeoutMs} ms, ${this.#receivedChunks} chunks of ${byteLength} bytes came`,
         ),

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { at } from '@emloc/checked';
+import { at, messageOf } from '@emloc/checked';
 import { buildAuthenticator } from '@nats-io/transport-node';
 
-import { ServiceKitError } from '../errors.js';
-import { inboxPrefixOf, messageOf, toConnectionOptions, type NatsAccess } from './access.js';
+import { NatsError } from '../errors.js';
+import { inboxPrefixOf, toConnectionOptions, type NatsAccess } from './access.js';
 import { BufferPool } from './buffer-pool.js';
 import { LaneParser, type LaneEvents, type LaneMessage } from './lane-parser.js';
 
@@ -68,7 +68,7 @@ const crlf = Buffer.from('\r\n');
 
 /**
  * Opens a lane.
- * @throws ServiceKitError NATS_CONNECT_FAILED when no server accepts within the limit, or at once
+ * @throws NatsError NATS_CONNECT_FAILED when no server accepts within the limit, or at once
  * when the credentials are refused
  */
 export async function openLane(
@@ -317,7 +317,7 @@ class SocketLane implements Lane, LaneEvents {
     this.close();
     this.#socket?.destroy();
     const detail = this.#lastError ? ` (${messageOf(this.#lastError)})` : '';
-    const error = new ServiceKitError(
+    const error = new NatsError(
       'NATS_CONNECT_FAILED',
       `nats: no connection to ${this.access.servers.join(', ')}: ${reason}${detail}`,
       { cause: this.#lastError },

@@ -4,10 +4,11 @@ import { get } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { connectNats } from './access.js';
-import { openLane } from './lane.js';
-import { natsServerConfig } from './server-config.js';
-import { findNatsServer, startNatsServer } from './server.js';
+import { connectNats } from '../connection/access.js';
+import { openLane } from '../connection/lane.js';
+import { natsServerConfig } from '../server/server-config.js';
+import { findNatsServer } from '../server/server-program.js';
+import { startNatsServer } from './server.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'emloc-server-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

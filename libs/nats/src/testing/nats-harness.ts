@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { NatsConnection } from '@nats-io/transport-node';
 
-import { connectNats } from '../nats/access.js';
-import { startNatsServer, type NatsServer } from '../nats/server.js';
+import { connectNats } from '../connection/access.js';
+import { startNatsServer, type NatsServer } from './server.js';
 
 /** A server of a spec file's own, in a temporary folder, and connections to it. */
 export interface NatsHarness {

@@ -1,7 +1,7 @@
 import type { JetStreamManager } from '@nats-io/jetstream';
 import { nanos } from '@nats-io/transport-node';
 
-import { retryTransient } from '../nats/retry.js';
+import { retryTransient } from '../connection/retry.js';
 
 /** Until when the server forgets a consumer that only counts and could not be deleted. */
 const inactiveMs = 5000;

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf } from '@emloc/checked';
 
-import { isServiceKitError, ServiceKitError } from '../errors.js';
-import { messageOf } from '../nats/access.js';
+import { isNatsError, NatsError } from '../errors.js';
 import type { RecordStore, Versioned } from '../records/record-store.js';
 
 /** What stands in the lease's record; the store's `ttlMs` ends it. */
@@ -19,7 +19,7 @@ export interface Lease {
   /** Larger than every earlier holder's: what the lease protects refuses smaller ones. */
   readonly token: number;
   /**
-   * Aborts before anybody else can get the lease, with a ServiceKitError LEASE_LOST as its reason.
+   * Aborts before anybody else can get the lease, with a NatsError LEASE_LOST as its reason.
    */
   readonly lost: AbortSignal;
   /** Ends the lease now. */
@@ -67,7 +67,7 @@ export async function tryAcquireLease({
       ? undefined
       : new HeldLease(store, record, ttlMs, startedMs);
   } catch (error) {
-    if (isServiceKitError(error, 'RECORD_EXISTS')) return undefined;
+    if (isNatsError(error, 'RECORD_EXISTS')) return undefined;
     throw error;
   }
 }
@@ -125,7 +125,7 @@ class HeldLease implements Lease {
     await this.#renewing;
     await this.store.delete(this.name, this.#revision).catch((error: unknown) => {
       // Somebody else has it by now, or it runs out by itself.
-      if (!isServiceKitError(error)) throw error;
+      if (!isNatsError(error)) throw error;
     });
   }
 
@@ -158,7 +158,7 @@ class HeldLease implements Lease {
     this.#ended = true;
     clearTimeout(this.#timer);
     this.#lost.abort(
-      new ServiceKitError(
+      new NatsError(
         'LEASE_LOST',
         `lease: ${this.owner} does not hold ${this.name} any more: ${reason}`,
       ),
@@ -173,7 +173,7 @@ export interface Fenced {
 
 /**
  * Changes a record unless a later holder of the lease has written it.
- * @throws ServiceKitError LEASE_LOST
+ * @throws NatsError LEASE_LOST
  */
 export function modifyFenced<T extends Fenced>(
   store: RecordStore<T>,
@@ -183,7 +183,7 @@ export function modifyFenced<T extends Fenced>(
 ): Promise<Versioned<T>> {
   return store.modify(key, (value) => {
     if (value.fence > token)
-      throw new ServiceKitError(
+      throw new NatsError(
         'LEASE_LOST',
         `lease: token ${token} is older than ${value.fence}, which wrote ${key}`,
       );

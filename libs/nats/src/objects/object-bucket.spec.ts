@@ -6,9 +6,9 @@ import { jetstreamManager } from '@nats-io/jetstream';
 import { Objm } from '@nats-io/obj';
 import type { NatsConnection } from '@nats-io/transport-node';
 
-import { connectNats } from '../nats/access.js';
-import { openLane, type Lane } from '../nats/lane.js';
-import { startNatsServer, type NatsServer } from '../nats/server.js';
+import { connectNats } from '../connection/access.js';
+import { openLane, type Lane } from '../connection/lane.js';
+import { startNatsServer, type NatsServer } from '../testing/server.js';
 import { openObjectBucket, rangeSource, streamSource, type ObjectBucket } from './object-bucket.js';
 
 const storeDir = mkdtempSync(join(tmpdir(), 'emloc-objects-'));

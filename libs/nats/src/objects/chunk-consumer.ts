@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { nanos } from '@nats-io/transport-node';
 
-import type { LaneMessage } from '../nats/lane-parser.js';
-import type { Lane } from '../nats/lane.js';
+import type { LaneMessage } from '../connection/lane-parser.js';
+import type { Lane } from '../connection/lane.js';
 
 export interface ConsumerSettings {
   readonly lane: Lane;
