@@ -2,8 +2,8 @@ import { JobService } from '@emloc/contracts';
 
 import {
   anyone,
-  backoffMs,
   isRetryable,
+  retryPauseMs,
   RpcError,
   RpcServer,
   serverCredentials,
@@ -111,13 +111,13 @@ describe('retries', () => {
   });
 });
 
-describe('backoffMs', () => {
+describe('retryPauseMs', () => {
   it('grows, stays below its maximum, and is spread over its upper half', () => {
     const at = (attempt: number, random: number) =>
-      backoffMs(policy, attempt, { random: () => random });
+      retryPauseMs(policy, attempt, { random: () => random });
     expect([1, 2, 3, 4].map((attempt) => at(attempt, 1))).toEqual([10, 30, 50, 50]);
     expect([1, 2, 3, 4].map((attempt) => at(attempt, 0))).toEqual([5, 15, 25, 25]);
-    expect(backoffMs(policy, 1, { random: () => 0, retryDelayMs: 1000 })).toBe(1000);
+    expect(retryPauseMs(policy, 1, { random: () => 0, retryDelayMs: 1000 })).toBe(1000);
   });
 });
 

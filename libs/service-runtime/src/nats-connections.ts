@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import {
   connectNats,
   isNatsError,
@@ -8,6 +7,7 @@ import {
   type NatsConnection,
 } from '@emloc/nats';
 import type { Logger } from '@emloc/service-kit';
+import { Backoff, systemClock, type BackoffPolicy } from '@emloc/time';
 
 /** A service's two connections to NATS: for messages, and for bulk data. */
 export interface NatsConnections {
@@ -24,7 +24,7 @@ export interface ConnectOptions {
 }
 
 const attemptMs = 3000;
-const pauseMs = 500;
+const pauses: BackoffPolicy = Object.freeze({ firstMs: 250, mostMs: 1000 });
 
 /**
  * Connects, waiting for a server that starts at the same time.
@@ -35,15 +35,16 @@ export async function connectPatiently(
   access: NatsAccess,
   { logger, signal, patienceMs }: ConnectOptions,
 ): Promise<NatsConnections> {
-  const endMs = performance.now() + patienceMs;
+  const endMs = systemClock.now() + patienceMs;
+  const backoff = new Backoff(pauses, { signal });
   for (;;) {
     signal.throwIfAborted();
     try {
       return await connectBoth(access);
     } catch (error) {
-      if (isRefusal(error) || performance.now() > endMs) throw error;
+      if (isRefusal(error) || systemClock.now() > endMs) throw error;
       logger.warn({ error }, 'NATS does not answer yet');
-      await sleep(pauseMs);
+      await backoff.failed();
     }
   }
 }

@@ -31,6 +31,7 @@ import {
   type ProbeServer,
   type Telemetry,
 } from '@emloc/telemetry';
+import { systemClock } from '@emloc/time';
 
 import { type commonOptions, type CommonOptions } from './common-options.js';
 import { natsAccessOf } from './nats-access.js';
@@ -323,5 +324,5 @@ function followReadiness({
     metrics.ready.set({}, isReady ? 1 : 0);
   };
   update();
-  setInterval(update, readinessPollMs).unref();
+  systemClock.every(readinessPollMs, update, { holdsProcess: false });
 }

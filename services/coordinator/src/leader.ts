@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { isNatsError, type RecordStore, type Versioned } from '@emloc/nats';
 import type { Logger } from '@emloc/service-kit';
 import type { Metrics } from '@emloc/telemetry';
+import { sleep, systemClock } from '@emloc/time';
 
 import { abandonJob, driveJob, type JobDrive } from './drive/drive-job.js';
 import type { JobIndex, JobSummary } from './jobs/job-index.js';
@@ -74,16 +74,17 @@ class Leader {
     this.#countFromZero();
     const forget = this.options.index.onChange(() => this.#wake());
     const { jobRetentionMs } = this.options;
-    const checks = setInterval(
-      () => {
-        this.#wake();
-        this.#removeOldDatasets();
-      },
+    const checks = systemClock.every(
       Math.max(
         removalCheckMs.least,
         Math.min(removalCheckMs.most, jobRetentionMs || removalCheckMs.most),
       ),
-    ).unref();
+      () => {
+        this.#wake();
+        this.#removeOldDatasets();
+      },
+      { holdsProcess: false },
+    );
     this.#stop.addEventListener('abort', () => this.#wake(), { once: true });
     try {
       while (!this.#stop.aborted) {
@@ -94,7 +95,7 @@ class Leader {
         await changed;
       }
     } finally {
-      clearInterval(checks);
+      checks.end();
       forget();
       this.#ended.abort();
       await Promise.allSettled(this.#tasks);
@@ -223,14 +224,14 @@ class Leader {
         if (isNatsError(error, 'RECORD_NOT_FOUND')) return;
         logger.error({ job: job.id, error }, 'driving a job failed');
         if (crashes >= crashLimit) await abandonJob(await this.#ledger(job), error);
-        else await sleep(crashPauseMs, undefined, { signal: this.#stop });
+        else await sleep(crashPauseMs, { signal: this.#stop });
       }
     }
   }
 
   /** A stage that was told to stop may have stored something after its job's work was discarded. */
   async #sweepLater(job: string): Promise<void> {
-    await sleep(sweepDelayMs, undefined, { signal: this.#stop, ref: false })
+    await sleep(sweepDelayMs, { signal: this.#stop, holdsProcess: false })
       .then(async () => {
         // The request of a job that was deleted may have made it anew.
         const { state = 'CANCELLED' } = this.options.index.get(job) ?? {};

@@ -1,11 +1,12 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { Backoff, systemClock, within, type BackoffPolicy, type Clock } from '@emloc/time';
 import { JetStreamApiCodes, JetStreamApiError, JetStreamError } from '@nats-io/jetstream';
 import { errors } from '@nats-io/transport-node';
 
 /** How long one request to JetStream may take before it is repeated. */
 export const requestTimeoutMs = 2000;
 
-const retryDelayMs = 100;
+/** Pauses of those who wait for a server that is away or starting. */
+export const reconnectPauses: BackoffPolicy = Object.freeze({ firstMs: 100, mostMs: 500 });
 
 /** An attempt that has no answer, not even a failure, after so long never gets one. */
 const silenceMs = 15_000;
@@ -19,19 +20,13 @@ class UnansweredError extends Error {
 }
 
 /** Settles as `promise` does, or rejects with a transient error when it has not for so long. */
-export async function orUnanswered<T>(promise: Promise<T>, limitMs = silenceMs): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const silence = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(new UnansweredError(`nats: no answer within ${limitMs} ms`)),
-      limitMs,
-    );
-  });
-  try {
-    return await Promise.race([promise, silence]);
-  } finally {
-    clearTimeout(timer);
-  }
+export function orUnanswered<T>(
+  promise: Promise<T>,
+  limitMs = silenceMs,
+  clock: Clock = systemClock,
+): Promise<T> {
+  const unanswered = (): Error => new UnansweredError(`nats: no answer within ${limitMs} ms`);
+  return within(promise, limitMs, unanswered, clock);
 }
 
 /**
@@ -41,14 +36,16 @@ export async function orUnanswered<T>(promise: Promise<T>, limitMs = silenceMs):
 export async function retryTransient<T>(
   operation: () => Promise<T>,
   deadlineMs = 30_000,
+  clock: Clock = systemClock,
 ): Promise<T> {
-  const endMs = performance.now() + deadlineMs;
+  const endMs = clock.now() + deadlineMs;
+  const backoff = new Backoff(reconnectPauses, { clock });
   for (;;) {
     try {
-      return await orUnanswered(operation());
+      return await orUnanswered(operation(), silenceMs, clock);
     } catch (error) {
-      if (!isTransient(error) || performance.now() > endMs) throw error;
-      await sleep(retryDelayMs);
+      if (!isTransient(error) || clock.now() > endMs) throw error;
+      await backoff.failed();
     }
   }
 }

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { Backoff } from '@emloc/time';
 import {
   AckPolicy,
   DeliverPolicy,
@@ -11,7 +11,13 @@ import {
 } from '@nats-io/jetstream';
 import { errors, nanos, type NatsConnection } from '@nats-io/transport-node';
 
-import { isConflict, orUnanswered, requestTimeoutMs, retryTransient } from '../connection/retry.js';
+import {
+  isConflict,
+  orUnanswered,
+  reconnectPauses,
+  requestTimeoutMs,
+  retryTransient,
+} from '../connection/retry.js';
 import { NatsError } from '../errors.js';
 
 /** An event and its number within its topic: 1, 2, 3 and so on. */
@@ -159,15 +165,17 @@ class JetStreamNumberedLog<E> implements NumberedLog<E> {
     signal: AbortSignal,
   ): AsyncGenerator<NumberedEvent<E>, void, undefined> {
     let last = afterPosition;
+    const backoff = new Backoff(reconnectPauses, { signal });
     while (!signal.aborted) {
       try {
         for await (const event of this.#fetchAll(last, signal)) {
           last = event.position;
+          backoff.succeeded();
           yield event;
         }
       } catch {
         // The server is away: read on after the last event when it is back.
-        await sleep(200, undefined, { signal }).catch(() => undefined);
+        await backoff.failed();
       }
     }
   }

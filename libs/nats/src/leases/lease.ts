@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '@emloc/checked';
+import { Renewal, sleep, systemClock, type Clock } from '@emloc/time';
 
 import { isNatsError, NatsError } from '../errors.js';
 import type { RecordStore, Versioned } from '../records/record-store.js';
@@ -36,6 +36,7 @@ export interface AcquireLeaseOptions {
   readonly signal?: AbortSignal;
   /** The store held so many messages too many, and was emptied. */
   readonly onMended?: (surplus: number) => void;
+  readonly clock?: Clock;
 }
 
 /**
@@ -47,7 +48,7 @@ export async function acquireLease(options: AcquireLeaseOptions): Promise<Lease>
     options.signal?.throwIfAborted();
     const lease = await tryAcquireLease(options);
     if (lease) return lease;
-    await sleep(options.ttlMs / 4, undefined, { signal: options.signal });
+    await sleep(options.ttlMs / 4, options);
   }
 }
 
@@ -58,14 +59,15 @@ export async function tryAcquireLease({
   owner,
   ttlMs,
   onMended,
+  clock = systemClock,
 }: AcquireLeaseOptions): Promise<Lease | undefined> {
-  const startedMs = performance.now();
+  const startedMs = clock.now();
   if (await mend(store, onMended)) return undefined;
   try {
     const record = await store.create(name, { owner, holder: randomUUID() });
     return (await mend(store, onMended))
       ? undefined
-      : new HeldLease(store, record, ttlMs, startedMs);
+      : new HeldLease(store, record, { ttlMs, startedMs, clock });
   } catch (error) {
     if (isNatsError(error, 'RECORD_EXISTS')) return undefined;
     throw error;
@@ -95,24 +97,27 @@ class HeldLease implements Lease {
   readonly owner: string;
   readonly token: number;
   readonly #lost = new AbortController();
+  readonly #renewal: Renewal;
   #revision: number;
-  #renewedMs: number;
-  #timer: NodeJS.Timeout;
-  #ended = false;
-  #renewing: Promise<void> = Promise.resolve();
 
   constructor(
     private readonly store: RecordStore<LeaseRecord>,
     private readonly record: Versioned<LeaseRecord>,
-    private readonly ttlMs: number,
-    startedMs: number,
+    { ttlMs, startedMs, clock }: { ttlMs: number; startedMs: number; clock: Clock },
   ) {
     this.name = record.key;
     this.owner = record.value.owner;
     this.token = record.revision;
     this.#revision = record.revision;
-    this.#renewedMs = startedMs;
-    this.#timer = setTimeout(() => this.#beat(), ttlMs / 3);
+    this.#renewal = new Renewal({
+      everyMs: ttlMs / 3,
+      // The holder knows before the server forgets.
+      lostAfterMs: ttlMs * 0.9,
+      startedMs,
+      renew: () => this.#renew(),
+      onLost: (reason) => this.#lose(reason),
+      clock,
+    });
   }
 
   get lost(): AbortSignal {
@@ -120,43 +125,26 @@ class HeldLease implements Lease {
   }
 
   async release(): Promise<void> {
-    if (this.#ended) return;
-    this.#end('it was released');
-    await this.#renewing;
+    if (this.#lost.signal.aborted) return;
+    this.#lose('it was released');
+    await this.#renewal.end();
     await this.store.delete(this.name, this.#revision).catch((error: unknown) => {
       // Somebody else has it by now, or it runs out by itself.
       if (!isNatsError(error)) throw error;
     });
   }
 
-  #beat(): void {
-    // Counted from before the last renewal was sent, so that the holder knows before the server
-    // forgets.
-    const leftMs = this.#renewedMs + this.ttlMs * 0.9 - performance.now();
-    if (leftMs <= 0) return this.#end(`it could not be renewed for ${this.ttlMs} ms`);
-    const deadline = setTimeout(
-      () => this.#end(`it could not be renewed for ${this.ttlMs} ms`),
-      leftMs,
-    );
-    this.#renewing = this.#renew().finally(() => clearTimeout(deadline));
-  }
-
-  async #renew(): Promise<void> {
-    const startedMs = performance.now();
+  async #renew(): Promise<string | null> {
     try {
       const { revision } = await this.store.update(this.name, this.record.value, this.#revision);
       this.#revision = revision;
-      this.#renewedMs = startedMs;
-      if (!this.#ended) this.#timer = setTimeout(() => this.#beat(), this.ttlMs / 3);
+      return null;
     } catch (error) {
-      this.#end(messageOf(error));
+      return messageOf(error);
     }
   }
 
-  #end(reason: string): void {
-    if (this.#ended) return;
-    this.#ended = true;
-    clearTimeout(this.#timer);
+  #lose(reason: string): void {
     this.#lost.abort(
       new NatsError(
         'LEASE_LOST',

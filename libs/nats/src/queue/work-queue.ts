@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '@emloc/checked';
+import { Backoff, Renewal, type Clock } from '@emloc/time';
 import {
   AckPolicy,
   jetstream,
@@ -13,7 +13,12 @@ import {
 } from '@nats-io/jetstream';
 import { nanos, type NatsConnection } from '@nats-io/transport-node';
 
-import { orUnanswered, requestTimeoutMs, retryTransient } from '../connection/retry.js';
+import {
+  orUnanswered,
+  reconnectPauses,
+  requestTimeoutMs,
+  retryTransient,
+} from '../connection/retry.js';
 import { isNatsError, NatsError } from '../errors.js';
 import { openRecordStore, type RecordStore, type Versioned } from '../records/record-store.js';
 
@@ -42,6 +47,8 @@ export interface WorkQueueOptions {
   /** Attempts before an item is a dead letter. */
   readonly maxAttempts?: number;
   readonly replicas?: number;
+  /** Of the heartbeats. */
+  readonly clock?: Clock;
 }
 
 /** An item in this worker's hands. */
@@ -160,10 +167,12 @@ class JetStreamWorkQueue<T, R> implements WorkQueue<T, R> {
 
   async *take(signal: AbortSignal): AsyncGenerator<WorkItem<T, R>, void, undefined> {
     let consumer: Consumer | undefined;
+    const backoff = new Backoff(reconnectPauses, { signal });
     while (!signal.aborted) {
       try {
         consumer ??= await orUnanswered(this.client.consumers.get(this.stream, consumerName));
         const message = await orUnanswered(consumer.next({ expires: takeExpiresMs }));
+        backoff.succeeded();
         if (message && signal.aborted) message.nak();
         const item = message && !signal.aborted ? await this.#claim(message) : undefined;
         if (item) yield item;
@@ -171,7 +180,7 @@ class JetStreamWorkQueue<T, R> implements WorkQueue<T, R> {
         if (isNatsError(error)) throw error;
         // The server is away; what it had handed out comes again.
         consumer = undefined;
-        await sleep(200, undefined, { signal }).catch(() => undefined);
+        await backoff.failed();
       }
     }
   }
@@ -288,7 +297,7 @@ class JetStreamWorkQueue<T, R> implements WorkQueue<T, R> {
 
 class ClaimedItem<T, R> implements WorkItem<T, R> {
   readonly #lost = new AbortController();
-  #timer: NodeJS.Timeout;
+  readonly #renewal: Renewal;
 
   constructor(
     readonly key: string,
@@ -302,12 +311,15 @@ class ClaimedItem<T, R> implements WorkItem<T, R> {
       ackWaitMs: number;
       maxAttempts: number;
       heartbeatMs?: number;
+      clock?: Clock;
     },
   ) {
-    this.#timer = setInterval(
-      () => void this.#beat(),
-      options.heartbeatMs ?? options.ackWaitMs / 3,
-    );
+    this.#renewal = new Renewal({
+      everyMs: options.heartbeatMs ?? options.ackWaitMs / 3,
+      renew: () => this.#renew(),
+      onLost: () => this.#lost.abort(this.#stale()),
+      clock: options.clock,
+    });
   }
 
   get lost(): AbortSignal {
@@ -325,7 +337,7 @@ class ClaimedItem<T, R> implements WorkItem<T, R> {
     { retryable = true, delayMs = 1000 }: { retryable?: boolean; delayMs?: number } = {},
   ): Promise<void> {
     if (retryable && this.attempt < this.options.maxAttempts) {
-      clearInterval(this.#timer);
+      void this.#renewal.end();
       return this.message.nak(delayMs);
     }
     await this.#commit({ state: 'dead', attempt: this.attempt, error: messageOf(error) });
@@ -348,7 +360,7 @@ class ClaimedItem<T, R> implements WorkItem<T, R> {
   }
 
   async #commit(state: WorkState<R>): Promise<void> {
-    clearInterval(this.#timer);
+    void this.#renewal.end();
     try {
       await this.records.update(this.key, state, this.token);
     } catch (cause) {
@@ -357,12 +369,11 @@ class ClaimedItem<T, R> implements WorkItem<T, R> {
     }
   }
 
-  async #beat(): Promise<void> {
+  /** Whose record it is decides; while the server is away, nobody else gets the item either. */
+  async #renew(): Promise<string | null> {
     this.message.working();
-    const record = await this.records.get(this.key).catch(() => ({ revision: this.token }));
-    if (record?.revision === this.token || this.#lost.signal.aborted) return;
-    clearInterval(this.#timer);
-    this.#lost.abort(this.#stale());
+    const record = await this.records.get(this.key);
+    return record?.revision === this.token ? null : 'another worker has it';
   }
 
   #stale(cause?: unknown): NatsError {

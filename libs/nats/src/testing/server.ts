@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { sleep, systemClock } from '@emloc/time';
 
 import { NatsError } from '../errors.js';
 import { forgetNatsPorts, readNatsPorts, type NatsPorts } from '../server/ports-file.js';
@@ -137,9 +137,8 @@ class ChildNatsServer implements NatsServer {
   async stop(graceMs = 5000): Promise<void> {
     if (!this.running) return;
     this.#child?.kill('SIGTERM');
-    const timer = setTimeout(() => this.#child?.kill('SIGKILL'), graceMs);
+    using _limit = systemClock.after(graceMs, () => this.#child?.kill('SIGKILL'));
     await this.#exit;
-    clearTimeout(timer);
   }
 
   async kill(): Promise<void> {

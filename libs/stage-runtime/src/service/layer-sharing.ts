@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { isNatsError, type WorkItem, type WorkQueue, type WorkState } from '@emloc/nats';
 import { toRpcError } from '@emloc/rpc';
 import type { StageLabel } from '@emloc/telemetry';
+import { pause, systemClock, type Clock } from '@emloc/time';
 
 import type { NamedBlock } from '../contract.js';
 import { StageError } from './errors.js';
@@ -18,6 +18,7 @@ export interface LayerSharingOptions<W, R> {
    * connection.
    */
   readonly pollMs?: number;
+  readonly clock?: Clock;
 }
 
 /** An item of the work. */
@@ -162,12 +163,11 @@ export class LayerSharing<W, R> {
 
   async #poll(): Promise<void> {
     const signal = this.#signal();
+    const { pollMs = defaultPollMs, clock = systemClock } = this.options;
     const isOver = (state: WorkState<R> | undefined): boolean =>
       state?.state === 'done' || state?.state === 'dead';
     for (;;) {
-      await sleep(this.options.pollMs ?? defaultPollMs, undefined, { signal }).catch(
-        () => undefined,
-      );
+      await pause(pollMs, { signal, clock });
       if (signal.aborted) return;
       const states = await this.options.queue.states().catch(() => new Map<string, WorkState<R>>());
       const missed = [...states].filter(
