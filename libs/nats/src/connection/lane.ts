@@ -2,12 +2,14 @@ import { randomBytes } from 'node:crypto';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { at, messageOf } from '@emloc/checked';
+import { backoffMs, Mailbox, Renewal, systemClock, type Timer } from '@emloc/time';
 import { buildAuthenticator } from '@nats-io/transport-node';
 
 import { NatsError } from '../errors.js';
 import { inboxPrefixOf, toConnectionOptions, type NatsAccess } from './access.js';
 import { BufferPool } from './buffer-pool.js';
 import { LaneParser, type LaneEvents, type LaneMessage } from './lane-parser.js';
+import { reconnectPauses } from './retry.js';
 
 /**
  * A NATS connection for bulk data. The client library copies each payload once when it sends and
@@ -63,7 +65,8 @@ interface LaneSubscription {
 
 const readBufferBytes = 256 * 1024;
 const pingIntervalMs = 10_000;
-const retryDelayMs = 250;
+/** Without an answer to a ping for so long, the connection is given up. */
+const silenceMs = 30_000;
 const crlf = Buffer.from('\r\n');
 
 /**
@@ -80,23 +83,33 @@ export async function openLane(
   return lane;
 }
 
+type LaneState =
+  /** Before `open`. */
+  | { readonly kind: 'idle' }
+  /** Until the server has said who it is, and TLS stands where it is wanted. */
+  | { readonly kind: 'dialing'; readonly socket: Socket }
+  /** Greeted with the subscriptions; the server has not answered. */
+  | { readonly kind: 'greeting'; readonly socket: Socket }
+  | { readonly kind: 'connected'; readonly socket: Socket; readonly pings: Renewal }
+  /** Without a connection, before the next attempt. */
+  | { readonly kind: 'lost'; readonly redial: Timer }
+  | { readonly kind: 'closed' };
+
 class SocketLane implements Lane, LaneEvents {
   readonly inbox: string;
   maxPayloadBytes = 1024 * 1024;
-  connected = false;
 
   readonly #parser: LaneParser;
   readonly #subscriptions = new Map<number, LaneSubscription>();
   readonly #reconnectListeners = new Set<() => void>();
-  #socket: Socket | undefined;
+  #state: LaneState = { kind: 'idle' };
   #nextSubscriptionId = 1;
+  /** Since there was a connection. */
   #attempts = 0;
-  #everConnected = false;
-  #closed = false;
   #lastError: Error | undefined;
-  #unansweredPings = 0;
-  #timer: NodeJS.Timeout | undefined;
-  #opened: { resolve(): void; reject(error: Error): void } | undefined;
+  #ponged: () => void = () => undefined;
+  /** Null: it has been connected, or was closed. */
+  #opening: Mailbox<null> | null = null;
 
   constructor(
     private readonly access: NatsAccess,
@@ -106,21 +119,23 @@ class SocketLane implements Lane, LaneEvents {
     this.#parser = new LaneParser(this, pool);
   }
 
-  open(timeoutMs: number): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => this.#failOpen(`no answer within ${timeoutMs} ms`), timeoutMs);
-      this.#opened = {
-        resolve: () => {
-          clearTimeout(timer);
-          resolve();
-        },
-        reject: (error) => {
-          clearTimeout(timer);
-          reject(error);
-        },
-      };
-      this.#dial();
-    });
+  get connected(): boolean {
+    return this.#state.kind === 'connected';
+  }
+
+  async open(timeoutMs: number): Promise<void> {
+    const opening = new Mailbox<null>();
+    this.#opening = opening;
+    this.#dial();
+    try {
+      const { kind } = await opening.take(timeoutMs);
+      if (kind === 'silence') throw this.#openFailure(`no answer within ${timeoutMs} ms`);
+    } catch (error) {
+      this.#abandon();
+      throw error;
+    } finally {
+      this.#opening = null;
+    }
   }
 
   publish(
@@ -128,8 +143,8 @@ class SocketLane implements Lane, LaneEvents {
     parts: readonly Uint8Array[],
     { reply, headers }: { reply?: string; headers?: Readonly<Record<string, string>> } = {},
   ): boolean {
-    const socket = this.#socket;
-    if (!this.connected || !socket) return false;
+    if (this.#state.kind !== 'connected') return false;
+    const { socket } = this.#state;
     const headerBlock = headers ? encodeHeaders(headers) : undefined;
     const payloadBytes = parts.reduce((sum, part) => sum + part.length, 0);
     if (payloadBytes > this.maxPayloadBytes) {
@@ -155,9 +170,9 @@ class SocketLane implements Lane, LaneEvents {
   subscribe(subject: string, handler: (message: LaneMessage) => void): () => void {
     const id = this.#nextSubscriptionId++;
     this.#subscriptions.set(id, { subject, handler });
-    if (this.connected) this.#socket?.write(subscribeLine(id, subject));
+    this.#say(subscribeLine(id, subject));
     return () => {
-      if (this.#subscriptions.delete(id) && this.connected) this.#socket?.write(`UNSUB ${id}\r\n`);
+      if (this.#subscriptions.delete(id)) this.#say(`UNSUB ${id}\r\n`);
     };
   }
 
@@ -167,14 +182,14 @@ class SocketLane implements Lane, LaneEvents {
   }
 
   close(): void {
-    this.#closed = true;
-    this.connected = false;
+    const socket = this.#socket;
+    this.#leave();
+    this.#state = { kind: 'closed' };
     this.#subscriptions.clear();
     this.#reconnectListeners.clear();
-    clearTimeout(this.#timer);
     // What is written goes out first; a peer that does not read cannot hold the process.
-    this.#socket?.end();
-    this.#socket?.unref();
+    socket?.end();
+    socket?.unref();
   }
 
   message(subscriptionId: number, message: LaneMessage): void {
@@ -186,40 +201,38 @@ class SocketLane implements Lane, LaneEvents {
   info(json: string): void {
     const info = JSON.parse(json) as ServerInfo;
     this.maxPayloadBytes = info.max_payload ?? this.maxPayloadBytes;
-    if (this.connected || !this.#socket) return;
+    if (this.#state.kind !== 'dialing') return;
+    const { socket } = this.#state;
     if (info.tls_required && !this.access.tls)
       return this.#drop(new Error('the server requires TLS and no TLS options were given'));
-    if (this.access.tls) this.#upgrade(this.#socket, info);
-    else this.#greet(this.#socket, info);
+    if (this.access.tls) this.#upgrade(socket, info);
+    else this.#greet(socket, info);
   }
 
   ping(): void {
-    this.#socket?.write('PONG\r\n');
+    this.#say('PONG\r\n');
   }
 
   pong(): void {
-    this.#unansweredPings = 0;
-    if (this.connected) return;
-    this.connected = true;
-    this.#attempts = 0;
-    this.#timer = setInterval(() => this.#keepAlive(), pingIntervalMs).unref();
-    const again = this.#everConnected;
-    this.#everConnected = true;
-    this.#opened?.resolve();
-    if (again) for (const listener of this.#reconnectListeners) listener();
+    if (this.#state.kind === 'greeting') this.#connected(this.#state.socket);
+    else this.#ponged();
   }
 
   error(text: string): void {
     const error = new Error(text.replaceAll("'", ''));
     if (/authorization|authentication/i.test(text))
-      this.#failOpen('the server refused the credentials');
+      this.#opening?.fail(this.#openFailure('the server refused the credentials'));
     this.#drop(error);
   }
 
+  /** Before it has greeted, a lane has nothing to say that the greeting does not. */
+  #say(line: string): void {
+    if (this.#state.kind === 'greeting' || this.#state.kind === 'connected')
+      this.#state.socket.write(line);
+  }
+
   #dial(): void {
-    const { host, port } = serverAddress(
-      at(this.access.servers, this.#attempts % this.access.servers.length),
-    );
+    const { host, port } = this.#server;
     this.#attempts += 1;
     this.#parser.reset();
     const scratch = Buffer.allocUnsafeSlow(readBufferBytes);
@@ -233,8 +246,14 @@ class SocketLane implements Lane, LaneEvents {
     if (this.access.tls) socket.on('data', (bytes: Buffer) => this.#received(bytes));
   }
 
+  /** Of this attempt, or the next. */
+  get #server(): { readonly host: string; readonly port: number } {
+    const { servers } = this.access;
+    return serverAddress(at(servers, this.#attempts % servers.length));
+  }
+
   #adopt(socket: Socket): void {
-    this.#socket = socket;
+    this.#state = { kind: 'dialing', socket };
     socket.setNoDelay(true);
     socket.on('error', (error) => {
       this.#lastError = error;
@@ -287,42 +306,73 @@ class SocketLane implements Lane, LaneEvents {
     const subscriptions = [...this.#subscriptions].map(([id, { subject }]) =>
       subscribeLine(id, subject),
     );
+    this.#state = { kind: 'greeting', socket };
     socket.write(`CONNECT ${JSON.stringify(hello)}\r\n${subscriptions.join('')}PING\r\n`);
   }
 
-  #keepAlive(): void {
-    this.#unansweredPings += 1;
-    if (this.#unansweredPings > 2)
-      this.#drop(new Error(`no answer to a ping for ${2 * pingIntervalMs} ms`));
-    else this.#socket?.write('PING\r\n');
+  #connected(socket: Socket): void {
+    const pings = new Renewal({
+      everyMs: pingIntervalMs,
+      lostAfterMs: silenceMs,
+      renew: () => this.#ping(socket),
+      onLost: () => this.#drop(new Error(`no answer to a ping for ${silenceMs} ms`)),
+      holdsProcess: false,
+    });
+    this.#state = { kind: 'connected', socket, pings };
+    this.#attempts = 0;
+    if (this.#opening) this.#opening.put(null);
+    else for (const listener of this.#reconnectListeners) listener();
+  }
+
+  #ping(socket: Socket): Promise<null> {
+    return new Promise((resolve) => {
+      this.#ponged = () => resolve(null);
+      socket.write('PING\r\n');
+    });
   }
 
   #drop(error: Error): void {
     this.#lastError = error;
-    this.connected = false;
-    this.#socket?.destroy();
+    const socket = this.#socket;
+    if (socket === null) return;
+    this.#lost(socket);
+    socket.destroy();
   }
 
+  /** Nothing happens where another socket has taken its place, or none is wanted any more. */
   #lost(socket: Socket): void {
     if (socket !== this.#socket) return;
-    clearInterval(this.#timer);
-    this.connected = false;
-    this.#socket = undefined;
-    this.#unansweredPings = 0;
-    if (!this.#closed) this.#timer = setTimeout(() => this.#dial(), retryDelayMs);
+    this.#leave();
+    const redial = systemClock.after(backoffMs(reconnectPauses, this.#attempts), () =>
+      this.#dial(),
+    );
+    this.#state = { kind: 'lost', redial };
   }
 
-  #failOpen(reason: string): void {
-    if (this.#everConnected) return;
+  get #socket(): Socket | null {
+    return 'socket' in this.#state ? this.#state.socket : null;
+  }
+
+  /** Ends what the state has running, but for its socket. */
+  #leave(): void {
+    if (this.#state.kind === 'lost') this.#state.redial.end();
+    if (this.#state.kind === 'connected') void this.#state.pings.end();
+  }
+
+  /** Closes without the other end's help. */
+  #abandon(): void {
+    const socket = this.#socket;
     this.close();
-    this.#socket?.destroy();
+    socket?.destroy();
+  }
+
+  #openFailure(reason: string): NatsError {
     const detail = this.#lastError ? ` (${messageOf(this.#lastError)})` : '';
-    const error = new NatsError(
+    return new NatsError(
       'NATS_CONNECT_FAILED',
       `nats: no connection to ${this.access.servers.join(', ')}: ${reason}${detail}`,
       { cause: this.#lastError },
     );
-    this.#opened?.reject(error);
   }
 }
 

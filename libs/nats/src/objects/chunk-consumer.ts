@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { systemClock, type Clock } from '@emloc/time';
 import { nanos } from '@nats-io/transport-node';
 
 import type { LaneMessage } from '../connection/lane-parser.js';
@@ -8,6 +9,7 @@ export interface ConsumerSettings {
   readonly lane: Lane;
   readonly stream: string;
   readonly subject: string;
+  readonly clock?: Clock;
 }
 
 /** What a consumer tells its owner. */
@@ -48,13 +50,16 @@ export class ChunkConsumer {
   #unsubscribe: () => void = () => {};
   #lastSequence = 0;
   #requested = 0;
-  #heardMs = performance.now();
+  readonly #clock: Clock;
+  #heardMs: number;
 
   constructor(
     private readonly settings: ConsumerSettings,
     private readonly events: ConsumerEvents,
   ) {
-    const { lane } = settings;
+    const { lane, clock = systemClock } = settings;
+    this.#clock = clock;
+    this.#heardMs = clock.now();
     this.#inbox = `${lane.inbox}.${randomUUID()}`;
     this.#stop = [
       lane.subscribe(`${this.#inbox}.create.*`, (message) => this.#answered(message)),
@@ -76,7 +81,7 @@ export class ChunkConsumer {
 
   /** Time since the server last said something. */
   get silentMs(): number {
-    return performance.now() - this.#heardMs;
+    return this.#clock.now() - this.#heardMs;
   }
 
   /**
@@ -86,7 +91,7 @@ export class ChunkConsumer {
   open(sequence: number): void {
     const { lane, stream, subject } = this.settings;
     this.#drop();
-    this.#heardMs = performance.now();
+    this.#heardMs = this.#clock.now();
     this.#opening += 1;
     const config = {
       filter_subject: subject,
@@ -154,7 +159,7 @@ export class ChunkConsumer {
       message.release();
       return this.events.gap();
     }
-    this.#heardMs = performance.now();
+    this.#heardMs = this.#clock.now();
     this.#lastSequence = found.consumerSequence;
     this.#requested -= 1;
     this.events.chunk(message, found.sequence);

@@ -1,4 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
+import { Mailbox, systemClock, type Clock } from '@emloc/time';
 
 import type { LaneMessage } from '../connection/lane-parser.js';
 import type { Lane } from '../connection/lane.js';
@@ -21,6 +22,7 @@ export interface WriteSettings {
   readonly stallTimeoutMs: number;
   readonly signal: AbortSignal | undefined;
   readonly onResend?: ((chunks: number) => void) | undefined;
+  readonly clock?: Clock;
 }
 
 export interface WrittenChunks {
@@ -52,87 +54,114 @@ export async function writeChunks(
   settings: WriteSettings,
   source: ChunkSource,
 ): Promise<WrittenChunks> {
-  const writer = new ChunkWriter(settings);
+  const writer = new ChunkWriter(settings, source);
   try {
-    return await writer.run(source);
+    return await writer.run();
   } finally {
     writer.close();
   }
 }
 
+type WriterState =
+  /** The source fills a chunk, which is sent. */
+  | { readonly kind: 'filling' }
+  /** As many chunks are on their way as may be. */
+  | { readonly kind: 'full' }
+  /** The source has ended, and chunks are on their way. */
+  | { readonly kind: 'draining' }
+  | { readonly kind: 'failed'; readonly error: unknown }
+  | { readonly kind: 'done' };
+
 class ChunkWriter {
   readonly #pending = new Map<number, PendingChunk>();
   readonly #free: Buffer[] = [];
-  readonly #inbox: string;
-  readonly #stop: (() => void)[];
   readonly #uploadId = randomUUID();
-  #wake: (() => void) | undefined;
-  #error: Error | undefined;
-  #lastSequence = 0;
-  #lastAcknowledged = -1;
-  #progressMs = performance.now();
+  readonly #inbox: string;
+  readonly #hash = createHash('sha256');
+  readonly #clock: Clock;
+  /** Woken when a chunk is acknowledged, and by a failure. */
+  readonly #changes: Mailbox<null>;
+  readonly #stop: (() => void)[];
+  #state: WriterState = { kind: 'filling' };
+  #sent = { chunks: 0, byteLength: 0 };
+  /** The newest chunk that is acknowledged. */
+  #acknowledged = { chunk: -1, sequence: 0 };
+  #progressMs: number;
 
-  constructor(private readonly settings: WriteSettings) {
-    const { lane, signal } = settings;
+  constructor(
+    private readonly settings: WriteSettings,
+    private readonly source: ChunkSource,
+  ) {
+    const { lane, signal, clock = systemClock } = settings;
+    this.#clock = clock;
+    this.#changes = new Mailbox(clock);
+    this.#progressMs = clock.now();
     this.#inbox = `${lane.inbox}.${this.#uploadId}`;
-    const timer = setInterval(() => this.#tick(), tickMs);
+    const ticks = clock.every(tickMs, () => this.#tick());
     const abort = (): void =>
-      this.#fail(
-        new NatsError('OBJECT_WRITE_FAILED', `objects: writing ${settings.name} was aborted`, {
-          cause: signal?.reason,
-        }),
-      );
+      this.#fail('OBJECT_WRITE_FAILED', `writing ${settings.name} was aborted`, signal?.reason);
     signal?.addEventListener('abort', abort, { once: true });
     if (signal?.aborted) abort();
     this.#stop = [
-      lane.subscribe(`${this.#inbox}.*`, (message) => this.#acknowledged(message)),
+      lane.subscribe(`${this.#inbox}.*`, (message) => this.#answered(message)),
       lane.onReconnect(() => this.#resend()),
-      () => clearInterval(timer),
+      () => ticks.end(),
       () => signal?.removeEventListener('abort', abort),
     ];
   }
 
-  async run(source: ChunkSource): Promise<WrittenChunks> {
-    const hash = createHash('sha256');
-    let chunks = 0;
-    let byteLength = 0;
+  async run(): Promise<WrittenChunks> {
     for (;;) {
-      const buffer = await this.#freeBuffer();
-      const filled = await source.next(buffer);
-      if (filled === 0) break;
-      const data = buffer.subarray(0, filled);
-      // Sent first: the server works while this thread hashes.
-      this.#send(chunks, { data, sentMs: performance.now() });
-      hash.update(data);
-      chunks += 1;
-      byteLength += filled;
+      switch (this.#state.kind) {
+        case 'filling':
+          await this.#fill();
+          break;
+        case 'full':
+          await this.#changes.take();
+          this.#enter({ kind: this.#isFull ? 'full' : 'filling' });
+          break;
+        case 'draining':
+          await this.#changes.take();
+          this.#enter({ kind: this.#pending.size > 0 ? 'draining' : 'done' });
+          break;
+        case 'failed':
+          throw this.#state.error;
+        case 'done':
+          return { ...this.#sent, digest: digestText(this.#hash.digest()) };
+      }
     }
-    while (this.#pending.size > 0) await this.#changed();
-    return { byteLength, chunks, digest: digestText(hash.digest()) };
   }
 
   close(): void {
     for (const stop of this.#stop) stop();
   }
 
-  async #freeBuffer(): Promise<Buffer> {
-    while (this.#pending.size >= this.settings.windowChunks) await this.#changed();
-    if (this.#error) throw this.#error;
-    return this.#free.pop() ?? Buffer.allocUnsafeSlow(this.settings.chunkBytes);
+  get #isFull(): boolean {
+    return this.#pending.size >= this.settings.windowChunks;
   }
 
-  #changed(): Promise<void> {
-    if (this.#error) return Promise.reject(this.#error);
-    return new Promise((resolve, reject) => {
-      this.#wake = () => {
-        if (this.#error) reject(this.#error);
-        else resolve();
-      };
-    });
+  async #fill(): Promise<void> {
+    const buffer = this.#free.pop() ?? Buffer.allocUnsafeSlow(this.settings.chunkBytes);
+    const filled = await this.source.next(buffer);
+    // What changed so far is seen by what is pending.
+    this.#changes.drain();
+    if (filled === 0) return this.#enter({ kind: this.#pending.size > 0 ? 'draining' : 'done' });
+    const data = buffer.subarray(0, filled);
+    const { chunks, byteLength } = this.#sent;
+    // Sent first: the server works while this thread hashes.
+    this.#send(chunks, { data, sentMs: this.#clock.now() });
+    this.#hash.update(data);
+    this.#sent = { chunks: chunks + 1, byteLength: byteLength + filled };
+    this.#enter({ kind: this.#isFull ? 'full' : 'filling' });
+  }
+
+  /** A failure stays. */
+  #enter(state: WriterState): void {
+    if (this.#state.kind !== 'failed') this.#state = state;
   }
 
   #send(chunk: number, pending: PendingChunk): void {
-    if (this.#pending.size === 0) this.#progressMs = performance.now();
+    if (this.#pending.size === 0) this.#progressMs = this.#clock.now();
     this.#pending.set(chunk, pending);
     this.settings.lane.publish(this.settings.subject, [pending.data], {
       reply: `${this.#inbox}.${chunk}`,
@@ -140,58 +169,51 @@ class ChunkWriter {
     });
   }
 
-  #acknowledged(message: LaneMessage): void {
+  #answered(message: LaneMessage): void {
     const chunk = Number(message.subject.slice(message.subject.lastIndexOf('.') + 1));
     const answer = parseAnswer(message);
     message.release();
     const pending = this.#pending.get(chunk);
     if (!pending || !answer) return;
+    const { name, chunkBytes } = this.settings;
     if (answer.kind === 'refused')
       return this.#fail(
-        new NatsError(
-          'OBJECT_WRITE_FAILED',
-          `objects: ${this.settings.name}: the server refused chunk ${chunk}: ${answer.reason}`,
-        ),
+        'OBJECT_WRITE_FAILED',
+        `${name}: the server refused chunk ${chunk}: ${answer.reason}`,
       );
     if (!this.#isInOrder(chunk, answer.sequence))
       return this.#fail(
-        new NatsError(
-          'OBJECT_WRITE_FAILED',
-          `objects: ${this.settings.name}: chunk ${chunk} was stored out of order around a restart of the server`,
-        ),
+        'OBJECT_WRITE_FAILED',
+        `${name}: chunk ${chunk} was stored out of order around a restart of the server`,
       );
     this.#pending.delete(chunk);
-    this.#free.push(Buffer.from(pending.data.buffer, 0, this.settings.chunkBytes));
-    this.#progressMs = performance.now();
-    this.#wakeUp();
+    this.#free.push(Buffer.from(pending.data.buffer, 0, chunkBytes));
+    this.#progressMs = this.#clock.now();
+    this.#changes.put(null);
   }
 
   /** Readers take chunks in the order of the stream. */
   #isInOrder(chunk: number, sequence: number): boolean {
-    if (chunk < this.#lastAcknowledged) return sequence < this.#lastSequence;
-    const inOrder = sequence > this.#lastSequence;
-    this.#lastAcknowledged = chunk;
-    this.#lastSequence = sequence;
-    return inOrder;
+    const last = this.#acknowledged;
+    if (chunk < last.chunk) return sequence < last.sequence;
+    this.#acknowledged = { chunk, sequence };
+    return sequence > last.sequence;
   }
 
   #tick(): void {
     const { stallTimeoutMs, name } = this.settings;
     if (this.#pending.size === 0) return;
-    if (performance.now() - this.#progressMs > stallTimeoutMs) {
+    if (this.#clock.now() - this.#progressMs > stallTimeoutMs)
       return this.#fail(
-        new NatsError(
-          'OBJECT_STALLED',
-          `objects: ${name}: the server stored nothing for ${stallTimeoutMs} ms`,
-        ),
+        'OBJECT_STALLED',
+        `${name}: the server stored nothing for ${stallTimeoutMs} ms`,
       );
-    }
     const [oldest] = this.#pending.values();
-    if (oldest && performance.now() - oldest.sentMs > resendMs) this.#resend();
+    if (oldest && this.#clock.now() - oldest.sentMs > resendMs) this.#resend();
   }
 
   #resend(): void {
-    const now = performance.now();
+    const now = this.#clock.now();
     if (this.#pending.size > 0) this.settings.onResend?.(this.#pending.size);
     for (const [chunk, pending] of [...this.#pending].sort(([a], [b]) => a - b)) {
       pending.sentMs = now;
@@ -199,15 +221,9 @@ class ChunkWriter {
     }
   }
 
-  #fail(error: Error): void {
-    this.#error ??= error;
-    this.#wakeUp();
-  }
-
-  #wakeUp(): void {
-    const wake = this.#wake;
-    this.#wake = undefined;
-    wake?.();
+  #fail(code: 'OBJECT_STALLED' | 'OBJECT_WRITE_FAILED', problem: string, cause?: unknown): void {
+    this.#enter({ kind: 'failed', error: new NatsError(code, `objects: ${problem}`, { cause }) });
+    this.#changes.put(null);
   }
 }
 
