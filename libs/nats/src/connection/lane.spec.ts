@@ -1,7 +1,9 @@
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { until } from '@emloc/time/testing';
 
 import { startNatsServer, type NatsServer } from '../testing/server.js';
 import { BufferPool } from './buffer-pool.js';
@@ -124,7 +126,7 @@ describe('lane', () => {
     });
     const payload = Buffer.alloc(3_000_000, 'abcdefg');
     lane.publish('x.1', [payload.subarray(0, 10), payload.subarray(10)]);
-    await until(() => received.length === 1);
+    await until(() => received.length === 1, 'the first message');
     expect(received[0]?.equals(payload)).toBe(true);
     await server.kill();
     const back = new Promise<void>((resolve) => {
@@ -133,7 +135,7 @@ describe('lane', () => {
     await server.restart();
     await back;
     lane.publish('x.2', [Buffer.from('again')], { headers: { 'Nats-Msg-Id': '1' } });
-    await until(() => received.length === 2);
+    await until(() => received.length === 2, 'the second message');
     lane.close();
     expect(received[1]?.toString()).toBe('again');
   });
@@ -146,7 +148,52 @@ describe('lane', () => {
   });
 });
 
-async function until(condition: () => boolean): Promise<void> {
-  for (let i = 0; i < 500 && !condition(); i++) await sleep(10);
-  expect(condition()).toBe(true);
+/** A server that says hello to the first connection, cuts it off, and lets the second wait. */
+async function startHesitant(): Promise<{
+  url: string;
+  said: () => string;
+  answer: () => void;
+  close: () => void;
+}> {
+  const sockets: Socket[] = [];
+  let said = '';
+  const server = createServer((socket) => {
+    const isFirst = sockets.push(socket) === 1;
+    socket.write('INFO {}\r\n');
+    socket.on('error', () => undefined);
+    socket.on('data', (bytes: Buffer) => {
+      if (!isFirst) said += bytes.toString('latin1');
+      else socket.end('PONG\r\n');
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    url: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    said: () => said,
+    answer: () => sockets[1]?.write('PONG\r\n'),
+    close: () => {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+    },
+  };
 }
+
+test('a subscription that is made while the server has not answered yet reaches it', async () => {
+  const server = await startHesitant();
+  const lane = await openLane({ servers: [server.url] });
+  await until(() => server.said().includes('CONNECT'), 'the second greeting');
+  expect(lane.publish('early', [Buffer.of(1)])).toBe(false);
+  const end = lane.subscribe('late', (message) => message.release());
+  await until(() => server.said().includes('SUB late 1\r\n'), 'the subscription');
+  const back = new Promise<void>((resolve) => {
+    lane.onReconnect(resolve);
+  });
+  server.answer();
+  await back;
+  expect(lane.connected).toBe(true);
+  end();
+  await until(() => server.said().includes('UNSUB 1\r\n'), 'its end');
+  lane.close();
+  server.close();
+});

@@ -1,7 +1,8 @@
+import { FakeClock } from '@emloc/time/testing';
 import { JetStreamApiError, JetStreamError } from '@nats-io/jetstream';
 import { errors } from '@nats-io/transport-node';
 
-import { isTransient, orUnanswered } from './retry.js';
+import { isTransient, orUnanswered, retryTransient } from './retry.js';
 
 const noResponders = new errors.RequestError('no responders', {
   cause: new errors.NoRespondersError('$JS.API.INFO'),
@@ -56,4 +57,35 @@ test('a promise that settles never counts as no answer', async () => {
   );
   expect(error).toMatchObject({ message: 'nats: no answer within 10 ms' });
   expect(isTransient(error)).toBe(true);
+});
+
+describe('a request to a server that is away', () => {
+  it('is repeated, ever less often, until it is answered', async () => {
+    const clock = new FakeClock();
+    const askedMs: number[] = [];
+    const asking = retryTransient(
+      async () => {
+        askedMs.push(clock.now());
+        if (askedMs.length < 6) throw new errors.TimeoutError();
+        return 'answered';
+      },
+      30_000,
+      clock,
+    );
+    await clock.advance(2000);
+    expect(await asking).toBe('answered');
+    expect(askedMs).toEqual([0, 100, 300, 700, 1200, 1700]);
+  });
+
+  it('fails when its time is over, and at once where repeating it cannot help', async () => {
+    const clock = new FakeClock();
+    const fail = (error: Error): Promise<never> =>
+      retryTransient(() => Promise.reject(error), 1000, clock);
+    const late = expect(fail(new errors.TimeoutError())).rejects.toThrow(errors.TimeoutError);
+    await clock.advance(2000);
+    await late;
+    expect(clock.now()).toBe(2000);
+    await expect(fail(new JetStreamError('bad request'))).rejects.toThrow('bad request');
+    expect(clock.pending).toBe(0);
+  });
 });

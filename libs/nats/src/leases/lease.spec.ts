@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { FakeClock, until } from '@emloc/time/testing';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
 import type { NatsConnection } from '@nats-io/transport-node';
@@ -19,10 +19,18 @@ beforeAll(async () => {
 });
 afterAll(() => harness.stop());
 
+/** Lets a holder's time pass up to its next heartbeat, and that reach the server. */
+async function beat(clock: FakeClock, of: RecordStore<LeaseRecord>, name: string): Promise<void> {
+  const revision = (await of.get(name))?.revision ?? 0;
+  await clock.advance(ttlMs / 3);
+  await until(async () => ((await of.get(name))?.revision ?? 0) > revision, `${name} is renewed`);
+}
+
 test('has one holder, who keeps it beyond its time by renewing', async () => {
-  const lease = await acquireLease({ store, name: 'leader', owner: 'a', ttlMs });
+  const clock = new FakeClock();
+  const lease = await acquireLease({ store, name: 'leader', owner: 'a', ttlMs, clock });
   expect(await tryAcquireLease({ store, name: 'leader', owner: 'b', ttlMs })).toBeUndefined();
-  await sleep(1.5 * ttlMs);
+  for (let beats = 0; beats < 5; beats += 1) await beat(clock, store, 'leader');
   expect(await tryAcquireLease({ store, name: 'leader', owner: 'b', ttlMs })).toBeUndefined();
   expect(lease.lost.aborted).toBe(false);
   await lease.release();
@@ -81,10 +89,13 @@ async function storeWithSurplus(bucket: string): Promise<RecordStore<LeaseRecord
 test('a store whose server has lost count is emptied, told, and has one holder then', async () => {
   const broken = await storeWithSurplus('miscounted');
   const told: number[] = [];
-  const options = { store: broken, name: 'leader', ttlMs, onMended: (n: number) => told.push(n) };
-  const lease = await acquireLease({ ...options, owner: 'a' });
+  const clock = new FakeClock();
+  const onMended = (surplus: number): void => void told.push(surplus);
+  const options = { store: broken, name: 'leader', ttlMs, onMended };
+  expect(await tryAcquireLease({ ...options, owner: 'a' })).toBeUndefined();
+  const lease = await acquireLease({ ...options, owner: 'a', clock });
   expect(told).toEqual([2]);
-  await sleep(ttlMs);
+  for (let beats = 0; beats < 3; beats += 1) await beat(clock, broken, 'leader');
   expect(lease.lost.aborted).toBe(false);
   expect(await tryAcquireLease({ ...options, owner: 'b' })).toBeUndefined();
   await lease.release();

@@ -1,5 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-
 import { startNatsHarness, type NatsHarness } from '../testing/nats-harness.js';
 import { openWorkQueue, type WorkItem, type WorkQueue } from './work-queue.js';
 
@@ -40,7 +38,6 @@ test('replicas share the layers, each done once, whatever is added twice', async
   await Promise.all(
     queues.map(async (queue) => {
       for await (const item of queue.take(stop.signal)) {
-        await sleep(5);
         await item.complete(`result ${item.payload.layer}`);
         done.push(item.payload.layer);
         if (done.length === 12) stop.abort();
@@ -71,10 +68,21 @@ test("gives a silent worker's item to another and discards its late result", asy
 
 test('a worker that keeps working keeps its item, and learns when it has lost it', async () => {
   const queue = await worker('beats', 'a');
+  const silent = await worker('beats', 'silent', { heartbeatMs: 60_000 });
   await queue.add('job.0', { layer: 0 });
   const item = await takeOne(queue);
-  await sleep(1500);
+  await queue.add('job.1', { layer: 1 });
+  // That of a silent worker comes again, after as long as this one keeps its own.
+  const others = [await takeOne(silent), await takeOne(silent), await takeOne(queue)] as const;
+  expect(others.map(({ payload, attempt }) => [payload.layer, attempt])).toEqual([
+    [1, 1],
+    [1, 2],
+    [1, 3],
+  ]);
   expect(item.lost.aborted).toBe(false);
+  for (const late of others.slice(0, 2))
+    await expect(late.complete('late')).rejects.toMatchObject({ code: 'WORK_STALE' });
+  await others[2].complete('done');
   await queue.remove('job.*');
   await new Promise<void>((resolve) => {
     item.lost.addEventListener('abort', () => resolve());

@@ -13,9 +13,11 @@ serveWorker<EchoContract>(async (task, { signal, isAborted, emit, request }) => 
     case 'exit':
       return process.exit(3);
     case 'spin':
+      emit({ step: 0 });
       while (!isAborted()) continue;
       return 'saw the flag';
     case 'wait':
+      emit({ step: 0 });
       await new Promise((resolve) => {
         signal.addEventListener('abort', resolve);
       });
