@@ -1,7 +1,6 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { at } from '@emloc/checked';
 import { Job_State, JobService, type JobEvent, type TuneOptionsSchema } from '@emloc/contracts';
@@ -247,18 +246,5 @@ export function describeEvent({ event }: JobEvent): string {
       return `artifact ${event.value.artifact.split('/').at(-1) ?? ''}`;
     default:
       return event.case ?? '';
-  }
-}
-
-/** Waits until something holds. */
-export async function until(
-  holds: () => boolean | Promise<boolean>,
-  what: string,
-  timeoutMs = 120_000,
-): Promise<void> {
-  const endMs = performance.now() + timeoutMs;
-  while (!(await holds())) {
-    if (performance.now() > endMs) throw new Error(`${what} did not come about`);
-    await sleep(20);
   }
 }

@@ -5,9 +5,9 @@ import { connectNats, type NatsConnection } from '@emloc/nats';
 import { startNatsServer, type NatsServer } from '@emloc/nats/testing';
 import { createLogger } from '@emloc/service-kit';
 import { createTelemetry } from '@emloc/telemetry';
+import { until } from '@emloc/time/testing';
 
 import { openLeases, takePartInLeadership } from '../src/leadership.js';
-import { until } from './deployment.js';
 
 const ttlMs = 1500;
 const folder = mkdtempSync(join(tmpdir(), 'emloc-leadership-'));
