@@ -29,9 +29,9 @@ test('tells silence after so long', async () => {
 
 test('a close lets what is queued be taken, and no more in', async () => {
   const box = new Mailbox<number>();
-  box.put(1);
+  expect(box.put(1)).toBe(true);
   box.close();
-  box.put(2);
+  expect(box.put(2)).toBe(false);
   const items: number[] = [];
   for await (const item of box) items.push(item);
   expect(items).toEqual([1]);

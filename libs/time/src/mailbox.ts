@@ -31,10 +31,12 @@ export class Mailbox<T> {
     return this.#wake !== null;
   }
 
-  put(item: T): void {
-    if (this.#end) return;
+  /** @returns whether it was taken in: it has not ended */
+  put(item: T): boolean {
+    if (this.#end) return false;
     this.#items.push(item);
     this.#wakeUp();
+    return true;
   }
 
   /** Ends the taking after what is queued. */
