@@ -90,7 +90,7 @@ export async function* downloadArtifact(
   assertAsRecorded(found, artifact);
   if (offset === artifact.sizeBytes) return;
   const ended = new AbortController();
-  const parts = new Mailbox<Part>();
+  const parts = new Mailbox<ReadPart>();
   const reading = bucket.get(
     key,
     {
@@ -130,7 +130,7 @@ export async function* downloadArtifact(
 }
 
 /** Bytes on their way from the bucket, whose they are again once they are used. */
-interface Part {
+interface ReadPart {
   readonly position: number;
   readonly bytes: Uint8Array;
   readonly used: () => void;

@@ -3,11 +3,18 @@ import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { at, messageOf } from '@emloc/checked';
 import { backoffMs, Mailbox, Renewal, systemClock, type Timer } from '@emloc/time';
-import { buildAuthenticator } from '@nats-io/transport-node';
 
 import { NatsError } from '../errors.js';
-import { inboxPrefixOf, toConnectionOptions, type NatsAccess } from './access.js';
+import { inboxPrefixOf, type NatsAccess } from './access.js';
 import { BufferPool } from './buffer-pool.js';
+import {
+  connectLine,
+  crlf,
+  encodeHeaders,
+  publishLine,
+  serverAddress,
+  subscribeLine,
+} from './lane-lines.js';
 import { LaneParser, type LaneEvents, type LaneMessage } from './lane-parser.js';
 import { reconnectPauses } from './retry.js';
 
@@ -67,7 +74,6 @@ const readBufferBytes = 256 * 1024;
 const pingIntervalMs = 10_000;
 /** Without an answer to a ping for so long, the connection is given up. */
 const silenceMs = 30_000;
-const crlf = Buffer.from('\r\n');
 
 /**
  * Opens a lane.
@@ -152,14 +158,8 @@ class SocketLane implements Lane, LaneEvents {
         `nats: a message of ${payloadBytes} bytes to ${subject} exceeds the server's limit of ${this.maxPayloadBytes}`,
       );
     }
-    const target = reply ? `${subject} ${reply}` : subject;
     socket.cork();
-    socket.write(
-      headerBlock
-        ? `HPUB ${target} ${headerBlock.length} ${headerBlock.length + payloadBytes}\r\n`
-        : `PUB ${target} ${payloadBytes}\r\n`,
-      'latin1',
-    );
+    socket.write(publishLine(subject, reply, { headerBlock, payloadBytes }), 'latin1');
     if (headerBlock) socket.write(headerBlock);
     for (const part of parts) socket.write(part);
     socket.write(crlf);
@@ -288,26 +288,11 @@ class SocketLane implements Lane, LaneEvents {
   }
 
   #greet(socket: Socket, info: ServerInfo): void {
-    const connectionOptions = toConnectionOptions(this.access);
-    const auth = buildAuthenticator(connectionOptions)(info.nonce) ?? {};
-    const hello = {
-      verbose: false,
-      pedantic: false,
-      tls_required: Boolean(this.access.tls),
-      lang: 'emloc',
-      version: '0.1.0',
-      protocol: 1,
-      headers: true,
-      no_responders: true,
-      echo: true,
-      name: this.access.name,
-      ...auth,
-    };
     const subscriptions = [...this.#subscriptions].map(([id, { subject }]) =>
       subscribeLine(id, subject),
     );
     this.#state = { kind: 'greeting', socket };
-    socket.write(`CONNECT ${JSON.stringify(hello)}\r\n${subscriptions.join('')}PING\r\n`);
+    socket.write(`${connectLine(this.access, info.nonce)}${subscriptions.join('')}PING\r\n`);
   }
 
   #connected(socket: Socket): void {
@@ -374,21 +359,4 @@ class SocketLane implements Lane, LaneEvents {
       { cause: this.#lastError },
     );
   }
-}
-
-function subscribeLine(id: number, subject: string): string {
-  return `SUB ${subject} ${id}\r\n`;
-}
-
-function encodeHeaders(headers: Readonly<Record<string, string>>): Buffer {
-  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-  return Buffer.from(`NATS/1.0\r\n${lines.join('')}\r\n`, 'utf8');
-}
-
-function serverAddress(server: string): { host: string; port: number } {
-  const url = new URL(server.includes('://') ? server : `nats://${server}`);
-  return {
-    host: url.hostname.replace(/^\[|\]$/g, ''),
-    port: url.port === '' ? 4222 : Number(url.port),
-  };
 }

@@ -86,7 +86,7 @@ class ChunkReader {
   readonly #hash = createHash('sha256');
   readonly #clock: Clock;
   #state: ReaderState;
-  /** How far the reading is: the last chunk's place in the stream, and what lies before the next. */
+  /** The last chunk's place in the stream, and how much lies before the next. */
   #position: { readonly sequence: number; readonly chunks: number; readonly bytes: number };
 
   constructor(
