@@ -9,9 +9,9 @@ import {
   planServices,
   serviceEnvironment,
   stageAddressFlags,
+  type Replicas,
   type ServiceName,
   type ServicePlan,
-  type StageName,
 } from './layout.js';
 import { startNatsProcess } from './processes/nats-process.js';
 import { startServiceProcess } from './processes/service-process.js';
@@ -43,7 +43,7 @@ export interface LocalDeploymentOptions {
    * The coordinator's, followed by the others' (see `planServices`); 0: free ones. Default 7070.
    */
   readonly port?: number;
-  readonly replicas?: Readonly<Partial<Record<StageName, number>>>;
+  readonly replicas?: Replicas;
   /** Further flags of a service. */
   readonly flags?: (service: ServiceName) => readonly string[];
   /** Default: this process's. */

@@ -3,7 +3,6 @@ import { mkdir } from 'node:fs/promises';
 import { connect, type ClientHttp2Session } from 'node:http2';
 import { join } from 'node:path';
 import { create, toBinary } from '@bufbuild/protobuf';
-import { required } from '@emloc/checked';
 import { CreateJobRequestSchema, PlanJobRequestSchema } from '@emloc/contracts';
 import { programsIn, startLocalDeployment } from '@emloc/local-deployment';
 import { codeOf } from '@emloc/rpc';
@@ -114,9 +113,10 @@ function send(session: ClientHttp2Session, method: string, message: Buffer): Pro
       reject(new Error(`${method} was not answered within ${limits.clockMs / 1000} s`));
     });
     request.on('response', read).on('trailers', read).on('error', reject);
-    request.on('close', () =>
-      resolve(status === '0' ? 'OK' : codeOf(Number(required(status, 'status')))),
-    );
+    request.on('close', () => {
+      if (status === undefined) reject(new Error(`${method} was ended without a status`));
+      else resolve(status === '0' ? 'OK' : codeOf(Number(status)));
+    });
     request.resume();
     request.end(framed(message));
   });
