@@ -75,11 +75,17 @@ async function soak(options: SoakOptions | null): Promise<number> {
       outcomes.push(outcome);
     },
   });
+  const stop = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM'] as const)
+    process.once(name, () => stop.abort(new Error(`${name} ended the soak`)));
   try {
-    await runAll(session, options, (outcome) => {
-      outcomes.push(outcome);
-      report(session, { outcome, options, root: paths.root });
-    });
+    await untilStopped(
+      runAll(session, options, (outcome) => {
+        outcomes.push(outcome);
+        report(session, { outcome, options, root: paths.root });
+      }),
+      stop.signal,
+    );
     const courses = session.courses();
     process.stdout.write(`\n${summary(outcomes, courses)}\n`);
     const isRight = outcomes.every(({ problems }) => problems.length === 0);
@@ -88,6 +94,14 @@ async function soak(options: SoakOptions | null): Promise<number> {
     await session.close();
     rmSync(paths.work, { recursive: true, force: true });
   }
+}
+
+/** @throws the signal's reason, without waiting for the work */
+async function untilStopped(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  const stopped = new Promise<never>((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+  });
+  await Promise.race([work, stopped]);
 }
 
 async function runAll(

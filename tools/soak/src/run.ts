@@ -51,7 +51,7 @@ export interface RoundOptions {
   /** Codes of failures. */
   readonly documented: ReadonlySet<string>;
   /** What was in the folders of scratch space before the first job. */
-  readonly scratchBefore: ReadonlySet<string>;
+  readonly scratchBefore: readonly string[];
   /** How soon a job must be accepted beside a hostile tenant. */
   readonly acceptedWithinMs: number;
 }
@@ -271,7 +271,7 @@ function recoverySeconds(
 /** Deletes a job. @returns what is left of it after the time that its removal may take */
 async function leftoversOf(
   bed: Bed,
-  { client, name, before }: { client: EmlocClient; name: string; before: ReadonlySet<string> },
+  { client, name, before }: { client: EmlocClient; name: string; before: readonly string[] },
 ): Promise<string[]> {
   try {
     await client.deleteJob(name, { allowMissing: true });

@@ -35,7 +35,7 @@ export interface Session {
 
 interface OpenBed {
   readonly bed: Bed;
-  readonly scratchBefore: ReadonlySet<string>;
+  readonly scratchBefore: readonly string[];
   readonly undisturbedMs: Map<JobKind, number>;
 }
 
@@ -86,7 +86,7 @@ class SoakSession implements Session {
       logLevel: this.options.logLevel,
     });
     await untilReady(bed);
-    const scratchBefore = new Set(await entriesOf(bed.scratch));
+    const scratchBefore = await entriesOf(bed.scratch);
     const opened = { bed, scratchBefore, undisturbedMs: new Map<JobKind, number>() };
     this.#beds.set(kind, opened);
     return opened;

@@ -76,7 +76,8 @@ const publishOf: Readonly<Record<ServiceName, readonly string[]>> = {
     '$JS.API.STREAM.DELETE.*',
     '$JS.API.CONSUMER.CREATE.KV_emloc-jobs.>',
     '$JS.API.CONSUMER.DELETE.KV_emloc-jobs.*',
-    `$JS.API.CONSUMER.CREATE.OBJ_${bucketNames.tensors}.>`,
+    // To list objects.
+    ...objects.map((bucket) => `$JS.API.CONSUMER.CREATE.OBJ_${bucket}.>`),
     '$JS.API.CONSUMER.CREATE.NUMBERED_jobs',
     '$JS.API.CONSUMER.INFO.NUMBERED_jobs.*',
     '$JS.API.CONSUMER.MSG.NEXT.NUMBERED_jobs.*',

@@ -25,6 +25,12 @@ const right = new Set([
   'UNIMPLEMENTED',
 ]);
 
+/**
+ * Of Node's own count, in megabytes: what a server answers before it has read all of it stays in
+ * that count for ever.
+ */
+const maxSessionMemory = 2 ** 20;
+
 const otherMethods = ['GetJob', 'ListJobs', 'CancelJob', 'DeleteJob', 'WatchJob', 'ListArtifacts'];
 
 /** Requests to a deployment of its own. */
@@ -44,7 +50,7 @@ export async function openRequestsTarget(place: Workplace): Promise<Target & Asy
       exited: (process, { code, signal }) => ended.push(`${process}: ${code} ${signal}`),
     },
   });
-  const session = connect(`http://${deployment.endpoint}`);
+  const session = connect(`http://${deployment.endpoint}`, { maxSessionMemory });
   return {
     place: /^/,
     run: async (dice) => {

@@ -13,8 +13,11 @@ export interface Stored {
   readonly orphans: number;
 }
 
-/** Uploads of killed processes have to be gone so long after their last chunk. */
-export const orphansGoneMs = 15 * 60_000;
+/**
+ * Uploads of killed processes have to be gone so long after their last chunk: the leader looks
+ * every five minutes for those of a quarter of an hour.
+ */
+const orphansGoneMs = 25 * 60_000;
 
 export async function measureStored(nats: NatsConnection): Promise<Stored> {
   const streams = await listStreams(nats);
@@ -87,15 +90,20 @@ function idOf(description: string): string {
   return (JSON.parse(description) as { readonly nuid?: string }).nuid ?? '';
 }
 
-/** Files in folders of scratch space, without those that were there before. */
-export async function leftInScratch(
-  folder: string,
-  before: ReadonlySet<string>,
-): Promise<string[]> {
-  return (await entriesOf(folder)).filter((path) => !before.has(path));
+/**
+ * Files and folders in scratch space, without those that were there before. Of names that end at
+ * random only the number counts: each process has such a folder, another one after every start.
+ */
+export async function leftInScratch(folder: string, before: readonly string[]): Promise<string[]> {
+  const known = [...before];
+  return (await entriesOf(folder)).filter((path) => {
+    const index = known.indexOf(path);
+    if (index >= 0) known.splice(index, 1);
+    return index < 0;
+  });
 }
 
-/** Every file and folder below, relative. */
+/** Every file and folder below, relative, with a star for the random end of a name. */
 export async function entriesOf(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(
     (error: NodeJS.ErrnoException) => {
@@ -104,5 +112,8 @@ export async function entriesOf(folder: string): Promise<string[]> {
       throw error;
     },
   );
-  return entries.map(({ parentPath, name }) => relative(folder, join(parentPath, name))).sort();
+  return entries
+    .map(({ parentPath, name }) => relative(folder, join(parentPath, name)))
+    .map((path) => path.replace(/-[A-Za-z0-9]{6}(?=\/|$)/g, '-*'))
+    .sort();
 }
