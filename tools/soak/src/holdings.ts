@@ -16,6 +16,8 @@ export interface Course extends Growth {
   readonly rounds: number;
   /** How often the process lived. */
   readonly lives: number;
+  /** Of what is stored: the stream that held most, and how much, at the end. */
+  readonly most: string | null;
 }
 
 const MiB = 2 ** 20;
@@ -39,6 +41,7 @@ interface Life {
   /** Null: of what outlives processes. */
   readonly pid: number | null;
   readonly values: Map<Quantity, number[]>;
+  most: string | null;
 }
 
 /** What beds and their processes hold, from round to round. */
@@ -54,8 +57,9 @@ export class Holdings {
       add(life, 'memory', sample.residentBytes);
       add(life, 'descriptors', sample.descriptors);
     }
-    const { streams, consumers, bytes } = await measureStored(bed.nats);
+    const { streams, consumers, bytes, most } = await measureStored(bed.nats);
     const life = this.#life(bed.kind, 'JetStream', null);
+    life.most = most;
     add(life, 'streams', streams);
     add(life, 'consumers', consumers);
     add(life, 'stored', bytes);
@@ -73,6 +77,7 @@ export class Holdings {
         quantity,
         rounds: values.length,
         lives: lives.length,
+        most: longest.most,
         ...growthOf(values, allowanceOf(longest.of, quantity)),
       }));
     });
@@ -83,7 +88,7 @@ export class Holdings {
       (life) => life.bed === bed && life.of === of && life.pid === pid,
     );
     if (known) return known;
-    const life: Life = { bed, of, pid, values: new Map() };
+    const life: Life = { bed, of, pid, values: new Map(), most: null };
     this.#lives.push(life);
     return life;
   }

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { get } from '@emloc/checked';
 
 import { parseKinds, planRounds, roundKinds, type RoundKind } from './plan/rounds.js';
 import { outcomeLine, summary } from './report.js';
@@ -66,13 +67,13 @@ async function soak(options: SoakOptions | null): Promise<number> {
   if (!options) return 2;
   const dist = join(dirname(fileURLToPath(import.meta.url)), '..');
   const paths = { root: join(dist, '..'), dist, work: mkdtempSync(join(tmpdir(), 'emloc-soak-')) };
-  const outcomes: RoundOutcome[] = [];
+  const [warm, rounds]: [RoundOutcome[], RoundOutcome[]] = [[], []];
   const session = await openSession(paths, {
     logLevel: values['log-level'],
     acceptedWithinMs: 2000,
     onWarm: (outcome) => {
       process.stdout.write(`${outcome.plan.bed}, ${outcome.plan.job}: ${outcomeLine(outcome)}\n`);
-      outcomes.push(outcome);
+      warm.push(outcome);
     },
   });
   const stop = new AbortController();
@@ -81,14 +82,14 @@ async function soak(options: SoakOptions | null): Promise<number> {
   try {
     await untilStopped(
       runAll(session, options, (outcome) => {
-        outcomes.push(outcome);
+        rounds.push(outcome);
         report(session, { outcome, options, root: paths.root });
       }),
       stop.signal,
     );
     const courses = session.courses();
-    process.stdout.write(`\n${summary(outcomes, courses)}\n`);
-    const isRight = outcomes.every(({ problems }) => problems.length === 0);
+    process.stdout.write(`\n${summary({ warm, rounds, courses })}\n`);
+    const isRight = [...warm, ...rounds].every(({ problems }) => problems.length === 0);
     return isRight && courses.every(({ isFlat }) => isFlat !== false) ? 0 : 1;
   } finally {
     await session.close();
@@ -110,8 +111,12 @@ async function runAll(
   onEnd: (outcome: RoundOutcome) => void,
 ): Promise<void> {
   const endMs = performance.now() + minutes * 60_000;
+  const left = new Map(kinds.map((kind) => [kind, rounds]));
   for (const plan of planRounds(seed, kinds, from)) {
-    if (performance.now() >= endMs || plan.index >= from + rounds) return;
+    if (performance.now() >= endMs || [...left.values()].every((count) => count === 0)) return;
+    const own = get(left, plan.kind);
+    if (own === 0) continue;
+    left.set(plan.kind, own - 1);
     onEnd(await session.run(plan));
   }
 }

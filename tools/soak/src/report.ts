@@ -39,40 +39,56 @@ function describe(fault: Fault): string {
   }
 }
 
+export interface Results {
+  /** Undisturbed jobs, before the first round of each deployment. */
+  readonly warm: readonly RoundOutcome[];
+  readonly rounds: readonly RoundOutcome[];
+  readonly courses: readonly Course[];
+}
+
 /** The tables at the end. */
-export function summary(outcomes: readonly RoundOutcome[], courses: readonly Course[]): string {
+export function summary({ warm, rounds, courses }: Results): string {
+  const outcomes = [...warm, ...rounds];
   const wrong = outcomes.filter(({ problems }) => problems.length > 0).length;
   const growing = courses.filter(({ isFlat }) => isFlat === false).length;
   return [
     table(
       ['kind', 'rounds', 'identical', 'failed', 'cancelled', 'left over', 'wrong', 'recovery s'],
-      kindRows(outcomes),
+      [
+        ...[...new Set(rounds.map(({ plan }) => plan.kind))].map((kind) =>
+          kindRow(
+            kind,
+            rounds.filter(({ plan }) => plan.kind === kind),
+          ),
+        ),
+        kindRow('warming up', warm),
+      ],
     ),
     table(
       ['bed', 'process', 'lives', 'rounds', 'memory MiB', 'descriptors', 'growth'],
       processRows(courses),
     ),
-    table(['bed', 'rounds', 'streams', 'consumers', 'stored KiB', 'growth'], storeRows(courses)),
+    table(
+      ['bed', 'rounds', 'streams', 'consumers', 'stored KiB', 'most of it', 'growth'],
+      storeRows(courses),
+    ),
     `soak: ${outcomes.length - wrong} of ${outcomes.length} rounds right, ${growing} quantities grow, ${outcomes.reduce((sum, { seconds }) => sum + seconds, 0).toFixed(0)} s of jobs`,
   ].join('\n\n');
 }
 
-function kindRows(outcomes: readonly RoundOutcome[]): string[][] {
-  return [...new Set(outcomes.map(({ plan }) => plan.kind))].map((kind) => {
-    const own = outcomes.filter(({ plan }) => plan.kind === kind);
-    const count = (holds: (outcome: RoundOutcome) => boolean): string =>
-      String(own.filter(holds).length);
-    return [
-      kind,
-      String(own.length),
-      count(({ end }) => end === 'identical'),
-      count(({ end }) => !['identical', 'cancelled', 'different', 'unknown'].includes(end)),
-      count(({ end }) => end === 'cancelled'),
-      String(own.reduce((sum, { leftovers }) => sum + leftovers.length, 0)),
-      count(({ problems }) => problems.length > 0),
-      recoveryText(own.flatMap(({ recoverySeconds }) => recoverySeconds)),
-    ];
-  });
+function kindRow(kind: string, own: readonly RoundOutcome[]): string[] {
+  const count = (holds: (outcome: RoundOutcome) => boolean): string =>
+    String(own.filter(holds).length);
+  return [
+    kind,
+    String(own.length),
+    count(({ end }) => end === 'identical'),
+    count(({ end }) => !['identical', 'cancelled', 'different', 'unknown'].includes(end)),
+    count(({ end }) => end === 'cancelled'),
+    String(own.reduce((sum, { leftovers }) => sum + leftovers.length, 0)),
+    count(({ problems }) => problems.length > 0),
+    recoveryText(own.flatMap(({ recoverySeconds }) => recoverySeconds)),
+  ];
 }
 
 /** Median and most. */
@@ -115,6 +131,7 @@ function storeRows(courses: readonly Course[]): string[][] {
         change(streams, 1),
         change(consumers, 1),
         change(stored, 1024),
+        stored?.most ?? '-',
         growth([streams, consumers, stored]),
       ];
     });

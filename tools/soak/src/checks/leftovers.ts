@@ -9,8 +9,8 @@ export interface Stored {
   readonly streams: number;
   readonly consumers: number;
   readonly bytes: number;
-  /** Uploads that no object names, of processes that were killed; swept when they are old. */
-  readonly orphans: number;
+  /** The stream with the most bytes. */
+  readonly most: string;
 }
 
 /**
@@ -27,8 +27,13 @@ export async function measureStored(nats: NatsConnection): Promise<Stored> {
     streams: streams.length,
     consumers: sum(({ consumers }) => consumers),
     bytes: sum(({ bytes }) => bytes),
-    orphans: (await orphansIn(nats, streams)).length,
+    most: mostOf(streams),
   };
+}
+
+function mostOf(streams: readonly StreamState[]): string {
+  const [most] = [...streams].sort((a, b) => b.bytes - a.bytes);
+  return most ? `${most.name} ${Math.round(most.bytes / 1024)}` : '-';
 }
 
 /**
