@@ -73,6 +73,8 @@ const publishOf: Readonly<Record<ServiceName, readonly string[]>> = {
     '$JS.API.STREAM.MSG.GET.NUMBERED_jobs',
     '$JS.API.STREAM.PURGE.NUMBERED_jobs',
     '$JS.API.STREAM.PURGE.KV_emloc-coordinator-lease',
+    `$JS.API.STREAM.PURGE.KV_${bucketNames.specs}`,
+    `$JS.API.STREAM.PURGE.KV_${bucketNames.stages}`,
     '$JS.API.STREAM.DELETE.*',
     '$JS.API.CONSUMER.CREATE.KV_emloc-jobs.>',
     '$JS.API.CONSUMER.DELETE.KV_emloc-jobs.*',
