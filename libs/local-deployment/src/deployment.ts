@@ -13,6 +13,7 @@ import {
   type ServiceName,
   type ServicePlan,
 } from './layout.js';
+import { endWhenStoreHangs } from './processes/jetstream-watch.js';
 import { startNatsProcess } from './processes/nats-process.js';
 import { startServiceProcess } from './processes/service-process.js';
 import { takeStateFolder, type StateFolder } from './state-folder.js';
@@ -231,6 +232,9 @@ class SupervisedDeployment implements LocalDeployment {
           this.#collect(natsName),
         );
         state.noteNats(started.pid);
+        void endWhenStoreHangs(started, this.natsAccess('supervisor'), (line) =>
+          this.#collect(natsName)(line),
+        );
         return started;
       },
     };

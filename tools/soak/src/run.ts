@@ -18,7 +18,7 @@ import type { RoundPlan } from './plan/rounds.js';
 import { differences, digestsIn, digestsOf, jobOf, type Reference } from './reference.js';
 
 /** An event of a job, and when a watcher saw it. */
-export interface SeenEvent {
+interface SeenEvent {
   readonly afterMs: number;
   readonly event: JobEvent;
 }

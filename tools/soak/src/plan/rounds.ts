@@ -24,7 +24,7 @@ export type BedKind = (typeof bedKinds)[number];
 
 /** What is asked for. `failing`: less memory than the first stage needs. */
 export type JobKind = 'plain' | 'merge' | 'ratio-1' | 'failing';
-export type JobEnd = 'succeeded' | 'failed' | 'cancelled';
+type JobEnd = 'succeeded' | 'failed' | 'cancelled';
 
 /** A job, where it runs, and what happens meanwhile. */
 export interface RoundPlan {
