@@ -1,3 +1,5 @@
+import { at } from '@emloc/checked';
+
 import type { AppliedFault } from './bed/inject.js';
 import type { Course, Quantity } from './holdings.js';
 import type { Fault } from './plan/faults.js';
@@ -157,15 +159,12 @@ function growth(courses: readonly (Course | undefined)[]): string {
 }
 
 function table(head: readonly string[], rows: readonly string[][]): string {
-  const widths = head.map((title, column) =>
-    Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)),
-  );
-  return [head, ...rows]
-    .map((row) =>
-      row
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n');
+  const all = [head, ...rows];
+  const widths = head.map((_, column) => Math.max(...all.map((row) => at(row, column).length)));
+  const line = (row: readonly string[]): string =>
+    row
+      .map((cell, column) => cell.padEnd(at(widths, column)))
+      .join('  ')
+      .trimEnd();
+  return all.map(line).join('\n');
 }

@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { at } from '@emloc/checked';
 import { connectNats, type NatsAccess, type NatsConnection } from '@emloc/service-kit';
 
+import { greets } from './greets.js';
 import type { ManagedProcess } from './managed-process.js';
 
 export interface JetStreamWatchOptions {
@@ -60,11 +62,12 @@ export async function jetStreamHangs(
   const nats = await connectNats(access).catch(() => null);
   // A server that has ended since is watched when it is there again.
   if (!nats) return false;
+  const place = placeOf(at(access.servers, 0));
   try {
     let wellMs = performance.now();
     while (!signal.aborted) {
       await sleep(everyMs, undefined, { signal }).catch(() => undefined);
-      if ((await healthOf(nats, options)) !== 'silent') wellMs = performance.now();
+      if ((await healthOf(nats, { ...options, ...place })) !== 'silent') wellMs = performance.now();
       else if (performance.now() - wellMs >= limitMs && !signal.aborted) return true;
     }
     return false;
@@ -73,13 +76,24 @@ export async function jetStreamHangs(
   }
 }
 
+interface Place {
+  readonly host: string;
+  readonly port: number;
+}
+
+function placeOf(server: string): Place {
+  const { hostname, port } = new URL(server.includes('://') ? server : `nats://${server}`);
+  return { host: hostname, port: Number(port) };
+}
+
 async function healthOf(
   nats: NatsConnection,
-  { answerMs, signal }: JetStreamWatchOptions,
+  { host, port, answerMs, signal }: JetStreamWatchOptions & Place,
 ): Promise<Health> {
   if (await answersForStore(nats, answerMs)) return 'well';
   if (signal.aborted) return 'away';
-  return (await answers(nats, answerMs)) ? 'silent' : 'away';
+  // Not over the same connection: the server reads no more from one whose request hangs.
+  return (await greets(host, port)) ? 'silent' : 'away';
 }
 
 async function answersForStore(nats: NatsConnection, timeout: number): Promise<boolean> {
@@ -87,20 +101,4 @@ async function answersForStore(nats: NatsConnection, timeout: number): Promise<b
     (answer) => answer.json<{ readonly error?: unknown }>().error === undefined,
     () => false,
   );
-}
-
-async function answers(nats: NatsConnection, timeoutMs: number): Promise<boolean> {
-  const timer = new AbortController();
-  const silence = sleep(timeoutMs, false, { signal: timer.signal }).catch(() => false);
-  try {
-    return await Promise.race([
-      nats.rtt().then(
-        () => true,
-        () => false,
-      ),
-      silence,
-    ]);
-  } finally {
-    timer.abort();
-  }
 }

@@ -223,7 +223,8 @@ interface ProcessWatch {
 }
 
 function watchProcesses(): ProcessWatch {
-  let [exits, lines]: [ObservedExit[], string[]] = [[], []];
+  const exits: ObservedExit[] = [];
+  let lines: string[] = [];
   return {
     exited: (name, { code, signal }) => exits.push({ process: name, code, signal }),
     line: (name, line) => {
