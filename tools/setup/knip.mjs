@@ -29,5 +29,5 @@ export default {
     '@tensorflow/tfjs-backend-cpu',
     'kustomize',
   ],
-  ignoreBinaries: ['kubectl', 'mkfifo', 'nvcc', 'openssl'],
+  ignoreBinaries: ['kubectl', 'mkfifo', 'mount', 'nvcc', 'openssl', 'umount'],
 };

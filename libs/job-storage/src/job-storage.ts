@@ -237,7 +237,7 @@ class JetStreamJobStorage implements JobStorage {
   }
 
   async deleteSpec(job: string): Promise<void> {
-    await this.parts.specs.delete(job);
+    await this.parts.specs.discard(job);
   }
 
   #queue<W, R>(name: string, owner: string): Promise<WorkQueue<W, R>> {

@@ -66,9 +66,7 @@ export function openStageRecords(records: RecordStore<StageRecord>): StageRecord
       });
     },
     read: async (job, stage) => (await records.get(keyOf(job, stage)))?.value,
-    discard: async (job) => {
-      for (const { key } of await records.list(`${job}.*`)) await records.delete(key);
-    },
+    discard: (job) => records.discard(`${job}.*`),
   };
 }
 

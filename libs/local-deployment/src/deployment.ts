@@ -9,10 +9,11 @@ import {
   planServices,
   serviceEnvironment,
   stageAddressFlags,
+  type Replicas,
   type ServiceName,
   type ServicePlan,
-  type StageName,
 } from './layout.js';
+import { endWhenStoreHangs } from './processes/jetstream-watch.js';
 import { startNatsProcess } from './processes/nats-process.js';
 import { startServiceProcess } from './processes/service-process.js';
 import { takeStateFolder, type StateFolder } from './state-folder.js';
@@ -43,7 +44,7 @@ export interface LocalDeploymentOptions {
    * The coordinator's, followed by the others' (see `planServices`); 0: free ones. Default 7070.
    */
   readonly port?: number;
-  readonly replicas?: Readonly<Partial<Record<StageName, number>>>;
+  readonly replicas?: Replicas;
   /** Further flags of a service. */
   readonly flags?: (service: ServiceName) => readonly string[];
   /** Default: this process's. */
@@ -231,6 +232,9 @@ class SupervisedDeployment implements LocalDeployment {
           this.#collect(natsName),
         );
         state.noteNats(started.pid);
+        void endWhenStoreHangs(started, this.natsAccess('supervisor'), (line) =>
+          this.#collect(natsName)(line),
+        );
         return started;
       },
     };

@@ -2,7 +2,7 @@ import { instanceName, planServices, serviceEnvironment, stageAddressFlags } fro
 
 test('gives every process a port that further replicas do not move', () => {
   const ports = Object.fromEntries(
-    planServices(7070, { 'emulator-builder': 3, corrector: 2 }).map(
+    planServices(7070, { 'emulator-builder': 3, corrector: 2, coordinator: 2 }).map(
       ({ name, port, metricsPort }) => [name, [port, metricsPort]],
     ),
   );
@@ -15,6 +15,7 @@ test('gives every process a port that further replicas do not move', () => {
     'emulator-builder-2': [7075, 7175],
     'emulator-builder-3': [7076, 7176],
     'corrector-2': [7077, 7177],
+    'coordinator-2': [7078, 7178],
   });
   expect(planServices(0).every(({ port, metricsPort }) => port === 0 && metricsPort === 0)).toBe(
     true,
@@ -22,7 +23,11 @@ test('gives every process a port that further replicas do not move', () => {
 });
 
 test.each([
-  [7070, { trainer: 2 }, /trainer runs once, not 2 times; only emulator-builder and corrector may/],
+  [
+    7070,
+    { trainer: 2 },
+    /trainer runs once, not 2 times; only emulator-builder, corrector, coordinator may/,
+  ],
   [7070, { 'emulator-builder': 0 }, /emulator-builder runs 1 to 64 times, not 0/],
   [7070, { corrector: 0 }, /corrector runs 1 to 64 times, not 0/],
   [7070, { 'emulator-builder': 1.5 }, /not 1.5/],

@@ -16,8 +16,15 @@ export type ServiceName = StageName | 'coordinator';
 /** All processes of a deployment besides NATS, in the order of their ports. */
 export const serviceNames: readonly ServiceName[] = Object.freeze(['coordinator', ...stageNames]);
 
-/** Stages whose replicas share the work of one job. */
-const replicatedStages: readonly StageName[] = Object.freeze(['emulator-builder', 'corrector']);
+/** Stages whose replicas share the work of one job, and coordinators, of which one leads. */
+const replicated: readonly ServiceName[] = Object.freeze([
+  'emulator-builder',
+  'corrector',
+  'coordinator',
+]);
+
+/** How often services run; once where nothing is said. */
+export type Replicas = Readonly<Partial<Record<ServiceName, number>>>;
 
 /**
  * A service process. Replicas after the first are numbered: `emulator-builder`,
@@ -40,12 +47,9 @@ const metricsOffset = 100;
  * @param port the coordinator's; 0: free ones for all
  * @throws LocalDeploymentError DEPLOYMENT_INVALID_OPTION
  */
-export function planServices(
-  port: number,
-  replicas: Readonly<Partial<Record<StageName, number>>> = {},
-): ServicePlan[] {
-  for (const stage of stageNames) assertReplicas(stage, replicas[stage] ?? 1);
-  const more = stageNames.flatMap((service) =>
+export function planServices(port: number, replicas: Replicas = {}): ServicePlan[] {
+  for (const service of serviceNames) assertReplicas(service, replicas[service] ?? 1);
+  const more = [...stageNames, 'coordinator' as const].flatMap((service) =>
     Array.from({ length: (replicas[service] ?? 1) - 1 }, (_, index) => ({
       name: `${service}-${index + 2}`,
       service,
@@ -71,14 +75,14 @@ export function planServices(
   }));
 }
 
-function assertReplicas(stage: StageName, count: number): void {
-  const most = replicatedStages.includes(stage) ? maxReplicas : 1;
+function assertReplicas(service: ServiceName, count: number): void {
+  const most = replicated.includes(service) ? maxReplicas : 1;
   if (Number.isSafeInteger(count) && count >= 1 && count <= most) return;
   throw new LocalDeploymentError(
     'DEPLOYMENT_INVALID_OPTION',
     most === 1
-      ? `replicas: ${stage} runs once, not ${count} times; only ${replicatedStages.join(' and ')} may run more often`
-      : `replicas: ${stage} runs 1 to ${most} times, not ${count}`,
+      ? `replicas: ${service} runs once, not ${count} times; only ${replicated.join(', ')} may run more often`
+      : `replicas: ${service} runs 1 to ${most} times, not ${count}`,
   );
 }
 

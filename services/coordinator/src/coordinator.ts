@@ -8,7 +8,6 @@ import { clientCredentials, type Authenticator } from '@emloc/rpc';
 import { programVersion, type ServiceContext, type ServiceSetup } from '@emloc/service-runtime';
 import { systemClock } from '@emloc/time';
 
-import { removeOldDatasets } from './dataset-removal.js';
 import { connectStages } from './drive/stage-services.js';
 import { jobServiceHandlers } from './job-service/handlers.js';
 import { whileStorageIsAway } from './job-service/storage-errors.js';
@@ -25,6 +24,7 @@ import { createOutcomeMaker } from './outcome/outcome-maker.js';
 import { removeJob } from './removal.js';
 import { tenantRoots } from './tenant-roots.js';
 import { everyoneIsLocal, tenantTokens } from './tenant-tokens.js';
+import { createTidying } from './tidying.js';
 
 export type CoordinatorContext = Omit<ServiceContext, 'natsAccess'>;
 
@@ -98,6 +98,12 @@ export async function startCoordinator(
       token: options.stageToken ?? null,
     },
   );
+  const tidy = createTidying({
+    storage,
+    jobs: () => index.all(),
+    retentionMs: options.jobRetention,
+    uploadIdleMs: options.uploadIdle,
+  });
   const lead = (token: number, stop: AbortSignal): Promise<void> =>
     counted(metrics.leading, () =>
       leadJobs({
@@ -120,12 +126,7 @@ export async function startCoordinator(
         discardWork: (job) => storage.discardWork(job),
         removeJob: (job) => removeJob(job, { store, storage, log }),
         jobRetentionMs: options.jobRetention,
-        removeOldDatasets: async () =>
-          void (await removeOldDatasets({
-            datasets: storage.datasets,
-            retentionMs: options.jobRetention,
-            jobs: () => index.all(),
-          })),
+        tidy,
       }),
     );
   metrics.leading.set({}, 0);

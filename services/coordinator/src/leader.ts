@@ -22,8 +22,8 @@ export interface LeaderOptions extends Pick<
   readonly maxRunning: number;
   /** Removes what is stored of a job. @throws NatsError RECORD_NOT_FOUND */
   readonly removeJob: (job: JobSummary) => Promise<void>;
-  /** Removes data sets that are old and that no job refers to. */
-  readonly removeOldDatasets: () => Promise<void>;
+  /** Removes what is old and that nothing refers to. */
+  readonly tidy: () => Promise<void>;
   /** How long jobs that are over are kept; 0: for ever. */
   readonly jobRetentionMs: number;
   readonly token: number;
@@ -61,7 +61,7 @@ class Leader {
   /** Jobs that are being removed, and those that are but are still in the index. */
   readonly #removed = new Map<string, 'working' | 'done'>();
   readonly #tasks = new Set<Promise<void>>();
-  #removingDatasets = false;
+  #isTidying = false;
   readonly #ended = new AbortController();
   readonly #stop: AbortSignal;
   #wake: () => void = () => undefined;
@@ -81,7 +81,7 @@ class Leader {
       ),
       () => {
         this.#wake();
-        this.#removeOldDatasets();
+        this.#tidy();
       },
       { holdsProcess: false },
     );
@@ -166,15 +166,15 @@ class Leader {
     );
   }
 
-  #removeOldDatasets(): void {
-    if (this.#removingDatasets || this.#stop.aborted) return;
-    this.#removingDatasets = true;
-    const removed = this.options
-      .removeOldDatasets()
-      .catch((error: unknown) => this.options.logger.warn({ error }, 'removing data sets failed'));
+  #tidy(): void {
+    if (this.#isTidying || this.#stop.aborted) return;
+    this.#isTidying = true;
+    const tidied = this.options
+      .tidy()
+      .catch((error: unknown) => this.options.logger.warn({ error }, 'tidying up failed'));
     this.#track(
-      removed.finally(() => {
-        this.#removingDatasets = false;
+      tidied.finally(() => {
+        this.#isTidying = false;
       }),
     );
   }

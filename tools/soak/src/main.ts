@@ -4,91 +4,143 @@ import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { get } from '@emloc/checked';
 
-import { parseSeeds, planFaults, planTerminations, type Fault } from './fault-plan.js';
-import { outcomeLine, summaryLine } from './report.js';
-import { measureUndisturbed, runUntilDisturbed, type RunOptions, type RunOutcome } from './run.js';
-import { openTestBed, type TestBed } from './test-bed.js';
+import { parseKinds, planRounds, roundKinds, type RoundKind } from './plan/rounds.js';
+import { outcomeLine, summary } from './report.js';
+import type { RoundOutcome } from './run.js';
+import { openSession, type Session } from './session.js';
 
-const help = `usage: npm run test:soak -- [--seeds 0-29] [--terminations 0-1] [--hostile 0-2] [--builders 1] [--log-level info]
-Runs a small job on a local deployment once for each seed, while one or two of its six processes are killed or NATS is cut off for 20 s, and
-compares its adapter with that of emloc tune, byte for byte. A termination asks each service to end once, by SIGTERM. The runs
-of --hostile are those of these seeds beside a tenant that keeps the coordinator as busy as it can: the job has to be accepted within 2 s all the same.
-Logs of runs that failed are in out/soak. Needs nats-server on PATH.
+const help = `usage: npm run soak -- [--minutes 10] [--seed 1] [--kinds KIND,KIND] [--rounds N] [--from 0] [--accepted-within 2] [--log-level info]
+Runs small jobs on local deployments while they are disturbed: ${roundKinds.join(', ')}.
+Every job must end with the bytes of emloc tune or with a documented failure where its kind allows one, leave nothing behind, and cost no process memory
+or descriptors for good. --rounds ends after so many of each kind, --from begins with this one of each; a seed always means the same rounds.
+Beside a hostile tenant a job must be accepted within --accepted-within seconds, more where other work has the processors.
+Logs of rounds that went wrong are in out/soak. Needs nats-server on PATH; for a full disk root, else NATS's own limit is used up in its place.
+Exit code 1: something was wrong.
 `;
 
 const { values } = parseArgs({
   options: {
-    seeds: { type: 'string', default: '0-29' },
-    terminations: { type: 'string', default: '0-1' },
-    hostile: { type: 'string', default: '0-2' },
-    builders: { type: 'string', default: '1' },
+    minutes: { type: 'string', default: '10' },
+    seed: { type: 'string', default: '1' },
+    kinds: { type: 'string', default: roundKinds.join(',') },
+    rounds: { type: 'string', default: String(Number.MAX_SAFE_INTEGER) },
+    from: { type: 'string', default: '0' },
+    'accepted-within': { type: 'string', default: '2' },
     'log-level': { type: 'string', default: 'info' },
     help: { type: 'boolean', default: false },
   },
 });
+
+interface SoakOptions {
+  readonly minutes: number;
+  readonly seed: number;
+  readonly kinds: readonly RoundKind[];
+  readonly rounds: number;
+  readonly from: number;
+  readonly acceptedWithinMs: number;
+}
+
 if (values.help) process.stdout.write(help);
-else process.exitCode = await soak();
+else process.exitCode = await soak(readOptions());
 
-async function soak(): Promise<number> {
-  const dist = join(dirname(fileURLToPath(import.meta.url)), '..');
-  const work = mkdtempSync(join(tmpdir(), 'emloc-soak-'));
-  const bed = await openTestBed(
-    { root: join(dist, '..'), dist, work },
-    { replicas: { 'emulator-builder': Number(values.builders) }, logLevel: values['log-level'] },
-  );
+/** Null: they are wrong, and that is said. */
+function readOptions(): SoakOptions | null {
+  const options = {
+    minutes: Number(values.minutes),
+    seed: Number(values.seed),
+    rounds: Number(values.rounds),
+    from: Number(values.from),
+    acceptedWithinMs: Number(values['accepted-within']) * 1000,
+  };
   try {
-    const outcomes = await runAll(bed);
-    process.stdout.write(`${summaryLine(outcomes)}\n`);
-    return outcomes.every(({ problems }) => problems.length === 0) ? 0 : 1;
+    const isCount = [options.seed, options.rounds, options.from].every(
+      (value) => Number.isSafeInteger(value) && value >= 0,
+    );
+    if (!(options.minutes > 0) || !(options.acceptedWithinMs > 0) || !isCount)
+      throw new RangeError('times above 0, and whole numbers from 0 on, are expected');
+    return { ...options, kinds: parseKinds(values.kinds) };
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n${help}`);
+    return null;
+  }
+}
+
+async function soak(options: SoakOptions | null): Promise<number> {
+  if (!options) return 2;
+  const dist = join(dirname(fileURLToPath(import.meta.url)), '..');
+  const paths = { root: join(dist, '..'), dist, work: mkdtempSync(join(tmpdir(), 'emloc-soak-')) };
+  const [warm, rounds]: [RoundOutcome[], RoundOutcome[]] = [[], []];
+  const session = await openSession(paths, {
+    logLevel: values['log-level'],
+    acceptedWithinMs: options.acceptedWithinMs,
+    onWarm: (outcome) => {
+      process.stdout.write(`${outcome.plan.bed}, ${outcome.plan.job}: ${outcomeLine(outcome)}\n`);
+      warm.push(outcome);
+    },
+  });
+  const stop = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM'] as const)
+    process.once(name, () => stop.abort(new Error(`${name} ended the soak`)));
+  try {
+    await untilStopped(
+      runAll(session, options, (outcome) => {
+        rounds.push(outcome);
+        report(session, { outcome, options, root: paths.root });
+      }),
+      stop.signal,
+    );
+    const courses = session.courses();
+    process.stdout.write(`\n${summary({ warm, rounds, courses })}\n`);
+    const isRight = [...warm, ...rounds].every(({ problems }) => problems.length === 0);
+    return isRight && courses.every(({ isFlat }) => isFlat !== false) ? 0 : 1;
   } finally {
-    await bed.close();
-    rmSync(work, { recursive: true, force: true });
+    await session.close();
+    rmSync(paths.work, { recursive: true, force: true });
   }
 }
 
-async function runAll(bed: TestBed): Promise<RunOutcome[]> {
-  const { undisturbedMs, outcomes } = await measureUndisturbed(bed);
-  for (const outcome of outcomes) report(bed, outcome);
-  const disturbed: RunOutcome[] = [];
-  for (const run of plannedRuns()) {
-    bed.takeLines();
-    const outcome = await runUntilDisturbed(bed, { ...run, undisturbedMs });
-    report(bed, outcome);
-    disturbed.push(outcome);
+/** @throws the signal's reason, without waiting for the work */
+async function untilStopped(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  const stopped = new Promise<never>((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+  });
+  await Promise.race([work, stopped]);
+}
+
+async function runAll(
+  session: Session,
+  { minutes, seed, kinds, rounds, from }: SoakOptions,
+  onEnd: (outcome: RoundOutcome) => void,
+): Promise<void> {
+  const endMs = performance.now() + minutes * 60_000;
+  const left = new Map(kinds.map((kind) => [kind, rounds]));
+  for (const plan of planRounds(seed, kinds, from)) {
+    if (performance.now() >= endMs || [...left.values()].every((count) => count === 0)) return;
+    const own = get(left, plan.kind);
+    if (own === 0) continue;
+    left.set(plan.kind, own - 1);
+    onEnd(await session.run(plan));
   }
-  return [...outcomes, ...disturbed];
 }
 
-function plannedRuns(): Omit<RunOptions, 'undisturbedMs'>[] {
-  const runs = (
-    seeds: string,
-    name: string,
-    faultsOf: (seed: number) => readonly Fault[],
-    besideHostile?: RunOptions['besideHostile'],
-  ) =>
-    parseSeeds(seeds).map((seed) => ({
-      name: `${name} ${seed}`,
-      faults: faultsOf(seed),
-      besideHostile,
-    }));
-  return [
-    ...runs(values.seeds, 'seed', planFaults),
-    ...runs(values.terminations, 'termination', planTerminations),
-    ...runs(values.hostile, 'hostile', planFaults, { acceptedWithinMs: 2000 }),
-  ];
-}
-
-function report(bed: TestBed, outcome: RunOutcome): void {
+function report(
+  session: Session,
+  { outcome, options, root }: { outcome: RoundOutcome; options: SoakOptions; root: string },
+): void {
   process.stdout.write(`${outcomeLine(outcome)}\n`);
-  if (outcome.problems.length > 0) keepLogs(bed, outcome);
-}
-
-function keepLogs(bed: TestBed, { name, events }: RunOutcome): void {
-  const folder = join(bed.paths.root, 'out', 'soak');
+  const { plan, problems, events } = outcome;
+  if (problems.length === 0) return;
+  const folder = join(root, 'out', 'soak');
   mkdirSync(folder, { recursive: true });
-  const file = join(folder, `${name.replaceAll(' ', '-')}.log`);
-  const seen = events.map((event) => `event ${JSON.stringify(event)}`);
-  writeFileSync(file, `${[...seen, ...bed.takeLines()].join('\n')}\n`, { mode: 0o600 });
-  process.stdout.write(`  logs: ${file}\n`);
+  const file = join(folder, `${plan.kind}-${options.seed}-${plan.index}.log`);
+  const seen = events.map(
+    ({ afterMs, event }) => `event ${(afterMs / 1000).toFixed(1)} s ${JSON.stringify(event)}`,
+  );
+  const lines = [JSON.stringify(outcome.faults), ...seen, ...session.takeLines(plan.bed)];
+  writeFileSync(file, `${lines.join('\n')}\n`, { mode: 0o600 });
+  process.stdout.write(
+    `  again: npm run soak -- --seed ${options.seed} --kinds ${plan.kind} --from ${plan.index} --rounds 1\n  logs: ${file}\n`,
+  );
 }

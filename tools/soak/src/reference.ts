@@ -1,8 +1,10 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CreateJobOptions } from '@emloc/sdk';
+
+import type { JobKind } from './plan/rounds.js';
 
 /** Paths of the repository that a soak works with. */
 export interface SoakPaths {
@@ -13,54 +15,91 @@ export interface SoakPaths {
   readonly work: string;
 }
 
+/** Digests by file: what has to come out the same, whoever made it. */
+export type Digests = ReadonlyMap<string, string>;
+
+/** What a job has to give. */
+export interface Reference {
+  readonly adapter: Digests;
+  /** Null: the job merges nothing. */
+  readonly merged: Digests | null;
+}
+
+type JobOptions = CreateJobOptions['options'];
+
 export const modelPath = 'examples/models/tiny-qwen2';
 /** Blocks of that model. */
 export const blockCount = 4;
 const rows = 96;
+/** Less than the first stage needs. */
+const tooFewBytes = 2 ** 20;
 
-/** The files that have to come out the same, whoever made them. */
+/** The files of an adapter that are compared: the others tell of time and place. */
 const comparedFiles = Object.freeze(['adapter_model.safetensors', 'adapter_config.json']);
 
-/** A job of some seconds that goes through all stages. */
-export async function prepareJob({ root, work }: SoakPaths): Promise<CreateJobOptions['options']> {
-  const data = join(work, 'rows.jsonl');
+/** Writes the rows that all jobs train on. @returns their file */
+export async function writeRows({ root, work }: SoakPaths): Promise<string> {
+  const file = join(work, 'rows.jsonl');
   const lines = (await readFile(join(root, 'examples/data/train.jsonl'), 'utf8'))
     .split('\n')
     .slice(0, rows);
-  await writeFile(data, `${lines.join('\n')}\n`);
-  return {
+  await writeFile(file, `${lines.join('\n')}\n`);
+  return file;
+}
+
+/** A job of some seconds that goes through all stages that jobs of its kind have. */
+export function jobOf(
+  kind: JobKind,
+  { root }: Pick<SoakPaths, 'root'>,
+  data: JobOptions['data'],
+): Pick<CreateJobOptions, 'options' | 'merge'> {
+  const options = {
     model: join(root, modelPath),
     data,
-    vramBytes: 64 * 2 ** 20,
+    vramBytes: kind === 'failing' ? tooFewBytes : 64 * 2 ** 20,
     steps: 24,
     batch: 4,
     calibrationRows: 16,
     maxLength: 64,
     refineSteps: 6,
     seed: 7,
+    ...(kind === 'ratio-1' ? { ratios: ['1'], refineSteps: 0 } : {}),
   };
+  return { options, merge: kind === 'merge' ? { dtype: null } : null };
 }
 
-/** Runs the same job by `emloc tune`. @returns the digests of its adapter */
+/** Runs the same job by `emloc tune`, and `emloc merge` after it where the job merges. */
+export async function makeReference(
+  kind: JobKind,
+  paths: SoakPaths,
+  file: string,
+): Promise<Reference> {
+  const { options, merge } = jobOf(kind, paths, file);
+  const adapter = await tuneReference(paths, options, `reference-${kind}`);
+  if (!merge) return { adapter, merged: null };
+  const out = join(paths.work, 'reference-merged');
+  const from = join(paths.work, `reference-${kind}`);
+  await runEmloc(paths, ['merge', '--model', options.model, '--adapter', from, '--out', out]);
+  return { adapter, merged: await digestsIn(out) };
+}
+
+/** Runs a job by `emloc tune`. @returns the digests of its adapter */
 export async function tuneReference(
-  { dist, work }: SoakPaths,
-  options: CreateJobOptions['options'],
-): Promise<ReadonlyMap<string, string>> {
-  const out = join(work, 'reference');
-  await run(join(dist, 'emloc', 'emloc.mjs'), [
-    'tune',
-    ...tuneFlags(options),
-    '--out',
-    out,
-    '--overwrite',
-    '--json',
-  ]);
+  paths: SoakPaths,
+  options: JobOptions,
+  name = 'reference',
+): Promise<Digests> {
+  const out = join(paths.work, name);
+  await runEmloc(paths, ['tune', ...tuneFlags(options), '--out', out, '--overwrite', '--json']);
   return digestsOf(out);
 }
 
 /** SHA-256 of the compared files in a folder. @throws what is missing */
-export async function digestsOf(folder: string): Promise<ReadonlyMap<string, string>> {
-  const digests = comparedFiles.map(
+export async function digestsOf(
+  folder: string,
+  names: readonly string[] = comparedFiles,
+): Promise<Digests> {
+  const digests = names.map(
     async (name) =>
       [
         name,
@@ -72,18 +111,32 @@ export async function digestsOf(folder: string): Promise<ReadonlyMap<string, str
   return new Map(await Promise.all(digests));
 }
 
+/** SHA-256 of every tensor file in a folder. */
+export async function digestsIn(folder: string): Promise<Digests> {
+  const names = (await readdir(folder)).filter((name) => name.endsWith('.safetensors'));
+  return digestsOf(folder, names);
+}
+
+/** Files that differ. */
+export function differences(expected: Digests, found: Digests): string[] {
+  return [...expected]
+    .filter(([file, digest]) => found.get(file) !== digest)
+    .map(([file]) => `${file} differs from that of emloc tune`);
+}
+
 function tuneFlags({
   model,
   data,
   validation,
   vramBytes,
+  ratios,
   steps,
   batch,
   calibrationRows,
   maxLength,
   refineSteps,
   seed,
-}: CreateJobOptions['options']): string[] {
+}: JobOptions): string[] {
   const flags = {
     model,
     data,
@@ -96,10 +149,14 @@ function tuneFlags({
     seed,
     ...(typeof validation === 'string' ? { validation } : {}),
   };
-  return Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)]);
+  return [
+    ...Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)]),
+    ...(ratios ?? []).flatMap((ratio) => ['--ratio', ratio]),
+  ];
 }
 
-function run(program: string, args: readonly string[]): Promise<void> {
+function runEmloc({ dist }: SoakPaths, args: readonly string[]): Promise<void> {
+  const program = join(dist, 'emloc', 'emloc.mjs');
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, ['--enable-source-maps', program, ...args], {
       stdio: ['ignore', 'ignore', 'pipe'],

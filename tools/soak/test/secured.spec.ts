@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { get } from '@emloc/checked';
 import {
   CalibratorService,
   CorrectorService,
@@ -12,8 +13,9 @@ import {
 } from '@emloc/contracts';
 import { inboxPrefixOf } from '@emloc/deployment';
 import { dist, root } from '@emloc/deployment/testing';
+import { openJobStorage } from '@emloc/job-storage';
 import { serviceNames, stageNames, type StageName } from '@emloc/local-deployment';
-import { connectNats } from '@emloc/nats';
+import { connectNats, openLane } from '@emloc/nats';
 import { livenessService, RpcError, type RpcChannel, type TlsOptions } from '@emloc/rpc';
 import { EmlocError, type CreateJobOptions, type Job, type JobEvent } from '@emloc/sdk';
 
@@ -285,6 +287,33 @@ test.each(stageNames)(
     ]);
   },
 );
+
+test('the user of the coordinator at NATS may find out what is old in every bucket', async () => {
+  const { server, users, authority } = deployment.nats;
+  const { identity, ca } = authority.client('coordinator');
+  const { password } = get(users, 'coordinator');
+  const access = {
+    servers: [server.url],
+    auth: { kind: 'password' as const, user: 'coordinator', password },
+    inboxPrefix: inboxPrefixOf('coordinator'),
+    tls: {
+      ca: ca?.toString('utf8'),
+      cert: identity?.certificate.toString('utf8'),
+      key: identity?.key.toString('utf8'),
+    },
+  };
+  const [nats, lane] = [await connectNats(access), await openLane(access)];
+  try {
+    const storage = await openJobStorage({ nats, lane });
+    const { datasets, artifacts, tensorBucket } = storage;
+    expect((await datasets.list()).length).toBeGreaterThan(0);
+    for (const bucket of [datasets, artifacts, tensorBucket])
+      expect(await bucket.sweepOrphans()).toBe(0);
+  } finally {
+    lane.close();
+    await nats.close();
+  }
+});
 
 describe('operations', () => {
   const fullNames = {

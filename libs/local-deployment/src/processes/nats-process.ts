@@ -1,6 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
 import { join } from 'node:path';
 import {
   forgetNatsPorts,
@@ -12,6 +11,7 @@ import {
 } from '@emloc/nats';
 import { sleep } from '@emloc/time';
 
+import { greets } from './greets.js';
 import { onLines } from './lines.js';
 import { exitOf, type ManagedProcess, type ProcessEndpoint } from './managed-process.js';
 
@@ -90,25 +90,9 @@ async function waitUntilReady(
 ): Promise<ProcessEndpoint> {
   while (child.exitCode === null && child.signalCode === null && child.pid !== undefined) {
     const ports = readNatsPorts(folder, { binary, pid: child.pid });
-    if (ports && (await greets(ports.port)))
+    if (ports && (await greets(host, ports.port)))
       return { address: `${host}:${ports.port}`, metricsPort: null };
     await sleep(pollMs);
   }
   return new Promise(() => undefined);
-}
-
-/** Whether a NATS server answers there. */
-function greets(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ host, port });
-    const end = (answer: boolean): void => {
-      socket.destroy();
-      resolve(answer);
-    };
-    socket.setTimeout(1000, () => end(false));
-    socket
-      .once('error', () => end(false))
-      .once('close', () => end(false))
-      .once('data', (bytes) => end(bytes.toString('latin1').startsWith('INFO ')));
-  });
 }

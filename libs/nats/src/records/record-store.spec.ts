@@ -1,3 +1,5 @@
+import { jetstreamManager } from '@nats-io/jetstream';
+
 import { startNatsHarness, type NatsHarness } from '../testing/nats-harness.js';
 import { openRecordStore, type RecordStore } from './record-store.js';
 
@@ -53,6 +55,22 @@ test('lists by pattern, without what is deleted', async () => {
     await store.create(key, { count: 0 });
   await store.delete('list.c');
   expect((await store.list('list.*')).map(({ key }) => key)).toEqual(['list.a', 'list.b']);
+});
+
+test('discards by pattern without a trace, also of what was deleted before', async () => {
+  const own = await openRecordStore<Counter>({
+    nats: await harness.connect(),
+    bucket: 'discarded',
+  });
+  for (const key of ['gone.a', 'gone.b', 'kept.a']) await own.create(key, { count: 0 });
+  const { revision } = await own.create('gone.c', { count: 0 });
+  await own.delete('gone.b');
+  await own.discard('gone.*');
+  await own.discard('never.*');
+  expect((await own.list()).map(({ key }) => key)).toEqual(['kept.a']);
+  const manager = await jetstreamManager(await harness.connect());
+  expect((await manager.streams.info('KV_discarded')).state.messages).toBe(1);
+  expect((await own.create('gone.a', { count: 1 })).revision).toBeGreaterThan(revision);
 });
 
 test('lists while keys change', async () => {

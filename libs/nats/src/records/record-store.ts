@@ -50,6 +50,11 @@ export interface RecordStore<T> {
   modify(key: string, change: (value: T) => T): Promise<Versioned<T>>;
   /** @throws NatsError RECORD_CONFLICT when a revision is given and it is not the record's */
   delete(key: string, revision?: number): Promise<void>;
+  /**
+   * Removes records and every trace of them, where `delete` leaves a message that says so; who
+   * watches is not told. @param filter as in `list`
+   */
+  discard(filter: string): Promise<void>;
   /** @param filter a key whose tokens may be `*`, its last `>` */
   list(filter?: string): Promise<Versioned<T>[]>;
   /**
@@ -155,6 +160,12 @@ class KvRecordStore<T> implements RecordStore<T> {
           { cause },
         );
     }
+  }
+
+  async discard(filter: string): Promise<void> {
+    await retryTransient(() =>
+      this.manager.streams.purge(this.#stream, { filter: `$KV.${this.bucket}.${filter}` }),
+    );
   }
 
   async list(filter = '>'): Promise<Versioned<T>[]> {

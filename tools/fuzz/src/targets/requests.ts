@@ -3,7 +3,6 @@ import { mkdir } from 'node:fs/promises';
 import { connect, type ClientHttp2Session } from 'node:http2';
 import { join } from 'node:path';
 import { create, toBinary } from '@bufbuild/protobuf';
-import { required } from '@emloc/checked';
 import { CreateJobRequestSchema, PlanJobRequestSchema } from '@emloc/contracts';
 import { programsIn, startLocalDeployment } from '@emloc/local-deployment';
 import { codeOf } from '@emloc/rpc';
@@ -26,6 +25,12 @@ const right = new Set([
   'UNIMPLEMENTED',
 ]);
 
+/**
+ * Of Node's own count, in megabytes: what a server answers before it has read all of it stays in
+ * that count for ever.
+ */
+const maxSessionMemory = 2 ** 20;
+
 const otherMethods = ['GetJob', 'ListJobs', 'CancelJob', 'DeleteJob', 'WatchJob', 'ListArtifacts'];
 
 /** Requests to a deployment of its own. */
@@ -45,7 +50,7 @@ export async function openRequestsTarget(place: Workplace): Promise<Target & Asy
       exited: (process, { code, signal }) => ended.push(`${process}: ${code} ${signal}`),
     },
   });
-  const session = connect(`http://${deployment.endpoint}`);
+  const session = connect(`http://${deployment.endpoint}`, { maxSessionMemory });
   return {
     place: /^/,
     run: async (dice) => {
@@ -114,9 +119,10 @@ function send(session: ClientHttp2Session, method: string, message: Buffer): Pro
       reject(new Error(`${method} was not answered within ${limits.clockMs / 1000} s`));
     });
     request.on('response', read).on('trailers', read).on('error', reject);
-    request.on('close', () =>
-      resolve(status === '0' ? 'OK' : codeOf(Number(required(status, 'status')))),
-    );
+    request.on('close', () => {
+      if (status === undefined) reject(new Error(`${method} was ended without a status`));
+      else resolve(status === '0' ? 'OK' : codeOf(Number(status)));
+    });
     request.resume();
     request.end(framed(message));
   });

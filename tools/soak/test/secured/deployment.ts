@@ -11,7 +11,7 @@ import { clientCredentials, RpcChannel, type TlsOptions } from '@emloc/rpc';
 import { connect, type EmlocClient } from '@emloc/sdk';
 import { listening, type Listening, type Spawned } from '@emloc/stage-runtime/testing';
 
-import { makeLoopbackAuthority, type LoopbackAuthority } from './certificates.js';
+import { makeLoopbackAuthority, type LoopbackAuthority } from '../../src/secured/certificates.js';
 import { marker } from './marker.js';
 import { startService } from './service-processes.js';
 

@@ -1,4 +1,4 @@
-import { connectNats, openRecordStore, type NatsAccess, type WorkState } from '@emloc/nats';
+import { openRecordStore, type NatsConnection, type WorkState } from '@emloc/nats';
 
 /** Watches which results were recorded for the layers of a job. */
 export interface LayerResults {
@@ -12,10 +12,10 @@ export interface LayerResults {
 
 /**
  * Follows the records of the job's layer queue, until they are deleted with the job's other work.
+ * Makes their bucket where it is not there yet: only for a job that has not ended.
  * @param job its identifier, without `jobs/`
  */
-export async function watchLayerResults(access: NatsAccess, job: string): Promise<LayerResults> {
-  const nats = await connectNats(access);
+export async function watchLayerResults(nats: NatsConnection, job: string): Promise<LayerResults> {
   const records = await openRecordStore<WorkState<unknown>>({ nats, bucket: `work-layers-${job}` });
   const stop = new AbortController();
   const results = new Map<string, Set<string>>();
@@ -32,7 +32,6 @@ export async function watchLayerResults(access: NatsAccess, job: string): Promis
     results,
     close: async () => {
       stop.abort();
-      await nats.close();
       await watching;
     },
   };

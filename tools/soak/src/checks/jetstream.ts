@@ -1,0 +1,103 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { NatsConnection } from '@emloc/nats';
+
+/** A stream as the server describes it. */
+export interface StreamState {
+  readonly name: string;
+  readonly consumers: number;
+  readonly messages: number;
+  readonly bytes: number;
+  /** Messages by subject. */
+  readonly subjects: Readonly<Record<string, number>>;
+}
+
+/** The newest message of a subject. */
+export interface StoredMessage {
+  readonly time: Date;
+  readonly text: string;
+  /** Whether it only says that the record was deleted. */
+  readonly isTombstone: boolean;
+}
+
+const pauseMs = 250;
+const attempts = 120;
+const noMessage = 10037;
+const noStream = 10059;
+
+interface Answer {
+  readonly error?: { readonly err_code?: number; readonly description?: string };
+}
+
+/**
+ * Asks JetStream's interface itself, so that what the product's own libraries overlook is seen.
+ * Asks again while the server is away. @returns null: there is no such stream or message
+ */
+async function ask<T extends Answer>(
+  nats: NatsConnection,
+  call: string,
+  body: unknown,
+): Promise<T | null> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      const answer = (
+        await nats.request(`$JS.API.${call}`, JSON.stringify(body), { timeout: 5000 })
+      ).json<T>();
+      const { error } = answer;
+      if (!error) return answer;
+      if (error.err_code === noMessage || error.err_code === noStream) return null;
+      throw new Error(`JetStream: ${call}: ${error.description}`);
+    } catch (error) {
+      if (attempt === attempts) throw error;
+      await sleep(pauseMs);
+    }
+  }
+}
+
+/** Whether the server takes requests for its store now. */
+export async function hasJetStream(nats: NatsConnection): Promise<boolean> {
+  return nats.request('$JS.API.INFO', '', { timeout: 2000 }).then(
+    (answer) => answer.json<Answer>().error === undefined,
+    () => false,
+  );
+}
+
+export async function listStreams(nats: NatsConnection): Promise<StreamState[]> {
+  const names = await ask<Answer & { readonly streams: string[] | null }>(nats, 'STREAM.NAMES', {});
+  const states = await Promise.all((names?.streams ?? []).map((name) => streamState(nats, name)));
+  return states.filter((state) => state !== null);
+}
+
+async function streamState(nats: NatsConnection, name: string): Promise<StreamState | null> {
+  const info = await ask<
+    Answer & {
+      readonly state: {
+        readonly consumer_count: number;
+        readonly messages: number;
+        readonly bytes: number;
+        readonly subjects?: Readonly<Record<string, number>>;
+      };
+    }
+  >(nats, `STREAM.INFO.${name}`, { subjects_filter: '>' });
+  if (!info) return null;
+  const { consumer_count: consumers, messages, bytes, subjects = {} } = info.state;
+  return { name, consumers, messages, bytes, subjects };
+}
+
+export async function newestMessage(
+  nats: NatsConnection,
+  stream: string,
+  subject: string,
+): Promise<StoredMessage | null> {
+  const found = await ask<
+    Answer & {
+      readonly message: { readonly data?: string; readonly hdrs?: string; readonly time: string };
+    }
+  >(nats, `STREAM.MSG.GET.${stream}`, { last_by_subj: subject });
+  if (!found) return null;
+  const { data = '', hdrs = '', time } = found.message;
+  return {
+    time: new Date(time),
+    text: Buffer.from(data, 'base64').toString('utf8'),
+    isTombstone: /KV-Operation: (DEL|PURGE)/.test(Buffer.from(hdrs, 'base64').toString('latin1')),
+  };
+}
