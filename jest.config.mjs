@@ -1,6 +1,6 @@
 /** One configuration for every project; `npm run jest -- libs/device-cpu` narrows it. */
 export default {
-  testEnvironment: 'node',
+  testEnvironment: '<rootDir>/tools/setup/test-environment.mjs',
   roots: ['<rootDir>/libs', '<rootDir>/services', '<rootDir>/tools'],
   testMatch: ['**/*.spec.ts'],
   testPathIgnorePatterns: ['/node_modules/', '/dist/'],
