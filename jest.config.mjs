@@ -21,6 +21,8 @@ export default {
       },
     ],
   },
-  // What a test waits for on a machine that does much else; none takes near it on a quiet one.
-  testTimeout: 240_000,
+  // For every test and hook: a guard against waiting for ever, on a machine that does much else, too.
+  testTimeout: 900_000,
+  // Modules of a suite that ended stay in memory; a worker that holds much is started anew.
+  workerIdleMemoryLimit: '1GB',
 };

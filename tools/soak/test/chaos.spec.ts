@@ -23,32 +23,28 @@ beforeAll(async () => {
     stderr: '',
   });
   bed = await openTestBed({ root, dist: join(root, 'dist'), work });
-}, 240_000);
+});
 
 afterAll(async () => {
   await bed?.close();
   rmSync(work, { recursive: true, force: true });
-}, 240_000);
+});
 
 test('a deployment gives the adapter of emloc tune, byte for byte', async () => {
   const measured = await measureUndisturbed(bed);
   expect(measured.outcomes.map(({ problems }) => problems)).toEqual([[], []]);
   undisturbedMs = measured.undisturbedMs;
-}, 240_000);
+});
 
 // The soak (npm run test:soak) runs thirty seeds, and cuts NATS off as well.
-test.each([0, 1, 2])(
-  'the same with processes killed: seed %d',
-  async (seed) => {
-    const { problems } = await runUntilDisturbed(bed, {
-      name: `seed ${seed}`,
-      faults: planFaults(seed),
-      undisturbedMs,
-    });
-    expect(problems).toEqual([]);
-  },
-  300_000,
-);
+test.each([0, 1, 2])('the same with processes killed: seed %d', async (seed) => {
+  const { problems } = await runUntilDisturbed(bed, {
+    name: `seed ${seed}`,
+    faults: planFaults(seed),
+    undisturbedMs,
+  });
+  expect(problems).toEqual([]);
+});
 
 test('the same beside a tenant that does its worst, and accepted all the same', async () => {
   const { problems } = await runUntilDisturbed(bed, {
@@ -59,7 +55,7 @@ test('the same beside a tenant that does its worst, and accepted all the same', 
     besideHostile: { acceptedWithinMs: 10_000 },
   });
   expect(problems).toEqual([]);
-}, 300_000);
+});
 
 test('the same when every service is asked to end: readiness drops, exit with 0', async () => {
   const { problems, faults } = await runUntilDisturbed(bed, {
@@ -69,4 +65,4 @@ test('the same when every service is asked to end: readiness drops, exit with 0'
   });
   expect(problems).toEqual([]);
   expect(faults.length).toBeGreaterThan(0);
-}, 300_000);
+});
