@@ -1,5 +1,5 @@
 import type { JestResult } from '../jest-summary.mjs';
-import { recordOf, summarizeRuns } from '../repeat-summary.mjs';
+import { recordOf, summarizeRuns, type RunRecord } from '../repeat-summary.mjs';
 
 const run = { at: '2026-01-01T00:00:00.000Z', seconds: 10, root: '/repo' };
 
@@ -63,7 +63,7 @@ describe('summarizeRuns', () => {
   const twice = { test: 'y: twice', message: 'words' };
 
   it('counts failures by test, the most frequent first, with their last words', () => {
-    const records = [
+    const records: RunRecord[] = [
       { ...base, seconds: 9, failures: [], suites: { x: 1, y: 5 } },
       { ...base, seconds: 11, failures: [once, twice], suites: { x: 2, y: 6 } },
       { ...base, seconds: 10, failures: [{ ...twice, message: 'last words' }], suites: { y: 7 } },
