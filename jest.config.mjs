@@ -1,6 +1,7 @@
 /** One configuration for every project; `npm run jest -- libs/device-cpu` narrows it. */
 export default {
   testEnvironment: '<rootDir>/tools/setup/test-environment.mjs',
+  testSequencer: '<rootDir>/tools/setup/test-sequencer.mjs',
   roots: ['<rootDir>/libs', '<rootDir>/services', '<rootDir>/tools'],
   testMatch: ['**/*.spec.ts'],
   testPathIgnorePatterns: ['/node_modules/', '/dist/'],
