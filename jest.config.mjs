@@ -1,6 +1,7 @@
 /** One configuration for every project; `npm run jest -- libs/device-cpu` narrows it. */
 export default {
-  testEnvironment: 'node',
+  testEnvironment: '<rootDir>/tools/setup/test-environment.mjs',
+  testSequencer: '<rootDir>/tools/setup/test-sequencer.mjs',
   roots: ['<rootDir>/libs', '<rootDir>/services', '<rootDir>/tools'],
   testMatch: ['**/*.spec.ts'],
   testPathIgnorePatterns: ['/node_modules/', '/dist/'],
@@ -21,6 +22,8 @@ export default {
       },
     ],
   },
-  // What a test waits for on a machine that does much else; none takes near it on a quiet one.
-  testTimeout: 240_000,
+  // For every test and hook: a guard against waiting for ever, on a busy machine, too.
+  testTimeout: 900_000,
+  // Modules of a suite that ended stay in memory; a worker that holds much is started anew.
+  workerIdleMemoryLimit: '1GB',
 };

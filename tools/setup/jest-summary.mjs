@@ -1,8 +1,15 @@
 /**
- * The part of `jest --json` that the summary needs.
+ * One file of tests: times are milliseconds since 1970, `message` is what jest prints of failures.
+ * @typedef {{ name: string, status: string, startTime: number, endTime: number, message: string,
+ *   assertionResults: readonly { fullName: string, status: string,
+ *     failureMessages: readonly string[] }[] }} JestSuite
+ */
+
+/**
+ * The part of `jest --json` that summaries need.
  * @typedef {{ numPassedTests: number, numFailedTests: number, numRuntimeErrorTestSuites: number,
- * numPendingTests: number,
- *   numTodoTests: number, numTotalTests: number, success: boolean }} JestResult
+ *   numPendingTests: number, numTodoTests: number, numTotalTests: number, success: boolean,
+ *   testResults: readonly JestSuite[] }} JestResult
  */
 
 /**

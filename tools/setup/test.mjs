@@ -3,14 +3,12 @@
  * ...` passes its arguments to jest and runs only that. The last line is `tests: N passed, N
  * failed`; the exit status is 0 only when every step passed and a test ran.
  */
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import process from 'node:process';
 
 import { runNode } from './command.mjs';
 import { ensureInstalled } from './ensure-install.mjs';
 import { summarize } from './jest-summary.mjs';
+import { runJest } from './run-jest.mjs';
 import { ensureSystemPackages, natsServer, openBlas, prometheus } from './system-packages.mjs';
 
 const jestArguments = process.argv.slice(2);
@@ -62,27 +60,4 @@ function runCheck(name, args) {
     `${name}: ${passed ? 'passed' : 'failed'} (${((performance.now() - startMs) / 1000).toFixed(1)} s)`,
   );
   return passed;
-}
-
-/**
- * @param {readonly string[]} args
- * @returns {import('./jest-summary.mjs').JestResult | null}
- */
-function runJest(args) {
-  const folder = mkdtempSync(join(tmpdir(), 'emloc-jest-'));
-  const outputFile = join(folder, 'result.json');
-  try {
-    runNode([
-      '--experimental-vm-modules',
-      '--no-warnings=ExperimentalWarning',
-      'node_modules/jest/bin/jest.js',
-      '--maxWorkers=2',
-      '--json',
-      `--outputFile=${outputFile}`,
-      ...args,
-    ]);
-    return existsSync(outputFile) ? JSON.parse(readFileSync(outputFile, 'utf8')) : null;
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
 }

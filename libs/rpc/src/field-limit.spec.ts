@@ -1,3 +1,4 @@
+import process from 'node:process';
 import { create, toBinary, type MessageInitShape } from '@bufbuild/protobuf';
 import { CreateJobRequestSchema, type TuneOptionsSchema } from '@emloc/contracts';
 
@@ -34,7 +35,8 @@ test.each<[string, Uint8Array, boolean]>([
 
 test('megabytes of fields are refused at once', () => {
   const bytes = requestOf({ ratios: Array.from({ length: 500_000 }, () => '') });
-  const startMs = performance.now();
+  const start = process.cpuUsage();
   expect(hasTooManyFields(CreateJobRequestSchema, bytes)).toBe(true);
-  expect(performance.now() - startMs).toBeLessThan(500);
+  const { user, system } = process.cpuUsage(start);
+  expect(user + system).toBeLessThan(500_000);
 });

@@ -24,7 +24,7 @@ const keys = ['block-1', 'block-2', 'block-3', 'block-4', 'choice'];
 let stages: StageProcesses;
 beforeAll(async () => {
   stages = await startStageProcesses(['calibrator', 'emulator-builder', 'trainer', 'corrector']);
-}, 240_000);
+});
 afterAll(() => stages.stop());
 
 const callOf = (token: number) =>
@@ -123,4 +123,4 @@ test('a block whose corrector is killed goes to another: one result a block, and
     undisturbed.baseLoss,
   ]);
   await shared.stop();
-}, 240_000);
+});

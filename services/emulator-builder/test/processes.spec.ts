@@ -22,7 +22,7 @@ let calibrator: StageProcess;
 beforeAll(async () => {
   stages = await startStageProcesses(['calibrator', 'emulator-builder']);
   calibrator = await stages.start('calibrator');
-}, 240_000);
+});
 afterAll(() => stages.stop());
 
 const tinyModel = join(root, 'examples/models/tiny-qwen2');
@@ -100,7 +100,7 @@ test('a layer whose builder is killed goes to another: one result a layer, and t
   expect(digests).not.toContain(undefined);
   expect(await stages.storage.tensors.list('shared/statistics/')).toEqual([]);
   await Promise.all([whole.stop(), shared.stop()]);
-}, 240_000);
+});
 
 test('the service answers whatever the engine does: health checks while a heavy block is factorised', async () => {
   const model = join(stages.folder, 'heavy');
@@ -108,8 +108,15 @@ test('the service answers whatever the engine does: health checks while a heavy 
   const builder = await stages.start('emulator-builder', { instance: 'builder-c' });
   await calibrate('heavy', model);
   const health = stages.channelTo(builder.address, null).client(healthV1.Health);
-  await health.check({ service: '' });
   const timesMs: number[] = [];
+  const timeAnswer = async (): Promise<void> => {
+    const startedMs = performance.now();
+    await health.check({ service: '' });
+    timesMs.push(performance.now() - startedMs);
+    await sleep(10);
+  };
+  for (let count = 0; count < 11; count += 1) await timeAnswer();
+  const idleMs = medianOf(timesMs.splice(0));
   let isOver = false;
   const startMs = performance.now();
   let buildingMs = 0;
@@ -117,17 +124,15 @@ test('the service answers whatever the engine does: health checks while a heavy 
     isOver = true;
     buildingMs = performance.now() - startMs;
   });
-  while (!isOver) {
-    const startedMs = performance.now();
-    await health.check({ service: '' });
-    timesMs.push(performance.now() - startedMs);
-    await sleep(10);
-  }
+  while (!isOver) await timeAnswer();
   await building;
-  timesMs.sort((a, b) => a - b);
   expect(timesMs.length).toBeGreaterThan(20);
-  expect(timesMs[timesMs.length >> 1]).toBeLessThan(100);
+  expect(medianOf(timesMs)).toBeLessThan(Math.max(100, 5 * idleMs));
   // A machine at full load may make any process wait; a blocked thread would wait for the whole
   // block, which takes longer there, too.
-  expect(timesMs.at(-1)).toBeLessThan(Math.max(1000, buildingMs / 3));
-}, 240_000);
+  expect(Math.max(...timesMs)).toBeLessThan(Math.max(1000, buildingMs / 3));
+});
+
+function medianOf(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
+}

@@ -12,7 +12,7 @@ const steps = 20;
 let stages: StageProcesses;
 beforeAll(async () => {
   stages = await startStageProcesses(names);
-}, 240_000);
+});
 afterAll(() => stages.stop());
 
 /** Training on the original: a stage that needs nothing of another one. */
@@ -89,21 +89,24 @@ test('a stage is called with its token only', async () => {
 
 test('a trainer that is told to stop saves its state; the next one goes on from there and makes the same adapter', async () => {
   const first = await stages.start('trainer');
-  const times: number[] = [];
+  const timesMs: number[] = [];
+  const timeAnswer = async (): Promise<void> => {
+    const startedMs = performance.now();
+    await fetch(`${first.http}/livez`);
+    timesMs.push(performance.now() - startedMs);
+    await sleep(10);
+  };
+  for (let count = 0; count < 11; count += 1) await timeAnswer();
+  const idleMs = medianOf(timesMs.splice(0));
   let done = false;
   const whole = train(first.address, await trainRequest('whole', 1)).finally(() => {
     done = true;
   });
-  while (!done) {
-    const startedMs = performance.now();
-    await fetch(`${first.http}/livez`);
-    times.push(performance.now() - startedMs);
-    await sleep(10);
-  }
+  while (!done) await timeAnswer();
   const undisturbed = await whole;
   expect(undisturbed.reported).toEqual(Array.from({ length: steps }, (_, index) => index + 1));
   // The main thread answers while the engine is at full load.
-  expect(times.sort((a, b) => a - b)[Math.floor(times.length / 2)]).toBeLessThan(100);
+  expect(medianOf(timesMs)).toBeLessThan(Math.max(100, 5 * idleMs));
 
   const stopped = train(first.address, await trainRequest('stopped', 1), (step) => {
     if (step === 3) first.child.kill('SIGTERM');
@@ -120,4 +123,8 @@ test('a trainer that is told to stop saves its state; the next one goes on from 
   expect(resumed.reported[0]).toBe(savedStep + 1);
   second.child.kill('SIGTERM');
   expect(await second.ended).toBe(0);
-}, 240_000);
+});
+
+function medianOf(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
+}

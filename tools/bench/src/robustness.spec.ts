@@ -55,7 +55,7 @@ describe('refused allocations', () => {
     expect(outcomes.filter(({ ending }) => ending === 'typed error').length).toBeGreaterThan(
       count / 2,
     );
-  }, 300_000);
+  });
 
   it('are told from a job that fails for another reason, and from one that leaves something behind', async () => {
     const { backend } = inputs;

@@ -24,12 +24,12 @@ beforeAll(async () => {
   rows = join(data, 'rows.jsonl');
   await writeFile(rows, lines.slice(0, 40).join('\n'));
   server = await startServing(folder, data);
-}, 120_000);
+});
 
 afterAll(async () => {
   await server.stop();
   await rm(folder, { recursive: true, force: true });
-}, 60_000);
+});
 
 const emloc = (...args: readonly string[]): Promise<Run> => runEmloc(args, { folder });
 
@@ -47,7 +47,7 @@ test('a job over services reads images beside the rows, and gives the bytes of o
     [served, alone].map((out) => readFile(join(out, 'adapter_model.safetensors'))),
   );
   expect(first?.equals(second ?? Buffer.alloc(0))).toBe(true);
-}, 240_000);
+});
 
 test('uploaded rows may not name files of the server', async () => {
   const secret = join(folder, 'data', 'train', '000.png');
@@ -61,4 +61,4 @@ test('uploaded rows may not name files of the server', async () => {
   const { code, stderr } = await emloc(...create, ...same, '--watch');
   expect(code).not.toBe(0);
   expect(stderr).toMatch(/data\.jsonl:1: images\[0\]: .*\(DATASET_INVALID_ROW\)/);
-}, 120_000);
+});

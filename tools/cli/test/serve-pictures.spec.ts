@@ -18,12 +18,12 @@ beforeAll(async () => {
   pictures = join(folder, 'data', 'subject');
   await cp(join(root, 'examples/flux/data/subject'), pictures, { recursive: true });
   server = await startServing(folder, join(folder, 'data'));
-}, 120_000);
+});
 
 afterAll(async () => {
   await server.stop();
   await rm(folder, { recursive: true, force: true });
-}, 60_000);
+});
 
 const emloc = (...args: readonly string[]): Promise<Run> => runEmloc(args, { folder });
 
@@ -42,11 +42,11 @@ test('a job over services learns a subject with the bytes of one process', async
     [served, alone].map((out) => readFile(join(out, 'pytorch_lora_weights.safetensors'))),
   );
   expect(first?.equals(second ?? Buffer.alloc(0))).toBe(true);
-}, 240_000);
+});
 
 test('pictures of a folder that the deployment may not see are refused', async () => {
   const create = ['jobs', 'create', '--server', server.endpoint, '--data', 'server:/etc'];
   const { code, stderr } = await emloc(...create, ...same, '--watch');
   expect(code).not.toBe(0);
   expect(stderr).toMatch(/data/);
-}, 120_000);
+});

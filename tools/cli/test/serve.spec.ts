@@ -99,7 +99,7 @@ test('serves until it is interrupted, and leaves nothing running', async () => {
   expect({ code, stderr: code === 0 ? '' : stderr }).toEqual({ code: 0, stderr: '' });
   expect(stdout.trimEnd().split('\n')).toHaveLength(1);
   expect(processes.filter(({ pid }) => isAlive(pid))).toEqual([]);
-}, 240_000);
+});
 
 test('a second interruption does not wait for a process that does not end', async () => {
   const { child, closed, document } = serve();
@@ -110,7 +110,7 @@ test('a second interruption does not wait for a process that does not end', asyn
   child.kill('SIGINT');
   expect((await closed).code).toBe(130);
   expect(processes.filter(({ pid }) => isAlive(pid))).toEqual([]);
-}, 240_000);
+});
 
 test.each([
   [
@@ -126,12 +126,8 @@ test.each([
     /DEPLOYMENT_INVALID_OPTION: .*trainer runs once/,
   ],
   ['a stage that does not exist', ['--replicas', 'welder=2'], 2, /STAGE=N is expected/],
-])(
-  'refuses %s',
-  async (_name, args, status, message) => {
-    const { code, stdout, stderr } = await serve(...args).closed;
-    expect({ code, stdout }).toEqual({ code: status, stdout: '' });
-    expect(stderr).toMatch(message);
-  },
-  240_000,
-);
+])('refuses %s', async (_name, args, status, message) => {
+  const { code, stdout, stderr } = await serve(...args).closed;
+  expect({ code, stdout }).toEqual({ code: status, stdout: '' });
+  expect(stderr).toMatch(message);
+});

@@ -69,13 +69,13 @@ beforeAll(async () => {
   await runJobs(deployment, 2);
   await sleep(settledMs);
   endSeconds = Date.now() / 1000;
-}, 240_000);
+});
 
 afterAll(async () => {
   await prometheus?.stop();
   await deployment?.stop();
   rmSync(work, { recursive: true, force: true });
-}, 240_000);
+});
 
 /**
  * deploy/prometheus/prometheus.yml with a token, for this deployment's ports, at a short interval.

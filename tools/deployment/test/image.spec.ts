@@ -26,7 +26,7 @@ beforeAll(() => {
   buildPrograms();
   image = readImage();
   unpackImage(image, folder.path);
-}, 240_000);
+});
 afterAll(() => folder.remove());
 
 /** Runs the image's entry point as the image's user. */

@@ -53,13 +53,13 @@ describeOnLinux('the base, as processes of this machine', () => {
       claims: new Map([['models', models]]),
     });
     await cluster.ready();
-  }, 240_000);
+  });
 
   afterAll(async () => {
     for (const client of clients) client.close();
     await cluster?.stop();
     folder.remove();
-  }, 240_000);
+  });
 
   /**
    * A client of one of the coordinators, which trusts what the manifests say is the coordinator's
@@ -126,7 +126,7 @@ describeOnLinux('the base, as processes of this machine', () => {
     expect(readdirSync(out)).toEqual(
       expect.arrayContaining(['adapter_config.json', 'adapter_model.safetensors']),
     );
-  }, 240_000);
+  });
 
   test('who has no token, or is told another name, gets nothing', async () => {
     await expect(client(null).listJobsPage()).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
@@ -169,5 +169,5 @@ describeOnLinux('the base, as processes of this machine', () => {
       expect(readdirSync(mounts.get('/scratch') ?? '')).toEqual([]);
     const [nats] = cluster.podsNamed('nats');
     expect(existsSync(join(nats?.mounts.get('/data') ?? '', 'jetstream'))).toBe(true);
-  }, 240_000);
+  });
 });

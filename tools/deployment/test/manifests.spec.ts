@@ -42,7 +42,7 @@ beforeAll(() => {
     certificates: { days: 1, coordinatorNames: [] },
   });
   secrets = new Map(made.map(({ metadata: { name }, stringData }) => [name, stringData]));
-}, 240_000);
+});
 afterAll(() => folder.remove());
 
 function certificateOf(name: string): ManifestCertificate {

@@ -8,6 +8,7 @@ const passing: JestResult = {
   numTodoTests: 0,
   numTotalTests: 7,
   success: true,
+  testResults: [],
 };
 
 describe('summarize', () => {

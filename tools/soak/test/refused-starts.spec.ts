@@ -9,7 +9,7 @@ import { startService } from './secured/service-processes.js';
 let nats: SecuredNats;
 beforeAll(async () => {
   nats = await startSecuredNats();
-}, 240_000);
+});
 afterAll(() => nats?.stop());
 
 const wrongPassword = marker('wrong-password');
@@ -79,7 +79,7 @@ test('a service that NATS refuses, or that cannot trust it, says which and ends'
       /requires TLS/,
     ),
   );
-}, 240_000);
+});
 
 test('files that cannot be used are named, and nothing of them is shown', async () => {
   const [broken, text] = [join(nats.folder, 'broken.pem'), marker('broken')];
@@ -102,7 +102,7 @@ test('files that cannot be used are named, and nothing of them is shown', async 
     ),
   );
   expect(found.filter(({ output }) => output.includes(text))).toEqual([]);
-}, 240_000);
+});
 
 test('no service listens where others reach it without authentication', async () => {
   const open = ['--host', '0.0.0.0', '--metrics-host', '127.0.0.1'];
@@ -112,7 +112,7 @@ test('no service listens where others reach it without authentication', async ()
   expect(found).toEqual(
     saying(...serviceNames.map(() => /will not listen on 0\.0\.0\.0 without authentication/)),
   );
-}, 240_000);
+});
 
 test('pages of metrics and probes follow the same rule, and authentication alone is not enough', async () => {
   const { EMLOC_METRICS_TOKEN: _, ...withoutToken } = nats.env('trainer');
@@ -125,4 +125,4 @@ test('pages of metrics and probes follow the same rule, and authentication alone
     ),
   ]);
   expect(found).toEqual(saying(/without authentication/, /without TLS/));
-}, 240_000);
+});

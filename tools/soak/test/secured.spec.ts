@@ -72,7 +72,7 @@ beforeAll(async () => {
     await client.uploadDataset(files.validation),
   ];
   uploaded = { ...options, data: { dataset: data.name }, validation: { dataset: validation.name } };
-}, 240_000);
+});
 
 afterAll(() => deployment?.stop(), 240_000);
 
@@ -120,7 +120,7 @@ let succeeded: Job;
 test('a job over TLS with a token gives the files of emloc tune', async () => {
   succeeded = await runJob();
   expect(succeeded.report?.refinement?.steps).toBe(4);
-}, 240_000);
+});
 
 describe('stage services', () => {
   const calls: Readonly<Record<StageName, (channel: RpcChannel) => AsyncIterable<unknown>>> = {
@@ -410,7 +410,7 @@ describe('operations', () => {
     expect(
       train.some(({ state, attempt }) => state === 'started' && attempt >= 2) && isFinished(),
     ).toBe(true);
-  }, 240_000);
+  });
 });
 
 test('nothing of rows, tokens, passwords and keys is in output, metrics, events or errors', async () => {
@@ -463,4 +463,4 @@ test('nothing of rows, tokens, passwords and keys is in output, metrics, events 
       secrets.filter((secret) => text.includes(secret)).map((secret) => `${secret} in ${name}`),
     ),
   ).toEqual([]);
-}, 240_000);
+});

@@ -219,7 +219,7 @@ describe('a process that is killed while it replaces an adapter', () => {
     let call = 1;
     while (await fills(call)) call += 1;
     expect(call).toBeGreaterThan(5);
-  }, 60_000);
+  });
 
   it('leaves a whole adapter and all files of the user at every moment, and the next start finds both alone', async () => {
     const seen = new Set<string>();
@@ -239,7 +239,7 @@ describe('a process that is killed while it replaces an adapter', () => {
     });
     expect(calls).toBeGreaterThan(25);
     expect([...seen]).toEqual(['old,old', 'new,new']);
-  }, 120_000);
+  });
 
   it('where no folder can be renamed leaves every file, which the next start makes whole', async () => {
     const seen = new Set<string>();
@@ -259,5 +259,5 @@ describe('a process that is killed while it replaces an adapter', () => {
     });
     expect(calls).toBeGreaterThan(20);
     expect([...seen]).toEqual(['old,old', 'new,new']);
-  }, 120_000);
+  });
 });

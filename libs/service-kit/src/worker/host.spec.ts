@@ -84,8 +84,9 @@ test('the main thread keeps answering while the worker computes', async () => {
     await sleep(1);
     waitsMs.push(performance.now() - before);
   }
-  // The median: any process waits now and then where others want the same processor.
-  expect(waitsMs.sort((a, b) => a - b)[15]).toBeLessThan(100);
+  // The median: any process waits now and then where others want the same processor. A thread that
+  // is blocked would wait for the abortion below.
+  expect(waitsMs.sort((a, b) => a - b)[15]).toBeLessThan(2000);
   stop.abort();
   await running;
 });
