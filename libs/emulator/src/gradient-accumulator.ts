@@ -38,9 +38,9 @@ export class GradientAccumulator {
     }
   }
 
-  /** Whether the gradients of this linear's inputs are asked for, too. */
-  wantsInputs(linear: string): boolean {
-    return this.#accumulations.get(linear)?.plan.kind === 'input';
+  /** Which gradients of a linear are summed: its outputs', its inputs' through it, or none. */
+  kindOf(linear: string): 'input' | 'output' | null {
+    return this.#accumulations.get(linear)?.plan.kind ?? null;
   }
 
   /**

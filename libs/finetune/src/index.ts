@@ -12,6 +12,7 @@ export { batchesOf, coveringBatches, microBatches, type StepBatches } from './st
 export { train, type TrainingPause, type TrainResult } from './train.js';
 export { frontLength, frontStreams, runFront, type FrontStore } from './front.js';
 export { runChain } from './run-chain.js';
+export { BreadthFirstGradients } from './breadth-first-gradients.js';
 export { BreadthFirstPass } from './breadth-first.js';
 export { gradientsOf } from './gradients.js';
 export {
