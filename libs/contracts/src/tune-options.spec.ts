@@ -35,6 +35,7 @@ const every: Required<PlainTuneOptions> = {
   gradientAccumulation: 2,
   maxLength: 512,
   calibrationRows: 32,
+  emulatorMetric: 'loss',
   correction: 3,
   refineSteps: 0,
   refineLearningRate: 1e-4,

@@ -187,6 +187,15 @@ export const trainingOptions = Object.freeze({
     field: 'calibration_rows',
     mostServed: mostCounted,
   }),
+  /** What factors are closest in: the layers' outputs, or what the loss makes of these. */
+  emulatorMetric: choice({
+    choices: ['output', 'loss'],
+    default: 'output',
+    flag: '--emulator-metric <metric>',
+    help: "what the emulator is close in: each layer's output, or the loss, which takes a backward pass over the calibration rows",
+    commands: job,
+    field: 'emulator_metric',
+  }),
   /** `auto` scores the candidates on the validation split; a number is the λ of the correction. */
   correction: choiceOrNumber({
     choices: ['auto', 'none'],
