@@ -2,7 +2,7 @@ export { applyCorrection } from './apply-correction.js';
 export { correctLoraLayer, type LayerCorrection } from './correction.js';
 export { EmulatorError } from './errors.js';
 export { factorize } from './factorize.js';
-export { emulatorRank, parseRatioRules, ratioOf } from './ratio-rules.js';
+export { emulatorRank, parseRatioRules, ratioOf, type RatioRule } from './ratio-rules.js';
 export { GradientAccumulator } from './gradient-accumulator.js';
 export {
   type GradientStatistic,

@@ -7,7 +7,7 @@ import type { BackwardPath } from './walk.js';
 export interface GradientVisit {
   readonly direction: 'forward' | 'backward';
   readonly block: Block;
-  /** What is kept before it: what the block reads, or all that waits, so that a forward can begin there. */
+  /** Kept before it: what the block reads, or all that waits, so that a forward can begin there. */
   readonly keeps: 'nothing' | 'inputs' | 'all';
 }
 

@@ -29,6 +29,12 @@ export interface TrainingPlan {
   readonly heaviest?: BatchShape;
 }
 
+/** A part of training on an emulator whose factors are the first of the finest one's. */
+export interface EmulatorLevel {
+  readonly steps: number;
+  readonly emulated: readonly EmulatedLinear[];
+}
+
 /** Options of a job that has begun. */
 export type JobOptions = Omit<TuneOptions, 'date' | ModalityOptions> &
   ResolvedModality & { readonly date: string };
@@ -74,8 +80,10 @@ export interface Job<R extends TaskRows = TaskRows> extends AsyncDisposable {
   readonly training: TrainingPlan;
   /** Null: no refinement. */
   readonly refinement: TrainingPlan | null;
-  /** Empty at ratio 1: plain LoRA on the original. */
+  /** Empty at ratio 1: plain LoRA on the original. With levels those of the finest emulator. */
   readonly emulated: readonly EmulatedLinear[];
+  /** Parts of `training`, each on an emulator of its own; null: there is one. */
+  readonly levels: readonly EmulatorLevel[] | null;
   readonly report: JobReport;
   /** Name of the job: a hash of everything that decides its result. */
   readonly id: string;

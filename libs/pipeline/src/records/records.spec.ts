@@ -163,8 +163,11 @@ describe('records', () => {
       tokens: 1234,
       seconds: 1.5,
       finalLoss: Number.NaN,
+      secondMoments: moments,
     };
     expect(outcomeFromRecord('train', travelled(outcomeToRecord(tuned)))).toEqual(tuned);
+    const afresh = { ...tuned, secondMoments: null };
+    expect(outcomeFromRecord('train', travelled(outcomeToRecord(afresh)))).toEqual(afresh);
     const correction = { adapter, chosen: '3', scores: { none: 1.1, 3: 1 / 3 }, baseLoss: 2.5 };
     expect(outcomeFromRecord('correct', travelled(outcomeToRecord(correction)))).toEqual(
       correction,
