@@ -165,6 +165,7 @@ describe('optionValues', () => {
       vramBytes: 2 ** 31,
       hostBytes: 2 ** 30,
       ratios: ['a=0.4', '0.5'],
+      levels: null,
       rank: 4,
       alpha: 8,
       useRslora: true,
@@ -328,6 +329,11 @@ describe('optionValues', () => {
         : names.map((name) => `--${name}`);
     expect(flags).toEqual(expect.arrayContaining(wanted));
     if (['data', 'merge', 'generate'].includes(command)) expect(flags).toHaveLength(wanted.length);
+  });
+
+  it('has levels as they are written', () => {
+    const given = optionValues('tune', parse('--levels', '0.25:200,1:30x64').opts());
+    expect(given.levels).toBe('0.25:200,1:30x64');
   });
 
   it('refuses steps and epochs together', () => {
