@@ -6,6 +6,7 @@ import { cpuProfile } from '@emloc/device-cpu';
 
 import { leaveCrash, takeSnapshot } from '../test/crash.js';
 import { cpuTarget, openWorkspace, tuneHost, type Workspace } from '../test/fixtures.js';
+import { openPictureWorkspace } from '../test/picture-workspace.js';
 import { factorSpecs } from './job/factor-store.js';
 import type { Job } from './job/job.js';
 import { nestedFactors } from './job/nested-factors.js';
@@ -146,6 +147,24 @@ describe('a job with levels', () => {
     expect(coarse).toBeGreaterThan(base);
     expect(fine - base).toBeGreaterThan(1.2 * (coarse - base));
   });
+});
+
+it('trains a model that makes pictures from coarse to fine', async () => {
+  const { outputs, options, close } = await openPictureWorkspace();
+  const steps: string[] = [];
+  const observer = (event: JobEvent): void => {
+    if (event.type === 'step') steps.push(`${event.stage} ${event.step} ${event.tokens}`);
+  };
+  const job = options({
+    ...{ levels: '0.3:1,0.6:1x2,1:1', steps: null, refineSteps: null, batch: 1 },
+    ...{ emulatorMetric: 'loss', calibrationRows: 2, gradientAccumulation: 1 },
+    out: join(outputs, 'levels'),
+  });
+  const report = await tune(job, tuneHost({ observer }));
+  // One picture a step, two at the second level.
+  expect(steps).toEqual(['train 1 1', 'train 2 2', 'refine 1 1']);
+  expect(report.validation.refined).not.toBeNull();
+  await close();
 });
 
 describe('factors of a level', () => {

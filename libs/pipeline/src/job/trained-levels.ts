@@ -1,6 +1,7 @@
 import type { DeviceProfile } from '@emloc/device';
 
 import type { TrainedLevel } from '../stages/train.js';
+import type { EmulatedLinear } from './emulated-linear.js';
 import { emulatorSource, type FactorStore } from './factor-store.js';
 import type { Job } from './job.js';
 import { nestedFactors } from './nested-factors.js';
@@ -14,10 +15,17 @@ export function trainedLevels(
   if (finest.length === 0) return [{ source: model.source, emulated: [], steps: all }];
   return (levels ?? [{ emulated: finest, steps: all }]).map(({ emulated, steps }) => ({
     source: emulatorSource(model, emulated, {
-      store: nestedFactors(store, { finest, emulated, profile }),
+      // The finest level reads factors as they are.
+      store: isEqual(emulated, finest)
+        ? store
+        : nestedFactors(store, { finest, emulated, profile }),
       profile,
     }),
     emulated,
     steps,
   }));
+}
+
+function isEqual(emulated: readonly EmulatedLinear[], finest: readonly EmulatedLinear[]): boolean {
+  return emulated.every(({ rank }, index) => rank === finest[index]?.rank);
 }
