@@ -1,6 +1,6 @@
 import type { DeviceProfile } from '@emloc/device';
 
-import type { TrainedLevel } from '../stages/train.js';
+import type { TrainedLevel } from '../stages/training-steps.js';
 import type { EmulatedLinear } from './emulated-linear.js';
 import { emulatorSource, type FactorStore } from './factor-store.js';
 import type { Job } from './job.js';

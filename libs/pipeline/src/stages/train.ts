@@ -1,6 +1,5 @@
 import type { LoraAdapter } from '@emloc/checkpoint';
 import {
-  batchesOf,
   defaultAdamw,
   defaultProdigy,
   FinetuneError,
@@ -8,15 +7,11 @@ import {
   type CarriedOptimizer,
   type DeviceAdapter,
   type PagedModel,
-  type StepBatches,
   type TrainingPause,
   type TrainResult,
 } from '@emloc/finetune';
-import type { RowSource } from '@emloc/models';
 import type { Score } from '@emloc/tasks';
-import type { LayerSource } from '@emloc/weight-pager';
 
-import type { EmulatedLinear } from '../job/emulated-linear.js';
 import { openModelPager } from '../job/environment.js';
 import type { JobRun } from '../job/job-run.js';
 import type { TrainingPlan } from '../job/job.js';
@@ -24,20 +19,11 @@ import type { StageName } from '../job/observer.js';
 import type { TunedOutcome } from '../job/stage-outcomes.js';
 import type { TrainingCourse } from '../job/training-course.js';
 import type { StageProgress, ValidatedState } from '../job/training-store.js';
-import { heaviestRow, withHeaviest } from '../plan/supremum.js';
 import { isFiniteAdapter, zeroLayersNotice } from './adapter-values.js';
 import { LevelPager } from './level-pager.js';
 import { score } from './score.js';
+import { levelOf, stepsOf, type StageSteps, type TrainedLevel } from './training-steps.js';
 import { Validations } from './validations.js';
-
-/** A part of a training run, on a model of its own. */
-export interface TrainedLevel {
-  readonly source: LayerSource;
-  /** The linears that the source has as factors. */
-  readonly emulated: readonly EmulatedLinear[];
-  /** Of the plan's steps, behind those of the levels before. */
-  readonly steps: number;
-}
 
 export interface TrainStageInputs {
   readonly stage: Extract<StageName, 'train' | 'refine'>;
@@ -52,11 +38,11 @@ export interface TrainStageInputs {
 }
 
 /**
- * Trains on a model (emulator, its levels, or original) within the phase's share of the budget and scores the
- * result on the validation split; where the job validates during training, the result is the best
- * of the states that were validated. Between levels it is validated in any case, and the best state
- * of a level goes on. Goes on from the state that the environment's training store
- * has, and keeps its own there. A run whose numbers cease to be finite ends there.
+ * Trains on a model (emulator, its levels, or original) within the phase's share of the budget and
+ * scores the result on the validation split; where the job validates during training, the result is
+ * the best of the states that were validated. Between levels it is validated in any case, and the
+ * best state of a level goes on. Goes on from the state that the environment's training store has,
+ * and keeps its own there. A run whose numbers cease to be finite ends there.
  * @throws FinetuneError FINETUNE_NON_FINITE where nothing can be kept of it
  */
 export async function runTrainStage(run: JobRun, inputs: TrainStageInputs): Promise<TunedOutcome> {
@@ -72,14 +58,6 @@ export async function runTrainStage(run: JobRun, inputs: TrainStageInputs): Prom
     (source) => openModelPager(environment, source, stage),
   );
   return await new TrainStage(run, inputs, { pager, steps, progress }).run();
-}
-
-/** The level that a run is in after so many steps: at the end of one still that one. */
-function levelOf(ends: readonly number[], step: number): number {
-  return Math.max(
-    0,
-    ends.findIndex((end) => step <= end),
-  );
 }
 
 function modelOf({ job, environment }: JobRun, levels: readonly TrainedLevel[], pager: LevelPager) {
@@ -349,40 +327,4 @@ function pausesOf(pauses: readonly TrainingPause[]): TrainingPause {
       for (const pause of pauses) if (pause.isDue(step)) await pause.run(step, adapter);
     },
   };
-}
-
-/** What is trained on. */
-interface StageSteps {
-  readonly rows: RowSource;
-  readonly batches: StepBatches;
-  /** By level: the steps up to its end. */
-  readonly ends: readonly number[];
-}
-
-/** In a rehearsal it may be the first steps of each level, and a batch that none outdoes. */
-function stepsOf(
-  { job: { trainRows: rows }, environment: { mostSteps } }: JobRun,
-  { batches, heaviest }: TrainingPlan,
-  levels: readonly TrainedLevel[],
-): StageSteps {
-  const lengths = levels.length > 1 ? levels.map(({ steps }) => steps) : [batches.length];
-  if (mostSteps === undefined && !heaviest) return { rows, batches, ends: sums(lengths) };
-  const share = Math.min(1, (mostSteps ?? batches.length) / batches.length);
-  const starts = [0, ...sums(lengths)];
-  const counts = lengths.map((length) => Math.max(Math.min(length, 1), Math.floor(share * length)));
-  const first = counts.flatMap((count, level) =>
-    Array.from({ length: count }, (_, step) => batchesOf(batches, (starts[level] ?? 0) + step)),
-  );
-  if (!heaviest) return { rows, batches: first, ends: sums(counts) };
-  return {
-    rows: withHeaviest(rows, heaviest),
-    batches: [...first, [[heaviestRow]]],
-    ends: [first.length + 1],
-  };
-}
-
-function sums(values: readonly number[]): number[] {
-  return values.map((_, index) =>
-    values.slice(0, index + 1).reduce((sum, value) => sum + value, 0),
-  );
 }
