@@ -50,9 +50,9 @@ export interface Factors {
 }
 
 /**
- * Factorises a weight for its inputs and its gradients (ALGORITHM.md, sections 2 and 2b) in the device's statistics dtype.
- * What it allocates depends on shapes alone, so that the null device finds the same peak;
- * everything but u and v is freed, also when it fails.
+ * Factorises a weight for its inputs and its gradients (ALGORITHM.md, sections 2 and 2b) in the
+ * device's statistics dtype. What it allocates depends on shapes alone, so that the null device
+ * finds the same peak; everything but u and v is freed, also when it fails.
  * @throws EmulatorError, OutOfBudgetError
  */
 export async function factorize({
@@ -125,10 +125,10 @@ function rounded(
 }
 
 /**
- * What makes a component of U as large as its row of V, at the mean squares of inputs x and
- * gradients g: the norm of U's is 1 or √(λ / ḡ²), that of V's √(λ / x̄²) or 1 / x̄, whichever side's
- * eigenproblem was solved. Components without weight get a small scale rather than none, since V is
- * divided by it; padding gets 1.
+ * What makes a component of U as large as its row of V, at the mean squares x² of inputs and g² of
+ * gradients: of the outputs' problem the norms are 1 / g and √λ / x, of the inputs' √λ / g and
+ * 1 / x; without gradients g is 1. Components without weight get a small scale rather than none,
+ * since V is divided by it; padding gets 1.
  */
 function componentScales(
   eigenvalues: StatisticValues,

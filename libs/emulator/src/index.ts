@@ -15,4 +15,4 @@ export {
   unpackTriangle,
 } from './statistics.js';
 export { StatisticsAccumulator } from './statistics-accumulator.js';
-export { planGradientStatistics, planStatistics, type StatisticPlan } from './statistics-plan.js';
+export { planGradientStatistics, planStatistics } from './statistics-plan.js';

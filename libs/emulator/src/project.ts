@@ -3,7 +3,7 @@ import type { Tensor } from '@emloc/device';
 import type { PieceScope } from './piece-scope.js';
 import { forEachConverted } from './row-chunks.js';
 
-/** basisᵀ W (columns of the basis, in) in the statistics dtype, summed over pieces of W (out, in). */
+/** basisᵀ W (columns, in) in the statistics dtype, summed over pieces of W (out, in). */
 export function project(
   scope: PieceScope,
   { weight, basis }: { weight: Tensor; basis: Tensor },

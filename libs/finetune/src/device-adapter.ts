@@ -133,7 +133,7 @@ export class DeviceAdapter {
     if (x && out && x !== out) this.device.kernels.cast({ x, out });
   }
 
-  /** Replaces the parameters by those of an adapter of the same layers, which must stay as it is. */
+  /** Replaces the parameters by an adapter's of the same layers, which must stay as they are. */
   replace(adapter: LoraAdapter): void {
     for (const [path, { parameters }] of this.#layers) {
       const layer = adapter.layers.get(path);

@@ -11,6 +11,12 @@ export interface EmulatedLinear extends ModelLinear {
   readonly rank: number;
 }
 
+/** A part of training on an emulator whose factors are the first of the finest one's. */
+export interface EmulatorLevel {
+  readonly steps: number;
+  readonly emulated: readonly EmulatedLinear[];
+}
+
 /** What decides which linears are emulated. */
 type RatioOptions = Pick<TuneOptions, 'ratios' | 'levels'>;
 
@@ -45,7 +51,7 @@ function emulatedAt(
 export function levelEmulators(
   finest: readonly EmulatedLinear[],
   options: RatioOptions,
-): readonly { readonly steps: number; readonly emulated: readonly EmulatedLinear[] }[] | null {
+): readonly EmulatorLevel[] | null {
   const levels = emulatorLevels(options);
   const last = levels?.at(-1);
   if (!levels || !last) return null;
@@ -56,7 +62,7 @@ export function levelEmulators(
 }
 
 /** The levels of a job below 1, from coarse to fine; null: it has one emulator. */
-export function emulatorLevels({ levels }: RatioOptions): readonly Level[] | null {
+function emulatorLevels({ levels }: RatioOptions): readonly Level[] | null {
   return levels === null ? null : dividedLevels(parseLevels('levels', levels)).emulated;
 }
 

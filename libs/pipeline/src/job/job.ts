@@ -17,7 +17,7 @@ import type { LayerSource } from '@emloc/weight-pager';
 
 import type { ModalityOptions, ResolvedModality } from '../options/modality.js';
 import { decidingOptions, type TuneOptions } from '../options/resolve.js';
-import type { EmulatedLinear } from './emulated-linear.js';
+import type { EmulatedLinear, EmulatorLevel } from './emulated-linear.js';
 import type { JobEnvironment } from './environment.js';
 import { reportWarnings, type JobReport } from './report.js';
 
@@ -27,12 +27,6 @@ export interface TrainingPlan {
   readonly schedule: LearningRateSchedule;
   /** Of a plan whose batches are not all looked at: at least as much of everything as any has. */
   readonly heaviest?: BatchShape;
-}
-
-/** A part of training on an emulator whose factors are the first of the finest one's. */
-export interface EmulatorLevel {
-  readonly steps: number;
-  readonly emulated: readonly EmulatedLinear[];
 }
 
 /** Options of a job that has begun. */

@@ -1,6 +1,5 @@
 import { get, required } from '@emloc/checked';
-import { byteLength, bytesPerElement, type DeviceProfile } from '@emloc/device';
-import type { TensorSpec } from '@emloc/weight-pager';
+import { byteLength, bytesPerElement, type DeviceProfile, type HostDType } from '@emloc/device';
 
 import { paddedRank, type EmulatedLinear } from './emulated-linear.js';
 import { factorSpecs, type FactorStore } from './factor-store.js';
@@ -15,7 +14,9 @@ interface NestedInputs {
 
 /** A factor of the store, and the rank of which the first columns or rows are wanted. */
 interface Place {
-  readonly spec: TensorSpec;
+  /** Rows and columns as they are stored. */
+  readonly shape: readonly [number, number];
+  readonly dtype: HostDType;
   readonly rank: number;
   readonly kind: 'u' | 'v';
 }
@@ -32,16 +33,20 @@ export function nestedFactors(
   for (const [index, linear] of finest.entries()) {
     const { rank } = required(emulated[index], `level of ${linear.path}`);
     const [u, v] = factorSpecs(linear, profile);
-    places.set(`${linear.block} ${u.name}`, { spec: u, rank, kind: 'u' });
-    places.set(`${linear.block} ${v.name}`, { spec: v, rank, kind: 'v' });
+    const stored = paddedRank(linear.rank, profile);
+    const { dtype } = u;
+    const ofU = [linear.outFeatures, stored] as const;
+    const ofV = [stored, linear.inFeatures] as const;
+    places.set(`${linear.block} ${u.name}`, { shape: ofU, dtype, rank, kind: 'u' });
+    places.set(`${linear.block} ${v.name}`, { shape: ofV, dtype, rank, kind: 'v' });
   }
   return {
     read: async (block, tensor, destination) => {
-      const { spec, rank, kind } = get(places, `${block} ${tensor}`);
-      const whole = new Uint8Array(byteLength(spec.shape, spec.dtype));
+      const { shape, dtype, rank, kind } = get(places, `${block} ${tensor}`);
+      const whole = new Uint8Array(byteLength(shape, dtype));
       await store.read(block, tensor, whole);
-      const element = bytesPerElement[spec.dtype];
-      const [rows = 0, columns = 0] = spec.shape;
+      const element = bytesPerElement[dtype];
+      const [rows, columns] = shape;
       destination.fill(0);
       if (kind === 'v') destination.set(whole.subarray(0, rank * columns * element));
       else

@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import type { DeviceProfile } from '@emloc/device';
 
 import type { TrainedLevel } from '../stages/training-steps.js';
@@ -27,5 +28,5 @@ export function trainedLevels(
 }
 
 function isEqual(emulated: readonly EmulatedLinear[], finest: readonly EmulatedLinear[]): boolean {
-  return emulated.every(({ rank }, index) => rank === finest[index]?.rank);
+  return emulated.every(({ rank }, index) => rank === at(finest, index).rank);
 }

@@ -1,5 +1,5 @@
 import { invalidOption } from './checks.js';
-import { mostBatchRows, mostSteps } from './limits.js';
+import { mostCounted, mostSteps } from './limits.js';
 
 /** A part of training: on an emulator of this ratio, or at 1 on the original. */
 export interface Level {
@@ -24,15 +24,16 @@ export function parseLevels(name: string, text: string): readonly Level[] {
     if (ratio === undefined || steps === undefined) throw invalidOption(name, text, form);
     return { ratio: Number(ratio), steps: Number(steps), batch: rows ? Number(rows) : null };
   });
-  for (const [index, { ratio, steps, batch }] of levels.entries()) {
-    const before = levels[index - 1]?.ratio ?? 0;
+  let before = 0;
+  for (const { ratio, steps, batch } of levels) {
     if (!(ratio > before && ratio <= 1))
       throw invalidOption(name, text, 'ratios that rise, above 0 and at most 1,');
     if (!(steps >= 1)) throw invalidOption(name, text, 'at least 1 step in every level');
-    if (batch !== null && !(batch >= 1 && batch <= mostBatchRows))
-      throw invalidOption(name, text, `1 to ${mostBatchRows} rows of a batch`);
+    if (batch !== null && !(batch >= 1 && batch <= mostCounted))
+      throw invalidOption(name, text, `1 to ${mostCounted} rows of a batch`);
+    before = ratio;
   }
-  if (levels[0]?.ratio === 1)
+  if (levels.at(0)?.ratio === 1)
     throw invalidOption(name, text, 'a level below 1 (--ratio 1 is training on the original)');
   if (stepsOf(levels) > mostSteps)
     throw invalidOption(name, text, `at most ${mostSteps} steps in all`);

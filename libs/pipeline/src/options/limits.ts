@@ -3,6 +3,3 @@ export const mostCounted = 1_000_000;
 
 /** Optimizer steps of a run. */
 export const mostSteps = 10_000_000;
-
-/** Rows of a micro-batch. */
-export const mostBatchRows = mostCounted;

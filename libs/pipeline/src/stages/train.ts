@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import type { LoraAdapter } from '@emloc/checkpoint';
 import {
   defaultAdamw,
@@ -68,7 +69,7 @@ function modelOf({ job, environment }: JobRun, levels: readonly TrainedLevel[], 
     device: environment.device,
     layout: job.model.layout,
     pager,
-    rankOf: (path: string): number | null => ranks[pager.level]?.get(path) ?? null,
+    rankOf: (path: string): number | null => at(ranks, pager.level).get(path) ?? null,
     longestRow: job.longestRow,
   };
 }

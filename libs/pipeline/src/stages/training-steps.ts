@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import { batchesOf, type StepBatches } from '@emloc/finetune';
 import type { RowSource } from '@emloc/models';
 import type { LayerSource } from '@emloc/weight-pager';
@@ -36,7 +37,7 @@ export function stepsOf(
   const starts = [0, ...sums(lengths)];
   const counts = lengths.map((length) => Math.max(Math.min(length, 1), Math.floor(share * length)));
   const first = counts.flatMap((count, level) =>
-    Array.from({ length: count }, (_, step) => batchesOf(batches, (starts[level] ?? 0) + step)),
+    Array.from({ length: count }, (_, step) => batchesOf(batches, at(starts, level) + step)),
   );
   if (!heaviest) return { rows, batches: first, ends: sums(counts) };
   return {
