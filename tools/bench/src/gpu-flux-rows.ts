@@ -24,6 +24,8 @@ export interface FluxSettings {
   /** Images that go through the paged model together. */
   readonly pagedRows: readonly number[];
   readonly profile: boolean;
+  /** In place of the budgets of sizes. */
+  readonly vramBytes: number | null;
 }
 
 const gibibyte = 2 ** 30;
@@ -46,7 +48,7 @@ export async function fluxRows(
 }
 
 async function trainRow(model: SyntheticFlux, settings: FluxSettings): Promise<GpuRow> {
-  const budgetBytes = settings.size > smallSize ? largeBudget : smallBudget;
+  const budgetBytes = settings.vramBytes ?? (settings.size > smallSize ? largeBudget : smallBudget);
   const { seconds, peak, keptBlocks } = await measure(model, settings, {
     on: 'emulator',
     ...{ images: 1, steps: settings.steps, budgetBytes },
@@ -66,7 +68,7 @@ async function pagedRows(model: SyntheticFlux, settings: FluxSettings): Promise<
   for (const images of settings.pagedRows) {
     const { seconds, peak } = await measure(model, settings, {
       on: 'original',
-      ...{ images, steps: 4, budgetBytes: smallBudget },
+      ...{ images, steps: 4, budgetBytes: settings.vramBytes ?? smallBudget },
     });
     rows.push({
       name: 'paged',

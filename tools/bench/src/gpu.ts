@@ -1,6 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
+import { parseBytes } from '@emloc/device';
 import { cudaOrdinal, cudaProfile, type CudaBackend } from '@emloc/device-cuda';
 
 import { fluxShape } from './flux-shape.js';
@@ -23,7 +24,7 @@ import {
 } from './gpu-training.js';
 
 const help = `usage: bench gpu [--rows train,paged,factors,generate,identity] [--steps 12] [--paged-rows 2,4,8] [--device cuda:1] [--no-wgmma] [--profile] [--json FILE]
-                 [--torch FILE] [--ratio 0.4] [--rank 8] [--shape ${defaultShape}]
+                 [--torch FILE] [--ratio 0.4] [--rank 8] [--vram SIZE] [--shape ${defaultShape}]
        bench gpu --shape ${fluxShape} [--size 512] [--rows train,paged,sample] [--ratio 0.45] [--rank 4] [--paged-rows 4] [--steps 12] ...
 Trains and factorises at the shape of a model (random weights, nothing on disk), by default one of 7.6 B on a card of 24 GB or more, and prints a table.
   train    LoRA on an emulator, 2 x 1024 tokens a step, the peak below 14.45 GiB (without the driver's context)
@@ -36,6 +37,7 @@ Trains and factorises at the shape of a model (random weights, nothing on disk),
              the least that it can work in
   ${fluxShape} trains on one image of 512 x 512 (--size) within 16 GiB (larger ones: 22), on the paged model within 16 GiB on several
              images together, and runs one forward of sampling with all weights on the card
+  --vram     what train and paged may take, the driver's context included, in place of the above
   --no-wgmma attention on a Hopper card does not take the kernels for it
   --profile  also times every kind of launch of a step, and of a step of 16 tokens, which shows what launching costs
   --torch    the file that bench_torch.py --json wrote on the same machine, at the default shape (bench_flux_torch.py: at ${fluxShape}): its rows
@@ -51,6 +53,8 @@ interface Settings {
   readonly rank: number;
   readonly pagedRows: readonly number[];
   readonly profile: boolean;
+  /** In place of a shape's own budgets. */
+  readonly vramBytes: number | null;
 }
 
 /** `bench gpu` */
@@ -66,6 +70,7 @@ export async function measure(args: readonly string[]): Promise<number> {
       ratio: { type: 'string' },
       rank: { type: 'string' },
       shape: { type: 'string', default: defaultShape },
+      vram: { type: 'string' },
       'no-wgmma': { type: 'boolean', default: false },
       profile: { type: 'boolean', default: false },
       json: { type: 'string' },
@@ -75,7 +80,9 @@ export async function measure(args: readonly string[]): Promise<number> {
   });
   const ordinal = cudaOrdinal(values.device);
   const isFlux = values.shape === fluxShape;
-  if (values.help || ordinal === null || !(isFlux || gpuShapes.has(values.shape))) {
+  const vramBytes = values.vram === undefined ? null : parseBytes(values.vram);
+  const isUnreadable = values.vram !== undefined && vramBytes === null;
+  if (values.help || isUnreadable || ordinal === null || !(isFlux || gpuShapes.has(values.shape))) {
     (values.help ? process.stdout : process.stderr).write(help);
     return values.help ? 0 : 2;
   }
@@ -88,6 +95,7 @@ export async function measure(args: readonly string[]): Promise<number> {
     rank: Number(values.rank ?? (isFlux ? 4 : 8)),
     pagedRows: (values['paged-rows'] ?? (isFlux ? '4' : '2,4,8')).split(',').map(Number),
     profile: values.profile,
+    vramBytes,
   };
   const wanted = (values.rows ?? (isFlux ? 'train,paged,sample' : 'train,paged,factors')).split(
     ',',
@@ -140,7 +148,7 @@ function emulatorTask(
 
 async function trainRow(settings: Settings): Promise<GpuRow> {
   const model = modelOf(settings);
-  const { train: budgetBytes } = await gpuBudgets(settings.shape, model, cudaProfile());
+  const { train: budgetBytes } = await gpuBudgets(settings, model, cudaProfile());
   return withCard(settings, budgetBytes, async (backend) => {
     const task: TrainingTask = { ...emulatorTask(model, settings), budgetBytes };
     const blocks = model.layout.numbered.reduce((sum, { count }) => sum + count, 0);
@@ -182,7 +190,7 @@ async function profile(
 async function pagedRow(settings: Settings): Promise<GpuRow> {
   const model = modelOf({ ...settings, ratio: 1 });
   const { layout, original } = model;
-  const { paged: budgetBytes } = await gpuBudgets(settings.shape, model, cudaProfile());
+  const { paged: budgetBytes } = await gpuBudgets(settings, model, cudaProfile());
   let best: GpuRow | null = null;
   for (const sequences of settings.pagedRows) {
     const row = await withCard(settings, budgetBytes, async (backend): Promise<GpuRow> => {
@@ -257,11 +265,7 @@ function generateRows(settings: Settings): Promise<GpuRow[]> {
 
 async function factorsRow(settings: Settings): Promise<GpuRow> {
   const model = modelOf(settings, 1);
-  const { train: capacityBytes } = await gpuBudgets(
-    settings.shape,
-    modelOf(settings),
-    cudaProfile(),
-  );
+  const { train: capacityBytes } = await gpuBudgets(settings, modelOf(settings), cudaProfile());
   return withCard(settings, capacityBytes, async (backend) => {
     if (settings.profile) {
       const profiled = new ProfiledBackend(backend);
