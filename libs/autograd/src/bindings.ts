@@ -65,6 +65,17 @@ export interface StateCache {
   readonly goesOn: boolean;
 }
 
+/** Looks at gradients of the outputs of linear layers that have no adapter. */
+export interface GradientObserver {
+  /** What it wants of a linear: those of its outputs, of its inputs through it, or nothing. */
+  kindOf(linear: string): 'output' | 'input' | null;
+  /**
+   * @param g (N, out), the gradient of the outputs
+   * @param inputs (N, in), g W where it is wanted; neither is the observer's
+   */
+  observe(linear: string, g: Tensor, inputs: Tensor | null): void;
+}
+
 /**
  * What a program's names stand for during one run. A pullback keeps none of it: forward and
  * backward are each handed bindings, so weights may leave the device in between.
@@ -93,6 +104,8 @@ export interface BlockBindings {
    * without owning them; not where adapters are part of factors.
    */
   readonly onLinear?: (name: string, x: Tensor, y: Tensor) => void;
+  /** Of a backward whose plan has linears that are observed. */
+  readonly gradientObserver?: GradientObserver;
 }
 
 /** Rows that a value has in a run. */

@@ -5,11 +5,13 @@ import type { Program } from './program.js';
 import type { Value } from './value.js';
 
 /**
- * Which derivatives are wanted: those of the adapters on these linear layers, and of these of the
- * block's input streams.
+ * Which derivatives are wanted: those of the adapters on these linear layers, of the outputs of
+ * others that only look at them, and of these of the block's input streams.
  */
 export interface Differentiation {
   readonly adapted: ReadonlySet<string>;
+  /** Linears whose output gradients are looked at. Default: none. */
+  readonly observed?: ReadonlySet<string>;
   readonly inputs: ReadonlySet<string>;
 }
 
@@ -92,7 +94,7 @@ function gradientValues(program: Program, wanted: Differentiation): Set<number> 
   const values = new Set<number>();
   for (const [stream, { id }] of program.inputs) if (wanted.inputs.has(stream)) values.add(id);
   for (const operation of program.operations) {
-    if (!isAdapted(operation, wanted) && !operation.inputs.some(({ id }) => values.has(id)))
+    if (!isSource(operation, wanted) && !operation.inputs.some(({ id }) => values.has(id)))
       continue;
     for (const { id } of operation.outputs) values.add(id);
   }
@@ -101,4 +103,13 @@ function gradientValues(program: Program, wanted: Differentiation): Set<number> 
 
 function isAdapted({ linear }: Operation, { adapted }: Differentiation): boolean {
   return linear !== undefined && adapted.has(linear);
+}
+
+/** Whether the gradient of its output is wanted for itself. */
+function isSource(operation: Operation, wanted: Differentiation): boolean {
+  const { linear } = operation;
+  return (
+    isAdapted(operation, wanted) ||
+    (linear !== undefined && (wanted.observed?.has(linear) ?? false))
+  );
 }

@@ -9,6 +9,7 @@ export type {
   AdapterBinding,
   AttentionCache,
   BlockBindings,
+  GradientObserver,
   LinearWeights,
   RopeTable,
   StateCache,

@@ -15,6 +15,7 @@ import {
   type CorrectionChoice,
   type Crop,
   type DataSource,
+  type EmulatorMetric,
   type LossWeighting,
   type NoiseScheme,
   type Optimizer,
@@ -54,6 +55,7 @@ type Hyphened<S extends string> = S extends `${infer Head}_${infer Tail}`
 
 /** Fields whose values are those of an enum. */
 interface Choices {
+  readonly emulatorMetric: NamesOf<typeof EmulatorMetric>;
   readonly schedule: NamesOf<typeof Schedule>;
   readonly optimizer: NamesOf<typeof Optimizer>;
   readonly crop: NamesOf<typeof Crop>;

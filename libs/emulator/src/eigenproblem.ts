@@ -1,10 +1,17 @@
 import { at } from '@emloc/checked';
 import type { Tensor } from '@emloc/device';
 
-import { EmulatorError } from './errors.js';
 import type { PieceScope } from './piece-scope.js';
 import { forEachConverted, rowChunks } from './row-chunks.js';
 import type { LayerStatistic, StatisticValues } from './statistics.js';
+import {
+  decompose,
+  selectTop,
+  shiftDiagonal,
+  squareRoot,
+  topValues,
+  type SquareRoot,
+} from './symmetric.js';
 
 /** Weight of the identity that makes a statistic definite: Ĝ = G + δ (t / in) I. */
 const damping = 1e-7;
@@ -47,9 +54,8 @@ export async function solveEigenproblem(problem: Problem): Promise<Solution> {
 
 /** out <= in: eigh(W Ĝ Wᵀ), (out, out); its eigenvectors are U. */
 async function solveOutputProblem(problem: Problem): Promise<Solution> {
-  const { scope, statistic } = problem;
-  const a =
-    statistic.kind === 'output' ? dampedOutputStatistic(problem) : projectedInputStatistic(problem);
+  const { scope } = problem;
+  const a = outputStatistic(problem);
   const { vectors, eigenvalues } = await decompose(scope, a);
   const basis = selectTop(scope, {
     vectors,
@@ -58,6 +64,20 @@ async function solveOutputProblem(problem: Problem): Promise<Solution> {
   });
   scope.free(vectors);
   return { basis, eigenvalues, usedFallback: false };
+}
+
+/** M̂ = W Ĝ Wᵀ (out, out), from M or from G. */
+export function outputStatistic(problem: Problem): Tensor {
+  return problem.statistic.kind === 'output'
+    ? dampedOutputStatistic(problem)
+    : projectedInputStatistic(problem);
+}
+
+/** S Sᵀ = Ĝ */
+export function inputRoot({ scope, statistic }: Problem): Promise<SquareRoot> {
+  const { matrix, features } = statistic;
+  const shift = dampingOf(statistic);
+  return squareRoot(scope, { matrix, features, shift, label: 'input statistic' });
 }
 
 /**
@@ -125,7 +145,7 @@ async function solveInputProblem(problem: Problem): Promise<Solution> {
   const { scope, rank, paddedRank, weight } = problem;
   const { kernels } = scope.device;
   const inFeatures = weight.dim(1);
-  const root = await squareRoot(problem);
+  const root = await inputRoot(problem);
   const { vectors, eigenvalues } = await decompose(scope, gramOfProduct(problem, root));
   const scales = inverseSingularValues(
     topValues(eigenvalues, rank),
@@ -140,35 +160,6 @@ async function solveInputProblem(problem: Problem): Promise<Solution> {
   scope.free(directions);
   orthonormalize(scope, basis);
   return { basis, eigenvalues, usedFallback: root.usedFallback };
-}
-
-/** S or, where `isTransposed`, Sᵀ with Ĝ = S Sᵀ. */
-interface SquareRoot {
-  readonly s: Tensor;
-  readonly isTransposed: boolean;
-  readonly usedFallback: boolean;
-}
-
-/**
- * Cholesky; where rounding left Ĝ indefinite, eigenvectors scaled by the roots of its eigenvalues,
- * which are no smaller than δ (t / in) in exact arithmetic and are clamped to that.
- */
-async function squareRoot({ scope, statistic }: Problem): Promise<SquareRoot> {
-  const { kernels } = scope.device;
-  const { features, matrix } = statistic;
-  const shift = dampingOf(statistic);
-  const s = scope.uploadStatistic(matrix, [features, features], 'root of the input statistic');
-  shiftDiagonal(scope, s, shift);
-  if (await kernels.cholesky({ a: s })) return { s, isTransposed: false, usedFallback: false };
-  scope.uploadInto(s, matrix);
-  shiftDiagonal(scope, s, shift);
-  const { vectors, eigenvalues } = await decompose(scope, s);
-  scaleRows(
-    scope,
-    vectors,
-    eigenvalues.map((value) => Math.sqrt(Math.max(value, shift))),
-  );
-  return { s: vectors, isTransposed: true, usedFallback: true };
 }
 
 /** (W S)ᵀ (W S), summed over pieces of W. */
@@ -193,7 +184,7 @@ function gramOfProduct({ scope, weight }: Problem, { s, isTransposed }: SquareRo
 }
 
 /** W x for x (in, columns) in the statistics dtype. */
-function multiply({ scope, weight }: Problem, x: Tensor): Tensor {
+export function multiply({ scope, weight }: Pick<Problem, 'scope' | 'weight'>, x: Tensor): Tensor {
   const out = weight.dim(0);
   const columns = x.dim(1);
   const product = scope.statistic([out, columns], 'basis');
@@ -205,59 +196,6 @@ function multiply({ scope, weight }: Problem, x: Tensor): Tensor {
     },
   );
   return product;
-}
-
-/** eigh in place: row i of `vectors`, which is `a`, belongs to the i-th eigenvalue, ascending. */
-async function decompose(
-  scope: PieceScope,
-  a: Tensor,
-): Promise<{ vectors: Tensor; eigenvalues: StatisticValues }> {
-  const values = scope.statistic([a.dim(0)], 'eigenvalues');
-  await scope.device.kernels.eigh({ a, values });
-  const eigenvalues = (await scope.device.download(values)) as StatisticValues;
-  scope.free(values);
-  if (eigenvalues.every(Number.isFinite)) return { vectors: a, eigenvalues };
-  throw new EmulatorError(
-    'EMULATOR_NON_FINITE',
-    `${scope.label}: its weight times its input statistic has eigenvalues that are not finite`,
-  );
-}
-
-/** The `rank` largest of ascending eigenvalues, largest first, none below 0. */
-export function topValues(ascending: StatisticValues, rank: number): readonly number[] {
-  return Array.from({ length: rank }, (_, index) =>
-    Math.max(0, at(ascending, ascending.length - 1 - index)),
-  );
-}
-
-/**
- * The last `rank` rows of `vectors` (n, n) as columns (n, paddedRank), last row first, each times
- * its scale, then zero columns: a product with a (rank, paddedRank) matrix that turns, scales and
- * pads at once.
- */
-function selectTop(
-  scope: PieceScope,
-  {
-    vectors,
-    columns,
-    scales,
-  }: { vectors: Tensor; columns: { rank: number; paddedRank: number }; scales: readonly number[] },
-): Tensor {
-  const { rank, paddedRank } = columns;
-  const n = vectors.dim(0);
-  const selection = new Float64Array(rank * paddedRank);
-  for (const [index, scale] of scales.entries())
-    selection[(rank - 1 - index) * paddedRank + index] = scale;
-  const uploaded = scope.uploadStatistic(selection, [rank, paddedRank], 'selection');
-  const selected = scope.statistic([n, paddedRank], 'selected eigenvectors');
-  scope.device.kernels.gemm({
-    a: vectors.rows(n - rank, n),
-    transposeA: true,
-    b: uploaded,
-    out: selected,
-  });
-  scope.free(uploaded);
-  return selected;
 }
 
 /**
@@ -296,42 +234,4 @@ function orthonormalize(scope: PieceScope, x: Tensor): void {
     }
   }
   scope.free(product, polynomial);
-}
-
-/**
- * a += shift · I. The diagonal of a row-major (n, n) matrix but its last element is the first
- * column of the same memory read as (n − 1, n + 1), so two products with a row of one value add to
- * it on the device.
- */
-function shiftDiagonal(scope: PieceScope, a: Tensor, shift: number): void {
-  const { kernels } = scope.device;
-  const n = a.dim(0);
-  const ones = scope.uploadStatistic(new Float64Array(n).fill(1), [n, 1], 'ones');
-  const first = new Float64Array(n + 1);
-  first[0] = shift;
-  const row = scope.uploadStatistic(first, [n + 1, 1], 'diagonal shift');
-  const flat = a.reshape([n * n, 1]);
-  if (n > 1) {
-    const skewed = flat.rows(0, n * n - 1).reshape([n - 1, n + 1]);
-    kernels.gemm({
-      a: ones.rows(0, n - 1),
-      b: row,
-      transposeB: true,
-      out: skewed,
-      accumulate: true,
-    });
-  }
-  kernels.gemm({
-    a: ones.rows(0, 1),
-    b: row.rows(0, 1),
-    out: flat.rows(n * n - 1, n * n),
-    accumulate: true,
-  });
-  scope.free(ones, row);
-}
-
-function scaleRows(scope: PieceScope, x: Tensor, scales: StatisticValues): void {
-  const scale = scope.uploadStatistic(scales, [scales.length], 'row scales');
-  scope.device.kernels.scale({ x, scale, along: 'rows', out: x });
-  scope.free(scale);
 }

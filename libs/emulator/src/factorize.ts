@@ -1,17 +1,21 @@
 import { at } from '@emloc/checked';
 import type { Device, Tensor } from '@emloc/device';
 
-import { dampingOf, solveEigenproblem, topValues, type Solution } from './eigenproblem.js';
+import { dampingOf, solveEigenproblem, type Problem } from './eigenproblem.js';
 import { EmulatorError } from './errors.js';
+import { gradientDampingOf, solveInLossMetric } from './loss-metric.js';
 import { PieceScope } from './piece-scope.js';
-import { forEachConverted } from './row-chunks.js';
-import type { LayerStatistic, StatisticValues } from './statistics.js';
+import { project } from './project.js';
+import type { GradientStatistic, LayerStatistic, StatisticValues } from './statistics.js';
+import { topValues } from './symmetric.js';
 
 export interface FactorizeOptions {
   readonly device: Device;
   /** W (out, in) in the compute dtype; stays the caller's. */
   readonly weight: Tensor;
   readonly statistic: LayerStatistic;
+  /** What the loss makes of the layer's outputs; null or absent: each counts alike. */
+  readonly gradient?: GradientStatistic | null;
   /** Mathematical rank, at most min(in, out). */
   readonly rank: number;
   /**
@@ -21,7 +25,11 @@ export interface FactorizeOptions {
   readonly pieceBytes?: number;
 }
 
-/** W_E = U V, the rank-r matrix with the least ‖X Wᵀ − X W_Eᵀ‖_F over the calibration rows X. */
+/**
+ * W_E = U V, the rank-r matrix with the least ‖X Wᵀ − X W_Eᵀ‖_F over the calibration rows X, or
+ * with gradients the least ‖Ô^½ (W − W_E) Ĝ^½‖_F. Columns of U and rows of V by falling λ: the
+ * first r' are that for rank r'.
+ */
 export interface Factors {
   /**
    * (out, paddedRank) in the compute dtype, category 'factors'; the caller's to dispose. Columns
@@ -33,7 +41,8 @@ export interface Factors {
   readonly rank: number;
   readonly paddedRank: number;
   /**
-   * sqrt(Σ_{k>r} λ_k / Σ λ_k): the relative error of the layer's outputs over the calibration rows.
+   * sqrt(Σ_{k>r} λ_k / Σ λ_k): the relative error of the layer's outputs over the calibration rows,
+   * in the metric that was asked for.
    */
   readonly relativeError: number;
   /** Whether the Cholesky factorisation failed and eigenvectors took its place. */
@@ -41,29 +50,30 @@ export interface Factors {
 }
 
 /**
- * Factorises a weight for its inputs (ALGORITHM.md, section 2) in the device's statistics dtype.
- * What it allocates depends on shapes alone, so that the null device finds the same peak;
- * everything but u and v is freed, also when it fails.
+ * Factorises a weight for its inputs and its gradients (ALGORITHM.md, sections 2 and 2b) in the
+ * device's statistics dtype. What it allocates depends on shapes alone, so that the null device
+ * finds the same peak; everything but u and v is freed, also when it fails.
  * @throws EmulatorError, OutOfBudgetError
  */
 export async function factorize({
   device,
   weight,
   statistic,
+  gradient = null,
   rank,
   pieceBytes,
 }: FactorizeOptions): Promise<Factors> {
   assertProblem(weight, statistic, rank);
+  if (gradient) assertGradient(weight, gradient);
   const { rankMultiple } = device.profile;
   const paddedRank = Math.ceil(rank / rankMultiple) * rankMultiple;
   using scope = new PieceScope(device, `factorisation of ${weight.label}`, pieceBytes);
-  const solution = await solveEigenproblem({ scope, weight, statistic, rank, paddedRank });
-  const { u, v } = balancedFactors(scope, {
-    weight,
-    solution,
-    scales: componentScales(solution, statistic, { rank, paddedRank }),
-  });
-  const { eigenvalues, usedFallback } = solution;
+  const solved = await solve({ scope, weight, statistic, rank, paddedRank }, gradient);
+  const { eigenvalues, usedFallback } = solved;
+  const scales = componentScales(eigenvalues, { weight, statistic, gradient, rank, paddedRank });
+  const inverses = scales.map((scale) => 1 / scale);
+  const v = rounded(scope, { x: solved.v, scales: inverses, along: 'rows', label: 'v' });
+  const u = rounded(scope, { x: solved.u, scales, along: 'columns', label: 'u' });
   return {
     u: scope.release(u),
     v: scope.release(v),
@@ -74,33 +84,19 @@ export async function factorize({
   };
 }
 
-/** U Σ^½ and Σ^-½ Uᵀ W, rounded to the compute dtype. */
-function balancedFactors(
-  scope: PieceScope,
-  { weight, solution, scales }: { weight: Tensor; solution: Solution; scales: Float64Array },
-): { u: Tensor; v: Tensor } {
-  const { kernels, profile } = scope.device;
-  const { basis } = solution;
-  const paddedRank = basis.dim(1);
-  const inFeatures = weight.dim(1);
-  const projected = scope.statistic([paddedRank, inFeatures], 'Uᵀ W');
-  forEachConverted(scope, { x: weight, dtype: profile.statisticsDType }, (piece, start, end) => {
-    kernels.gemm({
-      a: basis.rows(start, end),
-      transposeA: true,
-      b: piece,
-      out: projected,
-      accumulate: start > 0,
-    });
-  });
-  const v = rounded(scope, {
-    x: projected,
-    scales: scales.map((scale) => 1 / scale),
-    along: 'rows',
-    label: 'v',
-  });
-  const u = rounded(scope, { x: basis, scales, along: 'columns', label: 'u' });
-  return { u, v };
+/** U and V before they are balanced, in the statistics dtype, with all λ, ascending. */
+interface Solved {
+  readonly u: Tensor;
+  readonly v: Tensor;
+  readonly eigenvalues: StatisticValues;
+  readonly usedFallback: boolean;
+}
+
+async function solve(problem: Problem, gradient: GradientStatistic | null): Promise<Solved> {
+  if (gradient) return solveInLossMetric({ ...problem, gradient });
+  const { scope, weight } = problem;
+  const { basis: u, ...solution } = await solveEigenproblem(problem);
+  return { u, v: project(scope, { weight, basis: u }), ...solution };
 }
 
 /** x, scaled, in the compute dtype; x is freed. */
@@ -129,24 +125,41 @@ function rounded(
 }
 
 /**
- * Σ^½ of each component, Σ² = λ / (t / in): singular values of W weighed by its inputs at their
- * mean square. Components without weight get a small scale rather than none, since V is divided by
- * it; padding gets 1.
+ * What makes a component of U as large as its row of V, at the mean squares x² of inputs and g² of
+ * gradients: of the outputs' problem the norms are 1 / g and √λ / x, of the inputs' √λ / g and
+ * 1 / x; without gradients g is 1. Components without weight get a small scale rather than none,
+ * since V is divided by it; padding gets 1.
  */
 function componentScales(
-  { eigenvalues }: Solution,
-  statistic: LayerStatistic,
-  { rank, paddedRank }: { rank: number; paddedRank: number },
+  eigenvalues: StatisticValues,
+  {
+    weight,
+    statistic,
+    gradient,
+    rank,
+    paddedRank,
+  }: Pick<Problem, 'weight' | 'statistic' | 'rank' | 'paddedRank'> & {
+    gradient: GradientStatistic | null;
+  },
 ): Float64Array {
   const values = topValues(eigenvalues, rank);
-  const meanSquare =
+  const inputs =
     statistic.squaredNorm > 0 ? statistic.squaredNorm / statistic.inFeatures : dampingOf(statistic);
+  const outputs = gradient ? meanSquareOf(gradient) : 1;
+  const isInverse = gradient !== null && weight.dim(0) > weight.dim(1);
   const largest = at(values, 0);
   const scales = new Float64Array(paddedRank).fill(1);
   if (largest > 0)
-    for (const [index, value] of values.entries())
-      scales[index] = (Math.max(value, 1e-16 * largest) / meanSquare) ** 0.25;
+    for (const [index, value] of values.entries()) {
+      const lambda = Math.max(value, 1e-16 * largest);
+      scales[index] = ((outputs / inputs) * (isInverse ? 1 / lambda : lambda)) ** 0.25;
+    }
   return scales;
+}
+
+function meanSquareOf(gradient: GradientStatistic): number {
+  const { squaredNorm, outFeatures } = gradient;
+  return squaredNorm > 0 ? squaredNorm / outFeatures : gradientDampingOf(gradient);
 }
 
 function relativeErrorOf(ascending: StatisticValues, rank: number): number {
@@ -184,5 +197,19 @@ function assertProblem(
   throw new EmulatorError(
     'EMULATOR_INVALID_RANK',
     `factorisation of ${weight.label} [${weight.shape.join()}]: rank ${rank} given, 1 to ${Math.min(out, weightIn)} expected`,
+  );
+}
+
+function assertGradient(
+  weight: Tensor,
+  { kind, features, outFeatures, matrix }: GradientStatistic,
+): void {
+  const [out, inFeatures] = [weight.dim(0), weight.dim(1)];
+  const [expected, side] = out > inFeatures ? ['input', inFeatures] : ['output', out];
+  const fits = kind === expected && features === side && outFeatures === out;
+  if (fits && matrix.length === side ** 2) return;
+  throw new EmulatorError(
+    'EMULATOR_SHAPE_MISMATCH',
+    `factorisation of ${weight.label} [${weight.shape.join()}]: gradients of the ${kind}s, ${features} features of ${outFeatures} outputs, do not fit it`,
   );
 }

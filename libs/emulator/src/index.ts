@@ -2,8 +2,11 @@ export { applyCorrection } from './apply-correction.js';
 export { correctLoraLayer, type LayerCorrection } from './correction.js';
 export { EmulatorError } from './errors.js';
 export { factorize } from './factorize.js';
-export { emulatorRank, parseRatioRules, ratioOf } from './ratio-rules.js';
+export { emulatorRank, parseRatioRules, ratioOf, type RatioRule } from './ratio-rules.js';
+export { GradientAccumulator } from './gradient-accumulator.js';
 export {
+  type GradientStatistic,
+  gradientStatisticFor,
   type LayerStatistic,
   type LayerStatistics,
   packTriangle,
@@ -12,4 +15,4 @@ export {
   unpackTriangle,
 } from './statistics.js';
 export { StatisticsAccumulator } from './statistics-accumulator.js';
-export { planStatistics, type StatisticPlan } from './statistics-plan.js';
+export { planGradientStatistics, planStatistics } from './statistics-plan.js';

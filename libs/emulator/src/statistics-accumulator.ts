@@ -1,7 +1,6 @@
-import { at } from '@emloc/checked';
 import { TensorScope, type Device, type Tensor } from '@emloc/device';
 
-import { EmulatorError } from './errors.js';
+import { checkedTrace } from './checked-trace.js';
 import type { StatisticPlan } from './statistics-plan.js';
 import type { LayerStatistic, LayerStatistics, StatisticValues } from './statistics.js';
 
@@ -86,7 +85,7 @@ export class StatisticsAccumulator {
         squaredNorm: squaredNorms.get(plan.group) ?? trace,
       });
     }
-    return { label: this.label, statistics };
+    return { label: this.label, statistics, gradients: [] };
   }
 
   /** Frees what is held; may be called again. */
@@ -124,14 +123,10 @@ export class StatisticsAccumulator {
     return tensor;
   }
 
-  /** A value that is not finite anywhere in the rows makes a diagonal element not finite. */
   #checkedTrace({ linears, features }: StatisticPlan, matrix: StatisticValues): number {
-    let trace = 0;
-    for (let i = 0; i < features; i += 1) trace += at(matrix, i * features + i);
-    if (Number.isFinite(trace)) return trace;
-    throw new EmulatorError(
-      'EMULATOR_NON_FINITE',
-      `calibration of ${this.label}: the statistics of ${linears.join(', ')} are not finite (sum of squares ${trace})`,
-    );
+    return checkedTrace(matrix, features, {
+      label: this.label,
+      what: `the statistics of ${linears.join(', ')} are`,
+    });
   }
 }

@@ -74,3 +74,24 @@ function planGroup(linears: readonly CalibratedLinear[]): readonly StatisticPlan
     inFeatures,
   }));
 }
+
+/** One statistic of gradients to accumulate; see `GradientStatistic`. */
+export interface GradientStatisticPlan {
+  readonly kind: 'input' | 'output';
+  readonly linear: string;
+  /** Side of the statistic: the smaller side of the weight. */
+  readonly features: number;
+  readonly outFeatures: number;
+}
+
+/** One a layer: what layers read they share, never what becomes of their outputs. */
+export function planGradientStatistics(
+  linears: readonly CalibratedLinear[],
+): readonly GradientStatisticPlan[] {
+  return linears.map(({ name, inFeatures, outFeatures }) => ({
+    kind: outFeatures > inFeatures ? 'input' : 'output',
+    linear: name,
+    features: Math.min(inFeatures, outFeatures),
+    outFeatures,
+  }));
+}

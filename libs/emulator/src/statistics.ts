@@ -20,10 +20,28 @@ export interface LayerStatistic {
   readonly matrix: StatisticValues;
 }
 
+/**
+ * A finished statistic of the gradient g of the loss with respect to one layer's outputs, in host
+ * memory: output is O = Σ gᵀ g (out, out), input is K = Σ (g W)ᵀ (g W) (in, in).
+ */
+export interface GradientStatistic {
+  readonly kind: 'input' | 'output';
+  /** Name of the linear layer. */
+  readonly linear: string;
+  readonly features: number;
+  readonly outFeatures: number;
+  /** tr O = Σ ‖g‖² over all rows */
+  readonly squaredNorm: number;
+  /** As that of LayerStatistic. */
+  readonly matrix: StatisticValues;
+}
+
 /** The statistics of one block. */
 export interface LayerStatistics {
   readonly label: string;
   readonly statistics: readonly LayerStatistic[];
+  /** Of every layer, or empty: what its outputs are good for is not asked. */
+  readonly gradients: readonly GradientStatistic[];
 }
 
 /** The statistic that serves this linear layer. @throws EmulatorError EMULATOR_UNKNOWN_LAYER */
@@ -36,6 +54,23 @@ export function statisticFor(
   throw new EmulatorError(
     'EMULATOR_UNKNOWN_LAYER',
     `statistics of ${label} have none for ${linear}`,
+  );
+}
+
+/**
+ * The statistic of this linear layer's gradients; null where none were measured.
+ * @throws EmulatorError EMULATOR_UNKNOWN_LAYER
+ */
+export function gradientStatisticFor(
+  { label, gradients }: LayerStatistics,
+  linear: string,
+): GradientStatistic | null {
+  if (gradients.length === 0) return null;
+  const found = gradients.find((gradient) => gradient.linear === linear);
+  if (found) return found;
+  throw new EmulatorError(
+    'EMULATOR_UNKNOWN_LAYER',
+    `statistics of ${label} have no gradients for ${linear}`,
   );
 }
 

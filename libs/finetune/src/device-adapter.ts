@@ -133,6 +133,17 @@ export class DeviceAdapter {
     if (x && out && x !== out) this.device.kernels.cast({ x, out });
   }
 
+  /** Replaces the parameters by an adapter's of the same layers, which must stay as they are. */
+  replace(adapter: LoraAdapter): void {
+    for (const [path, { parameters }] of this.#layers) {
+      const layer = adapter.layers.get(path);
+      if (!layer || !parameters) continue;
+      this.device.upload(parameters.a, { bytes: bytesOf(layer.a), dtype: 'float32' });
+      this.device.upload(parameters.b, { bytes: bytesOf(layer.b), dtype: 'float32' });
+    }
+    this.refresh();
+  }
+
   /** The adapter with its present parameters. */
   async download(): Promise<LoraAdapter> {
     const layers = new Map(this.host.layers);

@@ -8,10 +8,17 @@ export { type OptimizerConfig } from './optimizer/create-optimizer.js';
 export { defaultProdigy } from './optimizer/prodigy.js';
 export { type LearningRateSchedule, scheduleKinds } from './schedule.js';
 export { type TrainingState } from './training-state.js';
-export { batchesOf, coveringBatches, microBatches, type StepBatches } from './step-batches.js';
-export { train, type TrainingPause, type TrainResult } from './train.js';
+export {
+  batchesOf,
+  countMicroBatches,
+  coveringBatches,
+  microBatches,
+  type StepBatches,
+} from './step-batches.js';
+export { type CarriedOptimizer, train, type TrainingPause, type TrainResult } from './train.js';
 export { frontLength, frontStreams, runFront, type FrontStore } from './front.js';
 export { runChain } from './run-chain.js';
+export { BreadthFirstGradients } from './breadth-first-gradients.js';
 export { BreadthFirstPass } from './breadth-first.js';
 export { gradientsOf } from './gradients.js';
 export {

@@ -15,9 +15,25 @@ export interface LearningRateSchedule {
 }
 
 /**
- * Learning rate of step `step` (0 for the first), as in transformers' get_*_schedule_with_warmup.
+ * Learning rate of step `step` (0 for the first); of several schedules each begins where the one
+ * before it has had its steps.
  */
 export function learningRateAt(
+  schedule: LearningRateSchedule | readonly LearningRateSchedule[],
+  step: number,
+): number {
+  if ('kind' in schedule) return rateWithin(schedule, step);
+  let start = 0;
+  for (const [index, part] of schedule.entries()) {
+    if (step < start + part.steps || index === schedule.length - 1)
+      return rateWithin(part, step - start);
+    start += part.steps;
+  }
+  throw new RangeError('a learning rate by no schedule');
+}
+
+/** As in transformers' get_*_schedule_with_warmup. */
+function rateWithin(
   { kind, learningRate, steps, warmupRatio }: LearningRateSchedule,
   step: number,
 ): number {

@@ -8,7 +8,7 @@ import { DeviceAdapter } from './device-adapter.js';
 import { FinetuneError } from './errors.js';
 import { locateNonFinite } from './non-finite.js';
 import { createOptimizer, type OptimizerConfig } from './optimizer/create-optimizer.js';
-import type { Optimizer } from './optimizer/optimizer.js';
+import type { Optimizer, OptimizerRecord } from './optimizer/optimizer.js';
 import { PassContext, type PagedModel } from './paged-model.js';
 import { learningRateAt, type LearningRateSchedule } from './schedule.js';
 import {
@@ -50,8 +50,13 @@ export interface TrainOptions {
   readonly rows: RowSource;
   /** Numbers of rows. */
   readonly batches: StepBatches;
-  readonly schedule: LearningRateSchedule;
+  /** Several: one after another. */
+  readonly schedule: LearningRateSchedule | readonly LearningRateSchedule[];
   readonly optimizer: OptimizerConfig;
+  /** What the optimizer goes on with; null or absent: nothing. */
+  readonly carried?: CarriedOptimizer | null;
+  /** Whether the optimizer's last state is part of the result. Default: no. */
+  readonly keepsOptimizer?: boolean;
   /** The last so many blocks keep their saved tensors; see `MicroBatch`. */
   readonly keptBlocks: number;
   /** A state of this run to go on from; null: from `adapter`. */
@@ -69,7 +74,17 @@ export interface TrainOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Uses the model, its pager and the adapter after some steps, without changing them. */
+/** An optimizer's state as training on another model left it. */
+export interface CarriedOptimizer {
+  readonly record: OptimizerRecord;
+  /** Steps that it has behind it. */
+  readonly steps: number;
+}
+
+/**
+ * Uses the model, its pager and the adapter after some steps. It may replace what the pager reads
+ * and the adapter's values, in the same way where a run goes on from a state.
+ */
 export interface TrainingPause {
   /**
    * Also asked where a run goes on from a state, which may have been kept before its pause.
@@ -90,6 +105,8 @@ interface Divergence {
 
 export interface TrainResult {
   readonly adapter: LoraAdapter;
+  /** Where it was asked for, and there was a step. */
+  readonly optimizer: OptimizerRecord | null;
   /** Completed ones. */
   readonly steps: number;
   /** Items over all steps. */
@@ -122,15 +139,18 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   });
   const { parameters } = adapter;
   using optimizer = createOptimizer(config, { device, parameters, start: first });
-  if (resume) optimizer.upload(resume);
+  const record = resume ?? options.carried?.record;
+  if (record) optimizer.upload(record);
   const path = backwardPath(layout, (block) => adapter.adaptedIn(block));
   using repeats = repeatsOn(device);
   const run = { ...options, pass, adapter, optimizer, path, repeats };
   const { step: steps, ...outcome } = await runSteps(run);
-  return { adapter: await adapter.download(), steps, ...outcome };
+  const kept = options.keepsOptimizer ? await optimizer.download() : null;
+  return { adapter: await adapter.download(), optimizer: kept, steps, ...outcome };
 }
 
 const notBegun = Object.freeze({
+  optimizer: null,
   ...{ steps: 0, tokens: 0, seconds: 0, finalLoss: Number.NaN, divergence: null },
 });
 
@@ -256,7 +276,8 @@ async function runStep(inputs: StepInputs): Promise<StepReport | Divergence> {
   const loss = total / weight;
   if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm))
     return { error: await diverged(inputs, { loss, gradientNorm, squaredNorms }), loss };
-  await optimizer.update(adapter.gradients, { learningRate, step: index + 1 });
+  const step = (inputs.carried?.steps ?? 0) + index + 1;
+  await optimizer.update(adapter.gradients, { learningRate, step });
   adapter.refresh();
   return {
     step: index + 1,

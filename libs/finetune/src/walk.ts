@@ -4,6 +4,7 @@ import {
   type AttentionCache,
   type BlockBindings,
   type BlockOutcome,
+  type GradientObserver,
   type StateCache,
   type Streams,
 } from '@emloc/autograd';
@@ -85,6 +86,7 @@ export interface Binding {
   readonly adapter?: DeviceAdapter | null;
   readonly gradientScale?: number | null;
   readonly onLinear?: (linear: string, x: Tensor, y: Tensor) => void;
+  readonly gradientObserver?: GradientObserver;
   /** Of the block's attentions, by number. */
   readonly cache?: (index: number) => AttentionCache;
   /** Of the block's operations with a state, by number. */

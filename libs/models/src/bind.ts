@@ -2,6 +2,7 @@ import type {
   AdapterBinding,
   AttentionCache,
   BlockBindings,
+  GradientObserver,
   LinearWeights,
   RopeTable,
   StateCache,
@@ -29,6 +30,8 @@ export interface BlockRunInputs {
    */
   readonly adapterAt?: (linear: string) => number | null;
   readonly onLinear?: (linear: string, x: Tensor, y: Tensor) => void;
+  /** Default: none. */
+  readonly gradientObserver?: GradientObserver;
   /** Caches of the block's attentions, by number. Default: none. */
   readonly cache?: (index: number) => AttentionCache;
   /** Likewise of its operations with a state. Default: none. */
@@ -76,6 +79,7 @@ export function bindBlock(
     rope: (table) => get(inputs.ropes, table),
     gradientScale: inputs.gradientScale ?? null,
     onLinear: inputs.onLinear,
+    gradientObserver: inputs.gradientObserver,
     cache: inputs.cache,
     state: inputs.state,
     wantsLogits: inputs.wantsLogits,

@@ -10,6 +10,7 @@ export {
   utcDay,
 } from './options/resolve.js';
 export { assertRank } from './options/checks.js';
+export { endsOnOriginal } from './options/levels.js';
 export { assertOptionsOf, withModality } from './options/modality.js';
 export { type OptionCommand, type OptionSpec } from './options/kinds.js';
 export { optionsFor, optionTable, type NamedOption, type OptionsOf } from './options/table.js';

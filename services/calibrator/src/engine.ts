@@ -18,20 +18,26 @@ serveWorker<CalibrateContract>((task, context) =>
     run: async (run) => {
       const { job, environment } = run;
       environment.clock.enter('calibrate');
-      const blocks = calibrate(run, { skip: new Set(task.skip) });
+      let layer = pathOfBlock(job.model.layout, 0);
+      const blocks = calibrate(run, {
+        skip: new Set(task.skip),
+        onBlock: (block) => {
+          layer = pathOfBlock(job.model.layout, block);
+        },
+      });
       let sending: Promise<unknown> = Promise.resolve();
-      for (let block = 0; ; block += 1) {
-        const next = await inLayer(pathOfBlock(job.model.layout, block), () => blocks.next());
+      for (;;) {
+        const next = await inLayer(
+          () => layer,
+          () => blocks.next(),
+        );
         if (next.done) break;
         // One block's statistics are on their way while the next block is calibrated.
         await sending;
         const record = statisticsToRecord(next.value);
-        block = next.value.block;
+        const { block } = next.value;
         sending = inLayer(pathOfBlock(job.model.layout, block), () =>
-          context.request(
-            { type: 'statistics', block: next.value.block, record },
-            ownedBuffers(record),
-          ),
+          context.request({ type: 'statistics', block, record }, ownedBuffers(record)),
         );
         sending.catch(() => undefined);
       }

@@ -6,6 +6,8 @@ export interface TrainingTask {
   readonly stage: 'train' | 'refine';
   /** Where refinement starts; training starts afresh. */
   readonly adapter: TensorRecord | null;
+  /** What training left, whose optimizer is gone on with; null: a fresh one. */
+  readonly trained: TensorRecord | null;
   readonly checkpointSteps: number;
 }
 

@@ -1,3 +1,4 @@
+import type { LoraAdapter } from '@emloc/checkpoint';
 import {
   adapterFromRecord,
   adapterToRecord,
@@ -5,11 +6,15 @@ import {
   type TensorRecord,
 } from '@emloc/pipeline';
 import {
-  emulatorSource,
   jobNotices,
+  lastLevelStart,
   runTrainStage,
+  secondMomentsIn,
   startingAdapter,
+  trainedLevels,
+  withSecondMoments,
   type JobRun,
+  type LastLevelStart,
   type TrainStageInputs,
 } from '@emloc/pipeline/stages';
 import { serveWorker, type WorkerContext } from '@emloc/service-kit';
@@ -36,10 +41,14 @@ serveWorker<TrainContract>((task, context) =>
         for (const message of jobNotices(job)) environment.observer({ type: 'notice', message });
       const training =
         task.stage === 'train' ? await trainInputs(run, context) : refineInputs(run, task);
-      const { adapter, before, after, ...numbers } = await runTrainStage(run, training);
+      const { adapter, before, after, secondMoments, ...numbers } = await runTrainStage(
+        run,
+        training,
+      );
+      const { steps } = numbers;
       return {
         ...numbers,
-        adapter: adapterToRecord(adapter),
+        adapter: withSecondMoments(adapterToRecord(adapter), adapter, { steps, secondMoments }),
         lossBefore: before?.loss ?? null,
         lossAfter: after.loss,
       };
@@ -54,20 +63,16 @@ async function trainInputs(
   const { job, environment } = run;
   await fetchFactors(run, async (request) => (await context.request(request)) as TensorRecord);
   const { profile } = environment.device;
-  const source =
-    job.emulated.length === 0
-      ? job.model.source
-      : emulatorSource(job.model, job.emulated, { store: environment.factors, profile });
   return {
     stage: 'train',
-    source,
+    levels: trainedLevels(job, { store: environment.factors, profile }),
     adapter: startingAdapter(job),
     plan: job.training,
     evaluateBefore: true,
   };
 }
 
-function refineInputs({ job }: JobRun, { adapter }: TrainingTask): TrainStageInputs {
+function refineInputs({ job }: JobRun, { adapter, trained }: TrainingTask): TrainStageInputs {
   if (!job.refinement || !adapter)
     throw new PipelineError(
       'PIPELINE_INVALID_OPTION',
@@ -75,9 +80,16 @@ function refineInputs({ job }: JobRun, { adapter }: TrainingTask): TrainStageInp
     );
   return {
     stage: 'refine',
-    source: job.model.source,
-    adapter: adapterFromRecord(adapter),
+    levels: [{ source: job.model.source, emulated: [], steps: job.refinement.batches.length }],
+    ...startOf(adapterFromRecord(adapter), trained),
     plan: job.refinement,
     evaluateBefore: false,
   };
+}
+
+/** Where refinement begins: with what training left of its optimizer, or with a fresh one. */
+function startOf(adapter: LoraAdapter, record: TensorRecord | null): LastLevelStart {
+  if (!record) return { adapter, carried: null };
+  const trained = adapterFromRecord(record);
+  return lastLevelStart(adapter, { adapter: trained, ...secondMomentsIn(record, trained) });
 }

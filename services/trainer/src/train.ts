@@ -33,7 +33,8 @@ export function trainStage(
     result: TrainResultSchema,
     resumedFrom: async ({ record }) => stepOf(record.checkpoint),
     run: async (attempt) => {
-      const outcome = await runTraining(attempt, { stage: 'train', adapter: null, ...settings });
+      const task = { stage: 'train', adapter: null, trained: null, ...settings } as const;
+      const outcome = await runTraining(attempt, task);
       const { report, steps, tokens, seconds, finalLoss, lossBefore, lossAfter, course } = outcome;
       return {
         report: reportMessage('train', report),
@@ -60,9 +61,11 @@ export function refineStage(
     stage: 'refine',
     result: RefineResultSchema,
     resumedFrom: async ({ record }) => stepOf(record.checkpoint),
-    run: async (attempt, { adapter: given, loss: before }) => {
+    run: async (attempt, { adapter: given, loss: before, trained: left }) => {
       const adapter = await attempt.records.read('lora', given?.name ?? '');
-      const outcome = await runTraining(attempt, { stage: 'refine', adapter, ...settings });
+      const trained = left ? await attempt.records.read('lora', left.name) : null;
+      const task = { stage: 'refine', adapter, trained, ...settings } as const;
+      const outcome = await runTraining(attempt, task);
       const { report, steps, lossAfter, course } = outcome;
       const kept = isRefinementKept(before, lossAfter, course);
       const message = refinementNotice(before, lossAfter, course);

@@ -83,6 +83,8 @@ describe('optionValues', () => {
       '99',
       '--calibration',
       '5',
+      '--emulator-metric',
+      'loss',
       '--correction',
       '2.5',
       '--refine-steps',
@@ -163,6 +165,7 @@ describe('optionValues', () => {
       vramBytes: 2 ** 31,
       hostBytes: 2 ** 30,
       ratios: ['a=0.4', '0.5'],
+      levels: null,
       rank: 4,
       alpha: 8,
       useRslora: true,
@@ -178,6 +181,7 @@ describe('optionValues', () => {
       gradientAccumulation: 2,
       maxLength: 99,
       calibrationRows: 5,
+      emulatorMetric: 'loss',
       correction: 2.5,
       refineSteps: 0,
       refineLearningRate: 1e-5,
@@ -325,6 +329,11 @@ describe('optionValues', () => {
         : names.map((name) => `--${name}`);
     expect(flags).toEqual(expect.arrayContaining(wanted));
     if (['data', 'merge', 'generate'].includes(command)) expect(flags).toHaveLength(wanted.length);
+  });
+
+  it('has levels as they are written', () => {
+    const given = optionValues('tune', parse('--levels', '0.25:200,1:30x64').opts());
+    expect(given.levels).toBe('0.25:200,1:30x64');
   });
 
   it('refuses steps and epochs together', () => {

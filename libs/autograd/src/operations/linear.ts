@@ -58,14 +58,41 @@ function backward(
   const adapter = bindings.adapter(name);
   const weights = bindings.linear(name);
   if (!adapter) {
-    if (context.needsGradient(x))
-      context.contribute(x, (dX, accumulate) =>
-        pullBackWeight(context, weights, { x, dX, accumulate }),
-      );
+    pullBack(context, weights, { x, name });
     return;
   }
   if (isPartOfFactors(weights)) pullBackFactors(context, weights, { x, adapter, name });
   else pullBackSum(context, weights, { x, adapter, name });
+}
+
+/**
+ * Without an adapter. What is handed on has the same bits whether it is looked at or not, so the
+ * observer gets a product of its own where this one is added to others.
+ */
+function pullBack(
+  context: BackwardContext,
+  weights: LinearWeights,
+  { x, name }: { readonly x: Value; readonly name: string },
+): void {
+  const { gradientObserver: observer } = context.bindings;
+  const kind = observer?.kindOf(name) ?? null;
+  let isSeen = kind === null;
+  if (kind === 'output') {
+    observer?.observe(name, context.dOut, null);
+    isSeen = true;
+  }
+  if (context.needsGradient(x)) {
+    context.contribute(x, (dX, accumulate) => {
+      pullBackWeight(context, weights, { x, dX, accumulate });
+      if (isSeen || accumulate) return;
+      observer?.observe(name, context.dOut, dX);
+      isSeen = true;
+    });
+  }
+  if (isSeen) return;
+  using inputs = context.scratch(x, x.width, 'linear.inputGradient');
+  pullBackWeight(context, weights, { x, dX: inputs, accumulate: false });
+  observer?.observe(name, context.dOut, inputs);
 }
 
 type Factors = Extract<LinearWeights, { kind: 'lowRank' }> & { readonly adapterAt: number };

@@ -43,6 +43,10 @@ describe('the space that is asked for', () => {
       'an emulator, a refinement and an optimizer that keeps more',
       { optimizer: 'prodigy', learningRate: 1 },
     ],
+    [
+      'levels, whose optimizer is kept for the last',
+      { levels: '0.25:2,0.5:1,1:3', ratios: ['0.5'], steps: null, refineSteps: null },
+    ],
     ['plain LoRA of some layers', { ratios: ['1'], targets: '.*q_proj', rank: 16 }],
   ])('is enough for %s, and not much more', async (_name, overrides) => {
     const workspace = await openWorkspace();

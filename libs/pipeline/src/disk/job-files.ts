@@ -43,7 +43,11 @@ export function jobFiles(job: Job, use: JobDiskUse): readonly (readonly number[]
   const refined = refinement ? states(refinement.schedule.steps, 0) : [];
   const refining = refinement ? states(refinement.schedule.steps, 1) : [];
   const outcomes = 1 + (emulated.length > 0 ? 1 : 0) + (refinement ? 1 : 0);
-  const kept = Array.from({ length: outcomes }, () => outcome);
+  // With second moments where a last level goes on with them.
+  const kept = [
+    ...Array.from({ length: outcomes }, () => outcome),
+    ...(job.levels ? [adapter.tensors] : []),
+  ];
   return [
     [...always, ...states(training.schedule.steps, 1)],
     [...always, ...trained, ...kept, ...refining],
@@ -86,7 +90,7 @@ function pathsOf({ model: { layout }, options: { targets } }: Job): Record<strin
 function stateBytes(job: Job): number {
   const kept = ['first_moment', 'second_moment'];
   if (job.options.optimizer === 'prodigy') kept.push('gradient_sum');
-  if (job.options.evalSteps !== null) kept.push('best');
+  if (job.options.evalSteps !== null || job.levels) kept.push('best');
   const tensors = parameters(job).flatMap((tensor) => [
     tensor,
     ...kept.map((kind) => ({ ...tensor, name: `${tensor.name}.${kind}` })),
@@ -98,9 +102,11 @@ function stateBytes(job: Job): number {
 const pointBytes = 64;
 
 /** Losses of the validations during training and refinement. */
-function curveBytes({ training, refinement, options: { evalSteps } }: Job): number {
-  if (evalSteps === null) return 0;
-  const points = (steps: number): number => Math.ceil(steps / evalSteps) + 2;
+function curveBytes({ training, refinement, levels, options: { evalSteps } }: Job): number {
+  if (evalSteps === null && !levels) return 0;
+  const more = 2 + (levels?.length ?? 0);
+  const points = (steps: number): number =>
+    (evalSteps === null ? 0 : Math.ceil(steps / evalSteps)) + more;
   return pointBytes * (points(training.schedule.steps) + points(refinement?.schedule.steps ?? 0));
 }
 

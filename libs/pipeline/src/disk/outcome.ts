@@ -115,8 +115,11 @@ async function recordOf(
       ...job.training.schedule,
     },
     calibration:
-      job.emulated.length > 0 ? { seed: options.seed, rows: options.calibrationRows } : null,
+      job.emulated.length > 0
+        ? { seed: options.seed, rows: options.calibrationRows, metric: options.emulatorMetric }
+        : null,
     ratios: options.ratios,
+    levels: options.levels,
     emulator: result.emulator,
     correction: result.correction,
     refinement: result.refinement && {

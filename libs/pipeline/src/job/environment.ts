@@ -73,8 +73,11 @@ export interface JobEnvironment {
   readonly signal?: AbortSignal;
 }
 
-/** What a stage does again and again: optimizer steps, validations and samples between them. */
-export type StagePart = 'step' | 'validation' | 'sample';
+/**
+ * What a stage does again and again: optimizer steps, validations and samples between them, and
+ * changes of the model.
+ */
+export type StagePart = 'step' | 'validation' | 'sample' | 'change';
 
 /**
  * Phases that ask for every layer once, or once for each of a few passes, while up to two pagers of

@@ -66,7 +66,7 @@ export function factorSpecs(
 export function emulatorSource(
   model: Model,
   emulated: readonly EmulatedLinear[],
-  { store, profile }: { store: FactorStore; profile: DeviceProfile },
+  { store, profile }: { store: Pick<FactorStore, 'read'>; profile: DeviceProfile },
 ): LayerSource {
   const overlays = new Map<number, TensorOverlay>();
   for (const { index, page } of model.layout.blocks) {

@@ -17,7 +17,7 @@ import type { LayerSource } from '@emloc/weight-pager';
 
 import type { ModalityOptions, ResolvedModality } from '../options/modality.js';
 import { decidingOptions, type TuneOptions } from '../options/resolve.js';
-import type { EmulatedLinear } from './emulated-linear.js';
+import type { EmulatedLinear, EmulatorLevel } from './emulated-linear.js';
 import type { JobEnvironment } from './environment.js';
 import { reportWarnings, type JobReport } from './report.js';
 
@@ -74,8 +74,10 @@ export interface Job<R extends TaskRows = TaskRows> extends AsyncDisposable {
   readonly training: TrainingPlan;
   /** Null: no refinement. */
   readonly refinement: TrainingPlan | null;
-  /** Empty at ratio 1: plain LoRA on the original. */
+  /** Empty at ratio 1: plain LoRA on the original. With levels those of the finest emulator. */
   readonly emulated: readonly EmulatedLinear[];
+  /** Parts of `training`, each on an emulator of its own; null: there is one. */
+  readonly levels: readonly EmulatorLevel[] | null;
   readonly report: JobReport;
   /** Name of the job: a hash of everything that decides its result. */
   readonly id: string;

@@ -1,13 +1,18 @@
 import { runTrainStage } from '../stages/train.js';
+import { lastLevelStart } from './carried-optimizer.js';
 import type { JobRun } from './job-run.js';
 import type { TrainingPlan } from './job.js';
-import type { CorrectionOutcome, RefinementOutcome } from './stage-outcomes.js';
+import type { CorrectionOutcome, RefinementOutcome, TunedOutcome } from './stage-outcomes.js';
 import type { TrainingCourse } from './training-course.js';
 
 /** Trains the corrected adapter on the original, and says where the result is not kept. */
 export async function refine(
   run: JobRun,
-  { plan, correction }: { plan: TrainingPlan; correction: CorrectionOutcome },
+  {
+    plan,
+    correction,
+    tuned,
+  }: { plan: TrainingPlan; correction: CorrectionOutcome; tuned: TunedOutcome },
 ): Promise<RefinementOutcome> {
   const {
     adapter,
@@ -16,8 +21,8 @@ export async function refine(
     after: { loss },
   } = await runTrainStage(run, {
     stage: 'refine',
-    source: run.job.model.source,
-    adapter: correction.adapter,
+    levels: [{ source: run.job.model.source, emulated: [], steps: plan.batches.length }],
+    ...lastLevelStart(correction.adapter, tuned),
     plan,
     evaluateBefore: false,
   });

@@ -1,5 +1,3 @@
-import type { LayerSource } from '@emloc/weight-pager';
-
 import { correct } from '../stages/correct.js';
 import { buildEmulator } from '../stages/emulate.js';
 import { runTrainStage } from '../stages/train.js';
@@ -11,6 +9,7 @@ import { noOutcomeStore, type OutcomeStore } from './outcome-store.js';
 import { refine } from './refinement.js';
 import { sampleOriginal } from './sample-original.js';
 import type { StageOutcome, TunedOutcome } from './stage-outcomes.js';
+import { trainedLevels } from './trained-levels.js';
 
 /**
  * Runs all stages of a job in this process, but those that `outcomes` has. The same for a real
@@ -37,7 +36,7 @@ async function runEmloc(run: JobRun, outcomes: OutcomeStore): Promise<JobResult>
     store: environment.factors,
     profile: environment.device.profile,
   });
-  const tuned = await outcomeOf(outcomes, 'train', () => tuneOn(run, emulator));
+  const tuned = await outcomeOf(outcomes, 'train', () => tune(run));
   const correction = await outcomeOf(outcomes, 'correct', async () => {
     const { adapter, chosen, scores, base } = await correct(run, {
       adapter: tuned.adapter,
@@ -47,14 +46,14 @@ async function runEmloc(run: JobRun, outcomes: OutcomeStore): Promise<JobResult>
   });
   const plan = job.refinement;
   const refinement =
-    plan && (await outcomeOf(outcomes, 'refine', () => refine(run, { plan, correction })));
+    plan && (await outcomeOf(outcomes, 'refine', () => refine(run, { plan, correction, tuned })));
   return jobResultOf(job, { layers, tuned, correction, refinement });
 }
 
 /** Ratio 1: LoRA on the paged original, the upper bound to compare with. */
 async function runPlainLora(run: JobRun, outcomes: OutcomeStore): Promise<JobResult> {
   const { job } = run;
-  const tuned = await outcomeOf(outcomes, 'train', () => tuneOn(run, job.model.source));
+  const tuned = await outcomeOf(outcomes, 'train', () => tune(run));
   return jobResultOf(job, { layers: [], tuned, correction: null, refinement: null });
 }
 
@@ -70,12 +69,14 @@ async function outcomeOf<S extends keyof StageOutcome>(
   return outcome;
 }
 
-function tuneOn(run: JobRun, source: LayerSource): Promise<TunedOutcome> {
+function tune(run: JobRun): Promise<TunedOutcome> {
+  const { job, environment } = run;
+  const { factors: store, device } = environment;
   return runTrainStage(run, {
     stage: 'train',
-    source,
-    adapter: startingAdapter(run.job, run.environment),
-    plan: run.job.training,
+    levels: trainedLevels(job, { store, profile: device.profile }),
+    adapter: startingAdapter(job, environment),
+    plan: job.training,
     evaluateBefore: true,
   });
 }

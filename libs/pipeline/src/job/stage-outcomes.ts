@@ -2,6 +2,7 @@ import type { LoraAdapter } from '@emloc/checkpoint';
 import type { Score } from '@emloc/tasks';
 
 import { adapterFromRecord, adapterToRecord } from '../records/adapter.js';
+import { secondMomentsIn, withSecondMoments } from '../records/second-moments.js';
 import { hasFields, jsonOf, RecordReader, type TensorRecord } from '../records/tensor-record.js';
 import { isScore, isScoreOrNull } from '../records/training-state.js';
 import { isCourse, type TrainingCourse } from './training-course.js';
@@ -21,6 +22,11 @@ export interface TunedOutcome {
   readonly seconds: number;
   /** Training loss of the last step. */
   readonly finalLoss: number;
+  /**
+   * AdamW's as the last step left them, in the order of the adapter's matrices, for a last level on
+   * the original; null: none is to be gone on with.
+   */
+  readonly secondMoments: readonly Float32Array[] | null;
 }
 
 /** What correction has come to. */
@@ -52,13 +58,16 @@ export interface StageOutcome {
   readonly refine: RefinementOutcome;
 }
 
-/** An adapter's record with the numbers of an outcome in attribute `outcome`. */
-export function outcomeToRecord({
-  adapter,
-  ...numbers
-}: StageOutcome[keyof StageOutcome]): TensorRecord {
+/**
+ * An adapter's record with the numbers of an outcome in attribute `outcome`, and of training the
+ * optimizer's second moments.
+ */
+export function outcomeToRecord(outcome: StageOutcome[keyof StageOutcome]): TensorRecord {
+  const { adapter } = outcome;
+  const numbers = { ...outcome, adapter: undefined, secondMoments: undefined };
   const { tensors, attributes } = adapterToRecord(adapter);
-  return { tensors, attributes: { ...attributes, outcome: jsonOf(numbers) } };
+  const record = { tensors, attributes: { ...attributes, outcome: jsonOf(numbers) } };
+  return 'secondMoments' in outcome ? withSecondMoments(record, adapter, outcome) : record;
 }
 
 /** @throws PipelineError PIPELINE_RECORD_INVALID */
@@ -70,7 +79,9 @@ export function outcomeFromRecord<S extends keyof StageOutcome>(
     'outcome',
     (value): value is Omit<StageOutcome[S], 'adapter'> => isNumbersOf[stage](value),
   );
-  return { ...numbers, adapter: adapterFromRecord(record) } as StageOutcome[S];
+  const adapter = adapterFromRecord(record);
+  const { secondMoments } = secondMomentsIn(record, adapter);
+  return { ...numbers, adapter, ...(stage === 'train' && { secondMoments }) } as StageOutcome[S];
 }
 
 const isNumbersOf: Readonly<Record<keyof StageOutcome, (value: unknown) => boolean>> =

@@ -14,8 +14,8 @@ import { TextTables, type TextRows } from '@emloc/tasks';
 
 import { PipelineError } from '../errors.js';
 import { assertRank } from '../options/checks.js';
-import { mostSteps } from '../options/training-options.js';
-import { emulatedLinears } from './emulated-linear.js';
+import { mostSteps } from '../options/limits.js';
+import { emulatedLinears, levelEmulators } from './emulated-linear.js';
 import { imagesOf, rowsWith } from './images.js';
 import {
   behindFront,
@@ -26,6 +26,7 @@ import {
   type PrepareHost,
   type TrainingPlan,
 } from './job.js';
+import { levelPlans, type LevelPlans } from './level-plans.js';
 import { textSourceOf } from './text-record.js';
 import { textTask } from './text-task.js';
 
@@ -50,7 +51,7 @@ export async function textJob(
   const frontBlocks = images?.front?.blocks ?? 0;
   const model = behindFront(whole, frontBlocks);
   const emulated = emulatedLinears(model, options);
-  const training = trainingPlan(split.train, options);
+  const { training, refinement } = plansOf(split.train, options);
   const rowsOf = rowsWith(images, new TextTables(whole.layout, null));
   return {
     options,
@@ -69,9 +70,9 @@ export async function textJob(
     validation: inOrder(rowsOf(split.validation), options.batch),
     longestRow: longestOf(rows),
     training,
-    refinement:
-      emulated.length > 0 ? refinementPlan(split.train, training.batches.length, options) : null,
+    refinement: emulated.length > 0 ? refinement : null,
     emulated,
+    levels: emulated.length > 0 ? levelEmulators(emulated, options) : null,
     report: {
       kind: 'rows',
       train: dataset.report,
@@ -111,6 +112,16 @@ async function loadRows(
 /** Tokens of the longest row. */
 export function longestOf(rows: readonly EncodedRow[]): number {
   return rows.reduce((longest, { ids }) => Math.max(longest, ids.length), 0);
+}
+
+function plansOf(rows: readonly EncodedRow[], options: JobOptions): LevelPlans {
+  const { levels, gradientAccumulation, epochs } = options;
+  if (levels !== null)
+    return levelPlans(levels, options, ({ batch: batchSize, steps, seed }) =>
+      batchSchedule({ rows, batchSize, gradientAccumulation, epochs, steps, seed }),
+    );
+  const training = trainingPlan(rows, options);
+  return { training, refinement: refinementPlan(rows, training.batches.length, options) };
 }
 
 function trainingPlan(rows: readonly EncodedRow[], options: JobOptions): TrainingPlan {

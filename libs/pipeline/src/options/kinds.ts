@@ -42,6 +42,8 @@ interface Common<D, C extends OptionCommand> {
   readonly decides?: boolean;
   /** The greatest number that a deployment takes, or the longest text in characters. */
   readonly mostServed?: number | 'maxSteps';
+  /** Steps that a text asks for, which a deployment limits as it does numbers of them. */
+  countsSteps?(value: string): number;
 }
 
 /** One option: its values, and every word about it. */

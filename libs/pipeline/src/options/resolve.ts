@@ -1,3 +1,4 @@
+import { invalidOption } from './checks.js';
 import type { OptionCommand } from './kinds.js';
 import { optionsFor, type OptionsOf } from './table.js';
 
@@ -32,7 +33,9 @@ export const defaultCheckpointSteps = 50;
 export function resolveTuneOptions(
   options: GivenOptions<'tune', 'model' | 'data' | 'out'>,
 ): TuneOptions {
-  return resolve('tune', options);
+  const resolved = resolve('tune', options);
+  if (resolved.levels !== null) assertOnlyLevels(resolved);
+  return resolved;
 }
 
 /**
@@ -68,6 +71,24 @@ export function resolvePreviewOptions(
 /** The day of a moment in UTC, as `date` of a job that was given none. */
 export function utcDay(time: Date): string {
   return time.toISOString().slice(0, 10);
+}
+
+/**
+ * Levels say themselves what other options would: no ratio for all layers, no steps, no epochs.
+ * @throws PipelineError PIPELINE_INVALID_OPTION naming the option
+ */
+function assertOnlyLevels({ ratios, steps, epochs, refineSteps }: TuneOptions): void {
+  const { ratios: usual, epochs: once } = defaultTuneOptions;
+  const isUsual = ratios.length === usual.length && ratios.every((ratio, i) => ratio === usual[i]);
+  const bare = isUsual ? undefined : ratios.find((ratio) => !ratio.includes('='));
+  const given: Readonly<Record<string, unknown>> = {
+    ...(bare !== undefined && { ratios: bare }),
+    ...(steps !== null && { steps }),
+    ...(epochs !== once && { epochs }),
+    ...(refineSteps !== null && { refineSteps }),
+  };
+  for (const [name, value] of Object.entries(given))
+    throw invalidOption(name, value, 'nothing beside option levels, which decides it,');
 }
 
 /** What decides the bytes of a job's result, besides model and rows. */

@@ -15,12 +15,8 @@ import {
   text,
   texts,
 } from './kinds.js';
-
-/** Of things that a deployment counts in 32 bits, so that sums of them stay exact. */
-const mostCounted = 1_000_000;
-
-/** Optimizer steps of a run. */
-export const mostSteps = 10_000_000;
+import { parseLevels, stepsOf } from './levels.js';
+import { mostCounted, mostSteps } from './limits.js';
 
 /** Beyond it no optimizer learns anything. */
 const learningRates = positiveUpTo(1_000_000);
@@ -35,6 +31,16 @@ export const trainingOptions = Object.freeze({
     help: "emulator size: 0.5, or 'PATTERN=0.4' (repeatable, first match wins); 1 is plain LoRA",
     commands: job,
     field: 'ratios',
+  }),
+  /** null: one emulator, at `ratios`. See parseLevels. */
+  levels: text({
+    default: null,
+    check: (name, value) => void parseLevels(name, value),
+    flag: '--levels <levels>',
+    help: 'training from coarse to fine, as RATIO:STEPS of each level: 0.25:200,0.5:60,1:30x64; x64 is its own rows per batch, 1 the original',
+    commands: job,
+    field: 'levels',
+    countsSteps: (value) => stepsOf(parseLevels('levels', value)),
   }),
   /** null: 8; 4 for models that make pictures. */
   rank: integer({
@@ -186,6 +192,15 @@ export const trainingOptions = Object.freeze({
     commands: job,
     field: 'calibration_rows',
     mostServed: mostCounted,
+  }),
+  /** What factors are closest in: the layers' outputs, or what the loss makes of these. */
+  emulatorMetric: choice({
+    choices: ['output', 'loss'],
+    default: 'output',
+    flag: '--emulator-metric <metric>',
+    help: "what the emulator is close in: each layer's output, or the loss, which takes a backward pass over the calibration rows",
+    commands: job,
+    field: 'emulator_metric',
   }),
   /** `auto` scores the candidates on the validation split; a number is the λ of the correction. */
   correction: choiceOrNumber({

@@ -13,7 +13,7 @@ import {
   type NoiseScheme,
 } from '@emloc/tasks';
 
-import { emulatedLinears } from '../job/emulated-linear.js';
+import { emulatedLinears, levelEmulators } from '../job/emulated-linear.js';
 import {
   behindFront,
   inOrder,
@@ -23,6 +23,7 @@ import {
   type PrepareHost,
   type TrainingPlan,
 } from '../job/job.js';
+import { levelPlans, type StepsWanted } from '../job/level-plans.js';
 import { assertRank } from '../options/checks.js';
 import { plannedStreams, type Making } from './made-streams.js';
 import { openPromptReader, pictureSet, type PictureSet, type PromptReader } from './picture-set.js';
@@ -67,6 +68,7 @@ export async function pictureJob(
     training,
     refinement: emulated.length > 0 ? refinement : null,
     emulated,
+    levels: emulated.length > 0 ? levelEmulators(emulated, options) : null,
     report: {
       kind: 'pictures',
       pictures: train.report,
@@ -164,20 +166,24 @@ function drawsOf(set: PictureSet, options: JobOptions, heldOut: readonly number[
   const trained = numbersOf(pictures, { isClass: false }).filter(
     (number) => !heldOut.includes(number),
   );
-  const run = (steps: number, runSeed: number) =>
-    trainingDraws({
+  let draws: Draws = { length: 0, at: () => undefined };
+  /** Batches of draws that stand behind all that were made before. */
+  const run = ({ steps, batch: batchRows, seed: runSeed }: StepsWanted): StepBatches => {
+    const accumulation = options.gradientAccumulation;
+    const more = trainingDraws({
       ...inputs,
-      ...{ trained, steps, seed: runSeed, batchRows: options.batch },
-      accumulation: options.gradientAccumulation,
+      ...{ trained, steps, seed: runSeed, batchRows, accumulation },
     });
-  const steps = options.steps ?? 0;
-  const main = run(steps, seed);
-  const refineSteps = options.refineSteps ?? Math.ceil(steps / 10);
-  const more = run(refineSteps, seed + 1);
+    const batches = behind(more, draws);
+    draws = inTurn(draws, more.draws);
+    return batches;
+  };
+  const { training, refinement } =
+    options.levels === null ? plansOf(options, run) : levelPlans(options.levels, options, run);
   const scored = heldOut.length > 0 ? heldOut : trained;
   return {
     draws: {
-      training: inTurn(main.draws, more.draws),
+      training: draws,
       calibration: fixedDraws(
         { ...inputs, of: trained, count: options.calibrationRows },
         'calibration',
@@ -187,17 +193,30 @@ function drawsOf(set: PictureSet, options: JobOptions, heldOut: readonly number[
         'validation',
       ),
     },
-    training: {
-      batches: main.batches,
-      schedule: {
-        kind: options.schedule,
-        learningRate: options.learningRate,
-        steps,
-        warmupRatio: options.warmupRatio,
-      },
-    },
-    refinement: refineSteps === 0 ? null : refinementPlan(options, refineSteps, behind(more, main)),
+    training,
+    refinement,
   };
+}
+
+/** Training, then as for texts cosine after 3 % of warm-up, at half of the rate. */
+function plansOf(
+  options: JobOptions,
+  run: (wanted: StepsWanted) => StepBatches,
+): Pick<Planned, 'training' | 'refinement'> {
+  const { batch, seed, learningRate, schedule: kind, warmupRatio } = options;
+  const steps = options.steps ?? 0;
+  const refineSteps = options.refineSteps ?? Math.ceil(steps / 10);
+  const refineRate = options.refineLearningRate ?? learningRate / 2;
+  const training = {
+    batches: run({ steps, batch, seed }),
+    schedule: { kind, learningRate, steps, warmupRatio },
+  };
+  const batches = run({ steps: refineSteps, batch, seed: seed + 1 });
+  const schedule = {
+    ...{ kind: 'cosine' as const, learningRate: refineRate },
+    ...{ steps: refineSteps, warmupRatio: 0.03 },
+  };
+  return { training, refinement: refineSteps === 0 ? null : { batches, schedule } };
 }
 
 function inTurn(first: Draws, second: Draws): Draws {
@@ -210,22 +229,13 @@ function inTurn(first: Draws, second: Draws): Draws {
 /** Batches of draws that stand behind others. */
 function behind(
   { batches }: { readonly batches: StepBatches },
-  { draws }: { readonly draws: Draws },
+  before: Pick<Draws, 'length'>,
 ): StepBatches {
+  const { length } = before;
   return {
     ...batches,
-    at: (step) => batches.at(step)?.map((part) => part.map((row) => row + draws.length)),
+    at: (step) => batches.at(step)?.map((part) => part.map((row) => row + length)),
   };
-}
-
-/** As for texts: cosine after 3 % of warm-up, at half of the rate. */
-function refinementPlan(
-  options: JobOptions,
-  steps: number,
-  batches: TrainingPlan['batches'],
-): TrainingPlan {
-  const learningRate = options.refineLearningRate ?? options.learningRate / 2;
-  return { batches, schedule: { kind: 'cosine', learningRate, steps, warmupRatio: 0.03 } };
 }
 
 function schemeOf({

@@ -8,7 +8,8 @@ import type { Job } from '../job/job.js';
 import { prepareJob } from '../job/prepare-job.js';
 import { StageClock } from '../job/stage-clock.js';
 import { noTrainingStore } from '../job/training-store.js';
-import { calibrate, emulateBlock } from '../stages/emulate.js';
+import { calibrate } from '../stages/calibrate.js';
+import { emulateBlock } from '../stages/emulate.js';
 import { divideEmulation, type EmulationDivision } from './divide-emulation.js';
 
 let workspace: Workspace;
@@ -16,13 +17,9 @@ let job: Job;
 
 beforeAll(async () => {
   workspace = await openWorkspace();
-  job = await prepareJob(workspace.options({ calibrationRows: 8 }));
 });
 
-afterAll(async () => {
-  await job.close();
-  await workspace.close();
-});
+afterAll(() => workspace.close());
 
 const divide = (budgetBytes: number): Promise<EmulationDivision> =>
   divideEmulation({ job, profile: cpuProfile, budgetBytes });
@@ -75,7 +72,13 @@ async function least(holds: (budgetBytes: number) => Promise<boolean>): Promise<
   return high;
 }
 
-describe('divideEmulation', () => {
+describe.each(['output', 'loss'] as const)('divideEmulation, metric %s', (emulatorMetric) => {
+  beforeAll(async () => {
+    job = await prepareJob(workspace.options({ calibrationRows: 8, emulatorMetric }));
+  });
+
+  afterAll(() => job.close());
+
   it('gives emulation what it takes and calibration the rest, within the budget', async () => {
     const division = await divide(2 ** 30);
     expect(division.overlaps).toBe(true);

@@ -19,6 +19,8 @@ export function heaviestJob(job: Job): Job {
     validation: heaviestBatches(job.validation),
     training: heaviestPlan(job.training, job.trainRows),
     refinement: job.refinement && heaviestPlan(job.refinement, job.trainRows),
+    // The finest emulator takes most.
+    levels: null,
   };
 }
 

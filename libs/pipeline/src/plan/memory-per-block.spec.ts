@@ -90,6 +90,7 @@ function jobOn(model: Model): Job<TextRows> {
     },
     refinement: null,
     emulated: [],
+    levels: null,
     id: 'synthetic',
     report: {} as Job['report'],
     close: () => model.close(),
@@ -115,7 +116,7 @@ async function trainingPeak(
   try {
     await runTrainStage(run, {
       stage: 'train',
-      source: model.source,
+      levels: [{ source: model.source, emulated: [], steps: job.training.batches.length }],
       adapter: startingAdapter(job),
       plan: job.training,
       evaluateBefore: false,

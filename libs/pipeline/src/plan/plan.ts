@@ -139,7 +139,8 @@ function partCounts(job: Job, stage: StageName): PartCounts | undefined {
   const { sampleEvery, evalSteps } = job.options;
   const sample = stage === 'train' && sampleEvery !== null ? Math.floor(step / sampleEvery) : 0;
   const validation = evalSteps === null ? 0 : Math.floor((step - 1) / evalSteps);
-  return { step, validation, sample };
+  const change = stage === 'train' ? Math.max(0, (job.levels?.length ?? 1) - 1) : 0;
+  return { step, validation, sample, change };
 }
 
 function leastBytes({ besideWeightBytes, leastWeightBytes }: PhaseNeeds): number {
@@ -225,7 +226,13 @@ async function trainingPeak(
   await using run = createNullRun(job, { profile, memory: { ...leanMemoryPlan, [stage]: memory } });
   await runTrainStage(run, {
     stage,
-    source: sourceOf(job, profile, stage),
+    levels: [
+      {
+        source: sourceOf(job, profile, stage),
+        emulated: stage === 'train' ? job.emulated : [],
+        steps: plan.batches.length,
+      },
+    ],
     adapter: startingAdapter(job, { reads: 'none' }),
     plan,
     evaluateBefore: false,

@@ -78,7 +78,7 @@ export class StageWork {
   }
 }
 
-const stageParts: readonly StagePart[] = ['step', 'validation', 'sample'];
+const stageParts: readonly StagePart[] = ['step', 'validation', 'sample', 'change'];
 
 function snapshot(backend: NullBackend): Snapshot {
   const { uploaded, downloaded } = backend.transferred;

@@ -11,7 +11,8 @@ import { prepareJob } from '../job/prepare-job.js';
 import { StageClock } from '../job/stage-clock.js';
 import { outcomeFromRecord, outcomeToRecord } from '../job/stage-outcomes.js';
 import { noTrainingStore } from '../job/training-store.js';
-import { calibrate, emulateBlock, type BlockStatistics } from '../stages/emulate.js';
+import { calibrate, type BlockStatistics } from '../stages/calibrate.js';
+import { emulateBlock } from '../stages/emulate.js';
 import { adapterFromRecord, adapterToRecord } from './adapter.js';
 import { factorsFromRecord, factorsToRecord } from './factors.js';
 import { statisticsFromRecord, statisticsToRecord } from './statistics.js';
@@ -22,7 +23,8 @@ let workspace: Workspace;
 let job: Job;
 let device: Device;
 let run: JobRun;
-let calibrated: readonly BlockStatistics[];
+/** By the metric of the emulator. */
+let calibrated: Readonly<Record<'output' | 'loss', readonly BlockStatistics[]>>;
 
 beforeAll(async () => {
   workspace = await openWorkspace();
@@ -44,7 +46,10 @@ beforeAll(async () => {
     observer: () => undefined,
   };
   run = { job, environment };
-  calibrated = await collect(calibrate(run));
+  calibrated = {
+    output: await collect(calibrate(run)),
+    loss: await collect(calibrate(inLoss(run))),
+  };
 });
 
 afterAll(async () => {
@@ -52,6 +57,11 @@ afterAll(async () => {
   await job.close();
   await workspace.close();
 });
+
+/** The run in the metric of the loss. */
+function inLoss({ job: { options, ...rest }, environment }: JobRun): JobRun {
+  return { job: { ...rest, options: { ...options, emulatorMetric: 'loss' } }, environment };
+}
 
 async function collect<T>(items: AsyncIterable<T>): Promise<readonly T[]> {
   const collected: T[] = [];
@@ -153,44 +163,56 @@ describe('records', () => {
       tokens: 1234,
       seconds: 1.5,
       finalLoss: Number.NaN,
+      secondMoments: moments,
     };
     expect(outcomeFromRecord('train', travelled(outcomeToRecord(tuned)))).toEqual(tuned);
+    const afresh = { ...tuned, secondMoments: null };
+    expect(outcomeFromRecord('train', travelled(outcomeToRecord(afresh)))).toEqual(afresh);
     const correction = { adapter, chosen: '3', scores: { none: 1.1, 3: 1 / 3 }, baseLoss: 2.5 };
     expect(outcomeFromRecord('correct', travelled(outcomeToRecord(correction)))).toEqual(
       correction,
     );
   });
 
-  it('bring statistics back so that the same factors come of them', async () => {
-    expect(calibrated.length).toBeGreaterThan(1);
-    expect(
-      new Set(
-        calibrated.flatMap(({ statistics }) => statistics.statistics.map(({ kind }) => kind)),
-      ),
-    ).toEqual(new Set(['input', 'output']));
-    for (const block of calibrated) {
-      const back = statisticsFromRecord(travelled(statisticsToRecord(block)));
-      expect(hashed(back)).toEqual(hashed(block));
-      const { factors, reports } = await emulateBlock(run, back);
-      expect(hashed({ factors, reports })).toEqual(hashed(await emulateBlock(run, block)));
-      const record = travelled(
-        factorsToRecord({ block: block.block, factors, reports }, cpuProfile),
+  it.each(['output', 'loss'] as const)(
+    'bring statistics back so that the same factors come of them, metric %s',
+    async (metric) => {
+      const both = new Set(['input', 'output']);
+      const blocks = calibrated[metric];
+      expect(blocks.length).toBeGreaterThan(1);
+      const { statistics, gradients } = { ...blocks[0]?.statistics };
+      expect(new Set(statistics?.map(({ kind }) => kind))).toEqual(both);
+      expect(new Set(gradients?.map(({ kind }) => kind))).toEqual(
+        metric === 'loss' ? both : new Set(),
       );
-      const received = factorsFromRecord(record, { emulated: job.emulated, profile: cpuProfile });
-      expect(hashed(received)).toEqual(hashed({ block: block.block, factors, reports }));
-    }
-    expect(device.liveTensors).toBe(0);
-  });
+      for (const block of blocks) {
+        const back = statisticsFromRecord(travelled(statisticsToRecord(block)));
+        expect(hashed(back)).toEqual(hashed(block));
+        const { factors, reports } = await emulateBlock(run, back);
+        expect(hashed({ factors, reports })).toEqual(hashed(await emulateBlock(run, block)));
+        const record = travelled(
+          factorsToRecord({ block: block.block, factors, reports }, cpuProfile),
+        );
+        const received = factorsFromRecord(record, { emulated: job.emulated, profile: cpuProfile });
+        expect(hashed(received)).toEqual(hashed({ block: block.block, factors, reports }));
+      }
+      expect(device.liveTensors).toBe(0);
+    },
+  );
 
-  it('give the statistics of a block also where those before it are skipped', async () => {
-    const [first, ...others] = calibrated;
-    expect(hashed(await collect(calibrate(run, { skip: new Set([first?.block ?? -1]) })))).toEqual(
-      hashed(others),
-    );
-    expect(
-      await collect(calibrate(run, { skip: new Set(calibrated.map(({ block }) => block)) })),
-    ).toEqual([]);
-  });
+  it.each(['output', 'loss'] as const)(
+    'give the statistics of a block also where others are skipped, metric %s',
+    async (metric) => {
+      const inMetric = metric === 'loss' ? inLoss(run) : run;
+      const blocks = calibrated[metric];
+      for (const skipped of [blocks.at(0), blocks.at(-1)])
+        expect(
+          hashed(await collect(calibrate(inMetric, { skip: new Set([skipped?.block ?? -1]) }))),
+        ).toEqual(hashed(blocks.filter((block) => block !== skipped)));
+      const skip = new Set(blocks.map(({ block }) => block));
+      expect(await collect(calibrate(inMetric, { skip }))).toEqual([]);
+    },
+  );
 
   it.each<[string, (record: TensorRecord) => TensorRecord]>([
     [

@@ -5,7 +5,8 @@ import { openWorkspace, type Workspace } from '../../test/fixtures.js';
 import type { Job } from '../job/job.js';
 import { prepareJob } from '../job/prepare-job.js';
 import { createNullRun } from '../plan/null-run.js';
-import { buildEmulator, calibrate } from './emulate.js';
+import { calibrate } from './calibrate.js';
+import { buildEmulator } from './emulate.js';
 
 let workspace: Workspace;
 let job: Job;
@@ -20,7 +21,12 @@ afterAll(async () => {
   await workspace.close();
 });
 
-describe('calibration', () => {
+describe.each(['output', 'loss'] as const)('calibration, metric %s', (emulatorMetric) => {
+  beforeAll(async () => {
+    await job.close();
+    job = await prepareJob(workspace.options({ calibrationRows: 8, emulatorMetric }));
+  });
+
   it('gives everything back when its reader has enough', async () => {
     await using run = createNullRun(job, { profile: cpuProfile });
     const { device } = run.environment;

@@ -2,28 +2,20 @@ import { get } from '@emloc/checked';
 import type { Tensor } from '@emloc/device';
 import {
   factorize,
-  planStatistics,
+  gradientStatisticFor,
   statisticFor,
-  StatisticsAccumulator,
   type LayerStatistics,
-  type StatisticPlan,
 } from '@emloc/emulator';
-import { BreadthFirstPass, inferenceOrder } from '@emloc/finetune';
 import { sliceSource } from '@emloc/models';
 
 import type { EmulatedLayerReport } from '../job/emulated-layer-report.js';
 import type { EmulatedLinear } from '../job/emulated-linear.js';
-import { openLinearPager, openModelPager, type JobEnvironment } from '../job/environment.js';
+import { openLinearPager, type JobEnvironment } from '../job/environment.js';
 import type { BlockFactors, StoredFactors } from '../job/factor-store.js';
 import type { JobRun } from '../job/job-run.js';
 import type { Job } from '../job/job.js';
+import { calibrate, type BlockStatistics } from './calibrate.js';
 import { weightSlice } from './weight-slice.js';
-
-/** The statistics of one block, as they leave calibration. */
-export interface BlockStatistics {
-  readonly block: number;
-  readonly statistics: LayerStatistics;
-}
 
 /**
  * Calibrates and emulates block after block: statistics of one block live only until its factors
@@ -53,47 +45,6 @@ function reportsInOrder(
   return [...new Set(emulated.map(({ block }) => block))].flatMap(
     (block) => reports.get(block) ?? [],
   );
-}
-
-export interface CalibrateOptions {
-  /** Blocks whose statistics are not needed. */
-  readonly skip?: ReadonlySet<number>;
-}
-
-/**
- * Streams the calibration set through the original and yields each block's statistics, up to the
- * last emulated block that is not skipped.
- */
-export async function* calibrate(
-  { job, environment }: JobRun,
-  { skip = new Set() }: CalibrateOptions = {},
-): AsyncGenerator<BlockStatistics> {
-  const { device } = environment;
-  const { layout, source } = job.model;
-  const needed = job.emulated.filter(({ block }) => !skip.has(block));
-  if (needed.length === 0) return;
-  const lastBlock = Math.max(...needed.map(({ block }) => block));
-  await using pager = openModelPager(environment, source, 'emulate');
-  pager.schedule(inferenceOrder(layout, lastBlock + 1));
-  using pass = new BreadthFirstPass({
-    model: { device, layout, pager, longestRow: job.longestRow },
-    batches: job.calibration,
-    variants: [null],
-    signal: environment.signal,
-  });
-  for (const block of layout.blocks.slice(0, lastBlock + 1)) {
-    const plans = statisticPlans(needed, block.index);
-    using accumulator = new StatisticsAccumulator(device, block.path, plans);
-    await pass.run(block, { onLinear: (linear, x, y) => accumulator.observe(linear, x, y) });
-    environment.observer({
-      type: 'progress',
-      stage: 'calibrate',
-      task: 'calibrating',
-      done: block.index + 1,
-      total: lastBlock + 1,
-    });
-    if (plans.length > 0) yield { block: block.index, statistics: await accumulator.finish() };
-  }
 }
 
 /** Factorises the emulated layers of one block, whose weights are paged in for it. */
@@ -131,13 +82,6 @@ export async function emulateBlock(
   return { factors, reports };
 }
 
-function statisticPlans(
-  emulated: readonly EmulatedLinear[],
-  block: number,
-): readonly StatisticPlan[] {
-  return planStatistics(emulated.filter((linear) => linear.block === block));
-}
-
 async function emulateLinear(
   { device }: JobEnvironment,
   {
@@ -151,6 +95,7 @@ async function emulateLinear(
     device,
     weight,
     statistic: statisticFor(statistics, linear.name),
+    gradient: gradientStatisticFor(statistics, linear.name),
     rank,
   });
   using v = factors.v;

@@ -1,19 +1,17 @@
+import { at } from '@emloc/checked';
 import type { LoraAdapter } from '@emloc/checkpoint';
 import {
-  batchesOf,
   defaultAdamw,
   defaultProdigy,
   FinetuneError,
   train,
+  type CarriedOptimizer,
   type DeviceAdapter,
   type PagedModel,
-  type StepBatches,
   type TrainingPause,
   type TrainResult,
 } from '@emloc/finetune';
-import type { RowSource } from '@emloc/models';
 import type { Score } from '@emloc/tasks';
-import type { LayerSource } from '@emloc/weight-pager';
 
 import { openModelPager } from '../job/environment.js';
 import type { JobRun } from '../job/job-run.js';
@@ -22,63 +20,85 @@ import type { StageName } from '../job/observer.js';
 import type { TunedOutcome } from '../job/stage-outcomes.js';
 import type { TrainingCourse } from '../job/training-course.js';
 import type { StageProgress, ValidatedState } from '../job/training-store.js';
-import { heaviestRow, withHeaviest } from '../plan/supremum.js';
 import { isFiniteAdapter, zeroLayersNotice } from './adapter-values.js';
+import { LevelPager } from './level-pager.js';
 import { score } from './score.js';
+import { levelOf, stepsOf, type StageSteps, type TrainedLevel } from './training-steps.js';
 import { Validations } from './validations.js';
 
 export interface TrainStageInputs {
   readonly stage: Extract<StageName, 'train' | 'refine'>;
-  readonly source: LayerSource;
+  /** One after another, with adapter and optimizer kept; one: all steps are its. */
+  readonly levels: readonly TrainedLevel[];
   readonly adapter: LoraAdapter;
   readonly plan: TrainingPlan;
+  /** What the optimizer goes on with; null or absent: nothing. */
+  readonly carried?: CarriedOptimizer | null;
   /** Whether the model without an adapter is scored first. */
   readonly evaluateBefore: boolean;
 }
 
 /**
- * Trains on a model (emulator or original) within the phase's share of the budget and scores the
- * result on the validation split; where the job validates during training, the result is the best
- * of the states that were validated. Goes on from the state that the environment's training store
- * has, and keeps its own there. A run whose numbers cease to be finite ends there.
+ * Trains on a model (emulator, its levels, or original) within the phase's share of the budget and
+ * scores the result on the validation split; where the job validates during training, the result is
+ * the best of the states that were validated. Between levels it is validated in any case, and the
+ * best state of a level goes on. Goes on from the state that the environment's training store has,
+ * and keeps its own there. A run whose numbers cease to be finite ends there.
  * @throws FinetuneError FINETUNE_NON_FINITE where nothing can be kept of it
  */
 export async function runTrainStage(run: JobRun, inputs: TrainStageInputs): Promise<TunedOutcome> {
   const { environment } = run;
-  const { stage, source } = inputs;
+  const { stage, levels, plan } = inputs;
   using _stage = environment.clock.during(stage);
   environment.clock.enter(stage);
-  await using pager = openModelPager(environment, source, stage);
-  return await new TrainStage(run, inputs, modelOf(run, pager)).run();
+  const progress = await environment.training.load(stage);
+  const steps = stepsOf(run, plan, levels);
+  await using pager = new LevelPager(
+    levels.map(({ source }) => source),
+    levelOf(steps.ends, progress?.state.step ?? 0),
+    (source) => openModelPager(environment, source, stage),
+  );
+  return await new TrainStage(run, inputs, { pager, steps, progress }).run();
 }
 
-function modelOf({ job, environment }: JobRun, pager: PagedModel['pager']): PagedModel {
-  const ranks = new Map(job.emulated.map(({ path, rank }) => [path, rank]));
+function modelOf({ job, environment }: JobRun, levels: readonly TrainedLevel[], pager: LevelPager) {
+  const ranks = levels.map(
+    ({ emulated }) => new Map(emulated.map(({ path, rank }) => [path, rank])),
+  );
   return {
     device: environment.device,
     layout: job.model.layout,
     pager,
-    rankOf: (path) => ranks.get(path) ?? null,
+    rankOf: (path: string): number | null => at(ranks, pager.level).get(path) ?? null,
     longestRow: job.longestRow,
   };
 }
 
+interface StageState {
+  readonly pager: LevelPager;
+  readonly steps: StageSteps;
+  readonly progress: StageProgress | null;
+}
+
 class TrainStage {
+  private readonly model: PagedModel;
+
   constructor(
     private readonly context: JobRun,
     private readonly inputs: TrainStageInputs,
-    private readonly model: PagedModel,
-  ) {}
+    private readonly state: StageState,
+  ) {
+    this.model = modelOf(context, inputs.levels, state.pager);
+  }
 
   async run(): Promise<TunedOutcome> {
     const { stage } = this.inputs;
-    const { training } = this.context.environment;
-    const progress = await training.load(stage);
+    const { progress } = this.state;
     if (progress) this.#notice(`${stage} goes on after step ${progress.state.step}`);
     const before = progress ? progress.before : await this.#scoreBefore();
     const validations = this.#validations(before, progress);
     const result = await this.#train({ before, validations, progress });
-    const { adapter: _end, divergence, ...numbers } = result;
+    const { adapter: _end, optimizer, divergence, ...numbers } = result;
     const chosen = validations ? await this.#best(result, validations) : await this.#ended(result);
     const course = {
       curve: validations ? [...validations.curve] : null,
@@ -86,7 +106,15 @@ class TrainStage {
       divergence: divergence?.error.message ?? this.#notFinite(result),
     };
     if (stage === 'train') this.#tellOf(chosen, course);
-    return { ...numbers, adapter: chosen.adapter, before, after: chosen.score, course };
+    return {
+      ...numbers,
+      ...{ adapter: chosen.adapter, before, after: chosen.score, course },
+      secondMoments: optimizer?.prodigy ? null : (optimizer?.secondMoments ?? null),
+    };
+  }
+
+  get #hasLevels(): boolean {
+    return this.inputs.levels.length > 1;
   }
 
   /** What the owner should know of the result. */
@@ -108,12 +136,16 @@ class TrainStage {
   async #scoreBefore(): Promise<Score | null> {
     const { evaluateBefore, adapter } = this.inputs;
     if (evaluateBefore) return this.#validate(null);
-    return this.context.job.options.evalSteps === null ? null : this.#validate(adapter);
+    return this.#validatesDuring ? this.#validate(adapter) : null;
+  }
+
+  get #validatesDuring(): boolean {
+    return this.#hasLevels || this.context.job.options.evalSteps !== null;
   }
 
   /** null: the job validates at the end only. */
   #validations(before: Score | null, progress: StageProgress | null): Validations | null {
-    if (this.context.job.options.evalSteps === null || !before) return null;
+    if (!this.#validatesDuring || !before) return null;
     const { adapter } = this.inputs;
     const kept = progress?.validations ?? null;
     const validations = new Validations({ step: 0, score: before, adapter }, kept);
@@ -135,10 +167,14 @@ class TrainStage {
     const { training } = environment;
     const { weightDecay, maxGradientNorm } = job.options;
     const optimizer = job.options.optimizer === 'prodigy' ? defaultProdigy : defaultAdamw;
-    const { rows, batches } = stepsOf(this.context, plan);
+    const { rows, batches } = this.state.steps;
+    const { carried = null, levels } = this.inputs;
     return train({
-      ...{ model: this.model, adapter, rows, batches },
-      schedule: plan.schedule,
+      ...{ model: this.model, adapter, rows, batches, carried },
+      schedule: this.#hasLevels
+        ? levels.map(({ steps }) => ({ ...plan.schedule, steps }))
+        : plan.schedule,
+      keepsOptimizer: stage === 'train' && job.levels !== null,
       optimizer: { ...optimizer, weightDecay, maxGradientNorm },
       keptBlocks: environment.memory[stage].keptBlocks,
       resume: progress?.state ?? null,
@@ -150,6 +186,7 @@ class TrainStage {
       pause: pausesOf([
         this.#sampling(),
         ...(validations ? [this.#validating(validations, batches.length)] : []),
+        ...(validations && this.#hasLevels ? [this.#changing(validations)] : []),
       ]),
       onDivergence: 'end',
       onStep: (report) => {
@@ -179,12 +216,39 @@ class TrainStage {
   #validating(validations: Validations, steps: number): TrainingPause {
     const { job, environment } = this.context;
     const everySteps = job.options.evalSteps ?? Number.POSITIVE_INFINITY;
-    const isPlanned = (step: number): boolean => step % everySteps === 0 && step < steps;
+    const { ends } = this.state.steps;
+    const isPlanned = (step: number): boolean =>
+      step % everySteps === 0 && step < steps && !ends.includes(step);
     return {
-      isDue: (step) => (this.#isReal ? isPlanned(step) && !validations.has(step) : step === 1),
+      isDue: (step) =>
+        this.#isReal
+          ? isPlanned(step) && !validations.has(step)
+          : job.options.evalSteps !== null && step === 1,
       run: async (step, adapter) => {
         await this.#add(validations, step, adapter);
         environment.onPart?.(this.inputs.stage, 'validation');
+      },
+    };
+  }
+
+  /** At the end of a level: its best state goes on, on the next level's model. */
+  #changing(validations: Validations): TrainingPause {
+    const { pager, steps } = this.state;
+    const { ends } = steps;
+    return {
+      isDue: (step) => ends.slice(0, -1).includes(step),
+      run: async (step, adapter) => {
+        const level = ends.indexOf(step) + 1;
+        if (!validations.has(step)) await this.#add(validations, step, adapter);
+        const { best } = validations;
+        await pager.change(level);
+        adapter.replace(best.adapter);
+        const there = await this.#validate(best.adapter);
+        validations.restart(there);
+        this.#notice(
+          `${this.inputs.stage}: level ${level + 1} of ${ends.length} after step ${step}, validation loss ${there.loss.toFixed(4)}`,
+        );
+        this.context.environment.onPart?.(this.inputs.stage, 'change');
       },
     };
   }
@@ -264,17 +328,4 @@ function pausesOf(pauses: readonly TrainingPause[]): TrainingPause {
       for (const pause of pauses) if (pause.isDue(step)) await pause.run(step, adapter);
     },
   };
-}
-
-/** What is trained on: in a rehearsal it may be the first steps, and a batch that none outdoes. */
-function stepsOf(
-  { job: { trainRows: rows }, environment: { mostSteps } }: JobRun,
-  { batches, heaviest }: TrainingPlan,
-): { readonly rows: RowSource; readonly batches: StepBatches } {
-  if (mostSteps === undefined && !heaviest) return { rows, batches };
-  const count = Math.min(batches.length, mostSteps ?? batches.length);
-  const first = Array.from({ length: count }, (_, step) => batchesOf(batches, step));
-  return heaviest
-    ? { rows: withHeaviest(rows, heaviest), batches: [...first, [[heaviestRow]]] }
-    : { rows, batches: first };
 }

@@ -36,6 +36,11 @@ export class Validations {
     return this.#curve.some((point) => point.step === step);
   }
 
+  /** The best so far, on another model: what comes is compared with that. */
+  restart(score: Score): void {
+    this.#best = { ...this.best, score };
+  }
+
   /** @param adapter asked for where the state is the best so far */
   async add(step: number, score: Score, adapter: () => Promise<LoraAdapter>): Promise<void> {
     if (isBetter(score, this.best.score)) this.#best = { step, score, adapter: await adapter() };

@@ -159,12 +159,16 @@ export function namedBlocks(layout: ModelLayout, blocks: Iterable<number>): read
 }
 
 /** Names the layer in whatever goes wrong there. */
-export async function inLayer<T>(layer: string, run: () => Promise<T>): Promise<T> {
+export async function inLayer<T>(
+  layer: string | (() => string),
+  run: () => Promise<T>,
+): Promise<T> {
   try {
     return await run();
   } catch (thrown) {
     const error = firstError(thrown);
-    if (error instanceof Error && !('layer' in error)) Object.assign(error, { layer });
+    if (error instanceof Error && !('layer' in error))
+      Object.assign(error, { layer: typeof layer === 'string' ? layer : layer() });
     throw error;
   }
 }

@@ -85,3 +85,13 @@ test('a cancelled job ends so from wherever it was, and whatever came of its las
     over,
   );
 });
+
+test.each([
+  ['0.25:2,0.5:2', { kind: 'outcome' }],
+  ['0.25:2,1:2x64', { kind: 'stages', stages: ['refine'] }],
+])('levels %s decide whether there is refinement', (levels, step) => {
+  const options = { levels };
+  const record = newJobRecord({ ...job, options, merge: null }, new Date(0));
+  const done = finished('calibrate', 'emulate', 'train', 'correct');
+  expect(nextStep(after(record, startJob, ...done))).toEqual(step);
+});

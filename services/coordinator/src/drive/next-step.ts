@@ -1,5 +1,6 @@
 import { fromJson } from '@bufbuild/protobuf';
 import { TuneOptionsSchema } from '@emloc/contracts';
+import { endsOnOriginal } from '@emloc/pipeline';
 
 import { isFinal, type JobRecord, type StageName } from '../jobs/record.js';
 
@@ -33,11 +34,12 @@ export function nextStep(record: JobRecord): Step {
 /** Stages up to the adapter; those of one entry overlap. */
 function stageOrder({ isEmulated, options }: JobRecord): readonly (readonly StageName[])[] {
   if (!isEmulated) return [['train']];
-  const { refineSteps } = fromJson(TuneOptionsSchema, options);
+  const { refineSteps, levels } = fromJson(TuneOptionsSchema, options);
+  const isRefined = levels === undefined ? refineSteps !== 0 : endsOnOriginal(levels);
   return [
     ['calibrate', 'emulate'],
     ['train'],
     ['correct'],
-    ...(refineSteps === 0 ? [] : [['refine'] as const]),
+    ...(isRefined ? [['refine'] as const] : []),
   ];
 }

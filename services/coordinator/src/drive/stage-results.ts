@@ -15,6 +15,7 @@ import {
   RefineResultSchema,
   StoredObjectSchema,
   TrainResultSchema,
+  TuneOptionsSchema,
   TuneReportSchema,
   ValidationLossesSchema,
   type BuildEmulatorResult,
@@ -88,10 +89,16 @@ export function requestOf(stage: StageName, record: JobRecord): StageRequest {
         call,
         adapter: needed(correct?.adapter, 'correct'),
         loss: chosenLoss(needed(correct, 'correct')),
+        ...(hasLevels(record) && { trained: needed(train?.adapter, 'train') }),
       };
     case 'merge':
       return { call, adapter: mergedAdapter(record), merge: record.merge };
   }
+}
+
+/** Whether refinement is the last level of a job, which goes on with training's optimizer. */
+function hasLevels({ options }: JobRecord): boolean {
+  return fromJson(TuneOptionsSchema, options).levels !== undefined;
 }
 
 /** The adapters of a job in their stored form: the result, and as training left it. */

@@ -38,6 +38,8 @@ export interface StageRequest {
   readonly adapter?: StoredObject;
   /** Validation loss that refinement has to beat. */
   readonly loss?: number;
+  /** What training left, whose optimizer a last level goes on with. */
+  readonly trained?: StoredObject;
   /** MergeOptions */
   readonly merge?: JsonValue;
 }
@@ -112,7 +114,7 @@ function callStage(
   request: StageRequest,
   options: CallOptions,
 ): AsyncIterable<StageMessage> {
-  const { call, adapter, loss, merge } = request;
+  const { call, adapter, loss, trained, merge } = request;
   switch (stage) {
     case 'calibrate':
       return messages(
@@ -133,7 +135,7 @@ function callStage(
       );
     case 'refine':
       return messages(
-        channel.client(TrainerService).refine({ call, adapter, loss }, options),
+        channel.client(TrainerService).refine({ call, adapter, loss, trained }, options),
         RefineResultSchema,
       );
     case 'merge': {

@@ -137,10 +137,14 @@ function lengthProblem({ mostServed }: NamedOption, value: unknown): string | nu
 }
 
 function limitProblem(
-  { mostServed }: NamedOption,
+  { mostServed, countsSteps }: NamedOption,
   value: unknown,
   maxSteps: number,
 ): string | null {
+  if (countsSteps && typeof value === 'string') {
+    const steps = countsSteps(value);
+    return steps > maxSteps ? `${steps} steps given, at most ${maxSteps} are allowed` : null;
+  }
   const limit = mostServed === 'maxSteps' ? maxSteps : mostServed;
   return limit !== undefined && typeof value === 'number' && value > limit
     ? `${value} given, at most ${limit} is allowed`

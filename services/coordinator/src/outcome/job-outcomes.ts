@@ -73,6 +73,7 @@ function tunedOf(
     before: { loss: lossBefore },
     after: { loss: lossAfter },
     course: courseOf(course),
+    secondMoments: null,
   };
 }
 

@@ -1,0 +1,137 @@
+import { at } from '@emloc/checked';
+import type { Tensor } from '@emloc/device';
+
+import { EmulatorError } from './errors.js';
+import type { PieceScope } from './piece-scope.js';
+import type { StatisticValues } from './statistics.js';
+
+/** S or, where `isTransposed`, Sᵀ with S Sᵀ the matrix. */
+export interface SquareRoot {
+  readonly s: Tensor;
+  readonly isTransposed: boolean;
+  readonly usedFallback: boolean;
+}
+
+/** A statistic in host memory plus shift · I. */
+export interface ShiftedStatistic {
+  /** (features, features) */
+  readonly matrix: StatisticValues;
+  readonly features: number;
+  /** Positive. */
+  readonly shift: number;
+  readonly label: string;
+}
+
+/**
+ * Cholesky; where rounding left the matrix indefinite, eigenvectors scaled by the roots of its
+ * eigenvalues, which are no smaller than the shift in exact arithmetic and are clamped to that.
+ */
+export async function squareRoot(
+  scope: PieceScope,
+  { matrix, features, shift, label }: ShiftedStatistic,
+): Promise<SquareRoot> {
+  const { kernels } = scope.device;
+  const s = scope.uploadStatistic(matrix, [features, features], `root of the ${label}`);
+  shiftDiagonal(scope, s, shift);
+  if (await kernels.cholesky({ a: s })) return { s, isTransposed: false, usedFallback: false };
+  scope.uploadInto(s, matrix);
+  shiftDiagonal(scope, s, shift);
+  const { vectors, eigenvalues } = await decompose(scope, s);
+  scaleRows(
+    scope,
+    vectors,
+    eigenvalues.map((value) => Math.sqrt(Math.max(value, shift))),
+  );
+  return { s: vectors, isTransposed: true, usedFallback: true };
+}
+
+/** eigh in place: row i of `vectors`, which is `a`, belongs to the i-th eigenvalue, ascending. */
+export async function decompose(
+  scope: PieceScope,
+  a: Tensor,
+): Promise<{ vectors: Tensor; eigenvalues: StatisticValues }> {
+  const values = scope.statistic([a.dim(0)], 'eigenvalues');
+  await scope.device.kernels.eigh({ a, values });
+  const eigenvalues = (await scope.device.download(values)) as StatisticValues;
+  scope.free(values);
+  if (eigenvalues.every(Number.isFinite)) return { vectors: a, eigenvalues };
+  throw new EmulatorError(
+    'EMULATOR_NON_FINITE',
+    `${scope.label}: its statistics have eigenvalues that are not finite`,
+  );
+}
+
+/** The `rank` largest of ascending eigenvalues, largest first, none below 0. */
+export function topValues(ascending: StatisticValues, rank: number): readonly number[] {
+  return Array.from({ length: rank }, (_, index) =>
+    Math.max(0, at(ascending, ascending.length - 1 - index)),
+  );
+}
+
+/**
+ * The last `rank` rows of `vectors` (n, n) as columns (n, paddedRank), last row first, each times
+ * its scale, then zero columns: a product with a (rank, paddedRank) matrix that turns, scales and
+ * pads at once.
+ */
+export function selectTop(
+  scope: PieceScope,
+  {
+    vectors,
+    columns,
+    scales,
+  }: { vectors: Tensor; columns: { rank: number; paddedRank: number }; scales: readonly number[] },
+): Tensor {
+  const { rank, paddedRank } = columns;
+  const n = vectors.dim(0);
+  const selection = new Float64Array(rank * paddedRank);
+  for (const [index, scale] of scales.entries())
+    selection[(rank - 1 - index) * paddedRank + index] = scale;
+  const uploaded = scope.uploadStatistic(selection, [rank, paddedRank], 'selection');
+  const selected = scope.statistic([n, paddedRank], 'selected eigenvectors');
+  scope.device.kernels.gemm({
+    a: vectors.rows(n - rank, n),
+    transposeA: true,
+    b: uploaded,
+    out: selected,
+  });
+  scope.free(uploaded);
+  return selected;
+}
+
+/**
+ * a += shift · I. The diagonal of a row-major (n, n) matrix but its last element is the first
+ * column of the same memory read as (n − 1, n + 1), so two products with a row of one value add to
+ * it on the device.
+ */
+export function shiftDiagonal(scope: PieceScope, a: Tensor, shift: number): void {
+  const { kernels } = scope.device;
+  const n = a.dim(0);
+  const ones = scope.uploadStatistic(new Float64Array(n).fill(1), [n, 1], 'ones');
+  const first = new Float64Array(n + 1);
+  first[0] = shift;
+  const row = scope.uploadStatistic(first, [n + 1, 1], 'diagonal shift');
+  const flat = a.reshape([n * n, 1]);
+  if (n > 1) {
+    const skewed = flat.rows(0, n * n - 1).reshape([n - 1, n + 1]);
+    kernels.gemm({
+      a: ones.rows(0, n - 1),
+      b: row,
+      transposeB: true,
+      out: skewed,
+      accumulate: true,
+    });
+  }
+  kernels.gemm({
+    a: ones.rows(0, 1),
+    b: row.rows(0, 1),
+    out: flat.rows(n * n - 1, n * n),
+    accumulate: true,
+  });
+  scope.free(ones, row);
+}
+
+function scaleRows(scope: PieceScope, x: Tensor, scales: StatisticValues): void {
+  const scale = scope.uploadStatistic(scales, [scales.length], 'row scales');
+  scope.device.kernels.scale({ x, scale, along: 'rows', out: x });
+  scope.free(scale);
+}

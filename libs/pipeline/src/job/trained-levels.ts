@@ -1,0 +1,32 @@
+import { at } from '@emloc/checked';
+import type { DeviceProfile } from '@emloc/device';
+
+import type { TrainedLevel } from '../stages/training-steps.js';
+import type { EmulatedLinear } from './emulated-linear.js';
+import { emulatorSource, type FactorStore } from './factor-store.js';
+import type { Job } from './job.js';
+import { nestedFactors } from './nested-factors.js';
+
+/** What a job trains on: the original at ratio 1, its emulator, or that as its levels have it. */
+export function trainedLevels(
+  { model, emulated: finest, levels, training }: Job,
+  { store, profile }: { store: Pick<FactorStore, 'read'>; profile: DeviceProfile },
+): readonly TrainedLevel[] {
+  const all = training.batches.length;
+  if (finest.length === 0) return [{ source: model.source, emulated: [], steps: all }];
+  return (levels ?? [{ emulated: finest, steps: all }]).map(({ emulated, steps }) => ({
+    source: emulatorSource(model, emulated, {
+      // The finest level reads factors as they are.
+      store: isEqual(emulated, finest)
+        ? store
+        : nestedFactors(store, { finest, emulated, profile }),
+      profile,
+    }),
+    emulated,
+    steps,
+  }));
+}
+
+function isEqual(emulated: readonly EmulatedLinear[], finest: readonly EmulatedLinear[]): boolean {
+  return emulated.every(({ rank }, index) => rank === at(finest, index).rank);
+}

@@ -1,0 +1,5 @@
+/** Of things that a deployment counts in 32 bits, so that sums of them stay exact. */
+export const mostCounted = 1_000_000;
+
+/** Optimizer steps of a run. */
+export const mostSteps = 10_000_000;
