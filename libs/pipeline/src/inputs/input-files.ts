@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import {
   findDiffusionModel,
   findVaeFile,
@@ -59,6 +59,17 @@ export async function readInputFiles(paths: Paths): Promise<InputFile[]> {
   }).flatMap(([name, path]) => (path === null ? [] : [inputFile(name, path, false)]));
   const files = await Promise.all([...found, ...data]);
   return files.filter((file) => file !== null).sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** Where those of the files lie, by their names, that are of the model. */
+export async function modelPaths(
+  names: Iterable<string>,
+  model: string,
+): Promise<ReadonlySet<string>> {
+  const folder = (await findDiffusionModel(model))?.folder ?? model;
+  const prefix = 'model/';
+  const own = [...names].filter((name) => name.startsWith(prefix));
+  return new Set(own.map((name) => resolve(folder, name.slice(prefix.length))));
 }
 
 /** Of one model's folder, under `name`. */
