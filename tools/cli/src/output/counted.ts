@@ -11,8 +11,8 @@ export function countedBy({ kind }: JobReport): Counted {
 
 /** Of a remote job, as far as its options tell: only models that make pictures take these. */
 export function countedIn({ options }: Pick<Job, 'options'>): Counted {
-  const { instancePrompt, classData, resolution, samplePrompts } = options;
-  const given = [instancePrompt, classData, resolution, samplePrompts?.at(0)];
+  const { instancePrompt, classData, resolution } = options;
+  const given = [instancePrompt, classData, resolution];
   return given.some((value) => value !== undefined && value !== null) ? 'pictures' : 'tokens';
 }
 
