@@ -1,4 +1,4 @@
-/** How a tensor of the autoencoder is called by diffusers, and whether it was a 1 x 1 convolution. */
+/** What a tensor of the autoencoder is in diffusers. */
 export interface AeTensor {
   readonly name: string;
   /** Stored with the extents of a pixel, of which diffusers' linear layer has none. */

@@ -15,7 +15,8 @@ const trained = '';
 interface GuardedJob {
   readonly job: Job;
   /**
-   * Compares those tensors, by the names that they are remembered under, that this run has not read.
+   * Compares those tensors, by the names that they are remembered under, which this run has not
+   * read.
    * @throws PipelineError PIPELINE_RESUME_MISMATCH
    */
   checkRest(names: Iterable<string>): Promise<void>;
