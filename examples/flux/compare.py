@@ -1,7 +1,7 @@
 """
 Four ways to teach the model the subject, and what comes of them.
 
-    python3 examples/flux/compare.py --work FOLDER [--ratio 0.75] [--steps 1400 --refine-steps 700]
+    python3 examples/flux/compare.py --work FOLDER [--ratio 0.75] [--steps 561 --refine-steps 289]
 
 base, LoRA on the whole model, the paper's way for this kind of model (an emulator by plain SVD, no
 correction), and ours (activation-aware, corrected, refined), each with as many steps in all. Loss
@@ -33,8 +33,7 @@ HERE = Path(__file__).parent
 PROMPT = 'a picture of sks toy'
 SHOWN = ['--instance-prompt', PROMPT, '--resolution', '96']
 JOB = ['--rank', '16', '--alpha', '16', '--lr', '1e-3', '--batch', '2', '--grad-accum', '1']
-JOB += ['--flip', '--noise-scheme', 'shift', '--prior-weight', '0.7']
-JOB += ['--class-data', HERE / 'data/class', '--class-prompt', 'a picture of a toy']
+JOB += ['--flip', '--noise-scheme', 'shift', '--class-prompt', 'a picture of a toy']
 
 
 def emloc(*args) -> dict:
@@ -51,9 +50,18 @@ class Comparison:
     def tune(self, name: str, model: Path, *flags) -> Path:
         adapter = self.work / name / 'adapter'
         places = ['--model', model, '--data', HERE / 'data/subject', '--out', adapter]
+        places += ['--class-data', self.known()]
         seed = ['--seed', self.options.seed, '--overwrite']
         emloc('tune', *places, *SHOWN, *JOB, *seed, *flags)
         return adapter
+
+    def known(self) -> Path:
+        """What is not to be forgotten: other toys, and anything with its caption, in one folder."""
+        folder = self.work / 'known'
+        shutil.copytree(HERE / 'data/others', folder, dirs_exist_ok=True)
+        for toy in (HERE / 'data/class').glob('*.png'):
+            shutil.copy(toy, folder / f'toy-{toy.name}')
+        return folder
 
     def row(self, name: str, title: str, adapter: Path | None) -> None:
         """A line of the table, of the original with this adapter."""
@@ -111,8 +119,8 @@ if __name__ == '__main__':
     parser = argparse.ArgumentParser()
     parser.add_argument('--work', type=Path, required=True)
     parser.add_argument('--ratio', default='0.75')
-    parser.add_argument('--steps', type=int, default=1400)
-    parser.add_argument('--refine-steps', type=int, default=700)
+    parser.add_argument('--steps', type=int, default=561)
+    parser.add_argument('--refine-steps', type=int, default=289)
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--samples', type=int, default=64)
     parser.add_argument('--guidance', type=float, nargs='+', default=[1.0, 3.5])

@@ -47,7 +47,7 @@ def write_data(folder: Path) -> None:
     subjects = [
         portrait(random, SUBJECT | {'arms': arms}, behind) for arms, behind in zip(ARMS, BEHIND)
     ]
-    others = [
+    toys = [
         portrait(random, random_toy(random), random.choice(list(BACKGROUNDS))) for _ in range(20)
     ]
     tests = [
@@ -56,8 +56,8 @@ def write_data(folder: Path) -> None:
     write_pictures(folder / 'subject', subjects)
     write_pictures(folder / 'test', tests)
     anything = Random('others of the example')
-    others += [scene(anything) for _ in range(40)]
-    write_pictures(folder / 'class', others)
+    write_pictures(folder / 'others', [scene(anything) for _ in range(40)])
+    write_pictures(folder / 'class', toys)
 
 
 if __name__ == '__main__':

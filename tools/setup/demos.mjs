@@ -40,10 +40,9 @@ const demos = Object.freeze({
     adapter: 'out/demo-flux-adapter',
     tuneFlags: [
       ...['--ratio', '0.75', '--rank', '16', '--alpha', '16'],
-      ...['--steps', '1400', '--lr', '1e-3', '--refine-steps', '700'],
-      ...['--batch', '2', '--grad-accum', '1', '--flip', '--noise-scheme', 'shift'],
-      ...['--class-data', 'examples/flux/data/class', '--class-prompt', 'a picture of a toy'],
-      ...['--prior-weight', '0.7'],
+      ...['--steps', '600', '--lr', '1e-3', '--refine-steps', '150'],
+      ...['--flip', '--noise-scheme', 'shift'],
+      ...['--class-data', 'examples/flux/data/others', '--prior-weight', '0.3'],
     ],
     pictures: {
       prompt: 'a picture of sks toy',
