@@ -34,8 +34,12 @@ ORIGINAL = "-original-layout"
 RECIPES = pathlib.Path(__file__).parent / "recipes"
 
 
-def set_random_weights(model, seed):
-    """Values that show mistakes: logits of several units, norms around their neutral value, biases that are not 0."""
+def set_random_weights(model, seed, scaled):
+    """
+    Values that show mistakes: logits of several units, norms around their neutral value, biases that are not 0.
+    `scaled` has factors by the end of a name: of what a block adds to its input, say, without which a model of many branches
+    makes so much of a rounding that nothing can be compared in bf16.
+    """
     generator = torch.Generator().manual_seed(seed)
     # Norms of Gemma 1 to 3 and Qwen3.5 multiply by 1 + w, but for the one of Qwen's delta nets.
     offset = model.config.model_type.startswith(("gemma", "qwen3_5")) and "gemma4" not in model.config.model_type
@@ -51,6 +55,7 @@ def set_random_weights(model, seed):
             values = 0.5 * noise
         else:
             values = 1.2 / math.sqrt(parameter[0].numel()) * noise
+        values = values * next((factor for end, factor in scaled.items() if name.endswith(end)), 1.0)
         parameter.data.copy_(values.to(torch.bfloat16).to(parameter.dtype))
     for name, buffer in model.named_buffers():
         if name.endswith(".layer_scalar"):
@@ -68,7 +73,10 @@ def create(recipe, layers):
     config = model_class.config_class(**values)
     config.dtype = torch.bfloat16
     model = model_class._from_config(config, dtype=torch.float32, attn_implementation="eager")
-    (internvl if "images" in recipe else sys.modules[__name__]).set_random_weights(model, recipe["seed"])
+    if "images" in recipe:
+        internvl.set_random_weights(model, recipe["seed"])
+    else:
+        set_random_weights(model, recipe["seed"], recipe.get("scaled", {}))
     return model
 
 
@@ -126,14 +134,19 @@ def write_folder(folder, config, tensors, changes):
     save_file(tensors, folder / "model.safetensors", {"format": "pt"})
 
 
-def load(folder):
-    """The model, in float32, and its linear layers: path of the folder's layout -> parts [(module, rows)]."""
+def is_rebuilt(config):
+    """Of a family that transformers does not have."""
+    return config["model_type"] in ("internlm2", "internlm3")
+
+
+def load(folder, dtype=torch.float32):
+    """The model and its linear layers: path of the folder's layout -> parts [(module, rows)]."""
     config = json.loads((folder / "config.json").read_text())
-    if config["model_type"] in ("internlm2", "internlm3"):
+    if is_rebuilt(config):
         model = layouts.read(config, load_file(folder / "model.safetensors"))
         return model.eval(), layouts.linears(config, model)
     name = config["architectures"][0]
-    model = getattr(transformers, name).from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
+    model = getattr(transformers, name).from_pretrained(folder, dtype=dtype, attn_implementation="eager")
     linears = {
         path: [(module, torch.arange(module.out_features))]
         for path, module in model.named_modules()
@@ -163,7 +176,7 @@ def arange(count):
 
 
 def lora_hook(a, b, rows):
-    return lambda module, inputs, output: output + ALPHA / RANK * (inputs[0] @ a.T) @ b[rows].T
+    return lambda module, inputs, output: output + ALPHA / RANK * (inputs[0] @ a.T.to(output.dtype)) @ b[rows].T.to(output.dtype)
 
 
 def logits_of(model, ids):
@@ -204,7 +217,7 @@ def measure_lora(model, linears, sequences):
         "loss": "mean cross entropy over all tokens of all sequences",
         "value": losses.mean().item(),
         "grads": gradients(adapters),
-    }
+    }, adapters
 
 
 def gradients(adapters):
@@ -235,6 +248,17 @@ def measure_rounded_factor(model, ids):
     }
 
 
+def largest_error(exact, rounded_ones):
+    """Of LoRA's gradients: of a norm, or of the first four values beside what values of that norm are on average (compare.ts)."""
+
+    def error(was, now):
+        first, norm = was.flatten()[:4], was.norm()
+        usual = norm * math.sqrt(len(first) / was.numel())
+        return max(abs(now.norm() - norm) / norm, (now.flatten()[:4] - first).norm() / max(first.norm(), usual)).item()
+
+    return max(error(one.grad, other.grad) for path in exact for one, other in zip(exact[path], rounded_ones[path]))
+
+
 def how():
     versions = f"transformers {transformers.__version__}, torch {torch.__version__}"
     return f"{versions}, float32 on CPU, eager attention; weights are bf16 values"
@@ -250,7 +274,10 @@ def measure(folder, sequences):
         golden["sequences"] = [measure_sequence(model, ids) for ids in sequences]
         if hasattr(model.get_input_embeddings(), "embed_scale"):
             golden["embedding_factor_rounded_to_bf16"] = measure_rounded_factor(model, sequences[0])
-    golden["lora"] = measure_lora(model, linears, sequences)
+    golden["lora"], exact = measure_lora(model, linears, sequences)
+    if not is_rebuilt(json.loads((folder / "config.json").read_text())):
+        _, rounded_ones = measure_lora(*load(folder, torch.bfloat16), sequences)
+        golden["in_bfloat16"] = {"gradients": round(largest_error(exact, rounded_ones), 3)}
     return golden
 
 

@@ -1,38 +1,57 @@
-"""What a PyTorch user gets at the shape of `bench gpu`: LoRA on an emulator and on the full model of 7.6 B parameters, and the published
-way to factors. Random weights; prints a line a run and writes them where --json says, for `bench gpu --torch FILE`.
+"""What a PyTorch user gets at a shape of `bench gpu`: LoRA on an emulator and on the full model, and the published way to factors.
+Random weights; prints a line a run and writes them where --json says, for `bench gpu --torch FILE`.
 
-python3 bench_torch.py --json torch.json [--rows emulator,graph,peft,factors] [--steps 6] [--shape qwen2.5-7b] [--sequences 2] [--length 1024]
-Needs torch, transformers and peft, and 40 GB of GPU memory for all rows.
+python3 bench_torch.py --json torch.json [--rows emulator,graph,full,peft,factors] [--steps 6] [--shape qwen2.5-7b] [--sequences 2] [--length 1024]
+                       [--checkpointed 0,11,28]
+Rows: emulator and full are transformers' own forward with LoRA in its linears, eager and with layers compiled; graph is the emulator's and the full
+model's step at its best: layers compiled, the head in chunks of 512 rows, the whole captured as one CUDA graph, at each number of layers that
+are checkpointed; peft is the library; factors the published route. Needs torch, transformers and peft, and 40 GB of GPU memory for all rows of the
+default shape.
 """
 import argparse
 import gc
 import json
 import statistics
 import time
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint
-from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
+import transformers
 
 SEQUENCES, LENGTH, RANK, ALPHA, RATIO, MULTIPLE = 2, 1024, 8, 16, 0.4, 64
-LINEARS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+LINEARS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj", "in_proj_qkv", "in_proj_z", "out_proj"]
+HEAD_ROWS = 512
 DEVICE = "cuda"
 
 
+PLAIN = dict(max_position_embeddings=32768, tie_word_embeddings=False, use_cache=False)
+GEMMA_KINDS = ["sliding_attention"] * 5 + ["full_attention"]
+# Names of classes: a release of transformers that lacks one still measures the others.
 SHAPES = {
-    "qwen2.5-7b": (Qwen2ForCausalLM, Qwen2Config, dict(
-        hidden_size=3584, intermediate_size=18944, num_hidden_layers=28, num_attention_heads=28, num_key_value_heads=4, vocab_size=152064,
-        max_position_embeddings=32768, rms_norm_eps=1e-6, tie_word_embeddings=False, use_cache=False,
+    "qwen2.5-7b": ("Qwen2ForCausalLM", "Qwen2Config", dict(
+        PLAIN, hidden_size=3584, intermediate_size=18944, num_hidden_layers=28, num_attention_heads=28, num_key_value_heads=4, vocab_size=152064,
+        rms_norm_eps=1e-6,
     )),
-    "internvl2.5-8b-llm": (LlamaForCausalLM, LlamaConfig, dict(
-        hidden_size=4096, intermediate_size=14336, num_hidden_layers=32, num_attention_heads=32, num_key_value_heads=8, vocab_size=92553,
-        max_position_embeddings=32768, rms_norm_eps=1e-5, tie_word_embeddings=False, use_cache=False,
+    "internvl2.5-8b-llm": ("LlamaForCausalLM", "LlamaConfig", dict(
+        PLAIN, hidden_size=4096, intermediate_size=14336, num_hidden_layers=32, num_attention_heads=32, num_key_value_heads=8, vocab_size=92553,
+        rms_norm_eps=1e-5,
     )),
-    "micro": (LlamaForCausalLM, LlamaConfig, dict(
-        hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1, vocab_size=512,
-        max_position_embeddings=32768, rms_norm_eps=1e-5, tie_word_embeddings=False, use_cache=False,
+    "qwen3.5-9b": ("Qwen3_5ForCausalLM", "Qwen3_5TextConfig", dict(
+        PLAIN, hidden_size=4096, intermediate_size=12288, num_hidden_layers=32, num_attention_heads=16, num_key_value_heads=4, head_dim=256,
+        vocab_size=248320, rms_norm_eps=1e-6, linear_num_value_heads=32, linear_num_key_heads=16, linear_key_head_dim=128, linear_value_head_dim=128,
+        linear_conv_kernel_dim=4, layer_types=(["linear_attention"] * 3 + ["full_attention"]) * 8,
+    )),
+    "gemma-4-e4b": ("Gemma4ForCausalLM", "Gemma4TextConfig", dict(
+        PLAIN, hidden_size=2560, intermediate_size=10240, num_hidden_layers=42, num_attention_heads=8, num_key_value_heads=2, head_dim=256,
+        global_head_dim=512, vocab_size=262144, vocab_size_per_layer_input=262144, hidden_size_per_layer_input=256, num_kv_shared_layers=18,
+        sliding_window=512, layer_types=GEMMA_KINDS * 7, rms_norm_eps=1e-6, tie_word_embeddings=True,
+    )),
+    "micro": ("LlamaForCausalLM", "LlamaConfig", dict(
+        PLAIN, hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1, vocab_size=512,
+        rms_norm_eps=1e-5,
     )),
 }
 SHAPE = "qwen2.5-7b"
@@ -40,7 +59,7 @@ SHAPE = "qwen2.5-7b"
 
 def config():
     _, kind, sizes = SHAPES[SHAPE]
-    return kind(**sizes)
+    return getattr(transformers, kind)(**sizes)
 
 
 def stored_rank(linear):
@@ -48,46 +67,59 @@ def stored_rank(linear):
     return -(-rank // MULTIPLE) * MULTIPLE
 
 
-class LowRankLora(nn.Module):
-    """y = U V x + bias + s B A x; U and V frozen in bfloat16, A and B trained in float32."""
+class Lora(nn.Module):
+    """y = W x + bias + s B A x; W frozen in bfloat16, whole or as factors U V, A and B trained in float32."""
 
-    def __init__(self, linear):
+    def __init__(self, linear, low_rank):
         super().__init__()
-        rank = stored_rank(linear)
-        self.u = nn.Parameter(torch.empty(linear.out_features, rank, dtype=torch.bfloat16, device="meta"), requires_grad=False)
-        self.v = nn.Parameter(torch.empty(rank, linear.in_features, dtype=torch.bfloat16, device="meta"), requires_grad=False)
-        self.bias = None if linear.bias is None else nn.Parameter(torch.empty_like(linear.bias, dtype=torch.bfloat16), requires_grad=False)
-        self.lora_a = nn.Parameter(torch.empty(RANK, linear.in_features, device="meta"))
-        self.lora_b = nn.Parameter(torch.empty(linear.out_features, RANK, device="meta"))
+        frozen = partial(torch.empty, dtype=torch.bfloat16, device="meta")
+        rows, columns = linear.out_features, linear.in_features
+        shapes = [(stored_rank(linear), columns), (rows, stored_rank(linear))] if low_rank else [(rows, columns)]
+        self.weights = nn.ParameterList(nn.Parameter(frozen(*shape), requires_grad=False) for shape in shapes)
+        self.bias = None if linear.bias is None else nn.Parameter(frozen(rows), requires_grad=False)
+        self.lora_a = nn.Parameter(torch.empty(RANK, columns, device="meta"))
+        self.lora_b = nn.Parameter(torch.empty(rows, RANK, device="meta"))
 
     def forward(self, x):
-        base = F.linear(F.linear(x, self.v), self.u, self.bias)
+        base = F.linear(F.linear(x, self.weights[0]), self.weights[1], self.bias) if len(self.weights) > 1 else F.linear(x, self.weights[0], self.bias)
         return base + (ALPHA / RANK) * F.linear(F.linear(x, self.lora_a.to(x.dtype)), self.lora_b.to(x.dtype))
 
 
-def build(emulator):
+def build(lora=None):
+    """The model on the device; `lora` is None (as it is), "emulator" or "full"."""
     with torch.device("meta"):
-        model = SHAPES[SHAPE][0]._from_config(config(), dtype=torch.bfloat16, attn_implementation="sdpa")
+        model = getattr(transformers, SHAPES[SHAPE][0])._from_config(config(), dtype=torch.bfloat16, attn_implementation="sdpa")
     for parameter in model.parameters():
         parameter.requires_grad_(False)
-    if emulator:
-        for layer in model.model.layers:
-            for parent in (layer.self_attn, layer.mlp):
-                for name in LINEARS:
-                    if hasattr(parent, name):
-                        setattr(parent, name, LowRankLora(getattr(parent, name)))
+    if lora:
+        for parent in list(model.model.layers.modules()):
+            for name, child in list(parent.named_children()):
+                if name in LINEARS and isinstance(child, nn.Linear):
+                    setattr(parent, name, Lora(child, lora == "emulator"))
     model.to_empty(device=DEVICE)
-    for name, parameter in model.named_parameters():
-        with torch.no_grad():
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
             if name.endswith("norm.weight"):
                 parameter.fill_(1)
             elif name.endswith("lora_b"):
                 parameter.zero_()
             else:
                 parameter.normal_(0, 0.02)
-    rotary = model.model.rotary_emb
-    model.model.rotary_emb = type(rotary)(config(), device=DEVICE)
+    restore_buffers(model)
     return model
+
+
+def restore_buffers(model):
+    """Buffers are computed, not loaded: a module without parameters that was emptied is made anew (rotary frequencies, scales)."""
+    for path, module in list(model.named_modules()):
+        if not any(True for _ in module.buffers(recurse=False)):
+            continue
+        parent = model.get_submodule(path.rpartition(".")[0])
+        if hasattr(module, "inv_freq") or any(name.endswith("inv_freq") for name, _ in module.named_buffers(recurse=False)):
+            setattr(parent, path.rpartition(".")[2], type(module)(config(), device=DEVICE))
+        else:
+            for name, buffer in module.named_buffers(recurse=False):
+                buffer.fill_(getattr(module, "scalar_" + name, 1.0))
 
 
 def free():
@@ -139,47 +171,54 @@ def train_graph(step, parameters, steps):
         graph.replay()
         torch.cuda.synchronize()
         times.append(time.perf_counter() - start)
-    return statistics.median(times[2:]), torch.cuda.max_memory_reserved()
+    return statistics.median(times[2:]), torch.cuda.max_memory_allocated()
 
 
 def batch():
     return torch.randint(0, config().vocab_size, (SEQUENCES, LENGTH), device=DEVICE)
 
 
-def emulator_run(compiled, checkpointed, steps, run_steps=train):
-    """The first `checkpointed` layers run their forward twice."""
-    model = build(emulator=True)
+def chunked_loss(model, compiled):
+    """Mean cross-entropy of the next token; logits exist for HEAD_ROWS rows at a time, and are made again on the way back."""
+
+    def chunk(hidden, targets):
+        logits = model.lm_head(hidden).float()
+        cap = getattr(model.config, "final_logit_softcapping", None)
+        logits = torch.tanh(logits / cap) * cap if cap else logits
+        return F.cross_entropy(logits, targets, reduction="sum")
+
+    part = torch.compile(chunk) if compiled else chunk
+
+    def loss(hidden, ids):
+        rows, targets = hidden[:, :-1].flatten(0, 1), ids[:, 1:].flatten()
+        sums = [checkpoint(part, *pair, use_reentrant=False, preserve_rng_state=False) for pair in zip(rows.split(HEAD_ROWS), targets.split(HEAD_ROWS))]
+        return torch.stack(sums).sum() / targets.numel()
+
+    return loss
+
+
+def step_run(lora, compiled, checkpointed, steps, run_steps=train):
+    """transformers' own forward with LoRA in its linears. The first `checkpointed` layers run theirs twice."""
+    model = build(lora).train()
     ids = batch()
-    inner = model.model
-    positions = torch.arange(LENGTH, device=DEVICE)[None]
-    layers = [torch.compile(layer) if compiled else layer for layer in inner.layers]
-
-    def head(hidden, targets):
-        logits = model.lm_head(inner.norm(hidden))
-        return F.cross_entropy(logits[:, :-1].float().flatten(0, 1), targets.flatten())
-
-    loss_of = torch.compile(head) if compiled else head
-
-    def step():
-        hidden = inner.embed_tokens(ids)
-        rotary = inner.rotary_emb(hidden, positions)
-
-        def run(layer, x):
-            out = layer(x, attention_mask=None, position_ids=positions, position_embeddings=rotary)
-            return out[0] if isinstance(out, tuple) else out
-
-        for index, layer in enumerate(layers):
-            hidden = checkpoint(run, layer, hidden, use_reentrant=False, preserve_rng_state=False) if index < checkpointed else run(layer, hidden)
-        return loss_of(hidden, ids[:, 1:])
-
-    return run_steps(step, [p for p in model.parameters() if p.requires_grad], steps)
+    for index, layer in enumerate(model.model.layers):
+        if compiled:
+            layer.compile()
+        if index < checkpointed:
+            layer.gradient_checkpointing = True
+            layer._gradient_checkpointing_func = partial(checkpoint, use_reentrant=False, preserve_rng_state=False)
+    loss = chunked_loss(model, compiled)
+    return run_steps(
+        lambda: loss(model.model(input_ids=ids, use_cache=False).last_hidden_state, ids),
+        [parameter for parameter in model.parameters() if parameter.requires_grad],
+        steps,
+    )
 
 
 def peft_run(checkpointing, steps):
     from peft import LoraConfig, get_peft_model
 
-    model = build(emulator=False)
-    model = get_peft_model(model, LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules=LINEARS, task_type="CAUSAL_LM"))
+    model = get_peft_model(build(), LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules=LINEARS, task_type="CAUSAL_LM"))
     if checkpointing:
         model.enable_input_require_grads()
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
@@ -214,7 +253,7 @@ def factors_run():
 
 
 def main():
-    global SHAPE, SEQUENCES, LENGTH
+    global DEVICE, SHAPE, SEQUENCES, LENGTH
     parser = argparse.ArgumentParser()
     parser.add_argument("--json")
     parser.add_argument("--rows", default="emulator,peft,factors")
@@ -222,22 +261,26 @@ def main():
     parser.add_argument("--shape", default=SHAPE, choices=list(SHAPES))
     parser.add_argument("--sequences", type=int, default=SEQUENCES)
     parser.add_argument("--length", type=int, default=LENGTH)
+    parser.add_argument("--checkpointed", help="numbers of layers, such as 0,11,28")
+    parser.add_argument("--device", default=DEVICE)
     args = parser.parse_args()
-    SHAPE, SEQUENCES, LENGTH = args.shape, args.sequences, args.length
+    DEVICE, SHAPE, SEQUENCES, LENGTH = args.device, args.shape, args.sequences, args.length
     layers = config().num_hidden_layers
     torch.manual_seed(0)
-    torch._dynamo.config.cache_size_limit = 64
+    torch._dynamo.config.cache_size_limit = 128
     wanted = args.rows.split(",")
     runs = []
-    if "emulator" in wanted:
-        # With ten layers checkpointed the compiled model of 7.6 B stays below 14.45 GiB.
-        for compiled, checkpointed in ((False, 0), (False, layers), (True, 0), (True, 10), (True, layers)):
-            name = f"hand-written LoRA, ranks in 64s, {'torch.compile' if compiled else 'eager'}, {checkpointed} of {layers} layers checkpointed"
-            runs.append(("train", name, lambda c=compiled, k=checkpointed: emulator_run(c, k, args.steps)))
-    if "graph" in wanted:
-        for checkpointed in (0, 10, layers):
-            name = f"hand-written LoRA, ranks in 64s, torch.compile, one CUDA graph, {checkpointed} of {layers} layers checkpointed"
-            runs.append(("graph", name, lambda k=checkpointed: emulator_run(True, k, args.steps, train_graph)))
+    # With eleven of 28 layers checkpointed the graphed emulator of 7.6 B stays below 14.45 GiB.
+    counts = [int(count) for count in args.checkpointed.split(",")] if args.checkpointed else [0, round(layers * 11 / 28), layers]
+    for lora, rival in (("emulator", "train"), ("full", "paged")):
+        if lora in wanted:
+            for compiled, checkpointed in ((False, 0), (False, layers), (True, 0), (True, layers)):
+                name = f"LoRA on the {lora}, {'torch.compile' if compiled else 'eager'}, {checkpointed} of {layers} layers checkpointed"
+                runs.append((rival, name, partial(step_run, lora, compiled, checkpointed, args.steps)))
+        if "graph" in wanted:
+            for checkpointed in counts:
+                name = f"LoRA on the {lora}, torch.compile, one CUDA graph, {checkpointed} of {layers} layers checkpointed"
+                runs.append((rival, name, partial(step_run, lora, True, checkpointed, args.steps, train_graph)))
     if "peft" in wanted:
         for checkpointing in (False, True):
             name = f"PEFT, {SEQUENCES} x {LENGTH} tokens, {'checkpointing' if checkpointing else 'all kept'}"

@@ -1,4 +1,10 @@
-import { compareGolden, float32Limits, type Measured } from './compare.js';
+import {
+  bfloat16Limits,
+  bfloat16LimitsOf,
+  compareGolden,
+  float32Limits,
+  type Measured,
+} from './compare.js';
 import { parseGolden, type Golden } from './golden.js';
 
 const vocabulary = 4;
@@ -140,4 +146,10 @@ describe('compareGolden', () => {
     expect(wrongPlaces(found)).toEqual(['losses: loss with LoRA', `gradients: ${path} A`]);
     expect(compareGolden(golden, found, { ...float32Limits, losses: 1e-3 }).wrong).toHaveLength(1);
   });
+});
+
+it('allows gradients in bfloat16 twice what the golden says that rounding makes of them', () => {
+  expect(bfloat16LimitsOf(golden)).toEqual(bfloat16Limits);
+  expect(bfloat16LimitsOf({ ...golden, bfloat16Gradients: 0.3 }).gradients).toBeCloseTo(0.6);
+  expect(bfloat16LimitsOf({ ...golden, bfloat16Gradients: 0.01 })).toEqual(bfloat16Limits);
 });

@@ -46,6 +46,17 @@ export const bfloat16Limits: Limits = {
   gradients: 2e-1,
 };
 
+/**
+ * `bfloat16Limits` of a golden that knows what rounding makes of its gradients: about twice that
+ * is right, too.
+ */
+export function bfloat16LimitsOf({ bfloat16Gradients = 0 }: Golden): Limits {
+  return {
+    ...bfloat16Limits,
+    gradients: Math.max(bfloat16Limits.gradients, 2 * bfloat16Gradients),
+  };
+}
+
 /** One comparison: how far off what is. */
 export interface Deviation {
   readonly quantity: Quantity;

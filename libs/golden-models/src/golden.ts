@@ -13,6 +13,11 @@ export interface Golden {
   /** What the vision tower and the projector make of the tiles. */
   readonly imageFeatures: GoldenFeatures | undefined;
   readonly images: GoldenImages | undefined;
+  /**
+   * The largest error of LoRA's gradients that the golden's own program has in bfloat16, by the
+   * measure of `compareGolden`: how much of a rounding the model makes.
+   */
+  readonly bfloat16Gradients: number | undefined;
 }
 
 /** The tiles of the sequences, one after another. */
@@ -111,6 +116,11 @@ export function parseGolden(value: unknown, folder = '.'): Golden {
     // Goldens of image generation have theirs within the training step.
     lora: toLora(golden.lora ?? optional(golden.train, 'train', asFields)?.lora),
     imageFeatures: optional(golden.image_features, 'image_features', toFeatures),
+    bfloat16Gradients: optional(
+      optional(golden.in_bfloat16, 'in_bfloat16', asFields)?.gradients,
+      'in_bfloat16.gradients',
+      asNumber,
+    ),
     images: optional(golden.pixels, 'pixels', (text) => toImages(text, folder)),
   };
 }

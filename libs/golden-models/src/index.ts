@@ -1,4 +1,4 @@
-export { bfloat16Limits, compareGolden, float32Limits } from './compare.js';
+export { bfloat16Limits, bfloat16LimitsOf, compareGolden, float32Limits } from './compare.js';
 export type { Comparison, Deviation, Limits, Measured, Quantity } from './compare.js';
 export { bfloat16DiffusionLimits, compareDiffusion } from './compare-diffusion.js';
 export { compareDeltaRule, float32DeltaRuleLimits } from './compare-delta-rule.js';

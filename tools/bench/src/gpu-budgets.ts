@@ -25,12 +25,13 @@ const defaultBudgets: GpuBudgets = Object.freeze({
   paged: 14 * gibibyte,
 });
 
-/** Of another shape than the default: what inference takes, for both. */
+/** Those that are stated, or the default shape's, or what inference takes, for both. */
 export async function gpuBudgets(
-  shape: string,
+  { shape, vramBytes }: { readonly shape: string; readonly vramBytes: number | null },
   model: SyntheticModel,
   profile: DeviceProfile,
 ): Promise<GpuBudgets> {
+  if (vramBytes !== null) return { train: vramBytes, paged: vramBytes };
   if (shape === defaultShape) return defaultBudgets;
   const bytes = await inferenceBytes(model, profile);
   return { train: bytes, paged: bytes };

@@ -31,10 +31,17 @@ describe.each([
 
   it('is measured within its weights and no more than 2 GiB beside them', async () => {
     const model = syntheticModel({ shape, ratio: 0.4, profile });
-    const { train, paged } = await gpuBudgets(shape, model, profile);
+    const { train, paged } = await gpuBudgets({ shape, vramBytes: null }, model, profile);
     for (const bytes of [train, paged]) expect(bytes).toBeLessThan(2 * parameters + 2 ** 31);
     expect(train).toBeGreaterThan(2 * parameters);
   });
+});
+
+test('a stated budget is that of training and of paging', async () => {
+  const shape = 'qwen3-8b';
+  const model = syntheticModel({ shape, ratio: 0.4, profile, blocks: 1 });
+  const budgets = await gpuBudgets({ shape, vramBytes: 14 * 2 ** 30 }, model, profile);
+  expect(budgets).toEqual({ train: 14 * 2 ** 30, paged: 14 * 2 ** 30 });
 });
 
 test('of a shape without budgets of its own, identity pages in less than what keeps everything', async () => {

@@ -18,7 +18,7 @@ export async function* checkFixtures(
   measure: Measure,
   others: Partial<Omit<Checks, 'measure'>> = {},
 ): AsyncGenerator<Outcome> {
-  const checks = { limits: float32Limits, ...others, measure };
+  const checks = { limits: () => float32Limits, ...others, measure };
   const all = fixtureNames(from);
   if (all.length === 0) throw new Error(`${from} has no fixture (NAME.golden.br)`);
   for (const name of names.length > 0 ? names : all) {

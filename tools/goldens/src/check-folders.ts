@@ -22,7 +22,7 @@ type CompareOther = (folder: string) => Promise<Comparison | null>;
 /** What a folder is compared with. */
 export interface Checks {
   readonly measure: Measure;
-  readonly limits: Limits;
+  readonly limits: (golden: Golden) => Limits;
   /** The kinds that a folder is asked for first. */
   readonly others?: readonly CompareOther[];
 }
@@ -33,7 +33,7 @@ export async function* checkFolders(
   measure: Measure,
   others: Partial<Omit<Checks, 'measure'>> = {},
 ): AsyncGenerator<Outcome> {
-  const checks = { limits: float32Limits, ...others, measure };
+  const checks = { limits: () => float32Limits, ...others, measure };
   for (const folder of folders) yield await checkFolder(folder, checks);
 }
 
@@ -48,7 +48,8 @@ export async function checkFolder(
       if (comparison) return { folder, comparison };
     }
     const golden = await readGolden(folder);
-    return { folder, comparison: compareGolden(golden, await measure(folder, golden), limits) };
+    const measured = await measure(folder, golden);
+    return { folder, comparison: compareGolden(golden, measured, limits(golden)) };
   } catch (error) {
     return { folder, failure: error instanceof Error ? error.message : String(error) };
   }

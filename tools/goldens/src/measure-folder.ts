@@ -1,7 +1,7 @@
 import { Device, formatBytes, MemoryBudget, type Backend, type DeviceTarget } from '@emloc/device';
 import { createNullBackend } from '@emloc/device-null';
 import {
-  bfloat16Limits,
+  bfloat16LimitsOf,
   float32Limits,
   LogitRecorder,
   measureGolden,
@@ -13,8 +13,8 @@ import { openModel, type Model } from '@emloc/models';
 import { allDeviceBytes, minimumDeviceBytes, openPager } from '@emloc/weight-pager';
 
 /** Errors that a device's dtype allows. */
-export function limitsOf({ profile }: DeviceTarget): Limits {
-  return profile.computeDType === 'float32' ? float32Limits : bfloat16Limits;
+export function limitsOf({ profile }: DeviceTarget): (golden: Golden) => Limits {
+  return profile.computeDType === 'float32' ? () => float32Limits : bfloat16LimitsOf;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { connectNats, openRecordStore, type NatsAccess, type WorkState } from '@emloc/service-kit';
+import { connectNats, openRecordStore, type NatsAccess, type WorkState } from '@emloc/nats';
 
 /** Watches which results were recorded for the layers of a job. */
 export interface LayerResults {

@@ -13,9 +13,9 @@ import {
 import { inboxPrefixOf } from '@emloc/deployment';
 import { dist, root } from '@emloc/deployment/testing';
 import { serviceNames, stageNames, type StageName } from '@emloc/local-deployment';
+import { connectNats } from '@emloc/nats';
 import { livenessService, RpcError, type RpcChannel, type TlsOptions } from '@emloc/rpc';
 import { EmlocError, type CreateJobOptions, type Job, type JobEvent } from '@emloc/sdk';
-import { connectNats } from '@emloc/service-kit';
 
 import { digestsOf, modelPath, tuneReference } from '../src/reference.js';
 import {

@@ -2,7 +2,6 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import {
   forgetNatsPorts,
   natsServerConfig,
@@ -10,7 +9,8 @@ import {
   natsServerLimits,
   readNatsPorts,
   type NatsServerUser,
-} from '@emloc/service-kit';
+} from '@emloc/nats';
+import { sleep } from '@emloc/time';
 
 import { onLines } from './lines.js';
 import { exitOf, type ManagedProcess, type ProcessEndpoint } from './managed-process.js';
