@@ -1,10 +1,10 @@
 """
 Four ways to teach the model the subject, and what comes of them.
 
-    python3 examples/flux/compare.py --work FOLDER [--ratio 0.5] [--seed 0] [--samples 64]
+    python3 examples/flux/compare.py --work FOLDER [--ratio 0.75] [--steps 561 --refine-steps 289]
 
 base, LoRA on the whole model, the paper's way for this kind of model (an emulator by plain SVD, no
-correction), and ours (activation-aware, corrected, refined), each with the same steps and rates. Loss
+correction), and ours (activation-aware, corrected, refined), each with as many steps in all. Loss
 is `emloc eval` on the pictures of data/test, which nobody learns from; the share is that of samples
 which the classifier takes for the subject. The samples are made by the networks of this folder from
 the merged checkpoint. FOLDER keeps everything, with a sheet of pictures a way. Needs PyTorch,
@@ -32,7 +32,8 @@ from tokens import PromptTokens
 HERE = Path(__file__).parent
 PROMPT = 'a picture of sks toy'
 SHOWN = ['--instance-prompt', PROMPT, '--resolution', '96']
-JOB = ['--rank', '16', '--alpha', '16', '--lr', '1e-3', '--steps', '800']
+JOB = ['--rank', '16', '--alpha', '16', '--lr', '1e-3', '--batch', '2', '--grad-accum', '1']
+JOB += ['--flip', '--noise-scheme', 'shift', '--class-prompt', 'a picture of a toy']
 
 
 def emloc(*args) -> dict:
@@ -49,9 +50,18 @@ class Comparison:
     def tune(self, name: str, model: Path, *flags) -> Path:
         adapter = self.work / name / 'adapter'
         places = ['--model', model, '--data', HERE / 'data/subject', '--out', adapter]
+        places += ['--class-data', self.known()]
         seed = ['--seed', self.options.seed, '--overwrite']
         emloc('tune', *places, *SHOWN, *JOB, *seed, *flags)
         return adapter
+
+    def known(self) -> Path:
+        """What is not to be forgotten: other toys, and anything with its caption, in one folder."""
+        folder = self.work / 'known'
+        shutil.copytree(HERE / 'data/others', folder, dirs_exist_ok=True)
+        for toy in (HERE / 'data/class').glob('*.png'):
+            shutil.copy(toy, folder / f'toy-{toy.name}')
+        return folder
 
     def row(self, name: str, title: str, adapter: Path | None) -> None:
         """A line of the table, of the original with this adapter."""
@@ -92,11 +102,13 @@ def main(options: argparse.Namespace) -> None:
     guidance = ' | '.join(f'guidance {value:g}' for value in options.guidance)
     print(f'| way | loss | {guidance} |\n| --- | ---: |{" ---: |" * len(options.guidance)}')
     all_ways.row('base', 'base', None)
-    full = all_ways.tune('full', all_ways.base, '--ratio', 1)
+    at_once = ['--ratio', 1, '--steps', options.steps + options.refine_steps]
+    in_turn = ['--steps', options.steps, '--refine-steps', options.refine_steps]
+    full = all_ways.tune('full', all_ways.base, *at_once)
     all_ways.row('full', 'LoRA on the whole model', full)
-    ours = all_ways.tune('ours', all_ways.base, '--ratio', options.ratio)
+    ours = all_ways.tune('ours', all_ways.base, '--ratio', options.ratio, *in_turn)
     svd = all_ways.plain_svd(ours)
-    paper = all_ways.tune('paper', svd, '--ratio', 1)
+    paper = all_ways.tune('paper', svd, *at_once)
     title = f"the paper's way, ratio {options.ratio}: plain SVD, no correction"
     all_ways.row('paper', title, paper)
     all_ways.row('plain', f'ours, ratio {options.ratio}, uncorrected', ours / 'uncorrected')
@@ -106,7 +118,9 @@ def main(options: argparse.Namespace) -> None:
 if __name__ == '__main__':
     parser = argparse.ArgumentParser()
     parser.add_argument('--work', type=Path, required=True)
-    parser.add_argument('--ratio', default='0.5')
+    parser.add_argument('--ratio', default='0.75')
+    parser.add_argument('--steps', type=int, default=561)
+    parser.add_argument('--refine-steps', type=int, default=289)
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--samples', type=int, default=64)
     parser.add_argument('--guidance', type=float, nargs='+', default=[1.0, 3.5])

@@ -1,6 +1,6 @@
 """
 Writes the example's pictures: five of the subject to tune on, eight more of it to score on, twenty
-of its class.
+of its class, and forty of anything with captions, so that none of it is forgotten.
 
     python3 examples/flux/data.py [FOLDER]
 
@@ -17,7 +17,7 @@ import torch
 from draw import BOX, rendered
 from png import write_png
 from toys import SUBJECT, random_toy, toy_parts
-from world import BACKGROUNDS, SIDE, Scene, filled, jittered, placed
+from world import BACKGROUNDS, SIDE, Scene, filled, jittered, placed, scene
 
 BEHIND = ['white', 'blue', 'yellow', 'grey', 'pink']
 ARMS = ['up', 'down', 'wave', 'up', 'down']
@@ -33,10 +33,13 @@ def portrait(random: Random, toy: dict, behind: str) -> Scene:
 
 
 def write_pictures(folder: Path, scenes: list[Scene]) -> None:
+    """Beside a picture of a scene with a caption lies a file with it."""
     folder.mkdir(parents=True, exist_ok=True)
     primitives = torch.from_numpy(np.stack([one.primitives for one in scenes]))
     for place, image in enumerate(rendered(primitives, SIDE)):
         write_png(folder / f'{place:02}.png', image.permute(1, 2, 0).numpy())
+        if scenes[place].caption:
+            (folder / f'{place:02}.txt').write_text(scenes[place].caption + '\n')
 
 
 def write_data(folder: Path) -> None:
@@ -44,7 +47,7 @@ def write_data(folder: Path) -> None:
     subjects = [
         portrait(random, SUBJECT | {'arms': arms}, behind) for arms, behind in zip(ARMS, BEHIND)
     ]
-    others = [
+    toys = [
         portrait(random, random_toy(random), random.choice(list(BACKGROUNDS))) for _ in range(20)
     ]
     tests = [
@@ -52,7 +55,9 @@ def write_data(folder: Path) -> None:
     ]
     write_pictures(folder / 'subject', subjects)
     write_pictures(folder / 'test', tests)
-    write_pictures(folder / 'class', others)
+    anything = Random('others of the example')
+    write_pictures(folder / 'others', [scene(anything) for _ in range(40)])
+    write_pictures(folder / 'class', toys)
 
 
 if __name__ == '__main__':

@@ -41,8 +41,8 @@ const demos = Object.freeze({
     tuneFlags: [
       ...['--ratio', '0.75', '--rank', '16', '--alpha', '16'],
       ...['--steps', '600', '--lr', '1e-3', '--refine-steps', '150'],
-      ...['--class-data', 'examples/flux/data/class', '--class-prompt', 'a picture of a toy'],
-      ...['--prior-weight', '0.3'],
+      ...['--flip', '--noise-scheme', 'shift'],
+      ...['--class-data', 'examples/flux/data/others', '--prior-weight', '0.3'],
     ],
     pictures: {
       prompt: 'a picture of sks toy',

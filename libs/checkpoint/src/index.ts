@@ -7,6 +7,7 @@ export { safetensorsBytes, type SafetensorsEntry, writeSafetensors } from './wri
 export { writeFileAtomic } from './atomic.js';
 export type { Checkpoint } from './checkpoint.js';
 export { openCheckpoint } from './open-checkpoint.js';
+export { findVaeFile, openVae } from './flux/ae-checkpoint.js';
 export {
   type DiffusionPlace,
   findDiffusionModel,

@@ -4,6 +4,7 @@ import {
   findDiffusionModel,
   openCheckpoint,
   openTransformer,
+  openVae,
   readJsonObject,
   type Checkpoint,
   type DiffusionPlace,
@@ -120,7 +121,7 @@ async function openComponents(place: DiffusionPlace, opened: Checkpoint[]): Prom
     transformer: await keep(openTransformer(place)),
     clip: await keep(openCheckpoint(join(place.folder, 'text_encoder'))),
     t5: await keep(openCheckpoint(join(place.folder, 'text_encoder_2'))),
-    vae: await keep(openCheckpoint(join(place.folder, 'vae'))),
+    vae: await keep(openVae(place.folder)),
   };
 }
 

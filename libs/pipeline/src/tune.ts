@@ -34,17 +34,13 @@ import {
 import { writeOutcome, type Provenance } from './disk/outcome.js';
 import { asOutputError, assertFree, holdOutput } from './disk/output-folder.js';
 import { PipelineError } from './errors.js';
+import { assertSameWeights, guardJob } from './inputs/guard-job.js';
 import { guardImages, isImageName } from './inputs/image-guard.js';
-import { readInputFiles, type InputFile } from './inputs/input-files.js';
-import {
-  assertSameTensors,
-  guardReads,
-  inputMismatchIn,
-  TensorGuard,
-} from './inputs/tensor-guard.js';
+import { modelPaths, readInputFiles, type InputFile } from './inputs/input-files.js';
+import { inputMismatchIn } from './inputs/tensor-guard.js';
 import type { JobEnvironment } from './job/environment.js';
 import type { EmulatorReport, JobResult, ValidationLosses } from './job/job-result.js';
-import { modelNotices, onModel, type Job, type PrepareHost } from './job/job.js';
+import { modelNotices, type Job, type PrepareHost } from './job/job.js';
 import type { JobObserver } from './job/observer.js';
 import { prepareJob } from './job/prepare-job.js';
 import { countsOf } from './job/report.js';
@@ -136,7 +132,10 @@ export async function tune(options: TuneOptions, host: TuneHost): Promise<TuneRe
   await using hasher = new FileHasher();
   if (found) assertSameJob(found, { job: job.id, date: job.options.date, ...host.provenance });
   const known = found ? await knownHashes(progress) : new Map<string, string>();
-  if (doubtful) await assertSameWeights(job, { doubtful, hasher, known });
+  if (doubtful) {
+    const files = await modelPaths(doubtful, options.model);
+    await assertSameWeights(job, { files, hasher, known });
+  }
   return await tuneJob(job, { host, place, inputs, hasher, known, isResumed: found !== null });
 }
 
@@ -149,19 +148,6 @@ interface TuneRun {
   /** Hashes of tensors that earlier runs have read. */
   readonly known: ReadonlyMap<string, string>;
   readonly isResumed: boolean;
-}
-
-/** Hashes what was read before from weight files that are other copies, or changed in place. */
-function assertSameWeights(
-  { model: { checkpoint } }: Job,
-  {
-    doubtful,
-    hasher,
-    known,
-  }: { doubtful: ReadonlySet<string> } & Pick<TuneRun, 'hasher' | 'known'>,
-): Promise<void> {
-  const files = [...doubtful].map((name) => name.replace(/^model\/(transformer\/)?/, ''));
-  return assertSameTensors(new Set(files), { checkpoint, hasher, known });
 }
 
 /** The budget that a job runs in: the given one, or what inference would take. */
@@ -268,8 +254,7 @@ async function tuneJob(job: Job, run: TuneRun): Promise<TuneReport> {
       if (before === undefined) await folder.hashes.add(name, hash);
       return before ?? hash;
     };
-    const { checkpoint } = job.whole;
-    const guard = new TensorGuard({ checkpoint, hasher: run.hasher, remember });
+    const guarded = guardJob(job, { hasher: run.hasher, remember });
     await using reader = openImages();
     const environment: JobEnvironment = {
       device,
@@ -285,12 +270,11 @@ async function tuneJob(job: Job, run: TuneRun): Promise<TuneReport> {
       openPagerObserver: host.openPagerObserver,
       signal: host.signal,
     };
-    const whole = guardReads(job.whole, (tensor) => guard.check(tensor));
-    const result = await runJob({ job: onModel(job, whole), environment }, outcomes);
+    const result = await runJob({ job: guarded.job, environment }, outcomes);
     const losses = { base: result.validation.base, final: result.resultLoss };
     const message = endingNotice(result.ending, losses);
     if (message !== null) observer({ type: 'notice', message });
-    await guard.checkRest([...run.known.keys()].filter((name) => !isImageName(name)));
+    await guarded.checkRest([...run.known.keys()].filter((name) => !isImageName(name)));
     await folder.close();
     const samples = await samplesIn(path);
     const overwrite = host.overwrite ?? false;

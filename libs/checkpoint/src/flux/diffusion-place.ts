@@ -1,13 +1,13 @@
-import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { at } from '@emloc/checked';
 
 import type { Checkpoint, ShardedCheckpoint } from '../checkpoint.js';
-import { CheckpointError, errnoCode, fileError } from '../errors.js';
+import { CheckpointError } from '../errors.js';
 import { configFileName, openShards } from '../open-checkpoint.js';
 import { openSafetensors } from '../safetensors-file.js';
 import { openBflFile } from './bfl-checkpoint.js';
 import { isBfl } from './bfl-view.js';
+import { hasWeights, namesIn } from './folder-weights.js';
 
 export const transformerFolder = 'transformer';
 
@@ -81,20 +81,5 @@ async function isBflFile(path: string): Promise<boolean> {
   } catch (error) {
     if (error instanceof CheckpointError) return false;
     throw error;
-  }
-}
-
-async function hasWeights(folder: string): Promise<boolean> {
-  const names = await namesIn(folder);
-  return Array.isArray(names) && names.some((name) => /\.safetensors(\.|$)/.test(name));
-}
-
-/** Names in a folder; null: there is nothing. */
-async function namesIn(path: string): Promise<string[] | 'file' | null> {
-  try {
-    return (await stat(path)).isDirectory() ? (await readdir(path)).sort() : 'file';
-  } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes(errnoCode(error) ?? '')) return null;
-    throw fileError(error, path);
   }
 }

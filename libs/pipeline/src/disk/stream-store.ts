@@ -66,14 +66,26 @@ export class StreamStore implements FrontStore {
     const known = this.#held.get(row);
     if (known) return known;
     const bytes = this.#path(row).then((path) => readFile(path));
+    this.#hold(row, bytes);
+    // What could not be read is read again.
+    bytes.catch(() => {
+      if (this.#held.get(row) === bytes) this.#letGo(row);
+    });
+    return bytes;
+  }
+
+  #hold(row: number, bytes: Promise<Uint8Array>): void {
     this.#held.set(row, bytes);
     this.#heldBytes += sizeOf(this.options.bytesOf(row));
     for (const old of this.#held.keys()) {
       if (this.#heldBytes <= heldBytes || old === row) break;
-      this.#held.delete(old);
-      this.#heldBytes -= sizeOf(this.options.bytesOf(old));
+      this.#letGo(old);
     }
-    return bytes;
+  }
+
+  #letGo(row: number): void {
+    this.#held.delete(row);
+    this.#heldBytes -= sizeOf(this.options.bytesOf(row));
   }
 
   async #isThere(row: number): Promise<boolean> {

@@ -1,7 +1,12 @@
 import { createHash } from 'node:crypto';
 import { readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
-import { findDiffusionModel, readShardIndex, type DiffusionPlace } from '@emloc/checkpoint';
+import { join, resolve } from 'node:path';
+import {
+  findDiffusionModel,
+  findVaeFile,
+  readShardIndex,
+  type DiffusionPlace,
+} from '@emloc/checkpoint';
 import { vocabularyFiles } from '@emloc/dataset/tokenizers';
 import { readRegularFile } from '@emloc/untrusted';
 
@@ -56,6 +61,17 @@ export async function readInputFiles(paths: Paths): Promise<InputFile[]> {
   return files.filter((file) => file !== null).sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
+/** Where those of the files lie, by their names, that are of the model. */
+export async function modelPaths(
+  names: Iterable<string>,
+  model: string,
+): Promise<ReadonlySet<string>> {
+  const folder = (await findDiffusionModel(model))?.folder ?? model;
+  const prefix = 'model/';
+  const own = [...names].filter((name) => name.startsWith(prefix));
+  return new Set(own.map((name) => resolve(folder, name.slice(prefix.length))));
+}
+
 /** Of one model's folder, under `name`. */
 async function modelFiles(
   folder: string,
@@ -81,22 +97,25 @@ async function diffusionFiles({
   folder,
   transformerFile,
 }: DiffusionPlace): Promise<readonly Promise<InputFile | null>[]> {
-  const models = ['text_encoder', 'text_encoder_2', 'vae'];
+  const vaeFile = await findVaeFile(folder);
+  const models = ['text_encoder', 'text_encoder_2'];
+  if (vaeFile === null) models.push('vae');
   if (transformerFile === null) models.push('transformer');
   const found = await Promise.all(
     models.map((name) => modelFiles(join(folder, name), `model/${name}`)),
   );
   const shared = [
     'model_index.json',
+    ...(vaeFile === null ? [] : ['vae/config.json']),
     'scheduler/scheduler_config.json',
     ...['tokenizer', 'tokenizer_2'].flatMap((name) => smallFiles.map((file) => `${name}/${file}`)),
   ];
   return [
     ...found.flat(),
     ...shared.map((file) => inputFile(`model/${file}`, join(folder, file), true)),
-    ...(transformerFile === null
-      ? []
-      : [inputFile(`model/${transformerFile}`, join(folder, transformerFile), false)]),
+    ...[transformerFile, vaeFile].flatMap((file) =>
+      file === null ? [] : [inputFile(`model/${file}`, join(folder, file), false)],
+    ),
   ];
 }
 

@@ -1,3 +1,4 @@
+import { join, resolve } from 'node:path';
 import { at, firstError } from '@emloc/checked';
 import type { Checkpoint, FileHasher } from '@emloc/checkpoint';
 import type { Model } from '@emloc/models';
@@ -7,6 +8,8 @@ import { PipelineError } from '../errors.js';
 export interface TensorGuardOptions {
   readonly checkpoint: Pick<Checkpoint, 'tensors' | 'rangeOf'>;
   readonly hasher: Pick<FileHasher, 'hash'>;
+  /** Of the checkpoint within the model's, for people; default: it is the model's. */
+  readonly folder?: string;
   /**
    * The hash of a tensor that was read first of all runs of the job; where none was, keeps this
    * one, before anything that comes of the tensor can be kept.
@@ -44,30 +47,31 @@ export class TensorGuard {
   async #check(tensor: string): Promise<void> {
     const { checkpoint, hasher } = this.options;
     const hash = await hasher.hash(checkpoint.rangeOf(tensor));
-    if ((await this.options.remember(tensor, hash)) !== hash) throw otherTensor(tensor, checkpoint);
+    if ((await this.options.remember(tensor, hash)) !== hash)
+      throw otherTensor(tensor, this.options);
   }
 }
 
 /**
  * Compares the tensors of some files with what earlier runs have read, before anything else is
  * done.
- * @param files names in the checkpoint's folder
+ * @param files paths, resolved
  * @throws PipelineError PIPELINE_RESUME_MISMATCH
  */
 export async function assertSameTensors(
   files: ReadonlySet<string>,
   {
-    checkpoint,
-    hasher,
     known,
+    ...options
   }: Omit<TensorGuardOptions, 'remember'> & { readonly known: ReadonlyMap<string, string> },
 ): Promise<void> {
+  const { checkpoint, hasher } = options;
   await Promise.all(
     [...known].map(async ([tensor, before]) => {
-      const file = checkpoint.tensors.get(tensor)?.file;
-      if (file === undefined || !files.has(file)) return;
-      if ((await hasher.hash(checkpoint.rangeOf(tensor))) !== before)
-        throw otherTensor(tensor, checkpoint);
+      if (!checkpoint.tensors.has(tensor)) return;
+      const range = checkpoint.rangeOf(tensor);
+      if (!files.has(resolve(range.path))) return;
+      if ((await hasher.hash(range)) !== before) throw otherTensor(tensor, options);
     }),
   );
 }
@@ -99,8 +103,11 @@ export function guardReads(model: Model, check: (tensor: string) => Promise<void
   };
 }
 
-function otherTensor(tensor: string, { tensors }: Pick<Checkpoint, 'tensors'>): PipelineError {
-  const file = tensors.get(tensor)?.file ?? 'the model';
+function otherTensor(
+  tensor: string,
+  { checkpoint: { tensors }, folder = '' }: Pick<TensorGuardOptions, 'checkpoint' | 'folder'>,
+): PipelineError {
+  const file = join(folder, tensors.get(tensor)?.file ?? 'the model');
   return new PipelineError(
     'PIPELINE_RESUME_MISMATCH',
     `tensor ${tensor} in ${file} has other values than when the job read it before: what is done so far belongs to another model`,

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { LoraAdapter } from '@emloc/checkpoint';
+import type { Checkpoint, LoraAdapter } from '@emloc/checkpoint';
 import type { OpenDatasetSession } from '@emloc/dataset';
 import type { DeviceProfile, HostDType } from '@emloc/device';
 import {
@@ -43,6 +43,10 @@ export const rowUses = ['calibration', 'training', 'refinement', 'validation'] a
  * on images or texts alone, or by the first blocks of the model itself.
  */
 export interface JobTask<R extends TaskRows = TaskRows> {
+  /** Of models beside the whole one that it reads, by their folders within the model's. */
+  readonly checkpoints: ReadonlyMap<string, Checkpoint>;
+  /** The task with what `guard` makes of those models. */
+  guarded(guard: (model: Model, folder: string) => Model): JobTask<R>;
   /** The pages of what runs then, one model after another. */
   sources(job: Job<R>): readonly LayerSource[];
   /** The job with rows that bring nothing but sizes: for planning. */

@@ -18,6 +18,8 @@ function prefillBytes({ whole, options }: Job<TextRows>, profile: DeviceProfile)
 }
 
 const plainText: JobTask<TextRows> = Object.freeze({
+  checkpoints: new Map(),
+  guarded: () => plainText,
   inferenceBytes: prefillBytes,
   sources: () => [],
   planned: (job: Job<TextRows>) => job,
@@ -36,8 +38,13 @@ function lookingUp(job: Job<TextRows>): Job<TextRows> {
 
 class ImageTextTask implements JobTask<TextRows> {
   readonly inferenceBytes = prefillBytes;
+  readonly checkpoints = new Map();
 
   constructor(private readonly images: JobImages) {}
+
+  guarded(): this {
+    return this;
+  }
 
   sources({ whole }: Job<TextRows>) {
     return this.images.front ? [frontSource({ whole, images: this.images })] : [];

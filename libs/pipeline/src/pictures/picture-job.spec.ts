@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { mergeCheckpoint, openSafetensors, readAdapter } from '@emloc/checkpoint';
+import { cp, open, readFile, rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { mergeCheckpoint, openCheckpoint, openSafetensors, readAdapter } from '@emloc/checkpoint';
 import { adaptableModules, openDiffusionModel } from '@emloc/models';
 
 import { cpuTarget, tuneHost } from '../../test/fixtures.js';
@@ -24,6 +24,34 @@ async function run(
   const out = join(workspace.outputs, name);
   const report = await tune(workspace.options({ out, ...overrides }), tuneHost());
   return { report, bytes: await readFile(join(out, weights)) };
+}
+
+/** Runs until training has taken a step. */
+async function interrupted(options: TuneOptions): Promise<void> {
+  const abort = new AbortController();
+  const observer = (event: JobEvent): void => {
+    if (event.type === 'step') abort.abort(new Error('enough'));
+  };
+  await expect(
+    tune(options, { ...tuneHost(), checkpointSteps: 1, observer, signal: abort.signal }),
+  ).rejects.toMatchObject({ code: 'PIPELINE_INTERRUPTED' });
+}
+
+/** Another sign for the last values of the tensor whose name ends so; returns its name and file. */
+async function changeTensor(folder: string, ending: string): Promise<string> {
+  await using checkpoint = await openCheckpoint(folder);
+  const name = [...checkpoint.tensors.keys()].find((each) => each.endsWith(ending)) ?? ending;
+  const { path, start, bytes } = checkpoint.rangeOf(name);
+  await using file = await open(path, 'r+');
+  const part = Buffer.alloc(8);
+  await file.read(part, 0, part.length, start + bytes - part.length);
+  await file.write(
+    part.map((byte, index) => byte ^ (index % 2 === 1 ? 0x80 : 0)),
+    0,
+    part.length,
+    start + bytes - part.length,
+  );
+  return `${name} in ${basename(folder)}/${basename(path)}`;
 }
 
 beforeAll(async () => {
@@ -88,14 +116,8 @@ describe('a job on pictures', () => {
 
   it('goes on after an interruption to the same bytes', async () => {
     const out = join(workspace.outputs, 'resumed');
-    const abort = new AbortController();
-    const observer = (event: JobEvent): void => {
-      if (event.type === 'step') abort.abort(new Error('enough'));
-    };
     const options = workspace.options({ out });
-    await expect(
-      tune(options, { ...tuneHost(), checkpointSteps: 1, observer, signal: abort.signal }),
-    ).rejects.toMatchObject({ code: 'PIPELINE_INTERRUPTED' });
+    await interrupted(options);
     const events: JobEvent[] = [];
     await tune(options, {
       ...tuneHost(),
@@ -106,6 +128,25 @@ describe('a job on pictures', () => {
     expect((await readFile(join(out, weights))).equals(usual.bytes)).toBe(true);
     const made = events.filter((event) => event.type === 'progress' && event.stage === 'front');
     expect(made).toEqual([]);
+  });
+
+  it.each([
+    ['text_encoder', 'token_embedding.weight'],
+    ['text_encoder_2', 'shared.weight'],
+    ['vae', 'encoder.mid_block.resnets.0.conv1.weight'],
+  ])('is not gone on with where %s has other values of %s', async (folder, tensor) => {
+    const out = join(workspace.outputs, 'changed');
+    const model = join(workspace.outputs, 'model-changed');
+    await cp(workspace.model, model, { recursive: true });
+    const options = workspace.options({ model, out });
+    await interrupted(options);
+    const changed = await changeTensor(join(model, folder), tensor);
+    await expect(tune(options, { ...tuneHost(), mode: 'resume' })).rejects.toMatchObject({
+      code: 'PIPELINE_RESUME_MISMATCH',
+      message: expect.stringContaining(`tensor ${changed}`),
+    });
+    for (const path of [model, join(workspace.outputs, '.changed.job')])
+      await rm(path, { recursive: true });
   });
 
   it('merges into the transformer, which scores as the original with the adapter does', async () => {

@@ -1,6 +1,8 @@
 import { join } from 'node:path';
+import type { Checkpoint } from '@emloc/checkpoint';
 import type { DeviceProfile, HostDType } from '@emloc/device';
 import { microBatches } from '@emloc/finetune';
+import type { Model } from '@emloc/models';
 import {
   conditionOf,
   ConditionSet,
@@ -58,11 +60,35 @@ export interface PictureSamples extends Pick<SampleRequests, 'requests' | 'condi
   readonly everySteps: number | null;
 }
 
+/** Of models beside the transformer. */
+const folders = Object.freeze({ clip: 'text_encoder', t5: 'text_encoder_2', vae: 'vae' });
+
 type Rows = Pick<Job<LatentRows>, 'trainRows' | 'calibration' | 'validation'>;
 
 /** Pictures with noise, whose captions, latents and modulation are made once. */
 export class PictureTask implements JobTask<LatentRows> {
-  constructor(private readonly options: PictureTaskOptions) {}
+  readonly checkpoints: ReadonlyMap<string, Checkpoint>;
+
+  constructor(private readonly options: PictureTaskOptions) {
+    const { clip, t5, vaeEncoder } = options.diffusion;
+    this.checkpoints = new Map([
+      [folders.clip, clip.checkpoint],
+      [folders.t5, t5.checkpoint],
+      [folders.vae, vaeEncoder.checkpoint],
+    ]);
+  }
+
+  guarded(guard: (model: Model, folder: string) => Model): PictureTask {
+    const { clip, t5, vaeEncoder, vaeDecoder } = this.options.diffusion;
+    const guardedModels = {
+      clip: guard(clip, folders.clip),
+      t5: guard(t5, folders.t5),
+      vaeEncoder: guard(vaeEncoder, folders.vae),
+      vaeDecoder: guard(vaeDecoder, folders.vae),
+    };
+    const diffusion = { ...this.options.diffusion, ...guardedModels };
+    return new PictureTask({ ...this.options, diffusion });
+  }
 
   sources({ model }: Job<LatentRows>): readonly LayerSource[] {
     const sources = madeSources(this.options);

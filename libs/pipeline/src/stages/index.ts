@@ -25,4 +25,5 @@ export { type PlanInputs } from '../plan/plan.js';
 export { divideEmulation, type ProcessMemory } from '../plan/divide-emulation.js';
 export { correctionMemory } from '../plan/correction-memory.js';
 export { inputsHash, readInputFiles } from '../inputs/input-files.js';
-export { guardReads, inputMismatchIn, TensorGuard } from '../inputs/tensor-guard.js';
+export { guardJob } from '../inputs/guard-job.js';
+export { inputMismatchIn } from '../inputs/tensor-guard.js';

@@ -1,12 +1,6 @@
 import type { FileHasher } from '@emloc/checkpoint';
 import { PipelineError, type Job } from '@emloc/pipeline';
-import {
-  guardReads,
-  inputsHash,
-  onModel,
-  readInputFiles,
-  TensorGuard,
-} from '@emloc/pipeline/stages';
+import { guardJob, inputsHash, readInputFiles } from '@emloc/pipeline/stages';
 
 import type { InputHashRequest } from '../contract.js';
 
@@ -16,7 +10,7 @@ interface Guarding {
 }
 
 /**
- * The job, with a model whose tensors are compared, as they are read first, with what the first
+ * The job, with models whose tensors are compared, as they are read first, with what the first
  * stage has read. Paths and times do not count: other stages may be on other hosts.
  * @throws PipelineError PIPELINE_RESUME_MISMATCH where options, data or the model's other files are
  * not those that the job was begun with
@@ -31,14 +25,8 @@ export async function guardedJob(job: Job, { context, hasher }: Guarding): Promi
       `the model in ${job.options.model} or the data is not what the job was begun with`,
     );
   }
-  const { checkpoint } = job.model;
-  const guard = new TensorGuard({
-    checkpoint,
+  return guardJob(job, {
     hasher,
     remember: (tensor, found) => remember(`tensor ${tensor}`, found),
-  });
-  return onModel(
-    job,
-    guardReads(job.whole, (tensor) => guard.check(tensor)),
-  );
+  }).job;
 }

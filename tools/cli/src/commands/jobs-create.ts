@@ -21,6 +21,7 @@ import {
   deployedSource,
   type JobSource,
 } from '../job-sources.js';
+import { countedIn } from '../output/counted.js';
 import { createJobDisplay } from '../output/job-display.js';
 import { jobTable } from '../output/jobs-tables.js';
 import type { Progress } from '../output/progress.js';
@@ -78,6 +79,7 @@ async function createJob(
   if (values['watch'] !== true && download === undefined)
     return { document: created, text: created.name };
   progress.observe({ type: 'notice', message: `${created.name} created` });
+  progress.counts(countedIn(created));
   const job = await client.waitForJob(created.name, { signal, ...createJobDisplay(progress) });
   const exitCode = endingCode(job.report?.ending ?? null);
   if (download === undefined) return { document: job, text: jobTable(job), exitCode };

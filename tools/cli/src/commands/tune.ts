@@ -16,6 +16,7 @@ import {
   type FlagValues,
 } from '../flags.js';
 import { withModelFolder } from '../model-folder.js';
+import { countedBy, type Counted } from '../output/counted.js';
 import { tuneTable } from '../output/tables.js';
 import { runCommand } from '../run-command.js';
 import { programVersion } from '../version.js';
@@ -51,13 +52,18 @@ export function addTuneCommand(program: Command): void {
           const text = `job ${done.job} is done: its adapter is in ${done.adapter}`;
           return { document: done, text };
         }
+        let counted: Counted = 'tokens';
+        const observer: typeof progress.observe = (event) => {
+          if (event.type === 'prepared') counted = countedBy(event.report);
+          progress.observe(event);
+        };
         const report = await runTraining(() =>
           tune(options, {
             target,
             signal,
             openDataset: openDatasetThread,
             openImages: () => new ImagePool(),
-            observer: progress.observe,
+            observer,
             overwrite,
             mode,
             checkpointSteps: values['checkpointSteps'] as number | undefined,
@@ -65,7 +71,7 @@ export function addTuneCommand(program: Command): void {
           }),
         );
         const exitCode = endingCode(report.ending);
-        return { document: report, text: tuneTable(report), exitCode };
+        return { document: report, text: tuneTable(report, counted), exitCode };
       }),
     );
 }

@@ -1,6 +1,7 @@
 import { formatBytes } from '@emloc/device';
 import { describeFailure, type Artifact, type Job } from '@emloc/sdk';
 
+import { countedIn } from './counted.js';
 import { render, tuneTable } from './tables.js';
 
 /** A list of jobs for people. */
@@ -47,7 +48,7 @@ export function jobTable(job: Job): string {
     0,
   );
   return report
-    ? `${table}\n\n${tuneTable({ ...report, adapter: `emloc jobs download ${name} --out DIR` })}`
+    ? `${table}\n\n${tuneTable({ ...report, adapter: `emloc jobs download ${name} --out DIR` }, countedIn(job))}`
     : table;
 }
 

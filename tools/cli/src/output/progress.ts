@@ -2,6 +2,7 @@ import { formatBytes } from '@emloc/device';
 import type { JobEvent, JobObserver, JobReport, StageName } from '@emloc/pipeline';
 import { SingleBar } from 'cli-progress';
 
+import { countedBy, rateText, type Counted } from './counted.js';
 import { picturesSummary } from './pictures-summary.js';
 import { rowsSummary } from './rows-summary.js';
 import { told } from './visible.js';
@@ -13,6 +14,8 @@ export interface Progress {
   note(text: string): void;
   /** Progress of work that is no job. */
   update(task: string, done: number, total: number): void;
+  /** What the steps of a job count that does not say so itself; tokens until then. */
+  counts(counted: Counted): void;
   stop(): void;
 }
 
@@ -48,17 +51,22 @@ function reportSummary(report: JobReport, date: string): string[] {
     : picturesSummary(report);
 }
 
-function stepSummary({ loss, tokens, seconds }: Extract<JobEvent, { type: 'step' }>): string {
-  return `loss ${loss.toFixed(4)}  ${Math.round(tokens / seconds)} tokens/s`;
+function stepSummary(
+  { loss, tokens, seconds }: Extract<JobEvent, { type: 'step' }>,
+  counted: Counted,
+): string {
+  return `loss ${loss.toFixed(4)}  ${rateText(tokens / seconds, counted)}`;
 }
 
 class BarProgress implements Progress {
   #bar: SingleBar | null = null;
   #task = '';
+  #counted: Counted = 'tokens';
 
   constructor(private readonly options: ProgressOptions) {}
 
   readonly observe: JobObserver = (event) => {
+    if (event.type === 'prepared') this.counts(countedBy(event.report));
     const text = announcement(event);
     if (text !== null) this.#print(text);
     else if (event.type === 'progress')
@@ -68,12 +76,20 @@ class BarProgress implements Progress {
         detail: '',
       });
     else if (event.type === 'step')
-      this.#show(event.stage, { done: event.step, total: event.steps, detail: stepSummary(event) });
+      this.#show(event.stage, {
+        done: event.step,
+        total: event.steps,
+        detail: stepSummary(event, this.#counted),
+      });
     else if (event.type === 'stage' && event.state === 'finished') this.stop();
   };
 
   note(text: string): void {
     this.#print(text);
+  }
+
+  counts(counted: Counted): void {
+    this.#counted = counted;
   }
 
   update(task: string, done: number, total: number): void {
@@ -117,10 +133,12 @@ class BarProgress implements Progress {
 class LineProgress implements Progress {
   #lastLineMs = 0;
   #startedMs = new Map<StageName, number>();
+  #counted: Counted = 'tokens';
 
   constructor(private readonly options: ProgressOptions) {}
 
   readonly observe: JobObserver = (event) => {
+    if (event.type === 'prepared') this.counts(countedBy(event.report));
     const text = announcement(event);
     if (text !== null) this.#print(text);
     else if (event.type === 'stage') this.#onStage(event.stage, event.state);
@@ -128,7 +146,8 @@ class LineProgress implements Progress {
       this.update(`${event.stage}: ${event.task}`, event.done, event.total);
     else if (event.type === 'step') {
       this.#nowAndThen(
-        () => `${event.stage}: step ${event.step}/${event.steps}  ${stepSummary(event)}`,
+        () =>
+          `${event.stage}: step ${event.step}/${event.steps}  ${stepSummary(event, this.#counted)}`,
         event.step === event.steps,
       );
     }
@@ -136,6 +155,10 @@ class LineProgress implements Progress {
 
   note(text: string): void {
     this.#print(text);
+  }
+
+  counts(counted: Counted): void {
+    this.#counted = counted;
   }
 
   update(task: string, done: number, total: number): void {

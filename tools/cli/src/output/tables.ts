@@ -8,6 +8,8 @@ import type {
 } from '@emloc/pipeline';
 import Table from 'cli-table3';
 
+import { rateText, type Counted } from './counted.js';
+
 const frameless = {
   chars: {
     top: '',
@@ -57,7 +59,7 @@ export type TuneOutcome = Omit<
 };
 
 /** The result of a job for people. */
-export function tuneTable(report: TuneOutcome): string {
+export function tuneTable(report: TuneOutcome, counted: Counted): string {
   return [
     'stages',
     stageTable(report.stages),
@@ -73,7 +75,7 @@ export function tuneTable(report: TuneOutcome): string {
         ],
         [
           'training',
-          `${report.train.steps} steps, ${report.train.tokens} tokens, ${Math.round(report.train.tokensPerSecond)} tokens/s`,
+          `${report.train.steps} steps, ${report.train.tokens} ${counted}, ${rateText(report.train.tokensPerSecond, counted)}`,
         ],
         ...emulatorRows(report),
         ...endingRows(report),
