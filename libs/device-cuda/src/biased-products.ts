@@ -1,4 +1,3 @@
-import type { Product } from './multiply.js';
 import {
   algorithmBytes,
   CUBLASLT_EPILOGUE_BIAS,
@@ -19,6 +18,7 @@ import {
   CUDA_R_32F,
 } from './native/cublas.js';
 import { Cell } from './native/status.js';
+import type { Product } from './product.js';
 import type { Streams } from './streams.js';
 
 const types = { float32: CUDA_R_32F, bfloat16: CUDA_R_16BF } as const;

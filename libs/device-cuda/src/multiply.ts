@@ -11,34 +11,17 @@ import {
   CUDA_R_32F,
   CUDA_R_64F,
 } from './native/cublas.js';
+import type { Floating, Product } from './product.js';
 
-const cudaTypes = { float32: CUDA_R_32F, bfloat16: CUDA_R_16BF, float64: CUDA_R_64F } as const;
-export type Floating = keyof typeof cudaTypes;
+const cudaTypes: Readonly<Record<Floating, number>> = {
+  float32: CUDA_R_32F,
+  bfloat16: CUDA_R_16BF,
+  float64: CUDA_R_64F,
+};
 export const floating = ['float32', 'bfloat16', 'float64'] as const;
 /** cuBLAS reads them during the call. */
 const scalars32 = { alpha: new Float32Array(1), beta: new Float32Array(1) };
 const scalars64 = { alpha: new Float64Array(1), beta: new Float64Array(1) };
-
-interface Operand {
-  readonly address: number;
-  readonly transposed: boolean;
-  /** Elements from one row to the next. */
-  readonly stride: number;
-}
-
-export interface Product {
-  /** Column-major, as cuBLAS counts. */
-  readonly m: number;
-  readonly n: number;
-  readonly k: number;
-  readonly alpha: number;
-  readonly beta: number;
-  readonly dtype: Floating;
-  readonly outDType: Floating;
-  readonly left: Operand;
-  readonly right: Operand;
-  readonly out: { readonly address: number; readonly stride: number };
-}
 
 export function multiply(
   { cublas, streams }: CudaContext,

@@ -1,7 +1,8 @@
 import { DeviceError, type GemmOptions, type Tensor } from '@emloc/device';
 
 import { addressOf, expectDType, expectShape, type CudaContext } from '../context.js';
-import { floating, matrix, multiply, type Product } from '../multiply.js';
+import { floating, matrix, multiply } from '../multiply.js';
+import type { Product } from '../product.js';
 import { addBias } from './add-bias.js';
 import { fill } from './fill.js';
 

@@ -8,7 +8,8 @@ import {
   withScratch,
   type CudaContext,
 } from '../context.js';
-import { floating, matrix, multiply, type Floating } from '../multiply.js';
+import { floating, matrix, multiply } from '../multiply.js';
+import type { Floating } from '../product.js';
 
 /** Rows of the statistic that gram computes at once. */
 const panelRows = 1024;
