@@ -41,6 +41,10 @@ export class LevelPager implements Pager {
     return this.#pager.acquire(layer);
   }
 
+  pass(layers: readonly number[]): boolean {
+    return this.#pager.pass(layers);
+  }
+
   close(): Promise<void> {
     return this.#pager.close();
   }
