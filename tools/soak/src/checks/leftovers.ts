@@ -73,7 +73,11 @@ export async function leftInBuckets(nats: NatsConnection, job: string): Promise<
  */
 export function holdsMemory(record: string, job: string, nowMs: number): boolean {
   const { job: served, grants } = JSON.parse(record) as DeviceRecord;
-  return served === job && Object.values(grants).some(({ expiresAtMs }) => expiresAtMs > nowMs);
+  return (
+    served !== null &&
+    served.endsWith(job) &&
+    Object.values(grants).some(({ expiresAtMs }) => expiresAtMs > nowMs)
+  );
 }
 
 /** Keys of objects are encoded in their subjects. */
