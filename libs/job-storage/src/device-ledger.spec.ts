@@ -87,7 +87,7 @@ describe('the ledger of devices', () => {
     const device = `machine/${(devices += 1)}`;
     return (change = {}) => ({ ...base, device, ...change });
   };
-  /** Asks for memory that is not free: what is asked for has been looked for several times since. */
+  /** Asks for memory that is not free, and waits until it was looked for several times. */
   const acquireLater = async (
     request: DeviceRequest,
     stageBytes = request.totalBytes,

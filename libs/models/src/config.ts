@@ -8,7 +8,7 @@ interface Bounds {
 
 /** Sizes beyond this are no model's; products of two of them are still whole numbers. */
 const largestSize = 2 ** 24;
-/** The most characters of a value that an error repeats. */
+/** The most characters of a key or a value that an error repeats. */
 const maxShownCharacters = 200;
 
 /** Typed access to a config.json; every refusal names the key and its value. null is absence. */
@@ -109,17 +109,22 @@ export class ConfigReader {
     return (this.values[key] === undefined ? fallback : this.values[key]) === null;
   }
 
+  /** With the keys that it is within; a file may have any text for a key. */
+  #nameOf(key: string): string {
+    return cut(`${this.path}${key}`);
+  }
+
   unsupported(key: string, supported: string): ModelError {
     return new ModelError(
       'MODEL_UNSUPPORTED_CONFIG',
-      `${this.file}: ${this.path}${key} = ${shown(this.values[key])} is not supported (${supported})`,
+      `${this.file}: ${this.#nameOf(key)} = ${shown(this.values[key])} is not supported (${supported})`,
     );
   }
 
   invalid(key: string, expected: string): ModelError {
     return new ModelError(
       'MODEL_INVALID_CONFIG',
-      `${this.file}: ${this.path}${key} must be ${expected}, got ${shown(this.values[key])}`,
+      `${this.file}: ${this.#nameOf(key)} must be ${expected}, got ${shown(this.values[key])}`,
     );
   }
 }
@@ -131,5 +136,9 @@ export function isObject(value: unknown): value is Readonly<Record<string, unkno
 /** A value of a config as an error shows it: cut, and numbers that JSON does not have by name. */
 function shown(value: unknown): string {
   const text = typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? 'nothing');
+  return cut(text);
+}
+
+function cut(text: string): string {
   return text.length > maxShownCharacters ? `${text.slice(0, maxShownCharacters)}…` : text;
 }

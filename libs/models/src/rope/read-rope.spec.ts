@@ -372,3 +372,11 @@ describe('readLayerRope', () => {
     expect(refusal(() => read(config, 'full'))).toMatchObject({ code: 'MODEL_INVALID_CONFIG' });
   });
 });
+
+test('a key of any length is cut where a message names it', () => {
+  const long = 'x'.repeat(1_000_000);
+  expect(refusal(() => rope({ rope_parameters: { [long]: {} } }))).toMatchObject({
+    code: 'MODEL_UNSUPPORTED_CONFIG',
+    message: expect.stringMatching(/^config\.json: rope_parameters\.x{184}… = \{\} is not/),
+  });
+});

@@ -4,6 +4,11 @@ import type { NatsConnection } from '@emloc/nats';
 
 import { listStreams, newestMessage, type StreamState } from './jetstream.js';
 
+interface DeviceRecord {
+  readonly job: string | null;
+  readonly grants: Readonly<Record<string, { readonly expiresAtMs: number }>>;
+}
+
 /** What a deployment stores, in numbers. */
 export interface Stored {
   readonly streams: number;
@@ -54,12 +59,25 @@ export async function leftInBuckets(nats: NatsConnection, job: string): Promise<
   const devices = streams.find(({ name }) => name === 'KV_emloc-devices');
   for (const subject of Object.keys(devices?.subjects ?? {})) {
     const message = await newestMessage(nats, 'KV_emloc-devices', subject);
-    if (message?.text.includes(job)) found.push(`memory of ${subject}`);
+    if (message && holdsMemory(message.text, job, Date.now())) found.push(`memory of ${subject}`);
   }
   const old = (await orphansIn(nats, streams)).filter(
     ({ time }) => Date.now() - time.getTime() > orphansGoneMs,
   );
   return [...found, ...old.map(({ subject }) => `${subject}, which no object names`)];
+}
+
+/**
+ * Whether a device's record grants a job memory. What is granted to a process that ended with the
+ * server runs out by itself, and goes from the record with the next grant.
+ */
+export function holdsMemory(record: string, job: string, nowMs: number): boolean {
+  const { job: served, grants } = JSON.parse(record) as DeviceRecord;
+  return (
+    served !== null &&
+    served.endsWith(job) &&
+    Object.values(grants).some(({ expiresAtMs }) => expiresAtMs > nowMs)
+  );
 }
 
 /** Keys of objects are encoded in their subjects. */
