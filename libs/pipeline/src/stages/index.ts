@@ -1,4 +1,4 @@
-export { jobNotices, onModel, startingAdapter, type RowUse } from '../job/job.js';
+export { jobNotices, startingAdapter, type RowUse } from '../job/job.js';
 export { bringRows, type JobRun } from '../job/job-run.js';
 export { type MemoryPlan, type JobEnvironment } from '../job/environment.js';
 export { emulatorSource, type FactorStore } from '../job/factor-store.js';
