@@ -116,8 +116,8 @@ function factorOverlays(
 }
 
 /**
- * Normal values of standard deviation 0.02 (0.03 for U, so that U V is near that); norms and factors
- * of layers are ones.
+ * Normal values of standard deviation 0.02 (0.03 for U, so that U V is near that); norms and what
+ * scales whole layers are ones.
  * They are made at the first read, which planning never does.
  */
 function randomWeights(layout: ModelLayout): LayerSource['read'] {
