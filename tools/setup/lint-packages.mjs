@@ -17,8 +17,8 @@ function ownerships(nativeFiles) {
     },
     {
       packages: ['@nats-io/*'],
-      files: ['libs/tensor-bus/**/*.ts', 'libs/service-kit/**/*.ts'],
-      reason: 'NATS is behind @emloc/tensor-bus and @emloc/service-kit',
+      files: ['libs/nats/**/*.ts'],
+      reason: 'NATS is behind @emloc/nats',
     },
     {
       packages: ['prom-client'],

@@ -1,4 +1,5 @@
 export { at, last } from './at.js';
 export { firstError } from './first-error.js';
 export { get } from './get.js';
+export { messageOf } from './message-of.js';
 export { required } from './required.js';

@@ -11,6 +11,12 @@ export interface Allocation {
   readonly reusedAt: number;
 }
 
+/** Free memory between two allocations. */
+export interface Stretch {
+  readonly offset: number;
+  readonly bytes: number;
+}
+
 interface Hole {
   offset: number;
   bytes: number;
@@ -48,6 +54,30 @@ export class Arena {
 
   get freeBytes(): number {
     return this.extentBytes - this.#usedBytes;
+  }
+
+  /** Free stretches in their order: arenas alike in them place what is allocated next alike. */
+  holes(): readonly Stretch[] {
+    return this.#holes.map(({ offset, bytes }) => ({ offset, bytes }));
+  }
+
+  hasHoles(stretches: readonly Stretch[]): boolean {
+    return (
+      stretches.length === this.#holes.length &&
+      stretches.every(({ offset, bytes }, index) => {
+        const hole = at(this.#holes, index);
+        return hole.offset === offset && hole.bytes === bytes;
+      })
+    );
+  }
+
+  isLive(allocation: Allocation): boolean {
+    return this.#live.has(allocation);
+  }
+
+  /** All free memory counts as released at the compute stream's position `freedAt`. */
+  touchHoles(freedAt: number): void {
+    for (const hole of this.#holes) hole.freedAt = freedAt;
   }
 
   /** The smallest hole that holds `bytes`, the lowest of equals; null when there is none. */

@@ -14,6 +14,7 @@ import type { CudaContext } from './context.js';
 import { operations } from './kernels/index.js';
 import { Marks } from './marks.js';
 import type { CudaMemory } from './memory.js';
+import { GraphRecorder, type GraphUse } from './recorder.js';
 import type { CardMemory, CudaSession } from './session.js';
 import type { CudaEvent } from './streams.js';
 
@@ -25,22 +26,30 @@ export interface CudaBackend extends Backend<CudaMemory> {
   measureMemory(): CardMemory;
   /** Times on the compute stream. */
   readonly marks: Marks;
+  readonly graphUse: GraphUse;
 }
 
 export class CudaDeviceBackend implements CudaBackend {
   readonly kernels: Kernels;
   readonly marks: Marks;
+  readonly recorder: GraphRecorder | null;
 
   constructor(
     readonly profile: DeviceProfile,
     readonly session: CudaSession,
+    { useGraphs }: { readonly useGraphs: boolean },
   ) {
     this.kernels = bindKernels(session);
+    this.recorder = useGraphs ? createRecorder(session) : null;
     this.marks = new Marks(session.libraries.driver, session.context.streams);
   }
 
   get card(): CudaSession['card'] {
     return this.session.card;
+  }
+
+  get graphUse(): GraphUse {
+    return this.recorder?.use ?? { recorded: 0, launched: 0 };
   }
 
   measureMemory(): CardMemory {
@@ -99,6 +108,15 @@ export class CudaDeviceBackend implements CudaBackend {
     this.marks.close();
     this.session.close();
   }
+}
+
+function createRecorder(session: CudaSession): GraphRecorder {
+  const { streams, pool } = session.context;
+  return new GraphRecorder({
+    ...{ driver: session.libraries.driver, streams, pool },
+    activate: () => session.activate(),
+    isClosed: () => session.isClosed,
+  });
 }
 
 function bindKernels(session: CudaSession): Kernels {

@@ -1,5 +1,6 @@
 import { bytesPerElement, DeviceError, type DType, type Tensor } from '@emloc/device';
 
+import type { BiasedProducts } from './biased-products.js';
 import type { Launcher } from './launcher.js';
 import type { CudaMemory, CudaMemoryPool } from './memory.js';
 import type { Cublas } from './native/cublas.js';
@@ -14,6 +15,7 @@ export interface CudaContext {
   readonly streams: Streams;
   readonly transfers: Transfers;
   readonly cublas: { readonly calls: Cublas; readonly handle: number };
+  readonly biasedProducts: BiasedProducts;
   /** Whether kernels may use wgmma and the copy engine: Hopper cards alone have both. */
   readonly hasWgmma: boolean;
   readonly cusolver: { readonly calls: Cusolver; readonly handle: number };

@@ -23,6 +23,8 @@ export interface CudaBackendOptions extends Pick<
    * Whether attention on Hopper cards takes the kernels for them. Default true.
    */
   readonly useWgmma?: boolean;
+  /** Whether launches that come again alike are recorded, and then made as one. Default true. */
+  readonly useGraphs?: boolean;
   /**
    * Told of every allocation of tensors and of scratch memory, in bytes, before it is made; one
    * that throws prevents it. For tests.
@@ -47,6 +49,7 @@ export function createCudaBackend(options: CudaBackendOptions = {}): CudaBackend
     kernelCacheFolder,
     onAllocate,
     useWgmma = true,
+    useGraphs = true,
   } = options;
   const profile = cudaProfile({ statisticsDType, reserveBytes });
   const session = CudaSession.open({
@@ -62,5 +65,6 @@ export function createCudaBackend(options: CudaBackendOptions = {}): CudaBackend
   return new CudaDeviceBackend(
     cudaProfile({ name: session.card.name, statisticsDType, reserveBytes }),
     session,
+    { useGraphs },
   );
 }

@@ -171,7 +171,7 @@ export class Launcher {
       1,
       1,
       sharedBytes,
-      this.streams.handleOf(stream),
+      this.streams.launchHandleOf(stream),
       list,
       extra,
     );
@@ -230,6 +230,7 @@ export class Launcher {
   #module(file: string): number {
     const known = this.#modules.get(file);
     if (known !== undefined) return known;
+    this.streams.interruptRecording();
     const cell = new Cell();
     this.driver.cuModuleLoadData(cell.raw, this.compiler.compile(file));
     this.#modules.set(file, cell.value);

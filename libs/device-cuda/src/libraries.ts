@@ -8,6 +8,7 @@ import {
   type CudaMajor,
   type ToolkitLibraryName,
 } from './finder.js';
+import { loadCublasLt, type CublasLt } from './native/cublas-lt.js';
 import { loadCublas, preload, type Cublas } from './native/cublas.js';
 import { loadCusolver, type Cusolver } from './native/cusolver.js';
 import { loadDriver, type Driver } from './native/driver.js';
@@ -34,6 +35,7 @@ export interface LibraryReport {
 export interface CudaLibraries {
   readonly driver: Driver;
   readonly cublas: Cublas;
+  readonly cublasLt: CublasLt;
   readonly cusolver: Cusolver;
   readonly nvrtc: Nvrtc;
   readonly libc: Libc;
@@ -131,13 +133,14 @@ export function loadLibraries(): CudaLibraries {
   // Dependencies first: a library finds what it needs among those already loaded, in whatever
   // folders they are.
   load('nvJitLink', preload);
-  load('cublasLt', preload);
+  const cublasLt = load('cublasLt', loadCublasLt);
   const cublas = load('cublas', loadCublas);
   load('cusparse', preload);
   const nvrtc = load('nvrtc', loadNvrtc);
   return {
     driver,
     cublas,
+    cublasLt,
     nvrtc,
     cusolver: load('cusolver', loadCusolver),
     nvml: openNvml(folders),

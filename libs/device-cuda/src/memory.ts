@@ -1,6 +1,6 @@
 import { DeviceError, formatBytes } from '@emloc/device';
 
-import { Arena, type Allocation } from './arena.js';
+import { Arena, type Allocation, type Stretch } from './arena.js';
 import type { Driver } from './native/driver.js';
 import { createPages, type Pages } from './pages.js';
 import type { Streams } from './streams.js';
@@ -16,6 +16,14 @@ export interface CudaMemory {
   readonly allocation: Allocation;
   /** The copy stream's last operation on this memory; 0 without one. */
   copiedAt: number;
+}
+
+/** What a stretch of work took for granted of memory. */
+export interface Footprint {
+  /** Free memory when it began: it decides where everything was that was allocated since. */
+  readonly holes: readonly Stretch[];
+  /** Memory from before that it used, and where that was. */
+  readonly others: ReadonlyMap<CudaMemory, number>;
 }
 
 export interface MemoryPoolOptions {
@@ -37,6 +45,12 @@ export class CudaMemoryPool {
   readonly #arena: Arena;
   readonly #pages: Pages;
   readonly #streams: Streams;
+  /** What is allocated, and what else is used, between `watch` and `endWatch`. */
+  #watched: {
+    readonly holes: readonly Stretch[];
+    readonly own: Set<CudaMemory>;
+    readonly others: Map<CudaMemory, number>;
+  } | null = null;
 
   constructor(
     private readonly driver: Driver,
@@ -63,7 +77,9 @@ export class CudaMemoryPool {
       this.#arena.free(allocation, allocation.reusedAt);
       throw error;
     }
-    return { allocation, copiedAt: 0 };
+    const memory = { allocation, copiedAt: 0 };
+    this.#watched?.own.add(memory);
+    return memory;
   }
 
   free(memory: CudaMemory): void {
@@ -76,7 +92,37 @@ export class CudaMemoryPool {
 
   /** The memory's address until the next `allocate`, which may move it. */
   addressOf(memory: CudaMemory): number {
+    const watched = this.#watched;
+    if (watched && !watched.own.has(memory)) watched.others.set(memory, memory.allocation.offset);
     return this.#pages.baseAddress + memory.allocation.offset;
+  }
+
+  /** Starts to note what work takes for granted. */
+  watch(): void {
+    this.#watched = { holes: this.#arena.holes(), own: new Set(), others: new Map() };
+  }
+
+  /** Null where nothing is noted, or memory was moved meanwhile. */
+  endWatch(): Footprint | null {
+    const watched = this.#watched;
+    this.#watched = null;
+    return watched;
+  }
+
+  /** Whether the same work would find all its memory where it was. */
+  isAsBefore({ holes, others }: Footprint): boolean {
+    for (const [memory, offset] of others) if (!this.isAt(memory, offset)) return false;
+    return this.#arena.hasHoles(holes);
+  }
+
+  /** Whether the memory is allocated, and there. */
+  isAt({ allocation }: CudaMemory, offset: number): boolean {
+    return allocation.offset === offset && this.#arena.isLive(allocation);
+  }
+
+  /** Says that work launched just now may have used any free memory. */
+  touchFree(): void {
+    this.#arena.touchHoles(this.#streams.positionOf('compute'));
   }
 
   close(): void {
@@ -97,6 +143,8 @@ export class CudaMemoryPool {
 
   /** Work in flight knows the old addresses, so it ends first. */
   #compact(): void {
+    this.#streams.interruptRecording();
+    this.#watched = null;
     this.driver.cuCtxSynchronize();
     for (const { from, to, bytes } of this.#arena.compact(this.#streams.positionOf('compute') + 1))
       this.#move(from, to, bytes);

@@ -26,7 +26,7 @@ interface Operand {
   readonly stride: number;
 }
 
-interface Product {
+export interface Product {
   /** Column-major, as cuBLAS counts. */
   readonly m: number;
   readonly n: number;

@@ -60,6 +60,7 @@ export function cudaProfile(options: CudaProfileOptions = {}): DeviceProfile {
     allocationBytes,
     rankMultiple: 64,
     reserveBytes,
+    gemmAddsBias: true,
     workspaceBytes: Object.freeze({
       attention: attentionScratchBytes,
       attentionBackward: attentionBackwardScratchBytes,

@@ -1,3 +1,4 @@
+import { BiasedProducts } from './biased-products.js';
 import { deviceOf, findCard, usedBytesByNvml, type CudaCard } from './card.js';
 import { hasWgmma, KernelCompiler } from './compiler.js';
 import type { CudaContext } from './context.js';
@@ -83,6 +84,10 @@ export class CudaSession {
     this.context = {
       streams,
       cublas,
+      biasedProducts: new BiasedProducts({
+        ...{ calls: libraries.cublasLt, handle: cublas.handle, streams },
+        workspace: { address: this.#fixed, bytes: cublasWorkspaceBytes },
+      }),
       cusolver,
       hasWgmma: options.useWgmma && hasWgmma(card.computeCapability),
       ...this.#createMemory(streams, options),
@@ -130,6 +135,7 @@ export class CudaSession {
     this.#isClosed = true;
     const { driver, cublas, cusolver } = this.libraries;
     cusolver.cusolverDnDestroy(this.context.cusolver.handle);
+    this.context.biasedProducts.close();
     cublas.cublasDestroy(this.context.cublas.handle);
     this.context.transfers.close();
     this.context.launcher.close();

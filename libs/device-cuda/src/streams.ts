@@ -31,13 +31,38 @@ export class Streams {
   readonly #streams: Readonly<Record<StreamName, Stream>>;
   readonly #pool: number[] = [];
   readonly #fences: CudaEvent[] = [];
+  /** Ends the recording of the compute stream's launches; null: there is none. */
+  #endRecording: (() => void) | null = null;
 
   constructor(private readonly driver: Driver) {
     this.#streams = { compute: this.#createStream(), copy: this.#createStream() };
   }
 
+  /** For everything but launches; a recording of the compute stream ends before. */
   handleOf(name: StreamName): number {
+    if (name === 'compute') this.interruptRecording();
     return this.#streams[name].handle;
+  }
+
+  /** For launches, which a recording takes. */
+  launchHandleOf(name: StreamName): number {
+    return this.#streams[name].handle;
+  }
+
+  get isRecording(): boolean {
+    return this.#endRecording !== null;
+  }
+
+  /** @param end called once, by what cannot be recorded; null: the recording is over */
+  setRecording(end: (() => void) | null): void {
+    this.#endRecording = end;
+  }
+
+  /** Comes before whatever no recording can take. */
+  interruptRecording(): void {
+    const end = this.#endRecording;
+    this.#endRecording = null;
+    end?.();
   }
 
   positionOf(name: StreamName): number {
@@ -50,8 +75,9 @@ export class Streams {
   }
 
   record(name: StreamName): CudaEvent {
+    const stream = this.handleOf(name);
     const handle = this.#takeEvent();
-    const { handle: stream, position } = this.#streams[name];
+    const { position } = this.#streams[name];
     this.driver.cuEventRecord(handle, stream);
     let isDisposed = false;
     return {
@@ -68,15 +94,16 @@ export class Streams {
 
   wait(name: StreamName, event: CudaEvent): void {
     const stream = this.#streams[name];
-    this.driver.cuStreamWaitEvent(stream.handle, event.handle, 0);
+    this.driver.cuStreamWaitEvent(this.handleOf(name), event.handle, 0);
     if (event.stream !== name) stream.seenOther = Math.max(stream.seenOther, event.position);
   }
 
   /**
    * Marks the compute stream's present position, so that `waitForCompute` need not wait for more
-   * than it has to.
+   * than it has to. Nothing is marked within a recording: a later mark then does.
    */
   fenceCompute(): void {
+    if (this.isRecording) return;
     const position = this.positionOf('compute');
     if (this.#fences.at(-1)?.position === position) return;
     this.#fences.push(this.record('compute'));
@@ -88,6 +115,7 @@ export class Streams {
     if (this.#streams.copy.seenOther >= position) return;
     let fence = this.#fences.find((candidate) => candidate.position >= position);
     if (!fence) {
+      this.interruptRecording();
       this.fenceCompute();
       fence = last(this.#fences);
     }

@@ -9,6 +9,7 @@ import {
   type Kernels,
 } from './kernels/index.js';
 import type { DeviceProfile } from './profile.js';
+import { Recorder, type LaunchRecorder } from './recorder.js';
 import { Tensor } from './tensor.js';
 
 /**
@@ -65,6 +66,8 @@ export interface Backend<Handle = unknown> {
   downloadBytes(source: Tensor, destination: Uint8Array): Promise<void>;
   allocateHost(bytes: number): HostBuffer;
   record(stream: StreamName): DeviceEvent;
+  /** Absent or null: launches are made one by one. */
+  readonly recorder?: LaunchRecorder | null;
   /** Work launched on `stream` from now on starts after `event`. */
   streamWait(stream: StreamName, event: DeviceEvent): void;
   synchronize(): Promise<void>;
@@ -76,6 +79,8 @@ export class Device {
   readonly profile: DeviceProfile;
   /** The backend's kernels, each with its workspace reserved for the duration of the call. */
   readonly kernels: Kernels;
+  /** Null: launches are made one by one. */
+  readonly recorder: Recorder | null;
   readonly #reserve;
   #liveTensors = 0;
   #closed = false;
@@ -86,6 +91,7 @@ export class Device {
   ) {
     this.profile = backend.profile;
     this.kernels = accountWorkspaces(backend, budget);
+    this.recorder = backend.recorder ? new Recorder(backend.recorder, budget) : null;
     this.#reserve = budget.reserve(this.profile.reserveBytes, 'reserve', 'driver and libraries');
   }
 
@@ -234,5 +240,18 @@ function accountWorkspaces(backend: Backend, budget: MemoryBudget): Kernels {
       },
     ];
   });
-  return Object.fromEntries([...launched, ...awaited]) as Kernels;
+  return withBias(Object.fromEntries([...launched, ...awaited]) as Kernels, profile);
+}
+
+/** Products add a bias by a launch of its own where the backend's do not. */
+function withBias(kernels: Kernels, { gemmAddsBias = false }: DeviceProfile): Kernels {
+  if (gemmAddsBias) return kernels;
+  const { gemm, addBias } = kernels;
+  return {
+    ...kernels,
+    gemm: ({ bias, ...product }) => {
+      gemm(product);
+      if (bias) addBias({ bias, out: product.out });
+    },
+  };
 }

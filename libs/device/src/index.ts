@@ -91,3 +91,5 @@ export {
   type Backend,
   Device,
 } from './device.js';
+export type { LaunchGraph, LaunchRecorder } from './recorder.js';
+export { launchedAsItComes, repeatsOn, type Repeats } from './repeats.js';

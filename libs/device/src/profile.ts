@@ -20,4 +20,6 @@ export interface DeviceProfile {
   /** Held from the start for what the driver and libraries take. */
   readonly reserveBytes: number;
   readonly workspaceBytes: WorkspaceBytes;
+  /** Whether `gemm` adds a bias itself. Default: no. */
+  readonly gemmAddsBias?: boolean;
 }

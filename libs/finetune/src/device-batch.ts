@@ -55,6 +55,11 @@ export class DeviceBatch {
     }
   }
 
+  /** All of them, in an order that the batch's shape fixes. */
+  get tensors(): readonly Tensor[] {
+    return this.#tensors;
+  }
+
   dispose(): void {
     for (const tensor of this.#tensors.splice(0)) tensor.dispose();
   }

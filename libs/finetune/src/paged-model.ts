@@ -62,6 +62,11 @@ export class PassContext {
     return new PassContext(model, shapesIn(source, rows));
   }
 
+  /** All of them, in the order of the model's tables. */
+  get tensors(): readonly Tensor[] {
+    return this.#tensors;
+  }
+
   close(): void {
     for (const tensor of this.#tensors.splice(0)) tensor.dispose();
   }

@@ -1,10 +1,12 @@
+import { at, get, last } from '@emloc/checked';
 import { toFloat32 } from '@emloc/checkpoint';
-import { byteLength, type Tensor } from '@emloc/device';
+import { byteLength, launchedAsItComes, type Repeats, type Tensor } from '@emloc/device';
 import type { Batch } from '@emloc/models';
 
 import type { DeviceAdapter } from './device-adapter.js';
 import { DeviceBatch } from './device-batch.js';
 import { PassContext, type PagedModel } from './paged-model.js';
+import { signatureOf } from './signature.js';
 import { inferenceOrder, StreamState, visitBlock } from './walk.js';
 
 interface ChainRun {
@@ -14,6 +16,8 @@ interface ChainRun {
   readonly adapter?: DeviceAdapter | null;
   /** Whether the pager was told the order of this run before. Default: no. */
   readonly isScheduled?: boolean;
+  /** Of runs of this model and adapter alone; absent: nothing is repeated. */
+  readonly repeats?: Repeats;
   readonly signal?: AbortSignal;
 }
 
@@ -22,12 +26,41 @@ interface ChainRun {
  * gives what its last block writes: (rows, width) each, by stream.
  */
 export async function runChain(run: ChainRun): Promise<ReadonlyMap<string, Float32Array>> {
-  const { model, batch: host, adapter = null, isScheduled = false, signal } = run;
+  const { model, batch: host, isScheduled = false, repeats = launchedAsItComes, signal } = run;
   const { device, layout, pager } = model;
   using pass = new PassContext(model, [host.shape]);
   using batch = new DeviceBatch(device, host);
+  const order = inferenceOrder(layout);
+  if (!isScheduled) pager.schedule(order);
+  signal?.throwIfAborted();
+  const streams = [...last(layout.blocks).program.outputs.keys()];
+  const { downloads } = await repeats.run({
+    signature: signatureOf(host.shape),
+    inputs: [...pass.tensors, ...batch.tensors],
+    launch: () => launchChain(run, { pass, batch, streams }),
+    skip: () => pager.pass(order),
+    read: (tensors) => ({
+      downloads: tensors.map((tensor) => downloadFloat32(model, tensor)),
+    }),
+  });
+  const values = await Promise.all(downloads);
+  return new Map(streams.map((stream, index) => [stream, at(values, index)]));
+}
+
+interface Launch {
+  readonly pass: PassContext;
+  readonly batch: DeviceBatch;
+  /** Those that are wanted, which the last block writes. */
+  readonly streams: readonly string[];
+}
+
+/** The streams' tensors, the caller's. */
+async function launchChain(
+  { model, adapter = null, signal }: ChainRun,
+  { pass, batch, streams }: Launch,
+): Promise<readonly Tensor[]> {
+  const { layout } = model;
   using state = new StreamState(layout, batch.values);
-  if (!isScheduled) pager.schedule(inferenceOrder(layout));
   for (const block of layout.blocks) {
     signal?.throwIfAborted();
     await visitBlock({ model, pass, block }, (visit) => {
@@ -35,10 +68,7 @@ export async function runChain(run: ChainRun): Promise<ReadonlyMap<string, Float
       state.advance(block, visit.infer({ batch, adapter }, state.tensors).outputs);
     });
   }
-  const outputs = new Map<string, Float32Array>();
-  for (const [stream, tensor] of state.tensors)
-    outputs.set(stream, await downloadFloat32(model, tensor));
-  return outputs;
+  return streams.map((stream) => get(state.tensors, stream).retain());
 }
 
 async function downloadFloat32({ device }: PagedModel, tensor: Tensor): Promise<Float32Array> {

@@ -9,13 +9,20 @@ import {
   type SavedBlock,
 } from '@emloc/autograd';
 import { at, get, required } from '@emloc/checked';
-import type { Tensor } from '@emloc/device';
+import { launchedAsItComes, type Repeats, type Tensor } from '@emloc/device';
 import { lossBlock, type Batch, type Block } from '@emloc/models';
 
 import type { DeviceAdapter } from './device-adapter.js';
 import { DeviceBatch } from './device-batch.js';
 import type { PagedModel, PassContext } from './paged-model.js';
-import { StreamState, visitBlock, type BackwardPath, type BlockVisit } from './walk.js';
+import { signatureOf } from './signature.js';
+import {
+  StreamState,
+  trainingOrder,
+  visitBlock,
+  type BackwardPath,
+  type BlockVisit,
+} from './walk.js';
 
 /** One micro-batch of training: the adapter's gradients are accumulated, nothing is updated. */
 export interface MicroBatch {
@@ -31,6 +38,11 @@ export interface MicroBatch {
    * twice.
    */
   readonly keptBlocks: number;
+  /**
+   * Of micro-batches of this model, pass, adapter, path and `keptBlocks` alone; absent: nothing is
+   * repeated.
+   */
+  readonly repeats?: Repeats;
 }
 
 /** A micro-batch whose work is launched. */
@@ -68,7 +80,22 @@ class MicroBatchRun {
   }
 
   async run(): Promise<LaunchedMicroBatch> {
-    const { layout, device } = this.inputs.model;
+    const { model, path, batch, gradientScale, repeats = launchedAsItComes } = this.inputs;
+    const { device, layout, pager } = model;
+    return await repeats.run({
+      signature: `${gradientScale} ${signatureOf(batch.shape)}`,
+      inputs: this.#batch.tensors,
+      launch: () => this.#launch(),
+      skip: () => pager.pass(trainingOrder(layout, path)),
+      read: ([losses]) => ({
+        losses: device.download(required(losses, 'losses')) as Promise<Float32Array>,
+      }),
+    });
+  }
+
+  /** The losses, the caller's. */
+  async #launch(): Promise<readonly Tensor[]> {
+    const { layout } = this.inputs.model;
     const loss = lossBlock(layout);
     const before = layout.blocks.slice(0, loss.index);
     for (const block of before) await this.#visit(block, (visit) => this.#forward(visit));
@@ -76,7 +103,8 @@ class MicroBatchRun {
     for (const block of before.reverse())
       if (this.#wanted(block)) await this.#visit(block, (visit) => this.#backward(visit));
     const losses = required(this.#losses, 'losses');
-    return { losses: device.download(losses) as Promise<Float32Array> };
+    this.#losses = null;
+    return [losses];
   }
 
   [Symbol.dispose](): void {

@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import type { LoraAdapter } from '@emloc/checkpoint';
+import { repeatsOn, type Repeats } from '@emloc/device';
 import type { Batch, RowSource } from '@emloc/models';
 
 import { BatchReader } from './batch-reader.js';
@@ -123,7 +124,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   using optimizer = createOptimizer(config, { device, parameters, start: first });
   if (resume) optimizer.upload(resume);
   const path = backwardPath(layout, (block) => adapter.adaptedIn(block));
-  const run = { ...options, pass, adapter, optimizer, path };
+  using repeats = repeatsOn(device);
+  const run = { ...options, pass, adapter, optimizer, path, repeats };
   const { step: steps, ...outcome } = await runSteps(run);
   return { adapter: await adapter.download(), steps, ...outcome };
 }
@@ -137,6 +139,7 @@ interface RunInputs extends Omit<TrainOptions, 'adapter' | 'optimizer'> {
   readonly adapter: DeviceAdapter;
   readonly optimizer: Optimizer;
   readonly path: BackwardPath;
+  readonly repeats: Repeats;
 }
 
 async function runSteps(

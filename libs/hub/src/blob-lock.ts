@@ -1,6 +1,6 @@
 import { mkdir, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { sleep } from '@emloc/time';
 
 import { tryFlock } from './native-flock.js';
 
@@ -29,7 +29,7 @@ export async function lockBlob(
       const state = await tryFlock(file.fd);
       if (state !== 'held') return { isExclusive: state === 'taken', release: () => file.close() };
       if (polls === 0) onWait();
-      await sleep(pollMs, undefined, { signal });
+      await sleep(pollMs, { signal });
     }
   } catch (error) {
     await file.close();

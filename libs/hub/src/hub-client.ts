@@ -1,3 +1,4 @@
+import { Watchdog } from '@emloc/time';
 import { EnvHttpProxyAgent, fetch as undiciFetch, type Dispatcher, type Response } from 'undici';
 
 import { HubError } from './errors.js';
@@ -63,7 +64,7 @@ export class HubClient {
    */
   async open(request: HubRequest): Promise<OpenAnswer> {
     const stop = new AbortController();
-    const watch = new SilenceWatch(stop, this.#timeoutMs);
+    const watch = silenceWatch(stop, this.#timeoutMs);
     const signal = AbortSignal.any([request.signal, stop.signal]);
     try {
       return await this.#follow(request, { stop, watch, signal });
@@ -155,7 +156,7 @@ export class HubClient {
 interface Opening {
   /** Ends it. */
   readonly stop: AbortController;
-  readonly watch: SilenceWatch;
+  readonly watch: Watchdog;
   readonly signal: AbortSignal;
 }
 
@@ -178,26 +179,10 @@ async function* readBody(
 }
 
 /** Gives a request up when its server has been silent for too long. */
-class SilenceWatch {
-  #timer: NodeJS.Timeout | null = null;
-
-  constructor(
-    private readonly stop: AbortController,
-    private readonly timeoutMs: number,
-  ) {}
-
-  heard(): void {
-    this.end();
-    this.#timer = setTimeout(() => {
-      const seconds = this.timeoutMs / 1000;
-      this.stop.abort(new PassingError(`nothing was heard for ${seconds} s`, null));
-    }, this.timeoutMs);
-  }
-
-  end(): void {
-    if (this.#timer) clearTimeout(this.#timer);
-    this.#timer = null;
-  }
+function silenceWatch(stop: AbortController, timeoutMs: number): Watchdog {
+  return new Watchdog(timeoutMs, () =>
+    stop.abort(new PassingError(`nothing was heard for ${timeoutMs / 1000} s`, null)),
+  );
 }
 
 /** @throws HubError HUB_RESPONSE_INVALID for an address that is none, or leaves encryption */

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { backoffMs, sleep } from '@emloc/time';
 
 import { HubError } from './errors.js';
 
@@ -55,14 +55,18 @@ export async function retried<T>(
       if (!(error instanceof PassingError)) throw error;
       failures = hasProgressed() ? 1 : failures + 1;
       if (failures >= policy.attempts) throw unreachable(what, error, policy.attempts);
-      await sleep(delayMs(failures, error, policy), undefined, { signal });
+      await sleep(delayMs(failures, error, policy), { signal });
     }
   }
 }
 
-function delayMs(failures: number, { retryAfterMs }: PassingError, policy: RetryPolicy): number {
-  const exponentialMs = policy.firstDelayMs * 2 ** (failures - 1) * (1 + Math.random() / 4);
-  return Math.min(mostDelayMs, Math.max(exponentialMs, retryAfterMs ?? 0));
+function delayMs(
+  failures: number,
+  { retryAfterMs }: PassingError,
+  { firstDelayMs }: RetryPolicy,
+): number {
+  const backoff = { firstMs: firstDelayMs, mostMs: mostDelayMs, spread: 0.2 };
+  return Math.min(mostDelayMs, Math.max(backoffMs(backoff, failures), retryAfterMs ?? 0));
 }
 
 function unreachable(what: string, error: PassingError, attempts: number): HubError {

@@ -1,4 +1,4 @@
-import { isServiceKitError, type RecordStore } from '@emloc/service-kit';
+import { isNatsError, type RecordStore } from '@emloc/nats';
 
 /** Sees to it that a record is there; one that is stays as it is. */
 export async function createIfMissing<T>(
@@ -10,6 +10,6 @@ export async function createIfMissing<T>(
   try {
     await records.create(key, value);
   } catch (error) {
-    if (!isServiceKitError(error, 'RECORD_EXISTS')) throw error;
+    if (!isNatsError(error, 'RECORD_EXISTS')) throw error;
   }
 }

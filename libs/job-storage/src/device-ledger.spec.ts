@@ -1,9 +1,11 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { openRecordStore, type RecordStore } from '@emloc/service-kit';
+import { openRecordStore, type RecordStore } from '@emloc/nats';
+import { sleep } from '@emloc/time';
+import { FakeClock, until } from '@emloc/time/testing';
 
 import {
   grant,
   openDeviceLedger,
+  type DeviceGrant,
   type DeviceLedger,
   type DeviceRecord,
   type DeviceRequest,
@@ -85,9 +87,30 @@ describe('the ledger of devices', () => {
     const device = `machine/${(devices += 1)}`;
     return (change = {}) => ({ ...base, device, ...change });
   };
-  /** Whether something is still awaited a while later. */
-  const isWaiting = (promise: Promise<unknown>): Promise<boolean> =>
-    Promise.race([promise.then(() => false), sleep(150, true)]);
+  /** Asks for memory that is not free: what is asked for has been looked for several times since. */
+  const acquireLater = async (
+    request: DeviceRequest,
+    stageBytes = request.totalBytes,
+  ): Promise<{ granted: Promise<DeviceGrant> }> => {
+    let asked = 0;
+    let isGranted = false;
+    const granted = ledger.acquire({
+      ...request,
+      stageBytes: () => {
+        asked += 1;
+        return Promise.resolve(stageBytes);
+      },
+    });
+    const settled = granted.then(
+      () => {
+        isGranted = true;
+      },
+      () => undefined,
+    );
+    await Promise.race([until(() => asked > 3, 'the memory is looked for'), settled]);
+    expect(isGranted).toBe(false);
+    return { granted };
+  };
 
   it('shares a budget among the stages of a job; who does not fit waits for a release', async () => {
     const request = requests();
@@ -95,10 +118,11 @@ describe('the ledger of devices', () => {
       await ledger.acquire(request()),
       await ledger.acquire(request({ holder: 'builder', stage: 'emulate', bytes: 40 })),
     ];
-    const third = ledger.acquire(request({ holder: 'calibrator', stage: 'calibrate', bytes: 1 }));
-    expect(await isWaiting(third)).toBe(true);
+    const third = await acquireLater(
+      request({ holder: 'calibrator', stage: 'calibrate', bytes: 1 }),
+    );
     await emulate.release();
-    await (await third).release();
+    await (await third.granted).release();
     expect(train.lost.aborted).toBe(false);
     await train.release();
   });
@@ -106,10 +130,9 @@ describe('the ledger of devices', () => {
   it('serves one job at a time, in any order of its stages', async () => {
     const request = requests();
     const first = await ledger.acquire(request({ bytes: 1 }));
-    const other = ledger.acquire(request({ job: 'b', holder: 'builder', bytes: 1 }));
-    expect(await isWaiting(other)).toBe(true);
+    const other = await acquireLater(request({ job: 'b', holder: 'builder', bytes: 1 }));
     await first.release();
-    await (await other).release();
+    await (await other.granted).release();
   });
 
   it('asks again what a stage may hold for as long as it waits', async () => {
@@ -124,9 +147,9 @@ describe('the ledger of devices', () => {
     const request = requests();
     const first = await ledger.acquire(request());
     const stop = new AbortController();
-    const waiting = ledger.acquire(request({ holder: 'builder', signal: stop.signal }));
-    setTimeout(() => stop.abort(new Error('enough')), 50);
-    await expect(waiting).rejects.toThrow();
+    const waiting = await acquireLater(request({ holder: 'builder', signal: stop.signal }));
+    stop.abort(new Error('enough'));
+    await expect(waiting.granted).rejects.toThrow('enough');
     await expect(ledger.acquire(request({ bytes: 101 }))).rejects.toMatchObject({
       code: 'DEVICE_GRANT_TOO_LARGE',
       message: expect.stringContaining('101'),
@@ -136,18 +159,41 @@ describe('the ledger of devices', () => {
 
   it('keeps a grant by renewing it, and gives away that of a process which falls silent', async () => {
     const request = requests();
-    const quick = openDeviceLedger(records, { ttlMs: 3000, pollMs: 10 });
+    const clock = new FakeClock();
+    const ttlMs = 3000;
+    const quick = openDeviceLedger(records, { ttlMs, pollMs: 10, clock, now: () => clock.now() });
     const alive = await quick.acquire(request());
-    const waiting = quick.acquire(request({ holder: 'builder' }));
-    await sleep(4500);
-    expect(await isWaiting(waiting)).toBe(true);
+    const key = Buffer.from(request().device, 'utf8').toString('hex');
+    const expiresAtMs = async (): Promise<number> =>
+      (await records.get(key))?.value.grants['trainer']?.expiresAtMs ?? 0;
+    for (let beats = 1; beats <= 6; beats += 1) {
+      await clock.advance(ttlMs / 4);
+      await until(async () => (await expiresAtMs()) === clock.now() + ttlMs, 'a renewal');
+    }
+    let isGranted = false;
+    const waiting = quick.acquire(request({ holder: 'builder' })).finally(() => {
+      isGranted = true;
+    });
+    await clock.advance(ttlMs / 8);
+    expect([isGranted, alive.lost.aborted]).toEqual([false, false]);
     await alive.release();
+    const granted = async (): Promise<boolean> => {
+      await clock.advance(10);
+      return isGranted;
+    };
+    await until(granted, 'the memory that was given back');
     await (await waiting).release();
 
     // A process that died: its record is there and nobody renews it.
-    const key = Buffer.from(request().device, 'utf8').toString('hex');
-    await records.modify(key, () => held({ dead: ['train', 100, Date.now() + 300] }, 'b'));
-    await (await quick.acquire(request())).release();
+    await records.modify(key, () => held({ dead: ['train', 100, clock.now() + 300] }, 'b'));
+    const diedMs = clock.now();
+    isGranted = false;
+    const next = quick.acquire(request()).finally(() => {
+      isGranted = true;
+    });
+    await until(granted, 'the memory of the dead');
+    expect(clock.now()).toBeGreaterThanOrEqual(diedMs + 300);
+    await (await next).release();
   });
 
   it('tells a holder whose memory others may have', async () => {
@@ -156,7 +202,7 @@ describe('the ledger of devices', () => {
     const taken = await quick.acquire(request());
     const key = Buffer.from(request().device, 'utf8').toString('hex');
     await records.modify(key, () => held({ builder: ['emulate', 100, Date.now() + 60_000] }));
-    while (!taken.lost.aborted) await sleep(10);
+    await until(() => taken.lost.aborted, 'the loss');
     expect(taken.lost.reason).toMatchObject({
       code: 'DEVICE_GRANT_LOST',
       message: expect.stringContaining('trainer'),
@@ -208,15 +254,16 @@ describe('the ledger of devices', () => {
         request({ job: 'b', holder: 'builder' }),
       )
     ).release();
-    while (!taken.lost.aborted) await sleep(10);
+    await until(() => taken.lost.aborted, 'the loss');
     expect(taken.lost.reason).toMatchObject({ code: 'DEVICE_GRANT_LOST' });
   });
 
   it('gives back its own memory only: a later grant of the same process stays', async () => {
     const request = requests();
-    const first = await ledger.acquire(request());
-    await sleep(5);
-    const second = await ledger.acquire(request({ job: 'b' }));
+    let nowMs = 0;
+    const ticking = openDeviceLedger(records, { now: () => (nowMs += 1) });
+    const first = await ticking.acquire(request());
+    const second = await ticking.acquire(request({ job: 'b' }));
     await first.release();
     const key = Buffer.from(request().device, 'utf8').toString('hex');
     expect((await records.get(key))?.value).toMatchObject({
@@ -243,12 +290,9 @@ describe('the ledger of devices', () => {
     const replica = await ledger.acquire(
       request({ holder: 'builder-2', bytes: 30, stage: 'emulate' }),
     );
-    const again = ledger.acquire(
-      request({ bytes: 30, stage: 'emulate', stageBytes: async () => 50 }),
-    );
-    expect(await isWaiting(again)).toBe(true);
+    const again = await acquireLater(request({ bytes: 30, stage: 'emulate' }), 50);
     await replica.release();
-    await (await again).release();
+    await (await again.granted).release();
     await crashed.release();
   });
 });

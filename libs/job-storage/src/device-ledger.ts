@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import type { RecordStore } from '@emloc/service-kit';
+import type { RecordStore } from '@emloc/nats';
+import { Renewal, sleep, systemClock, type Clock } from '@emloc/time';
 
 import { createIfMissing } from './create-if-missing.js';
 import { JobStorageError } from './errors.js';
@@ -58,13 +58,15 @@ export interface DeviceLedgerOptions {
   /** A holder that is silent for so long holds nothing any more. */
   readonly ttlMs?: number;
   readonly pollMs?: number;
+  /** Time that all holders of a device share, in milliseconds. */
   readonly now?: () => number;
+  readonly clock?: Clock;
 }
 
 /** @param records holds nothing else */
 export function openDeviceLedger(
   records: RecordStore<DeviceRecord>,
-  { ttlMs = 10_000, pollMs = 100, now = Date.now }: DeviceLedgerOptions = {},
+  { ttlMs = 10_000, pollMs = 100, now = Date.now, clock = systemClock }: DeviceLedgerOptions = {},
 ): DeviceLedger {
   return {
     acquire: async (request) => {
@@ -86,6 +88,7 @@ export function openDeviceLedger(
       for (;;) {
         signal?.throwIfAborted();
         const limitBytes = await stageBytes();
+        const startedMs = clock.now();
         let grantedMs: number | null = null;
         await records.modify(key, (record) => {
           const nowMs = now();
@@ -95,8 +98,8 @@ export function openDeviceLedger(
           return next;
         });
         if (grantedMs !== null)
-          return new HeldGrant(records, key, request, { ttlMs, now, grantedMs });
-        await sleep(pollMs, undefined, { signal });
+          return new HeldGrant(records, key, request, { ttlMs, now, clock, grantedMs, startedMs });
+        await sleep(pollMs, { signal, clock });
       }
     },
   };
@@ -130,31 +133,40 @@ export function grant(
   };
 }
 
+interface HeldGrantSettings {
+  readonly ttlMs: number;
+  readonly now: () => number;
+  readonly clock: Clock;
+  /** When it was granted, by `now`, and when that was asked for, by the clock. */
+  readonly grantedMs: number;
+  readonly startedMs: number;
+}
+
 class HeldGrant implements DeviceGrant {
   readonly bytes: number;
   readonly #lost = new AbortController();
-  #timer: NodeJS.Timeout;
-  /** Ends the grant before others may have the memory, unless it is renewed. */
-  #deadline: NodeJS.Timeout;
+  readonly #renewal: Renewal;
   /** What the record was last written from: it expires `ttlMs` later. */
   #renewedMs: number;
   #ended = false;
-  #renewing: Promise<void> = Promise.resolve();
 
   constructor(
     private readonly records: RecordStore<DeviceRecord>,
     private readonly key: string,
     private readonly request: DeviceRequest,
-    private readonly settings: {
-      readonly ttlMs: number;
-      readonly now: () => number;
-      readonly grantedMs: number;
-    },
+    private readonly settings: HeldGrantSettings,
   ) {
+    const { ttlMs, grantedMs, startedMs, clock } = settings;
     this.bytes = request.bytes;
-    this.#renewedMs = settings.grantedMs;
-    this.#timer = setInterval(() => this.#beat(), settings.ttlMs / 4);
-    this.#deadline = this.#armed();
+    this.#renewedMs = grantedMs;
+    this.#renewal = new Renewal({
+      everyMs: ttlMs / 4,
+      lostAfterMs: ttlMs * 0.8,
+      startedMs,
+      renew: () => this.#renew(),
+      onLost: (reason) => this.#lose(reason),
+      clock,
+    });
   }
 
   get lost(): AbortSignal {
@@ -163,8 +175,8 @@ class HeldGrant implements DeviceGrant {
 
   async release(): Promise<void> {
     if (this.#ended) return;
-    this.#end();
-    await this.#renewing;
+    this.#ended = true;
+    await this.#renewal.end();
     const { holder } = this.request;
     await this.records.modify(this.key, (record) => {
       // A later grant of this process stays.
@@ -175,20 +187,7 @@ class HeldGrant implements DeviceGrant {
     });
   }
 
-  #armed(): NodeJS.Timeout {
-    const { ttlMs, now } = this.settings;
-    return setTimeout(
-      () => this.#lose(`it could not be renewed for ${ttlMs} ms`),
-      this.#renewedMs + ttlMs * 0.8 - now(),
-    );
-  }
-
-  #beat(): void {
-    this.#renewing = this.#renewing.then(() => this.#renew()).catch(() => undefined);
-  }
-
-  async #renew(): Promise<void> {
-    if (this.#ended) return;
+  async #renew(): Promise<string | null> {
     const { ttlMs, now } = this.settings;
     const startedMs = now();
     const { holder, job } = this.request;
@@ -200,16 +199,13 @@ class HeldGrant implements DeviceGrant {
         grants: { ...record.grants, [holder]: { ...held, expiresAtMs: startedMs + ttlMs } },
       };
     });
-    if (value.grants[holder]?.expiresAtMs !== startedMs + ttlMs)
-      return this.#lose('another process has it');
+    if (value.grants[holder]?.expiresAtMs !== startedMs + ttlMs) return 'another process has it';
     this.#renewedMs = startedMs;
-    clearTimeout(this.#deadline);
-    if (!this.#ended) this.#deadline = this.#armed();
+    return null;
   }
 
   #lose(reason: string): void {
-    if (this.#ended) return;
-    this.#end();
+    this.#ended = true;
     const { device, holder } = this.request;
     this.#lost.abort(
       new JobStorageError(
@@ -217,11 +213,5 @@ class HeldGrant implements DeviceGrant {
         `device ${device}: ${holder} does not hold its memory any more: ${reason}`,
       ),
     );
-  }
-
-  #end(): void {
-    this.#ended = true;
-    clearInterval(this.#timer);
-    clearTimeout(this.#deadline);
   }
 }

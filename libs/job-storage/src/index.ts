@@ -14,3 +14,7 @@ export {
 } from './job-storage.js';
 export { storedObjectMessage } from './stored-object.js';
 export { type StageRecord } from './stage-records.js';
+export { TensorBusError } from './tensors/errors.js';
+export { memorySource } from './tensors/memory.js';
+export type { TensorSource } from './tensors/tensor.js';
+export { createTensorStore, type TensorStore } from './tensors/tensor-store.js';

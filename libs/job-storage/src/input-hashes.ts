@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { isServiceKitError, type RecordStore } from '@emloc/service-kit';
+import { isNatsError, type RecordStore } from '@emloc/nats';
 
 /** A hash of an input of a job, as the process has found it that read the input first. */
 export interface InputHash {
@@ -21,7 +21,7 @@ export function openInputHashes(records: RecordStore<InputHash>): InputHashes {
       await records.create(key, input);
       return input.hash;
     } catch (error) {
-      if (!isServiceKitError(error, 'RECORD_EXISTS')) throw error;
+      if (!isNatsError(error, 'RECORD_EXISTS')) throw error;
       return remember(key, input);
     }
   };

@@ -14,8 +14,7 @@ import {
   type ObjectBucket,
   type RecordStore,
   type WorkQueue,
-} from '@emloc/service-kit';
-import { createTensorStore, type TensorStore } from '@emloc/tensor-bus';
+} from '@emloc/nats';
 
 import { createIfMissing } from './create-if-missing.js';
 import { openDeviceLedger, type DeviceLedger, type DeviceRecord } from './device-ledger.js';
@@ -23,6 +22,7 @@ import { JobStorageError } from './errors.js';
 import { openInputHashes, type InputHash, type InputHashes } from './input-hashes.js';
 import { jobIdOf, tensorKeys } from './keys.js';
 import { openStageRecords, type StageRecord, type StageRecords } from './stage-records.js';
+import { createTensorStore, type TensorStore } from './tensors/tensor-store.js';
 
 /** A block whose statistics wait for their factors. */
 export interface LayerWork {

@@ -1,4 +1,4 @@
-import type { RecordStore } from '@emloc/service-kit';
+import type { RecordStore } from '@emloc/nats';
 
 import { createIfMissing } from './create-if-missing.js';
 import { JobStorageError } from './errors.js';

@@ -1,6 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 import { StoredObjectSchema, type StoredObject } from '@emloc/contracts';
-import type { StoredObject as BucketObject } from '@emloc/service-kit';
+import type { StoredObject as BucketObject } from '@emloc/nats';
 
 /** A bucket's object as the message that names it to another service. */
 export function storedObjectMessage(

@@ -1,13 +1,13 @@
 import { Readable } from 'node:stream';
 import { create } from '@bufbuild/protobuf';
 import { JobSpecSchema } from '@emloc/contracts';
-import { streamSource } from '@emloc/service-kit';
-import { memorySource } from '@emloc/tensor-bus';
+import { streamSource } from '@emloc/nats';
 
 import {
   bucketNames,
   jobIdOf,
   jobNameOf,
+  memorySource,
   storedObjectMessage,
   tensorKeys,
   type JobStorage,

@@ -3,8 +3,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:f
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { until } from '@emloc/time/testing';
 import { build } from 'esbuild';
 
 import {
@@ -62,10 +62,6 @@ function isAlive(pid: number): boolean {
   } catch {
     return false;
   }
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await sleep(10);
 }
 
 function connects(address: string): Promise<boolean> {
@@ -146,6 +142,7 @@ test('starts killed processes again with the ports and names that they had', asy
     () =>
       deployment.processes().filter(({ isReady, restarts }) => isReady && restarts === 1).length ===
       3,
+    'three processes are ready again',
   );
   expect(exits.sort()).toEqual([
     'coordinator SIGKILL again',
@@ -232,6 +229,6 @@ test('no process outlives a killed parent, and the next deployment has the folde
   child.kill('SIGKILL');
   await killed;
   const deployment = await startLocalDeployment(options());
-  await until(() => !pids.some(isAlive));
+  await until(() => !pids.some(isAlive), 'the processes are gone');
   await deployment.stop();
 });

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import process from 'node:process';
-import { findNatsServer, randomSecret, type NatsAccess } from '@emloc/service-kit';
+import { findNatsServer, randomSecret, type NatsAccess } from '@emloc/nats';
 
 import { LocalDeploymentError } from './errors.js';
 import {
@@ -102,7 +102,7 @@ export interface DeploymentSignals {
 
 /**
  * Starts everything and waits until all processes are ready.
- * @throws LocalDeploymentError; ServiceKitError NATS_SERVER_NOT_FOUND; the reason of the signal
+ * @throws LocalDeploymentError; NatsError NATS_SERVER_NOT_FOUND; the reason of the signal
  * that ended the start
  */
 export async function startLocalDeployment(

@@ -9,7 +9,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { sleep } from '@emloc/time';
 
 import { LocalDeploymentError } from './errors.js';
 

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import type { Server as NetServer, Socket } from 'node:net';
+import { systemClock, type Timer } from '@emloc/time';
 import type { Server } from '@grpc/grpc-js';
 
 import type { Principal } from './authentication.js';
@@ -37,7 +38,7 @@ export function chooseToClose<C extends HeldConnection>(held: Iterable<C>): C | 
 interface Connection extends HeldConnection {
   owner: string | null;
   readonly socket: Socket;
-  readonly handshake: NodeJS.Timeout;
+  readonly handshake: Timer;
 }
 
 /** The open connections of a server. */
@@ -54,7 +55,7 @@ export class Connections {
     this.#guarded.add(server);
     server.prependListener('connection', (socket: Socket) => this.#opened(socket));
     server.on('session', ({ socket }: ServerHttp2Session) => {
-      clearTimeout(this.#open.get(peerOf(socket) ?? '')?.handshake);
+      this.#open.get(peerOf(socket) ?? '')?.handshake.end();
     });
     server.prependListener('stream', keepEveryAuthorization);
   }
@@ -69,10 +70,12 @@ export class Connections {
   #opened(socket: Socket): void {
     const peer = peerOf(socket);
     if (peer === undefined) return;
-    const handshake = setTimeout(() => socket.destroy(), this.limits.handshakeMs).unref();
+    const handshake = systemClock.after(this.limits.handshakeMs, () => socket.destroy(), {
+      holdsProcess: false,
+    });
     this.#open.set(peer, { owner: null, socket, handshake });
     socket.once('close', () => {
-      clearTimeout(handshake);
+      handshake.end();
       if (this.#open.get(peer)?.socket === socket) this.#open.delete(peer);
     });
     while (this.#open.size > this.limits.maxConnections) this.#close();

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { systemClock, type Timer } from '@emloc/time';
 import type { Metadata, ServerUnaryCall } from '@grpc/grpc-js';
 
 import type { AuthenticatedCall, Principal } from './authentication.js';
@@ -37,7 +38,7 @@ export interface CallContext {
 /** A call's life on the server: its signal, and the timer of its deadline. */
 export class CallLife {
   readonly #controller = new AbortController();
-  readonly #timer: NodeJS.Timeout | null;
+  readonly #timer: Timer | null;
   #ended = false;
   readonly deadline: Date | null;
   readonly requestId: string;
@@ -70,20 +71,13 @@ export class CallLife {
   /** Stops the timer. Returns how long the call took. */
   end(): { seconds: number } {
     this.#ended = true;
-    if (this.#timer) clearTimeout(this.#timer);
+    this.#timer?.end();
     return { seconds: (performance.now() - this.startedMs) / 1000 };
   }
 }
 
-/** Longest delay that Node's timers take, 24.8 days. */
-const maxTimerMs = 2 ** 31 - 1;
-
-function startTimer(deadline: Date, onPassed: () => void): NodeJS.Timeout {
-  const timer = setTimeout(
-    onPassed,
-    Math.min(maxTimerMs, Math.max(0, deadline.getTime() - Date.now())),
-  );
-  return timer.unref();
+function startTimer(deadline: Date, onPassed: () => void): Timer {
+  return systemClock.after(deadline.getTime() - Date.now(), onPassed, { holdsProcess: false });
 }
 
 function deadlineOf(call: ServerCall): Date | null {

@@ -1,3 +1,4 @@
+import { systemClock, type Timer } from '@emloc/time';
 import {
   ResponderBuilder,
   ServerInterceptingCall,
@@ -37,7 +38,7 @@ export function refuseEarly({
   onRefused,
 }: EarlyRefusal): ServerInterceptor {
   return ({ path, requestStream }, call) => {
-    let timer: NodeJS.Timeout | undefined;
+    let timer: Timer | undefined;
     const refuse = (metadata: Metadata, refusal: RpcError): void => {
       const requestId = requestIdOf(metadata);
       const error = toRpcError(refusal, { request_id: requestId });
@@ -58,15 +59,17 @@ export function refuseEarly({
         void admit(metadata).then((error) => {
           if (error) return refuse(metadata, error);
           if (!requestStream)
-            timer = setTimeout(() => refuse(metadata, requestLate(requestMs)), requestMs).unref();
+            timer = systemClock.after(requestMs, () => refuse(metadata, requestLate(requestMs)), {
+              holdsProcess: false,
+            });
           return next(metadata);
         });
       })
       .withOnReceiveHalfClose((next) => {
-        clearTimeout(timer);
+        timer?.end();
         next();
       })
-      .withOnCancel(() => clearTimeout(timer))
+      .withOnCancel(() => timer?.end())
       .build();
     return new ServerInterceptingCall(
       call,

@@ -15,7 +15,7 @@ export { isRpcError, invalidRequest, type FieldViolation, RpcError } from './err
 export { livenessService } from './health.js';
 export { isLoopback, assertListenAllowed } from './listen-rule.js';
 export type { Callers, Handlers, Service } from './methods.js';
-export { backoffMs, defaultRetryPolicy, isRetryable, type RetryPolicy } from './retry.js';
+export { defaultRetryPolicy, isRetryable, retryPauseMs, type RetryPolicy } from './retry.js';
 export { RpcServer, type RpcServerOptions } from './server.js';
 export type { RpcObserver } from './server-call.js';
 export { untilAborted } from './streams.js';

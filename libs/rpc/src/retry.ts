@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { backoffMs, pause, systemClock, type Clock } from '@emloc/time';
 
 import { isRpcError, RpcError } from './errors.js';
 
@@ -38,40 +38,38 @@ export function isRetryable(error: unknown): error is RpcError {
  * own `retryDelayMs`.
  * @param random in [0, 1)
  */
-export function backoffMs(
-  policy: RetryPolicy,
+export function retryPauseMs(
+  { initialDelayMs, maxDelayMs, factor }: RetryPolicy,
   attempt: number,
   { random = Math.random, retryDelayMs = null as number | null } = {},
 ): number {
-  const whole = Math.min(policy.maxDelayMs, policy.initialDelayMs * policy.factor ** (attempt - 1));
-  return Math.max(retryDelayMs ?? 0, whole * (0.5 + random() / 2));
+  const backoff = { firstMs: initialDelayMs, mostMs: maxDelayMs, factor, spread: 0.5 };
+  return Math.max(retryDelayMs ?? 0, backoffMs(backoff, attempt, random));
 }
 
 /**
  * Runs `call` until it succeeds, fails for good, has used its attempts, or the next delay would end
- * after `deadlineMs` (of `performance.now`). The last error is thrown.
+ * after `deadlineMs` (of the clock). The last error is thrown.
  */
 export async function withRetries<T>(
   call: () => Promise<T>,
-  { policy, signal, deadlineMs }: { policy: RetryPolicy; signal?: AbortSignal; deadlineMs: number },
+  {
+    policy,
+    signal,
+    deadlineMs,
+    clock = systemClock,
+  }: { policy: RetryPolicy; signal?: AbortSignal; deadlineMs: number; clock?: Clock },
 ): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await call();
     } catch (error) {
       if (attempt >= policy.attempts || !isRetryable(error)) throw error;
-      const waitMs = backoffMs(policy, attempt, { retryDelayMs: error.retryDelayMs });
-      if (performance.now() + waitMs >= deadlineMs) throw error;
-      await pause(waitMs, signal);
+      const waitMs = retryPauseMs(policy, attempt, { retryDelayMs: error.retryDelayMs });
+      if (clock.now() + waitMs >= deadlineMs) throw error;
+      await pause(waitMs, { signal, clock });
+      if (signal?.aborted) throw cancelled(signal);
     }
-  }
-}
-
-async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  try {
-    await delay(ms, undefined, { signal });
-  } catch {
-    throw cancelled(signal);
   }
 }
 

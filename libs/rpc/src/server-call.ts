@@ -1,5 +1,5 @@
-import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises';
 import type { DescMethod, Message } from '@bufbuild/protobuf';
+import { nextTurn, sleep } from '@emloc/time';
 import {
   Metadata,
   type sendUnaryData,
@@ -182,9 +182,9 @@ async function* messagesOf(
   for await (const bytes of call.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     yield decode(method.input, bytes, 'INVALID_ARGUMENT');
   }
-  await delay(cancellationGraceMs);
+  await sleep(cancellationGraceMs);
   // After a pause of the whole process the timer comes before what has arrived meanwhile.
-  await turn();
+  await nextTurn();
   life.signal.throwIfAborted();
 }
 

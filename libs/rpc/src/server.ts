@@ -1,4 +1,5 @@
 import { healthV1, reflectionV1, reflectionV1Alpha } from '@emloc/contracts';
+import { pause, systemClock, type Timer } from '@emloc/time';
 import { Server, type ServerCredentials, type UntypedServiceImplementation } from '@grpc/grpc-js';
 
 import { anyone, type Authenticator } from './authentication.js';
@@ -72,7 +73,7 @@ export class RpcServer {
   readonly #draining = new AbortController();
   readonly #connections: Connections;
   readonly #authenticators = new Map<string, Authenticator>();
-  #reauthenticating: NodeJS.Timeout | null = null;
+  #reauthenticating: Timer | null = null;
   #closing: Promise<{ forced: boolean }> | null = null;
 
   constructor(options: Partial<RpcServerOptions> = {}) {
@@ -168,10 +169,11 @@ export class RpcServer {
   }
 
   #reauthenticate(): void {
-    this.#reauthenticating ??= setInterval(
-      () => void endUnwelcome(this.#lives),
+    this.#reauthenticating ??= systemClock.every(
       this.#options.reauthenticateMs,
-    ).unref();
+      () => void endUnwelcome(this.#lives),
+      { holdsProcess: false },
+    );
   }
 
   #bind(address: string, credentials: ServerCredentials): Promise<number> {
@@ -195,7 +197,7 @@ export class RpcServer {
 
   async #close(graceMs: number): Promise<{ forced: boolean }> {
     this.health.setReady(false);
-    if (this.#reauthenticating) clearInterval(this.#reauthenticating);
+    this.#reauthenticating?.end();
     this.#draining.abort(
       new RpcError('UNAVAILABLE', 'the server is closing', { reason: 'SERVER_CLOSING' }),
     );
@@ -221,13 +223,11 @@ export class RpcServer {
 
 /** Whether `promise` was fulfilled within so many milliseconds. */
 async function settledWithin(promise: Promise<boolean>, ms: number): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const passed = new Promise<boolean>((resolve) => {
-    timer = setTimeout(resolve, ms, false);
-  });
+  const over = new AbortController();
+  const passed = pause(ms, { signal: over.signal }).then(() => false);
   try {
     return await Promise.race([promise, passed]);
   } finally {
-    clearTimeout(timer);
+    over.abort();
   }
 }

@@ -1,6 +1,5 @@
 import { randomInt } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { setTimeout as delay } from 'node:timers/promises';
 import { CalibratorService, JobService } from '@emloc/contracts';
 
 import {
@@ -96,15 +95,6 @@ export async function startServer(
 export function ownHost(): string {
   if (process.platform !== 'linux') return '127.0.0.1';
   return `127.${randomInt(1, 255)}.${randomInt(255)}.${randomInt(1, 255)}`;
-}
-
-/** Waits until something holds. @throws when it does not within half a minute */
-export async function until(holds: () => boolean): Promise<void> {
-  const endMs = performance.now() + 30_000;
-  while (!holds()) {
-    if (performance.now() > endMs) throw new Error(`not within 30 s: ${holds.toString()}`);
-    await delay(5);
-  }
 }
 
 export function openChannel(options: Partial<ChannelOptions> & { address: string }): RpcChannel {

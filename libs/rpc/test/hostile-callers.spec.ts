@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { connect as connectHttp2, type ClientHttp2Session } from 'node:http2';
 import { connect as connectTcp, type Socket } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { JobService } from '@emloc/contracts';
+import { until } from '@emloc/time/testing';
 
 import {
   bearerTokens,
@@ -113,7 +113,7 @@ test.each<[string, string[], string]>([
   const socket = connectTcp(port, '127.0.0.1');
   sockets.push(socket);
   socket.write(callWith(authorizations));
-  while (codes.length === 0) await sleep(5);
+  await until(() => codes.length > 0, 'the call ends');
   expect(codes).toEqual([expected]);
 });
 
@@ -131,13 +131,16 @@ test('a handshake that does not end is ended', async () => {
     tls: tlsOf('localhost'),
     handshakeMs: 300,
   });
-  const silent = connectTcp(port, '127.0.0.1').on('error', () => undefined);
-  sockets.push(silent);
-  await untilClosed(silent);
+  const untilSilentIsClosed = async (): Promise<void> => {
+    const silent = connectTcp(port, '127.0.0.1').on('error', () => undefined);
+    sockets.push(silent);
+    await untilClosed(silent);
+  };
+  await untilSilentIsClosed();
   const credentials = clientCredentials({ ...tlsOf('localhost'), identity: null });
   const patient = channel({ credentials }).client(JobService);
   await patient.getJob({});
-  await sleep(500);
+  await untilSilentIsClosed();
   await expect(patient.getJob({})).resolves.toMatchObject({ name: 'jobs/1' });
 });
 
@@ -172,13 +175,13 @@ test('a tenant has so many calls at a time, over all its connections, and others
   );
   const call = (token: string) => channel({ token, retry: onlyOnce }).client(JobService).getJob({});
   const calls = [1, 2, 3].map(() => call('token-a'));
-  while (release.length < 3) await sleep(5);
+  await until(() => release.length === 3, 'three calls');
   expect(await thrownBy(() => call('token-a'))).toMatchObject({
     code: 'RESOURCE_EXHAUSTED',
     reason: 'TOO_MANY_CALLS',
   });
   const other = call('token-b');
-  while (release.length < 4) await sleep(5);
+  await until(() => release.length === 4, 'a call of the other');
   for (const end of release) end();
   await Promise.all([...calls, other]);
 });
@@ -188,7 +191,9 @@ test.each([
   ['becomes the token of another', null],
 ])('a token that %s ends its open calls', async (_, refusal) => {
   let isGood = true;
+  let checksOfKept = 0;
   const changing: Authenticator = (identity) => {
+    if (identity.authorization === 'Bearer token-b') checksOfKept += 1;
     if (isGood || identity.authorization === 'Bearer token-b') return authenticate(identity);
     if (refusal) throw refusal;
     return { kind: 'tenant', tenant: 'b' };
@@ -214,7 +219,8 @@ test.each([
     code: 'UNAUTHENTICATED',
     reason: 'TOKEN_INVALID',
   });
-  await sleep(150);
+  const checks = checksOfKept;
+  await until(() => checksOfKept > checks + 1, 'the other is checked again');
   const next = kept.next();
   expect(await Promise.race([next, Promise.resolve('open')])).toBe('open');
   ending.abort();

@@ -1,9 +1,10 @@
 import { JobService } from '@emloc/contracts';
+import { until } from '@emloc/time/testing';
 
 import {
   anyone,
-  backoffMs,
   isRetryable,
+  retryPauseMs,
   RpcError,
   RpcServer,
   serverCredentials,
@@ -99,25 +100,26 @@ describe('retries', () => {
   });
 
   it('end at once when the caller aborts between attempts', async () => {
-    const { answer } = failing(1000, new RpcError('UNAVAILABLE', 'not now'));
+    const { answer, ids } = failing(1000, new RpcError('UNAVAILABLE', 'not now'));
     const { channel } = await startServer({ getJob: answer });
     const controller = new AbortController();
-    setTimeout(() => controller.abort(), 50);
     const slow = { attempts: 10, initialDelayMs: 5000, maxDelayMs: 5000, factor: 1 };
-    const error = await thrownBy(() =>
+    const error = thrownBy(() =>
       channel({ retry: slow }).client(JobService).getJob({}, { signal: controller.signal }),
     );
-    expect(error.code).toBe('CANCELLED');
+    await until(() => ids.length === 1, 'the first attempt');
+    controller.abort();
+    expect((await error).code).toBe('CANCELLED');
   });
 });
 
-describe('backoffMs', () => {
+describe('retryPauseMs', () => {
   it('grows, stays below its maximum, and is spread over its upper half', () => {
     const at = (attempt: number, random: number) =>
-      backoffMs(policy, attempt, { random: () => random });
+      retryPauseMs(policy, attempt, { random: () => random });
     expect([1, 2, 3, 4].map((attempt) => at(attempt, 1))).toEqual([10, 30, 50, 50]);
     expect([1, 2, 3, 4].map((attempt) => at(attempt, 0))).toEqual([5, 15, 25, 25]);
-    expect(backoffMs(policy, 1, { random: () => 0, retryDelayMs: 1000 })).toBe(1000);
+    expect(retryPauseMs(policy, 1, { random: () => 0, retryDelayMs: 1000 })).toBe(1000);
   });
 });
 

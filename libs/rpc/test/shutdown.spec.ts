@@ -1,8 +1,9 @@
 import { Server } from 'node:net';
 import { JobService } from '@emloc/contracts';
+import { until } from '@emloc/time/testing';
 
 import { RpcServer, serverCredentials } from '../src/index.js';
-import { closeAll, collect, ownHost, startServer, thrownBy, until } from './fixtures.js';
+import { closeAll, collect, ownHost, startServer, thrownBy } from './fixtures.js';
 
 afterEach(closeAll);
 
@@ -23,7 +24,7 @@ describe('closing a server', () => {
     server.health.setReady(true);
     const client = channel({ retry: oneAttempt }).client(JobService);
     const running = client.getJob({});
-    await until(() => calls.length === 1);
+    await until(() => calls.length === 1, 'the call');
     const closed = server.close(60_000);
     expect(server.health.isReady).toBe(false);
     expect(
@@ -46,7 +47,7 @@ describe('closing a server', () => {
       },
     });
     const events = collect(channel().client(JobService).watchJob({}));
-    await until(() => started);
+    await until(() => started, 'the start');
     expect(await server.close(60_000)).toEqual({ forced: false });
     expect((await events).map(({ sequence }) => sequence)).toEqual([1n, 2n]);
   });
@@ -63,7 +64,7 @@ describe('closing a server', () => {
       },
     });
     const error = thrownBy(() => channel({ retry: oneAttempt }).client(JobService).getJob({}));
-    await until(() => started);
+    await until(() => started, 'the start');
     const startMs = performance.now();
     const closes = [server.close(150), server.close(60_000)];
     expect(await Promise.all(closes)).toEqual([{ forced: true }, { forced: true }]);

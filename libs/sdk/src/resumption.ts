@@ -1,5 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import { backoffMs, isRetryable, isRpcError, RpcError, type RetryPolicy } from '@emloc/rpc';
+import { isRetryable, isRpcError, retryPauseMs, RpcError, type RetryPolicy } from '@emloc/rpc';
+import { pause, systemClock } from '@emloc/time';
 
 import { isEmlocError } from './errors.js';
 
@@ -53,7 +53,7 @@ export class Resumption {
    */
   async after(error: unknown): Promise<void> {
     const { retry, patienceMs, signal, onInterruption } = this.options;
-    const now = performance.now();
+    const now = systemClock.now();
     this.#awaySinceMs ??= now;
     this.#failures += 1;
     const remedy = signal.aborted ? 'none' : remedyOf(error);
@@ -62,14 +62,7 @@ export class Resumption {
     if (remedy === 'none' || isLast) throw error;
     onInterruption?.(error as Error);
     const retryDelayMs = isRpcError(error) ? error.retryDelayMs : null;
-    await pause(backoffMs(retry, this.#failures, { retryDelayMs }), signal);
-  }
-}
-
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  try {
-    await delay(ms, undefined, { signal });
-  } catch {
+    await pause(retryPauseMs(retry, this.#failures, { retryDelayMs }), { signal });
     throwIfCancelled(signal);
   }
 }

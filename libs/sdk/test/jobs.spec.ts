@@ -1,5 +1,6 @@
 import { MergeOptions_Dtype as Dtype, Ending, Stage, Job_State as State } from '@emloc/contracts';
 import { RpcError } from '@emloc/rpc';
+import { until } from '@emloc/time/testing';
 
 import { isFinalState } from '../src/index.js';
 import { clientOf, closeAll, collect, start, thrownBy } from './fixtures.js';
@@ -181,8 +182,10 @@ describe('an abort', () => {
     service.faults.next('planJob', { kind: 'hang' });
     const abort = new AbortController();
     const reason = new Error('enough');
-    setTimeout(() => abort.abort(reason), 50);
-    const error = await thrownBy(() => client.planJob(options, { signal: abort.signal }));
+    const planning = thrownBy(() => client.planJob(options, { signal: abort.signal }));
+    await until(() => service.counts.planJob === 1, 'the call');
+    abort.abort(reason);
+    const error = await planning;
     expect(error.code).toBe('CANCELLED');
     expect((error.cause as Error).cause).toBe(reason);
   });
@@ -207,7 +210,7 @@ describe('close', () => {
     const name = service.addJob();
     service.faults.next('getJob', { kind: 'none' }, { kind: 'hang' });
     const watching = collect(client.watchJob(name));
-    while (!service.counts.watchJob) await new Promise((resolve) => setTimeout(resolve, 5));
+    await until(() => service.counts.watchJob, 'the watch');
     const calls = [watching, client.getJob(name)];
     client.close();
     for (const call of calls) expect((await thrownBy(() => call)).code).toBe('SDK_CLOSED');

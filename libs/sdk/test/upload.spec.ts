@@ -2,6 +2,7 @@ import { appendFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RpcError } from '@emloc/rpc';
+import { sleep } from '@emloc/time';
 
 import { sha256Of } from '../src/testing/index.js';
 import { bytesOf, closeAll, start, temporaryFolder, thrownBy } from './fixtures.js';
@@ -110,7 +111,7 @@ describe('uploadDataset', () => {
     const settled = thrownBy(() => uploading);
     for (let before = -1; before !== sent || sent === 0;) {
       before = sent;
-      await new Promise((resolve) => setTimeout(resolve, 200));
+      await sleep(200);
     }
     expect(sent).toBeLessThan(8 * 1024 * 1024);
     abort.abort();

@@ -1,5 +1,6 @@
 import { Stage, StageStateChanged_State as StageState, Job_State as State } from '@emloc/contracts';
 import { RpcError } from '@emloc/rpc';
+import { until } from '@emloc/time/testing';
 
 import type { JobEvent } from '../src/index.js';
 import { clientOf, closeAll, collect, start, thrownBy } from './fixtures.js';
@@ -130,11 +131,10 @@ describe('watchJob', () => {
   it('waits for the event of a final state that the job has already', async () => {
     const { client, service } = await start();
     const name = service.addJob({ state: State.SUCCEEDED });
-    setTimeout(
-      () => service.emit(name, { case: 'stateChanged', value: { state: State.SUCCEEDED } }),
-      100,
-    );
-    expect(sequences(await collect(client.watchJob(name)))).toEqual([1]);
+    const watching = collect(client.watchJob(name));
+    await until(() => service.counts.watchJob === 1, 'the watch');
+    service.emit(name, { case: 'stateChanged', value: { state: State.SUCCEEDED } });
+    expect(sequences(await watching)).toEqual([1]);
   });
 
   it('goes on when the server ends the stream early', async () => {
@@ -196,7 +196,6 @@ describe('watchJob', () => {
     const error = await thrownBy(async () => {
       for await (const event of client.watchJob(name, { signal: abort.signal })) {
         expect(event.sequence).toBe(1);
-        await new Promise((resolve) => setTimeout(resolve, 100));
         abort.abort();
       }
     });

@@ -1,22 +1,5 @@
 /** Codes of everything the service kit refuses or gives up on; `docs/errors.md` explains each. */
-export type ServiceKitErrorCode =
-  | 'NATS_SERVER_NOT_FOUND'
-  | 'NATS_SERVER_FAILED'
-  | 'NATS_CONNECT_FAILED'
-  | 'NATS_CLOSED'
-  | 'OBJECT_NOT_FOUND'
-  | 'OBJECT_OFFSET_OUT_OF_RANGE'
-  | 'OBJECT_CORRUPT'
-  | 'OBJECT_STALLED'
-  | 'OBJECT_WRITE_FAILED'
-  | 'RECORD_CONFLICT'
-  | 'RECORD_EXISTS'
-  | 'RECORD_NOT_FOUND'
-  | 'LEASE_LOST'
-  | 'WORK_STALE'
-  | 'OPTION_INVALID'
-  | 'WORKER_FAILED'
-  | 'WORKER_CLOSED';
+export type ServiceKitErrorCode = 'OPTION_INVALID' | 'WORKER_FAILED' | 'WORKER_CLOSED';
 
 /**
  * The one error type of the service kit. `message` names the thing, the value and the limit, never

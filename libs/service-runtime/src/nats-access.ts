@@ -1,4 +1,5 @@
-import { ServiceKitError, type NatsAccess, type NatsAuth, type NatsTls } from '@emloc/service-kit';
+import type { NatsAccess, NatsAuth, NatsTls } from '@emloc/nats';
+import { ServiceKitError } from '@emloc/service-kit';
 
 import type { CommonOptions } from './common-options.js';
 import { readCertificates, readIdentity, readOptionFile } from './option-files.js';

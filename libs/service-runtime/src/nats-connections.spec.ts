@@ -2,7 +2,9 @@ import { randomInt } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ServiceKitError, startNatsServer } from '@emloc/service-kit';
+import { NatsError } from '@emloc/nats';
+import { startNatsServer } from '@emloc/nats/testing';
+import { until } from '@emloc/time/testing';
 
 import { connectPatiently, isRefusal } from './nats-connections.js';
 
@@ -20,10 +22,7 @@ test('waits for a server that starts later, saying that it does', async () => {
     { servers: [server.url] },
     { logger: { warn: (_, message) => warnings.push(message) }, signal, patienceMs: 60_000 },
   );
-  while (warnings.length === 0)
-    await new Promise((resolve) => {
-      setTimeout(resolve, 20);
-    });
+  await until(() => warnings.length > 0, 'a warning');
   await server.restart();
   const { nats, lane } = await connecting;
   expect([lane.connected, nats.isClosed()]).toEqual([true, false]);
@@ -63,7 +62,7 @@ test.each<[boolean, string, string | undefined]>([
 ])('refusal: %s for "%s", %s', (expected, message, code) => {
   expect(
     isRefusal(
-      new ServiceKitError('NATS_CONNECT_FAILED', message, {
+      new NatsError('NATS_CONNECT_FAILED', message, {
         cause: Object.assign(new Error(), { code }),
       }),
     ),

@@ -1,13 +1,13 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import {
   connectNats,
-  isServiceKitError,
+  isNatsError,
   openLane,
   type Lane,
-  type Logger,
   type NatsAccess,
   type NatsConnection,
-} from '@emloc/service-kit';
+} from '@emloc/nats';
+import type { Logger } from '@emloc/service-kit';
+import { Backoff, systemClock, type BackoffPolicy } from '@emloc/time';
 
 /** A service's two connections to NATS: for messages, and for bulk data. */
 export interface NatsConnections {
@@ -24,26 +24,27 @@ export interface ConnectOptions {
 }
 
 const attemptMs = 3000;
-const pauseMs = 500;
+const pauses: BackoffPolicy = Object.freeze({ firstMs: 250, mostMs: 1000 });
 
 /**
  * Connects, waiting for a server that starts at the same time.
- * @throws ServiceKitError NATS_CONNECT_FAILED when the server has not answered in time, or at once
+ * @throws NatsError NATS_CONNECT_FAILED when the server has not answered in time, or at once
  * when it refuses the service or is not trusted
  */
 export async function connectPatiently(
   access: NatsAccess,
   { logger, signal, patienceMs }: ConnectOptions,
 ): Promise<NatsConnections> {
-  const endMs = performance.now() + patienceMs;
+  const endMs = systemClock.now() + patienceMs;
+  const backoff = new Backoff(pauses, { signal });
   for (;;) {
     signal.throwIfAborted();
     try {
       return await connectBoth(access);
     } catch (error) {
-      if (isRefusal(error) || performance.now() > endMs) throw error;
+      if (isRefusal(error) || systemClock.now() > endMs) throw error;
       logger.warn({ error }, 'NATS does not answer yet');
-      await sleep(pauseMs);
+      await backoff.failed();
     }
   }
 }
@@ -66,7 +67,7 @@ const refusal = /refused the credentials|requires TLS|authorization violation/i;
 
 /** Whether credentials or certificates are to blame, which waiting does not change. */
 export function isRefusal(error: unknown): boolean {
-  if (!isServiceKitError(error, 'NATS_CONNECT_FAILED')) return false;
+  if (!isNatsError(error, 'NATS_CONNECT_FAILED')) return false;
   const { code } = (error.cause ?? {}) as { code?: unknown };
   return refusal.test(error.message) || (typeof code === 'string' && certificateCode.test(code));
 }

@@ -1,4 +1,5 @@
 import process from 'node:process';
+import { systemClock, type Clock } from '@emloc/time';
 
 /**
  * Names, in `EMLOC_PARENT_WATCH`, what ends with the process that started this one. Without it a
@@ -16,6 +17,7 @@ export interface ParentWatchOptions {
   readonly exit?: (code: number) => void;
   readonly stdin?: NodeJS.ReadableStream;
   readonly withinMs?: number;
+  readonly clock?: Clock;
 }
 
 /**
@@ -27,13 +29,14 @@ export function watchParent({
   exit = (code) => process.exit(code),
   stdin = process.stdin,
   withinMs = defaultWithinMs,
+  clock = systemClock,
 }: ParentWatchOptions): void {
   if (env['EMLOC_PARENT_WATCH'] !== stdinWatch) return;
   let isGone = false;
   const onGone = (): void => {
     if (isGone) return;
     isGone = true;
-    setTimeout(() => exit(1), withinMs);
+    clock.after(withinMs, () => exit(1));
     end('the process that started it is gone');
   };
   stdin.on('end', onGone).on('close', onGone).on('error', onGone);

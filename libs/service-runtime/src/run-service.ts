@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openJobStorage, type JobStorage } from '@emloc/job-storage';
+import type { Lane, NatsAccess, NatsConnection } from '@emloc/nats';
 import {
   assertListenAllowed,
   RpcError,
@@ -17,10 +18,7 @@ import {
   describeOptions,
   isServiceKitError,
   secretValues,
-  type Lane,
   type Logger,
-  type NatsAccess,
-  type NatsConnection,
   type OptionSet,
   type OptionValues,
   type Shutdown,
@@ -33,6 +31,7 @@ import {
   type ProbeServer,
   type Telemetry,
 } from '@emloc/telemetry';
+import { systemClock } from '@emloc/time';
 
 import { type commonOptions, type CommonOptions } from './common-options.js';
 import { natsAccessOf } from './nats-access.js';
@@ -325,5 +324,5 @@ function followReadiness({
     metrics.ready.set({}, isReady ? 1 : 0);
   };
   update();
-  setInterval(update, readinessPollMs).unref();
+  systemClock.every(readinessPollMs, update, { holdsProcess: false });
 }

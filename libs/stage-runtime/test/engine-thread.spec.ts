@@ -1,5 +1,7 @@
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import type { JobStorage } from '@emloc/job-storage';
+import { until } from '@emloc/time/testing';
 import { build } from 'esbuild';
 
 import { EngineThread } from '../src/service/engine-thread.js';
@@ -29,10 +31,13 @@ afterAll(async () => {
   await harness.stop();
 });
 
-function open(holder: string): EngineThread {
+function open(
+  holder: string,
+  storage: Pick<JobStorage, 'devices' | 'inputs' | 'stages'> = harness.storage,
+): EngineThread {
   const thread = new EngineThread({
     program: pathToFileURL(program),
-    storage: harness.storage,
+    storage,
     holder,
     deviceName: 'device',
     stopMs: 100,
@@ -102,9 +107,19 @@ test('a task that waits for memory ends with its signal, and holds nothing after
     totalBytes: 100,
   });
   const stop = new AbortController();
-  const waiting = run(open('waiting'), 'quick', { signal: stop.signal });
-  setTimeout(() => stop.abort(new Error('stop waiting')), 100);
-  await expect(waiting).rejects.toThrow('stop waiting');
+  const { devices, inputs, stages } = harness.storage;
+  let asks = 0;
+  const acquire: typeof devices.acquire = (request) => {
+    asks += 1;
+    return devices.acquire(request);
+  };
+  const thread = open('waiting', { devices: { acquire }, inputs, stages });
+  const waiting = expect(run(thread, 'quick', { signal: stop.signal })).rejects.toThrow(
+    'stop waiting',
+  );
+  await until(() => asks === 1, 'the memory is asked for');
+  stop.abort(new Error('stop waiting'));
+  await waiting;
   await held.release();
   expect(await run(open('next'), 'quick', { job: 'c' })).toBe('done');
 });

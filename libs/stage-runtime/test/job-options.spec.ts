@@ -9,8 +9,8 @@ import {
   type StoredObject,
 } from '@emloc/contracts';
 import { bucketNames, jobNameOf, storedObjectMessage } from '@emloc/job-storage';
+import { streamSource } from '@emloc/nats';
 import { defaultTuneOptions } from '@emloc/pipeline';
-import { streamSource } from '@emloc/service-kit';
 
 import { jobOptionsOf } from '../src/service/job-options.js';
 import { startStageHarness, type StageHarness } from './stage-harness.js';

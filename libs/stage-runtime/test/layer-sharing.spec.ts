@@ -1,16 +1,16 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import {
   connectNats,
   openWorkQueue,
-  startNatsServer,
   type NatsConnection,
-  type NatsServer,
   type WorkItem,
   type WorkQueue,
-} from '@emloc/service-kit';
+} from '@emloc/nats';
+import { startNatsServer, type NatsServer } from '@emloc/nats/testing';
+import { sleep } from '@emloc/time';
+import { until } from '@emloc/time/testing';
 
 import { blockItems, blockKey, LayerSharing } from '../src/service/layer-sharing.js';
 
@@ -190,7 +190,7 @@ test('an item that comes when the attempt has ended is given back', async () => 
   await sharing.close(new Error('over'));
   expect(await queue.state(key)).toMatchObject({ state: 'running' });
   goOn.open();
-  while ((await queue.state(key))?.state !== 'queued') await sleep(10);
+  await until(async () => (await queue.state(key))?.state === 'queued', 'it is given back');
 });
 
 test('a replica that loses an item and gets it again has the new one, whatever becomes of the old', async () => {

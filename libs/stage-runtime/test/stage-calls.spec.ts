@@ -1,8 +1,10 @@
+import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { JobStorageError } from '@emloc/job-storage';
 import { RpcError } from '@emloc/rpc';
+import { nextTurn } from '@emloc/time';
+import { FakeClock, until } from '@emloc/time/testing';
 
 import { StageError } from '../src/service/errors.js';
 import type { StageAttempt } from '../src/service/stage-calls.js';
@@ -54,19 +56,22 @@ function begun(): {
 }
 
 test('accepts first, tells events in order, says in silence that it lives, and ends with one result', async () => {
-  const quick = harness.open({ heartbeatMs: 40 });
+  const clock = new FakeClock();
+  const quick = harness.open({ heartbeatMs: 40, clock });
+  const stop = new AbortController();
   const { events, result } = quick.call(
     async ({ emit }) => {
       emit({ case: 'notice', value: { message: 'a' } });
-      await sleep(200);
+      await once(stop.signal, 'abort');
       return 7;
     },
     { job, token: 1 },
   );
+  await until(() => events.includes('notice'), 'the notice');
+  await clock.advance(100);
+  stop.abort();
   expect(await result).toBe(7);
-  expect(events[0]).toBe('accepted 0');
-  expect([...new Set(events)].sort()).toEqual(['accepted 0', 'heartbeat', 'notice']);
-  expect(events.filter((one) => one !== 'heartbeat')).toEqual(['accepted 0', 'notice']);
+  expect(events).toEqual(['accepted 0', 'notice', 'heartbeat', 'heartbeat']);
 });
 
 test('a finished stage answers again with what is stored, also in another process and while the engine is busy', async () => {
@@ -170,7 +175,7 @@ test('an attempt that waits for the engine leaves the queue when its call ends; 
     { job: `${job}-b`, token: 1 },
   );
   const last = stage.call(async () => 3, { job: `${job}-c`, token: 1 });
-  while (waiting.events.length === 0 || last.events.length === 0) await sleep(5);
+  await until(() => waiting.events.length > 0 && last.events.length > 0, 'both are accepted');
   waiting.stop();
   await expect(waiting.result).rejects.toThrow();
   first.stop();
@@ -182,7 +187,7 @@ test('a draining server ends attempts with UNAVAILABLE when they have saved', as
   const ended = stage.call(
     run(
       untilStopped(async ({ write }) => {
-        await sleep(50);
+        await nextTurn();
         await write({ checkpoint: 'kept' });
       }),
     ),

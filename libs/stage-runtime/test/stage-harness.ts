@@ -15,6 +15,7 @@ import { startStorage, type StorageHarness } from '@emloc/job-storage/testing';
 import { defaultTuneOptions } from '@emloc/pipeline';
 import { RpcError } from '@emloc/rpc';
 import { createTelemetry, type Telemetry } from '@emloc/telemetry';
+import type { Clock } from '@emloc/time';
 
 import type { EngineThread } from '../src/service/engine-thread.js';
 import { StageCalls, type StageAttempt, type StageHandler } from '../src/service/stage-calls.js';
@@ -39,6 +40,7 @@ export interface StageHarness {
     readonly engine?: EngineThread;
     readonly heartbeatMs?: number;
     readonly abandonMs?: number;
+    readonly clock?: Clock;
   }): Stage;
   stop(): Promise<void>;
 }
@@ -77,7 +79,7 @@ export async function startStageHarness(): Promise<StageHarness> {
     nats,
     server,
     folder,
-    open: ({ engine = noEngine, heartbeatMs = 60_000, abandonMs } = {}) => {
+    open: ({ engine = noEngine, heartbeatMs = 60_000, abandonMs, clock } = {}) => {
       const scratch = join(folder, `scratch-${(stages += 1)}`);
       const telemetry = createTelemetry({ service: 'calibrator', version: 'test' });
       telemetries.push(telemetry);
@@ -91,6 +93,7 @@ export async function startStageHarness(): Promise<StageHarness> {
         scratch,
         heartbeatMs,
         abandonMs,
+        clock,
         modelFolder: (model) => Promise.resolve(model),
       });
       const draining = new AbortController();

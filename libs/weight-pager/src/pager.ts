@@ -40,6 +40,13 @@ export interface Pager extends AsyncDisposable {
    * room; DeviceError
    */
   acquire(layer: number): Promise<Lease>;
+  /**
+   * Makes accesses that need nothing of the pager, one after another: each layer is on the device,
+   * and the schedule asks for no other.
+   * @returns false where that is not so; then none was made
+   * @throws PagerError PAGER_OUT_OF_SCHEDULE
+   */
+  pass(layers: readonly number[]): boolean;
   /** Gives everything back, leased layers included, when running reads and copies are over. */
   close(): Promise<void>;
 }
@@ -119,6 +126,16 @@ class WeightPager implements Pager {
     return { tensors: resident.memory.tensors, release, [Symbol.dispose]: release };
   }
 
+  pass(layers: readonly number[]): boolean {
+    if (!this.#hasAll(layers)) return false;
+    for (const layer of layers) {
+      const resident = this.#pin(layer);
+      resident.memory.order();
+      this.#unpin(resident);
+    }
+    return true;
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -147,6 +164,13 @@ class WeightPager implements Pager {
     return (
       this.#limits.deviceBytes.reduce((sum, bytes) => sum + bytes, 0) <= this.options.deviceBytes
     );
+  }
+
+  /** Whether these layers can be used at once, and no other has been asked for. */
+  #hasAll(layers: readonly number[]): boolean {
+    if (this.#stop.signal.aborted || this.#waiting.size > 0) return false;
+    if (!layers.every((layer) => this.#residents.get(layer)?.isReady)) return false;
+    return (this.#policy.forecastLoads() ?? []).length === 0;
   }
 
   /** Everything about an access that touches a budget, at once. */

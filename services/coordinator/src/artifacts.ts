@@ -1,13 +1,9 @@
 import { createHash } from 'node:crypto';
 import { open, readdir } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
+import { isNatsError, rangeSource, type ObjectBucket, type StoredObject } from '@emloc/nats';
 import { RpcError } from '@emloc/rpc';
-import {
-  isServiceKitError,
-  rangeSource,
-  type ObjectBucket,
-  type StoredObject,
-} from '@emloc/service-kit';
+import { Mailbox } from '@emloc/time';
 
 import type { ArtifactRecord } from './jobs/record.js';
 
@@ -94,30 +90,50 @@ export async function* downloadArtifact(
   assertAsRecorded(found, artifact);
   if (offset === artifact.sizeBytes) return;
   const ended = new AbortController();
-  const parts = new Handover<{ position: number; bytes: Uint8Array }>();
+  const parts = new Mailbox<ReadPart>();
   const reading = bucket.get(
     key,
     {
-      write: (position, bytes) => parts.put({ position, bytes }),
+      write: (position, bytes) =>
+        new Promise((used) => {
+          if (!parts.put({ position, bytes, used })) used();
+        }),
     },
     { offsetBytes: offset, signal: AbortSignal.any([signal, ended.signal]) },
   );
   reading.then(
     // It may have been replaced since it was looked at.
-    (stored) => parts.end(problemOf(stored, artifact)),
-    (error: unknown) => parts.end(error instanceof Error ? error : new Error(String(error))),
+    (stored) => {
+      const problem = problemOf(stored, artifact);
+      if (problem) parts.fail(problem);
+      else parts.close();
+    },
+    (error: unknown) => parts.fail(error),
   );
   try {
-    for await (const { position, bytes } of parts)
-      yield { offsetBytes: BigInt(position), data: bytes };
+    for await (const { position, bytes, used } of parts) {
+      try {
+        yield { offsetBytes: BigInt(position), data: bytes };
+      } finally {
+        used();
+      }
+    }
   } catch (error) {
     signal.throwIfAborted();
-    if (isServiceKitError(error, 'OBJECT_NOT_FOUND')) throw artifactNotFound(artifact, error);
+    if (isNatsError(error, 'OBJECT_NOT_FOUND')) throw artifactNotFound(artifact, error);
     throw error;
   } finally {
     ended.abort();
-    parts.end(null);
+    parts.close();
+    for (const { used } of parts.drain()) used();
   }
+}
+
+/** Bytes on their way from the bucket, whose they are again once they are used. */
+interface ReadPart {
+  readonly position: number;
+  readonly bytes: Uint8Array;
+  readonly used: () => void;
 }
 
 function artifactNotFound({ path }: ArtifactRecord, cause?: unknown): RpcError {
@@ -144,51 +160,4 @@ function problemOf(
     `${path}: ${byteLength} bytes with ${digest} are stored, the job has made ${sizeBytes} with ${recorded}`,
     { reason: 'ARTIFACT_CHANGED' },
   );
-}
-
-/**
- * Passes values from one who pushes to one who pulls; a push lasts until its value has been used.
- */
-class Handover<T> implements AsyncIterable<T> {
-  #value: { readonly value: T; readonly used: () => void } | null = null;
-  #ended: { readonly error: Error | null } | null = null;
-  #wake: () => void = () => undefined;
-
-  put(value: T): Promise<void> {
-    return new Promise((resolve) => {
-      if (this.#ended) return resolve();
-      this.#value = { value, used: resolve };
-      this.#wake();
-    });
-  }
-
-  end(error: Error | null): void {
-    this.#ended ??= { error };
-    this.#wake();
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
-    try {
-      for (;;) {
-        const held = this.#value;
-        if (held) {
-          this.#value = null;
-          try {
-            yield held.value;
-          } finally {
-            held.used();
-          }
-        } else if (this.#ended) {
-          if (this.#ended.error) throw this.#ended.error;
-          return;
-        } else {
-          await new Promise<void>((resolve) => {
-            this.#wake = resolve;
-          });
-        }
-      }
-    } finally {
-      this.#value?.used();
-    }
-  }
 }

@@ -3,9 +3,10 @@ import process from 'node:process';
 import { JobService } from '@emloc/contracts';
 import { servedModel, servedModelFolder, type ServingHost } from '@emloc/hub';
 import { isDiffusionFolder } from '@emloc/models';
+import { openNumberedLog, openRecordStore } from '@emloc/nats';
 import { clientCredentials, type Authenticator } from '@emloc/rpc';
-import { openNumberedLog, openRecordStore } from '@emloc/service-kit';
 import { programVersion, type ServiceContext, type ServiceSetup } from '@emloc/service-runtime';
+import { systemClock } from '@emloc/time';
 
 import { connectStages } from './drive/stage-services.js';
 import { jobServiceHandlers } from './job-service/handlers.js';
@@ -139,9 +140,11 @@ export async function startCoordinator(
     signal: leading.signal,
     lead,
   });
-  const jobsGauge = setInterval(() => reportJobs(index, context), metricsMs).unref();
+  const jobsGauge = systemClock.every(metricsMs, () => reportJobs(index, context), {
+    holdsProcess: false,
+  });
   shutdown.add('background work', async () => {
-    clearInterval(jobsGauge);
+    jobsGauge.end();
     background.abort();
     services.close();
     await engine.close();

@@ -1,5 +1,5 @@
 import type { JsonValue } from '@bufbuild/protobuf';
-import type { ObjectBucket, StoredObject } from '@emloc/service-kit';
+import type { ObjectBucket, StoredObject } from '@emloc/nats';
 
 import { datasetKey } from './datasets.js';
 import type { JobRecord } from './jobs/record.js';

@@ -9,8 +9,9 @@ import {
   type UploadDatasetRequest,
 } from '@emloc/contracts';
 import { bucketNames, storedObjectMessage } from '@emloc/job-storage';
+import { streamSource, type ObjectBucket, type StoredObject } from '@emloc/nats';
 import { invalidRequest, RpcError } from '@emloc/rpc';
-import { streamSource, type ObjectBucket, type StoredObject } from '@emloc/service-kit';
+import { within } from '@emloc/time';
 
 import { tenantToken } from './jobs/record.js';
 import { datasetName } from './resource-names.js';
@@ -75,19 +76,7 @@ interface Messages {
 }
 
 function withoutPauses(iterator: AsyncIterator<UploadDatasetRequest>, idleMs: number): Messages {
-  return {
-    next: async () => {
-      let timer: NodeJS.Timeout | undefined;
-      const idle = new Promise<never>((_, reject) => {
-        timer = setTimeout(() => reject(uploadIdle(idleMs)), idleMs);
-      });
-      try {
-        return await Promise.race([iterator.next(), idle]);
-      } finally {
-        clearTimeout(timer);
-      }
-    },
-  };
+  return { next: () => within(iterator.next(), idleMs, () => uploadIdle(idleMs)) };
 }
 
 function uploadIdle(idleMs: number): RpcError {

@@ -1,5 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import { ServiceKitError, type Logger } from '@emloc/service-kit';
+import { systemClock, type Clock } from '@emloc/time';
 
 /** A file of settings that may change while the process runs. */
 export interface FollowedFile<T> {
@@ -14,6 +15,7 @@ export interface FollowOptions {
   readonly logger: Logger;
   /** Ends the following. */
   readonly signal: AbortSignal;
+  readonly clock?: Clock;
 }
 
 const checkMs = 1000;
@@ -25,7 +27,7 @@ const checkMs = 1000;
  */
 export async function followFile<T>(
   file: FollowedFile<T>,
-  { logger, signal }: FollowOptions,
+  { logger, signal, clock = systemClock }: FollowOptions,
 ): Promise<() => T> {
   const { path, option } = file;
   let known = await versionOf(path);
@@ -37,14 +39,15 @@ export async function followFile<T>(
     value = await read(file);
     logger.info({ path }, `${option} read again`);
   };
-  const timer = setInterval(
+  const timer = clock.every(
+    checkMs,
     () =>
       void refresh().catch((error: unknown) =>
         logger.error({ path, error }, `${option} cannot be read: what it said before holds`),
       ),
-    checkMs,
-  ).unref();
-  const stop = (): void => clearInterval(timer);
+    { holdsProcess: false },
+  );
+  const stop = (): void => timer.end();
   signal.addEventListener('abort', stop, { once: true });
   if (signal.aborted) stop();
   return () => value;

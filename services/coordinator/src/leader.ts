@@ -1,11 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  isServiceKitError,
-  type Logger,
-  type RecordStore,
-  type Versioned,
-} from '@emloc/service-kit';
+import { isNatsError, type RecordStore, type Versioned } from '@emloc/nats';
+import type { Logger } from '@emloc/service-kit';
 import type { Metrics } from '@emloc/telemetry';
+import { sleep, systemClock } from '@emloc/time';
 
 import { abandonJob, driveJob, type JobDrive } from './drive/drive-job.js';
 import type { JobIndex, JobSummary } from './jobs/job-index.js';
@@ -24,7 +20,7 @@ export interface LeaderOptions extends Pick<
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly maxRunning: number;
-  /** Removes what is stored of a job. @throws ServiceKitError RECORD_NOT_FOUND */
+  /** Removes what is stored of a job. @throws NatsError RECORD_NOT_FOUND */
   readonly removeJob: (job: JobSummary) => Promise<void>;
   /** Removes what is old and that nothing refers to. */
   readonly tidy: () => Promise<void>;
@@ -79,16 +75,17 @@ class Leader {
     this.#countFromZero();
     const forget = this.options.index.onChange(() => this.#wake());
     const { jobRetentionMs } = this.options;
-    const checks = setInterval(
-      () => {
-        this.#wake();
-        this.#tidy();
-      },
+    const checks = systemClock.every(
       Math.max(
         removalCheckMs.least,
         Math.min(removalCheckMs.most, jobRetentionMs || removalCheckMs.most),
       ),
-    ).unref();
+      () => {
+        this.#wake();
+        this.#tidy();
+      },
+      { holdsProcess: false },
+    );
     this.#stop.addEventListener('abort', () => this.#wake(), { once: true });
     try {
       while (!this.#stop.aborted) {
@@ -99,7 +96,7 @@ class Leader {
         await changed;
       }
     } finally {
-      clearInterval(checks);
+      checks.end();
       forget();
       this.#ended.abort();
       await Promise.allSettled(this.#tasks);
@@ -159,7 +156,7 @@ class Leader {
       (error: unknown) => {
         // What is left goes at the next check.
         this.#removed.delete(job.id);
-        if (!isServiceKitError(error, 'RECORD_NOT_FOUND'))
+        if (!isNatsError(error, 'RECORD_NOT_FOUND'))
           this.options.logger.warn({ job: job.id, error }, 'removing a job failed');
       },
     );
@@ -190,7 +187,7 @@ class Leader {
     const announced = this.#ledger(job).then(
       () => undefined,
       (error: unknown) => {
-        if (!isServiceKitError(error, 'RECORD_NOT_FOUND')) throw error;
+        if (!isNatsError(error, 'RECORD_NOT_FOUND')) throw error;
       },
     );
     this.#track(
@@ -223,12 +220,12 @@ class Leader {
           void this.#sweepLater(job.id);
         return;
       } catch (error) {
-        if (this.#stop.aborted || isServiceKitError(error, 'LEASE_LOST')) throw error;
+        if (this.#stop.aborted || isNatsError(error, 'LEASE_LOST')) throw error;
         // Somebody has deleted the job.
-        if (isServiceKitError(error, 'RECORD_NOT_FOUND')) return;
+        if (isNatsError(error, 'RECORD_NOT_FOUND')) return;
         logger.error({ job: job.id, error }, 'driving a job failed');
         if (crashes >= crashLimit) await abandonJob(await this.#ledger(job), error);
-        else await sleep(crashPauseMs, undefined, { signal: this.#stop });
+        else await sleep(crashPauseMs, { signal: this.#stop });
       }
     }
   }
@@ -237,7 +234,7 @@ class Leader {
   async #sweepLater(job: string): Promise<void> {
     try {
       for (const delayMs of sweepDelaysMs) {
-        await sleep(delayMs, undefined, { signal: this.#stop, ref: false });
+        await sleep(delayMs, { signal: this.#stop, holdsProcess: false });
         // The request of a job that was deleted may have made it anew.
         const { state = 'CANCELLED' } = this.options.index.get(job) ?? {};
         if (isFinal(state)) await this.options.discardWork(job);

@@ -1,16 +1,15 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { backoffMs, type RetryPolicy } from '@emloc/rpc';
 import {
   acquireLease,
-  isServiceKitError,
+  isNatsError,
   openRecordStore,
   type Lease,
   type LeaseRecord,
-  type Logger,
   type NatsConnection,
   type RecordStore,
-} from '@emloc/service-kit';
+} from '@emloc/nats';
+import type { Logger } from '@emloc/service-kit';
 import type { Metrics } from '@emloc/telemetry';
+import { backoffMs, pause, systemClock, type BackoffPolicy, type Clock } from '@emloc/time';
 
 export interface LeadershipOptions {
   readonly leases: RecordStore<LeaseRecord>;
@@ -23,16 +22,12 @@ export interface LeadershipOptions {
   readonly signal: AbortSignal;
   /** What the leader does until `stop` aborts. */
   readonly lead: (token: number, stop: AbortSignal) => Promise<void>;
+  readonly clock?: Clock;
 }
 
 const leaseName = 'coordinator';
-/** How long others may lead before one tries again whose leading has ended; attempts do not end. */
-const pauses: RetryPolicy = Object.freeze({
-  attempts: Number.POSITIVE_INFINITY,
-  initialDelayMs: 500,
-  maxDelayMs: 10_000,
-  factor: 2,
-});
+/** How long others may lead before one tries again whose leading has ended. */
+const pauses: BackoffPolicy = Object.freeze({ firstMs: 500, mostMs: 10_000, spread: 0.5 });
 /** Leading that lasts for so many times the lease's own was no failure to begin with. */
 const steadyTtls = 3;
 
@@ -48,7 +43,7 @@ export function openLeases(
  * `signal` has aborted and nothing is led any more.
  */
 export async function takePartInLeadership(options: LeadershipOptions): Promise<void> {
-  const { logger, signal, metrics, ttlMs } = options;
+  const { logger, signal, metrics, ttlMs, clock = systemClock } = options;
   metrics.leaseLosses.add({}, 0);
   metrics.leaseRepairs.add({}, 0);
   for (let failures = 0; !signal.aborted;) {
@@ -57,19 +52,19 @@ export async function takePartInLeadership(options: LeadershipOptions): Promise<
       await leadOnce(options, term);
     } catch (error) {
       if (signal.aborted) return;
-      const ledMs = performance.now() - term.startedMs;
-      if (isServiceKitError(error, 'LEASE_LOST')) metrics.leaseLosses.add({});
+      const ledMs = clock.now() - term.startedMs;
+      if (isNatsError(error, 'LEASE_LOST')) metrics.leaseLosses.add({});
       failures = ledMs > steadyTtls * ttlMs ? 1 : failures + 1;
       const pauseMs = backoffMs(pauses, failures);
       logger.warn({ error, ledMs, pauseMs }, 'leading ended');
-      await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
+      await pause(pauseMs, { signal, clock });
     }
   }
 }
 
-/** @throws ServiceKitError LEASE_LOST when another may lead; what `lead` throws */
+/** @throws NatsError LEASE_LOST when another may lead; what `lead` throws */
 async function leadOnce(
-  { leases, ttlMs, owner, logger, metrics, signal, lead }: LeadershipOptions,
+  { leases, ttlMs, owner, logger, metrics, signal, lead, clock = systemClock }: LeadershipOptions,
   term: { startedMs: number },
 ): Promise<void> {
   const lease: Lease = await acquireLease({
@@ -78,6 +73,7 @@ async function leadOnce(
     owner,
     ttlMs,
     signal,
+    clock,
     onMended: (surplus) => {
       metrics.leaseRepairs.add({});
       logger.error(
@@ -86,7 +82,7 @@ async function leadOnce(
       );
     },
   });
-  term.startedMs = performance.now();
+  term.startedMs = clock.now();
   logger.info({ token: lease.token }, 'leading');
   try {
     await lead(lease.token, AbortSignal.any([lease.lost, signal]));

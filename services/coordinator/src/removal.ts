@@ -1,5 +1,5 @@
 import type { JobStorage } from '@emloc/job-storage';
-import type { NumberedLog, RecordStore } from '@emloc/service-kit';
+import type { NumberedLog, RecordStore } from '@emloc/nats';
 
 import { artifactKey } from './artifacts.js';
 import type { LogEntry } from './jobs/ledger.js';
@@ -31,7 +31,7 @@ export function isToBeRemoved(
 /**
  * Removes everything that is stored of a job that is over. The record is hidden first and deleted
  * last, so that who was interrupted, or another in its place, finds it and begins again; doing so
- * is harmless. @throws ServiceKitError RECORD_NOT_FOUND when nothing is left of it
+ * is harmless. @throws NatsError RECORD_NOT_FOUND when nothing is left of it
  */
 export async function removeJob(
   { tenant, id }: Pick<JobRecord, 'tenant' | 'id'>,

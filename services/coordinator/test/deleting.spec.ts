@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { connectNats, openNumberedLog, openRecordStore } from '@emloc/nats';
 import { hashToken } from '@emloc/rpc';
-import { connectNats, openNumberedLog, openRecordStore } from '@emloc/service-kit';
+import { until } from '@emloc/time/testing';
 
 import type { LogEntry } from '../src/jobs/ledger.js';
 import { jobKey, type JobRecord } from '../src/jobs/record.js';
@@ -12,7 +13,6 @@ import {
   eventsOf,
   jobRequest,
   startDeployment,
-  until,
   type Deployment,
   type RunningCoordinator,
 } from './deployment.js';

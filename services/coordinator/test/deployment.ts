@@ -1,11 +1,12 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { at } from '@emloc/checked';
 import { Job_State, JobService, type JobEvent, type TuneOptionsSchema } from '@emloc/contracts';
 import { openJobStorage, type JobStorage } from '@emloc/job-storage';
+import { connectNats, openLane, type Lane, type NatsConnection } from '@emloc/nats';
+import { startNatsServer, type NatsServer } from '@emloc/nats/testing';
 import {
   clientCredentials,
   RpcChannel,
@@ -14,18 +15,7 @@ import {
   type Callers,
   type CallOptions,
 } from '@emloc/rpc';
-import {
-  compileOptions,
-  connectNats,
-  createLogger,
-  createShutdown,
-  openLane,
-  startNatsServer,
-  type Lane,
-  type NatsConnection,
-  type NatsServer,
-  type Shutdown,
-} from '@emloc/service-kit';
+import { compileOptions, createLogger, createShutdown, type Shutdown } from '@emloc/service-kit';
 import { createTelemetry, type Telemetry } from '@emloc/telemetry';
 
 import { startCoordinator } from '../src/coordinator.js';
@@ -256,18 +246,5 @@ export function describeEvent({ event }: JobEvent): string {
       return `artifact ${event.value.artifact.split('/').at(-1) ?? ''}`;
     default:
       return event.case ?? '';
-  }
-}
-
-/** Waits until something holds. */
-export async function until(
-  holds: () => boolean | Promise<boolean>,
-  what: string,
-  timeoutMs = 120_000,
-): Promise<void> {
-  const endMs = performance.now() + timeoutMs;
-  while (!(await holds())) {
-    if (performance.now() > endMs) throw new Error(`${what} did not come about`);
-    await sleep(20);
   }
 }

@@ -1,6 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Ending, ErrorInfoSchema, Job_State, MergeOptions_Dtype } from '@emloc/contracts';
 import { fromStatus, RpcError } from '@emloc/rpc';
+import { until } from '@emloc/time/testing';
 
 import {
   describeEvent,
@@ -8,7 +8,6 @@ import {
   isGapless,
   jobRequest,
   startDeployment,
-  until,
   type Deployment,
   type RunningCoordinator,
 } from './deployment.js';
@@ -255,13 +254,22 @@ test('a stage that falls silent is called again', async () => {
   });
 });
 
+/** How often training was begun again, of all jobs. */
+async function trainRetries(): Promise<number> {
+  const text = await coordinator.telemetry.expose();
+  return Number(
+    /^emloc_stage_retries_total\{[^}]*stage="train"[^}]*\} (\d+)$/m.exec(text)?.[1] ?? 0,
+  );
+}
+
 test('services that are killed and come back fail no job', async () => {
   deployment.stages.scripts.train = waiting;
+  const before = await trainRetries();
   const { name } = await coordinator.jobs.createJob(jobRequest(deployment));
   await until(() => deployment.stages.calls.some(({ stage }) => stage === 'train'), 'training');
   await deployment.stages.kill();
   delete deployment.stages.scripts.train;
-  await sleep(300);
+  await until(async () => (await trainRetries()) > before, 'the loss is noticed');
   await deployment.stages.restart();
   const told = (await eventsOf(coordinator.jobs, name)).map(describeEvent);
   expect(told.filter((text) => text === 'train retrying')).toHaveLength(1);

@@ -1,17 +1,13 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import {
-  connectNats,
-  createLogger,
-  startNatsServer,
-  type NatsConnection,
-  type NatsServer,
-} from '@emloc/service-kit';
+import { connectNats, type NatsConnection } from '@emloc/nats';
+import { startNatsServer, type NatsServer } from '@emloc/nats/testing';
+import { createLogger } from '@emloc/service-kit';
 import { createTelemetry } from '@emloc/telemetry';
+import { until } from '@emloc/time/testing';
 
 import { openLeases, takePartInLeadership } from '../src/leadership.js';
-import { until } from './deployment.js';
 
 const ttlMs = 1500;
 const folder = mkdtempSync(join(tmpdir(), 'emloc-leadership-'));

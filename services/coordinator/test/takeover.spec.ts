@@ -1,4 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { sleep } from '@emloc/time';
+import { until } from '@emloc/time/testing';
 
 import {
   describeEvent,
@@ -6,7 +7,6 @@ import {
   isGapless,
   jobRequest,
   startDeployment,
-  until,
   type Deployment,
   type RunningCoordinator,
 } from './deployment.js';
@@ -111,6 +111,7 @@ test('what a leader has recorded but not told is told by the next, once', async 
   const events = await eventsOf(first.jobs, name);
   await first.stop();
   const second = await deployment.start();
-  await sleep(500);
+  const { name: next } = await second.jobs.createJob(jobRequest(deployment));
+  await eventsOf(second.jobs, next);
   expect(await eventsOf(second.jobs, name)).toEqual(events);
 });

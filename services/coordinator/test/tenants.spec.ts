@@ -3,15 +3,15 @@ import { once } from 'node:events';
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { connect as connectTcp } from 'node:net';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { streamSource } from '@emloc/nats';
 import { hashToken, type RpcError } from '@emloc/rpc';
-import { streamSource } from '@emloc/service-kit';
+import { sleep } from '@emloc/time';
+import { until } from '@emloc/time/testing';
 
 import {
   eventsOf,
   jobRequest,
   startDeployment,
-  until,
   type Deployment,
   type RunningCoordinator,
 } from './deployment.js';
@@ -71,7 +71,7 @@ async function* heldUpload(data = rows) {
   const value = { displayName: 'rows', sizeBytes: BigInt(data.length), sha256 };
   yield { content: { case: 'upload' as const, value } };
   yield { content: { case: 'data' as const, value: data.subarray(0, 8) } };
-  await sleep(60_000, undefined, { ref: false });
+  await sleep(60_000, { holdsProcess: false });
 }
 
 async function readAll(stream: AsyncIterable<unknown>): Promise<void> {
@@ -182,10 +182,12 @@ test('a good tenant does not wait for a hostile one that does its worst', async 
   const { engine, address } = coordinator;
   const [inspect, plan] = [engine.inspect.bind(engine), engine.plan.bind(engine)];
   const isHostile = (targets: string | null): boolean => targets === 'hostile.*';
-  const forEver = (signal: AbortSignal): Promise<never> =>
-    once(signal, 'abort').then(() => {
-      throw signal.reason;
-    });
+  let held = 0;
+  const forEver = async (signal: AbortSignal): Promise<never> => {
+    held += 1;
+    await once(signal, 'abort');
+    throw signal.reason;
+  };
   engine.inspect = (options, signal) =>
     isHostile(options.targets) ? forEver(signal) : inspect(options, signal);
   engine.plan = (options, signal) =>
@@ -207,7 +209,7 @@ test('a good tenant does not wait for a hostile one that does its worst', async 
   const sockets = Array.from({ length: 200 }, () =>
     connectTcp(Number(port), host).on('error', () => undefined),
   );
-  await sleep(200);
+  await until(() => held > 0, 'the attack has begun');
   for (let round = 0; round < 5; round += 1) {
     const startMs = performance.now();
     await as('good').createJob(jobRequest(deployment));

@@ -2,13 +2,13 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Job_State, type JobEvent } from '@emloc/contracts';
 import { hashToken, type RpcError } from '@emloc/rpc';
+import { until } from '@emloc/time/testing';
 
 import {
   eventsOf,
   isGapless,
   jobRequest,
   startDeployment,
-  until,
   type Deployment,
   type RunningCoordinator,
 } from './deployment.js';

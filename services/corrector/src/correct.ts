@@ -7,8 +7,9 @@ import {
 } from '@bufbuild/protobuf';
 import { CorrectResultSchema, type CorrectRequest } from '@emloc/contracts';
 import { tensorKeys, type CorrectionDone, type CorrectionWork } from '@emloc/job-storage';
+import type { WorkQueue } from '@emloc/nats';
 import type { TensorRecord } from '@emloc/pipeline';
-import { moved, type Moved, type WorkQueue } from '@emloc/service-kit';
+import { moved, type Moved } from '@emloc/service-kit';
 import {
   blockFactors,
   blockItems,

@@ -8,7 +8,7 @@ import {
   type StoredObject,
 } from '@emloc/contracts';
 import { bucketNames, storedObjectMessage } from '@emloc/job-storage';
-import { getObjectFile, streamSource } from '@emloc/service-kit';
+import { getObjectFile, streamSource } from '@emloc/nats';
 import { reportMessage, type StageAttempt, type StageHandler } from '@emloc/stage-runtime';
 
 import type { CorrectorContract } from './contract.js';

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { create } from '@bufbuild/protobuf';
 import { CorrectRequestSchema } from '@emloc/contracts';
 import { tensorKeys } from '@emloc/job-storage';
@@ -8,6 +7,7 @@ import {
   type FakeEngine,
   type StageStorage,
 } from '@emloc/stage-runtime/testing';
+import { until } from '@emloc/time/testing';
 
 import type { BlockToCorrect, CorrectorTask } from '../src/contract.js';
 import { correctStage } from '../src/correct.js';
@@ -143,7 +143,7 @@ test.each(['correct-blocks', 'choose'])(
       },
     };
     const late = correctStage.run({ ...attempt, records: noted }, request);
-    while (!isHeld) await sleep(10);
+    await until(() => isHeld, 'a part is held');
     const result = await correctStage.run(stage.attempt(job, 'b', engine([])), request);
     const stored = await stage.storage.tensors.list(`${job}/`);
     const states = await (await stage.storage.openCorrections(job, 'test')).states();

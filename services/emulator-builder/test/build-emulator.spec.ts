@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { create } from '@bufbuild/protobuf';
 import { BuildEmulatorRequestSchema } from '@emloc/contracts';
 import { tensorKeys } from '@emloc/job-storage';
@@ -8,6 +7,7 @@ import {
   type FakeEngine,
   type StageStorage,
 } from '@emloc/stage-runtime/testing';
+import { until } from '@emloc/time/testing';
 
 import { buildEmulatorStage } from '../src/build-emulator.js';
 import type { CalibratedBlock } from '../src/contract.js';
@@ -138,7 +138,7 @@ test('a replica that stood still while its block went to another: its result is 
     },
   };
   const late = buildEmulatorStage.run({ ...attempt, records: noted }, request);
-  while (held < 0) await sleep(10);
+  await until(() => held >= 0, 'a block is held');
   const stale = (await queue.states()).get(`block-${held}`);
 
   const { emulator } = await buildEmulatorStage.run(

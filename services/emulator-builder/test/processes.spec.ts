@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { CalibratorService, EmulatorBuilderService, healthV1 } from '@emloc/contracts';
 import type { LayerResult } from '@emloc/job-storage';
@@ -11,6 +10,7 @@ import {
   type StageProcess,
   type StageProcesses,
 } from '@emloc/stage-runtime/testing';
+import { sleep } from '@emloc/time';
 
 import { writeRandomModel } from './random-model.js';
 

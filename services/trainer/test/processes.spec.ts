@@ -1,9 +1,9 @@
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { healthV1, TrainerService } from '@emloc/contracts';
 import { livenessService } from '@emloc/rpc';
 import { resultOf, startStageProcesses, type StageProcesses } from '@emloc/stage-runtime/testing';
+import { sleep } from '@emloc/time';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 const names = ['calibrator', 'emulator-builder', 'trainer', 'corrector'] as const;

@@ -1,14 +1,7 @@
 import { connect as connectTcp, createServer, type AddressInfo, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { connectNats, openLane, openObjectBucket } from '@emloc/service-kit';
-import {
-  createDurableTensorBus,
-  createNatsTensorBus,
-  createTensorStore,
-  type TensorBus,
-  type TensorSource,
-  type TensorStore,
-} from '@emloc/tensor-bus';
+import { createTensorStore, type TensorSource, type TensorStore } from '@emloc/job-storage';
+import { connectNats, openLane, openObjectBucket } from '@emloc/nats';
 
 import type { BlockSink, BlockSource } from './bus-blocks.js';
 import { largeWindowBytes, receiveGrpc, sendGrpc } from './bus-grpc.js';
@@ -34,7 +27,7 @@ export interface BusPath {
   ): Promise<{ send(source: BlockSource): Promise<void>; close(): Promise<void> }>;
 }
 
-const channel = 'bench';
+const key = 'bench';
 const chunkBytes = 1024 * 1024;
 
 export const busPaths: Readonly<Record<BusPathName, BusPath>> = {
@@ -49,8 +42,6 @@ export const busPaths: Readonly<Record<BusPathName, BusPath>> = {
     receive: (task, sink) => receiveGrpc(task, sink, largeWindowBytes),
     prepare: sendGrpc,
   },
-  core: { title: 'tensor bus, core NATS', ...overBus(openCore) },
-  durable: { title: 'tensor bus, durable', ...overBus(openDurable) },
   store: { title: 'tensor store', receive: receiveStored, prepare: prepareStored },
 };
 
@@ -120,38 +111,6 @@ async function prepareTcp(
   };
 }
 
-interface OpenBus {
-  readonly bus: TensorBus;
-  close(): Promise<void>;
-}
-
-async function openCore({ natsUrl }: BusTask): Promise<OpenBus> {
-  const lane = await openLane({ servers: [natsUrl] });
-  const bus = createNatsTensorBus({ lane });
-  return {
-    bus,
-    close: async () => {
-      await bus.close();
-      lane.close();
-    },
-  };
-}
-
-async function openDurable({ natsUrl }: BusTask): Promise<OpenBus> {
-  const access = { servers: [natsUrl] };
-  const [nats, lane] = [await connectNats(access), await openLane(access)];
-  const bucket = await openObjectBucket({ nats, lane, bucket: 'bench' });
-  const bus = await createDurableTensorBus({ nats, bucket, name: 'bench' });
-  return {
-    bus,
-    close: async () => {
-      await bus.close();
-      lane.close();
-      await nats.close();
-    },
-  };
-}
-
 async function openStore({
   natsUrl,
 }: BusTask): Promise<{ store: TensorStore; close(): Promise<void> }> {
@@ -173,20 +132,20 @@ async function receiveStored(
 ): Promise<{ address: string; finished: Promise<number> }> {
   const { store, close } = await openStore(task);
   const read = async (): Promise<number> => {
-    let stored = await store.open(channel);
-    for (; !stored; stored = await store.open(channel)) await sleep(20);
+    let stored = await store.open(key);
+    for (; !stored; stored = await store.open(key)) await sleep(20);
     const startMs = performance.now();
     await stored.read(() => sink);
     const seconds = (performance.now() - startMs) / 1000;
     await close();
     return seconds;
   };
-  return { address: channel, finished: read() };
+  return { address: key, finished: read() };
 }
 
 async function prepareStored(task: BusTask): ReturnType<BusPath['prepare']> {
   const { store, close } = await openStore(task);
-  return { send: (source) => store.write(channel, { tensors: [tensorOf(task, source)] }), close };
+  return { send: (source) => store.write(key, { tensors: [tensorOf(task, source)] }), close };
 }
 
 function tensorOf({ totalBytes }: BusTask, source: BlockSource): TensorSource {
@@ -196,29 +155,5 @@ function tensorOf({ totalBytes }: BusTask, source: BlockSource): TensorSource {
     shape: [totalBytes / 4],
     byteLength: totalBytes,
     read: source.read,
-  };
-}
-
-function overBus(open: (task: BusTask) => Promise<OpenBus>): Pick<BusPath, 'receive' | 'prepare'> {
-  return {
-    receive: async (task, sink) => {
-      const { bus, close } = await open(task);
-      const layers = bus.receive(channel);
-      const next = layers.next();
-      const finished = next.then(async ({ value: layer }) => {
-        await layer?.read(() => sink);
-        await layers.return?.();
-        // The sender hears of it before the connection ends.
-        setTimeout(() => void close(), 200);
-      });
-      return { address: channel, finished };
-    },
-    prepare: async (task) => {
-      const { bus, close } = await open(task);
-      return {
-        send: (source) => bus.send({ channel, layer: 0, tensors: [tensorOf(task, source)] }),
-        close,
-      };
-    },
   };
 }

@@ -13,8 +13,8 @@ const result = (name: BusResult['name'], seconds: number[]): BusResult => ({
 
 test('counts the median round, as a share of raw TCP', () => {
   expect(megabytesPerSecond(result('tcp', [1, 5, 0.5]))).toBe(1000);
-  expect(busTable([result('tcp', [1]), result('core', [2])])).toMatch(
-    /core +500 +0\.50 +0\.35 \/ 0\.5 +0 +3 +yes/,
+  expect(busTable([result('tcp', [1]), result('write', [2])])).toMatch(
+    /write +500 +0\.50 +0\.25 \/ 0\.35 +0 +3 +yes/,
   );
 });
 

@@ -20,8 +20,6 @@ export interface BusResult {
 
 /** Shares of raw TCP that are asked for, and hoped for. */
 const targets: Partial<Record<BusRowName, readonly [least: number, goal: number]>> = {
-  core: [0.35, 0.5],
-  durable: [0.25, 0.35],
   write: [0.25, 0.35],
   read: [0.25, 0.35],
 };

@@ -5,4 +5,4 @@ export interface BusTask {
   readonly natsUrl: string;
 }
 
-export type BusPathName = 'tcp' | 'grpc' | 'grpc-window' | 'core' | 'durable' | 'store';
+export type BusPathName = 'tcp' | 'grpc' | 'grpc-window' | 'store';

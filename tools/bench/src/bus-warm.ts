@@ -1,6 +1,6 @@
 import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { openLane, type Lane } from '@emloc/service-kit';
+import { openLane, type Lane } from '@emloc/nats';
 
 const messageBytes = 1024 * 1024 - 1024;
 const messageCount = 192;

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { at } from '@emloc/checked';
-import { findNatsServer, startNatsServer } from '@emloc/service-kit';
+import { findNatsServer } from '@emloc/nats';
+import { startNatsServer } from '@emloc/nats/testing';
 
 import { createBlockSink, createBlockSource } from './bus-blocks.js';
 import { busPaths } from './bus-paths.js';
@@ -13,8 +14,8 @@ import { busTable, type BusResult } from './bus-table.js';
 import type { BusPathName, BusTask } from './bus-task.js';
 import { warmPageCache, warmServer } from './bus-warm.js';
 
-const help = `usage: npm run bench -- bus [--size-mib 1024] [--paths tcp,grpc,grpc-window,core,durable,store] [--rounds 3] [--cold-server] [--json]
-Moves a tensor from one Node process to another over a raw TCP socket, gRPC and the tensor bus, and compares. Every path copies
+const help = `usage: npm run bench -- bus [--size-mib 1024] [--paths tcp,grpc,grpc-window,store] [--rounds 3] [--cold-server] [--json]
+Moves a tensor from one Node process to another over a raw TCP socket, gRPC and the store of tensors, and compares. Every path copies
 the bytes out of the same source and into the same sink; rounds alternate the paths, and the median counts. The clock runs from
 before the first byte until the receiver has the last; the store is written and then read, each on its own clock. Sender, receiver
 and nats-server are new for each transfer; the server's heap and the memory for its files have been touched once, as where a server
@@ -38,7 +39,7 @@ export async function measure(args: readonly string[]): Promise<number> {
     args: [...args],
     options: {
       'size-mib': { type: 'string', default: '1024' },
-      paths: { type: 'string', default: 'tcp,grpc,grpc-window,core,durable,store' },
+      paths: { type: 'string', default: 'tcp,grpc,grpc-window,store' },
       rounds: { type: 'string', default: '3' },
       'cold-server': { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
@@ -138,13 +139,10 @@ async function runOnce(
   coldServer: boolean,
 ): Promise<BusRun> {
   const storeDir = await mkdtemp(join(tmpdir(), 'emloc-bench-bus-'));
-  const server =
-    path === 'core' || path === 'durable' || path === 'store'
-      ? await startNatsServer({ storeDir })
-      : undefined;
+  const server = path === 'store' ? await startNatsServer({ storeDir }) : undefined;
   try {
     if (server && !coldServer) await warmServer(server.url);
-    if (server && !coldServer && path !== 'core') await warmPageCache(storeDir, totalBytes);
+    if (server && !coldServer) await warmPageCache(storeDir, totalBytes);
     const task: BusTask = { path, totalBytes, natsUrl: server?.url ?? '' };
     const receiver = start<FromReceiver>('--receive', task);
     const ready = await receiver.next();

@@ -8,12 +8,19 @@ export function note(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
+/** How the card is opened. */
+export interface CardSettings {
+  readonly ordinal: number;
+  readonly useWgmma: boolean;
+  readonly useGraphs: boolean;
+}
+
 export async function withCard<T>(
-  { ordinal, useWgmma }: { readonly ordinal: number; readonly useWgmma: boolean },
+  { ordinal, useWgmma, useGraphs }: CardSettings,
   capacityBytes: number,
   run: (backend: CudaBackend) => Promise<T>,
 ): Promise<T> {
-  const backend = createCudaBackend({ ordinal, capacityBytes, useWgmma });
+  const backend = createCudaBackend({ ordinal, capacityBytes, useWgmma, useGraphs });
   try {
     return await run(backend);
   } finally {
@@ -25,6 +32,11 @@ export async function withCard<T>(
 export function peakBytes(backend: CudaBackend): number {
   const { ownBytes, usedBytes, overhead } = backend.measureMemory();
   return (ownBytes ?? usedBytes) - overhead.context;
+}
+
+/** How much was launched as graphs, for notes. */
+export function graphNote({ graphUse: { recorded, launched } }: CudaBackend): string {
+  return `${recorded} graphs recorded, launched ${launched} times`;
 }
 
 /** Times every kind of launch of the task's last step, which is its third or a later one. */

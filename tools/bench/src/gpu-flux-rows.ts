@@ -3,7 +3,14 @@ import { cudaProfile } from '@emloc/device-cuda';
 import { createNullBackend } from '@emloc/device-null';
 import { allDeviceBytes } from '@emloc/weight-pager';
 
-import { note, peakBytes, profileStep, withCard } from './gpu-card.js';
+import {
+  graphNote,
+  note,
+  peakBytes,
+  profileStep,
+  withCard,
+  type CardSettings,
+} from './gpu-card.js';
 import {
   fluxTask,
   runForwards,
@@ -14,9 +21,7 @@ import {
 import { median, type GpuRow } from './gpu-table.js';
 import { planTraining, runTraining } from './gpu-training.js';
 
-export interface FluxSettings {
-  readonly ordinal: number;
-  readonly useWgmma: boolean;
+export interface FluxSettings extends CardSettings {
   readonly steps: number;
   readonly ratio: number;
   readonly rank: number;
@@ -92,7 +97,7 @@ async function measure(
     const memory = await planTraining(task, backend.profile);
     const run = await runTraining(task, backend, { memory, reads: 'real' });
     note(
-      `${on}, ${step.images} of ${settings.size}²: ms a step ${run.seconds.map((value) => (value * 1000).toFixed(1)).join(' ')}; ${memory.keptBlocks} blocks kept; waits ${run.pager.stallSeconds.toFixed(2)} s; loss ${run.losses[0]} to ${run.losses.at(-1)}`,
+      `${on}, ${step.images} of ${settings.size}²: ms a step ${run.seconds.map((value) => (value * 1000).toFixed(1)).join(' ')}; ${memory.keptBlocks} blocks kept; waits ${run.pager.stallSeconds.toFixed(2)} s; loss ${run.losses[0]} to ${run.losses.at(-1)}; ${graphNote(backend)}`,
     );
     const peak = peakBytes(backend);
     if (settings.profile) await profileStep(backend, { ...task, steps: 3 }, memory);
@@ -110,7 +115,9 @@ async function sampleRow(model: SyntheticFlux, settings: FluxSettings): Promise<
       times: forwards,
       budgetBytes: capacityBytes,
     });
-    note(`sample: ms a forward ${seconds.map((value) => (value * 1000).toFixed(1)).join(' ')}`);
+    note(
+      `sample: ms a forward ${seconds.map((value) => (value * 1000).toFixed(1)).join(' ')}; ${graphNote(backend)}`,
+    );
     return {
       name: 'sample',
       title: `one forward of sampling an image of ${size}², all weights on the card`,

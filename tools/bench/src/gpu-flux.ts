@@ -1,4 +1,10 @@
-import { Device, MemoryBudget, type Backend, type DeviceProfile } from '@emloc/device';
+import {
+  Device,
+  MemoryBudget,
+  repeatsOn,
+  type Backend,
+  type DeviceProfile,
+} from '@emloc/device';
 import { frontLength, frontStreams, runChain } from '@emloc/finetune';
 import {
   fluxLayouts,
@@ -99,10 +105,11 @@ export async function runForwards(
   const draws = new RandomDraws({ ...model, size, hasTarget: false });
   const batch = await draws.load([0]);
   const seconds: number[] = [];
+  using repeats = repeatsOn(device);
   try {
     for (let index = 0; index < times; index += 1) {
       const start = performance.now();
-      await runChain({ model: { device, layout, pager }, batch });
+      await runChain({ model: { device, layout, pager }, batch, repeats });
       seconds.push((performance.now() - start) / 1000);
     }
   } finally {

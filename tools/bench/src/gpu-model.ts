@@ -116,7 +116,8 @@ function factorOverlays(
 }
 
 /**
- * Normal values of standard deviation 0.02 (0.03 for U, so that U V is near that); norms are ones.
+ * Normal values of standard deviation 0.02 (0.03 for U, so that U V is near that); norms and factors
+ * of layers are ones.
  * They are made at the first read, which planning never does.
  */
 function randomWeights(layout: ModelLayout): LayerSource['read'] {
@@ -128,7 +129,7 @@ function randomWeights(layout: ModelLayout): LayerSource['read'] {
       destination.byteOffset,
       destination.byteLength / 2,
     );
-    if (/norm(_\w+)?\.weight$/.test(tensor)) {
+    if (/norm(_\w+)?\.weight$|layer_scalar$/.test(tensor)) {
       target.fill(0x3f80);
     } else {
       patterns ??= { narrow: normalPattern(0.02), wide: normalPattern(0.03) };

@@ -1,6 +1,6 @@
 /** One of our figures. */
 export interface GpuRow {
-  readonly name: 'train' | 'paged' | 'factors' | 'generate' | 'sample';
+  readonly name: 'train' | 'short' | 'paged' | 'factors' | 'generate' | 'sample';
   /** Default: that of the name, at the default shape. */
   readonly title?: string;
   /** Pixels of an image's side; its rivals have the same. */
@@ -25,6 +25,7 @@ export interface TorchRow {
 
 const titles: Readonly<Record<GpuRow['name'], string>> = {
   train: 'LoRA on an emulator of ratio 0.4, 2 x 1024 tokens',
+  short: 'LoRA on an emulator of ratio 0.4, a step of 16 tokens',
   paged: 'LoRA on the full model, its blocks paged',
   factors: 'from statistics to factors, a block',
   generate: 'greedy answers, tokens after the first',
@@ -67,7 +68,8 @@ function figureOf({ tokensPerSecond, seconds, size }: GpuRow | TorchRow): string
   if (size !== undefined && seconds !== undefined) return `${(seconds * 1000).toFixed(1)} ms`;
   if (tokensPerSecond !== undefined)
     return `${Math.round(tokensPerSecond).toLocaleString('en-US')} tokens/s`;
-  return seconds === undefined ? '' : `${seconds.toFixed(2)} s`;
+  if (seconds === undefined) return '';
+  return seconds < 0.1 ? `${(seconds * 1000).toFixed(1)} ms` : `${seconds.toFixed(2)} s`;
 }
 
 function gibibytes(bytes: number | undefined): string {

@@ -1,12 +1,20 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
+import { at } from '@emloc/checked';
 import { parseBytes } from '@emloc/device';
-import { cudaOrdinal, cudaProfile, type CudaBackend } from '@emloc/device-cuda';
+import { cudaOrdinal, cudaProfile } from '@emloc/device-cuda';
 
 import { fluxShape } from './flux-shape.js';
 import { gpuBudgets, identityBudgets } from './gpu-budgets.js';
-import { note, peakBytes, profileStep, withCard } from './gpu-card.js';
+import {
+  graphNote,
+  note,
+  peakBytes,
+  profileStep,
+  withCard,
+  type CardSettings,
+} from './gpu-card.js';
 import { measureFactors } from './gpu-factors.js';
 import { fluxRows } from './gpu-flux-rows.js';
 import { measureGeneration } from './gpu-generate.js';
@@ -18,20 +26,20 @@ import {
   isIdentical,
   planTraining,
   runTraining,
-  type TrainingMemory,
   type TrainingRun,
   type TrainingTask,
 } from './gpu-training.js';
 
-const help = `usage: bench gpu [--rows train,paged,factors,generate,identity] [--steps 12] [--paged-rows 2,4,8] [--device cuda:1] [--no-wgmma] [--profile] [--json FILE]
+const help = `usage: bench gpu [--rows train,short,paged,factors,generate,identity] [--steps 12] [--paged-rows 2,4,8] [--device cuda:1] [--no-wgmma] [--no-graphs] [--profile] [--json FILE]
                  [--torch FILE] [--ratio 0.4] [--rank 8] [--vram SIZE] [--shape ${defaultShape}]
        bench gpu --shape ${fluxShape} [--size 512] [--rows train,paged,sample] [--ratio 0.45] [--rank 4] [--paged-rows 4] [--steps 12] ...
 Trains and factorises at the shape of a model (random weights, nothing on disk), by default one of 7.6 B on a card of 24 GB or more, and prints a table.
   train    LoRA on an emulator, 2 x 1024 tokens a step, the peak below 14.45 GiB (without the driver's context)
+  short    the same of 16 tokens a step, which shows what launching costs
   paged    LoRA on the full model, its blocks streamed from page-locked memory within 14 GiB, at each number of rows of 1024 tokens
   factors  from a block's statistics to its factors
   generate greedy answers of 128 tokens to prompts of 512, one and 16 at a time, all weights on the card, and a quarter of them
-  identity whether a smaller model trains to the same bits twice, and with its blocks paged within a third of the memory
+  identity whether a smaller model trains to the same bits twice, with its blocks paged within a third of the memory, and without graphs
   --shape    one of ${[...gpuShapes.keys()].join(', ')}; all but the first train and page within what
              inference takes (bfloat16 weights and a prefill of 2048 tokens, the driver's context included), and identity pages within
              the least that it can work in
@@ -39,15 +47,14 @@ Trains and factorises at the shape of a model (random weights, nothing on disk),
              images together, and runs one forward of sampling with all weights on the card
   --vram     what train and paged may take, the driver's context included, in place of the above
   --no-wgmma attention on a Hopper card does not take the kernels for it
-  --profile  also times every kind of launch of a step, and of a step of 16 tokens, which shows what launching costs
+  --no-graphs launches are made one by one, also those of a step that came before
+  --profile  also times every kind of launch of a step
   --torch    the file that bench_torch.py --json wrote on the same machine, at the default shape (bench_flux_torch.py: at ${fluxShape}): its rows
              come beside ours
 `;
 
-interface Settings {
+interface Settings extends CardSettings {
   readonly shape: string;
-  readonly ordinal: number;
-  readonly useWgmma: boolean;
   readonly steps: number;
   readonly ratio: number;
   readonly rank: number;
@@ -72,6 +79,7 @@ export async function measure(args: readonly string[]): Promise<number> {
       shape: { type: 'string', default: defaultShape },
       vram: { type: 'string' },
       'no-wgmma': { type: 'boolean', default: false },
+      'no-graphs': { type: 'boolean', default: false },
       profile: { type: 'boolean', default: false },
       json: { type: 'string' },
       torch: { type: 'string' },
@@ -89,6 +97,7 @@ export async function measure(args: readonly string[]): Promise<number> {
   const settings: Settings = {
     ordinal,
     useWgmma: !values['no-wgmma'],
+    useGraphs: !values['no-graphs'],
     shape: values.shape,
     steps: Number(values.steps),
     ratio: Number(values.ratio ?? (isFlux ? 0.45 : 0.4)),
@@ -118,6 +127,7 @@ async function textRows(
 ): Promise<{ readonly rows: readonly GpuRow[]; readonly isSame: boolean }> {
   const rows: GpuRow[] = [];
   if (wanted.includes('train')) rows.push(await trainRow(settings));
+  if (wanted.includes('short')) rows.push(await shortRow(settings));
   if (wanted.includes('paged')) rows.push(await pagedRow(settings));
   if (wanted.includes('factors')) rows.push(await factorsRow(settings));
   if (wanted.includes('generate')) rows.push(...(await generateRows(settings)));
@@ -160,10 +170,10 @@ async function trainRow(settings: Settings): Promise<GpuRow> {
       onStep: (step) => note(`train: step ${step}`),
     });
     note(
-      `train: ms a step ${run.seconds.map((value) => (value * 1000).toFixed(1)).join(' ')}; loss ${run.losses[0]} to ${run.losses.at(-1)}`,
+      `train: ms a step ${run.seconds.map((value) => (value * 1000).toFixed(1)).join(' ')}; loss ${run.losses[0]} to ${run.losses.at(-1)}; ${graphNote(backend)}`,
     );
     const peak = peakBytes(backend);
-    if (settings.profile) await profile(backend, { ...task, steps: 3 }, memory);
+    if (settings.profile) await profileStep(backend, { ...task, steps: 3 }, memory);
     return {
       name: 'train',
       tokensPerSecond: 2048 / median(run.seconds.slice(2)),
@@ -173,17 +183,26 @@ async function trainRow(settings: Settings): Promise<GpuRow> {
   });
 }
 
-async function profile(
-  backend: CudaBackend,
-  task: TrainingTask,
-  memory: TrainingMemory,
-): Promise<void> {
-  await profileStep(backend, task, memory);
-  const tiny = { ...task, sequences: 1, sequenceLength: 16, steps: 8 };
-  const run = await runTraining(tiny, backend, { memory, reads: 'real' });
-  process.stdout.write(
-    `a step of 16 tokens: ${(1000 * median(run.seconds.slice(2))).toFixed(1)} ms\n`,
-  );
+/** A step whose launches are longer than their kernels where they are made one by one. */
+async function shortRow(settings: Settings): Promise<GpuRow> {
+  const model = modelOf(settings);
+  const { train: budgetBytes } = await gpuBudgets(settings, model, cudaProfile());
+  return withCard(settings, budgetBytes, async (backend) => {
+    const size = { sequences: 1, sequenceLength: 16, steps: Math.max(20, settings.steps) };
+    const task: TrainingTask = { ...emulatorTask(model, settings), ...size, budgetBytes };
+    const memory = await planTraining(task, backend.profile);
+    const run = await runTraining(task, backend, { memory, reads: 'real' });
+    note(
+      `short: ms a step ${run.seconds.map((value) => (value * 1000).toFixed(1)).join(' ')}; loss ${run.losses[0]} to ${run.losses.at(-1)}; ${graphNote(backend)}`,
+    );
+    if (settings.profile) await profileStep(backend, { ...task, steps: 3 }, memory);
+    return {
+      name: 'short',
+      seconds: median(run.seconds.slice(4)),
+      peakBytes: peakBytes(backend),
+      detail: `${memory.keptBlocks} blocks kept`,
+    };
+  });
 }
 
 /** The best of several batch sizes. */
@@ -232,25 +251,30 @@ async function checkIdentity(settings: Settings): Promise<boolean> {
     steps: 5,
   };
   const runs: TrainingRun[] = [];
-  for (const budgetBytes of await identityBudgets(settings.shape, common, cudaProfile())) {
+  const budgets = await identityBudgets(settings.shape, common, cudaProfile());
+  const cases = [
+    ...budgets.map((budgetBytes) => ({ budgetBytes, useGraphs: settings.useGraphs })),
+    { budgetBytes: at(budgets, 0), useGraphs: false },
+  ];
+  for (const { budgetBytes, useGraphs } of cases) {
     runs.push(
-      await withCard(settings, budgetBytes, async (backend) => {
+      await withCard({ ...settings, useGraphs }, budgetBytes, async (backend) => {
         const task: TrainingTask = { ...common, budgetBytes };
         const memory = await planTraining(task, backend.profile);
         const run = await runTraining(task, backend, { memory, reads: 'real' });
         note(
-          `identity: ${memory.keptBlocks} of ${blocks} blocks kept, ${run.pager.pageOuts} page-outs, losses ${run.losses.join(' ')}`,
+          `identity: ${memory.keptBlocks} of ${blocks} blocks kept, ${run.pager.pageOuts} page-outs, losses ${run.losses.join(' ')}; ${graphNote(backend)}`,
         );
         return run;
       }),
     );
   }
-  const [first, again, paged] = runs as [TrainingRun, TrainingRun, TrainingRun];
-  const [isRepeatable, isSamePaged] = [isIdentical(first, again), isIdentical(first, paged)];
+  const isSame = (index: number): boolean => isIdentical(at(runs, 0), at(runs, index));
+  const [isRepeatable, isSamePaged, isSameAlone] = [isSame(1), isSame(2), isSame(3)];
   process.stdout.write(
-    `equal bits twice: ${isRepeatable ? 'yes' : 'NO'}; paged and recomputed: ${isSamePaged ? 'yes' : 'NO'}\n`,
+    `equal bits twice: ${isRepeatable ? 'yes' : 'NO'}; paged and recomputed: ${isSamePaged ? 'yes' : 'NO'}; without graphs: ${isSameAlone ? 'yes' : 'NO'}\n`,
   );
-  return isRepeatable && isSamePaged;
+  return isRepeatable && isSamePaged && isSameAlone;
 }
 
 function generateRows(settings: Settings): Promise<GpuRow[]> {

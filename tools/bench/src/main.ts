@@ -7,7 +7,7 @@ const measurements: Readonly<
   Record<string, { readonly summary: string; load(): Promise<{ readonly measure: Measurement }> }>
 > = {
   bus: {
-    summary: 'the tensor bus against a raw TCP socket and gRPC',
+    summary: 'the store of tensors against a raw TCP socket and gRPC',
     load: () => import('./bus.js'),
   },
   gpu: {

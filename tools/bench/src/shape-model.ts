@@ -154,7 +154,7 @@ function filled(bits: number): Uint8Array {
 
 /** Norms are ones and layer scales tenths; null: random. */
 function constantOf(name: string): Uint8Array | null {
-  if (/norm\w*\.weight$|mlp1\.0\.weight$/.test(name)) return ones;
+  if (/norm\w*\.weight$|layer_scalar$|mlp1\.0\.weight$/.test(name)) return ones;
   return /\.(?:ls|lambda_)[12]$/.test(name) ? tenths : null;
 }
 

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { buildPrograms } from '@emloc/deployment/testing';
 import { programsIn, startLocalDeployment, type LocalDeployment } from '@emloc/local-deployment';
+import { randomSecret } from '@emloc/nats';
 import { connect } from '@emloc/sdk';
-import { randomSecret } from '@emloc/service-kit';
 import { parse, stringify } from 'yaml';
 
 import { createDashboards } from '../src/dashboards.js';

@@ -2,6 +2,8 @@ import { at, last } from '@emloc/checked';
 import { Device, DeviceError, MemoryBudget, OutOfBudgetError, type Tensor } from '@emloc/device';
 import { createCudaBackend, defaultReserveBytes, type CudaBackend } from '@emloc/device-cuda';
 
+import { checkGraphs } from './graph-checks.js';
+
 const mebibyte = 2 ** 20;
 
 /**
@@ -14,6 +16,7 @@ export async function checkMemory(ordinal: number): Promise<readonly string[]> {
     ...(await checkReuse(ordinal)),
     ...(await checkLargeDownload(ordinal)),
     ...(await checkRepetition(ordinal)),
+    ...(await checkGraphs(open(ordinal, 512 * mebibyte))),
   ];
 }
 

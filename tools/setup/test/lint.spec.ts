@@ -60,6 +60,8 @@ describe('the lint configuration', () => {
       "import semver from 'semver';\nsemver.valid('1');",
     ],
     'engine imports NATS': ['libs/pipeline/src/x.ts', "export { x } from '@nats-io/nats-core';"],
+    'service-kit imports NATS': ['libs/service-kit/src/x.ts', "export { x } from '@nats-io/kv';"],
+    'nats imports NATS': ['libs/nats/src/x.ts', "export { Kvm } from '@nats-io/kv';"],
     'engine loads gRPC': [
       'libs/pipeline/src/x.ts',
       "export const grpc = await import('@grpc/grpc-js');",
@@ -94,6 +96,7 @@ describe('the lint configuration', () => {
     ['devices by name import the kit', [boundary]],
     ['stage imports the devices by name', []],
     ['planner imports the null device', []],
+    ['nats imports NATS', []],
     ['device imports an engine', [boundary]],
     ['another project by path', [boundary]],
     ['an undeclared package', [boundary]],
@@ -111,6 +114,7 @@ describe('the lint configuration', () => {
 
   it.each([
     ['engine imports NATS', 'no-restricted-imports'],
+    ['service-kit imports NATS', 'no-restricted-imports'],
     ['engine loads gRPC', 'no-restricted-syntax'],
     ['rpc imports prom-client', 'no-restricted-imports'],
     ['sharp outside the images', 'no-restricted-imports'],

@@ -15,9 +15,9 @@ import { inboxPrefixOf } from '@emloc/deployment';
 import { dist, root } from '@emloc/deployment/testing';
 import { openJobStorage } from '@emloc/job-storage';
 import { serviceNames, stageNames, type StageName } from '@emloc/local-deployment';
+import { connectNats, openLane } from '@emloc/nats';
 import { livenessService, RpcError, type RpcChannel, type TlsOptions } from '@emloc/rpc';
 import { EmlocError, type CreateJobOptions, type Job, type JobEvent } from '@emloc/sdk';
-import { connectNats, openLane } from '@emloc/service-kit';
 
 import { digestsOf, modelPath, tuneReference } from '../src/reference.js';
 import {

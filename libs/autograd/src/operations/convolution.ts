@@ -103,8 +103,7 @@ function convolve({ kernels }: Device, image: ImageConvolution): void {
     const [chunk, out] = [patches.rows(0, end - first), target.rows(first, end)];
     const patch = { size, stride, before, upsample, outWidth, first };
     kernels.gatherPatches({ x: input, ...grid, ...patch, out: chunk });
-    kernels.gemm({ a: chunk, b: weight, transposeB: true, out });
-    kernels.addBias({ bias, out });
+    kernels.gemm({ a: chunk, b: weight, transposeB: true, out, bias });
   }
 }
 

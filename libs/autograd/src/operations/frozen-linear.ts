@@ -27,8 +27,8 @@ export function frozenLinear(block: ProgramBuilder, x: Value, shape: FrozenLinea
       const { kernels } = bindings.device;
       const output = context.create(out);
       const b = bindings.parameter(weight);
-      kernels.gemm({ a: context.get(x), b, transposeB: true, out: output });
-      kernels.addBias({ bias: bindings.parameter(bias), out: output });
+      const a = context.get(x);
+      kernels.gemm({ a, b, transposeB: true, out: output, bias: bindings.parameter(bias) });
     },
 
     backward(context) {

@@ -38,15 +38,16 @@ function forward(
   const output = context.create(out);
   if (adapter && isPartOfFactors(weights)) {
     applyFactors(context, weights, { x, input, output, adapter, name });
-  } else if (adapter && !bindings.onLinear) {
-    applyAdapter(context, { x, input, output, adapter, name, accumulate: false });
-    applyWeight(context, weights, { x, input, output, accumulate: true });
+  } else if (!bindings.onLinear) {
+    const accumulate = adapter !== null;
+    if (adapter) applyAdapter(context, { x, input, output, adapter, name, accumulate: false });
+    applyWeight(context, weights, { x, input, output, accumulate, bias: weights.bias });
   } else {
-    applyWeight(context, weights, { x, input, output, accumulate: false });
-    bindings.onLinear?.(name, input, output);
+    applyWeight(context, weights, { x, input, output, accumulate: false, bias: null });
+    bindings.onLinear(name, input, output);
     if (adapter) applyAdapter(context, { x, input, output, adapter, name, accumulate: true });
+    if (weights.bias) bindings.device.kernels.addBias({ bias: weights.bias, out: output });
   }
-  if (weights.bias) bindings.device.kernels.addBias({ bias: weights.bias, out: output });
 }
 
 function backward(
@@ -90,7 +91,8 @@ function applyFactors(
   const { kernels } = context.bindings.device;
   using projected = context.scratch(x, rankOf(weights.v), 'linear.projected');
   kernels.gemm({ a: input, b: weights.v, transposeB: true, out: projected });
-  kernels.gemm({ a: projected, b: weights.u, transposeB: true, out: output });
+  const { u: b, bias } = weights;
+  kernels.gemm({ a: projected, b, transposeB: true, out: output, bias });
   if (!context.keepsAux) return;
   const hidden = context.aux([context.rows(x), adapter.rank], 'compute', `${name}.loraHidden`);
   kernels.copyBlocks({
@@ -122,18 +124,19 @@ function applyWeight(
   {
     x,
     input,
-    output,
+    output: out,
     accumulate,
-  }: { x: Value; input: Tensor; output: Tensor; accumulate: boolean },
+    bias,
+  }: { x: Value; input: Tensor; output: Tensor; accumulate: boolean; bias: Tensor | null },
 ): void {
   const { kernels }: Device = context.bindings.device;
   if (weights.kind === 'dense') {
-    kernels.gemm({ a: input, b: weights.weight, transposeB: true, out: output, accumulate });
+    kernels.gemm({ a: input, b: weights.weight, transposeB: true, out, accumulate, bias });
     return;
   }
   using projected = context.scratch(x, rankOf(weights.v), 'linear.projected');
   kernels.gemm({ a: input, b: weights.v, transposeB: true, out: projected });
-  kernels.gemm({ a: projected, b: weights.u, transposeB: true, out: output, accumulate });
+  kernels.gemm({ a: projected, b: weights.u, transposeB: true, out, accumulate, bias });
 }
 
 interface Pullback {

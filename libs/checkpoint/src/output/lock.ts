@@ -3,6 +3,7 @@ import { open, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import process from 'node:process';
+import { Renewal } from '@emloc/time';
 
 import { CheckpointError, errnoCode, fileError } from '../errors.js';
 
@@ -53,13 +54,19 @@ export async function lockOutput(path: string): Promise<AsyncDisposable> {
 }
 
 function holdLock(path: string, own: string): AsyncDisposable {
-  const timer = setInterval(
-    () => void utimes(path, new Date(), new Date()).catch(() => undefined),
-    heartbeatMs,
-  ).unref();
+  const renewal = new Renewal({
+    everyMs: heartbeatMs,
+    renew: async () => {
+      await utimes(path, new Date(), new Date());
+      return null;
+    },
+    // Where it cannot be renewed, others decide by the process.
+    onLost: () => undefined,
+    holdsProcess: false,
+  });
   return {
     async [Symbol.asyncDispose]() {
-      clearInterval(timer);
+      await renewal.end();
       if ((await readFile(path, 'utf8').catch(ignoreMissing)) === own)
         await rm(path, { force: true });
     },

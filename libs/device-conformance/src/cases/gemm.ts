@@ -4,6 +4,7 @@ import { type DType } from '@emloc/device';
 
 import { group, type CaseDefinition } from '../case.js';
 import type { Fixture, Layout } from '../fixture.js';
+import { addBias } from '../reference/add-bias.js';
 import { gemm, type GemmShape } from '../reference/gemm.js';
 
 interface Variant extends GemmShape {
@@ -53,6 +54,25 @@ async function check(fixture: Fixture, variant: Variant): Promise<void> {
   );
 }
 
+async function checkBias(fixture: Fixture, variant: Variant): Promise<void> {
+  const { m, n, k, transposeB, accumulate } = variant;
+  const bShape = transposeB ? [n, k] : [k, n];
+  const [a, b] = [fixture.values([m, k]), fixture.values(bShape)];
+  const [before, bias] = [fixture.values([m, n]), fixture.values([n])];
+  const out = accumulate ? fixture.tensor(before, [m, n]) : fixture.output([m, n]);
+  fixture.device.kernels.gemm({
+    a: fixture.tensor(a, [m, k]),
+    b: fixture.tensor(b, bShape),
+    ...{ out, transposeB, accumulate, bias: fixture.tensor(bias, [n]) },
+  });
+  const sums = addBias(gemm(a, b, variant), bias);
+  await fixture.assertClose(
+    out,
+    sums.map((value, i) => (accumulate ? at(before, i) : 0) + value),
+    'out',
+  );
+}
+
 const odd = { m: 37, n: 53, k: 29 };
 
 export const gemmCases: readonly CaseDefinition[] = group('gemm', {
@@ -60,6 +80,12 @@ export const gemmCases: readonly CaseDefinition[] = group('gemm', {
   'transposes a': (fixture) => check(fixture, { ...odd, transposeA: true }),
   'transposes b': (fixture) => check(fixture, { ...odd, transposeB: true }),
   'transposes both': (fixture) => check(fixture, { ...odd, transposeA: true, transposeB: true }),
+  'adds a bias to every row': async (fixture) => {
+    await checkBias(fixture, odd);
+    await checkBias(fixture, { m: 64, n: 128, k: 96, transposeB: true });
+    await checkBias(fixture, { m: 64, n: 128, k: 96, transposeB: true, accumulate: true });
+    await checkBias(fixture, { m: 1, n: 256, k: 8, transposeB: true });
+  },
   'applies alpha': (fixture) => check(fixture, { ...odd, alpha: -0.375 }),
   'accumulates alpha times the product': (fixture) =>
     check(fixture, { ...odd, alpha: 1.5, accumulate: true }),

@@ -1,7 +1,8 @@
-import { DeviceError, type GemmOptions } from '@emloc/device';
+import { DeviceError, type GemmOptions, type Tensor } from '@emloc/device';
 
 import { addressOf, expectDType, expectShape, type CudaContext } from '../context.js';
-import { floating, matrix, multiply } from '../multiply.js';
+import { floating, matrix, multiply, type Product } from '../multiply.js';
+import { addBias } from './add-bias.js';
 import { fill } from './fill.js';
 
 /** Row-major out (m, n) = op(a) op(b), which column-major BLAS sees as outᵀ = op(b)ᵀ op(a)ᵀ. */
@@ -14,6 +15,7 @@ export function gemm(context: CudaContext, options: GemmOptions): void {
     transposeB = false,
     alpha = 1,
     accumulate = false,
+    bias,
   } = options;
   const [[aRows, aColumns], [bRows, bColumns]] = [matrix(a), matrix(b)];
   const [m, k] = transposeA ? [aColumns, aRows] : [aRows, aColumns];
@@ -31,8 +33,13 @@ export function gemm(context: CudaContext, options: GemmOptions): void {
     out,
   );
   if (m === 0 || n === 0) return;
-  if (k === 0) return accumulate ? undefined : fill(context, { out, value: 0 });
-  multiply(context, {
+  if (bias) expectShape('gemm', bias, [n]);
+  if (k === 0) {
+    if (!accumulate) fill(context, { out, value: 0 });
+    if (bias) addBias(context, { bias, out });
+    return;
+  }
+  const product: Product = {
     m: n,
     n: m,
     k,
@@ -43,5 +50,27 @@ export function gemm(context: CudaContext, options: GemmOptions): void {
     left: { address: addressOf(context, b), transposed: transposeB, stride: bColumns },
     right: { address: addressOf(context, a), transposed: transposeA, stride: aColumns },
     out: { address: addressOf(context, out), stride: n },
-  });
+  };
+  if (bias) multiplyWithBias(context, product, { bias, out });
+  else multiply(context, product);
+}
+
+/** In one launch where the library can. */
+function multiplyWithBias(
+  context: CudaContext,
+  product: Product,
+  { bias, out }: { readonly bias: Tensor; readonly out: Tensor },
+): void {
+  const { dtype, outDType } = product;
+  const isDone =
+    dtype !== 'float64' &&
+    outDType !== 'float64' &&
+    bias.dtype === outDType &&
+    context.biasedProducts.launch({
+      ...product,
+      ...{ dtype, outDType, bias: addressOf(context, bias) },
+    });
+  if (isDone) return;
+  multiply(context, product);
+  addBias(context, { bias, out });
 }

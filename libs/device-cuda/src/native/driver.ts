@@ -58,6 +58,14 @@ const declarations = {
   cuEventRecord: 'int cuEventRecord(uint64_t event, uint64_t stream)',
   cuEventSynchronize: 'int cuEventSynchronize(uint64_t event)',
   cuEventElapsedTime: 'int cuEventElapsedTime(void *milliseconds, uint64_t start, uint64_t end)',
+  // Graphs
+  cuStreamBeginCapture: 'int cuStreamBeginCapture_v2(uint64_t stream, int mode)',
+  cuStreamEndCapture: 'int cuStreamEndCapture(uint64_t stream, void *graph)',
+  cuGraphInstantiate:
+    'int cuGraphInstantiateWithFlags(void *executable, uint64_t graph, uint64_t flags)',
+  cuGraphLaunch: 'int cuGraphLaunch(uint64_t executable, uint64_t stream)',
+  cuGraphDestroy: 'int cuGraphDestroy(uint64_t graph)',
+  cuGraphExecDestroy: 'int cuGraphExecDestroy(uint64_t executable)',
   // Modules and launches
   cuModuleLoadData: 'int cuModuleLoadData(void *module, void *image)',
   cuModuleUnload: 'int cuModuleUnload(uint64_t module)',
@@ -74,6 +82,8 @@ const declarations = {
 /** cuMemHostAlloc and cuMemHostRegister: page-locked for every context. */
 export const CU_MEMHOSTALLOC_PORTABLE = 1;
 export const CU_STREAM_NON_BLOCKING = 1;
+/** Other threads and calls that put nothing on the stream go on as ever. */
+export const CU_STREAM_CAPTURE_MODE_RELAXED = 2;
 export const CU_EVENT_DEFAULT = 0;
 export const CU_EVENT_DISABLE_TIMING = 2;
 export const CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES = 8;

@@ -30,7 +30,11 @@ function launcherOnHost() {
   const launcher = new Launcher(
     driver as unknown as Driver,
     { compile: () => new Uint8Array() } as unknown as KernelCompiler,
-    { handleOf: () => 0, advance: () => undefined } as unknown as Streams,
+    {
+      launchHandleOf: () => 0,
+      advance: () => undefined,
+      interruptRecording: () => undefined,
+    } as unknown as Streams,
   );
   return { launcher, launches };
 }

@@ -22,12 +22,17 @@ function checkStatus(
   );
 }
 
+/** Functions that throw a DeviceError for a status other than success. */
+export type CheckedCalls<K extends string> = Readonly<
+  Record<K, (...args: readonly unknown[]) => void>
+>;
+
 /** Wraps functions that return a status. */
 export function checkAll<K extends string>(
   library: string,
   functions: Readonly<Record<K, (...args: readonly unknown[]) => number>>,
   describe: (status: number) => string,
-): Readonly<Record<K, (...args: readonly unknown[]) => void>> {
+): CheckedCalls<K> {
   const wrapped = (Object.keys(functions) as K[]).map((name) => {
     const call = functions[name];
     return [
@@ -35,7 +40,7 @@ export function checkAll<K extends string>(
       (...args: readonly unknown[]) => checkStatus(call(...args), library, name, describe),
     ];
   });
-  return Object.fromEntries(wrapped) as Record<K, (...args: readonly unknown[]) => void>;
+  return Object.fromEntries(wrapped) as CheckedCalls<K>;
 }
 
 /**

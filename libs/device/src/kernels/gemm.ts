@@ -4,7 +4,10 @@ import { probeRows, type PreparedProbe, type ProbeOperands, type ProbeShape } fr
 import type { Tensor } from '../tensor.js';
 import { bytesOf } from '../work.js';
 
-/** out = alpha · op(a) · op(b), or out += … when `accumulate`. op transposes. All 2-D. */
+/**
+ * out = alpha · op(a) · op(b) + bias, or out += … when `accumulate`. op transposes. All but the
+ * bias are 2-D.
+ */
 export interface GemmOptions {
   /** (m, k), or (k, m) when `transposeA`. float32, bfloat16 or float64. */
   readonly a: Tensor;
@@ -19,16 +22,22 @@ export interface GemmOptions {
   readonly transposeB?: boolean;
   readonly alpha?: number;
   readonly accumulate?: boolean;
+  /**
+   * (n), added to every row; dtype of `out`. Backends see one only where their profile says that
+   * they add it; for others `addBias` does.
+   */
+  readonly bias?: Tensor | null;
 }
 
 export const gemm: LaunchedKernel<GemmOptions> = {
-  work({ a, b, out, transposeA, transposeB, accumulate }) {
+  work({ a, b, out, transposeA, transposeB, accumulate, bias }) {
     assertLive(a, b, out);
     const [aRows, aColumns] = matrix('gemm', a);
     const [m, k] = transposeA ? [aColumns, aRows] : [aRows, aColumns];
     const [, n] = matrix('gemm', out);
     assertShape('gemm', b, transposeB ? [n, k] : [k, n]);
     assertShape('gemm', out, [m, n]);
+    if (bias) assertShape('gemm', bias, [n]);
     return { flops: 2 * m * n * k, bytes: bytesOf(a, b, out) + (accumulate ? bytesOf(out) : 0) };
   },
   probe: {

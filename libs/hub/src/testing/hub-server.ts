@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { at } from '@emloc/checked';
+import { systemClock } from '@emloc/time';
 
 import { hashOf, largeBytes, treeEntry } from './served-files.js';
 
@@ -263,7 +264,7 @@ class Answer {
     if (bytes === undefined) return void this.response.end(body);
     this.response.write(body.subarray(0, bytes), () => {
       // After the client has read what was sent: a reset would take it along.
-      if (cutAfterBytes !== undefined) setTimeout(() => this.response.destroy(), 30);
+      if (cutAfterBytes !== undefined) systemClock.after(30, () => this.response.destroy());
     });
   }
 }

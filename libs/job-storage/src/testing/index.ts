@@ -1,14 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import {
-  connectNats,
-  openLane,
-  startNatsServer,
-  type Lane,
-  type NatsConnection,
-  type NatsServer,
-} from '@emloc/service-kit';
+import { connectNats, openLane, type Lane, type NatsConnection } from '@emloc/nats';
+import { startNatsServer, type NatsServer } from '@emloc/nats/testing';
 
 import { openJobStorage, type JobStorage, type JobStorageOptions } from '../index.js';
 

@@ -3,12 +3,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  findNatsServer,
-  forgetNatsPorts,
-  readNatsPorts,
-  startNatsServer,
-} from '@emloc/service-kit';
+import { findNatsServer, forgetNatsPorts, readNatsPorts } from '@emloc/nats';
+import { startNatsServer } from '@emloc/nats/testing';
 
 import { jetStreamHangs } from './jetstream-watch.js';
 

@@ -1,6 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { at } from '@emloc/checked';
-import { connectNats, type NatsAccess, type NatsConnection } from '@emloc/service-kit';
+import { connectNats, type NatsAccess, type NatsConnection } from '@emloc/nats';
+import { pause } from '@emloc/time';
 
 import { greets } from './greets.js';
 import type { ManagedProcess } from './managed-process.js';
@@ -66,7 +66,7 @@ export async function jetStreamHangs(
   try {
     let wellMs = performance.now();
     while (!signal.aborted) {
-      await sleep(everyMs, undefined, { signal }).catch(() => undefined);
+      await pause(everyMs, { signal });
       if ((await healthOf(nats, { ...options, ...place })) !== 'silent') wellMs = performance.now();
       else if (performance.now() - wellMs >= limitMs && !signal.aborted) return true;
     }

@@ -1,7 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import {
   forgetNatsPorts,
   natsServerConfig,
@@ -9,7 +8,8 @@ import {
   natsServerLimits,
   readNatsPorts,
   type NatsServerUser,
-} from '@emloc/service-kit';
+} from '@emloc/nats';
+import { sleep } from '@emloc/time';
 
 import { greets } from './greets.js';
 import { onLines } from './lines.js';

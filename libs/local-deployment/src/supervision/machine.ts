@@ -1,3 +1,5 @@
+import { backoffMs, type BackoffPolicy } from '@emloc/time';
+
 /**
  * One process to be kept running. Tiers start one after the other, lowest first, and stop in the
  * opposite order.
@@ -133,14 +135,6 @@ export function transition(state: SupervisorState, event: SupervisorEvent): Tran
   }
 }
 
-/** Milliseconds before the next start after so many failures in a row. */
-export function backoffMs(
-  { backoffBaseMs, backoffMaxMs }: SupervisionPolicy,
-  failures: number,
-): number {
-  return Math.min(backoffMaxMs, backoffBaseMs * 2 ** Math.max(0, failures - 1));
-}
-
 function onReady(
   state: SupervisorState,
   { name, nowMs }: { name: string; nowMs: number },
@@ -171,8 +165,12 @@ function onExited(
   }
   return [
     update(state, name, { phase: { kind: 'backing-off' }, failures }),
-    [{ type: 'back-off', name, afterMs: backoffMs(state.policy, failures) }],
+    [{ type: 'back-off', name, afterMs: backoffMs(backoffOf(state.policy), failures) }],
   ];
+}
+
+function backoffOf({ backoffBaseMs, backoffMaxMs }: SupervisionPolicy): BackoffPolicy {
+  return { firstMs: backoffBaseMs, mostMs: backoffMaxMs };
 }
 
 function onOverdue(state: SupervisorState, name: string): Transition {

@@ -1,3 +1,5 @@
+import { systemClock, type Timer } from '@emloc/time';
+
 import type { ManagedProcess, ProcessEndpoint } from '../processes/managed-process.js';
 import {
   initialState,
@@ -79,7 +81,7 @@ interface Running {
   endpoint: ProcessEndpoint | null;
   isReady: boolean;
   starts: number;
-  timer: NodeJS.Timeout | undefined;
+  timer: Timer | undefined;
 }
 
 class ProcessSupervisor implements Supervisor {
@@ -162,7 +164,7 @@ class ProcessSupervisor implements Supervisor {
       case 'announce-running':
         return this.#started.resolve();
       case 'announce-ended':
-        for (const { timer } of this.#running.values()) clearTimeout(timer);
+        for (const { timer } of this.#running.values()) timer?.end();
         this.#started.reject(new StartFailure(this.state.failure));
         return this.#ended.resolve();
     }
@@ -186,21 +188,21 @@ class ProcessSupervisor implements Supervisor {
     running.endpoint ??= endpoint;
     running.isReady = true;
     this.observer.ready?.(name, endpoint);
-    this.#handle({ type: 'ready', name, nowMs: performance.now() });
+    this.#handle({ type: 'ready', name, nowMs: systemClock.now() });
   }
 
   #onExit(name: string, { code, signal }: ProcessExit): void {
     const running = this.#of(name);
-    clearTimeout(running.timer);
+    running.timer?.end();
     running.process = null;
     running.isReady = false;
-    this.#handle({ type: 'exited', name, code, signal, nowMs: performance.now() });
+    this.#handle({ type: 'exited', name, code, signal, nowMs: systemClock.now() });
   }
 
   #setTimer(name: string, ms: number, event: SupervisorEvent): void {
     const running = this.#of(name);
-    clearTimeout(running.timer);
-    running.timer = setTimeout(() => this.#handle(event), ms);
+    running.timer?.end();
+    running.timer = systemClock.after(ms, () => this.#handle(event));
   }
 
   #of(name: string): Running {

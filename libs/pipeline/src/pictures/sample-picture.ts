@@ -1,5 +1,5 @@
 import { at, get } from '@emloc/checked';
-import type { Device } from '@emloc/device';
+import { repeatsOn, type Device, type Repeats } from '@emloc/device';
 import {
   FinetuneError,
   inferenceOrder,
@@ -53,11 +53,12 @@ export async function sampleLatents(
   const { captions, size, steps, guidance, negativeScale, seed } = request;
   const evaluations = steps * (captions.negative === null ? 1 : 2);
   model.pager.schedule(inferenceOrder(model.layout), evaluations);
+  using repeats = repeatsOn(model.device);
   const latents = await sample({
     ...{ schedule: limits.schedule, limits, steps, guidance, negativeScale, onProgress, signal },
     size: latentSize(size, limits),
     start: { seed },
-    evaluate: velocities(request, inputs),
+    evaluate: velocities(request, inputs, repeats),
   });
   assertFinite(latents);
   return latents;
@@ -66,6 +67,7 @@ export async function sampleLatents(
 function velocities(
   { captions }: PictureRequest,
   { model, adapter, limits, streams, signal }: SamplingInputs,
+  repeats: Repeats,
 ): EvaluateVelocity {
   const predicting = { ...model, layout: predictionLayout(model.layout) };
   const { captions: prompts, conditioning } = streams;
@@ -76,6 +78,7 @@ function velocities(
       batch: await batchOf(question),
       adapter,
       isScheduled: true,
+      repeats,
       signal,
     };
     return get(await runChain(run), diffusionStreams.prediction);

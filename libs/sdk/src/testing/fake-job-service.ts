@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { at } from '@emloc/checked';
@@ -17,6 +16,7 @@ import {
   type UploadDatasetRequest,
 } from '@emloc/contracts';
 import { RpcError, toStatus, type CallContext, type Handlers, type RpcCode } from '@emloc/rpc';
+import { sleep } from '@emloc/time';
 
 import { Faults, type Fault, type MethodName } from './faults.js';
 
@@ -286,7 +286,7 @@ export class FakeJobService implements Handlers<typeof JobService, CallContext> 
     this.counts[method] = (this.counts[method] ?? 0) + 1;
     const fault = this.faults.take(method);
     if (fault.kind === 'fail') throw fault.error;
-    if (fault.kind === 'hang') await delay(60_000, undefined, { signal });
+    if (fault.kind === 'hang') await sleep(60_000, { signal });
     return fault;
   }
 
@@ -310,7 +310,7 @@ export class FakeJobService implements Handlers<typeof JobService, CallContext> 
     if (fault.kind === 'failAfter') throw fault.error;
     if (fault.kind === 'cutAfter') {
       // What was sent is to arrive first.
-      await delay(30);
+      await sleep(30);
       this.cut();
     }
     return true;

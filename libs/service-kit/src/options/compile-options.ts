@@ -1,8 +1,7 @@
 import { readFileSync } from 'node:fs';
-import { at } from '@emloc/checked';
+import { at, messageOf } from '@emloc/checked';
 
 import { ServiceKitError } from '../errors.js';
-import { messageOf } from '../nats/access.js';
 import type { Option } from './option-types.js';
 
 /** Options by their names in the program, in camel case. */

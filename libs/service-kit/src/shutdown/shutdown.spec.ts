@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { nextTurn } from '@emloc/time';
 
 import { createShutdown } from './shutdown.js';
 
@@ -19,7 +19,7 @@ test('drops readiness first, then ends what was added last first, and exits 0', 
   shutdown.add('nats', () => {
     expect(shutdown.isReady).toBe(false);
   });
-  shutdown.add('work', () => sleep(20));
+  shutdown.add('work', () => nextTurn());
   expect(shutdown.isReady).toBe(true);
   const [first, second] = [shutdown.request('test'), shutdown.request('again')];
   expect(shutdown.signal.aborted).toBe(true);

@@ -1,4 +1,4 @@
-import { messageOf } from '../nats/access.js';
+import { messageOf } from '@emloc/checked';
 
 export interface ShutdownOptions {
   /** From the request until the process ends, whatever the steps do. */

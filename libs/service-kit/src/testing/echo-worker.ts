@@ -9,13 +9,15 @@ serveWorker<EchoContract>(async (task, { signal, isAborted, emit, request }) => 
       emit({ step: 2 });
       return `${task.text} ${await request({ question: task.text })}`;
     case 'throw':
-      throw new ServiceKitError('WORK_STALE', 'too late', { cause: new RangeError('inner') });
+      throw new ServiceKitError('WORKER_FAILED', 'too late', { cause: new RangeError('inner') });
     case 'exit':
       return process.exit(3);
     case 'spin':
+      emit({ step: 0 });
       while (!isAborted()) continue;
       return 'saw the flag';
     case 'wait':
+      emit({ step: 0 });
       await new Promise((resolve) => {
         signal.addEventListener('abort', resolve);
       });

@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { sleep } from '@emloc/time';
 import { build } from 'esbuild';
 
 import type { EchoContract } from '../testing/echo-contract.js';
@@ -40,7 +40,7 @@ test('runs a task, passes its events on in order and answers its requests', asyn
 test('an error keeps name, code and cause; so does a refused request', async () => {
   await expect(host.run({ kind: 'throw', text: '' })).rejects.toMatchObject({
     name: 'ServiceKitError',
-    code: 'WORK_STALE',
+    code: 'WORKER_FAILED',
     message: 'too late',
     cause: { name: 'RangeError', message: 'inner' },
   });
@@ -49,25 +49,35 @@ test('an error keeps name, code and cause; so does a refused request', async () 
   ).rejects.toMatchObject({ name: 'RangeError', message: 'no' });
 });
 
+/** A task that goes on until it is told to end; `begun` resolves when it does. */
+function begin(
+  kind: 'wait' | 'spin',
+  signal: AbortSignal,
+): { running: Promise<string>; begun: Promise<void> } {
+  let running: Promise<string> = Promise.resolve('');
+  const begun = new Promise<void>((resolve) => {
+    running = host.run({ kind, text: '' }, { signal, onEvent: () => resolve() });
+  });
+  return { running, begun };
+}
+
 test('an abort reaches a task that waits, and one that never lets its event loop turn', async () => {
   for (const [kind, outcome] of [
     ['wait', 'aborted'],
     ['spin', 'saw the flag'],
   ] as const) {
     const stop = new AbortController();
-    const running = host
-      .run({ kind, text: '' }, { signal: stop.signal })
-      .catch((error: unknown) => (error as Error).message);
-    await sleep(50);
+    const { running, begun } = begin(kind, stop.signal);
+    await begun;
     stop.abort();
-    expect(await running).toBe(outcome);
+    expect(await running.catch((error: unknown) => (error as Error).message)).toBe(outcome);
   }
 });
 
 test('the main thread keeps answering while the worker computes', async () => {
   const stop = new AbortController();
-  const running = host.run({ kind: 'spin', text: '' }, { signal: stop.signal });
-  await sleep(100);
+  const { running, begun } = begin('spin', stop.signal);
+  await begun;
   const waitsMs: number[] = [];
   while (waitsMs.length < 31) {
     const before = performance.now();

@@ -1,5 +1,6 @@
 import type { DeviceGrant, JobStorage } from '@emloc/job-storage';
 import { createWorkerHost, type Moved, type WorkerHost } from '@emloc/service-kit';
+import { systemClock, type Timer } from '@emloc/time';
 
 import type {
   AnyEngineContract,
@@ -115,15 +116,15 @@ export class EngineThread {
 
   /** A task that does not stop when it is asked to takes its thread with it. */
   async #orEnded<T>(running: Promise<T>, stop: AbortSignal): Promise<T> {
-    let timer: NodeJS.Timeout | undefined;
+    let timer: Timer | undefined;
     const onAbort = (): void => {
-      timer = setTimeout(() => void this.close(), this.options.stopMs);
+      timer = systemClock.after(this.options.stopMs, () => void this.close());
     };
     stop.addEventListener('abort', onAbort, { once: true });
     try {
       return await running;
     } finally {
-      clearTimeout(timer);
+      timer?.end();
       stop.removeEventListener('abort', onAbort);
     }
   }

@@ -1,4 +1,4 @@
-import { isTransient } from '@emloc/service-kit';
+import { isTransient } from '@emloc/nats';
 
 export type StageErrorCode = 'LAYER_GIVEN_UP' | 'STORAGE_UNAVAILABLE';
 

@@ -6,8 +6,8 @@ import {
   type UploadedDataset,
 } from '@emloc/contracts';
 import { JobStorageError, storedObjectMessage, type JobStorage } from '@emloc/job-storage';
+import { getObjectFile } from '@emloc/nats';
 import { resolveTuneOptions, type TuneOptions } from '@emloc/pipeline';
-import { getObjectFile } from '@emloc/service-kit';
 
 /** Where uploaded rows go, and how long they are waited for. */
 export interface FetchOptions {

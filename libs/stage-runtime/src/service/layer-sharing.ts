@@ -1,12 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { isNatsError, type WorkItem, type WorkQueue, type WorkState } from '@emloc/nats';
 import { toRpcError } from '@emloc/rpc';
-import {
-  isServiceKitError,
-  type WorkItem,
-  type WorkQueue,
-  type WorkState,
-} from '@emloc/service-kit';
 import type { StageLabel } from '@emloc/telemetry';
+import { pause, systemClock, type Clock } from '@emloc/time';
 
 import type { NamedBlock } from '../contract.js';
 import { StageError } from './errors.js';
@@ -23,6 +18,7 @@ export interface LayerSharingOptions<W, R> {
    * connection.
    */
   readonly pollMs?: number;
+  readonly clock?: Clock;
 }
 
 /** An item of the work. */
@@ -104,7 +100,7 @@ export class LayerSharing<W, R> {
       await item.complete(result);
       return true;
     } catch (error) {
-      if (!isServiceKitError(error, 'WORK_STALE')) throw error;
+      if (!isNatsError(error, 'WORK_STALE')) throw error;
       return false;
     }
   }
@@ -167,12 +163,11 @@ export class LayerSharing<W, R> {
 
   async #poll(): Promise<void> {
     const signal = this.#signal();
+    const { pollMs = defaultPollMs, clock = systemClock } = this.options;
     const isOver = (state: WorkState<R> | undefined): boolean =>
       state?.state === 'done' || state?.state === 'dead';
     for (;;) {
-      await sleep(this.options.pollMs ?? defaultPollMs, undefined, { signal }).catch(
-        () => undefined,
-      );
+      await pause(pollMs, { signal, clock });
       if (signal.aborted) return;
       const states = await this.options.queue.states().catch(() => new Map<string, WorkState<R>>());
       const missed = [...states].filter(

@@ -1,4 +1,5 @@
 import { untilAborted } from '@emloc/rpc';
+import { systemClock, type Clock, type Timer } from '@emloc/time';
 
 /** Lets one holder in at a time, in the order in which they came. */
 export class Slot {
@@ -30,12 +31,13 @@ export async function untilAbandoned<T>(
   running: Promise<T>,
   signal: AbortSignal,
   abandonMs: number,
+  clock: Clock = systemClock,
 ): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
+  let timer: Timer | undefined;
   const over = new AbortController();
   const abandoned = new Promise<never>((_, reject) => {
     const start = (): void => {
-      timer = setTimeout(() => reject(signal.reason as Error), abandonMs);
+      timer = clock.after(abandonMs, () => reject(signal.reason as Error));
     };
     if (signal.aborted) start();
     else signal.addEventListener('abort', start, { once: true, signal: over.signal });
@@ -44,6 +46,6 @@ export async function untilAbandoned<T>(
     return await Promise.race([running, abandoned]);
   } finally {
     over.abort();
-    clearTimeout(timer);
+    timer?.end();
   }
 }

@@ -15,11 +15,11 @@ import type { TuneOptions } from '@emloc/pipeline';
 import { RpcError, toRpcError, type CallContext } from '@emloc/rpc';
 import type { Moved } from '@emloc/service-kit';
 import type { MemorySample, Metrics, StageLabel } from '@emloc/telemetry';
+import { Mailbox, type Clock } from '@emloc/time';
 
 import type { AnyEngineContract, EngineReport, OwnTask, RuntimeRequest } from '../contract.js';
 import type { EngineThread } from './engine-thread.js';
 import { orUnavailable } from './errors.js';
-import { EventQueue } from './event-queue.js';
 import { jobOptionsOf, type FetchOptions } from './job-options.js';
 import { Slot, untilAbandoned } from './slot.js';
 import { now, stageEventOf, stageNumbers, type StageEventInit } from './stage-events.js';
@@ -77,6 +77,7 @@ export interface StageCallsOptions {
   readonly device: string;
   readonly threads: number | undefined;
   readonly scratch: string;
+  /** Silence after which a caller is told that the stage is at work. */
   readonly heartbeatMs?: number;
   /**
    * How long an attempt that is to end keeps the engine from others while it does not end: longer
@@ -84,6 +85,7 @@ export interface StageCallsOptions {
    */
   readonly abandonMs?: number;
   readonly modelFolder: FetchOptions['modelFolder'];
+  readonly clock?: Clock;
   /** Told of every attempt that failed. */
   readonly onError?: (
     error: unknown,
@@ -131,14 +133,15 @@ export class StageCalls {
       }),
     );
     if (known.result) return yield { content: { case: 'result', value: known.result } };
-    const events = new EventQueue<StageEventInit>();
+    const { heartbeatMs = 3000, clock } = this.options;
+    const events = new Mailbox<StageEventInit>(clock);
     const stop = new AbortController();
     const signal = AbortSignal.any([context.signal, context.draining, stop.signal]);
     let memory: MemoryUse = { deviceBytesInUse: 0n, peakDeviceBytes: 0n };
     const attempt: AttemptCall = {
       call,
       signal,
-      emit: (told) => events.push(told),
+      emit: (told) => events.put(told),
       sampled: (sample) => {
         memory = memoryUse(sample);
       },
@@ -147,12 +150,12 @@ export class StageCalls {
     running.catch(() => undefined);
     try {
       for (;;) {
-        const next = await events.next(this.options.heartbeatMs ?? 3000);
-        if (next === 'closed') break;
+        const next = await events.take(heartbeatMs);
+        if (next.kind === 'closed') break;
         yield event(
-          next === 'silence'
+          next.kind === 'silence'
             ? now({ case: 'heartbeat', value: { stage: stageNumbers[handler.stage], ...memory } })
-            : next.event,
+            : next.item,
         );
       }
       yield { content: { case: 'result', value: await running } };
@@ -215,6 +218,7 @@ export class StageCalls {
           this.#run(handler, request, { ...call, signal }),
           signal,
           this.options.abandonMs ?? defaultAbandonMs,
+          this.options.clock,
         );
       } finally {
         leave();

@@ -3,13 +3,16 @@ import type { StoredObject } from '@emloc/contracts';
 import {
   bucketNames,
   JobStorageError,
+  memorySource,
   storedObjectMessage,
+  TensorBusError,
   type JobStorage,
+  type TensorStore,
 } from '@emloc/job-storage';
+import { isNatsError } from '@emloc/nats';
 import type { TensorRecord } from '@emloc/pipeline';
-import { isServiceKitError, moved, type Moved } from '@emloc/service-kit';
+import { moved, type Moved } from '@emloc/service-kit';
 import type { Metrics } from '@emloc/telemetry';
-import { memorySource, TensorBusError, type TensorStore } from '@emloc/tensor-bus';
 
 /** What tensors are, as a label of metrics. */
 type TensorKind = 'statistics' | 'factors' | 'lora';
@@ -94,7 +97,7 @@ export async function nameOrDiscard(
     await name();
   } catch (error) {
     const isRefused =
-      isServiceKitError(error, 'RECORD_NOT_FOUND') ||
+      isNatsError(error, 'RECORD_NOT_FOUND') ||
       (error instanceof JobStorageError && error.code === 'STAGE_STALE_FENCING_TOKEN');
     if (isRefused) await records.delete(key);
     throw error;

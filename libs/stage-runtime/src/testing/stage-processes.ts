@@ -2,20 +2,16 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { create } from '@bufbuild/protobuf';
 import { JobSpecSchema, toTuneOptionsMessage, type StageEvent } from '@emloc/contracts';
 import { jobNameOf, openJobStorage, type JobStorage } from '@emloc/job-storage';
+import { connectNats, openLane, type WorkQueue, type WorkState } from '@emloc/nats';
+import { startNatsServer } from '@emloc/nats/testing';
 import { defaultTuneOptions, type TuneOptions } from '@emloc/pipeline';
 import { clientCredentials, RpcChannel } from '@emloc/rpc';
-import {
-  connectNats,
-  openLane,
-  startNatsServer,
-  type WorkQueue,
-  type WorkState,
-} from '@emloc/service-kit';
+import { sleep } from '@emloc/time';
+import { until } from '@emloc/time/testing';
 
 /** A process, and what it says. */
 export interface Spawned {
@@ -173,8 +169,8 @@ export function spawnProgram(
 }
 
 /** Waits until a service says where it listens. @throws with its output when it ends before */
-export async function listening(spawned: Spawned): Promise<Listening> {
-  for (;;) {
+export function listening(spawned: Spawned): Promise<Listening> {
+  return until(async () => {
     const line = spawned
       .output()
       .split('\n')
@@ -184,8 +180,8 @@ export async function listening(spawned: Spawned): Promise<Listening> {
       return { ...spawned, ...(JSON.parse(line) as { address: string; metricsPort: number }) };
     if (spawned.child.exitCode !== null || spawned.child.signalCode !== null)
       throw new Error(`the service ended with ${await spawned.ended}: ${spawned.output()}`);
-    await sleep(20);
-  }
+    return null;
+  }, 'the service listens');
 }
 
 async function callOf(

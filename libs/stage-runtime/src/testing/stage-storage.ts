@@ -3,8 +3,9 @@ import { create } from '@bufbuild/protobuf';
 import { JobSpecSchema } from '@emloc/contracts';
 import type { JobStorage, JobStorageOptions } from '@emloc/job-storage';
 import { startStorage, type StorageHarness } from '@emloc/job-storage/testing';
+import { openWorkQueue } from '@emloc/nats';
 import { defaultTuneOptions } from '@emloc/pipeline';
-import { openWorkQueue, type Moved } from '@emloc/service-kit';
+import type { Moved } from '@emloc/service-kit';
 import { createTelemetry } from '@emloc/telemetry';
 
 import type { AnyEngineContract } from '../contract.js';

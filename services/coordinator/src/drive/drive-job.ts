@@ -30,7 +30,7 @@ export interface JobDrive extends Omit<StageRun, 'signal'> {
 
 /**
  * Takes a job from wherever it is to its end.
- * @throws the reason of `stop`; ServiceKitError when the storage is away or another leads
+ * @throws the reason of `stop`; NatsError when the storage is away or another leads
  */
 export async function driveJob(drive: JobDrive): Promise<void> {
   for (;;) {

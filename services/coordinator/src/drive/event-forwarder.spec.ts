@@ -1,3 +1,5 @@
+import { FakeClock } from '@emloc/time/testing';
+
 import type { EventContent } from '../jobs/events.js';
 import { EventForwarder } from './event-forwarder.js';
 
@@ -9,6 +11,7 @@ const progress = (task: string, done: number): EventContent => ({
 const notice = (message: string): EventContent => ({ case: 'notice', value: { message } });
 
 function forwarder(intervalMs = 60_000) {
+  const clock = new FakeClock();
   const sent: string[] = [];
   const errors: unknown[] = [];
   const send = async (event: EventContent): Promise<void> => {
@@ -21,10 +24,12 @@ function forwarder(intervalMs = 60_000) {
           : 'notice',
     );
   };
+  const onError = (error: unknown): void => void errors.push(error);
   return {
+    clock,
     sent,
     errors,
-    forwarder: new EventForwarder({ send, onError: (error) => errors.push(error), intervalMs }),
+    forwarder: new EventForwarder({ send, onError, intervalMs, clock }),
   };
 }
 
@@ -40,20 +45,18 @@ test('the first of a series goes at once, the newest at the end, and notices all
 });
 
 test('tasks are series of their own, and what waits is sent when the interval is over', async () => {
-  const { sent, forwarder: forward } = forwarder(20);
+  const { clock, sent, forwarder: forward } = forwarder(20);
   forward.offer(progress('blocks', 1));
-  await new Promise((resolve) => {
-    setTimeout(resolve, 30);
-  });
+  await clock.advance(19);
   forward.offer(progress('scoring', 1));
   forward.offer(progress('blocks', 2));
   forward.offer(progress('blocks', 3));
-  await new Promise((resolve) => {
-    setTimeout(resolve, 100);
-  });
-  expect(sent.slice(0, 2)).toEqual(['blocks 1', 'scoring 1']);
-  expect(sent.at(-1)).toBe('blocks 3');
+  await clock.advance(19);
+  expect(sent).toEqual(['blocks 1', 'scoring 1']);
+  await clock.advance(1);
+  expect(sent).toEqual(['blocks 1', 'scoring 1', 'blocks 3']);
   await forward.close();
+  expect(sent).toHaveLength(3);
 });
 
 test('the first failure is told, and nothing is sent after it', async () => {

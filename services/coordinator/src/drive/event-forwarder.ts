@@ -1,3 +1,5 @@
+import { systemClock, type Clock, type Timer } from '@emloc/time';
+
 import type { EventContent } from '../jobs/events.js';
 
 export interface ForwarderOptions {
@@ -6,6 +8,7 @@ export interface ForwarderOptions {
   readonly onError: (error: unknown) => void;
   /** Least time between two events of one series. */
   readonly intervalMs?: number;
+  readonly clock?: Clock;
 }
 
 /**
@@ -18,7 +21,7 @@ export class EventForwarder {
   readonly #sentMs = new Map<string, number>();
   #tail: Promise<void> = Promise.resolve();
   #inFlight = 0;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
   #failed = false;
 
   constructor(private readonly options: ForwarderOptions) {}
@@ -33,12 +36,12 @@ export class EventForwarder {
     this.#pending.delete(series);
     this.#pending.set(series, event);
     if (this.#isDue(series)) this.#flush(series);
-    else this.#timer ??= setTimeout(() => this.#onTimer(), this.#intervalMs).unref();
+    else this.#timer ??= this.#startTimer();
   }
 
   /** Sends what waits. Resolves when everything is sent. */
   async close(): Promise<void> {
-    clearTimeout(this.#timer);
+    this.#timer?.end();
     this.#flush();
     await this.#tail;
   }
@@ -47,24 +50,32 @@ export class EventForwarder {
     return this.options.intervalMs ?? 200;
   }
 
+  get #clock(): Clock {
+    return this.options.clock ?? systemClock;
+  }
+
+  #startTimer(): Timer {
+    return this.#clock.after(this.#intervalMs, () => this.#onTimer(), { holdsProcess: false });
+  }
+
   #isDue(series: string): boolean {
     return (
       this.#inFlight === 0 &&
-      performance.now() - (this.#sentMs.get(series) ?? -Infinity) >= this.#intervalMs
+      this.#clock.now() - (this.#sentMs.get(series) ?? -Infinity) >= this.#intervalMs
     );
   }
 
   #onTimer(): void {
     this.#timer = undefined;
     if (this.#inFlight === 0) this.#flush();
-    else this.#timer = setTimeout(() => this.#onTimer(), this.#intervalMs).unref();
+    else this.#timer = this.#startTimer();
   }
 
   #flush(only?: string): void {
     for (const [series, event] of this.#pending) {
       if (only !== undefined && series !== only) continue;
       this.#pending.delete(series);
-      this.#sentMs.set(series, performance.now());
+      this.#sentMs.set(series, this.#clock.now());
       this.#send(event);
     }
   }

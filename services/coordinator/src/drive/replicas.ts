@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { JsonValue } from '@bufbuild/protobuf';
 import type { StageEvent } from '@emloc/contracts';
 import { isRpcError, RpcError } from '@emloc/rpc';
+import { sleep, systemClock, Watchdog, type Clock } from '@emloc/time';
 
 import type { StageName } from '../jobs/record.js';
 import { kindOf } from './retry-policy.js';
@@ -14,6 +14,7 @@ export interface ReplicaCalls {
   /** A replica failed while others work on; it is called again with the same request. */
   readonly onRetry: (error: RpcError) => Promise<void>;
   readonly signal: AbortSignal;
+  readonly clock?: Clock;
 }
 
 const rejoinDelayMs = 1000;
@@ -46,7 +47,7 @@ export async function callReplicas(
         if (!mayPass || working === 0) throw error;
         await calls.onRetry(error);
       }
-      do await sleep(rejoinDelayMs, undefined, { signal });
+      do await sleep(rejoinDelayMs, { signal, clock: calls.clock });
       while (!(await isReachable(calls.services, stage, index)));
     }
   };
@@ -68,18 +69,20 @@ async function callOnce(
   stage: StageName,
   replica: number,
   request: StageRequest,
-  { services, silenceMs, onEvent, signal }: ReplicaCalls,
+  { services, silenceMs, onEvent, signal, clock = systemClock }: ReplicaCalls,
 ): Promise<JsonValue> {
   const silence = new AbortController();
-  const timer = setTimeout(
+  const watch = new Watchdog(
+    silenceMs,
     () =>
       silence.abort(
         new RpcError('UNAVAILABLE', `nothing was heard for ${silenceMs} ms`, {
           reason: 'STAGE_SILENT',
         }),
       ),
-    silenceMs,
+    clock,
   );
+  watch.heard();
   let result: JsonValue = null;
   try {
     for await (const message of services.call(
@@ -88,7 +91,7 @@ async function callOnce(
       request,
       AbortSignal.any([signal, silence.signal]),
     )) {
-      timer.refresh();
+      watch.heard();
       if (message.kind === 'event') onEvent(message.event);
       else result = message.result;
     }
@@ -96,7 +99,7 @@ async function callOnce(
     silence.signal.throwIfAborted();
     throw error;
   } finally {
-    clearTimeout(timer);
+    watch.end();
   }
   if (result === null)
     throw new RpcError('INTERNAL', 'the stage ended without a result', {

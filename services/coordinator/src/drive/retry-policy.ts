@@ -1,4 +1,4 @@
-import { backoffMs, RpcError, type RetryPolicy, type RpcCode } from '@emloc/rpc';
+import { retryPauseMs, RpcError, type RetryPolicy, type RpcCode } from '@emloc/rpc';
 
 import type { StageName } from '../jobs/record.js';
 
@@ -69,7 +69,7 @@ export function decideRetry(
     return { retry: false };
   return {
     retry: true,
-    delayMs: backoffMs(backoff, Math.min(streak.failures, 30), {
+    delayMs: retryPauseMs(backoff, Math.min(streak.failures, 30), {
       retryDelayMs: error.retryDelayMs,
     }),
   };

@@ -1,8 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { JsonValue } from '@bufbuild/protobuf';
 import type { StageEvent } from '@emloc/contracts';
 import { isRpcError, RpcError } from '@emloc/rpc';
 import type { Metrics } from '@emloc/telemetry';
+import { sleep } from '@emloc/time';
 
 import { toStatusJson, type EventContent } from '../jobs/events.js';
 import type { JobLedger } from '../jobs/ledger.js';
@@ -34,7 +34,7 @@ export interface StageRun {
  * Runs a stage until its result is in the job's record, starting it again after failures that may
  * pass.
  * @throws RpcError that names stage and layer, when it cannot succeed; the signal's reason;
- * ServiceKitError
+ * NatsError
  */
 export async function runStage(stage: StageName, run: StageRun): Promise<void> {
   const streak: { failures: FailureStreak | null } = { failures: null };
@@ -79,7 +79,7 @@ async function again(
   const decision = decideRetry(error, streak.failures, { nowMs: performance.now(), retryForMs });
   if (!decision.retry) throw error;
   await tellEnd(stage, error, run);
-  await sleep(decision.delayMs, undefined, { signal }).catch(() => signal.throwIfAborted());
+  await sleep(decision.delayMs, { signal });
   const untilMs = streak.failures.sinceMs + retryForMs;
   while (!(await anyReachable(stage, services))) {
     signal.throwIfAborted();

@@ -6,7 +6,7 @@ import {
   type Job,
 } from '@emloc/contracts';
 import type { JobStorage } from '@emloc/job-storage';
-import { isServiceKitError, type RecordStore } from '@emloc/service-kit';
+import { isNatsError, type RecordStore } from '@emloc/nats';
 
 import { jobKey, type JobRecord } from '../jobs/record.js';
 import { newJobRecord } from '../jobs/transitions.js';
@@ -82,7 +82,7 @@ async function createOnce(
     onCreated?.();
     return written.value;
   } catch (error) {
-    if (!isServiceKitError(error, 'RECORD_EXISTS')) throw error;
+    if (!isNatsError(error, 'RECORD_EXISTS')) throw error;
     const standing = await store.get(key);
     if (!standing) throw error;
     return sameRequest(standing, record.requestHash, requestId);

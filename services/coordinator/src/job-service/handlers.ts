@@ -2,13 +2,8 @@ import { create } from '@bufbuild/protobuf';
 import { EmptySchema } from '@bufbuild/protobuf/wkt';
 import type { JobService } from '@emloc/contracts';
 import type { JobStorage } from '@emloc/job-storage';
+import { isNatsError, type NumberedLog, type RecordStore, type Versioned } from '@emloc/nats';
 import { invalidRequest, isRpcError, RpcError, type CallContext, type Handlers } from '@emloc/rpc';
-import {
-  isServiceKitError,
-  type NumberedLog,
-  type RecordStore,
-  type Versioned,
-} from '@emloc/service-kit';
 
 import { downloadArtifact } from '../artifacts.js';
 import { findDataset, uploadDataset } from '../datasets.js';
@@ -233,8 +228,7 @@ async function deleteJob(
       );
   } catch (error) {
     const isMissing =
-      isServiceKitError(error, 'RECORD_NOT_FOUND') ||
-      (isRpcError(error) && error.code === 'NOT_FOUND');
+      isNatsError(error, 'RECORD_NOT_FOUND') || (isRpcError(error) && error.code === 'NOT_FOUND');
     if (!isMissing) throw error;
     if (!allowMissing) throw jobNotFound(id);
   }

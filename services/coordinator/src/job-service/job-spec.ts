@@ -2,8 +2,8 @@ import { clone, create, equals } from '@bufbuild/protobuf';
 import { timestampDate, timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { JobSpecSchema, type JobSpec, type MergeOptions } from '@emloc/contracts';
 import type { JobStorage } from '@emloc/job-storage';
+import { isNatsError } from '@emloc/nats';
 import { utcDay } from '@emloc/pipeline';
-import { isServiceKitError } from '@emloc/service-kit';
 
 import { otherContents } from './request.js';
 import type { CheckedOptions } from './tune-options.js';
@@ -35,7 +35,7 @@ export async function writeSpec({ id, tenant, merge, checked }: NewSpec, storage
     });
   const wanted = wantedOn(utcDay(now));
   const reference = await storage.writeSpec(wanted).catch((error: unknown) => {
-    if (!isServiceKitError(error, 'RECORD_EXISTS')) throw error;
+    if (!isNatsError(error, 'RECORD_EXISTS')) throw error;
     return storage.writeSpec(wanted);
   });
   const written = await storage.readSpec(reference);

@@ -7,8 +7,8 @@ import {
   type Job,
   type MergeOptions,
 } from '@emloc/contracts';
+import type { Versioned } from '@emloc/nats';
 import { invalidRequest, RpcError, type FieldViolation } from '@emloc/rpc';
-import type { Versioned } from '@emloc/service-kit';
 
 import { isDisplayName } from '../datasets.js';
 import type { JobRecord } from '../jobs/record.js';

@@ -1,6 +1,6 @@
 import type { JobService } from '@emloc/contracts';
+import { isTransient } from '@emloc/nats';
 import { isRpcError, RpcError, type CallContext, type Handlers } from '@emloc/rpc';
-import { isTransient } from '@emloc/service-kit';
 
 type JobHandlers = Handlers<typeof JobService, CallContext>;
 

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { FakeClock } from '@emloc/time/testing';
 
 import { createTurns, type TurnLimits } from './turns.js';
 
@@ -14,7 +14,8 @@ const { signal: never } = new AbortController();
 
 /** Work that goes on until it is told to end. */
 function openTurns({ restAfterMs = limits.restAfterMs } = {}) {
-  const turns = createTurns({ ...limits, restAfterMs });
+  const clock = new FakeClock();
+  const turns = createTurns({ ...limits, restAfterMs }, clock);
   const started: string[] = [];
   const ends = new Map<string, (error?: Error) => void>();
   const run = (tenant: string, name: string, signal = never): Promise<void> =>
@@ -24,7 +25,7 @@ function openTurns({ restAfterMs = limits.restAfterMs } = {}) {
         ends.set(name, (error) => (error ? reject(error) : resolve()));
       });
     });
-  return { run, started, end: (name: string, error?: Error) => ends.get(name)?.(error) };
+  return { clock, run, started, end: (name: string, error?: Error) => ends.get(name)?.(error) };
 }
 
 test('a place goes to the tenant with the fewest, within what one may have', async () => {
@@ -80,15 +81,16 @@ test("a tenant's own calls alone are too many for it", async () => {
 });
 
 test('after work that failed late a place rests, and only that tenant waits for it', async () => {
-  const { run, started, end } = openTurns({ restAfterMs: 50 });
+  const { clock, run, started, end } = openTurns({ restAfterMs: 50 });
   const failing = ['a1', 'a2'].map((name) => run('a', name).catch(() => 'failed'));
-  await sleep(100);
+  await clock.advance(100);
   const [third, other] = [run('a', 'a3'), run('b', 'b1')];
   for (const name of ['a1', 'a2']) end(name, new Error('took too long'));
   expect(await Promise.all(failing)).toEqual(['failed', 'failed']);
-  await sleep(100);
+  await clock.advance(399);
   expect(started).toEqual(['a1', 'a2', 'b1']);
-  while (!started.includes('a3')) await sleep(5);
+  await clock.advance(1);
+  expect(started).toEqual(['a1', 'a2', 'b1', 'a3']);
   for (const name of ['a3', 'b1']) end(name);
   await Promise.all([third, other]);
 });

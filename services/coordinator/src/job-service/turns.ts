@@ -1,4 +1,5 @@
 import { RpcError } from '@emloc/rpc';
+import { systemClock, type Clock } from '@emloc/time';
 
 export interface TurnLimits {
   /** Pieces of work at the same time, and those of one tenant among them. */
@@ -35,7 +36,7 @@ const retryDelayMs = 1000;
 const restTimes = 4;
 const mostRestMs = 10_000;
 
-export function createTurns(limits: TurnLimits): Turns {
+export function createTurns(limits: TurnLimits, clock: Clock = systemClock): Turns {
   const waiting: Waiting[] = [];
   const running: string[] = [];
   const resting: string[] = [];
@@ -74,21 +75,22 @@ export function createTurns(limits: TurnLimits): Turns {
   const rest = (tenant: string, workedMs: number): void => {
     if (workedMs < limits.restAfterMs) return;
     resting.push(tenant);
-    setTimeout(
+    clock.after(
+      Math.min(mostRestMs, restTimes * workedMs),
       () => {
         resting.splice(resting.indexOf(tenant), 1);
         startNext();
       },
-      Math.min(mostRestMs, restTimes * workedMs),
-    ).unref();
+      { holdsProcess: false },
+    );
   };
   return async (tenant, signal, work) => {
     await place(tenant, signal);
-    const startedMs = performance.now();
+    const startedMs = clock.now();
     try {
       return await work();
     } catch (error) {
-      rest(tenant, performance.now() - startedMs);
+      rest(tenant, clock.now() - startedMs);
       throw error;
     } finally {
       running.splice(running.indexOf(tenant), 1);

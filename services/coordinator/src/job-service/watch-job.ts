@@ -1,6 +1,6 @@
 import { Job_State, type JobEvent, type WatchJobRequest } from '@emloc/contracts';
+import type { Versioned } from '@emloc/nats';
 import { invalidRequest, RpcError, type CallContext } from '@emloc/rpc';
-import type { Versioned } from '@emloc/service-kit';
 
 import { fromEventJson } from '../jobs/events.js';
 import type { JobFeed } from '../jobs/feed.js';

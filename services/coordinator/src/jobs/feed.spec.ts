@@ -1,5 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import type { NumberedEvent, NumberedLog } from '@emloc/service-kit';
+import type { NumberedEvent, NumberedLog } from '@emloc/nats';
+import { nextTurn } from '@emloc/time';
+import { until } from '@emloc/time/testing';
 
 import { JobFeed } from './feed.js';
 import type { LogEntry } from './ledger.js';
@@ -21,7 +22,7 @@ function memoryLog() {
     read: async (topic, afterPosition, limit) => {
       reads += 1;
       const found = events.filter((one) => one.topic === topic && one.position > afterPosition);
-      await sleep(5);
+      await nextTurn();
       return found.slice(0, limit);
     },
     tail: () => {
@@ -60,7 +61,7 @@ test('watchers that come together read the log once, and each sees everything', 
   const watchers = Array.from({ length: 100 }, () => take(feed.follow('job', 0, stop.signal), 300));
   // One is appended while the first read is under way.
   append('job');
-  await sleep(50);
+  await until(() => feed.watchers === 100 && reads() > 0, 'all watch');
   for (let count = 0; count < 99; count += 1) append('job');
   for (const numbers of await Promise.all(watchers)) expect(numbers).toEqual(upTo(300));
   // Two batches of what was there.

@@ -1,4 +1,4 @@
-import type { NumberedEvent, NumberedLog } from '@emloc/service-kit';
+import type { NumberedEvent, NumberedLog } from '@emloc/nats';
 
 import type { LogEntry } from './ledger.js';
 

@@ -1,10 +1,12 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import type { Lane, RecordStore, Versioned } from '@emloc/service-kit';
+import type { Lane, RecordStore, Versioned } from '@emloc/nats';
+import { Backoff, type BackoffPolicy } from '@emloc/time';
 
 import { idOfKey, jobStates, type JobRecord, type JobState, type StageName } from './record.js';
 
 /** A job without what only its own page shows: results of stages and the emulator's layers. */
 export type JobSummary = Omit<JobRecord, 'requestHash'>;
+
+const pauses: BackoffPolicy = Object.freeze({ firstMs: 100, mostMs: 1000 });
 
 /**
  * Every job in memory, kept up to date from the bucket of jobs; other processes' changes are there
@@ -67,6 +69,7 @@ export class JobIndex {
    * begins another.
    */
   async #follow(lane: Pick<Lane, 'onReconnect'>, signal: AbortSignal): Promise<void> {
+    const backoff = new Backoff(pauses, { signal });
     while (!signal.aborted) {
       const restart = new AbortController();
       const forget = lane.onReconnect(() => restart.abort());
@@ -75,6 +78,7 @@ export class JobIndex {
           '>',
           AbortSignal.any([signal, restart.signal]),
         )) {
+          backoff.succeeded();
           if (change.kind === 'put') this.apply(change);
           else this.#remove(idOfKey(change.key));
         }
@@ -82,7 +86,7 @@ export class JobIndex {
         // The server is away; the next watch begins with everything that is there.
       }
       forget();
-      await sleep(restart.signal.aborted ? 0 : 200, undefined, { signal }).catch(() => undefined);
+      if (!restart.signal.aborted) await backoff.failed();
     }
   }
 }

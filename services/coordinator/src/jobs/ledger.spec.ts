@@ -5,12 +5,11 @@ import {
   connectNats,
   openNumberedLog,
   openRecordStore,
-  startNatsServer,
   type NatsConnection,
-  type NatsServer,
   type NumberedLog,
   type RecordStore,
-} from '@emloc/service-kit';
+} from '@emloc/nats';
+import { startNatsServer, type NatsServer } from '@emloc/nats/testing';
 
 import { openLedger, type LogEntry } from './ledger.js';
 import { jobKey, type JobRecord } from './record.js';

@@ -1,12 +1,12 @@
 import type { JsonValue } from '@bufbuild/protobuf';
 import {
-  isServiceKitError,
+  isNatsError,
   modifyFenced,
   type LogWriter,
   type NumberedLog,
   type RecordStore,
   type Versioned,
-} from '@emloc/service-kit';
+} from '@emloc/nats';
 
 import { toEventJson, type EventContent } from './events.js';
 import { jobKey, type JobRecord, type JobState } from './record.js';
@@ -29,10 +29,10 @@ export interface JobLedger {
   readonly record: JobRecord;
   /**
    * Changes the record, then moves its events to the log.
-   * @throws ServiceKitError LEASE_LOST when another leads by now
+   * @throws NatsError LEASE_LOST when another leads by now
    */
   change(transition: Transition): Promise<JobRecord>;
-  /** Adds an event that no change of the record comes with. @throws ServiceKitError LEASE_LOST */
+  /** Adds an event that no change of the record comes with. @throws NatsError LEASE_LOST */
   append(event: EventContent): Promise<void>;
 }
 
@@ -52,7 +52,7 @@ export interface LedgerOptions {
 /**
  * Takes a job over: whoever led before can neither change its record nor append to its log from
  * here on, and what it left unsaid is said.
- * @throws ServiceKitError LEASE_LOST, RECORD_NOT_FOUND
+ * @throws NatsError LEASE_LOST, RECORD_NOT_FOUND
  */
 export async function openLedger(
   { tenant, id }: Pick<JobRecord, 'tenant' | 'id'>,
@@ -118,7 +118,7 @@ class LogBackedLedger implements JobLedger {
     try {
       await this.writer.append(entry);
     } catch (error) {
-      if (!isServiceKitError(error, 'LEASE_LOST')) throw error;
+      if (!isNatsError(error, 'LEASE_LOST')) throw error;
       // The leader before this one may have been in the middle of an append when it was deposed;
       // after that it cannot go on.
       await modifyFenced(this.options.store, this.#key, this.options.token, (record) => record);

@@ -1,5 +1,5 @@
 import type { JsonValue } from '@bufbuild/protobuf';
-import type { Fenced } from '@emloc/service-kit';
+import type { Fenced } from '@emloc/nats';
 import type { StageLabel } from '@emloc/telemetry';
 
 export const jobStates = [

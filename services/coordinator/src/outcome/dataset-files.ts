@@ -2,8 +2,8 @@ import { mkdtemp, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { PlainTuneOptions, StoredObject } from '@emloc/contracts';
 import type { JobStorage } from '@emloc/job-storage';
+import { getObjectFile, type ObjectBucket } from '@emloc/nats';
 import type { TuneOptions } from '@emloc/pipeline';
-import { getObjectFile, type ObjectBucket } from '@emloc/service-kit';
 
 import { engineOptions } from '../job-service/tune-options.js';
 
@@ -27,7 +27,7 @@ export interface DatasetFiles {
   /**
    * With `maxBytes`, no more than the first part of larger uploads is fetched, a little more than
    * so many bytes.
-   * @throws ServiceKitError; the typed errors of the options
+   * @throws NatsError; the typed errors of the options
    */
   open(
     sources: OptionSources,

@@ -1,5 +1,6 @@
 import { RpcError, toRpcError } from '@emloc/rpc';
 import { isServiceKitError } from '@emloc/service-kit';
+import { systemClock, type Clock, type Timer } from '@emloc/time';
 
 import type { EngineStep } from './engine.js';
 
@@ -30,10 +31,10 @@ const startMs = 60_000;
 /** The limits of one task, whose steps it is told. */
 export class StepWatch {
   readonly #passed = new AbortController();
-  #timer: NodeJS.Timeout;
+  #timer: Timer;
   #step: EngineStep | null = null;
 
-  constructor() {
+  constructor(private readonly clock: Clock = systemClock) {
     this.#timer = this.#startTimer(startMs);
   }
 
@@ -48,17 +49,17 @@ export class StepWatch {
   }
 
   begin(step: EngineStep): void {
-    clearTimeout(this.#timer);
+    this.#timer.end();
     this.#step = step;
     this.#timer = this.#startTimer(rules[step].mostMs);
   }
 
   end(): void {
-    clearTimeout(this.#timer);
+    this.#timer.end();
   }
 
-  #startTimer(mostMs: number): NodeJS.Timeout {
-    return setTimeout(() => this.#passed.abort(tooLong(this.#step, mostMs)), mostMs);
+  #startTimer(mostMs: number): Timer {
+    return this.clock.after(mostMs, () => this.#passed.abort(tooLong(this.#step, mostMs)));
   }
 }
 

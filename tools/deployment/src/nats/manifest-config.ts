@@ -1,5 +1,5 @@
 import type { ServiceName } from '@emloc/local-deployment';
-import { natsServerConfig, natsServerLimits } from '@emloc/service-kit';
+import { natsServerConfig, natsServerLimits } from '@emloc/nats';
 
 import { natsUsers } from './nats-users.js';
 

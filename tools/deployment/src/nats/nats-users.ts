@@ -1,6 +1,6 @@
 import { bucketNames } from '@emloc/job-storage';
 import { serviceNames, type ServiceName } from '@emloc/local-deployment';
-import type { NatsPermissions, NatsVariable } from '@emloc/service-kit';
+import type { NatsPermissions, NatsVariable } from '@emloc/nats';
 
 /**
  * A service's user at NATS, whose password is a text, or a variable of the server's environment.

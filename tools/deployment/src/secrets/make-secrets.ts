@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { serviceNames } from '@emloc/local-deployment';
-import { randomSecret } from '@emloc/service-kit';
+import { randomSecret } from '@emloc/nats';
 import { stringify } from 'yaml';
 
 import { openAuthority } from '../certificates/authority.js';

@@ -7,7 +7,7 @@ import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { at } from '@emloc/checked';
-import { findNatsServer } from '@emloc/service-kit';
+import { findNatsServer } from '@emloc/nats';
 import type { IProbe } from 'kubernetes-models/v1';
 
 import { getPage } from '../../src/testing/index.js';

@@ -1,7 +1,7 @@
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DeployedProcess, ProcessExit } from '@emloc/local-deployment';
-import { startNatsServer, type NatsServer } from '@emloc/service-kit';
+import { startNatsServer, type NatsServer } from '@emloc/nats/testing';
 
 /** A nats-server beside a deployment, which is started again when it ends. */
 export interface OwnNats {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { inboxPrefixOf, natsUsers } from '@emloc/deployment';
 import type { ProcessExit, ServiceName } from '@emloc/local-deployment';
-import { randomSecret, type NatsAccess } from '@emloc/service-kit';
+import { randomSecret, type NatsAccess } from '@emloc/nats';
 
 import { makeLoopbackAuthority, type LoopbackAuthority } from '../secured/certificates.js';
 import { startOwnNats, type OwnNats } from './own-nats.js';

@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { open, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { NatsConnection } from '@emloc/service-kit';
+import type { NatsConnection } from '@emloc/nats';
 
 /** Where a nats-server stores things that has little space for them. */
 export interface SmallStore {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { NatsConnection } from '@emloc/service-kit';
+import type { NatsConnection } from '@emloc/nats';
 
 /** A stream as the server describes it. */
 export interface StreamState {

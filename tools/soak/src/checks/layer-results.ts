@@ -1,4 +1,4 @@
-import { openRecordStore, type NatsConnection, type WorkState } from '@emloc/service-kit';
+import { openRecordStore, type NatsConnection, type WorkState } from '@emloc/nats';
 
 /** Watches which results were recorded for the layers of a job. */
 export interface LayerResults {

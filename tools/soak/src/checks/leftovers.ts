@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
-import type { NatsConnection } from '@emloc/service-kit';
+import type { NatsConnection } from '@emloc/nats';
 
 import { listStreams, newestMessage, type StreamState } from './jetstream.js';
 

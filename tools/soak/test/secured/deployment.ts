@@ -6,9 +6,9 @@ import { get } from '@emloc/checked';
 import { inboxPrefixOf, natsUsers, type NatsServiceUser } from '@emloc/deployment';
 import { buildPrograms, getPage, root, type HttpAnswer } from '@emloc/deployment/testing';
 import { stageNames, type ServiceName } from '@emloc/local-deployment';
+import { startNatsServer, type NatsServer } from '@emloc/nats/testing';
 import { clientCredentials, RpcChannel, type TlsOptions } from '@emloc/rpc';
 import { connect, type EmlocClient } from '@emloc/sdk';
-import { startNatsServer, type NatsServer } from '@emloc/service-kit';
 import { listening, type Listening, type Spawned } from '@emloc/stage-runtime/testing';
 
 import { makeLoopbackAuthority, type LoopbackAuthority } from '../../src/secured/certificates.js';

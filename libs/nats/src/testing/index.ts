@@ -1,0 +1,1 @@
+export { startNatsServer, type NatsServer } from './server.js';
