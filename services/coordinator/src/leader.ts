@@ -41,7 +41,8 @@ interface Driven {
 const crashLimit = 5;
 const crashPauseMs = 1000;
 const announcers = 4;
-const sweepDelayMs = 30_000;
+/** The second when a stage that did not end has been abandoned. */
+const sweepDelaysMs = [30_000, 60_000] as const;
 const removers = 4;
 const removalCheckMs = { most: 60_000, least: 100 };
 
@@ -231,13 +232,16 @@ class Leader {
 
   /** A stage that was told to stop may have stored something after its job's work was discarded. */
   async #sweepLater(job: string): Promise<void> {
-    await sleep(sweepDelayMs, { signal: this.#stop, holdsProcess: false })
-      .then(async () => {
+    try {
+      for (const delayMs of sweepDelaysMs) {
+        await sleep(delayMs, { signal: this.#stop, holdsProcess: false });
         // The request of a job that was deleted may have made it anew.
         const { state = 'CANCELLED' } = this.options.index.get(job) ?? {};
         if (isFinal(state)) await this.options.discardWork(job);
-      })
-      .catch(() => undefined);
+      }
+    } catch {
+      // The storage is away, or another leads.
+    }
   }
 
   #ledger(job: JobSummary): Promise<JobLedger> {

@@ -61,8 +61,8 @@ const deadlineMs = 300_000;
 const refusals: readonly string[] = ['FAILED_PRECONDITION', 'UNAVAILABLE', 'DEADLINE_EXCEEDED'];
 /** How long a hostile tenant has to get its calls under way. */
 const hostileLeadMs = 1000;
-/** What a stage stored after its job had ended is swept 30 s later. */
-const cleanWithinMs = 60_000;
+/** What a stage stored after its job had ended is swept 30 and 90 s later. */
+const cleanWithinMs = 120_000;
 
 /**
  * Runs a job while the faults of a round happen, holds what comes out against what has to, deletes

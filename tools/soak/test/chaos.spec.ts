@@ -43,7 +43,7 @@ const rounds: readonly (readonly [RoundKind, number])[] = [
   ['kill', 0],
   ['storm', 6],
   ['fail', 0],
-  ['cancel', 8],
+  ['cancel', 3],
   ['terminate', 0],
   ['hostile', 0],
 ];

@@ -12,9 +12,9 @@ import {
   type LocalDeployment,
   type ProcessExit,
 } from '@emloc/local-deployment';
+import { connectNats, type NatsAccess, type NatsConnection } from '@emloc/nats';
 import { hashToken } from '@emloc/rpc';
 import { connect, type CreateJobOptions, type EmlocClient } from '@emloc/sdk';
-import { connectNats, type NatsAccess, type NatsConnection } from '@emloc/nats';
 
 import type { BedKind } from '../plan/rounds.js';
 import type { SoakPaths } from '../reference.js';
