@@ -1,10 +1,4 @@
-import {
-  Device,
-  MemoryBudget,
-  repeatsOn,
-  type Backend,
-  type DeviceProfile,
-} from '@emloc/device';
+import { Device, MemoryBudget, repeatsOn, type Backend, type DeviceProfile } from '@emloc/device';
 import { frontLength, frontStreams, runChain } from '@emloc/finetune';
 import {
   fluxLayouts,
