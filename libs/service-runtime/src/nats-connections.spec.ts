@@ -6,7 +6,7 @@ import { NatsError } from '@emloc/nats';
 import { startNatsServer } from '@emloc/nats/testing';
 import { until } from '@emloc/time/testing';
 
-import { connectPatiently, isRefusal } from './nats-connections.js';
+import { connectPatiently, isRefusal, patiently } from './nats-connections.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'emloc-connections-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -45,6 +45,22 @@ test('gives up when its patience ends, or when it is told to', async () => {
       patienceMs: 60_000,
     }),
   ).rejects.toThrow('stop');
+});
+
+test('what a server interrupts is done again, but not what is final', async () => {
+  const options = {
+    logger: { warn: () => undefined },
+    signal: new AbortController().signal,
+    patienceMs: 60_000,
+  };
+  const errors = [new Error('timeout'), new Error('no responders')];
+  const act = () => {
+    const error = errors.shift();
+    return error ? Promise.reject(error) : Promise.resolve('done');
+  };
+  await expect(patiently(act, () => false, options)).resolves.toBe('done');
+  const refused = () => Promise.reject(new Error('refused'));
+  await expect(patiently(refused, () => true, options)).rejects.toThrow('refused');
 });
 
 test.each<[boolean, string, string | undefined]>([

@@ -27,26 +27,39 @@ const attemptMs = 3000;
 const pauses: BackoffPolicy = Object.freeze({ firstMs: 250, mostMs: 1000 });
 
 /**
- * Connects, waiting for a server that starts at the same time.
- * @throws NatsError NATS_CONNECT_FAILED when the server has not answered in time, or at once
- * when it refuses the service or is not trusted
+ * Does what needs a server that may start at the same time, or end meanwhile: again and again.
+ * @param isFinal whether waiting does not help
+ * @throws what was thrown last when the time is over, or what is final, at once
  */
-export async function connectPatiently(
-  access: NatsAccess,
+export async function patiently<T>(
+  act: () => Promise<T>,
+  isFinal: (error: unknown) => boolean,
   { logger, signal, patienceMs }: ConnectOptions,
-): Promise<NatsConnections> {
+): Promise<T> {
   const endMs = systemClock.now() + patienceMs;
   const backoff = new Backoff(pauses, { signal });
   for (;;) {
     signal.throwIfAborted();
     try {
-      return await connectBoth(access);
+      return await act();
     } catch (error) {
-      if (isRefusal(error) || systemClock.now() > endMs) throw error;
+      if (isFinal(error) || systemClock.now() > endMs) throw error;
       logger.warn({ error }, 'NATS does not answer yet');
       await backoff.failed();
     }
   }
+}
+
+/**
+ * Connects, waiting for a server that starts at the same time.
+ * @throws NatsError NATS_CONNECT_FAILED when the server has not answered in time, or at once
+ * when it refuses the service or is not trusted
+ */
+export function connectPatiently(
+  access: NatsAccess,
+  options: ConnectOptions,
+): Promise<NatsConnections> {
+  return patiently(() => connectBoth(access), isRefusal, options);
 }
 
 /** The lane goes first: it knows why a server has hung up. */

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openJobStorage, type JobStorage } from '@emloc/job-storage';
-import type { Lane, NatsAccess, NatsConnection } from '@emloc/nats';
+import { isTransient, type Lane, type NatsAccess, type NatsConnection } from '@emloc/nats';
 import {
   assertListenAllowed,
   RpcError,
@@ -35,7 +35,7 @@ import { systemClock } from '@emloc/time';
 
 import { type commonOptions, type CommonOptions } from './common-options.js';
 import { natsAccessOf } from './nats-access.js';
-import { connectPatiently, isRefusal } from './nats-connections.js';
+import { connectPatiently, isRefusal, patiently } from './nats-connections.js';
 import { watchParent } from './parent-watch.js';
 import { tlsOf, type ServiceTls } from './tls-files.js';
 import { programVersion } from './version.js';
@@ -177,22 +177,19 @@ async function start<S extends OptionSet>(
     tls,
     isConnected: () => connection.lane?.connected === true,
   });
-  const { nats, lane } = await connectPatiently(natsAccess, {
-    logger,
-    signal: shutdown.signal,
-    patienceMs: natsPatienceMs,
-  });
+  const patience = { logger, signal: shutdown.signal, patienceMs: natsPatienceMs };
+  const { nats, lane } = await connectPatiently(natsAccess, patience);
   shutdown.add('nats', async () => {
     lane.close();
     await nats.close();
   });
   connection.lane = lane;
-  const storage = await openJobStorage({
-    nats,
-    lane,
-    layerAckWaitMs,
-    replicas: options.natsReplicas === 1 ? undefined : options.natsReplicas,
-  });
+  const replicas = options.natsReplicas === 1 ? undefined : options.natsReplicas;
+  const storage = await patiently(
+    () => openJobStorage({ nats, lane, layerAckWaitMs, replicas }),
+    (error) => !isTransient(error),
+    patience,
+  );
   const calls = observeCalls(telemetry.metrics);
   const server = new RpcServer({
     maxConnections: options.maxConnections,
