@@ -94,8 +94,10 @@ function secondsAt({ work, uploadedBytes, downloadedBytes }: Snapshot, rates: De
     uploadedBytes * rates.uploadSecondsPerByte + downloadedBytes * rates.downloadSecondsPerByte;
   for (const [kernel, done] of work) {
     const rate = rates.kernels[kernel] ?? rates.otherwise;
+    const { secondsPerFloat64Flop = rate.secondsPerFlop } = rate;
     seconds +=
-      done.flops * rate.secondsPerFlop +
+      (done.flops - done.float64Flops) * rate.secondsPerFlop +
+      done.float64Flops * secondsPerFloat64Flop +
       done.bytes * rate.secondsPerByte +
       done.calls * rate.secondsPerCall;
   }

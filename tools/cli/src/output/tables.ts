@@ -8,6 +8,7 @@ import type {
 } from '@emloc/pipeline';
 import Table from 'cli-table3';
 
+import type { CardReport } from '../plan-place.js';
 import { rateText, type Counted } from './counted.js';
 
 const frameless = {
@@ -133,12 +134,26 @@ function validationTable({ validation, correction }: TuneOutcome): string {
 
 /** The result of `plan` for people. */
 export function planTable(
-  plan: Omit<JobPlan, 'stages'> & { readonly stages: readonly NamedStage[] },
+  plan: Omit<JobPlan, 'stages'> & {
+    readonly stages: readonly NamedStage[];
+    readonly card?: CardReport;
+  },
 ): string {
   const verdict = plan.fits
     ? `fits into ${formatBytes(plan.budgetBytes)} (${formatBytes(plan.neededBytes)} would do)`
     : `does not fit into ${formatBytes(plan.budgetBytes)}: ${formatBytes(plan.neededBytes)} are needed`;
-  return `${stageTable(plan.stages)}\n\n  ${verdict}`;
+  const basis = plan.card ? `\n  ${cardText(plan.card)}` : '';
+  return `${stageTable(plan.stages)}\n\n  ${verdict}${basis}`;
+}
+
+function cardText({ product, ...card }: CardReport): string {
+  const figures = [
+    formatBytes(card.memoryBytes),
+    `${card.flopsPerSecond / 1e12} TFLOP/s in bfloat16`,
+    `${card.bytesPerSecond / 1e9} GB/s`,
+    `${card.linkBytesPerSecond / 1e9} GB/s from the host`,
+  ];
+  return `times are estimates, from the data sheet of ${product}: ${figures.join(', ')}`;
 }
 
 function stageTable(stages: readonly NamedStage[]): string {
