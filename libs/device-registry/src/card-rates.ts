@@ -5,11 +5,11 @@ import type { CardSheet } from './card-sheets.js';
 /**
  * What this device's kernels reach of an H200's peaks (989 TFLOP/s, 34 in float64, 4.8 TB/s, 63
  * GB/s), from docs/performance.md; taken to hold for every card. Products and streams are what
- * their time leaves after their launches, products also after their traffic.
+ * their time leaves after their launches, products also after the traffic that counts.
  */
 const reachedShares = Object.freeze({
-  /** 26.2 TFLOP in 801 products, 38 GB: 44.5 ms, which is 590 TFLOP/s with all of it. */
-  products: 0.9,
+  /** 26.2 TFLOP in 801 products, 58 GB: 44.5 ms, which is 590 TFLOP/s with all of it. */
+  products: 0.87,
   /** 1.5 TFLOP in 13.6 ms. */
   attention: 0.115,
   /** An eigenproblem of order 3584, 9 n³ operations: 82 ms. */
@@ -19,6 +19,9 @@ const reachedShares = Object.freeze({
   /** 50 GB/s from page-locked memory. */
   copies: 0.79,
 });
+
+/** Of a product's traffic, what does not go on beside its arithmetic. */
+const countedTraffic = 0.5;
 
 /** A step of 16 tokens: 1,750 launches as one take 11.1 ms, 3.9 of them for reading weights. */
 const secondsPerLaunch = 4e-6;
@@ -40,10 +43,15 @@ export function cardRates(sheet: Omit<CardSheet, 'product' | 'memoryBytes' | 're
     ...rates.otherwise,
     secondsPerFlop: 1 / (sheet.flopsPerSecond * reachedShares.attention),
   };
-  const gemm = {
+  const product = {
     ...rates.otherwise,
+    secondsPerByte: rates.otherwise.secondsPerByte * countedTraffic,
     secondsPerFloat64Flop: 1 / (sheet.float64FlopsPerSecond * reachedShares.products),
   };
-  const kernels = { ...rates.kernels, gemm, attention, attentionBackward: attention };
+  const kernels = {
+    ...rates.kernels,
+    ...{ gemm: product, gram: product },
+    ...{ attention, attentionBackward: attention },
+  };
   return { ...rates, kernels } satisfies DeviceRates;
 }

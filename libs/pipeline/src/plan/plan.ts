@@ -121,9 +121,13 @@ export async function planJob(
     onPart: work.onPart,
   });
   await runJob(run);
+  const overlapsCopies = (profile.overlapsCopies ?? false) && job.options.prefetch;
   const stages = run.environment.clock.reports().map((report) => ({
     ...report,
-    seconds: work.seconds(report.name, rates, partCounts(job, report.name)),
+    seconds: work.seconds(report.name, rates, {
+      counts: partCounts(job, report.name),
+      overlapsCopies,
+    }),
   }));
   return { fits: fit.fits, budgetBytes, neededBytes: fit.neededBytes, stages };
 }

@@ -6,7 +6,9 @@ import type { StageName } from '../job/observer.js';
 
 interface Snapshot {
   readonly work: ReadonlyMap<KernelName, KernelWork>;
+  /** On the compute stream, and on the copies' own. */
   readonly uploadedBytes: number;
+  readonly prefetchedBytes: number;
   readonly downloadedBytes: number;
 }
 
@@ -45,15 +47,20 @@ export class StageWork {
   };
 
   /**
-   * Time that a stage's work takes, nothing overlapping.
+   * Time that a stage's work takes.
    * @param counts of the stage's parts; absent: as rehearsed
+   * @param overlapsCopies whether what is copied ahead goes on beside everything else of a part
    */
-  seconds(stage: StageName, rates: DeviceRates, counts?: PartCounts): number {
+  seconds(
+    stage: StageName,
+    rates: DeviceRates,
+    { counts, overlapsCopies }: { readonly counts?: PartCounts; readonly overlapsCopies: boolean },
+  ): number {
     const spans = this.#of(stage);
     const total = (part: StagePart | null): number =>
       spans
         .filter((span) => span.part === part)
-        .reduce((sum, { from, to }) => sum + secondsAt(to, rates) - secondsAt(from, rates), 0);
+        .reduce((sum, span) => sum + secondsOf(span, rates, overlapsCopies), 0);
     const factor = (part: StagePart): number => {
       const rehearsed = spans.filter((span) => span.part === part).length;
       if (!counts || rehearsed === 0) return 1;
@@ -84,11 +91,19 @@ function snapshot(backend: NullBackend): Snapshot {
   const { uploaded, downloaded } = backend.transferred;
   return {
     work: backend.work,
-    uploadedBytes: uploaded.compute + uploaded.copy,
+    uploadedBytes: uploaded.compute,
+    prefetchedBytes: uploaded.copy,
     downloadedBytes: downloaded,
   };
 }
 
+function secondsOf({ from, to }: Span, rates: DeviceRates, overlapsCopies: boolean): number {
+  const copies = (to.prefetchedBytes - from.prefetchedBytes) * rates.uploadSecondsPerByte;
+  const work = secondsAt(to, rates) - secondsAt(from, rates);
+  return overlapsCopies ? Math.max(copies, work) : copies + work;
+}
+
+/** Without what is copied ahead. */
 function secondsAt({ work, uploadedBytes, downloadedBytes }: Snapshot, rates: DeviceRates): number {
   let seconds =
     uploadedBytes * rates.uploadSecondsPerByte + downloadedBytes * rates.downloadSecondsPerByte;
