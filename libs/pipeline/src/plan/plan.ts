@@ -31,6 +31,8 @@ export interface JobPlan {
   /** The smallest budget that every stage can work in. */
   readonly neededBytes: number;
   readonly stages: readonly StageReport[];
+  /** One step of training, once what is done once is; null: there is no second step. */
+  readonly stepSeconds: number | null;
 }
 
 export interface PlanInputs {
@@ -129,7 +131,14 @@ export async function planJob(
       overlapsCopies,
     }),
   }));
-  return { fits: fit.fits, budgetBytes, neededBytes: fit.neededBytes, stages };
+  const stepSeconds = work.stepSeconds('train', rates, overlapsCopies);
+  return { fits: fit.fits, budgetBytes, neededBytes: fit.neededBytes, stages, stepSeconds };
+}
+
+/** The least budget of a job in which all weights of every phase stay on the device. */
+export async function residentBytes(job: Job, profile: DeviceProfile): Promise<number> {
+  const needs = await phaseNeeds(heaviestJob(job), profile);
+  return Math.max(...needs.map((need) => need.allWeightBytes + need.besideWeightBytes));
 }
 
 /** Steps of a training that stand for all of them where only time is asked for. */

@@ -70,6 +70,14 @@ export class StageWork {
     return stageParts.reduce((sum, part) => sum + factor(part) * total(part), total(null));
   }
 
+  /** Of an average step but the first; null: there is no other. */
+  stepSeconds(stage: StageName, rates: DeviceRates, overlapsCopies: boolean): number | null {
+    const steps = this.#of(stage).filter(({ part }) => part === 'step');
+    if (steps.length === 0) return null;
+    const seconds = steps.map((span) => secondsOf(span, rates, overlapsCopies));
+    return seconds.reduce((sum, step) => sum + step, 0) / steps.length;
+  }
+
   #end(stage: StageName, part: StagePart | null): void {
     const [backend, from] = [this.#backend, this.#from];
     if (!backend || !from) return;

@@ -1,5 +1,5 @@
 import { openDatasetThread } from '@emloc/dataset';
-import { planTune, resolveTuneOptions } from '@emloc/pipeline';
+import { planTuneWays, resolveTuneOptions } from '@emloc/pipeline';
 import type { Command } from 'commander';
 
 import { checkOptions } from '../exit-code.js';
@@ -38,11 +38,12 @@ export function addPlanCommand(program: Command): void {
         const { target, vramBytes, card } = planPlace(values, given.vramBytes);
         const resolved = { ...given, vramBytes };
         const options = await withModelFolder(resolved, { progress, signal });
-        const { fits, budgetBytes, neededBytes, stages } = await planTune(options, target, {
+        const { plan: planned, ways } = await planTuneWays(options, target, {
           openDataset: openDatasetThread,
           signal,
           onNotice: (message) => progress.observe({ type: 'notice', message }),
         });
+        const { fits, budgetBytes, neededBytes, stages } = planned;
         const plan = {
           fits,
           budgetBytes,
@@ -52,6 +53,7 @@ export function addPlanCommand(program: Command): void {
             peakDeviceBytes,
             seconds,
           })),
+          ...(ways && { ways }),
           ...(card && { card: cardReport(card) }),
         };
         return { document: plan, text: planTable(plan) };

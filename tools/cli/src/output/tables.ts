@@ -5,6 +5,7 @@ import type {
   PicturesEvaluateReport,
   StageReport,
   TuneReport,
+  Way,
 } from '@emloc/pipeline';
 import Table from 'cli-table3';
 
@@ -134,8 +135,9 @@ function validationTable({ validation, correction }: TuneOutcome): string {
 
 /** The result of `plan` for people. */
 export function planTable(
-  plan: Omit<JobPlan, 'stages'> & {
+  plan: Omit<JobPlan, 'stages' | 'stepSeconds'> & {
     readonly stages: readonly NamedStage[];
+    readonly ways?: readonly Way[];
     readonly card?: CardReport;
   },
 ): string {
@@ -143,7 +145,24 @@ export function planTable(
     ? `fits into ${formatBytes(plan.budgetBytes)} (${formatBytes(plan.neededBytes)} would do)`
     : `does not fit into ${formatBytes(plan.budgetBytes)}: ${formatBytes(plan.neededBytes)} are needed`;
   const basis = plan.card ? `\n  ${cardText(plan.card)}` : '';
-  return `${stageTable(plan.stages)}\n\n  ${verdict}${basis}`;
+  const ways = plan.ways ? `\n\n${wayTable(plan.ways)}` : '';
+  return `${stageTable(plan.stages)}\n\n  ${verdict}${basis}${ways}`;
+}
+
+/** What the same steps would take on an emulator and on the original. */
+function wayTable(ways: readonly Way[]): string {
+  const seconds = (value: number | null): string => (value === null ? '' : `${value.toFixed(3)} s`);
+  const rows = ways.map((way) =>
+    way.fits
+      ? [
+          way.name,
+          seconds(way.stepSeconds),
+          `${way.seconds.toFixed(1)} s`,
+          formatBytes(way.peakDeviceBytes),
+        ]
+      : [way.name, '', '', way.reason],
+  );
+  return render([['way', 'a step', 'in all', 'peak'], ...rows], 3);
 }
 
 function cardText({ product, ...card }: CardReport): string {
