@@ -178,7 +178,13 @@ describe('emloc', () => {
     const plan = await json('plan', ...job(), '--card', 'rtx4090');
     expect(plan).toMatchObject({ fits: true, card: { name: 'rtx4090', isEstimate: true } });
     expect(plan['budgetBytes']).toBeGreaterThan(22 * 2 ** 30);
+    expect(plan['ways']).toEqual([
+      expect.objectContaining({ name: 'emulator', fits: true, stepSeconds: aNumber }),
+      { name: 'paged', fits: false, reason: 'all weights stay on the device' },
+      expect.objectContaining({ name: 'resident', fits: true, seconds: aNumber }),
+    ]);
     const { stdout } = await emloc(['plan', ...job(), '--card', 'l4', '--vram', '8GiB']);
+    expect(stdout).toMatch(/ way .* peak\n +emulator /);
     expect(stdout).toMatch(/fits into 8\.00 GiB .*\n.*estimates, from the data sheet of NVIDIA L4/);
   });
 

@@ -54,7 +54,7 @@ describe('planned ways', () => {
     expect(await fits(threshold - 1)).toEqual([true, false]);
     await using run = createNullRun(job, { profile });
     const all = allDeviceBytes(job.model.source, run.environment.device);
-    const pagerBytes = async (budgetBytes: number): Promise<number> =>
+    const pagerBytes = async (budgetBytes: number): Promise<number | null> =>
       (await requireMemory({ job, profile, budgetBytes })).train.pagerBytes;
     expect([await pagerBytes(threshold), await pagerBytes(threshold - 1)]).toEqual([all, all - 1]);
   });

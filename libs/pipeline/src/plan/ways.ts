@@ -6,7 +6,7 @@ import type { JobPlan } from './plan.js';
  * How the same steps can be trained: on an emulator, on the original with its blocks paged, or on
  * the original with all weights on the device.
  */
-export type WayName = 'emulator' | 'paged' | 'resident';
+type WayName = 'emulator' | 'paged' | 'resident';
 
 /** What a way takes on a device and in a budget, or why it is none. */
 export type Way =
@@ -25,7 +25,7 @@ export type Way =
 export interface PlannedWays {
   /** null: the job has no emulator. */
   readonly emulator: JobPlan | null;
-  /** Plain LoRA of as many steps on the original; all its weights stay where the budget has room. */
+  /** Plain LoRA of as many steps on the original; its weights stay where the budget has room. */
   readonly original: JobPlan;
   /** The least budget in which they stay. */
   readonly residentBytes: number;
