@@ -58,6 +58,7 @@ describe('null backend', () => {
       calls: 2,
       flops: 2 * 2 * 4 * 8 * 16,
       bytes: 2 * bytes + 4 * 4 * 16,
+      float64Flops: 0,
     });
     expect(backend.work.get('add')).toBeUndefined();
     await device.kernels.eigh({ a: tensor([6, 6], 'float64'), values: tensor([6], 'float64') });
@@ -65,6 +66,22 @@ describe('null backend', () => {
       calls: 1,
       flops: 9 * 216,
       bytes: 8 * (36 + 36 + 6),
+      float64Flops: 0,
+    });
+  });
+
+  test('tells products in float64 from others', () => {
+    const { backend, device, tensor } = openDevice();
+    const product = (dtype: DType): void => {
+      const [a, b] = [tensor([4, 8], dtype), tensor([8, 2], dtype)];
+      device.kernels.gemm({ a, b, out: tensor([4, 2], dtype) });
+    };
+    product('float64');
+    product('float32');
+    expect(backend.work.get('gemm')).toMatchObject({
+      calls: 2,
+      flops: 2 * 2 * 4 * 8 * 2,
+      float64Flops: 2 * 4 * 8 * 2,
     });
   });
 

@@ -26,6 +26,7 @@ interface TransferredBytes {
 /** The work of all launches of one kernel. */
 export interface KernelWork extends Work {
   readonly calls: number;
+  readonly float64Flops: number;
 }
 
 /** A device without memory or arithmetic that counts what it is asked to do. */
@@ -129,12 +130,13 @@ class CountingBackend implements NullBackend {
     this.#downloaded += source.byteLength;
   }
 
-  #count(kernel: KernelName, { flops, bytes }: Work): void {
-    const before = this.#work.get(kernel) ?? { calls: 0, flops: 0, bytes: 0 };
+  #count(kernel: KernelName, { flops, bytes, float64Flops = 0 }: Work): void {
+    const before = this.#work.get(kernel) ?? { calls: 0, flops: 0, bytes: 0, float64Flops: 0 };
     this.#work.set(kernel, {
       calls: before.calls + 1,
       flops: before.flops + flops,
       bytes: before.bytes + bytes,
+      float64Flops: before.float64Flops + float64Flops,
     });
   }
 

@@ -1,4 +1,4 @@
-import { roughRates, type DeviceTarget } from '@emloc/device';
+import type { DeviceTarget } from '@emloc/device';
 import { cpuProfile, createCpuBackend, describeCpu } from '@emloc/device-cpu';
 import {
   cardUsage,
@@ -15,6 +15,8 @@ import {
   type TfjsRuntime,
 } from '@emloc/device-tfjs';
 
+import { cardRates } from './card-rates.js';
+import { cardSheets } from './card-sheets.js';
 import { DeviceRegistryError } from './errors.js';
 
 /** A device to run on, and what is remembered of it with an adapter. */
@@ -36,6 +38,9 @@ export interface CardUsage {
   /** null: the driver does not say. */
   usedBytes(): number | null;
 }
+
+/** For a plan on a machine that has no card. */
+const elsewhere = cardRates(cardSheets.h100);
 
 /** More than any machine has cores. */
 const mostThreads = 1024;
@@ -85,19 +90,10 @@ function tfjsTarget(name: string, runtime: TfjsRuntime): NamedTarget {
     profile: tfjsProfile,
     description: `tfjs, ${description ?? 'not installed'}`,
     problem,
-    ratesElsewhere: cardRates,
+    ratesElsewhere: elsewhere,
     open: async () => createTfjsBackend(runtime),
   };
 }
-
-/** An H100's, roughly (docs/performance.md): for a plan on a machine that has no card. */
-const cardRates = roughRates({
-  flopsPerSecond: 4e14,
-  factorizationFlopsPerSecond: 5e12,
-  bytesPerSecond: 2e12,
-  copyBytesPerSecond: 1.5e10,
-  secondsPerLaunch: 8e-6,
-});
 
 function cudaTarget(ordinal: number): NamedTarget {
   const { problem, cards, libraries } = describeCuda();
@@ -111,7 +107,7 @@ function cudaTarget(ordinal: number): NamedTarget {
     description: `cuda, ${card?.name ?? 'no card'}${versions ? `, ${versions}` : ''}`,
     problem: problem ?? (card ? null : `there is no card ${ordinal}`),
     card: card && cardOf(card),
-    ratesElsewhere: cardRates,
+    ratesElsewhere: elsewhere,
     open: async (capacityBytes) => createCudaBackend({ ordinal, capacityBytes }),
   };
 }

@@ -22,4 +22,6 @@ export interface DeviceProfile {
   readonly workspaceBytes: WorkspaceBytes;
   /** Whether `gemm` adds a bias itself. Default: no. */
   readonly gemmAddsBias?: boolean;
+  /** Whether copies on their stream go on beside kernels. Default: no. */
+  readonly overlapsCopies?: boolean;
 }

@@ -5,6 +5,8 @@ export interface KernelRate {
   readonly secondsPerFlop: number;
   readonly secondsPerByte: number;
   readonly secondsPerCall: number;
+  /** Of products in float64. Default: `secondsPerFlop`. */
+  readonly secondsPerFloat64Flop?: number;
 }
 
 /** How fast a device is, from `measureRates` or a data sheet. */

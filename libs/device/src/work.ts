@@ -8,6 +8,8 @@ import type { Tensor } from './tensor.js';
 export interface Work {
   readonly flops: number;
   readonly bytes: number;
+  /** Of `flops`, those of products in float64, which most cards do far slower. Default 0. */
+  readonly float64Flops?: number;
 }
 
 export function bytesOf(...tensors: readonly Tensor[]): number {

@@ -51,7 +51,9 @@ import { assertInteger } from './options/checks.js';
 import { defaultCheckpointSteps, type TuneOptions } from './options/resolve.js';
 import { samplesIn } from './pictures/training-samples.js';
 import { measureRates, type BenchmarkShape } from './plan/measure-rates.js';
-import { fitMemory, planJob, requireMemory, type JobPlan } from './plan/plan.js';
+import { planWays } from './plan/plan-ways.js';
+import { fitMemory, planJob, requireMemory, type JobPlan, type PlanInputs } from './plan/plan.js';
+import type { Way } from './plan/ways.js';
 
 /** What a job runs on and who watches it. */
 export interface TuneHost extends PrepareHost {
@@ -169,13 +171,40 @@ export async function budgetBytesOf(job: Job, profile: DeviceProfile): Promise<n
 export async function planTune(
   options: TuneOptions,
   target: DeviceTarget,
-  { onNotice, ...host }: PrepareHost & { readonly onNotice?: (message: string) => void } = {},
+  host: PlanHost = {},
 ): Promise<JobPlan> {
+  return await withPlanned(options, target, host, planJob);
+}
+
+/**
+ * As `planTune`, and what other ways to train the same steps would take.
+ * @returns ways null where there are no others
+ */
+export async function planTuneWays(
+  options: TuneOptions,
+  target: DeviceTarget,
+  host: PlanHost = {},
+): Promise<{ readonly plan: JobPlan; readonly ways: readonly Way[] | null }> {
+  return await withPlanned(options, target, host, async (inputs) => {
+    const plan = await planJob(inputs);
+    return { plan, ways: await planWays(inputs, plan) };
+  });
+}
+
+/** How a job is prepared for a plan, and who hears of its model. */
+type PlanHost = PrepareHost & { readonly onNotice?: (message: string) => void };
+
+async function withPlanned<T>(
+  options: TuneOptions,
+  target: DeviceTarget,
+  { onNotice, ...host }: PlanHost,
+  plan: (inputs: PlanInputs & { readonly rates: DeviceRates }) => Promise<T>,
+): Promise<T> {
   await using job = await prepareJob(options, host);
   for (const notice of job.model.notices) onNotice?.(notice);
   const rates = await ratesOf(job, target);
   const budgetBytes = await budgetBytesOf(job, target.profile);
-  return await planJob({ job, profile: target.profile, budgetBytes, rates });
+  return await plan({ job, profile: target.profile, budgetBytes, rates });
 }
 
 async function ratesOf(job: Job, target: DeviceTarget): Promise<DeviceRates> {

@@ -44,6 +44,7 @@ export function fakeEngine(): FakeEngine {
       budgetBytes: 2 ** 20,
       neededBytes: 2 ** 19,
       stages: [{ name: 'train', seconds: 1.5, peakDeviceBytes: 1000 }],
+      stepSeconds: null,
     }),
     async writeOutcome({ options }) {
       outcomes += 1;

@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { cardNames } from '@emloc/device-registry';
 import {
   defaultCheckpointSteps,
   optionsFor,
@@ -189,6 +190,21 @@ export const deviceFlags: readonly Option[] = [
     'auto, cpu, cuda, cuda:N or tfjs (default: auto, CUDA where it can be had)',
   ),
   option('--threads <n>', 'CPU threads, at most 1024 (default: all cores)', integer),
+];
+
+/** A flag of `plan` alone. */
+export const cardFlag: Option = option(
+  '--card <name>',
+  'plan for a card that is not there, from its data sheet; the budget is then what it has',
+).choices(cardNames);
+
+/** Flags of `plan` that `tune` names in refusing them: a job runs on what is there. */
+export const refusedPlanFlags: readonly Option[] = [
+  option('--card <name>', 'of plan', () => {
+    throw new InvalidArgumentError(
+      'It is an option of plan: a job runs on a device that is there.',
+    );
+  }).hideHelp(),
 ];
 
 /** Flags about jobs that were interrupted; they change no bytes of a result. */

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-import { deviceFlags, optionFlags, progressFlags } from './flags.js';
+import { cardFlag, deviceFlags, optionFlags, progressFlags } from './flags.js';
 
 const readme = readFileSync(new URL('../../../README.md', import.meta.url), 'utf8');
 
@@ -12,7 +12,8 @@ function documented(): Set<string> {
 }
 
 it('names every flag of tune and plan in the README, and no other', () => {
-  const flags = [...optionFlags('tune'), ...progressFlags, ...deviceFlags].map(({ long }) => long);
+  const all = [...optionFlags('tune'), ...progressFlags, ...deviceFlags, cardFlag];
+  const flags = all.map(({ long }) => long);
   expect(flags.length).toBeGreaterThan(20);
   expect([...documented()].sort()).toEqual([...flags, '--overwrite'].sort());
 });

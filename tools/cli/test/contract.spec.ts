@@ -174,6 +174,20 @@ describe('emloc', () => {
       expect(seconds).toBeGreaterThan(0);
   });
 
+  it('plans for a card that is not there, in its memory, and says that it estimates', async () => {
+    const plan = await json('plan', ...job(), '--card', 'rtx4090');
+    expect(plan).toMatchObject({ fits: true, card: { name: 'rtx4090', isEstimate: true } });
+    expect(plan['budgetBytes']).toBeGreaterThan(22 * 2 ** 30);
+    expect(plan['ways']).toEqual([
+      expect.objectContaining({ name: 'emulator', fits: true, stepSeconds: aNumber }),
+      { name: 'paged', fits: false, reason: 'all weights stay on the device' },
+      expect.objectContaining({ name: 'resident', fits: true, seconds: aNumber }),
+    ]);
+    const { stdout } = await emloc(['plan', ...job(), '--card', 'l4', '--vram', '8GiB']);
+    expect(stdout).toMatch(/ way .* peak\n +emulator /);
+    expect(stdout).toMatch(/fits into 8\.00 GiB .*\n.*estimates, from the data sheet of NVIDIA L4/);
+  });
+
   it('tells what it finds', async () => {
     expect(await json('info', '--device', 'cpu')).toMatchObject({
       version: expect.any(String),
@@ -256,6 +270,17 @@ describe('emloc', () => {
       'a size that is none',
       () => ['plan', '--model', model, '--data', data, '--vram', 'lots', '--json'],
       /lots/,
+    ],
+    ['an unknown card', () => ['plan', ...job(), '--card', 'gtx1080'], /rtx3090, .*h100/],
+    [
+      'a card for a job that runs',
+      () => ['tune', ...job(), '--card', 'h100', '--out', join(outputs, 'card')],
+      /CLI_USAGE: .*--card.*an option of plan/,
+    ],
+    [
+      'more memory than a card has',
+      () => ['plan', ...job(), '--card', 'l4', '--vram', '25GiB'],
+      /CLI_USAGE: --vram 25\.00 GiB .*NVIDIA L4 has 24\.00 GiB/,
     ],
     ['an unknown device', () => ['info', '--device', 'abacus', '--json'], /abacus/],
     [

@@ -38,7 +38,9 @@ export const gemm: LaunchedKernel<GemmOptions> = {
     assertShape('gemm', b, transposeB ? [n, k] : [k, n]);
     assertShape('gemm', out, [m, n]);
     if (bias) assertShape('gemm', bias, [n]);
-    return { flops: 2 * m * n * k, bytes: bytesOf(a, b, out) + (accumulate ? bytesOf(out) : 0) };
+    const flops = 2 * m * n * k;
+    const bytes = bytesOf(a, b, out) + (accumulate ? bytesOf(out) : 0);
+    return a.dtype === 'float64' ? { flops, bytes, float64Flops: flops } : { flops, bytes };
   },
   probe: {
     boundBy: 'both',

@@ -31,6 +31,8 @@ export interface JobPlan {
   /** The smallest budget that every stage can work in. */
   readonly neededBytes: number;
   readonly stages: readonly StageReport[];
+  /** One step of training, once what is done once is; null: there is no second step. */
+  readonly stepSeconds: number | null;
 }
 
 export interface PlanInputs {
@@ -121,11 +123,22 @@ export async function planJob(
     onPart: work.onPart,
   });
   await runJob(run);
+  const overlapsCopies = (profile.overlapsCopies ?? false) && job.options.prefetch;
   const stages = run.environment.clock.reports().map((report) => ({
     ...report,
-    seconds: work.seconds(report.name, rates, partCounts(job, report.name)),
+    seconds: work.seconds(report.name, rates, {
+      counts: partCounts(job, report.name),
+      overlapsCopies,
+    }),
   }));
-  return { fits: fit.fits, budgetBytes, neededBytes: fit.neededBytes, stages };
+  const stepSeconds = work.stepSeconds('train', rates, overlapsCopies);
+  return { fits: fit.fits, budgetBytes, neededBytes: fit.neededBytes, stages, stepSeconds };
+}
+
+/** The least budget of a job in which all weights of every phase stay on the device. */
+export async function residentBytes(job: Job, profile: DeviceProfile): Promise<number> {
+  const needs = await phaseNeeds(heaviestJob(job), profile);
+  return Math.max(...needs.map((need) => need.allWeightBytes + need.besideWeightBytes));
 }
 
 /** Steps of a training that stand for all of them where only time is asked for. */

@@ -6,7 +6,9 @@ import type { StageName } from '../job/observer.js';
 
 interface Snapshot {
   readonly work: ReadonlyMap<KernelName, KernelWork>;
+  /** On the compute stream, and on the copies' own. */
   readonly uploadedBytes: number;
+  readonly prefetchedBytes: number;
   readonly downloadedBytes: number;
 }
 
@@ -45,15 +47,20 @@ export class StageWork {
   };
 
   /**
-   * Time that a stage's work takes, nothing overlapping.
+   * Time that a stage's work takes.
    * @param counts of the stage's parts; absent: as rehearsed
+   * @param overlapsCopies whether what is copied ahead goes on beside everything else of a part
    */
-  seconds(stage: StageName, rates: DeviceRates, counts?: PartCounts): number {
+  seconds(
+    stage: StageName,
+    rates: DeviceRates,
+    { counts, overlapsCopies }: { readonly counts?: PartCounts; readonly overlapsCopies: boolean },
+  ): number {
     const spans = this.#of(stage);
     const total = (part: StagePart | null): number =>
       spans
         .filter((span) => span.part === part)
-        .reduce((sum, { from, to }) => sum + secondsAt(to, rates) - secondsAt(from, rates), 0);
+        .reduce((sum, span) => sum + secondsOf(span, rates, overlapsCopies), 0);
     const factor = (part: StagePart): number => {
       const rehearsed = spans.filter((span) => span.part === part).length;
       if (!counts || rehearsed === 0) return 1;
@@ -61,6 +68,14 @@ export class StageWork {
       return Math.max(0, counts[part] - (part === 'step' ? 1 : 0)) / rehearsed;
     };
     return stageParts.reduce((sum, part) => sum + factor(part) * total(part), total(null));
+  }
+
+  /** Of an average step but the first; null: there is no other. */
+  stepSeconds(stage: StageName, rates: DeviceRates, overlapsCopies: boolean): number | null {
+    const steps = this.#of(stage).filter(({ part }) => part === 'step');
+    if (steps.length === 0) return null;
+    const seconds = steps.map((span) => secondsOf(span, rates, overlapsCopies));
+    return seconds.reduce((sum, step) => sum + step, 0) / steps.length;
   }
 
   #end(stage: StageName, part: StagePart | null): void {
@@ -84,18 +99,28 @@ function snapshot(backend: NullBackend): Snapshot {
   const { uploaded, downloaded } = backend.transferred;
   return {
     work: backend.work,
-    uploadedBytes: uploaded.compute + uploaded.copy,
+    uploadedBytes: uploaded.compute,
+    prefetchedBytes: uploaded.copy,
     downloadedBytes: downloaded,
   };
 }
 
+function secondsOf({ from, to }: Span, rates: DeviceRates, overlapsCopies: boolean): number {
+  const copies = (to.prefetchedBytes - from.prefetchedBytes) * rates.uploadSecondsPerByte;
+  const work = secondsAt(to, rates) - secondsAt(from, rates);
+  return overlapsCopies ? Math.max(copies, work) : copies + work;
+}
+
+/** Without what is copied ahead. */
 function secondsAt({ work, uploadedBytes, downloadedBytes }: Snapshot, rates: DeviceRates): number {
   let seconds =
     uploadedBytes * rates.uploadSecondsPerByte + downloadedBytes * rates.downloadSecondsPerByte;
   for (const [kernel, done] of work) {
     const rate = rates.kernels[kernel] ?? rates.otherwise;
+    const { secondsPerFloat64Flop = rate.secondsPerFlop } = rate;
     seconds +=
-      done.flops * rate.secondsPerFlop +
+      (done.flops - done.float64Flops) * rate.secondsPerFlop +
+      done.float64Flops * secondsPerFloat64Flop +
       done.bytes * rate.secondsPerByte +
       done.calls * rate.secondsPerCall;
   }

@@ -1,10 +1,11 @@
 import { openDatasetThread } from '@emloc/dataset';
-import { planTune, resolveTuneOptions } from '@emloc/pipeline';
+import { planTuneWays, resolveTuneOptions } from '@emloc/pipeline';
 import type { Command } from 'commander';
 
 import { checkOptions } from '../exit-code.js';
 import {
   addFlags,
+  cardFlag,
   commonFlags,
   deviceFlags,
   optionFlags,
@@ -14,15 +15,16 @@ import {
 } from '../flags.js';
 import { withModelFolder } from '../model-folder.js';
 import { planTable } from '../output/tables.js';
+import { cardReport, planPlace } from '../plan-place.js';
 import { runCommand } from '../run-command.js';
-import { targetOf, type RequiredPaths } from './tune.js';
+import { type RequiredPaths } from './tune.js';
 
 export function addPlanCommand(program: Command): void {
   const command = program
     .command('plan')
     .description('peak memory and time of each stage, before anything runs');
   addFlags(command, optionFlags('plan')).option('--overwrite', 'as for tune');
-  addFlags(command, progressFlags, deviceFlags, commonFlags)
+  addFlags(command, progressFlags, deviceFlags, [cardFlag], commonFlags)
     .addHelpText(
       'after',
       '\nExample:\n  emloc plan --model ./base --data train.jsonl --vram 16GiB --ratio 0.25',
@@ -33,13 +35,15 @@ export function addPlanCommand(program: Command): void {
           resolveTuneOptions({ out: '', ...optionValues('plan', values) } as RequiredPaths),
         );
         startMode(values);
-        const target = targetOf(values);
-        const options = await withModelFolder(given, { progress, signal });
-        const { fits, budgetBytes, neededBytes, stages } = await planTune(options, target, {
+        const { target, vramBytes, card } = planPlace(values, given.vramBytes);
+        const resolved = { ...given, vramBytes };
+        const options = await withModelFolder(resolved, { progress, signal });
+        const { plan: planned, ways } = await planTuneWays(options, target, {
           openDataset: openDatasetThread,
           signal,
           onNotice: (message) => progress.observe({ type: 'notice', message }),
         });
+        const { fits, budgetBytes, neededBytes, stages } = planned;
         const plan = {
           fits,
           budgetBytes,
@@ -49,6 +53,8 @@ export function addPlanCommand(program: Command): void {
             peakDeviceBytes,
             seconds,
           })),
+          ...(ways && { ways }),
+          ...(card && { card: cardReport(card) }),
         };
         return { document: plan, text: planTable(plan) };
       }),

@@ -12,6 +12,7 @@ import {
   optionFlags,
   optionValues,
   progressFlags,
+  refusedPlanFlags,
   startMode,
   type FlagValues,
 } from '../flags.js';
@@ -29,7 +30,7 @@ export function addTuneCommand(program: Command): void {
     '--overwrite',
     'replace an adapter that is there already',
   );
-  addFlags(command, progressFlags, deviceFlags, commonFlags)
+  addFlags(command, progressFlags, deviceFlags, commonFlags, refusedPlanFlags)
     .addHelpText(
       'after',
       '\nExample:\n  emloc tune --model ./base --data train.jsonl --out ./my-adapter --vram 16GiB' +

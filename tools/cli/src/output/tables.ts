@@ -5,9 +5,11 @@ import type {
   PicturesEvaluateReport,
   StageReport,
   TuneReport,
+  Way,
 } from '@emloc/pipeline';
 import Table from 'cli-table3';
 
+import type { CardReport } from '../plan-place.js';
 import { rateText, type Counted } from './counted.js';
 
 const frameless = {
@@ -133,12 +135,44 @@ function validationTable({ validation, correction }: TuneOutcome): string {
 
 /** The result of `plan` for people. */
 export function planTable(
-  plan: Omit<JobPlan, 'stages'> & { readonly stages: readonly NamedStage[] },
+  plan: Omit<JobPlan, 'stages' | 'stepSeconds'> & {
+    readonly stages: readonly NamedStage[];
+    readonly ways?: readonly Way[];
+    readonly card?: CardReport;
+  },
 ): string {
   const verdict = plan.fits
     ? `fits into ${formatBytes(plan.budgetBytes)} (${formatBytes(plan.neededBytes)} would do)`
     : `does not fit into ${formatBytes(plan.budgetBytes)}: ${formatBytes(plan.neededBytes)} are needed`;
-  return `${stageTable(plan.stages)}\n\n  ${verdict}`;
+  const basis = plan.card ? `\n  ${cardText(plan.card)}` : '';
+  const ways = plan.ways ? `\n\n${wayTable(plan.ways)}` : '';
+  return `${stageTable(plan.stages)}\n\n  ${verdict}${basis}${ways}`;
+}
+
+/** What the same steps would take on an emulator and on the original. */
+function wayTable(ways: readonly Way[]): string {
+  const seconds = (value: number | null): string => (value === null ? '' : `${value.toFixed(3)} s`);
+  const rows = ways.map((way) =>
+    way.fits
+      ? [
+          way.name,
+          seconds(way.stepSeconds),
+          `${way.seconds.toFixed(1)} s`,
+          formatBytes(way.peakDeviceBytes),
+        ]
+      : [way.name, '', '', way.reason],
+  );
+  return render([['way', 'a step', 'in all', 'peak'], ...rows], 3);
+}
+
+function cardText({ product, ...card }: CardReport): string {
+  const figures = [
+    formatBytes(card.memoryBytes),
+    `${card.flopsPerSecond / 1e12} TFLOP/s in bfloat16`,
+    `${card.bytesPerSecond / 1e9} GB/s`,
+    `${card.linkBytesPerSecond / 1e9} GB/s from the host`,
+  ];
+  return `times are estimates, from the data sheet of ${product}: ${figures.join(', ')}`;
 }
 
 function stageTable(stages: readonly NamedStage[]): string {

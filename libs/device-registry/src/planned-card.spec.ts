@@ -1,0 +1,30 @@
+import { DeviceError } from '@emloc/device';
+
+import { deviceTarget } from './device-target.js';
+import { cardNames, plannedCard } from './index.js';
+
+it('knows the cards that are planned for', () => {
+  expect(cardNames).toEqual(['rtx3090', 'rtx4090', 'rtx5090', 'l4', 'a100', 'h100']);
+});
+
+describe.each(cardNames)('a planned %s', (name) => {
+  const { sheet, target, budgetBytes } = plannedCard(name);
+
+  it('behaves in memory like the CUDA device', () => {
+    const { workspaceBytes, ...profile } = target.profile;
+    const { workspaceBytes: expected, ...cuda } = deviceTarget('cuda:99').profile;
+    expect(profile).toEqual(cuda);
+    expect(Object.keys(workspaceBytes)).toEqual(Object.keys(expected));
+  });
+
+  it('leaves of its memory what a driver takes', () => {
+    expect(sheet.reportedBytes - budgetBytes).toBe(target.profile.reserveBytes);
+  });
+
+  it('has rates, and is never opened', async () => {
+    expect(target.ratesElsewhere).toBeDefined();
+    expect(target.problem).toContain(sheet.product);
+    await expect(target.open(budgetBytes)).rejects.toThrow(DeviceError);
+    await expect(target.open(budgetBytes)).rejects.toMatchObject({ code: 'DEVICE_UNAVAILABLE' });
+  });
+});

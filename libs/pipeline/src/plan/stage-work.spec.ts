@@ -1,0 +1,62 @@
+import type { DeviceRates } from '@emloc/device';
+import type { NullBackend } from '@emloc/device-null';
+
+import { StageWork } from './stage-work.js';
+
+/** Of one second a flop, a byte and a call; of two a byte that is copied. */
+const rates: DeviceRates = {
+  kernels: {},
+  otherwise: { secondsPerFlop: 1, secondsPerByte: 1, secondsPerCall: 1 },
+  uploadSecondsPerByte: 2,
+  downloadSecondsPerByte: 2,
+};
+
+interface Counts {
+  readonly flops?: number;
+  readonly float64Flops?: number;
+  readonly compute?: number;
+  readonly copy?: number;
+}
+
+/** Seconds of a stage that does this in one turn. */
+function secondsOf(counts: Counts, overlapsCopies: boolean, given = rates): number {
+  const { flops = 0, float64Flops = 0, compute = 0, copy = 0 } = counts;
+  let done = false;
+  const backend = {
+    get work() {
+      const counted = { calls: 0, bytes: 0, flops, float64Flops };
+      return new Map(done ? [['gemm', counted]] : []);
+    },
+    get transferred() {
+      const uploaded = done ? { compute, copy } : { compute: 0, copy: 0 };
+      return { uploaded, downloaded: 0 };
+    },
+  } as unknown as NullBackend;
+  const work = new StageWork();
+  const onTurn = work.record(backend);
+  onTurn('enter', 'train');
+  done = true;
+  onTurn('leave', 'train');
+  return work.seconds('train', given, { overlapsCopies });
+}
+
+describe('the time of a stage', () => {
+  it('is the longer of its work and of what is copied ahead where a device overlaps them', () => {
+    expect(secondsOf({ flops: 10, copy: 3 }, true)).toBe(10);
+    expect(secondsOf({ flops: 10, copy: 8 }, true)).toBe(16);
+  });
+
+  it('is the sum of both where it does not', () => {
+    expect(secondsOf({ flops: 10, copy: 3 }, false)).toBe(16);
+  });
+
+  it.each([true, false])('has copies among the kernels in full (overlap: %p)', (overlaps) => {
+    expect(secondsOf({ flops: 10, compute: 3 }, overlaps)).toBe(16);
+  });
+
+  it('has products in float64 at their own rate, if there is one', () => {
+    const slow = { ...rates, kernels: { gemm: { ...rates.otherwise, secondsPerFloat64Flop: 64 } } };
+    expect(secondsOf({ flops: 10, float64Flops: 2 }, true, slow)).toBe(8 + 128);
+    expect(secondsOf({ flops: 10, float64Flops: 2 }, true)).toBe(10);
+  });
+});
