@@ -56,7 +56,7 @@ describe('loadDataset', () => {
       images: 0,
       tiles: 0,
       augmentedSets: 0,
-      formats: { messages: 1, completion: 1 },
+      formats: { messages: 1, completion: 1, instruction: 0, text: 0 },
       unusedColumns: { id: 1 },
     });
   });
@@ -107,7 +107,7 @@ describe('loadDataset', () => {
     ['no JSON', '{"prompt": "SECRET" "completion"}', null, /^is not valid JSON/],
     ['cut JSON', '{"prompt": "SECRET', null, /^is not valid JSON/],
     ['a JSON list', '["SECRET"]', null, /^must be a JSON object, is a list$/],
-    ['other fields only', '{"text": "SECRET"}', null, /^has neither/],
+    ['other fields only', '{"body": "SECRET"}', null, /^has neither/],
     [
       'a prompt alone beside null',
       '{"messages": null, "prompt": "SECRET"}',

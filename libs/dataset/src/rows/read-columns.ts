@@ -14,7 +14,9 @@ export interface RowColumns {
   readonly line: number;
   /** All columns, as JSON has them. */
   readonly fields: Readonly<Record<string, unknown>>;
-  /** What the assistant says in the end; undefined where someone else has the last word. */
+  /**
+   * What the assistant says in the end; undefined where someone else has
+   * the last word, and where nobody speaks. */
   readonly lastAnswer: string | undefined;
 }
 
@@ -55,6 +57,8 @@ function fieldsOf(text: string, place: string): Record<string, unknown> {
 
 function lastAnswerOf({ content }: DatasetRow): string | undefined {
   if (content.kind === 'completion') return content.completion;
+  if (content.kind === 'instruction') return content.output;
+  if (content.kind === 'text') return undefined;
   const last = content.messages.at(-1);
   if (!last || !isAssistant(last)) return undefined;
   const said = last.get('content');

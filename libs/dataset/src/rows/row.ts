@@ -9,25 +9,33 @@ import { assertNoVideo, hasImages, imageColumns } from './images/image-columns.j
 import { placeImages } from './images/place-images.js';
 import { kindOf } from './kind-of.js';
 import { isAssistant, isLearned, messageOf, type ContentRules } from './messages.js';
+import { instructionOf, plainTextRow } from './text-forms.js';
 import { assertWellFormed } from './well-formed.js';
 
-/** Columns that mean something; what else a row has is left alone. */
-const knownColumns = new Set([
-  'messages',
-  'conversations',
-  'prompt',
-  'completion',
-  'tools',
-  'documents',
-  'chat_template_kwargs',
-]);
+/** The columns that each form is read from. */
+const formColumns = {
+  messages: ['messages'],
+  conversations: ['conversations'],
+  completion: ['prompt', 'completion'],
+  instruction: ['instruction', 'input', 'output'],
+  text: ['text'],
+} as const;
+
+type Format = keyof typeof formColumns;
+
+/** Columns that are read beside those of any form; what else a row has is left alone. */
+const commonColumns = new Set(['tools', 'documents', 'chat_template_kwargs']);
+
+/** Columns of forms, which are none where they hold null. */
+const absentForms: ReadonlySet<string> = new Set(Object.values(formColumns).flat());
 
 /** Sizes of images, which their files tell. */
 const sizeColumns = ['width', 'height'];
 
 /**
  * Reads one row: an object with `messages`, else with `prompt` and `completion` (both texts, or
- * both lists of messages), else with `conversations`. Null is absence.
+ * both lists of messages), else with `conversations`, else with `instruction` and `output`, else
+ * with `text`. Null is absence.
  * @throws RowError
  */
 export function parseRow(text: string, rules: ContentRules): DatasetRow {
@@ -49,19 +57,27 @@ export function parseRow(text: string, rules: ContentRules): DatasetRow {
   };
 }
 
-type Format = 'messages' | 'conversations' | 'completion';
-
+/** A form of which only a part is there is taken, and refused then, before a text alone is. */
 function formatOf(row: PyDict): Format {
   const has = (name: string): boolean => column(row, name) !== null;
   if (has('messages')) return 'messages';
   if (has('conversations') && !(has('prompt') && has('completion'))) return 'conversations';
+  if (has('prompt') && has('completion')) return 'completion';
+  if (has('instruction') && has('output')) return 'instruction';
   if (has('prompt') || has('completion')) return 'completion';
-  throw new RowError(null, 'has neither messages nor conversations nor prompt and completion');
+  if (has('instruction') || has('output')) return 'instruction';
+  if (has('text')) return 'text';
+  throw new RowError(
+    null,
+    'has neither messages nor conversations nor prompt and completion nor instruction and output nor text',
+  );
 }
 
 function contentOf(format: Format, row: PyDict, rules: ContentRules): RowContent {
   if (format === 'completion')
     return completionOf(column(row, 'prompt'), column(row, 'completion'), rules);
+  if (format === 'instruction') return instructionOf(row);
+  if (format === 'text') return plainTextRow(row);
   const listed = messageList(format, column(row, format));
   const messages = format === 'messages' ? listed : messagesOfConversations(listed);
   return conversationOf([{ field: format, messages }], rules);
@@ -93,14 +109,12 @@ function column(row: PyDict, name: string): PyValue {
 }
 
 function unusedColumns(row: PyDict, format: Format, showsImages: boolean): string[] {
-  const read = format === 'completion' ? ['prompt', 'completion'] : [format];
-  const isUnread = (name: string): boolean =>
-    ['prompt', 'completion', 'conversations'].includes(name) && !read.includes(name);
+  const read: readonly string[] = formColumns[format];
   const ofImages = showsImages ? [...imageColumns, ...sizeColumns] : [];
   return [...row.keys()]
     .map(String)
-    .filter((name) => !ofImages.includes(name))
-    .filter((name) => !knownColumns.has(name) || (isUnread(name) && column(row, name) !== null));
+    .filter((name) => !ofImages.includes(name) && !read.includes(name) && !commonColumns.has(name))
+    .filter((name) => !absentForms.has(name) || column(row, name) !== null);
 }
 
 function completionOf(prompt: PyValue, completion: PyValue, rules: ContentRules): RowContent {
