@@ -1,5 +1,5 @@
 import { assertHubName } from './base-name.js';
-import { assertDate, assertTemplateArgs } from './checks.js';
+import { assertColumns, assertDate, assertTemplateArgs } from './checks.js';
 import { job, modelled, running, tuning } from './commands.js';
 import { choice, flagged, integer, text, textFile } from './kinds.js';
 
@@ -49,6 +49,17 @@ export const inputOptions = Object.freeze({
     commands: job,
     field: 'validation',
     decides: false,
+  }),
+  /** Columns of rows by the names that they are read by; null: their own. */
+  columns: text({
+    default: null,
+    check: assertColumns,
+    of: 'text',
+    flag: '--columns <names>',
+    help: 'read columns of the rows under other names, as in prompt=question,completion=answer',
+    commands: [...running, 'data'],
+    field: 'columns',
+    mostServed: 4096,
   }),
   out: text({
     flag: '--out <dir>',
