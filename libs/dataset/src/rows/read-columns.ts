@@ -3,7 +3,7 @@ import { JsonTextError, parseJsonText } from '@emloc/untrusted';
 import { DatasetError } from '../errors.js';
 import { PyDict } from '../jinja/index.js';
 import type { DatasetRow } from './dataset-row.js';
-import { decodeRow } from './decode-row.js';
+import { textOfRow } from './decode-row.js';
 import { isAssistant } from './messages.js';
 import { readRows } from './read-rows.js';
 import { parseRenamedColumns, renameColumns, type RenamedColumns } from './renamed-columns.js';
@@ -39,9 +39,10 @@ export async function* readColumns(
 ): AsyncGenerator<RowColumns> {
   const renamed = columns === null ? null : parseRenamedColumns(columns);
   let left = lines.size;
-  for await (const { number: line, bytes } of readRows(path, { signal })) {
+  for await (const row of readRows(path, { signal })) {
+    const line = row.number;
     if (!lines.has(line)) continue;
-    const text = decodeRow(bytes);
+    const text = textOfRow(row);
     yield {
       line,
       fields: fieldsOf(text, `${path}:${line}`, renamed),

@@ -13,7 +13,7 @@ import type { ChatTokenizer } from '../templates/chat-tokenizer.js';
 import { workAhead } from './ahead.js';
 import { DatasetCounts, type DatasetReport } from './dataset-report.js';
 import type { DatasetRow } from './dataset-row.js';
-import { decodeRow, isBlank } from './decode-row.js';
+import { isBlank, textOfRow } from './decode-row.js';
 import { readSets, type SourcedRow } from './read-sets.js';
 import { parseRenamedColumns } from './renamed-columns.js';
 import type { RowSet } from './row-sets.js';
@@ -21,7 +21,7 @@ import { parseRow, type RowRules } from './row.js';
 
 /** A file of rows, and how they are taken. */
 export interface DatasetRequest {
-  /** JSON lines or a JSON array, in UTF-8, compressed by gzip or not. */
+  /** JSON lines, a JSON array or CSV, in UTF-8, compressed by gzip or not. */
   readonly path: string;
   /** Rows are cut to this many tokens. At least 2. */
   readonly maxLength: number;
@@ -163,14 +163,14 @@ class DatasetReader {
     }
   }
 
-  #parse({ number, bytes, set }: SourcedRow): ParsedRow | null {
+  #parse({ set, ...raw }: SourcedRow): ParsedRow | null {
     const place = {
-      line: number,
+      line: raw.number,
       ...(set ? { set: { number: set.number, file: set.file } } : {}),
     };
-    const parsed = { place, bytes: bytes.length };
+    const parsed = { place, bytes: raw.bytes.length };
     try {
-      const text = decodeRow(bytes);
+      const text = textOfRow(raw);
       if (isBlank(text)) return null;
       this.#counts.sourceRows += 1;
       return { ...parsed, set, row: parseRow(text, this.#rules) };
