@@ -21,7 +21,7 @@ import { parseRow, type RowRules } from './row.js';
 
 /** A file of rows, and how they are taken. */
 export interface DatasetRequest {
-  /** JSON lines, a JSON array or CSV, in UTF-8, compressed by gzip or not. */
+  /** JSON lines, a JSON array or CSV, in UTF-8, compressed by gzip or not; or Parquet. */
   readonly path: string;
   /** Rows are cut to this many tokens. At least 2. */
   readonly maxLength: number;

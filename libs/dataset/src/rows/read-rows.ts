@@ -3,6 +3,7 @@ import { FileRefusal, openRegularFile } from '@emloc/untrusted';
 
 import { DatasetError } from '../errors.js';
 import { isLfsPointer, lfsBeginningLength, lfsReason } from '../lfs-pointer.js';
+import { isParquet, readParquet } from './parquet/read-parquet.js';
 import { isJsonSpace, maxRowBytes, type RawRow } from './raw-row.js';
 import { splitArray } from './split-array.js';
 import { splitCsv } from './split-csv.js';
@@ -17,7 +18,7 @@ export interface ReadRowsOptions {
 /**
  * The rows of a file in one pass with bounded memory: lines of a JSON lines file (blank ones
  * included), the elements of one JSON array, or the records of a CSV file, compressed by gzip or
- * not. Which of them it is, is seen from the first bytes.
+ * not; or the rows of a Parquet file. Which of them it is, is seen from the first bytes.
  * @throws DatasetError DATASET_UNREADABLE; the signal's reason when aborted
  */
 export async function* readRows(
@@ -25,9 +26,22 @@ export async function* readRows(
   { signal, onBytes }: ReadRowsOptions = {},
 ): AsyncGenerator<RawRow> {
   const stored = observed(readChunks(path), { signal, onBytes });
-  const [head, chunks] = await peek(stored, 2);
+  const [head, chunks] = await peek(stored, 4);
+  if (isParquet(head)) {
+    await pass(chunks, { isWhole: onBytes !== undefined });
+    yield* readParquet(path, { signal });
+    return;
+  }
   const text = isGzip(head) ? gunzip(chunks, path) : chunks;
   yield* rowsOf(await peek(text, lfsBeginningLength), path);
+}
+
+/** Lets bytes pass their observer, all or none; closes what they come from. */
+async function pass(
+  chunks: AsyncIterable<Uint8Array>,
+  { isWhole }: { readonly isWhole: boolean },
+): Promise<void> {
+  for await (const _ of chunks) if (!isWhole) break;
 }
 
 async function* rowsOf(
@@ -39,6 +53,8 @@ async function* rowsOf(
       'DATASET_UNREADABLE',
       `${path}: its text is UTF-16 or UTF-32, UTF-8 is needed`,
     );
+  if (isParquet(head))
+    throw new DatasetError('DATASET_UNREADABLE', `${path}: is Parquet within gzip: unpack it`);
   if (isLfsPointer(Buffer.from(head).toString('latin1')))
     throw new DatasetError('DATASET_UNREADABLE', `${path}: ${lfsReason}`);
   const rest = hasByteOrderMark(head) ? skip(chunks, 3) : chunks;

@@ -10,7 +10,7 @@ import { parseRow, type RowRules } from './row.js';
 export const maxProblems = 10;
 
 export interface ScanRowsOptions {
-  /** JSON lines, a JSON array or CSV, in UTF-8, compressed by gzip or not. */
+  /** JSON lines, a JSON array or CSV, in UTF-8, compressed by gzip or not; or Parquet. */
   readonly path: string;
   /** Rows that end beyond are not looked at. */
   readonly maxBytes: number;

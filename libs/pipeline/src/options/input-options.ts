@@ -30,9 +30,9 @@ export const inputOptions = Object.freeze({
   }),
   data: text({
     flag: '--data <path>',
-    help: 'training rows, JSONL or CSV with "messages", "prompt" and "completion", "instruction" and "output", or "text"; for models that make pictures a folder of images',
+    help: 'training rows, JSONL, CSV or Parquet with "messages", "prompt" and "completion", "instruction" and "output", or "text"; for models that make pictures a folder of images',
     helpIn: {
-      jobs: `training rows, JSONL or CSV: ${source}; for models that make pictures server:PATH of a folder of images`,
+      jobs: `training rows, JSONL, CSV or Parquet: ${source}; for models that make pictures server:PATH of a folder of images`,
       eval: 'rows to score, as for tune',
       data: 'rows to show, in place of FILE',
     },
