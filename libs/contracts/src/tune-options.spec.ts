@@ -46,6 +46,7 @@ const every: Required<PlainTuneOptions> = {
   date: '2026-01-31',
   chatTemplate: '{{ messages }}\n',
   templateArgs: '{"a": 9007199254740993}',
+  columns: 'prompt=question',
   strict: true,
   baseName: 'org/name',
   allowUnusedLayers: false,

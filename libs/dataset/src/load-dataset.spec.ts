@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { writeFile } from 'node:fs/promises';
+import { copyFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { exampleModel, inTemporaryFolder, textOptions } from '../test/model-folder.js';
@@ -56,10 +56,33 @@ describe('loadDataset', () => {
       images: 0,
       tiles: 0,
       augmentedSets: 0,
-      formats: { messages: 1, completion: 1 },
+      formats: { messages: 1, completion: 1, instruction: 0, text: 0 },
       unusedColumns: { id: 1 },
     });
   });
+
+  it('reads files of any form that a list names, each as often as it says', () =>
+    inTemporaryFolder(async (folder) => {
+      await writeFile(join(folder, 'a.csv'), 'question,answer\nHi,Hello\nBye,Ciao\n');
+      await writeFile(join(folder, 'b.jsonl'), '{"question": "Hi", "answer": "Hello"}\n');
+      const list = {
+        a: { annotation: 'a.csv', repeat_time: 1.5 },
+        b: { annotation: 'b.jsonl', repeat_time: 2 },
+        c: { annotation: 'c.parquet' },
+      };
+      const table = new URL('../test/parquet/snappy.parquet', import.meta.url);
+      await copyFile(table, join(folder, 'c.parquet'));
+      const path = join(folder, 'list.json');
+      await writeFile(path, JSON.stringify({ a: list.a, b: list.b }));
+      const columns = 'prompt=question,completion=answer';
+      const { rows, report } = await loadDataset(session, { path, maxLength: 64, columns });
+      expect(rows.map(({ line }) => line)).toEqual([2, 3, 2, 1, 1]);
+      expect(report.formats).toMatchObject({ completion: 5 });
+      await writeFile(path, JSON.stringify({ c: list.c }));
+      await expect(loadDataset(session, { path, maxLength: 64 })).rejects.toMatchObject({
+        problems: [1, 4, 7].map((line) => ({ line, field: 'completion', reason: 'is missing' })),
+      });
+    }));
 
   it.each([
     ['CRLF line ends', `${SHORT}\r\n${SHORT}\r\n`],
@@ -107,7 +130,7 @@ describe('loadDataset', () => {
     ['no JSON', '{"prompt": "SECRET" "completion"}', null, /^is not valid JSON/],
     ['cut JSON', '{"prompt": "SECRET', null, /^is not valid JSON/],
     ['a JSON list', '["SECRET"]', null, /^must be a JSON object, is a list$/],
-    ['other fields only', '{"text": "SECRET"}', null, /^has neither/],
+    ['other fields only', '{"body": "SECRET"}', null, /^has neither/],
     [
       'a prompt alone beside null',
       '{"messages": null, "prompt": "SECRET"}',

@@ -202,6 +202,7 @@ async function loadRows(
     maxLength: readableLength(options.maxLength, model.layout),
     limit: options.limit,
     strict: options.strict,
+    columns: options.columns,
     signal,
   });
   return { dataset, source, text: await session.describe() };

@@ -173,6 +173,13 @@ test('model and rows are looked at, and any ratio below 1 makes an emulator', as
     isEmulated: true,
     found: { validation: null },
   });
+  const data = join(folder, 'rows.csv');
+  writeFileSync(data, 'question,answer\nHi,Hello\nBye,\n');
+  expect(
+    await inspect({ data, columns: 'prompt=question,completion=answer', validation: null }),
+  ).toMatchObject({
+    found: { data: { rows: 1, problems: [{ line: 3, field: 'completion' }] } },
+  });
   await expect(inspect({ trainGuidance: 3.5 })).rejects.toMatchObject({
     code: 'PIPELINE_INVALID_OPTION',
   });

@@ -1,16 +1,17 @@
 import { RowError } from '../errors.js';
+import type { PlainText } from '../rows/turns-of.js';
 import type { ChatTokenizer } from '../templates/chat-tokenizer.js';
 import type { MaskedText } from './encoded-text.js';
 import { maskOf } from './token-mask.js';
 
 /**
- * A text for a base model: what its tokenizer puts before a text, prompt and completion, what it
- * puts after, and the end-of-sequence token; none of these twice. All but the prompt and what
- * stands before it is trained on.
+ * A text without a chat template: what the tokenizer puts before a text, prompt and completion,
+ * what it puts after, and the end-of-sequence token; none of these twice. All but the prompt and
+ * what stands before it is trained on.
  * @throws RowError
  */
 export function encodeCompletion(
-  { prompt, completion }: { readonly prompt: string; readonly completion: string },
+  { prompt, completion }: PlainText,
   tokenizer: ChatTokenizer,
 ): MaskedText {
   const text = prompt + completion;
@@ -32,10 +33,7 @@ function endIds(ids: Int32Array, { suffixIds, eosTokenIds }: ChatTokenizer): rea
   const [eosId] = eosTokenIds;
   const end = [...suffixIds, ...(eosId === undefined || suffixIds.includes(eosId) ? [] : [eosId])];
   if (end.length === 0)
-    throw new RowError(
-      null,
-      'has no end: the model folder has neither a chat template nor an end-of-sequence token',
-    );
+    throw new RowError(null, 'has no end: the model folder names no end-of-sequence token');
   return endsWith(ids, end) ? [] : end;
 }
 

@@ -6,7 +6,7 @@ import { withImageText, writeImages, type ConversationTemplate } from '../images
 import { PyDict, type PyValue } from '../jinja/index.js';
 import type { Conversation, DatasetRow } from '../rows/dataset-row.js';
 import { isAssistant } from '../rows/messages.js';
-import { turnsOf } from '../rows/turns-of.js';
+import { plainTextOf, turnsOf } from '../rows/turns-of.js';
 import type { ChatTokenizer } from '../templates/chat-tokenizer.js';
 import type { Encoding } from '../tokenizers/index.js';
 import { encodeCompletion } from './encode-completion.js';
@@ -41,7 +41,10 @@ export function encodeRow(
 function maskRow(row: DatasetRow, tokenizer: ChatTokenizer): readonly MaskedText[] {
   const { content } = row;
   const template = tokenizer.templateFor(row);
-  if (content.kind === 'completion' && !template) return [encodeCompletion(content, tokenizer)];
+  if (content.kind === 'text')
+    return [encodeCompletion({ prompt: '', completion: content.text }, tokenizer)];
+  if (content.kind !== 'conversation' && !template)
+    return [encodeCompletion(plainTextOf(content), tokenizer)];
   const turns = content.kind === 'conversation' ? content : turnsOf(content);
   if (!template)
     throw new RowError(

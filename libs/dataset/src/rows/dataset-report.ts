@@ -1,7 +1,10 @@
 import type { EncodedRow } from '../encoded-row.js';
 import type { EncodedText } from '../masks/encoded-text.js';
-import type { DatasetRow } from './dataset-row.js';
+import type { DatasetRow, RowContent } from './dataset-row.js';
 import type { RowSet } from './row-sets.js';
+
+/** Columns that hold the text of a row: `conversations` are messages. */
+type RowFormat = 'messages' | 'completion' | 'instruction' | 'text';
 
 /** What became of the rows of a file. */
 export interface DatasetReport {
@@ -26,7 +29,7 @@ export interface DatasetReport {
   /** Tokens of the longest row of the file, before cutting. */
   readonly longestTokens: number;
   /** Rows of the file by the columns that hold their text. */
-  readonly formats: { readonly messages: number; readonly completion: number };
+  readonly formats: Readonly<Record<RowFormat, number>>;
   /** Images of `rows`, and the tiles that they are cut into, thumbnails included. */
   readonly images: number;
   readonly tiles: number;
@@ -38,6 +41,14 @@ export interface DatasetReport {
 
 /** More column names than these are not kept. */
 const mostColumns = 20;
+
+/** Texts that show images have become conversations, which still know their columns. */
+function formatOf(content: RowContent): RowFormat {
+  if (content.kind !== 'conversation') return content.kind;
+  const field = content.fieldOf(0);
+  if (field.startsWith('prompt')) return 'completion';
+  return field.startsWith('instruction') ? 'instruction' : 'messages';
+}
 
 /** Counts while rows are read. */
 export class DatasetCounts {
@@ -55,7 +66,12 @@ export class DatasetCounts {
   #images = 0;
   #tiles = 0;
   #augmentedSets = 0;
-  readonly #formats = { messages: 0, completion: 0 };
+  readonly #formats: Record<RowFormat, number> = {
+    messages: 0,
+    completion: 0,
+    instruction: 0,
+    text: 0,
+  };
   readonly #unusedColumns = new Map<string, number>();
 
   addSet({ isAugmented }: RowSet): void {
@@ -63,9 +79,7 @@ export class DatasetCounts {
   }
 
   addSource({ content, unusedColumns }: DatasetRow, texts: readonly EncodedText[]): void {
-    const hasMessages =
-      content.kind === 'conversation' && /^(messages|conversations)/.test(content.fieldOf(0));
-    this.#formats[hasMessages ? 'messages' : 'completion'] += 1;
+    this.#formats[formatOf(content)] += 1;
     if (texts.length > 1) this.#partedRows += 1;
     if (texts.some(({ isTextLost }) => isTextLost)) this.#lostTextRows += 1;
     for (const name of unusedColumns) {

@@ -23,7 +23,19 @@ export interface Conversation {
 
 export type RowContent =
   | ({ readonly kind: 'conversation' } & Conversation)
-  | { readonly kind: 'completion'; readonly prompt: string; readonly completion: string };
+  | { readonly kind: 'completion'; readonly prompt: string; readonly completion: string }
+  | {
+      readonly kind: 'instruction';
+      readonly instruction: string;
+      /** Empty where there is none. */
+      readonly input: string;
+      readonly output: string;
+    }
+  /** Trained on as a whole. */
+  | { readonly kind: 'text'; readonly text: string };
+
+/** What is asked and what is answered, as texts. */
+export type ExchangeContent = Extract<RowContent, { readonly kind: 'completion' | 'instruction' }>;
 
 /** A row as it is written in the file. */
 export interface DatasetRow {

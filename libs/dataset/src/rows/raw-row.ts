@@ -1,13 +1,16 @@
-import { DatasetError } from '../errors.js';
+import { DatasetError, type RowError } from '../errors.js';
 
 /** Longest row that is read, so that a file without ends of rows cannot fill the memory. */
 export const maxRowBytes = 64 * 2 ** 20;
 
-/** The bytes of one row, not yet decoded. */
+/** One row, not yet decoded. */
 export interface RawRow {
-  /** 1-based line of the file, or element of its JSON array. */
+  /** 1-based line of the file, element of its JSON array, or row of its table. */
   readonly number: number;
+  /** Its JSON, in UTF-8. */
   readonly bytes: Uint8Array;
+  /** Why there is no JSON of it. */
+  readonly fault?: RowError;
 }
 
 export function isJsonSpace(byte: number): boolean {

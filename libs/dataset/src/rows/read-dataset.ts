@@ -13,19 +13,22 @@ import type { ChatTokenizer } from '../templates/chat-tokenizer.js';
 import { workAhead } from './ahead.js';
 import { DatasetCounts, type DatasetReport } from './dataset-report.js';
 import type { DatasetRow } from './dataset-row.js';
-import { decodeRow, isBlank } from './decode-row.js';
+import { isBlank, textOfRow } from './decode-row.js';
 import { readSets, type SourcedRow } from './read-sets.js';
+import { parseRenamedColumns } from './renamed-columns.js';
 import type { RowSet } from './row-sets.js';
-import { parseRow } from './row.js';
+import { parseRow, type RowRules } from './row.js';
 
 /** A file of rows, and how they are taken. */
 export interface DatasetRequest {
-  /** JSON lines or a JSON array, in UTF-8, compressed by gzip or not. */
+  /** JSON lines, a JSON array or CSV, in UTF-8, compressed by gzip or not; or Parquet. */
   readonly path: string;
   /** Rows are cut to this many tokens. At least 2. */
   readonly maxLength: number;
   /** Only the first so many rows of the file. */
   readonly limit?: number | null;
+  /** Columns by the names that they are read by, `prompt=question`; null: their own. */
+  readonly columns?: string | null;
   /** Whether outcomes come with their text. */
   readonly withText?: boolean;
 }
@@ -107,6 +110,7 @@ class DatasetReader {
   readonly #hash = createHash('sha256');
   #imageHash: Hash | undefined;
   readonly #measurer: ImageMeasurer | null;
+  readonly #rules: RowRules;
 
   constructor(
     private readonly request: DatasetRequest,
@@ -114,6 +118,11 @@ class DatasetReader {
   ) {
     const { images, signal } = host;
     this.#measurer = images && new ImageMeasurer(images, signal);
+    const { columns = null } = request;
+    this.#rules = {
+      takesImages: images !== null,
+      columns: columns === null ? null : parseRenamedColumns(columns),
+    };
   }
 
   async *outcomes(): AsyncGenerator<RowOutcome> {
@@ -154,17 +163,17 @@ class DatasetReader {
     }
   }
 
-  #parse({ number, bytes, set }: SourcedRow): ParsedRow | null {
+  #parse({ set, ...raw }: SourcedRow): ParsedRow | null {
     const place = {
-      line: number,
+      line: raw.number,
       ...(set ? { set: { number: set.number, file: set.file } } : {}),
     };
-    const parsed = { place, bytes: bytes.length };
+    const parsed = { place, bytes: raw.bytes.length };
     try {
-      const text = decodeRow(bytes);
+      const text = textOfRow(raw);
       if (isBlank(text)) return null;
       this.#counts.sourceRows += 1;
-      return { ...parsed, set, row: parseRow(text, { takesImages: this.#measurer !== null }) };
+      return { ...parsed, set, row: parseRow(text, this.#rules) };
     } catch (error) {
       if (!(error instanceof RowError)) throw error;
       return { ...parsed, error };

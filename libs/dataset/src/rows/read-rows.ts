@@ -3,8 +3,10 @@ import { FileRefusal, openRegularFile } from '@emloc/untrusted';
 
 import { DatasetError } from '../errors.js';
 import { isLfsPointer, lfsBeginningLength, lfsReason } from '../lfs-pointer.js';
+import { isParquet, readParquet } from './parquet/read-parquet.js';
 import { isJsonSpace, maxRowBytes, type RawRow } from './raw-row.js';
 import { splitArray } from './split-array.js';
+import { splitCsv } from './split-csv.js';
 import { splitLines } from './split-lines.js';
 
 export interface ReadRowsOptions {
@@ -15,8 +17,8 @@ export interface ReadRowsOptions {
 
 /**
  * The rows of a file in one pass with bounded memory: lines of a JSON lines file (blank ones
- * included), or the elements of one JSON array, compressed by gzip or not. Which of them it is, is
- * seen from the first bytes.
+ * included), the elements of one JSON array, or the records of a CSV file, compressed by gzip or
+ * not; or the rows of a Parquet file. Which of them it is, is seen from the first bytes.
  * @throws DatasetError DATASET_UNREADABLE; the signal's reason when aborted
  */
 export async function* readRows(
@@ -24,9 +26,22 @@ export async function* readRows(
   { signal, onBytes }: ReadRowsOptions = {},
 ): AsyncGenerator<RawRow> {
   const stored = observed(readChunks(path), { signal, onBytes });
-  const [head, chunks] = await peek(stored, 2);
+  const [head, chunks] = await peek(stored, 4);
+  if (isParquet(head)) {
+    await pass(chunks, { isWhole: onBytes !== undefined });
+    yield* readParquet(path, { signal });
+    return;
+  }
   const text = isGzip(head) ? gunzip(chunks, path) : chunks;
   yield* rowsOf(await peek(text, lfsBeginningLength), path);
+}
+
+/** Lets bytes pass their observer, all or none; closes what they come from. */
+async function pass(
+  chunks: AsyncIterable<Uint8Array>,
+  { isWhole }: { readonly isWhole: boolean },
+): Promise<void> {
+  for await (const _ of chunks) if (!isWhole) break;
 }
 
 async function* rowsOf(
@@ -38,12 +53,20 @@ async function* rowsOf(
       'DATASET_UNREADABLE',
       `${path}: its text is UTF-16 or UTF-32, UTF-8 is needed`,
     );
+  if (isParquet(head))
+    throw new DatasetError('DATASET_UNREADABLE', `${path}: is Parquet within gzip: unpack it`);
   if (isLfsPointer(Buffer.from(head).toString('latin1')))
     throw new DatasetError('DATASET_UNREADABLE', `${path}: ${lfsReason}`);
   const rest = hasByteOrderMark(head) ? skip(chunks, 3) : chunks;
-  const [first, whole] = await firstCharacter(rest);
-  yield* first === 0x5b ? splitArray(whole, path) : splitLines(whole, path);
+  const [first, whole] = await firstCharacters(rest);
+  if (first.startsWith('[')) yield* splitArray(whole, path);
+  else if (first === '' || beginsJson.test(first)) yield* splitLines(whole, path);
+  else yield* splitCsv(whole, path);
 }
+
+/** A value of JSON that no header of a CSV file looks like: such a text is one of its names. */
+const beginsJson = /^([{\d-]|(true|false|null)(\s|$))/;
+const mostFirst = 16;
 
 async function* readChunks(path: string): AsyncGenerator<Uint8Array> {
   const { handle } = await openRegularFile(path).catch((cause: unknown) => {
@@ -159,20 +182,22 @@ async function* skip(chunks: AsyncIterable<Uint8Array>, count: number): AsyncGen
   }
 }
 
-/** The first byte that is no white space of JSON, undefined where there is none. */
-async function firstCharacter(
+/** Some bytes from the first on that is no white space of JSON; none where there is no such. */
+async function firstCharacters(
   chunks: AsyncIterable<Uint8Array>,
-): Promise<readonly [number | undefined, AsyncIterable<Uint8Array>]> {
+): Promise<readonly [string, AsyncIterable<Uint8Array>]> {
   const iterator = chunks[Symbol.asyncIterator]();
   const seen: Uint8Array[] = [];
   let bytes = 0;
   for (;;) {
     const next = await iterator.next();
-    if (next.done === true) return [undefined, resumed(seen, iterator)];
+    if (next.done === true) return ['', resumed(seen, iterator)];
     seen.push(next.value);
     bytes += next.value.length;
-    const first = next.value.find((byte) => !isJsonSpace(byte));
-    if (first !== undefined || bytes > maxRowBytes) return [first, resumed(seen, iterator)];
+    const first = next.value.findIndex((byte) => !isJsonSpace(byte));
+    const found = first < 0 ? [] : next.value.subarray(first, first + mostFirst);
+    if (first >= 0 || bytes > maxRowBytes)
+      return [Buffer.from(found).toString('latin1'), resumed(seen, iterator)];
   }
 }
 

@@ -5,34 +5,34 @@ import { JsonSyntaxError, parseJson, PyDict, type PyValue } from '../jinja/index
 import { reservedTemplateNames } from '../reserved-names.js';
 import { messagesOfConversations } from './conversations.js';
 import type { DatasetRow, RowContent } from './dataset-row.js';
+import { allFormColumns, commonColumns, formColumns, type RowForm } from './form-columns.js';
 import { assertNoVideo, hasImages, imageColumns } from './images/image-columns.js';
 import { placeImages } from './images/place-images.js';
 import { kindOf } from './kind-of.js';
 import { isAssistant, isLearned, messageOf, type ContentRules } from './messages.js';
+import { renameColumns, type RenamedColumns } from './renamed-columns.js';
+import { instructionOf, plainTextRow } from './text-forms.js';
 import { assertWellFormed } from './well-formed.js';
 
-/** Columns that mean something; what else a row has is left alone. */
-const knownColumns = new Set([
-  'messages',
-  'conversations',
-  'prompt',
-  'completion',
-  'tools',
-  'documents',
-  'chat_template_kwargs',
-]);
+/** How a row is read. */
+export interface RowRules extends ContentRules {
+  /** Null or absent: columns have the names that they are read by. */
+  readonly columns?: RenamedColumns | null;
+}
 
 /** Sizes of images, which their files tell. */
 const sizeColumns = ['width', 'height'];
 
 /**
  * Reads one row: an object with `messages`, else with `prompt` and `completion` (both texts, or
- * both lists of messages), else with `conversations`. Null is absence.
+ * both lists of messages), else with `conversations`, else with `instruction` and `output`, else
+ * with `text`. Null is absence.
  * @throws RowError
  */
-export function parseRow(text: string, rules: ContentRules): DatasetRow {
-  const row = parseObject(text);
-  assertWellFormed(row, text);
+export function parseRow(text: string, rules: RowRules): DatasetRow {
+  const written = parseObject(text);
+  assertWellFormed(written, text);
+  const { row, hidden } = asRead(written, rules.columns ?? null);
   assertNoVideo(row);
   if (!rules.takesImages) assertNoImages(row);
   const format = formatOf(row);
@@ -45,23 +45,42 @@ export function parseRow(text: string, rules: ContentRules): DatasetRow {
     tools: listColumn(row, 'tools'),
     documents: listColumn(row, 'documents'),
     templateArguments: templateArguments(column(row, 'chat_template_kwargs')),
-    unusedColumns: unusedColumns(row, format, images.length > 0),
+    unusedColumns: [...unusedColumns(row, format, images.length > 0), ...hidden],
   };
 }
 
-type Format = 'messages' | 'conversations' | 'completion';
+/** @throws RowError */
+function asRead(
+  row: PyDict,
+  columns: RenamedColumns | null,
+): { readonly row: PyDict; readonly hidden: readonly string[] } {
+  if (!columns) return { row, hidden: [] };
+  const named = new Map([...row.entries()].map(([name, value]) => [String(name), value]));
+  const { entries, hidden } = renameColumns(named, columns);
+  return { row: PyDict.fromEntries(entries), hidden };
+}
 
-function formatOf(row: PyDict): Format {
+/** A form of which only a part is there is taken, and refused then, before a text alone is. */
+function formatOf(row: PyDict): RowForm {
   const has = (name: string): boolean => column(row, name) !== null;
   if (has('messages')) return 'messages';
   if (has('conversations') && !(has('prompt') && has('completion'))) return 'conversations';
+  if (has('prompt') && has('completion')) return 'completion';
+  if (has('instruction') && has('output')) return 'instruction';
   if (has('prompt') || has('completion')) return 'completion';
-  throw new RowError(null, 'has neither messages nor conversations nor prompt and completion');
+  if (has('instruction') || has('output')) return 'instruction';
+  if (has('text')) return 'text';
+  throw new RowError(
+    null,
+    'has neither messages nor conversations nor prompt and completion nor instruction and output nor text',
+  );
 }
 
-function contentOf(format: Format, row: PyDict, rules: ContentRules): RowContent {
+function contentOf(format: RowForm, row: PyDict, rules: ContentRules): RowContent {
   if (format === 'completion')
     return completionOf(column(row, 'prompt'), column(row, 'completion'), rules);
+  if (format === 'instruction') return instructionOf(row);
+  if (format === 'text') return plainTextRow(row);
   const listed = messageList(format, column(row, format));
   const messages = format === 'messages' ? listed : messagesOfConversations(listed);
   return conversationOf([{ field: format, messages }], rules);
@@ -92,15 +111,13 @@ function column(row: PyDict, name: string): PyValue {
   return row.get(name) ?? null;
 }
 
-function unusedColumns(row: PyDict, format: Format, showsImages: boolean): string[] {
-  const read = format === 'completion' ? ['prompt', 'completion'] : [format];
-  const isUnread = (name: string): boolean =>
-    ['prompt', 'completion', 'conversations'].includes(name) && !read.includes(name);
+function unusedColumns(row: PyDict, format: RowForm, showsImages: boolean): string[] {
+  const read: readonly string[] = formColumns[format];
   const ofImages = showsImages ? [...imageColumns, ...sizeColumns] : [];
   return [...row.keys()]
     .map(String)
-    .filter((name) => !ofImages.includes(name))
-    .filter((name) => !knownColumns.has(name) || (isUnread(name) && column(row, name) !== null));
+    .filter((name) => !ofImages.includes(name) && !read.includes(name) && !commonColumns.has(name))
+    .filter((name) => !allFormColumns.has(name) || column(row, name) !== null);
 }
 
 function completionOf(prompt: PyValue, completion: PyValue, rules: ContentRules): RowContent {

@@ -29,7 +29,7 @@ test('names line and field of what is wrong, never the text', async () => {
     { line: 4, field: null },
   ]);
   expect(JSON.stringify(problems)).not.toContain('secret');
-  expect(await scan(new Uint8Array([0x22, 0xff, 0x22]))).toMatchObject({
+  expect(await scan(new Uint8Array([0x7b, 0x22, 0xff, 0x22]))).toMatchObject({
     problems: [{ line: 1, reason: 'is not valid UTF-8' }],
   });
 });

@@ -1,5 +1,5 @@
 import { get } from '@emloc/checked';
-import { readColumns } from '@emloc/dataset';
+import { readColumns, type ReadColumnsOptions } from '@emloc/dataset';
 import { metrics, referenceOf, ScoreError, type MetricName, type Reference } from '@emloc/tasks';
 
 /**
@@ -8,10 +8,14 @@ import { metrics, referenceOf, ScoreError, type MetricName, type Reference } fro
  */
 export async function referencesOf(
   metric: MetricName,
-  { path, lines, signal }: { path: string; lines: ReadonlySet<number>; signal?: AbortSignal },
+  {
+    path,
+    lines,
+    ...options
+  }: ReadColumnsOptions & { readonly path: string; readonly lines: ReadonlySet<number> },
 ): Promise<ReadonlyMap<number, Reference>> {
   const references = new Map<number, Reference>();
-  for await (const { line, fields, lastAnswer } of readColumns(path, lines, signal)) {
+  for await (const { line, fields, lastAnswer } of readColumns(path, lines, options)) {
     try {
       const reference = referenceOf(fields, lastAnswer);
       metrics[metric].assertReference(reference);

@@ -55,7 +55,7 @@ interface Scoring {
  * @throws ScoreError; DatasetError
  */
 export async function rowQuestions(
-  { answers: shown, metric, batch: given, maxNewTokens, data: path }: EvaluateOptions,
+  { answers: shown, metric, batch: given, maxNewTokens, data: path, columns }: EvaluateOptions,
   rows: readonly EncodedRow[],
   {
     model,
@@ -69,7 +69,7 @@ export async function rowQuestions(
   const lines = new Set(asked.map(({ line }) => line));
   const scoring = metric && {
     metric,
-    references: await referencesOf(metric, { path, lines, signal }),
+    references: await referencesOf(metric, { path, lines, columns, signal }),
   };
   const prompts = asked.map((row) =>
     promptRow({ ...row, ids: row.ids.slice(0, answerStart(row)) }),

@@ -46,7 +46,7 @@ export async function* previewRows(
   const maxLength = readableLength(options.maxLength, model.layout);
   await using session = openDataset(textSourceOf({ ...options, date }, model));
   const text = await session.describe();
-  const { data: path, limit } = options;
-  const summary = yield* session.read({ path, maxLength, limit, withText: true }, signal);
+  const { data: path, limit, columns } = options;
+  const summary = yield* session.read({ path, maxLength, limit, columns, withText: true }, signal);
   return { ...summary, text, date, maxLength };
 }

@@ -98,10 +98,10 @@ async function loadRows(
   model: Model,
   { openDataset = openDatasetSession, restrictImages, signal }: PrepareHost,
 ): Promise<LoadedRows> {
-  const { data, validation, maxLength, strict } = options;
+  const { data, validation, maxLength, strict, columns } = options;
   await using session = openDataset(textSourceOf(options, model, { restrictImages }));
   const load = (path: string): Promise<Dataset> =>
-    loadDataset(session, { path, maxLength, strict, signal });
+    loadDataset(session, { path, maxLength, strict, columns, signal });
   return {
     dataset: await load(data),
     heldOut: validation === null ? null : await load(validation),

@@ -1,4 +1,9 @@
-import { parseCalendarDate, reservedTemplateNames } from '@emloc/dataset';
+import {
+  DatasetError,
+  parseCalendarDate,
+  parseRenamedColumns,
+  reservedTemplateNames,
+} from '@emloc/dataset';
 import type { ModelLinear } from '@emloc/models';
 import { PathPatterns, PatternError } from '@emloc/patterns';
 import { JsonTextError, parseJsonText } from '@emloc/untrusted';
@@ -66,6 +71,17 @@ export function assertBytes(name: string, value: string, most: number): void {
 export function assertDate(name: string, value: string): void {
   if (parseCalendarDate(value) === null)
     throw invalidOption(name, value, 'a day as YYYY-MM-DD, from year 0001 to 9999,');
+}
+
+/** @throws PipelineError PIPELINE_INVALID_OPTION naming the column */
+export function assertColumns(name: string, value: string): void {
+  try {
+    parseRenamedColumns(value);
+  } catch (cause) {
+    if (!(cause instanceof DatasetError)) throw cause;
+    const reason = cause.message.replace(/^columns: /, '');
+    throw new PipelineError('PIPELINE_INVALID_OPTION', `option ${name}: ${reason}`, { cause });
+  }
 }
 
 /**

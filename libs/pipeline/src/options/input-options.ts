@@ -1,5 +1,5 @@
 import { assertHubName } from './base-name.js';
-import { assertDate, assertTemplateArgs } from './checks.js';
+import { assertColumns, assertDate, assertTemplateArgs } from './checks.js';
 import { job, modelled, running, tuning } from './commands.js';
 import { choice, flagged, integer, text, textFile } from './kinds.js';
 
@@ -30,10 +30,10 @@ export const inputOptions = Object.freeze({
   }),
   data: text({
     flag: '--data <path>',
-    help: 'training rows, JSONL with "messages" or "prompt" and "completion"; for models that make pictures a folder of images',
+    help: 'training rows, JSONL, CSV or Parquet with "messages", "prompt" and "completion", "instruction" and "output", or "text"; for models that make pictures a folder of images',
     helpIn: {
-      jobs: `training rows, JSONL: ${source}; for models that make pictures server:PATH of a folder of images`,
-      eval: 'rows to score, JSONL as for tune',
+      jobs: `training rows, JSONL, CSV or Parquet: ${source}; for models that make pictures server:PATH of a folder of images`,
+      eval: 'rows to score, as for tune',
       data: 'rows to show, in place of FILE',
     },
     commands: [...running, 'data'],
@@ -49,6 +49,17 @@ export const inputOptions = Object.freeze({
     commands: job,
     field: 'validation',
     decides: false,
+  }),
+  /** Columns of rows by the names that they are read by; null: their own. */
+  columns: text({
+    default: null,
+    check: assertColumns,
+    of: 'text',
+    flag: '--columns <names>',
+    help: 'read columns of the rows under other names, as in prompt=question,completion=answer',
+    commands: [...running, 'data'],
+    field: 'columns',
+    mostServed: 4096,
   }),
   out: text({
     flag: '--out <dir>',

@@ -93,9 +93,12 @@ function decidedBy(kind: Kind, options: TuneOptions, resolved: object): Partial<
   );
 }
 
-async function scanData({ data, validation }: TuneOptions, onStep: OnStep): Promise<FoundRows> {
+async function scanData(
+  { data, validation, columns }: TuneOptions,
+  onStep: OnStep,
+): Promise<FoundRows> {
   const scan = (path: string): Promise<RowScan> =>
-    scanRows({ path, maxBytes: maxInspectedBytes, maxMs: maxScanMs });
+    scanRows({ path, maxBytes: maxInspectedBytes, maxMs: maxScanMs, columns });
   const found = await scan(data);
   if (validation === null) return { kind: 'text', data: found, validation: null };
   onStep('validation');

@@ -24,6 +24,7 @@ interface PlacedImages {
  */
 export function placeImages(row: PyDict, content: RowContent): PlacedImages {
   const column = columnImages(row);
+  if (content.kind === 'text') return withoutImages(content, column);
   const conversation = content.kind === 'conversation' ? content : turnsOf(content);
   const turns = conversation.messages.map((message, index) =>
     placesOf(message, conversation.fieldOf(index)),
@@ -38,6 +39,13 @@ export function placeImages(row: PyDict, content: RowContent): PlacedImages {
     content: { kind: 'conversation', ...conversation, imageTurns: imageTurns(placed) },
     images: fill(placed, column),
   };
+}
+
+/** @throws RowError where there are images: a text alone says nothing of where they are shown */
+function withoutImages(content: RowContent, column: readonly ImageReference[]): PlacedImages {
+  const [first] = column;
+  if (first === undefined) return { content, images: [] };
+  throw new RowError(first.field, 'cannot stand beside text: images are shown in conversations');
 }
 
 /** A place of an image: what it names itself, or null for the next of the column. */
