@@ -36,6 +36,11 @@ function ownerships(nativeFiles) {
       reason: 'TensorFlow.js is behind @emloc/device-tfjs',
     },
     {
+      packages: ['csv-parse', 'hyparquet', 'hyparquet/*', 'hyparquet-compressors'],
+      files: ['libs/dataset/**/*.ts'],
+      reason: 'files of rows are read behind @emloc/dataset',
+    },
+    {
       packages: ['sharp'],
       files: ['libs/images/**/*.ts'],
       reason: 'images are decoded behind @emloc/images',

@@ -96,6 +96,8 @@ describe('a CSV file', () => {
     ['a quote that does not end', 'text,id\n"secret,1\n\n', ':2: has a quotation mark that'],
     ['more behind a quote', 'text,id\na,1\n"secret"x,1\n', ':3: has characters behind'],
     ['a quote within', 'text,id\na,1\nsecret"x",1\n', ':3: has a quotation mark in a field'],
+    ['semicolons', 'prompt;completion\na;b\n', ':1: the header is one name with semicolons'],
+    ['tabs', 'prompt\tcompletion\na\tb\n', ':1: the header is one name with semicolons or tabs'],
     ['a name twice', 'text,id,text\n', ':1: the header has the name of its column 3 twice'],
     ['too many fields', `text,id\n${','.repeat(10_001)}\n`, ':2: has more than 10000 fields'],
     ['a header of other bytes', Buffer.from('caf\xe9\n', 'latin1'), ':1: the header is not valid'],

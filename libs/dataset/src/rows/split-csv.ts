@@ -125,6 +125,8 @@ function lineEnds(field: string): number {
 function headerOf(fields: readonly string[], place: string): readonly string[] {
   try {
     const names = fields.map(decodeField);
+    if (names.length === 1 && /[;\t]/.test(at(names, 0)))
+      throw new RowError(null, 'is one name with semicolons or tabs: columns end in commas');
     const twice = names.findIndex((name, index) => names.indexOf(name) < index);
     if (twice < 0) return names;
     throw new RowError(null, `has the name of its column ${twice + 1} twice`);
