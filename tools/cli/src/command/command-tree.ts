@@ -4,7 +4,8 @@ import type { DefinedCommand } from './define-command.js';
 
 /** What is known of a command before it is loaded, or a group of commands. */
 export type CommandEntry = { readonly summary: string } & (
-  { load(): Promise<{ readonly command: DefinedCommand }> } | { readonly commands: CommandList }
+  | { load(): Promise<{ readonly command: DefinedCommand }> }
+  | { readonly commands: CommandList; readonly example: string }
 );
 
 /** Commands by their names, in the order of the help. */
@@ -14,7 +15,9 @@ export type CommandList = Readonly<Record<string, CommandEntry>>;
 export function addCommands(parent: Command, list: CommandList): void {
   for (const [name, entry] of Object.entries(list)) {
     const command = parent.command(name).description(entry.summary);
-    if ('commands' in entry) addCommands(command, entry.commands);
+    if (!('commands' in entry)) continue;
+    addCommands(command, entry.commands);
+    command.addHelpText('after', `\nExample:\n  emloc ${entry.example}`);
   }
   addHelp(parent);
   parent.hook('preSubcommand', async (_parent, command) => {

@@ -103,12 +103,12 @@ export function defineCommand<O = None, F extends Flags = None, A extends string
     notes,
     examples,
     rivalOf: (name) => options?.rivalOf(name),
-    run: (raw, args, tools) =>
+    run: (raw, [first], tools) =>
       definition.run({
         ...tools,
         options: (options?.valuesOf(raw) ?? {}) as O,
         values: valuesOf(flags, raw),
-        argument: args[0] as ArgumentValue<A>,
+        argument: first as ArgumentValue<A>,
       }),
   };
 }

@@ -39,5 +39,10 @@ export const commands: CommandList = {
     summary: 'coordinator, stages and NATS on this machine, until Ctrl-C',
     load: () => import('./serve.js'),
   },
-  jobs: { summary: 'jobs on a remote deployment', commands: jobsCommands },
+  jobs: {
+    summary: 'jobs on a remote deployment',
+    commands: jobsCommands,
+    example:
+      'jobs create --server 127.0.0.1:7070 --model /models/base --data train.jsonl --watch --download ./my-adapter',
+  },
 };

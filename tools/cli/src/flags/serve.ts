@@ -85,9 +85,9 @@ export const serveFlags = {
 export type ServeValues = ValuesOf<typeof serveFlags>;
 
 function replica(text: string): readonly [StageName, number] {
-  const [stage, count = ''] = text.split('=');
+  const { stage, count } = /^(?<stage>[a-z-]+)=(?<count>\d+)$/.exec(text)?.groups ?? {};
   const name = stageNames.find((each) => each === stage);
-  if (name === undefined || !/^\d+$/.test(count))
+  if (name === undefined)
     throw new InvalidArgumentError(
       `STAGE=N is expected, with a stage of ${stageNames.join(', ')}.`,
     );

@@ -39,9 +39,9 @@ export async function remoteOptions(
   };
   return {
     ...same,
-    ...(classData == null ? {} : { classData: deployedFolder('--class-data', classData) }),
+    ...(classData ? { classData: deployedFolder('--class-data', classData) } : {}),
     data: await sourceOf('--data', data),
-    ...(validation == null ? {} : { validation: await sourceOf('--validation', validation) }),
+    ...(validation ? { validation: await sourceOf('--validation', validation) } : {}),
   };
 }
 
