@@ -77,7 +77,12 @@ export async function factorize(options: FactorizeOptions): Promise<Factors> {
   const solver = solverFor(choice, { profile: device.profile, weight, rank, gradient });
   if (solver === 'full') return factorizeFully(options);
   const quick = { solver, seed };
+  const key = JSON.stringify([
+    ...[weight.shape, weight.dtype, statistic.kind, rank, solver],
+    ...[gradient?.kind ?? null, options.pieceBytes ?? null],
+  ]);
   const room = await holdRoom(options, {
+    key,
     whole: factorizeFully,
     // Without values, as the device that only reserves has none either.
     part: (given) =>

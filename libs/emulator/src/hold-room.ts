@@ -20,19 +20,26 @@ interface Given {
 
 type Program<O extends Given> = (options: O) => Promise<{ u: Tensor; v: Tensor } | null>;
 
+/** What programs take beyond others, by profile and key. */
+const known = new WeakMap<DeviceProfile, Map<string, number>>();
+
 /**
  * Holds what `whole` takes beyond `part`, so that a run of `part` has the peak of whichever takes
  * more, and `whole` fits afterwards. Both are run on a device that only reserves, so their memory
- * must depend on shapes alone.
+ * must depend on shapes alone, for which `key` stands: they are run once for each.
  * @throws OutOfBudgetError
  */
 export async function holdRoom<O extends Given>(
   options: O,
-  { whole, part }: { whole: Program<O>; part: Program<O> },
+  { key, whole, part }: { key: string; whole: Program<O>; part: Program<O> },
 ): Promise<Reservation> {
-  const beyond = (await peakOf(options, whole)) - (await peakOf(options, part));
+  const { budget, profile } = options.device;
+  const byKey = known.get(profile) ?? new Map<string, number>();
+  known.set(profile, byKey);
+  const beyond = byKey.get(key) ?? (await peakOf(options, whole)) - (await peakOf(options, part));
+  byKey.set(key, beyond);
   const label = `room for the full eigenproblem of ${options.weight.label}`;
-  return options.device.budget.reserve(Math.max(0, beyond), 'workspace', label);
+  return budget.reserve(Math.max(0, beyond), 'workspace', label);
 }
 
 async function peakOf<O extends Given>(options: O, program: Program<O>): Promise<number> {

@@ -5,7 +5,7 @@ import type { PieceScope } from './piece-scope.js';
 import { diagonalOf, eigenvaluesOf, scaleAlong, shiftDiagonal } from './symmetric.js';
 
 /** Memory of an orthonormalisation, all (n, columns). */
-export interface Columns {
+interface Columns {
   readonly x: Tensor;
   /** Takes the result; x is overwritten. */
   readonly other: Tensor;

@@ -6,7 +6,7 @@ import { TensorScope, type Device, type Tensor } from '@emloc/device';
  */
 const defaultPieceBytes = 32 * 2 ** 20;
 
-export interface PieceScopeOptions {
+interface PieceScopeOptions {
   /** What a piece may take. */
   readonly pieceBytes?: number;
   /** dtype of the computation's matrices. Default: that of the device's statistics. */

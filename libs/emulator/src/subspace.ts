@@ -19,7 +19,7 @@ export interface TopOfSpectrum {
   readonly missing: number;
 }
 
-export interface SubspaceOptions {
+interface SubspaceOptions {
   readonly rank: number;
   readonly paddedRank: number;
   /** What the starting columns are drawn from. */
