@@ -37,6 +37,7 @@ const every: Required<PlainTuneOptions> = {
   maxLength: 512,
   calibrationRows: 32,
   emulatorMetric: 'loss',
+  factors: 'fast',
   correction: 3,
   refineSteps: 0,
   refineLearningRate: 1e-4,

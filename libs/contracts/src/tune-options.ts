@@ -16,6 +16,7 @@ import {
   type Crop,
   type DataSource,
   type EmulatorMetric,
+  type Factors,
   type LossWeighting,
   type NoiseScheme,
   type Optimizer,
@@ -56,6 +57,7 @@ type Hyphened<S extends string> = S extends `${infer Head}_${infer Tail}`
 /** Fields whose values are those of an enum. */
 interface Choices {
   readonly emulatorMetric: NamesOf<typeof EmulatorMetric>;
+  readonly factors: NamesOf<typeof Factors>;
   readonly schedule: NamesOf<typeof Schedule>;
   readonly optimizer: NamesOf<typeof Optimizer>;
   readonly crop: NamesOf<typeof Crop>;

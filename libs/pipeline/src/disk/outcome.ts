@@ -120,6 +120,7 @@ async function recordOf(
         : null,
     ratios: options.ratios,
     levels: options.levels,
+    factors: options.factors,
     emulator: result.emulator,
     correction: result.correction,
     refinement: result.refinement && {

@@ -1,4 +1,4 @@
-import { parseRatioRules } from '@emloc/emulator';
+import { factorsChoices, parseRatioRules } from '@emloc/emulator';
 import { scheduleKinds } from '@emloc/finetune';
 
 import { assertRegExp } from './checks.js';
@@ -201,6 +201,15 @@ export const trainingOptions = Object.freeze({
     help: "what the emulator is close in: each layer's output, or the loss, which takes a backward pass over the calibration rows",
     commands: job,
     field: 'emulator_metric',
+  }),
+  /** How factors are found; see `solverFor`. */
+  factors: choice({
+    choices: factorsChoices,
+    default: 'auto',
+    flag: '--factors <way>',
+    help: 'how factors are found: exact solves the whole eigenproblem in float64, fast works in float32 and checks the error, auto takes what is cheaper',
+    commands: job,
+    field: 'factors',
   }),
   /** `auto` scores the candidates on the validation split; a number is the λ of the correction. */
   correction: choiceOrNumber({

@@ -40,7 +40,7 @@ const fitting: Readonly<Record<NamedOption['kind'], readonly string[]>> = {
   number: ['double'],
   size: ['int64'],
   switch: ['bool'],
-  choice: ['Schedule', 'Optimizer', 'Crop', 'NoiseScheme', 'LossWeighting', 'EmulatorMetric'],
+  choice: ['Schedule', 'Optimizer', 'Crop', 'NoiseScheme', 'LossWeighting', 'EmulatorMetric', 'Factors'],
   choiceOrNumber: ['CorrectionChoice'],
 };
 
