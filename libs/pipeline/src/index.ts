@@ -17,6 +17,7 @@ export { optionsFor, optionTable, type NamedOption, type OptionsOf } from './opt
 export { stageNames, type StageName, type JobEvent, type JobObserver } from './job/observer.js';
 export { type Job } from './job/job.js';
 export { type JobReport } from './job/report.js';
+export { emulatedLinears } from './job/emulated-linear.js';
 export { prepareJob } from './job/prepare-job.js';
 export { type StartMode } from './disk/job-folder.js';
 export { type TensorRecord } from './records/tensor-record.js';

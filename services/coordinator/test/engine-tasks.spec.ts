@@ -155,6 +155,7 @@ test('model and rows are looked at, and any ratio below 1 makes an emulator', as
     kind: 'inspect',
     isEmulated: true,
     decided: {
+      ratios: ['0.5'],
       rank: 8,
       alpha: 16,
       learningRate: 2e-4,

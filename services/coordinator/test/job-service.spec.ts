@@ -114,7 +114,6 @@ describe('creating a job', () => {
       rank: 8,
       batchRows: 8,
       schedule: Schedule.COSINE,
-      ratios: ['0.5'],
       seed: 0n,
     });
     expect([options?.vramBytes, options?.steps, options?.hostBytes]).toEqual([

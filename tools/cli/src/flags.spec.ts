@@ -178,7 +178,7 @@ describe('optionValues', () => {
       weightDecay: 0.01,
       maxGradientNorm: 2,
       steps: 7,
-      epochs: 1,
+      epochs: null,
       batch: 3,
       gradientAccumulation: 2,
       maxLength: 99,

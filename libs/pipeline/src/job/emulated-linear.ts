@@ -26,7 +26,10 @@ export function paddedRank(rank: number, { rankMultiple }: DeviceProfile): numbe
 }
 
 /** The linears that the emulator, or the finest of several, has as factors: those below 1. */
-export function emulatedLinears({ layout }: Model, options: RatioOptions): EmulatedLinear[] {
+export function emulatedLinears(
+  { layout }: Pick<Model, 'layout'>,
+  options: RatioOptions,
+): EmulatedLinear[] {
   return emulatedBy(layout.linears, rulesOf(options));
 }
 

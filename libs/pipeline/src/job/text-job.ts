@@ -115,7 +115,8 @@ export function longestOf(rows: readonly EncodedRow[]): number {
 }
 
 function plansOf(rows: readonly EncodedRow[], options: JobOptions): LevelPlans {
-  const { levels, gradientAccumulation, epochs } = options;
+  const { levels, gradientAccumulation } = options;
+  const epochs = options.epochs ?? 1;
   if (levels !== null)
     return levelPlans(levels, options, ({ batch: batchSize, steps, seed }) =>
       batchSchedule({ rows, batchSize, gradientAccumulation, epochs, steps, seed }),
@@ -125,7 +126,8 @@ function plansOf(rows: readonly EncodedRow[], options: JobOptions): LevelPlans {
 }
 
 function trainingPlan(rows: readonly EncodedRow[], options: JobOptions): TrainingPlan {
-  const { batch, gradientAccumulation, epochs, steps, seed } = options;
+  const { batch, gradientAccumulation, steps, seed } = options;
+  const epochs = options.epochs ?? 1;
   const batches = batchSchedule({
     rows,
     batchSize: batch,
@@ -167,7 +169,7 @@ function refinementPlan(
       rows,
       batchSize: batch,
       gradientAccumulation,
-      epochs: options.epochs,
+      epochs: options.epochs ?? 1,
       steps,
       seed: seed + 1,
     }),

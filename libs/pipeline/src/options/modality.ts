@@ -70,6 +70,12 @@ const pictures: ResolvedModality = Object.freeze({
   resolution: 512,
 });
 
+/** Of the one emulator of a job without levels. */
+const defaultRatios: readonly string[] = Object.freeze(['0.5']);
+
+/** What decides the size of a job's emulators and its steps. */
+type Scheduled = Pick<TuneOptions, 'ratios' | 'levels' | 'steps' | 'epochs'>;
+
 /** Prodigy multiplies it by what it finds. */
 const prodigyLearningRate = 1;
 
@@ -77,10 +83,9 @@ const prodigyLearningRate = 1;
 type Limits = Pick<ModelLayout, 'text' | 'images' | 'diffusion'>;
 
 /** Options of a job with the defaults of its kind of model. @throws PipelineError */
-export function withModality<O extends Pick<TuneOptions, ModalityOptions | 'optimizer'>>(
-  options: O,
-  layout: Limits,
-): Omit<O, ModalityOptions> & ResolvedModality {
+export function withModality<
+  O extends Pick<TuneOptions, ModalityOptions | 'optimizer'> & Scheduled,
+>(options: O, layout: Limits): Omit<O, ModalityOptions> & ResolvedModality {
   const defaults = defaultsOf(layout);
   const names = Object.keys(defaults) as ModalityOptions[];
   const values = Object.fromEntries(
@@ -90,15 +95,31 @@ export function withModality<O extends Pick<TuneOptions, ModalityOptions | 'opti
   return {
     ...options,
     ...values,
+    ...scheduled({ ...options, steps: values.steps }),
     ...(layout.text && {
       maxLength: maxLengthOf(maxLength, layout.text, defaults.maxLength),
     }),
   };
 
   function defaultOf(name: ModalityOptions): unknown {
+    if (name === 'steps' && options.levels !== null) return null;
     if (name === 'learningRate' && options.optimizer === 'prodigy') return prodigyLearningRate;
     return defaults[name];
   }
+}
+
+/** One emulator at 0.5 and one epoch, unless something else says of what and how long. */
+function scheduled({
+  ratios,
+  levels,
+  steps,
+  epochs,
+}: Scheduled): Pick<Scheduled, 'ratios' | 'epochs'> {
+  const isDecided = levels !== null || steps !== null;
+  return {
+    ratios: ratios.length > 0 || levels !== null ? ratios : defaultRatios,
+    epochs: epochs ?? (isDecided ? null : 1),
+  };
 }
 
 /** Rows of a batch where nothing is learnt. */

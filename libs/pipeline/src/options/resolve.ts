@@ -78,17 +78,11 @@ export function utcDay(time: Date): string {
  * @throws PipelineError PIPELINE_INVALID_OPTION naming the option
  */
 function assertOnlyLevels({ ratios, steps, epochs, refineSteps }: TuneOptions): void {
-  const { ratios: usual, epochs: once } = defaultTuneOptions;
-  const isUsual = ratios.length === usual.length && ratios.every((ratio, i) => ratio === usual[i]);
-  const bare = isUsual ? undefined : ratios.find((ratio) => !ratio.includes('='));
-  const given: Readonly<Record<string, unknown>> = {
-    ...(bare !== undefined && { ratios: bare }),
-    ...(steps !== null && { steps }),
-    ...(epochs !== once && { epochs }),
-    ...(refineSteps !== null && { refineSteps }),
-  };
-  for (const [name, value] of Object.entries(given))
-    throw invalidOption(name, value, 'nothing beside option levels, which decides it,');
+  const bare = ratios.find((ratio) => !ratio.includes('='));
+  const decided = { ratios: bare ?? null, steps, epochs, refineSteps };
+  for (const [name, value] of Object.entries(decided))
+    if (value !== null)
+      throw invalidOption(name, value, 'nothing beside option levels, which decides it,');
 }
 
 /** What decides the bytes of a job's result, besides model and rows. */

@@ -23,12 +23,12 @@ const learningRates = positiveUpTo(1_000_000);
 
 /** What decides an adapter, besides model and rows. */
 export const trainingOptions = Object.freeze({
-  /** `PATTERN=ratio` in order, or a bare ratio. */
+  /** `PATTERN=ratio` in order, or a bare ratio; empty: 0.5 where a job has one emulator. */
   ratios: texts({
-    default: Object.freeze(['0.5']),
+    default: Object.freeze([]),
     check: (_name, ratios) => void parseRatioRules(ratios),
     flag: '--ratio <ratio>',
-    help: "emulator size: 0.5, or 'PATTERN=0.4' (repeatable, first match wins); 1 is plain LoRA",
+    help: "emulator size: 0.5, or 'PATTERN=0.4' (repeatable, first match wins); 1 is plain LoRA (default: 0.5)",
     commands: job,
     field: 'ratios',
   }),
@@ -142,11 +142,12 @@ export const trainingOptions = Object.freeze({
     field: 'steps',
     mostServed: 'maxSteps',
   }),
+  /** null: 1, where neither `steps` nor `levels` decides. */
   epochs: number({
-    default: 1,
+    default: null,
     range: positiveFinite,
     flag: '--epochs <x>',
-    help: 'passes over the training rows',
+    help: 'passes over the training rows (default: 1)',
     of: 'text',
     commands: job,
     field: 'epochs',

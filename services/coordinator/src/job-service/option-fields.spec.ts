@@ -89,7 +89,11 @@ describe('the message TuneOptions beside the table of options', () => {
     const given = { ...defaultTuneOptions, model: '/m', data: '/d' };
     const served = new Set(options.map(({ name }) => name));
     const told = Object.entries(given).filter(
-      ([name, value]) => served.has(name) && value !== null && value !== Number.POSITIVE_INFINITY,
+      ([name, value]) =>
+        served.has(name) &&
+        value !== null &&
+        value !== Number.POSITIVE_INFINITY &&
+        !Array.isArray(value),
     );
     expect(fromTuneOptionsMessage(toTuneOptionsMessage(given))).toEqual(Object.fromEntries(told));
   });
