@@ -17,6 +17,7 @@ import {
   type DataSource,
   type EmulatorMetric,
   type LossWeighting,
+  type Method,
   type NoiseScheme,
   type Optimizer,
   type Schedule,
@@ -55,6 +56,7 @@ type Hyphened<S extends string> = S extends `${infer Head}_${infer Tail}`
 
 /** Fields whose values are those of an enum. */
 interface Choices {
+  readonly method: NamesOf<typeof Method>;
   readonly emulatorMetric: NamesOf<typeof EmulatorMetric>;
   readonly schedule: NamesOf<typeof Schedule>;
   readonly optimizer: NamesOf<typeof Optimizer>;

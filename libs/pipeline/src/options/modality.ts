@@ -3,6 +3,7 @@ import { textLimits, type ModelLayout } from '@emloc/models';
 import { PipelineError } from '../errors.js';
 import type { ModelKind, OptionCommand } from './kinds.js';
 import { maxLengthOf } from './max-length.js';
+import { isPlain, isUndecided } from './method.js';
 import type { TuneOptions } from './resolve.js';
 import { optionsFor, type OptionsOf } from './table.js';
 
@@ -74,7 +75,10 @@ const pictures: ResolvedModality = Object.freeze({
 const defaultRatios: readonly string[] = Object.freeze(['0.5']);
 
 /** What decides the size of a job's emulators and its steps. */
-type Scheduled = Pick<TuneOptions, 'ratios' | 'levels' | 'steps' | 'epochs'>;
+type Scheduled = Pick<
+  TuneOptions,
+  'method' | 'ratios' | 'levels' | 'steps' | 'epochs' | 'refineSteps'
+>;
 
 /** Prodigy multiplies it by what it finds. */
 const prodigyLearningRate = 1;
@@ -95,7 +99,7 @@ export function withModality<
   return {
     ...options,
     ...values,
-    ...scheduled({ ...options, steps: values.steps }),
+    ...scheduled(options, values.steps),
     ...(layout.text && {
       maxLength: maxLengthOf(maxLength, layout.text, defaults.maxLength),
     }),
@@ -109,16 +113,12 @@ export function withModality<
 }
 
 /** One emulator at 0.5 and one epoch, unless something else says of what and how long. */
-function scheduled({
-  ratios,
-  levels,
-  steps,
-  epochs,
-}: Scheduled): Pick<Scheduled, 'ratios' | 'epochs'> {
-  const isDecided = levels !== null || steps !== null;
+function scheduled(options: Scheduled, steps: number | null): Pick<Scheduled, 'ratios' | 'epochs'> {
+  const { ratios, levels, epochs } = options;
+  const hasOne = levels === null && !isPlain(options) && !isUndecided(options);
   return {
-    ratios: ratios.length > 0 || levels !== null ? ratios : defaultRatios,
-    epochs: epochs ?? (isDecided ? null : 1),
+    ratios: ratios.length > 0 || !hasOne ? ratios : defaultRatios,
+    epochs: epochs ?? (levels === null && steps === null ? 1 : null),
   };
 }
 

@@ -17,12 +17,22 @@ import {
 } from './kinds.js';
 import { parseLevels, stepsOf } from './levels.js';
 import { mostCounted, mostSteps } from './limits.js';
+import { methods } from './method.js';
 
 /** Beyond it no optimizer learns anything. */
 const learningRates = positiveUpTo(1_000_000);
 
 /** What decides an adapter, besides model and rows. */
 export const trainingOptions = Object.freeze({
+  /** null: what ratios or levels say, or one emulator. */
+  method: choice({
+    choices: ['auto', ...methods],
+    default: null,
+    flag: '--method <name>',
+    help: 'what is trained on: emulator (alone: levels that a plan decides), paged or resident (plain LoRA on the original, with its blocks streamed or all on the device), or auto: the fastest to equal quality (default: what --ratio or --levels say)',
+    commands: job,
+    field: 'method',
+  }),
   /** `PATTERN=ratio` in order, or a bare ratio; empty: 0.5 where a job has one emulator. */
   ratios: texts({
     default: Object.freeze([]),

@@ -40,7 +40,10 @@ const fitting: Readonly<Record<NamedOption['kind'], readonly string[]>> = {
   number: ['double'],
   size: ['int64'],
   switch: ['bool'],
-  choice: ['Schedule', 'Optimizer', 'Crop', 'NoiseScheme', 'LossWeighting', 'EmulatorMetric'],
+  choice: [
+    ...['Schedule', 'Optimizer', 'Crop', 'NoiseScheme', 'LossWeighting', 'EmulatorMetric'],
+    'Method',
+  ],
   choiceOrNumber: ['CorrectionChoice'],
 };
 

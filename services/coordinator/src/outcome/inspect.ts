@@ -6,6 +6,7 @@ import {
   assertOptionsOf,
   assertRank,
   emulatedLinears,
+  isUndecided,
   optionsFor,
   withModality,
   type TuneOptions,
@@ -60,6 +61,7 @@ export async function inspectModel(options: TuneOptions, onStep: OnStep) {
     kind,
     resolved,
     isEmulated: emulatedLinears({ layout }, resolved).length > 0,
+    isUndecided: isUndecided(options),
     decided: decidedBy(kind, options, resolved),
   };
 }

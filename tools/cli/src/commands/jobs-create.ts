@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { at } from '@emloc/checked';
 import { formatBytes } from '@emloc/device';
-import { resolveTuneOptions } from '@emloc/pipeline';
+import { isMethodChoice, resolveTuneOptions } from '@emloc/pipeline';
 import {
   type CreateJobOptions,
   type Dataset,
@@ -109,7 +109,9 @@ export function addPlanJobCommand(jobs: Command): void {
           const plan = await client.planJob(await remoteOptions(client, context), {
             signal: context.signal,
           });
-          return { document: plan, text: planTable(plan) };
+          const { methodChoice: choice } = plan;
+          const known = isMethodChoice(choice) ? { choice } : {};
+          return { document: plan, text: planTable({ ...plan, ...known }) };
         }),
       ),
     );
