@@ -20,6 +20,7 @@ const every: Required<PlainTuneOptions> = {
   vramBytes: 17_179_869_184,
   hostBytes: 2 ** 40,
   ratios: ['.*q_proj=0.25', '0.5'],
+  method: 'emulator',
   levels: '0.25:200,1:30x64',
   rank: 8,
   alpha: 16.5,

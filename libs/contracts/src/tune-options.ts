@@ -18,6 +18,7 @@ import {
   type EmulatorMetric,
   type Factors,
   type LossWeighting,
+  type Method,
   type NoiseScheme,
   type Optimizer,
   type Schedule,
@@ -56,6 +57,7 @@ type Hyphened<S extends string> = S extends `${infer Head}_${infer Tail}`
 
 /** Fields whose values are those of an enum. */
 interface Choices {
+  readonly method: NamesOf<typeof Method>;
   readonly emulatorMetric: NamesOf<typeof EmulatorMetric>;
   readonly factors: NamesOf<typeof Factors>;
   readonly schedule: NamesOf<typeof Schedule>;

@@ -119,12 +119,14 @@ export function fromDataset({
   };
 }
 
-export function fromPlan({ fits, budgetBytes, neededBytes, stages }: PlanJobResponse): JobPlan {
+export function fromPlan(plan: PlanJobResponse): JobPlan {
+  const { fits, budgetBytes, neededBytes, stages, methodChoice } = plan;
   return {
     fits,
     budgetBytes: Number(budgetBytes),
     neededBytes: Number(neededBytes),
     stages: stages.map(fromStageReport),
+    methodChoice: methodChoice ?? null,
   };
 }
 

@@ -106,6 +106,11 @@ export interface JobPlan {
   /** The smallest budget that every stage can work in. */
   readonly neededBytes: number;
   readonly stages: readonly StageReport[];
+  /**
+   * What was decided where the method is left to the deployment, as `emloc.json` has it in
+   * `choice`; null: nothing was.
+   */
+  readonly methodChoice: Readonly<Record<string, unknown>> | null;
 }
 
 /** Something that happened to a job. Events of a job are numbered from 1 without gaps. */

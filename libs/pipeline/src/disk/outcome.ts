@@ -18,6 +18,7 @@ import { textRecordOf } from '../job/text-record.js';
 import { baseNameOf, baseRevisionOf } from '../options/base-name.js';
 import { pictureRecordOf } from '../pictures/picture-record.js';
 import { samplesFolder } from '../pictures/training-samples.js';
+import type { MethodChoice } from '../plan/method-choice.js';
 import { outcomeFiles } from './output-folder.js';
 import { peftModules } from './peft-modules.js';
 
@@ -40,11 +41,14 @@ export function writeOutcome(
   {
     result,
     provenance,
+    choice = null,
     overwrite = true,
     samples = [],
   }: {
     result: JobResult;
     provenance: Provenance;
+    /** What a plan has decided of the job. */
+    choice?: MethodChoice | null;
     overwrite?: boolean;
     /** Files of pictures that were made on the way. */
     samples?: readonly string[];
@@ -57,7 +61,7 @@ export function writeOutcome(
     if (samples.length > 0) await mkdir(join(temporary, samplesFolder));
     for (const [index, path] of samples.entries())
       await copyFile(path, join(temporary, at(shown, index)));
-    const record = await recordOf(job, result, provenance);
+    const record = { ...(await recordOf(job, result, provenance)), choice };
     await writeFileAtomic(
       join(temporary, recordFileName),
       `${JSON.stringify({ ...record, files: [...outcomeFiles(job.whole.layout), ...shown] }, null, 2)}\n`,
@@ -118,6 +122,7 @@ async function recordOf(
       job.emulated.length > 0
         ? { seed: options.seed, rows: options.calibrationRows, metric: options.emulatorMetric }
         : null,
+    method: options.method ?? (job.emulated.length > 0 ? 'emulator' : 'paged'),
     ratios: options.ratios,
     levels: options.levels,
     factors: options.factors,

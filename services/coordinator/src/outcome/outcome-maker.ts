@@ -6,7 +6,7 @@ import {
   type StoredObject,
 } from '@emloc/contracts';
 import type { JobStorage } from '@emloc/job-storage';
-import type { TensorRecord } from '@emloc/pipeline';
+import { isMethodChoice, type MethodChoice, type TensorRecord } from '@emloc/pipeline';
 import { RpcError } from '@emloc/rpc';
 
 import { uploadFolder } from '../artifacts.js';
@@ -36,14 +36,15 @@ export function createOutcomeMaker({
 }: OutcomeMakerParts): OutcomeMaker {
   return {
     make: async (record, signal) => {
-      const held = await datasetFiles.open(await sourcesOf(record, storage), { signal });
+      const { choice, ...sources } = await sourcesOf(record, storage);
+      const held = await datasetFiles.open(sources, { signal });
       try {
         const results = Object.fromEntries(
           Object.entries(record.stages).map(([stage, state]) => [stage, state.result]),
         );
         const adapters = adaptersOf(record);
         const { budgetBytes } = await engine.writeOutcome(
-          { options: held.options, results, program },
+          { options: held.options, results, program, choice },
           (name) => readAdapter(storage, adapters[name]),
           signal,
         );
@@ -58,8 +59,11 @@ export function createOutcomeMaker({
   };
 }
 
-async function sourcesOf({ id, spec }: JobRecord, storage: JobStorage): Promise<OptionSources> {
-  const { options, data, validation } = await storage.readSpec(
+async function sourcesOf(
+  { id, spec }: JobRecord,
+  storage: JobStorage,
+): Promise<OptionSources & { readonly choice: MethodChoice | null }> {
+  const { options, data, validation, methodChoice } = await storage.readSpec(
     create(JobSpecReferenceSchema, { ...spec, revision: BigInt(spec.revision) }),
   );
   if (!options)
@@ -68,6 +72,7 @@ async function sourcesOf({ id, spec }: JobRecord, storage: JobStorage): Promise<
     });
   return {
     plain: fromTuneOptionsMessage(options),
+    choice: isMethodChoice(methodChoice) ? methodChoice : null,
     ...(data ? { data } : {}),
     ...(validation ? { validation } : {}),
   };

@@ -31,7 +31,11 @@ export const command = defineCommand({
     const { target, vramBytes, card } = planPlace(values, given.vramBytes);
     const resolved = { ...given, vramBytes };
     const options = await withModelFolder(resolved, { progress, signal });
-    const { plan: planned, ways } = await planTuneWays(options, target, {
+    const {
+      plan: planned,
+      auto,
+      choice,
+    } = await planTuneWays(options, target, {
       openDataset: openDatasetThread,
       signal,
       onNotice: (message) => progress.observe({ type: 'notice', message }),
@@ -46,7 +50,8 @@ export const command = defineCommand({
         peakDeviceBytes,
         seconds,
       })),
-      ...(ways && { ways }),
+      ...(auto && { ways: auto.inputs.ways, auto }),
+      ...(choice && { choice }),
       ...(card && { card: cardReport(card) }),
     };
     return { document: plan, text: planTable(plan) };

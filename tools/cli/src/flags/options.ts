@@ -125,6 +125,7 @@ function helpOf(spec: NamedOption, command: OptionCommand): string {
     spec.default === undefined ||
     spec.default === null ||
     spec.default === Number.POSITIVE_INFINITY ||
+    spec.kind === 'texts' ||
     spec.kind === 'switch';
   return isTold ? help : withDefault(help, spec.default);
 }

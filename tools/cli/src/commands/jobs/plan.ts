@@ -1,3 +1,5 @@
+import { isMethodChoice } from '@emloc/pipeline';
+
 import { defineCommand } from '../../command/define-command.js';
 import { connectionFlags, withClient } from '../../flags/connection.js';
 import { tableOptions } from '../../flags/options.js';
@@ -13,6 +15,8 @@ export const command = defineCommand({
       const plan = await client.planJob(await remoteOptions(client, options, tools), {
         signal: tools.signal,
       });
-      return { document: plan, text: planTable(plan) };
+      const { methodChoice: choice } = plan;
+      const known = isMethodChoice(choice) ? { choice } : {};
+      return { document: plan, text: planTable({ ...plan, ...known }) };
     }),
 });

@@ -11,7 +11,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file emloc/v1/tune_options.proto.
  */
 export const file_emloc_v1_tune_options: GenFile = /*@__PURE__*/
-  fileDesc("ChtlbWxvYy92MS90dW5lX29wdGlvbnMucHJvdG8SCGVtbG9jLnYxIswSCgtUdW5lT3B0aW9ucxISCgVtb2RlbBgBIAEoCUID4EECEicKBGRhdGEYAiABKAsyFC5lbWxvYy52MS5EYXRhU291cmNlQgPgQQISKAoKdmFsaWRhdGlvbhgDIAEoCzIULmVtbG9jLnYxLkRhdGFTb3VyY2USFwoKdnJhbV9ieXRlcxgEIAEoA0gAiAEBEhcKCmhvc3RfYnl0ZXMYBSABKANIAYgBARIOCgZyYXRpb3MYBiADKAkSEwoGbGV2ZWxzGDUgASgJSAKIAQESEQoEcmFuaxgHIAEoBUgDiAEBEhIKBWFscGhhGAggASgBSASIAQESFwoKdXNlX3JzbG9yYRgJIAEoCEgFiAEBEhQKB3RhcmdldHMYCiABKAlIBogBARIaCg1sZWFybmluZ19yYXRlGAsgASgBSAeIAQESKQoIc2NoZWR1bGUYDCABKA4yEi5lbWxvYy52MS5TY2hlZHVsZUgIiAEBEhkKDHdhcm11cF9yYXRpbxgNIAEoAUgJiAEBEhkKDHdlaWdodF9kZWNheRgOIAEoAUgKiAEBEh4KEW1heF9ncmFkaWVudF9ub3JtGA8gASgBSAuIAQESEgoFc3RlcHMYECABKAVIDIgBARITCgZlcG9jaHMYESABKAFIDYgBARIXCgpiYXRjaF9yb3dzGBIgASgFSA6IAQESIgoVZ3JhZGllbnRfYWNjdW11bGF0aW9uGBMgASgFSA+IAQESHgoRbWF4X2xlbmd0aF90b2tlbnMYFCABKAVIEIgBARIdChBjYWxpYnJhdGlvbl9yb3dzGBUgASgFSBGIAQESNgoPZW11bGF0b3JfbWV0cmljGDQgASgOMhguZW1sb2MudjEuRW11bGF0b3JNZXRyaWNIEogBARInCgdmYWN0b3JzGDkgASgOMhEuZW1sb2MudjEuRmFjdG9yc0gTiAEBEi4KCmNvcnJlY3Rpb24YFiABKAsyGi5lbWxvYy52MS5Db3JyZWN0aW9uQ2hvaWNlEhkKDHJlZmluZV9zdGVwcxgXIAEoBUgUiAEBEiEKFHJlZmluZV9sZWFybmluZ19yYXRlGBggASgBSBWIAQESFQoIcHJlZmV0Y2gYGSABKAhIFogBARIRCgRzZWVkGBogASgDSBeIAQESEQoEZGF0ZRgbIAEoCUgYiAEBEhoKDWNoYXRfdGVtcGxhdGUYHCABKAlIGYgBARIaCg10ZW1wbGF0ZV9hcmdzGB0gASgJSBqIAQESFAoHY29sdW1ucxg9IAEoCUgbiAEBEhMKBnN0cmljdBgeIAEoCEgciAEBEhYKCWJhc2VfbmFtZRgfIAEoCUgdiAEBEiAKE2FsbG93X3VudXNlZF9sYXllcnMYICABKAhIHogBARIWCgltYXhfdGlsZXMYISABKAVIH4gBARIdChBleGlmX29yaWVudGF0aW9uGCIgASgISCCIAQESKwoJb3B0aW1pemVyGCMgASgOMhMuZW1sb2MudjEuT3B0aW1pemVySCGIAQESFwoKZXZhbF9zdGVwcxgzIAEoBUgiiAEBEhwKD2luc3RhbmNlX3Byb21wdBgkIAEoCUgjiAEBEhcKCnJlc29sdXRpb24YJSABKAVIJIgBARIhCgRjcm9wGCYgASgOMg4uZW1sb2MudjEuQ3JvcEgliAEBEhEKBGZsaXAYJyABKAhIJogBARIUCgdidWNrZXRzGCggASgISCeIAQESKAoKY2xhc3NfZGF0YRgpIAEoCzIULmVtbG9jLnYxLkRhdGFTb3VyY2USGQoMY2xhc3NfcHJvbXB0GCogASgJSCiIAQESGQoMcHJpb3Jfd2VpZ2h0GCsgASgBSCmIAQESMAoMbm9pc2Vfc2NoZW1lGCwgASgOMhUuZW1sb2MudjEuTm9pc2VTY2hlbWVIKogBARIXCgpsb2dpdF9tZWFuGC0gASgBSCuIAQESFgoJbG9naXRfc3RkGC4gASgBSCyIAQESFwoKbW9kZV9zY2FsZRgvIAEoAUgtiAEBEhgKC25vaXNlX3NoaWZ0GDAgASgBSC6IAQESNAoObG9zc193ZWlnaHRpbmcYMSABKA4yFy5lbWxvYy52MS5Mb3NzV2VpZ2h0aW5nSC+IAQESGwoOdHJhaW5fZ3VpZGFuY2UYMiABKAFIMIgBAUINCgtfdnJhbV9ieXRlc0INCgtfaG9zdF9ieXRlc0IJCgdfbGV2ZWxzQgcKBV9yYW5rQggKBl9hbHBoYUINCgtfdXNlX3JzbG9yYUIKCghfdGFyZ2V0c0IQCg5fbGVhcm5pbmdfcmF0ZUILCglfc2NoZWR1bGVCDwoNX3dhcm11cF9yYXRpb0IPCg1fd2VpZ2h0X2RlY2F5QhQKEl9tYXhfZ3JhZGllbnRfbm9ybUIICgZfc3RlcHNCCQoHX2Vwb2Noc0INCgtfYmF0Y2hfcm93c0IYChZfZ3JhZGllbnRfYWNjdW11bGF0aW9uQhQKEl9tYXhfbGVuZ3RoX3Rva2Vuc0ITChFfY2FsaWJyYXRpb25fcm93c0ISChBfZW11bGF0b3JfbWV0cmljQgoKCF9mYWN0b3JzQg8KDV9yZWZpbmVfc3RlcHNCFwoVX3JlZmluZV9sZWFybmluZ19yYXRlQgsKCV9wcmVmZXRjaEIHCgVfc2VlZEIHCgVfZGF0ZUIQCg5fY2hhdF90ZW1wbGF0ZUIQCg5fdGVtcGxhdGVfYXJnc0IKCghfY29sdW1uc0IJCgdfc3RyaWN0QgwKCl9iYXNlX25hbWVCFgoUX2FsbG93X3VudXNlZF9sYXllcnNCDAoKX21heF90aWxlc0ITChFfZXhpZl9vcmllbnRhdGlvbkIMCgpfb3B0aW1pemVyQg0KC19ldmFsX3N0ZXBzQhIKEF9pbnN0YW5jZV9wcm9tcHRCDQoLX3Jlc29sdXRpb25CBwoFX2Nyb3BCBwoFX2ZsaXBCCgoIX2J1Y2tldHNCDwoNX2NsYXNzX3Byb21wdEIPCg1fcHJpb3Jfd2VpZ2h0Qg8KDV9ub2lzZV9zY2hlbWVCDQoLX2xvZ2l0X21lYW5CDAoKX2xvZ2l0X3N0ZEINCgtfbW9kZV9zY2FsZUIOCgxfbm9pc2Vfc2hpZnRCEQoPX2xvc3Nfd2VpZ2h0aW5nQhEKD190cmFpbl9ndWlkYW5jZSI5CgpEYXRhU291cmNlEg4KBHBhdGgYASABKAlIABIRCgdkYXRhc2V0GAIgASgJSABCCAoGc291cmNlIqcBChBDb3JyZWN0aW9uQ2hvaWNlEjMKBnBvbGljeRgBIAEoDjIhLmVtbG9jLnYxLkNvcnJlY3Rpb25DaG9pY2UuUG9saWN5SAASEAoGbGFtYmRhGAIgASgBSAAiQgoGUG9saWN5EhYKElBPTElDWV9VTlNQRUNJRklFRBAAEg8KC1BPTElDWV9BVVRPEAESDwoLUE9MSUNZX05PTkUQAkIICgZjaG9pY2UqZwoORW11bGF0b3JNZXRyaWMSHwobRU1VTEFUT1JfTUVUUklDX1VOU1BFQ0lGSUVEEAASGgoWRU1VTEFUT1JfTUVUUklDX09VVFBVVBABEhgKFEVNVUxBVE9SX01FVFJJQ19MT1NTEAIqWQoHRmFjdG9ycxIXChNGQUNUT1JTX1VOU1BFQ0lGSUVEEAASEAoMRkFDVE9SU19BVVRPEAESEQoNRkFDVE9SU19FWEFDVBACEhAKDEZBQ1RPUlNfRkFTVBADKmUKCFNjaGVkdWxlEhgKFFNDSEVEVUxFX1VOU1BFQ0lGSUVEEAASEwoPU0NIRURVTEVfQ09TSU5FEAESEwoPU0NIRURVTEVfTElORUFSEAISFQoRU0NIRURVTEVfQ09OU1RBTlQQAypSCglPcHRpbWl6ZXISGQoVT1BUSU1JWkVSX1VOU1BFQ0lGSUVEEAASEwoPT1BUSU1JWkVSX0FEQU1XEAESFQoRT1BUSU1JWkVSX1BST0RJR1kQAio+CgRDcm9wEhQKEENST1BfVU5TUEVDSUZJRUQQABIPCgtDUk9QX0NFTlRSRRABEg8KC0NST1BfUkFORE9NEAIqxwEKC05vaXNlU2NoZW1lEhwKGE5PSVNFX1NDSEVNRV9VTlNQRUNJRklFRBAAEhUKEU5PSVNFX1NDSEVNRV9OT05FEAESHQoZTk9JU0VfU0NIRU1FX0xPR0lUX05PUk1BTBACEhUKEU5PSVNFX1NDSEVNRV9NT0RFEAMSGAoUTk9JU0VfU0NIRU1FX1NJR01PSUQQBBIWChJOT0lTRV9TQ0hFTUVfU0hJRlQQBRIbChdOT0lTRV9TQ0hFTUVfRkxVWF9TSElGVBAGKoIBCg1Mb3NzV2VpZ2h0aW5nEh4KGkxPU1NfV0VJR0hUSU5HX1VOU1BFQ0lGSUVEEAASFwoTTE9TU19XRUlHSFRJTkdfTk9ORRABEh0KGUxPU1NfV0VJR0hUSU5HX1NJR01BX1NRUlQQAhIZChVMT1NTX1dFSUdIVElOR19DT1NNQVAQA2IGcHJvdG8z", [file_google_api_field_behavior]);
+  fileDesc("ChtlbWxvYy92MS90dW5lX29wdGlvbnMucHJvdG8SCGVtbG9jLnYxIv4SCgtUdW5lT3B0aW9ucxISCgVtb2RlbBgBIAEoCUID4EECEicKBGRhdGEYAiABKAsyFC5lbWxvYy52MS5EYXRhU291cmNlQgPgQQISKAoKdmFsaWRhdGlvbhgDIAEoCzIULmVtbG9jLnYxLkRhdGFTb3VyY2USFwoKdnJhbV9ieXRlcxgEIAEoA0gAiAEBEhcKCmhvc3RfYnl0ZXMYBSABKANIAYgBARIOCgZyYXRpb3MYBiADKAkSJQoGbWV0aG9kGD4gASgOMhAuZW1sb2MudjEuTWV0aG9kSAKIAQESEwoGbGV2ZWxzGDUgASgJSAOIAQESEQoEcmFuaxgHIAEoBUgEiAEBEhIKBWFscGhhGAggASgBSAWIAQESFwoKdXNlX3JzbG9yYRgJIAEoCEgGiAEBEhQKB3RhcmdldHMYCiABKAlIB4gBARIaCg1sZWFybmluZ19yYXRlGAsgASgBSAiIAQESKQoIc2NoZWR1bGUYDCABKA4yEi5lbWxvYy52MS5TY2hlZHVsZUgJiAEBEhkKDHdhcm11cF9yYXRpbxgNIAEoAUgKiAEBEhkKDHdlaWdodF9kZWNheRgOIAEoAUgLiAEBEh4KEW1heF9ncmFkaWVudF9ub3JtGA8gASgBSAyIAQESEgoFc3RlcHMYECABKAVIDYgBARITCgZlcG9jaHMYESABKAFIDogBARIXCgpiYXRjaF9yb3dzGBIgASgFSA+IAQESIgoVZ3JhZGllbnRfYWNjdW11bGF0aW9uGBMgASgFSBCIAQESHgoRbWF4X2xlbmd0aF90b2tlbnMYFCABKAVIEYgBARIdChBjYWxpYnJhdGlvbl9yb3dzGBUgASgFSBKIAQESNgoPZW11bGF0b3JfbWV0cmljGDQgASgOMhguZW1sb2MudjEuRW11bGF0b3JNZXRyaWNIE4gBARInCgdmYWN0b3JzGDkgASgOMhEuZW1sb2MudjEuRmFjdG9yc0gUiAEBEi4KCmNvcnJlY3Rpb24YFiABKAsyGi5lbWxvYy52MS5Db3JyZWN0aW9uQ2hvaWNlEhkKDHJlZmluZV9zdGVwcxgXIAEoBUgViAEBEiEKFHJlZmluZV9sZWFybmluZ19yYXRlGBggASgBSBaIAQESFQoIcHJlZmV0Y2gYGSABKAhIF4gBARIRCgRzZWVkGBogASgDSBiIAQESEQoEZGF0ZRgbIAEoCUgZiAEBEhoKDWNoYXRfdGVtcGxhdGUYHCABKAlIGogBARIaCg10ZW1wbGF0ZV9hcmdzGB0gASgJSBuIAQESFAoHY29sdW1ucxg9IAEoCUgciAEBEhMKBnN0cmljdBgeIAEoCEgdiAEBEhYKCWJhc2VfbmFtZRgfIAEoCUgeiAEBEiAKE2FsbG93X3VudXNlZF9sYXllcnMYICABKAhIH4gBARIWCgltYXhfdGlsZXMYISABKAVIIIgBARIdChBleGlmX29yaWVudGF0aW9uGCIgASgISCGIAQESKwoJb3B0aW1pemVyGCMgASgOMhMuZW1sb2MudjEuT3B0aW1pemVySCKIAQESFwoKZXZhbF9zdGVwcxgzIAEoBUgjiAEBEhwKD2luc3RhbmNlX3Byb21wdBgkIAEoCUgkiAEBEhcKCnJlc29sdXRpb24YJSABKAVIJYgBARIhCgRjcm9wGCYgASgOMg4uZW1sb2MudjEuQ3JvcEgmiAEBEhEKBGZsaXAYJyABKAhIJ4gBARIUCgdidWNrZXRzGCggASgISCiIAQESKAoKY2xhc3NfZGF0YRgpIAEoCzIULmVtbG9jLnYxLkRhdGFTb3VyY2USGQoMY2xhc3NfcHJvbXB0GCogASgJSCmIAQESGQoMcHJpb3Jfd2VpZ2h0GCsgASgBSCqIAQESMAoMbm9pc2Vfc2NoZW1lGCwgASgOMhUuZW1sb2MudjEuTm9pc2VTY2hlbWVIK4gBARIXCgpsb2dpdF9tZWFuGC0gASgBSCyIAQESFgoJbG9naXRfc3RkGC4gASgBSC2IAQESFwoKbW9kZV9zY2FsZRgvIAEoAUguiAEBEhgKC25vaXNlX3NoaWZ0GDAgASgBSC+IAQESNAoObG9zc193ZWlnaHRpbmcYMSABKA4yFy5lbWxvYy52MS5Mb3NzV2VpZ2h0aW5nSDCIAQESGwoOdHJhaW5fZ3VpZGFuY2UYMiABKAFIMYgBAUINCgtfdnJhbV9ieXRlc0INCgtfaG9zdF9ieXRlc0IJCgdfbWV0aG9kQgkKB19sZXZlbHNCBwoFX3JhbmtCCAoGX2FscGhhQg0KC191c2VfcnNsb3JhQgoKCF90YXJnZXRzQhAKDl9sZWFybmluZ19yYXRlQgsKCV9zY2hlZHVsZUIPCg1fd2FybXVwX3JhdGlvQg8KDV93ZWlnaHRfZGVjYXlCFAoSX21heF9ncmFkaWVudF9ub3JtQggKBl9zdGVwc0IJCgdfZXBvY2hzQg0KC19iYXRjaF9yb3dzQhgKFl9ncmFkaWVudF9hY2N1bXVsYXRpb25CFAoSX21heF9sZW5ndGhfdG9rZW5zQhMKEV9jYWxpYnJhdGlvbl9yb3dzQhIKEF9lbXVsYXRvcl9tZXRyaWNCCgoIX2ZhY3RvcnNCDwoNX3JlZmluZV9zdGVwc0IXChVfcmVmaW5lX2xlYXJuaW5nX3JhdGVCCwoJX3ByZWZldGNoQgcKBV9zZWVkQgcKBV9kYXRlQhAKDl9jaGF0X3RlbXBsYXRlQhAKDl90ZW1wbGF0ZV9hcmdzQgoKCF9jb2x1bW5zQgkKB19zdHJpY3RCDAoKX2Jhc2VfbmFtZUIWChRfYWxsb3dfdW51c2VkX2xheWVyc0IMCgpfbWF4X3RpbGVzQhMKEV9leGlmX29yaWVudGF0aW9uQgwKCl9vcHRpbWl6ZXJCDQoLX2V2YWxfc3RlcHNCEgoQX2luc3RhbmNlX3Byb21wdEINCgtfcmVzb2x1dGlvbkIHCgVfY3JvcEIHCgVfZmxpcEIKCghfYnVja2V0c0IPCg1fY2xhc3NfcHJvbXB0Qg8KDV9wcmlvcl93ZWlnaHRCDwoNX25vaXNlX3NjaGVtZUINCgtfbG9naXRfbWVhbkIMCgpfbG9naXRfc3RkQg0KC19tb2RlX3NjYWxlQg4KDF9ub2lzZV9zaGlmdEIRCg9fbG9zc193ZWlnaHRpbmdCEQoPX3RyYWluX2d1aWRhbmNlIjkKCkRhdGFTb3VyY2USDgoEcGF0aBgBIAEoCUgAEhEKB2RhdGFzZXQYAiABKAlIAEIICgZzb3VyY2UipwEKEENvcnJlY3Rpb25DaG9pY2USMwoGcG9saWN5GAEgASgOMiEuZW1sb2MudjEuQ29ycmVjdGlvbkNob2ljZS5Qb2xpY3lIABIQCgZsYW1iZGEYAiABKAFIACJCCgZQb2xpY3kSFgoSUE9MSUNZX1VOU1BFQ0lGSUVEEAASDwoLUE9MSUNZX0FVVE8QARIPCgtQT0xJQ1lfTk9ORRACQggKBmNob2ljZSptCgZNZXRob2QSFgoSTUVUSE9EX1VOU1BFQ0lGSUVEEAASDwoLTUVUSE9EX0FVVE8QARITCg9NRVRIT0RfRU1VTEFUT1IQAhIQCgxNRVRIT0RfUEFHRUQQAxITCg9NRVRIT0RfUkVTSURFTlQQBCpnCg5FbXVsYXRvck1ldHJpYxIfChtFTVVMQVRPUl9NRVRSSUNfVU5TUEVDSUZJRUQQABIaChZFTVVMQVRPUl9NRVRSSUNfT1VUUFVUEAESGAoURU1VTEFUT1JfTUVUUklDX0xPU1MQAipZCgdGYWN0b3JzEhcKE0ZBQ1RPUlNfVU5TUEVDSUZJRUQQABIQCgxGQUNUT1JTX0FVVE8QARIRCg1GQUNUT1JTX0VYQUNUEAISEAoMRkFDVE9SU19GQVNUEAMqZQoIU2NoZWR1bGUSGAoUU0NIRURVTEVfVU5TUEVDSUZJRUQQABITCg9TQ0hFRFVMRV9DT1NJTkUQARITCg9TQ0hFRFVMRV9MSU5FQVIQAhIVChFTQ0hFRFVMRV9DT05TVEFOVBADKlIKCU9wdGltaXplchIZChVPUFRJTUlaRVJfVU5TUEVDSUZJRUQQABITCg9PUFRJTUlaRVJfQURBTVcQARIVChFPUFRJTUlaRVJfUFJPRElHWRACKj4KBENyb3ASFAoQQ1JPUF9VTlNQRUNJRklFRBAAEg8KC0NST1BfQ0VOVFJFEAESDwoLQ1JPUF9SQU5ET00QAirHAQoLTm9pc2VTY2hlbWUSHAoYTk9JU0VfU0NIRU1FX1VOU1BFQ0lGSUVEEAASFQoRTk9JU0VfU0NIRU1FX05PTkUQARIdChlOT0lTRV9TQ0hFTUVfTE9HSVRfTk9STUFMEAISFQoRTk9JU0VfU0NIRU1FX01PREUQAxIYChROT0lTRV9TQ0hFTUVfU0lHTU9JRBAEEhYKEk5PSVNFX1NDSEVNRV9TSElGVBAFEhsKF05PSVNFX1NDSEVNRV9GTFVYX1NISUZUEAYqggEKDUxvc3NXZWlnaHRpbmcSHgoaTE9TU19XRUlHSFRJTkdfVU5TUEVDSUZJRUQQABIXChNMT1NTX1dFSUdIVElOR19OT05FEAESHQoZTE9TU19XRUlHSFRJTkdfU0lHTUFfU1FSVBACEhkKFUxPU1NfV0VJR0hUSU5HX0NPU01BUBADYgZwcm90bzM", [file_google_api_field_behavior]);
 
 /**
  * How a model is fine-tuned. What is not set takes the default that the server documents; values out of range are refused
@@ -61,6 +61,13 @@ export type TuneOptions = Message<"emloc.v1.TuneOptions"> & {
    * @generated from field: repeated string ratios = 6;
    */
   ratios: string[];
+
+  /**
+   * What is trained on; not set: what `ratios` or `levels` say. The server answers with what it has decided.
+   *
+   * @generated from field: optional emloc.v1.Method method = 62;
+   */
+  method?: Method | undefined;
 
   /**
    * Training from coarse to fine, as RATIO:STEPS or RATIO:STEPSxROWS of each level with commas between, 1 being the original; not set:
@@ -503,6 +510,52 @@ export const CorrectionChoice_PolicySchema: GenEnum<CorrectionChoice_Policy> = /
   enumDesc(file_emloc_v1_tune_options, 2, 0);
 
 /**
+ * What a job trains on.
+ *
+ * @generated from enum emloc.v1.Method
+ */
+export enum Method {
+  /**
+   * @generated from enum value: METHOD_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The fastest of the others to equal quality; decided once, when the job is created, by the times that the server plans.
+   *
+   * @generated from enum value: METHOD_AUTO = 1;
+   */
+  AUTO = 1,
+
+  /**
+   * Emulators; without ratios for all layers, levels, steps, epochs and refinement steps, levels that a plan decides.
+   *
+   * @generated from enum value: METHOD_EMULATOR = 2;
+   */
+  EMULATOR = 2,
+
+  /**
+   * Plain LoRA on the original, whose blocks are streamed.
+   *
+   * @generated from enum value: METHOD_PAGED = 3;
+   */
+  PAGED = 3,
+
+  /**
+   * The same with all weights on the device.
+   *
+   * @generated from enum value: METHOD_RESIDENT = 4;
+   */
+  RESIDENT = 4,
+}
+
+/**
+ * Describes the enum emloc.v1.Method.
+ */
+export const MethodSchema: GenEnum<Method> = /*@__PURE__*/
+  enumDesc(file_emloc_v1_tune_options, 0);
+
+/**
  * What an emulator is close to the original in.
  *
  * @generated from enum emloc.v1.EmulatorMetric
@@ -532,7 +585,7 @@ export enum EmulatorMetric {
  * Describes the enum emloc.v1.EmulatorMetric.
  */
 export const EmulatorMetricSchema: GenEnum<EmulatorMetric> = /*@__PURE__*/
-  enumDesc(file_emloc_v1_tune_options, 0);
+  enumDesc(file_emloc_v1_tune_options, 1);
 
 /**
  * How the factors of an emulator are found.
@@ -571,7 +624,7 @@ export enum Factors {
  * Describes the enum emloc.v1.Factors.
  */
 export const FactorsSchema: GenEnum<Factors> = /*@__PURE__*/
-  enumDesc(file_emloc_v1_tune_options, 1);
+  enumDesc(file_emloc_v1_tune_options, 2);
 
 /**
  * Course of the learning rate after warm-up.
@@ -604,7 +657,7 @@ export enum Schedule {
  * Describes the enum emloc.v1.Schedule.
  */
 export const ScheduleSchema: GenEnum<Schedule> = /*@__PURE__*/
-  enumDesc(file_emloc_v1_tune_options, 2);
+  enumDesc(file_emloc_v1_tune_options, 3);
 
 /**
  * What turns gradients into steps.
@@ -634,7 +687,7 @@ export enum Optimizer {
  * Describes the enum emloc.v1.Optimizer.
  */
 export const OptimizerSchema: GenEnum<Optimizer> = /*@__PURE__*/
-  enumDesc(file_emloc_v1_tune_options, 3);
+  enumDesc(file_emloc_v1_tune_options, 4);
 
 /**
  * What is kept of an image that does not fit.
@@ -664,7 +717,7 @@ export enum Crop {
  * Describes the enum emloc.v1.Crop.
  */
 export const CropSchema: GenEnum<Crop> = /*@__PURE__*/
-  enumDesc(file_emloc_v1_tune_options, 4);
+  enumDesc(file_emloc_v1_tune_options, 5);
 
 /**
  * How noise levels are drawn.
@@ -716,7 +769,7 @@ export enum NoiseScheme {
  * Describes the enum emloc.v1.NoiseScheme.
  */
 export const NoiseSchemeSchema: GenEnum<NoiseScheme> = /*@__PURE__*/
-  enumDesc(file_emloc_v1_tune_options, 5);
+  enumDesc(file_emloc_v1_tune_options, 6);
 
 /**
  * Weight of a noise level in the loss.
@@ -749,5 +802,5 @@ export enum LossWeighting {
  * Describes the enum emloc.v1.LossWeighting.
  */
 export const LossWeightingSchema: GenEnum<LossWeighting> = /*@__PURE__*/
-  enumDesc(file_emloc_v1_tune_options, 6);
+  enumDesc(file_emloc_v1_tune_options, 7);
 
