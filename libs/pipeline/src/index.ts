@@ -26,6 +26,8 @@ export { type TrainingCourse } from './job/training-course.js';
 export { jobResultOf, type JobOutcomes } from './job/job-result.js';
 export { requireMemory, type JobPlan } from './plan/plan.js';
 export { type Way } from './plan/ways.js';
+export { logEntryOf, lineOf, logEntriesIn, outlives, type LogEntry } from './job/log-entry.js';
+export { logFileName } from './disk/log-file.js';
 export { writeOutcome } from './disk/outcome.js';
 export { tune, budgetBytesOf, planTune, planTuneWays, type TuneReport } from './tune.js';
 export { generateText, type GenerateReport } from './generate.js';

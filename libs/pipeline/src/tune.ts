@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { firstError } from '@emloc/checked';
 import {
   CheckpointError,
@@ -31,6 +31,7 @@ import {
   openJobFolder,
   type StartMode,
 } from './disk/job-folder.js';
+import { logFileName } from './disk/log-file.js';
 import { writeOutcome, type Provenance } from './disk/outcome.js';
 import { asOutputError, assertFree, holdOutput } from './disk/output-folder.js';
 import { PipelineError } from './errors.js';
@@ -276,7 +277,11 @@ async function tuneJob(job: Job, run: TuneRun): Promise<TuneReport> {
       { path, job, profile, provenance, inputs, checkpointSteps },
       isResumed,
     );
-    using clock = new StageClock(budget, { observer });
+    const told: JobObserver = (event) => {
+      folder.log.observe(event);
+      observer(event);
+    };
+    using clock = new StageClock(budget, { observer: told });
     const { factors, training, outcomes } = folder;
     const remember = async (name: string, hash: string): Promise<string> => {
       const before = run.known.get(name);
@@ -289,7 +294,7 @@ async function tuneJob(job: Job, run: TuneRun): Promise<TuneReport> {
       device,
       clock,
       memory,
-      observer,
+      observer: told,
       factors,
       training,
       images: { reader, folder: path, onImage: guardImages(remember) },
@@ -307,7 +312,8 @@ async function tuneJob(job: Job, run: TuneRun): Promise<TuneReport> {
     await folder.close();
     const samples = await samplesIn(path);
     const overwrite = host.overwrite ?? false;
-    await writeOutcome(place, job, { result, provenance, overwrite, samples });
+    const log = join(path, logFileName);
+    await writeOutcome(place, job, { result, provenance, overwrite, samples, log });
     await rm(path, { recursive: true, force: true });
     return reportOf(job, result, { budget, stages: clock.reports() });
   } catch (thrown) {

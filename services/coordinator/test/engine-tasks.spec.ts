@@ -139,12 +139,15 @@ test.each([
     adapterToRecord(await readPeftAdapter(adapters[name] ?? ''));
   const options = optionsInto('assembled', changes);
   const result = await runEngineTask(
-    { kind: 'outcome', options, results: resultsOf(record, report), program: provenance.program },
+    {
+      ...{ kind: 'outcome', options, results: resultsOf(record, report) },
+      ...{ program: provenance.program, log: join(folder, 'tuned/log.jsonl') },
+    },
     context(answer),
   );
   expect(result).toEqual({ kind: 'outcome', budgetBytes: report.budgetBytes });
   const [tuned, assembled] = [filesIn(join(folder, 'tuned')), filesIn(options.out)];
-  expect([...tuned.keys()].sort()).toHaveLength(5);
+  expect([...tuned.keys()].sort()).toHaveLength(6);
   expect(assembled).toEqual(tuned);
 });
 

@@ -12,6 +12,7 @@ import type { OutcomeStore } from '../job/outcome-store.js';
 import { outcomeFromRecord, outcomeToRecord, type StageOutcome } from '../job/stage-outcomes.js';
 import type { TrainingStore } from '../job/training-store.js';
 import { DiskFactorStore } from './factor-store.js';
+import { LogFile, logFileName } from './log-file.js';
 import type { Provenance } from './outcome.js';
 import { readTensorFile, writeTensorFile } from './tensor-file.js';
 import { DiskTrainingStore, intactOrNull } from './training-store.js';
@@ -38,6 +39,7 @@ export interface JobFolder extends AsyncDisposable {
   readonly outcomes: OutcomeStore;
   /** Of the model's tensors as they were read. */
   readonly hashes: HashLog;
+  readonly log: LogFile;
   close(): Promise<void>;
 }
 
@@ -133,15 +135,28 @@ export async function openJobFolder(
   );
   const factors = new DiskFactorStore(path, { emulated: job.emulated, profile });
   const hashes = await HashLog.open(join(path, hashFile));
+  const log = new LogFile(join(path, logFileName));
+  const states = new DiskTrainingStore(path, checkpointSteps);
+  // A state never counts more steps than the log has.
+  const training: TrainingStore = {
+    everySteps: states.everySteps,
+    load: (stage) => states.load(stage),
+    save: async (stage, progress) => {
+      log.sync();
+      await states.save(stage, progress);
+    },
+  };
   const close = async (): Promise<void> => {
+    log[Symbol.dispose]();
     await factors.close();
     await hashes.close();
   };
   return {
     factors,
-    training: new DiskTrainingStore(path, checkpointSteps),
+    training,
     outcomes: diskOutcomes(path),
     hashes,
+    log,
     close,
     [Symbol.asyncDispose]: close,
   };

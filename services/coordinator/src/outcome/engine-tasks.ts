@@ -43,7 +43,7 @@ export async function runEngineTask(
 
 /** Writes the adapter's folder as `emloc tune` does. @returns the budget that the job ran in */
 async function makeOutcome(
-  { options, results, program }: OutcomeTask,
+  { options, results, program, log }: OutcomeTask,
   context: TaskContext,
 ): Promise<number> {
   const [adapter, uncorrected] = [
@@ -57,6 +57,7 @@ async function makeOutcome(
     await writeOutcome(await findPlace(options.out), job, {
       result: jobResultOf(job, outcomes),
       provenance: { program, device },
+      log,
     });
     return await budgetBytesOf(job, deviceTarget(device.split(',')[0]).profile);
   } finally {

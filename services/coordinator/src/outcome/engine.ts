@@ -10,6 +10,8 @@ export interface OutcomeTask {
   /** Result messages of the stages by name, as JSON. */
   readonly results: Readonly<Record<string, JsonValue>>;
   readonly program: string;
+  /** File of the job's log. */
+  readonly log: string;
 }
 
 /** Adapters of a job, on their way from stage to stage. */
