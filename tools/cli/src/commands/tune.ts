@@ -20,6 +20,7 @@ import { withModelFolder } from '../model-folder.js';
 import { countedBy, type Counted } from '../output/counted.js';
 import { tuneTable } from '../output/tables.js';
 import { runCommand } from '../run-command.js';
+import { EventFiles } from '../tensorboard/event-files.js';
 import { programVersion } from '../version.js';
 
 export function addTuneCommand(program: Command): void {
@@ -30,6 +31,7 @@ export function addTuneCommand(program: Command): void {
     '--overwrite',
     'replace an adapter that is there already',
   );
+  command.option('--tensorboard <dir>', 'also write event files for TensorBoard there');
   addFlags(command, progressFlags, deviceFlags, commonFlags, refusedPlanFlags)
     .addHelpText(
       'after',
@@ -53,9 +55,11 @@ export function addTuneCommand(program: Command): void {
           const text = `job ${done.job} is done: its adapter is in ${done.adapter}`;
           return { document: done, text };
         }
+        using curves = eventFilesIn(values['tensorboard'] as string | undefined);
         let counted: Counted = 'tokens';
         const observer: typeof progress.observe = (event) => {
           if (event.type === 'prepared') counted = countedBy(event.report);
+          curves?.observe(event);
           progress.observe(event);
         };
         const report = await runTraining(() =>
@@ -75,6 +79,10 @@ export function addTuneCommand(program: Command): void {
         return { document: report, text: tuneTable(report, counted), exitCode };
       }),
     );
+}
+
+function eventFilesIn(folder: string | undefined): EventFiles | null {
+  return folder === undefined ? null : new EventFiles(folder);
 }
 
 export type RequiredPaths = Parameters<typeof resolveTuneOptions>[0];
