@@ -304,6 +304,7 @@ describe('a job that is killed', () => {
     await rm(obstacle, { recursive: true });
     expect((await readdir(progress)).filter((entry) => !entry.startsWith('block'))).toEqual([
       'job.json',
+      'log.jsonl',
       'tensors.jsonl',
       'train-000000001.safetensors',
     ]);
