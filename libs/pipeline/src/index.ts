@@ -22,6 +22,7 @@ export { type StartMode } from './disk/job-folder.js';
 export { type TensorRecord } from './records/tensor-record.js';
 export { adapterToRecord, adapterFromRecord } from './records/adapter.js';
 export { type StageReport } from './job/stage-clock.js';
+export { isRefinementKept } from './job/refinement.js';
 export { type TrainingCourse } from './job/training-course.js';
 export { jobResultOf, type JobOutcomes } from './job/job-result.js';
 export { requireMemory, type JobPlan } from './plan/plan.js';

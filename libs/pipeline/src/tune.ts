@@ -72,6 +72,11 @@ export interface TuneHost extends PrepareHost {
    * it is an error.
    */
   readonly mode?: StartMode;
+  /**
+   * Whether the observer is told how long the stages will take, for which the device is measured
+   * before. Jobs of few steps are over sooner. Default: no.
+   */
+  readonly estimates?: boolean;
   /** Optimizer steps after which the state of training is kept. */
   readonly checkpointSteps?: number;
 }
@@ -248,6 +253,9 @@ function sequenceLength(rows: Job['trainRows']): number {
     : Math.round(rows.items / rows.count);
 }
 
+/** Fewer steps than planning them would be worth. */
+const estimatedSteps = 50;
+
 async function tuneJob(job: Job, run: TuneRun): Promise<TuneReport> {
   const { options } = job;
   const { host, place } = run;
@@ -268,6 +276,11 @@ async function tuneJob(job: Job, run: TuneRun): Promise<TuneReport> {
   const { checkpointSteps = defaultCheckpointSteps } = host;
   const { inputs, isResumed } = run;
   await assertDiskSpace(job, place, { profile, inputs, checkpointSteps, isResumed });
+  if (host.estimates && job.training.batches.length >= estimatedSteps) {
+    const rates = await ratesOf(job, host.target);
+    const { stages } = await planJob({ job, profile, budgetBytes, rates });
+    observer({ type: 'estimate', stages });
+  }
   host.signal?.throwIfAborted();
   const budget = new MemoryBudget(budgetBytes);
   await using device = new Device(await host.target.open(budgetBytes), budget);

@@ -33,6 +33,7 @@ export function logEntryOf(told: JobEvent, now: Date): LogEntry | null {
       return { time, event: 'validation', ...same };
     }
     case 'prepared':
+    case 'estimate':
     case 'progress':
     case 'notice':
       return null;

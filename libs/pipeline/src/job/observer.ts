@@ -64,6 +64,11 @@ export type JobEvent =
       readonly step: number;
       readonly loss: number;
     }
+  | {
+      /** What the plan says of the stages, before they run; only where it was asked for. */
+      readonly type: 'estimate';
+      readonly stages: readonly { readonly name: StageName; readonly seconds: number }[];
+    }
   | { readonly type: 'notice'; readonly message: string };
 
 export type JobObserver = (event: JobEvent) => void;

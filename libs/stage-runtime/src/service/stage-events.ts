@@ -50,6 +50,7 @@ export function stageEventOf(event: EngineEvent): StageEventInit | null {
     case 'prepared':
     case 'stage':
     case 'begun':
+    case 'estimate':
     case 'validation':
     case 'memory':
     case 'card':

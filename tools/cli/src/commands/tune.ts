@@ -69,6 +69,7 @@ export function addTuneCommand(program: Command): void {
             openDataset: openDatasetThread,
             openImages: () => new ImagePool(),
             observer,
+            estimates: true,
             overwrite,
             mode,
             checkpointSteps: values['checkpointSteps'] as number | undefined,
