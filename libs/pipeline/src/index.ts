@@ -23,6 +23,7 @@ export { type StartMode } from './disk/job-folder.js';
 export { type TensorRecord } from './records/tensor-record.js';
 export { adapterToRecord, adapterFromRecord } from './records/adapter.js';
 export { type StageReport } from './job/stage-clock.js';
+export { isRefinementKept } from './job/refinement.js';
 export { type TrainingCourse } from './job/training-course.js';
 export { jobResultOf, type JobOutcomes } from './job/job-result.js';
 export { requireMemory, type JobPlan } from './plan/plan.js';
@@ -34,6 +35,8 @@ export {
   withChoice,
 } from './plan/method-choice.js';
 export { isUndecided } from './options/method.js';
+export { logEntryOf, lineOf, logEntriesIn, outlives, type LogEntry } from './job/log-entry.js';
+export { logFileName } from './disk/log-file.js';
 export { writeOutcome } from './disk/outcome.js';
 export { budgetBytesOf } from './plan/budget.js';
 export { planTune, planTuneWays, type PlannedTune } from './plan-tune.js';

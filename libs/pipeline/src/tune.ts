@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { firstError } from '@emloc/checked';
 import {
   CheckpointError,
@@ -24,6 +24,7 @@ import {
   openJobFolder,
   type StartMode,
 } from './disk/job-folder.js';
+import { logFileName } from './disk/log-file.js';
 import { writeOutcome, type Provenance } from './disk/outcome.js';
 import { asOutputError, assertFree, holdOutput } from './disk/output-folder.js';
 import { PipelineError } from './errors.js';
@@ -44,9 +45,9 @@ import { assertInteger } from './options/checks.js';
 import { defaultCheckpointSteps, type TuneOptions } from './options/resolve.js';
 import { samplesIn } from './pictures/training-samples.js';
 import { budgetBytesOf } from './plan/budget.js';
-import { decideMethod } from './plan/decide-method.js';
+import { decideMethod, timedInputs } from './plan/decide-method.js';
 import { choiceNotice, type MethodChoice } from './plan/method-choice.js';
-import { requireMemory } from './plan/plan.js';
+import { planJob, requireMemory } from './plan/plan.js';
 
 /** What a job runs on and who watches it. */
 export interface TuneHost extends PrepareHost {
@@ -64,6 +65,11 @@ export interface TuneHost extends PrepareHost {
    * it is an error.
    */
   readonly mode?: StartMode;
+  /**
+   * Whether the observer is told how long the stages will take, for which the device is measured
+   * before. Jobs of few steps are over sooner. Default: no.
+   */
+  readonly estimates?: boolean;
   /** Optimizer steps after which the state of training is kept. */
   readonly checkpointSteps?: number;
 }
@@ -149,6 +155,9 @@ interface TuneRun {
   readonly isResumed: boolean;
 }
 
+/** Fewer steps than planning them would be worth. */
+const estimatedSteps = 50;
+
 async function tuneJob(job: Job, run: TuneRun): Promise<TuneReport> {
   const { options } = job;
   const { host, place } = run;
@@ -170,6 +179,10 @@ async function tuneJob(job: Job, run: TuneRun): Promise<TuneReport> {
   const { checkpointSteps = defaultCheckpointSteps } = host;
   const { inputs, choice, isResumed } = run;
   await assertDiskSpace(job, place, { profile, inputs, checkpointSteps, isResumed });
+  if (host.estimates && job.training.batches.length >= estimatedSteps) {
+    const { stages } = await planJob(await timedInputs(job, host.target));
+    observer({ type: 'estimate', stages });
+  }
   host.signal?.throwIfAborted();
   const budget = new MemoryBudget(budgetBytes);
   await using device = new Device(await host.target.open(budgetBytes), budget);
@@ -179,7 +192,11 @@ async function tuneJob(job: Job, run: TuneRun): Promise<TuneReport> {
       { path, job, profile, provenance, inputs, choice, checkpointSteps },
       isResumed,
     );
-    using clock = new StageClock(budget, { observer });
+    const told: JobObserver = (event) => {
+      folder.log.observe(event);
+      observer(event);
+    };
+    using clock = new StageClock(budget, { observer: told });
     const { factors, training, outcomes } = folder;
     const remember = async (name: string, hash: string): Promise<string> => {
       const before = run.known.get(name);
@@ -192,7 +209,7 @@ async function tuneJob(job: Job, run: TuneRun): Promise<TuneReport> {
       device,
       clock,
       memory,
-      observer,
+      observer: told,
       factors,
       training,
       images: { reader, folder: path, onImage: guardImages(remember) },
@@ -210,7 +227,8 @@ async function tuneJob(job: Job, run: TuneRun): Promise<TuneReport> {
     await folder.close();
     const samples = await samplesIn(path);
     const overwrite = host.overwrite ?? false;
-    await writeOutcome(place, job, { result, provenance, choice, overwrite, samples });
+    const log = join(path, logFileName);
+    await writeOutcome(place, job, { result, provenance, choice, overwrite, samples, log });
     await rm(path, { recursive: true, force: true });
     return reportOf(job, result, { budget, choice, stages: clock.reports() });
   } catch (thrown) {

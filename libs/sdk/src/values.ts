@@ -141,6 +141,16 @@ export type JobEvent = { readonly sequence: number; readonly time: Date | null }
       /** Input tokens of this step, without padding. */
       readonly tokens: number;
       readonly seconds: number;
+      /** 1 for the first of the job's levels, and where it has none. */
+      readonly level: number;
+      /** Device memory in use after the step. */
+      readonly deviceBytes: number;
+      /** Most device memory that was in use during the step. */
+      readonly peakDeviceBytes: number;
+      /** What the stage may use. */
+      readonly budgetBytes: number;
+      /** Seconds in which the step waited for weights. */
+      readonly stallSeconds: number;
     }
   | { readonly type: 'notice'; readonly message: string }
   /** `artifact` is `jobs/{job}/artifacts/{artifact}` */

@@ -121,6 +121,7 @@ export async function startCoordinator(
           storage,
           datasetFiles,
           engine,
+          log,
           program: `emloc ${programVersion}`,
         }),
         discardWork: (job) => storage.discardWork(job),

@@ -141,13 +141,13 @@ test.each([
   const result = await runEngineTask(
     {
       ...{ kind: 'outcome', options, results: resultsOf(record, report), choice: null },
-      program: provenance.program,
+      ...{ program: provenance.program, log: join(folder, 'tuned/log.jsonl') },
     },
     context(answer),
   );
   expect(result).toEqual({ kind: 'outcome', budgetBytes: report.budgetBytes });
   const [tuned, assembled] = [filesIn(join(folder, 'tuned')), filesIn(options.out)];
-  expect([...tuned.keys()].sort()).toHaveLength(5);
+  expect([...tuned.keys()].sort()).toHaveLength(6);
   expect(assembled).toEqual(tuned);
 });
 

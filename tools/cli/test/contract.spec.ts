@@ -99,6 +99,7 @@ describe('emloc', () => {
       'adapter_config.json',
       'adapter_model.safetensors',
       'emloc.json',
+      'log.jsonl',
       'uncorrected',
     ]);
 

@@ -143,10 +143,11 @@ END
        cmp vol/emloc.json before && ls -A vol`,
     );
     const names = ['adapter_config.json', 'adapter_model.safetensors', 'emloc.json', 'fill'];
-    expect(stdout.trimEnd().split('\n').slice(-8)).toEqual([
+    expect(stdout.trimEnd().split('\n').slice(-9)).toEqual([
       expect.stringMatching(/^job \w+ is done: /),
       'code 1',
       ...names,
+      'log.jsonl',
       'notes',
       'uncorrected',
     ]);

@@ -13,6 +13,7 @@ import { outcomeFromRecord, outcomeToRecord, type StageOutcome } from '../job/st
 import type { TrainingStore } from '../job/training-store.js';
 import { isMethodChoice, type MethodChoice } from '../plan/method-choice.js';
 import { DiskFactorStore } from './factor-store.js';
+import { LogFile, logFileName } from './log-file.js';
 import type { Provenance } from './outcome.js';
 import { readTensorFile, writeTensorFile } from './tensor-file.js';
 import { DiskTrainingStore, intactOrNull } from './training-store.js';
@@ -41,6 +42,7 @@ export interface JobFolder extends AsyncDisposable {
   readonly outcomes: OutcomeStore;
   /** Of the model's tensors as they were read. */
   readonly hashes: HashLog;
+  readonly log: LogFile;
   close(): Promise<void>;
 }
 
@@ -137,15 +139,28 @@ export async function openJobFolder(
   );
   const factors = new DiskFactorStore(path, { emulated: job.emulated, profile });
   const hashes = await HashLog.open(join(path, hashFile));
+  const log = new LogFile(join(path, logFileName));
+  const states = new DiskTrainingStore(path, checkpointSteps);
+  // A state never counts more steps than the log has.
+  const training: TrainingStore = {
+    everySteps: states.everySteps,
+    load: (stage) => states.load(stage),
+    save: async (stage, progress) => {
+      log.sync();
+      await states.save(stage, progress);
+    },
+  };
   const close = async (): Promise<void> => {
+    log[Symbol.dispose]();
     await factors.close();
     await hashes.close();
   };
   return {
     factors,
-    training: new DiskTrainingStore(path, checkpointSteps),
+    training,
     outcomes: diskOutcomes(path),
     hashes,
+    log,
     close,
     [Symbol.asyncDispose]: close,
   };

@@ -19,6 +19,7 @@ import { baseNameOf, baseRevisionOf } from '../options/base-name.js';
 import { pictureRecordOf } from '../pictures/picture-record.js';
 import { samplesFolder } from '../pictures/training-samples.js';
 import type { MethodChoice } from '../plan/method-choice.js';
+import { logFileName } from './log-file.js';
 import { outcomeFiles } from './output-folder.js';
 import { peftModules } from './peft-modules.js';
 
@@ -33,7 +34,8 @@ export interface Provenance {
  * Writes a job's adapter folder, whole or not at all, in place of another adapter where
  * `overwrite` says so:
  * the PEFT adapter, in `uncorrected/` the adapter as training on the emulator left it, and
- * `emloc.json` with everything that must be remembered. Equal inputs give equal bytes.
+ * `emloc.json` with everything that must be remembered. Equal inputs give equal bytes, but for the
+ * log of how it went.
  */
 export function writeOutcome(
   place: OutputPlace,
@@ -44,6 +46,7 @@ export function writeOutcome(
     choice = null,
     overwrite = true,
     samples = [],
+    log,
   }: {
     result: JobResult;
     provenance: Provenance;
@@ -52,11 +55,14 @@ export function writeOutcome(
     overwrite?: boolean;
     /** Files of pictures that were made on the way. */
     samples?: readonly string[];
+    /** The job's log, which is copied. */
+    log: string;
   },
 ): Promise<void> {
   const fill = async (temporary: string): Promise<void> => {
     await writeAdapter(temporary, job, result.adapter);
     await writeAdapter(join(temporary, 'uncorrected'), job, result.uncorrected);
+    await copyFile(log, join(temporary, logFileName));
     const shown = samples.map((path) => `${samplesFolder}/${basename(path)}`);
     if (samples.length > 0) await mkdir(join(temporary, samplesFolder));
     for (const [index, path] of samples.entries())

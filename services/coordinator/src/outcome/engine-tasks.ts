@@ -43,7 +43,7 @@ export async function runEngineTask(
 
 /** Writes the adapter's folder as `emloc tune` does. @returns the budget that the job ran in */
 async function makeOutcome(
-  { options, results, program, choice }: OutcomeTask,
+  { options, results, program, choice, log }: OutcomeTask,
   context: TaskContext,
 ): Promise<number> {
   const [adapter, uncorrected] = [
@@ -58,6 +58,7 @@ async function makeOutcome(
       result: jobResultOf(job, outcomes),
       provenance: { program, device },
       choice,
+      log,
     });
     return await budgetBytesOf(job, deviceTarget(device.split(',')[0]).profile);
   } finally {

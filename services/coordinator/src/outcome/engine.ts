@@ -12,6 +12,8 @@ export interface OutcomeTask {
   readonly program: string;
   /** What a plan had decided of the job; null: nothing was left to decide. */
   readonly choice: MethodChoice | null;
+  /** File of the job's log. */
+  readonly log: string;
 }
 
 /** A plan, and what it has decided of the job. */

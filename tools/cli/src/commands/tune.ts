@@ -3,7 +3,7 @@ import { ImagePool } from '@emloc/images';
 import { assertOutputFree, findDoneJob, resolveTuneOptions, tune } from '@emloc/pipeline';
 
 import { defineCommand } from '../command/define-command.js';
-import { refusedFlag, switchFlag } from '../command/flag.js';
+import { refusedFlag, switchFlag, textFlag } from '../command/flag.js';
 import { checkOptions, endingCode, runTraining } from '../exit-code.js';
 import { deviceFlags, targetOf } from '../flags/device.js';
 import { tableOptions } from '../flags/options.js';
@@ -11,12 +11,14 @@ import { progressFlags, startMode } from '../flags/progress.js';
 import { withModelFolder } from '../model-folder.js';
 import { countedBy, type Counted } from '../output/counted.js';
 import { tuneTable } from '../output/tables.js';
+import { EventFiles } from '../tensorboard/event-files.js';
 import { programVersion } from '../version.js';
 
 export const command = defineCommand({
   options: tableOptions('tune', 'model', 'data', 'out'),
   flags: {
     overwrite: switchFlag('--overwrite', 'replace an adapter that is there already'),
+    tensorboard: textFlag('--tensorboard <dir>', 'also write event files for TensorBoard there'),
     ...progressFlags,
     ...deviceFlags,
     card: refusedFlag(
@@ -42,9 +44,11 @@ export const command = defineCommand({
       const text = `job ${done.job} is done: its adapter is in ${done.adapter}`;
       return { document: done, text };
     }
+    using curves = values.tensorboard === undefined ? null : new EventFiles(values.tensorboard);
     let counted: Counted = 'tokens';
     const observer: typeof progress.observe = (event) => {
       if (event.type === 'prepared') counted = countedBy(event.report);
+      curves?.observe(event);
       progress.observe(event);
     };
     const report = await runTraining(() =>
@@ -54,6 +58,7 @@ export const command = defineCommand({
         openDataset: openDatasetThread,
         openImages: () => new ImagePool(),
         observer,
+        estimates: true,
         overwrite,
         mode,
         checkpointSteps,
