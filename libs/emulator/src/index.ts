@@ -14,6 +14,6 @@ export {
   type StatisticValues,
   unpackTriangle,
 } from './statistics.js';
-export { factorsChoices } from './solver.js';
+export { factorsChoices, type FactorsChoice } from './solver.js';
 export { StatisticsAccumulator } from './statistics-accumulator.js';
 export { planGradientStatistics, planStatistics } from './statistics-plan.js';
