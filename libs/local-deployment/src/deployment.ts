@@ -189,7 +189,7 @@ class SupervisedDeployment implements LocalDeployment {
       if (stop?.aborted) onStop();
       await started;
     } catch (error) {
-      this.parts.state.release();
+      await this.parts.state.release();
       stop?.throwIfAborted();
       kill?.throwIfAborted();
       throw this.#startError(error);
@@ -211,13 +211,13 @@ class SupervisedDeployment implements LocalDeployment {
 
   async stop(): Promise<boolean> {
     const isOrderly = await this.#supervisor.stop();
-    this.parts.state.release();
+    await this.parts.state.release();
     return isOrderly;
   }
 
   async kill(): Promise<void> {
     await this.#supervisor.kill();
-    this.parts.state.release();
+    await this.parts.state.release();
   }
 
   #natsComponent(binary: string): Component {

@@ -1,15 +1,15 @@
-import {
-  closeSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  unlinkSync,
-  writeSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import process from 'node:process';
-import { sleep } from '@emloc/time';
+import {
+  identityOf,
+  isRunning,
+  lockFile,
+  LockHeldError,
+  parseIdentity,
+  sleep,
+  systemClock,
+  type ProcessIdentity,
+} from '@emloc/time';
 
 import { LocalDeploymentError } from './errors.js';
 
@@ -23,13 +23,7 @@ export interface StateFolder {
   /** Notes the pid of nats-server, which must have ended before another opens the same files. */
   noteNats(pid: number | undefined): void;
   /** Lets others have the folder. */
-  release(): void;
-}
-
-interface Holder {
-  readonly pid: number;
-  /** When the process started, in the system's ticks; null where the system does not say. */
-  readonly startTicks: string | null;
+  release(): Promise<void>;
 }
 
 const natsGoneWithinMs = 10_000;
@@ -45,11 +39,11 @@ export async function takeStateFolder(path: string): Promise<StateFolder> {
     join(path, 'nats.pid'),
     join(path, 'scratch'),
   ];
-  takeLock(lock, path);
+  const held = await takeLock(lock, path);
   try {
     await waitUntilGone(natsPid, path);
   } catch (error) {
-    rmSync(lock, { force: true });
+    await held[Symbol.asyncDispose]();
     throw error;
   }
   rmSync(scratch, { recursive: true, force: true });
@@ -64,41 +58,33 @@ export async function takeStateFolder(path: string): Promise<StateFolder> {
     },
     noteNats: (pid) => {
       rmSync(natsPid, { force: true });
-      if (pid !== undefined) writeHolder(natsPid, pid);
+      if (pid === undefined) return;
+      writeFileSync(natsPid, JSON.stringify(identityOf(pid)), { mode: 0o600, flag: 'wx' });
     },
-    release: () => {
-      for (const left of [scratch, natsPid, lock]) rmSync(left, { recursive: true, force: true });
+    release: async () => {
+      for (const left of [scratch, natsPid]) rmSync(left, { recursive: true, force: true });
+      await held[Symbol.asyncDispose]();
     },
   };
 }
 
-function takeLock(lock: string, path: string): void {
-  for (;;) {
-    try {
-      return writeHolder(lock, process.pid);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    }
-    const holder = readHolder(lock);
-    if (holder && isAlive(holder))
-      throw new LocalDeploymentError(
-        'DEPLOYMENT_STATE_IN_USE',
-        `${path} is in use by process ${holder.pid}; --state-dir names another folder`,
-      );
-    try {
-      unlinkSync(lock);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    }
-  }
+async function takeLock(lock: string, path: string): Promise<AsyncDisposable> {
+  return lockFile(lock).catch((error: unknown) => {
+    if (!(error instanceof LockHeldError)) throw error;
+    throw new LocalDeploymentError(
+      'DEPLOYMENT_STATE_IN_USE',
+      `${path} is in use by ${error.who}; --state-dir names another folder`,
+      { cause: error },
+    );
+  });
 }
 
 /** A server whose supervisor was killed is about to end. */
 async function waitUntilGone(natsPid: string, path: string): Promise<void> {
-  const holder = readHolder(natsPid);
-  const endMs = performance.now() + natsGoneWithinMs;
-  while (holder && isAlive(holder)) {
-    if (performance.now() > endMs)
+  const holder = readIdentity(natsPid);
+  const endMs = systemClock.now() + natsGoneWithinMs;
+  while (holder && isRunning(holder)) {
+    if (systemClock.now() > endMs)
       throw new LocalDeploymentError(
         'DEPLOYMENT_STATE_IN_USE',
         `${path} is in use by a nats-server, process ${holder.pid}`,
@@ -107,41 +93,6 @@ async function waitUntilGone(natsPid: string, path: string): Promise<void> {
   }
 }
 
-/** @throws EEXIST */
-function writeHolder(file: string, pid: number): void {
-  const descriptor = openSync(file, 'wx', 0o600);
-  writeSync(descriptor, JSON.stringify({ pid, startTicks: startTicksOf(pid) } satisfies Holder));
-  closeSync(descriptor);
-}
-
-function readHolder(file: string): Holder | null {
-  try {
-    return JSON.parse(readFileSync(file, 'utf8')) as Holder;
-  } catch {
-    return null;
-  }
-}
-
-/** Whether that process, and not a later one of the same number, is there. */
-function isAlive({ pid, startTicks }: Holder): boolean {
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
-  }
-  return startTicksOf(pid) === startTicks;
-}
-
-/**
- * Field 22 of /proc/PID/stat: the 20th after the name, which may hold anything. Null for a process
- * that has ended.
- */
-function startTicksOf(pid: number): string | null {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    const [state, ...rest] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return state === 'Z' ? null : (rest.at(18) ?? null);
-  } catch {
-    return null;
-  }
+function readIdentity(file: string): ProcessIdentity | null {
+  return existsSync(file) ? parseIdentity(readFileSync(file, 'utf8')) : null;
 }

@@ -4,7 +4,7 @@ import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promi
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { lockOutput } from './lock.js';
+import { lockFile } from './process-lock.js';
 
 let folder: string;
 let path: string;
@@ -23,9 +23,9 @@ async function deadProcess(): Promise<number> {
   return child.pid ?? 0;
 }
 
-describe('lockOutput', () => {
+describe('lockFile', () => {
   it('admits one holder at a time, of many that come at once', async () => {
-    const outcomes = await Promise.allSettled(Array.from({ length: 8 }, () => lockOutput(path)));
+    const outcomes = await Promise.allSettled(Array.from({ length: 8 }, () => lockFile(path)));
     const held = outcomes.flatMap((outcome) =>
       outcome.status === 'fulfilled' ? [outcome.value] : [],
     );
@@ -35,12 +35,12 @@ describe('lockOutput', () => {
     expect(held).toHaveLength(1);
     for (const reason of refused)
       expect(reason).toMatchObject({
-        code: 'CHECKPOINT_OUTPUT_BUSY',
+        name: 'LockHeldError',
         message: expect.stringContaining(`process ${process.pid}`),
       });
     await held[0]?.[Symbol.asyncDispose]();
     expect(await readdir(folder)).toEqual([]);
-    await using _again = await lockOutput(path);
+    await using _again = await lockFile(path);
   });
 
   it.each([
@@ -54,8 +54,8 @@ describe('lockOutput', () => {
     ],
   ])('takes over the lock of %s', async (_name, holder) => {
     await writeFile(path, JSON.stringify(await holder()));
-    const lock = await lockOutput(path);
-    await expect(lockOutput(path)).rejects.toMatchObject({ code: 'CHECKPOINT_OUTPUT_BUSY' });
+    const lock = await lockFile(path);
+    await expect(lockFile(path)).rejects.toMatchObject({ name: 'LockHeldError' });
     await lock[Symbol.asyncDispose]();
     expect(await readdir(folder)).toEqual([]);
   });
@@ -68,14 +68,14 @@ describe('lockOutput', () => {
     ['that is still being written', ''],
   ])('takes over a lock %s only when it has not been renewed for long', async (_name, content) => {
     await writeFile(path, content);
-    await expect(lockOutput(path)).rejects.toMatchObject({ code: 'CHECKPOINT_OUTPUT_BUSY' });
+    await expect(lockFile(path)).rejects.toMatchObject({ name: 'LockHeldError' });
     expect(await readFile(path, 'utf8')).toBe(content);
     await utimes(path, new Date(0), new Date(0));
-    await using _again = await lockOutput(path);
+    await using _again = await lockFile(path);
   });
 
   it('gives back only its own lock', async () => {
-    const lock = await lockOutput(path);
+    const lock = await lockFile(path);
     await writeFile(path, 'another');
     await lock[Symbol.asyncDispose]();
     expect(await readFile(path, 'utf8')).toBe('another');
