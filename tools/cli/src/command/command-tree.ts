@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { DefinedCommand } from './define-command.js';
 
 /** What is known of a command before it is loaded, or a group of commands. */
-export type CommandEntry = { readonly summary: string } & (
+type CommandEntry = { readonly summary: string } & (
   | { load(): Promise<{ readonly command: DefinedCommand }> }
   | { readonly commands: CommandList; readonly example: string }
 );

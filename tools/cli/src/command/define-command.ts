@@ -53,7 +53,7 @@ interface Argument<A extends string> {
 
 type ArgumentValue<A extends string> = A extends `<${string}` ? string : string | undefined;
 
-export interface CommandContext<O, F extends Flags, A extends string> extends CommandTools {
+interface CommandContext<O, F extends Flags, A extends string> extends CommandTools {
   /** Of the options' table, those that were given. */
   readonly options: O;
   readonly values: ValuesOf<F>;
