@@ -40,7 +40,15 @@ const fitting: Readonly<Record<NamedOption['kind'], readonly string[]>> = {
   number: ['double'],
   size: ['int64'],
   switch: ['bool'],
-  choice: ['Schedule', 'Optimizer', 'Crop', 'NoiseScheme', 'LossWeighting', 'EmulatorMetric', 'Factors'],
+  choice: [
+    'Schedule',
+    'Optimizer',
+    'Crop',
+    'NoiseScheme',
+    'LossWeighting',
+    'EmulatorMetric',
+    'Factors',
+  ],
   choiceOrNumber: ['CorrectionChoice'],
 };
 
