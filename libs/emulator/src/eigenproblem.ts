@@ -85,7 +85,7 @@ export function inputRoot({ scope, statistic }: Problem): Promise<SquareRoot> {
  * harmless.
  */
 function dampedOutputStatistic({ scope, weight, statistic }: Problem): Tensor {
-  const { kernels, profile } = scope.device;
+  const { kernels } = scope.device;
   const out = statistic.features;
   const a = scope.uploadMatrix(statistic.matrix, [out, out], 'eigenvectors');
   const chunks = rowChunks(scope, { rows: out, columns: out, dtype: scope.dtype });
@@ -118,7 +118,7 @@ function dampedOutputStatistic({ scope, weight, statistic }: Problem): Tensor {
 
 /** W Ĝ Wᵀ from a shared G. */
 function projectedInputStatistic({ scope, weight, statistic }: Problem): Tensor {
-  const { kernels, profile } = scope.device;
+  const { kernels } = scope.device;
   const [out, inFeatures] = [weight.dim(0), weight.dim(1)];
   const g = scope.uploadMatrix(statistic.matrix, [inFeatures, inFeatures], 'input statistic');
   shiftDiagonal(scope, g, dampingOf(statistic));
@@ -161,7 +161,7 @@ async function solveInputProblem(problem: Problem): Promise<Solution> {
 
 /** (W S)ᵀ (W S), summed over pieces of W. */
 function gramOfProduct({ scope, weight }: Problem, { s, isTransposed }: SquareRoot): Tensor {
-  const { kernels, profile } = scope.device;
+  const { kernels } = scope.device;
   const [out, inFeatures] = [weight.dim(0), weight.dim(1)];
   const a = scope.matrix([inFeatures, inFeatures], 'eigenvectors');
   const chunks = rowChunks(scope, {
@@ -210,7 +210,7 @@ function inverseSingularValues(
  * zero.
  */
 function orthonormalize(scope: PieceScope, x: Tensor): void {
-  const { kernels, profile } = scope.device;
+  const { kernels } = scope.device;
   const [rows, columns] = [x.dim(0), x.dim(1)];
   const identity = new Float64Array(columns * columns);
   for (let i = 0; i < columns; i += 1) identity[i * (columns + 1)] = 1.5;

@@ -87,7 +87,7 @@ async function solveBetween(
   { scope, rank, paddedRank }: LossProblem,
   { root: { s, isTransposed }, open }: Sides,
 ): Promise<{ directions: Tensor; duals: Tensor; eigenvalues: StatisticValues }> {
-  const { kernels, profile } = scope.device;
+  const { kernels } = scope.device;
   const n = s.dim(0);
   const h = open();
   const product = scope.matrix([n, n], 'H R');
@@ -110,7 +110,7 @@ async function solveBetween(
 
 /** K + ε (tr O / out) Wᵀ W */
 export function dampedInputGradients({ scope, weight, gradient }: LossProblem): Tensor {
-  const { kernels, profile } = scope.device;
+  const { kernels } = scope.device;
   const { matrix, features } = gradient;
   const k = scope.uploadMatrix(matrix, [features, features], 'eigenvectors');
   const alpha = gradientDampingOf(gradient);

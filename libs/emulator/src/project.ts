@@ -8,7 +8,7 @@ export function project(
   scope: PieceScope,
   { weight, basis }: { weight: Tensor; basis: Tensor },
 ): Tensor {
-  const { kernels, profile } = scope.device;
+  const { kernels } = scope.device;
   const out = scope.matrix([basis.dim(1), weight.dim(1)], 'Uᵀ W');
   forEachConverted(scope, { x: weight, dtype: scope.dtype }, (piece, start, end) => {
     kernels.gemm({

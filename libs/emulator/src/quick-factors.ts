@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import type { Tensor } from '@emloc/device';
 
 import { multiply } from './eigenproblem.js';
@@ -76,7 +77,7 @@ async function squaredError(
   let error = total;
   for (let i = 0; i < values.length; i += 1) {
     const one = i % (paddedRank + 1) === 0 ? 1 : 0;
-    error += ((defects[i] as number) - 2 * one) * (values[i] as number);
+    error += (at(defects, i) - 2 * one) * at(values, i);
   }
   return error;
 }

@@ -10,7 +10,7 @@ export interface Solved {
   readonly values: readonly number[];
   /** sqrt(Σ_{k>r} λ_k / Σ λ_k) */
   readonly relativeError: number;
-  /** The factor whose components have the norm √λ; those of the other have 1, each in its metric. */
+  /** The factor whose components have the norm √λ in its metric; those of the other have 1. */
   readonly weighted: 'u' | 'v';
   readonly usedFallback: boolean;
 }

@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import type { Tensor } from '@emloc/device';
 
 import { orthonormalColumns } from './orthonormal-columns.js';
@@ -83,8 +84,9 @@ async function throughRoot(
 }
 
 /** Λ⁻¹; 0 for a λ within rounding of zero. */
-function inverses([largest = 0, ...rest]: readonly number[]): readonly number[] {
-  return [largest, ...rest].map((value) => (value > smallestShare * largest ? 1 / value : 0));
+function inverses(values: readonly number[]): readonly number[] {
+  const smallest = smallestShare * at(values, 0);
+  return values.map((value) => (value > smallest ? 1 / value : 0));
 }
 
 function copyOf(scope: PieceScope, x: Tensor, label: string): Tensor {

@@ -1,3 +1,5 @@
+import { at } from '@emloc/checked';
+
 import type { GradientStatistic, LayerStatistic } from '../src/statistics.js';
 import {
   combine,
@@ -43,7 +45,7 @@ export function problemOfSpectrum({ lambda, form, metric }: SpectrumOptions): Sp
   const target = symmetricOf(lambda);
   const g = matrix(inFeatures, inFeatures, (row, column) =>
     row < side && column < side
-      ? (target.values[row * side + column] as number) /
+      ? at(target.values, row * side + column) /
         (diagonal(row) * diagonal(column) * Math.sqrt(weightOf(row) * weightOf(column)))
       : 0,
   );
@@ -93,20 +95,19 @@ export function errorOf({ w, inputs, outputs }: SpectrumProblem, approximation: 
 function symmetricOf(lambda: readonly number[]): Matrix {
   const n = lambda.length;
   const normal = createNormal(7);
-  let a = matrix(n, n, (row, column) => (row === column ? (lambda[row] as number) : 0));
+  let a = matrix(n, n, (row, column) => (row === column ? at(lambda, row) : 0));
   for (let round = 0; round < 3; round += 1) {
     const v = Float64Array.from({ length: n }, normal);
     const square = v.reduce((sum, value) => sum + value * value, 0);
     const reflection = matrix(
       n,
       n,
-      (row, column) =>
-        (row === column ? 1 : 0) - (2 * (v[row] as number) * (v[column] as number)) / square,
+      (row, column) => (row === column ? 1 : 0) - (2 * at(v, row) * at(v, column)) / square,
     );
     a = multiply(reflection, a, reflection);
   }
   return matrix(n, n, (row, column) => {
-    const [one, other] = [a.values[row * n + column], a.values[column * n + row]];
-    return ((one as number) + (other as number)) / 2;
+    const [one, other] = [row * n + column, column * n + row];
+    return (at(a.values, one) + at(a.values, other)) / 2;
   });
 }
