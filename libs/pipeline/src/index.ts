@@ -26,7 +26,6 @@ export { type StageReport } from './job/stage-clock.js';
 export { type TrainingCourse } from './job/training-course.js';
 export { jobResultOf, type JobOutcomes } from './job/job-result.js';
 export { requireMemory, type JobPlan } from './plan/plan.js';
-export { type Way } from './plan/ways.js';
 export {
   choiceNotice,
   isMethodChoice,
@@ -36,7 +35,7 @@ export {
 export { isUndecided } from './options/method.js';
 export { writeOutcome } from './disk/outcome.js';
 export { budgetBytesOf } from './plan/budget.js';
-export { planTune, planTuneWays, type PlannedTune } from './plan-tune.js';
+export { planTune, planTuneWays } from './plan-tune.js';
 export { tune, type TuneReport } from './tune.js';
 export { generateText, type GenerateReport } from './generate.js';
 export { evaluateModel, type EvaluateReport } from './evaluate.js';
