@@ -27,7 +27,6 @@ export { isRefinementKept } from './job/refinement.js';
 export { type TrainingCourse } from './job/training-course.js';
 export { jobResultOf, type JobOutcomes } from './job/job-result.js';
 export { requireMemory, type JobPlan } from './plan/plan.js';
-export { type Way } from './plan/ways.js';
 export {
   choiceNotice,
   isMethodChoice,
@@ -39,7 +38,7 @@ export { logEntryOf, lineOf, logEntriesIn, outlives, type LogEntry } from './job
 export { logFileName } from './disk/log-file.js';
 export { writeOutcome } from './disk/outcome.js';
 export { budgetBytesOf } from './plan/budget.js';
-export { planTune, planTuneWays, type PlannedTune } from './plan-tune.js';
+export { planTune, planTuneWays } from './plan-tune.js';
 export { tune, type TuneReport } from './tune.js';
 export { generateText, type GenerateReport } from './generate.js';
 export { evaluateModel, type EvaluateReport } from './evaluate.js';

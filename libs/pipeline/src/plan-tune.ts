@@ -13,7 +13,7 @@ import { planJob, type JobPlan, type TimedInputs } from './plan/plan.js';
 type PlanHost = PrepareHost & { readonly onNotice?: (message: string) => void };
 
 /** A plan, and what `auto` would decide; the job's own decision where its options leave it open. */
-export interface PlannedTune {
+interface PlannedTune {
   readonly plan: JobPlan;
   /** null: the job has levels of its own, or makes pictures. */
   readonly auto: MethodChoice | null;

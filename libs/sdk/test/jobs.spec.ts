@@ -262,7 +262,11 @@ it('planJob gives the plan as plain values', async () => {
     budgetBytes: 2 ** 40,
     neededBytes: 7,
     stages: [{ name: 'train', seconds: 2.5, peakDeviceBytes: 9 }],
+    methodChoice: null,
   });
+  service.plan = { methodChoice: { method: 'paged', levels: null } };
+  const { methodChoice } = await client.planJob({ ...options, method: 'auto' });
+  expect(methodChoice).toEqual({ method: 'paged', levels: null });
 });
 
 it('getJob gives the report as plain values, null where a stage did not run', async () => {

@@ -94,6 +94,7 @@ describe('emloc', () => {
         train: { curve: null, chosenStep: 2, divergence: null },
         refine: { curve: null, chosenStep: 1, divergence: null },
       },
+      choice: null,
     });
     expect((await readdir(adapter)).sort()).toEqual([
       'adapter_config.json',

@@ -319,6 +319,7 @@ describe('emloc jobs', () => {
         budgetBytes: 2 ** 30,
         neededBytes: 1,
         stages: [{ name: 'train', seconds: 1, peakDeviceBytes: 1 }],
+        methodChoice: null,
       },
     ]);
     expect((await jobs(['plan', '--model', '/m', '--data', data])).stdout).toMatch(

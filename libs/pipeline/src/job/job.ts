@@ -94,7 +94,7 @@ export interface Job<R extends TaskRows = TaskRows> extends AsyncDisposable {
 }
 
 /** What differs between ways to train one job. */
-export type WayOptions = Partial<
+type WayOptions = Partial<
   Pick<JobOptions, 'method' | 'ratios' | 'levels' | 'steps' | 'epochs' | 'refineSteps'>
 >;
 

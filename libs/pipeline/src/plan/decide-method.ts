@@ -12,7 +12,7 @@ import { planWays } from './plan-ways.js';
 import type { TimedInputs } from './plan.js';
 
 /** Options of which nothing is left to decide, and what decided them. */
-export interface DecidedMethod {
+interface DecidedMethod {
   readonly decided: TuneOptions;
   /** null: nothing was left to decide. */
   readonly choice: MethodChoice | null;

@@ -18,7 +18,7 @@ const perPlainStep = Object.freeze({
 });
 
 /** Levels that equal so many steps on the original. */
-export interface EqualLevels {
+interface EqualLevels {
   /** What `--levels` would say. */
   readonly levels: string;
   /** Whether the last level has batches of its own, each worth more of a pass over the weights. */

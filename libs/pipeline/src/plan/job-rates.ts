@@ -11,7 +11,7 @@ import { measureRates, type BenchmarkShape } from './measure-rates.js';
 import { measureReads } from './reads.js';
 
 /** How fast a job's device is, and the disk that its model lies on. */
-export interface JobRates {
+interface JobRates {
   readonly rates: DeviceRates;
   readonly readSecondsPerByte: number;
 }

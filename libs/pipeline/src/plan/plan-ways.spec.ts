@@ -7,7 +7,7 @@ import type { Job } from '../job/job.js';
 import { prepareJob } from '../job/prepare-job.js';
 import type { TuneOptions } from '../options/resolve.js';
 import { createNullRun } from './null-run.js';
-import { planWays, type EqualWays } from './plan-ways.js';
+import { bestLevels, planWays, type EqualWays } from './plan-ways.js';
 import { planJob, requireMemory, residentBytes } from './plan.js';
 import type { Way } from './ways.js';
 
@@ -37,8 +37,8 @@ function open(overrides: Partial<TuneOptions>): Promise<Job> {
   return prepareJob(workspace.options({ maxLength: 32, steps: 3, ...overrides }));
 }
 
-function waysOf(job: Job, budgetBytes: number, given = rates): Promise<EqualWays | null> {
-  return planWays({ job, profile, budgetBytes, rates: given });
+function waysOf(job: Job, budgetBytes: number): Promise<EqualWays | null> {
+  return planWays({ job, profile, budgetBytes, rates });
 }
 
 function named(equal: EqualWays | null, name: Way['name']): Way | undefined {
@@ -93,13 +93,34 @@ describe('planned ways', () => {
     ]);
   });
 
-  it('have large batches in the last level where copies are what a step waits for', async () => {
-    await using job = await open({ ...plain, ...{ steps: 20, batch: 1, maxLength: 8 } });
-    const budgetBytes = Math.round(0.7 * (await residentBytes(job, profile)));
-    const slow = await waysOf(job, budgetBytes, ratesOf(1e6));
-    expect(slow).toMatchObject({ hasLargeBatches: true, levels: '0.25:27,0.5:14,1:2x4' });
-    const fast = await waysOf(job, budgetBytes, ratesOf(1e12));
-    expect(fast).toMatchObject({ hasLargeBatches: false, levels: '0.25:27,0.5:14,1:4' });
+  it('have a last level that large batches make faster where copies are what it waits for', async () => {
+    await using job = await open({ ...plain, steps: 20, batch: 1 });
+    const refineSeconds = async (levels: string, copyBytesPerSecond: number) => {
+      const variant = job.variant?.({ method: 'emulator', levels, steps: null });
+      if (!variant) throw new Error('no variant');
+      const given = { profile, budgetBytes: 1, rates: ratesOf(copyBytesPerSecond) };
+      const { stages } = await planJob({ ...given, job: variant });
+      return stages.find(({ name }) => name === 'refine')?.seconds ?? Number.NaN;
+    };
+    const [usual, large] = ['0.5:1,1:4', '0.5:1,1:2x4'] as const;
+    expect(await refineSeconds(large, 1e6)).toBeLessThan(await refineSeconds(usual, 1e6));
+    expect(await refineSeconds(large, 1e12)).toBeGreaterThan(await refineSeconds(usual, 1e12));
+  });
+
+  it('have the levels that take less, of those that fit', () => {
+    const levels = (fits: boolean, seconds: number) => ({
+      plan: {
+        ...{ fits, budgetBytes: 1, neededBytes: 1, stepSeconds: null },
+        stages: [{ name: 'train' as const, seconds, ...none }],
+      },
+    });
+    const none = { peakDeviceBytes: 0, copySeconds: 0, readSeconds: 0 };
+    const [slow, fast, unfit] = [levels(true, 2), levels(true, 1), levels(false, 0)];
+    expect(bestLevels([slow, fast])).toBe(fast);
+    expect(bestLevels([slow, unfit])).toBe(slow);
+    expect(bestLevels([unfit, slow])).toBe(slow);
+    expect(bestLevels([unfit])).toBe(unfit);
+    expect(bestLevels([])).toBeNull();
   });
 
   it('are none of a job with levels', async () => {

@@ -1,8 +1,8 @@
-import type { Job } from '../job/job.js';
-import { parseLevels, stepsOf as stepsOfLevels } from '../options/levels.js';
+import type { Job, JobOptions } from '../job/job.js';
+import { parseLevels, stepsOf } from '../options/levels.js';
 import { patternRatios } from '../options/method.js';
 import { equalLevels } from './equal-quality.js';
-import { planJob, residentBytes, type PlanInputs, type TimedInputs } from './plan.js';
+import { planJob, residentBytes, type JobPlan, type TimedInputs } from './plan.js';
 import { waysOf, type Way } from './ways.js';
 
 /** Ways to train a job to about the same quality. */
@@ -39,28 +39,43 @@ export async function planWays(inputs: TimedInputs): Promise<EqualWays | null> {
   };
 }
 
-/** The faster of the levels that fit; the job's own batches where neither does. */
+interface PlannedLevels {
+  readonly plan: JobPlan;
+  readonly levels: string;
+  readonly hasLargeBatches: boolean;
+  readonly steps: number;
+}
+
 async function planEmulator(
   inputs: TimedInputs,
   variant: NonNullable<Job['variant']>,
   plainSteps: number,
-) {
+): Promise<PlannedLevels | null> {
   const { options, trainRows } = inputs.job;
   const candidates = equalLevels(plainSteps, { batch: options.batch, rows: trainRows.count });
-  let best = null;
-  for (const { levels, hasLargeBatches } of candidates) {
-    const job = variant(emulatorOptions(options, levels));
-    const plan = await planJob({ ...inputs, job });
-    const seconds = plan.stages.reduce((sum, stage) => sum + stage.seconds, 0);
-    const steps = stepsOfLevels(parseLevels('levels', levels));
-    const isBetter = best === null || (plan.fits && (!best.plan.fits || seconds < best.seconds));
-    if (isBetter) best = { plan, levels, hasLargeBatches, steps, seconds };
+  const planned: PlannedLevels[] = [];
+  for (const candidate of candidates) {
+    const { levels } = candidate;
+    const plan = await planJob({ ...inputs, job: variant(emulatorOptions(options, levels)) });
+    planned.push({ ...candidate, plan, steps: stepsOf(parseLevels('levels', levels)) });
   }
-  return best;
+  return bestLevels(planned);
+}
+
+/** The fastest of levels that fit; the first where none does. */
+export function bestLevels<L extends { readonly plan: JobPlan }>(planned: readonly L[]): L | null {
+  const secondsOf = ({ plan: { stages } }: L): number =>
+    stages.reduce((sum, { seconds }) => sum + seconds, 0);
+  const [first = null, ...others] = planned.filter(({ plan }) => plan.fits);
+  const best = others.reduce(
+    (least, each) => (least && secondsOf(least) <= secondsOf(each) ? least : each),
+    first,
+  );
+  return best ?? planned.at(0) ?? null;
 }
 
 /** Options of a job whose emulators have these levels. */
-export function emulatorOptions(options: PlanInputs['job']['options'], levels: string) {
+function emulatorOptions(options: JobOptions, levels: string) {
   return {
     ...({ method: 'emulator', levels, ratios: patternRatios(options) } as const),
     ...{ steps: null, epochs: null, refineSteps: null },

@@ -27,7 +27,7 @@ export type MemoryFit =
   | { readonly fits: false; readonly neededBytes: number; readonly phase: MemoryPhase };
 
 /** A stage that has not run. */
-export interface PlannedStage extends StageReport {
+interface PlannedStage extends StageReport {
   /** Of the copies between host and device alone, which may go on beside the rest. */
   readonly copySeconds: number;
   /** Of reading weights from disk alone. */

@@ -1,7 +1,7 @@
 import type { Model } from '@emloc/models';
 
 /** What decides how often weights are read from disk. */
-export interface Streaming {
+interface Streaming {
   /** All that is copied to the device while a stage runs. */
   readonly uploadedBytes: number;
   /** All weights of the stage's model, and those of them that stay on the device. */

@@ -5,7 +5,7 @@ import type { Method } from '../options/method.js';
 import type { JobPlan } from './plan.js';
 
 /** What a way to train takes on a device and in a budget. */
-export interface FittingWay {
+interface FittingWay {
   readonly name: Method;
   readonly fits: true;
   /** What `--levels` would say; null: all steps are on the original. */
@@ -39,7 +39,7 @@ interface Planned {
 }
 
 /** Plans of one job's ways, in one budget. */
-export interface PlannedWays {
+interface PlannedWays {
   /** null: there would be more steps than a job may have. */
   readonly emulator: Planned | null;
   /** Plain LoRA on the original; its weights stay where the budget has room. */
