@@ -59,6 +59,11 @@ interface PhaseNeeds {
   readonly besideWeightBytes: number;
 }
 
+/** The smallest budget that every stage of a job can work in. */
+export async function leastBudgetBytes(job: Job, profile: DeviceProfile): Promise<number> {
+  return leastBytes(tightestOf(await phaseNeeds(heaviestJob(job), profile)));
+}
+
 /**
  * Decides what each phase gives to weights and to kept tensors, by running the job's heaviest
  * batches on a null device: weights get what nothing else needs, and once all of them stay, blocks
@@ -67,9 +72,7 @@ interface PhaseNeeds {
 export async function fitMemory({ job, profile, budgetBytes }: PlanInputs): Promise<MemoryFit> {
   const heaviest = heaviestJob(job);
   const needs = await phaseNeeds(heaviest, profile);
-  const tightest = needs.reduce((most, need) =>
-    leastBytes(need) > leastBytes(most) ? need : most,
-  );
+  const tightest = tightestOf(needs);
   const neededBytes = leastBytes(tightest);
   if (neededBytes > budgetBytes) return { fits: false, neededBytes, phase: tightest.phase };
   const memory = { ...leanMemoryPlan };
@@ -121,6 +124,7 @@ export async function planJob(
     onTurn: (backend) => work.record(backend),
     mostSteps: rehearsedSteps,
     onPart: work.onPart,
+    onTimes: work.onTimes,
   });
   await runJob(run);
   const overlapsCopies = (profile.overlapsCopies ?? false) && job.options.prefetch;
@@ -154,6 +158,10 @@ function partCounts(job: Job, stage: StageName): PartCounts | undefined {
   const validation = evalSteps === null ? 0 : Math.floor((step - 1) / evalSteps);
   const change = stage === 'train' ? Math.max(0, (job.levels?.length ?? 1) - 1) : 0;
   return { step, validation, sample, change };
+}
+
+function tightestOf(needs: readonly PhaseNeeds[]): PhaseNeeds {
+  return needs.reduce((most, need) => (leastBytes(need) > leastBytes(most) ? need : most));
 }
 
 function leastBytes({ besideWeightBytes, leastWeightBytes }: PhaseNeeds): number {
