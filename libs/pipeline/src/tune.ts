@@ -52,7 +52,13 @@ import { defaultCheckpointSteps, type TuneOptions } from './options/resolve.js';
 import { samplesIn } from './pictures/training-samples.js';
 import { measureRates, type BenchmarkShape } from './plan/measure-rates.js';
 import { planWays } from './plan/plan-ways.js';
-import { fitMemory, planJob, requireMemory, type JobPlan, type PlanInputs } from './plan/plan.js';
+import {
+  leastBudgetBytes,
+  planJob,
+  requireMemory,
+  type JobPlan,
+  type PlanInputs,
+} from './plan/plan.js';
 import type { Way } from './plan/ways.js';
 
 /** What a job runs on and who watches it. */
@@ -152,16 +158,16 @@ interface TuneRun {
   readonly isResumed: boolean;
 }
 
-/** The budget that a job runs in: the given one, or what inference would take. */
+/**
+ * The budget that a job runs in: the given one, or what inference would take, or where that is too
+ * little for a stage, the least that all of them can work in. It is so for small models, of which
+ * gradients and what is kept for them are more than the weights.
+ */
 export async function budgetBytesOf(job: Job, profile: DeviceProfile): Promise<number> {
-  const { vramBytes, samplePrompts } = job.options;
+  const { vramBytes } = job.options;
   if (vramBytes !== null) return vramBytes;
   const inferenceBytes = await job.task.inferenceBytes(job, profile);
-  if (samplePrompts.length === 0) return inferenceBytes;
-  // Samples are decoded beside what is on the device.
-  const budgetBytes = Number.POSITIVE_INFINITY;
-  const { neededBytes } = await fitMemory({ job, profile, budgetBytes });
-  return Math.max(inferenceBytes, neededBytes);
+  return Math.max(inferenceBytes, await leastBudgetBytes(job, profile));
 }
 
 /**
