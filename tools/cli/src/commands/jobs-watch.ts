@@ -7,6 +7,7 @@ import { downloadInto } from '../download-place.js';
 import { endingCode } from '../exit-code.js';
 import { addFlags, commonFlags } from '../flags.js';
 import { jobNameOf } from '../job-name.js';
+import { countedIn } from '../output/counted.js';
 import { createJobDisplay } from '../output/job-display.js';
 import { jobTable } from '../output/jobs-tables.js';
 import { runCommand } from '../run-command.js';
@@ -33,7 +34,9 @@ export function addWatchJobCommand(jobs: Command): void {
             if (values['json'] === true) printLine({ event });
           };
           const afterSequence = values['after'] as number | undefined;
-          const job = await client.waitForJob(jobNameOf(args[0]), {
+          const name = jobNameOf(args[0]);
+          progress.counts(countedIn(await client.getJob(name, { signal })));
+          const job = await client.waitForJob(name, {
             signal,
             afterSequence,
             onEvent,
