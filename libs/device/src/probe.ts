@@ -1,4 +1,5 @@
 import type { DType } from './dtype.js';
+import type { SequenceLayout } from './sequence-layout.js';
 import type { Tensor } from './tensor.js';
 
 /** Shapes of a job that probes resemble. */
@@ -51,6 +52,18 @@ export function probeRows({ sequences, sequenceLength }: ProbeShape): number {
 /** The position of every row in its sequence. */
 export function probePositions(shape: ProbeShape): Int32Array {
   return Int32Array.from({ length: probeRows(shape) }, (_, row) => row % shape.sequenceLength);
+}
+
+/** All sequences, one after another. */
+export function probeSequences(operands: ProbeOperands, shape: ProbeShape): SequenceLayout {
+  const { sequences, sequenceLength: maxLength } = shape;
+  const offsets = Array.from({ length: sequences + 1 }, (_, index) => index * maxLength);
+  return {
+    offsets,
+    deviceOffsets: operands.indices(Int32Array.from(offsets)),
+    positions: operands.indices(probePositions(shape)),
+    maxLength,
+  };
 }
 
 /**

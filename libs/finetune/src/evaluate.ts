@@ -23,7 +23,7 @@ export interface EvaluateOptions<Score> extends BreadthFirstOptions {
  * Streams that wait in host memory during a pass take about this much; more batches make more
  * passes.
  */
-const waitingBytes = 2 ** 30;
+export const waitingBytes = 2 ** 30;
 
 /**
  * Scores several adapters (null: none) in one pass over the paged model, or in several where the
@@ -62,7 +62,7 @@ interface PassBytes {
  * @param blocks how many of the chain are run; default: all
  */
 export function passBytes(
-  { layout, device }: PagedModel,
+  { layout, device }: Pick<PagedModel, 'layout' | 'device'>,
   variants: number,
   blocks = layout.blocks.length,
 ): PassBytes {

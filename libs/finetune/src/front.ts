@@ -2,7 +2,7 @@ import { get } from '@emloc/checked';
 import type { ModelLayout, RowSource, ValueShape } from '@emloc/models';
 
 import { BreadthFirstPass } from './breadth-first.js';
-import { passBytes, splitPasses } from './evaluate.js';
+import { passBytes, splitPasses, waitingBytes } from './evaluate.js';
 import type { PagedModel } from './paged-model.js';
 import { inferenceOrder, isReadAfter } from './walk.js';
 
@@ -71,6 +71,28 @@ export async function runFront(inputs: FrontInputs): Promise<void> {
         if (row !== undefined)
           await store.put(row, stream, get(pass.waiting(index), stream).buffer.bytes);
   }
+}
+
+/** A row that as many are like. */
+export interface CountedRow {
+  readonly row: number;
+  readonly count: number;
+}
+
+/** About how many passes over the weights `runFront` takes for these rows. */
+export function frontPasses(
+  {
+    model,
+    blocks,
+    source,
+  }: Pick<FrontInputs, 'blocks' | 'source'> & {
+    readonly model: Pick<PagedModel, 'layout' | 'device'>;
+  },
+  rows: readonly CountedRow[],
+): number {
+  const bytes = passBytes(model, 1, blocks);
+  const all = rows.reduce((sum, { row, count }) => sum + count * bytes.of(source.shape([row])), 0);
+  return Math.max(1, Math.ceil(all / waitingBytes));
 }
 
 /**

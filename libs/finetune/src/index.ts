@@ -16,7 +16,14 @@ export {
   type StepBatches,
 } from './step-batches.js';
 export { type CarriedOptimizer, train, type TrainingPause, type TrainResult } from './train.js';
-export { frontLength, frontStreams, runFront, type FrontStore } from './front.js';
+export {
+  frontLength,
+  frontPasses,
+  frontStreams,
+  runFront,
+  type CountedRow,
+  type FrontStore,
+} from './front.js';
 export { runChain } from './run-chain.js';
 export { BreadthFirstGradients } from './breadth-first-gradients.js';
 export { BreadthFirstPass } from './breadth-first.js';

@@ -24,6 +24,7 @@ export {
   fixedDraws,
   heldOutPictures,
   numbersOf,
+  pictureLevelShares,
   trainingDraws,
   type Draws,
   type Draw,

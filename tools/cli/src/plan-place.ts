@@ -13,7 +13,7 @@ import { UsageError } from './usage-error.js';
 /** What a job is planned for; `card` is null where that is a device of this machine. */
 export interface PlanPlace {
   readonly target: NamedTarget;
-  /** null: what inference takes. */
+  /** null: what inference takes, or the job needs. */
   readonly vramBytes: number | null;
   readonly card: PlannedCard | null;
 }

@@ -1,5 +1,6 @@
 import { assertShape, lastExtent } from '../checks.js';
 import type { LaunchedKernel } from '../kernel.js';
+import { probeRows } from '../probe.js';
 import type { Tensor } from '../tensor.js';
 import { streaming } from '../work.js';
 
@@ -15,5 +16,12 @@ export const addBias: LaunchedKernel<AddBiasOptions> = {
   work({ bias, out }) {
     assertShape('addBias', bias, [lastExtent(out)]);
     return streaming(out, 1, [bias, out, out]);
+  },
+  probe: {
+    boundBy: 'memory',
+    prepare: ({ tensor }, shape) => {
+      const columns = shape.hiddenSize;
+      return { options: { bias: tensor([columns]), out: tensor([probeRows(shape), columns]) } };
+    },
   },
 };

@@ -6,7 +6,7 @@ import {
 } from '../attention-mask.js';
 import { assertCount, assertLive, assertShape, matrix } from '../checks.js';
 import type { LaunchedKernel } from '../kernel.js';
-import { probePositions, probeRows, type ProbeOperands, type ProbeShape } from '../probe.js';
+import { probeRows, probeSequences, type ProbeOperands, type ProbeShape } from '../probe.js';
 import type { SequenceLayout } from '../sequence-layout.js';
 import type { Tensor } from '../tensor.js';
 import { bytesOf } from '../work.js';
@@ -124,19 +124,14 @@ function checkAttention(
   return headLength;
 }
 
-function probeOptions({ tensor, indices }: ProbeOperands, shape: ProbeShape): AttentionOptions {
-  const { heads, headDim, sequences, sequenceLength } = shape;
+function probeOptions(operands: ProbeOperands, shape: ProbeShape): AttentionOptions {
+  const { heads, headDim } = shape;
+  const { tensor } = operands;
   const rows = probeRows(shape);
   const size = [rows, heads * headDim];
   const [q, k, v, out] = [tensor(size), tensor(size), tensor(size), tensor(size)];
   const logSumExp = tensor([heads, rows], 'float32');
-  const offsets = Array.from({ length: sequences + 1 }, (_, index) => index * sequenceLength);
-  const layout = {
-    offsets,
-    deviceOffsets: indices(Int32Array.from(offsets)),
-    positions: indices(probePositions(shape)),
-    maxLength: sequenceLength,
-  };
+  const layout = probeSequences(operands, shape);
   const scale = 1 / Math.sqrt(headDim);
   return { q, k, v, sequences: layout, heads, kvHeads: heads, scale, out, logSumExp };
 }

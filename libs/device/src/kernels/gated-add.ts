@@ -1,5 +1,6 @@
 import { assertSequences, assertShape, matrix } from '../checks.js';
 import type { LaunchedKernel } from '../kernel.js';
+import { probeRows, probeSequences } from '../probe.js';
 import type { SequenceLayout } from '../sequence-layout.js';
 import type { Tensor } from '../tensor.js';
 import { streaming } from '../work.js';
@@ -35,6 +36,15 @@ export const gatedAdd: LaunchedKernel<GatedAddOptions> = {
     assertShape('gatedAdd', gate, [count, columns]);
     assertShape('gatedAdd', out, x.shape);
     return streaming(x, 2, [x, gate, out, out]);
+  },
+  probe: {
+    boundBy: 'memory',
+    prepare: (operands, shape) => {
+      const size = [probeRows(shape), shape.hiddenSize];
+      const [x, out] = [operands.tensor(size), operands.tensor(size)];
+      const gate = operands.tensor([shape.sequences, shape.hiddenSize]);
+      return { options: { x, gate, sequences: probeSequences(operands, shape), out } };
+    },
   },
 };
 

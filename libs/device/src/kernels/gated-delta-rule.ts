@@ -3,7 +3,7 @@ import { at } from '@emloc/checked';
 import { assertLive, assertSequences, assertShape, matrix } from '../checks.js';
 import { DeviceError } from '../errors.js';
 import type { LaunchedKernel } from '../kernel.js';
-import { probePositions, probeRows, type ProbeOperands, type ProbeShape } from '../probe.js';
+import { probeRows, probeSequences, type ProbeOperands, type ProbeShape } from '../probe.js';
 import type { SequenceLayout } from '../sequence-layout.js';
 import type { Tensor } from '../tensor.js';
 import { bytesOf, type Work } from '../work.js';
@@ -183,10 +183,11 @@ function counted(
 }
 
 function probeOptions(
-  { tensor, indices }: ProbeOperands,
+  operands: ProbeOperands,
   shape: ProbeShape,
 ): GatedDeltaRuleOptions & { readonly states: Tensor } {
-  const { heads, headDim, sequences: count, sequenceLength } = shape;
+  const { tensor } = operands;
+  const { heads, headDim } = shape;
   const rows = probeRows(shape);
   const [q, k, v, out] = [0, 1, 2, 3].map(() => tensor([rows, heads * headDim])) as [
     Tensor,
@@ -195,13 +196,7 @@ function probeOptions(
     Tensor,
   ];
   const [decay, strength] = [tensor([rows, heads], 'float32'), tensor([rows, heads], 'float32')];
-  const offsets = Array.from({ length: count + 1 }, (_, index) => index * sequenceLength);
-  const sequences = {
-    offsets,
-    deviceOffsets: indices(Int32Array.from(offsets)),
-    positions: indices(probePositions(shape)),
-    maxLength: sequenceLength,
-  };
+  const sequences = probeSequences(operands, shape);
   const states = tensor([deltaChunks(sequences), heads, headDim, headDim], 'float32');
   const sizes = { sequences, keyHeads: heads, valueHeads: heads };
   return { q, k, v, decay, strength, ...sizes, out, states };

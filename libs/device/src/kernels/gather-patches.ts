@@ -39,7 +39,21 @@ export const gatherPatches: LaunchedKernel<GatherPatchesOptions> = {
     // Of the image only what the patches show counts, once.
     return { flops: 0, bytes: out.byteLength * (1 + 1 / size ** 2) };
   },
+  probe: {
+    boundBy: 'memory',
+    prepare: ({ tensor }) => {
+      const [side, size] = [probedSide, 3];
+      const image = { height: side, width: side, outWidth: side, first: 0 };
+      const x = tensor([side * side, probedChannels]);
+      const out = tensor([side * side, probedChannels * size * size]);
+      return { options: { x, ...image, size, stride: 1, before: 1, out } };
+    },
+  },
 };
+
+/** Of an image that is timed. */
+const probedSide = 48;
+const probedChannels = 32;
 
 /**
  * @throws DeviceError DEVICE_SHAPE_MISMATCH for operands that do not belong together,

@@ -1,5 +1,6 @@
 import { assertSequences, assertShape, matrix } from '../checks.js';
 import type { LaunchedKernel } from '../kernel.js';
+import { probeRows, probeSequences } from '../probe.js';
 import type { SequenceLayout } from '../sequence-layout.js';
 import type { Tensor } from '../tensor.js';
 import { streaming } from '../work.js';
@@ -41,6 +42,16 @@ export const modulate: LaunchedKernel<ModulateOptions> = {
     for (const tensor of [scale, shift]) assertShape('modulate', tensor, [count, columns]);
     assertShape('modulate', out, x.shape);
     return streaming(x, 2, [x, scale, shift, out]);
+  },
+  probe: {
+    boundBy: 'memory',
+    prepare: (operands, shape) => {
+      const size = [probeRows(shape), shape.hiddenSize];
+      const [x, out] = [operands.tensor(size), operands.tensor(size)];
+      const perSequence = [shape.sequences, shape.hiddenSize];
+      const [scale, shift] = [operands.tensor(perSequence), operands.tensor(perSequence)];
+      return { options: { x, scale, shift, sequences: probeSequences(operands, shape), out } };
+    },
   },
 };
 

@@ -70,6 +70,8 @@ export interface JobEnvironment {
   readonly mostSteps?: number;
   /** Told in a rehearsal when a part is over that a stage may have often. */
   readonly onPart?: (stage: StageName, part: StagePart) => void;
+  /** Told in a rehearsal: what was done since it was told last counts so often in all. */
+  readonly onTimes?: (times: number) => void;
   readonly signal?: AbortSignal;
 }
 

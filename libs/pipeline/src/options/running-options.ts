@@ -87,7 +87,7 @@ export const runningOptions = Object.freeze({
   vramBytes: size({
     default: null,
     flag: '--vram <size>',
-    help: 'device memory budget, as in 16GiB (default: what inference takes)',
+    help: 'device memory budget, as in 16GiB (default: what inference takes, or what the job needs if that is more)',
     commands: modelled,
     field: 'vram_bytes',
     decides: false,

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { at } from '@emloc/checked';
 import { bytesPerElement, type Device, type HostDType } from '@emloc/device';
-import { frontStreams, runFront, type FrontStore } from '@emloc/finetune';
+import { frontPasses, frontStreams, runFront, type FrontStore } from '@emloc/finetune';
 import {
   encoderStreams,
   pagesSource,
@@ -26,6 +26,7 @@ import { StreamStore } from '../disk/stream-store.js';
 import type { ImageAccess } from '../job/environment.js';
 import { pixelRows, pooledRows, promptRows } from './encoder-rows.js';
 import type { PictureSet } from './picture-set.js';
+import { rehearseRows } from './rehearse-rows.js';
 
 /** What is made of captions, pictures and noise levels before the transformer runs. */
 export interface MadeStreams {
@@ -41,6 +42,8 @@ export interface Wanted {
   readonly captions: readonly number[];
   readonly pictures: readonly number[];
   readonly conditions: readonly Condition[];
+  /** Of a rehearsal: how many there are in all. Default: as many as are named. */
+  readonly conditionCount?: number;
 }
 
 /** A model, its pictures, and how much of the transformer runs once a condition. */
@@ -56,6 +59,8 @@ export interface MakingHost {
   readonly access: ImageAccess | null;
   openPager(source: LayerSource): Pager;
   readonly onProgress?: (task: string, done: number, total: number) => void;
+  /** See JobEnvironment. */
+  readonly onTimes?: (times: number) => void;
   readonly signal?: AbortSignal;
 }
 
@@ -140,7 +145,7 @@ export async function makeStreams(
   const maker = new StreamMaker(making, host);
   const captions = await maker.captions(wanted.captions);
   const moments = await maker.moments(wanted.pictures);
-  const conditioning = await maker.conditioning(wanted.conditions, captions);
+  const conditioning = await maker.conditioning(wanted, captions);
   return { captions, moments, conditioning };
 }
 
@@ -153,6 +158,8 @@ interface Encoding {
   readonly pages?: LayerSource;
   readonly source: RowSource;
   readonly rows: readonly number[];
+  /** How many there are like these. Default: these. */
+  readonly count?: number;
   readonly keyOf: (row: number) => string | Promise<string>;
   readonly elements: (row: number) => ReadonlyMap<string, number>;
 }
@@ -198,7 +205,7 @@ class StreamMaker {
   }
 
   async conditioning(
-    conditions: readonly Condition[],
+    { conditions, conditionCount: count }: Pick<Wanted, 'conditions' | 'conditionCount'>,
     captions: KeptStreams,
   ): Promise<Conditioning> {
     const { set, diffusion, frontBlocks } = this.making;
@@ -212,6 +219,7 @@ class StreamMaker {
       ...{ task: 'noise levels', model: transformer, blocks: frontBlocks },
       ...{ pages: frontPages(transformer, frontBlocks), source: new ConditionRows(all, given) },
       rows: Array.from({ length: all.count }, (_, row) => row),
+      count,
       keyOf: (row) => {
         const { noiseLevel, guidance, caption } = at(all.of([row]), 0);
         return JSON.stringify([frontBlocks, noiseLevel, guidance, at(set.captions, caption).text]);
@@ -226,7 +234,7 @@ class StreamMaker {
     const { computeDType: dtype } = this.host.device.profile;
     const { access } = this.host;
     if (!access) {
-      await this.#run(encoding, rows, { put: () => Promise.resolve() });
+      await this.#rehearse(encoding);
       return blankStreams(
         (row, stream) => encoding.elements(row).get(stream) ?? 0,
         streamDType(dtype),
@@ -245,6 +253,17 @@ class StreamMaker {
     const missing = await store.missing(rows);
     await this.#run(encoding, missing, store);
     return store;
+  }
+
+  async #rehearse(encoding: Encoding): Promise<void> {
+    const { model, blocks = model.layout.blocks.length, source } = encoding;
+    const { device, onTimes } = this.host;
+    await rehearseRows(encoding, {
+      passes: (rows) =>
+        frontPasses({ model: { device, layout: model.layout }, blocks, source }, rows),
+      run: (rows) => this.#run(encoding, rows, { put: () => Promise.resolve() }),
+      onTimes: (times) => onTimes?.(times),
+    });
   }
 
   async #run(

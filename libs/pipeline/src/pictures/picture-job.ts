@@ -6,6 +6,7 @@ import {
   fixedDraws,
   heldOutPictures,
   numbersOf,
+  pictureLevelShares,
   trainingDraws,
   type DrawLosses,
   type Draws,
@@ -189,6 +190,7 @@ function drawsOf(set: PictureSet, options: JobOptions, heldOut: readonly number[
         { ...inputs, of: trained, count: options.calibrationRows },
         'calibration',
       ),
+      levelShares: (picture) => pictureLevelShares(inputs, picture),
       validation: fixedDraws(
         { ...inputs, scheme: { kind: 'none' }, of: scored, count: validationDraws },
         'validation',

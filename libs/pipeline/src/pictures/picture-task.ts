@@ -1,7 +1,8 @@
 import { join } from 'node:path';
+import { at } from '@emloc/checked';
 import type { Checkpoint } from '@emloc/checkpoint';
 import type { DeviceProfile, HostDType } from '@emloc/device';
-import { microBatches } from '@emloc/finetune';
+import { batchesOf, microBatches } from '@emloc/finetune';
 import type { Model } from '@emloc/models';
 import {
   conditionOf,
@@ -26,6 +27,7 @@ import {
 } from '../job/job.js';
 import { residentBytes } from '../plan/default-budget.js';
 import { heaviestBatches } from '../plan/heaviest-batches.js';
+import { expectedConditions } from './count-conditions.js';
 import {
   keptFiles,
   madeSources,
@@ -43,6 +45,8 @@ export interface JobDraws {
   readonly training: Draws;
   readonly calibration: readonly Draw[];
   readonly validation: readonly Draw[];
+  /** The share of a picture's training draws that each noise level has, by its index. */
+  levelShares(picture: number): Float64Array;
 }
 
 export interface PictureTaskOptions extends Making {
@@ -62,6 +66,8 @@ export interface PictureSamples extends Pick<SampleRequests, 'requests' | 'condi
 
 /** Of models beside the transformer. */
 const folders = Object.freeze({ clip: 'text_encoder', t5: 'text_encoder_2', vae: 'vae' });
+
+type SamplerHost = Pick<JobEnvironment, 'images' | 'hostBytes' | 'onTimes' | 'signal'>;
 
 type Rows = Pick<Job<LatentRows>, 'trainRows' | 'calibration' | 'validation'>;
 
@@ -106,14 +112,15 @@ export class PictureTask implements JobTask<LatentRows> {
     environment: JobEnvironment,
     uses: readonly RowUse[],
   ): Promise<Job<LatentRows>> {
-    const { clock, observer, device, images, signal } = environment;
+    const { clock, observer, device, images, onTimes, signal } = environment;
     clock.enter('front');
     using _stage = clock.during('front');
     const diffusion = { ...this.options.diffusion, transformer: job.whole };
     const making = { ...this.options, diffusion };
-    const most = environment.reads === 'none' ? rehearsedDrawSteps : undefined;
-    const streams = await makeStreams(making, this.#wanted(job, uses, most), {
-      ...{ device, access: images, signal },
+    const isRehearsal = environment.reads === 'none';
+    const wanted = isRehearsal ? this.#planned(job, uses) : this.#wanted(job, uses);
+    const streams = await makeStreams(making, wanted, {
+      ...{ device, access: images, onTimes, signal },
       openPager: (source) => openModelPager(environment, source, 'front'),
       onProgress: (task, done, total) =>
         observer({ type: 'progress', stage: 'front', task, done, total }),
@@ -134,7 +141,9 @@ export class PictureTask implements JobTask<LatentRows> {
   }
 
   /** Rows of the draws, which bring these streams. */
-  rows(streams: MadeStreams): { readonly [K in keyof JobDraws]: LatentRows } {
+  rows(
+    streams: MadeStreams,
+  ): Readonly<Record<'training' | 'calibration' | 'validation', LatentRows>> {
     const { draws, losses } = this.options;
     const of = (list: Draws, its: DrawLosses): LatentRows => {
       const { set, guidance } = this.options;
@@ -152,11 +161,7 @@ export class PictureTask implements JobTask<LatentRows> {
     };
   }
 
-  #bringing(
-    job: Job<LatentRows>,
-    streams: MadeStreams,
-    environment: Pick<JobEnvironment, 'images' | 'hostBytes' | 'signal'>,
-  ): Job<LatentRows> {
+  #bringing(job: Job<LatentRows>, streams: MadeStreams, environment: SamplerHost): Job<LatentRows> {
     const rows = this.rows(streams);
     const brought: Rows = {
       trainRows: rows.training,
@@ -168,14 +173,14 @@ export class PictureTask implements JobTask<LatentRows> {
 
   #sampler(
     streams: MadeStreams,
-    { images, hostBytes, signal }: Pick<JobEnvironment, 'images' | 'hostBytes' | 'signal'>,
+    { images, hostBytes, onTimes, signal }: SamplerHost,
   ): JobSampler | null {
     const { samples, set, diffusion } = this.options;
     if (!samples) return null;
     const { everySteps, requests } = samples;
     const made = new TrainingSamples({
       ...{ requests, limits: set.limits, decoder: diffusion.vaeDecoder, streams },
-      ...{ folder: images && join(images.folder, samplesFolder), hostBytes, signal },
+      ...{ folder: images && join(images.folder, samplesFolder), hostBytes, onTimes, signal },
     });
     return { everySteps, make: (...args) => made.make(...args) };
   }
@@ -205,6 +210,51 @@ export class PictureTask implements JobTask<LatentRows> {
     };
   }
 
+  /** As `#wanted`, but that of a long training some conditions stand for all. */
+  #planned(job: Job<LatentRows>, uses: readonly RowUse[]): Wanted {
+    const { set, guidance, draws } = this.options;
+    const looked = this.#wanted(job, uses, lookedAtSteps);
+    const drawsOf = new Map<number, number>();
+    for (const use of ['training', 'refinement'] as const)
+      if (uses.includes(use))
+        for (const [picture, count] of this.#drawsBehind(job, use, lookedAtSteps))
+          drawsOf.set(picture, (drawsOf.get(picture) ?? 0) + count);
+    const pictures = new Set([...looked.pictures, ...drawsOf.keys()]);
+    const captions = [...pictures].map((picture) => at(set.pictures, picture).caption);
+    const more = expectedConditions(looked.conditions, {
+      ...{ pictures: set.pictures, drawsOf },
+      levelShares: (picture) => draws.levelShares(picture),
+      conditionOf: (picture, level) =>
+        conditionOf({ ...set, guidance }, { picture, level, seed: 0 }),
+    });
+    return {
+      captions: ascending(new Set([...looked.captions, ...captions])),
+      pictures: ascending(pictures),
+      conditions: looked.conditions,
+      conditionCount: looked.conditions.length + Math.round(more),
+    };
+  }
+
+  /** How many draws behind so many steps each picture has: pictures take turns. */
+  #drawsBehind(
+    job: Job<LatentRows>,
+    use: 'training' | 'refinement',
+    steps: number,
+  ): ReadonlyMap<number, number> {
+    const batches = job[use]?.batches;
+    if (!batches || batches.length <= steps) return new Map();
+    const pictureOf = (row: number): number => drawAt(this.options.draws.training, row).picture;
+    const isClass = (picture: number): boolean => at(this.options.set.pictures, picture).isClass;
+    const all = [...new Set(rowsFor(job, use).numbers.map(pictureOf))];
+    const step = batchesOf(batches, 0).flat().map(pictureOf);
+    const perPicture = (its: boolean): number =>
+      step.filter((picture) => isClass(picture) === its).length /
+      all.filter((picture) => isClass(picture) === its).length;
+    const [ofSubject, ofClass] = [perPicture(false), perPicture(true)];
+    const left = batches.length - steps;
+    return new Map(all.map((each) => [each, left * (isClass(each) ? ofClass : ofSubject)]));
+  }
+
   *#drawsFor(job: Job<LatentRows>, use: RowUse, most = Number.POSITIVE_INFINITY): Generator<Draw> {
     const { draws } = this.options;
     const plan = { training: job.training, refinement: job.refinement };
@@ -218,8 +268,8 @@ export class PictureTask implements JobTask<LatentRows> {
   }
 }
 
-/** Steps whose draws a rehearsal looks at: their noise levels are nearly all that there are. */
-const rehearsedDrawSteps = 4096;
+/** Steps whose draws a rehearsal looks at one by one. */
+const lookedAtSteps = 512;
 
 function drawAt(draws: Draws, number: number): Draw {
   const draw = draws.at(number);

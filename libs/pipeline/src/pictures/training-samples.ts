@@ -2,7 +2,7 @@ import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomic } from '@emloc/checkpoint';
 import type { DeviceAdapter, PagedModel } from '@emloc/finetune';
-import { encodePng, type ImageSize } from '@emloc/images';
+import { encodePng, type ImageSize, type RgbImage } from '@emloc/images';
 import type { DiffusionLimits, Model } from '@emloc/models';
 import type { Condition } from '@emloc/tasks';
 import {
@@ -14,12 +14,7 @@ import {
 } from '@emloc/weight-pager';
 
 import type { MadeStreams } from './made-streams.js';
-import {
-  requestConditions,
-  shortest,
-  usualGuidance,
-  type PictureRequest,
-} from './picture-request.js';
+import { requestConditions, usualGuidance, type PictureRequest } from './picture-request.js';
 import { captionsWith, type PictureSet, type PromptReader } from './picture-set.js';
 import { decodePicture, sampleLatents } from './sample-picture.js';
 
@@ -80,6 +75,8 @@ export interface TrainingSamplesOptions {
   readonly folder: string | null;
   readonly hostBytes: number;
   readonly onSample?: (path: string) => void;
+  /** See JobEnvironment. */
+  readonly onTimes?: (times: number) => void;
   readonly signal?: AbortSignal;
 }
 
@@ -99,13 +96,14 @@ export class TrainingSamples {
 
   /**
    * One picture a request; all have the seed, so that they differ from those of other moments by
-   * the model alone. On a null device one picture of one step, which takes the same memory.
+   * the model alone. On a null device one picture of two steps stands for all, which takes the same
+   * memory.
    * @returns paths of the files, one a request; none where nothing is written
    */
   async make(moment: SampleMoment, sampled: SampledModel): Promise<readonly string[]> {
     const { requests, folder } = this.options;
     if (folder === null) {
-      for (const request of requests.slice(0, 1)) await this.#encoded(shortest(request), sampled);
+      await this.#rehearse(sampled);
       return [];
     }
     await mkdir(folder, { recursive: true });
@@ -119,15 +117,44 @@ export class TrainingSamples {
     return paths;
   }
 
-  async #encoded(request: PictureRequest, { model, adapter }: SampledModel): Promise<Uint8Array> {
-    const { limits, streams, decoder, hostBytes, folder, signal } = this.options;
-    const latents = await sampleLatents(request, { model, adapter, limits, streams, signal });
-    const { device } = model;
-    const image = await decodePicture(latents, request.size, {
+  /** All requests have as many steps: the first reads the weights, which the others may find. */
+  async #rehearse(sampled: SampledModel): Promise<void> {
+    const { requests, onTimes } = this.options;
+    const [request] = requests;
+    if (!request) return;
+    onTimes?.(1);
+    const all = requests.reduce((sum, { steps }) => sum + steps, 0);
+    const latents = await this.#latents({ ...request, steps: Math.min(2, all) }, sampled, (done) =>
+      onTimes?.(done === 1 ? 1 : all - 1),
+    );
+    await this.#decoded(request, latents, sampled);
+    onTimes?.(requests.length);
+  }
+
+  async #encoded(request: PictureRequest, sampled: SampledModel): Promise<Uint8Array> {
+    const latents = await this.#latents(request, sampled);
+    return encodePng(await this.#decoded(request, latents, sampled));
+  }
+
+  #latents(
+    request: PictureRequest,
+    { model, adapter }: SampledModel,
+    onProgress?: (done: number) => void,
+  ): Promise<Float32Array> {
+    const { limits, streams, signal } = this.options;
+    return sampleLatents(request, { model, adapter, limits, streams, onProgress, signal });
+  }
+
+  #decoded(
+    request: PictureRequest,
+    latents: Float32Array,
+    { model: { device } }: SampledModel,
+  ): Promise<RgbImage> {
+    const { limits, decoder, hostBytes, folder, signal } = this.options;
+    return decodePicture(latents, request.size, {
       ...{ device, decoder, limits, signal },
       openPager: (source): Pager => leastPager(source, { device, hostBytes, signal, folder }),
     });
-    return folder === null ? new Uint8Array() : encodePng(image);
   }
 }
 

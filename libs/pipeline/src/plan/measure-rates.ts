@@ -38,16 +38,23 @@ const maximumRepetitions = 64;
 /** Kernels that models launch whose blocks carry states along rows, and no others. */
 const ofStates: readonly KernelName[] = ['gatedDeltaRule', 'gatedDeltaRuleBackward'];
 
+/** Kernels that models launch which make pictures, and hardly any others. */
+const ofPictures: readonly KernelName[] = ['gatherPatches', 'groupNorm', 'gatedAdd', 'modulate'];
+
 /** Times every kernel that has a probe on a device at a job's shapes: a second or two. */
 export async function measureRates(device: Device, shape: BenchmarkShape): Promise<DeviceRates> {
   const kernels: Partial<Record<KernelName, KernelRate>> = {};
+  const secondsPerCall = await launchSeconds(device);
   const hasStates = shape.layout.blocks.some(({ program }) => program.states.length > 0);
+  const isLaunched = (name: KernelName): boolean =>
+    (hasStates || !ofStates.includes(name)) &&
+    (shape.layout.diffusion !== null || !ofPictures.includes(name));
   for (const name of Object.keys(kernelDefinitions) as KernelName[]) {
-    if (!hasStates && ofStates.includes(name)) continue;
-    const rate = await rateOf(device, name, probeShape(shape));
+    if (!isLaunched(name)) continue;
+    const rate = await rateOf(device, name, { shape: probeShape(shape), secondsPerCall });
     if (rate) kernels[name] = rate;
   }
-  const streaming = kernels.add ?? { secondsPerFlop: 0, secondsPerByte: 0, secondsPerCall: 0 };
+  const streaming = kernels.add ?? { secondsPerFlop: 0, secondsPerByte: 0, secondsPerCall };
   return { kernels, otherwise: streaming, ...(await transferRates(device)) };
 }
 
@@ -80,26 +87,46 @@ function headDimOf({ ropes, diffusion }: ModelLayout): number {
   return Math.max(...[...ropes.values()].map(({ spec }) => spec.rotaryDim));
 }
 
+/**
+ * What a launch takes whatever its work. 0 on a device that overlaps copies with its work: it does
+ * so with launches, too.
+ */
+async function launchSeconds(device: Device): Promise<number> {
+  if (device.profile.overlapsCopies) return 0;
+  return timeLaunches(device, ({ kernels }, { tensor }) => {
+    const [x, out] = [tensor([1, 1]), tensor([1, 1])];
+    return () => kernels.add({ x, out, alpha: 1e-3 });
+  });
+}
+
+interface Measuring {
+  readonly shape: ProbeShape;
+  /** Left out of what its work takes. */
+  readonly secondsPerCall: number;
+}
+
 /** Null for a kernel without a probe: it streams. */
 async function rateOf<K extends KernelName>(
   device: Device,
   kernel: K,
-  shape: ProbeShape,
+  { shape, secondsPerCall }: Measuring,
 ): Promise<KernelRate | null> {
   const probe = kernelDefinitions[kernel].probe as Probe<KernelOptions<K>> | undefined;
   if (!probe) return null;
   const time = async (prepare: Prepare<KernelOptions<K>>): Promise<Timing> => {
     const launches = launchesOf(kernel, shape, prepare);
+    const seconds = await timeLaunches(device, launches);
     return {
-      seconds: await timeLaunches(device, launches),
+      seconds: Math.max(seconds / 2, seconds - secondsPerCall),
       work: await countLaunches(device, kernel, launches),
     };
   };
-  if (probe.boundBy === 'both') return bothRate(await time(probe.dense), await time(probe.thin));
+  if (probe.boundBy === 'both')
+    return { ...bothRate(await time(probe.dense), await time(probe.thin)), secondsPerCall };
   const { seconds, work } = await time(probe.prepare);
   return probe.boundBy === 'arithmetic'
-    ? { secondsPerFlop: seconds / work.flops, secondsPerByte: 0, secondsPerCall: 0 }
-    : { secondsPerFlop: 0, secondsPerByte: seconds / work.bytes, secondsPerCall: 0 };
+    ? { secondsPerFlop: seconds / work.flops, secondsPerByte: 0, secondsPerCall }
+    : { secondsPerFlop: 0, secondsPerByte: seconds / work.bytes, secondsPerCall };
 }
 
 interface Timing {
@@ -108,12 +135,12 @@ interface Timing {
 }
 
 /** A dense and a thin launch give the cost of a flop and of a byte. */
-function bothRate(dense: Timing, thin: Timing): KernelRate {
+function bothRate(dense: Timing, thin: Timing): Omit<KernelRate, 'secondsPerCall'> {
   const secondsPerFlop = dense.seconds / dense.work.flops;
   const secondsPerByte =
     Math.max(0, thin.seconds - thin.work.flops * secondsPerFlop) / thin.work.bytes;
   const share = dense.seconds / (dense.seconds + dense.work.bytes * secondsPerByte);
-  return { secondsPerFlop: secondsPerFlop * share, secondsPerByte, secondsPerCall: 0 };
+  return { secondsPerFlop: secondsPerFlop * share, secondsPerByte };
 }
 
 function launchesOf<K extends KernelName>(

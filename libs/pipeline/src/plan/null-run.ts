@@ -27,6 +27,7 @@ export interface NullRunOptions {
   /** Default: all. */
   readonly mostSteps?: number;
   readonly onPart?: JobEnvironment['onPart'];
+  readonly onTimes?: JobEnvironment['onTimes'];
 }
 
 /**
@@ -50,6 +51,7 @@ export function createNullRun(job: Job, options: NullRunOptions): NullRun {
     observer: () => undefined,
     mostSteps: options.mostSteps,
     onPart: options.onPart,
+    onTimes: options.onTimes,
   };
   const close = (): Promise<void> => device.close();
   const planned = job.task.planned(job, options.profile.computeDType);

@@ -78,6 +78,12 @@ interface PhaseNeeds {
   readonly besideWeightBytes: number;
 }
 
+/** The smallest budget that every stage of a job can work in. */
+export async function leastBudgetBytes(job: Job, profile: DeviceProfile): Promise<number> {
+  const leastOf = leastOfJob(job);
+  return leastOf(tightestOf(await phaseNeeds(heaviestJob(job), profile), leastOf));
+}
+
 /**
  * Decides what each phase gives to weights and to kept tensors, by running the job's heaviest
  * batches on a null device: weights get what nothing else needs, and once all of them stay, blocks
@@ -86,8 +92,8 @@ interface PhaseNeeds {
 export async function fitMemory({ job, profile, budgetBytes }: PlanInputs): Promise<MemoryFit> {
   const heaviest = heaviestJob(job);
   const needs = await phaseNeeds(heaviest, profile);
-  const leastOf = job.options.method === 'resident' ? residentIn : leastBytes;
-  const tightest = needs.reduce((most, need) => (leastOf(need) > leastOf(most) ? need : most));
+  const leastOf = leastOfJob(job);
+  const tightest = tightestOf(needs, leastOf);
   const neededBytes = leastOf(tightest);
   if (neededBytes > budgetBytes) return { fits: false, neededBytes, phase: tightest.phase };
   const memory = { ...leanMemoryPlan };
@@ -148,6 +154,7 @@ export async function planJob(inputs: TimedInputs): Promise<JobPlan> {
     onTurn: (backend) => work.record(backend),
     mostSteps: rehearsedSteps,
     onPart: work.onPart,
+    onTimes: work.onTimes,
   });
   await runJob(run);
   const overlapsCopies = (profile.overlapsCopies ?? false) && job.options.prefetch;
@@ -216,6 +223,17 @@ function partCounts(job: Job, stage: StageName): PartCounts | undefined {
   const validation = evalSteps === null ? 0 : Math.floor((step - 1) / evalSteps);
   const change = stage === 'train' ? Math.max(0, (job.levels?.length ?? 1) - 1) : 0;
   return { step, validation, sample, change };
+}
+
+/** The least that a phase of the job can work in. */
+type LeastOf = (need: PhaseNeeds) => number;
+
+function leastOfJob({ options }: Job): LeastOf {
+  return options.method === 'resident' ? residentIn : leastBytes;
+}
+
+function tightestOf(needs: readonly PhaseNeeds[], leastOf: LeastOf): PhaseNeeds {
+  return needs.reduce((most, need) => (leastOf(need) > leastOf(most) ? need : most));
 }
 
 function leastBytes({ besideWeightBytes, leastWeightBytes }: PhaseNeeds): number {

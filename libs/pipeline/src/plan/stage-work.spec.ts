@@ -59,4 +59,24 @@ describe('the time of a stage', () => {
     expect(secondsOf({ flops: 10, float64Flops: 2 }, true, slow)).toBe(8 + 128);
     expect(secondsOf({ flops: 10, float64Flops: 2 }, true)).toBe(10);
   });
+
+  it('has what stands for more as often as that, also a part of what is between', () => {
+    let flops = 0;
+    const backend = {
+      get work() {
+        return new Map([['gemm', { calls: 0, bytes: 0, flops, float64Flops: 0 }]]);
+      },
+      transferred: { uploaded: { compute: 0, copy: 0 }, downloaded: 0 },
+    } as unknown as NullBackend;
+    const work = new StageWork();
+    const onTurn = work.record(backend);
+    onTurn('enter', 'front');
+    for (const times of [1, -2, 7]) {
+      flops += 10;
+      work.onTimes(times);
+    }
+    flops += 10;
+    onTurn('leave', 'front');
+    expect(work.seconds('front', rates, { overlapsCopies: false })).toBe(10 - 20 + 70 + 10);
+  });
 });

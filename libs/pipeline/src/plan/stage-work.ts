@@ -1,21 +1,13 @@
-import type { DeviceRates, KernelName } from '@emloc/device';
-import type { KernelWork, NullBackend } from '@emloc/device-null';
+import type { DeviceRates } from '@emloc/device';
+import type { NullBackend } from '@emloc/device-null';
 
 import type { StagePart } from '../job/environment.js';
 import type { StageName } from '../job/observer.js';
+import { countedBy, noWork, plus, secondsOf, type CountedWork } from './counted-work.js';
 
-interface Snapshot {
-  readonly work: ReadonlyMap<KernelName, KernelWork>;
-  /** On the compute stream, and on the copies' own. */
-  readonly uploadedBytes: number;
-  readonly prefetchedBytes: number;
-  readonly downloadedBytes: number;
-}
-
-/** What a stage did between two moments, of which the second ends a part of this kind. */
+/** What a stage did up to the end of a part of this kind. */
 interface Span {
-  readonly from: Snapshot;
-  readonly to: Snapshot;
+  readonly counted: CountedWork;
   readonly part: StagePart | null;
 }
 
@@ -27,14 +19,18 @@ export class StageWork {
   readonly #spans = new Map<StageName, Span[]>();
   readonly #begun = new Set<StageName>();
   #backend: NullBackend | null = null;
-  #from: Snapshot | null = null;
+  /** What the device had counted when it was last looked at. */
+  #from = noWork;
+  /** Of the span that is going on. */
+  #counted = noWork;
 
   /** A `StageClock` hook that books what `backend` counts between `enter` and `leave`. */
   record(backend: NullBackend): (turn: 'enter' | 'leave', stage: StageName) => void {
     this.#backend = backend;
     return (turn, stage) => {
       if (turn === 'leave') this.#end(stage, null);
-      this.#from = snapshot(backend);
+      this.#from = countedBy(backend);
+      this.#counted = noWork;
     };
   }
 
@@ -44,6 +40,14 @@ export class StageWork {
     const isFirst = part === 'step' && !this.#begun.has(stage);
     this.#begun.add(stage);
     this.#end(stage, isFirst ? null : part);
+  };
+
+  /** What was counted since the last such call, or the part before, counts so often. */
+  readonly onTimes = (times: number): void => {
+    if (!this.#backend) return;
+    const to = countedBy(this.#backend);
+    this.#counted = plus(plus(this.#counted, to, times), this.#from, -times);
+    this.#from = to;
   };
 
   /**
@@ -56,7 +60,7 @@ export class StageWork {
     rates: DeviceRates,
     { counts, overlapsCopies }: { readonly counts?: PartCounts; readonly overlapsCopies: boolean },
   ): number {
-    return this.#sum(stage, counts, (span) => secondsOf(span, rates, overlapsCopies));
+    return this.#sum(stage, counts, (counted) => secondsOf(counted, rates, overlapsCopies));
   }
 
   /** What a stage copies between host and device, and the time of that alone. */
@@ -69,17 +73,17 @@ export class StageWork {
     const downloadedBytes = this.#sum(
       stage,
       counts,
-      ({ from, to }) => to.downloadedBytes - from.downloadedBytes,
+      ({ downloadedBytes: bytes }) => bytes,
     );
     const { uploadSecondsPerByte, downloadSecondsPerByte } = rates;
     const seconds = uploadedBytes * uploadSecondsPerByte + downloadedBytes * downloadSecondsPerByte;
     return { seconds, uploadedBytes };
   }
 
-  #sum(stage: StageName, counts: PartCounts | undefined, of: (span: Span) => number): number {
+  #sum(stage: StageName, counts: PartCounts | undefined, of: (counted: CountedWork) => number): number {
     const spans = this.#of(stage);
     const total = (part: StagePart | null): number =>
-      spans.filter((span) => span.part === part).reduce((sum, span) => sum + of(span), 0);
+      spans.filter((span) => span.part === part).reduce((sum, { counted }) => sum + of(counted), 0);
     const factor = (part: StagePart): number => {
       const rehearsed = spans.filter((span) => span.part === part).length;
       if (!counts || rehearsed === 0) return 1;
@@ -93,16 +97,14 @@ export class StageWork {
   stepSeconds(stage: StageName, rates: DeviceRates, overlapsCopies: boolean): number | null {
     const steps = this.#of(stage).filter(({ part }) => part === 'step');
     if (steps.length === 0) return null;
-    const seconds = steps.map((span) => secondsOf(span, rates, overlapsCopies));
+    const seconds = steps.map(({ counted }) => secondsOf(counted, rates, overlapsCopies));
     return seconds.reduce((sum, step) => sum + step, 0) / steps.length;
   }
 
   #end(stage: StageName, part: StagePart | null): void {
-    const [backend, from] = [this.#backend, this.#from];
-    if (!backend || !from) return;
-    const to = snapshot(backend);
-    this.#of(stage).push({ from, to, part });
-    this.#from = to;
+    this.onTimes(1);
+    this.#of(stage).push({ counted: this.#counted, part });
+    this.#counted = noWork;
   }
 
   #of(stage: StageName): Span[] {
@@ -113,39 +115,6 @@ export class StageWork {
 }
 
 const stageParts: readonly StagePart[] = ['step', 'validation', 'sample', 'change'];
-
-function snapshot(backend: NullBackend): Snapshot {
-  const { uploaded, downloaded } = backend.transferred;
-  return {
-    work: backend.work,
-    uploadedBytes: uploaded.compute,
-    prefetchedBytes: uploaded.copy,
-    downloadedBytes: downloaded,
-  };
-}
-
-function uploadedIn({ from, to }: Span): number {
-  return to.uploadedBytes - from.uploadedBytes + to.prefetchedBytes - from.prefetchedBytes;
-}
-
-function secondsOf({ from, to }: Span, rates: DeviceRates, overlapsCopies: boolean): number {
-  const copies = (to.prefetchedBytes - from.prefetchedBytes) * rates.uploadSecondsPerByte;
-  const work = secondsAt(to, rates) - secondsAt(from, rates);
-  return overlapsCopies ? Math.max(copies, work) : copies + work;
-}
-
-/** Without what is copied ahead. */
-function secondsAt({ work, uploadedBytes, downloadedBytes }: Snapshot, rates: DeviceRates): number {
-  let seconds =
-    uploadedBytes * rates.uploadSecondsPerByte + downloadedBytes * rates.downloadSecondsPerByte;
-  for (const [kernel, done] of work) {
-    const rate = rates.kernels[kernel] ?? rates.otherwise;
-    const { secondsPerFloat64Flop = rate.secondsPerFlop } = rate;
-    seconds +=
-      (done.flops - done.float64Flops) * rate.secondsPerFlop +
-      done.float64Flops * secondsPerFloat64Flop +
-      done.bytes * rate.secondsPerByte +
-      done.calls * rate.secondsPerCall;
-  }
-  return seconds;
+function uploadedIn({ uploadedBytes, prefetchedBytes }: CountedWork): number {
+  return uploadedBytes + prefetchedBytes;
 }

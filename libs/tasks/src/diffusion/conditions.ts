@@ -104,6 +104,10 @@ export class ConditionSet {
     return this.#all.push({ noiseLevel, guidance, caption }) - 1;
   }
 
+  has(condition: Condition): boolean {
+    return this.#numbers.has(keyOf(condition));
+  }
+
   /** @throws RangeError for a condition that is not there */
   numberOf(condition: Condition): number {
     const number = this.#numbers.get(keyOf(condition));

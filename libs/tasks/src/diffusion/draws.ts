@@ -4,7 +4,7 @@ import type { StepBatches } from '@emloc/finetune';
 import type { NoiseSchedule } from '@emloc/models';
 
 import { latentRows, type LatentSize } from './latents.js';
-import { levelIndex, type NoiseScheme } from './noise-levels.js';
+import { levelIndex, levelShares, type NoiseScheme } from './noise-levels.js';
 
 /** An image of a data set, as far as draws depend on it. */
 export interface Picture {
@@ -137,6 +137,15 @@ export function fixedDraws(
       seed: seedFrom(createRandom(seed, `${purpose} draw ${index}`)),
     };
   });
+}
+
+/** The share of a picture's draws that each noise level has, by its index. */
+export function pictureLevelShares(
+  { pictures, scheme, schedule, patch }: Omit<DrawInputs, 'seed'>,
+  picture: number,
+): Float64Array {
+  const rows = latentRows(at(pictures, picture).size, { patch });
+  return levelShares({ scheme, schedule, rows });
 }
 
 function drawOf(

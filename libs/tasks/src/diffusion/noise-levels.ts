@@ -50,6 +50,18 @@ export function levelIndex(uniform: number, { scheme, schedule, rows }: LevelInp
   return Math.min(schedule.levels - 1, Math.max(0, Math.floor(place * schedule.levels)));
 }
 
+const strata = 2 ** 15;
+
+/** The share of draws that a scheme gives each noise level, by its index. */
+export function levelShares(inputs: LevelInputs): Float64Array {
+  const shares = new Float64Array(inputs.schedule.levels);
+  for (let stratum = 0; stratum < strata; stratum += 1) {
+    const level = levelIndex((stratum + 0.5) / strata, inputs);
+    shares[level] = (shares[level] as number) + 1 / strata;
+  }
+  return shares;
+}
+
 /** Factor of a sample's squared errors. @param noiseLevel 0 < σ ≤ 1 */
 export function lossWeight(weighting: LossWeighting, noiseLevel: number): number {
   switch (weighting) {

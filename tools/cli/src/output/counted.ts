@@ -1,4 +1,4 @@
-import type { JobReport } from '@emloc/pipeline';
+import { optionsFor, type JobReport } from '@emloc/pipeline';
 import type { Job } from '@emloc/sdk';
 
 /** What a job's steps count, and its rate is of. */
@@ -11,9 +11,13 @@ export function countedBy({ kind }: JobReport): Counted {
 
 /** Of a remote job, as far as its options tell: only models that make pictures take these. */
 export function countedIn({ options }: Pick<Job, 'options'>): Counted {
-  const { instancePrompt, classData, resolution } = options;
-  const given = [instancePrompt, classData, resolution];
-  return given.some((value) => value !== undefined && value !== null) ? 'pictures' : 'tokens';
+  const values: Readonly<Record<string, unknown>> = options;
+  const isGiven = (value: unknown, usual: unknown): boolean =>
+    value !== undefined && value !== usual && !(Array.isArray(value) && value.length === 0);
+  const isOfPictures = optionsFor('tune').some(
+    ({ name, of, default: usual }) => of === 'pictures' && isGiven(values[name], usual),
+  );
+  return isOfPictures ? 'pictures' : 'tokens';
 }
 
 /** A rate for people. */

@@ -4,6 +4,7 @@ import { defineCommand } from '../../command/define-command.js';
 import { parsedFlag, wholeNumber } from '../../command/flag.js';
 import { endingCode } from '../../exit-code.js';
 import { connectionFlags, withClient } from '../../flags/connection.js';
+import { countedIn } from '../../output/counted.js';
 import { createJobDisplay } from '../../output/job-display.js';
 import { jobTable } from '../../output/jobs-tables.js';
 import { jobArgument, jobNameOf } from './job-argument.js';
@@ -29,7 +30,9 @@ export const command = defineCommand({
         display.onEvent(event);
         show({ document: { event }, text: '' });
       };
-      const job = await client.waitForJob(jobNameOf(argument), {
+      const name = jobNameOf(argument);
+      progress.counts(countedIn(await client.getJob(name, { signal })));
+      const job = await client.waitForJob(name, {
         signal,
         afterSequence: values.after,
         onEvent,
