@@ -70,17 +70,17 @@ export class StageWork {
     counts?: PartCounts,
   ): { readonly seconds: number; readonly uploadedBytes: number } {
     const uploadedBytes = this.#sum(stage, counts, uploadedIn);
-    const downloadedBytes = this.#sum(
-      stage,
-      counts,
-      ({ downloadedBytes: bytes }) => bytes,
-    );
+    const downloadedBytes = this.#sum(stage, counts, ({ downloadedBytes: bytes }) => bytes);
     const { uploadSecondsPerByte, downloadSecondsPerByte } = rates;
     const seconds = uploadedBytes * uploadSecondsPerByte + downloadedBytes * downloadSecondsPerByte;
     return { seconds, uploadedBytes };
   }
 
-  #sum(stage: StageName, counts: PartCounts | undefined, of: (counted: CountedWork) => number): number {
+  #sum(
+    stage: StageName,
+    counts: PartCounts | undefined,
+    of: (counted: CountedWork) => number,
+  ): number {
     const spans = this.#of(stage);
     const total = (part: StagePart | null): number =>
       spans.filter((span) => span.part === part).reduce((sum, { counted }) => sum + of(counted), 0);
