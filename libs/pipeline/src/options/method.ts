@@ -20,7 +20,9 @@ export function isPlain({ method }: Pick<Decided, 'method'>): boolean {
   return method === 'paged' || method === 'resident';
 }
 
-/** Whether a plan has to say first what the job is: `auto`, or an emulator of which nothing is said. */
+/**
+ * Whether a plan has to say first what the job is: `auto`, or an emulator of which nothing is said.
+ */
 export function isUndecided(options: Decided): boolean {
   const { method, levels, steps, epochs, refineSteps } = options;
   if (method === 'auto') return true;

@@ -66,10 +66,10 @@ async function planEmulator(
 export function bestLevels<L extends { readonly plan: JobPlan }>(planned: readonly L[]): L | null {
   const secondsOf = ({ plan: { stages } }: L): number =>
     stages.reduce((sum, { seconds }) => sum + seconds, 0);
-  const [first = null, ...others] = planned.filter(({ plan }) => plan.fits);
-  const best = others.reduce(
+  const fitting = planned.filter(({ plan }) => plan.fits);
+  const best = fitting.reduce<L | null>(
     (least, each) => (least && secondsOf(least) <= secondsOf(each) ? least : each),
-    first,
+    null,
   );
   return best ?? planned.at(0) ?? null;
 }

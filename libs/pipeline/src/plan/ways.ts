@@ -62,11 +62,12 @@ export function waysOf({ emulator, original, residentBytes }: PlannedWays): read
   ];
 }
 
-/** The fastest of the ways, the simplest of equals; null: none fits. */
+/** The fastest of the ways, the last of equals, which has no emulator; null: none fits. */
 export function fastestWay(ways: readonly Way[]): FittingWay | null {
-  const fitting = ways.flatMap((way) => (way.fits ? [way] : []));
-  const [first = null, ...others] = [...fitting].reverse();
-  return others.reduce((best, way) => (best && best.seconds <= way.seconds ? best : way), first);
+  return ways.reduce<FittingWay | null>(
+    (best, way) => (way.fits && !(best && best.seconds < way.seconds) ? way : best),
+    null,
+  );
 }
 
 /** What each way takes, in words. */
