@@ -6,6 +6,7 @@ export { openSafetensors, type SafetensorsFile } from './safetensors-file.js';
 export { safetensorsBytes, type SafetensorsEntry, writeSafetensors } from './write-safetensors.js';
 export { writeFileAtomic } from './atomic.js';
 export type { Checkpoint } from './checkpoint.js';
+export { tensorBytes } from './tensor-dtype.js';
 export { openCheckpoint } from './open-checkpoint.js';
 export { findVaeFile, openVae } from './flux/ae-checkpoint.js';
 export {

@@ -1,3 +1,4 @@
+import { tensorBytes, type Checkpoint } from '@emloc/checkpoint';
 import type { Model } from '@emloc/models';
 
 /** What decides how often weights are read from disk. */
@@ -23,17 +24,18 @@ export function readBytes(streaming: Streaming): number {
   return once + missing * (uploadedBytes - once);
 }
 
-/** Enough to see past the cost of a call, little enough not to be noticed. */
+/** Little enough not to be noticed, unless one tensor is larger. */
 const probeBytes = 2 ** 26;
 const mostTensors = 16;
 
-/** Seconds that reading a byte of a model's files takes now, by reading some of its tensors. */
+/**
+ * Seconds that reading a byte of a model's files takes now, by reading some of its largest tensors:
+ * what a call costs counts little there.
+ */
 export async function measureReads({ checkpoint }: Pick<Model, 'checkpoint'>): Promise<number> {
-  const names = [...checkpoint.tensors.keys()];
-  const stride = Math.max(1, Math.floor(names.length / mostTensors));
+  const largest = sizesIn(checkpoint).sort((a, b) => b.size - a.size);
   let [bytes, seconds] = [0, 0];
-  for (const name of names.filter((_, index) => index % stride === 0)) {
-    const { bytes: size } = checkpoint.rangeOf(name);
+  for (const { name, size } of largest.slice(0, mostTensors)) {
     if (bytes > 0 && bytes + size > probeBytes) break;
     const destination = new Uint8Array(size);
     const started = performance.now();
@@ -46,8 +48,12 @@ export async function measureReads({ checkpoint }: Pick<Model, 'checkpoint'>): P
 
 /** Bytes that a model's tensors take in its files. */
 export function fileBytes({ checkpoint }: Pick<Model, 'checkpoint'>): number {
-  return [...checkpoint.tensors.keys()].reduce(
-    (sum, name) => sum + checkpoint.rangeOf(name).bytes,
-    0,
-  );
+  return sizesIn(checkpoint).reduce((sum, { size }) => sum + size, 0);
+}
+
+function sizesIn({ tensors }: Checkpoint): { readonly name: string; readonly size: number }[] {
+  return [...tensors].map(([name, { shape, dtype }]) => ({
+    name,
+    size: tensorBytes(shape, dtype) ?? 0,
+  }));
 }
