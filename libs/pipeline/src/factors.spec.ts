@@ -10,11 +10,11 @@ import { tune, type TuneHost, type TuneReport } from './tune.js';
 const shape: Partial<TuneOptions> = {
   factors: 'fast',
   ratios: ['0.1'],
-  steps: 2,
+  steps: 1,
   refineSteps: 0,
   batch: 2,
   maxLength: 32,
-  calibrationRows: 6,
+  calibrationRows: 4,
   correction: 'none',
 };
 
@@ -37,48 +37,51 @@ async function adapterOf(name: string): Promise<Buffer> {
   return await readFile(join(workspace.outputs, name, 'adapter_model.safetensors'));
 }
 
-describe.each(['output', 'loss'] as const)('a job with fast factors, metric %s', (metric) => {
-  let whole: TuneReport;
-  beforeAll(async () => {
-    whole = await run(`whole-${metric}`, { emulatorMetric: metric });
-  });
-
-  it('has the losses of exact ones, and says who found them', async () => {
-    const exact = await run(`exact-${metric}`, { emulatorMetric: metric, factors: 'exact' });
-    expect(whole.validation.emulator).toBeCloseTo(exact.validation.emulator ?? NaN, 2);
-    const record = await readFile(join(workspace.outputs, `whole-${metric}`, 'emloc.json'), 'utf8');
+it.each(['output', 'loss'] as const)(
+  'a job with fast factors has the losses of one with exact factors, and says who found them: metric %s',
+  async (emulatorMetric) => {
+    const [fast, exact] = [`fast-${emulatorMetric}`, `exact-${emulatorMetric}`];
+    const found = await run(fast, { emulatorMetric });
+    const expected = await run(exact, { emulatorMetric, factors: 'exact' });
+    expect(found.validation.emulator).toBeCloseTo(expected.validation.emulator ?? NaN, 2);
+    const record = await readFile(join(workspace.outputs, fast, 'emloc.json'), 'utf8');
     const { factors, emulator } = JSON.parse(record) as {
       factors: string;
       emulator: { layers: readonly { solver: string; usedFallback: boolean }[] };
     };
     expect(factors).toBe('fast');
-    expect(new Set(emulator.layers.map(({ solver }) => solver))).toEqual(
-      new Set(['subspace', 'float32']),
-    );
+    const solvers = new Set(emulator.layers.map(({ solver }) => solver));
+    expect(solvers).toEqual(new Set(['subspace', 'float32']));
     expect(emulator.layers.some(({ usedFallback }) => usedFallback)).toBe(false);
+  },
+);
+
+describe('a job with fast factors', () => {
+  let vramBytes: number;
+  beforeAll(async () => {
+    await run('whole');
+    const refused = await run('tight', { vramBytes: 1 }).catch((error: unknown) => String(error));
+    vramBytes = Number(/\((\d+) bytes\)/.exec(String(refused))?.[1]);
   });
 
-  it('gives the same bytes in the least budget that it can work in, which the plan knows', async () => {
-    const tight = { emulatorMetric: metric, vramBytes: 1 };
-    const refused = await run(`tight-${metric}`, tight).catch((error: unknown) => String(error));
-    const vramBytes = Number(/\((\d+) bytes\)/.exec(String(refused))?.[1]);
-    const report = await run(`tight-${metric}`, { ...tight, vramBytes });
+  it('gives the same bytes in the least budget that its plan finds', async () => {
+    const report = await run('tight', { vramBytes });
     expect(report.peakDeviceBytes).toBeLessThanOrEqual(vramBytes);
-    expect(await adapterOf(`tight-${metric}`)).toEqual(await adapterOf(`whole-${metric}`));
+    expect(await adapterOf('tight')).toEqual(await adapterOf('whole'));
   });
 
-  it('goes on to the same bytes where it is interrupted', async () => {
-    const name = `interrupted-${metric}`;
+  it('goes on to the same bytes where it is interrupted, in another budget', async () => {
     const stop = new AbortController();
     let seen = 0;
     const observer = (event: JobEvent): void => {
       if (event.type === 'progress' && event.stage === 'emulate') seen += 1;
       if (seen === 9) stop.abort();
     };
-    await expect(
-      run(name, { emulatorMetric: metric }, { observer, signal: stop.signal }),
-    ).rejects.toMatchObject({ code: 'PIPELINE_INTERRUPTED' });
-    await run(name, { emulatorMetric: metric }, { mode: 'resume' });
-    expect(await adapterOf(name)).toEqual(await adapterOf(`whole-${metric}`));
+    const name = 'interrupted';
+    await expect(run(name, {}, { observer, signal: stop.signal })).rejects.toMatchObject({
+      code: 'PIPELINE_INTERRUPTED',
+    });
+    await run(name, { vramBytes }, { mode: 'resume' });
+    expect(await adapterOf(name)).toEqual(await adapterOf('whole'));
   });
 });
