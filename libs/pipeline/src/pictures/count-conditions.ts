@@ -13,8 +13,8 @@ export interface ManyDraws {
 }
 
 /**
- * How many conditions are expected beside those that are there: each (caption, noise level) with the
- * chance that one of its draws has it, 1 − Π (1 − share)^draws over the caption's pictures.
+ * How many conditions are expected beside those that are there: each caption with each noise level,
+ * with the chance that a draw has both, 1 − Π (1 − share)^draws over the caption's pictures.
  */
 export function expectedConditions(known: readonly Condition[], draws: ManyDraws): number {
   const { pictures, drawsOf, levelShares, conditionOf } = draws;
@@ -43,9 +43,7 @@ export function expectedConditions(known: readonly Condition[], draws: ManyDraws
 
 /** Chances that none of these draws has a level, by its index. */
 function missedChances(all: readonly (readonly [Float64Array, number])[]): Float64Array {
-  const missed = Float64Array.from(at(all, 0)[0], () => 0);
-  for (const [shares, draws] of all)
-    for (const [level, share] of shares.entries())
-      missed[level] = (missed[level] as number) + draws * Math.log1p(-share);
-  return missed.map((logarithm) => Math.exp(logarithm));
+  return at(all, 0)[0].map((_, level) =>
+    Math.exp(all.reduce((sum, [shares, draws]) => sum + draws * Math.log1p(-at(shares, level)), 0)),
+  );
 }

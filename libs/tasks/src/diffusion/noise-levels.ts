@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import { normalQuantile } from '@emloc/dataset';
 import type { NoiseSchedule } from '@emloc/models';
 
@@ -57,7 +58,7 @@ export function levelShares(inputs: LevelInputs): Float64Array {
   const shares = new Float64Array(inputs.schedule.levels);
   for (let stratum = 0; stratum < strata; stratum += 1) {
     const level = levelIndex((stratum + 0.5) / strata, inputs);
-    shares[level] = (shares[level] as number) + 1 / strata;
+    shares[level] = at(shares, level) + 1 / strata;
   }
   return shares;
 }
