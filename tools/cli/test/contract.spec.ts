@@ -99,6 +99,8 @@ describe('emloc', () => {
       'adapter_config.json',
       'adapter_model.safetensors',
       'emloc.json',
+      'report.html',
+      'run.json',
       'uncorrected',
     ]);
 

@@ -143,11 +143,13 @@ END
        cmp vol/emloc.json before && ls -A vol`,
     );
     const names = ['adapter_config.json', 'adapter_model.safetensors', 'emloc.json', 'fill'];
-    expect(stdout.trimEnd().split('\n').slice(-8)).toEqual([
+    const reported = ['report.html', 'run.json'];
+    expect(stdout.trimEnd().split('\n').slice(-10)).toEqual([
       expect.stringMatching(/^job \w+ is done: /),
       'code 1',
       ...names,
       'notes',
+      ...reported,
       'uncorrected',
     ]);
     expect(stderr).toMatch(/^error: PIPELINE_DISK_FULL: /m);

@@ -85,8 +85,9 @@ async function createJob(
   if (download === undefined) return { document: job, text: jobTable(job), exitCode };
   const onProgress = (done: number, total: number): void =>
     progress.update('downloading', done, total);
+  const onNotice = (message: string): void => progress.observe({ type: 'notice', message });
   const target = { out: download, part: 'adapter', overwrite } as const;
-  await downloadInto(client, job.name, { ...target, signal, onProgress });
+  await downloadInto(client, job.name, { ...target, signal, onProgress, onNotice });
   return {
     document: { ...job, folder: resolve(download) },
     text: `${jobTable(job)}\n\nadapter in ${resolve(download)}`,

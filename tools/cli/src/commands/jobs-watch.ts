@@ -71,6 +71,7 @@ export function addDownloadCommand(jobs: Command): void {
             overwrite: values['overwrite'] === true,
             onProgress: (done: number, total: number) =>
               progress.update('downloading', done, total),
+            onNotice: (message: string) => progress.observe({ type: 'notice', message }),
           };
           const artifact = values['artifact'] as string | undefined;
           if (artifact === undefined)

@@ -20,6 +20,7 @@ import { withModelFolder } from '../model-folder.js';
 import { countedBy, type Counted } from '../output/counted.js';
 import { tuneTable } from '../output/tables.js';
 import { runCommand } from '../run-command.js';
+import { reportRun } from '../run-report.js';
 import { programVersion } from '../version.js';
 
 export function addTuneCommand(program: Command): void {
@@ -70,6 +71,9 @@ export function addTuneCommand(program: Command): void {
             checkpointSteps: values['checkpointSteps'] as number | undefined,
             provenance: { program: `emloc ${programVersion}`, device: target.description },
           }),
+        );
+        await reportRun(report.adapter, report, (message) =>
+          progress.observe({ type: 'notice', message }),
         );
         const exitCode = endingCode(report.ending);
         return { document: report, text: tuneTable(report, counted), exitCode };
