@@ -35,4 +35,5 @@ export { entriesOf, findPlace, hiddenPath, locatePlace, type OutputPlace } from 
 export { assertReplaceable, isFileBelow, ownedFiles, recordFileName } from './output/owned.js';
 export { holdPlace, settleOutput, type HeldPlace } from './output/held-place.js';
 export { changeFiles, writeOutput } from './output/write-output.js';
+export { cardFileName, keepCard } from './output/keep-card.js';
 export { bytesOnDisk, diskSpaceAt, storedIn } from './output/disk-space.js';

@@ -5,6 +5,7 @@ import {
   CheckpointError,
   hiddenPath,
   holdPlace,
+  keepCard,
   writeOutput,
   type OutputPlace,
 } from '@emloc/checkpoint';
@@ -70,7 +71,11 @@ export async function downloadInto(
     // Whole, but not in its place when a process was killed: some of it may be gone by now.
     await rm(arrived, { recursive: true, force: true });
     await client.downloadJob(job, arrived, { part, signal, onProgress });
-    await writeOutput(place, (folder) => moveEntries(arrived, folder), { overwrite, signal });
+    const fill = async (folder: string): Promise<void> => {
+      await moveEntries(arrived, folder);
+      if (part === 'adapter') await keepCard(place.folder, folder);
+    };
+    await writeOutput(place, fill, { overwrite, signal });
     await rm(arrived, { recursive: true, force: true });
     if (part === 'adapter') await reportDownloaded(client, job, { folder: place.folder, onNotice });
   });

@@ -96,6 +96,7 @@ describe('emloc', () => {
       },
     });
     expect((await readdir(adapter)).sort()).toEqual([
+      'README.md',
       'adapter_config.json',
       'adapter_model.safetensors',
       'emloc.json',

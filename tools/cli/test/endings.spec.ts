@@ -142,9 +142,15 @@ END
        emloc ${quoted(tuning)} --seed 1 --out vol --overwrite; echo code $?
        cmp vol/emloc.json before && ls -A vol`,
     );
-    const names = ['adapter_config.json', 'adapter_model.safetensors', 'emloc.json', 'fill'];
+    const names = [
+      'README.md',
+      'adapter_config.json',
+      'adapter_model.safetensors',
+      'emloc.json',
+      'fill',
+    ];
     const reported = ['report.html', 'run.json'];
-    expect(stdout.trimEnd().split('\n').slice(-10)).toEqual([
+    expect(stdout.trimEnd().split('\n').slice(-11)).toEqual([
       expect.stringMatching(/^job \w+ is done: /),
       'code 1',
       ...names,
