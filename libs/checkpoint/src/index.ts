@@ -25,6 +25,7 @@ export { readPeftAdapter } from './read-peft.js';
 export { writeDiffusersAdapter } from './flux/write-diffusers.js';
 export { currentName } from './wrapped-names.js';
 export { writePeftAdapter } from './write-peft.js';
+export { writeGgufAdapter } from './gguf/write-gguf-adapter.js';
 export { fromFloat32, isFloat, toFloat32 } from './floats.js';
 export { mergeCheckpoint } from './merge/merge.js';
 export { assertMergePlace } from './merge/output-folder.js';

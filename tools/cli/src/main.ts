@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 
 import { addDataCommand } from './commands/data.js';
 import { addEvalCommand } from './commands/eval.js';
+import { addExportCommand } from './commands/export.js';
 import { addFetchCommand } from './commands/fetch.js';
 import { addGenerateCommand } from './commands/generate.js';
 import { addInfoCommand } from './commands/info.js';
@@ -39,6 +40,7 @@ addPlanCommand(program);
 addEvalCommand(program);
 addGenerateCommand(program);
 addMergeCommand(program);
+addExportCommand(program);
 addReportCommand(program);
 addFetchCommand(program);
 addInfoCommand(program);
