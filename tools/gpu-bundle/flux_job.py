@@ -1,8 +1,9 @@
 """Whole jobs on a random checkpoint in the shape of FLUX.1-dev, and what they take on the card.
 
-python3 flux_job.py --out DIR [--vram 22GiB 12GiB] [--shape flux.1-dev] [--seconds 500] [-- FLAGS OF emloc tune]
+python3 flux_job.py --out DIR [--vram 22GiB 12GiB] [--shape flux.1-dev] [--seconds 500] [--diffusers SRC] [-- FLAGS OF emloc tune]
 Runs from a checkout, with the folder of this script as the bundle (emloc and sharp packed); names and shapes of tensors are those of examples/flux, whose
 tokenizers and pictures it takes, too. The checkpoint goes to --scratch (a memory file system), adapters to --work; both are removed.
+With --diffusers each adapter is merged, too, and both are compared in diffusers (flux_diffusers.py packed), whose source is in SRC.
 Writes log.txt, one JSON line a stage into stages.jsonl, and a report a budget. --shape small is the same without a large card.
 """
 import argparse
@@ -119,6 +120,17 @@ def tune(log, args, model, vram, flags):
     if code == 0:
         log.stage(f"adapter {vram}", **{file.name: file.stat().st_size for file in adapter.iterdir() if file.is_file()})
         shutil.copytree(adapter, Path(args.out) / f"adapter-{vram}") if args.keep else None
+        compare(log, args, model, adapter) if args.diffusers else None
+
+
+def compare(log, args, model, adapter):
+    """The adapter and the merged folder in diffusers, in bfloat16 and float32."""
+    merged = Path(args.work) / "merged"
+    log.run(f"merge {adapter.name}", [*args.run, "emloc", "merge", "--model", str(model), "--adapter", str(adapter), "--out", str(merged)])
+    check = [sys.executable, os.path.join(HERE, "flux_diffusers.py"), "--model", str(model), "--adapter", str(adapter), "--merged", str(merged)]
+    check += ["--diffusers", args.diffusers, "--dtype", "bfloat16", "--json", str(Path(args.out) / "diffusers.jsonl")]
+    log.run(f"diffusers {adapter.name}", check)
+    shutil.rmtree(merged, ignore_errors=True)
 
 
 def main():
@@ -134,6 +146,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=500)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--run", nargs="+", default=[os.path.join(HERE, "run")])
+    parser.add_argument("--diffusers", help="the folder src of diffusers' source")
     parser.add_argument("--keep", action="store_true", help="keep the adapters in DIR")
     args = parser.parse_args(own)
     log = Log(args.out)

@@ -17,7 +17,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import process from 'node:process';
 
 import { bundle, listPrograms } from '../setup/bundle.mjs';
@@ -163,11 +163,12 @@ function copy(source, target, filter = () => true) {
 /** @param {readonly string[]} names */
 async function stagePrograms(names) {
   for (const program of listPrograms().filter(({ name }) => names.includes(name))) {
-    await bundle(program);
+    const made = join(staging, 'made', program.name);
+    await bundle({ ...program, folder: made, outFile: join(made, basename(program.outFile)) });
     copy(
-      program.folder,
+      made,
       join(staging, 'programs', program.name),
-      (path) => !path.endsWith('.map') && !path.endsWith('inputs.json'),
+      (path) => !/(\.map|(in|out)puts\.json)$/.test(path),
     );
   }
 }

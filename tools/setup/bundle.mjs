@@ -4,6 +4,7 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
@@ -71,7 +72,8 @@ export function isStale({ folder, outFile }, root = workspaceRoot) {
 }
 
 /**
- * Bundles a program, its workers and the files that it reads.
+ * Bundles a program, its workers and the files that it reads. What a program imports when it is
+ * asked for is in files of its own beside it, named by their contents.
  * @param {Program} program
  * @param {string} [root]
  * @throws esbuild's BuildFailure, already printed
@@ -81,12 +83,18 @@ export async function bundle({ name, entry, folder, outFile }, root = workspaceR
   const assets = bundledAssets(root);
   /** @type {Set<string>} */
   const inputs = new Set();
+  /** @type {Set<string>} */
+  const outputs = new Set();
   /** @param {string} source @param {string} target */
   const bundleOne = async (source, target) => {
     const result = await build({
       absWorkingDir: root,
-      entryPoints: [source],
-      outfile: target,
+      entryPoints: [{ in: source, out: basename(target, '.mjs') }],
+      outdir: dirname(target),
+      outExtension: { '.js': '.mjs' },
+      // Beside the program, since what they refer to is told from its folder.
+      chunkNames: '[name]-[hash]',
+      splitting: true,
       bundle: true,
       platform: 'node',
       target: 'node20',
@@ -103,9 +111,12 @@ export async function bundle({ name, entry, folder, outFile }, root = workspaceR
       logLevel: 'warning',
     });
     for (const input of Object.keys(result.metafile.inputs)) inputs.add(input);
-    // The source map first: whoever reads the program while it is replaced sees the old or the new
-    // one, whole.
-    for (const { path, contents } of result.outputFiles) replaceFile(path, contents);
+    // What is loaded first, the program last: whoever reads it while it is replaced sees the old
+    // or the new one, whole.
+    for (const { path, contents } of inOrder(result.outputFiles, target)) {
+      replaceFile(path, contents);
+      outputs.add(relative(folder, path));
+    }
   };
   await bundleOne(entry, outFile);
   for (const worker of assets.workers())
@@ -115,6 +126,7 @@ export async function bundle({ name, entry, folder, outFile }, root = workspaceR
   for (const { source } of assets.copies())
     for (const file of filesUnder(join(root, source))) inputs.add(relative(root, file));
   for (const file of ownFiles(root)) inputs.add(file);
+  dropOldOutputs(folder, outputs);
   replaceFile(join(folder, 'inputs.json'), `${JSON.stringify([...inputs].sort(), null, 1)}\n`);
   return { name, inputCount: inputs.size };
 }
@@ -129,6 +141,33 @@ export async function ensureBundled(program) {
   if (!isStale(program)) return 'up to date';
   await bundle(program);
   return 'built';
+}
+
+/**
+ * Chunks, then source map and program.
+ * @param {readonly import('esbuild').OutputFile[]} files
+ * @param {string} target
+ */
+function inOrder(files, target) {
+  const last = [`${target}.map`, target];
+  return [...files].sort((a, b) => last.indexOf(a.path) - last.indexOf(b.path));
+}
+
+/**
+ * Removes what neither this build nor the one before has made; programs of that may still run.
+ * @param {string} folder
+ * @param {ReadonlySet<string>} outputs of this build, relative to the folder
+ */
+function dropOldOutputs(folder, outputs) {
+  const record = join(folder, 'outputs.json');
+  /** @type {string[]} */
+  const before = existsSync(record) ? JSON.parse(readFileSync(record, 'utf8')) : [];
+  const kept = new Set([...outputs, ...before]);
+  for (const subfolder of ['.', 'workers'].filter((name) => existsSync(join(folder, name))))
+    for (const name of readdirSync(join(folder, subfolder)))
+      if (/\.mjs(\.map)?$/.test(name) && !kept.has(join(subfolder, name)))
+        rmSync(join(folder, subfolder, name));
+  replaceFile(record, `${JSON.stringify([...outputs].sort(), null, 1)}\n`);
 }
 
 /** What decides how bundles are made. @param {string} root */

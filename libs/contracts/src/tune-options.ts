@@ -16,7 +16,9 @@ import {
   type Crop,
   type DataSource,
   type EmulatorMetric,
+  type Factors,
   type LossWeighting,
+  type Method,
   type NoiseScheme,
   type Optimizer,
   type Schedule,
@@ -55,7 +57,9 @@ type Hyphened<S extends string> = S extends `${infer Head}_${infer Tail}`
 
 /** Fields whose values are those of an enum. */
 interface Choices {
+  readonly method: NamesOf<typeof Method>;
   readonly emulatorMetric: NamesOf<typeof EmulatorMetric>;
+  readonly factors: NamesOf<typeof Factors>;
   readonly schedule: NamesOf<typeof Schedule>;
   readonly optimizer: NamesOf<typeof Optimizer>;
   readonly crop: NamesOf<typeof Crop>;

@@ -10,6 +10,7 @@ import { wholeProduct } from './kernels/outer-products.js';
 import { eighWorkElements } from './native-blas.js';
 import { productScratchBytes } from './portable/gemm.js';
 import { scratchBytes } from './scratch.js';
+import { widenedBytes } from './widened.js';
 
 function gemmScratchBytes({ a, out, transposeA }: KernelOptions<'gemm'>): number {
   const [m, n] = [out.dim(0), out.dim(1)];
@@ -53,8 +54,12 @@ const workspaceBytes: WorkspaceBytes = Object.freeze({
     const chunk = Math.min(rows, gramChunkRows);
     return chunk * n === 0 ? 0 : scratchBytes(chunk * n * 8) + productScratchBytes(n, n, chunk, 8);
   },
-  eigh: ({ values }: KernelOptions<'eigh'>) =>
-    eighWorkElements(values.size) * 8 + (3 + 5 * values.size) * 4,
+  eigh: ({ a, values }: KernelOptions<'eigh'>) =>
+    eighWorkElements(values.size) * 8 +
+    (3 + 5 * values.size) * 4 +
+    widenedBytes(a) +
+    widenedBytes(values),
+  cholesky: ({ a }: KernelOptions<'cholesky'>) => widenedBytes(a),
 });
 
 /** The CPU device as a planner sees it. */

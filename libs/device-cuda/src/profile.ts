@@ -61,6 +61,7 @@ export function cudaProfile(options: CudaProfileOptions = {}): DeviceProfile {
     rankMultiple: 64,
     reserveBytes,
     gemmAddsBias: true,
+    factorizesFloat32: true,
     overlapsCopies: true,
     workspaceBytes: Object.freeze({
       attention: attentionScratchBytes,

@@ -1,7 +1,13 @@
 export { elementCount, byteLength, type DType, type HostDType, bytesPerElement } from './dtype.js';
 export { parseBytes } from './bytes.js';
 export { formatBytes, DeviceError, OutOfBudgetError } from './errors.js';
-export { memoryCategories, type MemoryCategory, MemoryBudget, PeakScope } from './budget.js';
+export {
+  memoryCategories,
+  type MemoryCategory,
+  type Reservation,
+  MemoryBudget,
+  PeakScope,
+} from './budget.js';
 export { Tensor } from './tensor.js';
 export { TensorScope } from './tensor-scope.js';
 export { assertDivides } from './checks.js';

@@ -22,6 +22,8 @@ export interface DeviceProfile {
   readonly workspaceBytes: WorkspaceBytes;
   /** Whether `gemm` adds a bias itself. Default: no. */
   readonly gemmAddsBias?: boolean;
+  /** Whether `eigh` and `cholesky` of float32 take less than of float64. Default: no. */
+  readonly factorizesFloat32?: boolean;
   /** Whether copies on their stream go on beside kernels. Default: no. */
   readonly overlapsCopies?: boolean;
 }

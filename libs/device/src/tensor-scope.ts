@@ -31,11 +31,6 @@ export class TensorScope {
     return tensor;
   }
 
-  /** A tensor of the statistics dtype. */
-  statistic(shape: readonly number[], label: string): Tensor {
-    return this.allocate({ shape, dtype: this.device.profile.statisticsDType, label });
-  }
-
   /** A tensor with these values, converted to `dtype`. */
   upload(values: Float32Array | Float64Array, allocation: ScopedAllocation): Tensor {
     const tensor = this.allocate(allocation);
@@ -50,15 +45,6 @@ export class TensorScope {
       bytes,
       dtype: values instanceof Float64Array ? 'float64' : 'float32',
     });
-  }
-
-  /** A tensor of the statistics dtype with these values. */
-  uploadStatistic(
-    values: Float32Array | Float64Array,
-    shape: readonly number[],
-    label: string,
-  ): Tensor {
-    return this.upload(values, { shape, dtype: this.device.profile.statisticsDType, label });
   }
 
   free(...tensors: readonly Tensor[]): void {

@@ -42,7 +42,7 @@ export interface LayerCorrection {
 export async function correctLoraLayer(options: CorrectLayerOptions): Promise<LayerCorrection> {
   assertOperands(options);
   const { device, original, a, b, scale } = options;
-  using scope = new PieceScope(device, `correction of ${original.label}`, options.pieceBytes);
+  using scope = new PieceScope(device, `correction of ${original.label}`, options);
   const rotation = await rotate(scope, a);
   const { rows: aCorrected, norms } = orthonormalRows(
     await hostOf(scope, rotation.rotatedA),
@@ -62,13 +62,13 @@ export async function correctLoraLayer(options: CorrectLayerOptions): Promise<La
 async function rotate(scope: PieceScope, a: Tensor): Promise<{ q: Tensor; rotatedA: Tensor }> {
   const { kernels, profile } = scope.device;
   const [rank, inFeatures] = [a.dim(0), a.dim(1)];
-  const exact = scope.statistic([rank, inFeatures], 'A');
+  const exact = scope.matrix([rank, inFeatures], 'A');
   kernels.cast({ x: a, out: exact });
   const q = scope.allocate({ shape: [rank, rank], dtype: profile.statisticsDType, label: 'A Aᵀ' });
   kernels.gemm({ a: exact, b: exact, transposeB: true, out: q });
-  const values = scope.statistic([rank], 'squared singular values');
+  const values = scope.matrix([rank], 'squared singular values');
   await kernels.eigh({ a: q, values });
-  const rotatedA = scope.statistic([rank, inFeatures], 'Qᵀ A');
+  const rotatedA = scope.matrix([rank, inFeatures], 'Qᵀ A');
   kernels.gemm({ a: q, b: exact, out: rotatedA });
   scope.free(values, exact);
   return { q, rotatedA };
@@ -80,11 +80,11 @@ async function rotateB(
   { b, rotation, norms }: { b: Tensor; rotation: Tensor; norms: Float64Array },
 ): Promise<Float32Array | Float64Array> {
   const { kernels } = scope.device;
-  const exact = scope.statistic(b.shape, 'B');
+  const exact = scope.matrix(b.shape, 'B');
   kernels.cast({ x: b, out: exact });
-  const scale = scope.uploadStatistic(norms, [norms.length], 'singular values');
+  const scale = scope.uploadMatrix(norms, [norms.length], 'singular values');
   kernels.scale({ x: rotation, scale, along: 'rows', out: rotation });
-  const rotated = scope.statistic(b.shape, 'B Q Σ');
+  const rotated = scope.matrix(b.shape, 'B Q Σ');
   kernels.gemm({ a: exact, b: rotation, transposeB: true, out: rotated });
   scope.free(scale, exact, rotation);
   return hostOf(scope, rotated);

@@ -87,8 +87,8 @@ export function inputRoot({ scope, statistic }: Problem): Promise<SquareRoot> {
 function dampedOutputStatistic({ scope, weight, statistic }: Problem): Tensor {
   const { kernels, profile } = scope.device;
   const out = statistic.features;
-  const a = scope.uploadStatistic(statistic.matrix, [out, out], 'eigenvectors');
-  const chunks = rowChunks(scope, { rows: out, columns: out, dtype: profile.statisticsDType });
+  const a = scope.uploadMatrix(statistic.matrix, [out, out], 'eigenvectors');
+  const chunks = rowChunks(scope, { rows: out, columns: out, dtype: scope.dtype });
   const height = at(chunks, 0)[1];
   const products = scope.allocate({
     shape: [height, out],
@@ -97,7 +97,7 @@ function dampedOutputStatistic({ scope, weight, statistic }: Problem): Tensor {
   });
   const converted = scope.allocate({
     shape: [height, out],
-    dtype: profile.statisticsDType,
+    dtype: scope.dtype,
     label: 'rows of W Wᵀ',
   });
   for (const [start, end] of chunks) {
@@ -120,17 +120,17 @@ function dampedOutputStatistic({ scope, weight, statistic }: Problem): Tensor {
 function projectedInputStatistic({ scope, weight, statistic }: Problem): Tensor {
   const { kernels, profile } = scope.device;
   const [out, inFeatures] = [weight.dim(0), weight.dim(1)];
-  const g = scope.uploadStatistic(statistic.matrix, [inFeatures, inFeatures], 'input statistic');
+  const g = scope.uploadMatrix(statistic.matrix, [inFeatures, inFeatures], 'input statistic');
   shiftDiagonal(scope, g, dampingOf(statistic));
-  const w = scope.statistic([out, inFeatures], 'weight');
+  const w = scope.matrix([out, inFeatures], 'weight');
   kernels.cast({ x: weight, out: w });
-  const a = scope.statistic([out, out], 'eigenvectors');
+  const a = scope.matrix([out, out], 'eigenvectors');
   const chunks = rowChunks(scope, {
     rows: out,
     columns: inFeatures,
-    dtype: profile.statisticsDType,
+    dtype: scope.dtype,
   });
-  const product = scope.statistic([at(chunks, 0)[1], inFeatures], 'rows of W G');
+  const product = scope.matrix([at(chunks, 0)[1], inFeatures], 'rows of W G');
   for (const [start, end] of chunks) {
     const piece = product.rows(0, end - start);
     kernels.gemm({ a: w.rows(start, end), b: g, out: piece });
@@ -147,13 +147,10 @@ async function solveInputProblem(problem: Problem): Promise<Solution> {
   const inFeatures = weight.dim(1);
   const root = await inputRoot(problem);
   const { vectors, eigenvalues } = await decompose(scope, gramOfProduct(problem, root));
-  const scales = inverseSingularValues(
-    topValues(eigenvalues, rank),
-    scope.device.profile.statisticsDType,
-  );
+  const scales = inverseSingularValues(topValues(eigenvalues, rank), scope.dtype);
   const selected = selectTop(scope, { vectors, columns: problem, scales });
   scope.free(vectors);
-  const directions = scope.statistic([inFeatures, paddedRank], 'S V');
+  const directions = scope.matrix([inFeatures, paddedRank], 'S V');
   kernels.gemm({ a: root.s, transposeA: root.isTransposed, b: selected, out: directions });
   scope.free(root.s, selected);
   const basis = multiply(problem, directions);
@@ -166,15 +163,15 @@ async function solveInputProblem(problem: Problem): Promise<Solution> {
 function gramOfProduct({ scope, weight }: Problem, { s, isTransposed }: SquareRoot): Tensor {
   const { kernels, profile } = scope.device;
   const [out, inFeatures] = [weight.dim(0), weight.dim(1)];
-  const a = scope.statistic([inFeatures, inFeatures], 'eigenvectors');
+  const a = scope.matrix([inFeatures, inFeatures], 'eigenvectors');
   const chunks = rowChunks(scope, {
     rows: out,
     columns: inFeatures,
-    dtype: profile.statisticsDType,
+    dtype: scope.dtype,
   });
   const height = at(chunks, 0)[1];
-  const product = scope.statistic([height, inFeatures], 'rows of W S');
-  forEachConverted(scope, { x: weight, dtype: profile.statisticsDType }, (piece, start, end) => {
+  const product = scope.matrix([height, inFeatures], 'rows of W S');
+  forEachConverted(scope, { x: weight, dtype: scope.dtype }, (piece, start, end) => {
     const rows = product.rows(0, end - start);
     kernels.gemm({ a: piece, b: s, transposeB: isTransposed, out: rows });
     kernels.gemm({ a: rows, transposeA: true, b: rows, out: a, accumulate: start > 0 });
@@ -187,14 +184,10 @@ function gramOfProduct({ scope, weight }: Problem, { s, isTransposed }: SquareRo
 export function multiply({ scope, weight }: Pick<Problem, 'scope' | 'weight'>, x: Tensor): Tensor {
   const out = weight.dim(0);
   const columns = x.dim(1);
-  const product = scope.statistic([out, columns], 'basis');
-  forEachConverted(
-    scope,
-    { x: weight, dtype: scope.device.profile.statisticsDType },
-    (piece, start, end) => {
-      scope.device.kernels.gemm({ a: piece, b: x, out: product.rows(start, end) });
-    },
-  );
+  const product = scope.matrix([out, columns], 'basis');
+  forEachConverted(scope, { x: weight, dtype: scope.dtype }, (piece, start, end) => {
+    scope.device.kernels.gemm({ a: piece, b: x, out: product.rows(start, end) });
+  });
   return product;
 }
 
@@ -221,9 +214,9 @@ function orthonormalize(scope: PieceScope, x: Tensor): void {
   const [rows, columns] = [x.dim(0), x.dim(1)];
   const identity = new Float64Array(columns * columns);
   for (let i = 0; i < columns; i += 1) identity[i * (columns + 1)] = 1.5;
-  const chunks = rowChunks(scope, { rows, columns, dtype: profile.statisticsDType });
-  const polynomial = scope.statistic([columns, columns], 'orthonormalisation');
-  const product = scope.statistic([at(chunks, 0)[1], columns], 'orthonormalised rows');
+  const chunks = rowChunks(scope, { rows, columns, dtype: scope.dtype });
+  const polynomial = scope.matrix([columns, columns], 'orthonormalisation');
+  const product = scope.matrix([at(chunks, 0)[1], columns], 'orthonormalised rows');
   for (let step = 0; step < 2; step += 1) {
     scope.uploadInto(polynomial, identity);
     kernels.gemm({ a: x, transposeA: true, b: x, out: polynomial, alpha: -0.5, accumulate: true });

@@ -1,11 +1,16 @@
 import { at } from '@emloc/checked';
 import type { Device, Tensor } from '@emloc/device';
 
-import { dampingOf, solveEigenproblem, type Problem } from './eigenproblem.js';
+import { dampingOf, solveEigenproblem } from './eigenproblem.js';
 import { EmulatorError } from './errors.js';
+import { holdRoom } from './hold-room.js';
 import { gradientDampingOf, solveInLossMetric } from './loss-metric.js';
+import type { WeightProblem } from './pencil.js';
 import { PieceScope } from './piece-scope.js';
 import { project } from './project.js';
+import { solveQuickly, type QuickOptions } from './quick-factors.js';
+import type { Solved } from './solved.js';
+import { solverFor, type FactorsChoice, type Solver } from './solver.js';
 import type { GradientStatistic, LayerStatistic, StatisticValues } from './statistics.js';
 import { topValues } from './symmetric.js';
 
@@ -18,6 +23,10 @@ export interface FactorizeOptions {
   readonly gradient?: GradientStatistic | null;
   /** Mathematical rank, at most min(in, out). */
   readonly rank: number;
+  /** How they are found; `exact` unless told otherwise. */
+  readonly choice?: FactorsChoice;
+  /** What random columns are drawn from. */
+  readonly seed?: string;
   /**
    * Bytes of the pieces in which the weight is converted to the statistics dtype; 32 MiB unless
    * told otherwise.
@@ -45,58 +54,112 @@ export interface Factors {
    * in the metric that was asked for.
    */
   readonly relativeError: number;
-  /** Whether the Cholesky factorisation failed and eigenvectors took its place. */
+  /** Who found them. */
+  readonly solver: Solver;
+  /**
+   * Whether the Cholesky factorisation failed and eigenvectors took its place, or what was found in
+   * float32 missed its tolerance and the full problem was solved.
+   */
   readonly usedFallback: boolean;
 }
 
 /**
- * Factorises a weight for its inputs and its gradients (ALGORITHM.md, sections 2 and 2b) in the
- * device's statistics dtype. What it allocates depends on shapes alone, so that the null device
- * finds the same peak; everything but u and v is freed, also when it fails.
+ * Factorises a weight for its inputs and its gradients (ALGORITHM.md, sections 2 and 2b), as
+ * `solverFor` says. What it allocates depends on shapes alone, so that the null device finds the
+ * same peak: memory that only a fallback takes is held from the start. Everything but u and v is
+ * freed, also when it fails.
  * @throws EmulatorError, OutOfBudgetError
  */
-export async function factorize({
-  device,
-  weight,
-  statistic,
-  gradient = null,
-  rank,
-  pieceBytes,
-}: FactorizeOptions): Promise<Factors> {
+export async function factorize(options: FactorizeOptions): Promise<Factors> {
+  const { device, weight, statistic, gradient, rank, choice = 'exact', seed = '' } = options;
   assertProblem(weight, statistic, rank);
   if (gradient) assertGradient(weight, gradient);
+  const solver = solverFor(choice, { profile: device.profile, weight, rank, gradient });
+  if (solver === 'full') return factorizeFully(options);
+  const quick = { solver, seed };
+  const key = JSON.stringify([
+    ...[weight.shape, weight.dtype, statistic.kind, rank, solver],
+    ...[gradient?.kind ?? null, options.pieceBytes ?? null],
+  ]);
+  const room = await holdRoom(options, {
+    key,
+    whole: factorizeFully,
+    // Without values, as the device that only reserves has none either.
+    part: (given) =>
+      factorizeQuickly({ ...given, statistic: { ...statistic, squaredNorm: 0 } }, quick),
+  });
+  try {
+    const found = await factorizeQuickly(options, quick);
+    if (found) return found;
+  } finally {
+    room.release();
+  }
+  return { ...(await factorizeFully(options)), usedFallback: true };
+}
+
+async function factorizeFully(options: FactorizeOptions): Promise<Factors> {
+  using scope = scopeOf(options, options.device.profile.statisticsDType);
+  const problem = problemOf(options, scope);
+  const { eigenvalues, ...solution } = await solve(problem);
+  const values = topValues(eigenvalues, problem.rank);
+  const relativeError = relativeErrorOf(eigenvalues, problem.rank);
+  return finish(problem, { ...solution, values, relativeError }, 'full');
+}
+
+async function factorizeQuickly(
+  options: FactorizeOptions,
+  quick: QuickOptions,
+): Promise<Factors | null> {
+  using scope = scopeOf(options, 'float32');
+  const problem = problemOf(options, scope);
+  const solved = await solveQuickly(problem, quick);
+  return solved && finish(problem, solved, quick.solver);
+}
+
+function scopeOf(
+  { device, weight, pieceBytes }: FactorizeOptions,
+  dtype: 'float32' | 'float64',
+): PieceScope {
+  return new PieceScope(device, `factorisation of ${weight.label}`, { pieceBytes, dtype });
+}
+
+function problemOf(
+  { device, weight, statistic, gradient = null, rank }: FactorizeOptions,
+  scope: PieceScope,
+): WeightProblem {
   const { rankMultiple } = device.profile;
   const paddedRank = Math.ceil(rank / rankMultiple) * rankMultiple;
-  using scope = new PieceScope(device, `factorisation of ${weight.label}`, pieceBytes);
-  const solved = await solve({ scope, weight, statistic, rank, paddedRank }, gradient);
-  const { eigenvalues, usedFallback } = solved;
-  const scales = componentScales(eigenvalues, { weight, statistic, gradient, rank, paddedRank });
+  return { scope, weight, statistic, gradient, rank, paddedRank };
+}
+
+/** Balances and rounds. */
+function finish(problem: WeightProblem, solved: Solved, solver: Solver): Factors {
+  const { scope, rank, paddedRank } = problem;
+  const scales = componentScales(solved, problem);
   const inverses = scales.map((scale) => 1 / scale);
   const v = rounded(scope, { x: solved.v, scales: inverses, along: 'rows', label: 'v' });
   const u = rounded(scope, { x: solved.u, scales, along: 'columns', label: 'u' });
+  const { relativeError, usedFallback } = solved;
   return {
     u: scope.release(u),
     v: scope.release(v),
-    rank,
-    paddedRank,
-    relativeError: relativeErrorOf(eigenvalues, rank),
-    usedFallback,
+    ...{ rank, paddedRank, relativeError, solver, usedFallback },
   };
 }
 
-/** U and V before they are balanced, in the statistics dtype, with all λ, ascending. */
-interface Solved {
-  readonly u: Tensor;
-  readonly v: Tensor;
+/** With all λ, ascending. */
+type FullySolved = Pick<Solved, 'u' | 'v' | 'weighted' | 'usedFallback'> & {
   readonly eigenvalues: StatisticValues;
-  readonly usedFallback: boolean;
-}
+};
 
-async function solve(problem: Problem, gradient: GradientStatistic | null): Promise<Solved> {
-  if (gradient) return solveInLossMetric({ ...problem, gradient });
-  const { scope, weight } = problem;
+async function solve(problem: WeightProblem): Promise<FullySolved> {
+  const { scope, weight, gradient } = problem;
+  if (gradient) {
+    const weighted = weight.dim(0) > weight.dim(1) ? 'u' : 'v';
+    return { ...(await solveInLossMetric({ ...problem, gradient })), weighted };
+  }
   const { basis: u, ...solution } = await solveEigenproblem(problem);
-  return { u, v: project(scope, { weight, basis: u }), ...solution };
+  return { u, v: project(scope, { weight, basis: u }), weighted: 'v', ...solution };
 }
 
 /** x, scaled, in the compute dtype; x is freed. */
@@ -110,7 +173,7 @@ function rounded(
   }: { x: Tensor; scales: Float64Array; along: 'rows' | 'columns'; label: string },
 ): Tensor {
   const { kernels, profile } = scope.device;
-  const scale = scope.uploadStatistic(scales, [scales.length], 'balance');
+  const scale = scope.uploadMatrix(scales, [scales.length], 'balance');
   kernels.scale({ x, scale, along, out: x });
   scope.free(scale);
   const out = scope.allocate({
@@ -126,33 +189,24 @@ function rounded(
 
 /**
  * What makes a component of U as large as its row of V, at the mean squares x² of inputs and g² of
- * gradients: of the outputs' problem the norms are 1 / g and √λ / x, of the inputs' √λ / g and
- * 1 / x; without gradients g is 1. Components without weight get a small scale rather than none,
- * since V is divided by it; padding gets 1.
+ * gradients: their norms are 1 / g and √λ / x, or √λ / g and 1 / x where U is weighted; without
+ * gradients g is 1. Components without weight get a small scale rather than none, since V is
+ * divided by it; padding gets 1.
  */
 function componentScales(
-  eigenvalues: StatisticValues,
-  {
-    weight,
-    statistic,
-    gradient,
-    rank,
-    paddedRank,
-  }: Pick<Problem, 'weight' | 'statistic' | 'rank' | 'paddedRank'> & {
-    gradient: GradientStatistic | null;
-  },
+  { values, weighted }: Solved,
+  { statistic, gradient, paddedRank }: WeightProblem,
 ): Float64Array {
-  const values = topValues(eigenvalues, rank);
   const inputs =
     statistic.squaredNorm > 0 ? statistic.squaredNorm / statistic.inFeatures : dampingOf(statistic);
   const outputs = gradient ? meanSquareOf(gradient) : 1;
-  const isInverse = gradient !== null && weight.dim(0) > weight.dim(1);
   const largest = at(values, 0);
   const scales = new Float64Array(paddedRank).fill(1);
   if (largest > 0)
     for (const [index, value] of values.entries()) {
       const lambda = Math.max(value, 1e-16 * largest);
-      scales[index] = ((outputs / inputs) * (isInverse ? 1 / lambda : lambda)) ** 0.25;
+      const weight = weighted === 'u' ? 1 / lambda : lambda;
+      scales[index] = ((outputs / inputs) * weight) ** 0.25;
     }
   return scales;
 }

@@ -14,5 +14,6 @@ export {
   type StatisticValues,
   unpackTriangle,
 } from './statistics.js';
+export { factorsChoices, type FactorsChoice } from './solver.js';
 export { StatisticsAccumulator } from './statistics-accumulator.js';
 export { planGradientStatistics, planStatistics } from './statistics-plan.js';

@@ -90,18 +90,18 @@ async function solveBetween(
   const { kernels, profile } = scope.device;
   const n = s.dim(0);
   const h = open();
-  const product = scope.statistic([n, n], 'H R');
+  const product = scope.matrix([n, n], 'H R');
   kernels.gemm({ a: h, b: s, transposeB: isTransposed, out: product });
   kernels.gemm({ a: s, transposeA: !isTransposed, b: product, out: h });
   const { vectors, eigenvalues } = await decompose(scope, h);
   const values = topValues(eigenvalues, rank);
-  const directions = scope.statistic([n, paddedRank], 'R P');
-  const duals = scope.statistic([n, paddedRank], 'H R P');
+  const directions = scope.matrix([n, paddedRank], 'R P');
+  const duals = scope.matrix([n, paddedRank], 'H R P');
   const columns = { rank, paddedRank };
   const kept = selectTop(scope, { vectors, columns, scales: values.map(() => 1) });
   kernels.gemm({ a: s, transposeA: isTransposed, b: kept, out: directions });
   scope.free(kept, s);
-  const scales = inverses(values, profile.statisticsDType);
+  const scales = inverses(values, scope.dtype);
   const scaled = selectTop(scope, { vectors, columns, scales });
   kernels.gemm({ a: product, b: scaled, out: duals });
   scope.free(scaled, product, vectors);
@@ -109,12 +109,12 @@ async function solveBetween(
 }
 
 /** K + ε (tr O / out) Wᵀ W */
-function dampedInputGradients({ scope, weight, gradient }: LossProblem): Tensor {
+export function dampedInputGradients({ scope, weight, gradient }: LossProblem): Tensor {
   const { kernels, profile } = scope.device;
   const { matrix, features } = gradient;
-  const k = scope.uploadStatistic(matrix, [features, features], 'eigenvectors');
+  const k = scope.uploadMatrix(matrix, [features, features], 'eigenvectors');
   const alpha = gradientDampingOf(gradient);
-  forEachConverted(scope, { x: weight, dtype: profile.statisticsDType }, (piece) => {
+  forEachConverted(scope, { x: weight, dtype: scope.dtype }, (piece) => {
     kernels.gemm({ a: piece, transposeA: true, b: piece, out: k, alpha, accumulate: true });
   });
   return k;
@@ -125,8 +125,8 @@ function transposed({ scope }: LossProblem, x: Tensor): Tensor {
   const columns = x.dim(1);
   const ones = new Float64Array(columns * columns);
   for (let i = 0; i < columns; i += 1) ones[i * (columns + 1)] = 1;
-  const identity = scope.uploadStatistic(ones, [columns, columns], 'identity');
-  const out = scope.statistic([columns, x.dim(0)], 'transposed');
+  const identity = scope.uploadMatrix(ones, [columns, columns], 'identity');
+  const out = scope.matrix([columns, x.dim(0)], 'transposed');
   scope.device.kernels.gemm({ a: identity, b: x, transposeB: true, out });
   scope.free(identity);
   return out;

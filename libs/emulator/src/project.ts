@@ -9,8 +9,8 @@ export function project(
   { weight, basis }: { weight: Tensor; basis: Tensor },
 ): Tensor {
   const { kernels, profile } = scope.device;
-  const out = scope.statistic([basis.dim(1), weight.dim(1)], 'Uᵀ W');
-  forEachConverted(scope, { x: weight, dtype: profile.statisticsDType }, (piece, start, end) => {
+  const out = scope.matrix([basis.dim(1), weight.dim(1)], 'Uᵀ W');
+  forEachConverted(scope, { x: weight, dtype: scope.dtype }, (piece, start, end) => {
     kernels.gemm({
       a: basis.rows(start, end),
       transposeA: true,

@@ -31,34 +31,40 @@ export async function squareRoot(
   { matrix, features, shift, label }: ShiftedStatistic,
 ): Promise<SquareRoot> {
   const { kernels } = scope.device;
-  const s = scope.uploadStatistic(matrix, [features, features], `root of the ${label}`);
+  const s = scope.uploadMatrix(matrix, [features, features], `root of the ${label}`);
   shiftDiagonal(scope, s, shift);
   if (await kernels.cholesky({ a: s })) return { s, isTransposed: false, usedFallback: false };
   scope.uploadInto(s, matrix);
   shiftDiagonal(scope, s, shift);
   const { vectors, eigenvalues } = await decompose(scope, s);
-  scaleRows(
-    scope,
-    vectors,
-    eigenvalues.map((value) => Math.sqrt(Math.max(value, shift))),
-  );
+  const scales = eigenvalues.map((value) => Math.sqrt(Math.max(value, shift)));
+  scaleAlong(scope, { x: vectors, scales, along: 'rows' });
   return { s: vectors, isTransposed: true, usedFallback: true };
 }
 
-/** eigh in place: row i of `vectors`, which is `a`, belongs to the i-th eigenvalue, ascending. */
+/**
+ * eigh in place: row i of `vectors`, which is `a`, belongs to the i-th eigenvalue, ascending.
+ * @throws EmulatorError EMULATOR_NON_FINITE
+ */
 export async function decompose(
   scope: PieceScope,
   a: Tensor,
 ): Promise<{ vectors: Tensor; eigenvalues: StatisticValues }> {
-  const values = scope.statistic([a.dim(0)], 'eigenvalues');
-  await scope.device.kernels.eigh({ a, values });
-  const eigenvalues = (await scope.device.download(values)) as StatisticValues;
-  scope.free(values);
+  const eigenvalues = await eigenvaluesOf(scope, a);
   if (eigenvalues.every(Number.isFinite)) return { vectors: a, eigenvalues };
   throw new EmulatorError(
     'EMULATOR_NON_FINITE',
     `${scope.label}: its statistics have eigenvalues that are not finite`,
   );
+}
+
+/** eigh in place, as `decompose`; values may be not finite. */
+export async function eigenvaluesOf(scope: PieceScope, a: Tensor): Promise<StatisticValues> {
+  const values = scope.matrix([a.dim(0)], 'eigenvalues');
+  await scope.device.kernels.eigh({ a, values });
+  const eigenvalues = (await scope.device.download(values)) as StatisticValues;
+  scope.free(values);
+  return eigenvalues;
 }
 
 /** The `rank` largest of ascending eigenvalues, largest first, none below 0. */
@@ -86,8 +92,8 @@ export function selectTop(
   const selection = new Float64Array(rank * paddedRank);
   for (const [index, scale] of scales.entries())
     selection[(rank - 1 - index) * paddedRank + index] = scale;
-  const uploaded = scope.uploadStatistic(selection, [rank, paddedRank], 'selection');
-  const selected = scope.statistic([n, paddedRank], 'selected eigenvectors');
+  const uploaded = scope.uploadMatrix(selection, [rank, paddedRank], 'selection');
+  const selected = scope.matrix([n, paddedRank], 'selected eigenvectors');
   scope.device.kernels.gemm({
     a: vectors.rows(n - rank, n),
     transposeA: true,
@@ -98,6 +104,26 @@ export function selectTop(
   return selected;
 }
 
+/** The diagonal of a (n, n), read as `shiftDiagonal` writes it. */
+export async function diagonalOf(scope: PieceScope, a: Tensor): Promise<StatisticValues> {
+  const { kernels } = scope.device;
+  const n = a.dim(0);
+  const unit = new Float64Array(n + 1);
+  unit[0] = 1;
+  const first = scope.uploadMatrix(unit, [n + 1, 1], 'first of each row');
+  const out = scope.matrix([n, 1], 'diagonal');
+  const flat = a.reshape([n * n, 1]);
+  if (n > 1) {
+    const skewed = flat.rows(0, n * n - 1).reshape([n - 1, n + 1]);
+    kernels.gemm({ a: skewed, b: first, out: out.rows(0, n - 1) });
+  }
+  const last = flat.rows(n * n - 1, n * n);
+  kernels.gemm({ a: last, b: first.rows(0, 1), out: out.rows(n - 1, n) });
+  const values = (await scope.device.download(out)) as StatisticValues;
+  scope.free(first, out);
+  return values;
+}
+
 /**
  * a += shift · I. The diagonal of a row-major (n, n) matrix but its last element is the first
  * column of the same memory read as (n − 1, n + 1), so two products with a row of one value add to
@@ -106,10 +132,10 @@ export function selectTop(
 export function shiftDiagonal(scope: PieceScope, a: Tensor, shift: number): void {
   const { kernels } = scope.device;
   const n = a.dim(0);
-  const ones = scope.uploadStatistic(new Float64Array(n).fill(1), [n, 1], 'ones');
+  const ones = scope.uploadMatrix(new Float64Array(n).fill(1), [n, 1], 'ones');
   const first = new Float64Array(n + 1);
   first[0] = shift;
-  const row = scope.uploadStatistic(first, [n + 1, 1], 'diagonal shift');
+  const row = scope.uploadMatrix(first, [n + 1, 1], 'diagonal shift');
   const flat = a.reshape([n * n, 1]);
   if (n > 1) {
     const skewed = flat.rows(0, n * n - 1).reshape([n - 1, n + 1]);
@@ -130,8 +156,12 @@ export function shiftDiagonal(scope: PieceScope, a: Tensor, shift: number): void
   scope.free(ones, row);
 }
 
-function scaleRows(scope: PieceScope, x: Tensor, scales: StatisticValues): void {
-  const scale = scope.uploadStatistic(scales, [scales.length], 'row scales');
-  scope.device.kernels.scale({ x, scale, along: 'rows', out: x });
+/** x[i, j] *= scales[i] (along rows), or scales[j] (along columns). */
+export function scaleAlong(
+  scope: PieceScope,
+  { x, scales, along }: { x: Tensor; scales: StatisticValues; along: 'rows' | 'columns' },
+): void {
+  const scale = scope.uploadMatrix(scales, [scales.length], `scales of ${along}`);
+  scope.device.kernels.scale({ x, scale, along, out: x });
   scope.free(scale);
 }

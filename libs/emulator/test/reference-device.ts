@@ -171,6 +171,12 @@ const kernels: Partial<Kernels> = {
       ),
     );
   },
+  scaleBy({ x, out, factor }) {
+    write(
+      out,
+      elements(x).map((value) => factor * value),
+    );
+  },
   squaredNorms({ tensors, out }) {
     write(
       out,

@@ -1,5 +1,4 @@
 import { openRecordStore, type RecordStore } from '@emloc/nats';
-import { sleep } from '@emloc/time';
 import { FakeClock, until } from '@emloc/time/testing';
 
 import {
@@ -237,24 +236,24 @@ describe('the ledger of devices', () => {
 
   it('counts from when a grant was written, however late the answer comes', async () => {
     const request = requests();
+    const clock = new FakeClock();
+    const times = { ttlMs: 300, pollMs: 10, now: () => clock.now(), clock };
     const late = openDeviceLedger(
       changed(records, {
         modify: async (key, change) => {
           const done = await records.modify(key, change);
-          await sleep(400);
+          await clock.advance(400);
           return done;
         },
       }),
-      { ttlMs: 300, pollMs: 10 },
+      times,
     );
     const taken = await late.acquire(request());
     // Others may have it before this process could have renewed it.
     await (
-      await openDeviceLedger(records, { ttlMs: 300, pollMs: 10 }).acquire(
-        request({ job: 'b', holder: 'builder' }),
-      )
+      await openDeviceLedger(records, times).acquire(request({ job: 'b', holder: 'builder' }))
     ).release();
-    await until(() => taken.lost.aborted, 'the loss');
+    await clock.advance(1);
     expect(taken.lost.reason).toMatchObject({ code: 'DEVICE_GRANT_LOST' });
   });
 

@@ -65,6 +65,7 @@ export interface LayerReport {
   readonly ratio: number;
   readonly rank: number;
   readonly relativeError: number;
+  readonly solver: string;
   readonly usedFallback: boolean;
 }
 

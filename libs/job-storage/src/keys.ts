@@ -25,6 +25,7 @@ export const tensorKeys = Object.freeze({
     stage: 'train' | 'refine',
     { token, step }: { token: number; step: number },
   ) => `${job}/training/${stage}/${token}-${step}`,
+  log: (job: string, stage: 'train' | 'refine', token: number) => `${job}/log/${stage}/${token}`,
   adapter: (job: string, stage: 'train' | 'correct' | 'refine', token: number) =>
     `${job}/adapter/${stage}/${token}`,
 });

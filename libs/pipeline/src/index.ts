@@ -17,17 +17,30 @@ export { optionsFor, optionTable, type NamedOption, type OptionsOf } from './opt
 export { stageNames, type StageName, type JobEvent, type JobObserver } from './job/observer.js';
 export { type Job } from './job/job.js';
 export { type JobReport } from './job/report.js';
+export { emulatedLinears } from './job/emulated-linear.js';
 export { prepareJob } from './job/prepare-job.js';
 export { type StartMode } from './disk/job-folder.js';
 export { type TensorRecord } from './records/tensor-record.js';
 export { adapterToRecord, adapterFromRecord } from './records/adapter.js';
 export { type StageReport } from './job/stage-clock.js';
+export { isRefinementKept } from './job/refinement.js';
 export { type TrainingCourse } from './job/training-course.js';
 export { jobResultOf, type JobOutcomes } from './job/job-result.js';
 export { requireMemory, type JobPlan } from './plan/plan.js';
 export { type Way } from './plan/ways.js';
+export {
+  choiceNotice,
+  isMethodChoice,
+  type MethodChoice,
+  withChoice,
+} from './plan/method-choice.js';
+export { isUndecided } from './options/method.js';
+export { logEntryOf, lineOf, logEntriesIn, outlives, type LogEntry } from './job/log-entry.js';
+export { logFileName } from './disk/log-file.js';
 export { writeOutcome } from './disk/outcome.js';
-export { tune, budgetBytesOf, planTune, planTuneWays, type TuneReport } from './tune.js';
+export { budgetBytesOf } from './plan/budget.js';
+export { planTune, planTuneWays, type PlannedTune } from './plan-tune.js';
+export { tune, type TuneReport } from './tune.js';
 export { generateText, type GenerateReport } from './generate.js';
 export { evaluateModel, type EvaluateReport } from './evaluate.js';
 export { modelKind } from './job/model-kind.js';

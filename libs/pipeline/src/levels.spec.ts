@@ -18,7 +18,7 @@ import { tune, type TuneHost, type TuneReport } from './tune.js';
 
 const shape: Partial<TuneOptions> = {
   levels: '0.2:3,0.4:2x3,1:2x4',
-  ratios: ['0.5'],
+  ratios: [],
   steps: null,
   refineSteps: null,
   batch: 2,

@@ -7,6 +7,8 @@ import { MemoryBudget } from '@emloc/device';
 
 import { leaveCrash, outputPaths, takeSnapshot } from '../test/crash.js';
 import { cpuTarget, openWorkspace, tuneHost, type Workspace } from '../test/fixtures.js';
+import { logFileName } from './disk/log-file.js';
+import { logEntriesIn } from './job/log-entry.js';
 import { stageNames, type JobEvent, type StageName } from './job/observer.js';
 import { prepareJob } from './job/prepare-job.js';
 import type { TuneOptions } from './options/resolve.js';
@@ -120,7 +122,18 @@ async function entriesOf(name: string): Promise<readonly string[]> {
 
 async function expectWhole(name: string): Promise<void> {
   expect(await digests(name)).toEqual(whole);
+  expect(await loggedSteps(name)).toEqual({ train: [1, 2, 3, 4], refine: [1, 2, 3] });
   expect(await entriesOf(name)).toEqual([name]);
+}
+
+/** Of the output's log. */
+async function loggedSteps(name: string): Promise<Readonly<Record<string, readonly number[]>>> {
+  const entries = logEntriesIn(await readFile(join(workspace.outputs, name, logFileName), 'utf8'));
+  const stepsOf = (stage: StageName): number[] =>
+    entries.flatMap((entry) =>
+      entry.event === 'step' && entry.stage === stage ? [entry.step] : [],
+    );
+  return { train: stepsOf('train'), refine: stepsOf('refine') };
 }
 
 /** What a run did: blocks factorised and steps taken, by stage. */
@@ -292,6 +305,7 @@ describe('a job that is killed', () => {
     await rm(obstacle, { recursive: true });
     expect((await readdir(progress)).filter((entry) => !entry.startsWith('block'))).toEqual([
       'job.json',
+      'log.jsonl',
       'tensors.jsonl',
       'train-000000001.safetensors',
     ]);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { readPeftAdapter } from '@emloc/checkpoint';
 
 import { cpuTarget, openWorkspace, tinyModel, tuneHost, type Workspace } from '../test/fixtures.js';
+import { logFileName } from './disk/log-file.js';
 import type { JobEvent } from './job/observer.js';
 import { prepareJob } from './job/prepare-job.js';
 import type { TuneOptions } from './options/resolve.js';
@@ -29,7 +30,7 @@ afterEach(() => workspace.close());
 
 interface Outcome {
   readonly report: TuneReport;
-  /** SHA-256 by name. */
+  /** SHA-256 by name, without the log, which has times. */
   readonly files: Readonly<Record<string, string>>;
 }
 
@@ -43,6 +44,7 @@ async function run(
   const names = (await readdir(out, { recursive: true, withFileTypes: true }))
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name).slice(out.length + 1))
+    .filter((name) => name !== logFileName)
     .sort();
   const files = await Promise.all(
     names.map(

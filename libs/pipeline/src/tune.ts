@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { firstError } from '@emloc/checked';
 import {
   CheckpointError,
@@ -8,14 +8,7 @@ import {
   settleOutput,
   type OutputPlace,
 } from '@emloc/checkpoint';
-import {
-  Device,
-  DeviceError,
-  MemoryBudget,
-  type DeviceProfile,
-  type DeviceRates,
-  type DeviceTarget,
-} from '@emloc/device';
+import { Device, MemoryBudget, type DeviceTarget } from '@emloc/device';
 import { EmulatorError } from '@emloc/emulator';
 import { FinetuneError } from '@emloc/finetune';
 import { LocalImageReader, type ImageReader } from '@emloc/images';
@@ -31,6 +24,7 @@ import {
   openJobFolder,
   type StartMode,
 } from './disk/job-folder.js';
+import { logFileName } from './disk/log-file.js';
 import { writeOutcome, type Provenance } from './disk/outcome.js';
 import { asOutputError, assertFree, holdOutput } from './disk/output-folder.js';
 import { PipelineError } from './errors.js';
@@ -50,10 +44,10 @@ import { endingNotice, type Ending } from './job/training-course.js';
 import { assertInteger } from './options/checks.js';
 import { defaultCheckpointSteps, type TuneOptions } from './options/resolve.js';
 import { samplesIn } from './pictures/training-samples.js';
-import { measureRates, type BenchmarkShape } from './plan/measure-rates.js';
-import { planWays } from './plan/plan-ways.js';
-import { fitMemory, planJob, requireMemory, type JobPlan, type PlanInputs } from './plan/plan.js';
-import type { Way } from './plan/ways.js';
+import { budgetBytesOf } from './plan/budget.js';
+import { decideMethod, timedInputs } from './plan/decide-method.js';
+import { choiceNotice, type MethodChoice } from './plan/method-choice.js';
+import { planJob, requireMemory } from './plan/plan.js';
 
 /** What a job runs on and who watches it. */
 export interface TuneHost extends PrepareHost {
@@ -71,6 +65,11 @@ export interface TuneHost extends PrepareHost {
    * it is an error.
    */
   readonly mode?: StartMode;
+  /**
+   * Whether the observer is told how long the stages will take, for which the device is measured
+   * before. Jobs of few steps are over sooner. Default: no.
+   */
+  readonly estimates?: boolean;
   /** Optimizer steps after which the state of training is kept. */
   readonly checkpointSteps?: number;
 }
@@ -109,6 +108,8 @@ export interface TuneReport {
   };
   readonly ending: Ending;
   readonly courses: JobResult['courses'];
+  /** What a plan has decided; null: nothing was left to decide. */
+  readonly choice: MethodChoice | null;
 }
 
 /**
@@ -127,10 +128,9 @@ export async function tune(options: TuneOptions, host: TuneHost): Promise<TuneRe
   await settleOutput(options.model);
   const inputs = await readInputFiles(options);
   const doubtful = found && assertSameFiles(found, inputs);
-  await using job = await prepareJob(
-    { ...options, date: options.date ?? found?.date ?? null },
-    host,
-  );
+  const dated = { ...options, date: options.date ?? found?.date ?? null };
+  const { decided, choice } = await decideMethod(dated, found?.choice ?? null, host);
+  await using job = await prepareJob(decided, host);
   await using hasher = new FileHasher();
   if (found) assertSameJob(found, { job: job.id, date: job.options.date, ...host.provenance });
   const known = found ? await knownHashes(progress) : new Map<string, string>();
@@ -138,7 +138,8 @@ export async function tune(options: TuneOptions, host: TuneHost): Promise<TuneRe
     const files = await modelPaths(doubtful, options.model);
     await assertSameWeights(job, { files, hasher, known });
   }
-  return await tuneJob(job, { host, place, inputs, hasher, known, isResumed: found !== null });
+  const isResumed = found !== null;
+  return await tuneJob(job, { host, place, inputs, choice, hasher, known, isResumed });
 }
 
 /** What one run of a job has beside the job. */
@@ -146,106 +147,16 @@ interface TuneRun {
   readonly host: TuneHost;
   readonly place: OutputPlace;
   readonly inputs: readonly InputFile[];
+  /** What a plan has decided; null: nothing was left to decide. */
+  readonly choice: MethodChoice | null;
   readonly hasher: FileHasher;
   /** Hashes of tensors that earlier runs have read. */
   readonly known: ReadonlyMap<string, string>;
   readonly isResumed: boolean;
 }
 
-/** The budget that a job runs in: the given one, or what inference would take. */
-export async function budgetBytesOf(job: Job, profile: DeviceProfile): Promise<number> {
-  const { vramBytes, samplePrompts } = job.options;
-  if (vramBytes !== null) return vramBytes;
-  const inferenceBytes = await job.task.inferenceBytes(job, profile);
-  if (samplePrompts.length === 0) return inferenceBytes;
-  // Samples are decoded beside what is on the device.
-  const budgetBytes = Number.POSITIVE_INFINITY;
-  const { neededBytes } = await fitMemory({ job, profile, budgetBytes });
-  return Math.max(inferenceBytes, neededBytes);
-}
-
-/**
- * Peaks and times of a job on a device with the target's profile. The device is opened only to see
- * how fast it is.
- */
-export async function planTune(
-  options: TuneOptions,
-  target: DeviceTarget,
-  host: PlanHost = {},
-): Promise<JobPlan> {
-  return await withPlanned(options, target, host, planJob);
-}
-
-/**
- * As `planTune`, and what other ways to train the same steps would take.
- * @returns ways null where there are no others
- */
-export async function planTuneWays(
-  options: TuneOptions,
-  target: DeviceTarget,
-  host: PlanHost = {},
-): Promise<{ readonly plan: JobPlan; readonly ways: readonly Way[] | null }> {
-  return await withPlanned(options, target, host, async (inputs) => {
-    const plan = await planJob(inputs);
-    return { plan, ways: await planWays(inputs, plan) };
-  });
-}
-
-/** How a job is prepared for a plan, and who hears of its model. */
-type PlanHost = PrepareHost & { readonly onNotice?: (message: string) => void };
-
-async function withPlanned<T>(
-  options: TuneOptions,
-  target: DeviceTarget,
-  { onNotice, ...host }: PlanHost,
-  plan: (inputs: PlanInputs & { readonly rates: DeviceRates }) => Promise<T>,
-): Promise<T> {
-  await using job = await prepareJob(options, host);
-  for (const notice of job.model.notices) onNotice?.(notice);
-  const rates = await ratesOf(job, target);
-  const budgetBytes = await budgetBytesOf(job, target.profile);
-  return await plan({ job, profile: target.profile, budgetBytes, rates });
-}
-
-async function ratesOf(job: Job, target: DeviceTarget): Promise<DeviceRates> {
-  let device: Device;
-  try {
-    device = new Device(
-      await target.open(Number.POSITIVE_INFINITY),
-      new MemoryBudget(Number.POSITIVE_INFINITY),
-    );
-  } catch (error) {
-    if (
-      target.ratesElsewhere &&
-      error instanceof DeviceError &&
-      error.code === 'DEVICE_UNAVAILABLE'
-    )
-      return target.ratesElsewhere;
-    throw error;
-  }
-  await using opened = device;
-  return await measureRates(opened, benchmarkShape(job));
-}
-
-/** The shapes of a job's average micro-batch. */
-function benchmarkShape(job: Job): BenchmarkShape {
-  const { trainRows } = job;
-  return {
-    layout: job.model.layout,
-    sequences: Math.min(job.options.batch, 16),
-    loraRank: job.options.rank,
-    sequenceLength: Math.max(2, sequenceLength(trainRows)),
-  };
-}
-
-/** Of an average text, or of a picture with its prompt, whichever layout has most rows. */
-function sequenceLength(rows: Job['trainRows']): number {
-  const { layouts, items } = rows.shape([0]);
-  const lengths = [...layouts.values()].map((offsets) => offsets.at(-1) ?? 0);
-  return items === 1
-    ? lengths.reduce((most, length) => Math.max(most, length), 0)
-    : Math.round(rows.items / rows.count);
-}
+/** Fewer steps than planning them would be worth. */
+const estimatedSteps = 50;
 
 async function tuneJob(job: Job, run: TuneRun): Promise<TuneReport> {
   const { options } = job;
@@ -254,6 +165,7 @@ async function tuneJob(job: Job, run: TuneRun): Promise<TuneReport> {
   const observer = host.observer ?? (() => undefined);
   const budgetBytes = await budgetBytesOf(job, profile);
   for (const message of modelNotices(job)) observer({ type: 'notice', message });
+  if (run.choice) observer({ type: 'notice', message: choiceNotice(run.choice) });
   observer({
     type: 'prepared',
     job: job.id,
@@ -265,18 +177,26 @@ async function tuneJob(job: Job, run: TuneRun): Promise<TuneReport> {
   const memory = await requireMemory({ job, profile, budgetBytes });
   const path = hiddenPath(place, 'job');
   const { checkpointSteps = defaultCheckpointSteps } = host;
-  const { inputs, isResumed } = run;
+  const { inputs, choice, isResumed } = run;
   await assertDiskSpace(job, place, { profile, inputs, checkpointSteps, isResumed });
+  if (host.estimates && job.training.batches.length >= estimatedSteps) {
+    const { stages } = await planJob(await timedInputs(job, host.target));
+    observer({ type: 'estimate', stages });
+  }
   host.signal?.throwIfAborted();
   const budget = new MemoryBudget(budgetBytes);
   await using device = new Device(await host.target.open(budgetBytes), budget);
   try {
     const { provenance, openImages = (): ImageReader => new LocalImageReader() } = host;
     await using folder = await openJobFolder(
-      { path, job, profile, provenance, inputs, checkpointSteps },
+      { path, job, profile, provenance, inputs, choice, checkpointSteps },
       isResumed,
     );
-    using clock = new StageClock(budget, { observer });
+    const told: JobObserver = (event) => {
+      folder.log.observe(event);
+      observer(event);
+    };
+    using clock = new StageClock(budget, { observer: told });
     const { factors, training, outcomes } = folder;
     const remember = async (name: string, hash: string): Promise<string> => {
       const before = run.known.get(name);
@@ -289,7 +209,7 @@ async function tuneJob(job: Job, run: TuneRun): Promise<TuneReport> {
       device,
       clock,
       memory,
-      observer,
+      observer: told,
       factors,
       training,
       images: { reader, folder: path, onImage: guardImages(remember) },
@@ -307,9 +227,10 @@ async function tuneJob(job: Job, run: TuneRun): Promise<TuneReport> {
     await folder.close();
     const samples = await samplesIn(path);
     const overwrite = host.overwrite ?? false;
-    await writeOutcome(place, job, { result, provenance, overwrite, samples });
+    const log = join(path, logFileName);
+    await writeOutcome(place, job, { result, provenance, choice, overwrite, samples, log });
     await rm(path, { recursive: true, force: true });
-    return reportOf(job, result, { budget, stages: clock.reports() });
+    return reportOf(job, result, { budget, choice, stages: clock.reports() });
   } catch (thrown) {
     const error = firstError(thrown);
     throw await unfinished(inputMismatchIn(error) ?? asOutputError(error), { path, host });
@@ -351,7 +272,11 @@ function isOfTheInputs(error: unknown): boolean {
 function reportOf(
   job: Job,
   result: JobResult,
-  { budget, stages }: { budget: MemoryBudget; stages: readonly StageReport[] },
+  {
+    budget,
+    choice,
+    stages,
+  }: { budget: MemoryBudget; choice: MethodChoice | null; stages: readonly StageReport[] },
 ): TuneReport {
   const { train, emulator } = result;
   return {
@@ -377,5 +302,6 @@ function reportOf(
     },
     ending: result.ending,
     courses: result.courses,
+    choice,
   };
 }

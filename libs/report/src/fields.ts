@@ -1,4 +1,4 @@
-/** A field of a document that anything may have written, at a path of keys; undefined: not there. */
+/** A field of a document that anything may have written, by its keys; undefined: not there. */
 export function field(document: unknown, ...path: readonly string[]): unknown {
   return path.reduce<unknown>(
     (value, key) =>

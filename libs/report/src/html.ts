@@ -1,3 +1,5 @@
+import { at, get } from '@emloc/checked';
+
 /** Text of a page in which everything that was put in is escaped. */
 export class Html {
   constructor(readonly text: string) {}
@@ -5,10 +7,10 @@ export class Html {
 
 type Part = Html | string | number | null | readonly Part[];
 
-/** Markup as it stands between the values; values are text, whatever they hold, in attributes too. */
+/** Markup as it stands between values, which are text whatever they hold, in attributes too. */
 export function html(markup: TemplateStringsArray, ...values: readonly Part[]): Html {
   const parts = markup.map((piece, index) =>
-    index < values.length ? piece + textOf(values[index] as Part) : piece,
+    index < values.length ? piece + textOf(at(values, index)) : piece,
   );
   return new Html(parts.join(''));
 }
@@ -20,13 +22,13 @@ function textOf(value: Part): string {
   return escaped(String(value));
 }
 
-const entities: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-};
+const entities: ReadonlyMap<string, string> = new Map([
+  ['&', '&amp;'],
+  ['<', '&lt;'],
+  ['>', '&gt;'],
+  ['"', '&quot;'],
+  ["'", '&#39;'],
+]);
 
 /**
  * Characters that are obeyed instead of shown: C0 but tab and line feed, DEL, C1, those that change
@@ -39,5 +41,5 @@ const obeyed =
 function escaped(text: string): string {
   return text
     .replace(obeyed, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
-    .replace(/[&<>"']/g, (character) => entities[character] as string);
+    .replace(/[&<>"']/g, (character) => get(entities, character));
 }

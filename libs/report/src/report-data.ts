@@ -17,7 +17,7 @@ export interface Answered {
 }
 
 /** What `eval --json` says of a model. */
-export interface Evaluated {
+interface Evaluated {
   readonly loss: number | null;
   readonly exactMatch: number | null;
   readonly answers: readonly Answered[];

@@ -20,7 +20,7 @@ export interface RunRecord {
 }
 
 /** Seconds and peak device memory of a stage. */
-export interface RunStage {
+interface RunStage {
   readonly name: string;
   readonly seconds: number;
   readonly peakDeviceBytes: number;

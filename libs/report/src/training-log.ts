@@ -3,23 +3,21 @@ import { join } from 'node:path';
 import { numberAt, textAt } from './fields.js';
 import { parsed, readText } from './read-file.js';
 
-/** A line of the log of a job's steps; null: the line does not say it. */
+/** A line of the log of a job, as docs/log.md has it; null: the line does not say it. */
 export interface LogLine {
   /** `step`, `validation`, `stage`, and what later versions add. */
-  readonly kind: string;
+  readonly event: string;
   readonly stage: string;
   readonly step: number | null;
   readonly loss: number | null;
-  readonly learningRate: number | null;
-  readonly gradientNorm: number | null;
-  readonly tokensPerSecond: number | null;
-  readonly deviceBytes: number | null;
+  /** The most that was in use during a step. */
+  readonly peakDeviceBytes: number | null;
   readonly budgetBytes: number | null;
-  /** Since the job's start. */
-  readonly seconds: number | null;
+  /** When it was written, in milliseconds since 1970. */
+  readonly timeMs: number | null;
 }
 
-export const logFileName = 'log.jsonl';
+const logFileName = 'log.jsonl';
 
 /** The lines of an adapter's log that can be read, in order; none where there is no log. */
 export async function readTrainingLog(folder: string): Promise<readonly LogLine[]> {
@@ -28,20 +26,18 @@ export async function readTrainingLog(folder: string): Promise<readonly LogLine[
 }
 
 function lineOf(value: unknown): LogLine[] {
-  const kind = textAt(value, 'kind');
-  if (kind === null) return [];
+  const event = textAt(value, 'event');
+  if (event === null) return [];
+  const timeMs = Date.parse(textAt(value, 'time') ?? '');
   return [
     {
-      kind,
+      event,
       stage: textAt(value, 'stage') ?? '',
       step: numberAt(value, 'step'),
       loss: numberAt(value, 'loss'),
-      learningRate: numberAt(value, 'learningRate'),
-      gradientNorm: numberAt(value, 'gradientNorm'),
-      tokensPerSecond: numberAt(value, 'tokensPerSecond'),
-      deviceBytes: numberAt(value, 'deviceBytes'),
+      peakDeviceBytes: numberAt(value, 'peakDeviceBytes'),
       budgetBytes: numberAt(value, 'budgetBytes'),
-      seconds: numberAt(value, 'seconds'),
+      timeMs: Number.isNaN(timeMs) ? null : timeMs,
     },
   ];
 }

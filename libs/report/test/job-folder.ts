@@ -10,7 +10,7 @@ const layer = (block: number, name: string, relativeError: number) => ({
 });
 
 /** As emloc.json of a job on rows; names are hostile. */
-export const record = {
+const record = {
   program: 'emloc 0.0.0',
   device: 'cpu',
   job: '0123456789abcdef',
@@ -50,8 +50,8 @@ export const record = {
 };
 
 const line = (step: number) => ({
-  ...{ kind: 'step', stage: 'train', step, loss: 4 / step, seconds: 2 * step },
-  ...{ deviceBytes: 2e7 + step, budgetBytes: 25165824 },
+  ...{ time: new Date(1.8e12 + 2000 * step).toISOString(), event: 'step', stage: 'train', step },
+  ...{ loss: 4 / step, peakDeviceBytes: 2e7 + step, budgetBytes: 25165824 },
 });
 
 /** A folder with all that a page is made from. */

@@ -102,9 +102,9 @@ describe.each([
   });
 
   it('is not wider than the window', async () => {
-    expect(
-      await opened.page.evaluate(() => document.documentElement.scrollWidth),
-    ).toBeLessThanOrEqual(width);
+    expect(await opened.page.$eval('html', ({ scrollWidth }) => scrollWidth)).toBeLessThanOrEqual(
+      width,
+    );
   });
 });
 
@@ -143,6 +143,7 @@ describe('the page of a job', () => {
     for (const part of ['4.1000', '0.5500', 'budget 32.0 MiB', 'no better than the base model'])
       expect(text).toContain(part);
     expect(await page.$$eval('#layer-errors rect.bar', (all) => all.length)).toBe(6);
+    expect(await page.$$eval('#memory-course table tbody tr', (all) => all.length)).toBe(20);
     expect(await page.$$eval('#loss-train circle', (all) => all.length)).toBe(4);
     await page.close();
   });

@@ -1,5 +1,5 @@
 import { healthV1, reflectionV1, reflectionV1Alpha } from '@emloc/contracts';
-import { pause, systemClock, type Timer } from '@emloc/time';
+import { pause, systemClock, type Clock, type Timer } from '@emloc/time';
 import { Server, type ServerCredentials, type UntypedServiceImplementation } from '@grpc/grpc-js';
 
 import { anyone, type Authenticator } from './authentication.js';
@@ -37,6 +37,8 @@ export interface RpcServerOptions {
   /** A connection on which nothing came for this long is asked whether it lives. */
   readonly keepaliveMs: number;
   readonly observer: RpcObserver;
+  /** By which callers are checked again. */
+  readonly clock: Clock;
 }
 
 const defaultServerOptions: RpcServerOptions = Object.freeze({
@@ -51,6 +53,7 @@ const defaultServerOptions: RpcServerOptions = Object.freeze({
   streamTimeoutMs: Number.POSITIVE_INFINITY,
   keepaliveMs: 30_000,
   observer: {},
+  clock: systemClock,
 });
 
 const freePortAttempts = 10;
@@ -169,7 +172,7 @@ export class RpcServer {
   }
 
   #reauthenticate(): void {
-    this.#reauthenticating ??= systemClock.every(
+    this.#reauthenticating ??= this.#options.clock.every(
       this.#options.reauthenticateMs,
       () => void endUnwelcome(this.#lives),
       { holdsProcess: false },

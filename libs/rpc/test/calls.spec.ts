@@ -1,6 +1,5 @@
 import { JobService } from '@emloc/contracts';
-import { sleep } from '@emloc/time';
-import { until } from '@emloc/time/testing';
+import { takes, until } from '@emloc/time/testing';
 
 import { RpcError, type CallContext, type RpcObserver } from '../src/index.js';
 import { closeAll, collect, startServer, thrownBy } from './fixtures.js';
@@ -138,16 +137,17 @@ describe('server streams', () => {
       async *downloadArtifact() {
         for (; produced < 1000; produced += 1) yield { data };
       },
+      getJob: () => Promise.resolve({}),
     });
     const stream = channel().client(JobService).downloadArtifact({})[Symbol.asyncIterator]();
     await stream.next();
-    let held = -1;
-    for (let round = 0; round < 100 && held !== produced; round += 1) {
-      held = produced;
-      await sleep(500);
-    }
-    expect(produced).toBe(held);
-    expect(held * data.length).toBeLessThan(20 * 1024 * 1024);
+    // Held back: others are answered, and nothing more is produced meanwhile.
+    await until(async () => {
+      const before = produced;
+      for (let call = 0; call < 50; call += 1) await channel().client(JobService).getJob({});
+      return produced === before;
+    }, 'the producer to be held back');
+    expect(produced * data.length).toBeLessThan(20 * 1024 * 1024);
     await stream.return?.();
   });
 
@@ -158,7 +158,7 @@ describe('server streams', () => {
         try {
           for (let i = 1n; ; i += 1n) {
             yield { sequence: i };
-            await sleep(5, { signal });
+            await takes(5, { signal });
           }
         } finally {
           ended = true;
@@ -272,7 +272,7 @@ describe('client streams', () => {
     });
     async function* broken(messages: number) {
       yield* upload(messages, 10);
-      if (messages % 2) await sleep(5);
+      if (messages % 2) await takes(5);
       throw new Error('the file is gone');
     }
     const client = channel().client(JobService);

@@ -110,7 +110,7 @@ export class EmlocClient implements AsyncDisposable {
     this.#calls = channel.client(JobService);
   }
 
-  /** Queues a job. */
+  /** Queues a job; with a method that is left to the deployment, once that has planned. */
   createJob(
     { options, displayName = '', merge = null, requestId = randomUUID() }: CreateJobOptions,
     call: CallOptions = {},
@@ -121,7 +121,10 @@ export class EmlocClient implements AsyncDisposable {
         options: toOptionsMessage(options),
         ...(merge ? { merge: { dtype: toDtype(merge.dtype ?? null) } } : {}),
       };
-      return fromJob(await this.#calls.createJob({ job, requestId }, this.#options(call)));
+      const mayPlan = options.method === 'auto' || options.method === 'emulator';
+      const timeoutMs = call.timeoutMs ?? (mayPlan ? this.#limits.planTimeoutMs : undefined);
+      const limited = this.#options({ ...call, timeoutMs });
+      return fromJob(await this.#calls.createJob({ job, requestId }, limited));
     });
   }
 

@@ -119,12 +119,14 @@ export function fromDataset({
   };
 }
 
-export function fromPlan({ fits, budgetBytes, neededBytes, stages }: PlanJobResponse): JobPlan {
+export function fromPlan(plan: PlanJobResponse): JobPlan {
+  const { fits, budgetBytes, neededBytes, stages, methodChoice } = plan;
   return {
     fits,
     budgetBytes: Number(budgetBytes),
     neededBytes: Number(neededBytes),
     stages: stages.map(fromStageReport),
+    methodChoice: methodChoice ?? null,
   };
 }
 
@@ -161,7 +163,7 @@ export function fromEvent({ sequence, time, event }: JobEventMessage): JobEvent 
       };
     }
     case 'step': {
-      const { stage, step, steps, loss, learningRate, gradientNorm, tokens, seconds } = event.value;
+      const { stage, step, steps, loss, learningRate, gradientNorm, ...rest } = event.value;
       return {
         ...base,
         type: 'step',
@@ -171,8 +173,13 @@ export function fromEvent({ sequence, time, event }: JobEventMessage): JobEvent 
         loss,
         learningRate,
         gradientNorm,
-        tokens: Number(tokens),
-        seconds,
+        tokens: Number(rest.tokens),
+        seconds: rest.seconds,
+        level: rest.level,
+        deviceBytes: Number(rest.deviceBytes),
+        peakDeviceBytes: Number(rest.peakDeviceBytes),
+        budgetBytes: Number(rest.budgetBytes),
+        stallSeconds: rest.stallSeconds,
       };
     }
     case 'notice':

@@ -31,7 +31,7 @@ export interface ConnectOptions {
   readonly allowPlaintext?: boolean;
   /** Deadline of a call that is no stream, its repetitions included. */
   readonly timeoutMs?: number;
-  /** Deadline of `planJob`, which computes. */
+  /** Deadline of what has a plan computed: `planJob`, and `createJob` with a method. */
   readonly planTimeoutMs?: number;
   /**
    * How long a watch or a transfer waits for a server that is away before it gives up; Infinity:

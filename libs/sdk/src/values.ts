@@ -106,6 +106,11 @@ export interface JobPlan {
   /** The smallest budget that every stage can work in. */
   readonly neededBytes: number;
   readonly stages: readonly StageReport[];
+  /**
+   * What was decided where the method is left to the deployment, as `emloc.json` has it in
+   * `choice`; null: nothing was.
+   */
+  readonly methodChoice: Readonly<Record<string, unknown>> | null;
 }
 
 /** Something that happened to a job. Events of a job are numbered from 1 without gaps. */
@@ -136,6 +141,16 @@ export type JobEvent = { readonly sequence: number; readonly time: Date | null }
       /** Input tokens of this step, without padding. */
       readonly tokens: number;
       readonly seconds: number;
+      /** 1 for the first of the job's levels, and where it has none. */
+      readonly level: number;
+      /** Device memory in use after the step. */
+      readonly deviceBytes: number;
+      /** Most device memory that was in use during the step. */
+      readonly peakDeviceBytes: number;
+      /** What the stage may use. */
+      readonly budgetBytes: number;
+      /** Seconds in which the step waited for weights. */
+      readonly stallSeconds: number;
     }
   | { readonly type: 'notice'; readonly message: string }
   /** `artifact` is `jobs/{job}/artifacts/{artifact}` */

@@ -2,7 +2,7 @@ import { appendFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RpcError } from '@emloc/rpc';
-import { sleep } from '@emloc/time';
+import { until } from '@emloc/time/testing';
 
 import { sha256Of } from '../src/testing/index.js';
 import { bytesOf, closeAll, start, temporaryFolder, thrownBy } from './fixtures.js';
@@ -109,10 +109,12 @@ describe('uploadDataset', () => {
       onProgress: (done) => (sent = done),
     });
     const settled = thrownBy(() => uploading);
-    for (let before = -1; before !== sent || sent === 0;) {
-      before = sent;
-      await sleep(200);
-    }
+    // Held back: other calls are answered, and nothing more is sent meanwhile.
+    await until(async () => {
+      const before = sent;
+      for (let call = 0; call < 50; call += 1) await client.listJobsPage();
+      return sent > 0 && sent === before;
+    }, 'the upload to be held back');
     expect(sent).toBeLessThan(8 * 1024 * 1024);
     abort.abort();
     expect((await settled).code).toBe('CANCELLED');

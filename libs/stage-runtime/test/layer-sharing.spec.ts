@@ -9,8 +9,7 @@ import {
   type WorkQueue,
 } from '@emloc/nats';
 import { startNatsServer, type NatsServer } from '@emloc/nats/testing';
-import { sleep } from '@emloc/time';
-import { until } from '@emloc/time/testing';
+import { takes, until } from '@emloc/time/testing';
 
 import { blockItems, blockKey, LayerSharing } from '../src/service/layer-sharing.js';
 
@@ -75,7 +74,7 @@ async function replica(
 async function work(sharing: LayerSharing<Work, Done>, by: string): Promise<string[]> {
   const own: string[] = [];
   for (let item = await sharing.next(); item; item = await sharing.next()) {
-    await sleep(20);
+    await takes(20);
     if (await sharing.complete(item, { block: item.payload.block, by })) own.push(item.key);
   }
   return own;

@@ -33,6 +33,7 @@ test('what a stage tells becomes metrics; what holds only while it runs goes wit
     metrics.observe({
       type: 'step',
       stage: 'train',
+      level: 1,
       step: 1,
       steps: 2,
       loss: 1.5,
@@ -40,6 +41,10 @@ test('what a stage tells becomes metrics; what holds only while it runs goes wit
       gradientNorm: 2,
       tokens: 30,
       seconds: 2,
+      deviceBytes: 5,
+      peakDeviceBytes: 8,
+      budgetBytes: 10,
+      stallSeconds: 0.5,
     });
     metrics.observe({ type: 'pager', pager: 1, totals });
     metrics.observe({ type: 'pager', pager: 2, totals });

@@ -6,7 +6,7 @@ import { isDiffusionFolder } from '@emloc/models';
 import { openNumberedLog, openRecordStore } from '@emloc/nats';
 import { clientCredentials, type Authenticator } from '@emloc/rpc';
 import { programVersion, type ServiceContext, type ServiceSetup } from '@emloc/service-runtime';
-import { systemClock } from '@emloc/time';
+import { systemClock, type Clock } from '@emloc/time';
 
 import { connectStages } from './drive/stage-services.js';
 import { jobServiceHandlers } from './job-service/handlers.js';
@@ -30,11 +30,15 @@ export type CoordinatorContext = Omit<ServiceContext, 'natsAccess'>;
 
 const metricsMs = 1000;
 
-/** Serves the job service, and takes part in leading: of all coordinators one drives the jobs. */
+/**
+ * Serves the job service, and takes part in leading: of all coordinators one drives the jobs.
+ * @param clock by which the files of tokens and roots are followed
+ */
 export async function startCoordinator(
   context: CoordinatorContext,
   options: CoordinatorOptions,
   engine: Engine,
+  { clock = systemClock }: { readonly clock?: Clock } = {},
 ): Promise<ServiceSetup> {
   const { nats, lane, storage, server, shutdown, scratch, metrics, logger } = context;
   const replicas = options.natsReplicas === 1 ? undefined : options.natsReplicas;
@@ -56,7 +60,7 @@ export async function startCoordinator(
   const authenticate: Authenticator =
     options.tokensFile === undefined
       ? everyoneIsLocal
-      : await tenantTokens(options.tokensFile, { logger, signal: background.signal });
+      : await tenantTokens(options.tokensFile, { logger, signal: background.signal, clock });
   server.addService(
     JobService,
     whileStorageIsAway(
@@ -77,6 +81,7 @@ export async function startCoordinator(
         rootsOf: await tenantRoots(options.tenantRoots, options, {
           logger,
           signal: background.signal,
+          clock,
         }),
         maxQueuedJobs: options.maxQueuedJobs,
         uploads: { maxDatasetBytes: options.maxDatasetBytes, idleMs: options.uploadIdle },
@@ -121,6 +126,7 @@ export async function startCoordinator(
           storage,
           datasetFiles,
           engine,
+          log,
           program: `emloc ${programVersion}`,
         }),
         discardWork: (job) => storage.discardWork(job),

@@ -1,4 +1,5 @@
 import { sleep } from '@emloc/time';
+import { takes } from '@emloc/time/testing';
 
 import {
   describeEvent,
@@ -27,7 +28,7 @@ test.each(Array.from({ length: rounds }, (_, round) => round))('round %i', async
       for (let step = 1; step <= 5; step += 1) {
         if (signal.aborted) return;
         yield stepEvent(step, 5);
-        await sleep(40);
+        await takes(40);
       }
     };
   }

@@ -17,6 +17,7 @@ import {
 } from '@emloc/rpc';
 import { compileOptions, createLogger, createShutdown, type Shutdown } from '@emloc/service-kit';
 import { createTelemetry, type Telemetry } from '@emloc/telemetry';
+import { systemClock, type Clock } from '@emloc/time';
 
 import { startCoordinator } from '../src/coordinator.js';
 import { coordinatorOptions, serverLimits, type CoordinatorOptions } from '../src/options.js';
@@ -46,7 +47,8 @@ export interface Deployment {
   readonly folder: string;
   readonly model: string;
   readonly data: string;
-  start(options?: Readonly<Record<string, string>>): Promise<RunningCoordinator>;
+  /** @param clock by which tokens are looked at again */
+  start(options?: Readonly<Record<string, string>>, clock?: Clock): Promise<RunningCoordinator>;
   close(): Promise<void>;
 }
 
@@ -66,7 +68,7 @@ export async function startDeployment(): Promise<Deployment> {
     folder,
     model,
     data,
-    start: async (options = {}) => {
+    start: async (options = {}, clock = systemClock) => {
       started += 1;
       const coordinator = await startOne({
         nats,
@@ -74,6 +76,7 @@ export async function startDeployment(): Promise<Deployment> {
         folder,
         instance: `coordinator-${started}`,
         options,
+        clock,
       });
       running.add(coordinator);
       return coordinator;
@@ -93,6 +96,7 @@ interface Setting {
   readonly folder: string;
   readonly instance: string;
   readonly options: Readonly<Record<string, string>>;
+  readonly clock: Clock;
 }
 
 async function startOne({
@@ -101,6 +105,7 @@ async function startOne({
   folder,
   instance,
   options: given,
+  clock,
 }: Setting): Promise<RunningCoordinator> {
   const options = optionsOf({
     'calibrator-address': stages.address,
@@ -117,7 +122,7 @@ async function startOne({
   const storage = await openJobStorage({ nats, lane });
   const telemetry = createTelemetry({ service: 'coordinator', version: 'test' });
   const shutdown = createShutdown({ graceMs: 10_000, exit: () => undefined });
-  const server = new RpcServer(serverLimits(options));
+  const server = new RpcServer({ ...serverLimits(options), clock });
   const scratch = mkdtempSync(join(folder, 'scratch-'));
   const engine = fakeEngine();
   shutdown.add('server', async () => void (await server.close(1000)));
@@ -141,6 +146,7 @@ async function startOne({
     },
     options,
     engine,
+    { clock },
   );
   const { address } = await server.listen({
     host: '127.0.0.1',

@@ -139,12 +139,15 @@ test.each([
     adapterToRecord(await readPeftAdapter(adapters[name] ?? ''));
   const options = optionsInto('assembled', changes);
   const result = await runEngineTask(
-    { kind: 'outcome', options, results: resultsOf(record, report), program: provenance.program },
+    {
+      ...{ kind: 'outcome', options, results: resultsOf(record, report), choice: null },
+      ...{ program: provenance.program, log: join(folder, 'tuned/log.jsonl') },
+    },
     context(answer),
   );
   expect(result).toEqual({ kind: 'outcome', budgetBytes: report.budgetBytes });
   const [tuned, assembled] = [filesIn(join(folder, 'tuned')), filesIn(options.out)];
-  expect([...tuned.keys()].sort()).toHaveLength(5);
+  expect([...tuned.keys()].sort()).toHaveLength(6);
   expect(assembled).toEqual(tuned);
 });
 
@@ -154,7 +157,9 @@ test('model and rows are looked at, and any ratio below 1 makes an emulator', as
   expect(await inspect({})).toEqual({
     kind: 'inspect',
     isEmulated: true,
+    isUndecided: false,
     decided: {
+      ratios: ['0.5'],
       rank: 8,
       alpha: 16,
       learningRate: 2e-4,

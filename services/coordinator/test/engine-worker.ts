@@ -13,6 +13,7 @@ serveWorker<EngineWorkerContract>(async (task, { emit }) => {
       return {
         kind: 'inspect',
         isEmulated: /^(a+)+$/.test(`${'a'.repeat(60)}b`),
+        isUndecided: false,
         decided: {},
         found,
       };
@@ -32,6 +33,6 @@ serveWorker<EngineWorkerContract>(async (task, { emit }) => {
       throw Object.assign(new Error('it is'), { code: 'EMULATOR_INVALID_RATIO' });
     default:
       emit('options');
-      return { kind: 'inspect', isEmulated: true, decided: {}, found };
+      return { kind: 'inspect', isEmulated: true, isUndecided: false, decided: {}, found };
   }
 });

@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { scanRows } from '@emloc/dataset';
+import type { MethodChoice } from '@emloc/pipeline';
 
 import { maxInspectedBytes, type Engine } from '../src/outcome/engine.js';
 
@@ -13,6 +14,12 @@ export interface FakeEngine extends Engine {
   readonly outcomes: number;
 }
 
+/** What the fake engine decides for `auto`. */
+export const fakeChoice: MethodChoice = {
+  ...{ asked: 'auto', method: 'emulator', levels: '0.25:4,0.5:2,1:1', why: 'it takes 1 s' },
+  inputs: { plainSteps: 3, batch: 8, learningRate: 1e-3, budgetBytes: 2 ** 20, ways: [] },
+};
+
 export function fakeEngine(): FakeEngine {
   let outcomes = 0;
   return {
@@ -24,7 +31,8 @@ export function fakeEngine(): FakeEngine {
       if (this.failure) throw this.failure;
       const scan = (path: string) => scanRows({ path, maxBytes: maxInspectedBytes, maxMs: 60_000 });
       return {
-        isEmulated: ratios.some((ratio) => ratio !== '1'),
+        isEmulated: ratios.every((ratio) => ratio !== '1'),
+        isUndecided: given.method === 'auto',
         decided: {
           rank: given.rank ?? 8,
           batch: given.batch ?? 8,
@@ -39,12 +47,17 @@ export function fakeEngine(): FakeEngine {
         },
       };
     },
-    plan: async () => ({
-      fits: true,
-      budgetBytes: 2 ** 20,
-      neededBytes: 2 ** 19,
-      stages: [{ name: 'train', seconds: 1.5, peakDeviceBytes: 1000 }],
-      stepSeconds: null,
+    plan: async ({ method }) => ({
+      plan: {
+        fits: true,
+        budgetBytes: 2 ** 20,
+        neededBytes: 2 ** 19,
+        stages: [
+          { name: 'train', seconds: 1.5, peakDeviceBytes: 1000, copySeconds: 0, readSeconds: 0 },
+        ],
+        stepSeconds: null,
+      },
+      choice: method === 'auto' ? fakeChoice : null,
     }),
     async writeOutcome({ options }) {
       outcomes += 1;

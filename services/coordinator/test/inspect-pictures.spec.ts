@@ -46,7 +46,9 @@ test('a model that makes pictures decides the defaults, and what is looked at', 
   const small = expect.stringMatching(/: is too small: .* at a resolution of 512 /);
   expect(await inspect(optionsOf({ rank: 16, resolution: null }), () => undefined)).toEqual({
     isEmulated: true,
+    isUndecided: false,
     decided: {
+      ratios: ['0.5'],
       alpha: 4,
       learningRate: 1e-4,
       schedule: 'constant',

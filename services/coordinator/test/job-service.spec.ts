@@ -8,6 +8,7 @@ import {
   Artifact_Kind,
   Job_State,
   JobSpecSchema,
+  Method,
   Schedule,
   type UploadDatasetRequestSchema,
 } from '@emloc/contracts';
@@ -26,7 +27,7 @@ import {
   type Deployment,
   type RunningCoordinator,
 } from './deployment.js';
-import { adapterBytes } from './fake-engine.js';
+import { adapterBytes, fakeChoice } from './fake-engine.js';
 import { stepEvent, untilEnded } from './fake-stages.js';
 
 let deployment: Deployment;
@@ -114,7 +115,6 @@ describe('creating a job', () => {
       rank: 8,
       batchRows: 8,
       schedule: Schedule.COSINE,
-      ratios: ['0.5'],
       seed: 0n,
     });
     expect([options?.vramBytes, options?.steps, options?.hostBytes]).toEqual([
@@ -122,6 +122,17 @@ describe('creating a job', () => {
       undefined,
       undefined,
     ]);
+  });
+
+  test('what is left to a plan is decided once, and told', async () => {
+    const request = jobRequest(deployment, { method: Method.AUTO, epochs: 2 });
+    const made = await as('alice').createJob(request);
+    expect(made.options).toMatchObject({ method: Method.EMULATOR, levels: fakeChoice.levels });
+    expect([made.options?.steps, made.options?.epochs]).toEqual([undefined, undefined]);
+    expect(await as('alice').createJob(request)).toMatchObject({ name: made.name });
+    const plan = await as('alice').planJob({ options: request.job.options });
+    expect(plan.methodChoice).toEqual(fakeChoice);
+    await as('alice').cancelJob({ name: made.name });
   });
 
   test('a job without a date has that of the day on which it was first asked for', async () => {

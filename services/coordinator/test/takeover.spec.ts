@@ -1,4 +1,3 @@
-import { sleep } from '@emloc/time';
 import { until } from '@emloc/time/testing';
 
 import {
@@ -96,7 +95,7 @@ test('a restart of the NATS server in mid-job costs no job and no event', async 
   await until(trainingStarted, 'training');
   const watched = eventsOf(coordinator.jobs, name);
   await deployment.nats.kill();
-  await sleep(2500);
+  await until(async () => !(await isLeading(coordinator)), 'the lease is lost');
   await deployment.nats.restart();
   const events = await watched;
   expect(isGapless(events)).toBe(true);

@@ -5,8 +5,7 @@ import { connect as connectTcp } from 'node:net';
 import { join } from 'node:path';
 import { streamSource } from '@emloc/nats';
 import { hashToken, type RpcError } from '@emloc/rpc';
-import { sleep } from '@emloc/time';
-import { until } from '@emloc/time/testing';
+import { FakeClock, until } from '@emloc/time/testing';
 
 import {
   eventsOf,
@@ -20,6 +19,8 @@ import { stepEvent, untilEnded } from './fake-stages.js';
 let deployment: Deployment;
 let coordinator: RunningCoordinator;
 let tokensFile: string;
+/** By which the coordinator looks at tokens again. */
+const clock = new FakeClock();
 
 const tokenOf = (tenant: string) => `token-of-${tenant}`;
 function writeTokens(entries: readonly { tenant: string; expiresAt?: string }[]): void {
@@ -44,13 +45,16 @@ beforeAll(async () => {
     join(deployment.folder, 'roots.json'),
     JSON.stringify({ confined: { modelRoots: [own] } }),
   );
-  coordinator = await deployment.start({
-    'tokens-file': tokensFile,
-    'tenant-roots': join(deployment.folder, 'roots.json'),
-    'upload-idle': '300ms',
-    'max-uploads': '2',
-    'max-calls': '50',
-  });
+  coordinator = await deployment.start(
+    {
+      'tokens-file': tokensFile,
+      'tenant-roots': join(deployment.folder, 'roots.json'),
+      'upload-idle': '300ms',
+      'max-uploads': '2',
+      'max-calls': '50',
+    },
+    clock,
+  );
 });
 afterAll(() => deployment.close());
 
@@ -71,7 +75,7 @@ async function* heldUpload(data = rows) {
   const value = { displayName: 'rows', sizeBytes: BigInt(data.length), sha256 };
   yield { content: { case: 'upload' as const, value } };
   yield { content: { case: 'data' as const, value: data.subarray(0, 8) } };
-  await sleep(60_000, { holdsProcess: false });
+  await new Promise(() => undefined);
 }
 
 async function readAll(stream: AsyncIterable<unknown>): Promise<void> {
@@ -134,22 +138,23 @@ test('an artifact that was replaced is not served', async () => {
 });
 
 describe('a token', () => {
-  /** How long a watched job's stream lasts until it is refused. */
-  async function untilRefused(change: () => void): Promise<RpcError & { ms: number }> {
+  /** Opens the stream of a job that goes on for ever. @returns how the stream ends */
+  async function watchEndlessJob(): Promise<{ readonly ended: Promise<RpcError> }> {
     deployment.stages.scripts.train = async function* ({ signal }) {
       yield stepEvent(1);
       await untilEnded(signal);
     };
     const { name } = await as('leaving').createJob(jobRequest(deployment));
-    const watched = refusal(eventsOf(as('leaving'), name));
-    const startMs = performance.now();
-    change();
-    return Object.assign(await watched, { ms: performance.now() - startMs });
+    const events = as('leaving').watchJob({ name })[Symbol.asyncIterator]();
+    await events.next();
+    const rest = { [Symbol.asyncIterator]: () => events };
+    return { ended: refusal(readAll(rest)) };
   }
   afterEach(async () => {
     writeTokens(tenants);
     delete deployment.stages.scripts.train;
     await until(async () => {
+      await clock.advance(1000);
       const { jobs = [] } = await as('leaving')
         .listJobs({})
         .catch(() => ({ jobs: [] }));
@@ -171,11 +176,23 @@ describe('a token', () => {
         })),
       'TOKEN_EXPIRED',
     ],
-  ])('that %s ends its streams within seconds', async (_, entries, reason) => {
-    const ended = await untilRefused(() => writeTokens(entries()));
-    expect(ended).toMatchObject({ code: 'UNAUTHENTICATED', reason });
-    // Five seconds and the second and a half until it expires; thrice, on a machine at full load.
-    expect(ended.ms).toBeLessThan(3 * (5000 + 1500));
+  ])('that %s ends its streams within 5 seconds', async (_, entries, reason) => {
+    const { ended } = await watchEndlessJob();
+    writeTokens(entries());
+    // The five seconds are the coordinator's own: reading the file may take the machine any time.
+    await clock.advance(2500);
+    await until(
+      () =>
+        as('leaving')
+          .listJobs({})
+          .then(
+            () => false,
+            () => true,
+          ),
+      'the token is good for nothing new',
+    );
+    await clock.advance(2500);
+    expect(await ended).toMatchObject({ code: 'UNAUTHENTICATED', reason });
   });
 });
 
@@ -183,10 +200,11 @@ test('a good tenant does not wait for a hostile one that does its worst', async 
   const { engine, address } = coordinator;
   const [inspect, plan] = [engine.inspect.bind(engine), engine.plan.bind(engine)];
   const isHostile = (targets: string | null): boolean => targets === 'hostile.*';
-  let held = 0;
+  const held = new Set<AbortSignal>();
   const forEver = async (signal: AbortSignal): Promise<never> => {
-    held += 1;
+    held.add(signal);
     await once(signal, 'abort');
+    held.delete(signal);
     throw signal.reason;
   };
   engine.inspect = (options, signal) =>
@@ -210,15 +228,15 @@ test('a good tenant does not wait for a hostile one that does its worst', async 
   const sockets = Array.from({ length: 200 }, () =>
     connectTcp(Number(port), host).on('error', () => undefined),
   );
-  await until(() => held > 0, 'the attack has begun');
+  await until(() => held.size > 0, 'the attack has begun');
+  const [atWork] = held;
   try {
     for (let round = 0; round < 5; round += 1) {
-      const startMs = performance.now();
       await as('good').createJob(jobRequest(deployment));
       await as('good').planJob({ options: jobRequest(deployment).job.options });
-      // The hostile tenant's calls do not end before they are aborted.
-      expect(performance.now() - startMs).toBeLessThan(30_000);
     }
+    // Nothing of the good tenant waited for that, which ends only below.
+    expect(atWork?.aborted).toBe(false);
   } finally {
     ending.abort();
     for (const socket of sockets) socket.destroy();

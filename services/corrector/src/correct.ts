@@ -17,7 +17,7 @@ import {
   movedRecord,
   reportMessage,
   shareLayers,
-  storeAdapter,
+  storeRecord,
   type EngineReport,
   type LayerSharing,
   type StageAttempt,
@@ -160,7 +160,7 @@ async function scoreCandidates(
     report: reportMessage('correct', { ...report, seconds, peakDeviceBytes }),
     correction: { chosen, scores: { ...scores } },
     baseLoss,
-    adapter: await storeAdapter(records, storage, { key, record }),
+    adapter: await storeRecord(records, storage, { key, record }),
   };
 }
 

@@ -29,6 +29,7 @@ const report = (block: number, by: string) => ({
   ratio: 0.5,
   rank: 1,
   relativeError: 0.1,
+  solver: 'full',
   usedFallback: false,
 });
 

@@ -12,12 +12,13 @@ import {
   blockFactors,
   movedRecord,
   reportMessage,
-  storeAdapter,
+  storeRecord,
   type StageAttempt,
   type StageHandler,
 } from '@emloc/stage-runtime';
 
 import type { TrainContract, TrainingOutcome, TrainingTask } from './contract.js';
+import { TrainingLog } from './training-log.js';
 import { stepOf, TrainingStates } from './training-states.js';
 
 export interface TrainerSettings {
@@ -48,6 +49,7 @@ export function trainStage(
         lossBefore: lossBefore ?? Number.NaN,
         lossAfter,
         adapter: await store(attempt, 'train', outcome.adapter),
+        log: await storeLog(attempt, 'train', outcome.log),
       };
     },
   };
@@ -75,6 +77,7 @@ export function refineStage(
         refinement: { steps, kept, course: courseMessage(course) },
         loss: lossAfter,
         adapter: kept ? await store(attempt, 'refine', outcome.adapter) : given,
+        log: await storeLog(attempt, 'refine', outcome.log),
       };
     },
   };
@@ -85,21 +88,42 @@ function courseMessage({ curve, chosenStep, divergence }: TrainingCourse) {
   return { curve: [...(curve ?? [])], chosenStep, divergence: divergence ?? '' };
 }
 
-async function runTraining(attempt: StageAttempt, task: TrainingTask): Promise<TrainingOutcome> {
+async function runTraining(
+  attempt: StageAttempt,
+  task: TrainingTask,
+): Promise<TrainingOutcome & { readonly log: TrainingLog }> {
+  const log = new TrainingLog();
   const states = new TrainingStates(attempt, task.stage);
   const factorsOf = blockFactors(attempt);
-  return attempt.runEngine<TrainContract>(task, async (request) => {
-    switch (request.type) {
-      case 'load-training': {
-        const record = await states.load();
-        return record && movedRecord(record);
+  const outcome = await attempt.runEngine<TrainContract>(
+    task,
+    async (request) => {
+      switch (request.type) {
+        case 'load-training': {
+          const record = await states.load();
+          if (record) log.restore(record);
+          return record && movedRecord(record);
+        }
+        case 'save-training':
+          await states.save(request.step, log.within(request.record));
+          return null;
+        case 'factors':
+          return movedRecord(await factorsOf(request.block));
       }
-      case 'save-training':
-        await states.save(request.step, request.record);
-        return null;
-      case 'factors':
-        return movedRecord(await factorsOf(request.block));
-    }
+    },
+    (told) => log.observe(told),
+  );
+  return { ...outcome, log };
+}
+
+function storeLog(
+  attempt: StageAttempt,
+  stage: 'train' | 'refine',
+  log: TrainingLog,
+): Promise<StoredObject> {
+  return storeRecord(attempt.records, attempt.storage, {
+    key: tensorKeys.log(attempt.job, stage, attempt.token),
+    record: log.within({ tensors: [], attributes: {} }),
   });
 }
 
@@ -108,7 +132,7 @@ function store(
   stage: 'train' | 'refine',
   record: TensorRecord,
 ): Promise<StoredObject> {
-  return storeAdapter(attempt.records, attempt.storage, {
+  return storeRecord(attempt.records, attempt.storage, {
     key: tensorKeys.adapter(attempt.job, stage, attempt.token),
     record,
   });

@@ -4,6 +4,7 @@ import {
   planStatistics,
   statisticFor,
   StatisticsAccumulator,
+  type FactorsChoice,
   type LayerStatistic,
 } from '@emloc/emulator';
 import { weightPlace, type ModelLinear } from '@emloc/models';
@@ -30,7 +31,7 @@ const calibrationRows = 8192;
 export async function measureFactors(
   model: SyntheticModel,
   backend: Backend,
-  blocks: number,
+  { blocks, choice }: { blocks: number; choice: FactorsChoice },
 ): Promise<FactorTimes> {
   const budget = new MemoryBudget(Number.POSITIVE_INFINITY);
   const device = new Device(backend, budget);
@@ -51,6 +52,7 @@ export async function measureFactors(
           linear,
           weight,
           statistic: statisticFor(statistics, linear.name),
+          choice,
         });
         const seconds = (performance.now() - started) / 1000;
         perLinear[linear.name] = seconds;
@@ -71,9 +73,17 @@ async function factorsOf(
     linear,
     weight,
     statistic,
-  }: { model: SyntheticModel; linear: ModelLinear; weight: Tensor; statistic: LayerStatistic },
+    choice,
+  }: {
+    model: SyntheticModel;
+    linear: ModelLinear;
+    weight: Tensor;
+    statistic: LayerStatistic;
+    choice: FactorsChoice;
+  },
 ): Promise<number> {
-  const factors = await factorize({ device, weight, statistic, rank: model.rankOf(linear) });
+  const [rank, seed] = [model.rankOf(linear), linear.path];
+  const factors = await factorize({ device, weight, statistic, rank, choice, seed });
   try {
     for (const tensor of [factors.u, factors.v])
       await device.downloadBytes(tensor, new Uint8Array(tensor.byteLength));

@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 import { at } from '@emloc/checked';
 import { parseBytes } from '@emloc/device';
 import { cudaOrdinal, cudaProfile } from '@emloc/device-cuda';
+import { factorsChoices, type FactorsChoice } from '@emloc/emulator';
 
 import { fluxShape } from './flux-shape.js';
 import { gpuBudgets, identityBudgets } from './gpu-budgets.js';
@@ -31,7 +32,7 @@ import {
 } from './gpu-training.js';
 
 const help = `usage: bench gpu [--rows train,short,paged,factors,generate,identity] [--steps 12] [--paged-rows 2,4,8] [--device cuda:1] [--no-wgmma] [--no-graphs] [--profile] [--json FILE]
-                 [--torch FILE] [--ratio 0.4] [--rank 8] [--vram SIZE] [--shape ${defaultShape}]
+                 [--torch FILE] [--ratio 0.4] [--factors auto|exact|fast] [--rank 8] [--vram SIZE] [--shape ${defaultShape}]
        bench gpu --shape ${fluxShape} [--size 512] [--rows train,paged,sample] [--ratio 0.45] [--rank 4] [--paged-rows 4] [--steps 12] ...
 Trains and factorises at the shape of a model (random weights, nothing on disk), by default one of 7.6 B on a card of 24 GB or more, and prints a table.
   train    LoRA on an emulator, 2 x 1024 tokens a step, the peak below 14.45 GiB (without the driver's context)
@@ -58,6 +59,8 @@ interface Settings extends CardSettings {
   readonly steps: number;
   readonly ratio: number;
   readonly rank: number;
+  /** How factors are found. */
+  readonly factors: FactorsChoice;
   readonly pagedRows: readonly number[];
   readonly profile: boolean;
   /** In place of a shape's own budgets. */
@@ -76,6 +79,7 @@ export async function measure(args: readonly string[]): Promise<number> {
       device: { type: 'string', default: 'cuda' },
       ratio: { type: 'string' },
       rank: { type: 'string' },
+      factors: { type: 'string', default: 'exact' },
       shape: { type: 'string', default: defaultShape },
       vram: { type: 'string' },
       'no-wgmma': { type: 'boolean', default: false },
@@ -102,6 +106,7 @@ export async function measure(args: readonly string[]): Promise<number> {
     steps: Number(values.steps),
     ratio: Number(values.ratio ?? (isFlux ? 0.45 : 0.4)),
     rank: Number(values.rank ?? (isFlux ? 4 : 8)),
+    factors: factorsChoices.find((choice) => choice === values.factors) ?? 'exact',
     pagedRows: (values['paged-rows'] ?? (isFlux ? '4' : '2,4,8')).split(',').map(Number),
     profile: values.profile,
     vramBytes,
@@ -289,13 +294,14 @@ function generateRows(settings: Settings): Promise<GpuRow[]> {
 
 async function factorsRow(settings: Settings): Promise<GpuRow> {
   const model = modelOf(settings, 1);
+  const choice = settings.factors;
   const { train: capacityBytes } = await gpuBudgets(settings, modelOf(settings), cudaProfile());
   return withCard(settings, capacityBytes, async (backend) => {
     if (settings.profile) {
       const profiled = new ProfiledBackend(backend);
-      await measureFactors(model, backend, 1);
+      await measureFactors(model, backend, { blocks: 1, choice });
       profiled.record();
-      await measureFactors(model, profiled.backend, 1);
+      await measureFactors(model, profiled.backend, { blocks: 1, choice });
       process.stdout.write(
         `factors of a block, by launches (its statistics included)\n${profileTable(await profiled.finish())}`,
       );
@@ -303,7 +309,7 @@ async function factorsRow(settings: Settings): Promise<GpuRow> {
     const { seconds, perLinear, relativeErrors, budgetPeakBytes } = await measureFactors(
       model,
       backend,
-      4,
+      { blocks: 4, choice },
     );
     note(`factors: ${seconds.map((value) => value.toFixed(3)).join(' ')} s a block`);
     for (const [name, value] of Object.entries(perLinear))

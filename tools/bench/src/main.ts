@@ -10,6 +10,10 @@ const measurements: Readonly<
     summary: 'the store of tensors against a raw TCP socket and gRPC',
     load: () => import('./bus.js'),
   },
+  factors: {
+    summary: 'factors of a layer, exact and fast: seconds and errors, or what there is to do',
+    load: () => import('./factors.js'),
+  },
   gpu: {
     summary: 'training and factorising at the shape of a 7.6 B model on a card, beside PyTorch',
     load: () => import('./gpu.js'),

@@ -4,8 +4,8 @@ import { readRegularFileSync } from '@emloc/untrusted';
 import type { Command, Option } from 'commander';
 import { isMap, isScalar, LineCounter, parseDocument, visit, type Scalar } from 'yaml';
 
+import type { OptionGroup } from './command/define-command.js';
 import { burdenOf } from './config-burden.js';
-import { rivalOf } from './flags.js';
 import { UsageError } from './usage-error.js';
 
 /** Far more than all options need. */
@@ -16,7 +16,10 @@ const mostShown = 200;
  * Sets the options that `--config` names and the command line does not.
  * @throws UsageError naming file and key
  */
-export function applyConfigFile(command: Command): void {
+export function applyConfigFile(
+  command: Command,
+  { rivalOf }: Pick<OptionGroup<unknown>, 'rivalOf'>,
+): void {
   const file = command.getOptionValue('config') as string | undefined;
   if (file === undefined) return;
   for (const [key, value] of Object.entries(readConfig(file))) {

@@ -4,15 +4,12 @@ import { join } from 'node:path';
 import { defaultTuneOptions, resolveTuneOptions } from '@emloc/pipeline';
 import { Command } from 'commander';
 
+import type { RawValues } from './command/define-command.js';
+import { toOptions } from './command/flag.js';
 import { applyConfigFile } from './config-file.js';
-import {
-  addFlags,
-  commonFlags,
-  deviceFlags,
-  optionFlags,
-  optionValues,
-  type FlagValues,
-} from './flags.js';
+import { commonFlags } from './flags/common.js';
+import { deviceFlags } from './flags/device.js';
+import { optionFlags, optionValues, rivalOf } from './flags/options.js';
 import { UsageError } from './usage-error.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'emloc-flags-'));
@@ -24,18 +21,18 @@ writeFileSync(template, '\ufeff{{ messages }}\r\n');
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 function parse(...args: readonly string[]): Command {
-  const command = addFlags(new Command('tune'), optionFlags('tune'), deviceFlags, commonFlags)
-    .exitOverride()
-    .configureOutput({ writeErr: () => undefined });
+  const command = new Command('tune').exitOverride().configureOutput({ writeErr: () => undefined });
+  for (const option of [...optionFlags('tune'), ...toOptions({ ...deviceFlags, ...commonFlags })])
+    command.addOption(option);
   return command.parse(args, { from: 'user' });
 }
 
 /** Values of the flags with a config file of this text. */
-function withConfig(text: string, ...args: readonly string[]): FlagValues {
+function withConfig(text: string, ...args: readonly string[]): RawValues {
   const file = join(folder, 'config.yaml');
   writeFileSync(file, text);
   const command = parse('--config', file, ...args);
-  applyConfigFile(command);
+  applyConfigFile(command, { rivalOf });
   return command.opts();
 }
 
@@ -52,6 +49,8 @@ describe('optionValues', () => {
       '2GiB',
       '--host-memory',
       '1GiB',
+      '--method',
+      'emulator',
       '--ratio',
       'a=0.4',
       '--ratio',
@@ -85,6 +84,8 @@ describe('optionValues', () => {
       '5',
       '--emulator-metric',
       'loss',
+      '--factors',
+      'fast',
       '--correction',
       '2.5',
       '--refine-steps',
@@ -166,6 +167,7 @@ describe('optionValues', () => {
       out: 'o',
       vramBytes: 2 ** 31,
       hostBytes: 2 ** 30,
+      method: 'emulator',
       ratios: ['a=0.4', '0.5'],
       levels: null,
       rank: 4,
@@ -178,12 +180,13 @@ describe('optionValues', () => {
       weightDecay: 0.01,
       maxGradientNorm: 2,
       steps: 7,
-      epochs: 1,
+      epochs: null,
       batch: 3,
       gradientAccumulation: 2,
       maxLength: 99,
       calibrationRows: 5,
       emulatorMetric: 'loss',
+      factors: 'fast',
       correction: 2.5,
       refineSteps: 0,
       refineLearningRate: 1e-5,
@@ -428,7 +431,7 @@ describe('a config file', () => {
 
   it('is refused where it cannot be read', () => {
     const command = parse('--config', join(folder, 'absent.yaml'));
-    expect(() => applyConfigFile(command)).toThrow(/absent\.yaml cannot be read/);
+    expect(() => applyConfigFile(command, { rivalOf })).toThrow(/absent\.yaml cannot be read/);
   });
 
   it('gives way to a flag that excludes one of its keys', () => {

@@ -1,20 +1,9 @@
 import process from 'node:process';
 import { Command, CommanderError } from 'commander';
 
-import { addDataCommand } from './commands/data.js';
-import { addEvalCommand } from './commands/eval.js';
-import { addExportCommand } from './commands/export.js';
-import { addFetchCommand } from './commands/fetch.js';
-import { addGenerateCommand } from './commands/generate.js';
-import { addInfoCommand } from './commands/info.js';
-import { addJobsCommand } from './commands/jobs.js';
-import { addMergeCommand } from './commands/merge.js';
-import { addPlanCommand } from './commands/plan.js';
-import { addReportCommand } from './commands/report.js';
-import { addServeCommand } from './commands/serve.js';
-import { addTuneCommand } from './commands/tune.js';
+import { addCommands } from './command/command-tree.js';
+import { commands } from './commands/index.js';
 import { exitCodes } from './exit-code.js';
-import { describeError } from './output/describe-error.js';
 import { told } from './output/visible.js';
 import { ignoreFailures, watchOutput } from './output/watch-output.js';
 import { programVersion } from './version.js';
@@ -34,18 +23,7 @@ const program = new Command('emloc')
   .exitOverride()
   .showHelpAfterError('(add --help for what is expected)');
 
-addDataCommand(program);
-addTuneCommand(program);
-addPlanCommand(program);
-addEvalCommand(program);
-addGenerateCommand(program);
-addMergeCommand(program);
-addExportCommand(program);
-addReportCommand(program);
-addFetchCommand(program);
-addInfoCommand(program);
-addServeCommand(program);
-addJobsCommand(program);
+addCommands(program, commands);
 
 try {
   await program.parseAsync(process.argv);
@@ -60,6 +38,7 @@ async function shown(): Promise<number> {
     await stdout.finish();
     return exitCodes.done;
   } catch (error) {
+    const { describeError } = await import('./output/describe-error.js');
     process.stderr.write(`${describeError(error)}\n`);
     return exitCodes.failed;
   }

@@ -2,10 +2,10 @@ import { homedir } from 'node:os';
 import process from 'node:process';
 import { hubSettings, resolveModel, type ModelHost } from '@emloc/hub';
 
-import type { CommandContext } from './run-command.js';
+import type { CommandTools } from './command/define-command.js';
 import { programVersion } from './version.js';
 
-type Shown = Pick<CommandContext, 'progress' | 'signal'>;
+type Shown = Pick<CommandTools, 'progress' | 'signal'>;
 
 const mebibyte = 2 ** 20;
 

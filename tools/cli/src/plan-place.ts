@@ -7,7 +7,7 @@ import {
 } from '@emloc/device-registry';
 
 import { deviceTarget } from './device-target.js';
-import type { FlagValues } from './flags.js';
+import type { DeviceValues } from './flags/device.js';
 import { UsageError } from './usage-error.js';
 
 /** What a job is planned for; `card` is null where that is a device of this machine. */
@@ -29,11 +29,11 @@ export type CardReport = {
  * @param vramBytes of `--vram`; null: it is not given
  * @throws UsageError for a device that is no card, or a budget above the card's memory
  */
-export function planPlace(values: FlagValues, vramBytes: number | null): PlanPlace {
-  const device = values['device'] as string | undefined;
-  const name = values['card'] as CardName | undefined;
+export function planPlace(
+  { device, threads, card: name }: DeviceValues & { readonly card?: CardName | undefined },
+  vramBytes: number | null,
+): PlanPlace {
   if (name === undefined) {
-    const threads = values['threads'] as number | undefined;
     return { target: deviceTarget(device, threads), vramBytes, card: null };
   }
   const card = plannedCard(name);

@@ -1,10 +1,10 @@
 import { resolve } from 'node:path';
 import type { ServiceName } from '@emloc/local-deployment';
 
-import type { FlagValues } from './flags.js';
+import type { ServeValues } from './flags/serve.js';
 
 /** Flags of `serve` that a service gets, in the service's own words. */
-export function serviceFlags(service: ServiceName, values: FlagValues): string[] {
+export function serviceFlags(service: ServiceName, values: ServeValues): string[] {
   return [
     ...given(values, { logLevel: '--log-level', modelHub: '--model-hub' }),
     ...(service === 'coordinator'
@@ -13,12 +13,12 @@ export function serviceFlags(service: ServiceName, values: FlagValues): string[]
   ];
 }
 
-function coordinatorFlags(values: FlagValues): string[] {
+function coordinatorFlags(values: ServeValues): string[] {
   return [
     '--model-roots',
-    roots(values['modelRoot']),
+    roots(values.modelRoot),
     '--data-roots',
-    roots(values['dataRoot']),
+    roots(values.dataRoot),
     ...given(values, {
       device: '--plan-device',
       threads: '--plan-threads',
@@ -27,20 +27,22 @@ function coordinatorFlags(values: FlagValues): string[] {
       tlsKey: '--tls-key',
       tlsCa: '--tls-ca',
     }),
-    ...(values['allowPlaintext'] === true ? ['--allow-plaintext'] : []),
+    ...(values.allowPlaintext ? ['--allow-plaintext'] : []),
     // The stages are on loopback and have a token of their own.
     '--no-stage-tls',
   ];
 }
 
-function roots(folders: unknown): string {
-  return ((folders as readonly string[] | undefined) ?? ['.'])
-    .map((folder) => resolve(folder))
-    .join(',');
+function roots(folders: readonly string[]): string {
+  return (folders.length === 0 ? ['.'] : folders).map((folder) => resolve(folder)).join(',');
 }
 
-function given(values: FlagValues, flags: Readonly<Record<string, string>>): string[] {
-  return Object.entries(flags).flatMap(([name, flag]) =>
-    values[name] === undefined ? [] : [flag, String(values[name])],
-  );
+function given(
+  values: ServeValues,
+  flags: Readonly<Partial<Record<keyof ServeValues, string>>>,
+): string[] {
+  return Object.entries(flags).flatMap(([name, flag]) => {
+    const value = values[name as keyof ServeValues];
+    return value === undefined ? [] : [flag, String(value)];
+  });
 }

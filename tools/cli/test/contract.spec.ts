@@ -100,6 +100,7 @@ describe('emloc', () => {
       'adapter_config.json',
       'adapter_model.safetensors',
       'emloc.json',
+      'log.jsonl',
       'report.html',
       'run.json',
       'uncorrected',

@@ -150,10 +150,11 @@ END
       'fill',
     ];
     const reported = ['report.html', 'run.json'];
-    expect(stdout.trimEnd().split('\n').slice(-11)).toEqual([
+    expect(stdout.trimEnd().split('\n').slice(-12)).toEqual([
       expect.stringMatching(/^job \w+ is done: /),
       'code 1',
       ...names,
+      'log.jsonl',
       'notes',
       ...reported,
       'uncorrected',

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { until } from '@emloc/time/testing';
 
 const command = fileURLToPath(new URL('../bin/emloc.cjs', import.meta.url));
 
@@ -39,18 +40,18 @@ export function runEmloc(
     let [stdout, stderr] = ['', ''];
     child.stdout.on('data', (text: Buffer) => (stdout += text.toString()));
     child.stderr.on('data', (text: Buffer) => (stderr += text.toString()));
-    const poll = setInterval(() => {
-      if (!interruption) return clearInterval(poll);
-      const { moment, signal } = interruption;
-      if (!hasCome(moment, stdout + stderr)) return;
-      clearInterval(poll);
-      child.kill(signal);
-    }, 10);
+    let isOver = false;
     child.on('error', reject);
     child.on('close', (code) => {
-      clearInterval(poll);
+      isOver = true;
       resolve({ code, stdout, stderr });
     });
+    if (!interruption) return;
+    const { moment, signal } = interruption;
+    until(() => isOver || hasCome(moment, stdout + stderr), `the moment of ${signal}`).then(
+      () => isOver || child.kill(signal),
+      reject,
+    );
   });
 }
 

@@ -36,7 +36,7 @@ const emloc = (...args: readonly string[]): Promise<Run> => runEmloc(args, { fol
 const shape = ['--steps', '2', '--batch', '4', '--calibration', '6', '--refine-steps', '1'];
 const same = ['--model', model, '--vram', '64MiB', '--date', '2026-01-31', ...shape];
 
-test('a job over services reads images beside the rows, and gives the bytes of one process', async () => {
+test('a job over services reads images beside the rows, and gives the bytes and the log of one process', async () => {
   const [served, alone] = [join(folder, 'served'), join(folder, 'alone')];
   const create = ['jobs', 'create', '--server', server.endpoint];
   const job = await emloc(...create, '--data', `server:${rows}`, ...same, '--download', served);
@@ -47,7 +47,19 @@ test('a job over services reads images beside the rows, and gives the bytes of o
     [served, alone].map((out) => readFile(join(out, 'adapter_model.safetensors'))),
   );
   expect(first?.equals(second ?? Buffer.alloc(0))).toBe(true);
+  const [over, in1] = await Promise.all([served, alone].map(loggedTraining));
+  expect(over).toHaveLength(7);
+  expect(over).toEqual(in1);
 });
+
+/** What a log has of steps and validations, without times and memory. */
+async function loggedTraining(out: string): Promise<readonly unknown[]> {
+  const lines = (await readFile(join(out, 'log.jsonl'), 'utf8')).trimEnd().split('\n');
+  return lines.flatMap((line) => {
+    const { event, stage, level, step, loss } = JSON.parse(line) as Record<string, unknown>;
+    return event === 'step' || event === 'validation' ? [[event, stage, level, step, loss]] : [];
+  });
+}
 
 test('uploaded rows may not name files of the server', async () => {
   const secret = join(folder, 'data', 'train', '000.png');

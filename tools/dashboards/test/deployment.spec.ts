@@ -1,11 +1,11 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { buildPrograms } from '@emloc/deployment/testing';
 import { programsIn, startLocalDeployment, type LocalDeployment } from '@emloc/local-deployment';
 import { randomSecret } from '@emloc/nats';
 import { connect } from '@emloc/sdk';
+import { until } from '@emloc/time/testing';
 import { parse, stringify } from 'yaml';
 
 import { createDashboards } from '../src/dashboards.js';
@@ -27,9 +27,7 @@ const rateInterval = '1s';
  * runs.
  */
 const momentSeconds = 10;
-const scrapedWithinMs = 120_000;
-/** The coordinator counts its jobs every second. */
-const settledMs = 2500;
+const jobCount = 2;
 
 interface Sample {
   readonly metric: Readonly<Record<string, string>>;
@@ -66,8 +64,8 @@ beforeAll(async () => {
   await untilScraped();
   startSeconds = Date.now() / 1000;
   // The second job adds to what the first began to count.
-  await runJobs(deployment, 2);
-  await sleep(settledMs);
+  await runJobs(deployment, jobCount);
+  await untilCounted();
   endSeconds = Date.now() / 1000;
 });
 
@@ -112,15 +110,33 @@ function configure(running: LocalDeployment): string {
 
 /** Prometheus takes up its targets some seconds after it has started. */
 async function untilScraped(): Promise<void> {
-  const endMs = performance.now() + scrapedWithinMs;
-  while ((await at('count(up == 1) or vector(0)', Date.now() / 1000))[0]?.value?.[1] !== '5') {
-    const { activeTargets } = await server().get<{ activeTargets: { lastError: string }[] }>(
-      'targets',
-    );
-    if (performance.now() > endMs)
-      throw new Error(`not all services were scraped: ${JSON.stringify(activeTargets)}`);
-    await sleep(intervalMs);
-  }
+  let activeTargets: unknown;
+  const isScraped = async (): Promise<boolean> => {
+    ({ activeTargets } = await server().get<{ activeTargets: unknown }>('targets'));
+    return (await valueOf('count(up == 1)')) === 5;
+  };
+  await until(isScraped, 'all services are scraped', { everyMs: intervalMs }).catch(
+    (cause: Error) => {
+      throw new Error(`${cause.message}: ${JSON.stringify(activeTargets)}`, { cause });
+    },
+  );
+}
+
+/** What the services have to say of the jobs is there once it was all scraped after their end. */
+async function untilCounted(): Promise<void> {
+  const ended = Date.now() / 1000;
+  await until(
+    async () =>
+      (await valueOf('max(emloc_jobs{state="succeeded"})')) === jobCount &&
+      (await valueOf('min(timestamp(up))')) > ended,
+    'the ended jobs are counted',
+    { everyMs: intervalMs },
+  );
+}
+
+/** Of a query that has one value by now; NaN: it has none. */
+async function valueOf(query: string): Promise<number> {
+  return Number((await at(query, Date.now() / 1000))[0]?.value?.[1] ?? Number.NaN);
 }
 
 /** Jobs on a tiny model, in memory that is too small for all of its layers. */

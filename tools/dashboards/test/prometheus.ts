@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { delimiter, join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { until } from '@emloc/time/testing';
 
 /** A Prometheus of the test's own. */
 export interface PrometheusServer {
@@ -17,7 +17,6 @@ export interface PrometheusOptions {
   readonly dataDir: string;
 }
 
-const readyWithinMs = 120_000;
 const portAttempts = 5;
 
 /** Path of a program of Debian's package `prometheus`. @throws what to install */
@@ -83,23 +82,22 @@ async function startOn(
     child.kill('SIGTERM');
     await exited;
   };
-  if (await isReady(child, url))
-    return { stop, get: (path, parameters) => query(`${url}/api/v1/${path}`, parameters) };
-  await stop();
-  return { log };
+  try {
+    await until(() => isReady(child, url), 'Prometheus is ready', { everyMs: 50 });
+  } catch (error) {
+    await stop();
+    return { log: `${(error as Error).message}: ${log}` };
+  }
+  return { stop, get: (path, parameters) => query(`${url}/api/v1/${path}`, parameters) };
 }
 
+/** @throws Error when it has ended */
 async function isReady(child: ChildProcess, url: string): Promise<boolean> {
-  const endMs = performance.now() + readyWithinMs;
-  while (child.exitCode === null && performance.now() < endMs) {
-    const ok = await fetch(`${url}/-/ready`).then(
-      (response) => response.ok,
-      () => false,
-    );
-    if (ok) return true;
-    await sleep(50);
-  }
-  return false;
+  if (child.exitCode !== null) throw new Error('it has ended');
+  return fetch(`${url}/-/ready`).then(
+    (response) => response.ok,
+    () => false,
+  );
 }
 
 async function portThatIsFree(): Promise<number> {

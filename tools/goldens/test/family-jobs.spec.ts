@@ -131,7 +131,7 @@ describe.each(await kinds())('a job on $kind', ({ kind, name, isFormer }) => {
   });
 
   it('takes the memory that its plan says', async () => {
-    const plan = await planTune(options(), elsewhere);
+    const { plan } = await planTune(options(), elsewhere);
     const peaks = (stages: TuneReport['stages']) =>
       stages.map((stage) => [stage.name, stage.peakDeviceBytes]);
     expect(peaks(report.stages)).toEqual(peaks(plan.stages));

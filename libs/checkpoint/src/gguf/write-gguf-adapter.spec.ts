@@ -58,7 +58,7 @@ async function written(
     );
     return [name, { shape: shape.map(Number), values }] as const;
   });
-  return { metadata, tensors: new Map(tensors) };
+  return { metadata: { ...metadata }, tensors: new Map(tensors) };
 }
 
 const heads = { num_attention_heads: 2, num_key_value_heads: 1 };

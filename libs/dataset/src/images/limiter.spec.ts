@@ -1,3 +1,5 @@
+import { setImmediate } from 'node:timers/promises';
+
 import { Limiter } from './limiter.js';
 
 test('at most so many things run at the same time, failed ones given back', async () => {
@@ -6,7 +8,7 @@ test('at most so many things run at the same time, failed ones given back', asyn
   const work = async (fails: boolean): Promise<void> => {
     running += 1;
     most = Math.max(most, running);
-    await new Promise((resolve) => setTimeout(resolve, 1));
+    await setImmediate();
     running -= 1;
     if (fails) throw new Error('failed');
   };

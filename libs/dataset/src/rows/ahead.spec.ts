@@ -1,3 +1,5 @@
+import { setImmediate } from 'node:timers/promises';
+
 import { workAhead } from './ahead.js';
 
 async function* numbers(count: number, taken: number[]): AsyncGenerator<number> {
@@ -11,7 +13,7 @@ const limits = { most: 3, mostBytes: 100, bytesOf: () => 1 };
 
 test('results come in order, whichever is ready first', async () => {
   const work = async (number: number): Promise<number> => {
-    await new Promise((resolve) => setTimeout(resolve, number % 2 === 0 ? 5 : 0));
+    if (number % 2 === 0) await setImmediate();
     return number;
   };
   const results: number[] = [];

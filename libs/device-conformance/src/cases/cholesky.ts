@@ -6,8 +6,11 @@ import type { Fixture } from '../fixture.js';
 import { gemm } from '../reference/gemm.js';
 import { symmetric } from '../symmetric.js';
 
-async function checkCholesky(fixture: Fixture, n: number): Promise<void> {
-  const dtype = fixture.statistics;
+async function checkCholesky(
+  fixture: Fixture,
+  n: number,
+  dtype: 'float32' | 'float64' = fixture.statistics,
+): Promise<void> {
   const a = symmetric(
     fixture,
     Array.from({ length: n }, (_, i) => 0.5 + i / n),
@@ -34,6 +37,12 @@ async function checkCholesky(fixture: Fixture, n: number): Promise<void> {
 export const choleskyCases: readonly CaseDefinition[] = group('cholesky', {
   'factors with zeros above the diagonal': async (fixture) => {
     for (const n of [1, 2, 33, 130]) await checkCholesky(fixture, n);
+  },
+  'factors in float32 whatever the statistics are in': (fixture) =>
+    checkCholesky(fixture, 33, 'float32'),
+  'says that an indefinite float32 matrix is not positive definite': async (fixture) => {
+    const a = fixture.tensor(symmetric(fixture, [3, 2, 1, -1e-2, 4]), [5, 5], { dtype: 'float32' });
+    assert.equal(await fixture.device.kernels.cholesky({ a }), false);
   },
   'says that an indefinite matrix is not positive definite': async (fixture) => {
     const a = fixture.tensor(symmetric(fixture, [3, 2, 1, -1e-2, 4]), [5, 5], {

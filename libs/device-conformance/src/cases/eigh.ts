@@ -6,9 +6,12 @@ import type { Fixture } from '../fixture.js';
 import { gemm } from '../reference/gemm.js';
 import { symmetric } from '../symmetric.js';
 
-async function checkEigh(fixture: Fixture, eigenvalues: readonly number[]): Promise<void> {
+async function checkEigh(
+  fixture: Fixture,
+  eigenvalues: readonly number[],
+  dtype: 'float32' | 'float64' = fixture.statistics,
+): Promise<void> {
   const n = eigenvalues.length;
-  const dtype = fixture.statistics;
   const tolerance = dtype === 'float64' ? 1e-11 : 2e-5;
   const a = symmetric(fixture, eigenvalues);
   const [tensor, valueTensor] = [fixture.tensor(a, [n, n], { dtype }), fixture.output([n], dtype)];
@@ -46,6 +49,12 @@ export const eighCases: readonly CaseDefinition[] = group('eigh', {
     checkEigh(
       fixture,
       Array.from({ length: 65 }, (_, i) => Math.sin(i) * 3),
+    ),
+  'solves in float32 whatever the statistics are in': (fixture) =>
+    checkEigh(
+      fixture,
+      Array.from({ length: 50 }, (_, i) => Math.cos(i) * 2 ** -(i % 5)),
+      'float32',
     ),
   'solves one and two dimensions': async (fixture) => {
     await checkEigh(fixture, [-2]);

@@ -2,8 +2,9 @@ import type { CholeskyOptions } from '@emloc/device';
 
 import { assertShape } from '../checks.js';
 import type { CpuContext } from '../context.js';
-import { float64 } from '../memory.js';
+import { widened } from '../widened.js';
 
+/** In float64, whatever the operand is. */
 export async function cholesky(
   { linearAlgebra }: CpuContext,
   { a }: CholeskyOptions,
@@ -11,8 +12,9 @@ export async function cholesky(
   const n = a.dim(0);
   assertShape('cholesky', a, [n, n]);
   if (n === 0) return true;
-  const factor = float64(a);
-  if (!(await linearAlgebra.cholesky(factor, n))) return false;
-  for (let i = 0; i < n - 1; i += 1) factor.fill(0, i * n + i + 1, (i + 1) * n);
-  return true;
+  return widened(a, async (factor) => {
+    if (!(await linearAlgebra.cholesky(factor, n))) return false;
+    for (let i = 0; i < n - 1; i += 1) factor.fill(0, i * n + i + 1, (i + 1) * n);
+    return true;
+  });
 }

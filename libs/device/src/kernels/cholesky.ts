@@ -7,8 +7,8 @@ import { bytesOf } from '../work.js';
 /** Cholesky factor, in place. */
 export interface CholeskyOptions {
   /**
-   * (n, n) in the profile's statistics dtype, symmetric; overwritten by L with a = L Lᵀ, zeros
-   * above the diagonal.
+   * (n, n) in float32 or the profile's statistics dtype, symmetric; overwritten by L with a = L Lᵀ,
+   * zeros above the diagonal.
    */
   readonly a: Tensor;
 }

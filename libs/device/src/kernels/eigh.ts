@@ -7,7 +7,7 @@ import { bytesOf } from '../work.js';
 /** Symmetric eigenproblem, in place. */
 export interface EighOptions {
   /**
-   * (n, n) in the profile's statistics dtype, symmetric; overwritten: ROW i is the eigenvector of
+   * (n, n) in float32 or the profile's statistics dtype, symmetric; overwritten: ROW i is the eigenvector of
    * values[i].
    */
   readonly a: Tensor;

@@ -2,16 +2,36 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { findNatsServer, forgetNatsPorts, readNatsPorts } from '@emloc/nats';
 import { startNatsServer } from '@emloc/nats/testing';
+import { FakeClock, until } from '@emloc/time/testing';
 
 import { jetStreamHangs } from './jetstream-watch.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'emloc-watch-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const times = { everyMs: 50, answerMs: 300, limitMs: 500 };
+const [everyMs, limitMs] = [250, 500];
+
+/** A watch of a server, whose looks a test lets come one after the other. */
+function watch(server: string, answerMs: number) {
+  const [clock, stop] = [new FakeClock(), new AbortController()];
+  let looks = 0;
+  const verdict = jetStreamHangs(
+    { servers: [server] },
+    { everyMs, answerMs, limitMs, signal: stop.signal, clock },
+  );
+  const over = verdict.then(() => true);
+  /** Resolves to false where the watch has ended in place of another look. */
+  const look = async (): Promise<boolean> => {
+    const isWaiting = until(() => clock.pending > 0, 'the watch waits for its next look');
+    if (await Promise.race([over, isWaiting.then(() => false)])) return false;
+    await clock.advance(everyMs);
+    looks += 1;
+    return true;
+  };
+  return { verdict, look, stop, looks: () => looks };
+}
 
 test('a server that answers, but not for its store, is told; the watch ends with its signal', async () => {
   const binary = findNatsServer();
@@ -21,19 +41,17 @@ test('a server that answers, but not for its store, is told; the watch ends with
     stdio: 'ignore',
   });
   try {
-    let ports = readNatsPorts(folder, { binary, pid: child.pid ?? 0 });
-    while (!ports) {
-      await sleep(20);
-      ports = readNatsPorts(folder, { binary, pid: child.pid ?? 0 });
-    }
-    const access = { servers: [`127.0.0.1:${ports.port}`] };
-    const startMs = performance.now();
-    const { signal } = new AbortController();
-    expect(await jetStreamHangs(access, { ...times, signal })).toBe(true);
-    expect(performance.now() - startMs).toBeGreaterThanOrEqual(times.limitMs);
-    expect(await jetStreamHangs(access, { ...times, signal: AbortSignal.timeout(200) })).toBe(
-      false,
+    const { port } = await until(
+      () => readNatsPorts(folder, { binary, pid: child.pid ?? 0 }),
+      'the server tells its port',
     );
+    const hanging = watch(`127.0.0.1:${port}`, 300);
+    while (await hanging.look());
+    expect([await hanging.verdict, hanging.looks()]).toEqual([true, limitMs / everyMs]);
+    const ended = watch(`127.0.0.1:${port}`, 300);
+    await ended.look();
+    ended.stop.abort();
+    expect(await ended.verdict).toBe(false);
   } finally {
     child.kill('SIGKILL');
   }
@@ -42,16 +60,19 @@ test('a server that answers, but not for its store, is told; the watch ends with
 test('a server that is well, or that stands still, is not', async () => {
   const server = await startNatsServer({ storeDir: join(folder, 'nats') });
   const pid = server.pid ?? 0;
+  const looks = (3 * limitMs) / everyMs;
   try {
-    const stop = new AbortController();
-    const watching = jetStreamHangs({ servers: [server.url] }, { ...times, signal: stop.signal });
-    await sleep(2 * times.limitMs);
+    const [well, still] = [watch(server.url, 60_000), watch(server.url, 50)];
+    for (let count = 0; count < looks; count += 1) expect(await well.look()).toBe(true);
+    well.stop.abort();
+    expect(await well.verdict).toBe(false);
+    // It is connected, and waits for its first look.
+    expect(await still.look()).toBe(true);
     process.kill(pid, 'SIGSTOP');
-    await sleep(3 * times.limitMs);
+    for (let count = 0; count < looks; count += 1) expect(await still.look()).toBe(true);
     process.kill(pid, 'SIGCONT');
-    await sleep(times.limitMs);
-    stop.abort();
-    expect(await watching).toBe(false);
+    still.stop.abort();
+    expect(await still.verdict).toBe(false);
   } finally {
     process.kill(pid, 'SIGCONT');
     await server.stop();

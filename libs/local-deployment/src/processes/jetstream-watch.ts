@@ -1,6 +1,6 @@
 import { at } from '@emloc/checked';
 import { connectNats, type NatsAccess, type NatsConnection } from '@emloc/nats';
-import { pause } from '@emloc/time';
+import { pause, systemClock, type Clock } from '@emloc/time';
 
 import { greets } from './greets.js';
 import type { ManagedProcess } from './managed-process.js';
@@ -13,6 +13,7 @@ export interface JetStreamWatchOptions {
   readonly limitMs: number;
   /** Ends the watch. */
   readonly signal: AbortSignal;
+  readonly clock?: Clock;
 }
 
 /** Longer than a loaded machine may keep a server from its disk. */
@@ -58,17 +59,17 @@ export async function jetStreamHangs(
   access: NatsAccess,
   options: JetStreamWatchOptions,
 ): Promise<boolean> {
-  const { everyMs, limitMs, signal } = options;
+  const { everyMs, limitMs, signal, clock = systemClock } = options;
   const nats = await connectNats(access).catch(() => null);
   // A server that has ended since is watched when it is there again.
   if (!nats) return false;
   const place = placeOf(at(access.servers, 0));
   try {
-    let wellMs = performance.now();
+    let wellMs = clock.now();
     while (!signal.aborted) {
-      await pause(everyMs, { signal });
-      if ((await healthOf(nats, { ...options, ...place })) !== 'silent') wellMs = performance.now();
-      else if (performance.now() - wellMs >= limitMs && !signal.aborted) return true;
+      await pause(everyMs, { signal, clock });
+      if ((await healthOf(nats, { ...options, ...place })) !== 'silent') wellMs = clock.now();
+      else if (clock.now() - wellMs >= limitMs && !signal.aborted) return true;
     }
     return false;
   } finally {

@@ -1,8 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { sleep } from '@emloc/time';
-import { until } from '@emloc/time/testing';
+import { takes, until } from '@emloc/time/testing';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { Objm } from '@nats-io/obj';
 import type { NatsConnection } from '@nats-io/transport-node';
@@ -90,7 +89,7 @@ async function putTogether(names: readonly [string, string], bytes: Buffer): Pro
       bucket.put(
         name,
         rangeSource(bytes.length, async (offset, target) => {
-          await sleep(1);
+          await takes(1);
           target.set(bytes.subarray(offset, offset + target.length));
         }),
       ),
@@ -310,7 +309,7 @@ test('takes no more than its window ahead of a slow sink', async () => {
   await counted.get('slow', {
     write: async (offset, part) => {
       expect(Buffer.compare(part, bytes.subarray(offset, offset + part.length))).toBe(0);
-      await sleep(2);
+      await takes(2);
       taken += part.length;
       expect(moved.stored).toBeLessThan(taken + 9 * chunk);
     },
@@ -338,7 +337,7 @@ test.each([3, 20])(
     let restarted: Promise<void> | undefined;
     const source = rangeSource(bytes.length, async (offset, target) => {
       if (reads++ === killAt) restarted = server.kill().then(() => server.restart());
-      await sleep(1);
+      await takes(1);
       target.set(bytes.subarray(offset, offset + target.length));
     });
     let resent = 0;
@@ -355,7 +354,7 @@ test.each([3, 20])(
     await bucket.get('survivor', {
       write: async (offset, part) => {
         if (writes++ === killAt) restarted = server.kill().then(() => server.restart());
-        await sleep(1);
+        await takes(1);
         target.set(part, offset);
       },
     });

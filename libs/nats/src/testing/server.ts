@@ -3,7 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { sleep, systemClock } from '@emloc/time';
+import { systemClock } from '@emloc/time';
+import { until } from '@emloc/time/testing';
 
 import { NatsError } from '../errors.js';
 import { forgetNatsPorts, readNatsPorts, type NatsPorts } from '../server/ports-file.js';
@@ -181,22 +182,28 @@ class ChildNatsServer implements NatsServer {
   }
 
   async #waitUntilReady(): Promise<void> {
-    const { serverName, binary, host, folder, readyTimeoutMs } = this.settings;
-    const deadline = Date.now() + readyTimeoutMs;
-    while (Date.now() < deadline && this.running) {
-      const ports = readNatsPorts(folder, { binary, pid: this.pid ?? 0 });
-      if (ports && (await greets(serverName, host, ports.port))) {
-        this.#ports = ports;
-        return;
-      }
-      await sleep(20);
-    }
-    await this.kill();
+    const { host, readyTimeoutMs } = this.settings;
     const at = this.port === anyPort ? host : `${host}:${this.port}`;
-    throw new NatsError(
-      'NATS_SERVER_FAILED',
-      `nats-server did not answer on ${at} within ${readyTimeoutMs} ms (log: ${this.logFile}) ${this.#output.trim()}`,
-    );
+    try {
+      this.#ports = await until(() => this.#answeringPorts(), `nats-server answers on ${at}`, {
+        withinMs: readyTimeoutMs,
+      });
+    } catch (cause) {
+      await this.kill();
+      throw new NatsError(
+        'NATS_SERVER_FAILED',
+        `${(cause as Error).message} (log: ${this.logFile}) ${this.#output.trim()}`,
+        { cause },
+      );
+    }
+  }
+
+  /** Null: not yet. @throws Error when it has ended */
+  async #answeringPorts(): Promise<NatsPorts | null> {
+    const { serverName, binary, host, folder } = this.settings;
+    if (!this.running) throw new Error('nats-server has ended');
+    const ports = readNatsPorts(folder, { binary, pid: this.pid ?? 0 });
+    return ports && (await greets(serverName, host, ports.port)) ? ports : null;
   }
 }
 

@@ -6,7 +6,10 @@ import { PipelineError } from '../errors.js';
 import type { PrepareHost } from '../job/job.js';
 import { prepareJob } from '../job/prepare-job.js';
 import { recordedText } from '../job/text-record.js';
+import { isUndecided } from '../options/method.js';
 import type { TuneOptions } from '../options/resolve.js';
+import { undecidedBase } from '../plan/decide-method.js';
+import { withChoice, type MethodChoice } from '../plan/method-choice.js';
 import { findProgress } from './job-folder.js';
 import { adapterFiles } from './output-folder.js';
 import { holdOrSee, recordedJob } from './recorded-job.js';
@@ -30,14 +33,16 @@ export async function findDoneJob(
   host: PrepareHost = {},
 ): Promise<DoneJob | null> {
   await using place = await holdOrSee(options.out);
-  const { job: adapterOf, missing } = await recordedJob(place);
+  const { job: adapterOf, missing, choice } = await recordedJob(place);
   const holdsAdapter = (await entriesOf(place.folder)).some((name) => adapterFiles.has(name));
   if (adapterOf === null && !holdsAdapter) return null;
   const date = options.date ?? (await recordedText(place.folder))?.date ?? null;
-  const job = await prepareJob({ ...options, date }, host);
-  await job.close();
   const progress = hiddenPath(place, 'job');
-  const isOwnProgress = (await findProgress(progress, 'resume'))?.job === job.id;
+  const found = await findProgress(progress, 'resume');
+  const decided = decidedBefore(options, [choice, found?.choice ?? null]);
+  const job = await prepareJob({ ...decided, date }, host);
+  await job.close();
+  const isOwnProgress = found?.job === job.id;
   if (adapterOf === job.id && missing === null) {
     // The process was killed after it had written the adapter.
     if (isOwnProgress && place.isHeld) await rm(progress, { recursive: true, force: true });
@@ -48,6 +53,17 @@ export async function findDoneJob(
     'PIPELINE_RESUME_MISMATCH',
     `output ${options.out} has ${described(adapterOf, missing, job.id)}; this job is ${job.id}, of which there is no progress to go on with: model, data or options differ, or files of the output have changed`,
   );
+}
+
+/** The options as a plan has decided them, for an adapter or for progress beside it. */
+function decidedBefore(
+  options: TuneOptions,
+  choices: readonly (MethodChoice | null)[],
+): TuneOptions {
+  if (!isUndecided(options)) return options;
+  const choice = choices.find((known) => known?.asked === options.method);
+  // Without one the adapter is another job's, whatever this one is.
+  return choice ? withChoice(options, choice) : undecidedBase(options);
 }
 
 function described(adapterOf: string | null, missing: string | null, job: string): string {

@@ -45,7 +45,7 @@ describe('the space that is asked for', () => {
     ],
     [
       'levels, whose optimizer is kept for the last',
-      { levels: '0.25:2,0.5:1,1:3', ratios: ['0.5'], steps: null, refineSteps: null },
+      { levels: '0.25:2,0.5:1,1:3', ratios: [], steps: null, refineSteps: null },
     ],
     ['plain LoRA of some layers', { ratios: ['1'], targets: '.*q_proj', rank: 16 }],
   ])('is enough for %s, and not much more', async (_name, overrides) => {

@@ -40,7 +40,8 @@ export function jobFiles(job: Job, use: JobDiskUse): readonly (readonly number[]
   const states = (steps: number, writing: number): number[] =>
     Array.from({ length: Math.min(keptStates + writing, statesOf(steps, use)) }, () => state);
   // The record of the output has it, too, with more around it.
-  const always = [...progressFiles(job, use), ...sampleFiles(job), 2 * curve];
+  const log = logBytes(job);
+  const always = [...progressFiles(job, use), ...sampleFiles(job), 2 * curve, log];
   const trained = states(training.schedule.steps, 0);
   const refined = refinement ? states(refinement.schedule.steps, 0) : [];
   const refining = refinement ? states(refinement.schedule.steps, 1) : [];
@@ -53,7 +54,7 @@ export function jobFiles(job: Job, use: JobDiskUse): readonly (readonly number[]
   return [
     [...always, ...states(training.schedule.steps, 1)],
     [...always, ...trained, ...kept, ...refining],
-    [...always, ...trained, ...kept, ...refined, ...outputFiles(job, adapter.written)],
+    [...always, ...trained, ...kept, ...refined, ...outputFiles(job, adapter.written), log],
   ];
 }
 
@@ -110,6 +111,16 @@ function curveBytes({ training, refinement, levels, options: { evalSteps } }: Jo
   const points = (steps: number): number =>
     (evalSteps === null ? 0 : Math.ceil(steps / evalSteps)) + more;
   return pointBytes * (points(training.schedule.steps) + points(refinement?.schedule.steps ?? 0));
+}
+
+/** A line of the log: fifteen numbers with their names. */
+const logLineBytes = 512;
+
+/** A line a step, a validation, and those of the stages. */
+function logBytes({ training, refinement, levels, options: { evalSteps } }: Job): number {
+  const lines = (steps: number): number =>
+    steps + 8 + (levels?.length ?? 0) + (evalSteps === null ? 0 : Math.ceil(steps / evalSteps));
+  return logLineBytes * (lines(training.schedule.steps) + lines(refinement?.schedule.steps ?? 0));
 }
 
 /** What is there from the start on: factors, what was made of images, names and hashes. */

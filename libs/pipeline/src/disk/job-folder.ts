@@ -11,7 +11,9 @@ import type { Job } from '../job/job.js';
 import type { OutcomeStore } from '../job/outcome-store.js';
 import { outcomeFromRecord, outcomeToRecord, type StageOutcome } from '../job/stage-outcomes.js';
 import type { TrainingStore } from '../job/training-store.js';
+import { isMethodChoice, type MethodChoice } from '../plan/method-choice.js';
 import { DiskFactorStore } from './factor-store.js';
+import { LogFile, logFileName } from './log-file.js';
 import type { Provenance } from './outcome.js';
 import { readTensorFile, writeTensorFile } from './tensor-file.js';
 import { DiskTrainingStore, intactOrNull } from './training-store.js';
@@ -29,6 +31,8 @@ export interface JobIdentity extends Provenance {
   readonly date: string;
   /** The files that the job was begun with. */
   readonly inputs: readonly InputFile[];
+  /** What a plan has decided of the job, which holds; null: nothing was left to decide. */
+  readonly choice: MethodChoice | null;
 }
 
 /** The folder that a job keeps its progress in. */
@@ -38,6 +42,7 @@ export interface JobFolder extends AsyncDisposable {
   readonly outcomes: OutcomeStore;
   /** Of the model's tensors as they were read. */
   readonly hashes: HashLog;
+  readonly log: LogFile;
   close(): Promise<void>;
 }
 
@@ -47,6 +52,7 @@ export interface JobFolderOptions {
   readonly profile: DeviceProfile;
   readonly provenance: Provenance;
   readonly inputs: readonly InputFile[];
+  readonly choice: MethodChoice | null;
   readonly checkpointSteps: number;
 }
 
@@ -75,7 +81,7 @@ export async function findProgress(path: string, mode: StartMode): Promise<JobId
  */
 export function assertSameJob(
   found: JobIdentity,
-  { job, device, program }: Omit<JobIdentity, 'inputs'>,
+  { job, device, program }: Omit<JobIdentity, 'inputs' | 'choice'>,
 ): void {
   if (found.job !== job) {
     throw new PipelineError(
@@ -121,7 +127,7 @@ export async function openJobFolder(
   options: JobFolderOptions,
   isResumed: boolean,
 ): Promise<JobFolder> {
-  const { path, job, profile, provenance, inputs, checkpointSteps } = options;
+  const { path, job, profile, provenance, inputs, choice, checkpointSteps } = options;
   if (!isResumed) await rm(path, { recursive: true, force: true });
   await mkdir(path, { recursive: true });
   for (const name of await readdir(path))
@@ -129,19 +135,32 @@ export async function openJobFolder(
   const { program, device } = provenance;
   await writeFileAtomic(
     join(path, identityFile),
-    `${JSON.stringify({ job: job.id, date: job.options.date, program, device, inputs } satisfies JobIdentity, null, 2)}\n`,
+    `${JSON.stringify({ job: job.id, date: job.options.date, program, device, inputs, choice } satisfies JobIdentity, null, 2)}\n`,
   );
   const factors = new DiskFactorStore(path, { emulated: job.emulated, profile });
   const hashes = await HashLog.open(join(path, hashFile));
+  const log = new LogFile(join(path, logFileName));
+  const states = new DiskTrainingStore(path, checkpointSteps);
+  // A state never counts more steps than the log has.
+  const training: TrainingStore = {
+    everySteps: states.everySteps,
+    load: (stage) => states.load(stage),
+    save: async (stage, progress) => {
+      log.sync();
+      await states.save(stage, progress);
+    },
+  };
   const close = async (): Promise<void> => {
+    log[Symbol.dispose]();
     await factors.close();
     await hashes.close();
   };
   return {
     factors,
-    training: new DiskTrainingStore(path, checkpointSteps),
+    training,
     outcomes: diskOutcomes(path),
     hashes,
+    log,
     close,
     [Symbol.asyncDispose]: close,
   };
@@ -174,7 +193,7 @@ function diskOutcomes(folder: string): OutcomeStore {
 
 async function readIdentity(path: string): Promise<JobIdentity | null> {
   try {
-    const { job, date, program, device, inputs } = JSON.parse(
+    const { job, date, program, device, inputs, choice } = JSON.parse(
       await readFile(join(path, identityFile), 'utf8'),
     ) as Record<string, unknown>;
     const isIdentity =
@@ -182,7 +201,8 @@ async function readIdentity(path: string): Promise<JobIdentity | null> {
       typeof date === 'string' &&
       typeof program === 'string' &&
       typeof device === 'string';
-    return isIdentity && isInputFiles(inputs) ? { job, date, program, device, inputs } : null;
+    if (!isIdentity || !isInputFiles(inputs)) return null;
+    return { job, date, program, device, inputs, choice: isMethodChoice(choice) ? choice : null };
   } catch {
     return null;
   }

@@ -78,47 +78,36 @@ function methodRows(job: Job, result: JobResult): [string, string][] {
   const { datasetSha256 } = report;
   const count =
     report.kind === 'rows' ? `${job.trainRows.count} rows` : `${report.pictures.pictures} pictures`;
-  return [
+  const size = options.levels ?? options.ratios.join(', ');
+  const rows: [string, string | null][] = [
     [
       'method',
       emulated
         ? 'EMLoC ([arXiv 2506.12015](https://arxiv.org/abs/2506.12015)): LoRA on an emulator, corrected for the original'
         : 'LoRA on the original model',
     ],
-    ...(emulated && options.levels === null
-      ? ([['ratio of the emulator', options.ratios.map(code).join(', ')]] as [string, string][])
-      : []),
-    ...(options.levels === null
-      ? []
-      : ([['levels', options.levels.map((level) => code(JSON.stringify(level))).join(', ')]] as [
-          string,
-          string,
-        ][])),
+    [options.levels === null ? 'ratio of the emulator' : 'levels', emulated ? code(size) : null],
     [
       'LoRA',
       `rank ${options.rank}, alpha ${options.alpha}${options.useRslora ? ', scaled by √rank' : ''}`,
     ],
     ['steps', `${schedule.steps} of ${options.batch * options.gradientAccumulation}`],
     ['learning rate', `${schedule.learningRate}, ${schedule.kind}`],
-    ...(result.correction === null
-      ? []
-      : ([['correction', result.correction.chosen]] as [string, string][])),
-    ...(result.refinement === null
-      ? []
-      : ([
-          [
-            'refinement on the original',
-            `${result.refinement.steps} steps${result.refinement.kept ? '' : ', not kept'}`,
-          ],
-        ] as [string, string][])),
+    ['correction', result.correction?.chosen ?? null],
+    [
+      'refinement on the original',
+      result.refinement &&
+        `${result.refinement.steps} steps${result.refinement.kept ? '' : ', not kept'}`,
+    ],
     ['seed', String(options.seed)],
     ['data', `${count}, SHA-256 \`${datasetSha256}\``],
   ];
+  return rows.flatMap(([name, text]): [string, string][] => (text === null ? [] : [[name, text]]));
 }
 
 /** A text of an option in a table: it ends neither the cell nor the code. */
-function code(text: string | number): string {
-  return `\`${String(text).replaceAll('`', "'").replaceAll('|', '\\|').replace(/\s+/g, ' ')}\``;
+function code(text: string): string {
+  return `\`${text.replaceAll('`', "'").replaceAll('|', '\\|').replace(/\s+/g, ' ')}\``;
 }
 
 function lossRows({ validation, resultLoss }: JobResult): [string, number][] {

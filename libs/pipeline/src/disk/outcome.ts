@@ -21,7 +21,9 @@ import { textRecordOf } from '../job/text-record.js';
 import { baseNameOf, baseRevisionOf } from '../options/base-name.js';
 import { pictureRecordOf } from '../pictures/picture-record.js';
 import { samplesFolder } from '../pictures/training-samples.js';
+import type { MethodChoice } from '../plan/method-choice.js';
 import { baseLicense } from './base-license.js';
+import { logFileName } from './log-file.js';
 import { modelCard } from './model-card.js';
 import { outcomeFiles } from './output-folder.js';
 import { peftModules } from './peft-modules.js';
@@ -38,7 +40,7 @@ export interface Provenance {
  * `overwrite` says so:
  * the PEFT adapter, in `uncorrected/` the adapter as training on the emulator left it, and
  * `emloc.json` with everything that must be remembered, and a card for hubs, which stays what it is
- * where its owner has changed it. Equal inputs give equal bytes.
+ * where its owner has changed it. Equal inputs give equal bytes, but for the log of how it went.
  */
 export function writeOutcome(
   place: OutputPlace,
@@ -46,19 +48,26 @@ export function writeOutcome(
   {
     result,
     provenance,
+    choice = null,
     overwrite = true,
     samples = [],
+    log,
   }: {
     result: JobResult;
     provenance: Provenance;
+    /** What a plan has decided of the job. */
+    choice?: MethodChoice | null;
     overwrite?: boolean;
     /** Files of pictures that were made on the way. */
     samples?: readonly string[];
+    /** The job's log, which is copied. */
+    log: string;
   },
 ): Promise<void> {
   const fill = async (temporary: string): Promise<void> => {
     await writeAdapter(temporary, job, result.adapter);
     await writeAdapter(join(temporary, 'uncorrected'), job, result.uncorrected);
+    await copyFile(log, join(temporary, logFileName));
     const shown = samples.map((path) => `${samplesFolder}/${basename(path)}`);
     if (samples.length > 0) await mkdir(join(temporary, samplesFolder));
     for (const [index, path] of samples.entries())
@@ -70,6 +79,7 @@ export function writeOutcome(
     await keepCard(place.folder, temporary);
     const record = {
       ...(await recordOf(job, result, provenance)),
+      choice,
       card: createHash('sha256').update(card).digest('hex'),
     };
     await writeFileAtomic(
@@ -132,8 +142,10 @@ async function recordOf(
       job.emulated.length > 0
         ? { seed: options.seed, rows: options.calibrationRows, metric: options.emulatorMetric }
         : null,
+    method: options.method ?? (job.emulated.length > 0 ? 'emulator' : 'paged'),
     ratios: options.ratios,
     levels: options.levels,
+    factors: options.factors,
     emulator: result.emulator,
     correction: result.correction,
     refinement: result.refinement && {

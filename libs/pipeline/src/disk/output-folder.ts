@@ -9,6 +9,7 @@ import {
 import type { ModelLayout } from '@emloc/models';
 
 import { PipelineError, type PipelineErrorCode } from '../errors.js';
+import { logFileName } from './log-file.js';
 
 /** Files of an adapter, of PEFT's layout and of diffusers'. */
 const peftFiles = ['adapter_config.json', 'adapter_model.safetensors'];
@@ -26,7 +27,13 @@ export function outcomeFiles({ diffusion }: Pick<ModelLayout, 'diffusion'>): rea
 const runFiles = ['report.html', 'run.json'];
 
 function pathsOf(files: readonly string[]): string[] {
-  return [...files, recordFileName, ...files.map((name) => `uncorrected/${name}`), ...runFiles];
+  return [
+    ...files,
+    recordFileName,
+    logFileName,
+    ...files.map((name) => `uncorrected/${name}`),
+    ...runFiles,
+  ];
 }
 
 /** Those of every kind of model. */

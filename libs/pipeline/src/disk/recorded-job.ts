@@ -10,6 +10,7 @@ import {
 import { readRegularFile } from '@emloc/untrusted';
 
 import { PipelineError } from '../errors.js';
+import { isMethodChoice, type MethodChoice } from '../plan/method-choice.js';
 import { findProgress, type StartMode } from './job-folder.js';
 import { adapterFiles, assertFree, holdOutput } from './output-folder.js';
 
@@ -58,18 +59,30 @@ async function seenPlace(out: string, error: unknown): Promise<OutputPlace | nul
   return (await recordedJob(place)).job === null ? null : place;
 }
 
-/** The job that an adapter's record names, and a file that it lists and that is not there. */
-export async function recordedJob({
-  folder,
-}: OutputPlace): Promise<{ readonly job: string | null; readonly missing: string | null }> {
+/** What an adapter's record says. */
+interface RecordedJob {
+  /** The job that it names; null: none. */
+  readonly job: string | null;
+  /** A file that it lists and that is not there. */
+  readonly missing: string | null;
+  /** What a plan had decided of the job. */
+  readonly choice: MethodChoice | null;
+}
+
+const nothing: RecordedJob = Object.freeze({ job: null, missing: null, choice: null });
+
+export async function recordedJob({ folder }: OutputPlace): Promise<RecordedJob> {
   try {
     const bytes = await readRegularFile(join(folder, recordFileName), maxRecordBytes);
-    const { job } = JSON.parse(bytes.toString('utf8')) as { job?: unknown };
-    if (typeof job !== 'string') return { job: null, missing: null };
+    const record = JSON.parse(bytes.toString('utf8')) as { job?: unknown; choice?: unknown };
+    const { job } = record;
+    if (typeof job !== 'string') return nothing;
+    const choice = isMethodChoice(record.choice) ? record.choice : null;
     const owned = ((await ownedFiles(folder)) ?? []).filter((path) => adapterFiles.has(path));
-    for (const path of owned) if (!(await isFileBelow(folder, path))) return { job, missing: path };
-    return { job, missing: null };
+    for (const path of owned)
+      if (!(await isFileBelow(folder, path))) return { job, missing: path, choice };
+    return { job, missing: null, choice };
   } catch {
-    return { job: null, missing: null };
+    return nothing;
   }
 }

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import type { FileRange } from '@emloc/checkpoint';
 import type { HostTable, Model } from '@emloc/models';
 
@@ -77,7 +78,7 @@ it('guardReads ends a read when both it and the check have ended, failed or not'
     source: {
       layers: [],
       read: async () => {
-        await new Promise((resolve) => setTimeout(resolve, 20));
+        await setImmediate();
         ended.push('read');
       },
     },

@@ -5,6 +5,8 @@ export interface EmulatedLayerReport {
   readonly rank: number;
   /** sqrt(Σ_{k>r} λ_k / Σ λ_k) over the calibration set */
   readonly relativeError: number;
-  /** Whether the Cholesky factorisation failed and eigenvectors took its place. */
+  /** Who found the factors: `full`, `float32` or `subspace`; see `Solver`. */
+  readonly solver: string;
+  /** Whether a safer way had to be taken; see `Factors`. */
   readonly usedFallback: boolean;
 }

@@ -3,6 +3,7 @@ import { emulatorRank, parseRatioRules, ratioOf, type RatioRule } from '@emloc/e
 import type { Model, ModelLinear } from '@emloc/models';
 
 import { dividedLevels, parseLevels, type Level } from '../options/levels.js';
+import { isPlain } from '../options/method.js';
 import type { TuneOptions } from '../options/resolve.js';
 
 /** A linear layer that the emulator replaces by factors of this rank. */
@@ -18,16 +19,22 @@ export interface EmulatorLevel {
 }
 
 /** What decides which linears are emulated. */
-type RatioOptions = Pick<TuneOptions, 'ratios' | 'levels'>;
+type RatioOptions = Pick<TuneOptions, 'method' | 'ratios' | 'levels'>;
 
 /** Rank in which a device stores factors of this mathematical rank. */
 export function paddedRank(rank: number, { rankMultiple }: DeviceProfile): number {
   return Math.ceil(rank / rankMultiple) * rankMultiple;
 }
 
-/** The linears that the emulator, or the finest of several, has as factors: those below 1. */
-export function emulatedLinears({ layout }: Model, options: RatioOptions): EmulatedLinear[] {
-  return emulatedBy(layout.linears, rulesOf(options));
+/**
+ * The linears that the emulator, or the finest of several, has as factors: those below 1; none of
+ * a job on the original alone.
+ */
+export function emulatedLinears(
+  { layout }: Pick<Model, 'layout'>,
+  options: RatioOptions,
+): EmulatedLinear[] {
+  return isPlain(options) ? [] : emulatedBy(layout.linears, rulesOf(options));
 }
 
 /**

@@ -134,9 +134,9 @@ function orderedLayers(
   layers: readonly EmulatedLayerReport[],
 ): readonly EmulatedLayerReport[] {
   const byName = new Map(
-    layers.map(({ name, ratio, rank, relativeError, usedFallback }) => [
+    layers.map(({ name, ratio, rank, relativeError, solver, usedFallback }) => [
       name,
-      { name, ratio, rank, relativeError, usedFallback },
+      { name, ratio, rank, relativeError, solver, usedFallback },
     ]),
   );
   return job.emulated.flatMap(({ path }) => byName.get(path) ?? []);

@@ -83,10 +83,20 @@ export interface Job<R extends TaskRows = TaskRows> extends AsyncDisposable {
   /** Parts of `training`, each on an emulator of its own; null: there is one. */
   readonly levels: readonly EmulatorLevel[] | null;
   readonly report: JobReport;
+  /**
+   * The job's rows with other steps, or trained on something else: for planning. null: no rule says
+   * what equals what for jobs of this kind.
+   */
+  readonly variant: ((changes: WayOptions) => Job<R>) | null;
   /** Name of the job: a hash of everything that decides its result. */
   readonly id: string;
   close(): Promise<void>;
 }
+
+/** What differs between ways to train one job. */
+export type WayOptions = Partial<
+  Pick<JobOptions, 'method' | 'ratios' | 'levels' | 'steps' | 'epochs' | 'refineSteps'>
+>;
 
 /** Shows what a model has learned, by what it makes. */
 export interface JobSampler {

@@ -25,8 +25,21 @@ export type JobEvent =
       readonly total: number;
     }
   | {
+      /** Training begins, or goes on from a kept state of it. */
+      readonly type: 'begun';
+      readonly stage: StageName;
+      /** Completed ones; 0: from the start. */
+      readonly step: number;
+      /** As of a step. */
+      readonly level: number;
+      /** Steps after which the model was validated already. */
+      readonly validated: readonly number[];
+    }
+  | {
       readonly type: 'step';
       readonly stage: StageName;
+      /** 1 for the first of the job's levels, and where it has none. */
+      readonly level: number;
       readonly step: number;
       readonly steps: number;
       readonly loss: number;
@@ -34,6 +47,27 @@ export type JobEvent =
       readonly gradientNorm: number;
       readonly tokens: number;
       readonly seconds: number;
+      /** In use after the step. */
+      readonly deviceBytes: number;
+      /** Most that was in use during the step. */
+      readonly peakDeviceBytes: number;
+      readonly budgetBytes: number;
+      /** Seconds in which the step waited for weights. */
+      readonly stallSeconds: number;
+    }
+  | {
+      readonly type: 'validation';
+      readonly stage: StageName;
+      /** Of the model that is validated, as of a step. */
+      readonly level: number;
+      /** Steps behind the adapter; 0: before the first. */
+      readonly step: number;
+      readonly loss: number;
+    }
+  | {
+      /** What the plan says of the stages, before they run; only where it was asked for. */
+      readonly type: 'estimate';
+      readonly stages: readonly { readonly name: StageName; readonly seconds: number }[];
     }
   | { readonly type: 'notice'; readonly message: string };
 

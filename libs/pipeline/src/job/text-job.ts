@@ -38,12 +38,31 @@ export async function textJob(
 ): Promise<Job<TextRows>> {
   const adapted = adaptedLinears(whole.layout, options.targets);
   assertRank(options.rank, adapted.values());
-  const { dataset, heldOut, text } = await loadRows(options, whole, host);
+  const loaded = await loadRows(options, whole, host);
+  const { dataset, heldOut } = loaded;
   const split = heldOut
     ? { train: dataset.rows, validation: heldOut.rows }
     : splitValidation(dataset.rows, { seed: options.seed });
+  const id = await jobId(options, whole, [dataset.sha256, heldOut?.sha256 ?? '']);
+  return jobOf(options, { whole, loaded, split, id });
+}
+
+interface TextInputs {
+  readonly whole: Model;
+  readonly loaded: LoadedRows;
+  readonly split: {
+    readonly train: readonly EncodedRow[];
+    readonly validation: readonly EncodedRow[];
+  };
+  readonly id: string;
+}
+
+/** Needs no file any more, so that one job's rows serve several. */
+function jobOf(options: JobOptions, inputs: TextInputs): Job<TextRows> {
+  const { whole, split, id } = inputs;
+  const { dataset, heldOut, text } = inputs.loaded;
   const touched = new Set([
-    ...adapted.keys(),
+    ...adaptedLinears(whole.layout, options.targets).keys(),
     ...emulatedLinears(whole, options).map(({ path }) => path),
   ]);
   const rows = [...split.train, ...split.validation];
@@ -80,7 +99,8 @@ export async function textJob(
       datasetSha256: dataset.sha256,
       text,
     },
-    id: await jobId(options, whole, [dataset.sha256, heldOut?.sha256 ?? '']),
+    variant: (changes) => jobOf({ ...options, ...changes }, inputs),
+    id,
     close: () => whole.close(),
     [Symbol.asyncDispose]: () => whole.close(),
   };
@@ -115,7 +135,8 @@ export function longestOf(rows: readonly EncodedRow[]): number {
 }
 
 function plansOf(rows: readonly EncodedRow[], options: JobOptions): LevelPlans {
-  const { levels, gradientAccumulation, epochs } = options;
+  const { levels, gradientAccumulation } = options;
+  const epochs = options.epochs ?? 1;
   if (levels !== null)
     return levelPlans(levels, options, ({ batch: batchSize, steps, seed }) =>
       batchSchedule({ rows, batchSize, gradientAccumulation, epochs, steps, seed }),
@@ -125,7 +146,8 @@ function plansOf(rows: readonly EncodedRow[], options: JobOptions): LevelPlans {
 }
 
 function trainingPlan(rows: readonly EncodedRow[], options: JobOptions): TrainingPlan {
-  const { batch, gradientAccumulation, epochs, steps, seed } = options;
+  const { batch, gradientAccumulation, steps, seed } = options;
+  const epochs = options.epochs ?? 1;
   const batches = batchSchedule({
     rows,
     batchSize: batch,
@@ -167,7 +189,7 @@ function refinementPlan(
       rows,
       batchSize: batch,
       gradientAccumulation,
-      epochs: options.epochs,
+      epochs: options.epochs ?? 1,
       steps,
       seed: seed + 1,
     }),

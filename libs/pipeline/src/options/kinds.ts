@@ -25,7 +25,7 @@ interface Common<D, C extends OptionCommand> {
   /** As on the command line, with a placeholder for its value: `--max-length <tokens>`. */
   readonly flag: string;
   /**
-   * Without the default, which is added, except where that is null, a switch or no limit: there the
+   * Without the default, which is added, except where that is null, a switch, a list or no limit: there the
    * help says what it means.
    */
   readonly help: string;

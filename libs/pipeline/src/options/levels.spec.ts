@@ -43,8 +43,10 @@ describe('levels', () => {
 
   it.each([
     ['ratios', { ratios: ['.*q_proj=0.25', '0.4'] }],
+    ['ratios', { ratios: ['0.5'] }],
     ['steps', { steps: 3 }],
     ['epochs', { epochs: 2 }],
+    ['epochs', { epochs: 1 }],
     ['refineSteps', { refineSteps: 0 }],
   ])('exclude option %s', (name, other) => {
     expect(() => resolveTuneOptions({ ...paths, ...other })).not.toThrow();

@@ -40,6 +40,12 @@ export function parseLevels(name: string, text: string): readonly Level[] {
   return levels;
 }
 
+/** Levels as `parseLevels` reads them. */
+export function formatLevels(levels: readonly Level[]): string {
+  const rows = (batch: number | null): string => (batch === null ? '' : `x${batch}`);
+  return levels.map(({ ratio, steps, batch }) => `${ratio}:${steps}${rows(batch)}`).join(',');
+}
+
 /** Steps of all levels. */
 export function stepsOf(levels: readonly Level[]): number {
   return levels.reduce((sum, { steps }) => sum + steps, 0);

@@ -3,6 +3,7 @@ import { textLimits, type ModelLayout } from '@emloc/models';
 import { PipelineError } from '../errors.js';
 import type { ModelKind, OptionCommand } from './kinds.js';
 import { maxLengthOf } from './max-length.js';
+import { isPlain, isUndecided } from './method.js';
 import type { TuneOptions } from './resolve.js';
 import { optionsFor, type OptionsOf } from './table.js';
 
@@ -70,6 +71,15 @@ const pictures: ResolvedModality = Object.freeze({
   resolution: 512,
 });
 
+/** Of the one emulator of a job without levels. */
+const defaultRatios: readonly string[] = Object.freeze(['0.5']);
+
+/** What decides the size of a job's emulators and its steps. */
+type Scheduled = Pick<
+  TuneOptions,
+  'method' | 'ratios' | 'levels' | 'steps' | 'epochs' | 'refineSteps'
+>;
+
 /** Prodigy multiplies it by what it finds. */
 const prodigyLearningRate = 1;
 
@@ -77,10 +87,9 @@ const prodigyLearningRate = 1;
 type Limits = Pick<ModelLayout, 'text' | 'images' | 'diffusion'>;
 
 /** Options of a job with the defaults of its kind of model. @throws PipelineError */
-export function withModality<O extends Pick<TuneOptions, ModalityOptions | 'optimizer'>>(
-  options: O,
-  layout: Limits,
-): Omit<O, ModalityOptions> & ResolvedModality {
+export function withModality<
+  O extends Pick<TuneOptions, ModalityOptions | 'optimizer'> & Scheduled,
+>(options: O, layout: Limits): Omit<O, ModalityOptions> & ResolvedModality {
   const defaults = defaultsOf(layout);
   const names = Object.keys(defaults) as ModalityOptions[];
   const values = Object.fromEntries(
@@ -90,15 +99,27 @@ export function withModality<O extends Pick<TuneOptions, ModalityOptions | 'opti
   return {
     ...options,
     ...values,
+    ...scheduled(options, values.steps),
     ...(layout.text && {
       maxLength: maxLengthOf(maxLength, layout.text, defaults.maxLength),
     }),
   };
 
   function defaultOf(name: ModalityOptions): unknown {
+    if (name === 'steps' && options.levels !== null) return null;
     if (name === 'learningRate' && options.optimizer === 'prodigy') return prodigyLearningRate;
     return defaults[name];
   }
+}
+
+/** One emulator at 0.5 and one epoch, unless something else says of what and how long. */
+function scheduled(options: Scheduled, steps: number | null): Pick<Scheduled, 'ratios' | 'epochs'> {
+  const { ratios, levels, epochs } = options;
+  const hasOne = levels === null && !isPlain(options) && !isUndecided(options);
+  return {
+    ratios: ratios.length > 0 || !hasOne ? ratios : defaultRatios,
+    epochs: epochs ?? (levels === null && steps === null ? 1 : null),
+  };
 }
 
 /** Rows of a batch where nothing is learnt. */

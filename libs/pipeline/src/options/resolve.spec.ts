@@ -13,7 +13,7 @@ describe('resolveTuneOptions', () => {
   it('fills in defaults for what is absent, undefined or null', () => {
     const options = resolveTuneOptions({ ...paths, rank: undefined, alpha: null, steps: null });
     expect(options).toEqual({ ...defaultTuneOptions, ...paths });
-    expect(options).toMatchObject({ rank: null, alpha: null, steps: null, ratios: ['0.5'] });
+    expect(options).toMatchObject({ rank: null, alpha: null, steps: null, ratios: [] });
   });
 
   it('gives what nobody can change, and keeps no list of the caller', () => {

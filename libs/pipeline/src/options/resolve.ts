@@ -1,5 +1,6 @@
 import { invalidOption } from './checks.js';
 import type { OptionCommand } from './kinds.js';
+import { assertMethod, bareRatio } from './method.js';
 import { optionsFor, type OptionsOf } from './table.js';
 
 /** A whole fine-tuning job. */
@@ -34,6 +35,7 @@ export function resolveTuneOptions(
   options: GivenOptions<'tune', 'model' | 'data' | 'out'>,
 ): TuneOptions {
   const resolved = resolve('tune', options);
+  assertMethod(resolved);
   if (resolved.levels !== null) assertOnlyLevels(resolved);
   return resolved;
 }
@@ -77,18 +79,12 @@ export function utcDay(time: Date): string {
  * Levels say themselves what other options would: no ratio for all layers, no steps, no epochs.
  * @throws PipelineError PIPELINE_INVALID_OPTION naming the option
  */
-function assertOnlyLevels({ ratios, steps, epochs, refineSteps }: TuneOptions): void {
-  const { ratios: usual, epochs: once } = defaultTuneOptions;
-  const isUsual = ratios.length === usual.length && ratios.every((ratio, i) => ratio === usual[i]);
-  const bare = isUsual ? undefined : ratios.find((ratio) => !ratio.includes('='));
-  const given: Readonly<Record<string, unknown>> = {
-    ...(bare !== undefined && { ratios: bare }),
-    ...(steps !== null && { steps }),
-    ...(epochs !== once && { epochs }),
-    ...(refineSteps !== null && { refineSteps }),
-  };
-  for (const [name, value] of Object.entries(given))
-    throw invalidOption(name, value, 'nothing beside option levels, which decides it,');
+function assertOnlyLevels(options: TuneOptions): void {
+  const { steps, epochs, refineSteps } = options;
+  const decided = { ratios: bareRatio(options), steps, epochs, refineSteps };
+  for (const [name, value] of Object.entries(decided))
+    if (value !== null)
+      throw invalidOption(name, value, 'nothing beside option levels, which decides it,');
 }
 
 /** What decides the bytes of a job's result, besides model and rows. */

@@ -1,4 +1,4 @@
-import { parseRatioRules } from '@emloc/emulator';
+import { factorsChoices, parseRatioRules } from '@emloc/emulator';
 import { scheduleKinds } from '@emloc/finetune';
 
 import { assertRegExp } from './checks.js';
@@ -17,18 +17,28 @@ import {
 } from './kinds.js';
 import { parseLevels, stepsOf } from './levels.js';
 import { mostCounted, mostSteps } from './limits.js';
+import { methods } from './method.js';
 
 /** Beyond it no optimizer learns anything. */
 const learningRates = positiveUpTo(1_000_000);
 
 /** What decides an adapter, besides model and rows. */
 export const trainingOptions = Object.freeze({
-  /** `PATTERN=ratio` in order, or a bare ratio. */
+  /** null: what ratios or levels say, or one emulator. */
+  method: choice({
+    choices: ['auto', ...methods],
+    default: null,
+    flag: '--method <name>',
+    help: 'what is trained on: emulator (alone: levels that a plan decides), paged or resident (plain LoRA on the original, with its blocks streamed or all on the device), or auto: the fastest to equal quality (default: what --ratio or --levels say)',
+    commands: job,
+    field: 'method',
+  }),
+  /** `PATTERN=ratio` in order, or a bare ratio; empty: 0.5 where a job has one emulator. */
   ratios: texts({
-    default: Object.freeze(['0.5']),
+    default: Object.freeze([]),
     check: (_name, ratios) => void parseRatioRules(ratios),
     flag: '--ratio <ratio>',
-    help: "emulator size: 0.5, or 'PATTERN=0.4' (repeatable, first match wins); 1 is plain LoRA",
+    help: "emulator size: 0.5, or 'PATTERN=0.4' (repeatable, first match wins); 1 is plain LoRA (default: 0.5)",
     commands: job,
     field: 'ratios',
   }),
@@ -142,11 +152,12 @@ export const trainingOptions = Object.freeze({
     field: 'steps',
     mostServed: 'maxSteps',
   }),
+  /** null: 1, where neither `steps` nor `levels` decides. */
   epochs: number({
-    default: 1,
+    default: null,
     range: positiveFinite,
     flag: '--epochs <x>',
-    help: 'passes over the training rows',
+    help: 'passes over the training rows (default: 1)',
     of: 'text',
     commands: job,
     field: 'epochs',
@@ -201,6 +212,15 @@ export const trainingOptions = Object.freeze({
     help: "what the emulator is close in: each layer's output, or the loss, which takes a backward pass over the calibration rows",
     commands: job,
     field: 'emulator_metric',
+  }),
+  /** How factors are found; see `solverFor`. */
+  factors: choice({
+    choices: factorsChoices,
+    default: 'auto',
+    flag: '--factors <way>',
+    help: 'how factors are found: exact solves the whole eigenproblem in float64, fast works in float32 and checks the error, auto takes what is cheaper',
+    commands: job,
+    field: 'factors',
   }),
   /** `auto` scores the candidates on the validation split; a number is the λ of the correction. */
   correction: choiceOrNumber({

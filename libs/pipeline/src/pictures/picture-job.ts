@@ -76,6 +76,7 @@ export async function pictureJob(
       heldOut: heldOut.length,
       datasetSha256: train.sha256,
     },
+    variant: null,
     id: await jobId(options, whole, [
       train.sha256,
       validation?.sha256 ?? '',

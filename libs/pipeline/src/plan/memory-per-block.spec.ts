@@ -91,6 +91,7 @@ function jobOn(model: Model): Job<TextRows> {
     refinement: null,
     emulated: [],
     levels: null,
+    variant: null,
     id: 'synthetic',
     report: {} as Job['report'],
     close: () => model.close(),

@@ -7,17 +7,21 @@ import type { Job } from '../job/job.js';
 import { prepareJob } from '../job/prepare-job.js';
 import type { TuneOptions } from '../options/resolve.js';
 import { createNullRun } from './null-run.js';
-import { planWays } from './plan-ways.js';
+import { planWays, type EqualWays } from './plan-ways.js';
 import { planJob, requireMemory, residentBytes } from './plan.js';
 import type { Way } from './ways.js';
 
-const rates = roughRates({
-  flopsPerSecond: 1e11,
-  factorizationFlopsPerSecond: 1e10,
-  bytesPerSecond: 1e10,
-  copyBytesPerSecond: 1e9,
-  secondsPerLaunch: 1e-6,
-});
+/** Of a device to which weights are copied at this rate. */
+const ratesOf = (copyBytesPerSecond: number) =>
+  roughRates({
+    flopsPerSecond: 1e11,
+    factorizationFlopsPerSecond: 1e10,
+    bytesPerSecond: 1e10,
+    copyBytesPerSecond,
+    secondsPerLaunch: 1e-6,
+  });
+
+const rates = ratesOf(1e9);
 
 const profile = { ...cpuProfile, overlapsCopies: true };
 
@@ -33,18 +37,19 @@ function open(overrides: Partial<TuneOptions>): Promise<Job> {
   return prepareJob(workspace.options({ maxLength: 32, steps: 3, ...overrides }));
 }
 
-async function waysOf(job: Job, budgetBytes: number): Promise<readonly Way[] | null> {
-  const inputs = { job, profile, budgetBytes, rates };
-  return await planWays(inputs, await planJob(inputs));
+function waysOf(job: Job, budgetBytes: number, given = rates): Promise<EqualWays | null> {
+  return planWays({ job, profile, budgetBytes, rates: given });
 }
 
-function named(ways: readonly Way[] | null, name: Way['name']): Way | undefined {
-  return ways?.find((way) => way.name === name);
+function named(equal: EqualWays | null, name: Way['name']): Way | undefined {
+  return equal?.ways.find((way) => way.name === name);
 }
+
+const plain: Partial<TuneOptions> = { method: 'paged', refineSteps: null };
 
 describe('planned ways', () => {
   it('keep all weights from the budget on that is said to be needed, and no byte before', async () => {
-    await using job = await open({ ratios: ['1'] });
+    await using job = await open(plain);
     const threshold = await residentBytes(job, profile);
     const fits = async (budgetBytes: number): Promise<readonly (boolean | undefined)[]> => {
       const ways = await waysOf(job, budgetBytes);
@@ -57,21 +62,44 @@ describe('planned ways', () => {
     const pagerBytes = async (budgetBytes: number): Promise<number | null> =>
       (await requireMemory({ job, profile, budgetBytes })).train.pagerBytes;
     expect([await pagerBytes(threshold), await pagerBytes(threshold - 1)]).toEqual([all, all - 1]);
+    await using resident = await open({ ...plain, method: 'resident' });
+    const memoryIn = (budgetBytes: number) =>
+      requireMemory({ job: resident, profile, budgetBytes });
+    expect((await memoryIn(threshold)).train.pagerBytes).toBe(all);
+    await expect(memoryIn(threshold - 1)).rejects.toMatchObject({
+      code: 'PIPELINE_DOES_NOT_FIT',
+      message: expect.stringContaining(`(${threshold} bytes), the budget is`),
+    });
   });
 
-  it("are the job's own plan, and that of its steps at ratio 1", async () => {
+  it('are those of the levels and of the plain steps that equal each other', async () => {
     await using job = await open({ ratios: ['0.5'] });
-    await using plain = await open({ ratios: ['1'] });
-    const budgetBytes = (await residentBytes(plain, profile)) - 1;
-    const inputs = { job, profile, budgetBytes, rates };
-    const [planned, original] = [await planJob(inputs), await planJob({ ...inputs, job: plain })];
-    const ways = await planWays(inputs, planned);
-    expect(ways).toMatchObject([
-      { name: 'emulator', stepSeconds: planned.stepSeconds },
-      { name: 'paged', stepSeconds: original.stepSeconds, seconds: original.stages[0]?.seconds },
+    await using original = await open(plain);
+    await using levels = await open({
+      ...{ method: 'emulator', levels: '0.25:4,0.5:2,1:1', steps: null, refineSteps: null },
+    });
+    const budgetBytes = (await residentBytes(original, profile)) - 1;
+    const inputs = { profile, budgetBytes, rates };
+    const [planned, paged] = await Promise.all([
+      planJob({ ...inputs, job: levels }),
+      planJob({ ...inputs, job: original }),
+    ]);
+    const equal = await waysOf(job, budgetBytes);
+    expect(equal).toMatchObject({ plainSteps: 3, hasLargeBatches: false });
+    expect(equal?.ways).toMatchObject([
+      { name: 'emulator', levels: '0.25:4,0.5:2,1:1', steps: 7, stepSeconds: planned.stepSeconds },
+      { name: 'paged', levels: null, steps: 3, seconds: paged.stages[0]?.seconds },
       { name: 'resident', fits: false },
     ]);
-    expect(original.stepSeconds).toBeGreaterThan(planned.stepSeconds ?? Number.NaN);
+  });
+
+  it('have large batches in the last level where copies are what a step waits for', async () => {
+    await using job = await open({ ...plain, ...{ steps: 20, batch: 1, maxLength: 8 } });
+    const budgetBytes = Math.round(0.7 * (await residentBytes(job, profile)));
+    const slow = await waysOf(job, budgetBytes, ratesOf(1e6));
+    expect(slow).toMatchObject({ hasLargeBatches: true, levels: '0.25:27,0.5:14,1:2x4' });
+    const fast = await waysOf(job, budgetBytes, ratesOf(1e12));
+    expect(fast).toMatchObject({ hasLargeBatches: false, levels: '0.25:27,0.5:14,1:4' });
   });
 
   it('are none of a job with levels', async () => {

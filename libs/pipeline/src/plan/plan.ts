@@ -1,9 +1,10 @@
-import { formatBytes, type DeviceProfile, type DeviceRates } from '@emloc/device';
+import { formatBytes, type Device, type DeviceProfile, type DeviceRates } from '@emloc/device';
 import { adaptedLinears, blocksBeforeLoss } from '@emloc/finetune';
 import { allDeviceBytes, minimumDeviceBytes, type LayerSource } from '@emloc/weight-pager';
 
 import { PipelineError } from '../errors.js';
 import {
+  affordableHostBytes,
   leanMemoryPlan,
   type MemoryPhase,
   type MemoryPlan,
@@ -17,6 +18,7 @@ import type { StageReport } from '../job/stage-clock.js';
 import { runTrainStage } from '../stages/train.js';
 import { heaviestJob } from './heaviest-batches.js';
 import { createNullRun } from './null-run.js';
+import { fileBytes, readBytes } from './reads.js';
 import { StageWork, type PartCounts } from './stage-work.js';
 
 /** How a job divides a budget, or by how much it passes it. */
@@ -24,13 +26,21 @@ export type MemoryFit =
   | { readonly fits: true; readonly neededBytes: number; readonly memory: MemoryPlan }
   | { readonly fits: false; readonly neededBytes: number; readonly phase: MemoryPhase };
 
+/** A stage that has not run. */
+export interface PlannedStage extends StageReport {
+  /** Of the copies between host and device alone, which may go on beside the rest. */
+  readonly copySeconds: number;
+  /** Of reading weights from disk alone. */
+  readonly readSeconds: number;
+}
+
 /** Peaks and times of a job that has not run. */
 export interface JobPlan {
   readonly fits: boolean;
   readonly budgetBytes: number;
   /** The smallest budget that every stage can work in. */
   readonly neededBytes: number;
-  readonly stages: readonly StageReport[];
+  readonly stages: readonly PlannedStage[];
   /** One step of training, once what is done once is; null: there is no second step. */
   readonly stepSeconds: number | null;
 }
@@ -41,6 +51,13 @@ export interface PlanInputs {
   readonly budgetBytes: number;
 }
 
+/** What times are planned with. */
+export interface TimedInputs extends PlanInputs {
+  readonly rates: DeviceRates;
+  /** Of reading a byte of the model's files; absent: reading takes no time. */
+  readonly readSecondsPerByte?: number;
+}
+
 const stagesOfPhase: Readonly<Record<MemoryPhase, readonly StageName[]>> = Object.freeze({
   front: ['front'],
   emulate: ['calibrate', 'emulate'],
@@ -48,6 +65,8 @@ const stagesOfPhase: Readonly<Record<MemoryPhase, readonly StageName[]>> = Objec
   correct: ['correct'],
   refine: ['refine'],
 });
+
+const phases = Object.keys(stagesOfPhase) as MemoryPhase[];
 
 /**
  * What one phase takes: weights of its model in all and at least, and the peak of everything else.
@@ -67,10 +86,9 @@ interface PhaseNeeds {
 export async function fitMemory({ job, profile, budgetBytes }: PlanInputs): Promise<MemoryFit> {
   const heaviest = heaviestJob(job);
   const needs = await phaseNeeds(heaviest, profile);
-  const tightest = needs.reduce((most, need) =>
-    leastBytes(need) > leastBytes(most) ? need : most,
-  );
-  const neededBytes = leastBytes(tightest);
+  const leastOf = job.options.method === 'resident' ? residentIn : leastBytes;
+  const tightest = needs.reduce((most, need) => (leastOf(need) > leastOf(most) ? need : most));
+  const neededBytes = leastOf(tightest);
   if (neededBytes > budgetBytes) return { fits: false, neededBytes, phase: tightest.phase };
   const memory = { ...leanMemoryPlan };
   for (const need of needs)
@@ -85,10 +103,20 @@ export async function fitMemory({ job, profile, budgetBytes }: PlanInputs): Prom
 export async function requireMemory(inputs: PlanInputs): Promise<MemoryPlan> {
   const fit = await fitMemory(inputs);
   if (fit.fits) return fit.memory;
+  if (inputs.job.options.method === 'resident') throw staysNot(inputs.budgetBytes, fit.neededBytes);
   throw doesNotFit(stagesOfPhase[fit.phase].at(-1) ?? fit.phase, {
     budgetBytes: inputs.budgetBytes,
     neededBytes: fit.neededBytes,
   });
+}
+
+/** The error of a job whose weights are all to stay in a budget that has no room for them. */
+function staysNot(budgetBytes: number, neededBytes: number): PipelineError {
+  return new PipelineError(
+    'PIPELINE_DOES_NOT_FIT',
+    `method resident: all weights and what a step takes beside them need ${formatBytes(neededBytes)} ` +
+      `(${neededBytes} bytes), the budget is ${formatBytes(budgetBytes)}; method paged needs less`,
+  );
 }
 
 /** The error of a stage that a budget has no room for. */
@@ -107,15 +135,14 @@ export function doesNotFit(
  * Runs the whole job on a null device with the target's profile. `rates` turn its work into
  * seconds.
  */
-export async function planJob(
-  inputs: PlanInputs & { readonly rates: DeviceRates },
-): Promise<JobPlan> {
+export async function planJob(inputs: TimedInputs): Promise<JobPlan> {
   const { job, profile, budgetBytes, rates } = inputs;
   const fit = await fitMemory(inputs);
   const work = new StageWork();
+  const memory = fit.fits ? fit.memory : leanMemoryPlan;
   await using run = createNullRun(job, {
     profile,
-    memory: fit.fits ? fit.memory : leanMemoryPlan,
+    memory,
     budgetBytes: fit.fits ? budgetBytes : undefined,
     prefetch: job.options.prefetch,
     onTurn: (backend) => work.record(backend),
@@ -124,21 +151,56 @@ export async function planJob(
   });
   await runJob(run);
   const overlapsCopies = (profile.overlapsCopies ?? false) && job.options.prefetch;
-  const stages = run.environment.clock.reports().map((report) => ({
-    ...report,
-    seconds: work.seconds(report.name, rates, {
-      counts: partCounts(job, report.name),
-      overlapsCopies,
-    }),
-  }));
+  const stages = run.environment.clock.reports().map((report) => {
+    const counts = partCounts(job, report.name);
+    const working = work.seconds(report.name, rates, { counts, overlapsCopies });
+    const copies = work.copies(report.name, rates, counts);
+    const { device } = run.environment;
+    const readSeconds = readingOf(inputs, { stage: report.name, memory, device, ...copies });
+    return {
+      ...report,
+      seconds: overlapsCopies ? Math.max(working, readSeconds) : working + readSeconds,
+      copySeconds: copies.seconds,
+      readSeconds,
+    };
+  });
   const stepSeconds = work.stepSeconds('train', rates, overlapsCopies);
   return { fits: fit.fits, budgetBytes, neededBytes: fit.neededBytes, stages, stepSeconds };
+}
+
+/** Seconds that a stage reads weights for. */
+function readingOf(
+  { job, profile, readSecondsPerByte = 0 }: TimedInputs,
+  stage: {
+    readonly stage: StageName;
+    readonly memory: MemoryPlan;
+    readonly uploadedBytes: number;
+    readonly device: Device;
+  },
+): number {
+  const phase = phases.find((name) => stagesOfPhase[name].includes(stage.stage));
+  if (readSecondsPerByte === 0 || phase === undefined || phase === 'front') return 0;
+  const source = sourceOf(job, profile, phase);
+  const weightBytes = allDeviceBytes(source, stage.device);
+  const { hostBytes } = job.options;
+  const bytes = readBytes({
+    uploadedBytes: stage.uploadedBytes,
+    weightBytes,
+    residentBytes: stage.memory[phase].pagerBytes ?? 0,
+    hostBytes: Number.isFinite(hostBytes) ? hostBytes : affordableHostBytes(source),
+  });
+  const inFiles = fileBytes(job.whole) / allDeviceBytes(job.whole.source, stage.device);
+  return bytes * inFiles * readSecondsPerByte;
 }
 
 /** The least budget of a job in which all weights of every phase stay on the device. */
 export async function residentBytes(job: Job, profile: DeviceProfile): Promise<number> {
   const needs = await phaseNeeds(heaviestJob(job), profile);
-  return Math.max(...needs.map((need) => need.allWeightBytes + need.besideWeightBytes));
+  return Math.max(...needs.map(residentIn));
+}
+
+function residentIn({ allWeightBytes, besideWeightBytes }: PhaseNeeds): number {
+  return allWeightBytes + besideWeightBytes;
 }
 
 /** Steps of a training that stand for all of them where only time is asked for. */
@@ -165,7 +227,7 @@ async function phaseNeeds(job: Job, profile: DeviceProfile): Promise<readonly Ph
   const { device } = run.environment;
   await runJob(run);
   const reports = run.environment.clock.reports();
-  return (Object.keys(stagesOfPhase) as MemoryPhase[]).flatMap((phase) => {
+  return phases.flatMap((phase) => {
     const peaks = reports
       .filter(({ name }) => stagesOfPhase[phase].includes(name))
       .map(({ peakDeviceBytes }) => peakDeviceBytes);

@@ -56,11 +56,30 @@ export class StageWork {
     rates: DeviceRates,
     { counts, overlapsCopies }: { readonly counts?: PartCounts; readonly overlapsCopies: boolean },
   ): number {
+    return this.#sum(stage, counts, (span) => secondsOf(span, rates, overlapsCopies));
+  }
+
+  /** What a stage copies between host and device, and the time of that alone. */
+  copies(
+    stage: StageName,
+    rates: DeviceRates,
+    counts?: PartCounts,
+  ): { readonly seconds: number; readonly uploadedBytes: number } {
+    const uploadedBytes = this.#sum(stage, counts, uploadedIn);
+    const downloadedBytes = this.#sum(
+      stage,
+      counts,
+      ({ from, to }) => to.downloadedBytes - from.downloadedBytes,
+    );
+    const { uploadSecondsPerByte, downloadSecondsPerByte } = rates;
+    const seconds = uploadedBytes * uploadSecondsPerByte + downloadedBytes * downloadSecondsPerByte;
+    return { seconds, uploadedBytes };
+  }
+
+  #sum(stage: StageName, counts: PartCounts | undefined, of: (span: Span) => number): number {
     const spans = this.#of(stage);
     const total = (part: StagePart | null): number =>
-      spans
-        .filter((span) => span.part === part)
-        .reduce((sum, span) => sum + secondsOf(span, rates, overlapsCopies), 0);
+      spans.filter((span) => span.part === part).reduce((sum, span) => sum + of(span), 0);
     const factor = (part: StagePart): number => {
       const rehearsed = spans.filter((span) => span.part === part).length;
       if (!counts || rehearsed === 0) return 1;
@@ -103,6 +122,10 @@ function snapshot(backend: NullBackend): Snapshot {
     prefetchedBytes: uploaded.copy,
     downloadedBytes: downloaded,
   };
+}
+
+function uploadedIn({ from, to }: Span): number {
+  return to.uploadedBytes - from.uploadedBytes + to.prefetchedBytes - from.prefetchedBytes;
 }
 
 function secondsOf({ from, to }: Span, rates: DeviceRates, overlapsCopies: boolean): number {

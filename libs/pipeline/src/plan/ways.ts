@@ -1,58 +1,98 @@
 import { formatBytes } from '@emloc/device';
 
+import type { StageName } from '../job/observer.js';
+import type { Method } from '../options/method.js';
 import type { JobPlan } from './plan.js';
 
-/**
- * How the same steps can be trained: on an emulator, on the original with its blocks paged, or on
- * the original with all weights on the device.
- */
-type WayName = 'emulator' | 'paged' | 'resident';
+/** What a way to train takes on a device and in a budget. */
+export interface FittingWay {
+  readonly name: Method;
+  readonly fits: true;
+  /** What `--levels` would say; null: all steps are on the original. */
+  readonly levels: string | null;
+  /** Optimizer steps in all. */
+  readonly steps: number;
+  /** Of training; null: there is one step, which is not told from what is done once. */
+  readonly stepSeconds: number | null;
+  /** Of all stages. */
+  readonly seconds: number;
+  readonly calibrationSeconds: number;
+  readonly factorSeconds: number;
+  /** Of all steps, on emulators and on the original, with their validations. */
+  readonly trainingSeconds: number;
+  /** Of the copies between host and device, which may go on beside the rest. */
+  readonly copySeconds: number;
+  /** Of reading weights from disk: once, and again what the host has no room for. */
+  readonly readSeconds: number;
+  readonly peakDeviceBytes: number;
+}
 
-/** What a way takes on a device and in a budget, or why it is none. */
+/** A way, or why it is none. */
 export type Way =
-  | {
-      readonly name: WayName;
-      readonly fits: true;
-      /** Of training; null: there is one step, which is not told from what is done once. */
-      readonly stepSeconds: number | null;
-      /** Of all stages. */
-      readonly seconds: number;
-      readonly peakDeviceBytes: number;
-    }
-  | { readonly name: WayName; readonly fits: false; readonly reason: string };
+  FittingWay | { readonly name: Method; readonly fits: false; readonly reason: string };
+
+/** A way's steps with the plan of them. */
+interface Planned {
+  readonly plan: JobPlan;
+  readonly levels: string | null;
+  readonly steps: number;
+}
 
 /** Plans of one job's ways, in one budget. */
 export interface PlannedWays {
-  /** null: the job has no emulator. */
-  readonly emulator: JobPlan | null;
-  /** Plain LoRA of as many steps on the original; its weights stay where the budget has room. */
-  readonly original: JobPlan;
+  /** null: there would be more steps than a job may have. */
+  readonly emulator: Planned | null;
+  /** Plain LoRA on the original; its weights stay where the budget has room. */
+  readonly original: Planned;
   /** The least budget in which they stay. */
   readonly residentBytes: number;
 }
 
 /** One row a way. Whether the original is paged or resident is decided by the budget alone. */
 export function waysOf({ emulator, original, residentBytes }: PlannedWays): readonly Way[] {
-  const { budgetBytes } = original;
+  const { budgetBytes } = original.plan;
   const isResident = residentBytes <= budgetBytes;
-  const none = (name: WayName, reason: string): Way => ({ name, fits: false, reason });
+  const none = (name: Method, reason: string): Way => ({ name, fits: false, reason });
   return [
     emulator === null
-      ? none('emulator', 'a ratio of 1 has no emulator')
+      ? none('emulator', 'its levels would have more steps than a job may have')
       : wayOf('emulator', emulator),
     isResident ? none('paged', 'all weights stay on the device') : wayOf('paged', original),
     isResident ? wayOf('resident', original) : none('resident', needs(residentBytes, budgetBytes)),
   ];
 }
 
-function wayOf(name: WayName, plan: JobPlan): Way {
+/** The fastest of the ways, the simplest of equals; null: none fits. */
+export function fastestWay(ways: readonly Way[]): FittingWay | null {
+  const fitting = ways.flatMap((way) => (way.fits ? [way] : []));
+  const [first = null, ...others] = [...fitting].reverse();
+  return others.reduce((best, way) => (best && best.seconds <= way.seconds ? best : way), first);
+}
+
+/** What each way takes, in words. */
+export function wordsOf(ways: readonly Way[]): string {
+  return ways
+    .map((way) =>
+      way.fits ? `${way.name} takes ${way.seconds.toFixed(1)} s` : `${way.name}: ${way.reason}`,
+    )
+    .join('; ');
+}
+
+function wayOf(name: Method, { plan, levels, steps }: Planned): Way {
   const { fits, stages, stepSeconds, neededBytes, budgetBytes } = plan;
   if (!fits) return { name, fits, reason: needs(neededBytes, budgetBytes) };
+  const sum = (of: (stage: JobPlan['stages'][number]) => number): number =>
+    stages.reduce((total, stage) => total + of(stage), 0);
+  const secondsOf = (...names: readonly StageName[]): number =>
+    sum((stage) => (names.includes(stage.name) ? stage.seconds : 0));
   return {
-    name,
-    fits,
-    stepSeconds,
-    seconds: stages.reduce((sum, stage) => sum + stage.seconds, 0),
+    ...{ name, fits, levels, steps, stepSeconds },
+    seconds: sum(({ seconds }) => seconds),
+    calibrationSeconds: secondsOf('calibrate'),
+    factorSeconds: secondsOf('emulate'),
+    trainingSeconds: secondsOf('train', 'refine'),
+    copySeconds: sum(({ copySeconds }) => copySeconds),
+    readSeconds: sum(({ readSeconds }) => readSeconds),
     peakDeviceBytes: Math.max(...stages.map(({ peakDeviceBytes }) => peakDeviceBytes)),
   };
 }

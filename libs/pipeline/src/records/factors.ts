@@ -70,6 +70,7 @@ function isHeader(value: unknown): value is FactorsHeader {
     ratio: 'number',
     rank: 'number',
     relativeError: 'number',
+    solver: 'string',
     usedFallback: 'boolean',
   } as const;
   return Array.isArray(reports) && reports.every((report) => hasFields(report, fields));

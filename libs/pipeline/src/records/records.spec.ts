@@ -274,6 +274,7 @@ describe('records', () => {
       ratio,
       rank,
       relativeError: 0.1,
+      solver: 'full',
       usedFallback: false,
     }));
     expect(() =>

@@ -10,7 +10,7 @@ import { sliceSource } from '@emloc/models';
 
 import type { EmulatedLayerReport } from '../job/emulated-layer-report.js';
 import type { EmulatedLinear } from '../job/emulated-linear.js';
-import { openLinearPager, type JobEnvironment } from '../job/environment.js';
+import { openLinearPager } from '../job/environment.js';
 import type { BlockFactors, StoredFactors } from '../job/factor-store.js';
 import type { JobRun } from '../job/job-run.js';
 import type { Job } from '../job/job.js';
@@ -49,9 +49,10 @@ function reportsInOrder(
 
 /** Factorises the emulated layers of one block, whose weights are paged in for it. */
 export async function emulateBlock(
-  { job, environment }: JobRun,
+  run: JobRun,
   { block, statistics }: BlockStatistics,
 ): Promise<Omit<BlockFactors, 'block'>> {
+  const { job, environment } = run;
   const linears = job.emulated.filter((linear) => linear.block === block);
   const before = job.emulated.findIndex((linear) => linear.block === block);
   await using weights = openLinearPager(
@@ -68,7 +69,7 @@ export async function emulateBlock(
     environment.signal?.throwIfAborted();
     using lease = await weights.acquire(index);
     const weight = get(lease.tensors, `${linear.name}.weight`);
-    const { stored, report } = await emulateLinear(environment, { linear, weight, statistics });
+    const { stored, report } = await emulateLinear(run, { linear, weight, statistics });
     factors.push(stored);
     reports.push(report);
     environment.observer({
@@ -83,7 +84,7 @@ export async function emulateBlock(
 }
 
 async function emulateLinear(
-  { device }: JobEnvironment,
+  { job: { options }, environment: { device } }: JobRun,
   {
     linear,
     weight,
@@ -97,6 +98,8 @@ async function emulateLinear(
     statistic: statisticFor(statistics, linear.name),
     gradient: gradientStatisticFor(statistics, linear.name),
     rank,
+    choice: options.factors,
+    seed: `${options.seed} ${path}`,
   });
   using v = factors.v;
   using u = factors.u;
@@ -107,6 +110,7 @@ async function emulateLinear(
       ratio,
       rank,
       relativeError: factors.relativeError,
+      solver: factors.solver,
       usedFallback: factors.usedFallback,
     },
   };

@@ -23,6 +23,7 @@ import type { StageProgress, ValidatedState } from '../job/training-store.js';
 import { isFiniteAdapter, zeroLayersNotice } from './adapter-values.js';
 import { LevelPager } from './level-pager.js';
 import { score } from './score.js';
+import { StepMeter } from './step-meter.js';
 import { levelOf, stepsOf, type StageSteps, type TrainedLevel } from './training-steps.js';
 import { Validations } from './validations.js';
 
@@ -53,12 +54,26 @@ export async function runTrainStage(run: JobRun, inputs: TrainStageInputs): Prom
   environment.clock.enter(stage);
   const progress = await environment.training.load(stage);
   const steps = stepsOf(run, plan, levels);
+  tellBegun(run, stage, { progress, ends: steps.ends });
   await using pager = new LevelPager(
     levels.map(({ source }) => source),
     levelOf(steps.ends, progress?.state.step ?? 0),
     (source) => openModelPager(environment, source, stage),
   );
   return await new TrainStage(run, inputs, { pager, steps, progress }).run();
+}
+
+/** What is known already of a run that goes on from a kept state. */
+function tellBegun(
+  { environment }: JobRun,
+  stage: TrainStageInputs['stage'],
+  { progress, ends }: { progress: StageProgress | null; ends: readonly number[] },
+): void {
+  const step = progress?.state.step ?? 0;
+  const start = progress?.before ? [{ step: 0 }] : [];
+  const validated = (progress?.validations?.curve ?? start).map((point) => point.step);
+  const level = levelOf(ends, step) + 1;
+  environment.observer({ type: 'begun', stage, step, level, validated });
 }
 
 function modelOf({ job, environment }: JobRun, levels: readonly TrainedLevel[], pager: LevelPager) {
@@ -135,8 +150,8 @@ class TrainStage {
 
   async #scoreBefore(): Promise<Score | null> {
     const { evaluateBefore, adapter } = this.inputs;
-    if (evaluateBefore) return this.#validate(null);
-    return this.#validatesDuring ? this.#validate(adapter) : null;
+    if (evaluateBefore) return this.#validate(null, 0);
+    return this.#validatesDuring ? this.#validate(adapter, 0) : null;
   }
 
   get #validatesDuring(): boolean {
@@ -153,7 +168,7 @@ class TrainStage {
     return validations;
   }
 
-  #train({
+  async #train({
     before,
     validations,
     progress,
@@ -169,7 +184,8 @@ class TrainStage {
     const optimizer = job.options.optimizer === 'prodigy' ? defaultProdigy : defaultAdamw;
     const { rows, batches } = this.state.steps;
     const { carried = null, levels } = this.inputs;
-    return train({
+    using meter = new StepMeter(environment.device.budget, this.state.pager);
+    return await train({
       ...{ model: this.model, adapter, rows, batches, carried },
       schedule: this.#hasLevels
         ? levels.map(({ steps }) => ({ ...plan.schedule, steps }))
@@ -183,14 +199,18 @@ class TrainStage {
         save: (state) =>
           training.save(stage, { before, state, validations: validations?.kept ?? null }),
       },
-      pause: pausesOf([
-        this.#sampling(),
-        ...(validations ? [this.#validating(validations, batches.length)] : []),
-        ...(validations && this.#hasLevels ? [this.#changing(validations)] : []),
-      ]),
+      pause: pausesOf(
+        [
+          this.#sampling(),
+          ...(validations ? [this.#validating(validations, batches.length)] : []),
+          ...(validations && this.#hasLevels ? [this.#changing(validations)] : []),
+        ],
+        () => meter.restart(),
+      ),
       onDivergence: 'end',
       onStep: (report) => {
-        environment.observer({ type: 'step', stage, ...report });
+        const level = this.#level;
+        environment.observer({ type: 'step', stage, level, ...report, ...meter.take() });
         environment.onPart?.(stage, 'step');
       },
       signal: environment.signal,
@@ -243,7 +263,7 @@ class TrainStage {
         const { best } = validations;
         await pager.change(level);
         adapter.replace(best.adapter);
-        const there = await this.#validate(best.adapter);
+        const there = await this.#validate(best.adapter, step);
         validations.restart(there);
         this.#notice(
           `${this.inputs.stage}: level ${level + 1} of ${ends.length} after step ${step}, validation loss ${there.loss.toFixed(4)}`,
@@ -258,7 +278,7 @@ class TrainStage {
     step: number,
     adapter: LoraAdapter | DeviceAdapter,
   ): Promise<void> {
-    const validated = await this.#validate(adapter);
+    const validated = await this.#validate(adapter, step);
     const host = async (): Promise<LoraAdapter> =>
       'layers' in adapter ? adapter : adapter.download();
     await validations.add(step, validated, host);
@@ -285,7 +305,7 @@ class TrainStage {
     this.#assertBegun(result);
     const { adapter, steps, divergence } = result;
     if (this.#isFinite(adapter))
-      return { step: steps, adapter, score: await this.#validate(adapter) };
+      return { step: steps, adapter, score: await this.#validate(adapter, steps) };
     if (this.inputs.stage === 'train')
       throw divergence?.error ?? new FinetuneError('FINETUNE_NON_FINITE', notFinite(steps));
     return { step: 0, adapter: this.inputs.adapter, score: { loss: Number.NaN } };
@@ -306,14 +326,23 @@ class TrainStage {
     return !this.#isReal || isFiniteAdapter(adapter);
   }
 
-  async #validate(adapter: LoraAdapter | DeviceAdapter | null): Promise<Score> {
+  /** @param step how many the adapter has behind it */
+  async #validate(adapter: LoraAdapter | DeviceAdapter | null, step: number): Promise<Score> {
     const { job, environment } = this.context;
+    const { stage } = this.inputs;
     const [validated] = await score(environment, {
-      ...{ model: this.model, stage: this.inputs.stage, adapters: [adapter] },
+      ...{ model: this.model, stage, adapters: [adapter] },
       ...{ batches: job.validation, task: 'validating' },
     });
     if (!validated) throw new Error('evaluation gave no result');
+    const { loss } = validated;
+    environment.observer({ type: 'validation', stage, level: this.#level, step, loss });
     return validated;
+  }
+
+  /** As events have it. */
+  get #level(): number {
+    return this.state.pager.level + 1;
   }
 }
 
@@ -321,11 +350,13 @@ function notFinite(steps: number): string {
   return `the adapter after step ${steps} has values that are not finite`;
 }
 
-function pausesOf(pauses: readonly TrainingPause[]): TrainingPause {
+/** @param onEnd called after each */
+function pausesOf(pauses: readonly TrainingPause[], onEnd: () => void): TrainingPause {
   return {
     isDue: (step) => pauses.some((pause) => pause.isDue(step)),
     run: async (step, adapter) => {
       for (const pause of pauses) if (pause.isDue(step)) await pause.run(step, adapter);
+      onEnd();
     },
   };
 }

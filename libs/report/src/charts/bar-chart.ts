@@ -4,7 +4,7 @@ import { scaleLinear } from 'd3-scale';
 import { html, type Html } from '../html.js';
 import { figure } from './figure.js';
 
-export interface Bar {
+interface Bar {
   readonly name: string;
   readonly value: number;
   readonly text: string;

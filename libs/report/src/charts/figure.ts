@@ -44,7 +44,7 @@ export function figure(parts: FigureParts): Html {
   </figure>`;
 }
 
-export function foldedTable(summary: string, data: TableData): Html {
+function foldedTable(summary: string, data: TableData): Html {
   return html`<details>
     <summary>${summary}</summary>
     ${table(summary, data)}

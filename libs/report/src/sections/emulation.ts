@@ -5,7 +5,7 @@ import { html, type Html } from '../html.js';
 import { countText, lossText, percentText } from '../numbers.js';
 import type { ReportData } from '../report-data.js';
 
-/** How near the emulator is to the original, and what became of its adapter; null: there is none. */
+/** How near the emulator is to the original, and what became of its adapter; null: none. */
 export function emulation({ record }: ReportData): Html | null {
   const [small, whole] = [
     numberAt(record, 'emulator', 'parameters'),

@@ -58,14 +58,14 @@ function curveOf(
   { record, log }: { readonly record: unknown; readonly log: readonly LogLine[] },
 ): Html[] {
   const lines = log.filter((line) => line.stage === stage);
-  const steps = pointsOf(lines.filter(({ kind }) => kind === 'step'));
+  const steps = pointsOf(lines.filter(({ event }) => event === 'step'));
   const recorded = pointsOf(
     listAt(record, 'courses', stage, 'curve').map((point) => ({
       step: numberAt(point, 'step'),
       loss: numberAt(point, 'loss'),
     })),
   );
-  const logged = pointsOf(lines.filter(({ kind }) => kind === 'validation'));
+  const logged = pointsOf(lines.filter(({ event }) => event === 'validation'));
   const validated = recorded.length > 0 ? recorded : logged;
   if (steps.length + validated.length < 2) return [];
   const all: LineSeries[] = [

@@ -47,7 +47,7 @@ function scalars(values: unknown): [string, string][] {
 }
 
 /** A command as a POSIX shell takes it. */
-export function commandText(parts: readonly string[]): string {
+function commandText(parts: readonly string[]): string {
   return parts
     .map((part) => (/^[\w@%+=:,./-]+$/.test(part) ? part : `'${part.replaceAll("'", "'\\''")}'`))
     .join(' ');

@@ -45,9 +45,11 @@ export function resources({ run, log }: ReportData): Html | null {
 
 /** Device memory over the job's time, where the log has it. */
 function memoryCourse(log: readonly LogLine[]): Html | null {
-  const points = log.flatMap(({ seconds, deviceBytes }) =>
-    seconds === null || deviceBytes === null ? [] : [[seconds, deviceBytes] as const],
+  const readings = log.flatMap(({ timeMs, peakDeviceBytes }) =>
+    timeMs === null || peakDeviceBytes === null ? [] : [[timeMs, peakDeviceBytes] as const],
   );
+  const start = log.reduce((first, { timeMs }) => Math.min(first, timeMs ?? first), Infinity);
+  const points = readings.map(([timeMs, bytes]) => [(timeMs - start) / 1000, bytes] as const);
   if (points.length < 2) return null;
   const budget = log.reduce<number | null>((found, { budgetBytes }) => found ?? budgetBytes, null);
   const shown = thinned([...points].sort(([a], [b]) => a - b));

@@ -43,28 +43,19 @@ function fact(
 }
 
 /** How the adapter was made, in a sentence. */
-export function methodOf(record: unknown): string {
+function methodOf(record: unknown): string {
   const rank = numberAt(record, 'lora', 'rank');
   const lora = rank === null ? 'LoRA' : `LoRA of rank ${rank}`;
-  const [levels, ratios] = [listAt(record, 'levels'), listAt(record, 'ratios')];
+  const [levels, ratios] = [textAt(record, 'levels'), listAt(record, 'ratios')];
   if (numberAt(record, 'emulator', 'parameters') === null)
     return `${lora}, trained on the original model.`;
   const made =
-    levels.length > 0
-      ? `emulators of growing size (${levels.map(levelText).join(', ')})`
+    levels !== null
+      ? `emulators of growing size (${levels})`
       : `an emulator of ratio ${ratios.map(String).join(', ')}`;
   const refined = numberAt(record, 'refinement', 'steps');
   const last = refined === null ? '' : `, then refined on the original in ${refined} steps`;
   return `${lora}, trained on ${made}, corrected for the original model${last} (EMLoC, arXiv 2506.12015).`;
-}
-
-function levelText(level: unknown): string {
-  const [ratio, steps] = [numberAt(level, 'ratio'), numberAt(level, 'steps')];
-  return ratio === null
-    ? String(level)
-    : steps === null
-      ? String(ratio)
-      : `${ratio}: ${steps} steps`;
 }
 
 function warningOf(record: unknown): Html | null {

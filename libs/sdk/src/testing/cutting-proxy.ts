@@ -5,14 +5,16 @@ export interface CuttingProxy {
   readonly port: number;
   /** Connections that were made. */
   connections(): number;
-  /** Cuts every connection. */
+  /** Bytes that clients were sent. */
+  passed(): number;
+  /** Cuts every connection, as a server does that is killed: what it has sent still arrives. */
   cut(): void;
   close(): Promise<void>;
 }
 
 export async function startCuttingProxy(targetPort: number): Promise<CuttingProxy> {
-  const sockets = new Set<Socket>();
-  let connections = 0;
+  const [sockets, fars] = [new Set<Socket>(), new Set<Socket>()];
+  let [connections, passed] = [0, 0];
   const keep = (socket: Socket): void => {
     sockets.add(socket);
     socket.on('error', () => undefined).on('close', () => sockets.delete(socket));
@@ -23,19 +25,22 @@ export async function startCuttingProxy(targetPort: number): Promise<CuttingProx
     keep(near);
     keep(far);
     near.pipe(far).pipe(near);
+    far.on('data', ({ length }: Buffer) => (passed += length));
     near.on('close', () => far.destroy());
-    far.on('close', () => near.destroy());
+    far.on('close', () => near.end());
+    fars.add(far.on('close', () => fars.delete(far)));
   });
-  const cut = (): void => sockets.forEach((socket) => void socket.destroy());
+  const cut = (): void => fars.forEach((socket) => void socket.destroy());
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     port: (server.address() as { port: number }).port,
     connections: () => connections,
+    passed: () => passed,
     cut,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
-        cut();
+        sockets.forEach((socket) => void socket.destroy());
       }),
   };
 }

@@ -42,8 +42,8 @@ export async function startFakeDeployment({
     token === undefined
       ? (options.authenticate ?? anyone)
       : bearerTokens([{ tenant: 'tester', sha256: hashToken(token), expiresAtMs: null }]);
-  let cut = (): void => undefined;
-  const service = new FakeJobService(() => cut());
+  const connection = { cut: (): void => undefined, passed: () => 0 };
+  const service = new FakeJobService(connection);
   const server = new RpcServer();
   server.addService(JobService, service, { authenticate });
   const { port } = await server.listen({
@@ -52,12 +52,12 @@ export async function startFakeDeployment({
     credentials: serverCredentials(tls, { requireClientCertificate }),
   });
   const proxy = await startCuttingProxy(port);
-  cut = proxy.cut;
+  Object.assign(connection, { cut: proxy.cut, passed: proxy.passed });
   return {
     service,
     address: `localhost:${proxy.port}`,
     connections: proxy.connections,
-    cut,
+    cut: proxy.cut,
     close: async () => {
       await proxy.close();
       await server.close(0);

@@ -16,7 +16,7 @@ import {
   type UploadDatasetRequest,
 } from '@emloc/contracts';
 import { RpcError, toStatus, type CallContext, type Handlers, type RpcCode } from '@emloc/rpc';
-import { sleep } from '@emloc/time';
+import { until } from '@emloc/time/testing';
 
 import { Faults, type Fault, type MethodName } from './faults.js';
 
@@ -70,8 +70,10 @@ export class FakeJobService implements Handlers<typeof JobService, CallContext> 
   readonly #jobs = new Map<string, FakeJob>();
   readonly #changes = new EventEmitter().setMaxListeners(0);
 
-  /** @param cut cuts all connections to the server */
-  constructor(private readonly cut: () => void) {}
+  /** @param connection cuts all connections to the server, and tells how many bytes clients got */
+  constructor(
+    private readonly connection: { readonly cut: () => void; readonly passed: () => number },
+  ) {}
 
   /** A job that was there before. Returns its name. */
   addJob(init: JobInit = {}): string {
@@ -286,7 +288,7 @@ export class FakeJobService implements Handlers<typeof JobService, CallContext> 
     this.counts[method] = (this.counts[method] ?? 0) + 1;
     const fault = this.faults.take(method);
     if (fault.kind === 'fail') throw fault.error;
-    if (fault.kind === 'hang') await sleep(60_000, { signal });
+    if (fault.kind === 'hang') await aborted(signal);
     return fault;
   }
 
@@ -296,23 +298,26 @@ export class FakeJobService implements Handlers<typeof JobService, CallContext> 
     messages: (fault: Fault) => AsyncIterable<T>,
   ): AsyncGenerator<T> {
     const fault = await this.#enter(method, context);
-    let sent = 0;
+    const before = this.connection.passed();
+    let [sent, bytes] = [0, 0];
+    const isOver = async (): Promise<boolean> => {
+      if (fault.kind === 'cutAfter' && sent >= fault.messages)
+        await until(() => this.connection.passed() >= before + bytes, 'what was sent has arrived');
+      return this.#isOver(fault, sent);
+    };
     for await (const message of messages(fault)) {
-      if (await this.#isOver(fault, sent)) return;
+      if (await isOver()) return;
       sent += 1;
+      bytes += payloadBytes(message);
       yield message;
     }
-    await this.#isOver(fault, sent);
+    await isOver();
   }
 
-  async #isOver(fault: Fault, sent: number): Promise<boolean> {
+  #isOver(fault: Fault, sent: number): boolean {
     if (!('messages' in fault) || sent < fault.messages) return false;
     if (fault.kind === 'failAfter') throw fault.error;
-    if (fault.kind === 'cutAfter') {
-      // What was sent is to arrive first.
-      await sleep(30);
-      this.cut();
-    }
+    if (fault.kind === 'cutAfter') this.connection.cut();
     return true;
   }
 
@@ -349,12 +354,23 @@ export class FakeJobService implements Handlers<typeof JobService, CallContext> 
     for await (const { content } of requests) {
       if (content.case === 'upload') upload = content.value;
       else if (content.case === 'data') parts.push(content.value);
-      if (await this.#isOver(fault, parts.length + 1))
+      if (this.#isOver(fault, parts.length + 1))
         throw new RpcError('CANCELLED', 'the connection is gone');
     }
     if (!upload) throw new RpcError('INVALID_ARGUMENT', 'nothing was announced');
     return { upload, bytes: Buffer.concat(parts) };
   }
+}
+
+/** Bytes of an artifact in a message, which is longer than they are. */
+function payloadBytes(message: unknown): number {
+  return (message as { readonly data?: Uint8Array }).data?.length ?? 0;
+}
+
+/** @throws the signal's reason, when it aborts */
+async function aborted(signal: AbortSignal): Promise<never> {
+  if (!signal.aborted) await once(signal, 'abort');
+  throw signal.reason;
 }
 
 /** Lower-case hexadecimal. */

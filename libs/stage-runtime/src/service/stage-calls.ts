@@ -17,7 +17,13 @@ import type { Moved } from '@emloc/service-kit';
 import type { MemorySample, Metrics, StageLabel } from '@emloc/telemetry';
 import { Mailbox, type Clock } from '@emloc/time';
 
-import type { AnyEngineContract, EngineReport, OwnTask, RuntimeRequest } from '../contract.js';
+import type {
+  AnyEngineContract,
+  EngineEvent,
+  EngineReport,
+  OwnTask,
+  RuntimeRequest,
+} from '../contract.js';
 import type { EngineThread } from './engine-thread.js';
 import { orUnavailable } from './errors.js';
 import { jobOptionsOf, type FetchOptions } from './job-options.js';
@@ -48,13 +54,14 @@ export interface StageAttempt {
    * @throws JobStorageError STAGE_STALE_FENCING_TOKEN when a newer attempt has begun
    */
   write(change: Partial<Omit<StageRecord, 'fence'>>): Promise<void>;
-  /** Runs the stage's engine; what it tells goes to the caller and into metrics. */
+  /** Runs the stage's engine; what it tells goes to the caller, into metrics and to `onEvent`. */
   runEngine<C extends AnyEngineContract>(
     task: OwnTask<C['task']>,
     onRequest: (
       request: Exclude<C['request'], RuntimeRequest>,
       signal: AbortSignal,
     ) => Promise<C['response'] | Moved<C['response']>>,
+    onEvent?: (event: EngineEvent) => void,
   ): Promise<C['result']>;
 }
 
@@ -285,7 +292,7 @@ export class StageCalls {
       records: this.#records,
       emit: (content) => call.emit(now(content)),
       write: (change) => storage.stages.write(job, stage, token, change),
-      runEngine: (task, onRequest) =>
+      runEngine: (task, onRequest, onEvent) =>
         engine.run({
           job,
           stage,
@@ -294,6 +301,7 @@ export class StageCalls {
           task: { ...task, job, options: known.options, device, threads, scratch: known.scratch },
           onEvent: (told) => {
             metrics.observe(told);
+            onEvent?.(told);
             if (told.type === 'memory') call.sampled(told.sample);
             const message = stageEventOf(told);
             if (message) call.emit(message);

@@ -35,13 +35,23 @@ export function stageEventOf(event: EngineEvent): StageEventInit | null {
       const { type: _type, stage, tokens, ...same } = event;
       return now({
         case: 'step',
-        value: { ...same, stage: stageNumbers[stage], tokens: BigInt(tokens) },
+        value: {
+          ...same,
+          stage: stageNumbers[stage],
+          tokens: BigInt(tokens),
+          deviceBytes: BigInt(same.deviceBytes),
+          peakDeviceBytes: BigInt(same.peakDeviceBytes),
+          budgetBytes: BigInt(same.budgetBytes),
+        },
       });
     }
     case 'notice':
       return now({ case: 'notice', value: { message: event.message } });
     case 'prepared':
     case 'stage':
+    case 'begun':
+    case 'estimate':
+    case 'validation':
     case 'memory':
     case 'card':
     case 'pager':

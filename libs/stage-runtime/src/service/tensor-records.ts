@@ -104,8 +104,8 @@ export async function nameOrDiscard(
   }
 }
 
-/** Stores an adapter and names it for the next stage. */
-export async function storeAdapter(
+/** Stores a record, such as an adapter, and names it for whoever reads it next. */
+export async function storeRecord(
   records: TensorRecords,
   storage: JobStorage,
   { key, record }: { key: string; record: TensorRecord },

@@ -10,8 +10,7 @@ import { connectNats, openLane, type WorkQueue, type WorkState } from '@emloc/na
 import { startNatsServer } from '@emloc/nats/testing';
 import { defaultTuneOptions, type TuneOptions } from '@emloc/pipeline';
 import { clientCredentials, RpcChannel } from '@emloc/rpc';
-import { sleep } from '@emloc/time';
-import { until } from '@emloc/time/testing';
+import { takes, until } from '@emloc/time/testing';
 
 /** A process, and what it says. */
 export interface Spawned {
@@ -244,8 +243,8 @@ export async function stopHolding<T, R>(
   for await (const { key, state } of queue.watch('>', new AbortController().signal)) {
     if (!hasIt(state)) continue;
     child.kill('SIGSTOP');
-    // What it had sent before is there by now.
-    await sleep(100);
+    // For what it had sent before, and the server has not read yet.
+    await takes(100);
     if (hasIt(await queue.state(key))) return key;
     child.kill('SIGCONT');
   }

@@ -111,6 +111,14 @@ export function adaptersOf(record: JobRecord): {
   return { uncorrected, adapter: refine?.adapter ?? correct?.adapter ?? uncorrected };
 }
 
+/** Lines of a job's log that its training stages have stored. */
+export function logsOf(
+  record: JobRecord,
+): Readonly<Record<'train' | 'refine', StoredObject | undefined>> {
+  const { train, refine } = resultsOf(record);
+  return { train: train?.log, refine: refine?.log };
+}
+
 /** Files of a merged checkpoint as the corrector has stored them, under `JOB/`. */
 export function mergedArtifacts(
   job: string,

@@ -1,19 +1,23 @@
-import { toTuneOptionsMessage, type Job } from '@emloc/contracts';
+import { toTuneOptionsMessage, type Job, type PlainTuneOptions } from '@emloc/contracts';
+import { withChoice, type MethodChoice } from '@emloc/pipeline';
 import { invalidRequest } from '@emloc/rpc';
 
 import type { DatasetFiles } from '../outcome/dataset-files.js';
 import { maxInspectedBytes, type Engine, type Inspection } from '../outcome/engine.js';
 import { withOptionFields } from './option-errors.js';
+import { decideJob } from './plan-job.js';
 import { dataViolations } from './row-problems.js';
 import { checkTuneOptions, type CheckedOptions, type OptionLimits } from './tune-options.js';
 import type { Turns } from './turns.js';
 
 /** What jobs are checked with. */
 export interface JobChecks {
-  readonly engine: Pick<Engine, 'inspect'>;
+  readonly engine: Pick<Engine, 'inspect' | 'plan'>;
   readonly datasetFiles: DatasetFiles;
   /** Of inspections, each of which has files and a thread. */
   readonly inspecting: Turns;
+  /** Of plans that decide what a job trains on. */
+  readonly planning: Turns;
   readonly limits: OptionLimits;
   readonly tenant: string;
   /** The caller has gone, or its deadline has passed. */
@@ -24,22 +28,38 @@ export interface JobChecks {
 export interface CheckedJob {
   readonly checked: CheckedOptions;
   readonly isEmulated: boolean;
+  /** What a plan has decided; null: nothing was left to decide. */
+  readonly choice: MethodChoice | null;
 }
 
 /** @throws RpcError INVALID_ARGUMENT with what is wrong with options, model and rows */
 export async function checkJob(job: Job | undefined, checks: JobChecks): Promise<CheckedJob> {
-  const { inspecting, limits, tenant, signal } = checks;
-  const checked = await checkTuneOptions(job?.options, 'job.options', limits);
-  const { isEmulated, decided, found } = await inspecting(tenant, signal, () =>
+  const { inspecting, planning, limits, tenant, signal } = checks;
+  const prefix = 'job.options';
+  const checked = await checkTuneOptions(job?.options, prefix, limits);
+  const { isEmulated, isUndecided, decided, found } = await inspecting(tenant, signal, () =>
     inspect(checked, checks),
   );
   const plain = { ...checked.plain, ...decided };
-  const violations = dataViolations(plain, found, {
-    prefix: 'job.options',
-    maxSteps: limits.maxSteps,
-  });
+  const violations = dataViolations(plain, found, { prefix, maxSteps: limits.maxSteps });
   if (violations.length > 0) throw invalidRequest(violations);
-  return { checked: { ...checked, plain, message: toTuneOptionsMessage(plain) }, isEmulated };
+  const choice = isUndecided
+    ? await planning(tenant, signal, () => decideJob(checked, checks, { prefix, signal }))
+    : null;
+  const whole = choice ? { ...plain, ...withChoice(choosable(plain), choice) } : plain;
+  return {
+    checked: { ...checked, plain: whole, message: toTuneOptionsMessage(whole) },
+    isEmulated: choice ? choice.method === 'emulator' : isEmulated,
+    choice,
+  };
+}
+
+/** What a choice changes. */
+function choosable({ method, ratios, levels, steps, epochs }: PlainTuneOptions) {
+  return {
+    ...{ method: method ?? null, ratios: ratios ?? [], levels: levels ?? null },
+    ...{ steps: steps ?? null, epochs: epochs ?? null },
+  };
 }
 
 /**

@@ -48,11 +48,14 @@ interface CheckedRequest extends CheckedJob {
 }
 
 async function createChecked(
-  { job, requestId, requestHash, checked, isEmulated }: CheckedRequest,
+  { job, requestId, requestHash, checked, isEmulated, choice }: CheckedRequest,
   { id, tenant }: Pick<JobRecord, 'id' | 'tenant'>,
   creation: JobCreation,
 ): Promise<JobRecord> {
-  const spec = await writeSpec({ id, tenant, merge: job?.merge, checked }, creation.storage);
+  const spec = await writeSpec(
+    { id, tenant, merge: job?.merge, checked, choice },
+    creation.storage,
+  );
   const { bucket, key, revision } = spec.reference;
   const record = newJobRecord(
     {
@@ -60,7 +63,8 @@ async function createChecked(
       tenant,
       requestHash,
       displayName: job?.displayName ?? '',
-      isEmulated,
+      // An earlier call may have decided otherwise.
+      isEmulated: spec.choice ? spec.choice.method === 'emulator' : isEmulated,
       options: toJson(TuneOptionsSchema, spec.options),
       merge: job?.merge ? toJson(MergeOptionsSchema, job.merge) : null,
       spec: { bucket, key, revision: Number(revision) },

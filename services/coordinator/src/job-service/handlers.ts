@@ -86,6 +86,7 @@ export function jobServiceHandlers(
           ...parts,
           inCreation,
           inspecting,
+          planning,
           limits: limitsFor(tenant),
           signal: context.signal,
           onCreated: () => parts.onTransition?.('QUEUED'),

@@ -3,8 +3,9 @@ import { timestampDate, timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { JobSpecSchema, type JobSpec, type MergeOptions } from '@emloc/contracts';
 import type { JobStorage } from '@emloc/job-storage';
 import { isNatsError } from '@emloc/nats';
-import { utcDay } from '@emloc/pipeline';
+import { isMethodChoice, utcDay, type MethodChoice } from '@emloc/pipeline';
 
+import { jsonOf } from './plan-job.js';
 import { otherContents } from './request.js';
 import type { CheckedOptions } from './tune-options.js';
 
@@ -13,6 +14,8 @@ interface NewSpec {
   readonly tenant: string;
   readonly merge: MergeOptions | undefined;
   readonly checked: CheckedOptions;
+  /** What a plan has decided of it. */
+  readonly choice: MethodChoice | null;
 }
 
 /**
@@ -20,7 +23,10 @@ interface NewSpec {
  * that of the day on which this was done first.
  * @throws RpcError ALREADY_EXISTS when that one asked for something else
  */
-export async function writeSpec({ id, tenant, merge, checked }: NewSpec, storage: JobStorage) {
+export async function writeSpec(
+  { id, tenant, merge, checked, choice }: NewSpec,
+  storage: JobStorage,
+) {
   const { message, data, validation } = checked;
   const now = new Date();
   const wantedOn = (day: string): JobSpec =>
@@ -32,6 +38,7 @@ export async function writeSpec({ id, tenant, merge, checked }: NewSpec, storage
       ...(merge ? { merge } : {}),
       ...(data ? { data } : {}),
       ...(validation ? { validation } : {}),
+      ...(choice ? { methodChoice: jsonOf(choice) } : {}),
     });
   const wanted = wantedOn(utcDay(now));
   const reference = await storage.writeSpec(wanted).catch((error: unknown) => {
@@ -41,10 +48,17 @@ export async function writeSpec({ id, tenant, merge, checked }: NewSpec, storage
   const written = await storage.readSpec(reference);
   const createTime = written.createTime ? timestampDate(written.createTime) : now;
   const expected = wantedOn(utcDay(createTime));
-  if (!equals(JobSpecSchema, withoutTime(written), withoutTime(expected))) throw otherContents();
-  return { reference, createTime, options: written.options ?? message };
+  if (!equals(JobSpecSchema, asAsked(written), asAsked(expected))) throw otherContents();
+  return {
+    ...{ reference, createTime, options: written.options ?? message },
+    choice: isMethodChoice(written.methodChoice) ? written.methodChoice : null,
+  };
 }
 
-function withoutTime(spec: JobSpec): JobSpec {
-  return { ...clone(JobSpecSchema, spec), createTime: undefined };
+/** Without the time, and without what a plan decides, which another plan may decide otherwise. */
+function asAsked(spec: JobSpec): JobSpec {
+  const { options, methodChoice, ...asked } = clone(JobSpecSchema, spec);
+  if (!methodChoice || !options) return { ...asked, options, createTime: undefined };
+  const { method: _method, levels: _levels, steps: _steps, epochs: _epochs, ...rest } = options;
+  return { ...asked, options: { ...rest, ratios: [] }, createTime: undefined };
 }

@@ -1,5 +1,6 @@
-import { create } from '@bufbuild/protobuf';
+import { create, type JsonObject } from '@bufbuild/protobuf';
 import { PlanJobResponseSchema, type PlanJobResponse } from '@emloc/contracts';
+import type { MethodChoice } from '@emloc/pipeline';
 
 import { stageEnum } from '../jobs/events.js';
 import type { DatasetFiles } from '../outcome/dataset-files.js';
@@ -26,11 +27,10 @@ export async function planJob(
 ): Promise<PlanJobResponse> {
   const held = await datasetFiles.open(checked, { signal });
   try {
-    const { fits, budgetBytes, neededBytes, stages } = await withOptionFields(
-      'options',
-      held.folder,
-      () => engine.plan(held.options, signal),
+    const { plan, choice } = await withOptionFields('options', held.folder, () =>
+      engine.plan(held.options, signal),
     );
+    const { fits, budgetBytes, neededBytes, stages } = plan;
     return create(PlanJobResponseSchema, {
       fits,
       budgetBytes: BigInt(budgetBytes),
@@ -40,7 +40,30 @@ export async function planJob(
         seconds,
         peakDeviceBytes: BigInt(peakDeviceBytes),
       })),
+      ...(choice && { methodChoice: jsonOf(choice) }),
     });
+  } finally {
+    await held.close();
+  }
+}
+
+/** A choice as messages carry it. */
+export function jsonOf(choice: MethodChoice): JsonObject {
+  return JSON.parse(JSON.stringify(choice)) as JsonObject;
+}
+
+/** What a plan decides of a job whose options leave that open. @throws as `planJob` */
+export async function decideJob(
+  checked: CheckedOptions,
+  { engine, datasetFiles }: { engine: Pick<Engine, 'plan'>; datasetFiles: DatasetFiles },
+  { prefix, signal }: { readonly prefix: string; readonly signal: AbortSignal },
+): Promise<MethodChoice | null> {
+  const held = await datasetFiles.open(checked, { signal });
+  try {
+    const { choice } = await withOptionFields(prefix, held.folder, () =>
+      engine.plan(held.options, signal),
+    );
+    return choice;
   } finally {
     await held.close();
   }

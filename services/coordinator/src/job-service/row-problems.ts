@@ -6,7 +6,10 @@ import type { FieldViolation } from '@emloc/rpc';
 import type { FoundPictures, FoundRows, Inspection } from '../outcome/engine.js';
 
 /** With what the kind of model decides. */
-type StepOptions = Pick<PlainTuneOptions, 'steps' | 'epochs' | 'batch' | 'gradientAccumulation'>;
+type StepOptions = Pick<
+  PlainTuneOptions,
+  'steps' | 'levels' | 'epochs' | 'batch' | 'gradientAccumulation'
+>;
 
 interface Limits {
   /** Of field names, such as `job.options`. */
@@ -82,9 +85,9 @@ function scanViolations(field: string, { rows, isWhole, problems }: RowScan): Fi
  * checked with the options.
  */
 function stepsOf(
-  { steps, epochs, batch, gradientAccumulation }: StepOptions,
+  { steps, levels, epochs, batch, gradientAccumulation }: StepOptions,
   rows: number,
 ): number {
-  if (typeof steps === 'number') return 0;
+  if (typeof steps === 'number' || typeof levels === 'string') return 0;
   return Math.ceil((epochs ?? 1) * Math.ceil(rows / ((batch ?? 1) * (gradientAccumulation ?? 1))));
 }

@@ -66,13 +66,12 @@ export async function checkTuneOptions(
     ...valueViolations(given, prefix, limits),
   ];
   if (violations.length > 0 || 'violation' in model) throw invalidRequest(violations);
-  const { ratios, ...defaults } = defaultTuneOptions;
+  const { ratios: _none, ...defaults } = defaultTuneOptions;
   const set = Object.fromEntries(
     Object.entries(given).filter(([, value]) => value !== undefined && value !== null),
   );
   const plain: PlainTuneOptions = {
     ...defaults,
-    ratios: [...ratios],
     ...set,
     model: model.path,
     ...sources.plain,

@@ -32,9 +32,9 @@ export async function runEngineTask(
       context.emit('plan');
       return {
         kind: 'plan',
-        plan: await planTune(task.options, deviceTarget(task.device, task.threads), {
+        ...(await planTune(task.options, deviceTarget(task.device, task.threads), {
           restrictImages: true,
-        }),
+        })),
       };
     case 'outcome':
       return { kind: 'outcome', budgetBytes: await makeOutcome(task, context) };
@@ -43,7 +43,7 @@ export async function runEngineTask(
 
 /** Writes the adapter's folder as `emloc tune` does. @returns the budget that the job ran in */
 async function makeOutcome(
-  { options, results, program }: OutcomeTask,
+  { options, results, program, choice, log }: OutcomeTask,
   context: TaskContext,
 ): Promise<number> {
   const [adapter, uncorrected] = [
@@ -57,6 +57,8 @@ async function makeOutcome(
     await writeOutcome(await findPlace(options.out), job, {
       result: jobResultOf(job, outcomes),
       provenance: { program, device },
+      choice,
+      log,
     });
     return await budgetBytesOf(job, deviceTarget(device.split(',')[0]).profile);
   } finally {

@@ -1,7 +1,7 @@
 import type { JsonValue } from '@bufbuild/protobuf';
 import type { PlainTuneOptions } from '@emloc/contracts';
 import type { RowScan } from '@emloc/dataset';
-import type { JobPlan, TensorRecord, TuneOptions } from '@emloc/pipeline';
+import type { JobPlan, MethodChoice, TensorRecord, TuneOptions } from '@emloc/pipeline';
 
 /** What an outcome is made of. */
 export interface OutcomeTask {
@@ -10,6 +10,17 @@ export interface OutcomeTask {
   /** Result messages of the stages by name, as JSON. */
   readonly results: Readonly<Record<string, JsonValue>>;
   readonly program: string;
+  /** What a plan had decided of the job; null: nothing was left to decide. */
+  readonly choice: MethodChoice | null;
+  /** File of the job's log. */
+  readonly log: string;
+}
+
+/** A plan, and what it has decided of the job. */
+export interface PlannedJob {
+  readonly plan: JobPlan;
+  /** null: nothing was left to decide. */
+  readonly choice: MethodChoice | null;
 }
 
 /** Adapters of a job, on their way from stage to stage. */
@@ -19,6 +30,8 @@ export type AdapterName = 'adapter' | 'uncorrected';
 export interface Inspection {
   /** Whether any layer is replaced by factors. */
   readonly isEmulated: boolean;
+  /** Whether that is for a plan to say. */
+  readonly isUndecided: boolean;
   /** Options that were not asked for and that the kind of model decides. */
   readonly decided: Partial<PlainTuneOptions>;
   readonly found: FoundRows | FoundPictures;
@@ -63,7 +76,7 @@ export interface Engine {
    */
   inspect(options: TuneOptions, signal: AbortSignal): Promise<Inspection>;
   /** @throws the typed errors of the engine; RpcError INVALID_ARGUMENT as of an inspection */
-  plan(options: TuneOptions, signal: AbortSignal): Promise<JobPlan>;
+  plan(options: TuneOptions, signal: AbortSignal): Promise<PlannedJob>;
   /** Writes the adapter's folder. @throws the typed errors of the engine */
   writeOutcome(
     task: OutcomeTask,

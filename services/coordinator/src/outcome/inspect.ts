@@ -1,11 +1,12 @@
 import type { PlainTuneOptions } from '@emloc/contracts';
 import { scanRows, type RowScan } from '@emloc/dataset';
-import { parseRatioRules, ratioOf } from '@emloc/emulator';
 import { adaptedLinears } from '@emloc/finetune';
 import { isDiffusionFolder, openDiffusionModel, openModel, type ModelLayout } from '@emloc/models';
 import {
   assertOptionsOf,
   assertRank,
+  emulatedLinears,
+  isUndecided,
   optionsFor,
   withModality,
   type TuneOptions,
@@ -56,12 +57,11 @@ export async function inspectModel(options: TuneOptions, onStep: OnStep) {
   onStep('rank');
   assertRank(resolved.rank, adapted.values());
   onStep('ratios');
-  const rules = parseRatioRules(options.ratios);
-  const replaced = layout.linears.filter((linear) => ratioOf(rules, linear) < 1);
   return {
     kind,
     resolved,
-    isEmulated: replaced.length > 0,
+    isEmulated: emulatedLinears({ layout }, resolved).length > 0,
+    isUndecided: isUndecided(options),
     decided: decidedBy(kind, options, resolved),
   };
 }
@@ -86,11 +86,15 @@ function decidedBy(kind: Kind, options: TuneOptions, resolved: object): Partial<
   const values: Readonly<Record<string, unknown>> = { ...resolved };
   return Object.fromEntries(
     optionsFor('jobs').flatMap(({ name, of }) =>
-      (of ?? kind) === kind && asked[name] === null && values[name] !== null
+      (of ?? kind) === kind && isMissing(asked[name]) && !isMissing(values[name])
         ? [[name, values[name]]]
         : [],
     ),
   );
+}
+
+function isMissing(value: unknown): boolean {
+  return value === null || (Array.isArray(value) && value.length === 0);
 }
 
 async function scanData(

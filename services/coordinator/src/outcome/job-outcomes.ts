@@ -49,10 +49,11 @@ export function jobOutcomes(
 
 function layersOf(result: BuildEmulatorResult | null): JobOutcomes['layers'] {
   return (result?.emulator?.layers ?? []).map(
-    ({ name, rank, relativeError, usedFallback, ratio }) => ({
+    ({ name, rank, relativeError, solver, usedFallback, ratio }) => ({
       name,
       rank,
       relativeError,
+      solver,
       usedFallback,
       ratio,
     }),

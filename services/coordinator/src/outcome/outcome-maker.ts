@@ -1,3 +1,5 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { create } from '@bufbuild/protobuf';
 import { at } from '@emloc/checked';
 import {
@@ -6,20 +8,25 @@ import {
   type StoredObject,
 } from '@emloc/contracts';
 import type { JobStorage } from '@emloc/job-storage';
-import type { TensorRecord } from '@emloc/pipeline';
+import type { NumberedLog } from '@emloc/nats';
+import { isMethodChoice, logFileName, type MethodChoice, type TensorRecord } from '@emloc/pipeline';
 import { RpcError } from '@emloc/rpc';
 
 import { uploadFolder } from '../artifacts.js';
 import type { OutcomeMaker } from '../drive/drive-job.js';
-import { adaptersOf } from '../drive/stage-results.js';
+import { adaptersOf, logsOf } from '../drive/stage-results.js';
+import type { LogEntry } from '../jobs/ledger.js';
 import type { JobRecord } from '../jobs/record.js';
 import type { DatasetFiles, OptionSources } from './dataset-files.js';
 import type { Engine } from './engine.js';
+import { eventsOf, jobLogText } from './job-log.js';
 
 export interface OutcomeMakerParts {
   readonly storage: JobStorage;
   readonly datasetFiles: DatasetFiles;
   readonly engine: Pick<Engine, 'writeOutcome'>;
+  /** Events of jobs. */
+  readonly log: Pick<NumberedLog<LogEntry>, 'read'>;
   /** Name and version, which the outcome remembers. */
   readonly program: string;
 }
@@ -32,19 +39,23 @@ export function createOutcomeMaker({
   storage,
   datasetFiles,
   engine,
+  log: events,
   program,
 }: OutcomeMakerParts): OutcomeMaker {
   return {
     make: async (record, signal) => {
-      const held = await datasetFiles.open(await sourcesOf(record, storage), { signal });
+      const { choice, ...sources } = await sourcesOf(record, storage);
+      const held = await datasetFiles.open(sources, { signal });
       try {
         const results = Object.fromEntries(
           Object.entries(record.stages).map(([stage, state]) => [stage, state.result]),
         );
         const adapters = adaptersOf(record);
+        const log = join(held.folder, logFileName);
+        await writeFile(log, await logText(record, { storage, events }));
         const { budgetBytes } = await engine.writeOutcome(
-          { options: held.options, results, program },
-          (name) => readAdapter(storage, adapters[name]),
+          { options: held.options, results, program, choice, log },
+          (name) => readRecord(storage, adapters[name]),
           signal,
         );
         return {
@@ -58,8 +69,11 @@ export function createOutcomeMaker({
   };
 }
 
-async function sourcesOf({ id, spec }: JobRecord, storage: JobStorage): Promise<OptionSources> {
-  const { options, data, validation } = await storage.readSpec(
+async function sourcesOf(
+  { id, spec }: JobRecord,
+  storage: JobStorage,
+): Promise<OptionSources & { readonly choice: MethodChoice | null }> {
+  const { options, data, validation, methodChoice } = await storage.readSpec(
     create(JobSpecReferenceSchema, { ...spec, revision: BigInt(spec.revision) }),
   );
   if (!options)
@@ -68,15 +82,28 @@ async function sourcesOf({ id, spec }: JobRecord, storage: JobStorage): Promise<
     });
   return {
     plain: fromTuneOptionsMessage(options),
+    choice: isMethodChoice(methodChoice) ? methodChoice : null,
     ...(data ? { data } : {}),
     ...(validation ? { validation } : {}),
   };
 }
 
-async function readAdapter(storage: JobStorage, { name }: StoredObject): Promise<TensorRecord> {
+/** What the stages and the job's events say of how it went. */
+function logText(
+  record: JobRecord,
+  { storage, events }: { storage: JobStorage; events: OutcomeMakerParts['log'] },
+): Promise<string> {
+  const logs = logsOf(record);
+  return jobLogText(eventsOf(events, record.id), async (stage) => {
+    const stored = stage === 'train' || stage === 'refine' ? logs[stage] : undefined;
+    return stored ? ((await readRecord(storage, stored)).attributes['log'] ?? '') : '';
+  });
+}
+
+async function readRecord(storage: JobStorage, { name }: StoredObject): Promise<TensorRecord> {
   const stored = await storage.tensors.open(name);
   if (!stored)
-    throw new RpcError('DATA_LOSS', `adapter ${name} is not stored any more`, {
+    throw new RpcError('DATA_LOSS', `${name} is not stored any more`, {
       reason: 'ADAPTER_MISSING',
     });
   const buffers = await stored.toMemory();

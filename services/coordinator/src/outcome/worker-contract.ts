@@ -1,7 +1,7 @@
-import type { JobPlan, TensorRecord, TuneOptions } from '@emloc/pipeline';
+import type { TensorRecord, TuneOptions } from '@emloc/pipeline';
 import type { WorkerContract } from '@emloc/service-kit';
 
-import type { AdapterName, EngineStep, Inspection, OutcomeTask } from './engine.js';
+import type { AdapterName, EngineStep, Inspection, OutcomeTask, PlannedJob } from './engine.js';
 
 /** What the engine's thread is asked, and asks back. */
 export interface EngineWorkerContract extends WorkerContract {
@@ -24,6 +24,6 @@ export interface EngineWorkerContract extends WorkerContract {
   readonly result:
     | { readonly kind: 'ready' }
     | ({ readonly kind: 'inspect' } & Inspection)
-    | { readonly kind: 'plan'; readonly plan: JobPlan }
+    | ({ readonly kind: 'plan' } & PlannedJob)
     | { readonly kind: 'outcome'; readonly budgetBytes: number };
 }

@@ -80,7 +80,8 @@ export function startEngine(
       const threads = planThreads === 0 ? undefined : planThreads;
       try {
         const task = { kind: 'plan', options, device: planDevice, threads } as const;
-        return (await new LimitedRun(host, ended, heapMib.plan).run(task)).plan;
+        const { plan, choice } = await new LimitedRun(host, ended, heapMib.plan).run(task);
+        return { plan, choice };
       } finally {
         await host.close();
       }

@@ -20,10 +20,10 @@ import {
   resolvePreviewOptions,
   type PreviewSummary,
 } from '@emloc/pipeline';
-import type { Command } from 'commander';
 
-import { checkOptions } from '../exit-code.js';
-import { addFlags, commonFlags, optionFlags, optionValues } from '../flags.js';
+import { defineCommand, type CommandResult, type CommandTools } from '../command/define-command.js';
+import { checkOptions, exitCodes } from '../exit-code.js';
+import { tableOptions } from '../flags/options.js';
 import { withModelFolder } from '../model-folder.js';
 import {
   brackets,
@@ -35,40 +35,40 @@ import {
 } from '../output/row-preview.js';
 import { rowsSummary } from '../output/rows-summary.js';
 import { told, visible } from '../output/visible.js';
-import { runCommand, type CommandContext } from '../run-command.js';
 import { UsageError } from '../usage-error.js';
 
 /** Rows that are shown to people; machines get all. */
 const shownRows = 20;
 
-export function addDataCommand(program: Command): void {
-  const command = program
-    .command('data')
-    .argument('[file]', 'rows or a folder of pictures, as --data of tune')
-    .description(
-      'show rows as they would be trained on: text, what of it is learned, what is cut; or what becomes of pictures',
-    );
-  addFlags(command, optionFlags('data'), commonFlags)
-    .addHelpText(
-      'after',
-      '\nWith --json: for pictures one {"summary"}; for rows a line of JSON for each row, {"row", "part"?, "ids", "trained", "cut"?, "images"?}, {"row", "dropped"} or {"row", "error"},' +
-        '\nand last {"summary"}. The exit code is 1 where a row is bad.' +
-        '\n\nExample:\n  emloc data train.jsonl --model ./base --max-length 2048' +
-        '\n  emloc data photos/ --model ./flux --instance-prompt "a photo of sks dog"',
-    )
-    .action(runCommand(['model'], showRows));
-}
+export const command = defineCommand({
+  argument: { name: '[file]', help: 'rows or a folder of pictures, as --data of tune' },
+  options: tableOptions('data', 'model'),
+  flags: {},
+  notes:
+    'With --json: for pictures one {"summary"}; for rows a line of JSON for each row, {"row", "part"?, "ids", "trained", "cut"?, "images"?}, {"row", "dropped"} or {"row", "error"},' +
+    '\nand last {"summary"}. The exit code is 1 where a row is bad.',
+  examples: [
+    'data train.jsonl --model ./base --max-length 2048',
+    'data photos/ --model ./flux --instance-prompt "a photo of sks dog"',
+  ],
+  run: async ({ argument, options: given, ...tools }) => {
+    const data = argument ?? given.data;
+    if (data === undefined) throw new UsageError('missing: FILE (see --help)');
+    const resolved = checkOptions(() => resolvePreviewOptions({ ...given, data }));
+    const options = await withModelFolder(resolved, tools);
+    const kind = await modelKind(options.model);
+    return kind === 'pictures' ? showPictures(options, tools) : showRows(options, tools);
+  },
+});
 
-async function showRows(context: CommandContext): ReturnType<Parameters<typeof runCommand>[1]> {
-  const { values, signal } = context;
-  const data = fileOf(context);
-  const given = checkOptions(() =>
-    resolvePreviewOptions({ ...(optionValues('data', values) as { model: string }), data }),
-  );
-  const options = await withModelFolder(given, context);
-  if ((await modelKind(options.model)) === 'pictures') return await showPictures(options, context);
-  const printer = new RowPrinter(context, options.data);
-  const outcomes = previewRows(options, { openDataset: openDatasetThread, signal });
+type Options = ReturnType<typeof resolvePreviewOptions>;
+
+async function showRows(options: Options, tools: CommandTools): Promise<CommandResult> {
+  const printer = new RowPrinter(tools, options.data);
+  const outcomes = previewRows(options, {
+    openDataset: openDatasetThread,
+    signal: tools.signal,
+  });
   let next = await outcomes.next();
   for (; next.done !== true; next = await outcomes.next()) printer.print(next.value);
   printer.finish();
@@ -76,20 +76,17 @@ async function showRows(context: CommandContext): ReturnType<Parameters<typeof r
   const document = { summary: summaryDocument(options.data, next.value, printer.badRows) };
   if (options.strict) {
     // The last line is the summary, also where the next one throws.
-    if (report.lostTextRows > 0 && values['json'] === true) context.printLine(document);
+    if (report.lostTextRows > 0) tools.show({ document, text: '' });
     assertNoTextLost(options.data, report);
   }
   return {
     document,
     text: rowsSummary(next.value).map(visible).join('\n'),
-    exitCode: printer.badRows > 0 ? 1 : 0,
+    exitCode: printer.badRows > 0 ? exitCodes.failed : exitCodes.done,
   };
 }
 
-async function showPictures(
-  options: ReturnType<typeof resolvePreviewOptions>,
-  { signal }: CommandContext,
-): ReturnType<Parameters<typeof runCommand>[1]> {
+async function showPictures(options: Options, { signal }: CommandTools): Promise<CommandResult> {
   const pictures = await previewPictures(options, { signal });
   const { report, sha256 } = pictures;
   const warnings = pictureWarnings(report, { withNames: true });
@@ -98,14 +95,6 @@ async function showPictures(
     document: { summary: { folder: options.data, sha256, ...report, warnings } },
     text: lines.map(visible).join('\n'),
   };
-}
-
-function fileOf({ args, values }: CommandContext): string {
-  const given = args.at(0) ?? values['data'];
-  if (typeof given === 'string' && args.length <= 1) return given;
-  throw new UsageError(
-    args.length > 1 ? 'more than one file of rows' : 'missing: FILE (see --help)',
-  );
 }
 
 function summaryDocument(file: string, summary: PreviewSummary, badRows: number): unknown {
@@ -130,7 +119,7 @@ class RowPrinter {
   readonly #marks: Marks = process.stdout.isTTY && !process.env['NO_COLOR'] ? colours : brackets;
 
   constructor(
-    private readonly context: CommandContext,
+    private readonly tools: CommandTools,
     private readonly path: string,
   ) {}
 
@@ -142,7 +131,7 @@ class RowPrinter {
         process.stderr.write(`${told(line)}\n`);
       }
     }
-    if (this.context.values['json'] === true) this.context.printLine(documentOf(outcome));
+    if (this.tools.json) this.tools.show({ document: documentOf(outcome), text: '' });
     else this.#show(outcome);
   }
 

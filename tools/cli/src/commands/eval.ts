@@ -6,40 +6,29 @@ import {
   modelKind,
   resolveEvaluateOptions,
 } from '@emloc/pipeline';
-import type { Command } from 'commander';
 
+import { defineCommand, type CommandResult, type CommandTools } from '../command/define-command.js';
 import { checkOptions } from '../exit-code.js';
-import { addFlags, commonFlags, deviceFlags, optionFlags, optionValues } from '../flags.js';
+import { deviceFlags, targetOf } from '../flags/device.js';
+import { tableOptions } from '../flags/options.js';
 import { withModelFolder } from '../model-folder.js';
 import { rowsSummary } from '../output/rows-summary.js';
 import { evaluateTable, picturesTable } from '../output/tables.js';
-import { runCommand, type CommandContext, type CommandResult } from '../run-command.js';
-import { targetOf } from './tune.js';
 
-export function addEvalCommand(program: Command): void {
-  const command = program
-    .command('eval')
-    .description(
-      'loss, accuracy and exact match of a model, or its squared error on pictures, with an adapter or without',
-    );
-  addFlags(command, optionFlags('eval'), deviceFlags, commonFlags)
-    .addHelpText(
-      'after',
-      '\nExample:\n  emloc eval --model ./base --adapter ./my-adapter --data test.jsonl',
-    )
-    .action(
-      runCommand(['model', 'data'], async (context) => {
-        const given = optionValues('eval', context.values) as RequiredPaths;
-        const resolved = checkOptions(() => resolveEvaluateOptions(given));
-        const target = targetOf(context.values);
-        const options = await withModelFolder(resolved, context);
-        const kind = await modelKind(options.model);
-        return kind === 'pictures'
-          ? onPictures(options, target, context)
-          : onText(options, target, context);
-      }),
-    );
-}
+export const command = defineCommand({
+  options: tableOptions('eval', 'model', 'data'),
+  flags: deviceFlags,
+  examples: ['eval --model ./base --adapter ./my-adapter --data test.jsonl'],
+  run: async (context) => {
+    const resolved = checkOptions(() => resolveEvaluateOptions(context.options));
+    const target = targetOf(context.values);
+    const options = await withModelFolder(resolved, context);
+    const kind = await modelKind(options.model);
+    return kind === 'pictures'
+      ? onPictures(options, target, context)
+      : onText(options, target, context);
+  },
+});
 
 type Options = ReturnType<typeof resolveEvaluateOptions>;
 type Target = ReturnType<typeof targetOf>;
@@ -47,7 +36,7 @@ type Target = ReturnType<typeof targetOf>;
 async function onText(
   options: Options,
   target: Target,
-  { progress, signal }: CommandContext,
+  { progress, signal }: CommandTools,
 ): Promise<CommandResult> {
   const report = await evaluateModel(options, {
     target,
@@ -64,7 +53,7 @@ async function onText(
 async function onPictures(
   options: Options,
   target: Target,
-  { progress, signal }: CommandContext,
+  { progress, signal }: CommandTools,
 ): Promise<CommandResult> {
   const report = await evaluatePictures(options, {
     target,
@@ -79,5 +68,3 @@ async function onPictures(
   });
   return { document: report, text: picturesTable(report) };
 }
-
-type RequiredPaths = Parameters<typeof resolveEvaluateOptions>[0];

@@ -9,40 +9,29 @@ import {
   type GenerateReport,
   type PictureReport,
 } from '@emloc/pipeline';
-import type { Command } from 'commander';
 
+import { defineCommand, type CommandResult, type CommandTools } from '../command/define-command.js';
 import { checkOptions } from '../exit-code.js';
-import { addFlags, commonFlags, deviceFlags, optionFlags, optionValues } from '../flags.js';
+import { deviceFlags, targetOf } from '../flags/device.js';
+import { tableOptions } from '../flags/options.js';
 import { withModelFolder } from '../model-folder.js';
 import { visible } from '../output/visible.js';
-import { runCommand, type CommandContext, type CommandResult } from '../run-command.js';
-import { targetOf } from './tune.js';
 
-export function addGenerateCommand(program: Command): void {
-  const command = program
-    .command('generate')
-    .description(
-      'what a model answers to a prompt, or the picture that it makes of it, with an adapter or without',
-    );
-  addFlags(command, optionFlags('generate'), deviceFlags, commonFlags)
-    .addHelpText(
-      'after',
-      '\nExample:\n  emloc generate --model ./base --adapter ./my-adapter --prompt "What is 3 + 4?"' +
-        '\n  emloc generate --model ./flux --adapter ./my-adapter --prompt "a photo of sks dog" --out dog.png',
-    )
-    .action(
-      runCommand(['model', 'prompt'], async (context) => {
-        const given = optionValues('generate', context.values) as RequiredTexts;
-        const resolved = checkOptions(() => resolveGenerateOptions(given));
-        const target = targetOf(context.values);
-        const options = await withModelFolder(resolved, context);
-        const kind = await modelKind(options.model);
-        return kind === 'pictures'
-          ? picture(options, target, context)
-          : text(options, target, context);
-      }),
-    );
-}
+export const command = defineCommand({
+  options: tableOptions('generate', 'model', 'prompt'),
+  flags: deviceFlags,
+  examples: [
+    'generate --model ./base --adapter ./my-adapter --prompt "What is 3 + 4?"',
+    'generate --model ./flux --adapter ./my-adapter --prompt "a photo of sks dog" --out dog.png',
+  ],
+  run: async (context) => {
+    const resolved = checkOptions(() => resolveGenerateOptions(context.options));
+    const target = targetOf(context.values);
+    const options = await withModelFolder(resolved, context);
+    const kind = await modelKind(options.model);
+    return kind === 'pictures' ? picture(options, target, context) : text(options, target, context);
+  },
+});
 
 type Options = ReturnType<typeof resolveGenerateOptions>;
 type Target = ReturnType<typeof targetOf>;
@@ -50,19 +39,18 @@ type Target = ReturnType<typeof targetOf>;
 async function text(
   options: Options,
   target: Target,
-  { values, progress, signal }: CommandContext,
+  { json, progress, signal }: CommandTools,
 ): Promise<CommandResult> {
-  const isShown = values['json'] !== true;
   const report = await generateText(options, {
     target,
     openImages: () => new ImagePool(),
     signal,
     onNotice: (message) => progress.observe({ type: 'notice', message }),
     onText: (part) => {
-      if (isShown) process.stdout.write(visible(part));
+      if (!json) process.stdout.write(visible(part));
     },
   });
-  if (isShown) {
+  if (!json) {
     process.stdout.write('\n');
     progress.note(summary(report));
   }
@@ -72,7 +60,7 @@ async function text(
 async function picture(
   options: Options,
   target: Target,
-  { progress, signal }: CommandContext,
+  { progress, signal }: CommandTools,
 ): Promise<CommandResult> {
   const report = await generatePicture(options, {
     target,
@@ -96,5 +84,3 @@ function summary({ tokens, finish, seconds, tokensPerSecond }: GenerateReport): 
   const end = finish === 'length' ? ', all that it could have' : '';
   return `${tokens} tokens${end}, ${seconds.toFixed(1)} s, ${tokensPerSecond.toFixed(1)} tokens/s`;
 }
-
-type RequiredTexts = Parameters<typeof resolveGenerateOptions>[0];

@@ -1,91 +1,75 @@
 import { openDatasetThread } from '@emloc/dataset';
 import { ImagePool } from '@emloc/images';
 import { assertOutputFree, findDoneJob, resolveTuneOptions, tune } from '@emloc/pipeline';
-import type { Command } from 'commander';
 
-import { deviceTarget } from '../device-target.js';
+import { defineCommand } from '../command/define-command.js';
+import { refusedFlag, switchFlag, textFlag } from '../command/flag.js';
 import { checkOptions, endingCode, runTraining } from '../exit-code.js';
-import {
-  addFlags,
-  commonFlags,
-  deviceFlags,
-  optionFlags,
-  optionValues,
-  progressFlags,
-  refusedPlanFlags,
-  startMode,
-  type FlagValues,
-} from '../flags.js';
+import { deviceFlags, targetOf } from '../flags/device.js';
+import { tableOptions } from '../flags/options.js';
+import { progressFlags, startMode } from '../flags/progress.js';
 import { withModelFolder } from '../model-folder.js';
 import { countedBy, type Counted } from '../output/counted.js';
 import { tuneTable } from '../output/tables.js';
-import { runCommand } from '../run-command.js';
 import { reportRun } from '../run-report.js';
+import { EventFiles } from '../tensorboard/event-files.js';
 import { programVersion } from '../version.js';
 
-export function addTuneCommand(program: Command): void {
-  const command = program
-    .command('tune')
-    .description('fine-tune a model within a memory budget and write a PEFT adapter');
-  addFlags(command, optionFlags('tune')).option(
-    '--overwrite',
-    'replace an adapter that is there already',
-  );
-  addFlags(command, progressFlags, deviceFlags, commonFlags, refusedPlanFlags)
-    .addHelpText(
-      'after',
-      '\nExample:\n  emloc tune --model ./base --data train.jsonl --out ./my-adapter --vram 16GiB' +
-        '\n  emloc tune --resume --model ./base --data train.jsonl --out ./my-adapter --vram 16GiB',
-    )
-    .action(
-      runCommand(['model', 'data', 'out'], async ({ values, progress, signal }) => {
-        const given = checkOptions(() =>
-          resolveTuneOptions(optionValues('tune', values) as RequiredPaths),
-        );
-        const [mode, overwrite] = [startMode(values), values['overwrite'] === true];
-        const target = targetOf(values);
-        await assertOutputFree(given.out, { mode, overwrite });
-        const options = await withModelFolder(given, { progress, signal });
-        const done =
-          mode === 'resume' && !overwrite
-            ? await findDoneJob(options, { openDataset: openDatasetThread, signal })
-            : null;
-        if (done) {
-          const text = `job ${done.job} is done: its adapter is in ${done.adapter}`;
-          return { document: done, text };
-        }
-        let counted: Counted = 'tokens';
-        const observer: typeof progress.observe = (event) => {
-          if (event.type === 'prepared') counted = countedBy(event.report);
-          progress.observe(event);
-        };
-        const report = await runTraining(() =>
-          tune(options, {
-            target,
-            signal,
-            openDataset: openDatasetThread,
-            openImages: () => new ImagePool(),
-            observer,
-            overwrite,
-            mode,
-            checkpointSteps: values['checkpointSteps'] as number | undefined,
-            provenance: { program: `emloc ${programVersion}`, device: target.description },
-          }),
-        );
-        await reportRun(report.adapter, report, (message) =>
-          progress.observe({ type: 'notice', message }),
-        );
-        const exitCode = endingCode(report.ending);
-        return { document: report, text: tuneTable(report, counted), exitCode };
+export const command = defineCommand({
+  options: tableOptions('tune', 'model', 'data', 'out'),
+  flags: {
+    overwrite: switchFlag('--overwrite', 'replace an adapter that is there already'),
+    tensorboard: textFlag('--tensorboard <dir>', 'also write event files for TensorBoard there'),
+    ...progressFlags,
+    ...deviceFlags,
+    card: refusedFlag(
+      '--card <name>',
+      'It is an option of plan: a job runs on a device that is there.',
+    ),
+  },
+  examples: [
+    'tune --model ./base --data train.jsonl --out ./my-adapter --vram 16GiB',
+    'tune --resume --model ./base --data train.jsonl --out ./my-adapter --vram 16GiB',
+  ],
+  run: async ({ options: asked, values, progress, signal }) => {
+    const given = checkOptions(() => resolveTuneOptions(asked));
+    const [mode, { overwrite, checkpointSteps }] = [startMode(values), values];
+    const target = targetOf(values);
+    await assertOutputFree(given.out, { mode, overwrite });
+    const options = await withModelFolder(given, { progress, signal });
+    const done =
+      mode === 'resume' && !overwrite
+        ? await findDoneJob(options, { openDataset: openDatasetThread, signal })
+        : null;
+    if (done) {
+      const text = `job ${done.job} is done: its adapter is in ${done.adapter}`;
+      return { document: done, text };
+    }
+    using curves = values.tensorboard === undefined ? null : new EventFiles(values.tensorboard);
+    let counted: Counted = 'tokens';
+    const observer: typeof progress.observe = (event) => {
+      if (event.type === 'prepared') counted = countedBy(event.report);
+      curves?.observe(event);
+      progress.observe(event);
+    };
+    const report = await runTraining(() =>
+      tune(options, {
+        target,
+        signal,
+        openDataset: openDatasetThread,
+        openImages: () => new ImagePool(),
+        observer,
+        estimates: true,
+        overwrite,
+        mode,
+        checkpointSteps,
+        provenance: { program: `emloc ${programVersion}`, device: target.description },
       }),
     );
-}
-
-export type RequiredPaths = Parameters<typeof resolveTuneOptions>[0];
-
-export function targetOf(values: FlagValues): ReturnType<typeof deviceTarget> {
-  return deviceTarget(
-    values['device'] as string | undefined,
-    values['threads'] as number | undefined,
-  );
-}
+    await reportRun(report.adapter, report, (message) =>
+      progress.observe({ type: 'notice', message }),
+    );
+    const exitCode = endingCode(report.ending);
+    return { document: report, text: tuneTable(report, counted), exitCode };
+  },
+});

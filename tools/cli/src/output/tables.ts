@@ -1,11 +1,12 @@
 import { formatBytes } from '@emloc/device';
-import type {
-  EvaluateReport,
-  JobPlan,
-  PicturesEvaluateReport,
-  StageReport,
-  TuneReport,
-  Way,
+import {
+  choiceNotice,
+  type EvaluateReport,
+  type JobPlan,
+  type MethodChoice,
+  type PicturesEvaluateReport,
+  type StageReport,
+  type TuneReport,
 } from '@emloc/pipeline';
 import Table from 'cli-table3';
 
@@ -53,7 +54,7 @@ type NamedStage = Omit<StageReport, 'name'> & { readonly name: string | null };
 /** What a table of a job's outcome needs; `adapter` says where it is. */
 export type TuneOutcome = Omit<
   TuneReport,
-  'job' | 'stages' | 'date' | 'sourceRows' | 'droppedRows' | 'truncatedRows' | 'ending'
+  'job' | 'stages' | 'date' | 'sourceRows' | 'droppedRows' | 'truncatedRows' | 'ending' | 'choice'
 > & {
   readonly stages: readonly NamedStage[];
   /** null: whoever ran the job does not say. */
@@ -137,7 +138,8 @@ function validationTable({ validation, correction }: TuneOutcome): string {
 export function planTable(
   plan: Omit<JobPlan, 'stages' | 'stepSeconds'> & {
     readonly stages: readonly NamedStage[];
-    readonly ways?: readonly Way[];
+    readonly auto?: MethodChoice;
+    readonly choice?: MethodChoice;
     readonly card?: CardReport;
   },
 ): string {
@@ -145,24 +147,30 @@ export function planTable(
     ? `fits into ${formatBytes(plan.budgetBytes)} (${formatBytes(plan.neededBytes)} would do)`
     : `does not fit into ${formatBytes(plan.budgetBytes)}: ${formatBytes(plan.neededBytes)} are needed`;
   const basis = plan.card ? `\n  ${cardText(plan.card)}` : '';
-  const ways = plan.ways ? `\n\n${wayTable(plan.ways)}` : '';
-  return `${stageTable(plan.stages)}\n\n  ${verdict}${basis}${ways}`;
+  const choice = plan.choice ? `\n  ${choiceNotice(plan.choice)}` : '';
+  const ways = plan.auto ? `\n\n${wayTable(plan.auto)}` : '';
+  return `${stageTable(plan.stages)}\n\n  ${verdict}${basis}${choice}${ways}`;
 }
 
-/** What the same steps would take on an emulator and on the original. */
-function wayTable(ways: readonly Way[]): string {
-  const seconds = (value: number | null): string => (value === null ? '' : `${value.toFixed(3)} s`);
-  const rows = ways.map((way) =>
+/** What each way to the same quality would take, and which of them `auto` takes. */
+function wayTable(auto: MethodChoice): string {
+  const seconds = (value: number | null, digits = 1): string =>
+    value === null ? '' : `${value.toFixed(digits)} s`;
+  const heads = ['way', 'steps', 'a step', 'calibration', 'factors', 'training', 'in all'];
+  const rows = auto.inputs.ways.map((way) =>
     way.fits
       ? [
-          way.name,
-          seconds(way.stepSeconds),
-          `${way.seconds.toFixed(1)} s`,
+          ...[way.name, way.levels ?? String(way.steps), seconds(way.stepSeconds, 3)],
+          ...[way.calibrationSeconds, way.factorSeconds, way.trainingSeconds, way.seconds].map(
+            (value) => seconds(value),
+          ),
+          ...[seconds(way.copySeconds), seconds(way.readSeconds)],
           formatBytes(way.peakDeviceBytes),
         ]
-      : [way.name, '', '', way.reason],
+      : [way.name, '', '', '', '', '', '', '', '', way.reason],
   );
-  return render([['way', 'a step', 'in all', 'peak'], ...rows], 3);
+  const table = render([[...heads, 'copies', 'reading', 'peak'], ...rows], 9);
+  return `${table}\n\n  ${choiceNotice(auto)}`;
 }
 
 function cardText({ product, ...card }: CardReport): string {

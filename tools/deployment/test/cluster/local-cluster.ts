@@ -4,10 +4,11 @@ import { chmodSync, copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { at } from '@emloc/checked';
 import { findNatsServer } from '@emloc/nats';
+import { systemClock } from '@emloc/time';
+import { until } from '@emloc/time/testing';
 import type { IProbe } from 'kubernetes-models/v1';
 
 import { getPage } from '../../src/testing/index.js';
@@ -59,7 +60,6 @@ export interface ClusterOptions {
 }
 
 const preload = fileURLToPath(new URL('./pod-hosts.mjs', import.meta.url));
-const pollMs = 50;
 
 /** A folder that other users can look into, as they have to where pods have users of their own. */
 export function makeClusterFolder(): { readonly path: string; remove(): void } {
@@ -224,11 +224,11 @@ function clusterOf(pods: readonly RunningPod[]): LocalCluster {
   };
   const untilReady = async (pod: RunningPod): Promise<void> => {
     for (const one of [pod.container.startupProbe, pod.container.readinessProbe]) {
-      while ((await probe(pod, one)) !== 200) {
+      await until(async () => {
         if (pod.child.exitCode !== null || pod.child.signalCode !== null)
           throw new Error(`${pod.name} ended with ${await pod.ended}: ${pod.output()}`);
-        await sleep(pollMs);
-      }
+        return (await probe(pod, one)) === 200;
+      }, `${pod.name} is ready`);
     }
   };
   return {
@@ -251,11 +251,7 @@ function clusterOf(pods: readonly RunningPod[]): LocalCluster {
 
 async function stopPod({ child, ended, spec }: RunningPod): Promise<number | null> {
   child.kill('SIGTERM');
-  const timer = setTimeout(
-    () => child.kill('SIGKILL'),
-    1000 * (spec.terminationGracePeriodSeconds ?? 30),
-  );
-  const code = await ended;
-  clearTimeout(timer);
-  return code;
+  const graceMs = 1000 * (spec.terminationGracePeriodSeconds ?? 30);
+  using _limit = systemClock.after(graceMs, () => child.kill('SIGKILL'));
+  return await ended;
 }

@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import process from 'node:process';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { at } from '@emloc/checked';
 import {
   defaultPolicy,
@@ -15,6 +14,7 @@ import {
 import { connectNats, type NatsAccess, type NatsConnection } from '@emloc/nats';
 import { hashToken } from '@emloc/rpc';
 import { connect, type CreateJobOptions, type EmlocClient } from '@emloc/sdk';
+import { until } from '@emloc/time/testing';
 
 import type { BedKind } from '../plan/rounds.js';
 import type { SoakPaths } from '../reference.js';
@@ -126,9 +126,14 @@ export async function openBed(kind: BedKind, paths: SoakPaths, options: BedOptio
   };
 }
 
-/** Resolves when all processes are there and ready. */
+/** Of processes that were killed several times. */
+const readyWithinMs = 600_000;
+
+/** Resolves when all processes are there and ready. @throws Error after ten minutes */
 export async function untilReady(bed: Pick<Bed, 'processes'>): Promise<void> {
-  while (!bed.processes().every(({ isReady }) => isReady)) await sleep(20);
+  await until(() => bed.processes().every(({ isReady }) => isReady), 'all processes are ready', {
+    withinMs: readyWithinMs,
+  });
 }
 
 /** What a bed has beside what `emloc serve` starts. */

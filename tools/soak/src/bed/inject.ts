@@ -2,6 +2,7 @@ import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { getPage } from '@emloc/deployment/http-pages';
 import type { DeployedProcess } from '@emloc/local-deployment';
+import { until } from '@emloc/time/testing';
 
 import { hasJetStream } from '../checks/jetstream.js';
 import type { Fault, ProcessName } from '../plan/faults.js';
@@ -102,11 +103,10 @@ async function runningProcess(
   bed: Bed,
   name: ProcessName,
 ): Promise<DeployedProcess & { readonly pid: number }> {
-  for (;;) {
+  return until(() => {
     const found = bed.processes().find((one) => one.name === name);
-    if (found?.pid !== undefined) return { ...found, pid: found.pid };
-    await sleep(pollMs);
-  }
+    return found?.pid === undefined ? null : { ...found, pid: found.pid };
+  }, `${name} runs`);
 }
 
 /** A process that has ended meanwhile is past being signalled. */

@@ -2,8 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { open, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { NatsConnection } from '@emloc/nats';
+import { until } from '@emloc/time/testing';
 
 /** Where a nats-server stores things that has little space for them. */
 export interface SmallStore {
@@ -72,6 +72,8 @@ async function fillLimit(nats: NatsConnection): Promise<() => Promise<void>> {
   let pieces = 0;
   while (pieces < most && (await ask(ballastStream, new Uint8Array(pieceBytes)))) pieces += 1;
   return async () => {
-    while (!(await ask(`$JS.API.STREAM.DELETE.${ballastStream}`, ''))) await sleep(250);
+    await until(() => ask(`$JS.API.STREAM.DELETE.${ballastStream}`, ''), 'the ballast is gone', {
+      everyMs: 250,
+    });
   };
 }

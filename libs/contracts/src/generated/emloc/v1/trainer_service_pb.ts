@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file emloc/v1/trainer_service.proto.
  */
 export const file_emloc_v1_trainer_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch5lbWxvYy92MS90cmFpbmVyX3NlcnZpY2UucHJvdG8SCGVtbG9jLnYxIjYKDFRyYWluUmVxdWVzdBImCgRjYWxsGAEgASgLMhMuZW1sb2MudjEuU3RhZ2VDYWxsQgPgQQIiagoNVHJhaW5SZXNwb25zZRIlCgVldmVudBgBIAEoCzIULmVtbG9jLnYxLlN0YWdlRXZlbnRIABInCgZyZXN1bHQYAiABKAsyFS5lbWxvYy52MS5UcmFpblJlc3VsdEgAQgkKB2NvbnRlbnQirAEKC1RyYWluUmVzdWx0EiUKBnJlcG9ydBgBIAEoCzIVLmVtbG9jLnYxLlN0YWdlUmVwb3J0EiQKBXRyYWluGAIgASgLMhUuZW1sb2MudjEuVHJhaW5SZXBvcnQSEwoLbG9zc19iZWZvcmUYAyABKAESEgoKbG9zc19hZnRlchgEIAEoARInCgdhZGFwdGVyGAUgASgLMhYuZW1sb2MudjEuU3RvcmVkT2JqZWN0IqEBCg1SZWZpbmVSZXF1ZXN0EiYKBGNhbGwYASABKAsyEy5lbWxvYy52MS5TdGFnZUNhbGxCA+BBAhIsCgdhZGFwdGVyGAIgASgLMhYuZW1sb2MudjEuU3RvcmVkT2JqZWN0QgPgQQISEQoEbG9zcxgDIAEoAUID4EECEicKB3RyYWluZWQYBCABKAsyFi5lbWxvYy52MS5TdG9yZWRPYmplY3QibAoOUmVmaW5lUmVzcG9uc2USJQoFZXZlbnQYASABKAsyFC5lbWxvYy52MS5TdGFnZUV2ZW50SAASKAoGcmVzdWx0GAIgASgLMhYuZW1sb2MudjEuUmVmaW5lUmVzdWx0SABCCQoHY29udGVudCKcAQoMUmVmaW5lUmVzdWx0EiUKBnJlcG9ydBgBIAEoCzIVLmVtbG9jLnYxLlN0YWdlUmVwb3J0Ei4KCnJlZmluZW1lbnQYAiABKAsyGi5lbWxvYy52MS5SZWZpbmVtZW50UmVwb3J0EgwKBGxvc3MYAyABKAESJwoHYWRhcHRlchgEIAEoCzIWLmVtbG9jLnYxLlN0b3JlZE9iamVjdDKVAQoOVHJhaW5lclNlcnZpY2USPwoFVHJhaW4SFi5lbWxvYy52MS5UcmFpblJlcXVlc3QaFy5lbWxvYy52MS5UcmFpblJlc3BvbnNlIgOQAgIwARJCCgZSZWZpbmUSFy5lbWxvYy52MS5SZWZpbmVSZXF1ZXN0GhguZW1sb2MudjEuUmVmaW5lUmVzcG9uc2UiA5ACAjABYgZwcm90bzM", [file_emloc_v1_report, file_emloc_v1_stage, file_google_api_field_behavior]);
+  fileDesc("Ch5lbWxvYy92MS90cmFpbmVyX3NlcnZpY2UucHJvdG8SCGVtbG9jLnYxIjYKDFRyYWluUmVxdWVzdBImCgRjYWxsGAEgASgLMhMuZW1sb2MudjEuU3RhZ2VDYWxsQgPgQQIiagoNVHJhaW5SZXNwb25zZRIlCgVldmVudBgBIAEoCzIULmVtbG9jLnYxLlN0YWdlRXZlbnRIABInCgZyZXN1bHQYAiABKAsyFS5lbWxvYy52MS5UcmFpblJlc3VsdEgAQgkKB2NvbnRlbnQi0QEKC1RyYWluUmVzdWx0EiUKBnJlcG9ydBgBIAEoCzIVLmVtbG9jLnYxLlN0YWdlUmVwb3J0EiQKBXRyYWluGAIgASgLMhUuZW1sb2MudjEuVHJhaW5SZXBvcnQSEwoLbG9zc19iZWZvcmUYAyABKAESEgoKbG9zc19hZnRlchgEIAEoARInCgdhZGFwdGVyGAUgASgLMhYuZW1sb2MudjEuU3RvcmVkT2JqZWN0EiMKA2xvZxgGIAEoCzIWLmVtbG9jLnYxLlN0b3JlZE9iamVjdCKhAQoNUmVmaW5lUmVxdWVzdBImCgRjYWxsGAEgASgLMhMuZW1sb2MudjEuU3RhZ2VDYWxsQgPgQQISLAoHYWRhcHRlchgCIAEoCzIWLmVtbG9jLnYxLlN0b3JlZE9iamVjdEID4EECEhEKBGxvc3MYAyABKAFCA+BBAhInCgd0cmFpbmVkGAQgASgLMhYuZW1sb2MudjEuU3RvcmVkT2JqZWN0ImwKDlJlZmluZVJlc3BvbnNlEiUKBWV2ZW50GAEgASgLMhQuZW1sb2MudjEuU3RhZ2VFdmVudEgAEigKBnJlc3VsdBgCIAEoCzIWLmVtbG9jLnYxLlJlZmluZVJlc3VsdEgAQgkKB2NvbnRlbnQiwQEKDFJlZmluZVJlc3VsdBIlCgZyZXBvcnQYASABKAsyFS5lbWxvYy52MS5TdGFnZVJlcG9ydBIuCgpyZWZpbmVtZW50GAIgASgLMhouZW1sb2MudjEuUmVmaW5lbWVudFJlcG9ydBIMCgRsb3NzGAMgASgBEicKB2FkYXB0ZXIYBCABKAsyFi5lbWxvYy52MS5TdG9yZWRPYmplY3QSIwoDbG9nGAUgASgLMhYuZW1sb2MudjEuU3RvcmVkT2JqZWN0MpUBCg5UcmFpbmVyU2VydmljZRI/CgVUcmFpbhIWLmVtbG9jLnYxLlRyYWluUmVxdWVzdBoXLmVtbG9jLnYxLlRyYWluUmVzcG9uc2UiA5ACAjABEkIKBlJlZmluZRIXLmVtbG9jLnYxLlJlZmluZVJlcXVlc3QaGC5lbWxvYy52MS5SZWZpbmVSZXNwb25zZSIDkAICMAFiBnByb3RvMw", [file_emloc_v1_report, file_emloc_v1_stage, file_google_api_field_behavior]);
 
 /**
  * Asks for the training of a job.
@@ -101,6 +101,13 @@ export type TrainResult = Message<"emloc.v1.TrainResult"> & {
    * @generated from field: emloc.v1.StoredObject adapter = 5;
    */
   adapter?: StoredObject | undefined;
+
+  /**
+   * Lines of the job's log: steps and validations.
+   *
+   * @generated from field: emloc.v1.StoredObject log = 6;
+   */
+  log?: StoredObject | undefined;
 };
 
 /**
@@ -208,6 +215,13 @@ export type RefineResult = Message<"emloc.v1.RefineResult"> & {
    * @generated from field: emloc.v1.StoredObject adapter = 4;
    */
   adapter?: StoredObject | undefined;
+
+  /**
+   * Lines of the job's log: steps and validations.
+   *
+   * @generated from field: emloc.v1.StoredObject log = 5;
+   */
+  log?: StoredObject | undefined;
 };
 
 /**

@@ -11,7 +11,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file emloc/v1/tune_options.proto.
  */
 export const file_emloc_v1_tune_options: GenFile = /*@__PURE__*/
-  fileDesc("ChtlbWxvYy92MS90dW5lX29wdGlvbnMucHJvdG8SCGVtbG9jLnYxIpcSCgtUdW5lT3B0aW9ucxISCgVtb2RlbBgBIAEoCUID4EECEicKBGRhdGEYAiABKAsyFC5lbWxvYy52MS5EYXRhU291cmNlQgPgQQISKAoKdmFsaWRhdGlvbhgDIAEoCzIULmVtbG9jLnYxLkRhdGFTb3VyY2USFwoKdnJhbV9ieXRlcxgEIAEoA0gAiAEBEhcKCmhvc3RfYnl0ZXMYBSABKANIAYgBARIOCgZyYXRpb3MYBiADKAkSEwoGbGV2ZWxzGDUgASgJSAKIAQESEQoEcmFuaxgHIAEoBUgDiAEBEhIKBWFscGhhGAggASgBSASIAQESFwoKdXNlX3JzbG9yYRgJIAEoCEgFiAEBEhQKB3RhcmdldHMYCiABKAlIBogBARIaCg1sZWFybmluZ19yYXRlGAsgASgBSAeIAQESKQoIc2NoZWR1bGUYDCABKA4yEi5lbWxvYy52MS5TY2hlZHVsZUgIiAEBEhkKDHdhcm11cF9yYXRpbxgNIAEoAUgJiAEBEhkKDHdlaWdodF9kZWNheRgOIAEoAUgKiAEBEh4KEW1heF9ncmFkaWVudF9ub3JtGA8gASgBSAuIAQESEgoFc3RlcHMYECABKAVIDIgBARITCgZlcG9jaHMYESABKAFIDYgBARIXCgpiYXRjaF9yb3dzGBIgASgFSA6IAQESIgoVZ3JhZGllbnRfYWNjdW11bGF0aW9uGBMgASgFSA+IAQESHgoRbWF4X2xlbmd0aF90b2tlbnMYFCABKAVIEIgBARIdChBjYWxpYnJhdGlvbl9yb3dzGBUgASgFSBGIAQESNgoPZW11bGF0b3JfbWV0cmljGDQgASgOMhguZW1sb2MudjEuRW11bGF0b3JNZXRyaWNIEogBARIuCgpjb3JyZWN0aW9uGBYgASgLMhouZW1sb2MudjEuQ29ycmVjdGlvbkNob2ljZRIZCgxyZWZpbmVfc3RlcHMYFyABKAVIE4gBARIhChRyZWZpbmVfbGVhcm5pbmdfcmF0ZRgYIAEoAUgUiAEBEhUKCHByZWZldGNoGBkgASgISBWIAQESEQoEc2VlZBgaIAEoA0gWiAEBEhEKBGRhdGUYGyABKAlIF4gBARIaCg1jaGF0X3RlbXBsYXRlGBwgASgJSBiIAQESGgoNdGVtcGxhdGVfYXJncxgdIAEoCUgZiAEBEhQKB2NvbHVtbnMYPSABKAlIGogBARITCgZzdHJpY3QYHiABKAhIG4gBARIWCgliYXNlX25hbWUYHyABKAlIHIgBARIgChNhbGxvd191bnVzZWRfbGF5ZXJzGCAgASgISB2IAQESFgoJbWF4X3RpbGVzGCEgASgFSB6IAQESHQoQZXhpZl9vcmllbnRhdGlvbhgiIAEoCEgfiAEBEisKCW9wdGltaXplchgjIAEoDjITLmVtbG9jLnYxLk9wdGltaXplckggiAEBEhcKCmV2YWxfc3RlcHMYMyABKAVIIYgBARIcCg9pbnN0YW5jZV9wcm9tcHQYJCABKAlIIogBARIXCgpyZXNvbHV0aW9uGCUgASgFSCOIAQESIQoEY3JvcBgmIAEoDjIOLmVtbG9jLnYxLkNyb3BIJIgBARIRCgRmbGlwGCcgASgISCWIAQESFAoHYnVja2V0cxgoIAEoCEgmiAEBEigKCmNsYXNzX2RhdGEYKSABKAsyFC5lbWxvYy52MS5EYXRhU291cmNlEhkKDGNsYXNzX3Byb21wdBgqIAEoCUgniAEBEhkKDHByaW9yX3dlaWdodBgrIAEoAUgoiAEBEjAKDG5vaXNlX3NjaGVtZRgsIAEoDjIVLmVtbG9jLnYxLk5vaXNlU2NoZW1lSCmIAQESFwoKbG9naXRfbWVhbhgtIAEoAUgqiAEBEhYKCWxvZ2l0X3N0ZBguIAEoAUgriAEBEhcKCm1vZGVfc2NhbGUYLyABKAFILIgBARIYCgtub2lzZV9zaGlmdBgwIAEoAUgtiAEBEjQKDmxvc3Nfd2VpZ2h0aW5nGDEgASgOMhcuZW1sb2MudjEuTG9zc1dlaWdodGluZ0guiAEBEhsKDnRyYWluX2d1aWRhbmNlGDIgASgBSC+IAQFCDQoLX3ZyYW1fYnl0ZXNCDQoLX2hvc3RfYnl0ZXNCCQoHX2xldmVsc0IHCgVfcmFua0IICgZfYWxwaGFCDQoLX3VzZV9yc2xvcmFCCgoIX3RhcmdldHNCEAoOX2xlYXJuaW5nX3JhdGVCCwoJX3NjaGVkdWxlQg8KDV93YXJtdXBfcmF0aW9CDwoNX3dlaWdodF9kZWNheUIUChJfbWF4X2dyYWRpZW50X25vcm1CCAoGX3N0ZXBzQgkKB19lcG9jaHNCDQoLX2JhdGNoX3Jvd3NCGAoWX2dyYWRpZW50X2FjY3VtdWxhdGlvbkIUChJfbWF4X2xlbmd0aF90b2tlbnNCEwoRX2NhbGlicmF0aW9uX3Jvd3NCEgoQX2VtdWxhdG9yX21ldHJpY0IPCg1fcmVmaW5lX3N0ZXBzQhcKFV9yZWZpbmVfbGVhcm5pbmdfcmF0ZUILCglfcHJlZmV0Y2hCBwoFX3NlZWRCBwoFX2RhdGVCEAoOX2NoYXRfdGVtcGxhdGVCEAoOX3RlbXBsYXRlX2FyZ3NCCgoIX2NvbHVtbnNCCQoHX3N0cmljdEIMCgpfYmFzZV9uYW1lQhYKFF9hbGxvd191bnVzZWRfbGF5ZXJzQgwKCl9tYXhfdGlsZXNCEwoRX2V4aWZfb3JpZW50YXRpb25CDAoKX29wdGltaXplckINCgtfZXZhbF9zdGVwc0ISChBfaW5zdGFuY2VfcHJvbXB0Qg0KC19yZXNvbHV0aW9uQgcKBV9jcm9wQgcKBV9mbGlwQgoKCF9idWNrZXRzQg8KDV9jbGFzc19wcm9tcHRCDwoNX3ByaW9yX3dlaWdodEIPCg1fbm9pc2Vfc2NoZW1lQg0KC19sb2dpdF9tZWFuQgwKCl9sb2dpdF9zdGRCDQoLX21vZGVfc2NhbGVCDgoMX25vaXNlX3NoaWZ0QhEKD19sb3NzX3dlaWdodGluZ0IRCg9fdHJhaW5fZ3VpZGFuY2UiOQoKRGF0YVNvdXJjZRIOCgRwYXRoGAEgASgJSAASEQoHZGF0YXNldBgCIAEoCUgAQggKBnNvdXJjZSKnAQoQQ29ycmVjdGlvbkNob2ljZRIzCgZwb2xpY3kYASABKA4yIS5lbWxvYy52MS5Db3JyZWN0aW9uQ2hvaWNlLlBvbGljeUgAEhAKBmxhbWJkYRgCIAEoAUgAIkIKBlBvbGljeRIWChJQT0xJQ1lfVU5TUEVDSUZJRUQQABIPCgtQT0xJQ1lfQVVUTxABEg8KC1BPTElDWV9OT05FEAJCCAoGY2hvaWNlKmcKDkVtdWxhdG9yTWV0cmljEh8KG0VNVUxBVE9SX01FVFJJQ19VTlNQRUNJRklFRBAAEhoKFkVNVUxBVE9SX01FVFJJQ19PVVRQVVQQARIYChRFTVVMQVRPUl9NRVRSSUNfTE9TUxACKmUKCFNjaGVkdWxlEhgKFFNDSEVEVUxFX1VOU1BFQ0lGSUVEEAASEwoPU0NIRURVTEVfQ09TSU5FEAESEwoPU0NIRURVTEVfTElORUFSEAISFQoRU0NIRURVTEVfQ09OU1RBTlQQAypSCglPcHRpbWl6ZXISGQoVT1BUSU1JWkVSX1VOU1BFQ0lGSUVEEAASEwoPT1BUSU1JWkVSX0FEQU1XEAESFQoRT1BUSU1JWkVSX1BST0RJR1kQAio+CgRDcm9wEhQKEENST1BfVU5TUEVDSUZJRUQQABIPCgtDUk9QX0NFTlRSRRABEg8KC0NST1BfUkFORE9NEAIqxwEKC05vaXNlU2NoZW1lEhwKGE5PSVNFX1NDSEVNRV9VTlNQRUNJRklFRBAAEhUKEU5PSVNFX1NDSEVNRV9OT05FEAESHQoZTk9JU0VfU0NIRU1FX0xPR0lUX05PUk1BTBACEhUKEU5PSVNFX1NDSEVNRV9NT0RFEAMSGAoUTk9JU0VfU0NIRU1FX1NJR01PSUQQBBIWChJOT0lTRV9TQ0hFTUVfU0hJRlQQBRIbChdOT0lTRV9TQ0hFTUVfRkxVWF9TSElGVBAGKoIBCg1Mb3NzV2VpZ2h0aW5nEh4KGkxPU1NfV0VJR0hUSU5HX1VOU1BFQ0lGSUVEEAASFwoTTE9TU19XRUlHSFRJTkdfTk9ORRABEh0KGUxPU1NfV0VJR0hUSU5HX1NJR01BX1NRUlQQAhIZChVMT1NTX1dFSUdIVElOR19DT1NNQVAQA2IGcHJvdG8z", [file_google_api_field_behavior]);
+  fileDesc("ChtlbWxvYy92MS90dW5lX29wdGlvbnMucHJvdG8SCGVtbG9jLnYxIv4SCgtUdW5lT3B0aW9ucxISCgVtb2RlbBgBIAEoCUID4EECEicKBGRhdGEYAiABKAsyFC5lbWxvYy52MS5EYXRhU291cmNlQgPgQQISKAoKdmFsaWRhdGlvbhgDIAEoCzIULmVtbG9jLnYxLkRhdGFTb3VyY2USFwoKdnJhbV9ieXRlcxgEIAEoA0gAiAEBEhcKCmhvc3RfYnl0ZXMYBSABKANIAYgBARIOCgZyYXRpb3MYBiADKAkSJQoGbWV0aG9kGD4gASgOMhAuZW1sb2MudjEuTWV0aG9kSAKIAQESEwoGbGV2ZWxzGDUgASgJSAOIAQESEQoEcmFuaxgHIAEoBUgEiAEBEhIKBWFscGhhGAggASgBSAWIAQESFwoKdXNlX3JzbG9yYRgJIAEoCEgGiAEBEhQKB3RhcmdldHMYCiABKAlIB4gBARIaCg1sZWFybmluZ19yYXRlGAsgASgBSAiIAQESKQoIc2NoZWR1bGUYDCABKA4yEi5lbWxvYy52MS5TY2hlZHVsZUgJiAEBEhkKDHdhcm11cF9yYXRpbxgNIAEoAUgKiAEBEhkKDHdlaWdodF9kZWNheRgOIAEoAUgLiAEBEh4KEW1heF9ncmFkaWVudF9ub3JtGA8gASgBSAyIAQESEgoFc3RlcHMYECABKAVIDYgBARITCgZlcG9jaHMYESABKAFIDogBARIXCgpiYXRjaF9yb3dzGBIgASgFSA+IAQESIgoVZ3JhZGllbnRfYWNjdW11bGF0aW9uGBMgASgFSBCIAQESHgoRbWF4X2xlbmd0aF90b2tlbnMYFCABKAVIEYgBARIdChBjYWxpYnJhdGlvbl9yb3dzGBUgASgFSBKIAQESNgoPZW11bGF0b3JfbWV0cmljGDQgASgOMhguZW1sb2MudjEuRW11bGF0b3JNZXRyaWNIE4gBARInCgdmYWN0b3JzGDkgASgOMhEuZW1sb2MudjEuRmFjdG9yc0gUiAEBEi4KCmNvcnJlY3Rpb24YFiABKAsyGi5lbWxvYy52MS5Db3JyZWN0aW9uQ2hvaWNlEhkKDHJlZmluZV9zdGVwcxgXIAEoBUgViAEBEiEKFHJlZmluZV9sZWFybmluZ19yYXRlGBggASgBSBaIAQESFQoIcHJlZmV0Y2gYGSABKAhIF4gBARIRCgRzZWVkGBogASgDSBiIAQESEQoEZGF0ZRgbIAEoCUgZiAEBEhoKDWNoYXRfdGVtcGxhdGUYHCABKAlIGogBARIaCg10ZW1wbGF0ZV9hcmdzGB0gASgJSBuIAQESFAoHY29sdW1ucxg9IAEoCUgciAEBEhMKBnN0cmljdBgeIAEoCEgdiAEBEhYKCWJhc2VfbmFtZRgfIAEoCUgeiAEBEiAKE2FsbG93X3VudXNlZF9sYXllcnMYICABKAhIH4gBARIWCgltYXhfdGlsZXMYISABKAVIIIgBARIdChBleGlmX29yaWVudGF0aW9uGCIgASgISCGIAQESKwoJb3B0aW1pemVyGCMgASgOMhMuZW1sb2MudjEuT3B0aW1pemVySCKIAQESFwoKZXZhbF9zdGVwcxgzIAEoBUgjiAEBEhwKD2luc3RhbmNlX3Byb21wdBgkIAEoCUgkiAEBEhcKCnJlc29sdXRpb24YJSABKAVIJYgBARIhCgRjcm9wGCYgASgOMg4uZW1sb2MudjEuQ3JvcEgmiAEBEhEKBGZsaXAYJyABKAhIJ4gBARIUCgdidWNrZXRzGCggASgISCiIAQESKAoKY2xhc3NfZGF0YRgpIAEoCzIULmVtbG9jLnYxLkRhdGFTb3VyY2USGQoMY2xhc3NfcHJvbXB0GCogASgJSCmIAQESGQoMcHJpb3Jfd2VpZ2h0GCsgASgBSCqIAQESMAoMbm9pc2Vfc2NoZW1lGCwgASgOMhUuZW1sb2MudjEuTm9pc2VTY2hlbWVIK4gBARIXCgpsb2dpdF9tZWFuGC0gASgBSCyIAQESFgoJbG9naXRfc3RkGC4gASgBSC2IAQESFwoKbW9kZV9zY2FsZRgvIAEoAUguiAEBEhgKC25vaXNlX3NoaWZ0GDAgASgBSC+IAQESNAoObG9zc193ZWlnaHRpbmcYMSABKA4yFy5lbWxvYy52MS5Mb3NzV2VpZ2h0aW5nSDCIAQESGwoOdHJhaW5fZ3VpZGFuY2UYMiABKAFIMYgBAUINCgtfdnJhbV9ieXRlc0INCgtfaG9zdF9ieXRlc0IJCgdfbWV0aG9kQgkKB19sZXZlbHNCBwoFX3JhbmtCCAoGX2FscGhhQg0KC191c2VfcnNsb3JhQgoKCF90YXJnZXRzQhAKDl9sZWFybmluZ19yYXRlQgsKCV9zY2hlZHVsZUIPCg1fd2FybXVwX3JhdGlvQg8KDV93ZWlnaHRfZGVjYXlCFAoSX21heF9ncmFkaWVudF9ub3JtQggKBl9zdGVwc0IJCgdfZXBvY2hzQg0KC19iYXRjaF9yb3dzQhgKFl9ncmFkaWVudF9hY2N1bXVsYXRpb25CFAoSX21heF9sZW5ndGhfdG9rZW5zQhMKEV9jYWxpYnJhdGlvbl9yb3dzQhIKEF9lbXVsYXRvcl9tZXRyaWNCCgoIX2ZhY3RvcnNCDwoNX3JlZmluZV9zdGVwc0IXChVfcmVmaW5lX2xlYXJuaW5nX3JhdGVCCwoJX3ByZWZldGNoQgcKBV9zZWVkQgcKBV9kYXRlQhAKDl9jaGF0X3RlbXBsYXRlQhAKDl90ZW1wbGF0ZV9hcmdzQgoKCF9jb2x1bW5zQgkKB19zdHJpY3RCDAoKX2Jhc2VfbmFtZUIWChRfYWxsb3dfdW51c2VkX2xheWVyc0IMCgpfbWF4X3RpbGVzQhMKEV9leGlmX29yaWVudGF0aW9uQgwKCl9vcHRpbWl6ZXJCDQoLX2V2YWxfc3RlcHNCEgoQX2luc3RhbmNlX3Byb21wdEINCgtfcmVzb2x1dGlvbkIHCgVfY3JvcEIHCgVfZmxpcEIKCghfYnVja2V0c0IPCg1fY2xhc3NfcHJvbXB0Qg8KDV9wcmlvcl93ZWlnaHRCDwoNX25vaXNlX3NjaGVtZUINCgtfbG9naXRfbWVhbkIMCgpfbG9naXRfc3RkQg0KC19tb2RlX3NjYWxlQg4KDF9ub2lzZV9zaGlmdEIRCg9fbG9zc193ZWlnaHRpbmdCEQoPX3RyYWluX2d1aWRhbmNlIjkKCkRhdGFTb3VyY2USDgoEcGF0aBgBIAEoCUgAEhEKB2RhdGFzZXQYAiABKAlIAEIICgZzb3VyY2UipwEKEENvcnJlY3Rpb25DaG9pY2USMwoGcG9saWN5GAEgASgOMiEuZW1sb2MudjEuQ29ycmVjdGlvbkNob2ljZS5Qb2xpY3lIABIQCgZsYW1iZGEYAiABKAFIACJCCgZQb2xpY3kSFgoSUE9MSUNZX1VOU1BFQ0lGSUVEEAASDwoLUE9MSUNZX0FVVE8QARIPCgtQT0xJQ1lfTk9ORRACQggKBmNob2ljZSptCgZNZXRob2QSFgoSTUVUSE9EX1VOU1BFQ0lGSUVEEAASDwoLTUVUSE9EX0FVVE8QARITCg9NRVRIT0RfRU1VTEFUT1IQAhIQCgxNRVRIT0RfUEFHRUQQAxITCg9NRVRIT0RfUkVTSURFTlQQBCpnCg5FbXVsYXRvck1ldHJpYxIfChtFTVVMQVRPUl9NRVRSSUNfVU5TUEVDSUZJRUQQABIaChZFTVVMQVRPUl9NRVRSSUNfT1VUUFVUEAESGAoURU1VTEFUT1JfTUVUUklDX0xPU1MQAipZCgdGYWN0b3JzEhcKE0ZBQ1RPUlNfVU5TUEVDSUZJRUQQABIQCgxGQUNUT1JTX0FVVE8QARIRCg1GQUNUT1JTX0VYQUNUEAISEAoMRkFDVE9SU19GQVNUEAMqZQoIU2NoZWR1bGUSGAoUU0NIRURVTEVfVU5TUEVDSUZJRUQQABITCg9TQ0hFRFVMRV9DT1NJTkUQARITCg9TQ0hFRFVMRV9MSU5FQVIQAhIVChFTQ0hFRFVMRV9DT05TVEFOVBADKlIKCU9wdGltaXplchIZChVPUFRJTUlaRVJfVU5TUEVDSUZJRUQQABITCg9PUFRJTUlaRVJfQURBTVcQARIVChFPUFRJTUlaRVJfUFJPRElHWRACKj4KBENyb3ASFAoQQ1JPUF9VTlNQRUNJRklFRBAAEg8KC0NST1BfQ0VOVFJFEAESDwoLQ1JPUF9SQU5ET00QAirHAQoLTm9pc2VTY2hlbWUSHAoYTk9JU0VfU0NIRU1FX1VOU1BFQ0lGSUVEEAASFQoRTk9JU0VfU0NIRU1FX05PTkUQARIdChlOT0lTRV9TQ0hFTUVfTE9HSVRfTk9STUFMEAISFQoRTk9JU0VfU0NIRU1FX01PREUQAxIYChROT0lTRV9TQ0hFTUVfU0lHTU9JRBAEEhYKEk5PSVNFX1NDSEVNRV9TSElGVBAFEhsKF05PSVNFX1NDSEVNRV9GTFVYX1NISUZUEAYqggEKDUxvc3NXZWlnaHRpbmcSHgoaTE9TU19XRUlHSFRJTkdfVU5TUEVDSUZJRUQQABIXChNMT1NTX1dFSUdIVElOR19OT05FEAESHQoZTE9TU19XRUlHSFRJTkdfU0lHTUFfU1FSVBACEhkKFUxPU1NfV0VJR0hUSU5HX0NPU01BUBADYgZwcm90bzM", [file_google_api_field_behavior]);
 
 /**
  * How a model is fine-tuned. What is not set takes the default that the server documents; values out of range are refused
@@ -61,6 +61,13 @@ export type TuneOptions = Message<"emloc.v1.TuneOptions"> & {
    * @generated from field: repeated string ratios = 6;
    */
   ratios: string[];
+
+  /**
+   * What is trained on; not set: what `ratios` or `levels` say. The server answers with what it has decided.
+   *
+   * @generated from field: optional emloc.v1.Method method = 62;
+   */
+  method?: Method | undefined;
 
   /**
    * Training from coarse to fine, as RATIO:STEPS or RATIO:STEPSxROWS of each level with commas between, 1 being the original; not set:
@@ -182,6 +189,13 @@ export type TuneOptions = Message<"emloc.v1.TuneOptions"> & {
    * @generated from field: optional emloc.v1.EmulatorMetric emulator_metric = 52;
    */
   emulatorMetric?: EmulatorMetric | undefined;
+
+  /**
+   * How factors are found. Not set: auto.
+   *
+   * @generated from field: optional emloc.v1.Factors factors = 57;
+   */
+  factors?: Factors | undefined;
 
   /**
    * Not set: auto.
@@ -496,6 +510,52 @@ export const CorrectionChoice_PolicySchema: GenEnum<CorrectionChoice_Policy> = /
   enumDesc(file_emloc_v1_tune_options, 2, 0);
 
 /**
+ * What a job trains on.
+ *
+ * @generated from enum emloc.v1.Method
+ */
+export enum Method {
+  /**
+   * @generated from enum value: METHOD_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The fastest of the others to equal quality; decided once, when the job is created, by the times that the server plans.
+   *
+   * @generated from enum value: METHOD_AUTO = 1;
+   */
+  AUTO = 1,
+
+  /**
+   * Emulators; without ratios for all layers, levels, steps, epochs and refinement steps, levels that a plan decides.
+   *
+   * @generated from enum value: METHOD_EMULATOR = 2;
+   */
+  EMULATOR = 2,
+
+  /**
+   * Plain LoRA on the original, whose blocks are streamed.
+   *
+   * @generated from enum value: METHOD_PAGED = 3;
+   */
+  PAGED = 3,
+
+  /**
+   * The same with all weights on the device.
+   *
+   * @generated from enum value: METHOD_RESIDENT = 4;
+   */
+  RESIDENT = 4,
+}
+
+/**
+ * Describes the enum emloc.v1.Method.
+ */
+export const MethodSchema: GenEnum<Method> = /*@__PURE__*/
+  enumDesc(file_emloc_v1_tune_options, 0);
+
+/**
  * What an emulator is close to the original in.
  *
  * @generated from enum emloc.v1.EmulatorMetric
@@ -525,7 +585,46 @@ export enum EmulatorMetric {
  * Describes the enum emloc.v1.EmulatorMetric.
  */
 export const EmulatorMetricSchema: GenEnum<EmulatorMetric> = /*@__PURE__*/
-  enumDesc(file_emloc_v1_tune_options, 0);
+  enumDesc(file_emloc_v1_tune_options, 1);
+
+/**
+ * How the factors of an emulator are found.
+ *
+ * @generated from enum emloc.v1.Factors
+ */
+export enum Factors {
+  /**
+   * @generated from enum value: FACTORS_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * What is cheaper, by the sizes of a layer and the kind of device.
+   *
+   * @generated from enum value: FACTORS_AUTO = 1;
+   */
+  AUTO = 1,
+
+  /**
+   * By the whole eigenproblem, in float64 where the device has it.
+   *
+   * @generated from enum value: FACTORS_EXACT = 2;
+   */
+  EXACT = 2,
+
+  /**
+   * In float32, with a check of the error.
+   *
+   * @generated from enum value: FACTORS_FAST = 3;
+   */
+  FAST = 3,
+}
+
+/**
+ * Describes the enum emloc.v1.Factors.
+ */
+export const FactorsSchema: GenEnum<Factors> = /*@__PURE__*/
+  enumDesc(file_emloc_v1_tune_options, 2);
 
 /**
  * Course of the learning rate after warm-up.
@@ -558,7 +657,7 @@ export enum Schedule {
  * Describes the enum emloc.v1.Schedule.
  */
 export const ScheduleSchema: GenEnum<Schedule> = /*@__PURE__*/
-  enumDesc(file_emloc_v1_tune_options, 1);
+  enumDesc(file_emloc_v1_tune_options, 3);
 
 /**
  * What turns gradients into steps.
@@ -588,7 +687,7 @@ export enum Optimizer {
  * Describes the enum emloc.v1.Optimizer.
  */
 export const OptimizerSchema: GenEnum<Optimizer> = /*@__PURE__*/
-  enumDesc(file_emloc_v1_tune_options, 2);
+  enumDesc(file_emloc_v1_tune_options, 4);
 
 /**
  * What is kept of an image that does not fit.
@@ -618,7 +717,7 @@ export enum Crop {
  * Describes the enum emloc.v1.Crop.
  */
 export const CropSchema: GenEnum<Crop> = /*@__PURE__*/
-  enumDesc(file_emloc_v1_tune_options, 3);
+  enumDesc(file_emloc_v1_tune_options, 5);
 
 /**
  * How noise levels are drawn.
@@ -670,7 +769,7 @@ export enum NoiseScheme {
  * Describes the enum emloc.v1.NoiseScheme.
  */
 export const NoiseSchemeSchema: GenEnum<NoiseScheme> = /*@__PURE__*/
-  enumDesc(file_emloc_v1_tune_options, 4);
+  enumDesc(file_emloc_v1_tune_options, 6);
 
 /**
  * Weight of a noise level in the loss.
@@ -703,5 +802,5 @@ export enum LossWeighting {
  * Describes the enum emloc.v1.LossWeighting.
  */
 export const LossWeightingSchema: GenEnum<LossWeighting> = /*@__PURE__*/
-  enumDesc(file_emloc_v1_tune_options, 5);
+  enumDesc(file_emloc_v1_tune_options, 7);
 

@@ -1,7 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { cardNames } from '@emloc/device-registry';
 import {
-  defaultCheckpointSteps,
   optionsFor,
   optionTable,
   PipelineError,
@@ -9,35 +7,14 @@ import {
   type OptionCommand,
   type OptionsOf,
   type OptionSpec,
-  type StartMode,
 } from '@emloc/pipeline';
 import { readRegularFileSync } from '@emloc/untrusted';
-import { InvalidArgumentError, Option, type Command } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 
-import { parseSize } from './sizes.js';
-import { UsageError } from './usage-error.js';
-
-/** Values of the flags as commander names them. */
-export type FlagValues = Readonly<Record<string, unknown>>;
-
-function number(text: string): number {
-  const value = Number(text);
-  if (text.trim() === '' || Number.isNaN(value))
-    throw new InvalidArgumentError('A number is expected.');
-  if (!Number.isFinite(value) && !/inf/i.test(text))
-    throw new InvalidArgumentError('A finite number is expected.');
-  return value;
-}
-
-function integer(text: string): number {
-  const value = number(text);
-  // Told as it was given: its digits are lost in the number.
-  if (Number.isInteger(value) && !Number.isSafeInteger(value))
-    throw new InvalidArgumentError(
-      `A whole number is expected, at most ${Number.MAX_SAFE_INTEGER}.`,
-    );
-  return value;
-}
+import type { OptionGroup, RawValues } from '../command/define-command.js';
+import { attributeName } from '../command/flag.js';
+import { parseSize } from '../sizes.js';
+import { integer, number } from './numbers.js';
 
 /** A number that its option refuses is told here where it reads otherwise than it was given. */
 function numberOf(
@@ -55,13 +32,6 @@ function numberOf(
     }
     return value;
   };
-}
-
-function positive(text: string): number {
-  const value = number(text);
-  if (!Number.isSafeInteger(value) || value < 1)
-    throw new InvalidArgumentError('A whole number of at least 1 is expected.');
-  return value;
 }
 
 function size(text: string): number {
@@ -144,7 +114,9 @@ function flagOf(spec: NamedOption, command: OptionCommand): Option {
   const { flag, kind, choices, excludes } = spec;
   const created = option(flag, helpOf(spec, command), parserOf(spec));
   if (kind === 'choice') created.choices([...(choices ?? [])]);
-  return excludes === undefined ? created : created.conflicts(valueName(optionTable[excludes]));
+  return excludes === undefined
+    ? created
+    : created.conflicts(attributeName(optionTable[excludes].flag));
 }
 
 function helpOf(spec: NamedOption, command: OptionCommand): string {
@@ -153,17 +125,15 @@ function helpOf(spec: NamedOption, command: OptionCommand): string {
     spec.default === undefined ||
     spec.default === null ||
     spec.default === Number.POSITIVE_INFINITY ||
+    spec.kind === 'texts' ||
     spec.kind === 'switch';
   return isTold ? help : withDefault(help, spec.default);
 }
 
-/** What commander calls the value of an option's flag. */
-function valueName({ flag }: Pick<OptionSpec, 'flag'>): string {
-  return new Option(flag).attributeName();
-}
-
 const exclusions = Object.values<OptionSpec>(optionTable).flatMap((spec) =>
-  spec.excludes === undefined ? [] : [[valueName(spec), valueName(optionTable[spec.excludes])]],
+  spec.excludes === undefined
+    ? []
+    : [[attributeName(spec.flag), attributeName(optionTable[spec.excludes].flag)]],
 );
 
 /** The value that excludes this one: on the command line it wins over this one in a file. */
@@ -174,64 +144,34 @@ export function rivalOf(name: string): string | undefined {
 /** What the flags of a command say of its options, without defaults. */
 export function optionValues<C extends OptionCommand>(
   command: C,
-  values: FlagValues,
+  raw: RawValues,
 ): Partial<OptionsOf<C>> {
   const given = optionsFor(command).flatMap(({ name, flag }) => {
-    const value = values[valueName({ flag })];
+    const value = raw[attributeName(flag)];
     return value === undefined ? [] : [[name, value] as const];
   });
   return Object.fromEntries(given) as Partial<OptionsOf<C>>;
 }
 
-/** Flags of every command that runs a model on this machine. */
-export const deviceFlags: readonly Option[] = [
-  option(
-    '--device <name>',
-    'auto, cpu, cuda, cuda:N or tfjs (default: auto, CUDA where it can be had)',
-  ),
-  option('--threads <n>', 'CPU threads, at most 1024 (default: all cores)', integer),
-];
+/** What a command is given of the table: some of it has to be. */
+type Given<C extends OptionCommand, R extends keyof OptionsOf<C>> = Partial<OptionsOf<C>> & {
+  readonly [K in R]: NonNullable<OptionsOf<C>[K]>;
+};
 
-/** A flag of `plan` alone. */
-export const cardFlag: Option = option(
-  '--card <name>',
-  'plan for a card that is not there, from its data sheet; the budget is then what it has',
-).choices(cardNames);
-
-/** Flags of `plan` that `tune` names in refusing them: a job runs on what is there. */
-export const refusedPlanFlags: readonly Option[] = [
-  option('--card <name>', 'of plan', () => {
-    throw new InvalidArgumentError(
-      'It is an option of plan: a job runs on a device that is there.',
-    );
-  }).hideHelp(),
-];
-
-/** Flags about jobs that were interrupted; they change no bytes of a result. */
-export const progressFlags: readonly Option[] = [
-  option('--resume', 'go on with the job that was interrupted; with none, begin'),
-  option('--restart', 'throw away what an interrupted job has left, and begin anew'),
-  option(
-    '--checkpoint-steps <n>',
-    withDefault('training is kept on disk after so many steps', defaultCheckpointSteps),
-    positive,
-  ),
-];
-
-/** What happens to an interrupted job's progress. @throws UsageError */
-export function startMode(values: FlagValues): StartMode {
-  const [resume, restart] = [values['resume'] === true, values['restart'] === true];
-  if (resume && restart) throw new UsageError('--resume and --restart exclude each other');
-  return resume ? 'resume' : restart ? 'restart' : 'start';
-}
-
-/** Flags of every command. */
-export const commonFlags: readonly Option[] = [
-  option('--config <file>', 'YAML file with the names of these flags as keys; flags win'),
-  option('--json', 'one JSON document on stdout, everything else on stderr'),
-];
-
-export function addFlags(command: Command, ...groups: readonly (readonly Option[])[]): Command {
-  for (const flag of groups.flat()) command.addOption(flag);
-  return command;
+/**
+ * The options of the table that a command takes, as flags.
+ * @param required names whose flags have to be given
+ */
+export function tableOptions<C extends OptionCommand, R extends keyof OptionsOf<C> & string>(
+  command: C,
+  ...required: readonly R[]
+): OptionGroup<Given<C, R>> {
+  return {
+    flags: optionFlags(command),
+    required: optionsFor(command)
+      .filter(({ name }) => required.some((each) => each === name))
+      .map(({ flag }) => flag),
+    valuesOf: (raw) => optionValues(command, raw) as Given<C, R>,
+    rivalOf,
+  };
 }

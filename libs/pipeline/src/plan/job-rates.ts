@@ -1,0 +1,68 @@
+import {
+  Device,
+  DeviceError,
+  MemoryBudget,
+  type DeviceRates,
+  type DeviceTarget,
+} from '@emloc/device';
+
+import type { Job } from '../job/job.js';
+import { measureRates, type BenchmarkShape } from './measure-rates.js';
+import { measureReads } from './reads.js';
+
+/** How fast a job's device is, and the disk that its model lies on. */
+export interface JobRates {
+  readonly rates: DeviceRates;
+  readonly readSecondsPerByte: number;
+}
+
+/**
+ * The device is opened only to see how fast it is.
+ * @throws DeviceError where it is not there and no rates of it are known
+ */
+export async function ratesOf(job: Job, target: DeviceTarget): Promise<JobRates> {
+  return {
+    rates: await deviceRates(job, target),
+    readSecondsPerByte: await measureReads(job.whole),
+  };
+}
+
+async function deviceRates(job: Job, target: DeviceTarget): Promise<DeviceRates> {
+  let device: Device;
+  try {
+    device = new Device(
+      await target.open(Number.POSITIVE_INFINITY),
+      new MemoryBudget(Number.POSITIVE_INFINITY),
+    );
+  } catch (error) {
+    if (
+      target.ratesElsewhere &&
+      error instanceof DeviceError &&
+      error.code === 'DEVICE_UNAVAILABLE'
+    )
+      return target.ratesElsewhere;
+    throw error;
+  }
+  await using opened = device;
+  return await measureRates(opened, benchmarkShape(job));
+}
+
+/** The shapes of a job's average micro-batch. */
+function benchmarkShape(job: Job): BenchmarkShape {
+  const { trainRows } = job;
+  return {
+    layout: job.model.layout,
+    sequences: Math.min(job.options.batch, 16),
+    loraRank: job.options.rank,
+    sequenceLength: Math.max(2, sequenceLength(trainRows)),
+  };
+}
+
+/** Of an average text, or of a picture with its prompt, whichever layout has most rows. */
+function sequenceLength(rows: Job['trainRows']): number {
+  const { layouts, items } = rows.shape([0]);
+  const lengths = [...layouts.values()].map((offsets) => offsets.at(-1) ?? 0);
+  return items === 1
+    ? lengths.reduce((most, length) => Math.max(most, length), 0)
+    : Math.round(rows.items / rows.count);
+}

@@ -1,0 +1,53 @@
+import type { Model } from '@emloc/models';
+
+/** What decides how often weights are read from disk. */
+export interface Streaming {
+  /** All that is copied to the device while a stage runs. */
+  readonly uploadedBytes: number;
+  /** All weights of the stage's model, and those of them that stay on the device. */
+  readonly weightBytes: number;
+  readonly residentBytes: number;
+  /** Host memory for the rest. */
+  readonly hostBytes: number;
+}
+
+/**
+ * Bytes that a stage reads from disk: each weight once, and at every further copy the share that
+ * the host has no room for.
+ */
+export function readBytes(streaming: Streaming): number {
+  const { uploadedBytes, weightBytes, residentBytes, hostBytes } = streaming;
+  const streamed = Math.max(0, weightBytes - residentBytes);
+  const missing = streamed > hostBytes ? 1 - hostBytes / streamed : 0;
+  const once = Math.min(uploadedBytes, weightBytes);
+  return once + missing * (uploadedBytes - once);
+}
+
+/** Enough to see past the cost of a call, little enough not to be noticed. */
+const probeBytes = 2 ** 26;
+const mostTensors = 16;
+
+/** Seconds that reading a byte of a model's files takes now, by reading some of its tensors. */
+export async function measureReads({ checkpoint }: Pick<Model, 'checkpoint'>): Promise<number> {
+  const names = [...checkpoint.tensors.keys()];
+  const stride = Math.max(1, Math.floor(names.length / mostTensors));
+  let [bytes, seconds] = [0, 0];
+  for (const name of names.filter((_, index) => index % stride === 0)) {
+    const { bytes: size } = checkpoint.rangeOf(name);
+    if (bytes > 0 && bytes + size > probeBytes) break;
+    const destination = new Uint8Array(size);
+    const started = performance.now();
+    await checkpoint.read(name, destination);
+    seconds += (performance.now() - started) / 1000;
+    bytes += destination.length;
+  }
+  return bytes === 0 ? 0 : seconds / bytes;
+}
+
+/** Bytes that a model's tensors take in its files. */
+export function fileBytes({ checkpoint }: Pick<Model, 'checkpoint'>): number {
+  return [...checkpoint.tensors.keys()].reduce(
+    (sum, name) => sum + checkpoint.rangeOf(name).bytes,
+    0,
+  );
+}

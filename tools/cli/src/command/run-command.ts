@@ -1,0 +1,92 @@
+import process from 'node:process';
+import { firstError } from '@emloc/checked';
+import type { Command } from 'commander';
+
+import { applyConfigFile } from '../config-file.js';
+import { exitCodeOf, exitCodes, signalExitCode } from '../exit-code.js';
+import { describeError, InterruptedError, isCoded } from '../output/describe-error.js';
+import { createProgress } from '../output/progress.js';
+import { told, visible } from '../output/visible.js';
+import { watchOutput } from '../output/watch-output.js';
+import { UsageError } from '../usage-error.js';
+import type { DefinedCommand, RawValues, ShownResult } from './define-command.js';
+
+/**
+ * Runs a command: reads its config file, stops it at SIGINT, SIGTERM or SIGHUP or when nobody takes
+ * what it prints, prints the result or the error, sets the exit code.
+ */
+export async function runCommand(defined: DefinedCommand, command: Command): Promise<void> {
+  const [abort, hurry] = [new AbortController(), new AbortController()];
+  const stdout = watchOutput(process.stdout, (error) => abort.abort(error));
+  using stop = stopAtSignals(abort, hurry);
+  const progress = createProgress({ stream: process.stderr });
+  try {
+    applyConfigFile(command, defined);
+    const raw: RawValues = command.opts();
+    assertRequired(raw, defined);
+    const json = raw['json'] === true;
+    const show = showerOf(json);
+    const { signal } = abort;
+    const tools = { json, progress, signal, hurry: hurry.signal, show };
+    const result = await defined.run(raw, command.args, tools);
+    progress.stop();
+    if (result.text !== undefined) show(result);
+    await stdout.finish();
+    process.exitCode = result.exitCode ?? exitCodes.done;
+  } catch (thrown) {
+    progress.stop();
+    const { error, code } = endingOf(firstError(thrown), { abort, by: stop.by });
+    process.stderr.write(`${told(describeError(error))}\n`);
+    process.exitCode = code;
+  }
+}
+
+/** Shows the document to machines, the text to people. */
+function showerOf(json: boolean): (result: ShownResult) => void {
+  return ({ document, text }) => {
+    if (json) process.stdout.write(`${visible(JSON.stringify(document))}\n`);
+    else if (text !== '') process.stdout.write(`${visible(text)}\n`);
+  };
+}
+
+const stopSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+function stopAtSignals(
+  abort: AbortController,
+  hurry: AbortController,
+): Disposable & { readonly by: NodeJS.Signals | null } {
+  let by: NodeJS.Signals | null = null;
+  const stop = (signal: NodeJS.Signals): void => {
+    if (by !== null && signal === 'SIGINT') hurry.abort(new InterruptedError('stopped by SIGINT'));
+    by ??= signal;
+    abort.abort(new InterruptedError(`stopped by ${signal}`));
+  };
+  for (const signal of stopSignals) process.on(signal, stop);
+  return {
+    get by() {
+      return by;
+    },
+    [Symbol.dispose]: () => {
+      for (const signal of stopSignals) process.off(signal, stop);
+    },
+  };
+}
+
+/** What is said of an error, and the exit code: what stopped the work goes before what followed. */
+function endingOf(
+  error: unknown,
+  { abort, by }: { readonly abort: AbortController; readonly by: NodeJS.Signals | null },
+): { readonly error: unknown; readonly code: number } {
+  if (by !== null)
+    return { error: isCoded(error) ? error : abort.signal.reason, code: signalExitCode(by) };
+  const reason: unknown = abort.signal.aborted ? abort.signal.reason : error;
+  return { error: reason, code: exitCodeOf(reason) };
+}
+
+/** A text that is empty is as good as none. */
+function assertRequired(raw: RawValues, { required }: DefinedCommand): void {
+  const missing = required
+    .filter(({ attribute }) => raw[attribute] === undefined || raw[attribute] === '')
+    .map(({ long }) => long);
+  if (missing.length > 0) throw new UsageError(`missing: ${missing.join(', ')} (see --help)`);
+}

@@ -1,0 +1,28 @@
+import { defaultCheckpointSteps, type StartMode } from '@emloc/pipeline';
+
+import { parsedFlag, switchFlag } from '../command/flag.js';
+import { UsageError } from '../usage-error.js';
+import { positive } from './numbers.js';
+
+/** Flags about jobs that were interrupted; they change no bytes of a result. */
+export const progressFlags = {
+  resume: switchFlag('--resume', 'go on with the job that was interrupted; with none, begin'),
+  restart: switchFlag('--restart', 'throw away what an interrupted job has left, and begin anew'),
+  checkpointSteps: parsedFlag(
+    '--checkpoint-steps <n>',
+    `training is kept on disk after so many steps (default: ${defaultCheckpointSteps})`,
+    positive,
+  ),
+};
+
+/** What happens to an interrupted job's progress. @throws UsageError */
+export function startMode({
+  resume,
+  restart,
+}: {
+  readonly resume: boolean;
+  readonly restart: boolean;
+}): StartMode {
+  if (resume && restart) throw new UsageError('--resume and --restart exclude each other');
+  return resume ? 'resume' : restart ? 'restart' : 'start';
+}
