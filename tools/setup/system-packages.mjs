@@ -145,3 +145,10 @@ export const prometheus = {
   why: 'the tests of alerts and dashboards cannot start',
   unit: 'prometheus.service',
 };
+
+/** Shows the pages that emloc writes, in tests. @type {SystemPackage} */
+export const chromium = {
+  name: 'chromium',
+  probe: () => process.platform !== 'linux' || findExecutable('chromium') !== null,
+  why: 'the tests of pages cannot start',
+};

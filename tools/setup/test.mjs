@@ -9,7 +9,13 @@ import { runNode } from './command.mjs';
 import { ensureInstalled } from './ensure-install.mjs';
 import { summarize } from './jest-summary.mjs';
 import { runJest } from './run-jest.mjs';
-import { ensureSystemPackages, natsServer, openBlas, prometheus } from './system-packages.mjs';
+import {
+  chromium,
+  ensureSystemPackages,
+  natsServer,
+  openBlas,
+  prometheus,
+} from './system-packages.mjs';
 
 const jestArguments = process.argv.slice(2);
 /** @type {[name: string, args: string[]][]} */
@@ -41,7 +47,7 @@ const checks = [
 ];
 
 ensureInstalled();
-ensureSystemPackages([openBlas, natsServer, prometheus]);
+ensureSystemPackages([openBlas, natsServer, prometheus, chromium]);
 const failedChecks =
   jestArguments.length > 0
     ? []

@@ -26,6 +26,7 @@ export { readPeftAdapter } from './read-peft.js';
 export { writeDiffusersAdapter } from './flux/write-diffusers.js';
 export { currentName } from './wrapped-names.js';
 export { writePeftAdapter } from './write-peft.js';
+export { writeGgufAdapter } from './gguf/write-gguf-adapter.js';
 export { fromFloat32, isFloat, toFloat32 } from './floats.js';
 export { mergeCheckpoint } from './merge/merge.js';
 export { assertMergePlace } from './merge/output-folder.js';
@@ -36,4 +37,5 @@ export { entriesOf, findPlace, hiddenPath, locatePlace, type OutputPlace } from 
 export { assertReplaceable, isFileBelow, ownedFiles, recordFileName } from './output/owned.js';
 export { holdPlace, settleOutput, type HeldPlace } from './output/held-place.js';
 export { changeFiles, writeOutput } from './output/write-output.js';
+export { cardFileName, keepCard } from './output/keep-card.js';
 export { bytesOnDisk, diskSpaceAt, storedIn } from './output/disk-space.js';

@@ -19,6 +19,7 @@ const files = [
   'adapter_model.safetensors',
   'adapter_config.json',
   'emloc.json',
+  'README.md',
   'uncorrected/adapter_model.safetensors',
 ];
 const shape: Partial<TuneOptions> = {

@@ -12,6 +12,7 @@ import { fitMemory } from './plan/plan.js';
 import { tune, type TuneHost, type TuneReport } from './tune.js';
 
 const adapterFiles = [
+  'README.md',
   'adapter_config.json',
   'adapter_model.safetensors',
   'emloc.json',

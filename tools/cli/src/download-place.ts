@@ -5,18 +5,23 @@ import {
   CheckpointError,
   hiddenPath,
   holdPlace,
+  keepCard,
   writeOutput,
   type OutputPlace,
 } from '@emloc/checkpoint';
+import { reportFileName, runFileName } from '@emloc/report';
 import { EmlocError, type EmlocClient, type OnTransfer } from '@emloc/sdk';
 
-/** What of a job is downloaded, and what tells that a folder holds one. */
+import { reportRun } from './run-report.js';
+
+/** What of a job is downloaded, what tells that a folder holds one, and what is put beside it. */
 const kinds = Object.freeze({
   adapter: {
     name: 'adapter',
     marks: ['adapter_config.json', 'pytorch_lora_weights.safetensors'],
+    beside: [reportFileName, runFileName],
   },
-  merged: { name: 'merged checkpoint', marks: ['config.json', 'vae/config.json'] },
+  merged: { name: 'merged checkpoint', marks: ['config.json', 'vae/config.json'], beside: [] },
 });
 
 export interface DownloadTarget {
@@ -49,8 +54,14 @@ export async function downloadInto(
   {
     signal,
     onProgress,
+    onNotice,
     ...target
-  }: DownloadTarget & { readonly signal: AbortSignal; readonly onProgress: OnTransfer },
+  }: DownloadTarget & {
+    readonly signal: AbortSignal;
+    readonly onProgress: OnTransfer;
+    /** Hears what went wrong beside the result. */
+    readonly onNotice: OnNotice;
+  },
 ): Promise<void> {
   await inSdkWords(async () => {
     await using place = await holdPlace(target.out);
@@ -60,13 +71,36 @@ export async function downloadInto(
     // Whole, but not in its place when a process was killed: some of it may be gone by now.
     await rm(arrived, { recursive: true, force: true });
     await client.downloadJob(job, arrived, { part, signal, onProgress });
-    await writeOutput(place, (folder) => moveEntries(arrived, folder), { overwrite, signal });
+    const fill = async (folder: string): Promise<void> => {
+      await moveEntries(arrived, folder);
+      if (part === 'adapter') await keepCard(place.folder, folder);
+    };
+    await writeOutput(place, fill, { overwrite, signal });
     await rm(arrived, { recursive: true, force: true });
+    if (part === 'adapter') await reportDownloaded(client, job, { folder: place.folder, onNotice });
   });
 }
 
+/** The page of a job that a deployment ran. */
+async function reportDownloaded(
+  client: EmlocClient,
+  job: string,
+  { folder, onNotice }: { readonly folder: string; readonly onNotice: OnNotice },
+): Promise<void> {
+  const { report = null } = (await client.getJob(job).catch(() => null)) ?? {};
+  if (report) await reportRun(folder, report, onNotice);
+  else
+    onNotice('the report of the job could not be written: the deployment does not tell its stages');
+}
+
+type OnNotice = (message: string) => void;
+
 function assertFree(place: OutputPlace, { part, overwrite }: DownloadTarget): Promise<void> {
-  return assertReplaceable(place, { overwrite, kind: kinds[part], written: kinds[part].marks });
+  return assertReplaceable(place, {
+    overwrite,
+    kind: kinds[part],
+    written: [...kinds[part].marks, ...kinds[part].beside],
+  });
 }
 
 async function moveEntries(from: string, to: string): Promise<void> {

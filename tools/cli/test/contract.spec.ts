@@ -97,10 +97,13 @@ describe('emloc', () => {
       choice: null,
     });
     expect((await readdir(adapter)).sort()).toEqual([
+      'README.md',
       'adapter_config.json',
       'adapter_model.safetensors',
       'emloc.json',
       'log.jsonl',
+      'report.html',
+      'run.json',
       'uncorrected',
     ]);
 

@@ -142,13 +142,21 @@ END
        emloc ${quoted(tuning)} --seed 1 --out vol --overwrite; echo code $?
        cmp vol/emloc.json before && ls -A vol`,
     );
-    const names = ['adapter_config.json', 'adapter_model.safetensors', 'emloc.json', 'fill'];
-    expect(stdout.trimEnd().split('\n').slice(-9)).toEqual([
+    const names = [
+      'README.md',
+      'adapter_config.json',
+      'adapter_model.safetensors',
+      'emloc.json',
+      'fill',
+    ];
+    const reported = ['report.html', 'run.json'];
+    expect(stdout.trimEnd().split('\n').slice(-12)).toEqual([
       expect.stringMatching(/^job \w+ is done: /),
       'code 1',
       ...names,
       'log.jsonl',
       'notes',
+      ...reported,
       'uncorrected',
     ]);
     expect(stderr).toMatch(/^error: PIPELINE_DISK_FULL: /m);

@@ -20,6 +20,8 @@ export interface JobDiskUse {
 
 /** Numbers and scores beside the tensors of a record, or what a configuration has beside names. */
 const attributeBytes = 2048;
+/** A card, what is said of the job apart. */
+const cardBytes = 8192;
 /** A report of a layer as JSON, its name apart. */
 const reportBytes = 400;
 /** A hash with what stands around it in a line of the log of hashes. */
@@ -157,14 +159,14 @@ function sampleFiles({ options, training }: Job): number[] {
   return Array.from({ length: samplePrompts.length * moments }, () => bytes);
 }
 
-/** The output's own: two adapters, their configs, the record, and the samples again. */
+/** The output's own: two adapters, their configs, the record, the card, and the samples again. */
 function outputFiles(job: Job, adapter: number): number[] {
   const paths = textBytes([...adaptedLinears(job.model.layout, job.options.targets).keys()]);
   const config = 2 * paths + attributeBytes;
   const reports = textBytes(job.emulated.map(({ path }) => path));
   const said = textBytes([JSON.stringify([job.options, job.report], null, 2)]);
   const record = said + reports + reportBytes * job.emulated.length + attributeBytes;
-  return [adapter, adapter, config, config, record, ...sampleFiles(job)];
+  return [adapter, adapter, config, config, record, cardBytes + said, ...sampleFiles(job)];
 }
 
 function textBytes(texts: readonly string[]): number {

@@ -1,7 +1,10 @@
+import { createHash } from 'node:crypto';
 import { copyFile, mkdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { at } from '@emloc/checked';
 import {
+  cardFileName,
+  keepCard,
   recordFileName,
   writeDiffusersAdapter,
   writeFileAtomic,
@@ -19,7 +22,9 @@ import { baseNameOf, baseRevisionOf } from '../options/base-name.js';
 import { pictureRecordOf } from '../pictures/picture-record.js';
 import { samplesFolder } from '../pictures/training-samples.js';
 import type { MethodChoice } from '../plan/method-choice.js';
+import { baseLicense } from './base-license.js';
 import { logFileName } from './log-file.js';
+import { modelCard } from './model-card.js';
 import { outcomeFiles } from './output-folder.js';
 import { peftModules } from './peft-modules.js';
 
@@ -34,8 +39,8 @@ export interface Provenance {
  * Writes a job's adapter folder, whole or not at all, in place of another adapter where
  * `overwrite` says so:
  * the PEFT adapter, in `uncorrected/` the adapter as training on the emulator left it, and
- * `emloc.json` with everything that must be remembered. Equal inputs give equal bytes, but for the
- * log of how it went.
+ * `emloc.json` with everything that must be remembered, and a card for hubs, which stays what it is
+ * where its owner has changed it. Equal inputs give equal bytes, but for the log of how it went.
  */
 export function writeOutcome(
   place: OutputPlace,
@@ -67,10 +72,19 @@ export function writeOutcome(
     if (samples.length > 0) await mkdir(join(temporary, samplesFolder));
     for (const [index, path] of samples.entries())
       await copyFile(path, join(temporary, at(shown, index)));
-    const record = { ...(await recordOf(job, result, provenance)), choice };
+    const { program } = provenance;
+    const license = await baseLicense(job.options.model);
+    const card = modelCard(job, result, { program, license });
+    await writeFileAtomic(join(temporary, cardFileName), card);
+    await keepCard(place.folder, temporary);
+    const record = {
+      ...(await recordOf(job, result, provenance)),
+      choice,
+      card: createHash('sha256').update(card).digest('hex'),
+    };
     await writeFileAtomic(
       join(temporary, recordFileName),
-      `${JSON.stringify({ ...record, files: [...outcomeFiles(job.whole.layout), ...shown] }, null, 2)}\n`,
+      `${JSON.stringify({ ...record, files: [...outcomeFiles(job.whole.layout), cardFileName, ...shown] }, null, 2)}\n`,
     );
   };
   return writeOutput(place, fill, { overwrite });

@@ -23,8 +23,17 @@ export function outcomeFiles({ diffusion }: Pick<ModelLayout, 'diffusion'>): rea
   return pathsOf(diffusion ? diffusersFiles : peftFiles);
 }
 
+/** What whoever ran a job may put beside its result: they are not the same for equal inputs. */
+const runFiles = ['report.html', 'run.json'];
+
 function pathsOf(files: readonly string[]): string[] {
-  return [...files, recordFileName, logFileName, ...files.map((name) => `uncorrected/${name}`)];
+  return [
+    ...files,
+    recordFileName,
+    logFileName,
+    ...files.map((name) => `uncorrected/${name}`),
+    ...runFiles,
+  ];
 }
 
 /** Those of every kind of model. */

@@ -30,6 +30,14 @@ export const commands: CommandList = {
     summary: 'write a checkpoint with an adapter merged into the weights',
     load: () => import('./merge.js'),
   },
+  export: {
+    summary: 'write an adapter in the format of another program: GGUF for llama.cpp and Ollama',
+    load: () => import('./export.js'),
+  },
+  report: {
+    summary: 'make the page of a job again: curves, memory, time, errors of the emulator',
+    load: () => import('./report.js'),
+  },
   fetch: {
     summary: 'download a model of a hub into the cache, for use without a network or by services',
     load: () => import('./fetch.js'),

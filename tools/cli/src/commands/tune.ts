@@ -11,6 +11,7 @@ import { progressFlags, startMode } from '../flags/progress.js';
 import { withModelFolder } from '../model-folder.js';
 import { countedBy, type Counted } from '../output/counted.js';
 import { tuneTable } from '../output/tables.js';
+import { reportRun } from '../run-report.js';
 import { EventFiles } from '../tensorboard/event-files.js';
 import { programVersion } from '../version.js';
 
@@ -64,6 +65,9 @@ export const command = defineCommand({
         checkpointSteps,
         provenance: { program: `emloc ${programVersion}`, device: target.description },
       }),
+    );
+    await reportRun(report.adapter, report, (message) =>
+      progress.observe({ type: 'notice', message }),
     );
     const exitCode = endingCode(report.ending);
     return { document: report, text: tuneTable(report, counted), exitCode };

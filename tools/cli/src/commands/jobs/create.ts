@@ -59,7 +59,8 @@ export const command = defineCommand({
       if (!target) return { document: job, text: jobTable(job), exitCode };
       const onProgress = (done: number, total: number): void =>
         progress.update('downloading', done, total);
-      await downloadInto(client, job.name, { ...target, signal, onProgress });
+      const onNotice = (message: string): void => progress.observe({ type: 'notice', message });
+      await downloadInto(client, job.name, { ...target, signal, onProgress, onNotice });
       const folder = resolve(target.out);
       return {
         document: { ...job, folder },

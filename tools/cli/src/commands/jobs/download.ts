@@ -28,9 +28,11 @@ export const command = defineCommand({
       const [job, out] = [jobNameOf(argument), resolve(values.out)];
       const onProgress = (done: number, total: number): void =>
         progress.update('downloading', done, total);
+      const onNotice = (message: string): void => progress.observe({ type: 'notice', message });
       const options = { signal, overwrite, onProgress };
+      const part = merged ? 'merged' : 'adapter';
       if (artifact === undefined)
-        await downloadInto(client, job, { ...options, out, part: merged ? 'merged' : 'adapter' });
+        await downloadInto(client, job, { ...options, out, part, onNotice });
       else await client.downloadArtifact(artifactNameOf(job, artifact), out, options);
       const what = artifact ?? (merged ? 'merged checkpoint' : 'adapter');
       return { document: { job, out }, text: `${what} in ${out}` };
