@@ -207,7 +207,7 @@ export const refusedPlanFlags: readonly Option[] = [
   }).hideHelp(),
 ];
 
-/** Flags about jobs that were interrupted; they change no bytes of a result. */
+/** Flags about how a job runs here and what it leaves beside; they change no bytes of a result. */
 export const progressFlags: readonly Option[] = [
   option('--resume', 'go on with the job that was interrupted; with none, begin'),
   option('--restart', 'throw away what an interrupted job has left, and begin anew'),
@@ -216,6 +216,7 @@ export const progressFlags: readonly Option[] = [
     withDefault('training is kept on disk after so many steps', defaultCheckpointSteps),
     positive,
   ),
+  option('--tensorboard <dir>', 'also write event files for TensorBoard there'),
 ];
 
 /** What happens to an interrupted job's progress. @throws UsageError */

@@ -31,7 +31,6 @@ export function addTuneCommand(program: Command): void {
     '--overwrite',
     'replace an adapter that is there already',
   );
-  command.option('--tensorboard <dir>', 'also write event files for TensorBoard there');
   addFlags(command, progressFlags, deviceFlags, commonFlags, refusedPlanFlags)
     .addHelpText(
       'after',

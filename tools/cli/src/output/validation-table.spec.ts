@@ -1,6 +1,6 @@
 import { validationTable } from './validation-table.js';
 
-const sound = { curve: null, chosenStep: 2, divergence: null };
+const sound = { curve: null, chosenStep: 2, divergence: null, stoppedEarly: false };
 const losses = {
   ...{ base: 4, emulator: 5, emulatorTuned: 1, uncorrected: 2, corrected: 1.5, refined: 1.25 },
 };
