@@ -20,7 +20,7 @@ async function toldBefore(steps: number, estimates: boolean): Promise<readonly J
     events.push(event);
   };
   const options = workspace.options({
-    ...{ out: join(workspace.outputs, 'estimated'), steps, batch: 1, maxLength: 16 },
+    ...{ out: join(workspace.outputs, 'estimated'), steps, batch: 2, maxLength: 32 },
     ...{ calibrationRows: 2, refineSteps: 1 },
   });
   await expect(tune(options, tuneHost({ observer, estimates }))).rejects.toThrow('begun');
