@@ -43,6 +43,7 @@ const every: Required<PlainTuneOptions> = {
   refineSteps: 0,
   refineLearningRate: 1e-4,
   evalSteps: 50,
+  patience: 3,
   prefetch: false,
   seed: 0,
   date: '2026-01-31',

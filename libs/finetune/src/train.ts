@@ -67,6 +67,11 @@ export interface TrainOptions {
   /** What uses the model between steps; none: nothing. */
   readonly pause?: TrainingPause;
   /**
+   * Asked before each step, once what follows the step before is done: whether the run ends there.
+   * Default: it does not.
+   */
+  readonly isOver?: (step: number) => boolean;
+  /**
    * Where a step's numbers are not finite: an error, or the end of the run, whose adapter is that
    * of the steps before. Default: an error
    */
@@ -193,7 +198,7 @@ async function runSteps(
   scheduleRest();
   const reader = new BatchReader(inputs.rows, microBatches(batches, progress.step));
   try {
-    while (progress.step < batches.length) {
+    while (progress.step < batches.length && !inputs.isOver?.(progress.step)) {
       // A synchronous device settles every promise in microtasks: without this turn no signal or
       // timer would ever be seen.
       await setImmediate();

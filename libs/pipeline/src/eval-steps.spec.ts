@@ -5,7 +5,7 @@ import { readPeftAdapter } from '@emloc/checkpoint';
 import { leaveCrash, takeSnapshot } from '../test/crash.js';
 import { openWorkspace, tuneHost, type Workspace } from '../test/fixtures.js';
 import type { JobEvent } from './job/observer.js';
-import type { TuneOptions } from './options/resolve.js';
+import { resolveTuneOptions, type TuneOptions } from './options/resolve.js';
 import { tune, type TuneHost, type TuneReport } from './tune.js';
 
 const small: Partial<TuneOptions> = {
@@ -103,6 +103,66 @@ describe('validation during training', () => {
       await run(`killed-${index}`, validated, { mode: 'resume' });
       expect(await filesOf(`killed-${index}`)).toEqual(expected);
     }
+  });
+});
+
+describe('patience', () => {
+  const impatient = { ...validated, steps: 12, evalSteps: 1, patience: 2, learningRate: 0.1 };
+  const moments: { readonly event: JobEvent; readonly snapshot: string }[] = [];
+
+  it('ends a run whose validations are not better, and keeps the best state', async () => {
+    const out = join(workspace.outputs, 'impatient');
+    const observer = (event: JobEvent): void => {
+      const snapshot = join(workspace.outputs, '..', 'impatient', String(moments.length));
+      takeSnapshot(out, snapshot);
+      moments.push({ event, snapshot });
+    };
+    const { report, notices } = await run('impatient', impatient, { observer, checkpointSteps: 1 });
+    const { curve, chosenStep, stoppedEarly } = report.courses.train;
+    const last = curve?.at(-1)?.step ?? Number.NaN;
+    expect({ stoppedEarly, steps: report.train.steps }).toEqual({
+      stoppedEarly: true,
+      steps: last,
+    });
+    expect(last).toBeLessThan(12);
+    expect(last - chosenStep).toBe(2);
+    expect(notices.join()).toContain(
+      `train ends after step ${last}: the last 2 validations were not better than `,
+    );
+    const record = await readFile(join(out, 'emloc.json'), 'utf8');
+    expect(JSON.parse(record)).toMatchObject({
+      training: { patience: 2 },
+      courses: report.courses,
+    });
+  });
+
+  it('goes on to equal bytes wherever the process is killed', async () => {
+    const ends = moments.filter(
+      ({ event }) => event.type === 'validation' || (event.type === 'step' && event.step > 1),
+    );
+    const expected = await filesOf('impatient');
+    // Before and after the validation that ends the run, and on the way.
+    const last = ends.findLastIndex(
+      ({ event }) => event.type === 'validation' && event.stage === 'train',
+    );
+    for (const index of [last - 3, last - 1, last, last + 1]) {
+      await leaveCrash(join(workspace.outputs, `patient-${index}`), ends[index]?.snapshot ?? '');
+      await run(`patient-${index}`, impatient, { mode: 'resume' });
+      expect(await filesOf(`patient-${index}`)).toEqual(expected);
+    }
+  });
+
+  it.each([
+    ['without validations on the way', { patience: 2 }],
+    ['beside levels', { patience: 2, evalSteps: 2, levels: '0.2:1,0.4:1' }],
+  ])('is refused %s', (_, options) => {
+    const paths = { model: 'model', data: 'data.jsonl', out: 'out' };
+    expect(() => resolveTuneOptions({ ...paths, ...options })).toThrow(
+      expect.objectContaining({
+        code: 'PIPELINE_INVALID_OPTION',
+        message: expect.stringContaining('option patience: 2 given') as string,
+      }),
+    );
   });
 });
 

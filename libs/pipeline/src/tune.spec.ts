@@ -114,8 +114,8 @@ describe('tune', () => {
       train: { steps: 2, tokens: aNumber, tokensPerSecond: aNumber, finalLoss: aNumber },
       ending: expect.stringMatching(/^(sound|worse)$/),
       courses: {
-        train: { curve: null, chosenStep: 2, divergence: null },
-        refine: { curve: null, chosenStep: 1, divergence: null },
+        train: { curve: null, chosenStep: 2, divergence: null, stoppedEarly: false },
+        refine: { curve: null, chosenStep: 1, divergence: null, stoppedEarly: false },
       },
     });
     const { chosen, scores } = report.correction ?? { chosen: '', scores: {} };

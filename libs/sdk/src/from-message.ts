@@ -255,11 +255,12 @@ const endings: Readonly<Record<Ending, TuneReport['ending']>> = Object.freeze({
 });
 
 function fromCourse(course: CourseMessage | undefined): TrainingCourse {
-  const { curve = [], chosenStep = 0, divergence = '' } = course ?? {};
+  const { curve = [], chosenStep = 0, divergence = '', stoppedEarly = false } = course ?? {};
   return {
     curve: curve.length === 0 ? null : curve.map(({ step, loss }) => ({ step, loss })),
     chosenStep,
     divergence: divergence === '' ? null : divergence,
+    stoppedEarly,
   };
 }
 

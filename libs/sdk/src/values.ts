@@ -97,6 +97,8 @@ export interface TrainingCourse {
   readonly chosenStep: number;
   /** What was not finite, and where; null: nothing. */
   readonly divergence: string | null;
+  /** Whether patience ended the run before its last step. */
+  readonly stoppedEarly: boolean;
 }
 
 /** What a job would take. */

@@ -321,6 +321,7 @@ it('getJob gives the report as plain values, null where a stage did not run', as
           ],
           chosenStep: 0,
           divergence: null,
+          stoppedEarly: false,
         },
         refine: null,
       },

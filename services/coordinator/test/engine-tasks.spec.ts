@@ -108,8 +108,8 @@ function resultsOf(
   };
 }
 
-function messageOf({ curve, chosenStep, divergence }: TuneReport['courses']['train']) {
-  return { curve: [...(curve ?? [])], chosenStep, divergence: divergence ?? '' };
+function messageOf({ curve, divergence, ...same }: TuneReport['courses']['train']) {
+  return { ...same, curve: [...(curve ?? [])], divergence: divergence ?? '' };
 }
 
 const filesIn = (path: string): Map<string, Buffer> =>
@@ -126,6 +126,7 @@ test.each([
   ['with an emulator', {}],
   ['of plain LoRA', { ratios: ['1'] }],
   ['validated on the way', { evalSteps: 1 }],
+  ['ended by patience', { evalSteps: 1, patience: 1, learningRate: 10 }],
 ])('the outcome %s has the bytes that tune writes', async (_, changes) => {
   const report = await tune(optionsInto('tuned', changes), { target, provenance, overwrite: true });
   const record = JSON.parse(

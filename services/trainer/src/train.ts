@@ -84,8 +84,8 @@ export function refineStage(
 }
 
 /** How a training run went, as the contracts say it. */
-function courseMessage({ curve, chosenStep, divergence }: TrainingCourse) {
-  return { curve: [...(curve ?? [])], chosenStep, divergence: divergence ?? '' };
+function courseMessage({ curve, divergence, ...same }: TrainingCourse) {
+  return { ...same, curve: [...(curve ?? [])], divergence: divergence ?? '' };
 }
 
 async function runTraining(

@@ -91,8 +91,8 @@ describe('emloc', () => {
       train: { steps: 2, tokens: aNumber, tokensPerSecond: aNumber, finalLoss: aNumber },
       ending: 'sound',
       courses: {
-        train: { curve: null, chosenStep: 2, divergence: null },
-        refine: { curve: null, chosenStep: 1, divergence: null },
+        train: { curve: null, chosenStep: 2, divergence: null, stoppedEarly: false },
+        refine: { curve: null, chosenStep: 1, divergence: null, stoppedEarly: false },
       },
       choice: null,
     });

@@ -50,7 +50,7 @@ export class LogFile implements Disposable {
     this.#file = openSync(this.path, 'a');
   }
 
-  /** Takes out other entries, and lines that a crash has cut; readers see the old file or the new. */
+  /** Takes out other entries, and lines that a crash has cut; readers see one file or the other. */
   #keep(isKept: (entry: LogEntry) => boolean): void {
     const text = readText(this.path);
     const lines = logEntriesIn(text).filter(isKept).map(lineOf);

@@ -136,6 +136,7 @@ async function recordOf(
       weightDecay: options.weightDecay,
       maxGradientNorm: options.maxGradientNorm,
       evalSteps: options.evalSteps,
+      patience: options.patience,
       ...job.training.schedule,
     },
     calibration:

@@ -14,6 +14,8 @@ export interface TrainingCourse {
   readonly chosenStep: number;
   /** What was not finite, and where, so that the run ended there; null: nothing. */
   readonly divergence: string | null;
+  /** Whether patience ended the run before its last step. */
+  readonly stoppedEarly: boolean;
 }
 
 /**
@@ -27,14 +29,15 @@ export type Ending = 'sound' | 'worse' | 'diverged';
  * @param losses.final of the base model with the job's adapter
  */
 export function endingOf(
-  { curve, divergence }: TrainingCourse,
+  { curve, divergence, stoppedEarly }: TrainingCourse,
   { base, final }: { readonly base: number; readonly final: number },
 ): Ending {
   if (divergence !== null) return 'diverged';
   if (!(final <= base)) return 'worse';
   if (!curve) return 'sound';
   const [start, end] = [curve.at(0)?.loss ?? Number.NaN, curve.at(-1)?.loss ?? Number.NaN];
-  return final < base && end <= start ? 'sound' : 'worse';
+  // A run that patience ends has a worse end than its best by what it was asked for.
+  return final < base && (stoppedEarly || end <= start) ? 'sound' : 'worse';
 }
 
 /** What is said of a job that did not end well; null: nothing. */
@@ -56,7 +59,7 @@ export function endingNotice(
 }
 
 export function isCourse(value: unknown): value is TrainingCourse {
-  if (!hasFields(value, { chosenStep: 'number' })) return false;
+  if (!hasFields(value, { chosenStep: 'number', stoppedEarly: 'boolean' })) return false;
   const { curve, divergence } = value;
   return (
     (divergence === null || typeof divergence === 'string') && (curve === null || isCurve(curve))

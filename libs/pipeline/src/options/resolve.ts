@@ -37,6 +37,7 @@ export function resolveTuneOptions(
   const resolved = resolve('tune', options);
   assertMethod(resolved);
   if (resolved.levels !== null) assertOnlyLevels(resolved);
+  assertPatience(resolved);
   return resolved;
 }
 
@@ -85,6 +86,17 @@ function assertOnlyLevels(options: TuneOptions): void {
   for (const [name, value] of Object.entries(decided))
     if (value !== null)
       throw invalidOption(name, value, 'nothing beside option levels, which decides it,');
+}
+
+/**
+ * Patience is counted in validations on the way, on one model.
+ * @throws PipelineError PIPELINE_INVALID_OPTION
+ */
+function assertPatience({ patience, evalSteps, levels }: TuneOptions): void {
+  if (patience === null) return;
+  if (evalSteps === null) throw invalidOption('patience', patience, 'option evalSteps beside it');
+  if (levels !== null)
+    throw invalidOption('patience', patience, 'no option levels, whose steps are given,');
 }
 
 /** What decides the bytes of a job's result, besides model and rows. */

@@ -266,6 +266,16 @@ export const trainingOptions = Object.freeze({
     field: 'eval_steps',
     mostServed: 'maxSteps',
   }),
+  /** null: all steps are made. */
+  patience: integer({
+    default: null,
+    least: 1,
+    most: mostSteps,
+    flag: '--patience <n>',
+    help: 'end training after so many validations of --eval-steps in a row that were not better than the best (default: all steps are made)',
+    commands: job,
+    field: 'patience',
+  }),
   seed: integer({
     default: 0,
     least: 0,

@@ -158,7 +158,7 @@ describe('records', () => {
       adapter,
       before: null,
       after: { ...evaluation, loss: Number.POSITIVE_INFINITY },
-      course: { curve, chosenStep: 3, divergence: 'step 4: loss NaN' },
+      course: { curve, chosenStep: 3, divergence: 'step 4: loss NaN', stoppedEarly: false },
       steps: 3,
       tokens: 1234,
       seconds: 1.5,

@@ -22,8 +22,10 @@ import type { TrainingCourse } from '../job/training-course.js';
 import type { StageProgress, ValidatedState } from '../job/training-store.js';
 import { isFiniteAdapter, zeroLayersNotice } from './adapter-values.js';
 import { LevelPager } from './level-pager.js';
+import { pausesOf } from './pauses.js';
 import { score } from './score.js';
 import { StepMeter } from './step-meter.js';
+import { tellBegun } from './tell-begun.js';
 import { levelOf, stepsOf, type StageSteps, type TrainedLevel } from './training-steps.js';
 import { Validations } from './validations.js';
 
@@ -61,19 +63,6 @@ export async function runTrainStage(run: JobRun, inputs: TrainStageInputs): Prom
     (source) => openModelPager(environment, source, stage),
   );
   return await new TrainStage(run, inputs, { pager, steps, progress }).run();
-}
-
-/** What is known already of a run that goes on from a kept state. */
-function tellBegun(
-  { environment }: JobRun,
-  stage: TrainStageInputs['stage'],
-  { progress, ends }: { progress: StageProgress | null; ends: readonly number[] },
-): void {
-  const step = progress?.state.step ?? 0;
-  const start = progress?.before ? [{ step: 0 }] : [];
-  const validated = (progress?.validations?.curve ?? start).map((point) => point.step);
-  const level = levelOf(ends, step) + 1;
-  environment.observer({ type: 'begun', stage, step, level, validated });
 }
 
 function modelOf({ job, environment }: JobRun, levels: readonly TrainedLevel[], pager: LevelPager) {
@@ -119,7 +108,12 @@ class TrainStage {
       curve: validations ? [...validations.curve] : null,
       chosenStep: chosen.step,
       divergence: divergence?.error.message ?? this.#notFinite(result),
+      stoppedEarly:
+        divergence === null &&
+        this.#isOver(validations) &&
+        result.steps < this.state.steps.batches.length,
     };
+    if (validations && course.stoppedEarly) this.#tellOfPatience(result, validations);
     if (stage === 'train') this.#tellOf(chosen, course);
     return {
       ...numbers,
@@ -207,6 +201,7 @@ class TrainStage {
         ],
         () => meter.restart(),
       ),
+      isOver: () => this.#isOver(validations),
       onDivergence: 'end',
       onStep: (report) => {
         const level = this.#level;
@@ -215,6 +210,21 @@ class TrainStage {
       },
       signal: environment.signal,
     });
+  }
+
+  /** Whether patience has come to its end; a rehearsal, which learns nothing, has all steps. */
+  #isOver(validations: Validations | null): boolean {
+    const { patience } = this.context.job.options;
+    return (
+      this.#isReal && validations !== null && validations.withoutBetter >= (patience ?? Infinity)
+    );
+  }
+
+  #tellOfPatience({ steps }: TrainResult, { best, withoutBetter }: Validations): void {
+    const than = `${best.score.loss.toFixed(4)} after step ${best.step}`;
+    this.#notice(
+      `${this.inputs.stage} ends after step ${steps}: the last ${withoutBetter} validations were not better than ${than}`,
+    );
   }
 
   /** Samples are of the model that is trained, as it is. A rehearsal has one. */
@@ -348,15 +358,4 @@ class TrainStage {
 
 function notFinite(steps: number): string {
   return `the adapter after step ${steps} has values that are not finite`;
-}
-
-/** @param onEnd called after each */
-function pausesOf(pauses: readonly TrainingPause[], onEnd: () => void): TrainingPause {
-  return {
-    isDue: (step) => pauses.some((pause) => pause.isDue(step)),
-    run: async (step, adapter) => {
-      for (const pause of pauses) if (pause.isDue(step)) await pause.run(step, adapter);
-      onEnd();
-    },
-  };
 }

@@ -32,6 +32,11 @@ export class Validations {
     return { curve: [...this.#curve], best: this.#best };
   }
 
+  /** How many the last best state has had after it that were not better. */
+  get withoutBetter(): number {
+    return this.#curve.filter(({ step }) => step > this.best.step).length;
+  }
+
   has(step: number): boolean {
     return this.#curve.some((point) => point.step === step);
   }

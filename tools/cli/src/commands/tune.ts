@@ -3,7 +3,7 @@ import { ImagePool } from '@emloc/images';
 import { assertOutputFree, findDoneJob, resolveTuneOptions, tune } from '@emloc/pipeline';
 
 import { defineCommand } from '../command/define-command.js';
-import { refusedFlag, switchFlag, textFlag } from '../command/flag.js';
+import { refusedFlag, switchFlag } from '../command/flag.js';
 import { checkOptions, endingCode, runTraining } from '../exit-code.js';
 import { deviceFlags, targetOf } from '../flags/device.js';
 import { tableOptions } from '../flags/options.js';
@@ -19,7 +19,6 @@ export const command = defineCommand({
   options: tableOptions('tune', 'model', 'data', 'out'),
   flags: {
     overwrite: switchFlag('--overwrite', 'replace an adapter that is there already'),
-    tensorboard: textFlag('--tensorboard <dir>', 'also write event files for TensorBoard there'),
     ...progressFlags,
     ...deviceFlags,
     card: refusedFlag(

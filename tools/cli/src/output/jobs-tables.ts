@@ -2,7 +2,8 @@ import { formatBytes } from '@emloc/device';
 import { describeFailure, type Artifact, type Job } from '@emloc/sdk';
 
 import { countedIn } from './counted.js';
-import { render, tuneTable } from './tables.js';
+import { render } from './render.js';
+import { tuneTable } from './tables.js';
 
 /** A list of jobs for people. */
 export function jobsTable(jobs: readonly Job[]): string {

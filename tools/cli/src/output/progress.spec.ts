@@ -92,6 +92,22 @@ it('has one line that changes on a terminal, above which stands what is over', (
   );
 });
 
+it('shows work that is no job with the time that it takes', () => {
+  let text = '';
+  const stream = {
+    isTTY: true,
+    columns: 200,
+    write: (written: string) => (text += written) !== '',
+  };
+  const display = createProgress({ stream: stream as unknown as NodeJS.WriteStream });
+  display.update('evaluating', 1, 10);
+  display.update('answering', 2, 5);
+  display.stop();
+  expect(stripVTControlCharacters(text)).toMatch(
+    /evaluating +\S+ 1\/10 {2}\S+ left.*answering +\S+ 2\/5 {2}\S+ left/,
+  );
+});
+
 describe('the time left', () => {
   const left = (events: readonly (readonly [number, JobEvent])[]): (number | null)[] => {
     let now = 0;

@@ -31,6 +31,8 @@ export function createProgress(options: ProgressOptions): Progress {
 class BarProgress implements Progress {
   readonly #lines: JobLines;
   #bar: SingleBar | null = null;
+  /** Work that is no job; null: the line is a job's. */
+  #task: string | null = null;
 
   constructor(private readonly options: ProgressOptions) {
     this.#lines = new JobLines(options.nowMs);
@@ -41,7 +43,7 @@ class BarProgress implements Progress {
     const text = this.#lines.announcement(event);
     if (text !== null) this.note(text);
     const work = this.#lines.work(event);
-    if (work) this.#show(work);
+    if (work) this.#show(work, null);
   };
 
   note(text: string): void {
@@ -54,7 +56,7 @@ class BarProgress implements Progress {
   }
 
   update(task: string, done: number, total: number): void {
-    this.#show({ label: task, done, total, detail: '' });
+    this.#show({ label: task, done, total, detail: '' }, task);
   }
 
   stop(): void {
@@ -62,12 +64,15 @@ class BarProgress implements Progress {
     this.#bar = null;
   }
 
-  #show({ label, done, total, detail }: WorkLine): void {
+  #show({ label, done, total, detail }: WorkLine, task: string | null): void {
+    if (task !== this.#task) this.stop();
+    this.#task = task;
     const shown = { label: label.padEnd(22), detail };
     if (!this.#bar) {
       this.#bar = new SingleBar({
         ...{ stream: this.options.stream, hideCursor: true, clearOnComplete: true },
-        ...{ barsize: 20, fps: 8, format: '{label} {bar} {value}/{total}{detail}' },
+        ...{ barsize: 20, fps: 8, etaBuffer: 20 },
+        format: `{label} {bar} {value}/{total}${task === null ? '{detail}' : '  {eta_formatted} left'}`,
       });
       this.#bar.start(total, done, shown);
       return;

@@ -8,45 +8,11 @@ import {
   type StageReport,
   type TuneReport,
 } from '@emloc/pipeline';
-import Table from 'cli-table3';
 
 import type { CardReport } from '../plan-place.js';
 import { rateText, type Counted } from './counted.js';
-
-const frameless = {
-  chars: {
-    top: '',
-    'top-mid': '',
-    'top-left': '',
-    'top-right': '',
-    bottom: '',
-    'bottom-mid': '',
-    'bottom-left': '',
-    'bottom-right': '',
-    left: '  ',
-    'left-mid': '',
-    mid: '',
-    'mid-mid': '',
-    right: '',
-    'right-mid': '',
-    middle: '  ',
-  },
-  style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
-};
-
-export function render(rows: readonly (readonly string[])[], numericColumns: number): string {
-  const columns = rows.at(0)?.length ?? 0;
-  const colAligns = Array.from({ length: columns }, (_, index) =>
-    index >= columns - numericColumns ? ('right' as const) : ('left' as const),
-  );
-  const table = new Table({ ...frameless, colAligns });
-  for (const row of rows) table.push([...row]);
-  return table
-    .toString()
-    .split('\n')
-    .map((line) => line.trimEnd())
-    .join('\n');
-}
+import { render } from './render.js';
+import { validationTable } from './validation-table.js';
 
 /** A stage under a name of this program or of a server. */
 type NamedStage = Omit<StageReport, 'name'> & { readonly name: string | null };
@@ -67,7 +33,7 @@ export function tuneTable(report: TuneOutcome, counted: Counted): string {
     'stages',
     stageTable(report.stages),
     '',
-    'validation loss',
+    'validation loss (mean over the validation rows; lower is better)',
     validationTable(report),
     '',
     render(
@@ -111,27 +77,6 @@ function endingRows({ ending, courses }: TuneOutcome): [string, string][] {
     default:
       return [];
   }
-}
-
-function validationTable({ validation, correction }: TuneOutcome): string {
-  const { base, emulator, emulatorTuned, uncorrected, corrected, refined } = validation;
-  const label = correction ? "original, emulator's adapter" : 'tuned';
-  const rows: [string, number | null, string][] = [
-    ['base', base, ''],
-    ['emulator', emulator, ''],
-    ['emulator, tuned', emulatorTuned, ''],
-    [label, uncorrected, correction?.chosen === 'none' ? 'chosen' : ''],
-    [
-      'original, corrected',
-      corrected,
-      correction && correction.chosen !== 'none' ? `chosen: ${correction.chosen}` : '',
-    ],
-    ['refined', refined, ''],
-  ];
-  return render(
-    rows.flatMap(([name, loss, note]) => (loss === null ? [] : [[name, loss.toFixed(4), note]])),
-    0,
-  );
 }
 
 /** The result of `plan` for people. */

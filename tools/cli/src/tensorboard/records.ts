@@ -1,7 +1,7 @@
 import { crc32c } from './crc32c.js';
 
 /** A checksum as TFRecord files have it: of data that may hold checksums themselves. */
-export function maskedCrc32c(bytes: Uint8Array): number {
+function maskedCrc32c(bytes: Uint8Array): number {
   const value = crc32c(bytes);
   return (((value >>> 15) | (value << 17)) + 0xa282ead8) >>> 0;
 }
