@@ -9,7 +9,8 @@ import type { JobEvent } from '../job/observer.js';
 import { prepareJob } from '../job/prepare-job.js';
 import type { TuneOptions } from '../options/resolve.js';
 import { fitMemory } from '../plan/plan.js';
-import { tune, type TuneReport } from '../tune.js';
+import type { TuneReport } from '../job/tune-report.js';
+import { tune } from '../tune.js';
 
 const weights = 'pytorch_lora_weights.safetensors';
 
