@@ -1,7 +1,8 @@
 export { NatsError, isNatsError } from './errors.js';
 export { connectNats, type NatsAccess, type NatsAuth, type NatsTls } from './connection/access.js';
 export { isTransient } from './connection/retry.js';
-export { openLane, type Lane } from './connection/lane.js';
+export type { Lane } from './connection/lane.js';
+export { openLane } from './connection/socket-lane.js';
 export { forgetNatsPorts, readNatsPorts } from './server/ports-file.js';
 export { findNatsServer, natsServerEnvironment, randomSecret } from './server/server-program.js';
 export {
@@ -12,15 +13,10 @@ export {
   type NatsVariable,
 } from './server/server-config.js';
 export type { NatsConnection } from '@nats-io/transport-node';
-export {
-  openObjectBucket,
-  rangeSource,
-  streamSource,
-  type ObjectBucket,
-  type ObjectSink,
-  type PutOptions,
-  type StoredObject,
-} from './objects/object-bucket.js';
+export type { ObjectSink } from './objects/chunk-reader.js';
+export { rangeSource, streamSource } from './objects/chunk-sources.js';
+export type { ObjectBucket, PutOptions, StoredObject } from './objects/object-bucket.js';
+export { openObjectBucket } from './objects/open-object-bucket.js';
 export { getObjectFile } from './objects/object-file.js';
 export { openRecordStore, type RecordStore, type Versioned } from './records/record-store.js';
 export {
@@ -30,12 +26,8 @@ export {
   type Lease,
   type LeaseRecord,
 } from './leases/lease.js';
-export {
-  openWorkQueue,
-  type WorkItem,
-  type WorkQueue,
-  type WorkState,
-} from './queue/work-queue.js';
+export type { WorkItem, WorkState } from './queue/work-item.js';
+export { openWorkQueue, type WorkQueue } from './queue/work-queue.js';
 export {
   openNumberedLog,
   type LogWriter,

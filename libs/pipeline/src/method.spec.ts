@@ -2,10 +2,11 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { cpuTarget, openWorkspace, tuneHost, type Workspace } from '../test/fixtures.js';
+import type { TuneReport } from './job/tune-report.js';
 import type { TuneOptions } from './options/resolve.js';
-import { planTuneWays } from './plan-tune.js';
 import { withChoice } from './plan/method-choice.js';
-import { tune, type TuneHost, type TuneReport } from './tune.js';
+import { planTuneWays } from './plan/plan-tune.js';
+import { tune, type TuneHost } from './tune.js';
 
 const shape: Partial<TuneOptions> = {
   ...{ steps: 3, batch: 2, maxLength: 32, calibrationRows: 2 },

@@ -5,8 +5,9 @@ import { fileURLToPath } from 'node:url';
 import { deviceTarget } from '@emloc/device-registry';
 
 import type { JobEvent } from './job/observer.js';
+import type { TuneReport } from './job/tune-report.js';
 import { resolveTuneOptions } from './options/resolve.js';
-import { tune, type TuneReport } from './tune.js';
+import { tune } from './tune.js';
 
 const examples = new URL('../../../examples/', import.meta.url);
 

@@ -33,14 +33,13 @@ import { guardImages, isImageName } from './inputs/image-guard.js';
 import { modelPaths, readInputFiles, type InputFile } from './inputs/input-files.js';
 import { inputMismatchIn } from './inputs/tensor-guard.js';
 import type { JobEnvironment } from './job/environment.js';
-import type { EmulatorReport, JobResult, ValidationLosses } from './job/job-result.js';
 import { modelNotices, type Job, type PrepareHost } from './job/job.js';
 import type { JobObserver } from './job/observer.js';
 import { prepareJob } from './job/prepare-job.js';
-import { countsOf } from './job/report.js';
 import { runJob } from './job/run-job.js';
-import { StageClock, type StageReport } from './job/stage-clock.js';
-import { endingNotice, type Ending } from './job/training-course.js';
+import { StageClock } from './job/stage-clock.js';
+import { endingNotice } from './job/training-course.js';
+import { reportOf, type TuneReport } from './job/tune-report.js';
 import { assertInteger } from './options/checks.js';
 import { defaultCheckpointSteps, type TuneOptions } from './options/resolve.js';
 import { samplesIn } from './pictures/training-samples.js';
@@ -72,44 +71,6 @@ export interface TuneHost extends PrepareHost {
   readonly estimates?: boolean;
   /** Optimizer steps after which the state of training is kept. */
   readonly checkpointSteps?: number;
-}
-
-/**
- * The outcome of `tune` as it is printed. Losses are Σ NLL / Σ trained-on tokens of the validation
- * split.
- */
-export interface TuneReport {
-  readonly job: string;
-  /** Of the rows' text, as `YYYY-MM-DD`. */
-  readonly date: string;
-  /** Rows of the data file. */
-  readonly sourceRows: number;
-  readonly droppedRows: number;
-  readonly truncatedRows: number;
-  /** The adapter's folder. */
-  readonly adapter: string;
-  readonly budgetBytes: number;
-  readonly peakDeviceBytes: number;
-  readonly stages: readonly StageReport[];
-  readonly validation: ValidationLosses;
-  readonly correction: {
-    readonly chosen: string;
-    readonly scores: Readonly<Record<string, number>>;
-  } | null;
-  readonly emulator: Pick<
-    EmulatorReport,
-    'parameters' | 'originalParameters' | 'worstLayer'
-  > | null;
-  readonly train: {
-    readonly steps: number;
-    readonly tokens: number;
-    readonly tokensPerSecond: number;
-    readonly finalLoss: number;
-  };
-  readonly ending: Ending;
-  readonly courses: JobResult['courses'];
-  /** What a plan has decided; null: nothing was left to decide. */
-  readonly choice: MethodChoice | null;
 }
 
 /**
@@ -267,41 +228,4 @@ function isOfTheInputs(error: unknown): boolean {
   if (error instanceof FinetuneError || error instanceof EmulatorError) return true;
   if (error instanceof CheckpointError) return error.isOfTheData;
   return error instanceof Error && isOfTheInputs(error.cause);
-}
-
-function reportOf(
-  job: Job,
-  result: JobResult,
-  {
-    budget,
-    choice,
-    stages,
-  }: { budget: MemoryBudget; choice: MethodChoice | null; stages: readonly StageReport[] },
-): TuneReport {
-  const { train, emulator } = result;
-  return {
-    job: job.id,
-    date: job.options.date,
-    ...countsOf(job.report),
-    adapter: resolve(job.options.out),
-    budgetBytes: budget.totalBytes,
-    peakDeviceBytes: budget.peakBytes,
-    stages,
-    validation: result.validation,
-    correction: result.correction,
-    emulator: emulator && {
-      parameters: emulator.parameters,
-      originalParameters: emulator.originalParameters,
-      worstLayer: emulator.worstLayer,
-    },
-    train: {
-      steps: train.steps,
-      tokens: train.tokens,
-      tokensPerSecond: train.tokens / train.seconds,
-      finalLoss: train.finalLoss,
-    },
-    ending: result.ending,
-    courses: result.courses,
-    choice,
-  };
 }

@@ -3,86 +3,28 @@ import { at } from '@emloc/checked';
 import { JobService, type PlainTuneOptions } from '@emloc/contracts';
 import type { CallOptions as RpcCallOptions, RpcChannel } from '@emloc/rpc';
 
-import { placeArtifacts, type Part } from './artifact-paths.js';
+import { placeArtifacts } from './artifact-paths.js';
+import type {
+  CallOptions,
+  CreateJobOptions,
+  DeleteJobOptions,
+  DownloadJobOptions,
+  DownloadOptions,
+  ListJobsOptions,
+  StreamOptions,
+  UploadOptions,
+  WaitOptions,
+  WatchOptions,
+} from './call-options.js';
 import { downloadToFolder } from './download-folder.js';
-import { downloadToFile, readChecked, type OnTransfer } from './download.js';
+import { downloadToFile, readChecked } from './download.js';
 import { EmlocError, isEmlocError, jobFailed, toEmlocError } from './errors.js';
 import { fromArtifact, fromJob, fromPlan, toDtype, toOptionsMessage } from './from-message.js';
 import { limitsOf, openChannel, type ConnectOptions, type Limits } from './options.js';
 import { Resumption } from './resumption.js';
 import { contentOf, upload } from './upload.js';
-import type { Artifact, Dataset, Job, JobEvent, JobPlan, JobsPage, MergeDtype } from './values.js';
+import type { Artifact, Dataset, Job, JobEvent, JobPlan, JobsPage } from './values.js';
 import { watchEvents, type JobCalls } from './watch.js';
-
-/** What every call takes. */
-export interface CallOptions {
-  /** Ends the call with an EmlocError of code CANCELLED, whose cause has the signal's reason. */
-  readonly signal?: AbortSignal;
-  /** Deadline of a call that is no stream, its repetitions included; default: the connection's. */
-  readonly timeoutMs?: number;
-}
-
-/** What calls that go on over several connections take. */
-export interface StreamOptions {
-  readonly signal?: AbortSignal;
-  /** Told whenever the connection broke and will be made again. */
-  readonly onInterruption?: (error: Error) => void;
-}
-
-export interface CreateJobOptions {
-  readonly options: PlainTuneOptions;
-  /** For people; up to 63 characters. */
-  readonly displayName?: string;
-  /** Also make a merged checkpoint; `dtype` null or not given: that of the base model. */
-  readonly merge?: { readonly dtype?: MergeDtype | null } | null;
-  /**
-   * A UUID version 4 under which repeating the call gives the same job; made here when not given.
-   */
-  readonly requestId?: string;
-}
-
-export interface ListJobsOptions extends CallOptions {
-  /**
-   * Comparisons joined by AND, such as `state = RUNNING AND create_time > "2026-01-01T00:00:00Z"`.
-   */
-  readonly filter?: string;
-  /** Jobs in one answer of the server; 0: the server's choice. */
-  readonly pageSize?: number;
-}
-
-export interface DeleteJobOptions extends CallOptions {
-  /**
-   * A job that is not there is no error, also where it is the answer to a deletion that was lost;
-   * default: false.
-   */
-  readonly allowMissing?: boolean;
-}
-
-export interface WatchOptions extends StreamOptions {
-  /** Sequence of the last event that is known; default 0: from the start. */
-  readonly afterSequence?: number;
-}
-
-export interface WaitOptions extends WatchOptions {
-  readonly onEvent?: (event: JobEvent) => void;
-}
-
-export interface DownloadOptions extends StreamOptions {
-  /** Replace what is there. */
-  readonly overwrite?: boolean;
-  readonly onProgress?: OnTransfer;
-}
-
-export interface DownloadJobOptions extends DownloadOptions {
-  /** Default: the adapter. */
-  readonly part?: Part;
-}
-
-export interface UploadOptions extends StreamOptions {
-  /** For people; default: the file's name. */
-  readonly displayName?: string;
-  readonly onProgress?: OnTransfer;
-}
 
 /**
  * Opens a client of a deployment. The connection is made with the first call.

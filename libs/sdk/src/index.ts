@@ -1,18 +1,17 @@
 export type { PlainTuneOptions, UploadedDataset } from '@emloc/contracts';
-export {
-  type CallOptions,
-  connect,
-  type CreateJobOptions,
-  type DeleteJobOptions,
-  type DownloadJobOptions,
-  type DownloadOptions,
-  EmlocClient,
-  type ListJobsOptions,
-  type StreamOptions,
-  type UploadOptions,
-  type WaitOptions,
-  type WatchOptions,
-} from './client.js';
+export type {
+  CallOptions,
+  CreateJobOptions,
+  DeleteJobOptions,
+  DownloadJobOptions,
+  DownloadOptions,
+  ListJobsOptions,
+  StreamOptions,
+  UploadOptions,
+  WaitOptions,
+  WatchOptions,
+} from './call-options.js';
+export { connect, EmlocClient } from './client.js';
 export type { OnTransfer } from './download.js';
 export {
   describeFailure,

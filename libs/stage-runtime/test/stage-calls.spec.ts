@@ -7,7 +7,7 @@ import { nextTurn } from '@emloc/time';
 import { FakeClock, until } from '@emloc/time/testing';
 
 import { StageError } from '../src/service/errors.js';
-import type { StageAttempt } from '../src/service/stage-calls.js';
+import type { StageAttempt } from '../src/service/stage-attempt.js';
 import { startStageHarness, type Stage, type StageHarness } from './stage-harness.js';
 
 let harness: StageHarness;

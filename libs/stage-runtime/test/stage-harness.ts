@@ -18,7 +18,8 @@ import { createTelemetry, type Telemetry } from '@emloc/telemetry';
 import type { Clock } from '@emloc/time';
 
 import type { EngineThread } from '../src/service/engine-thread.js';
-import { StageCalls, type StageAttempt, type StageHandler } from '../src/service/stage-calls.js';
+import type { StageAttempt, StageHandler } from '../src/service/stage-attempt.js';
+import { StageCalls } from '../src/service/stage-calls.js';
 
 type Handler = StageHandler<CalibrateRequest, typeof CalibrateResultSchema>;
 

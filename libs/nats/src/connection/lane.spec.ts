@@ -8,7 +8,7 @@ import { until } from '@emloc/time/testing';
 import { startNatsServer, type NatsServer } from '../testing/server.js';
 import { BufferPool } from './buffer-pool.js';
 import { LaneParser, type LaneMessage } from './lane-parser.js';
-import { openLane } from './lane.js';
+import { openLane } from './socket-lane.js';
 
 describe('lane parser', () => {
   const stream = Buffer.concat([

@@ -6,6 +6,7 @@ import type { Lane } from '../connection/lane.js';
 import { NatsError } from '../errors.js';
 import { digestText } from './digest.js';
 
+/** What is written. */
 export interface ChunkSource {
   /** Fills `target` from its start; returns how many bytes, fewer than fit only at the end. */
   next(target: Uint8Array): Promise<number> | number;

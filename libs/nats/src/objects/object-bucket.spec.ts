@@ -7,9 +7,12 @@ import { Objm } from '@nats-io/obj';
 import type { NatsConnection } from '@nats-io/transport-node';
 
 import { connectNats } from '../connection/access.js';
-import { openLane, type Lane } from '../connection/lane.js';
+import type { Lane } from '../connection/lane.js';
+import { openLane } from '../connection/socket-lane.js';
 import { startNatsServer, type NatsServer } from '../testing/server.js';
-import { openObjectBucket, rangeSource, streamSource, type ObjectBucket } from './object-bucket.js';
+import { rangeSource, streamSource } from './chunk-sources.js';
+import type { ObjectBucket } from './object-bucket.js';
+import { openObjectBucket } from './open-object-bucket.js';
 
 const storeDir = mkdtempSync(join(tmpdir(), 'emloc-objects-'));
 let server: NatsServer;

@@ -1,5 +1,6 @@
 import { startNatsHarness, type NatsHarness } from '../testing/nats-harness.js';
-import { openWorkQueue, type WorkItem, type WorkQueue } from './work-queue.js';
+import type { WorkItem } from './work-item.js';
+import { openWorkQueue, type WorkQueue } from './work-queue.js';
 
 type Queue = WorkQueue<{ layer: number }, string>;
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { connectNats } from '../connection/access.js';
-import { openLane } from '../connection/lane.js';
+import { openLane } from '../connection/socket-lane.js';
 import { natsServerConfig } from '../server/server-config.js';
 import { findNatsServer } from '../server/server-program.js';
 import { startNatsServer } from './server.js';

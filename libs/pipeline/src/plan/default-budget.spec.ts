@@ -2,7 +2,7 @@ import { openWorkspace, tuneHost, type Workspace } from '../../test/fixtures.js'
 import { openPictureWorkspace, type PictureWorkspace } from '../../test/picture-workspace.js';
 import { prepareJob } from '../job/prepare-job.js';
 import type { TuneOptions } from '../options/resolve.js';
-import { budgetBytesOf } from '../tune.js';
+import { budgetBytesOf } from './budget.js';
 import { fitMemory } from './plan.js';
 
 let texts: Workspace;

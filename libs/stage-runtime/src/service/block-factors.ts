@@ -2,7 +2,7 @@ import { JobStorageError } from '@emloc/job-storage';
 import type { TensorRecord } from '@emloc/pipeline';
 
 import { blockKey } from './layer-sharing.js';
-import type { StageAttempt } from './stage-calls.js';
+import type { StageAttempt } from './stage-attempt.js';
 
 /**
  * Reads the factors of a job's blocks, wherever the builders have stored them.

@@ -5,7 +5,7 @@ import { pause, systemClock, type Clock } from '@emloc/time';
 
 import type { NamedBlock } from '../contract.js';
 import { StageError } from './errors.js';
-import type { StageAttempt } from './stage-calls.js';
+import type { StageAttempt } from './stage-attempt.js';
 import { stageNumbers } from './stage-events.js';
 
 export interface LayerSharingOptions<W, R> {

@@ -6,75 +6,31 @@ import {
   toJson,
   type DescMessage,
   type JsonValue,
-  type MessageInitShape,
   type MessageShape,
 } from '@bufbuild/protobuf';
-import type { JobSpec, StageCall, StageReportSchema } from '@emloc/contracts';
-import { jobIdOf, type JobStorage, type StageRecord } from '@emloc/job-storage';
-import type { TuneOptions } from '@emloc/pipeline';
+import type { StageCall } from '@emloc/contracts';
+import type { JobStorage } from '@emloc/job-storage';
 import { RpcError, toRpcError, type CallContext } from '@emloc/rpc';
-import type { Moved } from '@emloc/service-kit';
 import type { MemorySample, Metrics, StageLabel } from '@emloc/telemetry';
 import { Mailbox, type Clock } from '@emloc/time';
 
-import type {
-  AnyEngineContract,
-  EngineEvent,
-  EngineReport,
-  OwnTask,
-  RuntimeRequest,
-} from '../contract.js';
+import {
+  assertCall,
+  event,
+  layerOf,
+  memoryUse,
+  staleToken,
+  type CheckedCall,
+  type MemoryUse,
+} from './call-messages.js';
 import type { EngineThread } from './engine-thread.js';
 import { orUnavailable } from './errors.js';
 import { jobOptionsOf, type FetchOptions } from './job-options.js';
 import { Slot, untilAbandoned } from './slot.js';
+import type { StageAttempt, StageHandler } from './stage-attempt.js';
 import { now, stageEventOf, stageNumbers, type StageEventInit } from './stage-events.js';
 import { openStageMetrics, type StageMetrics } from './stage-metrics.js';
 import { countedRecords, type TensorRecords } from './tensor-records.js';
-
-/** One attempt at a stage of a job, as the code of that stage sees it. */
-export interface StageAttempt {
-  /** Identifier of the job, without `jobs/`. */
-  readonly job: string;
-  readonly token: number;
-  readonly instance: string;
-  readonly spec: JobSpec;
-  readonly options: TuneOptions;
-  /** What earlier attempts left. */
-  readonly record: StageRecord;
-  readonly storage: JobStorage;
-  readonly records: TensorRecords;
-  /** A folder of this attempt's own, removed at its end. */
-  readonly scratch: string;
-  /** Aborts when the attempt is to end, with why as its reason. */
-  readonly signal: AbortSignal;
-  emit(event: NonNullable<StageEventInit['event']>): void;
-  /**
-   * Changes the stage's record.
-   * @throws JobStorageError STAGE_STALE_FENCING_TOKEN when a newer attempt has begun
-   */
-  write(change: Partial<Omit<StageRecord, 'fence'>>): Promise<void>;
-  /** Runs the stage's engine; what it tells goes to the caller, into metrics and to `onEvent`. */
-  runEngine<C extends AnyEngineContract>(
-    task: OwnTask<C['task']>,
-    onRequest: (
-      request: Exclude<C['request'], RuntimeRequest>,
-      signal: AbortSignal,
-    ) => Promise<C['response'] | Moved<C['response']>>,
-    onEvent?: (event: EngineEvent) => void,
-  ): Promise<C['result']>;
-}
-
-/** How a stage is run. */
-export interface StageHandler<Request, Result extends DescMessage> {
-  readonly stage: StageLabel;
-  readonly result: Result;
-  /** Work found stored from earlier attempts, in the unit of the stage's first progress. */
-  resumedFrom?(
-    known: Pick<StageAttempt, 'job' | 'instance' | 'storage' | 'record'>,
-  ): Promise<number>;
-  run(attempt: StageAttempt, request: Request): Promise<MessageInitShape<Result>>;
-}
 
 export interface StageCallsOptions {
   readonly instance: string;
@@ -318,63 +274,7 @@ interface AttemptCall {
   sampled(sample: MemorySample): void;
 }
 
-interface MemoryUse {
-  readonly deviceBytesInUse: bigint;
-  readonly peakDeviceBytes: bigint;
-}
-
 interface AttemptParts extends Pick<StageAttempt, 'spec' | 'options' | 'record' | 'scratch'> {
   readonly call: AttemptCall;
   readonly metrics: StageMetrics;
-}
-
-interface CheckedCall {
-  readonly job: string;
-  readonly token: number;
-  readonly spec: NonNullable<StageCall['spec']>;
-}
-
-/** @throws RpcError INVALID_ARGUMENT */
-function assertCall(call: StageCall | undefined): CheckedCall {
-  const job = call ? jobIdOf(call.job) : '';
-  const token = Number(call?.fencingToken ?? 0);
-  if (!call?.spec || !/^[\w-]{1,64}$/.test(job) || !Number.isSafeInteger(token) || token < 1) {
-    throw new RpcError('INVALID_ARGUMENT', 'call: job, fencing_token and spec are required', {
-      reason: 'INVALID_REQUEST',
-    });
-  }
-  return { job, token, spec: call.spec };
-}
-
-function staleToken(token: number, newest: number): RpcError {
-  return new RpcError('FAILED_PRECONDITION', `fencing token ${token} is older than ${newest}`, {
-    reason: 'STAGE_STALE_FENCING_TOKEN',
-  });
-}
-
-function memoryUse({ inUseBytes, peakBytes }: MemorySample): MemoryUse {
-  return {
-    deviceBytesInUse: BigInt(Object.values(inUseBytes).reduce((sum, bytes) => sum + bytes, 0)),
-    peakDeviceBytes: BigInt(peakBytes),
-  };
-}
-
-function event(value: StageEventInit): {
-  readonly content: { readonly case: 'event'; readonly value: StageEventInit };
-} {
-  return { content: { case: 'event', value } };
-}
-
-/** Where in the model something went wrong, where the engine knows it. */
-function layerOf(error: unknown): { layer?: string } {
-  const layer = (error as { layer?: unknown } | null)?.layer;
-  return typeof layer === 'string' ? { layer } : {};
-}
-
-/** The report of a stage's thread as its result has it. */
-export function reportMessage(
-  stage: StageLabel,
-  { seconds, peakDeviceBytes, device }: EngineReport,
-): MessageInitShape<typeof StageReportSchema> {
-  return { stage: stageNumbers[stage], seconds, peakDeviceBytes: BigInt(peakDeviceBytes), device };
 }

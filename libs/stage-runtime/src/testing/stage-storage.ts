@@ -9,7 +9,7 @@ import type { Moved } from '@emloc/service-kit';
 import { createTelemetry } from '@emloc/telemetry';
 
 import type { AnyEngineContract } from '../contract.js';
-import type { StageAttempt } from '../service/stage-calls.js';
+import type { StageAttempt } from '../service/stage-attempt.js';
 import { countedRecords } from '../service/tensor-records.js';
 
 /**

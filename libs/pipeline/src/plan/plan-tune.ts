@@ -1,13 +1,13 @@
 import type { DeviceTarget } from '@emloc/device';
 
-import type { PrepareHost } from './job/job.js';
-import { prepareJob } from './job/prepare-job.js';
-import { isUndecided } from './options/method.js';
-import type { TuneOptions } from './options/resolve.js';
-import { planChoice, timedInputs, undecidedBase } from './plan/decide-method.js';
-import { choiceOf, withChoice, type MethodChoice } from './plan/method-choice.js';
-import { planWays } from './plan/plan-ways.js';
-import { planJob, type JobPlan, type TimedInputs } from './plan/plan.js';
+import type { PrepareHost } from '../job/job.js';
+import { prepareJob } from '../job/prepare-job.js';
+import { isUndecided } from '../options/method.js';
+import type { TuneOptions } from '../options/resolve.js';
+import { planChoice, timedInputs, undecidedBase } from './decide-method.js';
+import { choiceOf, withChoice, type MethodChoice } from './method-choice.js';
+import { planWays } from './plan-ways.js';
+import { planJob, type JobPlan, type TimedInputs } from './plan.js';
 
 /** How a job is prepared for a plan, and who hears of its model. */
 type PlanHost = PrepareHost & { readonly onNotice?: (message: string) => void };

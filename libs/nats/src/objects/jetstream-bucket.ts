@@ -1,0 +1,318 @@
+import { messageOf } from '@emloc/checked';
+import { JsHeaders, type JetStreamClient, type JetStreamManager } from '@nats-io/jetstream';
+import { Objm, type ObjectInfo } from '@nats-io/obj';
+import { headers } from '@nats-io/transport-node';
+
+import { isConflict, requestTimeoutMs, retryTransient } from '../connection/retry.js';
+import { NatsError } from '../errors.js';
+import { countFrom, startOfLast } from './chunk-position.js';
+import { readChunks, type ObjectSink, type ReadSettings } from './chunk-reader.js';
+import { writeChunks, type ChunkSource } from './chunk-writer.js';
+import { isKnownDigest } from './digest.js';
+import type {
+  GetOptions,
+  ObjectBucket,
+  ObjectBucketOptions,
+  PutOptions,
+  ReadOptions,
+  StoredObject,
+} from './object-bucket.js';
+
+/** Of objects whose description does not say it: what client libraries take. */
+const defaultChunkBytes = 128 * 1024;
+
+interface FoundObject {
+  readonly stored: StoredObject;
+  /** Of its description in the stream, which is stored after its chunks. */
+  readonly sequence: number;
+}
+
+/** A bucket in a stream that is there. */
+export class JetStreamBucket implements ObjectBucket {
+  constructor(
+    private readonly options: Required<
+      Pick<ObjectBucketOptions, 'chunkBytes' | 'windowChunks' | 'stallTimeoutMs'>
+    > &
+      ObjectBucketOptions,
+    private readonly stream: string,
+    private readonly manager: JetStreamManager,
+    private readonly client: JetStreamClient,
+  ) {}
+
+  async put(
+    name: string,
+    source: ChunkSource,
+    { metadata = {}, signal, onResend }: PutOptions = {},
+  ): Promise<StoredObject> {
+    const { lane, windowChunks, stallTimeoutMs } = this.options;
+    const chunkBytes = Math.min(this.options.chunkBytes, lane.maxPayloadBytes - 512);
+    const previous = await this.info(name);
+    const id = randomId();
+    try {
+      const written = await writeChunks(
+        {
+          lane,
+          name,
+          subject: this.#chunkSubject(id),
+          chunkBytes,
+          windowChunks,
+          stallTimeoutMs,
+          signal,
+          onResend,
+        },
+        source,
+      );
+      const stored = {
+        name,
+        id,
+        ...written,
+        chunkBytes,
+        modified: new Date().toISOString(),
+        metadata,
+      };
+      await this.#publishMeta(stored);
+      if (previous) await this.discard(previous.id);
+      return stored;
+    } catch (error) {
+      // A server that is away keeps the chunks; sweepOrphans finds them.
+      await this.discard(id).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  async get(
+    name: string,
+    sink: ObjectSink,
+    { offsetBytes = 0, ...options }: GetOptions = {},
+  ): Promise<StoredObject> {
+    const found = await this.#meta(name);
+    if (!found)
+      throw new NatsError('OBJECT_NOT_FOUND', `objects: ${this.options.bucket} has no ${name}`);
+    const { stored } = found;
+    if (!Number.isSafeInteger(offsetBytes) || offsetBytes < 0 || offsetBytes > stored.byteLength) {
+      throw new NatsError(
+        'OBJECT_OFFSET_OUT_OF_RANGE',
+        `objects: ${name} has ${stored.byteLength} bytes, those from ${offsetBytes} on were asked for`,
+      );
+    }
+    if (offsetBytes > 0 && offsetBytes === stored.byteLength) return stored;
+    if (!isKnownDigest(stored.digest))
+      throw new NatsError(
+        'OBJECT_CORRUPT',
+        `objects: ${name} has a digest of an unknown kind: ${stored.digest}`,
+      );
+    const from = await this.#startOf(found, offsetBytes);
+    const digest = await this.#read(stored, from, sink, options);
+    if (offsetBytes === 0 && digest !== stored.digest)
+      throw new NatsError(
+        'OBJECT_CORRUPT',
+        `objects: ${name} has digest ${digest}, ${stored.digest} was stored`,
+      );
+    return stored;
+  }
+
+  async info(name: string): Promise<StoredObject | undefined> {
+    return (await this.#meta(name))?.stored;
+  }
+
+  async touch(name: string): Promise<StoredObject | undefined> {
+    for (;;) {
+      const found = await this.#meta(name);
+      if (!found) return undefined;
+      const touched = { ...found.stored, modified: new Date().toISOString() };
+      // What was replaced or deleted since stays so.
+      if (await this.#publishMeta(touched, found.sequence).then(() => true, ifReplaced))
+        return touched;
+    }
+  }
+
+  async list(): Promise<StoredObject[]> {
+    const objects = await retryTransient(async () =>
+      (await new Objm(this.options.nats).open(this.options.bucket)).list(),
+    );
+    return objects.filter(({ deleted }) => !deleted).map(toStored);
+  }
+
+  async delete(name: string, { modified }: { readonly modified?: string } = {}): Promise<boolean> {
+    const found = await this.#meta(name);
+    if (!found || (modified !== undefined && found.stored.modified !== modified)) return false;
+    await this.#purge(
+      this.#metaSubject(name),
+      modified === undefined ? undefined : found.sequence + 1,
+    );
+    // Somebody has touched it in between.
+    if (modified !== undefined && (await this.info(name))?.id === found.stored.id) return false;
+    await this.discard(found.stored.id);
+    return true;
+  }
+
+  async discard(id: string): Promise<void> {
+    await this.#purge(this.#chunkSubject(id));
+  }
+
+  async sweepOrphans(minAgeMs = 60 * 60_000): Promise<number> {
+    const referenced = new Set((await this.list()).map(({ id }) => id));
+    const { state } = await this.manager.streams.info(this.stream, {
+      subjects_filter: this.#chunkSubject('*'),
+    });
+    const ids = Object.keys(state.subjects ?? {})
+      .map((subject) => subject.slice(this.#chunkSubject('').length))
+      .filter((id) => !referenced.has(id));
+    let swept = 0;
+    for (const id of ids) {
+      const last = await this.manager.streams.getMessage(this.stream, {
+        last_by_subj: this.#chunkSubject(id),
+      });
+      if (!last || Date.now() - last.time.getTime() < minAgeMs) continue;
+      await this.discard(id);
+      swept += 1;
+    }
+    return swept;
+  }
+
+  /**
+   * Where in the stream the chunk begins that holds an offset; undefined: with the first.
+   * @throws NatsError OBJECT_CORRUPT
+   */
+  async #startOf(
+    { stored, sequence: end }: FoundObject,
+    offsetBytes: number,
+  ): Promise<ReadSettings['from']> {
+    const { id, name, chunks, chunkBytes } = stored;
+    const skippedChunks = Math.floor(offsetBytes / chunkBytes);
+    if (offsetBytes === 0) return undefined;
+    if (skippedChunks === 0) return { offsetBytes, skippedChunks, chunkBytes, sequence: 1 };
+    const at = { stream: this.stream, subject: this.#chunkSubject(id) };
+    const sequence = await startOfLast(chunks - skippedChunks, end, (start) =>
+      countFrom(this.manager, at, start),
+    );
+    if (sequence === null)
+      throw new NatsError(
+        'OBJECT_CORRUPT',
+        `objects: ${name} has fewer than the last ${chunks - skippedChunks} of its ${chunks} chunks`,
+      );
+    return { offsetBytes, skippedChunks, chunkBytes, sequence };
+  }
+
+  #read(
+    { id, name, byteLength, chunks }: StoredObject,
+    from: ReadSettings['from'],
+    sink: ObjectSink,
+    options: ReadOptions,
+  ): Promise<string> {
+    const { lane, windowChunks, stallTimeoutMs } = this.options;
+    return readChunks(
+      {
+        lane,
+        stream: this.stream,
+        subject: this.#chunkSubject(id),
+        name,
+        byteLength,
+        chunks,
+        windowChunks,
+        stallTimeoutMs: options.stallTimeoutMs ?? stallTimeoutMs,
+        signal: options.signal,
+        from,
+      },
+      sink,
+    );
+  }
+
+  /** @param before only messages of lower sequence */
+  async #purge(filter: string, before?: number): Promise<void> {
+    await retryTransient(() =>
+      this.manager.streams.purge(this.stream, {
+        filter,
+        ...(before === undefined ? {} : { seq: before }),
+      }),
+    );
+  }
+
+  async #meta(name: string): Promise<FoundObject | undefined> {
+    const message = await retryTransient(() =>
+      this.manager.streams.getMessage(this.stream, { last_by_subj: this.#metaSubject(name) }),
+    );
+    const info = message?.json<ObjectInfo>();
+    return message && info && !info.deleted
+      ? { stored: toStored(info), sequence: message.seq }
+      : undefined;
+  }
+
+  /** @param replaces sequence of the message that must be the newest of this name */
+  async #publishMeta(
+    { name, id, byteLength, chunks, chunkBytes, digest, modified, metadata }: StoredObject,
+    replaces?: number,
+  ): Promise<void> {
+    const info = {
+      name,
+      description: '',
+      metadata,
+      bucket: this.options.bucket,
+      nuid: id,
+      size: byteLength,
+      chunks,
+      mtime: modified,
+      digest,
+      deleted: false,
+      options: { max_chunk_size: chunkBytes },
+    };
+    const rollup = headers();
+    rollup.set(JsHeaders.RollupHdr, JsHeaders.RollupValueSubject);
+    try {
+      await retryTransient(() =>
+        this.client.publish(this.#metaSubject(name), JSON.stringify(info), {
+          headers: rollup,
+          timeout: requestTimeoutMs,
+          ...(replaces === undefined ? {} : { expect: { lastSubjectSequence: replaces } }),
+        }),
+      );
+    } catch (cause) {
+      throw new NatsError(
+        'OBJECT_WRITE_FAILED',
+        `objects: ${name} was uploaded but could not be named: ${messageOf(cause)}`,
+        { cause },
+      );
+    }
+  }
+
+  #chunkSubject(id: string): string {
+    return `$O.${this.options.bucket}.C.${id}`;
+  }
+
+  #metaSubject(name: string): string {
+    const encoded = Buffer.from(name, 'utf8').toString('base64url');
+    return `$O.${this.options.bucket}.M.${encoded.padEnd(Math.ceil(encoded.length / 4) * 4, '=')}`;
+  }
+}
+
+/** @throws anything but that another message was the newest */
+function ifReplaced(error: unknown): false {
+  if (error instanceof NatsError && isConflict(error.cause)) return false;
+  throw error;
+}
+
+function toStored({
+  name,
+  nuid,
+  size,
+  chunks,
+  digest,
+  mtime,
+  metadata,
+  options,
+}: ObjectInfo): StoredObject {
+  return {
+    name,
+    id: nuid,
+    byteLength: size,
+    chunks,
+    chunkBytes: options?.max_chunk_size ?? defaultChunkBytes,
+    digest,
+    modified: mtime,
+    metadata: metadata ?? {},
+  };
+}
+
+function randomId(): string {
+  return crypto.randomUUID().replaceAll('-', '');
+}
