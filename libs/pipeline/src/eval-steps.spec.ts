@@ -5,9 +5,8 @@ import { readPeftAdapter } from '@emloc/checkpoint';
 import { leaveCrash, takeSnapshot } from '../test/crash.js';
 import { openWorkspace, tuneHost, type Workspace } from '../test/fixtures.js';
 import type { JobEvent } from './job/observer.js';
-import type { TuneReport } from './job/tune-report.js';
 import type { TuneOptions } from './options/resolve.js';
-import { tune, type TuneHost } from './tune.js';
+import { tune, type TuneHost, type TuneReport } from './tune.js';
 
 const small: Partial<TuneOptions> = {
   ...{ batch: 2, maxLength: 32, calibrationRows: 2, schedule: 'constant', warmupRatio: 0 },

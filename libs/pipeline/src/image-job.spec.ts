@@ -9,7 +9,6 @@ import { evaluateModel } from './evaluate.js';
 import { generateText } from './generate.js';
 import type { JobEvent } from './job/observer.js';
 import { prepareJob } from './job/prepare-job.js';
-import type { TuneReport } from './job/tune-report.js';
 import {
   resolveEvaluateOptions,
   resolveGenerateOptions,
@@ -17,7 +16,7 @@ import {
   type TuneOptions,
 } from './options/resolve.js';
 import { fitMemory, planJob } from './plan/plan.js';
-import { tune, type TuneHost } from './tune.js';
+import { tune, type TuneHost, type TuneReport } from './tune.js';
 
 const example = (path: string): string =>
   fileURLToPath(new URL(`../../../examples/images/${path}`, import.meta.url));

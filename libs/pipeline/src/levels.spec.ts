@@ -12,10 +12,9 @@ import type { Job } from './job/job.js';
 import { nestedFactors } from './job/nested-factors.js';
 import type { JobEvent } from './job/observer.js';
 import { prepareJob } from './job/prepare-job.js';
-import type { TuneReport } from './job/tune-report.js';
 import type { TuneOptions } from './options/resolve.js';
 import { fitMemory, planJob } from './plan/plan.js';
-import { tune, type TuneHost } from './tune.js';
+import { tune, type TuneHost, type TuneReport } from './tune.js';
 
 const shape: Partial<TuneOptions> = {
   levels: '0.2:3,0.4:2x3,1:2x4',

@@ -3,9 +3,8 @@ import { join } from 'node:path';
 
 import { openWorkspace, tuneHost, type Workspace } from '../test/fixtures.js';
 import type { JobEvent } from './job/observer.js';
-import type { TuneReport } from './job/tune-report.js';
 import type { TuneOptions } from './options/resolve.js';
-import { tune, type TuneHost } from './tune.js';
+import { tune, type TuneHost, type TuneReport } from './tune.js';
 
 const shape: Partial<TuneOptions> = {
   emulatorMetric: 'loss',

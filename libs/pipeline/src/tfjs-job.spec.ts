@@ -5,9 +5,8 @@ import { fileURLToPath } from 'node:url';
 import { deviceTarget } from '@emloc/device-registry';
 
 import type { JobEvent } from './job/observer.js';
-import type { TuneReport } from './job/tune-report.js';
 import { resolveTuneOptions } from './options/resolve.js';
-import { tune } from './tune.js';
+import { tune, type TuneReport } from './tune.js';
 
 const examples = new URL('../../../examples/', import.meta.url);
 

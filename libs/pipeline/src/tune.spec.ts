@@ -6,10 +6,9 @@ import { readPeftAdapter } from '@emloc/checkpoint';
 import { cpuTarget, openWorkspace, tinyModel, tuneHost, type Workspace } from '../test/fixtures.js';
 import type { JobEvent } from './job/observer.js';
 import { prepareJob } from './job/prepare-job.js';
-import type { TuneReport } from './job/tune-report.js';
 import type { TuneOptions } from './options/resolve.js';
 import { fitMemory } from './plan/plan.js';
-import { tune, type TuneHost } from './tune.js';
+import { tune, type TuneHost, type TuneReport } from './tune.js';
 
 const adapterFiles = [
   'adapter_config.json',

@@ -1,4 +1,5 @@
 import { rm } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { firstError } from '@emloc/checked';
 import {
   CheckpointError,
@@ -7,7 +8,14 @@ import {
   settleOutput,
   type OutputPlace,
 } from '@emloc/checkpoint';
-import { Device, MemoryBudget, type DeviceTarget } from '@emloc/device';
+import {
+  Device,
+  DeviceError,
+  MemoryBudget,
+  type DeviceProfile,
+  type DeviceRates,
+  type DeviceTarget,
+} from '@emloc/device';
 import { EmulatorError } from '@emloc/emulator';
 import { FinetuneError } from '@emloc/finetune';
 import { LocalImageReader, type ImageReader } from '@emloc/images';
@@ -31,18 +39,21 @@ import { guardImages, isImageName } from './inputs/image-guard.js';
 import { modelPaths, readInputFiles, type InputFile } from './inputs/input-files.js';
 import { inputMismatchIn } from './inputs/tensor-guard.js';
 import type { JobEnvironment } from './job/environment.js';
+import type { EmulatorReport, JobResult, ValidationLosses } from './job/job-result.js';
 import { modelNotices, type Job, type PrepareHost } from './job/job.js';
 import type { JobObserver } from './job/observer.js';
 import { prepareJob } from './job/prepare-job.js';
+import { countsOf } from './job/report.js';
 import { runJob } from './job/run-job.js';
-import { StageClock } from './job/stage-clock.js';
-import { endingNotice } from './job/training-course.js';
-import { reportOf, type TuneReport } from './job/tune-report.js';
+import { StageClock, type StageReport } from './job/stage-clock.js';
+import { endingNotice, type Ending } from './job/training-course.js';
 import { assertInteger } from './options/checks.js';
 import { defaultCheckpointSteps, type TuneOptions } from './options/resolve.js';
 import { samplesIn } from './pictures/training-samples.js';
-import { budgetBytesOf } from './plan/job-budget.js';
-import { requireMemory } from './plan/plan.js';
+import { measureRates, type BenchmarkShape } from './plan/measure-rates.js';
+import { planWays } from './plan/plan-ways.js';
+import { fitMemory, planJob, requireMemory, type JobPlan, type PlanInputs } from './plan/plan.js';
+import type { Way } from './plan/ways.js';
 
 /** What a job runs on and who watches it. */
 export interface TuneHost extends PrepareHost {
@@ -62,6 +73,42 @@ export interface TuneHost extends PrepareHost {
   readonly mode?: StartMode;
   /** Optimizer steps after which the state of training is kept. */
   readonly checkpointSteps?: number;
+}
+
+/**
+ * The outcome of `tune` as it is printed. Losses are Σ NLL / Σ trained-on tokens of the validation
+ * split.
+ */
+export interface TuneReport {
+  readonly job: string;
+  /** Of the rows' text, as `YYYY-MM-DD`. */
+  readonly date: string;
+  /** Rows of the data file. */
+  readonly sourceRows: number;
+  readonly droppedRows: number;
+  readonly truncatedRows: number;
+  /** The adapter's folder. */
+  readonly adapter: string;
+  readonly budgetBytes: number;
+  readonly peakDeviceBytes: number;
+  readonly stages: readonly StageReport[];
+  readonly validation: ValidationLosses;
+  readonly correction: {
+    readonly chosen: string;
+    readonly scores: Readonly<Record<string, number>>;
+  } | null;
+  readonly emulator: Pick<
+    EmulatorReport,
+    'parameters' | 'originalParameters' | 'worstLayer'
+  > | null;
+  readonly train: {
+    readonly steps: number;
+    readonly tokens: number;
+    readonly tokensPerSecond: number;
+    readonly finalLoss: number;
+  };
+  readonly ending: Ending;
+  readonly courses: JobResult['courses'];
 }
 
 /**
@@ -103,6 +150,101 @@ interface TuneRun {
   /** Hashes of tensors that earlier runs have read. */
   readonly known: ReadonlyMap<string, string>;
   readonly isResumed: boolean;
+}
+
+/** The budget that a job runs in: the given one, or what inference would take. */
+export async function budgetBytesOf(job: Job, profile: DeviceProfile): Promise<number> {
+  const { vramBytes, samplePrompts } = job.options;
+  if (vramBytes !== null) return vramBytes;
+  const inferenceBytes = await job.task.inferenceBytes(job, profile);
+  if (samplePrompts.length === 0) return inferenceBytes;
+  // Samples are decoded beside what is on the device.
+  const budgetBytes = Number.POSITIVE_INFINITY;
+  const { neededBytes } = await fitMemory({ job, profile, budgetBytes });
+  return Math.max(inferenceBytes, neededBytes);
+}
+
+/**
+ * Peaks and times of a job on a device with the target's profile. The device is opened only to see
+ * how fast it is.
+ */
+export async function planTune(
+  options: TuneOptions,
+  target: DeviceTarget,
+  host: PlanHost = {},
+): Promise<JobPlan> {
+  return await withPlanned(options, target, host, planJob);
+}
+
+/**
+ * As `planTune`, and what other ways to train the same steps would take.
+ * @returns ways null where there are no others
+ */
+export async function planTuneWays(
+  options: TuneOptions,
+  target: DeviceTarget,
+  host: PlanHost = {},
+): Promise<{ readonly plan: JobPlan; readonly ways: readonly Way[] | null }> {
+  return await withPlanned(options, target, host, async (inputs) => {
+    const plan = await planJob(inputs);
+    return { plan, ways: await planWays(inputs, plan) };
+  });
+}
+
+/** How a job is prepared for a plan, and who hears of its model. */
+type PlanHost = PrepareHost & { readonly onNotice?: (message: string) => void };
+
+async function withPlanned<T>(
+  options: TuneOptions,
+  target: DeviceTarget,
+  { onNotice, ...host }: PlanHost,
+  plan: (inputs: PlanInputs & { readonly rates: DeviceRates }) => Promise<T>,
+): Promise<T> {
+  await using job = await prepareJob(options, host);
+  for (const notice of job.model.notices) onNotice?.(notice);
+  const rates = await ratesOf(job, target);
+  const budgetBytes = await budgetBytesOf(job, target.profile);
+  return await plan({ job, profile: target.profile, budgetBytes, rates });
+}
+
+async function ratesOf(job: Job, target: DeviceTarget): Promise<DeviceRates> {
+  let device: Device;
+  try {
+    device = new Device(
+      await target.open(Number.POSITIVE_INFINITY),
+      new MemoryBudget(Number.POSITIVE_INFINITY),
+    );
+  } catch (error) {
+    if (
+      target.ratesElsewhere &&
+      error instanceof DeviceError &&
+      error.code === 'DEVICE_UNAVAILABLE'
+    )
+      return target.ratesElsewhere;
+    throw error;
+  }
+  await using opened = device;
+  return await measureRates(opened, benchmarkShape(job));
+}
+
+/** The shapes of a job's average micro-batch. */
+function benchmarkShape(job: Job): BenchmarkShape {
+  const { trainRows } = job;
+  return {
+    layout: job.model.layout,
+    sequences: Math.min(job.options.batch, 16),
+    loraRank: job.options.rank,
+    sequenceLength: Math.max(2, sequenceLength(trainRows)),
+  };
+}
+
+/** Of an average text, or of a picture with its prompt, whichever layout has most rows. */
+function sequenceLength(rows: Job['trainRows']): number {
+  const { layouts, items } = rows.shape([0]);
+  const lengths = [...layouts.values()].map((offsets) => offsets.at(-1) ?? 0);
+  return items === 1
+    ? lengths.reduce((most, length) => Math.max(most, length), 0)
+    : Math.round(rows.items / rows.count);
 }
 
 async function tuneJob(job: Job, run: TuneRun): Promise<TuneReport> {
@@ -204,4 +346,36 @@ function isOfTheInputs(error: unknown): boolean {
   if (error instanceof FinetuneError || error instanceof EmulatorError) return true;
   if (error instanceof CheckpointError) return error.isOfTheData;
   return error instanceof Error && isOfTheInputs(error.cause);
+}
+
+function reportOf(
+  job: Job,
+  result: JobResult,
+  { budget, stages }: { budget: MemoryBudget; stages: readonly StageReport[] },
+): TuneReport {
+  const { train, emulator } = result;
+  return {
+    job: job.id,
+    date: job.options.date,
+    ...countsOf(job.report),
+    adapter: resolve(job.options.out),
+    budgetBytes: budget.totalBytes,
+    peakDeviceBytes: budget.peakBytes,
+    stages,
+    validation: result.validation,
+    correction: result.correction,
+    emulator: emulator && {
+      parameters: emulator.parameters,
+      originalParameters: emulator.originalParameters,
+      worstLayer: emulator.worstLayer,
+    },
+    train: {
+      steps: train.steps,
+      tokens: train.tokens,
+      tokensPerSecond: train.tokens / train.seconds,
+      finalLoss: train.finalLoss,
+    },
+    ending: result.ending,
+    courses: result.courses,
+  };
 }

@@ -7,10 +7,9 @@ import { cpuTarget, tuneHost } from '../../test/fixtures.js';
 import { openPictureWorkspace, type PictureWorkspace } from '../../test/picture-workspace.js';
 import type { JobEvent } from '../job/observer.js';
 import { prepareJob } from '../job/prepare-job.js';
-import type { TuneReport } from '../job/tune-report.js';
 import type { TuneOptions } from '../options/resolve.js';
 import { fitMemory } from '../plan/plan.js';
-import { tune } from '../tune.js';
+import { tune, type TuneReport } from '../tune.js';
 
 const weights = 'pytorch_lora_weights.safetensors';
 
