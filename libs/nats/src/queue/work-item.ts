@@ -42,7 +42,7 @@ export interface WorkItem<T, R> {
 }
 
 /** How a worker holds an item. */
-export interface HoldOptions {
+interface HoldOptions {
   readonly owner: string;
   /** An item whose worker is silent for so long goes to another. */
   readonly ackWaitMs: number;
