@@ -7,7 +7,7 @@ export type Completed =
   | { readonly kind: 'folders' | 'files' | 'anything' };
 
 /** A flag; its value is null for a switch. */
-export interface CompletedFlag {
+interface CompletedFlag {
   /** `--model` */
   readonly long: string;
   readonly help: string;
