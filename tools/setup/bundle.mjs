@@ -25,7 +25,7 @@ import { listWorkspaces, workspaceRoot } from './workspace.mjs';
  * Not bundled, found in node_modules when running: they load native files from beside themselves.
  * A pattern may end in a star, as in esbuild's `external`.
  */
-const externalPackages = ['koffi', 'sharp', '@tensorflow/*'];
+export const externalPackages = ['koffi', 'sharp', '@tensorflow/*'];
 
 /**
  * All programs: workspaces with a main.ts, or with a bundle in a copy without sources.

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -22,4 +22,13 @@ export function listWorkspaces(root = workspaceRoot) {
     .flatMap((group) => readdirSync(join(root, group)).map((name) => `${group}/${name}`))
     .filter((folder) => existsSync(join(root, folder, 'package.json')))
     .sort();
+}
+
+/**
+ * The package.json of a workspace, or of the root for `.`.
+ * @param {string} workspace relative to the root
+ * @returns {Record<string, any>}
+ */
+export function readManifest(workspace) {
+  return JSON.parse(readFileSync(join(workspaceRoot, workspace, 'package.json'), 'utf8'));
 }

@@ -98,6 +98,10 @@ export async function runService<S extends OptionSet & typeof commonOptions>(
   definition: ServiceDefinition<S>,
 ): Promise<void> {
   const args = process.argv.slice(2);
+  if (args.includes('--version')) {
+    process.stdout.write(`${definition.name} ${programVersion}\n`);
+    return;
+  }
   if (args.includes('--help')) {
     process.stdout.write(
       `${definition.name}\n\n${describeOptions(definition.options, envPrefix)}\n`,

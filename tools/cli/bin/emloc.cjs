@@ -2,16 +2,12 @@
 'use strict';
 /*
  * Starts dist/emloc/emloc.mjs, bundling it first when it is missing or older than its sources; with
- * `serve`, the services too. CommonJS, because libuv sizes its thread pool at the first
- * asynchronous file read, which loading any ES module is. Layers are read by up to 16 parallel
- * reads; beyond two for each core they only wait for each other.
+ * `serve`, the services too.
  */
-const { availableParallelism } = require('node:os');
 const { join } = require('node:path');
 const { pathToFileURL } = require('node:url');
 
-process.env.UV_THREADPOOL_SIZE ??= String(Math.min(16, Math.max(4, 2 * availableParallelism())));
-process.setSourceMapsEnabled(true);
+require('./runtime.cjs');
 
 const servicesFolder = join(__dirname, '../../../services/');
 

@@ -4,11 +4,22 @@ import type { TuneReport } from '@emloc/pipeline';
 
 import { UsageError } from './usage-error.js';
 
-/**
- * Exit codes of every command, beside those of signals. `worse`: training diverged, or has left the
- * model no better than it was.
- */
+/** Exit codes of every command, beside those of signals. */
 export const exitCodes = Object.freeze({ done: 0, failed: 1, usage: 2, worse: 3 });
+
+/** What each exit code says; docs/exit-codes.md is made from it. */
+export const exitCodeMeanings: Readonly<Record<keyof typeof exitCodes, string>> = Object.freeze({
+  done: 'The work was done, or help, version or completion were shown; for `serve`: it has ended in order after a signal.',
+  failed:
+    'The work was not done, for a reason that the error says; for `data`: a row cannot be used; for `info`: the device cannot be had; for `serve`: a process had to be killed.',
+  usage:
+    'The command was called wrongly: a flag, a value, a configuration file. It fails again until the call is changed.',
+  worse:
+    'Training diverged, or its adapter is worse than the base model. What there is was written; a smaller `--lr` or more data may help.',
+});
+
+/** Signals that stop a command. */
+export const stopSignals = ['SIGHUP', 'SIGINT', 'SIGTERM'] as const;
 
 /** The exit code of a job that is done. @param ending null: it is not known */
 export function endingCode(ending: TuneReport['ending'] | null): number {

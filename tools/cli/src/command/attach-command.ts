@@ -1,17 +1,20 @@
 import type { Command } from 'commander';
 
-import { commonFlags } from '../flags/common.js';
-import type { DefinedCommand } from './define-command.js';
-import { toOptions } from './flag.js';
+import { withCommonFlags } from '../flags/common.js';
+import type { CommandTools, DefinedCommand } from './define-command.js';
 import { runCommand } from './run-command.js';
 
 /** Gives a command that is known by name what it takes, says and does. */
-export function attachCommand(command: Command, defined: DefinedCommand): void {
+export function attachCommand(
+  command: Command,
+  defined: DefinedCommand,
+  everyCommand: CommandTools['everyCommand'],
+): void {
   const { argument, flags, notes, examples } = defined;
   if (argument) command.argument(argument.name, argument.help);
-  for (const option of [...flags, ...toOptions(commonFlags)]) command.addOption(option);
+  for (const option of withCommonFlags(flags)) command.addOption(option);
   const example = `Example:\n${examples.map((each) => `  emloc ${each}`).join('\n')}`;
   command
     .addHelpText('after', `\n${[notes, example].filter(Boolean).join('\n\n')}`)
-    .action(() => runCommand(defined, command));
+    .action(() => runCommand(defined, command, everyCommand));
 }

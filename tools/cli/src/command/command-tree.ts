@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 
-import type { DefinedCommand } from './define-command.js';
+import type { DefinedCommand, NamedCommand } from './define-command.js';
 
 /** What is known of a command before it is loaded, or a group of commands. */
 type CommandEntry = { readonly summary: string } & (
@@ -27,8 +27,24 @@ export function addCommands(parent: Command, list: CommandList): void {
       entry.load(),
       import('./attach-command.js'),
     ]);
-    attachCommand(command, defined);
+    attachCommand(command, defined, () => everyCommand(list));
   });
+}
+
+/** Loads all commands of a list and of its groups, in their order. */
+export async function everyCommand(
+  list: CommandList,
+  above: readonly string[] = [],
+): Promise<readonly NamedCommand[]> {
+  const all: NamedCommand[] = [];
+  for (const [name, entry] of Object.entries(list)) {
+    const [path, { summary }] = [[...above, name], entry];
+    if ('commands' in entry) {
+      all.push({ path, summary, defined: null });
+      all.push(...(await everyCommand(entry.commands, path)));
+    } else all.push({ path, summary, defined: (await entry.load()).command });
+  }
+  return all;
 }
 
 /** commander's own would show a command that is not loaded. */

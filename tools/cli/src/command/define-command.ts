@@ -26,6 +26,8 @@ export interface CommandTools {
   readonly signal: AbortSignal;
   /** Aborted by a SIGINT that follows such a signal: there is no time for an orderly end. */
   readonly hurry: AbortSignal;
+  /** Every command beside this one, and those below them. */
+  everyCommand(): Promise<readonly NamedCommand[]>;
   /** Shows a part of the result at once. */
   show(result: ShownResult): void;
 }
@@ -81,6 +83,14 @@ export interface DefinedCommand {
   readonly examples: readonly string[];
   rivalOf(name: string): string | undefined;
   run(raw: RawValues, args: readonly string[], tools: CommandTools): Promise<CommandResult>;
+}
+
+/** A command with its place; `defined` is null for a group of commands. */
+export interface NamedCommand {
+  /** `['jobs', 'list']` */
+  readonly path: readonly string[];
+  readonly summary: string;
+  readonly defined: DefinedCommand | null;
 }
 
 type None = Readonly<Record<never, never>>;

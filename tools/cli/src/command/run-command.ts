@@ -3,19 +3,23 @@ import { firstError } from '@emloc/checked';
 import type { Command } from 'commander';
 
 import { applyConfigFile } from '../config-file.js';
-import { exitCodeOf, exitCodes, signalExitCode } from '../exit-code.js';
+import { exitCodeOf, exitCodes, signalExitCode, stopSignals } from '../exit-code.js';
 import { describeError, InterruptedError, isCoded } from '../output/describe-error.js';
 import { createProgress } from '../output/progress.js';
 import { told, visible } from '../output/visible.js';
 import { watchOutput } from '../output/watch-output.js';
 import { UsageError } from '../usage-error.js';
-import type { DefinedCommand, RawValues, ShownResult } from './define-command.js';
+import type { CommandTools, DefinedCommand, RawValues, ShownResult } from './define-command.js';
 
 /**
  * Runs a command: reads its config file, stops it at SIGINT, SIGTERM or SIGHUP or when nobody takes
  * what it prints, prints the result or the error, sets the exit code.
  */
-export async function runCommand(defined: DefinedCommand, command: Command): Promise<void> {
+export async function runCommand(
+  defined: DefinedCommand,
+  command: Command,
+  everyCommand: CommandTools['everyCommand'],
+): Promise<void> {
   const [abort, hurry] = [new AbortController(), new AbortController()];
   const stdout = watchOutput(process.stdout, (error) => abort.abort(error));
   using stop = stopAtSignals(abort, hurry);
@@ -27,7 +31,7 @@ export async function runCommand(defined: DefinedCommand, command: Command): Pro
     const json = raw['json'] === true;
     const show = showerOf(json);
     const { signal } = abort;
-    const tools = { json, progress, signal, hurry: hurry.signal, show };
+    const tools = { json, progress, signal, hurry: hurry.signal, everyCommand, show };
     const result = await defined.run(raw, command.args, tools);
     progress.stop();
     if (result.text !== undefined) show(result);
@@ -48,8 +52,6 @@ function showerOf(json: boolean): (result: ShownResult) => void {
     else if (text !== '') process.stdout.write(`${visible(text)}\n`);
   };
 }
-
-const stopSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 function stopAtSignals(
   abort: AbortController,

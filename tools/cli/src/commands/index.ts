@@ -47,6 +47,10 @@ export const commands: CommandList = {
     summary: 'coordinator, stages and NATS on this machine, until Ctrl-C',
     load: () => import('./serve.js'),
   },
+  completion: {
+    summary: 'completion of commands and flags for a shell: bash, zsh or fish',
+    load: () => import('./completion.js'),
+  },
   jobs: {
     summary: 'jobs on a remote deployment',
     commands: jobsCommands,
