@@ -13,6 +13,7 @@ export interface JobDisplay {
 export function createJobDisplay(progress: Progress): JobDisplay {
   const print = (message: string): void => progress.observe({ type: 'notice', message });
   const startedMs = new Map<StageName, number>();
+  const losses = new Map<StageName, string>();
   let furthest = -1;
   let isInterrupted = false;
   const isAhead = (stage: StageName | null): stage is StageName => {
@@ -31,7 +32,9 @@ export function createJobDisplay(progress: Progress): JobDisplay {
     if (state === 'started')
       startedMs.set(stage, startedMs.get(stage) ?? time?.getTime() ?? Number.NaN);
     else if (state === 'finished')
-      print(`${stage}: finished${secondsText(time, startedMs.get(stage))}`);
+      print(
+        `${stage}: finished${secondsText(time, startedMs.get(stage))}${losses.get(stage) ?? ''}`,
+      );
     else if (state === 'retrying')
       print(
         `attempt ${attempt} failed and is repeated: ${error ? describeFailure(error) : `stage ${stage}`}`,
@@ -40,6 +43,8 @@ export function createJobDisplay(progress: Progress): JobDisplay {
   return {
     onEvent: (event) => {
       isInterrupted = false;
+      if (event.type === 'step' && event.stage !== null)
+        losses.set(event.stage, `, loss ${event.loss.toFixed(4)}`);
       if (event.type === 'state') print(`job ${event.state}`);
       else if (event.type === 'stage') onStage(event);
       else if (event.type === 'notice') print(event.message);
