@@ -26,9 +26,14 @@ function ownerships(nativeFiles) {
       reason: 'metrics are behind @emloc/telemetry',
     },
     {
-      packages: ['@huggingface/*', 'undici'],
+      packages: ['@huggingface/hub', 'undici'],
       files: ['libs/hub/**/*.ts'],
       reason: 'models by their hub names are behind @emloc/hub',
+    },
+    {
+      packages: ['@huggingface/gguf'],
+      files: ['libs/checkpoint/**/*.spec.ts'],
+      reason: 'GGUF files are read in tests of @emloc/checkpoint',
     },
     {
       packages: ['@tensorflow/*'],
