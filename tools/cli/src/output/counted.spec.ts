@@ -10,10 +10,7 @@ test('a remote job counts pictures where it has an option of models that make th
   );
   expect(countedIn({ options: { ...options, resolution: 512 } })).toBe('pictures');
   expect(countedIn({ options: { ...options, buckets: true } })).toBe('pictures');
-  expect(countedIn({ options: { ...options, samplePrompts: ['a cat'] } })).toBe('pictures');
-  expect(countedIn({ options: { ...options, buckets: false, samplePrompts: [], steps: 9 } })).toBe(
-    'tokens',
-  );
+  expect(countedIn({ options: { ...options, buckets: false, steps: 9 } })).toBe('tokens');
 });
 
 test('few pictures a second are told to a tenth', () => {
