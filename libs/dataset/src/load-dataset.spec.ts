@@ -143,6 +143,18 @@ describe('loadDataset', () => {
       'completion',
       /^must be text as prompt is/,
     ],
+    [
+      'a completion that is a number',
+      '{"prompt": "SECRET", "completion": 3}',
+      'completion',
+      /^must be text as prompt is, is a number$/,
+    ],
+    [
+      'messages beside a completion that is an object',
+      '{"prompt": [{"role": "user", "content": "SECRET"}], "completion": {}}',
+      'completion',
+      /^must be a list of messages as prompt is, is an object$/,
+    ],
     ['no completion', '{"prompt": "SECRET"}', 'completion', /^is missing$/],
     [
       'a prompt that is a number',

@@ -18,8 +18,9 @@ const smallestAutoSide = 512;
 
 /**
  * `exact` is `full`; `fast` is `subspace` where iteration costs less than half of the whole
- * problem, else `float32`; `auto` is that from a side of 512 on, but `full` in place of `float32`
- * on devices that gain nothing by it.
+ * problem, else `float32`; `auto` is `subspace` where that is cheaper and the side 512 or more,
+ * else `full`; always `full` on devices that factorize float32 themselves, until it is measured
+ * there.
  */
 export function solverFor(
   choice: FactorsChoice,
@@ -37,11 +38,11 @@ export function solverFor(
 ): Solver {
   const [out, inFeatures] = [weight.dim(0), weight.dim(1)];
   const side = Math.min(out, inFeatures);
-  if (choice === 'exact' || (choice === 'auto' && side < smallestAutoSide)) return 'full';
+  if (choice === 'exact') return 'full';
+  if (choice === 'auto' && (side < smallestAutoSide || profile.factorizesFloat32)) return 'full';
   const hasMetric = Boolean(gradient) || out > inFeatures;
   if (isSubspaceCheaper({ side, rank, hasMetric })) return 'subspace';
-  const gains = profile.statisticsDType === 'float64' && profile.factorizesFloat32 === true;
-  return choice === 'auto' && !gains ? 'full' : 'float32';
+  return choice === 'auto' ? 'full' : 'float32';
 }
 
 /** What one operation of a factorisation costs, in operations of products. */

@@ -127,7 +127,7 @@ function completionOf(prompt: PyValue, completion: PyValue, rules: ContentRules)
     return { kind: 'completion', prompt, completion };
   if (!Array.isArray(prompt) && typeof prompt !== 'string')
     throw new RowError('prompt', `must be text or a list of messages, is ${kindOf(prompt)}`);
-  if (Array.isArray(prompt) !== Array.isArray(completion))
+  if (Array.isArray(prompt) ? !Array.isArray(completion) : typeof completion !== 'string')
     throw new RowError(
       'completion',
       `must be ${Array.isArray(prompt) ? 'a list of messages' : 'text'} as prompt is, is ${kindOf(completion)}`,

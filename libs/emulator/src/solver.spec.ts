@@ -1,0 +1,19 @@
+import type { DeviceProfile, Tensor } from '@emloc/device';
+
+import { solverFor, type FactorsChoice } from './solver.js';
+
+const weightOf = (out: number, inFeatures: number): Tensor =>
+  ({ dim: (axis: number) => (axis === 0 ? out : inFeatures) }) as Tensor;
+
+test.each<[string, FactorsChoice, number, number, boolean, string]>([
+  ['few columns of a large side', 'auto', 1024, 64, false, 'subspace'],
+  ['many columns of a large side', 'auto', 1024, 512, false, 'full'],
+  ['a small side', 'auto', 511, 8, false, 'full'],
+  ['a device that factorizes float32', 'auto', 1024, 64, true, 'full'],
+  ['a small side, asked for', 'fast', 256, 8, false, 'subspace'],
+  ['many columns, asked for', 'fast', 1024, 512, true, 'float32'],
+  ['few columns, not asked for', 'exact', 1024, 64, false, 'full'],
+])('%s: %s', (_, choice, side, rank, factorizesFloat32, solver) => {
+  const profile = { statisticsDType: 'float64', factorizesFloat32 } as DeviceProfile;
+  expect(solverFor(choice, { profile, weight: weightOf(side, 2 * side), rank })).toBe(solver);
+});
