@@ -148,7 +148,7 @@ test.each([
   );
   expect(result).toEqual({ kind: 'outcome', budgetBytes: report.budgetBytes });
   const [tuned, assembled] = [filesIn(join(folder, 'tuned')), filesIn(options.out)];
-  expect([...tuned.keys()].sort()).toHaveLength(6);
+  expect([...tuned.keys()].sort()).toHaveLength(7);
   expect(assembled).toEqual(tuned);
 });
 
