@@ -53,6 +53,7 @@ function showerOf(json: boolean): (result: ShownResult) => void {
   };
 }
 
+/** Signals stop the work; those that come when it is over end the process as it would end. */
 function stopAtSignals(
   abort: AbortController,
   hurry: AbortController,
@@ -69,7 +70,7 @@ function stopAtSignals(
       return by;
     },
     [Symbol.dispose]: () => {
-      for (const signal of stopSignals) process.off(signal, stop);
+      for (const signal of stopSignals) process.off(signal, stop).on(signal, () => process.exit());
     },
   };
 }
