@@ -46,6 +46,11 @@ function ownerships(nativeFiles) {
       reason: 'files of rows are read behind @emloc/dataset',
     },
     {
+      packages: ['modern-tar'],
+      files: ['libs/untrusted/**/*.ts'],
+      reason: 'archives are packed and unpacked behind @emloc/untrusted',
+    },
+    {
       packages: ['sharp'],
       files: ['libs/images/**/*.ts'],
       reason: 'images are decoded behind @emloc/images',

@@ -12,6 +12,7 @@ export { answerEndIds, encodePrompt } from './masks/encode-prompt.js';
 export { fillNormal, normalQuantile } from './normal.js';
 export { packBatch, type PackedBatch } from './pack-batch.js';
 export { describePictures } from './pictures/describe-pictures.js';
+export { leadsToPictures, pictureFiles } from './pictures/picture-files.js';
 export { defaultSizes, type PictureOptions } from './pictures/picture-options.js';
 export { pictureWarnings, type PictureReport } from './pictures/picture-report.js';
 export type { PictureRow } from './pictures/picture-row.js';

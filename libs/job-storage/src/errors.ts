@@ -1,5 +1,6 @@
 export type JobStorageErrorCode =
   | 'STAGE_STALE_FENCING_TOKEN'
+  | 'JOB_DATASET_INVALID'
   | 'JOB_SPEC_MISSING'
   | 'LAYER_MISSING'
   | 'DEVICE_GRANT_LOST'

@@ -18,3 +18,4 @@ export { TensorBusError } from './tensors/errors.js';
 export { memorySource } from './tensors/memory.js';
 export type { TensorSource } from './tensors/tensor.js';
 export { createTensorStore, type TensorStore } from './tensors/tensor-store.js';
+export { unpackDataset } from './unpack-dataset.js';

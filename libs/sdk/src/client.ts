@@ -22,7 +22,7 @@ import { EmlocError, isEmlocError, jobFailed, toEmlocError } from './errors.js';
 import { fromArtifact, fromJob, fromPlan, toDtype, toOptionsMessage } from './from-message.js';
 import { limitsOf, openChannel, type ConnectOptions, type Limits } from './options.js';
 import { Resumption } from './resumption.js';
-import { contentOf, upload } from './upload.js';
+import { contentOf, upload, type UploadedSource } from './upload.js';
 import type { Artifact, Dataset, Job, JobEvent, JobPlan, JobsPage } from './values.js';
 import { watchEvents, type JobCalls } from './watch.js';
 
@@ -226,11 +226,12 @@ export class EmlocClient implements AsyncDisposable {
   }
 
   /**
-   * Stores rows for jobs to come: `{ dataset: NAME }` is what their options take. The same bytes
-   * give the same data set.
+   * Stores data for jobs to come: `{ dataset: NAME }` is what their options take. The same bytes
+   * give the same data set. A folder, or files under names of their own, become one tar archive:
+   * pictures with their captions, or `rows.jsonl` with the images that it names.
    */
   uploadDataset(
-    source: string | Uint8Array,
+    source: UploadedSource,
     { displayName, onProgress, ...options }: UploadOptions = {},
   ): Promise<Dataset> {
     return this.#run(() => {

@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto';
-import { open, type FileHandle } from 'node:fs/promises';
+import { open, stat, type FileHandle } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { UploadDatasetRequestSchema } from '@emloc/contracts';
+import { ArchiveRefusal, packFiles, type PackedFile } from '@emloc/untrusted';
 
 import type { OnTransfer } from './download.js';
 import { EmlocError, fileFailed } from './errors.js';
+import { folderFiles } from './folder-files.js';
 import { fromDataset } from './from-message.js';
 import { throwIfCancelled, type Resumption } from './resumption.js';
 import type { Dataset } from './values.js';
@@ -19,11 +21,34 @@ export interface Content {
 
 const chunkBytes = 256 * 1024;
 
-/** A file by its path, or bytes. */
-export function contentOf(source: string | Uint8Array): Content {
-  return typeof source === 'string'
-    ? { name: basename(source), chunks: () => fileChunks(source) }
-    : { name: '', chunks: () => sliced(source) };
+/** What is uploaded: a file or a folder by its path, files that become one archive, or bytes. */
+export type UploadedSource = string | readonly PackedFile[] | Uint8Array;
+
+export function contentOf(source: UploadedSource): Content {
+  if (typeof source === 'string')
+    return { name: basename(source), chunks: () => pathChunks(source) };
+  return source instanceof Uint8Array
+    ? { name: '', chunks: () => sliced(source) }
+    : { name: '', chunks: () => packed(source) };
+}
+
+async function* pathChunks(path: string): AsyncGenerator<Uint8Array> {
+  const isFolder = await stat(path).then(
+    (entry) => entry.isDirectory(),
+    () => false,
+  );
+  yield* isFolder ? packed(await folderFiles(path)) : fileChunks(path);
+}
+
+/** @throws EmlocError SDK_PATH_UNSAFE for names that a deployment would refuse */
+async function* packed(files: readonly PackedFile[]): AsyncGenerator<Uint8Array> {
+  try {
+    yield* packFiles(files);
+  } catch (cause) {
+    if (cause instanceof ArchiveRefusal)
+      throw new EmlocError('SDK_PATH_UNSAFE', `cannot upload: ${cause.message}`, { cause });
+    throw fileFailed('cannot read what is uploaded', cause);
+  }
 }
 
 async function* fileChunks(file: string): AsyncGenerator<Uint8Array> {

@@ -11,6 +11,7 @@ import {
 import { bucketNames, jobNameOf, storedObjectMessage } from '@emloc/job-storage';
 import { streamSource } from '@emloc/nats';
 import { defaultTuneOptions } from '@emloc/pipeline';
+import { packFiles } from '@emloc/untrusted';
 
 import { jobOptionsOf } from '../src/service/job-options.js';
 import { startStageHarness, type StageHarness } from './stage-harness.js';
@@ -31,7 +32,7 @@ afterEach(() => rm(outside, { recursive: true, force: true }));
 const rows = '{"prompt":"a","completion":"b"}\n';
 const hostile = '../../../escape.jsonl';
 
-async function upload(name: string, text = rows): Promise<StoredObject> {
+async function upload(name: string, text: string | Buffer = rows): Promise<StoredObject> {
   return storedObjectMessage(
     bucketNames.datasets,
     await harness.storage.datasets.put(name, streamSource([Buffer.from(text)])),
@@ -73,6 +74,45 @@ test('uploaded rows lie in the folder under names of its own, whatever they were
     1,
     ['data.jsonl', 'validation.jsonl'],
   ]);
+});
+
+async function archiveOf(...names: readonly string[]): Promise<Buffer> {
+  const path = join(outside, 'content');
+  await writeFile(path, rows);
+  const pieces: Uint8Array[] = [];
+  for await (const piece of packFiles(names.map((name) => ({ name, path })))) pieces.push(piece);
+  return Buffer.concat(pieces);
+}
+
+test('archives become folders, and rows in them are read there', async () => {
+  const { data, validation } = await fetchInto(
+    specOf({
+      data: await upload('pictures', await archiveOf('a.png', 'in/b.png')),
+      validation: await upload('images', await archiveOf('rows.jsonl', 'a.png')),
+    }),
+  );
+  expect([data, validation]).toEqual([
+    join(folder, 'data'),
+    join(folder, 'validation', 'rows.jsonl'),
+  ]);
+  expect((await readdir(folder)).sort()).toEqual(['data', 'validation']);
+  expect(await readFile(join(data, 'in', 'b.png'), 'utf8')).toBe(rows);
+});
+
+test('an archive whose names lead elsewhere is refused, and nothing is written there', async () => {
+  const archive = await archiveOf('a/../escape.png'.replaceAll('/', '_'), 'b.png');
+  const named = archive.subarray(0, 100);
+  const sum = (): number => archive.subarray(0, 512).reduce((total, byte) => total + byte, 0);
+  const before = sum();
+  named.write('a/../escape.png');
+  const checksum = Number.parseInt(archive.toString('latin1', 148, 154), 8) + sum() - before;
+  archive.write(checksum.toString(8).padStart(6, '0'), 148);
+  const data = await upload('hostile', archive);
+  await expect(fetchInto(specOf({ data }))).rejects.toMatchObject({
+    code: 'JOB_DATASET_INVALID',
+    message: expect.stringContaining('data: the uploaded archive cannot be used: the name "a/../e'),
+  });
+  expect(await readdir(join(folder, 'data'))).toEqual([]);
 });
 
 test('the model is where this host has it', async () => {

@@ -2,6 +2,7 @@ import type { JsonValue } from '@bufbuild/protobuf';
 import type { ObjectBucket, StoredObject } from '@emloc/nats';
 
 import { datasetKey } from './datasets.js';
+import { sourceNames } from './job-service/sources.js';
 import type { JobRecord } from './jobs/record.js';
 import { sha256OfDataset } from './resource-names.js';
 
@@ -55,10 +56,8 @@ export function datasetsToRemove<T extends Pick<StoredObject, 'name' | 'modified
 }
 
 function datasetKeysOf({ tenant, options }: Referring): string[] {
-  return [
-    fieldOf(fieldOf(options, 'data'), 'dataset'),
-    fieldOf(fieldOf(options, 'validation'), 'dataset'),
-  ].flatMap((name) => {
+  return sourceNames.flatMap((source) => {
+    const name = fieldOf(fieldOf(options, source), 'dataset');
     const sha256 = typeof name === 'string' ? sha256OfDataset(name) : undefined;
     return sha256 === undefined ? [] : [datasetKey(tenant, sha256)];
   });

@@ -294,7 +294,7 @@ describe('creating a job', () => {
     ).toBe('job.options.data.dataset');
   });
 
-  test('models that make pictures take folders inside the roots, never uploads', async () => {
+  test('models that make pictures take folders inside the roots, and uploads that are there', async () => {
     const model = join(deployment.folder, 'models', 'painter');
     const photos = join(deployment.folder, 'data', 'photos');
     for (const folder of [model, photos]) mkdirSync(folder);
@@ -303,13 +303,12 @@ describe('creating a job', () => {
     const uploaded = { source: { case: 'dataset', value: `datasets/${'a'.repeat(64)}` } } as const;
     const violationsOf = async (options: Parameters<typeof jobRequest>[1]) =>
       (await refusal(as('alice').createJob(jobRequest(deployment, options)))).fieldViolations;
-    const upload = expect.stringContaining('not uploaded, the path of one that the services see');
     expect(
       await violationsOf({ model, data: uploaded, validation: uploaded, classData: uploaded }),
     ).toEqual(
       ['data', 'validation', 'class_data'].map((name) => ({
         field: `job.options.${name}.dataset`,
-        description: upload,
+        description: `"datasets/${'a'.repeat(64)}" was not found`,
       })),
     );
     expect(

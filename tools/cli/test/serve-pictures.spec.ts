@@ -1,4 +1,4 @@
-import { cp, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -31,12 +31,30 @@ const shown = ['--instance-prompt', 'a picture of sks toy', '--resolution', '96'
 const shape = ['--steps', '2', '--calibration', '4', '--refine-steps', '1', '--rank', '2'];
 const same = ['--model', model, '--vram', '64MiB', ...shown, ...shape];
 
-test('a job over services learns a subject with the bytes of one process', async () => {
+/** Pictures, one with a caption of its own, with those of their class within, and another file. */
+async function ownPictures(): Promise<{ readonly subject: string; readonly ofClass: string }> {
+  const [subject, ofClass] = [join(folder, 'own'), join(folder, 'own', 'class')];
+  await cp(pictures, subject, { recursive: true });
+  const [first = '', second = ''] = (await readdir(pictures)).filter((name) =>
+    name.endsWith('.png'),
+  );
+  await cp(join(pictures, first), join(ofClass, first));
+  await cp(join(pictures, second), join(ofClass, second));
+  await writeFile(join(subject, first.replace('.png', '.txt')), 'a sks toy by itself');
+  await writeFile(join(subject, 'notes.md'), 'not sent');
+  return { subject, ofClass };
+}
+
+test('a job over services learns uploaded pictures with the bytes of one process', async () => {
   const [served, alone] = [join(folder, 'served'), join(folder, 'alone')];
-  const create = ['jobs', 'create', '--server', server.endpoint, '--data', `server:${pictures}`];
-  const job = await emloc(...create, ...same, '--download', served);
+  const { subject, ofClass } = await ownPictures();
+  const own = ['--data', subject, '--class-data', ofClass, '--class-prompt', 'a toy'];
+  const create = ['jobs', 'create', '--server', server.endpoint, ...own];
+  const validation = ['--validation', `server:${pictures}`];
+  const job = await emloc(...create, ...validation, ...same, '--download', served);
   expect(job).toMatchObject({ code: 0 });
-  const here = ['--data', pictures, ...same, '--device', 'cpu', '--threads', '1', '--out', alone];
+  const device = ['--device', 'cpu', '--threads', '1', '--out', alone];
+  const here = [...own, '--validation', pictures, ...same, ...device];
   expect(await emloc('tune', ...here)).toMatchObject({ code: 0 });
   const [first, second] = await Promise.all(
     [served, alone].map((out) => readFile(join(out, 'pytorch_lora_weights.safetensors'))),

@@ -39,6 +39,11 @@ const pictureEnding = /\.(png|jpe?g|jpe|jfif|webp|gif|tiff?|avif|bmp|hei[cf]|jxl
 const textEnding = /\.(txt|caption)$/i;
 const metadataNames = ['metadata.jsonl', 'metadata.csv'];
 
+/** Whether a name is one of a picture, whatever the file holds. */
+export function hasPictureEnding(name: string): boolean {
+  return pictureEnding.test(name);
+}
+
 /** All files of a folder and of the folders in it, by name. */
 export async function listPictures(root: string, options: ListOptions): Promise<PictureFiles> {
   const lister = new Lister(root, options);

@@ -5,11 +5,16 @@ import {
   type StoredObject,
   type UploadedDataset,
 } from '@emloc/contracts';
-import { JobStorageError, storedObjectMessage, type JobStorage } from '@emloc/job-storage';
+import {
+  JobStorageError,
+  storedObjectMessage,
+  unpackDataset,
+  type JobStorage,
+} from '@emloc/job-storage';
 import { getObjectFile } from '@emloc/nats';
 import { resolveTuneOptions, type TuneOptions } from '@emloc/pipeline';
 
-/** Where uploaded rows go, and how long they are waited for. */
+/** Where uploaded data goes, and how long it is waited for. */
 export interface FetchOptions {
   /**
    * Has no other files; those of the job are named by their part in it, whatever the upload was
@@ -22,7 +27,7 @@ export interface FetchOptions {
 }
 
 /**
- * The engine's options of a job; uploaded rows are fetched first.
+ * The engine's options of a job; uploaded data is fetched first, archives are unpacked.
  * @throws the typed errors of storage and options
  */
 export async function jobOptionsOf(
@@ -33,31 +38,20 @@ export async function jobOptionsOf(
   if (!spec.options)
     throw new JobStorageError('JOB_SPEC_MISSING', `job spec of ${spec.job} has no options`);
   const { data, validation, classData, ...options } = fromTuneOptionsMessage(spec.options);
+  const placeOf = (
+    source: string | UploadedDataset | null | undefined,
+    object: StoredObject | undefined,
+    name: string,
+  ): Promise<string> | null =>
+    source ? pathOf(source, { ...fetch, object, storage, file: `${name}.jsonl` }) : null;
   return resolveTuneOptions({
     ...options,
     model: await fetch.modelFolder(options.model, fetch.signal),
-    data: await pathOf(data, { ...fetch, object: spec.data, storage, file: 'data.jsonl' }),
-    validation:
-      validation === undefined || validation === null
-        ? null
-        : await pathOf(validation, {
-            ...fetch,
-            object: spec.validation,
-            storage,
-            file: 'validation.jsonl',
-          }),
-    classData: classData ? folderOf(classData) : null,
+    data: (await placeOf(data, spec.data, 'data')) ?? '',
+    validation: await placeOf(validation, spec.validation, 'validation'),
+    classData: await placeOf(classData, spec.classData, 'class-data'),
     out: '',
   });
-}
-
-/** Folders are not uploaded. */
-function folderOf(source: string | UploadedDataset): string {
-  if (typeof source === 'string') return source;
-  throw new JobStorageError(
-    'JOB_SPEC_MISSING',
-    `the job spec has ${source.dataset} for a folder of images, which cannot be uploaded`,
-  );
 }
 
 interface Fetching extends FetchOptions {
@@ -76,7 +70,7 @@ async function pathOf(source: string | UploadedDataset, fetching: Fetching): Pro
   return fetchDataset(fetching.object, fetching);
 }
 
-/** Fetches a data set; its name is its hash, which is checked. */
+/** Fetches a data set, whose hash is checked before anything is read of it. */
 async function fetchDataset(
   { bucket, name, sha256 }: StoredObject,
   { storage, folder, file, signal }: Fetching,
@@ -91,5 +85,5 @@ async function fetchDataset(
       'JOB_SPEC_MISSING',
       `data set ${name} has the hash ${found}, the job names ${sha256}`,
     );
-  return path;
+  return unpackDataset(path, { signal });
 }

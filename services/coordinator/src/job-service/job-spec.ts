@@ -27,7 +27,7 @@ export async function writeSpec(
   { id, tenant, merge, checked, choice }: NewSpec,
   storage: JobStorage,
 ) {
-  const { message, data, validation } = checked;
+  const { message, data, validation, classData } = checked;
   const now = new Date();
   const wantedOn = (day: string): JobSpec =>
     create(JobSpecSchema, {
@@ -38,6 +38,7 @@ export async function writeSpec(
       ...(merge ? { merge } : {}),
       ...(data ? { data } : {}),
       ...(validation ? { validation } : {}),
+      ...(classData ? { classData } : {}),
       ...(choice ? { methodChoice: jsonOf(choice) } : {}),
     });
   const wanted = wantedOn(utcDay(now));

@@ -23,7 +23,7 @@ type GivenSources = Pick<PlainTuneOptions, SourceName>;
 interface CheckedSources {
   /** Real paths, and names of uploaded data sets. */
   readonly plain: GivenSources;
-  readonly objects: Partial<Record<'data' | 'validation', StoredObject>>;
+  readonly objects: Partial<Record<SourceName, StoredObject>>;
   readonly violations: readonly FieldViolation[];
 }
 
@@ -61,12 +61,11 @@ export async function checkSources(
     });
     if ('violation' in checked) violations.push(checked.violation);
     else plain[name] = 'path' in checked ? checked.path : source;
-    if ('object' in checked && name !== 'classData') objects[name] = checked.object;
+    if ('object' in checked) objects[name] = checked.object;
   }
   return { plain: { data: '', ...plain }, objects, violations };
 }
 
-/** Folders are not uploaded: only their paths can be given. */
 async function checkSource(
   field: string,
   source: Source,
@@ -82,10 +81,6 @@ async function checkSource(
       kind: kind === 'text' ? 'file' : 'folder or file',
     });
   const quoted = JSON.stringify(source.dataset.slice(0, 100));
-  if (kind === 'pictures')
-    return refuse(
-      `${quoted} given: folders of images are not uploaded, the path of one that the services see is expected (server:PATH)`,
-    );
   const sha256 = sha256OfDataset(source.dataset);
   const object = sha256 === undefined ? undefined : await findDataset(sha256);
   return object ? { object } : refuse(`${quoted} was not found`);

@@ -27,13 +27,14 @@ export interface OptionLimits extends ModelLimits, SourceLimits {
   readonly maxSteps: number;
 }
 
-/** Options with defaults and real paths, and where uploaded rows are. */
+/** Options with defaults and real paths, and where uploaded data is. */
 export interface CheckedOptions {
   readonly message: TuneOptionsMessage;
   /** Uploaded data sets by their resource names, paths elsewhere. */
   readonly plain: PlainTuneOptions;
   readonly data?: StoredObject;
   readonly validation?: StoredObject;
+  readonly classData?: StoredObject;
 }
 
 /** Characters of a text whose option says nothing else. */
@@ -79,7 +80,7 @@ export async function checkTuneOptions(
   return { message: toTuneOptionsMessage(plain), plain, ...sources.objects };
 }
 
-/** Options for the engine, with the paths under which rows of uploaded data sets lie. */
+/** Options for the engine, with the paths under which uploaded data sets lie. */
 export function engineOptions(
   plain: PlainTuneOptions,
   paths: {

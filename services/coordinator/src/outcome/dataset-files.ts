@@ -1,9 +1,10 @@
 import { mkdtemp, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { PlainTuneOptions, StoredObject } from '@emloc/contracts';
-import type { JobStorage } from '@emloc/job-storage';
+import { unpackDataset, type JobStorage } from '@emloc/job-storage';
 import { getObjectFile, type ObjectBucket } from '@emloc/nats';
 import type { TuneOptions } from '@emloc/pipeline';
+import { isArchive } from '@emloc/untrusted';
 
 import { engineOptions } from '../job-service/tune-options.js';
 
@@ -15,19 +16,20 @@ interface HeldOptions {
   close(): Promise<void>;
 }
 
-/** Options as they were checked, and where uploaded rows are. */
+/** Options as they were checked, and where uploaded data is. */
 export interface OptionSources {
   readonly plain: PlainTuneOptions;
   readonly data?: StoredObject;
   readonly validation?: StoredObject;
+  readonly classData?: StoredObject;
 }
 
 /** Brings uploaded data sets to where the engine can read them. */
 export interface DatasetFiles {
   /**
-   * With `maxBytes`, no more than the first part of larger uploads is fetched, a little more than
-   * so many bytes.
-   * @throws NatsError; the typed errors of the options
+   * Archives are unpacked. With `maxBytes`, no more than the first part of larger rows is fetched,
+   * a little more than so many bytes.
+   * @throws NatsError; JobStorageError JOB_DATASET_INVALID; the typed errors of the options
    */
   open(
     sources: OptionSources,
@@ -43,36 +45,24 @@ export function createDatasetFiles(
   scratch: string,
   modelFolder: (model: string) => Promise<string>,
 ): DatasetFiles {
-  const fetched = async (
-    object: StoredObject,
-    path: string,
-    { signal, maxBytes }: FetchOptions,
-  ): Promise<string> => {
-    const bucket = storage.bucketOf(object.bucket);
-    await (maxBytes === undefined
-      ? getObjectFile(bucket, object.name, path, { signal })
-      : fetchFirst(bucket, object.name, { path, maxBytes, signal }));
-    return path;
-  };
   return {
-    open: async ({ plain, data, validation }, fetching = {}) => {
+    open: async ({ plain, ...objects }, fetching = {}) => {
       const folder = await mkdtemp(join(scratch, 'job-'));
       const close = (): Promise<void> => rm(folder, { recursive: true, force: true });
+      const placeOf = async (
+        source: PlainTuneOptions['validation'],
+        object: StoredObject | undefined,
+        name: string,
+      ): Promise<string | null> => {
+        if (object) return fetchDataset(storage, object, join(folder, `${name}.jsonl`), fetching);
+        return source ? pathOf(source) : null;
+      };
       try {
-        const paths = {
-          data: data
-            ? await fetched(data, join(folder, 'data.jsonl'), fetching)
-            : pathOf(plain.data),
-          validation: validation
-            ? await fetched(validation, join(folder, 'validation.jsonl'), fetching)
-            : plain.validation
-              ? pathOf(plain.validation)
-              : null,
-          classData: plain.classData ? pathOf(plain.classData) : null,
-        };
         return {
           options: engineOptions(plain, {
-            ...paths,
+            data: (await placeOf(plain.data, objects.data, 'data')) ?? '',
+            validation: await placeOf(plain.validation, objects.validation, 'validation'),
+            classData: await placeOf(plain.classData, objects.classData, 'class-data'),
             model: await modelFolder(plain.model),
             out: join(folder, 'adapter'),
           }),
@@ -85,6 +75,23 @@ export function createDatasetFiles(
       }
     },
   };
+}
+
+/** Archives are fetched whole. */
+async function fetchDataset(
+  storage: JobStorage,
+  { bucket: bucketName, name, sizeBytes }: StoredObject,
+  path: string,
+  { signal, maxBytes }: FetchOptions,
+): Promise<string> {
+  const bucket = storage.bucketOf(bucketName);
+  if (maxBytes !== undefined && sizeBytes > BigInt(maxBytes)) {
+    await fetchFirst(bucket, name, { path, maxBytes, signal });
+    if (!(await isArchive(path))) return path;
+    await rm(path);
+  }
+  await getObjectFile(bucket, name, path, { signal });
+  return unpackDataset(path, { signal });
 }
 
 /** Ends reading an object of which enough is there. */

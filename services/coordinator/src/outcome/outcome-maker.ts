@@ -73,7 +73,7 @@ async function sourcesOf(
   { id, spec }: JobRecord,
   storage: JobStorage,
 ): Promise<OptionSources & { readonly choice: MethodChoice | null }> {
-  const { options, data, validation, methodChoice } = await storage.readSpec(
+  const { options, data, validation, classData, methodChoice } = await storage.readSpec(
     create(JobSpecReferenceSchema, { ...spec, revision: BigInt(spec.revision) }),
   );
   if (!options)
@@ -85,6 +85,7 @@ async function sourcesOf(
     choice: isMethodChoice(methodChoice) ? methodChoice : null,
     ...(data ? { data } : {}),
     ...(validation ? { validation } : {}),
+    ...(classData ? { classData } : {}),
   };
 }
 

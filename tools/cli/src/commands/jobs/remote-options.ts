@@ -1,14 +1,11 @@
+import { basename, resolve } from 'node:path';
+import { leadsToPictures, pictureFiles } from '@emloc/dataset';
 import { resolveTuneOptions } from '@emloc/pipeline';
 import type { Dataset, EmlocClient, PlainTuneOptions } from '@emloc/sdk';
 
 import type { CommandTools } from '../../command/define-command.js';
 import { checkOptions } from '../../exit-code.js';
-import {
-  assertUploadable,
-  deployedFolder,
-  deployedSource,
-  type JobSource,
-} from '../../job-sources.js';
+import { deployedSource, type JobSource } from '../../job-sources.js';
 
 type Shown = Pick<CommandTools, 'progress' | 'signal'>;
 
@@ -20,9 +17,9 @@ type GivenOptions = Omit<PlainTuneOptions, 'data' | 'validation' | 'classData'> 
 };
 
 /**
- * The job that the flags describe, with its local files uploaded: not before its options have been
- * looked at, which the deployment does again.
- * @throws UsageError for a folder of this machine; the typed error of an option out of its range
+ * The job that the flags describe, with its local files and folders uploaded: not before its
+ * options have been looked at, which the deployment does again.
+ * @throws the typed errors of an option out of its range, of pictures, and of the client
  */
 export async function remoteOptions(
   client: EmlocClient,
@@ -31,27 +28,39 @@ export async function remoteOptions(
 ): Promise<PlainTuneOptions> {
   const { data, validation, classData, ...same } = given;
   checkOptions(() => resolveTuneOptions({ ...same, classData, validation, data, out: '' }));
-  const sourceOf = async (flag: string, text: string): Promise<JobSource> => {
-    const deployed = deployedSource(text);
-    if (deployed !== null) return deployed;
-    await assertUploadable(flag, text);
-    return { dataset: (await upload(client, text, shown)).name };
-  };
+  const sourceOf = async (path: string, other?: string | null): Promise<JobSource> =>
+    deployedSource(path) ?? {
+      dataset: (await upload(client, path, { ...shown, other: other ? localPath(other) : null }))
+        .name,
+    };
   return {
     ...same,
-    ...(classData ? { classData: deployedFolder('--class-data', classData) } : {}),
-    data: await sourceOf('--data', data),
-    ...(validation ? { validation: await sourceOf('--validation', validation) } : {}),
+    data: await sourceOf(data, classData),
+    ...(validation ? { validation: await sourceOf(validation) } : {}),
+    ...(classData ? { classData: await sourceOf(classData, data) } : {}),
   };
 }
 
-/** Stores a file of rows on the deployment. */
-export function upload(
+/** Null for what is on the deployment. */
+function localPath(path: string): string | null {
+  return deployedSource(path) === null ? path : null;
+}
+
+interface UploadedAs extends Shown {
+  /** For people; default: that of the file or folder. */
+  readonly displayName?: string | undefined;
+  /** Folder of pictures that is left out of this one. */
+  readonly other?: string | null;
+}
+
+/** Stores a file of rows, or a folder of pictures with what is told of them, on the deployment. */
+export async function upload(
   client: EmlocClient,
-  file: string,
-  { progress, signal, displayName }: Shown & { readonly displayName?: string | undefined },
+  path: string,
+  { progress, signal, other = null, displayName = basename(resolve(path)) }: UploadedAs,
 ): Promise<Dataset> {
-  return client.uploadDataset(file, {
+  const source = (await leadsToPictures(path)) ? await pictureFiles(path, { other, signal }) : path;
+  return client.uploadDataset(source, {
     signal,
     displayName,
     onProgress: (done, total) => progress.update('uploading', done, total),

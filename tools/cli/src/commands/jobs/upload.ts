@@ -6,12 +6,12 @@ import { connectionFlags, withClient } from '../../flags/connection.js';
 import { upload } from './remote-options.js';
 
 export const command = defineCommand({
-  argument: { name: '<file>', help: 'rows, JSONL' },
+  argument: { name: '<path>', help: 'rows, JSONL, or a folder of pictures' },
   flags: {
-    name: textFlag('--name <text>', 'name for people (default: that of the file)'),
+    name: textFlag('--name <text>', 'name for people (default: that of the file or folder)'),
     ...connectionFlags,
   },
-  examples: ['jobs upload train.jsonl'],
+  examples: ['jobs upload train.jsonl', 'jobs upload photos/'],
   run: ({ argument, values, ...tools }) =>
     withClient(values, async (client) => {
       const dataset = await upload(client, argument, { ...tools, displayName: values.name });

@@ -481,7 +481,8 @@ export const DatasetUploadSchema: GenMessage<DatasetUpload> = /*@__PURE__*/
   messageDesc(file_emloc_v1_job_service, 13);
 
 /**
- * An uploaded JSONL file. The same bytes of the same tenant are the same data set.
+ * An uploaded file of rows, or a tar archive of regular files: pictures with their captions and metadata, or `rows.jsonl` with the images
+ * that it names by their paths in the archive. The same bytes of the same tenant are the same data set.
  *
  * @generated from message emloc.v1.Dataset
  */
