@@ -194,6 +194,7 @@ describe('optionValues', () => {
       refineLearningRate: 1e-5,
       evalSteps: 50,
       patience: 3,
+      loraPlusRatio: 1,
       seed: 11,
       prefetch: false,
       date: '2024-02-29',
@@ -235,6 +236,11 @@ describe('optionValues', () => {
     expect(
       resolveTuneOptions({ ...given, out: 'o' } as Parameters<typeof resolveTuneOptions>[0]),
     ).toEqual({ ...defaultTuneOptions, model: 'm', data: 'd', out: 'o' });
+  });
+
+  it('takes a ratio of learning rates, which Prodigy has not', () => {
+    const { loraPlusRatio } = optionValues('tune', parse('--lora-plus-ratio', '16').opts());
+    expect(loraPlusRatio).toBe(16);
   });
 
   it.each([

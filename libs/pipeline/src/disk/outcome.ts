@@ -134,6 +134,7 @@ async function recordOf(
       gradientAccumulation: options.gradientAccumulation,
       maxLength: options.maxLength,
       weightDecay: options.weightDecay,
+      loraPlusRatio: options.loraPlusRatio,
       maxGradientNorm: options.maxGradientNorm,
       evalSteps: options.evalSteps,
       patience: options.patience,

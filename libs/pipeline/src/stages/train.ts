@@ -174,8 +174,9 @@ class TrainStage {
     const { job, environment } = this.context;
     const { stage, plan, adapter } = this.inputs;
     const { training } = environment;
-    const { weightDecay, maxGradientNorm } = job.options;
-    const optimizer = job.options.optimizer === 'prodigy' ? defaultProdigy : defaultAdamw;
+    const { weightDecay, maxGradientNorm, loraPlusRatio } = job.options;
+    const optimizer =
+      job.options.optimizer === 'prodigy' ? defaultProdigy : { ...defaultAdamw, loraPlusRatio };
     const { rows, batches } = this.state.steps;
     const { carried = null, levels } = this.inputs;
     using meter = new StepMeter(environment.device.budget, this.state.pager);
