@@ -127,6 +127,7 @@ async function recordOf(
       alpha: options.alpha,
       useRslora: options.useRslora,
       targets: options.targets,
+      start: job.start && { sha256: job.start.sha256 },
     },
     training: {
       seed: options.seed,
