@@ -44,6 +44,7 @@ const every: Required<PlainTuneOptions> = {
   refineLearningRate: 1e-4,
   evalSteps: 50,
   patience: 3,
+  loraPlusRatio: 16,
   prefetch: false,
   seed: 0,
   date: '2026-01-31',

@@ -86,7 +86,8 @@ export async function tune(options: TuneOptions, host: TuneHost): Promise<TuneRe
   await assertFree(place, host.overwrite ?? false);
   const progress = hiddenPath(place, 'job');
   const found = await findProgress(progress, host.mode ?? 'start');
-  await settleOutput(options.model);
+  for (const folder of [options.model, options.initAdapter ?? options.model])
+    await settleOutput(folder);
   const inputs = await readInputFiles(options);
   const doubtful = found && assertSameFiles(found, inputs);
   const dated = { ...options, date: options.date ?? found?.date ?? null };

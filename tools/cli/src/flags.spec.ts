@@ -45,6 +45,8 @@ describe('optionValues', () => {
       'd',
       '--validation',
       'v',
+      '--init-adapter',
+      'earlier',
       '--vram',
       '2GiB',
       '--host-memory',
@@ -166,6 +168,7 @@ describe('optionValues', () => {
       model: 'm',
       data: 'd',
       validation: 'v',
+      initAdapter: 'earlier',
       out: 'o',
       vramBytes: 2 ** 31,
       hostBytes: 2 ** 30,
@@ -194,6 +197,7 @@ describe('optionValues', () => {
       refineLearningRate: 1e-5,
       evalSteps: 50,
       patience: 3,
+      loraPlusRatio: 1,
       seed: 11,
       prefetch: false,
       date: '2024-02-29',
@@ -235,6 +239,11 @@ describe('optionValues', () => {
     expect(
       resolveTuneOptions({ ...given, out: 'o' } as Parameters<typeof resolveTuneOptions>[0]),
     ).toEqual({ ...defaultTuneOptions, model: 'm', data: 'd', out: 'o' });
+  });
+
+  it('takes a ratio of learning rates, which Prodigy has not', () => {
+    const { loraPlusRatio } = optionValues('tune', parse('--lora-plus-ratio', '16').opts());
+    expect(loraPlusRatio).toBe(16);
   });
 
   it.each([

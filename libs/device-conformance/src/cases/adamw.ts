@@ -1,4 +1,5 @@
 import { at } from '@emloc/checked';
+import type { Tensor } from '@emloc/device';
 
 import { group, type CaseDefinition } from '../case.js';
 import type { Fixture } from '../fixture.js';
@@ -103,6 +104,54 @@ async function check(fixture: Fixture, changes: Partial<AdamwSettings>): Promise
   }
 }
 
+/**
+ * One update a part, with learning rates of their own and the norms of all: what one update with
+ * each rate makes of that part.
+ */
+async function checkParts(fixture: Fixture): Promise<void> {
+  const states: AdamwParameter[] = sizes.map((size) => ({
+    value: fixture.values([size], { dtype }),
+    gradient: fixture.values([size], { dtype }),
+    first: fixture.values([size], { dtype, scale: 0.1 }),
+    second: fixture.values([size], { dtype, scale: 0.1 }).map(Math.abs),
+  }));
+  const upload = (name: keyof AdamwParameter) =>
+    states.map((state) => fixture.tensor(state[name], [state.value.length], { dtype }));
+  const lists = {
+    parameters: upload('value'),
+    gradients: upload('gradient'),
+    firstMoments: upload('first'),
+    secondMoments: upload('second'),
+  };
+  const squaredGradientNorms = fixture.output([sizes.length], dtype);
+  fixture.device.kernels.squaredNorms({ tensors: lists.gradients, out: squaredGradientNorms });
+  const clipped = { ...settings, maxGradientNorm: 0.5 };
+  const parts = [
+    { from: 0, to: 2, options: { ...clipped, learningRate: 0.01 } },
+    { from: 2, to: 3, options: { ...clipped, learningRate: 0.16 } },
+  ];
+  for (const { from, to, options } of parts) {
+    const part = (list: readonly Tensor[]) => list.slice(from, to);
+    fixture.device.kernels.adamw({
+      ...options,
+      parameters: part(lists.parameters),
+      gradients: part(lists.gradients),
+      firstMoments: part(lists.firstMoments),
+      secondMoments: part(lists.secondMoments),
+      squaredGradientNorms,
+    });
+  }
+  for (const { from, to, options } of parts) {
+    const expected = adamw(states, options);
+    for (let i = from; i < to; i += 1) {
+      const { value, first, second } = at(expected, i);
+      await fixture.assertClose(at(lists.parameters, i), value, `parameter ${i}`);
+      await fixture.assertClose(at(lists.firstMoments, i), first, `first moment ${i}`);
+      await fixture.assertClose(at(lists.secondMoments, i), second, `second moment ${i}`);
+    }
+  }
+}
+
 export const adamwCases: readonly CaseDefinition[] = group('adamw', {
   'takes the first step': (fixture) => check(fixture, {}),
   'corrects the bias of a later step': (fixture) => check(fixture, { step: 17 }),
@@ -113,5 +162,6 @@ export const adamwCases: readonly CaseDefinition[] = group('adamw', {
     check(fixture, { weightDecay: 0.1, step: 2 }),
   'takes three steps with clipping and weight decay': (fixture) =>
     checkSteps(fixture, 3, { maxGradientNorm: 0.5, weightDecay: 0.1 }),
+  'updates parts with rates of their own, clipped to the norm of all': checkParts,
   'takes three steps without clipping': (fixture) => checkSteps(fixture, 3, { weightDecay: 0.01 }),
 });

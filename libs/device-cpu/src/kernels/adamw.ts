@@ -1,13 +1,12 @@
 import type { AdamwOptions } from '@emloc/device';
 
-import { assertShape, partnerOf } from '../checks.js';
+import { partnerOf } from '../checks.js';
 import { gradientClip } from '../gradient-clip.js';
 import { float32 } from '../memory.js';
 
 /** Arithmetic in float64, moments and parameters rounded to float32. */
 export function adamw(options: AdamwOptions): void {
   const { parameters, squaredGradientNorms, maxGradientNorm } = options;
-  assertShape('adamw', squaredGradientNorms, [parameters.length]);
   const gradientScale = gradientClip(squaredGradientNorms, maxGradientNorm);
   parameters.forEach((parameter, i) => {
     const [gradient, first, second] = [

@@ -1,5 +1,5 @@
 import type { AdamwOptions, Tensor } from '@emloc/device';
-import { assertShape, partnerOf } from '@emloc/device-cpu';
+import { partnerOf } from '@emloc/device-cpu';
 import type { Tensor as TfTensor } from '@tensorflow/tfjs-core';
 
 import type { TfjsContext } from '../context.js';
@@ -9,7 +9,6 @@ import { gradientClip } from '../gradient-clip.js';
 export function adamw(context: TfjsContext, options: AdamwOptions): void {
   const { tf } = context;
   const { parameters, squaredGradientNorms, maxGradientNorm } = options;
-  assertShape('adamw', squaredGradientNorms, [parameters.length]);
   const clip = gradientClip(context, squaredGradientNorms, maxGradientNorm);
   parameters.forEach((parameter, i) => {
     const [gradient, first, second] = [

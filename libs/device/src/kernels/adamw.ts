@@ -14,7 +14,10 @@ export interface AdamwOptions {
   readonly gradients: readonly Tensor[];
   readonly firstMoments: readonly Tensor[];
   readonly secondMoments: readonly Tensor[];
-  /** Output of `squaredNorms` over `gradients`. */
+  /**
+   * Of shape (n): output of `squaredNorms` over all gradients that are clipped together, which are
+   * `gradients`, or these and more.
+   */
   readonly squaredGradientNorms: Tensor;
   /** Infinity: no clipping. */
   readonly maxGradientNorm: number;
@@ -32,7 +35,8 @@ export const adamw: LaunchedKernel<AdamwOptions> = {
     assertCount('adamw', 'gradients', gradients.length, parameters.length);
     assertCount('adamw', 'firstMoments', firstMoments.length, parameters.length);
     assertCount('adamw', 'secondMoments', secondMoments.length, parameters.length);
-    assertShape('adamw', squaredGradientNorms, [gradients.length]);
+    const norms = Math.max(squaredGradientNorms.size, gradients.length);
+    assertShape('adamw', squaredGradientNorms, [norms]);
     let elements = 0;
     parameters.forEach((parameter, index) => {
       const state = [gradients, firstMoments, secondMoments].map((list) => at(list, index));

@@ -1,10 +1,16 @@
-import type { Device, Tensor } from '@emloc/device';
+import { at } from '@emloc/checked';
+import type { AdamwOptions, Device, Tensor } from '@emloc/device';
 
 import type { Optimizer, OptimizerRecord, OptimizerSettings } from './optimizer.js';
 import { StateLists } from './state-lists.js';
 
 export interface AdamwConfig extends OptimizerSettings {
   readonly kind: 'adamw';
+  /**
+   * LoRA+ (Hayou et al., arXiv 2402.12354): the learning rate of every B is this times that of A.
+   * 1: plain LoRA.
+   */
+  readonly loraPlusRatio: number;
 }
 
 export const defaultAdamw: AdamwConfig = Object.freeze({
@@ -14,14 +20,28 @@ export const defaultAdamw: AdamwConfig = Object.freeze({
   epsilon: 1e-8,
   weightDecay: 0,
   maxGradientNorm: 1,
+  loraPlusRatio: 1,
 });
 
-/** Moments of AdamW on the device, float32, two per parameter. */
+/** Parameters with one learning rate, by their numbers. */
+interface Group {
+  readonly numbers: readonly number[];
+  /** What the learning rate is multiplied by. */
+  readonly factor: number;
+  /** Lists of tensors, made once: devices keep tables by them. */
+  readonly lists: Pick<AdamwOptions, 'parameters' | 'firstMoments' | 'secondMoments'>;
+}
+
+/**
+ * Moments of AdamW on the device, float32, two per parameter. Parameters are A and B of one linear
+ * after another.
+ */
 export class Adamw implements Optimizer {
   readonly #firstMoments: readonly Tensor[];
   readonly #secondMoments: readonly Tensor[];
   readonly #squaredNorms: Tensor;
   readonly #lists: StateLists;
+  readonly #groups: readonly Group[];
 
   constructor(
     private readonly device: Device,
@@ -33,6 +53,7 @@ export class Adamw implements Optimizer {
       this.#firstMoments = this.#lists.zeros('firstMoment');
       this.#secondMoments = this.#lists.zeros('secondMoment');
       this.#squaredNorms = this.#lists.perParameter('squared gradient norms');
+      this.#groups = this.#groupsOf(config.loraPlusRatio);
     } catch (error) {
       this.#lists.dispose();
       throw error;
@@ -49,15 +70,35 @@ export class Adamw implements Optimizer {
     gradients: readonly Tensor[],
     { learningRate, step }: { readonly learningRate: number; readonly step: number },
   ): void {
-    this.device.kernels.adamw({
-      parameters: this.parameters,
-      gradients,
-      firstMoments: this.#firstMoments,
-      secondMoments: this.#secondMoments,
-      squaredGradientNorms: this.#squaredNorms,
-      learningRate,
-      step,
-      ...this.config,
+    for (const { numbers, factor, lists } of this.#groups)
+      this.device.kernels.adamw({
+        ...this.config,
+        ...lists,
+        gradients: numbers.map((number) => at(gradients, number)),
+        squaredGradientNorms: this.#squaredNorms,
+        learningRate: learningRate * factor,
+        step,
+      });
+  }
+
+  /** One group where all have one rate. */
+  #groupsOf(ratio: number): readonly Group[] {
+    const all = [...this.parameters.keys()];
+    const parts =
+      ratio === 1
+        ? [{ numbers: all, factor: 1 }]
+        : [
+            { numbers: all.filter((number) => number % 2 === 0), factor: 1 },
+            { numbers: all.filter((number) => number % 2 === 1), factor: ratio },
+          ];
+    return parts.map(({ numbers, factor }) => {
+      const of = (list: readonly Tensor[]) => numbers.map((number) => at(list, number));
+      const lists = {
+        parameters: of(this.parameters),
+        firstMoments: of(this.#firstMoments),
+        secondMoments: of(this.#secondMoments),
+      };
+      return { numbers, factor, lists };
     });
   }
 

@@ -127,6 +127,7 @@ async function recordOf(
       alpha: options.alpha,
       useRslora: options.useRslora,
       targets: options.targets,
+      start: job.start && { sha256: job.start.sha256 },
     },
     training: {
       seed: options.seed,
@@ -134,6 +135,7 @@ async function recordOf(
       gradientAccumulation: options.gradientAccumulation,
       maxLength: options.maxLength,
       weightDecay: options.weightDecay,
+      loraPlusRatio: options.loraPlusRatio,
       maxGradientNorm: options.maxGradientNorm,
       evalSteps: options.evalSteps,
       patience: options.patience,

@@ -19,6 +19,7 @@ import type { ModalityOptions, ResolvedModality } from '../options/modality.js';
 import { decidingOptions, type TuneOptions } from '../options/resolve.js';
 import type { EmulatedLinear, EmulatorLevel } from './emulated-linear.js';
 import type { JobEnvironment } from './environment.js';
+import type { GivenStart } from './given-start.js';
 import { reportWarnings, type JobReport } from './report.js';
 
 /** A training run: numbers of rows, and its schedule. */
@@ -76,6 +77,8 @@ export interface Job<R extends TaskRows = TaskRows> extends AsyncDisposable {
   /** Tokens of the longest row of all: some rotary tables depend on it. */
   readonly longestRow: number;
   readonly training: TrainingPlan;
+  /** What training begins from; null: a fresh adapter. */
+  readonly start: GivenStart | null;
   /** Null: no refinement. */
   readonly refinement: TrainingPlan | null;
   /** Empty at ratio 1: plain LoRA on the original. With levels those of the finest emulator. */
@@ -133,13 +136,14 @@ export function jobNotices(job: Job): string[] {
 
 /** The adapter that training starts from; where it is only planned, one of its sizes. */
 export function startingAdapter(
-  { options, model: { layout } }: Job,
+  { options, model: { layout }, start: given }: Job,
   { reads = 'real' }: { readonly reads?: 'real' | 'none' } = {},
 ): LoraAdapter {
   const { rank, alpha, useRslora, targets, seed } = options;
   const start = layout.diffusion ? 'gaussian' : 'uniform';
   const config = { rank, alpha, useRslora, targets, start } as const;
-  return reads === 'none' ? blankAdapter(layout, config) : initialAdapter(layout, config, seed);
+  if (reads === 'none') return blankAdapter(layout, config);
+  return given?.adapter ?? initialAdapter(layout, config, seed);
 }
 
 /** Rows in order, `batchRows` to a batch. */
@@ -190,11 +194,12 @@ const progressFormat = 2;
 export async function jobId(
   options: JobOptions,
   model: Model,
-  datasets: readonly string[],
+  { datasets, start }: { readonly datasets: readonly string[]; readonly start: GivenStart | null },
 ): Promise<string> {
   const fingerprint = await model.checkpoint.fingerprint();
+  const read = [fingerprint, datasets, ...(start ? [start.sha256] : [])];
   return createHash('sha256')
-    .update(JSON.stringify([decidingOptions(options), fingerprint, datasets, progressFormat]))
+    .update(JSON.stringify([decidingOptions(options), ...read, progressFormat]))
     .digest('hex')
     .slice(0, 16);
 }

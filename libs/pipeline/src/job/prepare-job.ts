@@ -3,6 +3,7 @@ import { isDiffusionFolder, openDiffusionModel, openModel } from '@emloc/models'
 import { assertOptionsOf, withModality } from '../options/modality.js';
 import { utcDay, type TuneOptions } from '../options/resolve.js';
 import { pictureJob } from '../pictures/picture-job.js';
+import { readGivenStart } from './given-start.js';
 import type { Job, PrepareHost } from './job.js';
 import { textJob } from './text-job.js';
 
@@ -18,7 +19,8 @@ export async function prepareJob(options: TuneOptions, host: PrepareHost = {}): 
   assertOptionsOf('tune', options, 'text');
   const model = await openModel(options.model, { allowUnusedLayers });
   try {
-    return await textJob({ ...withModality(options, model.layout), date }, model, host);
+    const { options: whole, start } = await readGivenStart(options, model.layout);
+    return await textJob({ ...withModality(whole, model.layout), date }, { model, start }, host);
   } catch (error) {
     await model.close();
     throw error;
@@ -33,8 +35,9 @@ async function onPictures(
   const { allowUnusedLayers } = options;
   const diffusion = await openDiffusionModel(options.model, { allowUnusedLayers });
   try {
-    const resolved = withModality(options, diffusion.transformer.layout);
-    return await pictureJob(resolved, diffusion, host);
+    const { layout } = diffusion.transformer;
+    const { options: whole, start } = await readGivenStart(options, layout);
+    return await pictureJob(withModality(whole, layout), { diffusion, start }, host);
   } catch (error) {
     await diffusion.close();
     throw error;

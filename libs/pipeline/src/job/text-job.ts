@@ -16,6 +16,7 @@ import { PipelineError } from '../errors.js';
 import { assertRank } from '../options/checks.js';
 import { mostSteps } from '../options/limits.js';
 import { emulatedLinears, levelEmulators } from './emulated-linear.js';
+import type { GivenStart } from './given-start.js';
 import { imagesOf, rowsWith } from './images.js';
 import {
   behindFront,
@@ -33,7 +34,7 @@ import { textTask } from './text-task.js';
 /** A job on rows of text, with images where the model takes some. */
 export async function textJob(
   options: JobOptions,
-  whole: Model,
+  { model: whole, start }: { readonly model: Model; readonly start: GivenStart | null },
   host: PrepareHost,
 ): Promise<Job<TextRows>> {
   const adapted = adaptedLinears(whole.layout, options.targets);
@@ -43,12 +44,14 @@ export async function textJob(
   const split = heldOut
     ? { train: dataset.rows, validation: heldOut.rows }
     : splitValidation(dataset.rows, { seed: options.seed });
-  const id = await jobId(options, whole, [dataset.sha256, heldOut?.sha256 ?? '']);
-  return jobOf(options, { whole, loaded, split, id });
+  const datasets = [dataset.sha256, heldOut?.sha256 ?? ''];
+  const id = await jobId(options, whole, { datasets, start });
+  return jobOf(options, { whole, start, loaded, split, id });
 }
 
 interface TextInputs {
   readonly whole: Model;
+  readonly start: GivenStart | null;
   readonly loaded: LoadedRows;
   readonly split: {
     readonly train: readonly EncodedRow[];
@@ -59,7 +62,7 @@ interface TextInputs {
 
 /** Needs no file any more, so that one job's rows serve several. */
 function jobOf(options: JobOptions, inputs: TextInputs): Job<TextRows> {
-  const { whole, split, id } = inputs;
+  const { whole, start, split, id } = inputs;
   const { dataset, heldOut, text } = inputs.loaded;
   const touched = new Set([
     ...adaptedLinears(whole.layout, options.targets).keys(),
@@ -89,6 +92,7 @@ function jobOf(options: JobOptions, inputs: TextInputs): Job<TextRows> {
     validation: inOrder(rowsOf(split.validation), options.batch),
     longestRow: longestOf(rows),
     training,
+    start,
     refinement: emulated.length > 0 ? refinement : null,
     emulated,
     levels: emulated.length > 0 ? levelEmulators(emulated, options) : null,

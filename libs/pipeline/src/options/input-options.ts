@@ -28,6 +28,14 @@ export const inputOptions = Object.freeze({
     helpIn: { merge: 'PEFT adapter' },
     commands: ['eval', 'generate', 'merge'],
   }),
+  /** A PEFT or diffusers adapter that training begins from; null: a fresh one. */
+  initAdapter: text({
+    default: null,
+    flag: '--init-adapter <dir>',
+    help: 'PEFT or diffusers adapter that training begins from, whose rank, alpha and targets the job has (default: a fresh one)',
+    commands: tuning,
+    decides: false,
+  }),
   data: text({
     flag: '--data <path>',
     help: 'training rows, JSONL, CSV or Parquet with "messages", "prompt" and "completion", "instruction" and "output", or "text"; for models that make pictures a folder of images',

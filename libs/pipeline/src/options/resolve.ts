@@ -38,6 +38,7 @@ export function resolveTuneOptions(
   assertMethod(resolved);
   if (resolved.levels !== null) assertOnlyLevels(resolved);
   assertPatience(resolved);
+  assertLoraPlus(resolved);
   return resolved;
 }
 
@@ -97,6 +98,19 @@ function assertPatience({ patience, evalSteps, levels }: TuneOptions): void {
   if (evalSteps === null) throw invalidOption('patience', patience, 'option evalSteps beside it');
   if (levels !== null)
     throw invalidOption('patience', patience, 'no option levels, whose steps are given,');
+}
+
+/**
+ * Prodigy estimates one distance for all matrices, from which their one rate follows.
+ * @throws PipelineError PIPELINE_INVALID_OPTION
+ */
+function assertLoraPlus({ loraPlusRatio, optimizer }: TuneOptions): void {
+  if (loraPlusRatio !== 1 && optimizer === 'prodigy')
+    throw invalidOption(
+      'loraPlusRatio',
+      loraPlusRatio,
+      'no option optimizer prodigy, which finds one rate for all matrices,',
+    );
 }
 
 /** What decides the bytes of a job's result, besides model and rows. */

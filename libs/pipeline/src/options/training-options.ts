@@ -96,6 +96,18 @@ export const trainingOptions = Object.freeze({
     commands: job,
     field: 'learning_rate',
   }),
+  /** Learning rate of every B as a multiple of that of A; 1: one rate. */
+  loraPlusRatio: number({
+    default: 1,
+    range: {
+      expected: 'at least 1 and at most 1000000',
+      holds: (value) => value >= 1 && value <= 1_000_000,
+    },
+    flag: '--lora-plus-ratio <x>',
+    help: "LoRA+: B's learning rate is so many times A's (adamw)",
+    commands: job,
+    field: 'lora_plus_ratio',
+  }),
   optimizer: choice({
     choices: ['adamw', 'prodigy'],
     default: 'adamw',

@@ -5,6 +5,7 @@ import { adaptableModules, openDiffusionModel } from '@emloc/models';
 
 import { cpuTarget, tuneHost } from '../../test/fixtures.js';
 import { openPictureWorkspace, type PictureWorkspace } from '../../test/picture-workspace.js';
+import { startingAdapter } from '../job/job.js';
 import type { JobEvent } from '../job/observer.js';
 import { prepareJob } from '../job/prepare-job.js';
 import type { TuneReport } from '../job/tune-report.js';
@@ -76,6 +77,22 @@ describe('a job on pictures', () => {
       ['A', 'B'].map((part) => `transformer.${path}.lora_${part}.weight`),
     );
     expect([...file.tensors.keys()].sort()).toEqual(keys.sort());
+  });
+
+  it('begins from such a file, with its rank, alpha and targets', async () => {
+    const initAdapter = join(workspace.outputs, 'usual');
+    const asked = { rank: null, alpha: null, targets: null };
+    await using job = await prepareJob(workspace.options({ ...asked, initAdapter }));
+    const plain = await prepareJob(workspace.options());
+    await plain.close();
+    const { rank, alpha, targets } = job.options;
+    expect({ rank, alpha, targets }).toEqual({ rank: 4, alpha: 4, targets: null });
+    const linearModules = adaptableModules(job.whole.layout);
+    const { layers } = await readAdapter(initAdapter, { linearModules });
+    expect(startingAdapter(job).layers).toEqual(layers);
+    expect(job.id).not.toBe(plain.id);
+    const { bytes } = await run('begun', { ...asked, initAdapter });
+    expect(bytes.equals(usual.bytes)).toBe(false);
   });
 
   it('gives the same bytes in the least memory that it can work in, and keeps within it', async () => {

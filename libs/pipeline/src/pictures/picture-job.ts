@@ -15,6 +15,7 @@ import {
 } from '@emloc/tasks';
 
 import { emulatedLinears, levelEmulators } from '../job/emulated-linear.js';
+import type { GivenStart } from '../job/given-start.js';
 import {
   behindFront,
   inOrder,
@@ -34,7 +35,7 @@ import { sampleRequests } from './training-samples.js';
 /** A job on pictures: the model learns to make such. */
 export async function pictureJob(
   options: JobOptions,
-  diffusion: DiffusionModel,
+  { diffusion, start }: { readonly diffusion: DiffusionModel; readonly start: GivenStart | null },
   host: PrepareHost,
 ): Promise<Job<LatentRows>> {
   const { notices, transformer } = diffusion;
@@ -67,6 +68,7 @@ export async function pictureJob(
     validation: inOrder(rows.validation, options.batch),
     longestRow: 1,
     training,
+    start,
     refinement: emulated.length > 0 ? refinement : null,
     emulated,
     levels: emulated.length > 0 ? levelEmulators(emulated, options) : null,
@@ -78,11 +80,10 @@ export async function pictureJob(
       datasetSha256: train.sha256,
     },
     variant: null,
-    id: await jobId(options, whole, [
-      train.sha256,
-      validation?.sha256 ?? '',
-      ...(await fingerprints(diffusion)),
-    ]),
+    id: await jobId(options, whole, {
+      datasets: [train.sha256, validation?.sha256 ?? '', ...(await fingerprints(diffusion))],
+      start,
+    }),
     close: () => diffusion.close(),
     [Symbol.asyncDispose]: () => diffusion.close(),
   };

@@ -88,6 +88,7 @@ function jobOn(model: Model): Job<TextRows> {
       batches: [consecutive(rowLengths.length, rowLengths.length)],
       schedule: { kind: 'constant', learningRate: 1e-3, steps: 1, warmupRatio: 0 },
     },
+    start: null,
     refinement: null,
     emulated: [],
     levels: null,

@@ -100,7 +100,7 @@ class TrainStage {
     const { progress } = this.state;
     if (progress) this.#notice(`${stage} goes on after step ${progress.state.step}`);
     const before = progress ? progress.before : await this.#scoreBefore();
-    const validations = this.#validations(before, progress);
+    const validations = this.#validations(await this.#scoreOfStart(before), progress);
     const result = await this.#train({ before, validations, progress });
     const { adapter: _end, optimizer, divergence, ...numbers } = result;
     const chosen = validations ? await this.#best(result, validations) : await this.#ended(result);
@@ -148,17 +148,29 @@ class TrainStage {
     return this.#validatesDuring ? this.#validate(adapter, 0) : null;
   }
 
+  /**
+   * Of the adapter before the first step: a fresh one changes nothing. Needed where the best state
+   * may be that one.
+   */
+  async #scoreOfStart(before: Score | null): Promise<Score | null> {
+    const { start } = this.context.job;
+    const { adapter, stage } = this.inputs;
+    const isKnown = this.state.progress?.validations?.best ?? null;
+    if (!this.#validatesDuring || start === null || stage !== 'train' || isKnown) return before;
+    return this.#validate(adapter, 0);
+  }
+
   get #validatesDuring(): boolean {
     return this.#hasLevels || this.context.job.options.evalSteps !== null;
   }
 
   /** null: the job validates at the end only. */
-  #validations(before: Score | null, progress: StageProgress | null): Validations | null {
-    if (!this.#validatesDuring || !before) return null;
+  #validations(score: Score | null, progress: StageProgress | null): Validations | null {
+    if (!this.#validatesDuring || !score) return null;
     const { adapter } = this.inputs;
     const kept = progress?.validations ?? null;
-    const validations = new Validations({ step: 0, score: before, adapter }, kept);
-    if (!kept) this.#tell(0, before);
+    const validations = new Validations({ step: 0, score, adapter }, kept);
+    if (!kept) this.#tell(0, score);
     return validations;
   }
 
@@ -174,8 +186,9 @@ class TrainStage {
     const { job, environment } = this.context;
     const { stage, plan, adapter } = this.inputs;
     const { training } = environment;
-    const { weightDecay, maxGradientNorm } = job.options;
-    const optimizer = job.options.optimizer === 'prodigy' ? defaultProdigy : defaultAdamw;
+    const { weightDecay, maxGradientNorm, loraPlusRatio } = job.options;
+    const optimizer =
+      job.options.optimizer === 'prodigy' ? defaultProdigy : { ...defaultAdamw, loraPlusRatio };
     const { rows, batches } = this.state.steps;
     const { carried = null, levels } = this.inputs;
     using meter = new StepMeter(environment.device.budget, this.state.pager);
