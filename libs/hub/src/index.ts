@@ -4,4 +4,3 @@ export { hubSettings } from './settings.js';
 export { hubModel, type HubModel } from './hub-model.js';
 export { resolveModel, type ModelHost } from './resolve-model.js';
 export { servedModel, servedModelFolder, type ServingHost } from './served-model.js';
-export { pushFolder, type Pushed } from './push/push-folder.js';

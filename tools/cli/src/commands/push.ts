@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { settleOutput } from '@emloc/checkpoint';
-import { pushFolder } from '@emloc/hub';
+import { pushFolder } from '@emloc/hub/push';
 
 import { defineCommand } from '../command/define-command.js';
 import { switchFlag, textFlag } from '../command/flag.js';

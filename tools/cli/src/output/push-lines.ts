@@ -1,4 +1,4 @@
-import type { Pushed } from '@emloc/hub';
+import type { Pushed } from '@emloc/hub/push';
 
 /** What was sent and what was not, a line each, and where it is. */
 export function pushLines(pushed: Pushed): string {
