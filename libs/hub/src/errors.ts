@@ -12,11 +12,19 @@ export type HubErrorCode =
   | 'HUB_RESPONSE_INVALID'
   | 'HUB_DISK_FULL'
   | 'HUB_CACHE_FAILED'
-  | 'HUB_INTERRUPTED';
+  | 'HUB_INTERRUPTED'
+  | 'HUB_OFFLINE'
+  | 'HUB_TOKEN_MISSING'
+  | 'HUB_FOLDER_INVALID'
+  | 'HUB_FILE_CHANGED'
+  | 'HUB_NAME_TAKEN'
+  | 'HUB_REPOSITORY_PUBLIC'
+  | 'HUB_PUSH_REFUSED';
 
 /**
- * Why a model cannot be had by its hub name. Messages name the model and where it was looked for,
- * never a token and never the query of an address, which may be signed.
+ * Why a model cannot be had by its hub name, or a folder not be sent to one. Messages name the
+ * model and where it was looked for, never a token and never the query of an address, which may be
+ * signed.
  */
 export class HubError extends Error {
   override readonly name = 'HubError';

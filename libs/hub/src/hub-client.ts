@@ -2,6 +2,8 @@ import { Watchdog } from '@emloc/time';
 import { EnvHttpProxyAgent, fetch as undiciFetch, type Dispatcher, type Response } from 'undici';
 
 import { HubError } from './errors.js';
+import { MeteredBlob } from './push/metered-blob.js';
+import { errorOfSending } from './push/sending-errors.js';
 import { errorOfAnswer } from './response-errors.js';
 import { PassingError } from './retry.js';
 import type { HubSettings } from './settings.js';
@@ -19,6 +21,16 @@ export interface HubRequest extends Subject {
   readonly hubHeaders?: Readonly<Record<string, string>>;
   /** Go to whoever has the file. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** Default: nothing is sent, by GET. */
+  readonly send?: Sending;
+}
+
+/** What a request changes where it goes to. */
+interface Sending {
+  readonly method: 'POST' | 'PUT';
+  readonly body: string | Blob;
+  /** Hears how many more bytes of a blob have been taken for the network. */
+  onBytes?(bytes: number): void;
 }
 
 /** An answer with its body, which must be read to its end or given up with `close`. */
@@ -34,6 +46,8 @@ export interface OpenAnswer {
 
 const mostRedirects = 10;
 const redirects: readonly number[] = [301, 302, 303, 307, 308];
+/** After which what was sent is sent again as it was. */
+const sameMethodRedirects: readonly number[] = [307, 308];
 
 /**
  * Speaks HTTP with a hub, through the proxies of HTTP_PROXY, HTTPS_PROXY and NO_PROXY. The token
@@ -87,7 +101,8 @@ export class HubClient {
       const response = await this.#send(url, request, open);
       if (url.origin === this.#origin) ofHub = response;
       const location = response.headers.get('location');
-      if (!redirects.includes(response.status) || location === null)
+      const followed = request.send ? sameMethodRedirects : redirects;
+      if (!followed.includes(response.status) || location === null)
         return this.#answer(response, ofHub, { url, request, open });
       await response.body?.cancel();
       url = redirectTarget(url, location);
@@ -106,6 +121,7 @@ export class HubClient {
       redirect: 'manual',
       signal,
       dispatcher: this.#dispatcher,
+      ...(request.send ? sentBy(request.send, () => watch.heard()) : {}),
       headers: {
         'user-agent': this.#userAgent,
         // Ranges and sizes are those of the file itself.
@@ -132,7 +148,8 @@ export class HubClient {
     };
     if (!response.ok) {
       close();
-      throw errorOfAnswer(
+      const toError = request.send ? errorOfSending : errorOfAnswer;
+      throw toError(
         { status: response.status, header },
         {
           ...request,
@@ -158,6 +175,19 @@ interface Opening {
   readonly stop: AbortController;
   readonly watch: Watchdog;
   readonly signal: AbortSignal;
+}
+
+/** A blob that is taken shows that the connection lives. */
+function sentBy(
+  { method, body, onBytes }: Sending,
+  heard: () => void,
+): { readonly method: string; readonly body: string | Blob } {
+  if (typeof body === 'string') return { method, body };
+  const onChunk = (bytes: number): void => {
+    heard();
+    onBytes?.(bytes);
+  };
+  return { method, body: new MeteredBlob(body, onChunk) };
 }
 
 async function* readBody(

@@ -4,6 +4,7 @@ import { cacheError, HubError } from './errors.js';
 import type { FetchObserver } from './fetch-snapshot.js';
 import { hubNameText, type HubName } from './hub-name.js';
 import { defaultRetryPolicy, type RetryPolicy } from './retry.js';
+import { safeToken } from './safe-token.js';
 import type { HubSettings } from './settings.js';
 
 /** A model of a hub, in the cache. */
@@ -101,18 +102,6 @@ async function fetched(
 
 function modelAt(cache: RepoCache, { name }: HubName, commit: string): HubModel {
   return { name, commit, folder: cache.snapshotFolder(commit) };
-}
-
-/** The token, unless it would cross a network in the clear. */
-function safeToken(
-  { endpoint, token }: HubSettings,
-  onNotice: (message: string) => void,
-): string | null {
-  const { protocol, hostname } = new URL(endpoint);
-  const isLoopback = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname);
-  if (token === null || protocol === 'https:' || isLoopback) return token;
-  onNotice(`the token is not sent to ${endpoint}, which is not encrypted`);
-  return null;
 }
 
 function isSystemError(error: unknown): error is NodeJS.ErrnoException {

@@ -1,10 +1,11 @@
 import { listFiles, modelInfo } from '@huggingface/hub';
 
 import { HubError } from './errors.js';
-import type { HubClient, HubRequest } from './hub-client.js';
+import type { HubClient } from './hub-client.js';
+import { hubFetch } from './hub-fetch.js';
 import { defaultRevision, hubNameText, isCommit, type HubName } from './hub-name.js';
 import { toRepoFile, type RepoFile } from './repo-file.js';
-import { PassingError, retried, type RetryPolicy } from './retry.js';
+import type { RetryPolicy } from './retry.js';
 
 /** How a hub is asked about its models. */
 export interface Asking {
@@ -13,8 +14,6 @@ export interface Asking {
   readonly signal: AbortSignal;
 }
 
-/** A page of a listing has at most 1000 files. */
-const mostAnswerBytes = 64 * 2 ** 20;
 const mostFiles = 100_000;
 
 /**
@@ -29,7 +28,7 @@ export async function commitOf(hubName: HubName, asking: Asking): Promise<string
       revision: revision ?? defaultRevision,
       additionalFields: ['sha'],
       hubUrl: asking.client.endpoint,
-      fetch: fetchFor(hubName, asking),
+      fetch: hubFetch(hubNameText(hubName), asking),
     }),
   );
   if (typeof sha === 'string' && isCommit(sha)) return sha;
@@ -56,7 +55,7 @@ export async function listRepository(
       revision: commit,
       recursive: true,
       hubUrl: asking.client.endpoint,
-      fetch: fetchFor(hubName, asking),
+      fetch: hubFetch(hubNameText(hubName), asking),
     });
     for await (const { type, path, size, oid, lfs, xetHash } of entries) {
       if (type !== 'file') continue;
@@ -70,7 +69,7 @@ export async function listRepository(
 }
 
 /** What the package makes of an answer that is no answer of a hub, as an error of this library. */
-async function understood<T>(
+export async function understood<T>(
   hubName: HubName,
   { client, signal }: Asking,
   ask: () => Promise<T>,
@@ -86,38 +85,4 @@ async function understood<T>(
       { cause: error },
     );
   }
-}
-
-/** `fetch` for the package: tried again, and it throws where an answer is no success. */
-function fetchFor(hubName: HubName, { client, policy, signal }: Asking): typeof fetch {
-  const model = hubNameText(hubName);
-  return (input) => {
-    const url = input instanceof Request ? input.url : String(input);
-    const request: HubRequest = { url, model, file: null, signal };
-    return retried(model, () => readAnswer(client, request), { policy, signal });
-  };
-}
-
-async function readAnswer(client: HubClient, request: HubRequest): Promise<Response> {
-  const answer = await client.open({ ...request, headers: { accept: 'application/json' } });
-  const parts: Uint8Array[] = [];
-  let bytes = 0;
-  try {
-    for await (const part of answer.body()) {
-      parts.push(part);
-      bytes += part.length;
-      if (bytes > mostAnswerBytes)
-        throw new HubError(
-          'HUB_RESPONSE_INVALID',
-          `${request.model}: an answer of more than ${mostAnswerBytes} bytes`,
-        );
-    }
-  } finally {
-    answer.close();
-  }
-  const announced = Number(answer.header('content-length') ?? bytes);
-  if (announced > bytes)
-    throw new PassingError(`an answer was cut off after ${bytes} of ${announced} bytes`, null);
-  const link = answer.header('link');
-  return new Response(Buffer.concat(parts), { headers: link === null ? {} : { link } });
 }

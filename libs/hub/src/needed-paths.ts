@@ -17,7 +17,7 @@ export const weightsName = 'model.safetensors';
 const pipelineName = 'model_index.json';
 const configName = 'config.json';
 
-const tokenizerNames = [
+export const tokenizerNames = [
   'tokenizer.json',
   'tokenizer_config.json',
   'tokenizer.model',
@@ -30,14 +30,14 @@ const tokenizerNames = [
   'added_tokens.json',
 ];
 /** Files beside the weights that decide what a model computes and how text becomes tokens. */
-const smallNames: ReadonlySet<string> = new Set([
+export const smallNames: ReadonlySet<string> = new Set([
   configName,
   'generation_config.json',
   ...tokenizerNames,
   'chat_template.jinja',
   'chat_template.json',
 ]);
-const moreTemplates = /^additional_chat_templates\/[^/]+\.jinja$/;
+export const moreTemplates = /^additional_chat_templates\/[^/]+\.jinja$/;
 
 /** What transformers and diffusers call weights. */
 const [usualStem, diffusionStem] = ['model', 'diffusion_pytorch_model'];

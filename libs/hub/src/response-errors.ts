@@ -23,12 +23,17 @@ export interface Answer {
 const passing: readonly number[] = [408, 425, 429, 500, 502, 503, 504, 520, 522, 524];
 const mostQuoted = 200;
 
-/** The error of an answer that is no success. */
-export function errorOfAnswer(answer: Answer, refused: Refused): HubError | PassingError {
+/** What may succeed when it is asked again; null: the answer is for good. */
+export function passingError(answer: Answer, { host }: Refused): PassingError | null {
   const { status } = answer;
-  const { host } = refused;
-  if (passing.includes(status))
-    return new PassingError(`${host} answered ${status}`, retryAfterMs(answer));
+  if (!passing.includes(status)) return null;
+  return new PassingError(`${host} answered ${status}`, retryAfterMs(answer));
+}
+
+/** The error of an answer to a question that is no success. */
+export function errorOfAnswer(answer: Answer, refused: Refused): HubError | PassingError {
+  const passes = passingError(answer, refused);
+  if (passes) return passes;
   const [code, message] = refusalOf(answer, refused);
   return new HubError(code, message);
 }
@@ -74,7 +79,7 @@ function denied(answer: Answer, { model, page, host, hasToken }: Refused): strin
 }
 
 /** Status and the server's own words. */
-function said(answer: Answer): string {
+export function said(answer: Answer): string {
   const words = answer.header('x-error-message')?.slice(0, mostQuoted);
   return words ? `${answer.status}: ${words}` : String(answer.status);
 }

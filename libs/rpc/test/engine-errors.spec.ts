@@ -19,7 +19,7 @@ function catalogue(): Map<string, string[]> {
  * What is thrown before there is a stage: by the command, by its client, by what starts processes.
  */
 const elsewhere = {
-  sections: ['The command', 'Client of a remote deployment'],
+  sections: ['The command', 'Client of a remote deployment', 'Sending to a hub', 'Reports'],
   codes: /^(DEPLOYMENT_|NATS_SERVER_|SCORE_|TELEMETRY_)/,
 };
 

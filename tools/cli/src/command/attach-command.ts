@@ -10,8 +10,8 @@ export function attachCommand(
   defined: DefinedCommand,
   everyCommand: CommandTools['everyCommand'],
 ): void {
-  const { argument, flags, notes, examples } = defined;
-  if (argument) command.argument(argument.name, argument.help);
+  const { argument, target, flags, notes, examples } = defined;
+  for (const one of [argument, target]) if (one) command.argument(one.name, one.help);
   for (const option of withCommonFlags(flags)) command.addOption(option);
   const example = `Example:\n${examples.map((each) => `  emloc ${each}`).join('\n')}`;
   command

@@ -55,27 +55,36 @@ interface Argument<A extends string> {
 
 type ArgumentValue<A extends string> = A extends `<${string}` ? string : string | undefined;
 
-interface CommandContext<O, F extends Flags, A extends string> extends CommandTools {
+interface CommandContext<
+  O,
+  F extends Flags,
+  A extends string,
+  T extends string,
+> extends CommandTools {
   /** Of the options' table, those that were given. */
   readonly options: O;
   readonly values: ValuesOf<F>;
   readonly argument: ArgumentValue<A>;
+  readonly target: ArgumentValue<T>;
 }
 
-interface Definition<O, F extends Flags, A extends string> {
+interface Definition<O, F extends Flags, A extends string, T extends string> {
   readonly argument?: Argument<A>;
+  /** What stands after the argument. */
+  readonly target?: Argument<T>;
   readonly options?: OptionGroup<O>;
   readonly flags: F;
   /** Told after the flags. */
   readonly notes?: string;
   /** Without the `emloc` before each. */
   readonly examples: readonly string[];
-  run(context: CommandContext<O, F, A>): Promise<CommandResult>;
+  run(context: CommandContext<O, F, A, T>): Promise<CommandResult>;
 }
 
 /** A command as the runner knows it, whatever its flags. */
 export interface DefinedCommand {
   readonly argument: Argument<string> | null;
+  readonly target: Argument<string> | null;
   readonly flags: readonly Option[];
   /** Long names without which it is refused, with what commander calls their values. */
   readonly required: readonly { readonly long: string; readonly attribute: string }[];
@@ -96,15 +105,19 @@ export interface NamedCommand {
 type None = Readonly<Record<never, never>>;
 
 /** A command; its name and what it does in a line are in the list of commands. */
-export function defineCommand<O = None, F extends Flags = None, A extends string = '[none]'>(
-  definition: Definition<O, F, A>,
-): DefinedCommand {
-  const { argument, options, flags, notes = '', examples } = definition;
+export function defineCommand<
+  O = None,
+  F extends Flags = None,
+  A extends string = '[none]',
+  T extends string = '[none]',
+>(definition: Definition<O, F, A, T>): DefinedCommand {
+  const { argument, target, options, flags, notes = '', examples } = definition;
   const required = Object.values(flags)
     .filter(({ isRequired }) => isRequired)
     .map(({ flag }) => flag);
   return {
     argument: argument ?? null,
+    target: target ?? null,
     flags: [...(options?.flags ?? []), ...toOptions(flags)],
     required: [...(options?.required ?? []), ...required].map((flag) => ({
       long: flag.replace(/ .*/, ''),
@@ -113,12 +126,13 @@ export function defineCommand<O = None, F extends Flags = None, A extends string
     notes,
     examples,
     rivalOf: (name) => options?.rivalOf(name),
-    run: (raw, [first], tools) =>
+    run: (raw, [first, second], tools) =>
       definition.run({
         ...tools,
         options: (options?.valuesOf(raw) ?? {}) as O,
         values: valuesOf(flags, raw),
         argument: first as ArgumentValue<A>,
+        target: second as ArgumentValue<T>,
       }),
   };
 }

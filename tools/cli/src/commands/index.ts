@@ -42,6 +42,10 @@ export const commands: CommandList = {
     summary: 'download a model of a hub into the cache, for use without a network or by services',
     load: () => import('./fetch.js'),
   },
+  push: {
+    summary: 'send an adapter or a merged checkpoint to a hub, privately unless told otherwise',
+    load: () => import('./push.js'),
+  },
   info: { summary: 'what emloc finds on this machine', load: () => import('./info.js') },
   serve: {
     summary: 'coordinator, stages and NATS on this machine, until Ctrl-C',
