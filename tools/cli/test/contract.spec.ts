@@ -226,6 +226,7 @@ describe('emloc', () => {
         '1GiB',
         '--checkpoint-steps',
         '5',
+        ...['--date', '2026-11-02'], // The same on both sides of midnight.
         '--json',
       ];
       if (!existsSync(whole))
