@@ -83,6 +83,7 @@ describe('tune', () => {
     );
     expect(report).toEqual({
       job: expect.stringMatching(/^[0-9a-f]{16}$/),
+      choice: null,
       date: '2026-01-31',
       sourceRows: 48,
       droppedRows: 0,
