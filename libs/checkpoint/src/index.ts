@@ -35,8 +35,15 @@ export { readJsonObject } from './json-file.js';
 export { FileHasher, type FileRange } from './file-hasher.js';
 export { readShardIndex } from './shard-index.js';
 export { entriesOf, findPlace, hiddenPath, locatePlace, type OutputPlace } from './output/place.js';
-export { assertReplaceable, isFileBelow, ownedFiles, recordFileName } from './output/owned.js';
+export {
+  cardFileName,
+  logFileName,
+  recordFileName,
+  reportFileName,
+  runFileName,
+} from './output/output-files.js';
+export { assertReplaceable, isFileBelow, ownedFiles } from './output/owned.js';
 export { holdPlace, settleOutput, type HeldPlace } from './output/held-place.js';
 export { changeFiles, writeOutput } from './output/write-output.js';
-export { cardFileName, keepCard } from './output/keep-card.js';
+export { keepCard } from './output/keep-card.js';
 export { bytesOnDisk, diskSpaceAt, storedIn } from './output/disk-space.js';

@@ -35,7 +35,6 @@ export {
 } from './plan/method-choice.js';
 export { isUndecided } from './options/method.js';
 export { logEntryOf, lineOf, logEntriesIn, outlives, type LogEntry } from './job/log-entry.js';
-export { logFileName } from './disk/log-file.js';
 export { writeOutcome } from './disk/outcome.js';
 export type { TuneReport } from './job/tune-report.js';
 export { budgetBytesOf } from './plan/budget.js';

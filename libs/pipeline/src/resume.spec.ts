@@ -2,12 +2,11 @@ import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { holdPlace } from '@emloc/checkpoint';
+import { holdPlace, logFileName } from '@emloc/checkpoint';
 import { MemoryBudget } from '@emloc/device';
 
 import { leaveCrash, outputPaths, takeSnapshot } from '../test/crash.js';
 import { cpuTarget, openWorkspace, tuneHost, type Workspace } from '../test/fixtures.js';
-import { logFileName } from './disk/log-file.js';
 import { logEntriesIn } from './job/log-entry.js';
 import { stageNames, type JobEvent, type StageName } from './job/observer.js';
 import { prepareJob } from './job/prepare-job.js';

@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto';
 import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readPeftAdapter } from '@emloc/checkpoint';
+import { logFileName, readPeftAdapter } from '@emloc/checkpoint';
 
 import { cpuTarget, openWorkspace, tinyModel, tuneHost, type Workspace } from '../test/fixtures.js';
-import { logFileName } from './disk/log-file.js';
 import type { JobEvent } from './job/observer.js';
 import { prepareJob } from './job/prepare-job.js';
 import type { TuneReport } from './job/tune-report.js';

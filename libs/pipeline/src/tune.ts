@@ -5,6 +5,7 @@ import {
   CheckpointError,
   FileHasher,
   hiddenPath,
+  logFileName,
   settleOutput,
   type OutputPlace,
 } from '@emloc/checkpoint';
@@ -24,7 +25,6 @@ import {
   openJobFolder,
   type StartMode,
 } from './disk/job-folder.js';
-import { logFileName } from './disk/log-file.js';
 import { writeOutcome, type Provenance } from './disk/outcome.js';
 import { asOutputError, assertFree, holdOutput } from './disk/output-folder.js';
 import { PipelineError } from './errors.js';

@@ -1,2 +1,1 @@
-export { runFileName } from './run-record.js';
-export { reportFileName, writeReport, writeRunReport } from './write-report.js';
+export { writeReport, writeRunReport } from './write-report.js';

@@ -1,15 +1,3 @@
-import { at } from '@emloc/checked';
-
-/** Bytes as people read them: `512 B`, `1.50 MiB`, `14.4 GiB`. */
-export function bytesText(bytes: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-  const step = Math.min(
-    units.length - 1,
-    Math.max(0, Math.floor(Math.log2(Math.max(bytes, 1)) / 10)),
-  );
-  return `${significant(bytes / 2 ** (10 * step))} ${at(units, step)}`;
-}
-
 /** A duration: `0.42 s`, `12.3 s`, `4 min 05 s`, `2 h 10 min`. */
 export function secondsText(seconds: number): string {
   if (seconds < 60) return `${significant(seconds)} s`;

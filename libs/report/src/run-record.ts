@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { writeFileAtomic } from '@emloc/checkpoint';
+import { runFileName, writeFileAtomic } from '@emloc/checkpoint';
 
 import { listAt, numberAt, textAt } from './fields.js';
 import { readJson } from './read-file.js';
@@ -25,8 +25,6 @@ interface RunStage {
   readonly seconds: number;
   readonly peakDeviceBytes: number;
 }
-
-export const runFileName = 'run.json';
 
 /** Writes the record into an adapter's folder, whole or not at all. */
 export async function writeRunRecord(folder: string, record: RunRecord): Promise<void> {

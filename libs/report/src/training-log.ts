@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { logFileName } from '@emloc/checkpoint';
 
 import { numberAt, textAt } from './fields.js';
 import { parsed, readText } from './read-file.js';
@@ -16,8 +17,6 @@ export interface LogLine {
   /** When it was written, in milliseconds since 1970. */
   readonly timeMs: number | null;
 }
-
-const logFileName = 'log.jsonl';
 
 /** The lines of an adapter's log that can be read, in order; none where there is no log. */
 export async function readTrainingLog(folder: string): Promise<readonly LogLine[]> {

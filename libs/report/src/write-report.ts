@@ -1,13 +1,11 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ownedFiles, writeFileAtomic } from '@emloc/checkpoint';
+import { ownedFiles, reportFileName, writeFileAtomic } from '@emloc/checkpoint';
 
 import { ReportError } from './errors.js';
 import { reportPage } from './page.js';
 import { readReportData, type ReportSources } from './report-data.js';
 import { writeRunRecord, type RunRecord } from './run-record.js';
-
-export const reportFileName = 'report.html';
 
 /**
  * Makes the page of an adapter's folder, from what is in it.

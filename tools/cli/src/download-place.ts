@@ -6,10 +6,11 @@ import {
   hiddenPath,
   holdPlace,
   keepCard,
+  reportFileName,
+  runFileName,
   writeOutput,
   type OutputPlace,
 } from '@emloc/checkpoint';
-import { reportFileName, runFileName } from '@emloc/report';
 import { EmlocError, type EmlocClient, type OnTransfer } from '@emloc/sdk';
 
 import { reportRun } from './run-report.js';

@@ -5,7 +5,8 @@ import { formatBytes } from '@emloc/device';
 import { CheckpointError } from '../errors.js';
 import { bytesOnDisk, diskSpaceAt } from '../output/disk-space.js';
 import { holdPlace } from '../output/held-place.js';
-import { assertReplaceable, recordFileName } from '../output/owned.js';
+import { recordFileName } from '../output/output-files.js';
+import { assertReplaceable } from '../output/owned.js';
 import { hiddenPath, type OutputPlace } from '../output/place.js';
 
 /** @throws CheckpointError when the place is the model's folder or inside it. */

@@ -3,10 +3,8 @@ import { copyFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readRegularFile } from '@emloc/untrusted';
 
-import { ownedFiles, recordFileName } from './owned.js';
-
-/** The card of an output, as hubs show it. Its owner may write in it. */
-export const cardFileName = 'README.md';
+import { cardFileName, recordFileName } from './output-files.js';
+import { ownedFiles } from './owned.js';
 
 const maxBytes = 100_000_000;
 

@@ -4,10 +4,8 @@ import process from 'node:process';
 import { readRegularFile } from '@emloc/untrusted';
 
 import { CheckpointError, errnoCode, fileError, quoted } from '../errors.js';
+import { recordFileName } from './output-files.js';
 import { entriesOf, isOurHidden, type OutputPlace } from './place.js';
-
-/** The record that an output folder has of itself. Its key `files` lists what was written. */
-export const recordFileName = 'emloc.json';
 
 /** What adapters had whose record does not say it. */
 const filesOfFirstAdapters = [

@@ -1,6 +1,6 @@
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { writeFileAtomic } from '@emloc/checkpoint';
+import { logFileName, writeFileAtomic } from '@emloc/checkpoint';
 import type { DeviceProfile } from '@emloc/device';
 
 import { PipelineError } from '../errors.js';
@@ -13,7 +13,7 @@ import { outcomeFromRecord, outcomeToRecord, type StageOutcome } from '../job/st
 import type { TrainingStore } from '../job/training-store.js';
 import { isMethodChoice, type MethodChoice } from '../plan/method-choice.js';
 import { DiskFactorStore } from './factor-store.js';
-import { LogFile, logFileName } from './log-file.js';
+import { LogFile } from './log-file.js';
 import type { Provenance } from './outcome.js';
 import { readTensorFile, writeTensorFile } from './tensor-file.js';
 import { DiskTrainingStore, intactOrNull } from './training-store.js';

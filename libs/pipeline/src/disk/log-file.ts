@@ -11,9 +11,6 @@ import {
 import { lineOf, logEntriesIn, logEntryOf, outlives, type LogEntry } from '../job/log-entry.js';
 import type { JobEvent } from '../job/observer.js';
 
-/** Of a job's log, in its folder of progress and in its output. */
-export const logFileName = 'log.jsonl';
-
 /**
  * What a job tells of its stages and steps, line by line in a file that can be read meanwhile. Each
  * line is written in one call, at once: a process that is killed loses at most what it was about to

@@ -5,6 +5,7 @@ import { at } from '@emloc/checked';
 import {
   cardFileName,
   keepCard,
+  logFileName,
   recordFileName,
   writeDiffusersAdapter,
   writeFileAtomic,
@@ -23,7 +24,6 @@ import { pictureRecordOf } from '../pictures/picture-record.js';
 import { samplesFolder } from '../pictures/training-samples.js';
 import type { MethodChoice } from '../plan/method-choice.js';
 import { baseLicense } from './base-license.js';
-import { logFileName } from './log-file.js';
 import { modelCard } from './model-card.js';
 import { outcomeFiles } from './output-folder.js';
 import { peftModules } from './peft-modules.js';

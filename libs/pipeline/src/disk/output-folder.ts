@@ -2,14 +2,16 @@ import {
   assertReplaceable,
   CheckpointError,
   holdPlace,
+  logFileName,
   recordFileName,
+  reportFileName,
+  runFileName,
   type HeldPlace,
   type OutputPlace,
 } from '@emloc/checkpoint';
 import type { ModelLayout } from '@emloc/models';
 
 import { PipelineError, type PipelineErrorCode } from '../errors.js';
-import { logFileName } from './log-file.js';
 
 /** Files of an adapter, of PEFT's layout and of diffusers'. */
 const peftFiles = ['adapter_config.json', 'adapter_model.safetensors'];
@@ -24,7 +26,7 @@ export function outcomeFiles({ diffusion }: Pick<ModelLayout, 'diffusion'>): rea
 }
 
 /** What whoever ran a job may put beside its result: they are not the same for equal inputs. */
-const runFiles = ['report.html', 'run.json'];
+const runFiles = [reportFileName, runFileName];
 
 function pathsOf(files: readonly string[]): string[] {
   return [

@@ -1,7 +1,9 @@
+import { formatBytes } from '@emloc/device';
+
 import { barChart } from '../charts/bar-chart.js';
 import { lineChart } from '../charts/line-chart.js';
 import { html, type Html } from '../html.js';
-import { bytesText, secondsText } from '../numbers.js';
+import { secondsText } from '../numbers.js';
 import type { ReportData } from '../report-data.js';
 import type { LogLine } from '../training-log.js';
 import { thinned } from './losses.js';
@@ -13,18 +15,18 @@ export function resources({ run, log }: ReportData): Html | null {
   const rule =
     budgetBytes === null
       ? undefined
-      : { name: `budget ${bytesText(budgetBytes)}`, value: budgetBytes };
+      : { name: `budget ${formatBytes(budgetBytes)}`, value: budgetBytes };
   const total = stages.reduce((sum, { seconds }) => sum + seconds, 0);
   return html`<h2>Memory and time</h2>
     ${barChart({
       id: 'memory',
       title: 'Peak device memory of each stage',
-      description: `The largest is ${bytesText(stages.reduce((most, { peakDeviceBytes }) => Math.max(most, peakDeviceBytes), 0))}${rule ? `, the ${rule.name}` : ''}.`,
+      description: `The largest is ${formatBytes(stages.reduce((most, { peakDeviceBytes }) => Math.max(most, peakDeviceBytes), 0))}${rule ? `, the ${rule.name}` : ''}.`,
       head: ['stage', 'peak'],
       bars: stages.map(({ name, peakDeviceBytes }) => ({
         name,
         value: peakDeviceBytes,
-        text: bytesText(peakDeviceBytes),
+        text: formatBytes(peakDeviceBytes),
       })),
       rule,
     })}
@@ -64,11 +66,13 @@ function memoryCourse(log: readonly LogLine[]): Html | null {
     unit: name,
     series: [{ name: 'device memory', points: shown.map(([x, y]) => [x, y / bytes]), look: 'a' }],
     rule:
-      budget === null ? undefined : { name: `budget ${bytesText(budget)}`, value: budget / bytes },
+      budget === null
+        ? undefined
+        : { name: `budget ${formatBytes(budget)}`, value: budget / bytes },
     fromZero: true,
     table: {
       head: ['seconds', 'device memory'],
-      rows: shown.map(([seconds, used]) => [seconds.toFixed(1), bytesText(used)]),
+      rows: shown.map(([seconds, used]) => [seconds.toFixed(1), formatBytes(used)]),
     },
   });
 }

@@ -1,6 +1,8 @@
+import { formatBytes } from '@emloc/device';
+
 import { listAt, numberAt, textAt } from '../fields.js';
 import { html, type Html } from '../html.js';
-import { bytesText, countText, lossText, percentText } from '../numbers.js';
+import { countText, lossText, percentText } from '../numbers.js';
 import type { ReportData } from '../report-data.js';
 import { resultLoss } from './losses.js';
 
@@ -18,7 +20,7 @@ export function summary({ record, run, before, after }: ReportData): Html {
     ...fact('training rows', rows, countText),
     ...fact('pictures', pictures, countText),
     ...fact('steps', numberAt(record, 'training', 'steps'), countText),
-    ...fact('peak device memory', run.peakDeviceBytes, bytesText),
+    ...fact('peak device memory', run.peakDeviceBytes, formatBytes),
   ];
   return html`<h1>${base}, fine-tuned</h1>
     <p class="lead">${methodOf(record)}</p>

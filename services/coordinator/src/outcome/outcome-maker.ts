@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { create } from '@bufbuild/protobuf';
 import { at } from '@emloc/checked';
+import { logFileName } from '@emloc/checkpoint';
 import {
   fromTuneOptionsMessage,
   JobSpecReferenceSchema,
@@ -9,7 +10,7 @@ import {
 } from '@emloc/contracts';
 import type { JobStorage } from '@emloc/job-storage';
 import type { NumberedLog } from '@emloc/nats';
-import { isMethodChoice, logFileName, type MethodChoice, type TensorRecord } from '@emloc/pipeline';
+import { isMethodChoice, type MethodChoice, type TensorRecord } from '@emloc/pipeline';
 import { RpcError } from '@emloc/rpc';
 
 import { uploadFolder } from '../artifacts.js';
