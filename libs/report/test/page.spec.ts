@@ -114,7 +114,7 @@ describe('the page of a job', () => {
     await page.focus('#memory summary');
     await page.keyboard.press('Enter');
     expect(await page.$eval('#memory details', ({ open: isOpen }) => isOpen)).toBe(true);
-    expect(await page.$eval('#memory table', ({ innerText }) => innerText)).toContain('16.0 MiB');
+    expect(await page.$eval('#memory table', ({ innerText }) => innerText)).toContain('16.00 MiB');
     await page.close();
   });
 
@@ -140,7 +140,7 @@ describe('the page of a job', () => {
   it('has the numbers of the job', async () => {
     const { page } = await open('light', 1000);
     const text = await page.$eval('main', ({ innerText }) => innerText);
-    for (const part of ['4.1000', '0.5500', 'budget 32.0 MiB', 'no better than the base model'])
+    for (const part of ['4.1000', '0.5500', 'budget 32.00 MiB', 'no better than the base model'])
       expect(text).toContain(part);
     expect(await page.$$eval('#layer-errors rect.bar', (all) => all.length)).toBe(6);
     expect(await page.$$eval('#memory-course table tbody tr', (all) => all.length)).toBe(20);

@@ -185,14 +185,14 @@ class ChildNatsServer implements NatsServer {
     const { host, readyTimeoutMs } = this.settings;
     const at = this.port === anyPort ? host : `${host}:${this.port}`;
     try {
-      this.#ports = await until(() => this.#answeringPorts(), `nats-server answers on ${at}`, {
+      this.#ports = await until(() => this.#answeringPorts(), 'it answers', {
         withinMs: readyTimeoutMs,
       });
     } catch (cause) {
       await this.kill();
       throw new NatsError(
         'NATS_SERVER_FAILED',
-        `${(cause as Error).message} (log: ${this.logFile}) ${this.#output.trim()}`,
+        `nats-server on ${at}: ${(cause as Error).message} (log: ${this.logFile}) ${this.#output.trim()}`,
         { cause },
       );
     }
@@ -201,7 +201,7 @@ class ChildNatsServer implements NatsServer {
   /** Null: not yet. @throws Error when it has ended */
   async #answeringPorts(): Promise<NatsPorts | null> {
     const { serverName, binary, host, folder } = this.settings;
-    if (!this.running) throw new Error('nats-server has ended');
+    if (!this.running) throw new Error('it has ended');
     const ports = readNatsPorts(folder, { binary, pid: this.pid ?? 0 });
     return ports && (await greets(serverName, host, ports.port)) ? ports : null;
   }
