@@ -1,4 +1,8 @@
 /** One configuration for every project; `npm run jest -- libs/device-cpu` narrows it. */
+// Workers and the programs that they start share few cores: threads of linear algebra would wait
+// for each other in loops.
+process.env.OMP_NUM_THREADS ??= '1';
+
 export default {
   testEnvironment: '<rootDir>/tools/setup/test-environment.mjs',
   testSequencer: '<rootDir>/tools/setup/test-sequencer.mjs',

@@ -5,7 +5,7 @@
  */
 import process from 'node:process';
 
-import { runNode } from './command.mjs';
+import { runChecks } from './checks.mjs';
 import { ensureInstalled } from './ensure-install.mjs';
 import { summarize } from './jest-summary.mjs';
 import { runJest } from './run-jest.mjs';
@@ -18,52 +18,44 @@ import {
 } from './system-packages.mjs';
 
 const jestArguments = process.argv.slice(2);
-/** @type {[name: string, args: string[]][]} */
-const checks = [
-  ['build', ['tools/setup/build.mjs']],
-  ['format', ['node_modules/prettier/bin/prettier.cjs', '--check', '.', '--log-level=warn']],
-  ['lint', ['node_modules/eslint/bin/eslint.js', '.', '--max-warnings=0']],
+/** @type {import('./checks.mjs').Check} */
+const build = ['build', ['tools/setup/build.mjs']];
+/** Side by side: linting takes as long as the others together. */
+/** @type {readonly (readonly import('./checks.mjs').Check[])[]} */
+const lanes = [
+  [['lint', ['node_modules/eslint/bin/eslint.js', '.', '--max-warnings=0']]],
   [
-    'circles',
+    ['format', ['node_modules/prettier/bin/prettier.cjs', '--check', '.', '--log-level=warn']],
+    ['typecheck', ['node_modules/typescript/bin/tsc', '--noEmit', '-p', 'tsconfig.json']],
     [
-      'node_modules/dependency-cruiser/bin/dependency-cruise.mjs',
-      '--config',
-      'tools/setup/circles.mjs',
-      'libs',
-      'services',
-      'tools',
+      'circles',
+      [
+        'node_modules/dependency-cruiser/bin/dependency-cruise.mjs',
+        '--config',
+        'tools/setup/circles.mjs',
+        'libs',
+        'services',
+        'tools',
+      ],
+    ],
+    [
+      'unused',
+      [
+        'node_modules/knip/bin/knip.js',
+        '--config',
+        'tools/setup/knip.mjs',
+        '--treat-config-hints-as-errors',
+      ],
     ],
   ],
-  [
-    'unused',
-    [
-      'node_modules/knip/bin/knip.js',
-      '--config',
-      'tools/setup/knip.mjs',
-      '--treat-config-hints-as-errors',
-    ],
-  ],
-  ['typecheck', ['node_modules/typescript/bin/tsc', '--noEmit', '-p', 'tsconfig.json']],
 ];
 
 ensureInstalled();
 ensureSystemPackages([openBlas, natsServer, prometheus, chromium]);
 const failedChecks =
-  jestArguments.length > 0
-    ? []
-    : checks.filter(([name, args]) => !runCheck(name, args)).map(([name]) => name);
+  jestArguments.length > 0 ? [] : [...(await runChecks([[build]])), ...(await runChecks(lanes))];
 const tests = summarize(runJest(jestArguments));
 if (failedChecks.length > 0) console.log(`failed: ${failedChecks.join(', ')}`);
 if (tests.skipped > 0) console.log(`skipped: ${tests.skipped} tests`);
 console.log(tests.line);
 process.exitCode = failedChecks.length === 0 && tests.ok ? 0 : 1;
-
-/** @param {string} name @param {string[]} args */
-function runCheck(name, args) {
-  const startMs = performance.now();
-  const passed = runNode(args) === 0;
-  console.log(
-    `${name}: ${passed ? 'passed' : 'failed'} (${((performance.now() - startMs) / 1000).toFixed(1)} s)`,
-  );
-  return passed;
-}

@@ -20,7 +20,7 @@ async function both(
 ): Promise<[portable: HostValues, blas: HostValues]> {
   const results: HostValues[] = [];
   for (const blas of ['portable', 'auto']) {
-    const device = new Device(createCpuBackend({ blas }), new MemoryBudget(2 ** 30));
+    const device = new Device(createCpuBackend({ blas, threads: 2 }), new MemoryBudget(2 ** 30));
     const owned: Tensor[] = [];
     const result = await compute(device, (...given) => {
       const tensor = uploadWave(...given);

@@ -1,6 +1,6 @@
-import { availableParallelism } from 'node:os';
 import { DeviceError } from '@emloc/device';
 
+import { defaultThreads } from './default-threads.js';
 import { blasCandidates, explicitCandidate } from './find-blas.js';
 import type { CpuDescription, LinearAlgebra } from './linear-algebra.js';
 import { NativeLinearAlgebra } from './native-blas.js';
@@ -16,8 +16,8 @@ export interface CpuOptions {
    */
   readonly blas?: 'auto' | 'portable' | (string & {});
   /**
-   * Threads of the library, by default as many as the process may use. The portable code runs on
-   * one.
+   * Threads of the library, by default `OMP_NUM_THREADS`, else as many as the process may use. The
+   * portable code runs on one.
    */
   readonly threads?: number;
 }
@@ -41,7 +41,7 @@ export function describeCpu(options: CpuOptions = {}): CpuDescription {
 
 function openNative({
   blas = 'auto',
-  threads = availableParallelism(),
+  threads = defaultThreads(),
 }: CpuOptions): NativeLinearAlgebra | null {
   if (blas === 'portable') return null;
   if (blas !== 'auto') return new NativeLinearAlgebra(explicitCandidate(blas), threads);

@@ -48,7 +48,8 @@ const mostThreads = 1024;
 /**
  * The device of this name (`auto`, `cpu`, `cuda`, `cuda:N`, `tfjs`, `tfjs:cpu`); `auto` is CUDA
  * where it can be had, else the CPU. A device that cannot be had can still be planned for.
- * @param threads of the CPU device; all cores by default. @throws DeviceRegistryError
+ * @param threads of the CPU device; by default `OMP_NUM_THREADS`, else all cores.
+ * @throws DeviceRegistryError
  */
 export function deviceTarget(name: string = 'auto', threads?: number): NamedTarget {
   const isAllowed =

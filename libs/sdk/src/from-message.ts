@@ -3,6 +3,7 @@ import {
   MergeOptions_Dtype as Dtype,
   Ending,
   fromTuneOptionsMessage,
+  Job_ModelKind as JobModelKind,
   Artifact_Kind as Kind,
   StageStateChanged_State as StageState,
   Job_State as State,
@@ -32,6 +33,7 @@ import type {
   JobPlan,
   JobState,
   MergeDtype,
+  ModelKind,
   StageReport,
   TrainingCourse,
   TuneReport,
@@ -60,6 +62,11 @@ const kinds: Readonly<Partial<Record<Kind, ArtifactKind>>> = Object.freeze({
   [Kind.REPORT]: 'report',
 });
 
+const modelKinds: Readonly<Partial<Record<JobModelKind, ModelKind>>> = Object.freeze({
+  [JobModelKind.TEXT]: 'text',
+  [JobModelKind.PICTURES]: 'pictures',
+});
+
 const dtypes: Readonly<Partial<Record<Dtype, MergeDtype>>> = Object.freeze({
   [Dtype.FLOAT32]: 'float32',
   [Dtype.BFLOAT16]: 'bfloat16',
@@ -72,6 +79,7 @@ export function fromJob(job: JobMessage): Job {
     displayName: job.displayName,
     options: job.options ? fromTuneOptionsMessage(job.options) : { model: '', data: '' },
     merge: job.merge ? { dtype: dtypes[job.merge.dtype] ?? null } : null,
+    modelKind: modelKinds[job.modelKind] ?? 'unknown',
     state: states[job.state] ?? 'unknown',
     stage: fromStage(job.stage),
     error: fromError(job.error),

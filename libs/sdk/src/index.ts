@@ -27,6 +27,7 @@ export {
   isFinalState,
   type JobState,
   type MergeDtype,
+  type ModelKind,
   type Job,
   type StageReport,
   type TrainingCourse,

@@ -13,6 +13,9 @@ export type JobState =
 /** Element type of merged weights. */
 export type MergeDtype = 'float32' | 'bfloat16' | 'float16';
 
+/** `unknown`: a newer server's, or of a job made before servers told it. */
+export type ModelKind = 'text' | 'pictures' | 'unknown';
+
 /** A fine-tuning job as it was when it was asked for. */
 export interface Job {
   /** `jobs/{job}` */
@@ -22,6 +25,8 @@ export interface Job {
   readonly options: PlainTuneOptions;
   /** null: no merged checkpoint is made. `dtype` null: that of the base model. */
   readonly merge: { readonly dtype: MergeDtype | null } | null;
+  /** What its steps count: tokens of a model of text, pictures of one that makes them. */
+  readonly modelKind: ModelKind;
   readonly state: JobState;
   /** The stage furthest ahead; null before the first. */
   readonly stage: StageName | null;

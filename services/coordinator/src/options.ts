@@ -138,7 +138,7 @@ export const coordinatorOptions = {
     default: 'auto',
   }),
   planThreads: integerOption({
-    description: 'CPU threads of plans; 0: all cores',
+    description: 'CPU threads of plans; 0: OMP_NUM_THREADS, else all cores',
     default: 0,
     min: 0,
     max: 1024,

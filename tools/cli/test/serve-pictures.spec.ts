@@ -52,7 +52,7 @@ test('a job over services learns uploaded pictures with the bytes of one process
   const create = ['jobs', 'create', '--server', server.endpoint, ...own];
   const validation = ['--validation', `server:${pictures}`];
   const job = await emloc(...create, ...validation, ...same, '--download', served);
-  expect(job).toMatchObject({ code: 0 });
+  expect(job).toMatchObject({ code: 0, stdout: expect.stringContaining(' pictures/s') });
   const device = ['--device', 'cpu', '--threads', '1', '--out', alone];
   const here = [...own, '--validation', pictures, ...same, ...device];
   expect(await emloc('tune', ...here)).toMatchObject({ code: 0 });

@@ -17,7 +17,7 @@ export const stageOptions = {
     default: 'auto',
   }),
   threads: integerOption({
-    description: 'CPU threads; 0: all cores',
+    description: 'CPU threads; 0: OMP_NUM_THREADS, else all cores',
     default: 0,
     min: 0,
     max: 1024,

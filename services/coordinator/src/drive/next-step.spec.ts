@@ -20,6 +20,7 @@ const job = {
   options: {},
   merge: {},
   isEmulated: true,
+  modelKind: 'text' as const,
   spec: { bucket: '', key: '', revision: 1 },
 };
 

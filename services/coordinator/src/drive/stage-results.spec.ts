@@ -8,6 +8,7 @@ const job = {
   displayName: '',
   merge: null,
   isEmulated: true,
+  modelKind: 'text' as const,
   spec: { bucket: '', key: '', revision: 1 },
 };
 

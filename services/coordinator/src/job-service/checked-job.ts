@@ -4,6 +4,7 @@ import { invalidRequest } from '@emloc/rpc';
 
 import type { DatasetFiles } from '../outcome/dataset-files.js';
 import { maxInspectedBytes, type Engine, type Inspection } from '../outcome/engine.js';
+import type { ModelKind } from './model.js';
 import { withOptionFields } from './option-errors.js';
 import { decideJob } from './plan-job.js';
 import { dataViolations } from './row-problems.js';
@@ -28,6 +29,7 @@ export interface JobChecks {
 export interface CheckedJob {
   readonly checked: CheckedOptions;
   readonly isEmulated: boolean;
+  readonly modelKind: ModelKind;
   /** What a plan has decided; null: nothing was left to decide. */
   readonly choice: MethodChoice | null;
 }
@@ -50,6 +52,7 @@ export async function checkJob(job: Job | undefined, checks: JobChecks): Promise
   return {
     checked: { ...checked, plain: whole, message: toTuneOptionsMessage(whole) },
     isEmulated: choice ? choice.method === 'emulator' : isEmulated,
+    modelKind: found.kind,
     choice,
   };
 }

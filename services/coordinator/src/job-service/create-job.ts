@@ -48,7 +48,7 @@ interface CheckedRequest extends CheckedJob {
 }
 
 async function createChecked(
-  { job, requestId, requestHash, checked, isEmulated, choice }: CheckedRequest,
+  { job, requestId, requestHash, checked, isEmulated, modelKind, choice }: CheckedRequest,
   { id, tenant }: Pick<JobRecord, 'id' | 'tenant'>,
   creation: JobCreation,
 ): Promise<JobRecord> {
@@ -65,6 +65,7 @@ async function createChecked(
       displayName: job?.displayName ?? '',
       // An earlier call may have decided otherwise.
       isEmulated: spec.choice ? spec.choice.method === 'emulator' : isEmulated,
+      modelKind,
       options: toJson(TuneOptionsSchema, spec.options),
       merge: job?.merge ? toJson(MergeOptionsSchema, job.merge) : null,
       spec: { bucket, key, revision: Number(revision) },

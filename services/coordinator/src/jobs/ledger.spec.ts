@@ -42,6 +42,7 @@ async function newJob(id: string) {
     options: {},
     merge: null,
     isEmulated: true,
+    modelKind: 'text' as const,
     spec: { bucket: '', key: '', revision: 0 },
   };
   await store.create(jobKey('a b', id), newJobRecord(job, new Date(0)));

@@ -5,6 +5,7 @@ import {
   ArtifactSchema,
   JobSchema,
   MergeOptionsSchema,
+  Job_ModelKind as ModelKind,
   Stage,
   TuneOptionsSchema,
   TuneReportSchema,
@@ -15,6 +16,8 @@ import {
 import { artifactName } from '../resource-names.js';
 import { fromStatusJson, stageEnum, stateEnum } from './events.js';
 import type { ArtifactRecord, JobRecord } from './record.js';
+
+const modelKinds = Object.freeze({ text: ModelKind.TEXT, pictures: ModelKind.PICTURES });
 
 /** A job as its tenant sees it. */
 export function toJobMessage(record: JobRecord, lastEventSequence = record.lastEventSequence): Job {
@@ -36,6 +39,7 @@ export function toJobMessage(record: JobRecord, lastEventSequence = record.lastE
     updateTime: timestampFromDate(new Date(record.updateTime)),
     retries: record.retries,
     lastEventSequence: BigInt(lastEventSequence),
+    modelKind: record.modelKind ? modelKinds[record.modelKind] : ModelKind.UNSPECIFIED,
     ...optional,
   });
 }

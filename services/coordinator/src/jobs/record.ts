@@ -2,6 +2,8 @@ import type { JsonValue } from '@bufbuild/protobuf';
 import type { Fenced } from '@emloc/nats';
 import type { StageLabel } from '@emloc/telemetry';
 
+import type { ModelKind } from '../job-service/model.js';
+
 export const jobStates = [
   'QUEUED',
   'RUNNING',
@@ -68,6 +70,8 @@ export interface JobRecord extends Fenced {
   readonly merge: JsonValue;
   /** Whether any layer is replaced by factors; without, the job is plain LoRA. */
   readonly isEmulated: boolean;
+  /** Absent where an older version made the record. */
+  readonly modelKind?: ModelKind;
   readonly spec: { readonly bucket: string; readonly key: string; readonly revision: number };
   readonly state: JobState;
   /** The stage furthest ahead. */

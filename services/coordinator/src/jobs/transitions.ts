@@ -16,7 +16,15 @@ export type Transition = (record: JobRecord, now: Date) => JobRecord;
 /** What is known of a job when it is made. */
 export type NewJob = Pick<
   JobRecord,
-  'id' | 'tenant' | 'requestHash' | 'displayName' | 'options' | 'merge' | 'isEmulated' | 'spec'
+  | 'id'
+  | 'tenant'
+  | 'requestHash'
+  | 'displayName'
+  | 'options'
+  | 'merge'
+  | 'isEmulated'
+  | 'modelKind'
+  | 'spec'
 >;
 
 export function newJobRecord(job: NewJob, createTime: Date): JobRecord {

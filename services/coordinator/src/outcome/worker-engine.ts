@@ -7,7 +7,7 @@ import type { EngineWorkerContract } from './worker-contract.js';
 
 export interface EngineOptions {
   readonly planDevice: string;
-  /** 0: all cores. */
+  /** 0: `OMP_NUM_THREADS`, else all cores. */
   readonly planThreads: number;
 }
 

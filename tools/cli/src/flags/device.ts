@@ -8,7 +8,11 @@ export const deviceFlags = {
     '--device <name>',
     'auto, cpu, cuda, cuda:N or tfjs (default: auto, CUDA where it can be had)',
   ),
-  threads: parsedFlag('--threads <n>', 'CPU threads, at most 1024 (default: all cores)', integer),
+  threads: parsedFlag(
+    '--threads <n>',
+    'CPU threads, at most 1024 (default: OMP_NUM_THREADS, else all cores)',
+    integer,
+  ),
 };
 
 /** What was given of `deviceFlags`. */

@@ -55,7 +55,7 @@ export const serveFlags = {
   device: textFlag('--device <name>', 'auto, cpu, cuda or cuda:N (default: auto)'),
   threads: parsedFlag(
     '--threads <n>',
-    'CPU threads of each stage (default: all cores)',
+    'CPU threads of each stage (default: OMP_NUM_THREADS, else all cores)',
     wholeNumber(0, 1024),
   ),
   tokensFile: textFlag(

@@ -1,16 +1,9 @@
 import { countedIn, rateText } from './counted.js';
 
-test('a remote job counts pictures where it has an option of models that make them', () => {
-  const options = { model: 'server:a', data: 'server:b' } as Parameters<
-    typeof countedIn
-  >[0]['options'];
-  expect(countedIn({ options })).toBe('tokens');
-  expect(countedIn({ options: { ...options, instancePrompt: 'a photo of sks dog' } })).toBe(
-    'pictures',
-  );
-  expect(countedIn({ options: { ...options, resolution: 512 } })).toBe('pictures');
-  expect(countedIn({ options: { ...options, buckets: true } })).toBe('pictures');
-  expect(countedIn({ options: { ...options, buckets: false, steps: 9 } })).toBe('tokens');
+test('a job of services counts what its model makes', () => {
+  expect(countedIn({ modelKind: 'text' })).toBe('tokens');
+  expect(countedIn({ modelKind: 'pictures' })).toBe('pictures');
+  expect(countedIn({ modelKind: 'unknown' })).toBe('tokens');
 });
 
 test('few pictures a second are told to a tenth', () => {

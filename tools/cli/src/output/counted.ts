@@ -1,4 +1,4 @@
-import { optionsFor, type JobReport } from '@emloc/pipeline';
+import type { JobReport } from '@emloc/pipeline';
 import type { Job } from '@emloc/sdk';
 
 /** What a job's steps count, and its rate is of. */
@@ -9,15 +9,9 @@ export function countedBy({ kind }: JobReport): Counted {
   return kind === 'pictures' ? 'pictures' : 'tokens';
 }
 
-/** Of a remote job, as far as its options tell: only models that make pictures take these. */
-export function countedIn({ options }: Pick<Job, 'options'>): Counted {
-  const values: Readonly<Record<string, unknown>> = options;
-  const isGiven = (value: unknown, usual: unknown): boolean =>
-    value !== undefined && value !== usual && !(Array.isArray(value) && value.length === 0);
-  const isOfPictures = optionsFor('tune').some(
-    ({ name, of, default: usual }) => of === 'pictures' && isGiven(values[name], usual),
-  );
-  return isOfPictures ? 'pictures' : 'tokens';
+/** Of a job of services. */
+export function countedIn({ modelKind }: Pick<Job, 'modelKind'>): Counted {
+  return modelKind === 'pictures' ? 'pictures' : 'tokens';
 }
 
 /** A rate for people. */
