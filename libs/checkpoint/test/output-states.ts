@@ -1,6 +1,9 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
+import { holdPlace } from '../src/output/held-place.js';
+import { writeOutput } from '../src/output/write-output.js';
+
 const filesOf = {
   old: ['adapter_config.json', 'adapter_model.safetensors', 'emloc.json', 'uncorrected/old.bin'],
   new: ['adapter_config.json', 'adapter_model.safetensors', 'emloc.json', 'uncorrected/new.bin'],
@@ -38,4 +41,14 @@ export async function stateOf(folder: string): Promise<{
     ]),
     hasUserFiles: user.every((text, index) => text === `my ${userFiles[index]}`),
   };
+}
+
+/** Writes the new adapter over what is there. @throws CheckpointError */
+export async function replaceOutput(out: string): Promise<void> {
+  const place = await holdPlace(out);
+  try {
+    await writeOutput(place, (temporary) => layOutAdapter(temporary, 'new'), { overwrite: true });
+  } finally {
+    await place.release();
+  }
 }

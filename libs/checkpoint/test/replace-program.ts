@@ -5,9 +5,8 @@ import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import process from 'node:process';
 
-import { holdPlace, settleOutput } from '../src/output/held-place.js';
-import { writeOutput } from '../src/output/write-output.js';
-import { layOutAdapter } from './output-states.js';
+import { settleOutput } from '../src/output/held-place.js';
+import { replaceOutput } from './output-states.js';
 
 /** What it does. */
 export type ReplaceMode = 'replace' | 'settle' | 'fill';
@@ -43,15 +42,10 @@ function takesSpace(name: string, [path, flags]: readonly unknown[]): boolean {
 
 if (mode === 'settle') await settleOutput(folder);
 else {
-  const place = await holdPlace(folder);
-  const writing = writeOutput(place, (temporary) => layOutAdapter(temporary, 'new'), {
-    overwrite: true,
-  });
-  await writing.catch((error: unknown) => {
+  await replaceOutput(folder).catch((error: unknown) => {
     if (mode !== 'fill' || (error as { code?: unknown }).code !== 'CHECKPOINT_DISK_FULL')
       throw error;
     process.stdout.write('full ');
   });
-  await place.release();
 }
 process.stdout.write(String(calls));
