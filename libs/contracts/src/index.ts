@@ -1,4 +1,5 @@
 // Messages and services of `proto/`, generated; what they mean is said there.
+export { archivedRowsName } from './archived-rows.js';
 export * as tensorboardV1 from './generated/emloc/tensorboard/v1/event_pb.js';
 export * from './generated/emloc/v1/calibrator_service_pb.js';
 export * from './generated/emloc/v1/corrector_service_pb.js';

@@ -23,6 +23,7 @@ export type { DatasetReport } from './rows/dataset-report.js';
 export type { DatasetSummary, RowOutcome } from './rows/read-dataset.js';
 export { readColumns, type ReadColumnsOptions } from './rows/read-columns.js';
 export { parseRenamedColumns } from './rows/renamed-columns.js';
+export { rowFiles } from './rows/images/row-files.js';
 export { scanRows, type RowScan } from './rows/scan-rows.js';
 export { countOf, datasetWarnings } from './rows/warnings.js';
 export { reservedTemplateNames } from './reserved-names.js';

@@ -1,11 +1,9 @@
 import { rm, stat } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
+import { archivedRowsName } from '@emloc/contracts';
 import { ArchiveRefusal, isArchive, unpackFiles } from '@emloc/untrusted';
 
 import { JobStorageError } from './errors.js';
-
-/** What an archive holds at its top where it is of rows, with the images that they name. */
-const rowsName = 'rows.jsonl';
 
 /**
  * Where uploaded data is read: rows as they are; an archive becomes the folder of its files, whose
@@ -29,7 +27,7 @@ export async function unpackDataset(
     );
   }
   await rm(path);
-  const rows = join(folder, rowsName);
+  const rows = join(folder, archivedRowsName);
   return (await isFile(rows)) ? rows : folder;
 }
 

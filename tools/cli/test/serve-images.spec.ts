@@ -2,6 +2,7 @@ import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { connect } from '@emloc/sdk';
 
 import { runEmloc, type Run } from './run-emloc.js';
 import { startServing, type Serving } from './serving.js';
@@ -11,6 +12,7 @@ const model = join(root, 'examples/images/model');
 
 let folder: string;
 let rows: string;
+let heldOut: string;
 let server: Serving;
 
 beforeAll(async () => {
@@ -23,6 +25,8 @@ beforeAll(async () => {
   await cp(join(root, 'examples/images/data/train'), join(data, 'train'), { recursive: true });
   rows = join(data, 'rows.jsonl');
   await writeFile(rows, lines.slice(0, 40).join('\n'));
+  heldOut = join(data, 'held-out.jsonl');
+  await writeFile(heldOut, lines.slice(40, 46).join('\n'));
   server = await startServing(folder, data);
 });
 
@@ -36,12 +40,25 @@ const emloc = (...args: readonly string[]): Promise<Run> => runEmloc(args, { fol
 const shape = ['--steps', '2', '--batch', '4', '--calibration', '6', '--refine-steps', '1'];
 const same = ['--model', model, '--vram', '64MiB', '--date', '2026-01-31', ...shape];
 
-test('a job over services reads images beside the rows, and gives the bytes and the log of one process', async () => {
+test('a job over services reads images that were sent with rows, and images beside rows, and gives the bytes and the log of one process', async () => {
   const [served, alone] = [join(folder, 'served'), join(folder, 'alone')];
   const create = ['jobs', 'create', '--server', server.endpoint];
-  const job = await emloc(...create, '--data', `server:${rows}`, ...same, '--download', served);
+  const sources = ['--data', rows, '--validation', `server:${heldOut}`];
+  const job = await emloc(...create, ...sources, ...same, '--download', served);
   expect(job).toMatchObject({ code: 0 });
-  const here = ['--data', rows, ...same, '--device', 'cpu', '--threads', '1', '--out', alone];
+  const here = [
+    '--data',
+    rows,
+    '--validation',
+    heldOut,
+    ...same,
+    '--device',
+    'cpu',
+    '--threads',
+    '1',
+    '--out',
+    alone,
+  ];
   expect(await emloc('tune', ...here)).toMatchObject({ code: 0 });
   const [first, second] = await Promise.all(
     [served, alone].map((out) => readFile(join(out, 'adapter_model.safetensors'))),
@@ -61,16 +78,21 @@ async function loggedTraining(out: string): Promise<readonly unknown[]> {
   });
 }
 
-test('uploaded rows may not name files of the server', async () => {
+test('rows may not name images that lie elsewhere, here or on the server', async () => {
   const secret = join(folder, 'data', 'train', '000.png');
-  const lines = (await readFile(rows, 'utf8')).split('\n').map((line) => {
-    const row = JSON.parse(line) as object;
-    return JSON.stringify({ ...row, images: [secret] });
-  });
+  const [line = ''] = (await readFile(rows, 'utf8')).split('\n');
   const uploaded = join(folder, 'uploaded.jsonl');
-  await writeFile(uploaded, lines.join('\n'));
+  await writeFile(uploaded, JSON.stringify({ ...JSON.parse(line), images: [secret] }));
   const create = ['jobs', 'create', '--server', server.endpoint, '--data', uploaded];
   const { code, stderr } = await emloc(...create, ...same, '--watch');
   expect(code).not.toBe(0);
-  expect(stderr).toMatch(/data\.jsonl:1: images\[0\]: .*\(DATASET_INVALID_ROW\)/);
+  expect(stderr).toMatch(/DATASET_INVALID_ROW: .*uploaded\.jsonl:1: images\[0\]: .*absolute/);
+  // Who sends the rows alone has them refused by the server.
+  await using client = connect({ address: server.endpoint });
+  const rows32 = `${await readFile(uploaded, 'utf8')}\n`.repeat(32);
+  const { name: dataset } = await client.uploadDataset(Buffer.from(rows32));
+  const { name } = await client.createJob({ options: { model, data: { dataset } } });
+  await expect(client.waitForJob(name)).rejects.toMatchObject({
+    message: expect.stringMatching(/data\.jsonl:1: images\[0\]: .*DATASET_INVALID_ROW/),
+  });
 });

@@ -1,7 +1,9 @@
 import { basename, resolve } from 'node:path';
-import { leadsToPictures, pictureFiles } from '@emloc/dataset';
+import { archivedRowsName } from '@emloc/contracts';
+import { leadsToPictures, pictureFiles, rowFiles } from '@emloc/dataset';
 import { resolveTuneOptions } from '@emloc/pipeline';
 import type { Dataset, EmlocClient, PlainTuneOptions } from '@emloc/sdk';
+import type { PackedFile } from '@emloc/untrusted';
 
 import type { CommandTools } from '../../command/define-command.js';
 import { checkOptions } from '../../exit-code.js';
@@ -27,11 +29,16 @@ export async function remoteOptions(
   shown: Shown,
 ): Promise<PlainTuneOptions> {
   const { data, validation, classData, ...same } = given;
+  const { columns = null } = given;
   checkOptions(() => resolveTuneOptions({ ...same, classData, validation, data, out: '' }));
   const sourceOf = async (path: string, other?: string | null): Promise<JobSource> =>
     deployedSource(path) ?? {
-      dataset: (await upload(client, path, { ...shown, other: other ? localPath(other) : null }))
-        .name,
+      dataset: (
+        await upload(client, path, {
+          ...{ ...shown, columns },
+          other: other ? localPath(other) : null,
+        })
+      ).name,
     };
   return {
     ...same,
@@ -51,18 +58,40 @@ interface UploadedAs extends Shown {
   readonly displayName?: string | undefined;
   /** Folder of pictures that is left out of this one. */
   readonly other?: string | null;
+  /** Of rows, as they are named for the job. */
+  readonly columns?: string | null;
 }
 
-/** Stores a file of rows, or a folder of pictures with what is told of them, on the deployment. */
+/**
+ * Stores on the deployment a file of rows with the images that they name, or a folder of pictures
+ * with what is told of them.
+ */
 export async function upload(
   client: EmlocClient,
   path: string,
-  { progress, signal, other = null, displayName = basename(resolve(path)) }: UploadedAs,
+  {
+    progress,
+    signal,
+    other = null,
+    columns = null,
+    displayName = basename(resolve(path)),
+  }: UploadedAs,
 ): Promise<Dataset> {
-  const source = (await leadsToPictures(path)) ? await pictureFiles(path, { other, signal }) : path;
+  const source = (await leadsToPictures(path))
+    ? await pictureFiles(path, { other, signal })
+    : await rowsWithImages(path, { columns, signal });
   return client.uploadDataset(source, {
     signal,
     displayName,
     onProgress: (done, total) => progress.update('uploading', done, total),
   });
+}
+
+/** The file itself where its rows name no image files. */
+async function rowsWithImages(
+  path: string,
+  options: { readonly columns: string | null; readonly signal: AbortSignal },
+): Promise<string | readonly PackedFile[]> {
+  const images = await rowFiles(path, options);
+  return images.length === 0 ? path : [{ name: archivedRowsName, path }, ...images];
 }

@@ -6,7 +6,10 @@ import { connectionFlags, withClient } from '../../flags/connection.js';
 import { upload } from './remote-options.js';
 
 export const command = defineCommand({
-  argument: { name: '<path>', help: 'rows, JSONL, or a folder of pictures' },
+  argument: {
+    name: '<path>',
+    help: 'rows, with the images that they name, or a folder of pictures',
+  },
   flags: {
     name: textFlag('--name <text>', 'name for people (default: that of the file or folder)'),
     ...connectionFlags,
