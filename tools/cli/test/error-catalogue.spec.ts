@@ -25,7 +25,7 @@ describe('docs/reference/errors.md', () => {
   const declared = new Set(
     sources.flatMap((text) => [...codesIn(text, codeTypes), ...codesIn(text, codeProperties)]),
   );
-  const documented = documentedCodes(readFileSync(join(root, 'docs', 'reference', 'errors.md'), 'utf8'));
+  const documented = documentedCodes(readFileSync(join(root, 'docs/reference/errors.md'), 'utf8'));
 
   it('is compared with the codes of all libraries and the command', () => {
     expect(sources.length).toBeGreaterThan(150);
