@@ -1,9 +1,7 @@
-import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fluxShape, makeImageRows, makeLongRows, shapeNamed } from '@emloc/bench/shapes';
 import { plannedCard, type CardName } from '@emloc/device-registry';
 import { planTune, type JobPlan } from '@emloc/pipeline';
-import sharp from 'sharp';
 
 import { durationText } from '../../src/output/duration.js';
 import { optionsOf, type ExpectedStage, type Recipe } from './recipe.js';
@@ -18,23 +16,16 @@ const imageRows = 40;
 const readBytesPerSecond = 2e9;
 const gibibyte = 2 ** 30;
 
-/** Rows that fill a maximal length of 1024, or 2048 with an image; or pictures of 512 x 512. */
+/** Rows that fill a maximal length of 1024, or 2048 with an image; or larger pictures. */
 async function writeData(folder: string, { shape }: Recipe): Promise<string> {
-  if (shape === fluxShape) return await writePictures(join(folder, 'pictures'));
   const path = join(folder, 'rows.jsonl');
+  if (shape === fluxShape) {
+    await makeImageRows(path, pictures);
+    return join(folder, 'rows.images');
+  }
   if (shapeNamed(shape).takesImages) await makeImageRows(path, imageRows);
   else await makeLongRows(path, rows);
   return path;
-}
-
-async function writePictures(folder: string): Promise<string> {
-  await mkdir(folder);
-  for (let index = 0; index < pictures; index += 1) {
-    const background = { r: 20 * index, g: 120, b: 200 - 20 * index };
-    const create = { width: 512, height: 512, channels: 3, background } as const;
-    await writeFile(join(folder, `${index}.png`), await sharp({ create }).png().toBuffer());
-  }
-  return folder;
 }
 
 /** The header that a recipe's plan gives it. @param folder an empty one, for model and data */
