@@ -18,6 +18,10 @@ export default {
     'tools/dashboards': { entry: specs, project: files },
     'tools/goldens': { entry: ['src/main.ts', '*.mjs', specs], project: [files, '*.mjs'] },
     'tools/gpu-bundle': { entry: ['src/main.ts', '*.mjs', specs], project: [files, '*.mjs'] },
+    'tools/site': {
+      entry: ['src/{main,sdk}.mjs', '.vitepress/config.mjs', '.vitepress/theme/index.mjs', specs],
+      project: [files, '.vitepress/**/*.mjs'],
+    },
     'tools/setup': { entry: ['*.mjs', 'test/*.spec.ts'], project: '**/*.{ts,mjs}' },
   },
   ignore: ['**/generated/**'],

@@ -45,7 +45,10 @@ it('has every recipe in the page that lists them', () => {
   const path = join(recipeFolder, 'README.md');
   const page = readFileSync(path, 'utf8');
   const table = readRecipes().map(rowOf).join('\n');
-  const written = page.replace(/(\| --- \|.*\n)(\|.*\n)+/, (_all, rule: string) => `${rule}${table}\n`);
+  const written = page.replace(
+    /(\| --- \|.*\n)(\|.*\n)+/,
+    (_all, rule: string) => `${rule}${table}\n`,
+  );
   if (isUpdate) writeFileSync(path, written);
   expect(readFileSync(path, 'utf8')).toBe(written);
   expect(written).toContain(table);

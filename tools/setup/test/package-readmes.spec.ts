@@ -33,17 +33,20 @@ it('looks at every package', () => {
   expect(ofFaces.length).toBeGreaterThan(60);
 });
 
-it.each(workspaces)('%s has a README that says what it is, what it offers and what holds', (workspace) => {
-  const readme = readmeOf(workspace);
-  const [title = '', , intro = ''] = readme.split('\n');
-  const name = workspace.split('/').at(-1) ?? '';
-  expect(title.toLowerCase()).toMatch(/^# \S/);
-  // `@emloc/bench`, `device-cuda`, `The trainer`; the command is called as it is.
-  expect(title.toLowerCase().replaceAll(' ', '-')).toContain(name === 'cli' ? 'emloc' : name);
-  expect(intro.length).toBeGreaterThan(30);
-  const lines = readme.split('\n').filter((line) => line.trim() !== '');
-  expect(lines.length).toBeGreaterThan(6);
-});
+it.each(workspaces)(
+  '%s has a README that says what it is, what it offers and what holds',
+  (workspace) => {
+    const readme = readmeOf(workspace);
+    const [title = '', , intro = ''] = readme.split('\n');
+    const name = workspace.split('/').at(-1) ?? '';
+    expect(title.toLowerCase()).toMatch(/^# \S/);
+    // `@emloc/bench`, `device-cuda`, `The trainer`; the command is called as it is.
+    expect(title.toLowerCase().replaceAll(' ', '-')).toContain(name === 'cli' ? 'emloc' : name);
+    expect(intro.length).toBeGreaterThan(30);
+    const lines = readme.split('\n').filter((line) => line.trim() !== '');
+    expect(lines.length).toBeGreaterThan(6);
+  },
+);
 
 it.each(workspaces)('%s exports what its README names as its face', (workspace) => {
   const names = told(readmeOf(workspace));

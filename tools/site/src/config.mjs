@@ -20,7 +20,7 @@ export default defineConfig({
   srcDir: workspaceRoot,
   srcExclude: ['dist/**', 'out/**', 'coverage/**', '.*/**'],
   rewrites: { 'docs/index.md': 'index.md' },
-  outDir: process.env['EMLOC_SITE_DIR'] ?? join(dist, 'site'),
+  outDir: join(dist, 'site'),
   cacheDir: join(dist, 'site-cache'),
   lastUpdated: false,
   metaChunk: true,
@@ -28,6 +28,7 @@ export default defineConfig({
     // Angle brackets and names of files are what they are in these pages.
     html: false,
     linkify: false,
+    ...(process.env['EMLOC_SITE_PLAIN'] && { highlight: escaped }),
     anchor: { slugify: (text) => slug(text) },
     config: (markdown) => linkPages(markdown, { root: workspaceRoot, isPage }),
   },
@@ -44,3 +45,8 @@ export default defineConfig({
   },
   vite: { publicDir: false, build: { chunkSizeWarningLimit: 4096 } },
 });
+
+/** @param {string} code */
+function escaped(code) {
+  return `<pre v-pre><code>${code.replaceAll('&', '&amp;').replaceAll('<', '&lt;')}</code></pre>`;
+}

@@ -71,5 +71,11 @@ export function linkPages(markdown, { root, isPage: isShown }) {
 function asText(token, path) {
   token.type = path === null ? 'file_close' : 'file_open';
   token.tag = 'span';
-  token.attrs = path === null ? null : [['class', 'in-repository'], ['title', path]];
+  token.attrs =
+    path === null
+      ? null
+      : [
+          ['class', 'in-repository'],
+          ['title', path],
+        ];
 }

@@ -36,7 +36,15 @@ export async function sdkPage(folder) {
   if (!project) throw new Error('site: typedoc could not read the types of the SDK');
   await application.generateOutputs(project);
   const text = readFileSync(join(folder, 'README.md'), 'utf8');
-  return `${introduction}\n${text.trim()}\n`;
+  return `${introduction}\n${plain(text.trim())}\n`;
+}
+
+/** Without anchors in HTML and what leads to them, and with a name for what is taken apart. */
+function plain(/** @type {string} */ text) {
+  return text
+    .replace(/<a id="property-[^"]*"><\/a> /g, '')
+    .replace(/\[([^\]]*)\]\(#property-[^)]*\)/g, '$1')
+    .replaceAll('__namedParameters', 'options');
 }
 
 const markdown = {

@@ -51,7 +51,10 @@ function argumentsOf({ argument, target }: DefinedCommand): string[][] {
   return [argument, target].flatMap((one) => (one ? [[code(one.name), cell(one.help)]] : []));
 }
 
-function rowOf({ flags, long, description, argChoices }: Option, defined: DefinedCommand): string[] {
+function rowOf(
+  { flags, long, description, argChoices }: Option,
+  defined: DefinedCommand,
+): string[] {
   const isRequired = defined.required.some((each) => each.long === long);
   const choices = argChoices ? ` (${argChoices.map(code).join(', ')})` : '';
   return [code(flags), `${cell(description)}${choices}${isRequired ? '; has to be given' : ''}`];

@@ -1,4 +1,9 @@
-import { optionTable, type NamedOption, type OptionCommand, type OptionSpec } from '@emloc/pipeline';
+import {
+  optionTable,
+  type NamedOption,
+  type OptionCommand,
+  type OptionSpec,
+} from '@emloc/pipeline';
 
 import { helpOf } from '../flags/options.js';
 import { cell, code, table } from './markdown.js';
@@ -17,12 +22,15 @@ const kinds: Readonly<Record<OptionSpec['kind'], string>> = Object.freeze({
 
 /** `docs/reference/options.md`: the table of options, of which the commands' flags are made. */
 export function optionsPage(): string {
-  const options = Object.entries<OptionSpec>(optionTable).map(([name, spec]) => ({ name, ...spec }));
+  const options = Object.entries<OptionSpec>(optionTable).map(([name, spec]) => ({
+    name,
+    ...spec,
+  }));
   return [
     '# Options',
     '',
-    'Every option of the commands that run a model, with its default. The flag without `--` is the key in a YAML file (`--config`). The last column is the name that the',
-    '[SDK](sdk.md) has for options of jobs; in [`proto`](../../proto/README.md) it is the same with underscores, or as the field says. Flags of single commands are among the [commands](commands.md).',
+    'Every option of the commands that run a model, with its default. The flag without `--` is the key in a YAML file (`--config`). The last column is the name that options of',
+    'jobs have in the [SDK](sdk.md); fields of the wire are in [`proto`](../../proto/README.md). Flags of single commands are among the [commands](commands.md).',
     'Made from `libs/pipeline/src/options` by `UPDATE_DOCS=1 npm run jest -- tools/cli/src/reference`.',
     '',
     ...table(['flag', 'what it says', 'takes', 'commands', 'in the SDK'], options.map(rowOf)),
