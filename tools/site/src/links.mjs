@@ -65,7 +65,16 @@ export function linkPages(markdown, { root, isPage: isShown }) {
   }
 }
 
-/** @typedef {import('vitepress').MarkdownRenderer['core'] extends { process(state: infer S): void } ? S extends { tokens: (infer T)[] } ? T : never : never} Token */
+/**
+ * Of markdown-it.
+ * @typedef {{
+ *   type: string,
+ *   tag: string,
+ *   attrs: [string, string][] | null,
+ *   attrGet(name: string): string | null,
+ *   attrSet(name: string, value: string): void,
+ * }} Token
+ */
 
 /** @param {Token} token @param {string | null} path */
 function asText(token, path) {

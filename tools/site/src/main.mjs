@@ -27,7 +27,7 @@ const [{ build }, { checkSite }] = await Promise.all([
 if (values['without-scripts']) process.env['EMLOC_SITE_PLAIN'] = '1';
 await build(fileURLToPath(new URL('..', import.meta.url)), {
   outDir: values.out,
-  mpa: values['without-scripts'],
+  mpa: values['without-scripts'] ? 'true' : undefined,
 });
 const { pages, links, faults } = checkSite(values.out);
 for (const fault of faults) console.error(fault);

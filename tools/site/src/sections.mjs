@@ -75,8 +75,16 @@ const written = [
   { title: 'Packages', pages: listWorkspaces().map((workspace) => `${workspace}/README.md`) },
 ];
 
+/** Of pages whose own would say nothing in a list. @type {Readonly<Record<string, string>>} */
+const shortTitles = {
+  'README.md': 'README',
+  'examples/images/README.md': 'Example: images',
+  'examples/flux/README.md': 'Example: FLUX',
+};
+
 /** What a page calls itself. @param {string} page */
 function titleOf(page) {
+  if (page in shortTitles) return shortTitles[page];
   const text = readFileSync(join(workspaceRoot, page), 'utf8');
   const [, title] = /^# (.+)$/m.exec(text) ?? [];
   if (title === undefined) throw new Error(`${page} has no title`);

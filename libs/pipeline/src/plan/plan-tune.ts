@@ -10,11 +10,11 @@ import { planWays } from './plan-ways.js';
 import { planJob, type JobPlan, type TimedInputs } from './plan.js';
 
 /** How a job is prepared for a plan, and who hears of its model. */
-type PlanHost = PrepareHost & {
-  readonly onNotice?: (message: string) => void;
-  /** Of reading a byte of the model's files. Default: as they are read just now. */
-  readonly readSecondsPerByte?: number;
-};
+type PlanHost = PrepareHost &
+  /** Reading takes what it takes just now where nothing is said. */
+  Pick<TimedInputs, 'readSecondsPerByte' | 'rehearsedSteps'> & {
+    readonly onNotice?: (message: string) => void;
+  };
 
 /** A plan, and what `auto` would decide; the job's own decision where its options leave it open. */
 interface PlannedTune {
@@ -74,7 +74,7 @@ function chosen(inputs: TimedInputs, choice: MethodChoice): TimedInputs {
 async function withPlanned<T>(
   options: TuneOptions,
   target: DeviceTarget,
-  { onNotice, readSecondsPerByte, ...host }: PlanHost,
+  { onNotice, readSecondsPerByte, rehearsedSteps, ...host }: PlanHost,
   plan: (inputs: TimedInputs) => Promise<T>,
 ): Promise<T> {
   const prepared = isUndecided(options) ? undecidedBase(options) : options;
@@ -83,6 +83,7 @@ async function withPlanned<T>(
   const inputs = await timedInputs(job, target);
   return await plan({
     ...inputs,
+    rehearsedSteps,
     readSecondsPerByte: readSecondsPerByte ?? inputs.readSecondsPerByte,
   });
 }
