@@ -8,7 +8,7 @@ import { optionsOf, type ExpectedStage, type Recipe } from './recipe.js';
 import { writeSparseModel } from './sparse-model.js';
 
 /** What recipes are planned for; its own memory is above every budget. */
-export const card: CardName = 'rtx4090';
+const card: CardName = 'rtx4090';
 
 const [rows, pictures] = [96, 8];
 /** Of a recipe of images, whose rows are all alike. */
