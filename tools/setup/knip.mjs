@@ -18,16 +18,22 @@ export default {
     'tools/dashboards': { entry: specs, project: files },
     'tools/goldens': { entry: ['src/main.ts', '*.mjs', specs], project: [files, '*.mjs'] },
     'tools/gpu-bundle': { entry: ['src/main.ts', '*.mjs', specs], project: [files, '*.mjs'] },
+    'tools/site': {
+      entry: ['src/{main,sdk}.mjs', specs],
+      project: [files, '.vitepress/**/*.mjs'],
+    },
     'tools/setup': { entry: ['*.mjs', 'test/*.spec.ts'], project: '**/*.{ts,mjs}' },
   },
   ignore: ['**/generated/**'],
   // Used by path or by name alone: the generator of buf.gen.yaml, what device-tfjs looks for, the
-  // schemas that manifests are checked with, and kustomize's executable.
+  // schemas that manifests are checked with, kustomize's executable, what typedoc writes Markdown
+  // with.
   ignoreDependencies: [
     '@bufbuild/protoc-gen-es',
     '@kubernetes-models/cert-manager',
     '@tensorflow/tfjs-backend-cpu',
     'kustomize',
+    'typedoc-plugin-markdown',
   ],
   ignoreBinaries: ['kubectl', 'mkfifo', 'mount', 'nvcc', 'openssl', 'umount'],
 };

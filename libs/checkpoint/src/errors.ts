@@ -2,8 +2,8 @@ import { firstError } from '@emloc/checked';
 import { FileRefusal } from '@emloc/untrusted';
 
 /**
- * Codes of everything that reading and writing of checkpoints refuses; `docs/errors.md` explains
- * each.
+ * Codes of everything that reading and writing of checkpoints refuses; `docs/reference/errors.md`
+ * explains each.
  */
 export type CheckpointErrorCode =
   | 'CHECKPOINT_NOT_FOUND'

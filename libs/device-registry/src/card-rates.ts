@@ -4,8 +4,8 @@ import type { CardSheet } from './card-sheets.js';
 
 /**
  * What this device's kernels reach of an H200's peaks (989 TFLOP/s, 34 in float64, 4.8 TB/s, 63
- * GB/s), from docs/performance.md; taken to hold for every card. Products and streams are what
- * their time leaves after their launches, products also after the traffic that counts.
+ * GB/s), from docs/inside/performance.md; taken to hold for every card. Products and streams are
+ * what their time leaves after their launches, products also after the traffic that counts.
  */
 const reachedShares = Object.freeze({
   /** 26.2 TFLOP in 801 products, 58 GB: 44.5 ms, which is 590 TFLOP/s with all of it. */

@@ -1,4 +1,7 @@
-/** Codes of what a local deployment refuses or gives up on; `docs/errors.md` explains each. */
+/**
+ * Codes of what a local deployment refuses or gives up on; `docs/reference/errors.md` explains
+ * each.
+ */
 export type LocalDeploymentErrorCode =
   | 'DEPLOYMENT_START_FAILED'
   | 'DEPLOYMENT_STATE_IN_USE'

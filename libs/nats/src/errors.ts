@@ -1,4 +1,6 @@
-/** Codes of everything that is refused or given up here; `docs/errors.md` explains each. */
+/**
+ * Codes of everything that is refused or given up here; `docs/reference/errors.md` explains each.
+ */
 export type NatsErrorCode =
   | 'NATS_SERVER_NOT_FOUND'
   | 'NATS_SERVER_FAILED'

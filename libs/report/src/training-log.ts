@@ -4,7 +4,7 @@ import { logFileName } from '@emloc/checkpoint';
 import { numberAt, textAt } from './fields.js';
 import { parsed, readText } from './read-file.js';
 
-/** A line of the log of a job, as docs/log.md has it; null: the line does not say it. */
+/** A line of the log of a job, as docs/reference/log.md has it; null: the line does not say it. */
 export interface LogLine {
   /** `step`, `validation`, `stage`, and what later versions add. */
   readonly event: string;

@@ -1,4 +1,7 @@
-/** Codes of everything the service kit refuses or gives up on; `docs/errors.md` explains each. */
+/**
+ * Codes of everything the service kit refuses or gives up on; `docs/reference/errors.md` explains
+ * each.
+ */
 export type ServiceKitErrorCode = 'OPTION_INVALID' | 'WORKER_FAILED' | 'WORKER_CLOSED';
 
 /**

@@ -32,8 +32,8 @@ describe('the metric catalogue', () => {
     for (const label of used) expect(label).not.toMatch(/job|tenant|request|user|dataset|id$/i);
   });
 
-  it('is documented in docs/metrics.md as it is', () => {
-    const file = fileURLToPath(new URL('../../../docs/metrics.md', import.meta.url));
+  it('is documented in docs/reference/metrics.md as it is', () => {
+    const file = fileURLToPath(new URL('../../../docs/reference/metrics.md', import.meta.url));
     if (process.env['UPDATE_DOCS']) writeFileSync(file, metricsDocument());
     expect(readFileSync(file, 'utf8')).toBe(metricsDocument());
   });

@@ -1,6 +1,6 @@
 import { catalogue, labelValues, type MetricSpec } from './catalogue.js';
 
-/** `docs/metrics.md`: the catalogue as tables. */
+/** `docs/reference/metrics.md`: the catalogue as tables. */
 export function metricsDocument(): string {
   const specs = Object.values<MetricSpec>(catalogue);
   return [

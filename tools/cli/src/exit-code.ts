@@ -7,7 +7,7 @@ import { UsageError } from './usage-error.js';
 /** Exit codes of every command, beside those of signals. */
 export const exitCodes = Object.freeze({ done: 0, failed: 1, usage: 2, worse: 3 });
 
-/** What each exit code says; docs/exit-codes.md is made from it. */
+/** What each exit code says; docs/reference/exit-codes.md is made from it. */
 export const exitCodeMeanings: Readonly<Record<keyof typeof exitCodes, string>> = Object.freeze({
   done: 'The work was done, or help, version or completion were shown; for `serve`: it has ended in order after a signal.',
   failed:

@@ -2,7 +2,10 @@ import { readFileSync } from 'node:fs';
 
 import { exitCodeMeanings, exitCodes, signalExitCode, stopSignals } from './exit-code.js';
 
-const page = readFileSync(new URL('../../../docs/exit-codes.md', import.meta.url), 'utf8');
+const page = readFileSync(
+  new URL('../../../docs/reference/exit-codes.md', import.meta.url),
+  'utf8',
+);
 
 it('is told by the page of exit codes, and nothing else is', () => {
   const names = Object.keys(exitCodes) as (keyof typeof exitCodes)[];

@@ -24,13 +24,13 @@ describe('deploy/grafana/provisioning', () => {
     });
   });
 
-  it('finds the dashboards where docs/operations.md mounts them', () => {
+  it('finds the dashboards where docs/operate/operations.md mounts them', () => {
     const { apiVersion, providers } = read<{
       apiVersion: number;
       providers: { type: string; options: { path: string } }[];
     }>('deploy/grafana/provisioning/dashboards/emloc.yml');
     expect([apiVersion, providers.map(({ type }) => type)]).toEqual([1, ['file']]);
-    expect(readFileSync(join(root, 'docs/operations.md'), 'utf8')).toContain(
+    expect(readFileSync(join(root, 'docs/operate/operations.md'), 'utf8')).toContain(
       `/deploy/grafana/dashboards:${providers[0]?.options.path}:ro`,
     );
   });

@@ -14,7 +14,7 @@ interface AlertTest {
 const alerts = readAlerts();
 const names = alerts.map(({ alert }) => alert);
 const testFiles = yamlFiles(join(prometheusFolder, 'tests'));
-const operations = readFileSync(join(root, 'docs/operations.md'), 'utf8');
+const operations = readFileSync(join(root, 'docs/operate/operations.md'), 'utf8');
 
 function testsIn(file: string): AlertTest[] {
   return (
@@ -85,12 +85,12 @@ describe('the alerts', () => {
       expect(['critical', 'warning', 'info']).toContain(labels['severity']);
       expect(annotations['summary']).toMatch(/[^.]$/);
       expect(annotations['description']).toMatch(/\.$/);
-      expect(annotations['runbook']).toBe(`docs/operations.md#${anchorOf(name)}`);
+      expect(annotations['runbook']).toBe(`docs/operate/operations.md#${anchorOf(name)}`);
     },
   );
 
   it.each(names)(
-    '%s: has a section in docs/operations.md, and a test for when it fires and when not',
+    '%s: has a section in docs/operate/operations.md, and a test for when it fires and when not',
     (name) => {
       const headings = [...operations.matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
         anchorOf(heading),
@@ -111,7 +111,7 @@ describe('the alerts', () => {
   });
 });
 
-describe('docs/operations.md', () => {
+describe('docs/operate/operations.md', () => {
   it('has configurations that are valid', () => {
     const examples = [...operations.matchAll(/```yaml\n(# prometheus\.yml[^]*?)```/g)].map(
       ([, text = '']) => text,

@@ -11,11 +11,11 @@ const programs = listPrograms().filter(
 );
 
 /** Folders and files of the checkout that are installed with the command. */
-const copied = ['LICENSE', 'NOTICE', 'CHANGELOG.md', 'docs', 'proto'];
+const copied = ['LICENSE', 'NOTICE', 'CHANGELOG.md', 'docs', 'proto', 'recipes'];
 
 /**
  * Writes the folder of the package `emloc`: bundles of the command and the services with what they
- * load, docs and contracts.
+ * load, docs, recipes and contracts.
  * @param {string} folder is made
  */
 export async function writeCommandPackage(folder) {

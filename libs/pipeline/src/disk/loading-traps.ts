@@ -1,6 +1,6 @@
 /**
- * Families whose adapters some programs load without a word and without effect, as docs/adapters.md
- * has them in full.
+ * Families whose adapters some programs load without a word and without effect, as
+ * docs/guide/adapters.md has them in full.
  */
 const traps: ReadonlyMap<string, string> = new Map([
   [

@@ -2,7 +2,10 @@ import type { JobEvent, StageName } from './observer.js';
 
 type Told<T extends JobEvent['type']> = Extract<JobEvent, { type: T }>;
 
-/** What a line of a job's log has beside its time: docs/log.md has every field with its unit. */
+/**
+ * What a line of a job's log has beside its time: docs/reference/log.md has every field with its
+ * unit.
+ */
 type LoggedEvent =
   | { readonly event: 'stage'; readonly stage: StageName; readonly state: 'started' | 'finished' }
   | { readonly event: 'resumed'; readonly stage: StageName; readonly step: number }

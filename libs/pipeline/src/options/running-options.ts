@@ -80,7 +80,7 @@ export const runningOptions = Object.freeze({
     default: null,
     of: 'text',
     flag: '--metric <name>',
-    help: 'score the answers to all rows, as docs/scores.md says (default: answers are not scored)',
+    help: 'score the answers to all rows, as docs/guide/scores.md says (default: answers are not scored)',
     commands: ['eval'],
   }),
   /** Device memory budget; null: what inference would take. */

@@ -10,7 +10,11 @@ import { planWays } from './plan-ways.js';
 import { planJob, type JobPlan, type TimedInputs } from './plan.js';
 
 /** How a job is prepared for a plan, and who hears of its model. */
-type PlanHost = PrepareHost & { readonly onNotice?: (message: string) => void };
+type PlanHost = PrepareHost &
+  /** Reading takes what it takes just now where nothing is said. */
+  Pick<TimedInputs, 'readSecondsPerByte' | 'rehearsedSteps'> & {
+    readonly onNotice?: (message: string) => void;
+  };
 
 /** A plan, and what `auto` would decide; the job's own decision where its options leave it open. */
 interface PlannedTune {
@@ -70,11 +74,16 @@ function chosen(inputs: TimedInputs, choice: MethodChoice): TimedInputs {
 async function withPlanned<T>(
   options: TuneOptions,
   target: DeviceTarget,
-  { onNotice, ...host }: PlanHost,
+  { onNotice, readSecondsPerByte, rehearsedSteps, ...host }: PlanHost,
   plan: (inputs: TimedInputs) => Promise<T>,
 ): Promise<T> {
   const prepared = isUndecided(options) ? undecidedBase(options) : options;
   await using job = await prepareJob(prepared, host);
   for (const notice of job.model.notices) onNotice?.(notice);
-  return await plan(await timedInputs(job, target));
+  const inputs = await timedInputs(job, target);
+  return await plan({
+    ...inputs,
+    rehearsedSteps,
+    readSecondsPerByte: readSecondsPerByte ?? inputs.readSecondsPerByte,
+  });
 }

@@ -56,6 +56,8 @@ export interface TimedInputs extends PlanInputs {
   readonly rates: DeviceRates;
   /** Of reading a byte of the model's files; absent: reading takes no time. */
   readonly readSecondsPerByte?: number;
+  /** Steps of a training that are run; the others are taken to be like them. Default 256. */
+  readonly rehearsedSteps?: number;
 }
 
 const stagesOfPhase: Readonly<Record<MemoryPhase, readonly StageName[]>> = Object.freeze({
@@ -152,7 +154,7 @@ export async function planJob(inputs: TimedInputs): Promise<JobPlan> {
     budgetBytes: fit.fits ? budgetBytes : undefined,
     prefetch: job.options.prefetch,
     onTurn: (backend) => work.record(backend),
-    mostSteps: rehearsedSteps,
+    mostSteps: inputs.rehearsedSteps ?? enoughSteps,
     onPart: work.onPart,
     onTimes: work.onTimes,
   });
@@ -211,7 +213,7 @@ function residentIn({ allWeightBytes, besideWeightBytes }: PhaseNeeds): number {
 }
 
 /** Steps of a training that stand for all of them where only time is asked for. */
-const rehearsedSteps = 256;
+const enoughSteps = 256;
 
 /** How often a stage has each of its parts; undefined: it has none. */
 function partCounts(job: Job, stage: StageName): PartCounts | undefined {

@@ -1,4 +1,6 @@
-import { readBytes } from './reads.js';
+import type { Checkpoint } from '@emloc/checkpoint';
+
+import { measureReads, readBytes } from './reads.js';
 
 describe('bytes that a stage reads', () => {
   const streaming = { uploadedBytes: 1000, weightBytes: 100, residentBytes: 20 };
@@ -15,4 +17,22 @@ describe('bytes that a stage reads', () => {
   it('are no more than what is copied', () => {
     expect(readBytes({ ...streaming, uploadedBytes: 30, hostBytes: 0 })).toBe(30);
   });
+});
+
+it('is measured on the largest tensors that a buffer may hold', async () => {
+  const read: string[] = [];
+  const tensors = new Map([
+    ['small', { shape: [8], dtype: 'bfloat16' as const }],
+    ['table', { shape: [2 ** 18, 10_752], dtype: 'bfloat16' as const }],
+    ['large', { shape: [2 ** 25], dtype: 'bfloat16' as const }],
+  ]);
+  const checkpoint: Pick<Checkpoint, 'tensors' | 'read'> = {
+    tensors: tensors as unknown as Checkpoint['tensors'],
+    read: (name) => {
+      read.push(name);
+      return Promise.resolve();
+    },
+  };
+  expect(await measureReads({ checkpoint: checkpoint as Checkpoint })).toBeGreaterThanOrEqual(0);
+  expect(read).toEqual(['large']);
 });

@@ -27,13 +27,17 @@ export function readBytes(streaming: Streaming): number {
 /** Little enough not to be noticed, unless one tensor is larger. */
 const probeBytes = 2 ** 26;
 const mostTensors = 16;
+/** More than that, as tables of some models are, no buffer has to hold. */
+const mostTensorBytes = 2 ** 30;
 
 /**
  * Seconds that reading a byte of a model's files takes now, by reading some of its largest tensors:
  * what a call costs counts little there.
  */
 export async function measureReads({ checkpoint }: Pick<Model, 'checkpoint'>): Promise<number> {
-  const largest = sizesIn(checkpoint).sort((a, b) => b.size - a.size);
+  const largest = sizesIn(checkpoint)
+    .filter(({ size }) => size <= mostTensorBytes)
+    .sort((a, b) => b.size - a.size);
   let [bytes, seconds] = [0, 0];
   for (const { name, size } of largest.slice(0, mostTensors)) {
     if (bytes > 0 && bytes + size > probeBytes) break;

@@ -119,8 +119,12 @@ function flagOf(spec: NamedOption, command: OptionCommand): Option {
     : created.conflicts(attributeName(optionTable[excludes].flag));
 }
 
-function helpOf(spec: NamedOption, command: OptionCommand): string {
-  const help = spec.helpIn?.[command] ?? spec.help;
+/**
+ * What an option says, with its default.
+ * @param command to which it may mean something of its own; null: to all others
+ */
+export function helpOf(spec: NamedOption, command: OptionCommand | null): string {
+  const help = (command === null ? undefined : spec.helpIn?.[command]) ?? spec.help;
   const isTold =
     spec.default === undefined ||
     spec.default === null ||

@@ -61,7 +61,7 @@ const now: Row = {
     }),
     values({
       title: 'Alerts',
-      description: 'Alerts that fire. docs/operations.md has a section for each.',
+      description: 'Alerts that fire. docs/operate/operations.md has a section for each.',
       unit: Short,
       width: 3,
       limit: 1,

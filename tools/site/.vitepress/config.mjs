@@ -1,0 +1,2 @@
+// Where vitepress looks for it.
+export { default } from '../src/config.mjs';
