@@ -43,13 +43,14 @@ export interface GenerateOptions {
   readonly sampling: Sampling;
   /** Token ids that end an answer; they are not part of it. */
   readonly stopIds: ReadonlySet<number>;
-  readonly onToken?: (row: number, id: number) => void;
+  /** Told each token of an answer; true ends the answer with it. */
+  readonly onToken?: (row: number, id: number) => boolean | void;
   readonly signal?: AbortSignal;
 }
 
 export interface GeneratedAnswer {
   readonly ids: Int32Array;
-  /** Whether a stop id ended it, or the most tokens. */
+  /** Whether a stop id or `onToken` ended it, or the most tokens. */
   readonly finish: 'stop' | 'length';
 }
 
@@ -146,6 +147,8 @@ class Generation implements Disposable {
     this.#schedulePrefill();
     try {
       for (const block of layout.blocks) {
+        // A block may take seconds of a long prompt: signals must have their turn here, too.
+        await setImmediate();
         this.options.signal?.throwIfAborted();
         await visitBlock({ model, pass: this.#pass, block }, async (visit) => {
           for (const [index, rows] of group.batches.entries()) {
@@ -180,10 +183,12 @@ class Generation implements Disposable {
     using places = new CachePlaces(device, sequences, null);
     using state = new StreamState(layout, batch.values);
     let next: number[] = [];
-    for (const block of this.#stepBlocks)
+    for (const block of this.#stepBlocks) {
+      this.options.signal?.throwIfAborted();
       await visitBlock({ model, pass: this.#pass, block }, async (visit) => {
         next = await this.#runBlock(visit, { batch, places, state, answers: open });
       });
+    }
     for (const cached of sequences) cached.length += 1;
     return next;
   }
@@ -199,7 +204,7 @@ class Generation implements Disposable {
       }
       answer.ids.push(id);
       if (answer.ids.length >= answer.maxTokens) answer.finish = 'length';
-      onToken?.(answer.row, id);
+      if (onToken?.(answer.row, id) === true) answer.finish = 'stop';
     });
     this.#open = this.#open.filter(({ finish }) => finish === null);
     return this.#open.length > 0;

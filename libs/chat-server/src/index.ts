@@ -1,0 +1,4 @@
+export { ChatServerError, RequestRefusal } from './errors.js';
+export type { AnswerRequest, Answered, ChatModel } from './model.js';
+export type { EndedRequest } from './observer.js';
+export { startChatServer, type ChatServer } from './server.js';
