@@ -86,6 +86,7 @@ export async function rehearseGeneration(
 ): Promise<void> {
   using run = new Generation({ ...options, stopIds: new Set() });
   run.extend(await run.prefill());
+  if (run.mostSteps === 0) return;
   run.skipToEnd();
   await run.step();
 }
@@ -228,6 +229,11 @@ class Generation implements Disposable {
     );
   }
 
+  /** Passes after the first one, at most. */
+  get mostSteps(): number {
+    return Math.max(0, ...this.#answers.map(({ maxTokens }) => maxTokens - 1));
+  }
+
   [Symbol.dispose](): void {
     this.#cache.dispose();
     this.#pass.close();
@@ -236,22 +242,17 @@ class Generation implements Disposable {
   /** Steps with the pages of the first pass go on with it, so that nothing is loaded late. */
   #schedulePrefill(): void {
     const { pager, layout } = this.options.model;
-    pager.schedule(pagesOf(layout.blocks), this.#skips ? 1 : 1 + this.#steps);
+    pager.schedule(pagesOf(layout.blocks), this.#skips ? 1 : 1 + this.mostSteps);
   }
 
   #scheduleSteps(): void {
-    if (this.#skips && this.#steps > 0)
-      this.options.model.pager.schedule(pagesOf(this.#stepBlocks), this.#steps);
+    if (this.#skips && this.mostSteps > 0)
+      this.options.model.pager.schedule(pagesOf(this.#stepBlocks), this.mostSteps);
   }
 
   /** Whether steps leave out blocks of the first pass. */
   get #skips(): boolean {
     return this.#stepBlocks.length < this.options.model.layout.blocks.length;
-  }
-
-  /** Passes after the first one, at most. */
-  get #steps(): number {
-    return Math.max(0, ...this.#answers.map(({ maxTokens }) => maxTokens - 1));
   }
 
   async #prefillBlock(
