@@ -194,22 +194,22 @@ describe('a server of answers', () => {
   });
 
   it.each([
-    [404, '/v2/models', { method: 'GET' }],
-    [405, chatPath, { method: 'GET' }],
-    [405, chatPath, { method: 'OPTIONS', body: '' }],
-    [405, '/v1/models', {}],
-    [415, chatPath, { headers: { 'content-type': 'text/plain' } }],
-    [415, chatPath, { headers: { 'content-encoding': 'gzip' } }],
-    [413, chatPath, { headers: { 'content-length': String(2 ** 30) }, body: '' }],
-    [400, chatPath, { body: '{"messages": [' }],
-    [400, chatPath, { body: '' }],
-    [400, chatPath, { body: `${'['.repeat(100)}${']'.repeat(100)}` }],
-    [400, chatPath, { body: `{"a": [${'0,'.repeat(200_000)}0]}` }],
-    [400, chatPath, { body: { ...hi, n: 3 } }],
-    [403, chatPath, { headers: { host: 'evil.example' } }],
-    [403, chatPath, { headers: { host: '127.0.0.1.evil.example:80' } }],
-    [403, '/health', { method: 'GET', headers: { host: '10.0.0.1' } }],
-  ])("refuses with %i in OpenAI's form: %s %j", async (status, path, options) => {
+    ['an unknown path', 404, '/v2/models', { method: 'GET' }],
+    ['a method', 405, chatPath, { method: 'GET' }],
+    ['the question of a page elsewhere', 405, chatPath, { method: 'OPTIONS', body: '' }],
+    ['a question to a list', 405, '/v1/models', {}],
+    ['a type that pages may send', 415, chatPath, { headers: { 'content-type': 'text/plain' } }],
+    ['what is compressed', 415, chatPath, { headers: { 'content-encoding': 'gzip' } }],
+    ['a huge body', 413, chatPath, { headers: { 'content-length': String(2 ** 30) }, body: '' }],
+    ['half of a body', 400, chatPath, { body: '{"messages": [' }],
+    ['no body', 400, chatPath, { body: '' }],
+    ['lists in lists', 400, chatPath, { body: `${'['.repeat(100)}${']'.repeat(100)}` }],
+    ['very many values', 400, chatPath, { body: `{"a": [${'0,'.repeat(200_000)}0]}` }],
+    ['what is not there', 400, chatPath, { body: { ...hi, n: 3 } }],
+    ['another name', 403, chatPath, { headers: { host: 'evil.example' } }],
+    ['a name like its own', 403, chatPath, { headers: { host: '127.0.0.1.evil.example:80' } }],
+    ['an address', 403, '/health', { method: 'GET', headers: { host: '10.0.0.1' } }],
+  ])("refuses in OpenAI's form %s: %i", async (_name, status, path, options) => {
     const url = await start();
     const reply = await send(`${url}${path}`, options);
     expect(reply.status).toBe(status);

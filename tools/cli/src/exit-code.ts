@@ -45,6 +45,7 @@ function codeOf(error: Error): unknown {
 
 /** Codes of errors about how the command was called that libraries and services find. */
 const usageCodes: ReadonlySet<unknown> = new Set([
+  'CHAT_SERVER_INVALID_OPTION',
   'CHECKPOINT_INVALID_OPTION',
   'DATASET_INVALID_OPTION',
   'DEPLOYMENT_INVALID_OPTION',

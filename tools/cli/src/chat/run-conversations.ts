@@ -9,7 +9,6 @@ import {
   type OptionsOf,
   type TextGenerator,
 } from '@emloc/pipeline';
-import { readRegularFileSync } from '@emloc/untrusted';
 
 import type { CommandResult, CommandTools } from '../command/define-command.js';
 import { checkOptions } from '../exit-code.js';
@@ -20,6 +19,7 @@ import { UsageError } from '../usage-error.js';
 import type { ChatSettings } from './answer-question.js';
 import { chat } from './chat.js';
 import type { GenerateMode } from './mode.js';
+import { addressOf, type ServeAddress } from './serve-address.js';
 import { serveChat } from './serve-chat.js';
 
 type ChatOptions = ReturnType<typeof resolveChatOptions>;
@@ -38,7 +38,7 @@ export async function runConversations(
   const { values, progress, signal } = called;
   const resolved = checkOptions(() => resolveChatOptions(called.options));
   const target = targetOf(values);
-  const apiKey = apiKeyIn(values.apiKeyFile);
+  const address = addressOf(values);
   const options = await withModelFolder(resolved, called);
   if ((await modelKind(options.model)) === 'pictures')
     throw new UsageError(`--${mode}: this model makes pictures; only --prompt goes with it`);
@@ -50,7 +50,7 @@ export async function runConversations(
   return withTextGenerator(options, host, (generator) =>
     mode === 'chat'
       ? onTerminal(generator, { ...settings, system: options.system }, called)
-      : overHttp(generator, { settings, options, apiKey, id: idOf(resolved, options) }, called),
+      : overHttp(generator, { settings, options, address, id: idOf(resolved, options) }, called),
   );
 }
 
@@ -90,26 +90,25 @@ async function overHttp(
   {
     settings,
     options,
-    apiKey,
+    address,
     id,
   }: {
     readonly settings: ChatSettings;
     readonly options: ChatOptions;
-    readonly apiKey: string | null;
+    readonly address: ServeAddress;
     readonly id: string;
   },
-  { values, progress, signal, show }: Called,
+  { progress, signal, show }: Called,
 ): Promise<CommandResult> {
-  const { host = '127.0.0.1', port = 8080 } = values;
   const { contextTokens, budgetBytes } = generator;
   await serveChat(
     generator,
-    { ...{ id, settings, host, port, apiKey }, fetchesImages: options.remoteImages },
+    { ...{ ...address, id, settings }, fetchesImages: options.remoteImages },
     {
       ...{ signal, note: (text) => progress.note(text) },
-      onListening: ({ url, port: listening }) =>
+      onListening: ({ url, port }) =>
         show({
-          document: { url, port: listening, model: id, contextTokens, budgetBytes },
+          document: { url, port, model: id, contextTokens, budgetBytes },
           text: `${id} answers at ${url}, with a context of ${contextTokens} tokens, until Ctrl-C`,
         }),
     },
@@ -121,21 +120,4 @@ async function overHttp(
 function idOf(given: ChatOptions, { model: folder, adapter }: ChatOptions): string {
   if (adapter !== null) return basename(resolve(adapter));
   return resolve(given.model) === resolve(folder) ? basename(resolve(folder)) : given.model;
-}
-
-const mostKeyBytes = 4096;
-
-/** @throws UsageError */
-function apiKeyIn(file: string | undefined): string | null {
-  if (file === undefined) return null;
-  let key: string;
-  try {
-    key = readRegularFileSync(file, mostKeyBytes).toString('utf8').trim();
-  } catch (cause) {
-    throw new UsageError(`--api-key-file ${file}: ${(cause as Error).message}`, { cause });
-  }
-  if (/^[\x21-\x7e]+$/.test(key)) return key;
-  throw new UsageError(
-    `--api-key-file ${file}: one key of visible ASCII characters, without spaces, is expected`,
-  );
 }

@@ -3,16 +3,14 @@ import type { TextGenerator } from '@emloc/pipeline';
 
 import { describeError } from '../output/describe-error.js';
 import type { ChatSettings } from './answer-question.js';
+import type { ServeAddress } from './serve-address.js';
 import { servedModel } from './served-model.js';
 
-export interface ServeChatOptions {
+export interface ServeChatOptions extends ServeAddress {
   /** What requests call the model. */
   readonly id: string;
   readonly settings: ChatSettings;
   readonly fetchesImages: boolean;
-  readonly host: string;
-  readonly port: number;
-  readonly apiKey: string | null;
 }
 
 export interface ServeChatHost {
