@@ -3,7 +3,7 @@ import type { ServerResponse } from 'node:http';
 
 import type { AnswerFormat, AnswerHead } from './formats.js';
 import { EventStream, sendJson } from './http/send.js';
-import type { AnswerListener, Answered, ChatModel } from './model.js';
+import type { Answered, AnswerListener, ChatModel } from './model.js';
 import type { AskedAnswer } from './request/answer-request.js';
 
 interface Giving {

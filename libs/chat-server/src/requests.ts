@@ -65,10 +65,9 @@ export async function handleRequest(
   } catch (error) {
     if (!(error instanceof ClientGoneError)) failed(exchange, error);
   }
-  const isGone = response.destroyed || !response.headersSent;
   settings.observer.requestEnded?.({
     route: routes.has(path) ? `${request.method} ${path}` : null,
-    status: isGone ? null : response.statusCode,
+    status: response.writableEnded ? response.statusCode : null,
     seconds: (performance.now() - started) / 1000,
     answered,
   } satisfies EndedRequest);

@@ -97,17 +97,21 @@ function send(
   return new Promise((resolve, reject) => {
     const sent = method === 'GET' ? '' : typeof body === 'string' ? body : JSON.stringify(body);
     const type = { 'content-type': 'application/json' };
-    const request = httpRequest(url, { method, headers: { ...type, ...headers }, signal }, (got) => {
-      let text = '';
-      got.setEncoding('utf8').on('data', (part: string) => (text += part));
-      got.on('end', () =>
-        resolve({
-          ...{ status: got.statusCode ?? 0, headers: got.headers, text },
-          json: () => JSON.parse(text) as ReturnType<Reply['json']>,
-        }),
-      );
-      got.on('error', reject);
-    });
+    const request = httpRequest(
+      url,
+      { method, headers: { ...type, ...headers }, signal },
+      (got) => {
+        let text = '';
+        got.setEncoding('utf8').on('data', (part: string) => (text += part));
+        got.on('end', () =>
+          resolve({
+            ...{ status: got.statusCode ?? 0, headers: got.headers, text },
+            json: () => JSON.parse(text) as ReturnType<Reply['json']>,
+          }),
+        );
+        got.on('error', reject);
+      },
+    );
     request.on('error', reject);
     request.end(sent);
   });
@@ -191,6 +195,10 @@ describe('a server of answers', () => {
       ...{ object: 'list', data: [{ id: 'tuned', object: 'model', owned_by: 'emloc' }] },
     });
     expect((await send(`${url}/health`, { method: 'GET' })).json()).toEqual({ status: 'ok' });
+    expect(ended).toMatchObject([
+      { route: 'GET /v1/models', status: 200, answered: null },
+      { route: 'GET /health', status: 200 },
+    ]);
   });
 
   it.each([
@@ -339,10 +347,14 @@ describe('who may ask', () => {
     const url = await start({ apiKey: 'a-key' });
     const headers = { host: 'models.example' };
     const authorization = 'Bearer a-key';
-    expect((await send(`${url}${chatPath}`, { headers: { ...headers, authorization } })).status).toBe(
-      200,
-    );
-    for (const wrong of [{ authorization: '' }, { authorization: 'Bearer a-ke' }, { authorization: 'a-key' }]) {
+    expect(
+      (await send(`${url}${chatPath}`, { headers: { ...headers, authorization } })).status,
+    ).toBe(200);
+    for (const wrong of [
+      { authorization: '' },
+      { authorization: 'Bearer a-ke' },
+      { authorization: 'a-key' },
+    ]) {
       const reply = await send(`${url}${chatPath}`, { headers: { ...headers, ...wrong } });
       expect([reply.status, reply.headers['www-authenticate']]).toEqual([401, 'Bearer']);
       expect(reply.json()).toMatchObject({ error: { code: 'invalid_api_key' } });

@@ -98,8 +98,7 @@ function assertGuarded({ host, apiKey }: ChatServerOptions): void {
 function listen(server: Server, { host, port }: ChatServerOptions): Promise<number> {
   return new Promise((resolve, reject) => {
     server.on('error', (cause: NodeJS.ErrnoException) => {
-      const reason =
-        cause.code === 'EADDRINUSE' ? 'another program listens there' : cause.message;
+      const reason = cause.code === 'EADDRINUSE' ? 'another program listens there' : cause.message;
       reject(
         new ChatServerError(
           'CHAT_SERVER_LISTEN_FAILED',

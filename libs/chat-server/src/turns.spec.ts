@@ -80,7 +80,9 @@ describe('turns', () => {
   it('come never to who was gone before', async () => {
     const turns = new Turns(1);
     const begun = work();
-    await expect(turns.run(AbortSignal.abort(new Error('gone')), begun.run)).rejects.toThrow('gone');
+    await expect(turns.run(AbortSignal.abort(new Error('gone')), begun.run)).rejects.toThrow(
+      'gone',
+    );
     expect(begun.begun).toBe(false);
     expect(await turns.run(stays, () => Promise.resolve(1))).toBe(1);
   });

@@ -102,9 +102,7 @@ function readablePositions(
   const most = context ?? maxPositions;
   if (length > 0 && length < most) return most;
   const limit =
-    most < maxPositions
-      ? `option context is ${most}`
-      : `the model has ${maxPositions} positions`;
+    most < maxPositions ? `option context is ${most}` : `the model has ${maxPositions} positions`;
   throw new PipelineError(
     'PIPELINE_INVALID_OPTION',
     length === 0

@@ -122,7 +122,9 @@ describe('emloc generate --serve', () => {
     const refused = await typed('', '--serve', '--port', port);
     expect(refused).toMatchObject({
       ...{ code: 1, stdout: '' },
-      stderr: expect.stringContaining('error: CHAT_SERVER_LISTEN_FAILED: cannot listen on 127.0.0.1'),
+      stderr: expect.stringContaining(
+        'error: CHAT_SERVER_LISTEN_FAILED: cannot listen on 127.0.0.1',
+      ),
     });
 
     server.child.kill('SIGINT');

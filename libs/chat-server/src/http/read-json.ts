@@ -1,5 +1,6 @@
 import { Buffer, isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
+import { at } from '@emloc/checked';
 import { JsonTextError, parseJsonText } from '@emloc/untrusted';
 
 import { RequestRefusal } from '../errors.js';
@@ -15,7 +16,7 @@ const jsonLimits = { maxDepth: 64, maxValues: 200_000 };
  * send other types without asking first
  */
 export async function readJson(request: IncomingMessage): Promise<unknown> {
-  const [type = ''] = (request.headers['content-type'] ?? '').split(';');
+  const type = at((request.headers['content-type'] ?? '').split(';'), 0);
   if (type.trim().toLowerCase() !== 'application/json')
     throw unsupportedBody('content-type: application/json is expected');
   if ((request.headers['content-encoding'] ?? 'identity') !== 'identity')

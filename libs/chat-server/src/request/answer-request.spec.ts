@@ -48,7 +48,13 @@ describe('a request for an answer', () => {
   });
 
   it('may have what asks for nothing, and what is of no account', () => {
-    const asked = { n: 1, logprobs: false, tools: [], response_format: { type: 'text' }, top_k: -1 };
+    const asked = {
+      n: 1,
+      logprobs: false,
+      tools: [],
+      response_format: { type: 'text' },
+      top_k: -1,
+    };
     expect(() => read({ ...asked, user: 'u', metadata: { a: 1 }, store: false })).not.toThrow();
   });
 
@@ -124,7 +130,13 @@ describe('messages', () => {
     expect(read({ messages: [{ role: 'user', content }] }, seeing).question).toMatchObject({
       messages: [{ content: [{ type: 'image_url', image_url: { url } }, content[1]] }],
     });
-    for (const other of ['/etc/passwd', 'file:///etc/passwd', 'http://a/b.png', 'data:text/html,a', 3])
+    for (const other of [
+      '/etc/passwd',
+      'file:///etc/passwd',
+      'http://a/b.png',
+      'data:text/html,a',
+      3,
+    ])
       expect(refusalOf(() => read(image(other), seeing))).toMatchObject({
         param: 'messages[0].content[0].image_url',
       });

@@ -72,9 +72,9 @@ export interface AskedConversation {
  * The tokens after which a model answers to a conversation: its messages as the chat template
  * writes them, with the generation prompt.
  * @param options how images become tokens; null: the model takes text alone
- * @throws DatasetError DATASET_INVALID_ROW, whose problems name the field, where messages are not of
- * the form, the template refuses them or there is none, and for images that cannot be used or are
- * files
+ * @throws DatasetError DATASET_INVALID_ROW, whose problems name the field, where messages have not
+ * the form of a row's, the template refuses them or there is none, and for images that cannot be
+ * used or are files
  */
 export function encodeConversation(
   { messages, templateArguments }: AskedConversation,
@@ -96,14 +96,14 @@ export function encodeConversation(
 /** Stands for what the model will say: without it there would be nothing to learn. */
 const notYetSaid = Object.freeze({ role: 'assistant', content: '-' });
 
-/** Tells what is wrong of a row that comes from no file. @throws DatasetError DATASET_INVALID_ROW */
+/** Tells what is wrong with what comes from no file. @throws DatasetError DATASET_INVALID_ROW */
 async function refusedAs<T>(name: string, encodeAll: () => Promise<T>): Promise<T> {
   try {
     return await encodeAll();
   } catch (error) {
     if (!(error instanceof RowError)) throw error;
     const problems = error.problemsAt({ line: 1 });
-    const { field, reason, detail } = problems[0] ?? error;
+    const { field, reason, detail } = problems.at(0) ?? error;
     const message = `${name}: ${field === null ? '' : `${field} `}${reason}`;
     throw new DatasetError('DATASET_INVALID_ROW', message, {
       ...{ cause: error, problems },

@@ -40,7 +40,7 @@ export async function planConversation(needs: ConversationNeeds): Promise<Conver
   const budgetBytes = vramBytes ?? Math.max(all + imageBytes, await mostBytes(answering, tasks));
   let besideBytes = imageBytes;
   for (const task of tasks) {
-    const planned = await planAnswers(answering, task, budgetBytes);
+    const planned = await shortened(() => planAnswers(answering, task, budgetBytes));
     besideBytes = Math.max(besideBytes, planned.besideBytes);
   }
   if (besideBytes + least <= budgetBytes) return { budgetBytes, besideBytes };
@@ -85,6 +85,17 @@ function blankRow(opened: TextModel, tokens: number): EncodedRow {
   return { ...row, images: [{ ...shown, contextTokens: tiles * limits.tokensPerTile }] };
 }
 
+/** Tells how less would do. @throws PipelineError PIPELINE_DOES_NOT_FIT */
+async function shortened<T>(plan: () => Promise<T>): Promise<T> {
+  try {
+    return await plan();
+  } catch (error) {
+    if (!(error instanceof PipelineError)) throw error;
+    const message = `${error.message}; option context makes conversations shorter`;
+    throw new PipelineError(error.code, message, { cause: error });
+  }
+}
+
 async function mostBytes(answering: Answering, tasks: readonly AnswerTask[]): Promise<number> {
   const bytes: number[] = [];
   for (const task of tasks) bytes.push(await singleAnswerBytes(answering, task));
@@ -104,10 +115,14 @@ async function bytesOfImages({
   return peakBytes + (await adapterBytes(opened, profile));
 }
 
-async function adapterBytes({ adapter, model }: TextModel, profile: DeviceProfile): Promise<number> {
+async function adapterBytes(
+  { adapter, model }: TextModel,
+  profile: DeviceProfile,
+): Promise<number> {
   const budget = new MemoryBudget(Number.POSITIVE_INFINITY);
   await using device = new Device(createNullBackend(profile), budget);
   const before = budget.inUseBytes;
-  using _variant = adapter && DeviceAdapter.load(device, model.layout, adapter, { trainable: false });
+  using _variant =
+    adapter && DeviceAdapter.load(device, model.layout, adapter, { trainable: false });
   return budget.inUseBytes - before;
 }

@@ -126,6 +126,7 @@ describe('a model that stays opened', () => {
     const use = (): Promise<void> => Promise.reject(new Error('it was opened'));
     await expect(opened(use, { vramBytes: 2 ** 18 })).rejects.toMatchObject({
       code: 'PIPELINE_DOES_NOT_FIT',
+      message: expect.stringMatching(/answers do not fit .*; option context makes/),
     });
     await expect(opened(use, { context: 10_000 })).rejects.toMatchObject({
       code: 'PIPELINE_INVALID_OPTION',

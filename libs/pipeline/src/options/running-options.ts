@@ -54,7 +54,7 @@ export const runningOptions = Object.freeze({
     help: 'most tokens of an answer',
     commands: ['eval', ...answering],
   }),
-  /** Of what is asked and its answer; null: the model's positions, in conversations at most 4096. */
+  /** Tokens of prompt and answer; null: the model's positions, in conversations at most 4096. */
   context: integer({
     default: null,
     least: 2,

@@ -148,11 +148,14 @@ class Chat {
         if (isShown) output.write(visible(part));
       },
       onForgotten: (count) =>
-        note(`${count === 1 ? 'the oldest question is' : `the ${count} oldest questions are`} forgotten, with what was answered: the context has ${this.generator.contextTokens} tokens`),
+        note(
+          `${count === 1 ? 'the oldest question is' : `the ${count} oldest questions are`} forgotten, with what was answered: the context has ${this.generator.contextTokens} tokens`,
+        ),
     });
     if (!isShown) this.#turns.push({ prompt: question, ...answer });
     else output.write('\n');
-    if (answer.finish === 'length') note(`the answer had all the ${answer.tokens} tokens that it could have`);
+    if (answer.finish === 'length')
+      note(`the answer had all the ${answer.tokens} tokens that it could have`);
     if (answer.finish === 'interrupted') note('interrupted');
   }
 }

@@ -28,7 +28,12 @@ describe('what generate is asked for', () => {
     ['a key of no server', { apiKeyFile: 'k' }, { prompt: 'a' }, /--api-key-file means nothing/],
     ['an image of no prompt', { chat: true }, { images: ['a.png'] }, /--image means nothing/],
     ['a picture', { serve: true }, { imageOut: 'a.png' }, /--out means nothing with --serve/],
-    ['a system turn of all', { serve: true }, { system: 'a' }, /--system means nothing with --serve/],
+    [
+      'a system turn of all',
+      { serve: true },
+      { system: 'a' },
+      /--system means nothing with --serve/,
+    ],
   ])('is refused: %s', (_name, values, options, message) => {
     expect(() => mode(values, options)).toThrow(expect.objectContaining({ code: 'CLI_USAGE' }));
     expect(() => mode(values, options)).toThrow(message);

@@ -16,10 +16,8 @@ export function modeOf(values: GenerateValues, options: GivenOptions): GenerateM
     ...((options.prompt ?? '') === '' ? [] : ['prompt' as const]),
   ];
   const [mode, other] = asked;
-  if (mode === undefined)
-    throw new UsageError('missing: --prompt, --chat or --serve (see --help)');
-  if (other !== undefined)
-    throw new UsageError(`--${mode} and --${other} cannot be used together`);
+  if (mode === undefined) throw new UsageError('missing: --prompt, --chat or --serve (see --help)');
+  if (other !== undefined) throw new UsageError(`--${mode} and --${other} cannot be used together`);
   if (mode !== 'serve') assertNoneOf(mode, servingFlags(values));
   if (mode !== 'prompt') assertNoneOf(mode, foreignFlags(mode, options));
   return mode;

@@ -1,4 +1,9 @@
-import { RequestRefusal, type Answered, type AnswerRequest, type ChatModel } from '@emloc/chat-server';
+import {
+  RequestRefusal,
+  type Answered,
+  type AnswerRequest,
+  type ChatModel,
+} from '@emloc/chat-server';
 import { DatasetError } from '@emloc/dataset';
 import { PipelineError, type TextGenerator } from '@emloc/pipeline';
 
@@ -18,7 +23,10 @@ export function servedModel(
 ): ChatModel {
   return {
     ...{ id, fetchesImages, takesImages: generator.takesImages },
-    answer: async ({ question, sampling: asked }, { onStart, onText, signal }): Promise<Answered> => {
+    answer: async (
+      { question, sampling: asked },
+      { onStart, onText, signal },
+    ): Promise<Answered> => {
       try {
         const prompt = await encoded(generator, question, signal);
         const sampling = {
