@@ -1,4 +1,4 @@
-export { ChatServerError, RequestRefusal } from './errors.js';
+export { RequestRefusal } from './errors.js';
 export { isLoopback } from './http/guard.js';
 export type { AnswerRequest, Answered, ChatModel } from './model.js';
 export type { EndedRequest } from './observer.js';

@@ -5,7 +5,7 @@ import { isObject, Parameters, refusedParameter } from './parameters.js';
 import { assertSupported } from './unsupported.js';
 
 /** How the client wants to have the answer. */
-export interface Delivery {
+interface Delivery {
   readonly isStreamed: boolean;
   /** Whether a stream ends with what it took. */
   readonly includesUsage: boolean;
