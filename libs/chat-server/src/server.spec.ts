@@ -337,6 +337,7 @@ describe('requests at the same time', () => {
     await until(() => model.asked.length === 1, 'the question');
     const cut = expect(asking).rejects.toThrow();
     await server?.close();
+    expect(model.ended).toMatchObject([{ message: 'the server ends' }]);
     await cut;
     expect(failures).toEqual([]);
   });

@@ -26,7 +26,7 @@ export interface ChatServer {
   readonly port: number;
   /** `http://HOST:PORT/v1`, as clients of OpenAI's API take it. */
   readonly url: string;
-  /** Ends at once: answers that are being made are cut. */
+  /** Ends at once: answers are cut. Resolves when the model is asked nothing any more. */
   close(): Promise<void>;
 }
 
@@ -53,9 +53,9 @@ const everyone: Guard = () => undefined;
 export async function startChatServer(options: ChatServerOptions): Promise<ChatServer> {
   assertGuarded(options);
   const { model, host, apiKey, observer = {}, mostWaiting = limits.waiting } = options;
-  const closing = new AbortController();
+  const [closing, turns] = [new AbortController(), new Turns(mostWaiting)];
   const settings = {
-    ...{ model, observer, closing: closing.signal, turns: new Turns(mostWaiting) },
+    ...{ model, observer, turns, closing: closing.signal },
     guard: apiKey === null ? everyone : keyHoldersOnly(apiKey),
     // Who shows a key is no page of a browser that was led here.
     hostGuard: apiKey === null ? ownNamesOnly : everyone,
@@ -74,9 +74,10 @@ export async function startChatServer(options: ChatServerOptions): Promise<ChatS
   const name = host.includes(':') ? `[${host}]` : host;
   return {
     ...{ port, url: `http://${name}:${port}/v1` },
-    close: () => {
+    close: async () => {
       closing.abort(new Error('the server ends'));
-      return close(server);
+      await close(server);
+      await turns.idle();
     },
   };
 }

@@ -77,6 +77,21 @@ describe('turns', () => {
     expect(await next).toBe('done');
   });
 
+  it('are over when nothing runs and nothing waits', async () => {
+    const turns = new Turns(1);
+    await turns.idle();
+    const [first, second] = [work(), work()];
+    const all = [turns.run(stays, first.run), turns.run(stays, second.run)];
+    let isIdle = false;
+    const idle = turns.idle().then(() => (isIdle = true));
+    first.end();
+    await all[0];
+    expect([second.begun, isIdle]).toEqual([true, false]);
+    second.end();
+    await idle;
+    await all[1];
+  });
+
   it('come never to who was gone before', async () => {
     const turns = new Turns(1);
     const begun = work();

@@ -8,6 +8,8 @@ interface Waiting {
 export class Turns {
   readonly #waiting = new Set<Waiting>();
   #isTaken = false;
+  /** Told when nothing runs and nothing waits. */
+  readonly #onIdle: (() => void)[] = [];
 
   /** @param mostWaiting beside the one that runs */
   constructor(private readonly mostWaiting: number) {}
@@ -38,6 +40,12 @@ export class Turns {
     }
   }
 
+  /** Resolves when nothing runs and nothing waits. */
+  idle(): Promise<void> {
+    if (!this.#isTaken) return Promise.resolve();
+    return new Promise((resolve) => this.#onIdle.push(resolve));
+  }
+
   /** Resolves when the turn has come, which stays taken meanwhile. */
   #turn(signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -61,8 +69,9 @@ export class Turns {
   #next(): void {
     const [next] = this.#waiting;
     this.#isTaken = next !== undefined;
-    if (!next) return;
-    this.#waiting.delete(next);
-    next.begin();
+    if (next) {
+      this.#waiting.delete(next);
+      next.begin();
+    } else for (const tell of this.#onIdle.splice(0)) tell();
   }
 }

@@ -150,8 +150,17 @@ describe('emloc generate --serve', () => {
     });
     expect(next.usage?.completion_tokens).toBe(2);
     expect(server.stderr()).toMatch(/: the client went away, /);
-    server.child.kill('SIGTERM');
+    const cut = await ask('a-key').chat.completions.create({
+      ...{ model: name, messages, stream: true },
+    });
+    const reading = expect(
+      (async () => {
+        for await (const part of cut) if (part.choices[0]?.delta.content) server.child.kill();
+      })(),
+    ).rejects.toThrow();
     expect(await server.ended).toBe(0);
+    await reading;
+    expect(server.stderr()).not.toContain('error');
   });
 });
 

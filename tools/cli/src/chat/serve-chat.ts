@@ -37,6 +37,8 @@ export async function serveChat(
     observer: {
       requestEnded: (request) => note(lineOf(request)),
       failed: (error) => {
+        // What ends everything ends answers, too, in whatever they are about.
+        if (signal.aborted) return;
         note(describeError(error));
         if (endsAll(error)) broken.abort(error);
       },
