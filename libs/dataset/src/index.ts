@@ -8,7 +8,14 @@ export {
 export type { EncodedRow, RowImage } from './encoded-row.js';
 export { DatasetError, describeProblem, problemWords, type RowProblem } from './errors.js';
 export { assertNoTextLost, loadDataset, type Dataset } from './load-dataset.js';
-export { answerEndIds, encodePrompt } from './masks/encode-prompt.js';
+export {
+  answerEndIds,
+  encodeConversation,
+  encodePrompt,
+  encodeText,
+  type AskedConversation,
+  type EncodedPrompt,
+} from './masks/encode-prompt.js';
 export { fillNormal, normalQuantile } from './normal.js';
 export { packBatch, type PackedBatch } from './pack-batch.js';
 export { describePictures } from './pictures/describe-pictures.js';

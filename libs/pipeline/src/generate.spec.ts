@@ -53,6 +53,23 @@ describe('an answer', () => {
     expect(whole.peakDeviceBytes).toBeLessThanOrEqual(whole.budgetBytes);
   });
 
+  it('may be one token', async () => {
+    const { text } = await generated();
+    const { text: first, finish, tokens } = await generated({ maxNewTokens: 1 });
+    expect([text.startsWith(first), finish, tokens]).toEqual([true, 'length', 1]);
+  });
+
+  it('is within its context, which the model can hold', async () => {
+    const { promptTokens, tokens } = await generated({ context: 40, maxNewTokens: 100 });
+    expect(promptTokens + tokens).toBe(40);
+    await expect(generated({ context: 4 })).rejects.toMatchObject({
+      message: expect.stringMatching(/option prompt: \d+ tokens .* option context is 4,/),
+    });
+    await expect(generated({ context: 4000 })).rejects.toMatchObject({
+      message: expect.stringMatching(/^option context: 4000 given, at most the 1024 positions/),
+    });
+  });
+
   it('is another one with an adapter', async () => {
     const { text } = await generated({ temperature: 1, maxNewTokens: 40 });
     expect((await generated({ temperature: 1, maxNewTokens: 40, adapter })).text).not.toBe(text);

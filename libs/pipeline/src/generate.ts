@@ -1,12 +1,9 @@
 import { at } from '@emloc/checked';
-import { readPeftAdapter, settleOutput, type LoraAdapter } from '@emloc/checkpoint';
-import { answerEndIds, encodePrompt, loadTokenizer, TextStream } from '@emloc/dataset';
-import { Device, MemoryBudget, type DeviceTarget } from '@emloc/device';
+import { answerEndIds, encodePrompt, TextStream } from '@emloc/dataset';
+import { Device, MemoryBudget } from '@emloc/device';
 import { DeviceAdapter, type GeneratedAnswer } from '@emloc/finetune';
-import type { ImageReader } from '@emloc/images';
-import { adaptableModules, openModel, textLimits, type Model } from '@emloc/models';
-import { TextTables } from '@emloc/tasks';
-import { allDeviceBytes, openPager, type PagerObserver } from '@emloc/weight-pager';
+import { textLimits, type Model } from '@emloc/models';
+import { allDeviceBytes, openPager } from '@emloc/weight-pager';
 
 import { answerRows } from './answers/answer-rows.js';
 import {
@@ -18,11 +15,9 @@ import {
 } from './answers/answer-task.js';
 import { planAnswers, singleAnswerBytes, type Answering } from './answers/plan-answers.js';
 import { assertImagesFit, seeImages } from './answers/seen-images.js';
+import { openTextModel, type GenerateHost } from './answers/text-model.js';
 import { PipelineError } from './errors.js';
-import { imagesOf, plannedTiles, rowsWith, type JobImages } from './job/images.js';
-import { behindFront } from './job/job.js';
-import { recordedLongestRow } from './job/longest-row-record.js';
-import { textSourceOf, withRecordedText } from './job/text-record.js';
+import { plannedTiles, rowsWith, type JobImages } from './job/images.js';
 import { assertOptionsOf } from './options/modality.js';
 import type { GenerateOptions } from './options/resolve.js';
 import { inferenceBytes } from './plan/default-budget.js';
@@ -43,18 +38,6 @@ export interface GenerateReport {
   readonly tokensPerSecond: number;
 }
 
-export interface GenerateHost {
-  readonly target: DeviceTarget;
-  /** Parts of the text as they are made; together they are the text. */
-  readonly onText?: (text: string) => void;
-  /** Where images are decoded: by default in this thread, which is busy meanwhile. */
-  readonly openImages?: () => ImageReader;
-  /** Told what the user should know, such as tensors of the checkpoint that are not used. */
-  readonly onNotice?: (message: string) => void;
-  readonly pagerObserver?: PagerObserver;
-  readonly signal?: AbortSignal;
-}
-
 /**
  * Answers a prompt with a model, with an adapter or without, within a budget.
  * @throws PipelineError PIPELINE_INVALID_OPTION for a prompt that the model cannot read,
@@ -65,41 +48,27 @@ export async function generateText(
   host: GenerateHost,
 ): Promise<GenerateReport> {
   assertOptionsOf('generate', given, 'text');
-  for (const folder of [given.model, given.adapter ?? given.model]) await settleOutput(folder);
-  const { allowUnusedLayers } = given;
-  await using whole = await openModel(given.model, { allowUnusedLayers });
-  for (const notice of whole.notices) host.onNotice?.(notice);
-  const adapter = await adapterOf(given, whole);
-  const options = await withRecordedText(given);
-  const source = textSourceOf(options, whole);
-  const tokenizer = await loadTokenizer(options.model, source);
-  const { system, images: shown } = options;
+  await using opened = await openTextModel(given, host);
+  const { whole, model, adapter, source, tokenizer, tables } = opened;
+  const { system, images: shown } = given;
   const prompt = await encodePrompt(
-    { text: options.prompt, system, images: shown },
+    { text: given.prompt, system, images: shown },
     tokenizer,
     source.images,
     host.signal,
   );
-  assertReadable(prompt.ids, whole);
-  const images = imagesOf([promptRow(prompt)], {
-    layout: whole.layout,
-    touched: new Set(adapter?.layers.keys()),
-    exifOrientation: options.exifOrientation,
-  });
-  const model = behindFront(whole, images?.front?.blocks ?? 0);
-  const tables = new TextTables(whole.layout, whole.tables);
-  const task = answerTask(rowsWith(images, tables)([promptRow(prompt)]), {
-    ...{ maxNewTokens: options.maxNewTokens, batch: 1 },
-    maxPositions: textLimits(whole.layout).maxPositions,
-  });
-  const longest = Math.max(longestAnswered(task), await recordedLongestRow(options.adapter));
+  const maxPositions = readablePositions(prompt.ids, given, whole);
+  const limits = { maxNewTokens: given.maxNewTokens, maxPositions, batch: 1 };
+  const images = opened.imagesOf([promptRow(prompt)]);
+  const task = answerTask(rowsWith(images, tables)([promptRow(prompt)]), limits);
+  const longest = Math.max(longestAnswered(task), opened.recordedRow);
   const { profile } = host.target;
-  const { temperature, topP, seed } = options;
+  const { temperature, topP, seed } = given;
   const sampling = { temperature, topP, seed };
   const answering = { model, adapter, profile, sampling, longestRow: longest };
   const stream = new TextStream(tokenizer);
   const { answer, ...measured } = await answerWithin(
-    { whole, images, answering, task, options },
+    { whole, images, answering, task, options: given },
     host,
     {
       stopIds: answerEndIds(tokenizer),
@@ -120,23 +89,25 @@ function show(text: string, { onText }: GenerateHost): void {
   if (text !== '') onText?.(text);
 }
 
-async function adapterOf(
-  { adapter, model: base }: GenerateOptions,
+/**
+ * Tokens that prompt and answer may have together.
+ * @throws PipelineError PIPELINE_INVALID_OPTION
+ */
+function readablePositions(
+  { length }: Int32Array,
+  { context }: Pick<GenerateOptions, 'context'>,
   { layout }: Model,
-): Promise<LoraAdapter | null> {
-  if (adapter === null) return null;
-  return readPeftAdapter(adapter, { linearModules: adaptableModules(layout), base });
-}
-
-/** @throws PipelineError PIPELINE_INVALID_OPTION */
-function assertReadable({ length }: Int32Array, { layout }: Model): void {
+): number {
   const { maxPositions } = textLimits(layout);
-  if (length > 0 && length < maxPositions) return;
+  const most = context ?? maxPositions;
+  if (length > 0 && length < most) return most;
+  const limit =
+    most < maxPositions ? `option context is ${most}` : `the model has ${maxPositions} positions`;
   throw new PipelineError(
     'PIPELINE_INVALID_OPTION',
     length === 0
       ? 'option prompt: it has no token, and the tokenizer puts none before it'
-      : `option prompt: ${length} tokens with what the chat template adds, the model has ${maxPositions} positions, of which an answer needs at least 1`,
+      : `option prompt: ${length} tokens with what the chat template adds, ${limit}, of which an answer needs at least 1`,
   );
 }
 

@@ -1,5 +1,6 @@
 export { PipelineError } from './errors.js';
 export {
+  resolveChatOptions,
   resolveEvaluateOptions,
   resolveGenerateOptions,
   resolvePreviewOptions,
@@ -41,6 +42,11 @@ export { budgetBytesOf } from './plan/budget.js';
 export { planTune, planTuneWays } from './plan/plan-tune.js';
 export { tune } from './tune.js';
 export { generateText, type GenerateReport } from './generate.js';
+export {
+  withTextGenerator,
+  type GeneratedText,
+  type TextGenerator,
+} from './answers/text-generator.js';
 export { evaluateModel, type EvaluateReport } from './evaluate.js';
 export { modelKind } from './job/model-kind.js';
 export { generatePicture, type PictureReport } from './pictures/generate-picture.js';

@@ -120,7 +120,7 @@ async function runGeneration(
     const before = pager.statistics.stallSeconds;
     const started = performance.now();
     const moments: number[] = [];
-    await generate({ ...options, onToken: () => moments.push(performance.now()) });
+    await generate({ ...options, onToken: () => void moments.push(performance.now()) });
     const [first = started, last = started] = [moments.at(run.prompts - 1), moments.at(-1)];
     return {
       tokensPerSecond: (1000 * run.prompts * (run.tokens - 1)) / (last - first),

@@ -9,7 +9,7 @@ export const exitCodes = Object.freeze({ done: 0, failed: 1, usage: 2, worse: 3 
 
 /** What each exit code says; docs/reference/exit-codes.md is made from it. */
 export const exitCodeMeanings: Readonly<Record<keyof typeof exitCodes, string>> = Object.freeze({
-  done: 'The work was done, or help, version or completion were shown; for `serve`: it has ended in order after a signal.',
+  done: 'The work was done, or help, version or completion were shown; for `serve` and `generate --serve`: it has ended in order after a signal.',
   failed:
     'The work was not done, for a reason that the error says; for `data`: a row cannot be used; for `info`: the device cannot be had; for `serve`: a process had to be killed.',
   usage:
@@ -45,6 +45,7 @@ function codeOf(error: Error): unknown {
 
 /** Codes of errors about how the command was called that libraries and services find. */
 const usageCodes: ReadonlySet<unknown> = new Set([
+  'CHAT_SERVER_INVALID_OPTION',
   'CHECKPOINT_INVALID_OPTION',
   'DATASET_INVALID_OPTION',
   'DEPLOYMENT_INVALID_OPTION',

@@ -305,6 +305,7 @@ describe('optionValues', () => {
       'allow-remote-images',
       'system',
       'max-new-tokens',
+      'context',
       'temperature',
       'top-p',
       'vram',

@@ -1,6 +1,6 @@
 import { tokenizerWith as exampleWith } from '../../test/model-folder.js';
 import type { ChatTokenizer } from '../templates/chat-tokenizer.js';
-import { answerEndIds, encodePrompt } from './encode-prompt.js';
+import { answerEndIds, encodeConversation, encodePrompt, encodeText } from './encode-prompt.js';
 
 const chatml =
   "{% for message in messages %}{{ '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
@@ -39,6 +39,54 @@ describe('a prompt', () => {
       messageForOwner: expect.stringMatching(/no user/),
     });
   });
+});
+
+describe('a conversation', () => {
+  const turn = (role: string, content: unknown): object => ({ role, content });
+  const refused = async (
+    messages: readonly unknown[],
+    template: string | null = chatml,
+  ): Promise<unknown> =>
+    encodeConversation({ messages, templateArguments: null }, await tokenizerWith(template)).catch(
+      (error: unknown) => error,
+    );
+
+  it('is what the template makes of its turns, with the generation prompt', async () => {
+    const tokenizer = await tokenizerWith(
+      `${chatml}{% if enable_thinking is defined %}{{ enable_thinking }}{% endif %}`,
+    );
+    const messages = [turn('system', 'Be brief'), turn('user', 'Hi'), turn('assistant', 'Ho')];
+    const asked = { messages: [...messages, turn('user', 'And?')], templateArguments: null };
+    const { ids } = await encodeConversation(asked, tokenizer);
+    const text =
+      '<|im_start|>system\nBe brief<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n' +
+      '<|im_start|>assistant\nHo<|im_end|>\n<|im_start|>user\nAnd?<|im_end|>\n' +
+      '<|im_start|>assistant\n';
+    expect(tokenizer.decode(ids)).toBe(text);
+    const templateArguments = { enable_thinking: false };
+    const more = await encodeConversation({ ...asked, templateArguments }, tokenizer);
+    expect(tokenizer.decode(more.ids)).toBe(`${text}False`);
+  });
+
+  it('is refused with the field that is wrong', async () => {
+    expect(await refused([turn('user', 'Hi'), turn('boss', 'Go')])).toMatchObject({
+      code: 'DATASET_INVALID_ROW',
+      message: expect.stringMatching(/^the conversation: messages\[1\]\.role must be one of/),
+      problems: [{ field: 'messages[1].role' }],
+    });
+    expect(await refused([])).toMatchObject({ problems: [{ field: 'messages' }] });
+    expect(await refused([turn('user', '\ud800')])).toMatchObject({
+      problems: [{ field: 'messages[0].content' }],
+    });
+    expect(await refused([turn('user', 'Hi')], null)).toMatchObject({
+      message: expect.stringContaining('need a chat template'),
+    });
+  });
+});
+
+test('a text is gone on with as it is, whatever the template', async () => {
+  const tokenizer = await tokenizerWith(chatml);
+  expect(tokenizer.decode((await encodeText('Once upon', tokenizer)).ids)).toBe('Once upon');
 });
 
 describe('an answer ends', () => {

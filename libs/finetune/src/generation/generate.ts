@@ -43,13 +43,14 @@ export interface GenerateOptions {
   readonly sampling: Sampling;
   /** Token ids that end an answer; they are not part of it. */
   readonly stopIds: ReadonlySet<number>;
-  readonly onToken?: (row: number, id: number) => void;
+  /** Told each token of an answer; true ends the answer with it. */
+  readonly onToken?: (row: number, id: number) => boolean | void;
   readonly signal?: AbortSignal;
 }
 
 export interface GeneratedAnswer {
   readonly ids: Int32Array;
-  /** Whether a stop id ended it, or the most tokens. */
+  /** Whether a stop id or `onToken` ended it, or the most tokens. */
   readonly finish: 'stop' | 'length';
 }
 
@@ -85,6 +86,7 @@ export async function rehearseGeneration(
 ): Promise<void> {
   using run = new Generation({ ...options, stopIds: new Set() });
   run.extend(await run.prefill());
+  if (run.mostSteps === 0) return;
   run.skipToEnd();
   await run.step();
 }
@@ -146,6 +148,8 @@ class Generation implements Disposable {
     this.#schedulePrefill();
     try {
       for (const block of layout.blocks) {
+        // A block may take seconds of a long prompt: signals must have their turn here, too.
+        await setImmediate();
         this.options.signal?.throwIfAborted();
         await visitBlock({ model, pass: this.#pass, block }, async (visit) => {
           for (const [index, rows] of group.batches.entries()) {
@@ -180,10 +184,12 @@ class Generation implements Disposable {
     using places = new CachePlaces(device, sequences, null);
     using state = new StreamState(layout, batch.values);
     let next: number[] = [];
-    for (const block of this.#stepBlocks)
+    for (const block of this.#stepBlocks) {
+      this.options.signal?.throwIfAborted();
       await visitBlock({ model, pass: this.#pass, block }, async (visit) => {
         next = await this.#runBlock(visit, { batch, places, state, answers: open });
       });
+    }
     for (const cached of sequences) cached.length += 1;
     return next;
   }
@@ -199,7 +205,7 @@ class Generation implements Disposable {
       }
       answer.ids.push(id);
       if (answer.ids.length >= answer.maxTokens) answer.finish = 'length';
-      onToken?.(answer.row, id);
+      if (onToken?.(answer.row, id) === true) answer.finish = 'stop';
     });
     this.#open = this.#open.filter(({ finish }) => finish === null);
     return this.#open.length > 0;
@@ -223,6 +229,11 @@ class Generation implements Disposable {
     );
   }
 
+  /** Passes after the first one, at most. */
+  get mostSteps(): number {
+    return Math.max(0, ...this.#answers.map(({ maxTokens }) => maxTokens - 1));
+  }
+
   [Symbol.dispose](): void {
     this.#cache.dispose();
     this.#pass.close();
@@ -231,22 +242,17 @@ class Generation implements Disposable {
   /** Steps with the pages of the first pass go on with it, so that nothing is loaded late. */
   #schedulePrefill(): void {
     const { pager, layout } = this.options.model;
-    pager.schedule(pagesOf(layout.blocks), this.#skips ? 1 : 1 + this.#steps);
+    pager.schedule(pagesOf(layout.blocks), this.#skips ? 1 : 1 + this.mostSteps);
   }
 
   #scheduleSteps(): void {
-    if (this.#skips && this.#steps > 0)
-      this.options.model.pager.schedule(pagesOf(this.#stepBlocks), this.#steps);
+    if (this.#skips && this.mostSteps > 0)
+      this.options.model.pager.schedule(pagesOf(this.#stepBlocks), this.mostSteps);
   }
 
   /** Whether steps leave out blocks of the first pass. */
   get #skips(): boolean {
     return this.#stepBlocks.length < this.options.model.layout.blocks.length;
-  }
-
-  /** Passes after the first one, at most. */
-  get #steps(): number {
-    return Math.max(0, ...this.#answers.map(({ maxTokens }) => maxTokens - 1));
   }
 
   async #prefillBlock(

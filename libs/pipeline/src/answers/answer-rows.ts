@@ -17,7 +17,8 @@ export interface AnswerOptions {
   readonly stopIds: ReadonlySet<number>;
   /** As planned. */
   readonly groupRows: number;
-  readonly onToken?: (row: number, id: number) => void;
+  /** True ends the answer with this token. */
+  readonly onToken?: (row: number, id: number) => boolean | void;
   readonly onProgress?: (done: number, total: number) => void;
   readonly signal?: AbortSignal;
 }

@@ -94,10 +94,11 @@ async function largest(most: number, fits: (count: number) => Promise<boolean>):
   return low;
 }
 
-async function weightBytes({
+/** Device memory of all weights, and of as few as can be worked with. */
+export async function weightBytes({
   model: { source },
   profile,
-}: Answering): Promise<{ all: number; least: number }> {
+}: Pick<Answering, 'model' | 'profile'>): Promise<{ all: number; least: number }> {
   await using device = countingDevice(profile);
   const all = allDeviceBytes(source, device);
   return { all, least: minimumDeviceBytes(source, device) };

@@ -82,11 +82,24 @@ function leastPager(
  * @throws PipelineError PIPELINE_DOES_NOT_FIT
  */
 export async function assertImagesFit(
-  { whole, images }: Looked,
+  looked: Looked,
   profile: DeviceProfile,
   budgetBytes: number,
 ): Promise<void> {
-  if (!images.front || images.set.tiles === 0) return;
+  const peakBytes = await imagePeakBytes(looked, profile);
+  if (peakBytes <= budgetBytes) return;
+  throw new PipelineError(
+    'PIPELINE_DOES_NOT_FIT',
+    `images do not fit into ${formatBytes(budgetBytes)}: what runs once an image needs at least ${formatBytes(peakBytes)}`,
+  );
+}
+
+/** Device memory that looking at images takes; 0 where nothing runs once an image. */
+export async function imagePeakBytes(
+  { whole, images }: Looked,
+  profile: DeviceProfile,
+): Promise<number> {
+  if (!images.front || images.set.tiles === 0) return 0;
   await using device = new Device(
     createNullBackend(profile),
     new MemoryBudget(Number.POSITIVE_INFINITY),
@@ -99,10 +112,5 @@ export async function assertImagesFit(
         leastPager(device, source, { hostBytes: Number.POSITIVE_INFINITY, reads: 'none' }),
     },
   );
-  const { peakBytes } = device.budget;
-  if (peakBytes <= budgetBytes) return;
-  throw new PipelineError(
-    'PIPELINE_DOES_NOT_FIT',
-    `images do not fit into ${formatBytes(budgetBytes)}: what runs once an image needs at least ${formatBytes(peakBytes)}`,
-  );
+  return device.budget.peakBytes;
 }

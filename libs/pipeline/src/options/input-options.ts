@@ -1,6 +1,6 @@
 import { assertHubName } from './base-name.js';
 import { assertColumns, assertDate, assertTemplateArgs } from './checks.js';
-import { job, modelled, running, tuning } from './commands.js';
+import { answering, job, modelled, running, tuning } from './commands.js';
 import { choice, flagged, integer, text, textFile } from './kinds.js';
 
 const source =
@@ -26,7 +26,7 @@ export const inputOptions = Object.freeze({
     flag: '--adapter <dir>',
     help: 'PEFT adapter (default: none, the base model)',
     helpIn: { merge: 'PEFT adapter' },
-    commands: ['eval', 'generate', 'merge'],
+    commands: ['eval', ...answering, 'merge'],
   }),
   /** A PEFT or diffusers adapter that training begins from; null: a fresh one. */
   initAdapter: text({
@@ -150,7 +150,7 @@ export const inputOptions = Object.freeze({
     of: 'text',
     flag: '--allow-remote-images',
     help: 'fetch images that are named by a URL',
-    commands: [...tuning, 'eval', 'generate', 'data'],
+    commands: [...tuning, 'eval', ...answering, 'data'],
     decides: false,
   }),
   /** Whether what is only warned of in rows is an error. */

@@ -1,7 +1,11 @@
 import { assertBytes, assertInteger, assertText, invalidOption } from './checks.js';
 
-/** Who takes options of the table; `jobs` stands for a deployment's jobs, over the wire. */
-export type OptionCommand = 'tune' | 'plan' | 'jobs' | 'eval' | 'generate' | 'merge' | 'data';
+/**
+ * Who takes options of the table; `jobs` stands for a deployment's jobs, over the wire, `chat` for
+ * `generate` with `--chat` or `--serve`.
+ */
+export type OptionCommand =
+  'tune' | 'plan' | 'jobs' | 'eval' | 'generate' | 'chat' | 'merge' | 'data';
 
 /** Models that write text, and models that make pictures. */
 export type ModelKind = 'text' | 'pictures';

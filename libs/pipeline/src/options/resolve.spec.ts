@@ -135,7 +135,7 @@ describe('the table of options', () => {
         expect(() => option.assert(name, option.default)).not.toThrow();
   });
 
-  it.each(['tune', 'plan', 'jobs', 'eval', 'generate', 'merge', 'data'] as const)(
+  it.each(['tune', 'plan', 'jobs', 'eval', 'generate', 'chat', 'merge', 'data'] as const)(
     'has no flag twice for %s',
     (command) => {
       const flags = optionsFor(command).map(({ flag }) => flag.split(' ')[0]);

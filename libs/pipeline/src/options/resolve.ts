@@ -12,6 +12,9 @@ export type EvaluateOptions = OptionsOf<'eval'>;
 /** How a model answers a prompt. */
 export type GenerateOptions = OptionsOf<'generate'>;
 
+/** How a model answers in conversations. */
+export type ChatOptions = OptionsOf<'chat'>;
+
 /** `auto` scores the candidates on the validation split; a number is the λ of the correction. */
 export type CorrectionChoice = TuneOptions['correction'];
 
@@ -60,6 +63,14 @@ export function resolveGenerateOptions(
   options: GivenOptions<'generate', 'model' | 'prompt'>,
 ): GenerateOptions {
   return resolve('generate', options);
+}
+
+/**
+ * Fills in the defaults and checks every value against its range. The result is frozen.
+ * @throws PipelineError
+ */
+export function resolveChatOptions(options: GivenOptions<'chat', 'model'>): ChatOptions {
+  return resolve('chat', options);
 }
 
 /**

@@ -1,6 +1,6 @@
 import { metricNames } from '@emloc/tasks';
 
-import { modelled, tuning } from './commands.js';
+import { answering, modelled, tuning } from './commands.js';
 import { choice, flagged, integer, number, size, text, texts } from './kinds.js';
 
 /** How much is done, and in how much memory. */
@@ -43,7 +43,7 @@ export const runningOptions = Object.freeze({
     of: 'text',
     flag: '--system <text>',
     help: 'what the model is told before the prompt (default: nothing)',
-    commands: ['generate'],
+    commands: answering,
   }),
   /** Most tokens of an answer. */
   maxNewTokens: integer({
@@ -52,7 +52,16 @@ export const runningOptions = Object.freeze({
     of: 'text',
     flag: '--max-new-tokens <n>',
     help: 'most tokens of an answer',
-    commands: ['eval', 'generate'],
+    commands: ['eval', ...answering],
+  }),
+  /** Tokens of prompt and answer; null: the model's positions, in conversations at most 4096. */
+  context: integer({
+    default: null,
+    least: 2,
+    of: 'text',
+    flag: '--context <tokens>',
+    help: "most tokens of a prompt or a conversation with its answer (default: the model's positions; with --chat or --serve, which keep memory for them, at most 4096)",
+    commands: answering,
   }),
   /** 0: always the most likely token. */
   temperature: number({
@@ -64,7 +73,7 @@ export const runningOptions = Object.freeze({
     of: 'text',
     flag: '--temperature <x>',
     help: 'tokens are drawn, from logits divided by it; 0 takes the most likely one',
-    commands: ['generate'],
+    commands: answering,
   }),
   topP: number({
     default: 1,
@@ -72,7 +81,7 @@ export const runningOptions = Object.freeze({
     of: 'text',
     flag: '--top-p <x>',
     help: 'draw from the most likely tokens that have this share of the probability together',
-    commands: ['generate'],
+    commands: answering,
   }),
   /** How answers to all rows are scored; null: they are not. */
   metric: choice({

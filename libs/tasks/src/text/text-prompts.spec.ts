@@ -85,11 +85,24 @@ describe('generation', () => {
     const streamed = prompts.map((): number[] => []);
     const stopped = await answer({
       stopIds: new Set([stop]),
-      onToken: (row, id) => at(streamed, row).push(id),
+      onToken: (row, id) => void at(streamed, row).push(id),
     });
     expect(stopped.ids).toEqual(expected);
     expect(streamed).toEqual(expected);
     expect(stopped.finish[2]).toBe('stop');
+  });
+
+  it('ends an answer where whoever is told of its tokens says so', async () => {
+    const all = await answer();
+    const seen = prompts.map(() => 0);
+    const ended = await answer({
+      onToken: (row) => {
+        seen[row] = (seen[row] ?? 0) + 1;
+        return row === 1 && seen[row] === 3;
+      },
+    });
+    expect(ended.ids).toEqual(all.ids.map((ids, row) => (row === 1 ? ids.slice(0, 3) : ids)));
+    expect(ended.finish[1]).toBe('stop');
   });
 
   it('gives each prompt as many tokens as it may have', async () => {

@@ -7,31 +7,51 @@ import {
   modelKind,
   resolveGenerateOptions,
   type GenerateReport,
+  type OptionsOf,
   type PictureReport,
 } from '@emloc/pipeline';
 
+import { modeOf } from '../chat/mode.js';
 import { defineCommand, type CommandResult, type CommandTools } from '../command/define-command.js';
 import { checkOptions } from '../exit-code.js';
-import { deviceFlags, targetOf } from '../flags/device.js';
+import { targetOf, type DeviceValues } from '../flags/device.js';
+import { generateFlags } from '../flags/generate.js';
 import { tableOptions } from '../flags/options.js';
 import { withModelFolder } from '../model-folder.js';
 import { visible } from '../output/visible.js';
 
 export const command = defineCommand({
-  options: tableOptions('generate', 'model', 'prompt'),
-  flags: deviceFlags,
+  options: tableOptions('generate', 'model'),
+  flags: generateFlags,
+  notes: '--prompt, --chat or --serve is needed.',
   examples: [
     'generate --model ./base --adapter ./my-adapter --prompt "What is 3 + 4?"',
+    'generate --model ./base --adapter ./my-adapter --chat',
+    'generate --model ./base --adapter ./my-adapter --serve --port 8080',
     'generate --model ./flux --adapter ./my-adapter --prompt "a photo of sks dog" --out dog.png',
   ],
   run: async (context) => {
-    const resolved = checkOptions(() => resolveGenerateOptions(context.options));
-    const target = targetOf(context.values);
-    const options = await withModelFolder(resolved, context);
-    const kind = await modelKind(options.model);
-    return kind === 'pictures' ? picture(options, target, context) : text(options, target, context);
+    const mode = modeOf(context.values, context.options);
+    if (mode === 'prompt') return answer(context);
+    // What a server needs is loaded for one only.
+    const { runConversations } = await import('../chat/run-conversations.js');
+    return runConversations(mode, context);
   },
 });
+
+type Called = CommandTools & {
+  readonly options: Partial<OptionsOf<'generate'>> & { readonly model: string };
+  readonly values: DeviceValues;
+};
+
+async function answer(context: Called): Promise<CommandResult> {
+  const { prompt = '' } = context.options;
+  const resolved = checkOptions(() => resolveGenerateOptions({ ...context.options, prompt }));
+  const target = targetOf(context.values);
+  const options = await withModelFolder(resolved, context);
+  const kind = await modelKind(options.model);
+  return kind === 'pictures' ? picture(options, target, context) : text(options, target, context);
+}
 
 type Options = ReturnType<typeof resolveGenerateOptions>;
 type Target = ReturnType<typeof targetOf>;
