@@ -27,6 +27,7 @@ export { scanRows, type RowScan } from './rows/scan-rows.js';
 export { countOf, datasetWarnings } from './rows/warnings.js';
 export { reservedTemplateNames } from './reserved-names.js';
 export { heldOutCount, sampleCalibration, splitValidation } from './split.js';
+export { RowSurveyor, type RowSurvey } from './survey/row-survey.js';
 export { parseCalendarDate } from './templates/calendar-date.js';
 export { loadTokenizer, type ChatTokenizer } from './templates/chat-tokenizer.js';
 export { TextStream } from './templates/text-stream.js';

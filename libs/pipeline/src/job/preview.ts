@@ -1,8 +1,10 @@
 import {
   openDatasetSession,
+  RowSurveyor,
   type DatasetSummary,
   type OpenDatasetSession,
   type RowOutcome,
+  type RowSurvey,
   type TextDescription,
 } from '@emloc/dataset';
 import { openModel } from '@emloc/models';
@@ -22,6 +24,7 @@ export interface PreviewSummary extends DatasetSummary {
   readonly date: string;
   /** Tokens that rows were cut to. */
   readonly maxLength: number;
+  readonly survey: RowSurvey;
 }
 
 export interface PreviewHost {
@@ -47,6 +50,13 @@ export async function* previewRows(
   await using session = openDataset(textSourceOf({ ...options, date }, model));
   const text = await session.describe();
   const { data: path, limit, columns } = options;
-  const summary = yield* session.read({ path, maxLength, limit, columns, withText: true }, signal);
-  return { ...summary, text, date, maxLength };
+  const request = { path, maxLength, limit, columns, withText: true };
+  const surveyor = new RowSurveyor();
+  const outcomes = session.read(request, signal);
+  let next = await outcomes.next();
+  for (; next.done !== true; next = await outcomes.next()) {
+    surveyor.add(next.value);
+    yield next.value;
+  }
+  return { ...next.value, text, date, maxLength, survey: surveyor.survey() };
 }

@@ -34,6 +34,7 @@ import {
   type Marks,
 } from '../output/row-preview.js';
 import { rowsSummary } from '../output/rows-summary.js';
+import { surveyLines } from '../output/survey-lines.js';
 import { told, visible } from '../output/visible.js';
 import { UsageError } from '../usage-error.js';
 
@@ -81,7 +82,9 @@ async function showRows(options: Options, tools: CommandTools): Promise<CommandR
   }
   return {
     document,
-    text: rowsSummary(next.value).map(visible).join('\n'),
+    text: [...rowsSummary(next.value), ...surveyLines(next.value.survey)]
+      .map(visible)
+      .join('\n'),
     exitCode: printer.badRows > 0 ? exitCodes.failed : exitCodes.done,
   };
 }
@@ -98,7 +101,7 @@ async function showPictures(options: Options, { signal }: CommandTools): Promise
 }
 
 function summaryDocument(file: string, summary: PreviewSummary, badRows: number): unknown {
-  const { report, text, date, maxLength, sha256 } = summary;
+  const { report, text, date, maxLength, sha256, survey } = summary;
   return {
     file,
     sha256,
@@ -107,6 +110,7 @@ function summaryDocument(file: string, summary: PreviewSummary, badRows: number)
     badRows,
     ...report,
     ...text,
+    ...survey,
     warnings: datasetWarnings(report, { withNames: true }),
   };
 }
