@@ -19,5 +19,6 @@ export {
   fromTuneOptionsMessage,
   type PlainTuneOptions,
   toTuneOptionsMessage,
+  withUploads,
   type UploadedDataset,
 } from './tune-options.js';

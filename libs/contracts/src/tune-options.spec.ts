@@ -16,6 +16,8 @@ const overTheWire = (options: PlainTuneOptions): PlainTuneOptions =>
 const every: Required<PlainTuneOptions> = {
   model: '/models/a',
   data: { dataset: 'datasets/1' },
+  moreData: ['/data/b.jsonl', { dataset: 'datasets/2' }],
+  dataWeights: '1,0.5,2',
   validation: '/data/v.jsonl',
   vramBytes: 17_179_869_184,
   hostBytes: 2 ** 40,

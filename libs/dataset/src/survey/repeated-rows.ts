@@ -1,8 +1,10 @@
 import { at } from '@emloc/checked';
 
-/** A row of a file, or of a data set that a list names. */
+/** Which row it is. */
 export interface RowNumber {
-  /** 1-based data set; absent for a file of rows. */
+  /** 1-based, of several files; absent where there is one. */
+  readonly file?: number;
+  /** 1-based data set that the file lists; absent for a file of rows. */
   readonly set?: number;
   /** 1-based line of its file, or element of its array. */
   readonly line: number;
@@ -23,20 +25,22 @@ const [mostGroups, mostOfGroup] = [5, 4];
 
 /**
  * Finds equal rows by hashes of 8 bytes: of a million different rows, the chance that two are taken
- * for equal is 3e-8. A row takes 24 bytes of memory.
+ * for equal is 3e-8. A row takes 32 bytes of memory.
  */
 export class RowHashes {
   #count = 0;
   #hashes = new BigUint64Array(1024);
   #lines = new Float64Array(1024);
   #sets = new Float64Array(1024);
+  #files = new Float64Array(1024);
 
   /** @param hash its first 8 bytes are looked at */
-  add(hash: Buffer, { line, set = 0 }: RowNumber): void {
+  add(hash: Buffer, { line, set = 0, file = 0 }: RowNumber): void {
     if (this.#count === this.#hashes.length) this.#grow();
     this.#hashes[this.#count] = hash.readBigUInt64LE();
     this.#lines[this.#count] = line;
     this.#sets[this.#count] = set;
+    this.#files[this.#count] = file;
     this.#count += 1;
   }
 
@@ -60,20 +64,28 @@ export class RowHashes {
   }
 
   #numberOf(row: number): RowNumber {
-    const [set, line] = [at(this.#sets, row), at(this.#lines, row)];
-    return set === 0 ? { line } : { set, line };
+    const [file, set] = [at(this.#files, row), at(this.#sets, row)];
+    return {
+      ...(file === 0 ? {} : { file }),
+      ...(set === 0 ? {} : { set }),
+      line: at(this.#lines, row),
+    };
   }
 
   #grow(): void {
-    const size = 2 * this.#hashes.length;
-    const [hashes, lines, sets] = [this.#hashes, this.#lines, this.#sets];
-    this.#hashes = new BigUint64Array(size);
-    this.#lines = new Float64Array(size);
-    this.#sets = new Float64Array(size);
+    const hashes = this.#hashes;
+    this.#hashes = new BigUint64Array(2 * hashes.length);
     this.#hashes.set(hashes);
-    this.#lines.set(lines);
-    this.#sets.set(sets);
+    this.#lines = grown(this.#lines);
+    this.#sets = grown(this.#sets);
+    this.#files = grown(this.#files);
   }
+}
+
+function grown(values: Float64Array): Float64Array<ArrayBuffer> {
+  const larger = new Float64Array(2 * values.length);
+  larger.set(values);
+  return larger;
 }
 
 /** What stands in ascending values more than once, each once, and how many stand behind these. */

@@ -81,6 +81,19 @@ describe('duplicates', () => {
     expect(duplicates.examples).toEqual([[{ line: 1 }, { line: 3 }]]);
   });
 
+  it('are found across files, whose rows are apart', () => {
+    const surveyor = new RowSurveyor();
+    const parts = [rowOf(1, [1, 2], { part: 1 }), rowOf(1, [3, 4], { part: 2 })];
+    for (const file of [1, 2])
+      for (const row of parts) surveyor.add({ kind: 'row', row, tokens: 2 }, file);
+    expect(surveyor.survey().duplicates.examples).toEqual([
+      [
+        { file: 1, line: 1 },
+        { file: 2, line: 1 },
+      ],
+    ]);
+  });
+
   it('name the data set of a list, and as many rows as are worth reading', () => {
     const hashes = new RowHashes();
     for (let line = 1; line <= 5000; line += 1) {

@@ -17,6 +17,8 @@ interface OpenRow extends RowNumber {
   readonly hash: Hash;
 }
 
+type Place = { readonly [K in keyof RowNumber]-?: RowNumber[K] | undefined };
+
 /** Looks at rows as they come, in the order of their file. Keeps nothing of their text. */
 export class RowSurveyor {
   readonly #lengths = new LengthHistogram();
@@ -24,10 +26,11 @@ export class RowSurveyor {
   /** The parts of a row follow each other, and are one row. */
   #open: OpenRow | null = null;
 
-  add(outcome: RowOutcome): void {
+  /** @param file 1-based, of several that are read one after another */
+  add(outcome: RowOutcome, file?: number): void {
     if (outcome.kind === 'bad') return;
     this.#lengths.add(outcome.tokens);
-    if (outcome.kind === 'row') this.#hash(outcome.row);
+    if (outcome.kind === 'row') this.#hash(outcome.row, file);
   }
 
   survey(): RowSurvey {
@@ -35,14 +38,22 @@ export class RowSurveyor {
     return { lengths: this.#lengths.lengths(), duplicates: this.#hashes.repeated() };
   }
 
-  #hash({ ids, trained, images = [], line, set, part = 1 }: EncodedRow): void {
-    if (this.#open?.line !== line || this.#open.set !== set || part === 1) {
-      this.#close();
-      this.#open = { line, ...(set === undefined ? {} : { set }), hash: createHash('sha256') };
-    }
-    const { hash } = this.#open;
+  #hash({ ids, trained, images = [], line, set, part = 1 }: EncodedRow, file?: number): void {
+    const { hash } = this.#openAt({ line, set, file }, part);
     hash.update(`${ids.length} ${images.length}\n`).update(ids).update(trained);
     for (const image of images) hashImage(hash, image);
+  }
+
+  #openAt({ line, set, file }: Place, part: number): OpenRow {
+    const open = this.#open;
+    if (part > 1 && open?.line === line && open.set === set && open.file === file) return open;
+    this.#close();
+    const number = {
+      ...(file === undefined ? {} : { file }),
+      ...(set === undefined ? {} : { set }),
+      line,
+    };
+    return (this.#open = { ...number, hash: createHash('sha256') });
   }
 
   #close(): void {

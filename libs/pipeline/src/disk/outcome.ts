@@ -16,6 +16,7 @@ import {
 } from '@emloc/checkpoint';
 import { linearModules } from '@emloc/models';
 
+import type { FileReport } from '../job/file-report.js';
 import type { JobResult } from '../job/job-result.js';
 import type { Job } from '../job/job.js';
 import { textRecordOf } from '../job/text-record.js';
@@ -161,13 +162,24 @@ async function recordOf(
   };
 }
 
+/** Not by its name, which says something of whoever has it. */
+function fileRecord({ sha256, weight, share, report }: FileReport) {
+  return { sha256, weight, share, rows: report.rows, tokens: report.tokens };
+}
+
 /** What was learned from, and how it was read. */
 function dataRecord({ options, report, trainRows, longestRow, model }: Job) {
   const { datasetSha256: sha256 } = report;
   if (report.kind === 'rows') {
-    const { train, validation } = report;
+    const { train, validation, files } = report;
     return {
-      data: { sha256, train, validation, trainRows: trainRows.count, longestRow },
+      data: {
+        sha256,
+        ...(options.moreData.length > 0 || options.dataWeights !== null
+          ? { files: files.map(fileRecord) }
+          : {}),
+        ...{ train, validation, trainRows: trainRows.count, longestRow },
+      },
       text: textRecordOf(options, model.layout),
     };
   }

@@ -7,7 +7,12 @@ const of = (
   data: ReturnType<typeof scan>,
   validation: ReturnType<typeof scan> | null,
   changes = {},
-) => dataViolations({ ...options, ...changes }, { kind: 'text', data, validation }, limits);
+) =>
+  dataViolations(
+    { ...options, ...changes },
+    { kind: 'text', data, moreData: [], validation },
+    limits,
+  );
 
 test('steps of epochs are counted, not those that were asked for', () => {
   expect(of(scan(80), scan(1))).toEqual([]);
@@ -55,7 +60,7 @@ test('problems are told with their lines', () => {
       { line: 3, field: null, reason: 'is not valid UTF-8' },
     ],
   };
-  expect(dataViolations(options, { kind: 'text', data, validation: null }, limits)).toEqual(
+  expect(dataViolations(options, { kind: 'text', data, moreData: [], validation: null }, limits)).toEqual(
     ['line 2: prompt is missing', 'line 3: is not valid UTF-8'].map((description) => ({
       field: 'job.options.data',
       description,

@@ -28,4 +28,15 @@ describe('a survey of rows', () => {
       'warning: 4 rows equal to an earlier one in what is trained on: row 3 = row 9; data set 2 row 4 = data set 3 row 4, and 1 more',
     );
   });
+
+  it('names files where there are several', () => {
+    const examples = [[{ file: 1, line: 3 }, { file: 2, line: 1 }]];
+    const survey = {
+      lengths: { ...lengths, histogram: [] },
+      duplicates: { rows: 1, groups: 1, examples },
+    };
+    expect(surveyLines(survey, [{ path: 'a.jsonl' }, { path: 'b.jsonl' }])).toEqual([
+      expect.stringMatching(/: a\.jsonl row 3 = b\.jsonl row 1$/),
+    ]);
+  });
 });

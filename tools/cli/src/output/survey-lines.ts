@@ -8,9 +8,21 @@ type RowNumber = Duplicates['examples'][number][number];
 /** Columns of the longest bar. */
 const barColumns = 40;
 
-/** How long rows are, and which of them are equal, as lines. */
-export function surveyLines({ lengths, duplicates }: RowSurvey): string[] {
-  return [...lengthLines(lengths), ...duplicateLines(duplicates)];
+/**
+ * How long rows are, and which of them are equal, as lines.
+ * @param files that the rows name, where there are several
+ */
+export function surveyLines(
+  { lengths, duplicates }: RowSurvey,
+  files: readonly { readonly path: string }[] = [],
+): string[] {
+  const nameOf = ({ file, set, line }: RowNumber): string =>
+    [
+      ...(file === undefined ? [] : [at(files, file - 1).path]),
+      ...(set === undefined ? [] : [`data set ${set}`]),
+      `row ${line}`,
+    ].join(' ');
+  return [...lengthLines(lengths), ...duplicateLines(duplicates, nameOf)];
 }
 
 function lengthLines({ p50, p95, p99, longest, histogram }: Lengths): string[] {
@@ -36,15 +48,14 @@ function bar(share: number): string {
   return '█'.repeat(Math.floor(eighths / 8)) + rest;
 }
 
-function duplicateLines({ rows, groups, examples }: Duplicates): string[] {
+function duplicateLines(
+  { rows, groups, examples }: Duplicates,
+  nameOf: (row: RowNumber) => string,
+): string[] {
   if (rows === 0) return [];
   const shown = examples.map((group) => group.map(nameOf).join(' = ')).join('; ');
   const more = groups > examples.length ? `, and ${groups - examples.length} more` : '';
   return [
     `warning: ${countOf(rows, 'row')} equal to an earlier one in what is trained on: ${shown}${more}`,
   ];
-}
-
-function nameOf({ set, line }: RowNumber): string {
-  return set === undefined ? `row ${line}` : `data set ${set} row ${line}`;
 }

@@ -10,8 +10,9 @@ import { deployedSource, type JobSource } from '../../job-sources.js';
 type Shown = Pick<CommandTools, 'progress' | 'signal'>;
 
 /** What the flags say of a job: files by their names here or on the deployment. */
-type GivenOptions = Omit<PlainTuneOptions, 'data' | 'validation' | 'classData'> & {
+type GivenOptions = Omit<PlainTuneOptions, 'data' | 'moreData' | 'validation' | 'classData'> & {
   readonly data: string;
+  readonly moreData?: readonly string[];
   readonly validation?: string | null;
   readonly classData?: string | null;
 };
@@ -26,16 +27,22 @@ export async function remoteOptions(
   given: GivenOptions,
   shown: Shown,
 ): Promise<PlainTuneOptions> {
-  const { data, validation, classData, ...same } = given;
-  checkOptions(() => resolveTuneOptions({ ...same, classData, validation, data, out: '' }));
+  const { data, moreData = [], validation, classData, ...same } = given;
+  checkOptions(() =>
+    resolveTuneOptions({ ...same, classData, validation, data, moreData, out: '' }),
+  );
   const sourceOf = async (path: string, other?: string | null): Promise<JobSource> =>
     deployedSource(path) ?? {
       dataset: (await upload(client, path, { ...shown, other: other ? localPath(other) : null }))
         .name,
     };
+  const first = await sourceOf(data, classData);
+  const more: JobSource[] = [];
+  for (const path of moreData) more.push(await sourceOf(path));
   return {
     ...same,
-    data: await sourceOf(data, classData),
+    data: first,
+    ...(more.length > 0 ? { moreData: more } : {}),
     ...(validation ? { validation: await sourceOf(validation) } : {}),
     ...(classData ? { classData: await sourceOf(classData, data) } : {}),
   };
